@@ -1,0 +1,193 @@
+package loader
+
+import (
+	"encoding/base64"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"unicode"
+
+	cc "github.com/consoleql/consoleql/internal/consoleclient"
+	"github.com/consoleql/consoleql/internal/fault"
+	"github.com/consoleql/consoleql/internal/scope"
+)
+
+// MaxFirst is the largest `first` of a connection, DefaultFirst the one that
+// applies where none is given.
+const (
+	MaxFirst     = 500
+	DefaultFirst = 20
+)
+
+// Connection is a stretch of a list after the Relay specification of cursor
+// connections.
+type Connection[T any] struct {
+	Nodes      []*T
+	TotalCount int // length of the whole list
+	offset     int // position of the first node in the whole list
+	length     int // of the stretch, known even where its nodes were not asked for
+}
+
+// Edge is one node with the cursor to go on after it.
+type Edge[T any] struct {
+	Cursor string
+	Node   *T
+}
+
+// PageInfo says what lies beside a stretch. The cursors are nil where the
+// stretch is empty.
+type PageInfo struct {
+	HasNextPage     bool
+	HasPreviousPage bool
+	StartCursor     *string
+	EndCursor       *string
+}
+
+// The connections of the graph.
+type (
+	PackageConnection        = Connection[cc.Package]
+	PackageEdge              = Edge[cc.Package]
+	QueueConnection          = Connection[cc.Queue]
+	QueueEdge                = Edge[cc.Queue]
+	RobotConnection          = Connection[cc.Robot]
+	RobotEdge                = Edge[cc.Robot]
+	WorkflowConnection       = Connection[cc.Workflow]
+	WorkflowEdge             = Edge[cc.Workflow]
+	WorkflowLayoutConnection = Connection[cc.WorkflowLayout]
+	WorkflowLayoutEdge       = Edge[cc.WorkflowLayout]
+)
+
+// Edges are the nodes with their cursors.
+func (c *Connection[T]) Edges() []*Edge[T] {
+	edges := make([]*Edge[T], len(c.Nodes))
+	for i, n := range c.Nodes {
+		edges[i] = &Edge[T]{Cursor: cursorAt(c.offset + i), Node: n}
+	}
+	return edges
+}
+
+// PageInfo says what lies beside the nodes.
+func (c *Connection[T]) PageInfo() *PageInfo {
+	end := c.offset + c.length
+	info := &PageInfo{HasNextPage: end < c.TotalCount, HasPreviousPage: c.offset > 0 && c.TotalCount > 0}
+	if c.length > 0 {
+		first, last := cursorAt(c.offset), cursorAt(end-1)
+		info.StartCursor, info.EndCursor = &first, &last
+	}
+	return info
+}
+
+// SortOrder is the direction of a list by creation time.
+type SortOrder string
+
+// The directions: DESC has the newest first and is the console's default.
+const (
+	SortOrderAsc  SortOrder = "ASC"
+	SortOrderDesc SortOrder = "DESC"
+)
+
+// MarshalGQL writes the direction as a GraphQL enum value.
+func (o SortOrder) MarshalGQL(w io.Writer) { _, _ = io.WriteString(w, strconv.Quote(string(o))) }
+
+// UnmarshalGQL reads the direction; anything but ASC and DESC is bad input.
+func (o *SortOrder) UnmarshalGQL(v any) error {
+	switch s, _ := v.(string); SortOrder(s) {
+	case SortOrderAsc, SortOrderDesc:
+		*o = SortOrder(s)
+		return nil
+	default:
+		return fault.BadInput("order", "%v is neither ASC nor DESC", v)
+	}
+}
+
+// ListArgs are the arguments of a connection field, nil where not given.
+type ListArgs[F comparable] struct {
+	Filter *F
+	Order  *SortOrder
+	First  *int
+	After  *string
+	Offset *int
+}
+
+// with sets the part of the filter that the parent of the list implies.
+func (a ListArgs[F]) with(imply func(*F)) ListArgs[F] {
+	var f F
+	if a.Filter != nil {
+		f = *a.Filter
+	}
+	imply(&f)
+	a.Filter = &f
+	return a
+}
+
+// window checks the arguments and gives the stretch that they name.
+func (a ListArgs[F]) window(sc scope.Scope, check func(*F) error) (window[F], error) {
+	w := window[F]{scope: sc, count: DefaultFirst}
+	if a.Filter != nil {
+		if err := check(a.Filter); err != nil {
+			return w, err
+		}
+		w.filter = *a.Filter
+	}
+	if a.Order != nil {
+		w.ascending = *a.Order == SortOrderAsc
+	}
+	if a.First != nil {
+		if *a.First < 0 || *a.First > MaxFirst {
+			return w, fault.BadInput("first", "%d is not between 0 and %d", *a.First, MaxFirst)
+		}
+		w.count = *a.First
+	}
+	if a.Offset != nil {
+		if *a.Offset < 0 {
+			return w, fault.BadInput("offset", "%d is negative", *a.Offset)
+		}
+		if a.After != nil {
+			return w, fault.BadInput("offset", "give either after or offset")
+		}
+		w.offset = *a.Offset
+	}
+	if a.After != nil {
+		position, ok := positionOf(*a.After)
+		if !ok {
+			return w, fault.BadInput("after", "not a cursor of this list")
+		}
+		w.offset = position + 1
+	}
+	if w.offset > maxOffset {
+		return w, fault.BadInput("offset", "%d is more than %d", w.offset, maxOffset)
+	}
+	return w, nil
+}
+
+// maxOffset keeps positions within GraphQL's 32-bit Int.
+const maxOffset = 1<<31 - 1 - MaxFirst
+
+const cursorPrefix = "position:"
+
+// cursorAt is the cursor of the node at a position. Clients must take it as opaque.
+func cursorAt(position int) string {
+	return base64.RawURLEncoding.EncodeToString(fmt.Append(nil, cursorPrefix, position))
+}
+
+func positionOf(cursor string) (int, bool) {
+	raw, err := base64.RawURLEncoding.DecodeString(cursor)
+	if err != nil {
+		return 0, false
+	}
+	digits, ok := strings.CutPrefix(string(raw), cursorPrefix)
+	n, err := strconv.Atoi(digits)
+	return n, ok && err == nil && n >= 0 && n < maxOffset
+}
+
+// checkTexts refuses control characters, which no name holds and which have no
+// business in a query string.
+func checkTexts(name, searchString string) error {
+	for argument, text := range map[string]string{"name": name, "searchString": searchString} {
+		if strings.ContainsFunc(text, unicode.IsControl) {
+			return fault.BadInput("filter."+argument, "holds a control character")
+		}
+	}
+	return nil
+}

@@ -1,0 +1,276 @@
+package loader
+
+import (
+	"context"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/graph-gophers/dataloader/v7"
+
+	cc "github.com/consoleql/consoleql/internal/consoleclient"
+	"github.com/consoleql/consoleql/internal/fault"
+	"github.com/consoleql/consoleql/internal/scope"
+)
+
+// kind describes one kind of entity that the console lists and gets by id: all
+// that the generic code below needs to know to batch it.
+type kind[T any, F comparable] struct {
+	name   string // as in GraphQL: "Workflow"
+	ids    bool   // whether its list may take `Ids`
+	id     func(*T) string
+	scope  func(*T) scope.Scope
+	list   func(context.Context, scope.Scope, cc.List[F]) (*cc.Page[T], error)
+	get    func(context.Context, scope.Scope, string) (*T, error)
+	whole  func(*T) bool  // whether the entity carries all that a get would bring; nil: always
+	detail func(*F)       // makes a list bring whole entities; nil: it always does
+	check  func(*F) error // what the input rules say of a filter
+}
+
+// kinds are the five kinds that are listed department by department.
+type kinds struct {
+	packages  kind[cc.Package, cc.PackageFilter]
+	queues    kind[cc.Queue, cc.QueueFilter]
+	robots    kind[cc.Robot, cc.RobotFilter]
+	workflows kind[cc.Workflow, cc.WorkflowFilter]
+	layouts   kind[cc.WorkflowLayout, cc.WorkflowLayoutFilter]
+}
+
+func newKinds(c Console) kinds {
+	return kinds{
+		packages: kind[cc.Package, cc.PackageFilter]{
+			name: "Package", list: packageLister(c), get: c.Package,
+			id: func(p *cc.Package) string { return p.ID }, scope: (*cc.Package).Scope,
+			whole:  func(p *cc.Package) bool { return p.Versions != nil },
+			detail: func(f *cc.PackageFilter) { f.IncludeVersions = true },
+			check:  func(f *cc.PackageFilter) error { return checkTexts(f.Name, f.SearchString) },
+		},
+		queues: kind[cc.Queue, cc.QueueFilter]{
+			name: "Queue", ids: true, list: c.Queues, get: c.Queue,
+			id: func(q *cc.Queue) string { return q.ID }, scope: (*cc.Queue).Scope,
+			check: func(f *cc.QueueFilter) error { return checkTexts(f.Name, f.SearchString) },
+		},
+		robots: kind[cc.Robot, cc.RobotFilter]{
+			name: "Robot", ids: true, list: c.Robots, get: c.Robot,
+			id: func(r *cc.Robot) string { return r.ID }, scope: (*cc.Robot).Scope,
+			check: func(f *cc.RobotFilter) error { return checkTexts(f.Name, f.SearchString) },
+		},
+		workflows: kind[cc.Workflow, cc.WorkflowFilter]{
+			name: "Workflow", ids: true, list: c.Workflows, get: c.Workflow,
+			id: func(w *cc.Workflow) string { return w.ID }, scope: (*cc.Workflow).Scope,
+			check: func(f *cc.WorkflowFilter) error { return checkTexts(f.Name, f.SearchString) },
+		},
+		layouts: kind[cc.WorkflowLayout, cc.WorkflowLayoutFilter]{
+			name: "WorkflowLayout", list: c.WorkflowLayouts, get: c.WorkflowLayout,
+			id: func(w *cc.WorkflowLayout) string { return w.ID }, scope: (*cc.WorkflowLayout).Scope,
+			check: func(f *cc.WorkflowLayoutFilter) error { return checkTexts(f.Name, f.SearchString) },
+		},
+	}
+}
+
+// packageLister lists packages; an empty list of versions that nobody asked for
+// says nothing about the package, so it must not pass for "has no versions".
+func packageLister(c Console) func(context.Context, scope.Scope, cc.List[cc.PackageFilter]) (*cc.Page[cc.Package], error) {
+	return func(ctx context.Context, sc scope.Scope, l cc.List[cc.PackageFilter]) (*cc.Page[cc.Package], error) {
+		page, err := c.Packages(ctx, sc, l)
+		if err != nil || l.Filter.IncludeVersions {
+			return page, err
+		}
+		for _, p := range page.List {
+			if len(p.Versions) == 0 {
+				p.Versions = nil
+			}
+		}
+		return page, nil
+	}
+}
+
+// key names one entity in the scope in which it is asked for.
+type key struct {
+	scope scope.Scope
+	id    string
+	whole bool // all that a get would bring is wanted: a package with its versions
+}
+
+func (k key) entity() key { k.whole = false; return k }
+
+// entities loads one kind of entity for one operation. A batch is sent when
+// look-ahead has gathered a level's keys, never by a timer: the wait below is
+// only what ends a batch of an operation that died.
+type entities[T any, F comparable] struct {
+	l     *Loaders
+	k     *kind[T, F]
+	byID  *dataloader.Loader[key, *T]
+	pages memo[pageKey[F], *cc.Page[T]]
+	views memo[window[F], *view[T]]
+	gets  memo[key, *T]
+
+	mu   sync.Mutex
+	held map[key]*T // whatever this operation was brought, by entity()
+}
+
+const deadBatch = time.Minute
+
+func newEntities[T any, F comparable](l *Loaders, k *kind[T, F]) *entities[T, F] {
+	e := &entities[T, F]{l: l, k: k, held: make(map[key]*T)}
+	e.byID = dataloader.NewBatchedLoader(e.batch,
+		dataloader.WithWait[key, *T](deadBatch), dataloader.WithCache[key, *T](&asked[*T]{l: l}))
+	return e
+}
+
+// asked keeps the thunks of a dataloader, which calls it under its own lock. It
+// is leaner than the concurrent map that comes with dataloader, and it is where
+// a key that look-ahead has overlooked comes to light.
+type asked[V any] struct {
+	l      *Loaders
+	thunks map[key]Thunk[V]
+}
+
+// Get returns the thunk of k, if it was asked for.
+func (a *asked[V]) Get(_ context.Context, k key) (Thunk[V], bool) {
+	t, ok := a.thunks[k]
+	return t, ok
+}
+
+// Set keeps the thunk of a key that is asked for the first time.
+func (a *asked[V]) Set(_ context.Context, k key, t Thunk[V]) {
+	if a.l.planned.Load() {
+		a.l.unplanned.Add(1)
+	}
+	if a.thunks == nil {
+		a.thunks = make(map[key]Thunk[V])
+	}
+	a.thunks[k] = t
+}
+
+// Delete forgets k.
+func (a *asked[V]) Delete(_ context.Context, k key) bool {
+	_, ok := a.thunks[k]
+	delete(a.thunks, k)
+	return ok
+}
+
+// Clear forgets every key.
+func (a *asked[V]) Clear() { clear(a.thunks) }
+
+// load asks for the entity id in sc. The answer waits for the next flush.
+func (e *entities[T, F]) load(sc scope.Scope, id string, whole bool) Thunk[*T] {
+	t := e.byID.Load(e.l.ctx, key{sc, strings.ToLower(id), whole && e.k.whole != nil})
+	if e.l.planned.Load() {
+		// Look-ahead has ended, so nobody else will send this batch. Where it
+		// has asked for this key before, the flush finds nothing to send.
+		e.byID.Flush()
+	}
+	return t
+}
+
+// loadOptional is load for an id that may be absent.
+func (e *entities[T, F]) loadOptional(sc scope.Scope, id *string, whole bool) Thunk[*T] {
+	if id == nil || *id == "" {
+		return ready[*T](nil)
+	}
+	return e.load(sc, *id, whole)
+}
+
+// hold keeps what a call in sc brought, so that no second call asks for it.
+func (e *entities[T, F]) hold(sc scope.Scope, brought ...*T) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, v := range brought {
+		id := strings.ToLower(e.k.id(v))
+		for _, s := range [...]scope.Scope{sc, e.k.scope(v)} {
+			k := key{scope: s, id: id}
+			if old, ok := e.held[k]; !ok || !e.isWhole(old) {
+				e.held[k] = v
+			}
+		}
+	}
+}
+
+func (e *entities[T, F]) isWhole(v *T) bool { return e.k.whole == nil || e.k.whole(v) }
+
+// find returns the entity of k if this operation already holds it.
+func (e *entities[T, F]) find(k key) (*T, bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	v, ok := e.held[k.entity()]
+	return v, ok && (!k.whole || e.isWhole(v))
+}
+
+// batch answers the keys of one level, scope by scope.
+func (e *entities[T, F]) batch(_ context.Context, keys []key) []*dataloader.Result[*T] {
+	scopes := make(map[scope.Scope]*group)
+	for _, k := range keys {
+		g, ok := scopes[k.scope]
+		if !ok {
+			g = &group{scope: k.scope, failed: make(map[string]error)}
+			scopes[k.scope] = g
+		}
+		g.whole = g.whole || k.whole
+	}
+	for _, k := range keys {
+		g := scopes[k.scope]
+		k.whole = g.whole // one call serves those who want less, too
+		if _, ok := e.find(k); !ok {
+			g.add(k.id)
+		}
+	}
+	var wait sync.WaitGroup
+	for _, g := range scopes {
+		if len(g.missing) > 0 {
+			wait.Go(func() { e.fetch(g) })
+		}
+	}
+	wait.Wait()
+
+	results := make([]*dataloader.Result[*T], len(keys))
+	for i, k := range keys {
+		if v, ok := e.find(k); ok {
+			results[i] = &dataloader.Result[*T]{Data: v}
+			continue
+		}
+		err := scopes[k.scope].failed[k.id]
+		if err == nil {
+			err = fault.New(fault.NotFound, "the console has no such %s", e.k.name)
+		}
+		results[i] = &dataloader.Result[*T]{Error: err}
+	}
+	return results
+}
+
+// get asks the console for one entity by its id.
+func (e *entities[T, F]) get(sc scope.Scope, id string) Thunk[*T] {
+	return e.gets.load(e.l, key{scope: sc, id: id}, func() (*T, error) {
+		v, err := call(e.l, func(ctx context.Context) (*T, error) { return e.k.get(ctx, sc, id) })
+		if err != nil {
+			return nil, err
+		}
+		e.hold(sc, v)
+		return v, nil
+	})
+}
+
+// pageKey names one page of one list: exactly one console call.
+type pageKey[F comparable] struct {
+	scope       scope.Scope
+	filter      F
+	ascending   bool
+	ids         string // joined by commas
+	index, size int
+}
+
+// page asks the console for one page of a list.
+func (e *entities[T, F]) page(k pageKey[F]) Thunk[*cc.Page[T]] {
+	return e.pages.load(e.l, k, func() (*cc.Page[T], error) {
+		list := cc.List[F]{Filter: k.filter, Ascending: k.ascending, PageIndex: k.index, PageSize: k.size}
+		if k.ids != "" {
+			list.IDs = strings.Split(k.ids, ",")
+		}
+		p, err := call(e.l, func(ctx context.Context) (*cc.Page[T], error) { return e.k.list(ctx, k.scope, list) })
+		if err != nil {
+			return nil, err
+		}
+		e.hold(k.scope, p.List...)
+		return p, nil
+	})
+}

@@ -1,0 +1,258 @@
+package loader
+
+import (
+	"errors"
+	"slices"
+	"strings"
+
+	cc "github.com/consoleql/consoleql/internal/consoleclient"
+	"github.com/consoleql/consoleql/internal/fault"
+	"github.com/consoleql/consoleql/internal/scope"
+)
+
+// group is what one batch still lacks in one scope.
+type group struct {
+	scope   scope.Scope
+	whole   bool
+	missing []string
+	failed  map[string]error
+}
+
+func (g *group) add(id string) {
+	if !slices.Contains(g.missing, id) {
+		g.missing = append(g.missing, id)
+	}
+}
+
+// fail gives every id still missing the error err.
+func (g *group) fail(err error) {
+	for _, id := range g.missing {
+		g.failed[id] = err
+	}
+	g.missing = nil
+}
+
+// perEntity is what an entity on a page costs beside the page's call: a page of
+// 100 entities counts as two calls.
+const perEntity = 0.01
+
+// guessBelow is the number of ids for which a list of unknown length is not
+// worth a try: so few are got one by one, in one round.
+const guessBelow = 3
+
+// fetch brings the group's missing entities by the cheapest means: an `Ids`
+// batch, pages of the list, or single gets, which also have the last word on
+// every id that a list did not bring.
+func (e *entities[T, F]) fetch(g *group) {
+	if len(g.missing) > 1 {
+		if err := e.fetchFromLists(g); err != nil {
+			g.fail(err)
+			return
+		}
+	}
+	thunks := make([]Thunk[*T], len(g.missing))
+	for i, id := range g.missing {
+		thunks[i] = e.get(g.scope, id)
+	}
+	for i, t := range thunks {
+		if _, err := t(); err != nil {
+			g.failed[g.missing[i]] = err
+		}
+	}
+}
+
+func (e *entities[T, F]) fetchFromLists(g *group) error {
+	first, err := e.fetchByIDs(g)
+	if err != nil || len(g.missing) < 2 {
+		return err
+	}
+	return e.sweep(g, first)
+}
+
+// filter is the list filter that the group needs: none, but for detail.
+func (e *entities[T, F]) filter(g *group) F {
+	var f F
+	if g.whole && e.k.detail != nil {
+		e.k.detail(&f)
+	}
+	return f
+}
+
+// drop forgets the ids that have come meanwhile.
+func (e *entities[T, F]) drop(g *group) {
+	g.missing = slices.DeleteFunc(g.missing, func(id string) bool {
+		_, ok := e.find(key{g.scope, id, g.whole})
+		return ok
+	})
+}
+
+// fetchByIDs tries lists with `Ids`. A console that does not know the parameter
+// ignores it silently, and its answer is then the first page of the whole list:
+// it is returned, since a sweep can go on from there.
+func (e *entities[T, F]) fetchByIDs(g *group) (first *firstPage[T], err error) {
+	learned := e.l.engine.learned
+	takes, known := learned.takesIDs(e.k.name)
+	if !e.k.ids || known && !takes {
+		return nil, nil
+	}
+	limit := learned.pageSize(e.k.name)
+	chunks := slices.Collect(slices.Chunk(g.missing, min(limit, e.l.engine.opts.idsPerURL())))
+	if n, ok := learned.listSize(e.k.name, g.scope); ok && known && sweepCost(n, limit) < float64(len(chunks)) {
+		return nil, nil
+	}
+	if !known {
+		// The first batch is the question whether there can be others. It asks
+		// for the page that a sweep would begin with, should the answer be no.
+		size := max(e.sweepSize(g), len(chunks[0]))
+		first, err = e.askIDs(g, chunks[0], size)
+		e.drop(g)
+		if first != nil || err != nil {
+			return first, err
+		}
+		chunks = chunks[1:]
+	}
+	return e.askAllIDs(g, chunks)
+}
+
+// askAllIDs asks for all chunks at once.
+func (e *entities[T, F]) askAllIDs(g *group, chunks [][]string) (*firstPage[T], error) {
+	type answer struct {
+		first *firstPage[T]
+		err   error
+	}
+	answers := make([]answer, len(chunks))
+	parallel(len(chunks), func(i int) {
+		first, err := e.askIDs(g, chunks[i], len(chunks[i]))
+		answers[i] = answer{first, err}
+	})
+	e.drop(g)
+	for _, a := range answers {
+		if a.first != nil || a.err != nil {
+			return a.first, a.err
+		}
+	}
+	return nil, nil
+}
+
+// askIDs asks for one chunk. The answer is believed as far as it holds the ids
+// asked for; any other id in it means that `Ids` is not known there.
+func (e *entities[T, F]) askIDs(g *group, ids []string, size int) (*firstPage[T], error) {
+	learned := e.l.engine.learned
+	asked := strings.Join(ids, ",")
+	k := pageKey[F]{scope: g.scope, filter: e.filter(g), ids: asked, size: size}
+	page, err := e.page(k)()
+	switch {
+	case refusesParameter(err):
+		learned.sawIDs(e.k.name, false)
+		return nil, nil
+	case err != nil:
+		return nil, err
+	}
+	foreign := slices.ContainsFunc(page.List, func(v *T) bool {
+		return !slices.Contains(ids, strings.ToLower(e.k.id(v)))
+	})
+	if foreign || page.Count > len(ids) {
+		learned.sawIDs(e.k.name, false)
+		return &firstPage[T]{page: page, size: size}, nil
+	}
+	learned.sawIDs(e.k.name, true)
+	if n := len(page.List); n > 0 && n < page.Count {
+		learned.sawClamp(e.k.name, n)
+		pages := pageCount(page.Count, n)
+		rest := make([]Thunk[*cc.Page[T]], 0, pages)
+		for i := 1; i < pages; i++ {
+			rest = append(rest, e.page(pageKey[F]{scope: g.scope, filter: e.filter(g), ids: asked, index: i, size: n}))
+		}
+		for _, t := range rest {
+			if _, err := t(); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return nil, nil
+}
+
+// refusesParameter says whether err looks like a console, or a proxy before it,
+// that does not take a list with many ids, rather than like a refusal of the caller.
+func refusesParameter(err error) bool {
+	if err == nil {
+		return false
+	}
+	var consoleErr *cc.Error
+	if !errors.As(err, &consoleErr) {
+		return false
+	}
+	switch fault.CodeOf(err) {
+	case fault.BadUserInput, fault.NotFound:
+		return true
+	default:
+		return consoleErr.Status == 414 || consoleErr.Status == 431
+	}
+}
+
+// firstPage is the first page of a kind's whole list in a scope, and the size asked for.
+type firstPage[T any] struct {
+	page *cc.Page[T]
+	size int
+}
+
+// sweepSize is the page size with which to begin reading a list.
+func (e *entities[T, F]) sweepSize(g *group) int {
+	limit := e.l.engine.learned.pageSize(e.k.name)
+	if n, ok := e.l.engine.learned.listSize(e.k.name, g.scope); ok && n > 0 {
+		// A little slack keeps a list that has grown since on as many pages.
+		return min(limit, (n+n/20+1)/pageCount(n, limit)+1)
+	}
+	return min(limit, max(100, 4*len(g.missing)))
+}
+
+// sweep reads pages of the whole list as long as that promises to be cheaper
+// than asking for the missing entities one by one.
+func (e *entities[T, F]) sweep(g *group, first *firstPage[T]) error {
+	learned := e.l.engine.learned
+	if first == nil {
+		n, known := learned.listSize(e.k.name, g.scope)
+		if known && sweepCost(n, learned.pageSize(e.k.name)) >= float64(len(g.missing)) || !known && len(g.missing) < guessBelow {
+			return nil
+		}
+		size := e.sweepSize(g)
+		page, err := e.page(pageKey[F]{scope: g.scope, filter: e.filter(g), size: size})()
+		if err != nil {
+			return err
+		}
+		first = &firstPage[T]{page, size}
+	}
+	page, size := first.page, first.size
+	learned.sawListSize(e.k.name, g.scope, page.Count)
+	if n := len(page.List); n < min(size, page.Count) {
+		if n == 0 {
+			return nil // a count without entities: nothing to page through
+		}
+		learned.sawClamp(e.k.name, n)
+		size = n
+	}
+	e.drop(g)
+	rest := pageCount(page.Count, size) - 1
+	if rest < 1 || float64(rest)*(1+float64(size)*perEntity) >= float64(len(g.missing)) {
+		return nil
+	}
+	errs := make([]error, rest)
+	parallel(rest, func(i int) {
+		_, errs[i] = e.page(pageKey[F]{scope: g.scope, filter: e.filter(g), index: i + 1, size: size})()
+	})
+	e.drop(g)
+	return errors.Join(errs...)
+}
+
+// sweepCost is what reading a list of n entities costs, in calls.
+func sweepCost(n, pageSize int) float64 {
+	return float64(pageCount(n, pageSize)) + float64(n)*perEntity
+}
+
+func pageCount(n, size int) int { return max(1, (n+size-1)/size) }
+
+// idsPerURL is how many `&Ids=<GUID>` a query string may hold.
+func (o Options) idsPerURL() int {
+	const pageParameters, perID = len("PageIndex=0&PageSize=500"), len("&Ids=") + 36
+	return max(1, (o.URLBytes-pageParameters)/perID)
+}

@@ -1,0 +1,98 @@
+package loader
+
+import (
+	"sync"
+	"time"
+
+	"github.com/consoleql/consoleql/internal/scope"
+)
+
+// learned is what the answers of this deployment's console told about it. All
+// of it is a hint: every answer is checked against what was asked, and a wrong
+// hint costs a call, never a wrong answer. It holds nothing of what a principal
+// may see but the length of lists.
+type learned struct {
+	opts  Options
+	mu    sync.Mutex
+	ids   map[string]fact[bool]
+	pages map[string]fact[int]
+	sizes map[listOf]fact[int]
+}
+
+type listOf struct {
+	kind  string
+	scope scope.Scope
+}
+
+type fact[T any] struct {
+	value T
+	until time.Time
+}
+
+// maxSizes bounds the remembered list lengths; past it they are all forgotten,
+// which costs one page of guessing per list.
+const maxSizes = 10_000
+
+func newLearned(opts Options) *learned {
+	return &learned{
+		opts:  opts,
+		ids:   make(map[string]fact[bool]),
+		pages: make(map[string]fact[int]),
+		sizes: make(map[listOf]fact[int]),
+	}
+}
+
+// takesIDs says whether lists of kind take `Ids`, as far as is known.
+func (k *learned) takesIDs(kind string) (takes, known bool) {
+	switch k.opts.IDs {
+	case IDsOff:
+		return false, true
+	case IDsOn:
+		return true, true
+	default:
+		return get(k, k.ids, kind)
+	}
+}
+
+func (k *learned) sawIDs(kind string, taken bool) { put(k, k.ids, kind, taken) }
+
+// pageSize is the largest page of kind that the console is known, or hoped, to serve.
+func (k *learned) pageSize(kind string) int {
+	if n, ok := get(k, k.pages, kind); ok && n < k.opts.PageSize {
+		return n
+	}
+	return k.opts.PageSize
+}
+
+func (k *learned) sawClamp(kind string, size int) { put(k, k.pages, kind, size) }
+
+// listSize is the length of the unfiltered list of kind in sc when it was last seen.
+func (k *learned) listSize(kind string, sc scope.Scope) (int, bool) {
+	return get(k, k.sizes, listOf{kind, sc})
+}
+
+func (k *learned) sawListSize(kind string, sc scope.Scope, n int) {
+	k.mu.Lock()
+	if len(k.sizes) >= maxSizes {
+		clear(k.sizes)
+	}
+	k.mu.Unlock()
+	put(k, k.sizes, listOf{kind, sc}, n)
+}
+
+func get[K comparable, V any](k *learned, m map[K]fact[V], key K) (V, bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	f, ok := m[key]
+	if !ok || k.opts.Now().After(f.until) {
+		var none V
+		return none, false
+	}
+	return f.value, true
+}
+
+func put[K comparable, V any](k *learned, m map[K]fact[V], key K, value V) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	m[key] = fact[V]{value, k.opts.Now().Add(k.opts.Relearn)}
+}

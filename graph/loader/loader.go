@@ -1,0 +1,226 @@
+// Package loader answers what the resolvers name: it decides which keys of one
+// operation go to the console together, in which scope, and by which of the
+// console's calls. Nothing in it outlives or is shared between operations but
+// what the Engine learned about the deployment, which are hints only.
+package loader
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	cc "github.com/consoleql/consoleql/internal/consoleclient"
+	"github.com/consoleql/consoleql/internal/scope"
+)
+
+// Console is what the loaders ask of the console; *consoleclient.Client is one.
+type Console interface {
+	Companies(ctx context.Context, sc scope.Scope, name string) ([]*cc.Company, error)
+	DepartmentTree(ctx context.Context, sc scope.Scope) (*cc.DepartmentTree, error)
+	Self(ctx context.Context, sc scope.Scope) (*cc.CompanyUser, error)
+	Packages(ctx context.Context, sc scope.Scope, l cc.List[cc.PackageFilter]) (*cc.Page[cc.Package], error)
+	Package(ctx context.Context, sc scope.Scope, id string) (*cc.Package, error)
+	Queues(ctx context.Context, sc scope.Scope, l cc.List[cc.QueueFilter]) (*cc.Page[cc.Queue], error)
+	Queue(ctx context.Context, sc scope.Scope, id string) (*cc.Queue, error)
+	Robots(ctx context.Context, sc scope.Scope, l cc.List[cc.RobotFilter]) (*cc.Page[cc.Robot], error)
+	Robot(ctx context.Context, sc scope.Scope, id string) (*cc.Robot, error)
+	Workflows(ctx context.Context, sc scope.Scope, l cc.List[cc.WorkflowFilter]) (*cc.Page[cc.Workflow], error)
+	Workflow(ctx context.Context, sc scope.Scope, id string) (*cc.Workflow, error)
+	WorkflowRobots(ctx context.Context, sc scope.Scope, id string, pageIndex, pageSize int) (*cc.Page[cc.Robot], error)
+	WorkflowLayouts(ctx context.Context, sc scope.Scope, l cc.List[cc.WorkflowLayoutFilter]) (*cc.Page[cc.WorkflowLayout], error)
+	WorkflowLayout(ctx context.Context, sc scope.Scope, id string) (*cc.WorkflowLayout, error)
+}
+
+// IDsMode says whether lists are asked with the `Ids` parameter, which the
+// console's document does not list but many deployments take.
+type IDsMode string
+
+// The modes of the setting CONSOLEQL_CONSOLE_IDS.
+const (
+	IDsAuto IDsMode = "auto" // ask, look at the answer, remember for a while
+	IDsOn   IDsMode = "on"   // always ask; the answer is checked all the same
+	IDsOff  IDsMode = "off"  // never ask
+)
+
+// Options are the bounds of what one operation may ask; the zero value of each
+// field means its default.
+type Options struct {
+	// Default is the scope of a request that names none. Either part may be empty.
+	Default scope.Scope
+	// IDs says whether lists take `Ids`; default IDsAuto.
+	IDs IDsMode
+	// PageSize is the largest console page asked for, in entities; default 500.
+	PageSize int
+	// Concurrency bounds the console calls of one operation in flight; default 64.
+	Concurrency int
+	// URLBytes bounds the query string of an `Ids` batch; default 7500, which
+	// with path and headers stays below the 8 KiB that common servers take.
+	URLBytes int
+	// Relearn is how long something learned about the deployment is believed; default 10 minutes.
+	Relearn time.Duration
+	// Now is the clock of Relearn; default time.Now.
+	Now func() time.Time
+	// Logger receives what no caller can be told; default: discarded.
+	Logger *slog.Logger
+}
+
+func (o Options) withDefaults() Options {
+	if o.IDs == "" {
+		o.IDs = IDsAuto
+	}
+	if o.PageSize == 0 {
+		o.PageSize = 500
+	}
+	if o.Concurrency == 0 {
+		o.Concurrency = 64
+	}
+	if o.URLBytes == 0 {
+		o.URLBytes = 7500
+	}
+	if o.Relearn == 0 {
+		o.Relearn = 10 * time.Minute
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	return o
+}
+
+// Validate says which option is out of its bounds.
+func (o Options) Validate() error {
+	switch {
+	case o.IDs != "" && o.IDs != IDsAuto && o.IDs != IDsOn && o.IDs != IDsOff:
+		return fmt.Errorf("ids mode %q is none of auto, on, off", o.IDs)
+	case o.PageSize < 0:
+		return errors.New("page size is negative")
+	case o.Concurrency < 0:
+		return errors.New("concurrency is negative")
+	case o.URLBytes < 0:
+		return errors.New("URL bytes is negative")
+	}
+	return nil
+}
+
+// Engine makes the Loaders of each operation. It is safe for concurrent use and
+// holds no data of any principal.
+type Engine struct {
+	console Console
+	opts    Options
+	learned *learned
+	kinds   kinds
+	edges   edges
+}
+
+// New returns an Engine over console.
+func New(console Console, opts Options) (*Engine, error) {
+	if err := opts.Validate(); err != nil {
+		return nil, fmt.Errorf("loader: %w", err)
+	}
+	opts = opts.withDefaults()
+	return &Engine{
+		console: console,
+		opts:    opts,
+		learned: newLearned(opts),
+		kinds:   newKinds(console),
+		edges:   newEdges(),
+	}, nil
+}
+
+// Loaders holds what one operation has asked and been answered. It is never
+// shared between operations, hence never between principals.
+type Loaders struct {
+	engine *Engine
+	ctx    context.Context //nolint:containedctx // the operation's own; a batch outlives the field that began it
+	cancel context.CancelFunc
+	scope  scope.Scope // what the request named, either part may be empty
+	slots  chan struct{}
+	tasks  sync.WaitGroup
+
+	plan      sync.Once
+	planned   atomic.Bool // every key that look-ahead can know has been asked for
+	unplanned atomic.Int64
+
+	packages  *entities[cc.Package, cc.PackageFilter]
+	queues    *entities[cc.Queue, cc.QueueFilter]
+	robots    *entities[cc.Robot, cc.RobotFilter]
+	workflows *entities[cc.Workflow, cc.WorkflowFilter]
+	layouts   *entities[cc.WorkflowLayout, cc.WorkflowLayoutFilter]
+
+	requestScope   memo[struct{}, scope.Scope]
+	companies      memo[string, []*cc.Company]
+	trees          memo[string, *tree]
+	selves         memo[string, *cc.CompanyUser]
+	workflowRobots memo[key, []*cc.Robot]
+}
+
+// Loaders returns fresh loaders for one operation whose request named the scope
+// sc. Close must be called when the operation has been answered.
+func (e *Engine) Loaders(ctx context.Context, sc scope.Scope) *Loaders {
+	ctx, cancel := context.WithCancel(ctx)
+	l := &Loaders{
+		engine: e,
+		ctx:    ctx,
+		cancel: cancel,
+		scope:  sc,
+		slots:  make(chan struct{}, e.opts.Concurrency),
+	}
+	l.packages = newEntities(l, &e.kinds.packages)
+	l.queues = newEntities(l, &e.kinds.queues)
+	l.robots = newEntities(l, &e.kinds.robots)
+	l.workflows = newEntities(l, &e.kinds.workflows)
+	l.layouts = newEntities(l, &e.kinds.layouts)
+	return l
+}
+
+// Close abandons what is still under way and waits until it has ended.
+func (l *Loaders) Close() {
+	l.cancel()
+	l.tasks.Wait()
+}
+
+// Unplanned counts the entities that a resolver asked for before look-ahead
+// did: each would have cost a call of its own. It is zero unless the table of
+// edges and the resolvers have fallen apart.
+func (l *Loaders) Unplanned() int64 { return l.unplanned.Load() }
+
+// flush sends every batch that has been gathered.
+func (l *Loaders) flush() {
+	l.packages.byID.Flush()
+	l.queues.byID.Flush()
+	l.robots.byID.Flush()
+	l.workflows.byID.Flush()
+	l.layouts.byID.Flush()
+}
+
+// call runs f, one console call, within the operation's bound on concurrency.
+func call[T any](l *Loaders, f func(ctx context.Context) (T, error)) (T, error) {
+	select {
+	case l.slots <- struct{}{}:
+		defer func() { <-l.slots }()
+		return f(l.ctx)
+	case <-l.ctx.Done():
+		var none T
+		return none, context.Cause(l.ctx)
+	}
+}
+
+type contextKey struct{}
+
+// NewContext returns ctx with the loaders of the operation.
+func NewContext(ctx context.Context, l *Loaders) context.Context {
+	return context.WithValue(ctx, contextKey{}, l)
+}
+
+// From returns the loaders of the operation. Resolvers run only below
+// Extension, which put them there.
+func From(ctx context.Context) *Loaders {
+	l, _ := ctx.Value(contextKey{}).(*Loaders)
+	return l
+}

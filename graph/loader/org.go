@@ -1,0 +1,254 @@
+package loader
+
+import (
+	"context"
+	"strings"
+
+	cc "github.com/consoleql/consoleql/internal/consoleclient"
+	"github.com/consoleql/consoleql/internal/fault"
+	"github.com/consoleql/consoleql/internal/scope"
+)
+
+// RequestScope is the scope of the request: what it named, else the configured
+// default, else, where the principal has one company, that company and the
+// viewer's assigned department; else the error SCOPE_REQUIRED.
+func (l *Loaders) RequestScope() Thunk[scope.Scope] {
+	sc := l.named()
+	if sc.CompanyID != "" && sc.DepartmentID != "" {
+		return ready(sc)
+	}
+	return l.requestScope.load(l, struct{}{}, func() (scope.Scope, error) {
+		company, err := l.requestCompany()()
+		if err != nil || sc.DepartmentID != "" {
+			return scope.Scope{CompanyID: company, DepartmentID: sc.DepartmentID}, err
+		}
+		self, err := l.self(company)()
+		if err != nil {
+			return scope.Scope{}, err
+		}
+		if self.AssignedDepartmentID == nil || *self.AssignedDepartmentID == "" {
+			return scope.Scope{}, fault.New(fault.ScopeRequired,
+				"the request names no department and its user is assigned to none: send the header DepartmentId")
+		}
+		return scope.Scope{CompanyID: company, DepartmentID: strings.ToLower(*self.AssignedDepartmentID)}, nil
+	})
+}
+
+// named is what the request or the configuration names of the scope.
+func (l *Loaders) named() scope.Scope {
+	sc, def := l.scope, l.engine.opts.Default
+	if sc.CompanyID == "" {
+		sc.CompanyID = def.CompanyID
+	}
+	if sc.DepartmentID == "" && sc.CompanyID == def.CompanyID {
+		sc.DepartmentID = def.DepartmentID
+	}
+	return sc
+}
+
+// requestCompany is the company of RequestScope, for what needs no department.
+func (l *Loaders) requestCompany() Thunk[string] {
+	if company := l.named().CompanyID; company != "" {
+		return ready(company)
+	}
+	return then(l.Companies(""), func(companies []*cc.Company) (string, error) {
+		if len(companies) != 1 {
+			return "", fault.New(fault.ScopeRequired,
+				"the request names no company and its user has %d: send the headers CompanyId and DepartmentId", len(companies))
+		}
+		return companies[0].Scope().CompanyID, nil
+	})
+}
+
+// companyScope is the scope of calls that concern a whole company: with a
+// department only where the request named one of that company.
+func (l *Loaders) companyScope(company string) scope.Scope {
+	if sc := l.named(); sc.CompanyID == company {
+		return sc
+	}
+	return scope.Scope{CompanyID: company}
+}
+
+// Companies are the principal's companies whose name contains name.
+func (l *Loaders) Companies(name string) Thunk[[]*cc.Company] {
+	if err := checkTexts(name, ""); err != nil {
+		return failed[[]*cc.Company](fault.BadInput("name", "holds a control character"))
+	}
+	return l.companies.load(l, name, func() ([]*cc.Company, error) {
+		return call(l, func(ctx context.Context) ([]*cc.Company, error) {
+			return l.engine.console.Companies(ctx, l.named(), name)
+		})
+	})
+}
+
+// Company is one of the principal's companies, or an error NOT_FOUND.
+func (l *Loaders) Company(id string) Thunk[*cc.Company] {
+	return then(l.Companies(""), func(companies []*cc.Company) (*cc.Company, error) {
+		for _, c := range companies {
+			if strings.EqualFold(c.ID, id) || strings.EqualFold(c.Scope().CompanyID, id) {
+				return c, nil
+			}
+		}
+		return nil, fault.New(fault.NotFound, "the console has no such Company for this user")
+	})
+}
+
+// companyOf is the company that an entity came with.
+func (l *Loaders) companyOf(sc scope.Scope) Thunk[*cc.Company] {
+	if sc.CompanyID == "" {
+		return ready[*cc.Company](nil)
+	}
+	return l.Company(sc.CompanyID)
+}
+
+// Viewer is the caller as the user of the request's company.
+func (l *Loaders) Viewer() Thunk[*cc.CompanyUser] {
+	return l.inCompany(l.self)
+}
+
+// CompanyViewer is the caller as the user of company c.
+func (l *Loaders) CompanyViewer(c *cc.Company) Thunk[*cc.CompanyUser] {
+	return l.self(c.Scope().CompanyID)
+}
+
+func (l *Loaders) self(company string) Thunk[*cc.CompanyUser] {
+	return l.selves.load(l, company, func() (*cc.CompanyUser, error) {
+		return call(l, func(ctx context.Context) (*cc.CompanyUser, error) {
+			return l.engine.console.Self(ctx, l.companyScope(company))
+		})
+	})
+}
+
+// inCompany runs f for the request's company, at once if that is known.
+func (l *Loaders) inCompany(f func(company string) Thunk[*cc.CompanyUser]) Thunk[*cc.CompanyUser] {
+	company, err := l.requestCompany()()
+	if err != nil {
+		return failed[*cc.CompanyUser](err)
+	}
+	return f(company)
+}
+
+// tree is a company's department tree with what its relations need.
+type tree struct {
+	root    *cc.Department
+	all     []*cc.Department // parents before their children
+	byID    map[string]*cc.Department
+	parents map[string]*cc.Department
+}
+
+func newTree(root *cc.Department) *tree {
+	t := &tree{root: root, byID: make(map[string]*cc.Department), parents: make(map[string]*cc.Department)}
+	var add func(d, parent *cc.Department)
+	add = func(d, parent *cc.Department) {
+		id := strings.ToLower(d.ID)
+		if _, seen := t.byID[id]; seen {
+			return // a tree that loops would have no end
+		}
+		t.all = append(t.all, d)
+		t.byID[id] = d
+		if parent != nil {
+			t.parents[id] = parent
+		}
+		for _, child := range d.Children {
+			add(child, d)
+		}
+	}
+	if root != nil {
+		add(root, nil)
+	}
+	return t
+}
+
+func (l *Loaders) tree(company string) Thunk[*tree] {
+	company = strings.ToLower(company)
+	return l.trees.load(l, company, func() (*tree, error) {
+		t, err := call(l, func(ctx context.Context) (*cc.DepartmentTree, error) {
+			return l.engine.console.DepartmentTree(ctx, l.companyScope(company))
+		})
+		if err != nil {
+			return nil, err
+		}
+		return newTree(t.RootDepartment), nil
+	})
+}
+
+func (t *tree) find(id string) (*cc.Department, error) {
+	if d, ok := t.byID[strings.ToLower(id)]; ok {
+		return d, nil
+	}
+	return nil, fault.New(fault.NotFound, "the company's tree has no such Department")
+}
+
+// RootDepartment is the root of the request's company.
+func (l *Loaders) RootDepartment() Thunk[*cc.Department] {
+	company, err := l.requestCompany()()
+	if err != nil {
+		return failed[*cc.Department](err)
+	}
+	return l.rootOf(company)
+}
+
+func (l *Loaders) rootOf(company string) Thunk[*cc.Department] {
+	return then(l.tree(company), func(t *tree) (*cc.Department, error) { return t.root, nil })
+}
+
+// Department is a department of the request's company, or an error NOT_FOUND.
+func (l *Loaders) Department(id string) Thunk[*cc.Department] {
+	company, err := l.requestCompany()()
+	if err != nil {
+		return failed[*cc.Department](err)
+	}
+	return l.department(company, id)
+}
+
+func (l *Loaders) department(company, id string) Thunk[*cc.Department] {
+	return then(l.tree(company), func(t *tree) (*cc.Department, error) { return t.find(id) })
+}
+
+// departmentOf is the department that an entity came with.
+func (l *Loaders) departmentOf(sc scope.Scope) Thunk[*cc.Department] {
+	if sc.CompanyID == "" || sc.DepartmentID == "" {
+		return ready[*cc.Department](nil)
+	}
+	return l.department(sc.CompanyID, sc.DepartmentID)
+}
+
+// CompanyRootDepartment is the root of c's tree.
+func (l *Loaders) CompanyRootDepartment(c *cc.Company) Thunk[*cc.Department] {
+	return l.rootOf(c.Scope().CompanyID)
+}
+
+// CompanyDepartments is the whole tree of c, flat, parents before children.
+func (l *Loaders) CompanyDepartments(c *cc.Company) Thunk[[]*cc.Department] {
+	return then(l.tree(c.Scope().CompanyID), func(t *tree) ([]*cc.Department, error) { return t.all, nil })
+}
+
+// CompanyDepartment is one department of c, or an error NOT_FOUND.
+func (l *Loaders) CompanyDepartment(c *cc.Company, id string) Thunk[*cc.Department] {
+	return l.department(c.Scope().CompanyID, id)
+}
+
+// DepartmentCompany is the company of d.
+func (l *Loaders) DepartmentCompany(d *cc.Department) Thunk[*cc.Company] {
+	return l.companyOf(d.Scope())
+}
+
+// DepartmentParent is the department above d, nil for the root.
+func (l *Loaders) DepartmentParent(d *cc.Department) Thunk[*cc.Department] {
+	return then(l.tree(d.Scope().CompanyID), func(t *tree) (*cc.Department, error) {
+		return t.parents[strings.ToLower(d.ID)], nil
+	})
+}
+
+// CompanyUserCompany is the company of u.
+func (l *Loaders) CompanyUserCompany(u *cc.CompanyUser) Thunk[*cc.Company] {
+	return l.companyOf(u.Scope())
+}
+
+// CompanyUserAssignedDepartment is the department that u is assigned to.
+func (l *Loaders) CompanyUserAssignedDepartment(u *cc.CompanyUser) Thunk[*cc.Department] {
+	if u.AssignedDepartmentID == nil || *u.AssignedDepartmentID == "" {
+		return ready[*cc.Department](nil)
+	}
+	return l.department(u.Scope().CompanyID, *u.AssignedDepartmentID)
+}

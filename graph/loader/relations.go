@@ -1,0 +1,181 @@
+package loader
+
+import (
+	"context"
+	"strings"
+	"sync"
+
+	cc "github.com/consoleql/consoleql/internal/consoleclient"
+	"github.com/consoleql/consoleql/internal/fault"
+	"github.com/consoleql/consoleql/internal/scope"
+)
+
+// scoped is an entity that knows the company and the department it came with.
+type scoped interface{ Scope() scope.Scope }
+
+// DepartmentOf is the department of any entity that came with one.
+func (l *Loaders) DepartmentOf(v scoped) Thunk[*cc.Department] { return l.departmentOf(v.Scope()) }
+
+// CompanyOf is the company of any entity that came with one.
+func (l *Loaders) CompanyOf(v scoped) Thunk[*cc.Company] { return l.companyOf(v.Scope()) }
+
+// PackageVersions are all versions of p; no call where they came with p.
+func (l *Loaders) PackageVersions(p *cc.Package) Thunk[[]*cc.PackageVersion] {
+	if p.Versions != nil {
+		return ready(p.Versions)
+	}
+	return then(l.packages.load(p.Scope(), p.ID, true), func(p *cc.Package) ([]*cc.PackageVersion, error) {
+		return p.Versions, nil
+	})
+}
+
+// PackageLatestVersion is the version that p's lastVersionId names.
+func (l *Loaders) PackageLatestVersion(p *cc.Package) Thunk[*cc.PackageVersion] {
+	return versionIn(l.PackageVersions(p), p.LastVersionID)
+}
+
+func versionIn(versions Thunk[[]*cc.PackageVersion], id *string) Thunk[*cc.PackageVersion] {
+	if id == nil || *id == "" {
+		return ready[*cc.PackageVersion](nil)
+	}
+	return then(versions, func(versions []*cc.PackageVersion) (*cc.PackageVersion, error) {
+		for _, v := range versions {
+			if strings.EqualFold(v.ID, *id) {
+				return v, nil
+			}
+		}
+		return nil, fault.New(fault.NotFound, "the package has no such PackageVersion")
+	})
+}
+
+// version is the version id of the package packageID.
+func (l *Loaders) version(sc scope.Scope, packageID, id *string) Thunk[*cc.PackageVersion] {
+	if packageID == nil || *packageID == "" || id == nil || *id == "" {
+		return ready[*cc.PackageVersion](nil)
+	}
+	versions := then(l.packages.load(sc, *packageID, true), func(p *cc.Package) ([]*cc.PackageVersion, error) {
+		return p.Versions, nil
+	})
+	return versionIn(versions, id)
+}
+
+// WorkflowRobots are the robots that w runs on: by the ids that came with w
+// where they did, else, or where one of them cannot be had, as the console
+// lists them for w.
+func (l *Loaders) WorkflowRobots(w *cc.Workflow) Thunk[[]*cc.Robot] {
+	sc := w.Scope()
+	listed := func() ([]*cc.Robot, error) { return l.listWorkflowRobots(sc, w.ID) }
+	if w.AssociatedRobotIDs == nil {
+		return l.workflowRobots.load(l, key{scope: sc, id: w.ID}, listed)
+	}
+	ids := *w.AssociatedRobotIDs
+	thunks := make([]Thunk[*cc.Robot], len(ids))
+	for i, id := range ids {
+		thunks[i] = l.robots.load(sc, id, false)
+	}
+	return sync.OnceValues(func() ([]*cc.Robot, error) {
+		robots := make([]*cc.Robot, len(thunks))
+		for i, t := range thunks {
+			robot, err := t()
+			if err != nil {
+				return l.workflowRobots.load(l, key{scope: sc, id: w.ID}, listed)()
+			}
+			robots[i] = robot
+		}
+		return robots, nil
+	})
+}
+
+// listWorkflowRobots asks for the robots of one workflow. The document knows no
+// paging here; should a console page all the same, the rest is asked for.
+func (l *Loaders) listWorkflowRobots(sc scope.Scope, id string) ([]*cc.Robot, error) {
+	var robots []*cc.Robot
+	seen := make(map[string]bool)
+	for index, size := 0, 0; ; index++ {
+		page, err := call(l, func(ctx context.Context) (*cc.Page[cc.Robot], error) {
+			return l.engine.console.WorkflowRobots(ctx, sc, id, index, size)
+		})
+		if err != nil {
+			return nil, err
+		}
+		before := len(robots)
+		for _, r := range page.List {
+			if !seen[r.ID] {
+				seen[r.ID] = true
+				robots = append(robots, r)
+			}
+		}
+		l.robots.hold(sc, page.List...)
+		if len(robots) == before || len(robots) >= page.Count {
+			return robots, nil
+		}
+		if size == 0 {
+			size = len(page.List)
+		}
+	}
+}
+
+// WorkflowPackage is the package that w runs.
+func (l *Loaders) WorkflowPackage(w *cc.Workflow, s Selection) Thunk[*cc.Package] {
+	return l.packageIn(w.Scope(), w.PackageID, s)
+}
+
+// WorkflowVersion is the version of the package that w runs.
+func (l *Loaders) WorkflowVersion(w *cc.Workflow) Thunk[*cc.PackageVersion] {
+	return l.version(w.Scope(), w.PackageID, w.PackageVersionID)
+}
+
+// WorkflowQueue is the robot group that w runs on.
+func (l *Loaders) WorkflowQueue(w *cc.Workflow) Thunk[*cc.Queue] {
+	return l.queues.loadOptional(w.Scope(), w.AssociatedQueueID, false)
+}
+
+// WorkflowLayoutNodeWorkflow is the workflow that n runs, in its layout's scope.
+func (l *Loaders) WorkflowLayoutNodeWorkflow(n *cc.WorkflowLayoutNode) Thunk[*cc.Workflow] {
+	return l.workflows.loadOptional(n.Scope(), n.WorkflowID, false)
+}
+
+// PackageWorkflows lists the workflows that run p.
+func (l *Loaders) PackageWorkflows(p *cc.Package, a ListArgs[cc.WorkflowFilter], s Selection) Thunk[*WorkflowConnection] {
+	return l.workflows.list(p.Scope(), a.with(func(f *cc.WorkflowFilter) { f.PackageID = p.ID }), s)
+}
+
+// PackageVersionPackage is the package of v.
+func (l *Loaders) PackageVersionPackage(v *cc.PackageVersion, s Selection) Thunk[*cc.Package] {
+	return l.packageIn(v.Scope(), v.PackageID, s)
+}
+
+// PackageVersionWorkflows lists the workflows that run v.
+func (l *Loaders) PackageVersionWorkflows(v *cc.PackageVersion, a ListArgs[cc.WorkflowFilter], s Selection) Thunk[*WorkflowConnection] {
+	return l.workflows.list(v.Scope(), a.with(func(f *cc.WorkflowFilter) { f.PackageVersionID = v.ID }), s)
+}
+
+// QueueRobots lists the robots of q.
+func (l *Loaders) QueueRobots(q *cc.Queue, a ListArgs[cc.RobotFilter], s Selection) Thunk[*RobotConnection] {
+	return l.robots.list(q.Scope(), a.with(func(f *cc.RobotFilter) { f.AssociatedQueueID = q.ID }), s)
+}
+
+// QueueWorkflows lists the workflows that run on q.
+func (l *Loaders) QueueWorkflows(q *cc.Queue, a ListArgs[cc.WorkflowFilter], s Selection) Thunk[*WorkflowConnection] {
+	return l.workflows.list(q.Scope(), a.with(func(f *cc.WorkflowFilter) { f.AssociatedQueueID = q.ID }), s)
+}
+
+// JobWorkflow is the workflow that j runs.
+func (l *Loaders) JobWorkflow(j *cc.Job) Thunk[*cc.Workflow] {
+	return l.workflows.loadOptional(j.Scope(), j.WorkflowID, false)
+}
+
+// JobPackage is the package that j runs.
+func (l *Loaders) JobPackage(j *cc.Job, s Selection) Thunk[*cc.Package] {
+	return l.packageIn(j.Scope(), j.PackageID, s)
+}
+
+// JobVersion is the version of the package that j runs.
+func (l *Loaders) JobVersion(j *cc.Job) Thunk[*cc.PackageVersion] {
+	return l.version(j.Scope(), j.PackageID, j.PackageVersionID)
+}
+
+// JobQueue is the robot group that j is to run on.
+func (l *Loaders) JobQueue(j *cc.Job) Thunk[*cc.Queue] {
+	return l.queues.loadOptional(j.Scope(), j.ContainingQueueID, false)
+}

@@ -1,0 +1,72 @@
+package loader
+
+import (
+	"context"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/ast"
+)
+
+// Selection is what an operation selects below one field.
+type Selection struct {
+	op  *graphql.OperationContext
+	set ast.SelectionSet
+}
+
+// Selected is the selection of the field that ctx resolves.
+func Selected(ctx context.Context) Selection {
+	return Selection{op: graphql.GetOperationContext(ctx), set: graphql.GetFieldContext(ctx).Field.Selections}
+}
+
+// fields are the selected fields of the object type typ, fragments and the
+// directives skip and include applied.
+func (s Selection) fields(typ string) []graphql.CollectedField {
+	return graphql.CollectFields(s.op, s.set, []string{typ})
+}
+
+func (s Selection) below(f graphql.CollectedField) Selection {
+	return Selection{op: s.op, set: f.Selections}
+}
+
+// connectionWants is what a selection on a connection takes the console for.
+type connectionWants struct {
+	nodes  bool // the entities
+	whole  bool // the entities with all that a get would bring
+	length bool // the list's length, which comes with any page
+}
+
+// connection reads a selection on the connection of the entity type typ.
+func (s Selection) connection(typ string) connectionWants {
+	var w connectionWants
+	for _, f := range s.fields(typ + "Connection") {
+		switch f.Name {
+		case "nodes":
+			w.nodes = true
+			w.whole = w.whole || s.below(f).wantsWhole(typ)
+		case "edges":
+			w.nodes = true
+			for _, edge := range s.below(f).fields(typ + "Edge") {
+				if edge.Name == "node" {
+					w.whole = w.whole || s.below(edge).wantsWhole(typ)
+				}
+			}
+		case "pageInfo", "totalCount":
+			w.length = true
+		}
+	}
+	return w
+}
+
+// wantsWhole says whether a selection on the entity type typ takes what its
+// list brings only on demand: the versions of a package.
+func (s Selection) wantsWhole(typ string) bool {
+	if typ != "Package" {
+		return false
+	}
+	for _, f := range s.fields(typ) {
+		if f.Name == "versions" || f.Name == "latestVersion" {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,153 @@
+package loader
+
+import (
+	"errors"
+	"sync"
+
+	"github.com/consoleql/consoleql/internal/scope"
+)
+
+// window names a stretch of a list by what was asked, not by console pages.
+type window[F comparable] struct {
+	scope     scope.Scope
+	filter    F
+	ascending bool
+	offset    int
+	count     int // 0: only the list's length is wanted
+}
+
+// view is the stretch as it was found.
+type view[T any] struct {
+	items []*T
+	total int // length of the whole list
+}
+
+// view reads a stretch of a list with as few console pages as can be.
+func (e *entities[T, F]) view(w window[F]) Thunk[*view[T]] {
+	return e.views.load(e.l, w, func() (*view[T], error) {
+		v, err := e.read(w)
+		var none F
+		if err == nil && w.filter == none {
+			e.l.engine.learned.sawListSize(e.k.name, w.scope, v.total)
+		}
+		return v, err
+	})
+}
+
+func (e *entities[T, F]) read(w window[F]) (*view[T], error) {
+	key := pageKey[F]{scope: w.scope, filter: w.filter, ascending: w.ascending}
+	if w.count == 0 {
+		key.size = 1 // the smallest page there is
+		p, err := e.page(key)()
+		if err != nil {
+			return nil, err
+		}
+		return &view[T]{total: p.Count}, nil
+	}
+	key.size = pageSizeFor(w.offset, w.count, e.l.engine.learned.pageSize(e.k.name))
+	key.index = w.offset / key.size
+	p, err := e.page(key)()
+	if err != nil {
+		return nil, err
+	}
+	r := reader[T]{from: w.offset, to: w.offset + w.count, total: p.Count, at: make(map[int]*T, len(p.List))}
+	size, got := key.size, len(p.List)
+	if got > 0 && got < min(size, p.Count-key.index*size) {
+		// The console serves smaller pages than this. What it sent is still
+		// good: it is the page of that index in the smaller size.
+		e.l.engine.learned.sawClamp(e.k.name, got)
+		size = got
+	}
+	r.put(key.index*size, p.List)
+	if err := e.readRest(&r, key, size); err != nil {
+		return nil, err
+	}
+	return &view[T]{items: r.items(), total: r.total}, nil
+}
+
+// readRest reads, all at once, the pages of the given size that r still lacks.
+func (e *entities[T, F]) readRest(r *reader[T], key pageKey[F], size int) error {
+	var lacking []int
+	for i := r.from / size; i*size < min(r.to, r.total); i++ {
+		if !r.has(max(i*size, r.from), min((i+1)*size, r.to, r.total)) {
+			lacking = append(lacking, i)
+		}
+	}
+	errs := make([]error, len(lacking))
+	var mu sync.Mutex
+	parallel(len(lacking), func(i int) {
+		k := key
+		k.index, k.size = lacking[i], size
+		p, err := e.page(k)()
+		if err != nil {
+			errs[i] = err
+			return
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		r.put(k.index*size, p.List)
+	})
+	return errors.Join(errs...)
+}
+
+// reader gathers the entities of the positions from (included) to to (excluded).
+type reader[T any] struct {
+	from, to, total int
+	at              map[int]*T
+}
+
+// put notes that the entities of list begin at position start.
+func (r *reader[T]) put(start int, list []*T) {
+	for i, v := range list {
+		if p := start + i; p >= r.from && p < r.to {
+			r.at[p] = v
+		}
+	}
+}
+
+func (r *reader[T]) has(from, to int) bool {
+	for p := from; p < to; p++ {
+		if _, ok := r.at[p]; !ok {
+			return false
+		}
+	}
+	return true
+}
+
+// items are the entities gathered, in order. A position that stayed empty (the
+// list became shorter meanwhile) is left out.
+func (r *reader[T]) items() []*T {
+	items := make([]*T, 0, len(r.at))
+	for p := r.from; p < r.to && len(items) < len(r.at); p++ {
+		if v, ok := r.at[p]; ok {
+			items = append(items, v)
+		}
+	}
+	return items
+}
+
+// pageSizeFor is the page size, at most limit, that needs the fewest pages for
+// the count positions from offset on; among those, the smallest.
+func pageSizeFor(offset, count, limit int) int {
+	best, fewest := limit, pagesFor(offset, count, limit)
+	for size := limit - 1; size >= min(count, limit/2); size-- {
+		if n := pagesFor(offset, count, size); n <= fewest {
+			best, fewest = size, n
+		}
+	}
+	return best
+}
+
+func pagesFor(offset, count, size int) int {
+	return (offset+count-1)/size - offset/size + 1
+}
+
+// parallel runs f(0) … f(n-1) at once and waits for all. The operation's bound
+// on concurrency applies below, where the console is called.
+func parallel(n int, f func(i int)) {
+	var wait sync.WaitGroup
+	for i := range n {
+		wait.Go(func() { f(i) })
+	}
+	wait.Wait()
+}

@@ -1,0 +1,24 @@
+// Package resolver names, for each field of the schema that is not plain data,
+// the data that answers it. It fetches nothing itself.
+package resolver
+
+import (
+	"github.com/consoleql/consoleql/graph/loader"
+	"github.com/consoleql/consoleql/internal/fault"
+)
+
+// Resolver is the root of the graph. All it needs travels with the operation.
+type Resolver struct{}
+
+// orNull makes null of an entity that does not exist: a query by id is no error then.
+func orNull[T any](v *T, err error) (*T, error) {
+	if fault.CodeOf(err) == fault.NotFound {
+		return nil, nil
+	}
+	return v, err
+}
+
+// listArgs gathers the arguments of a connection field.
+func listArgs[F comparable](filter *F, order *loader.SortOrder, first *int, after *string, offset *int) loader.ListArgs[F] {
+	return loader.ListArgs[F]{Filter: filter, Order: order, First: first, After: after, Offset: offset}
+}

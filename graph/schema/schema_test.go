@@ -1,0 +1,210 @@
+package schema_test
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/vektah/gqlparser/v2"
+	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/formatter"
+
+	"github.com/consoleql/consoleql/graph/schema"
+)
+
+// load returns the gateway's schema.
+func load(t *testing.T) *ast.Schema {
+	t.Helper()
+	s, err := gqlparser.LoadSchema(schema.Sources()...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func TestSourcesAreTheDomains(t *testing.T) {
+	var got []string
+	for _, source := range schema.Sources() {
+		got = append(got, source.Name)
+		if source.BuiltIn || source.Input == "" {
+			t.Errorf("%s: empty or marked as built in", source.Name)
+		}
+	}
+	want := []string{
+		"common.graphql", "company.graphql", "department.graphql", "job.graphql", "package.graphql", "queue.graphql",
+		"robot.graphql", "user.graphql", "workflow.graphql", "workflowlayout.graphql",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestSDLIsTheSources(t *testing.T) {
+	whole, err := gqlparser.LoadSchema(&ast.Source{Name: "sdl", Input: schema.SDL()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(format(load(t)), format(whole)); diff != "" {
+		t.Error(diff)
+	}
+	if strings.Contains(schema.SDL(), "__schema") {
+		t.Error("the SDL holds introspection types")
+	}
+}
+
+func format(s *ast.Schema) string {
+	var text bytes.Buffer
+	formatter.NewFormatter(&text).FormatSchema(s)
+	return text.String()
+}
+
+// A schema definition makes no root of a type that it does not list, however the type is called.
+func TestRootTypesAreListed(t *testing.T) {
+	s := load(t)
+	for name, root := range map[string]*ast.Definition{"Query": s.Query, "Mutation": s.Mutation, "Subscription": s.Subscription} {
+		if s.Types[name] != root {
+			t.Errorf("type %s is not the root that the schema definition lists", name)
+		}
+	}
+	if s.Query == nil {
+		t.Error("no query root")
+	}
+}
+
+const listArguments = "order: SortOrder = DESC, first: Int = 20, after: String, offset: Int"
+
+// departmentFields are the fields of whatever belongs to a department: on Query in the scope of the request, on Department in its own.
+var departmentFields = []string{
+	"packages(filter: PackageFilter, " + listArguments + "): PackageConnection!", "package(id: ID!): Package",
+	"queues(filter: QueueFilter, " + listArguments + "): QueueConnection!", "queue(id: ID!): Queue",
+	"robots(filter: RobotFilter, " + listArguments + "): RobotConnection!", "robot(id: ID!): Robot",
+	"workflows(filter: WorkflowFilter, " + listArguments + "): WorkflowConnection!", "workflow(id: ID!): Workflow",
+	"workflowLayouts(filter: WorkflowLayoutFilter, " + listArguments + "): WorkflowLayoutConnection!", "workflowLayout(id: ID!): WorkflowLayout",
+}
+
+// relations are the fields that stand beside those of the document. All of them can be null, since one of them that cannot be had must not take its parent along;
+// on Department the lists of departmentFields keep the same type as on Query, and the children come with the tree.
+var relations = map[string][]string{
+	"Query": append([]string{
+		"companies(name: String): [Company!]!", "company(id: ID!): Company",
+		"rootDepartment: Department", "department(id: ID!): Department", "viewer: CompanyUser!",
+	}, departmentFields...),
+	"Company":            {"viewer: CompanyUser", "rootDepartment: Department", "departments: [Department]", "department(id: ID!): Department"},
+	"Department":         append([]string{"company: Company", "parent: Department"}, departmentFields...),
+	"Package":            {"latestVersion: PackageVersion", workflowsOfParent, "department: Department", "company: Company"},
+	"PackageVersion":     {"package: Package", workflowsOfParent},
+	"Queue":              {"robots(filter: RobotFilter, " + listArguments + "): RobotConnection", workflowsOfParent, "department: Department", "company: Company"},
+	"Robot":              {"department: Department", "company: Company"},
+	"CompanyUser":        {"company: Company", "assignedDepartment: Department"},
+	"Workflow":           {"package: Package", "version: PackageVersion", "queue: Queue", "robots: [Robot!]", "department: Department", "company: Company"},
+	"WorkflowLayout":     {"department: Department", "company: Company"},
+	"WorkflowLayoutNode": {"workflow: Workflow"},
+	"Job":                {"workflow: Workflow", "package: Package", "version: PackageVersion", "queue: Queue", "department: Department", "company: Company"},
+	"JobGroup":           {"department: Department", "company: Company"},
+}
+
+const workflowsOfParent = "workflows(filter: WorkflowFilter, " + listArguments + "): WorkflowConnection"
+
+// nested are the documented fields that hold objects; they come with their parent, so that only a missing one is null.
+var nested = map[string][]string{
+	"Department":     {"children: [Department]!"},
+	"Package":        {"versions: [PackageVersion!]"},
+	"PackageVersion": {"arguments: [Argument!]!"},
+	"Argument":       {"assetContent: AssetContent"},
+	"CompanyUser":    {"userExtensionInfo: UserExtensionInfo"},
+	"Workflow":       {"arguments: [Argument!]!", "jobStateNotification: JobStateNotification"},
+
+	"WorkflowLayout":     {"nodes: [WorkflowLayoutNode!]!"},
+	"WorkflowLayoutNode": {"arguments: [Argument!]!"},
+	"Job":                {"arguments: [Argument!]!"},
+	"JobGroup":           {"jobs: [Job!]!"},
+}
+
+// TestObjectFields pins every field of an entity or of the query root that leads to another object, with its arguments and nullability.
+func TestObjectFields(t *testing.T) {
+	s := load(t)
+	for name, def := range s.Types {
+		if def.BuiltIn || def.Kind != ast.Object || isPaging(name) {
+			continue
+		}
+		t.Run(name, func(t *testing.T) {
+			want := make(map[string]bool)
+			for _, f := range append(append([]string{}, relations[name]...), nested[name]...) {
+				want[f] = true
+			}
+			got := make(map[string]bool)
+			for _, f := range def.Fields {
+				if target := s.Types[f.Type.Name()]; target.Kind == ast.Object && !strings.HasPrefix(f.Name, "__") {
+					got[signature(f)] = true
+				}
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+// isPaging tells the types that belong to lists from those of entities.
+func isPaging(name string) bool {
+	return name == "PageInfo" || strings.HasSuffix(name, "Connection") || strings.HasSuffix(name, "Edge")
+}
+
+// signature writes a field as SDL does, on one line and without descriptions.
+func signature(f *ast.FieldDefinition) string {
+	var arguments []string
+	for _, a := range f.Arguments {
+		argument := a.Name + ": " + a.Type.String()
+		if a.DefaultValue != nil {
+			argument += " = " + a.DefaultValue.String()
+		}
+		arguments = append(arguments, argument)
+	}
+	if len(arguments) == 0 {
+		return f.Name + ": " + f.Type.String()
+	}
+	return f.Name + "(" + strings.Join(arguments, ", ") + "): " + f.Type.String()
+}
+
+func TestConnections(t *testing.T) {
+	s := load(t)
+	shapes := map[string][]string{"PageInfo": {"hasNextPage: Boolean!", "hasPreviousPage: Boolean!", "startCursor: String", "endCursor: String"}}
+	for _, node := range []string{"Package", "Queue", "Robot", "Workflow", "WorkflowLayout"} {
+		shapes[node+"Connection"] = []string{"edges: [" + node + "Edge!]!", "nodes: [" + node + "!]!", "pageInfo: PageInfo!", "totalCount: Int!"}
+		shapes[node+"Edge"] = []string{"cursor: String!", "node: " + node + "!"}
+	}
+	for name := range s.Types {
+		if isPaging(name) && shapes[name] == nil {
+			t.Errorf("%s is no type of the contract", name)
+		}
+	}
+	for name, want := range shapes {
+		t.Run(name, func(t *testing.T) {
+			def := s.Types[name]
+			if def == nil {
+				t.Fatal("no such type")
+			}
+			var got []string
+			for _, f := range def.Fields {
+				got = append(got, signature(f))
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+// A robot's credentials have no place in the graph, whatever the console sends.
+func TestRobotHasNoCredentials(t *testing.T) {
+	robot := load(t).Types["Robot"]
+	for _, f := range robot.Fields {
+		name := strings.ToLower(f.Name)
+		for _, word := range []string{"secret", "connectionstring", "poolkey", "token", "password"} {
+			if strings.Contains(name, word) {
+				t.Errorf("Robot.%s looks like a credential", f.Name)
+			}
+		}
+	}
+}

@@ -1,0 +1,108 @@
+// Package scope holds the company and department in whose name the console is asked, and carries them through a
+// context.
+//
+// The console knows them as the request headers CompanyId and DepartmentId (document, section Request headers).
+package scope
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+)
+
+// Scope is a company and, within it, a department. It is comparable, hence fit for a map key. Either id may be empty:
+// no header is sent for an empty one.
+type Scope struct {
+	CompanyID    string
+	DepartmentID string
+}
+
+// New makes a scope of two ids, each a GUID or empty, and brings both to lower case.
+// The error says which of the two is no GUID.
+func New(company, department string) (Scope, error) {
+	var s Scope
+	for _, id := range []struct {
+		name, value string
+		into        *string
+	}{
+		{"company id", company, &s.CompanyID},
+		{"department id", department, &s.DepartmentID},
+	} {
+		if id.value == "" {
+			continue
+		}
+		parsed, err := ParseID(id.value)
+		if err != nil {
+			return Scope{}, fmt.Errorf("%s: %w", id.name, err)
+		}
+		*id.into = parsed
+	}
+	return s, nil
+}
+
+// Complete reports whether both ids are there, as operations on a department's content need.
+func (s Scope) Complete() bool { return s.CompanyID != "" && s.DepartmentID != "" }
+
+// Or fills the empty ids of s from other.
+func (s Scope) Or(other Scope) Scope {
+	if s.CompanyID == "" {
+		s.CompanyID = other.CompanyID
+	}
+	if s.DepartmentID == "" {
+		s.DepartmentID = other.DepartmentID
+	}
+	return s
+}
+
+type contextKey struct{}
+
+// NewContext returns a context that carries the scope a request named, which may be partial.
+func NewContext(ctx context.Context, s Scope) context.Context {
+	return context.WithValue(ctx, contextKey{}, s)
+}
+
+// FromContext returns the scope that NewContext put into ctx, and whether there is one.
+func FromContext(ctx context.Context) (Scope, bool) {
+	s, ok := ctx.Value(contextKey{}).(Scope)
+	return s, ok
+}
+
+// maxQuoted is how many characters of a wrong id an error repeats.
+const maxQuoted = 64
+
+// ParseID checks that s is a GUID in the console's form, 8-4-4-4-12 hexadecimal digits, and returns it in lower case.
+// The error quotes the first 64 characters of s.
+func ParseID(s string) (string, error) {
+	if !isGUID(s) {
+		return "", fmt.Errorf("%q is not a GUID", truncate(s))
+	}
+	return strings.ToLower(s), nil
+}
+
+func isGUID(s string) bool {
+	if len(s) != 36 {
+		return false
+	}
+	for i := range len(s) {
+		c := s[i]
+		switch i {
+		case 8, 13, 18, 23:
+			if c != '-' {
+				return false
+			}
+		default:
+			if (c < '0' || c > '9') && (c < 'a' || c > 'f') && (c < 'A' || c > 'F') {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+func truncate(s string) string {
+	if utf8.RuneCountInString(s) <= maxQuoted {
+		return s
+	}
+	return string([]rune(s)[:maxQuoted]) + "…"
+}

@@ -1,0 +1,118 @@
+// Package telemetry sets up what the operator sees: logs and metrics.
+package telemetry
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/pprof"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// NewLogger returns a logger to w. level is debug, info, warn or error; format
+// is json, text, or auto: text on a terminal, JSON elsewhere.
+func NewLogger(w io.Writer, level, format string) (*slog.Logger, error) {
+	var l slog.Level
+	if err := l.UnmarshalText([]byte(level)); err != nil {
+		return nil, fmt.Errorf("log level: %w", err)
+	}
+	opts := &slog.HandlerOptions{Level: l}
+	switch format {
+	case "json":
+		return slog.New(slog.NewJSONHandler(w, opts)), nil
+	case "text":
+		return slog.New(slog.NewTextHandler(w, opts)), nil
+	case "auto":
+		if isTerminal(w) {
+			return slog.New(slog.NewTextHandler(w, opts)), nil
+		}
+		return slog.New(slog.NewJSONHandler(w, opts)), nil
+	default:
+		return nil, fmt.Errorf("log format %q is none of auto, json, text", format)
+	}
+}
+
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}
+
+// Metrics are the gateway's figures, in Prometheus' terms.
+type Metrics struct {
+	registry  *prometheus.Registry
+	requests  *prometheus.HistogramVec
+	calls     *prometheus.HistogramVec
+	unplanned prometheus.Counter
+}
+
+// NewMetrics registers the figures in a registry of their own.
+func NewMetrics() *Metrics {
+	// From a cached answer's microseconds to a console that times out.
+	buckets := prometheus.ExponentialBucketsRange(0.0005, 30, 16)
+	m := &Metrics{
+		registry: prometheus.NewRegistry(),
+		requests: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name:    "consoleql_http_request_duration_seconds",
+			Help:    "Requests answered on the public listener, by route, method and status.",
+			Buckets: buckets,
+		}, []string{"route", "method", "status"}),
+		calls: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name:    "consoleql_console_call_duration_seconds",
+			Help:    "Calls of the console, by the operation of its document and the code of the error, empty for none.",
+			Buckets: buckets,
+		}, []string{"operation", "code"}),
+		unplanned: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "consoleql_unplanned_loads_total",
+			Help: "Entities that look-ahead overlooked; each may have cost a console call of its own.",
+		}),
+	}
+	m.registry.MustRegister(m.requests, m.calls, m.unplanned,
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return m
+}
+
+// Request counts an answered HTTP request. The route is a pattern, never a path.
+func (m *Metrics) Request(route, method string, status int, d time.Duration) {
+	m.requests.WithLabelValues(route, knownMethod(method), strconv.Itoa(status)).Observe(d.Seconds())
+}
+
+// knownMethod keeps callers from making up label values.
+func knownMethod(method string) string {
+	switch method {
+	case http.MethodGet, http.MethodPost, http.MethodHead, http.MethodOptions, http.MethodPut, http.MethodDelete, http.MethodPatch:
+		return method
+	default:
+		return "other"
+	}
+}
+
+// Call counts a finished call of the console. code is empty for a success.
+func (m *Metrics) Call(operation, code string, d time.Duration) {
+	m.calls.WithLabelValues(operation, code).Observe(d.Seconds())
+}
+
+// Unplanned counts loads that look-ahead overlooked.
+func (m *Metrics) Unplanned(n int64) { m.unplanned.Add(float64(n)) }
+
+// Handler is the admin listener: metrics and profiles. It is not for the public.
+func (m *Metrics) Handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{}))
+	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+	mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
+	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
+	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+	return mux
+}
