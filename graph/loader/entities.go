@@ -98,8 +98,9 @@ func (k key) entity() key { k.whole = false; return k }
 // look-ahead has gathered a level's keys, never by a timer: the wait below is
 // only what ends a batch of an operation that died.
 type entities[T any, F comparable] struct {
-	l     *Loaders
+	l     *operation
 	k     *kind[T, F]
+	asked *asked[*T]
 	byID  *dataloader.Loader[key, *T]
 	pages memo[pageKey[F], *cc.Page[T]]
 	views memo[window[F], *view[T]]
@@ -111,32 +112,32 @@ type entities[T any, F comparable] struct {
 
 const deadBatch = time.Minute
 
-func newEntities[T any, F comparable](l *Loaders, k *kind[T, F]) *entities[T, F] {
-	e := &entities[T, F]{l: l, k: k, held: make(map[key]*T)}
+func newEntities[T any, F comparable](l *operation, k *kind[T, F]) *entities[T, F] {
+	e := &entities[T, F]{l: l, k: k, held: make(map[key]*T), asked: &asked[*T]{}}
 	e.byID = dataloader.NewBatchedLoader(e.batch,
-		dataloader.WithWait[key, *T](deadBatch), dataloader.WithCache[key, *T](&asked[*T]{l: l}))
+		dataloader.WithWait[key, *T](deadBatch), dataloader.WithCache[key, *T](e.asked))
 	return e
 }
 
-// asked keeps the thunks of a dataloader, which calls it under its own lock. It
-// is leaner than the concurrent map that comes with dataloader, and it is where
-// a key that look-ahead has overlooked comes to light.
+// asked keeps the thunks of a dataloader and lets others look whether a key has
+// been asked for without asking for it.
 type asked[V any] struct {
-	l      *Loaders
+	mu     sync.RWMutex
 	thunks map[key]Thunk[V]
 }
 
 // Get returns the thunk of k, if it was asked for.
 func (a *asked[V]) Get(_ context.Context, k key) (Thunk[V], bool) {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
 	t, ok := a.thunks[k]
 	return t, ok
 }
 
 // Set keeps the thunk of a key that is asked for the first time.
 func (a *asked[V]) Set(_ context.Context, k key, t Thunk[V]) {
-	if a.l.planned.Load() {
-		a.l.unplanned.Add(1)
-	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	if a.thunks == nil {
 		a.thunks = make(map[key]Thunk[V])
 	}
@@ -145,31 +146,61 @@ func (a *asked[V]) Set(_ context.Context, k key, t Thunk[V]) {
 
 // Delete forgets k.
 func (a *asked[V]) Delete(_ context.Context, k key) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	_, ok := a.thunks[k]
 	delete(a.thunks, k)
 	return ok
 }
 
 // Clear forgets every key.
-func (a *asked[V]) Clear() { clear(a.thunks) }
+func (a *asked[V]) Clear() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	clear(a.thunks)
+}
 
-// load asks for the entity id in sc. The answer waits for the next flush.
-func (e *entities[T, F]) load(sc scope.Scope, id string, whole bool) Thunk[*T] {
-	t := e.byID.Load(e.l.ctx, key{sc, strings.ToLower(id), whole && e.k.whole != nil})
-	if e.l.planned.Load() {
-		// Look-ahead has ended, so nobody else will send this batch. Where it
-		// has asked for this key before, the flush finds nothing to send.
-		e.byID.Flush()
+// load asks for the entity id in sc, in the name of l. What look-ahead asks for
+// waits for the flush of its level.
+func (e *entities[T, F]) load(l *Loaders, sc scope.Scope, id string, whole bool) Thunk[*T] {
+	k := key{sc, strings.ToLower(id), whole && e.k.whole != nil}
+	if l.ahead {
+		return e.byID.Load(e.l.ctx, k)
 	}
-	return t
+	if t, ok := e.asked.Get(e.l.ctx, k); ok {
+		return t
+	}
+	return func() (*T, error) { return e.await(k) }
+}
+
+// await waits until look-ahead has asked for k. Where it has come to its end
+// without, or there was none, k travels alone.
+func (e *entities[T, F]) await(k key) (*T, error) {
+	for {
+		level, walking := e.l.current()
+		if t, ok := e.asked.Get(e.l.ctx, k); ok {
+			return t()
+		}
+		if !walking {
+			e.l.unplanned.Add(1)
+			t := e.byID.Load(e.l.ctx, k)
+			e.byID.Flush()
+			return t()
+		}
+		select {
+		case <-level:
+		case <-e.l.ctx.Done():
+			return nil, context.Cause(e.l.ctx)
+		}
+	}
 }
 
 // loadOptional is load for an id that may be absent.
-func (e *entities[T, F]) loadOptional(sc scope.Scope, id *string, whole bool) Thunk[*T] {
+func (e *entities[T, F]) loadOptional(l *Loaders, sc scope.Scope, id *string, whole bool) Thunk[*T] {
 	if id == nil || *id == "" {
 		return ready[*T](nil)
 	}
-	return e.load(sc, *id, whole)
+	return e.load(l, sc, *id, whole)
 }
 
 // hold keeps what a call in sc brought, so that no second call asks for it.

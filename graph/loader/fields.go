@@ -51,16 +51,16 @@ func oneInRequest[T any, F comparable](l *Loaders, e *entities[T, F], id string)
 	if err != nil {
 		return failed[*T](err)
 	}
-	return e.load(sc, id, false)
+	return e.load(l, sc, id, false)
 }
 
 // packageIn is a package in sc, of which the selection may want the versions:
 // both keys then travel in one batch, and one call answers both.
 func (l *Loaders) packageIn(sc scope.Scope, id *string, s Selection) Thunk[*cc.Package] {
 	if s.wantsWhole("Package") {
-		l.packages.loadOptional(sc, id, true)
+		l.packages.loadOptional(l, sc, id, true)
 	}
-	return l.packages.loadOptional(sc, id, false)
+	return l.packages.loadOptional(l, sc, id, false)
 }
 
 // Packages, and the functions after it, are the fields of Query that are
@@ -144,20 +144,20 @@ func (l *Loaders) DepartmentPackage(d *cc.Department, id string, s Selection) Th
 
 // DepartmentQueue is the robot group id of d.
 func (l *Loaders) DepartmentQueue(d *cc.Department, id string) Thunk[*cc.Queue] {
-	return l.queues.load(d.Scope(), id, false)
+	return l.queues.load(l, d.Scope(), id, false)
 }
 
 // DepartmentRobot is the robot id of d.
 func (l *Loaders) DepartmentRobot(d *cc.Department, id string) Thunk[*cc.Robot] {
-	return l.robots.load(d.Scope(), id, false)
+	return l.robots.load(l, d.Scope(), id, false)
 }
 
 // DepartmentWorkflow is the workflow id of d.
 func (l *Loaders) DepartmentWorkflow(d *cc.Department, id string) Thunk[*cc.Workflow] {
-	return l.workflows.load(d.Scope(), id, false)
+	return l.workflows.load(l, d.Scope(), id, false)
 }
 
 // DepartmentWorkflowLayout is the workflow layout id of d.
 func (l *Loaders) DepartmentWorkflowLayout(d *cc.Department, id string) Thunk[*cc.WorkflowLayout] {
-	return l.layouts.load(d.Scope(), id, false)
+	return l.layouts.load(l, d.Scope(), id, false)
 }

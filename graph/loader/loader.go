@@ -133,9 +133,18 @@ func New(console Console, opts Options) (*Engine, error) {
 	}, nil
 }
 
-// Loaders holds what one operation has asked and been answered. It is never
-// shared between operations, hence never between principals.
+// Loaders are one operation's access to the console's data.
 type Loaders struct {
+	*operation
+	// ahead marks the look-ahead's own access: what it asks for is put into the
+	// level's batch, while a resolver waits until look-ahead has come to it. So
+	// what a batch holds never depends on how fast a resolver was.
+	ahead bool
+}
+
+// operation holds what one operation has asked and been answered. It is never
+// shared between operations, hence never between principals.
+type operation struct {
 	engine *Engine
 	ctx    context.Context //nolint:containedctx // the operation's own; a batch outlives the field that began it
 	cancel context.CancelFunc
@@ -144,8 +153,11 @@ type Loaders struct {
 	tasks  sync.WaitGroup
 
 	plan      sync.Once
-	planned   atomic.Bool // every key that look-ahead can know has been asked for
 	unplanned atomic.Int64
+
+	levels  sync.Mutex
+	level   chan struct{} // closed when look-ahead has sent the batches of its level
+	walking bool          // look-ahead is on its way, and asks for whatever it can know
 
 	packages  *entities[cc.Package, cc.PackageFilter]
 	queues    *entities[cc.Queue, cc.QueueFilter]
@@ -164,19 +176,20 @@ type Loaders struct {
 // sc. Close must be called when the operation has been answered.
 func (e *Engine) Loaders(ctx context.Context, sc scope.Scope) *Loaders {
 	ctx, cancel := context.WithCancel(ctx)
-	l := &Loaders{
+	l := &operation{
 		engine: e,
 		ctx:    ctx,
 		cancel: cancel,
 		scope:  sc,
 		slots:  make(chan struct{}, e.opts.Concurrency),
+		level:  make(chan struct{}),
 	}
 	l.packages = newEntities(l, &e.kinds.packages)
 	l.queues = newEntities(l, &e.kinds.queues)
 	l.robots = newEntities(l, &e.kinds.robots)
 	l.workflows = newEntities(l, &e.kinds.workflows)
 	l.layouts = newEntities(l, &e.kinds.layouts)
-	return l
+	return &Loaders{operation: l}
 }
 
 // Close abandons what is still under way and waits until it has ended.
@@ -191,7 +204,7 @@ func (l *Loaders) Close() {
 func (l *Loaders) Unplanned() int64 { return l.unplanned.Load() }
 
 // flush sends every batch that has been gathered.
-func (l *Loaders) flush() {
+func (l *operation) flush() {
 	l.packages.byID.Flush()
 	l.queues.byID.Flush()
 	l.robots.byID.Flush()
@@ -199,8 +212,25 @@ func (l *Loaders) flush() {
 	l.layouts.byID.Flush()
 }
 
+// sent tells the resolvers that look-ahead has sent the batches of a level, or
+// with walking false, that it has come to its end.
+func (l *operation) sent(walking bool) {
+	l.levels.Lock()
+	defer l.levels.Unlock()
+	close(l.level)
+	l.level = make(chan struct{})
+	l.walking = walking
+}
+
+// current is closed with the level that look-ahead is at.
+func (l *operation) current() (level <-chan struct{}, walking bool) {
+	l.levels.Lock()
+	defer l.levels.Unlock()
+	return l.level, l.walking
+}
+
 // call runs f, one console call, within the operation's bound on concurrency.
-func call[T any](l *Loaders, f func(ctx context.Context) (T, error)) (T, error) {
+func call[T any](l *operation, f func(ctx context.Context) (T, error)) (T, error) {
 	select {
 	case l.slots <- struct{}{}:
 		defer func() { <-l.slots }()

@@ -64,8 +64,9 @@ type pending struct {
 func (l *Loaders) planQuery(ctx context.Context) {
 	l.plan.Do(func() {
 		op := graphql.GetOperationContext(ctx)
+		l.sent(true)
 		l.tasks.Go(func() {
-			look := &look{l: l, ctx: ctx, op: op}
+			look := &look{l: &Loaders{operation: l.operation, ahead: true}, ctx: ctx, op: op}
 			defer look.end()
 			look.walk("Query", Selection{op, op.Operation.SelectionSet}, []any{nil})
 			look.descend()
@@ -73,17 +74,18 @@ func (l *Loaders) planQuery(ctx context.Context) {
 	})
 }
 
-// end sends what is left and lets every later load be sent at once.
+// end sends what is left and lets every later load travel alone.
 func (k *look) end() {
 	if r := recover(); r != nil {
 		k.l.engine.opts.Logger.Error("panic in look-ahead", "panic", r, "stack", string(debug.Stack()))
 	}
-	k.l.planned.Store(true)
 	k.l.flush()
+	k.l.sent(false)
 }
 
 func (k *look) descend() {
 	k.l.flush()
+	k.l.sent(true)
 	for len(k.ahead) > 0 {
 		level := k.ahead
 		k.ahead = nil
@@ -91,6 +93,7 @@ func (k *look) descend() {
 			k.walk(p.to, p.below, p.objects())
 		}
 		k.l.flush()
+		k.l.sent(true)
 	}
 }
 

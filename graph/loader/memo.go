@@ -47,7 +47,7 @@ type outcome[V any] struct {
 }
 
 // load returns the outcome of key, beginning work for it if no one has yet.
-func (m *memo[K, V]) load(l *Loaders, key K, work func() (V, error)) Thunk[V] {
+func (m *memo[K, V]) load(l *operation, key K, work func() (V, error)) Thunk[V] {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	o, ok := m.known[key]

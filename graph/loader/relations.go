@@ -24,7 +24,7 @@ func (l *Loaders) PackageVersions(p *cc.Package) Thunk[[]*cc.PackageVersion] {
 	if p.Versions != nil {
 		return ready(p.Versions)
 	}
-	return then(l.packages.load(p.Scope(), p.ID, true), func(p *cc.Package) ([]*cc.PackageVersion, error) {
+	return then(l.packages.load(l, p.Scope(), p.ID, true), func(p *cc.Package) ([]*cc.PackageVersion, error) {
 		return p.Versions, nil
 	})
 }
@@ -53,7 +53,7 @@ func (l *Loaders) version(sc scope.Scope, packageID, id *string) Thunk[*cc.Packa
 	if packageID == nil || *packageID == "" || id == nil || *id == "" {
 		return ready[*cc.PackageVersion](nil)
 	}
-	versions := then(l.packages.load(sc, *packageID, true), func(p *cc.Package) ([]*cc.PackageVersion, error) {
+	versions := then(l.packages.load(l, sc, *packageID, true), func(p *cc.Package) ([]*cc.PackageVersion, error) {
 		return p.Versions, nil
 	})
 	return versionIn(versions, id)
@@ -66,19 +66,19 @@ func (l *Loaders) WorkflowRobots(w *cc.Workflow) Thunk[[]*cc.Robot] {
 	sc := w.Scope()
 	listed := func() ([]*cc.Robot, error) { return l.listWorkflowRobots(sc, w.ID) }
 	if w.AssociatedRobotIDs == nil {
-		return l.workflowRobots.load(l, key{scope: sc, id: w.ID}, listed)
+		return l.workflowRobots.load(l.operation, key{scope: sc, id: w.ID}, listed)
 	}
 	ids := *w.AssociatedRobotIDs
 	thunks := make([]Thunk[*cc.Robot], len(ids))
 	for i, id := range ids {
-		thunks[i] = l.robots.load(sc, id, false)
+		thunks[i] = l.robots.load(l, sc, id, false)
 	}
 	return sync.OnceValues(func() ([]*cc.Robot, error) {
 		robots := make([]*cc.Robot, len(thunks))
 		for i, t := range thunks {
 			robot, err := t()
 			if err != nil {
-				return l.workflowRobots.load(l, key{scope: sc, id: w.ID}, listed)()
+				return l.workflowRobots.load(l.operation, key{scope: sc, id: w.ID}, listed)()
 			}
 			robots[i] = robot
 		}
@@ -92,7 +92,7 @@ func (l *Loaders) listWorkflowRobots(sc scope.Scope, id string) ([]*cc.Robot, er
 	var robots []*cc.Robot
 	seen := make(map[string]bool)
 	for index, size := 0, 0; ; index++ {
-		page, err := call(l, func(ctx context.Context) (*cc.Page[cc.Robot], error) {
+		page, err := call(l.operation, func(ctx context.Context) (*cc.Page[cc.Robot], error) {
 			return l.engine.console.WorkflowRobots(ctx, sc, id, index, size)
 		})
 		if err != nil {
@@ -127,12 +127,12 @@ func (l *Loaders) WorkflowVersion(w *cc.Workflow) Thunk[*cc.PackageVersion] {
 
 // WorkflowQueue is the robot group that w runs on.
 func (l *Loaders) WorkflowQueue(w *cc.Workflow) Thunk[*cc.Queue] {
-	return l.queues.loadOptional(w.Scope(), w.AssociatedQueueID, false)
+	return l.queues.loadOptional(l, w.Scope(), w.AssociatedQueueID, false)
 }
 
 // WorkflowLayoutNodeWorkflow is the workflow that n runs, in its layout's scope.
 func (l *Loaders) WorkflowLayoutNodeWorkflow(n *cc.WorkflowLayoutNode) Thunk[*cc.Workflow] {
-	return l.workflows.loadOptional(n.Scope(), n.WorkflowID, false)
+	return l.workflows.loadOptional(l, n.Scope(), n.WorkflowID, false)
 }
 
 // PackageWorkflows lists the workflows that run p.
@@ -162,7 +162,7 @@ func (l *Loaders) QueueWorkflows(q *cc.Queue, a ListArgs[cc.WorkflowFilter], s S
 
 // JobWorkflow is the workflow that j runs.
 func (l *Loaders) JobWorkflow(j *cc.Job) Thunk[*cc.Workflow] {
-	return l.workflows.loadOptional(j.Scope(), j.WorkflowID, false)
+	return l.workflows.loadOptional(l, j.Scope(), j.WorkflowID, false)
 }
 
 // JobPackage is the package that j runs.
@@ -177,5 +177,5 @@ func (l *Loaders) JobVersion(j *cc.Job) Thunk[*cc.PackageVersion] {
 
 // JobQueue is the robot group that j is to run on.
 func (l *Loaders) JobQueue(j *cc.Job) Thunk[*cc.Queue] {
-	return l.queues.loadOptional(j.Scope(), j.ContainingQueueID, false)
+	return l.queues.loadOptional(l, j.Scope(), j.ContainingQueueID, false)
 }

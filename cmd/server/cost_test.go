@@ -1,0 +1,268 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/consoleql/consoleql/internal/consolesim"
+)
+
+const (
+	joinQuery = `{ workflows(first: 50) { nodes { id name package { name lastVersion } queue { name } version { version } robots { name status } } } }`
+	treeQuery = `{ companies { name departments { name workflows(first: 5) { nodes { name queue { name } robots { name } } } } } }`
+)
+
+// The console's operations, as its document names them.
+const (
+	companies      = "GET /openapi/companies/companylist"
+	tree           = "GET /openapi/departments/tree"
+	self           = "GET /openapi/companyusers/self"
+	packages       = "GET /openapi/packages"
+	pkg            = "GET /openapi/packages/{packageId}"
+	queues         = "GET /openapi/queues"
+	queue          = "GET /openapi/queues/{queueId}"
+	robots         = "GET /openapi/robots"
+	robot          = "GET /openapi/robots/{robotId}"
+	workflows      = "GET /openapi/workflows"
+	workflow       = "GET /openapi/workflows/{workflowId}"
+	workflowRobots = "GET /openapi/workflows/{workflowId}/robots"
+	layouts        = "GET /openapi/workflowlayouts"
+)
+
+type counts = map[string]int
+
+// TestCostTable is the golden table of queries and what they cost the console,
+// so that a regression is seen at once. Each runs against a fresh gateway,
+// which has learned nothing about its console yet.
+func TestCostTable(t *testing.T) {
+	plain := consolesim.Options{}
+	noIDs := consolesim.Options{NoIDs: true}
+	neither := consolesim.Options{NoIDs: true, NoAssociatedRobotIDs: true}
+	clamped := consolesim.Options{PageClamp: 20}
+	for _, tt := range []struct {
+		name    string
+		console consolesim.Options
+		query   string
+		want    counts
+	}{
+		{"nothing", plain, `{ __typename }`, counts{}},
+		{"introspection", plain, `{ __schema { queryType { name } } }`, counts{}},
+		{"connection, nothing selected", plain, `{ packages { __typename } }`, counts{}},
+		{"total count", plain, `{ packages { totalCount } }`, counts{packages: 1}},
+		{"page info", plain, `{ packages { pageInfo { hasNextPage endCursor } } }`, counts{packages: 1}},
+		{"ids of relations", plain, `{ workflows(first: 50) { nodes { id packageId packageName associatedQueueId } } }`, counts{workflows: 1}},
+		{"join", plain, joinQuery, counts{workflows: 1, packages: 1, queues: 1, robots: 1}},
+		{"join without Ids", noIDs, joinQuery, counts{workflows: 1, packages: 1, queues: 1, robots: 1}},
+		{"join without Ids or robots' ids", neither, joinQuery, counts{workflows: 1, packages: 1, queues: 1, workflowRobots: 50}},
+		{"join, small pages", clamped, joinQuery, counts{workflows: 3, packages: 4, queues: 1, robots: 4}},
+		{"tree", plain, `{ companies { name departments { name } } }`, counts{companies: 1, tree: 3}},
+		{"relations up", plain, `{ workflows(first: 50) { nodes { company { name } department { name parent { name company { name } } } } } }`, counts{workflows: 1, companies: 1, tree: 1}},
+		{"versions ride along", plain, `{ packages(first: 5) { nodes { name versions { version } latestVersion { uploadTime } } } }`, counts{packages: 1}},
+		{"what a list brought", plain, `{ queues(first: 100) { nodes { name } } workflows(first: 50) { nodes { queue { name } } } }`, counts{queues: 1, workflows: 1}},
+		{"versions of what a list brought", plain, `{ packages(first: 100) { nodes { name } } workflows(first: 50) { nodes { version { version } } } }`, counts{packages: 2, workflows: 1}},
+		{"one", plain, `{ workflow(id: "$workflow") { name package { name versions { version } } version { version } queue { name } } }`, counts{workflow: 1, pkg: 1, queue: 1}},
+		{"several by id are one", plain, `{ a: workflow(id: "$workflow") { name } b: workflow(id: "$workflow2") { name } c: workflow(id: "$workflow") { id } }`, counts{workflows: 1}},
+		{"not there", plain, `{ workflow(id: "00000000-0000-4000-8000-000000000000") { name package { name } } }`, counts{workflow: 1}},
+		{"lists by parent", plain, `{ queues(first: 3, order: ASC) { nodes { robots(first: 2) { nodes { name } } workflows(first: 2) { nodes { package { name } } } } } }`, counts{queues: 1, robots: 3, workflows: 3, packages: 1}},
+		{"layouts", plain, `{ workflowLayouts { nodes { nodes { workflow { name package { name } } } } } }`, counts{layouts: 1, workflows: 1, packages: 1}},
+		{"aliases of the same", plain, `{ a: robots { nodes { name } } b: robots(first: 20, order: DESC) { nodes { status } } }`, counts{robots: 1}},
+		{"viewer", plain, `{ viewer { name company { name } assignedDepartment { name } } }`, counts{self: 1, companies: 1, tree: 1}},
+		{"skipped", plain, `{ workflows(first: 2) { nodes { name package @skip(if: true) { name } } } }`, counts{workflows: 1}},
+		{"fragments", plain, `{ workflows(first: 50) { nodes { ...A ... on Workflow { queue { robotCount } } } } } fragment A on Workflow { queue { name } robots { name } }`, counts{workflows: 1, queues: 1, robots: 1}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, tt.console)
+			w.query(w.fill(tt.query), nil)
+			if diff := cmp.Diff(tt.want, w.calls()); diff != "" {
+				t.Errorf("console calls, - wanted + made:\n%s", diff)
+			}
+			w.noCallTwice()
+			if n := w.unplanned(); n != "0" {
+				t.Errorf("look-ahead overlooked %s loads", n)
+			}
+		})
+	}
+}
+
+// TestJoinStaysWithinItsBudget holds the join to what the product promises,
+// against consoles of different abilities.
+func TestJoinStaysWithinItsBudget(t *testing.T) {
+	for name, tt := range map[string]struct {
+		console consolesim.Options
+		most    func(packagePages int) int
+	}{
+		"with Ids and robots' ids": {consolesim.Options{PageClamp: 100}, func(int) int { return 5 }},
+		"with neither":             {consolesim.Options{PageClamp: 100, NoIDs: true, NoAssociatedRobotIDs: true}, func(pages int) int { return 2 + pages + 50 }},
+		"large, with neither":      {consolesim.Options{PageClamp: 100, NoIDs: true, NoAssociatedRobotIDs: true, Scale: 2000}, func(pages int) int { return 2 + pages + 50 + 1 }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, tt.console)
+			w.query(joinQuery, nil)
+			all := 0
+			for _, n := range w.calls() {
+				all += n
+			}
+			pages := (len(w.sim.Data().PackageIDs(w.sim.Data().MainDepartmentID())) + 99) / 100
+			if most := tt.most(pages); all > most {
+				t.Errorf("%d calls, want at most %d: %v", all, most, w.calls())
+			}
+			w.noCallTwice()
+		})
+	}
+}
+
+// TestJoinIsThreeRoundsDeep counts rounds rather than seconds, and looks at the
+// clock once: nothing may be waited for but the console.
+func TestJoinIsThreeRoundsDeep(t *testing.T) {
+	const latency = 200 * time.Millisecond
+	for name, console := range map[string]consolesim.Options{
+		"with Ids":     {Latency: latency},
+		"with neither": {Latency: latency, NoIDs: true, NoAssociatedRobotIDs: true},
+		"small pages":  {Latency: latency, PageClamp: 50},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, console)
+			start := time.Now()
+			w.query(joinQuery, nil)
+			if took := time.Since(start); took > 7*latency/2 {
+				t.Errorf("took %v, more than 3.5 console latencies", took)
+			}
+			if n := w.rounds(); n > 3 {
+				t.Errorf("%d rounds, want at most 3", n)
+			}
+		})
+	}
+}
+
+// TestTreeCostsARoundALevel asks for the tree alone and then 64 times at once:
+// each request makes the calls that it makes alone, none shared, none split.
+func TestTreeCostsARoundALevel(t *testing.T) {
+	w := newWorld(t, consolesim.Options{Latency: 50 * time.Millisecond})
+	w.query(treeQuery, nil) // the gateway now knows its console
+	w.sim.ResetCounts()
+	w.query(treeQuery, nil)
+	alone := w.calls()
+	w.noCallTwice()
+	if n := w.rounds(); n > 4 {
+		t.Errorf("%d rounds for 4 levels: companies, departments, workflows, queues and robots", n)
+	}
+
+	const many = 64
+	w.sim.ResetCounts()
+	var wait sync.WaitGroup
+	for range many {
+		wait.Go(func() {
+			if a := w.ask(treeQuery, request{}); len(a.Errors) > 0 {
+				t.Errorf("%+v", a.Errors)
+			}
+		})
+	}
+	wait.Wait()
+	want := counts{}
+	for operation, n := range alone {
+		want[operation] = many * n
+	}
+	if diff := cmp.Diff(want, w.calls()); diff != "" {
+		t.Errorf("calls of %d requests at once, - wanted + made:\n%s", many, diff)
+	}
+	if n := w.unplanned(); n != "0" {
+		t.Errorf("look-ahead overlooked %s loads", n)
+	}
+}
+
+// fill puts real ids into a query.
+func (w *world) fill(query string) string {
+	ids := w.sim.Data().WorkflowIDs(w.sim.Data().MainDepartmentID())
+	return strings.NewReplacer("$workflow2", ids[1], "$workflow", ids[0]).Replace(query)
+}
+
+// TestWindowsAreExact compares stretches of a list, whatever the console's page
+// size, with the list itself.
+func TestWindowsAreExact(t *testing.T) {
+	for _, clamp := range []int{7, 20, 100, 500} {
+		t.Run(fmt.Sprint("pages of ", clamp), func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, consolesim.Options{Scale: 2000, PageClamp: clamp})
+			all := w.sim.Data().WorkflowIDs(w.sim.Data().MainDepartmentID())
+			if len(all) < 540 {
+				t.Fatalf("only %d workflows in the main department", len(all))
+			}
+			for _, s := range []struct{ first, offset int }{
+				{500, 30}, {1, 0}, {20, 0}, {20, 30}, {99, 1}, {500, 0}, {3, len(all) - 2}, {5, len(all)}, {5, len(all) + 100}, {0, 0}, {17, 333},
+			} {
+				w.checkWindow(all, s.first, s.offset)
+			}
+		})
+	}
+}
+
+func (w *world) checkWindow(all []string, first, offset int) {
+	w.t.Helper()
+	w.sim.ResetCounts()
+	var got struct {
+		Workflows struct {
+			TotalCount int
+			Nodes      []struct{ ID string }
+			PageInfo   struct{ HasNextPage, HasPreviousPage bool }
+		}
+	}
+	w.query(fmt.Sprintf(`{ workflows(first: %d, offset: %d) { totalCount pageInfo { hasNextPage hasPreviousPage } nodes { id } } }`, first, offset), &got)
+	from := min(offset, len(all))
+	want := all[from:min(from+first, len(all))]
+	ids := make([]string, len(got.Workflows.Nodes))
+	for i, n := range got.Workflows.Nodes {
+		ids[i] = n.ID
+	}
+	if diff := cmp.Diff(want, ids, cmp.Transformer("list", func(s []string) []string { return append([]string{}, s...) })); diff != "" {
+		w.t.Errorf("first %d offset %d: %s", first, offset, diff)
+	}
+	if got.Workflows.TotalCount != len(all) {
+		w.t.Errorf("total count %d, want %d", got.Workflows.TotalCount, len(all))
+	}
+	if next := offset+len(ids) < len(all); got.Workflows.PageInfo.HasNextPage != next && first > 0 {
+		w.t.Errorf("first %d offset %d: hasNextPage %v", first, offset, got.Workflows.PageInfo.HasNextPage)
+	}
+	w.noCallTwice()
+}
+
+// TestCursorsWalkTheWholeList follows endCursor from page to page.
+func TestCursorsWalkTheWholeList(t *testing.T) {
+	w := newWorld(t, consolesim.Options{})
+	all := w.sim.Data().WorkflowIDs(w.sim.Data().MainDepartmentID())
+	var walked []string
+	for after := "null"; ; {
+		var got struct {
+			Workflows struct {
+				Edges []struct {
+					Cursor string
+					Node   struct{ ID string }
+				}
+				PageInfo struct {
+					HasNextPage bool
+					EndCursor   *string
+				}
+			}
+		}
+		w.query(fmt.Sprintf(`{ workflows(first: 7, after: %s) { edges { cursor node { id } } pageInfo { hasNextPage endCursor } } }`, after), &got)
+		for _, e := range got.Workflows.Edges {
+			walked = append(walked, e.Node.ID)
+		}
+		if !got.Workflows.PageInfo.HasNextPage {
+			break
+		}
+		if last := got.Workflows.Edges[len(got.Workflows.Edges)-1].Cursor; last != *got.Workflows.PageInfo.EndCursor {
+			t.Fatalf("end cursor %q is not that of the last edge, %q", *got.Workflows.PageInfo.EndCursor, last)
+		}
+		after = fmt.Sprintf("%q", *got.Workflows.PageInfo.EndCursor)
+	}
+	if diff := cmp.Diff(all, walked); diff != "" {
+		t.Errorf("- list + walked:\n%s", diff)
+	}
+}

@@ -1,0 +1,171 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/consoleql/consoleql/internal/consolesim"
+	"github.com/consoleql/consoleql/internal/edge/graphiql"
+)
+
+// simulation is what a simulated console is made of.
+type simulation struct {
+	Seed    uint64        `default:"1" help:"The same seed gives the same data, ids included."`
+	Scale   int           `default:"0" help:"Number of workflows in all, for a large console; 0 is a small one made by hand."`
+	Latency time.Duration `default:"0s" help:"Time added to each call of the simulated console."`
+}
+
+func (s simulation) options() consolesim.Options {
+	return consolesim.Options{Seed: s.Seed, Scale: s.Scale, Latency: s.Latency}
+}
+
+type demoCommand struct {
+	listeners
+	limits
+	logging
+	simulation
+}
+
+// Run serves the graph in front of a simulated console until ctx is done.
+func (c *demoCommand) Run(ctx context.Context, s streams) (err error) {
+	log, err := c.logger(s.log)
+	if err != nil {
+		return err
+	}
+	sim, err := consolesim.Start(context.WithoutCancel(ctx), c.options())
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, sim.Close()) }()
+	username, password := sim.DefaultUser()
+	settings := &settings{
+		listeners: c.listeners,
+		limits:    c.limits,
+		logging:   c.logging,
+		account:   account{Username: username, Password: password, Anonymous: true},
+		console: console{
+			ConsoleURL: sim.APIURL(), SSOURL: sim.SSOURL(), ConsoleIDs: "auto",
+			ConsoleTimeout: 30 * time.Second, ConsoleConcurrency: 256, OperationConcurrency: 64,
+			ConsoleMaxResponseBytes: 64 << 20, ConsoleQueueCreatePath: "/openapi/queues/{queueId}",
+			CompanyID: sim.Data().MainCompanyID(), DepartmentID: sim.Data().MainDepartmentID(),
+		},
+	}
+	notice := fmt.Sprintf("Demo: the console is simulated, and every caller acts as its user %s without credentials.", username)
+	g, err := newGateway(settings, log, page{examples: examples(sim.Data()), notice: notice})
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(s.out, "%s/ is GraphiQL: open it in a browser\n%s/graphql is the endpoint\n%s\n", g.url(), g.url(), notice)
+	return g.run(ctx)
+}
+
+// examples are the queries that GraphiQL opens with.
+func examples(data *consolesim.Data) []graphiql.Example {
+	return []graphiql.Example{
+		{
+			Title: "Dashboard",
+			Query: `# The newest workflows of a department, joined with what they run and where.
+query Dashboard {
+  workflows(first: 5) {
+    totalCount
+    nodes {
+      name
+      package { name lastVersion }
+      version { version }
+      queue { name }
+      robots { name status lastHeartbeatTime }
+    }
+  }
+}
+`,
+		},
+		{
+			Title: "Companies",
+			Query: `# Every company and department of the caller, with their workflows and robots.
+query Companies {
+  companies {
+    name
+    edition
+    departments {
+      name
+      workflows(first: 3) {
+        totalCount
+        nodes { name robots { name status } }
+      }
+    }
+  }
+}
+`,
+		},
+		{
+			Title: "Packages",
+			Query: `# Packages with their versions and arguments, found by text and paged.
+query Packages($text: String, $after: String) {
+  packages(filter: { searchString: $text }, first: 3, after: $after) {
+    totalCount
+    pageInfo { hasNextPage endCursor }
+    nodes {
+      name
+      lastVersion
+      versions {
+        version
+        uploadTime
+        arguments { name direction defaultValue }
+      }
+    }
+  }
+}
+`,
+			Variables: `{ "text": "" }`,
+		},
+		{
+			Title: "One workflow",
+			Query: `# One workflow by its id, and the way up from it.
+query Workflow($id: ID!) {
+  workflow(id: $id) {
+    name
+    triggerPolicy
+    priority
+    department { name parent { name } }
+    company { name }
+    queue { name robots(first: 5) { nodes { name status } } }
+  }
+}
+`,
+			Variables: fmt.Sprintf(`{ "id": %q }`, data.WorkflowIDs(data.MainDepartmentID())[0]),
+		},
+	}
+}
+
+type simulateCommand struct {
+	APIListen     string `name:"api-listen" env:"CONSOLEQL_SIM_API_LISTEN" default:"127.0.0.1:8081" help:"Address of the API gateway." placeholder:"HOST:PORT"`
+	SSOListen     string `name:"sso-listen" env:"CONSOLEQL_SIM_SSO_LISTEN" default:"127.0.0.1:8082" help:"Address of the SSO." placeholder:"HOST:PORT"`
+	StorageListen string `name:"storage-listen" env:"CONSOLEQL_SIM_STORAGE_LISTEN" default:"127.0.0.1:8083" help:"Address of the upload storage." placeholder:"HOST:PORT"`
+	logging
+	simulation
+}
+
+// Run simulates a console until ctx is done.
+func (c *simulateCommand) Run(ctx context.Context, s streams) error {
+	log, err := c.logger(s.log)
+	if err != nil {
+		return err
+	}
+	opts := c.options()
+	opts.APIAddr, opts.SSOAddr, opts.StorageAddr = c.APIListen, c.SSOListen, c.StorageListen
+	opts.Logger = log
+	sim, err := consolesim.Start(context.WithoutCancel(ctx), opts)
+	if err != nil {
+		return err
+	}
+	username, password := sim.DefaultUser()
+	fmt.Fprintf(s.out, `%s is the API gateway
+%s is the SSO
+%s is the upload storage
+user %s, password %s, CompanyId %s, DepartmentId %s
+`, sim.APIURL(), sim.SSOURL(), sim.StorageURL(), username, password, sim.Data().MainCompanyID(), sim.Data().MainDepartmentID())
+	<-ctx.Done()
+	return sim.Close()
+}

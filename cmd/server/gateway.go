@@ -1,0 +1,231 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/99designs/gqlgen/graphql"
+
+	"github.com/consoleql/consoleql/graph/generated"
+	"github.com/consoleql/consoleql/graph/loader"
+	"github.com/consoleql/consoleql/graph/resolver"
+	"github.com/consoleql/consoleql/graph/schema"
+	"github.com/consoleql/consoleql/internal/consoleclient"
+	"github.com/consoleql/consoleql/internal/consoleclient/transport"
+	"github.com/consoleql/consoleql/internal/edge"
+	"github.com/consoleql/consoleql/internal/edge/graphiql"
+	"github.com/consoleql/consoleql/internal/fault"
+	"github.com/consoleql/consoleql/internal/telemetry"
+	"github.com/consoleql/consoleql/internal/tokencache"
+)
+
+// gateway is the whole service as a value: the rooms put together, listening.
+type gateway struct {
+	settings *settings
+	log      *slog.Logger
+	tokens   *tokencache.Cache
+	client   *consoleclient.Client
+	sso      *consoleclient.SSO
+	public   listening
+	admin    *listening // nil where it is turned off
+}
+
+// listening is an HTTP server and the address it has.
+type listening struct {
+	net.Listener
+	server *http.Server
+}
+
+// page is what GraphiQL opens with.
+type page struct {
+	examples []graphiql.Example
+	notice   string
+}
+
+// newGateway puts the rooms together and listens. run serves and ends it.
+func newGateway(s *settings, log *slog.Logger, p page) (*gateway, error) {
+	g := &gateway{settings: s, log: log}
+	metrics := telemetry.NewMetrics()
+	if err := g.dialConsole(metrics); err != nil {
+		return nil, err
+	}
+	engine, err := loader.New(g.client, s.loaderOptions(log))
+	if err != nil {
+		return nil, err
+	}
+	public := edge.New(edge.Options{
+		Schema: generated.NewExecutableSchema(generated.Config{
+			Resolvers:  &resolver.Resolver{},
+			Complexity: resolver.Complexity(),
+		}),
+		Extensions: []graphql.HandlerExtension{loader.Extension{
+			Engine: engine,
+			Closed: func(l *loader.Loaders) { metrics.Unplanned(l.Unplanned()) },
+		}},
+		SDL:       schema.SDL(),
+		GraphiQL:  graphiql.Options{Endpoint: "/graphql", Examples: p.examples, Notice: p.notice},
+		Anonymous: s.Anonymous,
+		Limits:    s.edgeLimits(),
+		Observe:   func(r edge.Request) { metrics.Request(r.Route, r.Method, r.Status, r.Duration) },
+		Logger:    log,
+	})
+	if g.public, err = listen(s.Listen, public); err != nil {
+		return nil, fmt.Errorf("--listen: %w", err)
+	}
+	if s.AdminListen != "" {
+		admin, err := listen(s.AdminListen, metrics.Handler())
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("--admin-listen: %w", err), g.public.Close())
+		}
+		g.admin = &admin
+	}
+	return g, nil
+}
+
+// dialConsole makes what speaks with the console.
+func (g *gateway) dialConsole(metrics *telemetry.Metrics) error {
+	s := g.settings
+	password, err := s.password()
+	if err != nil {
+		return err
+	}
+	opts := consoleclient.Options{
+		APIURL:           s.ConsoleURL,
+		SSOURL:           s.SSOURL,
+		Transport:        transport.New(transport.Options{Concurrency: s.ConsoleConcurrency}),
+		Timeout:          s.ConsoleTimeout,
+		MaxResponseBytes: s.ConsoleMaxResponseBytes,
+		QueueCreatePath:  s.ConsoleQueueCreatePath,
+		Observe: func(c consoleclient.Call) {
+			metrics.Call(c.Operation, string(fault.CodeOf(c.Err)), c.Duration)
+			g.log.Debug("console call", "operation", c.Operation, "status", c.Status, "duration", c.Duration, "code", fault.CodeOf(c.Err))
+		},
+	}
+	if g.sso, err = consoleclient.NewSSO(opts); err != nil {
+		return err
+	}
+	g.tokens = tokencache.New(tokencache.Options{
+		Grants:  grants{g.sso},
+		Account: tokencache.Account{Username: s.Username, Password: password},
+		Logger:  g.log,
+	})
+	opts.Tokens = g.tokens
+	g.client, err = consoleclient.New(opts)
+	return err
+}
+
+// grants lets the token cache use the SSO, in its own terms.
+type grants struct{ sso *consoleclient.SSO }
+
+// unknownLifetime is taken for the life of a token of which the SSO does not tell it.
+const unknownLifetime = 5 * time.Minute
+
+func (g grants) Password(ctx context.Context, username, password string) (tokencache.Token, error) {
+	return granted(g.sso.Password(ctx, username, password))
+}
+
+func (g grants) Refresh(ctx context.Context, token string) (tokencache.Token, error) {
+	return granted(g.sso.Refresh(ctx, token))
+}
+
+func granted(t consoleclient.Token, err error) (tokencache.Token, error) {
+	if err != nil {
+		return tokencache.Token{}, err
+	}
+	life := t.ExpiresIn
+	if life <= 0 {
+		life = unknownLifetime
+	}
+	return tokencache.Token{Access: t.Access, Refresh: t.Refresh, Expires: time.Now().Add(life)}, nil
+}
+
+// listen opens an address. Slow clients are cut off, answers may take their time.
+func listen(address string, h http.Handler) (listening, error) {
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		return listening{}, err
+	}
+	return listening{l, &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+	}}, nil
+}
+
+// url is the address of the public listener as a browser takes it.
+func (g *gateway) url() string { return "http://" + reachable(g.public.Addr().String()) }
+
+// reachable makes an address that can be dialled of one that stands for every interface.
+func reachable(address string) string {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return address
+	}
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return net.JoinHostPort(host, port)
+}
+
+// run serves until ctx is done, then lets the requests under way end.
+func (g *gateway) run(ctx context.Context) error {
+	defer g.close()
+	failed := make(chan error, 2)
+	serve := func(l listening) {
+		if err := l.server.Serve(l.Listener); !errors.Is(err, http.ErrServerClosed) {
+			failed <- err
+		}
+	}
+	go serve(g.public)
+	g.log.Info("listening", "address", g.public.Addr().String(), "url", g.url())
+	if g.admin != nil {
+		go serve(*g.admin)
+		g.log.Info("admin listening", "admin_address", g.admin.Addr().String())
+	}
+	if g.settings.Anonymous {
+		g.log.Warn("callers without credentials act as the default service account", "username", g.settings.Username)
+	}
+	warm, stopWarming := context.WithTimeout(ctx, g.settings.ConsoleTimeout)
+	defer stopWarming()
+	if err := g.tokens.Warm(warm); err != nil {
+		// The console may come later; each request will say what is wrong until it does.
+		g.log.Warn("no token for the default service account yet", "code", fault.CodeOf(err), "error", err)
+	}
+	var err error
+	select {
+	case <-ctx.Done():
+	case err = <-failed:
+	}
+	return errors.Join(err, g.drain(context.WithoutCancel(ctx)))
+}
+
+func (g *gateway) drain(ctx context.Context) error {
+	g.log.Info("stopping")
+	ctx, cancel := context.WithTimeout(ctx, g.settings.ShutdownTimeout)
+	defer cancel()
+	err := g.public.server.Shutdown(ctx)
+	if g.admin != nil {
+		err = errors.Join(err, g.admin.server.Shutdown(ctx))
+	}
+	if err != nil {
+		return fmt.Errorf("stopped with requests under way: %w", err)
+	}
+	g.log.Info("stopped")
+	return nil
+}
+
+// close ends what serves no more.
+func (g *gateway) close() {
+	_ = g.public.server.Close() // after a clean drain there is nothing to close
+	if g.admin != nil {
+		_ = g.admin.server.Close()
+	}
+	g.tokens.Close()
+	g.client.CloseIdleConnections()
+	g.sso.CloseIdleConnections()
+}

@@ -1,0 +1,239 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/consoleql/consoleql/internal/consolesim"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// world is a simulated console and a gateway in front of it, both over real HTTP.
+type world struct {
+	t    *testing.T
+	sim  *consolesim.Server
+	url  string // of the gateway
+	adm  string // of its admin listener
+	logs *lockedBuffer
+	http *http.Client
+}
+
+// lockedBuffer is a buffer that goroutines may share.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
+// newWorld starts both. The gateway acts as the simulator's owner for callers
+// without credentials, in its main department, and has its token already;
+// adjust may change that.
+func newWorld(t *testing.T, o consolesim.Options, adjust ...func(*settings, *consolesim.Server)) *world {
+	t.Helper()
+	sim, err := consolesim.Start(context.Background(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := sim.Close(); err != nil {
+			t.Errorf("simulator: %v", err)
+		}
+	})
+	username, password := sim.DefaultUser()
+	s := &settings{
+		listeners: listeners{Listen: "127.0.0.1:0", AdminListen: "127.0.0.1:0", ShutdownTimeout: 10 * time.Second},
+		console: console{
+			ConsoleURL: sim.APIURL(), SSOURL: sim.SSOURL(), ConsoleIDs: "auto", ConsoleTimeout: 20 * time.Second,
+			ConsoleConcurrency: 256, ConsoleMaxResponseBytes: 64 << 20, OperationConcurrency: 64,
+			ConsoleQueueCreatePath: "/openapi/queues/{queueId}",
+			CompanyID:              sim.Data().MainCompanyID(), DepartmentID: sim.Data().MainDepartmentID(),
+		},
+		account: account{Username: username, Password: password, Anonymous: true},
+		limits:  limits{MaxDepth: 15, MaxComplexity: 1_000_000, MaxRequestBytes: 1 << 20},
+		logging: logging{LogLevel: "debug", LogFormat: "json"},
+	}
+	for _, f := range adjust {
+		f(s, sim)
+	}
+	logs := &lockedBuffer{}
+	g, err := newGateway(s, slog.New(slog.NewJSONHandler(logs, &slog.HandlerOptions{Level: slog.LevelDebug})), page{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := g.tokens.Warm(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- g.run(ctx) }()
+	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 100}}
+	t.Cleanup(func() {
+		client.CloseIdleConnections()
+		stop()
+		if err := <-ended; err != nil {
+			t.Errorf("gateway: %v", err)
+		}
+	})
+	sim.ResetCounts()
+	return &world{t: t, sim: sim, url: g.url(), adm: "http://" + g.admin.Addr().String(), logs: logs, http: client}
+}
+
+// answer is a GraphQL answer.
+type answer struct {
+	Status int
+	Body   []byte
+	Data   json.RawMessage
+	Errors []graphError
+}
+
+type graphError struct {
+	Message    string
+	Path       []any
+	Extensions struct {
+		Code     string
+		Argument string
+		Console  map[string]any
+	}
+}
+
+func (e graphError) path() string {
+	parts := make([]string, len(e.Path))
+	for i, p := range e.Path {
+		parts[i] = fmt.Sprint(p)
+	}
+	return strings.Join(parts, ".")
+}
+
+// request is what ask sends beside the query.
+type request struct {
+	header    map[string]string
+	variables map[string]any
+}
+
+// ask sends a query and decodes whatever comes back. It is safe for concurrent use.
+func (w *world) ask(query string, r request) answer {
+	w.t.Helper()
+	body, err := json.Marshal(map[string]any{"query": query, "variables": r.variables})
+	if err != nil {
+		w.t.Error(err)
+	}
+	req, err := http.NewRequestWithContext(w.t.Context(), http.MethodPost, w.url+"/graphql", bytes.NewReader(body))
+	if err != nil {
+		w.t.Error(err)
+		return answer{}
+	}
+	req.Header.Set("Content-Type", "application/json")
+	for name, value := range r.header {
+		req.Header.Set(name, value)
+	}
+	resp, err := w.http.Do(req)
+	if err != nil {
+		w.t.Error(err)
+		return answer{}
+	}
+	defer resp.Body.Close()
+	a := answer{Status: resp.StatusCode}
+	if a.Body, err = io.ReadAll(resp.Body); err != nil {
+		w.t.Error(err)
+	}
+	if err := json.Unmarshal(a.Body, &a); err != nil {
+		w.t.Errorf("answer is no JSON: %s", a.Body)
+	}
+	return a
+}
+
+// query asks and decodes the data into out; any error fails the test.
+func (w *world) query(query string, out any) {
+	w.t.Helper()
+	a := w.ask(query, request{})
+	if len(a.Errors) > 0 {
+		w.t.Fatalf("errors in %s: %+v", query, a.Errors)
+	}
+	if out == nil {
+		return
+	}
+	if err := json.Unmarshal(a.Data, out); err != nil {
+		w.t.Fatalf("%s: %v", a.Data, err)
+	}
+}
+
+// calls are the console calls since the last reset, by operation.
+func (w *world) calls() map[string]int { return w.sim.Counts() }
+
+// noCallTwice fails the test where the same call was made twice since the last reset.
+func (w *world) noCallTwice() {
+	w.t.Helper()
+	seen := make(map[string]int)
+	for _, r := range w.sim.Requests() {
+		seen[strings.Join([]string{r.Method, r.Path, r.RawQuery, r.CompanyID, r.DepartmentID}, " ")]++
+	}
+	for call, n := range seen {
+		if n > 1 {
+			w.t.Errorf("%d times in one operation: %s", n, call)
+		}
+	}
+}
+
+// rounds is the longest chain of calls since the last reset in which each
+// began only after the one before had been answered.
+func (w *world) rounds() int {
+	requests := w.sim.Requests()
+	slices.SortFunc(requests, func(a, b consolesim.Request) int { return a.Start.Compare(b.Start) })
+	depth := make([]int, len(requests))
+	deepest := 0
+	for i, r := range requests {
+		depth[i] = 1
+		for j := range i {
+			if !requests[j].End.After(r.Start) {
+				depth[i] = max(depth[i], depth[j]+1)
+			}
+		}
+		deepest = max(deepest, depth[i])
+	}
+	return deepest
+}
+
+// unplanned is how many loads look-ahead has overlooked so far.
+func (w *world) unplanned() string {
+	w.t.Helper()
+	resp, err := w.http.Get(w.adm + "/metrics")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for line := range strings.Lines(string(text)) {
+		if n, ok := strings.CutPrefix(line, "consoleql_unplanned_loads_total "); ok {
+			return strings.TrimSpace(n)
+		}
+	}
+	w.t.Fatal("no figure for unplanned loads")
+	return ""
+}

@@ -1,0 +1,52 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/alecthomas/kong"
+)
+
+type configCommand struct{ settings }
+
+// Run prints the settings in force as environment variables, secrets masked.
+// It walks what kong parsed, so that no setting can be forgotten.
+func (c *configCommand) Run(k *kong.Context, s streams) error {
+	for _, flag := range k.Selected().Flags {
+		value := fmt.Sprint(flag.Target.Interface())
+		if flag.Name == "password" && value != "" {
+			value = "(hidden)"
+		}
+		for _, name := range flag.Envs {
+			if _, err := fmt.Fprintf(s.out, "%s=%s\n", name, value); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+type healthcheckCommand struct {
+	Listen string `default:"127.0.0.1:8080" help:"Address of the gateway's public listener." placeholder:"HOST:PORT"`
+}
+
+// Run asks the gateway whether it serves.
+func (c *healthcheckCommand) Run(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+reachable(c.Listen)+"/healthz", nil)
+	if err != nil {
+		return err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("the gateway answers %s", resp.Status)
+	}
+	return nil
+}

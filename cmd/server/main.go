@@ -1,0 +1,101 @@
+// Command server is ConsoleQL: one typed GraphQL graph in front of an RPA console's REST API.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/consoleql/consoleql/graph/schema"
+	"github.com/consoleql/consoleql/internal/telemetry"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+// commands are the words of the command line.
+type commands struct {
+	Serve       serveCommand       `cmd:"" default:"withargs" help:"Serve the graph (the default)."`
+	Demo        demoCommand        `cmd:"" help:"Serve the graph in front of a simulated console, in one process and without credentials."`
+	Simulate    simulateCommand    `cmd:"" help:"Run the simulated console alone."`
+	Schema      schemaCommand      `cmd:"" help:"Print the schema in the schema definition language."`
+	Config      configCommand      `cmd:"" help:"Print the settings in force, secrets masked."`
+	Healthcheck healthcheckCommand `cmd:"" help:"Exit with status 0 if a gateway serves at --listen, for containers."`
+}
+
+// streams are where a command writes: what it is asked for, and the log.
+type streams struct {
+	out, log io.Writer
+}
+
+// run is the program: it returns the exit status when ctx is done or the command has ended.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	var c commands
+	exit := -1
+	parser, err := kong.New(&c,
+		kong.Name("consoleql"),
+		kong.Description("One typed GraphQL graph in front of an RPA console's REST API.\n\nEvery flag is also an environment variable: --console-url is CONSOLEQL_CONSOLE_URL. A flag wins."),
+		kong.DefaultEnvars("CONSOLEQL"),
+		kong.UsageOnError(),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+		kong.Writers(stdout, stderr),
+		kong.Exit(func(code int) { exit = code }),
+		kong.BindTo(ctx, (*context.Context)(nil)),
+		kong.Bind(streams{stdout, stderr}),
+	)
+	if err != nil {
+		fmt.Fprintln(stderr, "consoleql:", err)
+		return 1
+	}
+	command, err := parser.Parse(args)
+	if exit >= 0 {
+		return exit // --help
+	}
+	if err != nil {
+		fmt.Fprintln(stderr, "consoleql:", err)
+		return 2
+	}
+	if err := command.Run(); err != nil && !errors.Is(err, context.Canceled) {
+		fmt.Fprintln(stderr, "consoleql:", err)
+		return 1
+	}
+	return 0
+}
+
+type serveCommand struct{ settings }
+
+// Run serves until ctx is done.
+func (c *serveCommand) Run(ctx context.Context, s streams) error {
+	log, err := c.logger(s.log)
+	if err != nil {
+		return err
+	}
+	g, err := newGateway(&c.settings, log, page{})
+	if err != nil {
+		return err
+	}
+	return g.run(ctx)
+}
+
+func (l logging) logger(w io.Writer) (*slog.Logger, error) {
+	return telemetry.NewLogger(w, l.LogLevel, l.LogFormat)
+}
+
+type schemaCommand struct{}
+
+// Run prints the schema.
+func (schemaCommand) Run(s streams) error {
+	_, err := io.WriteString(s.out, schema.SDL())
+	return err
+}

@@ -1,0 +1,117 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/consoleql/consoleql/graph/loader"
+	"github.com/consoleql/consoleql/internal/edge"
+	"github.com/consoleql/consoleql/internal/scope"
+)
+
+// settings are the gateway's flags and, by the same names, its environment:
+// --console-url is CONSOLEQL_CONSOLE_URL. A flag wins over the environment.
+type settings struct {
+	listeners
+	console
+	account
+	limits
+	logging
+}
+
+type listeners struct {
+	Listen          string        `default:"127.0.0.1:8080" help:"Address of the public listener; port 0 picks one." placeholder:"HOST:PORT"`
+	AdminListen     string        `default:"127.0.0.1:9090" help:"Address of the admin listener (metrics, profiles); empty turns it off." placeholder:"HOST:PORT"`
+	ShutdownTimeout time.Duration `default:"15s" help:"How long requests under way may take to end when the gateway is told to stop."`
+}
+
+type console struct {
+	ConsoleURL              string        `name:"console-url" default:"https://api.encoo.com" help:"Base URL of the console's API gateway." placeholder:"URL"`
+	SSOURL                  string        `name:"sso-url" default:"https://auth.encoo.com" help:"Base URL of the console's SSO." placeholder:"URL"`
+	ConsoleIDs              string        `name:"console-ids" enum:"auto,on,off" default:"auto" help:"Whether lists of queues, robots and workflows take the Ids parameter (${enum}); auto finds out and looks again every ten minutes."`
+	ConsoleTimeout          time.Duration `default:"30s" help:"How long one call of the console may take."`
+	ConsoleConcurrency      int           `default:"256" help:"Calls of the console under way at once, for the whole gateway."`
+	ConsoleMaxResponseBytes int64         `default:"67108864" help:"Largest answer of the console that is read, in bytes."`
+	ConsoleQueueCreatePath  string        `default:"/openapi/queues/{queueId}" help:"Path to which a new queue is posted; some consoles want /openapi/queues." placeholder:"PATH"`
+	OperationConcurrency    int           `default:"64" help:"Calls of the console under way at once, for one GraphQL operation."`
+	CompanyID               string        `name:"company-id" help:"Company of requests that name none." placeholder:"GUID"`
+	DepartmentID            string        `name:"department-id" help:"Department of requests that name none." placeholder:"GUID"`
+}
+
+type account struct {
+	Username     string `help:"User name of the default service account." placeholder:"NAME"`
+	Password     string `help:"Password of the default service account; prefer --password-file." placeholder:"SECRET"`
+	PasswordFile string `help:"File that holds the password of the default service account." placeholder:"FILE"`
+	Anonymous    bool   `default:"false" help:"Let callers without credentials act as the default service account; only for trusted networks."`
+}
+
+type limits struct {
+	MaxDepth        int   `default:"15" help:"How many fields may nest in an operation."`
+	MaxComplexity   int   `default:"1000000" help:"Largest price of an operation, about the number of values in its answer."`
+	MaxRequestBytes int64 `default:"1048576" help:"Largest body of a GraphQL request, in bytes."`
+}
+
+type logging struct {
+	LogLevel  string `enum:"debug,info,warn,error" default:"info" help:"Least level that is logged (${enum})."`
+	LogFormat string `enum:"auto,json,text" default:"auto" help:"Format of the log on standard error (${enum}); auto is text on a terminal, JSON elsewhere."`
+}
+
+// Validate checks what the types of the flags cannot.
+func (s *settings) Validate() error {
+	if _, err := scope.New(s.CompanyID, s.DepartmentID); err != nil {
+		return err
+	}
+	if s.DepartmentID != "" && s.CompanyID == "" {
+		return errors.New("--department-id needs --company-id")
+	}
+	if s.Password != "" && s.PasswordFile != "" {
+		return errors.New("give either --password or --password-file")
+	}
+	if s.Username == "" && (s.Password != "" || s.PasswordFile != "") {
+		return errors.New("a password needs --username")
+	}
+	if s.Anonymous && s.Username == "" {
+		return errors.New("--anonymous needs a service account: --username and a password")
+	}
+	for name, n := range map[string]int64{
+		"console-concurrency": int64(s.ConsoleConcurrency), "operation-concurrency": int64(s.OperationConcurrency),
+		"console-max-response-bytes": s.ConsoleMaxResponseBytes, "max-depth": int64(s.MaxDepth),
+		"max-complexity": int64(s.MaxComplexity), "max-request-bytes": s.MaxRequestBytes,
+		"console-timeout": int64(s.ConsoleTimeout), "shutdown-timeout": int64(s.ShutdownTimeout),
+	} {
+		if n <= 0 {
+			return fmt.Errorf("--%s must be positive", name)
+		}
+	}
+	return nil
+}
+
+// password is the service account's, wherever it is configured.
+func (a account) password() (string, error) {
+	if a.PasswordFile == "" {
+		return a.Password, nil
+	}
+	raw, err := os.ReadFile(a.PasswordFile)
+	if err != nil {
+		return "", fmt.Errorf("--password-file: %w", err)
+	}
+	return strings.TrimRight(string(raw), "\r\n"), nil
+}
+
+func (s *settings) loaderOptions(log *slog.Logger) loader.Options {
+	def, _ := scope.New(s.CompanyID, s.DepartmentID) // checked by Validate
+	return loader.Options{
+		Default:     def,
+		IDs:         loader.IDsMode(s.ConsoleIDs),
+		Concurrency: s.OperationConcurrency,
+		Logger:      log,
+	}
+}
+
+func (s *settings) edgeLimits() edge.Limits {
+	return edge.Limits{Depth: s.MaxDepth, Complexity: s.MaxComplexity, BodyBytes: s.MaxRequestBytes}
+}

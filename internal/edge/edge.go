@@ -1,0 +1,153 @@
+// Package edge is everything HTTP of the gateway: its routes, whose request it
+// is and in which scope, the limits of an operation, transports, GraphiQL and
+// health.
+package edge
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/99designs/gqlgen/graphql/handler"
+	"github.com/99designs/gqlgen/graphql/handler/extension"
+	"github.com/99designs/gqlgen/graphql/handler/lru"
+	"github.com/99designs/gqlgen/graphql/handler/transport"
+	"github.com/go-chi/chi/v5"
+	"github.com/go-chi/chi/v5/middleware"
+	"github.com/vektah/gqlparser/v2/ast"
+
+	"github.com/consoleql/consoleql/internal/edge/graphiql"
+)
+
+// Options are what the public listener serves.
+type Options struct {
+	// Schema executes operations; Extensions take part in each.
+	Schema     graphql.ExecutableSchema
+	Extensions []graphql.HandlerExtension
+	// SDL is the schema as text.
+	SDL string
+	// GraphiQL is what its page opens with.
+	GraphiQL graphiql.Options
+	// Anonymous lets callers without credentials act as the default service account.
+	Anonymous bool
+	Limits    Limits
+	// Ready says whether the gateway can serve; nil: always. It is asked on each /readyz.
+	Ready func(context.Context) error
+	// Observe is told of each answered request; nil: nobody.
+	Observe func(Request)
+	// Logger receives what callers are not told; default: discarded.
+	Logger *slog.Logger
+}
+
+// Request is an answered HTTP request.
+type Request struct {
+	Route    string // the route's pattern, never the caller's path
+	Method   string
+	Status   int
+	Duration time.Duration
+}
+
+type server struct{ opts Options }
+
+// The caches of documents: parsed ones by their text, and the texts of
+// automatic persisted queries by their hash. Each entry is bounded by
+// Limits.BodyBytes and Limits.Tokens.
+const (
+	parsedDocuments    = 1000
+	persistedDocuments = 1000
+)
+
+// New returns the handler of the public listener.
+func New(opts Options) http.Handler {
+	if opts.Logger == nil {
+		opts.Logger = slog.New(slog.DiscardHandler)
+	}
+	opts.Limits = opts.Limits.withDefaults()
+	s := &server{opts: opts}
+
+	r := chi.NewRouter()
+	r.Use(s.observe)
+	r.With(s.identify, s.bound).Handle("/graphql", s.graphql())
+	r.Get("/schema.graphql", s.sdl)
+	r.Get("/healthz", healthy)
+	r.Get("/readyz", s.ready)
+	page := graphiql.Handler(opts.GraphiQL)
+	r.Method(http.MethodGet, "/", page)
+	r.Method(http.MethodGet, "/graphiql/*", page)
+	return r
+}
+
+// graphql is the endpoint /graphql.
+func (s *server) graphql() http.Handler {
+	h := handler.New(s.opts.Schema)
+	h.AddTransport(transport.Options{})
+	h.AddTransport(transport.GET{})
+	h.AddTransport(transport.POST{})
+	h.SetQueryCache(lru.New[*ast.QueryDocument](parsedDocuments))
+	h.SetParserTokenLimit(s.opts.Limits.Tokens)
+	h.SetErrorPresenter(s.present)
+	h.SetRecoverFunc(s.recovered)
+	h.Use(extension.Introspection{})
+	h.Use(extension.AutomaticPersistedQuery{Cache: lru.New[string](persistedDocuments)})
+	h.Use(&limiter{limits: s.opts.Limits})
+	for _, x := range s.opts.Extensions {
+		h.Use(x)
+	}
+	return h
+}
+
+// bound limits the size of the request body.
+func (s *server) bound(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.Body = http.MaxBytesReader(w, r.Body, s.opts.Limits.BodyBytes)
+		next.ServeHTTP(w, r)
+	})
+}
+
+func (s *server) sdl(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/graphql; charset=utf-8")
+	_, _ = w.Write([]byte(s.opts.SDL)) // a client that went away is no fault of ours
+}
+
+// healthy answers as long as the process serves at all.
+func healthy(w http.ResponseWriter, _ *http.Request) { writeStatus(w, http.StatusOK, "ok") }
+
+// ready answers whether requests should be sent here.
+func (s *server) ready(w http.ResponseWriter, r *http.Request) {
+	if s.opts.Ready == nil {
+		writeStatus(w, http.StatusOK, "ready")
+		return
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
+	defer cancel()
+	if err := s.opts.Ready(ctx); err != nil {
+		s.opts.Logger.WarnContext(ctx, "not ready", "error", err)
+		writeStatus(w, http.StatusServiceUnavailable, "not ready")
+		return
+	}
+	writeStatus(w, http.StatusOK, "ready")
+}
+
+func writeStatus(w http.ResponseWriter, status int, text string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_, _ = w.Write([]byte(text + "\n")) // a client that went away is no fault of ours
+}
+
+// observe tells of each request when it has been answered.
+func (s *server) observe(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		start := time.Now()
+		recorder := middleware.NewWrapResponseWriter(w, r.ProtoMajor)
+		next.ServeHTTP(recorder, r)
+		route := chi.RouteContext(r.Context()).RoutePattern()
+		done := Request{Route: route, Method: r.Method, Status: recorder.Status(), Duration: time.Since(start)}
+		s.opts.Logger.DebugContext(r.Context(), "request", "route", done.Route, "method", done.Method, "status", done.Status, "duration", done.Duration)
+		if s.opts.Observe != nil {
+			s.opts.Observe(done)
+		}
+	})
+}

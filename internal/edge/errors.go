@@ -1,0 +1,149 @@
+package edge
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"strings"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+
+	"github.com/consoleql/consoleql/internal/consoleclient"
+	"github.com/consoleql/consoleql/internal/fault"
+)
+
+// present is the one place where an error becomes a GraphQL error. What is not
+// made for callers to read goes to the log and leaves as INTERNAL.
+func (s *server) present(ctx context.Context, err error) *gqlerror.Error {
+	out := *graphql.DefaultErrorPresenter(ctx, err) // a copy: errors may be shared by fields
+	out.Extensions = map[string]any{}
+
+	var argument *fault.Error
+	var answer *consoleclient.Error
+	var of *gqlerror.Error
+	switch {
+	case errors.As(err, &argument):
+		out.Message = argument.Error()
+		out.Extensions["code"] = argument.Code
+		if argument.Argument != "" {
+			out.Extensions["argument"] = argument.Argument
+			out.Path = argumentPath(out.Path, argument.Argument)
+		} else if argument.Code == fault.BadUserInput {
+			// gqlgen ends the path of an argument that it cannot read with its name.
+			if name := lastName(out.Path); name != "" {
+				out.Message = name + ": " + out.Message
+				out.Extensions["argument"] = name
+			}
+		}
+	case errors.As(err, &answer):
+		code := fault.CodeOf(answer)
+		out.Message = consoleMessage(code, answer)
+		out.Extensions["code"] = code
+		if answer.Status != 0 {
+			out.Extensions["console"] = consoleExtension(answer)
+		}
+	case errors.Is(err, context.DeadlineExceeded):
+		out.Message, out.Extensions["code"] = "the console did not answer in time", fault.UpstreamTimeout
+	case errors.Is(err, context.Canceled):
+		out.Message, out.Extensions["code"] = "the request was cancelled", fault.Internal
+	case errors.As(err, &of) && of.Extensions["code"] != nil:
+		out.Message, out.Extensions = of.Message, of.Extensions
+		if code, ok := protocolCodes[of.Extensions["code"].(string)]; ok {
+			out.Extensions = map[string]any{"code": code}
+		}
+	case strings.HasPrefix(err.Error(), "json request body could not be decoded"), strings.Contains(err.Error(), "could not read request body"):
+		// gqlgen's own text repeats the body, variables with secrets included.
+		out.Message, out.Extensions["code"] = "the request body is not a JSON object of query, operationName, variables and extensions, or is too large", fault.BadUserInput
+	default:
+		s.opts.Logger.ErrorContext(ctx, "internal error", "error", err, "path", out.Path.String())
+		out.Message, out.Extensions["code"] = "internal error", fault.Internal
+	}
+	return &out
+}
+
+// protocolCodes are gqlgen's codes that the contract names otherwise.
+var protocolCodes = map[string]fault.Code{
+	"COMPLEXITY_LIMIT_EXCEEDED": fault.QueryTooComplex,
+}
+
+func consoleMessage(code fault.Code, e *consoleclient.Error) string {
+	said := e.Title
+	if e.Detail != "" {
+		said = e.Detail
+	}
+	what := map[fault.Code]string{
+		fault.Unauthenticated:         "the console does not accept the credentials",
+		fault.Forbidden:               "the console forbids this",
+		fault.NotFound:                "the console does not have this",
+		fault.BadUserInput:            "the console refuses this input",
+		fault.Conflict:                "the console reports a conflict",
+		fault.RateLimited:             "the console asks to slow down",
+		fault.UpstreamUnavailable:     "the console is not available",
+		fault.UpstreamTimeout:         "the console did not answer in time",
+		fault.UpstreamInvalidResponse: "the console's answer cannot be understood",
+	}[code]
+	if what == "" {
+		what = "the console failed"
+	}
+	if said == "" {
+		return what
+	}
+	return what + ": " + said
+}
+
+func consoleExtension(e *consoleclient.Error) map[string]any {
+	said := map[string]any{"status": e.Status}
+	if e.Title != "" {
+		said["title"] = e.Title
+	}
+	if e.Detail != "" {
+		said["detail"] = e.Detail
+	}
+	return said
+}
+
+// argumentPath appends the names of an argument's path to the field's.
+func argumentPath(field ast.Path, argument string) ast.Path {
+	path := append(ast.Path(nil), field...)
+	for name := range strings.SplitSeq(argument, ".") {
+		path = append(path, ast.PathName(name))
+	}
+	return path
+}
+
+func lastName(p ast.Path) string {
+	if len(p) == 0 {
+		return ""
+	}
+	name, _ := p[len(p)-1].(ast.PathName)
+	return string(name)
+}
+
+// recovered turns a panic of a resolver into an error that tells the caller nothing.
+func (s *server) recovered(ctx context.Context, panicked any) error {
+	s.opts.Logger.ErrorContext(ctx, "panic in a resolver", "panic", panicked, "stack", string(debug.Stack()))
+	return errPanicked
+}
+
+var errPanicked = errors.New("a resolver panicked")
+
+// writeError answers a request that did not become an operation.
+func writeError(w http.ResponseWriter, status int, err error) {
+	f := &fault.Error{Code: fault.Internal, Message: "internal error"}
+	_ = errors.As(err, &f)
+	extensions := map[string]any{"code": f.Code}
+	if f.Argument != "" {
+		extensions["argument"] = f.Argument
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	body := graphql.Response{Errors: gqlerror.List{{Message: f.Error(), Extensions: extensions}}}
+	if err := json.NewEncoder(w).Encode(body); err != nil {
+		slog.Debug("answer not written", "error", err)
+	}
+}
