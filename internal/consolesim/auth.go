@@ -1,0 +1,283 @@
+package consolesim
+
+import (
+	"crypto"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+const (
+	clientID   = "thirdpartyservice"
+	tokenScope = "apigateway offline_access openid profile"
+	keyID      = "console-signing-key"
+)
+
+// ssoState is the single sign-on service: its key and the tokens it handed out.
+type ssoState struct {
+	key     *rsa.PrivateKey
+	mu      sync.RWMutex
+	access  map[string]session
+	refresh map[string]*User
+}
+
+// session is what an access token stands for.
+type session struct {
+	user    *User
+	expires time.Time
+}
+
+func newSSO() (*ssoState, error) {
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		return nil, fmt.Errorf("consolesim: signing key: %w", err)
+	}
+	return &ssoState{key: key, access: map[string]session{}, refresh: map[string]*User{}}, nil
+}
+
+func (s *Server) ssoRoutes() []*route {
+	token := on("POST /connect/token", needNothing, s.postToken)
+	token.json = false
+	return []*route{
+		token,
+		on("GET /.well-known/openid-configuration", needNothing, s.getDiscovery),
+		on("GET /.well-known/openid-configuration/jwks", needNothing, s.getKeys),
+	}
+}
+
+// postToken is the document's section Authentication: get token, refresh token.
+func (s *Server) postToken(c *call) (reply, error) {
+	media, _, _ := strings.Cut(c.r.Header.Get("Content-Type"), ";")
+	form, err := url.ParseQuery(string(c.body))
+	if err != nil || !strings.EqualFold(strings.TrimSpace(media), "application/x-www-form-urlencoded") {
+		return reply{}, &oauthError{http.StatusBadRequest, "invalid_request", "form fields are required"}
+	}
+	s.secrets.add(form.Get("password"), form.Get("refresh_token"))
+	if form.Get("client_id") != clientID {
+		return reply{}, &oauthError{http.StatusBadRequest, "invalid_client", "unknown client"}
+	}
+	var u *User
+	switch form.Get("grant_type") {
+	case "password":
+		u = s.st.userByName[strings.ToLower(form.Get("username"))]
+		if u == nil || u.Password != form.Get("password") {
+			return reply{}, &oauthError{http.StatusBadRequest, "invalid_grant", "invalid_username_or_password"}
+		}
+	case "refresh_token":
+		if u = s.sso.redeem(form.Get("refresh_token")); u == nil {
+			return reply{}, &oauthError{http.StatusBadRequest, "invalid_grant", "the refresh token is unknown or used"}
+		}
+	default:
+		return reply{}, &oauthError{http.StatusBadRequest, "unsupported_grant_type", "password and refresh_token are supported"}
+	}
+	access, err := s.mint(u)
+	if err != nil {
+		return reply{}, err
+	}
+	refresh := s.sso.newRefresh(u)
+	s.secrets.add(refresh)
+
+	e := c.encoder()
+	e.begin()
+	e.str("access_token", access)
+	if seconds := int64(s.opts.TokenLifetime / time.Second); e.d.ExpiresInString {
+		e.str("expires_in", fmt.Sprint(seconds))
+	} else {
+		e.int("expires_in", seconds)
+	}
+	e.str("token_type", "Bearer")
+	e.str("refresh_token", refresh)
+	e.str("scope", tokenScope)
+	e.end()
+	out := okJSON(e.bytes())
+	out.header = http.Header{"Cache-Control": {"no-store"}, "Pragma": {"no-cache"}}
+	return out, nil
+}
+
+// redeem uses a refresh token up; nil if it is unknown or was used before.
+func (o *ssoState) redeem(token string) *User {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	u := o.refresh[token]
+	delete(o.refresh, token)
+	return u
+}
+
+func (o *ssoState) newRefresh(u *User) string {
+	token := rand.Text() + rand.Text()
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.refresh[token] = u
+	return token
+}
+
+// mint signs an access token: an RS256 JWT with the claims that the console's tokens have.
+func (s *Server) mint(u *User) (string, error) {
+	now := s.opts.Now()
+	expires := now.Add(s.opts.TokenLifetime)
+	claims, err := json.Marshal(map[string]any{
+		"iss": s.ssoURL, "aud": "apigateway", "nbf": now.Unix(), "iat": now.Unix(), "exp": expires.Unix(),
+		"client_id": clientID, "sub": u.ID, "userid": u.ID, "name": u.Username, "jti": rand.Text(),
+		"scope": strings.Fields(tokenScope), "amr": []string{"pwd"},
+	})
+	if err != nil {
+		return "", fmt.Errorf("consolesim: claims: %w", err)
+	}
+	enc := base64.RawURLEncoding.EncodeToString
+	input := enc([]byte(`{"alg":"RS256","typ":"at+jwt","kid":"`+keyID+`"}`)) + "." + enc(claims)
+	sum := sha256.Sum256([]byte(input))
+	sig, err := rsa.SignPKCS1v15(rand.Reader, s.sso.key, crypto.SHA256, sum[:])
+	if err != nil {
+		return "", fmt.Errorf("consolesim: sign token: %w", err)
+	}
+	token := input + "." + enc(sig)
+	s.secrets.add(token)
+	s.sso.mu.Lock()
+	defer s.sso.mu.Unlock()
+	s.sso.access[token] = session{u, expires}
+	return token, nil
+}
+
+// getDiscovery is the OpenID Connect discovery document.
+func (s *Server) getDiscovery(*call) (reply, error) {
+	e := encoder{}
+	e.begin()
+	e.str("issuer", s.ssoURL)
+	e.str("token_endpoint", s.ssoURL+"/connect/token")
+	e.str("jwks_uri", s.ssoURL+"/.well-known/openid-configuration/jwks")
+	e.strs("grant_types_supported", []string{"password", "refresh_token"})
+	e.strs("scopes_supported", strings.Fields(tokenScope))
+	e.strs("id_token_signing_alg_values_supported", []string{"RS256"})
+	e.end()
+	return okJSON(e.bytes()), nil
+}
+
+// getKeys is the JSON Web Key Set that verifies access tokens.
+func (s *Server) getKeys(*call) (reply, error) {
+	pub := s.sso.key.PublicKey
+	var exp [8]byte
+	binary.BigEndian.PutUint64(exp[:], uint64(pub.E))
+	exponent := slices.Clone(exp[:])
+	for len(exponent) > 1 && exponent[0] == 0 {
+		exponent = exponent[1:]
+	}
+	e := encoder{}
+	e.begin()
+	e.beginListAt("keys")
+	e.begin()
+	e.str("kty", "RSA")
+	e.str("use", "sig")
+	e.str("alg", "RS256")
+	e.str("kid", keyID)
+	e.str("n", base64.RawURLEncoding.EncodeToString(pub.N.Bytes()))
+	e.str("e", base64.RawURLEncoding.EncodeToString(exponent))
+	e.end()
+	e.endList()
+	e.end()
+	return okJSON(e.bytes()), nil
+}
+
+// authorize checks the token and the scope headers, in the order in which the console does: who, where, whether.
+func (s *Server) authorize(c *call, n need) error {
+	if n == needNothing {
+		return nil
+	}
+	scheme, token, _ := strings.Cut(c.r.Header.Get("Authorization"), " ")
+	if !strings.EqualFold(scheme, "Bearer") || token == "" {
+		return unauthorized("")
+	}
+	s.sso.mu.RLock()
+	sess, ok := s.sso.access[token]
+	s.sso.mu.RUnlock()
+	if !ok {
+		s.secrets.add(token)
+		return unauthorized("The token is invalid")
+	}
+	if !s.opts.Now().Before(sess.expires) {
+		return unauthorized("The token expired at '" + sess.expires.UTC().Format(http.TimeFormat) + "'")
+	}
+	c.user = sess.user
+	if n == needToken {
+		return nil
+	}
+	company, err := scopeHeader(c.r, "CompanyId")
+	if err != nil {
+		return err
+	}
+	c.company = s.st.companyByID[company]
+	if c.company == nil || !slices.Contains(c.user.CompanyIDs, company) {
+		return problemf(http.StatusForbidden, "The user does not belong to company %s.", company)
+	}
+	if n == needCompany {
+		return nil
+	}
+	dept, err := scopeHeader(c.r, "DepartmentId")
+	if err != nil {
+		return err
+	}
+	c.dept = s.st.departments[dept]
+	if c.dept == nil || c.dept.CompanyID != company || !s.mayEnter(c.user, dept) {
+		return problemf(http.StatusForbidden, "The user has no permission in department %s.", dept)
+	}
+	return nil
+}
+
+// mayEnter reports whether a user of the department's company has a role in it.
+func (s *Server) mayEnter(u *User, dept string) bool {
+	return !s.forbidden[dept] && (len(u.DepartmentIDs) == 0 || slices.Contains(u.DepartmentIDs, dept))
+}
+
+func scopeHeader(r *http.Request, name string) (string, error) {
+	v := r.Header.Get(name)
+	if v == "" {
+		return "", badRequest("The header %s is required.", name)
+	}
+	if !isGUID(v) {
+		return "", badRequest("The header %s is not a valid GUID.", name)
+	}
+	return strings.ToLower(v), nil
+}
+
+// Token signs a valid access token for a user without a request. It is "" for an unknown user.
+func (s *Server) Token(username string) string {
+	u := s.st.userByName[strings.ToLower(username)]
+	if u == nil {
+		return ""
+	}
+	token, err := s.mint(u)
+	if err != nil { // cannot be: the key signs, and the claims are plain texts
+		return ""
+	}
+	return token
+}
+
+// ExpireTokens ends every access token handed out so far; refresh tokens stay good.
+func (s *Server) ExpireTokens() {
+	s.sso.mu.Lock()
+	defer s.sso.mu.Unlock()
+	for t, sess := range s.sso.access {
+		sess.expires = time.Time{}
+		s.sso.access[t] = sess
+	}
+}
+
+// RevokeRefreshTokens makes every refresh token handed out so far unknown.
+func (s *Server) RevokeRefreshTokens() {
+	s.sso.mu.Lock()
+	defer s.sso.mu.Unlock()
+	clear(s.sso.refresh)
+}
+
+// fileHash prints a SHA-256 as the console does.
+func fileHash(sum []byte) string { return hex.EncodeToString(sum) }

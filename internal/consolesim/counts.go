@@ -1,0 +1,149 @@
+package consolesim
+
+import (
+	"io"
+	"maps"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+)
+
+const (
+	maxLoggedBody     = 64 << 10 // of one request
+	maxLoggedBodies   = 16 << 20 // of all requests together
+	maxLoggedRequests = 1 << 14  // the oldest are forgotten
+)
+
+// Request is what one request looked like when it arrived and how it was answered.
+type Request struct {
+	Operation    string      // as in the document, e.g. "GET /openapi/workflows/{workflowId}"
+	Method       string      // HTTP method
+	Path         string      // as sent
+	RawQuery     string      // as sent
+	CompanyID    string      // the CompanyId header as sent
+	DepartmentID string      // the DepartmentId header as sent
+	Start        time.Time   // arrival, wall clock
+	End          time.Time   // just before the answer was written; zero while under way
+	Status       int         // 0 while under way, or where the connection was dropped
+	Header       http.Header // request headers; not to be written to
+	Body         []byte      // first 64 KiB of the body, as far as it was read; not to be written to
+}
+
+// journal counts and keeps requests.
+type journal struct {
+	mu     sync.Mutex
+	counts map[string]int
+	ring   []*Request
+	next   int // slot of the oldest entry once the ring is full
+	bodies int // bytes of bodies kept
+}
+
+func newJournal() *journal { return &journal{counts: map[string]int{}} }
+
+// begin counts a request before it is handled, so that whoever has its answer finds it counted.
+func (j *journal) begin(operation string, r *http.Request) *Request {
+	q := &Request{
+		Operation: operation, Method: r.Method, Path: r.URL.Path, RawQuery: r.URL.RawQuery,
+		CompanyID: r.Header.Get("CompanyId"), DepartmentID: r.Header.Get("DepartmentId"),
+		Start: time.Now(), Header: r.Header,
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.counts[operation]++
+	if len(j.ring) < maxLoggedRequests {
+		j.ring = append(j.ring, q)
+		return q
+	}
+	j.bodies -= len(j.ring[j.next].Body)
+	j.ring[j.next] = q
+	j.next = (j.next + 1) % len(j.ring)
+	return q
+}
+
+// body keeps the beginning of a request's body.
+func (j *journal) body(q *Request, b []byte) {
+	b = b[:min(len(b), maxLoggedBody)]
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.bodies+len(b) > maxLoggedBodies {
+		return
+	}
+	j.bodies += len(b) - len(q.Body)
+	q.Body = b
+}
+
+// finish notes the answer; status 0 means that there is none.
+func (j *journal) finish(q *Request, status int) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	q.End, q.Status = time.Now(), status
+}
+
+func (j *journal) reset() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.counts, j.ring, j.next, j.bodies = map[string]int{}, nil, 0, 0
+}
+
+func (j *journal) snapshot() []Request {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	out := make([]Request, 0, len(j.ring))
+	for i := range j.ring {
+		out = append(out, *j.ring[(j.next+i)%len(j.ring)])
+	}
+	return out
+}
+
+// Counts returns the number of requests by operation since start or the last [Server.ResetCounts], of all three
+// listeners. Its keys are spelled as in the document: "GET /openapi/workflows/{workflowId}", "POST /connect/token",
+// "PUT storage"; what matches no operation counts as "unknown". A request is counted when it arrives.
+func (s *Server) Counts() map[string]int {
+	s.log.mu.Lock()
+	defer s.log.mu.Unlock()
+	return maps.Clone(s.log.counts)
+}
+
+// ResetCounts forgets the counts and the request log.
+func (s *Server) ResetCounts() { s.log.reset() }
+
+// Requests returns the requests since start or the last [Server.ResetCounts], oldest first, at most the newest 16,384.
+func (s *Server) Requests() []Request { return s.log.snapshot() }
+
+// prefix is a reader that remembers the beginning of what went through it.
+type prefix struct {
+	r    io.Reader
+	head []byte
+}
+
+// Read implements io.Reader.
+func (p *prefix) Read(b []byte) (int, error) {
+	n, err := p.r.Read(b)
+	if room := maxLoggedBody - len(p.head); room > 0 {
+		p.head = append(p.head, b[:min(n, room)]...)
+	}
+	return n, err
+}
+
+// secretBook remembers every secret that passed through, so that tests can look for them where they must not be.
+type secretBook struct {
+	mu  sync.Mutex
+	set map[string]struct{}
+}
+
+func (b *secretBook) add(secrets ...string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, s := range secrets {
+		if s != "" && len(b.set) < 1<<18 {
+			b.set[s] = struct{}{}
+		}
+	}
+}
+
+func (b *secretBook) all() []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Sorted(maps.Keys(b.set))
+}

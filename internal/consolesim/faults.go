@@ -1,0 +1,134 @@
+package consolesim
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net/http"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Fault is something that goes wrong on demand. Its zero value does nothing.
+type Fault struct {
+	// Delay passes before anything else; alone it only slows the operation down. It ends early with the request.
+	Delay time.Duration
+	// Status answers with this status and a problem made of Title and Detail instead of the operation's answer.
+	Status int
+	// Title is the problem's title; default: the status text.
+	Title string
+	// Detail is the problem's detail.
+	Detail string
+	// Header goes with the answer, e.g. Retry-After.
+	Header http.Header
+	// Body is answered literally instead of a problem, garbage for instance. Status 0 is then 200.
+	Body []byte
+	// ContentType belongs to Body; default application/json.
+	ContentType string
+	// Drop closes the connection without an answer.
+	Drop bool
+	// Truncate cuts the answer in the middle of its body and closes the connection.
+	Truncate bool
+	// After carries the operation out before its answer is replaced, dropped or truncated, as if the answer had been lost
+	// on its way. Otherwise the operation does not happen, except where only Truncate or Delay is set.
+	After bool
+	// Times is how often the fault strikes; 0: until it is cancelled.
+	Times int
+}
+
+// replaces reports whether the fault puts an answer in the place of the operation's.
+func (f *Fault) replaces() bool { return f.Status != 0 || f.Body != nil }
+
+func (f *Fault) reply(d Dialect, instance string) reply {
+	if f.Body != nil {
+		ct := f.ContentType
+		if ct == "" {
+			ct = jsonType
+		}
+		status := f.Status
+		if status == 0 {
+			status = http.StatusOK
+		}
+		return reply{status: status, body: f.Body, contentType: ct, header: f.Header}
+	}
+	p := problemf(f.Status, "%s", f.Detail)
+	if f.Title != "" {
+		p.title = f.Title
+	}
+	p.header = f.Header
+	return p.reply(d, instance)
+}
+
+// armed is a fault waiting for its requests.
+type armed struct {
+	match func(*http.Request) bool
+	fault Fault
+	left  int
+}
+
+// faults are all armed faults; any tells without a lock that there are none.
+type faults struct {
+	any  atomic.Bool
+	mu   sync.Mutex
+	list []*armed
+}
+
+// Fail arms a fault for the requests that match, on all three listeners. A nil match matches every request. A body of
+// up to 1 MiB that is not a package upload can be read by match. Where several faults match, the one armed last strikes.
+// match is called from many goroutines, one at a time. cancel disarms and may be called more than once.
+func (s *Server) Fail(match func(*http.Request) bool, f Fault) (cancel func()) {
+	a := &armed{match: match, fault: f, left: f.Times}
+	s.faults.mu.Lock()
+	defer s.faults.mu.Unlock()
+	s.faults.list = append(s.faults.list, a)
+	s.faults.any.Store(true)
+	return func() {
+		s.faults.mu.Lock()
+		defer s.faults.mu.Unlock()
+		s.faults.drop(a)
+	}
+}
+
+func (fs *faults) drop(a *armed) {
+	fs.list = slices.DeleteFunc(fs.list, func(o *armed) bool { return o == a })
+	fs.any.Store(len(fs.list) > 0)
+}
+
+// pick returns the fault for a request, nil if there is none.
+func (fs *faults) pick(r *http.Request, body []byte) *Fault {
+	if !fs.any.Load() {
+		return nil
+	}
+	fs.mu.Lock()
+	defer fs.mu.Unlock()
+	for _, a := range slices.Backward(fs.list) {
+		seen := r.Clone(r.Context())
+		seen.Body = io.NopCloser(bytes.NewReader(body))
+		if a.match != nil && !a.match(seen) {
+			continue
+		}
+		if a.fault.Times > 0 {
+			if a.left--; a.left == 0 {
+				fs.drop(a)
+			}
+		}
+		f := a.fault
+		return &f
+	}
+	return nil
+}
+
+// sleep waits for d, or until ctx is done.
+func sleep(ctx context.Context, d time.Duration) {
+	if d <= 0 {
+		return
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}

@@ -1,0 +1,262 @@
+package consolesim
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+const (
+	jsonType    = "application/json; charset=utf-8"
+	maxJSONBody = 16 << 20
+)
+
+// need says what a request must show before its handler sees it.
+type need int
+
+const (
+	needNothing need = iota
+	needToken
+	needCompany
+	needDepartment
+)
+
+// handlerFunc carries an operation out. Its error is a *problem or an *oauthError.
+type handlerFunc func(*call) (reply, error)
+
+// route is one operation.
+type route struct {
+	method    string
+	operation string // its key in Counts
+	segments  []string
+	need      need
+	json      bool // needs a JSON body, else 415
+	stream    bool // reads its body itself
+	handle    handlerFunc
+}
+
+// on describes an operation by the document's path, e.g. "GET /openapi/queues/{queueId}".
+func on(operation string, n need, h handlerFunc) *route {
+	method, path, _ := strings.Cut(operation, " ")
+	return &route{
+		method: method, operation: operation, segments: strings.Split(strings.ToLower(path[1:]), "/"), need: n, handle: h,
+		json: method == http.MethodPost || method == http.MethodPatch,
+	}
+}
+
+// match finds the operation for a request; path parameters come lower-cased. Paths match without regard to case.
+// allowed lists the methods of other operations on the same path.
+func match(routes []*route, method, path string) (found *route, params, allowed []string) {
+	segments := strings.Split(strings.ToLower(strings.Trim(path, "/")), "/")
+	for _, rt := range routes {
+		if len(rt.segments) != len(segments) {
+			continue
+		}
+		ok, args := true, []string(nil)
+		for i, want := range rt.segments {
+			if want[0] == '{' {
+				args = append(args, segments[i])
+			} else if want != segments[i] {
+				ok = false
+				break
+			}
+		}
+		switch {
+		case ok && rt.method == method:
+			return rt, args, nil
+		case ok:
+			allowed = append(allowed, rt.method)
+		}
+	}
+	return nil, nil, allowed
+}
+
+// call is one request on its way to a handler.
+type call struct {
+	s       *Server
+	st      *store
+	r       *http.Request
+	entry   *Request
+	params  []string
+	body    []byte
+	user    *User
+	company *Company
+	dept    *Department
+}
+
+func (c *call) ctx() context.Context { return c.r.Context() }
+func (c *call) now() time.Time       { return c.s.opts.Now() }
+
+func (c *call) encoder() *encoder {
+	return &encoder{d: c.s.opts.Dialect, unknown: c.s.opts.UnknownEnums}
+}
+
+// guid returns path parameter i, which has to be a GUID.
+func (c *call) guid(i int) (string, error) {
+	if !isGUID(c.params[i]) {
+		return "", badRequest("The value '%s' is not a valid GUID.", clip(c.params[i]))
+	}
+	return c.params[i], nil
+}
+
+// reply is an answer.
+type reply struct {
+	status      int
+	contentType string
+	header      http.Header
+	body        []byte
+}
+
+func okJSON(b []byte) reply {
+	return reply{status: http.StatusOK, contentType: jsonType, body: b}
+}
+
+// handler serves the routes of one listener.
+func (s *Server) handler(routes []*route, latency time.Duration) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		rt, params, allowed := match(routes, r.Method, r.URL.Path)
+		operation := "unknown"
+		if rt != nil {
+			operation = rt.operation
+		}
+		c := &call{s: s, st: s.st, r: r, params: params, entry: s.log.begin(operation, r)}
+		status := 0
+		defer func() {
+			s.opts.Logger.Debug("console request", "operation", operation, "status", status,
+				"duration", time.Since(c.entry.Start))
+		}()
+		if err := c.readBody(rt); err != nil {
+			s.log.finish(c.entry, 0)
+			panic(http.ErrAbortHandler) // the client went away while sending
+		}
+		fault := s.faults.pick(r, c.body)
+		if fault != nil {
+			sleep(c.ctx(), fault.Delay)
+		} else {
+			fault = &Fault{}
+		}
+		sleep(c.ctx(), latency)
+
+		var out reply
+		if fault.After || !fault.replaces() && !fault.Drop {
+			out = s.answer(c, rt, allowed)
+		}
+		if fault.replaces() {
+			out = fault.reply(s.opts.Dialect, r.URL.Path)
+		}
+		if fault.Drop {
+			s.log.finish(c.entry, 0)
+			panic(http.ErrAbortHandler)
+		}
+		status = out.status
+		s.log.finish(c.entry, status)
+		out.write(w, fault.Truncate)
+	})
+}
+
+// readBody takes the body in, so that faults can match on it, unless the operation streams it.
+func (c *call) readBody(rt *route) error {
+	if rt == nil || rt.stream || c.r.Body == http.NoBody {
+		return nil
+	}
+	b, err := io.ReadAll(io.LimitReader(c.r.Body, maxJSONBody))
+	if err != nil {
+		return err
+	}
+	c.body = b
+	c.s.log.body(c.entry, b)
+	return nil
+}
+
+// answer applies the common rules and calls the operation's handler.
+func (s *Server) answer(c *call, rt *route, allowed []string) reply {
+	out, err := func() (reply, error) {
+		if rt == nil && allowed != nil {
+			p := problemf(http.StatusMethodNotAllowed, "The method %s is not allowed here.", c.r.Method)
+			p.header = http.Header{"Allow": {strings.Join(allowed, ", ")}}
+			return reply{}, p
+		}
+		if rt == nil {
+			return reply{}, problemf(http.StatusNotFound, "There is no such resource.")
+		}
+		if err := s.authorize(c, rt.need); err != nil {
+			return reply{}, err
+		}
+		if rt.json && rt.need != needNothing && !hasJSONBody(c.r, c.body) {
+			return reply{}, problemf(http.StatusUnsupportedMediaType, "A JSON body is required, at least {}.")
+		}
+		return rt.handle(c)
+	}()
+	if err == nil {
+		return out
+	}
+	var p *problem
+	if errors.As(err, &p) {
+		return p.reply(s.opts.Dialect, c.r.URL.Path)
+	}
+	var o *oauthError
+	if errors.As(err, &o) {
+		return o.reply()
+	}
+	return problemf(http.StatusInternalServerError, "%v", err).reply(s.opts.Dialect, c.r.URL.Path)
+}
+
+func hasJSONBody(r *http.Request, body []byte) bool {
+	media, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";")
+	return strings.EqualFold(strings.TrimSpace(media), "application/json") && len(body) > 0
+}
+
+// write sends the answer; truncated, it breaks off in the middle of the body.
+func (out reply) write(w http.ResponseWriter, truncate bool) {
+	h := w.Header()
+	for k, v := range out.header {
+		h[http.CanonicalHeaderKey(k)] = v
+	}
+	if len(out.body) > 0 {
+		h.Set("Content-Type", out.contentType)
+	}
+	if out.status != http.StatusNoContent {
+		h.Set("Content-Length", strconv.Itoa(len(out.body)))
+	}
+	w.WriteHeader(out.status)
+	if !truncate {
+		_, _ = w.Write(out.body) // a client that went away is not our concern
+		return
+	}
+	_, _ = w.Write(out.body[:len(out.body)/2])
+	_ = http.NewResponseController(w).Flush()
+	panic(http.ErrAbortHandler)
+}
+
+// isGUID accepts 8-4-4-4-12 hexadecimal digits.
+func isGUID(s string) bool {
+	if len(s) != 36 {
+		return false
+	}
+	for i := range len(s) {
+		c := s[i]
+		switch i {
+		case 8, 13, 18, 23:
+			if c != '-' {
+				return false
+			}
+		default:
+			if !strings.ContainsRune("0123456789abcdefABCDEF", rune(c)) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// clip shortens a text for an error message.
+func clip(s string) string {
+	if len(s) > 64 {
+		return strings.ToValidUTF8(s[:64], "")
+	}
+	return s
+}
