@@ -2,8 +2,11 @@ package main
 
 import (
 	"context"
+	"embed"
 	"errors"
 	"fmt"
+	"io/fs"
+	"strings"
 	"time"
 
 	"github.com/consoleql/consoleql/internal/consolesim"
@@ -53,7 +56,11 @@ func (c *demoCommand) Run(ctx context.Context, s streams) (err error) {
 		},
 	}
 	notice := fmt.Sprintf("Demo: the console is simulated, and every caller acts as its user %s without credentials.", username)
-	g, err := newGateway(settings, log, page{examples: examples(sim.Data()), notice: notice})
+	queries, err := examples(sim.Data())
+	if err != nil {
+		return err
+	}
+	g, err := newGateway(ctx, settings, log, page{examples: queries, notice: notice})
 	if err != nil {
 		return err
 	}
@@ -61,82 +68,31 @@ func (c *demoCommand) Run(ctx context.Context, s streams) (err error) {
 	return g.run(ctx)
 }
 
-// examples are the queries that GraphiQL opens with.
-func examples(data *consolesim.Data) []graphiql.Example {
-	return []graphiql.Example{
-		{
-			Title: "Dashboard",
-			Query: `# The newest workflows of a department, joined with what they run and where.
-query Dashboard {
-  workflows(first: 5) {
-    totalCount
-    nodes {
-      name
-      package { name lastVersion }
-      version { version }
-      queue { name }
-      robots { name status lastHeartbeatTime }
-    }
-  }
-}
-`,
-		},
-		{
-			Title: "Companies",
-			Query: `# Every company and department of the caller, with their workflows and robots.
-query Companies {
-  companies {
-    name
-    edition
-    departments {
-      name
-      workflows(first: 3) {
-        totalCount
-        nodes { name robots { name status } }
-      }
-    }
-  }
-}
-`,
-		},
-		{
-			Title: "Packages",
-			Query: `# Packages with their versions and arguments, found by text and paged.
-query Packages($text: String, $after: String) {
-  packages(filter: { searchString: $text }, first: 3, after: $after) {
-    totalCount
-    pageInfo { hasNextPage endCursor }
-    nodes {
-      name
-      lastVersion
-      versions {
-        version
-        uploadTime
-        arguments { name direction defaultValue }
-      }
-    }
-  }
-}
-`,
-			Variables: `{ "text": "" }`,
-		},
-		{
-			Title: "One workflow",
-			Query: `# One workflow by its id, and the way up from it.
-query Workflow($id: ID!) {
-  workflow(id: $id) {
-    name
-    triggerPolicy
-    priority
-    department { name parent { name } }
-    company { name }
-    queue { name robots(first: 5) { nodes { name status } } }
-  }
-}
-`,
-			Variables: fmt.Sprintf(`{ "id": %q }`, data.WorkflowIDs(data.MainDepartmentID())[0]),
-		},
+//go:embed examples/*.graphql
+var exampleFiles embed.FS
+
+// examples are the queries that GraphiQL opens with, each as its file's first
+// line titles it.
+func examples(data *consolesim.Data) ([]graphiql.Example, error) {
+	variables := map[string]string{
+		"examples/3-packages.graphql":     `{ "text": "" }`,
+		"examples/4-one-workflow.graphql": fmt.Sprintf(`{ "id": %q }`, data.WorkflowIDs(data.MainDepartmentID())[0]),
 	}
+	names, err := fs.Glob(exampleFiles, "examples/*.graphql")
+	if err != nil {
+		return nil, err
+	}
+	all := make([]graphiql.Example, len(names))
+	for i, name := range names {
+		text, err := exampleFiles.ReadFile(name)
+		if err != nil {
+			return nil, err
+		}
+		first, _, _ := strings.Cut(string(text), "\n")
+		title, _, _ := strings.Cut(strings.TrimPrefix(first, "# "), ":")
+		all[i] = graphiql.Example{Title: title, Query: string(text), Variables: variables[name]}
+	}
+	return all, nil
 }
 
 type simulateCommand struct {

@@ -48,7 +48,7 @@ type page struct {
 }
 
 // newGateway puts the rooms together and listens. run serves and ends it.
-func newGateway(s *settings, log *slog.Logger, p page) (*gateway, error) {
+func newGateway(ctx context.Context, s *settings, log *slog.Logger, p page) (*gateway, error) {
 	g := &gateway{settings: s, log: log}
 	metrics := telemetry.NewMetrics()
 	if err := g.dialConsole(metrics); err != nil {
@@ -74,11 +74,11 @@ func newGateway(s *settings, log *slog.Logger, p page) (*gateway, error) {
 		Observe:   func(r edge.Request) { metrics.Request(r.Route, r.Method, r.Status, r.Duration) },
 		Logger:    log,
 	})
-	if g.public, err = listen(s.Listen, public); err != nil {
+	if g.public, err = listen(ctx, s.Listen, public); err != nil {
 		return nil, fmt.Errorf("--listen: %w", err)
 	}
 	if s.AdminListen != "" {
-		admin, err := listen(s.AdminListen, metrics.Handler())
+		admin, err := listen(ctx, s.AdminListen, metrics.Handler())
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("--admin-listen: %w", err), g.public.Close())
 		}
@@ -145,8 +145,9 @@ func granted(t consoleclient.Token, err error) (tokencache.Token, error) {
 }
 
 // listen opens an address. Slow clients are cut off, answers may take their time.
-func listen(address string, h http.Handler) (listening, error) {
-	l, err := net.Listen("tcp", address)
+func listen(ctx context.Context, address string, h http.Handler) (listening, error) {
+	var config net.ListenConfig
+	l, err := config.Listen(ctx, "tcp", address)
 	if err != nil {
 		return listening{}, err
 	}

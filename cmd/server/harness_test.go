@@ -23,7 +23,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // world is a simulated console and a gateway in front of it, both over real HTTP.
 type world struct {
-	t    *testing.T
+	t    testing.TB
 	sim  *consolesim.Server
 	url  string // of the gateway
 	adm  string // of its admin listener
@@ -52,7 +52,7 @@ func (b *lockedBuffer) String() string {
 // newWorld starts both. The gateway acts as the simulator's owner for callers
 // without credentials, in its main department, and has its token already;
 // adjust may change that.
-func newWorld(t *testing.T, o consolesim.Options, adjust ...func(*settings, *consolesim.Server)) *world {
+func newWorld(t testing.TB, o consolesim.Options, adjust ...func(*settings, *consolesim.Server)) *world {
 	t.Helper()
 	sim, err := consolesim.Start(context.Background(), o)
 	if err != nil {
@@ -80,7 +80,7 @@ func newWorld(t *testing.T, o consolesim.Options, adjust ...func(*settings, *con
 		f(s, sim)
 	}
 	logs := &lockedBuffer{}
-	g, err := newGateway(s, slog.New(slog.NewJSONHandler(logs, &slog.HandlerOptions{Level: slog.LevelDebug})), page{})
+	g, err := newGateway(context.Background(), s, slog.New(slog.NewJSONHandler(logs, &slog.HandlerOptions{Level: slog.LevelDebug})), page{})
 	if err != nil {
 		t.Fatal(err)
 	}

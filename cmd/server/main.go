@@ -81,7 +81,7 @@ func (c *serveCommand) Run(ctx context.Context, s streams) error {
 	if err != nil {
 		return err
 	}
-	g, err := newGateway(&c.settings, log, page{})
+	g, err := newGateway(ctx, &c.settings, log, page{})
 	if err != nil {
 		return err
 	}

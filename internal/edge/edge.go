@@ -74,8 +74,8 @@ func New(opts Options) http.Handler {
 	r.Get("/healthz", healthy)
 	r.Get("/readyz", s.ready)
 	page := graphiql.Handler(opts.GraphiQL)
-	r.Method(http.MethodGet, "/", page)
-	r.Method(http.MethodGet, "/graphiql/*", page)
+	r.Handle("/", page)
+	r.Handle(graphiql.AssetPrefix+"*", page)
 	return r
 }
 

@@ -52,10 +52,7 @@ func (s *server) present(ctx context.Context, err error) *gqlerror.Error {
 	case errors.Is(err, context.Canceled):
 		out.Message, out.Extensions["code"] = "the request was cancelled", fault.Internal
 	case errors.As(err, &of) && of.Extensions["code"] != nil:
-		out.Message, out.Extensions = of.Message, of.Extensions
-		if code, ok := protocolCodes[of.Extensions["code"].(string)]; ok {
-			out.Extensions = map[string]any{"code": code}
-		}
+		out.Message, out.Extensions = of.Message, of.Extensions // of gqlgen's parser and validator, or ours
 	case strings.HasPrefix(err.Error(), "json request body could not be decoded"), strings.Contains(err.Error(), "could not read request body"):
 		// gqlgen's own text repeats the body, variables with secrets included.
 		out.Message, out.Extensions["code"] = "the request body is not a JSON object of query, operationName, variables and extensions, or is too large", fault.BadUserInput
@@ -66,34 +63,41 @@ func (s *server) present(ctx context.Context, err error) *gqlerror.Error {
 	return &out
 }
 
-// protocolCodes are gqlgen's codes that the contract names otherwise.
-var protocolCodes = map[string]fault.Code{
-	"COMPLEXITY_LIMIT_EXCEEDED": fault.QueryTooComplex,
-}
-
+// consoleMessage says what a failed call means, and what the console said of it.
 func consoleMessage(code fault.Code, e *consoleclient.Error) string {
-	said := e.Title
-	if e.Detail != "" {
-		said = e.Detail
-	}
-	what := map[fault.Code]string{
-		fault.Unauthenticated:         "the console does not accept the credentials",
-		fault.Forbidden:               "the console forbids this",
-		fault.NotFound:                "the console does not have this",
-		fault.BadUserInput:            "the console refuses this input",
-		fault.Conflict:                "the console reports a conflict",
-		fault.RateLimited:             "the console asks to slow down",
-		fault.UpstreamUnavailable:     "the console is not available",
-		fault.UpstreamTimeout:         "the console did not answer in time",
-		fault.UpstreamInvalidResponse: "the console's answer cannot be understood",
-	}[code]
-	if what == "" {
-		what = "the console failed"
+	said := e.Detail
+	if said == "" {
+		said = e.Title
 	}
 	if said == "" {
-		return what
+		return meaning(code)
 	}
-	return what + ": " + said
+	return meaning(code) + ": " + said
+}
+
+func meaning(code fault.Code) string {
+	switch code {
+	case fault.Unauthenticated:
+		return "the console does not accept the credentials"
+	case fault.Forbidden:
+		return "the console forbids this"
+	case fault.NotFound:
+		return "the console does not have this"
+	case fault.BadUserInput:
+		return "the console refuses this input"
+	case fault.Conflict:
+		return "the console reports a conflict"
+	case fault.RateLimited:
+		return "the console asks to slow down"
+	case fault.UpstreamUnavailable:
+		return "the console is not available"
+	case fault.UpstreamTimeout:
+		return "the console did not answer in time"
+	case fault.UpstreamInvalidResponse:
+		return "the console's answer cannot be understood"
+	default:
+		return "the console failed"
+	}
 }
 
 func consoleExtension(e *consoleclient.Error) map[string]any {

@@ -1,0 +1,35 @@
+# The words of this project. `make help` explains them.
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint generate bench build tools graphiql
+
+BIN := $(CURDIR)/bin
+GOLANGCI_LINT := $(BIN)/golangci-lint
+GOLANGCI_LINT_VERSION := v2.15.0
+
+help: ## Explain these words
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/\1|\2/' | awk -F'|' '{printf "  %-10s %s\n", $$1, $$2}'
+
+demo: ## Serve the graph in front of a simulated console
+	go run ./cmd/server demo
+
+test: ## Install what the tests need and run all of them, with the race detector
+	@./scripts/install-test-needs
+	go test -race -shuffle=on ./...
+
+lint: $(GOLANGCI_LINT) ## Check the code's form: golangci-lint, go vet, formatting, spelling
+	$(GOLANGCI_LINT) run ./...
+
+generate: ## Write the generated code anew from the schema
+	go generate ./...
+
+bench: ## Measure what the join and the list cost, with nothing cached
+	go test -run '^$$' -bench . -benchmem ./cmd/server
+
+build: ## Build the release binary into bin/
+	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o $(BIN)/consoleql ./cmd/server
+
+graphiql: ## Build the GraphiQL page's assets anew (needs Node.js and npm)
+	cd internal/edge/graphiql/web && npm ci --no-audit --no-fund && npm run build
+
+$(GOLANGCI_LINT):
+	GOBIN=$(BIN) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)
