@@ -1,0 +1,173 @@
+// Package consoleclient is the console's REST API as typed Go: one file per section of the console's document, in each
+// the section's types first, then its operations in the document's order.
+//
+// Its structs are the models of the GraphQL schema as well: there is no second set. They are an allow-list of what the
+// console sends; whatever has no field here, a robot's credentials above all, is never decoded.
+//
+// Every operation takes the scope whose CompanyId and DepartmentId headers it sends. It fails with an *Error where the
+// console was asked, with a *fault.Error where an argument kept it from being asked, and with an error that wraps
+// context.Canceled where its context was cancelled.
+package consoleclient
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/consoleql/consoleql/internal/consoleclient/transport"
+	"github.com/consoleql/consoleql/internal/scope"
+)
+
+// What Options stand for where they are zero.
+const (
+	// DefaultTimeout bounds a call, from its token to the last byte of its answer.
+	DefaultTimeout = 30 * time.Second
+	// DefaultUploadTimeout bounds the upload of one file.
+	DefaultUploadTimeout = 15 * time.Minute
+	// DefaultMaxResponseBytes bounds an answer, after decompression.
+	DefaultMaxResponseBytes = 64 << 20
+	// DefaultQueueCreatePath is where the document posts a new queue to (document, section Queues: create).
+	DefaultQueueCreatePath = "/openapi/queues/{queueId}"
+)
+
+// Tokens gives the bearer token with which a call is made.
+type Tokens interface {
+	// Token returns the console access token of the principal in ctx.
+	Token(ctx context.Context) (string, error)
+}
+
+// Options are what a Client and an SSO are made of.
+type Options struct {
+	// APIURL is the base URL of the console's API gateway; required by New.
+	APIURL string
+	// SSOURL is the base URL of the console's SSO; required by NewSSO.
+	SSOURL string
+	// Tokens gives each call's bearer token; required by New.
+	Tokens Tokens
+	// Transport carries the requests; nil: transport.New with its defaults.
+	Transport http.RoundTripper
+	// Timeout bounds each call; 0: DefaultTimeout.
+	Timeout time.Duration
+	// UploadTimeout bounds UploadPackage and PutPackageFile; 0: DefaultUploadTimeout.
+	UploadTimeout time.Duration
+	// MaxResponseBytes bounds each answer; 0: DefaultMaxResponseBytes.
+	MaxResponseBytes int64
+	// QueueCreatePath is the path that new queues are posted to; a {queueId} in it becomes a new random GUID.
+	// Empty: DefaultQueueCreatePath. Every other create of the API posts to the collection: "/openapi/queues".
+	QueueCreatePath string
+	// Observe, if not nil, is told of every call when it has finished. It is called concurrently.
+	Observe func(Call)
+	// UserAgent is sent with every call, except to the upload channel's storage; empty: "consoleql".
+	UserAgent string
+}
+
+// Call is one finished call, as Options.Observe is told of it.
+type Call struct {
+	// Operation is the document's method and path: "GET /openapi/workflows/{workflowId}".
+	Operation string
+	// Status is the HTTP status of the answer, 0 where there was none.
+	Status int
+	// Duration is the time from asking for a token to the end of the answer.
+	Duration time.Duration
+	// Err is what the call failed with; nil for a success.
+	Err error
+}
+
+// Client calls the console's API gateway. It is safe for concurrent use.
+type Client struct {
+	wire            wire
+	base            *url.URL
+	tokens          Tokens
+	uploadTimeout   time.Duration
+	queueCreatePath string
+}
+
+// New makes a client. It fails where a required option is missing, or an option makes no sense.
+func New(o Options) (*Client, error) {
+	base, err := parseBase("APIURL", o.APIURL)
+	if err != nil {
+		return nil, err
+	}
+	if o.Tokens == nil {
+		return nil, errors.New("consoleclient: Options.Tokens is missing")
+	}
+	path := o.QueueCreatePath
+	if path == "" {
+		path = DefaultQueueCreatePath
+	}
+	if !strings.HasPrefix(path, "/") {
+		return nil, fmt.Errorf("consoleclient: Options.QueueCreatePath %q does not begin with a slash", path)
+	}
+	w, err := newWire(o)
+	if err != nil {
+		return nil, err
+	}
+	c := &Client{wire: w, base: base, tokens: o.Tokens, uploadTimeout: o.UploadTimeout, queueCreatePath: path}
+	if c.uploadTimeout == 0 {
+		c.uploadTimeout = DefaultUploadTimeout
+	}
+	return c, nil
+}
+
+// CloseIdleConnections closes the connections that no call is using.
+func (c *Client) CloseIdleConnections() { c.wire.http.CloseIdleConnections() }
+
+func parseBase(option, s string) (*url.URL, error) {
+	u, err := url.Parse(s)
+	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
+		return nil, fmt.Errorf("consoleclient: Options.%s is not an http or https URL", option)
+	}
+	if u.RawQuery != "" || u.Fragment != "" || u.User != nil {
+		return nil, fmt.Errorf("consoleclient: Options.%s has a query, a fragment or credentials in it", option)
+	}
+	if u.Path == "" {
+		u.Path = "/" // what is joined to an empty path would be relative
+	}
+	return u, nil
+}
+
+func newWire(o Options) (wire, error) {
+	if o.Timeout < 0 || o.UploadTimeout < 0 || o.MaxResponseBytes < 0 {
+		return wire{}, errors.New("consoleclient: a negative time-out or size in Options")
+	}
+	w := wire{timeout: o.Timeout, max: o.MaxResponseBytes, observe: o.Observe, userAgent: o.UserAgent}
+	if w.timeout == 0 {
+		w.timeout = DefaultTimeout
+	}
+	if w.max == 0 {
+		w.max = DefaultMaxResponseBytes
+	}
+	if w.observe == nil {
+		w.observe = func(Call) {}
+	}
+	if w.userAgent == "" {
+		w.userAgent = "consoleql"
+	}
+	rt := o.Transport
+	if rt == nil {
+		rt = transport.New(transport.Options{})
+	}
+	w.http = &http.Client{
+		Transport: rt,
+		// A redirect would take the bearer token, or a file, to a place that nobody configured.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	return w, nil
+}
+
+// own is the scope of an entity: the ids that it came with, else those of the request that brought it.
+func own(company, department *string, origin scope.Scope) scope.Scope {
+	s := origin
+	if company != nil && *company != "" {
+		s.CompanyID = *company
+	}
+	if department != nil && *department != "" {
+		s.DepartmentID = *department
+	}
+	// Consoles differ in the case of GUIDs; scopes are compared.
+	return scope.Scope{CompanyID: strings.ToLower(s.CompanyID), DepartmentID: strings.ToLower(s.DepartmentID)}
+}

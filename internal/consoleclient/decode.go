@@ -1,0 +1,301 @@
+package consoleclient
+
+import (
+	"errors"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/consoleql/consoleql/internal/scope"
+)
+
+// The kinds of JSON values, as jsontext names them.
+const (
+	kindNull      = jsontext.Kind('n')
+	kindString    = jsontext.Kind('"')
+	kindNumber    = jsontext.Kind('0')
+	kindObject    = jsontext.Kind('{')
+	kindObjectEnd = jsontext.Kind('}')
+	kindArray     = jsontext.Kind('[')
+	kindArrayEnd  = jsontext.Kind(']')
+)
+
+// decoding says how answers are read: PascalCase as in the document or camelCase as on the wire, and forgiving of what
+// does not matter. It is never written to, and kept because the unmarshalers in it remember which types they are for.
+var decoding = newDecoding()
+
+func newDecoding() json.Options {
+	return json.JoinOptions(
+		json.MatchCaseInsensitiveNames(true),
+		jsontext.AllowDuplicateNames(true),
+		jsontext.AllowInvalidUTF8(true),
+		json.WithUnmarshalers(json.JoinUnmarshalers(
+			json.UnmarshalFromFunc(decodeString),
+			json.UnmarshalFromFunc(decodeBool),
+			json.UnmarshalFromFunc(decodeTexts),
+			json.UnmarshalFromFunc(decodeObjects[Department]),
+			json.UnmarshalFromFunc(decodeObjects[PackageVersion]),
+			json.UnmarshalFromFunc(decodeObjects[Argument]),
+			json.UnmarshalFromFunc(decodeObjects[WorkflowLayoutNode]),
+			json.UnmarshalFromFunc(decodeObjects[Job]),
+			json.UnmarshalFromFunc(decodeObjects[WorkflowUpgradeItem]),
+			json.UnmarshalFromFunc(decodeObject[JobStateNotification]),
+			json.UnmarshalFromFunc(decodeObject[AssetContent]),
+			json.UnmarshalFromFunc(decodeObject[UserExtensionInfo]),
+		)),
+	)
+}
+
+// decodeString holds a number or boolean where a text is expected as its text.
+func decodeString(dec *jsontext.Decoder, v *string) error {
+	if k := dec.PeekKind(); k == kindString || k == kindNull {
+		return errors.ErrUnsupported // the ordinary way
+	}
+	s, _, err := readText(dec)
+	if err != nil {
+		return err
+	}
+	*v = s
+	return nil
+}
+
+// decodeBool takes "true" and 1 for true, and whatever is neither that nor true for false.
+func decodeBool(dec *jsontext.Decoder, v *bool) error {
+	s, _, err := readText(dec)
+	if err != nil {
+		return err
+	}
+	*v = s == "1" || strings.EqualFold(s, "true")
+	return nil
+}
+
+// decodeTexts holds each element as its text, and a single value as a list of one.
+func decodeTexts(dec *jsontext.Decoder, v *[]string) error {
+	*v = nil
+	if dec.PeekKind() != kindArray {
+		s, kind, err := readText(dec)
+		if err == nil && kind != kindNull {
+			*v = []string{s}
+		}
+		return err
+	}
+	out := []string{}
+	err := elements(dec, func() error {
+		s, kind, err := readText(dec)
+		if err == nil && kind != kindNull {
+			out = append(out, s)
+		}
+		return err
+	})
+	*v = out
+	return err
+}
+
+// decodeObjects leaves null elements out of a list, and takes what is no list for none; the document itself prints an
+// object where a list of departments is meant.
+func decodeObjects[T any](dec *jsontext.Decoder, v *[]*T) error {
+	*v = nil
+	if dec.PeekKind() != kindArray {
+		return dec.SkipValue()
+	}
+	out := []*T{}
+	err := elements(dec, func() error {
+		if dec.PeekKind() != kindObject {
+			return dec.SkipValue()
+		}
+		e := new(T)
+		out = append(out, e)
+		return json.UnmarshalDecode(dec, e)
+	})
+	*v = out
+	return err
+}
+
+// decodeObject takes what is no object for an empty one.
+func decodeObject[T any](dec *jsontext.Decoder, _ *T) error {
+	if dec.PeekKind() == kindObject {
+		return errors.ErrUnsupported // the ordinary way
+	}
+	return dec.SkipValue()
+}
+
+// elements calls read before each element of the array that comes next; read consumes the element.
+func elements(dec *jsontext.Decoder, read func() error) error {
+	if _, err := dec.ReadToken(); err != nil {
+		return err
+	}
+	for {
+		switch dec.PeekKind() {
+		case kindArrayEnd:
+			_, err := dec.ReadToken()
+			return err
+		case jsontext.KindInvalid:
+			_, err := dec.ReadToken() // says what is wrong
+			return err
+		}
+		if err := read(); err != nil {
+			return err
+		}
+	}
+}
+
+// readText consumes the next value and gives its text: that of a string, and the JSON of whatever else.
+func readText(dec *jsontext.Decoder) (string, jsontext.Kind, error) {
+	kind := dec.PeekKind()
+	switch kind {
+	case kindObject, kindArray:
+		v, err := dec.ReadValue()
+		return string(v), kind, err
+	default:
+		t, err := dec.ReadToken()
+		if err != nil {
+			return "", kind, err
+		}
+		return t.String(), kind, nil
+	}
+}
+
+// stamper is an entity that wants to know the scope of the request that brought it.
+type stamper interface{ Stamp(origin scope.Scope) }
+
+// decodeList reads a list as a stream and hands over its elements one by one. The list is the whole answer, or the
+// member of it that has one of the given lower-case names, beside which "count" is the list's whole length.
+func decodeList[T any](dec *jsontext.Decoder, names []string, each func(*T)) (count int, err error) {
+	n := 0
+	one := func() error {
+		if dec.PeekKind() == kindNull {
+			return dec.SkipValue()
+		}
+		e := new(T)
+		if err := json.UnmarshalDecode(dec, e); err != nil {
+			return err
+		}
+		n++
+		each(e)
+		return nil
+	}
+	if dec.PeekKind() == kindArray {
+		err := elements(dec, one)
+		return n, err
+	}
+	if dec.PeekKind() != kindObject {
+		return 0, errNotAList
+	}
+	if _, err := dec.ReadToken(); err != nil {
+		return 0, err
+	}
+	counted, found := false, false
+	for dec.PeekKind() != kindObjectEnd {
+		t, err := dec.ReadToken()
+		if err != nil {
+			return 0, err
+		}
+		name := strings.ToLower(t.String())
+		kind := dec.PeekKind()
+		switch wanted := slices.Contains(names, name); {
+		case name == "count":
+			var i Int
+			err = json.UnmarshalDecode(dec, &i)
+			count, counted = int(i), true
+		case wanted && kind == kindArray:
+			found = true
+			err = elements(dec, one)
+		default:
+			found = found || wanted && kind == kindNull
+			err = dec.SkipValue()
+		}
+		if err != nil {
+			return 0, err
+		}
+	}
+	if _, err := dec.ReadToken(); err != nil {
+		return 0, err
+	}
+	if !found {
+		return 0, errNotAList
+	}
+	if !counted {
+		count = n
+	}
+	return count, nil
+}
+
+var (
+	errNotAList  = errors.New("the answer holds no list")
+	errNoEntity  = errors.New("the answer holds no entity")
+	errEmptyList = errors.New("the answer holds an empty list")
+)
+
+// decodeOne reads an entity that stands bare or as {count, list: [entity]}. It fails with errEmptyList where the list is
+// empty, and with errNoEntity where id finds none.
+func decodeOne[T any](dec *jsontext.Decoder, id func(*T) string) (*T, error) {
+	raw, err := dec.ReadValue()
+	if err != nil {
+		return nil, err
+	}
+	var wrapped struct {
+		List jsontext.Value `json:"list"`
+	}
+	if raw.Kind() != kindObject {
+		return nil, errNoEntity
+	}
+	if err := json.Unmarshal(raw, &wrapped, decoding); err != nil {
+		return nil, err
+	}
+	if wrapped.List != nil {
+		var list []*T
+		if err := json.Unmarshal(wrapped.List, &list, decoding); err != nil {
+			return nil, err
+		}
+		if len(list) == 0 || list[0] == nil {
+			return nil, errEmptyList
+		}
+		return checked(list[0], id)
+	}
+	e := new(T)
+	if err := json.Unmarshal(raw, e, decoding); err != nil {
+		return nil, err
+	}
+	return checked(e, id)
+}
+
+func checked[T any](e *T, id func(*T) string) (*T, error) {
+	if id != nil && id(e) == "" {
+		return nil, errNoEntity
+	}
+	return e, nil
+}
+
+// limitedReader gives at most max bytes of an answer, and remembers why reading ended early: that tells an answer that
+// cannot be decoded from one that did not arrive.
+type limitedReader struct {
+	r        io.Reader
+	left     int64
+	tooLarge bool
+	err      error // of the connection, other than io.EOF
+}
+
+func (l *limitedReader) Read(p []byte) (int, error) {
+	if l.tooLarge {
+		return 0, errTooLarge
+	}
+	// One byte more than allowed shows that there is more.
+	if int64(len(p)) > l.left+1 {
+		p = p[:l.left+1]
+	}
+	n, err := l.r.Read(p)
+	if int64(n) > l.left+1 {
+		l.tooLarge = true
+		return int(l.left), errTooLarge
+	}
+	l.left -= int64(n)
+	if err != nil && err != io.EOF {
+		l.err = err
+	}
+	return n, err
+}
+
+var errTooLarge = errors.New("the answer is too large")

@@ -1,0 +1,63 @@
+package consoleclient
+
+import (
+	"context"
+
+	"github.com/consoleql/consoleql/internal/scope"
+)
+
+// DepartmentTree is all departments of a company (document, section Departments: tree).
+type DepartmentTree struct {
+	// Count is how many departments there are.
+	Count Int `json:"count"`
+	// RootDepartment is the root of the tree; nil where the console shows none.
+	RootDepartment *Department `json:"rootDepartment,omitzero"`
+}
+
+// Department is a node of a company's department tree.
+type Department struct {
+	// Children are the departments right below.
+	Children             []*Department `json:"children,omitzero"`
+	DepartmentPath       *string       `json:"departmentPath,omitzero"`
+	VisitorHasAnyRole    bool          `json:"visitorHasAnyRole"`
+	VisitorHasPermission bool          `json:"visitorHasPermission"`
+	UserCount            Int           `json:"userCount"`
+	ID                   string        `json:"id"`
+	DepartmentID         *string       `json:"departmentId,omitzero"`
+	ParentID             *string       `json:"parentId,omitzero"`
+	Name                 string        `json:"name"`
+	Description          *string       `json:"description,omitzero"`
+	ETag                 *string       `json:"eTag,omitzero"`
+	Tags                 []string      `json:"tags,omitzero"`
+	Properties           StringMap     `json:"properties,omitzero"`
+	CreatedAt            DateTime      `json:"createdAt,omitzero"`
+	ModifiedAt           DateTime      `json:"modifiedAt,omitzero"`
+	CompanyID            *string       `json:"companyId,omitzero"`
+
+	origin scope.Scope
+}
+
+// Scope returns the department itself, in its company.
+func (d *Department) Scope() scope.Scope { return own(d.CompanyID, &d.ID, d.origin) }
+
+// Stamp records the scope of the request that brought the department and all that is below it.
+func (d *Department) Stamp(origin scope.Scope) {
+	d.origin = origin
+	for _, child := range d.Children {
+		child.Stamp(origin)
+	}
+}
+
+// Stamp records the scope of the request that brought the tree.
+func (t *DepartmentTree) Stamp(origin scope.Scope) {
+	if t.RootDepartment != nil {
+		t.RootDepartment.Stamp(origin)
+	}
+}
+
+const opDepartmentTree = "GET /openapi/departments/tree"
+
+// DepartmentTree gets the whole department tree of the scope's company (document, section Departments: tree).
+func (c *Client) DepartmentTree(ctx context.Context, sc scope.Scope) (*DepartmentTree, error) {
+	return one[DepartmentTree](ctx, c, sc, request{operation: opDepartmentTree}, nil)
+}

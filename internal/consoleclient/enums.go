@@ -1,0 +1,235 @@
+package consoleclient
+
+import (
+	"io"
+	"strings"
+	"unicode"
+
+	"github.com/consoleql/consoleql/internal/fault"
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// The enums of the document. Of each, 0 is a value that the console knows and we do not; the others follow in the
+// document's order, so that the console's integers are theirs less one. All are received by name in any case, by
+// integer and by numeric text, and sent by their documented name.
+type (
+	// CompanyEdition is the edition of a company's licence (document, section Companies).
+	CompanyEdition uint8
+	// ArgumentDirection is the way an argument goes (document, section Packages).
+	ArgumentDirection uint8
+	// LicenseStatus is where a robot has its licence from (document, section Robots).
+	LicenseStatus uint8
+	// RobotStatus is what a robot is doing (document, section Robots).
+	RobotStatus uint8
+	// UserStatus is the state of a user's account (document, section Users).
+	UserStatus uint8
+	// ResourceType is the kind of a resource (document, section Users).
+	ResourceType uint8
+	// VideoRecordMode says when a job's video is recorded and reported (document, section Workflows).
+	VideoRecordMode uint8
+	// TriggerPolicy says what to do when no robot is free (document, section Workflows).
+	TriggerPolicy uint8
+	// JobState is the state of a job (document, section Workflows: execute).
+	JobState uint8
+	// JobStartupType says what started a job; its values come from the vendor's samples.
+	JobStartupType uint8
+)
+
+// Editions of a company.
+const (
+	CompanyEditionUnknown CompanyEdition = iota
+	CompanyEditionEnterprise
+	CompanyEditionCommunity
+)
+
+// Directions of an argument.
+const (
+	ArgumentDirectionUnknown ArgumentDirection = iota
+	ArgumentDirectionIn
+	ArgumentDirectionOut
+	ArgumentDirectionInOut
+)
+
+// Licences of a robot.
+const (
+	LicenseStatusUnknown LicenseStatus = iota
+	LicenseStatusUnlicensed
+	LicenseStatusClientLicensed
+	LicenseStatusServerLicensed
+	LicenseStatusPoolLicensed
+)
+
+// States of a robot.
+const (
+	RobotStatusUnknown RobotStatus = iota
+	RobotStatusDisconnected
+	RobotStatusReady
+	RobotStatusBusy
+)
+
+// States of a user.
+const (
+	UserStatusUnknown UserStatus = iota
+	UserStatusActive
+	UserStatusInactive
+	UserStatusBanned
+)
+
+// Kinds of resources.
+const (
+	ResourceTypeUnknown ResourceType = iota
+	ResourceTypeCompany
+	ResourceTypeDepartment
+	ResourceTypeCompanyUser
+	ResourceTypeRobot
+	ResourceTypeWorkflow
+	ResourceTypeQueue
+	ResourceTypeRunInstance
+	ResourceTypeDashboard
+	ResourceTypeDataQueue
+	ResourceTypeAsset
+	ResourceTypeApp
+	ResourceTypeAppVersion
+	ResourceTypeDataConnection
+	ResourceTypeDataSource
+	ResourceTypeSamplePackage
+	ResourceTypePackage
+	ResourceTypePackageVersion
+	ResourceTypeRpaLicenseBinding
+	ResourceTypeTaskQueue
+)
+
+// Ways to record a job.
+const (
+	VideoRecordModeUnknown VideoRecordMode = iota
+	VideoRecordModeNeverRecord
+	VideoRecordModeReportOnlyWhenSucceeded
+	VideoRecordModeReportOnlyWhenFailed
+	VideoRecordModeAlwaysRecord
+	VideoRecordModeAlwaysReport
+)
+
+// What to do when no robot is free.
+const (
+	TriggerPolicyUnknown TriggerPolicy = iota
+	TriggerPolicySkipWhenNoResource
+	TriggerPolicyAnyTime
+)
+
+// States of a job.
+const (
+	JobStateUnknown JobState = iota
+	JobStateQueued
+	JobStateRunning
+	JobStateFailed
+	JobStateCancelled
+	JobStateSucceeded
+	JobStatePaused
+)
+
+// What started a job.
+const (
+	JobStartupTypeUnknown JobStartupType = iota
+	JobStartupTypeManually
+	JobStartupTypeTrigger
+	JobStartupTypeTaskQueue
+)
+
+// The documented names, in the document's order. They are only ever read.
+var (
+	companyEditions    = newEnum("CompanyEdition", "Enterprise", "Community")
+	argumentDirections = newEnum("ArgumentDirection", "In", "Out", "InOut")
+	licenseStatuses    = newEnum("LicenseStatus", "Unlicensed", "ClientLicensed", "ServerLicensed", "PoolLicensed")
+	robotStatuses      = newEnum("RobotStatus", "Disconnected", "Ready", "Busy")
+	userStatuses       = newEnum("UserStatus", "Active", "Inactive", "Banned")
+	resourceTypes      = newEnum("ResourceType", "Company", "Department", "CompanyUser", "Robot", "Workflow", "Queue",
+		"RunInstance", "Dashboard", "DataQueue", "Asset", "App", "AppVersion", "DataConnection", "DataSource",
+		"SamplePackage", "Package", "PackageVersion", "RpaLicenseBinding", "TaskQueue")
+	videoRecordModes = newEnum("VideoRecordMode", "NeverRecord", "ReportOnlyWhenSucceeded", "ReportOnlyWhenFailed",
+		"AlwaysRecord", "AlwaysReport")
+	triggerPolicies = newEnum("TriggerPolicy", "SkipWhenNoResource", "AnyTime")
+	jobStates       = newEnum("JobState", "Queued", "Running", "Failed", "Cancelled", "Succeeded", "Paused")
+	jobStartupTypes = newEnum("JobStartupType", "Manually", "Trigger", "TaskQueue")
+)
+
+// enum is the table of one enum: what the generic functions below need to know of it.
+type enum struct {
+	typeName string
+	names    []string         // by value; "" for 0
+	gql      []string         // by value, quoted; "UNKNOWN" for 0
+	byName   map[string]uint8 // by lower-case documented name
+	byGQL    map[string]uint8 // by GraphQL name, without UNKNOWN
+}
+
+func newEnum(typeName string, names ...string) *enum {
+	e := &enum{
+		typeName: typeName,
+		names:    append([]string{""}, names...),
+		gql:      []string{`"UNKNOWN"`},
+		byName:   make(map[string]uint8, len(names)),
+		byGQL:    make(map[string]uint8, len(names)),
+	}
+	for i, name := range names {
+		snake := screamingSnake(name)
+		e.gql = append(e.gql, `"`+snake+`"`)
+		e.byName[strings.ToLower(name)] = uint8(i + 1)
+		e.byGQL[snake] = uint8(i + 1)
+	}
+	return e
+}
+
+// screamingSnake turns NeverRecord into NEVER_RECORD.
+func screamingSnake(s string) string {
+	var b strings.Builder
+	for i, r := range s {
+		if i > 0 && unicode.IsUpper(r) {
+			b.WriteByte('_')
+		}
+		b.WriteRune(unicode.ToUpper(r))
+	}
+	return b.String()
+}
+
+// text is the documented name of a value, empty for an unknown one.
+func text[E ~uint8](e *enum, v E) ([]byte, error) {
+	if int(v) >= len(e.names) {
+		return nil, nil
+	}
+	return []byte(e.names[v]), nil
+}
+
+// decodeEnum reads a name or an integer; whatever else it finds is the unknown value, never an error.
+func decodeEnum[E ~uint8](e *enum, v *E, dec *jsontext.Decoder) error {
+	s, kind, err := readText(dec)
+	if err != nil {
+		return err
+	}
+	*v = 0
+	if kind == kindString || kind == kindNumber {
+		if known, ok := e.byName[strings.ToLower(strings.TrimSpace(s))]; ok {
+			*v = E(known)
+		} else if n, ok := parseInt(s); ok && n >= 0 && int(n) < len(e.names)-1 {
+			*v = E(n + 1)
+		}
+	}
+	return nil
+}
+
+// writeGQL writes a value's GraphQL name, quoted.
+func writeGQL[E ~uint8](e *enum, v E, w io.Writer) {
+	if int(v) >= len(e.gql) {
+		v = 0
+	}
+	_, _ = io.WriteString(w, e.gql[v]) // gqlgen's writers do not fail
+}
+
+// readGQL takes a GraphQL name; UNKNOWN is no valid input.
+func readGQL[E ~uint8](e *enum, v *E, input any) error {
+	s, ok := input.(string)
+	known, isName := e.byGQL[s]
+	if !ok || !isName {
+		return fault.BadInput("", "is not a valid %s", e.typeName)
+	}
+	*v = E(known)
+	return nil
+}

@@ -1,0 +1,189 @@
+package consoleclient
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+	"unicode"
+
+	"github.com/go-json-experiment/json"
+
+	"github.com/consoleql/consoleql/internal/fault"
+)
+
+// Error is a call of the console that failed.
+type Error struct {
+	// Operation is the document's method and path: "GET /openapi/workflows/{workflowId}".
+	Operation string
+	// Status is the HTTP status of the answer, 0 where there was none.
+	Status int
+	// Title and Detail are the console's own words (RFC 7807); Title is the status' text where it said nothing.
+	Title, Detail string
+	// Kind says what a caller can make of it.
+	Kind fault.Code
+	// RetryAfter is how long the console asks to be left alone; 0 where it does not say.
+	RetryAfter time.Duration
+	// Err is the cause, if there is one. Its text may name hosts and is not part of the error's.
+	Err error
+}
+
+// Error says what failed, without host, query string or token.
+func (e *Error) Error() string {
+	var b strings.Builder
+	b.WriteString(e.Operation)
+	if e.Status != 0 {
+		fmt.Fprintf(&b, ": status %d", e.Status)
+	}
+	for _, s := range []string{e.Title, e.Detail} {
+		if s != "" {
+			b.WriteString(": " + s)
+		}
+	}
+	return b.String()
+}
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Err }
+
+// FaultCode returns Kind, for fault.CodeOf.
+func (e *Error) FaultCode() fault.Code { return e.Kind }
+
+const (
+	maxProblemBytes = 64 << 10
+	maxProblemText  = 1024 // characters of a title or detail
+)
+
+// statusError makes an error of an answer whose status is no success.
+func statusError(operation string, resp *http.Response) *Error {
+	e := &Error{
+		Operation:  operation,
+		Status:     resp.StatusCode,
+		Title:      http.StatusText(resp.StatusCode),
+		Kind:       kindOfStatus(resp.StatusCode),
+		RetryAfter: retryAfter(resp.Header),
+	}
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxProblemBytes))
+	if err != nil {
+		return e // the status alone says what happened
+	}
+	var problem struct {
+		Title  string `json:"title"`
+		Detail string `json:"detail"`
+	}
+	if json.Unmarshal(body, &problem, decoding) != nil {
+		return e // not JSON: a proxy's page, perhaps, and nothing to repeat to a caller
+	}
+	if title := plain(problem.Title); title != "" {
+		e.Title = title
+	}
+	e.Detail = plain(problem.Detail)
+	return e
+}
+
+func kindOfStatus(status int) fault.Code {
+	switch status {
+	case http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType, http.StatusUnprocessableEntity:
+		return fault.BadUserInput
+	case http.StatusUnauthorized:
+		return fault.Unauthenticated
+	case http.StatusForbidden:
+		return fault.Forbidden
+	case http.StatusNotFound, http.StatusGone:
+		return fault.NotFound
+	case http.StatusConflict, http.StatusPreconditionFailed:
+		return fault.Conflict
+	case http.StatusTooManyRequests:
+		return fault.RateLimited
+	case http.StatusRequestTimeout, http.StatusGatewayTimeout:
+		return fault.UpstreamTimeout
+	}
+	if status >= 500 {
+		return fault.UpstreamUnavailable
+	}
+	return fault.UpstreamInvalidResponse
+}
+
+// retryAfter reads seconds, or a date relative to the answer's own.
+func retryAfter(h http.Header) time.Duration {
+	value := h.Get("Retry-After")
+	if seconds, err := strconv.Atoi(value); err == nil {
+		return max(0, time.Duration(min(seconds, 86400))*time.Second)
+	}
+	until, err := http.ParseTime(value)
+	if err != nil {
+		return 0
+	}
+	now, err := http.ParseTime(h.Get("Date"))
+	if err != nil {
+		return 0
+	}
+	return min(max(0, until.Sub(now)), 24*time.Hour)
+}
+
+// plain makes one bounded line of a text.
+func plain(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, s)
+	if runes := []rune(s); len(runes) > maxProblemText {
+		s = string(runes[:maxProblemText]) + "…"
+	}
+	return strings.TrimSpace(s)
+}
+
+// invalid makes an error of an answer that cannot be understood.
+func invalid(operation string, status int, detail string, err error) *Error {
+	return &Error{
+		Operation: operation,
+		Status:    status,
+		Title:     "invalid response",
+		Detail:    detail,
+		Kind:      fault.UpstreamInvalidResponse,
+		Err:       err,
+	}
+}
+
+// connectionError makes an error of a request that got no answer, or not all of it. A call that its caller cancelled
+// fails with context.Canceled, which is nobody's fault.
+func connectionError(ctx context.Context, operation string, status int, err error) error {
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return fmt.Errorf("%s: %w", operation, context.Canceled)
+	}
+	e := &Error{Operation: operation, Status: status, Title: "no answer", Detail: reason(err), Kind: fault.UpstreamUnavailable, Err: err}
+	var timeout interface{ Timeout() bool }
+	if ctx.Err() != nil || errors.Is(err, context.DeadlineExceeded) || (errors.As(err, &timeout) && timeout.Timeout()) {
+		e.Kind, e.Title, e.Detail = fault.UpstreamTimeout, "timed out", ""
+	}
+	return e
+}
+
+// reason says what became of a connection in words that hold no address.
+func reason(err error) string {
+	var (
+		dns   *net.DNSError
+		cert  *tls.CertificateVerificationError
+		errno syscall.Errno
+	)
+	switch {
+	case errors.As(err, &dns):
+		return "the host name was not found"
+	case errors.As(err, &cert):
+		return "the certificate is not trusted"
+	case errors.As(err, &errno):
+		return errno.Error()
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return "the connection was closed"
+	}
+	return "the connection failed"
+}

@@ -1,0 +1,66 @@
+package consoleclient
+
+import (
+	"context"
+	"testing"
+
+	"github.com/consoleql/consoleql/internal/scope"
+)
+
+func TestCompanies(t *testing.T) {
+	operationTest{
+		operation: opCompanies, path: "/openapi/companies/companylist", query: "Name=云 & Co",
+		call: func(ctx context.Context, c *Client) (any, error) {
+			companies, err := c.Companies(ctx, testScope, "云 & Co")
+			return map[string]any{"companies": companies}, err
+		},
+	}.run(t)
+}
+
+func TestCompaniesWithoutNameOrScope(t *testing.T) {
+	console := serve(t, jsonAnswer(`{"Companies":[]}`))
+	got, err := newTestClient(t, console, nil).Companies(t.Context(), scope.Scope{}, "")
+	if err != nil || len(got) != 0 {
+		t.Errorf("got %v, %v", got, err)
+	}
+	r := console.last(t)
+	if r.Query != "" {
+		t.Errorf("query %q", r.Query)
+	}
+	for _, name := range []string{"CompanyId", "DepartmentId"} {
+		if _, sent := r.Header[name]; sent {
+			t.Errorf("%s was sent without a scope", name)
+		}
+	}
+}
+
+func TestDepartmentTree(t *testing.T) {
+	operationTest{
+		operation: opDepartmentTree, path: "/openapi/departments/tree", single: true,
+		call: func(ctx context.Context, c *Client) (any, error) { return c.DepartmentTree(ctx, testScope) },
+	}.run(t)
+}
+
+func TestDepartmentTreeChildren(t *testing.T) {
+	for name, children := range map[string]string{
+		"null": `null`, "absent element": `[null]`, "object": `{}`, "empty": `[]`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			console := serve(t, jsonAnswer(`{"count":1,"rootDepartment":{"id":"`+guid+`","name":"root","children":`+children+`}}`))
+			got, err := newTestClient(t, console, nil).DepartmentTree(t.Context(), testScope)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got.RootDepartment.Name != "root" || len(got.RootDepartment.Children) != 0 {
+				t.Errorf("got %+v", got.RootDepartment)
+			}
+		})
+	}
+}
+
+func TestSelf(t *testing.T) {
+	operationTest{
+		operation: opSelf, path: "/openapi/companyusers/self", single: true,
+		call: func(ctx context.Context, c *Client) (any, error) { return c.Self(ctx, testScope) },
+	}.run(t)
+}

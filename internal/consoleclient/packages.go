@@ -1,0 +1,181 @@
+package consoleclient
+
+import (
+	"context"
+
+	"github.com/99designs/gqlgen/graphql"
+
+	"github.com/consoleql/consoleql/internal/scope"
+)
+
+// Package is an automation package: what workflows run (document, section Packages).
+type Package struct {
+	ID          string  `json:"id"`
+	Name        string  `json:"name"`
+	Description *string `json:"description,omitzero"`
+	// TotalDownloads is 64 bits wide on the wire and saturates here.
+	TotalDownloads  Int      `json:"totalDownloads"`
+	LastVersion     *string  `json:"lastVersion,omitzero"`
+	LastVersionID   *string  `json:"lastVersionId,omitzero"`
+	CreatedAt       DateTime `json:"createdAt,omitzero"`
+	ModifiedAt      DateTime `json:"modifiedAt,omitzero"`
+	CreatedBy       *string  `json:"createdBy,omitzero"`
+	CreatedByName   *string  `json:"createdByName,omitzero"`
+	ModifiedBy      *string  `json:"modifiedBy,omitzero"`
+	ModifiedByName  *string  `json:"modifiedByName,omitzero"`
+	Tags            []string `json:"tags,omitzero"`
+	CompanyID       *string  `json:"companyId,omitzero"`
+	DepartmentID    *string  `json:"departmentId,omitzero"`
+	IconURL         *string  `json:"iconUrl,omitzero"`
+	FullDescription *string  `json:"fullDescription,omitzero"`
+	// Versions is nil where the answer did not include them, and empty but not nil where there are none.
+	Versions []*PackageVersion `json:"versions,omitzero"`
+	// ETag is what an update must name. The document does not list it here, though the console sends it.
+	ETag *string `json:"eTag,omitzero"`
+
+	origin scope.Scope
+}
+
+// PackageVersion is one version of a package.
+type PackageVersion struct {
+	ID              string      `json:"id"`
+	PackageID       *string     `json:"packageId,omitzero"`
+	Version         *string     `json:"version,omitzero"`
+	Description     *string     `json:"description,omitzero"`
+	Arguments       []*Argument `json:"arguments,omitzero"`
+	ETag            *string     `json:"eTag,omitzero"`
+	UploadTime      DateTime    `json:"uploadTime,omitzero"`
+	TotalDownloads  Int         `json:"totalDownloads"`
+	CreatedAt       DateTime    `json:"createdAt,omitzero"`
+	ModifiedAt      DateTime    `json:"modifiedAt,omitzero"`
+	CreatedBy       *string     `json:"createdBy,omitzero"`
+	CreatedByName   *string     `json:"createdByName,omitzero"`
+	ModifiedBy      *string     `json:"modifiedBy,omitzero"`
+	ModifiedByName  *string     `json:"modifiedByName,omitzero"`
+	CompanyID       *string     `json:"companyId,omitzero"`
+	DepartmentID    *string     `json:"departmentId,omitzero"`
+	FullDescription *string     `json:"fullDescription,omitzero"`
+
+	origin scope.Scope
+}
+
+// Argument is a parameter of a package version, workflow, layout node or job. It is sent as well as received.
+type Argument struct {
+	Name      string            `json:"name"`
+	Type      *string           `json:"type,omitzero"`
+	Direction ArgumentDirection `json:"direction,omitzero"`
+	// DefaultValue is an asset's id where AssetContent is not nil.
+	DefaultValue *string       `json:"defaultValue,omitzero"`
+	AssetContent *AssetContent `json:"assetContent,omitzero"`
+}
+
+// AssetContent is the asset that an argument takes its value from.
+type AssetContent struct {
+	Name                 string  `json:"name"`
+	Description          *string `json:"description,omitzero"`
+	IsRequiredEncryption bool    `json:"isRequiredEncryption"`
+}
+
+// PackageFilter is what the document lists for packages; an empty field is not sent.
+type PackageFilter struct {
+	Name, SearchString string
+	// StartTime and EndTime bound the creation time.
+	StartTime, EndTime DateTime
+	// IncludeVersions asks for each package's versions as well.
+	IncludeVersions bool
+}
+
+func (f PackageFilter) addTo(q query) {
+	q.add("Name", f.Name)
+	q.add("SearchString", f.SearchString)
+	q.add("StartTime", string(f.StartTime))
+	q.add("EndTime", string(f.EndTime))
+	if f.IncludeVersions {
+		q.add("IncludeVersions", "true")
+	}
+}
+
+// PackageUpdate changes a package: what is not set is left alone.
+type PackageUpdate struct {
+	// ETag is the package's ETag as it was read; the console refuses an outdated one with fault.Conflict.
+	ETag graphql.Omittable[*string]  `json:"eTag,omitzero"`
+	Tags graphql.Omittable[[]string] `json:"tags,omitzero"`
+}
+
+// Scope returns the package's company and department.
+func (p *Package) Scope() scope.Scope { return own(p.CompanyID, p.DepartmentID, p.origin) }
+
+// Stamp records the scope of the request that brought the package and its versions.
+func (p *Package) Stamp(origin scope.Scope) {
+	p.origin = origin
+	for _, v := range p.Versions {
+		v.Stamp(p.Scope())
+	}
+}
+
+// Scope returns the version's company and department, by default its package's.
+func (v *PackageVersion) Scope() scope.Scope { return own(v.CompanyID, v.DepartmentID, v.origin) }
+
+// Stamp records the scope of the package that brought the version.
+func (v *PackageVersion) Stamp(origin scope.Scope) { v.origin = origin }
+
+func packageID(p *Package) string { return p.ID }
+
+const (
+	opPackages      = "GET /openapi/packages"
+	opPackage       = "GET /openapi/packages/{packageId}"
+	opUpdatePackage = "PATCH /openapi/packages/{packageId}"
+	opDeletePackage = "DELETE /openapi/packages/{packageId}"
+)
+
+// Packages lists the packages of the scope's department (document, section Packages: list). The console knows no Ids
+// here. Versions are nil unless the filter asks for them.
+func (c *Client) Packages(ctx context.Context, sc scope.Scope, l List[PackageFilter]) (*Page[Package], error) {
+	page, err := list[Package](ctx, c, sc, request{operation: opPackages, query: l.query()}, "list")
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range page.List {
+		switch {
+		case l.Filter.IncludeVersions && p.Versions == nil:
+			p.Versions = []*PackageVersion{}
+		case !l.Filter.IncludeVersions && len(p.Versions) == 0:
+			// A console that was not asked for versions may say null or [] alike.
+			p.Versions = nil
+		}
+	}
+	return page, nil
+}
+
+// Package gets a package with its versions, which are never nil (document, section Packages: details).
+func (c *Client) Package(ctx context.Context, sc scope.Scope, id string) (*Package, error) {
+	p, err := one(ctx, c, sc, request{operation: opPackage, ids: []string{id}}, packageID)
+	if err != nil {
+		return nil, err
+	}
+	if p.Versions == nil {
+		p.Versions = []*PackageVersion{}
+	}
+	return p, nil
+}
+
+// UpdatePackage changes a package and returns it as it then is (document, section Packages: update).
+func (c *Client) UpdatePackage(ctx context.Context, sc scope.Scope, id string, u PackageUpdate) (*Package, error) {
+	r := request{operation: opUpdatePackage, ids: []string{id}, body: u, emptyOK: true}
+	p, err := one(ctx, c, sc, r, packageID)
+	if err != nil {
+		return nil, err
+	}
+	if p == nil {
+		return c.Package(ctx, sc, id)
+	}
+	if len(p.Versions) == 0 {
+		p.Versions = nil // an update that lists none has left them out, rather than lost them
+	}
+	return p, nil
+}
+
+// DeletePackage deletes a package (document, section Packages: delete).
+func (c *Client) DeletePackage(ctx context.Context, sc scope.Scope, id string) error {
+	return c.do(ctx, sc, request{operation: opDeletePackage, ids: []string{id}}, nil)
+}

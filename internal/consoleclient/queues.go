@@ -1,0 +1,115 @@
+package consoleclient
+
+import (
+	"context"
+	"strings"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/google/uuid"
+
+	"github.com/consoleql/consoleql/internal/scope"
+)
+
+// Queue is a robot group: the robots among which a workflow's jobs are shared (document, section Robot groups).
+type Queue struct {
+	ID             string    `json:"id"`
+	Name           string    `json:"name"`
+	Description    *string   `json:"description,omitzero"`
+	Tags           []string  `json:"tags,omitzero"`
+	Properties     StringMap `json:"properties,omitzero"`
+	CreatedAt      DateTime  `json:"createdAt,omitzero"`
+	CreatedBy      *string   `json:"createdBy,omitzero"`
+	CreatedByName  *string   `json:"createdByName,omitzero"`
+	ModifiedAt     DateTime  `json:"modifiedAt,omitzero"`
+	ModifiedBy     *string   `json:"modifiedBy,omitzero"`
+	ModifiedByName *string   `json:"modifiedByName,omitzero"`
+	// RobotCount is how many robots the group has; nil where the console does not say.
+	RobotCount   *Int    `json:"robotCount,omitzero"`
+	CompanyID    *string `json:"companyId,omitzero"`
+	DepartmentID *string `json:"departmentId,omitzero"`
+
+	origin scope.Scope
+}
+
+// QueueFilter is what the document lists for queues; an empty field is not sent.
+type QueueFilter struct {
+	Name, SearchString, AssociatedQueueID, PackageID, PackageVersionID string
+}
+
+func (f QueueFilter) addTo(q query) {
+	q.addEntityFilter(f.Name, f.SearchString, f.AssociatedQueueID, f.PackageID, f.PackageVersionID)
+}
+
+// QueueUpdate changes a queue: what is not set is left alone.
+type QueueUpdate struct {
+	Name        graphql.Omittable[*string]  `json:"name,omitzero"`
+	Description graphql.Omittable[*string]  `json:"description,omitzero"`
+	Tags        graphql.Omittable[[]string] `json:"tags,omitzero"`
+}
+
+// QueueCreate describes a new queue.
+type QueueCreate struct {
+	Name        string   `json:"name"`
+	Description *string  `json:"description,omitzero"`
+	Tags        []string `json:"tags,omitzero"`
+	// CompanyID and DepartmentID default to the scope of the call.
+	CompanyID    *string `json:"companyId,omitzero"`
+	DepartmentID *string `json:"departmentId,omitzero"`
+	CreateBy     *string `json:"createBy,omitzero"`
+	CreateByName *string `json:"createByName,omitzero"`
+}
+
+// Scope returns the queue's company and department.
+func (q *Queue) Scope() scope.Scope { return own(q.CompanyID, q.DepartmentID, q.origin) }
+
+// Stamp records the scope of the request that brought the queue.
+func (q *Queue) Stamp(origin scope.Scope) { q.origin = origin }
+
+func queueID(q *Queue) string { return q.ID }
+
+const (
+	opQueues      = "GET /openapi/queues"
+	opQueue       = "GET /openapi/queues/{queueId}"
+	opDeleteQueue = "DELETE /openapi/queues/{queueId}"
+	opUpdateQueue = "PATCH /openapi/queues/{queueId}"
+	opCreateQueue = "POST /openapi/queues/{queueId}"
+)
+
+// Queues lists the queues of the scope's department (document, section Robot groups: list).
+func (c *Client) Queues(ctx context.Context, sc scope.Scope, l List[QueueFilter]) (*Page[Queue], error) {
+	return list[Queue](ctx, c, sc, request{operation: opQueues, query: l.query()}, "list")
+}
+
+// Queue gets a queue (document, section Robot groups: details).
+func (c *Client) Queue(ctx context.Context, sc scope.Scope, id string) (*Queue, error) {
+	return one(ctx, c, sc, request{operation: opQueue, ids: []string{id}}, queueID)
+}
+
+// DeleteQueue deletes a queue (document, section Robot groups: delete).
+func (c *Client) DeleteQueue(ctx context.Context, sc scope.Scope, id string) error {
+	return c.do(ctx, sc, request{operation: opDeleteQueue, ids: []string{id}}, nil)
+}
+
+// UpdateQueue changes a queue and returns it as it then is (document, section Robot groups: update).
+func (c *Client) UpdateQueue(ctx context.Context, sc scope.Scope, id string, u QueueUpdate) (*Queue, error) {
+	r := request{operation: opUpdateQueue, ids: []string{id}, body: u, emptyOK: true}
+	q, err := one(ctx, c, sc, r, queueID)
+	if q == nil && err == nil {
+		return c.Queue(ctx, sc, id)
+	}
+	return q, err
+}
+
+// CreateQueue makes a queue, in the scope's department unless n names another (document, section Robot groups: create).
+// It is posted to Options.QueueCreatePath.
+func (c *Client) CreateQueue(ctx context.Context, sc scope.Scope, n QueueCreate) (*Queue, error) {
+	target := own(n.CompanyID, n.DepartmentID, sc)
+	if target.CompanyID != "" {
+		n.CompanyID = &target.CompanyID
+	}
+	if target.DepartmentID != "" {
+		n.DepartmentID = &target.DepartmentID
+	}
+	path := strings.ReplaceAll(c.queueCreatePath, "{queueId}", uuid.NewString())
+	return one(ctx, c, sc, request{operation: opCreateQueue, path: path, body: n}, queueID)
+}

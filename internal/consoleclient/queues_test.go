@@ -1,0 +1,131 @@
+package consoleclient
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/99designs/gqlgen/graphql"
+
+	"github.com/consoleql/consoleql/internal/scope"
+)
+
+func TestQueues(t *testing.T) {
+	operationTest{
+		operation: opQueues, path: "/openapi/queues",
+		query: "AssociatedQueueId=q&Name=n&PackageId=p&PackageVersionId=v&SearchString=s",
+		call: func(ctx context.Context, c *Client) (any, error) {
+			return page(c.Queues(ctx, testScope, List[QueueFilter]{
+				Filter: QueueFilter{Name: "n", SearchString: "s", AssociatedQueueID: "q", PackageID: "p", PackageVersionID: "v"},
+			}))
+		},
+	}.run(t)
+}
+
+func TestQueue(t *testing.T) {
+	operationTest{
+		operation: opQueue, path: "/openapi/queues/" + guid, single: true,
+		call: func(ctx context.Context, c *Client) (any, error) { return c.Queue(ctx, testScope, guid) },
+	}.run(t)
+}
+
+func TestDeleteQueue(t *testing.T) {
+	operationTest{
+		operation: opDeleteQueue, path: "/openapi/queues/" + guid, body: `{}`,
+		call: func(ctx context.Context, c *Client) (any, error) { return nil, c.DeleteQueue(ctx, testScope, guid) },
+	}.run(t)
+}
+
+func TestUpdateQueue(t *testing.T) {
+	whole := QueueUpdate{
+		Name:        graphql.OmittableOf(ptr("this is a string")),
+		Description: graphql.OmittableOf(ptr("this is a string")),
+		Tags:        graphql.OmittableOf([]string{"this is a string", "this is a string"}),
+	}
+	if missing := filled(whole); missing != "" {
+		t.Fatalf("this test does not set %s", missing)
+	}
+	operationTest{
+		operation: opUpdateQueue, path: "/openapi/queues/" + guid, single: true,
+		body: encode(t, camel(operationOf(t, opUpdateQueue).request)),
+		call: func(ctx context.Context, c *Client) (any, error) { return c.UpdateQueue(ctx, testScope, guid, whole) },
+	}.run(t)
+}
+
+// What is left out, what is null and what is a value are three things.
+func TestUpdateQueueOmits(t *testing.T) {
+	for name, c := range map[string]struct {
+		update QueueUpdate
+		want   string
+	}{
+		"nothing":    {QueueUpdate{}, `{}`},
+		"null text":  {QueueUpdate{Description: graphql.OmittableOf[*string](nil)}, `{"description":null}`},
+		"null list":  {QueueUpdate{Tags: graphql.OmittableOf[[]string](nil)}, `{"tags":null}`},
+		"empty list": {QueueUpdate{Tags: graphql.OmittableOf([]string{})}, `{"tags":[]}`},
+		"empty text": {QueueUpdate{Name: graphql.OmittableOf(ptr(""))}, `{"name":""}`},
+		"markup":     {QueueUpdate{Name: graphql.OmittableOf(ptr("<云>"))}, `{"name":"<云>"}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			operationTest{operation: opUpdateQueue, path: "/openapi/queues/" + guid, body: c.want,
+				call: func(ctx context.Context, client *Client) (any, error) {
+					return client.UpdateQueue(ctx, testScope, guid, c.update)
+				}}.check(t, jsonAnswer(`{"id":"`+guid+`"}`), nil)
+		})
+	}
+}
+
+func TestUpdateQueueEmptyAnswer(t *testing.T) {
+	console := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet {
+			jsonAnswer(`{"id":"`+guid+`","name":"as it is now"}`)(w, r)
+		}
+	})
+	got, err := newTestClient(t, console, nil).UpdateQueue(t.Context(), testScope, guid, QueueUpdate{})
+	if err != nil || got.Name != "as it is now" {
+		t.Errorf("got %+v, %v", got, err)
+	}
+}
+
+func TestCreateQueue(t *testing.T) {
+	n := QueueCreate{
+		Name: "this is a string", Description: ptr("this is a string"), Tags: []string{"this is a string", "this is a string"},
+		CompanyID: ptr("f0f31fa4-a85b-413e-a9d5-d6c2b650eb41"), DepartmentID: ptr("5c353854-3640-4c1e-8275-0375ac7a49ad"),
+		CreateBy: ptr("25540342-ac36-4003-a665-14793a005078"), CreateByName: ptr("this is a string"),
+	}
+	if missing := filled(n); missing != "" {
+		t.Fatalf("this test does not set %s", missing)
+	}
+	operationTest{
+		operation: opCreateQueue, path: "/console/queues", single: true,
+		body: encode(t, camel(operationOf(t, opCreateQueue).request)),
+		call: func(ctx context.Context, c *Client) (any, error) {
+			c.queueCreatePath = "/console/queues"
+			return c.CreateQueue(ctx, testScope, n)
+		},
+	}.run(t)
+}
+
+func TestCreateQueueDefaults(t *testing.T) {
+	console := serve(t, jsonAnswer(`{"id":"`+guid+`"}`))
+	client := newTestClient(t, console, nil)
+	paths := map[string]bool{}
+	for range 2 {
+		if _, err := client.CreateQueue(t.Context(), testScope, QueueCreate{Name: "q"}); err != nil {
+			t.Fatal(err)
+		}
+		r := console.last(t)
+		id, ok := strings.CutPrefix(r.Path, "/openapi/queues/")
+		if _, err := scope.ParseID(id); !ok || err != nil {
+			t.Errorf("path %s: %v", r.Path, err)
+		}
+		paths[r.Path] = true
+		want := `{"name":"q","companyId":"` + company + `","departmentId":"` + department + `"}`
+		if string(r.Body) != want {
+			t.Errorf("body %s, want %s", r.Body, want)
+		}
+	}
+	if len(paths) != 2 {
+		t.Error("two queues were created under one id")
+	}
+}

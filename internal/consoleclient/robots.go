@@ -1,0 +1,61 @@
+package consoleclient
+
+import (
+	"context"
+
+	"github.com/consoleql/consoleql/internal/scope"
+)
+
+// Robot is a robot that runs workflows (document, section Robots). The credentials that the console sends with it have
+// no field here, on purpose.
+type Robot struct {
+	ID                string   `json:"id"`
+	CurrentDeviceID   *string  `json:"currentDeviceId,omitzero"`
+	LastHeartbeatTime DateTime `json:"lastHeartbeatTime,omitzero"`
+	// ListeningStatus holds the elements of the console's list as texts, numbers too.
+	ListeningStatus []string      `json:"listeningStatus,omitzero"`
+	CompanyID       *string       `json:"companyId,omitzero"`
+	DepartmentID    *string       `json:"departmentId,omitzero"`
+	SDKVersion      *string       `json:"sdkVersion,omitzero"`
+	Name            string        `json:"name"`
+	Description     *string       `json:"description,omitzero"`
+	CanUpgrade      bool          `json:"canUpgrade"`
+	LicenseStatus   LicenseStatus `json:"licenseStatus,omitzero"`
+	ClientSku       *string       `json:"clientSku,omitzero"`
+	Version         *string       `json:"version,omitzero"`
+	Status          RobotStatus   `json:"status,omitzero"`
+
+	origin scope.Scope
+}
+
+// RobotFilter is what the document lists for robots; an empty field is not sent.
+type RobotFilter struct {
+	Name, SearchString, AssociatedQueueID, PackageID, PackageVersionID string
+}
+
+func (f RobotFilter) addTo(q query) {
+	q.addEntityFilter(f.Name, f.SearchString, f.AssociatedQueueID, f.PackageID, f.PackageVersionID)
+}
+
+// Scope returns the robot's company and department.
+func (r *Robot) Scope() scope.Scope { return own(r.CompanyID, r.DepartmentID, r.origin) }
+
+// Stamp records the scope of the request that brought the robot.
+func (r *Robot) Stamp(origin scope.Scope) { r.origin = origin }
+
+func robotID(r *Robot) string { return r.ID }
+
+const (
+	opRobots = "GET /openapi/robots"
+	opRobot  = "GET /openapi/robots/{robotId}"
+)
+
+// Robots lists the robots of the scope's department (document, section Robots: list).
+func (c *Client) Robots(ctx context.Context, sc scope.Scope, l List[RobotFilter]) (*Page[Robot], error) {
+	return list[Robot](ctx, c, sc, request{operation: opRobots, query: l.query()}, "list")
+}
+
+// Robot gets a robot (document, section Robots: details). It was captured wrapped in a list, which is accepted as well.
+func (c *Client) Robot(ctx context.Context, sc scope.Scope, id string) (*Robot, error) {
+	return one(ctx, c, sc, request{operation: opRobot, ids: []string{id}}, robotID)
+}

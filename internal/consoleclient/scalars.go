@@ -1,0 +1,245 @@
+package consoleclient
+
+import (
+	"encoding/json" // only for the Number that gqlgen hands over
+	"errors"
+	"io"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+
+	jsonv2 "github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/consoleql/consoleql/internal/fault"
+)
+
+// Int is a number of the console as GraphQL's Int can hold it: it saturates at the limits of 32 bits. It is received as
+// a number or a numeric text; null and what is no number are 0.
+type Int int32
+
+// UnmarshalJSONFrom accepts whatever the console may send for a number.
+func (i *Int) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
+	s, _, err := readText(dec)
+	if err != nil {
+		return err
+	}
+	n, _ := parseInt(s)
+	*i = saturate(n)
+	return nil
+}
+
+// MarshalGQL writes the number.
+func (i Int) MarshalGQL(w io.Writer) {
+	_, _ = io.WriteString(w, strconv.Itoa(int(i))) // gqlgen's writers do not fail
+}
+
+// UnmarshalGQL accepts an integer of 32 bits; it fails with fault.BadUserInput.
+func (i *Int) UnmarshalGQL(input any) error {
+	var n int64
+	switch v := input.(type) {
+	case int:
+		n = int64(v)
+	case int32:
+		n = int64(v)
+	case int64:
+		n = v
+	case float64:
+		if v != math.Trunc(v) || math.Abs(v) > math.MaxInt32+1 {
+			return fault.BadInput("", "is not an integer of 32 bits")
+		}
+		n = int64(v)
+	case json.Number:
+		parsed, err := v.Int64()
+		if err != nil {
+			return fault.BadInput("", "is not an integer of 32 bits")
+		}
+		n = parsed
+	default:
+		return fault.BadInput("", "is not an integer")
+	}
+	if n != int64(saturate(n)) {
+		return fault.BadInput("", "is not an integer of 32 bits")
+	}
+	*i = Int(n)
+	return nil
+}
+
+func saturate(n int64) Int { return Int(min(max(n, math.MinInt32), math.MaxInt32)) }
+
+// parseInt reads an integer, or the integral part of a decimal number, saturating at 64 bits.
+func parseInt(s string) (int64, bool) {
+	s = strings.TrimSpace(s)
+	n, err := strconv.ParseInt(s, 10, 64)
+	if err == nil || errors.Is(err, strconv.ErrRange) {
+		return n, true // ParseInt gives the limit where the number is out of range
+	}
+	f, err := strconv.ParseFloat(s, 64)
+	switch {
+	case (err != nil && !errors.Is(err, strconv.ErrRange)) || math.IsNaN(f):
+		return 0, false
+	case f >= math.MaxInt64:
+		return math.MaxInt64, true
+	case f <= math.MinInt64:
+		return math.MinInt64, true
+	}
+	return int64(f), true
+}
+
+// DateTime is a time as RFC 3339 text in UTC; empty is none, which GraphQL shows as null. As text it is compared and
+// passed on without being parsed.
+type DateTime string
+
+// layoutWithoutZone is how .NET writes a time of unspecified kind, which is UTC here. Parsing accepts a fraction too.
+const layoutWithoutZone = "2006-01-02T15:04:05"
+
+// ParseDateTime accepts RFC 3339 with any offset, or without one, which means UTC. The year 1, .NET's time of nothing,
+// and an empty text give the empty DateTime. It fails with fault.BadUserInput.
+func ParseDateTime(s string) (DateTime, error) {
+	if s == "" {
+		return "", nil
+	}
+	normal := strings.ToUpper(strings.TrimSpace(s))
+	if len(normal) > 10 && normal[10] == ' ' {
+		normal = normal[:10] + "T" + normal[11:] // as databases write it
+	}
+	t, err := time.Parse(time.RFC3339, normal)
+	if err != nil {
+		t, err = time.Parse(layoutWithoutZone, normal)
+	}
+	if err != nil {
+		return "", fault.BadInput("", "is not an RFC 3339 time")
+	}
+	if t = t.UTC(); t.Year() <= 1 || t.Year() > 9999 {
+		return "", nil
+	}
+	if normal == s && wellFormed(s) {
+		return DateTime(s), nil
+	}
+	return DateTime(t.Format(time.RFC3339Nano)), nil
+}
+
+// wellFormed reports whether a text that could be parsed is RFC 3339 in UTC; parsing is more forgiving than that.
+func wellFormed(s string) bool {
+	return len(s) >= len("2006-01-02T15:04:05Z") && s[13] == ':' && s[len(s)-1] == 'Z' && !strings.Contains(s, ",")
+}
+
+// Time returns the time, or the zero time where there is none.
+func (d DateTime) Time() time.Time {
+	t, err := time.Parse(time.RFC3339, string(d))
+	if err != nil {
+		return time.Time{}
+	}
+	return t
+}
+
+// UnmarshalJSONFrom accepts what ParseDateTime does; whatever else the console sends is none.
+func (d *DateTime) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
+	s, kind, err := readText(dec)
+	if err != nil {
+		return err
+	}
+	*d = ""
+	if kind == kindString {
+		*d, _ = ParseDateTime(s) // a time that cannot be read must not lose the entity
+	}
+	return nil
+}
+
+// MarshalGQL writes the text, or null for none.
+func (d DateTime) MarshalGQL(w io.Writer) {
+	out := "null"
+	if d != "" {
+		out = strconv.Quote(string(d))
+	}
+	_, _ = io.WriteString(w, out) // gqlgen's writers do not fail
+}
+
+// UnmarshalGQL accepts what ParseDateTime does, and null for none; it fails with fault.BadUserInput.
+func (d *DateTime) UnmarshalGQL(input any) error {
+	switch v := input.(type) {
+	case nil:
+		*d = ""
+		return nil
+	case string:
+		parsed, err := ParseDateTime(v)
+		if err != nil {
+			return err
+		}
+		if parsed == "" {
+			return fault.BadInput("", "is not a time of the years 2 to 9999")
+		}
+		*d = parsed
+		return nil
+	default:
+		return fault.BadInput("", "is not an RFC 3339 time")
+	}
+}
+
+// StringMap is a JSON object of texts. A value of the console that is no text is held as its JSON text; null is left
+// out.
+type StringMap map[string]string
+
+// UnmarshalJSONFrom accepts an object; whatever else the console sends is none.
+func (m *StringMap) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
+	*m = nil
+	if dec.PeekKind() != kindObject {
+		return dec.SkipValue()
+	}
+	if _, err := dec.ReadToken(); err != nil {
+		return err
+	}
+	out := StringMap{}
+	for dec.PeekKind() != kindObjectEnd {
+		name, err := dec.ReadToken()
+		if err != nil {
+			return err
+		}
+		key := name.String()
+		value, kind, err := readText(dec)
+		if err != nil {
+			return err
+		}
+		if kind != kindNull {
+			out[key] = value
+		}
+	}
+	if _, err := dec.ReadToken(); err != nil {
+		return err
+	}
+	*m = out
+	return nil
+}
+
+// MarshalGQL writes the object, its keys in order, or null for nil.
+func (m StringMap) MarshalGQL(w io.Writer) {
+	if m == nil {
+		_, _ = io.WriteString(w, "null") // gqlgen's writers do not fail
+		return
+	}
+	// Texts of the console were made valid UTF-8 when they were read, so that this cannot fail either.
+	_ = jsonv2.MarshalWrite(w, map[string]string(m), jsonv2.Deterministic(true), jsontext.AllowInvalidUTF8(true))
+}
+
+// UnmarshalGQL accepts an object of texts, and null for none; it fails with fault.BadUserInput.
+func (m *StringMap) UnmarshalGQL(input any) error {
+	if input == nil {
+		*m = nil
+		return nil
+	}
+	object, ok := input.(map[string]any)
+	if !ok {
+		return fault.BadInput("", "is not an object of strings")
+	}
+	out := make(StringMap, len(object))
+	for key, value := range object {
+		s, ok := value.(string)
+		if !ok {
+			return fault.BadInput("", "the value of %.64q is not a string", key)
+		}
+		out[key] = s
+	}
+	*m = out
+	return nil
+}

@@ -1,0 +1,224 @@
+package consoleclient
+
+import (
+	"encoding/json"
+	"io"
+	"math"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	jsonv2 "github.com/go-json-experiment/json"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/consoleql/consoleql/internal/fault"
+)
+
+type gqlMarshaler interface{ MarshalGQL(io.Writer) }
+
+type gqlUnmarshaler interface{ UnmarshalGQL(any) error }
+
+func gql(v gqlMarshaler) string {
+	var b strings.Builder
+	v.MarshalGQL(&b)
+	return b.String()
+}
+
+func TestInt(t *testing.T) {
+	for wire, want := range map[string]Int{
+		`0`: 0, `7`: 7, `-7`: -7, `"7"`: 7, `" 8 "`: 8, `null`: 0, `""`: 0, `"x"`: 0, `true`: 0, `[1]`: 0, `{"a":1}`: 0,
+		`3.9`: 3, `1e3`: 1000, `"1e3"`: 1000, `2147483647`: math.MaxInt32, `2147483648`: math.MaxInt32,
+		`-2147483649`: math.MinInt32, `9223372036854775807`: math.MaxInt32, `"99999999999999999999999"`: math.MaxInt32,
+		`-1e300`: math.MinInt32, `1e999`: math.MaxInt32, `"NaN"`: 0,
+	} {
+		got := Int(-1)
+		if err := jsonv2.Unmarshal([]byte(wire), &got); err != nil || got != want {
+			t.Errorf("%s: got %d, %v, want %d", wire, got, err, want)
+		}
+	}
+	var count struct{ N *Int }
+	if err := jsonv2.Unmarshal([]byte(`{"N":null}`), &count); err != nil || count.N != nil {
+		t.Errorf("null is %v, %v", count.N, err)
+	}
+	if got := gql(Int(-5)); got != "-5" {
+		t.Errorf("GraphQL: %s", got)
+	}
+	for _, good := range []any{5, int32(5), int64(5), 5.0, json.Number("5")} {
+		var i Int
+		if err := i.UnmarshalGQL(good); err != nil || i != 5 {
+			t.Errorf("%T: got %d, %v", good, i, err)
+		}
+	}
+	for _, bad := range []any{"5", nil, 5.5, int64(math.MaxInt32) + 1, math.NaN(), math.Inf(1), 1e30, json.Number("x"), json.Number("3000000000"), true} {
+		var i Int
+		if err := i.UnmarshalGQL(bad); fault.CodeOf(err) != fault.BadUserInput {
+			t.Errorf("%v: got %d, %v", bad, i, err)
+		}
+	}
+}
+
+func TestDateTime(t *testing.T) {
+	for wire, want := range map[string]DateTime{
+		"2022-07-29T12:13:49.775Z":          "2022-07-29T12:13:49.775Z",
+		"2022-07-29T12:13:49Z":              "2022-07-29T12:13:49Z",
+		"2022-07-29T12:13:49.7700000Z":      "2022-07-29T12:13:49.7700000Z", // as it came
+		"2022-07-29T12:13:49.775z":          "2022-07-29T12:13:49.775Z",
+		"2022-07-29t12:13:49Z":              "2022-07-29T12:13:49Z",
+		"2022-07-29 12:13:49Z":              "2022-07-29T12:13:49Z",
+		"2022-07-29T12:13:49":               "2022-07-29T12:13:49Z",
+		"2022-07-29T12:13:49.7751234":       "2022-07-29T12:13:49.7751234Z",
+		"2022-07-29T20:13:49.5+08:00":       "2022-07-29T12:13:49.5Z",
+		"2022-07-29T12:13:49+00:00":         "2022-07-29T12:13:49Z",
+		"2022-07-29T12:13:49,5Z":            "2022-07-29T12:13:49.5Z",
+		"0001-01-01T00:00:00":               "",
+		"0001-01-01T00:00:00Z":              "",
+		"0001-01-01T00:00:00.0000000+08:00": "",
+		"9999-12-31T23:59:59-01:00":         "",
+		"":                                  "",
+	} {
+		got, err := ParseDateTime(wire)
+		if err != nil || got != want {
+			t.Errorf("%s: got %q, %v, want %q", wire, got, err, want)
+		}
+		if got != "" {
+			if again, err := time.Parse(time.RFC3339, string(got)); err != nil || !got.Time().Equal(again) || got.Time().Location() != time.UTC {
+				t.Errorf("%s: %v is not RFC 3339: %v", wire, got, err)
+			}
+		}
+		var decoded DateTime
+		if err := jsonv2.Unmarshal([]byte(`"`+wire+`"`), &decoded); err != nil || decoded != want {
+			t.Errorf("%s: decoded %q, %v", wire, decoded, err)
+		}
+	}
+	for _, wire := range []string{`null`, `5`, `"yesterday"`, `"2022-13-01T00:00:00Z"`, `{}`, `[]`, `true`} {
+		d := DateTime("x")
+		if err := jsonv2.Unmarshal([]byte(wire), &d); err != nil || d != "" {
+			t.Errorf("%s: got %q, %v", wire, d, err)
+		}
+	}
+	if !DateTime("").Time().IsZero() {
+		t.Error("no time is not the zero time")
+	}
+	if got := gql(DateTime("")) + gql(DateTime("2022-07-29T12:13:49Z")); got != `null"2022-07-29T12:13:49Z"` {
+		t.Errorf("GraphQL: %s", got)
+	}
+	var d DateTime
+	if err := d.UnmarshalGQL("2022-07-29T20:13:49+08:00"); err != nil || d != "2022-07-29T12:13:49Z" {
+		t.Errorf("got %q, %v", d, err)
+	}
+	if err := d.UnmarshalGQL(nil); err != nil || d != "" {
+		t.Errorf("null: got %q, %v", d, err)
+	}
+	for _, bad := range []any{"", "yesterday", "2022-07-29", "0001-01-01T00:00:00Z", 5, true} {
+		if err := d.UnmarshalGQL(bad); fault.CodeOf(err) != fault.BadUserInput {
+			t.Errorf("%v: got %q, %v", bad, d, err)
+		}
+	}
+}
+
+func TestStringMap(t *testing.T) {
+	for wire, want := range map[string]StringMap{
+		`{"a":"b","C":"<&>"}`:                         {"a": "b", "C": "<&>"},
+		`{"n":1.50,"t":true,"o":{"x":[1]},"l":["y"]}`: {"n": "1.50", "t": "true", "o": `{"x":[1]}`, "l": `["y"]`},
+		`{"gone":null}`:                               {},
+		`{}`:                                          {},
+		`null`:                                        nil,
+		`[]`:                                          nil,
+		`"x"`:                                         nil,
+		`7`:                                           nil,
+	} {
+		got := StringMap{"old": "value"}
+		if err := jsonv2.Unmarshal([]byte(wire), &got); err != nil {
+			t.Errorf("%s: %v", wire, err)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s: %s", wire, diff)
+		}
+	}
+	for _, wire := range []string{`{"a":`, `{"a"`, `{`, `{"a":tru}`} {
+		var m StringMap
+		if err := jsonv2.Unmarshal([]byte(wire), &m); err == nil {
+			t.Errorf("%s was accepted", wire)
+		}
+	}
+	if got := gql(StringMap(nil)) + gql(StringMap{"b": "\"", "a": "云"}); got != `null{"a":"云","b":"\""}` {
+		t.Errorf("GraphQL: %s", got)
+	}
+	var m StringMap
+	if err := m.UnmarshalGQL(map[string]any{"a": "b"}); err != nil || !reflect.DeepEqual(m, StringMap{"a": "b"}) {
+		t.Errorf("got %v, %v", m, err)
+	}
+	if err := m.UnmarshalGQL(nil); err != nil || m != nil {
+		t.Errorf("null: got %v, %v", m, err)
+	}
+	for _, bad := range []any{"a", 5, map[string]any{"a": 1}, map[string]any{"a": nil}, []any{}} {
+		if err := m.UnmarshalGQL(bad); fault.CodeOf(err) != fault.BadUserInput {
+			t.Errorf("%v: got %v, %v", bad, m, err)
+		}
+	}
+}
+
+func TestEnums(t *testing.T) {
+	var robot RobotStatus
+	for input, want := range map[string]RobotStatus{
+		"DISCONNECTED": RobotStatusDisconnected, "READY": RobotStatusReady, "BUSY": RobotStatusBusy,
+	} {
+		if err := robot.UnmarshalGQL(input); err != nil || robot != want || gql(robot) != `"`+input+`"` {
+			t.Errorf("%s: got %d, %v", input, robot, err)
+		}
+	}
+	for _, bad := range []any{"UNKNOWN", "Ready", "ready", "", nil, 1, true} {
+		if err := robot.UnmarshalGQL(bad); fault.CodeOf(err) != fault.BadUserInput {
+			t.Errorf("%v was accepted as %d: %v", bad, robot, err)
+		}
+	}
+	for value, want := range map[gqlMarshaler]string{
+		RobotStatusUnknown: `"UNKNOWN"`, RobotStatus(200): `"UNKNOWN"`, VideoRecordModeNeverRecord: `"NEVER_RECORD"`,
+		LicenseStatusServerLicensed: `"SERVER_LICENSED"`, TriggerPolicySkipWhenNoResource: `"SKIP_WHEN_NO_RESOURCE"`,
+		ArgumentDirectionInOut: `"IN_OUT"`, ResourceTypeRpaLicenseBinding: `"RPA_LICENSE_BINDING"`,
+		JobStateCancelled: `"CANCELLED"`, JobStartupTypeTaskQueue: `"TASK_QUEUE"`, CompanyEditionCommunity: `"COMMUNITY"`,
+		UserStatusBanned: `"BANNED"`,
+	} {
+		if got := gql(value); got != want {
+			t.Errorf("%v: got %s, want %s", value, got, want)
+		}
+	}
+	if b, err := RobotStatus(200).MarshalText(); err != nil || len(b) != 0 {
+		t.Errorf("got %s, %v", b, err)
+	}
+}
+
+// The last constant of each enum stands where the document lists it, and both JSON packages send its name.
+func TestEnumConstants(t *testing.T) {
+	for want, c := range map[string]struct {
+		last  any
+		table *enum
+	}{
+		"Community":        {CompanyEditionCommunity, companyEditions},
+		"InOut":            {ArgumentDirectionInOut, argumentDirections},
+		"PoolLicensed":     {LicenseStatusPoolLicensed, licenseStatuses},
+		"Busy":             {RobotStatusBusy, robotStatuses},
+		"Banned":           {UserStatusBanned, userStatuses},
+		"TaskQueue":        {ResourceTypeTaskQueue, resourceTypes},
+		"AlwaysReport":     {VideoRecordModeAlwaysReport, videoRecordModes},
+		"AnyTime":          {TriggerPolicyAnyTime, triggerPolicies},
+		"Paused":           {JobStatePaused, jobStates},
+		"TaskQueue (jobs)": {JobStartupTypeTaskQueue, jobStartupTypes},
+	} {
+		if got := int(reflect.ValueOf(c.last).Uint()); got != len(c.table.names)-1 {
+			t.Errorf("%s is %d of %d", want, got, len(c.table.names)-1)
+		}
+		name, _, _ := strings.Cut(want, " ")
+		v1, err1 := json.Marshal(c.last)
+		v2, err2 := jsonv2.Marshal(c.last)
+		if err1 != nil || err2 != nil || string(v1) != `"`+name+`"` || string(v2) != string(v1) {
+			t.Errorf("%s: sent as %s and %s (%v, %v)", want, v1, v2, err1, err2)
+		}
+		again := reflect.New(reflect.TypeOf(c.last))
+		input := strings.Trim(gql(c.last.(gqlMarshaler)), `"`)
+		if err := again.Interface().(gqlUnmarshaler).UnmarshalGQL(input); err != nil || again.Elem().Interface() != c.last {
+			t.Errorf("%s: GraphQL's %s is %v, %v", want, input, again.Elem(), err)
+		}
+	}
+}

@@ -1,0 +1,146 @@
+package consoleclient
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/consoleql/consoleql/internal/fault"
+)
+
+// Token is what the SSO issues (document, section Authentication). Printed or logged in whatever way, it shows none of
+// its secrets.
+type Token struct {
+	// Access is the bearer token of calls to the API gateway.
+	Access string
+	// Refresh obtains the next token, once.
+	Refresh string
+	// Type is "Bearer".
+	Type string
+	// Scope is what the token is good for, in OAuth's sense of the word.
+	Scope string
+	// ExpiresIn is how long the access token lives from when it was issued; 0 where the SSO does not say.
+	ExpiresIn time.Duration
+}
+
+// String hides the tokens.
+func (t Token) String() string { return fmt.Sprintf("Token(hidden, expires in %s)", t.ExpiresIn) }
+
+// GoString hides the tokens.
+func (t Token) GoString() string { return t.String() }
+
+// Format hides the tokens whatever the verb.
+func (t Token) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, t.String()) }
+
+// LogValue hides the tokens.
+func (t Token) LogValue() slog.Value { return slog.StringValue(t.String()) }
+
+// SSO obtains tokens (document, section Authentication). It is safe for concurrent use.
+type SSO struct {
+	wire     wire
+	endpoint *url.URL
+}
+
+// NewSSO makes a client of the SSO, from the options that are not about the API gateway.
+func NewSSO(o Options) (*SSO, error) {
+	base, err := parseBase("SSOURL", o.SSOURL)
+	if err != nil {
+		return nil, err
+	}
+	w, err := newWire(o)
+	if err != nil {
+		return nil, err
+	}
+	return &SSO{wire: w, endpoint: base.JoinPath("/connect/token")}, nil
+}
+
+// CloseIdleConnections closes the connections that no call is using.
+func (s *SSO) CloseIdleConnections() { s.wire.http.CloseIdleConnections() }
+
+const (
+	opToken = "POST /connect/token"
+	// clientID is fixed by the document for both grants.
+	clientID = "thirdpartyservice"
+)
+
+// Password obtains a token with a user's name and password (document, section Authentication: get token). A wrong one
+// is an *Error of kind fault.Unauthenticated.
+func (s *SSO) Password(ctx context.Context, username, password string) (Token, error) {
+	return s.grant(ctx, url.Values{
+		"client_id": {clientID}, "grant_type": {"password"}, "username": {username}, "password": {password},
+	})
+}
+
+// Refresh obtains the next token with a refresh token, which is used up by it (document, section Authentication: refresh
+// token). One that was used before is an *Error of kind fault.Unauthenticated.
+func (s *SSO) Refresh(ctx context.Context, refreshToken string) (Token, error) {
+	return s.grant(ctx, url.Values{
+		"client_id": {clientID}, "grant_type": {"refresh_token"}, "refresh_token": {refreshToken},
+	})
+}
+
+func (s *SSO) grant(ctx context.Context, form url.Values) (Token, error) {
+	// Names are matched without regard to case and underscores: the document writes Access_token, the wire access_token.
+	var answer struct {
+		AccessToken  string `json:"access_token"`
+		RefreshToken string `json:"refresh_token"`
+		TokenType    string `json:"token_type"`
+		Scope        string `json:"scope"`
+		ExpiresIn    Int    `json:"expires_in"`
+	}
+	encoded := form.Encode()
+	err := s.wire.exchange(ctx, opToken, 0, false, func(ctx context.Context) (*http.Request, error) {
+		req, err := newRequest(ctx, http.MethodPost, s.endpoint, strings.NewReader(encoded), int64(len(encoded)))
+		if err != nil {
+			return nil, err
+		}
+		req.Header.Set(headerContentType, "application/x-www-form-urlencoded")
+		req.Header.Set("Accept", "application/json")
+		req.Header.Set("User-Agent", s.wire.userAgent)
+		return req, nil
+	}, func(dec *jsontext.Decoder) error {
+		if err := json.UnmarshalDecode(dec, &answer); err != nil {
+			// What cannot be decoded may be a token; the decoder's error could quote it.
+			return errors.New("not a token answer")
+		}
+		if answer.AccessToken == "" {
+			return errNoEntity
+		}
+		return nil
+	})
+	if err != nil {
+		return Token{}, refusal(err)
+	}
+	return Token{
+		Access:    answer.AccessToken,
+		Refresh:   answer.RefreshToken,
+		Type:      answer.TokenType,
+		Scope:     answer.Scope,
+		ExpiresIn: time.Duration(max(answer.ExpiresIn, 0)) * time.Second,
+	}, nil
+}
+
+// refusal makes of an OAuth refusal (status 400: invalid_grant and its like) what it means here. The SSO's description of
+// it is left out: it may repeat what was sent.
+func refusal(err error) error {
+	var e *Error
+	if !errors.As(err, &e) || (e.Status != http.StatusBadRequest && e.Status != http.StatusUnauthorized) {
+		return err
+	}
+	return &Error{
+		Operation: e.Operation,
+		Status:    e.Status,
+		Title:     "sign-in refused",
+		Detail:    "the console did not accept the user name and password, or the refresh token",
+		Kind:      fault.Unauthenticated,
+	}
+}

@@ -1,0 +1,148 @@
+package consoleclient
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/consoleql/consoleql/internal/fault"
+)
+
+func newTestSSO(t *testing.T, c *console) *SSO {
+	t.Helper()
+	s, err := NewSSO(Options{SSOURL: c.URL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.CloseIdleConnections)
+	return s
+}
+
+func TestSSO(t *testing.T) {
+	want := Token{Access: "a", Refresh: "r", Type: "Bearer", Scope: "apigateway", ExpiresIn: time.Hour}
+	for name, answer := range map[string]string{
+		"wire":              `{"access_token":"a","expires_in":3600,"token_type":"Bearer","refresh_token":"r","scope":"apigateway"}`,
+		"document":          `{"Access_token":"a","Expires_in":"3600","Token_type":"Bearer","Refresh_token":"r","Scope":"apigateway"}`,
+		"PascalCase":        `{"AccessToken":"a","ExpiresIn":3600,"TokenType":"Bearer","RefreshToken":"r","Scope":"apigateway"}`,
+		"undocumented":      `{"id_token":"x","access_token":"a","expires_in":3600.0,"token_type":"Bearer","refresh_token":"r","scope":"apigateway"}`,
+		"numeric text, dot": `{"access_token":"a","expires_in":"3600.5","token_type":"Bearer","refresh_token":"r","scope":"apigateway"}`,
+	} {
+		for grant, c := range map[string]struct {
+			call func(context.Context, *SSO) (Token, error)
+			form url.Values
+		}{
+			"password": {
+				func(ctx context.Context, s *SSO) (Token, error) { return s.Password(ctx, "用户 & co", "p=&%+") },
+				url.Values{"client_id": {"thirdpartyservice"}, "grant_type": {"password"}, "username": {"用户 & co"}, "password": {"p=&%+"}},
+			},
+			"refresh": {
+				func(ctx context.Context, s *SSO) (Token, error) { return s.Refresh(ctx, "old+/=") },
+				url.Values{"client_id": {"thirdpartyservice"}, "grant_type": {"refresh_token"}, "refresh_token": {"old+/="}},
+			},
+		} {
+			t.Run(name+", "+grant, func(t *testing.T) {
+				server := serve(t, jsonAnswer(answer))
+				got, err := c.call(t.Context(), newTestSSO(t, server))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if got != want {
+					t.Errorf("got %q %q %q %q %v", got.Access, got.Refresh, got.Type, got.Scope, got.ExpiresIn)
+				}
+				r := server.last(t)
+				if r.Method != http.MethodPost || r.Path != "/connect/token" || r.Query != "" {
+					t.Errorf("asked %s %s?%s", r.Method, r.Path, r.Query)
+				}
+				if ct := r.Header.Get("Content-Type"); ct != "application/x-www-form-urlencoded" {
+					t.Errorf("Content-Type %q", ct)
+				}
+				form, err := url.ParseQuery(string(r.Body))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if diff := cmp.Diff(c.form, form); diff != "" {
+					t.Error(diff)
+				}
+				if r.Header.Get("Authorization") != "" {
+					t.Error("an Authorization was sent")
+				}
+			})
+		}
+	}
+}
+
+func TestSSOFails(t *testing.T) {
+	const password, refresh = "the-password", "the-refresh-token"
+	for name, c := range map[string]struct {
+		answer http.HandlerFunc
+		want   fault.Code
+	}{
+		"refused": {statusAnswer(400, "application/json",
+			`{"error":"invalid_grant","error_description":"the-password is wrong","title":"the-password","detail":"the-refresh-token"}`), fault.Unauthenticated},
+		"unauthorised":       {statusAnswer(401, "text/plain", "the-password"), fault.Unauthenticated},
+		"down":               {statusAnswer(503, "text/html", "<html>the-password</html>"), fault.UpstreamUnavailable},
+		"too many":           {statusAnswer(429, "", ""), fault.RateLimited},
+		"page":               {statusAnswer(200, "text/html", "<html>the-password</html>"), fault.UpstreamInvalidResponse},
+		"no token":           {jsonAnswer(`{"token_type":"Bearer"}`), fault.UpstreamInvalidResponse},
+		"token of no string": {jsonAnswer(`{"access_token":{"a":"the-password"}`), fault.UpstreamInvalidResponse},
+		"empty":              {jsonAnswer(``), fault.UpstreamInvalidResponse},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := serve(t, c.answer)
+			sso := newTestSSO(t, server)
+			_, byPassword := sso.Password(t.Context(), "user", password)
+			_, byRefresh := sso.Refresh(t.Context(), refresh)
+			for _, err := range []error{byPassword, byRefresh} {
+				if fault.CodeOf(err) != c.want {
+					t.Errorf("got %v (%s)", err, fault.CodeOf(err))
+				}
+				for e := err; e != nil; e = errors.Unwrap(e) {
+					if s := fmt.Sprintf("%+v", e); strings.Contains(s, password) || strings.Contains(s, refresh) || strings.Contains(s, "127.0.0.1") {
+						t.Errorf("the error says too much: %s", s)
+					}
+				}
+			}
+			if n := len(server.all()); n != 2 {
+				t.Errorf("2 grants were asked for %d times", n)
+			}
+		})
+	}
+}
+
+// A refresh token works once: an answer that was lost on its way must not be asked for again.
+func TestSSONeverRepeats(t *testing.T) {
+	server := serve(t, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
+	_, err := newTestSSO(t, server).Refresh(t.Context(), "r")
+	if fault.CodeOf(err) != fault.UpstreamUnavailable || len(server.all()) != 1 {
+		t.Errorf("got %v after %d requests", err, len(server.all()))
+	}
+}
+
+func TestTokenHidesItself(t *testing.T) {
+	token := Token{Access: "SECRET-a", Refresh: "SECRET-r", ExpiresIn: time.Minute}
+	var log bytes.Buffer
+	for _, h := range []slog.Handler{slog.NewTextHandler(&log, nil), slog.NewJSONHandler(&log, nil)} {
+		slog.New(h).Info("x", "token", token, "pointer", &token)
+	}
+	_, _ = io.WriteString(&log, token.String()+token.GoString())
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
+		fmt.Fprintf(&log, verb+verb, token, &token)
+	}
+	fmt.Fprintf(&log, "%v", struct{ T Token }{token})
+	if strings.Contains(log.String(), "SECRET") || strings.Contains(log.String(), fmt.Sprintf("%x", "SECRET")) {
+		t.Errorf("shown: %s", log.String())
+	}
+	if !strings.Contains(log.String(), "1m0s") {
+		t.Error("nothing was shown at all")
+	}
+}

@@ -1,0 +1,226 @@
+// Package transport is how a request gets to the console and back: pooled connections, a bound on how many requests are
+// under way, and a few careful retries.
+package transport
+
+import (
+	"context"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// Options are what New makes a transport of.
+type Options struct {
+	// Concurrency bounds the requests under way, from sending to the close of the answer's body; further ones wait for as
+	// long as their context allows. 0: 256.
+	Concurrency int
+	// Retries is how often a request is repeated at most. 0: 2; negative: never.
+	Retries int
+	// Backoff is the longest wait before the first retry, doubled for each further one; the wait is random below that.
+	// 0: 100 ms.
+	Backoff time.Duration
+	// Base carries single attempts. nil: an http.Transport of our own, which keeps Concurrency idle connections per host.
+	Base http.RoundTripper
+}
+
+// New makes a transport.
+//
+// A GET is retried where the connection failed or the answer is 502, 503 or 504
+// without a Retry-After. Whatever else is retried only where it
+// was certainly never sent, because there was no connection, and its body can be had again. All retries together are
+// held to a fifth of the requests, so that a console in trouble is not asked three times as much.
+//
+// Redirects are the http.Client's to follow or not. The transport keeps no cookies. Its CloseIdleConnections closes what
+// no request is using.
+func New(o Options) http.RoundTripper {
+	if o.Concurrency <= 0 {
+		o.Concurrency = 256
+	}
+	if o.Retries == 0 {
+		o.Retries = 2
+	}
+	if o.Backoff <= 0 {
+		o.Backoff = 100 * time.Millisecond
+	}
+	if o.Base == nil {
+		o.Base = pool(o.Concurrency)
+	}
+	return &transport{
+		base:    o.Base,
+		slots:   make(chan struct{}, o.Concurrency),
+		retries: o.Retries,
+		backoff: o.Backoff,
+		budget:  budget{credit: budgetFloor},
+	}
+}
+
+func pool(concurrency int) *http.Transport {
+	return &http.Transport{
+		Proxy:                 http.ProxyFromEnvironment,
+		DialContext:           (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
+		ForceAttemptHTTP2:     true,
+		MaxIdleConns:          2 * concurrency, // API gateway and SSO
+		MaxIdleConnsPerHost:   concurrency,
+		IdleConnTimeout:       90 * time.Second,
+		TLSHandshakeTimeout:   10 * time.Second,
+		ExpectContinueTimeout: time.Second,
+	}
+}
+
+type transport struct {
+	base    http.RoundTripper
+	slots   chan struct{}
+	retries int
+	backoff time.Duration
+	budget  budget
+}
+
+// CloseIdleConnections closes the connections that no request is using; http.Client calls it.
+func (t *transport) CloseIdleConnections() {
+	if c, ok := t.base.(interface{ CloseIdleConnections() }); ok {
+		c.CloseIdleConnections()
+	}
+}
+
+// RoundTrip sends a request, as http.RoundTripper says.
+func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
+	ctx := req.Context()
+	select {
+	case t.slots <- struct{}{}:
+	case <-ctx.Done():
+		closeBody(req)
+		return nil, ctx.Err()
+	}
+	resp, err := t.attempts(ctx, req)
+	if err != nil {
+		<-t.slots
+		return nil, err
+	}
+	resp.Body = &slottedBody{ReadCloser: resp.Body, release: sync.OnceFunc(func() { <-t.slots })}
+	return resp, nil
+}
+
+func (t *transport) attempts(ctx context.Context, req *http.Request) (*http.Response, error) {
+	t.budget.request()
+	for attempt := 0; ; attempt++ {
+		resp, err := t.base.RoundTrip(req)
+		if !retriable(ctx, req, resp, err) || attempt >= t.retries || !t.budget.retry() {
+			return resp, err
+		}
+		next, again := rewind(req)
+		if again != nil || !wait(ctx, t.backoff<<attempt) {
+			return resp, err // which says more than why there is no further attempt
+		}
+		if resp != nil {
+			discard(resp.Body)
+		}
+		req = next
+	}
+}
+
+// retriable reports whether a request may be sent again after what became of it.
+func retriable(ctx context.Context, req *http.Request, resp *http.Response, err error) bool {
+	if ctx.Err() != nil {
+		return false
+	}
+	if err != nil {
+		var op *net.OpError
+		neverSent := errors.As(err, &op) && op.Op == "dial"
+		return neverSent || req.Method == http.MethodGet
+	}
+	if req.Method != http.MethodGet {
+		return false
+	}
+	switch resp.StatusCode {
+	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return resp.Header.Get("Retry-After") == "" // who asks to be left alone, is
+	}
+	return false
+}
+
+var errNotRepeatable = errors.New("the request's body cannot be had again")
+
+// rewind returns the request as it was before it was sent.
+func rewind(req *http.Request) (*http.Request, error) {
+	if req.Body == nil || req.Body == http.NoBody {
+		return req, nil
+	}
+	if req.GetBody == nil {
+		return nil, errNotRepeatable
+	}
+	body, err := req.GetBody()
+	if err != nil {
+		return nil, err
+	}
+	next := req.Clone(req.Context())
+	next.Body = body
+	return next, nil
+}
+
+// wait sleeps for a random time below limit, and reports whether it was left to.
+func wait(ctx context.Context, limit time.Duration) bool {
+	timer := time.NewTimer(rand.N(limit))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// discard reads a short body to its end, so that its connection can be used again.
+func discard(body io.ReadCloser) {
+	_, _ = io.CopyN(io.Discard, body, 64<<10) // for the connection's sake only
+	_ = body.Close()                          // the answer is not wanted
+}
+
+func closeBody(req *http.Request) {
+	if req.Body != nil {
+		_ = req.Body.Close() // as RoundTripper must, whatever it says
+	}
+}
+
+// slottedBody gives its slot back when it is closed.
+type slottedBody struct {
+	io.ReadCloser
+	release func()
+}
+
+func (b *slottedBody) Close() error {
+	defer b.release()
+	return b.ReadCloser.Close()
+}
+
+// The budget of retries: each request earns a fifth of a retry, up to a limit, and a quiet process has a few to begin
+// with.
+const (
+	budgetShare   = 0.2
+	budgetFloor   = 10
+	budgetCeiling = 100
+)
+
+type budget struct {
+	mu     sync.Mutex
+	credit float64
+}
+
+func (b *budget) request() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.credit = min(b.credit+budgetShare, budgetCeiling)
+}
+
+func (b *budget) retry() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.credit < 1 {
+		return false
+	}
+	b.credit--
+	return true
+}

@@ -1,0 +1,128 @@
+package consoleclient
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/consoleql/consoleql/internal/fault"
+	"github.com/consoleql/consoleql/internal/scope"
+)
+
+// UploadedPackage says what an uploaded file became (document, section Packages: upload).
+type UploadedPackage struct {
+	PackageID        string  `json:"packageId"`
+	PackageVersionID *string `json:"packageVersionId,omitzero"`
+	PackageName      *string `json:"packageName,omitzero"`
+	LastVersion      *string `json:"lastVersion,omitzero"`
+
+	origin scope.Scope
+}
+
+// PackageUpload is a prepared upload: where to put the file, and the id to complete it with (document, section
+// Packages: create upload address).
+type PackageUpload struct {
+	ID           string         `json:"id"`
+	Channel      *UploadChannel `json:"channel,omitzero"`
+	CreatedAt    DateTime       `json:"createdAt,omitzero"`
+	CompanyID    *string        `json:"companyId,omitzero"`
+	DepartmentID *string        `json:"departmentId,omitzero"`
+
+	origin scope.Scope
+}
+
+// UploadChannel is where a file is put, with which headers. The URI is a secret: whoever has it can put a file there.
+type UploadChannel struct {
+	URI     string    `json:"uri"`
+	Headers StringMap `json:"headers,omitzero"`
+}
+
+// String hides the address.
+func (UploadChannel) String() string { return "UploadChannel(hidden)" }
+
+// GoString hides the address.
+func (u UploadChannel) GoString() string { return u.String() }
+
+// LogValue hides the address.
+func (u UploadChannel) LogValue() slog.Value { return slog.StringValue(u.String()) }
+
+// Scope returns the scope of the upload.
+func (u *UploadedPackage) Scope() scope.Scope { return own(nil, nil, u.origin) }
+
+// Stamp records the scope of the request that brought the result.
+func (u *UploadedPackage) Stamp(origin scope.Scope) { u.origin = origin }
+
+// Scope returns the company and department that the upload is for.
+func (u *PackageUpload) Scope() scope.Scope { return own(u.CompanyID, u.DepartmentID, u.origin) }
+
+// Stamp records the scope of the request that brought the upload.
+func (u *PackageUpload) Stamp(origin scope.Scope) { u.origin = origin }
+
+func uploadedID(u *UploadedPackage) string { return u.PackageID }
+
+const (
+	opUploadPackage   = "PUT /openapi/packages"
+	opCreateUpload    = "POST /openapi/preloadedVersionFiles"
+	opPutPackageFile  = "PUT storage"
+	opCompleteUpload  = "PATCH /openapi/preloadedVersionFiles/{id}"
+	octetStream       = "application/octet-stream"
+	headerContentType = "Content-Type"
+)
+
+// UploadPackage sends a package file (.dgs), which makes a package or a version of one (document, section Packages:
+// upload). The file is streamed; size is its length in bytes, -1 if unknown. The document bounds it to 200 MiB; larger
+// ones go through CreatePackageUpload, PutPackageFile and CompletePackageUpload.
+func (c *Client) UploadPackage(ctx context.Context, sc scope.Scope, file io.Reader, size int64) (*UploadedPackage, error) {
+	r := request{operation: opUploadPackage, file: file, size: size, timeout: c.uploadTimeout}
+	return one(ctx, c, sc, r, uploadedID)
+}
+
+// CreatePackageUpload prepares the upload of a package file (document, section Packages: create upload address).
+func (c *Client) CreatePackageUpload(ctx context.Context, sc scope.Scope) (*PackageUpload, error) {
+	u, err := one(ctx, c, sc, request{operation: opCreateUpload}, func(u *PackageUpload) string { return u.ID })
+	if err != nil {
+		return nil, err
+	}
+	if u.Channel == nil || u.Channel.URI == "" {
+		return nil, invalid(opCreateUpload, http.StatusOK, "the answer names no upload channel", nil)
+	}
+	return u, nil
+}
+
+// PutPackageFile puts a file where the channel says, with exactly the channel's headers: neither our token nor our
+// scope leaves for the storage host, and a redirect is not followed (document, section Packages: put file). The file is
+// streamed; size is its length in bytes, -1 if unknown.
+func (c *Client) PutPackageFile(ctx context.Context, channel UploadChannel, file io.Reader, size int64) error {
+	u, err := url.Parse(channel.URI)
+	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
+		// The URI is not quoted, nor the cause: both may hold the key to the storage.
+		return fault.BadInput("channel.uri", "is not an http or https URL")
+	}
+	return c.wire.exchange(ctx, opPutPackageFile, c.uploadTimeout, false, func(ctx context.Context) (*http.Request, error) {
+		req, err := newRequest(ctx, http.MethodPut, u, file, size)
+		if err != nil {
+			return nil, err
+		}
+		req.Header.Set("User-Agent", "") // keeps net/http from adding its own
+		for name, value := range channel.Headers {
+			switch {
+			case strings.EqualFold(name, "Host"):
+				req.Host = value
+			case strings.EqualFold(name, "Content-Length"):
+				// The length of the body is net/http's to send.
+			default:
+				req.Header.Set(name, value)
+			}
+		}
+		return req, nil
+	}, nil)
+}
+
+// CompletePackageUpload tells the console that the file of an upload is in place (document, section Packages: complete
+// upload).
+func (c *Client) CompletePackageUpload(ctx context.Context, sc scope.Scope, id string) (*UploadedPackage, error) {
+	return one(ctx, c, sc, request{operation: opCompleteUpload, ids: []string{id}}, uploadedID)
+}

@@ -1,0 +1,237 @@
+package consoleclient
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/consoleql/consoleql/internal/fault"
+	"github.com/consoleql/consoleql/internal/scope"
+)
+
+// request is one call of the API gateway, before it has a scope and a token.
+type request struct {
+	operation string   // the document's method and path, with its placeholders
+	ids       []string // what the placeholders stand for, in order; GUIDs
+	path      string   // instead of the operation's path, if not empty
+	query     url.Values
+	body      any           // sent as JSON; nil: {}, except with GET
+	file      io.Reader     // sent instead of body, if not nil
+	size      int64         // of file; -1: unknown
+	timeout   time.Duration // 0: Options.Timeout
+	emptyOK   bool          // whether a success may come without a body
+}
+
+// list gets a page of a list, element by element. It is nil where the answer is empty and may be.
+func list[T any](ctx context.Context, c *Client, sc scope.Scope, r request, names ...string) (*Page[T], error) {
+	var page *Page[T]
+	err := c.do(ctx, sc, r, func(dec *jsontext.Decoder) error {
+		page = &Page[T]{}
+		count, err := decodeList(dec, names, func(e *T) {
+			if s, ok := any(e).(stamper); ok {
+				s.Stamp(sc)
+			}
+			page.List = append(page.List, e)
+		})
+		page.Count = count
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return page, nil
+}
+
+// one gets an entity, bare or wrapped. It is nil where the answer is empty and may be. id, if not nil, finds the id
+// without which it would be none.
+func one[T any](ctx context.Context, c *Client, sc scope.Scope, r request, id func(*T) string) (*T, error) {
+	var entity *T
+	err := c.do(ctx, sc, r, func(dec *jsontext.Decoder) (err error) {
+		entity, err = decodeOne(dec, id)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if s, ok := any(entity).(stamper); ok && entity != nil {
+		s.Stamp(sc)
+	}
+	return entity, nil
+}
+
+// do makes a call of the API gateway and hands its answer to decode, if not nil.
+func (c *Client) do(ctx context.Context, sc scope.Scope, r request, decode func(*jsontext.Decoder) error) error {
+	method, path, _ := strings.Cut(r.operation, " ")
+	if r.path != "" {
+		path = r.path
+	}
+	path, err := expand(path, r.ids)
+	if err != nil {
+		return err
+	}
+	body, size, contentType := r.file, r.size, octetStream
+	if body == nil && method != http.MethodGet {
+		encoded := []byte("{}")
+		if r.body != nil {
+			if encoded, err = json.Marshal(r.body, jsontext.AllowInvalidUTF8(true)); err != nil {
+				return fault.BadInput("input", "cannot be sent: %w", err)
+			}
+		}
+		body, size, contentType = bytes.NewReader(encoded), int64(len(encoded)), "application/json"
+	}
+	target := c.base.JoinPath(path)
+	target.RawQuery = r.query.Encode()
+	return c.wire.exchange(ctx, r.operation, r.timeout, r.emptyOK, func(ctx context.Context) (*http.Request, error) {
+		token, err := c.tokens.Token(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("%s: token: %w", r.operation, err)
+		}
+		req, err := newRequest(ctx, method, target, body, size)
+		if err != nil {
+			return nil, err
+		}
+		if body != nil {
+			req.Header.Set(headerContentType, contentType)
+		}
+		req.Header.Set("Accept", "application/json")
+		req.Header.Set("User-Agent", c.wire.userAgent)
+		req.Header.Set("Authorization", "Bearer "+token)
+		if sc.CompanyID != "" {
+			req.Header.Set("CompanyId", sc.CompanyID)
+		}
+		if sc.DepartmentID != "" {
+			req.Header.Set("DepartmentId", sc.DepartmentID)
+		}
+		return req, nil
+	}, decode)
+}
+
+// expand puts ids into a path for its placeholders. An id that is no GUID never becomes part of a path.
+func expand(path string, ids []string) (string, error) {
+	for _, id := range ids {
+		open, end := strings.IndexByte(path, '{'), strings.IndexByte(path, '}')
+		if open < 0 || end < open {
+			break
+		}
+		parsed, err := scope.ParseID(id)
+		if err != nil {
+			return "", fault.BadInput(path[open+1:end], "%w", err)
+		}
+		path = path[:open] + url.PathEscape(parsed) + path[end+1:]
+	}
+	return path, nil
+}
+
+func newRequest(ctx context.Context, method string, u *url.URL, body io.Reader, size int64) (*http.Request, error) {
+	if body != nil && size == 0 {
+		body = http.NoBody // to net/http, 0 bytes of anything else are an unknown number
+	}
+	// The URL's own text may hold secrets, so it is not parsed again here, where an error would quote it.
+	req, err := http.NewRequestWithContext(ctx, method, "http://placeholder/", body)
+	if err != nil {
+		return nil, err
+	}
+	req.URL, req.Host = u, u.Host
+	if body != nil {
+		req.ContentLength = size
+	}
+	return req, nil
+}
+
+// wire is what Client and SSO share: how a request goes out, and what its answer can turn out to be.
+type wire struct {
+	http      *http.Client
+	timeout   time.Duration
+	max       int64
+	observe   func(Call)
+	userAgent string
+}
+
+// exchange makes a request with build, sends it, and hands the answer's JSON to decode. Without decode, any success will
+// do. Whatever comes of it, the answer is read to its end, or near it, so that its connection can be used again.
+func (w wire) exchange(ctx context.Context, operation string, timeout time.Duration, emptyOK bool,
+	build func(context.Context) (*http.Request, error), decode func(*jsontext.Decoder) error,
+) (err error) {
+	if timeout == 0 {
+		timeout = w.timeout
+	}
+	caller := ctx
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	call := Call{Operation: operation}
+	start := time.Now()
+	defer func() {
+		call.Duration, call.Err = time.Since(start), err
+		w.observe(call)
+	}()
+
+	req, err := build(ctx)
+	if err != nil {
+		if errors.Is(caller.Err(), context.Canceled) {
+			return connectionError(caller, operation, 0, err)
+		}
+		return err
+	}
+	resp, err := w.http.Do(req)
+	if err != nil {
+		return connectionError(ctx, operation, 0, withoutURL(err))
+	}
+	defer drain(resp.Body)
+	call.Status = resp.StatusCode
+	if resp.StatusCode < 200 || resp.StatusCode > 299 {
+		return statusError(operation, resp)
+	}
+	if decode == nil {
+		return nil
+	}
+	body := &limitedReader{r: resp.Body, left: w.max}
+	dec := jsontext.NewDecoder(body, decoding)
+	if dec.PeekKind() == jsontext.KindInvalid {
+		if _, err = dec.ReadToken(); err == io.EOF && emptyOK {
+			return nil
+		}
+	} else {
+		err = decode(dec)
+	}
+	switch {
+	case err == nil:
+		return nil
+	case body.tooLarge:
+		return invalid(operation, resp.StatusCode, fmt.Sprintf("the answer is larger than %d bytes", w.max), nil)
+	case body.err != nil:
+		return connectionError(ctx, operation, resp.StatusCode, body.err)
+	case errors.Is(err, errEmptyList):
+		return &Error{Operation: operation, Status: resp.StatusCode, Title: http.StatusText(http.StatusNotFound), Kind: fault.NotFound, Err: err}
+	case err == io.EOF:
+		return invalid(operation, resp.StatusCode, "the answer is empty", err)
+	case errors.Is(err, errNotAList), errors.Is(err, errNoEntity):
+		return invalid(operation, resp.StatusCode, err.Error(), err)
+	}
+	return invalid(operation, resp.StatusCode, "the answer cannot be decoded", err)
+}
+
+// withoutURL takes off what net/http wraps around an error: it quotes the URL, whose query may hold secrets.
+func withoutURL(err error) error {
+	var wrapped *url.Error
+	if errors.As(err, &wrapped) {
+		return wrapped.Err
+	}
+	return err
+}
+
+// maxDrain is how much of an unread answer is read to keep its connection; a longer rest costs more than a new one.
+const maxDrain = 256 << 10
+
+func drain(body io.ReadCloser) {
+	_, _ = io.CopyN(io.Discard, body, maxDrain) // for the connection's sake only
+	_ = body.Close()                            // nothing was written that could be lost
+}

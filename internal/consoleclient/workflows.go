@@ -1,0 +1,267 @@
+package consoleclient
+
+import (
+	"context"
+	"net/url"
+
+	"github.com/99designs/gqlgen/graphql"
+
+	"github.com/consoleql/consoleql/internal/fault"
+	"github.com/consoleql/consoleql/internal/scope"
+)
+
+// Workflow is a deployed package: what to run, with which arguments, on which robots (document, section Workflows).
+type Workflow struct {
+	ID                   string                `json:"id"`
+	DepartmentID         *string               `json:"departmentId,omitzero"`
+	Name                 string                `json:"name"`
+	Description          *string               `json:"description,omitzero"`
+	Arguments            []*Argument           `json:"arguments,omitzero"`
+	Tags                 []string              `json:"tags,omitzero"`
+	VideoRecordMode      VideoRecordMode       `json:"videoRecordMode,omitzero"`
+	Properties           StringMap             `json:"properties,omitzero"`
+	JobStateNotification *JobStateNotification `json:"jobStateNotification,omitzero"`
+	PackageName          *string               `json:"packageName,omitzero"`
+	PackageID            *string               `json:"packageId,omitzero"`
+	PackageVersionID     *string               `json:"packageVersionId,omitzero"`
+	PackageVersion       *string               `json:"packageVersion,omitzero"`
+	AssociatedQueueID    *string               `json:"associatedQueueId,omitzero"`
+	// Priority is 0 to 5000.
+	Priority Int `json:"priority"`
+	// MaxRetryCount is 0 to 10.
+	MaxRetryCount   Int           `json:"maxRetryCount"`
+	TriggerPolicy   TriggerPolicy `json:"triggerPolicy,omitzero"`
+	LastTriggeredAt DateTime      `json:"lastTriggeredAt,omitzero"`
+	TriggeredCount  Int           `json:"triggeredCount"`
+	CreatedAt       DateTime      `json:"createdAt,omitzero"`
+	CreatedBy       *string       `json:"createdBy,omitzero"`
+	CreatedByName   *string       `json:"createdByName,omitzero"`
+	ModifiedAt      DateTime      `json:"modifiedAt,omitzero"`
+	ModifiedBy      *string       `json:"modifiedBy,omitzero"`
+	ModifiedByName  *string       `json:"modifiedByName,omitzero"`
+	CompanyID       *string       `json:"companyId,omitzero"`
+	// AssociatedRobotIDs are the workflow's robots, where the console sends them though the document does not list
+	// them: nil where it did not, not nil but possibly empty where it did.
+	AssociatedRobotIDs *[]string `json:"associatedRobotIds,omitzero"`
+
+	origin scope.Scope
+}
+
+// JobStateNotification says who is told by mail of which states of a workflow's jobs. It is sent as well as received.
+type JobStateNotification struct {
+	SwitchOn                         bool `json:"switchOn"`
+	JustNoticeAgainstLastRuninstance bool `json:"justNoticeAgainstLastRuninstance"`
+	// Conditions holds the elements of the console's list as texts, numbers too.
+	Conditions []string `json:"conditions,omitzero"`
+	Recipients []string `json:"recipients,omitzero"`
+}
+
+// WorkflowFilter is what the document lists for workflows; an empty field is not sent.
+type WorkflowFilter struct {
+	Name, SearchString, AssociatedQueueID, PackageID, PackageVersionID string
+}
+
+func (f WorkflowFilter) addTo(q query) {
+	q.addEntityFilter(f.Name, f.SearchString, f.AssociatedQueueID, f.PackageID, f.PackageVersionID)
+}
+
+// WorkflowCreate describes a new workflow.
+type WorkflowCreate struct {
+	Name                 string                `json:"name"`
+	Description          *string               `json:"description,omitzero"`
+	Tags                 []string              `json:"tags,omitzero"`
+	Arguments            []*Argument           `json:"arguments,omitzero"`
+	VideoRecordMode      *VideoRecordMode      `json:"videoRecordMode,omitzero"`
+	JobStateNotification *JobStateNotification `json:"jobStateNotification,omitzero"`
+	PackageName          *string               `json:"packageName,omitzero"`
+	PackageID            *string               `json:"packageId,omitzero"`
+	PackageVersionID     *string               `json:"packageVersionId,omitzero"`
+	PackageVersion       *string               `json:"packageVersion,omitzero"`
+	AssociatedQueueID    *string               `json:"associatedQueueId,omitzero"`
+	// Priority is 0 to 5000.
+	Priority *Int `json:"priority,omitzero"`
+	// MaxRetryCount is 0 to 10.
+	MaxRetryCount *Int           `json:"maxRetryCount,omitzero"`
+	TriggerPolicy *TriggerPolicy `json:"triggerPolicy,omitzero"`
+}
+
+// WorkflowUpdate changes a workflow: what is not set is left alone.
+type WorkflowUpdate struct {
+	Name                 graphql.Omittable[*string]               `json:"name,omitzero"`
+	Description          graphql.Omittable[*string]               `json:"description,omitzero"`
+	Arguments            graphql.Omittable[[]*Argument]           `json:"arguments,omitzero"`
+	Tags                 graphql.Omittable[[]string]              `json:"tags,omitzero"`
+	Properties           graphql.Omittable[StringMap]             `json:"properties,omitzero"`
+	VideoRecordMode      graphql.Omittable[*VideoRecordMode]      `json:"videoRecordMode,omitzero"`
+	JobStateNotification graphql.Omittable[*JobStateNotification] `json:"jobStateNotification,omitzero"`
+	TriggerPolicy        graphql.Omittable[*TriggerPolicy]        `json:"triggerPolicy,omitzero"`
+	PackageName          graphql.Omittable[*string]               `json:"packageName,omitzero"`
+	PackageVersionID     graphql.Omittable[*string]               `json:"packageVersionId,omitzero"`
+	PackageVersion       graphql.Omittable[*string]               `json:"packageVersion,omitzero"`
+	AssociatedQueueID    graphql.Omittable[*string]               `json:"associatedQueueId,omitzero"`
+	// Priority is 0 to 5000.
+	Priority graphql.Omittable[*Int] `json:"priority,omitzero"`
+	// MaxRetryCount is 0 to 10.
+	MaxRetryCount graphql.Omittable[*Int] `json:"maxRetryCount,omitzero"`
+}
+
+// WorkflowExecution says how to run a workflow; what is nil is left to the workflow.
+type WorkflowExecution struct {
+	// Source is who asks; the document knows "External", an external system.
+	Source          *string          `json:"source,omitzero"`
+	Arguments       []*Argument      `json:"arguments,omitzero"`
+	VideoRecordMode *VideoRecordMode `json:"videoRecordMode,omitzero"`
+	// Priority is 0 to 5000.
+	Priority *Int `json:"priority,omitzero"`
+	// MaxRetryCount is 0 to 10.
+	MaxRetryCount  *Int            `json:"maxRetryCount,omitzero"`
+	StartupType    *JobStartupType `json:"startupType,omitzero"`
+	StartupID      *string         `json:"startupId,omitzero"`
+	StartupName    *string         `json:"startupName,omitzero"`
+	JobSubjectID   *string         `json:"jobSubjectId,omitzero"`
+	JobSubjectName *string         `json:"jobSubjectName,omitzero"`
+	JobSubjectType *string         `json:"jobSubjectType,omitzero"`
+}
+
+// WorkflowRobotResult is what became of one robot of AddWorkflowRobots.
+type WorkflowRobotResult struct {
+	WorkflowID string `json:"workflowId"`
+	RobotID    string `json:"robotId"`
+	// ErrorMessage says why the robot was not added; nil where it was.
+	ErrorMessage *string `json:"errorMessage,omitzero"`
+}
+
+// WorkflowUpgrade is what became of the workflows of UpgradeWorkflows.
+type WorkflowUpgrade struct {
+	Total        Int                    `json:"total"`
+	SuccessCount Int                    `json:"successCount"`
+	FailureCount Int                    `json:"failureCount"`
+	MissingCount Int                    `json:"missingCount"`
+	FailedList   []*WorkflowUpgradeItem `json:"failedList,omitzero"`
+	WarningList  []*WorkflowUpgradeItem `json:"warningList,omitzero"`
+}
+
+// WorkflowUpgradeItem is a workflow that was not upgraded, or not without a warning.
+type WorkflowUpgradeItem struct {
+	ID      string  `json:"id"`
+	Name    string  `json:"name"`
+	Message *string `json:"message,omitzero"`
+}
+
+// Scope returns the workflow's company and department.
+func (w *Workflow) Scope() scope.Scope { return own(w.CompanyID, w.DepartmentID, w.origin) }
+
+// Stamp records the scope of the request that brought the workflow.
+func (w *Workflow) Stamp(origin scope.Scope) { w.origin = origin }
+
+func workflowID(w *Workflow) string { return w.ID }
+
+const (
+	opWorkflows           = "GET /openapi/workflows"
+	opWorkflow            = "GET /openapi/workflows/{workflowId}"
+	opCreateWorkflow      = "POST /openapi/workflows"
+	opUpdateWorkflow      = "PATCH /openapi/workflows/{workflowId}"
+	opDeleteWorkflow      = "DELETE /openapi/workflows/{workflowId}"
+	opExecuteWorkflow     = "POST /openapi/workflows/{workflowId}/execute"
+	opWorkflowRobots      = "GET /openapi/workflows/{workflowId}/robots"
+	opAddWorkflowRobots   = "POST /openapi/workflows/{workflowId}/robots"
+	opRemoveWorkflowRobot = "DELETE /openapi/workflows/{workflowId}/robots/{robotId}"
+	opUpgradeWorkflows    = "POST /openapi/workflows/batch/upgrade"
+)
+
+// Workflows lists the workflows of the scope's department (document, section Workflows: list).
+func (c *Client) Workflows(ctx context.Context, sc scope.Scope, l List[WorkflowFilter]) (*Page[Workflow], error) {
+	return list[Workflow](ctx, c, sc, request{operation: opWorkflows, query: l.query()}, "list")
+}
+
+// Workflow gets a workflow (document, section Workflows: details).
+func (c *Client) Workflow(ctx context.Context, sc scope.Scope, id string) (*Workflow, error) {
+	return one(ctx, c, sc, request{operation: opWorkflow, ids: []string{id}}, workflowID)
+}
+
+// CreateWorkflow makes a workflow in the scope's department (document, section Workflows: create).
+func (c *Client) CreateWorkflow(ctx context.Context, sc scope.Scope, n WorkflowCreate) (*Workflow, error) {
+	return one(ctx, c, sc, request{operation: opCreateWorkflow, body: n}, workflowID)
+}
+
+// UpdateWorkflow changes a workflow and returns it as it then is (document, section Workflows: update).
+func (c *Client) UpdateWorkflow(ctx context.Context, sc scope.Scope, id string, u WorkflowUpdate) (*Workflow, error) {
+	r := request{operation: opUpdateWorkflow, ids: []string{id}, body: u, emptyOK: true}
+	w, err := one(ctx, c, sc, r, workflowID)
+	if w == nil && err == nil {
+		return c.Workflow(ctx, sc, id)
+	}
+	return w, err
+}
+
+// DeleteWorkflow deletes a workflow (document, section Workflows: delete).
+func (c *Client) DeleteWorkflow(ctx context.Context, sc scope.Scope, id string) error {
+	return c.do(ctx, sc, request{operation: opDeleteWorkflow, ids: []string{id}}, nil)
+}
+
+// ExecuteWorkflow runs a workflow and returns the jobs it started, nil where the console answers with an empty body
+// (document, section Workflows: execute).
+func (c *Client) ExecuteWorkflow(ctx context.Context, sc scope.Scope, id string, x WorkflowExecution) ([]*Job, error) {
+	r := request{operation: opExecuteWorkflow, ids: []string{id}, body: x, emptyOK: true}
+	page, err := list[Job](ctx, c, sc, r, "list")
+	if err != nil || page == nil {
+		return nil, err
+	}
+	return page.List, nil
+}
+
+// WorkflowRobots lists the robots that a workflow runs on (document, section Workflows: robots). The document knows no
+// paging here: with 0 and 0 none is asked for.
+func (c *Client) WorkflowRobots(ctx context.Context, sc scope.Scope, id string, pageIndex, pageSize int) (*Page[Robot], error) {
+	q := query{}
+	q.page(pageIndex, pageSize)
+	return list[Robot](ctx, c, sc, request{operation: opWorkflowRobots, ids: []string{id}, query: url.Values(q)}, "list")
+}
+
+// AddWorkflowRobots adds robots to a workflow (document, section Workflows: add robots). That one of them could not be
+// added is no error, but said in its result. An empty answer gives nil.
+func (c *Client) AddWorkflowRobots(ctx context.Context, sc scope.Scope, id string, robotIDs []string) ([]*WorkflowRobotResult, error) {
+	ids, err := parseIDs("robotIds", robotIDs)
+	if err != nil {
+		return nil, err
+	}
+	body := struct {
+		RobotIDs []string `json:"robotIds"`
+	}{ids}
+	r := request{operation: opAddWorkflowRobots, ids: []string{id}, body: body, emptyOK: true}
+	page, err := list[WorkflowRobotResult](ctx, c, sc, r, "list")
+	if err != nil || page == nil {
+		return nil, err
+	}
+	return page.List, nil
+}
+
+// RemoveWorkflowRobot removes a robot from a workflow (document, section Workflows: remove robot).
+func (c *Client) RemoveWorkflowRobot(ctx context.Context, sc scope.Scope, id, robotID string) error {
+	return c.do(ctx, sc, request{operation: opRemoveWorkflowRobot, ids: []string{id, robotID}}, nil)
+}
+
+// UpgradeWorkflows makes workflows use the latest version of their package (document, section Workflows: batch upgrade).
+func (c *Client) UpgradeWorkflows(ctx context.Context, sc scope.Scope, ids []string) (*WorkflowUpgrade, error) {
+	parsed, err := parseIDs("workflowIds", ids)
+	if err != nil {
+		return nil, err
+	}
+	body := struct {
+		WorkflowIDs []string `json:"workflowIds"`
+	}{parsed}
+	return one[WorkflowUpgrade](ctx, c, sc, request{operation: opUpgradeWorkflows, body: body}, nil)
+}
+
+// parseIDs checks the ids of a request's body. The result is not nil.
+func parseIDs(argument string, ids []string) ([]string, error) {
+	parsed := make([]string, len(ids))
+	for i, id := range ids {
+		p, err := scope.ParseID(id)
+		if err != nil {
+			return nil, fault.BadInput(argument, "%w", err)
+		}
+		parsed[i] = p
+	}
+	return parsed, nil
+}

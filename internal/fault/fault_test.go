@@ -1,0 +1,53 @@
+package fault_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"testing"
+
+	"github.com/consoleql/consoleql/internal/fault"
+)
+
+type coded struct{}
+
+func (coded) Error() string         { return "coded" }
+func (coded) FaultCode() fault.Code { return fault.RateLimited }
+
+func TestCodeOf(t *testing.T) {
+	for name, c := range map[string]struct {
+		err  error
+		want fault.Code
+	}{
+		"nil":                {nil, ""},
+		"plain":              {io.EOF, fault.Internal},
+		"ours":               {fault.New(fault.NotFound, "x"), fault.NotFound},
+		"ours, wrapped":      {fmt.Errorf("a: %w", fmt.Errorf("b: %w", fault.New(fault.Conflict, "x"))), fault.Conflict},
+		"ours, joined":       {errors.Join(io.EOF, fault.New(fault.Forbidden, "x")), fault.Forbidden},
+		"another's":          {fmt.Errorf("a: %w", coded{}), fault.RateLimited},
+		"deadline":           {fmt.Errorf("a: %w", context.DeadlineExceeded), fault.UpstreamTimeout},
+		"cancelled":          {context.Canceled, fault.Internal},
+		"the outermost wins": {fault.New(fault.BadUserInput, "a: %w", coded{}), fault.BadUserInput},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := fault.CodeOf(c.err); got != c.want {
+				t.Errorf("got %q, want %q", got, c.want)
+			}
+		})
+	}
+}
+
+func TestErrors(t *testing.T) {
+	bad := fault.BadInput("input.priority", "is %d, not 0 to %d", 9000, 5000)
+	if bad.Code != fault.BadUserInput || bad.Argument != "input.priority" || bad.Error() != "input.priority: is 9000, not 0 to 5000" {
+		t.Errorf("got %+v: %v", bad, bad)
+	}
+	caused := fault.New(fault.Internal, "cannot read: %w", io.EOF)
+	if !errors.Is(caused, io.EOF) || caused.Error() != "cannot read: EOF" {
+		t.Errorf("got %v", caused)
+	}
+	if hidden := (&fault.Error{Code: fault.Internal, Message: "m", Err: io.EOF}); hidden.Error() != "m" || !errors.Is(hidden, io.EOF) {
+		t.Errorf("got %v", hidden)
+	}
+}
