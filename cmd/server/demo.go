@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,13 +16,39 @@ import (
 
 // simulation is what a simulated console is made of.
 type simulation struct {
-	Seed    uint64        `default:"1" help:"The same seed gives the same data, ids included."`
-	Scale   int           `default:"0" help:"Number of workflows in all, for a large console; 0 is a small one made by hand."`
-	Latency time.Duration `default:"0s" help:"Time added to each call of the simulated console."`
+	Seed                 uint64        `default:"1" help:"The same seed gives the same data, ids included."`
+	Scale                int           `default:"0" help:"Number of workflows in all, for a large console; 0 is a small one made by hand."`
+	Latency              time.Duration `default:"0s" help:"Time added to each call of the simulated console."`
+	TokenLifetime        time.Duration `default:"1h" help:"Life of the simulated console's access tokens."`
+	PageClamp            int           `default:"500" help:"Largest page that the simulated console serves, in entities."`
+	IgnoreIDs            bool          `name:"ignore-ids" help:"Let lists ignore the Ids parameter silently."`
+	NoAssociatedRobotIDs bool          `name:"no-associated-robot-ids" help:"Let workflows come without the ids of their robots."`
+	Dialect              []string      `enum:"pascal-keys,enum-integers,condition-integers,wrap-single,bare-single,empty-execute,delete-returns-entity,delete-status-ok,expires-in-string,no-extra-fields,correct-spelling" help:"Forms in which the simulated console answers, joined by commas (${enum})."`
 }
 
 func (s simulation) options() consolesim.Options {
-	return consolesim.Options{Seed: s.Seed, Scale: s.Scale, Latency: s.Latency}
+	return consolesim.Options{
+		Seed:                 s.Seed,
+		Scale:                s.Scale,
+		Latency:              s.Latency,
+		TokenLifetime:        s.TokenLifetime,
+		PageClamp:            s.PageClamp,
+		NoIDs:                s.IgnoreIDs,
+		NoAssociatedRobotIDs: s.NoAssociatedRobotIDs,
+		Dialect: consolesim.Dialect{
+			PascalKeys:          slices.Contains(s.Dialect, "pascal-keys"),
+			EnumIntegers:        slices.Contains(s.Dialect, "enum-integers"),
+			ConditionIntegers:   slices.Contains(s.Dialect, "condition-integers"),
+			WrapSingle:          slices.Contains(s.Dialect, "wrap-single"),
+			BareSingle:          slices.Contains(s.Dialect, "bare-single"),
+			EmptyExecute:        slices.Contains(s.Dialect, "empty-execute"),
+			DeleteReturnsEntity: slices.Contains(s.Dialect, "delete-returns-entity"),
+			DeleteStatusOK:      slices.Contains(s.Dialect, "delete-status-ok"),
+			ExpiresInString:     slices.Contains(s.Dialect, "expires-in-string"),
+			NoExtraFields:       slices.Contains(s.Dialect, "no-extra-fields"),
+			CorrectSpelling:     slices.Contains(s.Dialect, "correct-spelling"),
+		},
+	}
 }
 
 type demoCommand struct {
@@ -96,9 +123,9 @@ func examples(data *consolesim.Data) ([]graphiql.Example, error) {
 }
 
 type simulateCommand struct {
-	APIListen     string `name:"api-listen" env:"CONSOLEQL_SIM_API_LISTEN" default:"127.0.0.1:8081" help:"Address of the API gateway." placeholder:"HOST:PORT"`
-	SSOListen     string `name:"sso-listen" env:"CONSOLEQL_SIM_SSO_LISTEN" default:"127.0.0.1:8082" help:"Address of the SSO." placeholder:"HOST:PORT"`
-	StorageListen string `name:"storage-listen" env:"CONSOLEQL_SIM_STORAGE_LISTEN" default:"127.0.0.1:8083" help:"Address of the upload storage." placeholder:"HOST:PORT"`
+	APIListen     string `name:"api-listen" env:"CONSOLEQL_SIM_API_LISTEN" default:"127.0.0.1:8081" help:"Address of the API gateway."`
+	SSOListen     string `name:"sso-listen" env:"CONSOLEQL_SIM_SSO_LISTEN" default:"127.0.0.1:8082" help:"Address of the SSO."`
+	StorageListen string `name:"storage-listen" env:"CONSOLEQL_SIM_STORAGE_LISTEN" default:"127.0.0.1:8083" help:"Address of the upload storage."`
 	logging
 	simulation
 }

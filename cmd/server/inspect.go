@@ -29,7 +29,7 @@ func (c *configCommand) Run(k *kong.Context, s streams) error {
 }
 
 type healthcheckCommand struct {
-	Listen string `default:"127.0.0.1:8080" help:"Address of the gateway's public listener." placeholder:"HOST:PORT"`
+	Listen string `default:"127.0.0.1:8080" help:"Address of the gateway's public listener."`
 }
 
 // Run asks the gateway whether it serves.

@@ -24,19 +24,19 @@ type settings struct {
 }
 
 type listeners struct {
-	Listen          string        `default:"127.0.0.1:8080" help:"Address of the public listener; port 0 picks one." placeholder:"HOST:PORT"`
-	AdminListen     string        `default:"127.0.0.1:9090" help:"Address of the admin listener (metrics, profiles); empty turns it off." placeholder:"HOST:PORT"`
+	Listen          string        `default:"127.0.0.1:8080" help:"Address of the public listener; port 0 picks one."`
+	AdminListen     string        `default:"127.0.0.1:9090" help:"Address of the admin listener (metrics, profiles); empty turns it off."`
 	ShutdownTimeout time.Duration `default:"15s" help:"How long requests under way may take to end when the gateway is told to stop."`
 }
 
 type console struct {
-	ConsoleURL              string        `name:"console-url" default:"https://api.encoo.com" help:"Base URL of the console's API gateway." placeholder:"URL"`
-	SSOURL                  string        `name:"sso-url" default:"https://auth.encoo.com" help:"Base URL of the console's SSO." placeholder:"URL"`
+	ConsoleURL              string        `name:"console-url" default:"https://api.encoo.com" help:"Base URL of the console's API gateway."`
+	SSOURL                  string        `name:"sso-url" default:"https://auth.encoo.com" help:"Base URL of the console's SSO."`
 	ConsoleIDs              string        `name:"console-ids" enum:"auto,on,off" default:"auto" help:"Whether lists of queues, robots and workflows take the Ids parameter (${enum}); auto finds out and looks again every ten minutes."`
 	ConsoleTimeout          time.Duration `default:"30s" help:"How long one call of the console may take."`
 	ConsoleConcurrency      int           `default:"256" help:"Calls of the console under way at once, for the whole gateway."`
 	ConsoleMaxResponseBytes int64         `default:"67108864" help:"Largest answer of the console that is read, in bytes."`
-	ConsoleQueueCreatePath  string        `default:"/openapi/queues/{queueId}" help:"Path to which a new queue is posted; some consoles want /openapi/queues." placeholder:"PATH"`
+	ConsoleQueueCreatePath  string        `default:"/openapi/queues/{queueId}" help:"Path to which a new queue is posted; some consoles want /openapi/queues."`
 	OperationConcurrency    int           `default:"64" help:"Calls of the console under way at once, for one GraphQL operation."`
 	CompanyID               string        `name:"company-id" help:"Company of requests that name none." placeholder:"GUID"`
 	DepartmentID            string        `name:"department-id" help:"Department of requests that name none." placeholder:"GUID"`
