@@ -137,7 +137,7 @@ type tree struct {
 }
 
 func newTree(root *cc.Department) *tree {
-	t := &tree{root: root, byID: make(map[string]*cc.Department), parents: make(map[string]*cc.Department)}
+	t := &tree{root: root, all: []*cc.Department{}, byID: make(map[string]*cc.Department), parents: make(map[string]*cc.Department)}
 	var add func(d, parent *cc.Department)
 	add = func(d, parent *cc.Department) {
 		id := strings.ToLower(d.ID)

@@ -89,7 +89,7 @@ func (l *Loaders) WorkflowRobots(w *cc.Workflow) Thunk[[]*cc.Robot] {
 // listWorkflowRobots asks for the robots of one workflow. The document knows no
 // paging here; should a console page all the same, the rest is asked for.
 func (l *Loaders) listWorkflowRobots(sc scope.Scope, id string) ([]*cc.Robot, error) {
-	var robots []*cc.Robot
+	robots := []*cc.Robot{} // no robots are an empty list, not null
 	seen := make(map[string]bool)
 	for index, size := 0, 0; ; index++ {
 		page, err := call(l.operation, func(ctx context.Context) (*cc.Page[cc.Robot], error) {

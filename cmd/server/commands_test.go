@@ -1,0 +1,245 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"flag"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/vektah/gqlparser/v2"
+	"github.com/vektah/gqlparser/v2/ast"
+
+	"github.com/consoleql/consoleql/internal/consolesim"
+	"github.com/consoleql/consoleql/internal/edge/graphiql/browsertest"
+)
+
+var picture = flag.String("picture", "", "file for a picture of GraphiQL answering the demo's first example")
+
+// started is a command that runs until the test ends.
+type started struct {
+	out, log *lockedBuffer
+	code     chan int
+	stop     context.CancelFunc
+}
+
+// start runs a command and waits until it has printed want.
+func start(t *testing.T, want string, args ...string) *started {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	s := &started{out: &lockedBuffer{}, log: &lockedBuffer{}, code: make(chan int, 1), stop: cancel}
+	go func() { s.code <- run(ctx, args, s.out, s.log) }()
+	t.Cleanup(func() {
+		http.DefaultClient.CloseIdleConnections()
+		cancel()
+		if code := <-s.code; code != 0 {
+			t.Errorf("%v: exit status %d\n%s", args, code, s.log)
+		}
+	})
+	for deadline := time.Now().Add(20 * time.Second); !strings.Contains(s.out.String()+s.log.String(), want); {
+		if time.Now().After(deadline) {
+			t.Fatalf("%v did not print %q\n%s\n%s", args, want, s.out, s.log)
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	return s
+}
+
+// demoURL is the address on the first line that demo prints.
+func (s *started) demoURL(t *testing.T) string {
+	t.Helper()
+	first, _, _ := strings.Cut(s.out.String(), "\n")
+	url := regexp.MustCompile(`^http://127\.0\.0\.1:\d+`).FindString(first)
+	if url == "" {
+		t.Fatalf("the first line of demo holds no address: %q", first)
+	}
+	return url
+}
+
+func TestDemoAnswersItsExamples(t *testing.T) {
+	demo := start(t, "admin listening", "demo", "--listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0")
+	url := demo.demoURL(t)
+	sim, err := consolesim.Start(t.Context(), consolesim.Options{}) // the same seed, hence the same ids
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sim.Close()
+	all, err := examples(sim.Data())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(all) < 4 {
+		t.Fatalf("only %d examples", len(all))
+	}
+	for _, example := range all {
+		t.Run(example.Title, func(t *testing.T) {
+			var variables map[string]any
+			if example.Variables != "" {
+				if err := json.Unmarshal([]byte(example.Variables), &variables); err != nil {
+					t.Fatal(err)
+				}
+			}
+			w := &world{t: t, url: url, http: http.DefaultClient}
+			a := w.ask(example.Query, request{variables: variables})
+			if len(a.Errors) > 0 || len(a.Data) < 200 {
+				t.Errorf("answered %s", a.Body)
+			}
+		})
+	}
+}
+
+func TestGraphiQLAnswersInABrowser(t *testing.T) {
+	demo := start(t, `"listening"`, "demo", "--listen=127.0.0.1:0", "--admin-listen=")
+	var shot string
+	if *picture != "" {
+		var err error
+		if shot, err = filepath.Abs(filepath.Join("..", "..", *picture)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	result := browsertest.Run(t, demo.demoURL(t), browsertest.Options{Screenshot: shot})
+	if !strings.Contains(result.Query, "query Dashboard") {
+		t.Errorf("the editor shows %q", result.Query)
+	}
+	var answer struct {
+		Data struct {
+			Workflows struct {
+				TotalCount int
+				Nodes      []struct {
+					Package struct{ Name string }
+					Robots  []struct{ Status string }
+				}
+			}
+		}
+	}
+	if err := json.Unmarshal([]byte(result.Response), &answer); err != nil {
+		t.Fatalf("%v in %s", err, result.Response)
+	}
+	nodes := answer.Data.Workflows.Nodes
+	if len(nodes) != 5 || nodes[0].Package.Name == "" || len(nodes[0].Robots) == 0 || nodes[0].Robots[0].Status == "" {
+		t.Errorf("the result pane shows %s", result.Response)
+	}
+}
+
+func TestSchemaIsPrintedAndServed(t *testing.T) {
+	var printed bytes.Buffer
+	if code := run(t.Context(), []string{"schema"}, &printed, io.Discard); code != 0 {
+		t.Fatalf("exit status %d", code)
+	}
+	if _, err := gqlparser.LoadSchema(&ast.Source{Input: printed.String()}); err != nil {
+		t.Fatalf("the printed schema does not load: %v", err)
+	}
+	w := newWorld(t, consolesim.Options{})
+	resp, err := w.http.Get(w.url + "/schema.graphql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	served, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(served) != printed.String() {
+		t.Error("the schema served is not the one printed")
+	}
+}
+
+func TestConfigMasksSecrets(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "password")
+	if err := os.WriteFile(file, []byte("from-file\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("CONSOLEQL_USERNAME", "robot")
+	t.Setenv("CONSOLEQL_CONSOLE_URL", "http://console.example:8080")
+	for name, args := range map[string][]string{
+		"password": {"config", "--password=hunter2", "--listen=127.0.0.1:1234"},
+		"file":     {"config", "--password-file=" + file, "--listen=127.0.0.1:1234"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var out, log bytes.Buffer
+			if code := run(t.Context(), args, &out, &log); code != 0 {
+				t.Fatalf("exit status %d: %s", code, &log)
+			}
+			for _, line := range []string{
+				"CONSOLEQL_LISTEN=127.0.0.1:1234\n", "CONSOLEQL_CONSOLE_URL=http://console.example:8080\n",
+				"CONSOLEQL_USERNAME=robot\n", "CONSOLEQL_CONSOLE_IDS=auto\n", "CONSOLEQL_LOG_LEVEL=info\n",
+			} {
+				if !strings.Contains(out.String(), line) {
+					t.Errorf("no line %q in\n%s", line, &out)
+				}
+			}
+			if strings.Contains(out.String()+log.String(), "hunter2") || strings.Contains(out.String(), "from-file") {
+				t.Errorf("a password is printed:\n%s", &out)
+			}
+		})
+	}
+}
+
+func TestSettingsThatMakeNoSense(t *testing.T) {
+	for name, tt := range map[string]struct {
+		args []string
+		says string
+	}{
+		"department without company": {[]string{"--department-id=11111111-1111-4111-8111-111111111111"}, "--company-id"},
+		"company is no GUID":         {[]string{"--company-id=acme"}, "not a GUID"},
+		"password without user":      {[]string{"--password=x"}, "--username"},
+		"two passwords":              {[]string{"--username=u", "--password=x", "--password-file=y"}, "either"},
+		"anonymous without account":  {[]string{"--anonymous"}, "--username"},
+		"missing password file":      {[]string{"--username=u", "--password-file=/does/not/exist"}, "--password-file"},
+		"ids":                        {[]string{"--console-ids=maybe"}, "console-ids"},
+		"zero concurrency":           {[]string{"--console-concurrency=0"}, "--console-concurrency"},
+		"console URL":                {[]string{"--console-url=nowhere"}, "APIURL"},
+		"address":                    {[]string{"--listen=nowhere"}, "--listen"},
+		"unknown flag":               {[]string{"--cheese"}, "cheese"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var out, log bytes.Buffer
+			if code := run(t.Context(), append([]string{"serve"}, tt.args...), &out, &log); code == 0 {
+				t.Error("exit status 0")
+			}
+			if !strings.Contains(log.String(), tt.says) {
+				t.Errorf("said nothing of %q:\n%s", tt.says, &log)
+			}
+		})
+	}
+}
+
+func TestServeAgainstASimulatedConsole(t *testing.T) {
+	sim := start(t, "DepartmentId", "simulate", "--api-listen=127.0.0.1:0", "--sso-listen=127.0.0.1:0", "--storage-listen=127.0.0.1:0")
+	found := regexp.MustCompile(`(http://\S+) is the API gateway\n(http://\S+) is the SSO\n(?s:.*)user (\S+), password (\S+), CompanyId (\S+), DepartmentId (\S+)`).FindStringSubmatch(sim.out.String())
+	if found == nil {
+		t.Fatalf("simulate printed %s", sim.out)
+	}
+	t.Setenv("CONSOLEQL_CONSOLE_URL", found[1])
+	t.Setenv("CONSOLEQL_SSO_URL", found[2])
+	t.Setenv("CONSOLEQL_USERNAME", found[3])
+	t.Setenv("CONSOLEQL_PASSWORD", found[4])
+	t.Setenv("CONSOLEQL_ANONYMOUS", "true")
+	t.Setenv("CONSOLEQL_LISTEN", "127.0.0.1:0")
+	t.Setenv("CONSOLEQL_ADMIN_LISTEN", "")
+	t.Setenv("CONSOLEQL_LOG_FORMAT", "text")
+	serve := start(t, "msg=listening", "serve")
+	url := regexp.MustCompile(`url=(http://\S+)`).FindStringSubmatch(serve.log.String())[1]
+
+	w := &world{t: t, url: url, http: http.DefaultClient}
+	a := w.ask(`{ workflows { totalCount } viewer { userName } }`, request{header: map[string]string{"CompanyId": found[5], "DepartmentId": found[6]}})
+	if len(a.Errors) > 0 || !bytes.Contains(a.Data, []byte(`"userName":"demo"`)) {
+		t.Errorf("answered %s", a.Body)
+	}
+	if code := run(t.Context(), []string{"healthcheck", "--listen=" + strings.TrimPrefix(url, "http://")}, io.Discard, io.Discard); code != 0 {
+		t.Errorf("healthcheck of a gateway that serves: exit status %d", code)
+	}
+	if code := run(t.Context(), []string{"healthcheck", "--listen=127.0.0.1:1"}, io.Discard, io.Discard); code == 0 {
+		t.Error("healthcheck of nothing: exit status 0")
+	}
+	if strings.Contains(serve.log.String(), found[4]) {
+		t.Error("the log holds the password")
+	}
+}
