@@ -2,6 +2,7 @@ package loader
 
 import (
 	"errors"
+	"net/http"
 	"slices"
 	"strings"
 
@@ -173,7 +174,8 @@ func (e *entities[T, F]) askIDs(g *group, ids []string, size int) (*firstPage[T]
 }
 
 // refusesParameter says whether err looks like a console, or a proxy before it,
-// that does not take a list with many ids, rather than like a refusal of the caller.
+// that does not take a list with many ids, rather than like a refusal of the
+// caller or a console that is down.
 func refusesParameter(err error) bool {
 	if err == nil {
 		return false
@@ -186,7 +188,8 @@ func refusesParameter(err error) bool {
 	case fault.BadUserInput, fault.NotFound:
 		return true
 	default:
-		return consoleErr.Status == 414 || consoleErr.Status == 431
+		return slices.Contains([]int{http.StatusRequestURITooLong, http.StatusRequestHeaderFieldsTooLarge,
+			http.StatusInternalServerError, http.StatusNotImplemented}, consoleErr.Status)
 	}
 }
 

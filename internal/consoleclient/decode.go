@@ -25,7 +25,7 @@ const (
 
 // decoding says how answers are read: PascalCase as in the document or camelCase as on the wire, and forgiving of what
 // does not matter. It is never written to, and kept because the unmarshalers in it remember which types they are for.
-var decoding = newDecoding()
+var decoding = newDecoding() //nolint:gochecknoglobals // as said
 
 func newDecoding() json.Options {
 	return json.JoinOptions(
@@ -135,9 +135,10 @@ func elements(dec *jsontext.Decoder, read func() error) error {
 		case jsontext.KindInvalid:
 			_, err := dec.ReadToken() // says what is wrong
 			return err
-		}
-		if err := read(); err != nil {
-			return err
+		default:
+			if err := read(); err != nil {
+				return err
+			}
 		}
 	}
 }
@@ -287,12 +288,12 @@ func (l *limitedReader) Read(p []byte) (int, error) {
 		p = p[:l.left+1]
 	}
 	n, err := l.r.Read(p)
-	if int64(n) > l.left+1 {
+	if int64(n) > l.left {
 		l.tooLarge = true
 		return int(l.left), errTooLarge
 	}
 	l.left -= int64(n)
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		l.err = err
 	}
 	return n, err

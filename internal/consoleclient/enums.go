@@ -5,8 +5,9 @@ import (
 	"strings"
 	"unicode"
 
-	"github.com/consoleql/consoleql/internal/fault"
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/consoleql/consoleql/internal/fault"
 )
 
 // The enums of the document. Of each, 0 is a value that the console knows and we do not; the others follow in the
@@ -136,6 +137,8 @@ const (
 )
 
 // The documented names, in the document's order. They are only ever read.
+//
+//nolint:gochecknoglobals // Go has no constant tables
 var (
 	companyEditions    = newEnum("CompanyEdition", "Enterprise", "Community")
 	argumentDirections = newEnum("ArgumentDirection", "In", "Out", "InOut")

@@ -103,6 +103,11 @@ func statusAnswer(status int, contentType, body string) http.HandlerFunc {
 	}
 }
 
+// dropConnection closes the connection instead of answering.
+func dropConnection(http.ResponseWriter, *http.Request) {
+	panic(http.ErrAbortHandler) //nolint:forbidigo // net/http's own way to do so
+}
+
 func newTestClient(t *testing.T, c *console, change func(*Options)) *Client {
 	t.Helper()
 	o := Options{APIURL: c.URL, SSOURL: c.URL, Tokens: staticToken(bearer)}

@@ -59,10 +59,11 @@ func (i *Int) UnmarshalGQL(input any) error {
 	default:
 		return fault.BadInput("", "is not an integer")
 	}
-	if n != int64(saturate(n)) {
+	held := saturate(n)
+	if n != int64(held) {
 		return fault.BadInput("", "is not an integer of 32 bits")
 	}
-	*i = Int(n)
+	*i = held
 	return nil
 }
 

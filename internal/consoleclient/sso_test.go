@@ -121,7 +121,7 @@ func TestSSOFails(t *testing.T) {
 
 // A refresh token works once: an answer that was lost on its way must not be asked for again.
 func TestSSONeverRepeats(t *testing.T) {
-	server := serve(t, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
+	server := serve(t, dropConnection)
 	_, err := newTestSSO(t, server).Refresh(t.Context(), "r")
 	if fault.CodeOf(err) != fault.UpstreamUnavailable || len(server.all()) != 1 {
 		t.Errorf("got %v after %d requests", err, len(server.all()))

@@ -181,7 +181,7 @@ func (w wire) exchange(ctx context.Context, operation string, timeout time.Durat
 		}
 		return err
 	}
-	resp, err := w.http.Do(req)
+	resp, err := w.http.Do(req) //nolint:bodyclose // drain closes it
 	if err != nil {
 		return connectionError(ctx, operation, 0, withoutURL(err))
 	}
@@ -196,7 +196,7 @@ func (w wire) exchange(ctx context.Context, operation string, timeout time.Durat
 	body := &limitedReader{r: resp.Body, left: w.max}
 	dec := jsontext.NewDecoder(body, decoding)
 	if dec.PeekKind() == jsontext.KindInvalid {
-		if _, err = dec.ReadToken(); err == io.EOF && emptyOK {
+		if _, err = dec.ReadToken(); errors.Is(err, io.EOF) && emptyOK {
 			return nil
 		}
 	} else {
@@ -211,7 +211,7 @@ func (w wire) exchange(ctx context.Context, operation string, timeout time.Durat
 		return connectionError(ctx, operation, resp.StatusCode, body.err)
 	case errors.Is(err, errEmptyList):
 		return &Error{Operation: operation, Status: resp.StatusCode, Title: http.StatusText(http.StatusNotFound), Kind: fault.NotFound, Err: err}
-	case err == io.EOF:
+	case errors.Is(err, io.EOF):
 		return invalid(operation, resp.StatusCode, "the answer is empty", err)
 	case errors.Is(err, errNotAList), errors.Is(err, errNoEntity):
 		return invalid(operation, resp.StatusCode, err.Error(), err)

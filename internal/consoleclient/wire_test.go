@@ -237,7 +237,7 @@ func TestInvalidAnswers(t *testing.T) {
 			w.Header().Set("Content-Length", "1000")
 			_, _ = io.WriteString(w, `{"list":[`)
 		}, list, fault.UpstreamUnavailable},
-		"no answer": {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, func(ctx context.Context, c *Client) error {
+		"no answer": {dropConnection, func(ctx context.Context, c *Client) error {
 			return c.DeleteQueue(ctx, testScope, guid)
 		}, fault.UpstreamUnavailable},
 	} {

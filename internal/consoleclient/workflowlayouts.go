@@ -74,6 +74,7 @@ func (n *WorkflowLayoutNode) Scope() scope.Scope { return own(nil, nil, n.origin
 // Stamp records the scope of the layout that brought the node.
 func (n *WorkflowLayoutNode) Stamp(origin scope.Scope) { n.origin = origin }
 
+//nolint:gosec // paths, not credentials
 const (
 	opWorkflowLayouts       = "GET /openapi/workflowlayouts"
 	opWorkflowLayout        = "GET /openapi/workflowlayouts/{workflowlayoutId}"

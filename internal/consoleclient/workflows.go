@@ -156,6 +156,7 @@ func (w *Workflow) Stamp(origin scope.Scope) { w.origin = origin }
 
 func workflowID(w *Workflow) string { return w.ID }
 
+//nolint:gosec // paths, not credentials
 const (
 	opWorkflows           = "GET /openapi/workflows"
 	opWorkflow            = "GET /openapi/workflows/{workflowId}"

@@ -163,7 +163,7 @@ func rewind(req *http.Request) (*http.Request, error) {
 
 // wait sleeps for a random time below limit, and reports whether it was left to.
 func wait(ctx context.Context, limit time.Duration) bool {
-	timer := time.NewTimer(rand.N(limit))
+	timer := time.NewTimer(rand.N(limit)) //nolint:gosec // spreads retries, keeps no secret
 	defer timer.Stop()
 	select {
 	case <-timer.C:

@@ -145,7 +145,7 @@ func TestRetrySucceeds(t *testing.T) {
 		return status(200), nil
 	})
 	resp, err := rt.RoundTrip(request(t, http.MethodGet, nil))
-	if err != nil || resp.StatusCode != 200 {
+	if err != nil || resp.StatusCode != http.StatusOK {
 		t.Fatalf("got %v, %v", resp, err)
 	}
 	_ = resp.Body.Close()
@@ -198,7 +198,7 @@ func TestCancelledWhileWaiting(t *testing.T) {
 			return status(503), nil
 		})
 		resp, err := rt.RoundTrip(request(t, http.MethodGet, nil).WithContext(ctx))
-		if err != nil || resp.StatusCode != 503 || a.n.Load() != 1 {
+		if err != nil || resp.StatusCode != http.StatusServiceUnavailable || a.n.Load() != 1 {
 			t.Errorf("got %v, %v after %d attempts", resp, err, a.n.Load())
 		}
 	})
