@@ -12,11 +12,11 @@ RUN --mount=type=cache,target=/cache/mod go mod download
 COPY . .
 RUN --mount=type=cache,target=/cache/mod --mount=type=cache,target=/cache/build \
     GOOS=$TARGETOS GOARCH=$TARGETARCH \
-    go build -trimpath -ldflags "-s -w" -o /out/consoleql ./cmd/server && \
+    go build -trimpath -ldflags "-s -w" -o /out/consoleql ./cmd/server
 
 FROM scratch
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
-COPY --from=build /out/ /
+COPY --from=build /out/consoleql /consoleql
 # By number, so that Kubernetes can see that it is not root (runAsNonRoot).
 USER 65532:65532
 # Inside a container the loopback addresses of the defaults would be reachable by nobody.

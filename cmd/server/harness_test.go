@@ -7,8 +7,13 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -236,4 +241,128 @@ func (w *world) unplanned() string {
 	}
 	w.t.Fatal("no figure for unplanned loads")
 	return ""
+}
+
+// as are the headers of a caller who shows a console token of the user's.
+func (w *world) as(username string) map[string]string {
+	w.t.Helper()
+	token := w.sim.Token(username)
+	if token == "" {
+		w.t.Fatalf("the simulator knows no user %q", username)
+	}
+	return map[string]string{"Authorization": "Bearer " + token}
+}
+
+// in are the headers of a scope; an empty id is left out.
+func in(company, department string) map[string]string {
+	header := make(map[string]string)
+	if company != "" {
+		header["CompanyId"] = company
+	}
+	if department != "" {
+		header["DepartmentId"] = department
+	}
+	return header
+}
+
+// with joins headers.
+func with(headers ...map[string]string) map[string]string {
+	all := make(map[string]string)
+	for _, h := range headers {
+		maps.Copy(all, h)
+	}
+	return all
+}
+
+// send makes any HTTP request of the public listener.
+func (w *world) send(method, path, body string, header map[string]string) (*http.Response, []byte) {
+	w.t.Helper()
+	req, err := http.NewRequestWithContext(w.t.Context(), method, w.url+path, strings.NewReader(body))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for name, value := range header {
+		req.Header.Set(name, value)
+	}
+	resp, err := w.http.Do(req)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	answered, err := io.ReadAll(resp.Body)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return resp, answered
+}
+
+// refused sends what is refused and gives the one error that says so.
+func (w *world) refused(query string, r request) graphError {
+	w.t.Helper()
+	return w.onlyError(w.ask(query, r))
+}
+
+func (w *world) onlyError(a answer) graphError {
+	w.t.Helper()
+	if len(a.Errors) != 1 {
+		w.t.Fatalf("%d errors, want one: %s", len(a.Errors), a.Body)
+	}
+	return a.Errors[0]
+}
+
+// noCalls fails the test where the console was asked anything since the last reset.
+func (w *world) noCalls() {
+	w.t.Helper()
+	if calls := w.calls(); len(calls) > 0 {
+		w.t.Errorf("the console was called: %v", calls)
+	}
+}
+
+// decode reads JSON into a new T.
+func decode[T any](t testing.TB, text []byte) T {
+	t.Helper()
+	var v T
+	if err := json.Unmarshal(text, &v); err != nil {
+		t.Fatalf("%v in %.2000s", err, text)
+	}
+	return v
+}
+
+// through puts a proxy before the console's API that may change its answers.
+func through(t testing.TB, change func(r *http.Request, body string) string) func(*settings, *consolesim.Server) {
+	return proxied(t, func(*http.Request) {}, change)
+}
+
+// proxied puts a proxy before the console's API that may change what is asked and answered.
+func proxied(t testing.TB, ask func(*http.Request), change func(r *http.Request, body string) string) func(*settings, *consolesim.Server) {
+	return func(s *settings, sim *consolesim.Server) {
+		target, err := url.Parse(sim.APIURL())
+		if err != nil {
+			t.Fatal(err)
+		}
+		carrier := &http.Transport{MaxIdleConnsPerHost: 100}
+		proxy := httptest.NewServer(&httputil.ReverseProxy{
+			Transport: carrier,
+			Rewrite: func(r *httputil.ProxyRequest) {
+				r.SetURL(target)
+				ask(r.Out)
+			},
+			ModifyResponse: func(resp *http.Response) error {
+				body, err := io.ReadAll(resp.Body)
+				if err != nil {
+					return err
+				}
+				changed := change(resp.Request, string(body))
+				resp.Body = io.NopCloser(strings.NewReader(changed))
+				resp.ContentLength = int64(len(changed))
+				resp.Header.Set("Content-Length", strconv.Itoa(len(changed)))
+				return nil
+			},
+		})
+		t.Cleanup(func() {
+			proxy.Close()
+			carrier.CloseIdleConnections()
+		})
+		s.ConsoleURL = proxy.URL
+	}
 }

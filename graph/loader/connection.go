@@ -122,10 +122,10 @@ func (a ListArgs[F]) with(imply func(*F)) ListArgs[F] {
 }
 
 // window checks the arguments and gives the stretch that they name.
-func (a ListArgs[F]) window(sc scope.Scope, check func(*F) error) (window[F], error) {
+func (a ListArgs[F]) window(sc scope.Scope) (window[F], error) {
 	w := window[F]{scope: sc, count: DefaultFirst}
 	if a.Filter != nil {
-		if err := check(a.Filter); err != nil {
+		if err := checkFilter(a.Filter); err != nil {
 			return w, err
 		}
 		w.filter = *a.Filter
@@ -181,12 +181,31 @@ func positionOf(cursor string) (int, bool) {
 	return n, ok && err == nil && n >= 0 && n < maxOffset
 }
 
+// checkFilter refuses what the input rules say of a filter's texts. Its ids are
+// GUIDs by their scalar.
+func checkFilter(filter any) error {
+	switch f := filter.(type) {
+	case *cc.PackageFilter:
+		return checkTexts("filter.", f.Name, f.SearchString)
+	case *cc.QueueFilter:
+		return checkTexts("filter.", f.Name, f.SearchString)
+	case *cc.RobotFilter:
+		return checkTexts("filter.", f.Name, f.SearchString)
+	case *cc.WorkflowFilter:
+		return checkTexts("filter.", f.Name, f.SearchString)
+	case *cc.WorkflowLayoutFilter:
+		return checkTexts("filter.", f.Name, f.SearchString)
+	default:
+		return fault.New(fault.Internal, "a filter of type %T", filter)
+	}
+}
+
 // checkTexts refuses control characters, which no name holds and which have no
 // business in a query string.
-func checkTexts(name, searchString string) error {
+func checkTexts(place, name, searchString string) error {
 	for argument, text := range map[string]string{"name": name, "searchString": searchString} {
 		if strings.ContainsFunc(text, unicode.IsControl) {
-			return fault.BadInput("filter."+argument, "holds a control character")
+			return fault.BadInput(place+argument, "holds a control character")
 		}
 	}
 	return nil

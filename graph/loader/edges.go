@@ -4,6 +4,7 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 
 	cc "github.com/consoleql/consoleql/internal/consoleclient"
+	"github.com/consoleql/consoleql/internal/fault"
 	"github.com/consoleql/consoleql/internal/scope"
 )
 
@@ -13,7 +14,7 @@ func newEdges() edges {
 	all := edges{
 		"Query": {
 			"viewer":         root("CompanyUser", (*Loaders).Viewer),
-			"companies":      {to: "Company", start: startCompanies},
+			"companies":      {to: "Company", start: startCompanies, check: checkCompanies},
 			"company":        rootByID("Company", (*Loaders).Company),
 			"rootDepartment": root("Department", (*Loaders).RootDepartment),
 			"department":     rootByID("Department", (*Loaders).Department),
@@ -163,7 +164,7 @@ func many[P, C any](to string, f func(*Loaders, P) Thunk[[]*C]) edge {
 }
 
 func byID[P, C any](to string, f func(*Loaders, P, string) Thunk[*C]) edge {
-	return edge{to: to, start: func(l *Loaders, parent any, c fieldCall) func(func(any)) {
+	return edge{to: to, check: checkID, start: func(l *Loaders, parent any, c fieldCall) func(func(any)) {
 		id, err := c.id()
 		if err != nil {
 			return nothing
@@ -173,7 +174,7 @@ func byID[P, C any](to string, f func(*Loaders, P, string) Thunk[*C]) edge {
 }
 
 func packageByID[P any](f func(*Loaders, P, string, Selection) Thunk[*cc.Package]) edge {
-	return edge{to: "Package", start: func(l *Loaders, parent any, c fieldCall) func(func(any)) {
+	return edge{to: "Package", check: checkID, start: func(l *Loaders, parent any, c fieldCall) func(func(any)) {
 		id, err := c.id()
 		if err != nil {
 			return nothing
@@ -183,7 +184,7 @@ func packageByID[P any](f func(*Loaders, P, string, Selection) Thunk[*cc.Package
 }
 
 func list[P, T any, F comparable](typ, filter string, f func(*Loaders, P, ListArgs[F], Selection) Thunk[*Connection[T]]) edge {
-	return edge{to: typ + "Connection", start: func(l *Loaders, parent any, c fieldCall) func(func(any)) {
+	return edge{to: typ + "Connection", check: checkList[F](filter), start: func(l *Loaders, parent any, c fieldCall) func(func(any)) {
 		args, err := listArgs[F](c, filter)
 		if err != nil {
 			return nothing
@@ -197,7 +198,7 @@ func root[C any](to string, f func(*Loaders) Thunk[*C]) edge {
 }
 
 func rootByID[C any](to string, f func(*Loaders, string) Thunk[*C]) edge {
-	return edge{to: to, start: func(l *Loaders, _ any, c fieldCall) func(func(any)) {
+	return edge{to: to, check: checkID, start: func(l *Loaders, _ any, c fieldCall) func(func(any)) {
 		id, err := c.id()
 		if err != nil {
 			return nothing
@@ -207,7 +208,7 @@ func rootByID[C any](to string, f func(*Loaders, string) Thunk[*C]) edge {
 }
 
 func rootList[T any, F comparable](typ, filter string, f func(*Loaders, ListArgs[F], Selection) Thunk[*Connection[T]]) edge {
-	return edge{to: typ + "Connection", start: func(l *Loaders, _ any, c fieldCall) func(func(any)) {
+	return edge{to: typ + "Connection", check: checkList[F](filter), start: func(l *Loaders, _ any, c fieldCall) func(func(any)) {
 		args, err := listArgs[F](c, filter)
 		if err != nil {
 			return nothing
@@ -217,13 +218,18 @@ func rootList[T any, F comparable](typ, filter string, f func(*Loaders, ListArgs
 }
 
 func rootPackage(f func(*Loaders, string, Selection) Thunk[*cc.Package]) edge {
-	return edge{to: "Package", start: func(l *Loaders, _ any, c fieldCall) func(func(any)) {
+	return edge{to: "Package", check: checkID, start: func(l *Loaders, _ any, c fieldCall) func(func(any)) {
 		id, err := c.id()
 		if err != nil {
 			return nothing
 		}
 		return waitOne(f(l, id, c.Selection))
 	}}
+}
+
+func checkCompanies(c fieldCall) error {
+	name, _ := c.arguments()["name"].(string)
+	return checkTexts("", name, "")
 }
 
 func startCompanies(l *Loaders, _ any, c fieldCall) func(func(any)) {
@@ -235,9 +241,30 @@ func startCompanies(l *Loaders, _ any, c fieldCall) func(func(any)) {
 func (f fieldCall) id() (string, error) {
 	raw, err := graphql.UnmarshalID(f.arguments()["id"])
 	if err != nil {
-		return "", err
+		return "", fault.BadInput("id", "%w", err)
 	}
-	return scope.ParseID(raw)
+	id, err := scope.ParseID(raw)
+	if err != nil {
+		return "", fault.BadInput("id", "%w", err)
+	}
+	return id, nil
+}
+
+func checkID(f fieldCall) error {
+	_, err := f.id()
+	return err
+}
+
+// checkList says what is wrong with the arguments of a connection field.
+func checkList[F comparable](filter string) func(fieldCall) error {
+	return func(c fieldCall) error {
+		args, err := listArgs[F](c, filter)
+		if err != nil {
+			return err
+		}
+		_, err = args.window(scope.Scope{})
+		return err
+	}
 }
 
 // listArgs decodes the arguments of a connection field as gqlgen does for the

@@ -22,9 +22,8 @@ type kind[T any, F comparable] struct {
 	scope  func(*T) scope.Scope
 	list   func(context.Context, scope.Scope, cc.List[F]) (*cc.Page[T], error)
 	get    func(context.Context, scope.Scope, string) (*T, error)
-	whole  func(*T) bool  // whether the entity carries all that a get would bring; nil: always
-	detail func(*F)       // makes a list bring whole entities; nil: it always does
-	check  func(*F) error // what the input rules say of a filter
+	whole  func(*T) bool // whether the entity carries all that a get would bring; nil: always
+	detail func(*F)      // makes a list bring whole entities; nil: it always does
 }
 
 // kinds are the five kinds that are listed department by department.
@@ -43,27 +42,22 @@ func newKinds(c Console) kinds {
 			id: func(p *cc.Package) string { return p.ID }, scope: (*cc.Package).Scope,
 			whole:  func(p *cc.Package) bool { return p.Versions != nil },
 			detail: func(f *cc.PackageFilter) { f.IncludeVersions = true },
-			check:  func(f *cc.PackageFilter) error { return checkTexts(f.Name, f.SearchString) },
 		},
 		queues: kind[cc.Queue, cc.QueueFilter]{
 			name: "Queue", ids: true, list: c.Queues, get: c.Queue,
 			id: func(q *cc.Queue) string { return q.ID }, scope: (*cc.Queue).Scope,
-			check: func(f *cc.QueueFilter) error { return checkTexts(f.Name, f.SearchString) },
 		},
 		robots: kind[cc.Robot, cc.RobotFilter]{
 			name: "Robot", ids: true, list: c.Robots, get: c.Robot,
 			id: func(r *cc.Robot) string { return r.ID }, scope: (*cc.Robot).Scope,
-			check: func(f *cc.RobotFilter) error { return checkTexts(f.Name, f.SearchString) },
 		},
 		workflows: kind[cc.Workflow, cc.WorkflowFilter]{
 			name: "Workflow", ids: true, list: c.Workflows, get: c.Workflow,
 			id: func(w *cc.Workflow) string { return w.ID }, scope: (*cc.Workflow).Scope,
-			check: func(f *cc.WorkflowFilter) error { return checkTexts(f.Name, f.SearchString) },
 		},
 		layouts: kind[cc.WorkflowLayout, cc.WorkflowLayoutFilter]{
 			name: "WorkflowLayout", list: c.WorkflowLayouts, get: c.WorkflowLayout,
 			id: func(w *cc.WorkflowLayout) string { return w.ID }, scope: (*cc.WorkflowLayout).Scope,
-			check: func(f *cc.WorkflowLayoutFilter) error { return checkTexts(f.Name, f.SearchString) },
 		},
 	}
 }

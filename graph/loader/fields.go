@@ -8,7 +8,7 @@ import (
 // list loads a stretch of a kind's list in sc. What the selection does not
 // want (the nodes, their versions) is not asked for.
 func (e *entities[T, F]) list(sc scope.Scope, a ListArgs[F], s Selection) Thunk[*Connection[T]] {
-	w, err := a.window(sc, e.k.check)
+	w, err := a.window(sc)
 	if err != nil {
 		return failed[*Connection[T]](err)
 	}
@@ -35,7 +35,7 @@ func (e *entities[T, F]) list(sc scope.Scope, a ListArgs[F], s Selection) Thunk[
 // inRequest is list in the scope of the request.
 func inRequest[T any, F comparable](l *Loaders, e *entities[T, F], a ListArgs[F], s Selection) Thunk[*Connection[T]] {
 	// Bad arguments are told before the console is asked for a scope.
-	if _, err := a.window(scope.Scope{}, e.k.check); err != nil {
+	if _, err := a.window(scope.Scope{}); err != nil {
 		return failed[*Connection[T]](err)
 	}
 	sc, err := l.RequestScope()()

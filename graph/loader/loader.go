@@ -153,6 +153,7 @@ type operation struct {
 	tasks  sync.WaitGroup
 
 	plan      sync.Once
+	refusal   error // bad input somewhere in the operation: nothing is asked; written before any resolver runs
 	unplanned atomic.Int64
 
 	levels  sync.Mutex
@@ -231,6 +232,10 @@ func (l *operation) current() (level <-chan struct{}, walking bool) {
 
 // call runs f, one console call, within the operation's bound on concurrency.
 func call[T any](l *operation, f func(ctx context.Context) (T, error)) (T, error) {
+	if l.refusal != nil {
+		var none T
+		return none, l.refusal
+	}
 	select {
 	case l.slots <- struct{}{}:
 		defer func() { <-l.slots }()

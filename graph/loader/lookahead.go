@@ -32,6 +32,8 @@ type edge struct {
 	// waits for the answer and gives the objects in it; failures are for the
 	// field's resolver to tell.
 	start func(l *Loaders, parent any, f fieldCall) (wait func(visit func(child any)))
+	// check says what is wrong with the field's arguments; nil: it has none.
+	check func(f fieldCall) error
 }
 
 // fieldCall is a field as it stands in an operation: what its arguments are

@@ -71,8 +71,8 @@ func (l *Loaders) companyScope(company string) scope.Scope {
 
 // Companies are the principal's companies whose name contains name.
 func (l *Loaders) Companies(name string) Thunk[[]*cc.Company] {
-	if err := checkTexts(name, ""); err != nil {
-		return failed[[]*cc.Company](fault.BadInput("name", "holds a control character"))
+	if err := checkTexts("", name, ""); err != nil {
+		return failed[[]*cc.Company](err)
 	}
 	return l.companies.load(l.operation, name, func() ([]*cc.Company, error) {
 		return call(l.operation, func(ctx context.Context) ([]*cc.Company, error) {

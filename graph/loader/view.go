@@ -130,7 +130,7 @@ func (r *reader[T]) items() []*T {
 // the count positions from offset on; among those, the smallest.
 func pageSizeFor(offset, count, limit int) int {
 	best, fewest := limit, pagesFor(offset, count, limit)
-	for size := limit - 1; size >= min(count, limit/2); size-- {
+	for size := limit - 1; size >= max(1, min(count, limit/2)); size-- {
 		if n := pagesFor(offset, count, size); n <= fewest {
 			best, fewest = size, n
 		}

@@ -90,9 +90,10 @@ func (c *Client) do(ctx context.Context, sc scope.Scope, r request, decode func(
 	}
 	target := c.base.JoinPath(path)
 	target.RawQuery = r.query.Encode()
-	return c.wire.exchange(ctx, r.operation, r.timeout, r.emptyOK, func(ctx context.Context) (*http.Request, error) {
-		token, err := c.tokens.Token(ctx)
-		if err != nil {
+	var token string
+	err = c.wire.exchange(ctx, r.operation, r.timeout, r.emptyOK, func(ctx context.Context) (*http.Request, error) {
+		var err error
+		if token, err = c.tokens.Token(ctx); err != nil {
 			return nil, fmt.Errorf("%s: token: %w", r.operation, err)
 		}
 		req, err := newRequest(ctx, method, target, body, size)
@@ -113,6 +114,17 @@ func (c *Client) do(ctx context.Context, sc scope.Scope, r request, decode func(
 		}
 		return req, nil
 	}, decode)
+	return withoutToken(err, token)
+}
+
+// withoutToken hides the token in what the console said of a request, should it have repeated it.
+func withoutToken(err error, token string) error {
+	var e *Error
+	if token != "" && errors.As(err, &e) {
+		e.Title = strings.ReplaceAll(e.Title, token, "(hidden)")
+		e.Detail = strings.ReplaceAll(e.Detail, token, "(hidden)")
+	}
+	return err
 }
 
 // expand puts ids into a path for its placeholders. An id that is no GUID never becomes part of a path.

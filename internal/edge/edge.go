@@ -83,14 +83,15 @@ func New(opts Options) http.Handler {
 func (s *server) graphql() http.Handler {
 	h := handler.New(s.opts.Schema)
 	h.AddTransport(transport.Options{})
-	h.AddTransport(transport.GET{})
+	h.AddTransport(get{})
 	h.AddTransport(transport.POST{})
+	h.AddTransport(otherwise{})
 	h.SetQueryCache(lru.New[*ast.QueryDocument](parsedDocuments))
 	h.SetParserTokenLimit(s.opts.Limits.Tokens)
 	h.SetErrorPresenter(s.present)
 	h.SetRecoverFunc(s.recovered)
 	h.Use(extension.Introspection{})
-	h.Use(extension.AutomaticPersistedQuery{Cache: lru.New[string](persistedDocuments)})
+	h.Use(persistedQueries{extension.AutomaticPersistedQuery{Cache: lru.New[string](persistedDocuments)}})
 	h.Use(&limiter{limits: s.opts.Limits})
 	for _, x := range s.opts.Extensions {
 		h.Use(x)

@@ -32,7 +32,9 @@ func (s *server) present(ctx context.Context, err error) *gqlerror.Error {
 		out.Extensions["code"] = argument.Code
 		if argument.Argument != "" {
 			out.Extensions["argument"] = argument.Argument
-			out.Path = argumentPath(out.Path, argument.Argument)
+			if !argument.Elsewhere {
+				out.Path = argumentPath(out.Path, argument.Argument)
+			}
 		} else if argument.Code == fault.BadUserInput {
 			// gqlgen ends the path of an argument that it cannot read with its name.
 			if name := lastName(out.Path); name != "" {
@@ -44,7 +46,7 @@ func (s *server) present(ctx context.Context, err error) *gqlerror.Error {
 		code := fault.CodeOf(answer)
 		out.Message = consoleMessage(code, answer)
 		out.Extensions["code"] = code
-		if answer.Status != 0 {
+		if answer.Status >= http.StatusBadRequest { // else the words are the client's
 			out.Extensions["console"] = consoleExtension(answer)
 		}
 	case errors.Is(err, context.DeadlineExceeded):
@@ -53,8 +55,8 @@ func (s *server) present(ctx context.Context, err error) *gqlerror.Error {
 		out.Message, out.Extensions["code"] = "the request was cancelled", fault.Internal
 	case errors.As(err, &of) && of.Extensions["code"] != nil:
 		out.Message, out.Extensions = of.Message, of.Extensions // of gqlgen's parser and validator, or ours
-	case strings.HasPrefix(err.Error(), "json request body could not be decoded"), strings.Contains(err.Error(), "could not read request body"):
-		// gqlgen's own text repeats the body, variables with secrets included.
+	case strings.HasPrefix(out.Message, "json request body could not be decoded"), strings.HasPrefix(out.Message, "could not read request body"):
+		// gqlgen's own text repeats the body, variables with secrets included: neither caller nor log may see it.
 		out.Message, out.Extensions["code"] = "the request body is not a JSON object of query, operationName, variables and extensions, or is too large", fault.BadUserInput
 	default:
 		s.opts.Logger.ErrorContext(ctx, "internal error", "error", err, "path", out.Path.String())

@@ -53,6 +53,8 @@ type Error struct {
 	Message string
 	// Argument is the path of the argument at fault, such as "input.priority"; empty where there is none.
 	Argument string
+	// Elsewhere says that the argument is not one of the field at which the error stands.
+	Elsewhere bool
 	// Err is the cause, for logs; it may be nil and is not part of the message.
 	Err error
 }

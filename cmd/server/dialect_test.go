@@ -1,0 +1,166 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/consoleql/consoleql/internal/consolesim"
+)
+
+// everything is a query over every type that can be reached, and single gets.
+func (w *world) everything() string {
+	schema := w.schema()
+	d := w.sim.Data()
+	main := d.MainDepartmentID()
+	single := func(field, typ, id string) string {
+		return fmt.Sprintf("one_%s: %s(id: %q) %s ", field, field, id, selection(schema, typ, 1))
+	}
+	root := strings.TrimSuffix(selection(schema, "Query", 2), "}")
+	return root + single("package", "Package", d.PackageIDs(main)[3]) + single("queue", "Queue", d.QueueIDs(main)[3]) +
+		single("robot", "Robot", d.RobotIDs(main)[3]) + single("workflow", "Workflow", d.WorkflowIDs(main)[3]) +
+		single("workflowLayout", "WorkflowLayout", d.LayoutIDs(main)[3]) + single("department", "Department", main) +
+		single("company", "Company", d.MainCompanyID()) + "}"
+}
+
+// priceless lets a test ask for more than a caller may.
+func priceless(s *settings, _ *consolesim.Server) { s.MaxComplexity = 1 << 40 }
+
+// conditions are the numbers that some consoles send instead of names; the
+// gateway passes on whichever text it gets.
+var conditions = strings.NewReplacer(`"Queued"`, `"1000"`, `"Running"`, `"1001"`, `"Finished"`, `"1002"`, `"Failed"`, `"1003"`)
+
+// renumber puts conditions in the place of their names, below that field only.
+func renumber(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		for name, value := range v {
+			if name == "conditions" {
+				text, _ := json.Marshal(value)
+				var numbers any
+				_ = json.Unmarshal([]byte(conditions.Replace(string(text))), &numbers)
+				v[name] = numbers
+				continue
+			}
+			v[name] = renumber(value)
+		}
+	case []any:
+		for i := range v {
+			v[i] = renumber(v[i])
+		}
+	}
+	return v
+}
+
+// TestDialectsAnswerTheSame asks consoles of every dialect and ability for
+// everything, and compares.
+func TestDialectsAnswerTheSame(t *testing.T) {
+	noon := time.Now().Truncate(time.Hour)
+	clock := func() time.Time { return noon } // a robot's status changes with time
+	plain := newWorld(t, consolesim.Options{Now: clock}, priceless)
+	query := plain.everything()
+	a := plain.ask(query, request{})
+	if len(a.Errors) > 0 || len(a.Data) < 100_000 {
+		t.Fatalf("%d bytes, errors %+v", len(a.Data), a.Errors)
+	}
+	if strings.Contains(string(a.Data), "UNKNOWN") {
+		t.Error("a documented value is UNKNOWN")
+	}
+	all := consolesim.Dialect{
+		PascalKeys: true, EnumIntegers: true, ConditionIntegers: true, WrapSingle: true, EmptyExecute: true,
+		DeleteReturnsEntity: true, DeleteStatusOK: true, ExpiresInString: true, NoExtraFields: true, CorrectSpelling: true,
+	}
+	for name, o := range map[string]consolesim.Options{
+		"PascalKeys":           {Dialect: consolesim.Dialect{PascalKeys: true}},
+		"EnumIntegers":         {Dialect: consolesim.Dialect{EnumIntegers: true}},
+		"ConditionIntegers":    {Dialect: consolesim.Dialect{ConditionIntegers: true}},
+		"WrapSingle":           {Dialect: consolesim.Dialect{WrapSingle: true}},
+		"BareSingle":           {Dialect: consolesim.Dialect{BareSingle: true}},
+		"ExpiresInString":      {Dialect: consolesim.Dialect{ExpiresInString: true}},
+		"NoExtraFields":        {Dialect: consolesim.Dialect{NoExtraFields: true}},
+		"CorrectSpelling":      {Dialect: consolesim.Dialect{CorrectSpelling: true}},
+		"all at once":          {Dialect: all},
+		"NoIDs":                {NoIDs: true},
+		"NoAssociatedRobotIDs": {NoAssociatedRobotIDs: true},
+		"PageClamp":            {PageClamp: 3},
+		"all and less able":    {Dialect: all, NoIDs: true, NoAssociatedRobotIDs: true, PageClamp: 5},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			o.Now = clock
+			w := newWorld(t, o, priceless)
+			b := w.ask(query, request{})
+			if len(b.Errors) > 0 {
+				t.Fatalf("errors: %+v", b.Errors)
+			}
+			if string(a.Data) == string(b.Data) {
+				return
+			}
+			want, got := decode[any](t, a.Data), decode[any](t, b.Data)
+			if o.Dialect.ConditionIntegers {
+				want = renumber(want)
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("- plain + dialect:\n%.3000s", diff)
+			}
+		})
+	}
+}
+
+// TestUnknownEnumsLoseNothing compares the answers of a console that is newer
+// than its document: whatever is not UNKNOWN is as it was.
+func TestUnknownEnumsLoseNothing(t *testing.T) {
+	t.Parallel()
+	noon := time.Now().Truncate(time.Hour)
+	clock := func() time.Time { return noon }
+	plain := newWorld(t, consolesim.Options{Now: clock}, priceless)
+	query := plain.everything()
+	want := decode[any](t, plain.ask(query, request{}).Data)
+	for name, dialect := range map[string]consolesim.Dialect{"names": {}, "integers": {EnumIntegers: true}} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, consolesim.Options{Now: clock, UnknownEnums: true, Dialect: dialect}, priceless)
+			a := w.ask(query, request{})
+			if len(a.Errors) > 0 {
+				t.Fatalf("errors: %+v", a.Errors)
+			}
+			unknown := make(map[string]int)
+			got := decode[any](t, a.Data)
+			if diff := cmp.Diff(want, restored("", got, want, unknown)); diff != "" {
+				t.Errorf("- plain + unknown:\n%.3000s", diff)
+			}
+			for _, field := range []string{"direction", "licenseStatus", "status", "videoRecordMode", "triggerPolicy"} {
+				if unknown[field] == 0 {
+					t.Errorf("no %s is UNKNOWN: %v", field, unknown)
+				}
+			}
+		})
+	}
+}
+
+// restored puts what was known in the place of every UNKNOWN and counts them by field.
+func restored(field string, got, want any, unknown map[string]int) any {
+	switch g := got.(type) {
+	case string:
+		if g == "UNKNOWN" {
+			unknown[field]++
+			return want
+		}
+	case map[string]any:
+		w, _ := want.(map[string]any)
+		for name := range g {
+			g[name] = restored(name, g[name], w[name], unknown)
+		}
+	case []any:
+		w, _ := want.([]any)
+		for i := range g {
+			if i < len(w) {
+				g[i] = restored(field, g[i], w[i], unknown)
+			}
+		}
+	}
+	return got
+}

@@ -1,0 +1,148 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/consoleql/consoleql/internal/consolesim"
+)
+
+// on matches the calls of one path of the console.
+func on(path string) func(*http.Request) bool {
+	return func(r *http.Request) bool { return r.URL.Path == path }
+}
+
+// tellsNothing fails the test where an answer holds what is nobody's business.
+func (w *world) tellsNothing(a answer) {
+	w.t.Helper()
+	for _, hidden := range append(w.sim.Data().Secrets(), "127.0.0.1", "goroutine", ".go:", "http://", "Bearer ", "dial", "stack") {
+		if bytes.Contains(a.Body, []byte(hidden)) {
+			w.t.Errorf("the answer holds %q: %s", hidden, a.Body)
+		}
+	}
+}
+
+func TestFaultsOfTheConsole(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, consolesim.Options{})
+	slow := newWorld(t, consolesim.Options{}, func(s *settings, _ *consolesim.Server) { s.ConsoleTimeout = 700 * time.Millisecond })
+	small := newWorld(t, consolesim.Options{}, func(s *settings, _ *consolesim.Server) { s.ConsoleMaxResponseBytes = 2000 })
+	status := func(n int) consolesim.Fault {
+		return consolesim.Fault{Status: n, Title: "Title of it", Detail: "Detail of it"}
+	}
+	for _, tt := range []struct {
+		name  string
+		world *world
+		fault consolesim.Fault
+		code  string
+		// said is the status that the console is quoted with, 0 for none.
+		said int
+	}{
+		{"400", w, status(400), "BAD_USER_INPUT", 400},
+		{"401", w, status(401), "UNAUTHENTICATED", 401},
+		{"403", w, status(403), "FORBIDDEN", 403},
+		{"404", w, status(404), "NOT_FOUND", 404},
+		{"408", w, status(408), "UPSTREAM_TIMEOUT", 408},
+		{"409", w, status(409), "CONFLICT", 409},
+		{"412", w, status(412), "CONFLICT", 412},
+		{"418", w, status(418), "UPSTREAM_INVALID_RESPONSE", 418},
+		{"422", w, status(422), "BAD_USER_INPUT", 422},
+		{"429", w, status(429), "RATE_LIMITED", 429},
+		{"500", w, status(500), "UPSTREAM_UNAVAILABLE", 500},
+		{"502", w, status(502), "UPSTREAM_UNAVAILABLE", 502},
+		{"503", w, status(503), "UPSTREAM_UNAVAILABLE", 503},
+		{"504", w, status(504), "UPSTREAM_TIMEOUT", 504},
+		{"a proxy's page", w, consolesim.Fault{Status: 500, Body: []byte("<html>http://10.0.0.1</html>"), ContentType: "text/html"}, "UPSTREAM_UNAVAILABLE", 500},
+		{"a redirect", w, consolesim.Fault{Status: 302, Header: http.Header{"Location": {"http://127.0.0.1:1/login"}}}, "UPSTREAM_INVALID_RESPONSE", 302},
+		{"garbage", w, consolesim.Fault{Body: []byte("<html>http://10.0.0.1</html>")}, "UPSTREAM_INVALID_RESPONSE", 200},
+		{"no list", w, consolesim.Fault{Body: []byte(`{"count":3}`)}, "UPSTREAM_INVALID_RESPONSE", 200},
+		{"empty", w, consolesim.Fault{Body: []byte{}}, "UPSTREAM_INVALID_RESPONSE", 200},
+		{"broken JSON", w, consolesim.Fault{Body: []byte(`{"count":3,"list":[{"id":"`)}, "UPSTREAM_INVALID_RESPONSE", 200},
+		{"truncated", w, consolesim.Fault{Truncate: true}, "UPSTREAM_UNAVAILABLE", 200},
+		{"dropped", w, consolesim.Fault{Drop: true}, "UPSTREAM_UNAVAILABLE", 0},
+		{"slow", slow, consolesim.Fault{Delay: 10 * time.Second}, "UPSTREAM_TIMEOUT", 0},
+		{"too large", small, consolesim.Fault{Delay: time.Nanosecond}, "UPSTREAM_INVALID_RESPONSE", 200},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			defer tt.world.sim.Fail(on("/openapi/workflows"), tt.fault)()
+			start := time.Now()
+			a := tt.world.ask(`{ workflows { nodes { id name } } queues(first: 1) { nodes { id } } }`, request{})
+			e := tt.world.onlyError(a)
+			if e.Extensions.Code != tt.code || e.path() != "workflows" || e.Message == "" || a.Status != http.StatusOK {
+				t.Errorf("want %s: %s", tt.code, a.Body)
+			}
+			switch said := e.Extensions.Console; {
+			case tt.said == 0 && said != nil:
+				t.Errorf("the console is quoted: %v", said)
+			case tt.said != 0 && said["status"] != float64(tt.said):
+				t.Errorf("the console is quoted with %v, want status %d", said, tt.said)
+			case tt.fault.Title != "" && (said["title"] != tt.fault.Title || said["detail"] != tt.fault.Detail || !strings.Contains(e.Message, tt.fault.Detail)):
+				t.Errorf("the console is quoted with %v", said)
+			}
+			tt.world.tellsNothing(a)
+			if took := time.Since(start); took > 3*time.Second {
+				t.Errorf("took %v", took)
+			}
+		})
+	}
+}
+
+func TestPassingFaultsAreRetried(t *testing.T) {
+	w := newWorld(t, consolesim.Options{})
+	for name, fault := range map[string]consolesim.Fault{
+		"502": {Status: 502, Times: 1}, "503": {Status: 503, Times: 2}, "dropped": {Drop: true, Times: 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			defer w.sim.Fail(on("/openapi/robots"), fault)()
+			w.query(`{ robots(first: 2) { nodes { id } } }`, nil)
+		})
+	}
+}
+
+func TestConsoleThatIsNotThere(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, consolesim.Options{}, func(s *settings, _ *consolesim.Server) { s.ConsoleURL = "http://127.0.0.1:1" })
+	a := w.ask(`{ viewer { name } companies { name } }`, request{})
+	if len(a.Errors) == 0 || string(a.Data) != "null" {
+		t.Fatalf("answered %s", a.Body)
+	}
+	for _, e := range a.Errors {
+		if e.Extensions.Code != "UPSTREAM_UNAVAILABLE" {
+			t.Errorf("%+v", e)
+		}
+	}
+	w.tellsNothing(a)
+	resp, _ := w.send(http.MethodGet, "/healthz", "", nil)
+	if resp.StatusCode != http.StatusOK {
+		t.Errorf("/healthz: status %d", resp.StatusCode)
+	}
+}
+
+func TestCallerThatGoesAway(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, consolesim.Options{Latency: 100 * time.Millisecond})
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Millisecond)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, w.url+"/graphql", strings.NewReader(fmt.Sprintf(`{"query":%q}`, joinQuery)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	if resp, err := w.http.Do(req); err == nil {
+		resp.Body.Close()
+		t.Fatal("answered before the console could")
+	}
+	time.Sleep(300 * time.Millisecond)
+	if calls := w.calls(); calls[packages]+calls[robots]+calls[queues] > 0 {
+		t.Errorf("the gateway went on: %v", calls)
+	}
+	if strings.Contains(w.logs.String(), "internal error") {
+		t.Errorf("logged as an internal error:\n%s", w.logs)
+	}
+	w.query(joinQuery, nil)
+}

@@ -1,0 +1,189 @@
+package main
+
+import (
+	"fmt"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/consoleql/consoleql/internal/consolesim"
+)
+
+// operations of the lists.
+var listOperations = map[string]string{
+	"packages": packages, "queues": queues, "robots": robots, "workflows": workflows, "workflowLayouts": layouts,
+}
+
+// askedFor is the query string of the one call since the last reset, of the
+// given operation, without the parameters of paging.
+func (w *world) askedFor(operation string) url.Values {
+	w.t.Helper()
+	requests := w.sim.Requests()
+	if len(requests) != 1 || requests[0].Operation != operation {
+		w.t.Fatalf("calls %v, want one of %s", w.calls(), operation)
+	}
+	values, err := url.ParseQuery(requests[0].RawQuery)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if values.Has("PageIndex") != values.Has("PageSize") && values.Has("PageIndex") {
+		w.t.Errorf("a page without a size: %s", requests[0].RawQuery)
+	}
+	values.Del("PageIndex")
+	values.Del("PageSize")
+	return values
+}
+
+// TestFiltersReachTheConsole holds every filter field of every list to the
+// document's name for it, and its absence to nothing being sent.
+func TestFiltersReachTheConsole(t *testing.T) {
+	t.Parallel()
+	const text, guid, moment = "Ünïcode & 100% +? 流程", "0f0f0f0f-0000-4000-8000-0123456789ab", "2024-03-04T05:06:07.008Z"
+	entity := map[string]string{"name": text, "searchString": text, "associatedQueueId": guid, "packageId": guid, "packageVersionId": guid}
+	w := newWorld(t, consolesim.Options{})
+	for list, fields := range map[string]map[string]string{
+		"packages":        {"name": text, "searchString": text, "startTime": moment, "endTime": moment},
+		"queues":          entity,
+		"robots":          entity,
+		"workflows":       entity,
+		"workflowLayouts": {"name": text, "searchString": text},
+	} {
+		all, wanted := map[string]any{}, url.Values{}
+		query := fmt.Sprintf(`query($f: %s) { %s(filter: $f) { nodes { id } } }`, filterOf(list), list)
+		for field, value := range fields {
+			parameter := strings.ToUpper(field[:1]) + field[1:]
+			all[field] = value
+			wanted.Set(parameter, value)
+			t.Run(list+" "+field, func(t *testing.T) {
+				w.sim.ResetCounts()
+				if a := w.ask(query, request{variables: map[string]any{"f": map[string]any{field: value}}}); len(a.Errors) > 0 {
+					t.Fatalf("answered %s", a.Body)
+				}
+				if diff := cmp.Diff(url.Values{parameter: {value}}, w.askedFor(listOperations[list])); diff != "" {
+					t.Errorf("parameters, - wanted + sent:\n%s", diff)
+				}
+			})
+		}
+		t.Run(list+" all", func(t *testing.T) {
+			w.sim.ResetCounts()
+			if a := w.ask(query, request{variables: map[string]any{"f": all}}); len(a.Errors) > 0 {
+				t.Fatalf("answered %s", a.Body)
+			}
+			if diff := cmp.Diff(wanted, w.askedFor(listOperations[list])); diff != "" {
+				t.Errorf("parameters, - wanted + sent:\n%s", diff)
+			}
+		})
+		for order, want := range map[string]url.Values{"": {}, "(order: DESC)": {}, "(order: ASC)": {"IsDesc": {"false"}}, "(first: 3, offset: 3)": {}} {
+			t.Run(list+" "+order, func(t *testing.T) {
+				w.sim.ResetCounts()
+				w.query(fmt.Sprintf(`{ %s%s { nodes { id } } }`, list, order), nil)
+				if diff := cmp.Diff(want, w.askedFor(listOperations[list])); diff != "" {
+					t.Errorf("parameters, - wanted + sent:\n%s", diff)
+				}
+			})
+		}
+	}
+	t.Run("companies", func(t *testing.T) {
+		w.sim.ResetCounts()
+		if a := w.ask(`query($n: String) { companies(name: $n) { id } }`, request{variables: map[string]any{"n": text}}); len(a.Errors) > 0 {
+			t.Fatalf("answered %s", a.Body)
+		}
+		if diff := cmp.Diff(url.Values{"Name": {text}}, w.askedFor(companies)); diff != "" {
+			t.Error(diff)
+		}
+	})
+	t.Run("versions are asked for where they are selected", func(t *testing.T) {
+		for query, want := range map[string]url.Values{
+			`{ packages { nodes { id } } }`:                                             {},
+			`{ packages { nodes { versions { id } } } }`:                                {"IncludeVersions": {"true"}},
+			`{ packages { edges { node { latestVersion { id } } } } }`:                  {"IncludeVersions": {"true"}},
+			`{ packages { nodes { ...V } } } fragment V on Package { versions { id } }`: {"IncludeVersions": {"true"}},
+			`{ packages { nodes { id versions @skip(if: true) { id } } } }`:             {},
+			`{ packages { totalCount } }`:                                               {},
+		} {
+			w.sim.ResetCounts()
+			w.query(query, nil)
+			if diff := cmp.Diff(want, w.askedFor(packages)); diff != "" {
+				t.Errorf("%s: %s", query, diff)
+			}
+		}
+	})
+}
+
+// TestTimesAreSentInUTC gives an offset, as any RFC 3339 time may have one.
+func TestTimesAreSentInUTC(t *testing.T) {
+	w := newWorld(t, consolesim.Options{})
+	w.query(`{ packages(filter: {startTime: "2024-03-04T05:06:07+08:00"}) { totalCount } }`, nil)
+	if diff := cmp.Diff(url.Values{"StartTime": {"2024-03-03T21:06:07Z"}}, w.askedFor(packages)); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// TestImpliedFilters holds the lists below an entity to that entity, whatever
+// the query's own filter says.
+func TestImpliedFilters(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, consolesim.Options{})
+	f, _ := w.sim.Data().Workflow(w.sim.Data().WorkflowIDs(w.sim.Data().MainDepartmentID())[0])
+	for query, want := range map[string]struct {
+		operation string
+		values    url.Values
+	}{
+		`{ queue(id: "$q") { robots(filter: {name: "x", associatedQueueId: "$other"}) { totalCount } } }`:              {robots, url.Values{"Name": {"x"}, "AssociatedQueueId": {"$q"}}},
+		`{ queue(id: "$q") { workflows(filter: {packageId: "$other"}, order: ASC) { totalCount } } }`:                  {workflows, url.Values{"PackageId": {"$other"}, "AssociatedQueueId": {"$q"}, "IsDesc": {"false"}}},
+		`{ package(id: "$p") { workflows(filter: {packageId: "$other", searchString: "y"}) { nodes { name } } } }`:     {workflows, url.Values{"PackageId": {"$p"}, "SearchString": {"y"}}},
+		`{ package(id: "$p") { workflows { totalCount } } }`:                                                           {workflows, url.Values{"PackageId": {"$p"}}},
+		`{ workflow(id: "$w") { version { workflows(filter: {packageVersionId: "$other"}) { nodes { id name } } } } }`: {workflows, url.Values{"PackageVersionId": {"$v"}}},
+	} {
+		t.Run(query, func(t *testing.T) {
+			w.sim.ResetCounts()
+			ids := strings.NewReplacer("$q", f.QueueID, "$p", f.PackageID, "$v", f.PackageVersionID, "$w", f.ID, "$other", nobody)
+			w.query(ids.Replace(query), nil)
+			for _, r := range w.sim.Requests() {
+				if r.Operation != want.operation {
+					continue
+				}
+				got, err := url.ParseQuery(r.RawQuery)
+				if err != nil {
+					t.Fatal(err)
+				}
+				got.Del("PageIndex")
+				got.Del("PageSize")
+				for name, values := range want.values {
+					want.values[name] = []string{ids.Replace(values[0])}
+				}
+				if diff := cmp.Diff(want.values, got); diff != "" {
+					t.Errorf("parameters, - wanted + sent:\n%s", diff)
+				}
+				return
+			}
+			t.Errorf("no call of %s: %v", want.operation, w.calls())
+		})
+	}
+}
+
+// TestOrderIsByCreation compares both directions with the data.
+func TestOrderIsByCreation(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, consolesim.Options{PageClamp: 10})
+	d := w.sim.Data()
+	for list, newest := range map[string][]string{
+		"packages": d.PackageIDs(d.MainDepartmentID()), "queues": d.QueueIDs(d.MainDepartmentID()), "robots": d.RobotIDs(d.MainDepartmentID()),
+		"workflows": d.WorkflowIDs(d.MainDepartmentID()), "workflowLayouts": d.LayoutIDs(d.MainDepartmentID()),
+	} {
+		var got struct {
+			Desc, Asc struct{ Nodes []struct{ ID string } }
+		}
+		w.query(fmt.Sprintf(`{ desc: %s(first: 500) { nodes { id } } asc: %s(first: 500, order: ASC) { nodes { id } } }`, list, list), &got)
+		for i, id := range newest {
+			if len(got.Desc.Nodes) != len(newest) || len(got.Asc.Nodes) != len(newest) {
+				t.Fatalf("%s: %d and %d nodes, want %d", list, len(got.Desc.Nodes), len(got.Asc.Nodes), len(newest))
+			}
+			if got.Desc.Nodes[i].ID != id || got.Asc.Nodes[len(newest)-1-i].ID != id {
+				t.Errorf("%s: out of order at %d", list, i)
+			}
+		}
+	}
+}

@@ -1,0 +1,197 @@
+package main
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/consoleql/consoleql/internal/consolesim"
+)
+
+var jsonBody = map[string]string{"Content-Type": "application/json"}
+
+// sent sends an HTTP request and decodes the GraphQL answer.
+func (w *world) sent(method, path, body string, header map[string]string) answer {
+	w.t.Helper()
+	resp, text := w.send(method, path, body, header)
+	a := decode[answer](w.t, text)
+	a.Status, a.Body = resp.StatusCode, text
+	return a
+}
+
+func TestGetAndPostAnswerTheSame(t *testing.T) {
+	w := newWorld(t, consolesim.Options{})
+	const query = `query Some($n: Int) { queues(first: $n) { nodes { id name } } }`
+	posted := w.ask(query, request{variables: map[string]any{"n": 3}})
+	if len(posted.Errors) > 0 || len(posted.Data) < 100 {
+		t.Fatalf("answered %s", posted.Body)
+	}
+	for name, a := range map[string]answer{
+		"GET":                    w.sent(http.MethodGet, "/graphql?"+url.Values{"query": {query}, "variables": {`{"n":3}`}, "operationName": {"Some"}}.Encode(), "", nil),
+		"POST with a charset":    w.sent(http.MethodPost, "/graphql", fmt.Sprintf(`{"query":%q,"variables":{"n":3},"operationName":"Some"}`, query), map[string]string{"Content-Type": "application/json; charset=utf-8"}),
+		"POST of two operations": w.sent(http.MethodPost, "/graphql", fmt.Sprintf(`{"query":%q,"variables":{"n":3},"operationName":"Some"}`, query+` query Other { __typename }`), jsonBody),
+		"POST with extensions":   w.sent(http.MethodPost, "/graphql", fmt.Sprintf(`{"query":%q,"variables":{"n":3},"extensions":{"x":1}}`, query), jsonBody),
+	} {
+		if string(a.Body) != string(posted.Body) || a.Status != http.StatusOK {
+			t.Errorf("%s: status %d, %s", name, a.Status, a.Body)
+		}
+	}
+}
+
+// TestRequestsThatAreNoOperation holds every refusal to be a GraphQL error
+// with a code that repeats nothing of what was sent.
+func TestRequestsThatAreNoOperation(t *testing.T) {
+	w := newWorld(t, consolesim.Options{})
+	const secret = "hunter2-secret"
+	get := func(values url.Values) string { return "/graphql?" + values.Encode() }
+	for _, tt := range []struct {
+		name, method, path, body string
+		header                   map[string]string
+		code                     string
+	}{
+		{"syntax", "POST", "/graphql", `{"query":"{ workflows { "}`, jsonBody, "GRAPHQL_PARSE_FAILED"},
+		{"an odd character", "POST", "/graphql", `{"query":"{ ? }"}`, jsonBody, "GRAPHQL_PARSE_FAILED"},
+		{"unknown field", "POST", "/graphql", `{"query":"{ cheese }"}`, jsonBody, "GRAPHQL_VALIDATION_FAILED"},
+		{"credentials of a robot", "POST", "/graphql", `{"query":"{ robots { nodes { clientSecret } } }"}`, jsonBody, "GRAPHQL_VALIDATION_FAILED"},
+		{"no selection", "POST", "/graphql", `{"query":"{ workflows }"}`, jsonBody, "GRAPHQL_VALIDATION_FAILED"},
+		{"unused fragment", "POST", "/graphql", `{"query":"{ __typename } fragment F on Robot { id }"}`, jsonBody, "GRAPHQL_VALIDATION_FAILED"},
+		{"fragments in a circle", "POST", "/graphql", `{"query":"{ rootDepartment { ...F } } fragment F on Department { parent { ...F } }"}`, jsonBody, "GRAPHQL_VALIDATION_FAILED"},
+		{"unknown operation", "POST", "/graphql", `{"query":"query A { __typename }","operationName":"B"}`, jsonBody, "GRAPHQL_VALIDATION_FAILED"},
+		{"two operations, none named", "POST", "/graphql", `{"query":"query A { __typename } query B { __typename }"}`, jsonBody, "GRAPHQL_VALIDATION_FAILED"},
+		{"no mutation", "POST", "/graphql", `{"query":"mutation { cheese }"}`, jsonBody, "GRAPHQL_VALIDATION_FAILED"},
+		{"no query", "POST", "/graphql", `{}`, jsonBody, ""},
+		{"no query by GET", "GET", "/graphql", ``, nil, ""},
+		{"no JSON", "POST", "/graphql", `query { ` + secret, jsonBody, "BAD_USER_INPUT"},
+		{"half of JSON", "POST", "/graphql", `{"query":"{ __typename }","variables":{"password":"` + secret + `"`, jsonBody, "BAD_USER_INPUT"},
+		{"a list", "POST", "/graphql", `[{"query":"{ __typename }","variables":{"p":"` + secret + `"}}]`, jsonBody, "BAD_USER_INPUT"},
+		{"wrong types", "POST", "/graphql", `{"query":7,"variables":"` + secret + `"}`, jsonBody, "BAD_USER_INPUT"},
+		{"empty", "POST", "/graphql", ``, jsonBody, "BAD_USER_INPUT"},
+		{"too large", "POST", "/graphql", `{"query":"{ __typename }","variables":{"a":"` + strings.Repeat(secret, 1<<20/len(secret)+1) + `"}}`, jsonBody, "BAD_USER_INPUT"},
+		{"too many tokens", "POST", "/graphql", `{"query":"{` + strings.Repeat(" __typename", 20_000) + `}"}`, jsonBody, "GRAPHQL_PARSE_FAILED"},
+		{"GET with variables that are no JSON", "GET", get(url.Values{"query": {"{ __typename }"}, "variables": {secret}}), "", nil, "BAD_USER_INPUT"},
+		{"GET with extensions that are no JSON", "GET", get(url.Values{"query": {"{ __typename }"}, "extensions": {secret}}), "", nil, "BAD_USER_INPUT"},
+		{"GET with a broken query string", "GET", "/graphql?query=%7B%zz" + secret, "", nil, "BAD_USER_INPUT"},
+		{"a form", "POST", "/graphql", "query=" + secret, map[string]string{"Content-Type": "application/x-www-form-urlencoded"}, "BAD_USER_INPUT"},
+		{"no content type", "POST", "/graphql", `{"query":"{ __typename }"}`, nil, "BAD_USER_INPUT"},
+		{"PUT", "PUT", "/graphql", `{"query":"{ __typename }"}`, jsonBody, "BAD_USER_INPUT"},
+		{"APQ of junk", "POST", "/graphql", `{"extensions":{"persistedQuery":"` + secret + `"}}`, jsonBody, "BAD_USER_INPUT"},
+		{"APQ of another version", "POST", "/graphql", `{"extensions":{"persistedQuery":{"version":2,"sha256Hash":"` + secret + `"}}}`, jsonBody, "BAD_USER_INPUT"},
+		{"APQ of another text", "POST", "/graphql", `{"query":"{ __typename }","extensions":{"persistedQuery":{"version":1,"sha256Hash":"` + secret + `"}}}`, jsonBody, "BAD_USER_INPUT"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			resp, body := w.send(tt.method, tt.path, tt.body, tt.header)
+			var a answer
+			if err := json.Unmarshal(body, &a); err != nil {
+				t.Fatalf("no JSON: %.500s", body)
+			}
+			if len(a.Errors) == 0 {
+				t.Fatalf("answered %.500s", body)
+			}
+			for _, e := range a.Errors {
+				if tt.code == "" && (e.Extensions.Code == "" || e.Extensions.Code == "INTERNAL") || tt.code != "" && e.Extensions.Code != tt.code {
+					t.Errorf("want %s: status %d, %.500s", tt.code, resp.StatusCode, body)
+				}
+			}
+			if strings.Contains(string(body), secret) {
+				t.Errorf("the answer repeats what was sent: %.500s", body)
+			}
+			if contentType := resp.Header.Get("Content-Type"); !strings.Contains(contentType, "json") {
+				t.Errorf("content type %q", contentType)
+			}
+			w.noCalls()
+		})
+	}
+	if logs := w.logs.String(); strings.Contains(logs, secret) || strings.Contains(logs, "internal error") {
+		t.Errorf("the log holds what was sent, or takes it for an internal error:\n%.3000s", logs)
+	}
+}
+
+func TestOperationsOutOfBounds(t *testing.T) {
+	w := newWorld(t, consolesim.Options{})
+	nested := func(n int) string {
+		return `{ rootDepartment ` + strings.Repeat(`{ parent `, n) + `{ name }` + strings.Repeat(` }`, n) + ` }`
+	}
+	w.query(nested(13), nil)
+	w.sim.ResetCounts()
+	for name, tt := range map[string]struct{ query, code string }{
+		"one too deep":        {nested(14), "QUERY_TOO_DEEP"},
+		"much too deep":       {nested(500), "QUERY_TOO_DEEP"},
+		"too deep to parse":   {nested(5000), "GRAPHQL_PARSE_FAILED"},
+		"deep in a fragment":  {`{ rootDepartment { ...F } } fragment F on Department ` + strings.TrimSuffix(nested(14)[len(`{ rootDepartment `):], ` }`), "QUERY_TOO_DEEP"},
+		"too complex":         {`{ companies { departments { workflows(first: 500) { nodes { package { versions { workflows(first: 500) { nodes { name } } } } } } } } }`, "QUERY_TOO_COMPLEX"},
+		"too complex twice":   {`{ workflows(first: 500) { nodes { queue { robots(first: 500) { nodes { id } } workflows(first: 500) { nodes { queue { robots(first: 500) { nodes { id } } } } } } } } }`, "QUERY_TOO_COMPLEX"},
+		"too complex, edges":  {`{ workflows(first: 500) { edges { node { queue { robots(first: 500) { edges { node { id name version description } } } } } } } }`, "QUERY_TOO_COMPLEX"},
+		"too complex, hidden": {`{ ...F } fragment F on Query { ... on Query { workflows(first: 500) { nodes { queue { robots(first: 500) { nodes { id name status version } } } } } } }`, "QUERY_TOO_COMPLEX"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := w.refused(tt.query, request{})
+			if e.Extensions.Code != tt.code {
+				t.Errorf("%+v", e)
+			}
+			w.noCalls()
+		})
+	}
+	t.Run("introspection is not too deep", func(t *testing.T) {
+		w.query(`{ __schema { types { fields { type { ofType { ofType { ofType { ofType { ofType { ofType { ofType { ofType { ofType { ofType { ofType { name } } } } } } } } } } } } } } } }`, nil)
+	})
+	t.Run("the price of a variable", func(t *testing.T) {
+		e := w.refused(`query($n: Int = 500) { workflows(first: $n) { nodes { queue { robots(first: $n) { nodes { id name status version } } } } } }`, request{})
+		if e.Extensions.Code != "QUERY_TOO_COMPLEX" {
+			t.Errorf("%+v", e)
+		}
+	})
+}
+
+func TestAutomaticPersistedQueries(t *testing.T) {
+	w := newWorld(t, consolesim.Options{})
+	const query = `{ queues(first: 2) { nodes { id } } }`
+	sum := sha256.Sum256([]byte(query))
+	extensions := fmt.Sprintf(`{"persistedQuery":{"version":1,"sha256Hash":"%s"}}`, hex.EncodeToString(sum[:]))
+	known := fmt.Sprintf(`{"extensions":%s}`, extensions)
+	if e := w.onlyError(w.sent(http.MethodPost, "/graphql", known, jsonBody)); e.Extensions.Code != "PERSISTED_QUERY_NOT_FOUND" || e.Message != "PersistedQueryNotFound" {
+		t.Errorf("%+v", e)
+	}
+	for name, a := range map[string]answer{
+		"registered":   w.sent(http.MethodPost, "/graphql", fmt.Sprintf(`{"query":%q,"extensions":%s}`, query, extensions), jsonBody),
+		"by its hash":  w.sent(http.MethodPost, "/graphql", known, jsonBody),
+		"and by a GET": w.sent(http.MethodGet, "/graphql?"+url.Values{"extensions": {extensions}}.Encode(), "", nil),
+	} {
+		if len(a.Errors) > 0 || string(a.Data) != string(w.ask(query, request{}).Data) {
+			t.Errorf("%s: %s", name, a.Body)
+		}
+	}
+}
+
+func TestOtherPaths(t *testing.T) {
+	w := newWorld(t, consolesim.Options{})
+	for _, tt := range []struct {
+		method, path string
+		status       int
+		holds        string
+	}{
+		{"GET", "/healthz", 200, "ok"},
+		{"GET", "/readyz", 200, "ready"},
+		{"GET", "/schema.graphql", 200, "type Workflow"},
+		{"OPTIONS", "/graphql", 200, ""},
+		{"GET", "/", 200, "<html"},
+		{"GET", "/metrics", 404, ""},
+		{"GET", "/debug/pprof/", 404, ""},
+		{"POST", "/healthz", 405, ""},
+		{"GET", "/graphql/", 404, ""},
+	} {
+		resp, body := w.send(tt.method, tt.path, "", nil)
+		if resp.StatusCode != tt.status || !strings.Contains(strings.ToLower(string(body)), strings.ToLower(tt.holds)) {
+			t.Errorf("%s %s: status %d, %.200s", tt.method, tt.path, resp.StatusCode, body)
+		}
+	}
+	resp, _ := w.send("OPTIONS", "/graphql", "", nil)
+	if allow := resp.Header.Get("Allow"); !strings.Contains(allow, "GET") || !strings.Contains(allow, "POST") {
+		t.Errorf("OPTIONS allows %q", allow)
+	}
+	w.noCalls()
+}

@@ -1,0 +1,193 @@
+package main
+
+import (
+	"encoding/base64"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/consoleql/consoleql/internal/consolesim"
+)
+
+// wrongInput is an operation that has to be refused before the console is asked.
+type wrongInput struct {
+	name, query string
+	variables   map[string]any
+	code        string
+	argument    string // as extensions.argument names it, where the code is BAD_USER_INPUT
+	says        string
+}
+
+// wrongInputs collects them.
+type wrongInputs struct{ all []wrongInput }
+
+func (w *wrongInputs) bad(name, query, argument, says string, variables map[string]any) {
+	w.all = append(w.all, wrongInput{name, query, variables, "BAD_USER_INPUT", argument, says})
+}
+
+func (w *wrongInputs) invalid(name, query, says string, variables map[string]any) {
+	w.all = append(w.all, wrongInput{name, query, variables, "GRAPHQL_VALIDATION_FAILED", "", says})
+}
+
+func (w *wrongInputs) ids() {
+	for _, field := range []string{"company", "department", "package", "queue", "robot", "workflow", "workflowLayout"} {
+		w.bad(field+" by no GUID", fmt.Sprintf(`{ %s(id: "42") { name } }`, field), "id", `"42"`, nil)
+		w.bad(field+" by a number", fmt.Sprintf(`{ %s(id: 42) { name } }`, field), "id", "42", nil)
+		w.bad(field+" by a path", fmt.Sprintf(`{ %s(id: "../queues/11111111-1111-4111-8111-111111") { name } }`, field), "id", "GUID", nil)
+		w.bad(field+" by a variable", fmt.Sprintf(`query($i: ID!) { %s(id: $i) { name } }`, field), "id", "no-guid", map[string]any{"i": "no-guid"})
+		w.bad(field+" by an empty one", fmt.Sprintf(`{ %s(id: "") { name } }`, field), "id", "GUID", nil)
+		w.invalid(field+" by nothing", fmt.Sprintf(`{ %s { name } }`, field), `"id"`, nil)
+		w.invalid(field+" by null", fmt.Sprintf(`{ %s(id: null) { name } }`, field), "", nil)
+		w.invalid(field+" by a variable left out", fmt.Sprintf(`query($i: ID!) { %s(id: $i) { name } }`, field), "", nil)
+	}
+}
+
+func (w *wrongInputs) lists() {
+	for _, list := range []string{"packages", "queues", "robots", "workflows", "workflowLayouts"} {
+		in := func(arguments string) string { return fmt.Sprintf(`{ %s(%s) { nodes { id } } }`, list, arguments) }
+		w.bad(list+" first -1", in(`first: -1`), "first", "-1", nil)
+		w.bad(list+" first 501", in(`first: 501`), "first", "501", nil)
+		w.bad(list+" first by a variable", fmt.Sprintf(`query($n: Int) { %s(first: $n) { totalCount } }`, list), "first", "1000", map[string]any{"n": 1000})
+		w.bad(list+" offset -1", in(`offset: -1`), "offset", "-1", nil)
+		w.bad(list+" offset too far", in(`offset: 2147483647`), "offset", "2147483647", nil)
+		w.bad(list+" offset with after", in(`offset: 0, after: "`+base64.RawURLEncoding.EncodeToString([]byte("position:3"))+`"`), "offset", "after", nil)
+		for name, cursor := range map[string]string{
+			"empty": "", "junk": "!!!", "plain": "3", "negative": base64.RawURLEncoding.EncodeToString([]byte("position:-3")),
+			"large": base64.RawURLEncoding.EncodeToString([]byte("position:99999999999999999999")), "no number": base64.RawURLEncoding.EncodeToString([]byte("position:x")),
+			"no prefix": base64.RawURLEncoding.EncodeToString([]byte("3")),
+		} {
+			w.bad(list+" after "+name, in(fmt.Sprintf("after: %q", cursor)), "after", "cursor", nil)
+		}
+		for _, text := range []string{"name", "searchString"} {
+			w.bad(list+" control in "+text, in(fmt.Sprintf(`filter: {%s: "a\u0000b"}`, text)), "filter."+text, "control", nil)
+			w.bad(list+" line break in "+text, fmt.Sprintf(`query($f: %s) { %s(filter: $f) { totalCount } }`, filterOf(list), list), "filter."+text, "control",
+				map[string]any{"f": map[string]any{text: "a\r\nX-Header: b"}})
+			w.bad(list+" C1 control in "+text, in(fmt.Sprintf(`filter: {%s: "a\u0085b"}`, text)), "filter."+text, "control", nil)
+		}
+		w.invalid(list+" junk order", in(`order: SIDEWAYS`), "SIDEWAYS", nil)
+		w.invalid(list+" junk order in a variable", fmt.Sprintf(`query($o: SortOrder) { %s(order: $o) { totalCount } }`, list), "", map[string]any{"o": "SIDEWAYS"})
+		w.invalid(list+" order as text", in(`order: "ASC"`), "", nil)
+		w.invalid(list+" first as text", in(`first: "3"`), "", nil)
+		w.invalid(list+" first with a fraction", in(`first: 1.5`), "", nil)
+		w.invalid(list+" unknown argument", in(`last: 3`), "last", nil)
+		w.invalid(list+" unknown filter", in(`filter: {colour: "red"}`), "colour", nil)
+		w.invalid(list+" include versions", in(`filter: {includeVersions: true}`), "includeVersions", nil)
+	}
+}
+
+func (w *wrongInputs) filters() {
+	for _, list := range []string{"queues", "robots", "workflows"} {
+		for _, field := range []string{"associatedQueueId", "packageId", "packageVersionId"} {
+			w.bad(list+" by "+field, fmt.Sprintf(`{ %s(filter: {%s: "x"}) { totalCount } }`, list, field), field, `"x"`, nil)
+			w.bad(list+" by a variable for "+field, fmt.Sprintf(`query($f: %s) { %s(filter: $f) { totalCount } }`, filterOf(list), list), field, `"x"`,
+				map[string]any{"f": map[string]any{field: "x"}})
+		}
+	}
+	for _, field := range []string{"startTime", "endTime"} {
+		w.bad("packages by "+field, fmt.Sprintf(`{ packages(filter: {%s: "yesterday"}) { totalCount } }`, field), field, "RFC 3339", nil)
+		w.bad("packages by a number as "+field, fmt.Sprintf(`{ packages(filter: {%s: 3}) { totalCount } }`, field), field, "RFC 3339", nil)
+	}
+	w.bad("companies by a control character", `{ companies(name: "a\u0007") { name } }`, "name", "control", nil)
+}
+
+// TestInputIsCheckedBeforeTheConsoleIsAsked sends what is wrong in every way
+// and place that there is.
+func TestInputIsCheckedBeforeTheConsoleIsAsked(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, consolesim.Options{})
+	var tests wrongInputs
+	tests.ids()
+	tests.lists()
+	tests.filters()
+	for _, tt := range tests.all {
+		t.Run(tt.name, func(t *testing.T) {
+			w.sim.ResetCounts()
+			a := w.ask(tt.query, request{variables: tt.variables})
+			if len(a.Errors) == 0 {
+				t.Fatalf("answered %s", a.Body)
+			}
+			e := a.Errors[0]
+			if e.Extensions.Code != tt.code || !strings.Contains(e.Message, tt.says) {
+				t.Errorf("want %s saying %q: %s", tt.code, tt.says, a.Body)
+			}
+			if tt.argument != "" {
+				if e.Extensions.Argument != tt.argument && !strings.HasSuffix(e.Extensions.Argument, "."+tt.argument) || !strings.Contains(e.Message, tt.argument) {
+					t.Errorf("does not name %s: %s", tt.argument, a.Body)
+				}
+				if !strings.HasSuffix(e.path(), tt.argument) {
+					t.Errorf("path %s does not lead to %s", e.path(), tt.argument)
+				}
+			}
+			w.noCalls()
+			w.tellsNothing(a)
+		})
+	}
+}
+
+// filterOf is the input type of a list's filter.
+func filterOf(list string) string {
+	return strings.ToUpper(list[:1]) + strings.TrimSuffix(list[1:], "s") + "Filter"
+}
+
+// TestNestedInputIsCheckedBeforeTheConsoleIsAsked holds the fields below
+// others to the same rule.
+func TestNestedInputIsCheckedBeforeTheConsoleIsAsked(t *testing.T) {
+	w := newWorld(t, consolesim.Options{})
+	for name, query := range map[string]string{
+		"first":       `{ rootDepartment { workflows(first: 501) { nodes { id } } } }`,
+		"id":          `{ rootDepartment { workflow(id: "x") { id } } }`,
+		"offset":      `{ queues { nodes { robots(offset: -1) { totalCount } } } }`,
+		"after":       `{ companies { departments { packages(after: "!") { totalCount } } } }`,
+		"filter.name": `{ companies { departments { packages(filter: {name: "\u0000"}) { totalCount } } } }`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			w.sim.ResetCounts()
+			a := w.ask(query, request{})
+			if len(a.Errors) == 0 || a.Errors[0].Extensions.Code != "BAD_USER_INPUT" || a.Errors[0].Extensions.Argument != name {
+				t.Errorf("answered %.600s", a.Body)
+			}
+			w.noCalls()
+		})
+	}
+}
+
+func TestExplicitNullsAreDefaults(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, consolesim.Options{})
+	nulls := map[string]any{"f": nil, "o": nil, "n": nil, "a": nil, "s": nil}
+	for _, list := range []string{"packages", "queues", "robots", "workflows", "workflowLayouts"} {
+		t.Run(list, func(t *testing.T) {
+			const below = `{ totalCount pageInfo { hasNextPage endCursor } nodes { id } }`
+			plain := w.ask(fmt.Sprintf(`{ l: %s %s }`, list, below), request{})
+			if len(plain.Errors) > 0 || len(plain.Data) < 300 {
+				t.Fatalf("answered %s", plain.Body)
+			}
+			asked := w.sim.Requests()
+			for name, a := range map[string]answer{
+				"literals":  w.ask(fmt.Sprintf(`{ l: %s(filter: null, order: null, first: null, after: null, offset: null) %s }`, list, below), request{}),
+				"variables": w.ask(fmt.Sprintf(`query($f: %s, $o: SortOrder, $n: Int, $a: String, $s: Int) { l: %s(filter: $f, order: $o, first: $n, after: $a, offset: $s) %s }`, filterOf(list), list, below), request{variables: nulls}),
+				"left out":  w.ask(fmt.Sprintf(`query($f: %s, $o: SortOrder, $n: Int, $a: String, $s: Int) { l: %s(filter: $f, order: $o, first: $n, after: $a, offset: $s) %s }`, filterOf(list), list, below), request{}),
+				"in filter": w.ask(fmt.Sprintf(`{ l: %s(filter: {name: null, searchString: null}) %s }`, list, below), request{}),
+				"defaults":  w.ask(fmt.Sprintf(`{ l: %s(filter: {}, order: DESC, first: 20, offset: 0) %s }`, list, below), request{}),
+			} {
+				if string(a.Body) != string(plain.Body) {
+					t.Errorf("%s: %s\nwant %s", name, a.Body, plain.Body)
+				}
+			}
+			for _, r := range w.sim.Requests() {
+				if r.RawQuery != asked[len(asked)-1].RawQuery {
+					t.Errorf("asked %q, plainly %q", r.RawQuery, asked[len(asked)-1].RawQuery)
+				}
+			}
+			w.sim.ResetCounts()
+		})
+	}
+	t.Run("companies", func(t *testing.T) {
+		plain := w.ask(`{ companies { id } }`, request{})
+		for _, query := range []string{`{ companies(name: null) { id } }`, `{ companies(name: "") { id } }`} {
+			if a := w.ask(query, request{}); string(a.Body) != string(plain.Body) {
+				t.Errorf("%s: %s", query, a.Body)
+			}
+		}
+	})
+}

@@ -1,0 +1,215 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/consoleql/consoleql/internal/consolesim"
+)
+
+// related is a workflow with what it leads to.
+type related struct {
+	ID                      string
+	Package, Queue, Version *onlyID
+	Robots                  []onlyID
+}
+
+type relatedAnswer struct{ Workflows struct{ Nodes []related } }
+
+func relatedQuery(first int) string {
+	return fmt.Sprintf(`{ workflows(first: %d) { nodes { id package { id } version { id } queue { id } robots { id } } } }`, first)
+}
+
+// wantRelated is what relatedQuery answers where nothing fails.
+func (w *world) wantRelated(first int) []related {
+	var all []related
+	for _, id := range w.sim.Data().WorkflowIDs(w.sim.Data().MainDepartmentID())[:first] {
+		f, _ := w.sim.Data().Workflow(id)
+		r := related{ID: id, Package: &onlyID{f.PackageID}, Version: &onlyID{f.PackageVersionID}, Queue: &onlyID{f.QueueID}}
+		for _, robot := range f.RobotIDs {
+			r.Robots = append(r.Robots, onlyID{robot})
+		}
+		all = append(all, r)
+	}
+	return all
+}
+
+// checkRelated compares an answer with want, in which nil stands for what has
+// failed with code.
+func (w *world) checkRelated(a answer, want []related, code string) {
+	w.t.Helper()
+	if diff := cmp.Diff(want, decode[relatedAnswer](w.t, a.Data).Workflows.Nodes); diff != "" {
+		w.t.Errorf("- wanted + answered:\n%s", diff)
+	}
+	failed := make(map[string]bool)
+	for i, r := range want {
+		for field, none := range map[string]bool{"package": r.Package == nil, "version": r.Version == nil, "queue": r.Queue == nil, "robots": r.Robots == nil} {
+			if none {
+				failed[fmt.Sprintf("workflows.nodes.%d.%s", i, field)] = true
+			}
+		}
+	}
+	if len(failed) == 0 {
+		w.t.Fatal("nothing is to fail")
+	}
+	for _, e := range a.Errors {
+		if !failed[e.path()] || e.Extensions.Code != code {
+			w.t.Errorf("unexpected: %+v", e)
+		}
+		delete(failed, e.path())
+	}
+	if len(failed) > 0 {
+		w.t.Errorf("no error at %v", failed)
+	}
+}
+
+// TestARelatedEntityThatFails lets every call fail that names one entity.
+func TestARelatedEntityThatFails(t *testing.T) {
+	for name, tt := range map[string]struct {
+		status int
+		code   string
+	}{
+		"forbidden": {http.StatusForbidden, "FORBIDDEN"},
+		"broken":    {http.StatusInternalServerError, "UPSTREAM_UNAVAILABLE"},
+		"busy":      {http.StatusTooManyRequests, "RATE_LIMITED"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			// Without Ids, two entities are got one by one.
+			w := newWorld(t, consolesim.Options{}, func(s *settings, _ *consolesim.Server) { s.ConsoleIDs = "off" })
+			want := w.wantRelated(2)
+			bad := []string{want[0].Package.ID, want[1].Queue.ID}
+			w.sim.Fail(func(r *http.Request) bool {
+				return strings.Contains(r.URL.Path, bad[0]) || strings.Contains(r.URL.Path, bad[1])
+			}, consolesim.Fault{Status: tt.status})
+			want[0].Package, want[0].Version, want[1].Queue = nil, nil, nil
+			w.checkRelated(w.ask(relatedQuery(2), request{}), want, tt.code)
+		})
+	}
+}
+
+// TestAFailingListOfRelatedEntities leaves the other relations alone.
+func TestAFailingListOfRelatedEntities(t *testing.T) {
+	w := newWorld(t, consolesim.Options{})
+	w.sim.Fail(on("/openapi/packages"), consolesim.Fault{Status: 500})
+	want := w.wantRelated(50)
+	for i := range want {
+		want[i].Package, want[i].Version = nil, nil
+	}
+	w.checkRelated(w.ask(relatedQuery(50), request{}), want, "UPSTREAM_UNAVAILABLE")
+}
+
+const nobody = "00000000-0000-4000-8000-00000000dead"
+
+// TestRelationsThatLeadNowhere changes ids on their way, since no console lets
+// a related entity be deleted.
+func TestRelationsThatLeadNowhere(t *testing.T) {
+	for name, tt := range map[string]struct {
+		field string
+		lose  func(*related)
+	}{
+		"package": {"packageId", func(r *related) { r.Package, r.Version = nil, nil }},
+		"version": {"packageVersionId", func(r *related) { r.Version = nil }},
+		"queue":   {"associatedQueueId", func(r *related) { r.Queue = nil }},
+	} {
+		for _, first := range []int{1, 2, 50} {
+			t.Run(fmt.Sprint(name, " of one in ", first), func(t *testing.T) {
+				t.Parallel()
+				var from string
+				w := newWorld(t, consolesim.Options{}, through(t, func(r *http.Request, body string) string {
+					if r.URL.Path != "/openapi/workflows" {
+						return body
+					}
+					return strings.Replace(body, from, fmt.Sprintf("%q:%q", tt.field, nobody), 1)
+				}))
+				want := w.wantRelated(first)
+				f, _ := w.sim.Data().Workflow(want[0].ID)
+				from = fmt.Sprintf("%q:%q", tt.field, map[string]string{
+					"packageId": f.PackageID, "packageVersionId": f.PackageVersionID, "associatedQueueId": f.QueueID,
+				}[tt.field])
+				tt.lose(&want[0])
+				w.checkRelated(w.ask(relatedQuery(first), request{}), want, "NOT_FOUND")
+			})
+		}
+	}
+}
+
+func TestOtherRelationsThatLeadNowhere(t *testing.T) {
+	for name, tt := range map[string]struct {
+		path, field, query, at string
+	}{
+		"a step's workflow":       {"/openapi/workflowlayouts", "workflowId", `{ workflowLayouts(first: 1) { nodes { nodes { name workflow { name } } } } }`, "workflowLayouts.nodes.0.nodes.0.workflow"},
+		"an entity's company":     {"/openapi/queues", "companyId", `{ queues(first: 1) { nodes { name company { name } } } }`, "queues.nodes.0.company"},
+		"an entity's department":  {"/openapi/queues", "departmentId", `{ queues(first: 1) { nodes { name department { name } } } }`, "queues.nodes.0.department"},
+		"the latest version":      {"/openapi/packages", "lastVersionId", `{ packages(first: 1) { nodes { name latestVersion { version } } } }`, "packages.nodes.0.latestVersion"},
+		"the viewer's department": {"/openapi/companyusers/self", "assignedDepartmentId", `{ viewer { name assignedDepartment { name } } }`, "viewer.assignedDepartment"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, consolesim.Options{}, through(t, func(r *http.Request, body string) string {
+				if r.URL.Path != tt.path {
+					return body
+				}
+				key := fmt.Sprintf("%q:\"", tt.field)
+				at := strings.Index(body, key)
+				if at < 0 {
+					t.Errorf("no %s in %s", key, body)
+					return body
+				}
+				at += len(key)
+				return body[:at] + nobody + body[at+36:]
+			}))
+			a := w.ask(tt.query, request{})
+			if e := w.onlyError(a); e.Extensions.Code != "NOT_FOUND" || e.path() != tt.at || e.Message == "" {
+				t.Errorf("%+v", e)
+			}
+			if !strings.Contains(string(a.Data), `"name":"`) || !strings.HasSuffix(tt.at, lastNull(string(a.Data))) {
+				t.Errorf("answered %s", a.Body)
+			}
+		})
+	}
+}
+
+// lastNull is the name of the last field that is null.
+func lastNull(data string) string {
+	before, _, _ := strings.Cut(data, `":null`)
+	return before[strings.LastIndexByte(before, '"')+1:]
+}
+
+func TestNoneByThisIDIsNoError(t *testing.T) {
+	for name, console := range map[string]consolesim.Options{"plain": {}, "wrapped": {Dialect: consolesim.Dialect{WrapSingle: true}}, "without Ids": {NoIDs: true}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, console)
+			fields := ""
+			for _, field := range []string{"package", "queue", "robot", "workflow", "workflowLayout"} {
+				fields += fmt.Sprintf("%s(id: %q) { name } ", field, nobody)
+				fields += fmt.Sprintf("other_%s: %s(id: %q) { name } ", field, field, strings.ReplaceAll(nobody, "dead", "beef"))
+			}
+			var got struct {
+				Root map[string]any
+			}
+			query := fmt.Sprintf(`{ %s company(id: %q) { name } missing: department(id: %q) { name }
+				department(id: %q) { %s } here: company(id: %q) { department(id: %q) { name } } }`,
+				fields, nobody, nobody, w.sim.Data().MainDepartmentID(), fields, w.sim.Data().MainCompanyID(), nobody)
+			w.query(query, &got.Root)
+			check := func(where string, fields map[string]any) {
+				for field, v := range fields {
+					if v != nil && field != "here" && (field != "department" || where != "query") {
+						t.Errorf("%s of %s is %v", field, where, v)
+					}
+				}
+			}
+			if len(got.Root) != 14 {
+				t.Errorf("%d fields: %v", len(got.Root), got.Root)
+			}
+			check("query", got.Root)
+			check("department", got.Root["department"].(map[string]any))
+			check("company", got.Root["here"].(map[string]any))
+		})
+	}
+}

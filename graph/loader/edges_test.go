@@ -1,0 +1,107 @@
+package loader
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/vektah/gqlparser/v2"
+	"github.com/vektah/gqlparser/v2/ast"
+
+	"github.com/consoleql/consoleql/graph/schema"
+)
+
+// plainObjects are the object types that are data of their parent and lead to
+// nothing: look-ahead has no business with them.
+var plainObjects = []string{"Argument", "AssetContent", "JobStateNotification", "PageInfo", "UserExtensionInfo"}
+
+func loadSchema(t *testing.T) *ast.Schema {
+	t.Helper()
+	s, err := gqlparser.LoadSchema(schema.Sources()...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// target is the object type that a field leads to, empty where it leads to none.
+func target(s *ast.Schema, f *ast.FieldDefinition) string {
+	if name := f.Type.Name(); s.Types[name] != nil && s.Types[name].Kind == ast.Object {
+		return name
+	}
+	return ""
+}
+
+// TestEdgesAreTheSchemas compares the table with the schema, in both directions.
+func TestEdgesAreTheSchemas(t *testing.T) {
+	s := loadSchema(t)
+	want, left := make(map[string]string), make(map[string]bool)
+	for name, d := range s.Types {
+		if d.Kind != ast.Object || d.BuiltIn {
+			continue
+		}
+		for _, f := range d.Fields {
+			to := target(s, f)
+			switch {
+			case to == "" || s.Types[to].BuiltIn:
+			case slices.Contains(plainObjects, to):
+				left[to] = true
+			default:
+				want[name+"."+f.Name] = to
+			}
+		}
+	}
+	got := make(map[string]string)
+	for typ, fields := range newEdges() {
+		if s.Types[typ] == nil {
+			t.Errorf("the schema has no type %s", typ)
+		}
+		for name, e := range fields {
+			got[typ+"."+name] = e.to
+			if (e.inline == nil) == (e.start == nil) {
+				t.Errorf("%s.%s is either inline or begins something, and not both", typ, name)
+			}
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("- schema + table:\n%s", diff)
+	}
+	if len(want) < 60 {
+		t.Errorf("only %d fields lead anywhere", len(want))
+	}
+	for _, name := range plainObjects {
+		if !left[name] {
+			t.Errorf("no field leads to %s: it needs no exception", name)
+		}
+	}
+}
+
+// TestPlainObjectsLeadNowhere holds the exceptions to being plain.
+func TestPlainObjectsLeadNowhere(t *testing.T) {
+	s := loadSchema(t)
+	for _, name := range plainObjects {
+		if newEdges()[name] != nil {
+			t.Errorf("%s is in the table", name)
+		}
+		for _, f := range s.Types[name].Fields {
+			if to := target(s, f); to != "" && !slices.Contains(plainObjects, to) {
+				t.Errorf("%s.%s leads to %s", name, f.Name, to)
+			}
+			if len(f.Arguments) > 0 {
+				t.Errorf("%s.%s takes arguments", name, f.Name)
+			}
+		}
+	}
+}
+
+// TestInlineFieldsTakeNoArguments: what is in the parent depends on nothing else.
+func TestInlineFieldsTakeNoArguments(t *testing.T) {
+	s := loadSchema(t)
+	for typ, fields := range newEdges() {
+		for name, e := range fields {
+			if f := s.Types[typ].Fields.ForName(name); e.inline != nil && f != nil && len(f.Arguments) > 0 {
+				t.Errorf("%s.%s is inline and takes arguments", typ, name)
+			}
+		}
+	}
+}

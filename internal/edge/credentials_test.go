@@ -1,0 +1,93 @@
+package edge
+
+import (
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/consoleql/consoleql/internal/fault"
+	"github.com/consoleql/consoleql/internal/principal"
+	"github.com/consoleql/consoleql/internal/scope"
+)
+
+func TestIsToken(t *testing.T) {
+	for token, want := range map[string]bool{
+		"abc": true, "eyJ.a-b_c.x~y+z/==": true, "0": true,
+		"": false, "a b": false, "a\tb": false, "a\r\nX: y": false, "a,b": false, `"a"`: false, "a;b": false, "é": false, "a\x00": false, "a%20": false,
+	} {
+		if isToken(token) != want {
+			t.Errorf("%q: %v", token, !want)
+		}
+	}
+}
+
+func with(header http.Header) *http.Request {
+	r := httptest.NewRequest(http.MethodGet, "/graphql", nil)
+	r.Header = header
+	return r
+}
+
+func TestPrincipalOf(t *testing.T) {
+	for name, tt := range map[string]struct {
+		header    http.Header
+		anonymous bool
+		want      principal.Principal
+		refused   bool
+	}{
+		"nobody":                    {nil, false, principal.Principal{}, false},
+		"nobody, where that is one": {nil, true, principal.DefaultService(), false},
+		"a token":                   {http.Header{"Authorization": {"Bearer abc"}}, false, principal.FromToken("abc"), false},
+		"a token, odd case":         {http.Header{"Authorization": {"bEARER  abc "}}, true, principal.FromToken("abc"), false},
+		"another scheme":            {http.Header{"Authorization": {"Basic abc"}}, true, principal.Principal{}, true},
+		"no token":                  {http.Header{"Authorization": {"Bearer"}}, true, principal.Principal{}, true},
+		"an empty header":           {http.Header{"Authorization": {""}}, true, principal.Principal{}, true},
+		"two tokens":                {http.Header{"Authorization": {"Bearer a", "Bearer b"}}, true, principal.Principal{}, true},
+		"two in one":                {http.Header{"Authorization": {"Bearer a, Bearer b"}}, true, principal.Principal{}, true},
+		"an API key":                {http.Header{"X-Api-Key": {"k"}}, true, principal.Principal{}, true},
+		"an API key and a token":    {http.Header{"X-Api-Key": {"k"}, "Authorization": {"Bearer a"}}, true, principal.Principal{}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := &server{opts: Options{Anonymous: tt.anonymous}}
+			got, err := s.principalOf(with(tt.header))
+			if (err != nil) != tt.refused || got != tt.want {
+				t.Errorf("%v, %v", got, err)
+			}
+			if tt.refused && fault.CodeOf(err) != fault.Unauthenticated {
+				t.Errorf("code %s", fault.CodeOf(err))
+			}
+		})
+	}
+}
+
+func TestScopeOf(t *testing.T) {
+	const company, department = "11111111-1111-4111-8111-1111111111aa", "22222222-2222-4222-8222-2222222222bb"
+	for name, tt := range map[string]struct {
+		header http.Header
+		want   scope.Scope
+		bad    string
+	}{
+		"none":          {nil, scope.Scope{}, ""},
+		"empty":         {http.Header{"Companyid": {" "}, "Departmentid": {""}}, scope.Scope{}, ""},
+		"both":          {http.Header{"Companyid": {company}, "Departmentid": {" " + department + " "}}, scope.Scope{CompanyID: company, DepartmentID: department}, ""},
+		"upper case":    {http.Header{"Companyid": {strings.ToUpper(company)}}, scope.Scope{CompanyID: company}, ""},
+		"department":    {http.Header{"Departmentid": {department}}, scope.Scope{DepartmentID: department}, ""},
+		"no company":    {http.Header{"Companyid": {"acme"}, "Departmentid": {department}}, scope.Scope{}, "CompanyId"},
+		"no department": {http.Header{"Companyid": {company}, "Departmentid": {"{" + department + "}"}}, scope.Scope{}, "DepartmentId"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := scopeOf(with(tt.header))
+			if tt.bad == "" {
+				if err != nil || got != tt.want {
+					t.Errorf("%+v, %v", got, err)
+				}
+				return
+			}
+			var f *fault.Error
+			if !errors.As(err, &f) || f.Code != fault.BadUserInput || f.Argument != tt.bad {
+				t.Errorf("error %v", err)
+			}
+		})
+	}
+}

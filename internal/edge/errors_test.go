@@ -1,0 +1,152 @@
+package edge
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+
+	"github.com/consoleql/consoleql/internal/consoleclient"
+	"github.com/consoleql/consoleql/internal/fault"
+)
+
+func TestArgumentPath(t *testing.T) {
+	field := ast.Path{ast.PathName("queues"), ast.PathIndex(3), ast.PathName("robots")}
+	longer := append(ast.Path{}, field...)
+	if got := argumentPath(field, "filter.name").String(); got != "queues[3].robots.filter.name" {
+		t.Error(got)
+	}
+	if diff := cmp.Diff(longer, field); diff != "" {
+		t.Errorf("the field's own path changed: %s", diff)
+	}
+	// Fields share the backing array of their parents' paths.
+	roomy := make(ast.Path, 1, 8)
+	roomy[0] = ast.PathName("a")
+	first, second := argumentPath(roomy, "x"), argumentPath(roomy, "y")
+	if first.String() != "a.x" || second.String() != "a.y" {
+		t.Errorf("%s and %s", first, second)
+	}
+}
+
+func TestLastName(t *testing.T) {
+	for want, path := range map[string]ast.Path{"": nil, "id": {ast.PathName("queue"), ast.PathName("id")}} {
+		if got := lastName(path); got != want {
+			t.Errorf("%q of %v", got, path)
+		}
+	}
+	if got := lastName(ast.Path{ast.PathName("queue"), ast.PathIndex(0)}); got != "" {
+		t.Errorf("%q of an index", got)
+	}
+}
+
+// presented is what becomes of an error, and what is logged of it.
+func presented(err error) (*gqlerror.Error, string) {
+	var logs bytes.Buffer
+	s := &server{opts: Options{Logger: slog.New(slog.NewTextHandler(&logs, &slog.HandlerOptions{Level: slog.LevelDebug}))}}
+	return s.present(context.Background(), err), logs.String()
+}
+
+func TestPresent(t *testing.T) {
+	console := &consoleclient.Error{Operation: "GET /openapi/queues", Status: 409, Title: "Conflict", Detail: "Somebody else was faster", Kind: fault.Conflict}
+	silent := &consoleclient.Error{Operation: "GET /openapi/queues", Title: "no answer", Kind: fault.UpstreamUnavailable, Err: errors.New("dial tcp 10.0.0.1: refused")}
+	for name, tt := range map[string]struct {
+		err     error
+		code    fault.Code
+		message string // part of it
+		console map[string]any
+		logged  bool
+	}{
+		"a fault":                {fault.New(fault.NotFound, "no such Queue"), fault.NotFound, "no such Queue", nil, false},
+		"a wrapped fault":        {fmt.Errorf("queue: %w", fault.New(fault.ScopeRequired, "which company?")), fault.ScopeRequired, "which company?", nil, false},
+		"an argument":            {fault.BadInput("input.priority", "5001 is more than 5000"), fault.BadUserInput, "input.priority: 5001", nil, false},
+		"the console":            {console, fault.Conflict, "Somebody else was faster", map[string]any{"status": 409, "title": "Conflict", "detail": "Somebody else was faster"}, false},
+		"the console, joined":    {errors.Join(errors.New("page 3"), console), fault.Conflict, "Somebody else", map[string]any{"status": 409, "title": "Conflict", "detail": "Somebody else was faster"}, false},
+		"no answer":              {silent, fault.UpstreamUnavailable, "not available", nil, false},
+		"too late":               {fmt.Errorf("queues: %w", context.DeadlineExceeded), fault.UpstreamTimeout, "in time", nil, false},
+		"cancelled":              {fmt.Errorf("queues: %w", context.Canceled), fault.Internal, "cancelled", nil, false},
+		"a panic":                {errPanicked, fault.Internal, "internal error", nil, true},
+		"anything else":          {errors.New("postgres://u:p@host/db"), fault.Internal, "internal error", nil, true},
+		"the body, no JSON":      {gqlerror.Errorf("json request body could not be decoded: EOF body:hunter2"), fault.BadUserInput, "not a JSON object", nil, false},
+		"the body, not readable": {gqlerror.Errorf("could not read request body: http: request body too large"), fault.BadUserInput, "too large", nil, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, logs := presented(tt.err)
+			if fmt.Sprint(got.Extensions["code"]) != string(tt.code) || !strings.Contains(got.Message, tt.message) {
+				t.Errorf("%+v", got)
+			}
+			said, _ := got.Extensions["console"].(map[string]any)
+			if diff := cmp.Diff(tt.console, said); diff != "" {
+				t.Error(diff)
+			}
+			if (logs != "") != tt.logged {
+				t.Errorf("logged %q", logs)
+			}
+			text, err := json.Marshal(got)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, hidden := range []string{"hunter2", "10.0.0.1", "postgres", "GET /openapi"} {
+				if strings.Contains(string(text), hidden) || !tt.logged && strings.Contains(logs, hidden) {
+					t.Errorf("%s is told in %s or logged in %s", hidden, text, logs)
+				}
+			}
+		})
+	}
+}
+
+func TestPresentDoesNotChangeASharedError(t *testing.T) {
+	shared := gqlerror.Errorf("no")
+	shared.Extensions = map[string]any{"code": "GRAPHQL_VALIDATION_FAILED"}
+	first, _ := presented(shared)
+	first.Message = "changed"
+	if shared.Message != "no" {
+		t.Error("the error itself was changed")
+	}
+	err := fault.BadInput("first", "x")
+	a, _ := presented(gqlerror.WrapPath(ast.Path{ast.PathName("queues")}, err))
+	b, _ := presented(gqlerror.WrapPath(ast.Path{ast.PathName("robots")}, err))
+	if a.Path.String() != "queues.first" || b.Path.String() != "robots.first" {
+		t.Errorf("paths %s and %s", a.Path, b.Path)
+	}
+}
+
+func TestEveryCodeHasItsWords(t *testing.T) {
+	words := make(map[string]fault.Code)
+	for _, code := range []fault.Code{
+		fault.Unauthenticated, fault.Forbidden, fault.NotFound, fault.BadUserInput, fault.Conflict, fault.RateLimited,
+		fault.UpstreamUnavailable, fault.UpstreamTimeout, fault.UpstreamInvalidResponse, fault.Internal,
+	} {
+		if other, ok := words[meaning(code)]; ok {
+			t.Errorf("%s and %s read alike", code, other)
+		}
+		words[meaning(code)] = code
+	}
+}
+
+func TestWriteError(t *testing.T) {
+	for name, tt := range map[string]struct {
+		err  error
+		want string
+	}{
+		"a fault":       {fault.BadInput("CompanyId", "is no GUID"), `{"errors":[{"message":"CompanyId: is no GUID","extensions":{"argument":"CompanyId","code":"BAD_USER_INPUT"}}],"data":null}`},
+		"anything else": {errors.New("10.0.0.1"), `{"errors":[{"message":"internal error","extensions":{"code":"INTERNAL"}}],"data":null}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := httptest.NewRecorder()
+			writeError(w, http.StatusBadRequest, tt.err)
+			if got := strings.TrimSpace(w.Body.String()); got != tt.want || w.Code != http.StatusBadRequest || w.Header().Get("Content-Type") != "application/json" {
+				t.Errorf("%d %s", w.Code, got)
+			}
+		})
+	}
+}

@@ -1,0 +1,65 @@
+package edge
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/url"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/99designs/gqlgen/graphql/handler/extension"
+	"github.com/99designs/gqlgen/graphql/handler/transport"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+
+	"github.com/consoleql/consoleql/internal/fault"
+)
+
+// get is gqlgen's transport, whose own refusals of a request carry no code.
+type get struct{ transport.GET }
+
+// Do answers a GET, or refuses its query string.
+func (g get) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
+	values, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		writeError(w, http.StatusBadRequest, fault.BadInput("", "the query string cannot be decoded"))
+		return
+	}
+	for _, name := range []string{"variables", "extensions"} {
+		var object map[string]any
+		if v := values.Get(name); v != "" && json.Unmarshal([]byte(v), &object) != nil {
+			writeError(w, http.StatusBadRequest, fault.BadInput(name, "is not a JSON object"))
+			return
+		}
+	}
+	g.GET.Do(w, r, exec)
+}
+
+// otherwise refuses what no other transport takes.
+type otherwise struct{}
+
+// Supports is true: it comes last.
+func (otherwise) Supports(*http.Request) bool { return true }
+
+// Do refuses the request.
+func (otherwise) Do(w http.ResponseWriter, r *http.Request, _ graphql.GraphExecutor) {
+	if r.Method == http.MethodPost {
+		writeError(w, http.StatusUnsupportedMediaType, fault.BadInput("", "send the operation as Content-Type: application/json"))
+		return
+	}
+	w.Header().Set("Allow", "OPTIONS, GET, POST")
+	writeError(w, http.StatusMethodNotAllowed, fault.BadInput("", "send the operation by POST or GET"))
+}
+
+// persistedQueries is gqlgen's extension, most of whose refusals carry no code.
+type persistedQueries struct {
+	extension.AutomaticPersistedQuery
+}
+
+// MutateOperationParameters puts the text in the place of its hash.
+func (p persistedQueries) MutateOperationParameters(ctx context.Context, params *graphql.RawParams) *gqlerror.Error {
+	err := p.AutomaticPersistedQuery.MutateOperationParameters(ctx, params)
+	if err != nil && err.Extensions["code"] == nil {
+		err.Extensions = map[string]any{"code": string(fault.BadUserInput)}
+	}
+	return err
+}
