@@ -27,7 +27,6 @@ func ptr[T any](v T) *T { return &v }
 
 func TestWindowOfTheArguments(t *testing.T) {
 	type args = ListArgs[cc.QueueFilter]
-	check := func(f *cc.QueueFilter) error { return checkTexts(f.Name, f.SearchString) }
 	for name, tt := range map[string]struct {
 		args          args
 		offset, count int
