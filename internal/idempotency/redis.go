@@ -1,0 +1,154 @@
+package idempotency
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// DefaultPrefix begins the names of the records in Redis.
+const DefaultPrefix = "consoleql:idem:"
+
+// Redis is the Store that replicas share: one hash per record, with an expiry,
+// under a name whose hash tag keeps it in one slot of a Cluster. Leases run on
+// the server's clock, so that replicas need not agree on the time. It is safe
+// for concurrent use.
+type Redis struct {
+	client               redis.UniversalClient
+	prefix               string
+	claim, renew, finish *redis.Script
+}
+
+// NewRedis returns a Store in the client's Redis (7 or newer, or a compatible
+// server). An empty prefix stands for DefaultPrefix. The client should have
+// ContextTimeoutEnabled set, so that a server that hangs is given up in time; it
+// stays the caller's to close.
+func NewRedis(client redis.UniversalClient, prefix string) *Redis {
+	if prefix == "" {
+		prefix = DefaultPrefix
+	}
+	return &Redis{
+		client: client, prefix: prefix,
+		claim:  redis.NewScript(scriptHead + scriptClaim),
+		renew:  redis.NewScript(scriptHead + scriptRenew),
+		finish: redis.NewScript(scriptHead + scriptFinish),
+	}
+}
+
+// The scripts, the twins of Memory's methods. All are given owner, input, lease and
+// retention (milliseconds), and finish the state and the result beside.
+const (
+	scriptHead = `
+local key, me, input, lease, retention = KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local clock = redis.call('TIME')
+local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+local kept = redis.call('HMGET', key, 'state', 'owner', 'input', 'lease')
+local state, owner = kept[1], kept[2]
+local open = state == 'pending' or state == 'lapsed'
+local function hold()
+  redis.call('HSET', key, 'state', 'pending', 'owner', me, 'input', input, 'lease', now + lease)
+  redis.call('PEXPIRE', key, retention)
+end
+`
+	scriptClaim = `
+if not state or (state == 'free' and owner ~= me) then
+  hold()
+  return {'claimed'}
+end
+if state == 'free' then return {'released'} end
+if kept[3] ~= input then return {'foreign'} end
+if owner == me and open then
+  hold()
+  return {'claimed'}
+end
+if state == 'pending' and now > tonumber(kept[4]) then
+  redis.call('HSET', key, 'state', 'lapsed')
+  redis.call('PEXPIRE', key, retention)
+  return {'lapsed'}
+end
+if state == 'done' then return {'done', redis.call('HGET', key, 'result')} end
+return {state}
+`
+	scriptRenew = `
+if state and (owner ~= me or not open) then return 0 end
+hold()
+return 1
+`
+	scriptFinish = `
+local to, result = ARGV[5], ARGV[6]
+if state and owner ~= me then return 0 end
+if state and not open then return (state == to or state == 'oversized' and to == 'done') and 1 or 0 end
+if not state then hold() end
+redis.call('HSET', key, 'state', to)
+if to == 'done' then redis.call('HSET', key, 'result', result) end
+redis.call('PEXPIRE', key, to == 'free' and lease or retention)
+return 1
+`
+)
+
+// Claim implements Store.
+func (s *Redis) Claim(ctx context.Context, r Record) (Claim, error) {
+	got, err := s.claim.Run(ctx, s.client, s.keys(r), arguments(r)...).StringSlice()
+	if err != nil {
+		return Claim{}, fmt.Errorf("idempotency: claim a record: %w", err)
+	}
+	if len(got) == 0 {
+		return Claim{}, errors.New("idempotency: claim a record: no standing in the answer")
+	}
+	switch got[0] {
+	case "claimed":
+		return Claim{Standing: Claimed}, nil
+	case "released":
+		return Claim{Standing: Released}, nil
+	case "foreign":
+		return Claim{Standing: Foreign}, nil
+	}
+	switch state(got[0]) {
+	case pending:
+		return Claim{Standing: Pending}, nil
+	case oversized:
+		return Claim{Standing: Oversized}, nil
+	case lapsed, lost:
+		return Claim{Standing: Lost}, nil
+	case done:
+		if len(got) == 2 {
+			return Claim{Standing: Done, Result: []byte(got[1])}, nil
+		}
+	case free:
+	}
+	return Claim{}, fmt.Errorf("idempotency: claim a record: its standing %.20q is none", got[0])
+}
+
+// Renew implements Store.
+func (s *Redis) Renew(ctx context.Context, r Record) (bool, error) {
+	held, err := s.renew.Run(ctx, s.client, s.keys(r), arguments(r)...).Bool()
+	if err != nil {
+		return false, fmt.Errorf("idempotency: renew a lease: %w", err)
+	}
+	return held, nil
+}
+
+// Finish implements Store.
+func (s *Redis) Finish(ctx context.Context, r Record, end End) (bool, error) {
+	held, err := s.finish.Run(ctx, s.client, s.keys(r), append(arguments(r), string(end.state()), end.Result)...).Bool()
+	if err != nil {
+		return false, fmt.Errorf("idempotency: record an outcome: %w", err)
+	}
+	return held, nil
+}
+
+// keys is the one key of a record.
+func (s *Redis) keys(r Record) []string { return []string{s.prefix + "{" + r.ID + "}"} }
+
+// arguments are those that every script takes.
+func arguments(r Record) []any {
+	return []any{r.Owner, r.Input, milliseconds(r.Lease), milliseconds(r.Retention)}
+}
+
+// milliseconds rounds up, as an expiry of 0 would delete a record.
+func milliseconds(d time.Duration) int64 {
+	return max(1, int64((d+time.Millisecond-1)/time.Millisecond))
+}

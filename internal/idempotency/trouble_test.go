@@ -1,0 +1,212 @@
+package idempotency_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/consoleql/consoleql/internal/fault"
+	"github.com/consoleql/consoleql/internal/idempotency"
+)
+
+// troubled is a Memory whose claims can be tampered with on their way back, and
+// that can be replaced by an empty one.
+type troubled struct {
+	mu       sync.Mutex
+	memory   *idempotency.Memory
+	claimed  func(idempotency.Claim, error) (idempotency.Claim, error)
+	finishes atomic.Int32
+	down     atomic.Bool // Finish fails
+}
+
+func newTroubled() *troubled {
+	return &troubled{memory: idempotency.NewMemory(idempotency.MemoryOptions{})}
+}
+
+// lose forgets every record.
+func (s *troubled) lose() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.memory = idempotency.NewMemory(idempotency.MemoryOptions{})
+}
+
+// tamper changes what claims answer.
+func (s *troubled) tamper(with func(idempotency.Claim, error) (idempotency.Claim, error)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.claimed = with
+}
+
+func (s *troubled) parts() (*idempotency.Memory, func(idempotency.Claim, error) (idempotency.Claim, error)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.memory, s.claimed
+}
+
+func (s *troubled) Claim(ctx context.Context, r idempotency.Record) (idempotency.Claim, error) {
+	memory, tamper := s.parts()
+	c, err := memory.Claim(ctx, r)
+	if tamper != nil {
+		return tamper(c, err)
+	}
+	return c, err
+}
+
+func (s *troubled) Renew(ctx context.Context, r idempotency.Record) (bool, error) {
+	memory, _ := s.parts()
+	return memory.Renew(ctx, r)
+}
+
+func (s *troubled) Finish(ctx context.Context, r idempotency.Record, end idempotency.End) (bool, error) {
+	s.finishes.Add(1)
+	if s.down.Load() {
+		return false, errors.New("away")
+	}
+	memory, _ := s.parts()
+	return memory.Finish(ctx, r, end)
+}
+
+// For a caller who goes while its claim is made, nothing is started, and the key
+// stays free.
+func TestCallerGoesDuringTheClaim(t *testing.T) {
+	for name, failure := range map[string]error{"claimed": nil, "failed": errors.New("interrupted")} {
+		t.Run(name, func(t *testing.T) {
+			var c counter
+			store := newTroubled()
+			k := newKeeper(t, store, idempotency.Options{})
+			ctx, cancel := context.WithCancel(t.Context())
+			store.tamper(func(c idempotency.Claim, _ error) (idempotency.Claim, error) {
+				cancel()
+				return c, failure
+			})
+			result, err := k.Do(ctx, key(t), input, c.completing())
+			wantFault(t, result, err, fault.Internal, context.Canceled)
+			c.want(t, 0)
+			store.tamper(nil)
+			result, err = k.Do(t.Context(), key(t), input, c.completing())
+			wantResult(t, result, err, truth)
+			c.want(t, 1)
+		})
+	}
+}
+
+// Those who wait with a leader who goes, go on without it.
+func TestLeaderGoes(t *testing.T) {
+	store := newTroubled()
+	a, b := newKeeper(t, store, idempotency.Options{}), newKeeper(t, store, idempotency.Options{})
+	var c counter
+	run, started, release := c.blocking()
+	first := begin(t.Context(), a, key(t), input, run)
+	receive(t, started, "the run")
+	ctx, cancel := context.WithCancel(t.Context())
+	leader := begin(ctx, b, key(t), input, c.completing())
+	time.Sleep(20 * time.Millisecond)
+	waiter := begin(t.Context(), b, key(t), input, c.completing())
+	time.Sleep(20 * time.Millisecond)
+	cancel()
+	if r := receive(t, leader, "the leader's answer"); !errors.Is(r.err, context.Canceled) {
+		t.Errorf("the leader got %q, %v", r.result, r.err)
+	}
+	release()
+	for _, w := range []<-chan reply{first, waiter} {
+		r := receive(t, w, "an answer")
+		wantResult(t, r.result, r.err, truth)
+	}
+	c.want(t, 1)
+}
+
+// A store that loses a record and gives it to another at once can make a call
+// start twice; the Keeper tells the operator, and keeps the two apart.
+func TestStoreGivesARecordAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		store := newTroubled()
+		a := newKeeper(t, store, idempotency.Options{Logger: slog.New(slog.NewTextHandler(&log, nil))})
+		b := newKeeper(t, store, idempotency.Options{})
+		var c, d counter
+		run, started, release := c.blocking()
+		first := begin(t.Context(), a, key(t), input, run)
+		<-started
+		store.lose()
+		result, err := b.Do(t.Context(), key(t), input, d.returning([]byte("b"), idempotency.Completed, nil))
+		wantResult(t, result, err, []byte("b"))
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if n := strings.Count(log.String(), "is another's now"); n != 1 || !strings.Contains(log.String(), "ERROR") {
+			t.Errorf("the loss is told %d times: %s", n, log.String())
+		}
+		release()
+		r := <-first
+		wantResult(t, r.result, r.err, truth)
+		if !strings.Contains(log.String(), "an outcome was not recorded") || strings.Contains(log.String(), t.Name()) {
+			t.Errorf("the log says %s", log.String())
+		}
+		result, err = a.Do(t.Context(), key(t), input, c.completing())
+		wantResult(t, result, err, []byte("b"))
+	})
+}
+
+// However many claims fail, what is done about them is bounded.
+func TestFailedClaimsAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var c counter
+		store := newTroubled()
+		k := newKeeper(t, store, idempotency.Options{})
+		store.down.Store(true)
+		store.tamper(func(idempotency.Claim, error) (idempotency.Claim, error) {
+			return idempotency.Claim{}, errors.New("away")
+		})
+		var calls sync.WaitGroup
+		for i := range 200 {
+			calls.Go(func() {
+				result, err := k.Do(t.Context(), idempotency.Key{Principal: "p", Operation: "o", Key: strconv.Itoa(i)}, input, c.completing())
+				wantFault(t, result, err, fault.UpstreamUnavailable, nil)
+			})
+		}
+		calls.Wait()
+		synctest.Wait()
+		if n := store.finishes.Load(); n != 64 {
+			t.Errorf("%d records are taken back at a time, want 64", n)
+		}
+		c.want(t, 0)
+		// They are tried for a lease, and no longer.
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		tried := store.finishes.Load()
+		time.Sleep(time.Minute)
+		if n := store.finishes.Load(); n != tried || tried < 2*64 {
+			t.Errorf("%d tries in a lease, %d a minute later", tried, n)
+		}
+		// The claims may have arrived; what could not be taken back is unknown.
+		store.tamper(nil)
+		store.down.Store(false)
+		result, err := k.Do(t.Context(), idempotency.Key{Principal: "p", Operation: "o", Key: "1"}, input, c.completing())
+		wantUnknown(t, result, err)
+		c.want(t, 0)
+	})
+}
+
+// An answer that makes no sense starts nothing.
+func TestStoreAnswersNonsense(t *testing.T) {
+	for name, standing := range map[string]idempotency.Standing{"none": 0, "released": idempotency.Released, "unheard of": 99} {
+		t.Run(name, func(t *testing.T) {
+			var c counter
+			store := newTroubled()
+			k := newKeeper(t, store, idempotency.Options{})
+			store.tamper(func(idempotency.Claim, error) (idempotency.Claim, error) {
+				return idempotency.Claim{Standing: standing}, nil
+			})
+			result, err := k.Do(t.Context(), key(t), input, c.completing())
+			wantFault(t, result, err, fault.Internal, nil)
+			c.want(t, 0)
+		})
+	}
+}

@@ -1,0 +1,223 @@
+// Package redistest gives tests a real redis-server of their own.
+package redistest
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+const (
+	// readyWait bounds the start of a server, and its end.
+	readyWait = 10 * time.Second
+	// tries is how many ports are tried, as another process may take a free one.
+	tries = 5
+)
+
+// Server is a redis-server process on the loopback interface. It hands every change
+// to the operating system before it answers, so that Restart loses nothing. Its methods fail the test
+// on trouble, and are for the test's own goroutine.
+type Server struct {
+	t    testing.TB
+	path string
+	port int
+	dir  string
+
+	command *exec.Cmd
+	exited  chan struct{}
+	log     *output
+}
+
+// Start starts a server on a free port and stops it when the test ends. A machine
+// without redis-server fails the test: `make test` installs it.
+func Start(t testing.TB) *Server {
+	t.Helper()
+	path, err := exec.LookPath("redis-server")
+	if err != nil {
+		t.Fatalf("these tests need redis-server, which `make test` installs: %v", err)
+	}
+	s := &Server{t: t, path: path, dir: t.TempDir()}
+	t.Cleanup(s.Stop)
+	for range tries {
+		s.port = freePort(t)
+		if err = s.run(); err == nil {
+			return s
+		}
+		s.Stop()
+	}
+	t.Fatalf("redis-server does not start: %v\n%s", err, s.log)
+	return nil
+}
+
+// Addr is the server's address, host:port, the same after a restart.
+func (s *Server) Addr() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(s.port)) }
+
+// URL is the server's address as go-redis parses it.
+func (s *Server) URL() string { return "redis://" + s.Addr() + "/0" }
+
+// Stop kills the server, if it runs: connections break, further ones are refused.
+func (s *Server) Stop() {
+	s.t.Helper()
+	if s.command == nil {
+		return
+	}
+	if err := s.command.Process.Kill(); err != nil {
+		s.t.Logf("redis-server had ended: %v", err)
+	}
+	select {
+	case <-s.exited:
+	case <-time.After(readyWait):
+		s.t.Errorf("redis-server does not end\n%s", s.log)
+	}
+	s.command = nil
+}
+
+// Restart stops the server if it runs, and starts it with what it held.
+func (s *Server) Restart() {
+	s.t.Helper()
+	s.Stop()
+	if err := s.run(); err != nil {
+		s.t.Fatalf("redis-server does not start again: %v\n%s", err, s.log)
+	}
+}
+
+// RestartEmpty stops the server if it runs, and starts it with nothing in it.
+func (s *Server) RestartEmpty() {
+	s.t.Helper()
+	s.Stop()
+	held, err := filepath.Glob(filepath.Join(s.dir, "*"))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for _, path := range held {
+		if err := os.RemoveAll(path); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+	s.Restart()
+}
+
+// Pause makes the server hang: connections stay and nothing is answered.
+func (s *Server) Pause() { s.signal(syscall.SIGSTOP) }
+
+// Resume ends a Pause: the server answers what it was sent meanwhile.
+func (s *Server) Resume() { s.signal(syscall.SIGCONT) }
+
+// signal sends sig to the server.
+func (s *Server) signal(sig syscall.Signal) {
+	s.t.Helper()
+	if s.command == nil {
+		s.t.Fatalf("redis-server does not run: cannot send %v", sig)
+	}
+	if err := s.command.Process.Signal(sig); err != nil {
+		s.t.Fatalf("send %v to redis-server: %v", sig, err)
+	}
+}
+
+// run starts the process and waits until it answers.
+func (s *Server) run() error {
+	s.log = &output{}
+	// The server outlives the test's context: it is there for the test's cleanups.
+	//nolint:gosec // the program that LookPath found, with arguments of this package
+	s.command = exec.CommandContext(context.WithoutCancel(s.t.Context()), s.path,
+		"--bind", "127.0.0.1", "--port", strconv.Itoa(s.port), "--dir", s.dir,
+		"--save", "", "--appendonly", "yes", "--appendfsync", "no",
+		"--maxmemory-policy", "noeviction", "--daemonize", "no")
+	s.command.Stdout, s.command.Stderr = s.log, s.log
+	if err := s.command.Start(); err != nil {
+		s.command = nil
+		return fmt.Errorf("start redis-server: %w", err)
+	}
+	s.exited = make(chan struct{})
+	go func(c *exec.Cmd, exited chan struct{}) {
+		defer close(exited)
+		_ = c.Wait() // a killed process is no news
+	}(s.command, s.exited)
+	for deadline := time.Now().Add(readyWait); ; {
+		err := s.ours()
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-s.exited:
+			return fmt.Errorf("redis-server ended: %w", err)
+		case <-time.After(5 * time.Millisecond):
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("redis-server is not ready: %w", err)
+		}
+	}
+}
+
+// ours asks whoever listens on the port whether it is the process started here,
+// and has loaded what it held.
+func (s *Server) ours() error {
+	dialer := net.Dialer{Timeout: time.Second}
+	conn, err := dialer.DialContext(s.t.Context(), "tcp", s.Addr())
+	if err != nil {
+		return fmt.Errorf("dial: %w", err)
+	}
+	defer func() { _ = conn.Close() }()
+	if err := conn.SetDeadline(time.Now().Add(time.Second)); err != nil {
+		return err
+	}
+	if _, err := conn.Write([]byte("INFO\r\nQUIT\r\n")); err != nil {
+		return err
+	}
+	found := map[string]bool{}
+	lines := bufio.NewScanner(conn)
+	for lines.Scan() {
+		found[strings.TrimSpace(lines.Text())] = true
+	}
+	if process := fmt.Sprintf("process_id:%d", s.command.Process.Pid); !found[process] || !found["loading:0"] {
+		return fmt.Errorf("no answer with %s and loading:0 from %s", process, s.Addr())
+	}
+	return nil
+}
+
+// freePort returns a port that nobody listens on at the moment.
+func freePort(t testing.TB) int {
+	t.Helper()
+	var config net.ListenConfig
+	listener, err := config.Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatalf("find a free port: %v", err)
+	}
+	defer func() { _ = listener.Close() }()
+	address, ok := listener.Addr().(*net.TCPAddr)
+	if !ok {
+		t.Fatalf("find a free port: %v is no TCP address", listener.Addr())
+	}
+	return address.Port
+}
+
+// output is what a process printed; it is read while the process may still write.
+type output struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+// Write implements io.Writer.
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.Write(p)
+}
+
+// String implements fmt.Stringer.
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
+}
