@@ -53,6 +53,7 @@ func (s simulation) options() consolesim.Options {
 
 type demoCommand struct {
 	listeners
+	IdempotencyRetention time.Duration `default:"24h" help:"How long the outcome of a mutation with an idempotencyKey is kept."`
 	limits
 	logging
 	simulation
@@ -75,6 +76,7 @@ func (c *demoCommand) Run(ctx context.Context, s streams) (err error) {
 		limits:    c.limits,
 		logging:   c.logging,
 		account:   account{Username: username, Password: password, Anonymous: true},
+		shared:    shared{IdempotencyRetention: c.IdempotencyRetention},
 		console: console{
 			ConsoleURL: sim.APIURL(), SSOURL: sim.SSOURL(), ConsoleIDs: "auto",
 			ConsoleTimeout: 30 * time.Second, ConsoleConcurrency: 256, OperationConcurrency: 64,

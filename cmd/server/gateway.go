@@ -10,9 +10,11 @@ import (
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
+	"github.com/redis/go-redis/v9"
 
 	"github.com/consoleql/consoleql/graph/generated"
 	"github.com/consoleql/consoleql/graph/loader"
+	"github.com/consoleql/consoleql/graph/mutation"
 	"github.com/consoleql/consoleql/graph/resolver"
 	"github.com/consoleql/consoleql/graph/schema"
 	"github.com/consoleql/consoleql/internal/consoleclient"
@@ -20,6 +22,7 @@ import (
 	"github.com/consoleql/consoleql/internal/edge"
 	"github.com/consoleql/consoleql/internal/edge/graphiql"
 	"github.com/consoleql/consoleql/internal/fault"
+	"github.com/consoleql/consoleql/internal/idempotency"
 	"github.com/consoleql/consoleql/internal/telemetry"
 	"github.com/consoleql/consoleql/internal/tokencache"
 )
@@ -31,6 +34,8 @@ type gateway struct {
 	tokens   *tokencache.Cache
 	client   *consoleclient.Client
 	sso      *consoleclient.SSO
+	once     *idempotency.Keeper
+	redis    redis.UniversalClient // nil: state is in memory
 	public   listening
 	admin    *listening // nil where it is turned off
 }
@@ -58,9 +63,12 @@ func newGateway(ctx context.Context, s *settings, log *slog.Logger, p page) (*ga
 	if err != nil {
 		return nil, err
 	}
+	if err := g.openStore(); err != nil {
+		return nil, err
+	}
 	public := edge.New(edge.Options{
 		Schema: generated.NewExecutableSchema(generated.Config{
-			Resolvers:  &resolver.Resolver{},
+			Resolvers:  &resolver.Resolver{Writes: mutation.New(g.client, g.once)},
 			Complexity: resolver.Complexity(),
 		}),
 		Extensions: []graphql.HandlerExtension{loader.Extension{
@@ -71,6 +79,7 @@ func newGateway(ctx context.Context, s *settings, log *slog.Logger, p page) (*ga
 		GraphiQL:  graphiql.Options{Endpoint: "/graphql", Examples: p.examples, Notice: p.notice},
 		Anonymous: s.Anonymous,
 		Limits:    s.edgeLimits(),
+		Ready:     g.ready,
 		Observe:   func(r edge.Request) { metrics.Request(r.Route, r.Method, r.Status, r.Duration) },
 		Logger:    log,
 	})
@@ -117,6 +126,29 @@ func (g *gateway) dialConsole(metrics *telemetry.Metrics) error {
 	opts.Tokens = g.tokens
 	g.client, err = consoleclient.New(opts)
 	return err
+}
+
+// openStore makes what keeps state between requests: in Redis, which any number
+// of replicas share, or in memory. Redis is not connected to yet.
+func (g *gateway) openStore() error {
+	var store idempotency.Store = idempotency.NewMemory(idempotency.MemoryOptions{})
+	if address := g.settings.RedisURL; address != "" {
+		var err error
+		if g.redis, err = dialRedis(address); err != nil {
+			return err
+		}
+		store = idempotency.NewRedis(g.redis, "")
+	}
+	g.once = idempotency.New(store, idempotency.Options{Retention: g.settings.IdempotencyRetention, Logger: g.log})
+	return nil
+}
+
+// ready says whether what the gateway shares with its replicas can be reached.
+func (g *gateway) ready(ctx context.Context) error {
+	if g.redis == nil {
+		return nil
+	}
+	return g.redis.Ping(ctx).Err()
 }
 
 // grants lets the token cache use the SSO, in its own terms.
@@ -213,6 +245,7 @@ func (g *gateway) drain(ctx context.Context) error {
 	if g.admin != nil {
 		err = errors.Join(err, g.admin.server.Shutdown(ctx))
 	}
+	err = errors.Join(err, g.once.Close(ctx))
 	if err != nil {
 		return fmt.Errorf("stopped with requests under way: %w", err)
 	}
@@ -229,4 +262,7 @@ func (g *gateway) close() {
 	g.tokens.Close()
 	g.client.CloseIdleConnections()
 	g.sso.CloseIdleConnections()
+	if g.redis != nil {
+		_ = g.redis.Close() // nothing is left to be written
+	}
 }

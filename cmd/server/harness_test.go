@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -24,7 +25,12 @@ import (
 	"github.com/consoleql/consoleql/internal/consolesim"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if os.Getenv(actAsServer) != "" {
+		main()
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // world is a simulated console and a gateway in front of it, both over real HTTP.
 type world struct {
@@ -78,6 +84,7 @@ func newWorld(t testing.TB, o consolesim.Options, adjust ...func(*settings, *con
 			CompanyID:              sim.Data().MainCompanyID(), DepartmentID: sim.Data().MainDepartmentID(),
 		},
 		account: account{Username: username, Password: password, Anonymous: true},
+		shared:  shared{IdempotencyRetention: time.Hour},
 		limits:  limits{MaxDepth: 15, MaxComplexity: 1_000_000, MaxRequestBytes: 1 << 20},
 		logging: logging{LogLevel: "debug", LogFormat: "json"},
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/alecthomas/kong"
@@ -15,10 +16,7 @@ type configCommand struct{ settings }
 // It walks what kong parsed, so that no setting can be forgotten.
 func (c *configCommand) Run(k *kong.Context, s streams) error {
 	for _, flag := range k.Selected().Flags {
-		value := fmt.Sprint(flag.Target.Interface())
-		if flag.Name == "password" && value != "" {
-			value = "(hidden)"
-		}
+		value := masked(flag.Name, fmt.Sprint(flag.Target.Interface()))
 		for _, name := range flag.Envs {
 			if _, err := fmt.Fprintf(s.out, "%s=%s\n", name, value); err != nil {
 				return err
@@ -26,6 +24,22 @@ func (c *configCommand) Run(k *kong.Context, s streams) error {
 		}
 	}
 	return nil
+}
+
+// masked hides what is secret in a setting's value.
+func masked(name, value string) string {
+	switch name {
+	case "password":
+		if value != "" {
+			return "(hidden)"
+		}
+	case "redis-url":
+		if u, err := url.Parse(value); err == nil {
+			return u.Redacted()
+		}
+		return "(hidden)"
+	}
+	return value
 }
 
 type healthcheckCommand struct {

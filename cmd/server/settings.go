@@ -19,6 +19,7 @@ type settings struct {
 	listeners
 	console
 	account
+	shared
 	limits
 	logging
 }
@@ -47,6 +48,11 @@ type account struct {
 	Password     string `help:"Password of the default service account; prefer --password-file." placeholder:"SECRET"`
 	PasswordFile string `help:"File that holds the password of the default service account." placeholder:"FILE"`
 	Anonymous    bool   `default:"false" help:"Let callers without credentials act as the default service account; only for trusted networks."`
+}
+
+type shared struct {
+	RedisURL             string        `name:"redis-url" help:"Redis in which replicas share state: redis:// or rediss://, with ?master_name= for Sentinel, with ?addr= for a Cluster; empty: memory only." placeholder:"URL"`
+	IdempotencyRetention time.Duration `default:"24h" help:"How long the outcome of a mutation with an idempotencyKey is kept."`
 }
 
 type limits struct {
@@ -81,7 +87,7 @@ func (s *settings) Validate() error {
 		"console-concurrency": int64(s.ConsoleConcurrency), "operation-concurrency": int64(s.OperationConcurrency),
 		"console-max-response-bytes": s.ConsoleMaxResponseBytes, "max-depth": int64(s.MaxDepth),
 		"max-complexity": int64(s.MaxComplexity), "max-request-bytes": s.MaxRequestBytes,
-		"console-timeout": int64(s.ConsoleTimeout), "shutdown-timeout": int64(s.ShutdownTimeout),
+		"console-timeout": int64(s.ConsoleTimeout), "idempotency-retention": int64(s.IdempotencyRetention), "shutdown-timeout": int64(s.ShutdownTimeout),
 	} {
 		if n <= 0 {
 			return fmt.Errorf("--%s must be positive", name)

@@ -2060,6 +2060,13 @@ func (ec *executionContext) marshalNJobState2githubᚗcomᚋconsoleqlᚋconsoleq
 	return v
 }
 
+func (ec *executionContext) marshalOJobGroup2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐJobGroup(ctx context.Context, sel ast.SelectionSet, v *consoleclient.JobGroup) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._JobGroup(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalOJobStartupType2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐJobStartupType(ctx context.Context, v any) (*consoleclient.JobStartupType, error) {
 	if v == nil {
 		return nil, nil

@@ -10,6 +10,7 @@ import (
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/consoleql/consoleql/graph/loader"
+	"github.com/consoleql/consoleql/graph/mutation"
 	"github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/vektah/gqlparser/v2/ast"
 )
@@ -319,6 +320,29 @@ func (ec *executionContext) _AssetContent_isRequiredEncryption(ctx context.Conte
 }
 func (ec *executionContext) fieldContext_AssetContent_isRequiredEncryption(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("AssetContent", field, false, false, "Boolean")
+}
+
+func (ec *executionContext) _DeletePackagePayload_deletedId(ctx context.Context, field graphql.CollectedField, obj *loader.DeletePackagePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DeletePackagePayload_deletedId(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.DeletedID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNID2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_DeletePackagePayload_deletedId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("DeletePackagePayload", field, false, false, "ID")
 }
 
 func (ec *executionContext) _Package_id(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Package) (ret graphql.Marshaler) {
@@ -1534,9 +1558,209 @@ func (ec *executionContext) fieldContext_PackageVersion_workflows(ctx context.Co
 	return fc, nil
 }
 
+func (ec *executionContext) _UpdatePackagePayload_package(ctx context.Context, field graphql.CollectedField, obj *loader.UpdatePackagePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UpdatePackagePayload_package(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Package, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *consoleclient.Package) graphql.Marshaler {
+			return ec.marshalOPackage2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐPackage(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_UpdatePackagePayload_package(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "UpdatePackagePayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Package(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 // endregion **************************** field.gotpl *****************************
 
 // region    **************************** input.gotpl *****************************
+
+func (ec *executionContext) unmarshalInputArgumentInput(ctx context.Context, obj any) (consoleclient.Argument, error) {
+	var it consoleclient.Argument
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"name", "type", "direction", "defaultValue", "assetContent"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "name":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("name"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Name = data
+		case "type":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("type"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Type = data
+		case "direction":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("direction"))
+			data, err := ec.unmarshalOArgumentDirection2githubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐArgumentDirection(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Direction = data
+		case "defaultValue":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("defaultValue"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.DefaultValue = data
+		case "assetContent":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("assetContent"))
+			data, err := ec.unmarshalOAssetContentInput2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐAssetContent(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.AssetContent = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalArgumentInput unmarshals raw into the ArgumentInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalArgumentInput(ctx context.Context, raw any) (consoleclient.Argument, error) {
+	var out consoleclient.Argument
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "ArgumentInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputAssetContentInput(ctx context.Context, obj any) (consoleclient.AssetContent, error) {
+	var it consoleclient.AssetContent
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"name", "description", "isRequiredEncryption"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "name":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("name"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Name = data
+		case "description":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("description"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Description = data
+		case "isRequiredEncryption":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("isRequiredEncryption"))
+			data, err := ec.unmarshalOBoolean2bool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.IsRequiredEncryption = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalAssetContentInput unmarshals raw into the AssetContentInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalAssetContentInput(ctx context.Context, raw any) (consoleclient.AssetContent, error) {
+	var out consoleclient.AssetContent
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "AssetContentInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputDeletePackageInput(ctx context.Context, obj any) (mutation.DeletePackageInput, error) {
+	var it mutation.DeletePackageInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"id"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "id":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("id"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ID = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalDeletePackageInput unmarshals raw into the DeletePackageInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalDeletePackageInput(ctx context.Context, raw any) (mutation.DeletePackageInput, error) {
+	var out mutation.DeletePackageInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "DeletePackageInput", raw, &out)
+	return out, err
+}
 
 func (ec *executionContext) unmarshalInputPackageFilter(ctx context.Context, obj any) (consoleclient.PackageFilter, error) {
 	var it consoleclient.PackageFilter
@@ -1598,6 +1822,62 @@ func (ec *executionContext) unmarshalInputPackageFilter(ctx context.Context, obj
 func UnmarshalPackageFilter(ctx context.Context, raw any) (consoleclient.PackageFilter, error) {
 	var out consoleclient.PackageFilter
 	err := graphql.UnmarshalNamedInputFromContext(ctx, "PackageFilter", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputUpdatePackageInput(ctx context.Context, obj any) (mutation.UpdatePackageInput, error) {
+	var it mutation.UpdatePackageInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"id", "etag", "tags"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "id":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("id"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ID = data
+		case "etag":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("etag"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ETag = graphql.OmittableOf(data)
+		case "tags":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("tags"))
+			data, err := ec.unmarshalOString2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Tags = graphql.OmittableOf(data)
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalUpdatePackageInput unmarshals raw into the UpdatePackageInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalUpdatePackageInput(ctx context.Context, raw any) (mutation.UpdatePackageInput, error) {
+	var out mutation.UpdatePackageInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "UpdatePackageInput", raw, &out)
 	return out, err
 }
 
@@ -1685,6 +1965,39 @@ func (ec *executionContext) _AssetContent(ctx context.Context, sel ast.Selection
 			}
 		case "isRequiredEncryption":
 			out.Values[i] = ec._AssetContent_isRequiredEncryption(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var deletePackagePayloadImplementors = []string{"DeletePackagePayload"}
+
+func (ec *executionContext) _DeletePackagePayload(ctx context.Context, sel ast.SelectionSet, obj *loader.DeletePackagePayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, deletePackagePayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("DeletePackagePayload")
+		case "deletedId":
+			out.Values[i] = ec._DeletePackagePayload_deletedId(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -2059,6 +2372,39 @@ func (ec *executionContext) _PackageVersion(ctx context.Context, sel ast.Selecti
 	return out
 }
 
+var updatePackagePayloadImplementors = []string{"UpdatePackagePayload"}
+
+func (ec *executionContext) _UpdatePackagePayload(ctx context.Context, sel ast.SelectionSet, obj *loader.UpdatePackagePayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, updatePackagePayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("UpdatePackagePayload")
+		case "package":
+			out.Values[i] = ec._UpdatePackagePayload_package(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
 // endregion **************************** object.gotpl ****************************
 
 // region    ***************************** type.gotpl *****************************
@@ -2095,6 +2441,24 @@ func (ec *executionContext) unmarshalNArgumentDirection2githubᚗcomᚋconsoleql
 
 func (ec *executionContext) marshalNArgumentDirection2githubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐArgumentDirection(ctx context.Context, sel ast.SelectionSet, v consoleclient.ArgumentDirection) graphql.Marshaler {
 	return v
+}
+
+func (ec *executionContext) unmarshalNArgumentInput2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐArgument(ctx context.Context, v any) (*consoleclient.Argument, error) {
+	res, err := ec.unmarshalInputArgumentInput(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalNDeletePackageInput2githubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋmutationᚐDeletePackageInput(ctx context.Context, v any) (mutation.DeletePackageInput, error) {
+	res, err := ec.unmarshalInputDeletePackageInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNDeletePackagePayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐDeletePackagePayload(ctx context.Context, sel ast.SelectionSet, v *loader.DeletePackagePayload) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "DeletePackagePayload!")
+		return graphql.Null
+	}
+	return ec._DeletePackagePayload(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalNPackage2ᚕᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐPackageᚄ(ctx context.Context, sel ast.SelectionSet, v []*consoleclient.Package) graphql.Marshaler {
@@ -2161,11 +2525,59 @@ func (ec *executionContext) marshalNPackageVersion2ᚖgithubᚗcomᚋconsoleql�
 	return ec._PackageVersion(ctx, sel, v)
 }
 
+func (ec *executionContext) unmarshalNUpdatePackageInput2githubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋmutationᚐUpdatePackageInput(ctx context.Context, v any) (mutation.UpdatePackageInput, error) {
+	res, err := ec.unmarshalInputUpdatePackageInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNUpdatePackagePayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐUpdatePackagePayload(ctx context.Context, sel ast.SelectionSet, v *loader.UpdatePackagePayload) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "UpdatePackagePayload!")
+		return graphql.Null
+	}
+	return ec._UpdatePackagePayload(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalOArgumentDirection2githubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐArgumentDirection(ctx context.Context, v any) (consoleclient.ArgumentDirection, error) {
+	var res consoleclient.ArgumentDirection
+	err := res.UnmarshalGQL(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOArgumentDirection2githubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐArgumentDirection(ctx context.Context, sel ast.SelectionSet, v consoleclient.ArgumentDirection) graphql.Marshaler {
+	return v
+}
+
+func (ec *executionContext) unmarshalOArgumentInput2ᚕᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐArgumentᚄ(ctx context.Context, v any) ([]*consoleclient.Argument, error) {
+	if v == nil {
+		return nil, nil
+	}
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]*consoleclient.Argument, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNArgumentInput2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐArgument(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
 func (ec *executionContext) marshalOAssetContent2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐAssetContent(ctx context.Context, sel ast.SelectionSet, v *consoleclient.AssetContent) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
 	}
 	return ec._AssetContent(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalOAssetContentInput2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐAssetContent(ctx context.Context, v any) (*consoleclient.AssetContent, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := ec.unmarshalInputAssetContentInput(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
 }
 
 func (ec *executionContext) marshalOPackage2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐPackage(ctx context.Context, sel ast.SelectionSet, v *consoleclient.Package) graphql.Marshaler {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/consoleql/consoleql/graph/loader"
+	"github.com/consoleql/consoleql/graph/mutation"
 	"github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/vektah/gqlparser/v2/ast"
 )
@@ -122,6 +123,61 @@ func (ec *executionContext) field_Queue_workflows_args(ctx context.Context, rawA
 // endregion ***************************** args.gotpl *****************************
 
 // region    **************************** field.gotpl *****************************
+
+func (ec *executionContext) _CreateQueuePayload_queue(ctx context.Context, field graphql.CollectedField, obj *loader.CreateQueuePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CreateQueuePayload_queue(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Queue, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *consoleclient.Queue) graphql.Marshaler {
+			return ec.marshalOQueue2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐQueue(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_CreateQueuePayload_queue(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CreateQueuePayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Queue(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DeleteQueuePayload_deletedId(ctx context.Context, field graphql.CollectedField, obj *loader.DeleteQueuePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DeleteQueuePayload_deletedId(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.DeletedID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNID2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_DeleteQueuePayload_deletedId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("DeleteQueuePayload", field, false, false, "ID")
+}
 
 func (ec *executionContext) _Queue_id(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Queue) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
@@ -771,9 +827,174 @@ func (ec *executionContext) fieldContext_QueueEdge_node(_ context.Context, field
 	return fc, nil
 }
 
+func (ec *executionContext) _UpdateQueuePayload_queue(ctx context.Context, field graphql.CollectedField, obj *loader.UpdateQueuePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UpdateQueuePayload_queue(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Queue, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *consoleclient.Queue) graphql.Marshaler {
+			return ec.marshalOQueue2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐQueue(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_UpdateQueuePayload_queue(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "UpdateQueuePayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Queue(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 // endregion **************************** field.gotpl *****************************
 
 // region    **************************** input.gotpl *****************************
+
+func (ec *executionContext) unmarshalInputCreateQueueInput(ctx context.Context, obj any) (mutation.CreateQueueInput, error) {
+	var it mutation.CreateQueueInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"name", "description", "tags", "companyId", "departmentId", "createBy", "createByName", "idempotencyKey"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "name":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("name"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Name = data
+		case "description":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("description"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Description = data
+		case "tags":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("tags"))
+			data, err := ec.unmarshalOString2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Tags = data
+		case "companyId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("companyId"))
+			data, err := ec.unmarshalOID2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.CompanyID = data
+		case "departmentId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("departmentId"))
+			data, err := ec.unmarshalOID2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.DepartmentID = data
+		case "createBy":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("createBy"))
+			data, err := ec.unmarshalOID2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.CreateBy = data
+		case "createByName":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("createByName"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.CreateByName = data
+		case "idempotencyKey":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("idempotencyKey"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.IdempotencyKey = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalCreateQueueInput unmarshals raw into the CreateQueueInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalCreateQueueInput(ctx context.Context, raw any) (mutation.CreateQueueInput, error) {
+	var out mutation.CreateQueueInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "CreateQueueInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputDeleteQueueInput(ctx context.Context, obj any) (mutation.DeleteQueueInput, error) {
+	var it mutation.DeleteQueueInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"id"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "id":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("id"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ID = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalDeleteQueueInput unmarshals raw into the DeleteQueueInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalDeleteQueueInput(ctx context.Context, raw any) (mutation.DeleteQueueInput, error) {
+	var out mutation.DeleteQueueInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "DeleteQueueInput", raw, &out)
+	return out, err
+}
 
 func (ec *executionContext) unmarshalInputQueueFilter(ctx context.Context, obj any) (consoleclient.QueueFilter, error) {
 	var it consoleclient.QueueFilter
@@ -845,6 +1066,69 @@ func UnmarshalQueueFilter(ctx context.Context, raw any) (consoleclient.QueueFilt
 	return out, err
 }
 
+func (ec *executionContext) unmarshalInputUpdateQueueInput(ctx context.Context, obj any) (mutation.UpdateQueueInput, error) {
+	var it mutation.UpdateQueueInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"id", "name", "description", "tags"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "id":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("id"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ID = data
+		case "name":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("name"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Name = graphql.OmittableOf(data)
+		case "description":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("description"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Description = graphql.OmittableOf(data)
+		case "tags":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("tags"))
+			data, err := ec.unmarshalOString2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Tags = graphql.OmittableOf(data)
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalUpdateQueueInput unmarshals raw into the UpdateQueueInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalUpdateQueueInput(ctx context.Context, raw any) (mutation.UpdateQueueInput, error) {
+	var out mutation.UpdateQueueInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "UpdateQueueInput", raw, &out)
+	return out, err
+}
+
 // endregion **************************** input.gotpl *****************************
 
 // region    ************************** interface.gotpl ***************************
@@ -852,6 +1136,72 @@ func UnmarshalQueueFilter(ctx context.Context, raw any) (consoleclient.QueueFilt
 // endregion ************************** interface.gotpl ***************************
 
 // region    **************************** object.gotpl ****************************
+
+var createQueuePayloadImplementors = []string{"CreateQueuePayload"}
+
+func (ec *executionContext) _CreateQueuePayload(ctx context.Context, sel ast.SelectionSet, obj *loader.CreateQueuePayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, createQueuePayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("CreateQueuePayload")
+		case "queue":
+			out.Values[i] = ec._CreateQueuePayload_queue(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var deleteQueuePayloadImplementors = []string{"DeleteQueuePayload"}
+
+func (ec *executionContext) _DeleteQueuePayload(ctx context.Context, sel ast.SelectionSet, obj *loader.DeleteQueuePayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, deleteQueuePayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("DeleteQueuePayload")
+		case "deletedId":
+			out.Values[i] = ec._DeleteQueuePayload_deletedId(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
 
 var queueImplementors = []string{"Queue"}
 
@@ -1061,9 +1411,68 @@ func (ec *executionContext) _QueueEdge(ctx context.Context, sel ast.SelectionSet
 	return out
 }
 
+var updateQueuePayloadImplementors = []string{"UpdateQueuePayload"}
+
+func (ec *executionContext) _UpdateQueuePayload(ctx context.Context, sel ast.SelectionSet, obj *loader.UpdateQueuePayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, updateQueuePayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("UpdateQueuePayload")
+		case "queue":
+			out.Values[i] = ec._UpdateQueuePayload_queue(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
 // endregion **************************** object.gotpl ****************************
 
 // region    ***************************** type.gotpl *****************************
+
+func (ec *executionContext) unmarshalNCreateQueueInput2githubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋmutationᚐCreateQueueInput(ctx context.Context, v any) (mutation.CreateQueueInput, error) {
+	res, err := ec.unmarshalInputCreateQueueInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNCreateQueuePayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐCreateQueuePayload(ctx context.Context, sel ast.SelectionSet, v *loader.CreateQueuePayload) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "CreateQueuePayload!")
+		return graphql.Null
+	}
+	return ec._CreateQueuePayload(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNDeleteQueueInput2githubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋmutationᚐDeleteQueueInput(ctx context.Context, v any) (mutation.DeleteQueueInput, error) {
+	res, err := ec.unmarshalInputDeleteQueueInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNDeleteQueuePayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐDeleteQueuePayload(ctx context.Context, sel ast.SelectionSet, v *loader.DeleteQueuePayload) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "DeleteQueuePayload!")
+		return graphql.Null
+	}
+	return ec._DeleteQueuePayload(ctx, sel, v)
+}
 
 func (ec *executionContext) marshalNQueue2ᚕᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐQueueᚄ(ctx context.Context, sel ast.SelectionSet, v []*consoleclient.Queue) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
@@ -1119,6 +1528,19 @@ func (ec *executionContext) marshalNQueueEdge2ᚖgithubᚗcomᚋconsoleqlᚋcons
 		return graphql.Null
 	}
 	return ec._QueueEdge(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNUpdateQueueInput2githubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋmutationᚐUpdateQueueInput(ctx context.Context, v any) (mutation.UpdateQueueInput, error) {
+	res, err := ec.unmarshalInputUpdateQueueInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNUpdateQueuePayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐUpdateQueuePayload(ctx context.Context, sel ast.SelectionSet, v *loader.UpdateQueuePayload) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "UpdateQueuePayload!")
+		return graphql.Null
+	}
+	return ec._UpdateQueuePayload(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalOQueue2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐQueue(ctx context.Context, sel ast.SelectionSet, v *consoleclient.Queue) graphql.Marshaler {

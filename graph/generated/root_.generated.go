@@ -10,6 +10,7 @@ import (
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/consoleql/consoleql/graph/loader"
+	"github.com/consoleql/consoleql/graph/mutation"
 	"github.com/consoleql/consoleql/internal/consoleclient"
 	gqlparser "github.com/vektah/gqlparser/v2"
 	"github.com/vektah/gqlparser/v2/ast"
@@ -23,16 +24,22 @@ func NewExecutableSchema(cfg Config) graphql.ExecutableSchema {
 type Config = graphql.Config[ResolverRoot, DirectiveRoot, ComplexityRoot]
 
 type ResolverRoot interface {
+	AddWorkflowRobotsPayload() AddWorkflowRobotsPayloadResolver
 	Company() CompanyResolver
 	CompanyUser() CompanyUserResolver
 	Department() DepartmentResolver
+	ExecuteWorkflowLayoutPayload() ExecuteWorkflowLayoutPayloadResolver
+	ExecuteWorkflowPayload() ExecuteWorkflowPayloadResolver
 	Job() JobResolver
 	JobGroup() JobGroupResolver
+	Mutation() MutationResolver
 	Package() PackageResolver
 	PackageVersion() PackageVersionResolver
 	Query() QueryResolver
 	Queue() QueueResolver
+	RemoveWorkflowRobotPayload() RemoveWorkflowRobotPayloadResolver
 	Robot() RobotResolver
+	UpgradeWorkflowsPayload() UpgradeWorkflowsPayloadResolver
 	Workflow() WorkflowResolver
 	WorkflowLayout() WorkflowLayoutResolver
 	WorkflowLayoutNode() WorkflowLayoutNodeResolver
@@ -42,6 +49,11 @@ type DirectiveRoot struct {
 }
 
 type ComplexityRoot struct {
+	AddWorkflowRobotsPayload struct {
+		Results  func(childComplexity int) int
+		Workflow func(childComplexity int) int
+	}
+
 	Argument struct {
 		AssetContent func(childComplexity int) int
 		DefaultValue func(childComplexity int) int
@@ -108,6 +120,26 @@ type ComplexityRoot struct {
 		UserName             func(childComplexity int) int
 	}
 
+	CreateQueuePayload struct {
+		Queue func(childComplexity int) int
+	}
+
+	CreateWorkflowPayload struct {
+		Workflow func(childComplexity int) int
+	}
+
+	DeletePackagePayload struct {
+		DeletedID func(childComplexity int) int
+	}
+
+	DeleteQueuePayload struct {
+		DeletedID func(childComplexity int) int
+	}
+
+	DeleteWorkflowPayload struct {
+		DeletedID func(childComplexity int) int
+	}
+
 	Department struct {
 		Children             func(childComplexity int) int
 		Company              func(childComplexity int) int
@@ -137,6 +169,16 @@ type ComplexityRoot struct {
 		WorkflowLayout       func(childComplexity int, id string) int
 		WorkflowLayouts      func(childComplexity int, filter *consoleclient.WorkflowLayoutFilter, order *loader.SortOrder, first *int, after *string, offset *int) int
 		Workflows            func(childComplexity int, filter *consoleclient.WorkflowFilter, order *loader.SortOrder, first *int, after *string, offset *int) int
+	}
+
+	ExecuteWorkflowLayoutPayload struct {
+		JobGroup       func(childComplexity int) int
+		WorkflowLayout func(childComplexity int) int
+	}
+
+	ExecuteWorkflowPayload struct {
+		Jobs     func(childComplexity int) int
+		Workflow func(childComplexity int) int
 	}
 
 	Job struct {
@@ -215,6 +257,22 @@ type ComplexityRoot struct {
 		JustNoticeAgainstLastRuninstance func(childComplexity int) int
 		Recipients                       func(childComplexity int) int
 		SwitchOn                         func(childComplexity int) int
+	}
+
+	Mutation struct {
+		AddWorkflowRobots     func(childComplexity int, input mutation.AddWorkflowRobotsInput) int
+		CreateQueue           func(childComplexity int, input mutation.CreateQueueInput) int
+		CreateWorkflow        func(childComplexity int, input mutation.CreateWorkflowInput) int
+		DeletePackage         func(childComplexity int, input mutation.DeletePackageInput) int
+		DeleteQueue           func(childComplexity int, input mutation.DeleteQueueInput) int
+		DeleteWorkflow        func(childComplexity int, input mutation.DeleteWorkflowInput) int
+		ExecuteWorkflow       func(childComplexity int, input mutation.ExecuteWorkflowInput) int
+		ExecuteWorkflowLayout func(childComplexity int, input mutation.ExecuteWorkflowLayoutInput) int
+		RemoveWorkflowRobot   func(childComplexity int, input mutation.RemoveWorkflowRobotInput) int
+		UpdatePackage         func(childComplexity int, input mutation.UpdatePackageInput) int
+		UpdateQueue           func(childComplexity int, input mutation.UpdateQueueInput) int
+		UpdateWorkflow        func(childComplexity int, input mutation.UpdateWorkflowInput) int
+		UpgradeWorkflows      func(childComplexity int, input mutation.UpgradeWorkflowsInput) int
 	}
 
 	Package struct {
@@ -334,6 +392,10 @@ type ComplexityRoot struct {
 		Node   func(childComplexity int) int
 	}
 
+	RemoveWorkflowRobotPayload struct {
+		Workflow func(childComplexity int) int
+	}
+
 	Robot struct {
 		CanUpgrade        func(childComplexity int) int
 		ClientSku         func(childComplexity int) int
@@ -363,6 +425,28 @@ type ComplexityRoot struct {
 	RobotEdge struct {
 		Cursor func(childComplexity int) int
 		Node   func(childComplexity int) int
+	}
+
+	UpdatePackagePayload struct {
+		Package func(childComplexity int) int
+	}
+
+	UpdateQueuePayload struct {
+		Queue func(childComplexity int) int
+	}
+
+	UpdateWorkflowPayload struct {
+		Workflow func(childComplexity int) int
+	}
+
+	UpgradeWorkflowsPayload struct {
+		FailedList   func(childComplexity int) int
+		FailureCount func(childComplexity int) int
+		MissingCount func(childComplexity int) int
+		SuccessCount func(childComplexity int) int
+		Total        func(childComplexity int) int
+		WarningList  func(childComplexity int) int
+		Workflows    func(childComplexity int) int
 	}
 
 	UserExtensionInfo struct {
@@ -467,6 +551,18 @@ type ComplexityRoot struct {
 		Workflow       func(childComplexity int) int
 		WorkflowID     func(childComplexity int) int
 	}
+
+	WorkflowRobotResult struct {
+		ErrorMessage func(childComplexity int) int
+		RobotID      func(childComplexity int) int
+		WorkflowID   func(childComplexity int) int
+	}
+
+	WorkflowUpgradeItem struct {
+		ID      func(childComplexity int) int
+		Message func(childComplexity int) int
+		Name    func(childComplexity int) int
+	}
 }
 
 type executableSchema graphql.ExecutableSchemaState[ResolverRoot, DirectiveRoot, ComplexityRoot]
@@ -482,6 +578,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 	ec := newExecutionContext(nil, e, nil)
 	_ = ec
 	switch typeName + "." + field {
+
+	case "AddWorkflowRobotsPayload.results":
+		if e.ComplexityRoot.AddWorkflowRobotsPayload.Results == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AddWorkflowRobotsPayload.Results(childComplexity), true
+	case "AddWorkflowRobotsPayload.workflow":
+		if e.ComplexityRoot.AddWorkflowRobotsPayload.Workflow == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AddWorkflowRobotsPayload.Workflow(childComplexity), true
 
 	case "Argument.assetContent":
 		if e.ComplexityRoot.Argument.AssetContent == nil {
@@ -816,6 +925,41 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.CompanyUser.UserName(childComplexity), true
 
+	case "CreateQueuePayload.queue":
+		if e.ComplexityRoot.CreateQueuePayload.Queue == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CreateQueuePayload.Queue(childComplexity), true
+
+	case "CreateWorkflowPayload.workflow":
+		if e.ComplexityRoot.CreateWorkflowPayload.Workflow == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CreateWorkflowPayload.Workflow(childComplexity), true
+
+	case "DeletePackagePayload.deletedId":
+		if e.ComplexityRoot.DeletePackagePayload.DeletedID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeletePackagePayload.DeletedID(childComplexity), true
+
+	case "DeleteQueuePayload.deletedId":
+		if e.ComplexityRoot.DeleteQueuePayload.DeletedID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeleteQueuePayload.DeletedID(childComplexity), true
+
+	case "DeleteWorkflowPayload.deletedId":
+		if e.ComplexityRoot.DeleteWorkflowPayload.DeletedID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeleteWorkflowPayload.DeletedID(childComplexity), true
+
 	case "Department.children":
 		if e.ComplexityRoot.Department.Children == nil {
 			break
@@ -1034,6 +1178,32 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Department.Workflows(childComplexity, args["filter"].(*consoleclient.WorkflowFilter), args["order"].(*loader.SortOrder), args["first"].(*int), args["after"].(*string), args["offset"].(*int)), true
+
+	case "ExecuteWorkflowLayoutPayload.jobGroup":
+		if e.ComplexityRoot.ExecuteWorkflowLayoutPayload.JobGroup == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ExecuteWorkflowLayoutPayload.JobGroup(childComplexity), true
+	case "ExecuteWorkflowLayoutPayload.workflowLayout":
+		if e.ComplexityRoot.ExecuteWorkflowLayoutPayload.WorkflowLayout == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ExecuteWorkflowLayoutPayload.WorkflowLayout(childComplexity), true
+
+	case "ExecuteWorkflowPayload.jobs":
+		if e.ComplexityRoot.ExecuteWorkflowPayload.Jobs == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ExecuteWorkflowPayload.Jobs(childComplexity), true
+	case "ExecuteWorkflowPayload.workflow":
+		if e.ComplexityRoot.ExecuteWorkflowPayload.Workflow == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ExecuteWorkflowPayload.Workflow(childComplexity), true
 
 	case "Job.arguments":
 		if e.ComplexityRoot.Job.Arguments == nil {
@@ -1451,6 +1621,150 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.JobStateNotification.SwitchOn(childComplexity), true
+
+	case "Mutation.addWorkflowRobots":
+		if e.ComplexityRoot.Mutation.AddWorkflowRobots == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_addWorkflowRobots_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.AddWorkflowRobots(childComplexity, args["input"].(mutation.AddWorkflowRobotsInput)), true
+	case "Mutation.createQueue":
+		if e.ComplexityRoot.Mutation.CreateQueue == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_createQueue_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.CreateQueue(childComplexity, args["input"].(mutation.CreateQueueInput)), true
+	case "Mutation.createWorkflow":
+		if e.ComplexityRoot.Mutation.CreateWorkflow == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_createWorkflow_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.CreateWorkflow(childComplexity, args["input"].(mutation.CreateWorkflowInput)), true
+	case "Mutation.deletePackage":
+		if e.ComplexityRoot.Mutation.DeletePackage == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_deletePackage_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.DeletePackage(childComplexity, args["input"].(mutation.DeletePackageInput)), true
+	case "Mutation.deleteQueue":
+		if e.ComplexityRoot.Mutation.DeleteQueue == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_deleteQueue_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.DeleteQueue(childComplexity, args["input"].(mutation.DeleteQueueInput)), true
+	case "Mutation.deleteWorkflow":
+		if e.ComplexityRoot.Mutation.DeleteWorkflow == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_deleteWorkflow_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.DeleteWorkflow(childComplexity, args["input"].(mutation.DeleteWorkflowInput)), true
+	case "Mutation.executeWorkflow":
+		if e.ComplexityRoot.Mutation.ExecuteWorkflow == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_executeWorkflow_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.ExecuteWorkflow(childComplexity, args["input"].(mutation.ExecuteWorkflowInput)), true
+	case "Mutation.executeWorkflowLayout":
+		if e.ComplexityRoot.Mutation.ExecuteWorkflowLayout == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_executeWorkflowLayout_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.ExecuteWorkflowLayout(childComplexity, args["input"].(mutation.ExecuteWorkflowLayoutInput)), true
+	case "Mutation.removeWorkflowRobot":
+		if e.ComplexityRoot.Mutation.RemoveWorkflowRobot == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_removeWorkflowRobot_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.RemoveWorkflowRobot(childComplexity, args["input"].(mutation.RemoveWorkflowRobotInput)), true
+	case "Mutation.updatePackage":
+		if e.ComplexityRoot.Mutation.UpdatePackage == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_updatePackage_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.UpdatePackage(childComplexity, args["input"].(mutation.UpdatePackageInput)), true
+	case "Mutation.updateQueue":
+		if e.ComplexityRoot.Mutation.UpdateQueue == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_updateQueue_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.UpdateQueue(childComplexity, args["input"].(mutation.UpdateQueueInput)), true
+	case "Mutation.updateWorkflow":
+		if e.ComplexityRoot.Mutation.UpdateWorkflow == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_updateWorkflow_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.UpdateWorkflow(childComplexity, args["input"].(mutation.UpdateWorkflowInput)), true
+	case "Mutation.upgradeWorkflows":
+		if e.ComplexityRoot.Mutation.UpgradeWorkflows == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_upgradeWorkflows_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.UpgradeWorkflows(childComplexity, args["input"].(mutation.UpgradeWorkflowsInput)), true
 
 	case "Package.company":
 		if e.ComplexityRoot.Package.Company == nil {
@@ -2087,6 +2401,13 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.QueueEdge.Node(childComplexity), true
 
+	case "RemoveWorkflowRobotPayload.workflow":
+		if e.ComplexityRoot.RemoveWorkflowRobotPayload.Workflow == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RemoveWorkflowRobotPayload.Workflow(childComplexity), true
+
 	case "Robot.canUpgrade":
 		if e.ComplexityRoot.Robot.CanUpgrade == nil {
 			break
@@ -2221,6 +2542,70 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.RobotEdge.Node(childComplexity), true
+
+	case "UpdatePackagePayload.package":
+		if e.ComplexityRoot.UpdatePackagePayload.Package == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UpdatePackagePayload.Package(childComplexity), true
+
+	case "UpdateQueuePayload.queue":
+		if e.ComplexityRoot.UpdateQueuePayload.Queue == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UpdateQueuePayload.Queue(childComplexity), true
+
+	case "UpdateWorkflowPayload.workflow":
+		if e.ComplexityRoot.UpdateWorkflowPayload.Workflow == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UpdateWorkflowPayload.Workflow(childComplexity), true
+
+	case "UpgradeWorkflowsPayload.failedList":
+		if e.ComplexityRoot.UpgradeWorkflowsPayload.FailedList == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UpgradeWorkflowsPayload.FailedList(childComplexity), true
+	case "UpgradeWorkflowsPayload.failureCount":
+		if e.ComplexityRoot.UpgradeWorkflowsPayload.FailureCount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UpgradeWorkflowsPayload.FailureCount(childComplexity), true
+	case "UpgradeWorkflowsPayload.missingCount":
+		if e.ComplexityRoot.UpgradeWorkflowsPayload.MissingCount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UpgradeWorkflowsPayload.MissingCount(childComplexity), true
+	case "UpgradeWorkflowsPayload.successCount":
+		if e.ComplexityRoot.UpgradeWorkflowsPayload.SuccessCount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UpgradeWorkflowsPayload.SuccessCount(childComplexity), true
+	case "UpgradeWorkflowsPayload.total":
+		if e.ComplexityRoot.UpgradeWorkflowsPayload.Total == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UpgradeWorkflowsPayload.Total(childComplexity), true
+	case "UpgradeWorkflowsPayload.warningList":
+		if e.ComplexityRoot.UpgradeWorkflowsPayload.WarningList == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UpgradeWorkflowsPayload.WarningList(childComplexity), true
+	case "UpgradeWorkflowsPayload.workflows":
+		if e.ComplexityRoot.UpgradeWorkflowsPayload.Workflows == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UpgradeWorkflowsPayload.Workflows(childComplexity), true
 
 	case "UserExtensionInfo.extensionEmail":
 		if e.ComplexityRoot.UserExtensionInfo.ExtensionEmail == nil {
@@ -2704,6 +3089,44 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.WorkflowLayoutNode.WorkflowID(childComplexity), true
 
+	case "WorkflowRobotResult.errorMessage":
+		if e.ComplexityRoot.WorkflowRobotResult.ErrorMessage == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WorkflowRobotResult.ErrorMessage(childComplexity), true
+	case "WorkflowRobotResult.robotId":
+		if e.ComplexityRoot.WorkflowRobotResult.RobotID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WorkflowRobotResult.RobotID(childComplexity), true
+	case "WorkflowRobotResult.workflowId":
+		if e.ComplexityRoot.WorkflowRobotResult.WorkflowID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WorkflowRobotResult.WorkflowID(childComplexity), true
+
+	case "WorkflowUpgradeItem.id":
+		if e.ComplexityRoot.WorkflowUpgradeItem.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WorkflowUpgradeItem.ID(childComplexity), true
+	case "WorkflowUpgradeItem.message":
+		if e.ComplexityRoot.WorkflowUpgradeItem.Message == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WorkflowUpgradeItem.Message(childComplexity), true
+	case "WorkflowUpgradeItem.name":
+		if e.ComplexityRoot.WorkflowUpgradeItem.Name == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WorkflowUpgradeItem.Name(childComplexity), true
+
 	}
 	return 0, false
 }
@@ -2713,9 +3136,25 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 	ec := newExecutionContext(opCtx, e, make(chan graphql.DeferredResult))
 	inputUnmarshalers := func() *graphql.InputUnmarshalerIndex {
 		return graphql.NewInputUnmarshalerIndex(
+			graphql.NewInputUnmarshaler("AddWorkflowRobotsInput", ec.unmarshalInputAddWorkflowRobotsInput),
+			graphql.NewInputUnmarshaler("ArgumentInput", ec.unmarshalInputArgumentInput),
+			graphql.NewInputUnmarshaler("AssetContentInput", ec.unmarshalInputAssetContentInput),
+			graphql.NewInputUnmarshaler("CreateQueueInput", ec.unmarshalInputCreateQueueInput),
+			graphql.NewInputUnmarshaler("CreateWorkflowInput", ec.unmarshalInputCreateWorkflowInput),
+			graphql.NewInputUnmarshaler("DeletePackageInput", ec.unmarshalInputDeletePackageInput),
+			graphql.NewInputUnmarshaler("DeleteQueueInput", ec.unmarshalInputDeleteQueueInput),
+			graphql.NewInputUnmarshaler("DeleteWorkflowInput", ec.unmarshalInputDeleteWorkflowInput),
+			graphql.NewInputUnmarshaler("ExecuteWorkflowInput", ec.unmarshalInputExecuteWorkflowInput),
+			graphql.NewInputUnmarshaler("ExecuteWorkflowLayoutInput", ec.unmarshalInputExecuteWorkflowLayoutInput),
+			graphql.NewInputUnmarshaler("JobStateNotificationInput", ec.unmarshalInputJobStateNotificationInput),
 			graphql.NewInputUnmarshaler("PackageFilter", ec.unmarshalInputPackageFilter),
 			graphql.NewInputUnmarshaler("QueueFilter", ec.unmarshalInputQueueFilter),
+			graphql.NewInputUnmarshaler("RemoveWorkflowRobotInput", ec.unmarshalInputRemoveWorkflowRobotInput),
 			graphql.NewInputUnmarshaler("RobotFilter", ec.unmarshalInputRobotFilter),
+			graphql.NewInputUnmarshaler("UpdatePackageInput", ec.unmarshalInputUpdatePackageInput),
+			graphql.NewInputUnmarshaler("UpdateQueueInput", ec.unmarshalInputUpdateQueueInput),
+			graphql.NewInputUnmarshaler("UpdateWorkflowInput", ec.unmarshalInputUpdateWorkflowInput),
+			graphql.NewInputUnmarshaler("UpgradeWorkflowsInput", ec.unmarshalInputUpgradeWorkflowsInput),
 			graphql.NewInputUnmarshaler("WorkflowFilter", ec.unmarshalInputWorkflowFilter),
 			graphql.NewInputUnmarshaler("WorkflowLayoutFilter", ec.unmarshalInputWorkflowLayoutFilter),
 		)
@@ -2752,6 +3191,21 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			}
 
 			return &response
+		}
+	case ast.Mutation:
+		return func(ctx context.Context) *graphql.Response {
+			if !first {
+				return nil
+			}
+			first = false
+			ctx = graphql.WithLazyInputUnmarshalerIndex(ctx, inputUnmarshalers)
+			data := ec._Mutation(ctx, opCtx.Operation.SelectionSet)
+			var buf bytes.Buffer
+			data.MarshalGQL(&buf)
+
+			return &graphql.Response{
+				Data: buf.Bytes(),
+			}
 		}
 
 	default:
@@ -2793,6 +3247,7 @@ What can go wrong: an error carries its code in ` + "`" + `extensions.code` + "`
 """
 schema {
   query: Query
+  mutation: Mutation
 }
 
 "Everything that can be read. Lists and entities that belong to a department are answered in the scope of the request; to read another department, start at ` + "`" + `department(id:)` + "`" + ` or ` + "`" + `companies` + "`" + `."
@@ -2826,6 +3281,9 @@ type PageInfo {
   "The cursor of the last entity of this page, to be passed as ` + "`" + `after` + "`" + ` for the next one; null where the page is empty."
   endCursor: String
 }
+
+"Everything that changes the console or starts something on it. Every mutation runs in the scope of the request. The mutations of one operation run one after the other, and what a payload selects is read after its own change. An input that is out of its bounds is refused, with the argument at fault, before the console is asked."
+type Mutation
 `, BuiltIn: false},
 	{Name: "../schema/company.graphql", Input: `# The console document's section "公司" (companies).
 
@@ -3342,6 +3800,65 @@ enum ArgumentDirection {
   "A value that the console knows and this schema does not; no valid input."
   UNKNOWN
 }
+
+extend type Mutation {
+  "Changes a package's labels (更新流程包). Two console calls where ` + "`" + `etag` + "`" + ` is left out, else one."
+  updatePackage("The package and its new values." input: UpdatePackageInput!): UpdatePackagePayload!
+  "Deletes a package with all its versions (删除流程包). A package that a workflow runs is refused with ` + "`" + `BAD_USER_INPUT` + "`" + `. One console call."
+  deletePackage("The package to delete." input: DeletePackageInput!): DeletePackagePayload!
+}
+
+"What to change of a package. A field left out is left alone; an explicit null is sent as null."
+input UpdatePackageInput {
+  "The package's GUID."
+  id: ID!
+  "The version tag that the package had when it was read. Where it has changed since, the update is refused with ` + "`" + `CONFLICT` + "`" + `. Left out: the package as it is now is changed."
+  etag: String
+  "The package's labels, replacing those it has."
+  tags: [String!]
+}
+
+"The package as the console holds it after the change."
+type UpdatePackagePayload {
+  "The changed package."
+  package: Package
+}
+
+"Which package to delete."
+input DeletePackageInput {
+  "The package's GUID."
+  id: ID!
+}
+
+"What was deleted."
+type DeletePackagePayload {
+  "The GUID of the deleted package, for the client's cache to forget it."
+  deletedId: ID!
+}
+
+"An argument as it is set or passed on."
+input ArgumentInput {
+  "The argument's name, as the automation's code knows it."
+  name: String!
+  "The argument's data type, as the automation's code names it."
+  type: String
+  "Whether the argument goes into the run, comes out of it, or both."
+  direction: ArgumentDirection
+  "The value to take, as text. Where an asset is used (` + "`" + `assetContent` + "`" + ` is not null) this is the asset's id."
+  defaultValue: String
+  "The asset that the value comes from; null where the value stands in ` + "`" + `defaultValue` + "`" + ` itself."
+  assetContent: AssetContentInput
+}
+
+"The asset that an argument takes its value from."
+input AssetContentInput {
+  "The asset's name."
+  name: String!
+  "A remark about the asset."
+  description: String
+  "Whether the console keeps the asset's value encrypted; left out: it does not."
+  isRequiredEncryption: Boolean
+}
 `, BuiltIn: false},
 	{Name: "../schema/queue.graphql", Input: `# The console document's section "机器人组" (robot groups, which its API calls queues).
 
@@ -3481,6 +3998,71 @@ input QueueFilter {
   packageId: ID
   "Answers only queues that the console associates with this package version, by its GUID; the document does not say more."
   packageVersionId: ID
+}
+
+extend type Mutation {
+  "Creates a queue (创建机器人组). One console call."
+  createQueue("The queue to be." input: CreateQueueInput!): CreateQueuePayload!
+  "Changes a queue (更新机器人组信息). One console call."
+  updateQueue("The queue and its new values." input: UpdateQueueInput!): UpdateQueuePayload!
+  "Deletes a queue (删除机器人组). A queue that a workflow runs on is refused with ` + "`" + `BAD_USER_INPUT` + "`" + `. One console call."
+  deleteQueue("The queue to delete." input: DeleteQueueInput!): DeleteQueuePayload!
+}
+
+"A queue to be created."
+input CreateQueueInput {
+  "The queue's name."
+  name: String!
+  "A remark about the queue."
+  description: String
+  "The queue's labels."
+  tags: [String!]
+  "The GUID of the company to create it in; left out: the company in scope."
+  companyId: ID
+  "The GUID of the department to create it in; left out: the department in scope."
+  departmentId: ID
+  "The GUID of the user in whose name it is created; left out: the console decides."
+  createBy: ID
+  "The name of the user in whose name it is created; left out: the console decides."
+  createByName: String
+  "The caller's own name for this call, 1 to 255 characters. The same key with the same input within 24 hours answers with the first call's result and starts nothing; with another input it is a ` + "`" + `CONFLICT` + "`" + `; while the first call is under way, a second one waits for it. Left out: the call stands for itself."
+  idempotencyKey: String
+}
+
+"The queue as the console has created it."
+type CreateQueuePayload {
+  "The new queue."
+  queue: Queue
+}
+
+"What to change of a queue. A field left out is left alone; an explicit null is sent as null."
+input UpdateQueueInput {
+  "The queue's GUID."
+  id: ID!
+  "The queue's name."
+  name: String
+  "A remark about the queue."
+  description: String
+  "The queue's labels, replacing those it has."
+  tags: [String!]
+}
+
+"The queue as the console holds it after the change."
+type UpdateQueuePayload {
+  "The changed queue."
+  queue: Queue
+}
+
+"Which queue to delete."
+input DeleteQueueInput {
+  "The queue's GUID."
+  id: ID!
+}
+
+"What was deleted."
+type DeleteQueuePayload {
+  "The GUID of the deleted queue, for the client's cache to forget it."
+  deletedId: ID!
 }
 `, BuiltIn: false},
 	{Name: "../schema/robot.graphql", Input: `# The console document's section "机器人" (robots).
@@ -3937,6 +4519,239 @@ enum TriggerPolicy {
   "A value that the console knows and this schema does not; no valid input."
   UNKNOWN
 }
+
+extend type Mutation {
+  "Creates a workflow (创建流程部署). One console call."
+  createWorkflow("The workflow to be." input: CreateWorkflowInput!): CreateWorkflowPayload!
+  "Changes a workflow (更新流程部署). One console call."
+  updateWorkflow("The workflow and its new values." input: UpdateWorkflowInput!): UpdateWorkflowPayload!
+  "Deletes a workflow (删除流程部署). A workflow that a layout runs is refused with ` + "`" + `BAD_USER_INPUT` + "`" + `. One console call."
+  deleteWorkflow("The workflow to delete." input: DeleteWorkflowInput!): DeleteWorkflowPayload!
+  "Executes a workflow (执行流程部署): queues its jobs. Give an ` + "`" + `idempotencyKey` + "`" + ` wherever a call may be repeated, by a person or by a program: an execution that started twice has run twice. The gateway never repeats this call on its own. One console call."
+  executeWorkflow("The workflow and how to run it." input: ExecuteWorkflowInput!): ExecuteWorkflowPayload!
+  "Lets a workflow run on more robots (批量增加流程部署关联机器人). A robot that cannot be added is told in its result. One console call."
+  addWorkflowRobots("The workflow and the robots." input: AddWorkflowRobotsInput!): AddWorkflowRobotsPayload!
+  "Takes a robot from those that a workflow runs on (删除流程部署执行目标机器人). One console call."
+  removeWorkflowRobot("The workflow and the robot." input: RemoveWorkflowRobotInput!): RemoveWorkflowRobotPayload!
+  "Lets workflows run the latest version of their package (批量更新流程包到最新版本). What cannot be upgraded is told in the answer. One console call."
+  upgradeWorkflows("The workflows." input: UpgradeWorkflowsInput!): UpgradeWorkflowsPayload!
+}
+
+"Who is told by e-mail of what becomes of a workflow's jobs."
+input JobStateNotificationInput {
+  "Whether notification is on."
+  switchOn: Boolean! = false
+  "By its name, whether only the last run instance is reported; the document's remark merely repeats that of ` + "`" + `switchOn` + "`" + `."
+  justNoticeAgainstLastRuninstance: Boolean! = false
+  "The conditions that cause an e-mail, for example ` + "`" + `Finished` + "`" + `."
+  conditions: [String!]
+  "The e-mail addresses to tell."
+  recipients: [String!]
+}
+
+"A workflow to be created."
+input CreateWorkflowInput {
+  "The workflow's name."
+  name: String!
+  "A remark about the workflow."
+  description: String
+  "The workflow's labels."
+  tags: [String!]
+  "The arguments that runs are started with."
+  arguments: [ArgumentInput!]
+  "Whether runs are recorded on video, and when recordings are uploaded."
+  videoRecordMode: VideoRecordMode
+  "Who is told of what becomes of the jobs."
+  jobStateNotification: JobStateNotificationInput
+  "The name of the package to run."
+  packageName: String
+  "The GUID of the package to run."
+  packageId: ID
+  "The GUID of the package version to run."
+  packageVersionId: ID
+  "The number of the package version to run."
+  packageVersion: String
+  "The GUID of the queue to run on; left out or null: none."
+  associatedQueueId: ID
+  "The priority of the jobs, 0 to 5000."
+  priority: Int
+  "How many times a failed job is tried again, 0 to 10."
+  maxRetryCount: Int
+  "What happens where no robot is free."
+  triggerPolicy: TriggerPolicy
+  "The caller's own name for this call, 1 to 255 characters. The same key with the same input within 24 hours answers with the first call's result and starts nothing; with another input it is a ` + "`" + `CONFLICT` + "`" + `; while the first call is under way, a second one waits for it. Left out: the call stands for itself."
+  idempotencyKey: String
+}
+
+"The workflow as the console has created it."
+type CreateWorkflowPayload {
+  "The new workflow."
+  workflow: Workflow
+}
+
+"What to change of a workflow. A field left out is left alone; an explicit null is sent as null."
+input UpdateWorkflowInput {
+  "The workflow's GUID."
+  id: ID!
+  "The workflow's name."
+  name: String
+  "A remark about the workflow."
+  description: String
+  "The arguments that runs are started with, replacing those it has."
+  arguments: [ArgumentInput!]
+  "The workflow's labels, replacing those it has."
+  tags: [String!]
+  "Additional properties, replacing those it has."
+  properties: StringMap
+  "Whether runs are recorded on video, and when recordings are uploaded."
+  videoRecordMode: VideoRecordMode
+  "Who is told of what becomes of the jobs."
+  jobStateNotification: JobStateNotificationInput
+  "What happens where no robot is free."
+  triggerPolicy: TriggerPolicy
+  "The name of the package to run."
+  packageName: String
+  "The GUID of the package version to run."
+  packageVersionId: ID
+  "The number of the package version to run."
+  packageVersion: String
+  "The GUID of the queue to run on; null: none."
+  associatedQueueId: ID
+  "The priority of the jobs, 0 to 5000."
+  priority: Int
+  "How many times a failed job is tried again, 0 to 10."
+  maxRetryCount: Int
+}
+
+"The workflow as the console holds it after the change."
+type UpdateWorkflowPayload {
+  "The changed workflow."
+  workflow: Workflow
+}
+
+"Which workflow to delete."
+input DeleteWorkflowInput {
+  "The workflow's GUID."
+  id: ID!
+}
+
+"What was deleted."
+type DeleteWorkflowPayload {
+  "The GUID of the deleted workflow, for the client's cache to forget it."
+  deletedId: ID!
+}
+
+"A workflow to execute. What is left out is taken from the workflow."
+input ExecuteWorkflowInput {
+  "The workflow's GUID."
+  id: ID!
+  "Where the call comes from; the document knows ` + "`" + `External` + "`" + `, an external system."
+  source: String
+  "The arguments of this run."
+  arguments: [ArgumentInput!]
+  "Whether this run is recorded on video, and when the recording is uploaded."
+  videoRecordMode: VideoRecordMode
+  "The priority of the jobs, 0 to 5000."
+  priority: Int
+  "How many times a failed job is tried again, 0 to 10."
+  maxRetryCount: Int
+  "What started the run."
+  startupType: JobStartupType
+  "The GUID of what started the run."
+  startupId: ID
+  "The name of what started the run."
+  startupName: String
+  "The GUID of what the jobs are about."
+  jobSubjectId: ID
+  "The name of what the jobs are about."
+  jobSubjectName: String
+  "The type of what the jobs are about, in the caller's own words."
+  jobSubjectType: String
+  "The caller's own name for this call, 1 to 255 characters. The same key with the same input within 24 hours answers with the first call's result and starts nothing; with another input it is a ` + "`" + `CONFLICT` + "`" + `; while the first call is under way, a second one waits for it. Left out: the call stands for itself."
+  idempotencyKey: String
+}
+
+"What an execution has started."
+type ExecuteWorkflowPayload {
+  "The jobs that were queued, as they were at the start: the console offers no later look at a job. An empty list where the console says nothing of them."
+  jobs: [Job!]!
+  "The executed workflow, read after the execution. One console call where selected."
+  workflow: Workflow
+}
+
+"Robots for a workflow to run on."
+input AddWorkflowRobotsInput {
+  "The workflow's GUID."
+  workflowId: ID!
+  "The GUIDs of the robots to add."
+  robotIds: [ID!]!
+}
+
+"What became of each robot."
+type AddWorkflowRobotsPayload {
+  "One result per robot; an empty list where the console says nothing of them."
+  results: [WorkflowRobotResult!]!
+  "The workflow, read after the change. One console call where selected."
+  workflow: Workflow
+}
+
+"What became of one robot that was to be added to a workflow."
+type WorkflowRobotResult {
+  "The workflow's GUID."
+  workflowId: ID!
+  "The robot's GUID."
+  robotId: ID!
+  "Why the robot was not added; null where it was."
+  errorMessage: String
+}
+
+"A robot to take from a workflow."
+input RemoveWorkflowRobotInput {
+  "The workflow's GUID."
+  workflowId: ID!
+  "The robot's GUID."
+  robotId: ID!
+}
+
+"The workflow after the change."
+type RemoveWorkflowRobotPayload {
+  "The workflow, read after the change. One console call where selected."
+  workflow: Workflow
+}
+
+"Workflows to upgrade."
+input UpgradeWorkflowsInput {
+  "The GUIDs of the workflows."
+  workflowIds: [ID!]!
+}
+
+"What became of an upgrade."
+type UpgradeWorkflowsPayload {
+  "How many workflows were to be upgraded."
+  total: Int!
+  "How many were upgraded."
+  successCount: Int!
+  "How many could not be upgraded."
+  failureCount: Int!
+  "How many do not exist in this scope."
+  missingCount: Int!
+  "The workflows that could not be upgraded, and why."
+  failedList: [WorkflowUpgradeItem!]!
+  "The workflows of which the console warns, and why."
+  warningList: [WorkflowUpgradeItem!]!
+  "The workflows that exist of those named, read after the upgrade. One batch of console calls where selected."
+  workflows: [Workflow!]
+}
+
+"A workflow of which an upgrade has something to say."
+type WorkflowUpgradeItem {
+  "The workflow's id, as the console repeats it."
+  id: ID!
+  "The workflow's name."
+  name: String!
+  "What the console says of it."
+  message: String
+}
 `, BuiltIn: false},
 	{Name: "../schema/workflowlayout.graphql", Input: `# The console document's section "流程编排" (workflow layouts).
 
@@ -4081,6 +4896,27 @@ input WorkflowLayoutFilter {
   "Answers only layouts that contain this keyword in name, remark or labels (the console's fuzzy match)."
   searchString: String
 }
+
+extend type Mutation {
+  "Executes a workflow layout (执行流程编排): queues the jobs of its nodes. Give an ` + "`" + `idempotencyKey` + "`" + ` wherever a call may be repeated: an execution that started twice has run twice. The gateway never repeats this call on its own. One console call."
+  executeWorkflowLayout("The layout to execute." input: ExecuteWorkflowLayoutInput!): ExecuteWorkflowLayoutPayload!
+}
+
+"A workflow layout to execute."
+input ExecuteWorkflowLayoutInput {
+  "The workflow layout's GUID."
+  id: ID!
+  "The caller's own name for this call, 1 to 255 characters. The same key with the same input within 24 hours answers with the first call's result and starts nothing; with another input it is a ` + "`" + `CONFLICT` + "`" + `; while the first call is under way, a second one waits for it. Left out: the call stands for itself."
+  idempotencyKey: String
+}
+
+"What an execution has started."
+type ExecuteWorkflowLayoutPayload {
+  "The group of jobs that was queued, as it was at the start: the console offers no later look at it. Null where the console answers with an empty body."
+  jobGroup: JobGroup
+  "The executed layout, read after the execution. One console call where selected."
+  workflowLayout: WorkflowLayout
+}
 `, BuiltIn: false},
 }
 var parsedSchema = gqlparser.MustLoadSchema(sources...)
@@ -4088,6 +4924,16 @@ var parsedSchema = gqlparser.MustLoadSchema(sources...)
 // childFields_* functions provide shared child field context lookups.
 // Each function is generated once per unique object type, deduplicating the
 // switch statements that were previously inlined in every fieldContext_* function.
+
+func (ec *executionContext) childFields_AddWorkflowRobotsPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "results":
+		return ec.fieldContext_AddWorkflowRobotsPayload_results(ctx, field)
+	case "workflow":
+		return ec.fieldContext_AddWorkflowRobotsPayload_workflow(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type AddWorkflowRobotsPayload", field.Name)
+}
 
 func (ec *executionContext) childFields_Argument(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
@@ -4221,6 +5067,46 @@ func (ec *executionContext) childFields_CompanyUser(ctx context.Context, field g
 	return nil, fmt.Errorf("no field named %q was found under type CompanyUser", field.Name)
 }
 
+func (ec *executionContext) childFields_CreateQueuePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "queue":
+		return ec.fieldContext_CreateQueuePayload_queue(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CreateQueuePayload", field.Name)
+}
+
+func (ec *executionContext) childFields_CreateWorkflowPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "workflow":
+		return ec.fieldContext_CreateWorkflowPayload_workflow(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CreateWorkflowPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_DeletePackagePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "deletedId":
+		return ec.fieldContext_DeletePackagePayload_deletedId(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DeletePackagePayload", field.Name)
+}
+
+func (ec *executionContext) childFields_DeleteQueuePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "deletedId":
+		return ec.fieldContext_DeleteQueuePayload_deletedId(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DeleteQueuePayload", field.Name)
+}
+
+func (ec *executionContext) childFields_DeleteWorkflowPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "deletedId":
+		return ec.fieldContext_DeleteWorkflowPayload_deletedId(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DeleteWorkflowPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_Department(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "children":
@@ -4281,6 +5167,26 @@ func (ec *executionContext) childFields_Department(ctx context.Context, field gr
 		return ec.fieldContext_Department_workflowLayout(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Department", field.Name)
+}
+
+func (ec *executionContext) childFields_ExecuteWorkflowLayoutPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "jobGroup":
+		return ec.fieldContext_ExecuteWorkflowLayoutPayload_jobGroup(ctx, field)
+	case "workflowLayout":
+		return ec.fieldContext_ExecuteWorkflowLayoutPayload_workflowLayout(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ExecuteWorkflowLayoutPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_ExecuteWorkflowPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "jobs":
+		return ec.fieldContext_ExecuteWorkflowPayload_jobs(ctx, field)
+	case "workflow":
+		return ec.fieldContext_ExecuteWorkflowPayload_workflow(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ExecuteWorkflowPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_Job(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -4379,6 +5285,50 @@ func (ec *executionContext) childFields_Job(ctx context.Context, field graphql.C
 		return ec.fieldContext_Job_company(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Job", field.Name)
+}
+
+func (ec *executionContext) childFields_JobGroup(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_JobGroup_id(ctx, field)
+	case "name":
+		return ec.fieldContext_JobGroup_name(ctx, field)
+	case "startedAt":
+		return ec.fieldContext_JobGroup_startedAt(ctx, field)
+	case "finishedAt":
+		return ec.fieldContext_JobGroup_finishedAt(ctx, field)
+	case "departmentId":
+		return ec.fieldContext_JobGroup_departmentId(ctx, field)
+	case "companyId":
+		return ec.fieldContext_JobGroup_companyId(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_JobGroup_createdAt(ctx, field)
+	case "createdBy":
+		return ec.fieldContext_JobGroup_createdBy(ctx, field)
+	case "createdByName":
+		return ec.fieldContext_JobGroup_createdByName(ctx, field)
+	case "modifiedAt":
+		return ec.fieldContext_JobGroup_modifiedAt(ctx, field)
+	case "modifiedBy":
+		return ec.fieldContext_JobGroup_modifiedBy(ctx, field)
+	case "modifiedByName":
+		return ec.fieldContext_JobGroup_modifiedByName(ctx, field)
+	case "jobStartupType":
+		return ec.fieldContext_JobGroup_jobStartupType(ctx, field)
+	case "jobStartupId":
+		return ec.fieldContext_JobGroup_jobStartupId(ctx, field)
+	case "jobStartupName":
+		return ec.fieldContext_JobGroup_jobStartupName(ctx, field)
+	case "ownerId":
+		return ec.fieldContext_JobGroup_ownerId(ctx, field)
+	case "jobs":
+		return ec.fieldContext_JobGroup_jobs(ctx, field)
+	case "department":
+		return ec.fieldContext_JobGroup_department(ctx, field)
+	case "company":
+		return ec.fieldContext_JobGroup_company(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type JobGroup", field.Name)
 }
 
 func (ec *executionContext) childFields_JobStateNotification(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -4593,6 +5543,14 @@ func (ec *executionContext) childFields_QueueEdge(ctx context.Context, field gra
 	return nil, fmt.Errorf("no field named %q was found under type QueueEdge", field.Name)
 }
 
+func (ec *executionContext) childFields_RemoveWorkflowRobotPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "workflow":
+		return ec.fieldContext_RemoveWorkflowRobotPayload_workflow(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RemoveWorkflowRobotPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_Robot(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "id":
@@ -4653,6 +5611,50 @@ func (ec *executionContext) childFields_RobotEdge(ctx context.Context, field gra
 		return ec.fieldContext_RobotEdge_node(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type RobotEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_UpdatePackagePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "package":
+		return ec.fieldContext_UpdatePackagePayload_package(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type UpdatePackagePayload", field.Name)
+}
+
+func (ec *executionContext) childFields_UpdateQueuePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "queue":
+		return ec.fieldContext_UpdateQueuePayload_queue(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type UpdateQueuePayload", field.Name)
+}
+
+func (ec *executionContext) childFields_UpdateWorkflowPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "workflow":
+		return ec.fieldContext_UpdateWorkflowPayload_workflow(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type UpdateWorkflowPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_UpgradeWorkflowsPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "total":
+		return ec.fieldContext_UpgradeWorkflowsPayload_total(ctx, field)
+	case "successCount":
+		return ec.fieldContext_UpgradeWorkflowsPayload_successCount(ctx, field)
+	case "failureCount":
+		return ec.fieldContext_UpgradeWorkflowsPayload_failureCount(ctx, field)
+	case "missingCount":
+		return ec.fieldContext_UpgradeWorkflowsPayload_missingCount(ctx, field)
+	case "failedList":
+		return ec.fieldContext_UpgradeWorkflowsPayload_failedList(ctx, field)
+	case "warningList":
+		return ec.fieldContext_UpgradeWorkflowsPayload_warningList(ctx, field)
+	case "workflows":
+		return ec.fieldContext_UpgradeWorkflowsPayload_workflows(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type UpgradeWorkflowsPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_UserExtensionInfo(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -4859,6 +5861,30 @@ func (ec *executionContext) childFields_WorkflowLayoutNode(ctx context.Context, 
 		return ec.fieldContext_WorkflowLayoutNode_workflow(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type WorkflowLayoutNode", field.Name)
+}
+
+func (ec *executionContext) childFields_WorkflowRobotResult(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "workflowId":
+		return ec.fieldContext_WorkflowRobotResult_workflowId(ctx, field)
+	case "robotId":
+		return ec.fieldContext_WorkflowRobotResult_robotId(ctx, field)
+	case "errorMessage":
+		return ec.fieldContext_WorkflowRobotResult_errorMessage(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type WorkflowRobotResult", field.Name)
+}
+
+func (ec *executionContext) childFields_WorkflowUpgradeItem(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_WorkflowUpgradeItem_id(ctx, field)
+	case "name":
+		return ec.fieldContext_WorkflowUpgradeItem_name(ctx, field)
+	case "message":
+		return ec.fieldContext_WorkflowUpgradeItem_message(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type WorkflowUpgradeItem", field.Name)
 }
 
 func (ec *executionContext) childFields___Directive(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

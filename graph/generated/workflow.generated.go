@@ -10,12 +10,25 @@ import (
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/consoleql/consoleql/graph/loader"
+	"github.com/consoleql/consoleql/graph/mutation"
 	"github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/vektah/gqlparser/v2/ast"
 )
 
 // region    ************************** generated!.gotpl **************************
 
+type AddWorkflowRobotsPayloadResolver interface {
+	Workflow(ctx context.Context, obj *loader.AddWorkflowRobotsPayload) (*consoleclient.Workflow, error)
+}
+type ExecuteWorkflowPayloadResolver interface {
+	Workflow(ctx context.Context, obj *loader.ExecuteWorkflowPayload) (*consoleclient.Workflow, error)
+}
+type RemoveWorkflowRobotPayloadResolver interface {
+	Workflow(ctx context.Context, obj *loader.RemoveWorkflowRobotPayload) (*consoleclient.Workflow, error)
+}
+type UpgradeWorkflowsPayloadResolver interface {
+	Workflows(ctx context.Context, obj *loader.UpgradeWorkflowsPayload) ([]*consoleclient.Workflow, error)
+}
 type WorkflowResolver interface {
 	Package(ctx context.Context, obj *consoleclient.Workflow) (*consoleclient.Package, error)
 	Version(ctx context.Context, obj *consoleclient.Workflow) (*consoleclient.PackageVersion, error)
@@ -32,6 +45,189 @@ type WorkflowResolver interface {
 // endregion ***************************** args.gotpl *****************************
 
 // region    **************************** field.gotpl *****************************
+
+func (ec *executionContext) _AddWorkflowRobotsPayload_results(ctx context.Context, field graphql.CollectedField, obj *loader.AddWorkflowRobotsPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AddWorkflowRobotsPayload_results(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Results, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*consoleclient.WorkflowRobotResult) graphql.Marshaler {
+			return ec.marshalNWorkflowRobotResult2ᚕᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐWorkflowRobotResultᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AddWorkflowRobotsPayload_results(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "AddWorkflowRobotsPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_WorkflowRobotResult(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _AddWorkflowRobotsPayload_workflow(ctx context.Context, field graphql.CollectedField, obj *loader.AddWorkflowRobotsPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AddWorkflowRobotsPayload_workflow(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.AddWorkflowRobotsPayload().Workflow(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *consoleclient.Workflow) graphql.Marshaler {
+			return ec.marshalOWorkflow2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐWorkflow(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_AddWorkflowRobotsPayload_workflow(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "AddWorkflowRobotsPayload",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Workflow(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _CreateWorkflowPayload_workflow(ctx context.Context, field graphql.CollectedField, obj *loader.CreateWorkflowPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CreateWorkflowPayload_workflow(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Workflow, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *consoleclient.Workflow) graphql.Marshaler {
+			return ec.marshalOWorkflow2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐWorkflow(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_CreateWorkflowPayload_workflow(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CreateWorkflowPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Workflow(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DeleteWorkflowPayload_deletedId(ctx context.Context, field graphql.CollectedField, obj *loader.DeleteWorkflowPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DeleteWorkflowPayload_deletedId(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.DeletedID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNID2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_DeleteWorkflowPayload_deletedId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("DeleteWorkflowPayload", field, false, false, "ID")
+}
+
+func (ec *executionContext) _ExecuteWorkflowPayload_jobs(ctx context.Context, field graphql.CollectedField, obj *loader.ExecuteWorkflowPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ExecuteWorkflowPayload_jobs(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Jobs, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*consoleclient.Job) graphql.Marshaler {
+			return ec.marshalNJob2ᚕᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐJobᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ExecuteWorkflowPayload_jobs(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ExecuteWorkflowPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Job(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ExecuteWorkflowPayload_workflow(ctx context.Context, field graphql.CollectedField, obj *loader.ExecuteWorkflowPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ExecuteWorkflowPayload_workflow(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.ExecuteWorkflowPayload().Workflow(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *consoleclient.Workflow) graphql.Marshaler {
+			return ec.marshalOWorkflow2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐWorkflow(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ExecuteWorkflowPayload_workflow(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ExecuteWorkflowPayload",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Workflow(ctx, field)
+		},
+	}
+	return fc, nil
+}
 
 func (ec *executionContext) _JobStateNotification_switchOn(ctx context.Context, field graphql.CollectedField, obj *consoleclient.JobStateNotification) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
@@ -123,6 +319,258 @@ func (ec *executionContext) _JobStateNotification_recipients(ctx context.Context
 }
 func (ec *executionContext) fieldContext_JobStateNotification_recipients(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("JobStateNotification", field, false, false, "String")
+}
+
+func (ec *executionContext) _RemoveWorkflowRobotPayload_workflow(ctx context.Context, field graphql.CollectedField, obj *loader.RemoveWorkflowRobotPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RemoveWorkflowRobotPayload_workflow(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.RemoveWorkflowRobotPayload().Workflow(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *consoleclient.Workflow) graphql.Marshaler {
+			return ec.marshalOWorkflow2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐWorkflow(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_RemoveWorkflowRobotPayload_workflow(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RemoveWorkflowRobotPayload",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Workflow(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _UpdateWorkflowPayload_workflow(ctx context.Context, field graphql.CollectedField, obj *loader.UpdateWorkflowPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UpdateWorkflowPayload_workflow(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Workflow, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *consoleclient.Workflow) graphql.Marshaler {
+			return ec.marshalOWorkflow2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐWorkflow(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_UpdateWorkflowPayload_workflow(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "UpdateWorkflowPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Workflow(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _UpgradeWorkflowsPayload_total(ctx context.Context, field graphql.CollectedField, obj *loader.UpgradeWorkflowsPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UpgradeWorkflowsPayload_total(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Total, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v consoleclient.Int) graphql.Marshaler {
+			return ec.marshalNInt2githubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐInt(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_UpgradeWorkflowsPayload_total(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("UpgradeWorkflowsPayload", field, false, false, "Int")
+}
+
+func (ec *executionContext) _UpgradeWorkflowsPayload_successCount(ctx context.Context, field graphql.CollectedField, obj *loader.UpgradeWorkflowsPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UpgradeWorkflowsPayload_successCount(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.SuccessCount, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v consoleclient.Int) graphql.Marshaler {
+			return ec.marshalNInt2githubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐInt(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_UpgradeWorkflowsPayload_successCount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("UpgradeWorkflowsPayload", field, false, false, "Int")
+}
+
+func (ec *executionContext) _UpgradeWorkflowsPayload_failureCount(ctx context.Context, field graphql.CollectedField, obj *loader.UpgradeWorkflowsPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UpgradeWorkflowsPayload_failureCount(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.FailureCount, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v consoleclient.Int) graphql.Marshaler {
+			return ec.marshalNInt2githubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐInt(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_UpgradeWorkflowsPayload_failureCount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("UpgradeWorkflowsPayload", field, false, false, "Int")
+}
+
+func (ec *executionContext) _UpgradeWorkflowsPayload_missingCount(ctx context.Context, field graphql.CollectedField, obj *loader.UpgradeWorkflowsPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UpgradeWorkflowsPayload_missingCount(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.MissingCount, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v consoleclient.Int) graphql.Marshaler {
+			return ec.marshalNInt2githubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐInt(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_UpgradeWorkflowsPayload_missingCount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("UpgradeWorkflowsPayload", field, false, false, "Int")
+}
+
+func (ec *executionContext) _UpgradeWorkflowsPayload_failedList(ctx context.Context, field graphql.CollectedField, obj *loader.UpgradeWorkflowsPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UpgradeWorkflowsPayload_failedList(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.FailedList, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*consoleclient.WorkflowUpgradeItem) graphql.Marshaler {
+			return ec.marshalNWorkflowUpgradeItem2ᚕᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐWorkflowUpgradeItemᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_UpgradeWorkflowsPayload_failedList(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "UpgradeWorkflowsPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_WorkflowUpgradeItem(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _UpgradeWorkflowsPayload_warningList(ctx context.Context, field graphql.CollectedField, obj *loader.UpgradeWorkflowsPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UpgradeWorkflowsPayload_warningList(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.WarningList, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*consoleclient.WorkflowUpgradeItem) graphql.Marshaler {
+			return ec.marshalNWorkflowUpgradeItem2ᚕᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐWorkflowUpgradeItemᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_UpgradeWorkflowsPayload_warningList(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "UpgradeWorkflowsPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_WorkflowUpgradeItem(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _UpgradeWorkflowsPayload_workflows(ctx context.Context, field graphql.CollectedField, obj *loader.UpgradeWorkflowsPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UpgradeWorkflowsPayload_workflows(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.UpgradeWorkflowsPayload().Workflows(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*consoleclient.Workflow) graphql.Marshaler {
+			return ec.marshalOWorkflow2ᚕᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐWorkflowᚄ(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_UpgradeWorkflowsPayload_workflows(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "UpgradeWorkflowsPayload",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Workflow(ctx, field)
+		},
+	}
+	return fc, nil
 }
 
 func (ec *executionContext) _Workflow_id(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Workflow) (ret graphql.Marshaler) {
@@ -1107,9 +1555,805 @@ func (ec *executionContext) fieldContext_WorkflowEdge_node(_ context.Context, fi
 	return fc, nil
 }
 
+func (ec *executionContext) _WorkflowRobotResult_workflowId(ctx context.Context, field graphql.CollectedField, obj *consoleclient.WorkflowRobotResult) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_WorkflowRobotResult_workflowId(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.WorkflowID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNID2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_WorkflowRobotResult_workflowId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("WorkflowRobotResult", field, false, false, "ID")
+}
+
+func (ec *executionContext) _WorkflowRobotResult_robotId(ctx context.Context, field graphql.CollectedField, obj *consoleclient.WorkflowRobotResult) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_WorkflowRobotResult_robotId(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.RobotID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNID2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_WorkflowRobotResult_robotId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("WorkflowRobotResult", field, false, false, "ID")
+}
+
+func (ec *executionContext) _WorkflowRobotResult_errorMessage(ctx context.Context, field graphql.CollectedField, obj *consoleclient.WorkflowRobotResult) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_WorkflowRobotResult_errorMessage(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ErrorMessage, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_WorkflowRobotResult_errorMessage(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("WorkflowRobotResult", field, false, false, "String")
+}
+
+func (ec *executionContext) _WorkflowUpgradeItem_id(ctx context.Context, field graphql.CollectedField, obj *consoleclient.WorkflowUpgradeItem) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_WorkflowUpgradeItem_id(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNID2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_WorkflowUpgradeItem_id(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("WorkflowUpgradeItem", field, false, false, "ID")
+}
+
+func (ec *executionContext) _WorkflowUpgradeItem_name(ctx context.Context, field graphql.CollectedField, obj *consoleclient.WorkflowUpgradeItem) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_WorkflowUpgradeItem_name(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Name, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_WorkflowUpgradeItem_name(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("WorkflowUpgradeItem", field, false, false, "String")
+}
+
+func (ec *executionContext) _WorkflowUpgradeItem_message(ctx context.Context, field graphql.CollectedField, obj *consoleclient.WorkflowUpgradeItem) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_WorkflowUpgradeItem_message(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Message, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_WorkflowUpgradeItem_message(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("WorkflowUpgradeItem", field, false, false, "String")
+}
+
 // endregion **************************** field.gotpl *****************************
 
 // region    **************************** input.gotpl *****************************
+
+func (ec *executionContext) unmarshalInputAddWorkflowRobotsInput(ctx context.Context, obj any) (mutation.AddWorkflowRobotsInput, error) {
+	var it mutation.AddWorkflowRobotsInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"workflowId", "robotIds"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "workflowId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("workflowId"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.WorkflowID = data
+		case "robotIds":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("robotIds"))
+			data, err := ec.unmarshalNID2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.RobotIDs = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalAddWorkflowRobotsInput unmarshals raw into the AddWorkflowRobotsInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalAddWorkflowRobotsInput(ctx context.Context, raw any) (mutation.AddWorkflowRobotsInput, error) {
+	var out mutation.AddWorkflowRobotsInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "AddWorkflowRobotsInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputCreateWorkflowInput(ctx context.Context, obj any) (mutation.CreateWorkflowInput, error) {
+	var it mutation.CreateWorkflowInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"name", "description", "tags", "arguments", "videoRecordMode", "jobStateNotification", "packageName", "packageId", "packageVersionId", "packageVersion", "associatedQueueId", "priority", "maxRetryCount", "triggerPolicy", "idempotencyKey"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "name":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("name"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Name = data
+		case "description":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("description"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Description = data
+		case "tags":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("tags"))
+			data, err := ec.unmarshalOString2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Tags = data
+		case "arguments":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("arguments"))
+			data, err := ec.unmarshalOArgumentInput2ᚕᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐArgumentᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Arguments = data
+		case "videoRecordMode":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("videoRecordMode"))
+			data, err := ec.unmarshalOVideoRecordMode2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐVideoRecordMode(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.VideoRecordMode = data
+		case "jobStateNotification":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("jobStateNotification"))
+			data, err := ec.unmarshalOJobStateNotificationInput2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐJobStateNotification(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.JobStateNotification = data
+		case "packageName":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("packageName"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.PackageName = data
+		case "packageId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("packageId"))
+			data, err := ec.unmarshalOID2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.PackageID = data
+		case "packageVersionId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("packageVersionId"))
+			data, err := ec.unmarshalOID2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.PackageVersionID = data
+		case "packageVersion":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("packageVersion"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.PackageVersion = data
+		case "associatedQueueId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("associatedQueueId"))
+			data, err := ec.unmarshalOID2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.AssociatedQueueID = data
+		case "priority":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("priority"))
+			data, err := ec.unmarshalOInt2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐInt(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Priority = data
+		case "maxRetryCount":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("maxRetryCount"))
+			data, err := ec.unmarshalOInt2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐInt(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.MaxRetryCount = data
+		case "triggerPolicy":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("triggerPolicy"))
+			data, err := ec.unmarshalOTriggerPolicy2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐTriggerPolicy(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.TriggerPolicy = data
+		case "idempotencyKey":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("idempotencyKey"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.IdempotencyKey = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalCreateWorkflowInput unmarshals raw into the CreateWorkflowInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalCreateWorkflowInput(ctx context.Context, raw any) (mutation.CreateWorkflowInput, error) {
+	var out mutation.CreateWorkflowInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "CreateWorkflowInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputDeleteWorkflowInput(ctx context.Context, obj any) (mutation.DeleteWorkflowInput, error) {
+	var it mutation.DeleteWorkflowInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"id"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "id":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("id"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ID = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalDeleteWorkflowInput unmarshals raw into the DeleteWorkflowInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalDeleteWorkflowInput(ctx context.Context, raw any) (mutation.DeleteWorkflowInput, error) {
+	var out mutation.DeleteWorkflowInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "DeleteWorkflowInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputExecuteWorkflowInput(ctx context.Context, obj any) (mutation.ExecuteWorkflowInput, error) {
+	var it mutation.ExecuteWorkflowInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"id", "source", "arguments", "videoRecordMode", "priority", "maxRetryCount", "startupType", "startupId", "startupName", "jobSubjectId", "jobSubjectName", "jobSubjectType", "idempotencyKey"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "id":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("id"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ID = data
+		case "source":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("source"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Source = data
+		case "arguments":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("arguments"))
+			data, err := ec.unmarshalOArgumentInput2ᚕᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐArgumentᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Arguments = data
+		case "videoRecordMode":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("videoRecordMode"))
+			data, err := ec.unmarshalOVideoRecordMode2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐVideoRecordMode(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.VideoRecordMode = data
+		case "priority":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("priority"))
+			data, err := ec.unmarshalOInt2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐInt(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Priority = data
+		case "maxRetryCount":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("maxRetryCount"))
+			data, err := ec.unmarshalOInt2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐInt(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.MaxRetryCount = data
+		case "startupType":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("startupType"))
+			data, err := ec.unmarshalOJobStartupType2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐJobStartupType(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.StartupType = data
+		case "startupId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("startupId"))
+			data, err := ec.unmarshalOID2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.StartupID = data
+		case "startupName":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("startupName"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.StartupName = data
+		case "jobSubjectId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("jobSubjectId"))
+			data, err := ec.unmarshalOID2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.JobSubjectID = data
+		case "jobSubjectName":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("jobSubjectName"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.JobSubjectName = data
+		case "jobSubjectType":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("jobSubjectType"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.JobSubjectType = data
+		case "idempotencyKey":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("idempotencyKey"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.IdempotencyKey = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalExecuteWorkflowInput unmarshals raw into the ExecuteWorkflowInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalExecuteWorkflowInput(ctx context.Context, raw any) (mutation.ExecuteWorkflowInput, error) {
+	var out mutation.ExecuteWorkflowInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "ExecuteWorkflowInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputJobStateNotificationInput(ctx context.Context, obj any) (consoleclient.JobStateNotification, error) {
+	var it consoleclient.JobStateNotification
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	if _, present := asMap["switchOn"]; !present {
+		asMap["switchOn"] = false
+	}
+	if _, present := asMap["justNoticeAgainstLastRuninstance"]; !present {
+		asMap["justNoticeAgainstLastRuninstance"] = false
+	}
+
+	fieldsInOrder := [...]string{"switchOn", "justNoticeAgainstLastRuninstance", "conditions", "recipients"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "switchOn":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("switchOn"))
+			data, err := ec.unmarshalNBoolean2bool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.SwitchOn = data
+		case "justNoticeAgainstLastRuninstance":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("justNoticeAgainstLastRuninstance"))
+			data, err := ec.unmarshalNBoolean2bool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.JustNoticeAgainstLastRuninstance = data
+		case "conditions":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("conditions"))
+			data, err := ec.unmarshalOString2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Conditions = data
+		case "recipients":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("recipients"))
+			data, err := ec.unmarshalOString2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Recipients = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalJobStateNotificationInput unmarshals raw into the JobStateNotificationInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalJobStateNotificationInput(ctx context.Context, raw any) (consoleclient.JobStateNotification, error) {
+	var out consoleclient.JobStateNotification
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "JobStateNotificationInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputRemoveWorkflowRobotInput(ctx context.Context, obj any) (mutation.RemoveWorkflowRobotInput, error) {
+	var it mutation.RemoveWorkflowRobotInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"workflowId", "robotId"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "workflowId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("workflowId"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.WorkflowID = data
+		case "robotId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("robotId"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.RobotID = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalRemoveWorkflowRobotInput unmarshals raw into the RemoveWorkflowRobotInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalRemoveWorkflowRobotInput(ctx context.Context, raw any) (mutation.RemoveWorkflowRobotInput, error) {
+	var out mutation.RemoveWorkflowRobotInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "RemoveWorkflowRobotInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputUpdateWorkflowInput(ctx context.Context, obj any) (mutation.UpdateWorkflowInput, error) {
+	var it mutation.UpdateWorkflowInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"id", "name", "description", "arguments", "tags", "properties", "videoRecordMode", "jobStateNotification", "triggerPolicy", "packageName", "packageVersionId", "packageVersion", "associatedQueueId", "priority", "maxRetryCount"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "id":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("id"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ID = data
+		case "name":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("name"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Name = graphql.OmittableOf(data)
+		case "description":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("description"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Description = graphql.OmittableOf(data)
+		case "arguments":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("arguments"))
+			data, err := ec.unmarshalOArgumentInput2ᚕᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐArgumentᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Arguments = graphql.OmittableOf(data)
+		case "tags":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("tags"))
+			data, err := ec.unmarshalOString2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Tags = graphql.OmittableOf(data)
+		case "properties":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("properties"))
+			data, err := ec.unmarshalOStringMap2githubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐStringMap(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Properties = graphql.OmittableOf(data)
+		case "videoRecordMode":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("videoRecordMode"))
+			data, err := ec.unmarshalOVideoRecordMode2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐVideoRecordMode(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.VideoRecordMode = graphql.OmittableOf(data)
+		case "jobStateNotification":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("jobStateNotification"))
+			data, err := ec.unmarshalOJobStateNotificationInput2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐJobStateNotification(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.JobStateNotification = graphql.OmittableOf(data)
+		case "triggerPolicy":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("triggerPolicy"))
+			data, err := ec.unmarshalOTriggerPolicy2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐTriggerPolicy(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.TriggerPolicy = graphql.OmittableOf(data)
+		case "packageName":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("packageName"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.PackageName = graphql.OmittableOf(data)
+		case "packageVersionId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("packageVersionId"))
+			data, err := ec.unmarshalOID2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.PackageVersionID = graphql.OmittableOf(data)
+		case "packageVersion":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("packageVersion"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.PackageVersion = graphql.OmittableOf(data)
+		case "associatedQueueId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("associatedQueueId"))
+			data, err := ec.unmarshalOID2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.AssociatedQueueID = graphql.OmittableOf(data)
+		case "priority":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("priority"))
+			data, err := ec.unmarshalOInt2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐInt(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Priority = graphql.OmittableOf(data)
+		case "maxRetryCount":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("maxRetryCount"))
+			data, err := ec.unmarshalOInt2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐInt(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.MaxRetryCount = graphql.OmittableOf(data)
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalUpdateWorkflowInput unmarshals raw into the UpdateWorkflowInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalUpdateWorkflowInput(ctx context.Context, raw any) (mutation.UpdateWorkflowInput, error) {
+	var out mutation.UpdateWorkflowInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "UpdateWorkflowInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputUpgradeWorkflowsInput(ctx context.Context, obj any) (mutation.UpgradeWorkflowsInput, error) {
+	var it mutation.UpgradeWorkflowsInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"workflowIds"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "workflowIds":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("workflowIds"))
+			data, err := ec.unmarshalNID2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.WorkflowIDs = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalUpgradeWorkflowsInput unmarshals raw into the UpgradeWorkflowsInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalUpgradeWorkflowsInput(ctx context.Context, raw any) (mutation.UpgradeWorkflowsInput, error) {
+	var out mutation.UpgradeWorkflowsInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "UpgradeWorkflowsInput", raw, &out)
+	return out, err
+}
 
 func (ec *executionContext) unmarshalInputWorkflowFilter(ctx context.Context, obj any) (consoleclient.WorkflowFilter, error) {
 	var it consoleclient.WorkflowFilter
@@ -1189,6 +2433,150 @@ func UnmarshalWorkflowFilter(ctx context.Context, raw any) (consoleclient.Workfl
 
 // region    **************************** object.gotpl ****************************
 
+var addWorkflowRobotsPayloadImplementors = []string{"AddWorkflowRobotsPayload"}
+
+func (ec *executionContext) _AddWorkflowRobotsPayload(ctx context.Context, sel ast.SelectionSet, obj *loader.AddWorkflowRobotsPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, addWorkflowRobotsPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("AddWorkflowRobotsPayload")
+		case "results":
+			out.Values[i] = ec._AddWorkflowRobotsPayload_results(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "workflow":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._AddWorkflowRobotsPayload_workflow(ctx, field, obj)
+				})
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var createWorkflowPayloadImplementors = []string{"CreateWorkflowPayload"}
+
+func (ec *executionContext) _CreateWorkflowPayload(ctx context.Context, sel ast.SelectionSet, obj *loader.CreateWorkflowPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, createWorkflowPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("CreateWorkflowPayload")
+		case "workflow":
+			out.Values[i] = ec._CreateWorkflowPayload_workflow(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var deleteWorkflowPayloadImplementors = []string{"DeleteWorkflowPayload"}
+
+func (ec *executionContext) _DeleteWorkflowPayload(ctx context.Context, sel ast.SelectionSet, obj *loader.DeleteWorkflowPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, deleteWorkflowPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("DeleteWorkflowPayload")
+		case "deletedId":
+			out.Values[i] = ec._DeleteWorkflowPayload_deletedId(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var executeWorkflowPayloadImplementors = []string{"ExecuteWorkflowPayload"}
+
+func (ec *executionContext) _ExecuteWorkflowPayload(ctx context.Context, sel ast.SelectionSet, obj *loader.ExecuteWorkflowPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, executeWorkflowPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ExecuteWorkflowPayload")
+		case "jobs":
+			out.Values[i] = ec._ExecuteWorkflowPayload_jobs(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "workflow":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._ExecuteWorkflowPayload_workflow(ctx, field, obj)
+				})
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
 var jobStateNotificationImplementors = []string{"JobStateNotification"}
 
 func (ec *executionContext) _JobStateNotification(ctx context.Context, sel ast.SelectionSet, obj *consoleclient.JobStateNotification) graphql.Marshaler {
@@ -1220,6 +2608,137 @@ func (ec *executionContext) _JobStateNotification(ctx context.Context, sel ast.S
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var removeWorkflowRobotPayloadImplementors = []string{"RemoveWorkflowRobotPayload"}
+
+func (ec *executionContext) _RemoveWorkflowRobotPayload(ctx context.Context, sel ast.SelectionSet, obj *loader.RemoveWorkflowRobotPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, removeWorkflowRobotPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("RemoveWorkflowRobotPayload")
+		case "workflow":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._RemoveWorkflowRobotPayload_workflow(ctx, field, obj)
+				})
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var updateWorkflowPayloadImplementors = []string{"UpdateWorkflowPayload"}
+
+func (ec *executionContext) _UpdateWorkflowPayload(ctx context.Context, sel ast.SelectionSet, obj *loader.UpdateWorkflowPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, updateWorkflowPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("UpdateWorkflowPayload")
+		case "workflow":
+			out.Values[i] = ec._UpdateWorkflowPayload_workflow(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var upgradeWorkflowsPayloadImplementors = []string{"UpgradeWorkflowsPayload"}
+
+func (ec *executionContext) _UpgradeWorkflowsPayload(ctx context.Context, sel ast.SelectionSet, obj *loader.UpgradeWorkflowsPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, upgradeWorkflowsPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("UpgradeWorkflowsPayload")
+		case "total":
+			out.Values[i] = ec._UpgradeWorkflowsPayload_total(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "successCount":
+			out.Values[i] = ec._UpgradeWorkflowsPayload_successCount(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "failureCount":
+			out.Values[i] = ec._UpgradeWorkflowsPayload_failureCount(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "missingCount":
+			out.Values[i] = ec._UpgradeWorkflowsPayload_missingCount(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "failedList":
+			out.Values[i] = ec._UpgradeWorkflowsPayload_failedList(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "warningList":
+			out.Values[i] = ec._UpgradeWorkflowsPayload_warningList(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "workflows":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._UpgradeWorkflowsPayload_workflows(ctx, field, obj)
+				})
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
 		}
@@ -1517,9 +3036,160 @@ func (ec *executionContext) _WorkflowEdge(ctx context.Context, sel ast.Selection
 	return out
 }
 
+var workflowRobotResultImplementors = []string{"WorkflowRobotResult"}
+
+func (ec *executionContext) _WorkflowRobotResult(ctx context.Context, sel ast.SelectionSet, obj *consoleclient.WorkflowRobotResult) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, workflowRobotResultImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("WorkflowRobotResult")
+		case "workflowId":
+			out.Values[i] = ec._WorkflowRobotResult_workflowId(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "robotId":
+			out.Values[i] = ec._WorkflowRobotResult_robotId(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "errorMessage":
+			out.Values[i] = ec._WorkflowRobotResult_errorMessage(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var workflowUpgradeItemImplementors = []string{"WorkflowUpgradeItem"}
+
+func (ec *executionContext) _WorkflowUpgradeItem(ctx context.Context, sel ast.SelectionSet, obj *consoleclient.WorkflowUpgradeItem) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, workflowUpgradeItemImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("WorkflowUpgradeItem")
+		case "id":
+			out.Values[i] = ec._WorkflowUpgradeItem_id(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "name":
+			out.Values[i] = ec._WorkflowUpgradeItem_name(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "message":
+			out.Values[i] = ec._WorkflowUpgradeItem_message(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
 // endregion **************************** object.gotpl ****************************
 
 // region    ***************************** type.gotpl *****************************
+
+func (ec *executionContext) unmarshalNAddWorkflowRobotsInput2githubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋmutationᚐAddWorkflowRobotsInput(ctx context.Context, v any) (mutation.AddWorkflowRobotsInput, error) {
+	res, err := ec.unmarshalInputAddWorkflowRobotsInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNAddWorkflowRobotsPayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐAddWorkflowRobotsPayload(ctx context.Context, sel ast.SelectionSet, v *loader.AddWorkflowRobotsPayload) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "AddWorkflowRobotsPayload!")
+		return graphql.Null
+	}
+	return ec._AddWorkflowRobotsPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNCreateWorkflowInput2githubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋmutationᚐCreateWorkflowInput(ctx context.Context, v any) (mutation.CreateWorkflowInput, error) {
+	res, err := ec.unmarshalInputCreateWorkflowInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNCreateWorkflowPayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐCreateWorkflowPayload(ctx context.Context, sel ast.SelectionSet, v *loader.CreateWorkflowPayload) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "CreateWorkflowPayload!")
+		return graphql.Null
+	}
+	return ec._CreateWorkflowPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNDeleteWorkflowInput2githubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋmutationᚐDeleteWorkflowInput(ctx context.Context, v any) (mutation.DeleteWorkflowInput, error) {
+	res, err := ec.unmarshalInputDeleteWorkflowInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNDeleteWorkflowPayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐDeleteWorkflowPayload(ctx context.Context, sel ast.SelectionSet, v *loader.DeleteWorkflowPayload) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "DeleteWorkflowPayload!")
+		return graphql.Null
+	}
+	return ec._DeleteWorkflowPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNExecuteWorkflowInput2githubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋmutationᚐExecuteWorkflowInput(ctx context.Context, v any) (mutation.ExecuteWorkflowInput, error) {
+	res, err := ec.unmarshalInputExecuteWorkflowInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNExecuteWorkflowPayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐExecuteWorkflowPayload(ctx context.Context, sel ast.SelectionSet, v *loader.ExecuteWorkflowPayload) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "ExecuteWorkflowPayload!")
+		return graphql.Null
+	}
+	return ec._ExecuteWorkflowPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNRemoveWorkflowRobotInput2githubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋmutationᚐRemoveWorkflowRobotInput(ctx context.Context, v any) (mutation.RemoveWorkflowRobotInput, error) {
+	res, err := ec.unmarshalInputRemoveWorkflowRobotInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNRemoveWorkflowRobotPayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐRemoveWorkflowRobotPayload(ctx context.Context, sel ast.SelectionSet, v *loader.RemoveWorkflowRobotPayload) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "RemoveWorkflowRobotPayload!")
+		return graphql.Null
+	}
+	return ec._RemoveWorkflowRobotPayload(ctx, sel, v)
+}
 
 func (ec *executionContext) unmarshalNTriggerPolicy2githubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐTriggerPolicy(ctx context.Context, v any) (consoleclient.TriggerPolicy, error) {
 	var res consoleclient.TriggerPolicy
@@ -1529,6 +3199,32 @@ func (ec *executionContext) unmarshalNTriggerPolicy2githubᚗcomᚋconsoleqlᚋc
 
 func (ec *executionContext) marshalNTriggerPolicy2githubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐTriggerPolicy(ctx context.Context, sel ast.SelectionSet, v consoleclient.TriggerPolicy) graphql.Marshaler {
 	return v
+}
+
+func (ec *executionContext) unmarshalNUpdateWorkflowInput2githubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋmutationᚐUpdateWorkflowInput(ctx context.Context, v any) (mutation.UpdateWorkflowInput, error) {
+	res, err := ec.unmarshalInputUpdateWorkflowInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNUpdateWorkflowPayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐUpdateWorkflowPayload(ctx context.Context, sel ast.SelectionSet, v *loader.UpdateWorkflowPayload) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "UpdateWorkflowPayload!")
+		return graphql.Null
+	}
+	return ec._UpdateWorkflowPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNUpgradeWorkflowsInput2githubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋmutationᚐUpgradeWorkflowsInput(ctx context.Context, v any) (mutation.UpgradeWorkflowsInput, error) {
+	res, err := ec.unmarshalInputUpgradeWorkflowsInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNUpgradeWorkflowsPayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐUpgradeWorkflowsPayload(ctx context.Context, sel ast.SelectionSet, v *loader.UpgradeWorkflowsPayload) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "UpgradeWorkflowsPayload!")
+		return graphql.Null
+	}
+	return ec._UpgradeWorkflowsPayload(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalNVideoRecordMode2githubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐVideoRecordMode(ctx context.Context, v any) (consoleclient.VideoRecordMode, error) {
@@ -1597,11 +3293,67 @@ func (ec *executionContext) marshalNWorkflowEdge2ᚖgithubᚗcomᚋconsoleqlᚋc
 	return ec._WorkflowEdge(ctx, sel, v)
 }
 
+func (ec *executionContext) marshalNWorkflowRobotResult2ᚕᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐWorkflowRobotResultᚄ(ctx context.Context, sel ast.SelectionSet, v []*consoleclient.WorkflowRobotResult) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNWorkflowRobotResult2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐWorkflowRobotResult(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNWorkflowRobotResult2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐWorkflowRobotResult(ctx context.Context, sel ast.SelectionSet, v *consoleclient.WorkflowRobotResult) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "WorkflowRobotResult!")
+		return graphql.Null
+	}
+	return ec._WorkflowRobotResult(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNWorkflowUpgradeItem2ᚕᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐWorkflowUpgradeItemᚄ(ctx context.Context, sel ast.SelectionSet, v []*consoleclient.WorkflowUpgradeItem) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNWorkflowUpgradeItem2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐWorkflowUpgradeItem(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNWorkflowUpgradeItem2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐWorkflowUpgradeItem(ctx context.Context, sel ast.SelectionSet, v *consoleclient.WorkflowUpgradeItem) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "WorkflowUpgradeItem!")
+		return graphql.Null
+	}
+	return ec._WorkflowUpgradeItem(ctx, sel, v)
+}
+
 func (ec *executionContext) marshalOJobStateNotification2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐJobStateNotification(ctx context.Context, sel ast.SelectionSet, v *consoleclient.JobStateNotification) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
 	}
 	return ec._JobStateNotification(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalOJobStateNotificationInput2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐJobStateNotification(ctx context.Context, v any) (*consoleclient.JobStateNotification, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := ec.unmarshalInputJobStateNotificationInput(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
 }
 
 func (ec *executionContext) unmarshalOTriggerPolicy2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐTriggerPolicy(ctx context.Context, v any) (*consoleclient.TriggerPolicy, error) {
@@ -1618,6 +3370,41 @@ func (ec *executionContext) marshalOTriggerPolicy2ᚖgithubᚗcomᚋconsoleqlᚋ
 		return graphql.Null
 	}
 	return v
+}
+
+func (ec *executionContext) unmarshalOVideoRecordMode2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐVideoRecordMode(ctx context.Context, v any) (*consoleclient.VideoRecordMode, error) {
+	if v == nil {
+		return nil, nil
+	}
+	var res = new(consoleclient.VideoRecordMode)
+	err := res.UnmarshalGQL(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOVideoRecordMode2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐVideoRecordMode(ctx context.Context, sel ast.SelectionSet, v *consoleclient.VideoRecordMode) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return v
+}
+
+func (ec *executionContext) marshalOWorkflow2ᚕᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐWorkflowᚄ(ctx context.Context, sel ast.SelectionSet, v []*consoleclient.Workflow) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNWorkflow2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐWorkflow(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
 }
 
 func (ec *executionContext) marshalOWorkflow2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐWorkflow(ctx context.Context, sel ast.SelectionSet, v *consoleclient.Workflow) graphql.Marshaler {

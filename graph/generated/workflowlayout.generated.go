@@ -10,12 +10,16 @@ import (
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/consoleql/consoleql/graph/loader"
+	"github.com/consoleql/consoleql/graph/mutation"
 	"github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/vektah/gqlparser/v2/ast"
 )
 
 // region    ************************** generated!.gotpl **************************
 
+type ExecuteWorkflowLayoutPayloadResolver interface {
+	WorkflowLayout(ctx context.Context, obj *loader.ExecuteWorkflowLayoutPayload) (*consoleclient.WorkflowLayout, error)
+}
 type WorkflowLayoutResolver interface {
 	Department(ctx context.Context, obj *consoleclient.WorkflowLayout) (*consoleclient.Department, error)
 	Company(ctx context.Context, obj *consoleclient.WorkflowLayout) (*consoleclient.Company, error)
@@ -31,6 +35,70 @@ type WorkflowLayoutNodeResolver interface {
 // endregion ***************************** args.gotpl *****************************
 
 // region    **************************** field.gotpl *****************************
+
+func (ec *executionContext) _ExecuteWorkflowLayoutPayload_jobGroup(ctx context.Context, field graphql.CollectedField, obj *loader.ExecuteWorkflowLayoutPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ExecuteWorkflowLayoutPayload_jobGroup(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.JobGroup, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *consoleclient.JobGroup) graphql.Marshaler {
+			return ec.marshalOJobGroup2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐJobGroup(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ExecuteWorkflowLayoutPayload_jobGroup(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ExecuteWorkflowLayoutPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_JobGroup(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ExecuteWorkflowLayoutPayload_workflowLayout(ctx context.Context, field graphql.CollectedField, obj *loader.ExecuteWorkflowLayoutPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ExecuteWorkflowLayoutPayload_workflowLayout(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.ExecuteWorkflowLayoutPayload().WorkflowLayout(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *consoleclient.WorkflowLayout) graphql.Marshaler {
+			return ec.marshalOWorkflowLayout2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐWorkflowLayout(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ExecuteWorkflowLayoutPayload_workflowLayout(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ExecuteWorkflowLayoutPayload",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_WorkflowLayout(ctx, field)
+		},
+	}
+	return fc, nil
+}
 
 func (ec *executionContext) _WorkflowLayout_id(ctx context.Context, field graphql.CollectedField, obj *consoleclient.WorkflowLayout) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
@@ -991,6 +1059,55 @@ func (ec *executionContext) fieldContext_WorkflowLayoutNode_workflow(_ context.C
 
 // region    **************************** input.gotpl *****************************
 
+func (ec *executionContext) unmarshalInputExecuteWorkflowLayoutInput(ctx context.Context, obj any) (mutation.ExecuteWorkflowLayoutInput, error) {
+	var it mutation.ExecuteWorkflowLayoutInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"id", "idempotencyKey"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "id":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("id"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ID = data
+		case "idempotencyKey":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("idempotencyKey"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.IdempotencyKey = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalExecuteWorkflowLayoutInput unmarshals raw into the ExecuteWorkflowLayoutInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalExecuteWorkflowLayoutInput(ctx context.Context, raw any) (mutation.ExecuteWorkflowLayoutInput, error) {
+	var out mutation.ExecuteWorkflowLayoutInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "ExecuteWorkflowLayoutInput", raw, &out)
+	return out, err
+}
+
 func (ec *executionContext) unmarshalInputWorkflowLayoutFilter(ctx context.Context, obj any) (consoleclient.WorkflowLayoutFilter, error) {
 	var it consoleclient.WorkflowLayoutFilter
 	if obj == nil {
@@ -1047,6 +1164,45 @@ func UnmarshalWorkflowLayoutFilter(ctx context.Context, raw any) (consoleclient.
 // endregion ************************** interface.gotpl ***************************
 
 // region    **************************** object.gotpl ****************************
+
+var executeWorkflowLayoutPayloadImplementors = []string{"ExecuteWorkflowLayoutPayload"}
+
+func (ec *executionContext) _ExecuteWorkflowLayoutPayload(ctx context.Context, sel ast.SelectionSet, obj *loader.ExecuteWorkflowLayoutPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, executeWorkflowLayoutPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ExecuteWorkflowLayoutPayload")
+		case "jobGroup":
+			out.Values[i] = ec._ExecuteWorkflowLayoutPayload_jobGroup(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "workflowLayout":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._ExecuteWorkflowLayoutPayload_workflowLayout(ctx, field, obj)
+				})
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
 
 var workflowLayoutImplementors = []string{"WorkflowLayout"}
 
@@ -1356,6 +1512,19 @@ func (ec *executionContext) _WorkflowLayoutNode(ctx context.Context, sel ast.Sel
 // endregion **************************** object.gotpl ****************************
 
 // region    ***************************** type.gotpl *****************************
+
+func (ec *executionContext) unmarshalNExecuteWorkflowLayoutInput2githubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋmutationᚐExecuteWorkflowLayoutInput(ctx context.Context, v any) (mutation.ExecuteWorkflowLayoutInput, error) {
+	res, err := ec.unmarshalInputExecuteWorkflowLayoutInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNExecuteWorkflowLayoutPayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐExecuteWorkflowLayoutPayload(ctx context.Context, sel ast.SelectionSet, v *loader.ExecuteWorkflowLayoutPayload) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "ExecuteWorkflowLayoutPayload!")
+		return graphql.Null
+	}
+	return ec._ExecuteWorkflowLayoutPayload(ctx, sel, v)
+}
 
 func (ec *executionContext) marshalNWorkflowLayout2ᚕᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐWorkflowLayoutᚄ(ctx context.Context, sel ast.SelectionSet, v []*consoleclient.WorkflowLayout) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {

@@ -44,18 +44,28 @@ type PageInfo struct {
 	EndCursor       *string
 }
 
-// The connections of the graph.
+// gqlgen looks for the connections and edges of the graph by these names.
 type (
-	PackageConnection        = Connection[cc.Package]
-	PackageEdge              = Edge[cc.Package]
-	QueueConnection          = Connection[cc.Queue]
-	QueueEdge                = Edge[cc.Queue]
-	RobotConnection          = Connection[cc.Robot]
-	RobotEdge                = Edge[cc.Robot]
-	WorkflowConnection       = Connection[cc.Workflow]
-	WorkflowEdge             = Edge[cc.Workflow]
+	// PackageConnection is a stretch of a list of packages.
+	PackageConnection = Connection[cc.Package]
+	// PackageEdge is one of its edges.
+	PackageEdge = Edge[cc.Package]
+	// QueueConnection is a stretch of a list of robot groups.
+	QueueConnection = Connection[cc.Queue]
+	// QueueEdge is one of its edges.
+	QueueEdge = Edge[cc.Queue]
+	// RobotConnection is a stretch of a list of robots.
+	RobotConnection = Connection[cc.Robot]
+	// RobotEdge is one of its edges.
+	RobotEdge = Edge[cc.Robot]
+	// WorkflowConnection is a stretch of a list of workflows.
+	WorkflowConnection = Connection[cc.Workflow]
+	// WorkflowEdge is one of its edges.
+	WorkflowEdge = Edge[cc.Workflow]
+	// WorkflowLayoutConnection is a stretch of a list of workflow layouts.
 	WorkflowLayoutConnection = Connection[cc.WorkflowLayout]
-	WorkflowLayoutEdge       = Edge[cc.WorkflowLayout]
+	// WorkflowLayoutEdge is one of its edges.
+	WorkflowLayoutEdge = Edge[cc.WorkflowLayout]
 )
 
 // Edges are the nodes with their cursors.

@@ -10,7 +10,7 @@ import (
 
 // newEdges lists every field that leads from object to object. A field that
 // stands here and in a resolver is answered by the same function in both.
-func newEdges() edges {
+func newEdges() edges { //nolint:funlen // a table, best read in one piece
 	all := edges{
 		"Query": {
 			"viewer":         root("CompanyUser", (*Loaders).Viewer),
@@ -101,6 +101,7 @@ func newEdges() edges {
 	addConnection[cc.Robot](all, "Robot")
 	addConnection[cc.Workflow](all, "Workflow")
 	addConnection[cc.WorkflowLayout](all, "WorkflowLayout")
+	payloadEdges(all)
 	return all
 }
 

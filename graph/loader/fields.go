@@ -63,8 +63,7 @@ func (l *Loaders) packageIn(sc scope.Scope, id *string, s Selection) Thunk[*cc.P
 	return l.packages.loadOptional(l, sc, id, false)
 }
 
-// Packages, and the functions after it, are the fields of Query that are
-// answered in the scope of the request.
+// Packages lists the packages of the request's department.
 func (l *Loaders) Packages(a ListArgs[cc.PackageFilter], s Selection) Thunk[*PackageConnection] {
 	return inRequest(l, l.packages, a, s)
 }
@@ -112,7 +111,7 @@ func (l *Loaders) WorkflowLayout(id string) Thunk[*cc.WorkflowLayout] {
 	return oneInRequest(l, l.layouts, id)
 }
 
-// DepartmentPackages, and the functions after it, list what stands in d, in d's scope.
+// DepartmentPackages lists the packages of d.
 func (l *Loaders) DepartmentPackages(d *cc.Department, a ListArgs[cc.PackageFilter], s Selection) Thunk[*PackageConnection] {
 	return l.packages.list(d.Scope(), a, s)
 }
@@ -137,7 +136,7 @@ func (l *Loaders) DepartmentWorkflowLayouts(d *cc.Department, a ListArgs[cc.Work
 	return l.layouts.list(d.Scope(), a, s)
 }
 
-// DepartmentPackage, and the functions after it, are one entity in d's scope.
+// DepartmentPackage is the package id of d.
 func (l *Loaders) DepartmentPackage(d *cc.Department, id string, s Selection) Thunk[*cc.Package] {
 	return l.packageIn(d.Scope(), &id, s)
 }

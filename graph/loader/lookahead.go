@@ -2,11 +2,14 @@ package loader
 
 import (
 	"context"
+	"errors"
 	"runtime/debug"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/gqlerror"
 
+	"github.com/consoleql/consoleql/internal/fault"
 	"github.com/consoleql/consoleql/internal/scope"
 )
 
@@ -50,7 +53,6 @@ func (f fieldCall) arguments() map[string]any { return f.field.ArgumentMap(f.op.
 type look struct {
 	l     *Loaders
 	ctx   context.Context //nolint:containedctx // lives as long as the walk
-	op    *graphql.OperationContext
 	ahead []pending
 }
 
@@ -62,17 +64,80 @@ type pending struct {
 }
 
 // planQuery looks ahead over a query, once; calls after the first do nothing.
-// It returns at once: the walk runs beside the execution.
 func (l *Loaders) planQuery(ctx context.Context) {
 	l.plan.Do(func() {
 		op := graphql.GetOperationContext(ctx)
-		l.sent(true)
-		l.tasks.Go(func() {
-			look := &look{l: &Loaders{operation: l.operation, ahead: true}, ctx: ctx, op: op}
-			defer look.end()
-			look.walk("Query", Selection{op, op.Operation.SelectionSet}, []any{nil})
-			look.descend()
-		})
+		all := Selection{op, op.Operation.SelectionSet}
+		if l.refusal = l.badInput(ctx, "Query", all, ""); l.refusal == nil {
+			l.lookAhead(ctx, "Query", all, nil)
+		}
+	})
+}
+
+// badInput is what is wrong with the arguments of any field in the selection on
+// typ: the console is asked nothing for an operation of which a part is bad.
+func (l *Loaders) badInput(ctx context.Context, typ string, s Selection, place string) error {
+	known := l.engine.edges[typ]
+	for _, f := range s.fields(typ) {
+		e, ok := known[f.Name]
+		if !ok {
+			continue
+		}
+		below := s.below(f)
+		if e.check != nil {
+			if err := e.check(fieldCall{ctx: ctx, field: f, Selection: below}); err != nil {
+				return elsewhere(err, place+f.Alias)
+			}
+		}
+		if err := l.badInput(ctx, e.to, below, place+f.Alias+"."); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// elsewhere is err as the fields are told whose own arguments are good.
+func elsewhere(err error, place string) error {
+	told := &fault.Error{Code: fault.BadUserInput, Message: err.Error(), Elsewhere: true, Err: err}
+	var bad *fault.Error
+	if errors.As(err, &bad) {
+		told.Message, told.Argument = bad.Message, bad.Argument
+	}
+	var on *gqlerror.Error
+	if told.Argument == "" && errors.As(err, &on) && len(on.Path) > 0 {
+		if name, ok := on.Path[len(on.Path)-1].(ast.PathName); ok {
+			told.Argument = string(name) // gqlgen ends the path of an argument that it cannot read with its name
+		}
+	}
+	told.Message += " (at " + place + "; nothing was asked)"
+	return told
+}
+
+// checkPayload refuses a mutation of whose payload a field has bad arguments.
+func (l *Loaders) checkPayload(ctx context.Context) {
+	f := graphql.GetRootFieldContext(ctx).Field
+	below := Selection{op: graphql.GetOperationContext(ctx), set: f.Selections}
+	l.refusal = l.badInput(ctx, f.Definition.Type.Name(), below, f.Alias+".")
+}
+
+// Refusal is why the operation may not ask the console anything; nil if it may.
+func (l *Loaders) Refusal() error { return l.refusal }
+
+// PlanPayload looks ahead over what is selected of a mutation's payload. The
+// mutation's resolver calls it when the change has been made.
+func (l *Loaders) PlanPayload(ctx context.Context, payload any) {
+	l.lookAhead(ctx, graphql.GetFieldContext(ctx).Field.Definition.Type.Name(), Selected(ctx), payload)
+}
+
+// lookAhead begins the walk from one object and returns at once: the walk runs
+// beside the execution.
+func (l *Loaders) lookAhead(ctx context.Context, typ string, s Selection, object any) {
+	l.sent(true)
+	l.tasks.Go(func() {
+		look := &look{l: &Loaders{operation: l.operation, ahead: true}, ctx: ctx}
+		defer look.end()
+		look.walk(typ, s, []any{object})
+		look.descend()
 	})
 }
 
@@ -185,21 +250,36 @@ func (Extension) Validate(graphql.ExecutableSchema) error { return nil }
 // InterceptResponse gives the response its own loaders, so that nothing is
 // shared between operations nor between the events of a subscription.
 func (x Extension) InterceptResponse(ctx context.Context, next graphql.ResponseHandler) *graphql.Response {
+	ctx, closeLoaders := x.open(ctx)
+	defer closeLoaders()
+	return next(ctx)
+}
+
+// InterceptRootField starts the look-ahead of a query: from here on ctx can
+// decode arguments. A field of a mutation gets loaders of its own, which know
+// nothing from before the change.
+func (x Extension) InterceptRootField(ctx context.Context, next graphql.RootResolver) graphql.Marshaler {
+	switch graphql.GetOperationContext(ctx).Operation.Operation {
+	case ast.Query:
+		From(ctx).planQuery(ctx)
+	case ast.Mutation:
+		fresh, closeLoaders := x.open(ctx)
+		defer closeLoaders()
+		ctx = fresh
+		From(ctx).checkPayload(ctx)
+	case ast.Subscription:
+	}
+	return next(ctx)
+}
+
+// open puts fresh loaders into ctx; closeLoaders ends them.
+func (x Extension) open(ctx context.Context) (with context.Context, closeLoaders func()) {
 	named, _ := scope.FromContext(ctx)
 	l := x.Engine.Loaders(ctx, named)
-	defer func() {
+	return NewContext(ctx, l), func() {
 		l.Close()
 		if x.Closed != nil {
 			x.Closed(l)
 		}
-	}()
-	return next(NewContext(ctx, l))
-}
-
-// InterceptRootField starts the look-ahead: from here on ctx can decode arguments.
-func (x Extension) InterceptRootField(ctx context.Context, next graphql.RootResolver) graphql.Marshaler {
-	if graphql.GetOperationContext(ctx).Operation.Operation == ast.Query {
-		From(ctx).planQuery(ctx)
 	}
-	return next(ctx)
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/consoleql/consoleql/graph/generated"
 	"github.com/consoleql/consoleql/graph/loader"
+	"github.com/consoleql/consoleql/graph/mutation"
 	"github.com/consoleql/consoleql/internal/consoleclient"
 )
 
@@ -19,6 +20,14 @@ func (r *departmentResolver) Packages(ctx context.Context, obj *consoleclient.De
 
 func (r *departmentResolver) Package(ctx context.Context, obj *consoleclient.Department, id string) (*consoleclient.Package, error) {
 	return orNull(loader.From(ctx).DepartmentPackage(obj, id, loader.Selected(ctx))())
+}
+
+func (r *mutationResolver) UpdatePackage(ctx context.Context, input mutation.UpdatePackageInput) (*loader.UpdatePackagePayload, error) {
+	return r.Writes.UpdatePackage(ctx, input)
+}
+
+func (r *mutationResolver) DeletePackage(ctx context.Context, input mutation.DeletePackageInput) (*loader.DeletePackagePayload, error) {
+	return r.Writes.DeletePackage(ctx, input)
 }
 
 func (r *packageResolver) Versions(ctx context.Context, obj *consoleclient.Package) ([]*consoleclient.PackageVersion, error) {

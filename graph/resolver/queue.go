@@ -10,6 +10,7 @@ import (
 
 	"github.com/consoleql/consoleql/graph/generated"
 	"github.com/consoleql/consoleql/graph/loader"
+	"github.com/consoleql/consoleql/graph/mutation"
 	"github.com/consoleql/consoleql/internal/consoleclient"
 )
 
@@ -19,6 +20,18 @@ func (r *departmentResolver) Queues(ctx context.Context, obj *consoleclient.Depa
 
 func (r *departmentResolver) Queue(ctx context.Context, obj *consoleclient.Department, id string) (*consoleclient.Queue, error) {
 	return orNull(loader.From(ctx).DepartmentQueue(obj, id)())
+}
+
+func (r *mutationResolver) CreateQueue(ctx context.Context, input mutation.CreateQueueInput) (*loader.CreateQueuePayload, error) {
+	return r.Writes.CreateQueue(ctx, input)
+}
+
+func (r *mutationResolver) UpdateQueue(ctx context.Context, input mutation.UpdateQueueInput) (*loader.UpdateQueuePayload, error) {
+	return r.Writes.UpdateQueue(ctx, input)
+}
+
+func (r *mutationResolver) DeleteQueue(ctx context.Context, input mutation.DeleteQueueInput) (*loader.DeleteQueuePayload, error) {
+	return r.Writes.DeleteQueue(ctx, input)
 }
 
 func (r *queryResolver) Queues(ctx context.Context, filter *consoleclient.QueueFilter, order *loader.SortOrder, first *int, after *string, offset *int) (*loader.Connection[consoleclient.Queue], error) {

@@ -4,11 +4,15 @@ package resolver
 
 import (
 	"github.com/consoleql/consoleql/graph/loader"
+	"github.com/consoleql/consoleql/graph/mutation"
 	"github.com/consoleql/consoleql/internal/fault"
 )
 
-// Resolver is the root of the graph. All it needs travels with the operation.
-type Resolver struct{}
+// Resolver is the root of the graph. What reads need travels with the operation.
+type Resolver struct {
+	// Writes carries out the mutations.
+	Writes *mutation.Writer
+}
 
 // orNull makes null of an entity that does not exist: a query by id is no error then.
 func orNull[T any](v *T, err error) (*T, error) {

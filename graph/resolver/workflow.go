@@ -10,8 +10,13 @@ import (
 
 	"github.com/consoleql/consoleql/graph/generated"
 	"github.com/consoleql/consoleql/graph/loader"
+	"github.com/consoleql/consoleql/graph/mutation"
 	"github.com/consoleql/consoleql/internal/consoleclient"
 )
+
+func (r *addWorkflowRobotsPayloadResolver) Workflow(ctx context.Context, obj *loader.AddWorkflowRobotsPayload) (*consoleclient.Workflow, error) {
+	return loader.From(ctx).ChangedWorkflow(obj)()
+}
 
 func (r *departmentResolver) Workflows(ctx context.Context, obj *consoleclient.Department, filter *consoleclient.WorkflowFilter, order *loader.SortOrder, first *int, after *string, offset *int) (*loader.Connection[consoleclient.Workflow], error) {
 	return loader.From(ctx).DepartmentWorkflows(obj, listArgs(filter, order, first, after, offset), loader.Selected(ctx))()
@@ -21,12 +26,52 @@ func (r *departmentResolver) Workflow(ctx context.Context, obj *consoleclient.De
 	return orNull(loader.From(ctx).DepartmentWorkflow(obj, id)())
 }
 
+func (r *executeWorkflowPayloadResolver) Workflow(ctx context.Context, obj *loader.ExecuteWorkflowPayload) (*consoleclient.Workflow, error) {
+	return loader.From(ctx).ChangedWorkflow(obj)()
+}
+
+func (r *mutationResolver) CreateWorkflow(ctx context.Context, input mutation.CreateWorkflowInput) (*loader.CreateWorkflowPayload, error) {
+	return r.Writes.CreateWorkflow(ctx, input)
+}
+
+func (r *mutationResolver) UpdateWorkflow(ctx context.Context, input mutation.UpdateWorkflowInput) (*loader.UpdateWorkflowPayload, error) {
+	return r.Writes.UpdateWorkflow(ctx, input)
+}
+
+func (r *mutationResolver) DeleteWorkflow(ctx context.Context, input mutation.DeleteWorkflowInput) (*loader.DeleteWorkflowPayload, error) {
+	return r.Writes.DeleteWorkflow(ctx, input)
+}
+
+func (r *mutationResolver) ExecuteWorkflow(ctx context.Context, input mutation.ExecuteWorkflowInput) (*loader.ExecuteWorkflowPayload, error) {
+	return r.Writes.ExecuteWorkflow(ctx, input)
+}
+
+func (r *mutationResolver) AddWorkflowRobots(ctx context.Context, input mutation.AddWorkflowRobotsInput) (*loader.AddWorkflowRobotsPayload, error) {
+	return r.Writes.AddWorkflowRobots(ctx, input)
+}
+
+func (r *mutationResolver) RemoveWorkflowRobot(ctx context.Context, input mutation.RemoveWorkflowRobotInput) (*loader.RemoveWorkflowRobotPayload, error) {
+	return r.Writes.RemoveWorkflowRobot(ctx, input)
+}
+
+func (r *mutationResolver) UpgradeWorkflows(ctx context.Context, input mutation.UpgradeWorkflowsInput) (*loader.UpgradeWorkflowsPayload, error) {
+	return r.Writes.UpgradeWorkflows(ctx, input)
+}
+
 func (r *queryResolver) Workflows(ctx context.Context, filter *consoleclient.WorkflowFilter, order *loader.SortOrder, first *int, after *string, offset *int) (*loader.Connection[consoleclient.Workflow], error) {
 	return loader.From(ctx).Workflows(listArgs(filter, order, first, after, offset), loader.Selected(ctx))()
 }
 
 func (r *queryResolver) Workflow(ctx context.Context, id string) (*consoleclient.Workflow, error) {
 	return orNull(loader.From(ctx).Workflow(id)())
+}
+
+func (r *removeWorkflowRobotPayloadResolver) Workflow(ctx context.Context, obj *loader.RemoveWorkflowRobotPayload) (*consoleclient.Workflow, error) {
+	return loader.From(ctx).ChangedWorkflow(obj)()
+}
+
+func (r *upgradeWorkflowsPayloadResolver) Workflows(ctx context.Context, obj *loader.UpgradeWorkflowsPayload) ([]*consoleclient.Workflow, error) {
+	return loader.From(ctx).UpgradedWorkflows(obj)()
 }
 
 func (r *workflowResolver) Package(ctx context.Context, obj *consoleclient.Workflow) (*consoleclient.Package, error) {
@@ -53,6 +98,28 @@ func (r *workflowResolver) Company(ctx context.Context, obj *consoleclient.Workf
 	return loader.From(ctx).CompanyOf(obj)()
 }
 
+func (r *Resolver) AddWorkflowRobotsPayload() generated.AddWorkflowRobotsPayloadResolver {
+	return &addWorkflowRobotsPayloadResolver{r}
+}
+
+func (r *Resolver) ExecuteWorkflowPayload() generated.ExecuteWorkflowPayloadResolver {
+	return &executeWorkflowPayloadResolver{r}
+}
+
+func (r *Resolver) RemoveWorkflowRobotPayload() generated.RemoveWorkflowRobotPayloadResolver {
+	return &removeWorkflowRobotPayloadResolver{r}
+}
+
+func (r *Resolver) UpgradeWorkflowsPayload() generated.UpgradeWorkflowsPayloadResolver {
+	return &upgradeWorkflowsPayloadResolver{r}
+}
+
 func (r *Resolver) Workflow() generated.WorkflowResolver { return &workflowResolver{r} }
 
-type workflowResolver struct{ *Resolver }
+type (
+	addWorkflowRobotsPayloadResolver   struct{ *Resolver }
+	executeWorkflowPayloadResolver     struct{ *Resolver }
+	removeWorkflowRobotPayloadResolver struct{ *Resolver }
+	upgradeWorkflowsPayloadResolver    struct{ *Resolver }
+	workflowResolver                   struct{ *Resolver }
+)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/consoleql/consoleql/graph/generated"
 	"github.com/consoleql/consoleql/graph/loader"
+	"github.com/consoleql/consoleql/graph/mutation"
 	"github.com/consoleql/consoleql/internal/consoleclient"
 )
 
@@ -19,6 +20,14 @@ func (r *departmentResolver) WorkflowLayouts(ctx context.Context, obj *consolecl
 
 func (r *departmentResolver) WorkflowLayout(ctx context.Context, obj *consoleclient.Department, id string) (*consoleclient.WorkflowLayout, error) {
 	return orNull(loader.From(ctx).DepartmentWorkflowLayout(obj, id)())
+}
+
+func (r *executeWorkflowLayoutPayloadResolver) WorkflowLayout(ctx context.Context, obj *loader.ExecuteWorkflowLayoutPayload) (*consoleclient.WorkflowLayout, error) {
+	return loader.From(ctx).ChangedWorkflowLayout(obj)()
+}
+
+func (r *mutationResolver) ExecuteWorkflowLayout(ctx context.Context, input mutation.ExecuteWorkflowLayoutInput) (*loader.ExecuteWorkflowLayoutPayload, error) {
+	return r.Writes.ExecuteWorkflowLayout(ctx, input)
 }
 
 func (r *queryResolver) WorkflowLayouts(ctx context.Context, filter *consoleclient.WorkflowLayoutFilter, order *loader.SortOrder, first *int, after *string, offset *int) (*loader.Connection[consoleclient.WorkflowLayout], error) {
@@ -41,6 +50,10 @@ func (r *workflowLayoutNodeResolver) Workflow(ctx context.Context, obj *consolec
 	return loader.From(ctx).WorkflowLayoutNodeWorkflow(obj)()
 }
 
+func (r *Resolver) ExecuteWorkflowLayoutPayload() generated.ExecuteWorkflowLayoutPayloadResolver {
+	return &executeWorkflowLayoutPayloadResolver{r}
+}
+
 func (r *Resolver) WorkflowLayout() generated.WorkflowLayoutResolver {
 	return &workflowLayoutResolver{r}
 }
@@ -50,6 +63,7 @@ func (r *Resolver) WorkflowLayoutNode() generated.WorkflowLayoutNodeResolver {
 }
 
 type (
-	workflowLayoutResolver     struct{ *Resolver }
-	workflowLayoutNodeResolver struct{ *Resolver }
+	executeWorkflowLayoutPayloadResolver struct{ *Resolver }
+	workflowLayoutResolver               struct{ *Resolver }
+	workflowLayoutNodeResolver           struct{ *Resolver }
 )

@@ -42,6 +42,7 @@ func lint(s *ast.Schema) []string {
 			l.input(def)
 		case ast.Enum:
 			l.enum(def)
+		case ast.Scalar, ast.Interface, ast.Union:
 		}
 	}
 	for name, directive := range s.Directives {
@@ -92,6 +93,12 @@ func (l *linter) object(def *ast.Definition) {
 	}
 }
 
+// idsOfChanges are what a mutation was given, and so can always answer with.
+var idsOfChanges = []string{
+	"DeletePackagePayload.deletedId", "DeleteQueuePayload.deletedId", "DeleteWorkflowPayload.deletedId",
+	"WorkflowRobotResult.workflowId", "WorkflowRobotResult.robotId",
+}
+
 // nullability holds a field of an entity that leads to no other object against the contract's rules.
 func (l *linter) nullability(place string, f *ast.FieldDefinition) {
 	target := l.schema.Types[f.Type.Name()]
@@ -101,7 +108,7 @@ func (l *linter) nullability(place string, f *ast.FieldDefinition) {
 	name := f.Type.Name()
 	want := name
 	switch {
-	case f.Name == "id":
+	case f.Name == "id", slices.Contains(idsOfChanges, place):
 		want = "ID!"
 	case f.Name == "name":
 		want = "String!"

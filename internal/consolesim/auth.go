@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -92,7 +93,7 @@ func (s *Server) postToken(c *call) (reply, error) {
 	e.begin()
 	e.str("access_token", access)
 	if seconds := int64(s.opts.TokenLifetime / time.Second); e.d.ExpiresInString {
-		e.str("expires_in", fmt.Sprint(seconds))
+		e.str("expires_in", strconv.FormatInt(seconds, 10))
 	} else {
 		e.int("expires_in", seconds)
 	}

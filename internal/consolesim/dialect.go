@@ -31,6 +31,8 @@ type Dialect struct {
 
 // Enums of the document, each in the document's order, which is also the order of their integers.
 // They are never written to.
+//
+//nolint:gochecknoglobals // tables, written by nobody
 var (
 	companyEditions    = []string{"Enterprise", "Community"}
 	argumentDirections = []string{"In", "Out", "InOut"}

@@ -131,7 +131,7 @@ func (s *Server) handler(routes []*route, latency time.Duration) http.Handler {
 		}()
 		if err := c.readBody(rt); err != nil {
 			s.log.finish(c.entry, 0)
-			panic(http.ErrAbortHandler) // the client went away while sending
+			panic(http.ErrAbortHandler) //nolint:forbidigo // net/http's way to drop a connection; the client went away while sending
 		}
 		fault := s.faults.pick(r, c.body)
 		if fault != nil {
@@ -150,7 +150,7 @@ func (s *Server) handler(routes []*route, latency time.Duration) http.Handler {
 		}
 		if fault.Drop {
 			s.log.finish(c.entry, 0)
-			panic(http.ErrAbortHandler)
+			panic(http.ErrAbortHandler) //nolint:forbidigo // net/http's way to drop a connection
 		}
 		status = out.status
 		s.log.finish(c.entry, status)
@@ -229,7 +229,7 @@ func (out reply) write(w http.ResponseWriter, truncate bool) {
 	}
 	_, _ = w.Write(out.body[:len(out.body)/2])
 	_ = http.NewResponseController(w).Flush()
-	panic(http.ErrAbortHandler)
+	panic(http.ErrAbortHandler) //nolint:forbidigo // net/http's way to drop a connection
 }
 
 // isGUID accepts 8-4-4-4-12 hexadecimal digits.

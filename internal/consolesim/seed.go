@@ -140,7 +140,7 @@ func (s *seeder) users() {
 }
 
 func companyIDs(companies []*Company) []string {
-	var ids []string
+	ids := make([]string, 0, len(companies))
 	for _, c := range companies {
 		ids = append(ids, c.ID)
 	}

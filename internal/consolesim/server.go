@@ -145,6 +145,7 @@ func (s *Server) listen(base context.Context, addr string, url *string, h http.H
 				s.conns.Add(1)
 			case http.StateClosed, http.StateHijacked:
 				s.conns.Done()
+			case http.StateActive, http.StateIdle:
 			}
 		},
 	}
@@ -170,7 +171,7 @@ func (s *Server) Close() error {
 
 func (s *Server) shutdown() error {
 	s.closeOnce.Do(func() {
-		var errs []error
+		errs := make([]error, 0, len(s.servers))
 		for _, srv := range s.servers {
 			errs = append(errs, srv.Close())
 		}

@@ -46,7 +46,7 @@ func (s *server) present(ctx context.Context, err error) *gqlerror.Error {
 		code := fault.CodeOf(answer)
 		out.Message = consoleMessage(code, answer)
 		out.Extensions["code"] = code
-		if answer.Status >= http.StatusBadRequest { // else the words are the client's
+		if answer.Status != 0 {
 			out.Extensions["console"] = consoleExtension(answer)
 		}
 	case errors.Is(err, context.DeadlineExceeded):
@@ -104,6 +104,9 @@ func meaning(code fault.Code) string {
 
 func consoleExtension(e *consoleclient.Error) map[string]any {
 	said := map[string]any{"status": e.Status}
+	if e.Status < http.StatusBadRequest {
+		return said // the title is the client's word for an answer that it did not understand
+	}
 	if e.Title != "" {
 		said["title"] = e.Title
 	}

@@ -147,7 +147,7 @@ func (c *Cache) account(ctx context.Context) (string, error) {
 	}
 	g := c.grant
 	if g == nil {
-		g = c.begin()
+		g = c.begin() //nolint:contextcheck // a grant serves every caller, so no single one may end it
 	}
 	access := c.token.Access
 	c.mu.Unlock()

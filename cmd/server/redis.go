@@ -1,0 +1,51 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// dialRedis makes a client of a Redis URL in one of go-redis' forms: with
+// master_name it names Sentinels, with further addr parameters a Cluster, else
+// one server. It does not connect yet. Its error never repeats the URL, which
+// may hold a password.
+func dialRedis(address string) (redis.UniversalClient, error) {
+	u, err := url.Parse(address)
+	if err != nil {
+		return nil, errors.New("--redis-url is not a URL")
+	}
+	switch q := u.Query(); {
+	case q.Has("master_name"):
+		o, err := redis.ParseFailoverURL(address)
+		if err != nil {
+			return nil, redisURLError(err)
+		}
+		o.ContextTimeoutEnabled = true
+		return redis.NewFailoverClient(o), nil
+	case q.Has("addr"):
+		o, err := redis.ParseClusterURL(address)
+		if err != nil {
+			return nil, redisURLError(err)
+		}
+		o.ContextTimeoutEnabled = true
+		return redis.NewClusterClient(o), nil
+	default:
+		o, err := redis.ParseURL(address)
+		if err != nil {
+			return nil, redisURLError(err)
+		}
+		o.ContextTimeoutEnabled = true
+		return redis.NewClient(o), nil
+	}
+}
+
+func redisURLError(err error) error {
+	var parse *url.Error
+	if errors.As(err, &parse) {
+		return errors.New("--redis-url is not a URL")
+	}
+	return fmt.Errorf("--redis-url: %w", err)
+}

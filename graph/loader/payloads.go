@@ -1,0 +1,132 @@
+package loader
+
+import (
+	cc "github.com/consoleql/consoleql/internal/consoleclient"
+	"github.com/consoleql/consoleql/internal/fault"
+	"github.com/consoleql/consoleql/internal/scope"
+)
+
+// The payloads of the mutations. What a mutation was answered is in them; what
+// its payload selects beyond that is loaded after the change.
+type (
+	// UpdatePackagePayload is a changed package.
+	UpdatePackagePayload struct{ Package *cc.Package }
+	// DeletePackagePayload is what is left of a package.
+	DeletePackagePayload struct{ DeletedID string }
+	// CreateQueuePayload is a new queue.
+	CreateQueuePayload struct{ Queue *cc.Queue }
+	// UpdateQueuePayload is a changed queue.
+	UpdateQueuePayload struct{ Queue *cc.Queue }
+	// DeleteQueuePayload is what is left of a queue.
+	DeleteQueuePayload struct{ DeletedID string }
+	// CreateWorkflowPayload is a new workflow.
+	CreateWorkflowPayload struct{ Workflow *cc.Workflow }
+	// UpdateWorkflowPayload is a changed workflow.
+	UpdateWorkflowPayload struct{ Workflow *cc.Workflow }
+	// DeleteWorkflowPayload is what is left of a workflow.
+	DeleteWorkflowPayload struct{ DeletedID string }
+	// ExecuteWorkflowPayload is what an execution has started.
+	ExecuteWorkflowPayload struct {
+		Jobs []*cc.Job
+		Target
+	}
+	// AddWorkflowRobotsPayload is what became of each robot.
+	AddWorkflowRobotsPayload struct {
+		Results []*cc.WorkflowRobotResult
+		Target
+	}
+	// RemoveWorkflowRobotPayload is the workflow that has lost a robot.
+	RemoveWorkflowRobotPayload struct{ Target }
+	// UpgradeWorkflowsPayload is what became of an upgrade.
+	UpgradeWorkflowsPayload struct {
+		*cc.WorkflowUpgrade
+		Scope scope.Scope
+		IDs   []string
+	}
+	// ExecuteWorkflowLayoutPayload is what an execution has started; JobGroup
+	// is nil where the console said nothing of it.
+	ExecuteWorkflowLayoutPayload struct {
+		JobGroup *cc.JobGroup
+		Target
+	}
+)
+
+// Target names the entity that a mutation was about.
+type Target struct {
+	Scope scope.Scope
+	ID    string
+}
+
+func (t Target) target() Target { return t }
+
+type targeted interface{ target() Target }
+
+// ChangedWorkflow is the workflow that a mutation was about.
+func (l *Loaders) ChangedWorkflow(p targeted) Thunk[*cc.Workflow] {
+	return l.workflows.load(l, p.target().Scope, p.target().ID, false)
+}
+
+// ChangedWorkflowLayout is the workflow layout that a mutation was about.
+func (l *Loaders) ChangedWorkflowLayout(p targeted) Thunk[*cc.WorkflowLayout] {
+	return l.layouts.load(l, p.target().Scope, p.target().ID, false)
+}
+
+// UpgradedWorkflows are the workflows of an upgrade that exist.
+func (l *Loaders) UpgradedWorkflows(p *UpgradeWorkflowsPayload) Thunk[[]*cc.Workflow] {
+	thunks := make([]Thunk[*cc.Workflow], len(p.IDs))
+	for i, id := range p.IDs {
+		thunks[i] = l.workflows.load(l, p.Scope, id, false)
+	}
+	return func() ([]*cc.Workflow, error) {
+		found := make([]*cc.Workflow, 0, len(thunks))
+		for _, t := range thunks {
+			w, err := t()
+			switch {
+			case fault.CodeOf(err) == fault.NotFound:
+			case err != nil:
+				return nil, err
+			default:
+				found = append(found, w)
+			}
+		}
+		return found, nil
+	}
+}
+
+// payloadEdges are the ways from the payloads to what they hold.
+func payloadEdges(all edges) {
+	all["UpdatePackagePayload"] = map[string]edge{
+		"package": inline("Package", func(p *UpdatePackagePayload) []*cc.Package { return some(p.Package) }),
+	}
+	all["CreateQueuePayload"] = map[string]edge{
+		"queue": inline("Queue", func(p *CreateQueuePayload) []*cc.Queue { return some(p.Queue) }),
+	}
+	all["UpdateQueuePayload"] = map[string]edge{
+		"queue": inline("Queue", func(p *UpdateQueuePayload) []*cc.Queue { return some(p.Queue) }),
+	}
+	all["CreateWorkflowPayload"] = map[string]edge{
+		"workflow": inline("Workflow", func(p *CreateWorkflowPayload) []*cc.Workflow { return some(p.Workflow) }),
+	}
+	all["UpdateWorkflowPayload"] = map[string]edge{
+		"workflow": inline("Workflow", func(p *UpdateWorkflowPayload) []*cc.Workflow { return some(p.Workflow) }),
+	}
+	all["ExecuteWorkflowPayload"] = map[string]edge{
+		"jobs":     inline("Job", func(p *ExecuteWorkflowPayload) []*cc.Job { return p.Jobs }),
+		"workflow": one("Workflow", (*Loaders).ChangedWorkflow),
+	}
+	all["AddWorkflowRobotsPayload"] = map[string]edge{"workflow": one("Workflow", (*Loaders).ChangedWorkflow)}
+	all["RemoveWorkflowRobotPayload"] = map[string]edge{"workflow": one("Workflow", (*Loaders).ChangedWorkflow)}
+	all["UpgradeWorkflowsPayload"] = map[string]edge{"workflows": many("Workflow", (*Loaders).UpgradedWorkflows)}
+	all["ExecuteWorkflowLayoutPayload"] = map[string]edge{
+		"jobGroup":       inline("JobGroup", func(p *ExecuteWorkflowLayoutPayload) []*cc.JobGroup { return some(p.JobGroup) }),
+		"workflowLayout": one("WorkflowLayout", (*Loaders).ChangedWorkflowLayout),
+	}
+}
+
+// some is the list of what is there.
+func some[T any](v *T) []*T {
+	if v == nil {
+		return nil
+	}
+	return []*T{v}
+}

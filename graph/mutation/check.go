@@ -1,0 +1,157 @@
+package mutation
+
+import (
+	"strings"
+	"unicode"
+
+	"github.com/99designs/gqlgen/graphql"
+
+	cc "github.com/consoleql/consoleql/internal/consoleclient"
+	"github.com/consoleql/consoleql/internal/fault"
+)
+
+// The bounds of the document's sections Workflows: create, update, execute.
+const (
+	maxPriority   = 5000
+	maxRetryCount = 10
+)
+
+// checks keeps the first thing that is wrong with an input.
+type checks struct{ err error }
+
+// line refuses control characters in a text of one line.
+func (c *checks) line(argument string, text *string) {
+	if c.err == nil && text != nil && strings.ContainsFunc(*text, unicode.IsControl) {
+		c.err = fault.BadInput(argument, "holds a control character")
+	}
+}
+
+// name is line for a name, which must also not be empty.
+func (c *checks) name(argument string, text *string) {
+	c.line(argument, text)
+	if c.err == nil && text != nil && strings.TrimSpace(*text) == "" {
+		c.err = fault.BadInput(argument, "is empty")
+	}
+}
+
+// text refuses control characters but those that make paragraphs.
+func (c *checks) text(argument string, text *string) {
+	if c.err == nil && text != nil && strings.ContainsFunc(*text, func(r rune) bool {
+		return unicode.IsControl(r) && r != '\n' && r != '\r' && r != '\t'
+	}) {
+		c.err = fault.BadInput(argument, "holds a control character")
+	}
+}
+
+func (c *checks) lines(argument string, texts []string) {
+	for i := range texts {
+		c.line(argument, &texts[i])
+	}
+}
+
+func (c *checks) bounds(argument string, n *cc.Int, most cc.Int) {
+	if c.err == nil && n != nil && (*n < 0 || *n > most) {
+		c.err = fault.BadInput(argument, "%d is not between 0 and %d", *n, most)
+	}
+}
+
+func (c *checks) arguments(argument string, all []*cc.Argument) {
+	for _, a := range all {
+		c.name(argument+".name", &a.Name)
+		c.line(argument+".type", a.Type)
+		c.text(argument+".defaultValue", a.DefaultValue)
+		if a.AssetContent != nil {
+			c.name(argument+".assetContent.name", &a.AssetContent.Name)
+			c.text(argument+".assetContent.description", a.AssetContent.Description)
+		}
+	}
+}
+
+func (c *checks) notification(argument string, n *cc.JobStateNotification) {
+	if n != nil {
+		c.lines(argument+".conditions", n.Conditions)
+		c.lines(argument+".recipients", n.Recipients)
+	}
+}
+
+func (c *checks) properties(argument string, all cc.StringMap) {
+	for name, value := range all {
+		c.line(argument, &name)
+		c.text(argument, &value)
+	}
+}
+
+// value is what an update sets a field to; the zero value where it leaves it alone.
+func value[T any](o graphql.Omittable[T]) T { return o.Value() }
+
+func checkPackageUpdate(in UpdatePackageInput) error {
+	var c checks
+	c.line("input.etag", value(in.ETag))
+	c.lines("input.tags", value(in.Tags))
+	return c.err
+}
+
+func checkQueueCreate(in CreateQueueInput) error {
+	var c checks
+	c.name("input.name", &in.Name)
+	c.text("input.description", in.Description)
+	c.lines("input.tags", in.Tags)
+	c.line("input.createByName", in.CreateByName)
+	return c.err
+}
+
+func checkQueueUpdate(in UpdateQueueInput) error {
+	var c checks
+	c.name("input.name", value(in.Name))
+	c.text("input.description", value(in.Description))
+	c.lines("input.tags", value(in.Tags))
+	return c.err
+}
+
+func checkWorkflowCreate(in CreateWorkflowInput) error {
+	var c checks
+	c.name("input.name", &in.Name)
+	c.text("input.description", in.Description)
+	c.lines("input.tags", in.Tags)
+	c.arguments("input.arguments", in.Arguments)
+	c.notification("input.jobStateNotification", in.JobStateNotification)
+	c.line("input.packageName", in.PackageName)
+	c.line("input.packageVersion", in.PackageVersion)
+	c.bounds("input.priority", in.Priority, maxPriority)
+	c.bounds("input.maxRetryCount", in.MaxRetryCount, maxRetryCount)
+	return c.err
+}
+
+func checkWorkflowUpdate(in UpdateWorkflowInput) error {
+	var c checks
+	c.name("input.name", value(in.Name))
+	c.text("input.description", value(in.Description))
+	c.lines("input.tags", value(in.Tags))
+	c.arguments("input.arguments", value(in.Arguments))
+	c.properties("input.properties", value(in.Properties))
+	c.notification("input.jobStateNotification", value(in.JobStateNotification))
+	c.line("input.packageName", value(in.PackageName))
+	c.line("input.packageVersion", value(in.PackageVersion))
+	c.bounds("input.priority", value(in.Priority), maxPriority)
+	c.bounds("input.maxRetryCount", value(in.MaxRetryCount), maxRetryCount)
+	return c.err
+}
+
+func checkExecution(in ExecuteWorkflowInput) error {
+	var c checks
+	c.line("input.source", in.Source)
+	c.arguments("input.arguments", in.Arguments)
+	c.bounds("input.priority", in.Priority, maxPriority)
+	c.bounds("input.maxRetryCount", in.MaxRetryCount, maxRetryCount)
+	c.line("input.startupName", in.StartupName)
+	c.line("input.jobSubjectName", in.JobSubjectName)
+	c.line("input.jobSubjectType", in.JobSubjectType)
+	return c.err
+}
+
+func nonEmpty(argument string, ids []string) error {
+	if len(ids) == 0 {
+		return fault.BadInput(argument, "is empty")
+	}
+	return nil
+}

@@ -1,0 +1,127 @@
+// Package mutation carries out the graph's mutations: it checks their input,
+// asks the console, once per idempotency key, and hands back the payload.
+package mutation
+
+import (
+	"context"
+	"errors"
+	"net"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/go-json-experiment/json"
+
+	"github.com/consoleql/consoleql/graph/loader"
+	cc "github.com/consoleql/consoleql/internal/consoleclient"
+	"github.com/consoleql/consoleql/internal/fault"
+	"github.com/consoleql/consoleql/internal/idempotency"
+	"github.com/consoleql/consoleql/internal/principal"
+	"github.com/consoleql/consoleql/internal/scope"
+)
+
+// Console is what the mutations ask of the console; *consoleclient.Client is one.
+type Console interface {
+	Package(ctx context.Context, sc scope.Scope, id string) (*cc.Package, error)
+	UpdatePackage(ctx context.Context, sc scope.Scope, id string, u cc.PackageUpdate) (*cc.Package, error)
+	DeletePackage(ctx context.Context, sc scope.Scope, id string) error
+	CreateQueue(ctx context.Context, sc scope.Scope, n cc.QueueCreate) (*cc.Queue, error)
+	UpdateQueue(ctx context.Context, sc scope.Scope, id string, u cc.QueueUpdate) (*cc.Queue, error)
+	DeleteQueue(ctx context.Context, sc scope.Scope, id string) error
+	CreateWorkflow(ctx context.Context, sc scope.Scope, n cc.WorkflowCreate) (*cc.Workflow, error)
+	UpdateWorkflow(ctx context.Context, sc scope.Scope, id string, u cc.WorkflowUpdate) (*cc.Workflow, error)
+	DeleteWorkflow(ctx context.Context, sc scope.Scope, id string) error
+	ExecuteWorkflow(ctx context.Context, sc scope.Scope, id string, x cc.WorkflowExecution) ([]*cc.Job, error)
+	AddWorkflowRobots(ctx context.Context, sc scope.Scope, id string, robotIDs []string) ([]*cc.WorkflowRobotResult, error)
+	RemoveWorkflowRobot(ctx context.Context, sc scope.Scope, id, robotID string) error
+	UpgradeWorkflows(ctx context.Context, sc scope.Scope, ids []string) (*cc.WorkflowUpgrade, error)
+	ExecuteWorkflowLayout(ctx context.Context, sc scope.Scope, id string) (*cc.JobGroup, error)
+}
+
+// Once lets the work behind an idempotency key be done once; *idempotency.Keeper does.
+type Once interface {
+	Do(ctx context.Context, key idempotency.Key, input []byte, run idempotency.Run) ([]byte, error)
+}
+
+// Writer carries out mutations. It is safe for concurrent use.
+type Writer struct {
+	console Console
+	once    Once
+}
+
+// New returns a writer to console that keeps idempotency keys in once.
+func New(console Console, once Once) *Writer { return &Writer{console, once} }
+
+// change checks an input, finds the scope of the request, makes the change and
+// looks ahead over what the payload selects.
+func change[P any](ctx context.Context, check error, do func(sc scope.Scope) (*P, error)) (*P, error) {
+	if check != nil {
+		return nil, check
+	}
+	l := loader.From(ctx)
+	if err := l.Refusal(); err != nil {
+		return nil, err
+	}
+	sc, err := l.RequestScope()()
+	if err != nil {
+		return nil, err
+	}
+	payload, err := do(sc)
+	if err != nil {
+		return nil, err
+	}
+	l.PlanPayload(ctx, payload)
+	return payload, nil
+}
+
+// do makes a call of the console, once per idempotency key where there is one.
+func do[I, T any](ctx context.Context, w *Writer, sc scope.Scope, key *string, input I, call func(context.Context) (T, error)) (T, error) {
+	caller := principal.FromContext(ctx).Name()
+	if key == nil || caller == "" {
+		return call(ctx) // which refuses a caller who showed nothing
+	}
+	var none T
+	asked, err := json.Marshal(scoped[I]{sc, input})
+	if err != nil {
+		return none, err
+	}
+	k := idempotency.Key{
+		Principal: caller,
+		Operation: graphql.GetFieldContext(ctx).Field.Name,
+		Key:       *key,
+	}
+	answer, err := w.once.Do(ctx, k, asked, func(ctx context.Context) ([]byte, idempotency.Outcome, error) {
+		v, err := call(ctx)
+		if err != nil {
+			return nil, outcomeOf(err), err
+		}
+		raw, err := json.Marshal(v)
+		return raw, idempotency.Completed, err
+	})
+	if err != nil {
+		return none, err
+	}
+	var v T
+	if err := json.Unmarshal(answer, &v); err != nil {
+		return none, err
+	}
+	return v, nil
+}
+
+// outcomeOf says what a failed call may have done. Nothing was started where
+// the request never left, or the console refused it; else it may have been.
+func outcomeOf(err error) idempotency.Outcome {
+	var refused *cc.Error
+	if !errors.As(err, &refused) {
+		if fault.CodeOf(err) == fault.Internal {
+			return idempotency.Unknown
+		}
+		return idempotency.NotStarted // refused by the gateway itself: input, credentials
+	}
+	if refused.Status >= 400 && refused.Status < 500 && refused.Kind != fault.UpstreamTimeout {
+		return idempotency.NotStarted
+	}
+	var dial *net.OpError
+	if refused.Status == 0 && errors.As(err, &dial) && dial.Op == "dial" {
+		return idempotency.NotStarted
+	}
+	return idempotency.Unknown
+}

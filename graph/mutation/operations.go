@@ -1,0 +1,169 @@
+package mutation
+
+import (
+	"context"
+	"strings"
+
+	"github.com/99designs/gqlgen/graphql"
+
+	"github.com/consoleql/consoleql/graph/loader"
+	cc "github.com/consoleql/consoleql/internal/consoleclient"
+	"github.com/consoleql/consoleql/internal/scope"
+)
+
+// UpdatePackage changes a package's labels. Without an ETag it changes the
+// package as it is now.
+func (w *Writer) UpdatePackage(ctx context.Context, in UpdatePackageInput) (*loader.UpdatePackagePayload, error) {
+	return change(ctx, checkPackageUpdate(in), func(sc scope.Scope) (*loader.UpdatePackagePayload, error) {
+		if etag, set := in.ETag.ValueOK(); !set || etag == nil {
+			now, err := w.console.Package(ctx, sc, in.ID)
+			if err != nil {
+				return nil, err
+			}
+			in.ETag = graphql.OmittableOf(etagOf(now))
+		}
+		p, err := w.console.UpdatePackage(ctx, sc, in.ID, in.PackageUpdate)
+		return &loader.UpdatePackagePayload{Package: p}, err
+	})
+}
+
+// etagOf is the ETag with which to update p. The document lists one on versions
+// only, and real consoles send the package's own beside it.
+func etagOf(p *cc.Package) *string {
+	if p.ETag != nil || p.LastVersionID == nil {
+		return p.ETag
+	}
+	for _, v := range p.Versions {
+		if strings.EqualFold(v.ID, *p.LastVersionID) {
+			return v.ETag
+		}
+	}
+	return nil
+}
+
+// DeletePackage deletes a package.
+func (w *Writer) DeletePackage(ctx context.Context, in DeletePackageInput) (*loader.DeletePackagePayload, error) {
+	return change(ctx, nil, func(sc scope.Scope) (*loader.DeletePackagePayload, error) {
+		return &loader.DeletePackagePayload{DeletedID: in.ID}, w.console.DeletePackage(ctx, sc, in.ID)
+	})
+}
+
+// CreateQueue creates a queue, in the department that it names, else in scope.
+func (w *Writer) CreateQueue(ctx context.Context, in CreateQueueInput) (*loader.CreateQueuePayload, error) {
+	return change(ctx, checkQueueCreate(in), func(sc scope.Scope) (*loader.CreateQueuePayload, error) {
+		if in.CompanyID != nil {
+			sc.CompanyID = *in.CompanyID
+		}
+		if in.DepartmentID != nil {
+			sc.DepartmentID = *in.DepartmentID
+		}
+		q, err := do(ctx, w, sc, in.IdempotencyKey, in, func(ctx context.Context) (*cc.Queue, error) {
+			return w.console.CreateQueue(ctx, sc, in.QueueCreate)
+		})
+		if err != nil {
+			return nil, err
+		}
+		q.Stamp(sc)
+		return &loader.CreateQueuePayload{Queue: q}, nil
+	})
+}
+
+// UpdateQueue changes a queue.
+func (w *Writer) UpdateQueue(ctx context.Context, in UpdateQueueInput) (*loader.UpdateQueuePayload, error) {
+	return change(ctx, checkQueueUpdate(in), func(sc scope.Scope) (*loader.UpdateQueuePayload, error) {
+		q, err := w.console.UpdateQueue(ctx, sc, in.ID, in.QueueUpdate)
+		return &loader.UpdateQueuePayload{Queue: q}, err
+	})
+}
+
+// DeleteQueue deletes a queue.
+func (w *Writer) DeleteQueue(ctx context.Context, in DeleteQueueInput) (*loader.DeleteQueuePayload, error) {
+	return change(ctx, nil, func(sc scope.Scope) (*loader.DeleteQueuePayload, error) {
+		return &loader.DeleteQueuePayload{DeletedID: in.ID}, w.console.DeleteQueue(ctx, sc, in.ID)
+	})
+}
+
+// CreateWorkflow creates a workflow.
+func (w *Writer) CreateWorkflow(ctx context.Context, in CreateWorkflowInput) (*loader.CreateWorkflowPayload, error) {
+	return change(ctx, checkWorkflowCreate(in), func(sc scope.Scope) (*loader.CreateWorkflowPayload, error) {
+		created, err := do(ctx, w, sc, in.IdempotencyKey, in, func(ctx context.Context) (*cc.Workflow, error) {
+			return w.console.CreateWorkflow(ctx, sc, in.WorkflowCreate)
+		})
+		if err != nil {
+			return nil, err
+		}
+		created.Stamp(sc)
+		return &loader.CreateWorkflowPayload{Workflow: created}, nil
+	})
+}
+
+// UpdateWorkflow changes a workflow.
+func (w *Writer) UpdateWorkflow(ctx context.Context, in UpdateWorkflowInput) (*loader.UpdateWorkflowPayload, error) {
+	return change(ctx, checkWorkflowUpdate(in), func(sc scope.Scope) (*loader.UpdateWorkflowPayload, error) {
+		changed, err := w.console.UpdateWorkflow(ctx, sc, in.ID, in.WorkflowUpdate)
+		return &loader.UpdateWorkflowPayload{Workflow: changed}, err
+	})
+}
+
+// DeleteWorkflow deletes a workflow.
+func (w *Writer) DeleteWorkflow(ctx context.Context, in DeleteWorkflowInput) (*loader.DeleteWorkflowPayload, error) {
+	return change(ctx, nil, func(sc scope.Scope) (*loader.DeleteWorkflowPayload, error) {
+		return &loader.DeleteWorkflowPayload{DeletedID: in.ID}, w.console.DeleteWorkflow(ctx, sc, in.ID)
+	})
+}
+
+// ExecuteWorkflow executes a workflow.
+func (w *Writer) ExecuteWorkflow(ctx context.Context, in ExecuteWorkflowInput) (*loader.ExecuteWorkflowPayload, error) {
+	return change(ctx, checkExecution(in), func(sc scope.Scope) (*loader.ExecuteWorkflowPayload, error) {
+		jobs, err := do(ctx, w, sc, in.IdempotencyKey, in, func(ctx context.Context) ([]*cc.Job, error) {
+			return w.console.ExecuteWorkflow(ctx, sc, in.ID, in.WorkflowExecution)
+		})
+		if err != nil {
+			return nil, err
+		}
+		for _, j := range jobs {
+			j.Stamp(sc)
+		}
+		return &loader.ExecuteWorkflowPayload{Jobs: jobs, Target: loader.Target{Scope: sc, ID: in.ID}}, nil
+	})
+}
+
+// AddWorkflowRobots lets a workflow run on more robots.
+func (w *Writer) AddWorkflowRobots(ctx context.Context, in AddWorkflowRobotsInput) (*loader.AddWorkflowRobotsPayload, error) {
+	return change(ctx, nonEmpty("input.robotIds", in.RobotIDs), func(sc scope.Scope) (*loader.AddWorkflowRobotsPayload, error) {
+		results, err := w.console.AddWorkflowRobots(ctx, sc, in.WorkflowID, in.RobotIDs)
+		return &loader.AddWorkflowRobotsPayload{Results: results, Target: loader.Target{Scope: sc, ID: in.WorkflowID}}, err
+	})
+}
+
+// RemoveWorkflowRobot takes a robot from a workflow.
+func (w *Writer) RemoveWorkflowRobot(ctx context.Context, in RemoveWorkflowRobotInput) (*loader.RemoveWorkflowRobotPayload, error) {
+	return change(ctx, nil, func(sc scope.Scope) (*loader.RemoveWorkflowRobotPayload, error) {
+		err := w.console.RemoveWorkflowRobot(ctx, sc, in.WorkflowID, in.RobotID)
+		return &loader.RemoveWorkflowRobotPayload{Target: loader.Target{Scope: sc, ID: in.WorkflowID}}, err
+	})
+}
+
+// UpgradeWorkflows lets workflows run the latest version of their package.
+func (w *Writer) UpgradeWorkflows(ctx context.Context, in UpgradeWorkflowsInput) (*loader.UpgradeWorkflowsPayload, error) {
+	return change(ctx, nonEmpty("input.workflowIds", in.WorkflowIDs), func(sc scope.Scope) (*loader.UpgradeWorkflowsPayload, error) {
+		upgrade, err := w.console.UpgradeWorkflows(ctx, sc, in.WorkflowIDs)
+		return &loader.UpgradeWorkflowsPayload{WorkflowUpgrade: upgrade, Scope: sc, IDs: in.WorkflowIDs}, err
+	})
+}
+
+// ExecuteWorkflowLayout executes a workflow layout.
+func (w *Writer) ExecuteWorkflowLayout(ctx context.Context, in ExecuteWorkflowLayoutInput) (*loader.ExecuteWorkflowLayoutPayload, error) {
+	return change(ctx, nil, func(sc scope.Scope) (*loader.ExecuteWorkflowLayoutPayload, error) {
+		group, err := do(ctx, w, sc, in.IdempotencyKey, in, func(ctx context.Context) (*cc.JobGroup, error) {
+			return w.console.ExecuteWorkflowLayout(ctx, sc, in.ID)
+		})
+		if err != nil {
+			return nil, err
+		}
+		if group != nil {
+			group.Stamp(sc)
+		}
+		return &loader.ExecuteWorkflowLayoutPayload{JobGroup: group, Target: loader.Target{Scope: sc, ID: in.ID}}, nil
+	})
+}
