@@ -81,11 +81,11 @@ func (m *Memory) Claim(_ context.Context, r Record) (Claim, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := m.sweep()
-	e := m.entries[r.ID]
+	e := m.entry(r)
 	switch {
-	case e == nil && len(m.entries) >= m.opts.MaxEntries:
+	case m.entries[r.ID] == nil && len(m.entries) >= m.opts.MaxEntries:
 		return Claim{}, fault.New(fault.RateLimited, "too many idempotency keys are kept: nothing was started")
-	case e == nil || e.state == free && e.owner != r.Owner:
+	case e == nil:
 		m.hold(r, now)
 		return Claim{Standing: Claimed}, nil
 	case e.state == free:
@@ -115,7 +115,7 @@ func (m *Memory) Renew(_ context.Context, r Record) (bool, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := m.sweep()
-	if e := m.entries[r.ID]; e != nil && (e.owner != r.Owner || e.state != pending && e.state != lapsed) {
+	if e := m.entry(r); e != nil && (e.owner != r.Owner || e.state != pending && e.state != lapsed) {
 		return false, nil
 	}
 	m.hold(r, now)
@@ -128,7 +128,7 @@ func (m *Memory) Finish(_ context.Context, r Record, end End) (bool, error) {
 	defer m.mu.Unlock()
 	now := m.sweep()
 	to := end.state()
-	e := m.entries[r.ID]
+	e := m.entry(r)
 	switch {
 	case e == nil:
 		e = m.hold(r, now)
@@ -167,6 +167,16 @@ func (e End) state() state {
 	default:
 		return lost
 	}
+}
+
+// entry is what the claimant sees of a record: nothing, too, where another owner
+// has given it up. The caller has m.mu.
+func (m *Memory) entry(r Record) *entry {
+	e := m.entries[r.ID]
+	if e != nil && e.state == free && e.owner != r.Owner {
+		return nil
+	}
+	return e
 }
 
 // hold makes the record pending and the claimant's. The caller has m.mu.

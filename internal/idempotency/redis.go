@@ -47,6 +47,7 @@ local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local kept = redis.call('HMGET', key, 'state', 'owner', 'input', 'lease')
 local state, owner = kept[1], kept[2]
+if state == 'free' and owner ~= me then state = false end
 local open = state == 'pending' or state == 'lapsed'
 local function hold()
   redis.call('HSET', key, 'state', 'pending', 'owner', me, 'input', input, 'lease', now + lease)
@@ -54,7 +55,7 @@ local function hold()
 end
 `
 	scriptClaim = `
-if not state or (state == 'free' and owner ~= me) then
+if not state then
   hold()
   return {'claimed'}
 end

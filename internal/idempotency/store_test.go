@@ -123,6 +123,17 @@ var storeTests = map[string][]step{
 		{op: "claim", owner: "b", input: "other", want: idempotency.Foreign},
 		{op: "claim", owner: "a", want: idempotency.Claimed},
 	},
+	"a renewal restores what the store lost and another gave up": {
+		{op: "finish", owner: "b", end: idempotency.End{Outcome: idempotency.NotStarted}, want: yes},
+		{op: "renew", owner: "a", want: yes},
+		{op: "claim", owner: "b", want: idempotency.Pending},
+		{op: "claim", owner: "c", input: "other", want: idempotency.Foreign},
+	},
+	"so does an outcome that another gave up": {
+		{op: "finish", owner: "b", end: idempotency.End{Outcome: idempotency.NotStarted}, want: yes},
+		{op: "finish", owner: "a", end: idempotency.End{Outcome: idempotency.Completed, Result: []byte("r")}, want: yes},
+		{op: "claim", owner: "b", want: idempotency.Done, result: "r"},
+	},
 	"so does an outcome": {
 		{op: "finish", owner: "a", end: idempotency.End{Outcome: idempotency.Completed, Result: []byte("r")}, want: yes},
 		{op: "claim", owner: "b", want: idempotency.Done, result: "r"},
