@@ -138,6 +138,7 @@ func (g *gateway) openStore() error {
 			return err
 		}
 		store = idempotency.NewRedis(g.redis, "")
+		redis.SetLogger(redisLog{g.log})
 	}
 	g.once = idempotency.New(store, idempotency.Options{Retention: g.settings.IdempotencyRetention, Logger: g.log})
 	return nil

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -168,4 +169,17 @@ func TestServiceAccountIsNotAskedForPassThrough(t *testing.T) {
 			t.Errorf("%s was sent the caller's headers: %v", r.Operation, r.Header)
 		}
 	}
+}
+
+// TestServiceAccountRecoversFromARevokedToken lets the console refuse the
+// gateway's token long before its time.
+func TestServiceAccountRecoversFromARevokedToken(t *testing.T) {
+	w := newWorld(t, consolesim.Options{})
+	w.query(`{ viewer { userName } }`, nil)
+	time.Sleep(1100 * time.Millisecond) // a younger token would be kept
+	w.sim.ExpireTokens()
+	if e := w.onlyError(w.ask(`{ viewer { userName } }`, request{})); e.Extensions.Code != "UNAUTHENTICATED" {
+		t.Errorf("%+v", e)
+	}
+	w.query(`{ viewer { userName } }`, nil)
 }

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/url"
 
 	"github.com/redis/go-redis/v9"
@@ -48,4 +50,12 @@ func redisURLError(err error) error {
 		return errors.New("--redis-url is not a URL")
 	}
 	return fmt.Errorf("--redis-url: %w", err)
+}
+
+// redisLog takes what go-redis has to say of its connections into the log.
+type redisLog struct{ log *slog.Logger }
+
+// Printf is how go-redis speaks.
+func (l redisLog) Printf(ctx context.Context, format string, v ...any) {
+	l.log.WarnContext(ctx, "redis", "says", fmt.Sprintf(format, v...))
 }

@@ -46,7 +46,7 @@ const guessBelow = 3
 // every id that a list did not bring.
 func (e *entities[T, F]) fetch(g *group) {
 	if len(g.missing) > 1 {
-		if err := e.fetchFromLists(g); err != nil {
+		if err := e.fetchFromLists(g); err != nil && fault.CodeOf(err) != fault.Forbidden {
 			g.fail(err)
 			return
 		}
@@ -146,6 +146,8 @@ func (e *entities[T, F]) askIDs(g *group, ids []string, size int) (*firstPage[T]
 	case refusesParameter(err):
 		learned.sawIDs(e.k.name, false)
 		return nil, nil
+	case fault.CodeOf(err) == fault.Forbidden:
+		return nil, nil // one of them may be what is forbidden: single gets tell which
 	case err != nil:
 		return nil, err
 	}

@@ -64,7 +64,16 @@ func (k *learned) pageSize(kind string) int {
 	return k.opts.PageSize
 }
 
-func (k *learned) sawClamp(kind string, size int) { put(k, k.pages, kind, size) }
+// leastClamp is the smallest page that passes for a console's limit. A shorter
+// one rather shows a list of which the principal may not see all.
+const leastClamp = 10
+
+// sawClamp notes that the console served a page of size where it was asked for a larger one.
+func (k *learned) sawClamp(kind string, size int) {
+	if size >= leastClamp {
+		put(k, k.pages, kind, size)
+	}
+}
 
 // listSize is the length of the unfiltered list of kind in sc when it was last seen.
 func (k *learned) listSize(kind string, sc scope.Scope) (int, bool) {

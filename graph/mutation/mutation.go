@@ -111,10 +111,12 @@ func do[I, T any](ctx context.Context, w *Writer, sc scope.Scope, key *string, i
 func outcomeOf(err error) idempotency.Outcome {
 	var refused *cc.Error
 	if !errors.As(err, &refused) {
-		if fault.CodeOf(err) == fault.Internal {
+		switch fault.CodeOf(err) {
+		case fault.BadUserInput, fault.Unauthenticated:
+			return idempotency.NotStarted // refused by the gateway itself
+		default:
 			return idempotency.Unknown
 		}
-		return idempotency.NotStarted // refused by the gateway itself: input, credentials
 	}
 	if refused.Status >= 400 && refused.Status < 500 && refused.Kind != fault.UpstreamTimeout {
 		return idempotency.NotStarted

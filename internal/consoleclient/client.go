@@ -38,6 +38,8 @@ const (
 type Tokens interface {
 	// Token returns the console access token of the principal in ctx.
 	Token(ctx context.Context) (string, error)
+	// Refused is told of a token of that principal that the console has not accepted (status 401).
+	Refused(ctx context.Context, token string)
 }
 
 // Options are what a Client and an SSO are made of.

@@ -38,6 +38,8 @@ type staticToken string
 
 func (s staticToken) Token(context.Context) (string, error) { return string(s), nil }
 
+func (staticToken) Refused(context.Context, string) {}
+
 // received is a request as the server saw it.
 type received struct {
 	Method, Path, Query, Host string

@@ -114,6 +114,9 @@ func (c *Client) do(ctx context.Context, sc scope.Scope, r request, decode func(
 		}
 		return req, nil
 	}, decode)
+	if token != "" && fault.CodeOf(err) == fault.Unauthenticated {
+		c.tokens.Refused(ctx, token)
+	}
 	return withoutToken(err, token)
 }
 

@@ -432,6 +432,8 @@ type failingTokens struct{ err error }
 
 func (f failingTokens) Token(context.Context) (string, error) { return "", f.err }
 
+func (failingTokens) Refused(context.Context, string) {}
+
 func TestTokenFails(t *testing.T) {
 	console := serve(t, jsonAnswer(`{}`))
 	client := newTestClient(t, console, func(o *Options) {

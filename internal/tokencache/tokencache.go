@@ -116,6 +116,20 @@ func (c *Cache) Token(ctx context.Context) (string, error) {
 	}
 }
 
+// Refused gives up a token that the console did not accept before its time: the
+// service account's next call renews it. One that is that young is kept, since
+// the next would hardly fare better. A caller's own token is the caller's matter.
+func (c *Cache) Refused(ctx context.Context, token string) {
+	if principal.FromContext(ctx).Kind() != principal.Service {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.token.Access == token && c.opts.Now().Sub(c.renewed) >= firstPause {
+		c.token.Access = ""
+	}
+}
+
 // Warm obtains the service account's token before anyone asks for it.
 func (c *Cache) Warm(ctx context.Context) error {
 	if c.opts.Account.Username == "" {

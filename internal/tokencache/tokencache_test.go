@@ -122,6 +122,37 @@ func TestRefusedLoginIsNotHammered(t *testing.T) {
 	})
 }
 
+func TestRefusedTokenIsRenewed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &sso{}
+		c := newCache(t, s)
+		first, err := c.Token(service(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Refused(service(t), first)
+		if young, err := c.Token(service(t)); err != nil || young != first {
+			t.Errorf("a young token was given up for %q, %v", young, err)
+		}
+		time.Sleep(2 * time.Second)
+		c.Refused(principal.NewContext(t.Context(), principal.FromToken(first)), first)
+		if kept, err := c.Token(service(t)); err != nil || kept != first {
+			t.Errorf("a caller talked the account out of its token: %q, %v", kept, err)
+		}
+		var wait sync.WaitGroup
+		for range 20 {
+			wait.Go(func() { c.Refused(service(t), first) })
+		}
+		wait.Wait()
+		if next, err := c.Token(service(t)); err != nil || next == first {
+			t.Errorf("got %q, %v", next, err)
+		}
+		if s.passwords.Load() != 1 || s.refreshes.Load() != 1 {
+			t.Errorf("%d logins and %d refreshes, want 1 and 1", s.passwords.Load(), s.refreshes.Load())
+		}
+	})
+}
+
 func TestTokenOfPrincipal(t *testing.T) {
 	c := tokencache.New(tokencache.Options{Grants: &sso{}})
 	defer c.Close()
