@@ -68,7 +68,7 @@ func newGateway(ctx context.Context, s *settings, log *slog.Logger, p page) (*ga
 	}
 	public := edge.New(edge.Options{
 		Schema: generated.NewExecutableSchema(generated.Config{
-			Resolvers:  &resolver.Resolver{Writes: mutation.New(g.client, g.once)},
+			Resolvers:  &resolver.Resolver{Writes: mutation.New(g.client, g.once, s.DirectUploadBytes)},
 			Complexity: resolver.Complexity(),
 		}),
 		Extensions: []graphql.HandlerExtension{loader.Extension{

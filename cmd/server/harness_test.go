@@ -85,7 +85,7 @@ func newWorld(t testing.TB, o consolesim.Options, adjust ...func(*settings, *con
 		},
 		account: account{Username: username, Password: password, Anonymous: true},
 		shared:  shared{IdempotencyRetention: time.Hour},
-		limits:  limits{MaxDepth: 15, MaxComplexity: 1_000_000, MaxRequestBytes: 1 << 20},
+		limits:  limits{MaxDepth: 15, MaxComplexity: 1_000_000, MaxRequestBytes: 1 << 20, MaxUploadBytes: 4 << 30, DirectUploadBytes: 200 << 20},
 		logging: logging{LogLevel: "debug", LogFormat: "json"},
 	}
 	for _, f := range adjust {

@@ -56,9 +56,11 @@ type shared struct {
 }
 
 type limits struct {
-	MaxDepth        int   `default:"15" help:"How many fields may nest in an operation."`
-	MaxComplexity   int   `default:"1000000" help:"Largest price of an operation, about the number of values in its answer."`
-	MaxRequestBytes int64 `default:"1048576" help:"Largest body of a GraphQL request, in bytes."`
+	MaxDepth          int   `default:"15" help:"How many fields may nest in an operation."`
+	MaxComplexity     int   `default:"1000000" help:"Largest price of an operation, about the number of values in its answer."`
+	MaxRequestBytes   int64 `default:"1048576" help:"Largest body of a GraphQL request, in bytes."`
+	MaxUploadBytes    int64 `default:"4294967296" help:"Largest request that carries a file, in bytes."`
+	DirectUploadBytes int64 `default:"209715200" help:"Largest upload that is sent straight to the console, in bytes; larger ones go through its upload channel."`
 }
 
 type logging struct {
@@ -86,7 +88,7 @@ func (s *settings) Validate() error {
 	for name, n := range map[string]int64{
 		"console-concurrency": int64(s.ConsoleConcurrency), "operation-concurrency": int64(s.OperationConcurrency),
 		"console-max-response-bytes": s.ConsoleMaxResponseBytes, "max-depth": int64(s.MaxDepth),
-		"max-complexity": int64(s.MaxComplexity), "max-request-bytes": s.MaxRequestBytes,
+		"max-complexity": int64(s.MaxComplexity), "max-request-bytes": s.MaxRequestBytes, "max-upload-bytes": s.MaxUploadBytes, "direct-upload-bytes": s.DirectUploadBytes,
 		"console-timeout": int64(s.ConsoleTimeout), "idempotency-retention": int64(s.IdempotencyRetention), "shutdown-timeout": int64(s.ShutdownTimeout),
 	} {
 		if n <= 0 {
@@ -119,5 +121,5 @@ func (s *settings) loaderOptions(log *slog.Logger) loader.Options {
 }
 
 func (s *settings) edgeLimits() edge.Limits {
-	return edge.Limits{Depth: s.MaxDepth, Complexity: s.MaxComplexity, BodyBytes: s.MaxRequestBytes}
+	return edge.Limits{Depth: s.MaxDepth, Complexity: s.MaxComplexity, BodyBytes: s.MaxRequestBytes, UploadBytes: s.MaxUploadBytes}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/99designs/gqlgen/graphql/introspection"
 	"github.com/consoleql/consoleql/graph/loader"
 	"github.com/consoleql/consoleql/graph/mutation"
+	"github.com/consoleql/consoleql/graph/scalar"
 	"github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/vektah/gqlparser/v2/ast"
 )
@@ -21,6 +22,9 @@ import (
 type MutationResolver interface {
 	UpdatePackage(ctx context.Context, input mutation.UpdatePackageInput) (*loader.UpdatePackagePayload, error)
 	DeletePackage(ctx context.Context, input mutation.DeletePackageInput) (*loader.DeletePackagePayload, error)
+	UploadPackage(ctx context.Context, input mutation.UploadPackageInput) (*loader.UploadPackagePayload, error)
+	CreatePackageUpload(ctx context.Context) (*loader.CreatePackageUploadPayload, error)
+	CompletePackageUpload(ctx context.Context, input mutation.CompletePackageUploadInput) (*loader.CompletePackageUploadPayload, error)
 	CreateQueue(ctx context.Context, input mutation.CreateQueueInput) (*loader.CreateQueuePayload, error)
 	UpdateQueue(ctx context.Context, input mutation.UpdateQueueInput) (*loader.UpdateQueuePayload, error)
 	DeleteQueue(ctx context.Context, input mutation.DeleteQueueInput) (*loader.DeleteQueuePayload, error)
@@ -61,6 +65,20 @@ func (ec *executionContext) field_Mutation_addWorkflowRobots_args(ctx context.Co
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (mutation.AddWorkflowRobotsInput, error) {
 			return ec.unmarshalNAddWorkflowRobotsInput2githubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋmutationᚐAddWorkflowRobotsInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_completePackageUpload_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (mutation.CompletePackageUploadInput, error) {
+			return ec.unmarshalNCompletePackageUploadInput2githubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋmutationᚐCompletePackageUploadInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -229,6 +247,20 @@ func (ec *executionContext) field_Mutation_upgradeWorkflows_args(ctx context.Con
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (mutation.UpgradeWorkflowsInput, error) {
 			return ec.unmarshalNUpgradeWorkflowsInput2githubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋmutationᚐUpgradeWorkflowsInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_uploadPackage_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (mutation.UploadPackageInput, error) {
+			return ec.unmarshalNUploadPackageInput2githubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋmutationᚐUploadPackageInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -679,6 +711,126 @@ func (ec *executionContext) fieldContext_Mutation_deletePackage(ctx context.Cont
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = ec.field_Mutation_deletePackage_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_uploadPackage(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_uploadPackage(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().UploadPackage(ctx, fc.Args["input"].(mutation.UploadPackageInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *loader.UploadPackagePayload) graphql.Marshaler {
+			return ec.marshalNUploadPackagePayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐUploadPackagePayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_uploadPackage(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UploadPackagePayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_uploadPackage_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_createPackageUpload(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_createPackageUpload(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Mutation().CreatePackageUpload(ctx)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *loader.CreatePackageUploadPayload) graphql.Marshaler {
+			return ec.marshalNCreatePackageUploadPayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐCreatePackageUploadPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_createPackageUpload(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_CreatePackageUploadPayload(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_completePackageUpload(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_completePackageUpload(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().CompletePackageUpload(ctx, fc.Args["input"].(mutation.CompletePackageUploadInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *loader.CompletePackageUploadPayload) graphql.Marshaler {
+			return ec.marshalNCompletePackageUploadPayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐCompletePackageUploadPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_completePackageUpload(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_CompletePackageUploadPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_completePackageUpload_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -2018,6 +2170,27 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
+		case "uploadPackage":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_uploadPackage(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "createPackageUpload":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_createPackageUpload(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "completePackageUpload":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_completePackageUpload(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
 		case "createQueue":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Mutation_createQueue(ctx, field)
@@ -2310,6 +2483,16 @@ func (ec *executionContext) marshalNPageInfo2ᚖgithubᚗcomᚋconsoleqlᚋconso
 		return graphql.Null
 	}
 	return ec._PageInfo(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNUpload2githubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋscalarᚐUpload(ctx context.Context, v any) (scalar.Upload, error) {
+	var res scalar.Upload
+	err := res.UnmarshalGQL(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNUpload2githubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋscalarᚐUpload(ctx context.Context, sel ast.SelectionSet, v scalar.Upload) graphql.Marshaler {
+	return v
 }
 
 func (ec *executionContext) unmarshalODateTime2githubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐDateTime(ctx context.Context, v any) (consoleclient.DateTime, error) {

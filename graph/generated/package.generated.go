@@ -17,6 +17,10 @@ import (
 
 // region    ************************** generated!.gotpl **************************
 
+type CompletePackageUploadPayloadResolver interface {
+	Package(ctx context.Context, obj *loader.CompletePackageUploadPayload) (*consoleclient.Package, error)
+	Version(ctx context.Context, obj *loader.CompletePackageUploadPayload) (*consoleclient.PackageVersion, error)
+}
 type PackageResolver interface {
 	Versions(ctx context.Context, obj *consoleclient.Package) ([]*consoleclient.PackageVersion, error)
 	LatestVersion(ctx context.Context, obj *consoleclient.Package) (*consoleclient.PackageVersion, error)
@@ -27,6 +31,10 @@ type PackageResolver interface {
 type PackageVersionResolver interface {
 	Package(ctx context.Context, obj *consoleclient.PackageVersion) (*consoleclient.Package, error)
 	Workflows(ctx context.Context, obj *consoleclient.PackageVersion, filter *consoleclient.WorkflowFilter, order *loader.SortOrder, first *int, after *string, offset *int) (*loader.Connection[consoleclient.Workflow], error)
+}
+type UploadPackagePayloadResolver interface {
+	Package(ctx context.Context, obj *loader.UploadPackagePayload) (*consoleclient.Package, error)
+	Version(ctx context.Context, obj *loader.UploadPackagePayload) (*consoleclient.PackageVersion, error)
 }
 
 // endregion ************************** generated!.gotpl **************************
@@ -320,6 +328,194 @@ func (ec *executionContext) _AssetContent_isRequiredEncryption(ctx context.Conte
 }
 func (ec *executionContext) fieldContext_AssetContent_isRequiredEncryption(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("AssetContent", field, false, false, "Boolean")
+}
+
+func (ec *executionContext) _CompletePackageUploadPayload_packageId(ctx context.Context, field graphql.CollectedField, obj *loader.CompletePackageUploadPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CompletePackageUploadPayload_packageId(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.PackageID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNID2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_CompletePackageUploadPayload_packageId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("CompletePackageUploadPayload", field, false, false, "ID")
+}
+
+func (ec *executionContext) _CompletePackageUploadPayload_packageVersionId(ctx context.Context, field graphql.CollectedField, obj *loader.CompletePackageUploadPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CompletePackageUploadPayload_packageVersionId(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.PackageVersionID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOID2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_CompletePackageUploadPayload_packageVersionId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("CompletePackageUploadPayload", field, false, false, "ID")
+}
+
+func (ec *executionContext) _CompletePackageUploadPayload_packageName(ctx context.Context, field graphql.CollectedField, obj *loader.CompletePackageUploadPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CompletePackageUploadPayload_packageName(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.PackageName, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_CompletePackageUploadPayload_packageName(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("CompletePackageUploadPayload", field, false, false, "String")
+}
+
+func (ec *executionContext) _CompletePackageUploadPayload_lastVersion(ctx context.Context, field graphql.CollectedField, obj *loader.CompletePackageUploadPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CompletePackageUploadPayload_lastVersion(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.LastVersion, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_CompletePackageUploadPayload_lastVersion(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("CompletePackageUploadPayload", field, false, false, "String")
+}
+
+func (ec *executionContext) _CompletePackageUploadPayload_package(ctx context.Context, field graphql.CollectedField, obj *loader.CompletePackageUploadPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CompletePackageUploadPayload_package(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.CompletePackageUploadPayload().Package(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *consoleclient.Package) graphql.Marshaler {
+			return ec.marshalOPackage2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐPackage(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_CompletePackageUploadPayload_package(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CompletePackageUploadPayload",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Package(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _CompletePackageUploadPayload_version(ctx context.Context, field graphql.CollectedField, obj *loader.CompletePackageUploadPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CompletePackageUploadPayload_version(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.CompletePackageUploadPayload().Version(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *consoleclient.PackageVersion) graphql.Marshaler {
+			return ec.marshalOPackageVersion2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐPackageVersion(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_CompletePackageUploadPayload_version(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CompletePackageUploadPayload",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_PackageVersion(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _CreatePackageUploadPayload_upload(ctx context.Context, field graphql.CollectedField, obj *loader.CreatePackageUploadPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CreatePackageUploadPayload_upload(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Upload, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *consoleclient.PackageUpload) graphql.Marshaler {
+			return ec.marshalNPackageUpload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐPackageUpload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_CreatePackageUploadPayload_upload(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CreatePackageUploadPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_PackageUpload(ctx, field)
+		},
+	}
+	return fc, nil
 }
 
 func (ec *executionContext) _DeletePackagePayload_deletedId(ctx context.Context, field graphql.CollectedField, obj *loader.DeletePackagePayload) (ret graphql.Marshaler) {
@@ -1082,6 +1278,130 @@ func (ec *executionContext) fieldContext_PackageEdge_node(_ context.Context, fie
 	return fc, nil
 }
 
+func (ec *executionContext) _PackageUpload_id(ctx context.Context, field graphql.CollectedField, obj *consoleclient.PackageUpload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PackageUpload_id(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNID2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PackageUpload_id(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PackageUpload", field, false, false, "ID")
+}
+
+func (ec *executionContext) _PackageUpload_channel(ctx context.Context, field graphql.CollectedField, obj *consoleclient.PackageUpload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PackageUpload_channel(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Channel, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *consoleclient.UploadChannel) graphql.Marshaler {
+			return ec.marshalOUploadChannel2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐUploadChannel(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_PackageUpload_channel(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "PackageUpload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UploadChannel(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _PackageUpload_createdAt(ctx context.Context, field graphql.CollectedField, obj *consoleclient.PackageUpload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PackageUpload_createdAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.CreatedAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v consoleclient.DateTime) graphql.Marshaler {
+			return ec.marshalODateTime2githubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐDateTime(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_PackageUpload_createdAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PackageUpload", field, false, false, "DateTime")
+}
+
+func (ec *executionContext) _PackageUpload_companyId(ctx context.Context, field graphql.CollectedField, obj *consoleclient.PackageUpload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PackageUpload_companyId(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.CompanyID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOID2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_PackageUpload_companyId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PackageUpload", field, false, false, "ID")
+}
+
+func (ec *executionContext) _PackageUpload_departmentId(ctx context.Context, field graphql.CollectedField, obj *consoleclient.PackageUpload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PackageUpload_departmentId(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.DepartmentID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOID2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_PackageUpload_departmentId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PackageUpload", field, false, false, "ID")
+}
+
 func (ec *executionContext) _PackageVersion_id(ctx context.Context, field graphql.CollectedField, obj *consoleclient.PackageVersion) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -1590,6 +1910,208 @@ func (ec *executionContext) fieldContext_UpdatePackagePayload_package(_ context.
 	return fc, nil
 }
 
+func (ec *executionContext) _UploadChannel_uri(ctx context.Context, field graphql.CollectedField, obj *consoleclient.UploadChannel) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UploadChannel_uri(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.URI, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalOString2string(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_UploadChannel_uri(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("UploadChannel", field, false, false, "String")
+}
+
+func (ec *executionContext) _UploadChannel_headers(ctx context.Context, field graphql.CollectedField, obj *consoleclient.UploadChannel) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UploadChannel_headers(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Headers, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v consoleclient.StringMap) graphql.Marshaler {
+			return ec.marshalOStringMap2githubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐStringMap(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_UploadChannel_headers(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("UploadChannel", field, false, false, "StringMap")
+}
+
+func (ec *executionContext) _UploadPackagePayload_packageId(ctx context.Context, field graphql.CollectedField, obj *loader.UploadPackagePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UploadPackagePayload_packageId(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.PackageID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNID2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_UploadPackagePayload_packageId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("UploadPackagePayload", field, false, false, "ID")
+}
+
+func (ec *executionContext) _UploadPackagePayload_packageVersionId(ctx context.Context, field graphql.CollectedField, obj *loader.UploadPackagePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UploadPackagePayload_packageVersionId(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.PackageVersionID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOID2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_UploadPackagePayload_packageVersionId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("UploadPackagePayload", field, false, false, "ID")
+}
+
+func (ec *executionContext) _UploadPackagePayload_packageName(ctx context.Context, field graphql.CollectedField, obj *loader.UploadPackagePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UploadPackagePayload_packageName(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.PackageName, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_UploadPackagePayload_packageName(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("UploadPackagePayload", field, false, false, "String")
+}
+
+func (ec *executionContext) _UploadPackagePayload_lastVersion(ctx context.Context, field graphql.CollectedField, obj *loader.UploadPackagePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UploadPackagePayload_lastVersion(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.LastVersion, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_UploadPackagePayload_lastVersion(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("UploadPackagePayload", field, false, false, "String")
+}
+
+func (ec *executionContext) _UploadPackagePayload_package(ctx context.Context, field graphql.CollectedField, obj *loader.UploadPackagePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UploadPackagePayload_package(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.UploadPackagePayload().Package(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *consoleclient.Package) graphql.Marshaler {
+			return ec.marshalOPackage2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐPackage(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_UploadPackagePayload_package(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "UploadPackagePayload",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Package(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _UploadPackagePayload_version(ctx context.Context, field graphql.CollectedField, obj *loader.UploadPackagePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UploadPackagePayload_version(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.UploadPackagePayload().Version(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *consoleclient.PackageVersion) graphql.Marshaler {
+			return ec.marshalOPackageVersion2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐPackageVersion(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_UploadPackagePayload_version(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "UploadPackagePayload",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_PackageVersion(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 // endregion **************************** field.gotpl *****************************
 
 // region    **************************** input.gotpl *****************************
@@ -1717,6 +2239,55 @@ func (ec *executionContext) unmarshalInputAssetContentInput(ctx context.Context,
 func UnmarshalAssetContentInput(ctx context.Context, raw any) (consoleclient.AssetContent, error) {
 	var out consoleclient.AssetContent
 	err := graphql.UnmarshalNamedInputFromContext(ctx, "AssetContentInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputCompletePackageUploadInput(ctx context.Context, obj any) (mutation.CompletePackageUploadInput, error) {
+	var it mutation.CompletePackageUploadInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"id", "idempotencyKey"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "id":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("id"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ID = data
+		case "idempotencyKey":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("idempotencyKey"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.IdempotencyKey = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalCompletePackageUploadInput unmarshals raw into the CompletePackageUploadInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalCompletePackageUploadInput(ctx context.Context, raw any) (mutation.CompletePackageUploadInput, error) {
+	var out mutation.CompletePackageUploadInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "CompletePackageUploadInput", raw, &out)
 	return out, err
 }
 
@@ -1881,6 +2452,48 @@ func UnmarshalUpdatePackageInput(ctx context.Context, raw any) (mutation.UpdateP
 	return out, err
 }
 
+func (ec *executionContext) unmarshalInputUploadPackageInput(ctx context.Context, obj any) (mutation.UploadPackageInput, error) {
+	var it mutation.UploadPackageInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"file"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "file":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("file"))
+			data, err := ec.unmarshalNUpload2githubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋscalarᚐUpload(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.File = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalUploadPackageInput unmarshals raw into the UploadPackageInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalUploadPackageInput(ctx context.Context, raw any) (mutation.UploadPackageInput, error) {
+	var out mutation.UploadPackageInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "UploadPackageInput", raw, &out)
+	return out, err
+}
+
 // endregion **************************** input.gotpl *****************************
 
 // region    ************************** interface.gotpl ***************************
@@ -1965,6 +2578,99 @@ func (ec *executionContext) _AssetContent(ctx context.Context, sel ast.Selection
 			}
 		case "isRequiredEncryption":
 			out.Values[i] = ec._AssetContent_isRequiredEncryption(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var completePackageUploadPayloadImplementors = []string{"CompletePackageUploadPayload"}
+
+func (ec *executionContext) _CompletePackageUploadPayload(ctx context.Context, sel ast.SelectionSet, obj *loader.CompletePackageUploadPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, completePackageUploadPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("CompletePackageUploadPayload")
+		case "packageId":
+			out.Values[i] = ec._CompletePackageUploadPayload_packageId(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "packageVersionId":
+			out.Values[i] = ec._CompletePackageUploadPayload_packageVersionId(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "packageName":
+			out.Values[i] = ec._CompletePackageUploadPayload_packageName(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "lastVersion":
+			out.Values[i] = ec._CompletePackageUploadPayload_lastVersion(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "package":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._CompletePackageUploadPayload_package(ctx, field, obj)
+				})
+		case "version":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._CompletePackageUploadPayload_version(ctx, field, obj)
+				})
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var createPackageUploadPayloadImplementors = []string{"CreatePackageUploadPayload"}
+
+func (ec *executionContext) _CreatePackageUploadPayload(ctx context.Context, sel ast.SelectionSet, obj *loader.CreatePackageUploadPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, createPackageUploadPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("CreatePackageUploadPayload")
+		case "upload":
+			out.Values[i] = ec._CreatePackageUploadPayload_upload(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -2247,6 +2953,59 @@ func (ec *executionContext) _PackageEdge(ctx context.Context, sel ast.SelectionS
 	return out
 }
 
+var packageUploadImplementors = []string{"PackageUpload"}
+
+func (ec *executionContext) _PackageUpload(ctx context.Context, sel ast.SelectionSet, obj *consoleclient.PackageUpload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, packageUploadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("PackageUpload")
+		case "id":
+			out.Values[i] = ec._PackageUpload_id(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "channel":
+			out.Values[i] = ec._PackageUpload_channel(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "createdAt":
+			out.Values[i] = ec._PackageUpload_createdAt(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "companyId":
+			out.Values[i] = ec._PackageUpload_companyId(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "departmentId":
+			out.Values[i] = ec._PackageUpload_departmentId(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
 var packageVersionImplementors = []string{"PackageVersion"}
 
 func (ec *executionContext) _PackageVersion(ctx context.Context, sel ast.SelectionSet, obj *consoleclient.PackageVersion) graphql.Marshaler {
@@ -2405,6 +3164,104 @@ func (ec *executionContext) _UpdatePackagePayload(ctx context.Context, sel ast.S
 	return out
 }
 
+var uploadChannelImplementors = []string{"UploadChannel"}
+
+func (ec *executionContext) _UploadChannel(ctx context.Context, sel ast.SelectionSet, obj *consoleclient.UploadChannel) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, uploadChannelImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("UploadChannel")
+		case "uri":
+			out.Values[i] = ec._UploadChannel_uri(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "headers":
+			out.Values[i] = ec._UploadChannel_headers(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var uploadPackagePayloadImplementors = []string{"UploadPackagePayload"}
+
+func (ec *executionContext) _UploadPackagePayload(ctx context.Context, sel ast.SelectionSet, obj *loader.UploadPackagePayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, uploadPackagePayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("UploadPackagePayload")
+		case "packageId":
+			out.Values[i] = ec._UploadPackagePayload_packageId(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "packageVersionId":
+			out.Values[i] = ec._UploadPackagePayload_packageVersionId(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "packageName":
+			out.Values[i] = ec._UploadPackagePayload_packageName(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "lastVersion":
+			out.Values[i] = ec._UploadPackagePayload_lastVersion(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "package":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._UploadPackagePayload_package(ctx, field, obj)
+				})
+		case "version":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._UploadPackagePayload_version(ctx, field, obj)
+				})
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
 // endregion **************************** object.gotpl ****************************
 
 // region    ***************************** type.gotpl *****************************
@@ -2446,6 +3303,27 @@ func (ec *executionContext) marshalNArgumentDirection2githubᚗcomᚋconsoleql�
 func (ec *executionContext) unmarshalNArgumentInput2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐArgument(ctx context.Context, v any) (*consoleclient.Argument, error) {
 	res, err := ec.unmarshalInputArgumentInput(ctx, v)
 	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalNCompletePackageUploadInput2githubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋmutationᚐCompletePackageUploadInput(ctx context.Context, v any) (mutation.CompletePackageUploadInput, error) {
+	res, err := ec.unmarshalInputCompletePackageUploadInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNCompletePackageUploadPayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐCompletePackageUploadPayload(ctx context.Context, sel ast.SelectionSet, v *loader.CompletePackageUploadPayload) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "CompletePackageUploadPayload!")
+		return graphql.Null
+	}
+	return ec._CompletePackageUploadPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNCreatePackageUploadPayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐCreatePackageUploadPayload(ctx context.Context, sel ast.SelectionSet, v *loader.CreatePackageUploadPayload) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "CreatePackageUploadPayload!")
+		return graphql.Null
+	}
+	return ec._CreatePackageUploadPayload(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalNDeletePackageInput2githubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋmutationᚐDeletePackageInput(ctx context.Context, v any) (mutation.DeletePackageInput, error) {
@@ -2517,6 +3395,14 @@ func (ec *executionContext) marshalNPackageEdge2ᚖgithubᚗcomᚋconsoleqlᚋco
 	return ec._PackageEdge(ctx, sel, v)
 }
 
+func (ec *executionContext) marshalNPackageUpload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐPackageUpload(ctx context.Context, sel ast.SelectionSet, v *consoleclient.PackageUpload) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "PackageUpload!")
+		return graphql.Null
+	}
+	return ec._PackageUpload(ctx, sel, v)
+}
+
 func (ec *executionContext) marshalNPackageVersion2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐPackageVersion(ctx context.Context, sel ast.SelectionSet, v *consoleclient.PackageVersion) graphql.Marshaler {
 	if v == nil {
 		graphql.AddInvalidNullError(ctx, "PackageVersion!")
@@ -2536,6 +3422,19 @@ func (ec *executionContext) marshalNUpdatePackagePayload2ᚖgithubᚗcomᚋconso
 		return graphql.Null
 	}
 	return ec._UpdatePackagePayload(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNUploadPackageInput2githubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋmutationᚐUploadPackageInput(ctx context.Context, v any) (mutation.UploadPackageInput, error) {
+	res, err := ec.unmarshalInputUploadPackageInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNUploadPackagePayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐUploadPackagePayload(ctx context.Context, sel ast.SelectionSet, v *loader.UploadPackagePayload) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "UploadPackagePayload!")
+		return graphql.Null
+	}
+	return ec._UploadPackagePayload(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalOArgumentDirection2githubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐArgumentDirection(ctx context.Context, v any) (consoleclient.ArgumentDirection, error) {
@@ -2619,6 +3518,13 @@ func (ec *executionContext) marshalOPackageVersion2ᚖgithubᚗcomᚋconsoleql�
 		return graphql.Null
 	}
 	return ec._PackageVersion(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalOUploadChannel2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐUploadChannel(ctx context.Context, sel ast.SelectionSet, v *consoleclient.UploadChannel) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._UploadChannel(ctx, sel, v)
 }
 
 // endregion ***************************** type.gotpl *****************************

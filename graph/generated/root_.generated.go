@@ -27,6 +27,7 @@ type ResolverRoot interface {
 	AddWorkflowRobotsPayload() AddWorkflowRobotsPayloadResolver
 	Company() CompanyResolver
 	CompanyUser() CompanyUserResolver
+	CompletePackageUploadPayload() CompletePackageUploadPayloadResolver
 	Department() DepartmentResolver
 	ExecuteWorkflowLayoutPayload() ExecuteWorkflowLayoutPayloadResolver
 	ExecuteWorkflowPayload() ExecuteWorkflowPayloadResolver
@@ -40,6 +41,7 @@ type ResolverRoot interface {
 	RemoveWorkflowRobotPayload() RemoveWorkflowRobotPayloadResolver
 	Robot() RobotResolver
 	UpgradeWorkflowsPayload() UpgradeWorkflowsPayloadResolver
+	UploadPackagePayload() UploadPackagePayloadResolver
 	Workflow() WorkflowResolver
 	WorkflowLayout() WorkflowLayoutResolver
 	WorkflowLayoutNode() WorkflowLayoutNodeResolver
@@ -118,6 +120,19 @@ type ComplexityRoot struct {
 		UserExtensionInfo    func(childComplexity int) int
 		UserID               func(childComplexity int) int
 		UserName             func(childComplexity int) int
+	}
+
+	CompletePackageUploadPayload struct {
+		LastVersion      func(childComplexity int) int
+		Package          func(childComplexity int) int
+		PackageID        func(childComplexity int) int
+		PackageName      func(childComplexity int) int
+		PackageVersionID func(childComplexity int) int
+		Version          func(childComplexity int) int
+	}
+
+	CreatePackageUploadPayload struct {
+		Upload func(childComplexity int) int
 	}
 
 	CreateQueuePayload struct {
@@ -261,6 +276,8 @@ type ComplexityRoot struct {
 
 	Mutation struct {
 		AddWorkflowRobots     func(childComplexity int, input mutation.AddWorkflowRobotsInput) int
+		CompletePackageUpload func(childComplexity int, input mutation.CompletePackageUploadInput) int
+		CreatePackageUpload   func(childComplexity int) int
 		CreateQueue           func(childComplexity int, input mutation.CreateQueueInput) int
 		CreateWorkflow        func(childComplexity int, input mutation.CreateWorkflowInput) int
 		DeletePackage         func(childComplexity int, input mutation.DeletePackageInput) int
@@ -273,6 +290,7 @@ type ComplexityRoot struct {
 		UpdateQueue           func(childComplexity int, input mutation.UpdateQueueInput) int
 		UpdateWorkflow        func(childComplexity int, input mutation.UpdateWorkflowInput) int
 		UpgradeWorkflows      func(childComplexity int, input mutation.UpgradeWorkflowsInput) int
+		UploadPackage         func(childComplexity int, input mutation.UploadPackageInput) int
 	}
 
 	Package struct {
@@ -310,6 +328,14 @@ type ComplexityRoot struct {
 	PackageEdge struct {
 		Cursor func(childComplexity int) int
 		Node   func(childComplexity int) int
+	}
+
+	PackageUpload struct {
+		Channel      func(childComplexity int) int
+		CompanyID    func(childComplexity int) int
+		CreatedAt    func(childComplexity int) int
+		DepartmentID func(childComplexity int) int
+		ID           func(childComplexity int) int
 	}
 
 	PackageVersion struct {
@@ -447,6 +473,20 @@ type ComplexityRoot struct {
 		Total        func(childComplexity int) int
 		WarningList  func(childComplexity int) int
 		Workflows    func(childComplexity int) int
+	}
+
+	UploadChannel struct {
+		Headers func(childComplexity int) int
+		URI     func(childComplexity int) int
+	}
+
+	UploadPackagePayload struct {
+		LastVersion      func(childComplexity int) int
+		Package          func(childComplexity int) int
+		PackageID        func(childComplexity int) int
+		PackageName      func(childComplexity int) int
+		PackageVersionID func(childComplexity int) int
+		Version          func(childComplexity int) int
 	}
 
 	UserExtensionInfo struct {
@@ -924,6 +964,50 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.CompanyUser.UserName(childComplexity), true
+
+	case "CompletePackageUploadPayload.lastVersion":
+		if e.ComplexityRoot.CompletePackageUploadPayload.LastVersion == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CompletePackageUploadPayload.LastVersion(childComplexity), true
+	case "CompletePackageUploadPayload.package":
+		if e.ComplexityRoot.CompletePackageUploadPayload.Package == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CompletePackageUploadPayload.Package(childComplexity), true
+	case "CompletePackageUploadPayload.packageId":
+		if e.ComplexityRoot.CompletePackageUploadPayload.PackageID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CompletePackageUploadPayload.PackageID(childComplexity), true
+	case "CompletePackageUploadPayload.packageName":
+		if e.ComplexityRoot.CompletePackageUploadPayload.PackageName == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CompletePackageUploadPayload.PackageName(childComplexity), true
+	case "CompletePackageUploadPayload.packageVersionId":
+		if e.ComplexityRoot.CompletePackageUploadPayload.PackageVersionID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CompletePackageUploadPayload.PackageVersionID(childComplexity), true
+	case "CompletePackageUploadPayload.version":
+		if e.ComplexityRoot.CompletePackageUploadPayload.Version == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CompletePackageUploadPayload.Version(childComplexity), true
+
+	case "CreatePackageUploadPayload.upload":
+		if e.ComplexityRoot.CreatePackageUploadPayload.Upload == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CreatePackageUploadPayload.Upload(childComplexity), true
 
 	case "CreateQueuePayload.queue":
 		if e.ComplexityRoot.CreateQueuePayload.Queue == nil {
@@ -1633,6 +1717,23 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.AddWorkflowRobots(childComplexity, args["input"].(mutation.AddWorkflowRobotsInput)), true
+	case "Mutation.completePackageUpload":
+		if e.ComplexityRoot.Mutation.CompletePackageUpload == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_completePackageUpload_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.CompletePackageUpload(childComplexity, args["input"].(mutation.CompletePackageUploadInput)), true
+	case "Mutation.createPackageUpload":
+		if e.ComplexityRoot.Mutation.CreatePackageUpload == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Mutation.CreatePackageUpload(childComplexity), true
 	case "Mutation.createQueue":
 		if e.ComplexityRoot.Mutation.CreateQueue == nil {
 			break
@@ -1765,6 +1866,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.UpgradeWorkflows(childComplexity, args["input"].(mutation.UpgradeWorkflowsInput)), true
+	case "Mutation.uploadPackage":
+		if e.ComplexityRoot.Mutation.UploadPackage == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_uploadPackage_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.UploadPackage(childComplexity, args["input"].(mutation.UploadPackageInput)), true
 
 	case "Package.company":
 		if e.ComplexityRoot.Package.Company == nil {
@@ -1941,6 +2053,37 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.PackageEdge.Node(childComplexity), true
+
+	case "PackageUpload.channel":
+		if e.ComplexityRoot.PackageUpload.Channel == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PackageUpload.Channel(childComplexity), true
+	case "PackageUpload.companyId":
+		if e.ComplexityRoot.PackageUpload.CompanyID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PackageUpload.CompanyID(childComplexity), true
+	case "PackageUpload.createdAt":
+		if e.ComplexityRoot.PackageUpload.CreatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PackageUpload.CreatedAt(childComplexity), true
+	case "PackageUpload.departmentId":
+		if e.ComplexityRoot.PackageUpload.DepartmentID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PackageUpload.DepartmentID(childComplexity), true
+	case "PackageUpload.id":
+		if e.ComplexityRoot.PackageUpload.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PackageUpload.ID(childComplexity), true
 
 	case "PackageVersion.arguments":
 		if e.ComplexityRoot.PackageVersion.Arguments == nil {
@@ -2607,6 +2750,56 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.UpgradeWorkflowsPayload.Workflows(childComplexity), true
 
+	case "UploadChannel.headers":
+		if e.ComplexityRoot.UploadChannel.Headers == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UploadChannel.Headers(childComplexity), true
+	case "UploadChannel.uri":
+		if e.ComplexityRoot.UploadChannel.URI == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UploadChannel.URI(childComplexity), true
+
+	case "UploadPackagePayload.lastVersion":
+		if e.ComplexityRoot.UploadPackagePayload.LastVersion == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UploadPackagePayload.LastVersion(childComplexity), true
+	case "UploadPackagePayload.package":
+		if e.ComplexityRoot.UploadPackagePayload.Package == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UploadPackagePayload.Package(childComplexity), true
+	case "UploadPackagePayload.packageId":
+		if e.ComplexityRoot.UploadPackagePayload.PackageID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UploadPackagePayload.PackageID(childComplexity), true
+	case "UploadPackagePayload.packageName":
+		if e.ComplexityRoot.UploadPackagePayload.PackageName == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UploadPackagePayload.PackageName(childComplexity), true
+	case "UploadPackagePayload.packageVersionId":
+		if e.ComplexityRoot.UploadPackagePayload.PackageVersionID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UploadPackagePayload.PackageVersionID(childComplexity), true
+	case "UploadPackagePayload.version":
+		if e.ComplexityRoot.UploadPackagePayload.Version == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UploadPackagePayload.Version(childComplexity), true
+
 	case "UserExtensionInfo.extensionEmail":
 		if e.ComplexityRoot.UserExtensionInfo.ExtensionEmail == nil {
 			break
@@ -3139,6 +3332,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("AddWorkflowRobotsInput", ec.unmarshalInputAddWorkflowRobotsInput),
 			graphql.NewInputUnmarshaler("ArgumentInput", ec.unmarshalInputArgumentInput),
 			graphql.NewInputUnmarshaler("AssetContentInput", ec.unmarshalInputAssetContentInput),
+			graphql.NewInputUnmarshaler("CompletePackageUploadInput", ec.unmarshalInputCompletePackageUploadInput),
 			graphql.NewInputUnmarshaler("CreateQueueInput", ec.unmarshalInputCreateQueueInput),
 			graphql.NewInputUnmarshaler("CreateWorkflowInput", ec.unmarshalInputCreateWorkflowInput),
 			graphql.NewInputUnmarshaler("DeletePackageInput", ec.unmarshalInputDeletePackageInput),
@@ -3155,6 +3349,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("UpdateQueueInput", ec.unmarshalInputUpdateQueueInput),
 			graphql.NewInputUnmarshaler("UpdateWorkflowInput", ec.unmarshalInputUpdateWorkflowInput),
 			graphql.NewInputUnmarshaler("UpgradeWorkflowsInput", ec.unmarshalInputUpgradeWorkflowsInput),
+			graphql.NewInputUnmarshaler("UploadPackageInput", ec.unmarshalInputUploadPackageInput),
 			graphql.NewInputUnmarshaler("WorkflowFilter", ec.unmarshalInputWorkflowFilter),
 			graphql.NewInputUnmarshaler("WorkflowLayoutFilter", ec.unmarshalInputWorkflowLayoutFilter),
 		)
@@ -3858,6 +4053,89 @@ input AssetContentInput {
   description: String
   "Whether the console keeps the asset's value encrypted; left out: it does not."
   isRequiredEncryption: Boolean
+}
+
+extend type Mutation {
+  "Uploads a package file (上传流程包并创建信息), which becomes a package or a new version of one. The file is sent along by the GraphQL multipart request specification and passed on as it comes: up to 200 MiB straight to the console, above that, and where its length is not known, through the console's upload channel. One console call, or three."
+  uploadPackage("The file." input: UploadPackageInput!): UploadPackagePayload!
+  "Prepares an upload (生成流程包上传地址), for a client that puts the file into the storage itself and then calls ` + "`" + `completePackageUpload` + "`" + `. One console call."
+  createPackageUpload: CreatePackageUploadPayload!
+  "Tells the console that the file of a prepared upload is in its place (通知流程包上传完成). One console call."
+  completePackageUpload("The prepared upload." input: CompletePackageUploadInput!): CompletePackageUploadPayload!
+}
+
+"A package file to upload."
+input UploadPackageInput {
+  "The package file (.dgs)."
+  file: Upload!
+}
+
+"What an uploaded file has become."
+type UploadPackagePayload {
+  "The GUID of the package."
+  packageId: ID!
+  "The GUID of the new version."
+  packageVersionId: ID
+  "The name of the package."
+  packageName: String
+  "The number of the package's latest version."
+  lastVersion: String
+  "The package, read after the upload. One console call where selected, shared with ` + "`" + `version` + "`" + `."
+  package: Package
+  "The new version, read after the upload. One console call where selected, shared with ` + "`" + `package` + "`" + `."
+  version: PackageVersion
+}
+
+"A prepared upload."
+type CreatePackageUploadPayload {
+  "Where to put the file, and the id to complete the upload with."
+  upload: PackageUpload!
+}
+
+"A prepared upload of a package file."
+type PackageUpload {
+  "The upload's GUID, for ` + "`" + `completePackageUpload` + "`" + `."
+  id: ID!
+  "Where to put the file."
+  channel: UploadChannel
+  "When the upload was prepared."
+  createdAt: DateTime
+  "The GUID of the company that the package will belong to."
+  companyId: ID
+  "The GUID of the department that the package will belong to."
+  departmentId: ID
+}
+
+"Where to put a file: ` + "`" + `PUT` + "`" + ` it to the address, with exactly these headers. The address is a secret, for whoever has it can put a file there."
+type UploadChannel {
+  "The address."
+  uri: String
+  "The headers, by name."
+  headers: StringMap
+}
+
+"A prepared upload whose file is in its place."
+input CompletePackageUploadInput {
+  "The upload's GUID."
+  id: ID!
+  "The caller's own name for this call, 1 to 255 characters. The same key with the same input within 24 hours answers with the first call's result and starts nothing; with another input it is a ` + "`" + `CONFLICT` + "`" + `; while the first call is under way, a second one waits for it. Left out: the call stands for itself."
+  idempotencyKey: String
+}
+
+"What an uploaded file has become."
+type CompletePackageUploadPayload {
+  "The GUID of the package."
+  packageId: ID!
+  "The GUID of the new version."
+  packageVersionId: ID
+  "The name of the package."
+  packageName: String
+  "The number of the package's latest version."
+  lastVersion: String
+  "The package, read after the upload. One console call where selected, shared with ` + "`" + `version` + "`" + `."
+  package: Package
+  "The new version, read after the upload. One console call where selected, shared with ` + "`" + `package` + "`" + `."
+  version: PackageVersion
 }
 `, BuiltIn: false},
 	{Name: "../schema/queue.graphql", Input: `# The console document's section "机器人组" (robot groups, which its API calls queues).
@@ -5067,6 +5345,32 @@ func (ec *executionContext) childFields_CompanyUser(ctx context.Context, field g
 	return nil, fmt.Errorf("no field named %q was found under type CompanyUser", field.Name)
 }
 
+func (ec *executionContext) childFields_CompletePackageUploadPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "packageId":
+		return ec.fieldContext_CompletePackageUploadPayload_packageId(ctx, field)
+	case "packageVersionId":
+		return ec.fieldContext_CompletePackageUploadPayload_packageVersionId(ctx, field)
+	case "packageName":
+		return ec.fieldContext_CompletePackageUploadPayload_packageName(ctx, field)
+	case "lastVersion":
+		return ec.fieldContext_CompletePackageUploadPayload_lastVersion(ctx, field)
+	case "package":
+		return ec.fieldContext_CompletePackageUploadPayload_package(ctx, field)
+	case "version":
+		return ec.fieldContext_CompletePackageUploadPayload_version(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CompletePackageUploadPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_CreatePackageUploadPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "upload":
+		return ec.fieldContext_CreatePackageUploadPayload_upload(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CreatePackageUploadPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_CreateQueuePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "queue":
@@ -5419,6 +5723,22 @@ func (ec *executionContext) childFields_PackageEdge(ctx context.Context, field g
 	return nil, fmt.Errorf("no field named %q was found under type PackageEdge", field.Name)
 }
 
+func (ec *executionContext) childFields_PackageUpload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_PackageUpload_id(ctx, field)
+	case "channel":
+		return ec.fieldContext_PackageUpload_channel(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_PackageUpload_createdAt(ctx, field)
+	case "companyId":
+		return ec.fieldContext_PackageUpload_companyId(ctx, field)
+	case "departmentId":
+		return ec.fieldContext_PackageUpload_departmentId(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type PackageUpload", field.Name)
+}
+
 func (ec *executionContext) childFields_PackageVersion(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "id":
@@ -5655,6 +5975,34 @@ func (ec *executionContext) childFields_UpgradeWorkflowsPayload(ctx context.Cont
 		return ec.fieldContext_UpgradeWorkflowsPayload_workflows(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type UpgradeWorkflowsPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_UploadChannel(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "uri":
+		return ec.fieldContext_UploadChannel_uri(ctx, field)
+	case "headers":
+		return ec.fieldContext_UploadChannel_headers(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type UploadChannel", field.Name)
+}
+
+func (ec *executionContext) childFields_UploadPackagePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "packageId":
+		return ec.fieldContext_UploadPackagePayload_packageId(ctx, field)
+	case "packageVersionId":
+		return ec.fieldContext_UploadPackagePayload_packageVersionId(ctx, field)
+	case "packageName":
+		return ec.fieldContext_UploadPackagePayload_packageName(ctx, field)
+	case "lastVersion":
+		return ec.fieldContext_UploadPackagePayload_lastVersion(ctx, field)
+	case "package":
+		return ec.fieldContext_UploadPackagePayload_package(ctx, field)
+	case "version":
+		return ec.fieldContext_UploadPackagePayload_version(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type UploadPackagePayload", field.Name)
 }
 
 func (ec *executionContext) childFields_UserExtensionInfo(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

@@ -13,7 +13,7 @@ import (
 
 // plainObjects are the object types that are data of their parent and lead to
 // nothing: look-ahead has no business with them.
-var plainObjects = []string{"Argument", "AssetContent", "JobStateNotification", "PageInfo", "UserExtensionInfo", "WorkflowRobotResult", "WorkflowUpgradeItem"}
+var plainObjects = []string{"Argument", "AssetContent", "JobStateNotification", "PageInfo", "PackageUpload", "UploadChannel", "UserExtensionInfo", "WorkflowRobotResult", "WorkflowUpgradeItem"}
 
 func loadSchema(t *testing.T) *ast.Schema {
 	t.Helper()

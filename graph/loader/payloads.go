@@ -13,6 +13,12 @@ type (
 	UpdatePackagePayload struct{ Package *cc.Package }
 	// DeletePackagePayload is what is left of a package.
 	DeletePackagePayload struct{ DeletedID string }
+	// UploadPackagePayload is what an uploaded file has become.
+	UploadPackagePayload struct{ *cc.UploadedPackage }
+	// CreatePackageUploadPayload is a prepared upload.
+	CreatePackageUploadPayload struct{ Upload *cc.PackageUpload }
+	// CompletePackageUploadPayload is what an uploaded file has become.
+	CompletePackageUploadPayload struct{ *cc.UploadedPackage }
 	// CreateQueuePayload is a new queue.
 	CreateQueuePayload struct{ Queue *cc.Queue }
 	// UpdateQueuePayload is a changed queue.
@@ -71,6 +77,24 @@ func (l *Loaders) ChangedWorkflowLayout(p targeted) Thunk[*cc.WorkflowLayout] {
 	return l.layouts.load(l, p.target().Scope, p.target().ID, false)
 }
 
+func (p *UploadPackagePayload) uploaded() *cc.UploadedPackage { return p.UploadedPackage }
+
+func (p *CompletePackageUploadPayload) uploaded() *cc.UploadedPackage { return p.UploadedPackage }
+
+type uploader interface{ uploaded() *cc.UploadedPackage }
+
+// UploadedPackage is the package that an uploaded file belongs to.
+func (l *Loaders) UploadedPackage(p uploader, s Selection) Thunk[*cc.Package] {
+	u := p.uploaded()
+	return l.packageIn(u.Scope(), &u.PackageID, s)
+}
+
+// UploadedVersion is the version that an uploaded file has become.
+func (l *Loaders) UploadedVersion(p uploader) Thunk[*cc.PackageVersion] {
+	u := p.uploaded()
+	return l.version(u.Scope(), &u.PackageID, u.PackageVersionID)
+}
+
 // UpgradedWorkflows are the workflows of an upgrade that exist.
 func (l *Loaders) UpgradedWorkflows(p *UpgradeWorkflowsPayload) Thunk[[]*cc.Workflow] {
 	thunks := make([]Thunk[*cc.Workflow], len(p.IDs))
@@ -97,6 +121,12 @@ func (l *Loaders) UpgradedWorkflows(p *UpgradeWorkflowsPayload) Thunk[[]*cc.Work
 func payloadEdges(all edges) {
 	all["UpdatePackagePayload"] = map[string]edge{
 		"package": inline("Package", func(p *UpdatePackagePayload) []*cc.Package { return some(p.Package) }),
+	}
+	for _, typ := range []string{"UploadPackagePayload", "CompletePackageUploadPayload"} {
+		all[typ] = map[string]edge{
+			"package": onePackage((*Loaders).UploadedPackage),
+			"version": one("PackageVersion", (*Loaders).UploadedVersion),
+		}
 	}
 	all["CreateQueuePayload"] = map[string]edge{
 		"queue": inline("Queue", func(p *CreateQueuePayload) []*cc.Queue { return some(p.Queue) }),

@@ -1,6 +1,7 @@
 package mutation
 
 import (
+	"github.com/consoleql/consoleql/graph/scalar"
 	cc "github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/consoleql/consoleql/internal/scope"
 )
@@ -15,6 +16,13 @@ type (
 	}
 	// DeletePackageInput names a package.
 	DeletePackageInput struct{ ID string }
+	// UploadPackageInput is a package file.
+	UploadPackageInput struct{ File scalar.Upload }
+	// CompletePackageUploadInput names a prepared upload.
+	CompletePackageUploadInput struct {
+		ID             string
+		IdempotencyKey *string `json:"-"`
+	}
 	// CreateQueueInput is a queue to be.
 	CreateQueueInput struct {
 		cc.QueueCreate

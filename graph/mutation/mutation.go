@@ -5,6 +5,7 @@ package mutation
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 
 	"github.com/99designs/gqlgen/graphql"
@@ -23,6 +24,10 @@ type Console interface {
 	Package(ctx context.Context, sc scope.Scope, id string) (*cc.Package, error)
 	UpdatePackage(ctx context.Context, sc scope.Scope, id string, u cc.PackageUpdate) (*cc.Package, error)
 	DeletePackage(ctx context.Context, sc scope.Scope, id string) error
+	UploadPackage(ctx context.Context, sc scope.Scope, file io.Reader, size int64) (*cc.UploadedPackage, error)
+	CreatePackageUpload(ctx context.Context, sc scope.Scope) (*cc.PackageUpload, error)
+	PutPackageFile(ctx context.Context, channel cc.UploadChannel, file io.Reader, size int64) error
+	CompletePackageUpload(ctx context.Context, sc scope.Scope, id string) (*cc.UploadedPackage, error)
 	CreateQueue(ctx context.Context, sc scope.Scope, n cc.QueueCreate) (*cc.Queue, error)
 	UpdateQueue(ctx context.Context, sc scope.Scope, id string, u cc.QueueUpdate) (*cc.Queue, error)
 	DeleteQueue(ctx context.Context, sc scope.Scope, id string) error
@@ -45,10 +50,13 @@ type Once interface {
 type Writer struct {
 	console Console
 	once    Once
+	direct  int64
 }
 
-// New returns a writer to console that keeps idempotency keys in once.
-func New(console Console, once Once) *Writer { return &Writer{console, once} }
+// New returns a writer to console that keeps idempotency keys in once. Files of
+// up to direct bytes are sent straight to the console, larger ones through its
+// upload channel; the document bounds the former to 200 MiB.
+func New(console Console, once Once, direct int64) *Writer { return &Writer{console, once, direct} }
 
 // change checks an input, finds the scope of the request, makes the change and
 // looks ahead over what the payload selects.

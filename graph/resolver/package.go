@@ -14,6 +14,14 @@ import (
 	"github.com/consoleql/consoleql/internal/consoleclient"
 )
 
+func (r *completePackageUploadPayloadResolver) Package(ctx context.Context, obj *loader.CompletePackageUploadPayload) (*consoleclient.Package, error) {
+	return loader.From(ctx).UploadedPackage(obj, loader.Selected(ctx))()
+}
+
+func (r *completePackageUploadPayloadResolver) Version(ctx context.Context, obj *loader.CompletePackageUploadPayload) (*consoleclient.PackageVersion, error) {
+	return loader.From(ctx).UploadedVersion(obj)()
+}
+
 func (r *departmentResolver) Packages(ctx context.Context, obj *consoleclient.Department, filter *consoleclient.PackageFilter, order *loader.SortOrder, first *int, after *string, offset *int) (*loader.Connection[consoleclient.Package], error) {
 	return loader.From(ctx).DepartmentPackages(obj, listArgs(filter, order, first, after, offset), loader.Selected(ctx))()
 }
@@ -28,6 +36,18 @@ func (r *mutationResolver) UpdatePackage(ctx context.Context, input mutation.Upd
 
 func (r *mutationResolver) DeletePackage(ctx context.Context, input mutation.DeletePackageInput) (*loader.DeletePackagePayload, error) {
 	return r.Writes.DeletePackage(ctx, input)
+}
+
+func (r *mutationResolver) UploadPackage(ctx context.Context, input mutation.UploadPackageInput) (*loader.UploadPackagePayload, error) {
+	return r.Writes.UploadPackage(ctx, input)
+}
+
+func (r *mutationResolver) CreatePackageUpload(ctx context.Context) (*loader.CreatePackageUploadPayload, error) {
+	return r.Writes.CreatePackageUpload(ctx)
+}
+
+func (r *mutationResolver) CompletePackageUpload(ctx context.Context, input mutation.CompletePackageUploadInput) (*loader.CompletePackageUploadPayload, error) {
+	return r.Writes.CompletePackageUpload(ctx, input)
 }
 
 func (r *packageResolver) Versions(ctx context.Context, obj *consoleclient.Package) ([]*consoleclient.PackageVersion, error) {
@@ -66,13 +86,31 @@ func (r *queryResolver) Package(ctx context.Context, id string) (*consoleclient.
 	return orNull(loader.From(ctx).Package(id, loader.Selected(ctx))())
 }
 
+func (r *uploadPackagePayloadResolver) Package(ctx context.Context, obj *loader.UploadPackagePayload) (*consoleclient.Package, error) {
+	return loader.From(ctx).UploadedPackage(obj, loader.Selected(ctx))()
+}
+
+func (r *uploadPackagePayloadResolver) Version(ctx context.Context, obj *loader.UploadPackagePayload) (*consoleclient.PackageVersion, error) {
+	return loader.From(ctx).UploadedVersion(obj)()
+}
+
+func (r *Resolver) CompletePackageUploadPayload() generated.CompletePackageUploadPayloadResolver {
+	return &completePackageUploadPayloadResolver{r}
+}
+
 func (r *Resolver) Package() generated.PackageResolver { return &packageResolver{r} }
 
 func (r *Resolver) PackageVersion() generated.PackageVersionResolver {
 	return &packageVersionResolver{r}
 }
 
+func (r *Resolver) UploadPackagePayload() generated.UploadPackagePayloadResolver {
+	return &uploadPackagePayloadResolver{r}
+}
+
 type (
-	packageResolver        struct{ *Resolver }
-	packageVersionResolver struct{ *Resolver }
+	completePackageUploadPayloadResolver struct{ *Resolver }
+	packageResolver                      struct{ *Resolver }
+	packageVersionResolver               struct{ *Resolver }
+	uploadPackagePayloadResolver         struct{ *Resolver }
 )

@@ -96,7 +96,7 @@ func (l *linter) object(def *ast.Definition) {
 // idsOfChanges are what a mutation was given, and so can always answer with.
 var idsOfChanges = []string{
 	"DeletePackagePayload.deletedId", "DeleteQueuePayload.deletedId", "DeleteWorkflowPayload.deletedId",
-	"WorkflowRobotResult.workflowId", "WorkflowRobotResult.robotId",
+	"UploadPackagePayload.packageId", "CompletePackageUploadPayload.packageId", "WorkflowRobotResult.workflowId", "WorkflowRobotResult.robotId",
 }
 
 // nullability holds a field of an entity that leads to no other object against the contract's rules.

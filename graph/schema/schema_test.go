@@ -93,6 +93,9 @@ var relations = map[string][]string{
 	"Mutation": {
 		"updatePackage(input: UpdatePackageInput!): UpdatePackagePayload!",
 		"deletePackage(input: DeletePackageInput!): DeletePackagePayload!",
+		"uploadPackage(input: UploadPackageInput!): UploadPackagePayload!",
+		"createPackageUpload: CreatePackageUploadPayload!",
+		"completePackageUpload(input: CompletePackageUploadInput!): CompletePackageUploadPayload!",
 		"createQueue(input: CreateQueueInput!): CreateQueuePayload!",
 		"updateQueue(input: UpdateQueueInput!): UpdateQueuePayload!",
 		"deleteQueue(input: DeleteQueueInput!): DeleteQueuePayload!",
@@ -105,6 +108,8 @@ var relations = map[string][]string{
 		"upgradeWorkflows(input: UpgradeWorkflowsInput!): UpgradeWorkflowsPayload!",
 		"executeWorkflowLayout(input: ExecuteWorkflowLayoutInput!): ExecuteWorkflowLayoutPayload!",
 	},
+	"UploadPackagePayload":         {"package: Package", "version: PackageVersion"},
+	"CompletePackageUploadPayload": {"package: Package", "version: PackageVersion"},
 	"UpdatePackagePayload":         {"package: Package"},
 	"CreateQueuePayload":           {"queue: Queue"},
 	"UpdateQueuePayload":           {"queue: Queue"},
@@ -145,9 +150,11 @@ var nested = map[string][]string{
 	"Job":                {"arguments: [Argument!]!"},
 	"JobGroup":           {"jobs: [Job!]!"},
 
-	"ExecuteWorkflowPayload":   {"jobs: [Job!]!"},
-	"AddWorkflowRobotsPayload": {"results: [WorkflowRobotResult!]!"},
-	"UpgradeWorkflowsPayload":  {"failedList: [WorkflowUpgradeItem!]!", "warningList: [WorkflowUpgradeItem!]!"},
+	"CreatePackageUploadPayload": {"upload: PackageUpload!"},
+	"PackageUpload":              {"channel: UploadChannel"},
+	"ExecuteWorkflowPayload":     {"jobs: [Job!]!"},
+	"AddWorkflowRobotsPayload":   {"results: [WorkflowRobotResult!]!"},
+	"UpgradeWorkflowsPayload":    {"failedList: [WorkflowUpgradeItem!]!", "warningList: [WorkflowUpgradeItem!]!"},
 }
 
 // TestObjectFields pins every field of an entity or of the query root that leads to another object, with its arguments and nullability.

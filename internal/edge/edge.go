@@ -85,6 +85,7 @@ func (s *server) graphql() http.Handler {
 	h.AddTransport(transport.Options{})
 	h.AddTransport(get{})
 	h.AddTransport(transport.POST{})
+	h.AddTransport(uploads{s.opts.Limits})
 	h.AddTransport(otherwise{})
 	h.SetQueryCache(lru.New[*ast.QueryDocument](parsedDocuments))
 	h.SetParserTokenLimit(s.opts.Limits.Tokens)
@@ -102,7 +103,7 @@ func (s *server) graphql() http.Handler {
 // bound limits the size of the request body.
 func (s *server) bound(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		r.Body = http.MaxBytesReader(w, r.Body, s.opts.Limits.BodyBytes)
+		r.Body = http.MaxBytesReader(w, r.Body, s.boundFor(r))
 		next.ServeHTTP(w, r)
 	})
 }

@@ -22,6 +22,8 @@ type Limits struct {
 	Tokens int
 	// BodyBytes bounds the request body; default 1 MiB.
 	BodyBytes int64
+	// UploadBytes bounds a request body that carries files; default 4 GiB.
+	UploadBytes int64
 }
 
 func (l Limits) withDefaults() Limits {
@@ -36,6 +38,9 @@ func (l Limits) withDefaults() Limits {
 	}
 	if l.BodyBytes == 0 {
 		l.BodyBytes = 1 << 20
+	}
+	if l.UploadBytes == 0 {
+		l.UploadBytes = 4 << 30
 	}
 	return l
 }

@@ -1,0 +1,301 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"mime/multipart"
+	"net/http"
+	"net/textproto"
+	"os"
+	"runtime"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/consoleql/consoleql/internal/consolesim"
+)
+
+const uploadQuery = `mutation($file: Upload!) { uploadPackage(input: {file: $file}) { packageId packageVersionId packageName lastVersion package { id name } version { id version } } }`
+
+// form writes a GraphQL multipart request with one file.
+func form(to io.Writer, query string, file io.Reader) (contentType string, send func() error) {
+	w := multipart.NewWriter(to)
+	return w.FormDataContentType(), func() error {
+		operations, err := json.Marshal(map[string]any{"query": query, "variables": map[string]any{"file": nil}})
+		if err != nil {
+			return err
+		}
+		for _, part := range [][2]string{{"operations", string(operations)}, {"map", `{"0":["variables.file"]}`}} {
+			if err := w.WriteField(part[0], part[1]); err != nil {
+				return err
+			}
+		}
+		p, err := w.CreatePart(textproto.MIMEHeader{"Content-Disposition": {`form-data; name="0"; filename="a.dgs"`}})
+		if err != nil {
+			return err
+		}
+		if _, err := io.Copy(p, file); err != nil {
+			return err
+		}
+		return w.Close()
+	}
+}
+
+// uploadStream sends a file of unknown length, as it is read.
+func (w *world) uploadStream(file io.Reader) (answer, error) {
+	r, pipe := io.Pipe()
+	contentType, send := form(pipe, uploadQuery, file)
+	go func() { _ = pipe.CloseWithError(send()) }()
+	return w.post200(r, contentType)
+}
+
+func (w *world) post200(body io.Reader, contentType string) (answer, error) {
+	req, err := http.NewRequestWithContext(context.Background(), http.MethodPost, w.url+"/graphql", body)
+	if err != nil {
+		return answer{}, err
+	}
+	req.Header.Set("Content-Type", contentType)
+	resp, err := w.http.Do(req)
+	if err != nil {
+		return answer{}, err
+	}
+	defer resp.Body.Close()
+	a := answer{Status: resp.StatusCode}
+	if a.Body, err = io.ReadAll(resp.Body); err != nil {
+		return a, err
+	}
+	return a, json.Unmarshal(a.Body, &a)
+}
+
+// noise is n bytes that no compression makes less of, and their hash.
+func noise(n int64) (file io.Reader, sum func() string) {
+	h := sha256.New()
+	return io.TeeReader(io.LimitReader(&counterStream{}, n), h), func() string { return hex.EncodeToString(h.Sum(nil)) }
+}
+
+type counterStream struct{ n uint64 }
+
+func (s *counterStream) Read(p []byte) (int, error) {
+	for i := range p {
+		s.n = s.n*6364136223846793005 + 1442695040888963407
+		p[i] = byte(s.n >> 56)
+	}
+	return len(p), nil
+}
+
+// lastUpload is what the console's storage or upload operation has received last.
+func (w *world) lastUpload() consolesim.Upload {
+	w.t.Helper()
+	all := w.sim.Data().Uploads()
+	if len(all) == 0 {
+		w.t.Fatal("nothing was uploaded")
+	}
+	return all[len(all)-1]
+}
+
+func TestUploadStraightToTheConsole(t *testing.T) {
+	w := newWorld(t, consolesim.Options{})
+	var body bytes.Buffer
+	file, sum := noise(3 << 20)
+	contentType, send := form(&body, uploadQuery, file)
+	if err := send(); err != nil {
+		t.Fatal(err)
+	}
+	a, err := w.post200(&body, contentType)
+	if err != nil || len(a.Errors) > 0 {
+		t.Fatalf("%v: %s", err, a.Body)
+	}
+	w.checkUploaded(a, sum(), 3<<20)
+	if n := w.calls()["PUT /openapi/packages"]; n != 1 || w.calls()["PUT storage"] != 0 {
+		t.Errorf("calls %v", w.calls())
+	}
+	w.noCallTwice()
+}
+
+func (w *world) checkUploaded(a answer, sum string, size int64) {
+	w.t.Helper()
+	var got struct {
+		UploadPackage struct {
+			PackageID, PackageVersionID string
+			Package, Version            struct{ ID string }
+		}
+	}
+	if err := json.Unmarshal(a.Data, &got); err != nil {
+		w.t.Fatal(err)
+	}
+	if u := got.UploadPackage; u.PackageID == "" || u.Package.ID != u.PackageID || u.Version.ID != u.PackageVersionID {
+		w.t.Errorf("answered %s", a.Body)
+	}
+	if u := w.lastUpload(); u.SHA256 != sum || u.Size != size {
+		w.t.Errorf("the console has %d bytes with hash %s, want %d with %s", u.Size, u.SHA256, size, sum)
+	}
+}
+
+// TestLargeUploadIsStreamed sends a file whose length nobody says, through the
+// upload channel, and watches memory and disk. The simulator is in the same
+// process, so the bound holds for both.
+func TestLargeUploadIsStreamed(t *testing.T) {
+	const size = 300 << 20
+	t.Setenv("TMPDIR", t.TempDir())
+	w := newWorld(t, consolesim.Options{})
+	runtime.GC()
+	var before runtime.MemStats
+	runtime.ReadMemStats(&before)
+	var peak, spooled atomic.Uint64
+	stop, watched := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(watched)
+		for {
+			select {
+			case <-stop:
+				return
+			case <-time.After(50 * time.Millisecond):
+			}
+			var now runtime.MemStats
+			runtime.ReadMemStats(&now)
+			peak.Store(max(peak.Load(), now.HeapInuse))
+			if entries, err := os.ReadDir(os.TempDir()); err == nil {
+				spooled.Store(max(spooled.Load(), uint64(len(entries))))
+			}
+		}
+	}()
+	file, sum := noise(size)
+	a, err := w.uploadStream(file)
+	close(stop)
+	<-watched
+	if err != nil || len(a.Errors) > 0 {
+		t.Fatalf("%v: %s", err, a.Body)
+	}
+	w.checkUploaded(a, sum(), size)
+	if grown := int64(peak.Load()) - int64(before.HeapInuse); grown > 64<<20 {
+		t.Errorf("the heap grew by %d MiB", grown>>20)
+	}
+	if n := spooled.Load(); n > 0 {
+		t.Errorf("%d files on disk", n)
+	}
+	for _, r := range w.sim.Requests() {
+		if r.Operation != "PUT storage" {
+			continue
+		}
+		for _, name := range []string{"Authorization", "CompanyId", "DepartmentId", "User-Agent"} {
+			if r.Header.Get(name) != "" {
+				t.Errorf("the storage was sent %s", name)
+			}
+		}
+	}
+	if c := w.calls(); c["PUT storage"] != 1 || c["PUT /openapi/packages"] != 0 || c["PATCH /openapi/preloadedVersionFiles/{id}"] != 1 {
+		t.Errorf("calls %v", c)
+	}
+}
+
+func TestUploadThatBreaksOff(t *testing.T) {
+	w := newWorld(t, consolesim.Options{})
+	file, _ := noise(1 << 20)
+	broken := io.MultiReader(file, &failingReader{})
+	if a, err := w.uploadStream(broken); err == nil && len(a.Errors) == 0 {
+		t.Errorf("answered %s", a.Body)
+	}
+	time.Sleep(100 * time.Millisecond) // the gateway may still be noticing
+	if c := w.calls(); c["PATCH /openapi/preloadedVersionFiles/{id}"] != 0 {
+		t.Errorf("a broken upload was completed: %v", c)
+	}
+}
+
+type failingReader struct{}
+
+func (*failingReader) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
+
+func TestPreparedUpload(t *testing.T) {
+	w := newWorld(t, consolesim.Options{})
+	var prepared struct {
+		CreatePackageUpload struct {
+			Upload struct {
+				ID      string
+				Channel struct {
+					URI     string
+					Headers map[string]string
+				}
+			}
+		}
+	}
+	w.query(`mutation { createPackageUpload { upload { id createdAt companyId departmentId channel { uri headers } } } }`, &prepared)
+	u := prepared.CreatePackageUpload.Upload
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPut, u.Channel.URI, strings.NewReader(`{"name":"Mine","version":"1.0.0"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, value := range u.Channel.Headers {
+		req.Header.Set(name, value)
+	}
+	resp, err := w.http.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := resp.Body.Close(); err != nil || resp.StatusCode/100 != 2 {
+		t.Fatalf("the storage answered %s, %v", resp.Status, err)
+	}
+	for range 2 { // the second is the first's answer
+		var done struct {
+			PackageName, PackageID string
+			Package                struct{ Name string }
+		}
+		w.mutate("completePackageUpload", map[string]any{"id": u.ID, "idempotencyKey": "k"}, "packageId packageName lastVersion package { name }", &done)
+		if done.PackageName != "Mine" || done.Package.Name != "Mine" {
+			t.Errorf("got %+v", done)
+		}
+	}
+	if n := w.calls()["PATCH /openapi/preloadedVersionFiles/{id}"]; n != 1 {
+		t.Errorf("completed %d times", n)
+	}
+}
+
+func TestMultipartFormsThatAreWrong(t *testing.T) {
+	w := newWorld(t, consolesim.Options{})
+	const operations = `{"query":"mutation($file: Upload!) { uploadPackage(input: {file: $file}) { packageId } }","variables":{"file":null}}`
+	for name, parts := range map[string][][2]string{
+		"nothing":          {},
+		"map first":        {{"map", `{"0":["variables.file"]}`}, {"operations", operations}},
+		"no map":           {{"operations", operations}, {"0", "file"}},
+		"empty map":        {{"operations", operations}, {"map", `{}`}},
+		"junk":             {{"operations", "{"}, {"map", `{"0":["variables.file"]}`}},
+		"other variable":   {{"operations", operations}, {"map", `{"0":["variables.other"]}`}},
+		"no variable":      {{"operations", operations}, {"map", `{"0":["query"]}`}},
+		"two places":       {{"operations", operations}, {"map", `{"0":["variables.file","variables.file"]}`}},
+		"no file":          {{"operations", operations}, {"map", `{"0":["variables.file"]}`}},
+		"another file":     {{"operations", operations}, {"map", `{"0":["variables.file"]}`}, {"1", "file"}},
+		"file as a string": {{"operations", strings.Replace(operations, `"file":null`, `"file":"x"`, 1)}, {"map", `{"0":["variables.file"]}`}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w.sim.ResetCounts()
+			var body bytes.Buffer
+			form := multipart.NewWriter(&body)
+			for _, p := range parts {
+				if err := form.WriteField(p[0], p[1]); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := form.Close(); err != nil {
+				t.Fatal(err)
+			}
+			a, err := w.post200(&body, form.FormDataContentType())
+			if err != nil || len(a.Errors) == 0 || a.Errors[0].Extensions.Code != "BAD_USER_INPUT" {
+				t.Errorf("%v: answered %s", err, a.Body)
+			}
+			if n := len(w.sim.Requests()); n != 0 {
+				t.Errorf("%d console calls: %v", n, w.calls())
+			}
+		})
+	}
+	t.Run("no form at all", func(t *testing.T) {
+		a := w.ask(fmt.Sprintf("mutation { uploadPackage(input: {file: %q}) { packageId } }", "x"), request{})
+		if len(a.Errors) == 0 || a.Errors[0].Extensions.Code != "BAD_USER_INPUT" {
+			t.Errorf("answered %s", a.Body)
+		}
+	})
+}

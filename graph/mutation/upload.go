@@ -1,0 +1,76 @@
+package mutation
+
+import (
+	"context"
+	"errors"
+	"io"
+
+	"github.com/consoleql/consoleql/graph/loader"
+	"github.com/consoleql/consoleql/graph/scalar"
+	cc "github.com/consoleql/consoleql/internal/consoleclient"
+	"github.com/consoleql/consoleql/internal/fault"
+	"github.com/consoleql/consoleql/internal/scope"
+)
+
+// UploadPackage passes a package file on to the console while it comes.
+func (w *Writer) UploadPackage(ctx context.Context, in UploadPackageInput) (*loader.UploadPackagePayload, error) {
+	return change(ctx, nil, func(sc scope.Scope) (*loader.UploadPackagePayload, error) {
+		file, err := in.File.Open()
+		if err != nil {
+			return nil, clientError(err)
+		}
+		u, err := w.upload(ctx, sc, file, in.File)
+		if err != nil {
+			return nil, clientError(err)
+		}
+		return &loader.UploadPackagePayload{UploadedPackage: u}, nil
+	})
+}
+
+// upload chooses the way: straight to the console where the file is certain to
+// be short enough for that, else through the channel (document, section
+// Packages: upload). A file that breaks off is never completed, and so comes to
+// nothing.
+func (w *Writer) upload(ctx context.Context, sc scope.Scope, file io.Reader, u scalar.Upload) (*cc.UploadedPackage, error) {
+	if u.AtMost >= 0 && u.AtMost <= w.direct {
+		return w.console.UploadPackage(ctx, sc, file, u.Size)
+	}
+	prepared, err := w.console.CreatePackageUpload(ctx, sc)
+	if err != nil {
+		return nil, err
+	}
+	if err := w.console.PutPackageFile(ctx, *prepared.Channel, file, u.Size); err != nil {
+		return nil, err
+	}
+	return w.console.CompletePackageUpload(ctx, sc, prepared.ID)
+}
+
+// clientError tells a file that broke off from a console that failed.
+func clientError(err error) error {
+	if errors.Is(err, scalar.ErrRead) {
+		return fault.BadInput("input.file", "%w", scalar.ErrRead)
+	}
+	return err
+}
+
+// CreatePackageUpload prepares an upload that the client makes itself.
+func (w *Writer) CreatePackageUpload(ctx context.Context) (*loader.CreatePackageUploadPayload, error) {
+	return change(ctx, nil, func(sc scope.Scope) (*loader.CreatePackageUploadPayload, error) {
+		u, err := w.console.CreatePackageUpload(ctx, sc)
+		return &loader.CreatePackageUploadPayload{Upload: u}, err
+	})
+}
+
+// CompletePackageUpload tells the console that a prepared upload's file is there.
+func (w *Writer) CompletePackageUpload(ctx context.Context, in CompletePackageUploadInput) (*loader.CompletePackageUploadPayload, error) {
+	return change(ctx, nil, func(sc scope.Scope) (*loader.CompletePackageUploadPayload, error) {
+		u, err := do(ctx, w, sc, in.IdempotencyKey, in, func(ctx context.Context) (*cc.UploadedPackage, error) {
+			return w.console.CompletePackageUpload(ctx, sc, in.ID)
+		})
+		if err != nil {
+			return nil, err
+		}
+		u.Stamp(sc)
+		return &loader.CompletePackageUploadPayload{UploadedPackage: u}, nil
+	})
+}
