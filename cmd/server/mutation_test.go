@@ -361,13 +361,13 @@ func TestMutationInputIsCheckedFirst(t *testing.T) {
 		"name of a line":  {"updateQueue", map[string]any{"id": id, "name": "a\nb"}, "input.name"},
 		"empty name":      {"createWorkflow", map[string]any{"name": " "}, "input.name"},
 		"description":     {"createQueue", map[string]any{"name": "a", "description": "\x1b[0m"}, "input.description"},
-		"tag":             {"updatePackage", map[string]any{"id": id, "tags": []string{"\x07"}}, "input.tags"},
-		"argument":        {"executeWorkflow", map[string]any{"id": id, "arguments": []any{map[string]any{"name": ""}}}, "input.arguments.name"},
+		"tag":             {"updatePackage", map[string]any{"id": id, "tags": []string{"\x07"}}, "input.tags.0"},
+		"argument":        {"executeWorkflow", map[string]any{"id": id, "arguments": []any{map[string]any{"name": ""}}}, "input.arguments.0.name"},
 		"unknown enum":    {"executeWorkflow", map[string]any{"id": id, "videoRecordMode": "UNKNOWN"}, "videoRecordMode"},
 		"robot id":        {"addWorkflowRobots", map[string]any{"workflowId": id, "robotIds": []string{"x"}}, ""},
 		"no robots":       {"addWorkflowRobots", map[string]any{"workflowId": id, "robotIds": []string{}}, "input.robotIds"},
 		"no workflows":    {"upgradeWorkflows", map[string]any{"workflowIds": []string{}}, "input.workflowIds"},
-		"idempotency key": {"executeWorkflow", map[string]any{"id": id, "idempotencyKey": ""}, "idempotencyKey"},
+		"idempotency key": {"executeWorkflow", map[string]any{"id": id, "idempotencyKey": ""}, "input.idempotencyKey"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w.sim.ResetCounts()

@@ -178,8 +178,5 @@ func TestServiceAccountRecoversFromARevokedToken(t *testing.T) {
 	w.query(`{ viewer { userName } }`, nil)
 	time.Sleep(1100 * time.Millisecond) // a younger token would be kept
 	w.sim.ExpireTokens()
-	if e := w.onlyError(w.ask(`{ viewer { userName } }`, request{})); e.Extensions.Code != "UNAUTHENTICATED" {
-		t.Errorf("%+v", e)
-	}
 	w.query(`{ viewer { userName } }`, nil)
 }

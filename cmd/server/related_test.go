@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -95,12 +96,27 @@ func TestARelatedEntityThatFails(t *testing.T) {
 // TestAFailingListOfRelatedEntities leaves the other relations alone.
 func TestAFailingListOfRelatedEntities(t *testing.T) {
 	w := newWorld(t, consolesim.Options{})
-	w.sim.Fail(on("/openapi/packages"), consolesim.Fault{Status: 500})
+	w.sim.Fail(on("/openapi/packages"), consolesim.Fault{Status: 503})
 	want := w.wantRelated(50)
 	for i := range want {
 		want[i].Package, want[i].Version = nil, nil
 	}
 	w.checkRelated(w.ask(relatedQuery(50), request{}), want, "UPSTREAM_UNAVAILABLE")
+}
+
+// TestARefusedListOfRelatedEntities leaves the last word to single gets.
+func TestARefusedListOfRelatedEntities(t *testing.T) {
+	for _, status := range []int{400, 403, 404, 500} {
+		t.Run(strconv.Itoa(status), func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, consolesim.Options{})
+			w.sim.Fail(on("/openapi/packages"), consolesim.Fault{Status: status})
+			a := w.ask(relatedQuery(50), request{})
+			if diff := cmp.Diff(w.wantRelated(50), decode[relatedAnswer](t, a.Data).Workflows.Nodes); diff != "" || len(a.Errors) > 0 {
+				t.Errorf("%+v, - wanted + answered:\n%s", a.Errors, diff)
+			}
+		})
+	}
 }
 
 const nobody = "00000000-0000-4000-8000-00000000dead"

@@ -106,6 +106,9 @@ type entities[T any, F comparable] struct {
 
 const deadBatch = time.Minute
 
+// noID is .NET's way to say that there is none.
+const noID = "00000000-0000-0000-0000-000000000000"
+
 func newEntities[T any, F comparable](l *operation, k *kind[T, F]) *entities[T, F] {
 	e := &entities[T, F]{l: l, k: k, held: make(map[key]*T), asked: &asked[*T]{}}
 	e.byID = dataloader.NewBatchedLoader(e.batch,
@@ -191,10 +194,14 @@ func (e *entities[T, F]) await(k key) (*T, error) {
 
 // loadOptional is load for an id that may be absent.
 func (e *entities[T, F]) loadOptional(l *Loaders, sc scope.Scope, id *string, whole bool) Thunk[*T] {
-	if id == nil || *id == "" {
+	if id == nil || *id == "" || *id == noID {
 		return ready[*T](nil)
 	}
-	return e.load(l, sc, *id, whole)
+	named, err := scope.ParseID(*id)
+	if err != nil {
+		return failed[*T](fault.New(fault.UpstreamInvalidResponse, "the console names a %s by what is no GUID", e.k.name))
+	}
+	return e.load(l, sc, named, whole)
 }
 
 // hold keeps what a call in sc brought, so that no second call asks for it.

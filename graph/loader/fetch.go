@@ -46,7 +46,8 @@ const guessBelow = 3
 // every id that a list did not bring.
 func (e *entities[T, F]) fetch(g *group) {
 	if len(g.missing) > 1 {
-		if err := e.fetchFromLists(g); err != nil && fault.CodeOf(err) != fault.Forbidden {
+		// A list that is refused says nothing of the entities: single gets do.
+		if err := e.fetchFromLists(g); err != nil && fault.CodeOf(err) != fault.Forbidden && !refusesParameter(err) {
 			g.fail(err)
 			return
 		}
@@ -159,7 +160,7 @@ func (e *entities[T, F]) askIDs(g *group, ids []string, size int) (*firstPage[T]
 		return &firstPage[T]{page: page, size: size}, nil
 	}
 	learned.sawIDs(e.k.name, true)
-	if n := len(page.List); n > 0 && n < page.Count {
+	if n := page.Served; n > 0 && n < page.Count {
 		learned.sawClamp(e.k.name, n)
 		pages := pageCount(page.Count, n)
 		rest := make([]Thunk[*cc.Page[T]], 0, pages)
@@ -228,8 +229,12 @@ func (e *entities[T, F]) sweep(g *group, first *firstPage[T]) error {
 		first = &firstPage[T]{page, size}
 	}
 	page, size := first.page, first.size
+	if page.Count < 0 {
+		e.drop(g)
+		return nil // of a list without an end in sight, one page has to do
+	}
 	learned.sawListSize(e.k.name, g.scope, page.Count)
-	if n := len(page.List); n < min(size, page.Count) {
+	if n := page.Served; n < min(size, page.Count) {
 		if n == 0 {
 			return nil // a count without entities: nothing to page through
 		}

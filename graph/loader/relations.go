@@ -106,11 +106,11 @@ func (l *Loaders) listWorkflowRobots(sc scope.Scope, id string) ([]*cc.Robot, er
 			}
 		}
 		l.robots.hold(sc, page.List...)
-		if len(robots) == before || len(robots) >= page.Count {
+		if len(robots) == before || page.Count >= 0 && len(robots) >= page.Count {
 			return robots, nil
 		}
 		if size == 0 {
-			size = len(page.List)
+			size = page.Served
 		}
 	}
 }

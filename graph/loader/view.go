@@ -4,6 +4,7 @@ import (
 	"errors"
 	"sync"
 
+	cc "github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/consoleql/consoleql/internal/scope"
 )
 
@@ -42,6 +43,9 @@ func (e *entities[T, F]) read(w window[F]) (*view[T], error) {
 		if err != nil {
 			return nil, err
 		}
+		if p.Count < 0 {
+			return e.readUncounted(w, key, p)
+		}
 		return &view[T]{total: p.Count}, nil
 	}
 	key.size = pageSizeFor(w.offset, w.count, e.l.engine.learned.pageSize(e.k.name))
@@ -51,16 +55,51 @@ func (e *entities[T, F]) read(w window[F]) (*view[T], error) {
 		return nil, err
 	}
 	r := reader[T]{from: w.offset, to: w.offset + w.count, total: p.Count, at: make(map[int]*T, len(p.List))}
-	size, got := key.size, len(p.List)
+	if p.Count < 0 {
+		return e.readUncounted(w, key, p)
+	}
+	size, got := key.size, p.Served
 	if got > 0 && got < min(size, p.Count-key.index*size) {
 		// The console serves smaller pages than this. What it sent is still
 		// good: it is the page of that index in the smaller size.
 		e.l.engine.learned.sawClamp(e.k.name, got)
 		size = got
 	}
-	r.put(key.index*size, p.List)
+	r.put(key.index*size, p)
 	if err := e.readRest(&r, key, size); err != nil {
 		return nil, err
+	}
+	return &view[T]{items: r.items(), total: r.total}, nil
+}
+
+// maxUncounted bounds the pages read of a list whose length the console does not say.
+const maxUncounted = 1000
+
+// readUncounted reads a list whose length the console does not say, to its end:
+// nothing else tells how long it is. first is the page of key.
+func (e *entities[T, F]) readUncounted(w window[F], key pageKey[F], first *cc.Page[T]) (*view[T], error) {
+	if key.index > 0 || key.size == 1 {
+		key.index, key.size = 0, e.l.engine.learned.pageSize(e.k.name)
+		p, err := e.page(key)()
+		if err != nil {
+			return nil, err
+		}
+		first = p
+	}
+	r := reader[T]{from: w.offset, to: w.offset + w.count, at: make(map[int]*T)}
+	key.size = first.Served
+	for p := first; p.Served > 0 && key.index < maxUncounted; {
+		r.put(r.total, p)
+		r.total += p.Served
+		if p.Served < key.size {
+			break
+		}
+		key.index++
+		next, err := e.page(key)()
+		if err != nil {
+			return nil, err
+		}
+		p = next
 	}
 	return &view[T]{items: r.items(), total: r.total}, nil
 }
@@ -85,7 +124,7 @@ func (e *entities[T, F]) readRest(r *reader[T], key pageKey[F], size int) error 
 		}
 		mu.Lock()
 		defer mu.Unlock()
-		r.put(k.index*size, p.List)
+		r.put(k.index*size, p)
 	})
 	return errors.Join(errs...)
 }
@@ -96,9 +135,18 @@ type reader[T any] struct {
 	at              map[int]*T
 }
 
-// put notes that the entities of list begin at position start.
-func (r *reader[T]) put(start int, list []*T) {
-	for i, v := range list {
+// put notes the entities of a page that begins at position start. A place that
+// the page left empty is noted as such, so that it is not asked for again.
+func (r *reader[T]) put(start int, page *cc.Page[T]) {
+	for i := range page.Served {
+		if p := start + i; p >= r.from && p < r.to {
+			r.at[p] = nil
+		}
+	}
+	for i, v := range page.List {
+		if page.Places != nil {
+			i = page.Places[i]
+		}
 		if p := start + i; p >= r.from && p < r.to {
 			r.at[p] = v
 		}
@@ -118,8 +166,8 @@ func (r *reader[T]) has(from, to int) bool {
 // list became shorter meanwhile) is left out.
 func (r *reader[T]) items() []*T {
 	items := make([]*T, 0, len(r.at))
-	for p := r.from; p < r.to && len(items) < len(r.at); p++ {
-		if v, ok := r.at[p]; ok {
+	for p := r.from; p < r.to; p++ {
+		if v := r.at[p]; v != nil {
 			items = append(items, v)
 		}
 	}

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"testing"
+
+	cc "github.com/consoleql/consoleql/internal/consoleclient"
 )
 
 // touched counts, position by position, the pages of a size that a stretch touches.
@@ -73,11 +75,11 @@ func TestReaderKeepsItsStretch(t *testing.T) {
 		values[i], pointers[i] = i, &values[i]
 	}
 	r := reader[int]{from: 3, to: 7, total: 10, at: make(map[int]*int)}
-	r.put(0, pointers[0:4]) // brings 3
+	r.put(0, &cc.Page[int]{List: pointers[0:4], Served: 4}) // brings 3
 	if r.has(3, 5) || !r.has(3, 4) {
 		t.Errorf("holds %v", r.at)
 	}
-	r.put(5, pointers[5:10]) // brings 5 and 6, not 4
+	r.put(5, &cc.Page[int]{List: pointers[5:10], Served: 5}) // brings 5 and 6, not 4
 	var got []int
 	for _, v := range r.items() {
 		got = append(got, *v)

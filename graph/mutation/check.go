@@ -1,6 +1,7 @@
 package mutation
 
 import (
+	"strconv"
 	"strings"
 	"unicode"
 
@@ -45,7 +46,7 @@ func (c *checks) text(argument string, text *string) {
 
 func (c *checks) lines(argument string, texts []string) {
 	for i := range texts {
-		c.line(argument, &texts[i])
+		c.line(argument+"."+strconv.Itoa(i), &texts[i])
 	}
 }
 
@@ -56,13 +57,14 @@ func (c *checks) bounds(argument string, n *cc.Int, most cc.Int) {
 }
 
 func (c *checks) arguments(argument string, all []*cc.Argument) {
-	for _, a := range all {
-		c.name(argument+".name", &a.Name)
-		c.line(argument+".type", a.Type)
-		c.text(argument+".defaultValue", a.DefaultValue)
+	for i, a := range all {
+		at := argument + "." + strconv.Itoa(i)
+		c.name(at+".name", &a.Name)
+		c.line(at+".type", a.Type)
+		c.text(at+".defaultValue", a.DefaultValue)
 		if a.AssetContent != nil {
-			c.name(argument+".assetContent.name", &a.AssetContent.Name)
-			c.text(argument+".assetContent.description", a.AssetContent.Description)
+			c.name(at+".assetContent.name", &a.AssetContent.Name)
+			c.text(at+".assetContent.description", a.AssetContent.Description)
 		}
 	}
 }

@@ -104,7 +104,11 @@ func do[I, T any](ctx context.Context, w *Writer, sc scope.Scope, key *string, i
 		raw, err := json.Marshal(v)
 		return raw, idempotency.Completed, err
 	})
-	if err != nil {
+	var bad *fault.Error
+	switch {
+	case errors.As(err, &bad) && bad.Argument == "idempotencyKey":
+		return none, fault.BadInput("input.idempotencyKey", "%s", bad.Message)
+	case err != nil:
 		return none, err
 	}
 	var v T

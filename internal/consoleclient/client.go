@@ -161,13 +161,16 @@ func newWire(o Options) (wire, error) {
 	return w, nil
 }
 
+// noID is .NET's way to say that there is none.
+const noID = "00000000-0000-0000-0000-000000000000"
+
 // own is the scope of an entity: the ids that it came with, else those of the request that brought it.
 func own(company, department *string, origin scope.Scope) scope.Scope {
 	s := origin
-	if company != nil && *company != "" {
+	if company != nil && *company != "" && *company != noID {
 		s.CompanyID = *company
 	}
-	if department != nil && *department != "" {
+	if department != nil && *department != "" && *department != noID {
 		s.DepartmentID = *department
 	}
 	// Consoles differ in the case of GUIDs; scopes are compared.

@@ -163,10 +163,13 @@ func readText(dec *jsontext.Decoder) (string, jsontext.Kind, error) {
 type stamper interface{ Stamp(origin scope.Scope) }
 
 // decodeList reads a list as a stream and hands over its elements one by one. The list is the whole answer, or the
-// member of it that has one of the given lower-case names, beside which "count" is the list's whole length.
-func decodeList[T any](dec *jsontext.Decoder, names []string, each func(*T)) (count int, err error) {
+// member of it that has one of the given lower-case names, beside which "count" is the list's whole length; count is -1
+// where the answer does not say it. A null element is not handed over, but takes a place.
+func decodeList[T any](dec *jsontext.Decoder, names []string, each func(e *T, place int)) (count, places int, err error) {
 	n := 0
 	one := func() error {
+		place := n
+		n++
 		if dec.PeekKind() == kindNull {
 			return dec.SkipValue()
 		}
@@ -174,25 +177,24 @@ func decodeList[T any](dec *jsontext.Decoder, names []string, each func(*T)) (co
 		if err := json.UnmarshalDecode(dec, e); err != nil {
 			return err
 		}
-		n++
-		each(e)
+		each(e, place)
 		return nil
 	}
 	if dec.PeekKind() == kindArray {
 		err := elements(dec, one)
-		return n, err
+		return n, n, err
 	}
 	if dec.PeekKind() != kindObject {
-		return 0, errNotAList
+		return 0, 0, errNotAList
 	}
 	if _, err := dec.ReadToken(); err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	counted, found := false, false
 	for dec.PeekKind() != kindObjectEnd {
 		t, err := dec.ReadToken()
 		if err != nil {
-			return 0, err
+			return 0, 0, err
 		}
 		name := strings.ToLower(t.String())
 		kind := dec.PeekKind()
@@ -200,7 +202,7 @@ func decodeList[T any](dec *jsontext.Decoder, names []string, each func(*T)) (co
 		case name == "count":
 			var i Int
 			err = json.UnmarshalDecode(dec, &i)
-			count, counted = int(i), true
+			count, counted = int(i), kind != kindNull
 		case wanted && kind == kindArray:
 			found = true
 			err = elements(dec, one)
@@ -209,19 +211,19 @@ func decodeList[T any](dec *jsontext.Decoder, names []string, each func(*T)) (co
 			err = dec.SkipValue()
 		}
 		if err != nil {
-			return 0, err
+			return 0, 0, err
 		}
 	}
 	if _, err := dec.ReadToken(); err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	if !found {
-		return 0, errNotAList
+		return 0, 0, errNotAList
 	}
 	if !counted {
-		count = n
+		count = -1
 	}
-	return count, nil
+	return count, n, nil
 }
 
 var (

@@ -7,8 +7,12 @@ import (
 
 // Page is one page of a list.
 type Page[T any] struct {
-	// Count is how many entities the whole list has, on all its pages.
+	// Count is how many entities the whole list has, on all its pages; -1 where the console does not say.
 	Count int
+	// Served is how many places of the list the page takes: as many as List is long, and one for each null.
+	Served int
+	// Places are the places of List's entities on the page, from 0; nil where there was no null and each has its own.
+	Places []int
 	// List holds this page's entities; none of them is nil.
 	List []*T
 }

@@ -36,13 +36,22 @@ func list[T any](ctx context.Context, c *Client, sc scope.Scope, r request, name
 	var page *Page[T]
 	err := c.do(ctx, sc, r, func(dec *jsontext.Decoder) error {
 		page = &Page[T]{}
-		count, err := decodeList(dec, names, func(e *T) {
+		var err error
+		page.Count, page.Served, err = decodeList(dec, names, func(e *T, place int) {
 			if s, ok := any(e).(stamper); ok {
 				s.Stamp(sc)
 			}
+			if place != len(page.List) && page.Places == nil {
+				page.Places = make([]int, len(page.List))
+				for i := range page.Places {
+					page.Places[i] = i
+				}
+			}
+			if page.Places != nil {
+				page.Places = append(page.Places, place)
+			}
 			page.List = append(page.List, e)
 		})
-		page.Count = count
 		return err
 	})
 	if err != nil {
@@ -91,31 +100,39 @@ func (c *Client) do(ctx context.Context, sc scope.Scope, r request, decode func(
 	target := c.base.JoinPath(path)
 	target.RawQuery = r.query.Encode()
 	var token string
-	err = c.wire.exchange(ctx, r.operation, r.timeout, r.emptyOK, func(ctx context.Context) (*http.Request, error) {
-		var err error
-		if token, err = c.tokens.Token(ctx); err != nil {
-			return nil, fmt.Errorf("%s: token: %w", r.operation, err)
-		}
-		req, err := newRequest(ctx, method, target, body, size)
-		if err != nil {
-			return nil, err
-		}
-		if body != nil {
-			req.Header.Set(headerContentType, contentType)
-		}
-		req.Header.Set("Accept", "application/json")
-		req.Header.Set("User-Agent", c.wire.userAgent)
-		req.Header.Set("Authorization", "Bearer "+token)
-		if sc.CompanyID != "" {
-			req.Header.Set("CompanyId", sc.CompanyID)
-		}
-		if sc.DepartmentID != "" {
-			req.Header.Set("DepartmentId", sc.DepartmentID)
-		}
-		return req, nil
-	}, decode)
+	send := func() error {
+		return c.wire.exchange(ctx, r.operation, r.timeout, r.emptyOK, func(ctx context.Context) (*http.Request, error) {
+			var err error
+			if token, err = c.tokens.Token(ctx); err != nil {
+				return nil, fmt.Errorf("%s: token: %w", r.operation, err)
+			}
+			req, err := newRequest(ctx, method, target, body, size)
+			if err != nil {
+				return nil, err
+			}
+			if body != nil {
+				req.Header.Set(headerContentType, contentType)
+			}
+			req.Header.Set("Accept", "application/json")
+			req.Header.Set("User-Agent", c.wire.userAgent)
+			req.Header.Set("Authorization", "Bearer "+token)
+			if sc.CompanyID != "" {
+				req.Header.Set("CompanyId", sc.CompanyID)
+			}
+			if sc.DepartmentID != "" {
+				req.Header.Set("DepartmentId", sc.DepartmentID)
+			}
+			return req, nil
+		}, decode)
+	}
+	err = send()
 	if token != "" && fault.CodeOf(err) == fault.Unauthenticated {
-		c.tokens.Refused(ctx, token)
+		refused := token
+		c.tokens.Refused(ctx, refused)
+		// The token may have been revoked before its time. What only reads is asked once more if there is another.
+		if next, tokenErr := c.tokens.Token(ctx); method == http.MethodGet && tokenErr == nil && next != refused {
+			err = send()
+		}
 	}
 	return withoutToken(err, token)
 }

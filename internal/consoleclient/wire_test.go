@@ -260,11 +260,11 @@ func TestListShapes(t *testing.T) {
 		count, size int
 	}{
 		"count last":     {`{"list":[{"id":"1"}],"count":7}`, 7, 1},
-		"no count":       {`{"list":[{"id":"1"},{"id":"2"}]}`, 2, 2},
+		"no count":       {`{"list":[{"id":"1"},{"id":"2"}]}`, -1, 2},
 		"bare":           {`[{"id":"1"}]`, 1, 1},
 		"null list":      {`{"count":0,"list":null}`, 0, 0},
 		"null element":   {`{"count":"2","list":[null,{"id":"1"}]}`, 2, 1},
-		"null count":     {`{"count":null,"list":[]}`, 0, 0},
+		"null count":     {`{"count":null,"list":[]}`, -1, 0},
 		"other members":  {`{"next":{"list":[]},"LIST":[{"id":"1"}],"COUNT":1}`, 1, 1},
 		"wrong types":    {`{"count":1,"list":[{"id":7,"name":null,"status":{},"canUpgrade":"true","lastHeartbeatTime":5,"companyId":3}]}`, 1, 1},
 		"repeated names": {`{"count":1,"list":[{"id":"0","id":"1"}]}`, 1, 1},
@@ -365,7 +365,7 @@ func TestListIsAStream(t *testing.T) {
 	var highest uint64
 	n := 0
 	dec := jsontext.NewDecoder(bufio.NewReader(&endless{n: elements}), decoding)
-	_, err := decodeList(dec, []string{"list"}, func(*Robot) {
+	_, _, err := decodeList(dec, []string{"list"}, func(*Robot, int) {
 		if n++; n%2000 == 0 {
 			runtime.GC()
 			runtime.ReadMemStats(&now)

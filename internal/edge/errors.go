@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+	"strconv"
 	"strings"
 
 	"github.com/99designs/gqlgen/graphql"
@@ -120,7 +121,11 @@ func consoleExtension(e *consoleclient.Error) map[string]any {
 func argumentPath(field ast.Path, argument string) ast.Path {
 	path := append(ast.Path(nil), field...)
 	for name := range strings.SplitSeq(argument, ".") {
-		path = append(path, ast.PathName(name))
+		if i, err := strconv.Atoi(name); err == nil {
+			path = append(path, ast.PathIndex(i))
+		} else {
+			path = append(path, ast.PathName(name))
+		}
 	}
 	return path
 }

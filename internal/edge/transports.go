@@ -31,8 +31,36 @@ func (g get) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecut
 			return
 		}
 	}
-	g.GET.Do(w, r, exec)
+	g.GET.Do(&coded{ResponseWriter: w}, r, exec)
 }
+
+// coded gives the one refusal that gqlgen writes past the error presenter a code.
+type coded struct {
+	http.ResponseWriter
+	refused bool
+}
+
+// WriteHeader answers the refusal of what is no query itself.
+func (w *coded) WriteHeader(status int) {
+	if status == http.StatusNotAcceptable {
+		w.refused = true
+		w.Header().Set("Allow", "POST")
+		writeError(w.ResponseWriter, http.StatusMethodNotAllowed, fault.BadInput("query", "holds no query: send mutations by POST"))
+		return
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// Write passes on what is no refusal.
+func (w *coded) Write(p []byte) (int, error) {
+	if w.refused {
+		return len(p), nil
+	}
+	return w.ResponseWriter.Write(p)
+}
+
+// Unwrap lets http.ResponseController reach the real writer.
+func (w *coded) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // otherwise refuses what no other transport takes.
 type otherwise struct{}

@@ -58,6 +58,7 @@ const (
 	expiryMargin = 5 * time.Second
 	// firstPause and maxPause bound how long a refused login is not tried again.
 	firstPause = time.Second
+	shortPause = 100 * time.Millisecond
 	maxPause   = time.Minute
 )
 
@@ -232,7 +233,11 @@ func (c *Cache) settle(token Token, err error) {
 	}
 	// Whatever the failure was, the refresh token may have been spent by it.
 	c.token.Refresh = ""
-	c.pause = min(max(2*c.pause, firstPause), maxPause)
+	least := firstPause
+	if fault.CodeOf(err) != fault.Unauthenticated {
+		least = shortPause // the SSO, not the account, is in trouble
+	}
+	c.pause = min(max(2*c.pause, least), maxPause)
 	c.until, c.refused = c.opts.Now().Add(c.pause), err
 	c.opts.Logger.Warn("the service account cannot log in", "code", fault.CodeOf(err), "pause", c.pause)
 }

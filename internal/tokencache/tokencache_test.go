@@ -23,7 +23,7 @@ type sso struct {
 	fail                 atomic.Bool
 }
 
-var errRefused = errors.New("refused")
+var errRefused = fault.New(fault.Unauthenticated, "refused")
 
 func (s *sso) grant() (tokencache.Token, error) {
 	time.Sleep(100 * time.Millisecond)

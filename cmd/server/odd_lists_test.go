@@ -1,0 +1,99 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/consoleql/consoleql/internal/consolesim"
+)
+
+// TestListsWithoutACount reads lists of which the console does not say how long
+// they are: to their end, so that nothing is lost and no length is made up.
+func TestListsWithoutACount(t *testing.T) {
+	count := regexp.MustCompile(`"count":\d+,?`)
+	for _, clamp := range []int{20, 500} {
+		t.Run(fmt.Sprint("pages of ", clamp), func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, consolesim.Options{PageClamp: clamp}, through(t, func(_ *http.Request, body string) string {
+				return count.ReplaceAllString(body, "")
+			}))
+			all := w.sim.Data().WorkflowIDs(w.sim.Data().MainDepartmentID())
+			for _, s := range []struct{ first, offset int }{{500, 0}, {30, 0}, {7, 33}, {0, 0}, {20, len(all)}} {
+				w.checkWindow(all, s.first, s.offset)
+			}
+			var total struct{ Workflows struct{ TotalCount int } }
+			w.query(`{ workflows { totalCount } }`, &total)
+			if total.Workflows.TotalCount != len(all) {
+				t.Errorf("total count %d, want %d", total.Workflows.TotalCount, len(all))
+			}
+			a := w.ask(relatedQuery(50), request{})
+			if diff := cmp.Diff(w.wantRelated(50), decode[relatedAnswer](t, a.Data).Workflows.Nodes); diff != "" {
+				t.Errorf("- wanted + answered:\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestNullsInAList take a place each: they shift no entity and shorten no page.
+func TestNullsInAList(t *testing.T) {
+	for _, clamp := range []int{20, 500} {
+		t.Run(fmt.Sprint("pages of ", clamp), func(t *testing.T) {
+			t.Parallel()
+			var gone string
+			w := newWorld(t, consolesim.Options{PageClamp: clamp}, func(s *settings, sim *consolesim.Server) {
+				gone = sim.Data().WorkflowIDs(sim.Data().MainDepartmentID())[1]
+				// The entity's object is flat but for its lists; its end is found by counting braces.
+				through(t, func(r *http.Request, body string) string {
+					if !strings.HasSuffix(r.URL.Path, "/openapi/workflows") {
+						return body
+					}
+					return nullAt(body, gone)
+				})(s, sim)
+			})
+			all := w.sim.Data().WorkflowIDs(w.sim.Data().MainDepartmentID())
+			var got struct {
+				Workflows struct {
+					TotalCount int
+					Nodes      []struct{ ID string }
+				}
+			}
+			w.query(`{ workflows(first: 60) { totalCount nodes { id } } }`, &got)
+			ids := make([]string, len(got.Workflows.Nodes))
+			for i, n := range got.Workflows.Nodes {
+				ids[i] = n.ID
+			}
+			want := slices.DeleteFunc(slices.Clone(all[:60]), func(id string) bool { return id == gone })
+			if diff := cmp.Diff(want, ids); diff != "" || got.Workflows.TotalCount != len(all) {
+				t.Errorf("total count %d, - wanted + answered:\n%s", got.Workflows.TotalCount, diff)
+			}
+			w.noCallTwice()
+		})
+	}
+}
+
+// nullAt puts null in the place of the object that begins with the id.
+func nullAt(body, id string) string {
+	at := strings.Index(body, fmt.Sprintf(`{"id":%q`, id))
+	if at < 0 {
+		return body
+	}
+	depth := 0
+	for i := at; i < len(body); i++ {
+		switch body[i] {
+		case '{':
+			depth++
+		case '}':
+			depth--
+		}
+		if depth == 0 {
+			return body[:at] + "null" + body[i+1:]
+		}
+	}
+	return body
+}
