@@ -3434,7 +3434,7 @@ var sources = []*ast.Source{
 """
 One typed graph in front of the REST API of an RPA console.
 
-Who asks: every operation runs as a principal, shown by a console token (` + "`" + `Authorization: Bearer` + "`" + `), a session token or an API key (` + "`" + `X-Api-Key` + "`" + `).
+Who asks: every operation runs as a principal, shown by a console token (` + "`" + `Authorization: Bearer` + "`" + `); a caller without one acts as the gateway's service account where the operator allows that.
 
 Where it asks: every operation runs in a scope, one department of one company, shown by the HTTP headers ` + "`" + `CompanyId` + "`" + ` and ` + "`" + `DepartmentId` + "`" + `. Without them the configured default applies; else, where the principal has one company, that company and the viewer's assigned department; else the error ` + "`" + `SCOPE_REQUIRED` + "`" + `. What is reached from an entity is asked for in that entity's own scope.
 
