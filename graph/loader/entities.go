@@ -106,9 +106,6 @@ type entities[T any, F comparable] struct {
 
 const deadBatch = time.Minute
 
-// noID is .NET's way to say that there is none.
-const noID = "00000000-0000-0000-0000-000000000000"
-
 func newEntities[T any, F comparable](l *operation, k *kind[T, F]) *entities[T, F] {
 	e := &entities[T, F]{l: l, k: k, held: make(map[key]*T), asked: &asked[*T]{}}
 	e.byID = dataloader.NewBatchedLoader(e.batch,
@@ -194,7 +191,7 @@ func (e *entities[T, F]) await(k key) (*T, error) {
 
 // loadOptional is load for an id that may be absent.
 func (e *entities[T, F]) loadOptional(l *Loaders, sc scope.Scope, id *string, whole bool) Thunk[*T] {
-	if id == nil || *id == "" || *id == noID {
+	if id == nil || *id == "" || *id == scope.NoID {
 		return ready[*T](nil)
 	}
 	named, err := scope.ParseID(*id)

@@ -147,8 +147,6 @@ func (e *entities[T, F]) askIDs(g *group, ids []string, size int) (*firstPage[T]
 	case refusesParameter(err):
 		learned.sawIDs(e.k.name, false)
 		return nil, nil
-	case fault.CodeOf(err) == fault.Forbidden:
-		return nil, nil // one of them may be what is forbidden: single gets tell which
 	case err != nil:
 		return nil, err
 	}

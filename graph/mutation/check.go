@@ -5,8 +5,6 @@ import (
 	"strings"
 	"unicode"
 
-	"github.com/99designs/gqlgen/graphql"
-
 	cc "github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/consoleql/consoleql/internal/fault"
 )
@@ -83,13 +81,10 @@ func (c *checks) properties(argument string, all cc.StringMap) {
 	}
 }
 
-// value is what an update sets a field to; the zero value where it leaves it alone.
-func value[T any](o graphql.Omittable[T]) T { return o.Value() }
-
 func checkPackageUpdate(in UpdatePackageInput) error {
 	var c checks
-	c.line("input.etag", value(in.ETag))
-	c.lines("input.tags", value(in.Tags))
+	c.line("input.etag", in.ETag.Value())
+	c.lines("input.tags", in.Tags.Value())
 	return c.err
 }
 
@@ -104,9 +99,9 @@ func checkQueueCreate(in CreateQueueInput) error {
 
 func checkQueueUpdate(in UpdateQueueInput) error {
 	var c checks
-	c.name("input.name", value(in.Name))
-	c.text("input.description", value(in.Description))
-	c.lines("input.tags", value(in.Tags))
+	c.name("input.name", in.Name.Value())
+	c.text("input.description", in.Description.Value())
+	c.lines("input.tags", in.Tags.Value())
 	return c.err
 }
 
@@ -126,16 +121,16 @@ func checkWorkflowCreate(in CreateWorkflowInput) error {
 
 func checkWorkflowUpdate(in UpdateWorkflowInput) error {
 	var c checks
-	c.name("input.name", value(in.Name))
-	c.text("input.description", value(in.Description))
-	c.lines("input.tags", value(in.Tags))
-	c.arguments("input.arguments", value(in.Arguments))
-	c.properties("input.properties", value(in.Properties))
-	c.notification("input.jobStateNotification", value(in.JobStateNotification))
-	c.line("input.packageName", value(in.PackageName))
-	c.line("input.packageVersion", value(in.PackageVersion))
-	c.bounds("input.priority", value(in.Priority), maxPriority)
-	c.bounds("input.maxRetryCount", value(in.MaxRetryCount), maxRetryCount)
+	c.name("input.name", in.Name.Value())
+	c.text("input.description", in.Description.Value())
+	c.lines("input.tags", in.Tags.Value())
+	c.arguments("input.arguments", in.Arguments.Value())
+	c.properties("input.properties", in.Properties.Value())
+	c.notification("input.jobStateNotification", in.JobStateNotification.Value())
+	c.line("input.packageName", in.PackageName.Value())
+	c.line("input.packageVersion", in.PackageVersion.Value())
+	c.bounds("input.priority", in.Priority.Value(), maxPriority)
+	c.bounds("input.maxRetryCount", in.MaxRetryCount.Value(), maxRetryCount)
 	return c.err
 }
 

@@ -161,16 +161,13 @@ func newWire(o Options) (wire, error) {
 	return w, nil
 }
 
-// noID is .NET's way to say that there is none.
-const noID = "00000000-0000-0000-0000-000000000000"
-
 // own is the scope of an entity: the ids that it came with, else those of the request that brought it.
 func own(company, department *string, origin scope.Scope) scope.Scope {
 	s := origin
-	if company != nil && *company != "" && *company != noID {
+	if company != nil && *company != "" && *company != scope.NoID {
 		s.CompanyID = *company
 	}
-	if department != nil && *department != "" && *department != noID {
+	if department != nil && *department != "" && *department != scope.NoID {
 		s.DepartmentID = *department
 	}
 	// Consoles differ in the case of GUIDs; scopes are compared.

@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -79,7 +80,7 @@ func (u uploads) params(form *multipart.Reader, r *http.Request) (*graphql.RawPa
 	if len(places) == 0 {
 		return nil, fault.BadInput("map", "names no file")
 	}
-	files := &files{form: form, names: places, requestLength: r.ContentLength}
+	files := &files{form: form, requestLength: r.ContentLength}
 	for name, paths := range places {
 		if len(paths) != 1 {
 			return nil, fault.BadInput("map", "file %q has to stand for one variable", name)
@@ -106,7 +107,7 @@ func readPart(form *multipart.Reader, name string, limit int64, into any) error 
 	case int64(len(raw)) > limit:
 		return fault.BadInput(name, "is longer than %d bytes", limit)
 	}
-	decoder := json.NewDecoder(strings.NewReader(string(raw)))
+	decoder := json.NewDecoder(bytes.NewReader(raw))
 	decoder.UseNumber()
 	if err := decoder.Decode(into); err != nil {
 		return fault.BadInput(name, "is not the JSON that it has to be")
@@ -152,7 +153,6 @@ func place(at any, path []string, v scalar.Upload) bool {
 // files are the file parts of a form, each read when it is asked for.
 type files struct {
 	form          *multipart.Reader
-	names         map[string][]string
 	requestLength int64
 }
 

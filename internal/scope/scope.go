@@ -68,6 +68,9 @@ func FromContext(ctx context.Context) (Scope, bool) {
 	return s, ok
 }
 
+// NoID is the GUID that .NET sends where there is none.
+const NoID = "00000000-0000-0000-0000-000000000000"
+
 // maxQuoted is how many characters of a wrong id an error repeats.
 const maxQuoted = 64
 
