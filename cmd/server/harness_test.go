@@ -13,7 +13,6 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"os"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -208,25 +207,6 @@ func (w *world) noCallTwice() {
 			w.t.Errorf("%d times in one operation: %s", n, call)
 		}
 	}
-}
-
-// rounds is the longest chain of calls since the last reset in which each
-// began only after the one before had been answered.
-func (w *world) rounds() int {
-	requests := w.sim.Requests()
-	slices.SortFunc(requests, func(a, b consolesim.Request) int { return a.Start.Compare(b.Start) })
-	depth := make([]int, len(requests))
-	deepest := 0
-	for i, r := range requests {
-		depth[i] = 1
-		for j := range i {
-			if !requests[j].End.After(r.Start) {
-				depth[i] = max(depth[i], depth[j]+1)
-			}
-		}
-		deepest = max(deepest, depth[i])
-	}
-	return deepest
 }
 
 // unplanned is how many loads look-ahead has overlooked so far.
