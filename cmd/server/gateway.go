@@ -17,6 +17,7 @@ import (
 	"github.com/consoleql/consoleql/graph/mutation"
 	"github.com/consoleql/consoleql/graph/resolver"
 	"github.com/consoleql/consoleql/graph/schema"
+	"github.com/consoleql/consoleql/graph/watch"
 	"github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/consoleql/consoleql/internal/consoleclient/transport"
 	"github.com/consoleql/consoleql/internal/edge"
@@ -35,6 +36,8 @@ type gateway struct {
 	client   *consoleclient.Client
 	sso      *consoleclient.SSO
 	once     *idempotency.Keeper
+	watches  *watch.Watcher
+	streams  edge.Streams
 	redis    redis.UniversalClient // nil: state is in memory
 	public   listening
 	admin    *listening // nil where it is turned off
@@ -66,9 +69,11 @@ func newGateway(ctx context.Context, s *settings, log *slog.Logger, p page) (*ga
 	if err := g.openStore(); err != nil {
 		return nil, err
 	}
+	g.watches = watch.New(engine, watch.Options{Interval: s.PollInterval, MaxSubscriptions: s.MaxSubscriptions, Logger: log})
+	metrics.Watch(g.watches.Subscriptions, g.watches.Polls)
 	public := edge.New(edge.Options{
 		Schema: generated.NewExecutableSchema(generated.Config{
-			Resolvers:  &resolver.Resolver{Writes: mutation.New(g.client, g.once, s.DirectUploadBytes)},
+			Resolvers:  &resolver.Resolver{Writes: mutation.New(g.client, g.once, s.DirectUploadBytes), Watches: g.watches},
 			Complexity: resolver.Complexity(),
 		}),
 		Extensions: []graphql.HandlerExtension{loader.Extension{
@@ -79,6 +84,7 @@ func newGateway(ctx context.Context, s *settings, log *slog.Logger, p page) (*ga
 		GraphiQL:  graphiql.Options{Endpoint: "/graphql", Examples: p.examples, Notice: p.notice},
 		Anonymous: s.Anonymous,
 		Limits:    s.edgeLimits(),
+		Streams:   &g.streams,
 		Ready:     g.ready,
 		Observe:   func(r edge.Request) { metrics.Request(r.Route, r.Method, r.Status, r.Duration) },
 		Logger:    log,
@@ -242,7 +248,7 @@ func (g *gateway) drain(ctx context.Context) error {
 	g.log.Info("stopping")
 	ctx, cancel := context.WithTimeout(ctx, g.settings.ShutdownTimeout)
 	defer cancel()
-	err := g.public.server.Shutdown(ctx)
+	err := errors.Join(g.streams.Shutdown(ctx), g.public.server.Shutdown(ctx))
 	if g.admin != nil {
 		err = errors.Join(err, g.admin.server.Shutdown(ctx))
 	}
@@ -260,6 +266,7 @@ func (g *gateway) close() {
 	if g.admin != nil {
 		_ = g.admin.server.Close()
 	}
+	g.watches.Close()
 	g.tokens.Close()
 	g.client.CloseIdleConnections()
 	g.sso.CloseIdleConnections()

@@ -20,6 +20,7 @@ type settings struct {
 	console
 	account
 	shared
+	watching
 	limits
 	logging
 }
@@ -53,6 +54,11 @@ type account struct {
 type shared struct {
 	RedisURL             string        `name:"redis-url" help:"Redis in which replicas share state: redis:// or rediss://, with ?master_name= for Sentinel, with ?addr= for a Cluster; empty: memory only." placeholder:"URL"`
 	IdempotencyRetention time.Duration `default:"24h" help:"How long the outcome of a mutation with an idempotencyKey is kept."`
+}
+
+type watching struct {
+	PollInterval     time.Duration `default:"2s" help:"Time from one look at the console to the next, for each thing that subscriptions watch."`
+	MaxSubscriptions int           `default:"10000" help:"Subscriptions under way at once, for the whole gateway."`
 }
 
 type limits struct {
@@ -89,6 +95,7 @@ func (s *settings) Validate() error {
 		"console-concurrency": int64(s.ConsoleConcurrency), "operation-concurrency": int64(s.OperationConcurrency),
 		"console-max-response-bytes": s.ConsoleMaxResponseBytes, "max-depth": int64(s.MaxDepth),
 		"max-complexity": int64(s.MaxComplexity), "max-request-bytes": s.MaxRequestBytes, "max-upload-bytes": s.MaxUploadBytes, "direct-upload-bytes": s.DirectUploadBytes,
+		"poll-interval": int64(s.PollInterval), "max-subscriptions": int64(s.MaxSubscriptions),
 		"console-timeout": int64(s.ConsoleTimeout), "idempotency-retention": int64(s.IdempotencyRetention), "shutdown-timeout": int64(s.ShutdownTimeout),
 	} {
 		if n <= 0 {

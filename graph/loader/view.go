@@ -166,7 +166,7 @@ func (r *reader[T]) has(from, to int) bool {
 // list became shorter meanwhile) is left out.
 func (r *reader[T]) items() []*T {
 	items := make([]*T, 0, len(r.at))
-	for p := r.from; p < r.to; p++ {
+	for p := r.from; p < min(r.to, r.total); p++ {
 		if v := r.at[p]; v != nil {
 			items = append(items, v)
 		}

@@ -5,6 +5,7 @@ package resolver
 import (
 	"github.com/consoleql/consoleql/graph/loader"
 	"github.com/consoleql/consoleql/graph/mutation"
+	"github.com/consoleql/consoleql/graph/watch"
 	"github.com/consoleql/consoleql/internal/fault"
 )
 
@@ -12,6 +13,8 @@ import (
 type Resolver struct {
 	// Writes carries out the mutations.
 	Writes *mutation.Writer
+	// Watches answers the subscriptions.
+	Watches *watch.Watcher
 }
 
 // orNull makes null of an entity that does not exist: a query by id is no error then.

@@ -108,6 +108,8 @@ var relations = map[string][]string{
 		"upgradeWorkflows(input: UpgradeWorkflowsInput!): UpgradeWorkflowsPayload!",
 		"executeWorkflowLayout(input: ExecuteWorkflowLayoutInput!): ExecuteWorkflowLayoutPayload!",
 	},
+	"Subscription": {"robotChanged(ids: [ID!], queueId: ID): Robot!", "workflowChanged(ids: [ID!]!): Workflow!"},
+
 	"UploadPackagePayload":         {"package: Package", "version: PackageVersion"},
 	"CompletePackageUploadPayload": {"package: Package", "version: PackageVersion"},
 	"UpdatePackagePayload":         {"package: Package"},

@@ -33,6 +33,9 @@ type Options struct {
 	// Anonymous lets callers without credentials act as the default service account.
 	Anonymous bool
 	Limits    Limits
+	// Streams keeps the subscriptions under way; the caller shuts it down before
+	// the HTTP server, which would wait for them. Default: one that nobody shuts down.
+	Streams *Streams
 	// Ready says whether the gateway can serve; nil: always. It is asked on each /readyz.
 	Ready func(context.Context) error
 	// Observe is told of each answered request; nil: nobody.
@@ -64,6 +67,9 @@ func New(opts Options) http.Handler {
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)
 	}
+	if opts.Streams == nil {
+		opts.Streams = &Streams{}
+	}
 	opts.Limits = opts.Limits.withDefaults()
 	s := &server{opts: opts}
 
@@ -83,9 +89,12 @@ func New(opts Options) http.Handler {
 func (s *server) graphql() http.Handler {
 	h := handler.New(s.opts.Schema)
 	h.AddTransport(transport.Options{})
-	h.AddTransport(get{})
-	h.AddTransport(transport.POST{})
-	h.AddTransport(uploads{s.opts.Limits})
+	h.AddTransport(sockets{s})
+	plain := []graphql.Transport{once{get{}}, once{transport.POST{}}, once{uploads{s.opts.Limits}}}
+	h.AddTransport(sse{s.opts.Streams, plain})
+	for _, t := range plain {
+		h.AddTransport(t)
+	}
 	h.AddTransport(otherwise{})
 	h.SetQueryCache(lru.New[*ast.QueryDocument](parsedDocuments))
 	h.SetParserTokenLimit(s.opts.Limits.Tokens)
@@ -148,8 +157,14 @@ func (s *server) observe(next http.Handler) http.Handler {
 		route := chi.RouteContext(r.Context()).RoutePattern()
 		done := Request{Route: route, Method: r.Method, Status: recorder.Status(), Duration: time.Since(start)}
 		s.opts.Logger.DebugContext(r.Context(), "request", "route", done.Route, "method", done.Method, "status", done.Status, "duration", done.Duration)
-		if s.opts.Observe != nil {
+		if s.opts.Observe != nil && !isStream(r, recorder) {
 			s.opts.Observe(done)
 		}
 	})
+}
+
+// isStream says that the request's duration tells how long a client stayed, and
+// nothing of the gateway.
+func isStream(r *http.Request, answered http.ResponseWriter) bool {
+	return sockets{}.Supports(r) || answered.Header().Get("Content-Type") == eventStream
 }
