@@ -85,6 +85,7 @@ func newGateway(ctx context.Context, s *settings, log *slog.Logger, p page) (*ga
 		Anonymous: s.Anonymous,
 		Limits:    s.edgeLimits(),
 		Streams:   &g.streams,
+		Keepalive: s.StreamKeepalive,
 		Ready:     g.ready,
 		Observe:   func(r edge.Request) { metrics.Request(r.Route, r.Method, r.Status, r.Duration) },
 		Logger:    log,

@@ -39,6 +39,9 @@ type world struct {
 	adm  string // of its admin listener
 	logs *lockedBuffer
 	http *http.Client
+
+	stop    func()       // tells the gateway to stop
+	stopped func() error // waits until it has
 }
 
 // lockedBuffer is a buffer that goroutines may share.
@@ -84,7 +87,7 @@ func newWorld(t testing.TB, o consolesim.Options, adjust ...func(*settings, *con
 		},
 		account:  account{Username: username, Password: password, Anonymous: true},
 		shared:   shared{IdempotencyRetention: time.Hour},
-		watching: watching{PollInterval: 100 * time.Millisecond, MaxSubscriptions: 10_000},
+		watching: watching{PollInterval: 100 * time.Millisecond, MaxSubscriptions: 10_000, StreamKeepalive: 15 * time.Second},
 		limits:   limits{MaxDepth: 15, MaxComplexity: 1_000_000, MaxRequestBytes: 1 << 20, MaxUploadBytes: 4 << 30, DirectUploadBytes: 200 << 20},
 		logging:  logging{LogLevel: "debug", LogFormat: "json"},
 	}
@@ -102,16 +105,17 @@ func newWorld(t testing.TB, o consolesim.Options, adjust ...func(*settings, *con
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- g.run(ctx) }()
+	stopped := sync.OnceValue(func() error { return <-ended })
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 100}}
 	t.Cleanup(func() {
 		client.CloseIdleConnections()
 		stop()
-		if err := <-ended; err != nil {
+		if err := stopped(); err != nil {
 			t.Errorf("gateway: %v", err)
 		}
 	})
 	sim.ResetCounts()
-	return &world{t: t, sim: sim, url: g.url(), adm: "http://" + g.admin.Addr().String(), logs: logs, http: client}
+	return &world{t: t, sim: sim, url: g.url(), adm: "http://" + g.admin.Addr().String(), logs: logs, http: client, stop: stop, stopped: stopped}
 }
 
 // answer is a GraphQL answer.
@@ -211,7 +215,10 @@ func (w *world) noCallTwice() {
 }
 
 // unplanned is how many loads look-ahead has overlooked so far.
-func (w *world) unplanned() string {
+func (w *world) unplanned() string { return w.metric("consoleql_unplanned_loads_total") }
+
+// metric is a figure of the admin listener that has no labels.
+func (w *world) metric(name string) string {
 	w.t.Helper()
 	resp, err := w.http.Get(w.adm + "/metrics")
 	if err != nil {
@@ -223,11 +230,11 @@ func (w *world) unplanned() string {
 		w.t.Fatal(err)
 	}
 	for line := range strings.Lines(string(text)) {
-		if n, ok := strings.CutPrefix(line, "consoleql_unplanned_loads_total "); ok {
+		if n, ok := strings.CutPrefix(line, name+" "); ok {
 			return strings.TrimSpace(n)
 		}
 	}
-	w.t.Fatal("no figure for unplanned loads")
+	w.t.Fatalf("no figure %s", name)
 	return ""
 }
 

@@ -59,6 +59,7 @@ type shared struct {
 type watching struct {
 	PollInterval     time.Duration `default:"2s" help:"Time from one look at the console to the next, for each thing that subscriptions watch."`
 	MaxSubscriptions int           `default:"10000" help:"Subscriptions under way at once, for the whole gateway."`
+	StreamKeepalive  time.Duration `default:"15s" help:"How often a quiet WebSocket is pinged and a quiet event stream gets a comment; less than what proxies on the way close idle connections after."`
 }
 
 type limits struct {
@@ -95,7 +96,7 @@ func (s *settings) Validate() error {
 		"console-concurrency": int64(s.ConsoleConcurrency), "operation-concurrency": int64(s.OperationConcurrency),
 		"console-max-response-bytes": s.ConsoleMaxResponseBytes, "max-depth": int64(s.MaxDepth),
 		"max-complexity": int64(s.MaxComplexity), "max-request-bytes": s.MaxRequestBytes, "max-upload-bytes": s.MaxUploadBytes, "direct-upload-bytes": s.DirectUploadBytes,
-		"poll-interval": int64(s.PollInterval), "max-subscriptions": int64(s.MaxSubscriptions),
+		"poll-interval": int64(s.PollInterval), "max-subscriptions": int64(s.MaxSubscriptions), "stream-keepalive": int64(s.StreamKeepalive),
 		"console-timeout": int64(s.ConsoleTimeout), "idempotency-retention": int64(s.IdempotencyRetention), "shutdown-timeout": int64(s.ShutdownTimeout),
 	} {
 		if n <= 0 {

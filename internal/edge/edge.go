@@ -36,6 +36,10 @@ type Options struct {
 	// Streams keeps the subscriptions under way; the caller shuts it down before
 	// the HTTP server, which would wait for them. Default: one that nobody shuts down.
 	Streams *Streams
+	// Keepalive is how often a quiet stream shows that it is alive, and a
+	// WebSocket's client is asked whether it is; default 15 s. Proxies close
+	// connections that seem idle, commonly after 60 s.
+	Keepalive time.Duration
 	// Ready says whether the gateway can serve; nil: always. It is asked on each /readyz.
 	Ready func(context.Context) error
 	// Observe is told of each answered request; nil: nobody.
@@ -70,6 +74,9 @@ func New(opts Options) http.Handler {
 	if opts.Streams == nil {
 		opts.Streams = &Streams{}
 	}
+	if opts.Keepalive <= 0 {
+		opts.Keepalive = 15 * time.Second
+	}
 	opts.Limits = opts.Limits.withDefaults()
 	s := &server{opts: opts}
 
@@ -91,7 +98,7 @@ func (s *server) graphql() http.Handler {
 	h.AddTransport(transport.Options{})
 	h.AddTransport(sockets{s})
 	plain := []graphql.Transport{once{get{}}, once{transport.POST{}}, once{uploads{s.opts.Limits}}}
-	h.AddTransport(sse{s.opts.Streams, plain})
+	h.AddTransport(sse{s.opts.Streams, s.opts.Keepalive, plain})
 	for _, t := range plain {
 		h.AddTransport(t)
 	}

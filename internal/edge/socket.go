@@ -35,6 +35,7 @@ type socket struct {
 	mu          sync.Mutex
 	initialised bool
 	shutting    bool                // a close frame is on its way
+	ended       bool                // no close frame will be sent any more
 	operations  map[string]*running // by the client's id
 }
 
@@ -44,10 +45,11 @@ type running struct {
 	ended chan struct{} // closed when gqlgen has ended it, too
 }
 
-func newSocket(conn *websocket.Conn) *socket {
+// newSocket takes over a connection and pings its client at each keepalive.
+func newSocket(conn *websocket.Conn, keepalive time.Duration) *socket {
 	c := &socket{conn: conn, operations: make(map[string]*running)}
 	c.ctx, c.stop = context.WithCancel(context.Background())
-	c.tasks.Go(c.ping)
+	c.tasks.Go(func() { c.ping(keepalive) })
 	c.tasks.Go(func() {
 		timer := time.NewTimer(initTimeout)
 		defer timer.Stop()
@@ -64,19 +66,19 @@ func newSocket(conn *websocket.Conn) *socket {
 
 // end waits for whatever the socket has begun, when gqlgen is done with it.
 func (c *socket) end() {
-	c.closing.Wait() // a client that does not answer is waited for by coder/websocket for 5 s
 	c.mu.Lock()
-	c.stop()
+	c.ended = true
 	c.mu.Unlock()
+	c.closing.Wait() // 5 s at most, for a client that does not answer
+	c.stop()
 	_ = c.conn.CloseNow() // after a handshake there is nothing to close
 	c.tasks.Wait()
-	c.closing.Wait()
 }
 
 // ping notices a client that has vanished: the pings of WebSocket itself, which
 // any client answers unasked.
-func (c *socket) ping() {
-	beat := time.NewTicker(pulse)
+func (c *socket) ping(keepalive time.Duration) {
+	beat := time.NewTicker(keepalive)
 	defer beat.Stop()
 	for {
 		select {
@@ -268,7 +270,7 @@ func (c *socket) WriteClose(code int, message string) error {
 func (c *socket) close(code websocket.StatusCode, reason string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.shutting || c.ctx.Err() != nil {
+	if c.shutting || c.ended {
 		return
 	}
 	c.shutting = true

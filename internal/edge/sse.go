@@ -26,7 +26,8 @@ const eventStream = "text/event-stream"
 // browser's EventSource cannot send, and its `complete` has no data line,
 // without which an EventSource does not see it.
 type sse struct {
-	streams *Streams
+	streams   *Streams
+	keepalive time.Duration
 	// plain answer what is no subscription for clients that take JSON, too.
 	plain []graphql.Transport
 }
@@ -174,7 +175,7 @@ func (t sse) stream(ctx context.Context, cancel context.CancelFunc, w http.Respo
 	if !write(":\n\n") {
 		return
 	}
-	beat := time.NewTicker(pulse)
+	beat := time.NewTicker(t.keepalive)
 	defer beat.Stop()
 	for alive := true; alive; {
 		select {
@@ -184,7 +185,7 @@ func (t sse) stream(ctx context.Context, cancel context.CancelFunc, w http.Respo
 				return
 			}
 			alive = write("event: next\ndata: " + string(frame) + "\n\n")
-			beat.Reset(pulse)
+			beat.Reset(t.keepalive)
 		case <-beat.C:
 			alive = write(":\n\n")
 		case <-stop:

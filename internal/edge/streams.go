@@ -73,14 +73,8 @@ func (s *Streams) Shutdown(ctx context.Context) error {
 	}
 }
 
-// The times of streams.
-const (
-	// pulse is how often a quiet stream shows that it is alive: proxies close
-	// connections that seem idle, commonly after 60 s.
-	pulse = 15 * time.Second
-	// writeTimeout bounds how long a client may take to receive one message, or to answer a ping.
-	writeTimeout = 10 * time.Second
-)
+// writeTimeout bounds how long a client may take to receive one message, or to answer a ping.
+const writeTimeout = 10 * time.Second
 
 // answerOnce executes operations that have one answer, and refuses
 // subscriptions, of which it could give the first event only.
