@@ -4101,7 +4101,7 @@ input AssetContentInput {
   name: String!
   "A remark about the asset."
   description: String
-  "Whether the console keeps the asset's value encrypted; left out: it does not."
+  "Whether the console keeps the asset's value encrypted; left out: the console decides."
   isRequiredEncryption: Boolean
 }
 
@@ -4883,12 +4883,12 @@ extend type Mutation {
   upgradeWorkflows("The workflows." input: UpgradeWorkflowsInput!): UpgradeWorkflowsPayload!
 }
 
-"Who is told by e-mail of what becomes of a workflow's jobs."
+"Who is told by e-mail of what becomes of a workflow's jobs. A field left out is left alone, or to the console where the workflow is new; an explicit null is sent as null."
 input JobStateNotificationInput {
   "Whether notification is on."
-  switchOn: Boolean! = false
+  switchOn: Boolean
   "By its name, whether only the last run instance is reported; the document's remark merely repeats that of ` + "`" + `switchOn` + "`" + `."
-  justNoticeAgainstLastRuninstance: Boolean! = false
+  justNoticeAgainstLastRuninstance: Boolean
   "The conditions that cause an e-mail, for example ` + "`" + `Finished` + "`" + `."
   conditions: [String!]
   "The e-mail addresses to tell."

@@ -1787,7 +1787,7 @@ func (ec *executionContext) unmarshalInputCreateWorkflowInput(ctx context.Contex
 			it.Tags = data
 		case "arguments":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("arguments"))
-			data, err := ec.unmarshalOArgumentInput2ᚕᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐArgumentᚄ(ctx, v)
+			data, err := ec.unmarshalOArgumentInput2ᚕᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐArgumentInputᚄ(ctx, v)
 			if err != nil {
 				return it, err
 			}
@@ -1801,7 +1801,7 @@ func (ec *executionContext) unmarshalInputCreateWorkflowInput(ctx context.Contex
 			it.VideoRecordMode = data
 		case "jobStateNotification":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("jobStateNotification"))
-			data, err := ec.unmarshalOJobStateNotificationInput2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐJobStateNotification(ctx, v)
+			data, err := ec.unmarshalOJobStateNotificationInput2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐJobStateNotificationInput(ctx, v)
 			if err != nil {
 				return it, err
 			}
@@ -1962,7 +1962,7 @@ func (ec *executionContext) unmarshalInputExecuteWorkflowInput(ctx context.Conte
 			it.Source = data
 		case "arguments":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("arguments"))
-			data, err := ec.unmarshalOArgumentInput2ᚕᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐArgumentᚄ(ctx, v)
+			data, err := ec.unmarshalOArgumentInput2ᚕᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐArgumentInputᚄ(ctx, v)
 			if err != nil {
 				return it, err
 			}
@@ -2054,8 +2054,8 @@ func UnmarshalExecuteWorkflowInput(ctx context.Context, raw any) (mutation.Execu
 	return out, err
 }
 
-func (ec *executionContext) unmarshalInputJobStateNotificationInput(ctx context.Context, obj any) (consoleclient.JobStateNotification, error) {
-	var it consoleclient.JobStateNotification
+func (ec *executionContext) unmarshalInputJobStateNotificationInput(ctx context.Context, obj any) (consoleclient.JobStateNotificationInput, error) {
+	var it consoleclient.JobStateNotificationInput
 	if obj == nil {
 		return it, nil
 	}
@@ -2063,13 +2063,6 @@ func (ec *executionContext) unmarshalInputJobStateNotificationInput(ctx context.
 	asMap := map[string]any{}
 	for k, v := range obj.(map[string]any) {
 		asMap[k] = v
-	}
-
-	if _, present := asMap["switchOn"]; !present {
-		asMap["switchOn"] = false
-	}
-	if _, present := asMap["justNoticeAgainstLastRuninstance"]; !present {
-		asMap["justNoticeAgainstLastRuninstance"] = false
 	}
 
 	fieldsInOrder := [...]string{"switchOn", "justNoticeAgainstLastRuninstance", "conditions", "recipients"}
@@ -2081,32 +2074,32 @@ func (ec *executionContext) unmarshalInputJobStateNotificationInput(ctx context.
 		switch k {
 		case "switchOn":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("switchOn"))
-			data, err := ec.unmarshalNBoolean2bool(ctx, v)
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
 			if err != nil {
 				return it, err
 			}
-			it.SwitchOn = data
+			it.SwitchOn = graphql.OmittableOf(data)
 		case "justNoticeAgainstLastRuninstance":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("justNoticeAgainstLastRuninstance"))
-			data, err := ec.unmarshalNBoolean2bool(ctx, v)
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
 			if err != nil {
 				return it, err
 			}
-			it.JustNoticeAgainstLastRuninstance = data
+			it.JustNoticeAgainstLastRuninstance = graphql.OmittableOf(data)
 		case "conditions":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("conditions"))
 			data, err := ec.unmarshalOString2ᚕstringᚄ(ctx, v)
 			if err != nil {
 				return it, err
 			}
-			it.Conditions = data
+			it.Conditions = graphql.OmittableOf(data)
 		case "recipients":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("recipients"))
 			data, err := ec.unmarshalOString2ᚕstringᚄ(ctx, v)
 			if err != nil {
 				return it, err
 			}
-			it.Recipients = data
+			it.Recipients = graphql.OmittableOf(data)
 		}
 	}
 	return it, nil
@@ -2118,8 +2111,8 @@ func (ec *executionContext) unmarshalInputJobStateNotificationInput(ctx context.
 //
 // ctx must come from a gqlgen request; outside one there is no unmarshaler to use
 // and the returned error says so.
-func UnmarshalJobStateNotificationInput(ctx context.Context, raw any) (consoleclient.JobStateNotification, error) {
-	var out consoleclient.JobStateNotification
+func UnmarshalJobStateNotificationInput(ctx context.Context, raw any) (consoleclient.JobStateNotificationInput, error) {
+	var out consoleclient.JobStateNotificationInput
 	err := graphql.UnmarshalNamedInputFromContext(ctx, "JobStateNotificationInput", raw, &out)
 	return out, err
 }
@@ -2214,7 +2207,7 @@ func (ec *executionContext) unmarshalInputUpdateWorkflowInput(ctx context.Contex
 			it.Description = graphql.OmittableOf(data)
 		case "arguments":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("arguments"))
-			data, err := ec.unmarshalOArgumentInput2ᚕᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐArgumentᚄ(ctx, v)
+			data, err := ec.unmarshalOArgumentInput2ᚕᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐArgumentInputᚄ(ctx, v)
 			if err != nil {
 				return it, err
 			}
@@ -2242,7 +2235,7 @@ func (ec *executionContext) unmarshalInputUpdateWorkflowInput(ctx context.Contex
 			it.VideoRecordMode = graphql.OmittableOf(data)
 		case "jobStateNotification":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("jobStateNotification"))
-			data, err := ec.unmarshalOJobStateNotificationInput2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐJobStateNotification(ctx, v)
+			data, err := ec.unmarshalOJobStateNotificationInput2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐJobStateNotificationInput(ctx, v)
 			if err != nil {
 				return it, err
 			}
@@ -3348,7 +3341,7 @@ func (ec *executionContext) marshalOJobStateNotification2ᚖgithubᚗcomᚋconso
 	return ec._JobStateNotification(ctx, sel, v)
 }
 
-func (ec *executionContext) unmarshalOJobStateNotificationInput2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐJobStateNotification(ctx context.Context, v any) (*consoleclient.JobStateNotification, error) {
+func (ec *executionContext) unmarshalOJobStateNotificationInput2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐJobStateNotificationInput(ctx context.Context, v any) (*consoleclient.JobStateNotificationInput, error) {
 	if v == nil {
 		return nil, nil
 	}

@@ -54,7 +54,7 @@ func (c *checks) bounds(argument string, n *cc.Int, most cc.Int) {
 	}
 }
 
-func (c *checks) arguments(argument string, all []*cc.Argument) {
+func (c *checks) arguments(argument string, all []*cc.ArgumentInput) {
 	for i, a := range all {
 		at := argument + "." + strconv.Itoa(i)
 		c.name(at+".name", &a.Name)
@@ -67,10 +67,10 @@ func (c *checks) arguments(argument string, all []*cc.Argument) {
 	}
 }
 
-func (c *checks) notification(argument string, n *cc.JobStateNotification) {
+func (c *checks) notification(argument string, n *cc.JobStateNotificationInput) {
 	if n != nil {
-		c.lines(argument+".conditions", n.Conditions)
-		c.lines(argument+".recipients", n.Recipients)
+		c.lines(argument+".conditions", n.Conditions.Value())
+		c.lines(argument+".recipients", n.Recipients.Value())
 	}
 }
 
