@@ -3310,33 +3310,9 @@ func (ec *executionContext) unmarshalNCompletePackageUploadInput2githubᚗcomᚋ
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) marshalNCompletePackageUploadPayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐCompletePackageUploadPayload(ctx context.Context, sel ast.SelectionSet, v *loader.CompletePackageUploadPayload) graphql.Marshaler {
-	if v == nil {
-		graphql.AddInvalidNullError(ctx, "CompletePackageUploadPayload!")
-		return graphql.Null
-	}
-	return ec._CompletePackageUploadPayload(ctx, sel, v)
-}
-
-func (ec *executionContext) marshalNCreatePackageUploadPayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐCreatePackageUploadPayload(ctx context.Context, sel ast.SelectionSet, v *loader.CreatePackageUploadPayload) graphql.Marshaler {
-	if v == nil {
-		graphql.AddInvalidNullError(ctx, "CreatePackageUploadPayload!")
-		return graphql.Null
-	}
-	return ec._CreatePackageUploadPayload(ctx, sel, v)
-}
-
 func (ec *executionContext) unmarshalNDeletePackageInput2githubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋmutationᚐDeletePackageInput(ctx context.Context, v any) (mutation.DeletePackageInput, error) {
 	res, err := ec.unmarshalInputDeletePackageInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
-}
-
-func (ec *executionContext) marshalNDeletePackagePayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐDeletePackagePayload(ctx context.Context, sel ast.SelectionSet, v *loader.DeletePackagePayload) graphql.Marshaler {
-	if v == nil {
-		graphql.AddInvalidNullError(ctx, "DeletePackagePayload!")
-		return graphql.Null
-	}
-	return ec._DeletePackagePayload(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalNPackage2ᚕᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐPackageᚄ(ctx context.Context, sel ast.SelectionSet, v []*consoleclient.Package) graphql.Marshaler {
@@ -3416,25 +3392,9 @@ func (ec *executionContext) unmarshalNUpdatePackageInput2githubᚗcomᚋconsoleq
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) marshalNUpdatePackagePayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐUpdatePackagePayload(ctx context.Context, sel ast.SelectionSet, v *loader.UpdatePackagePayload) graphql.Marshaler {
-	if v == nil {
-		graphql.AddInvalidNullError(ctx, "UpdatePackagePayload!")
-		return graphql.Null
-	}
-	return ec._UpdatePackagePayload(ctx, sel, v)
-}
-
 func (ec *executionContext) unmarshalNUploadPackageInput2githubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋmutationᚐUploadPackageInput(ctx context.Context, v any) (mutation.UploadPackageInput, error) {
 	res, err := ec.unmarshalInputUploadPackageInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
-}
-
-func (ec *executionContext) marshalNUploadPackagePayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐUploadPackagePayload(ctx context.Context, sel ast.SelectionSet, v *loader.UploadPackagePayload) graphql.Marshaler {
-	if v == nil {
-		graphql.AddInvalidNullError(ctx, "UploadPackagePayload!")
-		return graphql.Null
-	}
-	return ec._UploadPackagePayload(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalOArgumentDirection2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐArgumentDirection(ctx context.Context, v any) (*consoleclient.ArgumentDirection, error) {
@@ -3485,6 +3445,27 @@ func (ec *executionContext) unmarshalOAssetContentInput2ᚖgithubᚗcomᚋconsol
 	return &res, graphql.ErrorOnPath(ctx, err)
 }
 
+func (ec *executionContext) marshalOCompletePackageUploadPayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐCompletePackageUploadPayload(ctx context.Context, sel ast.SelectionSet, v *loader.CompletePackageUploadPayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._CompletePackageUploadPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalOCreatePackageUploadPayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐCreatePackageUploadPayload(ctx context.Context, sel ast.SelectionSet, v *loader.CreatePackageUploadPayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._CreatePackageUploadPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalODeletePackagePayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐDeletePackagePayload(ctx context.Context, sel ast.SelectionSet, v *loader.DeletePackagePayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._DeletePackagePayload(ctx, sel, v)
+}
+
 func (ec *executionContext) marshalOPackage2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐPackage(ctx context.Context, sel ast.SelectionSet, v *consoleclient.Package) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
@@ -3526,11 +3507,25 @@ func (ec *executionContext) marshalOPackageVersion2ᚖgithubᚗcomᚋconsoleql�
 	return ec._PackageVersion(ctx, sel, v)
 }
 
+func (ec *executionContext) marshalOUpdatePackagePayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐUpdatePackagePayload(ctx context.Context, sel ast.SelectionSet, v *loader.UpdatePackagePayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._UpdatePackagePayload(ctx, sel, v)
+}
+
 func (ec *executionContext) marshalOUploadChannel2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐUploadChannel(ctx context.Context, sel ast.SelectionSet, v *consoleclient.UploadChannel) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
 	}
 	return ec._UploadChannel(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalOUploadPackagePayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐUploadPackagePayload(ctx context.Context, sel ast.SelectionSet, v *loader.UploadPackagePayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._UploadPackagePayload(ctx, sel, v)
 }
 
 // endregion ***************************** type.gotpl *****************************

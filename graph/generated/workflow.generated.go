@@ -3124,25 +3124,9 @@ func (ec *executionContext) unmarshalNAddWorkflowRobotsInput2githubᚗcomᚋcons
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) marshalNAddWorkflowRobotsPayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐAddWorkflowRobotsPayload(ctx context.Context, sel ast.SelectionSet, v *loader.AddWorkflowRobotsPayload) graphql.Marshaler {
-	if v == nil {
-		graphql.AddInvalidNullError(ctx, "AddWorkflowRobotsPayload!")
-		return graphql.Null
-	}
-	return ec._AddWorkflowRobotsPayload(ctx, sel, v)
-}
-
 func (ec *executionContext) unmarshalNCreateWorkflowInput2githubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋmutationᚐCreateWorkflowInput(ctx context.Context, v any) (mutation.CreateWorkflowInput, error) {
 	res, err := ec.unmarshalInputCreateWorkflowInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
-}
-
-func (ec *executionContext) marshalNCreateWorkflowPayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐCreateWorkflowPayload(ctx context.Context, sel ast.SelectionSet, v *loader.CreateWorkflowPayload) graphql.Marshaler {
-	if v == nil {
-		graphql.AddInvalidNullError(ctx, "CreateWorkflowPayload!")
-		return graphql.Null
-	}
-	return ec._CreateWorkflowPayload(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalNDeleteWorkflowInput2githubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋmutationᚐDeleteWorkflowInput(ctx context.Context, v any) (mutation.DeleteWorkflowInput, error) {
@@ -3150,38 +3134,14 @@ func (ec *executionContext) unmarshalNDeleteWorkflowInput2githubᚗcomᚋconsole
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) marshalNDeleteWorkflowPayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐDeleteWorkflowPayload(ctx context.Context, sel ast.SelectionSet, v *loader.DeleteWorkflowPayload) graphql.Marshaler {
-	if v == nil {
-		graphql.AddInvalidNullError(ctx, "DeleteWorkflowPayload!")
-		return graphql.Null
-	}
-	return ec._DeleteWorkflowPayload(ctx, sel, v)
-}
-
 func (ec *executionContext) unmarshalNExecuteWorkflowInput2githubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋmutationᚐExecuteWorkflowInput(ctx context.Context, v any) (mutation.ExecuteWorkflowInput, error) {
 	res, err := ec.unmarshalInputExecuteWorkflowInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) marshalNExecuteWorkflowPayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐExecuteWorkflowPayload(ctx context.Context, sel ast.SelectionSet, v *loader.ExecuteWorkflowPayload) graphql.Marshaler {
-	if v == nil {
-		graphql.AddInvalidNullError(ctx, "ExecuteWorkflowPayload!")
-		return graphql.Null
-	}
-	return ec._ExecuteWorkflowPayload(ctx, sel, v)
-}
-
 func (ec *executionContext) unmarshalNRemoveWorkflowRobotInput2githubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋmutationᚐRemoveWorkflowRobotInput(ctx context.Context, v any) (mutation.RemoveWorkflowRobotInput, error) {
 	res, err := ec.unmarshalInputRemoveWorkflowRobotInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
-}
-
-func (ec *executionContext) marshalNRemoveWorkflowRobotPayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐRemoveWorkflowRobotPayload(ctx context.Context, sel ast.SelectionSet, v *loader.RemoveWorkflowRobotPayload) graphql.Marshaler {
-	if v == nil {
-		graphql.AddInvalidNullError(ctx, "RemoveWorkflowRobotPayload!")
-		return graphql.Null
-	}
-	return ec._RemoveWorkflowRobotPayload(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalNTriggerPolicy2githubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐTriggerPolicy(ctx context.Context, v any) (consoleclient.TriggerPolicy, error) {
@@ -3199,25 +3159,9 @@ func (ec *executionContext) unmarshalNUpdateWorkflowInput2githubᚗcomᚋconsole
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) marshalNUpdateWorkflowPayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐUpdateWorkflowPayload(ctx context.Context, sel ast.SelectionSet, v *loader.UpdateWorkflowPayload) graphql.Marshaler {
-	if v == nil {
-		graphql.AddInvalidNullError(ctx, "UpdateWorkflowPayload!")
-		return graphql.Null
-	}
-	return ec._UpdateWorkflowPayload(ctx, sel, v)
-}
-
 func (ec *executionContext) unmarshalNUpgradeWorkflowsInput2githubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋmutationᚐUpgradeWorkflowsInput(ctx context.Context, v any) (mutation.UpgradeWorkflowsInput, error) {
 	res, err := ec.unmarshalInputUpgradeWorkflowsInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
-}
-
-func (ec *executionContext) marshalNUpgradeWorkflowsPayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐUpgradeWorkflowsPayload(ctx context.Context, sel ast.SelectionSet, v *loader.UpgradeWorkflowsPayload) graphql.Marshaler {
-	if v == nil {
-		graphql.AddInvalidNullError(ctx, "UpgradeWorkflowsPayload!")
-		return graphql.Null
-	}
-	return ec._UpgradeWorkflowsPayload(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalNVideoRecordMode2githubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐVideoRecordMode(ctx context.Context, v any) (consoleclient.VideoRecordMode, error) {
@@ -3334,6 +3278,34 @@ func (ec *executionContext) marshalNWorkflowUpgradeItem2ᚖgithubᚗcomᚋconsol
 	return ec._WorkflowUpgradeItem(ctx, sel, v)
 }
 
+func (ec *executionContext) marshalOAddWorkflowRobotsPayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐAddWorkflowRobotsPayload(ctx context.Context, sel ast.SelectionSet, v *loader.AddWorkflowRobotsPayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._AddWorkflowRobotsPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalOCreateWorkflowPayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐCreateWorkflowPayload(ctx context.Context, sel ast.SelectionSet, v *loader.CreateWorkflowPayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._CreateWorkflowPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalODeleteWorkflowPayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐDeleteWorkflowPayload(ctx context.Context, sel ast.SelectionSet, v *loader.DeleteWorkflowPayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._DeleteWorkflowPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalOExecuteWorkflowPayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐExecuteWorkflowPayload(ctx context.Context, sel ast.SelectionSet, v *loader.ExecuteWorkflowPayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._ExecuteWorkflowPayload(ctx, sel, v)
+}
+
 func (ec *executionContext) marshalOJobStateNotification2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐJobStateNotification(ctx context.Context, sel ast.SelectionSet, v *consoleclient.JobStateNotification) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
@@ -3347,6 +3319,13 @@ func (ec *executionContext) unmarshalOJobStateNotificationInput2ᚖgithubᚗcom�
 	}
 	res, err := ec.unmarshalInputJobStateNotificationInput(ctx, v)
 	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalORemoveWorkflowRobotPayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐRemoveWorkflowRobotPayload(ctx context.Context, sel ast.SelectionSet, v *loader.RemoveWorkflowRobotPayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._RemoveWorkflowRobotPayload(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalOTriggerPolicy2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐTriggerPolicy(ctx context.Context, v any) (*consoleclient.TriggerPolicy, error) {
@@ -3363,6 +3342,20 @@ func (ec *executionContext) marshalOTriggerPolicy2ᚖgithubᚗcomᚋconsoleqlᚋ
 		return graphql.Null
 	}
 	return v
+}
+
+func (ec *executionContext) marshalOUpdateWorkflowPayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐUpdateWorkflowPayload(ctx context.Context, sel ast.SelectionSet, v *loader.UpdateWorkflowPayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._UpdateWorkflowPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalOUpgradeWorkflowsPayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐUpgradeWorkflowsPayload(ctx context.Context, sel ast.SelectionSet, v *loader.UpgradeWorkflowsPayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._UpgradeWorkflowsPayload(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalOVideoRecordMode2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐVideoRecordMode(ctx context.Context, v any) (*consoleclient.VideoRecordMode, error) {
