@@ -3,9 +3,12 @@ package main
 import (
 	"encoding/base64"
 	"fmt"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/consoleql/consoleql/internal/consolesim"
 )
@@ -168,7 +171,7 @@ func TestExplicitNullsAreDefaults(t *testing.T) {
 				"literals":  w.ask(fmt.Sprintf(`{ l: %s(filter: null, order: null, first: null, after: null, offset: null) %s }`, list, below), request{}),
 				"variables": w.ask(fmt.Sprintf(`query($f: %s, $o: SortOrder, $n: Int, $a: String, $s: Int) { l: %s(filter: $f, order: $o, first: $n, after: $a, offset: $s) %s }`, filterOf(list), list, below), request{variables: nulls}),
 				"left out":  w.ask(fmt.Sprintf(`query($f: %s, $o: SortOrder, $n: Int, $a: String, $s: Int) { l: %s(filter: $f, order: $o, first: $n, after: $a, offset: $s) %s }`, filterOf(list), list, below), request{}),
-				"in filter": w.ask(fmt.Sprintf(`{ l: %s(filter: {name: null, searchString: null}) %s }`, list, below), request{}),
+				"in filter": w.ask(fmt.Sprintf(`query($f: %s) { l: %s(filter: $f) %s }`, filterOf(list), list, below), request{variables: map[string]any{"f": nullsOf(list)}}),
 				"defaults":  w.ask(fmt.Sprintf(`{ l: %s(filter: {}, order: DESC, first: 20, offset: 0) %s }`, list, below), request{}),
 			} {
 				if string(a.Body) != string(plain.Body) {
@@ -191,6 +194,35 @@ func TestExplicitNullsAreDefaults(t *testing.T) {
 			}
 		}
 	})
+}
+
+// nullsOf is a list's filter with null in every field.
+func nullsOf(list string) map[string]any {
+	nulls := map[string]any{"name": nil, "searchString": nil}
+	switch list {
+	case "packages":
+		nulls["startTime"], nulls["endTime"] = nil, nil
+	case "queues", "robots", "workflows":
+		nulls["associatedQueueId"], nulls["packageId"], nulls["packageVersionId"] = nil, nil, nil
+	}
+	return nulls
+}
+
+// TestNullIDsInFiltersAreLeftOut gives them by variables within the filter, as
+// forms do whose field is empty.
+func TestNullIDsInFiltersAreLeftOut(t *testing.T) {
+	w := newWorld(t, consolesim.Options{})
+	for _, list := range []string{"queues", "robots", "workflows"} {
+		w.sim.ResetCounts()
+		query := fmt.Sprintf(`query($p: ID) { %s(filter: {name: "x", packageId: $p, associatedQueueId: null, packageVersionId: $p}) { totalCount } }`, list)
+		if a := w.ask(query, request{variables: map[string]any{"p": nil}}); len(a.Errors) > 0 {
+			t.Errorf("answered %s", a.Body)
+			continue
+		}
+		if diff := cmp.Diff(url.Values{"Name": {"x"}}, w.askedFor(listOperations[list])); diff != "" {
+			t.Errorf("%s: parameters, - wanted + sent:\n%s", list, diff)
+		}
+	}
 }
 
 // TestFragmentsThatDouble: each spreads the next one twice, so that one line

@@ -66,7 +66,8 @@ type JobStateNotificationInput struct {
 
 // WorkflowFilter is what the document lists for workflows; an empty field is not sent.
 type WorkflowFilter struct {
-	Name, SearchString, AssociatedQueueID, PackageID, PackageVersionID string
+	Name, SearchString                             string
+	AssociatedQueueID, PackageID, PackageVersionID OptionalID
 }
 
 func (f WorkflowFilter) addTo(q query) {
