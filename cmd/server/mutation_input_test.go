@@ -1,6 +1,7 @@
 package main
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -78,7 +79,7 @@ func TestMutationInputIsCheckedFirst(t *testing.T) {
 		input    map[string]any
 		argument string
 	}{
-		"id":              {"deleteQueue", map[string]any{"id": "abc"}, "id"},
+		"id":              {"deleteQueue", map[string]any{"id": "abc"}, "input.id"},
 		"priority":        {"executeWorkflow", map[string]any{"id": id, "priority": 5001}, "input.priority"},
 		"negative":        {"updateWorkflow", map[string]any{"id": id, "priority": -1}, "input.priority"},
 		"retries":         {"updateWorkflow", map[string]any{"id": id, "maxRetryCount": 11}, "input.maxRetryCount"},
@@ -88,9 +89,12 @@ func TestMutationInputIsCheckedFirst(t *testing.T) {
 		"description":     {"createQueue", map[string]any{"name": "a", "description": "\x1b[0m"}, "input.description"},
 		"tag":             {"updatePackage", map[string]any{"id": id, "tags": []string{"\x07"}}, "input.tags.0"},
 		"argument":        {"executeWorkflow", map[string]any{"id": id, "arguments": []any{map[string]any{"name": ""}}}, "input.arguments.0.name"},
-		"unknown enum":    {"executeWorkflow", map[string]any{"id": id, "videoRecordMode": "UNKNOWN"}, "videoRecordMode"},
-		"robot id":        {"addWorkflowRobots", map[string]any{"workflowId": id, "robotIds": []string{"x"}}, ""},
+		"unknown enum":    {"executeWorkflow", map[string]any{"id": id, "videoRecordMode": "UNKNOWN"}, "input.videoRecordMode"},
+		"robot id":        {"addWorkflowRobots", map[string]any{"workflowId": id, "robotIds": []string{id, "x"}}, "input.robotIds.1"},
 		"no robots":       {"addWorkflowRobots", map[string]any{"workflowId": id, "robotIds": []string{}}, "input.robotIds"},
+		"workflow id":     {"upgradeWorkflows", map[string]any{"workflowIds": []string{"x"}}, "input.workflowIds.0"},
+		"large number":    {"executeWorkflow", map[string]any{"id": id, "priority": 1e12}, "input.priority"},
+		"asset":           {"executeWorkflow", map[string]any{"id": id, "arguments": []any{map[string]any{"name": "a", "direction": "UNKNOWN"}}}, "input.arguments.0.direction"},
 		"no workflows":    {"upgradeWorkflows", map[string]any{"workflowIds": []string{}}, "input.workflowIds"},
 		"idempotency key": {"executeWorkflow", map[string]any{"id": id, "idempotencyKey": ""}, "input.idempotencyKey"},
 	} {
@@ -101,8 +105,9 @@ func TestMutationInputIsCheckedFirst(t *testing.T) {
 			if len(a.Errors) != 1 || a.Errors[0].Extensions.Code != "BAD_USER_INPUT" {
 				t.Fatalf("answered %s", a.Body)
 			}
-			if got := a.Errors[0].Extensions.Argument; tt.argument != "" && got != tt.argument {
-				t.Errorf("blames %q, want %q: %s", got, tt.argument, a.Body)
+			e := a.Errors[0]
+			if e.Extensions.Argument != tt.argument || e.path() != tt.mutation+"."+tt.argument || !strings.HasPrefix(e.Message, tt.argument+": ") || len(e.Locations) != 1 {
+				t.Errorf("does not blame %q: %s", tt.argument, a.Body)
 			}
 			if n := len(w.sim.Requests()); n != 0 {
 				t.Errorf("%d console calls: %v", n, w.calls())

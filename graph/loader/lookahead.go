@@ -1,12 +1,12 @@
 package loader
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"runtime/debug"
 
 	"github.com/99designs/gqlgen/graphql"
-	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
 	"github.com/consoleql/consoleql/internal/fault"
@@ -98,15 +98,13 @@ func (l *Loaders) badInput(ctx context.Context, typ string, s Selection, place s
 // elsewhere is err as the fields are told whose own arguments are good.
 func elsewhere(err error, place string) error {
 	told := &fault.Error{Code: fault.BadUserInput, Message: err.Error(), Elsewhere: true, Err: err}
+	var unread *gqlerror.Error // gqlgen could not read an argument; its path leads to that from the root, where look-ahead reads it
+	if errors.As(err, &unread) {
+		told.Message, told.Argument, told.Err = unread.Message, fault.ArgumentAt(unread.Path), unread.Err
+	}
 	var bad *fault.Error
 	if errors.As(err, &bad) {
-		told.Message, told.Argument = bad.Message, bad.Argument
-	}
-	var on *gqlerror.Error
-	if told.Argument == "" && errors.As(err, &on) && len(on.Path) > 0 {
-		if name, ok := on.Path[len(on.Path)-1].(ast.PathName); ok {
-			told.Argument = string(name) // gqlgen ends the path of an argument that it cannot read with its name
-		}
+		told.Message, told.Argument = bad.Message, cmp.Or(bad.Argument, told.Argument)
 	}
 	told.Message += " (at " + place + "; nothing was asked)"
 	return told

@@ -17,7 +17,7 @@ func (w *Writer) UploadPackage(ctx context.Context, in UploadPackageInput) (*loa
 	return change(ctx, nil, func(sc scope.Scope) (*loader.UploadPackagePayload, error) {
 		file, err := in.File.Open()
 		if err != nil {
-			return nil, clientError(err)
+			return nil, fileError(err)
 		}
 		u, err := w.upload(ctx, sc, file, in.File)
 		if err != nil {
@@ -43,6 +43,16 @@ func (w *Writer) upload(ctx context.Context, sc scope.Scope, file io.Reader, u s
 		return nil, err
 	}
 	return w.console.CompletePackageUpload(ctx, sc, prepared.ID)
+}
+
+// fileError is why a file cannot be had of the request: to the caller an error
+// about the argument that is the file, whatever part of the form was at fault.
+func fileError(err error) error {
+	var bad *fault.Error
+	if errors.As(err, &bad) && bad.Code == fault.BadUserInput {
+		return fault.BadInput("input.file", "%s", bad.Message)
+	}
+	return clientError(err)
 }
 
 // clientError tells a file that broke off from a console that failed.
