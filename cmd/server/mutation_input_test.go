@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -112,6 +113,50 @@ func TestMutationInputIsCheckedFirst(t *testing.T) {
 			if n := len(w.sim.Requests()); n != 0 {
 				t.Errorf("%d console calls: %v", n, w.calls())
 			}
+		})
+	}
+}
+
+// TestOneBadInputStopsEveryMutation: of an operation with a bad part nothing is
+// carried out, neither before that part nor after it.
+func TestOneBadInputStopsEveryMutation(t *testing.T) {
+	w := newWorld(t, consolesim.Options{})
+	id := w.sim.Data().QueueIDs(w.sim.Data().MainDepartmentID())[0]
+	good := fmt.Sprintf(`updateQueue(input: {id: %q, name: "changed"}) { queue { name } }`, id)
+	for name, tt := range map[string]struct {
+		bad, place string // place is where the argument stands
+		below      bool   // it is not the mutation's own
+	}{
+		"out of bounds":   {fmt.Sprintf(`executeWorkflow(input: {id: %q, priority: 9999}) { jobs { id } }`, id), "input.priority", false},
+		"no GUID":         {`deleteQueue(input: {id: "x"}) { deletedId }`, "input.id", false},
+		"in a list":       {`upgradeWorkflows(input: {workflowIds: ["x"]}) { total }`, "input.workflowIds.0", false},
+		"empty list":      {`upgradeWorkflows(input: {workflowIds: []}) { total }`, "input.workflowIds", false},
+		"unknown enum":    {fmt.Sprintf(`executeWorkflow(input: {id: %q, videoRecordMode: UNKNOWN}) { jobs { id } }`, id), "input.videoRecordMode", false},
+		"bad key":         {fmt.Sprintf(`executeWorkflow(input: {id: %q, idempotencyKey: ""}) { jobs { id } }`, id), "input.idempotencyKey", false},
+		"no file":         {`uploadPackage(input: {file: "x"}) { packageId }`, "input.file", false},
+		"below a payload": {fmt.Sprintf(`updateQueue(input: {id: %q}) { queue { robots(first: 501) { totalCount } } }`, id), "first", true},
+		"in a filter":     {fmt.Sprintf(`updateQueue(input: {id: %q}) { queue { robots(filter: {packageId: "x"}) { totalCount } } }`, id), "filter.packageId", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w.sim.ResetCounts()
+			a := w.ask(fmt.Sprintf("mutation { a: %s b: %s c: %s }", good, tt.bad, good), request{})
+			told := " (at b; nothing was asked)"
+			wanted := map[string]string{"a": told, "b." + tt.place: "", "c": told}
+			if tt.below {
+				told = " (at b.queue.robots; nothing was asked)"
+				wanted = map[string]string{"a": told, "b": told, "c": told}
+			}
+			if len(a.Errors) != len(wanted) {
+				t.Fatalf("answered %s", a.Body)
+			}
+			for _, e := range a.Errors {
+				place, ok := wanted[e.path()]
+				if !ok || e.Extensions.Code != "BAD_USER_INPUT" || e.Extensions.Argument != tt.place ||
+					!strings.HasPrefix(e.Message, tt.place+": ") || !strings.HasSuffix(e.Message, place) {
+					t.Errorf("told %+v", e)
+				}
+			}
+			w.noCalls()
 		})
 	}
 }

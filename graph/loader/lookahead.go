@@ -110,10 +110,46 @@ func elsewhere(err error, place string) error {
 	return told
 }
 
-// checkAnswer refuses a mutation or a subscription of whose answer a field has bad arguments.
+// checkAnswer refuses a subscription of whose answer a field has bad arguments.
 func (l *Loaders) checkAnswer(ctx context.Context, f graphql.CollectedField) {
+	l.refusal = l.badAnswer(ctx, f)
+}
+
+// badAnswer is what is wrong with the arguments of any field below a mutation or
+// a subscription.
+func (l *Loaders) badAnswer(ctx context.Context, f graphql.CollectedField) error {
 	below := Selection{op: graphql.GetOperationContext(ctx), set: f.Selections}
-	l.refusal = l.badInput(ctx, f.Definition.Type.Name(), below, f.Alias+".")
+	return l.badInput(ctx, f.Definition.Type.Name(), below, f.Alias+".")
+}
+
+// checkMutations looks, once, at the arguments of all fields of a mutation before
+// the first of them changes anything. With one of them bad, none is carried out.
+func (l *Loaders) checkMutations(ctx context.Context, check CheckInput) {
+	l.plan.Do(func() {
+		op := graphql.GetOperationContext(ctx)
+		l.badInputs = make(map[string]error)
+		for _, f := range (Selection{op, op.Operation.SelectionSet}).fields("Mutation") {
+			err := check(ctx, f.Name, f.ArgumentMap(op.Variables))
+			if err != nil {
+				l.badInputs[f.Alias] = err
+				err = elsewhere(err, f.Alias)
+			} else {
+				err = l.badAnswer(ctx, f)
+			}
+			if l.refusal == nil {
+				l.refusal = err
+			}
+		}
+	})
+}
+
+// refusalOf is why the field of a mutation with that alias may not be carried
+// out: its own input before any other's.
+func (l *Loaders) refusalOf(alias string) error {
+	if own := l.badInputs[alias]; own != nil {
+		return own
+	}
+	return l.refusal
 }
 
 // Refusal is why the operation may not ask the console anything; nil if it may.

@@ -14,7 +14,7 @@ import (
 
 // UploadPackage passes a package file on to the console while it comes.
 func (w *Writer) UploadPackage(ctx context.Context, in UploadPackageInput) (*loader.UploadPackagePayload, error) {
-	return change(ctx, nil, func(sc scope.Scope) (*loader.UploadPackagePayload, error) {
+	return change(ctx, func(sc scope.Scope) (*loader.UploadPackagePayload, error) {
 		file, err := in.File.Open()
 		if err != nil {
 			return nil, fileError(err)
@@ -65,7 +65,7 @@ func clientError(err error) error {
 
 // CreatePackageUpload prepares an upload that the client makes itself.
 func (w *Writer) CreatePackageUpload(ctx context.Context) (*loader.CreatePackageUploadPayload, error) {
-	return change(ctx, nil, func(sc scope.Scope) (*loader.CreatePackageUploadPayload, error) {
+	return change(ctx, func(sc scope.Scope) (*loader.CreatePackageUploadPayload, error) {
 		u, err := w.console.CreatePackageUpload(ctx, sc)
 		return &loader.CreatePackageUploadPayload{Upload: u}, err
 	})
@@ -73,7 +73,7 @@ func (w *Writer) CreatePackageUpload(ctx context.Context) (*loader.CreatePackage
 
 // CompletePackageUpload tells the console that a prepared upload's file is there.
 func (w *Writer) CompletePackageUpload(ctx context.Context, in CompletePackageUploadInput) (*loader.CompletePackageUploadPayload, error) {
-	return change(ctx, nil, func(sc scope.Scope) (*loader.CompletePackageUploadPayload, error) {
+	return change(ctx, func(sc scope.Scope) (*loader.CompletePackageUploadPayload, error) {
 		u, err := do(ctx, w, sc, in.IdempotencyKey, in, func(ctx context.Context) (*cc.UploadedPackage, error) {
 			return w.console.CompletePackageUpload(ctx, sc, in.ID)
 		})
