@@ -2,7 +2,6 @@ package consoleclient
 
 import (
 	"context"
-	"net/http"
 	"strings"
 	"testing"
 
@@ -72,18 +71,6 @@ func TestUpdateQueueOmits(t *testing.T) {
 					return client.UpdateQueue(ctx, testScope, guid, c.update)
 				}}.check(t, jsonAnswer(`{"id":"`+guid+`"}`), nil)
 		})
-	}
-}
-
-func TestUpdateQueueEmptyAnswer(t *testing.T) {
-	console := serve(t, func(w http.ResponseWriter, r *http.Request) {
-		if r.Method == http.MethodGet {
-			jsonAnswer(`{"id":"`+guid+`","name":"as it is now"}`)(w, r)
-		}
-	})
-	got, err := newTestClient(t, console, nil).UpdateQueue(t.Context(), testScope, guid, QueueUpdate{})
-	if err != nil || got.Name != "as it is now" {
-		t.Errorf("got %+v, %v", got, err)
 	}
 }
 

@@ -3,6 +3,7 @@ package consoleclient
 import (
 	"context"
 	"net/http"
+	"reflect"
 	"testing"
 
 	"github.com/99designs/gqlgen/graphql"
@@ -172,18 +173,6 @@ func TestUpdateWorkflowNulls(t *testing.T) {
 	}.check(t, jsonAnswer(`{"id":"`+guid+`"}`), nil)
 }
 
-func TestUpdateWorkflowEmptyAnswer(t *testing.T) {
-	console := serve(t, func(w http.ResponseWriter, r *http.Request) {
-		if r.Method == http.MethodGet {
-			jsonAnswer(`{"id":"`+guid+`","name":"as it is now"}`)(w, r)
-		}
-	})
-	got, err := newTestClient(t, console, nil).UpdateWorkflow(t.Context(), testScope, guid, WorkflowUpdate{})
-	if err != nil || got.Name != "as it is now" {
-		t.Errorf("got %+v, %v", got, err)
-	}
-}
-
 func TestDeleteWorkflow(t *testing.T) {
 	operationTest{
 		operation: opDeleteWorkflow, path: "/openapi/workflows/" + guid, body: `{}`,
@@ -286,6 +275,55 @@ func TestUpgradeWorkflows(t *testing.T) {
 			return c.UpgradeWorkflows(ctx, testScope, []string{workflow, workflow})
 		},
 	}.run(t)
+}
+
+// TestEmptyAnswersToChanges: each is a success of which nothing is told, and
+// nothing more is asked.
+func TestEmptyAnswersToChanges(t *testing.T) {
+	for name, call := range map[string]func(context.Context, *Client) (any, error){
+		"update package": func(ctx context.Context, c *Client) (any, error) {
+			return c.UpdatePackage(ctx, testScope, guid, PackageUpdate{})
+		},
+		"update queue": func(ctx context.Context, c *Client) (any, error) {
+			return c.UpdateQueue(ctx, testScope, guid, QueueUpdate{})
+		},
+		"update workflow": func(ctx context.Context, c *Client) (any, error) {
+			return c.UpdateWorkflow(ctx, testScope, guid, WorkflowUpdate{})
+		},
+		"add robots": func(ctx context.Context, c *Client) (any, error) {
+			return c.AddWorkflowRobots(ctx, testScope, guid, []string{otherGUID})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			console := serve(t, jsonAnswer(""))
+			got, err := call(t.Context(), newTestClient(t, console, nil))
+			if err != nil || !reflect.ValueOf(got).IsNil() {
+				t.Errorf("got %+v, %v", got, err)
+			}
+			if n := len(console.all()); n != 1 {
+				t.Errorf("the console was asked %d times", n)
+			}
+		})
+	}
+}
+
+func TestUpgradeWorkflowsWithoutDetails(t *testing.T) {
+	for answer, want := range map[string]WorkflowUpgrade{
+		"":                         {},
+		"{}":                       {},
+		`{"total":null}`:           {},
+		`{"Total":"2"}`:            {Total: ptr(Int(2))},
+		`{"total":0,"other":true}`: {Total: ptr(Int(0))},
+	} {
+		got, err := newTestClient(t, serve(t, jsonAnswer(answer)), nil).UpgradeWorkflows(t.Context(), testScope, []string{guid})
+		if err != nil {
+			t.Errorf("%q: %v", answer, err)
+			continue
+		}
+		if diff := cmp.Diff(want, *got); diff != "" {
+			t.Errorf("%q: %s", answer, diff)
+		}
+	}
 }
 
 func TestWorkflowBodiesWithWrongIDs(t *testing.T) {
