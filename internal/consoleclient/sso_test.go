@@ -89,6 +89,11 @@ func TestSSOFails(t *testing.T) {
 	}{
 		"refused": {statusAnswer(400, "application/json",
 			`{"error":"invalid_grant","error_description":"the-password is wrong","title":"the-password","detail":"the-refresh-token"}`), fault.Unauthenticated},
+		"locked": {statusAnswer(400, "application/json",
+			`{"error":"invalid_grant","error_description":"the-password: account_locked_out"}`), fault.Forbidden},
+		"locked, in Chinese": {statusAnswer(400, "application/json", `{"error":"invalid_grant","error_description":"账号已锁定"}`), fault.Forbidden},
+		"locked, by status":  {statusAnswer(423, "", ""), fault.Forbidden},
+		"forbidden":          {statusAnswer(403, "text/html", "<html>the-password is locked</html>"), fault.Unauthenticated},
 		"unauthorised":       {statusAnswer(401, "text/plain", "the-password"), fault.Unauthenticated},
 		"down":               {statusAnswer(503, "text/html", "<html>the-password</html>"), fault.UpstreamUnavailable},
 		"too many":           {statusAnswer(429, "", ""), fault.RateLimited},
