@@ -83,10 +83,11 @@ func newWorld(t testing.TB, o consolesim.Options, adjust ...func(*settings, *con
 			ConsoleQueueCreatePath: "/openapi/queues/{queueId}",
 			CompanyID:              sim.Data().MainCompanyID(), DepartmentID: sim.Data().MainDepartmentID(),
 		},
-		account: account{Username: username, Password: password, Anonymous: true},
-		shared:  shared{IdempotencyRetention: time.Hour},
-		limits:  limits{MaxDepth: 15, MaxComplexity: 1_000_000, MaxRequestBytes: 1 << 20, MaxUploadBytes: 4 << 30, DirectUploadBytes: 200 << 20},
-		logging: logging{LogLevel: "debug", LogFormat: "json"},
+		account:  account{Username: username, Password: password, Anonymous: true},
+		identity: identity{VerifyTokens: "off", SessionLifetime: time.Hour},
+		shared:   shared{IdempotencyRetention: time.Hour},
+		limits:   limits{MaxDepth: 15, MaxComplexity: 1_000_000, MaxRequestBytes: 1 << 20, MaxUploadBytes: 4 << 30, DirectUploadBytes: 200 << 20},
+		logging:  logging{LogLevel: "debug", LogFormat: "json"},
 	}
 	for _, f := range adjust {
 		f(s, sim)

@@ -19,6 +19,7 @@ type settings struct {
 	listeners
 	console
 	account
+	identity
 	shared
 	limits
 	logging
@@ -48,6 +49,14 @@ type account struct {
 	Password     string `help:"Password of the default service account; prefer --password-file." placeholder:"SECRET"`
 	PasswordFile string `help:"File that holds the password of the default service account." placeholder:"FILE"`
 	Anonymous    bool   `default:"false" help:"Let callers without credentials act as the default service account; only for trusted networks."`
+}
+
+type identity struct {
+	APIKeysFile     string        `name:"api-keys-file" help:"File of API keys, as hashes, and of the service accounts behind them (YAML or JSON); empty: there are none." placeholder:"FILE"`
+	VerifyTokens    string        `enum:"off,on" default:"off" help:"Whether callers' console tokens are verified before the console is asked, against the keys that the SSO publishes (${enum}); off leaves that to the console."`
+	SessionLifetime time.Duration `default:"12h" help:"How long a session lasts from its signIn, however much it is used."`
+	TokenKeys       string        `help:"Keys that encrypt console tokens in Redis, the newest first: 32 bytes each in base64 or hexadecimal, joined by commas. Without one, tokens and sessions stay in the memory of each process. Prefer --token-keys-file." placeholder:"SECRET"`
+	TokenKeysFile   string        `help:"File that holds the token keys, joined by commas or line breaks." placeholder:"FILE"`
 }
 
 type shared struct {
@@ -85,8 +94,11 @@ func (s *settings) Validate() error {
 	if s.Anonymous && s.Username == "" {
 		return errors.New("--anonymous needs a service account: --username and a password")
 	}
+	if s.TokenKeys != "" && s.TokenKeysFile != "" {
+		return errors.New("give either --token-keys or --token-keys-file")
+	}
 	for name, n := range map[string]int64{
-		"console-concurrency": int64(s.ConsoleConcurrency), "operation-concurrency": int64(s.OperationConcurrency),
+		"session-lifetime": int64(s.SessionLifetime), "console-concurrency": int64(s.ConsoleConcurrency), "operation-concurrency": int64(s.OperationConcurrency),
 		"console-max-response-bytes": s.ConsoleMaxResponseBytes, "max-depth": int64(s.MaxDepth),
 		"max-complexity": int64(s.MaxComplexity), "max-request-bytes": s.MaxRequestBytes, "max-upload-bytes": s.MaxUploadBytes, "direct-upload-bytes": s.DirectUploadBytes,
 		"console-timeout": int64(s.ConsoleTimeout), "idempotency-retention": int64(s.IdempotencyRetention), "shutdown-timeout": int64(s.ShutdownTimeout),

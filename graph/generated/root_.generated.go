@@ -40,6 +40,7 @@ type ResolverRoot interface {
 	Queue() QueueResolver
 	RemoveWorkflowRobotPayload() RemoveWorkflowRobotPayloadResolver
 	Robot() RobotResolver
+	SignInPayload() SignInPayloadResolver
 	UpgradeWorkflowsPayload() UpgradeWorkflowsPayloadResolver
 	UploadPackagePayload() UploadPackagePayloadResolver
 	Workflow() WorkflowResolver
@@ -286,6 +287,8 @@ type ComplexityRoot struct {
 		ExecuteWorkflow       func(childComplexity int, input mutation.ExecuteWorkflowInput) int
 		ExecuteWorkflowLayout func(childComplexity int, input mutation.ExecuteWorkflowLayoutInput) int
 		RemoveWorkflowRobot   func(childComplexity int, input mutation.RemoveWorkflowRobotInput) int
+		SignIn                func(childComplexity int, input mutation.SignInInput) int
+		SignOut               func(childComplexity int) int
 		UpdatePackage         func(childComplexity int, input mutation.UpdatePackageInput) int
 		UpdateQueue           func(childComplexity int, input mutation.UpdateQueueInput) int
 		UpdateWorkflow        func(childComplexity int, input mutation.UpdateWorkflowInput) int
@@ -451,6 +454,16 @@ type ComplexityRoot struct {
 	RobotEdge struct {
 		Cursor func(childComplexity int) int
 		Node   func(childComplexity int) int
+	}
+
+	SignInPayload struct {
+		ExpiresAt    func(childComplexity int) int
+		SessionToken func(childComplexity int) int
+		Viewer       func(childComplexity int) int
+	}
+
+	SignOutPayload struct {
+		Ok func(childComplexity int) int
 	}
 
 	UpdatePackagePayload struct {
@@ -1822,6 +1835,23 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.RemoveWorkflowRobot(childComplexity, args["input"].(mutation.RemoveWorkflowRobotInput)), true
+	case "Mutation.signIn":
+		if e.ComplexityRoot.Mutation.SignIn == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_signIn_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.SignIn(childComplexity, args["input"].(mutation.SignInInput)), true
+	case "Mutation.signOut":
+		if e.ComplexityRoot.Mutation.SignOut == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Mutation.SignOut(childComplexity), true
 	case "Mutation.updatePackage":
 		if e.ComplexityRoot.Mutation.UpdatePackage == nil {
 			break
@@ -2686,6 +2716,32 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.RobotEdge.Node(childComplexity), true
 
+	case "SignInPayload.expiresAt":
+		if e.ComplexityRoot.SignInPayload.ExpiresAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SignInPayload.ExpiresAt(childComplexity), true
+	case "SignInPayload.sessionToken":
+		if e.ComplexityRoot.SignInPayload.SessionToken == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SignInPayload.SessionToken(childComplexity), true
+	case "SignInPayload.viewer":
+		if e.ComplexityRoot.SignInPayload.Viewer == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SignInPayload.Viewer(childComplexity), true
+
+	case "SignOutPayload.ok":
+		if e.ComplexityRoot.SignOutPayload.Ok == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SignOutPayload.Ok(childComplexity), true
+
 	case "UpdatePackagePayload.package":
 		if e.ComplexityRoot.UpdatePackagePayload.Package == nil {
 			break
@@ -3345,6 +3401,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("QueueFilter", ec.unmarshalInputQueueFilter),
 			graphql.NewInputUnmarshaler("RemoveWorkflowRobotInput", ec.unmarshalInputRemoveWorkflowRobotInput),
 			graphql.NewInputUnmarshaler("RobotFilter", ec.unmarshalInputRobotFilter),
+			graphql.NewInputUnmarshaler("SignInInput", ec.unmarshalInputSignInInput),
 			graphql.NewInputUnmarshaler("UpdatePackageInput", ec.unmarshalInputUpdatePackageInput),
 			graphql.NewInputUnmarshaler("UpdateQueueInput", ec.unmarshalInputUpdateQueueInput),
 			graphql.NewInputUnmarshaler("UpdateWorkflowInput", ec.unmarshalInputUpdateWorkflowInput),
@@ -3434,7 +3491,7 @@ var sources = []*ast.Source{
 """
 One typed graph in front of the REST API of an RPA console.
 
-Who asks: every operation runs as a principal, shown by a console token (` + "`" + `Authorization: Bearer` + "`" + `); a caller without one acts as the gateway's service account where the operator allows that.
+Who asks: every operation runs as a principal, shown by a console token or by the session token of ` + "`" + `signIn` + "`" + ` (` + "`" + `Authorization: Bearer` + "`" + `), or by an API key (` + "`" + `X-Api-Key` + "`" + `), whose holder acts as one of the gateway's service accounts; a caller without any acts as the default service account where the operator allows that.
 
 Where it asks: every operation runs in a scope, one department of one company, shown by the HTTP headers ` + "`" + `CompanyId` + "`" + ` and ` + "`" + `DepartmentId` + "`" + `. Without them the configured default applies; else, where the principal has one company, that company and the viewer's assigned department; else the error ` + "`" + `SCOPE_REQUIRED` + "`" + `. What is reached from an entity is asked for in that entity's own scope.
 
@@ -4488,6 +4545,40 @@ enum LicenseStatus {
 extend type Query {
   "The caller as a user of the company in scope. One console call."
   viewer: CompanyUser!
+}
+
+extend type Mutation {
+  "Signs a user in with the console's user name and password, and begins a session: its token stands for the console's own tokens, which the gateway keeps and refreshes. Send it by POST and pass the password as a variable. One console call (connect/token), and those of what is selected of ` + "`" + `viewer` + "`" + `. A wrong password is ` + "`" + `UNAUTHENTICATED` + "`" + `, a locked account ` + "`" + `FORBIDDEN` + "`" + `; after some failures in a row further attempts are ` + "`" + `RATE_LIMITED` + "`" + ` for up to a minute."
+  signIn(
+    "Who signs in."
+    input: SignInInput!
+  ): SignInPayload!
+  "Ends the session whose token the request shows. No console call. A request without a session is ` + "`" + `UNAUTHENTICATED` + "`" + `."
+  signOut: SignOutPayload!
+}
+
+"The login of a user to the console (获取令牌)."
+input SignInInput {
+  "The name that the user signs in with; at most 256 bytes."
+  username: String!
+  "The user's password; at most 1024 bytes. It is passed on to the console's SSO and kept nowhere."
+  password: String!
+}
+
+"A session that has begun."
+type SignInPayload {
+  "The session's token: send it as ` + "`" + `Authorization: Bearer` + "`" + `. It is shown this once; the gateway keeps only its hash."
+  sessionToken: String!
+  "When the session ends whatever happens. It ends earlier by ` + "`" + `signOut` + "`" + `, or when the console no longer renews its tokens."
+  expiresAt: DateTime!
+  "The user who has signed in, as a user of the company in scope; null with an error where the request names no scope and the user has several companies. One console call."
+  viewer: CompanyUser
+}
+
+"A session that has ended."
+type SignOutPayload {
+  "Always true: a session that could not be ended is an error."
+  ok: Boolean!
 }
 
 "A user of a company (公司用户). One person can be a different user in each of several companies."
@@ -5931,6 +6022,26 @@ func (ec *executionContext) childFields_RobotEdge(ctx context.Context, field gra
 		return ec.fieldContext_RobotEdge_node(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type RobotEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_SignInPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "sessionToken":
+		return ec.fieldContext_SignInPayload_sessionToken(ctx, field)
+	case "expiresAt":
+		return ec.fieldContext_SignInPayload_expiresAt(ctx, field)
+	case "viewer":
+		return ec.fieldContext_SignInPayload_viewer(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SignInPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_SignOutPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "ok":
+		return ec.fieldContext_SignOutPayload_ok(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SignOutPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_UpdatePackagePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

@@ -12,6 +12,8 @@ import (
 type Resolver struct {
 	// Writes carries out the mutations.
 	Writes *mutation.Writer
+	// Door lets users in and out.
+	Door mutation.Door
 }
 
 // orNull makes null of an entity that does not exist: a query by id is no error then.

@@ -91,6 +91,7 @@ var relations = map[string][]string{
 		"rootDepartment: Department", "department(id: ID!): Department", "viewer: CompanyUser!",
 	}, departmentFields...),
 	"Mutation": {
+		"signIn(input: SignInInput!): SignInPayload!", "signOut: SignOutPayload!",
 		"updatePackage(input: UpdatePackageInput!): UpdatePackagePayload!",
 		"deletePackage(input: DeletePackageInput!): DeletePackagePayload!",
 		"uploadPackage(input: UploadPackageInput!): UploadPackagePayload!",
@@ -108,6 +109,7 @@ var relations = map[string][]string{
 		"upgradeWorkflows(input: UpgradeWorkflowsInput!): UpgradeWorkflowsPayload!",
 		"executeWorkflowLayout(input: ExecuteWorkflowLayoutInput!): ExecuteWorkflowLayoutPayload!",
 	},
+	"SignInPayload":                {"viewer: CompanyUser"},
 	"UploadPackagePayload":         {"package: Package", "version: PackageVersion"},
 	"CompletePackageUploadPayload": {"package: Package", "version: PackageVersion"},
 	"UpdatePackagePayload":         {"package: Package"},

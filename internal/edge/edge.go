@@ -19,6 +19,7 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 
 	"github.com/consoleql/consoleql/internal/edge/graphiql"
+	"github.com/consoleql/consoleql/internal/principal"
 )
 
 // Options are what the public listener serves.
@@ -32,13 +33,27 @@ type Options struct {
 	GraphiQL graphiql.Options
 	// Anonymous lets callers without credentials act as the default service account.
 	Anonymous bool
-	Limits    Limits
+	// Keys knows the holders of API keys; nil: there are none.
+	Keys Keys
+	// Verifier verifies console tokens; nil: that is left to the console.
+	Verifier Verifier
+	Limits   Limits
 	// Ready says whether the gateway can serve; nil: always. It is asked on each /readyz.
 	Ready func(context.Context) error
 	// Observe is told of each answered request; nil: nobody.
 	Observe func(Request)
 	// Logger receives what callers are not told; default: discarded.
 	Logger *slog.Logger
+}
+
+// Keys says as whom the holder of an API key acts.
+type Keys interface {
+	Find(key string) (principal.Principal, bool)
+}
+
+// Verifier makes a principal of a console token, or says what is wrong with it.
+type Verifier interface {
+	Verify(ctx context.Context, token string) (principal.Principal, error)
 }
 
 // Request is an answered HTTP request.
@@ -93,6 +108,7 @@ func (s *server) graphql() http.Handler {
 	h.SetRecoverFunc(s.recovered)
 	h.Use(extension.Introspection{})
 	h.Use(persistedQueries{extension.AutomaticPersistedQuery{Cache: lru.New[string](persistedDocuments)}})
+	h.Use(permits{})
 	h.Use(&limiter{limits: s.opts.Limits})
 	for _, x := range s.opts.Extensions {
 		h.Use(x)

@@ -52,7 +52,7 @@ func service(t *testing.T) context.Context {
 }
 
 func newCache(t *testing.T, s *sso) *tokencache.Cache {
-	c := tokencache.New(tokencache.Options{Grants: s, Account: tokencache.Account{Username: "u", Password: "p"}})
+	c := tokencache.New(tokencache.Options{Grants: s, Accounts: map[string]tokencache.Account{principal.DefaultAccount: {Username: "u", Password: "p"}}})
 	t.Cleanup(c.Close)
 	return c
 }
@@ -106,7 +106,7 @@ func TestRefusedLoginIsNotHammered(t *testing.T) {
 		s.fail.Store(true)
 		c := newCache(t, s)
 		for range 600 {
-			if _, err := c.Token(service(t)); !errors.Is(err, errRefused) {
+			if _, err := c.Token(service(t)); fault.CodeOf(err) != fault.Unauthenticated {
 				t.Fatalf("got %v", err)
 			}
 			time.Sleep(100 * time.Millisecond)
