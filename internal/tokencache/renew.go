@@ -135,12 +135,12 @@ func (c *Cache) keep(e *entry, h *held, again time.Time, err error) (*held, time
 }
 
 // alone does without the store: what is in memory serves as long as it is good.
-// After that a service account logs in by itself, and keeps its token to itself;
-// a session has to wait for the store, as its refresh token is not this
-// replica's alone.
+// After that a service account logs in by itself, and keeps and renews its token
+// by itself; a session has to wait for the store, as its refresh token is not
+// this replica's alone.
 func (c *Cache) alone(ctx context.Context, e *entry, h *held) (*held, time.Time, error) {
 	now := c.opts.Now()
-	if h.serves(now) {
+	if h.serves(now) && h.shared {
 		return h.again(now), now.Add(storePause), nil
 	}
 	if e.session() {
@@ -161,7 +161,7 @@ func (c *Cache) alone(ctx context.Context, e *entry, h *held) (*held, time.Time,
 		}
 		e.alone = pause
 		e.spend(h)
-		return nil, c.opts.Now().Add(pause), c.refused(e, g.Reason, g.Err)
+		return c.keep(e, e.held.Load(), c.opts.Now().Add(pause), c.refused(e, g.Reason, g.Err))
 	}
 	return hold(token, rand.Text(), false, time.Time{}, c.opts.Now()), time.Time{}, nil
 }
