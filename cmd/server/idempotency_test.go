@@ -29,8 +29,9 @@ type process struct {
 	log *lockedBuffer
 }
 
-// newProcess starts a gateway that shares a Redis and a simulated console.
-func newProcess(t *testing.T, sim *consolesim.Server, redisURL string) *process {
+// newProcess starts a gateway that shares a Redis and a simulated console; env
+// are more settings.
+func newProcess(t *testing.T, sim *consolesim.Server, redisURL string, env ...string) *process {
 	t.Helper()
 	username, password := sim.DefaultUser()
 	p := &process{log: &lockedBuffer{}}
@@ -38,6 +39,7 @@ func newProcess(t *testing.T, sim *consolesim.Server, redisURL string) *process 
 	p.cmd.Env = append(os.Environ(), actAsServer+"=1", "CONSOLEQL_CONSOLE_URL="+sim.APIURL(), "CONSOLEQL_SSO_URL="+sim.SSOURL(),
 		"CONSOLEQL_REDIS_URL="+redisURL, "CONSOLEQL_USERNAME="+username, "CONSOLEQL_PASSWORD="+password, "CONSOLEQL_ANONYMOUS=true",
 		"CONSOLEQL_COMPANY_ID="+sim.Data().MainCompanyID(), "CONSOLEQL_DEPARTMENT_ID="+sim.Data().MainDepartmentID())
+	p.cmd.Env = append(p.cmd.Env, env...)
 	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
