@@ -57,8 +57,13 @@ type page struct {
 }
 
 // newGateway puts the rooms together and listens. run serves and ends it.
-func newGateway(ctx context.Context, s *settings, log *slog.Logger, p page) (*gateway, error) {
+func newGateway(ctx context.Context, s *settings, log *slog.Logger, p page) (_ *gateway, err error) {
 	g := &gateway{settings: s, log: log}
+	defer func() {
+		if err != nil {
+			g.release()
+		}
+	}()
 	metrics := telemetry.NewMetrics()
 	if err := g.openRedis(); err != nil {
 		return nil, err
@@ -246,12 +251,23 @@ func (g *gateway) close() {
 	if g.admin != nil {
 		_ = g.admin.server.Close()
 	}
-	g.tokens.Close()
+	g.release()
+}
+
+// release ends what a gateway was made of, as far as it has come.
+func (g *gateway) release() {
+	if g.tokens != nil {
+		g.tokens.Close()
+	}
 	if g.verifier != nil {
 		g.verifier.Close()
 	}
-	g.client.CloseIdleConnections()
-	g.sso.CloseIdleConnections()
+	if g.client != nil {
+		g.client.CloseIdleConnections()
+	}
+	if g.sso != nil {
+		g.sso.CloseIdleConnections()
+	}
 	if g.redis != nil {
 		_ = g.redis.Close() // nothing is left to be written
 	}
