@@ -112,8 +112,8 @@ func (s *SSO) grant(ctx context.Context, form url.Values) (Token, error) {
 			// What cannot be decoded may be a token; the decoder's error could quote it.
 			return errors.New("not a token answer")
 		}
-		if answer.AccessToken == "" {
-			return errNoEntity
+		if !isBearer(answer.AccessToken) {
+			return errNoEntity // what stands there is no token (an object, say), and nothing to send in a header
 		}
 		return nil
 	})
@@ -127,6 +127,13 @@ func (s *SSO) grant(ctx context.Context, form url.Values) (Token, error) {
 		Scope:     answer.Scope,
 		ExpiresIn: time.Duration(max(answer.ExpiresIn, 0)) * time.Second,
 	}, nil
+}
+
+// isBearer says whether s is a token as RFC 6750, section 2.1, has them.
+func isBearer(s string) bool {
+	return s != "" && strings.IndexFunc(s, func(c rune) bool {
+		return (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && !strings.ContainsRune("-._~+/=", c)
+	}) < 0
 }
 
 // refusal makes of an OAuth refusal (status 400: invalid_grant and its like) what it means here. The SSO's description of

@@ -55,7 +55,7 @@ func (s *server) present(ctx context.Context, err error) *gqlerror.Error {
 	case errors.Is(err, context.Canceled):
 		out.Message, out.Extensions["code"] = "the request was cancelled", fault.Internal
 	case errors.As(err, &of) && of.Extensions["code"] != nil:
-		out.Message, out.Extensions = of.Message, of.Extensions // of gqlgen's parser and validator, or ours
+		out.Message, out.Extensions = withoutText(of.Message), of.Extensions // of gqlgen's parser and validator, or ours
 	case strings.HasPrefix(out.Message, "json request body could not be decoded"), strings.HasPrefix(out.Message, "could not read request body"):
 		// gqlgen's own text repeats the body, variables with secrets included: neither caller nor log may see it.
 		out.Message, out.Extensions["code"] = "the request body is not a JSON object of query, operationName, variables and extensions, or is too large", fault.BadUserInput
@@ -64,6 +64,18 @@ func (s *server) present(ctx context.Context, err error) *gqlerror.Error {
 		out.Message, out.Extensions["code"] = "internal error", fault.Internal
 	}
 	return &out
+}
+
+// withoutText takes out of a message of the parser or validator the text that it
+// quotes where a text was expected or stands in the wrong place: that may be a
+// password. Where it stands, the error's location says.
+func withoutText(message string) string {
+	for _, quoted := range []string{"String cannot represent a non string value", `Expected value of type "SignInInput!"`, "Unexpected String", "Unexpected BlockString"} {
+		if strings.HasPrefix(message, quoted) {
+			return quoted
+		}
+	}
+	return message
 }
 
 // consoleMessage says what a failed call means, and what the console said of it.

@@ -329,7 +329,7 @@ func (c *Cache) renewed(ctx context.Context, e *entry, now time.Time) (string, e
 	case good && now.Before(h.dueAt), good && e.flight == nil && now.Before(e.retryAt):
 		defer e.mu.Unlock()
 		return h.token.Access, nil
-	case e.flight == nil && now.Before(e.retryAt):
+	case e.flight == nil && e.failed != nil && now.Before(e.retryAt):
 		defer e.mu.Unlock()
 		return "", e.failed
 	case e.flight == nil:

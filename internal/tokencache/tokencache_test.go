@@ -52,6 +52,21 @@ func TestRenewedBesideItsUse(t *testing.T) {
 	})
 }
 
+// TestTokenAtItsEnd: a replica that finds a token of which little is left does not
+// wait for its next chance when that little is over.
+func TestTokenAtItsEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, store := &sso{life: time.Second, delay: time.Millisecond}, newFlaky()
+		a, b := newCache(t, s, sharing(store)), newCache(t, s, sharing(store))
+		wantToken(t, a, service(t), "access-1")
+		time.Sleep(850 * time.Millisecond)
+		wantToken(t, b, service(t), "access-1")
+		time.Sleep(60 * time.Millisecond)
+		wantToken(t, b, service(t), "access-2")
+		s.want(t, 1, 1)
+	})
+}
+
 func TestRefusedLoginIsNotHammered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &sso{}
