@@ -45,7 +45,7 @@ func (t sockets) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphEx
 		t.s.opts.Logger.DebugContext(r.Context(), "no WebSocket", "error", err) // the client has been answered
 		return
 	}
-	c := newSocket(conn, t.s.opts.Keepalive)
+	c := newSocket(r.Context(), conn, t.s.opts.Keepalive)
 	defer c.end()
 	done, ok := t.s.opts.Streams.begin(func() { c.shut(websocket.StatusGoingAway, "the gateway is stopping") })
 	if !ok {
