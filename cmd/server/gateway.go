@@ -115,6 +115,7 @@ func (g *gateway) dialConsole(metrics *telemetry.Metrics) error {
 		SSOURL:           s.SSOURL,
 		Transport:        transport.New(transport.Options{Concurrency: s.ConsoleConcurrency}),
 		Timeout:          s.ConsoleTimeout,
+		UploadTimeout:    s.UploadTimeout,
 		MaxResponseBytes: s.ConsoleMaxResponseBytes,
 		QueueCreatePath:  s.ConsoleQueueCreatePath,
 		Observe: func(c consoleclient.Call) {

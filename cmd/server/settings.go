@@ -63,11 +63,12 @@ type watching struct {
 }
 
 type limits struct {
-	MaxDepth          int   `default:"15" help:"How many fields may nest in an operation."`
-	MaxComplexity     int   `default:"1000000" help:"Largest price of an operation, about the number of values in its answer."`
-	MaxRequestBytes   int64 `default:"1048576" help:"Largest body of a GraphQL request, in bytes."`
-	MaxUploadBytes    int64 `default:"4294967296" help:"Largest request that carries a file, in bytes."`
-	DirectUploadBytes int64 `default:"209715200" help:"Largest upload that is sent straight to the console, in bytes; larger ones go through its upload channel."`
+	MaxDepth          int           `default:"15" help:"How many fields may nest in an operation."`
+	MaxComplexity     int           `default:"1000000" help:"Largest price of an operation, about the number of values in its answer."`
+	MaxRequestBytes   int64         `default:"1048576" help:"Largest body of a GraphQL request, in bytes."`
+	MaxUploadBytes    int64         `default:"4294967296" help:"Largest request that carries a file, in bytes."`
+	UploadTimeout     time.Duration `default:"1h" help:"How long one file may take on its way to the console or its storage."`
+	DirectUploadBytes int64         `default:"209715200" help:"Largest upload that is sent straight to the console, in bytes; larger ones go through its upload channel."`
 }
 
 type logging struct {
@@ -97,7 +98,7 @@ func (s *settings) Validate() error {
 		"console-max-response-bytes": s.ConsoleMaxResponseBytes, "max-depth": int64(s.MaxDepth),
 		"max-complexity": int64(s.MaxComplexity), "max-request-bytes": s.MaxRequestBytes, "max-upload-bytes": s.MaxUploadBytes, "direct-upload-bytes": s.DirectUploadBytes,
 		"poll-interval": int64(s.PollInterval), "max-subscriptions": int64(s.MaxSubscriptions), "stream-keepalive": int64(s.StreamKeepalive),
-		"console-timeout": int64(s.ConsoleTimeout), "idempotency-retention": int64(s.IdempotencyRetention), "shutdown-timeout": int64(s.ShutdownTimeout),
+		"console-timeout": int64(s.ConsoleTimeout), "idempotency-retention": int64(s.IdempotencyRetention), "shutdown-timeout": int64(s.ShutdownTimeout), "upload-timeout": int64(s.UploadTimeout),
 	} {
 		if n <= 0 {
 			return fmt.Errorf("--%s must be positive", name)

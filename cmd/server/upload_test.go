@@ -194,6 +194,77 @@ func TestLargeUploadIsStreamed(t *testing.T) {
 	}
 }
 
+// withLength sends a form of known length, as tail changes it.
+func (w *world) withLength(file io.Reader, tail func(form []byte) []byte) (answer, error) {
+	w.t.Helper()
+	var body bytes.Buffer
+	contentType, send := form(&body, uploadQuery, file)
+	if err := send(); err != nil {
+		w.t.Fatal(err)
+	}
+	return w.post200(bytes.NewReader(tail(body.Bytes())), contentType)
+}
+
+// TestStorageIsToldTheLength: object storages refuse a file of which they are
+// not told the length beforehand, which follows from that of the request.
+func TestStorageIsToldTheLength(t *testing.T) {
+	w := newWorld(t, consolesim.Options{}, func(s *settings, _ *consolesim.Server) { s.DirectUploadBytes = 1 << 20 })
+	defer w.sim.Fail(func(r *http.Request) bool {
+		return strings.HasPrefix(r.URL.Path, "/uploads/") && r.ContentLength < 0
+	}, consolesim.Fault{Status: http.StatusLengthRequired})()
+	same := func(form []byte) []byte { return form }
+	for _, size := range []int64{1<<20 + 1, 3 << 20, 5_000_001} {
+		file, sum := noise(size)
+		a, err := w.withLength(file, same)
+		if err != nil || len(a.Errors) > 0 {
+			t.Fatalf("%v: %s", err, a.Body)
+		}
+		w.checkUploaded(a, sum(), size)
+	}
+	w.sim.ResetCounts()
+	file, _ := noise(3 << 20)
+	if a, err := w.uploadStream(file); err != nil || len(a.Errors) != 1 || a.Errors[0].Extensions.Console["status"] != 411.0 {
+		t.Errorf("a length that nobody knows: %v, %s", err, a.Body)
+	}
+	for name, tail := range map[string]func([]byte) []byte{
+		"no last line break": func(form []byte) []byte { return bytes.TrimSuffix(form, []byte("\r\n")) },
+		"an epilogue":        func(form []byte) []byte { return append(bytes.Clone(form), "more"...) },
+	} {
+		file, _ := noise(3 << 20)
+		a, err := w.withLength(file, tail)
+		if err != nil || len(a.Errors) != 1 || a.Errors[0].Extensions.Code != "BAD_USER_INPUT" || a.Errors[0].Extensions.Argument != "input.file" {
+			t.Errorf("%s: %v, %s", name, err, a.Body)
+		}
+	}
+	if n := w.calls()["PATCH /openapi/preloadedVersionFiles/{id}"]; n != 0 {
+		t.Errorf("%d uploads of another length were completed", n)
+	}
+}
+
+// TestRequestsThatAreTooLong are refused with the limit in the error, and before
+// the console is asked where they say how long they are.
+func TestRequestsThatAreTooLong(t *testing.T) {
+	w := newWorld(t, consolesim.Options{}, func(s *settings, _ *consolesim.Server) { s.MaxUploadBytes, s.MaxRequestBytes = 100_000, 10_000 })
+	file, _ := noise(300_000)
+	a, err := w.withLength(file, func(form []byte) []byte { return form })
+	if err != nil || a.Status != http.StatusRequestEntityTooLarge || w.onlyError(a).Extensions.Code != "BAD_USER_INPUT" || !strings.Contains(a.Errors[0].Message, "100000") {
+		t.Errorf("%v: status %d, %s", err, a.Status, a.Body)
+	}
+	a = w.ask("{ __typename } #"+strings.Repeat("x", 20_000), request{})
+	if a.Status != http.StatusRequestEntityTooLarge || w.onlyError(a).Extensions.Code != "BAD_USER_INPUT" || !strings.Contains(a.Errors[0].Message, "10000") {
+		t.Errorf("status %d, %s", a.Status, a.Body)
+	}
+	w.noCalls()
+	file, _ = noise(300_000)
+	a, err = w.uploadStream(file)
+	if err == nil && (len(a.Errors) != 1 || !strings.Contains(a.Errors[0].Message, "100000")) {
+		t.Errorf("%s", a.Body)
+	}
+	if n := w.calls()["PATCH /openapi/preloadedVersionFiles/{id}"]; n != 0 {
+		t.Errorf("%d uploads were completed", n)
+	}
+}
+
 func TestUploadThatBreaksOff(t *testing.T) {
 	w := newWorld(t, consolesim.Options{})
 	file, _ := noise(1 << 20)

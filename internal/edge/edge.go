@@ -19,6 +19,7 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 
 	"github.com/consoleql/consoleql/internal/edge/graphiql"
+	"github.com/consoleql/consoleql/internal/fault"
 )
 
 // Options are what the public listener serves.
@@ -119,7 +120,12 @@ func (s *server) graphql() http.Handler {
 // bound limits the size of the request body.
 func (s *server) bound(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		r.Body = http.MaxBytesReader(w, r.Body, s.boundFor(r))
+		limit := s.boundFor(r)
+		if r.ContentLength > limit {
+			writeError(w, http.StatusRequestEntityTooLarge, fault.BadInput("", "the request body has %d bytes, more than the %d that are taken", r.ContentLength, limit))
+			return
+		}
+		r.Body = http.MaxBytesReader(w, r.Body, limit)
 		next.ServeHTTP(w, r)
 	})
 }
