@@ -84,6 +84,7 @@ func newGateway(ctx context.Context, s *settings, log *slog.Logger, p page) (*ga
 		GraphiQL:  graphiql.Options{Endpoint: "/graphql", Examples: p.examples, Notice: p.notice},
 		Anonymous: s.Anonymous,
 		Limits:    s.edgeLimits(),
+		Origins:   s.AllowedOrigins,
 		Streams:   &g.streams,
 		Keepalive: s.StreamKeepalive,
 		Ready:     g.ready,

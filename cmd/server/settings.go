@@ -28,6 +28,7 @@ type settings struct {
 type listeners struct {
 	Listen          string        `default:"127.0.0.1:8080" help:"Address of the public listener; port 0 picks one."`
 	AdminListen     string        `default:"127.0.0.1:9090" help:"Address of the admin listener (metrics, profiles); empty turns it off."`
+	AllowedOrigins  []string      `help:"Origins whose pages may use the gateway from a browser, beside its own, joined by commas." placeholder:"https://dashboards.example"`
 	ShutdownTimeout time.Duration `default:"15s" help:"How long requests under way may take to end when the gateway is told to stop."`
 }
 
@@ -83,6 +84,11 @@ func (s *settings) Validate() error {
 	}
 	if s.DepartmentID != "" && s.CompanyID == "" {
 		return errors.New("--department-id needs --company-id")
+	}
+	for _, origin := range s.AllowedOrigins {
+		if err := edge.ParseOrigin(origin); err != nil {
+			return fmt.Errorf("--allowed-origins: %w", err)
+		}
 	}
 	if s.Password != "" && s.PasswordFile != "" {
 		return errors.New("give either --password or --password-file")

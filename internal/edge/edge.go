@@ -34,6 +34,9 @@ type Options struct {
 	// Anonymous lets callers without credentials act as the default service account.
 	Anonymous bool
 	Limits    Limits
+	// Origins are those whose pages may use the endpoint beside the gateway's
+	// own, each as [ParseOrigin] wants it.
+	Origins []string
 	// Streams keeps the subscriptions under way; the caller shuts it down before
 	// the HTTP server, which would wait for them. Default: one that nobody shuts down.
 	Streams *Streams
@@ -83,7 +86,7 @@ func New(opts Options) http.Handler {
 
 	r := chi.NewRouter()
 	r.Use(s.observe)
-	r.With(s.identify, s.bound).Handle("/graphql", s.graphql())
+	r.With(s.origins()...).With(s.identify, s.bound).Handle("/graphql", s.graphql())
 	r.Get("/schema.graphql", s.sdl)
 	r.Get("/healthz", healthy)
 	r.Get("/readyz", s.ready)

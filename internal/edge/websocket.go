@@ -40,7 +40,9 @@ func (t sockets) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphEx
 		writeError(w, http.StatusBadRequest, fault.BadInput("Sec-WebSocket-Protocol", "does not offer %s", subprotocol))
 		return
 	}
-	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: []string{subprotocol}})
+	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{
+		Subprotocols: []string{subprotocol}, OriginPatterns: t.s.opts.Origins,
+	})
 	if err != nil {
 		t.s.opts.Logger.DebugContext(r.Context(), "no WebSocket", "error", err) // the client has been answered
 		return
