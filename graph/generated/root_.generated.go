@@ -3654,7 +3654,7 @@ type Department {
 `, BuiltIn: false},
 	{Name: "../schema/job.graphql", Input: `# What the console document's operations "执行流程部署" (execute a workflow) and "执行流程编排" (execute a layout) answer with.
 
-"A job (任务): one execution of a workflow, with its retries."
+"A job (任务): one execution of a workflow, with its retries. All that is said of it is as of the moment when it was started: the console offers no later look at a job."
 type Job {
   "The job's GUID."
   id: ID!
@@ -3678,9 +3678,9 @@ type Job {
   containingQueueId: ID
   "The job's priority, 0 to 5000."
   priority: Int!
-  "What the job has come to."
+  "What the job had come to when the console answered the start, usually QUEUED. It does not tell how the job went."
   state: JobState!
-  "The state that the console displays for the job, which the document keeps apart from ` + "`" + `state` + "`" + `."
+  "The state that the console displayed for the job when it answered the start, which the document keeps apart from ` + "`" + `state` + "`" + `."
   displayState: JobState!
   "Whether the run is recorded on video, and when the recording is uploaded."
   videoRecordMode: VideoRecordMode!
@@ -3750,7 +3750,7 @@ type Job {
   company: Company
 }
 
-"A job group (任务组): one execution of a workflow layout, with the jobs that it started."
+"A job group (任务组): one execution of a workflow layout, with the jobs that it started. All that is said of it is as of the moment when it was started: the console offers no later look at it."
 type JobGroup {
   "The job group's GUID."
   id: ID!
