@@ -54,6 +54,7 @@ func (s simulation) options() consolesim.Options {
 type demoCommand struct {
 	listeners
 	IdempotencyRetention time.Duration `default:"24h" help:"How long the outcome of a mutation with an idempotencyKey is kept."`
+	watching
 	limits
 	logging
 	simulation
@@ -73,6 +74,7 @@ func (c *demoCommand) Run(ctx context.Context, s streams) (err error) {
 	username, password := sim.DefaultUser()
 	settings := &settings{
 		listeners: c.listeners,
+		watching:  c.watching,
 		limits:    c.limits,
 		logging:   c.logging,
 		account:   account{Username: username, Password: password, Anonymous: true},

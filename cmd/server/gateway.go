@@ -17,6 +17,7 @@ import (
 	"github.com/consoleql/consoleql/graph/mutation"
 	"github.com/consoleql/consoleql/graph/resolver"
 	"github.com/consoleql/consoleql/graph/schema"
+	"github.com/consoleql/consoleql/graph/watch"
 	"github.com/consoleql/consoleql/internal/apikey"
 	"github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/consoleql/consoleql/internal/consoleclient/transport"
@@ -39,6 +40,8 @@ type gateway struct {
 	client   *consoleclient.Client
 	sso      *consoleclient.SSO
 	once     *idempotency.Keeper
+	watches  *watch.Watcher
+	streams  edge.Streams
 	redis    redis.UniversalClient // nil: state is in memory
 	public   listening
 	admin    *listening // nil where it is turned off
@@ -76,11 +79,14 @@ func newGateway(ctx context.Context, s *settings, log *slog.Logger, p page) (_ *
 		return nil, err
 	}
 	g.openStore()
+	g.watches = watch.New(engine, watch.Options{Interval: s.PollInterval, MaxSubscriptions: s.MaxSubscriptions, Logger: log})
+	metrics.Watch(g.watches.Subscriptions, g.watches.Polls)
 	options := edge.Options{
 		Schema: generated.NewExecutableSchema(generated.Config{
 			Resolvers: &resolver.Resolver{
-				Writes: mutation.New(g.client, g.once, s.DirectUploadBytes),
-				Door:   mutation.Door{Sessions: g.tokens},
+				Writes:  mutation.New(g.client, g.once, s.DirectUploadBytes),
+				Door:    mutation.Door{Sessions: g.tokens},
+				Watches: g.watches,
 			},
 			Complexity: resolver.Complexity(),
 		}),
@@ -92,6 +98,9 @@ func newGateway(ctx context.Context, s *settings, log *slog.Logger, p page) (_ *
 		GraphiQL:  graphiql.Options{Endpoint: "/graphql", Examples: p.examples, Notice: p.notice},
 		Anonymous: s.Anonymous,
 		Limits:    s.edgeLimits(),
+		Origins:   s.AllowedOrigins,
+		Streams:   &g.streams,
+		Keepalive: s.StreamKeepalive,
 		Ready:     g.ready,
 		Observe:   func(r edge.Request) { metrics.Request(r.Route, r.Method, r.Status, r.Duration) },
 		Logger:    log,
@@ -120,6 +129,7 @@ func (g *gateway) dialConsole(metrics *telemetry.Metrics) error {
 		Permit:           permit,
 		Transport:        carrier,
 		Timeout:          s.ConsoleTimeout,
+		UploadTimeout:    s.UploadTimeout,
 		MaxResponseBytes: s.ConsoleMaxResponseBytes,
 		QueueCreatePath:  s.ConsoleQueueCreatePath,
 		Observe: func(c consoleclient.Call) {
@@ -233,7 +243,7 @@ func (g *gateway) drain(ctx context.Context) error {
 	g.log.Info("stopping")
 	ctx, cancel := context.WithTimeout(ctx, g.settings.ShutdownTimeout)
 	defer cancel()
-	err := g.public.server.Shutdown(ctx)
+	err := errors.Join(g.streams.Shutdown(ctx), g.public.server.Shutdown(ctx))
 	if g.admin != nil {
 		err = errors.Join(err, g.admin.server.Shutdown(ctx))
 	}
@@ -256,6 +266,9 @@ func (g *gateway) close() {
 
 // release ends what a gateway was made of, as far as it has come.
 func (g *gateway) release() {
+	if g.watches != nil {
+		g.watches.Close()
+	}
 	if g.tokens != nil {
 		g.tokens.Close()
 	}

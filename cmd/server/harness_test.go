@@ -13,7 +13,6 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"os"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -40,6 +39,9 @@ type world struct {
 	adm  string // of its admin listener
 	logs *lockedBuffer
 	http *http.Client
+
+	stop    func()       // tells the gateway to stop
+	stopped func() error // waits until it has
 }
 
 // lockedBuffer is a buffer that goroutines may share.
@@ -86,7 +88,8 @@ func newWorld(t testing.TB, o consolesim.Options, adjust ...func(*settings, *con
 		account:  account{Username: username, Password: password, Anonymous: true},
 		identity: identity{VerifyTokens: "off", SessionLifetime: time.Hour},
 		shared:   shared{IdempotencyRetention: time.Hour},
-		limits:   limits{MaxDepth: 15, MaxComplexity: 1_000_000, MaxRequestBytes: 1 << 20, MaxUploadBytes: 4 << 30, DirectUploadBytes: 200 << 20},
+		watching: watching{PollInterval: 100 * time.Millisecond, MaxSubscriptions: 10_000, StreamKeepalive: 15 * time.Second},
+		limits:   limits{MaxDepth: 15, MaxComplexity: 1_000_000, MaxRequestBytes: 1 << 20, MaxUploadBytes: 4 << 30, UploadTimeout: 10 * time.Minute, DirectUploadBytes: 200 << 20},
 		logging:  logging{LogLevel: "debug", LogFormat: "json"},
 	}
 	for _, f := range adjust {
@@ -103,16 +106,17 @@ func newWorld(t testing.TB, o consolesim.Options, adjust ...func(*settings, *con
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- g.run(ctx) }()
+	stopped := sync.OnceValue(func() error { return <-ended })
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 100}}
 	t.Cleanup(func() {
 		client.CloseIdleConnections()
 		stop()
-		if err := <-ended; err != nil {
+		if err := stopped(); err != nil {
 			t.Errorf("gateway: %v", err)
 		}
 	})
 	sim.ResetCounts()
-	return &world{t: t, sim: sim, url: g.url(), adm: "http://" + g.admin.Addr().String(), logs: logs, http: client}
+	return &world{t: t, sim: sim, url: g.url(), adm: "http://" + g.admin.Addr().String(), logs: logs, http: client, stop: stop, stopped: stopped}
 }
 
 // answer is a GraphQL answer.
@@ -211,27 +215,11 @@ func (w *world) noCallTwice() {
 	}
 }
 
-// rounds is the longest chain of calls since the last reset in which each
-// began only after the one before had been answered.
-func (w *world) rounds() int {
-	requests := w.sim.Requests()
-	slices.SortFunc(requests, func(a, b consolesim.Request) int { return a.Start.Compare(b.Start) })
-	depth := make([]int, len(requests))
-	deepest := 0
-	for i, r := range requests {
-		depth[i] = 1
-		for j := range i {
-			if !requests[j].End.After(r.Start) {
-				depth[i] = max(depth[i], depth[j]+1)
-			}
-		}
-		deepest = max(deepest, depth[i])
-	}
-	return deepest
-}
-
 // unplanned is how many loads look-ahead has overlooked so far.
-func (w *world) unplanned() string {
+func (w *world) unplanned() string { return w.metric("consoleql_unplanned_loads_total") }
+
+// metric is a figure of the admin listener that has no labels.
+func (w *world) metric(name string) string {
 	w.t.Helper()
 	resp, err := w.http.Get(w.adm + "/metrics")
 	if err != nil {
@@ -243,11 +231,11 @@ func (w *world) unplanned() string {
 		w.t.Fatal(err)
 	}
 	for line := range strings.Lines(string(text)) {
-		if n, ok := strings.CutPrefix(line, "consoleql_unplanned_loads_total "); ok {
+		if n, ok := strings.CutPrefix(line, name+" "); ok {
 			return strings.TrimSpace(n)
 		}
 	}
-	w.t.Fatal("no figure for unplanned loads")
+	w.t.Fatalf("no figure %s", name)
 	return ""
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/consoleql/consoleql/internal/consolesim"
 )
@@ -190,4 +191,28 @@ func TestExplicitNullsAreDefaults(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestFragmentsThatDouble: each spreads the next one twice, so that one line
+// more asks for twice the work. It is refused before anything walks it all.
+func TestFragmentsThatDouble(t *testing.T) {
+	w := newWorld(t, consolesim.Options{}, strict)
+	for name, leaf := range map[string]string{"of the root": "__typename", "with data": "workflows { nodes { name } }"} {
+		t.Run(name, func(t *testing.T) {
+			const many = 50
+			query := "{ ...F0 }"
+			for i := range many {
+				query += fmt.Sprintf(" fragment F%d on Query { ...F%d ...F%d }", i, i+1, i+1)
+			}
+			query += fmt.Sprintf(" fragment F%d on Query { %s }", many, leaf)
+			start := time.Now()
+			if e := w.refused(query, request{}); e.Extensions.Code != "QUERY_TOO_COMPLEX" {
+				t.Errorf("%+v", e)
+			}
+			if d := time.Since(start); d > 5*time.Second {
+				t.Errorf("refused after %v", d)
+			}
+		})
+	}
+	w.noCalls()
 }

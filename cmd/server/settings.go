@@ -21,6 +21,7 @@ type settings struct {
 	account
 	identity
 	shared
+	watching
 	limits
 	logging
 }
@@ -28,6 +29,7 @@ type settings struct {
 type listeners struct {
 	Listen          string        `default:"127.0.0.1:8080" help:"Address of the public listener; port 0 picks one."`
 	AdminListen     string        `default:"127.0.0.1:9090" help:"Address of the admin listener (metrics, profiles); empty turns it off."`
+	AllowedOrigins  []string      `help:"Origins whose pages may use the gateway from a browser, beside its own, joined by commas." placeholder:"https://dashboards.example"`
 	ShutdownTimeout time.Duration `default:"15s" help:"How long requests under way may take to end when the gateway is told to stop."`
 }
 
@@ -64,12 +66,19 @@ type shared struct {
 	IdempotencyRetention time.Duration `default:"24h" help:"How long the outcome of a mutation with an idempotencyKey is kept."`
 }
 
+type watching struct {
+	PollInterval     time.Duration `default:"2s" help:"Time from one look at the console to the next, for each thing that subscriptions watch."`
+	MaxSubscriptions int           `default:"10000" help:"Subscriptions under way at once, for the whole gateway."`
+	StreamKeepalive  time.Duration `default:"15s" help:"How often a quiet WebSocket is pinged and a quiet event stream gets a comment; less than what proxies on the way close idle connections after."`
+}
+
 type limits struct {
-	MaxDepth          int   `default:"15" help:"How many fields may nest in an operation."`
-	MaxComplexity     int   `default:"1000000" help:"Largest price of an operation, about the number of values in its answer."`
-	MaxRequestBytes   int64 `default:"1048576" help:"Largest body of a GraphQL request, in bytes."`
-	MaxUploadBytes    int64 `default:"4294967296" help:"Largest request that carries a file, in bytes."`
-	DirectUploadBytes int64 `default:"209715200" help:"Largest upload that is sent straight to the console, in bytes; larger ones go through its upload channel."`
+	MaxDepth          int           `default:"15" help:"How many fields may nest in an operation."`
+	MaxComplexity     int           `default:"1000000" help:"Largest price of an operation, about the number of values in its answer."`
+	MaxRequestBytes   int64         `default:"1048576" help:"Largest body of a GraphQL request, in bytes."`
+	MaxUploadBytes    int64         `default:"4294967296" help:"Largest request that carries a file, in bytes."`
+	UploadTimeout     time.Duration `default:"1h" help:"How long one file may take on its way to the console or its storage."`
+	DirectUploadBytes int64         `default:"209715200" help:"Largest upload that is sent straight to the console, in bytes; larger ones go through its upload channel."`
 }
 
 type logging struct {
@@ -84,6 +93,11 @@ func (s *settings) Validate() error {
 	}
 	if s.DepartmentID != "" && s.CompanyID == "" {
 		return errors.New("--department-id needs --company-id")
+	}
+	for _, origin := range s.AllowedOrigins {
+		if err := edge.ParseOrigin(origin); err != nil {
+			return fmt.Errorf("--allowed-origins: %w", err)
+		}
 	}
 	if s.Password != "" && s.PasswordFile != "" {
 		return errors.New("give either --password or --password-file")
@@ -101,7 +115,8 @@ func (s *settings) Validate() error {
 		"session-lifetime": int64(s.SessionLifetime), "console-concurrency": int64(s.ConsoleConcurrency), "operation-concurrency": int64(s.OperationConcurrency),
 		"console-max-response-bytes": s.ConsoleMaxResponseBytes, "max-depth": int64(s.MaxDepth),
 		"max-complexity": int64(s.MaxComplexity), "max-request-bytes": s.MaxRequestBytes, "max-upload-bytes": s.MaxUploadBytes, "direct-upload-bytes": s.DirectUploadBytes,
-		"console-timeout": int64(s.ConsoleTimeout), "idempotency-retention": int64(s.IdempotencyRetention), "shutdown-timeout": int64(s.ShutdownTimeout),
+		"poll-interval": int64(s.PollInterval), "max-subscriptions": int64(s.MaxSubscriptions), "stream-keepalive": int64(s.StreamKeepalive),
+		"console-timeout": int64(s.ConsoleTimeout), "idempotency-retention": int64(s.IdempotencyRetention), "shutdown-timeout": int64(s.ShutdownTimeout), "upload-timeout": int64(s.UploadTimeout),
 	} {
 		if n <= 0 {
 			return fmt.Errorf("--%s must be positive", name)

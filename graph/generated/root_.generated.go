@@ -41,6 +41,7 @@ type ResolverRoot interface {
 	RemoveWorkflowRobotPayload() RemoveWorkflowRobotPayloadResolver
 	Robot() RobotResolver
 	SignInPayload() SignInPayloadResolver
+	Subscription() SubscriptionResolver
 	UpgradeWorkflowsPayload() UpgradeWorkflowsPayloadResolver
 	UploadPackagePayload() UploadPackagePayloadResolver
 	Workflow() WorkflowResolver
@@ -464,6 +465,11 @@ type ComplexityRoot struct {
 
 	SignOutPayload struct {
 		Ok func(childComplexity int) int
+	}
+
+	Subscription struct {
+		RobotChanged    func(childComplexity int, ids []string, queueID *string) int
+		WorkflowChanged func(childComplexity int, ids []string) int
 	}
 
 	UpdatePackagePayload struct {
@@ -2742,6 +2748,29 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.SignOutPayload.Ok(childComplexity), true
 
+	case "Subscription.robotChanged":
+		if e.ComplexityRoot.Subscription.RobotChanged == nil {
+			break
+		}
+
+		args, err := ec.field_Subscription_robotChanged_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Subscription.RobotChanged(childComplexity, args["ids"].([]string), args["queueId"].(*string)), true
+	case "Subscription.workflowChanged":
+		if e.ComplexityRoot.Subscription.WorkflowChanged == nil {
+			break
+		}
+
+		args, err := ec.field_Subscription_workflowChanged_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Subscription.WorkflowChanged(childComplexity, args["ids"].([]string)), true
+
 	case "UpdatePackagePayload.package":
 		if e.ComplexityRoot.UpdatePackagePayload.Package == nil {
 			break
@@ -3459,6 +3488,23 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 				Data: buf.Bytes(),
 			}
 		}
+	case ast.Subscription:
+		next := ec._Subscription(ctx, opCtx.Operation.SelectionSet)
+
+		var buf bytes.Buffer
+		return func(ctx context.Context) *graphql.Response {
+			buf.Reset()
+			data := next(ctx)
+
+			if data == nil {
+				return nil
+			}
+			data.MarshalGQL(&buf)
+
+			return &graphql.Response{
+				Data: buf.Bytes(),
+			}
+		}
 
 	default:
 		return graphql.OneShot(graphql.ErrorResponse(ctx, "unsupported GraphQL operation"))
@@ -3500,6 +3546,7 @@ What can go wrong: an error carries its code in ` + "`" + `extensions.code` + "`
 schema {
   query: Query
   mutation: Mutation
+  subscription: Subscription
 }
 
 "Everything that can be read. Lists and entities that belong to a department are answered in the scope of the request; to read another department, start at ` + "`" + `department(id:)` + "`" + ` or ` + "`" + `companies` + "`" + `."
@@ -3536,6 +3583,9 @@ type PageInfo {
 
 "Everything that changes the console or starts something on it. Every mutation runs in the scope of the request. The mutations of one operation run one after the other, and what a payload selects is read after its own change. An input that is out of its bounds is refused, with the argument at fault, before the console is asked."
 type Mutation
+
+"What can be followed as it changes, over a WebSocket (` + "`" + `graphql-transport-ws` + "`" + `) or as Server-Sent Events. Every subscription runs in the scope of the request. The gateway looks at the console every few seconds, for all who follow the same thing as the same principal together, and answers changes only, each once and in order; to begin with, read the same by a query. Where the console cannot be asked for a while the subscription goes on: its subscriber is told once, by a response with errors, and is given what has changed meanwhile as soon as the console answers again. It ends when the credentials do."
+type Subscription
 `, BuiltIn: false},
 	{Name: "../schema/company.graphql", Input: `# The console document's section "公司" (companies).
 
@@ -3661,7 +3711,7 @@ type Department {
 `, BuiltIn: false},
 	{Name: "../schema/job.graphql", Input: `# What the console document's operations "执行流程部署" (execute a workflow) and "执行流程编排" (execute a layout) answer with.
 
-"A job (任务): one execution of a workflow, with its retries."
+"A job (任务): one execution of a workflow, with its retries. All that is said of it is as of the moment when it was started: the console offers no later look at a job."
 type Job {
   "The job's GUID."
   id: ID!
@@ -3685,9 +3735,9 @@ type Job {
   containingQueueId: ID
   "The job's priority, 0 to 5000."
   priority: Int!
-  "What the job has come to."
+  "What the job had come to when the console answered the start, usually QUEUED. It does not tell how the job went."
   state: JobState!
-  "The state that the console displays for the job, which the document keeps apart from ` + "`" + `state` + "`" + `."
+  "The state that the console displayed for the job when it answered the start, which the document keeps apart from ` + "`" + `state` + "`" + `."
   displayState: JobState!
   "Whether the run is recorded on video, and when the recording is uploaded."
   videoRecordMode: VideoRecordMode!
@@ -3757,7 +3807,7 @@ type Job {
   company: Company
 }
 
-"A job group (任务组): one execution of a workflow layout, with the jobs that it started."
+"A job group (任务组): one execution of a workflow layout, with the jobs that it started. All that is said of it is as of the moment when it was started: the console offers no later look at it."
 type JobGroup {
   "The job group's GUID."
   id: ID!
@@ -4444,6 +4494,16 @@ extend type Department {
   ): Robot
 }
 
+extend type Subscription {
+  "A robot of the department in scope, each time one of its fields changes, its heartbeat included. Without arguments: any robot of the department."
+  robotChanged(
+    "Follows only these robots, by their GUIDs, 1 to 500 of them; where none of them exists, the error NOT_FOUND. Left out or null: whichever robots there are, new ones included."
+    ids: [ID!]
+    "Follows only robots of this queue, by its GUID; left out or null: of any queue and of none."
+    queueId: ID
+  ): Robot!
+}
+
 "A robot (机器人): the program on a computer that runs jobs. Its credentials are no part of this schema."
 type Robot {
   "The robot's GUID."
@@ -4747,6 +4807,14 @@ extend type Department {
     "The GUID of the workflow."
     id: ID!
   ): Workflow
+}
+
+extend type Subscription {
+  "A workflow of the department in scope, each time one of its fields changes."
+  workflowChanged(
+    "The GUIDs of the workflows to follow, 1 to 500 of them; where none of them exists, the error NOT_FOUND."
+    ids: [ID!]!
+  ): Workflow!
 }
 
 "A workflow (流程部署, deployment): a package version made ready to run, with its arguments and the queue or robots that run it. Executing it starts jobs."

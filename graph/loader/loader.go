@@ -152,6 +152,8 @@ type operation struct {
 	slots  chan struct{}
 	tasks  sync.WaitGroup
 
+	turns chan *turn // of a subscription: its next event's; nil in any other operation
+
 	plan      sync.Once
 	refusal   error // bad input somewhere in the operation: nothing is asked; written before any resolver runs
 	unplanned atomic.Int64

@@ -10,7 +10,6 @@ import (
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
 	"github.com/consoleql/consoleql/internal/fault"
-	"github.com/consoleql/consoleql/internal/scope"
 )
 
 // Look-ahead walks an operation level by level, ahead of its execution: it
@@ -113,9 +112,8 @@ func elsewhere(err error, place string) error {
 	return told
 }
 
-// checkPayload refuses a mutation of whose payload a field has bad arguments.
-func (l *Loaders) checkPayload(ctx context.Context) {
-	f := graphql.GetRootFieldContext(ctx).Field
+// checkAnswer refuses a mutation or a subscription of whose answer a field has bad arguments.
+func (l *Loaders) checkAnswer(ctx context.Context, f graphql.CollectedField) {
 	below := Selection{op: graphql.GetOperationContext(ctx), set: f.Selections}
 	l.refusal = l.badInput(ctx, f.Definition.Type.Name(), below, f.Alias+".")
 }
@@ -225,61 +223,4 @@ func (k *look) leadsOn(typ string, s Selection) bool {
 		}
 	}
 	return false
-}
-
-// Extension gives each operation of a gqlgen server its loaders and looks ahead
-// over it.
-type Extension struct {
-	Engine *Engine
-	// Closed, if set, is told of each operation's loaders when it has been answered.
-	Closed func(*Loaders)
-}
-
-var _ interface {
-	graphql.HandlerExtension
-	graphql.ResponseInterceptor
-	graphql.RootFieldInterceptor
-} = Extension{}
-
-// ExtensionName is the name under which gqlgen knows the extension.
-func (Extension) ExtensionName() string { return "Loaders" }
-
-// Validate has nothing to object to any schema.
-func (Extension) Validate(graphql.ExecutableSchema) error { return nil }
-
-// InterceptResponse gives the response its own loaders, so that nothing is
-// shared between operations nor between the events of a subscription.
-func (x Extension) InterceptResponse(ctx context.Context, next graphql.ResponseHandler) *graphql.Response {
-	ctx, closeLoaders := x.open(ctx)
-	defer closeLoaders()
-	return next(ctx)
-}
-
-// InterceptRootField starts the look-ahead of a query: from here on ctx can
-// decode arguments. A field of a mutation gets loaders of its own, which know
-// nothing from before the change.
-func (x Extension) InterceptRootField(ctx context.Context, next graphql.RootResolver) graphql.Marshaler {
-	switch graphql.GetOperationContext(ctx).Operation.Operation {
-	case ast.Query:
-		From(ctx).planQuery(ctx)
-	case ast.Mutation:
-		fresh, closeLoaders := x.open(ctx)
-		defer closeLoaders()
-		ctx = fresh
-		From(ctx).checkPayload(ctx)
-	case ast.Subscription:
-	}
-	return next(ctx)
-}
-
-// open puts fresh loaders into ctx; closeLoaders ends them.
-func (x Extension) open(ctx context.Context) (with context.Context, closeLoaders func()) {
-	named, _ := scope.FromContext(ctx)
-	l := x.Engine.Loaders(ctx, named)
-	return NewContext(ctx, l), func() {
-		l.Close()
-		if x.Closed != nil {
-			x.Closed(l)
-		}
-	}
 }

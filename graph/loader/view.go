@@ -88,7 +88,15 @@ func (e *entities[T, F]) readUncounted(w window[F], key pageKey[F], first *cc.Pa
 	}
 	r := reader[T]{from: w.offset, to: w.offset + w.count, at: make(map[int]*T)}
 	key.size = first.Served
+	seen := make(map[string]bool)
 	for p := first; p.Served > 0 && key.index < maxUncounted; {
+		before := len(seen)
+		for _, v := range p.List {
+			seen[e.k.id(v)] = true
+		}
+		if len(seen) == before && len(p.List) > 0 {
+			break // the same again: this console does not page
+		}
 		r.put(r.total, p)
 		r.total += p.Served
 		if p.Served < key.size {
@@ -166,7 +174,7 @@ func (r *reader[T]) has(from, to int) bool {
 // list became shorter meanwhile) is left out.
 func (r *reader[T]) items() []*T {
 	items := make([]*T, 0, len(r.at))
-	for p := r.from; p < r.to; p++ {
+	for p := r.from; p < min(r.to, r.total); p++ {
 		if v := r.at[p]; v != nil {
 			items = append(items, v)
 		}

@@ -5,6 +5,7 @@ package resolver
 import (
 	"github.com/consoleql/consoleql/graph/loader"
 	"github.com/consoleql/consoleql/graph/mutation"
+	"github.com/consoleql/consoleql/graph/watch"
 	"github.com/consoleql/consoleql/internal/fault"
 )
 
@@ -14,6 +15,8 @@ type Resolver struct {
 	Writes *mutation.Writer
 	// Door lets users in and out.
 	Door mutation.Door
+	// Watches answers the subscriptions.
+	Watches *watch.Watcher
 }
 
 // orNull makes null of an entity that does not exist: a query by id is no error then.

@@ -37,6 +37,10 @@ func (r *robotResolver) Company(ctx context.Context, obj *consoleclient.Robot) (
 	return loader.From(ctx).CompanyOf(obj)()
 }
 
+func (r *subscriptionResolver) RobotChanged(ctx context.Context, ids []string, queueID *string) (<-chan *consoleclient.Robot, error) {
+	return r.Watches.Robots(ctx, ids, queueID)
+}
+
 func (r *Resolver) Robot() generated.RobotResolver { return &robotResolver{r} }
 
 type robotResolver struct{ *Resolver }

@@ -70,6 +70,10 @@ func (r *removeWorkflowRobotPayloadResolver) Workflow(ctx context.Context, obj *
 	return loader.From(ctx).ChangedWorkflow(obj)()
 }
 
+func (r *subscriptionResolver) WorkflowChanged(ctx context.Context, ids []string) (<-chan *consoleclient.Workflow, error) {
+	return r.Watches.Workflows(ctx, ids)
+}
+
 func (r *upgradeWorkflowsPayloadResolver) Workflows(ctx context.Context, obj *loader.UpgradeWorkflowsPayload) ([]*consoleclient.Workflow, error) {
 	return loader.From(ctx).UpgradedWorkflows(obj)()
 }

@@ -109,7 +109,9 @@ var relations = map[string][]string{
 		"upgradeWorkflows(input: UpgradeWorkflowsInput!): UpgradeWorkflowsPayload!",
 		"executeWorkflowLayout(input: ExecuteWorkflowLayoutInput!): ExecuteWorkflowLayoutPayload!",
 	},
-	"SignInPayload":                {"viewer: CompanyUser"},
+	"SignInPayload": {"viewer: CompanyUser"},
+	"Subscription":  {"robotChanged(ids: [ID!], queueId: ID): Robot!", "workflowChanged(ids: [ID!]!): Workflow!"},
+
 	"UploadPackagePayload":         {"package: Package", "version: PackageVersion"},
 	"CompletePackageUploadPayload": {"package: Package", "version: PackageVersion"},
 	"UpdatePackagePayload":         {"package: Package"},

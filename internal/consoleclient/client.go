@@ -27,7 +27,7 @@ const (
 	// DefaultTimeout bounds a call, from its token to the last byte of its answer.
 	DefaultTimeout = 30 * time.Second
 	// DefaultUploadTimeout bounds the upload of one file.
-	DefaultUploadTimeout = 15 * time.Minute
+	DefaultUploadTimeout = time.Hour
 	// DefaultMaxResponseBytes bounds an answer, after decompression.
 	DefaultMaxResponseBytes = 64 << 20
 	// DefaultQueueCreatePath is where the document posts a new queue to (document, section Queues: create).

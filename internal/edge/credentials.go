@@ -31,12 +31,18 @@ func (s *server) identify(next http.Handler) http.Handler {
 			writeError(w, http.StatusBadRequest, err)
 			return
 		}
-		if sc == (scope.Scope{}) {
-			sc = p.Limits().OnlyScope()
-		}
-		ctx := scope.NewContext(principal.NewContext(r.Context(), p), sc)
+		ctx := identified(r.Context(), p, sc)
 		next.ServeHTTP(w, r.WithContext(ctx))
 	})
+}
+
+// identified is ctx with who asks and where. The holder of an API key for one
+// scope need not name it.
+func identified(ctx context.Context, p principal.Principal, sc scope.Scope) context.Context {
+	if sc == (scope.Scope{}) {
+		sc = p.Limits().OnlyScope()
+	}
+	return scope.NewContext(principal.NewContext(ctx, p), sc)
 }
 
 // refuseCredentials answers a request whose credentials cannot be used: it is the

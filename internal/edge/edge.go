@@ -19,6 +19,7 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 
 	"github.com/consoleql/consoleql/internal/edge/graphiql"
+	"github.com/consoleql/consoleql/internal/fault"
 	"github.com/consoleql/consoleql/internal/principal"
 )
 
@@ -38,6 +39,16 @@ type Options struct {
 	// Verifier verifies console tokens; nil: that is left to the console.
 	Verifier Verifier
 	Limits   Limits
+	// Origins are those whose pages may use the endpoint beside the gateway's
+	// own, each as [ParseOrigin] wants it.
+	Origins []string
+	// Streams keeps the subscriptions under way; the caller shuts it down before
+	// the HTTP server, which would wait for them. Default: one that nobody shuts down.
+	Streams *Streams
+	// Keepalive is how often a quiet stream shows that it is alive, and a
+	// WebSocket's client is asked whether it is; default 15 s. Proxies close
+	// connections that seem idle, commonly after 60 s.
+	Keepalive time.Duration
 	// Ready says whether the gateway can serve; nil: always. It is asked on each /readyz.
 	Ready func(context.Context) error
 	// Observe is told of each answered request; nil: nobody.
@@ -79,12 +90,18 @@ func New(opts Options) http.Handler {
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)
 	}
+	if opts.Streams == nil {
+		opts.Streams = &Streams{}
+	}
+	if opts.Keepalive <= 0 {
+		opts.Keepalive = 15 * time.Second
+	}
 	opts.Limits = opts.Limits.withDefaults()
 	s := &server{opts: opts}
 
 	r := chi.NewRouter()
 	r.Use(s.observe)
-	r.With(s.identify, s.bound).Handle("/graphql", s.graphql())
+	r.With(s.origins()...).With(s.identify, s.bound).Handle("/graphql", s.graphql())
 	r.Get("/schema.graphql", s.sdl)
 	r.Get("/healthz", healthy)
 	r.Get("/readyz", s.ready)
@@ -98,9 +115,12 @@ func New(opts Options) http.Handler {
 func (s *server) graphql() http.Handler {
 	h := handler.New(s.opts.Schema)
 	h.AddTransport(transport.Options{})
-	h.AddTransport(get{})
-	h.AddTransport(transport.POST{})
-	h.AddTransport(uploads{s.opts.Limits})
+	h.AddTransport(sockets{s})
+	plain := []graphql.Transport{once{get{}}, once{transport.POST{}}, once{uploads{s.opts.Limits}}}
+	h.AddTransport(sse{s.opts.Streams, s.opts.Keepalive, plain})
+	for _, t := range plain {
+		h.AddTransport(t)
+	}
 	h.AddTransport(otherwise{})
 	h.SetQueryCache(lru.New[*ast.QueryDocument](parsedDocuments))
 	h.SetParserTokenLimit(s.opts.Limits.Tokens)
@@ -119,7 +139,12 @@ func (s *server) graphql() http.Handler {
 // bound limits the size of the request body.
 func (s *server) bound(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		r.Body = http.MaxBytesReader(w, r.Body, s.boundFor(r))
+		limit := s.boundFor(r)
+		if r.ContentLength > limit {
+			writeError(w, http.StatusRequestEntityTooLarge, fault.BadInput("", "the request body has %d bytes, more than the %d that are taken", r.ContentLength, limit))
+			return
+		}
+		r.Body = http.MaxBytesReader(w, r.Body, limit)
 		next.ServeHTTP(w, r)
 	})
 }
@@ -164,8 +189,14 @@ func (s *server) observe(next http.Handler) http.Handler {
 		route := chi.RouteContext(r.Context()).RoutePattern()
 		done := Request{Route: route, Method: r.Method, Status: recorder.Status(), Duration: time.Since(start)}
 		s.opts.Logger.DebugContext(r.Context(), "request", "route", done.Route, "method", done.Method, "status", done.Status, "duration", done.Duration)
-		if s.opts.Observe != nil {
+		if s.opts.Observe != nil && !isStream(r, recorder) {
 			s.opts.Observe(done)
 		}
 	})
+}
+
+// isStream says that the request's duration tells how long a client stayed, and
+// nothing of the gateway.
+func isStream(r *http.Request, answered http.ResponseWriter) bool {
+	return sockets{}.Supports(r) || answered.Header().Get("Content-Type") == eventStream
 }

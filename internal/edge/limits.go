@@ -59,9 +59,18 @@ func (l *limiter) Validate(schema graphql.ExecutableSchema) error {
 }
 
 func (l *limiter) MutateOperationContext(ctx context.Context, op *graphql.OperationContext) *gqlerror.Error {
-	// Depth first: it is cheap and bounds the work of the price.
-	if depth := depthOf(op.Operation.SelectionSet, l.limits.Depth); depth > l.limits.Depth {
+	// The size first: it bounds the work of all that follows, which walks into
+	// every spread of a fragment anew.
+	m := measure{fragments: make(map[*ast.FragmentDefinition]extent)}
+	size := m.of(op.Operation.SelectionSet)
+	if size.depth > l.limits.Depth {
 		return refuse(fault.QueryTooDeep, "the operation nests more than %d fields", l.limits.Depth)
+	}
+	if size.fields > maxFields {
+		return refuse(fault.QueryTooComplex, "the operation selects more than %d fields, those of each spread of a fragment counted", maxFields)
+	}
+	if op.Operation.Operation == ast.Subscription && len(graphql.CollectFields(op, op.Operation.SelectionSet, []string{"Subscription"})) != 1 {
+		return refuse(fault.ValidationFailed, "a subscription must select exactly one field")
 	}
 	if price := complexity.Calculate(ctx, l.schema, op.Operation, op.Variables); price > l.limits.Complexity {
 		return refuse(fault.QueryTooComplex, "the operation's complexity of %d exceeds the limit of %d: ask for fewer entities (first) or in several operations", price, l.limits.Complexity)
@@ -75,30 +84,49 @@ func refuse(code fault.Code, format string, args ...any) *gqlerror.Error {
 	return err
 }
 
-// depthOf is how many fields nest in the selection, or anything above limit
-// once that is exceeded.
-func depthOf(set ast.SelectionSet, limit int) int {
-	deepest := 0
+// maxFields bounds the selections of an operation once its fragments are spread.
+// A document of the largest size (Limits.Tokens) without fragments stays below it.
+const maxFields = 20_000
+
+// extent is the size of a selection.
+type extent struct {
+	depth  int // how many fields nest; introspection is the schema's matter and not counted
+	fields int // selections, each spread of a fragment counted with all that is in it; saturates
+}
+
+// measure looks at each fragment once, however often it is spread: a document
+// in which each fragment spreads the next one twice doubles with every line.
+type measure struct {
+	fragments map[*ast.FragmentDefinition]extent
+}
+
+func (m measure) of(set ast.SelectionSet) extent {
+	var all extent
 	for _, s := range set {
-		depth := 0
+		var e extent
 		switch s := s.(type) {
 		case *ast.Field:
+			e = m.of(s.SelectionSet)
+			e.depth++
 			if s.Name == "__schema" || s.Name == "__type" {
-				continue // its depth is the schema's matter, not the data's
-			}
-			depth = 1
-			if limit > 0 {
-				depth += depthOf(s.SelectionSet, limit-1)
+				e.depth = 0
 			}
 		case *ast.InlineFragment:
-			depth = depthOf(s.SelectionSet, limit)
+			e = m.of(s.SelectionSet)
 		case *ast.FragmentSpread:
-			depth = depthOf(s.Definition.SelectionSet, limit)
+			e = m.spread(s.Definition)
 		}
-		deepest = max(deepest, depth)
-		if deepest > limit {
-			return deepest
-		}
+		all.depth = max(all.depth, e.depth)
+		all.fields = min(all.fields+e.fields+1, 2*maxFields)
 	}
-	return deepest
+	return all
+}
+
+func (m measure) spread(f *ast.FragmentDefinition) extent {
+	e, known := m.fragments[f]
+	if !known {
+		e = m.of(f.SelectionSet) // the validator has refused fragments that spread themselves
+		m.fragments[f] = e
+	}
+	return e
 }

@@ -7,7 +7,7 @@ import (
 	"github.com/vektah/gqlparser/v2/parser"
 )
 
-func TestDepthOf(t *testing.T) {
+func TestDepth(t *testing.T) {
 	for name, tt := range map[string]struct {
 		query string
 		want  int
@@ -31,11 +31,9 @@ func TestDepthOf(t *testing.T) {
 			for _, f := range doc.Fragments {
 				link(doc, f.SelectionSet)
 			}
-			if got := depthOf(doc.Operations[0].SelectionSet, 10); got != tt.want {
+			m := measure{fragments: make(map[*ast.FragmentDefinition]extent)}
+			if got := m.of(doc.Operations[0].SelectionSet).depth; got != tt.want {
 				t.Errorf("depth %d, want %d", got, tt.want)
-			}
-			if got := depthOf(doc.Operations[0].SelectionSet, 2); (got > 2) != (tt.want > 2) {
-				t.Errorf("depth %d of at most 2, want %d", got, tt.want)
 			}
 		})
 	}

@@ -105,6 +105,19 @@ func (m *Metrics) Call(operation, code string, d time.Duration) {
 // Unplanned counts loads that look-ahead overlooked.
 func (m *Metrics) Unplanned(n int64) { m.unplanned.Add(float64(n)) }
 
+// Watch lets subscriptions and the polls that serve them be looked at.
+func (m *Metrics) Watch(subscriptions, polls func() int64) {
+	m.registry.MustRegister(
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "consoleql_subscriptions",
+			Help: "Subscriptions under way.",
+		}, func() float64 { return float64(subscriptions()) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "consoleql_watched_things",
+			Help: "What the subscriptions under way have polled for them; those of one principal that watch the same thing share a poll.",
+		}, func() float64 { return float64(polls()) }))
+}
+
 // Handler is the admin listener: metrics and profiles. It is not for the public.
 func (m *Metrics) Handler() http.Handler {
 	mux := http.NewServeMux()

@@ -1,0 +1,88 @@
+package loader
+
+import (
+	"context"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/ast"
+
+	"github.com/consoleql/consoleql/internal/scope"
+)
+
+// Extension gives each operation of a gqlgen server its loaders and looks ahead
+// over it.
+type Extension struct {
+	Engine *Engine
+	// Closed, if set, is told of each operation's loaders when it has been answered.
+	Closed func(*Loaders)
+}
+
+var _ interface {
+	graphql.HandlerExtension
+	graphql.OperationInterceptor
+	graphql.ResponseInterceptor
+	graphql.RootFieldInterceptor
+} = Extension{}
+
+// ExtensionName is the name under which gqlgen knows the extension.
+func (Extension) ExtensionName() string { return "Loaders" }
+
+// Validate has nothing to object to any schema.
+func (Extension) Validate(graphql.ExecutableSchema) error { return nil }
+
+// InterceptOperation gives a subscription the loaders with which it begins. Any
+// other operation has one response, and its loaders with that.
+func (x Extension) InterceptOperation(ctx context.Context, next graphql.OperationHandler) graphql.ResponseHandler {
+	if graphql.GetOperationContext(ctx).Operation.Operation != ast.Subscription {
+		return next(ctx)
+	}
+	ctx, closeLoaders := x.open(ctx)
+	defer closeLoaders() // next returns when the subscription has begun
+	l := From(ctx)
+	l.turns = make(chan *turn, 1)
+	if fc, ok := subscribed(ctx); ok {
+		l.checkAnswer(ctx, fc.Field)
+	}
+	return next(ctx)
+}
+
+// InterceptResponse gives the response its own loaders, so that nothing is
+// shared between operations nor between the events of a subscription.
+func (x Extension) InterceptResponse(ctx context.Context, next graphql.ResponseHandler) *graphql.Response {
+	begun := From(ctx)
+	ctx, closeLoaders := x.open(ctx)
+	defer closeLoaders()
+	if begun != nil && begun.turns != nil {
+		return nextEvent(ctx, begun.turns, next)
+	}
+	return next(ctx)
+}
+
+// InterceptRootField starts the look-ahead of a query: from here on ctx can
+// decode arguments. A field of a mutation gets loaders of its own, which know
+// nothing from before the change.
+func (x Extension) InterceptRootField(ctx context.Context, next graphql.RootResolver) graphql.Marshaler {
+	switch graphql.GetOperationContext(ctx).Operation.Operation {
+	case ast.Query:
+		From(ctx).planQuery(ctx)
+	case ast.Mutation:
+		fresh, closeLoaders := x.open(ctx)
+		defer closeLoaders()
+		ctx = fresh
+		From(ctx).checkAnswer(ctx, graphql.GetRootFieldContext(ctx).Field)
+	case ast.Subscription: // gqlgen does not call this for one
+	}
+	return next(ctx)
+}
+
+// open puts fresh loaders into ctx; closeLoaders ends them.
+func (x Extension) open(ctx context.Context) (with context.Context, closeLoaders func()) {
+	named, _ := scope.FromContext(ctx)
+	l := x.Engine.Loaders(ctx, named)
+	return NewContext(ctx, l), func() {
+		l.Close()
+		if x.Closed != nil {
+			x.Closed(l)
+		}
+	}
+}

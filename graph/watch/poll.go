@@ -1,0 +1,253 @@
+package watch
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	cc "github.com/consoleql/consoleql/internal/consoleclient"
+	"github.com/consoleql/consoleql/internal/fault"
+	"github.com/consoleql/consoleql/internal/principal"
+)
+
+// watches are the polls of one kind of entity.
+type watches[T any] struct {
+	w     *Watcher
+	id    func(*T) string
+	fetch func(ctx context.Context, t thing) ([]*T, error)
+
+	mu    sync.Mutex // guards all below, the polls and their subscribers
+	polls map[thing]*poll[T]
+}
+
+// poll looks at one thing again and again for its subscribers. It ends with the
+// last of them.
+type poll[T any] struct {
+	g           *watches[T]
+	thing       thing
+	cancel      context.CancelFunc
+	settled     chan struct{} // closed after the first poll, however it went
+	subscribers []*subscriber[T]
+
+	state map[string]*T // as last seen, by lower-case id; nil before the first success
+	// Of polls that fail, and zero while they do not:
+	failures int
+	since    time.Time // of the first failure
+	told     bool      // the subscribers know
+}
+
+// subscribe joins the poll of t, or starts it, and waits until it has looked
+// once. It fails where there is nothing to follow.
+func (g *watches[T]) subscribe(ctx context.Context, t thing, who principal.Principal) (*subscriber[T], error) {
+	if err := g.w.admit(); err != nil {
+		return nil, err
+	}
+	g.mu.Lock()
+	p := g.polls[t]
+	if p == nil {
+		p = g.start(t) //nolint:contextcheck // a poll serves every subscriber, so no single one may end it
+	}
+	s := &subscriber[T]{poll: p, who: who, wake: make(chan struct{}, 1)}
+	p.subscribers = append(p.subscribers, s)
+	g.mu.Unlock()
+
+	select {
+	case <-p.settled:
+	case <-ctx.Done():
+		s.leave()
+		return nil, context.Cause(ctx)
+	}
+	if err := s.refusal(); err != nil {
+		s.leave()
+		return nil, err
+	}
+	return s, nil
+}
+
+// start begins a poll. The caller holds g.mu.
+func (g *watches[T]) start(t thing) *poll[T] {
+	ctx, cancel := context.WithCancel(g.w.stop)
+	p := &poll[T]{g: g, thing: t, cancel: cancel, settled: make(chan struct{})}
+	g.polls[t] = p
+	g.w.polls.Add(1)
+	g.w.tasks.Go(func() {
+		defer g.w.polls.Add(-1)
+		defer cancel()
+		p.run(ctx)
+	})
+	return p
+}
+
+func (p *poll[T]) run(ctx context.Context) {
+	defer p.end(nil)
+	for first := true; ; first = false {
+		who, ok := p.asker()
+		if !ok {
+			return
+		}
+		began := time.Now()
+		found, err := p.g.fetch(principal.NewContext(ctx, who), p.thing)
+		if ctx.Err() != nil {
+			return
+		}
+		pause := p.settle(who, found, err)
+		if first {
+			close(p.settled)
+		}
+		// From beginning to beginning, but a console slower than that has a rest.
+		if !sleep(ctx, max(pause-time.Since(began), pause/2)) {
+			return
+		}
+	}
+}
+
+// sleep waits for d and reports whether it was left to.
+func sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// asker is in whose name to ask: all subscribers are the same principal, though
+// not every one of their tokens may live equally long.
+func (p *poll[T]) asker() (principal.Principal, bool) {
+	p.g.mu.Lock()
+	defer p.g.mu.Unlock()
+	if len(p.subscribers) == 0 {
+		return principal.Principal{}, false
+	}
+	return p.subscribers[0].who, true
+}
+
+// settle tells the subscribers what a poll has brought, and returns the time
+// from its beginning to the next.
+func (p *poll[T]) settle(who principal.Principal, found []*T, err error) time.Duration {
+	p.g.mu.Lock()
+	defer p.g.mu.Unlock()
+	if err == nil {
+		p.failures, p.since, p.told = 0, time.Time{}, false
+		p.compare(found)
+		return about(p.g.w.opts.Interval)
+	}
+	if p.failures++; p.failures == 1 {
+		p.since = time.Now()
+	}
+	if p.final(who, err) {
+		return 0
+	}
+	if !p.told && time.Since(p.since) >= p.g.w.opts.Patience {
+		p.told = true
+		p.g.w.opts.Logger.Warn("subscribers are told of a failing poll", "principal", p.thing.principal, "code", fault.CodeOf(err), "failures", p.failures)
+		for _, s := range p.subscribers {
+			s.push(event[T]{err: err})
+		}
+	}
+	return p.backoff(err)
+}
+
+// compare makes events of what has changed since the last poll.
+func (p *poll[T]) compare(found []*T) {
+	known := p.state
+	if known == nil {
+		p.state = make(map[string]*T, len(found))
+	}
+	for _, v := range found {
+		id := strings.ToLower(p.g.id(v))
+		if old, ok := known[id]; ok && reflect.DeepEqual(old, v) {
+			continue
+		}
+		p.state[id] = v
+		if known == nil {
+			continue // what was there to begin with has not changed
+		}
+		for _, s := range p.subscribers {
+			s.push(event[T]{value: v, id: id})
+		}
+	}
+	// What is gone stays in the state: should it come back as it was, after a
+	// page that left it out, that is no change.
+}
+
+// final ends the subscriptions that err leaves no hope for, and reports whether
+// there were any. The caller holds the lock.
+func (p *poll[T]) final(who principal.Principal, err error) bool {
+	switch fault.CodeOf(err) {
+	case fault.Unauthenticated:
+		// A token that the gateway keeps is renewed by the next call; a caller's
+		// own is not, though another subscriber's may still be good.
+		if who.Kind() != principal.PassThrough && p.failures < 2 {
+			return false
+		}
+		p.dismiss(err, func(s *subscriber[T]) bool { return s.who.Token() == who.Token() })
+		p.failures = 0
+		return true
+	case fault.Forbidden, fault.NotFound, fault.BadUserInput, fault.ScopeRequired:
+		p.dismiss(err, func(*subscriber[T]) bool { return true })
+		return true
+	default:
+		return false
+	}
+}
+
+// dismiss ends the subscriptions for which it is over, with err as their last
+// event. The caller holds the lock.
+func (p *poll[T]) dismiss(err error, over func(*subscriber[T]) bool) {
+	p.subscribers = slices.DeleteFunc(p.subscribers, func(s *subscriber[T]) bool {
+		if !over(s) {
+			return false
+		}
+		s.finish(err)
+		return true
+	})
+	p.dropIfDeserted()
+}
+
+// dropIfDeserted makes room for a new poll of the same thing. The caller holds the lock.
+func (p *poll[T]) dropIfDeserted() {
+	if len(p.subscribers) > 0 {
+		return
+	}
+	p.cancel()
+	if p.g.polls[p.thing] == p {
+		delete(p.g.polls, p.thing)
+	}
+}
+
+// end ends every subscription that is left.
+func (p *poll[T]) end(err error) {
+	p.g.mu.Lock()
+	defer p.g.mu.Unlock()
+	p.dismiss(err, func(*subscriber[T]) bool { return true })
+	select {
+	case <-p.settled:
+	default:
+		close(p.settled)
+	}
+}
+
+// backoff doubles the interval with each failure in a row, and leaves a console
+// alone for as long as it asks to be.
+func (p *poll[T]) backoff(err error) time.Duration {
+	pause := p.g.w.opts.Interval << min(p.failures, 10)
+	pause = min(pause, max(longestPause, p.g.w.opts.Interval))
+	var said *cc.Error
+	if errors.As(err, &said) {
+		pause = max(pause, said.RetryAfter)
+	}
+	return about(pause)
+}
+
+// about is d give or take a tenth, so that polls that began together do not stay so.
+func about(d time.Duration) time.Duration {
+	return time.Duration(float64(d) * (0.9 + 0.2*rand.Float64())) //nolint:gosec // spreads polls, keeps no secret
+}

@@ -1,0 +1,114 @@
+package watch
+
+import (
+	"context"
+	"io"
+	"slices"
+
+	"github.com/consoleql/consoleql/internal/principal"
+)
+
+// maxPending is how many events wait for a subscriber that takes its time. From
+// then on a waiting event gives way to a newer one of the same entity, so that a
+// slow subscriber costs bounded memory and still learns how everything is.
+const maxPending = 256
+
+// subscriber is one subscription. Its poll's lock guards it.
+type subscriber[T any] struct {
+	poll    *poll[T]
+	who     principal.Principal
+	pending []event[T]
+	wake    chan struct{} // holds one token where there may be something new
+	over    bool          // no event will follow those pending
+	reason  error         // why it never began
+	left    bool
+}
+
+// event is a change, or what went wrong instead.
+type event[T any] struct {
+	value *T
+	id    string
+	err   error
+}
+
+// push adds an event. The caller holds the lock.
+func (s *subscriber[T]) push(e event[T]) {
+	if len(s.pending) >= maxPending && e.err == nil {
+		s.pending = slices.DeleteFunc(s.pending, func(old event[T]) bool { return old.err == nil && old.id == e.id })
+	}
+	s.pending = append(s.pending, e)
+	s.rouse()
+}
+
+// finish ends the subscription after what is pending and, unless nil, err. The
+// caller holds the lock.
+func (s *subscriber[T]) finish(err error) {
+	if err != nil {
+		s.pending = append(s.pending, event[T]{err: err})
+		s.reason = err
+	}
+	s.over = true
+	s.rouse()
+}
+
+func (s *subscriber[T]) rouse() {
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+// next waits for the next event; io.EOF says that none will come.
+func (s *subscriber[T]) next(ctx context.Context) (*T, error) {
+	for {
+		if e, ok, over := s.take(); ok {
+			return e.value, e.err
+		} else if over {
+			return nil, io.EOF
+		}
+		select {
+		case <-s.wake:
+		case <-ctx.Done():
+			return nil, io.EOF
+		}
+	}
+}
+
+func (s *subscriber[T]) take() (e event[T], ok, over bool) {
+	s.poll.g.mu.Lock()
+	defer s.poll.g.mu.Unlock()
+	if len(s.pending) == 0 {
+		return e, false, s.over
+	}
+	e, s.pending = s.pending[0], s.pending[1:]
+	return e, true, false
+}
+
+// refusal is why there is nothing to subscribe to, after the first poll.
+func (s *subscriber[T]) refusal() error {
+	s.poll.g.mu.Lock()
+	defer s.poll.g.mu.Unlock()
+	switch {
+	case s.reason != nil:
+		return s.reason
+	case s.over:
+		return context.Canceled
+	case s.poll.thing.ids != "" && s.poll.state != nil && len(s.poll.state) == 0:
+		return nothingThere(s.poll.thing)
+	}
+	return nil
+}
+
+// leave ends the subscription from the subscriber's side. Further calls do nothing.
+func (s *subscriber[T]) leave() {
+	p := s.poll
+	p.g.mu.Lock()
+	defer p.g.mu.Unlock()
+	if s.left {
+		return
+	}
+	s.left = true
+	p.g.w.subscriptions.Add(-1)
+	p.subscribers = slices.DeleteFunc(p.subscribers, func(o *subscriber[T]) bool { return o == s })
+	p.dropIfDeserted()
+}

@@ -1,0 +1,214 @@
+// Package watch follows what changes on the console, which has no push, by
+// polling it: once for all who follow the same thing as the same principal.
+package watch
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/consoleql/consoleql/graph/loader"
+	cc "github.com/consoleql/consoleql/internal/consoleclient"
+	"github.com/consoleql/consoleql/internal/fault"
+	"github.com/consoleql/consoleql/internal/principal"
+	"github.com/consoleql/consoleql/internal/scope"
+)
+
+// Source is what is polled; *loader.Engine is one.
+type Source interface {
+	RobotsNow(ctx context.Context, sc scope.Scope, ids []string, queueID string) ([]*cc.Robot, error)
+	WorkflowsNow(ctx context.Context, sc scope.Scope, ids []string) ([]*cc.Workflow, error)
+}
+
+// Options are the times and bounds of a Watcher; the zero value of each field
+// means its default.
+type Options struct {
+	// Interval is the time from one poll of a thing to the next, give or take a
+	// tenth; default 2 s.
+	Interval time.Duration
+	// Patience is how long polls may fail before subscribers are told; default 30 s.
+	Patience time.Duration
+	// MaxSubscriptions bounds the subscriptions of the gateway at once; default 10,000.
+	MaxSubscriptions int
+	// Logger is told of things that cannot be polled; default: discarded.
+	Logger *slog.Logger
+}
+
+// longestPause bounds the time between two polls of a console that fails.
+const longestPause = 30 * time.Second
+
+// maxIDs bounds the entities that one subscription names.
+const maxIDs = 500
+
+func (o Options) withDefaults() Options {
+	if o.Interval <= 0 {
+		o.Interval = 2 * time.Second
+	}
+	if o.Patience <= 0 {
+		o.Patience = 30 * time.Second
+	}
+	if o.MaxSubscriptions <= 0 {
+		o.MaxSubscriptions = 10_000
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	return o
+}
+
+// Watcher answers the graph's subscriptions. It is safe for concurrent use.
+type Watcher struct {
+	opts  Options
+	tasks sync.WaitGroup
+	stop  context.Context //nolint:containedctx // ends the polls when the watcher closes
+	close context.CancelFunc
+
+	subscriptions, polls atomic.Int64
+
+	robots    *watches[cc.Robot]
+	workflows *watches[cc.Workflow]
+}
+
+// New returns a watcher of source. Close ends what it began.
+func New(source Source, opts Options) *Watcher {
+	w := &Watcher{opts: opts.withDefaults()}
+	w.stop, w.close = context.WithCancel(context.Background())
+	w.robots = &watches[cc.Robot]{
+		w: w, polls: make(map[thing]*poll[cc.Robot]), id: func(r *cc.Robot) string { return r.ID },
+		fetch: func(ctx context.Context, t thing) ([]*cc.Robot, error) {
+			ids := t.list()
+			robots, err := source.RobotsNow(ctx, t.scope, ids, t.queueID)
+			if len(ids) > 0 {
+				robots = slices.DeleteFunc(slices.Clone(robots), func(r *cc.Robot) bool {
+					return !slices.Contains(ids, strings.ToLower(r.ID))
+				})
+			}
+			return robots, err
+		},
+	}
+	w.workflows = &watches[cc.Workflow]{
+		w: w, polls: make(map[thing]*poll[cc.Workflow]), id: func(f *cc.Workflow) string { return f.ID },
+		fetch: func(ctx context.Context, t thing) ([]*cc.Workflow, error) {
+			return source.WorkflowsNow(ctx, t.scope, t.list())
+		},
+	}
+	return w
+}
+
+// Close ends every subscription and poll, and waits for them.
+func (w *Watcher) Close() {
+	w.close()
+	w.tasks.Wait()
+}
+
+// Subscriptions is how many subscriptions there are now.
+func (w *Watcher) Subscriptions() int64 { return w.subscriptions.Load() }
+
+// Polls is how many things are polled for them.
+func (w *Watcher) Polls() int64 { return w.polls.Load() }
+
+// Robots answers Subscription.robotChanged: the robots of ids, nil for all,
+// that are in the queue queueID, nil for any.
+func (w *Watcher) Robots(ctx context.Context, ids []string, queueID *string) (<-chan *cc.Robot, error) {
+	if ids != nil {
+		if err := checkIDs(ids); err != nil {
+			return nil, err
+		}
+	}
+	t := thing{ids: normal(ids)}
+	if queueID != nil {
+		t.queueID = strings.ToLower(*queueID)
+	}
+	return begin(ctx, w.robots, t)
+}
+
+// Workflows answers Subscription.workflowChanged.
+func (w *Watcher) Workflows(ctx context.Context, ids []string) (<-chan *cc.Workflow, error) {
+	if err := checkIDs(ids); err != nil {
+		return nil, err
+	}
+	return begin(ctx, w.workflows, thing{ids: normal(ids)})
+}
+
+func checkIDs(ids []string) error {
+	if len(ids) == 0 || len(ids) > maxIDs {
+		return fault.BadInput("ids", "%d ids are not between 1 and %d", len(ids), maxIDs)
+	}
+	return nil
+}
+
+// thing is what a poll asks for. Its principal's name is part of it, so that
+// nobody is told what was answered to another.
+type thing struct {
+	principal string
+	scope     scope.Scope
+	ids       string // lower case, sorted, each once, joined by commas; empty: all
+	queueID   string // empty: any
+}
+
+func normal(ids []string) string {
+	all := make([]string, len(ids))
+	for i, id := range ids {
+		all[i] = strings.ToLower(id)
+	}
+	slices.Sort(all)
+	return strings.Join(slices.Compact(all), ",")
+}
+
+func (t thing) list() []string {
+	if t.ids == "" {
+		return nil
+	}
+	return strings.Split(t.ids, ",")
+}
+
+// begin subscribes to t in the scope and in the name of the request, once it is
+// known that there is something to follow.
+func begin[T any](ctx context.Context, g *watches[T], t thing) (<-chan *T, error) {
+	l := loader.From(ctx)
+	if err := l.Refusal(); err != nil {
+		return nil, err
+	}
+	sc, err := l.RequestScope()()
+	if err != nil {
+		return nil, err
+	}
+	who := principal.FromContext(ctx)
+	if who.Name() == "" {
+		return nil, fault.New(fault.Unauthenticated, "no credentials")
+	}
+	t.principal, t.scope = who.Name(), sc
+	s, err := g.subscribe(ctx, t, who)
+	if err != nil {
+		return nil, err
+	}
+	out := make(chan *T)
+	g.w.tasks.Go(func() {
+		defer s.leave()
+		loader.Serve(ctx, out, s.next)
+	})
+	return out, nil
+}
+
+// admit counts a subscription, unless there are too many.
+func (w *Watcher) admit() error {
+	if w.stop.Err() != nil {
+		return fault.New(fault.UpstreamUnavailable, "the gateway is stopping")
+	}
+	if w.subscriptions.Add(1) > int64(w.opts.MaxSubscriptions) {
+		w.subscriptions.Add(-1)
+		return fault.New(fault.RateLimited, "the gateway has %d subscriptions, as many as it takes", w.opts.MaxSubscriptions)
+	}
+	return nil
+}
+
+// nothingThere is the error of a subscription that could never have an event.
+func nothingThere(t thing) error {
+	err := fault.New(fault.NotFound, "none of these %d exists in this scope", len(t.list()))
+	err.Argument = "ids"
+	return err
+}

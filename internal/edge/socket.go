@@ -1,0 +1,307 @@
+package edge
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/99designs/gqlgen/graphql/handler/transport"
+	"github.com/coder/websocket"
+)
+
+// The close codes of the protocol.
+const (
+	statusBadRequest   websocket.StatusCode = 4400
+	statusUnauthorized websocket.StatusCode = 4401
+	statusInitTimeout  websocket.StatusCode = 4408
+	statusIDInUse      websocket.StatusCode = 4409
+	statusTooManyInits websocket.StatusCode = 4429
+)
+
+// socket is a WebSocket as gqlgen's transport uses it. It holds both sides to
+// the protocol, pings, and gives up a client that does not receive.
+type socket struct {
+	conn    *websocket.Conn
+	ctx     context.Context //nolint:containedctx // the connection's own
+	stop    context.CancelFunc
+	tasks   sync.WaitGroup
+	closing sync.WaitGroup
+
+	mu          sync.Mutex
+	initialised bool
+	shutting    bool                // a close frame is on its way
+	ended       bool                // no close frame will be sent any more
+	operations  map[string]*running // by the client's id
+}
+
+// running is an operation that the client has begun.
+type running struct {
+	left  bool          // the client wants no more of it
+	ended chan struct{} // closed when gqlgen has ended it, too
+}
+
+// newSocket takes over a connection and pings its client at each keepalive.
+func newSocket(ctx context.Context, conn *websocket.Conn, keepalive time.Duration) *socket {
+	c := &socket{conn: conn, operations: make(map[string]*running)}
+	c.ctx, c.stop = context.WithCancel(ctx)
+	c.tasks.Go(func() { c.ping(c.ctx, keepalive) })
+	c.tasks.Go(func() {
+		timer := time.NewTimer(initTimeout)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+			if !c.isInitialised() {
+				c.close(statusInitTimeout, "Connection initialisation timeout")
+			}
+		case <-c.ctx.Done():
+		}
+	})
+	return c
+}
+
+// end waits for whatever the socket has begun, when gqlgen is done with it.
+func (c *socket) end() {
+	c.mu.Lock()
+	c.ended = true
+	c.mu.Unlock()
+	c.closing.Wait() // 5 s at most, for a client that does not answer
+	c.stop()
+	_ = c.conn.CloseNow() // after a handshake there is nothing to close
+	c.tasks.Wait()
+}
+
+// ping notices a client that has vanished: the pings of WebSocket itself, which
+// any client answers unasked.
+func (c *socket) ping(ctx context.Context, keepalive time.Duration) {
+	beat := time.NewTicker(keepalive)
+	defer beat.Stop()
+	for {
+		select {
+		case <-beat.C:
+		case <-ctx.Done():
+			return
+		}
+		limited, cancel := context.WithTimeout(ctx, writeTimeout)
+		err := c.conn.Ping(limited)
+		cancel()
+		if err != nil {
+			_ = c.conn.CloseNow() // nobody is there to be told
+			return
+		}
+	}
+}
+
+func (c *socket) isInitialised() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.initialised
+}
+
+// NextReader gives gqlgen the next message that it should see.
+func (c *socket) NextReader() (int, io.Reader, error) {
+	for {
+		kind, message, err := c.conn.Read(c.ctx)
+		if err != nil {
+			return 0, nil, closed(err)
+		}
+		e, ok := open(message)
+		if kind != websocket.MessageText || !ok {
+			return 0, nil, c.refuse(statusBadRequest, "Invalid message received")
+		}
+		pass, err := c.received(e)
+		if err != nil {
+			return 0, nil, err
+		}
+		if pass {
+			return int(kind), bytes.NewReader(message), nil
+		}
+	}
+}
+
+// closed says that the connection has ended in gqlgen's terms.
+func closed(err error) error {
+	switch websocket.CloseStatus(err) {
+	case websocket.StatusNormalClosure, websocket.StatusNoStatusRcvd, websocket.StatusGoingAway:
+		return transport.ErrWebsocketClosed
+	default:
+		return err
+	}
+}
+
+// received keeps count of what the client has begun. It says whether gqlgen is
+// to see the message.
+func (c *socket) received(e envelope) (pass bool, err error) {
+	switch e.Type {
+	case "connection_init":
+		c.mu.Lock()
+		again := c.initialised
+		c.initialised = true
+		c.mu.Unlock()
+		if again {
+			return false, c.refuse(statusTooManyInits, "Too many initialisation requests")
+		}
+		return true, nil
+	case "ping":
+		return false, c.write(map[string]string{"type": "pong"})
+	case "pong":
+		return false, nil
+	case "subscribe":
+		if !c.isInitialised() {
+			return false, c.refuse(statusUnauthorized, "Unauthorized")
+		}
+		if e.ID == "" {
+			return false, c.refuse(statusBadRequest, "Invalid message received")
+		}
+		if !c.begin(e.ID) {
+			return false, c.refuse(statusIDInUse, "Subscriber for "+e.ID+" already exists")
+		}
+		return true, nil
+	case "complete":
+		return c.leave(e.ID), nil
+	default:
+		return false, c.refuse(statusBadRequest, "Invalid message received")
+	}
+}
+
+// begin notes that the client begins an operation, unless it has one of that id
+// already. An id may be used again once its operation has ended, for which
+// gqlgen takes a moment.
+func (c *socket) begin(id string) bool {
+	for {
+		c.mu.Lock()
+		old := c.operations[id]
+		if old == nil {
+			c.operations[id] = &running{ended: make(chan struct{})}
+			c.mu.Unlock()
+			return true
+		}
+		left := old.left
+		c.mu.Unlock()
+		if !left {
+			return false
+		}
+		select {
+		case <-old.ended:
+		case <-c.ctx.Done():
+			return false
+		}
+	}
+}
+
+// leave notes that the client wants no more of an operation.
+func (c *socket) leave(id string) (known bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	op := c.operations[id]
+	if op == nil || op.left {
+		return false
+	}
+	op.left = true
+	return true
+}
+
+// WriteJSON sends a message of gqlgen's, unless it is about an operation that
+// has ended: after `error` there is no `complete`, and who has left is sent nothing.
+func (c *socket) WriteJSON(v any) error {
+	message, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	e, _ := open(message)
+	if e.ID != "" && !c.sending(e) {
+		return nil
+	}
+	return c.send(message)
+}
+
+// sending keeps count of what gqlgen ends. It says whether the client is to see the message.
+func (c *socket) sending(e envelope) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	op := c.operations[e.ID]
+	if op == nil {
+		return false
+	}
+	first := !op.left
+	switch e.Type {
+	case "error":
+		op.left = true // gqlgen's `complete` is still to come
+	case "complete":
+		delete(c.operations, e.ID)
+		close(op.ended)
+	}
+	return first
+}
+
+func (c *socket) write(v any) error {
+	message, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	return c.send(message)
+}
+
+func (c *socket) send(message []byte) error {
+	ctx, cancel := context.WithTimeout(c.ctx, writeTimeout)
+	defer cancel()
+	return c.conn.Write(ctx, websocket.MessageText, message)
+}
+
+var errRefused = errors.New("the client does not keep to the protocol")
+
+// refuse closes the connection with a code that says why.
+func (c *socket) refuse(code websocket.StatusCode, reason string) error {
+	c.close(code, reason)
+	return errRefused
+}
+
+// WriteClose closes the connection beside gqlgen, which is not to wait for the client.
+func (c *socket) WriteClose(code int, message string) error {
+	c.close(websocket.StatusCode(code), message)
+	return nil
+}
+
+// close begins to close the connection; further calls do nothing.
+func (c *socket) close(code websocket.StatusCode, reason string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.shutting || c.ended {
+		return
+	}
+	c.shutting = true
+	c.closing.Go(func() { c.handshake(code, reason) })
+}
+
+// shut closes the connection and waits until it is.
+func (c *socket) shut(code websocket.StatusCode, reason string) { c.handshake(code, reason) }
+
+// maxReason is what a close frame has room for, in bytes (RFC 6455, 5.5).
+const maxReason = 123
+
+func (c *socket) handshake(code websocket.StatusCode, reason string) {
+	if len(reason) > maxReason {
+		reason = strings.ToValidUTF8(reason[:maxReason], "")
+	}
+	_ = c.conn.Close(code, reason) // a client that is gone need not be told
+}
+
+// Close is for gqlgen to call when it is done: at once, unless the connection is being closed.
+func (c *socket) Close() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.shutting {
+		return nil
+	}
+	return c.conn.CloseNow()
+}
+
+// Subprotocol is the one agreed on.
+func (c *socket) Subprotocol() string { return c.conn.Subprotocol() }
+
+// SetReadLimit bounds a message of the client's, in bytes.
+func (c *socket) SetReadLimit(limit int64) { c.conn.SetReadLimit(limit) }

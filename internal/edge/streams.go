@@ -1,0 +1,98 @@
+package edge
+
+import (
+	"context"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+
+	"github.com/consoleql/consoleql/internal/fault"
+)
+
+// Streams are the answers under way that have no end of their own: WebSockets
+// and Server-Sent Events. A server that is shut down would wait for them in
+// vain, so Shutdown ends them. The zero Streams is ready for use.
+type Streams struct {
+	mu      sync.Mutex
+	stopped bool
+	open    map[*stream]struct{}
+	running sync.WaitGroup
+}
+
+// stream is one of them; end tells its client that the server is going away.
+type stream struct{ end func() }
+
+// begin adds a stream, unless the server is stopping. done must be called when it has ended.
+func (s *Streams) begin(end func()) (done func(), ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stopped {
+		return nil, false
+	}
+	if s.open == nil {
+		s.open = make(map[*stream]struct{})
+	}
+	x := &stream{end}
+	s.open[x] = struct{}{}
+	s.running.Add(1)
+	return func() {
+		s.mu.Lock()
+		delete(s.open, x)
+		s.mu.Unlock()
+		s.running.Done()
+	}, true
+}
+
+// Shutdown ends every stream, so that its client comes back to another replica,
+// and waits until they have ended or ctx is done. No stream begins after it.
+func (s *Streams) Shutdown(ctx context.Context) error {
+	s.mu.Lock()
+	s.stopped = true
+	open := make([]*stream, 0, len(s.open))
+	for x := range s.open {
+		open = append(open, x)
+	}
+	s.mu.Unlock()
+	for _, x := range open {
+		s.running.Go(x.end)
+	}
+	ended := make(chan struct{})
+	go func() {
+		s.running.Wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// writeTimeout bounds how long a client may take to receive one message, or to answer a ping.
+const writeTimeout = 10 * time.Second
+
+// answerOnce executes operations that have one answer, and refuses
+// subscriptions, of which it could give the first event only.
+type answerOnce struct{ graphql.GraphExecutor }
+
+// CreateOperationContext refuses a subscription.
+func (e answerOnce) CreateOperationContext(ctx context.Context, params *graphql.RawParams) (*graphql.OperationContext, gqlerror.List) {
+	op, errs := e.GraphExecutor.CreateOperationContext(ctx, params)
+	if len(errs) == 0 && op.Operation.Operation == ast.Subscription {
+		return op, gqlerror.List{refuse(fault.BadUserInput, "a subscription is answered over a WebSocket (graphql-transport-ws) or with Accept: text/event-stream")}
+	}
+	return op, errs
+}
+
+// once is a transport for operations that have one answer.
+type once struct{ graphql.Transport }
+
+// Do answers the request.
+func (t once) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
+	t.Transport.Do(w, r, answerOnce{exec})
+}

@@ -1,0 +1,152 @@
+package edge
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/99designs/gqlgen/graphql/handler/transport"
+	"github.com/coder/websocket"
+
+	"github.com/consoleql/consoleql/internal/fault"
+)
+
+// subprotocol is the one that is spoken: the GraphQL over WebSocket protocol of
+// the library graphql-ws.
+const subprotocol = "graphql-transport-ws"
+
+// initTimeout bounds how long a client may take to say connection_init.
+const initTimeout = 10 * time.Second
+
+// sockets answers operations over WebSockets: gqlgen's transport over a
+// connection of ours, which keeps to the protocol where that does not.
+type sockets struct{ s *server }
+
+// Supports says whether the client asks for a WebSocket.
+func (sockets) Supports(r *http.Request) bool {
+	return strings.EqualFold(r.Header.Get("Upgrade"), "websocket")
+}
+
+// Do serves the connection until it ends.
+func (t sockets) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
+	if !slices.Contains(offered(r), subprotocol) {
+		writeError(w, http.StatusBadRequest, fault.BadInput("Sec-WebSocket-Protocol", "does not offer %s", subprotocol))
+		return
+	}
+	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{
+		Subprotocols: []string{subprotocol}, OriginPatterns: t.s.opts.Origins,
+	})
+	if err != nil {
+		t.s.opts.Logger.DebugContext(r.Context(), "no WebSocket", "error", err) // the client has been answered
+		return
+	}
+	c := newSocket(r.Context(), conn, t.s.opts.Keepalive)
+	defer c.end()
+	done, ok := t.s.opts.Streams.begin(func() { c.shut(websocket.StatusGoingAway, "the gateway is stopping") })
+	if !ok {
+		c.shut(websocket.StatusGoingAway, "the gateway is stopping")
+		return
+	}
+	defer done()
+	limit := t.s.opts.Limits.BodyBytes
+	transport.Websocket{
+		Implementation:   accepted{c},
+		InitFunc:         t.initialise(r),
+		PayloadReadLimit: &limit,
+	}.Do(w, r, exec)
+}
+
+func offered(r *http.Request) []string {
+	var all []string
+	for _, header := range r.Header.Values("Sec-WebSocket-Protocol") {
+		for name := range strings.SplitSeq(header, ",") {
+			all = append(all, strings.TrimSpace(name))
+		}
+	}
+	return all
+}
+
+// accepted gives gqlgen the connection that there already is.
+type accepted struct{ c *socket }
+
+// Accept returns the connection.
+func (a accepted) Accept(http.ResponseWriter, *http.Request, transport.WebsocketAcceptOptions) (transport.WebsocketConn, error) {
+	return a.c, nil
+}
+
+// initialise reads principal and scope from the connection_init payload, which
+// carries what headers carry elsewhere: a browser cannot set those of a
+// WebSocket. What the payload does not name is as the request's headers have it.
+func (t sockets) initialise(r *http.Request) transport.WebsocketInitFunc {
+	return func(ctx context.Context, payload transport.InitPayload) (context.Context, *transport.InitPayload, error) {
+		asked, err := withPayload(r, payload)
+		if err != nil {
+			return closing(ctx, statusBadRequest, err), nil, err
+		}
+		who, err := t.s.principalOf(ctx, asked.Header)
+		if err != nil {
+			return closing(ctx, statusUnauthorized, err), nil, err
+		}
+		sc, err := scopeOf(asked)
+		if err != nil {
+			return closing(ctx, statusBadRequest, err), nil, err
+		}
+		return identified(ctx, who, sc), nil, nil
+	}
+}
+
+// withPayload is the request with the headers that the payload names.
+func withPayload(r *http.Request, payload transport.InitPayload) (*http.Request, error) {
+	asked := r.Clone(r.Context())
+	replaced := false
+	for name, value := range payload {
+		canonical := http.CanonicalHeaderKey(name)
+		switch canonical {
+		case "Authorization", "X-Api-Key":
+			if !replaced { // credentials are taken from one place
+				asked.Header.Del("Authorization")
+				asked.Header.Del("X-Api-Key")
+				replaced = true
+			}
+		case http.CanonicalHeaderKey(headerCompany), http.CanonicalHeaderKey(headerDepartment):
+		default:
+			continue
+		}
+		text, ok := value.(string)
+		if !ok {
+			return nil, fault.BadInput(name, "is not a string")
+		}
+		asked.Header.Set(canonical, text)
+	}
+	return asked, nil
+}
+
+// closing is ctx with how gqlgen is to close the connection.
+func closing(ctx context.Context, code websocket.StatusCode, err error) context.Context {
+	return transport.WithWebsocketCloseCode(transport.AppendCloseReason(ctx, reasonOf(err)), int(code))
+}
+
+func reasonOf(err error) string {
+	var f *fault.Error
+	if errors.As(err, &f) {
+		return f.Error()
+	}
+	return "refused"
+}
+
+// envelope is what all messages of the protocol have.
+type envelope struct {
+	ID   string `json:"id"`
+	Type string `json:"type"`
+}
+
+func open(message []byte) (envelope, bool) {
+	var e envelope
+	err := json.Unmarshal(message, &e)
+	return e, err == nil && e.Type != ""
+}
