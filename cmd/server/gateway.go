@@ -91,8 +91,9 @@ func newGateway(ctx context.Context, s *settings, log *slog.Logger, p page) (_ *
 			Complexity: resolver.Complexity(),
 		}),
 		Extensions: []graphql.HandlerExtension{loader.Extension{
-			Engine: engine,
-			Closed: func(l *loader.Loaders) { metrics.Unplanned(l.Unplanned()) },
+			Engine:     engine,
+			CheckInput: mutation.InputChecker(),
+			Closed:     func(l *loader.Loaders) { metrics.Unplanned(l.Unplanned()) },
 		}},
 		SDL:       schema.SDL(),
 		GraphiQL:  graphiql.Options{Endpoint: "/graphql", Examples: p.examples, Notice: p.notice},

@@ -130,6 +130,7 @@ type answer struct {
 type graphError struct {
 	Message    string
 	Path       []any
+	Locations  []struct{ Line, Column int }
 	Extensions struct {
 		Code     string
 		Argument string

@@ -3,9 +3,12 @@ package main
 import (
 	"encoding/base64"
 	"fmt"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/consoleql/consoleql/internal/consolesim"
 )
@@ -68,6 +71,7 @@ func (w *wrongInputs) lists() {
 		w.invalid(list+" junk order", in(`order: SIDEWAYS`), "SIDEWAYS", nil)
 		w.invalid(list+" junk order in a variable", fmt.Sprintf(`query($o: SortOrder) { %s(order: $o) { totalCount } }`, list), "", map[string]any{"o": "SIDEWAYS"})
 		w.invalid(list+" order as text", in(`order: "ASC"`), "", nil)
+		w.bad(list+" order in lower case in a variable", fmt.Sprintf(`query($o: SortOrder) { %s(order: $o) { totalCount } }`, list), "order", "asc", map[string]any{"o": "asc"})
 		w.invalid(list+" first as text", in(`first: "3"`), "", nil)
 		w.invalid(list+" first with a fraction", in(`first: 1.5`), "", nil)
 		w.invalid(list+" unknown argument", in(`last: 3`), "last", nil)
@@ -79,14 +83,14 @@ func (w *wrongInputs) lists() {
 func (w *wrongInputs) filters() {
 	for _, list := range []string{"queues", "robots", "workflows"} {
 		for _, field := range []string{"associatedQueueId", "packageId", "packageVersionId"} {
-			w.bad(list+" by "+field, fmt.Sprintf(`{ %s(filter: {%s: "x"}) { totalCount } }`, list, field), field, `"x"`, nil)
-			w.bad(list+" by a variable for "+field, fmt.Sprintf(`query($f: %s) { %s(filter: $f) { totalCount } }`, filterOf(list), list), field, `"x"`,
+			w.bad(list+" by "+field, fmt.Sprintf(`{ %s(filter: {%s: "x"}) { totalCount } }`, list, field), "filter."+field, `"x"`, nil)
+			w.bad(list+" by a variable for "+field, fmt.Sprintf(`query($f: %s) { %s(filter: $f) { totalCount } }`, filterOf(list), list), "filter."+field, `"x"`,
 				map[string]any{"f": map[string]any{field: "x"}})
 		}
 	}
 	for _, field := range []string{"startTime", "endTime"} {
-		w.bad("packages by "+field, fmt.Sprintf(`{ packages(filter: {%s: "yesterday"}) { totalCount } }`, field), field, "RFC 3339", nil)
-		w.bad("packages by a number as "+field, fmt.Sprintf(`{ packages(filter: {%s: 3}) { totalCount } }`, field), field, "RFC 3339", nil)
+		w.bad("packages by "+field, fmt.Sprintf(`{ packages(filter: {%s: "yesterday"}) { totalCount } }`, field), "filter."+field, "RFC 3339", nil)
+		w.bad("packages by a number as "+field, fmt.Sprintf(`{ packages(filter: {%s: 3}) { totalCount } }`, field), "filter."+field, "RFC 3339", nil)
 	}
 	w.bad("companies by a control character", `{ companies(name: "a\u0007") { name } }`, "name", "control", nil)
 }
@@ -112,15 +116,73 @@ func TestInputIsCheckedBeforeTheConsoleIsAsked(t *testing.T) {
 				t.Errorf("want %s saying %q: %s", tt.code, tt.says, a.Body)
 			}
 			if tt.argument != "" {
-				if e.Extensions.Argument != tt.argument && !strings.HasSuffix(e.Extensions.Argument, "."+tt.argument) || !strings.Contains(e.Message, tt.argument) {
+				if e.Extensions.Argument != tt.argument || !strings.HasPrefix(e.Message, tt.argument+": ") {
 					t.Errorf("does not name %s: %s", tt.argument, a.Body)
 				}
-				if !strings.HasSuffix(e.path(), tt.argument) {
+				if _, argument, _ := strings.Cut(e.path(), "."); argument != tt.argument {
 					t.Errorf("path %s does not lead to %s", e.path(), tt.argument)
+				}
+				if len(e.Locations) != 1 || e.Locations[0].Line != 1 {
+					t.Errorf("locations %v", e.Locations)
 				}
 			}
 			w.noCalls()
 			w.tellsNothing(a)
+		})
+	}
+}
+
+// TestOtherFieldsAreToldOfABadArgument: each at its own path, by the argument's
+// place in the document.
+func TestOtherFieldsAreToldOfABadArgument(t *testing.T) {
+	w := newWorld(t, consolesim.Options{})
+	id := w.sim.Data().WorkflowIDs(w.sim.Data().MainDepartmentID())[0]
+	for argument, bad := range map[string]string{
+		"filter.packageId": `queues(filter: {packageId: "q"}) { totalCount }`,
+		"filter.name":      `queues(filter: {name: "\u0000"}) { totalCount }`,
+		"first":            `queues(first: 501) { totalCount }`,
+		"id":               `queue(id: "q") { name }`,
+	} {
+		t.Run(argument, func(t *testing.T) {
+			w.sim.ResetCounts()
+			a := w.ask(fmt.Sprintf(`{ a: workflow(id: %q) { name } b: %s }`, id, bad), request{})
+			if len(a.Errors) != 2 {
+				t.Fatalf("answered %s", a.Body)
+			}
+			told := map[string]string{"a": " (at b; nothing was asked)", "b." + argument: ""}
+			for _, e := range a.Errors {
+				place, ok := told[e.path()]
+				if !ok || e.Extensions.Argument != argument || !strings.HasPrefix(e.Message, argument+": ") || !strings.HasSuffix(e.Message, place) {
+					t.Errorf("told %+v", e)
+				}
+			}
+			w.noCalls()
+		})
+	}
+}
+
+// TestRequestErrorsNameWhatIsWrong lists those that gqlgen words itself.
+func TestRequestErrorsNameWhatIsWrong(t *testing.T) {
+	w := newWorld(t, consolesim.Options{})
+	const one, update = `query($n: Int) { queues(first: $n) { totalCount } }`, `mutation($i: UpdateQueueInput!) { updateQueue(input: $i) { queue { id } } }`
+	for name, tt := range map[string]struct {
+		query     string
+		variables map[string]any
+		says      string
+	}{
+		"no operationName":         {`query A { __typename } query B { __typename }`, nil, "operationName"},
+		"fraction as an Int":       {one, map[string]any{"n": 1.5}, "variable $n: is no Int"},
+		"variable left out":        {`query($i: ID!) { queue(id: $i) { name } }`, nil, "variable $i: must be defined"},
+		"variable null":            {`query($i: ID!) { queue(id: $i) { name } }`, map[string]any{"i": nil}, "variable $i: cannot be null"},
+		"within a variable":        {update, map[string]any{"i": map[string]any{"name": "a"}}, "variable $i.id: must be defined"},
+		"within a variable's list": {update, map[string]any{"i": map[string]any{"id": nobody, "tags": []any{"a", nil}}}, "variable $i.tags.1: cannot be null"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := w.refused(tt.query, request{variables: tt.variables})
+			if e.Extensions.Code != "GRAPHQL_VALIDATION_FAILED" || !strings.Contains(e.Message, tt.says) {
+				t.Errorf("told %+v", e)
+			}
+			w.noCalls()
 		})
 	}
 }
@@ -135,11 +197,12 @@ func filterOf(list string) string {
 func TestNestedInputIsCheckedBeforeTheConsoleIsAsked(t *testing.T) {
 	w := newWorld(t, consolesim.Options{})
 	for name, query := range map[string]string{
-		"first":       `{ rootDepartment { workflows(first: 501) { nodes { id } } } }`,
-		"id":          `{ rootDepartment { workflow(id: "x") { id } } }`,
-		"offset":      `{ queues { nodes { robots(offset: -1) { totalCount } } } }`,
-		"after":       `{ companies { departments { packages(after: "!") { totalCount } } } }`,
-		"filter.name": `{ companies { departments { packages(filter: {name: "\u0000"}) { totalCount } } } }`,
+		"first":            `{ rootDepartment { workflows(first: 501) { nodes { id } } } }`,
+		"id":               `{ rootDepartment { workflow(id: "x") { id } } }`,
+		"offset":           `{ queues { nodes { robots(offset: -1) { totalCount } } } }`,
+		"after":            `{ companies { departments { packages(after: "!") { totalCount } } } }`,
+		"filter.packageId": `{ rootDepartment { queues(filter: {packageId: "x"}) { totalCount } } }`,
+		"filter.name":      `{ companies { departments { packages(filter: {name: "\u0000"}) { totalCount } } } }`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			w.sim.ResetCounts()
@@ -168,7 +231,7 @@ func TestExplicitNullsAreDefaults(t *testing.T) {
 				"literals":  w.ask(fmt.Sprintf(`{ l: %s(filter: null, order: null, first: null, after: null, offset: null) %s }`, list, below), request{}),
 				"variables": w.ask(fmt.Sprintf(`query($f: %s, $o: SortOrder, $n: Int, $a: String, $s: Int) { l: %s(filter: $f, order: $o, first: $n, after: $a, offset: $s) %s }`, filterOf(list), list, below), request{variables: nulls}),
 				"left out":  w.ask(fmt.Sprintf(`query($f: %s, $o: SortOrder, $n: Int, $a: String, $s: Int) { l: %s(filter: $f, order: $o, first: $n, after: $a, offset: $s) %s }`, filterOf(list), list, below), request{}),
-				"in filter": w.ask(fmt.Sprintf(`{ l: %s(filter: {name: null, searchString: null}) %s }`, list, below), request{}),
+				"in filter": w.ask(fmt.Sprintf(`query($f: %s) { l: %s(filter: $f) %s }`, filterOf(list), list, below), request{variables: map[string]any{"f": nullsOf(list)}}),
 				"defaults":  w.ask(fmt.Sprintf(`{ l: %s(filter: {}, order: DESC, first: 20, offset: 0) %s }`, list, below), request{}),
 			} {
 				if string(a.Body) != string(plain.Body) {
@@ -191,6 +254,35 @@ func TestExplicitNullsAreDefaults(t *testing.T) {
 			}
 		}
 	})
+}
+
+// nullsOf is a list's filter with null in every field.
+func nullsOf(list string) map[string]any {
+	nulls := map[string]any{"name": nil, "searchString": nil}
+	switch list {
+	case "packages":
+		nulls["startTime"], nulls["endTime"] = nil, nil
+	case "queues", "robots", "workflows":
+		nulls["associatedQueueId"], nulls["packageId"], nulls["packageVersionId"] = nil, nil, nil
+	}
+	return nulls
+}
+
+// TestNullIDsInFiltersAreLeftOut gives them by variables within the filter, as
+// forms do whose field is empty.
+func TestNullIDsInFiltersAreLeftOut(t *testing.T) {
+	w := newWorld(t, consolesim.Options{})
+	for _, list := range []string{"queues", "robots", "workflows"} {
+		w.sim.ResetCounts()
+		query := fmt.Sprintf(`query($p: ID) { %s(filter: {name: "x", packageId: $p, associatedQueueId: null, packageVersionId: $p}) { totalCount } }`, list)
+		if a := w.ask(query, request{variables: map[string]any{"p": nil}}); len(a.Errors) > 0 {
+			t.Errorf("answered %s", a.Body)
+			continue
+		}
+		if diff := cmp.Diff(url.Values{"Name": {"x"}}, w.askedFor(listOperations[list])); diff != "" {
+			t.Errorf("%s: parameters, - wanted + sent:\n%s", list, diff)
+		}
+	}
 }
 
 // TestFragmentsThatDouble: each spreads the next one twice, so that one line

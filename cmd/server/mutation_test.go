@@ -344,44 +344,22 @@ func TestMutationsRunInOrder(t *testing.T) {
 	}
 }
 
-// TestMutationInputIsCheckedFirst lists inputs that never reach the console.
-func TestMutationInputIsCheckedFirst(t *testing.T) {
+// TestMutationsFailAlone: robots run for the executions before one that fails,
+// whose results must not be lost with it, and for those after it.
+func TestMutationsFailAlone(t *testing.T) {
 	w := newWorld(t, consolesim.Options{})
 	id := w.sim.Data().WorkflowIDs(w.sim.Data().MainDepartmentID())[0]
-	for name, tt := range map[string]struct {
-		mutation string
-		input    map[string]any
-		argument string
-	}{
-		"id":              {"deleteQueue", map[string]any{"id": "abc"}, "id"},
-		"priority":        {"executeWorkflow", map[string]any{"id": id, "priority": 5001}, "input.priority"},
-		"negative":        {"updateWorkflow", map[string]any{"id": id, "priority": -1}, "input.priority"},
-		"retries":         {"updateWorkflow", map[string]any{"id": id, "maxRetryCount": 11}, "input.maxRetryCount"},
-		"name":            {"createQueue", map[string]any{"name": "a\x00b"}, "input.name"},
-		"name of a line":  {"updateQueue", map[string]any{"id": id, "name": "a\nb"}, "input.name"},
-		"empty name":      {"createWorkflow", map[string]any{"name": " "}, "input.name"},
-		"description":     {"createQueue", map[string]any{"name": "a", "description": "\x1b[0m"}, "input.description"},
-		"tag":             {"updatePackage", map[string]any{"id": id, "tags": []string{"\x07"}}, "input.tags.0"},
-		"argument":        {"executeWorkflow", map[string]any{"id": id, "arguments": []any{map[string]any{"name": ""}}}, "input.arguments.0.name"},
-		"unknown enum":    {"executeWorkflow", map[string]any{"id": id, "videoRecordMode": "UNKNOWN"}, "videoRecordMode"},
-		"robot id":        {"addWorkflowRobots", map[string]any{"workflowId": id, "robotIds": []string{"x"}}, ""},
-		"no robots":       {"addWorkflowRobots", map[string]any{"workflowId": id, "robotIds": []string{}}, "input.robotIds"},
-		"no workflows":    {"upgradeWorkflows", map[string]any{"workflowIds": []string{}}, "input.workflowIds"},
-		"idempotency key": {"executeWorkflow", map[string]any{"id": id, "idempotencyKey": ""}, "input.idempotencyKey"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			w.sim.ResetCounts()
-			selection := "__typename"
-			a := w.tryMutation(tt.mutation, tt.input, selection)
-			if len(a.Errors) != 1 || a.Errors[0].Extensions.Code != "BAD_USER_INPUT" {
-				t.Fatalf("answered %s", a.Body)
-			}
-			if got := a.Errors[0].Extensions.Argument; tt.argument != "" && got != tt.argument {
-				t.Errorf("blames %q, want %q: %s", got, tt.argument, a.Body)
-			}
-			if n := len(w.sim.Requests()); n != 0 {
-				t.Errorf("%d console calls: %v", n, w.calls())
-			}
-		})
+	a := w.ask(fmt.Sprintf(`mutation {
+		a: executeWorkflow(input: {id: %[1]q}) { jobs { id } workflow { id } }
+		b: executeWorkflow(input: {id: %[2]q}) { jobs { id } }
+		c: executeWorkflow(input: {id: %[1]q}) { jobs { id } }
+	}`, id, nobody), request{})
+	if e := w.onlyError(a); e.path() != "b" || e.Extensions.Code != "NOT_FOUND" {
+		t.Errorf("told %+v", e)
+	}
+	type executed *struct{ Jobs []struct{ ID string } }
+	got := decode[map[string]executed](t, a.Data)
+	if got["a"] == nil || len(got["a"].Jobs) == 0 || got["b"] != nil || got["c"] == nil || len(got["c"].Jobs) == 0 {
+		t.Errorf("answered %s", a.Body)
 	}
 }

@@ -298,6 +298,25 @@ func TestMultipartFormsThatAreWrong(t *testing.T) {
 			}
 		})
 	}
+	t.Run("no file after the map", func(t *testing.T) {
+		var body bytes.Buffer
+		form := multipart.NewWriter(&body)
+		for _, p := range [][2]string{{"operations", operations}, {"map", `{"0":["variables.file"]}`}} {
+			if err := form.WriteField(p[0], p[1]); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := form.Close(); err != nil {
+			t.Fatal(err)
+		}
+		a, err := w.post200(&body, form.FormDataContentType())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e := w.onlyError(a); e.path() != "uploadPackage.input.file" || e.Extensions.Argument != "input.file" || !strings.Contains(e.Message, "did not come") {
+			t.Errorf("told %+v", e)
+		}
+	})
 	t.Run("no form at all", func(t *testing.T) {
 		a := w.ask(fmt.Sprintf("mutation { uploadPackage(input: {file: %q}) { packageId } }", "x"), request{})
 		if len(a.Errors) == 0 || a.Errors[0].Extensions.Code != "BAD_USER_INPUT" {

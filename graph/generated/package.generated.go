@@ -2116,8 +2116,8 @@ func (ec *executionContext) fieldContext_UploadPackagePayload_version(_ context.
 
 // region    **************************** input.gotpl *****************************
 
-func (ec *executionContext) unmarshalInputArgumentInput(ctx context.Context, obj any) (consoleclient.Argument, error) {
-	var it consoleclient.Argument
+func (ec *executionContext) unmarshalInputArgumentInput(ctx context.Context, obj any) (consoleclient.ArgumentInput, error) {
+	var it consoleclient.ArgumentInput
 	if obj == nil {
 		return it, nil
 	}
@@ -2150,7 +2150,7 @@ func (ec *executionContext) unmarshalInputArgumentInput(ctx context.Context, obj
 			it.Type = data
 		case "direction":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("direction"))
-			data, err := ec.unmarshalOArgumentDirection2githubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐArgumentDirection(ctx, v)
+			data, err := ec.unmarshalOArgumentDirection2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐArgumentDirection(ctx, v)
 			if err != nil {
 				return it, err
 			}
@@ -2164,7 +2164,7 @@ func (ec *executionContext) unmarshalInputArgumentInput(ctx context.Context, obj
 			it.DefaultValue = data
 		case "assetContent":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("assetContent"))
-			data, err := ec.unmarshalOAssetContentInput2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐAssetContent(ctx, v)
+			data, err := ec.unmarshalOAssetContentInput2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐAssetContentInput(ctx, v)
 			if err != nil {
 				return it, err
 			}
@@ -2180,14 +2180,14 @@ func (ec *executionContext) unmarshalInputArgumentInput(ctx context.Context, obj
 //
 // ctx must come from a gqlgen request; outside one there is no unmarshaler to use
 // and the returned error says so.
-func UnmarshalArgumentInput(ctx context.Context, raw any) (consoleclient.Argument, error) {
-	var out consoleclient.Argument
+func UnmarshalArgumentInput(ctx context.Context, raw any) (consoleclient.ArgumentInput, error) {
+	var out consoleclient.ArgumentInput
 	err := graphql.UnmarshalNamedInputFromContext(ctx, "ArgumentInput", raw, &out)
 	return out, err
 }
 
-func (ec *executionContext) unmarshalInputAssetContentInput(ctx context.Context, obj any) (consoleclient.AssetContent, error) {
-	var it consoleclient.AssetContent
+func (ec *executionContext) unmarshalInputAssetContentInput(ctx context.Context, obj any) (consoleclient.AssetContentInput, error) {
+	var it consoleclient.AssetContentInput
 	if obj == nil {
 		return it, nil
 	}
@@ -2220,7 +2220,7 @@ func (ec *executionContext) unmarshalInputAssetContentInput(ctx context.Context,
 			it.Description = data
 		case "isRequiredEncryption":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("isRequiredEncryption"))
-			data, err := ec.unmarshalOBoolean2bool(ctx, v)
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
 			if err != nil {
 				return it, err
 			}
@@ -2236,8 +2236,8 @@ func (ec *executionContext) unmarshalInputAssetContentInput(ctx context.Context,
 //
 // ctx must come from a gqlgen request; outside one there is no unmarshaler to use
 // and the returned error says so.
-func UnmarshalAssetContentInput(ctx context.Context, raw any) (consoleclient.AssetContent, error) {
-	var out consoleclient.AssetContent
+func UnmarshalAssetContentInput(ctx context.Context, raw any) (consoleclient.AssetContentInput, error) {
+	var out consoleclient.AssetContentInput
 	err := graphql.UnmarshalNamedInputFromContext(ctx, "AssetContentInput", raw, &out)
 	return out, err
 }
@@ -3300,7 +3300,7 @@ func (ec *executionContext) marshalNArgumentDirection2githubᚗcomᚋconsoleql�
 	return v
 }
 
-func (ec *executionContext) unmarshalNArgumentInput2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐArgument(ctx context.Context, v any) (*consoleclient.Argument, error) {
+func (ec *executionContext) unmarshalNArgumentInput2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐArgumentInput(ctx context.Context, v any) (*consoleclient.ArgumentInput, error) {
 	res, err := ec.unmarshalInputArgumentInput(ctx, v)
 	return &res, graphql.ErrorOnPath(ctx, err)
 }
@@ -3310,33 +3310,9 @@ func (ec *executionContext) unmarshalNCompletePackageUploadInput2githubᚗcomᚋ
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) marshalNCompletePackageUploadPayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐCompletePackageUploadPayload(ctx context.Context, sel ast.SelectionSet, v *loader.CompletePackageUploadPayload) graphql.Marshaler {
-	if v == nil {
-		graphql.AddInvalidNullError(ctx, "CompletePackageUploadPayload!")
-		return graphql.Null
-	}
-	return ec._CompletePackageUploadPayload(ctx, sel, v)
-}
-
-func (ec *executionContext) marshalNCreatePackageUploadPayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐCreatePackageUploadPayload(ctx context.Context, sel ast.SelectionSet, v *loader.CreatePackageUploadPayload) graphql.Marshaler {
-	if v == nil {
-		graphql.AddInvalidNullError(ctx, "CreatePackageUploadPayload!")
-		return graphql.Null
-	}
-	return ec._CreatePackageUploadPayload(ctx, sel, v)
-}
-
 func (ec *executionContext) unmarshalNDeletePackageInput2githubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋmutationᚐDeletePackageInput(ctx context.Context, v any) (mutation.DeletePackageInput, error) {
 	res, err := ec.unmarshalInputDeletePackageInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
-}
-
-func (ec *executionContext) marshalNDeletePackagePayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐDeletePackagePayload(ctx context.Context, sel ast.SelectionSet, v *loader.DeletePackagePayload) graphql.Marshaler {
-	if v == nil {
-		graphql.AddInvalidNullError(ctx, "DeletePackagePayload!")
-		return graphql.Null
-	}
-	return ec._DeletePackagePayload(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalNPackage2ᚕᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐPackageᚄ(ctx context.Context, sel ast.SelectionSet, v []*consoleclient.Package) graphql.Marshaler {
@@ -3416,47 +3392,37 @@ func (ec *executionContext) unmarshalNUpdatePackageInput2githubᚗcomᚋconsoleq
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) marshalNUpdatePackagePayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐUpdatePackagePayload(ctx context.Context, sel ast.SelectionSet, v *loader.UpdatePackagePayload) graphql.Marshaler {
-	if v == nil {
-		graphql.AddInvalidNullError(ctx, "UpdatePackagePayload!")
-		return graphql.Null
-	}
-	return ec._UpdatePackagePayload(ctx, sel, v)
-}
-
 func (ec *executionContext) unmarshalNUploadPackageInput2githubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋmutationᚐUploadPackageInput(ctx context.Context, v any) (mutation.UploadPackageInput, error) {
 	res, err := ec.unmarshalInputUploadPackageInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) marshalNUploadPackagePayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐUploadPackagePayload(ctx context.Context, sel ast.SelectionSet, v *loader.UploadPackagePayload) graphql.Marshaler {
+func (ec *executionContext) unmarshalOArgumentDirection2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐArgumentDirection(ctx context.Context, v any) (*consoleclient.ArgumentDirection, error) {
 	if v == nil {
-		graphql.AddInvalidNullError(ctx, "UploadPackagePayload!")
-		return graphql.Null
+		return nil, nil
 	}
-	return ec._UploadPackagePayload(ctx, sel, v)
-}
-
-func (ec *executionContext) unmarshalOArgumentDirection2githubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐArgumentDirection(ctx context.Context, v any) (consoleclient.ArgumentDirection, error) {
-	var res consoleclient.ArgumentDirection
+	var res = new(consoleclient.ArgumentDirection)
 	err := res.UnmarshalGQL(v)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) marshalOArgumentDirection2githubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐArgumentDirection(ctx context.Context, sel ast.SelectionSet, v consoleclient.ArgumentDirection) graphql.Marshaler {
+func (ec *executionContext) marshalOArgumentDirection2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐArgumentDirection(ctx context.Context, sel ast.SelectionSet, v *consoleclient.ArgumentDirection) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
 	return v
 }
 
-func (ec *executionContext) unmarshalOArgumentInput2ᚕᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐArgumentᚄ(ctx context.Context, v any) ([]*consoleclient.Argument, error) {
+func (ec *executionContext) unmarshalOArgumentInput2ᚕᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐArgumentInputᚄ(ctx context.Context, v any) ([]*consoleclient.ArgumentInput, error) {
 	if v == nil {
 		return nil, nil
 	}
 	vSlice := graphql.CoerceList(v)
 	var err error
-	res := make([]*consoleclient.Argument, len(vSlice))
+	res := make([]*consoleclient.ArgumentInput, len(vSlice))
 	for i := range vSlice {
 		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
-		res[i], err = ec.unmarshalNArgumentInput2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐArgument(ctx, vSlice[i])
+		res[i], err = ec.unmarshalNArgumentInput2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐArgumentInput(ctx, vSlice[i])
 		if err != nil {
 			return nil, err
 		}
@@ -3471,12 +3437,33 @@ func (ec *executionContext) marshalOAssetContent2ᚖgithubᚗcomᚋconsoleqlᚋc
 	return ec._AssetContent(ctx, sel, v)
 }
 
-func (ec *executionContext) unmarshalOAssetContentInput2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐAssetContent(ctx context.Context, v any) (*consoleclient.AssetContent, error) {
+func (ec *executionContext) unmarshalOAssetContentInput2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐAssetContentInput(ctx context.Context, v any) (*consoleclient.AssetContentInput, error) {
 	if v == nil {
 		return nil, nil
 	}
 	res, err := ec.unmarshalInputAssetContentInput(ctx, v)
 	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOCompletePackageUploadPayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐCompletePackageUploadPayload(ctx context.Context, sel ast.SelectionSet, v *loader.CompletePackageUploadPayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._CompletePackageUploadPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalOCreatePackageUploadPayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐCreatePackageUploadPayload(ctx context.Context, sel ast.SelectionSet, v *loader.CreatePackageUploadPayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._CreatePackageUploadPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalODeletePackagePayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐDeletePackagePayload(ctx context.Context, sel ast.SelectionSet, v *loader.DeletePackagePayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._DeletePackagePayload(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalOPackage2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐPackage(ctx context.Context, sel ast.SelectionSet, v *consoleclient.Package) graphql.Marshaler {
@@ -3520,11 +3507,25 @@ func (ec *executionContext) marshalOPackageVersion2ᚖgithubᚗcomᚋconsoleql�
 	return ec._PackageVersion(ctx, sel, v)
 }
 
+func (ec *executionContext) marshalOUpdatePackagePayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐUpdatePackagePayload(ctx context.Context, sel ast.SelectionSet, v *loader.UpdatePackagePayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._UpdatePackagePayload(ctx, sel, v)
+}
+
 func (ec *executionContext) marshalOUploadChannel2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐUploadChannel(ctx context.Context, sel ast.SelectionSet, v *consoleclient.UploadChannel) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
 	}
 	return ec._UploadChannel(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalOUploadPackagePayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐUploadPackagePayload(ctx context.Context, sel ast.SelectionSet, v *loader.UploadPackagePayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._UploadPackagePayload(ctx, sel, v)
 }
 
 // endregion ***************************** type.gotpl *****************************

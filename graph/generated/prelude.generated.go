@@ -1834,16 +1834,14 @@ func (ec *executionContext) marshalOBoolean2ᚖbool(ctx context.Context, sel ast
 	return res
 }
 
-func (ec *executionContext) unmarshalOID2string(ctx context.Context, v any) (string, error) {
-	res, err := scalar.UnmarshalID(v)
+func (ec *executionContext) unmarshalOID2githubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐOptionalID(ctx context.Context, v any) (consoleclient.OptionalID, error) {
+	var res consoleclient.OptionalID
+	err := res.UnmarshalGQL(v)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) marshalOID2string(ctx context.Context, sel ast.SelectionSet, v string) graphql.Marshaler {
-	_ = sel
-	_ = ctx
-	res := scalar.MarshalID(v)
-	return res
+func (ec *executionContext) marshalOID2githubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐOptionalID(ctx context.Context, sel ast.SelectionSet, v consoleclient.OptionalID) graphql.Marshaler {
+	return v
 }
 
 func (ec *executionContext) unmarshalOID2ᚕstringᚄ(ctx context.Context, v any) ([]string, error) {

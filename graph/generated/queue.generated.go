@@ -1030,21 +1030,21 @@ func (ec *executionContext) unmarshalInputQueueFilter(ctx context.Context, obj a
 			it.SearchString = data
 		case "associatedQueueId":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("associatedQueueId"))
-			data, err := ec.unmarshalOID2string(ctx, v)
+			data, err := ec.unmarshalOID2githubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐOptionalID(ctx, v)
 			if err != nil {
 				return it, err
 			}
 			it.AssociatedQueueID = data
 		case "packageId":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("packageId"))
-			data, err := ec.unmarshalOID2string(ctx, v)
+			data, err := ec.unmarshalOID2githubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐOptionalID(ctx, v)
 			if err != nil {
 				return it, err
 			}
 			it.PackageID = data
 		case "packageVersionId":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("packageVersionId"))
-			data, err := ec.unmarshalOID2string(ctx, v)
+			data, err := ec.unmarshalOID2githubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐOptionalID(ctx, v)
 			if err != nil {
 				return it, err
 			}
@@ -1453,25 +1453,9 @@ func (ec *executionContext) unmarshalNCreateQueueInput2githubᚗcomᚋconsoleql�
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) marshalNCreateQueuePayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐCreateQueuePayload(ctx context.Context, sel ast.SelectionSet, v *loader.CreateQueuePayload) graphql.Marshaler {
-	if v == nil {
-		graphql.AddInvalidNullError(ctx, "CreateQueuePayload!")
-		return graphql.Null
-	}
-	return ec._CreateQueuePayload(ctx, sel, v)
-}
-
 func (ec *executionContext) unmarshalNDeleteQueueInput2githubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋmutationᚐDeleteQueueInput(ctx context.Context, v any) (mutation.DeleteQueueInput, error) {
 	res, err := ec.unmarshalInputDeleteQueueInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
-}
-
-func (ec *executionContext) marshalNDeleteQueuePayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐDeleteQueuePayload(ctx context.Context, sel ast.SelectionSet, v *loader.DeleteQueuePayload) graphql.Marshaler {
-	if v == nil {
-		graphql.AddInvalidNullError(ctx, "DeleteQueuePayload!")
-		return graphql.Null
-	}
-	return ec._DeleteQueuePayload(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalNQueue2ᚕᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐQueueᚄ(ctx context.Context, sel ast.SelectionSet, v []*consoleclient.Queue) graphql.Marshaler {
@@ -1535,12 +1519,18 @@ func (ec *executionContext) unmarshalNUpdateQueueInput2githubᚗcomᚋconsoleql�
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) marshalNUpdateQueuePayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐUpdateQueuePayload(ctx context.Context, sel ast.SelectionSet, v *loader.UpdateQueuePayload) graphql.Marshaler {
+func (ec *executionContext) marshalOCreateQueuePayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐCreateQueuePayload(ctx context.Context, sel ast.SelectionSet, v *loader.CreateQueuePayload) graphql.Marshaler {
 	if v == nil {
-		graphql.AddInvalidNullError(ctx, "UpdateQueuePayload!")
 		return graphql.Null
 	}
-	return ec._UpdateQueuePayload(ctx, sel, v)
+	return ec._CreateQueuePayload(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalODeleteQueuePayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐDeleteQueuePayload(ctx context.Context, sel ast.SelectionSet, v *loader.DeleteQueuePayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._DeleteQueuePayload(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalOQueue2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐQueue(ctx context.Context, sel ast.SelectionSet, v *consoleclient.Queue) graphql.Marshaler {
@@ -1556,6 +1546,13 @@ func (ec *executionContext) unmarshalOQueueFilter2ᚖgithubᚗcomᚋconsoleqlᚋ
 	}
 	res, err := ec.unmarshalInputQueueFilter(ctx, v)
 	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOUpdateQueuePayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐUpdateQueuePayload(ctx context.Context, sel ast.SelectionSet, v *loader.UpdateQueuePayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._UpdateQueuePayload(ctx, sel, v)
 }
 
 // endregion ***************************** type.gotpl *****************************

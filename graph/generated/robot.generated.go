@@ -627,21 +627,21 @@ func (ec *executionContext) unmarshalInputRobotFilter(ctx context.Context, obj a
 			it.SearchString = data
 		case "associatedQueueId":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("associatedQueueId"))
-			data, err := ec.unmarshalOID2string(ctx, v)
+			data, err := ec.unmarshalOID2githubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐOptionalID(ctx, v)
 			if err != nil {
 				return it, err
 			}
 			it.AssociatedQueueID = data
 		case "packageId":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("packageId"))
-			data, err := ec.unmarshalOID2string(ctx, v)
+			data, err := ec.unmarshalOID2githubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐOptionalID(ctx, v)
 			if err != nil {
 				return it, err
 			}
 			it.PackageID = data
 		case "packageVersionId":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("packageVersionId"))
-			data, err := ec.unmarshalOID2string(ctx, v)
+			data, err := ec.unmarshalOID2githubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐOptionalID(ctx, v)
 			if err != nil {
 				return it, err
 			}

@@ -3581,7 +3581,7 @@ type PageInfo {
   endCursor: String
 }
 
-"Everything that changes the console or starts something on it. Every mutation runs in the scope of the request. The mutations of one operation run one after the other, and what a payload selects is read after its own change. An input that is out of its bounds is refused, with the argument at fault, before the console is asked."
+"Everything that changes the console or starts something on it. Every mutation runs in the scope of the request. The mutations of one operation run one after the other, and what a payload selects is read after its own change. A mutation that fails is null with an error at its path; the results of those before it stand, and those after it are carried out all the same. An input that is out of its bounds is refused, with the argument at fault, before the console is asked anything for any of them."
 type Mutation
 
 "What can be followed as it changes, over a WebSocket (` + "`" + `graphql-transport-ws` + "`" + `) or as Server-Sent Events. Every subscription runs in the scope of the request. The gateway looks at the console every few seconds, for all who follow the same thing as the same principal together, and answers changes only, each once and in order; to begin with, read the same by a query. Where the console cannot be asked for a while the subscription goes on: its subscriber is told once, by a response with errors, and is given what has changed meanwhile as soon as the console answers again. It ends when the credentials do."
@@ -4105,9 +4105,9 @@ enum ArgumentDirection {
 
 extend type Mutation {
   "Changes a package's labels (更新流程包). Two console calls where ` + "`" + `etag` + "`" + ` is left out, else one."
-  updatePackage("The package and its new values." input: UpdatePackageInput!): UpdatePackagePayload!
+  updatePackage("The package and its new values." input: UpdatePackageInput!): UpdatePackagePayload
   "Deletes a package with all its versions (删除流程包). A package that a workflow runs is refused with ` + "`" + `BAD_USER_INPUT` + "`" + `. One console call."
-  deletePackage("The package to delete." input: DeletePackageInput!): DeletePackagePayload!
+  deletePackage("The package to delete." input: DeletePackageInput!): DeletePackagePayload
 }
 
 "What to change of a package. A field left out is left alone; an explicit null is sent as null."
@@ -4158,17 +4158,17 @@ input AssetContentInput {
   name: String!
   "A remark about the asset."
   description: String
-  "Whether the console keeps the asset's value encrypted; left out: it does not."
+  "Whether the console keeps the asset's value encrypted; left out: the console decides."
   isRequiredEncryption: Boolean
 }
 
 extend type Mutation {
   "Uploads a package file (上传流程包并创建信息), which becomes a package or a new version of one. The file is sent along by the GraphQL multipart request specification and passed on as it comes: up to 200 MiB straight to the console, above that, and where its length is not known, through the console's upload channel. One console call, or three."
-  uploadPackage("The file." input: UploadPackageInput!): UploadPackagePayload!
+  uploadPackage("The file." input: UploadPackageInput!): UploadPackagePayload
   "Prepares an upload (生成流程包上传地址), for a client that puts the file into the storage itself and then calls ` + "`" + `completePackageUpload` + "`" + `. One console call."
-  createPackageUpload: CreatePackageUploadPayload!
+  createPackageUpload: CreatePackageUploadPayload
   "Tells the console that the file of a prepared upload is in its place (通知流程包上传完成). One console call."
-  completePackageUpload("The prepared upload." input: CompletePackageUploadInput!): CompletePackageUploadPayload!
+  completePackageUpload("The prepared upload." input: CompletePackageUploadInput!): CompletePackageUploadPayload
 }
 
 "A package file to upload."
@@ -4387,11 +4387,11 @@ input QueueFilter {
 
 extend type Mutation {
   "Creates a queue (创建机器人组). One console call."
-  createQueue("The queue to be." input: CreateQueueInput!): CreateQueuePayload!
+  createQueue("The queue to be." input: CreateQueueInput!): CreateQueuePayload
   "Changes a queue (更新机器人组信息). One console call."
-  updateQueue("The queue and its new values." input: UpdateQueueInput!): UpdateQueuePayload!
+  updateQueue("The queue and its new values." input: UpdateQueueInput!): UpdateQueuePayload
   "Deletes a queue (删除机器人组). A queue that a workflow runs on is refused with ` + "`" + `BAD_USER_INPUT` + "`" + `. One console call."
-  deleteQueue("The queue to delete." input: DeleteQueueInput!): DeleteQueuePayload!
+  deleteQueue("The queue to delete." input: DeleteQueueInput!): DeleteQueuePayload
 }
 
 "A queue to be created."
@@ -4612,9 +4612,9 @@ extend type Mutation {
   signIn(
     "Who signs in."
     input: SignInInput!
-  ): SignInPayload!
+  ): SignInPayload
   "Ends the session whose token the request shows. No console call. A request without a session is ` + "`" + `UNAUTHENTICATED` + "`" + `."
-  signOut: SignOutPayload!
+  signOut: SignOutPayload
 }
 
 "The login of a user to the console (获取令牌)."
@@ -4959,27 +4959,27 @@ enum TriggerPolicy {
 
 extend type Mutation {
   "Creates a workflow (创建流程部署). One console call."
-  createWorkflow("The workflow to be." input: CreateWorkflowInput!): CreateWorkflowPayload!
+  createWorkflow("The workflow to be." input: CreateWorkflowInput!): CreateWorkflowPayload
   "Changes a workflow (更新流程部署). One console call."
-  updateWorkflow("The workflow and its new values." input: UpdateWorkflowInput!): UpdateWorkflowPayload!
+  updateWorkflow("The workflow and its new values." input: UpdateWorkflowInput!): UpdateWorkflowPayload
   "Deletes a workflow (删除流程部署). A workflow that a layout runs is refused with ` + "`" + `BAD_USER_INPUT` + "`" + `. One console call."
-  deleteWorkflow("The workflow to delete." input: DeleteWorkflowInput!): DeleteWorkflowPayload!
+  deleteWorkflow("The workflow to delete." input: DeleteWorkflowInput!): DeleteWorkflowPayload
   "Executes a workflow (执行流程部署): queues its jobs. Give an ` + "`" + `idempotencyKey` + "`" + ` wherever a call may be repeated, by a person or by a program: an execution that started twice has run twice. The gateway never repeats this call on its own. One console call."
-  executeWorkflow("The workflow and how to run it." input: ExecuteWorkflowInput!): ExecuteWorkflowPayload!
+  executeWorkflow("The workflow and how to run it." input: ExecuteWorkflowInput!): ExecuteWorkflowPayload
   "Lets a workflow run on more robots (批量增加流程部署关联机器人). A robot that cannot be added is told in its result. One console call."
-  addWorkflowRobots("The workflow and the robots." input: AddWorkflowRobotsInput!): AddWorkflowRobotsPayload!
+  addWorkflowRobots("The workflow and the robots." input: AddWorkflowRobotsInput!): AddWorkflowRobotsPayload
   "Takes a robot from those that a workflow runs on (删除流程部署执行目标机器人). One console call."
-  removeWorkflowRobot("The workflow and the robot." input: RemoveWorkflowRobotInput!): RemoveWorkflowRobotPayload!
+  removeWorkflowRobot("The workflow and the robot." input: RemoveWorkflowRobotInput!): RemoveWorkflowRobotPayload
   "Lets workflows run the latest version of their package (批量更新流程包到最新版本). What cannot be upgraded is told in the answer. One console call."
-  upgradeWorkflows("The workflows." input: UpgradeWorkflowsInput!): UpgradeWorkflowsPayload!
+  upgradeWorkflows("The workflows." input: UpgradeWorkflowsInput!): UpgradeWorkflowsPayload
 }
 
-"Who is told by e-mail of what becomes of a workflow's jobs."
+"Who is told by e-mail of what becomes of a workflow's jobs. A field left out is left alone, or to the console where the workflow is new; an explicit null is sent as null."
 input JobStateNotificationInput {
   "Whether notification is on."
-  switchOn: Boolean! = false
+  switchOn: Boolean
   "By its name, whether only the last run instance is reported; the document's remark merely repeats that of ` + "`" + `switchOn` + "`" + `."
-  justNoticeAgainstLastRuninstance: Boolean! = false
+  justNoticeAgainstLastRuninstance: Boolean
   "The conditions that cause an e-mail, for example ` + "`" + `Finished` + "`" + `."
   conditions: [String!]
   "The e-mail addresses to tell."
@@ -5336,7 +5336,7 @@ input WorkflowLayoutFilter {
 
 extend type Mutation {
   "Executes a workflow layout (执行流程编排): queues the jobs of its nodes. Give an ` + "`" + `idempotencyKey` + "`" + ` wherever a call may be repeated: an execution that started twice has run twice. The gateway never repeats this call on its own. One console call."
-  executeWorkflowLayout("The layout to execute." input: ExecuteWorkflowLayoutInput!): ExecuteWorkflowLayoutPayload!
+  executeWorkflowLayout("The layout to execute." input: ExecuteWorkflowLayoutInput!): ExecuteWorkflowLayoutPayload
 }
 
 "A workflow layout to execute."

@@ -1224,22 +1224,6 @@ func (ec *executionContext) unmarshalNSignInInput2githubᚗcomᚋconsoleqlᚋcon
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) marshalNSignInPayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐSignInPayload(ctx context.Context, sel ast.SelectionSet, v *loader.SignInPayload) graphql.Marshaler {
-	if v == nil {
-		graphql.AddInvalidNullError(ctx, "SignInPayload!")
-		return graphql.Null
-	}
-	return ec._SignInPayload(ctx, sel, v)
-}
-
-func (ec *executionContext) marshalNSignOutPayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐSignOutPayload(ctx context.Context, sel ast.SelectionSet, v *loader.SignOutPayload) graphql.Marshaler {
-	if v == nil {
-		graphql.AddInvalidNullError(ctx, "SignOutPayload!")
-		return graphql.Null
-	}
-	return ec._SignOutPayload(ctx, sel, v)
-}
-
 func (ec *executionContext) unmarshalNUserStatus2githubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐUserStatus(ctx context.Context, v any) (consoleclient.UserStatus, error) {
 	var res consoleclient.UserStatus
 	err := res.UnmarshalGQL(v)
@@ -1255,6 +1239,20 @@ func (ec *executionContext) marshalOCompanyUser2ᚖgithubᚗcomᚋconsoleqlᚋco
 		return graphql.Null
 	}
 	return ec._CompanyUser(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalOSignInPayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐSignInPayload(ctx context.Context, sel ast.SelectionSet, v *loader.SignInPayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._SignInPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalOSignOutPayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐSignOutPayload(ctx context.Context, sel ast.SelectionSet, v *loader.SignOutPayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._SignOutPayload(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalOUserExtensionInfo2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐUserExtensionInfo(ctx context.Context, sel ast.SelectionSet, v *consoleclient.UserExtensionInfo) graphql.Marshaler {

@@ -1787,7 +1787,7 @@ func (ec *executionContext) unmarshalInputCreateWorkflowInput(ctx context.Contex
 			it.Tags = data
 		case "arguments":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("arguments"))
-			data, err := ec.unmarshalOArgumentInput2ᚕᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐArgumentᚄ(ctx, v)
+			data, err := ec.unmarshalOArgumentInput2ᚕᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐArgumentInputᚄ(ctx, v)
 			if err != nil {
 				return it, err
 			}
@@ -1801,7 +1801,7 @@ func (ec *executionContext) unmarshalInputCreateWorkflowInput(ctx context.Contex
 			it.VideoRecordMode = data
 		case "jobStateNotification":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("jobStateNotification"))
-			data, err := ec.unmarshalOJobStateNotificationInput2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐJobStateNotification(ctx, v)
+			data, err := ec.unmarshalOJobStateNotificationInput2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐJobStateNotificationInput(ctx, v)
 			if err != nil {
 				return it, err
 			}
@@ -1962,7 +1962,7 @@ func (ec *executionContext) unmarshalInputExecuteWorkflowInput(ctx context.Conte
 			it.Source = data
 		case "arguments":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("arguments"))
-			data, err := ec.unmarshalOArgumentInput2ᚕᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐArgumentᚄ(ctx, v)
+			data, err := ec.unmarshalOArgumentInput2ᚕᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐArgumentInputᚄ(ctx, v)
 			if err != nil {
 				return it, err
 			}
@@ -2054,8 +2054,8 @@ func UnmarshalExecuteWorkflowInput(ctx context.Context, raw any) (mutation.Execu
 	return out, err
 }
 
-func (ec *executionContext) unmarshalInputJobStateNotificationInput(ctx context.Context, obj any) (consoleclient.JobStateNotification, error) {
-	var it consoleclient.JobStateNotification
+func (ec *executionContext) unmarshalInputJobStateNotificationInput(ctx context.Context, obj any) (consoleclient.JobStateNotificationInput, error) {
+	var it consoleclient.JobStateNotificationInput
 	if obj == nil {
 		return it, nil
 	}
@@ -2063,13 +2063,6 @@ func (ec *executionContext) unmarshalInputJobStateNotificationInput(ctx context.
 	asMap := map[string]any{}
 	for k, v := range obj.(map[string]any) {
 		asMap[k] = v
-	}
-
-	if _, present := asMap["switchOn"]; !present {
-		asMap["switchOn"] = false
-	}
-	if _, present := asMap["justNoticeAgainstLastRuninstance"]; !present {
-		asMap["justNoticeAgainstLastRuninstance"] = false
 	}
 
 	fieldsInOrder := [...]string{"switchOn", "justNoticeAgainstLastRuninstance", "conditions", "recipients"}
@@ -2081,32 +2074,32 @@ func (ec *executionContext) unmarshalInputJobStateNotificationInput(ctx context.
 		switch k {
 		case "switchOn":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("switchOn"))
-			data, err := ec.unmarshalNBoolean2bool(ctx, v)
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
 			if err != nil {
 				return it, err
 			}
-			it.SwitchOn = data
+			it.SwitchOn = graphql.OmittableOf(data)
 		case "justNoticeAgainstLastRuninstance":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("justNoticeAgainstLastRuninstance"))
-			data, err := ec.unmarshalNBoolean2bool(ctx, v)
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
 			if err != nil {
 				return it, err
 			}
-			it.JustNoticeAgainstLastRuninstance = data
+			it.JustNoticeAgainstLastRuninstance = graphql.OmittableOf(data)
 		case "conditions":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("conditions"))
 			data, err := ec.unmarshalOString2ᚕstringᚄ(ctx, v)
 			if err != nil {
 				return it, err
 			}
-			it.Conditions = data
+			it.Conditions = graphql.OmittableOf(data)
 		case "recipients":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("recipients"))
 			data, err := ec.unmarshalOString2ᚕstringᚄ(ctx, v)
 			if err != nil {
 				return it, err
 			}
-			it.Recipients = data
+			it.Recipients = graphql.OmittableOf(data)
 		}
 	}
 	return it, nil
@@ -2118,8 +2111,8 @@ func (ec *executionContext) unmarshalInputJobStateNotificationInput(ctx context.
 //
 // ctx must come from a gqlgen request; outside one there is no unmarshaler to use
 // and the returned error says so.
-func UnmarshalJobStateNotificationInput(ctx context.Context, raw any) (consoleclient.JobStateNotification, error) {
-	var out consoleclient.JobStateNotification
+func UnmarshalJobStateNotificationInput(ctx context.Context, raw any) (consoleclient.JobStateNotificationInput, error) {
+	var out consoleclient.JobStateNotificationInput
 	err := graphql.UnmarshalNamedInputFromContext(ctx, "JobStateNotificationInput", raw, &out)
 	return out, err
 }
@@ -2214,7 +2207,7 @@ func (ec *executionContext) unmarshalInputUpdateWorkflowInput(ctx context.Contex
 			it.Description = graphql.OmittableOf(data)
 		case "arguments":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("arguments"))
-			data, err := ec.unmarshalOArgumentInput2ᚕᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐArgumentᚄ(ctx, v)
+			data, err := ec.unmarshalOArgumentInput2ᚕᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐArgumentInputᚄ(ctx, v)
 			if err != nil {
 				return it, err
 			}
@@ -2242,7 +2235,7 @@ func (ec *executionContext) unmarshalInputUpdateWorkflowInput(ctx context.Contex
 			it.VideoRecordMode = graphql.OmittableOf(data)
 		case "jobStateNotification":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("jobStateNotification"))
-			data, err := ec.unmarshalOJobStateNotificationInput2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐJobStateNotification(ctx, v)
+			data, err := ec.unmarshalOJobStateNotificationInput2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐJobStateNotificationInput(ctx, v)
 			if err != nil {
 				return it, err
 			}
@@ -2389,21 +2382,21 @@ func (ec *executionContext) unmarshalInputWorkflowFilter(ctx context.Context, ob
 			it.SearchString = data
 		case "associatedQueueId":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("associatedQueueId"))
-			data, err := ec.unmarshalOID2string(ctx, v)
+			data, err := ec.unmarshalOID2githubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐOptionalID(ctx, v)
 			if err != nil {
 				return it, err
 			}
 			it.AssociatedQueueID = data
 		case "packageId":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("packageId"))
-			data, err := ec.unmarshalOID2string(ctx, v)
+			data, err := ec.unmarshalOID2githubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐOptionalID(ctx, v)
 			if err != nil {
 				return it, err
 			}
 			it.PackageID = data
 		case "packageVersionId":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("packageVersionId"))
-			data, err := ec.unmarshalOID2string(ctx, v)
+			data, err := ec.unmarshalOID2githubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐOptionalID(ctx, v)
 			if err != nil {
 				return it, err
 			}
@@ -3131,25 +3124,9 @@ func (ec *executionContext) unmarshalNAddWorkflowRobotsInput2githubᚗcomᚋcons
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) marshalNAddWorkflowRobotsPayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐAddWorkflowRobotsPayload(ctx context.Context, sel ast.SelectionSet, v *loader.AddWorkflowRobotsPayload) graphql.Marshaler {
-	if v == nil {
-		graphql.AddInvalidNullError(ctx, "AddWorkflowRobotsPayload!")
-		return graphql.Null
-	}
-	return ec._AddWorkflowRobotsPayload(ctx, sel, v)
-}
-
 func (ec *executionContext) unmarshalNCreateWorkflowInput2githubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋmutationᚐCreateWorkflowInput(ctx context.Context, v any) (mutation.CreateWorkflowInput, error) {
 	res, err := ec.unmarshalInputCreateWorkflowInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
-}
-
-func (ec *executionContext) marshalNCreateWorkflowPayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐCreateWorkflowPayload(ctx context.Context, sel ast.SelectionSet, v *loader.CreateWorkflowPayload) graphql.Marshaler {
-	if v == nil {
-		graphql.AddInvalidNullError(ctx, "CreateWorkflowPayload!")
-		return graphql.Null
-	}
-	return ec._CreateWorkflowPayload(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalNDeleteWorkflowInput2githubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋmutationᚐDeleteWorkflowInput(ctx context.Context, v any) (mutation.DeleteWorkflowInput, error) {
@@ -3157,38 +3134,14 @@ func (ec *executionContext) unmarshalNDeleteWorkflowInput2githubᚗcomᚋconsole
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) marshalNDeleteWorkflowPayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐDeleteWorkflowPayload(ctx context.Context, sel ast.SelectionSet, v *loader.DeleteWorkflowPayload) graphql.Marshaler {
-	if v == nil {
-		graphql.AddInvalidNullError(ctx, "DeleteWorkflowPayload!")
-		return graphql.Null
-	}
-	return ec._DeleteWorkflowPayload(ctx, sel, v)
-}
-
 func (ec *executionContext) unmarshalNExecuteWorkflowInput2githubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋmutationᚐExecuteWorkflowInput(ctx context.Context, v any) (mutation.ExecuteWorkflowInput, error) {
 	res, err := ec.unmarshalInputExecuteWorkflowInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) marshalNExecuteWorkflowPayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐExecuteWorkflowPayload(ctx context.Context, sel ast.SelectionSet, v *loader.ExecuteWorkflowPayload) graphql.Marshaler {
-	if v == nil {
-		graphql.AddInvalidNullError(ctx, "ExecuteWorkflowPayload!")
-		return graphql.Null
-	}
-	return ec._ExecuteWorkflowPayload(ctx, sel, v)
-}
-
 func (ec *executionContext) unmarshalNRemoveWorkflowRobotInput2githubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋmutationᚐRemoveWorkflowRobotInput(ctx context.Context, v any) (mutation.RemoveWorkflowRobotInput, error) {
 	res, err := ec.unmarshalInputRemoveWorkflowRobotInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
-}
-
-func (ec *executionContext) marshalNRemoveWorkflowRobotPayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐRemoveWorkflowRobotPayload(ctx context.Context, sel ast.SelectionSet, v *loader.RemoveWorkflowRobotPayload) graphql.Marshaler {
-	if v == nil {
-		graphql.AddInvalidNullError(ctx, "RemoveWorkflowRobotPayload!")
-		return graphql.Null
-	}
-	return ec._RemoveWorkflowRobotPayload(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalNTriggerPolicy2githubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐTriggerPolicy(ctx context.Context, v any) (consoleclient.TriggerPolicy, error) {
@@ -3206,25 +3159,9 @@ func (ec *executionContext) unmarshalNUpdateWorkflowInput2githubᚗcomᚋconsole
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) marshalNUpdateWorkflowPayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐUpdateWorkflowPayload(ctx context.Context, sel ast.SelectionSet, v *loader.UpdateWorkflowPayload) graphql.Marshaler {
-	if v == nil {
-		graphql.AddInvalidNullError(ctx, "UpdateWorkflowPayload!")
-		return graphql.Null
-	}
-	return ec._UpdateWorkflowPayload(ctx, sel, v)
-}
-
 func (ec *executionContext) unmarshalNUpgradeWorkflowsInput2githubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋmutationᚐUpgradeWorkflowsInput(ctx context.Context, v any) (mutation.UpgradeWorkflowsInput, error) {
 	res, err := ec.unmarshalInputUpgradeWorkflowsInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
-}
-
-func (ec *executionContext) marshalNUpgradeWorkflowsPayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐUpgradeWorkflowsPayload(ctx context.Context, sel ast.SelectionSet, v *loader.UpgradeWorkflowsPayload) graphql.Marshaler {
-	if v == nil {
-		graphql.AddInvalidNullError(ctx, "UpgradeWorkflowsPayload!")
-		return graphql.Null
-	}
-	return ec._UpgradeWorkflowsPayload(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalNVideoRecordMode2githubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐVideoRecordMode(ctx context.Context, v any) (consoleclient.VideoRecordMode, error) {
@@ -3341,6 +3278,34 @@ func (ec *executionContext) marshalNWorkflowUpgradeItem2ᚖgithubᚗcomᚋconsol
 	return ec._WorkflowUpgradeItem(ctx, sel, v)
 }
 
+func (ec *executionContext) marshalOAddWorkflowRobotsPayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐAddWorkflowRobotsPayload(ctx context.Context, sel ast.SelectionSet, v *loader.AddWorkflowRobotsPayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._AddWorkflowRobotsPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalOCreateWorkflowPayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐCreateWorkflowPayload(ctx context.Context, sel ast.SelectionSet, v *loader.CreateWorkflowPayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._CreateWorkflowPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalODeleteWorkflowPayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐDeleteWorkflowPayload(ctx context.Context, sel ast.SelectionSet, v *loader.DeleteWorkflowPayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._DeleteWorkflowPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalOExecuteWorkflowPayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐExecuteWorkflowPayload(ctx context.Context, sel ast.SelectionSet, v *loader.ExecuteWorkflowPayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._ExecuteWorkflowPayload(ctx, sel, v)
+}
+
 func (ec *executionContext) marshalOJobStateNotification2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐJobStateNotification(ctx context.Context, sel ast.SelectionSet, v *consoleclient.JobStateNotification) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
@@ -3348,12 +3313,19 @@ func (ec *executionContext) marshalOJobStateNotification2ᚖgithubᚗcomᚋconso
 	return ec._JobStateNotification(ctx, sel, v)
 }
 
-func (ec *executionContext) unmarshalOJobStateNotificationInput2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐJobStateNotification(ctx context.Context, v any) (*consoleclient.JobStateNotification, error) {
+func (ec *executionContext) unmarshalOJobStateNotificationInput2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐJobStateNotificationInput(ctx context.Context, v any) (*consoleclient.JobStateNotificationInput, error) {
 	if v == nil {
 		return nil, nil
 	}
 	res, err := ec.unmarshalInputJobStateNotificationInput(ctx, v)
 	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalORemoveWorkflowRobotPayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐRemoveWorkflowRobotPayload(ctx context.Context, sel ast.SelectionSet, v *loader.RemoveWorkflowRobotPayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._RemoveWorkflowRobotPayload(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalOTriggerPolicy2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐTriggerPolicy(ctx context.Context, v any) (*consoleclient.TriggerPolicy, error) {
@@ -3370,6 +3342,20 @@ func (ec *executionContext) marshalOTriggerPolicy2ᚖgithubᚗcomᚋconsoleqlᚋ
 		return graphql.Null
 	}
 	return v
+}
+
+func (ec *executionContext) marshalOUpdateWorkflowPayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐUpdateWorkflowPayload(ctx context.Context, sel ast.SelectionSet, v *loader.UpdateWorkflowPayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._UpdateWorkflowPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalOUpgradeWorkflowsPayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐUpgradeWorkflowsPayload(ctx context.Context, sel ast.SelectionSet, v *loader.UpgradeWorkflowsPayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._UpgradeWorkflowsPayload(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalOVideoRecordMode2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐVideoRecordMode(ctx context.Context, v any) (*consoleclient.VideoRecordMode, error) {

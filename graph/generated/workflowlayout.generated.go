@@ -1518,14 +1518,6 @@ func (ec *executionContext) unmarshalNExecuteWorkflowLayoutInput2githubᚗcomᚋ
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) marshalNExecuteWorkflowLayoutPayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐExecuteWorkflowLayoutPayload(ctx context.Context, sel ast.SelectionSet, v *loader.ExecuteWorkflowLayoutPayload) graphql.Marshaler {
-	if v == nil {
-		graphql.AddInvalidNullError(ctx, "ExecuteWorkflowLayoutPayload!")
-		return graphql.Null
-	}
-	return ec._ExecuteWorkflowLayoutPayload(ctx, sel, v)
-}
-
 func (ec *executionContext) marshalNWorkflowLayout2ᚕᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐWorkflowLayoutᚄ(ctx context.Context, sel ast.SelectionSet, v []*consoleclient.WorkflowLayout) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
@@ -1604,6 +1596,13 @@ func (ec *executionContext) marshalNWorkflowLayoutNode2ᚖgithubᚗcomᚋconsole
 		return graphql.Null
 	}
 	return ec._WorkflowLayoutNode(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalOExecuteWorkflowLayoutPayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐExecuteWorkflowLayoutPayload(ctx context.Context, sel ast.SelectionSet, v *loader.ExecuteWorkflowLayoutPayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._ExecuteWorkflowLayoutPayload(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalOWorkflowLayout2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐWorkflowLayout(ctx context.Context, sel ast.SelectionSet, v *consoleclient.WorkflowLayout) graphql.Marshaler {

@@ -276,7 +276,8 @@ func listArgs[F comparable](c fieldCall, filter string) (ListArgs[F], error) {
 	raw := c.arguments()
 	if v := raw["filter"]; v != nil {
 		a.Filter = new(F)
-		if err := graphql.UnmarshalNamedInputFromContext(c.ctx, filter, v, a.Filter); err != nil {
+		ctx := graphql.WithPathContext(c.ctx, graphql.NewPathWithField("filter"))
+		if err := graphql.UnmarshalNamedInputFromContext(ctx, filter, v, a.Filter); err != nil {
 			return a, err
 		}
 	}

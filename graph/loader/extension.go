@@ -13,9 +13,15 @@ import (
 // over it.
 type Extension struct {
 	Engine *Engine
+	// CheckInput says what is wrong with a mutation's arguments.
+	CheckInput CheckInput
 	// Closed, if set, is told of each operation's loaders when it has been answered.
 	Closed func(*Loaders)
 }
+
+// CheckInput says what is wrong with the arguments of the mutation that is so
+// called; nil: nothing. ctx can decode them.
+type CheckInput func(ctx context.Context, mutation string, arguments map[string]any) error
 
 var _ interface {
 	graphql.HandlerExtension
@@ -60,16 +66,18 @@ func (x Extension) InterceptResponse(ctx context.Context, next graphql.ResponseH
 
 // InterceptRootField starts the look-ahead of a query: from here on ctx can
 // decode arguments. A field of a mutation gets loaders of its own, which know
-// nothing from before the change.
+// nothing from before the change but why it may not be made.
 func (x Extension) InterceptRootField(ctx context.Context, next graphql.RootResolver) graphql.Marshaler {
 	switch graphql.GetOperationContext(ctx).Operation.Operation {
 	case ast.Query:
 		From(ctx).planQuery(ctx)
 	case ast.Mutation:
+		whole := From(ctx)
+		whole.checkMutations(ctx, x.CheckInput)
 		fresh, closeLoaders := x.open(ctx)
 		defer closeLoaders()
 		ctx = fresh
-		From(ctx).checkAnswer(ctx, graphql.GetRootFieldContext(ctx).Field)
+		From(ctx).refusal = whole.refusalOf(graphql.GetRootFieldContext(ctx).Field.Alias)
 	case ast.Subscription: // gqlgen does not call this for one
 	}
 	return next(ctx)

@@ -155,7 +155,8 @@ type operation struct {
 	turns chan *turn // of a subscription: its next event's; nil in any other operation
 
 	plan      sync.Once
-	refusal   error // bad input somewhere in the operation: nothing is asked; written before any resolver runs
+	refusal   error            // bad input somewhere in the operation: nothing is asked; written before any resolver runs
+	badInputs map[string]error // of a mutation's fields, by alias; written with refusal
 	unplanned atomic.Int64
 
 	levels  sync.Mutex

@@ -1,12 +1,12 @@
 package loader
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"runtime/debug"
 
 	"github.com/99designs/gqlgen/graphql"
-	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
 	"github.com/consoleql/consoleql/internal/fault"
@@ -98,24 +98,58 @@ func (l *Loaders) badInput(ctx context.Context, typ string, s Selection, place s
 // elsewhere is err as the fields are told whose own arguments are good.
 func elsewhere(err error, place string) error {
 	told := &fault.Error{Code: fault.BadUserInput, Message: err.Error(), Elsewhere: true, Err: err}
+	var unread *gqlerror.Error // gqlgen could not read an argument; its path leads to that from the root, where look-ahead reads it
+	if errors.As(err, &unread) {
+		told.Message, told.Argument, told.Err = unread.Message, fault.ArgumentAt(unread.Path), unread.Err
+	}
 	var bad *fault.Error
 	if errors.As(err, &bad) {
-		told.Message, told.Argument = bad.Message, bad.Argument
-	}
-	var on *gqlerror.Error
-	if told.Argument == "" && errors.As(err, &on) && len(on.Path) > 0 {
-		if name, ok := on.Path[len(on.Path)-1].(ast.PathName); ok {
-			told.Argument = string(name) // gqlgen ends the path of an argument that it cannot read with its name
-		}
+		told.Message, told.Argument = bad.Message, cmp.Or(bad.Argument, told.Argument)
 	}
 	told.Message += " (at " + place + "; nothing was asked)"
 	return told
 }
 
-// checkAnswer refuses a mutation or a subscription of whose answer a field has bad arguments.
+// checkAnswer refuses a subscription of whose answer a field has bad arguments.
 func (l *Loaders) checkAnswer(ctx context.Context, f graphql.CollectedField) {
+	l.refusal = l.badAnswer(ctx, f)
+}
+
+// badAnswer is what is wrong with the arguments of any field below a mutation or
+// a subscription.
+func (l *Loaders) badAnswer(ctx context.Context, f graphql.CollectedField) error {
 	below := Selection{op: graphql.GetOperationContext(ctx), set: f.Selections}
-	l.refusal = l.badInput(ctx, f.Definition.Type.Name(), below, f.Alias+".")
+	return l.badInput(ctx, f.Definition.Type.Name(), below, f.Alias+".")
+}
+
+// checkMutations looks, once, at the arguments of all fields of a mutation before
+// the first of them changes anything. With one of them bad, none is carried out.
+func (l *Loaders) checkMutations(ctx context.Context, check CheckInput) {
+	l.plan.Do(func() {
+		op := graphql.GetOperationContext(ctx)
+		l.badInputs = make(map[string]error)
+		for _, f := range (Selection{op, op.Operation.SelectionSet}).fields("Mutation") {
+			err := check(ctx, f.Name, f.ArgumentMap(op.Variables))
+			if err != nil {
+				l.badInputs[f.Alias] = err
+				err = elsewhere(err, f.Alias)
+			} else {
+				err = l.badAnswer(ctx, f)
+			}
+			if l.refusal == nil {
+				l.refusal = err
+			}
+		}
+	})
+}
+
+// refusalOf is why the field of a mutation with that alias may not be carried
+// out: its own input before any other's.
+func (l *Loaders) refusalOf(alias string) error {
+	if own := l.badInputs[alias]; own != nil {
+		return own
+	}
+	return l.refusal
 }
 
 // Refusal is why the operation may not ask the console anything; nil if it may.

@@ -1,12 +1,14 @@
 package mutation
 
 import (
+	"errors"
 	"strconv"
 	"strings"
 	"unicode"
 
 	cc "github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/consoleql/consoleql/internal/fault"
+	"github.com/consoleql/consoleql/internal/idempotency"
 )
 
 // The bounds of the document's sections Workflows: create, update, execute.
@@ -54,7 +56,7 @@ func (c *checks) bounds(argument string, n *cc.Int, most cc.Int) {
 	}
 }
 
-func (c *checks) arguments(argument string, all []*cc.Argument) {
+func (c *checks) arguments(argument string, all []*cc.ArgumentInput) {
 	for i, a := range all {
 		at := argument + "." + strconv.Itoa(i)
 		c.name(at+".name", &a.Name)
@@ -67,10 +69,10 @@ func (c *checks) arguments(argument string, all []*cc.Argument) {
 	}
 }
 
-func (c *checks) notification(argument string, n *cc.JobStateNotification) {
+func (c *checks) notification(argument string, n *cc.JobStateNotificationInput) {
 	if n != nil {
-		c.lines(argument+".conditions", n.Conditions)
-		c.lines(argument+".recipients", n.Recipients)
+		c.lines(argument+".conditions", n.Conditions.Value())
+		c.lines(argument+".recipients", n.Recipients.Value())
 	}
 }
 
@@ -78,6 +80,19 @@ func (c *checks) properties(argument string, all cc.StringMap) {
 	for name, value := range all {
 		c.line(argument, &name)
 		c.text(argument, &value)
+	}
+}
+
+func (c *checks) nonEmpty(argument string, ids []string) {
+	if c.err == nil && len(ids) == 0 {
+		c.err = fault.BadInput(argument, "is empty")
+	}
+}
+
+func (c *checks) key(key *string) {
+	var bad *fault.Error
+	if c.err == nil && key != nil && errors.As(idempotency.CheckKey(*key), &bad) {
+		c.err = fault.BadInput("input.idempotencyKey", "%s", bad.Message)
 	}
 }
 
@@ -94,6 +109,7 @@ func checkQueueCreate(in CreateQueueInput) error {
 	c.text("input.description", in.Description)
 	c.lines("input.tags", in.Tags)
 	c.line("input.createByName", in.CreateByName)
+	c.key(in.IdempotencyKey)
 	return c.err
 }
 
@@ -116,6 +132,7 @@ func checkWorkflowCreate(in CreateWorkflowInput) error {
 	c.line("input.packageVersion", in.PackageVersion)
 	c.bounds("input.priority", in.Priority, maxPriority)
 	c.bounds("input.maxRetryCount", in.MaxRetryCount, maxRetryCount)
+	c.key(in.IdempotencyKey)
 	return c.err
 }
 
@@ -143,12 +160,30 @@ func checkExecution(in ExecuteWorkflowInput) error {
 	c.line("input.startupName", in.StartupName)
 	c.line("input.jobSubjectName", in.JobSubjectName)
 	c.line("input.jobSubjectType", in.JobSubjectType)
+	c.key(in.IdempotencyKey)
 	return c.err
 }
 
-func nonEmpty(argument string, ids []string) error {
-	if len(ids) == 0 {
-		return fault.BadInput(argument, "is empty")
-	}
-	return nil
+func checkLayoutExecution(in ExecuteWorkflowLayoutInput) error {
+	var c checks
+	c.key(in.IdempotencyKey)
+	return c.err
+}
+
+func checkUploadCompletion(in CompletePackageUploadInput) error {
+	var c checks
+	c.key(in.IdempotencyKey)
+	return c.err
+}
+
+func checkRobotsAdded(in AddWorkflowRobotsInput) error {
+	var c checks
+	c.nonEmpty("input.robotIds", in.RobotIDs)
+	return c.err
+}
+
+func checkUpgrade(in UpgradeWorkflowsInput) error {
+	var c checks
+	c.nonEmpty("input.workflowIds", in.WorkflowIDs)
+	return c.err
 }

@@ -1,8 +1,13 @@
 package mutation
 
 import (
+	"context"
+
+	"github.com/99designs/gqlgen/graphql"
+
 	"github.com/consoleql/consoleql/graph/scalar"
 	cc "github.com/consoleql/consoleql/internal/consoleclient"
+	"github.com/consoleql/consoleql/internal/fault"
 	"github.com/consoleql/consoleql/internal/scope"
 )
 
@@ -74,4 +79,56 @@ type (
 type scoped[I any] struct {
 	Scope scope.Scope
 	Input I
+}
+
+// inputs decode and check the argument `input` of each mutation that has one.
+func inputs() map[string]func(ctx context.Context, raw any) error {
+	return map[string]func(ctx context.Context, raw any) error{
+		"updatePackage":         input("UpdatePackageInput", checkPackageUpdate),
+		"deletePackage":         input[DeletePackageInput]("DeletePackageInput", nil),
+		"uploadPackage":         input[UploadPackageInput]("UploadPackageInput", nil),
+		"completePackageUpload": input("CompletePackageUploadInput", checkUploadCompletion),
+		"createQueue":           input("CreateQueueInput", checkQueueCreate),
+		"updateQueue":           input("UpdateQueueInput", checkQueueUpdate),
+		"deleteQueue":           input[DeleteQueueInput]("DeleteQueueInput", nil),
+		"createWorkflow":        input("CreateWorkflowInput", checkWorkflowCreate),
+		"updateWorkflow":        input("UpdateWorkflowInput", checkWorkflowUpdate),
+		"deleteWorkflow":        input[DeleteWorkflowInput]("DeleteWorkflowInput", nil),
+		"executeWorkflow":       input("ExecuteWorkflowInput", checkExecution),
+		"addWorkflowRobots":     input("AddWorkflowRobotsInput", checkRobotsAdded),
+		"removeWorkflowRobot":   input[RemoveWorkflowRobotInput]("RemoveWorkflowRobotInput", nil),
+		"upgradeWorkflows":      input("UpgradeWorkflowsInput", checkUpgrade),
+		"executeWorkflowLayout": input("ExecuteWorkflowLayoutInput", checkLayoutExecution),
+	}
+}
+
+// input decodes a mutation's input as gqlgen does for the resolver, which it
+// does not do before it comes to that mutation, and checks it.
+func input[I any](name string, check func(I) error) func(context.Context, any) error {
+	return func(ctx context.Context, raw any) error {
+		if raw == nil {
+			return fault.BadInput("input", "is null")
+		}
+		var in I
+		ctx = graphql.WithPathContext(ctx, graphql.NewPathWithField("input"))
+		err := graphql.UnmarshalNamedInputFromContext(ctx, name, raw, &in)
+		if err != nil || check == nil {
+			return err
+		}
+		return check(in)
+	}
+}
+
+// InputChecker returns what says of the arguments of a mutation what is wrong
+// with them: all mutations of an operation are checked before the first of them
+// is carried out.
+func InputChecker() func(ctx context.Context, mutation string, arguments map[string]any) error {
+	known := inputs()
+	return func(ctx context.Context, mutation string, arguments map[string]any) error {
+		check, ok := known[mutation]
+		if !ok {
+			return nil // it takes no input
+		}
+		return check(ctx, arguments["input"])
+	}
 }

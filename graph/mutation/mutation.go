@@ -58,12 +58,9 @@ type Writer struct {
 // upload channel; the document bounds the former to 200 MiB.
 func New(console Console, once Once, direct int64) *Writer { return &Writer{console, once, direct} }
 
-// change checks an input, finds the scope of the request, makes the change and
-// looks ahead over what the payload selects.
-func change[P any](ctx context.Context, check error, do func(sc scope.Scope) (*P, error)) (*P, error) {
-	if check != nil {
-		return nil, check
-	}
+// change finds the scope of the request, makes the change unless the operation
+// has bad input, and looks ahead over what the payload selects.
+func change[P any](ctx context.Context, do func(sc scope.Scope) (*P, error)) (*P, error) {
 	l := loader.From(ctx)
 	if err := l.Refusal(); err != nil {
 		return nil, err
@@ -104,11 +101,7 @@ func do[I, T any](ctx context.Context, w *Writer, sc scope.Scope, key *string, i
 		raw, err := json.Marshal(v)
 		return raw, idempotency.Completed, err
 	})
-	var bad *fault.Error
-	switch {
-	case errors.As(err, &bad) && bad.Argument == "idempotencyKey":
-		return none, fault.BadInput("input.idempotencyKey", "%s", bad.Message)
-	case err != nil:
+	if err != nil {
 		return none, err
 	}
 	var v T

@@ -14,7 +14,7 @@ import (
 // UpdatePackage changes a package's labels. Without an ETag it changes the
 // package as it is now.
 func (w *Writer) UpdatePackage(ctx context.Context, in UpdatePackageInput) (*loader.UpdatePackagePayload, error) {
-	return change(ctx, checkPackageUpdate(in), func(sc scope.Scope) (*loader.UpdatePackagePayload, error) {
+	return change(ctx, func(sc scope.Scope) (*loader.UpdatePackagePayload, error) {
 		if etag, set := in.ETag.ValueOK(); !set || etag == nil {
 			now, err := w.console.Package(ctx, sc, in.ID)
 			if err != nil {
@@ -43,14 +43,14 @@ func etagOf(p *cc.Package) *string {
 
 // DeletePackage deletes a package.
 func (w *Writer) DeletePackage(ctx context.Context, in DeletePackageInput) (*loader.DeletePackagePayload, error) {
-	return change(ctx, nil, func(sc scope.Scope) (*loader.DeletePackagePayload, error) {
+	return change(ctx, func(sc scope.Scope) (*loader.DeletePackagePayload, error) {
 		return &loader.DeletePackagePayload{DeletedID: in.ID}, w.console.DeletePackage(ctx, sc, in.ID)
 	})
 }
 
 // CreateQueue creates a queue, in the department that it names, else in scope.
 func (w *Writer) CreateQueue(ctx context.Context, in CreateQueueInput) (*loader.CreateQueuePayload, error) {
-	return change(ctx, checkQueueCreate(in), func(sc scope.Scope) (*loader.CreateQueuePayload, error) {
+	return change(ctx, func(sc scope.Scope) (*loader.CreateQueuePayload, error) {
 		if in.CompanyID != nil {
 			sc.CompanyID = *in.CompanyID
 		}
@@ -70,7 +70,7 @@ func (w *Writer) CreateQueue(ctx context.Context, in CreateQueueInput) (*loader.
 
 // UpdateQueue changes a queue.
 func (w *Writer) UpdateQueue(ctx context.Context, in UpdateQueueInput) (*loader.UpdateQueuePayload, error) {
-	return change(ctx, checkQueueUpdate(in), func(sc scope.Scope) (*loader.UpdateQueuePayload, error) {
+	return change(ctx, func(sc scope.Scope) (*loader.UpdateQueuePayload, error) {
 		q, err := w.console.UpdateQueue(ctx, sc, in.ID, in.QueueUpdate)
 		return &loader.UpdateQueuePayload{Queue: q}, err
 	})
@@ -78,14 +78,14 @@ func (w *Writer) UpdateQueue(ctx context.Context, in UpdateQueueInput) (*loader.
 
 // DeleteQueue deletes a queue.
 func (w *Writer) DeleteQueue(ctx context.Context, in DeleteQueueInput) (*loader.DeleteQueuePayload, error) {
-	return change(ctx, nil, func(sc scope.Scope) (*loader.DeleteQueuePayload, error) {
+	return change(ctx, func(sc scope.Scope) (*loader.DeleteQueuePayload, error) {
 		return &loader.DeleteQueuePayload{DeletedID: in.ID}, w.console.DeleteQueue(ctx, sc, in.ID)
 	})
 }
 
 // CreateWorkflow creates a workflow.
 func (w *Writer) CreateWorkflow(ctx context.Context, in CreateWorkflowInput) (*loader.CreateWorkflowPayload, error) {
-	return change(ctx, checkWorkflowCreate(in), func(sc scope.Scope) (*loader.CreateWorkflowPayload, error) {
+	return change(ctx, func(sc scope.Scope) (*loader.CreateWorkflowPayload, error) {
 		created, err := do(ctx, w, sc, in.IdempotencyKey, in, func(ctx context.Context) (*cc.Workflow, error) {
 			return w.console.CreateWorkflow(ctx, sc, in.WorkflowCreate)
 		})
@@ -99,7 +99,7 @@ func (w *Writer) CreateWorkflow(ctx context.Context, in CreateWorkflowInput) (*l
 
 // UpdateWorkflow changes a workflow.
 func (w *Writer) UpdateWorkflow(ctx context.Context, in UpdateWorkflowInput) (*loader.UpdateWorkflowPayload, error) {
-	return change(ctx, checkWorkflowUpdate(in), func(sc scope.Scope) (*loader.UpdateWorkflowPayload, error) {
+	return change(ctx, func(sc scope.Scope) (*loader.UpdateWorkflowPayload, error) {
 		changed, err := w.console.UpdateWorkflow(ctx, sc, in.ID, in.WorkflowUpdate)
 		return &loader.UpdateWorkflowPayload{Workflow: changed}, err
 	})
@@ -107,14 +107,14 @@ func (w *Writer) UpdateWorkflow(ctx context.Context, in UpdateWorkflowInput) (*l
 
 // DeleteWorkflow deletes a workflow.
 func (w *Writer) DeleteWorkflow(ctx context.Context, in DeleteWorkflowInput) (*loader.DeleteWorkflowPayload, error) {
-	return change(ctx, nil, func(sc scope.Scope) (*loader.DeleteWorkflowPayload, error) {
+	return change(ctx, func(sc scope.Scope) (*loader.DeleteWorkflowPayload, error) {
 		return &loader.DeleteWorkflowPayload{DeletedID: in.ID}, w.console.DeleteWorkflow(ctx, sc, in.ID)
 	})
 }
 
 // ExecuteWorkflow executes a workflow.
 func (w *Writer) ExecuteWorkflow(ctx context.Context, in ExecuteWorkflowInput) (*loader.ExecuteWorkflowPayload, error) {
-	return change(ctx, checkExecution(in), func(sc scope.Scope) (*loader.ExecuteWorkflowPayload, error) {
+	return change(ctx, func(sc scope.Scope) (*loader.ExecuteWorkflowPayload, error) {
 		jobs, err := do(ctx, w, sc, in.IdempotencyKey, in, func(ctx context.Context) ([]*cc.Job, error) {
 			return w.console.ExecuteWorkflow(ctx, sc, in.ID, in.WorkflowExecution)
 		})
@@ -130,7 +130,7 @@ func (w *Writer) ExecuteWorkflow(ctx context.Context, in ExecuteWorkflowInput) (
 
 // AddWorkflowRobots lets a workflow run on more robots.
 func (w *Writer) AddWorkflowRobots(ctx context.Context, in AddWorkflowRobotsInput) (*loader.AddWorkflowRobotsPayload, error) {
-	return change(ctx, nonEmpty("input.robotIds", in.RobotIDs), func(sc scope.Scope) (*loader.AddWorkflowRobotsPayload, error) {
+	return change(ctx, func(sc scope.Scope) (*loader.AddWorkflowRobotsPayload, error) {
 		results, err := w.console.AddWorkflowRobots(ctx, sc, in.WorkflowID, in.RobotIDs)
 		return &loader.AddWorkflowRobotsPayload{Results: results, Target: loader.Target{Scope: sc, ID: in.WorkflowID}}, err
 	})
@@ -138,7 +138,7 @@ func (w *Writer) AddWorkflowRobots(ctx context.Context, in AddWorkflowRobotsInpu
 
 // RemoveWorkflowRobot takes a robot from a workflow.
 func (w *Writer) RemoveWorkflowRobot(ctx context.Context, in RemoveWorkflowRobotInput) (*loader.RemoveWorkflowRobotPayload, error) {
-	return change(ctx, nil, func(sc scope.Scope) (*loader.RemoveWorkflowRobotPayload, error) {
+	return change(ctx, func(sc scope.Scope) (*loader.RemoveWorkflowRobotPayload, error) {
 		err := w.console.RemoveWorkflowRobot(ctx, sc, in.WorkflowID, in.RobotID)
 		return &loader.RemoveWorkflowRobotPayload{Target: loader.Target{Scope: sc, ID: in.WorkflowID}}, err
 	})
@@ -146,7 +146,7 @@ func (w *Writer) RemoveWorkflowRobot(ctx context.Context, in RemoveWorkflowRobot
 
 // UpgradeWorkflows lets workflows run the latest version of their package.
 func (w *Writer) UpgradeWorkflows(ctx context.Context, in UpgradeWorkflowsInput) (*loader.UpgradeWorkflowsPayload, error) {
-	return change(ctx, nonEmpty("input.workflowIds", in.WorkflowIDs), func(sc scope.Scope) (*loader.UpgradeWorkflowsPayload, error) {
+	return change(ctx, func(sc scope.Scope) (*loader.UpgradeWorkflowsPayload, error) {
 		upgrade, err := w.console.UpgradeWorkflows(ctx, sc, in.WorkflowIDs)
 		return &loader.UpgradeWorkflowsPayload{WorkflowUpgrade: upgrade, Scope: sc, IDs: in.WorkflowIDs}, err
 	})
@@ -154,7 +154,7 @@ func (w *Writer) UpgradeWorkflows(ctx context.Context, in UpgradeWorkflowsInput)
 
 // ExecuteWorkflowLayout executes a workflow layout.
 func (w *Writer) ExecuteWorkflowLayout(ctx context.Context, in ExecuteWorkflowLayoutInput) (*loader.ExecuteWorkflowLayoutPayload, error) {
-	return change(ctx, nil, func(sc scope.Scope) (*loader.ExecuteWorkflowLayoutPayload, error) {
+	return change(ctx, func(sc scope.Scope) (*loader.ExecuteWorkflowLayoutPayload, error) {
 		group, err := do(ctx, w, sc, in.IdempotencyKey, in, func(ctx context.Context) (*cc.JobGroup, error) {
 			return w.console.ExecuteWorkflowLayout(ctx, sc, in.ID)
 		})

@@ -15,10 +15,10 @@ import (
 
 // UploadPackage passes a package file on to the console while it comes.
 func (w *Writer) UploadPackage(ctx context.Context, in UploadPackageInput) (*loader.UploadPackagePayload, error) {
-	return change(ctx, nil, func(sc scope.Scope) (*loader.UploadPackagePayload, error) {
+	return change(ctx, func(sc scope.Scope) (*loader.UploadPackagePayload, error) {
 		file, size, err := in.File.Open()
 		if err != nil {
-			return nil, clientError(err)
+			return nil, fileError(err)
 		}
 		u, err := w.upload(ctx, sc, file, size, in.File.AtMost)
 		if err != nil {
@@ -49,6 +49,16 @@ func (w *Writer) upload(ctx context.Context, sc scope.Scope, file io.Reader, siz
 	return w.console.CompletePackageUpload(ctx, sc, prepared.ID)
 }
 
+// fileError is why a file cannot be had of the request: to the caller an error
+// about the argument that is the file, whatever part of the form was at fault.
+func fileError(err error) error {
+	var bad *fault.Error
+	if errors.As(err, &bad) && bad.Code == fault.BadUserInput {
+		return fault.BadInput("input.file", "%s", bad.Message)
+	}
+	return clientError(err)
+}
+
 // clientError tells a file that broke off from a console that failed.
 func clientError(err error) error {
 	var large *http.MaxBytesError
@@ -65,7 +75,7 @@ func clientError(err error) error {
 
 // CreatePackageUpload prepares an upload that the client makes itself.
 func (w *Writer) CreatePackageUpload(ctx context.Context) (*loader.CreatePackageUploadPayload, error) {
-	return change(ctx, nil, func(sc scope.Scope) (*loader.CreatePackageUploadPayload, error) {
+	return change(ctx, func(sc scope.Scope) (*loader.CreatePackageUploadPayload, error) {
 		u, err := w.console.CreatePackageUpload(ctx, sc)
 		return &loader.CreatePackageUploadPayload{Upload: u}, err
 	})
@@ -73,7 +83,7 @@ func (w *Writer) CreatePackageUpload(ctx context.Context) (*loader.CreatePackage
 
 // CompletePackageUpload tells the console that a prepared upload's file is there.
 func (w *Writer) CompletePackageUpload(ctx context.Context, in CompletePackageUploadInput) (*loader.CompletePackageUploadPayload, error) {
-	return change(ctx, nil, func(sc scope.Scope) (*loader.CompletePackageUploadPayload, error) {
+	return change(ctx, func(sc scope.Scope) (*loader.CompletePackageUploadPayload, error) {
 		u, err := do(ctx, w, sc, in.IdempotencyKey, in, func(ctx context.Context) (*cc.UploadedPackage, error) {
 			return w.console.CompletePackageUpload(ctx, sc, in.ID)
 		})

@@ -71,10 +71,10 @@ func (q query) page(index, size int) {
 }
 
 // addEntityFilter adds the filter that queues, robots and workflows share.
-func (q query) addEntityFilter(name, search, queue, pkg, version string) {
+func (q query) addEntityFilter(name, search string, queue, pkg, version OptionalID) {
 	q.add("Name", name)
 	q.add("SearchString", search)
-	q.add("AssociatedQueueId", queue)
-	q.add("PackageId", pkg)
-	q.add("PackageVersionId", version)
+	q.add("AssociatedQueueId", string(queue))
+	q.add("PackageId", string(pkg))
+	q.add("PackageVersionId", string(version))
 }

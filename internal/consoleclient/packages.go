@@ -59,7 +59,7 @@ type PackageVersion struct {
 	origin scope.Scope
 }
 
-// Argument is a parameter of a package version, workflow, layout node or job. It is sent as well as received.
+// Argument is a parameter of a package version, workflow, layout node or job.
 type Argument struct {
 	Name      string            `json:"name"`
 	Type      *string           `json:"type,omitzero"`
@@ -74,6 +74,23 @@ type AssetContent struct {
 	Name                 string  `json:"name"`
 	Description          *string `json:"description,omitzero"`
 	IsRequiredEncryption bool    `json:"isRequiredEncryption"`
+}
+
+// ArgumentInput is an Argument as it is sent: what is nil is not sent.
+type ArgumentInput struct {
+	Name      string             `json:"name"`
+	Type      *string            `json:"type,omitzero"`
+	Direction *ArgumentDirection `json:"direction,omitzero"`
+	// DefaultValue is an asset's id where AssetContent is not nil.
+	DefaultValue *string            `json:"defaultValue,omitzero"`
+	AssetContent *AssetContentInput `json:"assetContent,omitzero"`
+}
+
+// AssetContentInput is an AssetContent as it is sent: what is nil is not sent.
+type AssetContentInput struct {
+	Name                 string  `json:"name"`
+	Description          *string `json:"description,omitzero"`
+	IsRequiredEncryption *bool   `json:"isRequiredEncryption,omitzero"`
 }
 
 // PackageFilter is what the document lists for packages; an empty field is not sent.

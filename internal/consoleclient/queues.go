@@ -33,7 +33,8 @@ type Queue struct {
 
 // QueueFilter is what the document lists for queues; an empty field is not sent.
 type QueueFilter struct {
-	Name, SearchString, AssociatedQueueID, PackageID, PackageVersionID string
+	Name, SearchString                             string
+	AssociatedQueueID, PackageID, PackageVersionID OptionalID
 }
 
 func (f QueueFilter) addTo(q query) {

@@ -30,7 +30,8 @@ type Robot struct {
 
 // RobotFilter is what the document lists for robots; an empty field is not sent.
 type RobotFilter struct {
-	Name, SearchString, AssociatedQueueID, PackageID, PackageVersionID string
+	Name, SearchString                             string
+	AssociatedQueueID, PackageID, PackageVersionID OptionalID
 }
 
 func (f RobotFilter) addTo(q query) {

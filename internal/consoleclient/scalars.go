@@ -9,10 +9,12 @@ import (
 	"strings"
 	"time"
 
+	"github.com/99designs/gqlgen/graphql"
 	jsonv2 "github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/consoleql/consoleql/internal/fault"
+	"github.com/consoleql/consoleql/internal/scope"
 )
 
 // Int is a number of the console as GraphQL's Int can hold it: it saturates at the limits of 32 bits. It is received as
@@ -86,6 +88,36 @@ func parseInt(s string) (int64, bool) {
 		return math.MinInt64, true
 	}
 	return int64(f), true
+}
+
+// OptionalID is an entity's GUID in lower case, or empty for none: where null counts as left out, as in a filter.
+type OptionalID string
+
+// MarshalGQL writes the id, or null for none.
+func (id OptionalID) MarshalGQL(w io.Writer) {
+	out := "null"
+	if id != "" {
+		out = strconv.Quote(string(id))
+	}
+	_, _ = io.WriteString(w, out) // gqlgen's writers do not fail
+}
+
+// UnmarshalGQL accepts a GUID, and null for none; it fails with fault.BadUserInput.
+func (id *OptionalID) UnmarshalGQL(input any) error {
+	if input == nil {
+		*id = ""
+		return nil
+	}
+	text, err := graphql.UnmarshalID(input)
+	if err != nil {
+		return fault.BadInput("", "%w", err)
+	}
+	parsed, err := scope.ParseID(text)
+	if err != nil {
+		return fault.BadInput("", "%w", err)
+	}
+	*id = OptionalID(parsed)
+	return nil
 }
 
 // DateTime is a time as RFC 3339 text in UTC; empty is none, which GraphQL shows as null. As text it is compared and

@@ -58,6 +58,29 @@ func TestInt(t *testing.T) {
 	}
 }
 
+func TestOptionalID(t *testing.T) {
+	for want, good := range map[OptionalID][]any{
+		"":                                     {nil},
+		"b0adccf0-97a7-4d27-9dc5-ede4096c3ffb": {"b0adccf0-97a7-4d27-9dc5-ede4096c3ffb", "B0ADCCF0-97A7-4D27-9DC5-EDE4096C3FFB"},
+	} {
+		for _, input := range good {
+			id := OptionalID("other")
+			if err := id.UnmarshalGQL(input); err != nil || id != want {
+				t.Errorf("%v: got %q, %v", input, id, err)
+			}
+		}
+	}
+	for _, bad := range []any{"", "null", "x", 42, []any{}, map[string]any{}} {
+		var id OptionalID
+		if err := id.UnmarshalGQL(bad); fault.CodeOf(err) != fault.BadUserInput || id != "" {
+			t.Errorf("%v: got %q, %v", bad, id, err)
+		}
+	}
+	if got := gql(OptionalID("x")) + gql(OptionalID("")); got != `"x"null` {
+		t.Errorf("GraphQL: %s", got)
+	}
+}
+
 func TestDateTime(t *testing.T) {
 	for wire, want := range map[string]DateTime{
 		"2022-07-29T12:13:49.775Z":          "2022-07-29T12:13:49.775Z",

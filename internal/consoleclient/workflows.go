@@ -47,7 +47,7 @@ type Workflow struct {
 	origin scope.Scope
 }
 
-// JobStateNotification says who is told by mail of which states of a workflow's jobs. It is sent as well as received.
+// JobStateNotification says who is told by mail of which states of a workflow's jobs.
 type JobStateNotification struct {
 	SwitchOn                         bool `json:"switchOn"`
 	JustNoticeAgainstLastRuninstance bool `json:"justNoticeAgainstLastRuninstance"`
@@ -56,9 +56,18 @@ type JobStateNotification struct {
 	Recipients []string `json:"recipients,omitzero"`
 }
 
+// JobStateNotificationInput is a JobStateNotification as it is sent: what is not set is left alone.
+type JobStateNotificationInput struct {
+	SwitchOn                         graphql.Omittable[*bool]    `json:"switchOn,omitzero"`
+	JustNoticeAgainstLastRuninstance graphql.Omittable[*bool]    `json:"justNoticeAgainstLastRuninstance,omitzero"`
+	Conditions                       graphql.Omittable[[]string] `json:"conditions,omitzero"`
+	Recipients                       graphql.Omittable[[]string] `json:"recipients,omitzero"`
+}
+
 // WorkflowFilter is what the document lists for workflows; an empty field is not sent.
 type WorkflowFilter struct {
-	Name, SearchString, AssociatedQueueID, PackageID, PackageVersionID string
+	Name, SearchString                             string
+	AssociatedQueueID, PackageID, PackageVersionID OptionalID
 }
 
 func (f WorkflowFilter) addTo(q query) {
@@ -67,17 +76,17 @@ func (f WorkflowFilter) addTo(q query) {
 
 // WorkflowCreate describes a new workflow.
 type WorkflowCreate struct {
-	Name                 string                `json:"name"`
-	Description          *string               `json:"description,omitzero"`
-	Tags                 []string              `json:"tags,omitzero"`
-	Arguments            []*Argument           `json:"arguments,omitzero"`
-	VideoRecordMode      *VideoRecordMode      `json:"videoRecordMode,omitzero"`
-	JobStateNotification *JobStateNotification `json:"jobStateNotification,omitzero"`
-	PackageName          *string               `json:"packageName,omitzero"`
-	PackageID            *string               `json:"packageId,omitzero"`
-	PackageVersionID     *string               `json:"packageVersionId,omitzero"`
-	PackageVersion       *string               `json:"packageVersion,omitzero"`
-	AssociatedQueueID    *string               `json:"associatedQueueId,omitzero"`
+	Name                 string                     `json:"name"`
+	Description          *string                    `json:"description,omitzero"`
+	Tags                 []string                   `json:"tags,omitzero"`
+	Arguments            []*ArgumentInput           `json:"arguments,omitzero"`
+	VideoRecordMode      *VideoRecordMode           `json:"videoRecordMode,omitzero"`
+	JobStateNotification *JobStateNotificationInput `json:"jobStateNotification,omitzero"`
+	PackageName          *string                    `json:"packageName,omitzero"`
+	PackageID            *string                    `json:"packageId,omitzero"`
+	PackageVersionID     *string                    `json:"packageVersionId,omitzero"`
+	PackageVersion       *string                    `json:"packageVersion,omitzero"`
+	AssociatedQueueID    *string                    `json:"associatedQueueId,omitzero"`
 	// Priority is 0 to 5000.
 	Priority *Int `json:"priority,omitzero"`
 	// MaxRetryCount is 0 to 10.
@@ -87,18 +96,18 @@ type WorkflowCreate struct {
 
 // WorkflowUpdate changes a workflow: what is not set is left alone.
 type WorkflowUpdate struct {
-	Name                 graphql.Omittable[*string]               `json:"name,omitzero"`
-	Description          graphql.Omittable[*string]               `json:"description,omitzero"`
-	Arguments            graphql.Omittable[[]*Argument]           `json:"arguments,omitzero"`
-	Tags                 graphql.Omittable[[]string]              `json:"tags,omitzero"`
-	Properties           graphql.Omittable[StringMap]             `json:"properties,omitzero"`
-	VideoRecordMode      graphql.Omittable[*VideoRecordMode]      `json:"videoRecordMode,omitzero"`
-	JobStateNotification graphql.Omittable[*JobStateNotification] `json:"jobStateNotification,omitzero"`
-	TriggerPolicy        graphql.Omittable[*TriggerPolicy]        `json:"triggerPolicy,omitzero"`
-	PackageName          graphql.Omittable[*string]               `json:"packageName,omitzero"`
-	PackageVersionID     graphql.Omittable[*string]               `json:"packageVersionId,omitzero"`
-	PackageVersion       graphql.Omittable[*string]               `json:"packageVersion,omitzero"`
-	AssociatedQueueID    graphql.Omittable[*string]               `json:"associatedQueueId,omitzero"`
+	Name                 graphql.Omittable[*string]                    `json:"name,omitzero"`
+	Description          graphql.Omittable[*string]                    `json:"description,omitzero"`
+	Arguments            graphql.Omittable[[]*ArgumentInput]           `json:"arguments,omitzero"`
+	Tags                 graphql.Omittable[[]string]                   `json:"tags,omitzero"`
+	Properties           graphql.Omittable[StringMap]                  `json:"properties,omitzero"`
+	VideoRecordMode      graphql.Omittable[*VideoRecordMode]           `json:"videoRecordMode,omitzero"`
+	JobStateNotification graphql.Omittable[*JobStateNotificationInput] `json:"jobStateNotification,omitzero"`
+	TriggerPolicy        graphql.Omittable[*TriggerPolicy]             `json:"triggerPolicy,omitzero"`
+	PackageName          graphql.Omittable[*string]                    `json:"packageName,omitzero"`
+	PackageVersionID     graphql.Omittable[*string]                    `json:"packageVersionId,omitzero"`
+	PackageVersion       graphql.Omittable[*string]                    `json:"packageVersion,omitzero"`
+	AssociatedQueueID    graphql.Omittable[*string]                    `json:"associatedQueueId,omitzero"`
 	// Priority is 0 to 5000.
 	Priority graphql.Omittable[*Int] `json:"priority,omitzero"`
 	// MaxRetryCount is 0 to 10.
@@ -109,7 +118,7 @@ type WorkflowUpdate struct {
 type WorkflowExecution struct {
 	// Source is who asks; the document knows "External", an external system.
 	Source          *string          `json:"source,omitzero"`
-	Arguments       []*Argument      `json:"arguments,omitzero"`
+	Arguments       []*ArgumentInput `json:"arguments,omitzero"`
 	VideoRecordMode *VideoRecordMode `json:"videoRecordMode,omitzero"`
 	// Priority is 0 to 5000.
 	Priority *Int `json:"priority,omitzero"`

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/99designs/gqlgen/graphql"
+	jsonv2 "github.com/go-json-experiment/json"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/consoleql/consoleql/internal/fault"
@@ -54,19 +55,62 @@ func TestWorkflowAssociatedRobotIDs(t *testing.T) {
 	}
 }
 
+// TestNestedRequestsHoldWhatIsSet gives objects within requests some of their
+// fields: the others are absent, not sent with a value that nobody gave.
+func TestNestedRequestsHoldWhatIsSet(t *testing.T) {
+	for name, tt := range map[string]struct {
+		request any
+		want    string
+	}{
+		"a name": {
+			WorkflowCreate{Name: "w", Arguments: []*ArgumentInput{{Name: "a", AssetContent: &AssetContentInput{Name: "s"}}}},
+			`{"name":"w","arguments":[{"name":"a","assetContent":{"name":"s"}}]}`,
+		},
+		"false": {
+			WorkflowExecution{Arguments: []*ArgumentInput{{Name: "a", AssetContent: &AssetContentInput{Name: "s", IsRequiredEncryption: ptr(false)}}}},
+			`{"arguments":[{"name":"a","assetContent":{"name":"s","isRequiredEncryption":false}}]}`,
+		},
+		"nothing": {
+			WorkflowUpdate{JobStateNotification: graphql.OmittableOf(&JobStateNotificationInput{})},
+			`{"jobStateNotification":{}}`,
+		},
+		"recipients": {
+			WorkflowUpdate{JobStateNotification: graphql.OmittableOf(&JobStateNotificationInput{Recipients: graphql.OmittableOf([]string{"a@b"})})},
+			`{"jobStateNotification":{"recipients":["a@b"]}}`,
+		},
+		"no recipients and null": {
+			WorkflowUpdate{JobStateNotification: graphql.OmittableOf(&JobStateNotificationInput{
+				SwitchOn: graphql.OmittableOf[*bool](nil), Conditions: graphql.OmittableOf[[]string](nil), Recipients: graphql.OmittableOf([]string{}),
+			})},
+			`{"jobStateNotification":{"switchOn":null,"conditions":null,"recipients":[]}}`,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := jsonv2.Marshal(tt.request)
+			if err != nil || string(got) != tt.want {
+				t.Errorf("sent %s, %v, want %s", got, err, tt.want)
+			}
+		})
+	}
+}
+
 // The document's examples of what is sent.
-func exampleArguments() []*Argument {
-	return []*Argument{{
-		Name: "this is a string", Type: ptr("this is a string"), Direction: ArgumentDirectionIn,
+func exampleArguments() []*ArgumentInput {
+	return []*ArgumentInput{{
+		Name: "this is a string", Type: ptr("this is a string"), Direction: ptr(ArgumentDirectionIn),
 		DefaultValue: ptr("this is a string"),
-		AssetContent: &AssetContent{Name: "this is a string", Description: ptr("this is a string")},
+		AssetContent: &AssetContentInput{
+			Name: "this is a string", Description: ptr("this is a string"), IsRequiredEncryption: ptr(false),
+		},
 	}}
 }
 
-func exampleNotification() *JobStateNotification {
-	return &JobStateNotification{
-		Conditions: []string{"Finished", "Running"},
-		Recipients: []string{"this is a string", "this is a string"},
+func exampleNotification() *JobStateNotificationInput {
+	return &JobStateNotificationInput{
+		SwitchOn:                         graphql.OmittableOf(ptr(false)),
+		JustNoticeAgainstLastRuninstance: graphql.OmittableOf(ptr(false)),
+		Conditions:                       graphql.OmittableOf([]string{"Finished", "Running"}),
+		Recipients:                       graphql.OmittableOf([]string{"this is a string", "this is a string"}),
 	}
 }
 
@@ -118,7 +162,7 @@ func TestUpdateWorkflowNulls(t *testing.T) {
 	u := WorkflowUpdate{
 		VideoRecordMode:      graphql.OmittableOf[*VideoRecordMode](nil),
 		Properties:           graphql.OmittableOf[StringMap](nil),
-		JobStateNotification: graphql.OmittableOf[*JobStateNotification](nil),
+		JobStateNotification: graphql.OmittableOf[*JobStateNotificationInput](nil),
 		Priority:             graphql.OmittableOf(ptr(Int(0))),
 	}
 	operationTest{

@@ -29,20 +29,7 @@ func (s *server) present(ctx context.Context, err error) *gqlerror.Error {
 	var of *gqlerror.Error
 	switch {
 	case errors.As(err, &argument):
-		out.Message = argument.Error()
-		out.Extensions["code"] = argument.Code
-		if argument.Argument != "" {
-			out.Extensions["argument"] = argument.Argument
-			if !argument.Elsewhere {
-				out.Path = argumentPath(out.Path, argument.Argument)
-			}
-		} else if argument.Code == fault.BadUserInput {
-			// gqlgen ends the path of an argument that it cannot read with its name.
-			if name := lastName(out.Path); name != "" {
-				out.Message = name + ": " + out.Message
-				out.Extensions["argument"] = name
-			}
-		}
+		presentFault(ctx, &out, argument)
 	case errors.As(err, &answer):
 		code := fault.CodeOf(answer)
 		out.Message = consoleMessage(code, answer)
@@ -55,7 +42,7 @@ func (s *server) present(ctx context.Context, err error) *gqlerror.Error {
 	case errors.Is(err, context.Canceled):
 		out.Message, out.Extensions["code"] = "the request was cancelled", fault.Internal
 	case errors.As(err, &of) && of.Extensions["code"] != nil:
-		out.Message, out.Extensions = withoutText(of.Message), of.Extensions // of gqlgen's parser and validator, or ours
+		out.Message, out.Extensions = validatorMessage(ctx, of), of.Extensions // of gqlgen's parser and validator, or ours
 	case strings.HasPrefix(out.Message, "json request body could not be decoded"), strings.HasPrefix(out.Message, "could not read request body"):
 		// gqlgen's own text repeats the body, variables with secrets included: neither caller nor log may see it.
 		out.Message, out.Extensions["code"] = "the request body is not a JSON object of query, operationName, variables and extensions, or is too large", fault.BadUserInput
@@ -76,6 +63,48 @@ func withoutText(message string) string {
 		}
 	}
 	return message
+}
+
+// presentFault presents an error of our own. One about an argument has the path
+// of the argument, below the field that it is an argument of.
+func presentFault(ctx context.Context, out *gqlerror.Error, f *fault.Error) {
+	field := out.Path
+	if fc := graphql.GetFieldContext(ctx); fc != nil {
+		field = fc.Path()
+	}
+	argument := f.Argument
+	if argument == "" && f.Code == fault.BadUserInput && len(out.Path) > len(field) {
+		argument = fault.ArgumentAt(out.Path[len(field):]) // gqlgen could not read it, and says so by the path alone
+	}
+	out.Extensions["code"] = f.Code
+	out.Message, out.Path = f.Message, field
+	if argument != "" {
+		out.Message = argument + ": " + f.Message
+		out.Extensions["argument"] = argument
+		if !f.Elsewhere {
+			out.Path = argumentPath(field, argument)
+		}
+	}
+	_ = graphql.AddFieldLocationToError(ctx, out) // which gqlgen forgets where it could not read an argument
+}
+
+// validatorMessage is what gqlgen's parser and validator say, with what they
+// leave to the path, or out.
+func validatorMessage(ctx context.Context, e *gqlerror.Error) string {
+	if graphql.HasOperationContext(ctx) {
+		op := graphql.GetOperationContext(ctx)
+		if op.Doc != nil && op.Operation == nil && op.OperationName == "" && len(op.Doc.Operations) > 1 {
+			return "the document holds several operations: name the one to execute by operationName"
+		}
+	}
+	if len(e.Path) < 2 || e.Path[0] != ast.PathName("variable") {
+		return withoutText(e.Message)
+	}
+	said := e.Message
+	if _, typ, ok := strings.Cut(said, " as "); ok && strings.HasPrefix(said, "cannot use value ") {
+		said = "is no " + typ // the value in the message is not the caller's
+	}
+	return "variable $" + fault.ArgumentAt(e.Path[1:]) + ": " + said
 }
 
 // consoleMessage says what a failed call means, and what the console said of it.
@@ -140,14 +169,6 @@ func argumentPath(field ast.Path, argument string) ast.Path {
 		}
 	}
 	return path
-}
-
-func lastName(p ast.Path) string {
-	if len(p) == 0 {
-		return ""
-	}
-	name, _ := p[len(p)-1].(ast.PathName)
-	return string(name)
 }
 
 // recovered turns a panic of a resolver into an error that tells the caller nothing.

@@ -38,17 +38,6 @@ func TestArgumentPath(t *testing.T) {
 	}
 }
 
-func TestLastName(t *testing.T) {
-	for want, path := range map[string]ast.Path{"": nil, "id": {ast.PathName("queue"), ast.PathName("id")}} {
-		if got := lastName(path); got != want {
-			t.Errorf("%q of %v", got, path)
-		}
-	}
-	if got := lastName(ast.Path{ast.PathName("queue"), ast.PathIndex(0)}); got != "" {
-		t.Errorf("%q of an index", got)
-	}
-}
-
 // presented is what becomes of an error, and what is logged of it.
 func presented(err error) (*gqlerror.Error, string) {
 	var logs bytes.Buffer

@@ -6,6 +6,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
+
+	"github.com/vektah/gqlparser/v2/ast"
 )
 
 // Code is the value of extensions.code of a GraphQL error.
@@ -84,6 +87,15 @@ func BadInput(argument, format string, args ...any) *Error {
 	e := New(BadUserInput, format, args...)
 	e.Argument = argument
 	return e
+}
+
+// ArgumentAt writes a path that leads from a field to an argument, or into one, as Error.Argument has it.
+func ArgumentAt(p ast.Path) string {
+	names := make([]string, len(p))
+	for i, element := range p {
+		names[i] = fmt.Sprint(element)
+	}
+	return strings.Join(names, ".")
 }
 
 // CodeOf returns the code of the first error in err's chain that has one: FaultCode() of whatever implements it, else

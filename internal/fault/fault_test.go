@@ -7,6 +7,8 @@ import (
 	"io"
 	"testing"
 
+	"github.com/vektah/gqlparser/v2/ast"
+
 	"github.com/consoleql/consoleql/internal/fault"
 )
 
@@ -49,5 +51,15 @@ func TestErrors(t *testing.T) {
 	}
 	if hidden := (&fault.Error{Code: fault.Internal, Message: "m", Err: io.EOF}); hidden.Error() != "m" || !errors.Is(hidden, io.EOF) {
 		t.Errorf("got %v", hidden)
+	}
+}
+
+func TestArgumentAt(t *testing.T) {
+	for want, path := range map[string]ast.Path{
+		"": nil, "id": {ast.PathName("id")}, "input.workflowIds.0": {ast.PathName("input"), ast.PathName("workflowIds"), ast.PathIndex(0)},
+	} {
+		if got := fault.ArgumentAt(path); got != want {
+			t.Errorf("%q of %v, want %q", got, path, want)
+		}
 	}
 }

@@ -29,6 +29,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 	"unicode"
@@ -72,19 +73,25 @@ func (k Key) validate() error {
 	switch {
 	case k.Principal == "" || k.Operation == "":
 		return fault.New(fault.Internal, "an idempotency key needs a principal and an operation")
-	case k.Key == "":
+	default:
+		return CheckKey(k.Key)
+	}
+}
+
+// CheckKey fails with BAD_USER_INPUT for what is no Key.Key.
+func CheckKey(key string) error {
+	switch {
+	case key == "":
 		return fault.BadInput("idempotencyKey", "is empty")
-	case len(k.Key) > MaxKey:
-		return fault.BadInput("idempotencyKey", "has %d bytes, more than %d", len(k.Key), MaxKey)
-	case !utf8.ValidString(k.Key):
+	case len(key) > MaxKey:
+		return fault.BadInput("idempotencyKey", "has %d bytes, more than %d", len(key), MaxKey)
+	case !utf8.ValidString(key):
 		return fault.BadInput("idempotencyKey", "is not UTF-8")
+	case strings.ContainsFunc(key, unicode.IsControl):
+		return fault.BadInput("idempotencyKey", "holds a control character")
+	default:
+		return nil
 	}
-	for _, r := range k.Key {
-		if unicode.IsControl(r) {
-			return fault.BadInput("idempotencyKey", "holds a control character")
-		}
-	}
-	return nil
 }
 
 // id is the name of the key's record: a hash, so that a store shows neither
