@@ -32,6 +32,9 @@ type PackageVersionResolver interface {
 	Package(ctx context.Context, obj *consoleclient.PackageVersion) (*consoleclient.Package, error)
 	Workflows(ctx context.Context, obj *consoleclient.PackageVersion, filter *consoleclient.WorkflowFilter, order *loader.SortOrder, first *int, after *string, offset *int) (*loader.Connection[consoleclient.Workflow], error)
 }
+type UpdatePackagePayloadResolver interface {
+	Package(ctx context.Context, obj *loader.UpdatePackagePayload) (*consoleclient.Package, error)
+}
 type UploadPackagePayloadResolver interface {
 	Package(ctx context.Context, obj *loader.UploadPackagePayload) (*consoleclient.Package, error)
 	Version(ctx context.Context, obj *loader.UploadPackagePayload) (*consoleclient.PackageVersion, error)
@@ -1887,7 +1890,7 @@ func (ec *executionContext) _UpdatePackagePayload_package(ctx context.Context, f
 			return ec.fieldContext_UpdatePackagePayload_package(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return obj.Package, nil
+			return ec.Resolvers.UpdatePackagePayload().Package(ctx, obj)
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *consoleclient.Package) graphql.Marshaler {
@@ -1901,8 +1904,8 @@ func (ec *executionContext) fieldContext_UpdatePackagePayload_package(_ context.
 	fc = &graphql.FieldContext{
 		Object:     "UpdatePackagePayload",
 		Field:      field,
-		IsMethod:   false,
-		IsResolver: false,
+		IsMethod:   true,
+		IsResolver: true,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_Package(ctx, field)
 		},
@@ -3143,10 +3146,11 @@ func (ec *executionContext) _UpdatePackagePayload(ctx context.Context, sel ast.S
 		case "__typename":
 			out.Values[i] = graphql.MarshalString("UpdatePackagePayload")
 		case "package":
-			out.Values[i] = ec._UpdatePackagePayload_package(ctx, field, obj)
-			if out.Values[i] == graphql.RequiredNull {
-				out.Invalids++
-			}
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._UpdatePackagePayload_package(ctx, field, obj)
+				})
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
 		}

@@ -23,6 +23,9 @@ type QueueResolver interface {
 	Department(ctx context.Context, obj *consoleclient.Queue) (*consoleclient.Department, error)
 	Company(ctx context.Context, obj *consoleclient.Queue) (*consoleclient.Company, error)
 }
+type UpdateQueuePayloadResolver interface {
+	Queue(ctx context.Context, obj *loader.UpdateQueuePayload) (*consoleclient.Queue, error)
+}
 
 // endregion ************************** generated!.gotpl **************************
 
@@ -836,7 +839,7 @@ func (ec *executionContext) _UpdateQueuePayload_queue(ctx context.Context, field
 			return ec.fieldContext_UpdateQueuePayload_queue(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return obj.Queue, nil
+			return ec.Resolvers.UpdateQueuePayload().Queue(ctx, obj)
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *consoleclient.Queue) graphql.Marshaler {
@@ -850,8 +853,8 @@ func (ec *executionContext) fieldContext_UpdateQueuePayload_queue(_ context.Cont
 	fc = &graphql.FieldContext{
 		Object:     "UpdateQueuePayload",
 		Field:      field,
-		IsMethod:   false,
-		IsResolver: false,
+		IsMethod:   true,
+		IsResolver: true,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_Queue(ctx, field)
 		},
@@ -1423,10 +1426,11 @@ func (ec *executionContext) _UpdateQueuePayload(ctx context.Context, sel ast.Sel
 		case "__typename":
 			out.Values[i] = graphql.MarshalString("UpdateQueuePayload")
 		case "queue":
-			out.Values[i] = ec._UpdateQueuePayload_queue(ctx, field, obj)
-			if out.Values[i] == graphql.RequiredNull {
-				out.Invalids++
-			}
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._UpdateQueuePayload_queue(ctx, field, obj)
+				})
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
 		}

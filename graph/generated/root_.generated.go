@@ -42,6 +42,9 @@ type ResolverRoot interface {
 	Robot() RobotResolver
 	SignInPayload() SignInPayloadResolver
 	Subscription() SubscriptionResolver
+	UpdatePackagePayload() UpdatePackagePayloadResolver
+	UpdateQueuePayload() UpdateQueuePayloadResolver
+	UpdateWorkflowPayload() UpdateWorkflowPayloadResolver
 	UpgradeWorkflowsPayload() UpgradeWorkflowsPayloadResolver
 	UploadPackagePayload() UploadPackagePayloadResolver
 	Workflow() WorkflowResolver
@@ -4104,7 +4107,7 @@ enum ArgumentDirection {
 }
 
 extend type Mutation {
-  "Changes a package's labels (更新流程包). Two console calls where ` + "`" + `etag` + "`" + ` is left out, else one."
+  "Changes a package's labels (更新流程包). Two console calls where ` + "`" + `etag` + "`" + ` is left out, else one, and one more where the console answers without the package and the payload selects of it."
   updatePackage("The package and its new values." input: UpdatePackageInput!): UpdatePackagePayload
   "Deletes a package with all its versions (删除流程包). A package that a workflow runs is refused with ` + "`" + `BAD_USER_INPUT` + "`" + `. One console call."
   deletePackage("The package to delete." input: DeletePackageInput!): DeletePackagePayload
@@ -4122,7 +4125,7 @@ input UpdatePackageInput {
 
 "The package as the console holds it after the change."
 type UpdatePackagePayload {
-  "The changed package."
+  "The changed package; null with an error where the change was made and the package could not be read after it."
   package: Package
 }
 
@@ -4388,7 +4391,7 @@ input QueueFilter {
 extend type Mutation {
   "Creates a queue (创建机器人组). One console call."
   createQueue("The queue to be." input: CreateQueueInput!): CreateQueuePayload
-  "Changes a queue (更新机器人组信息). One console call."
+  "Changes a queue (更新机器人组信息). One console call, and one more where the console answers without the queue and the payload selects of it."
   updateQueue("The queue and its new values." input: UpdateQueueInput!): UpdateQueuePayload
   "Deletes a queue (删除机器人组). A queue that a workflow runs on is refused with ` + "`" + `BAD_USER_INPUT` + "`" + `. One console call."
   deleteQueue("The queue to delete." input: DeleteQueueInput!): DeleteQueuePayload
@@ -4404,7 +4407,7 @@ input CreateQueueInput {
   tags: [String!]
   "The GUID of the company to create it in; left out: the company in scope."
   companyId: ID
-  "The GUID of the department to create it in; left out: the department in scope."
+  "The GUID of the department to create it in; left out: the department in scope. Needed where ` + "`" + `companyId` + "`" + ` is not the company in scope."
   departmentId: ID
   "The GUID of the user in whose name it is created; left out: the console decides."
   createBy: ID
@@ -4434,7 +4437,7 @@ input UpdateQueueInput {
 
 "The queue as the console holds it after the change."
 type UpdateQueuePayload {
-  "The changed queue."
+  "The changed queue; null with an error where the change was made and the queue could not be read after it."
   queue: Queue
 }
 
@@ -4960,7 +4963,7 @@ enum TriggerPolicy {
 extend type Mutation {
   "Creates a workflow (创建流程部署). One console call."
   createWorkflow("The workflow to be." input: CreateWorkflowInput!): CreateWorkflowPayload
-  "Changes a workflow (更新流程部署). One console call."
+  "Changes a workflow (更新流程部署). One console call, and one more where the console answers without the workflow and the payload selects of it."
   updateWorkflow("The workflow and its new values." input: UpdateWorkflowInput!): UpdateWorkflowPayload
   "Deletes a workflow (删除流程部署). A workflow that a layout runs is refused with ` + "`" + `BAD_USER_INPUT` + "`" + `. One console call."
   deleteWorkflow("The workflow to delete." input: DeleteWorkflowInput!): DeleteWorkflowPayload
@@ -5062,7 +5065,7 @@ input UpdateWorkflowInput {
 
 "The workflow as the console holds it after the change."
 type UpdateWorkflowPayload {
-  "The changed workflow."
+  "The changed workflow; null with an error where the change was made and the workflow could not be read after it."
   workflow: Workflow
 }
 
@@ -5164,17 +5167,17 @@ input UpgradeWorkflowsInput {
 
 "What became of an upgrade."
 type UpgradeWorkflowsPayload {
-  "How many workflows were to be upgraded."
-  total: Int!
-  "How many were upgraded."
-  successCount: Int!
-  "How many could not be upgraded."
-  failureCount: Int!
-  "How many do not exist in this scope."
-  missingCount: Int!
-  "The workflows that could not be upgraded, and why."
+  "How many workflows were to be upgraded; null where the console does not say, as in an empty answer."
+  total: Int
+  "How many were upgraded; null where the console does not say."
+  successCount: Int
+  "How many could not be upgraded; null where the console does not say."
+  failureCount: Int
+  "How many do not exist in this scope; null where the console does not say."
+  missingCount: Int
+  "The workflows that could not be upgraded, and why; an empty list where the console names none."
   failedList: [WorkflowUpgradeItem!]!
-  "The workflows of which the console warns, and why."
+  "The workflows of which the console warns, and why; an empty list where the console names none."
   warningList: [WorkflowUpgradeItem!]!
   "The workflows that exist of those named, read after the upgrade. One batch of console calls where selected."
   workflows: [Workflow!]

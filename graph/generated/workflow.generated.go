@@ -26,6 +26,9 @@ type ExecuteWorkflowPayloadResolver interface {
 type RemoveWorkflowRobotPayloadResolver interface {
 	Workflow(ctx context.Context, obj *loader.RemoveWorkflowRobotPayload) (*consoleclient.Workflow, error)
 }
+type UpdateWorkflowPayloadResolver interface {
+	Workflow(ctx context.Context, obj *loader.UpdateWorkflowPayload) (*consoleclient.Workflow, error)
+}
 type UpgradeWorkflowsPayloadResolver interface {
 	Workflows(ctx context.Context, obj *loader.UpgradeWorkflowsPayload) ([]*consoleclient.Workflow, error)
 }
@@ -362,7 +365,7 @@ func (ec *executionContext) _UpdateWorkflowPayload_workflow(ctx context.Context,
 			return ec.fieldContext_UpdateWorkflowPayload_workflow(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return obj.Workflow, nil
+			return ec.Resolvers.UpdateWorkflowPayload().Workflow(ctx, obj)
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *consoleclient.Workflow) graphql.Marshaler {
@@ -376,8 +379,8 @@ func (ec *executionContext) fieldContext_UpdateWorkflowPayload_workflow(_ contex
 	fc = &graphql.FieldContext{
 		Object:     "UpdateWorkflowPayload",
 		Field:      field,
-		IsMethod:   false,
-		IsResolver: false,
+		IsMethod:   true,
+		IsResolver: true,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_Workflow(ctx, field)
 		},
@@ -397,11 +400,11 @@ func (ec *executionContext) _UpgradeWorkflowsPayload_total(ctx context.Context, 
 			return obj.Total, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v consoleclient.Int) graphql.Marshaler {
-			return ec.marshalNInt2githubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐInt(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *consoleclient.Int) graphql.Marshaler {
+			return ec.marshalOInt2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐInt(ctx, selections, v)
 		},
 		true,
-		true,
+		false,
 	)
 }
 func (ec *executionContext) fieldContext_UpgradeWorkflowsPayload_total(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
@@ -420,11 +423,11 @@ func (ec *executionContext) _UpgradeWorkflowsPayload_successCount(ctx context.Co
 			return obj.SuccessCount, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v consoleclient.Int) graphql.Marshaler {
-			return ec.marshalNInt2githubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐInt(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *consoleclient.Int) graphql.Marshaler {
+			return ec.marshalOInt2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐInt(ctx, selections, v)
 		},
 		true,
-		true,
+		false,
 	)
 }
 func (ec *executionContext) fieldContext_UpgradeWorkflowsPayload_successCount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
@@ -443,11 +446,11 @@ func (ec *executionContext) _UpgradeWorkflowsPayload_failureCount(ctx context.Co
 			return obj.FailureCount, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v consoleclient.Int) graphql.Marshaler {
-			return ec.marshalNInt2githubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐInt(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *consoleclient.Int) graphql.Marshaler {
+			return ec.marshalOInt2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐInt(ctx, selections, v)
 		},
 		true,
-		true,
+		false,
 	)
 }
 func (ec *executionContext) fieldContext_UpgradeWorkflowsPayload_failureCount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
@@ -466,11 +469,11 @@ func (ec *executionContext) _UpgradeWorkflowsPayload_missingCount(ctx context.Co
 			return obj.MissingCount, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v consoleclient.Int) graphql.Marshaler {
-			return ec.marshalNInt2githubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐInt(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *consoleclient.Int) graphql.Marshaler {
+			return ec.marshalOInt2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐInt(ctx, selections, v)
 		},
 		true,
-		true,
+		false,
 	)
 }
 func (ec *executionContext) fieldContext_UpgradeWorkflowsPayload_missingCount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
@@ -2664,10 +2667,11 @@ func (ec *executionContext) _UpdateWorkflowPayload(ctx context.Context, sel ast.
 		case "__typename":
 			out.Values[i] = graphql.MarshalString("UpdateWorkflowPayload")
 		case "workflow":
-			out.Values[i] = ec._UpdateWorkflowPayload_workflow(ctx, field, obj)
-			if out.Values[i] == graphql.RequiredNull {
-				out.Invalids++
-			}
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._UpdateWorkflowPayload_workflow(ctx, field, obj)
+				})
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
 		}
@@ -2698,22 +2702,22 @@ func (ec *executionContext) _UpgradeWorkflowsPayload(ctx context.Context, sel as
 			out.Values[i] = graphql.MarshalString("UpgradeWorkflowsPayload")
 		case "total":
 			out.Values[i] = ec._UpgradeWorkflowsPayload_total(ctx, field, obj)
-			if out.Values[i] == graphql.Null {
+			if out.Values[i] == graphql.RequiredNull {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "successCount":
 			out.Values[i] = ec._UpgradeWorkflowsPayload_successCount(ctx, field, obj)
-			if out.Values[i] == graphql.Null {
+			if out.Values[i] == graphql.RequiredNull {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "failureCount":
 			out.Values[i] = ec._UpgradeWorkflowsPayload_failureCount(ctx, field, obj)
-			if out.Values[i] == graphql.Null {
+			if out.Values[i] == graphql.RequiredNull {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "missingCount":
 			out.Values[i] = ec._UpgradeWorkflowsPayload_missingCount(ctx, field, obj)
-			if out.Values[i] == graphql.Null {
+			if out.Values[i] == graphql.RequiredNull {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "failedList":

@@ -62,7 +62,7 @@ func newEdges() edges { //nolint:funlen // a table, best read in one piece
 			"workflows":     list("Workflow", "WorkflowFilter", (*Loaders).PackageWorkflows),
 		},
 		"PackageVersion": {
-			"package":   onePackage((*Loaders).PackageVersionPackage),
+			"package":   oneOf("Package", (*Loaders).PackageVersionPackage),
 			"workflows": list("Workflow", "WorkflowFilter", (*Loaders).PackageVersionWorkflows),
 		},
 		"Queue": {
@@ -71,7 +71,7 @@ func newEdges() edges { //nolint:funlen // a table, best read in one piece
 		},
 		"Robot": {},
 		"Workflow": {
-			"package": onePackage((*Loaders).WorkflowPackage),
+			"package": oneOf("Package", (*Loaders).WorkflowPackage),
 			"version": one("PackageVersion", (*Loaders).WorkflowVersion),
 			"queue":   one("Queue", (*Loaders).WorkflowQueue),
 			"robots":  many("Robot", (*Loaders).WorkflowRobots),
@@ -84,7 +84,7 @@ func newEdges() edges { //nolint:funlen // a table, best read in one piece
 		},
 		"Job": {
 			"workflow": one("Workflow", (*Loaders).JobWorkflow),
-			"package":  onePackage((*Loaders).JobPackage),
+			"package":  oneOf("Package", (*Loaders).JobPackage),
 			"version":  one("PackageVersion", (*Loaders).JobVersion),
 			"queue":    one("Queue", (*Loaders).JobQueue),
 		},
@@ -151,9 +151,9 @@ func one[P, C any](to string, f func(*Loaders, P) Thunk[*C]) edge {
 	}}
 }
 
-// onePackage is one for a package, of which the selection may want the versions.
-func onePackage[P any](f func(*Loaders, P, Selection) Thunk[*cc.Package]) edge {
-	return edge{to: "Package", start: func(l *Loaders, parent any, c fieldCall) func(func(any)) {
+// oneOf is one for an object of which the selection decides what is asked for.
+func oneOf[P, C any](to string, f func(*Loaders, P, Selection) Thunk[*C]) edge {
+	return edge{to: to, start: func(l *Loaders, parent any, c fieldCall) func(func(any)) {
 		return waitOne(f(l, parent.(P), c.Selection))
 	}}
 }

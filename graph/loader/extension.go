@@ -66,7 +66,8 @@ func (x Extension) InterceptResponse(ctx context.Context, next graphql.ResponseH
 
 // InterceptRootField starts the look-ahead of a query: from here on ctx can
 // decode arguments. A field of a mutation gets loaders of its own, which know
-// nothing from before the change but why it may not be made.
+// nothing from before the change but why it may not be made, and the request's
+// scope, which no change moves.
 func (x Extension) InterceptRootField(ctx context.Context, next graphql.RootResolver) graphql.Marshaler {
 	switch graphql.GetOperationContext(ctx).Operation.Operation {
 	case ast.Query:
@@ -77,7 +78,9 @@ func (x Extension) InterceptRootField(ctx context.Context, next graphql.RootReso
 		fresh, closeLoaders := x.open(ctx)
 		defer closeLoaders()
 		ctx = fresh
-		From(ctx).refusal = whole.refusalOf(graphql.GetRootFieldContext(ctx).Field.Alias)
+		l := From(ctx)
+		l.refusal = whole.refusalOf(graphql.GetRootFieldContext(ctx).Field.Alias)
+		l.requestScope = whole.requestScope
 	case ast.Subscription: // gqlgen does not call this for one
 	}
 	return next(ctx)

@@ -142,8 +142,9 @@ type Loaders struct {
 	ahead bool
 }
 
-// operation holds what one operation has asked and been answered. It is never
-// shared between operations, hence never between principals.
+// operation holds what one operation, or one field of a mutation, has asked and
+// been answered. It is never shared between operations, hence never between
+// principals.
 type operation struct {
 	engine *Engine
 	ctx    context.Context //nolint:containedctx // the operation's own; a batch outlives the field that began it
@@ -169,7 +170,7 @@ type operation struct {
 	workflows *entities[cc.Workflow, cc.WorkflowFilter]
 	layouts   *entities[cc.WorkflowLayout, cc.WorkflowLayoutFilter]
 
-	requestScope   memo[struct{}, scope.Scope]
+	requestScope   *memo[struct{}, scope.Scope] // shared by the fields of a mutation, which share nothing else that was answered
 	companies      memo[string, []*cc.Company]
 	trees          memo[string, *tree]
 	selves         memo[string, *cc.CompanyUser]
@@ -187,6 +188,8 @@ func (e *Engine) Loaders(ctx context.Context, sc scope.Scope) *Loaders {
 		scope:  sc,
 		slots:  make(chan struct{}, e.opts.Concurrency),
 		level:  make(chan struct{}),
+
+		requestScope: &memo[struct{}, scope.Scope]{},
 	}
 	l.packages = newEntities(l, &e.kinds.packages)
 	l.queues = newEntities(l, &e.kinds.queues)

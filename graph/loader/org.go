@@ -126,7 +126,10 @@ func (l *Loaders) Viewer() Thunk[*cc.CompanyUser] {
 
 // As lets whatever is asked from here on be asked as p: the payload of signIn is
 // read as who has signed in. Nothing may have been asked before.
-func (l *Loaders) As(p principal.Principal) { l.ctx = principal.NewContext(l.ctx, p) }
+func (l *Loaders) As(p principal.Principal) {
+	l.ctx = principal.NewContext(l.ctx, p)
+	l.requestScope = &memo[struct{}, scope.Scope]{} // the operation's other fields are asked as the caller, whose scope is another
+}
 
 // SignedInViewer is the user who has signed in.
 func (l *Loaders) SignedInViewer(*SignInPayload) Thunk[*cc.CompanyUser] { return l.Viewer() }

@@ -11,8 +11,12 @@ import (
 // The payloads of the mutations. What a mutation was answered is in them; what
 // its payload selects beyond that is loaded after the change.
 type (
-	// UpdatePackagePayload is a changed package.
-	UpdatePackagePayload struct{ Package *cc.Package }
+	// UpdatePackagePayload is a changed package; Answer is nil where the console
+	// answered without it.
+	UpdatePackagePayload struct {
+		Answer *cc.Package
+		Target
+	}
 	// DeletePackagePayload is what is left of a package.
 	DeletePackagePayload struct{ DeletedID string }
 	// UploadPackagePayload is what an uploaded file has become.
@@ -23,14 +27,22 @@ type (
 	CompletePackageUploadPayload struct{ *cc.UploadedPackage }
 	// CreateQueuePayload is a new queue.
 	CreateQueuePayload struct{ Queue *cc.Queue }
-	// UpdateQueuePayload is a changed queue.
-	UpdateQueuePayload struct{ Queue *cc.Queue }
+	// UpdateQueuePayload is a changed queue; Answer is nil where the console
+	// answered without it.
+	UpdateQueuePayload struct {
+		Answer *cc.Queue
+		Target
+	}
 	// DeleteQueuePayload is what is left of a queue.
 	DeleteQueuePayload struct{ DeletedID string }
 	// CreateWorkflowPayload is a new workflow.
 	CreateWorkflowPayload struct{ Workflow *cc.Workflow }
-	// UpdateWorkflowPayload is a changed workflow.
-	UpdateWorkflowPayload struct{ Workflow *cc.Workflow }
+	// UpdateWorkflowPayload is a changed workflow; Answer is nil where the console
+	// answered without it.
+	UpdateWorkflowPayload struct {
+		Answer *cc.Workflow
+		Target
+	}
 	// DeleteWorkflowPayload is what is left of a workflow.
 	DeleteWorkflowPayload struct{ DeletedID string }
 	// ExecuteWorkflowPayload is what an execution has started.
@@ -78,6 +90,43 @@ type Target struct {
 func (t Target) target() Target { return t }
 
 type targeted interface{ target() Target }
+
+// UpdatedPackage is the package that was changed, as the console answered it or,
+// where it did not and more than the id is selected, as it is read now.
+func (l *Loaders) UpdatedPackage(p *UpdatePackagePayload, s Selection) Thunk[*cc.Package] {
+	switch {
+	case p.Answer != nil:
+		return ready(p.Answer)
+	case s.onlyNames("Package"):
+		return ready(&cc.Package{ID: p.ID})
+	default:
+		return l.packageIn(p.Scope, &p.ID, s)
+	}
+}
+
+// UpdatedQueue is to a queue what UpdatedPackage is to a package.
+func (l *Loaders) UpdatedQueue(p *UpdateQueuePayload, s Selection) Thunk[*cc.Queue] {
+	switch {
+	case p.Answer != nil:
+		return ready(p.Answer)
+	case s.onlyNames("Queue"):
+		return ready(&cc.Queue{ID: p.ID})
+	default:
+		return l.queues.load(l, p.Scope, p.ID, false)
+	}
+}
+
+// UpdatedWorkflow is to a workflow what UpdatedPackage is to a package.
+func (l *Loaders) UpdatedWorkflow(p *UpdateWorkflowPayload, s Selection) Thunk[*cc.Workflow] {
+	switch {
+	case p.Answer != nil:
+		return ready(p.Answer)
+	case s.onlyNames("Workflow"):
+		return ready(&cc.Workflow{ID: p.ID})
+	default:
+		return l.workflows.load(l, p.Scope, p.ID, false)
+	}
+}
 
 // ChangedWorkflow is the workflow that a mutation was about.
 func (l *Loaders) ChangedWorkflow(p targeted) Thunk[*cc.Workflow] {
@@ -132,26 +181,22 @@ func (l *Loaders) UpgradedWorkflows(p *UpgradeWorkflowsPayload) Thunk[[]*cc.Work
 // payloadEdges are the ways from the payloads to what they hold.
 func payloadEdges(all edges) {
 	all["UpdatePackagePayload"] = map[string]edge{
-		"package": inline("Package", func(p *UpdatePackagePayload) []*cc.Package { return some(p.Package) }),
+		"package": oneOf("Package", (*Loaders).UpdatedPackage),
 	}
 	for _, typ := range []string{"UploadPackagePayload", "CompletePackageUploadPayload"} {
 		all[typ] = map[string]edge{
-			"package": onePackage((*Loaders).UploadedPackage),
+			"package": oneOf("Package", (*Loaders).UploadedPackage),
 			"version": one("PackageVersion", (*Loaders).UploadedVersion),
 		}
 	}
 	all["CreateQueuePayload"] = map[string]edge{
 		"queue": inline("Queue", func(p *CreateQueuePayload) []*cc.Queue { return some(p.Queue) }),
 	}
-	all["UpdateQueuePayload"] = map[string]edge{
-		"queue": inline("Queue", func(p *UpdateQueuePayload) []*cc.Queue { return some(p.Queue) }),
-	}
+	all["UpdateQueuePayload"] = map[string]edge{"queue": oneOf("Queue", (*Loaders).UpdatedQueue)}
 	all["CreateWorkflowPayload"] = map[string]edge{
 		"workflow": inline("Workflow", func(p *CreateWorkflowPayload) []*cc.Workflow { return some(p.Workflow) }),
 	}
-	all["UpdateWorkflowPayload"] = map[string]edge{
-		"workflow": inline("Workflow", func(p *UpdateWorkflowPayload) []*cc.Workflow { return some(p.Workflow) }),
-	}
+	all["UpdateWorkflowPayload"] = map[string]edge{"workflow": oneOf("Workflow", (*Loaders).UpdatedWorkflow)}
 	all["ExecuteWorkflowPayload"] = map[string]edge{
 		"jobs":     inline("Job", func(p *ExecuteWorkflowPayload) []*cc.Job { return p.Jobs }),
 		"workflow": one("Workflow", (*Loaders).ChangedWorkflow),

@@ -57,6 +57,17 @@ func (s Selection) connection(typ string) connectionWants {
 	return w
 }
 
+// onlyNames says whether a selection on the entity type typ takes no more than
+// what whoever named the entity knows already.
+func (s Selection) onlyNames(typ string) bool {
+	for _, f := range s.fields(typ) {
+		if f.Name != "id" && f.Name != "__typename" {
+			return false
+		}
+	}
+	return true
+}
+
 // wantsWhole says whether a selection on the entity type typ takes what its
 // list brings only on demand: the versions of a package.
 func (s Selection) wantsWhole(typ string) bool {

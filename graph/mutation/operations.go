@@ -8,6 +8,7 @@ import (
 
 	"github.com/consoleql/consoleql/graph/loader"
 	cc "github.com/consoleql/consoleql/internal/consoleclient"
+	"github.com/consoleql/consoleql/internal/fault"
 	"github.com/consoleql/consoleql/internal/scope"
 )
 
@@ -23,7 +24,7 @@ func (w *Writer) UpdatePackage(ctx context.Context, in UpdatePackageInput) (*loa
 			in.ETag = graphql.OmittableOf(etagOf(now))
 		}
 		p, err := w.console.UpdatePackage(ctx, sc, in.ID, in.PackageUpdate)
-		return &loader.UpdatePackagePayload{Package: p}, err
+		return &loader.UpdatePackagePayload{Answer: p, Target: loader.Target{Scope: sc, ID: in.ID}}, err
 	})
 }
 
@@ -51,7 +52,10 @@ func (w *Writer) DeletePackage(ctx context.Context, in DeletePackageInput) (*loa
 // CreateQueue creates a queue, in the department that it names, else in scope.
 func (w *Writer) CreateQueue(ctx context.Context, in CreateQueueInput) (*loader.CreateQueuePayload, error) {
 	return change(ctx, func(sc scope.Scope) (*loader.CreateQueuePayload, error) {
-		if in.CompanyID != nil {
+		if in.CompanyID != nil && *in.CompanyID != sc.CompanyID {
+			if in.DepartmentID == nil {
+				return nil, fault.BadInput("input.departmentId", "is needed: the department in scope belongs to another company than companyId")
+			}
 			sc.CompanyID = *in.CompanyID
 		}
 		if in.DepartmentID != nil {
@@ -72,7 +76,7 @@ func (w *Writer) CreateQueue(ctx context.Context, in CreateQueueInput) (*loader.
 func (w *Writer) UpdateQueue(ctx context.Context, in UpdateQueueInput) (*loader.UpdateQueuePayload, error) {
 	return change(ctx, func(sc scope.Scope) (*loader.UpdateQueuePayload, error) {
 		q, err := w.console.UpdateQueue(ctx, sc, in.ID, in.QueueUpdate)
-		return &loader.UpdateQueuePayload{Queue: q}, err
+		return &loader.UpdateQueuePayload{Answer: q, Target: loader.Target{Scope: sc, ID: in.ID}}, err
 	})
 }
 
@@ -101,7 +105,7 @@ func (w *Writer) CreateWorkflow(ctx context.Context, in CreateWorkflowInput) (*l
 func (w *Writer) UpdateWorkflow(ctx context.Context, in UpdateWorkflowInput) (*loader.UpdateWorkflowPayload, error) {
 	return change(ctx, func(sc scope.Scope) (*loader.UpdateWorkflowPayload, error) {
 		changed, err := w.console.UpdateWorkflow(ctx, sc, in.ID, in.WorkflowUpdate)
-		return &loader.UpdateWorkflowPayload{Workflow: changed}, err
+		return &loader.UpdateWorkflowPayload{Answer: changed, Target: loader.Target{Scope: sc, ID: in.ID}}, err
 	})
 }
 

@@ -45,18 +45,6 @@ func (d Door) SignIn(ctx context.Context, in SignInInput) (*loader.SignInPayload
 	if err := l.Refusal(); err != nil {
 		return nil, err
 	}
-	var c checks
-	c.name("input.username", &in.Username)
-	switch {
-	case c.err != nil:
-		return nil, c.err
-	case len(in.Username) > maxUsername:
-		return nil, fault.BadInput("input.username", "has more than %d bytes", maxUsername)
-	case in.Password == "":
-		return nil, fault.BadInput("input.password", "is empty")
-	case len(in.Password) > maxPassword:
-		return nil, fault.BadInput("input.password", "has more than %d bytes", maxPassword)
-	}
 	session, err := d.Sessions.SignIn(ctx, in.Username, in.Password)
 	if err != nil {
 		return nil, err
@@ -76,4 +64,20 @@ func (d Door) SignOut(ctx context.Context) (*loader.SignOutPayload, error) {
 		return nil, err
 	}
 	return &loader.SignOutPayload{Ok: true}, nil
+}
+
+func checkSignIn(in SignInInput) error {
+	var c checks
+	c.name("input.username", &in.Username)
+	switch {
+	case c.err != nil:
+		return c.err
+	case len(in.Username) > maxUsername:
+		return fault.BadInput("input.username", "has more than %d bytes", maxUsername)
+	case in.Password == "":
+		return fault.BadInput("input.password", "is empty")
+	case len(in.Password) > maxPassword:
+		return fault.BadInput("input.password", "has more than %d bytes", maxPassword)
+	}
+	return nil
 }

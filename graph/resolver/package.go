@@ -86,6 +86,10 @@ func (r *queryResolver) Package(ctx context.Context, id string) (*consoleclient.
 	return orNull(loader.From(ctx).Package(id, loader.Selected(ctx))())
 }
 
+func (r *updatePackagePayloadResolver) Package(ctx context.Context, obj *loader.UpdatePackagePayload) (*consoleclient.Package, error) {
+	return loader.From(ctx).UpdatedPackage(obj, loader.Selected(ctx))()
+}
+
 func (r *uploadPackagePayloadResolver) Package(ctx context.Context, obj *loader.UploadPackagePayload) (*consoleclient.Package, error) {
 	return loader.From(ctx).UploadedPackage(obj, loader.Selected(ctx))()
 }
@@ -104,6 +108,10 @@ func (r *Resolver) PackageVersion() generated.PackageVersionResolver {
 	return &packageVersionResolver{r}
 }
 
+func (r *Resolver) UpdatePackagePayload() generated.UpdatePackagePayloadResolver {
+	return &updatePackagePayloadResolver{r}
+}
+
 func (r *Resolver) UploadPackagePayload() generated.UploadPackagePayloadResolver {
 	return &uploadPackagePayloadResolver{r}
 }
@@ -112,5 +120,6 @@ type (
 	completePackageUploadPayloadResolver struct{ *Resolver }
 	packageResolver                      struct{ *Resolver }
 	packageVersionResolver               struct{ *Resolver }
+	updatePackagePayloadResolver         struct{ *Resolver }
 	uploadPackagePayloadResolver         struct{ *Resolver }
 )

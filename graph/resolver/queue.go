@@ -58,6 +58,17 @@ func (r *queueResolver) Company(ctx context.Context, obj *consoleclient.Queue) (
 	return loader.From(ctx).CompanyOf(obj)()
 }
 
+func (r *updateQueuePayloadResolver) Queue(ctx context.Context, obj *loader.UpdateQueuePayload) (*consoleclient.Queue, error) {
+	return loader.From(ctx).UpdatedQueue(obj, loader.Selected(ctx))()
+}
+
 func (r *Resolver) Queue() generated.QueueResolver { return &queueResolver{r} }
 
-type queueResolver struct{ *Resolver }
+func (r *Resolver) UpdateQueuePayload() generated.UpdateQueuePayloadResolver {
+	return &updateQueuePayloadResolver{r}
+}
+
+type (
+	queueResolver              struct{ *Resolver }
+	updateQueuePayloadResolver struct{ *Resolver }
+)

@@ -74,6 +74,10 @@ func (r *subscriptionResolver) WorkflowChanged(ctx context.Context, ids []string
 	return r.Watches.Workflows(ctx, ids)
 }
 
+func (r *updateWorkflowPayloadResolver) Workflow(ctx context.Context, obj *loader.UpdateWorkflowPayload) (*consoleclient.Workflow, error) {
+	return loader.From(ctx).UpdatedWorkflow(obj, loader.Selected(ctx))()
+}
+
 func (r *upgradeWorkflowsPayloadResolver) Workflows(ctx context.Context, obj *loader.UpgradeWorkflowsPayload) ([]*consoleclient.Workflow, error) {
 	return loader.From(ctx).UpgradedWorkflows(obj)()
 }
@@ -114,6 +118,10 @@ func (r *Resolver) RemoveWorkflowRobotPayload() generated.RemoveWorkflowRobotPay
 	return &removeWorkflowRobotPayloadResolver{r}
 }
 
+func (r *Resolver) UpdateWorkflowPayload() generated.UpdateWorkflowPayloadResolver {
+	return &updateWorkflowPayloadResolver{r}
+}
+
 func (r *Resolver) UpgradeWorkflowsPayload() generated.UpgradeWorkflowsPayloadResolver {
 	return &upgradeWorkflowsPayloadResolver{r}
 }
@@ -124,6 +132,7 @@ type (
 	addWorkflowRobotsPayloadResolver   struct{ *Resolver }
 	executeWorkflowPayloadResolver     struct{ *Resolver }
 	removeWorkflowRobotPayloadResolver struct{ *Resolver }
+	updateWorkflowPayloadResolver      struct{ *Resolver }
 	upgradeWorkflowsPayloadResolver    struct{ *Resolver }
 	workflowResolver                   struct{ *Resolver }
 )

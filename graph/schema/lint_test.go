@@ -18,7 +18,11 @@ var (
 )
 
 // nullableByException are the fields of kinds that are never null otherwise: what the console itself holds as nullable.
-var nullableByException = []string{"Queue.robotCount", "Job.jobExecutionPolicy", "Job.jobStartupType", "JobGroup.jobStartupType"}
+// An upgrade's counts are so where the console answers with an empty body.
+var nullableByException = []string{
+	"Queue.robotCount", "Job.jobExecutionPolicy", "Job.jobStartupType", "JobGroup.jobStartupType",
+	"UpgradeWorkflowsPayload.total", "UpgradeWorkflowsPayload.successCount", "UpgradeWorkflowsPayload.failureCount", "UpgradeWorkflowsPayload.missingCount",
+}
 
 // linter collects what is wrong with a schema.
 type linter struct {

@@ -176,15 +176,13 @@ func (c *Client) Package(ctx context.Context, sc scope.Scope, id string) (*Packa
 	return p, nil
 }
 
-// UpdatePackage changes a package and returns it as it then is (document, section Packages: update).
+// UpdatePackage changes a package and returns it as it then is, nil where the console answers with an empty body
+// (document, section Packages: update).
 func (c *Client) UpdatePackage(ctx context.Context, sc scope.Scope, id string, u PackageUpdate) (*Package, error) {
 	r := request{operation: opUpdatePackage, ids: []string{id}, body: u, emptyOK: true}
 	p, err := one(ctx, c, sc, r, packageID)
-	if err != nil {
+	if err != nil || p == nil {
 		return nil, err
-	}
-	if p == nil {
-		return c.Package(ctx, sc, id)
 	}
 	if len(p.Versions) == 0 {
 		p.Versions = nil // an update that lists none has left them out, rather than lost them

@@ -91,14 +91,11 @@ func (c *Client) DeleteQueue(ctx context.Context, sc scope.Scope, id string) err
 	return c.do(ctx, sc, request{operation: opDeleteQueue, ids: []string{id}}, nil)
 }
 
-// UpdateQueue changes a queue and returns it as it then is (document, section Robot groups: update).
+// UpdateQueue changes a queue and returns it as it then is, nil where the console answers with an empty body (document,
+// section Robot groups: update).
 func (c *Client) UpdateQueue(ctx context.Context, sc scope.Scope, id string, u QueueUpdate) (*Queue, error) {
 	r := request{operation: opUpdateQueue, ids: []string{id}, body: u, emptyOK: true}
-	q, err := one(ctx, c, sc, r, queueID)
-	if q == nil && err == nil {
-		return c.Queue(ctx, sc, id)
-	}
-	return q, err
+	return one(ctx, c, sc, r, queueID)
 }
 
 // CreateQueue makes a queue, in the scope's department unless n names another (document, section Robot groups: create).

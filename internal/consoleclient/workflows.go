@@ -140,12 +140,12 @@ type WorkflowRobotResult struct {
 	ErrorMessage *string `json:"errorMessage,omitzero"`
 }
 
-// WorkflowUpgrade is what became of the workflows of UpgradeWorkflows.
+// WorkflowUpgrade is what became of the workflows of UpgradeWorkflows; a count is nil where the console does not say it.
 type WorkflowUpgrade struct {
-	Total        Int                    `json:"total"`
-	SuccessCount Int                    `json:"successCount"`
-	FailureCount Int                    `json:"failureCount"`
-	MissingCount Int                    `json:"missingCount"`
+	Total        *Int                   `json:"total,omitzero"`
+	SuccessCount *Int                   `json:"successCount,omitzero"`
+	FailureCount *Int                   `json:"failureCount,omitzero"`
+	MissingCount *Int                   `json:"missingCount,omitzero"`
 	FailedList   []*WorkflowUpgradeItem `json:"failedList,omitzero"`
 	WarningList  []*WorkflowUpgradeItem `json:"warningList,omitzero"`
 }
@@ -194,14 +194,11 @@ func (c *Client) CreateWorkflow(ctx context.Context, sc scope.Scope, n WorkflowC
 	return one(ctx, c, sc, request{operation: opCreateWorkflow, body: n}, workflowID)
 }
 
-// UpdateWorkflow changes a workflow and returns it as it then is (document, section Workflows: update).
+// UpdateWorkflow changes a workflow and returns it as it then is, nil where the console answers with an empty body
+// (document, section Workflows: update).
 func (c *Client) UpdateWorkflow(ctx context.Context, sc scope.Scope, id string, u WorkflowUpdate) (*Workflow, error) {
 	r := request{operation: opUpdateWorkflow, ids: []string{id}, body: u, emptyOK: true}
-	w, err := one(ctx, c, sc, r, workflowID)
-	if w == nil && err == nil {
-		return c.Workflow(ctx, sc, id)
-	}
-	return w, err
+	return one(ctx, c, sc, r, workflowID)
 }
 
 // DeleteWorkflow deletes a workflow (document, section Workflows: delete).
@@ -252,6 +249,7 @@ func (c *Client) RemoveWorkflowRobot(ctx context.Context, sc scope.Scope, id, ro
 }
 
 // UpgradeWorkflows makes workflows use the latest version of their package (document, section Workflows: batch upgrade).
+// An empty answer gives an upgrade of which nothing is known.
 func (c *Client) UpgradeWorkflows(ctx context.Context, sc scope.Scope, ids []string) (*WorkflowUpgrade, error) {
 	parsed, err := parseIDs("workflowIds", ids)
 	if err != nil {
@@ -260,7 +258,11 @@ func (c *Client) UpgradeWorkflows(ctx context.Context, sc scope.Scope, ids []str
 	body := struct {
 		WorkflowIDs []string `json:"workflowIds"`
 	}{parsed}
-	return one[WorkflowUpgrade](ctx, c, sc, request{operation: opUpgradeWorkflows, body: body}, nil)
+	u, err := one[WorkflowUpgrade](ctx, c, sc, request{operation: opUpgradeWorkflows, body: body, emptyOK: true}, nil)
+	if u == nil && err == nil {
+		return &WorkflowUpgrade{}, nil
+	}
+	return u, err
 }
 
 // parseIDs checks the ids of a request's body. The result is not nil.
