@@ -1,6 +1,6 @@
 # The words of this project. `make help` explains them.
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint generate bench build tools graphiql
+.PHONY: help demo test lint generate bench rotation build tools graphiql
 
 BIN := $(CURDIR)/bin
 GOLANGCI_LINT := $(BIN)/golangci-lint
@@ -22,8 +22,12 @@ lint: $(GOLANGCI_LINT) ## Check the code's form: golangci-lint, go vet, formatti
 generate: ## Write the generated code anew from the schema
 	go generate ./...
 
-bench: ## Measure what the join and the list cost, with nothing cached
+bench: ## Measure what operations cost with nothing cached, what 2 GiB uploads take, and ten minutes of mixed load (12 minutes)
 	go test -run '^$$' -bench . -benchmem ./cmd/server
+	go test -count=1 -v -run 'TestSoak|TestLargeUpload' -timeout 30m ./cmd/server -soak 10m -upload-bytes 2147483648
+
+rotation: ## Let four gateways and 200 callers rotate tokens of one second 200 times, with and without kills (6 minutes)
+	go test -count=1 -run TestTokensRotate -v -timeout 30m ./cmd/server -expiries 200 -token-life 1s -think-time 0
 
 build: ## Build the release binary into bin/
 	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o $(BIN)/consoleql ./cmd/server

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/chromedp"
 	"github.com/vektah/gqlparser/v2"
 	"github.com/vektah/gqlparser/v2/ast"
 
@@ -87,6 +88,14 @@ func TestDemoAnswersItsExamples(t *testing.T) {
 				}
 			}
 			w := &world{t: t, url: url, http: http.DefaultClient}
+			if strings.Contains(example.Query, "\nsubscription ") {
+				e := w.events(http.MethodGet, example.Query, nil)
+				defer e.close()
+				if a := e.answer(); len(a.Errors) > 0 { // the robots' hearts beat all the time
+					t.Errorf("answered %s", a.Body)
+				}
+				return
+			}
 			a := w.ask(example.Query, request{variables: variables})
 			if len(a.Errors) > 0 || len(a.Data) < 200 {
 				t.Errorf("answered %s", a.Body)
@@ -241,5 +250,39 @@ func TestServeAgainstASimulatedConsole(t *testing.T) {
 	}
 	if strings.Contains(serve.log.String(), found[4]) {
 		t.Error("the log holds the password")
+	}
+}
+
+// TestSubscriptionsInABrowser lets GraphiQL follow the demo's robots over its
+// WebSocket, and a page without any library follow them by an EventSource.
+func TestSubscriptionsInABrowser(t *testing.T) {
+	demo := start(t, `"listening"`, "demo", "--listen=127.0.0.1:0", "--admin-listen=", "--poll-interval=200ms")
+	const live = 4 // the tab of the example
+	result := browsertest.Run(t, demo.demoURL(t), browsertest.Options{Tab: live, Before: func(ctx context.Context) error {
+		const listen = `(() => {
+			globalThis.seen = [];
+			const source = new EventSource('/graphql?query=' + encodeURIComponent('subscription { robotChanged { name status } }'));
+			source.addEventListener('next', event => { seen.push(event.data); source.close(); });
+			return true;
+		})()`
+		if _, err := chromedp.Run(ctx, chromedp.Evaluate[bool](listen)); err != nil {
+			return err
+		}
+		for {
+			event, err := chromedp.Run(ctx, chromedp.Evaluate[string](`globalThis.seen[0] ?? ''`))
+			if err != nil {
+				return err
+			}
+			if event != "" {
+				if !strings.Contains(event, `{"data":{"robotChanged":{"name":"`) {
+					t.Errorf("the EventSource was sent %s", event)
+				}
+				return nil
+			}
+			time.Sleep(50 * time.Millisecond)
+		}
+	}})
+	if !strings.Contains(result.Query, "subscription LiveRobots") || !strings.Contains(result.Response, `"robotChanged"`) || !strings.Contains(result.Response, `"department"`) {
+		t.Errorf("the result pane of %q shows %s", result.Query, result.Response)
 	}
 }

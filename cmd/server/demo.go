@@ -78,6 +78,7 @@ func (c *demoCommand) Run(ctx context.Context, s streams) (err error) {
 		limits:    c.limits,
 		logging:   c.logging,
 		account:   account{Username: username, Password: password, Anonymous: true},
+		identity:  identity{VerifyTokens: "off", SessionLifetime: 12 * time.Hour},
 		shared:    shared{IdempotencyRetention: c.IdempotencyRetention},
 		console: console{
 			ConsoleURL: sim.APIURL(), SSOURL: sim.SSOURL(), ConsoleIDs: "auto",

@@ -18,6 +18,7 @@ import (
 	"github.com/consoleql/consoleql/graph/resolver"
 	"github.com/consoleql/consoleql/graph/schema"
 	"github.com/consoleql/consoleql/graph/watch"
+	"github.com/consoleql/consoleql/internal/apikey"
 	"github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/consoleql/consoleql/internal/consoleclient/transport"
 	"github.com/consoleql/consoleql/internal/edge"
@@ -26,6 +27,7 @@ import (
 	"github.com/consoleql/consoleql/internal/idempotency"
 	"github.com/consoleql/consoleql/internal/telemetry"
 	"github.com/consoleql/consoleql/internal/tokencache"
+	"github.com/consoleql/consoleql/internal/verify"
 )
 
 // gateway is the whole service as a value: the rooms put together, listening.
@@ -33,6 +35,8 @@ type gateway struct {
 	settings *settings
 	log      *slog.Logger
 	tokens   *tokencache.Cache
+	keys     *apikey.Keys     // nil: there are none
+	verifier *verify.Verifier // nil: tokens are not verified
 	client   *consoleclient.Client
 	sso      *consoleclient.SSO
 	once     *idempotency.Keeper
@@ -56,24 +60,34 @@ type page struct {
 }
 
 // newGateway puts the rooms together and listens. run serves and ends it.
-func newGateway(ctx context.Context, s *settings, log *slog.Logger, p page) (*gateway, error) {
+func newGateway(ctx context.Context, s *settings, log *slog.Logger, p page) (_ *gateway, err error) {
 	g := &gateway{settings: s, log: log}
+	defer func() {
+		if err != nil {
+			g.release()
+		}
+	}()
 	metrics := telemetry.NewMetrics()
+	if err := g.openRedis(); err != nil {
+		return nil, err
+	}
 	if err := g.dialConsole(metrics); err != nil {
 		return nil, err
 	}
-	engine, err := loader.New(g.client, s.loaderOptions(log))
+	engine, err := loader.New(g.client, s.loaderOptions(log)) //nolint:contextcheck // arguments are decoded in the context of their field
 	if err != nil {
 		return nil, err
 	}
-	if err := g.openStore(); err != nil {
-		return nil, err
-	}
+	g.openStore()
 	g.watches = watch.New(engine, watch.Options{Interval: s.PollInterval, MaxSubscriptions: s.MaxSubscriptions, Logger: log})
 	metrics.Watch(g.watches.Subscriptions, g.watches.Polls)
-	public := edge.New(edge.Options{
+	options := edge.Options{
 		Schema: generated.NewExecutableSchema(generated.Config{
-			Resolvers:  &resolver.Resolver{Writes: mutation.New(g.client, g.once, s.DirectUploadBytes), Watches: g.watches},
+			Resolvers: &resolver.Resolver{
+				Writes:  mutation.New(g.client, g.once, s.DirectUploadBytes),
+				Door:    mutation.Door{Sessions: g.tokens},
+				Watches: g.watches,
+			},
 			Complexity: resolver.Complexity(),
 		}),
 		Extensions: []graphql.HandlerExtension{loader.Extension{
@@ -85,13 +99,15 @@ func newGateway(ctx context.Context, s *settings, log *slog.Logger, p page) (*ga
 		GraphiQL:  graphiql.Options{Endpoint: "/graphql", Examples: p.examples, Notice: p.notice},
 		Anonymous: s.Anonymous,
 		Limits:    s.edgeLimits(),
+		Origins:   s.AllowedOrigins,
 		Streams:   &g.streams,
 		Keepalive: s.StreamKeepalive,
 		Ready:     g.ready,
 		Observe:   func(r edge.Request) { metrics.Request(r.Route, r.Method, r.Status, r.Duration) },
 		Logger:    log,
-	})
-	if g.public, err = listen(ctx, s.Listen, public); err != nil {
+	}
+	g.identify(&options)
+	if g.public, err = listen(ctx, s.Listen, edge.New(options)); err != nil {
 		return nil, fmt.Errorf("--listen: %w", err)
 	}
 	if s.AdminListen != "" {
@@ -107,15 +123,14 @@ func newGateway(ctx context.Context, s *settings, log *slog.Logger, p page) (*ga
 // dialConsole makes what speaks with the console.
 func (g *gateway) dialConsole(metrics *telemetry.Metrics) error {
 	s := g.settings
-	password, err := s.password()
-	if err != nil {
-		return err
-	}
+	carrier := transport.New(transport.Options{Concurrency: s.ConsoleConcurrency})
 	opts := consoleclient.Options{
 		APIURL:           s.ConsoleURL,
 		SSOURL:           s.SSOURL,
-		Transport:        transport.New(transport.Options{Concurrency: s.ConsoleConcurrency}),
+		Permit:           permit,
+		Transport:        carrier,
 		Timeout:          s.ConsoleTimeout,
+		UploadTimeout:    s.UploadTimeout,
 		MaxResponseBytes: s.ConsoleMaxResponseBytes,
 		QueueCreatePath:  s.ConsoleQueueCreatePath,
 		Observe: func(c consoleclient.Call) {
@@ -123,33 +138,36 @@ func (g *gateway) dialConsole(metrics *telemetry.Metrics) error {
 			g.log.Debug("console call", "operation", c.Operation, "status", c.Status, "duration", c.Duration, "code", fault.CodeOf(c.Err))
 		},
 	}
+	var err error
 	if g.sso, err = consoleclient.NewSSO(opts); err != nil {
 		return err
 	}
-	g.tokens = tokencache.New(tokencache.Options{
-		Grants:  grants{g.sso},
-		Account: tokencache.Account{Username: s.Username, Password: password},
-		Logger:  g.log,
-	})
+	if err := g.openTokens(carrier); err != nil {
+		return err
+	}
 	opts.Tokens = g.tokens
 	g.client, err = consoleclient.New(opts)
 	return err
 }
 
+// openRedis makes the client of what replicas share. It does not connect yet.
+func (g *gateway) openRedis() (err error) {
+	if g.settings.RedisURL == "" {
+		return nil
+	}
+	g.redis, err = dialRedis(g.settings.RedisURL)
+	redis.SetLogger(redisLog{g.log})
+	return err
+}
+
 // openStore makes what keeps state between requests: in Redis, which any number
-// of replicas share, or in memory. Redis is not connected to yet.
-func (g *gateway) openStore() error {
+// of replicas share, or in memory.
+func (g *gateway) openStore() {
 	var store idempotency.Store = idempotency.NewMemory(idempotency.MemoryOptions{})
-	if address := g.settings.RedisURL; address != "" {
-		var err error
-		if g.redis, err = dialRedis(address); err != nil {
-			return err
-		}
+	if g.redis != nil {
 		store = idempotency.NewRedis(g.redis, "")
-		redis.SetLogger(redisLog{g.log})
 	}
 	g.once = idempotency.New(store, idempotency.Options{Retention: g.settings.IdempotencyRetention, Logger: g.log})
-	return nil
 }
 
 // ready says whether what the gateway shares with its replicas can be reached.
@@ -158,31 +176,6 @@ func (g *gateway) ready(ctx context.Context) error {
 		return nil
 	}
 	return g.redis.Ping(ctx).Err()
-}
-
-// grants lets the token cache use the SSO, in its own terms.
-type grants struct{ sso *consoleclient.SSO }
-
-// unknownLifetime is taken for the life of a token of which the SSO does not tell it.
-const unknownLifetime = 5 * time.Minute
-
-func (g grants) Password(ctx context.Context, username, password string) (tokencache.Token, error) {
-	return granted(g.sso.Password(ctx, username, password))
-}
-
-func (g grants) Refresh(ctx context.Context, token string) (tokencache.Token, error) {
-	return granted(g.sso.Refresh(ctx, token))
-}
-
-func granted(t consoleclient.Token, err error) (tokencache.Token, error) {
-	if err != nil {
-		return tokencache.Token{}, err
-	}
-	life := t.ExpiresIn
-	if life <= 0 {
-		life = unknownLifetime
-	}
-	return tokencache.Token{Access: t.Access, Refresh: t.Refresh, Expires: time.Now().Add(life)}, nil
 }
 
 // listen opens an address. Slow clients are cut off, answers may take their time.
@@ -232,6 +225,7 @@ func (g *gateway) run(ctx context.Context) error {
 	if g.settings.Anonymous {
 		g.log.Warn("callers without credentials act as the default service account", "username", g.settings.Username)
 	}
+	g.tellIdentity()
 	warm, stopWarming := context.WithTimeout(ctx, g.settings.ConsoleTimeout)
 	defer stopWarming()
 	if err := g.tokens.Warm(warm); err != nil {
@@ -268,10 +262,26 @@ func (g *gateway) close() {
 	if g.admin != nil {
 		_ = g.admin.server.Close()
 	}
-	g.watches.Close()
-	g.tokens.Close()
-	g.client.CloseIdleConnections()
-	g.sso.CloseIdleConnections()
+	g.release()
+}
+
+// release ends what a gateway was made of, as far as it has come.
+func (g *gateway) release() {
+	if g.watches != nil {
+		g.watches.Close()
+	}
+	if g.tokens != nil {
+		g.tokens.Close()
+	}
+	if g.verifier != nil {
+		g.verifier.Close()
+	}
+	if g.client != nil {
+		g.client.CloseIdleConnections()
+	}
+	if g.sso != nil {
+		g.sso.CloseIdleConnections()
+	}
 	if g.redis != nil {
 		_ = g.redis.Close() // nothing is left to be written
 	}

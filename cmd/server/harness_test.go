@@ -86,9 +86,10 @@ func newWorld(t testing.TB, o consolesim.Options, adjust ...func(*settings, *con
 			CompanyID:              sim.Data().MainCompanyID(), DepartmentID: sim.Data().MainDepartmentID(),
 		},
 		account:  account{Username: username, Password: password, Anonymous: true},
+		identity: identity{VerifyTokens: "off", SessionLifetime: time.Hour},
 		shared:   shared{IdempotencyRetention: time.Hour},
 		watching: watching{PollInterval: 100 * time.Millisecond, MaxSubscriptions: 10_000, StreamKeepalive: 15 * time.Second},
-		limits:   limits{MaxDepth: 15, MaxComplexity: 1_000_000, MaxRequestBytes: 1 << 20, MaxUploadBytes: 4 << 30, DirectUploadBytes: 200 << 20},
+		limits:   limits{MaxDepth: 15, MaxComplexity: 1_000_000, MaxRequestBytes: 1 << 20, MaxUploadBytes: 4 << 30, UploadTimeout: 10 * time.Minute, DirectUploadBytes: 200 << 20},
 		logging:  logging{LogLevel: "debug", LogFormat: "json"},
 	}
 	for _, f := range adjust {

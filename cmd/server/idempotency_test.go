@@ -29,15 +29,17 @@ type process struct {
 	log *lockedBuffer
 }
 
-// newProcess starts a gateway that shares a Redis and a simulated console.
-func newProcess(t *testing.T, sim *consolesim.Server, redisURL string) *process {
+// newProcess starts a gateway that shares a Redis and a simulated console; env
+// are more settings.
+func newProcess(t *testing.T, sim *consolesim.Server, redisURL string, env ...string) *process {
 	t.Helper()
 	username, password := sim.DefaultUser()
 	p := &process{log: &lockedBuffer{}}
-	p.cmd = exec.Command(os.Args[0], "serve", "--listen=127.0.0.1:0", "--admin-listen=", "--log-format=json")
+	p.cmd = exec.Command(os.Args[0], "serve", "--listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0", "--log-format=json")
 	p.cmd.Env = append(os.Environ(), actAsServer+"=1", "CONSOLEQL_CONSOLE_URL="+sim.APIURL(), "CONSOLEQL_SSO_URL="+sim.SSOURL(),
 		"CONSOLEQL_REDIS_URL="+redisURL, "CONSOLEQL_USERNAME="+username, "CONSOLEQL_PASSWORD="+password, "CONSOLEQL_ANONYMOUS=true",
 		"CONSOLEQL_COMPANY_ID="+sim.Data().MainCompanyID(), "CONSOLEQL_DEPARTMENT_ID="+sim.Data().MainDepartmentID())
+	p.cmd.Env = append(p.cmd.Env, env...)
 	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -48,10 +50,10 @@ func newProcess(t *testing.T, sim *consolesim.Server, redisURL string) *process 
 		_ = p.cmd.Process.Kill() // it may have been killed before
 		_ = p.cmd.Wait()
 	})
-	listening := regexp.MustCompile(`"url":"(http://[^"]+)"`)
+	listening := regexp.MustCompile(`(?s)"url":"(http://[^"]+)".*"admin_address":"([^"]+)"`)
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
 		if found := listening.FindStringSubmatch(p.log.String()); found != nil {
-			p.world = &world{t: t, sim: sim, url: found[1], http: client}
+			p.world = &world{t: t, sim: sim, url: found[1], adm: "http://" + found[2], http: client}
 			return p
 		}
 		if time.Now().After(deadline) {

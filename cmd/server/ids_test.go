@@ -190,3 +190,25 @@ func TestAListThatShrinksWhileItIsRead(t *testing.T) {
 		}
 	}
 }
+
+// TestIgnoredIDsAreLearnedForGood: in a small department the whole list can be
+// just what was asked for, which says nothing of whether `Ids` is taken. However
+// the departments' answers race, no later operation asks with `Ids`.
+func TestIgnoredIDsAreLearnedForGood(t *testing.T) {
+	const query = `{ companies { departments { workflows(first: 50) { nodes { queue { name } robots { name } } } } } }`
+	for range 4 {
+		w := newWorld(t, consolesim.Options{NoIDs: true})
+		w.query(query, nil)
+		w.sim.ResetCounts()
+		w.query(query, nil)
+		alone := w.calls()
+		if n := w.withIDs(); n > 0 {
+			t.Errorf("%d calls with Ids after they were ignored", n)
+		}
+		w.sim.ResetCounts()
+		w.query(query, nil)
+		if diff := cmp.Diff(alone, w.calls()); diff != "" {
+			t.Errorf("the same query costs another number of calls: %s", diff)
+		}
+	}
+}

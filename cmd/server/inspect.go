@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/consoleql/consoleql/internal/apikey"
 )
 
 type configCommand struct{ settings }
@@ -29,7 +31,7 @@ func (c *configCommand) Run(k *kong.Context, s streams) error {
 // masked hides what is secret in a setting's value.
 func masked(name, value string) string {
 	switch name {
-	case "password":
+	case "password", "token-keys":
 		if value != "" {
 			return "(hidden)"
 		}
@@ -40,6 +42,15 @@ func masked(name, value string) string {
 		return "(hidden)"
 	}
 	return value
+}
+
+type apiKeyCommand struct{}
+
+// Run makes an API key: it is printed this once, its hash is for the file of keys.
+func (apiKeyCommand) Run(s streams) error {
+	key, hash := apikey.New()
+	_, err := fmt.Fprintf(s.out, "key:  %s\nhash: %s\n", key, hash)
+	return err
 }
 
 type healthcheckCommand struct {

@@ -31,6 +31,7 @@ type commands struct {
 	Simulate    simulateCommand    `cmd:"" help:"Run the simulated console alone."`
 	Schema      schemaCommand      `cmd:"" help:"Print the schema in the schema definition language."`
 	Config      configCommand      `cmd:"" help:"Print the settings in force, secrets masked."`
+	APIKey      apiKeyCommand      `cmd:"" name:"api-key" help:"Make an API key: print it, and its hash for the file of API keys."`
 	Healthcheck healthcheckCommand `cmd:"" help:"Exit with status 0 if a gateway serves at --listen, for containers."`
 }
 

@@ -40,6 +40,35 @@ func TestListsWithoutACount(t *testing.T) {
 	}
 }
 
+// TestListsWithoutACountOrPages: a console that neither counts nor pages is
+// read once more than it has pages, and nothing of it twice.
+func TestListsWithoutACountOrPages(t *testing.T) {
+	count := regexp.MustCompile(`"count":\d+,?`)
+	w := newWorld(t, consolesim.Options{}, proxied(t, func(r *http.Request) {
+		if r.URL.Path == "/openapi/queues" {
+			r.URL.RawQuery = "PageSize=20"
+		}
+	}, func(_ *http.Request, body string) string { return count.ReplaceAllString(body, "") }))
+	all := w.sim.Data().QueueIDs(w.sim.Data().MainDepartmentID())[:20]
+	var got struct {
+		Queues struct {
+			TotalCount int
+			Nodes      []struct{ ID string }
+		}
+	}
+	w.query(`{ queues(first: 50) { totalCount nodes { id } } }`, &got)
+	ids := make([]string, len(got.Queues.Nodes))
+	for i, n := range got.Queues.Nodes {
+		ids[i] = n.ID
+	}
+	if diff := cmp.Diff(all, ids); diff != "" || got.Queues.TotalCount != 20 {
+		t.Errorf("total count %d, - wanted + answered:\n%s", got.Queues.TotalCount, diff)
+	}
+	if n := w.calls()[queues]; n > 2 {
+		t.Errorf("%d calls", n)
+	}
+}
+
 // TestNullsInAList take a place each: they shift no entity and shorten no page.
 func TestNullsInAList(t *testing.T) {
 	for _, clamp := range []int{20, 500} {

@@ -19,6 +19,7 @@ type settings struct {
 	listeners
 	console
 	account
+	identity
 	shared
 	watching
 	limits
@@ -28,6 +29,7 @@ type settings struct {
 type listeners struct {
 	Listen          string        `default:"127.0.0.1:8080" help:"Address of the public listener; port 0 picks one."`
 	AdminListen     string        `default:"127.0.0.1:9090" help:"Address of the admin listener (metrics, profiles); empty turns it off."`
+	AllowedOrigins  []string      `help:"Origins whose pages may use the gateway from a browser, beside its own, joined by commas." placeholder:"https://dashboards.example"`
 	ShutdownTimeout time.Duration `default:"15s" help:"How long requests under way may take to end when the gateway is told to stop."`
 }
 
@@ -51,6 +53,14 @@ type account struct {
 	Anonymous    bool   `default:"false" help:"Let callers without credentials act as the default service account; only for trusted networks."`
 }
 
+type identity struct {
+	APIKeysFile     string        `name:"api-keys-file" help:"File of API keys, as hashes, and of the service accounts behind them (YAML or JSON); empty: there are none." placeholder:"FILE"`
+	VerifyTokens    string        `enum:"off,on" default:"off" help:"Whether callers' console tokens are verified before the console is asked, against the keys that the SSO publishes (${enum}); off leaves that to the console."`
+	SessionLifetime time.Duration `default:"12h" help:"How long a session lasts from its signIn, however much it is used."`
+	TokenKeys       string        `help:"Keys that encrypt console tokens in Redis, the newest first: 32 bytes each in base64 or hexadecimal, joined by commas. Without one, tokens and sessions stay in the memory of each process. Prefer --token-keys-file." placeholder:"SECRET"`
+	TokenKeysFile   string        `help:"File that holds the token keys, joined by commas or line breaks." placeholder:"FILE"`
+}
+
 type shared struct {
 	RedisURL             string        `name:"redis-url" help:"Redis in which replicas share state: redis:// or rediss://, with ?master_name= for Sentinel, with ?addr= for a Cluster; empty: memory only." placeholder:"URL"`
 	IdempotencyRetention time.Duration `default:"24h" help:"How long the outcome of a mutation with an idempotencyKey is kept."`
@@ -63,11 +73,12 @@ type watching struct {
 }
 
 type limits struct {
-	MaxDepth          int   `default:"15" help:"How many fields may nest in an operation."`
-	MaxComplexity     int   `default:"1000000" help:"Largest price of an operation, about the number of values in its answer."`
-	MaxRequestBytes   int64 `default:"1048576" help:"Largest body of a GraphQL request, in bytes."`
-	MaxUploadBytes    int64 `default:"4294967296" help:"Largest request that carries a file, in bytes."`
-	DirectUploadBytes int64 `default:"209715200" help:"Largest upload that is sent straight to the console, in bytes; larger ones go through its upload channel."`
+	MaxDepth          int           `default:"15" help:"How many fields may nest in an operation."`
+	MaxComplexity     int           `default:"1000000" help:"Largest price of an operation, about the number of values in its answer."`
+	MaxRequestBytes   int64         `default:"1048576" help:"Largest body of a GraphQL request, in bytes."`
+	MaxUploadBytes    int64         `default:"4294967296" help:"Largest request that carries a file, in bytes."`
+	UploadTimeout     time.Duration `default:"1h" help:"How long one file may take on its way to the console or its storage."`
+	DirectUploadBytes int64         `default:"209715200" help:"Largest upload that is sent straight to the console, in bytes; larger ones go through its upload channel."`
 }
 
 type logging struct {
@@ -83,6 +94,11 @@ func (s *settings) Validate() error {
 	if s.DepartmentID != "" && s.CompanyID == "" {
 		return errors.New("--department-id needs --company-id")
 	}
+	for _, origin := range s.AllowedOrigins {
+		if err := edge.ParseOrigin(origin); err != nil {
+			return fmt.Errorf("--allowed-origins: %w", err)
+		}
+	}
 	if s.Password != "" && s.PasswordFile != "" {
 		return errors.New("give either --password or --password-file")
 	}
@@ -92,12 +108,15 @@ func (s *settings) Validate() error {
 	if s.Anonymous && s.Username == "" {
 		return errors.New("--anonymous needs a service account: --username and a password")
 	}
+	if s.TokenKeys != "" && s.TokenKeysFile != "" {
+		return errors.New("give either --token-keys or --token-keys-file")
+	}
 	for name, n := range map[string]int64{
-		"console-concurrency": int64(s.ConsoleConcurrency), "operation-concurrency": int64(s.OperationConcurrency),
+		"session-lifetime": int64(s.SessionLifetime), "console-concurrency": int64(s.ConsoleConcurrency), "operation-concurrency": int64(s.OperationConcurrency),
 		"console-max-response-bytes": s.ConsoleMaxResponseBytes, "max-depth": int64(s.MaxDepth),
 		"max-complexity": int64(s.MaxComplexity), "max-request-bytes": s.MaxRequestBytes, "max-upload-bytes": s.MaxUploadBytes, "direct-upload-bytes": s.DirectUploadBytes,
 		"poll-interval": int64(s.PollInterval), "max-subscriptions": int64(s.MaxSubscriptions), "stream-keepalive": int64(s.StreamKeepalive),
-		"console-timeout": int64(s.ConsoleTimeout), "idempotency-retention": int64(s.IdempotencyRetention), "shutdown-timeout": int64(s.ShutdownTimeout),
+		"console-timeout": int64(s.ConsoleTimeout), "idempotency-retention": int64(s.IdempotencyRetention), "shutdown-timeout": int64(s.ShutdownTimeout), "upload-timeout": int64(s.UploadTimeout),
 	} {
 		if n <= 0 {
 			return fmt.Errorf("--%s must be positive", name)

@@ -8,13 +8,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"mime/multipart"
 	"net/http"
 	"net/textproto"
-	"os"
-	"runtime"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -61,6 +59,10 @@ func (w *world) post200(body io.Reader, contentType string) (answer, error) {
 		return answer{}, err
 	}
 	req.Header.Set("Content-Type", contentType)
+	return w.do(req)
+}
+
+func (w *world) do(req *http.Request) (answer, error) {
 	resp, err := w.http.Do(req)
 	if err != nil {
 		return answer{}, err
@@ -76,17 +78,7 @@ func (w *world) post200(body io.Reader, contentType string) (answer, error) {
 // noise is n bytes that no compression makes less of, and their hash.
 func noise(n int64) (file io.Reader, sum func() string) {
 	h := sha256.New()
-	return io.TeeReader(io.LimitReader(&counterStream{}, n), h), func() string { return hex.EncodeToString(h.Sum(nil)) }
-}
-
-type counterStream struct{ n uint64 }
-
-func (s *counterStream) Read(p []byte) (int, error) {
-	for i := range p {
-		s.n = s.n*6364136223846793005 + 1442695040888963407
-		p[i] = byte(s.n >> 56)
-	}
-	return len(p), nil
+	return io.TeeReader(io.LimitReader(rand.NewChaCha8([32]byte{}), n), h), func() string { return hex.EncodeToString(h.Sum(nil)) }
 }
 
 // lastUpload is what the console's storage or upload operation has received last.
@@ -137,60 +129,74 @@ func (w *world) checkUploaded(a answer, sum string, size int64) {
 	}
 }
 
-// TestLargeUploadIsStreamed sends a file whose length nobody says, through the
-// upload channel, and watches memory and disk. The simulator is in the same
-// process, so the bound holds for both.
-func TestLargeUploadIsStreamed(t *testing.T) {
-	const size = 300 << 20
-	t.Setenv("TMPDIR", t.TempDir())
-	w := newWorld(t, consolesim.Options{})
-	runtime.GC()
-	var before runtime.MemStats
-	runtime.ReadMemStats(&before)
-	var peak, spooled atomic.Uint64
-	stop, watched := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(watched)
-		for {
-			select {
-			case <-stop:
-				return
-			case <-time.After(50 * time.Millisecond):
-			}
-			var now runtime.MemStats
-			runtime.ReadMemStats(&now)
-			peak.Store(max(peak.Load(), now.HeapInuse))
-			if entries, err := os.ReadDir(os.TempDir()); err == nil {
-				spooled.Store(max(spooled.Load(), uint64(len(entries))))
-			}
+// withLength sends a form of known length, as tail changes it.
+func (w *world) withLength(file io.Reader, tail func(form []byte) []byte) (answer, error) {
+	w.t.Helper()
+	var body bytes.Buffer
+	contentType, send := form(&body, uploadQuery, file)
+	if err := send(); err != nil {
+		w.t.Fatal(err)
+	}
+	return w.post200(bytes.NewReader(tail(body.Bytes())), contentType)
+}
+
+// TestStorageIsToldTheLength: object storages refuse a file of which they are
+// not told the length beforehand, which follows from that of the request.
+func TestStorageIsToldTheLength(t *testing.T) {
+	w := newWorld(t, consolesim.Options{}, func(s *settings, _ *consolesim.Server) { s.DirectUploadBytes = 1 << 20 })
+	defer w.sim.Fail(func(r *http.Request) bool {
+		return strings.HasPrefix(r.URL.Path, "/uploads/") && r.ContentLength < 0
+	}, consolesim.Fault{Status: http.StatusLengthRequired})()
+	same := func(form []byte) []byte { return form }
+	for _, size := range []int64{1<<20 + 1, 3 << 20, 5_000_001} {
+		file, sum := noise(size)
+		a, err := w.withLength(file, same)
+		if err != nil || len(a.Errors) > 0 {
+			t.Fatalf("%v: %s", err, a.Body)
 		}
-	}()
-	file, sum := noise(size)
-	a, err := w.uploadStream(file)
-	close(stop)
-	<-watched
-	if err != nil || len(a.Errors) > 0 {
-		t.Fatalf("%v: %s", err, a.Body)
+		w.checkUploaded(a, sum(), size)
 	}
-	w.checkUploaded(a, sum(), size)
-	if grown := int64(peak.Load()) - int64(before.HeapInuse); grown > 64<<20 {
-		t.Errorf("the heap grew by %d MiB", grown>>20)
+	w.sim.ResetCounts()
+	file, _ := noise(3 << 20)
+	if a, err := w.uploadStream(file); err != nil || len(a.Errors) != 1 || a.Errors[0].Extensions.Console["status"] != 411.0 {
+		t.Errorf("a length that nobody knows: %v, %s", err, a.Body)
 	}
-	if n := spooled.Load(); n > 0 {
-		t.Errorf("%d files on disk", n)
-	}
-	for _, r := range w.sim.Requests() {
-		if r.Operation != "PUT storage" {
-			continue
-		}
-		for _, name := range []string{"Authorization", "CompanyId", "DepartmentId", "User-Agent"} {
-			if r.Header.Get(name) != "" {
-				t.Errorf("the storage was sent %s", name)
-			}
+	for name, tail := range map[string]func([]byte) []byte{
+		"no last line break": func(form []byte) []byte { return bytes.TrimSuffix(form, []byte("\r\n")) },
+		"an epilogue":        func(form []byte) []byte { return append(bytes.Clone(form), "more"...) },
+	} {
+		file, _ := noise(3 << 20)
+		a, err := w.withLength(file, tail)
+		if err != nil || len(a.Errors) != 1 || a.Errors[0].Extensions.Code != "BAD_USER_INPUT" || a.Errors[0].Extensions.Argument != "input.file" {
+			t.Errorf("%s: %v, %s", name, err, a.Body)
 		}
 	}
-	if c := w.calls(); c["PUT storage"] != 1 || c["PUT /openapi/packages"] != 0 || c["PATCH /openapi/preloadedVersionFiles/{id}"] != 1 {
-		t.Errorf("calls %v", c)
+	if n := w.calls()["PATCH /openapi/preloadedVersionFiles/{id}"]; n != 0 {
+		t.Errorf("%d uploads of another length were completed", n)
+	}
+}
+
+// TestRequestsThatAreTooLong are refused with the limit in the error, and before
+// the console is asked where they say how long they are.
+func TestRequestsThatAreTooLong(t *testing.T) {
+	w := newWorld(t, consolesim.Options{}, func(s *settings, _ *consolesim.Server) { s.MaxUploadBytes, s.MaxRequestBytes = 100_000, 10_000 })
+	file, _ := noise(300_000)
+	a, err := w.withLength(file, func(form []byte) []byte { return form })
+	if err != nil || a.Status != http.StatusRequestEntityTooLarge || w.onlyError(a).Extensions.Code != "BAD_USER_INPUT" || !strings.Contains(a.Errors[0].Message, "100000") {
+		t.Errorf("%v: status %d, %s", err, a.Status, a.Body)
+	}
+	a = w.ask("{ __typename } #"+strings.Repeat("x", 20_000), request{})
+	if a.Status != http.StatusRequestEntityTooLarge || w.onlyError(a).Extensions.Code != "BAD_USER_INPUT" || !strings.Contains(a.Errors[0].Message, "10000") {
+		t.Errorf("status %d, %s", a.Status, a.Body)
+	}
+	w.noCalls()
+	file, _ = noise(300_000)
+	a, err = w.uploadStream(file)
+	if err == nil && (len(a.Errors) != 1 || !strings.Contains(a.Errors[0].Message, "100000")) {
+		t.Errorf("%s", a.Body)
+	}
+	if n := w.calls()["PATCH /openapi/preloadedVersionFiles/{id}"]; n != 0 {
+		t.Errorf("%d uploads were completed", n)
 	}
 }
 

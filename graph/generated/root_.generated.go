@@ -40,6 +40,7 @@ type ResolverRoot interface {
 	Queue() QueueResolver
 	RemoveWorkflowRobotPayload() RemoveWorkflowRobotPayloadResolver
 	Robot() RobotResolver
+	SignInPayload() SignInPayloadResolver
 	Subscription() SubscriptionResolver
 	UpdatePackagePayload() UpdatePackagePayloadResolver
 	UpdateQueuePayload() UpdateQueuePayloadResolver
@@ -290,6 +291,8 @@ type ComplexityRoot struct {
 		ExecuteWorkflow       func(childComplexity int, input mutation.ExecuteWorkflowInput) int
 		ExecuteWorkflowLayout func(childComplexity int, input mutation.ExecuteWorkflowLayoutInput) int
 		RemoveWorkflowRobot   func(childComplexity int, input mutation.RemoveWorkflowRobotInput) int
+		SignIn                func(childComplexity int, input mutation.SignInInput) int
+		SignOut               func(childComplexity int) int
 		UpdatePackage         func(childComplexity int, input mutation.UpdatePackageInput) int
 		UpdateQueue           func(childComplexity int, input mutation.UpdateQueueInput) int
 		UpdateWorkflow        func(childComplexity int, input mutation.UpdateWorkflowInput) int
@@ -455,6 +458,16 @@ type ComplexityRoot struct {
 	RobotEdge struct {
 		Cursor func(childComplexity int) int
 		Node   func(childComplexity int) int
+	}
+
+	SignInPayload struct {
+		ExpiresAt    func(childComplexity int) int
+		SessionToken func(childComplexity int) int
+		Viewer       func(childComplexity int) int
+	}
+
+	SignOutPayload struct {
+		Ok func(childComplexity int) int
 	}
 
 	Subscription struct {
@@ -1831,6 +1844,23 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.RemoveWorkflowRobot(childComplexity, args["input"].(mutation.RemoveWorkflowRobotInput)), true
+	case "Mutation.signIn":
+		if e.ComplexityRoot.Mutation.SignIn == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_signIn_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.SignIn(childComplexity, args["input"].(mutation.SignInInput)), true
+	case "Mutation.signOut":
+		if e.ComplexityRoot.Mutation.SignOut == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Mutation.SignOut(childComplexity), true
 	case "Mutation.updatePackage":
 		if e.ComplexityRoot.Mutation.UpdatePackage == nil {
 			break
@@ -2695,6 +2725,32 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.RobotEdge.Node(childComplexity), true
 
+	case "SignInPayload.expiresAt":
+		if e.ComplexityRoot.SignInPayload.ExpiresAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SignInPayload.ExpiresAt(childComplexity), true
+	case "SignInPayload.sessionToken":
+		if e.ComplexityRoot.SignInPayload.SessionToken == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SignInPayload.SessionToken(childComplexity), true
+	case "SignInPayload.viewer":
+		if e.ComplexityRoot.SignInPayload.Viewer == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SignInPayload.Viewer(childComplexity), true
+
+	case "SignOutPayload.ok":
+		if e.ComplexityRoot.SignOutPayload.Ok == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SignOutPayload.Ok(childComplexity), true
+
 	case "Subscription.robotChanged":
 		if e.ComplexityRoot.Subscription.RobotChanged == nil {
 			break
@@ -3377,6 +3433,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("QueueFilter", ec.unmarshalInputQueueFilter),
 			graphql.NewInputUnmarshaler("RemoveWorkflowRobotInput", ec.unmarshalInputRemoveWorkflowRobotInput),
 			graphql.NewInputUnmarshaler("RobotFilter", ec.unmarshalInputRobotFilter),
+			graphql.NewInputUnmarshaler("SignInInput", ec.unmarshalInputSignInInput),
 			graphql.NewInputUnmarshaler("UpdatePackageInput", ec.unmarshalInputUpdatePackageInput),
 			graphql.NewInputUnmarshaler("UpdateQueueInput", ec.unmarshalInputUpdateQueueInput),
 			graphql.NewInputUnmarshaler("UpdateWorkflowInput", ec.unmarshalInputUpdateWorkflowInput),
@@ -3483,7 +3540,7 @@ var sources = []*ast.Source{
 """
 One typed graph in front of the REST API of an RPA console.
 
-Who asks: every operation runs as a principal, shown by a console token (` + "`" + `Authorization: Bearer` + "`" + `); a caller without one acts as the gateway's service account where the operator allows that.
+Who asks: every operation runs as a principal, shown by a console token or by the session token of ` + "`" + `signIn` + "`" + ` (` + "`" + `Authorization: Bearer` + "`" + `), or by an API key (` + "`" + `X-Api-Key` + "`" + `), whose holder acts as one of the gateway's service accounts; a caller without any acts as the default service account where the operator allows that.
 
 Where it asks: every operation runs in a scope, one department of one company, shown by the HTTP headers ` + "`" + `CompanyId` + "`" + ` and ` + "`" + `DepartmentId` + "`" + `. Without them the configured default applies; else, where the principal has one company, that company and the viewer's assigned department; else the error ` + "`" + `SCOPE_REQUIRED` + "`" + `. What is reached from an entity is asked for in that entity's own scope.
 
@@ -3657,7 +3714,7 @@ type Department {
 `, BuiltIn: false},
 	{Name: "../schema/job.graphql", Input: `# What the console document's operations "执行流程部署" (execute a workflow) and "执行流程编排" (execute a layout) answer with.
 
-"A job (任务): one execution of a workflow, with its retries."
+"A job (任务): one execution of a workflow, with its retries. All that is said of it is as of the moment when it was started: the console offers no later look at a job."
 type Job {
   "The job's GUID."
   id: ID!
@@ -3681,9 +3738,9 @@ type Job {
   containingQueueId: ID
   "The job's priority, 0 to 5000."
   priority: Int!
-  "What the job has come to."
+  "What the job had come to when the console answered the start, usually QUEUED. It does not tell how the job went."
   state: JobState!
-  "The state that the console displays for the job, which the document keeps apart from ` + "`" + `state` + "`" + `."
+  "The state that the console displayed for the job when it answered the start, which the document keeps apart from ` + "`" + `state` + "`" + `."
   displayState: JobState!
   "Whether the run is recorded on video, and when the recording is uploaded."
   videoRecordMode: VideoRecordMode!
@@ -3753,7 +3810,7 @@ type Job {
   company: Company
 }
 
-"A job group (任务组): one execution of a workflow layout, with the jobs that it started."
+"A job group (任务组): one execution of a workflow layout, with the jobs that it started. All that is said of it is as of the moment when it was started: the console offers no later look at it."
 type JobGroup {
   "The job group's GUID."
   id: ID!
@@ -4551,6 +4608,40 @@ enum LicenseStatus {
 extend type Query {
   "The caller as a user of the company in scope. One console call."
   viewer: CompanyUser!
+}
+
+extend type Mutation {
+  "Signs a user in with the console's user name and password, and begins a session: its token stands for the console's own tokens, which the gateway keeps and refreshes. Send it by POST and pass the password as a variable. One console call (connect/token), and those of what is selected of ` + "`" + `viewer` + "`" + `. A wrong password is ` + "`" + `UNAUTHENTICATED` + "`" + `, a locked account ` + "`" + `FORBIDDEN` + "`" + `; after some failures in a row further attempts are ` + "`" + `RATE_LIMITED` + "`" + ` for up to a minute."
+  signIn(
+    "Who signs in."
+    input: SignInInput!
+  ): SignInPayload
+  "Ends the session whose token the request shows. No console call. A request without a session is ` + "`" + `UNAUTHENTICATED` + "`" + `."
+  signOut: SignOutPayload
+}
+
+"The login of a user to the console (获取令牌)."
+input SignInInput {
+  "The name that the user signs in with; at most 256 bytes."
+  username: String!
+  "The user's password; at most 1024 bytes. It is passed on to the console's SSO and kept nowhere."
+  password: String!
+}
+
+"A session that has begun."
+type SignInPayload {
+  "The session's token: send it as ` + "`" + `Authorization: Bearer` + "`" + `. It is shown this once; the gateway keeps only its hash."
+  sessionToken: String!
+  "When the session ends whatever happens. It ends earlier by ` + "`" + `signOut` + "`" + `, or when the console no longer renews its tokens."
+  expiresAt: DateTime!
+  "The user who has signed in, as a user of the company in scope; null with an error where the request names no scope and the user has several companies. One console call."
+  viewer: CompanyUser
+}
+
+"A session that has ended."
+type SignOutPayload {
+  "Always true: a session that could not be ended is an error."
+  ok: Boolean!
 }
 
 "A user of a company (公司用户). One person can be a different user in each of several companies."
@@ -6002,6 +6093,26 @@ func (ec *executionContext) childFields_RobotEdge(ctx context.Context, field gra
 		return ec.fieldContext_RobotEdge_node(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type RobotEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_SignInPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "sessionToken":
+		return ec.fieldContext_SignInPayload_sessionToken(ctx, field)
+	case "expiresAt":
+		return ec.fieldContext_SignInPayload_expiresAt(ctx, field)
+	case "viewer":
+		return ec.fieldContext_SignInPayload_viewer(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SignInPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_SignOutPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "ok":
+		return ec.fieldContext_SignOutPayload_ok(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SignOutPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_UpdatePackagePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

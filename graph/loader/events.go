@@ -68,22 +68,29 @@ func Serve[T any](ctx context.Context, out chan<- *T, next func(context.Context)
 			return
 		}
 		v, err := next(ctx)
-		switch {
-		case errors.Is(err, io.EOF):
+		if errors.Is(err, io.EOF) {
 			return
-		case err != nil:
-			graphql.AddError(t.ctx, err)
-			v = nil
-		default:
-			below := Selection{op: graphql.GetOperationContext(t.ctx), set: field.Selections}
-			t.l.lookAhead(t.ctx, field.Definition.Type.Name(), below, v)
 		}
+		if err != nil {
+			v = nil
+		}
+		answer(t, field, v, err)
 		select {
 		case out <- v:
 		case <-ctx.Done():
 			return
 		}
 	}
+}
+
+// answer prepares the response of a turn: an event, or an error in its place.
+func answer[T any](t *turn, field graphql.CollectedField, v *T, err error) {
+	if err != nil {
+		graphql.AddError(t.ctx, err)
+		return
+	}
+	below := Selection{op: graphql.GetOperationContext(t.ctx), set: field.Selections}
+	t.l.lookAhead(t.ctx, field.Definition.Type.Name(), below, v)
 }
 
 // RobotsNow are the robots that a subscription follows, as they are now: those

@@ -157,7 +157,11 @@ func (e *entities[T, F]) askIDs(g *group, ids []string, size int) (*firstPage[T]
 		learned.sawIDs(e.k.name, false)
 		return &firstPage[T]{page: page, size: size}, nil
 	}
-	learned.sawIDs(e.k.name, true)
+	if n, known := learned.listSize(e.k.name, g.scope); known && n > len(ids) || len(g.missing) > len(ids) {
+		// There is more than was asked for. Where there is not, a console that
+		// ignores `Ids` gives the same answer, which then says nothing.
+		learned.sawIDs(e.k.name, true)
+	}
 	if n := page.Served; n > 0 && n < page.Count {
 		learned.sawClamp(e.k.name, n)
 		pages := pageCount(page.Count, n)

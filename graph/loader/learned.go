@@ -54,7 +54,14 @@ func (k *learned) takesIDs(kind string) (takes, known bool) {
 	}
 }
 
-func (k *learned) sawIDs(kind string, taken bool) { put(k, k.ids, kind, taken) }
+// sawIDs notes what an answer showed. That `Ids` is ignored is a proof, and
+// stands against whatever else looks as if it were taken.
+func (k *learned) sawIDs(kind string, taken bool) {
+	if takes, known := get(k, k.ids, kind); taken && known && !takes {
+		return
+	}
+	put(k, k.ids, kind, taken)
+}
 
 // pageSize is the largest page of kind that the console is known, or hoped, to serve.
 func (k *learned) pageSize(kind string) int {

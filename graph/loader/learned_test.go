@@ -85,3 +85,20 @@ func TestListSizesAreBounded(t *testing.T) {
 		t.Errorf("the newest is %d, known %v", n, ok)
 	}
 }
+
+// That `Ids` is ignored is seen beyond doubt; that it is taken may be chance.
+func TestIgnoredIDsOutweighTakenOnes(t *testing.T) {
+	c := &clock{time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
+	k := newLearned(Options{Now: c.read, Relearn: time.Minute, IDs: IDsAuto})
+	k.sawIDs("Queue", true)
+	k.sawIDs("Queue", false)
+	k.sawIDs("Queue", true)
+	if takes, known := k.takesIDs("Queue"); takes || !known {
+		t.Errorf("takes %v, known %v", takes, known)
+	}
+	c.now = c.now.Add(time.Hour)
+	k.sawIDs("Queue", true)
+	if takes, known := k.takesIDs("Queue"); !takes || !known {
+		t.Errorf("after it has expired: takes %v, known %v", takes, known)
+	}
+}

@@ -6,6 +6,7 @@ import (
 
 	cc "github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/consoleql/consoleql/internal/fault"
+	"github.com/consoleql/consoleql/internal/principal"
 	"github.com/consoleql/consoleql/internal/scope"
 )
 
@@ -69,16 +70,33 @@ func (l *Loaders) companyScope(company string) scope.Scope {
 	return scope.Scope{CompanyID: company}
 }
 
-// Companies are the principal's companies whose name contains name.
+// Companies are the principal's companies whose name contains name, of which an
+// API key may have been allowed only some.
 func (l *Loaders) Companies(name string) Thunk[[]*cc.Company] {
 	if err := checkTexts("", name, ""); err != nil {
 		return failed[[]*cc.Company](err)
 	}
 	return l.companies.load(l.operation, name, func() ([]*cc.Company, error) {
 		return call(l.operation, func(ctx context.Context) ([]*cc.Company, error) {
-			return l.engine.console.Companies(ctx, l.named(), name)
+			companies, err := l.engine.console.Companies(ctx, l.named(), name)
+			return seen(principal.FromContext(ctx).Limits(), companies), err
 		})
 	})
+}
+
+// seen are those of the companies that the limits let a principal see. The list
+// itself is left as it is.
+func seen(limits *principal.Limits, companies []*cc.Company) []*cc.Company {
+	if limits == nil {
+		return companies
+	}
+	allowed := make([]*cc.Company, 0, len(companies))
+	for _, c := range companies {
+		if limits.SeesCompany(c.ID) {
+			allowed = append(allowed, c)
+		}
+	}
+	return allowed
 }
 
 // Company is one of the principal's companies, or an error NOT_FOUND.
@@ -105,6 +123,16 @@ func (l *Loaders) companyOf(sc scope.Scope) Thunk[*cc.Company] {
 func (l *Loaders) Viewer() Thunk[*cc.CompanyUser] {
 	return l.inCompany(l.self)
 }
+
+// As lets whatever is asked from here on be asked as p: the payload of signIn is
+// read as who has signed in. Nothing may have been asked before.
+func (l *Loaders) As(p principal.Principal) {
+	l.ctx = principal.NewContext(l.ctx, p)
+	l.requestScope = &memo[struct{}, scope.Scope]{} // the operation's other fields are asked as the caller, whose scope is another
+}
+
+// SignedInViewer is the user who has signed in.
+func (l *Loaders) SignedInViewer(*SignInPayload) Thunk[*cc.CompanyUser] { return l.Viewer() }
 
 // CompanyViewer is the caller as the user of company c.
 func (l *Loaders) CompanyViewer(c *cc.Company) Thunk[*cc.CompanyUser] {

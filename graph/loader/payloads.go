@@ -1,6 +1,8 @@
 package loader
 
 import (
+	"log/slog"
+
 	cc "github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/consoleql/consoleql/internal/fault"
 	"github.com/consoleql/consoleql/internal/scope"
@@ -67,7 +69,17 @@ type (
 		JobGroup *cc.JobGroup
 		Target
 	}
+	// SignInPayload is a session that has begun.
+	SignInPayload struct {
+		SessionToken string
+		ExpiresAt    cc.DateTime
+	}
+	// SignOutPayload is a session that has ended.
+	SignOutPayload struct{ Ok bool }
 )
+
+// LogValue keeps the session token out of logs.
+func (SignInPayload) LogValue() slog.Value { return slog.StringValue("[redacted]") }
 
 // Target names the entity that a mutation was about.
 type Target struct {
@@ -192,6 +204,7 @@ func payloadEdges(all edges) {
 	all["AddWorkflowRobotsPayload"] = map[string]edge{"workflow": one("Workflow", (*Loaders).ChangedWorkflow)}
 	all["RemoveWorkflowRobotPayload"] = map[string]edge{"workflow": one("Workflow", (*Loaders).ChangedWorkflow)}
 	all["UpgradeWorkflowsPayload"] = map[string]edge{"workflows": many("Workflow", (*Loaders).UpgradedWorkflows)}
+	all["SignInPayload"] = map[string]edge{"viewer": one("CompanyUser", (*Loaders).SignedInViewer)}
 	all["ExecuteWorkflowLayoutPayload"] = map[string]edge{
 		"jobGroup":       inline("JobGroup", func(p *ExecuteWorkflowLayoutPayload) []*cc.JobGroup { return some(p.JobGroup) }),
 		"workflowLayout": one("WorkflowLayout", (*Loaders).ChangedWorkflowLayout),

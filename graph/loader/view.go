@@ -88,7 +88,15 @@ func (e *entities[T, F]) readUncounted(w window[F], key pageKey[F], first *cc.Pa
 	}
 	r := reader[T]{from: w.offset, to: w.offset + w.count, at: make(map[int]*T)}
 	key.size = first.Served
+	seen := make(map[string]bool)
 	for p := first; p.Served > 0 && key.index < maxUncounted; {
+		before := len(seen)
+		for _, v := range p.List {
+			seen[e.k.id(v)] = true
+		}
+		if len(seen) == before && len(p.List) > 0 {
+			break // the same again: this console does not page
+		}
 		r.put(r.total, p)
 		r.total += p.Served
 		if p.Served < key.size {

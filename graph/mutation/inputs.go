@@ -98,6 +98,7 @@ func inputs() map[string]func(ctx context.Context, raw any) error {
 		"addWorkflowRobots":     input("AddWorkflowRobotsInput", checkRobotsAdded),
 		"removeWorkflowRobot":   input[RemoveWorkflowRobotInput]("RemoveWorkflowRobotInput", nil),
 		"upgradeWorkflows":      input("UpgradeWorkflowsInput", checkUpgrade),
+		"signIn":                input("SignInInput", checkSignIn),
 		"executeWorkflowLayout": input("ExecuteWorkflowLayoutInput", checkLayoutExecution),
 	}
 }

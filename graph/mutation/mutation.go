@@ -116,12 +116,11 @@ func do[I, T any](ctx context.Context, w *Writer, sc scope.Scope, key *string, i
 func outcomeOf(err error) idempotency.Outcome {
 	var refused *cc.Error
 	if !errors.As(err, &refused) {
-		switch fault.CodeOf(err) {
-		case fault.BadUserInput, fault.Unauthenticated:
-			return idempotency.NotStarted // refused by the gateway itself
-		default:
-			return idempotency.Unknown
+		var own *fault.Error
+		if errors.As(err, &own) {
+			return idempotency.NotStarted // refused by the gateway itself, or without a token to ask with
 		}
+		return idempotency.Unknown
 	}
 	if refused.Status >= 400 && refused.Status < 500 && refused.Kind != fault.UpstreamTimeout {
 		return idempotency.NotStarted

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net/http"
 
 	"github.com/consoleql/consoleql/graph/loader"
 	"github.com/consoleql/consoleql/graph/scalar"
@@ -15,11 +16,11 @@ import (
 // UploadPackage passes a package file on to the console while it comes.
 func (w *Writer) UploadPackage(ctx context.Context, in UploadPackageInput) (*loader.UploadPackagePayload, error) {
 	return change(ctx, func(sc scope.Scope) (*loader.UploadPackagePayload, error) {
-		file, err := in.File.Open()
+		file, size, err := in.File.Open()
 		if err != nil {
 			return nil, fileError(err)
 		}
-		u, err := w.upload(ctx, sc, file, in.File)
+		u, err := w.upload(ctx, sc, file, size, in.File.AtMost)
 		if err != nil {
 			return nil, clientError(err)
 		}
@@ -31,15 +32,18 @@ func (w *Writer) UploadPackage(ctx context.Context, in UploadPackageInput) (*loa
 // be short enough for that, else through the channel (document, section
 // Packages: upload). A file that breaks off is never completed, and so comes to
 // nothing.
-func (w *Writer) upload(ctx context.Context, sc scope.Scope, file io.Reader, u scalar.Upload) (*cc.UploadedPackage, error) {
-	if u.AtMost >= 0 && u.AtMost <= w.direct {
-		return w.console.UploadPackage(ctx, sc, file, u.Size)
+func (w *Writer) upload(ctx context.Context, sc scope.Scope, file io.Reader, size, atMost int64) (*cc.UploadedPackage, error) {
+	if size >= 0 {
+		atMost = size
+	}
+	if atMost >= 0 && atMost <= w.direct {
+		return w.console.UploadPackage(ctx, sc, file, size)
 	}
 	prepared, err := w.console.CreatePackageUpload(ctx, sc)
 	if err != nil {
 		return nil, err
 	}
-	if err := w.console.PutPackageFile(ctx, *prepared.Channel, file, u.Size); err != nil {
+	if err := w.console.PutPackageFile(ctx, *prepared.Channel, file, size); err != nil {
 		return nil, err
 	}
 	return w.console.CompletePackageUpload(ctx, sc, prepared.ID)
@@ -57,7 +61,13 @@ func fileError(err error) error {
 
 // clientError tells a file that broke off from a console that failed.
 func clientError(err error) error {
-	if errors.Is(err, scalar.ErrRead) {
+	var large *http.MaxBytesError
+	switch {
+	case errors.As(err, &large):
+		return fault.BadInput("input.file", "makes the request longer than the %d bytes that are taken", large.Limit)
+	case errors.Is(err, scalar.ErrLength):
+		return fault.BadInput("input.file", "%w", scalar.ErrLength)
+	case errors.Is(err, scalar.ErrRead):
 		return fault.BadInput("input.file", "%w", scalar.ErrRead)
 	}
 	return err

@@ -13,6 +13,8 @@ import (
 type Resolver struct {
 	// Writes carries out the mutations.
 	Writes *mutation.Writer
+	// Door lets users in and out.
+	Door mutation.Door
 	// Watches answers the subscriptions.
 	Watches *watch.Watcher
 }

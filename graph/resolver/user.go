@@ -10,6 +10,7 @@ import (
 
 	"github.com/consoleql/consoleql/graph/generated"
 	"github.com/consoleql/consoleql/graph/loader"
+	"github.com/consoleql/consoleql/graph/mutation"
 	"github.com/consoleql/consoleql/internal/consoleclient"
 )
 
@@ -21,10 +22,27 @@ func (r *companyUserResolver) AssignedDepartment(ctx context.Context, obj *conso
 	return loader.From(ctx).CompanyUserAssignedDepartment(obj)()
 }
 
+func (r *mutationResolver) SignIn(ctx context.Context, input mutation.SignInInput) (*loader.SignInPayload, error) {
+	return r.Door.SignIn(ctx, input)
+}
+
+func (r *mutationResolver) SignOut(ctx context.Context) (*loader.SignOutPayload, error) {
+	return r.Door.SignOut(ctx)
+}
+
 func (r *queryResolver) Viewer(ctx context.Context) (*consoleclient.CompanyUser, error) {
 	return loader.From(ctx).Viewer()()
 }
 
+func (r *signInPayloadResolver) Viewer(ctx context.Context, obj *loader.SignInPayload) (*consoleclient.CompanyUser, error) {
+	return loader.From(ctx).SignedInViewer(obj)()
+}
+
 func (r *Resolver) CompanyUser() generated.CompanyUserResolver { return &companyUserResolver{r} }
 
-type companyUserResolver struct{ *Resolver }
+func (r *Resolver) SignInPayload() generated.SignInPayloadResolver { return &signInPayloadResolver{r} }
+
+type (
+	companyUserResolver   struct{ *Resolver }
+	signInPayloadResolver struct{ *Resolver }
+)

@@ -2,6 +2,7 @@ package scalar
 
 import (
 	"errors"
+	"fmt"
 	"io"
 
 	"github.com/consoleql/consoleql/internal/fault"
@@ -12,13 +13,11 @@ import (
 type Upload struct {
 	// Filename is what the client calls the file; it is not to be trusted.
 	Filename string
-	// Size is the file's length in bytes where the client says it, else -1.
-	Size int64
-	// AtMost bounds the length where the request says how long it is itself, else -1.
+	// AtMost bounds the file's length in bytes where the request says how long it is itself, else -1.
 	AtMost int64
-	// Open gives the file's content, once. Files are read in the order in which
-	// the request holds them.
-	Open func() (io.Reader, error)
+	// Open gives the file's content, once, and its length in bytes, -1 where
+	// that is not known. Files are read in the order in which the request holds them.
+	Open func() (file io.Reader, size int64, err error)
 }
 
 // UnmarshalGQL takes what the multipart transport has put among the variables.
@@ -36,3 +35,6 @@ func (Upload) MarshalGQL(w io.Writer) { _, _ = io.WriteString(w, "null") }
 
 // ErrRead marks an error of reading the file from the client.
 var ErrRead = errors.New("the file could not be read from the client")
+
+// ErrLength is an ErrRead of a file that is not as long as its request let expect.
+var ErrLength = fmt.Errorf("%w: the form does not end with the file and a line break, as the request's Content-Length was taken to say", ErrRead)

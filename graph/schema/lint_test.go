@@ -103,6 +103,9 @@ var idsOfChanges = []string{
 	"UploadPackagePayload.packageId", "CompletePackageUploadPayload.packageId", "WorkflowRobotResult.workflowId", "WorkflowRobotResult.robotId",
 }
 
+// ofSessions are what a session that has begun always has.
+var ofSessions = map[string]string{"SignInPayload.sessionToken": "String!", "SignInPayload.expiresAt": "DateTime!"}
+
 // nullability holds a field of an entity that leads to no other object against the contract's rules.
 func (l *linter) nullability(place string, f *ast.FieldDefinition) {
 	target := l.schema.Types[f.Type.Name()]
@@ -112,6 +115,8 @@ func (l *linter) nullability(place string, f *ast.FieldDefinition) {
 	name := f.Type.Name()
 	want := name
 	switch {
+	case ofSessions[place] != "":
+		want = ofSessions[place]
 	case f.Name == "id", slices.Contains(idsOfChanges, place):
 		want = "ID!"
 	case f.Name == "name":

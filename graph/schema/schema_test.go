@@ -91,6 +91,7 @@ var relations = map[string][]string{
 		"rootDepartment: Department", "department(id: ID!): Department", "viewer: CompanyUser!",
 	}, departmentFields...),
 	"Mutation": {
+		"signIn(input: SignInInput!): SignInPayload", "signOut: SignOutPayload",
 		"updatePackage(input: UpdatePackageInput!): UpdatePackagePayload",
 		"deletePackage(input: DeletePackageInput!): DeletePackagePayload",
 		"uploadPackage(input: UploadPackageInput!): UploadPackagePayload",
@@ -108,7 +109,8 @@ var relations = map[string][]string{
 		"upgradeWorkflows(input: UpgradeWorkflowsInput!): UpgradeWorkflowsPayload",
 		"executeWorkflowLayout(input: ExecuteWorkflowLayoutInput!): ExecuteWorkflowLayoutPayload",
 	},
-	"Subscription": {"robotChanged(ids: [ID!], queueId: ID): Robot!", "workflowChanged(ids: [ID!]!): Workflow!"},
+	"SignInPayload": {"viewer: CompanyUser"},
+	"Subscription":  {"robotChanged(ids: [ID!], queueId: ID): Robot!", "workflowChanged(ids: [ID!]!): Workflow!"},
 
 	"UploadPackagePayload":         {"package: Package", "version: PackageVersion"},
 	"CompletePackageUploadPayload": {"package: Package", "version: PackageVersion"},

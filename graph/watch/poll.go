@@ -71,13 +71,13 @@ func (g *watches[T]) subscribe(ctx context.Context, t thing, who principal.Princ
 
 // start begins a poll. The caller holds g.mu.
 func (g *watches[T]) start(t thing) *poll[T] {
-	p := &poll[T]{g: g, thing: t, settled: make(chan struct{})}
-	var ctx context.Context
-	ctx, p.cancel = context.WithCancel(g.w.stop)
+	ctx, cancel := context.WithCancel(g.w.stop)
+	p := &poll[T]{g: g, thing: t, cancel: cancel, settled: make(chan struct{})}
 	g.polls[t] = p
 	g.w.polls.Add(1)
 	g.w.tasks.Go(func() {
 		defer g.w.polls.Add(-1)
+		defer cancel()
 		p.run(ctx)
 	})
 	return p

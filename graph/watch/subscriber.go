@@ -4,7 +4,9 @@ import (
 	"context"
 	"io"
 	"slices"
+	"time"
 
+	"github.com/consoleql/consoleql/internal/fault"
 	"github.com/consoleql/consoleql/internal/principal"
 )
 
@@ -58,8 +60,15 @@ func (s *subscriber[T]) rouse() {
 	}
 }
 
-// next waits for the next event; io.EOF says that none will come.
+// next waits for the next event; io.EOF says that none will come. With the
+// credentials the subscription ends, where it is known when that is.
 func (s *subscriber[T]) next(ctx context.Context) (*T, error) {
+	var expired <-chan time.Time
+	if at, known := s.who.Expires(); known {
+		timer := time.NewTimer(time.Until(at))
+		defer timer.Stop()
+		expired = timer.C
+	}
 	for {
 		if e, ok, over := s.take(); ok {
 			return e.value, e.err
@@ -68,10 +77,25 @@ func (s *subscriber[T]) next(ctx context.Context) (*T, error) {
 		}
 		select {
 		case <-s.wake:
+		case <-expired:
+			s.expire()
 		case <-ctx.Done():
 			return nil, io.EOF
 		}
 	}
+}
+
+// expire ends the subscription of a principal that is no longer accepted.
+func (s *subscriber[T]) expire() {
+	p := s.poll
+	p.g.mu.Lock()
+	defer p.g.mu.Unlock()
+	if s.over {
+		return
+	}
+	s.finish(fault.New(fault.Unauthenticated, "the console token has expired"))
+	p.subscribers = slices.DeleteFunc(p.subscribers, func(o *subscriber[T]) bool { return o == s })
+	p.dropIfDeserted()
 }
 
 func (s *subscriber[T]) take() (e event[T], ok, over bool) {

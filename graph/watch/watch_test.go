@@ -330,6 +330,38 @@ func TestSubscriptionsEndWithTheirToken(t *testing.T) {
 	})
 }
 
+// A verified token says itself how long it is good for. Its end is that of its own
+// subscriptions, not of those of the same user's next token.
+func TestSubscriptionsEndWhenTheirTokenExpires(t *testing.T) {
+	c := &console{}
+	c.set("a", "a0")
+	watched(t, c, Options{Interval: time.Second}, func(t *testing.T, w *Watcher) {
+		first := principal.Verified("first", "alice", time.Now().Add(time.Minute))
+		second := principal.Verified("second", "alice", time.Now().Add(time.Hour))
+		s, next := follow(t, w, first, "a"), follow(t, w, second, "a")
+		if w.Polls() != 1 {
+			t.Errorf("%d polls for one user", w.Polls())
+		}
+		start := time.Now()
+		if _, err := s.next(t.Context()); fault.CodeOf(err) != fault.Unauthenticated || time.Since(start) != time.Minute {
+			t.Errorf("told %v after %v", err, time.Since(start))
+		}
+		if _, err := s.next(t.Context()); !errors.Is(err, io.EOF) {
+			t.Errorf("and then %v", err)
+		}
+		c.mu.Lock()
+		c.asked = nil
+		c.mu.Unlock()
+		c.set("a", "a1")
+		names(t, next, 1)
+		for _, a := range c.asked {
+			if a.token != "second" {
+				t.Errorf("asked with the token %q", a.token)
+			}
+		}
+	})
+}
+
 func TestFinalErrorsEndTheSubscription(t *testing.T) {
 	for _, code := range []fault.Code{fault.Forbidden, fault.NotFound, fault.BadUserInput} {
 		t.Run(string(code), func(t *testing.T) {

@@ -27,7 +27,7 @@ const (
 	// DefaultTimeout bounds a call, from its token to the last byte of its answer.
 	DefaultTimeout = 30 * time.Second
 	// DefaultUploadTimeout bounds the upload of one file.
-	DefaultUploadTimeout = 15 * time.Minute
+	DefaultUploadTimeout = time.Hour
 	// DefaultMaxResponseBytes bounds an answer, after decompression.
 	DefaultMaxResponseBytes = 64 << 20
 	// DefaultQueueCreatePath is where the document posts a new queue to (document, section Queues: create).
@@ -50,6 +50,9 @@ type Options struct {
 	SSOURL string
 	// Tokens gives each call's bearer token; required by New.
 	Tokens Tokens
+	// Permit, if not nil, is asked before each call of the API gateway whether the principal in ctx may make it in that
+	// scope; its error is the call's. Nothing has been sent by then.
+	Permit func(ctx context.Context, sc scope.Scope) error
 	// Transport carries the requests; nil: transport.New with its defaults.
 	Transport http.RoundTripper
 	// Timeout bounds each call; 0: DefaultTimeout.
@@ -84,6 +87,7 @@ type Client struct {
 	wire            wire
 	base            *url.URL
 	tokens          Tokens
+	permit          func(context.Context, scope.Scope) error
 	uploadTimeout   time.Duration
 	queueCreatePath string
 }
@@ -108,7 +112,10 @@ func New(o Options) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Client{wire: w, base: base, tokens: o.Tokens, uploadTimeout: o.UploadTimeout, queueCreatePath: path}
+	c := &Client{wire: w, base: base, tokens: o.Tokens, permit: o.Permit, uploadTimeout: o.UploadTimeout, queueCreatePath: path}
+	if c.permit == nil {
+		c.permit = func(context.Context, scope.Scope) error { return nil }
+	}
 	if c.uploadTimeout == 0 {
 		c.uploadTimeout = DefaultUploadTimeout
 	}

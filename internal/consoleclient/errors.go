@@ -15,6 +15,7 @@ import (
 	"unicode"
 
 	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/consoleql/consoleql/internal/fault"
 )
@@ -33,6 +34,8 @@ type Error struct {
 	RetryAfter time.Duration
 	// Err is the cause, if there is one. Its text may name hosts and is not part of the error's.
 	Err error
+	// oauth is what the SSO said in OAuth's words (RFC 6749, section 5.2), which are looked at and never told.
+	oauth string
 }
 
 // Error says what failed, without host, query string or token.
@@ -77,6 +80,9 @@ func statusError(operation string, resp *http.Response) *Error {
 	var problem struct {
 		Title  string `json:"title"`
 		Detail string `json:"detail"`
+		// Of whatever type: they only matter where the SSO says them.
+		Error       jsontext.Value `json:"error"`
+		Description jsontext.Value `json:"error_description"`
 	}
 	if json.Unmarshal(body, &problem, decoding) != nil {
 		return e // not JSON: a proxy's page, perhaps, and nothing to repeat to a caller
@@ -85,6 +91,7 @@ func statusError(operation string, resp *http.Response) *Error {
 		e.Title = title
 	}
 	e.Detail = plain(problem.Detail)
+	e.oauth = string(problem.Error) + " " + string(problem.Description)
 	return e
 }
 

@@ -2,6 +2,7 @@ package consoleclient
 
 import (
 	"context"
+	"net/http"
 	"strings"
 	"testing"
 
@@ -71,6 +72,18 @@ func TestUpdateQueueOmits(t *testing.T) {
 					return client.UpdateQueue(ctx, testScope, guid, c.update)
 				}}.check(t, jsonAnswer(`{"id":"`+guid+`"}`), nil)
 		})
+	}
+}
+
+// The change is made: reading what it has become can fail without it.
+func TestUpdateQueueEmptyAnswer(t *testing.T) {
+	console := serve(t, jsonAnswer(""))
+	got, err := newTestClient(t, console, nil).UpdateQueue(t.Context(), testScope, guid, QueueUpdate{})
+	if got != nil || err != nil {
+		t.Errorf("got %+v, %v", got, err)
+	}
+	if r := console.last(t); r.Method != http.MethodPatch {
+		t.Errorf("last was %s", r.Method)
 	}
 }
 

@@ -73,7 +73,7 @@ const (
 )
 
 // Password obtains a token with a user's name and password (document, section Authentication: get token). A wrong one
-// is an *Error of kind fault.Unauthenticated.
+// is an *Error of kind fault.Unauthenticated, a locked account one of kind fault.Forbidden.
 func (s *SSO) Password(ctx context.Context, username, password string) (Token, error) {
 	return s.grant(ctx, url.Values{
 		"client_id": {clientID}, "grant_type": {"password"}, "username": {username}, "password": {password},
@@ -112,8 +112,8 @@ func (s *SSO) grant(ctx context.Context, form url.Values) (Token, error) {
 			// What cannot be decoded may be a token; the decoder's error could quote it.
 			return errors.New("not a token answer")
 		}
-		if answer.AccessToken == "" {
-			return errNoEntity
+		if !isBearer(answer.AccessToken) {
+			return errNoEntity // what stands there is no token (an object, say), and nothing to send in a header
 		}
 		return nil
 	})
@@ -129,12 +129,30 @@ func (s *SSO) grant(ctx context.Context, form url.Values) (Token, error) {
 	}, nil
 }
 
+// isBearer says whether s is a token as RFC 6750, section 2.1, has them.
+func isBearer(s string) bool {
+	return s != "" && strings.IndexFunc(s, func(c rune) bool {
+		return (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && !strings.ContainsRune("-._~+/=", c)
+	}) < 0
+}
+
 // refusal makes of an OAuth refusal (status 400: invalid_grant and its like) what it means here. The SSO's description of
-// it is left out: it may repeat what was sent.
+// it is left out: it may repeat what was sent. It is only looked at for whether it speaks of a lock (锁定), as nothing
+// else tells a locked account from a wrong password.
 func refusal(err error) error {
 	var e *Error
-	if !errors.As(err, &e) || (e.Status != http.StatusBadRequest && e.Status != http.StatusUnauthorized) {
+	if !errors.As(err, &e) || (e.Status != http.StatusBadRequest && e.Status != http.StatusUnauthorized && e.Status != http.StatusForbidden && e.Status != http.StatusLocked) {
 		return err
+	}
+	said := strings.ToLower(e.oauth)
+	if e.Status == http.StatusLocked || strings.Contains(said, "lock") || strings.Contains(said, "锁") {
+		return &Error{
+			Operation: e.Operation,
+			Status:    e.Status,
+			Title:     "account locked",
+			Detail:    "the console says that the account is locked",
+			Kind:      fault.Forbidden,
+		}
 	}
 	return &Error{
 		Operation: e.Operation,

@@ -89,13 +89,21 @@ func TestSSOFails(t *testing.T) {
 	}{
 		"refused": {statusAnswer(400, "application/json",
 			`{"error":"invalid_grant","error_description":"the-password is wrong","title":"the-password","detail":"the-refresh-token"}`), fault.Unauthenticated},
-		"unauthorised":       {statusAnswer(401, "text/plain", "the-password"), fault.Unauthenticated},
-		"down":               {statusAnswer(503, "text/html", "<html>the-password</html>"), fault.UpstreamUnavailable},
-		"too many":           {statusAnswer(429, "", ""), fault.RateLimited},
-		"page":               {statusAnswer(200, "text/html", "<html>the-password</html>"), fault.UpstreamInvalidResponse},
-		"no token":           {jsonAnswer(`{"token_type":"Bearer"}`), fault.UpstreamInvalidResponse},
-		"token of no string": {jsonAnswer(`{"access_token":{"a":"the-password"}`), fault.UpstreamInvalidResponse},
-		"empty":              {jsonAnswer(``), fault.UpstreamInvalidResponse},
+		"locked": {statusAnswer(400, "application/json",
+			`{"error":"invalid_grant","error_description":"the-password: account_locked_out"}`), fault.Forbidden},
+		"locked, in Chinese":      {statusAnswer(400, "application/json", `{"error":"invalid_grant","error_description":"账号已锁定"}`), fault.Forbidden},
+		"locked, by status":       {statusAnswer(423, "", ""), fault.Forbidden},
+		"forbidden":               {statusAnswer(403, "text/html", "<html>the-password is locked</html>"), fault.Unauthenticated},
+		"unauthorised":            {statusAnswer(401, "text/plain", "the-password"), fault.Unauthenticated},
+		"down":                    {statusAnswer(503, "text/html", "<html>the-password</html>"), fault.UpstreamUnavailable},
+		"too many":                {statusAnswer(429, "", ""), fault.RateLimited},
+		"page":                    {statusAnswer(200, "text/html", "<html>the-password</html>"), fault.UpstreamInvalidResponse},
+		"no token":                {jsonAnswer(`{"token_type":"Bearer"}`), fault.UpstreamInvalidResponse},
+		"token that is an object": {jsonAnswer(`{"access_token":{}}`), fault.UpstreamInvalidResponse},
+		"token that is a list":    {jsonAnswer(`{"access_token":["the-password"]}`), fault.UpstreamInvalidResponse},
+		"token of two lines":      {jsonAnswer(`{"access_token":"a\nX-Other: b"}`), fault.UpstreamInvalidResponse},
+		"token of no string":      {jsonAnswer(`{"access_token":{"a":"the-password"}`), fault.UpstreamInvalidResponse},
+		"empty":                   {jsonAnswer(``), fault.UpstreamInvalidResponse},
 	} {
 		t.Run(name, func(t *testing.T) {
 			server := serve(t, c.answer)

@@ -79,6 +79,9 @@ func one[T any](ctx context.Context, c *Client, sc scope.Scope, r request, id fu
 
 // do makes a call of the API gateway and hands its answer to decode, if not nil.
 func (c *Client) do(ctx context.Context, sc scope.Scope, r request, decode func(*jsontext.Decoder) error) error {
+	if err := c.permit(ctx, sc); err != nil {
+		return err
+	}
 	method, path, _ := strings.Cut(r.operation, " ")
 	if r.path != "" {
 		path = r.path
@@ -130,8 +133,10 @@ func (c *Client) do(ctx context.Context, sc scope.Scope, r request, decode func(
 		refused := token
 		c.tokens.Refused(ctx, refused)
 		// The token may have been revoked before its time. What only reads is asked once more if there is another.
-		if next, tokenErr := c.tokens.Token(ctx); method == http.MethodGet && tokenErr == nil && next != refused {
-			err = send()
+		if method == http.MethodGet {
+			if next, tokenErr := c.tokens.Token(ctx); tokenErr == nil && next != refused {
+				err = send()
+			}
 		}
 	}
 	return withoutToken(err, token)

@@ -23,14 +23,89 @@ const (
 	clientID   = "thirdpartyservice"
 	tokenScope = "apigateway offline_access openid profile"
 	keyID      = "console-signing-key"
+	maxGrants  = 1 << 16 // the oldest are forgotten
 )
 
 // ssoState is the single sign-on service: its key and the tokens it handed out.
 type ssoState struct {
-	key     *rsa.PrivateKey
 	mu      sync.RWMutex
+	key     *rsa.PrivateKey
+	keyID   string
+	keys    int // how many there have been
 	access  map[string]session
 	refresh map[string]*User
+	used    map[string]struct{} // refresh tokens
+	locked  map[string]bool     // by account id
+	grants  []Grant
+}
+
+// Grant is what became of one request for a token.
+type Grant struct {
+	// Type is password or refresh_token.
+	Type string
+	// Username is whose token was asked for; empty where that is not known.
+	Username string
+	// At is when it was decided, on the wall clock.
+	At time.Time
+	// Refused says that there was no token for it.
+	Refused bool
+	// Reused says that the refresh token had been used before.
+	Reused bool
+}
+
+// Grants returns the requests for tokens since start or the last [Server.ResetGrants], oldest first, at most the newest
+// 65,536.
+func (s *Server) Grants() []Grant {
+	s.sso.mu.RLock()
+	defer s.sso.mu.RUnlock()
+	return slices.Clone(s.sso.grants)
+}
+
+// ResetGrants forgets the requests for tokens.
+func (s *Server) ResetGrants() {
+	s.sso.mu.Lock()
+	defer s.sso.mu.Unlock()
+	s.sso.grants = nil
+}
+
+// LockUser locks an account, or unlocks it: the SSO then refuses its password, right or wrong, and says why.
+func (s *Server) LockUser(username string, locked bool) {
+	u := s.st.userByName[strings.ToLower(username)]
+	s.sso.mu.Lock()
+	defer s.sso.mu.Unlock()
+	if u != nil {
+		s.sso.locked[u.ID] = locked
+	}
+}
+
+// RotateKey lets the SSO sign with a new key, and publish no other. It fails if there is no randomness.
+func (s *Server) RotateKey() error {
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		return fmt.Errorf("consolesim: signing key: %w", err)
+	}
+	s.sso.mu.Lock()
+	defer s.sso.mu.Unlock()
+	s.sso.keys++
+	s.sso.key, s.sso.keyID = key, keyID+"-"+strconv.Itoa(s.sso.keys)
+	return nil
+}
+
+func (o *ssoState) note(g Grant) {
+	g.At = time.Now()
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if len(o.grants) >= maxGrants {
+		o.grants = slices.Delete(o.grants, 0, maxGrants/2)
+	}
+	o.grants = append(o.grants, g)
+}
+
+// signer is the key that signs, and its name.
+func (o *ssoState) signer() (*rsa.PrivateKey, string) {
+	o.mu.RLock()
+	defer o.mu.RUnlock()
+	return o.key, o.keyID
 }
 
 // session is what an access token stands for.
@@ -44,7 +119,10 @@ func newSSO() (*ssoState, error) {
 	if err != nil {
 		return nil, fmt.Errorf("consolesim: signing key: %w", err)
 	}
-	return &ssoState{key: key, access: map[string]session{}, refresh: map[string]*User{}}, nil
+	return &ssoState{
+		key: key, keyID: keyID, access: map[string]session{}, refresh: map[string]*User{},
+		used: map[string]struct{}{}, locked: map[string]bool{},
+	}, nil
 }
 
 func (s *Server) ssoRoutes() []*route {
@@ -72,11 +150,18 @@ func (s *Server) postToken(c *call) (reply, error) {
 	switch form.Get("grant_type") {
 	case "password":
 		u = s.st.userByName[strings.ToLower(form.Get("username"))]
+		if u != nil && s.sso.isLocked(u) {
+			s.sso.note(Grant{Type: "password", Username: u.Username, Refused: true})
+			return reply{}, &oauthError{http.StatusBadRequest, "invalid_grant", "account_locked_out"}
+		}
 		if u == nil || u.Password != form.Get("password") {
+			s.sso.note(Grant{Type: "password", Username: form.Get("username"), Refused: true})
 			return reply{}, &oauthError{http.StatusBadRequest, "invalid_grant", "invalid_username_or_password"}
 		}
 	case "refresh_token":
-		if u = s.sso.redeem(form.Get("refresh_token")); u == nil {
+		var reused bool
+		if u, reused = s.sso.redeem(form.Get("refresh_token")); u == nil {
+			s.sso.note(Grant{Type: "refresh_token", Refused: true, Reused: reused})
 			return reply{}, &oauthError{http.StatusBadRequest, "invalid_grant", "the refresh token is unknown or used"}
 		}
 	default:
@@ -88,6 +173,7 @@ func (s *Server) postToken(c *call) (reply, error) {
 	}
 	refresh := s.sso.newRefresh(u)
 	s.secrets.add(refresh)
+	s.sso.note(Grant{Type: form.Get("grant_type"), Username: u.Username})
 
 	e := c.encoder()
 	e.begin()
@@ -106,13 +192,23 @@ func (s *Server) postToken(c *call) (reply, error) {
 	return out, nil
 }
 
+func (o *ssoState) isLocked(u *User) bool {
+	o.mu.RLock()
+	defer o.mu.RUnlock()
+	return o.locked[u.ID]
+}
+
 // redeem uses a refresh token up; nil if it is unknown or was used before.
-func (o *ssoState) redeem(token string) *User {
+func (o *ssoState) redeem(token string) (u *User, reused bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	u := o.refresh[token]
+	u = o.refresh[token]
+	_, reused = o.used[token]
+	if u != nil {
+		o.used[token] = struct{}{}
+	}
 	delete(o.refresh, token)
-	return u
+	return u, reused
 }
 
 func (o *ssoState) newRefresh(u *User) string {
@@ -136,9 +232,10 @@ func (s *Server) mint(u *User) (string, error) {
 		return "", fmt.Errorf("consolesim: claims: %w", err)
 	}
 	enc := base64.RawURLEncoding.EncodeToString
-	input := enc([]byte(`{"alg":"RS256","typ":"at+jwt","kid":"`+keyID+`"}`)) + "." + enc(claims)
+	key, kid := s.sso.signer()
+	input := enc([]byte(`{"alg":"RS256","typ":"at+jwt","kid":"`+kid+`"}`)) + "." + enc(claims)
 	sum := sha256.Sum256([]byte(input))
-	sig, err := rsa.SignPKCS1v15(rand.Reader, s.sso.key, crypto.SHA256, sum[:])
+	sig, err := rsa.SignPKCS1v15(rand.Reader, key, crypto.SHA256, sum[:])
 	if err != nil {
 		return "", fmt.Errorf("consolesim: sign token: %w", err)
 	}
@@ -166,7 +263,8 @@ func (s *Server) getDiscovery(*call) (reply, error) {
 
 // getKeys is the JSON Web Key Set that verifies access tokens.
 func (s *Server) getKeys(*call) (reply, error) {
-	pub := s.sso.key.PublicKey
+	key, kid := s.sso.signer()
+	pub := key.PublicKey
 	var exp [8]byte
 	binary.BigEndian.PutUint64(exp[:], uint64(pub.E))
 	exponent := slices.Clone(exp[:])
@@ -180,7 +278,7 @@ func (s *Server) getKeys(*call) (reply, error) {
 	e.str("kty", "RSA")
 	e.str("use", "sig")
 	e.str("alg", "RS256")
-	e.str("kid", keyID)
+	e.str("kid", kid)
 	e.str("n", base64.RawURLEncoding.EncodeToString(pub.N.Bytes()))
 	e.str("e", base64.RawURLEncoding.EncodeToString(exponent))
 	e.end()

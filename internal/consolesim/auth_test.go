@@ -217,3 +217,66 @@ func TestScope(t *testing.T) {
 		})
 	}
 }
+
+func TestGrantsAreNoted(t *testing.T) {
+	c := start(t, Options{})
+	user, password := c.DefaultUser()
+	first := c.form(grant("password", "username", user, "password", password)).want(http.StatusOK).object()
+	c.form(grant("password", "username", user, "password", "wrong")).want(http.StatusBadRequest)
+	refresh := grant("refresh_token", "refresh_token", first.str("refresh_token"))
+	c.form(refresh).want(http.StatusOK)
+	c.form(refresh).want(http.StatusBadRequest)
+	c.form(grant("refresh_token", "refresh_token", "made-up")).want(http.StatusBadRequest)
+	got := c.Grants()
+	for i := range got {
+		if got[i].At.IsZero() {
+			t.Errorf("grant %d has no time", i)
+		}
+		got[i].At = time.Time{}
+	}
+	want := []Grant{
+		{Type: "password", Username: user}, {Type: "password", Username: user, Refused: true},
+		{Type: "refresh_token", Username: user}, {Type: "refresh_token", Refused: true, Reused: true}, {Type: "refresh_token", Refused: true},
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %+v", got)
+	}
+	if c.ResetGrants(); len(c.Grants()) > 0 {
+		t.Error("the grants are not forgotten")
+	}
+}
+
+func TestLockedUser(t *testing.T) {
+	c := start(t, Options{})
+	user, password := c.DefaultUser()
+	form := grant("password", "username", user, "password", password)
+	c.LockUser(user, true)
+	if o := c.form(form).want(http.StatusBadRequest).object(); o.str("error") != "invalid_grant" || !strings.Contains(o.str("error_description"), "locked") {
+		t.Errorf("a locked account is told %v", o)
+	}
+	c.LockUser(user, false)
+	c.form(form).want(http.StatusOK)
+}
+
+func TestRotateKey(t *testing.T) {
+	c := start(t, Options{})
+	kid := func() string {
+		raw, err := base64.RawURLEncoding.DecodeString(strings.Split(c.Token("demo"), ".")[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		var head object
+		if err := json.Unmarshal(raw, &head); err != nil {
+			t.Fatal(err)
+		}
+		return head.str("kid")
+	}
+	before := kid()
+	if err := c.RotateKey(); err != nil {
+		t.Fatal(err)
+	}
+	a, err := c.send(http.MethodGet, c.SSOURL()+"/.well-known/openid-configuration/jwks", nil, nil)
+	if err != nil || kid() == before || !strings.Contains(string(a.raw), kid()) || strings.Contains(string(a.raw), before+`"`) {
+		t.Errorf("signed by %s after %s, published %s, %v", kid(), before, a.raw, err)
+	}
+}

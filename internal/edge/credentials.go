@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"context"
 	"net/http"
 	"strings"
 
@@ -20,10 +21,9 @@ const (
 // introspection) needs no credentials, and what does is refused there.
 func (s *server) identify(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		p, err := s.principalOf(r)
+		p, err := s.principalOf(r.Context(), r.Header)
 		if err != nil {
-			w.Header().Set("WWW-Authenticate", "Bearer")
-			writeError(w, http.StatusUnauthorized, err)
+			refuseCredentials(w, err)
 			return
 		}
 		sc, err := scopeOf(r)
@@ -31,31 +31,76 @@ func (s *server) identify(next http.Handler) http.Handler {
 			writeError(w, http.StatusBadRequest, err)
 			return
 		}
-		ctx := scope.NewContext(principal.NewContext(r.Context(), p), sc)
+		ctx := identified(r.Context(), p, sc)
 		next.ServeHTTP(w, r.WithContext(ctx))
 	})
 }
 
-// principalOf reads who asks. Credentials that cannot be used are an error, for
-// falling back to another identity would answer in the wrong name.
-func (s *server) principalOf(r *http.Request) (principal.Principal, error) {
-	if r.Header.Get("X-Api-Key") != "" {
+// identified is ctx with who asks and where. The holder of an API key for one
+// scope need not name it.
+func identified(ctx context.Context, p principal.Principal, sc scope.Scope) context.Context {
+	if sc == (scope.Scope{}) {
+		sc = p.Limits().OnlyScope()
+	}
+	return scope.NewContext(principal.NewContext(ctx, p), sc)
+}
+
+// refuseCredentials answers a request whose credentials cannot be used: it is the
+// caller's matter, unless the gateway could not find out.
+func refuseCredentials(w http.ResponseWriter, err error) {
+	if fault.CodeOf(err) != fault.Unauthenticated {
+		writeError(w, http.StatusServiceUnavailable, err)
+		return
+	}
+	w.Header().Set("WWW-Authenticate", "Bearer")
+	writeError(w, http.StatusUnauthorized, err)
+}
+
+// principalOf reads who asks, from the headers of a request or from what stands
+// for them. Credentials that cannot be used are an error, for falling back to
+// another identity would answer in the wrong name; so are two of them at once.
+func (s *server) principalOf(ctx context.Context, header http.Header) (principal.Principal, error) {
+	authorization, keys := header.Values("Authorization"), header.Values("X-Api-Key")
+	switch {
+	case len(authorization)+len(keys) > 1:
+		return principal.Principal{}, fault.New(fault.Unauthenticated, "send one Authorization or one X-Api-Key header, not several")
+	case len(keys) == 1:
+		return s.holder(keys[0])
+	case len(authorization) == 1:
+		return s.bearer(ctx, authorization[0])
+	case s.opts.Anonymous:
+		return principal.DefaultService(), nil
+	default:
+		return principal.Principal{}, nil
+	}
+}
+
+// holder is who shows an API key.
+func (s *server) holder(key string) (principal.Principal, error) {
+	if s.opts.Keys == nil {
 		return principal.Principal{}, fault.New(fault.Unauthenticated, "this gateway has no API keys")
 	}
-	authorization := r.Header.Values("Authorization")
-	switch len(authorization) {
-	case 0:
-		if s.opts.Anonymous {
-			return principal.DefaultService(), nil
-		}
-		return principal.Principal{}, nil
-	case 1:
-		scheme, token, _ := strings.Cut(authorization[0], " ")
-		if strings.EqualFold(scheme, "Bearer") && isToken(strings.TrimSpace(token)) {
-			return principal.FromToken(strings.TrimSpace(token)), nil
-		}
+	if p, ok := s.opts.Keys.Find(key); ok {
+		return p, nil
 	}
-	return principal.Principal{}, fault.New(fault.Unauthenticated, "the Authorization header is not of the form: Bearer <token>")
+	return principal.Principal{}, fault.New(fault.Unauthenticated, "the API key is not known")
+}
+
+// bearer is who shows a bearer token (RFC 6750): one of the gateway's own
+// sessions, or a token of the console.
+func (s *server) bearer(ctx context.Context, authorization string) (principal.Principal, error) {
+	scheme, token, _ := strings.Cut(authorization, " ")
+	token = strings.TrimSpace(token)
+	switch {
+	case !strings.EqualFold(scheme, "Bearer") || !isToken(token):
+		return principal.Principal{}, fault.New(fault.Unauthenticated, "the Authorization header is not of the form: Bearer <token>")
+	case principal.IsSessionToken(token):
+		return principal.FromSession(token), nil
+	case s.opts.Verifier != nil:
+		return s.opts.Verifier.Verify(ctx, token)
+	default:
+		return principal.FromToken(token), nil
+	}
 }
 
 // isToken says whether s is a b64token of RFC 6750, so that nothing else is

@@ -50,7 +50,7 @@ func TestPrincipalOf(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := &server{opts: Options{Anonymous: tt.anonymous}}
-			got, err := s.principalOf(with(tt.header))
+			got, err := s.principalOf(t.Context(), with(tt.header).Header)
 			if (err != nil) != tt.refused || got != tt.want {
 				t.Errorf("%v, %v", got, err)
 			}

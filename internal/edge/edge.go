@@ -19,6 +19,8 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 
 	"github.com/consoleql/consoleql/internal/edge/graphiql"
+	"github.com/consoleql/consoleql/internal/fault"
+	"github.com/consoleql/consoleql/internal/principal"
 )
 
 // Options are what the public listener serves.
@@ -32,7 +34,14 @@ type Options struct {
 	GraphiQL graphiql.Options
 	// Anonymous lets callers without credentials act as the default service account.
 	Anonymous bool
-	Limits    Limits
+	// Keys knows the holders of API keys; nil: there are none.
+	Keys Keys
+	// Verifier verifies console tokens; nil: that is left to the console.
+	Verifier Verifier
+	Limits   Limits
+	// Origins are those whose pages may use the endpoint beside the gateway's
+	// own, each as [ParseOrigin] wants it.
+	Origins []string
 	// Streams keeps the subscriptions under way; the caller shuts it down before
 	// the HTTP server, which would wait for them. Default: one that nobody shuts down.
 	Streams *Streams
@@ -46,6 +55,16 @@ type Options struct {
 	Observe func(Request)
 	// Logger receives what callers are not told; default: discarded.
 	Logger *slog.Logger
+}
+
+// Keys says as whom the holder of an API key acts.
+type Keys interface {
+	Find(key string) (principal.Principal, bool)
+}
+
+// Verifier makes a principal of a console token, or says what is wrong with it.
+type Verifier interface {
+	Verify(ctx context.Context, token string) (principal.Principal, error)
 }
 
 // Request is an answered HTTP request.
@@ -82,7 +101,7 @@ func New(opts Options) http.Handler {
 
 	r := chi.NewRouter()
 	r.Use(s.observe)
-	r.With(s.identify, s.bound).Handle("/graphql", s.graphql())
+	r.With(s.origins()...).With(s.identify, s.bound).Handle("/graphql", s.graphql())
 	r.Get("/schema.graphql", s.sdl)
 	r.Get("/healthz", healthy)
 	r.Get("/readyz", s.ready)
@@ -109,6 +128,7 @@ func (s *server) graphql() http.Handler {
 	h.SetRecoverFunc(s.recovered)
 	h.Use(extension.Introspection{})
 	h.Use(persistedQueries{extension.AutomaticPersistedQuery{Cache: lru.New[string](persistedDocuments)}})
+	h.Use(permits{})
 	h.Use(&limiter{limits: s.opts.Limits})
 	for _, x := range s.opts.Extensions {
 		h.Use(x)
@@ -119,7 +139,12 @@ func (s *server) graphql() http.Handler {
 // bound limits the size of the request body.
 func (s *server) bound(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		r.Body = http.MaxBytesReader(w, r.Body, s.boundFor(r))
+		limit := s.boundFor(r)
+		if r.ContentLength > limit {
+			writeError(w, http.StatusRequestEntityTooLarge, fault.BadInput("", "the request body has %d bytes, more than the %d that are taken", r.ContentLength, limit))
+			return
+		}
+		r.Body = http.MaxBytesReader(w, r.Body, limit)
 		next.ServeHTTP(w, r)
 	})
 }

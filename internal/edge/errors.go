@@ -53,6 +53,18 @@ func (s *server) present(ctx context.Context, err error) *gqlerror.Error {
 	return &out
 }
 
+// withoutText takes out of a message of the parser or validator the text that it
+// quotes where a text was expected or stands in the wrong place: that may be a
+// password. Where it stands, the error's location says.
+func withoutText(message string) string {
+	for _, quoted := range []string{"String cannot represent a non string value", `Expected value of type "SignInInput!"`, "Unexpected String", "Unexpected BlockString"} {
+		if strings.HasPrefix(message, quoted) {
+			return quoted
+		}
+	}
+	return message
+}
+
 // presentFault presents an error of our own. One about an argument has the path
 // of the argument, below the field that it is an argument of.
 func presentFault(ctx context.Context, out *gqlerror.Error, f *fault.Error) {
@@ -86,7 +98,7 @@ func validatorMessage(ctx context.Context, e *gqlerror.Error) string {
 		}
 	}
 	if len(e.Path) < 2 || e.Path[0] != ast.PathName("variable") {
-		return e.Message
+		return withoutText(e.Message)
 	}
 	said := e.Message
 	if _, typ, ok := strings.Cut(said, " as "); ok && strings.HasPrefix(said, "cannot use value ") {

@@ -3,8 +3,6 @@ package edge
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
-	"fmt"
 	"io"
 	"mime"
 	"mime/multipart"
@@ -39,9 +37,9 @@ func (uploads) Supports(r *http.Request) bool {
 
 // Do reads the operation, executes it while its files come, and answers.
 func (u uploads) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
-	form, err := r.MultipartReader()
+	form, err := newForm(r)
 	if err != nil {
-		writeError(w, http.StatusBadRequest, fault.BadInput("", "the multipart form cannot be read"))
+		writeError(w, http.StatusBadRequest, err)
 		return
 	}
 	params, err := u.params(form, r)
@@ -67,26 +65,26 @@ func (uploads) write(w http.ResponseWriter, resp *graphql.Response) {
 
 // params reads the parts `operations` and `map` and puts a file, still to come,
 // in the place of each variable that the map names.
-func (u uploads) params(form *multipart.Reader, r *http.Request) (*graphql.RawParams, error) {
+func (u uploads) params(form *form, r *http.Request) (*graphql.RawParams, error) {
 	start := graphql.Now()
 	params := &graphql.RawParams{Headers: r.Header}
-	if err := readPart(form, "operations", u.limits.BodyBytes, params); err != nil {
+	if err := readPart(form.Reader, "operations", u.limits.BodyBytes, params); err != nil {
 		return nil, err
 	}
 	var places map[string][]string
-	if err := readPart(form, "map", maxMapBytes, &places); err != nil {
+	if err := readPart(form.Reader, "map", maxMapBytes, &places); err != nil {
 		return nil, err
 	}
 	if len(places) == 0 {
 		return nil, fault.BadInput("map", "names no file")
 	}
-	files := &files{form: form, requestLength: r.ContentLength}
+	form.files = len(places)
 	for name, paths := range places {
 		if len(paths) != 1 {
 			return nil, fault.BadInput("map", "file %q has to stand for one variable", name)
 		}
 		path, ok := strings.CutPrefix(paths[0], "variables.")
-		if !ok || !place(params.Variables, strings.Split(path, "."), files.upload(name)) {
+		if !ok || !place(params.Variables, strings.Split(path, "."), form.upload(name)) {
 			return nil, fault.BadInput("map", "%q is no variable that is null", paths[0])
 		}
 	}
@@ -148,39 +146,6 @@ func place(at any, path []string, v scalar.Upload) bool {
 		}
 	}
 	return false
-}
-
-// files are the file parts of a form, each read when it is asked for.
-type files struct {
-	form          *multipart.Reader
-	requestLength int64
-}
-
-func (f *files) upload(name string) scalar.Upload {
-	return scalar.Upload{Size: -1, AtMost: f.requestLength, Open: func() (io.Reader, error) {
-		part, err := f.form.NextPart()
-		switch {
-		case errors.Is(err, io.EOF):
-			return nil, fault.BadInput("map", "file %q did not come", name)
-		case err != nil:
-			return nil, fmt.Errorf("%w: %w", scalar.ErrRead, err)
-		case part.FormName() != name:
-			return nil, fault.BadInput("map", "file %q has to come before file %q, in the order of their use", name, part.FormName())
-		}
-		return fromClient{part}, nil
-	}}
-}
-
-// fromClient marks what goes wrong with the client's side of a stream.
-type fromClient struct{ io.Reader }
-
-// Read reads on.
-func (r fromClient) Read(p []byte) (int, error) {
-	n, err := r.Reader.Read(p)
-	if err != nil && !errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		err = fmt.Errorf("%w: %w", scalar.ErrRead, err)
-	}
-	return n, err
 }
 
 // boundFor is how long the body of a request may be.

@@ -46,10 +46,10 @@ type running struct {
 }
 
 // newSocket takes over a connection and pings its client at each keepalive.
-func newSocket(conn *websocket.Conn, keepalive time.Duration) *socket {
+func newSocket(ctx context.Context, conn *websocket.Conn, keepalive time.Duration) *socket {
 	c := &socket{conn: conn, operations: make(map[string]*running)}
-	c.ctx, c.stop = context.WithCancel(context.Background())
-	c.tasks.Go(func() { c.ping(keepalive) })
+	c.ctx, c.stop = context.WithCancel(ctx)
+	c.tasks.Go(func() { c.ping(c.ctx, keepalive) })
 	c.tasks.Go(func() {
 		timer := time.NewTimer(initTimeout)
 		defer timer.Stop()
@@ -77,17 +77,17 @@ func (c *socket) end() {
 
 // ping notices a client that has vanished: the pings of WebSocket itself, which
 // any client answers unasked.
-func (c *socket) ping(keepalive time.Duration) {
+func (c *socket) ping(ctx context.Context, keepalive time.Duration) {
 	beat := time.NewTicker(keepalive)
 	defer beat.Stop()
 	for {
 		select {
 		case <-beat.C:
-		case <-c.ctx.Done():
+		case <-ctx.Done():
 			return
 		}
-		ctx, cancel := context.WithTimeout(c.ctx, writeTimeout)
-		err := c.conn.Ping(ctx)
+		limited, cancel := context.WithTimeout(ctx, writeTimeout)
+		err := c.conn.Ping(limited)
 		cancel()
 		if err != nil {
 			_ = c.conn.CloseNow() // nobody is there to be told

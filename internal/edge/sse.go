@@ -88,7 +88,7 @@ func (t sse) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecut
 		return
 	}
 	ctx = graphql.WithOperationContext(ctx, op)
-	responses := graphql.OneShot(nil)
+	var responses graphql.ResponseHandler
 	if len(errs) > 0 {
 		responses = graphql.OneShot(exec.DispatchError(ctx, errs))
 	} else {

@@ -14,8 +14,6 @@ import (
 	"github.com/coder/websocket"
 
 	"github.com/consoleql/consoleql/internal/fault"
-	"github.com/consoleql/consoleql/internal/principal"
-	"github.com/consoleql/consoleql/internal/scope"
 )
 
 // subprotocol is the one that is spoken: the GraphQL over WebSocket protocol of
@@ -40,12 +38,14 @@ func (t sockets) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphEx
 		writeError(w, http.StatusBadRequest, fault.BadInput("Sec-WebSocket-Protocol", "does not offer %s", subprotocol))
 		return
 	}
-	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: []string{subprotocol}})
+	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{
+		Subprotocols: []string{subprotocol}, OriginPatterns: t.s.opts.Origins,
+	})
 	if err != nil {
 		t.s.opts.Logger.DebugContext(r.Context(), "no WebSocket", "error", err) // the client has been answered
 		return
 	}
-	c := newSocket(conn, t.s.opts.Keepalive)
+	c := newSocket(r.Context(), conn, t.s.opts.Keepalive)
 	defer c.end()
 	done, ok := t.s.opts.Streams.begin(func() { c.shut(websocket.StatusGoingAway, "the gateway is stopping") })
 	if !ok {
@@ -88,7 +88,7 @@ func (t sockets) initialise(r *http.Request) transport.WebsocketInitFunc {
 		if err != nil {
 			return closing(ctx, statusBadRequest, err), nil, err
 		}
-		who, err := t.s.principalOf(asked)
+		who, err := t.s.principalOf(ctx, asked.Header)
 		if err != nil {
 			return closing(ctx, statusUnauthorized, err), nil, err
 		}
@@ -96,7 +96,7 @@ func (t sockets) initialise(r *http.Request) transport.WebsocketInitFunc {
 		if err != nil {
 			return closing(ctx, statusBadRequest, err), nil, err
 		}
-		return scope.NewContext(principal.NewContext(ctx, who), sc), nil, nil
+		return identified(ctx, who, sc), nil, nil
 	}
 }
 

@@ -1,87 +1,99 @@
-// Package tokencache keeps the console tokens with which principals ask. It
-// knows one service account, in memory; a caller's own token passes through.
+// Package tokencache keeps the console tokens with which principals ask (GraphQL
+// contract, section Scope and principal): those of service accounts and of the
+// sessions that signIn began. A caller's own token passes through.
+//
+// A token in memory is handed out while it is good, without asking anyone. Before
+// its end it is renewed beside its use: one goroutine of one replica claims its
+// record in the Store, uses the refresh token and stores what it was given; the
+// others read that. A refresh token works once (document, section Authentication:
+// refresh token), so whoever claims the record spends it for everybody: should
+// its holder die between the SSO's answer and the store, a service account logs
+// in again, and a session ends.
 package tokencache
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/consoleql/consoleql/internal/fault"
 	"github.com/consoleql/consoleql/internal/principal"
 )
 
-// Token is what the SSO granted (document, section Authentication).
-type Token struct {
-	Access  string
-	Refresh string // works once; empty where the SSO gave none
-	Expires time.Time
-}
-
-// LogValue keeps the token out of logs.
-func (Token) LogValue() slog.Value { return slog.StringValue("[redacted]") }
-
-// String keeps the token out of printed values.
-func (Token) String() string { return "[redacted]" }
-
-// GoString keeps the token out of %#v.
-func (Token) GoString() string { return "[redacted]" }
-
-// Grants are the SSO's two grants.
-type Grants interface {
-	Password(ctx context.Context, username, password string) (Token, error)
-	Refresh(ctx context.Context, refreshToken string) (Token, error)
-}
-
-// Account is a console login.
-type Account struct{ Username, Password string }
-
 // Options are what a Cache is made of.
 type Options struct {
 	Grants Grants
-	// Account is the default service account; with an empty Username there is none.
-	Account Account
+	// Accounts are the service accounts by name; see principal.DefaultAccount.
+	Accounts map[string]Account
+	// Store keeps the records; default: a Memory of its own.
+	Store Store
+	// Realm names the console, so that records of two consoles in one store are not
+	// mixed up; the SSO's address will do.
+	Realm string
+	// SessionLifetime is how long a session lasts from its signIn; default 12 h.
+	SessionLifetime time.Duration
+	// Lease is how long after its last sign of life a holder of a claim counts as
+	// dead; default 3 s. A holder that lives extends its claim for as long as the
+	// SSO takes to answer.
+	Lease time.Duration
 	// Now is the clock; default time.Now.
 	Now func() time.Time
 	// Logger is told of grants that failed, without their secrets; default: discarded.
 	Logger *slog.Logger
 }
 
-// The times of an account's token.
+// The times of a token.
 const (
-	// grantTimeout bounds one grant, which outlives the caller that began it.
-	grantTimeout = 30 * time.Second
-	// renewAt is the part of a token's life after which it is renewed beside its use.
-	renewAt = 0.75
-	// expiryMargin is taken off a token's life for the time that a call is under way.
+	// renewAhead is how long before its end a token is renewed, at most; a fifth of
+	// its life where that is less.
+	renewAhead = 5 * time.Minute
+	// expiryMargin is taken off a token's life for the time that a call is under
+	// way, at most; a tenth of its life where that is less.
 	expiryMargin = 5 * time.Second
-	// firstPause and maxPause bound how long a refused login is not tried again.
+	// grantTimeout bounds one renewal, which outlives the caller that began it.
+	grantTimeout = 40 * time.Second
+	// firstPause and maxPause bound how long a refused login is not tried again;
+	// shortPause is the first where the SSO, not the account, is in trouble.
 	firstPause = time.Second
 	shortPause = 100 * time.Millisecond
 	maxPause   = time.Minute
+	// storeTimeout bounds one question to the store, and storePause is how long one
+	// that gave no answer is not asked again.
+	storeTimeout = time.Second
+	storePause   = time.Second
+	// keepAccount is how long an account's record is kept unused, keepFailure how
+	// long failures are remembered beyond their pause.
+	keepAccount = 7 * 24 * time.Hour
+	keepFailure = 10 * time.Minute
+	// checkAfter is the age of what is known of a session after which it is looked
+	// up again beside its use; mustCheckAfter, after which it is before its use. In
+	// between, a session that was signed out at another replica is still served.
+	checkAfter     = 2 * time.Second
+	mustCheckAfter = 10 * time.Second
+	// forgetAfter is how long an unused session stays in memory.
+	forgetAfter = 15 * time.Minute
+	// closeGrace is how long Close lets renewals end: their refresh tokens are spent.
+	closeGrace = 5 * time.Second
 )
 
-// Cache gives each principal its console token. It is safe for concurrent use.
+// Cache gives each principal its console token. It is safe for concurrent use;
+// any number of them, in any number of processes, may share a store.
 type Cache struct {
-	opts  Options
-	tasks sync.WaitGroup
-	stop  context.Context //nolint:containedctx // ends the grants under way when the cache closes
-	close context.CancelFunc
+	opts     Options
+	accounts map[string]*entry // by name; never changes
+	tasks    sync.WaitGroup
+	stop     context.Context //nolint:containedctx // ends the renewals under way when the cache closes
+	halt     context.CancelFunc
+	down     atomic.Int64 // the store is not asked before (Unix nanoseconds)
 
-	mu      sync.Mutex
-	token   Token
-	renewed time.Time // when token came
-	grant   *grant    // under way, or nil
-	pause   time.Duration
-	until   time.Time // no login before
-	refused error     // why
-}
-
-// grant is one exchange with the SSO that any number of callers wait for.
-type grant struct {
-	done chan struct{}
-	err  error
+	sessions sync.Map // of *entry, by the principal's name
+	mu       sync.Mutex
+	closed   bool
+	swept    time.Time
 }
 
 // New returns a cache. Close ends what it began.
@@ -92,152 +104,294 @@ func New(opts Options) *Cache {
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)
 	}
-	c := &Cache{opts: opts}
-	c.stop, c.close = context.WithCancel(context.Background())
+	if opts.SessionLifetime <= 0 {
+		opts.SessionLifetime = 12 * time.Hour
+	}
+	if opts.Lease <= 0 {
+		opts.Lease = 3 * time.Second
+	}
+	if opts.Store == nil {
+		opts.Store = NewMemory(opts.Now)
+	}
+	c := &Cache{opts: opts, accounts: make(map[string]*entry), swept: opts.Now()}
+	for name, account := range opts.Accounts {
+		c.accounts[name] = &entry{key: "account:" + c.digest(account.Username), account: &account, name: name}
+	}
+	c.stop, c.halt = context.WithCancel(context.Background())
 	return c
 }
 
-// Close ends the grants under way and waits for them.
+// digest names something of the console's in the store.
+func (c *Cache) digest(text string) string {
+	sum := sha256.Sum256([]byte(c.opts.Realm + "\x00" + text))
+	return hex.EncodeToString(sum[:])
+}
+
+// Close begins no further renewals, lets those under way end for a while and then
+// ends them.
 func (c *Cache) Close() {
-	c.close()
+	c.mu.Lock()
+	c.closed = true
+	c.mu.Unlock()
+	timer := time.AfterFunc(closeGrace, c.halt)
 	c.tasks.Wait()
+	timer.Stop()
+	c.halt()
 }
 
 // Token is the console token of the principal in ctx. It fails with
-// UNAUTHENTICATED for a caller who showed nothing, and with what the SSO said
-// where the service account cannot log in.
+// UNAUTHENTICATED for a caller who showed nothing, or whose session is unknown or
+// has ended, and with what the SSO said where a service account cannot log in:
+// FORBIDDEN for one that is locked.
 func (c *Cache) Token(ctx context.Context) (string, error) {
-	switch p := principal.FromContext(ctx); p.Kind() {
-	case principal.PassThrough:
+	p := principal.FromContext(ctx)
+	e, err := c.entryOf(p)
+	if err != nil {
+		return "", err
+	}
+	now := c.opts.Now()
+	if e == nil {
+		if at, ok := p.Expires(); ok && !now.Before(at) {
+			return "", fault.New(fault.Unauthenticated, "the console token has expired")
+		}
 		return p.Token(), nil
+	}
+	if h := e.held.Load(); h != nil && now.Before(h.dueAt) {
+		return h.token.Access, nil
+	}
+	return c.renewed(ctx, e, now)
+}
+
+// entryOf is what is held for a principal; nil for a caller's own token.
+func (c *Cache) entryOf(p principal.Principal) (*entry, error) {
+	switch p.Kind() {
+	case principal.PassThrough:
+		return nil, nil
 	case principal.Service:
-		return c.account(ctx)
+		if e := c.accounts[p.Account()]; e != nil {
+			return e, nil
+		}
+		return nil, fault.New(fault.Unauthenticated, "no credentials, and no service account is configured")
+	case principal.Session:
+		e, ok := c.sessions.Load(p.Name())
+		if !ok {
+			c.sweep()
+			e, _ = c.sessions.LoadOrStore(p.Name(), &entry{key: p.Name()})
+		}
+		return e.(*entry), nil
 	default:
-		return "", fault.New(fault.Unauthenticated, "no credentials: send a console token as Authorization: Bearer")
+		return nil, fault.New(fault.Unauthenticated,
+			"no credentials: send a console token or a session token as Authorization: Bearer, or an API key as X-Api-Key")
 	}
 }
 
-// Refused gives up a token that the console did not accept before its time: the
-// service account's next call renews it. One that is that young is kept, since
-// the next would hardly fare better. A caller's own token is the caller's matter.
+// Refused gives up a token that the console did not accept before its time, so
+// that the principal's next call renews it, once for all that were refused it.
+// A token that is very young is kept, since the next would hardly fare better;
+// the more often that happens in a row, the older it has to be. A caller's own
+// token is the caller's matter.
 func (c *Cache) Refused(ctx context.Context, token string) {
-	if principal.FromContext(ctx).Kind() != principal.Service {
+	e, err := c.entryOf(principal.FromContext(ctx))
+	if err != nil || e == nil {
 		return
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.token.Access == token && c.opts.Now().Sub(c.renewed) >= firstPause {
-		c.token.Access = ""
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	h, now := e.held.Load(), c.opts.Now()
+	if h == nil || h.token.Access != token || h.refused {
+		return
 	}
+	if now.Sub(e.gaveUp) > 2*maxPause {
+		e.gaveUps = 0
+	}
+	if young := min(firstPause<<min(e.gaveUps, 6), maxPause); now.Sub(h.token.Obtained) < min(young, h.token.life()/2) {
+		return
+	}
+	e.gaveUps, e.gaveUp = e.gaveUps+1, now
+	given := *h
+	given.refused, given.dueAt, given.goodUntil = true, time.Time{}, time.Time{}
+	e.held.Store(&given)
 }
 
-// Warm obtains the service account's token before anyone asks for it.
+// Warm obtains the default service account's token before anyone asks for it.
 func (c *Cache) Warm(ctx context.Context) error {
-	if c.opts.Account.Username == "" {
+	if c.accounts[principal.DefaultAccount] == nil {
 		return nil
 	}
-	_, err := c.account(ctx)
+	_, err := c.Token(principal.NewContext(ctx, principal.DefaultService()))
 	return err
 }
 
-// account is the service account's token: the one in memory while it is good,
-// renewed beside its use when it grows old, waited for only where there is none.
-func (c *Cache) account(ctx context.Context) (string, error) {
-	if c.opts.Account.Username == "" {
-		return "", fault.New(fault.Unauthenticated, "no credentials, and no service account is configured")
-	}
-	c.mu.Lock()
+// sweep forgets sessions that have not been used for long, from time to time.
+func (c *Cache) sweep() {
 	now := c.opts.Now()
-	good := c.token.Access != "" && now.Before(c.token.Expires.Add(-c.margin()))
-	if good && now.Before(c.renewTime()) {
-		defer c.mu.Unlock()
-		return c.token.Access, nil
+	c.mu.Lock()
+	due := now.Sub(c.swept) >= time.Minute
+	if due {
+		c.swept = now
 	}
-	if now.Before(c.until) {
-		defer c.mu.Unlock()
-		if good {
-			return c.token.Access, nil
-		}
-		return "", c.refused
-	}
-	g := c.grant
-	if g == nil {
-		g = c.begin() //nolint:contextcheck // a grant serves every caller, so no single one may end it
-	}
-	access := c.token.Access
 	c.mu.Unlock()
+	if !due {
+		return
+	}
+	c.sessions.Range(func(name, value any) bool {
+		e := value.(*entry)
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		// What is looked up again while in use has not been used for as long as that is ago.
+		if h := e.held.Load(); e.flight == nil && (h == nil || now.Sub(h.checked) > forgetAfter) {
+			c.sessions.CompareAndDelete(name, e)
+		}
+		return true
+	})
+}
+
+// entry is what is held in memory for a service account or a session.
+type entry struct {
+	key     string
+	name    string   // of the account
+	account *Account // nil: a session
+	held    atomic.Pointer[held]
+
+	mu      sync.Mutex
+	flight  *flight
+	retryAt time.Time     // no renewal before
+	failed  error         // why
+	alone   time.Duration // the last pause after a login without the store
+	gaveUps int           // tokens given up as refused, in a row
+	gaveUp  time.Time     // when the last was
+}
+
+func (e *entry) session() bool { return e.account == nil }
+
+// held is a token as it is held. It is never changed, only replaced.
+type held struct {
+	token      Token
+	generation string
+	// shared says that other replicas may hold it, so that its refresh token is
+	// nobody's to use without a claim.
+	shared bool
+	ends   time.Time // of the session; zero for a service account
+	// checked is when the store was last asked for it.
+	checked time.Time
+	refused bool // by the console
+
+	dueAt     time.Time // until then it is handed out without further ado
+	goodUntil time.Time // until then it is handed out while it is renewed
+}
+
+// hold makes of a token what is held of it as of now.
+func hold(t Token, generation string, shared bool, ends, now time.Time) *held {
+	h := &held{token: t, generation: generation, shared: shared, ends: ends, checked: now, dueAt: t.renewAt(), goodUntil: t.goodUntil()}
+	if !ends.IsZero() {
+		h.dueAt = earlier(earlier(h.dueAt, ends), now.Add(checkAfter))
+		h.goodUntil = earlier(earlier(h.goodUntil, ends), now.Add(mustCheckAfter))
+	}
+	return h
+}
+
+// again is h after it was looked up once more.
+func (h *held) again(now time.Time) *held {
+	next := hold(h.token, h.generation, h.shared, h.ends, now)
+	if h.refused {
+		next.refused, next.dueAt, next.goodUntil = true, h.dueAt, h.goodUntil
+	}
+	return next
+}
+
+// serves says whether the token may be handed out while it is renewed, but for
+// when it was last looked up.
+func (h *held) serves(now time.Time) bool {
+	return h != nil && !h.refused && now.Before(h.token.goodUntil()) && (h.ends.IsZero() || now.Before(h.ends))
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// flight is one renewal that any number of callers wait for.
+type flight struct {
+	done   chan struct{}
+	access string
+	err    error
+}
+
+// renewed is the way of a token that is not, or no longer, to be handed out
+// without further ado: it is renewed, and waited for only where it must be.
+func (c *Cache) renewed(ctx context.Context, e *entry, now time.Time) (string, error) {
+	e.mu.Lock()
+	h := e.held.Load()
+	good := h != nil && now.Before(h.goodUntil)
+	switch {
+	case good && now.Before(h.dueAt), good && e.flight == nil && now.Before(e.retryAt):
+		defer e.mu.Unlock()
+		return h.token.Access, nil
+	case e.flight == nil && e.failed != nil && now.Before(e.retryAt):
+		defer e.mu.Unlock()
+		return "", e.failed
+	case e.flight == nil:
+		if err := c.begin(e); err != nil { //nolint:contextcheck // a renewal serves every caller, so no single one may end it
+			defer e.mu.Unlock()
+			return "", err
+		}
+	}
+	f := e.flight
+	e.mu.Unlock()
 	if good {
-		return access, nil
+		return h.token.Access, nil
 	}
 	select {
-	case <-g.done:
+	case <-f.done:
+		return f.access, f.err
 	case <-ctx.Done():
 		return "", context.Cause(ctx)
 	}
-	if g.err != nil {
-		return "", g.err
-	}
+}
+
+// begin starts a renewal. The caller holds e.mu.
+func (c *Cache) begin(e *entry) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.token.Access, nil
-}
-
-// margin keeps the whole of a very short life from being margin.
-func (c *Cache) margin() time.Duration {
-	return min(expiryMargin, c.token.Expires.Sub(c.renewed)/10)
-}
-
-func (c *Cache) renewTime() time.Time {
-	life := c.token.Expires.Sub(c.renewed)
-	return c.renewed.Add(time.Duration(float64(life) * renewAt))
-}
-
-// begin starts a grant. The caller holds c.mu.
-func (c *Cache) begin() *grant {
-	g := &grant{done: make(chan struct{})}
-	c.grant = g
-	old := c.token
+	if c.closed {
+		return fault.New(fault.UpstreamUnavailable, "the gateway is shutting down")
+	}
+	f := &flight{done: make(chan struct{})}
+	e.flight = f
 	c.tasks.Go(func() {
 		ctx, cancel := context.WithTimeout(c.stop, grantTimeout)
 		defer cancel()
-		token, err := c.obtain(ctx, old)
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		c.settle(token, err)
-		g.err = err
-		c.grant = nil
-		close(g.done)
-	})
-	return g
-}
-
-// obtain renews the token, by the refresh token where there is one and by
-// logging in where there is none or it is refused.
-func (c *Cache) obtain(ctx context.Context, old Token) (Token, error) {
-	if old.Refresh != "" {
-		token, err := c.opts.Grants.Refresh(ctx, old.Refresh)
-		if err == nil {
-			return token, nil
+		next, again, err := c.renew(ctx, e, e.held.Load())
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		c.settle(e, next, again, err)
+		if f.err = err; next != nil {
+			f.access, f.err = next.token.Access, nil
 		}
-		c.opts.Logger.Info("token not refreshed, logging in", "code", fault.CodeOf(err))
-	}
-	return c.opts.Grants.Password(ctx, c.opts.Account.Username, c.opts.Account.Password)
+		e.flight = nil
+		close(f.done)
+	})
+	return nil
 }
 
-// settle keeps the outcome of a grant. The caller holds c.mu.
-func (c *Cache) settle(token Token, err error) {
-	if err == nil {
-		c.token, c.renewed = token, c.opts.Now()
-		c.pause, c.until, c.refused = 0, time.Time{}, nil
-		return
+// settle keeps the outcome of a renewal: a token, an error, or both, where the
+// old token serves a little longer. The caller holds e.mu.
+func (c *Cache) settle(e *entry, next *held, again time.Time, err error) {
+	now, current := c.opts.Now(), e.held.Load()
+	if next != nil && !now.Before(next.dueAt) {
+		again = later(again, now.Add(shortPause)) // what is due stays so, but is not asked for all the time
 	}
-	// Whatever the failure was, the refresh token may have been spent by it.
-	c.token.Refresh = ""
-	least := firstPause
-	if fault.CodeOf(err) != fault.Unauthenticated {
-		least = shortPause // the SSO, not the account, is in trouble
+	if e.session() {
+		again = earlier(again, now.Add(checkAfter)) // it may be signed out at any time
 	}
-	c.pause = min(max(2*c.pause, least), maxPause)
-	c.until, c.refused = c.opts.Now().Add(c.pause), err
-	c.opts.Logger.Warn("the service account cannot log in", "code", fault.CodeOf(err), "pause", c.pause)
+	e.retryAt, e.failed = again, err
+	if next != nil && (current == nil || !current.refused || current.generation != next.generation) {
+		e.held.Store(next)
+	}
+	if next == nil && e.session() && fault.CodeOf(err) == fault.Unauthenticated {
+		e.held.Store(nil)
+		c.sessions.CompareAndDelete(e.key, e)
+	}
 }

@@ -1,12 +1,9 @@
 package tokencache_test
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -15,47 +12,6 @@ import (
 	"github.com/consoleql/consoleql/internal/principal"
 	"github.com/consoleql/consoleql/internal/tokencache"
 )
-
-// sso grants tokens of a minute's life that tell their number.
-type sso struct {
-	passwords, refreshes atomic.Int64
-	used                 sync.Map // refresh tokens
-	fail                 atomic.Bool
-}
-
-var errRefused = fault.New(fault.Unauthenticated, "refused")
-
-func (s *sso) grant() (tokencache.Token, error) {
-	time.Sleep(100 * time.Millisecond)
-	if s.fail.Load() {
-		return tokencache.Token{}, errRefused
-	}
-	n := s.passwords.Load() + s.refreshes.Load()
-	return tokencache.Token{Access: fmt.Sprint("access-", n), Refresh: fmt.Sprint("refresh-", n), Expires: time.Now().Add(time.Minute)}, nil
-}
-
-func (s *sso) Password(context.Context, string, string) (tokencache.Token, error) {
-	s.passwords.Add(1)
-	return s.grant()
-}
-
-func (s *sso) Refresh(_ context.Context, token string) (tokencache.Token, error) {
-	s.refreshes.Add(1)
-	if _, again := s.used.LoadOrStore(token, true); again {
-		return tokencache.Token{}, errors.New("refresh token used twice")
-	}
-	return s.grant()
-}
-
-func service(t *testing.T) context.Context {
-	return principal.NewContext(t.Context(), principal.DefaultService())
-}
-
-func newCache(t *testing.T, s *sso) *tokencache.Cache {
-	c := tokencache.New(tokencache.Options{Grants: s, Account: tokencache.Account{Username: "u", Password: "p"}})
-	t.Cleanup(c.Close)
-	return c
-}
 
 func TestOneLoginForAll(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -70,9 +26,7 @@ func TestOneLoginForAll(t *testing.T) {
 			})
 		}
 		wait.Wait()
-		if n := s.passwords.Load(); n != 1 {
-			t.Errorf("%d logins, want 1", n)
-		}
+		s.want(t, 1, 0)
 	})
 }
 
@@ -94,9 +48,22 @@ func TestRenewedBesideItsUse(t *testing.T) {
 			}
 			synctest.Wait()
 		}
-		if s.passwords.Load() != 1 || s.refreshes.Load() != 4 {
-			t.Errorf("%d logins and %d refreshes in 200 s, want 1 and 4", s.passwords.Load(), s.refreshes.Load())
-		}
+		s.want(t, 1, 4)
+	})
+}
+
+// TestTokenAtItsEnd: a replica that finds a token of which little is left does not
+// wait for its next chance when that little is over.
+func TestTokenAtItsEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, store := &sso{life: time.Second, delay: time.Millisecond}, newFlaky()
+		a, b := newCache(t, s, sharing(store)), newCache(t, s, sharing(store))
+		wantToken(t, a, service(t), "access-1")
+		time.Sleep(850 * time.Millisecond)
+		wantToken(t, b, service(t), "access-1")
+		time.Sleep(60 * time.Millisecond)
+		wantToken(t, b, service(t), "access-2")
+		s.want(t, 1, 1)
 	})
 }
 
@@ -106,7 +73,7 @@ func TestRefusedLoginIsNotHammered(t *testing.T) {
 		s.fail.Store(true)
 		c := newCache(t, s)
 		for range 600 {
-			if _, err := c.Token(service(t)); !errors.Is(err, errRefused) {
+			if _, err := c.Token(service(t)); fault.CodeOf(err) != fault.Unauthenticated {
 				t.Fatalf("got %v", err)
 			}
 			time.Sleep(100 * time.Millisecond)
@@ -147,9 +114,7 @@ func TestRefusedTokenIsRenewed(t *testing.T) {
 		if next, err := c.Token(service(t)); err != nil || next == first {
 			t.Errorf("got %q, %v", next, err)
 		}
-		if s.passwords.Load() != 1 || s.refreshes.Load() != 1 {
-			t.Errorf("%d logins and %d refreshes, want 1 and 1", s.passwords.Load(), s.refreshes.Load())
-		}
+		s.want(t, 1, 1)
 	})
 }
 
@@ -164,6 +129,9 @@ func TestTokenOfPrincipal(t *testing.T) {
 		"pass-through":       {principal.FromToken("mine"), "mine", ""},
 		"anonymous":          {principal.Principal{}, "", fault.Unauthenticated},
 		"service, not there": {principal.DefaultService(), "", fault.Unauthenticated},
+		"verified":           {principal.Verified("mine", "u", time.Now().Add(time.Hour)), "mine", ""},
+		"verified, expired":  {principal.Verified("mine", "u", time.Now().Add(-time.Hour)), "", fault.Unauthenticated},
+		"unknown session":    {principal.FromSession("cqs_x"), "", fault.Unauthenticated},
 	} {
 		t.Run(name, func(t *testing.T) {
 			token, err := c.Token(principal.NewContext(t.Context(), tt.principal))
@@ -177,10 +145,17 @@ func TestTokenOfPrincipal(t *testing.T) {
 func TestNothingPrintsAToken(t *testing.T) {
 	const secret = "s3cret"
 	token := tokencache.Token{Access: secret, Refresh: secret}
-	p := principal.FromToken(secret)
+	account := tokencache.Account{Username: "u", Password: secret}
+	session := tokencache.Session{Token: secret}
+	keys, err := tokencache.NewRing(ringKey)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, text := range []string{
 		fmt.Sprint(token), fmt.Sprintf("%+v %#v", token, token), token.LogValue().String(),
-		fmt.Sprint(p), fmt.Sprintf("%+v %#v", p, p), p.LogValue().String(),
+		fmt.Sprint(account), fmt.Sprintf("%+v %#v", account, account), account.LogValue().String(),
+		fmt.Sprint(session), fmt.Sprintf("%+v %#v", session, session), session.LogValue().String(),
+		strings.ReplaceAll(fmt.Sprint(keys)+fmt.Sprintf("%+v %#v", keys, keys)+keys.LogValue().String(), ringKey[2:20], secret),
 	} {
 		if strings.Contains(text, secret) {
 			t.Errorf("%q holds the token", text)

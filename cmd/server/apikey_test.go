@@ -1,0 +1,244 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/consoleql/consoleql/internal/apikey"
+	"github.com/consoleql/consoleql/internal/consolesim"
+)
+
+// keyring is a file of API keys in the making.
+type keyring struct {
+	t        testing.TB
+	accounts string
+	keys     string
+}
+
+// account adds a service account.
+func (k *keyring) account(name string, u consolesim.User) {
+	k.accounts += fmt.Sprintf("  - {name: %s, username: %q, password: %q}\n", name, u.Username, u.Password)
+}
+
+// key adds a key with limits, a part of the file, and returns the header that shows it.
+func (k *keyring) key(name, account, limits string) map[string]string {
+	key, hash := apikey.New()
+	k.keys += fmt.Sprintf("  - {name: %s, account: %s, hash: %q%s}\n", name, account, hash, limits)
+	return map[string]string{"X-Api-Key": key}
+}
+
+// write writes the file and returns its path.
+func (k *keyring) write() string {
+	k.t.Helper()
+	path := filepath.Join(k.t.TempDir(), "keys.yaml")
+	if err := os.WriteFile(path, []byte("accounts:\n"+k.accounts+"keys:\n"+k.keys), 0o600); err != nil {
+		k.t.Fatal(err)
+	}
+	return path
+}
+
+func TestAPIKeys(t *testing.T) {
+	var solo, restricted, plain, narrow, reader, robots map[string]string
+	w := newWorld(t, consolesim.Options{}, strict, noDefault, func(s *settings, sim *consolesim.Server) {
+		k := &keyring{t: t}
+		d := sim.Data()
+		main := d.MainCompanyID()
+		k.account("solo", d.SoloUser())
+		k.account("restricted", d.RestrictedUser())
+		k.account("owner", d.Users()[0])
+		solo = k.key("solo", "solo", "")
+		restricted = k.key("restricted", "restricted", "")
+		plain = k.key("plain", "default", "")
+		narrow = k.key("narrow", "owner", fmt.Sprintf(", scopes: [{companyId: %s, departmentIds: [%s]}]", main, d.MainDepartmentID()))
+		reader = k.key("reader", "owner", ", operations: [query]")
+		robots = k.key("robots", "owner", ", fields: [robots, robot]")
+		s.APIKeysFile = k.write()
+	})
+	d := w.sim.Data()
+	main, dept := d.MainCompanyID(), d.MainDepartmentID()
+	viewer := func(header map[string]string) string {
+		t.Helper()
+		a := w.ask(`{ viewer { userName } }`, request{header: header})
+		if len(a.Errors) > 0 {
+			return a.Errors[0].Extensions.Code
+		}
+		return decode[struct{ Viewer struct{ UserName string } }](t, a.Data).Viewer.UserName
+	}
+
+	t.Run("each acts as its account", func(t *testing.T) {
+		for want, header := range map[string]map[string]string{
+			d.SoloUser().Username:       solo,
+			d.RestrictedUser().Username: with(restricted, in(main, "")),
+			d.Users()[0].Username:       with(plain, in(main, "")),
+		} {
+			if got := viewer(header); got != want {
+				t.Errorf("got %s, want %s", got, want)
+			}
+		}
+	})
+	t.Run("unknown keys", func(t *testing.T) {
+		w.sim.ResetCounts()
+		for _, key := range []string{"x", plain["X-Api-Key"] + "x", plain["X-Api-Key"][1:]} {
+			resp, body := w.send(http.MethodPost, "/graphql", `{"query":"{ viewer { name } }"}`, with(jsonBody, map[string]string{"X-Api-Key": key}))
+			if resp.StatusCode != http.StatusUnauthorized || !strings.Contains(string(body), "UNAUTHENTICATED") {
+				t.Errorf("status %d: %s", resp.StatusCode, body)
+			}
+		}
+		w.noCalls()
+	})
+	t.Run("a key beside a token", func(t *testing.T) {
+		w.sim.ResetCounts()
+		a := w.ask(`{ viewer { name } }`, request{header: with(plain, w.as("demo"))})
+		if e := w.onlyError(a); a.Status != http.StatusUnauthorized || e.Extensions.Code != "UNAUTHENTICATED" {
+			t.Errorf("answered %s", a.Body)
+		}
+		w.noCalls()
+	})
+	t.Run("a key for queries", func(t *testing.T) {
+		w.sim.ResetCounts()
+		if e := w.refused(`mutation { deleteQueue(input: {id: "`+d.QueueIDs(dept)[0]+`"}) { deletedId } }`, request{header: with(reader, in(main, dept))}); e.Extensions.Code != "FORBIDDEN" || !strings.Contains(e.Message, "mutation") {
+			t.Errorf("%+v", e)
+		}
+		w.noCalls()
+		w.answersOf(main, dept, request{header: with(reader, in(main, dept))})
+	})
+	t.Run("a key for some fields", func(t *testing.T) {
+		w.sim.ResetCounts()
+		for _, query := range []string{
+			scopeQuery, `{ robots { totalCount } queues { totalCount } }`, `query { ...f } fragment f on Query { queues { totalCount } }`,
+			`{ ... on Query { mine: viewer { name } } }`, `query($no: Boolean = false) { queues @include(if: $no) { totalCount } }`,
+		} {
+			if e := w.refused(query, request{header: with(robots, in(main, dept))}); e.Extensions.Code != "FORBIDDEN" {
+				t.Errorf("%s: %+v", query, e)
+			}
+		}
+		w.noCalls()
+		a := w.ask(`{ __typename __schema { queryType { name } } robots(first: 1) { nodes { name company { name } } } }`, request{header: with(robots, in(main, dept))})
+		if len(a.Errors) > 0 {
+			t.Errorf("answered %s", a.Body)
+		}
+	})
+	t.Run("a key for one department", func(t *testing.T) {
+		w.answersOf(main, dept, request{header: narrow}) // its only scope need not be named
+		sibling := d.Departments(main)[2].ID
+		for name, header := range map[string]map[string]string{
+			"another department": in(main, sibling), "another company": in(d.Companies()[1].ID, d.Companies()[1].RootDepartmentID),
+		} {
+			w.sim.ResetCounts()
+			if e := w.refused(scopeQuery, request{header: with(narrow, header)}); e.Extensions.Code != "FORBIDDEN" {
+				t.Errorf("%s: %+v", name, e)
+			}
+			w.noCalls()
+		}
+		// Neither does any way through the graph lead out of it.
+		w.sim.ResetCounts()
+		a := w.ask(`{ companies { id departments { id robots { nodes { name } } queues { totalCount } } } }`, request{header: narrow})
+		got := decode[struct {
+			Companies []struct {
+				ID          string
+				Departments []struct {
+					ID     string
+					Robots *struct{ Nodes []struct{ Name string } }
+				}
+			}
+		}](t, a.Data)
+		if len(got.Companies) != 1 || got.Companies[0].ID != main {
+			t.Fatalf("it sees %d companies", len(got.Companies))
+		}
+		for _, seen := range got.Companies[0].Departments {
+			if (seen.Robots != nil) != (seen.ID == dept) {
+				t.Errorf("department %s is answered: %v", seen.ID, seen.Robots != nil)
+			}
+		}
+		for _, r := range w.sim.Requests() {
+			if r.DepartmentID != "" && r.DepartmentID != dept || r.CompanyID != "" && r.CompanyID != main {
+				t.Errorf("%s was asked in %s, %s", r.Operation, r.CompanyID, r.DepartmentID)
+			}
+		}
+		for _, e := range a.Errors {
+			if e.Extensions.Code != "FORBIDDEN" {
+				t.Errorf("%+v", e)
+			}
+		}
+		// A new queue cannot be smuggled into another department by its input.
+		w.sim.ResetCounts()
+		e := w.refused(`mutation { createQueue(input: {name: "q", departmentId: "`+sibling+`"}) { queue { id } } }`, request{header: narrow})
+		if e.Extensions.Code != "FORBIDDEN" || w.calls()["POST /openapi/queues/{queueId}"] != 0 {
+			t.Errorf("%+v, %v", e, w.calls())
+		}
+	})
+	t.Run("nobody", func(t *testing.T) {
+		w.sim.ResetCounts()
+		if e := w.refused(scopeQuery, request{header: in(main, dept)}); e.Extensions.Code != "UNAUTHENTICATED" {
+			t.Errorf("%+v", e)
+		}
+		w.noCalls()
+	})
+	for _, header := range []map[string]string{solo, plain, narrow} {
+		if strings.Contains(w.logs.String(), header["X-Api-Key"]) {
+			t.Error("the log holds an API key")
+		}
+	}
+}
+
+func TestAPIKeyCommand(t *testing.T) {
+	var out, log bytes.Buffer
+	if code := run(t.Context(), []string{"api-key"}, &out, &log); code != 0 {
+		t.Fatalf("exit status %d: %s", code, &log)
+	}
+	found := regexp.MustCompile(`^key:  (\S+)\nhash: (\S+)\n$`).FindStringSubmatch(out.String())
+	if found == nil {
+		t.Fatalf("printed %q", &out)
+	}
+	path := filepath.Join(t.TempDir(), "keys.yaml")
+	if err := os.WriteFile(path, []byte("keys: [{name: k, hash: '"+found[2]+"'}]"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	keys, err := apikey.Load(path, apikey.Options{Default: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := keys.Find(found[1]); !ok {
+		t.Error("the hash is not the key's")
+	}
+}
+
+func TestSettingsOfIdentity(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "keys.yaml")
+	if err := os.WriteFile(file, []byte("keys:\n  - {name: k, hash: nonsense, account: nobody}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, tt := range map[string]struct {
+		args []string
+		says string
+	}{
+		"no such file":       {[]string{"--api-keys-file=/does/not/exist"}, "--api-keys-file"},
+		"a bad file":         {[]string{"--api-keys-file=" + file}, "keys, number 1: hash"},
+		"verification":       {[]string{"--verify-tokens=maybe"}, "verify-tokens"},
+		"a bad ring":         {[]string{"--redis-url=redis://127.0.0.1:1", "--token-keys=hunter2"}, "--token-keys: key 1"},
+		"two rings":          {[]string{"--token-keys=hunter2", "--token-keys-file=x"}, "either"},
+		"no ring in a file":  {[]string{"--token-keys-file=/does/not/exist"}, "--token-keys-file"},
+		"a session for ever": {[]string{"--session-lifetime=0s"}, "--session-lifetime"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var log bytes.Buffer
+			if code := run(t.Context(), append([]string{"serve", "--listen=127.0.0.1:0", "--admin-listen="}, tt.args...), io.Discard, &log); code == 0 {
+				t.Error("exit status 0")
+			}
+			if !strings.Contains(log.String(), tt.says) || strings.Contains(log.String(), "hunter2") {
+				t.Errorf("said nothing of %q, or too much:\n%s", tt.says, &log)
+			}
+		})
+	}
+	var out bytes.Buffer
+	if code := run(t.Context(), []string{"config", "--token-keys=hunter2"}, &out, io.Discard); code != 0 || strings.Contains(out.String(), "hunter2") || !strings.Contains(out.String(), "CONSOLEQL_TOKEN_KEYS=(hidden)") {
+		t.Errorf("exit status %d:\n%s", code, &out)
+	}
+}

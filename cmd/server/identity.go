@@ -1,0 +1,197 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/consoleql/consoleql/graph/generated"
+	"github.com/consoleql/consoleql/internal/apikey"
+	"github.com/consoleql/consoleql/internal/consoleclient"
+	"github.com/consoleql/consoleql/internal/edge"
+	"github.com/consoleql/consoleql/internal/fault"
+	"github.com/consoleql/consoleql/internal/principal"
+	"github.com/consoleql/consoleql/internal/scope"
+	"github.com/consoleql/consoleql/internal/tokencache"
+	"github.com/consoleql/consoleql/internal/verify"
+)
+
+// openTokens makes what knows who asks: the API keys, the verifier of console
+// tokens, and the cache of the console tokens that principals ask with.
+func (g *gateway) openTokens(carrier http.RoundTripper) error {
+	s := g.settings
+	accounts, err := g.openAccounts()
+	if err != nil {
+		return err
+	}
+	if s.VerifyTokens == "on" {
+		if g.verifier, err = verify.New(verify.Options{SSOURL: s.SSOURL, Transport: carrier, Logger: g.log}); err != nil {
+			return fmt.Errorf("--sso-url: %w", err)
+		}
+	}
+	store, err := g.tokenStore()
+	if err != nil {
+		return err
+	}
+	g.tokens = tokencache.New(tokencache.Options{
+		Grants:          grants{g.sso},
+		Accounts:        accounts,
+		Store:           store,
+		Realm:           s.SSOURL,
+		SessionLifetime: s.SessionLifetime,
+		Logger:          g.log,
+	})
+	return nil
+}
+
+// openAccounts are the service accounts, the default one and those behind API keys.
+func (g *gateway) openAccounts() (map[string]tokencache.Account, error) {
+	s := g.settings
+	accounts := make(map[string]tokencache.Account)
+	if s.APIKeysFile != "" {
+		var err error
+		if g.keys, err = apikey.Load(s.APIKeysFile, apikey.Options{Default: s.Username != "", Fields: rootFields()}); err != nil {
+			return nil, fmt.Errorf("--api-keys-file: %w", err)
+		}
+		accounts = g.keys.Accounts()
+	}
+	password, err := s.password()
+	if err != nil {
+		return nil, err
+	}
+	if s.Username != "" {
+		accounts[principal.DefaultAccount] = tokencache.Account{Username: s.Username, Password: password}
+	}
+	return accounts, nil
+}
+
+// rootFields are the fields that an API key can be held to.
+func rootFields() []string {
+	var names []string
+	schema := generated.NewExecutableSchema(generated.Config{}).Schema()
+	for _, root := range []string{"Query", "Mutation", "Subscription"} {
+		if def := schema.Types[root]; def != nil {
+			for _, f := range def.Fields {
+				names = append(names, f.Name)
+			}
+		}
+	}
+	return names
+}
+
+// tokenStore is where replicas share tokens: in Redis if there is a key to
+// encrypt them with, else nowhere, for nothing readable is ever stored.
+func (g *gateway) tokenStore() (tokencache.Store, error) {
+	ring, err := g.settings.tokenRing()
+	if err != nil || g.redis == nil || ring == nil {
+		return nil, err
+	}
+	return tokencache.NewRedis(tokencache.RedisOptions{Client: g.redis, Ring: ring, Logger: g.log}), nil
+}
+
+// tokenRing is the ring of keys that encrypt tokens; nil where there are none.
+func (i identity) tokenRing() (*tokencache.Ring, error) {
+	text, setting := i.TokenKeys, "--token-keys"
+	if i.TokenKeysFile != "" {
+		raw, err := os.ReadFile(i.TokenKeysFile)
+		if err != nil {
+			return nil, fmt.Errorf("--token-keys-file: %w", err)
+		}
+		text, setting = string(raw), "--token-keys-file"
+	} else if text == "" {
+		return nil, nil //nolint:nilnil // no ring
+	}
+	ring, err := tokencache.NewRing(text)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", setting, err)
+	}
+	return ring, nil
+}
+
+// identify tells the edge who is who.
+func (g *gateway) identify(o *edge.Options) {
+	// Not assigned where they are nil: an interface that holds nil is not nil.
+	if g.keys != nil {
+		o.Keys = g.keys
+	}
+	if g.verifier != nil {
+		o.Verifier = g.verifier
+	}
+}
+
+// tellIdentity logs what an operator should know of who can ask.
+func (g *gateway) tellIdentity() {
+	if g.keys != nil {
+		g.log.Info("API keys", "keys", g.keys.Len(), "accounts", len(g.keys.Accounts()))
+	}
+	if g.redis != nil && g.settings.TokenKeys == "" && g.settings.TokenKeysFile == "" {
+		g.log.Warn("there is no CONSOLEQL_TOKEN_KEYS, so that console tokens are not kept in Redis: " +
+			"sessions are known to this process only and end with it, and each replica logs in for itself")
+	}
+}
+
+// permit holds the holders of API keys to the scopes of their keys.
+func permit(ctx context.Context, sc scope.Scope) error {
+	return principal.FromContext(ctx).Limits().CheckScope(sc)
+}
+
+// grants lets the token cache use the SSO, in its own terms.
+type grants struct{ sso *consoleclient.SSO }
+
+// unknownLifetime is taken for the life of a token of which the SSO does not tell it.
+const unknownLifetime = 5 * time.Minute
+
+// Password implements tokencache.Grants.
+func (g grants) Password(ctx context.Context, username, password string) (tokencache.Token, error) {
+	asked := time.Now()
+	t, err := g.sso.Password(ctx, username, password)
+	return granted(asked, t, err)
+}
+
+// Refresh implements tokencache.Grants.
+func (g grants) Refresh(ctx context.Context, token string) (tokencache.Token, error) {
+	asked := time.Now()
+	t, err := g.sso.Refresh(ctx, token)
+	return granted(asked, t, err)
+}
+
+// granted is a token as of when it was asked for: counted from the answer, a slow
+// one would be taken for younger than it is.
+func granted(asked time.Time, t consoleclient.Token, err error) (tokencache.Token, error) {
+	if err != nil {
+		return tokencache.Token{}, grantError(err)
+	}
+	life := t.ExpiresIn
+	if life <= 0 {
+		life = unknownLifetime
+	}
+	return tokencache.Token{Access: t.Access, Refresh: t.Refresh, Expires: asked.Add(life)}, nil
+}
+
+// grantError says what a failed grant means. A refresh token is taken for unspent
+// where the request was never sent, and where the SSO itself said that it failed;
+// behind a gateway's 502 or 504, or without an answer, it may have been used.
+func grantError(err error) error {
+	g := &tokencache.GrantError{Reason: tokencache.Unavailable, Err: err}
+	var answer *consoleclient.Error
+	if errors.As(err, &answer) {
+		g.RetryAfter = answer.RetryAfter
+		g.Unspent = answer.Status >= 400 && answer.Status != http.StatusBadGateway && answer.Status != http.StatusGatewayTimeout
+	}
+	var dial *net.OpError
+	if errors.As(err, &dial) && dial.Op == "dial" {
+		g.Unspent = true
+	}
+	switch fault.CodeOf(err) {
+	case fault.Unauthenticated:
+		g.Reason = tokencache.Refused
+	case fault.Forbidden:
+		g.Reason = tokencache.Locked
+	default:
+	}
+	return g
+}

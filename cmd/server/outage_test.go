@@ -1,0 +1,179 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/consoleql/consoleql/internal/consolesim"
+)
+
+// answeredAs is a check that an answer is that user's, or one of the errors.
+func answeredAs(username string, answered *atomic.Int64, codes ...string) func(answer) string {
+	return func(a answer) string {
+		var data struct{ Viewer *struct{ UserName string } }
+		if len(a.Data) > 0 && string(a.Data) != "null" {
+			if err := json.Unmarshal(a.Data, &data); err != nil {
+				return err.Error()
+			}
+		}
+		switch {
+		case data.Viewer != nil && data.Viewer.UserName != username:
+			return fmt.Sprintf("%s is answered as %s", username, data.Viewer.UserName)
+		case data.Viewer != nil:
+			answered.Add(1)
+			return ""
+		case len(a.Errors) == 1 && slices.Contains(codes, a.Errors[0].Extensions.Code):
+			return ""
+		default:
+			return fmt.Sprintf("%s: %+v", username, a.Errors)
+		}
+	}
+}
+
+// bodyOf reads a request's body, for a fault that strikes by it.
+func bodyOf(r *http.Request) string {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return ""
+	}
+	return string(body)
+}
+
+// TestRedisIsAway stops Redis for ten seconds under load, then starts it empty.
+// Tokens expire all the while. Service accounts and callers' own tokens see no
+// error, sessions recover or end, and nobody is ever taken for anybody else.
+func TestRedisIsAway(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, 2, consolesim.Options{TokenLifetime: 4 * time.Second})
+	solo, restricted := f.sim.Data().SoloUser(), f.sim.Data().RestrictedUser()
+	home := in(solo.CompanyIDs[0], "")
+	session := with(f.slots[0].Load().signIn(solo), home)
+	var service, bySession, own atomic.Int64
+	ctx, stop := context.WithCancel(t.Context())
+	var wait sync.WaitGroup
+	wait.Go(func() {
+		f.load(ctx, 10, 100*time.Millisecond, nil, answeredAs("demo", &service))
+	})
+	wait.Go(func() {
+		f.load(ctx, 10, 100*time.Millisecond, session, answeredAs(solo.Username, &bySession, "UNAUTHENTICATED", "UPSTREAM_UNAVAILABLE"))
+	})
+	wait.Go(func() {
+		for ctx.Err() == nil { // a caller renews its own token by itself
+			f.ask(f.slots[1].Load(), f.slots[1].Load().as(restricted.Username), answeredAs(restricted.Username, &own))
+			time.Sleep(100 * time.Millisecond)
+		}
+	})
+	phase := func(what string, d time.Duration, count *atomic.Int64) {
+		t.Helper()
+		before := count.Load()
+		time.Sleep(d)
+		if count.Load() == before {
+			t.Errorf("%s: no answer in %v", what, d)
+		}
+	}
+	phase("at first", 2*time.Second, &bySession)
+	f.redis.Stop()
+	phase("without Redis", 10*time.Second, &service)
+	f.redis.Restart()
+	phase("with Redis again", 6*time.Second, &bySession)
+	f.redis.RestartEmpty()
+	phase("with an empty Redis", 6*time.Second, &service)
+
+	// Whatever became of the old session, a new one works everywhere.
+	fresh := f.slots[1].Load().signIn(solo)
+	for i := range f.slots {
+		if a := f.slots[i].Load().ask(`{ viewer { userName } }`, request{header: with(fresh, home)}); !strings.Contains(string(a.Data), solo.Username) {
+			t.Errorf("a new session is answered %s", a.Body)
+		}
+	}
+	stop()
+	wait.Wait()
+	for said, n := range f.errors {
+		t.Errorf("%d callers were told %s", n, said)
+	}
+	if own.Load() < 10 {
+		t.Errorf("%d answers to a caller with its own token", own.Load())
+	}
+	if _, _, _, reused := f.granted(); reused > 0 {
+		t.Errorf("%d refresh tokens were used twice", reused)
+	}
+}
+
+// TestKilledWithTheAnswer kills a gateway after the SSO has granted its refresh
+// and before that could be stored. Its service account logs in again at the next
+// gateway; its session ends; neither refresh token is used twice.
+func TestKilledWithTheAnswer(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, 2, consolesim.Options{TokenLifetime: 3 * time.Second})
+	solo := f.sim.Data().SoloUser()
+	first, second := f.slots[0].Load(), f.slots[1].Load()
+	session := with(first.signIn(solo), in(solo.CompanyIDs[0], ""))
+	var answered atomic.Int64
+	asDemo, asSolo := answeredAs("demo", &answered), answeredAs(solo.Username, &answered)
+	f.ask(first, nil, asDemo)
+	f.ask(first, session, asSolo)
+	f.sim.ResetGrants()
+	// The SSO takes its time over refreshes. The simulator carries one out even
+	// where its client has gone away meanwhile, as an SSO may well.
+	disarm := f.sim.Fail(func(r *http.Request) bool {
+		return r.URL.Path == "/connect/token" && strings.Contains(bodyOf(r), "grant_type=refresh_token")
+	}, consolesim.Fault{Delay: time.Minute})
+	defer disarm()
+	var callers sync.WaitGroup
+	asking := f.sim.Counts()["POST /connect/token"] + 2
+	for deadline := time.Now().Add(20 * time.Second); f.sim.Counts()["POST /connect/token"] < asking; time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("the tokens are not renewed")
+		}
+		callers.Go(func() { f.ask(first, nil, asDemo) })
+		callers.Go(func() { f.ask(first, session, asSolo) })
+	}
+	f.kill(0)
+	callers.Wait()
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		if _, refreshes, _, _ := f.granted(); refreshes == 2 {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("the SSO does not grant what it was asked")
+		}
+	}
+	disarm()
+	// For the rest of their lives the old tokens serve; then the account logs in and
+	// the session is over.
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		f.ask(second, nil, asDemo)
+		var over bool
+		f.ask(second, session, func(a answer) string {
+			over = len(a.Errors) == 1 && a.Errors[0].Extensions.Code == "UNAUTHENTICATED"
+			if over {
+				return ""
+			}
+			return asSolo(a)
+		})
+		if logins, _, _, _ := f.granted(); over && logins > 0 {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("after the end of the tokens: the session is over: %v", over)
+		}
+	}
+	logins, _, refused, reused := f.granted()
+	if logins != 1 || refused > 0 || reused > 0 {
+		t.Errorf("%d logins, %d grants refused, %d refresh tokens used twice; want 1, 0, 0", logins, refused, reused)
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for said, n := range f.errors {
+		t.Errorf("%d callers were told %s", n, said)
+	}
+}

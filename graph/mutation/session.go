@@ -1,0 +1,83 @@
+package mutation
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/consoleql/consoleql/graph/loader"
+	cc "github.com/consoleql/consoleql/internal/consoleclient"
+	"github.com/consoleql/consoleql/internal/fault"
+	"github.com/consoleql/consoleql/internal/principal"
+	"github.com/consoleql/consoleql/internal/tokencache"
+)
+
+// The bounds of what is passed on to the console's SSO.
+const (
+	maxUsername = 256
+	maxPassword = 1024
+)
+
+// Sessions begin and end; *tokencache.Cache keeps them.
+type Sessions interface {
+	SignIn(ctx context.Context, username, password string) (tokencache.Session, error)
+	SignOut(ctx context.Context) error
+}
+
+// SignInInput is a user's login to the console.
+type SignInInput struct{ Username, Password string }
+
+// LogValue keeps the password out of logs.
+func (SignInInput) LogValue() slog.Value { return slog.StringValue("[redacted]") }
+
+// String keeps the password out of printed values.
+func (SignInInput) String() string { return "[redacted]" }
+
+// GoString keeps the password out of %#v.
+func (SignInInput) GoString() string { return "[redacted]" }
+
+// Door lets users in and out: the mutations signIn and signOut.
+type Door struct{ Sessions Sessions }
+
+// SignIn begins a session. What the payload selects is read as who has signed in.
+func (d Door) SignIn(ctx context.Context, in SignInInput) (*loader.SignInPayload, error) {
+	l := loader.From(ctx)
+	if err := l.Refusal(); err != nil {
+		return nil, err
+	}
+	session, err := d.Sessions.SignIn(ctx, in.Username, in.Password)
+	if err != nil {
+		return nil, err
+	}
+	payload := &loader.SignInPayload{SessionToken: session.Token, ExpiresAt: cc.DateTime(session.Expires.UTC().Format(time.RFC3339))}
+	l.As(principal.FromSession(session.Token))
+	l.PlanPayload(ctx, payload)
+	return payload, nil
+}
+
+// SignOut ends the caller's session.
+func (d Door) SignOut(ctx context.Context) (*loader.SignOutPayload, error) {
+	if err := loader.From(ctx).Refusal(); err != nil {
+		return nil, err
+	}
+	if err := d.Sessions.SignOut(ctx); err != nil {
+		return nil, err
+	}
+	return &loader.SignOutPayload{Ok: true}, nil
+}
+
+func checkSignIn(in SignInInput) error {
+	var c checks
+	c.name("input.username", &in.Username)
+	switch {
+	case c.err != nil:
+		return c.err
+	case len(in.Username) > maxUsername:
+		return fault.BadInput("input.username", "has more than %d bytes", maxUsername)
+	case in.Password == "":
+		return fault.BadInput("input.password", "is empty")
+	case len(in.Password) > maxPassword:
+		return fault.BadInput("input.password", "has more than %d bytes", maxPassword)
+	}
+	return nil
+}

@@ -1,0 +1,276 @@
+// Package apikey recognises callers by the API keys that they show, and says as
+// which service account and within which limits each acts (GraphQL contract,
+// section Scope and principal).
+//
+// Keys are long random texts, so that a plain SHA-256 is all that needs to be
+// kept of them: unlike a password, one cannot be guessed from its hash.
+package apikey
+
+import (
+	"bytes"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/goccy/go-yaml"
+
+	"github.com/consoleql/consoleql/internal/principal"
+	"github.com/consoleql/consoleql/internal/scope"
+	"github.com/consoleql/consoleql/internal/tokencache"
+)
+
+const (
+	// keyPrefix begins the keys that New makes.
+	keyPrefix = "cqk_"
+	keyBytes  = 32
+	// hashPrefix may stand before a hash.
+	hashPrefix = "sha256:"
+	// maxFile bounds the file of keys, in bytes.
+	maxFile = 1 << 20
+)
+
+// New makes a key, and the hash of it that the file of keys holds.
+func New() (key, hash string) {
+	random := make([]byte, keyBytes)
+	_, _ = rand.Read(random) // never fails
+	key = keyPrefix + base64.RawURLEncoding.EncodeToString(random)
+	sum := sha256.Sum256([]byte(key))
+	return key, hashPrefix + hex.EncodeToString(sum[:])
+}
+
+// Keys are the API keys of a gateway. They are not to be changed, and safe for
+// concurrent use.
+type Keys struct {
+	keys     []known
+	accounts map[string]tokencache.Account
+}
+
+type known struct {
+	hash      [sha256.Size]byte
+	principal principal.Principal
+}
+
+// Find is the principal that the holder of a key acts as. It takes the same time
+// whichever key it is, and whether it is one.
+func (k *Keys) Find(key string) (principal.Principal, bool) {
+	if k == nil {
+		return principal.Principal{}, false
+	}
+	sum := sha256.Sum256([]byte(key))
+	found := -1
+	for i := range k.keys {
+		found = subtle.ConstantTimeSelect(subtle.ConstantTimeCompare(sum[:], k.keys[i].hash[:]), i, found)
+	}
+	if found < 0 {
+		return principal.Principal{}, false
+	}
+	return k.keys[found].principal, true
+}
+
+// Len is how many keys there are.
+func (k *Keys) Len() int { return len(k.keys) }
+
+// Accounts are the service accounts that the file describes, by name.
+func (k *Keys) Accounts() map[string]tokencache.Account { return k.accounts }
+
+// file is the file of keys.
+type file struct {
+	Accounts []fileAccount `yaml:"accounts"`
+	Keys     []fileKey     `yaml:"keys"`
+}
+
+type fileAccount struct {
+	Name         string `yaml:"name"`
+	Username     string `yaml:"username"`
+	Password     string `yaml:"password"`
+	PasswordFile string `yaml:"passwordFile"`
+}
+
+type fileKey struct {
+	Name       string      `yaml:"name"`
+	Hash       string      `yaml:"hash"`
+	Account    string      `yaml:"account"`
+	Operations []string    `yaml:"operations"`
+	Fields     []string    `yaml:"fields"`
+	Scopes     []fileScope `yaml:"scopes"`
+}
+
+type fileScope struct {
+	CompanyID     string   `yaml:"companyId"`
+	DepartmentIDs []string `yaml:"departmentIds"`
+}
+
+// Options are what a file of keys is held against.
+type Options struct {
+	// Default says that there is a default service account beside the file's.
+	Default bool
+	// Fields are the root fields of the schema; empty: any will do.
+	Fields []string
+}
+
+// Load reads a file of keys, YAML or JSON. Its errors name the place and never
+// repeat a password or a hash.
+func Load(path string, o Options) (*Keys, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if info.Size() > maxFile {
+		return nil, fmt.Errorf("%s is larger than %d bytes", path, maxFile)
+	}
+	raw, err := os.ReadFile(path) //nolint:gosec // the operator's own setting
+	if err != nil {
+		return nil, err
+	}
+	var f file
+	decoder := yaml.NewDecoder(bytes.NewReader(raw), yaml.Strict())
+	if err := decoder.Decode(&f); err != nil {
+		return nil, fmt.Errorf("%s: %s", path, where(err))
+	}
+	k, err := o.keys(f, filepath.Dir(path))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return k, nil
+}
+
+// where is what is wrong with the form of a file, without its text: the parser
+// would quote the lines around, and with them passwords.
+func where(err error) string {
+	var at yaml.Error
+	if !errors.As(err, &at) || at.GetToken() == nil {
+		return "it is not YAML of the form that is described"
+	}
+	pos := at.GetToken().Position
+	var unknown *yaml.UnknownFieldError
+	if errors.As(err, &unknown) {
+		return fmt.Sprintf("line %d: there is no setting of that name", pos.Line)
+	}
+	return fmt.Sprintf("line %d, column %d: it is not YAML of the form that is described", pos.Line, pos.Column)
+}
+
+func (o Options) keys(f file, dir string) (*Keys, error) {
+	k := &Keys{accounts: make(map[string]tokencache.Account)}
+	for i, a := range f.Accounts {
+		if err := k.addAccount(a, dir); err != nil {
+			return nil, fmt.Errorf("accounts, number %d: %w", i+1, err)
+		}
+	}
+	if len(f.Keys) == 0 {
+		return nil, errors.New("there are no keys")
+	}
+	names := make(map[string]bool)
+	for i, key := range f.Keys {
+		if err := o.add(k, key, names); err != nil {
+			return nil, fmt.Errorf("keys, number %d: %w", i+1, err)
+		}
+	}
+	return k, nil
+}
+
+// accountName is what a service account may be called: it stands in logs.
+func accountName() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`) }
+
+func (k *Keys) addAccount(a fileAccount, dir string) error {
+	switch {
+	case !accountName().MatchString(a.Name):
+		return errors.New("name: 1 to 64 letters, digits, dots, hyphens and underscores")
+	case a.Name == principal.DefaultAccount:
+		return fmt.Errorf("name: %q is the account of CONSOLEQL_USERNAME", a.Name)
+	case a.Username == "":
+		return errors.New("username: is missing")
+	case (a.Password == "") == (a.PasswordFile == ""):
+		return errors.New("give either password or passwordFile")
+	}
+	if _, twice := k.accounts[a.Name]; twice {
+		return fmt.Errorf("name: there are two accounts named %q", a.Name)
+	}
+	password := a.Password
+	if a.PasswordFile != "" {
+		path := a.PasswordFile
+		if !filepath.IsAbs(path) {
+			path = filepath.Join(dir, path)
+		}
+		raw, err := os.ReadFile(path) //nolint:gosec // the operator's own setting
+		if err != nil {
+			return fmt.Errorf("passwordFile: %w", err)
+		}
+		if password = strings.TrimRight(string(raw), "\r\n"); password == "" {
+			return fmt.Errorf("passwordFile: %s is empty", path)
+		}
+	}
+	k.accounts[a.Name] = tokencache.Account{Username: a.Username, Password: password}
+	return nil
+}
+
+func (o Options) add(k *Keys, f fileKey, names map[string]bool) error {
+	if !accountName().MatchString(f.Name) {
+		return errors.New("name: 1 to 64 letters, digits, dots, hyphens and underscores")
+	}
+	if names[f.Name] {
+		return fmt.Errorf("name: there are two keys named %q", f.Name)
+	}
+	names[f.Name] = true
+	hash, err := hex.DecodeString(strings.TrimPrefix(f.Hash, hashPrefix))
+	if err != nil || len(hash) != sha256.Size {
+		return errors.New("hash: it is not the SHA-256 of a key, 64 hexadecimal digits")
+	}
+	if slices.ContainsFunc(k.keys, func(other known) bool { return bytes.Equal(other.hash[:], hash) }) {
+		return errors.New("hash: another key has the same")
+	}
+	account := f.Account
+	if account == "" {
+		account = principal.DefaultAccount
+	}
+	if _, ok := k.accounts[account]; !ok && (account != principal.DefaultAccount || !o.Default) {
+		return fmt.Errorf("account: there is no service account %q", account)
+	}
+	limits, err := o.limits(f)
+	if err != nil {
+		return err
+	}
+	k.keys = append(k.keys, known{hash: [sha256.Size]byte(hash), principal: principal.ForAccount(account, limits)})
+	return nil
+}
+
+func (o Options) limits(f fileKey) (*principal.Limits, error) {
+	if len(f.Operations)+len(f.Fields)+len(f.Scopes) == 0 {
+		return nil, nil //nolint:nilnil // no limits
+	}
+	for _, operation := range f.Operations {
+		if operation != "query" && operation != "mutation" && operation != "subscription" {
+			return nil, fmt.Errorf("operations: %q is none of query, mutation, subscription", operation)
+		}
+	}
+	for _, field := range f.Fields {
+		if len(o.Fields) > 0 && !slices.Contains(o.Fields, field) {
+			return nil, fmt.Errorf("fields: the schema has no root field %q", field)
+		}
+	}
+	limits := &principal.Limits{Operations: f.Operations, Fields: f.Fields}
+	for i, s := range f.Scopes {
+		company, err := scope.ParseID(s.CompanyID)
+		if err != nil {
+			return nil, fmt.Errorf("scopes, number %d: companyId: %w", i+1, err)
+		}
+		limit := principal.ScopeLimit{CompanyID: company}
+		for _, id := range s.DepartmentIDs {
+			department, err := scope.ParseID(id)
+			if err != nil {
+				return nil, fmt.Errorf("scopes, number %d: departmentIds: %w", i+1, err)
+			}
+			limit.DepartmentIDs = append(limit.DepartmentIDs, department)
+		}
+		limits.Scopes = append(limits.Scopes, limit)
+	}
+	return limits, nil
+}

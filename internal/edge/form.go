@@ -1,0 +1,127 @@
+package edge
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"mime/multipart"
+	"net/http"
+
+	"github.com/consoleql/consoleql/graph/scalar"
+	"github.com/consoleql/consoleql/internal/fault"
+)
+
+// form reads a multipart form part by part, its files when they are asked for.
+type form struct {
+	*multipart.Reader
+	boundary string
+	length   int64 // of the request, -1 where it does not say
+	files    int   // that the form has by its map
+	opened   int
+	// begun is what has been read up to the first file, until that has been found.
+	begun *recorder
+}
+
+// recorder keeps what is read through it.
+type recorder struct {
+	io.Reader
+	kept bytes.Buffer
+	off  bool
+}
+
+// Read reads on.
+func (r *recorder) Read(p []byte) (int, error) {
+	n, err := r.Reader.Read(p)
+	if !r.off {
+		r.kept.Write(p[:n])
+	}
+	return n, err
+}
+
+func newForm(r *http.Request) (*form, error) {
+	_, parameters, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	boundary := parameters["boundary"]
+	if err != nil || boundary == "" {
+		return nil, fault.BadInput("", "the Content-Type names no boundary of the multipart form")
+	}
+	begun := &recorder{Reader: r.Body}
+	return &form{Reader: multipart.NewReader(begun, boundary), boundary: boundary, length: r.ContentLength, begun: begun}, nil
+}
+
+// upload is the file of the part name, still to come. Its length is known where
+// the request's is and the file is all that is left of it: object storages such
+// as Azure's refuse a file whose length they are not told beforehand.
+func (f *form) upload(name string) scalar.Upload {
+	u := scalar.Upload{AtMost: f.length}
+	u.Open = func() (io.Reader, int64, error) {
+		part, err := f.NextPart()
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil, -1, fault.BadInput("map", "file %q did not come", name)
+		case err != nil:
+			return nil, -1, fmt.Errorf("%w: %w", scalar.ErrRead, err)
+		case part.FormName() != name:
+			return nil, -1, fault.BadInput("map", "file %q has to come before file %q, in the order of their use", name, part.FormName())
+		}
+		f.opened++
+		size := int64(-1)
+		if f.files == 1 && f.opened == 1 {
+			size = f.sizeOfFirst()
+		}
+		f.begun.off, f.begun.kept = true, bytes.Buffer{}
+		return &fromClient{file: part, size: size}, size, nil
+	}
+	return u
+}
+
+// partsBefore is how many parts come before the first file: `operations` and `map`.
+const partsBefore = 2
+
+// sizeOfFirst is the length of the first file, if it is the last part as well:
+// what the request has left, without the delimiter that ends the form. -1 where
+// that is not known.
+func (f *form) sizeOfFirst() int64 {
+	if f.length < 0 {
+		return -1
+	}
+	raw, at := f.begun.kept.Bytes(), 0
+	delimiter := []byte("--" + f.boundary)
+	for range partsBefore + 1 {
+		i := bytes.Index(raw[at:], delimiter)
+		if i < 0 {
+			return -1
+		}
+		at += i + len(delimiter)
+		headers := bytes.Index(raw[at:], []byte("\r\n\r\n"))
+		if headers < 0 {
+			return -1
+		}
+		at += headers + len("\r\n\r\n")
+	}
+	end := len("\r\n--") + len(f.boundary) + len("--\r\n")
+	return max(-1, f.length-int64(at)-int64(end))
+}
+
+// fromClient marks what goes wrong with the client's side of a stream, a length
+// that turns out another than the one that was passed on among it.
+type fromClient struct {
+	file io.Reader
+	size int64 // -1: unknown
+	read int64
+}
+
+// Read reads on.
+func (r *fromClient) Read(p []byte) (int, error) {
+	n, err := r.file.Read(p)
+	r.read += int64(n)
+	ended := errors.Is(err, io.EOF)
+	switch {
+	case err != nil && (!ended || errors.Is(err, io.ErrUnexpectedEOF)):
+		err = fmt.Errorf("%w: %w", scalar.ErrRead, err)
+	case r.size >= 0 && (r.read > r.size || ended && r.read < r.size):
+		err = scalar.ErrLength
+	}
+	return n, err
+}

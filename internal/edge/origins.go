@@ -1,0 +1,50 @@
+package edge
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+
+	"github.com/go-chi/cors"
+
+	"github.com/consoleql/consoleql/internal/fault"
+)
+
+// ParseOrigin checks that s is an origin as browsers send it: scheme and host,
+// with the port unless it is the scheme's own (RFC 6454, section 6.2).
+func ParseOrigin(s string) error {
+	u, err := url.Parse(s)
+	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || s != u.Scheme+"://"+u.Host {
+		return fmt.Errorf("%q is no origin such as https://dashboards.example", s)
+	}
+	return nil
+}
+
+// origins lets pages of the allowed origins use the endpoint, and keeps those of
+// all others from changing anything in the name of whoever looks at them: where
+// callers need no credentials a browser in a trusted network is such a caller,
+// and sends a form to any host that a page names. Clients that are no browsers
+// are not concerned.
+func (s *server) origins() []func(http.Handler) http.Handler {
+	protection := http.NewCrossOriginProtection()
+	for _, origin := range s.opts.Origins {
+		if err := protection.AddTrustedOrigin(origin); err != nil {
+			s.opts.Logger.Error("origin not allowed", "origin", origin, "error", err)
+		}
+	}
+	protection.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		writeError(w, http.StatusForbidden, fault.New(fault.Forbidden, "pages of this origin may not use the gateway"))
+	}))
+	chain := []func(http.Handler) http.Handler{protection.Handler}
+	if len(s.opts.Origins) == 0 {
+		return chain
+	}
+	const hour = 3600
+	allow := cors.Handler(cors.Options{
+		AllowedOrigins: s.opts.Origins,
+		AllowedMethods: []string{http.MethodGet, http.MethodPost},
+		AllowedHeaders: []string{"Accept", "Authorization", "Content-Type", headerCompany, headerDepartment, "X-Api-Key"},
+		MaxAge:         hour,
+	})
+	return append([]func(http.Handler) http.Handler{allow}, chain...)
+}

@@ -1,0 +1,116 @@
+package principal_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/consoleql/consoleql/internal/fault"
+	"github.com/consoleql/consoleql/internal/principal"
+	"github.com/consoleql/consoleql/internal/scope"
+)
+
+const (
+	company, other = "11111111-1111-4111-8111-1111111111aa", "22222222-2222-4222-8222-2222222222bb"
+	dept, sibling  = "33333333-3333-4333-8333-3333333333cc", "44444444-4444-4444-8444-4444444444dd"
+)
+
+func TestNamesTellPrincipalsApart(t *testing.T) {
+	at := time.Unix(1700000000, 0)
+	limits := func(departments ...string) *principal.Limits {
+		return &principal.Limits{Scopes: []principal.ScopeLimit{{CompanyID: company, DepartmentIDs: departments}}}
+	}
+	names := map[string]string{}
+	for what, p := range map[string]principal.Principal{
+		"nobody":             {},
+		"a token":            principal.FromToken("a"),
+		"another token":      principal.FromToken("b"),
+		"a verified user":    principal.Verified("a", "u1", at),
+		"another user":       principal.Verified("a", "u2", at),
+		"a session":          principal.FromSession("a"),
+		"another session":    principal.FromSession("b"),
+		"the default":        principal.DefaultService(),
+		"another account":    principal.ForAccount("x", nil),
+		"a company of it":    principal.ForAccount("x", limits()),
+		"a department of it": principal.ForAccount("x", limits(dept)),
+	} {
+		if before, taken := names[p.Name()]; taken {
+			t.Errorf("%s and %s are both named %q", what, before, p.Name())
+		}
+		names[p.Name()] = what
+	}
+	if a, b := principal.Verified("a", "u", at), principal.Verified("b", "u", at); a.Name() != b.Name() {
+		t.Error("two tokens of one verified user are two principals")
+	}
+	asks := &principal.Limits{Operations: []string{"query"}}
+	if principal.ForAccount("x", asks).Name() != principal.ForAccount("x", nil).Name() {
+		t.Error("what a key may ask changes whose answers it sees")
+	}
+}
+
+func TestExpires(t *testing.T) {
+	at := time.Now().Add(time.Hour)
+	if got, ok := principal.Verified("a", "u", at).Expires(); !ok || !got.Equal(at) {
+		t.Errorf("got %v, %v", got, ok)
+	}
+	for _, p := range []principal.Principal{{}, principal.FromToken("a"), principal.FromSession("a"), principal.DefaultService()} {
+		if at, ok := p.Expires(); ok {
+			t.Errorf("%v expires at %v", p, at)
+		}
+	}
+}
+
+func TestNothingPrintsAToken(t *testing.T) {
+	const secret = "s3cret"
+	for _, p := range []principal.Principal{principal.FromToken(secret), principal.Verified(secret, "u", time.Now()), principal.FromSession(secret)} {
+		text := fmt.Sprint(p) + fmt.Sprintf("%+v %#v %s", p, p, p) + p.LogValue().String()
+		if strings.Contains(text, secret) {
+			t.Errorf("%q holds the token", text)
+		}
+	}
+}
+
+func TestLimits(t *testing.T) {
+	var none *principal.Limits
+	limits := &principal.Limits{
+		Operations: []string{"query"}, Fields: []string{"robots"},
+		Scopes: []principal.ScopeLimit{{CompanyID: company, DepartmentIDs: []string{dept}}, {CompanyID: other}},
+	}
+	for name, tt := range map[string]struct {
+		err     error
+		allowed bool
+	}{
+		"no limits, field":              {none.CheckField("mutation", "x"), true},
+		"no limits, scope":              {none.CheckScope(scope.Scope{CompanyID: sibling}), true},
+		"empty limits":                  {(&principal.Limits{}).CheckField("mutation", "x"), true},
+		"the field":                     {limits.CheckField("query", "robots"), true},
+		"another field":                 {limits.CheckField("query", "queues"), false},
+		"another operation":             {limits.CheckField("mutation", "robots"), false},
+		"GraphQL's own":                 {limits.CheckField("query", "__schema"), true},
+		"the department":                {limits.CheckScope(scope.Scope{CompanyID: company, DepartmentID: dept}), true},
+		"its company":                   {limits.CheckScope(scope.Scope{CompanyID: company}), true},
+		"a sibling":                     {limits.CheckScope(scope.Scope{CompanyID: company, DepartmentID: sibling}), false},
+		"any department of a company":   {limits.CheckScope(scope.Scope{CompanyID: other, DepartmentID: sibling}), true},
+		"another company":               {limits.CheckScope(scope.Scope{CompanyID: dept}), false},
+		"a department without company":  {limits.CheckScope(scope.Scope{DepartmentID: dept}), false},
+		"no scope (the companies' own)": {limits.CheckScope(scope.Scope{}), true},
+	} {
+		if (tt.err == nil) != tt.allowed || tt.err != nil && fault.CodeOf(tt.err) != fault.Forbidden {
+			t.Errorf("%s: %v", name, tt.err)
+		}
+	}
+	if !limits.SeesCompany(strings.ToUpper(company)) || limits.SeesCompany(sibling) || !none.SeesCompany(sibling) {
+		t.Error("the companies seen are not the limits'")
+	}
+	if !limits.SeesDepartment(company, strings.ToUpper(dept)) || limits.SeesDepartment(company, sibling) {
+		t.Error("the departments seen are not the limits'")
+	}
+	one := &principal.Limits{Scopes: limits.Scopes[:1]}
+	if got := one.OnlyScope(); got != (scope.Scope{CompanyID: company, DepartmentID: dept}) {
+		t.Errorf("the only scope is %+v", got)
+	}
+	if limits.OnlyScope() != (scope.Scope{}) || none.OnlyScope() != (scope.Scope{}) {
+		t.Error("a scope was chosen where there is a choice")
+	}
+}

@@ -1,0 +1,325 @@
+package tokencache
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// DefaultPrefix begins the names of the records in Redis.
+const DefaultPrefix = "consoleql:token:"
+
+// RedisOptions are what a Redis store is made of.
+type RedisOptions struct {
+	// Client is the caller's to close. It should have ContextTimeoutEnabled set, so
+	// that a server that hangs is given up in time.
+	Client redis.UniversalClient
+	// Ring encrypts the tokens; required.
+	Ring *Ring
+	// Prefix begins the records' names; default DefaultPrefix.
+	Prefix string
+	// Now is the clock that records are read on; default time.Now.
+	Now func() time.Time
+	// Logger is told of records that cannot be decrypted; default: discarded.
+	Logger *slog.Logger
+}
+
+// Redis is the Store that replicas share: one hash per record, with an expiry,
+// under a name whose hash tag keeps it in one slot of a Cluster. All its times
+// are on the server's clock, and travel as durations: replicas need not agree on
+// the time. It is safe for concurrent use.
+type Redis struct {
+	opts                                        RedisOptions
+	load, claim, extend, put, fail, create, end *redis.Script
+}
+
+// NewRedis returns a Store in the client's Redis (7 or newer, or a compatible
+// server).
+func NewRedis(o RedisOptions) *Redis {
+	if o.Prefix == "" {
+		o.Prefix = DefaultPrefix
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	script := func(body string) *redis.Script { return redis.NewScript(scriptHead + body) }
+	return &Redis{
+		opts: o,
+		load: script(scriptLoad), claim: script(scriptClaim), extend: script(scriptExtend),
+		put: script(scriptPut), fail: script(scriptFail), create: script(scriptCreate), end: script(scriptEnd),
+	}
+}
+
+// The scripts, the twins of Memory's methods. Times are milliseconds; arguments
+// are durations.
+const (
+	scriptHead = `
+local key = KEYS[1]
+local clock = redis.call('TIME')
+local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+local names = {'gen', 'sealed', 'at', 'exp', 'refresh', 'spent', 'end', 'ended', 'fails', 'why', 'until', 'owner', 'lease'}
+local function read()
+  local values, r = redis.call('HMGET', key, unpack(names)), {}
+  for i, name in ipairs(names) do r[name] = values[i] end
+  for _, name in ipairs({'at', 'exp', 'end', 'fails', 'until', 'lease'}) do r[name] = tonumber(r[name] or '') end
+  return r
+end
+local function ago(t) return t and tostring(t - now) or '' end
+local function view(r, standing)
+  local busy = r.owner and r.lease and math.max(0, r.lease - now) or 0
+  return {standing, r.gen or '', r.sealed or '', ago(r.at), ago(r.exp), r.spent or '', ago(r['end']), r.ended or '',
+    tostring(r.fails or 0), r.why or '', ago(r['until']), tostring(busy)}
+end
+local function keep(ms)
+  if redis.call('PTTL', key) < ms then redis.call('PEXPIRE', key, ms) end
+end
+local function store(gen, sealed, age, left, refresh, ms, ends)
+  redis.call('DEL', key)
+  redis.call('HSET', key, 'gen', gen, 'sealed', sealed, 'at', now - age, 'exp', now + left, 'refresh', refresh)
+  if ends ~= '' then redis.call('HSET', key, 'end', now + ends) end
+  redis.call('PEXPIRE', key, ms)
+end
+`
+	scriptLoad  = `return view(read(), 'loaded')`
+	scriptClaim = `
+local owner, lease, seen, session, margin, kept = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4] == '1', tonumber(ARGV[5]), tonumber(ARGV[6])
+if session and redis.call('EXISTS', key) == 0 then return {'absent'} end
+local r = read()
+if r.ended then return view(r, 'ended') end
+if r.gen and r.gen ~= seen and now < r.exp - math.min(margin, (r.exp - r.at) / 10) then return view(r, 'fresh') end
+if r['until'] and now < r['until'] then return view(r, 'paused') end
+if r.owner and r.owner ~= owner and now < r.lease then return view(r, 'busy') end
+redis.call('HSET', key, 'owner', owner, 'lease', now + lease)
+if r.refresh == '1' then redis.call('HSET', key, 'spent', '1') end
+keep(lease + kept)
+return view(r, 'claimed')
+`
+	scriptExtend = `
+if redis.call('HGET', key, 'owner') ~= ARGV[1] then return 0 end
+redis.call('HSET', key, 'lease', now + ARGV[2])
+return 1
+`
+	scriptPut = `
+local owner, ends = ARGV[1], ARGV[8]
+if redis.call('EXISTS', key) == 1 then
+  local r = read()
+  if r.gen == ARGV[2] then return 1 end
+  if r.ended or r.owner ~= owner then return 0 end
+elseif ends ~= '' then
+  return 0
+end
+store(ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7], ends)
+return 1
+`
+	scriptCreate = `
+if redis.call('EXISTS', key) == 1 then return 0 end
+store(ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7], ARGV[8])
+return 1
+`
+	scriptFail = `
+local owner, why, unspent = ARGV[1], ARGV[2], ARGV[3] == '1'
+local first, most, least, free, kept = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
+if owner ~= '' and redis.call('HGET', key, 'owner') ~= owner then return 0 end
+if redis.call('HEXISTS', key, 'ended') == 1 then return 0 end
+local n = redis.call('HINCRBY', key, 'fails', 1) - free
+local pause = least
+if n > 0 then pause = math.max(pause, math.min(first * 2 ^ math.min(n - 1, 20), most)) end
+redis.call('HSET', key, 'why', why, 'until', string.format('%.0f', now + pause))
+redis.call('HDEL', key, 'owner', 'lease')
+if unspent then redis.call('HDEL', key, 'spent') end
+keep(math.ceil(pause + kept))
+return 1
+`
+	scriptEnd = `
+redis.call('DEL', key)
+if tonumber(ARGV[1]) > 0 then
+  redis.call('HSET', key, 'ended', '1')
+  redis.call('PEXPIRE', key, ARGV[1])
+end
+return 1
+`
+)
+
+// Load implements Store.
+func (s *Redis) Load(ctx context.Context, key string) (Record, error) {
+	_, r, err := s.view(ctx, s.load, key)
+	return r, wrapped("load a record", err)
+}
+
+// Claim implements Store.
+func (s *Redis) Claim(ctx context.Context, key string, c Claim) (Standing, Record, error) {
+	word, r, err := s.view(ctx, s.claim, key,
+		c.Owner, milliseconds(c.Lease), c.Seen, flag(c.Session), milliseconds(expiryMargin), milliseconds(keepFailure))
+	if err != nil {
+		return Absent, Record{}, wrapped("claim a record", err)
+	}
+	switch word {
+	case "absent":
+		return Absent, r, nil
+	case "ended":
+		return Ended, r, nil
+	case "fresh":
+		if r.Generation == "" {
+			// It could not be decrypted, so that it is nothing to us. What is asked for
+			// next is a claim for which no generation but this one would be too old.
+			return s.claimUnreadable(ctx, key, c)
+		}
+		return Fresh, r, nil
+	case "paused":
+		return Paused, r, nil
+	case "busy":
+		return Busy, r, nil
+	case "claimed":
+		return Claimed, r, nil
+	}
+	return Absent, Record{}, fmt.Errorf("tokencache: claim a record: its standing %.20q is none", word)
+}
+
+// claimUnreadable claims a record whose good token cannot be decrypted here.
+func (s *Redis) claimUnreadable(ctx context.Context, key string, c Claim) (Standing, Record, error) {
+	gen, err := s.opts.Client.HGet(ctx, s.name(key), "gen").Result()
+	if err != nil && !errors.Is(err, redis.Nil) {
+		return Absent, Record{}, wrapped("claim a record", err)
+	}
+	if gen == c.Seen {
+		return Absent, Record{}, errors.New("tokencache: claim a record: its token cannot be decrypted")
+	}
+	c.Seen = gen
+	return s.Claim(ctx, key, c)
+}
+
+// Extend implements Store.
+func (s *Redis) Extend(ctx context.Context, key, owner string, lease time.Duration) (bool, error) {
+	held, err := s.extend.Run(ctx, s.opts.Client, []string{s.name(key)}, owner, milliseconds(lease)).Bool()
+	return held, wrapped("extend a claim", err)
+}
+
+// Put implements Store.
+func (s *Redis) Put(ctx context.Context, key, owner string, p Put) (bool, error) {
+	return s.write(ctx, s.put, key, owner, p)
+}
+
+// Create implements Store.
+func (s *Redis) Create(ctx context.Context, key string, p Put) (bool, error) {
+	return s.write(ctx, s.create, key, "", p)
+}
+
+func (s *Redis) write(ctx context.Context, script *redis.Script, key, owner string, p Put) (bool, error) {
+	now := s.opts.Now()
+	plain, err := json.Marshal(sealedToken{p.Token.Access, p.Token.Refresh})
+	if err != nil {
+		return false, wrapped("keep a token", err)
+	}
+	ends := ""
+	if !p.Ends.IsZero() {
+		ends = strconv.FormatInt(p.Ends.Sub(now).Milliseconds(), 10)
+	}
+	held, err := script.Run(ctx, s.opts.Client, []string{s.name(key)}, owner, p.Generation, s.opts.Ring.seal(s.name(key), plain),
+		now.Sub(p.Token.Obtained).Milliseconds(), p.Token.Expires.Sub(now).Milliseconds(), flag(p.Token.Refresh != ""),
+		milliseconds(p.Keep), ends).Bool()
+	return held, wrapped("keep a token", err)
+}
+
+// Fail implements Store.
+func (s *Redis) Fail(ctx context.Context, key, owner string, f Failure) (bool, error) {
+	held, err := s.fail.Run(ctx, s.opts.Client, []string{s.name(key)}, owner, string(f.Reason), flag(f.Unspent),
+		f.First.Milliseconds(), f.Most.Milliseconds(), f.Least.Milliseconds(), f.Free, milliseconds(keepFailure)).Bool()
+	return held, wrapped("keep a failure", err)
+}
+
+// End implements Store.
+func (s *Redis) End(ctx context.Context, key string, keep time.Duration) error {
+	return wrapped("end a session", s.end.Run(ctx, s.opts.Client, []string{s.name(key)}, max(0, keep.Milliseconds())).Err())
+}
+
+func (s *Redis) name(key string) string { return s.opts.Prefix + "{" + key + "}" }
+
+// sealedToken is what is encrypted of a token.
+type sealedToken struct {
+	Access  string `json:"a"`
+	Refresh string `json:"r,omitempty"`
+}
+
+// The places of a view's values; the first is the standing.
+const (
+	viewGeneration = 1 + iota
+	viewSealed
+	viewObtained
+	viewExpires
+	viewSpent
+	viewEnds
+	viewEnded
+	viewFailures
+	viewReason
+	viewUntil
+	viewBusy
+	viewLength
+)
+
+// view runs a script that answers with a record. What cannot be decrypted is as
+// good as no token: service accounts then log in, sessions end.
+func (s *Redis) view(ctx context.Context, script *redis.Script, key string, args ...any) (string, Record, error) {
+	got, err := script.Run(ctx, s.opts.Client, []string{s.name(key)}, args...).StringSlice()
+	if err != nil {
+		return "", Record{}, err
+	}
+	if len(got) == 1 {
+		return got[0], Record{}, nil
+	}
+	if len(got) != viewLength {
+		return "", Record{}, errors.New("the answer is no record")
+	}
+	now := s.opts.Now()
+	at := func(i int) time.Time {
+		ms, err := strconv.ParseFloat(got[i], 64)
+		if err != nil {
+			return time.Time{}
+		}
+		return now.Add(time.Duration(ms) * time.Millisecond)
+	}
+	failures, _ := strconv.Atoi(got[viewFailures]) // the script's own number
+	r := Record{
+		Spent: got[viewSpent] == "1", Ends: at(viewEnds), Ended: got[viewEnded] != "",
+		Failures: failures, Reason: Reason(got[viewReason]), Until: at(viewUntil), Busy: at(viewBusy).Sub(now),
+	}
+	if got[viewGeneration] == "" {
+		return got[0], r, nil
+	}
+	plain, err := s.opts.Ring.open(s.name(key), []byte(got[viewSealed]))
+	var token sealedToken
+	if err != nil || json.Unmarshal(plain, &token) != nil {
+		s.opts.Logger.ErrorContext(ctx, "a stored token cannot be decrypted: its key is not in CONSOLEQL_TOKEN_KEYS, or it was changed")
+		return got[0], r, nil //nolint:nilerr // there is a record, and no token in it
+	}
+	r.Generation = got[viewGeneration]
+	r.Token = Token{Access: token.Access, Refresh: token.Refresh, Obtained: at(viewObtained), Expires: at(viewExpires)}
+	return got[0], r, nil
+}
+
+func flag(b bool) string {
+	if b {
+		return "1"
+	}
+	return "0"
+}
+
+// milliseconds rounds up, as an expiry of 0 would delete a record.
+func milliseconds(d time.Duration) int64 {
+	return max(1, int64((d+time.Millisecond-1)/time.Millisecond))
+}
+
+func wrapped(what string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("tokencache: %s: %w", what, err)
+}

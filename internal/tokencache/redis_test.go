@@ -1,0 +1,203 @@
+package tokencache_test
+
+import (
+	"context"
+	"net/url"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/consoleql/consoleql/internal/principal"
+	"github.com/consoleql/consoleql/internal/redistest"
+	"github.com/consoleql/consoleql/internal/tokencache"
+)
+
+// skewed are the grants as a replica sees them whose clock is off.
+type skewed struct {
+	*sso
+	by time.Duration
+}
+
+func (s skewed) Password(ctx context.Context, username, password string) (tokencache.Token, error) {
+	t, err := s.sso.Password(ctx, username, password)
+	t.Expires = t.Expires.Add(s.by)
+	return t, err
+}
+
+func (s skewed) Refresh(ctx context.Context, token string) (tokencache.Token, error) {
+	t, err := s.sso.Refresh(ctx, token)
+	t.Expires = t.Expires.Add(s.by)
+	return t, err
+}
+
+// TestClocksApart: replicas whose clocks are hours apart renew once all the same.
+func TestClocksApart(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	s := &sso{life: time.Second, delay: 5 * time.Millisecond}
+	began := time.Now()
+	var caches []*tokencache.Cache
+	for _, by := range []time.Duration{0, 10 * time.Minute, -10 * time.Minute, 3 * time.Hour} {
+		now := func() time.Time { return time.Now().Add(by) }
+		store := redisStore(t, server, func(o *tokencache.RedisOptions) { o.Now = now })
+		caches = append(caches, newCache(t, skewed{s, by}, sharing(store), func(o *tokencache.Options) {
+			o.Now, o.Lease = now, time.Minute // nobody dies here, however slow the machine is
+		}))
+	}
+	session, err := caches[1].SignIn(t.Context(), "user", "password")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wait sync.WaitGroup
+	for i := range 40 {
+		ctx := service(t)
+		if i%2 == 0 {
+			ctx = asSession(t, session.Token)
+		}
+		wait.Go(func() {
+			for time.Since(began) < 3*time.Second {
+				if _, err := caches[i/2%4].Token(ctx); err != nil {
+					t.Errorf("cache %d: %v", i/2%4, err)
+				}
+				time.Sleep(5 * time.Millisecond)
+			}
+		})
+	}
+	wait.Wait()
+	// Each of the two chains renews at four fifths of a second at the earliest.
+	most := 2 * (int64(time.Since(began)/(750*time.Millisecond)) + 1)
+	if n := s.refreshes.Load(); s.passwords.Load() != 2 || n < 2 || n > most {
+		t.Errorf("%d logins and %d refreshes, want 2 and 2 to %d", s.passwords.Load(), n, most)
+	}
+	s.once(t)
+}
+
+// TestRedisGoesAndComesBack takes the server away from under the caches.
+func TestRedisGoesAndComesBack(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	s := &sso{life: time.Hour, delay: time.Millisecond}
+	a := newCache(t, s, sharing(redisStore(t, server)))
+	b := newCache(t, s, sharing(redisStore(t, server)))
+	wantToken(t, a, service(t), "access-1")
+	wantToken(t, b, service(t), "access-1")
+	session := signIn(t, a)
+	wantToken(t, b, session, "access-2")
+
+	server.Stop()
+	fresh := newCache(t, s, sharing(redisStore(t, server)))
+	wantToken(t, a, service(t), "access-1")
+	wantToken(t, b, session, "access-2")
+	wantToken(t, fresh, service(t), "access-3") // logs in for itself
+	wantCode(t, fresh, session, "UPSTREAM_UNAVAILABLE")
+
+	server.Restart()
+	eventually(t, "the session at the new replica", func() bool {
+		got, err := fresh.Token(session)
+		return err == nil && got == "access-2"
+	})
+	server.RestartEmpty()
+	newest := newCache(t, s, sharing(redisStore(t, server)))
+	eventually(t, "the session in the emptied Redis", func() bool {
+		wantToken(t, a, session, "access-2")
+		got, err := newest.Token(session)
+		return err == nil && got == "access-2"
+	})
+	s.want(t, 3, 0)
+}
+
+// TestOneKeyPerScript: every script uses the one key that it is given, so
+// that a Cluster can place it.
+func TestOneKeyPerScript(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	u, err := url.Parse(server.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	// A user who may touch no key but that of one record.
+	admin := redisClient(t, server)
+	key := tokencache.DefaultPrefix + "{only}"
+	if err := admin.Do(t.Context(), "ACL", "SETUSER", "narrow", "on", ">pass", "~"+key, "+@all").Err(); err != nil {
+		t.Fatal(err)
+	}
+	narrow := redis.NewClient(&redis.Options{Addr: u.Host, Username: "narrow", Password: "pass"})
+	defer func() { _ = narrow.Close() }()
+	s := tokencache.NewRedis(tokencache.RedisOptions{Client: narrow, Ring: ring(t, ringKey)})
+	claim(t, s, "only", tokencache.Claim{Owner: "one"}, tokencache.Claimed)
+	ok, err := s.Extend(t.Context(), "only", "one", time.Minute)
+	says(t, "extend", ok, err, true)
+	ok, err = s.Put(t.Context(), "only", "one", tokenOf("g1", time.Hour))
+	says(t, "put", ok, err, true)
+	ok, err = s.Create(t.Context(), "only", tokenOf("g1", time.Hour))
+	says(t, "create", ok, err, false)
+	ok, err = s.Fail(t.Context(), "only", "", tokencache.Failure{})
+	says(t, "failure", ok, err, true)
+	if err := s.End(t.Context(), "only", time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	// The control.
+	if _, _, err := s.Claim(t.Context(), "another", tokencache.Claim{Owner: "one"}); err == nil {
+		t.Error("the user may touch other keys: nothing was shown")
+	}
+}
+
+// BenchmarkToken is the hot path: a token that is good, in memory. The store must
+// not be asked.
+func BenchmarkToken(b *testing.B) {
+	store := newFlaky()
+	c := newCache(b, &sso{life: time.Hour, delay: time.Millisecond}, sharing(store))
+	session, err := c.SignIn(b.Context(), "user", "password")
+	if err != nil {
+		b.Fatal(err)
+	}
+	for name, ctx := range map[string]context.Context{
+		"service": service(b), "session": asSession(b, session.Token),
+		"pass-through": principal.NewContext(b.Context(), principal.FromToken("x")),
+	} {
+		b.Run(name, func(b *testing.B) {
+			if _, err := c.Token(ctx); err != nil {
+				b.Fatal(err)
+			}
+			asked := store.asked.Load()
+			began := time.Now()
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := c.Token(ctx); err != nil {
+					b.Fatal(err)
+				}
+			}
+			// A session is looked up again beside its use, every two seconds.
+			allowed := int64(0)
+			if name == "session" {
+				allowed = int64(time.Since(began)/(2*time.Second)) + 1
+			}
+			if n := store.asked.Load() - asked; n > allowed {
+				b.Errorf("the store was asked %d times", n)
+			}
+		})
+	}
+}
+
+// TestHotPathAsksNobody is the benchmark's claim for every run of the tests.
+func TestHotPathAsksNobody(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		store := newFlaky()
+		c := newCache(t, &sso{}, sharing(store))
+		session := signIn(t, c)
+		wantToken(t, c, service(t), "access-2")
+		asked := store.asked.Load()
+		for range 1000 {
+			wantToken(t, c, service(t), "access-2")
+			wantToken(t, c, session, "access-1")
+		}
+		if n := store.asked.Load() - asked; n != 0 {
+			t.Errorf("the store was asked %d times", n)
+		}
+		if n := testing.AllocsPerRun(100, func() { _, _ = c.Token(service(t)) }); n > 3 {
+			t.Errorf("%v allocations", n) // of the test's own context
+		}
+	})
+}

@@ -1,0 +1,113 @@
+package tokencache
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+)
+
+// Ring encrypts what is stored, by AES-256-GCM: the newest key encrypts, every
+// key decrypts. Each ciphertext is bound to the record that it belongs to, so
+// that none can be put in another's place.
+type Ring struct{ keys []ringKey }
+
+type ringKey struct {
+	id   [keyIDBytes]byte
+	aead cipher.AEAD
+}
+
+const (
+	keyBytes    = 32
+	keyIDBytes  = 4
+	sealVersion = 1
+)
+
+// NewRing makes a ring of keys, the newest first: 32 random bytes each, written
+// in base64 or hexadecimal, separated by commas or white space. Its errors never
+// repeat a key.
+func NewRing(text string) (*Ring, error) {
+	r := &Ring{}
+	for i, word := range strings.FieldsFunc(text, func(c rune) bool { return c == ',' || c == ' ' || c == '\n' || c == '\r' || c == '\t' }) {
+		key, err := ringKeyOf(word)
+		if err != nil {
+			return nil, fmt.Errorf("key %d: %w", i+1, err)
+		}
+		r.keys = append(r.keys, key)
+	}
+	if len(r.keys) == 0 {
+		return nil, errors.New("there is no key")
+	}
+	return r, nil
+}
+
+func ringKeyOf(word string) (ringKey, error) {
+	var raw []byte
+	var err error
+	if len(word) == hex.EncodedLen(keyBytes) {
+		raw, err = hex.DecodeString(word)
+	} else {
+		text := strings.NewReplacer("-", "+", "_", "/").Replace(strings.TrimRight(word, "="))
+		raw, err = base64.RawStdEncoding.DecodeString(text)
+	}
+	if err != nil || len(raw) != keyBytes {
+		return ringKey{}, fmt.Errorf("it is not %d bytes in base64 or hexadecimal, as `openssl rand -base64 %d` makes them", keyBytes, keyBytes)
+	}
+	block, err := aes.NewCipher(raw)
+	if err != nil {
+		return ringKey{}, err
+	}
+	aead, err := cipher.NewGCM(block)
+	if err != nil {
+		return ringKey{}, err
+	}
+	sum := sha256.Sum256(append([]byte("consoleql token key id\x00"), raw...))
+	return ringKey{id: [keyIDBytes]byte(sum[:keyIDBytes]), aead: aead}, nil
+}
+
+// String keeps the keys out of printed values.
+func (*Ring) String() string { return hidden }
+
+// GoString keeps the keys out of %#v.
+func (*Ring) GoString() string { return hidden }
+
+// LogValue keeps the keys out of logs.
+func (*Ring) LogValue() slog.Value { return slog.StringValue(hidden) }
+
+// seal encrypts plain for a record: version, the key's id, nonce, ciphertext.
+func (r *Ring) seal(record string, plain []byte) []byte {
+	key := r.keys[0]
+	out := append([]byte{sealVersion}, key.id[:]...)
+	nonce := make([]byte, key.aead.NonceSize())
+	_, _ = rand.Read(nonce) // never fails
+	out = append(out, nonce...)
+	return key.aead.Seal(out, nonce, plain, sealedFor(record))
+}
+
+var errSealed = errors.New("tokencache: what is stored cannot be decrypted: it is of a key that is not in the ring, or was changed")
+
+// open decrypts what seal has made for the same record.
+func (r *Ring) open(record string, sealed []byte) ([]byte, error) {
+	if len(sealed) < 1+keyIDBytes || sealed[0] != sealVersion {
+		return nil, errSealed
+	}
+	id, rest := [keyIDBytes]byte(sealed[1:1+keyIDBytes]), sealed[1+keyIDBytes:]
+	for _, key := range r.keys {
+		if key.id != id || len(rest) < key.aead.NonceSize() {
+			continue
+		}
+		nonce, box := rest[:key.aead.NonceSize()], rest[key.aead.NonceSize():]
+		if plain, err := key.aead.Open(nil, nonce, box, sealedFor(record)); err == nil {
+			return plain, nil
+		}
+	}
+	return nil, errSealed
+}
+
+func sealedFor(record string) []byte { return []byte("consoleql token v1\x00" + record) }

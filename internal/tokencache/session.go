@@ -1,0 +1,148 @@
+package tokencache
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/consoleql/consoleql/internal/fault"
+	"github.com/consoleql/consoleql/internal/principal"
+)
+
+const (
+	// sessionBytes is the length of a session token's random part.
+	sessionBytes = 32
+	// freeGuesses is how many wrong passwords of a user are passed on before further
+	// ones have to wait.
+	freeGuesses = 3
+)
+
+// Session is what signIn hands out.
+type Session struct {
+	// Token is the opaque session token; only its hash is kept.
+	Token string
+	// Expires is when the session ends whatever happens.
+	Expires time.Time
+}
+
+// LogValue keeps the token out of logs.
+func (Session) LogValue() slog.Value { return slog.StringValue(hidden) }
+
+// String keeps the token out of printed values.
+func (Session) String() string { return hidden }
+
+// GoString keeps the token out of %#v.
+func (Session) GoString() string { return hidden }
+
+// SignIn begins a session with a user's name and password (document, section
+// Authentication: get token). A wrong password is UNAUTHENTICATED, a locked
+// account FORBIDDEN; after some wrong passwords of a user, further attempts are
+// RATE_LIMITED without asking the SSO.
+func (c *Cache) SignIn(ctx context.Context, username, password string) (Session, error) {
+	guesses := "guesses:" + c.digest(strings.ToLower(username))
+	var r Record
+	if err := c.ask(ctx, func(ctx context.Context) (err error) {
+		r, err = c.opts.Store.Load(ctx, guesses)
+		return err
+	}); err != nil {
+		return Session{}, noStore(err)
+	}
+	if wait := r.Until.Sub(c.opts.Now()); wait > 0 {
+		if r.Reason == Locked {
+			return Session{}, refusal("the user", Locked, nil)
+		}
+		return Session{}, fault.New(fault.RateLimited, "too many failed attempts to sign in: try again in %d s", int(wait.Seconds())+1)
+	}
+	token, err := c.password(ctx, username, password)
+	if err != nil {
+		if ctx.Err() != nil {
+			return Session{}, context.Cause(ctx)
+		}
+		return Session{}, c.wrongGuess(ctx, guesses, grantError(err))
+	}
+	if r.Failures > 0 {
+		if err := c.ask(ctx, func(ctx context.Context) error { return c.opts.Store.End(ctx, guesses, 0) }); err != nil {
+			c.opts.Logger.Warn("failed attempts to sign in are not yet forgotten", "error", err)
+		}
+	}
+	return c.beginSession(ctx, token)
+}
+
+// wrongGuess counts a sign-in that failed.
+func (c *Cache) wrongGuess(ctx context.Context, guesses string, g *GrantError) error {
+	if g.Reason != Unavailable {
+		f := c.failure(g)
+		if g.Reason == Refused {
+			f.Free = freeGuesses
+		}
+		c.fail(ctx, &entry{key: guesses}, "", f)
+	}
+	c.opts.Logger.Info("a sign-in failed", "reason", string(g.Reason), "code", fault.CodeOf(g.Err))
+	return refusal("the user", g.Reason, g.Err)
+}
+
+// beginSession keeps a token under a new session token.
+func (c *Cache) beginSession(ctx context.Context, token Token) (Session, error) {
+	random := make([]byte, sessionBytes)
+	_, _ = rand.Read(random) // never fails
+	text := principal.SessionPrefix + base64.RawURLEncoding.EncodeToString(random)
+	e := &entry{key: principal.FromSession(text).Name()}
+	now := c.opts.Now()
+	ends := now.Add(c.opts.SessionLifetime)
+	if token.Refresh == "" {
+		ends = earlier(ends, token.Expires)
+	}
+	ends = ends.Truncate(time.Second)
+	generation := rand.Text()
+	created := false
+	if err := c.ask(ctx, func(ctx context.Context) (err error) {
+		created, err = c.opts.Store.Create(ctx, e.key, c.put(token, generation, ends))
+		return err
+	}); err != nil {
+		return Session{}, noStore(err)
+	}
+	if !created { // two equal random numbers of 256 bits
+		return Session{}, fault.New(fault.Internal, "no session could be made")
+	}
+	e.held.Store(hold(token, generation, true, ends, now))
+	c.sweep()
+	c.sessions.Store(e.key, e)
+	return Session{Token: text, Expires: ends}, nil
+}
+
+// SignOut ends the session of the principal in ctx, at once here and within
+// seconds at every other replica. Whoever has no session is told so:
+// UNAUTHENTICATED.
+func (c *Cache) SignOut(ctx context.Context) error {
+	p := principal.FromContext(ctx)
+	if p.Kind() != principal.Session {
+		return fault.New(fault.Unauthenticated, "there is no session to end: send its token as Authorization: Bearer")
+	}
+	if held, ok := c.sessions.LoadAndDelete(p.Name()); ok {
+		held.(*entry).held.Store(nil)
+	}
+	var r Record
+	if err := c.ask(ctx, func(ctx context.Context) (err error) {
+		if r, err = c.opts.Store.Load(ctx, p.Name()); err != nil || r.Ends.IsZero() {
+			return err
+		}
+		return c.opts.Store.End(ctx, p.Name(), r.Ends.Sub(c.opts.Now()))
+	}); err != nil {
+		return noStore(err)
+	}
+	if r.Ends.IsZero() || r.Ended {
+		return errSession()
+	}
+	return nil
+}
+
+// noStore is what callers are told where sessions cannot be kept or looked up.
+func noStore(err error) error {
+	if code := fault.CodeOf(err); code != fault.Internal && code != fault.UpstreamTimeout {
+		return err // the store's own word
+	}
+	return &fault.Error{Code: fault.UpstreamUnavailable, Message: "sessions cannot be kept at the moment: try again", Err: err}
+}

@@ -1,0 +1,127 @@
+package tokencache
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/consoleql/consoleql/internal/fault"
+)
+
+// Token is what the SSO granted (document, section Authentication).
+type Token struct {
+	Access  string
+	Refresh string // works once; empty where the SSO gave none
+	// Obtained is when the grant was asked for, which the cache notes. Expires must
+	// count from then as well, so that no token is taken for younger than it is.
+	Obtained time.Time
+	Expires  time.Time
+}
+
+// LogValue keeps the token out of logs.
+func (Token) LogValue() slog.Value { return slog.StringValue(hidden) }
+
+// String keeps the token out of printed values.
+func (Token) String() string { return hidden }
+
+// GoString keeps the token out of %#v.
+func (Token) GoString() string { return hidden }
+
+const hidden = "[redacted]"
+
+// life is how long the token lives.
+func (t Token) life() time.Duration { return t.Expires.Sub(t.Obtained) }
+
+// goodUntil is when the token is no longer handed out: before its end, for the
+// time that a call is under way.
+func (t Token) goodUntil() time.Time { return t.Expires.Add(-min(expiryMargin, t.life()/10)) }
+
+// renewAt is when the token is renewed beside its use.
+func (t Token) renewAt() time.Time { return t.Expires.Add(-min(renewAhead, t.life()/5)) }
+
+// Account is a console login.
+type Account struct{ Username, Password string }
+
+// LogValue keeps the password out of logs.
+func (a Account) LogValue() slog.Value { return slog.StringValue(a.String()) }
+
+// String keeps the password out of printed values.
+func (a Account) String() string { return a.Username + ":" + hidden }
+
+// GoString keeps the password out of %#v.
+func (a Account) GoString() string { return a.String() }
+
+// Grants are the SSO's two grants. Their errors should be *GrantError.
+type Grants interface {
+	Password(ctx context.Context, username, password string) (Token, error)
+	Refresh(ctx context.Context, refreshToken string) (Token, error)
+}
+
+// Reason is why the SSO gave no token.
+type Reason string
+
+// The reasons.
+const (
+	// Refused: the password or the refresh token is not, or no longer, good.
+	Refused Reason = "refused"
+	// Locked: the account is locked; asking again only keeps it so.
+	Locked Reason = "locked"
+	// Unavailable: the SSO is in trouble, not the account.
+	Unavailable Reason = "unavailable"
+)
+
+// GrantError is a grant that gave no token.
+type GrantError struct {
+	Reason Reason
+	// Unspent says that the refresh token is certainly, or by the SSO's own answer
+	// in all likelihood, not used up by the attempt.
+	Unspent bool
+	// RetryAfter is how long the SSO asks to be left alone; 0 where it does not say.
+	RetryAfter time.Duration
+	// Err is the cause; its text is not told.
+	Err error
+}
+
+// Error says why, without repeating anything that was sent.
+func (e *GrantError) Error() string { return fmt.Sprintf("the SSO gave no token: %s", e.Reason) }
+
+// Unwrap returns the cause.
+func (e *GrantError) Unwrap() error { return e.Err }
+
+// grantError makes one of any error of a Grants.
+func grantError(err error) *GrantError {
+	var g *GrantError
+	if errors.As(err, &g) {
+		return g
+	}
+	if fault.CodeOf(err) == fault.Unauthenticated {
+		return &GrantError{Reason: Refused, Err: err}
+	}
+	return &GrantError{Reason: Unavailable, Err: err}
+}
+
+// refusal is what callers are told of a login that failed: who names whose.
+func refusal(who string, reason Reason, err error) error {
+	switch reason {
+	case Refused:
+		return fault.New(fault.Unauthenticated, "%s cannot sign in: the console does not accept the user name and password", who)
+	case Locked:
+		return fault.New(fault.Forbidden, "%s cannot sign in: the console says that the account is locked", who)
+	case Unavailable:
+	}
+	code := fault.CodeOf(err)
+	switch code {
+	case fault.UpstreamTimeout, fault.RateLimited, fault.UpstreamInvalidResponse:
+	default:
+		code = fault.UpstreamUnavailable
+	}
+	return fault.New(code, "%s cannot sign in: the console's SSO gives no answer that could be used", who)
+}
+
+// errSession is what callers with a session are told that there is not, or no
+// longer.
+func errSession() error {
+	return fault.New(fault.Unauthenticated, "there is no such session, or it has ended: sign in again")
+}

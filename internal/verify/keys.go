@@ -1,0 +1,214 @@
+package verify
+
+import (
+	"context"
+	"crypto/rsa"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"sync"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+
+	"github.com/consoleql/consoleql/internal/fault"
+)
+
+const (
+	// discoveryPath is where an OpenID provider describes itself (OpenID Connect
+	// Discovery 1.0, section 4).
+	discoveryPath = "/.well-known/openid-configuration"
+	// fetchTimeout bounds one look at the SSO's keys.
+	fetchTimeout = 10 * time.Second
+	// fetchPause is how long at least lies between two looks: a flood of tokens
+	// with made-up key names costs the SSO no more than that.
+	fetchPause = 10 * time.Second
+	// keysAge is the age after which the keys are looked at again beside their use.
+	keysAge = time.Hour
+	// maxDocument bounds what is read of the SSO's documents, in bytes.
+	maxDocument = 1 << 20
+	// leastKeyBits is the shortest RSA key that is taken (RFC 7518, section 3.3).
+	leastKeyBits = 2048
+)
+
+// keySet is what the SSO publishes.
+type keySet struct {
+	issuer string
+	byID   map[string]*rsa.PublicKey
+	at     time.Time
+}
+
+// key is the key of that name; a token without one can only mean a single key.
+func (s *keySet) key(id string) *rsa.PublicKey {
+	if s == nil {
+		return nil
+	}
+	if id == "" && len(s.byID) == 1 {
+		for _, k := range s.byID {
+			return k
+		}
+	}
+	return s.byID[id]
+}
+
+// keys keeps the SSO's keys. Those it has serve for as long as no newer ones can
+// be had, so that the SSO may be away.
+type keys struct {
+	discovery string
+	http      *http.Client
+	now       func() time.Time
+	log       *slog.Logger
+	tasks     sync.WaitGroup
+	stop      context.Context //nolint:containedctx // ends the look under way when the verifier closes
+	halt      context.CancelFunc
+
+	mu   sync.Mutex
+	set  *keySet
+	last time.Time     // when the last look began
+	look chan struct{} // closed when the look under way has ended; nil: there is none
+}
+
+func newKeys(o Options) (*keys, error) {
+	base, err := url.Parse(o.SSOURL)
+	if err != nil || base.Host == "" || base.Scheme != "http" && base.Scheme != "https" {
+		return nil, errors.New("verify: the SSO's address is not an http or https URL")
+	}
+	k := &keys{
+		discovery: base.JoinPath(discoveryPath).String(),
+		http: &http.Client{
+			Transport: o.Transport,
+			// A redirect would let somebody else say which keys are the SSO's.
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		},
+		now: o.Now,
+		log: o.Logger,
+	}
+	k.stop, k.halt = context.WithCancel(context.Background())
+	return k, nil
+}
+
+func (k *keys) close() {
+	k.halt()
+	k.tasks.Wait()
+}
+
+// find is the key of that name, nil where the SSO has none, and the set it is of.
+func (k *keys) find(ctx context.Context, id string) (*keySet, *rsa.PublicKey, error) {
+	k.mu.Lock()
+	set := k.set
+	key := set.key(id)
+	old := set == nil || k.now().Sub(set.at) >= keysAge
+	if key != nil && !old {
+		k.mu.Unlock()
+		return set, key, nil
+	}
+	look := k.begin() //nolint:contextcheck // a look serves every caller, so no single one may end it
+	k.mu.Unlock()
+	if key != nil {
+		return set, key, nil
+	}
+	if look != nil {
+		select {
+		case <-look:
+		case <-ctx.Done():
+			return nil, nil, context.Cause(ctx)
+		}
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.set == nil {
+		return nil, nil, fault.New(fault.UpstreamUnavailable, "the console token cannot be verified: the keys of the console's SSO are not known yet")
+	}
+	return k.set, k.set.key(id), nil
+}
+
+// begin starts a look at the SSO's keys, unless the last was a moment ago. The
+// channel it returns is closed when that has ended. The caller holds k.mu.
+func (k *keys) begin() <-chan struct{} {
+	if k.look != nil {
+		return k.look
+	}
+	now := k.now()
+	if !k.last.IsZero() && now.Sub(k.last) < fetchPause || k.stop.Err() != nil {
+		return nil
+	}
+	look := make(chan struct{})
+	k.look, k.last = look, now
+	k.tasks.Go(func() {
+		ctx, cancel := context.WithTimeout(k.stop, fetchTimeout)
+		defer cancel()
+		set, err := k.fetch(ctx)
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		if err != nil {
+			k.log.Warn("the keys of the console's SSO cannot be had", "error", err, "known", k.set != nil)
+		} else {
+			set.at = k.now()
+			k.set = set
+		}
+		k.look = nil
+		close(look)
+	})
+	return look
+}
+
+// fetch reads the SSO's discovery document and the keys that it points to.
+func (k *keys) fetch(ctx context.Context) (*keySet, error) {
+	var provider struct {
+		Issuer string `json:"issuer"`
+		Keys   string `json:"jwks_uri"`
+	}
+	if err := k.get(ctx, k.discovery, &provider); err != nil {
+		return nil, fmt.Errorf("discovery: %w", err)
+	}
+	at, err := url.Parse(provider.Keys)
+	if err != nil || at.Host == "" || at.Scheme != "http" && at.Scheme != "https" || provider.Issuer == "" {
+		return nil, errors.New("discovery: the document names no issuer and keys")
+	}
+	var published struct {
+		Keys []json.RawMessage `json:"keys"`
+	}
+	if err := k.get(ctx, provider.Keys, &published); err != nil {
+		return nil, fmt.Errorf("keys: %w", err)
+	}
+	set := &keySet{issuer: provider.Issuer, byID: make(map[string]*rsa.PublicKey)}
+	for _, raw := range published.Keys {
+		var key jose.JSONWebKey
+		if json.Unmarshal(raw, &key) != nil {
+			continue // of a kind that is not used here
+		}
+		public, ok := key.Key.(*rsa.PublicKey)
+		if ok && key.Valid() && public.N.BitLen() >= leastKeyBits && (key.Use == "" || key.Use == "sig") && (key.Algorithm == "" || key.Algorithm == string(jose.RS256)) {
+			set.byID[key.KeyID] = public
+		}
+	}
+	if len(set.byID) == 0 {
+		return nil, errors.New("keys: there is none for RS256")
+	}
+	return set, nil
+}
+
+func (k *keys) get(ctx context.Context, address string, into any) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Accept", "application/json")
+	resp, err := k.http.Do(req)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("the answer has status %d", resp.StatusCode)
+	}
+	raw, err := io.ReadAll(io.LimitReader(resp.Body, maxDocument))
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(raw, into)
+}
