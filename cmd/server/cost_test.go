@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"net/http"
 	"strings"
 	"sync"
 	"testing"
@@ -87,6 +88,23 @@ func TestCostTable(t *testing.T) {
 				t.Errorf("look-ahead overlooked %s loads", n)
 			}
 		})
+	}
+}
+
+// TestASlowListIsNotAskedPast: what a list of an earlier level brings is not asked
+// for by its id because another list of that level came first.
+func TestASlowListIsNotAskedPast(t *testing.T) {
+	w := newWorld(t, consolesim.Options{})
+	defer w.sim.Fail(func(r *http.Request) bool { return strings.HasSuffix(r.URL.Path, "/queues") }, consolesim.Fault{Delay: 300 * time.Millisecond})()
+	for range 2 {
+		w.sim.ResetCounts()
+		w.query(`{ queues(first: 100) { nodes { name } } workflows(first: 50) { nodes { queue { name } package { name } } } }`, nil)
+		if diff := cmp.Diff(counts{queues: 1, workflows: 1, packages: 1}, w.calls()); diff != "" {
+			t.Errorf("- wanted + made: %s", diff)
+		}
+	}
+	if n := w.unplanned(); n != "0" {
+		t.Errorf("look-ahead overlooked %s loads", n)
 	}
 }
 

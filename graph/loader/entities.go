@@ -100,8 +100,17 @@ type entities[T any, F comparable] struct {
 	views memo[window[F], *view[T]]
 	gets  memo[key, *T]
 
-	mu   sync.Mutex
-	held map[key]*T // whatever this operation was brought, by entity()
+	mu      sync.Mutex
+	held    map[key]*T // whatever this operation was brought, by entity()
+	lists   []asList[T]
+	earlier int                      // how many of lists were begun before look-ahead's present level
+	wanted  map[scope.Scope]struct{} // where look-ahead's present level asks for entities
+}
+
+// asList is a list that this operation has begun to read.
+type asList[T any] struct {
+	scope scope.Scope
+	read  Thunk[*view[T]]
 }
 
 const deadBatch = time.Minute
@@ -159,12 +168,39 @@ func (a *asked[V]) Clear() {
 func (e *entities[T, F]) load(l *Loaders, sc scope.Scope, id string, whole bool) Thunk[*T] {
 	k := key{sc, strings.ToLower(id), whole && e.k.whole != nil}
 	if l.ahead {
+		e.want(sc)
 		return e.byID.Load(e.l.ctx, k)
 	}
 	if t, ok := e.asked.Get(e.l.ctx, k); ok {
 		return t
 	}
 	return func() (*T, error) { return e.await(k) }
+}
+
+func (e *entities[T, F]) want(sc scope.Scope) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.wanted == nil {
+		e.wanted = make(map[scope.Scope]struct{})
+	}
+	e.wanted[sc] = struct{}{}
+}
+
+// settle waits for the lists of earlier levels that may bring what this level
+// asks for: one that is slower than others of its level is not asked past.
+func (e *entities[T, F]) settle() {
+	e.mu.Lock()
+	wanted, lists := e.wanted, e.lists[:e.earlier]
+	e.wanted = nil
+	e.mu.Unlock()
+	for _, list := range lists {
+		if _, ok := wanted[list.scope]; ok {
+			_, _ = list.read() // its failure is told where it was asked for
+		}
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.earlier = len(e.lists)
 }
 
 // await waits until look-ahead has asked for k. Where it has come to its end

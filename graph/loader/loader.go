@@ -210,6 +210,15 @@ func (l *Loaders) Close() {
 // edges and the resolvers have fallen apart.
 func (l *Loaders) Unplanned() int64 { return l.unplanned.Load() }
 
+// settle waits for what may bring the entities that are gathered, before they are asked for.
+func (l *operation) settle() {
+	l.packages.settle()
+	l.queues.settle()
+	l.robots.settle()
+	l.workflows.settle()
+	l.layouts.settle()
+}
+
 // flush sends every batch that has been gathered.
 func (l *operation) flush() {
 	l.packages.byID.Flush()

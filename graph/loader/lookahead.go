@@ -183,6 +183,7 @@ func (k *look) end() {
 }
 
 func (k *look) descend() {
+	k.l.settle()
 	k.l.flush()
 	k.l.sent(true)
 	for len(k.ahead) > 0 {
@@ -191,6 +192,7 @@ func (k *look) descend() {
 		for _, p := range level {
 			k.walk(p.to, p.below, p.objects())
 		}
+		k.l.settle()
 		k.l.flush()
 		k.l.sent(true)
 	}

@@ -25,7 +25,7 @@ type view[T any] struct {
 
 // view reads a stretch of a list with as few console pages as can be.
 func (e *entities[T, F]) view(w window[F]) Thunk[*view[T]] {
-	return e.views.load(e.l, w, func() (*view[T], error) {
+	read := e.views.load(e.l, w, func() (*view[T], error) {
 		v, err := e.read(w)
 		var none F
 		if err == nil && w.filter == none {
@@ -33,6 +33,10 @@ func (e *entities[T, F]) view(w window[F]) Thunk[*view[T]] {
 		}
 		return v, err
 	})
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.lists = append(e.lists, asList[T]{w.scope, read})
+	return read
 }
 
 func (e *entities[T, F]) read(w window[F]) (*view[T], error) {
