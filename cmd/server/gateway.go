@@ -74,7 +74,7 @@ func newGateway(ctx context.Context, s *settings, log *slog.Logger, p page) (_ *
 	if err := g.dialConsole(metrics); err != nil {
 		return nil, err
 	}
-	engine, err := loader.New(g.client, s.loaderOptions(log)) //nolint:contextcheck // arguments are decoded in the context of their field
+	engine, err := loader.New(g.client, s.loaderOptions(log))
 	if err != nil {
 		return nil, err
 	}

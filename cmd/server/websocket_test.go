@@ -291,6 +291,33 @@ func TestEventsCarryRelations(t *testing.T) {
 	}
 }
 
+// TestEventsCarryFilteredLists: an event's lists take filters as a query's do.
+func TestEventsCarryFilteredLists(t *testing.T) {
+	w := newWorld(t, standing(consolesim.Options{}))
+	data := w.sim.Data()
+	id := data.WorkflowIDs(data.MainDepartmentID())[0]
+	like, _ := data.Queue(data.QueueIDs(data.MainDepartmentID())[0])
+	s := w.socket(nil)
+	s.subscribe("a", fmt.Sprintf(`subscription { workflowChanged(ids: [%q]) { department { queues(filter: {name: %q}) { nodes { name } } } } }`, id, like.Name))
+
+	w.polls(1)
+	if !w.sim.TouchWorkflow(id) {
+		t.Fatal("no such workflow")
+	}
+	a := s.next("a")
+	if len(a.Errors) > 0 || !strings.Contains(string(a.Data), fmt.Sprintf(`"name":%q`, like.Name)) {
+		t.Errorf("%s", a.Body)
+	}
+	if n := w.unplanned(); n != "0" {
+		t.Errorf("look-ahead overlooked %s loads", n)
+	}
+
+	s.subscribe("b", fmt.Sprintf(`subscription { workflowChanged(ids: [%q]) { department { queues(filter: {packageId: "x"}) { totalCount } } } }`, id))
+	if e := w.onlyError(s.next("b")); e.Extensions.Argument != "filter.packageId" || !strings.HasSuffix(e.Message, "(at workflowChanged.department.queues; nothing was asked)") {
+		t.Errorf("told %+v", e)
+	}
+}
+
 // TestRobotsAreFollowedByQueue: of a queue, of some ids, of both.
 func TestRobotsAreFollowedByQueue(t *testing.T) {
 	w := newWorld(t, standing(consolesim.Options{}))
@@ -348,6 +375,7 @@ func TestSubscriptionsThatCannotBegin(t *testing.T) {
 		{`subscription { robotChanged(queueId: "x") { id } }`, "BAD_USER_INPUT", "robotChanged.queueId"},
 		{`subscription { robotChanged(ids: ["00000000-0000-4000-8000-000000000000"]) { id } }`, "NOT_FOUND", "robotChanged.ids"},
 		{`subscription { robotChanged { department { robots(first: 501) { totalCount } } } }`, "BAD_USER_INPUT", "robotChanged"},
+		{`subscription { robotChanged { department { queues(filter: {packageId: "x"}) { totalCount } } } }`, "BAD_USER_INPUT", "robotChanged"},
 		{`subscription { robotChanged { password } }`, "GRAPHQL_VALIDATION_FAILED", ""},
 		{`subscription { __typename }`, "GRAPHQL_VALIDATION_FAILED", ""},
 		{`subscription { a: robotChanged { id } b: robotChanged { id } }`, "GRAPHQL_VALIDATION_FAILED", ""},

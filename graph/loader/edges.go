@@ -13,22 +13,21 @@ import (
 func newEdges() edges { //nolint:funlen // a table, best read in one piece
 	all := edges{
 		"Query": {
-			"viewer":         root("CompanyUser", (*Loaders).Viewer),
-			"companies":      {to: "Company", start: startCompanies, check: checkCompanies},
-			"company":        rootByID("Company", (*Loaders).Company),
-			"rootDepartment": root("Department", (*Loaders).RootDepartment),
-			"department":     rootByID("Department", (*Loaders).Department),
-			"packages":       rootList("Package", "PackageFilter", (*Loaders).Packages),
-			"package":        rootPackage((*Loaders).Package),
-			"queues":         rootList("Queue", "QueueFilter", (*Loaders).Queues),
-			"queue":          rootByID("Queue", (*Loaders).Queue),
-			"robots":         rootList("Robot", "RobotFilter", (*Loaders).Robots),
-			"robot":          rootByID("Robot", (*Loaders).Robot),
-			"workflows":      rootList("Workflow", "WorkflowFilter", (*Loaders).Workflows),
-			"workflow":       rootByID("Workflow", (*Loaders).Workflow),
-			"workflowLayouts": rootList("WorkflowLayout", "WorkflowLayoutFilter",
-				(*Loaders).WorkflowLayouts),
-			"workflowLayout": rootByID("WorkflowLayout", (*Loaders).WorkflowLayout),
+			"viewer":          root("CompanyUser", (*Loaders).Viewer),
+			"companies":       {to: "Company", start: startCompanies, check: checkCompanies},
+			"company":         rootByID("Company", (*Loaders).Company),
+			"rootDepartment":  root("Department", (*Loaders).RootDepartment),
+			"department":      rootByID("Department", (*Loaders).Department),
+			"packages":        rootList("Package", (*Loaders).Packages),
+			"package":         rootPackage((*Loaders).Package),
+			"queues":          rootList("Queue", (*Loaders).Queues),
+			"queue":           rootByID("Queue", (*Loaders).Queue),
+			"robots":          rootList("Robot", (*Loaders).Robots),
+			"robot":           rootByID("Robot", (*Loaders).Robot),
+			"workflows":       rootList("Workflow", (*Loaders).Workflows),
+			"workflow":        rootByID("Workflow", (*Loaders).Workflow),
+			"workflowLayouts": rootList("WorkflowLayout", (*Loaders).WorkflowLayouts),
+			"workflowLayout":  rootByID("WorkflowLayout", (*Loaders).WorkflowLayout),
 		},
 		"Company": {
 			"viewer":         one("CompanyUser", (*Loaders).CompanyViewer),
@@ -37,20 +36,19 @@ func newEdges() edges { //nolint:funlen // a table, best read in one piece
 			"department":     byID("Department", (*Loaders).CompanyDepartment),
 		},
 		"Department": {
-			"company":        one("Company", (*Loaders).DepartmentCompany),
-			"parent":         one("Department", (*Loaders).DepartmentParent),
-			"children":       inline("Department", func(d *cc.Department) []*cc.Department { return d.Children }),
-			"packages":       list("Package", "PackageFilter", (*Loaders).DepartmentPackages),
-			"package":        packageByID((*Loaders).DepartmentPackage),
-			"queues":         list("Queue", "QueueFilter", (*Loaders).DepartmentQueues),
-			"queue":          byID("Queue", (*Loaders).DepartmentQueue),
-			"robots":         list("Robot", "RobotFilter", (*Loaders).DepartmentRobots),
-			"robot":          byID("Robot", (*Loaders).DepartmentRobot),
-			"workflows":      list("Workflow", "WorkflowFilter", (*Loaders).DepartmentWorkflows),
-			"workflow":       byID("Workflow", (*Loaders).DepartmentWorkflow),
-			"workflowLayout": byID("WorkflowLayout", (*Loaders).DepartmentWorkflowLayout),
-			"workflowLayouts": list("WorkflowLayout", "WorkflowLayoutFilter",
-				(*Loaders).DepartmentWorkflowLayouts),
+			"company":         one("Company", (*Loaders).DepartmentCompany),
+			"parent":          one("Department", (*Loaders).DepartmentParent),
+			"children":        inline("Department", func(d *cc.Department) []*cc.Department { return d.Children }),
+			"packages":        list("Package", (*Loaders).DepartmentPackages),
+			"package":         packageByID((*Loaders).DepartmentPackage),
+			"queues":          list("Queue", (*Loaders).DepartmentQueues),
+			"queue":           byID("Queue", (*Loaders).DepartmentQueue),
+			"robots":          list("Robot", (*Loaders).DepartmentRobots),
+			"robot":           byID("Robot", (*Loaders).DepartmentRobot),
+			"workflows":       list("Workflow", (*Loaders).DepartmentWorkflows),
+			"workflow":        byID("Workflow", (*Loaders).DepartmentWorkflow),
+			"workflowLayout":  byID("WorkflowLayout", (*Loaders).DepartmentWorkflowLayout),
+			"workflowLayouts": list("WorkflowLayout", (*Loaders).DepartmentWorkflowLayouts),
 		},
 		"CompanyUser": {
 			"company":            one("Company", (*Loaders).CompanyUserCompany),
@@ -59,15 +57,15 @@ func newEdges() edges { //nolint:funlen // a table, best read in one piece
 		"Package": {
 			"versions":      many("PackageVersion", (*Loaders).PackageVersions),
 			"latestVersion": one("PackageVersion", (*Loaders).PackageLatestVersion),
-			"workflows":     list("Workflow", "WorkflowFilter", (*Loaders).PackageWorkflows),
+			"workflows":     list("Workflow", (*Loaders).PackageWorkflows),
 		},
 		"PackageVersion": {
 			"package":   oneOf("Package", (*Loaders).PackageVersionPackage),
-			"workflows": list("Workflow", "WorkflowFilter", (*Loaders).PackageVersionWorkflows),
+			"workflows": list("Workflow", (*Loaders).PackageVersionWorkflows),
 		},
 		"Queue": {
-			"robots":    list("Robot", "RobotFilter", (*Loaders).QueueRobots),
-			"workflows": list("Workflow", "WorkflowFilter", (*Loaders).QueueWorkflows),
+			"robots":    list("Robot", (*Loaders).QueueRobots),
+			"workflows": list("Workflow", (*Loaders).QueueWorkflows),
 		},
 		"Robot": {},
 		"Workflow": {
@@ -184,9 +182,9 @@ func packageByID[P any](f func(*Loaders, P, string, Selection) Thunk[*cc.Package
 	}}
 }
 
-func list[P, T any, F comparable](typ, filter string, f func(*Loaders, P, ListArgs[F], Selection) Thunk[*Connection[T]]) edge {
-	return edge{to: typ + "Connection", check: checkList[F](filter), start: func(l *Loaders, parent any, c fieldCall) func(func(any)) {
-		args, err := listArgs[F](c, filter)
+func list[P, T any, F comparable](typ string, f func(*Loaders, P, ListArgs[F], Selection) Thunk[*Connection[T]]) edge {
+	return edge{to: typ + "Connection", check: checkList[F], start: func(l *Loaders, parent any, c fieldCall) func(func(any)) {
+		args, err := listArgs[F](c)
 		if err != nil {
 			return nothing
 		}
@@ -208,9 +206,9 @@ func rootByID[C any](to string, f func(*Loaders, string) Thunk[*C]) edge {
 	}}
 }
 
-func rootList[T any, F comparable](typ, filter string, f func(*Loaders, ListArgs[F], Selection) Thunk[*Connection[T]]) edge {
-	return edge{to: typ + "Connection", check: checkList[F](filter), start: func(l *Loaders, _ any, c fieldCall) func(func(any)) {
-		args, err := listArgs[F](c, filter)
+func rootList[T any, F comparable](typ string, f func(*Loaders, ListArgs[F], Selection) Thunk[*Connection[T]]) edge {
+	return edge{to: typ + "Connection", check: checkList[F], start: func(l *Loaders, _ any, c fieldCall) func(func(any)) {
+		args, err := listArgs[F](c)
 		if err != nil {
 			return nothing
 		}
@@ -257,29 +255,27 @@ func checkID(f fieldCall) error {
 }
 
 // checkList says what is wrong with the arguments of a connection field.
-func checkList[F comparable](filter string) func(fieldCall) error {
-	return func(c fieldCall) error {
-		args, err := listArgs[F](c, filter)
-		if err != nil {
-			return err
-		}
-		_, err = args.window(scope.Scope{})
+func checkList[F comparable](c fieldCall) error {
+	args, err := listArgs[F](c)
+	if err != nil {
 		return err
 	}
+	_, err = args.window(scope.Scope{})
+	return err
 }
 
 // listArgs decodes the arguments of a connection field as gqlgen does for the
 // resolver. Where they are wrong the resolver is never called, and nothing is
 // to be asked.
-func listArgs[F comparable](c fieldCall, filter string) (ListArgs[F], error) {
+func listArgs[F comparable](c fieldCall) (ListArgs[F], error) {
 	var a ListArgs[F]
 	raw := c.arguments()
 	if v := raw["filter"]; v != nil {
-		a.Filter = new(F)
-		ctx := graphql.WithPathContext(c.ctx, graphql.NewPathWithField("filter"))
-		if err := graphql.UnmarshalNamedInputFromContext(ctx, filter, v, a.Filter); err != nil {
+		filter, err := filterFrom[F](v)
+		if err != nil {
 			return a, err
 		}
+		a.Filter = filter
 	}
 	if v := raw["order"]; v != nil {
 		a.Order = new(SortOrder)

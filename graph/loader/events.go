@@ -90,7 +90,7 @@ func answer[T any](t *turn, field graphql.CollectedField, v *T, err error) {
 		return
 	}
 	below := Selection{op: graphql.GetOperationContext(t.ctx), set: field.Selections}
-	t.l.lookAhead(t.ctx, field.Definition.Type.Name(), below, v)
+	t.l.lookAhead(field.Definition.Type.Name(), below, v)
 }
 
 // RobotsNow are the robots that a subscription follows, as they are now: those

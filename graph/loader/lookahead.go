@@ -41,7 +41,6 @@ type edge struct {
 // fieldCall is a field as it stands in an operation: what its arguments are
 // decoded from and what is selected below it.
 type fieldCall struct {
-	ctx   context.Context //nolint:containedctx // travels down one call chain only
 	field graphql.CollectedField
 	Selection
 }
@@ -51,7 +50,6 @@ func (f fieldCall) arguments() map[string]any { return f.field.ArgumentMap(f.op.
 // look is one walk over one operation.
 type look struct {
 	l     *Loaders
-	ctx   context.Context //nolint:containedctx // lives as long as the walk
 	ahead []pending
 }
 
@@ -67,15 +65,15 @@ func (l *Loaders) planQuery(ctx context.Context) {
 	l.plan.Do(func() {
 		op := graphql.GetOperationContext(ctx)
 		all := Selection{op, op.Operation.SelectionSet}
-		if l.refusal = l.badInput(ctx, "Query", all, ""); l.refusal == nil {
-			l.lookAhead(ctx, "Query", all, nil)
+		if l.refusal = l.badInput("Query", all, ""); l.refusal == nil {
+			l.lookAhead("Query", all, nil)
 		}
 	})
 }
 
 // badInput is what is wrong with the arguments of any field in the selection on
 // typ: the console is asked nothing for an operation of which a part is bad.
-func (l *Loaders) badInput(ctx context.Context, typ string, s Selection, place string) error {
+func (l *Loaders) badInput(typ string, s Selection, place string) error {
 	known := l.engine.edges[typ]
 	for _, f := range s.fields(typ) {
 		e, ok := known[f.Name]
@@ -84,11 +82,11 @@ func (l *Loaders) badInput(ctx context.Context, typ string, s Selection, place s
 		}
 		below := s.below(f)
 		if e.check != nil {
-			if err := e.check(fieldCall{ctx: ctx, field: f, Selection: below}); err != nil {
+			if err := e.check(fieldCall{field: f, Selection: below}); err != nil {
 				return elsewhere(err, place+f.Alias)
 			}
 		}
-		if err := l.badInput(ctx, e.to, below, place+f.Alias+"."); err != nil {
+		if err := l.badInput(e.to, below, place+f.Alias+"."); err != nil {
 			return err
 		}
 	}
@@ -119,7 +117,7 @@ func (l *Loaders) checkAnswer(ctx context.Context, f graphql.CollectedField) {
 // a subscription.
 func (l *Loaders) badAnswer(ctx context.Context, f graphql.CollectedField) error {
 	below := Selection{op: graphql.GetOperationContext(ctx), set: f.Selections}
-	return l.badInput(ctx, f.Definition.Type.Name(), below, f.Alias+".")
+	return l.badInput(f.Definition.Type.Name(), below, f.Alias+".")
 }
 
 // checkMutations looks, once, at the arguments of all fields of a mutation before
@@ -158,15 +156,15 @@ func (l *Loaders) Refusal() error { return l.refusal }
 // PlanPayload looks ahead over what is selected of a mutation's payload. The
 // mutation's resolver calls it when the change has been made.
 func (l *Loaders) PlanPayload(ctx context.Context, payload any) {
-	l.lookAhead(ctx, graphql.GetFieldContext(ctx).Field.Definition.Type.Name(), Selected(ctx), payload)
+	l.lookAhead(graphql.GetFieldContext(ctx).Field.Definition.Type.Name(), Selected(ctx), payload)
 }
 
 // lookAhead begins the walk from one object and returns at once: the walk runs
 // beside the execution.
-func (l *Loaders) lookAhead(ctx context.Context, typ string, s Selection, object any) {
+func (l *Loaders) lookAhead(typ string, s Selection, object any) {
 	l.sent(true)
 	l.tasks.Go(func() {
-		look := &look{l: &Loaders{operation: l.operation, ahead: true}, ctx: ctx}
+		look := &look{l: &Loaders{operation: l.operation, ahead: true}}
 		defer look.end()
 		look.walk(typ, s, []any{object})
 		look.descend()
@@ -233,7 +231,7 @@ func (k *look) walk(typ string, s Selection, objects []any) {
 		}
 		p := pending{to: e.to, below: below}
 		for _, o := range objects {
-			p.waits = append(p.waits, e.start(k.l, o, fieldCall{ctx: k.ctx, field: f, Selection: below}))
+			p.waits = append(p.waits, e.start(k.l, o, fieldCall{field: f, Selection: below}))
 		}
 		if k.leadsOn(e.to, below) {
 			k.ahead = append(k.ahead, p)
