@@ -51,6 +51,48 @@ func TestChangesWithAnEmptyAnswer(t *testing.T) {
 	}
 }
 
+// TestPackageChangedWithAnEmptyAnswer reads it before the change for its ETag,
+// and after it only where something is selected of it.
+func TestPackageChangedWithAnEmptyAnswer(t *testing.T) {
+	w := newWorld(t, consolesim.Options{})
+	w.emptied(http.MethodPatch, "/packages/")
+	id := w.sim.Data().PackageIDs(w.sim.Data().MainDepartmentID())[0]
+	for selection, reads := range map[string]int{"__typename": 1, "package { id }": 1, "package { tags versions { id } }": 2} {
+		w.sim.ResetCounts()
+		a := w.tryMutation("updatePackage", map[string]any{"id": id, "tags": []string{"changed"}}, selection)
+		if n := w.calls()[pkg] + w.calls()[packages]; len(a.Errors) > 0 || n != reads {
+			t.Errorf("%s: %d reads, want %d: %s", selection, n, reads, a.Body)
+		}
+		if reads == 2 && !strings.Contains(string(a.Data), `"tags":["changed"],"versions":[{"id":`) {
+			t.Errorf("%s", a.Body)
+		}
+	}
+}
+
+// TestRelationsOfAChangeWithAnEmptyAnswer: look-ahead sees through what has to be read first.
+func TestRelationsOfAChangeWithAnEmptyAnswer(t *testing.T) {
+	w := newWorld(t, consolesim.Options{})
+	w.emptied(http.MethodPatch, "/queues/")
+	id := w.sim.Data().QueueIDs(w.sim.Data().MainDepartmentID())[0]
+	var got struct {
+		Queue struct {
+			Robots struct {
+				Nodes []struct{ Department struct{ Name string } }
+			}
+		}
+	}
+	before := w.unplanned()
+	w.sim.ResetCounts()
+	w.mutate("updateQueue", map[string]any{"id": id, "name": "changed"}, "queue { robots { nodes { department { name } } } }", &got)
+	if nodes := got.Queue.Robots.Nodes; len(nodes) == 0 || nodes[0].Department.Name == "" {
+		t.Errorf("got %+v", got)
+	}
+	if after := w.unplanned(); after != before {
+		t.Errorf("%s loads that look-ahead has overlooked, were %s", after, before)
+	}
+	w.noCallTwice()
+}
+
 // TestUpgradeWithAnEmptyAnswer makes up no figures.
 func TestUpgradeWithAnEmptyAnswer(t *testing.T) {
 	w := newWorld(t, consolesim.Options{})

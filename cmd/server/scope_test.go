@@ -104,6 +104,20 @@ func TestScopeWithoutADefault(t *testing.T) {
 			t.Error(diff)
 		}
 	})
+	t.Run("the mutations of a user of one company", func(t *testing.T) {
+		id := data.QueueIDs(solo.Assigned[home])[0]
+		w.sim.ResetCounts()
+		a := w.ask(fmt.Sprintf(`mutation {
+			a: updateQueue(input: {id: %[1]q, name: "a"}) { queue { company { name } } }
+			b: updateQueue(input: {id: %[1]q, name: "b"}) { queue { name } }
+		}`, id), request{header: w.as(solo.Username)})
+		if len(a.Errors) > 0 {
+			t.Fatalf("answered %s", a.Body)
+		}
+		if diff := cmp.Diff(counts{companies: 1, self: 1, "PATCH /openapi/queues/{queueId}": 2}, w.calls()); diff != "" {
+			t.Error(diff)
+		}
+	})
 	t.Run("a user of one company who names a department", func(t *testing.T) {
 		d := data.Departments(home)[2]
 		w.answersOf(home, d.ID, request{header: with(w.as(solo.Username), in("", d.ID))})

@@ -52,7 +52,7 @@ func (w *Writer) DeletePackage(ctx context.Context, in DeletePackageInput) (*loa
 // CreateQueue creates a queue, in the department that it names, else in scope.
 func (w *Writer) CreateQueue(ctx context.Context, in CreateQueueInput) (*loader.CreateQueuePayload, error) {
 	return change(ctx, func(sc scope.Scope) (*loader.CreateQueuePayload, error) {
-		if in.CompanyID != nil && *in.CompanyID != sc.CompanyID {
+		if in.CompanyID != nil && !strings.EqualFold(*in.CompanyID, sc.CompanyID) {
 			if in.DepartmentID == nil {
 				return nil, fault.BadInput("input.departmentId", "is needed: the department in scope belongs to another company than companyId")
 			}

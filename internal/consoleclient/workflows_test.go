@@ -288,6 +288,25 @@ func TestUpgradeWorkflows(t *testing.T) {
 	}.run(t)
 }
 
+func TestUpgradeWorkflowsWithoutDetails(t *testing.T) {
+	for answer, want := range map[string]WorkflowUpgrade{
+		"":                         {},
+		"{}":                       {},
+		`{"total":null}`:           {},
+		`{"Total":"2"}`:            {Total: ptr(Int(2))},
+		`{"total":0,"other":true}`: {Total: ptr(Int(0))},
+	} {
+		got, err := newTestClient(t, serve(t, jsonAnswer(answer)), nil).UpgradeWorkflows(t.Context(), testScope, []string{guid})
+		if err != nil {
+			t.Errorf("%q: %v", answer, err)
+			continue
+		}
+		if diff := cmp.Diff(want, *got); diff != "" {
+			t.Errorf("%q: %s", answer, diff)
+		}
+	}
+}
+
 func TestWorkflowBodiesWithWrongIDs(t *testing.T) {
 	console := serve(t, jsonAnswer(`{}`))
 	client := newTestClient(t, console, nil)
