@@ -32,7 +32,7 @@ type message struct {
 }
 
 // patience is how long a test waits for something that has to come.
-const patience = 30 * time.Second
+const patience = 90 * time.Second
 
 // connect opens a WebSocket without saying anything.
 func (w *world) connect(header map[string]string) *socket {
