@@ -83,6 +83,11 @@ func TestAPIKeys(t *testing.T) {
 			}
 		}
 	})
+	t.Run("a key for one department in its company", func(t *testing.T) {
+		if a := w.ask(`{ robots { totalCount } }`, request{header: with(narrow, in(main, ""))}); len(a.Errors) > 0 {
+			t.Errorf("answered %s", a.Body)
+		}
+	})
 	t.Run("unknown keys", func(t *testing.T) {
 		w.sim.ResetCounts()
 		for _, key := range []string{"x", plain["X-Api-Key"] + "x", plain["X-Api-Key"][1:]} {

@@ -191,6 +191,17 @@ func TestConfigMasksSecrets(t *testing.T) {
 	}
 }
 
+func TestPasswordsInURLsAreMasked(t *testing.T) {
+	var out, log bytes.Buffer
+	code := run(t.Context(), []string{
+		"config", "--console-url=http://me:hunter2@console.example", "--sso-url=http://me:hunter2@sso.example",
+		"--redis-url=redis://me:hunter2@redis.example/0?master_name=m&sentinel_password=hunter2&password=hunter2",
+	}, &out, &log)
+	if strings.Contains(out.String(), "hunter2") || code == 0 && !strings.Contains(out.String(), "console.example") {
+		t.Errorf("exit status %d:\n%s%s", code, &out, &log)
+	}
+}
+
 func TestSettingsThatMakeNoSense(t *testing.T) {
 	for name, tt := range map[string]struct {
 		args []string

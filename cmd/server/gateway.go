@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -84,7 +86,7 @@ func newGateway(ctx context.Context, s *settings, log *slog.Logger, p page) (_ *
 	options := edge.Options{
 		Schema: generated.NewExecutableSchema(generated.Config{
 			Resolvers: &resolver.Resolver{
-				Writes:  mutation.New(g.client, g.once, s.DirectUploadBytes),
+				Writes:  mutation.New(g.client, g.once, g.tokens, s.DirectUploadBytes),
 				Door:    mutation.Door{Sessions: g.tokens},
 				Watches: g.watches,
 			},
@@ -165,7 +167,9 @@ func (g *gateway) openRedis() (err error) {
 func (g *gateway) openStore() {
 	var store idempotency.Store = idempotency.NewMemory(idempotency.MemoryOptions{})
 	if g.redis != nil {
-		store = idempotency.NewRedis(g.redis, "")
+		// Consoles that share a Redis do not share what was started on them.
+		console := sha256.Sum256([]byte(g.settings.ConsoleURL))
+		store = idempotency.NewRedis(g.redis, idempotency.DefaultPrefix+hex.EncodeToString(console[:8])+":")
 	}
 	g.once = idempotency.New(store, idempotency.Options{Retention: g.settings.IdempotencyRetention, Logger: g.log})
 }

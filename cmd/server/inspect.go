@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/alecthomas/kong"
@@ -35,13 +36,27 @@ func masked(name, value string) string {
 		if value != "" {
 			return "(hidden)"
 		}
-	case "redis-url":
-		if u, err := url.Parse(value); err == nil {
-			return u.Redacted()
-		}
-		return "(hidden)"
+	case "redis-url", "console-url", "sso-url":
+		return maskedURL(value)
 	}
 	return value
+}
+
+// maskedURL hides the passwords that a URL may hold: before the host, and in the
+// parameters that a Redis URL has for Sentinel.
+func maskedURL(value string) string {
+	u, err := url.Parse(value)
+	if err != nil {
+		return "(hidden)"
+	}
+	query := u.Query()
+	for name := range query {
+		if strings.Contains(name, "password") {
+			query.Set(name, "xxxxx")
+		}
+	}
+	u.RawQuery = query.Encode()
+	return u.Redacted()
 }
 
 type apiKeyCommand struct{}

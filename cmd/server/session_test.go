@@ -216,6 +216,50 @@ func TestSessionsAreShared(t *testing.T) {
 	}
 }
 
+// TestWhoHasSignedOutIsToldNothing, not even what an idempotency key has kept.
+func TestWhoHasSignedOutIsToldNothing(t *testing.T) {
+	w := newWorld(t, consolesim.Options{}, strict)
+	d := w.sim.Data()
+	session := with(w.signIn(d.Users()[0]), in(d.MainCompanyID(), d.MainDepartmentID()))
+	execution := `mutation { executeWorkflow(input: {id: "` + d.WorkflowIDs(d.MainDepartmentID())[0] + `", idempotencyKey: "k"}) { jobs { id } } }`
+	if a := w.ask(execution, request{header: session}); len(a.Errors) > 0 {
+		t.Fatalf("%s", a.Body)
+	}
+	if a := w.ask(`mutation { signOut { ok } }`, request{header: session}); len(a.Errors) > 0 {
+		t.Fatalf("%s", a.Body)
+	}
+	if a := w.ask(execution, request{header: session}); w.onlyError(a).Extensions.Code != "UNAUTHENTICATED" || strings.Contains(string(a.Data), "jobs") {
+		t.Errorf("%s", a.Body)
+	}
+}
+
+// TestSessionsAreOfOneConsole: a gateway before another console that shares the
+// store and its keys does not know the session, and sends no token anywhere.
+func TestSessionsAreOfOneConsole(t *testing.T) {
+	sim, err := consolesim.Start(t.Context(), consolesim.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sim.Close()
+	other, err := consolesim.Start(t.Context(), consolesim.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	store := redistest.Start(t)
+	here, there := newProcess(t, sim, store.URL(), tokenKeys), newProcess(t, other, store.URL(), tokenKeys)
+	u := sim.Data().SoloUser()
+	header := with(here.signIn(u), in(u.CompanyIDs[0], ""))
+	other.ResetCounts()
+	if e := there.refused(`{ viewer { userName } }`, request{header: header}); e.Extensions.Code != "UNAUTHENTICATED" {
+		t.Errorf("%+v", e)
+	}
+	there.noCalls()
+	if a := here.ask(`{ viewer { userName } }`, request{header: header}); len(a.Errors) > 0 {
+		t.Errorf("%s", a.Body)
+	}
+}
+
 // tokenKeys is the setting without which tokens are not shared.
 const tokenKeys = "CONSOLEQL_TOKEN_KEYS=000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"
 

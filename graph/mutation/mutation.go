@@ -46,17 +46,26 @@ type Once interface {
 	Do(ctx context.Context, key idempotency.Key, input []byte, run idempotency.Run) ([]byte, error)
 }
 
+// Tokens says whether the principal in ctx is still accepted, as far as the
+// gateway can tell; *tokencache.Cache does.
+type Tokens interface {
+	Token(ctx context.Context) (string, error)
+}
+
 // Writer carries out mutations. It is safe for concurrent use.
 type Writer struct {
 	console Console
 	once    Once
+	tokens  Tokens
 	direct  int64
 }
 
 // New returns a writer to console that keeps idempotency keys in once. Files of
 // up to direct bytes are sent straight to the console, larger ones through its
 // upload channel; the document bounds the former to 200 MiB.
-func New(console Console, once Once, direct int64) *Writer { return &Writer{console, once, direct} }
+func New(console Console, once Once, tokens Tokens, direct int64) *Writer {
+	return &Writer{console, once, tokens, direct}
+}
 
 // change finds the scope of the request, makes the change unless the operation
 // has bad input, and looks ahead over what the payload selects.
@@ -84,6 +93,9 @@ func do[I, T any](ctx context.Context, w *Writer, sc scope.Scope, key *string, i
 		return call(ctx) // which refuses a caller who showed nothing
 	}
 	var none T
+	if _, err := w.tokens.Token(ctx); err != nil {
+		return none, err // what is kept under the key is not for who is no longer accepted
+	}
 	asked, err := json.Marshal(scoped[I]{sc, input})
 	if err != nil {
 		return none, err

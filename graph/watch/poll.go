@@ -38,7 +38,7 @@ type poll[T any] struct {
 	// Of polls that fail, and zero while they do not:
 	failures int
 	since    time.Time // of the first failure
-	told     bool      // the subscribers know
+	told     error     // what the subscribers know of it
 }
 
 // subscribe joins the poll of t, or starts it, and waits until it has looked
@@ -54,6 +54,9 @@ func (g *watches[T]) subscribe(ctx context.Context, t thing, who principal.Princ
 	}
 	s := &subscriber[T]{poll: p, who: who, wake: make(chan struct{}, 1)}
 	p.subscribers = append(p.subscribers, s)
+	if p.told != nil {
+		s.push(event[T]{err: p.told}) // who comes later is to know, too
+	}
 	g.mu.Unlock()
 
 	select {
@@ -135,7 +138,7 @@ func (p *poll[T]) settle(who principal.Principal, found []*T, err error) time.Du
 	p.g.mu.Lock()
 	defer p.g.mu.Unlock()
 	if err == nil {
-		p.failures, p.since, p.told = 0, time.Time{}, false
+		p.failures, p.since, p.told = 0, time.Time{}, nil
 		p.compare(found)
 		return about(p.g.w.opts.Interval)
 	}
@@ -145,8 +148,8 @@ func (p *poll[T]) settle(who principal.Principal, found []*T, err error) time.Du
 	if p.final(who, err) {
 		return 0
 	}
-	if !p.told && time.Since(p.since) >= p.g.w.opts.Patience {
-		p.told = true
+	if p.told == nil && time.Since(p.since) >= p.g.w.opts.Patience {
+		p.told = err
 		p.g.w.opts.Logger.Warn("subscribers are told of a failing poll", "principal", p.thing.principal, "code", fault.CodeOf(err), "failures", p.failures)
 		for _, s := range p.subscribers {
 			s.push(event[T]{err: err})

@@ -38,8 +38,9 @@ type Options struct {
 	Logger *slog.Logger
 }
 
-// longestPause bounds the time between two polls of a console that fails.
-const longestPause = 30 * time.Second
+// longestPause bounds the time between two polls of a console that fails, and so
+// the time in which it is noticed that it does not any more.
+const longestPause = 5 * time.Second
 
 // maxIDs bounds the entities that one subscription names.
 const maxIDs = 500

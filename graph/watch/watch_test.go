@@ -258,10 +258,13 @@ func TestOutage(t *testing.T) {
 		}
 		c.set("a", "a1")
 		time.Sleep(2 * time.Minute)
-		if _, err := s.next(t.Context()); fault.CodeOf(err) != fault.UpstreamUnavailable {
-			t.Errorf("told %v", err)
+		late := follow(t, w, alice)
+		for _, s := range []*subscriber[cc.Robot]{s, late} {
+			if _, err := s.next(t.Context()); fault.CodeOf(err) != fault.UpstreamUnavailable {
+				t.Errorf("told %v", err)
+			}
+			silent(t, s)
 		}
-		silent(t, s)
 		c.fail(nil)
 		if got := names(t, s, 1); got[0] != "a1" {
 			t.Errorf("%v", got)

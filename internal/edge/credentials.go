@@ -37,10 +37,10 @@ func (s *server) identify(next http.Handler) http.Handler {
 }
 
 // identified is ctx with who asks and where. The holder of an API key for one
-// scope need not name it.
+// scope need not name it, or its department.
 func identified(ctx context.Context, p principal.Principal, sc scope.Scope) context.Context {
-	if sc == (scope.Scope{}) {
-		sc = p.Limits().OnlyScope()
+	if only := p.Limits().OnlyScope(); sc.CompanyID == "" || sc.CompanyID == only.CompanyID {
+		sc = sc.Or(only)
 	}
 	return scope.NewContext(principal.NewContext(ctx, p), sc)
 }

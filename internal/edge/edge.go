@@ -144,7 +144,7 @@ func (s *server) bound(next http.Handler) http.Handler {
 			writeError(w, http.StatusRequestEntityTooLarge, fault.BadInput("", "the request body has %d bytes, more than the %d that are taken", r.ContentLength, limit))
 			return
 		}
-		r.Body = http.MaxBytesReader(w, r.Body, limit)
+		r.Body = http.MaxBytesReader(w, patient(w, r.Body, bodyTimeout), limit)
 		next.ServeHTTP(w, r)
 	})
 }

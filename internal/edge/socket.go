@@ -110,7 +110,7 @@ func (c *socket) NextReader() (int, io.Reader, error) {
 			return 0, nil, closed(err)
 		}
 		e, ok := open(message)
-		if kind != websocket.MessageText || !ok {
+		if kind != websocket.MessageText || !ok || !e.complete() {
 			return 0, nil, c.refuse(statusBadRequest, "Invalid message received")
 		}
 		pass, err := c.received(e)

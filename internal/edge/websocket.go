@@ -104,6 +104,7 @@ func (t sockets) initialise(r *http.Request) transport.WebsocketInitFunc {
 func withPayload(r *http.Request, payload transport.InitPayload) (*http.Request, error) {
 	asked := r.Clone(r.Context())
 	replaced := false
+	named := make(map[string]bool)
 	for name, value := range payload {
 		canonical := http.CanonicalHeaderKey(name)
 		switch canonical {
@@ -118,9 +119,13 @@ func withPayload(r *http.Request, payload transport.InitPayload) (*http.Request,
 			continue
 		}
 		text, ok := value.(string)
-		if !ok {
+		switch {
+		case !ok:
 			return nil, fault.BadInput(name, "is not a string")
+		case named[canonical]:
+			return nil, fault.BadInput(canonical, "is there in two spellings")
 		}
+		named[canonical] = true
 		asked.Header.Set(canonical, text)
 	}
 	return asked, nil
@@ -141,8 +146,28 @@ func reasonOf(err error) string {
 
 // envelope is what all messages of the protocol have.
 type envelope struct {
-	ID   string `json:"id"`
-	Type string `json:"type"`
+	ID      string          `json:"id"`
+	Type    string          `json:"type"`
+	Payload json.RawMessage `json:"payload"`
+}
+
+// complete says whether a client's message has the payload that its type wants.
+func (e envelope) complete() bool {
+	switch e.Type {
+	case "connection_init":
+		var payload map[string]any
+		return len(e.Payload) == 0 || json.Unmarshal(e.Payload, &payload) == nil
+	case "subscribe":
+		var payload *struct {
+			Query         string         `json:"query"`
+			OperationName string         `json:"operationName"`
+			Variables     map[string]any `json:"variables"`
+			Extensions    map[string]any `json:"extensions"`
+		}
+		return json.Unmarshal(e.Payload, &payload) == nil && payload != nil
+	default:
+		return true
+	}
 }
 
 func open(message []byte) (envelope, bool) {

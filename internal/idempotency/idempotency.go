@@ -266,6 +266,11 @@ func (k *Keeper) Close(ctx context.Context) error {
 	case <-idle:
 		return nil
 	case <-ctx.Done():
+		select {
+		case <-idle:
+			return nil // a context that had ended before is no reason
+		default:
+		}
 		k.halt.Do(func() { close(k.stop) })
 		return fmt.Errorf("idempotency: calls are still under way: %w", ctx.Err())
 	}

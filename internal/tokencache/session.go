@@ -89,7 +89,8 @@ func (c *Cache) beginSession(ctx context.Context, token Token) (Session, error) 
 	random := make([]byte, sessionBytes)
 	_, _ = rand.Read(random) // never fails
 	text := principal.SessionPrefix + base64.RawURLEncoding.EncodeToString(random)
-	e := &entry{key: principal.FromSession(text).Name()}
+	name := principal.FromSession(text).Name()
+	e := &entry{key: c.sessionKey(name)}
 	now := c.opts.Now()
 	ends := now.Add(c.opts.SessionLifetime)
 	if token.Refresh == "" {
@@ -109,9 +110,14 @@ func (c *Cache) beginSession(ctx context.Context, token Token) (Session, error) 
 	}
 	e.held.Store(hold(token, generation, true, ends, now))
 	c.sweep()
-	c.sessions.Store(e.key, e)
+	c.sessions.Store(name, e)
 	return Session{Token: text, Expires: ends}, nil
 }
+
+// sessionKey names a session's record. The realm is part of it: a gateway before
+// another console that shares the store must not take the session for its own,
+// and send the user's tokens there.
+func (c *Cache) sessionKey(name string) string { return "session:" + c.digest(name) }
 
 // SignOut ends the session of the principal in ctx, at once here and within
 // seconds at every other replica. Whoever has no session is told so:
@@ -126,10 +132,10 @@ func (c *Cache) SignOut(ctx context.Context) error {
 	}
 	var r Record
 	if err := c.ask(ctx, func(ctx context.Context) (err error) {
-		if r, err = c.opts.Store.Load(ctx, p.Name()); err != nil || r.Ends.IsZero() {
+		if r, err = c.opts.Store.Load(ctx, c.sessionKey(p.Name())); err != nil || r.Ends.IsZero() {
 			return err
 		}
-		return c.opts.Store.End(ctx, p.Name(), r.Ends.Sub(c.opts.Now()))
+		return c.opts.Store.End(ctx, c.sessionKey(p.Name()), r.Ends.Sub(c.opts.Now()))
 	}); err != nil {
 		return noStore(err)
 	}

@@ -176,7 +176,7 @@ func (c *Cache) entryOf(p principal.Principal) (*entry, error) {
 		e, ok := c.sessions.Load(p.Name())
 		if !ok {
 			c.sweep()
-			e, _ = c.sessions.LoadOrStore(p.Name(), &entry{key: p.Name()})
+			e, _ = c.sessions.LoadOrStore(p.Name(), &entry{key: c.sessionKey(p.Name())})
 		}
 		return e.(*entry), nil
 	default:

@@ -101,16 +101,23 @@ func (k *keys) find(ctx context.Context, id string) (*keySet, *rsa.PublicKey, er
 	k.mu.Lock()
 	set := k.set
 	key := set.key(id)
-	old := set == nil || k.now().Sub(set.at) >= keysAge
-	if key != nil && !old {
+	if key == nil {
 		k.mu.Unlock()
-		return set, key, nil
+		return k.again(ctx, id)
 	}
+	defer k.mu.Unlock()
+	if k.now().Sub(set.at) >= keysAge {
+		k.begin() //nolint:contextcheck // a look serves every caller, so no single one may end it
+	}
+	return set, key, nil
+}
+
+// again is find after a look at what the SSO publishes now, unless the last was
+// a moment ago.
+func (k *keys) again(ctx context.Context, id string) (*keySet, *rsa.PublicKey, error) {
+	k.mu.Lock()
 	look := k.begin() //nolint:contextcheck // a look serves every caller, so no single one may end it
 	k.mu.Unlock()
-	if key != nil {
-		return set, key, nil
-	}
 	if look != nil {
 		select {
 		case <-look:

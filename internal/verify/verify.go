@@ -94,7 +94,17 @@ func (v *Verifier) Verify(ctx context.Context, token string) (principal.Principa
 		return principal.Principal{}, refused("the SSO has no key of that name")
 	}
 	var c claims
-	if err := parsed.Claims(key, &c); err != nil {
+	err = parsed.Claims(key, &c)
+	if err != nil {
+		// The SSO may have a new key by the old name.
+		if set, key, err = v.keys.again(ctx, parsed.Headers[0].KeyID); err != nil {
+			return principal.Principal{}, err
+		}
+		if key != nil {
+			err = parsed.Claims(key, &c)
+		}
+	}
+	if key == nil || err != nil {
 		return principal.Principal{}, refused("its signature does not fit")
 	}
 	now := v.now()

@@ -284,6 +284,35 @@ func TestKeysRotate(t *testing.T) {
 	}
 }
 
+// A restored SSO may sign with another key by the name of the one before.
+func TestANewKeyByAnOldName(t *testing.T) {
+	b := newBench(t)
+	if err := b.verify(t, b.token(t, nil)); err != nil {
+		t.Fatal(err)
+	}
+	next := newSigner(t, "k1")
+	if b.signer.id != next.id {
+		t.Fatalf("the keys are called %s and %s", b.signer.id, next.id)
+	}
+	b.publish(next)
+	b.move(time.Minute)
+	if err := b.verify(t, sign(t, jose.RS256, next.key, next.id, b.claims(nil))); err != nil {
+		t.Errorf("a token of the new key: %v", err)
+	}
+	if b.verify(t, b.token(t, nil)) == nil {
+		t.Error("the key before stays good")
+	}
+	fetches := b.fetches.Load()
+	for range 20 {
+		if b.verify(t, b.token(t, nil)) == nil {
+			t.Error("a token of no key is accepted")
+		}
+	}
+	if n := b.fetches.Load() - fetches; n > 1 {
+		t.Errorf("%d looks at the keys for one bad token", n)
+	}
+}
+
 func TestUnknownKeysAreNotAskedForAllTheTime(t *testing.T) {
 	b := newBench(t)
 	stranger := sign(t, jose.RS256, newSigner(t, "x").key, "x", b.claims(nil))

@@ -1,0 +1,38 @@
+package edge
+
+import (
+	"io"
+	"net/http"
+	"time"
+)
+
+// bodyTimeout bounds how long a client may take to send the next piece of a
+// request's body. Without it one that stops in the middle would hold its
+// connection for ever, and a gateway that is to stop.
+const bodyTimeout = 30 * time.Second
+
+// patient reads a body of which no piece takes longer than limit. How long the
+// whole takes, an upload of hours, is not its matter.
+func patient(w http.ResponseWriter, body io.ReadCloser, limit time.Duration) io.ReadCloser {
+	if body == nil || body == http.NoBody {
+		return body
+	}
+	return &patientBody{ReadCloser: body, connection: http.NewResponseController(w), limit: limit}
+}
+
+type patientBody struct {
+	io.ReadCloser
+	connection *http.ResponseController
+	limit      time.Duration
+}
+
+// Read waits for the next piece. At the end the deadline is lifted: from then on
+// the server reads only to notice that the client has gone.
+func (b *patientBody) Read(p []byte) (int, error) {
+	_ = b.connection.SetReadDeadline(time.Now().Add(b.limit)) // not every connection has one
+	n, err := b.ReadCloser.Read(p)
+	if err != nil {
+		_ = b.connection.SetReadDeadline(time.Time{})
+	}
+	return n, err
+}
