@@ -291,8 +291,8 @@ func TestANewKeyByAnOldName(t *testing.T) {
 		t.Fatal(err)
 	}
 	next := newSigner(t, "k1")
-	if b.signer.id != next.id {
-		t.Fatalf("the keys are called %s and %s", b.signer.id, next.id)
+	if b.id != next.id {
+		t.Fatalf("the keys are called %s and %s", b.id, next.id)
 	}
 	b.publish(next)
 	b.move(time.Minute)
