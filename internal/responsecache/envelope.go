@@ -131,7 +131,7 @@ func (r *reader) uvarint() uint64 {
 	if n <= 0 {
 		r.bad = true
 	}
-	r.bytes(uint64(max(n, 0))) //nolint:gosec // not negative
+	r.bytes(uint64(max(n, 0)))
 	return v
 }
 
@@ -140,6 +140,6 @@ func (r *reader) varint() int64 {
 	if n <= 0 {
 		r.bad = true
 	}
-	r.bytes(uint64(max(n, 0))) //nolint:gosec // not negative
+	r.bytes(uint64(max(n, 0)))
 	return v
 }

@@ -146,7 +146,7 @@ func (c *Cache) launch(ctx context.Context, f *flight) {
 	}
 	c.flights.of[f.work.key] = f
 	c.tasks.Go(func() {
-		stop := context.AfterFunc(c.ctx, f.cancel)
+		stop := context.AfterFunc(c.ctx, f.cancel) //nolint:contextcheck // Close ends whatever anybody began
 		defer stop()
 		defer f.cancel()
 		if f.renews != nil {

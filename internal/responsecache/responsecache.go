@@ -35,9 +35,9 @@ import (
 )
 
 var (
-	// ErrPrincipal: a read without a principal, which could be anybody's.
+	// ErrPrincipal is the error of a read without a principal, which could be anybody's.
 	ErrPrincipal = errors.New("responsecache: no principal")
-	// ErrUnconfirmed: what was invalidated is unreadable here, but Redis did not answer,
+	// ErrUnconfirmed says that what was invalidated is unreadable here, but Redis did not answer,
 	// so that another replica that reaches it may still read it. It is told to them as
 	// soon as Redis answers this one. An outage of Redis for all replicas that lasts
 	// longer than a lease (1 s) ends with empty caches, so nothing is left to read then.
@@ -305,7 +305,7 @@ type entry struct {
 func (e *entry) weight(k key) uint32 {
 	const own = 256 // the entry, the key, and the table's nodes
 	n := own + e.size + len(k.call) + len(k.principal) + 2*len(e.spots)
-	return uint32(min(max(n, own), math.MaxUint32)) //nolint:gosec // bounded in this line
+	return uint32(min(max(n, own), math.MaxUint32))
 }
 
 // dependency is what an answer made from this one depends on.

@@ -260,7 +260,7 @@ func (r *ring) listen(ctx context.Context) {
 	messages := sub.ChannelWithSubscriptions(redis.WithChannelSize(1024), redis.WithChannelHealthCheckInterval(r.lease))
 	defer func() {
 		_ = sub.Close()      // nothing hangs on how it ends
-		for range messages { //nolint:revive // until its sender has ended
+		for range messages { // until its sender has ended
 		}
 	}()
 	for {
