@@ -1,10 +1,12 @@
 package responsecache
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net"
 	"sync"
@@ -23,7 +25,7 @@ var (
 )
 
 const (
-	modelEntities   = 12
+	modelEntities   = 40
 	modelPrincipals = 3
 	modelLease      = 300 * time.Millisecond
 )
@@ -86,27 +88,43 @@ func (g *gate) reopen() {
 	}
 }
 
-func (g *gate) pass() {
+// pass waits for the gate; it returns whether that took any time.
+func (g *gate) pass() bool {
 	g.mu.Lock()
 	open := g.open
 	g.mu.Unlock()
-	<-open
+	select {
+	case <-open:
+		return false
+	default:
+		<-open
+		return true
+	}
 }
 
-// gated is a connection through a gate: what was read or is to be written waits there.
+// gated is a connection through a gate: what was read or is to be written waits there,
+// and what a channel brings while its ears are shut is lost.
 type gated struct {
 	net.Conn
-	gate *gate
+	gate    *gate
+	ears    *gate // of subscriptions only
+	listens atomic.Bool
 }
 
 func (c *gated) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
 	c.gate.pass()
+	if c.listens.Load() && c.ears.pass() {
+		return 0, io.ErrUnexpectedEOF // what came meanwhile is lost
+	}
 	return n, err
 }
 
 func (c *gated) Write(b []byte) (int, error) {
 	c.gate.pass()
+	if bytes.Contains(bytes.ToLower(b), []byte("subscribe")) {
+		c.listens.Store(true)
+	}
 	return c.Conn.Write(b)
 }
 
@@ -114,7 +132,8 @@ func (c *gated) Write(b []byte) (int, error) {
 type modelReplica struct {
 	cache *Cache
 	views map[string]*View[*fact]
-	gate  *gate
+	gate  *gate // all of its way to Redis
+	ears  *gate // its channel's
 	// own are the versions below which this replica does not read any more, confirmed or not.
 	own   [modelEntities]atomic.Int64
 	close func()
@@ -135,7 +154,7 @@ type model struct {
 }
 
 func (m *model) newReplica() *modelReplica {
-	r := &modelReplica{gate: newGate(), views: map[string]*View[*fact]{}}
+	r := &modelReplica{gate: newGate(), ears: newGate(), views: map[string]*View[*fact]{}}
 	o := clientOptions(m.t, m.server)
 	dialer := o.NewDialer()
 	o.Dialer = func(ctx context.Context, network, address string) (net.Conn, error) {
@@ -143,7 +162,7 @@ func (m *model) newReplica() *modelReplica {
 		if err != nil {
 			return nil, err
 		}
-		return &gated{conn, r.gate}, nil
+		return &gated{Conn: conn, gate: r.gate, ears: r.ears}, nil
 	}
 	client := redis.NewClient(o)
 	c, err := New(Options{Redis: client, Policies: modelPolicies(), LockWait: 100 * time.Millisecond, lease: modelLease})
@@ -156,6 +175,7 @@ func (m *model) newReplica() *modelReplica {
 	}
 	r.close = func() {
 		r.gate.reopen()
+		r.ears.reopen()
 		c.Close()
 		_ = client.Close()
 	}
@@ -171,6 +191,9 @@ func (m *model) read(r *modelReplica, rng *rand.Rand) error {
 	oldest := max(m.truth.confirmed[entity].Load(), r.own[entity].Load())
 	begun := time.Since(m.start)
 	delay := time.Duration(rng.IntN(3000)) * time.Microsecond
+	if rng.IntN(50) == 0 {
+		delay *= 100
+	}
 	got, info, err := r.views[kind].Get(ctx, Read[*fact]{
 		Key:     Key{principal, fmt.Sprint(entity)},
 		Tags:    []string{fmt.Sprint("entity:", entity), "everything"},
@@ -284,7 +307,7 @@ func (m *model) trouble(rng *rand.Rand) {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
 	some := m.replicas[rng.IntN(len(m.replicas))]
-	switch rng.IntN(12) {
+	switch rng.IntN(16) {
 	case 0, 1: // channels are lost
 		client.Do(ctx, "CLIENT", "KILL", "TYPE", "pubsub")
 	case 2: // every connection is lost
@@ -317,6 +340,18 @@ func (m *model) trouble(rng *rand.Rand) {
 		old.close()
 	case 11: // a key is evicted
 		client.Del(ctx, some.cache.ring.keys[rng.IntN(2)])
+	case 12, 13: // a replica hears no news, and does not know
+		some.ears.shut()
+		nap(4 * modelLease)
+		some.ears.reopen()
+	case 14, 15: // the state is lost while a replica hangs
+		some.gate.shut()
+		some.ears.shut()
+		nap(4 * modelLease)
+		client.FlushAll(ctx)
+		nap(modelLease / 10)
+		some.gate.reopen()
+		some.ears.reopen()
 	}
 	nap(2 * modelLease)
 }

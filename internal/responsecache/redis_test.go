@@ -334,6 +334,7 @@ func TestLostState(t *testing.T) {
 			}
 			want(t, va, con.read("a", "tag"), 1, Loaded)
 			shared(t, a, 1)
+			want(t, vb, con.read("a", "tag"), 1, Redis)
 			epoch := a.ledger.log.Load().epoch
 			lose(s, a)
 			if err := a.Invalidate(t.Context(), "another"); err != nil && !errors.Is(err, ErrUnconfirmed) {
