@@ -176,6 +176,9 @@ func (r *ring) beat(ctx context.Context) (bool, error) {
 		if err != nil {
 			return false, err
 		}
+		if known := args[1]; known != "" && known != state.epoch {
+			r.cache.opts.Logger.WarnContext(ctx, "responsecache: the replicas' state in Redis is another one, so nothing kept before is believed")
+		}
 		r.cache.ledger.catchUp(state.epoch, state.version, changed)
 		return false, nil
 	}

@@ -73,7 +73,7 @@ func (s *shelf) find(ctx context.Context, digest string) (_ moment, data string,
 
 // take takes the lock of a load, if it is free.
 func (s *shelf) take(ctx context.Context, digest, token string) (_ moment, held bool, err error) {
-	m, _, held, err := s.ask(ctx, s.scripts.lock, digest, token, s.lock.Milliseconds())
+	m, _, held, err := s.ask(ctx, s.scripts.lock, digest, token, max(1, s.lock.Milliseconds()))
 	return m, held, err
 }
 
