@@ -1,0 +1,44 @@
+package responsecache
+
+import (
+	"testing"
+	"time"
+)
+
+func TestEnvelope(t *testing.T) {
+	e := envelope{
+		owner: owner("d", "p"), id: 7, epoch: "epoch", version: 300, begun: 1 << 41, cost: time.Second,
+		spots: []spot{1, 500, spots - 1},
+	}
+	sealed := e.seal([]byte("value"))
+	got, err := openEnvelope(sealed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	value, err := got.value()
+	if err != nil || string(value) != "value" || got.owner != e.owner || got.id != e.id || got.epoch != e.epoch ||
+		got.version != e.version || got.begun != e.begun || got.cost != e.cost || len(got.spots) != 3 || got.spots[2] != spots-1 {
+		t.Errorf("got %+v, %q, %v", got, value, err)
+	}
+	for n := range sealed {
+		cut, err := openEnvelope(sealed[:n])
+		if err == nil {
+			_, err = cut.value()
+		}
+		if err == nil {
+			t.Errorf("%d bytes of %d are an answer", n, len(sealed))
+		}
+	}
+	if _, err := openEnvelope(append([]byte{2}, sealed[1:]...)); err == nil {
+		t.Error("another form is an answer")
+	}
+}
+
+func FuzzEnvelope(f *testing.F) {
+	f.Add(envelope{epoch: "e", spots: []spot{1}}.seal([]byte("value")))
+	f.Fuzz(func(_ *testing.T, data []byte) {
+		if e, err := openEnvelope(data); err == nil {
+			_, _ = e.value()
+		}
+	})
+}

@@ -1,0 +1,223 @@
+package responsecache
+
+import (
+	"context"
+	"crypto/rand"
+	"time"
+)
+
+const (
+	// firstLook and lastLook bound the pauses between looks for another's load.
+	firstLook = 2 * time.Millisecond
+	lastLook  = 25 * time.Millisecond
+)
+
+// errand is what a flight has to do with Redis.
+type errand struct {
+	shelf  *shelf // nil: nothing
+	digest string
+	token  string // of the lock, while it is held
+	clock  moment // before the load began
+	known  bool   // clock is set
+}
+
+// errand says what a flight may do with Redis: something only where this replica knows
+// which answers in it are still valid.
+func (c *Cache) errand(w *work) errand {
+	if c.shelf == nil || w.policy.Life == 0 || !c.shelf.open() || !c.trusts(time.Now()) {
+		return errand{}
+	}
+	return errand{shelf: c.shelf, digest: digest(c.opts.Version, w.key)}
+}
+
+// fly brings a flight's result, and then shares it with the other replicas.
+func (c *Cache) fly(ctx context.Context, f *flight) {
+	if f.after != nil {
+		select {
+		case <-f.after:
+		case <-ctx.Done():
+			c.land(f, result{err: context.Cause(ctx)})
+			return
+		}
+	}
+	w := f.work
+	at, refresh := c.begin(f)
+	old := c.remembered(w, f.renews)
+	trip := c.errand(w)
+	if e, found := c.fromRedis(ctx, f, &trip, at, refresh); e != nil {
+		c.keep(w, e)
+		c.land(f, result{entry: e, source: Redis})
+		return
+	} else if old == nil {
+		old = found
+	}
+	if ctx.Err() != nil {
+		c.share(ctx, w, trip, nil, at, context.Cause(ctx))
+		c.land(f, result{err: context.Cause(ctx)})
+		return
+	}
+	at, _ = c.begin(f)
+	begun := time.Now()
+	value, err := c.call(ctx, w)
+	e := c.entry(w, value, newID(), begun, time.Since(begun), at.seq)
+	switch {
+	case err == nil:
+		if w.policy.Life > 0 {
+			c.keep(w, e)
+		}
+		c.land(f, result{entry: e, source: Loaded})
+	case w.negative(err):
+		c.landNegative(f, e, err)
+	default:
+		c.landError(f, old, refresh, err)
+	}
+	c.share(ctx, w, trip, e, at, err)
+}
+
+// remembered is the entry in memory that may serve where the load fails.
+func (c *Cache) remembered(w *work, renews *entry) *entry {
+	if renews != nil || w.policy.Life == 0 {
+		return renews
+	}
+	if e, ok := c.memory.GetIfPresent(w.key); ok && e.err == nil {
+		return e
+	}
+	return nil
+}
+
+// landNegative ends a flight that found nothing there.
+func (c *Cache) landNegative(f *flight, e *entry, err error) {
+	w := f.work
+	e.value, e.err, e.fresh = nil, err, e.begun.Add(w.policy.Negative)
+	e.ends = e.fresh
+	if w.policy.Life > 0 {
+		c.memory.Invalidate(w.key)
+		c.keep(w, e)
+	}
+	c.land(f, result{entry: e, source: Loaded})
+}
+
+// landError ends a flight that failed: with the old entry, where there is one and it
+// may be given.
+func (c *Cache) landError(f *flight, old *entry, refresh bool, err error) {
+	w, now := f.work, time.Now()
+	if w.final(err) {
+		c.memory.Invalidate(w.key)
+		old = nil
+	}
+	if old != nil && !refresh && now.Before(old.fresh.Add(w.policy.StaleIfError)) &&
+		c.trusts(now) && c.ledger.current(old.seq, old.spots) {
+		source := Stale
+		if now.Before(old.fresh) {
+			source = Memory
+		}
+		c.land(f, result{entry: old, source: source})
+		return
+	}
+	c.land(f, result{err: err})
+}
+
+// fromRedis looks for an answer in Redis, and takes the lock of its load where there is
+// none. It returns the answer, or one that is stale and of use if the load fails.
+func (c *Cache) fromRedis(ctx context.Context, f *flight, trip *errand, at stamp, refresh bool) (fresh, stale *entry) {
+	if trip.shelf == nil {
+		return nil, nil
+	}
+	limit := time.Now().Add(c.opts.LockWait)
+	for pause := firstLook; ; pause = min(2*pause, lastLook) {
+		m, data, locked, err := trip.shelf.find(ctx, trip.digest)
+		if err != nil {
+			trip.shelf = nil
+			return nil, stale
+		}
+		trip.clock, trip.known = m, true
+		if e := c.decode(f, trip.digest, data, m, at); e != nil {
+			if time.Now().Before(e.fresh) && !refresh && (f.renews == nil || f.renews.id != e.id) {
+				return e, nil
+			}
+			stale = e
+		}
+		if !locked || refresh {
+			if c.takeLock(ctx, trip) || refresh {
+				return nil, stale
+			}
+		}
+		if time.Now().After(limit) {
+			return nil, stale
+		}
+		timer := time.NewTimer(pause)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return nil, stale
+		}
+	}
+}
+
+// takeLock takes the lock of a load; true also where Redis no longer answers.
+func (c *Cache) takeLock(ctx context.Context, trip *errand) bool {
+	token := rand.Text()
+	m, held, err := trip.shelf.take(ctx, trip.digest, token)
+	if err != nil {
+		trip.shelf = nil
+		return true
+	}
+	trip.clock = m
+	if held {
+		trip.token = token
+	}
+	return held
+}
+
+// decode makes an entry of what lay in Redis; nil where it is of no use: nobody's of
+// this principal, invalidated, or of another form.
+func (c *Cache) decode(f *flight, digest, data string, m moment, at stamp) *entry {
+	if data == "" {
+		return nil
+	}
+	env, err := openEnvelope([]byte(data))
+	if err != nil || env.owner != owner(digest, f.work.key.principal) {
+		return nil
+	}
+	if !c.trusts(time.Now()) || !c.ledger.currentShared(env.epoch, env.version, env.spots) {
+		return nil
+	}
+	raw, err := env.value()
+	if err != nil {
+		return nil
+	}
+	value, err := f.work.decode(raw)
+	if err != nil {
+		return nil
+	}
+	e := c.entry(f.work, value, env.id, m.local(env.begun), env.cost, at.seq)
+	e.spots = env.spots
+	return e
+}
+
+// share lays what a load brought into Redis, and gives its lock back.
+func (c *Cache) share(ctx context.Context, w *work, trip errand, e *entry, at stamp, err error) {
+	if trip.shelf == nil {
+		return
+	}
+	ctx = context.WithoutCancel(ctx) // those who wait may have gone; other replicas have not
+	switch {
+	case err == nil && trip.known && at.epoch != "" && c.ledger.current(e.seq, e.spots):
+		raw, err := w.encode(e.value)
+		if err != nil {
+			c.opts.Logger.ErrorContext(ctx, "responsecache: cannot encode an answer", "kind", w.key.kind, "error", err)
+			break
+		}
+		env := envelope{
+			owner: owner(trip.digest, w.key.principal), id: e.id, epoch: at.epoch, version: at.version,
+			begun: trip.clock.server, cost: e.cost, spots: e.spots,
+		}
+		trip.shelf.put(ctx, trip.digest, env.seal(raw), trip.clock.server+w.policy.kept().Milliseconds())
+	case err != nil && (w.negative(err) || w.final(err)):
+		trip.shelf.remove(ctx, trip.digest)
+	}
+	if trip.token != "" {
+		trip.shelf.free(ctx, trip.digest, trip.token)
+	}
+}

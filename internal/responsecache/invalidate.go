@@ -1,0 +1,235 @@
+package responsecache
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// newEpoch returns a name that no epoch had before.
+func newEpoch() string { return rand.Text() }
+
+// invalidate tells every replica of spots, and returns when all of them know or have
+// lost their lease. It goes on whatever becomes of the caller.
+func (r *ring) invalidate(at []spot) error {
+	ctx := r.cache.ctx
+	a := &announcement{spots: at, told: make(chan struct{})}
+	if err := r.tell(ctx, a); err != nil {
+		a = r.postpone(at)
+		limit := time.NewTimer(r.lease)
+		defer limit.Stop()
+		select {
+		case <-a.told:
+		case <-limit.C:
+			return fmt.Errorf("%w: %w", ErrUnconfirmed, err)
+		case <-ctx.Done():
+			return fmt.Errorf("%w: closed", ErrUnconfirmed)
+		}
+	}
+	return r.await(ctx, a)
+}
+
+// tell makes a version of an announcement.
+func (r *ring) tell(ctx context.Context, a *announcement) error {
+	args := append(r.arguments(), r.news)
+	for _, s := range a.spots {
+		args = append(args, int(s))
+	}
+	ctx, cancel := context.WithTimeout(ctx, r.lease/2)
+	defer cancel()
+	state, err := r.call(ctx, r.scripts.invalidate, args)
+	if err != nil {
+		return fmt.Errorf("tell an invalidation: %w", err)
+	}
+	a.at, a.made = progress{state.epoch, state.version}, time.Now()
+	a.members = map[string]uint64{}
+	for pair := range slices.Chunk(state.rest, 2) {
+		if len(pair) < 2 {
+			break
+		}
+		version, err := strconv.ParseUint(pair[1], 10, 64)
+		if err != nil {
+			return fmt.Errorf("read a member's version: %w", err)
+		}
+		a.members[pair[0]] = version
+	}
+	delete(a.members, r.id)
+	r.mu.Lock()
+	a.young = !state.settled && time.Since(r.since) <= r.lease
+	r.mu.Unlock()
+	if !r.cache.ledger.apply(state.epoch, state.version, a.spots) {
+		log := r.cache.ledger.log.Load()
+		if log == nil || log.epoch != state.epoch {
+			r.trust.Store(nil) // what is known is another epoch's
+		}
+		r.rouse()
+	}
+	close(a.told)
+	return nil
+}
+
+// postpone leaves spots to be told as soon as Redis answers. Until then, this replica
+// does not trust even itself: it could read from Redis what it has just invalidated.
+func (r *ring) postpone(at []spot) *announcement {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.pending == nil {
+		r.pending = &announcement{told: make(chan struct{})}
+	}
+	r.pending.spots = append(r.pending.spots, at...)
+	slices.Sort(r.pending.spots)
+	r.pending.spots = slices.Compact(r.pending.spots)
+	r.trust.Store(nil)
+	r.cache.ledger.touch(at)
+	r.rouse()
+	return r.pending
+}
+
+// tellPending tells what was postponed.
+func (r *ring) tellPending(ctx context.Context) error {
+	r.mu.Lock()
+	if r.pending != nil && r.sending == nil {
+		r.sending, r.pending = r.pending, nil
+	}
+	a := r.sending
+	r.mu.Unlock()
+	if a == nil {
+		return nil
+	}
+	// What could not be told stays in sending: it is told before anything later.
+	if err := r.tell(ctx, a); err != nil {
+		return err
+	}
+	r.mu.Lock()
+	r.sending = nil
+	again := r.pending != nil
+	r.mu.Unlock()
+	if again {
+		r.rouse()
+	}
+	return nil
+}
+
+// await waits until every member has taken in an announcement, or cannot have a lease
+// any more that it got without it.
+func (r *ring) await(ctx context.Context, a *announcement) error {
+	r.mu.Lock()
+	r.waiters++
+	r.mu.Unlock()
+	defer r.stopWaiting()
+	// From here on this process's clock counts: the server's may be set meanwhile.
+	limit := time.NewTimer(time.Until(a.made.Add(r.lease)))
+	defer limit.Stop()
+	poll := time.NewTicker(ackPoll)
+	defer poll.Stop()
+	for {
+		missing, changed := r.missing(a)
+		if len(missing) == 0 && !a.young {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-poll.C:
+			r.look(ctx)
+		case <-limit.C:
+			r.expel(ctx, a, missing)
+			return nil
+		case <-ctx.Done():
+			return fmt.Errorf("%w: closed", ErrUnconfirmed)
+		}
+	}
+}
+
+// missing returns who has not taken in an announcement, and what closes when that may change.
+func (r *ring) missing(a *announcement) ([]string, <-chan struct{}) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var missing []string
+	for member, version := range a.members {
+		heard, ok := r.acks[member]
+		if ok && heard.epoch == a.at.epoch {
+			version = max(version, heard.version)
+		}
+		if version < a.at.version {
+			missing = append(missing, member)
+		}
+	}
+	return missing, r.acked
+}
+
+func (r *ring) stopWaiting() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.waiters--
+	if r.waiters == 0 {
+		clear(r.acks)
+	}
+}
+
+// hearAck notes how far a member is.
+func (r *ring) hearAck(payload string) {
+	words := strings.Fields(payload)
+	if len(words) != 3 {
+		return
+	}
+	version, err := strconv.ParseUint(words[1], 10, 64)
+	if err != nil {
+		return
+	}
+	r.advance(map[string]progress{words[2]: {words[0], version}})
+}
+
+// look asks the server how far the members are.
+func (r *ring) look(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, r.lease/2)
+	defer cancel()
+	ring, err := r.client.HGetAll(ctx, r.keys[0]).Result()
+	if err != nil {
+		return // the lease's end is waited for
+	}
+	seen := map[string]progress{}
+	for field, value := range ring {
+		member, ok := strings.CutPrefix(field, "m:")
+		version, err := strconv.ParseUint(value, 10, 64)
+		if ok && err == nil {
+			seen[member] = progress{ring["epoch"], version}
+		}
+	}
+	r.advance(seen)
+}
+
+// advance takes in how far members are.
+func (r *ring) advance(seen map[string]progress) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.waiters == 0 {
+		return
+	}
+	for member, at := range seen {
+		if old := r.acks[member]; old.epoch != at.epoch || old.version < at.version {
+			r.acks[member] = at
+		}
+	}
+	close(r.acked)
+	r.acked = make(chan struct{})
+}
+
+// expel takes members without a lease from the ring, so that nobody waits for them again.
+func (r *ring) expel(ctx context.Context, a *announcement, missing []string) {
+	if len(missing) == 0 {
+		return
+	}
+	args := []any{a.at.epoch, a.at.version}
+	for _, member := range missing {
+		args = append(args, "m:"+member)
+	}
+	ctx, cancel := context.WithTimeout(ctx, r.lease/2)
+	defer cancel()
+	if err := r.scripts.expel.Run(ctx, r.client, r.keys[:1], args...).Err(); err != nil {
+		r.cache.opts.Logger.WarnContext(ctx, "responsecache: cannot expel members without a lease", "error", err)
+	}
+}

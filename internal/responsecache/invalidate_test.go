@@ -1,0 +1,243 @@
+package responsecache
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/consoleql/consoleql/internal/redistest"
+)
+
+func TestLoadDuringAnothersInvalidation(t *testing.T) {
+	t.Parallel()
+	_, _, b, va, vb := pair(t, Options{})
+	con := &console{}
+	begun, end := make(chan struct{}), make(chan struct{})
+	slow := con.read("a", "tag")
+	slow.Load = func(context.Context) (int64, error) {
+		close(begun)
+		<-end
+		return 100, nil
+	}
+	var early sync.WaitGroup
+	early.Go(func() { want(t, va, slow, 100, Loaded) })
+	<-begun
+	if err := b.Invalidate(t.Context(), "tag"); err != nil {
+		t.Error(err)
+	}
+	close(end)
+	early.Wait()
+	for _, v := range []*View[int64]{va, vb} {
+		if n, info, err := v.Get(t.Context(), con.read("a", "tag")); n != 1 || err != nil {
+			t.Errorf("got %d from %s, %v", n, info.Source, err)
+		}
+	}
+}
+
+// Without the channel, invalidations come with the next beat.
+func TestInvalidateWithoutTheChannel(t *testing.T) {
+	t.Parallel()
+	_, a, _, va, vb := pair(t, Options{lease: 5 * time.Second})
+	con := &console{}
+	want(t, va, con.read("a", "tag"), 1, Loaded)
+	shared(t, a, 1)
+	want(t, vb, con.read("a", "tag"), 1, Redis)
+	for i := range 5 {
+		if err := a.ring.client.Do(t.Context(), "CLIENT", "KILL", "TYPE", "pubsub").Err(); err != nil {
+			t.Fatal(err)
+		}
+		if err := a.Invalidate(t.Context(), "tag"); err != nil {
+			t.Error(err)
+		}
+		if n, info, err := vb.Get(t.Context(), con.read("a", "tag")); n != int64(i+2) || err != nil {
+			t.Errorf("got %d from %s, %v", n, info.Source, err)
+		}
+	}
+}
+
+func TestInvalidateIsQuick(t *testing.T) {
+	t.Parallel()
+	_, a, _, _, _ := pair(t, Options{})
+	quickest := time.Hour
+	for range 50 {
+		begun := time.Now()
+		if err := a.Invalidate(t.Context(), "tag", "other"); err != nil {
+			t.Fatal(err)
+		}
+		quickest = min(quickest, time.Since(begun))
+	}
+	t.Logf("an invalidation over two replicas takes %v", quickest)
+	if quickest > ackPoll {
+		t.Errorf("an invalidation takes %v: nobody hears who knows", quickest)
+	}
+}
+
+// A replica that does not answer is waited for once, as long as its lease.
+func TestInvalidateWithADeadReplica(t *testing.T) {
+	t.Parallel()
+	const lease = 500 * time.Millisecond
+	_, a, _, _, _ := pair(t, Options{lease: lease})
+	if err := a.ring.client.HSet(t.Context(), a.ring.keys[0], "m:dead", 0).Err(); err != nil {
+		t.Fatal(err)
+	}
+	begun := time.Now()
+	if err := a.Invalidate(t.Context(), "tag"); err != nil {
+		t.Error(err)
+	}
+	if took := time.Since(begun); took < lease {
+		t.Errorf("waited for %v, less than a lease", took)
+	}
+	if ring := a.ring.client.HGetAll(t.Context(), a.ring.keys[0]).Val(); ring["m:dead"] != "" {
+		t.Errorf("the dead replica is still waited for: %v", ring)
+	}
+}
+
+func TestOutage(t *testing.T) {
+	t.Parallel()
+	const lease = 500 * time.Millisecond
+	s, a, b, va, vb := pair(t, Options{lease: lease, RedisTimeout: 50 * time.Millisecond})
+	con := &console{}
+	want(t, va, con.read("a", "tag"), 1, Loaded)
+	// Reads go on, at the console's price, and none waits for Redis for long.
+	s.Pause()
+	waitFor(t, "the end of the leases", func() bool { return !a.trusts(time.Now()) && !b.trusts(time.Now()) })
+	want(t, va, con.read("a", "tag"), 2, Loaded)
+	want(t, vb, con.read("a", "tag"), 3, Loaded)
+	// What cannot be told is said to be so, after a bounded time, and told later.
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	if err := a.Invalidate(ctx, "tag"); !errors.Is(err, ErrUnconfirmed) {
+		t.Errorf("got %v, want %v", err, ErrUnconfirmed)
+	}
+	want(t, va, con.read("a", "tag"), 4, Loaded)
+	s.Resume()
+	waitTrusted(t, a)
+	waitTrusted(t, b)
+	for _, v := range []*View[int64]{va, vb} {
+		if n, info, err := v.Get(t.Context(), con.read("a", "tag")); n < 4 || err != nil {
+			t.Errorf("got %d from %s, %v", n, info.Source, err)
+		}
+	}
+	if err := b.Invalidate(t.Context(), "tag"); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestCallerOfInvalidateLeaves(t *testing.T) {
+	t.Parallel()
+	s, a, _, va, vb := pair(t, Options{lease: 2 * time.Second})
+	con := &console{}
+	want(t, va, con.read("a", "tag"), 1, Loaded)
+	s.Pause()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := a.Invalidate(ctx, "tag"); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+	s.Resume()
+	waitFor(t, "the invalidation", func() bool {
+		waitTrusted(t, vb.cache)
+		n, _, err := vb.Get(t.Context(), con.read("a", "tag"))
+		return n > 1 && err == nil
+	})
+}
+
+// Where the common state is lost in any way, nothing that was kept under it is believed.
+func TestLostState(t *testing.T) {
+	for name, lose := range map[string]func(s *redistest.Server, c *Cache){
+		"restart":       func(s *redistest.Server, _ *Cache) { s.Restart() },
+		"empty restart": func(s *redistest.Server, _ *Cache) { s.RestartEmpty() },
+		"flush":         func(_ *redistest.Server, c *Cache) { c.ring.client.FlushAll(context.Background()) },
+		"ring evicted":  func(_ *redistest.Server, c *Cache) { c.ring.client.Del(context.Background(), c.ring.keys[0]) },
+		"gens evicted":  func(_ *redistest.Server, c *Cache) { c.ring.client.Del(context.Background(), c.ring.keys[1]) },
+		"writes lost": func(_ *redistest.Server, c *Cache) {
+			c.ring.client.HSet(context.Background(), c.ring.keys[0], "version", 0)
+		},
+		"another server": func(_ *redistest.Server, c *Cache) {
+			c.ring.client.HSet(context.Background(), c.ring.keys[0], "server", "the one before")
+		},
+		"nobody had a lease": func(_ *redistest.Server, c *Cache) {
+			c.ring.client.HSet(context.Background(), c.ring.keys[0], "seen", 1)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			const lease = 2 * time.Second
+			s, a, b, va, vb := pair(t, Options{lease: lease})
+			con := &console{}
+			if err := a.Invalidate(t.Context(), "other"); err != nil {
+				t.Fatal(err)
+			}
+			want(t, va, con.read("a", "tag"), 1, Loaded)
+			shared(t, a, 1)
+			want(t, vb, con.read("a", "tag"), 1, Redis)
+			epoch := a.ledger.log.Load().epoch
+			lose(s, a)
+			if err := a.Invalidate(t.Context(), "another"); err != nil && !errors.Is(err, ErrUnconfirmed) {
+				t.Error(err)
+			}
+			for _, c := range []*Cache{a, b} {
+				waitFor(t, "another epoch", func() bool {
+					log := c.ledger.log.Load()
+					return log.epoch != epoch && c.trusts(time.Now())
+				})
+			}
+			if n, info, err := vb.Get(t.Context(), con.read("a", "tag")); n != 2 || err != nil {
+				t.Errorf("got %d from %s, %v", n, info.Source, err)
+			}
+		})
+	}
+}
+
+// The first epoch's invalidations wait for leases of an epoch before, which nobody knows of.
+func TestYoungEpoch(t *testing.T) {
+	t.Parallel()
+	const lease = 500 * time.Millisecond
+	s := redistest.Start(t)
+	begun := time.Now()
+	a := newReplica(t, s, Options{lease: lease})
+	if err := a.Invalidate(t.Context(), "tag"); err != nil {
+		t.Error(err)
+	}
+	if took := time.Since(begun); took < lease {
+		t.Errorf("an invalidation returned %v after the epoch began", took)
+	}
+	waitFor(t, "an epoch that is settled", func() bool {
+		return a.ring.client.HGet(t.Context(), a.ring.keys[0], "settled").Val() == "1"
+	})
+}
+
+func TestLeaving(t *testing.T) {
+	t.Parallel()
+	_, a, b, va, _ := pair(t, Options{})
+	con := &console{}
+	want(t, va, con.read("a", "tag"), 1, Loaded)
+	shared(t, a, 1)
+	b.Close()
+	begun := time.Now()
+	if err := a.Invalidate(t.Context(), "other"); err != nil {
+		t.Error(err)
+	}
+	if took := time.Since(begun); took > patient/2 {
+		t.Errorf("waited %v for a replica that has left", took)
+	}
+	if err := b.Invalidate(t.Context(), "tag"); !errors.Is(err, ErrUnconfirmed) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// The last replica that leaves leaves its answers to the next.
+func TestRestartOfTheOnlyReplica(t *testing.T) {
+	t.Parallel()
+	s := redistest.Start(t)
+	o := Options{Policies: Policies{"k": minute}, lease: 500 * time.Millisecond}
+	con := &console{}
+	a := newReplica(t, s, o)
+	want(t, view(t, a, Kind[int64]{}), con.read("a", "tag"), 1, Loaded)
+	shared(t, a, 1)
+	a.Close()
+	time.Sleep(600 * time.Millisecond)
+	want(t, view(t, newReplica(t, s, o), Kind[int64]{}), con.read("a", "tag"), 1, Redis)
+}

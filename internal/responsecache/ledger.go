@@ -1,0 +1,175 @@
+package responsecache
+
+import (
+	"slices"
+	"sync"
+	"sync/atomic"
+)
+
+// spot is the place of a tag in the ledger. Tags that share a spot are invalidated
+// together, which costs a load and never an old answer.
+type spot uint16
+
+// spots is how many there are. Every replica has the same number.
+const spots = 1 << 16
+
+// spotOf places a tag, alike on every replica: FNV-1a, folded.
+func spotOf(tag string) spot {
+	h := uint64(14695981039346656037)
+	for i := range len(tag) {
+		h = (h ^ uint64(tag[i])) * 1099511628211
+	}
+	return spot((h ^ h>>16 ^ h>>32 ^ h>>48) & (spots - 1))
+}
+
+// spotsOf places tags; the result is sorted and has each spot once.
+func spotsOf(tags ...string) []spot {
+	at := make([]spot, len(tags))
+	for i, tag := range tags {
+		at[i] = spotOf(tag)
+	}
+	slices.Sort(at)
+	return slices.Compact(at)
+}
+
+// ledger is what this replica knows of invalidations. Reading takes no lock.
+//
+// It counts in two ways. What is in this process's memory is measured by a sequence
+// of its own, which moves at once, Redis or no Redis. What is in Redis is measured by
+// the version that all replicas share, of which this one knows every invalidation up
+// to the version of its log.
+type ledger struct {
+	seq   atomic.Uint64             // moves with every invalidation that is heard of
+	floor atomic.Uint64             // what is older than this is invalid altogether
+	last  [spots]atomic.Uint64      // of each spot, the seq of its last invalidation
+	mu    sync.Mutex                // of whoever moves anything
+	log   atomic.Pointer[sharedLog] // nil until the replicas' common state is known
+}
+
+// sharedLog is the part of the ledger that all replicas share: one epoch of it.
+type sharedLog struct {
+	epoch   string
+	version atomic.Uint64        // every invalidation up to here is in last
+	last    [spots]atomic.Uint64 // of each spot, the version of its last invalidation
+}
+
+// stamp is a moment of the ledger. What was loaded after it contains everything
+// that had been invalidated by then.
+type stamp struct {
+	seq     uint64
+	epoch   string // empty: not known
+	version uint64
+}
+
+// now returns the present stamp.
+func (l *ledger) now() stamp {
+	s := stamp{seq: l.seq.Load()}
+	if log := l.log.Load(); log != nil {
+		s.epoch, s.version = log.epoch, log.version.Load()
+	}
+	return s
+}
+
+// current says whether none of the spots was invalidated after seq, as far as this
+// process has heard.
+func (l *ledger) current(seq uint64, at []spot) bool {
+	if seq < l.floor.Load() {
+		return false
+	}
+	for _, s := range at {
+		if l.last[s].Load() > seq {
+			return false
+		}
+	}
+	return true
+}
+
+// currentShared says the same of an answer from Redis.
+func (l *ledger) currentShared(epoch string, version uint64, at []spot) bool {
+	log := l.log.Load()
+	if log == nil || log.epoch != epoch {
+		return false
+	}
+	for _, s := range at {
+		if log.last[s].Load() > version {
+			return false
+		}
+	}
+	return true
+}
+
+// touch invalidates spots for this process.
+func (l *ledger) touch(at []spot) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.touchLocked(at)
+}
+
+func (l *ledger) touchLocked(at []spot) {
+	n := l.seq.Add(1)
+	for _, s := range at {
+		l.last[s].Store(n)
+	}
+}
+
+// apply takes in the invalidation that made the shared version. It returns false
+// where that does not follow on what is known: then, the log is to be read up.
+// The log moves before the sequence does: so whoever read the sequence and then
+// found an answer of Redis current in the log keeps it under a sequence that is
+// overtaken.
+func (l *ledger) apply(epoch string, version uint64, at []spot) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	log := l.log.Load()
+	if log == nil || log.epoch != epoch {
+		l.touchLocked(at)
+		return false
+	}
+	known := log.version.Load()
+	if version <= known {
+		return true
+	}
+	for _, s := range at {
+		if log.last[s].Load() < version {
+			log.last[s].Store(version)
+		}
+	}
+	if version == known+1 {
+		log.version.Store(version)
+	}
+	l.touchLocked(at)
+	return version == known+1
+}
+
+// place is one spot with the version of its last invalidation.
+type place struct {
+	spot    spot
+	version uint64
+}
+
+// catchUp takes in everything that changed after the version known, up to the given
+// one. Another epoch than the one known makes all that this process holds invalid.
+func (l *ledger) catchUp(epoch string, version uint64, changed []place) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	shared := l.log.Load()
+	fresh := shared == nil || shared.epoch != epoch
+	if fresh {
+		shared = &sharedLog{epoch: epoch}
+	}
+	at := make([]spot, 0, len(changed))
+	for _, p := range changed {
+		if shared.last[p.spot].Load() < p.version {
+			shared.last[p.spot].Store(p.version)
+		}
+		at = append(at, p.spot)
+	}
+	if shared.version.Load() < version {
+		shared.version.Store(version)
+	}
+	if fresh {
+		l.log.Store(shared)
+		l.floor.Store(l.seq.Add(1))
+	}
+	l.touchLocked(at)
+}

@@ -1,0 +1,183 @@
+package responsecache
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/logging"
+	"go.uber.org/goleak"
+
+	"github.com/consoleql/consoleql/internal/redistest"
+)
+
+func TestMain(m *testing.M) {
+	// These tests wait more than they compute: more of them than there are cores fit.
+	flag.Parse()
+	if err := flag.Set("test.parallel", "8"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	logging.Disable() // go-redis complains of the outages that these tests are about
+	// A closed pool of go-redis whose server was away ends this one a second later.
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/redis/go-redis/v9/internal/pool.(*ConnPool).tryDial"))
+}
+
+var (
+	errDown    = errors.New("the console is down")
+	errMissing = errors.New("no such thing")
+	errDenied  = errors.New("denied")
+)
+
+// minute is a policy without windows.
+var minute = Policy{Life: time.Minute}
+
+// patient is the lease of tests that are not about its end, however slow the machine.
+const patient = 5 * time.Minute
+
+// newCache returns a cache that closes with the test.
+func newCache(t testing.TB, o Options) *Cache {
+	t.Helper()
+	c, err := New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	return c
+}
+
+// clientOptions are those of a client that gives up soon.
+func clientOptions(t testing.TB, s *redistest.Server) *redis.Options {
+	t.Helper()
+	o, err := redis.ParseURL(s.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.ContextTimeoutEnabled = true
+	o.DialTimeout, o.DialerRetries = 500*time.Millisecond, 1
+	o.MaxRetries = -1
+	o.PoolSize = 100
+	return o
+}
+
+func newClient(t testing.TB, s *redistest.Server) *redis.Client {
+	t.Helper()
+	c := redis.NewClient(clientOptions(t, s))
+	t.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+// newReplica returns a cache with a client of its own on the server, and patience.
+func newReplica(t testing.TB, s *redistest.Server, o Options) *Cache {
+	t.Helper()
+	o.Redis = newClient(t, s)
+	if o.lease == 0 {
+		o.lease = patient
+	}
+	if o.RedisTimeout == 0 {
+		o.RedisTimeout = 10 * time.Second
+	}
+	c := newCache(t, o)
+	waitTrusted(t, c)
+	return c
+}
+
+func waitTrusted(t testing.TB, c *Cache) {
+	t.Helper()
+	waitFor(t, "the lease", func() bool { return c.trusts(time.Now()) })
+}
+
+func waitFor(t testing.TB, what string, ready func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); !ready(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%s does not come", what)
+		}
+	}
+}
+
+// settle makes the replicas' state look older than a lease.
+func settle(t testing.TB, c *Cache) {
+	t.Helper()
+	if err := c.ring.client.HSet(t.Context(), c.ring.keys[0], "settled", 1).Err(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func view[T any](t testing.TB, c *Cache, k Kind[T]) *View[T] {
+	t.Helper()
+	if k.Name == "" {
+		k.Name = "k"
+	}
+	if k.Negative == nil {
+		k.Negative = func(err error) bool { return errors.Is(err, errMissing) }
+	}
+	if k.Final == nil {
+		k.Final = func(err error) bool { return errors.Is(err, errDenied) }
+	}
+	v, err := Of(c, k)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+// console is a load that counts itself: its answer is how often it was asked.
+type console struct {
+	asked atomic.Int64
+	takes time.Duration
+	err   error
+}
+
+func (c *console) load(ctx context.Context) (int64, error) {
+	n := c.asked.Add(1)
+	select {
+	case <-time.After(c.takes):
+	case <-ctx.Done():
+		return 0, ctx.Err()
+	}
+	return n, c.err
+}
+
+func (c *console) read(call string, tags ...string) Read[int64] {
+	return Read[int64]{Key: Key{"alice", call}, Tags: tags, Load: c.load}
+}
+
+// want reads and checks the value and where it came from.
+func want(t testing.TB, v *View[int64], r Read[int64], value int64, source Source) Info {
+	t.Helper()
+	got, info, err := v.Get(t.Context(), r)
+	if err != nil || got != value || info.Source != source || info.Stale != (source == Stale) {
+		t.Errorf("got %d from %s (stale %t), %v; want %d from %s", got, info.Source, info.Stale, err, value, source)
+	}
+	return info
+}
+
+// wantErr reads and checks the error.
+func wantErr(t testing.TB, v *View[int64], r Read[int64], want error) {
+	t.Helper()
+	if got, info, err := v.Get(t.Context(), r); !errors.Is(err, want) {
+		t.Errorf("got %d from %s, %v; want %v", got, info.Source, err, want)
+	}
+}
+
+func wantAsked(t testing.TB, c *console, n int64) {
+	t.Helper()
+	if got := c.asked.Load(); got != n {
+		t.Errorf("asked %d times, want %d", got, n)
+	}
+}
+
+func wantText(t testing.TB, err error, text string) {
+	t.Helper()
+	if err == nil || !strings.Contains(err.Error(), text) {
+		t.Errorf("got %v, want an error with %q", err, text)
+	}
+}

@@ -1,0 +1,302 @@
+package responsecache
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// bubble runs a test with time of its own and a cache of one kind, k.
+func bubble(t *testing.T, p Policy, test func(t *testing.T, c *Cache, v *View[int64], con *console)) {
+	t.Helper()
+	bubbleWith(t, Options{Policies: Policies{"k": p}, Eagerness: -1}, test)
+}
+
+func bubbleWith(t *testing.T, o Options, test func(t *testing.T, c *Cache, v *View[int64], con *console)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		c := newCache(t, o)
+		test(t, c, view(t, c, Kind[int64]{}), &console{takes: time.Millisecond})
+	})
+}
+
+func TestLifetimes(t *testing.T) {
+	windows := Policy{Life: 10 * time.Second, StaleWhileRevalidate: 5 * time.Second, StaleIfError: 60 * time.Second, Negative: 3 * time.Second}
+	t.Run("fresh until its life ends, counted from the load's begin", func(t *testing.T) {
+		bubble(t, Policy{Life: 10 * time.Second}, func(t *testing.T, _ *Cache, v *View[int64], con *console) {
+			begun := time.Now()
+			info := want(t, v, con.read("a"), 1, Loaded)
+			if info.Age != time.Millisecond || !info.Expires.Equal(begun.Add(10*time.Second)) {
+				t.Errorf("age %v, expires %v after it began", info.Age, info.Expires.Sub(begun))
+			}
+			time.Sleep(10*time.Second - 2*time.Millisecond)
+			want(t, v, con.read("a"), 1, Memory)
+			time.Sleep(2 * time.Millisecond)
+			want(t, v, con.read("a"), 2, Loaded)
+		})
+	})
+	t.Run("stale while revalidating", func(t *testing.T) {
+		bubble(t, windows, func(t *testing.T, _ *Cache, v *View[int64], con *console) {
+			want(t, v, con.read("a"), 1, Loaded)
+			time.Sleep(11 * time.Second)
+			info := want(t, v, con.read("a"), 1, Stale)
+			if info.Expires.After(time.Now()) {
+				t.Error("a stale answer expires in the future")
+			}
+			synctest.Wait()
+			time.Sleep(2 * time.Millisecond)
+			want(t, v, con.read("a"), 2, Memory)
+			time.Sleep(16 * time.Second)
+			want(t, v, con.read("a"), 3, Loaded)
+		})
+	})
+	t.Run("stale if error", func(t *testing.T) {
+		bubble(t, windows, func(t *testing.T, _ *Cache, v *View[int64], con *console) {
+			want(t, v, con.read("a"), 1, Loaded)
+			con.err = errDown
+			time.Sleep(20 * time.Second)
+			want(t, v, con.read("a"), 1, Stale)
+			refresh := con.read("a")
+			refresh.Refresh = true
+			wantErr(t, v, refresh, errDown)
+			want(t, v, con.read("a"), 1, Stale)
+			time.Sleep(51 * time.Second)
+			wantErr(t, v, con.read("a"), errDown)
+		})
+	})
+	t.Run("a final error ends what was known", func(t *testing.T) {
+		bubble(t, windows, func(t *testing.T, _ *Cache, v *View[int64], con *console) {
+			want(t, v, con.read("a"), 1, Loaded)
+			time.Sleep(20 * time.Second)
+			con.err = errDenied
+			wantErr(t, v, con.read("a"), errDenied)
+			con.err = errDown
+			wantErr(t, v, con.read("a"), errDown)
+		})
+	})
+	t.Run("no stale answer after an invalidation", func(t *testing.T) {
+		bubble(t, windows, func(t *testing.T, c *Cache, v *View[int64], con *console) {
+			want(t, v, con.read("a", "tag"), 1, Loaded)
+			con.err = errDown
+			if err := c.Invalidate(t.Context(), "tag"); err != nil {
+				t.Error(err)
+			}
+			wantErr(t, v, con.read("a", "tag"), errDown)
+		})
+	})
+	t.Run("negatives", func(t *testing.T) {
+		bubble(t, windows, func(t *testing.T, c *Cache, v *View[int64], con *console) {
+			want(t, v, con.read("a", "tag"), 1, Loaded)
+			con.err = errMissing
+			time.Sleep(20 * time.Second)
+			wantErr(t, v, con.read("a", "tag"), errMissing)
+			wantErr(t, v, con.read("a", "tag"), errMissing)
+			wantAsked(t, con, 2)
+			time.Sleep(3 * time.Second)
+			wantErr(t, v, con.read("a", "tag"), errMissing)
+			wantAsked(t, con, 3)
+			con.err = errDown // of what was found missing, nothing stale is left
+			time.Sleep(4 * time.Second)
+			wantErr(t, v, con.read("a", "tag"), errDown)
+			con.err = errMissing
+			wantErr(t, v, con.read("a", "tag"), errMissing)
+			con.err = nil
+			if err := c.Invalidate(t.Context(), "tag"); err != nil {
+				t.Error(err)
+			}
+			want(t, v, con.read("a", "tag"), 6, Loaded)
+		})
+	})
+	t.Run("errors are not kept", func(t *testing.T) {
+		bubble(t, windows, func(t *testing.T, _ *Cache, v *View[int64], con *console) {
+			con.err = errDown
+			wantErr(t, v, con.read("a"), errDown)
+			con.err = nil
+			want(t, v, con.read("a"), 2, Loaded)
+		})
+	})
+	t.Run("refresh replaces", func(t *testing.T) {
+		bubble(t, windows, func(t *testing.T, _ *Cache, v *View[int64], con *console) {
+			want(t, v, con.read("a"), 1, Loaded)
+			refresh := con.read("a")
+			refresh.Refresh = true
+			want(t, v, refresh, 2, Loaded)
+			want(t, v, con.read("a"), 2, Memory)
+		})
+	})
+	t.Run("life 0 shares loads in flight only", func(t *testing.T) {
+		bubble(t, Policy{}, func(t *testing.T, c *Cache, v *View[int64], con *console) {
+			info := want(t, v, con.read("a"), 1, Loaded)
+			if c.Valid(info.Dependency) {
+				t.Error("an answer without a life is valid later")
+			}
+			want(t, v, con.read("a"), 2, Loaded)
+			var reads sync.WaitGroup
+			for range 10 {
+				reads.Go(func() { _, _, _ = v.Get(t.Context(), con.read("a")) })
+			}
+			reads.Wait()
+			wantAsked(t, con, 3)
+		})
+	})
+	t.Run("off", func(t *testing.T) {
+		bubbleWith(t, Options{Off: true, Policies: Policies{"k": minute}}, func(t *testing.T, c *Cache, v *View[int64], con *console) {
+			var reads sync.WaitGroup
+			for range 10 {
+				reads.Go(func() { _, _, _ = v.Get(t.Context(), con.read("a")) })
+			}
+			reads.Wait()
+			wantAsked(t, con, 10)
+			if err := c.Invalidate(t.Context(), "tag"); err != nil {
+				t.Error(err)
+			}
+		})
+	})
+}
+
+func TestKeysAreApart(t *testing.T) {
+	bubble(t, minute, func(t *testing.T, _ *Cache, v *View[int64], con *console) {
+		want(t, v, con.read("a"), 1, Loaded)
+		want(t, v, con.read("b"), 2, Loaded)
+		bob := con.read("a")
+		bob.Principal = "bob"
+		want(t, v, bob, 3, Loaded)
+		want(t, v, con.read("a"), 1, Memory)
+		bob.Principal = ""
+		wantErr(t, v, bob, ErrPrincipal)
+	})
+}
+
+func TestInvalidateInMemory(t *testing.T) {
+	bubble(t, minute, func(t *testing.T, c *Cache, v *View[int64], con *console) {
+		info := want(t, v, con.read("a", "x", "y"), 1, Loaded)
+		other := want(t, v, con.read("b", "z"), 2, Loaded)
+		if !c.Valid(info.Dependency) || !c.Valid(Combine(info.Dependency, other.Dependency)) {
+			t.Error("not valid before an invalidation")
+		}
+		if err := c.Invalidate(t.Context(), "y", "w"); err != nil {
+			t.Error(err)
+		}
+		if c.Valid(info.Dependency) || c.Valid(Combine(info.Dependency, other.Dependency)) || !c.Valid(other.Dependency) ||
+			c.Valid(Combine()) {
+			t.Error("validity is wrong after an invalidation")
+		}
+		want(t, v, con.read("a", "x", "y"), 3, Loaded)
+		want(t, v, con.read("b", "z"), 2, Memory)
+		time.Sleep(time.Minute)
+		if c.Valid(other.Dependency) {
+			t.Error("valid for longer than the life")
+		}
+	})
+}
+
+func TestForget(t *testing.T) {
+	bubble(t, minute, func(t *testing.T, c *Cache, v *View[int64], con *console) {
+		bob := con.read("a")
+		bob.Principal = "bob"
+		want(t, v, con.read("a"), 1, Loaded)
+		want(t, v, bob, 2, Loaded)
+		if err := c.Forget(t.Context(), "alice"); err != nil {
+			t.Error(err)
+		}
+		if n := c.memory.EstimatedSize(); n != 1 {
+			t.Errorf("%d answers left in memory, want bob's", n)
+		}
+		want(t, v, con.read("a"), 3, Loaded)
+		want(t, v, bob, 2, Memory)
+		if err := c.Forget(t.Context(), ""); !errors.Is(err, ErrPrincipal) {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
+func TestPut(t *testing.T) {
+	bubble(t, minute, func(t *testing.T, c *Cache, v *View[int64], con *console) {
+		list := want(t, v, con.read("list", "robots"), 1, Loaded)
+		put := func(call string, value int64) {
+			t.Helper()
+			if err := v.Put(Key{"alice", call}, []string{"robot"}, value, list.Dependency); err != nil {
+				t.Error(err)
+			}
+		}
+		put("robot", 100)
+		info := want(t, v, con.read("robot", "robot"), 100, Memory)
+		if !info.Expires.Equal(list.Expires) {
+			t.Errorf("an entity expires at %v, its list at %v", info.Expires, list.Expires)
+		}
+		want(t, v, con.read("newer"), 2, Loaded)
+		put("newer", 100)
+		want(t, v, con.read("newer"), 2, Memory)
+		if err := c.Invalidate(t.Context(), "robot"); err != nil {
+			t.Error(err)
+		}
+		put("robot", 100) // the list is older than the change
+		want(t, v, con.read("robot", "robot"), 3, Loaded)
+		if err := v.Put(Key{}, nil, 1, list.Dependency); !errors.Is(err, ErrPrincipal) {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
+func TestMemoryIsBounded(t *testing.T) {
+	evicted := 0
+	o := Options{Policies: Policies{"k": minute}, MaxBytes: 100_000, Observe: func(e Event) {
+		if e.Type == Evicted {
+			evicted++
+		}
+	}}
+	synctest.Test(t, func(t *testing.T) {
+		c := newCache(t, o)
+		v := view(t, c, Kind[int64]{Size: func(int64) int { return 1000 }})
+		con := &console{}
+		for i := range 1000 {
+			want(t, v, con.read(fmt.Sprint(i)), int64(i+1), Loaded)
+		}
+		c.memory.CleanUp()
+		if size := c.memory.WeightedSize(); size > 100_000 || size < 50_000 || evicted < 800 {
+			t.Errorf("%d bytes kept, %d evicted", size, evicted)
+		}
+	})
+}
+
+func TestClose(t *testing.T) {
+	bubble(t, minute, func(t *testing.T, c *Cache, v *View[int64], con *console) {
+		con.takes = time.Hour
+		var reads sync.WaitGroup
+		reads.Go(func() { wantErr(t, v, con.read("a"), context.Canceled) })
+		synctest.Wait()
+		c.Close()
+		reads.Wait()
+		con.takes = 0
+		want(t, v, con.read("a"), 2, Loaded)
+		want(t, v, con.read("a"), 3, Loaded)
+		c.Close()
+	})
+}
+
+func TestOptions(t *testing.T) {
+	for name, o := range map[string]Options{
+		"negative life": {Policies: Policies{"k": {Life: -1}}},
+		"too long":      {Policies: Policies{"k": {Life: 10 * time.Hour, StaleIfError: 3 * time.Hour}}},
+		"no kind":       {Policies: Policies{"": minute}},
+		"timeout":       {RedisTimeout: -1},
+		"refreshes":     {Refreshes: -1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if _, err := New(o); err == nil {
+				t.Error("no error")
+			}
+		})
+	}
+	c := newCache(t, Options{Policies: Policies{"k": minute}})
+	if _, err := Of(c, Kind[int]{Name: "other"}); err == nil {
+		t.Error("a kind without a policy")
+	}
+	if _, err := Of(c, Kind[int]{Name: "k", Encode: func(int) ([]byte, error) { return nil, nil }}); err == nil {
+		t.Error("half a codec")
+	}
+}

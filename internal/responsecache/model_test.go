@@ -1,0 +1,400 @@
+package responsecache
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/consoleql/consoleql/internal/redistest"
+)
+
+var (
+	modelTime = flag.Duration("model.time", 8*time.Second, "how long the model test runs")
+	modelSeed = flag.Uint64("model.seed", 0, "what the model test's faults follow; 0: another each time")
+)
+
+const (
+	modelEntities   = 40
+	modelPrincipals = 3
+	modelLease      = 300 * time.Millisecond
+)
+
+func modelPolicies() Policies {
+	return Policies{
+		"long":  {Life: time.Minute, StaleIfError: time.Minute},
+		"short": {Life: 150 * time.Millisecond, StaleWhileRevalidate: 100 * time.Millisecond, StaleIfError: 200 * time.Millisecond, Negative: 50 * time.Millisecond},
+		"off":   {},
+	}
+}
+
+// truth is the console of the model: entities that only ever get newer.
+type truth struct {
+	versions [modelEntities]atomic.Int64
+	// confirmed are the versions below which nobody may read any more.
+	confirmed [modelEntities]atomic.Int64
+	fail      atomic.Bool
+	loads     atomic.Int64
+}
+
+// fact is an answer of the model's console.
+type fact struct {
+	Principal string
+	Entity    int
+	Version   int64
+	Begun     int64 // nanoseconds after the model's start, when the load began
+}
+
+// gate is a replica's way to Redis. While it is shut, nothing gets through, and nobody
+// is told: as when a replica hangs or its network is cut.
+type gate struct {
+	mu   sync.Mutex
+	open chan struct{} // closed while the gate is open
+}
+
+func newGate() *gate {
+	g := &gate{open: make(chan struct{})}
+	close(g.open)
+	return g
+}
+
+func (g *gate) shut() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	select {
+	case <-g.open:
+		g.open = make(chan struct{})
+	default:
+	}
+}
+
+func (g *gate) reopen() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	select {
+	case <-g.open:
+	default:
+		close(g.open)
+	}
+}
+
+// pass waits for the gate; it returns whether that took any time.
+func (g *gate) pass() bool {
+	g.mu.Lock()
+	open := g.open
+	g.mu.Unlock()
+	select {
+	case <-open:
+		return false
+	default:
+		<-open
+		return true
+	}
+}
+
+// gated is a connection through a gate: what was read or is to be written waits there,
+// and what a channel brings while its ears are shut is lost.
+type gated struct {
+	net.Conn
+	gate    *gate
+	ears    *gate // of subscriptions only
+	listens atomic.Bool
+}
+
+func (c *gated) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	c.gate.pass()
+	if c.listens.Load() && c.ears.pass() {
+		return 0, io.ErrUnexpectedEOF // what came meanwhile is lost
+	}
+	return n, err
+}
+
+func (c *gated) Write(b []byte) (int, error) {
+	c.gate.pass()
+	if bytes.Contains(bytes.ToLower(b), []byte("subscribe")) {
+		c.listens.Store(true)
+	}
+	return c.Conn.Write(b)
+}
+
+// modelReplica is a replica with its views and its way to Redis.
+type modelReplica struct {
+	cache *Cache
+	views map[string]*View[*fact]
+	gate  *gate // all of its way to Redis
+	ears  *gate // its channel's
+	// own are the versions below which this replica does not read any more, confirmed or not.
+	own   [modelEntities]atomic.Int64
+	close func()
+}
+
+// model is the whole of it.
+type model struct {
+	t        *testing.T
+	start    time.Time
+	server   *redistest.Server
+	truth    truth
+	mu       sync.RWMutex
+	replicas []*modelReplica
+
+	sources     sync.Map // Source to *atomic.Int64
+	confirmed   atomic.Int64
+	unconfirmed atomic.Int64
+}
+
+func (m *model) newReplica() *modelReplica {
+	r := &modelReplica{gate: newGate(), ears: newGate(), views: map[string]*View[*fact]{}}
+	o := clientOptions(m.t, m.server)
+	dialer := o.NewDialer()
+	o.Dialer = func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := dialer(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		return &gated{Conn: conn, gate: r.gate, ears: r.ears}, nil
+	}
+	client := redis.NewClient(o)
+	c, err := New(Options{Redis: client, Policies: modelPolicies(), LockWait: 100 * time.Millisecond, lease: modelLease})
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	r.cache = c
+	for name := range modelPolicies() {
+		r.views[name] = view(m.t, c, Kind[*fact]{Name: name})
+	}
+	r.close = func() {
+		r.gate.reopen()
+		r.ears.reopen()
+		c.Close()
+		_ = client.Close()
+	}
+	return r
+}
+
+// read asks one replica, and says what is wrong with the answer.
+func (m *model) read(r *modelReplica, rng *rand.Rand) error {
+	entity, kind := rng.IntN(modelEntities), []string{"long", "long", "short", "off"}[rng.IntN(4)]
+	principal := fmt.Sprint("p", rng.IntN(modelPrincipals))
+	ctx, cancel := context.WithTimeout(context.Background(), time.Duration(1+rng.IntN(2000))*time.Millisecond)
+	defer cancel()
+	oldest := max(m.truth.confirmed[entity].Load(), r.own[entity].Load())
+	begun := time.Since(m.start)
+	delay := time.Duration(rng.IntN(3000)) * time.Microsecond
+	if rng.IntN(50) == 0 {
+		delay *= 100
+	}
+	got, info, err := r.views[kind].Get(ctx, Read[*fact]{
+		Key:     Key{principal, fmt.Sprint(entity)},
+		Tags:    []string{fmt.Sprint("entity:", entity), "everything"},
+		Refresh: rng.IntN(50) == 0,
+		Load: func(ctx context.Context) (*fact, error) {
+			f := &fact{Principal: principal, Entity: entity, Begun: int64(time.Since(m.start))}
+			f.Version = m.truth.versions[entity].Load()
+			m.truth.loads.Add(1)
+			select {
+			case <-time.After(delay):
+			case <-ctx.Done():
+				return nil, ctx.Err()
+			}
+			if m.truth.fail.Load() {
+				return nil, errDown
+			}
+			return f, nil
+		},
+	})
+	if err != nil {
+		if errors.Is(err, errDown) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+			return nil
+		}
+		return err
+	}
+	count, _ := m.sources.LoadOrStore(info.Source, &atomic.Int64{})
+	if n, ok := count.(*atomic.Int64); ok {
+		n.Add(1)
+	}
+	policy, age := modelPolicies()[kind], begun-time.Duration(got.Begun)
+	limit := policy.Life
+	if info.Stale {
+		limit = policy.kept()
+	}
+	// The server's clock is in milliseconds, and may run a little otherwise than this process's.
+	limit += 5 * time.Millisecond
+	if info.Source == Coalesced {
+		limit += time.Second // a load in flight is as old as it is; none takes that long
+	}
+	switch {
+	case got.Principal != principal || got.Entity != entity:
+		return fmt.Errorf("%s asked for %d and got %s's %d", principal, entity, got.Principal, got.Entity)
+	case got.Version < oldest:
+		return fmt.Errorf("%s of %d from %s: version %d, %v old, after %d was invalidated", kind, entity, info.Source, got.Version, age, oldest)
+	case age > limit:
+		return fmt.Errorf("%s of %d from %s is %v old, more than %v", kind, entity, info.Source, age, limit)
+	}
+	return nil
+}
+
+// write changes one entity through one replica.
+func (m *model) write(r *modelReplica, rng *rand.Rand) error {
+	entity := rng.IntN(modelEntities)
+	version := m.truth.versions[entity].Add(1)
+	err := r.cache.Invalidate(context.Background(), fmt.Sprint("entity:", entity))
+	raise(&r.own[entity], version)
+	switch {
+	case err == nil:
+		m.confirmed.Add(1)
+		raise(&m.truth.confirmed[entity], version)
+	case errors.Is(err, ErrUnconfirmed):
+		m.unconfirmed.Add(1)
+	default:
+		return err
+	}
+	return nil
+}
+
+func raise(a *atomic.Int64, to int64) {
+	for {
+		old := a.Load()
+		if old >= to || a.CompareAndSwap(old, to) {
+			return
+		}
+	}
+}
+
+// work reads, and sometimes writes, until stop is closed.
+func (m *model) work(stop <-chan struct{}, rng *rand.Rand, writer bool) {
+	for {
+		select {
+		case <-stop:
+			return
+		default:
+		}
+		m.mu.RLock()
+		r := m.replicas[rng.IntN(len(m.replicas))]
+		var err error
+		if writer {
+			err = m.write(r, rng)
+		} else {
+			err = m.read(r, rng)
+		}
+		m.mu.RUnlock()
+		if err != nil {
+			m.t.Error(err)
+			return
+		}
+		if writer {
+			time.Sleep(time.Duration(rng.IntN(20)) * time.Millisecond)
+		} else {
+			time.Sleep(time.Duration(rng.IntN(400)) * time.Microsecond)
+		}
+	}
+}
+
+// trouble is one fault, from its begin to its end.
+func (m *model) trouble(rng *rand.Rand) {
+	nap := func(most time.Duration) { time.Sleep(time.Duration(rng.Int64N(int64(most)))) }
+	client := newClient(m.t, m.server)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	some := m.replicas[rng.IntN(len(m.replicas))]
+	switch rng.IntN(16) {
+	case 0, 1: // channels are lost
+		client.Do(ctx, "CLIENT", "KILL", "TYPE", "pubsub")
+	case 2: // every connection is lost
+		client.Do(ctx, "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+	case 3: // Redis hangs
+		m.server.Pause()
+		nap(2 * modelLease)
+		m.server.Resume()
+	case 4:
+		m.server.Restart()
+	case 5:
+		m.server.RestartEmpty()
+	case 6:
+		client.FlushAll(ctx)
+	case 7, 8: // a replica hangs, or its network does
+		some.gate.shut()
+		nap(4 * modelLease)
+		some.gate.reopen()
+	case 9: // the console is down
+		m.truth.fail.Store(true)
+		nap(modelLease)
+		m.truth.fail.Store(false)
+	case 10: // a replica is replaced
+		next := m.newReplica()
+		m.mu.Lock()
+		at := rng.IntN(len(m.replicas))
+		old := m.replicas[at]
+		m.replicas[at] = next
+		m.mu.Unlock()
+		old.close()
+	case 11: // a key is evicted
+		client.Del(ctx, some.cache.ring.keys[rng.IntN(2)])
+	case 12, 13: // a replica hears no news, and does not know
+		some.ears.shut()
+		nap(4 * modelLease)
+		some.ears.reopen()
+	case 14, 15: // the state is lost while a replica hangs
+		some.gate.shut()
+		some.ears.shut()
+		nap(4 * modelLease)
+		client.FlushAll(ctx)
+		nap(modelLease / 10)
+		some.gate.reopen()
+		some.ears.reopen()
+	}
+	nap(2 * modelLease)
+}
+
+// TestModel lets replicas read and write at random while Redis, their channels and
+// themselves fail at random. No read may bring what is older than an Invalidate that
+// had returned nil when the read began, on whichever replica, or than one of its own
+// replica at all; nor what is older than its policy allows; nor another principal's.
+func TestModel(t *testing.T) {
+	t.Parallel()
+	seed := *modelSeed
+	if seed == 0 {
+		seed = rand.Uint64()
+	}
+	t.Logf("-model.seed=%d", seed)
+	m := &model{t: t, start: time.Now(), server: redistest.Start(t)}
+	for range 3 {
+		m.replicas = append(m.replicas, m.newReplica())
+	}
+	stop := make(chan struct{})
+	var workers sync.WaitGroup
+	for i := range uint64(16) {
+		workers.Go(func() { m.work(stop, rand.New(rand.NewPCG(seed, i)), i < 4) })
+	}
+	time.Sleep(2 * modelLease)
+	rng := rand.New(rand.NewPCG(seed, 1<<32))
+	for end := time.Now().Add(*modelTime); time.Now().Before(end) && !t.Failed(); {
+		m.trouble(rng)
+	}
+	close(stop)
+	workers.Wait()
+	for _, r := range m.replicas {
+		r.close()
+	}
+	counts := map[Source]int64{}
+	m.sources.Range(func(source, count any) bool {
+		n, _ := count.(*atomic.Int64)
+		s, _ := source.(Source)
+		counts[s] = n.Load()
+		return true
+	})
+	t.Logf("reads %v, loads %d, writes %d confirmed and %d not", counts, m.truth.loads.Load(), m.confirmed.Load(), m.unconfirmed.Load())
+	if !t.Failed() && (counts[Memory] == 0 || counts[Redis] == 0 || counts[Loaded] == 0 || m.confirmed.Load() == 0) {
+		t.Error("the model did not do what it is there for")
+	}
+}

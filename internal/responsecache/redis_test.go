@@ -1,0 +1,269 @@
+package responsecache
+
+import (
+	"context"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/consoleql/consoleql/internal/redistest"
+)
+
+// pair returns two replicas on a server, each with a view of kind k.
+func pair(t *testing.T, o Options) (s *redistest.Server, a, b *Cache, va, vb *View[int64]) {
+	t.Helper()
+	s = redistest.Start(t)
+	if o.Policies == nil {
+		o.Policies = Policies{"k": minute}
+	}
+	if o.Eagerness == 0 {
+		o.Eagerness = -1
+	}
+	a, b = newReplica(t, s, o), newReplica(t, s, o)
+	settle(t, a)
+	return s, a, b, view(t, a, Kind[int64]{}), view(t, b, Kind[int64]{})
+}
+
+// shared waits until the replica's answers are in Redis.
+func shared(t testing.TB, c *Cache, n int) {
+	t.Helper()
+	waitFor(t, "an answer in Redis", func() bool {
+		keys, err := c.ring.client.Keys(t.Context(), c.opts.Prefix+"*:v").Result()
+		return err == nil && len(keys) == n
+	})
+}
+
+func TestReplicasShareAnswers(t *testing.T) {
+	t.Parallel()
+	_, a, b, va, vb := pair(t, Options{})
+	con := &console{}
+	first := want(t, va, con.read("a", "tag"), 1, Loaded)
+	shared(t, a, 1)
+	restored := false
+	r := con.read("a", "tag")
+	r.Restore = func(n int64) { restored = n == 1 }
+	second := want(t, vb, r, 1, Redis)
+	if !restored {
+		t.Error("the decoded value was not restored")
+	}
+	if second.Expires.After(first.Expires) || first.Expires.Sub(second.Expires) > 5*time.Second {
+		t.Errorf("expires %v after the first replica's", second.Expires.Sub(first.Expires))
+	}
+	want(t, vb, con.read("a", "tag"), 1, Memory)
+	bob := con.read("a", "tag")
+	bob.Principal = "bob"
+	want(t, vb, bob, 2, Loaded)
+
+	if err := b.Invalidate(t.Context(), "tag"); err != nil {
+		t.Error(err)
+	}
+	if a.Valid(first.Dependency) || b.Valid(second.Dependency) {
+		t.Error("valid after an invalidation")
+	}
+	want(t, va, con.read("a", "tag"), 3, Loaded)
+
+	refresh := con.read("a", "tag")
+	refresh.Refresh = true
+	want(t, vb, refresh, 4, Loaded)
+	if err := a.Forget(t.Context(), "alice"); err != nil {
+		t.Error(err)
+	}
+	want(t, vb, con.read("a", "tag"), 5, Loaded)
+}
+
+func TestOtherVersionsShareInvalidationsOnly(t *testing.T) {
+	t.Parallel()
+	s, a, _, va, _ := pair(t, Options{})
+	next := newReplica(t, s, Options{Policies: Policies{"k": minute}, Version: "2"})
+	v := view(t, next, Kind[int64]{})
+	con := &console{}
+	want(t, va, con.read("a", "tag"), 1, Loaded)
+	shared(t, a, 1)
+	want(t, v, con.read("a", "tag"), 2, Loaded)
+	if err := a.Invalidate(t.Context(), "tag"); err != nil {
+		t.Error(err)
+	}
+	want(t, v, con.read("a", "tag"), 3, Loaded)
+}
+
+func TestRedisTellsNobodysName(t *testing.T) {
+	t.Parallel()
+	_, a, _, va, _ := pair(t, Options{})
+	client := a.ring.client
+	if err := client.ConfigSet(t.Context(), "slowlog-log-slower-than", "0").Err(); err != nil {
+		t.Fatal(err)
+	}
+	con := &console{}
+	r := con.read("GET /secret-call", "secret-tag")
+	r.Principal = "secret-principal"
+	want(t, va, r, 1, Loaded)
+	shared(t, a, 1)
+	if err := a.Forget(t.Context(), r.Principal); err != nil {
+		t.Error(err)
+	}
+	keys, err := client.Keys(t.Context(), "*").Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var seen strings.Builder
+	for _, key := range keys {
+		seen.WriteString(key + client.Dump(t.Context(), key).Val())
+		if ttl := client.PTTL(t.Context(), key).Val(); ttl <= 0 {
+			t.Errorf("%s never expires", key)
+		}
+	}
+	for _, entry := range client.SlowLogGet(t.Context(), 1000).Val() {
+		seen.WriteString(strings.Join(entry.Args, " "))
+	}
+	if len(keys) < 3 || strings.Contains(seen.String(), "secret") {
+		t.Errorf("Redis was shown a name, in %d keys", len(keys))
+	}
+}
+
+// An answer that lies under another's name is nobody's.
+func TestAnswersProveTheirPrincipal(t *testing.T) {
+	t.Parallel()
+	_, a, _, va, vb := pair(t, Options{})
+	con := &console{}
+	want(t, va, con.read("a"), 1, Loaded)
+	shared(t, a, 1)
+	from := a.shelf.keys(digest("", key{"k", "alice", "a"}))[0]
+	to := a.shelf.keys(digest("", key{"k", "bob", "a"}))[0]
+	if err := a.ring.client.Rename(t.Context(), from, to).Err(); err != nil {
+		t.Fatal(err)
+	}
+	bob := con.read("a")
+	bob.Principal = "bob"
+	want(t, vb, bob, 2, Loaded)
+}
+
+func TestThousandReadsOnTwoReplicas(t *testing.T) {
+	t.Parallel()
+	const life = 3 * time.Second
+	_, _, _, va, vb := pair(t, Options{LockWait: 20 * time.Second, Policies: Policies{"k": {Life: life, StaleIfError: time.Minute}}})
+	con := &console{}
+	want(t, va, con.read("a"), 1, Loaded)
+	time.Sleep(life)
+	con.takes = 300 * time.Millisecond
+	var reads sync.WaitGroup
+	for i := range 1000 {
+		reads.Go(func() {
+			if n, _, err := []*View[int64]{va, vb}[i%2].Get(t.Context(), con.read("a")); n != 2 || err != nil {
+				t.Errorf("got %d, %v", n, err)
+			}
+		})
+	}
+	reads.Wait()
+	wantAsked(t, con, 2)
+}
+
+// Of two replicas that renew the same answer, one asks and the other takes over.
+func TestReplicasShareRenewals(t *testing.T) {
+	t.Parallel()
+	const life = 3 * time.Second
+	_, a, _, va, vb := pair(t, Options{LockWait: 20 * time.Second, Policies: Policies{"k": {Life: life, StaleWhileRevalidate: time.Minute}}})
+	con := &console{}
+	want(t, va, con.read("a"), 1, Loaded)
+	shared(t, a, 1)
+	want(t, vb, con.read("a"), 1, Redis)
+	time.Sleep(life)
+	con.takes = 200 * time.Millisecond
+	want(t, va, con.read("a"), 1, Stale)
+	want(t, vb, con.read("a"), 1, Stale)
+	for _, v := range []*View[int64]{va, vb} {
+		waitFor(t, "the new answer", func() bool {
+			e, ok := v.cache.memory.GetIfPresent(key{"k", "alice", "a"})
+			return ok && e.value == int64(2)
+		})
+	}
+	wantAsked(t, con, 2)
+}
+
+func TestLockOfADeadReplica(t *testing.T) {
+	t.Parallel()
+	_, a, _, _, vb := pair(t, Options{LockWait: 200 * time.Millisecond})
+	con := &console{}
+	name := digest("", key{"k", "alice", "a"})
+	if _, held, err := a.shelf.take(t.Context(), name, "a replica that died"); !held || err != nil {
+		t.Fatal(held, err)
+	}
+	want(t, vb, con.read("a"), 1, Loaded)
+}
+
+// Without a lease, identical reads still do not all go to the console at once.
+func TestNoStampedeWithoutRedis(t *testing.T) {
+	t.Parallel()
+	s := redistest.Start(t)
+	o := Options{Policies: Policies{"k": minute}, Redis: newClient(t, s)}
+	s.Stop()
+	v := view(t, newCache(t, o), Kind[int64]{})
+	con := &console{takes: 50 * time.Millisecond}
+	var mu sync.Mutex
+	var most, now int
+	r := con.read("a")
+	r.Load = func(ctx context.Context) (int64, error) {
+		mu.Lock()
+		now++
+		most = max(most, now)
+		mu.Unlock()
+		defer func() { mu.Lock(); now--; mu.Unlock() }()
+		return con.load(ctx)
+	}
+	var reads sync.WaitGroup
+	for range 1000 {
+		reads.Go(func() {
+			before := con.asked.Load()
+			if n, info, err := v.Get(t.Context(), r); n <= before || err != nil {
+				t.Errorf("got %d from %s, %v: loaded before it was asked for (%d)", n, info.Source, err, before)
+			}
+		})
+	}
+	reads.Wait()
+	if n := con.asked.Load(); most != 1 || n > 50 {
+		t.Errorf("%d loads, at most %d at a time; want one at a time", n, most)
+	}
+}
+
+// A slow Redis costs one read its timeout, and those after it nothing.
+func TestSlowRedis(t *testing.T) {
+	t.Parallel()
+	s, _, _, va, _ := pair(t, Options{RedisTimeout: 50 * time.Millisecond})
+	con := &console{}
+	want(t, va, con.read("warm up"), 1, Loaded)
+	s.Pause()
+	defer s.Resume()
+	want(t, va, con.read("a"), 2, Loaded)
+	if va.cache.shelf.open() {
+		t.Error("Redis is asked again at once")
+	}
+}
+
+func TestStaleFromRedis(t *testing.T) {
+	t.Parallel()
+	_, a, _, va, vb := pair(t, Options{Policies: Policies{"k": {Life: time.Millisecond, StaleIfError: time.Minute}}})
+	con := &console{}
+	want(t, va, con.read("a", "tag"), 1, Loaded)
+	shared(t, a, 1)
+	con.err = errDown
+	want(t, vb, con.read("a", "tag"), 1, Stale)
+	con.err = errDenied
+	wantErr(t, vb, con.read("a", "tag"), errDenied)
+	shared(t, a, 0)
+	con.err = errDown
+	wantErr(t, vb, con.read("a", "tag"), errDown)
+}
+
+func TestClientsThatIgnoreContexts(t *testing.T) {
+	for _, client := range []redis.UniversalClient{
+		redis.NewClient(&redis.Options{}), redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{"127.0.0.1:1"}}),
+	} {
+		_, err := New(Options{Redis: client})
+		wantText(t, err, "ContextTimeoutEnabled")
+		if err := client.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}

@@ -1,0 +1,212 @@
+package responsecache
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"time"
+)
+
+// Kind says how answers of one kind are kept.
+type Kind[T any] struct {
+	// Name is the kind's row in Options.Policies. Two views of one Cache may share a
+	// name only if they have the same T.
+	Name string
+	// Encode and Decode make bytes of a value for Redis and back; default JSON. What
+	// JSON leaves out (unexported fields) Read.Restore can put back.
+	Encode func(T) ([]byte, error)
+	Decode func([]byte) (T, error)
+	// Size estimates what a value takes in memory, in bytes; default: twice its encoded length.
+	Size func(T) int
+	// Negative says whether an error is an answer that may be kept for Policy.Negative,
+	// such as "not found"; default: none is.
+	Negative func(error) bool
+	// Final says whether an error ends what was known, such as 401 and 403: no stale
+	// answer is given for it, and the one that was kept is removed; default: none does.
+	Final func(error) bool
+}
+
+// Key names an answer.
+type Key struct {
+	// Principal is who asks; never empty.
+	Principal string
+	// Call says what is asked: the operation, the scope and the parameters, as the caller
+	// likes to write them, as long as different questions differ.
+	Call string
+}
+
+// Read is one question.
+type Read[T any] struct {
+	Key
+	// Tags are what the answer depends on, in the words that Cache.Invalidate is given.
+	Tags []string
+	// Load asks. It may run when the caller has gone, with the values of the ctx of
+	// whoever asked first. What it returns is shared: nobody may change it.
+	Load func(ctx context.Context) (T, error)
+	// Restore completes a value that was decoded, before anybody sees it; it may be nil.
+	Restore func(T)
+	// Refresh asks anew, whatever is kept, and replaces it (Cache-Control: no-cache).
+	Refresh bool
+}
+
+// View is a Cache's answers of one kind. It is safe for concurrent use.
+type View[T any] struct {
+	cache  *Cache
+	kind   Kind[T]
+	policy Policy
+}
+
+// Of returns the view of a kind.
+func Of[T any](c *Cache, k Kind[T]) (*View[T], error) {
+	policy, ok := c.opts.Policies[k.Name]
+	if !ok {
+		return nil, fmt.Errorf("responsecache: no policy for kind %q", k.Name)
+	}
+	if (k.Encode == nil) != (k.Decode == nil) {
+		return nil, fmt.Errorf("responsecache: kind %q has half a codec", k.Name)
+	}
+	if k.Encode == nil {
+		k.Encode = func(v T) ([]byte, error) { return json.Marshal(v) }
+		k.Decode = func(b []byte) (v T, err error) { return v, json.Unmarshal(b, &v) }
+	}
+	never := func(error) bool { return false }
+	if k.Negative == nil {
+		k.Negative = never
+	}
+	if k.Final == nil {
+		k.Final = never
+	}
+	return &View[T]{cache: c, kind: k, policy: policy}, nil
+}
+
+// Get answers r, from what is kept or by its load. The value is shared and must not be
+// changed. The error is ErrPrincipal, ctx's, or the load's: also for an answer of the
+// past, where that was a negative one. A load that panics is an error.
+func (v *View[T]) Get(ctx context.Context, r Read[T]) (T, Info, error) {
+	var none T
+	if r.Principal == "" {
+		return none, Info{}, ErrPrincipal
+	}
+	c, k := v.cache, key{v.kind.Name, r.Principal, r.Call}
+	if v.policy.Life > 0 && !r.Refresh {
+		if e, ok := c.memory.GetIfPresent(k); ok {
+			now := time.Now()
+			if info, ok := v.serve(ctx, e, now, r); ok {
+				value, ok := e.value.(T)
+				if ok || e.err != nil {
+					return value, info, e.err
+				}
+			}
+		}
+	}
+	value, info, err := c.read(ctx, v.work(r))
+	if err != nil {
+		return none, info, err
+	}
+	typed, ok := value.(T)
+	if !ok && value != nil {
+		return none, info, fmt.Errorf("responsecache: kind %q has another type of value", v.kind.Name)
+	}
+	return typed, info, nil
+}
+
+// serve says whether an entry in memory answers, and how; it begins to replace one that
+// is old, or that many ask for and will be.
+func (v *View[T]) serve(ctx context.Context, e *entry, now time.Time, r Read[T]) (Info, bool) {
+	c := v.cache
+	if c.off.Load() || !c.trusts(now) || !c.ledger.current(e.seq, e.spots) {
+		return Info{}, false
+	}
+	info := Info{Source: Memory, Age: now.Sub(e.begun), Expires: e.fresh, Dependency: e.dependency()}
+	switch left := e.fresh.Sub(now); {
+	case left > 0:
+		if e.err == nil && c.early(e, left) && e.renewing.CompareAndSwap(false, true) {
+			c.renew(ctx, v.work(r), e)
+		}
+	case e.err == nil && -left < v.policy.StaleWhileRevalidate:
+		info.Source, info.Stale = Stale, true
+		c.renew(ctx, v.work(r), e)
+	default:
+		return Info{}, false
+	}
+	c.observe(Event{Type: Served, Kind: v.kind.Name, Source: info.Source})
+	return info, true
+}
+
+// early says whether to replace an entry that has left until it expires: the more
+// likely the nearer that is, measured in loads, so that of many who ask one does in
+// time (XFetch: Vattani, Chierichetti and Lowenstein, 2015).
+func (c *Cache) early(e *entry, left time.Duration) bool {
+	life := e.fresh.Sub(e.begun)
+	// A load that takes long beside the life must not have the answer loaded all the time.
+	cost := float64(min(e.cost, life/10)) * c.opts.Eagerness
+	if left > life/2 || float64(left) > 20*cost {
+		return false // e^-20
+	}
+	return -cost*math.Log(1-rand.Float64()) >= float64(left) //nolint:gosec // nothing secret
+}
+
+// Put lays down a value that another answer contained, such as an entity of a list, as
+// if it had been loaded when that answer was: from is the Dependency that came with
+// it. It is kept in this process's memory, unless something newer is.
+func (v *View[T]) Put(k Key, tags []string, value T, from Dependency) error {
+	if k.Principal == "" {
+		return ErrPrincipal
+	}
+	c := v.cache
+	if v.policy.Life == 0 || from.begun.IsZero() || c.off.Load() {
+		return nil
+	}
+	w := v.work(Read[T]{Key: k, Tags: tags})
+	if old, ok := c.memory.GetIfPresent(w.key); ok && !old.begun.Before(from.begun) && c.ledger.current(old.seq, old.spots) {
+		return nil
+	}
+	c.keep(w, c.entry(w, value, rand.Uint64(), from.begun, 0, from.seq)) //nolint:gosec // nothing secret
+	return nil
+}
+
+// work is r without its type.
+func (v *View[T]) work(r Read[T]) *work {
+	return &work{
+		key:     key{v.kind.Name, r.Principal, r.Call},
+		policy:  v.policy,
+		spots:   spotsOf(append([]string{principalTag(r.Principal)}, r.Tags...)...),
+		refresh: r.Refresh,
+		load:    func(ctx context.Context) (any, error) { return r.Load(ctx) },
+		encode: func(value any) ([]byte, error) {
+			typed, ok := value.(T)
+			if !ok && value != nil {
+				return nil, fmt.Errorf("a %T of kind %q", value, v.kind.Name)
+			}
+			return v.kind.Encode(typed)
+		},
+		decode: func(b []byte) (any, error) {
+			value, err := v.kind.Decode(b)
+			if err == nil && r.Restore != nil {
+				r.Restore(value)
+			}
+			return value, err
+		},
+		size:     v.size,
+		negative: v.kind.Negative,
+		final:    v.kind.Final,
+	}
+}
+
+// size estimates a value's bytes.
+func (v *View[T]) size(value any) int {
+	typed, ok := value.(T)
+	if !ok {
+		return 0
+	}
+	if v.kind.Size != nil {
+		return v.kind.Size(typed)
+	}
+	b, err := v.kind.Encode(typed)
+	if err != nil {
+		return 0
+	}
+	return 2 * len(b)
+}
