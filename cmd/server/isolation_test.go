@@ -1,11 +1,17 @@
 package main
 
 import (
+	"bufio"
+	"context"
+	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
+	"net/url"
 	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -70,9 +76,50 @@ func (s *side) queries(id, key string) []string {
 	}
 }
 
+// live is what a side follows as it changes, with what is reached from it.
+const live = `subscription { robotChanged { id name status companyId departmentId department { id company { id viewer { userName } } } } }`
+
+// firstEvent is the first response of a subscription, by Server-Sent Events.
+func (w *world) firstEvent(ctx context.Context, query string, header map[string]string) (answer, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, w.url+"/graphql?query="+url.QueryEscape(query), nil)
+	if err != nil {
+		return answer{}, err
+	}
+	req.Header.Set("Accept", "text/event-stream")
+	for name, value := range header {
+		req.Header.Set(name, value)
+	}
+	resp, err := w.http.Do(req)
+	if err != nil {
+		return answer{}, err
+	}
+	defer resp.Body.Close()
+	lines := bufio.NewScanner(resp.Body)
+	for lines.Scan() {
+		if data, ok := strings.CutPrefix(lines.Text(), "data: "); ok {
+			a := answer{Status: resp.StatusCode, Body: []byte(data)}
+			return a, json.Unmarshal(a.Body, &a)
+		}
+	}
+	return answer{}, lines.Err()
+}
+
+// stir lets the robots of both sides change for as long as ctx is not done.
+func stir(ctx context.Context, sim *consolesim.Server, sides [2]*side) {
+	for n := 0; ctx.Err() == nil; n++ {
+		for _, s := range sides {
+			for _, id := range sim.Data().RobotIDs(s.dept) {
+				sim.SetRobotStatus(id, []string{"Ready", "Busy"}[n%2])
+			}
+		}
+		_ = pause(ctx, 50*time.Millisecond)
+	}
+}
+
 // TestNobodySeesAnothersAnswers lets two principals ask in random interleavings,
-// each by its own token, a session and an API key, through two gateways that
-// share a Redis: not one id or name of one may stand in an answer to the other.
+// and follow what changes, each by its own token, a session and an API key,
+// through two gateways that share a Redis: not one id or name of one may stand in
+// an answer to the other.
 func TestNobodySeesAnothersAnswers(t *testing.T) {
 	t.Parallel()
 	seed := uint64(time.Now().UnixNano())
@@ -91,7 +138,7 @@ func TestNobodySeesAnothersAnswers(t *testing.T) {
 		}
 		s.APIKeysFile, s.RedisURL, s.TokenKeys, s.VerifyTokens = k.write(), store.URL(), strings.TrimPrefix(tokenKeys, "CONSOLEQL_TOKEN_KEYS="), "on"
 	})
-	other := newProcess(t, w.sim, store.URL(), tokenKeys, "CONSOLEQL_API_KEYS_FILE="+k.write(), "CONSOLEQL_ANONYMOUS=false")
+	other := newProcess(t, w.sim, store.URL(), tokenKeys, "CONSOLEQL_POLL_INTERVAL=100ms", "CONSOLEQL_API_KEYS_FILE="+k.write(), "CONSOLEQL_ANONYMOUS=false")
 	gateways := []*world{w, other.world}
 	for i, s := range sides {
 		for id := range sides[1-i].marks {
@@ -110,6 +157,13 @@ func TestNobodySeesAnothersAnswers(t *testing.T) {
 			t.Fatalf("foreign marks are not found: %s", a.Body)
 		}
 	}
+
+	stirring, rest := context.WithCancel(t.Context())
+	var stirred sync.WaitGroup
+	stirred.Go(func() { stir(stirring, w.sim, sides) })
+	defer stirred.Wait()
+	defer rest()
+	var events [2]atomic.Int64
 
 	for round := range 40 {
 		key := fmt.Sprint("key-", round)
@@ -131,9 +185,26 @@ func TestNobodySeesAnothersAnswers(t *testing.T) {
 			if random.IntN(4) == 0 {
 				scope = in(o.company, o.dept) // where it has no business
 			}
+			follow := random.IntN(12) == 0
 			wait.Go(func() {
-				a := g.ask(query, request{header: with(header, scope)})
+				var a answer
+				if follow {
+					ctx, cancel := context.WithTimeout(t.Context(), patience)
+					defer cancel()
+					var err error
+					if a, err = g.firstEvent(ctx, live, with(header, scope)); err != nil {
+						t.Error(err)
+					}
+					if len(a.Errors) == 0 && a.Body != nil {
+						events[i].Add(1)
+					}
+				} else {
+					a = g.ask(query, request{header: with(header, scope)})
+				}
 				for _, e := range a.Errors {
+					if follow && e.Extensions.Code == "UNAUTHENTICATED" {
+						continue // the token of its own has ended before anything changed
+					}
 					if e.Extensions.Code != "FORBIDDEN" && (e.Extensions.Code != "CONFLICT" || !strings.Contains(query, "idempotencyKey")) {
 						t.Errorf("%s: %+v", query, e)
 					}
@@ -150,5 +221,10 @@ func TestNobodySeesAnothersAnswers(t *testing.T) {
 			s.headers[s.session] = w.signIn(s.user)
 		}
 		wait.Wait()
+	}
+	for i := range events {
+		if events[i].Load() == 0 {
+			t.Errorf("side %d has followed nothing", i)
+		}
 	}
 }
