@@ -105,7 +105,7 @@ func (c *Cache) landError(f *flight, old *entry, refresh bool, err error) {
 		c.memory.Invalidate(w.key)
 		old = nil
 	}
-	if old != nil && !refresh && now.Before(old.fresh.Add(w.policy.StaleIfError)) &&
+	if old != nil && !refresh && w.maxAge <= 0 && now.Before(old.fresh.Add(w.policy.StaleIfError)) &&
 		c.trusts(now) && c.ledger.current(old.seq, old.spots) {
 		source := Stale
 		if now.Before(old.fresh) {
@@ -132,7 +132,7 @@ func (c *Cache) fromRedis(ctx context.Context, f *flight, trip *errand, at stamp
 		}
 		trip.clock, trip.known = m, true
 		if e := c.decode(f, trip.digest, data, m, at); e != nil {
-			if time.Now().Before(e.fresh) && !refresh && (f.renews == nil || f.renews.id != e.id) {
+			if now := time.Now(); now.Before(e.fresh) && !refresh && f.work.takes(e, now) && (f.renews == nil || f.renews.id != e.id) {
 				return e, nil
 			}
 			stale = e

@@ -22,12 +22,21 @@ type work struct {
 	policy   Policy
 	spots    []spot
 	refresh  bool
+	maxAge   time.Duration // 0: any
 	load     func(ctx context.Context) (any, error)
 	encode   func(any) ([]byte, error)
 	decode   func([]byte) (any, error)
 	size     func(any) int
 	negative func(error) bool
 	final    func(error) bool
+}
+
+// takes says whether an answer of the past is young enough.
+func (w *work) takes(e *entry, now time.Time) bool { return w.maxAge <= 0 || now.Sub(e.begun) <= w.maxAge }
+
+// contentWith says whether what the work of a flight brings is young enough for w, too.
+func (w *work) contentWith(other *work) bool {
+	return w.maxAge <= 0 || other.maxAge > 0 && other.maxAge <= w.maxAge
 }
 
 // flights are the loads under way in this process.
@@ -122,7 +131,7 @@ func (c *Cache) board(ctx context.Context, w *work) (_ *flight, own bool) {
 	}
 	f := c.flights.of[w.key]
 	sure := c.trusts(time.Now())
-	if f != nil && (!f.begun || !w.refresh && sure && c.ledger.current(f.stamp.seq, w.spots)) {
+	if f != nil && w.contentWith(f.work) && (!f.begun || !w.refresh && sure && c.ledger.current(f.stamp.seq, w.spots)) {
 		f.waiting++
 		f.refresh = f.refresh || w.refresh
 		return f, false

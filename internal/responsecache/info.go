@@ -80,3 +80,9 @@ func (c *Cache) Valid(d Dependency) bool {
 	now := time.Now()
 	return !c.off.Load() && now.Before(d.expires) && c.trusts(now) && c.ledger.current(d.seq, d.spots)
 }
+
+// Current says whether nothing that d depends on was invalidated, be it fresh or not:
+// what was made under it may still be given to who asked before it was finished.
+func (c *Cache) Current(d Dependency) bool {
+	return !d.begun.IsZero() && !c.off.Load() && c.trusts(time.Now()) && c.ledger.current(d.seq, d.spots)
+}

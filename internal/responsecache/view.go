@@ -49,7 +49,13 @@ type Read[T any] struct {
 	Restore func(T)
 	// Refresh asks anew, whatever is kept, and replaces it (Cache-Control: no-cache).
 	Refresh bool
+	// MaxAge, if positive, takes nothing that is stale, nor anything whose load began
+	// longer ago: what follows changes looks with it, and shares looks with others.
+	MaxAge time.Duration
 }
+
+// takes says whether an answer whose load began at begun is young enough.
+func (r *Read[T]) takes(begun, now time.Time) bool { return r.MaxAge <= 0 || now.Sub(begun) <= r.MaxAge }
 
 // View is a Cache's answers of one kind. It is safe for concurrent use.
 type View[T any] struct {
@@ -116,7 +122,7 @@ func (v *View[T]) Get(ctx context.Context, r Read[T]) (T, Info, error) {
 // is old, or that many ask for and will be.
 func (v *View[T]) serve(ctx context.Context, e *entry, now time.Time, r Read[T]) (Info, bool) {
 	c := v.cache
-	if c.off.Load() || !c.trusts(now) || !c.ledger.current(e.seq, e.spots) {
+	if c.off.Load() || !r.takes(e.begun, now) || !c.trusts(now) || !c.ledger.current(e.seq, e.spots) {
 		return Info{}, false
 	}
 	info := Info{Source: Memory, Age: now.Sub(e.begun), Expires: e.fresh, Dependency: e.dependency()}
@@ -125,7 +131,7 @@ func (v *View[T]) serve(ctx context.Context, e *entry, now time.Time, r Read[T])
 		if e.err == nil && c.early(e, left) && e.renewing.CompareAndSwap(false, true) {
 			c.renew(ctx, v.work(r), e)
 		}
-	case e.err == nil && -left < v.policy.StaleWhileRevalidate:
+	case e.err == nil && r.MaxAge <= 0 && -left < v.policy.StaleWhileRevalidate:
 		info.Source, info.Stale = Stale, true
 		c.renew(ctx, v.work(r), e)
 	default:
@@ -133,6 +139,28 @@ func (v *View[T]) serve(ctx context.Context, e *entry, now time.Time, r Read[T])
 	}
 	c.observe(Event{Type: Served, Kind: v.kind.Name, Source: info.Source})
 	return info, true
+}
+
+// Peek gives what memory holds for a key, if that is fresh and no error; it never asks
+// anybody, and leaves it to Get to replace what is old.
+func (v *View[T]) Peek(k Key) (value T, info Info, ok bool) {
+	c := v.cache
+	if v.policy.Life == 0 || k.Principal == "" {
+		return value, info, false
+	}
+	e, held := c.memory.GetIfPresent(key{v.kind.Name, k.Principal, k.Call})
+	if !held || e.err != nil {
+		return value, info, false
+	}
+	now := time.Now()
+	if !now.Before(e.fresh) || c.off.Load() || !c.trusts(now) || !c.ledger.current(e.seq, e.spots) {
+		return value, info, false
+	}
+	if value, ok = e.value.(T); !ok {
+		return value, info, false
+	}
+	c.observe(Event{Type: Served, Kind: v.kind.Name, Source: Memory})
+	return value, Info{Source: Memory, Age: now.Sub(e.begun), Expires: e.fresh, Dependency: e.dependency()}, true
 }
 
 // early says whether to replace an entry that has left until it expires: the more
@@ -174,6 +202,7 @@ func (v *View[T]) work(r Read[T]) *work {
 		policy:  v.policy,
 		spots:   spotsOf(append([]string{principalTag(r.Principal)}, r.Tags...)...),
 		refresh: r.Refresh,
+		maxAge:  r.MaxAge,
 		load:    func(ctx context.Context) (any, error) { return r.Load(ctx) },
 		encode: func(value any) ([]byte, error) {
 			typed, ok := value.(T)

@@ -1,0 +1,142 @@
+// Package trail says what one operation's reads of the console may be answered with,
+// and keeps what they were: from where, how old, and what an answer that is made of
+// them depends on.
+package trail
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/consoleql/consoleql/internal/fault"
+	"github.com/consoleql/consoleql/internal/responsecache"
+)
+
+// Wish is what reads may be answered with. The zero Wish takes whatever is kept.
+type Wish struct {
+	// Refresh asks the console anew, whatever is kept (Cache-Control: no-cache).
+	Refresh bool
+	// MaxAge, if positive, takes nothing whose load began longer ago.
+	MaxAge time.Duration
+}
+
+// Read is one read of the console, or of what is kept of it.
+type Read struct {
+	// Operation is the document's method and path: "GET /openapi/robots".
+	Operation string
+	// Kind is the row of the table of lifetimes.
+	Kind string
+	// Source is where the answer came from; empty for a read that failed.
+	Source responsecache.Source
+	// Began and Duration are those of the read, as its operation had to wait for it.
+	Began    time.Time
+	Duration time.Duration
+	// Loaded is when the console was asked for what was answered.
+	Loaded time.Time
+	// Stale says that the answer is past its life.
+	Stale bool
+	// Status is the HTTP status of a console that refused; 0 where it did not.
+	Status int
+	// Code is that of the read's error; empty for a success.
+	Code fault.Code
+	// Dependency is what ends the answer.
+	Dependency responsecache.Dependency
+}
+
+// Batch is what a dataloader asked for at once.
+type Batch struct {
+	// Kind is the type's name in the schema.
+	Kind string
+	// Keys is how many entities were asked for; Kept, how many of them the operation,
+	// or the cache, held already.
+	Keys, Kept int
+}
+
+// Trail is one operation's. It is safe for concurrent use; a nil one keeps nothing.
+type Trail struct {
+	wish Wish
+
+	mu      sync.Mutex
+	reads   []Read
+	batches []Batch
+}
+
+// New returns an empty trail.
+func New(w Wish) *Trail { return &Trail{wish: w} }
+
+// Wish is what the operation's reads may be answered with.
+func (t *Trail) Wish() Wish {
+	if t == nil {
+		return Wish{}
+	}
+	return t.wish
+}
+
+// Add notes a read that has ended.
+func (t *Trail) Add(r Read) {
+	if t == nil {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.reads = append(t.reads, r)
+}
+
+// AddBatch notes a batch that is about to be asked for.
+func (t *Trail) AddBatch(b Batch) {
+	if t == nil {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.batches = append(t.batches, b)
+}
+
+// Reads are those noted so far, in the order in which they ended.
+func (t *Trail) Reads() []Read {
+	if t == nil {
+		return nil
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return slices.Clone(t.reads)
+}
+
+// Batches are those noted so far.
+func (t *Trail) Batches() []Batch {
+	if t == nil {
+		return nil
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return slices.Clone(t.batches)
+}
+
+// Dependency is what an answer made of all the reads depends on. It is never valid
+// where there was no read, and where one failed with what is not kept either.
+func (t *Trail) Dependency() responsecache.Dependency {
+	if t == nil {
+		return responsecache.Dependency{}
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	all := make([]responsecache.Dependency, len(t.reads))
+	for i, r := range t.reads {
+		all[i] = r.Dependency
+	}
+	return responsecache.Combine(all...)
+}
+
+type contextKey struct{}
+
+// NewContext returns ctx with the operation's trail.
+func NewContext(ctx context.Context, t *Trail) context.Context {
+	return context.WithValue(ctx, contextKey{}, t)
+}
+
+// FromContext is the operation's trail; nil where there is none.
+func FromContext(ctx context.Context) *Trail {
+	t, _ := ctx.Value(contextKey{}).(*Trail)
+	return t
+}
