@@ -54,6 +54,7 @@ func (s simulation) options() consolesim.Options {
 type demoCommand struct {
 	listeners
 	IdempotencyRetention time.Duration `default:"24h" help:"How long the outcome of a mutation with an idempotencyKey is kept."`
+	caching
 	watching
 	limits
 	logging
@@ -74,6 +75,7 @@ func (c *demoCommand) Run(ctx context.Context, s streams) (err error) {
 	username, password := sim.DefaultUser()
 	settings := &settings{
 		listeners: c.listeners,
+		caching:   c.caching,
 		watching:  c.watching,
 		limits:    c.limits,
 		logging:   c.logging,

@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -21,12 +19,14 @@ import (
 	"github.com/consoleql/consoleql/graph/schema"
 	"github.com/consoleql/consoleql/graph/watch"
 	"github.com/consoleql/consoleql/internal/apikey"
+	"github.com/consoleql/consoleql/internal/consolecache"
 	"github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/consoleql/consoleql/internal/consoleclient/transport"
 	"github.com/consoleql/consoleql/internal/edge"
 	"github.com/consoleql/consoleql/internal/edge/graphiql"
 	"github.com/consoleql/consoleql/internal/fault"
 	"github.com/consoleql/consoleql/internal/idempotency"
+	"github.com/consoleql/consoleql/internal/responsecache"
 	"github.com/consoleql/consoleql/internal/telemetry"
 	"github.com/consoleql/consoleql/internal/tokencache"
 	"github.com/consoleql/consoleql/internal/verify"
@@ -34,19 +34,23 @@ import (
 
 // gateway is the whole service as a value: the rooms put together, listening.
 type gateway struct {
-	settings *settings
-	log      *slog.Logger
-	tokens   *tokencache.Cache
-	keys     *apikey.Keys     // nil: there are none
-	verifier *verify.Verifier // nil: tokens are not verified
-	client   *consoleclient.Client
-	sso      *consoleclient.SSO
-	once     *idempotency.Keeper
-	watches  *watch.Watcher
-	streams  edge.Streams
-	redis    redis.UniversalClient // nil: state is in memory
-	public   listening
-	admin    *listening // nil where it is turned off
+	settings  *settings
+	log       *slog.Logger
+	tokens    *tokencache.Cache
+	keys      *apikey.Keys     // nil: there are none
+	verifier  *verify.Verifier // nil: tokens are not verified
+	client    *consoleclient.Client
+	cache     *responsecache.Cache // nil: it is turned off
+	console   *consolecache.Console
+	realm     string            // of the principals' names: the SSO that knows them
+	usernames map[string]string // of the service accounts
+	sso       *consoleclient.SSO
+	once      *idempotency.Keeper
+	watches   *watch.Watcher
+	streams   edge.Streams
+	redis     redis.UniversalClient // nil: state is in memory
+	public    listening
+	admin     *listening // nil where it is turned off
 }
 
 // listening is an HTTP server and the address it has.
@@ -76,7 +80,10 @@ func newGateway(ctx context.Context, s *settings, log *slog.Logger, p page) (_ *
 	if err := g.dialConsole(metrics); err != nil {
 		return nil, err
 	}
-	engine, err := loader.New(g.client, s.loaderOptions(log))
+	if err := g.openCache(metrics); err != nil {
+		return nil, err
+	}
+	engine, err := loader.New(g.console, s.loaderOptions(log))
 	if err != nil {
 		return nil, err
 	}
@@ -86,8 +93,8 @@ func newGateway(ctx context.Context, s *settings, log *slog.Logger, p page) (_ *
 	options := edge.Options{
 		Schema: generated.NewExecutableSchema(generated.Config{
 			Resolvers: &resolver.Resolver{
-				Writes:  mutation.New(g.client, g.once, g.tokens, s.DirectUploadBytes),
-				Door:    mutation.Door{Sessions: g.tokens},
+				Writes:  mutation.New(g.console, g.once, g.tokens, s.DirectUploadBytes),
+				Door:    mutation.Door{Sessions: g.tokens, Answers: g.console},
 				Watches: g.watches,
 			},
 			Complexity: resolver.Complexity(),
@@ -168,8 +175,7 @@ func (g *gateway) openStore() {
 	var store idempotency.Store = idempotency.NewMemory(idempotency.MemoryOptions{})
 	if g.redis != nil {
 		// Consoles that share a Redis do not share what was started on them.
-		console := sha256.Sum256([]byte(g.settings.ConsoleURL))
-		store = idempotency.NewRedis(g.redis, idempotency.DefaultPrefix+hex.EncodeToString(console[:8])+":")
+		store = idempotency.NewRedis(g.redis, idempotency.DefaultPrefix+hash(g.settings.ConsoleURL)+":")
 	}
 	g.once = idempotency.New(store, idempotency.Options{Retention: g.settings.IdempotencyRetention, Logger: g.log})
 }
@@ -273,6 +279,9 @@ func (g *gateway) close() {
 func (g *gateway) release() {
 	if g.watches != nil {
 		g.watches.Close()
+	}
+	if g.cache != nil {
+		g.cache.Close()
 	}
 	if g.tokens != nil {
 		g.tokens.Close()

@@ -33,6 +33,10 @@ func (g *gateway) openTokens(carrier http.RoundTripper) error {
 			return fmt.Errorf("--sso-url: %w", err)
 		}
 	}
+	g.realm, g.usernames = hash(s.SSOURL)+"\n", make(map[string]string, len(accounts))
+	for name, a := range accounts {
+		g.usernames[name] = a.Username
+	}
 	store, err := g.tokenStore()
 	if err != nil {
 		return err

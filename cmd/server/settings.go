@@ -21,6 +21,7 @@ type settings struct {
 	account
 	identity
 	shared
+	caching
 	watching
 	limits
 	logging
@@ -98,6 +99,12 @@ func (s *settings) Validate() error {
 		if err := edge.ParseOrigin(origin); err != nil {
 			return fmt.Errorf("--allowed-origins: %w", err)
 		}
+	}
+	if _, err := s.lifetimes(); err != nil {
+		return err
+	}
+	if s.CacheBytes == 0 {
+		return errors.New("--cache-bytes must be positive")
 	}
 	if s.Password != "" && s.PasswordFile != "" {
 		return errors.New("give either --password or --password-file")

@@ -22,8 +22,9 @@ type kind[T any, F comparable] struct {
 	scope  func(*T) scope.Scope
 	list   func(context.Context, scope.Scope, cc.List[F]) (*cc.Page[T], error)
 	get    func(context.Context, scope.Scope, string) (*T, error)
-	whole  func(*T) bool // whether the entity carries all that a get would bring; nil: always
-	detail func(*F)      // makes a list bring whole entities; nil: it always does
+	kept   func(context.Context, scope.Scope, []string) []*T // those at hand, without a call; nil: none ever is
+	whole  func(*T) bool                                     // whether the entity carries all that a get would bring; nil: always
+	detail func(*F)                                          // makes a list bring whole entities; nil: it always does
 }
 
 // kinds are the five kinds that are listed department by department.
@@ -36,9 +37,9 @@ type kinds struct {
 }
 
 func newKinds(c Console) kinds {
-	return kinds{
+	k := kinds{
 		packages: kind[cc.Package, cc.PackageFilter]{
-			name: "Package", list: packageLister(c), get: c.Package,
+			name: "Package", list: c.Packages, get: c.Package,
 			id: func(p *cc.Package) string { return p.ID }, scope: (*cc.Package).Scope,
 			whole:  func(p *cc.Package) bool { return p.Versions != nil },
 			detail: func(f *cc.PackageFilter) { f.IncludeVersions = true },
@@ -60,23 +61,11 @@ func newKinds(c Console) kinds {
 			id: func(w *cc.WorkflowLayout) string { return w.ID }, scope: (*cc.WorkflowLayout).Scope,
 		},
 	}
-}
-
-// packageLister lists packages; an empty list of versions that nobody asked for
-// says nothing about the package, so it must not pass for "has no versions".
-func packageLister(c Console) func(context.Context, scope.Scope, cc.List[cc.PackageFilter]) (*cc.Page[cc.Package], error) {
-	return func(ctx context.Context, sc scope.Scope, l cc.List[cc.PackageFilter]) (*cc.Page[cc.Package], error) {
-		page, err := c.Packages(ctx, sc, l)
-		if err != nil || l.Filter.IncludeVersions {
-			return page, err
-		}
-		for _, p := range page.List {
-			if len(p.Versions) == 0 {
-				p.Versions = nil
-			}
-		}
-		return page, nil
+	if cache, ok := c.(Kept); ok {
+		k.packages.kept, k.queues.kept, k.robots.kept = cache.KeptPackages, cache.KeptQueues, cache.KeptRobots
+		k.workflows.kept, k.layouts.kept = cache.KeptWorkflows, cache.KeptWorkflowLayouts
 	}
+	return k
 }
 
 // key names one entity in the scope in which it is asked for.
@@ -282,6 +271,7 @@ func (e *entities[T, F]) batch(_ context.Context, keys []key) []*dataloader.Resu
 	}
 	var wait sync.WaitGroup
 	for _, g := range scopes {
+		e.take(g)
 		if len(g.missing) > 0 {
 			wait.Go(func() { e.fetch(g) })
 		}
@@ -301,6 +291,15 @@ func (e *entities[T, F]) batch(_ context.Context, keys []key) []*dataloader.Resu
 		results[i] = &dataloader.Result[*T]{Error: err}
 	}
 	return results
+}
+
+// take holds what of the group is at hand without a call.
+func (e *entities[T, F]) take(g *group) {
+	if e.k.kept == nil || len(g.missing) == 0 || e.l.refusal != nil {
+		return
+	}
+	e.hold(g.scope, e.k.kept(e.l.ctx, g.scope, g.missing)...)
+	e.drop(g)
 }
 
 // get asks the console for one entity by its id.

@@ -35,6 +35,16 @@ type Console interface {
 	WorkflowLayout(ctx context.Context, sc scope.Scope, id string) (*cc.WorkflowLayout, error)
 }
 
+// Kept is a Console that has entities at hand, which lists brought for other operations:
+// each method gives those of ids that it has, whole, in any order, and asks nobody.
+type Kept interface {
+	KeptPackages(ctx context.Context, sc scope.Scope, ids []string) []*cc.Package
+	KeptQueues(ctx context.Context, sc scope.Scope, ids []string) []*cc.Queue
+	KeptRobots(ctx context.Context, sc scope.Scope, ids []string) []*cc.Robot
+	KeptWorkflows(ctx context.Context, sc scope.Scope, ids []string) []*cc.Workflow
+	KeptWorkflowLayouts(ctx context.Context, sc scope.Scope, ids []string) []*cc.WorkflowLayout
+}
+
 // IDsMode says whether lists are asked with the `Ids` parameter, which the
 // console's document does not list but many deployments take.
 type IDsMode string

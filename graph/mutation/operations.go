@@ -10,6 +10,7 @@ import (
 	cc "github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/consoleql/consoleql/internal/fault"
 	"github.com/consoleql/consoleql/internal/scope"
+	"github.com/consoleql/consoleql/internal/trail"
 )
 
 // UpdatePackage changes a package's labels. Without an ETag it changes the
@@ -17,7 +18,8 @@ import (
 func (w *Writer) UpdatePackage(ctx context.Context, in UpdatePackageInput) (*loader.UpdatePackagePayload, error) {
 	return change(ctx, func(sc scope.Scope) (*loader.UpdatePackagePayload, error) {
 		if etag, set := in.ETag.ValueOK(); !set || etag == nil {
-			now, err := w.console.Package(ctx, sc, in.ID)
+			anew := trail.NewContext(ctx, trail.New(trail.Wish{Refresh: true})) // an old ETag would be refused
+			now, err := w.console.Package(anew, sc, in.ID)
 			if err != nil {
 				return nil, err
 			}

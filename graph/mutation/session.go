@@ -24,6 +24,12 @@ type Sessions interface {
 	SignOut(ctx context.Context) error
 }
 
+// Answers are what is kept of the console's; *consolecache.Console keeps them.
+type Answers interface {
+	// Forget forgets those of the principal in ctx.
+	Forget(ctx context.Context)
+}
+
 // SignInInput is a user's login to the console.
 type SignInInput struct{ Username, Password string }
 
@@ -37,7 +43,10 @@ func (SignInInput) String() string { return "[redacted]" }
 func (SignInInput) GoString() string { return "[redacted]" }
 
 // Door lets users in and out: the mutations signIn and signOut.
-type Door struct{ Sessions Sessions }
+type Door struct {
+	Sessions Sessions
+	Answers  Answers
+}
 
 // SignIn begins a session. What the payload selects is read as who has signed in.
 func (d Door) SignIn(ctx context.Context, in SignInInput) (*loader.SignInPayload, error) {
@@ -55,7 +64,7 @@ func (d Door) SignIn(ctx context.Context, in SignInInput) (*loader.SignInPayload
 	return payload, nil
 }
 
-// SignOut ends the caller's session.
+// SignOut ends the caller's session and forgets what it was answered.
 func (d Door) SignOut(ctx context.Context) (*loader.SignOutPayload, error) {
 	if err := loader.From(ctx).Refusal(); err != nil {
 		return nil, err
@@ -63,6 +72,7 @@ func (d Door) SignOut(ctx context.Context) (*loader.SignOutPayload, error) {
 	if err := d.Sessions.SignOut(ctx); err != nil {
 		return nil, err
 	}
+	d.Answers.Forget(ctx)
 	return &loader.SignOutPayload{Ok: true}, nil
 }
 

@@ -13,6 +13,7 @@ import (
 	cc "github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/consoleql/consoleql/internal/fault"
 	"github.com/consoleql/consoleql/internal/principal"
+	"github.com/consoleql/consoleql/internal/trail"
 )
 
 // watches are the polls of one kind of entity.
@@ -94,7 +95,7 @@ func (p *poll[T]) run(ctx context.Context) {
 			return
 		}
 		began := time.Now()
-		found, err := p.g.fetch(principal.NewContext(ctx, who), p.thing)
+		found, err := p.g.fetch(p.look(ctx, who), p.thing)
 		if ctx.Err() != nil {
 			return
 		}
@@ -107,6 +108,14 @@ func (p *poll[T]) run(ctx context.Context) {
 			return
 		}
 	}
+}
+
+// look is the context of one look at the console, in the name of who. It is content with
+// what a cache shared by the replicas has seen since about the last one, so that those
+// who watch the same thing share their looks.
+func (p *poll[T]) look(ctx context.Context, who principal.Principal) context.Context {
+	recent := trail.New(trail.Wish{MaxAge: p.g.w.opts.Interval * 3 / 4})
+	return trail.NewContext(principal.NewContext(ctx, who), recent)
 }
 
 // sleep waits for d and reports whether it was left to.

@@ -32,14 +32,15 @@ func (c *Company) Scope() scope.Scope {
 	return scope.Scope{CompanyID: own(c.CompanyID, nil, scope.Scope{CompanyID: c.ID}).CompanyID}
 }
 
-const opCompanies = "GET /openapi/companies/companylist"
+// OpCompanies is the operation, as the document writes it.
+const OpCompanies = "GET /openapi/companies/companylist"
 
 // Companies lists the companies that the principal belongs to, those whose name contains the given one (empty: all)
 // (document, section Companies: list).
 func (c *Client) Companies(ctx context.Context, sc scope.Scope, name string) ([]*Company, error) {
 	q := query{}
 	q.add("Name", name)
-	page, err := list[Company](ctx, c, sc, request{operation: opCompanies, query: url.Values(q)}, "companies", "list")
+	page, err := list[Company](ctx, c, sc, request{operation: OpCompanies, query: url.Values(q)}, "companies", "list")
 	if err != nil {
 		return nil, err
 	}

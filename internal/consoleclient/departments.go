@@ -55,9 +55,10 @@ func (t *DepartmentTree) Stamp(origin scope.Scope) {
 	}
 }
 
-const opDepartmentTree = "GET /openapi/departments/tree"
+// OpDepartmentTree is the operation, as the document writes it.
+const OpDepartmentTree = "GET /openapi/departments/tree"
 
 // DepartmentTree gets the whole department tree of the scope's company (document, section Departments: tree).
 func (c *Client) DepartmentTree(ctx context.Context, sc scope.Scope) (*DepartmentTree, error) {
-	return one[DepartmentTree](ctx, c, sc, request{operation: opDepartmentTree}, nil)
+	return one[DepartmentTree](ctx, c, sc, request{operation: OpDepartmentTree}, nil)
 }

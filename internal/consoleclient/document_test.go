@@ -193,7 +193,7 @@ func TestDocumentIsRead(t *testing.T) {
 	if got := len(all); got != 31 {
 		t.Errorf("the document has %d operations of a path, want 31", got)
 	}
-	layout := operationOf(t, opWorkflowLayout).answer
+	layout := operationOf(t, OpWorkflowLayout).answer
 	if list := layout.(map[string]any)["List"].([]any); len(list) != 1 {
 		t.Errorf("got %d elements of an example, want 1", len(list))
 	}

@@ -50,6 +50,9 @@ func (l List[F]) query() url.Values {
 	return url.Values(q)
 }
 
+// Encode is the list's query string: lists that ask the same have the same.
+func (l List[F]) Encode() string { return l.query().Encode() }
+
 // query collects the parameters of a query string.
 type query url.Values
 

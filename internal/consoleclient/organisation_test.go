@@ -9,7 +9,7 @@ import (
 
 func TestCompanies(t *testing.T) {
 	operationTest{
-		operation: opCompanies, path: "/openapi/companies/companylist", query: "Name=云 & Co",
+		operation: OpCompanies, path: "/openapi/companies/companylist", query: "Name=云 & Co",
 		call: func(ctx context.Context, c *Client) (any, error) {
 			companies, err := c.Companies(ctx, testScope, "云 & Co")
 			return map[string]any{"companies": companies}, err
@@ -36,7 +36,7 @@ func TestCompaniesWithoutNameOrScope(t *testing.T) {
 
 func TestDepartmentTree(t *testing.T) {
 	operationTest{
-		operation: opDepartmentTree, path: "/openapi/departments/tree", single: true,
+		operation: OpDepartmentTree, path: "/openapi/departments/tree", single: true,
 		call: func(ctx context.Context, c *Client) (any, error) { return c.DepartmentTree(ctx, testScope) },
 	}.run(t)
 }
@@ -60,7 +60,7 @@ func TestDepartmentTreeChildren(t *testing.T) {
 
 func TestSelf(t *testing.T) {
 	operationTest{
-		operation: opSelf, path: "/openapi/companyusers/self", single: true,
+		operation: OpSelf, path: "/openapi/companyusers/self", single: true,
 		call: func(ctx context.Context, c *Client) (any, error) { return c.Self(ctx, testScope) },
 	}.run(t)
 }

@@ -138,17 +138,18 @@ func (v *PackageVersion) Stamp(origin scope.Scope) { v.origin = origin }
 
 func packageID(p *Package) string { return p.ID }
 
+// The operations, as the document writes them.
 const (
-	opPackages      = "GET /openapi/packages"
-	opPackage       = "GET /openapi/packages/{packageId}"
-	opUpdatePackage = "PATCH /openapi/packages/{packageId}"
-	opDeletePackage = "DELETE /openapi/packages/{packageId}"
+	OpPackages      = "GET /openapi/packages"
+	OpPackage       = "GET /openapi/packages/{packageId}"
+	OpUpdatePackage = "PATCH /openapi/packages/{packageId}"
+	OpDeletePackage = "DELETE /openapi/packages/{packageId}"
 )
 
 // Packages lists the packages of the scope's department (document, section Packages: list). The console knows no Ids
 // here. Versions are nil unless the filter asks for them.
 func (c *Client) Packages(ctx context.Context, sc scope.Scope, l List[PackageFilter]) (*Page[Package], error) {
-	page, err := list[Package](ctx, c, sc, request{operation: opPackages, query: l.query()}, "list")
+	page, err := list[Package](ctx, c, sc, request{operation: OpPackages, query: l.query()}, "list")
 	if err != nil {
 		return nil, err
 	}
@@ -166,7 +167,7 @@ func (c *Client) Packages(ctx context.Context, sc scope.Scope, l List[PackageFil
 
 // Package gets a package with its versions, which are never nil (document, section Packages: details).
 func (c *Client) Package(ctx context.Context, sc scope.Scope, id string) (*Package, error) {
-	p, err := one(ctx, c, sc, request{operation: opPackage, ids: []string{id}}, packageID)
+	p, err := one(ctx, c, sc, request{operation: OpPackage, ids: []string{id}}, packageID)
 	if err != nil {
 		return nil, err
 	}
@@ -179,7 +180,7 @@ func (c *Client) Package(ctx context.Context, sc scope.Scope, id string) (*Packa
 // UpdatePackage changes a package and returns it as it then is, nil where the console answers with an empty body
 // (document, section Packages: update).
 func (c *Client) UpdatePackage(ctx context.Context, sc scope.Scope, id string, u PackageUpdate) (*Package, error) {
-	r := request{operation: opUpdatePackage, ids: []string{id}, body: u, emptyOK: true}
+	r := request{operation: OpUpdatePackage, ids: []string{id}, body: u, emptyOK: true}
 	p, err := one(ctx, c, sc, r, packageID)
 	if err != nil || p == nil {
 		return nil, err
@@ -192,5 +193,5 @@ func (c *Client) UpdatePackage(ctx context.Context, sc scope.Scope, id string, u
 
 // DeletePackage deletes a package (document, section Packages: delete).
 func (c *Client) DeletePackage(ctx context.Context, sc scope.Scope, id string) error {
-	return c.do(ctx, sc, request{operation: opDeletePackage, ids: []string{id}}, nil)
+	return c.do(ctx, sc, request{operation: OpDeletePackage, ids: []string{id}}, nil)
 }

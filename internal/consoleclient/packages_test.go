@@ -18,7 +18,7 @@ import (
 
 func TestPackages(t *testing.T) {
 	operationTest{
-		operation: opPackages, path: "/openapi/packages",
+		operation: OpPackages, path: "/openapi/packages",
 		query: "EndTime=2022-07-30T00:00:00Z&IncludeVersions=true&IsDesc=false&Name=n&PageIndex=0&PageSize=1&SearchString=s&StartTime=2022-07-29T00:00:00Z",
 		call: func(ctx context.Context, c *Client) (any, error) {
 			return page(c.Packages(ctx, testScope, List[PackageFilter]{
@@ -34,7 +34,7 @@ func TestPackages(t *testing.T) {
 
 func TestPackage(t *testing.T) {
 	operationTest{
-		operation: opPackage, path: "/openapi/packages/" + guid, single: true,
+		operation: OpPackage, path: "/openapi/packages/" + guid, single: true,
 		call: func(ctx context.Context, c *Client) (any, error) { return c.Package(ctx, testScope, guid) },
 	}.run(t)
 }
@@ -85,8 +85,8 @@ func TestUpdatePackage(t *testing.T) {
 		t.Fatalf("this test does not set %s", missing)
 	}
 	operationTest{
-		operation: opUpdatePackage, path: "/openapi/packages/" + guid, single: true,
-		body: encode(t, camel(operationOf(t, opUpdatePackage).request)),
+		operation: OpUpdatePackage, path: "/openapi/packages/" + guid, single: true,
+		body: encode(t, camel(operationOf(t, OpUpdatePackage).request)),
 		call: func(ctx context.Context, c *Client) (any, error) { return c.UpdatePackage(ctx, testScope, guid, whole) },
 	}.run(t)
 }
@@ -101,7 +101,7 @@ func TestPackageETag(t *testing.T) {
 
 func TestDeletePackage(t *testing.T) {
 	operationTest{
-		operation: opDeletePackage, path: "/openapi/packages/" + guid, body: `{}`,
+		operation: OpDeletePackage, path: "/openapi/packages/" + guid, body: `{}`,
 		call: func(ctx context.Context, c *Client) (any, error) { return nil, c.DeletePackage(ctx, testScope, guid) },
 	}.run(t)
 }
@@ -113,12 +113,12 @@ func TestUploadPackage(t *testing.T) {
 		"unknown size": {-1, -1},
 	} {
 		t.Run(name, func(t *testing.T) {
-			console := serve(t, jsonAnswer(encode(t, operationOf(t, opUploadPackage).answer)))
+			console := serve(t, jsonAnswer(encode(t, operationOf(t, OpUploadPackage).answer)))
 			got, err := newTestClient(t, console, nil).UploadPackage(t.Context(), testScope, io.MultiReader(strings.NewReader(file)), c.size)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if diff := cmp.Diff(camel(operationOf(t, opUploadPackage).answer), tree(t, got)); diff != "" {
+			if diff := cmp.Diff(camel(operationOf(t, OpUploadPackage).answer), tree(t, got)); diff != "" {
 				t.Error(diff)
 			}
 			r := console.last(t)
@@ -147,7 +147,7 @@ func TestUploadEmptyFile(t *testing.T) {
 
 func TestCreatePackageUpload(t *testing.T) {
 	operationTest{
-		operation: opCreateUpload, path: "/openapi/preloadedVersionFiles", body: `{}`, single: true,
+		operation: OpCreateUpload, path: "/openapi/preloadedVersionFiles", body: `{}`, single: true,
 		call: func(ctx context.Context, c *Client) (any, error) { return c.CreatePackageUpload(ctx, testScope) },
 	}.run(t)
 }
@@ -165,7 +165,7 @@ func TestCreatePackageUploadWithoutChannel(t *testing.T) {
 
 func TestCompletePackageUpload(t *testing.T) {
 	operationTest{
-		operation: opCompleteUpload, path: "/openapi/preloadedVersionFiles/" + guid, body: `{}`, single: true,
+		operation: OpCompleteUpload, path: "/openapi/preloadedVersionFiles/" + guid, body: `{}`, single: true,
 		call: func(ctx context.Context, c *Client) (any, error) {
 			return c.CompletePackageUpload(ctx, testScope, guid)
 		},

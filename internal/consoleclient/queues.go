@@ -68,33 +68,34 @@ func (q *Queue) Stamp(origin scope.Scope) { q.origin = origin }
 
 func queueID(q *Queue) string { return q.ID }
 
+// The operations, as the document writes them.
 const (
-	opQueues      = "GET /openapi/queues"
-	opQueue       = "GET /openapi/queues/{queueId}"
-	opDeleteQueue = "DELETE /openapi/queues/{queueId}"
-	opUpdateQueue = "PATCH /openapi/queues/{queueId}"
-	opCreateQueue = "POST /openapi/queues/{queueId}"
+	OpQueues      = "GET /openapi/queues"
+	OpQueue       = "GET /openapi/queues/{queueId}"
+	OpDeleteQueue = "DELETE /openapi/queues/{queueId}"
+	OpUpdateQueue = "PATCH /openapi/queues/{queueId}"
+	OpCreateQueue = "POST /openapi/queues/{queueId}"
 )
 
 // Queues lists the queues of the scope's department (document, section Robot groups: list).
 func (c *Client) Queues(ctx context.Context, sc scope.Scope, l List[QueueFilter]) (*Page[Queue], error) {
-	return list[Queue](ctx, c, sc, request{operation: opQueues, query: l.query()}, "list")
+	return list[Queue](ctx, c, sc, request{operation: OpQueues, query: l.query()}, "list")
 }
 
 // Queue gets a queue (document, section Robot groups: details).
 func (c *Client) Queue(ctx context.Context, sc scope.Scope, id string) (*Queue, error) {
-	return one(ctx, c, sc, request{operation: opQueue, ids: []string{id}}, queueID)
+	return one(ctx, c, sc, request{operation: OpQueue, ids: []string{id}}, queueID)
 }
 
 // DeleteQueue deletes a queue (document, section Robot groups: delete).
 func (c *Client) DeleteQueue(ctx context.Context, sc scope.Scope, id string) error {
-	return c.do(ctx, sc, request{operation: opDeleteQueue, ids: []string{id}}, nil)
+	return c.do(ctx, sc, request{operation: OpDeleteQueue, ids: []string{id}}, nil)
 }
 
 // UpdateQueue changes a queue and returns it as it then is, nil where the console answers with an empty body (document,
 // section Robot groups: update).
 func (c *Client) UpdateQueue(ctx context.Context, sc scope.Scope, id string, u QueueUpdate) (*Queue, error) {
-	r := request{operation: opUpdateQueue, ids: []string{id}, body: u, emptyOK: true}
+	r := request{operation: OpUpdateQueue, ids: []string{id}, body: u, emptyOK: true}
 	return one(ctx, c, sc, r, queueID)
 }
 
@@ -109,5 +110,5 @@ func (c *Client) CreateQueue(ctx context.Context, sc scope.Scope, n QueueCreate)
 		n.DepartmentID = &target.DepartmentID
 	}
 	path := strings.ReplaceAll(c.queueCreatePath, "{queueId}", uuid.NewString())
-	return one(ctx, c, sc, request{operation: opCreateQueue, path: path, body: n}, queueID)
+	return one(ctx, c, sc, request{operation: OpCreateQueue, path: path, body: n}, queueID)
 }

@@ -13,7 +13,7 @@ import (
 
 func TestQueues(t *testing.T) {
 	operationTest{
-		operation: opQueues, path: "/openapi/queues",
+		operation: OpQueues, path: "/openapi/queues",
 		query: "AssociatedQueueId=q&Name=n&PackageId=p&PackageVersionId=v&SearchString=s",
 		call: func(ctx context.Context, c *Client) (any, error) {
 			return page(c.Queues(ctx, testScope, List[QueueFilter]{
@@ -25,14 +25,14 @@ func TestQueues(t *testing.T) {
 
 func TestQueue(t *testing.T) {
 	operationTest{
-		operation: opQueue, path: "/openapi/queues/" + guid, single: true,
+		operation: OpQueue, path: "/openapi/queues/" + guid, single: true,
 		call: func(ctx context.Context, c *Client) (any, error) { return c.Queue(ctx, testScope, guid) },
 	}.run(t)
 }
 
 func TestDeleteQueue(t *testing.T) {
 	operationTest{
-		operation: opDeleteQueue, path: "/openapi/queues/" + guid, body: `{}`,
+		operation: OpDeleteQueue, path: "/openapi/queues/" + guid, body: `{}`,
 		call: func(ctx context.Context, c *Client) (any, error) { return nil, c.DeleteQueue(ctx, testScope, guid) },
 	}.run(t)
 }
@@ -47,8 +47,8 @@ func TestUpdateQueue(t *testing.T) {
 		t.Fatalf("this test does not set %s", missing)
 	}
 	operationTest{
-		operation: opUpdateQueue, path: "/openapi/queues/" + guid, single: true,
-		body: encode(t, camel(operationOf(t, opUpdateQueue).request)),
+		operation: OpUpdateQueue, path: "/openapi/queues/" + guid, single: true,
+		body: encode(t, camel(operationOf(t, OpUpdateQueue).request)),
 		call: func(ctx context.Context, c *Client) (any, error) { return c.UpdateQueue(ctx, testScope, guid, whole) },
 	}.run(t)
 }
@@ -67,7 +67,7 @@ func TestUpdateQueueOmits(t *testing.T) {
 		"markup":     {QueueUpdate{Name: graphql.OmittableOf(ptr("<云>"))}, `{"name":"<云>"}`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			operationTest{operation: opUpdateQueue, path: "/openapi/queues/" + guid, body: c.want,
+			operationTest{operation: OpUpdateQueue, path: "/openapi/queues/" + guid, body: c.want,
 				call: func(ctx context.Context, client *Client) (any, error) {
 					return client.UpdateQueue(ctx, testScope, guid, c.update)
 				}}.check(t, jsonAnswer(`{"id":"`+guid+`"}`), nil)
@@ -97,8 +97,8 @@ func TestCreateQueue(t *testing.T) {
 		t.Fatalf("this test does not set %s", missing)
 	}
 	operationTest{
-		operation: opCreateQueue, path: "/console/queues", single: true,
-		body: encode(t, camel(operationOf(t, opCreateQueue).request)),
+		operation: OpCreateQueue, path: "/console/queues", single: true,
+		body: encode(t, camel(operationOf(t, OpCreateQueue).request)),
 		call: func(ctx context.Context, c *Client) (any, error) {
 			c.queueCreatePath = "/console/queues"
 			return c.CreateQueue(ctx, testScope, n)

@@ -46,17 +46,18 @@ func (r *Robot) Stamp(origin scope.Scope) { r.origin = origin }
 
 func robotID(r *Robot) string { return r.ID }
 
+// The operations, as the document writes them.
 const (
-	opRobots = "GET /openapi/robots"
-	opRobot  = "GET /openapi/robots/{robotId}"
+	OpRobots = "GET /openapi/robots"
+	OpRobot  = "GET /openapi/robots/{robotId}"
 )
 
 // Robots lists the robots of the scope's department (document, section Robots: list).
 func (c *Client) Robots(ctx context.Context, sc scope.Scope, l List[RobotFilter]) (*Page[Robot], error) {
-	return list[Robot](ctx, c, sc, request{operation: opRobots, query: l.query()}, "list")
+	return list[Robot](ctx, c, sc, request{operation: OpRobots, query: l.query()}, "list")
 }
 
 // Robot gets a robot (document, section Robots: details). It was captured wrapped in a list, which is accepted as well.
 func (c *Client) Robot(ctx context.Context, sc scope.Scope, id string) (*Robot, error) {
-	return one(ctx, c, sc, request{operation: opRobot, ids: []string{id}}, robotID)
+	return one(ctx, c, sc, request{operation: OpRobot, ids: []string{id}}, robotID)
 }

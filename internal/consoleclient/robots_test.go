@@ -12,7 +12,7 @@ import (
 
 func TestRobots(t *testing.T) {
 	operationTest{
-		operation: opRobots, path: "/openapi/robots",
+		operation: OpRobots, path: "/openapi/robots",
 		query: "AssociatedQueueId=q&Ids=" + guid + "&Ids=" + otherGUID + "&IsDesc=false&Name=n&PackageId=p&PackageVersionId=v&PageIndex=2&PageSize=50&SearchString=s",
 		call: func(ctx context.Context, c *Client) (any, error) {
 			return page(c.Robots(ctx, testScope, List[RobotFilter]{
@@ -25,7 +25,7 @@ func TestRobots(t *testing.T) {
 
 func TestRobot(t *testing.T) {
 	operationTest{
-		operation: opRobot, path: "/openapi/robots/" + guid, single: true,
+		operation: OpRobot, path: "/openapi/robots/" + guid, single: true,
 		call: func(ctx context.Context, c *Client) (any, error) {
 			return c.Robot(ctx, testScope, strings.ToUpper(guid))
 		},

@@ -66,8 +66,9 @@ func NewSSO(o Options) (*SSO, error) {
 // CloseIdleConnections closes the connections that no call is using.
 func (s *SSO) CloseIdleConnections() { s.wire.http.CloseIdleConnections() }
 
+// The operations, as the document writes them.
 const (
-	opToken = "POST /connect/token"
+	OpToken = "POST /connect/token"
 	// clientID is fixed by the document for both grants.
 	clientID = "thirdpartyservice"
 )
@@ -98,7 +99,7 @@ func (s *SSO) grant(ctx context.Context, form url.Values) (Token, error) {
 		ExpiresIn    Int    `json:"expires_in"`
 	}
 	encoded := form.Encode()
-	err := s.wire.exchange(ctx, opToken, 0, false, func(ctx context.Context) (*http.Request, error) {
+	err := s.wire.exchange(ctx, OpToken, 0, false, func(ctx context.Context) (*http.Request, error) {
 		req, err := newRequest(ctx, http.MethodPost, s.endpoint, strings.NewReader(encoded), int64(len(encoded)))
 		if err != nil {
 			return nil, err

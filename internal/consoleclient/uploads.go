@@ -63,11 +63,12 @@ func (u *PackageUpload) Stamp(origin scope.Scope) { u.origin = origin }
 
 func uploadedID(u *UploadedPackage) string { return u.PackageID }
 
+// The operations, as the document writes them.
 const (
-	opUploadPackage   = "PUT /openapi/packages"
-	opCreateUpload    = "POST /openapi/preloadedVersionFiles"
-	opPutPackageFile  = "PUT storage"
-	opCompleteUpload  = "PATCH /openapi/preloadedVersionFiles/{id}"
+	OpUploadPackage   = "PUT /openapi/packages"
+	OpCreateUpload    = "POST /openapi/preloadedVersionFiles"
+	OpPutPackageFile  = "PUT storage"
+	OpCompleteUpload  = "PATCH /openapi/preloadedVersionFiles/{id}"
 	octetStream       = "application/octet-stream"
 	headerContentType = "Content-Type"
 )
@@ -76,18 +77,18 @@ const (
 // upload). The file is streamed; size is its length in bytes, -1 if unknown. The document bounds it to 200 MiB; larger
 // ones go through CreatePackageUpload, PutPackageFile and CompletePackageUpload.
 func (c *Client) UploadPackage(ctx context.Context, sc scope.Scope, file io.Reader, size int64) (*UploadedPackage, error) {
-	r := request{operation: opUploadPackage, file: file, size: size, timeout: c.uploadTimeout}
+	r := request{operation: OpUploadPackage, file: file, size: size, timeout: c.uploadTimeout}
 	return one(ctx, c, sc, r, uploadedID)
 }
 
 // CreatePackageUpload prepares the upload of a package file (document, section Packages: create upload address).
 func (c *Client) CreatePackageUpload(ctx context.Context, sc scope.Scope) (*PackageUpload, error) {
-	u, err := one(ctx, c, sc, request{operation: opCreateUpload}, func(u *PackageUpload) string { return u.ID })
+	u, err := one(ctx, c, sc, request{operation: OpCreateUpload}, func(u *PackageUpload) string { return u.ID })
 	if err != nil {
 		return nil, err
 	}
 	if u.Channel == nil || u.Channel.URI == "" {
-		return nil, invalid(opCreateUpload, http.StatusOK, "the answer names no upload channel", nil)
+		return nil, invalid(OpCreateUpload, http.StatusOK, "the answer names no upload channel", nil)
 	}
 	return u, nil
 }
@@ -101,7 +102,7 @@ func (c *Client) PutPackageFile(ctx context.Context, channel UploadChannel, file
 		// The URI is not quoted, nor the cause: both may hold the key to the storage.
 		return fault.BadInput("channel.uri", "is not an http or https URL")
 	}
-	return c.wire.exchange(ctx, opPutPackageFile, c.uploadTimeout, false, func(ctx context.Context) (*http.Request, error) {
+	return c.wire.exchange(ctx, OpPutPackageFile, c.uploadTimeout, false, func(ctx context.Context) (*http.Request, error) {
 		req, err := newRequest(ctx, http.MethodPut, u, file, size)
 		if err != nil {
 			return nil, err
@@ -124,5 +125,5 @@ func (c *Client) PutPackageFile(ctx context.Context, channel UploadChannel, file
 // CompletePackageUpload tells the console that the file of an upload is in place (document, section Packages: complete
 // upload).
 func (c *Client) CompletePackageUpload(ctx context.Context, sc scope.Scope, id string) (*UploadedPackage, error) {
-	return one(ctx, c, sc, request{operation: opCompleteUpload, ids: []string{id}}, uploadedID)
+	return one(ctx, c, sc, request{operation: OpCompleteUpload, ids: []string{id}}, uploadedID)
 }

@@ -50,9 +50,10 @@ func (u *CompanyUser) Scope() scope.Scope { return own(u.CompanyID, nil, u.origi
 // Stamp records the scope of the request that brought the user.
 func (u *CompanyUser) Stamp(origin scope.Scope) { u.origin = origin }
 
-const opSelf = "GET /openapi/companyusers/self"
+// OpSelf is the operation, as the document writes it.
+const OpSelf = "GET /openapi/companyusers/self"
 
 // Self gets the principal as a user of the scope's company (document, section Users: self).
 func (c *Client) Self(ctx context.Context, sc scope.Scope) (*CompanyUser, error) {
-	return one(ctx, c, sc, request{operation: opSelf}, func(u *CompanyUser) string { return u.ID })
+	return one(ctx, c, sc, request{operation: OpSelf}, func(u *CompanyUser) string { return u.ID })
 }

@@ -74,29 +74,31 @@ func (n *WorkflowLayoutNode) Scope() scope.Scope { return own(nil, nil, n.origin
 // Stamp records the scope of the layout that brought the node.
 func (n *WorkflowLayoutNode) Stamp(origin scope.Scope) { n.origin = origin }
 
+// The operations, as the document writes them.
+//
 //nolint:gosec // paths, not credentials
 const (
-	opWorkflowLayouts       = "GET /openapi/workflowlayouts"
-	opWorkflowLayout        = "GET /openapi/workflowlayouts/{workflowlayoutId}"
-	opExecuteWorkflowLayout = "POST /openapi/workflowlayouts/{workflowlayoutId}/execute"
+	OpWorkflowLayouts       = "GET /openapi/workflowlayouts"
+	OpWorkflowLayout        = "GET /openapi/workflowlayouts/{workflowlayoutId}"
+	OpExecuteWorkflowLayout = "POST /openapi/workflowlayouts/{workflowlayoutId}/execute"
 )
 
 // WorkflowLayouts lists the workflow layouts of the scope's department (document, section Workflow layouts: list). The
 // console knows no Ids here.
 func (c *Client) WorkflowLayouts(ctx context.Context, sc scope.Scope, l List[WorkflowLayoutFilter]) (*Page[WorkflowLayout], error) {
-	return list[WorkflowLayout](ctx, c, sc, request{operation: opWorkflowLayouts, query: l.query()}, "list")
+	return list[WorkflowLayout](ctx, c, sc, request{operation: OpWorkflowLayouts, query: l.query()}, "list")
 }
 
 // WorkflowLayout gets a workflow layout (document, section Workflow layouts: details). It is documented wrapped in a
 // list; a bare one is accepted as well.
 func (c *Client) WorkflowLayout(ctx context.Context, sc scope.Scope, id string) (*WorkflowLayout, error) {
-	r := request{operation: opWorkflowLayout, ids: []string{id}}
+	r := request{operation: OpWorkflowLayout, ids: []string{id}}
 	return one(ctx, c, sc, r, func(w *WorkflowLayout) string { return w.ID })
 }
 
 // ExecuteWorkflowLayout runs a workflow layout and returns the group of jobs it started, nil where the console answers
 // with an empty body (document, section Workflow layouts: execute).
 func (c *Client) ExecuteWorkflowLayout(ctx context.Context, sc scope.Scope, id string) (*JobGroup, error) {
-	r := request{operation: opExecuteWorkflowLayout, ids: []string{id}, emptyOK: true}
+	r := request{operation: OpExecuteWorkflowLayout, ids: []string{id}, emptyOK: true}
 	return one(ctx, c, sc, r, func(g *JobGroup) string { return g.ID })
 }

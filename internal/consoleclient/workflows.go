@@ -165,51 +165,53 @@ func (w *Workflow) Stamp(origin scope.Scope) { w.origin = origin }
 
 func workflowID(w *Workflow) string { return w.ID }
 
+// The operations, as the document writes them.
+//
 //nolint:gosec // paths, not credentials
 const (
-	opWorkflows           = "GET /openapi/workflows"
-	opWorkflow            = "GET /openapi/workflows/{workflowId}"
-	opCreateWorkflow      = "POST /openapi/workflows"
-	opUpdateWorkflow      = "PATCH /openapi/workflows/{workflowId}"
-	opDeleteWorkflow      = "DELETE /openapi/workflows/{workflowId}"
-	opExecuteWorkflow     = "POST /openapi/workflows/{workflowId}/execute"
-	opWorkflowRobots      = "GET /openapi/workflows/{workflowId}/robots"
-	opAddWorkflowRobots   = "POST /openapi/workflows/{workflowId}/robots"
-	opRemoveWorkflowRobot = "DELETE /openapi/workflows/{workflowId}/robots/{robotId}"
-	opUpgradeWorkflows    = "POST /openapi/workflows/batch/upgrade"
+	OpWorkflows           = "GET /openapi/workflows"
+	OpWorkflow            = "GET /openapi/workflows/{workflowId}"
+	OpCreateWorkflow      = "POST /openapi/workflows"
+	OpUpdateWorkflow      = "PATCH /openapi/workflows/{workflowId}"
+	OpDeleteWorkflow      = "DELETE /openapi/workflows/{workflowId}"
+	OpExecuteWorkflow     = "POST /openapi/workflows/{workflowId}/execute"
+	OpWorkflowRobots      = "GET /openapi/workflows/{workflowId}/robots"
+	OpAddWorkflowRobots   = "POST /openapi/workflows/{workflowId}/robots"
+	OpRemoveWorkflowRobot = "DELETE /openapi/workflows/{workflowId}/robots/{robotId}"
+	OpUpgradeWorkflows    = "POST /openapi/workflows/batch/upgrade"
 )
 
 // Workflows lists the workflows of the scope's department (document, section Workflows: list).
 func (c *Client) Workflows(ctx context.Context, sc scope.Scope, l List[WorkflowFilter]) (*Page[Workflow], error) {
-	return list[Workflow](ctx, c, sc, request{operation: opWorkflows, query: l.query()}, "list")
+	return list[Workflow](ctx, c, sc, request{operation: OpWorkflows, query: l.query()}, "list")
 }
 
 // Workflow gets a workflow (document, section Workflows: details).
 func (c *Client) Workflow(ctx context.Context, sc scope.Scope, id string) (*Workflow, error) {
-	return one(ctx, c, sc, request{operation: opWorkflow, ids: []string{id}}, workflowID)
+	return one(ctx, c, sc, request{operation: OpWorkflow, ids: []string{id}}, workflowID)
 }
 
 // CreateWorkflow makes a workflow in the scope's department (document, section Workflows: create).
 func (c *Client) CreateWorkflow(ctx context.Context, sc scope.Scope, n WorkflowCreate) (*Workflow, error) {
-	return one(ctx, c, sc, request{operation: opCreateWorkflow, body: n}, workflowID)
+	return one(ctx, c, sc, request{operation: OpCreateWorkflow, body: n}, workflowID)
 }
 
 // UpdateWorkflow changes a workflow and returns it as it then is, nil where the console answers with an empty body
 // (document, section Workflows: update).
 func (c *Client) UpdateWorkflow(ctx context.Context, sc scope.Scope, id string, u WorkflowUpdate) (*Workflow, error) {
-	r := request{operation: opUpdateWorkflow, ids: []string{id}, body: u, emptyOK: true}
+	r := request{operation: OpUpdateWorkflow, ids: []string{id}, body: u, emptyOK: true}
 	return one(ctx, c, sc, r, workflowID)
 }
 
 // DeleteWorkflow deletes a workflow (document, section Workflows: delete).
 func (c *Client) DeleteWorkflow(ctx context.Context, sc scope.Scope, id string) error {
-	return c.do(ctx, sc, request{operation: opDeleteWorkflow, ids: []string{id}}, nil)
+	return c.do(ctx, sc, request{operation: OpDeleteWorkflow, ids: []string{id}}, nil)
 }
 
 // ExecuteWorkflow runs a workflow and returns the jobs it started, nil where the console answers with an empty body
 // (document, section Workflows: execute).
 func (c *Client) ExecuteWorkflow(ctx context.Context, sc scope.Scope, id string, x WorkflowExecution) ([]*Job, error) {
-	r := request{operation: opExecuteWorkflow, ids: []string{id}, body: x, emptyOK: true}
+	r := request{operation: OpExecuteWorkflow, ids: []string{id}, body: x, emptyOK: true}
 	page, err := list[Job](ctx, c, sc, r, "list")
 	if err != nil || page == nil {
 		return nil, err
@@ -222,7 +224,7 @@ func (c *Client) ExecuteWorkflow(ctx context.Context, sc scope.Scope, id string,
 func (c *Client) WorkflowRobots(ctx context.Context, sc scope.Scope, id string, pageIndex, pageSize int) (*Page[Robot], error) {
 	q := query{}
 	q.page(pageIndex, pageSize)
-	return list[Robot](ctx, c, sc, request{operation: opWorkflowRobots, ids: []string{id}, query: url.Values(q)}, "list")
+	return list[Robot](ctx, c, sc, request{operation: OpWorkflowRobots, ids: []string{id}, query: url.Values(q)}, "list")
 }
 
 // AddWorkflowRobots adds robots to a workflow (document, section Workflows: add robots). That one of them could not be
@@ -235,7 +237,7 @@ func (c *Client) AddWorkflowRobots(ctx context.Context, sc scope.Scope, id strin
 	body := struct {
 		RobotIDs []string `json:"robotIds"`
 	}{ids}
-	r := request{operation: opAddWorkflowRobots, ids: []string{id}, body: body, emptyOK: true}
+	r := request{operation: OpAddWorkflowRobots, ids: []string{id}, body: body, emptyOK: true}
 	page, err := list[WorkflowRobotResult](ctx, c, sc, r, "list")
 	if err != nil || page == nil {
 		return nil, err
@@ -245,7 +247,7 @@ func (c *Client) AddWorkflowRobots(ctx context.Context, sc scope.Scope, id strin
 
 // RemoveWorkflowRobot removes a robot from a workflow (document, section Workflows: remove robot).
 func (c *Client) RemoveWorkflowRobot(ctx context.Context, sc scope.Scope, id, robotID string) error {
-	return c.do(ctx, sc, request{operation: opRemoveWorkflowRobot, ids: []string{id, robotID}}, nil)
+	return c.do(ctx, sc, request{operation: OpRemoveWorkflowRobot, ids: []string{id, robotID}}, nil)
 }
 
 // UpgradeWorkflows makes workflows use the latest version of their package (document, section Workflows: batch upgrade).
@@ -258,7 +260,7 @@ func (c *Client) UpgradeWorkflows(ctx context.Context, sc scope.Scope, ids []str
 	body := struct {
 		WorkflowIDs []string `json:"workflowIds"`
 	}{parsed}
-	u, err := one[WorkflowUpgrade](ctx, c, sc, request{operation: opUpgradeWorkflows, body: body, emptyOK: true}, nil)
+	u, err := one[WorkflowUpgrade](ctx, c, sc, request{operation: OpUpgradeWorkflows, body: body, emptyOK: true}, nil)
 	if u == nil && err == nil {
 		return &WorkflowUpgrade{}, nil
 	}

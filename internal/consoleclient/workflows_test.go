@@ -14,7 +14,7 @@ import (
 
 func TestWorkflows(t *testing.T) {
 	operationTest{
-		operation: opWorkflows, path: "/openapi/workflows",
+		operation: OpWorkflows, path: "/openapi/workflows",
 		query: "AssociatedQueueId=q&Name=n&PackageId=p&PackageVersionId=v&PageIndex=3&SearchString=s",
 		call: func(ctx context.Context, c *Client) (any, error) {
 			return page(c.Workflows(ctx, testScope, List[WorkflowFilter]{
@@ -27,7 +27,7 @@ func TestWorkflows(t *testing.T) {
 
 func TestWorkflow(t *testing.T) {
 	operationTest{
-		operation: opWorkflow, path: "/openapi/workflows/" + guid, single: true,
+		operation: OpWorkflow, path: "/openapi/workflows/" + guid, single: true,
 		call: func(ctx context.Context, c *Client) (any, error) { return c.Workflow(ctx, testScope, guid) },
 	}.run(t)
 }
@@ -127,8 +127,8 @@ func TestCreateWorkflow(t *testing.T) {
 		t.Fatalf("this test does not set %s", missing)
 	}
 	operationTest{
-		operation: opCreateWorkflow, path: "/openapi/workflows", single: true,
-		body: encode(t, camel(operationOf(t, opCreateWorkflow).request)),
+		operation: OpCreateWorkflow, path: "/openapi/workflows", single: true,
+		body: encode(t, camel(operationOf(t, OpCreateWorkflow).request)),
 		call: func(ctx context.Context, c *Client) (any, error) { return c.CreateWorkflow(ctx, testScope, n) },
 	}.run(t)
 }
@@ -152,8 +152,8 @@ func TestUpdateWorkflow(t *testing.T) {
 		t.Fatalf("this test does not set %s", missing)
 	}
 	operationTest{
-		operation: opUpdateWorkflow, path: "/openapi/workflows/" + guid, single: true,
-		body: encode(t, camel(operationOf(t, opUpdateWorkflow).request)),
+		operation: OpUpdateWorkflow, path: "/openapi/workflows/" + guid, single: true,
+		body: encode(t, camel(operationOf(t, OpUpdateWorkflow).request)),
 		call: func(ctx context.Context, c *Client) (any, error) { return c.UpdateWorkflow(ctx, testScope, guid, u) },
 	}.run(t)
 }
@@ -166,7 +166,7 @@ func TestUpdateWorkflowNulls(t *testing.T) {
 		Priority:             graphql.OmittableOf(ptr(Int(0))),
 	}
 	operationTest{
-		operation: opUpdateWorkflow, path: "/openapi/workflows/" + guid,
+		operation: OpUpdateWorkflow, path: "/openapi/workflows/" + guid,
 		body: `{"videoRecordMode":null,"properties":null,"jobStateNotification":null,"priority":0}`,
 		call: func(ctx context.Context, c *Client) (any, error) { return c.UpdateWorkflow(ctx, testScope, guid, u) },
 	}.check(t, jsonAnswer(`{"id":"`+guid+`"}`), nil)
@@ -186,7 +186,7 @@ func TestUpdateWorkflowEmptyAnswer(t *testing.T) {
 
 func TestDeleteWorkflow(t *testing.T) {
 	operationTest{
-		operation: opDeleteWorkflow, path: "/openapi/workflows/" + guid, body: `{}`,
+		operation: OpDeleteWorkflow, path: "/openapi/workflows/" + guid, body: `{}`,
 		call: func(ctx context.Context, c *Client) (any, error) { return nil, c.DeleteWorkflow(ctx, testScope, guid) },
 	}.run(t)
 }
@@ -203,8 +203,8 @@ func TestExecuteWorkflow(t *testing.T) {
 		t.Fatalf("this test does not set %s", missing)
 	}
 	operationTest{
-		operation: opExecuteWorkflow, path: "/openapi/workflows/" + guid + "/execute",
-		body: encode(t, camel(operationOf(t, opExecuteWorkflow).request)),
+		operation: OpExecuteWorkflow, path: "/openapi/workflows/" + guid + "/execute",
+		body: encode(t, camel(operationOf(t, OpExecuteWorkflow).request)),
 		call: func(ctx context.Context, c *Client) (any, error) { return c.ExecuteWorkflow(ctx, testScope, guid, x) },
 	}.run(t)
 }
@@ -239,7 +239,7 @@ func TestExecuteWorkflowWrappedAnswer(t *testing.T) {
 
 func TestWorkflowRobots(t *testing.T) {
 	operationTest{
-		operation: opWorkflowRobots, path: "/openapi/workflows/" + guid + "/robots",
+		operation: OpWorkflowRobots, path: "/openapi/workflows/" + guid + "/robots",
 		call: func(ctx context.Context, c *Client) (any, error) {
 			return page(c.WorkflowRobots(ctx, testScope, guid, 0, 0))
 		},
@@ -259,8 +259,8 @@ func TestWorkflowRobotsPaged(t *testing.T) {
 
 func TestAddWorkflowRobots(t *testing.T) {
 	operationTest{
-		operation: opAddWorkflowRobots, path: "/openapi/workflows/" + guid + "/robots",
-		body: encode(t, camel(operationOf(t, opAddWorkflowRobots).request)),
+		operation: OpAddWorkflowRobots, path: "/openapi/workflows/" + guid + "/robots",
+		body: encode(t, camel(operationOf(t, OpAddWorkflowRobots).request)),
 		call: func(ctx context.Context, c *Client) (any, error) {
 			const robot = "8a11ba8f-66b3-44ec-a8c2-fd10fca58c9a"
 			return c.AddWorkflowRobots(ctx, testScope, guid, []string{robot, robot})
@@ -270,7 +270,7 @@ func TestAddWorkflowRobots(t *testing.T) {
 
 func TestRemoveWorkflowRobot(t *testing.T) {
 	operationTest{
-		operation: opRemoveWorkflowRobot, path: "/openapi/workflows/" + guid + "/robots/" + otherGUID, body: `{}`,
+		operation: OpRemoveWorkflowRobot, path: "/openapi/workflows/" + guid + "/robots/" + otherGUID, body: `{}`,
 		call: func(ctx context.Context, c *Client) (any, error) {
 			return nil, c.RemoveWorkflowRobot(ctx, testScope, guid, otherGUID)
 		},
@@ -279,8 +279,8 @@ func TestRemoveWorkflowRobot(t *testing.T) {
 
 func TestUpgradeWorkflows(t *testing.T) {
 	operationTest{
-		operation: opUpgradeWorkflows, path: "/openapi/workflows/batch/upgrade", single: true,
-		body: encode(t, camel(operationOf(t, opUpgradeWorkflows).request)),
+		operation: OpUpgradeWorkflows, path: "/openapi/workflows/batch/upgrade", single: true,
+		body: encode(t, camel(operationOf(t, OpUpgradeWorkflows).request)),
 		call: func(ctx context.Context, c *Client) (any, error) {
 			const workflow = "970d4d24-81db-4ca4-8509-153195d10e83"
 			return c.UpgradeWorkflows(ctx, testScope, []string{workflow, workflow})
@@ -324,7 +324,7 @@ func TestWorkflowBodiesWithWrongIDs(t *testing.T) {
 
 func TestWorkflowLayouts(t *testing.T) {
 	operationTest{
-		operation: opWorkflowLayouts, path: "/openapi/workflowlayouts",
+		operation: OpWorkflowLayouts, path: "/openapi/workflowlayouts",
 		query: "IsDesc=false&Name=n&PageIndex=0&PageSize=20&SearchString=s",
 		call: func(ctx context.Context, c *Client) (any, error) {
 			return page(c.WorkflowLayouts(ctx, testScope, List[WorkflowLayoutFilter]{
@@ -336,14 +336,14 @@ func TestWorkflowLayouts(t *testing.T) {
 
 func TestWorkflowLayout(t *testing.T) {
 	operationTest{
-		operation: opWorkflowLayout, path: "/openapi/workflowlayouts/" + guid, single: true,
+		operation: OpWorkflowLayout, path: "/openapi/workflowlayouts/" + guid, single: true,
 		call: func(ctx context.Context, c *Client) (any, error) { return c.WorkflowLayout(ctx, testScope, guid) },
 	}.run(t)
 }
 
 func TestExecuteWorkflowLayout(t *testing.T) {
 	operationTest{
-		operation: opExecuteWorkflowLayout, path: "/openapi/workflowlayouts/" + guid + "/execute", body: `{}`, single: true,
+		operation: OpExecuteWorkflowLayout, path: "/openapi/workflowlayouts/" + guid + "/execute", body: `{}`, single: true,
 		call: func(ctx context.Context, c *Client) (any, error) {
 			return c.ExecuteWorkflowLayout(ctx, testScope, guid)
 		},

@@ -55,7 +55,9 @@ type Read[T any] struct {
 }
 
 // takes says whether an answer whose load began at begun is young enough.
-func (r *Read[T]) takes(begun, now time.Time) bool { return r.MaxAge <= 0 || now.Sub(begun) <= r.MaxAge }
+func (r *Read[T]) takes(begun, now time.Time) bool {
+	return r.MaxAge <= 0 || now.Sub(begun) <= r.MaxAge
+}
 
 // View is a Cache's answers of one kind. It is safe for concurrent use.
 type View[T any] struct {

@@ -54,6 +54,7 @@ type Metrics struct {
 	requests  *prometheus.HistogramVec
 	calls     *prometheus.HistogramVec
 	unplanned prometheus.Counter
+	cache     cacheMetrics
 }
 
 // NewMetrics registers the figures in a registry of their own.
@@ -77,6 +78,7 @@ func NewMetrics() *Metrics {
 			Help: "Entities that look-ahead overlooked; each may have cost a console call of its own.",
 		}),
 	}
+	m.cache.register(m.registry)
 	m.registry.MustRegister(m.requests, m.calls, m.unplanned,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m

@@ -1,0 +1,123 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"time"
+
+	"github.com/consoleql/consoleql/internal/consolecache"
+	"github.com/consoleql/consoleql/internal/principal"
+	"github.com/consoleql/consoleql/internal/responsecache"
+	"github.com/consoleql/consoleql/internal/telemetry"
+)
+
+// caching is what is kept of the console's answers, and for how long.
+type caching struct {
+	Cache                     string                   `enum:"on,off" default:"on" help:"Whether answers are kept, and identical ones in flight shared (${enum}); off asks the console for each operation anew, for measuring and for debugging."`
+	CacheBytes                uint64                   `default:"67108864" help:"Memory for the console's answers, in bytes."`
+	CacheLife                 map[string]time.Duration `mapsep:"," help:"How long answers are fresh, by kind, where that is not the default; 0 keeps none of a kind. The defaults: companies=5m, tree=5m (departments), self=5m (the caller as a company's user), packages=1m (and their versions), queues=15s, workflows=10s, layouts=10s, robots=2s." placeholder:"KIND=DURATION"`
+	CacheStaleWhileRevalidate map[string]time.Duration `mapsep:"," help:"How long after that an answer is still given while a new one is fetched in the background, by kind. The defaults: companies, tree and self 1m, packages 15s, queues, workflows and layouts 5s, robots 1s." placeholder:"KIND=DURATION"`
+	CacheStaleIfError         map[string]time.Duration `mapsep:"," help:"How long after its life an answer is still given where the console cannot be reached, by kind. The defaults: companies, tree and self 30m, packages 5m, queues, workflows and layouts 1m, robots 30s." placeholder:"KIND=DURATION"`
+	CacheNegative             map[string]time.Duration `mapsep:"," help:"How long it is believed that something does not exist, by kind. The default is 2s." placeholder:"KIND=DURATION"`
+}
+
+// lifetimes are the defaults with what the settings change of them.
+func (c caching) lifetimes() (consolecache.Lifetimes, error) {
+	l := consolecache.DefaultLifetimes()
+	for _, part := range []struct {
+		setting string
+		given   map[string]time.Duration
+		set     func(*responsecache.Policy, time.Duration)
+	}{
+		{"cache-life", c.CacheLife, func(p *responsecache.Policy, d time.Duration) { p.Life = d }},
+		{"cache-stale-while-revalidate", c.CacheStaleWhileRevalidate, func(p *responsecache.Policy, d time.Duration) { p.StaleWhileRevalidate = d }},
+		{"cache-stale-if-error", c.CacheStaleIfError, func(p *responsecache.Policy, d time.Duration) { p.StaleIfError = d }},
+		{"cache-negative", c.CacheNegative, func(p *responsecache.Policy, d time.Duration) { p.Negative = d }},
+	} {
+		var err error
+		if l, err = l.With(part.given, part.set); err != nil {
+			return nil, fmt.Errorf("--%s: %w", part.setting, err)
+		}
+	}
+	if err := l.Policies().Validate(); err != nil {
+		return nil, fmt.Errorf("--cache-life and its windows: %w", err)
+	}
+	return l, nil
+}
+
+// openCache makes what keeps the console's answers, and the console as the graph asks it.
+func (g *gateway) openCache(metrics *telemetry.Metrics) error {
+	s := g.settings
+	options := consolecache.Options{
+		Client:   g.client,
+		Identity: g.cacheIdentity,
+		Accepted: g.accepted,
+		Logger:   g.log,
+	}
+	if s.Cache != "off" {
+		lifetimes, err := s.lifetimes()
+		if err != nil {
+			return err
+		}
+		g.cache, err = responsecache.New(responsecache.Options{
+			Policies: lifetimes.Policies(),
+			MaxBytes: s.CacheBytes,
+			Redis:    g.redis,
+			// Consoles that share a Redis share neither answers nor invalidations.
+			Prefix:  responsecache.DefaultPrefix + hash(s.ConsoleURL) + ":",
+			Version: consolecache.Form(),
+			Observe: func(e responsecache.Event) { observeCache(metrics, e) },
+			Logger:  g.log,
+		})
+		if err != nil {
+			return err
+		}
+		options.Cache = g.cache
+	}
+	var err error
+	g.console, err = consolecache.New(options)
+	return err
+}
+
+// cacheIdentity names a principal beyond this gateway: another one that shares its Redis
+// may know another account by the same name, or another SSO's user by the same id.
+func (g *gateway) cacheIdentity(p principal.Principal) string {
+	name := p.Name()
+	if name == "" {
+		return ""
+	}
+	if p.Kind() == principal.Service {
+		return g.realm + name + "\n" + g.usernames[p.Account()]
+	}
+	return g.realm + name
+}
+
+// accepted says whether the principal in ctx is, as far as the gateway can tell.
+func (g *gateway) accepted(ctx context.Context) error {
+	_, err := g.tokens.Token(ctx)
+	return err
+}
+
+// hash shortens what distinguishes keys in Redis.
+func hash(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return hex.EncodeToString(sum[:8])
+}
+
+// observeCache makes figures of what happens in the response cache.
+func observeCache(m *telemetry.Metrics, e responsecache.Event) {
+	switch e.Type {
+	case responsecache.Served, responsecache.Failed:
+		m.CacheRead(e.Kind, string(e.Source))
+	case responsecache.Evicted:
+		m.CacheEvicted(e.Kind)
+	case responsecache.Invalidated:
+		m.CacheInvalidated(e.Took, !e.Failed)
+	case responsecache.Trust:
+		m.CacheTrusted(!e.Failed)
+	case responsecache.RedisFailed:
+		m.CacheRedisFailed()
+	}
+}

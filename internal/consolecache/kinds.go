@@ -1,0 +1,182 @@
+package consolecache
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	cc "github.com/consoleql/consoleql/internal/consoleclient"
+	"github.com/consoleql/consoleql/internal/fault"
+	"github.com/consoleql/consoleql/internal/responsecache"
+	"github.com/consoleql/consoleql/internal/scope"
+)
+
+// The kinds of answers: the rows of the table of lifetimes.
+const (
+	Companies = "companies"
+	Tree      = "tree" // of a company's departments
+	Self      = "self" // the caller as a company's user
+	Packages  = "packages"
+	Queues    = "queues"
+	Robots    = "robots"
+	Workflows = "workflows"
+	Layouts   = "layouts"
+)
+
+// Lifetimes are the policies of the kinds.
+type Lifetimes map[string]responsecache.Policy
+
+// DefaultLifetimes is the one table of them.
+func DefaultLifetimes() Lifetimes {
+	const negative = 2 * time.Second // what is created elsewhere appears soon
+	return Lifetimes{
+		Companies: {Life: 5 * time.Minute, StaleWhileRevalidate: time.Minute, StaleIfError: 30 * time.Minute, Negative: negative},
+		Tree:      {Life: 5 * time.Minute, StaleWhileRevalidate: time.Minute, StaleIfError: 30 * time.Minute, Negative: negative},
+		Self:      {Life: 5 * time.Minute, StaleWhileRevalidate: time.Minute, StaleIfError: 30 * time.Minute, Negative: negative},
+		Packages:  {Life: time.Minute, StaleWhileRevalidate: 15 * time.Second, StaleIfError: 5 * time.Minute, Negative: negative},
+		Queues:    {Life: 15 * time.Second, StaleWhileRevalidate: 5 * time.Second, StaleIfError: time.Minute, Negative: negative},
+		Workflows: {Life: 10 * time.Second, StaleWhileRevalidate: 5 * time.Second, StaleIfError: time.Minute, Negative: negative},
+		Layouts:   {Life: 10 * time.Second, StaleWhileRevalidate: 5 * time.Second, StaleIfError: time.Minute, Negative: negative},
+		Robots:    {Life: 2 * time.Second, StaleWhileRevalidate: time.Second, StaleIfError: 30 * time.Second, Negative: negative},
+	}
+}
+
+// With returns l with parts of its policies replaced: set puts a duration into a
+// policy. An unknown kind is an error that names it.
+func (l Lifetimes) With(parts map[string]time.Duration, set func(*responsecache.Policy, time.Duration)) (Lifetimes, error) {
+	changed := maps.Clone(l)
+	for kind, d := range parts {
+		policy, known := l[kind]
+		if !known {
+			return nil, fmt.Errorf("%q is none of the kinds %s", kind, strings.Join(slices.Sorted(maps.Keys(l)), ", "))
+		}
+		set(&policy, d)
+		changed[kind] = policy
+	}
+	return changed, nil
+}
+
+// entity is the row of a kind's entities that are answered one by one: the cache knows
+// a row by the type of its values.
+func entity(kind string) string { return kind + ".entity" }
+
+// Policies are l for the cache. A kind of which nothing may be fresh has nothing that
+// may be stale.
+func (l Lifetimes) Policies() responsecache.Policies {
+	policies := make(responsecache.Policies, 2*len(l))
+	for kind, p := range l {
+		if p.Life == 0 {
+			p = responsecache.Policy{}
+		}
+		policies[kind], policies[entity(kind)] = p, p
+	}
+	return policies
+}
+
+// tags are those of an answer that ends when one of the kinds changes in the company
+// of sc. Departments are told apart nowhere: no document says that the console's lists
+// keep to one, or that a change does.
+func tags(sc scope.Scope, kinds []string) []string {
+	all := make([]string, len(kinds))
+	for i, kind := range kinds {
+		all[i] = tag(sc, kind)
+	}
+	return all
+}
+
+func tag(sc scope.Scope, kind string) string { return kind + "@" + strings.ToLower(sc.CompanyID) }
+
+// kinds are what the console is asked for, kind by kind. Without a cache, the views are nil.
+type kinds struct {
+	companies *responsecache.View[[]*cc.Company]
+	tree      *responsecache.View[*cc.DepartmentTree]
+	self      *responsecache.View[*cc.CompanyUser]
+	packages  listed[cc.Package]
+	queues    listed[cc.Queue]
+	robots    listed[cc.Robot]
+	workflows listed[cc.Workflow]
+	layouts   listed[cc.WorkflowLayout]
+}
+
+// listed is a kind that comes on pages and one by one.
+type listed[T any] struct {
+	kind      string
+	list, get string // operations of the document
+	id        func(*T) string
+	whole     func(*T) bool // whether an entity carries all that a get would; nil: always
+	pages     *responsecache.View[*cc.Page[T]]
+	one       *responsecache.View[*T]
+}
+
+func newKinds() kinds {
+	return kinds{
+		packages: listed[cc.Package]{
+			kind: Packages, list: cc.OpPackages, get: cc.OpPackage,
+			id:    func(p *cc.Package) string { return p.ID },
+			whole: func(p *cc.Package) bool { return p.Versions != nil },
+		},
+		queues: listed[cc.Queue]{
+			kind: Queues, list: cc.OpQueues, get: cc.OpQueue, id: func(q *cc.Queue) string { return q.ID },
+		},
+		robots: listed[cc.Robot]{
+			kind: Robots, list: cc.OpRobots, get: cc.OpRobot, id: func(r *cc.Robot) string { return r.ID },
+		},
+		workflows: listed[cc.Workflow]{
+			kind: Workflows, list: cc.OpWorkflows, get: cc.OpWorkflow, id: func(w *cc.Workflow) string { return w.ID },
+		},
+		layouts: listed[cc.WorkflowLayout]{
+			kind: Layouts, list: cc.OpWorkflowLayouts, get: cc.OpWorkflowLayout, id: func(w *cc.WorkflowLayout) string { return w.ID },
+		},
+	}
+}
+
+// keepIn lets the kinds be answered from a cache.
+func (k *kinds) keepIn(c *responsecache.Cache) error {
+	for _, err := range []error{
+		viewOf(c, Companies, &k.companies),
+		viewOf(c, Tree, &k.tree),
+		viewOf(c, Self, &k.self),
+		k.packages.keepIn(c),
+		k.queues.keepIn(c),
+		k.robots.keepIn(c),
+		k.workflows.keepIn(c),
+		k.layouts.keepIn(c),
+	} {
+		if err != nil {
+			return fmt.Errorf("consolecache: %w", err)
+		}
+	}
+	return nil
+}
+
+func (l *listed[T]) keepIn(c *responsecache.Cache) error {
+	if err := viewOf(c, l.kind, &l.pages); err != nil {
+		return err
+	}
+	return viewOf(c, entity(l.kind), &l.one)
+}
+
+// viewOf makes the view of a row. What is kept are the client's own structs, which are
+// an allow-list of what the console sends.
+func viewOf[T any](c *responsecache.Cache, row string, into **responsecache.View[T]) (err error) {
+	*into, err = responsecache.Of(c, responsecache.Kind[T]{
+		Name:   row,
+		Encode: func(v T) ([]byte, error) { return json.Marshal(v, jsontext.AllowInvalidUTF8(true)) },
+		Decode: func(b []byte) (v T, err error) {
+			err = json.Unmarshal(b, &v, jsontext.AllowInvalidUTF8(true))
+			return v, err
+		},
+		Size:     func(v T) int { return sizeOf(v) },
+		Negative: func(err error) bool { return fault.CodeOf(err) == fault.NotFound },
+		Final: func(err error) bool {
+			code := fault.CodeOf(err)
+			return code == fault.Forbidden || code == fault.Unauthenticated
+		},
+	})
+	return err
+}

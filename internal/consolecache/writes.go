@@ -1,0 +1,167 @@
+package consolecache
+
+import (
+	"context"
+	"io"
+	"time"
+
+	cc "github.com/consoleql/consoleql/internal/consoleclient"
+	"github.com/consoleql/consoleql/internal/fault"
+	"github.com/consoleql/consoleql/internal/responsecache"
+	"github.com/consoleql/consoleql/internal/scope"
+	"github.com/consoleql/consoleql/internal/trail"
+)
+
+// invalidationTimeout is how long a change's answer waits for all replicas at most.
+// Their leases end before (see responsecache).
+const invalidationTimeout = 5 * time.Second
+
+// change makes a change and then makes the kinds that it may have touched unreadable in
+// its company, unless it is certain that there was none: a call that failed may have
+// done its work, and a conflict says that what is kept is not as it is.
+func change[T any](ctx context.Context, c *Console, operation string, sc scope.Scope, kinds []string, call func() (T, error)) (T, error) {
+	began := time.Now()
+	v, err := call()
+	note(trail.FromContext(ctx), operation, "", began, responsecache.Info{Source: responsecache.Loaded}, err)
+	if c.opts.Cache == nil || neverBegun(err) {
+		return v, err
+	}
+	// Those who wait for this change may have gone; those who read have not.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), invalidationTimeout)
+	defer cancel()
+	if err := c.opts.Cache.Invalidate(ctx, tags(sc, kinds)...); err != nil {
+		c.opts.Logger.WarnContext(ctx, "not all replicas are known to have heard of a change", "operation", operation, "error", err)
+	}
+	return v, err
+}
+
+// neverBegun says that a change was refused for who asked, or how: those who may change
+// nothing must not be able to empty the caches either.
+func neverBegun(err error) bool {
+	switch fault.CodeOf(err) {
+	case fault.Unauthenticated, fault.Forbidden, fault.BadUserInput, fault.ScopeRequired:
+		return true
+	default:
+		return false
+	}
+}
+
+// done is change for a call that answers nothing.
+func done(ctx context.Context, c *Console, operation string, sc scope.Scope, kinds []string, call func() error) error {
+	_, err := change(ctx, c, operation, sc, kinds, func() (struct{}, error) { return struct{}{}, call() })
+	return err
+}
+
+// What a change may touch. Workflows repeat what they run and where they run, layouts
+// what they are made of; a queue counts its robots, and an execution moves whatever it
+// runs on.
+func touchesPackages() []string  { return []string{Packages, Workflows, Layouts} }
+func touchesQueues() []string    { return []string{Queues, Robots, Workflows, Layouts} }
+func touchesWorkflows() []string { return []string{Workflows, Layouts} }
+func touchesRobots() []string    { return []string{Workflows, Robots, Queues} }
+func startsJobs() []string       { return []string{Workflows, Layouts, Robots, Queues} }
+
+// UpdatePackage changes a package.
+func (c *Console) UpdatePackage(ctx context.Context, sc scope.Scope, id string, u cc.PackageUpdate) (*cc.Package, error) {
+	return change(ctx, c, cc.OpUpdatePackage, sc, touchesPackages(), func() (*cc.Package, error) {
+		return c.Client.UpdatePackage(ctx, sc, id, u)
+	})
+}
+
+// DeletePackage deletes a package.
+func (c *Console) DeletePackage(ctx context.Context, sc scope.Scope, id string) error {
+	return done(ctx, c, cc.OpDeletePackage, sc, touchesPackages(), func() error {
+		return c.Client.DeletePackage(ctx, sc, id)
+	})
+}
+
+// UploadPackage sends a package file.
+func (c *Console) UploadPackage(ctx context.Context, sc scope.Scope, file io.Reader, size int64) (*cc.UploadedPackage, error) {
+	return change(ctx, c, cc.OpUploadPackage, sc, touchesPackages(), func() (*cc.UploadedPackage, error) {
+		return c.Client.UploadPackage(ctx, sc, file, size)
+	})
+}
+
+// CompletePackageUpload makes a package of what was uploaded.
+func (c *Console) CompletePackageUpload(ctx context.Context, sc scope.Scope, id string) (*cc.UploadedPackage, error) {
+	return change(ctx, c, cc.OpCompleteUpload, sc, touchesPackages(), func() (*cc.UploadedPackage, error) {
+		return c.Client.CompletePackageUpload(ctx, sc, id)
+	})
+}
+
+// CreateQueue makes a queue.
+func (c *Console) CreateQueue(ctx context.Context, sc scope.Scope, n cc.QueueCreate) (*cc.Queue, error) {
+	return change(ctx, c, cc.OpCreateQueue, sc, touchesQueues(), func() (*cc.Queue, error) {
+		return c.Client.CreateQueue(ctx, sc, n)
+	})
+}
+
+// UpdateQueue changes a queue.
+func (c *Console) UpdateQueue(ctx context.Context, sc scope.Scope, id string, u cc.QueueUpdate) (*cc.Queue, error) {
+	return change(ctx, c, cc.OpUpdateQueue, sc, touchesQueues(), func() (*cc.Queue, error) {
+		return c.Client.UpdateQueue(ctx, sc, id, u)
+	})
+}
+
+// DeleteQueue deletes a queue.
+func (c *Console) DeleteQueue(ctx context.Context, sc scope.Scope, id string) error {
+	return done(ctx, c, cc.OpDeleteQueue, sc, touchesQueues(), func() error {
+		return c.Client.DeleteQueue(ctx, sc, id)
+	})
+}
+
+// CreateWorkflow makes a workflow.
+func (c *Console) CreateWorkflow(ctx context.Context, sc scope.Scope, n cc.WorkflowCreate) (*cc.Workflow, error) {
+	return change(ctx, c, cc.OpCreateWorkflow, sc, touchesWorkflows(), func() (*cc.Workflow, error) {
+		return c.Client.CreateWorkflow(ctx, sc, n)
+	})
+}
+
+// UpdateWorkflow changes a workflow.
+func (c *Console) UpdateWorkflow(ctx context.Context, sc scope.Scope, id string, u cc.WorkflowUpdate) (*cc.Workflow, error) {
+	return change(ctx, c, cc.OpUpdateWorkflow, sc, touchesWorkflows(), func() (*cc.Workflow, error) {
+		return c.Client.UpdateWorkflow(ctx, sc, id, u)
+	})
+}
+
+// DeleteWorkflow deletes a workflow.
+func (c *Console) DeleteWorkflow(ctx context.Context, sc scope.Scope, id string) error {
+	return done(ctx, c, cc.OpDeleteWorkflow, sc, touchesWorkflows(), func() error {
+		return c.Client.DeleteWorkflow(ctx, sc, id)
+	})
+}
+
+// ExecuteWorkflow starts jobs.
+func (c *Console) ExecuteWorkflow(ctx context.Context, sc scope.Scope, id string, x cc.WorkflowExecution) ([]*cc.Job, error) {
+	return change(ctx, c, cc.OpExecuteWorkflow, sc, startsJobs(), func() ([]*cc.Job, error) {
+		return c.Client.ExecuteWorkflow(ctx, sc, id, x)
+	})
+}
+
+// AddWorkflowRobots adds robots to a workflow.
+func (c *Console) AddWorkflowRobots(ctx context.Context, sc scope.Scope, id string, ids []string) ([]*cc.WorkflowRobotResult, error) {
+	return change(ctx, c, cc.OpAddWorkflowRobots, sc, touchesRobots(), func() ([]*cc.WorkflowRobotResult, error) {
+		return c.Client.AddWorkflowRobots(ctx, sc, id, ids)
+	})
+}
+
+// RemoveWorkflowRobot removes a robot from a workflow.
+func (c *Console) RemoveWorkflowRobot(ctx context.Context, sc scope.Scope, id, robotID string) error {
+	return done(ctx, c, cc.OpRemoveWorkflowRobot, sc, touchesRobots(), func() error {
+		return c.Client.RemoveWorkflowRobot(ctx, sc, id, robotID)
+	})
+}
+
+// UpgradeWorkflows lets workflows run their packages' last versions.
+func (c *Console) UpgradeWorkflows(ctx context.Context, sc scope.Scope, ids []string) (*cc.WorkflowUpgrade, error) {
+	return change(ctx, c, cc.OpUpgradeWorkflows, sc, touchesWorkflows(), func() (*cc.WorkflowUpgrade, error) {
+		return c.Client.UpgradeWorkflows(ctx, sc, ids)
+	})
+}
+
+// ExecuteWorkflowLayout starts the jobs of a layout.
+func (c *Console) ExecuteWorkflowLayout(ctx context.Context, sc scope.Scope, id string) (*cc.JobGroup, error) {
+	return change(ctx, c, cc.OpExecuteWorkflowLayout, sc, startsJobs(), func() (*cc.JobGroup, error) {
+		return c.Client.ExecuteWorkflowLayout(ctx, sc, id)
+	})
+}

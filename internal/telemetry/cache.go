@@ -1,0 +1,80 @@
+package telemetry
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// cacheMetrics are the figures of the response cache.
+type cacheMetrics struct {
+	reads         *prometheus.CounterVec
+	evictions     *prometheus.CounterVec
+	invalidations prometheus.Histogram
+	unconfirmed   prometheus.Counter
+	trusted       prometheus.Gauge
+	redisFailures prometheus.Counter
+}
+
+func (c *cacheMetrics) register(r prometheus.Registerer) {
+	*c = cacheMetrics{
+		reads: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "consoleql_cache_reads_total",
+			Help: "Reads of the response cache, by kind and where the answer came from (loaded, coalesced, memory, redis, stale; failed for an error).",
+		}, []string{"kind", "source"}),
+		evictions: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "consoleql_cache_evictions_total",
+			Help: "Answers that left the memory for want of room, by kind.",
+		}, []string{"kind"}),
+		invalidations: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name:    "consoleql_cache_invalidation_duration_seconds",
+			Help:    "How long changes waited until no replica could read anymore what they touched.",
+			Buckets: prometheus.ExponentialBucketsRange(0.0001, 5, 12),
+		}),
+		unconfirmed: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "consoleql_cache_unconfirmed_invalidations_total",
+			Help: "Changes of which not all replicas are known to have heard.",
+		}),
+		trusted: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "consoleql_cache_trusted",
+			Help: "1 while this replica knows of all changes made through others, and so may answer from memory; only with Redis.",
+		}),
+		redisFailures: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "consoleql_cache_redis_failures_total",
+			Help: "Commands of the response cache that Redis did not carry out.",
+		}),
+	}
+	r.MustRegister(c.reads, c.evictions, c.invalidations, c.unconfirmed, c.trusted, c.redisFailures)
+}
+
+// CacheRead counts a read; source is empty for one that failed.
+func (m *Metrics) CacheRead(kind, source string) {
+	if source == "" {
+		source = "failed"
+	}
+	m.cache.reads.WithLabelValues(kind, source).Inc()
+}
+
+// CacheEvicted counts an answer that left the memory for want of room.
+func (m *Metrics) CacheEvicted(kind string) { m.cache.evictions.WithLabelValues(kind).Inc() }
+
+// CacheInvalidated counts an invalidation, how long a change had to wait for it, and
+// whether all replicas confirmed it.
+func (m *Metrics) CacheInvalidated(took time.Duration, confirmed bool) {
+	m.cache.invalidations.Observe(took.Seconds())
+	if !confirmed {
+		m.cache.unconfirmed.Inc()
+	}
+}
+
+// CacheTrusted tells whether the memory may be believed.
+func (m *Metrics) CacheTrusted(trusted bool) {
+	if trusted {
+		m.cache.trusted.Set(1)
+	} else {
+		m.cache.trusted.Set(0)
+	}
+}
+
+// CacheRedisFailed counts a command that Redis did not carry out.
+func (m *Metrics) CacheRedisFailed() { m.cache.redisFailures.Inc() }
