@@ -34,7 +34,7 @@ func TestSoak(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer sim.Close()
-	p := newProcess(t, sim, redistest.Start(t).URL(), "CONSOLEQL_POLL_INTERVAL=200ms", "CONSOLEQL_STREAM_KEEPALIVE=1s")
+	p := newProcess(t, sim, redistest.Start(t).URL(), "CONSOLEQL_POLL_INTERVAL=200ms", "CONSOLEQL_STREAM_KEEPALIVE=1s", "CONSOLEQL_CACHE=on")
 	s := &soak{process: p}
 	s.load(*soakTime / 5)
 	begin := s.look("after a fifth")

@@ -220,9 +220,11 @@ func TestThousandSubscribersShareAPoll(t *testing.T) {
 
 	w.sim.ResetCounts()
 	start := time.Now()
-	for _, status := range statuses {
+	for i, status := range statuses {
 		pin(status[:1] + strings.ToLower(status[1:]))
-		w.polls(2) // one may have been under way
+		if i < len(statuses)-1 {
+			w.polls(2) // one may have been under way; after the last there is nobody left to poll for
+		}
 	}
 	counted.Wait()
 	intervals := float64(time.Since(start)) / float64(interval)

@@ -8,13 +8,13 @@ import (
 // Page is one page of a list.
 type Page[T any] struct {
 	// Count is how many entities the whole list has, on all its pages; -1 where the console does not say.
-	Count int
+	Count int `json:"count"`
 	// Served is how many places of the list the page takes: as many as List is long, and one for each null.
-	Served int
+	Served int `json:"served"`
 	// Places are the places of List's entities on the page, from 0; nil where there was no null and each has its own.
-	Places []int
+	Places []int `json:"places,omitzero"`
 	// List holds this page's entities; none of them is nil.
-	List []*T
+	List []*T `json:"list,omitzero"`
 }
 
 // List says which page of which list to get. F is one of the filters; each is a comparable struct of plain values, in
