@@ -44,7 +44,9 @@ func (c *Console) Self(ctx context.Context, sc scope.Scope) (*cc.CompanyUser, er
 
 // Packages is a page of packages.
 func (c *Console) Packages(ctx context.Context, sc scope.Scope, l cc.List[cc.PackageFilter]) (*cc.Page[cc.Package], error) {
-	return page(ctx, c, c.kinds.packages, sc, l, c.Client.Packages)
+	f := l.Filter
+	f.IncludeVersions = false // it lets the same packages through
+	return page(ctx, c, c.kinds.packages, sc, l, f != cc.PackageFilter{}, c.Client.Packages)
 }
 
 // Package is a package with its versions.
@@ -54,7 +56,7 @@ func (c *Console) Package(ctx context.Context, sc scope.Scope, id string) (*cc.P
 
 // Queues is a page of queues.
 func (c *Console) Queues(ctx context.Context, sc scope.Scope, l cc.List[cc.QueueFilter]) (*cc.Page[cc.Queue], error) {
-	return page(ctx, c, c.kinds.queues, sc, l, c.Client.Queues)
+	return page(ctx, c, c.kinds.queues, sc, l, l.Filter != cc.QueueFilter{}, c.Client.Queues)
 }
 
 // Queue is a queue.
@@ -64,7 +66,7 @@ func (c *Console) Queue(ctx context.Context, sc scope.Scope, id string) (*cc.Que
 
 // Robots is a page of robots.
 func (c *Console) Robots(ctx context.Context, sc scope.Scope, l cc.List[cc.RobotFilter]) (*cc.Page[cc.Robot], error) {
-	return page(ctx, c, c.kinds.robots, sc, l, c.Client.Robots)
+	return page(ctx, c, c.kinds.robots, sc, l, l.Filter != cc.RobotFilter{}, c.Client.Robots)
 }
 
 // Robot is a robot.
@@ -74,7 +76,7 @@ func (c *Console) Robot(ctx context.Context, sc scope.Scope, id string) (*cc.Rob
 
 // Workflows is a page of workflows.
 func (c *Console) Workflows(ctx context.Context, sc scope.Scope, l cc.List[cc.WorkflowFilter]) (*cc.Page[cc.Workflow], error) {
-	return page(ctx, c, c.kinds.workflows, sc, l, c.Client.Workflows)
+	return page(ctx, c, c.kinds.workflows, sc, l, l.Filter != cc.WorkflowFilter{}, c.Client.Workflows)
 }
 
 // Workflow is a workflow.
@@ -99,7 +101,7 @@ func (c *Console) WorkflowRobots(ctx context.Context, sc scope.Scope, id string,
 
 // WorkflowLayouts is a page of workflow layouts.
 func (c *Console) WorkflowLayouts(ctx context.Context, sc scope.Scope, l cc.List[cc.WorkflowLayoutFilter]) (*cc.Page[cc.WorkflowLayout], error) {
-	return page(ctx, c, c.kinds.layouts, sc, l, c.Client.WorkflowLayouts)
+	return page(ctx, c, c.kinds.layouts, sc, l, l.Filter != cc.WorkflowLayoutFilter{}, c.Client.WorkflowLayouts)
 }
 
 // WorkflowLayout is a workflow layout.
@@ -133,12 +135,11 @@ func (c *Console) KeptWorkflowLayouts(ctx context.Context, sc scope.Scope, ids [
 }
 
 // page answers one page of a list. What a filter lets through may hang on any kind.
-func page[T any, F comparable](ctx context.Context, c *Console, k listed[T], sc scope.Scope, l cc.List[F],
+func page[T, F any](ctx context.Context, c *Console, k listed[T], sc scope.Scope, l cc.List[F], filtered bool,
 	load func(context.Context, scope.Scope, cc.List[F]) (*cc.Page[T], error),
 ) (*cc.Page[T], error) {
 	on := []string{k.kind}
-	var all F
-	if l.Filter != all {
+	if filtered {
 		on = []string{Packages, Queues, Robots, Workflows, Layouts}
 	}
 	v, info, err := ask(ctx, c, k.pages, question[*cc.Page[T]]{

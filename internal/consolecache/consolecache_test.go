@@ -1,0 +1,386 @@
+package consolecache_test
+
+import (
+	"context"
+	"errors"
+	"reflect"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/consoleql/consoleql/internal/consolecache"
+	cc "github.com/consoleql/consoleql/internal/consoleclient"
+	"github.com/consoleql/consoleql/internal/consolesim"
+	"github.com/consoleql/consoleql/internal/fault"
+	"github.com/consoleql/consoleql/internal/principal"
+	"github.com/consoleql/consoleql/internal/redistest"
+	"github.com/consoleql/consoleql/internal/responsecache"
+	"github.com/consoleql/consoleql/internal/scope"
+	"github.com/consoleql/consoleql/internal/trail"
+
+	"github.com/redis/go-redis/v9"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// fixture is a simulated console behind a cache.
+type fixture struct {
+	t       *testing.T
+	sim     *consolesim.Server
+	console *consolecache.Console
+	scope   scope.Scope
+	ended   atomic.Bool // the principal is no longer accepted
+}
+
+// tokens are the principals' own.
+type tokens struct{}
+
+func (tokens) Token(ctx context.Context) (string, error) {
+	return principal.FromContext(ctx).Token(), nil
+}
+func (tokens) Refused(context.Context, string) {}
+
+var errEnded = fault.New(fault.Unauthenticated, "the session has ended")
+
+func newFixture(t *testing.T, client redis.UniversalClient, sims ...*consolesim.Server) *fixture {
+	t.Helper()
+	f := &fixture{t: t}
+	if len(sims) > 0 {
+		f.sim = sims[0]
+	} else {
+		sim, err := consolesim.Start(t.Context(), consolesim.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = sim.Close() })
+		f.sim = sim
+	}
+	f.scope = scope.Scope{CompanyID: f.sim.Data().MainCompanyID(), DepartmentID: f.sim.Data().MainDepartmentID()}
+	api, err := cc.New(cc.Options{APIURL: f.sim.APIURL(), Tokens: tokens{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(api.CloseIdleConnections)
+	lives := consolecache.DefaultLifetimes()
+	for kind, p := range lives {
+		p.Life = time.Hour // nothing expires by itself here
+		lives[kind] = p
+	}
+	cache, err := responsecache.New(responsecache.Options{Policies: lives.Policies(), Redis: client, Version: consolecache.Form(), Eagerness: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(cache.Close)
+	f.console, err = consolecache.New(consolecache.Options{Client: api, Cache: cache, Accepted: func(context.Context) error {
+		if f.ended.Load() {
+			return errEnded
+		}
+		return nil
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+// as is a context of the user's.
+func (f *fixture) as(user string) context.Context {
+	return principal.NewContext(f.t.Context(), principal.FromToken(f.sim.Token(user)))
+}
+
+func (f *fixture) owner() context.Context {
+	user, _ := f.sim.DefaultUser()
+	return f.as(user)
+}
+
+// calls is how many calls of the console f makes.
+func (f *fixture) calls(do func()) int {
+	f.sim.ResetCounts()
+	do()
+	n := 0
+	for _, c := range f.sim.Counts() {
+		n += c
+	}
+	return n
+}
+
+func must[T any](t *testing.T) func(T, error) T {
+	return func(v T, err error) T {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+}
+
+// reads are all reads of the console, each by its operation.
+func (f *fixture) reads(ctx context.Context) map[string]func() (any, error) {
+	data, c, sc := f.sim.Data(), f.console, f.scope
+	d := data.MainDepartmentID()
+	workflow, queue, robot := data.WorkflowIDs(d)[0], data.QueueIDs(d)[0], data.RobotIDs(d)[0]
+	pkg := *must[*cc.Page[cc.Package]](f.t)(c.Client.Packages(ctx, sc, cc.List[cc.PackageFilter]{PageSize: 1})).List[0]
+	layout := *must[*cc.Page[cc.WorkflowLayout]](f.t)(c.Client.WorkflowLayouts(ctx, sc, cc.List[cc.WorkflowLayoutFilter]{PageSize: 1})).List[0]
+	return map[string]func() (any, error){
+		cc.OpCompanies:      func() (any, error) { return c.Companies(ctx, scope.Scope{}, "") },
+		cc.OpDepartmentTree: func() (any, error) { return c.DepartmentTree(ctx, sc) },
+		cc.OpSelf:           func() (any, error) { return c.Self(ctx, sc) },
+		cc.OpPackages: func() (any, error) {
+			return c.Packages(ctx, sc, cc.List[cc.PackageFilter]{Filter: cc.PackageFilter{IncludeVersions: true}, PageSize: 50})
+		},
+		cc.OpPackage:         func() (any, error) { return c.Package(ctx, sc, pkg.ID) },
+		cc.OpQueues:          func() (any, error) { return c.Queues(ctx, sc, cc.List[cc.QueueFilter]{PageSize: 50}) },
+		cc.OpQueue:           func() (any, error) { return c.Queue(ctx, sc, queue) },
+		cc.OpRobots:          func() (any, error) { return c.Robots(ctx, sc, cc.List[cc.RobotFilter]{PageSize: 50}) },
+		cc.OpRobot:           func() (any, error) { return c.Robot(ctx, sc, robot) },
+		cc.OpWorkflows:       func() (any, error) { return c.Workflows(ctx, sc, cc.List[cc.WorkflowFilter]{PageSize: 50}) },
+		cc.OpWorkflow:        func() (any, error) { return c.Workflow(ctx, sc, workflow) },
+		cc.OpWorkflowRobots:  func() (any, error) { return c.WorkflowRobots(ctx, sc, workflow, 0, 0) },
+		cc.OpWorkflowLayouts: func() (any, error) { return c.WorkflowLayouts(ctx, sc, cc.List[cc.WorkflowLayoutFilter]{PageSize: 50}) },
+		cc.OpWorkflowLayout:  func() (any, error) { return c.WorkflowLayout(ctx, sc, layout.ID) },
+	}
+}
+
+// TestAnswersComeBackAsTheyWere: what another replica asked is, from Redis, the same to
+// the last field, those that are not exported included.
+func TestAnswersComeBackAsTheyWere(t *testing.T) {
+	server := redistest.Start(t)
+	first := newFixture(t, dial(t, server))
+	second := newFixture(t, dial(t, server), first.sim)
+	ctx := first.owner()
+	reads, again := first.reads(ctx), second.reads(ctx)
+	for operation, read := range reads {
+		var want any
+		// Until Redis has given the replicas their leases, each asks for itself.
+		for deadline := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
+			want = must[any](t)(read())
+			var got any
+			if second.calls(func() { got = must[any](t)(again[operation]()) }) == 0 {
+				if !reflect.DeepEqual(want, got) {
+					t.Errorf("%s:\n%+v\ncame back as\n%+v", operation, want, got)
+				}
+				break
+			}
+			if time.Now().After(deadline) {
+				t.Fatalf("%s never comes from Redis", operation)
+			}
+			second.console.Forget(ctx)
+		}
+	}
+}
+
+func dial(t *testing.T, server *redistest.Server) redis.UniversalClient {
+	t.Helper()
+	o, err := redis.ParseURL(server.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.ContextTimeoutEnabled = true
+	client := redis.NewClient(o)
+	t.Cleanup(func() { _ = client.Close() })
+	return client
+}
+
+// TestEveryChangeInvalidates looks at which reads each change makes the cache ask anew.
+// The console's document says nothing of it, so this is the table to argue about.
+func TestEveryChangeInvalidates(t *testing.T) {
+	f := newFixture(t, nil)
+	ctx, sc, c := f.owner(), f.scope, f.console
+	data := f.sim.Data()
+	d := data.MainDepartmentID()
+	workflow, queue, robot := data.WorkflowIDs(d)[0], data.QueueIDs(d)[0], data.RobotIDs(d)[0]
+	reads := f.reads(ctx)
+	pkg := must[any](t)(reads[cc.OpPackages]()).(*cc.Page[cc.Package]).List[0]
+	layout := must[any](t)(reads[cc.OpWorkflowLayouts]()).(*cc.Page[cc.WorkflowLayout]).List[0]
+
+	companies := must[[]*cc.Company](t)(c.Companies(ctx, scope.Scope{}, ""))
+	other := companies[len(companies)-1].Scope()
+	if other.CompanyID == sc.CompanyID {
+		t.Fatal("the user has one company only")
+	}
+	other.DepartmentID = must[*cc.DepartmentTree](t)(c.DepartmentTree(ctx, other)).RootDepartment.ID
+
+	var (
+		packages  = []string{cc.OpPackages, cc.OpPackage}
+		queues    = []string{cc.OpQueues, cc.OpQueue}
+		robots    = []string{cc.OpRobots, cc.OpRobot, cc.OpWorkflowRobots}
+		workflows = []string{cc.OpWorkflows, cc.OpWorkflow, cc.OpWorkflowRobots}
+		layouts   = []string{cc.OpWorkflowLayouts, cc.OpWorkflowLayout}
+	)
+	for name, tt := range map[string]struct {
+		change func() error
+		anew   [][]string
+	}{
+		"update a package": {func() error {
+			_, err := c.UpdatePackage(ctx, sc, pkg.ID, cc.PackageUpdate{})
+			return ignore(err, fault.Conflict)
+		}, [][]string{packages, workflows, layouts}},
+		"update a queue": {func() error {
+			_, err := c.UpdateQueue(ctx, sc, queue, cc.QueueUpdate{})
+			return err
+		}, [][]string{queues, robots, workflows, layouts}},
+		"create a queue": {func() error {
+			_, err := c.CreateQueue(ctx, sc, cc.QueueCreate{Name: "new"})
+			return err
+		}, [][]string{queues, robots, workflows, layouts}},
+		"update a workflow": {func() error {
+			_, err := c.UpdateWorkflow(ctx, sc, workflow, cc.WorkflowUpdate{})
+			return err
+		}, [][]string{workflows, layouts}},
+		"execute a workflow": {func() error {
+			_, err := c.ExecuteWorkflow(ctx, sc, workflow, cc.WorkflowExecution{})
+			return err
+		}, [][]string{workflows, layouts, robots, queues}},
+		"add a robot": {func() error {
+			_, err := c.AddWorkflowRobots(ctx, sc, workflow, []string{robot})
+			return err
+		}, [][]string{workflows, robots, queues}},
+		"remove a robot": {func() error {
+			return ignore(c.RemoveWorkflowRobot(ctx, sc, workflow, robot), fault.NotFound)
+		}, [][]string{workflows, robots, queues}},
+		"upgrade workflows": {func() error {
+			_, err := c.UpgradeWorkflows(ctx, sc, []string{workflow})
+			return err
+		}, [][]string{workflows, layouts}},
+		"execute a layout": {func() error {
+			_, err := c.ExecuteWorkflowLayout(ctx, sc, layout.ID)
+			return err
+		}, [][]string{workflows, layouts, robots, queues}},
+		"delete what is not there": {func() error {
+			return ignore(c.DeleteWorkflow(ctx, sc, "00000000-0000-4000-8000-000000000001"), fault.NotFound)
+		}, [][]string{workflows, layouts}},
+		"a change that is refused": {func() error {
+			return ignore(c.DeleteWorkflow(f.as("nobody"), sc, workflow), fault.Unauthenticated)
+		}, nil},
+		"a change in another company": {func() error {
+			return ignore(c.DeleteWorkflow(ctx, other, "00000000-0000-4000-8000-000000000001"), fault.NotFound)
+		}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for operation, read := range reads {
+				if _, err := read(); err != nil {
+					t.Fatalf("%s: %v", operation, err)
+				}
+			}
+			if err := tt.change(); err != nil {
+				t.Fatal(err)
+			}
+			anew := make(map[string]bool)
+			for _, operations := range tt.anew {
+				for _, operation := range operations {
+					anew[operation] = true
+				}
+			}
+			// One by one first: a list that is asked anew brings its entities.
+			for _, first := range []bool{true, false} {
+				for operation, read := range reads {
+					one := operation == cc.OpPackage || operation == cc.OpQueue || operation == cc.OpRobot || operation == cc.OpWorkflow || operation == cc.OpWorkflowLayout
+					if one != first {
+						continue
+					}
+					if asked := f.calls(func() { _, _ = read() }) > 0; asked != anew[operation] {
+						t.Errorf("%s: asked anew: %v", operation, asked)
+					}
+				}
+			}
+		})
+	}
+}
+
+// ignore is err, unless it is of a code that the change is meant to be refused with.
+func ignore(err error, code fault.Code) error {
+	if fault.CodeOf(err) == code {
+		return nil
+	}
+	return errors.Join(err)
+}
+
+// TestAnEntityOfAList answers for itself.
+func TestAnEntityOfAList(t *testing.T) {
+	f := newFixture(t, nil)
+	ctx, sc, c := f.owner(), f.scope, f.console
+	list := cc.List[cc.PackageFilter]{PageSize: 50}
+	bare := must[*cc.Page[cc.Package]](t)(c.Packages(ctx, sc, list)).List[0]
+	if n := f.calls(func() { must[*cc.Package](t)(c.Package(ctx, sc, bare.ID)) }); n != 1 {
+		t.Errorf("a package of a list without versions answered for one with them: %d calls", n)
+	}
+	page := must[*cc.Page[cc.Workflow]](t)(c.Workflows(ctx, sc, cc.List[cc.WorkflowFilter]{PageSize: 50}))
+	w := page.List[0]
+	n := f.calls(func() {
+		if got := must[*cc.Workflow](t)(c.Workflow(ctx, sc, w.ID)); got != w {
+			t.Errorf("got another one: %+v", got)
+		}
+		if got := must[*cc.Workflow](t)(c.Workflow(ctx, w.Scope(), w.ID)); got != w {
+			t.Errorf("got another one in its own scope: %+v", got)
+		}
+		if kept := c.KeptWorkflows(ctx, sc, []string{w.ID, "00000000-0000-4000-8000-000000000001"}); len(kept) != 1 || kept[0] != w {
+			t.Errorf("kept %+v", kept)
+		}
+		if kept := c.KeptWorkflows(f.as("solo"), sc, []string{w.ID}); len(kept) != 0 {
+			t.Error("another user was given what was kept")
+		}
+	})
+	if n != 0 {
+		t.Errorf("%d calls", n)
+	}
+}
+
+// TestWishes: what is not to come from the cache does not.
+func TestWishes(t *testing.T) {
+	f := newFixture(t, nil)
+	c, sc := f.console, f.scope
+	list := cc.List[cc.RobotFilter]{PageSize: 50}
+	read := func(ctx context.Context) int {
+		return f.calls(func() { must[*cc.Page[cc.Robot]](t)(c.Robots(ctx, sc, list)) })
+	}
+	ctx := f.owner()
+	id := must[*cc.Page[cc.Robot]](t)(c.Robots(ctx, sc, list)).List[0].ID
+	anew, recent := trail.New(trail.Wish{Refresh: true}), trail.New(trail.Wish{MaxAge: time.Nanosecond})
+	for name, tt := range map[string]struct {
+		t    *trail.Trail
+		want int
+	}{"nothing said": {trail.New(trail.Wish{}), 0}, "anew": {anew, 1}, "recent": {recent, 1}, "young enough": {trail.New(trail.Wish{MaxAge: time.Hour}), 0}} {
+		if n := read(trail.NewContext(ctx, tt.t)); n != tt.want {
+			t.Errorf("%s: %d calls, want %d", name, n, tt.want)
+		}
+		reads := tt.t.Reads()
+		if len(reads) != 1 || reads[0].Operation != cc.OpRobots || reads[0].Kind != consolecache.Robots || (reads[0].Source == responsecache.Loaded) != (tt.want == 1) {
+			t.Errorf("%s: trail %+v", name, reads)
+		}
+	}
+	for _, w := range []*trail.Trail{anew, recent} {
+		if kept := c.KeptRobots(trail.NewContext(ctx, w), sc, []string{id}); len(kept) > 0 {
+			t.Error("what is kept was given in spite of the wish")
+		}
+	}
+	f.ended.Store(true)
+	if _, err := c.Robots(ctx, sc, list); !errors.Is(err, errEnded) {
+		t.Errorf("who is no longer accepted was answered: %v", err)
+	}
+	if kept := c.KeptRobots(ctx, sc, []string{id}); len(kept) > 0 {
+		t.Error("who is no longer accepted was given what is kept")
+	}
+	f.ended.Store(false)
+	c.Forget(ctx)
+	if n := read(ctx); n != 1 {
+		t.Errorf("%d calls after all was forgotten", n)
+	}
+}
+
+// TestLifetimes: the table can be changed in parts.
+func TestLifetimes(t *testing.T) {
+	life := func(p *responsecache.Policy, d time.Duration) { p.Life = d }
+	l, err := consolecache.DefaultLifetimes().With(map[string]time.Duration{consolecache.Robots: 0, consolecache.Queues: time.Minute}, life)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := l.Policies()
+	if p[consolecache.Robots] != (responsecache.Policy{}) || p[consolecache.Queues].Life != time.Minute || p[consolecache.Workflows].Life != 10*time.Second {
+		t.Errorf("%+v", p)
+	}
+	if _, err := l.With(map[string]time.Duration{"robot": 1}, life); err == nil {
+		t.Error("an unknown kind was taken")
+	}
+}
