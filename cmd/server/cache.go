@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/consoleql/consoleql/internal/consolecache"
+	"github.com/consoleql/consoleql/internal/edge"
 	"github.com/consoleql/consoleql/internal/principal"
 	"github.com/consoleql/consoleql/internal/responsecache"
 	"github.com/consoleql/consoleql/internal/telemetry"
@@ -17,6 +18,7 @@ import (
 type caching struct {
 	Cache                     string                   `enum:"on,off" default:"on" help:"Whether answers are kept, and identical ones in flight shared (${enum}); off asks the console for each operation anew, for measuring and for debugging."`
 	CacheBytes                uint64                   `default:"67108864" help:"Memory for the console's answers, in bytes."`
+	AnswerBytes               uint64                   `default:"67108864" help:"Memory for the answers of whole queries, in bytes."`
 	CacheLife                 map[string]time.Duration `mapsep:"," help:"How long answers are fresh, by kind, where that is not the default; 0 keeps none of a kind. The defaults: companies=5m, tree=5m (departments), self=5m (the caller as a company's user), packages=1m (and their versions), queues=15s, workflows=10s, layouts=10s, robots=2s." placeholder:"KIND=DURATION"`
 	CacheStaleWhileRevalidate map[string]time.Duration `mapsep:"," help:"How long after that an answer is still given while a new one is fetched in the background, by kind. The defaults: companies, tree and self 1m, packages 15s, queues, workflows and layouts 5s, robots 1s." placeholder:"KIND=DURATION"`
 	CacheStaleIfError         map[string]time.Duration `mapsep:"," help:"How long after its life an answer is still given where the console cannot be reached, by kind. The defaults: companies, tree and self 30m, packages 5m, queues, workflows and layouts 1m, robots 30s." placeholder:"KIND=DURATION"`
@@ -79,6 +81,19 @@ func (g *gateway) openCache(metrics *telemetry.Metrics) error {
 	var err error
 	g.console, err = consolecache.New(options)
 	return err
+}
+
+// keepAnswers lets the edge keep the answers of whole queries.
+func (g *gateway) keepAnswers(o *edge.Options, metrics *telemetry.Metrics) {
+	if g.cache == nil {
+		return
+	}
+	o.Answers = &edge.Answers{
+		Validity: g.cache,
+		Accepted: g.accepted,
+		MaxBytes: g.settings.AnswerBytes,
+		Observe:  func(source edge.AnswerSource) { metrics.Answer(string(source)) },
+	}
 }
 
 // cacheIdentity names a principal beyond this gateway: another one that shares its Redis

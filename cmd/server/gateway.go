@@ -116,7 +116,12 @@ func newGateway(ctx context.Context, s *settings, log *slog.Logger, p page) (_ *
 		Logger:    log,
 	}
 	g.identify(&options)
-	if g.public, err = listen(ctx, s.Listen, edge.New(options)); err != nil {
+	g.keepAnswers(&options, metrics)
+	endpoint, err := edge.New(options)
+	if err != nil {
+		return nil, err
+	}
+	if g.public, err = listen(ctx, s.Listen, endpoint); err != nil {
 		return nil, fmt.Errorf("--listen: %w", err)
 	}
 	if s.AdminListen != "" {

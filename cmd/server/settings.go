@@ -103,8 +103,8 @@ func (s *settings) Validate() error {
 	if _, err := s.lifetimes(); err != nil {
 		return err
 	}
-	if s.CacheBytes == 0 {
-		return errors.New("--cache-bytes must be positive")
+	if s.CacheBytes == 0 || s.AnswerBytes == 0 {
+		return errors.New("--cache-bytes and --answer-bytes must be positive")
 	}
 	if s.Password != "" && s.PasswordFile != "" {
 		return errors.New("give either --password or --password-file")

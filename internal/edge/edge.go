@@ -7,6 +7,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
@@ -39,6 +40,8 @@ type Options struct {
 	// Verifier verifies console tokens; nil: that is left to the console.
 	Verifier Verifier
 	Limits   Limits
+	// Answers keeps the answers of queries; nil: each is executed.
+	Answers *Answers
 	// Origins are those whose pages may use the endpoint beside the gateway's
 	// own, each as [ParseOrigin] wants it.
 	Origins []string
@@ -75,7 +78,10 @@ type Request struct {
 	Duration time.Duration
 }
 
-type server struct{ opts Options }
+type server struct {
+	opts    Options
+	answers *answers // nil: none are kept
+}
 
 // The caches of documents: parsed ones by their text, and the texts of
 // automatic persisted queries by their hash. Each entry is bounded by
@@ -85,8 +91,8 @@ const (
 	persistedDocuments = 1000
 )
 
-// New returns the handler of the public listener.
-func New(opts Options) http.Handler {
+// New returns the handler of the public listener. It fails where an option makes no sense.
+func New(opts Options) (http.Handler, error) {
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -98,6 +104,12 @@ func New(opts Options) http.Handler {
 	}
 	opts.Limits = opts.Limits.withDefaults()
 	s := &server{opts: opts}
+	if opts.Answers != nil {
+		var err error
+		if s.answers, err = newAnswers(*opts.Answers, opts.SDL, opts.Logger); err != nil {
+			return nil, err
+		}
+	}
 
 	r := chi.NewRouter()
 	r.Use(s.observe)
@@ -108,7 +120,7 @@ func New(opts Options) http.Handler {
 	page := graphiql.Handler(opts.GraphiQL)
 	r.Handle("/", page)
 	r.Handle(graphiql.AssetPrefix+"*", page)
-	return r
+	return r, nil
 }
 
 // graphql is the endpoint /graphql.
@@ -116,16 +128,21 @@ func (s *server) graphql() http.Handler {
 	h := handler.New(s.opts.Schema)
 	h.AddTransport(transport.Options{})
 	h.AddTransport(sockets{s})
-	plain := []graphql.Transport{once{get{}}, once{transport.POST{}}, once{uploads{s.opts.Limits}}}
-	h.AddTransport(sse{s.opts.Streams, s.opts.Keepalive, plain})
-	for _, t := range plain {
+	queries, files := []graphql.Transport{once{get{}}, once{transport.POST{}}}, once{uploads{s.opts.Limits}}
+	h.AddTransport(sse{s.opts.Streams, s.opts.Keepalive, append(slices.Clone(queries), files)})
+	for _, t := range queries {
+		if s.answers != nil {
+			t = s.answers.before(t)
+		}
 		h.AddTransport(t)
 	}
+	h.AddTransport(files)
 	h.AddTransport(otherwise{})
 	h.SetQueryCache(lru.New[*ast.QueryDocument](parsedDocuments))
 	h.SetParserTokenLimit(s.opts.Limits.Tokens)
 	h.SetErrorPresenter(s.present)
 	h.SetRecoverFunc(s.recovered)
+	h.Use(outcomes{})
 	h.Use(extension.Introspection{})
 	h.Use(persistedQueries{extension.AutomaticPersistedQuery{Cache: lru.New[string](persistedDocuments)}})
 	h.Use(permits{})

@@ -14,6 +14,7 @@ type cacheMetrics struct {
 	unconfirmed   prometheus.Counter
 	trusted       prometheus.Gauge
 	redisFailures prometheus.Counter
+	answers       *prometheus.CounterVec
 }
 
 func (c *cacheMetrics) register(r prometheus.Registerer) {
@@ -44,7 +45,11 @@ func (c *cacheMetrics) register(r prometheus.Registerer) {
 			Help: "Commands of the response cache that Redis did not carry out.",
 		}),
 	}
-	r.MustRegister(c.reads, c.evictions, c.invalidations, c.unconfirmed, c.trusted, c.redisFailures)
+	c.answers = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "consoleql_answers_total",
+		Help: "Answers of whole queries, by where they came from (hit: kept from an earlier request; shared: made for an identical one under way; executed).",
+	}, []string{"source"})
+	r.MustRegister(c.answers, c.reads, c.evictions, c.invalidations, c.unconfirmed, c.trusted, c.redisFailures)
 }
 
 // CacheRead counts a read; source is empty for one that failed.
@@ -78,3 +83,6 @@ func (m *Metrics) CacheTrusted(trusted bool) {
 
 // CacheRedisFailed counts a command that Redis did not carry out.
 func (m *Metrics) CacheRedisFailed() { m.cache.redisFailures.Inc() }
+
+// Answer counts the answer of a whole query.
+func (m *Metrics) Answer(source string) { m.cache.answers.WithLabelValues(source).Inc() }

@@ -60,6 +60,8 @@ type Trail struct {
 	mu      sync.Mutex
 	reads   []Read
 	batches []Batch
+	query   bool
+	spoiled bool
 }
 
 // New returns an empty trail.
@@ -91,6 +93,27 @@ func (t *Trail) AddBatch(b Batch) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.batches = append(t.batches, b)
+}
+
+// Answered notes how the operation came out: whether it is a query, and whether its
+// answer is worth nothing beyond this request.
+func (t *Trail) Answered(query, spoiled bool) {
+	if t == nil {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.query, t.spoiled = query, t.spoiled || spoiled
+}
+
+// Outcome is what Answered noted; without it, the operation was no query.
+func (t *Trail) Outcome() (query, spoiled bool) {
+	if t == nil {
+		return false, false
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.query, t.spoiled
 }
 
 // Reads are those noted so far, in the order in which they ended.

@@ -1,0 +1,110 @@
+package edge
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"math"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/consoleql/consoleql/internal/responsecache"
+)
+
+// answer is a response, as it can be written again and again.
+type answer struct {
+	status     int
+	header     http.Header
+	body       []byte
+	query      bool
+	dependency responsecache.Dependency // of a query's
+
+	// Of one that is kept:
+	kept   bool
+	etag   string
+	maxAge string
+	forms  [encodings]codedBody
+}
+
+// codedBody is the body in an encoding, made when it is first asked for.
+type codedBody struct {
+	once sync.Once
+	body []byte
+}
+
+// keepable makes what each response of a kept answer carries.
+func (a *answer) keepable() {
+	a.kept = true
+	sum := sha256.Sum256(a.body)
+	a.etag = `W/"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`
+	life := a.dependency.Expires().Sub(a.dependency.Begun())
+	a.maxAge = "private, max-age=" + strconv.Itoa(max(0, int(life.Seconds())))
+}
+
+// weight is what a kept answer counts, in bytes: with its compressed forms, whether they
+// are made or not.
+func (a *answer) weight() uint32 {
+	const own = 1024
+	return uint32(min(own+len(a.body)+len(a.body)/2, math.MaxUint32))
+}
+
+// vary are the request headers on which a response of the endpoint depends.
+const vary = "Authorization, X-Api-Key, CompanyId, DepartmentId, Accept, Accept-Encoding"
+
+// write answers a request.
+func (a *answer) write(w http.ResponseWriter, r *http.Request, by *encoder) {
+	h := w.Header()
+	for name, values := range a.header {
+		h[name] = values
+	}
+	h.Add("Vary", vary)
+	if !a.kept {
+		h.Set("Cache-Control", "no-store")
+	} else {
+		// Rounded so that a client never takes the answer for younger than it is.
+		age := math.Ceil(time.Since(a.dependency.Begun()).Seconds())
+		h["Cache-Control"] = []string{a.maxAge}
+		h["Age"] = []string{strconv.Itoa(int(age))}
+		if r.Method == http.MethodGet {
+			h.Set("ETag", a.etag)
+			if matches(r.Header.Values("If-None-Match"), a.etag) {
+				h.Del("Content-Type")
+				w.WriteHeader(http.StatusNotModified)
+				return
+			}
+		}
+	}
+	body := a.body
+	if len(body) >= worthCompressing {
+		if e := acceptable(r.Header.Values("Accept-Encoding")); e != identity {
+			body = a.in(e, by)
+			h["Content-Encoding"] = []string{e.name()}
+		}
+	}
+	h["Content-Length"] = []string{strconv.Itoa(len(body))}
+	w.WriteHeader(a.status)
+	_, _ = w.Write(body) // a client that went away is no fault of ours
+}
+
+// in is the body in an encoding.
+func (a *answer) in(e encoding, by *encoder) []byte {
+	f := &a.forms[e]
+	f.once.Do(func() { f.body = by.encode(e, a.body) })
+	return f.body
+}
+
+// matches says whether If-None-Match names the entity tag (RFC 9110, section 13.1.2,
+// by the weak comparison).
+func matches(header []string, etag string) bool {
+	for _, value := range header {
+		for tag := range strings.SplitSeq(value, ",") {
+			tag = strings.TrimSpace(tag)
+			if tag == "*" || strings.TrimPrefix(tag, "W/") == strings.TrimPrefix(etag, "W/") {
+				return true
+			}
+		}
+	}
+	return false
+}

@@ -1,0 +1,334 @@
+package edge
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/maypok86/otter/v2"
+	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+
+	"github.com/consoleql/consoleql/internal/fault"
+	"github.com/consoleql/consoleql/internal/principal"
+	"github.com/consoleql/consoleql/internal/responsecache"
+	"github.com/consoleql/consoleql/internal/trail"
+)
+
+// Answers says how the answers of whole queries are kept: those that were made of
+// nothing but what the response cache keeps, for as long as all of that is valid.
+type Answers struct {
+	// Validity says what has become of what an answer was made of; required.
+	Validity Validity
+	// Accepted says whether the principal in ctx may still be answered without asking
+	// anybody; nil: always. It is not asked for service accounts, which do not end.
+	Accepted func(ctx context.Context) error
+	// MaxBytes bounds the memory; default 64 MiB.
+	MaxBytes uint64
+	// Observe is told of each answer of a query by this cache; nil: nobody.
+	Observe func(AnswerSource)
+}
+
+// Validity is what *responsecache.Cache says of what depends on its answers.
+type Validity interface {
+	// Valid says that what depends on d may be given to anybody who asks now.
+	Valid(d responsecache.Dependency) bool
+	// Current says the same to those who asked while it was made.
+	Current(d responsecache.Dependency) bool
+}
+
+// AnswerSource is where the answer of a query came from.
+type AnswerSource string
+
+// The sources.
+const (
+	AnswerHit      AnswerSource = "hit"      // kept from an earlier request
+	AnswerShared   AnswerSource = "shared"   // made for an identical request that was under way
+	AnswerExecuted AnswerSource = "executed" // made for this request
+)
+
+// answers is a transport before others: it keeps what they answer, and lets identical
+// queries under way share one execution.
+type answers struct {
+	opts   Answers
+	schema string // the version of what keys are about
+	log    *slog.Logger
+	kept   *otter.Cache[answerKey, *answer]
+	// queries are the documents known to be queries: nothing else is ever shared.
+	queries *otter.Cache[documentKey, struct{}]
+	encoder *encoder
+
+	mu      sync.Mutex
+	flights map[answerKey]*flight
+}
+
+// knownDocuments bounds how many documents are known to be queries; one that is
+// forgotten is executed alone once more.
+const knownDocuments = 10_000
+
+func newAnswers(o Answers, schema string, log *slog.Logger) (*answers, error) {
+	if o.MaxBytes == 0 {
+		o.MaxBytes = 64 << 20
+	}
+	if o.Accepted == nil {
+		o.Accepted = func(context.Context) error { return nil }
+	}
+	if o.Observe == nil {
+		o.Observe = func(AnswerSource) {}
+	}
+	onCaller := func(task func()) { task() } // whoever starts goroutines must be able to wait for them
+	kept, err := otter.New(&otter.Options[answerKey, *answer]{
+		MaximumWeight: o.MaxBytes,
+		Weigher:       func(_ answerKey, a *answer) uint32 { return a.weight() },
+		ExpiryCalculator: otter.ExpiryWritingFunc(func(e otter.Entry[answerKey, *answer]) time.Duration {
+			return max(1, time.Until(e.Value.dependency.Expires()))
+		}),
+		Executor: onCaller,
+		Logger:   &otter.NoopLogger{},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("edge: make the memory for answers: %w", err)
+	}
+	queries, err := otter.New(&otter.Options[documentKey, struct{}]{MaximumSize: knownDocuments, Executor: onCaller, Logger: &otter.NoopLogger{}})
+	if err != nil {
+		return nil, fmt.Errorf("edge: make the memory for documents: %w", err)
+	}
+	encoder, err := newEncoder()
+	if err != nil {
+		return nil, err
+	}
+	return &answers{
+		opts: o, schema: schema, log: log, kept: kept, queries: queries, encoder: encoder, flights: make(map[answerKey]*flight),
+	}, nil
+}
+
+// flight is one execution and all who wait for it.
+type flight struct {
+	done    chan struct{}
+	cancel  context.CancelFunc
+	answer  *answer // set when done is closed
+	waiting int     // under answers.mu
+}
+
+// before returns the transport that answers from what is kept, and else by t.
+func (a *answers) before(t graphql.Transport) graphql.Transport { return keeping{a, t} }
+
+// keeping is a transport whose answers are kept.
+type keeping struct {
+	*answers
+	graphql.Transport
+}
+
+// Do answers the request.
+func (k keeping) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
+	e, ok := k.enquire(r)
+	if !ok || principal.FromContext(r.Context()).Name() == "" {
+		k.Transport.Do(w, r, exec) // which says what is wrong, or needs no console
+		return
+	}
+	e.execute = func(ctx context.Context, w http.ResponseWriter) { k.Transport.Do(w, e.request(ctx), exec) }
+	fresh := e.fresh || e.traced
+	if !fresh {
+		if a, ok := k.hit(r.Context(), e.key); ok {
+			k.opts.Observe(AnswerHit)
+			a.write(w, r, k.encoder)
+			return
+		}
+		if _, known := k.queries.GetIfPresent(e.document); known {
+			k.share(e).write(w, r, k.encoder)
+			return
+		}
+	}
+	k.run(r.Context(), e).write(w, r, k.encoder)
+}
+
+// hit is the kept answer, if it may be given.
+func (a *answers) hit(ctx context.Context, key answerKey) (*answer, bool) {
+	found, ok := a.kept.GetIfPresent(key)
+	if !ok || !a.opts.Validity.Valid(found.dependency) {
+		return nil, false
+	}
+	if p := principal.FromContext(ctx); p.Kind() != principal.Service && a.opts.Accepted(ctx) != nil {
+		return nil, false // the execution will say why
+	}
+	return found, true
+}
+
+// share answers by an execution that identical requests share. Who came while it was
+// under way is given its answer only if nothing that it was made of has been changed
+// since: so nobody is answered with what was there before a change that was made
+// before the request.
+func (a *answers) share(e *enquiry) *answer {
+	a.mu.Lock()
+	f, joined := a.flights[e.key]
+	if !joined {
+		f = a.launch(e)
+	}
+	f.waiting++
+	a.mu.Unlock()
+
+	select {
+	case <-f.done:
+	case <-e.ctx.Done():
+		a.leave(e.key, f)
+		return cancelled()
+	}
+	if !joined {
+		return f.answer
+	}
+	if !a.opts.Validity.Current(f.answer.dependency) {
+		return a.run(e.ctx, e) // the cache below lets those who are here together share their calls
+	}
+	a.opts.Observe(AnswerShared)
+	return f.answer
+}
+
+// launch begins an execution that ends with the last who waits for it; a.mu is held.
+func (a *answers) launch(e *enquiry) *flight {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(e.ctx))
+	f := &flight{done: make(chan struct{}), cancel: cancel}
+	a.flights[e.key] = f
+	go func() { // ends with the execution, which the cancelled context ends
+		defer cancel()
+		f.answer = a.run(ctx, e)
+		a.mu.Lock()
+		a.forget(e.key, f)
+		a.mu.Unlock()
+		close(f.done)
+	}()
+	return f
+}
+
+// leave is a waiter whose client has gone.
+func (a *answers) leave(key answerKey, f *flight) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if f.waiting--; f.waiting == 0 {
+		f.cancel()
+		a.forget(key, f)
+	}
+}
+
+// forget lets nobody join a flight any more; a.mu is held.
+func (a *answers) forget(key answerKey, f *flight) {
+	if a.flights[key] == f {
+		delete(a.flights, key)
+	}
+}
+
+// run executes the request, and keeps the answer if it may be given again.
+func (a *answers) run(ctx context.Context, e *enquiry) *answer {
+	t := trail.New(trail.Wish{Refresh: e.fresh})
+	made := a.record(trail.NewContext(ctx, t), e.execute)
+	query, spoiled := t.Outcome()
+	made.query = query
+	if !query {
+		return made
+	}
+	a.opts.Observe(AnswerExecuted)
+	made.dependency = t.Dependency()
+	a.queries.Set(e.document, struct{}{})
+	if made.status == http.StatusOK && !spoiled && !e.traced && a.opts.Validity.Valid(made.dependency) {
+		made.keepable()
+		a.kept.Set(e.key, made)
+	}
+	return made
+}
+
+// record executes and takes down what is answered. A panic is an answer, too: it may
+// be on a goroutine that nobody else guards.
+func (a *answers) record(ctx context.Context, execute func(context.Context, http.ResponseWriter)) (made *answer) {
+	rec := &transcript{header: make(http.Header)}
+	defer func() {
+		if v := recover(); v != nil {
+			a.log.ErrorContext(ctx, "panic in an operation", "type", fmt.Sprintf("%T", v), "stack", string(debug.Stack()))
+			rec = &transcript{header: make(http.Header)}
+			writeError(rec, http.StatusInternalServerError, fault.New(fault.Internal, "internal error"))
+			made = rec.answer()
+		}
+	}()
+	execute(ctx, rec)
+	return rec.answer()
+}
+
+// transcript takes down a response.
+type transcript struct {
+	header http.Header
+	status int
+	body   bytes.Buffer
+}
+
+func (r *transcript) Header() http.Header { return r.header }
+
+func (r *transcript) WriteHeader(status int) {
+	if r.status == 0 {
+		r.status = status
+	}
+}
+
+func (r *transcript) Write(p []byte) (int, error) {
+	r.WriteHeader(http.StatusOK)
+	return r.body.Write(p)
+}
+
+func (r *transcript) answer() *answer {
+	r.WriteHeader(http.StatusOK)
+	return &answer{status: r.status, header: r.header, body: r.body.Bytes()}
+}
+
+// cancelled is for a client that has gone.
+func cancelled() *answer {
+	rec := &transcript{header: make(http.Header)}
+	writeError(rec, 499, fault.New(fault.Internal, "the request was cancelled"))
+	return rec.answer()
+}
+
+// outcomes notes on the trail how operations come out.
+type outcomes struct{}
+
+var _ interface {
+	graphql.HandlerExtension
+	graphql.ResponseInterceptor
+} = outcomes{}
+
+// ExtensionName is the name under which gqlgen knows the extension.
+func (outcomes) ExtensionName() string { return "Outcomes" }
+
+// Validate has nothing to object to any schema.
+func (outcomes) Validate(graphql.ExecutableSchema) error { return nil }
+
+// InterceptResponse notes the outcome. Of all errors only "not found" says the same
+// the next time.
+func (outcomes) InterceptResponse(ctx context.Context, next graphql.ResponseHandler) *graphql.Response {
+	resp := next(ctx)
+	if t := trail.FromContext(ctx); t != nil {
+		op := graphql.GetOperationContext(ctx).Operation
+		t.Answered(op != nil && op.Operation == ast.Query, resp == nil || spoiled(resp.Errors))
+	}
+	return resp
+}
+
+func spoiled(errs gqlerror.List) bool {
+	for _, err := range errs {
+		if code, _ := err.Extensions["code"].(fault.Code); code != fault.NotFound {
+			return true
+		}
+	}
+	return false
+}
+
+// errBody is the rest of a request's body that could not be read.
+type errBody struct{ err error }
+
+func (b errBody) Read([]byte) (int, error) { return 0, b.err }
+
+func (errBody) Close() error { return nil }
+
+var errNotAsked = errors.New("edge: the request is not of the plain form")

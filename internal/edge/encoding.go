@@ -1,0 +1,119 @@
+package edge
+
+import (
+	"bytes"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
+)
+
+// worthCompressing is the length of a body, in bytes, from which on it is compressed:
+// below, not even a packet is saved.
+const worthCompressing = 1200
+
+// encoding is a content coding (RFC 9110, section 8.4.1).
+type encoding int
+
+// The encodings, the preferred one first.
+const (
+	inZstd encoding = iota
+	inGzip
+	encodings          // how many there are
+	identity  encoding = -1
+)
+
+func (e encoding) name() string {
+	switch e {
+	case inZstd:
+		return "zstd"
+	case inGzip:
+		return "gzip"
+	default:
+		return "identity"
+	}
+}
+
+// encoder encodes whole bodies. It is safe for concurrent use.
+type encoder struct {
+	zstd  *zstd.Encoder
+	gzips sync.Pool
+}
+
+func newEncoder() (*encoder, error) {
+	// A window of 1 MiB, of the 8 MiB at most that every client takes (RFC 9659).
+	z, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(2), zstd.WithWindowSize(1<<20))
+	if err != nil {
+		return nil, fmt.Errorf("edge: make an encoder: %w", err)
+	}
+	return &encoder{zstd: z, gzips: sync.Pool{New: func() any {
+		w, _ := gzip.NewWriterLevel(nil, gzip.BestSpeed) // the level is one that exists
+		return w
+	}}}, nil
+}
+
+// encode returns body in an encoding.
+func (e *encoder) encode(as encoding, body []byte) []byte {
+	switch as {
+	case inZstd:
+		return e.zstd.EncodeAll(body, make([]byte, 0, len(body)/4))
+	case inGzip:
+		out := bytes.NewBuffer(make([]byte, 0, len(body)/4))
+		w := e.gzips.Get().(*gzip.Writer) //nolint:forcetypeassert // the pool has no others
+		defer e.gzips.Put(w)
+		w.Reset(out)
+		_, _ = w.Write(body) // a buffer does not fail
+		_ = w.Close()
+		return out.Bytes()
+	default:
+		return body
+	}
+}
+
+// acceptable is the encoding that a client would have (RFC 9110, section 12.5.3).
+// Whoever refuses them all, identity included, gets identity all the same.
+func acceptable(header []string) encoding {
+	if len(header) == 0 {
+		return identity
+	}
+	weights := make(map[string]float64, 4)
+	for _, value := range header {
+		for part := range strings.SplitSeq(value, ",") {
+			name, parameters, _ := strings.Cut(part, ";")
+			weights[strings.ToLower(strings.TrimSpace(name))] = weight(parameters)
+		}
+	}
+	best, most := identity, 0.0
+	for e := range encodings {
+		q, named := weights[e.name()]
+		if !named {
+			q = weights["*"]
+		}
+		if q > most {
+			best, most = e, q
+		}
+	}
+	if weights[identity.name()] > most {
+		return identity
+	}
+	return best
+}
+
+// weight reads the q of an element: 1 where there is none, 0 where it cannot be read.
+func weight(parameters string) float64 {
+	for p := range strings.SplitSeq(parameters, ";") {
+		name, value, _ := strings.Cut(strings.TrimSpace(p), "=")
+		if !strings.EqualFold(strings.TrimSpace(name), "q") {
+			continue
+		}
+		q, err := strconv.ParseFloat(strings.TrimSpace(value), 64)
+		if err != nil || q < 0 || q > 1 {
+			return 0
+		}
+		return q
+	}
+	return 1
+}

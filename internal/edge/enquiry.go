@@ -1,0 +1,209 @@
+package edge
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"hash"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/consoleql/consoleql/internal/principal"
+	"github.com/consoleql/consoleql/internal/scope"
+)
+
+// documentKey names an operation of a document.
+type documentKey struct {
+	hash      [sha256.Size]byte
+	operation string
+}
+
+// answerKey names an answer: all that it can depend on beside the console.
+type answerKey struct {
+	sum [sha256.Size]byte
+	// limits are the API key's, as they are: keys of one account may differ in what
+	// they may ask.
+	limits *principal.Limits
+}
+
+// enquiry is a request whose answer can be named.
+type enquiry struct {
+	ctx      context.Context //nolint:containedctx // the request's own
+	key      answerKey
+	document documentKey
+	fresh    bool // Cache-Control: no-cache
+	traced   bool
+	request  func(context.Context) *http.Request // the request, to be read once more
+	execute  func(context.Context, http.ResponseWriter)
+}
+
+// parameters are those of a GraphQL request, and nothing else: with a member more, or
+// one spelt otherwise, encoding/json might read another operation out of it than this.
+type parameters struct {
+	Query         string         `json:"query"`
+	OperationName string         `json:"operationName"`
+	Variables     jsontext.Value `json:"variables"`
+	Extensions    jsontext.Value `json:"extensions"`
+}
+
+// enquire names the answer that a request asks for. It is not ok where the request is
+// in any way unusual, or cannot be read; r can then be read as if nothing had happened.
+func (a *answers) enquire(r *http.Request) (e *enquiry, ok bool) {
+	accept := r.Header.Values("Accept")
+	if len(accept) > 1 || len(accept) == 1 && len(accept[0]) > 256 || r.Header.Get("Upgrade") != "" {
+		return nil, false
+	}
+	var p parameters
+	var body []byte
+	var err error
+	if r.Method == http.MethodGet {
+		p, err = queried(r.URL.RawQuery)
+	} else {
+		p, body, err = posted(r)
+	}
+	if err != nil {
+		return nil, false
+	}
+	document, ok := p.document()
+	if !ok {
+		return nil, false
+	}
+	e = &enquiry{ctx: r.Context(), document: document, fresh: wantsFresh(r.Header), traced: traced(r)}
+	e.key = a.keyOf(r, p, document)
+	e.request = func(ctx context.Context) *http.Request {
+		again := r.WithContext(ctx)
+		if r.Method != http.MethodGet {
+			again.Body = io.NopCloser(bytes.NewReader(body))
+		}
+		return again
+	}
+	return e, true
+}
+
+// posted reads a JSON body. Whatever comes of it, r.Body can be read from its beginning.
+func posted(r *http.Request) (p parameters, body []byte, err error) {
+	body, err = io.ReadAll(r.Body)
+	if err != nil {
+		r.Body = struct {
+			io.Reader
+			io.Closer
+		}{io.MultiReader(bytes.NewReader(body), errBody{err}), r.Body}
+		return p, nil, err
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	err = json.Unmarshal(body, &p, json.RejectUnknownMembers(true))
+	return p, body, err
+}
+
+// queried reads a query string, in which each parameter stands once.
+func queried(raw string) (p parameters, err error) {
+	values, err := url.ParseQuery(raw)
+	if err != nil {
+		return p, err
+	}
+	for name, all := range values {
+		if len(all) != 1 {
+			return p, errNotAsked
+		}
+		switch name {
+		case "query":
+			p.Query = all[0]
+		case "operationName":
+			p.OperationName = all[0]
+		case "variables":
+			p.Variables = jsontext.Value(all[0])
+		case "extensions":
+			p.Extensions = jsontext.Value(all[0])
+		default:
+			return p, errNotAsked
+		}
+	}
+	return p, nil
+}
+
+// document names the document by its hash, as automatic persisted queries do. Where
+// both are there, they must be the same.
+func (p parameters) document() (key documentKey, ok bool) {
+	key.operation = p.OperationName
+	if p.Query != "" {
+		key.hash = sha256.Sum256([]byte(p.Query))
+	}
+	if len(p.Extensions) == 0 || string(p.Extensions) == "null" {
+		return key, p.Query != ""
+	}
+	var extensions struct {
+		PersistedQuery *struct {
+			Hash string `json:"sha256Hash"`
+		} `json:"persistedQuery"`
+	}
+	if json.Unmarshal(p.Extensions, &extensions) != nil {
+		return key, false
+	}
+	if extensions.PersistedQuery == nil {
+		return key, p.Query != ""
+	}
+	named, err := hex.DecodeString(extensions.PersistedQuery.Hash)
+	if err != nil || len(named) != sha256.Size {
+		return key, false
+	}
+	if p.Query != "" {
+		return key, [sha256.Size]byte(named) == key.hash
+	}
+	key.hash = [sha256.Size]byte(named)
+	return key, true
+}
+
+// keyOf names the answer: a hash over each part with its length.
+func (a *answers) keyOf(r *http.Request, p parameters, document documentKey) answerKey {
+	who := principal.FromContext(r.Context())
+	sc, _ := scope.FromContext(r.Context())
+	variables := p.Variables
+	if len(variables) > 0 {
+		variables = variables.Clone()
+		if variables.Compact() != nil { // numbers stay as they are written: a canonical form would round large ones
+			variables = p.Variables
+		}
+	}
+	h := sha256.New()
+	for _, part := range []string{
+		a.schema, r.Method, r.Header.Get("Accept"), string(document.hash[:]), document.operation,
+		string(variables), who.Name(), sc.CompanyID, sc.DepartmentID,
+	} {
+		writePart(h, part)
+	}
+	key := answerKey{limits: who.Limits()}
+	h.Sum(key.sum[:0])
+	return key
+}
+
+func writePart(h hash.Hash, part string) {
+	var n [8]byte
+	binary.BigEndian.PutUint64(n[:], uint64(len(part)))
+	_, _ = h.Write(n[:]) // a hash does not fail
+	_, _ = io.WriteString(h, part)
+}
+
+// wantsFresh says whether the client will have nothing that is kept (RFC 9111, section 5.2.1).
+func wantsFresh(h http.Header) bool {
+	for _, value := range h.Values("Cache-Control") {
+		for directive := range strings.SplitSeq(value, ",") {
+			switch strings.ToLower(strings.TrimSpace(directive)) {
+			case "no-cache", "no-store", "max-age=0":
+				return true
+			}
+		}
+	}
+	return len(h.Values("Cache-Control")) == 0 && strings.EqualFold(h.Get("Pragma"), "no-cache")
+}
+
+// headerTrace asks for an account of how an answer came about, which a kept one cannot give.
+const headerTrace = "X-Consoleql-Trace"
+
+func traced(r *http.Request) bool { return len(r.Header.Values(headerTrace)) > 0 }
