@@ -84,16 +84,20 @@ func (g *gateway) openCache(metrics *telemetry.Metrics) error {
 }
 
 // keepAnswers lets the edge keep the answers of whole queries.
-func (g *gateway) keepAnswers(o *edge.Options, metrics *telemetry.Metrics) {
+func (g *gateway) keepAnswers(o *edge.Options, metrics *telemetry.Metrics) (err error) {
 	if g.cache == nil {
-		return
+		return nil
 	}
-	o.Answers = &edge.Answers{
+	g.answers, err = edge.NewAnswers(edge.AnswersOptions{
+		Schema:   o.SDL,
 		Validity: g.cache,
 		Accepted: g.accepted,
 		MaxBytes: g.settings.AnswerBytes,
 		Observe:  func(source edge.AnswerSource) { metrics.Answer(string(source)) },
-	}
+		Logger:   g.log,
+	})
+	o.Answers = g.answers
+	return err
 }
 
 // cacheIdentity names a principal beyond this gateway: another one that shares its Redis

@@ -41,6 +41,7 @@ type gateway struct {
 	verifier  *verify.Verifier // nil: tokens are not verified
 	client    *consoleclient.Client
 	cache     *responsecache.Cache // nil: it is turned off
+	answers   *edge.Answers        // nil with it
 	console   *consolecache.Console
 	realm     string            // of the principals' names: the SSO that knows them
 	usernames map[string]string // of the service accounts
@@ -116,12 +117,10 @@ func newGateway(ctx context.Context, s *settings, log *slog.Logger, p page) (_ *
 		Logger:    log,
 	}
 	g.identify(&options)
-	g.keepAnswers(&options, metrics)
-	endpoint, err := edge.New(options)
-	if err != nil {
+	if err := g.keepAnswers(&options, metrics); err != nil {
 		return nil, err
 	}
-	if g.public, err = listen(ctx, s.Listen, endpoint); err != nil {
+	if g.public, err = listen(ctx, s.Listen, edge.New(options)); err != nil {
 		return nil, fmt.Errorf("--listen: %w", err)
 	}
 	if s.AdminListen != "" {
@@ -284,6 +283,9 @@ func (g *gateway) close() {
 func (g *gateway) release() {
 	if g.watches != nil {
 		g.watches.Close()
+	}
+	if g.answers != nil {
+		g.answers.Close()
 	}
 	if g.cache != nil {
 		g.cache.Close()

@@ -22,9 +22,10 @@ import (
 	"github.com/consoleql/consoleql/internal/trail"
 )
 
-// Answers says how the answers of whole queries are kept: those that were made of
-// nothing but what the response cache keeps, for as long as all of that is valid.
-type Answers struct {
+// AnswersOptions are what Answers are made of.
+type AnswersOptions struct {
+	// Schema is the version of the schema, such as its text.
+	Schema string
 	// Validity says what has become of what an answer was made of; required.
 	Validity Validity
 	// Accepted says whether the principal in ctx may still be answered without asking
@@ -34,6 +35,8 @@ type Answers struct {
 	MaxBytes uint64
 	// Observe is told of each answer of a query by this cache; nil: nobody.
 	Observe func(AnswerSource)
+	// Logger is told of panics; default: discarded.
+	Logger *slog.Logger
 }
 
 // Validity is what *responsecache.Cache says of what depends on its answers.
@@ -54,26 +57,27 @@ const (
 	AnswerExecuted AnswerSource = "executed" // made for this request
 )
 
-// answers is a transport before others: it keeps what they answer, and lets identical
-// queries under way share one execution.
-type answers struct {
-	opts   Answers
-	schema string // the version of what keys are about
-	log    *slog.Logger
-	kept   *otter.Cache[answerKey, *answer]
+// Answers keeps the answers of whole queries: those that were made of nothing but what
+// the response cache keeps, for as long as all of that is valid. It lets identical
+// queries under way share one execution. It is safe for concurrent use.
+type Answers struct {
+	opts AnswersOptions
+	kept *otter.Cache[answerKey, *answer]
 	// queries are the documents known to be queries: nothing else is ever shared.
 	queries *otter.Cache[documentKey, struct{}]
 	encoder *encoder
 
 	mu      sync.Mutex
 	flights map[answerKey]*flight
+	tasks   sync.WaitGroup
 }
 
 // knownDocuments bounds how many documents are known to be queries; one that is
 // forgotten is executed alone once more.
 const knownDocuments = 10_000
 
-func newAnswers(o Answers, schema string, log *slog.Logger) (*answers, error) {
+// NewAnswers returns Answers that keep nothing yet; Close ends them.
+func NewAnswers(o AnswersOptions) (*Answers, error) {
 	if o.MaxBytes == 0 {
 		o.MaxBytes = 64 << 20
 	}
@@ -82,6 +86,9 @@ func newAnswers(o Answers, schema string, log *slog.Logger) (*answers, error) {
 	}
 	if o.Observe == nil {
 		o.Observe = func(AnswerSource) {}
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	onCaller := func(task func()) { task() } // whoever starts goroutines must be able to wait for them
 	kept, err := otter.New(&otter.Options[answerKey, *answer]{
@@ -104,9 +111,15 @@ func newAnswers(o Answers, schema string, log *slog.Logger) (*answers, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &answers{
-		opts: o, schema: schema, log: log, kept: kept, queries: queries, encoder: encoder, flights: make(map[answerKey]*flight),
-	}, nil
+	return &Answers{opts: o, kept: kept, queries: queries, encoder: encoder, flights: make(map[answerKey]*flight)}, nil
+}
+
+// Close waits for what is under way, which ends with its clients, and frees the memory.
+func (a *Answers) Close() {
+	a.tasks.Wait()
+	a.kept.StopAllGoroutines()
+	a.queries.StopAllGoroutines()
+	a.kept.InvalidateAll()
 }
 
 // flight is one execution and all who wait for it.
@@ -114,15 +127,15 @@ type flight struct {
 	done    chan struct{}
 	cancel  context.CancelFunc
 	answer  *answer // set when done is closed
-	waiting int     // under answers.mu
+	waiting int     // under Answers.mu
 }
 
 // before returns the transport that answers from what is kept, and else by t.
-func (a *answers) before(t graphql.Transport) graphql.Transport { return keeping{a, t} }
+func (a *Answers) before(t graphql.Transport) graphql.Transport { return keeping{a, t} }
 
 // keeping is a transport whose answers are kept.
 type keeping struct {
-	*answers
+	*Answers
 	graphql.Transport
 }
 
@@ -150,7 +163,7 @@ func (k keeping) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphEx
 }
 
 // hit is the kept answer, if it may be given.
-func (a *answers) hit(ctx context.Context, key answerKey) (*answer, bool) {
+func (a *Answers) hit(ctx context.Context, key answerKey) (*answer, bool) {
 	found, ok := a.kept.GetIfPresent(key)
 	if !ok || !a.opts.Validity.Valid(found.dependency) {
 		return nil, false
@@ -165,7 +178,7 @@ func (a *answers) hit(ctx context.Context, key answerKey) (*answer, bool) {
 // under way is given its answer only if nothing that it was made of has been changed
 // since: so nobody is answered with what was there before a change that was made
 // before the request.
-func (a *answers) share(e *enquiry) *answer {
+func (a *Answers) share(e *enquiry) *answer {
 	a.mu.Lock()
 	f, joined := a.flights[e.key]
 	if !joined {
@@ -191,23 +204,23 @@ func (a *answers) share(e *enquiry) *answer {
 }
 
 // launch begins an execution that ends with the last who waits for it; a.mu is held.
-func (a *answers) launch(e *enquiry) *flight {
+func (a *Answers) launch(e *enquiry) *flight {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(e.ctx))
 	f := &flight{done: make(chan struct{}), cancel: cancel}
 	a.flights[e.key] = f
-	go func() { // ends with the execution, which the cancelled context ends
+	a.tasks.Go(func() {
 		defer cancel()
 		f.answer = a.run(ctx, e)
 		a.mu.Lock()
 		a.forget(e.key, f)
 		a.mu.Unlock()
 		close(f.done)
-	}()
+	})
 	return f
 }
 
 // leave is a waiter whose client has gone.
-func (a *answers) leave(key answerKey, f *flight) {
+func (a *Answers) leave(key answerKey, f *flight) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if f.waiting--; f.waiting == 0 {
@@ -217,14 +230,14 @@ func (a *answers) leave(key answerKey, f *flight) {
 }
 
 // forget lets nobody join a flight any more; a.mu is held.
-func (a *answers) forget(key answerKey, f *flight) {
+func (a *Answers) forget(key answerKey, f *flight) {
 	if a.flights[key] == f {
 		delete(a.flights, key)
 	}
 }
 
 // run executes the request, and keeps the answer if it may be given again.
-func (a *answers) run(ctx context.Context, e *enquiry) *answer {
+func (a *Answers) run(ctx context.Context, e *enquiry) *answer {
 	t := trail.New(trail.Wish{Refresh: e.fresh})
 	made := a.record(trail.NewContext(ctx, t), e.execute)
 	query, spoiled := t.Outcome()
@@ -244,11 +257,11 @@ func (a *answers) run(ctx context.Context, e *enquiry) *answer {
 
 // record executes and takes down what is answered. A panic is an answer, too: it may
 // be on a goroutine that nobody else guards.
-func (a *answers) record(ctx context.Context, execute func(context.Context, http.ResponseWriter)) (made *answer) {
+func (a *Answers) record(ctx context.Context, execute func(context.Context, http.ResponseWriter)) (made *answer) {
 	rec := &transcript{header: make(http.Header)}
 	defer func() {
 		if v := recover(); v != nil {
-			a.log.ErrorContext(ctx, "panic in an operation", "type", fmt.Sprintf("%T", v), "stack", string(debug.Stack()))
+			a.opts.Logger.ErrorContext(ctx, "panic in an operation", "type", fmt.Sprintf("%T", v), "stack", string(debug.Stack()))
 			rec = &transcript{header: make(http.Header)}
 			writeError(rec, http.StatusInternalServerError, fault.New(fault.Internal, "internal error"))
 			made = rec.answer()

@@ -78,10 +78,7 @@ type Request struct {
 	Duration time.Duration
 }
 
-type server struct {
-	opts    Options
-	answers *answers // nil: none are kept
-}
+type server struct{ opts Options }
 
 // The caches of documents: parsed ones by their text, and the texts of
 // automatic persisted queries by their hash. Each entry is bounded by
@@ -91,8 +88,8 @@ const (
 	persistedDocuments = 1000
 )
 
-// New returns the handler of the public listener. It fails where an option makes no sense.
-func New(opts Options) (http.Handler, error) {
+// New returns the handler of the public listener.
+func New(opts Options) http.Handler {
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -104,12 +101,6 @@ func New(opts Options) (http.Handler, error) {
 	}
 	opts.Limits = opts.Limits.withDefaults()
 	s := &server{opts: opts}
-	if opts.Answers != nil {
-		var err error
-		if s.answers, err = newAnswers(*opts.Answers, opts.SDL, opts.Logger); err != nil {
-			return nil, err
-		}
-	}
 
 	r := chi.NewRouter()
 	r.Use(s.observe)
@@ -120,7 +111,7 @@ func New(opts Options) (http.Handler, error) {
 	page := graphiql.Handler(opts.GraphiQL)
 	r.Handle("/", page)
 	r.Handle(graphiql.AssetPrefix+"*", page)
-	return r, nil
+	return r
 }
 
 // graphql is the endpoint /graphql.
@@ -131,8 +122,8 @@ func (s *server) graphql() http.Handler {
 	queries, files := []graphql.Transport{once{get{}}, once{transport.POST{}}}, once{uploads{s.opts.Limits}}
 	h.AddTransport(sse{s.opts.Streams, s.opts.Keepalive, append(slices.Clone(queries), files)})
 	for _, t := range queries {
-		if s.answers != nil {
-			t = s.answers.before(t)
+		if s.opts.Answers != nil {
+			t = s.opts.Answers.before(t)
 		}
 		h.AddTransport(t)
 	}

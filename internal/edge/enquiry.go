@@ -55,7 +55,7 @@ type parameters struct {
 
 // enquire names the answer that a request asks for. It is not ok where the request is
 // in any way unusual, or cannot be read; r can then be read as if nothing had happened.
-func (a *answers) enquire(r *http.Request) (e *enquiry, ok bool) {
+func (a *Answers) enquire(r *http.Request) (e *enquiry, ok bool) {
 	accept := r.Header.Values("Accept")
 	if len(accept) > 1 || len(accept) == 1 && len(accept[0]) > 256 || r.Header.Get("Upgrade") != "" {
 		return nil, false
@@ -161,7 +161,7 @@ func (p parameters) document() (key documentKey, ok bool) {
 }
 
 // keyOf names the answer: a hash over each part with its length.
-func (a *answers) keyOf(r *http.Request, p parameters, document documentKey) answerKey {
+func (a *Answers) keyOf(r *http.Request, p parameters, document documentKey) answerKey {
 	who := principal.FromContext(r.Context())
 	sc, _ := scope.FromContext(r.Context())
 	variables := p.Variables
@@ -173,7 +173,7 @@ func (a *answers) keyOf(r *http.Request, p parameters, document documentKey) ans
 	}
 	h := sha256.New()
 	for _, part := range []string{
-		a.schema, r.Method, r.Header.Get("Accept"), string(document.hash[:]), document.operation,
+		a.opts.Schema, r.Method, r.Header.Get("Accept"), string(document.hash[:]), document.operation,
 		string(variables), who.Name(), sc.CompanyID, sc.DepartmentID,
 	} {
 		writePart(h, part)

@@ -1,0 +1,279 @@
+package main
+
+import (
+	"compress/gzip"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/consoleql/consoleql/internal/consolesim"
+)
+
+// caching turns the caches on, with lifetimes that end only where a test lets them.
+func cached(s *settings, _ *consolesim.Server) {
+	s.Cache = "on"
+	s.CacheLife = map[string]time.Duration{
+		"companies": time.Hour, "tree": time.Hour, "self": time.Hour, "packages": time.Hour,
+		"queues": time.Hour, "robots": time.Hour, "workflows": time.Hour, "layouts": time.Hour,
+	}
+}
+
+const listQuery = `{ workflows(first: 50) { nodes { id name priority lastTriggeredAt } } }`
+
+// asked are the console calls that f makes.
+func (w *world) asked(f func()) counts {
+	w.sim.ResetCounts()
+	f()
+	return w.calls()
+}
+
+// TestAWarmAnswerAsksNobody: neither the same query nor another one over the same data
+// makes a call, and what comes back is what came first.
+func TestAWarmAnswerAsksNobody(t *testing.T) {
+	w := newWorld(t, consolesim.Options{}, cached)
+	cold := w.ask(joinQuery, request{})
+	if len(cold.Errors) > 0 {
+		t.Fatalf("%s", cold.Body)
+	}
+	var warm answer
+	if n := w.asked(func() { warm = w.ask(joinQuery, request{}) }); len(n) > 0 {
+		t.Errorf("the same query made calls: %v", n)
+	}
+	if diff := cmp.Diff(string(cold.Body), string(warm.Body)); diff != "" {
+		t.Error(diff)
+	}
+	if n := w.asked(func() { w.query(joinQuery+" # said otherwise", nil) }); len(n) > 0 {
+		t.Errorf("another query over the same data made calls: %v", n)
+	}
+	if n := w.asked(func() { w.query(`{ workflows(first: 1) { nodes { name } } }`, nil) }); len(n) > 1 {
+		t.Errorf("a shorter list made calls: %v", n)
+	}
+}
+
+// TestHeadersOfAKeptAnswer looks at what HTTP is told of an answer.
+func TestHeadersOfAKeptAnswer(t *testing.T) {
+	w := newWorld(t, consolesim.Options{}, cached)
+	get := func(header map[string]string) (*http.Response, []byte) {
+		return w.send(http.MethodGet, "/graphql?query="+url.QueryEscape(joinQuery), "", header)
+	}
+	for _, which := range []string{"first", "second"} {
+		resp, body := get(nil)
+		maxAge := strings.TrimPrefix(resp.Header.Get("Cache-Control"), "private, max-age=")
+		if n, err := strconv.Atoi(maxAge); err != nil || n < 3500 || n > 3600 {
+			t.Errorf("%s: Cache-Control is %q", which, resp.Header.Get("Cache-Control"))
+		}
+		if age, err := strconv.Atoi(resp.Header.Get("Age")); err != nil || age < 0 || age > 300 {
+			t.Errorf("%s: Age is %q", which, resp.Header.Get("Age"))
+		}
+		if !strings.Contains(strings.Join(resp.Header.Values("Vary"), ", "), "Authorization") {
+			t.Errorf("%s: Vary is %q", which, resp.Header.Values("Vary"))
+		}
+		etag := resp.Header.Get("ETag")
+		again, nothing := get(map[string]string{"If-None-Match": `"x", ` + etag})
+		if etag == "" || again.StatusCode != http.StatusNotModified || len(nothing) != 0 || again.Header.Get("ETag") != etag {
+			t.Errorf("%s: ETag %q gave status %d and %d bytes", which, etag, again.StatusCode, len(nothing))
+		}
+		if other, _ := get(map[string]string{"If-None-Match": `"x"`}); other.StatusCode != http.StatusOK {
+			t.Errorf("%s: another ETag gave status %d", which, other.StatusCode)
+		}
+		zipped, packed := get(map[string]string{"Accept-Encoding": "gzip;q=0.9, br"})
+		r, err := gzip.NewReader(strings.NewReader(string(packed)))
+		if err != nil || zipped.Header.Get("Content-Encoding") != "gzip" {
+			t.Fatalf("%s: %v, Content-Encoding %q", which, err, zipped.Header.Get("Content-Encoding"))
+		}
+		if plain, err := io.ReadAll(r); err != nil || string(plain) != string(body) || len(packed) >= len(body) {
+			t.Errorf("%s: %v: %d bytes made of %d", which, err, len(packed), len(body))
+		}
+	}
+	for what, body := range map[string]string{
+		"a mutation": fmt.Sprintf(`{"query":"mutation { updateWorkflow(input: {id: \"%s\", priority: 9}) { workflow { id } } }"}`, w.sim.Data().WorkflowIDs(w.sim.Data().MainDepartmentID())[0]),
+		"an error":   `{"query":"{ workflows(first: -1) { nodes { id } } }"}`,
+	} {
+		resp, _ := w.send(http.MethodPost, "/graphql", body, map[string]string{"Content-Type": "application/json"})
+		if resp.Header.Get("Cache-Control") != "no-store" || resp.Header.Get("ETag") != "" {
+			t.Errorf("%s: %v", what, resp.Header)
+		}
+	}
+}
+
+// TestReadsAfterWrites: who has changed something reads it, by whichever query and
+// however often it was read before; others of the same company do, too.
+func TestReadsAfterWrites(t *testing.T) {
+	w := newWorld(t, consolesim.Options{}, cached)
+	id := w.sim.Data().WorkflowIDs(w.sim.Data().MainDepartmentID())[0]
+	reads := []string{
+		fmt.Sprintf(`{ workflow(id: %q) { priority } }`, id),
+		fmt.Sprintf(`{ workflow(id: %q) { id priority } }`, id),
+		`{ workflows(first: 100) { nodes { id priority } } }`,
+	}
+	user, _ := w.sim.DefaultUser()
+	for i := range 5 {
+		priority := 100 + i
+		for _, q := range reads {
+			w.query(q, nil)
+			w.ask(q, request{header: w.as(user)})
+		}
+		w.query(fmt.Sprintf(`mutation { updateWorkflow(input: {id: %q, priority: %d}) { workflow { id priority } } }`, id, priority), nil)
+		for _, q := range reads {
+			for who, header := range map[string]map[string]string{"the writer": nil, "another": w.as(user)} {
+				a := w.ask(q, request{header: header})
+				if !strings.Contains(string(a.Data), fmt.Sprintf(`"priority":%d`, priority)) {
+					t.Errorf("%s reads %s by %s after priority %d", who, a.Data, q, priority)
+				}
+			}
+		}
+	}
+}
+
+// TestNoCacheAsksAnew: and what it brings is kept.
+func TestNoCacheAsksAnew(t *testing.T) {
+	w := newWorld(t, consolesim.Options{}, cached)
+	id := w.sim.Data().WorkflowIDs(w.sim.Data().MainDepartmentID())[0]
+	query := fmt.Sprintf(`{ workflow(id: %q) { modifiedAt } }`, id)
+	before := w.ask(query, request{})
+	if !w.sim.TouchWorkflow(id) {
+		t.Fatal("no such workflow")
+	}
+	if a := w.ask(query, request{}); string(a.Body) != string(before.Body) {
+		t.Fatal("a change behind the gateway's back is seen at once: this test shows nothing")
+	}
+	anew := w.ask(query, request{header: map[string]string{"Cache-Control": "no-cache"}})
+	if string(anew.Body) == string(before.Body) {
+		t.Errorf("with no-cache: %s", anew.Body)
+	}
+	if n := w.asked(func() {
+		if a := w.ask(query, request{}); string(a.Body) != string(anew.Body) {
+			t.Errorf("afterwards: %s", a.Body)
+		}
+	}); len(n) > 0 {
+		t.Errorf("what no-cache brought is not kept: %v", n)
+	}
+}
+
+// TestAThousandAtOnce: those who ask the same expired question at once share one round
+// of calls.
+func TestAThousandAtOnce(t *testing.T) {
+	const many = 1000
+	w := newWorld(t, consolesim.Options{}, func(s *settings, sim *consolesim.Server) {
+		cached(s, sim)
+		s.CacheStaleWhileRevalidate = map[string]time.Duration{"workflows": 0, "packages": 0, "queues": 0, "robots": 0}
+	})
+	w.query(joinQuery, nil) // the gateway knows its console, and the query
+	alone := w.asked(func() { w.ask(joinQuery, request{header: map[string]string{"Cache-Control": "no-cache"}}) })
+	id := w.sim.Data().WorkflowIDs(w.sim.Data().MainDepartmentID())[0]
+	w.query(fmt.Sprintf(`mutation { executeWorkflow(input: {id: %q}) { jobs { id } } }`, id), nil) // all but the packages have ended
+
+	release := make(chan struct{})
+	var arrived, ended sync.WaitGroup
+	arrived.Add(many)
+	bodies := make([]string, many)
+	body, err := json.Marshal(map[string]any{"query": joinQuery})
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: many}}
+	defer client.CloseIdleConnections()
+	together := w.asked(func() {
+		for i := range many {
+			ended.Go(func() {
+				arrived.Done()
+				<-release
+				resp, err := client.Post(w.url+"/graphql", "application/json", strings.NewReader(string(body)))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				defer resp.Body.Close()
+				text, err := io.ReadAll(resp.Body)
+				if err != nil {
+					t.Error(err)
+				}
+				bodies[i] = string(text)
+			})
+		}
+		arrived.Wait()
+		close(release)
+		ended.Wait()
+	})
+	for operation, n := range together {
+		if n > alone[operation] {
+			t.Errorf("%s: %d calls, one client alone makes %d", operation, n, alone[operation])
+		}
+	}
+	for i, text := range bodies {
+		if text != bodies[0] || strings.Contains(text, `"errors"`) {
+			t.Fatalf("client %d: %.300s", i, text)
+		}
+	}
+}
+
+// TestSignOutForgets: nothing that a session was answered is given to it again.
+func TestSignOutForgets(t *testing.T) {
+	w := newWorld(t, consolesim.Options{}, cached)
+	user, password := w.sim.DefaultUser()
+	a := w.ask(fmt.Sprintf(`mutation { signIn(input: {username: %q, password: %q}) { sessionToken } }`, user, password), request{})
+	token := decode[struct{ SignIn struct{ SessionToken string } }](t, a.Data).SignIn.SessionToken
+	session := map[string]string{"Authorization": "Bearer " + token}
+	for range 2 {
+		if a := w.ask(listQuery, request{header: session}); len(a.Errors) > 0 {
+			t.Fatalf("%s", a.Body)
+		}
+	}
+	if a := w.ask(`mutation { signOut { ok } }`, request{header: session}); len(a.Errors) > 0 {
+		t.Fatalf("%s", a.Body)
+	}
+	w.sim.ResetCounts()
+	e := w.refused(listQuery, request{header: session})
+	if e.Extensions.Code != "UNAUTHENTICATED" {
+		t.Errorf("%+v", e)
+	}
+	w.noCalls()
+}
+
+// TestPrincipalsShareNothingKept: what one was answered makes no other's call unnecessary.
+func TestPrincipalsShareNothingKept(t *testing.T) {
+	w := newWorld(t, consolesim.Options{}, cached)
+	user, _ := w.sim.DefaultUser()
+	first, second := w.as(user), w.as(user) // two tokens of one user: nobody has verified whose they are
+	for name, header := range map[string]map[string]string{"the default account": nil, "a token": first, "another token": second} {
+		if n := w.asked(func() { w.ask(listQuery, request{header: header}) }); len(n) == 0 {
+			t.Errorf("%s was answered with what another was", name)
+		}
+	}
+	for _, header := range []map[string]string{in(w.sim.Data().MainCompanyID(), w.sim.Data().MainDepartmentID()), nil} {
+		if n := w.asked(func() { w.ask(listQuery, request{header: header}) }); len(n) > 0 && header == nil {
+			t.Errorf("the same principal and scope: %v", n)
+		}
+	}
+	if e := w.refused(listQuery, request{header: map[string]string{"Authorization": "Bearer made-up"}}); e.Extensions.Code != "UNAUTHENTICATED" {
+		t.Errorf("%+v", e)
+	}
+}
+
+// TestErrorsAreNotKept: when the console is back, so are the answers.
+func TestErrorsAreNotKept(t *testing.T) {
+	w := newWorld(t, consolesim.Options{}, cached)
+	heal := w.sim.Fail(func(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, "/openapi/queues") }, consolesim.Fault{Status: 403})
+	query := `{ workflows(first: 5) { nodes { name queue { name } } } }`
+	if a := w.ask(query, request{}); len(a.Errors) == 0 {
+		t.Fatalf("%s", a.Body)
+	}
+	heal()
+	if a := w.ask(query, request{}); len(a.Errors) > 0 {
+		t.Errorf("the console is well, the answer is %s", a.Body)
+	}
+	missing := `{ workflow(id: "00000000-0000-4000-8000-000000000001") { name } }`
+	w.ask(missing, request{})
+	if n := w.asked(func() { w.ask(missing, request{}) }); len(n) > 0 {
+		t.Errorf("what does not exist was asked for again: %v", n)
+	}
+}
