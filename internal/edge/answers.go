@@ -3,6 +3,7 @@ package edge
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -61,8 +62,9 @@ const (
 // the response cache keeps, for as long as all of that is valid. It lets identical
 // queries under way share one execution. It is safe for concurrent use.
 type Answers struct {
-	opts AnswersOptions
-	kept *otter.Cache[answerKey, *answer]
+	opts   AnswersOptions
+	schema [sha256.Size]byte // the hash of its version
+	kept   *otter.Cache[answerKey, *answer]
 	// queries are the documents known to be queries: nothing else is ever shared.
 	queries *otter.Cache[documentKey, struct{}]
 	encoder *encoder
@@ -111,7 +113,7 @@ func NewAnswers(o AnswersOptions) (*Answers, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Answers{opts: o, kept: kept, queries: queries, encoder: encoder, flights: make(map[answerKey]*flight)}, nil
+	return &Answers{opts: o, schema: sha256.Sum256([]byte(o.Schema)), kept: kept, queries: queries, encoder: encoder, flights: make(map[answerKey]*flight)}, nil
 }
 
 // Close waits for what is under way, which ends with its clients, and frees the memory.
