@@ -1,6 +1,7 @@
 package responsecache
 
 import (
+	"maps"
 	"slices"
 	"time"
 )
@@ -39,8 +40,9 @@ type Info struct {
 // was made from it can be checked for validity later (Cache.Valid). It is of use
 // in the process that made it only. The zero value is never valid.
 type Dependency struct {
-	seq     uint64
+	seq     uint64 // of the oldest part
 	spots   []spot
+	since   []uint64 // of each spot, the seq of the oldest part that has it; nil: seq
 	expires time.Time
 	begun   time.Time
 }
@@ -57,32 +59,66 @@ func Combine(deps ...Dependency) Dependency {
 	if len(deps) == 0 {
 		return Dependency{}
 	}
-	all := deps[0]
-	all.spots = slices.Clone(all.spots)
-	for _, d := range deps[1:] {
+	all := Dependency{seq: deps[0].seq, expires: deps[0].expires, begun: deps[0].begun}
+	since := make(map[spot]uint64)
+	for _, d := range deps {
 		all.seq = min(all.seq, d.seq)
-		all.spots = append(all.spots, d.spots...)
 		if d.expires.Before(all.expires) {
 			all.expires = d.expires
 		}
 		if d.begun.Before(all.begun) {
 			all.begun = d.begun
 		}
+		for i, s := range d.spots {
+			// Each part is as old as it is: what was loaded after a change is not ended by
+			// it, whatever older parts it stands beside.
+			seq := d.seqOf(i)
+			if known, ok := since[s]; !ok || seq < known {
+				since[s] = seq
+			}
+		}
 	}
-	slices.Sort(all.spots)
-	all.spots = slices.Compact(all.spots)
+	all.spots = slices.Sorted(maps.Keys(since))
+	all.since = make([]uint64, len(all.spots))
+	for i, s := range all.spots {
+		all.since[i] = since[s]
+	}
 	return all
+}
+
+// seqOf is since when the i-th spot must not have been invalidated.
+func (d Dependency) seqOf(i int) uint64 {
+	if d.since == nil {
+		return d.seq
+	}
+	return d.since[i]
+}
+
+// current says whether nothing that d depends on was invalidated, as far as l knows.
+func (d Dependency) current(l *ledger) bool {
+	if d.since == nil {
+		return l.current(d.seq, d.spots)
+	}
+	if !l.current(d.seq, nil) {
+		return false
+	}
+	for i, s := range d.spots {
+		if l.last[s].Load() > d.since[i] {
+			return false
+		}
+	}
+	return true
 }
 
 // Valid says whether an answer made under d would still be given: it is fresh, and
 // nothing that it depends on was invalidated. It asks nobody, and takes no lock.
 func (c *Cache) Valid(d Dependency) bool {
 	now := time.Now()
-	return !c.off.Load() && now.Before(d.expires) && c.trusts(now) && c.ledger.current(d.seq, d.spots)
+	return !c.off.Load() && now.Before(d.expires) && c.trusts(now) && d.current(c.ledger)
 }
 
 // Current says whether nothing that d depends on was invalidated, be it fresh or not:
 // what was made under it may still be given to who asked before it was finished.
 func (c *Cache) Current(d Dependency) bool {
-	return !d.begun.IsZero() && !c.off.Load() && c.trusts(time.Now()) && c.ledger.current(d.seq, d.spots)
+	return !d.begun.IsZero() && !c.off.Load() && c.trusts(time.Now()) && d.current(c.ledger)
 }
