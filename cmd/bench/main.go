@@ -8,9 +8,14 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"os/signal"
+	"path/filepath"
+	"regexp"
 	"slices"
+	"strings"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -20,6 +25,8 @@ type options struct {
 	runs    int
 	measure time.Duration
 	out     string
+	only    *regexp.Regexp
+	profile string
 }
 
 func main() {
@@ -31,7 +38,13 @@ func main() {
 	flag.IntVar(&o.runs, "runs", 5, "measured runs of each row, of which the table shows the medians")
 	flag.DurationVar(&o.measure, "measure", 2*time.Second, "length of a measured run")
 	flag.StringVar(&o.out, "out", "bench.txt", "file for the runs in the format of Go benchmarks, for benchstat")
+	flag.StringVar(&o.profile, "profile", "", "directory for a CPU profile of the gateway in each row's first run")
+	only := flag.String("only", "", "measure only the rows whose names match, such as mode=mixed/op=join/conns=16/latency=20ms")
 	flag.Parse()
+	var err error
+	if o.only, err = regexp.Compile(*only); err != nil {
+		fatal(fmt.Errorf("-only: %w", err))
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	fatal(run(ctx, o))
@@ -124,7 +137,7 @@ func (b *bench) measureAt(ctx context.Context, latency time.Duration) error {
 					}
 				}
 				s := scenario{mode, op.name, connections, latency}
-				if err := b.repeat(ctx, s, gateway, same(op.text), prediction{}); err != nil {
+				if err := b.repeat(ctx, s, gateway, same(op.text)); err != nil {
 					return err
 				}
 			}
@@ -146,7 +159,7 @@ func (b *bench) measureCeiling(ctx context.Context, operation string, connection
 		return err
 	}
 	defer b.stop(target.process)
-	return b.repeat(ctx, scenario{"ceiling", operation, connections, 0}, target, same("{}"), prediction{})
+	return b.repeat(ctx, scenario{"ceiling", operation, connections, 0}, target, same("{}"))
 }
 
 // measureMixed measures many principals who read the join at a known rate, and change
@@ -159,7 +172,7 @@ func (b *bench) measureMixed(ctx context.Context, latency time.Duration, console
 	for _, connections := range []int{16, 64} {
 		pause := time.Duration(float64(connections) / mixedRate * float64(time.Second))
 		script := mixed(joinOperation, fmt.Sprintf(mutation, console.workflow), tokens, pause)
-		if err := b.repeat(ctx, scenario{"mixed", "join", connections, latency}, gateway, script, predict()); err != nil {
+		if err := b.repeat(ctx, scenario{"mixed", "join", connections, latency}, gateway, script); err != nil {
 			return err
 		}
 	}
@@ -167,7 +180,10 @@ func (b *bench) measureMixed(ctx context.Context, latency time.Duration, console
 }
 
 // repeat warms a scenario up, and measures it as often as wanted.
-func (b *bench) repeat(ctx context.Context, s scenario, t *target, script string, p prediction) error {
+func (b *bench) repeat(ctx context.Context, s scenario, t *target, script string) error {
+	if !b.only.MatchString(s.String()) {
+		return nil
+	}
 	warmUp, measure := b.measure/2, b.measure
 	if s.mode == "mixed" {
 		warmUp, measure = 3*b.measure, 5*b.measure // the lifetimes have to come into their rhythm
@@ -175,8 +191,11 @@ func (b *bench) repeat(ctx context.Context, s scenario, t *target, script string
 	if _, err := b.load(ctx, t, s.connections, warmUp, script); err != nil {
 		return err
 	}
-	r := row{scenario: s, predicted: p}
+	r := row{scenario: s}
 	for i := range b.runs {
+		if i == 0 {
+			defer b.profiled(ctx, s, t, measure)()
+		}
 		f, err := b.load(ctx, t, s.connections, measure, script)
 		if err != nil {
 			return fmt.Errorf("%v: %w", s, err)
@@ -184,8 +203,41 @@ func (b *bench) repeat(ctx context.Context, s scenario, t *target, script string
 		r.runs = append(r.runs, f)
 		fmt.Fprintf(os.Stderr, "%v: run %d of %d: %.0f requests/s, %.3f ms CPU\n", s, i+1, b.runs, f.perSecond, f.cpu)
 	}
+	if s.mode == "mixed" {
+		r.predicted = predict(r.median(func(f figures) float64 { return f.perSecond }))
+	}
 	b.rows = append(b.rows, r)
 	return nil
+}
+
+// profiled takes a profile of the target in the background, if one is wanted; the
+// function that it returns waits for it.
+func (b *bench) profiled(ctx context.Context, s scenario, t *target, d time.Duration) (wait func()) {
+	if b.profile == "" || t.metrics == "" {
+		return func() {}
+	}
+	var task sync.WaitGroup
+	task.Go(func() {
+		url := strings.TrimSuffix(t.metrics, "/metrics") + fmt.Sprintf("/debug/pprof/profile?seconds=%d", int(d.Seconds()))
+		path := filepath.Join(b.profile, strings.ReplaceAll(s.String(), "/", ",")+".pprof")
+		if err := save(ctx, url, path); err != nil {
+			fmt.Fprintln(os.Stderr, "bench: profile:", err)
+		}
+	})
+	return task.Wait
+}
+
+// save writes what an address answers to a file.
+func save(ctx context.Context, url, path string) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return err
+	}
+	text, err := fetch(req)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(path, text, 0o600)
 }
 
 // median is the middle one of a figure of all runs.

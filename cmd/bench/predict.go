@@ -20,63 +20,70 @@ type prediction struct {
 	hits  float64 // share of the queries
 }
 
-// predict plays the arithmetic of the lifetimes: every principal has a copy of each
-// kind that the join reads, one call each; a copy ends with its life, and that of the
-// workflows with every mutation of the company by anybody. A query is a hit if the
-// copies that its answer was last made of are all still there. Answers that are given
-// once more, stale, while they are renewed cost the same call, and are no hits.
+// kindPlay is a kind that the join reads, with one call.
+type kindPlay struct{ life, stale time.Duration }
+
+// joinKinds are the defaults of the kinds that the join reads: workflows (which the
+// mutation ends), packages, queues and robots.
+func joinKinds() [4]kindPlay {
+	return [...]kindPlay{
+		{10 * time.Second, 5 * time.Second},
+		{time.Minute, 15 * time.Second},
+		{15 * time.Second, 5 * time.Second},
+		{2 * time.Second, time.Second},
+	}
+}
+
+// predict plays the arithmetic of the lifetimes at a rate of requests per second: every
+// principal has a copy of each kind that the join reads, one call each; a copy ends with
+// its life, and that of the workflows with every mutation of the company by anybody. A
+// copy that is read soon after its life is given once more, stale, while it is renewed.
+// A query is a hit if the copies that its answer was last made of are all still fresh.
 //
-// In numbers that stand still (r requests per principal and second, a copy's mean life
-// E), a kind costs 1/(1+r·E) calls per query; the play also gives the hits, for which
-// that is a product of what is not independent.
-func predict() prediction {
-	const (
-		rounds  = 400_000
-		perRead = 1 / mixedRate
-	)
-	lives := [...]time.Duration{10 * time.Second, time.Minute, 15 * time.Second, 2 * time.Second} // workflows, packages, queues, robots
+// In the mean, a kind costs 1/(1+r·E) calls per query, with r requests per principal and
+// second, and E the mean life of a copy, (1−e^(−m·L))/m where m mutations per second end
+// copies of life L; the play also gives the hits, for which kinds are not independent.
+func predict(rate float64) prediction {
+	const rounds = 400_000
+	kinds := joinKinds()
 	type copies struct {
-		ends   [len(lives)]float64
+		ends   [len(kinds)]float64
 		answer float64
 	}
 	all := make([]copies, principals)
 	rng := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // a play
 	var now, calls, hits, queries, requests float64
 	for i := range rounds {
-		now += rng.ExpFloat64() * perRead
-		counted := i >= rounds/4 // until then, the copies come into their rhythm
-		if counted {
-			requests++
+		now += rng.ExpFloat64() / rate
+		counted := 0.0
+		if i >= rounds/4 { // until then, the copies come into their rhythm
+			counted = 1
 		}
+		requests += counted
 		if rng.Float64() < mutationShare {
+			calls += counted
 			for p := range all {
 				all[p].ends[0], all[p].answer = 0, 0
 			}
-			if counted {
-				calls++
-			}
 			continue
 		}
+		queries += counted
 		p := &all[rng.IntN(principals)]
-		if counted {
-			queries++
-		}
 		if now < p.answer {
-			if counted {
-				hits++
-			}
+			hits += counted
 			continue
 		}
-		for k, life := range lives {
-			if now < p.ends[k] {
-				continue
+		p.answer = now + time.Hour.Seconds()
+		for k, kind := range kinds {
+			if now >= p.ends[k] {
+				calls += counted
+				if now < p.ends[k]+kind.stale.Seconds() && p.ends[k] > 0 {
+					p.answer = 0 // what is stale is given, and not kept
+				}
+				p.ends[k] = now + kind.life.Seconds()
 			}
-			p.ends[k] = now + life.Seconds()
-			if counted {
-				calls++
-			}
+			p.answer = min(p.answer, p.ends[k])
 		}
-		p.answer = min(p.ends[0], p.ends[1], p.ends[2], p.ends[3])
 	}
 	return prediction{calls: calls / requests, hits: hits / queries}
 }

@@ -1,0 +1,119 @@
+package responsecache
+
+import (
+	"testing"
+	"time"
+)
+
+// TestMaxAge: who wants nothing older gets nothing older, neither fresh, nor stale, nor
+// in the place of an error; and those who want the same share a load.
+func TestMaxAge(t *testing.T) {
+	windows := Policy{Life: 10 * time.Second, StaleWhileRevalidate: time.Minute, StaleIfError: time.Minute}
+	bubble(t, windows, func(t *testing.T, c *Cache, v *View[int64], con *console) {
+		young := con.read("a")
+		young.MaxAge = 3 * time.Second
+		want(t, v, young, 1, Loaded)
+		time.Sleep(2 * time.Second)
+		want(t, v, young, 1, Memory)
+		time.Sleep(2 * time.Second)
+		want(t, v, con.read("a"), 1, Memory)
+		want(t, v, young, 2, Loaded)
+		time.Sleep(11 * time.Second)
+		con.err = errDown
+		if _, _, err := v.Get(t.Context(), young); err == nil {
+			t.Error("an older answer was given for an error")
+		}
+		want(t, v, con.read("a"), 2, Stale)
+		time.Sleep(time.Second) // the load in the background has ended
+		con.err = nil
+
+		// A load that anybody began who takes whatever there is may come from Redis,
+		// and be old; one of the same wish is as good as an own one.
+		time.Sleep(2 * time.Minute)
+		before := con.asked.Load()
+		results := make(chan int64, 2)
+		for range 2 {
+			go func() {
+				n, _, err := v.Get(t.Context(), young)
+				if err != nil {
+					t.Error(err)
+				}
+				results <- n
+			}()
+		}
+		if a, b := <-results, <-results; a != b || con.asked.Load() != before+1 {
+			t.Errorf("two of one wish were given %d and %d by %d loads", a, b, con.asked.Load()-before)
+		}
+	})
+}
+
+func TestPeek(t *testing.T) {
+	bubble(t, Policy{Life: 10 * time.Second, StaleWhileRevalidate: time.Minute}, func(t *testing.T, c *Cache, v *View[int64], con *console) {
+		r := con.read("a", "tag")
+		if _, _, ok := v.Peek(r.Key); ok {
+			t.Error("something was there before it was asked for")
+		}
+		want(t, v, r, 1, Loaded)
+		if n, info, ok := v.Peek(r.Key); !ok || n != 1 || info.Source != Memory || !c.Valid(info.Dependency) {
+			t.Errorf("got %v, %+v, %v", n, info, ok)
+		}
+		if _, _, ok := v.Peek(Key{Principal: "another", Call: r.Call}); ok {
+			t.Error("another principal was given it")
+		}
+		time.Sleep(11 * time.Second)
+		if _, _, ok := v.Peek(r.Key); ok {
+			t.Error("something stale was given")
+		}
+		want(t, v, con.read("b", "tag"), 2, Loaded)
+		if err := c.Invalidate(t.Context(), "tag"); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, ok := v.Peek(con.read("b").Key); ok {
+			t.Error("something invalidated was given")
+		}
+	})
+}
+
+// TestDependenciesOfDifferentAges: a change ends what is made of an answer from before
+// it, and not what is made of one from after it, whatever else that is made of.
+func TestDependenciesOfDifferentAges(t *testing.T) {
+	bubble(t, Policy{Life: time.Minute}, func(t *testing.T, c *Cache, v *View[int64], con *console) {
+		info := func(call, tag string) Info {
+			t.Helper()
+			_, i, err := v.Get(t.Context(), con.read(call, tag))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return i
+		}
+		a, b := info("a", "A"), info("b", "B")
+		before := Combine(a.Dependency, b.Dependency)
+		if err := c.Invalidate(t.Context(), "B"); err != nil {
+			t.Fatal(err)
+		}
+		after := Combine(a.Dependency, info("b", "B").Dependency)
+		if c.Valid(before) || c.Current(before) {
+			t.Error("what is made of an invalidated answer is valid")
+		}
+		if !c.Valid(after) || !c.Current(after) {
+			t.Error("what is made after the change is not valid")
+		}
+		if nested := Combine(after, before); c.Valid(nested) {
+			t.Error("the older of two parts was forgotten")
+		}
+		if err := c.Invalidate(t.Context(), "A"); err != nil {
+			t.Fatal(err)
+		}
+		if c.Valid(after) {
+			t.Error("a change of another part was overlooked")
+		}
+		d := info("a", "A").Dependency
+		time.Sleep(2 * time.Minute)
+		if c.Valid(d) || !c.Current(d) {
+			t.Error("what has only become old is not: current, and no longer valid")
+		}
+		if c.Valid(Combine()) || c.Current(Combine()) || c.Current(Dependency{}) {
+			t.Error("what depends on nothing is valid")
+		}
+	})
+}
