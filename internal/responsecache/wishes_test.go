@@ -2,6 +2,7 @@ package responsecache
 
 import (
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -24,7 +25,8 @@ func TestMaxAge(t *testing.T) {
 			t.Error("an older answer was given for an error")
 		}
 		want(t, v, con.read("a"), 2, Stale)
-		time.Sleep(time.Second) // the load in the background has ended
+		time.Sleep(time.Second)
+		synctest.Wait() // the load in the background has ended
 		con.err = nil
 
 		// A load that anybody began who takes whatever there is may come from Redis,
