@@ -1,0 +1,212 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/klauspost/compress/zstd"
+
+	"github.com/consoleql/consoleql/internal/consolesim"
+)
+
+// postText sends a body as it stands.
+func (w *world) postText(body string, header ...map[string]string) (*http.Response, []byte) {
+	return w.send(http.MethodPost, "/graphql", body, with(append(header, map[string]string{"Content-Type": "application/json"})...))
+}
+
+// TestAnswersAreNotConfused: requests that differ in anything that the answer can depend
+// on do not get each other's.
+func TestAnswersAreNotConfused(t *testing.T) {
+	w := newWorld(t, consolesim.Options{}, cached)
+	data := w.sim.Data()
+	ids := data.WorkflowIDs(data.MainDepartmentID())
+	document := `query A($id: ID!, $skip: Boolean = false) { workflow(id: $id) { id name @skip(if: $skip) } } query B($id: ID!) { workflow(id: $id) { priority id } }`
+	request := func(operation, variables string) string {
+		text, err := json.Marshal(document)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return fmt.Sprintf(`{"query": %s, "operationName": %q, "variables": %s}`, text, operation, variables)
+	}
+	bodies := []string{
+		request("A", fmt.Sprintf(`{"id": %q}`, ids[0])),
+		request("A", fmt.Sprintf(`{"id": %q}`, ids[1])),
+		request("A", fmt.Sprintf(`{"id": %q, "skip": true}`, ids[0])),
+		request("B", fmt.Sprintf(`{"id": %q}`, ids[0])),
+	}
+	first := make([]string, len(bodies))
+	for range 3 {
+		seen := make(map[string]int)
+		for i, body := range bodies {
+			_, answer := w.postText(body)
+			if other, ok := seen[string(answer)]; ok || strings.Contains(string(answer), "errors") {
+				t.Errorf("requests %d and %d: %s", other, i, answer)
+			}
+			seen[string(answer)] = i
+			if first[i] == "" {
+				first[i] = string(answer)
+			}
+			if first[i] != string(answer) {
+				t.Errorf("request %d: %s, then %s", i, first[i], answer)
+			}
+		}
+	}
+	// encoding/json, which reads the request in the end, takes the last of two members
+	// and any case: such a request must not lay its answer where another looks for one.
+	query, other := fmt.Sprintf(`{ workflow(id: \"%s\") { id } }`, ids[0]), fmt.Sprintf(`{ workflow(id: \"%s\") { id } }`, ids[1])
+	for _, body := range []string{
+		fmt.Sprintf(`{"query": "%s", "Query": "%s"}`, query, other),
+		fmt.Sprintf(`{"query": "%s", "query": "%s"}`, query, other),
+		fmt.Sprintf(`{"query": "%s", "QUERY": "%s"}`, query, other),
+	} {
+		for range 2 {
+			if _, answer := w.postText(body); !strings.Contains(string(answer), ids[1]) {
+				t.Errorf("%s: %s", body, answer)
+			}
+		}
+		if _, answer := w.postText(fmt.Sprintf(`{"query": "%s"}`, query)); !strings.Contains(string(answer), ids[0]) {
+			t.Errorf("after %s: %s", body, answer)
+		}
+	}
+}
+
+// TestPersistedQueriesHit: a document that is named by its hash is the same document.
+func TestPersistedQueriesHit(t *testing.T) {
+	w := newWorld(t, consolesim.Options{}, cached)
+	sum := sha256.Sum256([]byte(listQuery))
+	named := fmt.Sprintf(`{"extensions": {"persistedQuery": {"version": 1, "sha256Hash": %q}}}`, hex.EncodeToString(sum[:]))
+	text, err := json.Marshal(listQuery)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, answer := w.postText(named); !strings.Contains(string(answer), "PERSISTED_QUERY_NOT_FOUND") {
+		t.Fatalf("%s", answer)
+	}
+	_, told := w.postText(strings.Replace(named, "{", fmt.Sprintf(`{"query": %s, `, text), 1))
+	var answer []byte
+	if n := w.asked(func() { _, answer = w.postText(named) }); len(n) > 0 || string(answer) != string(told) {
+		t.Errorf("%v calls for %s", n, answer)
+	}
+	wrong := sha256.Sum256([]byte("another"))
+	_, answer = w.postText(fmt.Sprintf(`{"query": %s, "extensions": {"persistedQuery": {"version": 1, "sha256Hash": %q}}}`, text, hex.EncodeToString(wrong[:])))
+	if !strings.Contains(string(answer), "errors") {
+		t.Errorf("a hash of another document: %s", answer)
+	}
+}
+
+// TestMutationsAreNeverShared: identical ones at once are all carried out.
+func TestMutationsAreNeverShared(t *testing.T) {
+	const many = 100
+	w := newWorld(t, consolesim.Options{}, cached)
+	id := w.sim.Data().WorkflowIDs(w.sim.Data().MainDepartmentID())[0]
+	query := fmt.Sprintf(`mutation { executeWorkflow(input: {id: %q}) { jobs { id } } }`, id)
+	n := w.asked(func() {
+		var all sync.WaitGroup
+		for range many {
+			all.Go(func() {
+				if a := w.ask(query, request{}); len(a.Errors) > 0 {
+					t.Errorf("%s", a.Body)
+				}
+			})
+		}
+		all.Wait()
+	})
+	if n["POST /openapi/workflows/{workflowId}/execute"] != many {
+		t.Errorf("%v", n)
+	}
+}
+
+// TestAClientThatLeaves does not take the answer of the others along, and the last one
+// to leave ends the execution.
+func TestAClientThatLeaves(t *testing.T) {
+	w := newWorld(t, consolesim.Options{}, cached)
+	w.query(listQuery, nil) // the document is known to be a query
+	id := w.sim.Data().WorkflowIDs(w.sim.Data().MainDepartmentID())[0]
+	renew := func() {
+		w.query(fmt.Sprintf(`mutation { updateWorkflow(input: {id: %q, priority: 3}) { workflow { id } } }`, id), nil)
+		w.sim.ResetCounts()
+	}
+	hold := func() (release func(), waiting func() bool) {
+		held, arrived := make(chan struct{}), make(chan struct{}, 100)
+		heal := w.sim.Fail(func(r *http.Request) bool {
+			if strings.HasPrefix(r.URL.Path, "/openapi/workflows") && r.Method == http.MethodGet {
+				arrived <- struct{}{}
+				<-held
+			}
+			return false
+		}, consolesim.Fault{})
+		return func() { close(held); heal() }, func() bool { return len(arrived) > 0 }
+	}
+	body, err := json.Marshal(map[string]string{"query": listQuery})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ask := func(ctx context.Context) (int, error) {
+		req, err := http.NewRequestWithContext(ctx, http.MethodPost, w.url+"/graphql", strings.NewReader(string(body)))
+		if err != nil {
+			return 0, err
+		}
+		req.Header.Set("Content-Type", "application/json")
+		resp, err := w.http.Do(req)
+		if err != nil {
+			return 0, err
+		}
+		return resp.StatusCode, resp.Body.Close()
+	}
+	renew()
+	release, waiting := hold()
+	first, leave := context.WithCancel(t.Context())
+	var clients sync.WaitGroup
+	clients.Go(func() { _, _ = ask(first) })
+	await(t, "the first client's call", waiting)
+	stays := make(chan error, 1)
+	clients.Go(func() {
+		status, err := ask(t.Context())
+		if err == nil && status != http.StatusOK {
+			err = fmt.Errorf("status %d", status)
+		}
+		stays <- err
+	})
+	time.Sleep(50 * time.Millisecond) // the second joins; should it come late, it asks for itself, which is as good
+	leave()
+	time.Sleep(50 * time.Millisecond)
+	release()
+	if err := <-stays; err != nil {
+		t.Errorf("the client who stayed: %v", err)
+	}
+	clients.Wait()
+	if a := w.ask(listQuery, request{}); len(a.Errors) > 0 {
+		t.Errorf("afterwards: %s", a.Body)
+	}
+}
+
+// TestZstd: browsers of today ask for it first.
+func TestZstd(t *testing.T) {
+	w := newWorld(t, consolesim.Options{}, cached)
+	text, err := json.Marshal(map[string]string{"query": joinQuery})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, plain := w.postText(string(text), map[string]string{"Accept-Encoding": "identity"})
+	resp, packed := w.postText(string(text), map[string]string{"Accept-Encoding": "gzip, deflate, br, zstd"})
+	if resp.Header.Get("Content-Encoding") != "zstd" {
+		t.Fatalf("Content-Encoding %q", resp.Header.Get("Content-Encoding"))
+	}
+	d, err := zstd.NewReader(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	unpacked, err := d.DecodeAll(packed, nil)
+	if err != nil || string(unpacked) != string(plain) {
+		t.Errorf("%v: %d bytes for %d", err, len(unpacked), len(plain))
+	}
+}
