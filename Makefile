@@ -1,6 +1,6 @@
 # The words of this project. `make help` explains them.
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint generate bench soak rotation build tools graphiql
+.PHONY: help demo test lint generate bench rotation build tools graphiql
 
 BIN := $(CURDIR)/bin
 GOLANGCI_LINT := $(BIN)/golangci-lint
@@ -22,12 +22,8 @@ lint: $(GOLANGCI_LINT) ## Check the code's form: golangci-lint, go vet, formatti
 generate: ## Write the generated code anew from the schema
 	go generate ./...
 
-bench: ## Measure the gateway as processes under load, beside a bare net/http handler: a table, and bench.txt for benchstat (12 minutes)
-	@./scripts/install-bench-needs
-	go run ./cmd/bench
-
-soak: ## Measure what 2 GiB uploads take, and ten minutes of mixed load (12 minutes)
-	@./scripts/install-test-needs
+bench: ## Measure what operations cost with nothing cached, what 2 GiB uploads take, and ten minutes of mixed load (12 minutes)
+	go test -run '^$$' -bench . -benchmem ./cmd/server
 	go test -count=1 -v -run 'TestSoak|TestLargeUpload' -timeout 30m ./cmd/server -soak 10m -upload-bytes 2147483648
 
 rotation: ## Let four gateways and 200 callers rotate tokens of one second 200 times, with and without kills (6 minutes)
