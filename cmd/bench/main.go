@@ -46,7 +46,7 @@ type tableCommand struct {
 	Measure    time.Duration   `default:"2s" help:"Load under measurement, in whole seconds."`
 	MixedWarm  time.Duration   `default:"3s" help:"The same before mixed."`
 	Mixed      time.Duration   `default:"5s" help:"The same for mixed."`
-	Rate       float64         `default:"300" help:"Requests per second that mixed's think time aims at."`
+	Rate       float64         `default:"200" help:"Requests per second that mixed's think time aims at."`
 	Mutations  float64         `default:"0.01" help:"Share of mutations in mixed."`
 	Principals int             `default:"200" help:"Principals of mixed."`
 	Out        string          `default:"bench.txt" help:"File for each run in the Go benchmark format; empty: none."`

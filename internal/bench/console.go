@@ -16,16 +16,16 @@ import (
 
 // console is a simulated console as a process, and what is known of it.
 type console struct {
-	process            *process
-	api, sso           string
-	user, password     string
-	company, dept      string
-	tokens             []string // each is a principal of its own, as the gateway does not verify tokens here
-	mutation           string   // the body of a request that changes a workflow to what it is
-	answers            map[string][]byte
-	reads              map[string]map[string]float64 // console calls of a query with nothing kept, by operation and kind
-	write              float64                       // console calls of the mutation
-	answerHeader       http.Header
+	process        *process
+	api, sso       string
+	user, password string
+	company, dept  string
+	tokens         []string // each is a principal of its own, as the gateway does not verify tokens here
+	mutation       string   // the body of a request that changes a workflow to what it is
+	answers        map[string][]byte
+	reads          map[string]map[string]float64 // console calls of a query with nothing kept, by operation and kind
+	write          float64                       // console calls of the mutation
+	answerHeader   http.Header
 }
 
 // startConsole starts a simulator whose calls take latency. It returns what to stop even with an error.

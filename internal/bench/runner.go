@@ -28,6 +28,7 @@ type Runner struct {
 	dir      string
 	consoles map[time.Duration]*console
 	runs     uint64
+	drive    func(context.Context, load) (summary, error) // the load generator
 }
 
 // NewRunner starts a console for each latency. Close ends what it started.
@@ -37,6 +38,7 @@ func NewRunner(ctx context.Context, opts Options, ops []string, latencies []time
 		return nil, fmt.Errorf("bench: %w", err)
 	}
 	r := &Runner{opts: opts, dir: dir, consoles: map[time.Duration]*console{}}
+	r.drive = func(ctx context.Context, l load) (summary, error) { return l.run(ctx, dir) }
 	for _, latency := range latencies {
 		if err := r.addConsole(ctx, latency, ops); err != nil {
 			r.Close()
@@ -145,7 +147,7 @@ func (r *Runner) run(ctx context.Context, s Scenario) (Measurement, error) {
 func (r *Runner) measure(ctx context.Context, g *gateway, l load, warm, duration time.Duration) (Measurement, error) {
 	l.url, l.duration = g.url, warm
 	if warm > 0 {
-		if _, err := l.run(ctx, r.dir); err != nil {
+		if _, err := r.drive(ctx, l); err != nil {
 			return Measurement{}, err
 		}
 	}
@@ -159,7 +161,7 @@ func (r *Runner) measure(ctx context.Context, g *gateway, l load, warm, duration
 		return Measurement{}, err
 	}
 	l.duration, l.script.Seed = duration, l.script.Seed+1<<20
-	s, err := l.run(ctx, r.dir)
+	s, err := r.drive(ctx, l)
 	if err != nil {
 		return Measurement{}, err
 	}
