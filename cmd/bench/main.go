@@ -3,6 +3,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -47,7 +48,7 @@ type tableCommand struct {
 	MixedWarm  time.Duration   `default:"3s" help:"The same before mixed."`
 	Mixed      time.Duration   `default:"5s" help:"The same for mixed."`
 	Rate       float64         `default:"200" help:"Requests per second that mixed's think time aims at."`
-	Mutations  float64         `default:"0.01" help:"Share of mutations in mixed."`
+	Every      int             `default:"100" help:"One in so many of mixed's requests mutates."`
 	Principals int             `default:"200" help:"Principals of mixed."`
 	Out        string          `default:"bench.txt" help:"File for each run in the Go benchmark format; empty: none."`
 	Binary     string          `help:"The gateway's binary; empty: build it."`
@@ -55,12 +56,12 @@ type tableCommand struct {
 
 // Validate checks what the types of the flags cannot.
 func (c *tableCommand) Validate() error {
-	if c.Runs < 1 || c.Rate <= 0 || c.Principals < 2 || c.Mutations < 0 || c.Mutations >= 1 || c.Measure < time.Second || c.Mixed < time.Second {
-		return fmt.Errorf("--runs and --rate must be positive, --principals 2 or more, --mutations from 0 to less than 1, --measure and --mixed a second or more")
+	if c.Runs < 1 || c.Rate <= 0 || c.Principals < 2 || c.Every < 2 || c.Measure < time.Second || c.Warm < time.Second || c.MixedWarm < time.Second || c.Mixed < time.Second {
+		return errors.New("--runs and --rate must be positive, --principals and --every 2 or more, durations of load a second or more")
 	}
 	for _, n := range c.Conns {
 		if n < 1 {
-			return fmt.Errorf("--conns must be positive")
+			return errors.New("--conns must be positive")
 		}
 	}
 	return nil
@@ -91,7 +92,7 @@ func (c *tableCommand) run(ctx context.Context, stdout, stderr io.Writer) (err e
 	defer clean()
 	r, err := bench.NewRunner(ctx, bench.Options{
 		Binary: binary, Warm: c.Warm, Measure: c.Measure, MixedWarm: c.MixedWarm, Mixed: c.Mixed,
-		Rate: c.Rate, Mutations: c.Mutations, Principals: c.Principals,
+		Rate: c.Rate, Every: c.Every, Principals: c.Principals,
 		Lives: bench.DefaultLives(), ReadChanges: map[string]bool{"workflows": true},
 	}, c.Op, c.Latency)
 	if err != nil {

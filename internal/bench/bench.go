@@ -77,6 +77,7 @@ type Measurement struct {
 
 	// Predicted is nil but for mixed.
 	Predicted *Prediction
+	warmRate  float64 // before the measurement
 }
 
 // Rate is in operations per second.

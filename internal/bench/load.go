@@ -30,13 +30,13 @@ type load struct {
 
 // script is what the generator's Lua script is made from.
 type script struct {
-	Seed      uint64
-	Header    map[string]string // of every request
-	Body      string
-	Tokens    []string      // one request's principal is drawn from these
-	Mutation  string        // body; empty: none
-	Mutations float64       // share of the requests that mutate
-	Think     time.Duration // mean time between an answer and the connection's next request
+	Seed     uint64
+	Header   map[string]string // of every request
+	Body     string
+	Tokens   []string      // one request's principal is drawn from these
+	Mutation string        // body; empty: none
+	Every    int           // one in so many requests mutates, at even steps
+	Think    time.Duration // mean time between an answer and the connection's next request
 }
 
 // summary is what the generator tells.
@@ -58,7 +58,7 @@ local function headers(token)
   {{end}}return h
 end
 {{if gt (len .Tokens) 1}}
-local reads, writes = {}, {}
+local reads, writes, sent = {}, {}, 0
 init = function()
   for i, token in ipairs(tokens) do
     reads[i] = wrk.format("POST", nil, headers(token), {{lua .Body}})
@@ -67,7 +67,8 @@ init = function()
 end
 request = function()
   local i = math.random(#tokens)
-  if math.random() < {{.Mutations}} then return writes[i] end
+  sent = sent + 1
+  if sent % {{.Every}} == 0 then return writes[i] end
   return reads[i]
 end
 {{else}}

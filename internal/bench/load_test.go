@@ -37,9 +37,9 @@ func TestScript(t *testing.T) {
 		"one principal": {func(*script) {}, []string{`h["CompanyId"] = "c"`, `wrk.method, wrk.body`, `"{\"query\":\"a \\\"b\\\"\"}"`},
 			[]string{"request = function", "delay = function"}},
 		"a mix": {func(s *script) {
-			s.Tokens, s.Mutation, s.Mutations, s.Think = []string{"one", "two"}, "m", 0.01, 53*time.Millisecond
+			s.Tokens, s.Mutation, s.Every, s.Think = []string{"one", "two"}, "m", 100, 53*time.Millisecond
 		},
-			[]string{`"one", "two"`, "math.random() < 0.01", "delay = function", "* 53 +"}, []string{"wrk.body"}},
+			[]string{`"one", "two"`, "sent % 100 == 0", "delay = function", "* 53 +"}, []string{"wrk.body"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := static

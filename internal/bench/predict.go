@@ -21,9 +21,10 @@ func DefaultLives() map[string]Life {
 
 // Mix is what the mixed scenario's arithmetic starts from.
 type Mix struct {
-	Rate       float64 // requests per second
+	Rate       float64 // requests per second in the window
+	WarmRate   float64 // and before it, when little is kept
 	Principals int
-	Mutations  float64            // share of the requests
+	Every      int                // one in so many requests mutates; 0: none
 	Reads      map[string]float64 // console calls of one query with nothing kept, by kind
 	Write      float64            // console calls of one mutation
 	Changed    map[string]bool    // kinds that a mutation makes unreadable, for all principals
@@ -42,11 +43,10 @@ type Prediction struct {
 const predictionRuns = 40
 
 // Predict plays the mix as the lifetimes alone decide it: requests come at random
-// (Poisson), from principals drawn evenly; each principal's answer of a kind lives
+// (Poisson), from principals drawn evenly, and at even steps one of them is a mutation; each principal's answer of a kind lives
 // as long as its table says or until the next mutation; the answer of the whole
-// query lives as long as all that it was made from. A closed formula
-// (hits = λT/(1+λT), T = (1-e^(-µL))/µ, for each kind) holds only where the
-// window is much longer than every lifetime, which a benchmark's is not.
+// query lives as long as all that it was made from. Closed formulas (see the tests)
+// hold only for one kind, in a window much longer than its life.
 func Predict(m Mix) Prediction {
 	var calls, hits, queries, operations float64
 	for run := range uint64(predictionRuns) {
@@ -66,6 +66,7 @@ type player struct {
 	draw    *rand.Rand
 	changed float64 // time of the last mutation
 	kept    []principal
+	sent    int
 
 	calls, hits, queries, operations float64
 }
@@ -82,9 +83,10 @@ func (p *player) play() {
 		p.kept[i].loaded = map[string]float64{}
 	}
 	end := (p.WarmUp + p.Window).Seconds()
-	for now := p.gap(); now < end; now += p.gap() {
+	for now := p.gap(0); now < end; now += p.gap(now) {
 		var calls float64
-		hit, query := false, p.draw.Float64() >= p.Mutations
+		p.sent++
+		hit, query := false, p.Every == 0 || p.sent%p.Every != 0
 		if query {
 			calls, hit = p.query(&p.kept[p.draw.IntN(p.Principals)], now)
 		} else {
@@ -104,8 +106,13 @@ func (p *player) play() {
 	}
 }
 
-// gap is the time to the next request.
-func (p *player) gap() float64 { return p.draw.ExpFloat64() / p.Rate }
+// gap is the time from now to the next request.
+func (p *player) gap(now float64) float64 {
+	if now < p.WarmUp.Seconds() {
+		return p.draw.ExpFloat64() / p.WarmRate
+	}
+	return p.draw.ExpFloat64() / p.Rate
+}
 
 // query answers one, and says what it costs and whether it was a hit.
 func (p *player) query(who *principal, now float64) (calls float64, hit bool) {

@@ -16,7 +16,7 @@ type Options struct {
 	MixedWarm   time.Duration // the same for mixed
 	Mixed       time.Duration
 	Rate        float64 // of mixed: requests per second that the think time aims at
-	Mutations   float64 // share of mixed's requests
+	Every       int     // one in so many of mixed's requests mutates
 	Principals  int     // of mixed
 	Lives       map[string]Life
 	ReadChanges map[string]bool // kinds that mixed's mutation makes unreadable
@@ -129,14 +129,14 @@ func (r *Runner) run(ctx context.Context, s Scenario) (Measurement, error) {
 	if s.Mode != Mixed {
 		return r.measure(ctx, g, l, r.opts.Warm, r.opts.Measure)
 	}
-	l.script.Tokens, l.script.Mutation, l.script.Mutations = c.tokens, c.mutation, r.opts.Mutations
+	l.script.Tokens, l.script.Mutation, l.script.Every = c.tokens, c.mutation, r.opts.Every
 	l.script.Think = time.Duration(float64(s.Conns) / r.opts.Rate * float64(time.Second))
 	m, err := r.measure(ctx, g, l, r.opts.MixedWarm, r.opts.Mixed)
 	if err != nil {
 		return m, err
 	}
 	p := Predict(Mix{
-		Rate: m.Rate(), Principals: len(c.tokens), Mutations: r.opts.Mutations, Reads: c.reads[s.Op], Write: c.write,
+		Rate: m.Rate(), WarmRate: m.warmRate, Principals: len(c.tokens), Every: r.opts.Every, Reads: c.reads[s.Op], Write: c.write,
 		Changed: r.opts.ReadChanges, Lives: r.opts.Lives, WarmUp: r.opts.MixedWarm, Window: m.Elapsed,
 	})
 	m.Predicted = &p
@@ -146,10 +146,9 @@ func (r *Runner) run(ctx context.Context, s Scenario) (Measurement, error) {
 // measure warms up, drives the load, and says what it cost.
 func (r *Runner) measure(ctx context.Context, g *gateway, l load, warm, duration time.Duration) (Measurement, error) {
 	l.url, l.duration = g.url, warm
-	if warm > 0 {
-		if _, err := r.drive(ctx, l); err != nil {
-			return Measurement{}, err
-		}
+	warmed, err := r.drive(ctx, l)
+	if err != nil {
+		return Measurement{}, err
 	}
 	// Metrics are read outside of the time that is charged.
 	before, err := g.count(ctx)
@@ -186,6 +185,7 @@ func (r *Runner) measure(ctx context.Context, g *gateway, l load, warm, duration
 		Hits:     counted.hits(),
 		Resident: now.resident,
 		Peak:     now.peak,
+		warmRate: float64(warmed.Requests) / (time.Duration(warmed.Duration) * time.Microsecond).Seconds(),
 	}, nil
 }
 

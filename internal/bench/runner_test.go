@@ -36,7 +36,7 @@ func TestRunner(t *testing.T) {
 	}
 	ops := []string{"list", "join"}
 	r, err := NewRunner(ctx, Options{
-		Binary: binary, Measure: time.Second, Mixed: time.Second, Rate: 100, Mutations: 0.1, Principals: 3,
+		Binary: binary, Warm: time.Second, Measure: time.Second, MixedWarm: time.Second, Mixed: time.Second, Rate: 100, Every: 10, Principals: 3,
 		Lives: DefaultLives(), ReadChanges: map[string]bool{"workflows": true},
 	}, ops, []time.Duration{0})
 	if err != nil {
