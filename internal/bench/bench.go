@@ -66,14 +66,15 @@ func Scenarios(modes, ops []string, conns []int, latencies []time.Duration) []Sc
 
 // Measurement is what one run of a scenario gave.
 type Measurement struct {
-	Requests int           // answers that the load generator had
-	Elapsed  time.Duration // from its first request to its last
-	P50, P99 time.Duration
-	CPU      time.Duration // of the measured process, per operation
-	Calls    float64       // of the console, per operation
-	Hits     float64       // share of the queries that were answered without being executed
-	Resident uint64        // bytes, at the end
-	Peak     uint64        // bytes, at most
+	Requests  int           // answers that the load generator had
+	Elapsed   time.Duration // from its first request to its last
+	P50, P99  time.Duration
+	CPU       time.Duration // of the measured process, per operation
+	Calls     float64       // of the console, per operation
+	Hits      float64       // share of the queries that were answered without being executed
+	Evictions float64       // from the response cache for want of room, per operation
+	Resident  uint64        // bytes, at the end
+	Peak      uint64        // bytes, at most
 
 	// Predicted is nil but for mixed.
 	Predicted *Prediction

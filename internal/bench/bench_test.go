@@ -57,7 +57,7 @@ func TestMedian(t *testing.T) {
 // iterations, then pairs of value and unit.
 func TestLinesAreBenchmarks(t *testing.T) {
 	m := Measurement{Requests: 2000, Elapsed: 4 * time.Second, P50: time.Millisecond, P99: 12500 * time.Microsecond,
-		CPU: 45 * time.Microsecond, Calls: 0.25, Hits: 0.5, Resident: 3 << 20, Peak: 4 << 20}
+		CPU: 45 * time.Microsecond, Calls: 0.25, Hits: 0.5, Evictions: 1.5, Resident: 3 << 20, Peak: 4 << 20}
 	predicted := m
 	predicted.Predicted = &Prediction{Calls: 0.3, Hits: 0.4}
 	for name, c := range map[string]struct {
@@ -67,7 +67,7 @@ func TestLinesAreBenchmarks(t *testing.T) {
 		none []string
 	}{
 		"ceiling": {Ceiling, m, map[string]string{"ns/op": "2000000", "cpu-ms/op": "0.04500", "req/s": "500"}, []string{"calls/op", "predicted-calls/op"}},
-		"warm":    {Warm, m, map[string]string{"p99-ms": "12.500", "calls/op": "0.250", "hit-%": "50.00", "rss-MiB": "3.0", "peak-MiB": "4.0"}, []string{"predicted-calls/op"}},
+		"warm":    {Warm, m, map[string]string{"p99-ms": "12.500", "calls/op": "0.250", "evictions/op": "1.50", "hit-%": "50.00", "rss-MiB": "3.0", "peak-MiB": "4.0"}, []string{"predicted-calls/op"}},
 		"mixed":   {Mixed, predicted, map[string]string{"predicted-calls/op": "0.300", "predicted-hit-%": "40.00"}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -181,7 +181,9 @@ consoleql_console_call_duration_seconds_count{operation="GET /openapi/workflows"
 	if before.hits() != 0 {
 		t.Errorf("hits %v without a cache", before.hits())
 	}
-	after, err := parseCounters(strings.NewReader(strings.ReplaceAll(text, "} 8", "} 18") + `# TYPE consoleql_answers_total counter
+	after, err := parseCounters(strings.NewReader(strings.ReplaceAll(text, "} 8", "} 18") + `# TYPE consoleql_cache_evictions_total counter
+consoleql_cache_evictions_total{kind="packages"} 3
+# TYPE consoleql_answers_total counter
 consoleql_answers_total{source="hit"} 5
 consoleql_answers_total{source="shared"} 1
 consoleql_answers_total{source="executed"} 4
@@ -189,7 +191,7 @@ consoleql_answers_total{source="executed"} 4
 	if err != nil {
 		t.Fatal(err)
 	}
-	if d := after.since(before); d.operations != 10 || total(d.calls) != 0 || d.hits() != 0.6 {
+	if d := after.since(before); d.operations != 10 || total(d.calls) != 0 || d.hits() != 0.6 || d.evictions != 3 {
 		t.Errorf("counted since %+v, hits %v", d, d.hits())
 	}
 	if _, err := parseCounters(strings.NewReader("<html>")); err == nil {

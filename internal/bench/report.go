@@ -77,7 +77,7 @@ func WriteLine(w io.Writer, s Scenario, m Measurement) error {
 		s.Name(), runtime.NumCPU(), m.Requests, float64(m.Elapsed)/float64(m.Requests), millis(m.CPU), m.Rate(),
 		millis(m.P50), millis(m.P99), float64(m.Resident)/mebibyte, float64(m.Peak)/mebibyte)
 	if s.Mode != Ceiling {
-		line += fmt.Sprintf(" %.3f calls/op %.2f hit-%%", m.Calls, 100*m.Hits)
+		line += fmt.Sprintf(" %.3f calls/op %.2f hit-%% %.2f evictions/op", m.Calls, 100*m.Hits, m.Evictions)
 	}
 	if m.Predicted != nil {
 		line += fmt.Sprintf(" %.3f predicted-calls/op %.2f predicted-hit-%%", m.Predicted.Calls, 100*m.Predicted.Hits)

@@ -176,16 +176,17 @@ func (r *Runner) measure(ctx context.Context, g *gateway, l load, warm, duration
 	// The gateway's count has also what was under way as the load ended, which took CPU too.
 	operations := max(counted.operations, float64(s.Requests))
 	return Measurement{
-		Requests: s.Requests,
-		Elapsed:  time.Duration(s.Duration) * time.Microsecond,
-		P50:      time.Duration(s.P50) * time.Microsecond,
-		P99:      time.Duration(s.P99) * time.Microsecond,
-		CPU:      time.Duration(float64(now.cpu-used.cpu) / operations),
-		Calls:    total(counted.calls) / operations,
-		Hits:     counted.hits(),
-		Resident: now.resident,
-		Peak:     now.peak,
-		warmRate: float64(warmed.Requests) / (time.Duration(warmed.Duration) * time.Microsecond).Seconds(),
+		Requests:  s.Requests,
+		Elapsed:   time.Duration(s.Duration) * time.Microsecond,
+		P50:       time.Duration(s.P50) * time.Microsecond,
+		P99:       time.Duration(s.P99) * time.Microsecond,
+		CPU:       time.Duration(float64(now.cpu-used.cpu) / operations),
+		Calls:     total(counted.calls) / operations,
+		Hits:      counted.hits(),
+		Evictions: counted.evictions / operations,
+		Resident:  now.resident,
+		Peak:      now.peak,
+		warmRate:  float64(warmed.Requests) / (time.Duration(warmed.Duration) * time.Microsecond).Seconds(),
 	}, nil
 }
 

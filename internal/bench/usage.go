@@ -42,6 +42,7 @@ func readUsage(proc string, pid int) (usage, error) {
 
 // counters are those of the gateway that the table is made of.
 type counters struct {
+	evictions  float64            // of the response cache, for want of room
 	operations float64            // HTTP requests answered at /graphql
 	calls      map[string]float64 // of the console, by kind
 	answers    map[string]float64 // by source; empty where there is no cache
@@ -86,6 +87,7 @@ func parseCounters(r io.Reader) (counters, error) {
 	each("consoleql_console_call_duration_seconds", func(l map[string]string, n float64) {
 		c.calls[kindOf(l["operation"])] += n
 	})
+	each("consoleql_cache_evictions_total", func(_ map[string]string, n float64) { c.evictions += n })
 	each("consoleql_answers_total", func(l map[string]string, n float64) { c.answers[l["source"]] += n })
 	return c, nil
 }
@@ -107,7 +109,7 @@ func kindOf(operation string) string {
 
 // since is what was counted from before to c.
 func (c counters) since(before counters) counters {
-	d := counters{operations: c.operations - before.operations, calls: map[string]float64{}, answers: map[string]float64{}}
+	d := counters{operations: c.operations - before.operations, evictions: c.evictions - before.evictions, calls: map[string]float64{}, answers: map[string]float64{}}
 	for kind, n := range c.calls {
 		d.calls[kind] = n - before.calls[kind]
 	}
