@@ -1,6 +1,6 @@
 # The words of this project. `make help` explains them.
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint generate bench rotation build tools graphiql
+.PHONY: help demo test lint generate bench soak rotation build tools graphiql
 
 BIN := $(CURDIR)/bin
 GOLANGCI_LINT := $(BIN)/golangci-lint
@@ -22,7 +22,11 @@ lint: $(GOLANGCI_LINT) ## Check the code's form: golangci-lint, go vet, formatti
 generate: ## Write the generated code anew from the schema
 	go generate ./...
 
-bench: ## Measure what operations cost with nothing cached, what 2 GiB uploads take, and ten minutes of mixed load (12 minutes)
+bench: ## Measure what operations cost, cold, warm and mixed, beside a bare handler: a table and bench.txt (12 minutes)
+	@./scripts/install-bench-needs
+	go run ./cmd/bench $(BENCH)
+
+soak: ## Load the gateway with everything for ten minutes, send uploads of 2 GiB, and profile cold operations (12 minutes)
 	go test -run '^$$' -bench . -benchmem ./cmd/server
 	go test -count=1 -v -run 'TestSoak|TestLargeUpload' -timeout 30m ./cmd/server -soak 10m -upload-bytes 2147483648
 

@@ -1,0 +1,199 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// Options are what a Runner measures with.
+type Options struct {
+	Binary      string        // the gateway's
+	Warm        time.Duration // load before the measurement, whole seconds
+	Measure     time.Duration // load under measurement, whole seconds
+	MixedWarm   time.Duration // the same for mixed
+	Mixed       time.Duration
+	Rate        float64 // of mixed: requests per second that the think time aims at
+	Every       int     // one in so many of mixed's requests mutates
+	Principals  int     // of mixed
+	Lives       map[string]Life
+	ReadChanges map[string]bool // kinds that mixed's mutation makes unreadable
+}
+
+// Runner measures scenarios, and owns the consoles in front of which they run.
+type Runner struct {
+	opts     Options
+	dir      string
+	consoles map[time.Duration]*console
+	runs     uint64
+	drive    func(context.Context, load) (summary, error) // the load generator
+}
+
+// NewRunner starts a console for each latency. Close ends what it started.
+func NewRunner(ctx context.Context, opts Options, ops []string, latencies []time.Duration) (*Runner, error) {
+	dir, err := os.MkdirTemp("", "consoleql-bench-")
+	if err != nil {
+		return nil, fmt.Errorf("bench: %w", err)
+	}
+	r := &Runner{opts: opts, dir: dir, consoles: map[time.Duration]*console{}}
+	r.drive = func(ctx context.Context, l load) (summary, error) { return l.run(ctx, dir) }
+	for _, latency := range latencies {
+		if err := r.addConsole(ctx, latency, ops); err != nil {
+			r.Close()
+			return nil, err
+		}
+	}
+	return r, nil
+}
+
+func (r *Runner) addConsole(ctx context.Context, latency time.Duration, ops []string) error {
+	c, err := startConsole(ctx, r.opts.Binary, latency)
+	if err != nil {
+		return err
+	}
+	r.consoles[latency] = c
+	if err := c.grant(ctx, r.opts.Principals); err != nil {
+		return err
+	}
+	g, err := startGateway(ctx, r.opts.Binary, c, "off", "")
+	if err != nil {
+		return err
+	}
+	defer g.process.stop()
+	return c.prepare(ctx, g, ops)
+}
+
+// AnswerBytes is the size of an operation's answer.
+func (r *Runner) AnswerBytes(op string) int {
+	for _, c := range r.consoles {
+		return len(c.answers[op])
+	}
+	return 0
+}
+
+// Close ends the consoles and deletes what was written.
+func (r *Runner) Close() {
+	for _, c := range r.consoles {
+		c.process.stop()
+	}
+	_ = os.RemoveAll(r.dir) // the system's directory for temporary files
+}
+
+// Run measures a scenario once, with a Redis and a gateway of its own.
+func (r *Runner) Run(ctx context.Context, s Scenario) (Measurement, error) {
+	m, err := r.run(ctx, s)
+	if err != nil {
+		return m, fmt.Errorf("%s: %w", s.Name(), err)
+	}
+	return m, nil
+}
+
+func (r *Runner) run(ctx context.Context, s Scenario) (Measurement, error) {
+	r.runs++
+	c := r.consoles[s.Latency]
+	if c == nil {
+		return Measurement{}, fmt.Errorf("there is no console with a latency of %v", s.Latency)
+	}
+	body, err := requestBody(Query(s.Op), nil)
+	if err != nil {
+		return Measurement{}, err
+	}
+	l := load{conns: s.Conns, script: script{Seed: r.runs, Header: c.header(), Body: body, Tokens: c.tokens[:1]}}
+	if s.Mode == Ceiling {
+		g, err := startCeiling(ctx, filepath.Join(r.dir, "answer.json"), ceilingAnswer{c.answerHeader, c.answers[s.Op]})
+		if err != nil {
+			return Measurement{}, err
+		}
+		defer g.process.stop()
+		return r.measure(ctx, g, l, r.opts.Warm, r.opts.Measure)
+	}
+	redis, redisURL, err := startRedis(ctx, r.dir)
+	if err != nil {
+		return Measurement{}, err
+	}
+	defer redis.stop()
+	cache := "on"
+	if s.Mode == Cold {
+		cache = "off"
+	}
+	g, err := startGateway(ctx, r.opts.Binary, c, cache, redisURL)
+	if err != nil {
+		return Measurement{}, err
+	}
+	defer g.process.stop()
+	if _, _, err := c.ask(ctx, g, body); err != nil { // what fails is not measured
+		return Measurement{}, err
+	}
+	if s.Mode != Mixed {
+		return r.measure(ctx, g, l, r.opts.Warm, r.opts.Measure)
+	}
+	l.script.Tokens, l.script.Mutation, l.script.Every = c.tokens, c.mutation, r.opts.Every
+	l.script.Think = time.Duration(float64(s.Conns) / r.opts.Rate * float64(time.Second))
+	m, err := r.measure(ctx, g, l, r.opts.MixedWarm, r.opts.Mixed)
+	if err != nil {
+		return m, err
+	}
+	p := Predict(Mix{
+		Rate: m.Rate(), WarmRate: m.warmRate, Principals: len(c.tokens), Every: r.opts.Every, Reads: c.reads[s.Op], Write: c.write,
+		Changed: r.opts.ReadChanges, Lives: r.opts.Lives, WarmUp: r.opts.MixedWarm, Window: m.Elapsed,
+	})
+	m.Predicted = &p
+	return m, nil
+}
+
+// measure warms up, drives the load, and says what it cost.
+func (r *Runner) measure(ctx context.Context, g *gateway, l load, warm, duration time.Duration) (Measurement, error) {
+	l.url, l.duration = g.url, warm
+	warmed, err := r.drive(ctx, l)
+	if err != nil {
+		return Measurement{}, err
+	}
+	// Metrics are read outside of the time that is charged.
+	before, err := g.count(ctx)
+	if err != nil {
+		return Measurement{}, err
+	}
+	used, err := readUsage("/proc", g.process.pid())
+	if err != nil {
+		return Measurement{}, err
+	}
+	l.duration, l.script.Seed = duration, l.script.Seed+1<<20
+	s, err := r.drive(ctx, l)
+	if err != nil {
+		return Measurement{}, err
+	}
+	now, err := readUsage("/proc", g.process.pid())
+	if err != nil {
+		return Measurement{}, err
+	}
+	after, err := g.count(ctx)
+	if err != nil {
+		return Measurement{}, err
+	}
+	counted := after.since(before)
+	// The gateway's count has also what was under way as the load ended, which took CPU too.
+	operations := max(counted.operations, float64(s.Requests))
+	return Measurement{
+		Requests:  s.Requests,
+		Elapsed:   time.Duration(s.Duration) * time.Microsecond,
+		P50:       time.Duration(s.P50) * time.Microsecond,
+		P99:       time.Duration(s.P99) * time.Microsecond,
+		CPU:       time.Duration(float64(now.cpu-used.cpu) / operations),
+		Calls:     total(counted.calls) / operations,
+		Hits:      counted.hits(),
+		Evictions: counted.evictions / operations,
+		Resident:  now.resident,
+		Peak:      now.peak,
+		warmRate:  float64(warmed.Requests) / (time.Duration(warmed.Duration) * time.Microsecond).Seconds(),
+	}, nil
+}
+
+// count reads the metrics; the ceiling has none.
+func (g *gateway) count(ctx context.Context) (counters, error) {
+	if g.metrics == "" {
+		return counters{}, nil
+	}
+	return scrape(ctx, g.metrics)
+}

@@ -1,0 +1,136 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"path"
+	"time"
+
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
+	"github.com/prometheus/procfs"
+)
+
+// usage is what a process has taken of the machine.
+type usage struct {
+	cpu            time.Duration // user and system, since its start, to 10 ms
+	resident, peak uint64        // bytes
+}
+
+// readUsage reads what the operating system says of a process.
+func readUsage(proc string, pid int) (usage, error) {
+	fs, err := procfs.NewFS(proc)
+	if err != nil {
+		return usage{}, fmt.Errorf("usage: %w", err)
+	}
+	p, err := fs.Proc(pid)
+	if err != nil {
+		return usage{}, fmt.Errorf("usage: %w", err)
+	}
+	stat, err := p.Stat()
+	if err != nil {
+		return usage{}, fmt.Errorf("usage: %w", err)
+	}
+	status, err := p.NewStatus()
+	if err != nil {
+		return usage{}, fmt.Errorf("usage: %w", err)
+	}
+	return usage{time.Duration(stat.CPUTime() * float64(time.Second)), status.VmRSS, status.VmHWM}, nil
+}
+
+// counters are those of the gateway that the table is made of.
+type counters struct {
+	evictions  float64            // of the response cache, for want of room
+	operations float64            // HTTP requests answered at /graphql
+	calls      map[string]float64 // of the console, by kind
+	answers    map[string]float64 // by source; empty where there is no cache
+}
+
+// scrape reads a gateway's metrics.
+func scrape(ctx context.Context, url string) (counters, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return counters{}, fmt.Errorf("metrics: %w", err)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return counters{}, fmt.Errorf("metrics: %w", err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	return parseCounters(resp.Body)
+}
+
+// parseCounters reads the Prometheus text format. Metrics that are absent count as zero.
+func parseCounters(r io.Reader) (counters, error) {
+	parser := expfmt.NewTextParser(model.UTF8Validation)
+	families, err := parser.TextToMetricFamilies(r)
+	if err != nil {
+		return counters{}, fmt.Errorf("metrics: %w", err)
+	}
+	c := counters{calls: map[string]float64{}, answers: map[string]float64{}}
+	each := func(family string, f func(labels map[string]string, count float64)) {
+		for _, m := range families[family].GetMetric() {
+			labels := map[string]string{}
+			for _, l := range m.GetLabel() {
+				labels[l.GetName()] = l.GetValue()
+			}
+			f(labels, float64(m.GetHistogram().GetSampleCount())+m.GetCounter().GetValue())
+		}
+	}
+	each("consoleql_http_request_duration_seconds", func(l map[string]string, n float64) {
+		if l["route"] == "/graphql" {
+			c.operations += n
+		}
+	})
+	each("consoleql_console_call_duration_seconds", func(l map[string]string, n float64) {
+		c.calls[kindOf(l["operation"])] += n
+	})
+	each("consoleql_cache_evictions_total", func(_ map[string]string, n float64) { c.evictions += n })
+	each("consoleql_answers_total", func(l map[string]string, n float64) { c.answers[l["source"]] += n })
+	return c, nil
+}
+
+// kindOf names what a call of the console reads, as the table of lifetimes does;
+// whatever it does not keep is "other".
+func kindOf(operation string) string {
+	var method, p string
+	if _, err := fmt.Sscan(operation, &method, &p); err != nil || method != http.MethodGet {
+		return "other"
+	}
+	switch kind := path.Base(p); kind {
+	case "workflows", "packages", "queues", "robots":
+		return kind
+	default:
+		return "other"
+	}
+}
+
+// since is what was counted from before to c.
+func (c counters) since(before counters) counters {
+	d := counters{operations: c.operations - before.operations, evictions: c.evictions - before.evictions, calls: map[string]float64{}, answers: map[string]float64{}}
+	for kind, n := range c.calls {
+		d.calls[kind] = n - before.calls[kind]
+	}
+	for source, n := range c.answers {
+		d.answers[source] = n - before.answers[source]
+	}
+	return d
+}
+
+func total(m map[string]float64) float64 {
+	sum := 0.0
+	for _, n := range m {
+		sum += n
+	}
+	return sum
+}
+
+// hits is the share of queries that were answered without being executed for them.
+func (c counters) hits() float64 {
+	if all := total(c.answers); all > 0 {
+		return (c.answers["hit"] + c.answers["shared"]) / all
+	}
+	return 0
+}
