@@ -17,7 +17,7 @@ import (
 // caching is what is kept of the console's answers, and for how long.
 type caching struct {
 	Cache                     string                   `enum:"on,off" default:"on" help:"Whether answers are kept, and identical ones in flight shared (${enum}); off asks the console for each operation anew, for measuring and for debugging."`
-	CacheBytes                uint64                   `default:"67108864" help:"Memory for the console's answers, in bytes."`
+	CacheBytes                uint64                   `default:"268435456" help:"Memory for the console's answers, in bytes, as estimated."`
 	AnswerBytes               uint64                   `default:"67108864" help:"Memory for the answers of whole queries, in bytes."`
 	CacheLife                 map[string]time.Duration `mapsep:"," help:"How long answers are fresh, by kind, where that is not the default; 0 keeps none of a kind. The defaults: companies=5m, tree=5m (departments), self=5m (the caller as a company's user), packages=1m (and their versions), queues=15s, workflows=10s, layouts=10s, robots=2s." placeholder:"KIND=DURATION"`
 	CacheStaleWhileRevalidate map[string]time.Duration `mapsep:"," help:"How long after that an answer is still given while a new one is fetched in the background, by kind. The defaults: companies, tree and self 1m, packages 15s, queues, workflows and layouts 5s, robots 1s." placeholder:"KIND=DURATION"`

@@ -149,8 +149,7 @@ func (k keeping) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphEx
 		return
 	}
 	e.execute = func(ctx context.Context, w http.ResponseWriter) { k.Transport.Do(w, e.request(ctx), exec) }
-	fresh := e.fresh || e.traced
-	if !fresh {
+	if !e.fresh && !e.apart {
 		if a, ok := k.hit(r.Context(), e.key); ok {
 			k.opts.Observe(AnswerHit)
 			a.write(w, r, k.encoder)
@@ -250,7 +249,7 @@ func (a *Answers) run(ctx context.Context, e *enquiry) *answer {
 	a.opts.Observe(AnswerExecuted)
 	made.dependency = t.Dependency()
 	a.queries.Set(e.document, struct{}{})
-	if made.status == http.StatusOK && !spoiled && !e.traced && a.opts.Validity.Valid(made.dependency) {
+	if made.status == http.StatusOK && !spoiled && !e.apart && a.opts.Validity.Valid(made.dependency) {
 		made.keepable()
 		a.kept.Set(e.key, made)
 	}

@@ -38,7 +38,7 @@ type enquiry struct {
 	key      answerKey
 	document documentKey
 	fresh    bool // Cache-Control: no-cache
-	traced   bool
+	apart    bool // neither from what is kept nor to be kept
 	request  func(context.Context) *http.Request // the request, to be read once more
 	execute  func(context.Context, http.ResponseWriter)
 }
@@ -74,7 +74,7 @@ func (a *Answers) enquire(r *http.Request) (e *enquiry, ok bool) {
 	if !ok {
 		return nil, false
 	}
-	e = &enquiry{ctx: r.Context(), document: document, fresh: wantsFresh(r.Header), traced: traced(r)}
+	e = &enquiry{ctx: r.Context(), document: document, fresh: wantsFresh(r.Header), apart: traced(r) || unkept(r.Header)}
 	e.key = a.keyOf(r, p, document)
 	e.request = func(ctx context.Context) *http.Request {
 		again := r.WithContext(ctx)
@@ -187,12 +187,24 @@ func wantsFresh(h http.Header) bool {
 	for _, value := range h.Values("Cache-Control") {
 		for directive := range strings.SplitSeq(value, ",") {
 			switch strings.ToLower(strings.TrimSpace(directive)) {
-			case "no-cache", "no-store", "max-age=0":
+			case "no-cache", "max-age=0":
 				return true
 			}
 		}
 	}
 	return len(h.Values("Cache-Control")) == 0 && strings.EqualFold(h.Get("Pragma"), "no-cache")
+}
+
+// unkept says that the client does not want its answer kept (RFC 9111, section 5.2.1.5).
+func unkept(h http.Header) bool {
+	for _, value := range h.Values("Cache-Control") {
+		for directive := range strings.SplitSeq(value, ",") {
+			if strings.EqualFold(strings.TrimSpace(directive), "no-store") {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // headerTrace asks for an account of how an answer came about, which a kept one cannot give.

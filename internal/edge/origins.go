@@ -43,7 +43,8 @@ func (s *server) origins() []func(http.Handler) http.Handler {
 	allow := cors.Handler(cors.Options{
 		AllowedOrigins: s.opts.Origins,
 		AllowedMethods: []string{http.MethodGet, http.MethodPost},
-		AllowedHeaders: []string{"Accept", "Authorization", "Content-Type", headerCompany, headerDepartment, "X-Api-Key"},
+		AllowedHeaders: []string{"Accept", "Authorization", "Cache-Control", "Content-Type", "If-None-Match", headerCompany, headerDepartment, headerTrace, "X-Api-Key"},
+		ExposedHeaders: []string{"Age", "ETag"},
 		MaxAge:         hour,
 	})
 	return append([]func(http.Handler) http.Handler{allow}, chain...)
