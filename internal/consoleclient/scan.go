@@ -2,7 +2,9 @@ package consoleclient
 
 import (
 	"bytes"
+	"encoding/binary"
 	"io"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -12,9 +14,10 @@ import (
 // scanner walks through one JSON value that jsontext has read, and thereby found to be well formed and not nested too
 // deeply: what it still checks is only what keeps it within the value.
 type scanner struct {
-	in    []byte
-	at    int
-	texts *texts
+	in     []byte
+	at     int
+	simple bool // whether the last value of raw is a string that is its own text
+	texts  *texts
 }
 
 // peek skips white space and gives the first byte of what follows, 0 at the end.
@@ -32,11 +35,12 @@ func (s *scanner) peek() byte {
 func (s *scanner) raw() ([]byte, error) {
 	first := s.peek()
 	start := s.at
+	s.simple = false
 	switch first {
 	case 0, ',', ':', ']', '}':
 		return nil, io.ErrUnexpectedEOF
 	case '"':
-		s.skipString()
+		s.simple = s.skipString()
 	case '{', '[':
 		s.skipNested()
 	default:
@@ -50,21 +54,43 @@ func (s *scanner) raw() ([]byte, error) {
 // ends says whether a byte comes after a number or literal.
 func ends(c byte) bool { return c <= ' ' || c == ',' || c == ']' || c == '}' || c == ':' }
 
-// skipString consumes a string, which begins here.
-func (s *scanner) skipString() {
-	for s.at++; ; {
-		n := bytes.IndexByte(s.in[s.at:], '"')
-		if n < 0 {
+// skipString consumes a string, which begins here, and says whether it is its own text: without escapes, and all ASCII.
+func (s *scanner) skipString() (simple bool) {
+	simple = true
+	for at := s.at + 1; ; {
+		at += plainBytes(s.in[at:])
+		if at >= len(s.in) {
 			s.at = len(s.in)
-			return
+			return false
 		}
-		backslash := bytes.IndexByte(s.in[s.at:s.at+n], '\\')
-		if backslash < 0 {
-			s.at += n + 1
-			return
+		switch c := s.in[at]; {
+		case c == '"':
+			s.at = at + 1
+			return simple
+		case c == '\\':
+			simple = false
+			at = min(at+2, len(s.in)) // past what is escaped, which may be the quotation mark
+		default:
+			simple = simple && c < utf8.RuneSelf
+			at++
 		}
-		s.at = min(s.at+backslash+2, len(s.in)) // past what is escaped, which may be the quotation mark
 	}
+}
+
+// plainBytes counts, eight at a time, bytes that are ASCII and neither a quotation mark nor a backslash.
+func plainBytes(b []byte) (n int) {
+	const (
+		ones, highs    = 0x0101010101010101, 0x8080808080808080
+		quotes, slants = ones * '"', ones * '\\'
+	)
+	for ; len(b)-n >= 8; n += 8 {
+		w := binary.LittleEndian.Uint64(b[n:])
+		q, e := w^quotes, w^slants // 0 where one stands, which borrows from above when 1 is taken away
+		if (w|(q-ones)&^q|(e-ones)&^e)&highs != 0 {
+			break
+		}
+	}
+	return n
 }
 
 // skipNested consumes an object or array, which begins here.
@@ -105,6 +131,17 @@ func (s *scanner) next(end byte) (more bool, err error) {
 	return true, nil
 }
 
+// named consumes a member's name and the colon after it if the name is the given one, written without escapes.
+func (s *scanner) named(name string) bool {
+	rest := s.in[s.at:]
+	n := len(name) + 2
+	if len(rest) <= n || rest[n-1] != '"' || rest[n] != ':' || string(rest[1:n-1]) != name {
+		return false
+	}
+	s.at += n + 1
+	return true
+}
+
 // name consumes a member's name and the colon after it, and gives the name's JSON.
 func (s *scanner) name() ([]byte, error) {
 	name, err := s.raw()
@@ -126,6 +163,9 @@ func (s *scanner) plain() ([]byte, jsontext.Kind, error) {
 	}
 	if raw[0] != '"' {
 		return raw, jsontext.Value(raw[:1]).Kind(), nil
+	}
+	if s.simple {
+		return raw[1 : len(raw)-1], kindString, nil
 	}
 	return unquoted(raw), kindString, nil
 }
@@ -152,6 +192,7 @@ func unquoted(raw []byte) []byte {
 type texts struct {
 	bytes strings.Builder
 	slots []string
+	list  []string // for the list that is being read
 }
 
 // A text that outlives the rest of its answer keeps this much of it: few enough not to matter.
@@ -175,12 +216,19 @@ func (t *texts) keep(b []byte) string {
 }
 
 // pointer gives a text an address.
-func (t *texts) pointer(s string) *string {
-	if len(t.slots) == 0 {
+func (t *texts) pointer(s string) *string { return &t.keepList([]string{s})[0] }
+
+// keepList copies a list of texts; it is not nil.
+func (t *texts) keepList(list []string) []string {
+	n := len(list)
+	if n > textSlots/4 {
+		return slices.Clone(list)
+	}
+	if len(t.slots) <= n {
 		t.slots = make([]string, textSlots)
 	}
-	p := &t.slots[0]
-	t.slots = t.slots[1:]
-	*p = s
-	return p
+	kept := t.slots[:n:n]
+	t.slots = t.slots[n:]
+	copy(kept, list)
+	return kept
 }

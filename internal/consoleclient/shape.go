@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"unicode"
 	"unicode/utf8"
 
@@ -14,13 +15,18 @@ import (
 // shape says how a struct is read: it is made once of each type, so that reading takes no more than a look at a table for
 // each member. What it reads, and what it forgives, is what json with the options of decoding does.
 type shape struct {
-	exact  map[string]*field // by name in the two ways the console writes it: camelCase and PascalCase
-	folded map[string]*field // by folded name
+	exact  map[string]*member // by name in the two ways the console writes it: camelCase and PascalCase
+	folded map[string]*member // by folded name
+	first  atomic.Pointer[member]
 }
 
-type field struct {
-	index int
+// member is a name of a field.
+type member struct {
+	name  string
+	field int
 	read  reader
+	// next is the member that followed last time. Answers have their members in one order, so that it will again.
+	next atomic.Pointer[member]
 }
 
 // reader consumes the next value and sets v, which is settable, to it.
@@ -64,7 +70,7 @@ func hasShape(t reflect.Type) bool {
 }
 
 func newShape(t reflect.Type) *shape {
-	sh := &shape{exact: map[string]*field{}, folded: map[string]*field{}}
+	sh := &shape{exact: map[string]*member{}, folded: map[string]*member{}}
 	for f := range t.Fields() {
 		tag := f.Tag.Get("json")
 		name, _, _ := strings.Cut(tag, ",")
@@ -74,7 +80,7 @@ func newShape(t reflect.Type) *shape {
 		if name == "" {
 			name = f.Name
 		}
-		held := &field{index: f.Index[0], read: readerOf(f.Type)}
+		held := &member{name: name, field: f.Index[0], read: readerOf(f.Type)}
 		sh.exact[name] = held
 		if folded := string(fold(nil, []byte(name))); sh.folded[folded] == nil {
 			sh.folded[folded] = held
@@ -85,7 +91,7 @@ func newShape(t reflect.Type) *shape {
 		if held := sh.exact[name]; held != nil {
 			pascal := strings.ToUpper(name[:1]) + name[1:]
 			if _, taken := sh.exact[pascal]; !taken && sh.folded[string(fold(nil, []byte(pascal)))] == held {
-				sh.exact[pascal] = held
+				sh.exact[pascal] = &member{name: pascal, field: held.field, read: held.read}
 			}
 		}
 	}
@@ -121,14 +127,14 @@ func fold(out, name []byte) []byte {
 	return out
 }
 
-// find gives the field that a member goes to, nil if none.
-func (sh *shape) find(rawName []byte) *field {
-	if f := sh.exact[string(rawName[1:len(rawName)-1])]; f != nil {
-		return f
+// find gives what a name's JSON stands for, nil for nothing.
+func (sh *shape) find(rawName []byte) *member {
+	if m := sh.exact[string(rawName[1:len(rawName)-1])]; m != nil {
+		return m
 	}
 	name := unquoted(rawName)
-	if f := sh.exact[string(name)]; f != nil {
-		return f
+	if m := sh.exact[string(name)]; m != nil {
+		return m
 	}
 	var room [64]byte
 	return sh.folded[string(fold(room[:0], name))]
@@ -140,23 +146,29 @@ func (sh *shape) read(s *scanner, v reflect.Value) error {
 		return errMistyped
 	}
 	s.at++
-	for {
+	for expected := &sh.first; ; {
 		more, err := s.next('}')
 		if err != nil || !more {
 			return err
 		}
-		name, err := s.name()
-		if err != nil {
+		m := expected.Load()
+		if m == nil || !s.named(m.name) {
+			name, err := s.name()
+			if err != nil {
+				return err
+			}
+			if m = sh.find(name); m == nil {
+				if _, err := s.raw(); err != nil {
+					return err
+				}
+				continue
+			}
+			expected.Store(m)
+		}
+		if err := m.read(s, v.Field(m.field)); err != nil {
 			return err
 		}
-		if f := sh.find(name); f != nil {
-			err = f.read(s, v.Field(f.index))
-		} else {
-			_, err = s.raw()
-		}
-		if err != nil {
-			return err
-		}
+		expected = &m.next
 	}
 }
 

@@ -117,11 +117,11 @@ func readTexts(s *scanner, v reflect.Value) error {
 		return err
 	}
 	s.at++
-	out := []string{}
+	s.texts.list = s.texts.list[:0]
 	for {
 		more, err := s.next(']')
 		if err != nil || !more {
-			*p = out
+			*p = s.texts.keepList(s.texts.list)
 			return err
 		}
 		text, kind, err := s.text()
@@ -129,7 +129,7 @@ func readTexts(s *scanner, v reflect.Value) error {
 			return err
 		}
 		if kind != kindNull {
-			out = append(out, text)
+			s.texts.list = append(s.texts.list, text)
 		}
 	}
 }
@@ -255,7 +255,9 @@ func readObjects(t reflect.Type) reader {
 					continue
 				}
 			}
-			v.Grow(1)
+			if n == v.Cap() {
+				v.Grow(max(n, 4))
+			}
 			n++
 			v.SetLen(n)
 			if c == 'n' {
