@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"io"
+	"math/bits"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -77,7 +78,8 @@ func (s *scanner) skipString() (simple bool) {
 	}
 }
 
-// plainBytes counts, eight at a time, bytes that are ASCII and neither a quotation mark nor a backslash.
+// plainBytes counts the bytes before the first that is a quotation mark, a backslash or not ASCII; it looks at eight at a
+// time, and leaves off where fewer are left.
 func plainBytes(b []byte) (n int) {
 	const (
 		ones, highs    = 0x0101010101010101, 0x8080808080808080
@@ -86,8 +88,8 @@ func plainBytes(b []byte) (n int) {
 	for ; len(b)-n >= 8; n += 8 {
 		w := binary.LittleEndian.Uint64(b[n:])
 		q, e := w^quotes, w^slants // 0 where one stands, which borrows from above when 1 is taken away
-		if (w|(q-ones)&^q|(e-ones)&^e)&highs != 0 {
-			break
+		if hit := (w | (q-ones)&^q | (e-ones)&^e) & highs; hit != 0 {
+			return n + bits.TrailingZeros64(hit)/8 // the lowest is never wrong
 		}
 	}
 	return n
