@@ -171,11 +171,8 @@ func decodeList[T any](dec *jsontext.Decoder, names []string, each func(e *T, pl
 	one := func() error {
 		place := n
 		n++
-		if dec.PeekKind() == kindNull {
-			return dec.SkipValue()
-		}
 		raw, err := dec.ReadValue()
-		if err != nil {
+		if err != nil || raw.Kind() == kindNull {
 			return err
 		}
 		e := new(T)

@@ -149,7 +149,14 @@ func oddAnswers() []string {
 		`{"id":"1","Id":"2","company_id":"3","company-ID":"4","companyId":null}`, `{"jobStateNotification":{"switchOn":1},"jobStateNotification":{"recipients":"x"}}`,
 		`{"jobStateNotification":{"switchOn":1},"jobStateNotification":3}`, `{"channel":3}`, `{"rootDepartment":{"children":[{"children":{}},null]},"count":"2"}`,
 		`{"rootDepartment":[]}`, `{"jobs":[{"lastRunInstaceId":"1"},{"lastRunInstanceId":"2","lastRunInstaceId":"1"},3],"jobs":[{"LastRunInstaceId":4}]}`,
-		`{"id":"1"}{"id":"2"}`, `{"rootDepartment":` + strings.Repeat(`{"children":[`, 3000) + strings.Repeat(`]}`, 3000) + `}`,
+		`{"id":"1"}{"id":"2"}`,
+	}
+}
+
+// deepAnswers nest as deep as json allows, and deeper.
+func deepAnswers() []string {
+	return []string{
+		`{"rootDepartment":` + strings.Repeat(`{"children":[`, 3000) + strings.Repeat(`]}`, 3000) + `}`,
 		`{"rootDepartment":` + strings.Repeat(`{"children":[`, 6000) + strings.Repeat(`]}`, 6000) + `}`, strings.Repeat("[", 20_000),
 		`{"x":` + strings.Repeat(`[`, 9000) + strings.Repeat(`]`, 9000) + `,"id":"1"}`,
 	}
@@ -204,6 +211,14 @@ func TestDecodersAgreeOnMutations(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestDecodersAgreeOnDeepAnswers(t *testing.T) {
+	for _, answer := range deepAnswers() {
+		for _, agree := range agreements() {
+			agree(t, []byte(answer))
+		}
 	}
 }
 

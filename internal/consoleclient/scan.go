@@ -64,11 +64,11 @@ func (s *scanner) skipString() (simple bool) {
 			s.at = len(s.in)
 			return false
 		}
-		switch c := s.in[at]; {
-		case c == '"':
+		switch c := s.in[at]; c {
+		case '"':
 			s.at = at + 1
 			return simple
-		case c == '\\':
+		case '\\':
 			simple = false
 			at = min(at+2, len(s.in)) // past what is escaped, which may be the quotation mark
 		default:
