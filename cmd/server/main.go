@@ -82,6 +82,7 @@ func (c *serveCommand) Run(ctx context.Context, s streams) error {
 	if err != nil {
 		return err
 	}
+	runtimeMemory().tune(log)
 	g, err := newGateway(ctx, &c.settings, log, page{})
 	if err != nil {
 		return err

@@ -3,6 +3,7 @@ package consoleclient
 import (
 	"errors"
 	"io"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -68,7 +69,7 @@ func decodeBool(dec *jsontext.Decoder, v *bool) error {
 	if err != nil {
 		return err
 	}
-	*v = s == "1" || strings.EqualFold(s, "true")
+	*v = isTrue(s)
 	return nil
 }
 
@@ -166,15 +167,16 @@ type stamper interface{ Stamp(origin scope.Scope) }
 // member of it that has one of the given lower-case names, beside which "count" is the list's whole length; count is -1
 // where the answer does not say it. A null element is not handed over, but takes a place.
 func decodeList[T any](dec *jsontext.Decoder, names []string, each func(e *T, place int)) (count, places int, err error) {
-	n := 0
+	n, kept := 0, texts{}
 	one := func() error {
 		place := n
 		n++
-		if dec.PeekKind() == kindNull {
-			return dec.SkipValue()
+		raw, err := dec.ReadValue()
+		if err != nil || raw.Kind() == kindNull {
+			return err
 		}
 		e := new(T)
-		if err := json.UnmarshalDecode(dec, e); err != nil {
+		if err := decodeElement(raw, &kept, e); err != nil {
 			return err
 		}
 		each(e, place)
@@ -239,18 +241,18 @@ func decodeOne[T any](dec *jsontext.Decoder, id func(*T) string) (*T, error) {
 	if err != nil {
 		return nil, err
 	}
-	var wrapped struct {
-		List jsontext.Value `json:"list"`
-	}
 	if raw.Kind() != kindObject {
 		return nil, errNoEntity
 	}
-	if err := json.Unmarshal(raw, &wrapped, decoding); err != nil {
+	kept := &texts{}
+	wrapped, err := wrappedList(raw)
+	if err != nil {
 		return nil, err
 	}
-	if wrapped.List != nil {
+	if wrapped != nil {
 		var list []*T
-		if err := json.Unmarshal(wrapped.List, &list, decoding); err != nil {
+		s := &scanner{in: wrapped, texts: kept}
+		if err := readerOf(reflect.TypeFor[[]*T]())(s, reflect.ValueOf(&list).Elem()); err != nil {
 			return nil, err
 		}
 		if len(list) == 0 || list[0] == nil {
@@ -259,10 +261,34 @@ func decodeOne[T any](dec *jsontext.Decoder, id func(*T) string) (*T, error) {
 		return checked(list[0], id)
 	}
 	e := new(T)
-	if err := json.Unmarshal(raw, e, decoding); err != nil {
+	if err := decodeElement(raw, kept, e); err != nil {
 		return nil, err
 	}
 	return checked(e, id)
+}
+
+// wrappedList finds the list that an entity may be wrapped in: the last member of that name, however it is written; nil
+// if there is none.
+func wrappedList(raw []byte) (found []byte, err error) {
+	s := &scanner{in: raw, at: 1}
+	for {
+		more, err := s.next('}')
+		if err != nil || !more {
+			return found, err
+		}
+		name, err := s.name()
+		if err != nil {
+			return nil, err
+		}
+		value, err := s.raw()
+		if err != nil {
+			return nil, err
+		}
+		var room [64]byte
+		if string(fold(room[:0], unquoted(name))) == "LIST" {
+			found = value
+		}
+	}
 }
 
 func checked[T any](e *T, id func(*T) string) (*T, error) {

@@ -160,6 +160,7 @@ type enum struct {
 	typeName string
 	names    []string         // by value; "" for 0
 	gql      []string         // by value, quoted; "UNKNOWN" for 0
+	exact    map[string]uint8 // by documented name
 	byName   map[string]uint8 // by lower-case documented name
 	byGQL    map[string]uint8 // by GraphQL name, without UNKNOWN
 }
@@ -169,12 +170,14 @@ func newEnum(typeName string, names ...string) *enum {
 		typeName: typeName,
 		names:    append([]string{""}, names...),
 		gql:      []string{`"UNKNOWN"`},
+		exact:    make(map[string]uint8, len(names)),
 		byName:   make(map[string]uint8, len(names)),
 		byGQL:    make(map[string]uint8, len(names)),
 	}
 	for i, name := range names {
 		snake := screamingSnake(name)
 		e.gql = append(e.gql, `"`+snake+`"`)
+		e.exact[name] = uint8(i + 1)
 		e.byName[strings.ToLower(name)] = uint8(i + 1)
 		e.byGQL[snake] = uint8(i + 1)
 	}
@@ -207,14 +210,7 @@ func decodeEnum[E ~uint8](e *enum, v *E, dec *jsontext.Decoder) error {
 	if err != nil {
 		return err
 	}
-	*v = 0
-	if kind == kindString || kind == kindNumber {
-		if known, ok := e.byName[strings.ToLower(strings.TrimSpace(s))]; ok {
-			*v = E(known)
-		} else if n, ok := parseInt(s); ok && n >= 0 && int(n) < len(e.names)-1 {
-			*v = E(n + 1)
-		}
-	}
+	*v = E(e.value([]byte(s), kind))
 	return nil
 }
 

@@ -1,0 +1,297 @@
+package consoleclient
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"reflect"
+	"strings"
+	"syscall"
+	"testing"
+	"testing/iotest"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/consoleql/consoleql/internal/consolesim"
+)
+
+// agreement compares the decoders with those of json on one type.
+type agreement func(t *testing.T, answer []byte)
+
+func agreementOn[T any]() agreement {
+	return func(t *testing.T, answer []byte) {
+		t.Helper()
+		type found struct {
+			List                []*T
+			Places              []int
+			Count, Served       int
+			One                 *T
+			ListFails, OneFails bool
+			Known               error // of the list
+			KnownOne            error
+		}
+		decode := func(
+			list func(*jsontext.Decoder, []string, func(*T, int)) (int, int, error),
+			one func(*jsontext.Decoder, func(*T) string) (*T, error),
+			answer io.Reader, again io.Reader,
+		) found {
+			var f found
+			var err error
+			f.Count, f.Served, err = list(jsontext.NewDecoder(answer, decoding), []string{"list", "companies"}, func(e *T, place int) {
+				f.List, f.Places = append(f.List, e), append(f.Places, place)
+			})
+			f.ListFails, f.Known = err != nil, known(err)
+			f.One, err = one(jsontext.NewDecoder(again, decoding), nil)
+			f.OneFails, f.KnownOne = err != nil, known(err)
+			return f
+		}
+		want := decode(listByJSON[T], oneByJSON[T], bytes.NewReader(answer), bytes.NewReader(answer))
+		got := decode(decodeList[T], decodeOne[T], iotest.HalfReader(bytes.NewReader(answer)), bytes.NewReader(answer))
+		if !reflect.DeepEqual(want, got) {
+			diff := cmp.Diff(want, got, cmp.Exporter(func(reflect.Type) bool { return true }))
+			t.Errorf("%T of %q:\n%s", *new(T), answer, diff)
+		}
+	}
+}
+
+// known leaves of an error only what callers tell apart.
+func known(err error) error {
+	for _, e := range []error{errNotAList, errNoEntity, errEmptyList} {
+		if errors.Is(err, e) {
+			return e
+		}
+	}
+	return nil
+}
+
+func agreements() []agreement {
+	return []agreement{
+		agreementOn[Company](), agreementOn[DepartmentTree](), agreementOn[Department](), agreementOn[Package](), agreementOn[PackageVersion](),
+		agreementOn[Queue](), agreementOn[Robot](), agreementOn[Workflow](), agreementOn[WorkflowLayout](), agreementOn[WorkflowLayoutNode](),
+		agreementOn[JobGroup](), agreementOn[Job](), agreementOn[CompanyUser](), agreementOn[UploadedPackage](), agreementOn[PackageUpload](),
+		agreementOn[WorkflowRobotResult](), agreementOn[WorkflowUpgrade](), agreementOn[Argument](), agreementOn[string](),
+	}
+}
+
+// answers are a simulated console's, in each of its dialects.
+func answers(t testing.TB, query string, dialects ...consolesim.Dialect) map[string][]byte {
+	t.Helper()
+	out := map[string][]byte{}
+	for i, dialect := range dialects {
+		dialectName := strings.Repeat("'", i)
+		sim, err := consolesim.Start(context.Background(), consolesim.Options{Dialect: dialect, UnknownEnums: dialect != consolesim.Dialect{}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		user, _ := sim.DefaultUser()
+		transport := &http.Transport{DisableKeepAlives: true}
+		data := sim.Data()
+		dept := data.MainDepartmentID()
+		get := func(method, path, body string) {
+			req, err := http.NewRequestWithContext(t.Context(), method, sim.APIURL()+path, strings.NewReader(body))
+			if err != nil {
+				t.Fatal(err)
+			}
+			req.Header.Set("Authorization", "Bearer "+sim.Token(user))
+			req.Header.Set("CompanyId", data.MainCompanyID())
+			req.Header.Set("DepartmentId", dept)
+			req.Header.Set("Content-Type", "application/json")
+			resp, err := transport.RoundTrip(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			answer, err := io.ReadAll(resp.Body)
+			if err != nil || resp.StatusCode/100 != 2 {
+				t.Fatalf("%s: %d, %v: %s", path, resp.StatusCode, err, answer)
+			}
+			if err := resp.Body.Close(); err != nil {
+				t.Fatal(err)
+			}
+			out[path+dialectName] = answer
+		}
+		for _, path := range []string{
+			"companies/companylist", "departments/tree", "packages", "queues", "robots", "workflows", "workflowlayouts", "companyusers/self",
+			"packages/" + data.PackageIDs(dept)[0], "queues/" + data.QueueIDs(dept)[0], "robots/" + data.RobotIDs(dept)[0],
+			"workflows/" + data.WorkflowIDs(dept)[0], "workflowlayouts/" + data.LayoutIDs(dept)[0],
+			"workflows/" + data.WorkflowIDs(dept)[0] + "/robots",
+		} {
+			get(http.MethodGet, "/openapi/"+path+"?"+query, "")
+		}
+		get(http.MethodPost, "/openapi/workflows/"+data.WorkflowIDs(dept)[0]+"/execute", "{}")
+		get(http.MethodPost, "/openapi/workflowlayouts/"+data.LayoutIDs(dept)[0]+"/execute", "{}")
+		get(http.MethodPost, "/openapi/preloadedVersionFiles", "{}")
+		if err := sim.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return out
+}
+
+// odd are values that the console might send anywhere.
+var odd = []string{
+	`null`, `true`, `false`, `0`, `1`, `-1`, `1e3`, `3.9`, `99999999999999999999`, `123456789`, `1234567890`, `""`, `"x"`, `"true"`, `"TRUE"`, `"1"`, `" 7 "`,
+	`[]`, `{}`, `[null]`, `[1,"a",null,{"b":[2]},true]`, `{"a":1,"a":null,"b":"c"}`, `[{"id":1},null,3,[{}]]`, `[{},{}]`, `{"id":"x","name":null}`,
+	`"\u00e9\ud83d\ude00\n\""`, `"\ud800"`, "\"\xff\"", "\"\xed\xa0\x80\"", `"\\"`, `"2022-07-29T12:13:00"`, `"2022-07-29T12:13:00.5+08:00"`,
+	`"` + strings.Repeat("long", 400) + `"`, `"busy"`, `"Busy"`, `"alwaysrecord"`, `"2"`, ` [ 1 , 2 ] `, "{\"\xff\":\"\xff\",\"\\u0041\": \t1}",
+	`[`, `"`, `}`, `tru`, `01`, ``,
+}
+
+func oddAnswers() []string {
+	return []string{
+		``, ` `, `null`, `3`, `"x"`, `[]`, `{}`, `[null]`, `[3]`, `[{}]`, `{"list":3}`, `{"list":null}`, `{"list":[null,{"id":"1"}]}`,
+		`{"list":[{"id":"1"},3]}`, `{"LI_ST":[{"id":"1"}],"list":[{"id":"2"}]}`, `{"list":[{"id":"2"}],"Li-st":[{"Id":"1"}]}`,
+		"{\"li\u017ft\":[{\"id\":\"1\"}]}", `{"\u006cist":[{"\u0069d":"1"}]}`, `{"list":[{"id":"1"}]`, `{"count":"7","list":[{"id":"1","ID":2,"i_d":null}]}`,
+		`{"id":"1","Id":"2","company_id":"3","company-ID":"4","companyId":null}`, `{"jobStateNotification":{"switchOn":1},"jobStateNotification":{"recipients":"x"}}`,
+		`{"jobStateNotification":{"switchOn":1},"jobStateNotification":3}`, `{"channel":3}`, `{"rootDepartment":{"children":[{"children":{}},null]},"count":"2"}`,
+		`{"rootDepartment":[]}`, `{"jobs":[{"lastRunInstaceId":"1"},{"lastRunInstanceId":"2","lastRunInstaceId":"1"},3],"jobs":[{"LastRunInstaceId":4}]}`,
+		`{"id":"1"}{"id":"2"}`,
+	}
+}
+
+// deepAnswers nest as deep as json allows, and deeper.
+func deepAnswers() []string {
+	return []string{
+		`{"rootDepartment":` + strings.Repeat(`{"children":[`, 3000) + strings.Repeat(`]}`, 3000) + `}`,
+		`{"rootDepartment":` + strings.Repeat(`{"children":[`, 6000) + strings.Repeat(`]}`, 6000) + `}`, strings.Repeat("[", 20_000),
+		`{"x":` + strings.Repeat(`[`, 9000) + strings.Repeat(`]`, 9000) + `,"id":"1"}`,
+	}
+}
+
+func FuzzDecodersAgree(f *testing.F) {
+	for _, answer := range answers(f, "PageSize=2&IncludeVersions=true", consolesim.Dialect{}) {
+		f.Add(answer)
+	}
+	for _, answer := range oddAnswers() {
+		f.Add([]byte(answer))
+	}
+	all := agreements()
+	f.Fuzz(func(t *testing.T, answer []byte) {
+		for _, agree := range all {
+			agree(t, answer)
+		}
+	})
+}
+
+// Answers in which one value after the other is replaced by another are decoded as json would.
+func TestDecodersAgreeOnMutations(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	all := agreements()
+	for name, answer := range answers(t, "PageSize=1&IncludeVersions=true",
+		consolesim.Dialect{},
+		consolesim.Dialect{PascalKeys: true, WrapSingle: true, ConditionIntegers: true},
+		consolesim.Dialect{EnumIntegers: true, NoExtraFields: true, BareSingle: true, CorrectSpelling: true},
+	) {
+		t.Run(name, func(t *testing.T) {
+			for _, agree := range all {
+				agree(t, answer)
+			}
+			var members []int // where values begin
+			for i := range answer {
+				if c := answer[i]; i > 0 && (c == ':' || c == '[' || c == ',') && strings.IndexByte(`"]}`, answer[i-1]) >= 0 {
+					members = append(members, i+1)
+				}
+			}
+			for range 60 {
+				at := members[random.IntN(len(members))]
+				s := &scanner{in: answer, at: at}
+				if _, err := s.raw(); err != nil {
+					continue
+				}
+				mutant := bytes.Join([][]byte{answer[:at], []byte(odd[random.IntN(len(odd))]), answer[s.at:]}, nil)
+				for range random.IntN(2) {
+					mutant = mutant[:random.IntN(len(mutant)+1)]
+				}
+				for _, agree := range all {
+					agree(t, mutant)
+				}
+			}
+		})
+	}
+}
+
+func TestDecodersAgreeOnDeepAnswers(t *testing.T) {
+	for _, answer := range deepAnswers() {
+		for _, agree := range agreements() {
+			agree(t, []byte(answer))
+		}
+	}
+}
+
+// All types that answers hold are read by tables, except for jobs.
+func TestShapes(t *testing.T) {
+	for _, typ := range []reflect.Type{
+		reflect.TypeFor[Company](), reflect.TypeFor[DepartmentTree](), reflect.TypeFor[Department](), reflect.TypeFor[Package](), reflect.TypeFor[Queue](),
+		reflect.TypeFor[Robot](), reflect.TypeFor[Workflow](), reflect.TypeFor[WorkflowLayout](), reflect.TypeFor[CompanyUser](),
+		reflect.TypeFor[UploadedPackage](), reflect.TypeFor[PackageUpload](), reflect.TypeFor[WorkflowRobotResult](), reflect.TypeFor[WorkflowUpgrade](),
+	} {
+		if shapeOf(typ) == nil {
+			t.Errorf("%v has no shape", typ)
+		}
+	}
+	if shapeOf(reflect.TypeFor[Job]()) != nil {
+		t.Error("a job decodes itself, but has a shape")
+	}
+}
+
+// What is kept of an answer is neither its buffer nor what it says besides.
+func TestTextsAreCopies(t *testing.T) {
+	answer := []byte(`{"id":"1","name":"first","description":"second","tags":["third"],"properties":{"k":"v"},"robotCount":3}`)
+	q := new(Queue)
+	if err := decodeElement(answer, &texts{}, q); err != nil {
+		t.Fatal(err)
+	}
+	for i := range answer {
+		answer[i] = 'x'
+	}
+	want := &Queue{ID: "1", Name: "first", Description: ptr("second"), Tags: []string{"third"}, Properties: StringMap{"k": "v"}, RobotCount: ptr(Int(3))}
+	if !reflect.DeepEqual(want, q) {
+		t.Errorf("got %+v", q)
+	}
+}
+
+func benchmarkPage[T any](b *testing.B, path, query string) {
+	var answer []byte
+	for name, a := range answers(b, query, consolesim.Dialect{}) {
+		if strings.HasPrefix(name, path+"?") {
+			answer = a
+		}
+	}
+	type decoder func(*jsontext.Decoder, []string, func(*T, int)) (int, int, error)
+	for name, decode := range map[string]decoder{"tables": decodeList[T], "json": listByJSON[T]} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			b.SetBytes(int64(len(answer)))
+			began := cpuTime(b)
+			for b.Loop() {
+				n := 0
+				_, _, err := decode(jsontext.NewDecoder(struct{ io.Reader }{bytes.NewReader(answer)}, decoding), []string{"list"}, func(*T, int) { n++ })
+				if err != nil || n != 50 {
+					b.Fatal(n, err)
+				}
+			}
+			b.ReportMetric(float64(cpuTime(b)-began)/float64(b.N), "cpu-ns/op")
+		})
+	}
+}
+
+// cpuTime is what the process has used, which says more than the clock where others use the machine too.
+func cpuTime(b *testing.B) time.Duration {
+	var used syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &used); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
+}
+
+func BenchmarkDecodeWorkflows(b *testing.B) {
+	benchmarkPage[Workflow](b, "/openapi/workflows", "PageSize=50")
+}
+
+func BenchmarkDecodePackagesWithVersions(b *testing.B) {
+	benchmarkPage[Package](b, "/openapi/packages", "PageSize=50&IncludeVersions=true")
+}
