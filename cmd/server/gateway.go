@@ -109,6 +109,8 @@ func newGateway(ctx context.Context, s *settings, log *slog.Logger, p page) (_ *
 		GraphiQL:  graphiql.Options{Endpoint: "/graphql", Examples: p.examples, Notice: p.notice},
 		Anonymous: s.Anonymous,
 		Limits:    s.edgeLimits(),
+		Trace:     edge.TracePolicy(s.Trace),
+		Explainer: engine,
 		Origins:   s.AllowedOrigins,
 		Streams:   &g.streams,
 		Keepalive: s.StreamKeepalive,

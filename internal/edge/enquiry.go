@@ -74,7 +74,7 @@ func (a *Answers) enquire(r *http.Request) (e *enquiry, ok bool) {
 	if !ok {
 		return nil, false
 	}
-	e = &enquiry{ctx: r.Context(), document: document, fresh: wantsFresh(r.Header), traced: traced(r)}
+	e = &enquiry{ctx: r.Context(), document: document, fresh: wantsFresh(r.Header), traced: tracing(r.Context()) != untraced}
 	e.key = a.keyOf(r, p, document)
 	e.request = func(ctx context.Context) *http.Request {
 		again := r.WithContext(ctx)
@@ -194,8 +194,3 @@ func wantsFresh(h http.Header) bool {
 	}
 	return len(h.Values("Cache-Control")) == 0 && strings.EqualFold(h.Get("Pragma"), "no-cache")
 }
-
-// headerTrace asks for an account of how an answer came about, which a kept one cannot give.
-const headerTrace = "X-Consoleql-Trace"
-
-func traced(r *http.Request) bool { return len(r.Header.Values(headerTrace)) > 0 }

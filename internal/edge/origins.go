@@ -43,7 +43,7 @@ func (s *server) origins() []func(http.Handler) http.Handler {
 	allow := cors.Handler(cors.Options{
 		AllowedOrigins: s.opts.Origins,
 		AllowedMethods: []string{http.MethodGet, http.MethodPost},
-		AllowedHeaders: []string{"Accept", "Authorization", "Content-Type", headerCompany, headerDepartment, "X-Api-Key"},
+		AllowedHeaders: []string{"Accept", "Authorization", "Content-Type", headerCompany, headerDepartment, "X-Api-Key", headerTrace},
 		MaxAge:         hour,
 	})
 	return append([]func(http.Handler) http.Handler{allow}, chain...)
