@@ -253,7 +253,7 @@ func (e *entities[T, F]) find(k key) (*T, bool) {
 }
 
 // batch answers the keys of one level, scope by scope.
-func (e *entities[T, F]) batch(_ context.Context, keys []key) []*dataloader.Result[*T] {
+func (e *entities[T, F]) batch(ctx context.Context, keys []key) []*dataloader.Result[*T] {
 	scopes := make(map[scope.Scope]*group)
 	missing := 0
 	for _, k := range keys {
@@ -279,7 +279,7 @@ func (e *entities[T, F]) batch(_ context.Context, keys []key) []*dataloader.Resu
 			wait.Go(func() { e.fetch(g) })
 		}
 	}
-	if t := trail.FromContext(e.l.ctx); t != nil {
+	if t := trail.FromContext(ctx); t != nil {
 		asked := distinct(keys)
 		t.AddBatch(trail.Batch{Kind: e.k.name, Keys: asked, Kept: asked - missing})
 	}

@@ -91,7 +91,8 @@ type gathering struct {
 	fields      []string
 	entities    int
 	departments int
-	calls       int // beyond those of the batch
+	alone       int // entities that come without the batch, by
+	calls       int // so many calls
 	how         string
 }
 
@@ -115,7 +116,7 @@ func (p *planner) send() {
 			calls, rounds, how = p.engine.batchCost(g.typ, g.entities, g.departments, p.scope)
 			how = strings.TrimPrefix(g.how+"; "+how, "; ")
 		}
-		p.step(trail.Step{Kind: kindOf(g.typ), Field: strings.Join(g.fields, ", "), Entities: g.entities, Calls: calls + g.calls, How: how}, max(1, rounds))
+		p.step(trail.Step{Kind: kindOf(g.typ), Field: strings.Join(g.fields, ", "), Entities: g.entities + g.alone, Calls: calls + g.calls, How: how}, max(1, rounds))
 	}
 	p.batch = nil
 	p.rounds, p.depth = p.rounds+p.depth, 0
@@ -244,9 +245,9 @@ func (p *planner) workflowRobots(reached crowd, at string) {
 			fmt.Sprintf("about %d robots per workflow; a workflow that comes without the ids of its robots takes a call of its own", LikelyRobots)
 		return
 	}
-	workflows := reached.entities / LikelyRobots
 	g := p.gather("Robot", at, 0, 0)
-	g.calls += workflows
+	g.alone += reached.entities
+	g.calls += reached.entities / LikelyRobots
 	g.how = "one call per workflow: this console sends no ids of their robots"
 }
 

@@ -82,17 +82,21 @@ func (p *planner) list(typ string, f graphql.CollectedField, below Selection, pa
 	}
 	nodes := crowd{times(parents.entities, first), parents.departments, parents.companies}
 	wants := below.connection(typ)
-	pages, how := 1, "one page"
+	var how string
+	pages := 1
 	switch {
 	case !wants.nodes && !wants.length:
 		return nodes // nothing is asked for
 	case !wants.nodes || first == 0:
-		how = "the length of the list"
+		how = "the length of the list, by one call"
 	default:
 		limit := p.engine.learned.pageSize(typ)
 		size := pageSizeFor(offset, first, limit)
 		pages = pagesFor(offset, first, size)
-		how = fmt.Sprintf("pages of %d: %d", size, pages)
+		how = fmt.Sprintf("pages of %d, %d of them", size, pages)
+		if pages == 1 {
+			how = fmt.Sprintf("one page of %d", size)
+		}
 	}
 	if parents.entities > 1 {
 		how += fmt.Sprintf("; a list for each of about %d parents", parents.entities)

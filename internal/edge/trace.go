@@ -91,6 +91,7 @@ func (s *server) admitTrace(next http.Handler) http.Handler {
 // mayTrace is why the caller may not have an account; nil if it may.
 func (s *server) mayTrace(r *http.Request) error {
 	switch s.opts.Trace {
+	case TraceOn:
 	case TraceOff:
 		return fault.New(fault.Forbidden, "this gateway does not trace: leave the header X-ConsoleQL-Trace out")
 	case TraceAPIKey:
