@@ -57,6 +57,7 @@ type demoCommand struct {
 	caching
 	watching
 	limits
+	tracing
 	logging
 	simulation
 }
@@ -78,6 +79,7 @@ func (c *demoCommand) Run(ctx context.Context, s streams) (err error) {
 		caching:   c.caching,
 		watching:  c.watching,
 		limits:    c.limits,
+		tracing:   c.tracing,
 		logging:   c.logging,
 		account:   account{Username: username, Password: password, Anonymous: true},
 		identity:  identity{VerifyTokens: "off", SessionLifetime: 12 * time.Hour},

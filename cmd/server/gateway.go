@@ -92,14 +92,7 @@ func newGateway(ctx context.Context, s *settings, log *slog.Logger, p page) (_ *
 	g.watches = watch.New(engine, watch.Options{Interval: s.PollInterval, MaxSubscriptions: s.MaxSubscriptions, Logger: log})
 	metrics.Watch(g.watches.Subscriptions, g.watches.Polls)
 	options := edge.Options{
-		Schema: generated.NewExecutableSchema(generated.Config{
-			Resolvers: &resolver.Resolver{
-				Writes:  mutation.New(g.console, g.once, g.tokens, s.DirectUploadBytes),
-				Door:    mutation.Door{Sessions: g.tokens, Answers: g.console},
-				Watches: g.watches,
-			},
-			Complexity: resolver.Complexity(),
-		}),
+		Schema: g.executable(),
 		Extensions: []graphql.HandlerExtension{loader.Extension{
 			Engine:     engine,
 			CheckInput: mutation.InputChecker(),
@@ -109,6 +102,8 @@ func newGateway(ctx context.Context, s *settings, log *slog.Logger, p page) (_ *
 		GraphiQL:  graphiql.Options{Endpoint: "/graphql", Examples: p.examples, Notice: p.notice},
 		Anonymous: s.Anonymous,
 		Limits:    s.edgeLimits(),
+		Trace:     edge.TracePolicy(s.Trace),
+		Explainer: engine,
 		Origins:   s.AllowedOrigins,
 		Streams:   &g.streams,
 		Keepalive: s.StreamKeepalive,
@@ -131,6 +126,18 @@ func newGateway(ctx context.Context, s *settings, log *slog.Logger, p page) (_ *
 		g.admin = &admin
 	}
 	return g, nil
+}
+
+// executable is the schema with what answers it.
+func (g *gateway) executable() graphql.ExecutableSchema {
+	return generated.NewExecutableSchema(generated.Config{
+		Resolvers: &resolver.Resolver{
+			Writes:  mutation.New(g.console, g.once, g.tokens, g.settings.DirectUploadBytes),
+			Door:    mutation.Door{Sessions: g.tokens, Answers: g.console},
+			Watches: g.watches,
+		},
+		Complexity: resolver.Complexity(),
+	})
 }
 
 // dialConsole makes what speaks with the console.

@@ -24,6 +24,7 @@ type settings struct {
 	caching
 	watching
 	limits
+	tracing
 	logging
 }
 
@@ -80,6 +81,10 @@ type limits struct {
 	MaxUploadBytes    int64         `default:"4294967296" help:"Largest request that carries a file, in bytes."`
 	UploadTimeout     time.Duration `default:"1h" help:"How long one file may take on its way to the console or its storage."`
 	DirectUploadBytes int64         `default:"209715200" help:"Largest upload that is sent straight to the console, in bytes; larger ones go through its upload channel."`
+}
+
+type tracing struct {
+	Trace string `enum:"on,api-key,off" default:"on" help:"Who may send the header X-ConsoleQL-Trace, which asks how an answer came about (${enum}); api-key: holders of API keys only."`
 }
 
 type logging struct {

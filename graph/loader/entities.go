@@ -11,6 +11,7 @@ import (
 	cc "github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/consoleql/consoleql/internal/fault"
 	"github.com/consoleql/consoleql/internal/scope"
+	"github.com/consoleql/consoleql/internal/trail"
 )
 
 // kind describes one kind of entity that the console lists and gets by id: all
@@ -252,8 +253,9 @@ func (e *entities[T, F]) find(k key) (*T, bool) {
 }
 
 // batch answers the keys of one level, scope by scope.
-func (e *entities[T, F]) batch(_ context.Context, keys []key) []*dataloader.Result[*T] {
+func (e *entities[T, F]) batch(ctx context.Context, keys []key) []*dataloader.Result[*T] {
 	scopes := make(map[scope.Scope]*group)
+	missing := 0
 	for _, k := range keys {
 		g, ok := scopes[k.scope]
 		if !ok {
@@ -273,8 +275,13 @@ func (e *entities[T, F]) batch(_ context.Context, keys []key) []*dataloader.Resu
 	for _, g := range scopes {
 		e.take(g)
 		if len(g.missing) > 0 {
+			missing += len(g.missing)
 			wait.Go(func() { e.fetch(g) })
 		}
+	}
+	if t := trail.FromContext(ctx); t != nil {
+		asked := distinct(keys)
+		t.AddBatch(trail.Batch{Kind: e.k.name, Keys: asked, Kept: asked - missing})
 	}
 	wait.Wait()
 
@@ -291,6 +298,15 @@ func (e *entities[T, F]) batch(_ context.Context, keys []key) []*dataloader.Resu
 		results[i] = &dataloader.Result[*T]{Error: err}
 	}
 	return results
+}
+
+// distinct counts the entities that keys name.
+func distinct(keys []key) int {
+	entities := make(map[key]struct{}, len(keys))
+	for _, k := range keys {
+		entities[k.entity()] = struct{}{}
+	}
+	return len(entities)
 }
 
 // take holds what of the group is at hand without a call.

@@ -54,6 +54,16 @@ func (k *learned) takesIDs(kind string) (takes, known bool) {
 	}
 }
 
+// robotIDs stands among the kinds for whether workflows come with the ids of their robots.
+const robotIDs = "Workflow.robots"
+
+// sendsRobotIDs says whether workflows come with the ids of their robots; they do
+// unless one was seen without.
+func (k *learned) sendsRobotIDs() bool {
+	sends, known := get(k, k.ids, robotIDs)
+	return sends || !known
+}
+
 // sawIDs notes what an answer showed. That `Ids` is ignored is a proof, and
 // stands against whatever else looks as if it were taken.
 func (k *learned) sawIDs(kind string, taken bool) {

@@ -66,6 +66,7 @@ func (l *Loaders) WorkflowRobots(w *cc.Workflow) Thunk[[]*cc.Robot] {
 	sc := w.Scope()
 	listed := func() ([]*cc.Robot, error) { return l.listWorkflowRobots(sc, w.ID) }
 	if w.AssociatedRobotIDs == nil {
+		l.engine.learned.sawIDs(robotIDs, false)
 		return l.workflowRobots.load(l.operation, key{scope: sc, id: w.ID}, listed)
 	}
 	ids := *w.AssociatedRobotIDs

@@ -6,30 +6,21 @@ import (
 	"github.com/consoleql/consoleql/internal/consoleclient"
 )
 
-// What a list without paging is taken to hold when an operation is priced.
-const (
-	likelyCompanies   = 5
-	likelyDepartments = 20
-	likelyChildren    = 5
-	likelyRobots      = 5
-	likelyVersions    = 10
-	likelyNodes       = 10
-	likelyJobs        = 10
-	likelyArguments   = 5
-)
+// likelyArguments is what a list of arguments is taken to hold when an operation is priced.
+const likelyArguments = 5
 
 // Complexity prices every list: about one per value in the answer. A field
 // that is not named costs one more than what is selected below it.
 func Complexity() generated.ComplexityRoot {
 	var c generated.ComplexityRoot
 
-	c.Query.Companies = func(child int, _ *string) int { return times(likelyCompanies, child) }
-	c.Company.Departments = each(likelyDepartments)
-	c.Department.Children = each(likelyChildren)
-	c.Workflow.Robots = each(likelyRobots)
-	c.Package.Versions = each(likelyVersions)
-	c.WorkflowLayout.Nodes = each(likelyNodes)
-	c.JobGroup.Jobs = each(likelyJobs)
+	c.Query.Companies = func(child int, _ *string) int { return times(loader.LikelyCompanies, child) }
+	c.Company.Departments = each(loader.LikelyDepartments)
+	c.Department.Children = each(loader.LikelyChildren)
+	c.Workflow.Robots = each(loader.LikelyRobots)
+	c.Package.Versions = each(loader.LikelyVersions)
+	c.WorkflowLayout.Nodes = each(loader.LikelyNodes)
+	c.JobGroup.Jobs = each(loader.LikelyJobs)
 	c.PackageVersion.Arguments = each(likelyArguments)
 	c.Workflow.Arguments = each(likelyArguments)
 	c.WorkflowLayoutNode.Arguments = each(likelyArguments)

@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	cc "github.com/consoleql/consoleql/internal/consoleclient"
@@ -117,22 +118,25 @@ func get[T any](ctx context.Context, c *Console, v *responsecache.View[T], q que
 		var none T
 		return none, responsecache.Info{}, err
 	}
-	own := false
+	var own atomic.Bool // a load goes on when its reader has gone
 	value, info, err := v.Get(ctx, responsecache.Read[T]{
 		Key:  q.key(who),
 		Tags: tags(q.scope, q.on),
 		Load: func(ctx context.Context) (T, error) {
-			own = true
+			own.Store(true)
 			return q.load(ctx)
 		},
 		Restore: q.restore,
 		Refresh: wish.Refresh,
 		MaxAge:  wish.MaxAge,
 	})
-	if fault.CodeOf(err) == fault.Unauthenticated && !own && p.Kind() == principal.PassThrough {
+	if fault.CodeOf(err) == fault.Unauthenticated && !own.Load() && p.Kind() == principal.PassThrough {
 		// The token that was refused may have been another one of the same user.
 		value, err = q.load(ctx)
 		info = responsecache.Info{Source: responsecache.Loaded}
+	}
+	if err != nil && info.Source == "" && own.Load() {
+		info.Source = responsecache.Loaded // in vain
 	}
 	return value, info, err
 }

@@ -82,6 +82,14 @@ func (c *Console) UploadPackage(ctx context.Context, sc scope.Scope, file io.Rea
 	})
 }
 
+// CreatePackageUpload prepares an upload, which changes nothing yet.
+func (c *Console) CreatePackageUpload(ctx context.Context, sc scope.Scope) (*cc.PackageUpload, error) {
+	began := time.Now()
+	u, err := c.Client.CreatePackageUpload(ctx, sc)
+	note(trail.FromContext(ctx), cc.OpCreateUpload, "", began, responsecache.Info{Source: responsecache.Loaded}, err)
+	return u, err
+}
+
 // CompletePackageUpload makes a package of what was uploaded.
 func (c *Console) CompletePackageUpload(ctx context.Context, sc scope.Scope, id string) (*cc.UploadedPackage, error) {
 	return change(ctx, c, cc.OpCompleteUpload, sc, touchesPackages(), func() (*cc.UploadedPackage, error) {

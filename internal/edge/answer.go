@@ -51,7 +51,7 @@ func (a *answer) weight() uint32 {
 }
 
 // vary are the request headers on which a response of the endpoint depends.
-const vary = "Authorization, X-Api-Key, CompanyId, DepartmentId, Accept, Accept-Encoding"
+const vary = "Authorization, X-Api-Key, CompanyId, DepartmentId, Accept, Accept-Encoding, " + headerTrace
 
 // write answers a request.
 func (a *answer) write(w http.ResponseWriter, r *http.Request, by *encoder) {

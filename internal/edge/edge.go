@@ -40,6 +40,11 @@ type Options struct {
 	// Verifier verifies console tokens; nil: that is left to the console.
 	Verifier Verifier
 	Limits   Limits
+	// Trace says who may ask how an answer came about; default TraceOn.
+	Trace TracePolicy
+	// Explainer knows what an operation asks the console for; nil: nothing is planned,
+	// nor any root field's age told.
+	Explainer Explainer
 	// Answers keeps the answers of queries; nil: each is executed.
 	Answers *Answers
 	// Origins are those whose pages may use the endpoint beside the gateway's
@@ -104,7 +109,7 @@ func New(opts Options) http.Handler {
 
 	r := chi.NewRouter()
 	r.Use(s.observe)
-	r.With(s.origins()...).With(s.identify, s.bound).Handle("/graphql", s.graphql())
+	r.With(s.origins()...).With(s.identify, s.admitTrace, s.bound).Handle("/graphql", s.graphql())
 	r.Get("/schema.graphql", s.sdl)
 	r.Get("/healthz", healthy)
 	r.Get("/readyz", s.ready)
@@ -134,6 +139,7 @@ func (s *server) graphql() http.Handler {
 	h.SetErrorPresenter(s.present)
 	h.SetRecoverFunc(s.recovered)
 	h.Use(outcomes{})
+	h.Use(&tracer{explainer: s.opts.Explainer, cached: s.opts.Answers != nil})
 	h.Use(extension.Introspection{})
 	h.Use(persistedQueries{extension.AutomaticPersistedQuery{Cache: lru.New[string](persistedDocuments)}})
 	h.Use(permits{})

@@ -74,7 +74,7 @@ func (a *Answers) enquire(r *http.Request) (e *enquiry, ok bool) {
 	if !ok {
 		return nil, false
 	}
-	e = &enquiry{ctx: r.Context(), document: document, fresh: wantsFresh(r.Header), apart: traced(r) || unkept(r.Header)}
+	e = &enquiry{ctx: r.Context(), document: document, fresh: wantsFresh(r.Header), apart: tracing(r.Context()) != untraced || unkept(r.Header)}
 	e.key = a.keyOf(r, p, document)
 	e.request = func(ctx context.Context) *http.Request {
 		again := r.WithContext(ctx)
@@ -206,8 +206,3 @@ func unkept(h http.Header) bool {
 	}
 	return false
 }
-
-// headerTrace asks for an account of how an answer came about, which a kept one cannot give.
-const headerTrace = "X-Consoleql-Trace"
-
-func traced(r *http.Request) bool { return len(r.Header.Values(headerTrace)) > 0 }

@@ -27,7 +27,8 @@ type Read struct {
 	Operation string
 	// Kind is the row of the table of lifetimes.
 	Kind string
-	// Source is where the answer came from; empty for a read that failed.
+	// Source is where the answer came from; of a read that failed, loaded where the
+	// read's own call did, else empty.
 	Source responsecache.Source
 	// Began and Duration are those of the read, as its operation had to wait for it.
 	Began    time.Time

@@ -1,0 +1,188 @@
+package loader
+
+import (
+	"context"
+	"slices"
+	"testing"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/google/go-cmp/cmp"
+	"github.com/vektah/gqlparser/v2"
+	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/validator/rules"
+
+	"github.com/consoleql/consoleql/internal/scope"
+	"github.com/consoleql/consoleql/internal/trail"
+)
+
+// operationOf is the operation of a document, as gqlgen would have it.
+func operationOf(t *testing.T, document string, variables map[string]any) *graphql.OperationContext {
+	t.Helper()
+	doc, errs := gqlparser.LoadQueryWithRules(loadSchema(t), document, rules.NewDefaultRules())
+	if errs != nil {
+		t.Fatal(errs)
+	}
+	return &graphql.OperationContext{Doc: doc, Operation: doc.Operations[0], Variables: variables}
+}
+
+// noConsole panics where it is asked anything.
+type noConsole struct{ Console }
+
+func newTestEngine(t *testing.T) *Engine {
+	t.Helper()
+	e, err := New(noConsole{}, Options{Default: scope.Scope{CompanyID: "c", DepartmentID: "d"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
+func TestKinds(t *testing.T) {
+	e := newTestEngine(t)
+	for name, tt := range map[string]struct {
+		document  string
+		variables map[string]any
+		want      []string
+	}{
+		"a list":                    {`{ workflows { totalCount } }`, nil, []string{"workflows"}},
+		"a join":                    {`{ workflows { nodes { version { version } robots { id } queue { id } } } }`, nil, []string{"packages", "queues", "robots", "workflows"}},
+		"the tree":                  {`{ companies { departments { children { workflowLayouts { nodes { id } } } } } }`, nil, []string{"companies", "layouts", "tree"}},
+		"fragments":                 {`{ viewer { ...f } } fragment f on CompanyUser { ... { assignedDepartment { name } } }`, nil, []string{"self", "tree"}},
+		"skipped":                   {`query ($no: Boolean!) { workflows { nodes { id queue @skip(if: $no) { id } } } }`, map[string]any{"no": true}, []string{"workflows"}},
+		"not skipped":               {`query ($no: Boolean!) { workflows { nodes { id queue @skip(if: $no) { id } } } }`, map[string]any{"no": false}, []string{"queues", "workflows"}},
+		"not included":              {`query ($yes: Boolean!) { workflows { nodes { id queue @include(if: $yes) { id } } } }`, map[string]any{"yes": false}, []string{"workflows"}},
+		"nothing of the console":    {`{ __typename }`, nil, nil},
+		"a change":                  {`mutation { deleteWorkflow(input: {id: "00000000-0000-4000-8000-000000000000"}) { deletedId } }`, nil, nil},
+		"what a change leads on to": {`mutation { updateWorkflow(input: {id: "00000000-0000-4000-8000-000000000000"}) { workflow { queue { id } } } }`, nil, []string{"queues", "workflows"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			op := operationOf(t, tt.document, tt.variables)
+			root := "Query"
+			if op.Operation.Operation == ast.Mutation {
+				root = "Mutation"
+			}
+			fields := graphql.CollectFields(op, op.Operation.SelectionSet, []string{root})
+			if got := e.Kinds(op, fields[0]); !slices.Equal(got, tt.want) {
+				t.Errorf("got %v, want %v", got, tt.want)
+			}
+		})
+	}
+}
+
+// TestEveryObjectThatIsAskedForHasAKind keeps the one map of types to kinds whole.
+func TestEveryObjectThatIsAskedForHasAKind(t *testing.T) {
+	for typ, fields := range newEdges() {
+		for name, e := range fields {
+			if e.start != nil && kindOf(e.to) == "" {
+				t.Errorf("%s.%s leads to %s, which has no kind", typ, name, e.to)
+			}
+		}
+	}
+}
+
+func TestPlan(t *testing.T) {
+	for name, tt := range map[string]struct {
+		document string
+		learned  func(*learned)
+		scope    scope.Scope
+		want     []trail.Step // How is left out
+	}{
+		"nothing": {document: `{ __typename }`},
+		"a list": {document: `{ w: workflows(first: 50) { nodes { id } } }`, want: []trail.Step{
+			{Round: 1, Kind: "workflows", Field: "w", Entities: 50, Calls: 1},
+		}},
+		"small pages": {
+			document: `{ workflows(first: 50) { nodes { id } } }`, learned: func(k *learned) { k.sawClamp("Workflow", 20) },
+			want: []trail.Step{{Round: 1, Kind: "workflows", Field: "workflows", Entities: 50, Calls: 3}},
+		},
+		"a connection of which nothing is taken": {document: `{ workflows(first: 50) { __typename } }`},
+		"no Ids": {
+			document: `{ workflows(first: 50) { nodes { queue { id } } } }`,
+			learned: func(k *learned) {
+				k.sawIDs("Queue", false)
+				k.sawListSize("Queue", scope.Scope{CompanyID: "c", DepartmentID: "d"}, 1200)
+			},
+			want: []trail.Step{
+				{Round: 1, Kind: "workflows", Field: "workflows", Entities: 50, Calls: 1},
+				{Round: 2, Kind: "queues", Field: "workflows.nodes.queue", Entities: 50, Calls: 3},
+			},
+		},
+		"Ids": {
+			document: `{ workflows(first: 50) { nodes { robots { id } } } }`, learned: func(k *learned) { k.sawIDs("Robot", true) },
+			want: []trail.Step{
+				{Round: 1, Kind: "workflows", Field: "workflows", Entities: 50, Calls: 1},
+				{Round: 2, Kind: "robots", Field: "workflows.nodes.robots", Entities: 250, Calls: 2},
+			},
+		},
+		"a console that sends no ids of robots": {
+			document: `{ workflows(first: 50) { nodes { robots { id } } } }`, learned: func(k *learned) { k.sawIDs(robotIDs, false) },
+			want: []trail.Step{
+				{Round: 1, Kind: "workflows", Field: "workflows", Entities: 50, Calls: 1},
+				{Round: 2, Kind: "robots", Field: "workflows.nodes.robots", Entities: 250, Calls: 50},
+			},
+		},
+		"one batch of what one parent names twice": {document: `{ workflows(first: 5) { nodes { package { id } version { id } } } }`, want: []trail.Step{
+			{Round: 1, Kind: "workflows", Field: "workflows", Entities: 5, Calls: 1},
+			{Round: 2, Kind: "packages", Field: "workflows.nodes.package, workflows.nodes.version", Entities: 5, Calls: 1},
+		}},
+		"one tree": {document: `{ workflows(first: 5) { nodes { department { name parent { name } } } } }`, want: []trail.Step{
+			{Round: 1, Kind: "workflows", Field: "workflows", Entities: 5, Calls: 1},
+			{Round: 2, Kind: "tree", Field: "workflows.nodes.department", Entities: 20, Calls: 1},
+			{Round: 3, Kind: "tree", Field: "workflows.nodes.department.parent", Entities: 20, Calls: 0},
+		}},
+		"a change": {document: `mutation { updateWorkflow(input: {id: "00000000-0000-4000-8000-000000000000"}) { workflow { id } } }`, want: []trail.Step{
+			{Round: 1, Field: "updateWorkflow", Entities: 1, Calls: 1},
+			{Round: 2, Kind: "workflows", Field: "updateWorkflow.workflow", Entities: 1, Calls: 1},
+		}},
+		"a list per parent": {document: `{ queues(first: 3) { nodes { robots(first: 2) { nodes { id } } } } }`, want: []trail.Step{
+			{Round: 1, Kind: "queues", Field: "queues", Entities: 3, Calls: 1},
+			{Round: 2, Kind: "robots", Field: "queues.nodes.robots", Entities: 6, Calls: 3},
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := newTestEngine(t)
+			if tt.learned != nil {
+				tt.learned(e.learned)
+			}
+			op := operationOf(t, tt.document, nil)
+			p, err := e.Plan(scope.NewContext(context.Background(), tt.scope), op)
+			if err != nil {
+				t.Fatal(err)
+			}
+			calls, rounds := 0, 0
+			for i := range p.Steps {
+				if p.Steps[i].How == "" {
+					t.Errorf("step %d does not say how", i)
+				}
+				p.Steps[i].How = ""
+				calls += p.Steps[i].Calls
+				rounds = max(rounds, p.Steps[i].Round)
+			}
+			if diff := cmp.Diff(tt.want, p.Steps); diff != "" {
+				t.Errorf("- wanted + planned:\n%s", diff)
+			}
+			if p.ConsoleCalls != calls || p.Rounds > rounds+1 {
+				t.Errorf("%d calls in %d rounds, the steps say %d in %d", p.ConsoleCalls, p.Rounds, calls, rounds)
+			}
+		})
+	}
+}
+
+// TestPlanFindsTheScope where the request names none.
+func TestPlanFindsTheScope(t *testing.T) {
+	e, err := New(noConsole{}, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := e.Plan(context.Background(), operationOf(t, `{ workflows(first: 1) { nodes { id } } }`, nil))
+	if err != nil || p.ConsoleCalls != 3 || p.Rounds != 3 {
+		t.Errorf("%+v, %v", p, err)
+	}
+}
+
+func TestPlanOfABadArgument(t *testing.T) {
+	e := newTestEngine(t)
+	if p, err := e.Plan(context.Background(), operationOf(t, `{ workflows(first: -1) { nodes { id } } }`, nil)); err == nil {
+		t.Errorf("planned %+v", p)
+	}
+}

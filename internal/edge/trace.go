@@ -1,0 +1,299 @@
+package edge
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"maps"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/99designs/gqlgen/complexity"
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+
+	"github.com/consoleql/consoleql/internal/fault"
+	"github.com/consoleql/consoleql/internal/principal"
+	"github.com/consoleql/consoleql/internal/responsecache"
+	"github.com/consoleql/consoleql/internal/trail"
+)
+
+// headerTrace asks for an account of how an answer came about, which a kept one cannot
+// give. It is spelt as net/http has it in a request.
+const headerTrace = "X-Consoleql-Trace"
+
+// TracePolicy says who may ask for an account of an answer.
+type TracePolicy string
+
+// The policies of the setting CONSOLEQL_TRACE. The zero policy is TraceOn.
+const (
+	TraceOn     TracePolicy = "on"      // whoever may ask
+	TraceAPIKey TracePolicy = "api-key" // whoever shows an API key
+	TraceOff    TracePolicy = "off"     // nobody
+)
+
+// Explainer knows what an operation asks the console for.
+type Explainer interface {
+	// Kinds are the kinds of console answers that a root field may be made of.
+	Kinds(op *graphql.OperationContext, field graphql.CollectedField) []string
+	// Plan estimates what the operation asks for, without asking anybody. An error is
+	// about the operation's arguments.
+	Plan(ctx context.Context, op *graphql.OperationContext) (trail.Plan, error)
+}
+
+// traceMode is what a request wants to know.
+type traceMode uint8
+
+const (
+	untraced  traceMode = iota
+	traceRun            // the operation is run, and accounted for
+	tracePlan           // nothing is run
+)
+
+type traceKey struct{}
+
+// tracing is what the request of ctx wants to know.
+func tracing(ctx context.Context) traceMode {
+	mode, _ := ctx.Value(traceKey{}).(traceMode)
+	return mode
+}
+
+// admitTrace reads the header, and refuses it where it is not for the caller.
+func (s *server) admitTrace(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		values := r.Header[headerTrace]
+		if len(values) == 0 {
+			next.ServeHTTP(w, r)
+			return
+		}
+		mode := untraced
+		switch {
+		case len(values) > 1:
+		case values[0] == "1":
+			mode = traceRun
+		case values[0] == "plan":
+			mode = tracePlan
+		}
+		if mode == untraced {
+			writeError(w, http.StatusBadRequest, fault.BadInput("X-ConsoleQL-Trace", "is neither 1 nor plan"))
+			return
+		}
+		if err := s.mayTrace(r); err != nil {
+			writeError(w, http.StatusForbidden, err)
+			return
+		}
+		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), traceKey{}, mode)))
+	})
+}
+
+// mayTrace is why the caller may not have an account; nil if it may.
+func (s *server) mayTrace(r *http.Request) error {
+	switch s.opts.Trace {
+	case TraceOn:
+	case TraceOff:
+		return fault.New(fault.Forbidden, "this gateway does not trace: leave the header X-ConsoleQL-Trace out")
+	case TraceAPIKey:
+		if principal.FromContext(r.Context()).Kind() != principal.Service || r.Header.Get("X-Api-Key") == "" {
+			return fault.New(fault.Forbidden, "this gateway traces for the holders of API keys only")
+		}
+	}
+	return nil
+}
+
+// tracer accounts for answers whose request wants to know.
+type tracer struct {
+	explainer Explainer
+	cached    bool
+	schema    graphql.ExecutableSchema
+}
+
+var _ interface {
+	graphql.HandlerExtension
+	graphql.OperationInterceptor
+	graphql.ResponseInterceptor
+} = (*tracer)(nil)
+
+// ExtensionName is the name under which gqlgen knows the extension.
+func (*tracer) ExtensionName() string { return "Trace" }
+
+// Validate keeps the schema, which prices operations.
+func (t *tracer) Validate(schema graphql.ExecutableSchema) error {
+	t.schema = schema
+	return nil
+}
+
+// account is what is told of an operation; it is in the context of one that is traced.
+type account struct {
+	Calls        []call    `json:"calls"`
+	ConsoleCalls int       `json:"consoleCalls"`
+	Batches      []batched `json:"batches"`
+	DurationMs   float64   `json:"durationMs"`
+	Cost         int       `json:"cost"`
+	Cache        string    `json:"cache"`
+}
+
+// call is one read or write of the console.
+type call struct {
+	Operation  string               `json:"operation"`
+	Source     responsecache.Source `json:"source,omitempty"`
+	StartMs    float64              `json:"startMs"`
+	DurationMs float64              `json:"durationMs"`
+	Status     int                  `json:"status,omitempty"`
+	Code       fault.Code           `json:"code,omitempty"`
+	AgeMs      *float64             `json:"ageMs,omitempty"` // of what was read; not of a write
+}
+
+type batched struct {
+	Kind string `json:"kind"`
+	Keys int    `json:"keys"`
+	Kept int    `json:"kept"`
+}
+
+type freshness struct {
+	AgeMs float64 `json:"ageMs"`
+	Stale bool    `json:"stale"`
+}
+
+// planned is a plan with what the gateway itself knows of the operation.
+type planned struct {
+	Cost  int `json:"cost"`
+	Depth int `json:"depth"`
+	trail.Plan
+}
+
+type dispatchedKey struct{}
+
+// InterceptOperation answers with a plan in the place of the operation, or marks it as
+// one that is accounted for: what was refused before is not.
+func (t *tracer) InterceptOperation(ctx context.Context, next graphql.OperationHandler) graphql.ResponseHandler {
+	switch tracing(ctx) {
+	case tracePlan:
+		return graphql.OneShot(t.plan(ctx))
+	case traceRun:
+		return next(context.WithValue(ctx, dispatchedKey{}, true))
+	default:
+		return next(ctx)
+	}
+}
+
+func (t *tracer) plan(ctx context.Context) *graphql.Response {
+	op := graphql.GetOperationContext(ctx)
+	p := planned{
+		Cost:  complexity.Calculate(ctx, t.schema, op.Operation, op.Variables),
+		Depth: measure{fragments: make(map[*ast.FragmentDefinition]extent)}.of(op.Operation.SelectionSet).depth,
+	}
+	if t.explainer != nil {
+		var err error
+		if p.Plan, err = t.explainer.Plan(ctx, op); err != nil {
+			return &graphql.Response{Errors: gqlerror.List{refuse(fault.CodeOf(err), "%s", err.Error())}}
+		}
+	}
+	if p.Steps == nil {
+		p.Steps = []trail.Step{}
+	}
+	return &graphql.Response{
+		Data:       json.RawMessage("null"),
+		Extensions: map[string]any{"consoleql": map[string]any{"plan": p}},
+	}
+}
+
+// InterceptResponse accounts for the answer. The events of a subscription have polls
+// behind them that others share, and are not accounted for.
+func (t *tracer) InterceptResponse(ctx context.Context, next graphql.ResponseHandler) *graphql.Response {
+	if ctx.Value(dispatchedKey{}) == nil || graphql.GetOperationContext(ctx).Operation.Operation == ast.Subscription {
+		return next(ctx)
+	}
+	way := trail.FromContext(ctx)
+	if way == nil {
+		way = trail.New(trail.Wish{})
+		ctx = trail.NewContext(ctx, way)
+	}
+	resp := next(ctx)
+	if resp == nil {
+		return nil
+	}
+	op := graphql.GetOperationContext(ctx)
+	now, reads := time.Now(), way.Reads()
+	extensions := maps.Clone(resp.Extensions)
+	if extensions == nil {
+		extensions = make(map[string]any, 2)
+	}
+	extensions["consoleql"] = t.account(ctx, op, way, reads, now)
+	extensions["freshness"] = t.freshness(op, reads, now)
+	resp.Extensions = extensions
+	return resp
+}
+
+func (t *tracer) account(ctx context.Context, op *graphql.OperationContext, way *trail.Trail, reads []trail.Read, now time.Time) account {
+	a := account{
+		Calls:      make([]call, 0, len(reads)),
+		Batches:    []batched{},
+		DurationMs: millis(now.Sub(op.Stats.OperationStart)),
+		Cost:       complexity.Calculate(ctx, t.schema, op.Operation, op.Variables),
+		Cache:      "off",
+	}
+	if t.cached {
+		a.Cache = "on"
+	}
+	slices.SortStableFunc(reads, func(a, b trail.Read) int { return a.Began.Compare(b.Began) })
+	for _, r := range reads {
+		c := call{
+			Operation: r.Operation, Source: r.Source, Status: r.Status, Code: r.Code,
+			StartMs: millis(r.Began.Sub(op.Stats.OperationStart)), DurationMs: millis(r.Duration),
+		}
+		if r.Source == responsecache.Loaded {
+			a.ConsoleCalls++
+			if r.Code == "" {
+				c.Status = http.StatusOK
+			}
+		}
+		if told(r) && r.Kind != "" {
+			age := millis(now.Sub(r.Loaded))
+			c.AgeMs = &age
+		}
+		a.Calls = append(a.Calls, c)
+	}
+	for _, b := range way.Batches() {
+		a.Batches = append(a.Batches, batched(b))
+	}
+	return a
+}
+
+// told says whether a read has an answer that has an age: that there is nothing is one, too.
+func told(r trail.Read) bool {
+	return r.Source != "" && (r.Code == "" || r.Code == fault.NotFound)
+}
+
+// freshness tells of each root field how old the oldest answer is that it may be made
+// of. A field that read nothing has no age.
+func (t *tracer) freshness(op *graphql.OperationContext, reads []trail.Read, now time.Time) map[string]freshness {
+	all := make(map[string]freshness)
+	if t.explainer == nil {
+		return all
+	}
+	root := t.schema.Schema().Query
+	if op.Operation.Operation == ast.Mutation {
+		root = t.schema.Schema().Mutation
+	}
+	for _, f := range graphql.CollectFields(op, op.Operation.SelectionSet, []string{root.Name}) {
+		if f.Definition == nil {
+			continue
+		}
+		kinds := t.explainer.Kinds(op, f)
+		made := slices.DeleteFunc(slices.Clone(reads), func(r trail.Read) bool { return !told(r) || !slices.Contains(kinds, r.Kind) })
+		if len(made) == 0 {
+			continue
+		}
+		oldest := slices.MinFunc(made, func(a, b trail.Read) int { return a.Loaded.Compare(b.Loaded) })
+		all[cmp.Or(f.Alias, f.Name)] = freshness{
+			AgeMs: millis(now.Sub(oldest.Loaded)),
+			Stale: slices.ContainsFunc(made, func(r trail.Read) bool { return r.Stale }),
+		}
+	}
+	return all
+}
+
+// millis is d in milliseconds, to the microsecond.
+func millis(d time.Duration) float64 { return float64(max(0, d.Microseconds())) / 1000 }

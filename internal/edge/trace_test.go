@@ -1,0 +1,72 @@
+package edge
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	"github.com/99designs/gqlgen/graphql"
+)
+
+// TestAnAccountCostsNothingWhereNobodyAsks counts what its three places in the path of
+// a request allocate without the header.
+func TestAnAccountCostsNothingWhereNobodyAsks(t *testing.T) {
+	ctx := context.Background()
+	tr := &tracer{cached: true}
+	resp := &graphql.Response{}
+	execute := func(context.Context) graphql.ResponseHandler { return nil }
+	respond := func(context.Context) *graphql.Response { return resp }
+	admit := (&server{}).admitTrace(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	w, r := httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, "/graphql", http.NoBody)
+	for name, f := range map[string]func(){
+		"the request":   func() { admit.ServeHTTP(w, r) },
+		"the operation": func() { tr.InterceptOperation(ctx, execute) },
+		"the response":  func() { tr.InterceptResponse(ctx, respond) },
+	} {
+		if n := testing.AllocsPerRun(100, f); n != 0 {
+			t.Errorf("%s: %v allocations", name, n)
+		}
+	}
+	if resp.Extensions != nil {
+		t.Errorf("extensions %v", resp.Extensions)
+	}
+}
+
+func TestTraceHeader(t *testing.T) {
+	for name, tt := range map[string]struct {
+		values []string
+		policy TracePolicy
+		status int
+		mode   traceMode
+	}{
+		"none":                {nil, TraceOn, http.StatusOK, untraced},
+		"none, policy off":    {nil, TraceOff, http.StatusOK, untraced},
+		"1":                   {[]string{"1"}, TraceOn, http.StatusOK, traceRun},
+		"1, zero policy":      {[]string{"1"}, "", http.StatusOK, traceRun},
+		"plan":                {[]string{"plan"}, TraceOn, http.StatusOK, tracePlan},
+		"other":               {[]string{"0"}, TraceOn, http.StatusBadRequest, untraced},
+		"empty":               {[]string{""}, TraceOn, http.StatusBadRequest, untraced},
+		"other case":          {[]string{"Plan"}, TraceOn, http.StatusBadRequest, untraced},
+		"twice":               {[]string{"1", "plan"}, TraceOn, http.StatusBadRequest, untraced},
+		"policy off":          {[]string{"1"}, TraceOff, http.StatusForbidden, untraced},
+		"no API key":          {[]string{"plan"}, TraceAPIKey, http.StatusForbidden, untraced},
+		"other, policy off":   {[]string{"x"}, TraceOff, http.StatusBadRequest, untraced},
+		"other, no key shown": {[]string{"x"}, TraceAPIKey, http.StatusBadRequest, untraced},
+	} {
+		t.Run(name, func(t *testing.T) {
+			mode := untraced
+			h := (&server{opts: Options{Trace: tt.policy}}).admitTrace(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+				mode = tracing(r.Context())
+			}))
+			w, r := httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, "/graphql", http.NoBody)
+			for _, v := range tt.values {
+				r.Header.Add("X-ConsoleQL-Trace", v)
+			}
+			h.ServeHTTP(w, r)
+			if w.Code != tt.status || mode != tt.mode {
+				t.Errorf("status %d, mode %d; want %d, %d", w.Code, mode, tt.status, tt.mode)
+			}
+		})
+	}
+}
