@@ -69,7 +69,7 @@ type page struct {
 // newGateway puts the rooms together and listens. run serves and ends it.
 func newGateway(ctx context.Context, s *settings, log *slog.Logger, p page) (_ *gateway, err error) {
 	g := &gateway{settings: s, log: log}
-	defer func() {
+	defer func() { //nolint:contextcheck // what ends must end, whatever became of ctx
 		if err != nil {
 			g.release()
 		}
@@ -230,7 +230,7 @@ func reachable(address string) string {
 
 // run serves until ctx is done, then lets the requests under way end.
 func (g *gateway) run(ctx context.Context) error {
-	defer g.close()
+	defer g.close() //nolint:contextcheck // what ends must end, whatever became of ctx
 	failed := make(chan error, 2)
 	serve := func(l listening) {
 		if err := l.server.Serve(l.Listener); !errors.Is(err, http.ErrServerClosed) {

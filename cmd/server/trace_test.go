@@ -304,6 +304,13 @@ func TestPlanIsNoLessThanWhatIsDone(t *testing.T) {
 				if p.Rounds > rounds+1 {
 					t.Errorf("planned %d rounds, there were %d", p.Rounds, rounds)
 				}
+				if learned {
+					atMostRounds(t, p.Rounds, func(*testing.T) int {
+						before := g.rounds()
+						w.query(query, nil)
+						return g.rounds() - before
+					})
+				}
 				if most := map[string]int{"list": 1, "join": 3, "tree": 4}[name]; p.Rounds > most || p.Rounds < most-1 {
 					t.Errorf("planned %d rounds, want about %d", p.Rounds, most)
 				}

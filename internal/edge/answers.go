@@ -156,7 +156,7 @@ func (k keeping) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphEx
 			return
 		}
 		if _, known := k.queries.GetIfPresent(e.document); known {
-			k.share(e).write(w, r, k.encoder)
+			k.share(e).write(w, r, k.encoder) //nolint:contextcheck // e has the request's
 			return
 		}
 	}
