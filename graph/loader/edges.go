@@ -70,7 +70,7 @@ func newEdges() edges { //nolint:funlen // a table, best read in one piece
 		"Robot": {},
 		"Workflow": {
 			"package": oneOf("Package", (*Loaders).WorkflowPackage),
-			"version": one("PackageVersion", (*Loaders).WorkflowVersion),
+			"version": oneOf("PackageVersion", (*Loaders).WorkflowVersion),
 			"queue":   one("Queue", (*Loaders).WorkflowQueue),
 			"robots":  many("Robot", (*Loaders).WorkflowRobots),
 		},
@@ -83,7 +83,7 @@ func newEdges() edges { //nolint:funlen // a table, best read in one piece
 		"Job": {
 			"workflow": one("Workflow", (*Loaders).JobWorkflow),
 			"package":  oneOf("Package", (*Loaders).JobPackage),
-			"version":  one("PackageVersion", (*Loaders).JobVersion),
+			"version":  oneOf("PackageVersion", (*Loaders).JobVersion),
 			"queue":    one("Queue", (*Loaders).JobQueue),
 		},
 		"JobGroup": {

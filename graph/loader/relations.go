@@ -59,6 +59,21 @@ func (l *Loaders) version(sc scope.Scope, packageID, id *string) Thunk[*cc.Packa
 	return versionIn(versions, id)
 }
 
+// namedVersion is a version as whoever runs it names it; nil where s takes more
+// of it than that, or not its number: an id alone is worth nothing unless there
+// is such a version.
+func namedVersion(packageID, id, version *string, s Selection) *cc.PackageVersion {
+	for _, part := range [...]*string{packageID, id, version} {
+		if part == nil || *part == "" || *part == scope.NoID {
+			return nil
+		}
+	}
+	if !s.onlyNumber() {
+		return nil
+	}
+	return &cc.PackageVersion{ID: *id, PackageID: packageID, Version: version}
+}
+
 // WorkflowRobots are the robots that w runs on: by the ids that came with w
 // where they did, else, or where one of them cannot be had, as the console
 // lists them for w.
@@ -121,8 +136,14 @@ func (l *Loaders) WorkflowPackage(w *cc.Workflow, s Selection) Thunk[*cc.Package
 	return l.packageIn(w.Scope(), w.PackageID, s)
 }
 
-// WorkflowVersion is the version of the package that w runs.
-func (l *Loaders) WorkflowVersion(w *cc.Workflow) Thunk[*cc.PackageVersion] {
+// WorkflowVersion is the version of the package that w runs. Where s takes no
+// more of it than w itself says, it is not looked for: all versions of all
+// packages, their arguments with them, are by far the largest answers there are.
+func (l *Loaders) WorkflowVersion(w *cc.Workflow, s Selection) Thunk[*cc.PackageVersion] {
+	if v := namedVersion(w.PackageID, w.PackageVersionID, w.PackageVersion, s); v != nil {
+		v.Stamp(w.Scope())
+		return ready(v)
+	}
 	return l.version(w.Scope(), w.PackageID, w.PackageVersionID)
 }
 
@@ -171,8 +192,12 @@ func (l *Loaders) JobPackage(j *cc.Job, s Selection) Thunk[*cc.Package] {
 	return l.packageIn(j.Scope(), j.PackageID, s)
 }
 
-// JobVersion is the version of the package that j runs.
-func (l *Loaders) JobVersion(j *cc.Job) Thunk[*cc.PackageVersion] {
+// JobVersion is the version of the package that j runs, as WorkflowVersion has it.
+func (l *Loaders) JobVersion(j *cc.Job, s Selection) Thunk[*cc.PackageVersion] {
+	if v := namedVersion(j.PackageID, j.PackageVersionID, j.PackageVersion, s); v != nil {
+		v.Stamp(j.Scope())
+		return ready(v)
+	}
 	return l.version(j.Scope(), j.PackageID, j.PackageVersionID)
 }
 

@@ -68,6 +68,22 @@ func (s Selection) onlyNames(typ string) bool {
 	return true
 }
 
+// onlyNumber says whether a selection on a package version takes its number,
+// and no more than whoever runs the version knows of it.
+func (s Selection) onlyNumber() bool {
+	number := false
+	for _, f := range s.fields("PackageVersion") {
+		switch f.Name {
+		case "version":
+			number = true
+		case "id", "packageId", "__typename":
+		default:
+			return false
+		}
+	}
+	return number
+}
+
 // wantsWhole says whether a selection on the entity type typ takes what its
 // list brings only on demand: the versions of a package.
 func (s Selection) wantsWhole(typ string) bool {

@@ -22,7 +22,7 @@ func (r *jobResolver) Package(ctx context.Context, obj *consoleclient.Job) (*con
 }
 
 func (r *jobResolver) Version(ctx context.Context, obj *consoleclient.Job) (*consoleclient.PackageVersion, error) {
-	return loader.From(ctx).JobVersion(obj)()
+	return loader.From(ctx).JobVersion(obj, loader.Selected(ctx))()
 }
 
 func (r *jobResolver) Queue(ctx context.Context, obj *consoleclient.Job) (*consoleclient.Queue, error) {

@@ -87,7 +87,7 @@ func (r *workflowResolver) Package(ctx context.Context, obj *consoleclient.Workf
 }
 
 func (r *workflowResolver) Version(ctx context.Context, obj *consoleclient.Workflow) (*consoleclient.PackageVersion, error) {
-	return loader.From(ctx).WorkflowVersion(obj)()
+	return loader.From(ctx).WorkflowVersion(obj, loader.Selected(ctx))()
 }
 
 func (r *workflowResolver) Queue(ctx context.Context, obj *consoleclient.Workflow) (*consoleclient.Queue, error) {
