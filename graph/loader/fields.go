@@ -57,7 +57,7 @@ func oneInRequest[T any, F comparable](l *Loaders, e *entities[T, F], id string)
 // packageIn is a package in sc, of which the selection may want the versions:
 // both keys then travel in one batch, and one call answers both.
 func (l *Loaders) packageIn(sc scope.Scope, id *string, s Selection) Thunk[*cc.Package] {
-	if s.wantsWhole("Package") {
+	if l.looked(s, "whole", func() bool { return s.wantsWhole("Package") }) {
 		l.packages.loadOptional(l, sc, id, true)
 	}
 	return l.packages.loadOptional(l, sc, id, false)

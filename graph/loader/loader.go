@@ -174,6 +174,8 @@ type operation struct {
 	level   chan struct{} // closed when look-ahead has sent the batches of its level
 	walking bool          // look-ahead is on its way, and asks for whatever it can know
 
+	answers sync.Map // looking to bool: what selections were found to be
+
 	packages  *entities[cc.Package, cc.PackageFilter]
 	queues    *entities[cc.Queue, cc.QueueFilter]
 	robots    *entities[cc.Robot, cc.RobotFilter]

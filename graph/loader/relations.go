@@ -62,13 +62,13 @@ func (l *Loaders) version(sc scope.Scope, packageID, id *string) Thunk[*cc.Packa
 // namedVersion is a version as whoever runs it names it; nil where s takes more
 // of it than that, or not its number: an id alone is worth nothing unless there
 // is such a version.
-func namedVersion(packageID, id, version *string, s Selection) *cc.PackageVersion {
+func (l *Loaders) namedVersion(packageID, id, version *string, s Selection) *cc.PackageVersion {
 	for _, part := range [...]*string{packageID, id, version} {
 		if part == nil || *part == "" || *part == scope.NoID {
 			return nil
 		}
 	}
-	if !s.onlyNumber() {
+	if !l.looked(s, "number", s.onlyNumber) {
 		return nil
 	}
 	return &cc.PackageVersion{ID: *id, PackageID: packageID, Version: version}
@@ -140,7 +140,7 @@ func (l *Loaders) WorkflowPackage(w *cc.Workflow, s Selection) Thunk[*cc.Package
 // more of it than w itself says, it is not looked for: all versions of all
 // packages, their arguments with them, are by far the largest answers there are.
 func (l *Loaders) WorkflowVersion(w *cc.Workflow, s Selection) Thunk[*cc.PackageVersion] {
-	if v := namedVersion(w.PackageID, w.PackageVersionID, w.PackageVersion, s); v != nil {
+	if v := l.namedVersion(w.PackageID, w.PackageVersionID, w.PackageVersion, s); v != nil {
 		v.Stamp(w.Scope())
 		return ready(v)
 	}
@@ -194,7 +194,7 @@ func (l *Loaders) JobPackage(j *cc.Job, s Selection) Thunk[*cc.Package] {
 
 // JobVersion is the version of the package that j runs, as WorkflowVersion has it.
 func (l *Loaders) JobVersion(j *cc.Job, s Selection) Thunk[*cc.PackageVersion] {
-	if v := namedVersion(j.PackageID, j.PackageVersionID, j.PackageVersion, s); v != nil {
+	if v := l.namedVersion(j.PackageID, j.PackageVersionID, j.PackageVersion, s); v != nil {
 		v.Stamp(j.Scope())
 		return ready(v)
 	}

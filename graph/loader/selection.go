@@ -57,6 +57,28 @@ func (s Selection) connection(typ string) connectionWants {
 	return w
 }
 
+// looking is a question about a selection.
+type looking struct {
+	first *ast.Selection
+	count int
+	what  string
+}
+
+// looked answers a question about a selection once in an operation, rather than
+// for each of the parents on which it stands.
+func (l *operation) looked(s Selection, what string, look func() bool) bool {
+	if len(s.set) == 0 {
+		return look()
+	}
+	k := looking{&s.set[0], len(s.set), what}
+	if answer, ok := l.answers.Load(k); ok {
+		return answer.(bool)
+	}
+	answer := look()
+	l.answers.Store(k, answer)
+	return answer
+}
+
 // onlyNames says whether a selection on the entity type typ takes no more than
 // what whoever named the entity knows already.
 func (s Selection) onlyNames(typ string) bool {
