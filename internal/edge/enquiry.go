@@ -37,8 +37,8 @@ type enquiry struct {
 	ctx      context.Context //nolint:containedctx // the request's own
 	key      answerKey
 	document documentKey
-	fresh    bool // Cache-Control: no-cache
-	apart    bool // neither from what is kept nor to be kept
+	fresh    bool                                // Cache-Control: no-cache
+	apart    bool                                // neither from what is kept nor to be kept
 	request  func(context.Context) *http.Request // the request, to be read once more
 	execute  func(context.Context, http.ResponseWriter)
 }
