@@ -23,9 +23,9 @@ type kind[T any, F comparable] struct {
 	scope  func(*T) scope.Scope
 	list   func(context.Context, scope.Scope, cc.List[F]) (*cc.Page[T], error)
 	get    func(context.Context, scope.Scope, string) (*T, error)
-	kept   func(context.Context, scope.Scope, []string) []*T // those at hand, without a call; nil: none ever is
-	whole  func(*T) bool                                     // whether the entity carries all that a get would bring; nil: always
-	detail func(*F)                                          // makes a list bring whole entities; nil: it always does
+	kept   func(context.Context, scope.Scope, []string, bool) []*T // those at hand, without a call; nil: none ever is
+	whole  func(*T) bool                                           // whether the entity carries all that a get would bring; nil: always
+	detail func(*F)                                                // makes a list bring whole entities; nil: it always does
 }
 
 // kinds are the five kinds that are listed department by department.
@@ -314,7 +314,7 @@ func (e *entities[T, F]) take(g *group) {
 	if e.k.kept == nil || len(g.missing) == 0 || e.l.refusal != nil {
 		return
 	}
-	e.hold(g.scope, e.k.kept(e.l.ctx, g.scope, g.missing)...)
+	e.hold(g.scope, e.k.kept(e.l.ctx, g.scope, g.missing, g.whole)...)
 	e.drop(g)
 }
 

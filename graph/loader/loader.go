@@ -36,13 +36,14 @@ type Console interface {
 }
 
 // Kept is a Console that has entities at hand, which lists brought for other operations:
-// each method gives those of ids that it has, whole, in any order, and asks nobody.
+// each method gives those of ids that it has, in any order, and asks nobody; with whole,
+// those that carry all that a get would bring.
 type Kept interface {
-	KeptPackages(ctx context.Context, sc scope.Scope, ids []string) []*cc.Package
-	KeptQueues(ctx context.Context, sc scope.Scope, ids []string) []*cc.Queue
-	KeptRobots(ctx context.Context, sc scope.Scope, ids []string) []*cc.Robot
-	KeptWorkflows(ctx context.Context, sc scope.Scope, ids []string) []*cc.Workflow
-	KeptWorkflowLayouts(ctx context.Context, sc scope.Scope, ids []string) []*cc.WorkflowLayout
+	KeptPackages(ctx context.Context, sc scope.Scope, ids []string, whole bool) []*cc.Package
+	KeptQueues(ctx context.Context, sc scope.Scope, ids []string, whole bool) []*cc.Queue
+	KeptRobots(ctx context.Context, sc scope.Scope, ids []string, whole bool) []*cc.Robot
+	KeptWorkflows(ctx context.Context, sc scope.Scope, ids []string, whole bool) []*cc.Workflow
+	KeptWorkflowLayouts(ctx context.Context, sc scope.Scope, ids []string, whole bool) []*cc.WorkflowLayout
 }
 
 // IDsMode says whether lists are asked with the `Ids` parameter, which the

@@ -306,6 +306,13 @@ func TestAnEntityOfAList(t *testing.T) {
 	if n := f.calls(func() { must[*cc.Package](t)(c.Package(ctx, sc, bare.ID)) }); n != 1 {
 		t.Errorf("a package of a list without versions answered for one with them: %d calls", n)
 	}
+	other := must[*cc.Page[cc.Package]](t)(c.Packages(ctx, sc, list)).List[1]
+	if kept := c.KeptPackages(ctx, sc, []string{other.ID}, true); len(kept) != 0 {
+		t.Error("a package of a list without versions was given for one with them")
+	}
+	if kept := c.KeptPackages(ctx, sc, []string{other.ID, bare.ID}, false); len(kept) != 2 {
+		t.Errorf("%d packages were at hand for who wants no versions", len(kept))
+	}
 	page := must[*cc.Page[cc.Workflow]](t)(c.Workflows(ctx, sc, cc.List[cc.WorkflowFilter]{PageSize: 50}))
 	w := page.List[0]
 	n := f.calls(func() {
@@ -315,10 +322,10 @@ func TestAnEntityOfAList(t *testing.T) {
 		if got := must[*cc.Workflow](t)(c.Workflow(ctx, w.Scope(), w.ID)); got != w {
 			t.Errorf("got another one in its own scope: %+v", got)
 		}
-		if kept := c.KeptWorkflows(ctx, sc, []string{w.ID, "00000000-0000-4000-8000-000000000001"}); len(kept) != 1 || kept[0] != w {
+		if kept := c.KeptWorkflows(ctx, sc, []string{w.ID, "00000000-0000-4000-8000-000000000001"}, true); len(kept) != 1 || kept[0] != w {
 			t.Errorf("kept %+v", kept)
 		}
-		if kept := c.KeptWorkflows(f.as("solo"), sc, []string{w.ID}); len(kept) != 0 {
+		if kept := c.KeptWorkflows(f.as("solo"), sc, []string{w.ID}, true); len(kept) != 0 {
 			t.Error("another user was given what was kept")
 		}
 	})
@@ -351,7 +358,7 @@ func TestWishes(t *testing.T) {
 		}
 	}
 	for _, w := range []*trail.Trail{anew, recent} {
-		if kept := c.KeptRobots(trail.NewContext(ctx, w), sc, []string{id}); len(kept) > 0 {
+		if kept := c.KeptRobots(trail.NewContext(ctx, w), sc, []string{id}, true); len(kept) > 0 {
 			t.Error("what is kept was given in spite of the wish")
 		}
 	}
@@ -359,7 +366,7 @@ func TestWishes(t *testing.T) {
 	if _, err := c.Robots(ctx, sc, list); !errors.Is(err, errEnded) {
 		t.Errorf("who is no longer accepted was answered: %v", err)
 	}
-	if kept := c.KeptRobots(ctx, sc, []string{id}); len(kept) > 0 {
+	if kept := c.KeptRobots(ctx, sc, []string{id}, true); len(kept) > 0 {
 		t.Error("who is no longer accepted was given what is kept")
 	}
 	f.ended.Store(false)

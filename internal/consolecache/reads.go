@@ -109,29 +109,29 @@ func (c *Console) WorkflowLayout(ctx context.Context, sc scope.Scope, id string)
 	return one(ctx, c, c.kinds.layouts, sc, id, c.Client.WorkflowLayout)
 }
 
-// KeptPackages are those of the packages that are at hand, with their versions.
-func (c *Console) KeptPackages(ctx context.Context, sc scope.Scope, ids []string) []*cc.Package {
-	return kept(ctx, c, c.kinds.packages, sc, ids)
+// KeptPackages are those of the packages that are at hand; with their versions, if whole.
+func (c *Console) KeptPackages(ctx context.Context, sc scope.Scope, ids []string, whole bool) []*cc.Package {
+	return kept(ctx, c, c.kinds.packages, sc, ids, whole)
 }
 
 // KeptQueues are those of the queues that are at hand.
-func (c *Console) KeptQueues(ctx context.Context, sc scope.Scope, ids []string) []*cc.Queue {
-	return kept(ctx, c, c.kinds.queues, sc, ids)
+func (c *Console) KeptQueues(ctx context.Context, sc scope.Scope, ids []string, _ bool) []*cc.Queue {
+	return kept(ctx, c, c.kinds.queues, sc, ids, true)
 }
 
 // KeptRobots are those of the robots that are at hand.
-func (c *Console) KeptRobots(ctx context.Context, sc scope.Scope, ids []string) []*cc.Robot {
-	return kept(ctx, c, c.kinds.robots, sc, ids)
+func (c *Console) KeptRobots(ctx context.Context, sc scope.Scope, ids []string, _ bool) []*cc.Robot {
+	return kept(ctx, c, c.kinds.robots, sc, ids, true)
 }
 
 // KeptWorkflows are those of the workflows that are at hand.
-func (c *Console) KeptWorkflows(ctx context.Context, sc scope.Scope, ids []string) []*cc.Workflow {
-	return kept(ctx, c, c.kinds.workflows, sc, ids)
+func (c *Console) KeptWorkflows(ctx context.Context, sc scope.Scope, ids []string, _ bool) []*cc.Workflow {
+	return kept(ctx, c, c.kinds.workflows, sc, ids, true)
 }
 
 // KeptWorkflowLayouts are those of the workflow layouts that are at hand.
-func (c *Console) KeptWorkflowLayouts(ctx context.Context, sc scope.Scope, ids []string) []*cc.WorkflowLayout {
-	return kept(ctx, c, c.kinds.layouts, sc, ids)
+func (c *Console) KeptWorkflowLayouts(ctx context.Context, sc scope.Scope, ids []string, _ bool) []*cc.WorkflowLayout {
+	return kept(ctx, c, c.kinds.layouts, sc, ids, true)
 }
 
 // page answers one page of a list. What a filter lets through may hang on any kind.
@@ -167,19 +167,22 @@ func one[T any](ctx context.Context, c *Console, k listed[T], sc scope.Scope, id
 	return v, err
 }
 
-// lay lets the entities of a page that has just come answer for themselves, those that
-// carry all that a get would.
+// bare marks the question for an entity of which less is wanted than a get brings.
+const bare = "\nbare"
+
+// lay lets the entities of a page that has just come answer for themselves: those that
+// carry all that a get would for a get, the others for who wants no more than they have.
 func lay[T any](ctx context.Context, c *Console, k listed[T], sc scope.Scope, p *cc.Page[T], info responsecache.Info, err error) {
 	if err != nil || k.one == nil || p == nil || info.Source != responsecache.Loaded && info.Source != responsecache.Redis {
 		return
 	}
 	who := c.opts.Identity(principal.FromContext(ctx))
 	for _, v := range p.List {
-		if k.whole != nil && !k.whole(v) {
-			continue
-		}
 		for _, at := range places(sc, v) {
 			q := single(k, at, k.id(v), nil)
+			if k.whole != nil && !k.whole(v) {
+				q.params += bare
+			}
 			_ = k.one.Put(q.key(who), tags(at, q.on), v, info.Dependency) // fails only without a principal, who then has no view
 		}
 	}
@@ -197,8 +200,9 @@ func places(sc scope.Scope, v any) []scope.Scope {
 	return at
 }
 
-// kept are the entities of ids that memory holds, in any order. Nobody is asked.
-func kept[T any](ctx context.Context, c *Console, k listed[T], sc scope.Scope, ids []string) []*T {
+// kept are the entities of ids that memory holds, in any order; with whole, only those
+// that carry all that a get would. Nobody is asked.
+func kept[T any](ctx context.Context, c *Console, k listed[T], sc scope.Scope, ids []string, whole bool) []*T {
 	p := principal.FromContext(ctx)
 	t := trail.FromContext(ctx)
 	who := c.opts.Identity(p)
@@ -210,7 +214,12 @@ func kept[T any](ctx context.Context, c *Console, k listed[T], sc scope.Scope, i
 	var oldest responsecache.Info
 	var deps []responsecache.Dependency
 	for _, id := range ids {
-		v, info, ok := k.one.Peek(single(k, sc, id, nil).key(who))
+		q := single(k, sc, id, nil)
+		v, info, ok := k.one.Peek(q.key(who))
+		if !ok && !whole {
+			q.params += bare
+			v, info, ok = k.one.Peek(q.key(who))
+		}
 		if !ok || t.Wish().MaxAge > 0 && info.Age > t.Wish().MaxAge {
 			continue
 		}

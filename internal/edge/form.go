@@ -112,16 +112,35 @@ type fromClient struct {
 	read int64
 }
 
-// Read reads on.
+// Read reads on. Of a file whose length was passed on, the last bytes are held back until
+// it is certain that it ends with them: who was told the length takes the file for
+// complete as soon as it has that many.
 func (r *fromClient) Read(p []byte) (int, error) {
 	n, err := r.file.Read(p)
 	r.read += int64(n)
+	if r.size >= 0 && r.read == r.size && err == nil && n > 0 {
+		err = r.end()
+	}
 	ended := errors.Is(err, io.EOF)
 	switch {
 	case err != nil && (!ended || errors.Is(err, io.ErrUnexpectedEOF)):
-		err = fmt.Errorf("%w: %w", scalar.ErrRead, err)
+		return 0, fmt.Errorf("%w: %w", scalar.ErrRead, err)
 	case r.size >= 0 && (r.read > r.size || ended && r.read < r.size):
-		err = scalar.ErrLength
+		return 0, scalar.ErrLength
 	}
 	return n, err
+}
+
+// end is io.EOF where nothing more comes, and counts what does.
+func (r *fromClient) end() error {
+	var more [1]byte
+	for {
+		n, err := r.file.Read(more[:])
+		if r.read += int64(n); n > 0 {
+			return nil // the file is too long, as its count says
+		}
+		if err != nil {
+			return err
+		}
+	}
 }
