@@ -279,7 +279,7 @@ func (e *entities[T, F]) batch(ctx context.Context, keys []key) []*dataloader.Re
 			wait.Go(func() { e.fetch(g) })
 		}
 	}
-	if t := trail.FromContext(ctx); t != nil {
+	if t := trail.FromContext(ctx); t.Wish().Batches {
 		asked := distinct(keys)
 		t.AddBatch(trail.Batch{Kind: e.k.name, Keys: asked, Kept: asked - missing})
 	}

@@ -176,14 +176,14 @@ func lay[T any](ctx context.Context, c *Console, k listed[T], sc scope.Scope, p 
 	if err != nil || k.one == nil || p == nil || info.Source != responsecache.Loaded && info.Source != responsecache.Redis {
 		return
 	}
-	who := c.opts.Identity(principal.FromContext(ctx))
+	who, on := c.opts.Identity(principal.FromContext(ctx)), tags(sc, []string{k.kind}) // all places are in one company
 	for _, v := range p.List {
 		for _, at := range places(sc, v) {
 			q := single(k, at, k.id(v), nil)
 			if k.whole != nil && !k.whole(v) {
 				q.params += bare
 			}
-			_ = k.one.Put(q.key(who), tags(at, q.on), v, info.Dependency) // fails only without a principal, who then has no view
+			_ = k.one.Put(q.key(who), on, v, info.Dependency) // fails only without a principal, who then has no view
 		}
 	}
 }

@@ -18,7 +18,6 @@ type answer struct {
 	status     int
 	header     http.Header
 	body       []byte
-	query      bool
 	dependency responsecache.Dependency // of a query's
 
 	// Of one that is kept:

@@ -239,10 +239,9 @@ func (a *Answers) forget(key answerKey, f *flight) {
 
 // run executes the request, and keeps the answer if it may be given again.
 func (a *Answers) run(ctx context.Context, e *enquiry) *answer {
-	t := trail.New(trail.Wish{Refresh: e.fresh})
+	t := trail.New(trail.Wish{Refresh: e.fresh, Batches: tracing(ctx) != untraced})
 	made := a.record(trail.NewContext(ctx, t), e.execute)
 	query, spoiled := t.Outcome()
-	made.query = query
 	if !query {
 		return made
 	}
@@ -342,7 +341,5 @@ func spoiled(errs gqlerror.List) bool {
 type errBody struct{ err error }
 
 func (b errBody) Read([]byte) (int, error) { return 0, b.err }
-
-func (errBody) Close() error { return nil }
 
 var errNotAsked = errors.New("edge: the request is not of the plain form")

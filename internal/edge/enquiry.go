@@ -184,22 +184,20 @@ func (a *Answers) keyOf(r *http.Request, p parameters, document documentKey) ans
 
 // wantsFresh says whether the client will have nothing that is kept (RFC 9111, section 5.2.1).
 func wantsFresh(h http.Header) bool {
-	for _, value := range h.Values("Cache-Control") {
-		for directive := range strings.SplitSeq(value, ",") {
-			switch strings.ToLower(strings.TrimSpace(directive)) {
-			case "no-cache", "max-age=0":
-				return true
-			}
-		}
+	if len(h.Values("Cache-Control")) == 0 {
+		return strings.EqualFold(h.Get("Pragma"), "no-cache")
 	}
-	return len(h.Values("Cache-Control")) == 0 && strings.EqualFold(h.Get("Pragma"), "no-cache")
+	return directs(h, "no-cache") || directs(h, "max-age=0")
 }
 
 // unkept says that the client does not want its answer kept (RFC 9111, section 5.2.1.5).
-func unkept(h http.Header) bool {
+func unkept(h http.Header) bool { return directs(h, "no-store") }
+
+// directs says whether Cache-Control has the directive.
+func directs(h http.Header, directive string) bool {
 	for _, value := range h.Values("Cache-Control") {
-		for directive := range strings.SplitSeq(value, ",") {
-			if strings.EqualFold(strings.TrimSpace(directive), "no-store") {
+		for d := range strings.SplitSeq(value, ",") {
+			if strings.EqualFold(strings.TrimSpace(d), directive) {
 				return true
 			}
 		}

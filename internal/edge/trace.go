@@ -207,7 +207,7 @@ func (t *tracer) InterceptResponse(ctx context.Context, next graphql.ResponseHan
 	}
 	way := trail.FromContext(ctx)
 	if way == nil {
-		way = trail.New(trail.Wish{})
+		way = trail.New(trail.Wish{Batches: true})
 		ctx = trail.NewContext(ctx, way)
 	}
 	resp := next(ctx)

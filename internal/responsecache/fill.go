@@ -132,7 +132,7 @@ func (c *Cache) fromRedis(ctx context.Context, f *flight, trip *errand, at stamp
 		}
 		trip.clock, trip.known = m, true
 		if e := c.decode(f, trip.digest, data, m, at); e != nil {
-			if now := time.Now(); now.Before(e.fresh) && !refresh && f.work.takes(e, now) && (f.renews == nil || f.renews.id != e.id) {
+			if now := time.Now(); now.Before(e.fresh) && !refresh && young(e.begun, now, f.work.maxAge) && (f.renews == nil || f.renews.id != e.id) {
 				return e, nil
 			}
 			stale = e

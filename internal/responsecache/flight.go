@@ -31,11 +31,6 @@ type work struct {
 	final    func(error) bool
 }
 
-// takes says whether an answer of the past is young enough.
-func (w *work) takes(e *entry, now time.Time) bool {
-	return w.maxAge <= 0 || now.Sub(e.begun) <= w.maxAge
-}
-
 // contentWith says whether what the work of a flight brings is young enough for w, too.
 func (w *work) contentWith(other *work) bool {
 	return w.maxAge <= 0 || other.maxAge > 0 && other.maxAge <= w.maxAge

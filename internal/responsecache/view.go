@@ -54,9 +54,10 @@ type Read[T any] struct {
 	MaxAge time.Duration
 }
 
-// takes says whether an answer whose load began at begun is young enough.
-func (r *Read[T]) takes(begun, now time.Time) bool {
-	return r.MaxAge <= 0 || now.Sub(begun) <= r.MaxAge
+// young says whether an answer whose load began at begun is young enough; of a maxAge
+// that is not positive, each is.
+func young(begun, now time.Time, maxAge time.Duration) bool {
+	return maxAge <= 0 || now.Sub(begun) <= maxAge
 }
 
 // View is a Cache's answers of one kind. It is safe for concurrent use.
@@ -124,7 +125,7 @@ func (v *View[T]) Get(ctx context.Context, r Read[T]) (T, Info, error) {
 // is old, or that many ask for and will be.
 func (v *View[T]) serve(ctx context.Context, e *entry, now time.Time, r Read[T]) (Info, bool) {
 	c := v.cache
-	if c.off.Load() || !r.takes(e.begun, now) || !c.trusts(now) || !c.ledger.current(e.seq, e.spots) {
+	if c.off.Load() || !young(e.begun, now, r.MaxAge) || !c.trusts(now) || !c.ledger.current(e.seq, e.spots) {
 		return Info{}, false
 	}
 	info := Info{Source: Memory, Age: now.Sub(e.begun), Expires: e.fresh, Dependency: e.dependency()}

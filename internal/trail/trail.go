@@ -13,12 +13,16 @@ import (
 	"github.com/consoleql/consoleql/internal/responsecache"
 )
 
-// Wish is what reads may be answered with. The zero Wish takes whatever is kept.
+// Wish is what reads may be answered with, and what is noted beside them. The zero Wish
+// takes whatever is kept.
 type Wish struct {
 	// Refresh asks the console anew, whatever is kept (Cache-Control: no-cache).
 	Refresh bool
 	// MaxAge, if positive, takes nothing whose load began longer ago.
 	MaxAge time.Duration
+	// Batches lets those who ask for entities together count them for AddBatch: an
+	// operation that nobody wants explained is spared that.
+	Batches bool
 }
 
 // Read is one read of the console, or of what is kept of it.
