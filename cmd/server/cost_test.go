@@ -156,6 +156,28 @@ func TestJoinIsThreeRoundsDeep(t *testing.T) {
 	}
 }
 
+// TestRobotsThatCannotBeHadAreListedTogether: where the robots that workflows name
+// are refused, their lists are asked for in one round.
+func TestRobotsThatCannotBeHadAreListedTogether(t *testing.T) {
+	t.Parallel()
+	for name, query := range map[string]string{
+		"the last level": `{ workflows(first: 20) { nodes { robots { name } } } }`,
+		"on the way":     `{ workflows(first: 20) { nodes { robots { department { name } } } } }`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			const workflowsThenRobotsThenOneByOneThenLists, departments = 4, 1
+			atMostRounds(t, workflowsThenRobotsThenOneByOneThenLists+departments, func(t *testing.T) int {
+				g := &gate{}
+				w := newWorld(t, consolesim.Options{}, proxied(t, g.hold, g.answered))
+				defer w.sim.Fail(func(r *http.Request) bool { return strings.Contains(r.URL.Path, "/openapi/robots") }, consolesim.Fault{Status: http.StatusForbidden})()
+				w.query(query, nil)
+				return g.rounds()
+			})
+		})
+	}
+}
+
 // TestTreeIsFourRoundsDeep: companies, departments, workflows, and queues with
 // robots, however many of them there are.
 func TestTreeIsFourRoundsDeep(t *testing.T) {

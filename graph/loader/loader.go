@@ -151,6 +151,8 @@ type Loaders struct {
 	// level's batch, while a resolver waits until look-ahead has come to it. So
 	// what a batch holds never depends on how fast a resolver was.
 	ahead bool
+	// next is what look-ahead begins when the answers to its level's batches are known.
+	next []func()
 }
 
 // operation holds what one operation, or one field of a mutation, has asked and

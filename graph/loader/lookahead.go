@@ -181,19 +181,32 @@ func (k *look) end() {
 }
 
 func (k *look) descend() {
-	k.l.settle()
-	k.l.flush()
-	k.l.sent(true)
+	k.send()
 	for len(k.ahead) > 0 {
 		level := k.ahead
 		k.ahead = nil
 		for _, p := range level {
 			k.walk(p.to, p.below, p.objects())
 		}
-		k.l.settle()
-		k.l.flush()
-		k.l.sent(true)
+		k.send()
 	}
+}
+
+// send sends the batches of a level.
+func (k *look) send() {
+	k.l.settle()
+	k.l.flush()
+	k.l.sent(true)
+	next := k.l.next
+	k.l.next = nil
+	if len(next) == 0 {
+		return
+	}
+	k.l.tasks.Go(func() {
+		for _, begin := range next {
+			begin()
+		}
+	})
 }
 
 // objects waits for the answers and gives each object in them once.

@@ -89,14 +89,25 @@ func (l *Loaders) WorkflowRobots(w *cc.Workflow) Thunk[[]*cc.Robot] {
 	for i, id := range ids {
 		thunks[i] = l.robots.load(l, sc, id, false)
 	}
-	return sync.OnceValues(func() ([]*cc.Robot, error) {
+	robots := func() ([]*cc.Robot, Thunk[[]*cc.Robot]) {
 		robots := make([]*cc.Robot, len(thunks))
 		for i, t := range thunks {
 			robot, err := t()
 			if err != nil {
-				return l.workflowRobots.load(l.operation, key{scope: sc, id: w.ID}, listed)()
+				return nil, l.workflowRobots.load(l.operation, key{scope: sc, id: w.ID}, listed)
 			}
 			robots[i] = robot
+		}
+		return robots, nil
+	}
+	if l.ahead {
+		// Should robots be missing, the workflows' lists are asked for together.
+		l.next = append(l.next, func() { robots() })
+	}
+	return sync.OnceValues(func() ([]*cc.Robot, error) {
+		robots, list := robots()
+		if list != nil {
+			return list()
 		}
 		return robots, nil
 	})
