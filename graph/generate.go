@@ -1,4 +1,4 @@
 // Package graph is the GraphQL side of the gateway; its rooms are its folders.
 package graph
 
-//go:generate go tool gqlgen generate
+//go:generate go run ./generate

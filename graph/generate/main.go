@@ -1,0 +1,111 @@
+// Command generate runs gqlgen over the schema (gqlgen.yml), so that what it writes
+// executes an operation on one goroutine.
+//
+// gqlgen executes each field with a resolver, and each element of a list, on a goroutine
+// of its own, so that what they wait for is under way together. Here look-ahead
+// (graph/loader) has begun it all before a resolver runs, level by level: resolvers only
+// collect. Goroutines, several hundred for a dashboard's query, would bring nothing but
+// their own cost and that of growing their stacks.
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"io/fs"
+	"log"
+	"os"
+	"strings"
+
+	"github.com/99designs/gqlgen/api"
+	"github.com/99designs/gqlgen/codegen"
+	"github.com/99designs/gqlgen/codegen/config"
+)
+
+func main() {
+	if err := run(); err != nil {
+		fmt.Fprintln(os.Stderr, "generate:", err)
+		os.Exit(1)
+	}
+}
+
+func run() error {
+	log.SetOutput(io.Discard) // gqlgen tells each method that it looks for
+	cfg, err := config.LoadConfigFromDefaultLocations()
+	if err != nil {
+		return fmt.Errorf("gqlgen.yml: %w", err)
+	}
+	if err := api.Generate(cfg, api.AddPlugin(inOrder{})); err != nil {
+		return fmt.Errorf("gqlgen: %w", err)
+	}
+	return edit(cfg.Exec.DirName)
+}
+
+// inOrder is a plugin by which fields are executed one after the other.
+type inOrder struct{}
+
+// Name is the plugin's.
+func (inOrder) Name() string { return "inorder" }
+
+// GenerateCode runs before gqlgen writes the code that executes operations.
+func (inOrder) GenerateCode(data *codegen.Data) error { //nolint:unparam // gqlgen's interface
+	for _, object := range data.Objects {
+		object.DisableConcurrency = true
+	}
+	return nil
+}
+
+// edits are what gqlgen has no option for.
+var edits = []struct{ old, new string }{ //nolint:gochecknoglobals // a constant
+	// Elements of a list one after the other.
+	{"graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, ", "inorder.MarshalSlice(ctx, len(v), "},
+	// No field is ever deferred, as that is for fields that are executed concurrently;
+	// a group takes longer to make than a small object to execute.
+	{"deferred := graphql.NewDeferredGroup(ctx)", "var deferred graphql.DeferredGroup"},
+}
+
+const (
+	imported = `"github.com/99designs/gqlgen/graphql"` + "\n"
+	imports  = imported + "\t" + `"github.com/consoleql/consoleql/graph/inorder"` + "\n"
+)
+
+// edit makes the edits in the generated files. An edit for which there is no place
+// means that this gqlgen writes something else than the one it was made for.
+func edit(dir string) error {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return fmt.Errorf("generated files: %w", err)
+	}
+	defer func() { _ = root.Close() }() // nothing is written through it that is not checked
+	files, err := fs.Glob(root.FS(), "*.generated.go")
+	if err != nil {
+		return fmt.Errorf("generated files: %w", err)
+	}
+	made := make([]int, len(edits))
+	for _, name := range files {
+		before, err := root.ReadFile(name)
+		if err != nil {
+			return fmt.Errorf("generated file: %w", err)
+		}
+		text := string(before)
+		for i, e := range edits {
+			made[i] += strings.Count(text, e.old)
+			text = strings.ReplaceAll(text, e.old, e.new)
+		}
+		if strings.Contains(text, "inorder.") {
+			text = strings.Replace(text, imported, imports, 1)
+		}
+		if bytes.Equal(before, []byte(text)) {
+			continue
+		}
+		if err := root.WriteFile(name, []byte(text), 0o600); err != nil {
+			return fmt.Errorf("generated file: %w", err)
+		}
+	}
+	for i, n := range made {
+		if n == 0 {
+			return fmt.Errorf("nothing to edit like %q", edits[i].old)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,53 @@
+package inorder_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/ast"
+
+	"github.com/consoleql/consoleql/graph/inorder"
+)
+
+func TestMarshalSlice(t *testing.T) {
+	for name, tt := range map[string]struct {
+		texts  []string
+		want   string
+		errors []string
+	}{
+		"none":             {nil, `[]`, nil},
+		"one":              {[]string{"a"}, `["a"]`, nil},
+		"in order":         {[]string{"a", "b", "c"}, `["a","b","c"]`, nil},
+		"one that panics":  {[]string{"panic"}, `[null]`, []string{"list[0]"}},
+		"some that panics": {[]string{"a", "panic", "c", "panic"}, `["a",null,"c",null]`, []string{"list[1]", "list[3]"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			recovered := func(context.Context, any) error { return context.Canceled }
+			ctx := graphql.WithResponseContext(t.Context(), graphql.DefaultErrorPresenter, recovered)
+			ctx = graphql.WithFieldContext(ctx, &graphql.FieldContext{Field: graphql.CollectedField{Field: &ast.Field{Alias: "list"}}})
+			list := inorder.MarshalSlice(ctx, len(tt.texts), func(ctx context.Context, i int) graphql.Marshaler {
+				if at := graphql.GetFieldContext(ctx); at.Index == nil || *at.Index != i {
+					t.Errorf("element %d has the field context %+v", i, at)
+				}
+				if tt.texts[i] == "panic" {
+					panic("as told") //nolint:forbidigo // what is tested
+				}
+				return graphql.MarshalString(tt.texts[i])
+			})
+			var b strings.Builder
+			list.MarshalGQL(&b)
+			if b.String() != tt.want {
+				t.Errorf("%s, want %s", &b, tt.want)
+			}
+			var paths []string
+			for _, err := range graphql.GetErrors(ctx) {
+				paths = append(paths, err.Path.String())
+			}
+			if strings.Join(paths, " ") != strings.Join(tt.errors, " ") {
+				t.Errorf("errors at %v, want %v", paths, tt.errors)
+			}
+		})
+	}
+}
