@@ -163,61 +163,87 @@ func readText(dec *jsontext.Decoder) (string, jsontext.Kind, error) {
 // stamper is an entity that wants to know the scope of the request that brought it.
 type stamper interface{ Stamp(origin scope.Scope) }
 
+// listReader reads a list, element by element.
+type listReader[T any] struct {
+	a    *answer
+	each func(e *T, place int)
+	n    int // places so far
+}
+
+// elements reads the array that comes next.
+func (l *listReader[T]) elements() error {
+	var first, more bool
+	var e *T
+	next := func() (err error) {
+		e = nil
+		if more, err = l.a.next('[', ']', first); err != nil || !more {
+			return err
+		}
+		if l.a.peek() == 'n' {
+			return l.a.skip('n')
+		}
+		e = new(T)
+		return decodeElement(&l.a.scanner, e)
+	}
+	for first = true; ; first = false {
+		if err := l.a.whole(next); err != nil || !more {
+			return err
+		}
+		if e != nil {
+			l.each(e, l.n)
+		}
+		l.n++
+	}
+}
+
 // decodeList reads a list as a stream and hands over its elements one by one. The list is the whole answer, or the
 // member of it that has one of the given lower-case names, beside which "count" is the list's whole length; count is -1
 // where the answer does not say it. A null element is not handed over, but takes a place.
-func decodeList[T any](dec *jsontext.Decoder, names []string, each func(e *T, place int)) (count, places int, err error) {
-	n, kept := 0, texts{}
-	one := func() error {
-		place := n
-		n++
-		raw, err := dec.ReadValue()
-		if err != nil || raw.Kind() == kindNull {
-			return err
-		}
-		e := new(T)
-		if err := decodeElement(raw, &kept, e); err != nil {
-			return err
-		}
-		each(e, place)
-		return nil
-	}
-	if dec.PeekKind() == kindArray {
-		err := elements(dec, one)
-		return n, n, err
-	}
-	if dec.PeekKind() != kindObject {
+func decodeList[T any](a *answer, names []string, each func(e *T, place int)) (count, places int, err error) {
+	list := &listReader[T]{a: a, each: each}
+	c, err := a.begins()
+	switch {
+	case err != nil:
+		return 0, 0, err
+	case c == '[':
+		err := list.elements()
+		return list.n, list.n, err
+	case c != '{':
 		return 0, 0, errNotAList
 	}
-	if _, err := dec.ReadToken(); err != nil {
-		return 0, 0, err
-	}
 	counted, found := false, false
-	for dec.PeekKind() != kindObjectEnd {
-		t, err := dec.ReadToken()
-		if err != nil {
+	for first := true; ; first = false {
+		var name string
+		var kind byte
+		if err := a.whole(func() error {
+			name, kind, err = a.member(first)
+			return err
+		}); err != nil {
 			return 0, 0, err
 		}
-		name := strings.ToLower(t.String())
-		kind := dec.PeekKind()
-		switch wanted := slices.Contains(names, name); {
-		case name == "count":
-			var i Int
-			err = json.UnmarshalDecode(dec, &i)
-			count, counted = int(i), kind != kindNull
-		case wanted && kind == kindArray:
+		if kind == '}' {
+			break
+		}
+		wanted := slices.Contains(names, name)
+		if wanted && kind == '[' && name != countName {
 			found = true
-			err = elements(dec, one)
-		default:
-			found = found || wanted && kind == kindNull
-			err = dec.SkipValue()
+			err = list.elements()
+		} else {
+			var raw []byte
+			err = a.whole(func() error {
+				raw, err = a.raw()
+				return err
+			})
+			if err == nil && name == countName {
+				var i Int
+				err = json.Unmarshal(raw, &i, decoding)
+				count, counted = int(i), kind != 'n'
+			}
+			found = found || wanted && kind == 'n'
 		}
 		if err != nil {
 			return 0, 0, err
 		}
-	}
-	if _, err := dec.ReadToken(); err != nil {
-		return 0, 0, err
 	}
 	if !found {
 		return 0, 0, errNotAList
@@ -225,7 +251,30 @@ func decodeList[T any](dec *jsontext.Decoder, names []string, each func(e *T, pl
 	if !counted {
 		count = -1
 	}
-	return count, n, nil
+	return count, list.n, nil
+}
+
+// countName is the member that has a list's length.
+const countName = "count"
+
+// member goes to the next member of the object that is being read, and gives its name in lower case and the first byte of
+// its value, which comes next; '}' at the object's end.
+func (s *scanner) member(first bool) (name string, kind byte, err error) {
+	more, err := s.next('{', '}', first)
+	if err != nil {
+		return "", 0, err
+	}
+	if !more {
+		return "", '}', nil
+	}
+	raw, err := s.name()
+	if err != nil {
+		return "", 0, err
+	}
+	if kind = s.peek(); kind == 0 || kind == '}' {
+		return "", 0, wrong(kind)
+	}
+	return strings.ToLower(string(unquoted(raw))), kind, nil
 }
 
 var (
@@ -234,24 +283,35 @@ var (
 	errEmptyList = errors.New("the answer holds an empty list")
 )
 
+// value reads the whole answer, which is one value. The bytes must not be kept.
+func (a *answer) value() (raw []byte, err error) {
+	if _, err := a.begins(); err != nil {
+		return nil, err
+	}
+	err = a.whole(func() error {
+		raw, err = a.raw()
+		return err
+	})
+	return raw, err
+}
+
 // decodeOne reads an entity that stands bare or as {count, list: [entity]}. It fails with errEmptyList where the list is
 // empty, and with errNoEntity where id finds none.
-func decodeOne[T any](dec *jsontext.Decoder, id func(*T) string) (*T, error) {
-	raw, err := dec.ReadValue()
+func decodeOne[T any](a *answer, id func(*T) string) (*T, error) {
+	raw, err := a.value()
 	if err != nil {
 		return nil, err
 	}
-	if raw.Kind() != kindObject {
+	if raw[0] != '{' {
 		return nil, errNoEntity
 	}
-	kept := &texts{}
 	wrapped, err := wrappedList(raw)
 	if err != nil {
 		return nil, err
 	}
 	if wrapped != nil {
 		var list []*T
-		s := &scanner{in: wrapped, texts: kept}
+		s := &scanner{in: wrapped, last: true, texts: a.texts}
 		if err := readerOf(reflect.TypeFor[[]*T]())(s, reflect.ValueOf(&list).Elem()); err != nil {
 			return nil, err
 		}
@@ -261,7 +321,7 @@ func decodeOne[T any](dec *jsontext.Decoder, id func(*T) string) (*T, error) {
 		return checked(list[0], id)
 	}
 	e := new(T)
-	if err := decodeElement(raw, kept, e); err != nil {
+	if err := decodeElement(&scanner{in: raw, texts: a.texts}, e); err != nil {
 		return nil, err
 	}
 	return checked(e, id)
@@ -270,9 +330,9 @@ func decodeOne[T any](dec *jsontext.Decoder, id func(*T) string) (*T, error) {
 // wrappedList finds the list that an entity may be wrapped in: the last member of that name, however it is written; nil
 // if there is none.
 func wrappedList(raw []byte) (found []byte, err error) {
-	s := &scanner{in: raw, at: 1}
-	for {
-		more, err := s.next('}')
+	s := &scanner{in: raw}
+	for first := true; ; first = false {
+		more, err := s.next('{', '}', first)
 		if err != nil || !more {
 			return found, err
 		}

@@ -3,6 +3,7 @@ package consoleclient
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"io"
 	"math/bits"
 	"slices"
@@ -12,123 +13,255 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// scanner walks through one JSON value that jsontext has read, and thereby found to be well formed and not nested too
-// deeply: what it still checks is only what keeps it within the value.
+// scanner walks through JSON and checks it as it goes, as jsontext with the options of decoding does. It fails with
+// io.ErrUnexpectedEOF where the JSON is cut off, and with errSyntax where it is none.
 type scanner struct {
 	in     []byte
 	at     int
+	depth  int  // of objects and arrays that are open here
+	last   bool // whether nothing comes after in
 	simple bool // whether the last value of raw is a string that is its own text
 	texts  *texts
 }
 
+// maxDepth is how deep objects and arrays may be nested, as in jsontext.
+const maxDepth = 10_000
+
+var errSyntax = errors.New("not JSON")
+
 // peek skips white space and gives the first byte of what follows, 0 at the end.
 func (s *scanner) peek() byte {
 	for ; s.at < len(s.in); s.at++ {
-		if c := s.in[s.at]; c > ' ' {
+		switch c := s.in[s.at]; c {
+		case ' ', '\n', '\r', '\t':
+		case 0:
+			return '\x01' // as wrong as 0, which means the end here
+		default:
 			return c
 		}
 	}
 	return 0
 }
 
+// wrong is what stands at a byte that peek gave and nobody expects.
+func wrong(c byte) error {
+	if c == 0 {
+		return io.ErrUnexpectedEOF
+	}
+	return errSyntax
+}
+
 // raw consumes the next value and gives its JSON, which is that of the answer itself: it must not be kept. It is never
 // empty unless there is an error.
 func (s *scanner) raw() ([]byte, error) {
-	first := s.peek()
+	c := s.peek()
 	start := s.at
-	s.simple = false
-	switch first {
-	case 0, ',', ':', ']', '}':
-		return nil, io.ErrUnexpectedEOF
-	case '"':
-		s.simple = s.skipString()
-	case '{', '[':
-		s.skipNested()
-	default:
-		for s.at < len(s.in) && !ends(s.in[s.at]) {
-			s.at++
-		}
-	}
-	return s.in[start:s.at], nil
+	err := s.skip(c)
+	return s.in[start:s.at], err
 }
 
-// ends says whether a byte comes after a number or literal.
-func ends(c byte) bool { return c <= ' ' || c == ',' || c == ']' || c == '}' || c == ':' }
+// skip consumes the value that begins here with c.
+func (s *scanner) skip(c byte) error {
+	s.simple = false
+	switch c {
+	case '"':
+		var err error
+		s.simple, err = s.skipString()
+		return err
+	case '{':
+		for first := true; ; first = false {
+			if more, err := s.next('{', '}', first); err != nil || !more {
+				return err
+			}
+			if _, err := s.name(); err != nil {
+				return err
+			}
+			if err := s.skip(s.peek()); err != nil {
+				return err
+			}
+		}
+	case '[':
+		for first := true; ; first = false {
+			if more, err := s.next('[', ']', first); err != nil || !more {
+				return err
+			}
+			if err := s.skip(s.peek()); err != nil {
+				return err
+			}
+		}
+	case 't':
+		return s.skipLiteral("true")
+	case 'f':
+		return s.skipLiteral("false")
+	case 'n':
+		return s.skipLiteral("null")
+	default:
+		return s.skipNumber(c)
+	}
+}
+
+func (s *scanner) skipLiteral(word string) error {
+	rest := s.in[s.at:]
+	switch {
+	case len(rest) >= len(word) && string(rest[:len(word)]) == word:
+		s.at += len(word)
+		return nil
+	case len(rest) < len(word) && string(rest) == word[:len(rest)]:
+		return io.ErrUnexpectedEOF
+	}
+	return errSyntax
+}
+
+// skipNumber consumes a number.
+func (s *scanner) skipNumber(c byte) error {
+	at := s.at
+	if c == '-' {
+		at++
+	}
+	whole := at
+	if at < len(s.in) && s.in[at] == '0' {
+		at++
+	} else {
+		at = s.digits(at)
+	}
+	if at > whole && at < len(s.in) && s.in[at] == '.' {
+		whole = at + 1
+		at = s.digits(whole)
+	}
+	if at > whole && at < len(s.in) && s.in[at]|' ' == 'e' {
+		at++
+		if at < len(s.in) && (s.in[at] == '+' || s.in[at] == '-') {
+			at++
+		}
+		whole = at
+		at = s.digits(whole)
+	}
+	switch {
+	case at == len(s.in) && !s.last: // it may go on
+		return io.ErrUnexpectedEOF
+	case at == whole && at == len(s.in) && at > s.at:
+		return io.ErrUnexpectedEOF
+	case at == whole:
+		return wrong(c)
+	}
+	s.at = at
+	return nil
+}
+
+// digits gives the place after the digits that begin at a place.
+func (s *scanner) digits(at int) int {
+	for at < len(s.in) && isDigit(s.in[at]) {
+		at++
+	}
+	return at
+}
+
+func isDigit(c byte) bool { return '0' <= c && c <= '9' }
 
 // skipString consumes a string, which begins here, and says whether it is its own text: without escapes, and all ASCII.
-func (s *scanner) skipString() (simple bool) {
+func (s *scanner) skipString() (simple bool, err error) {
 	simple = true
 	for at := s.at + 1; ; {
 		at += plainBytes(s.in[at:])
 		if at >= len(s.in) {
-			s.at = len(s.in)
-			return false
+			return false, io.ErrUnexpectedEOF
 		}
-		switch c := s.in[at]; c {
-		case '"':
+		switch c := s.in[at]; {
+		case c == '"':
 			s.at = at + 1
-			return simple
-		case '\\':
+			return simple, nil
+		case c == '\\':
 			simple = false
-			at = min(at+2, len(s.in)) // past what is escaped, which may be the quotation mark
+			n, err := escapeLength(s.in[at:])
+			if err != nil {
+				return false, err
+			}
+			at += n
+		case c < ' ':
+			return false, errSyntax
+		case c >= utf8.RuneSelf:
+			simple = false
+			for at++; at < len(s.in) && s.in[at] >= utf8.RuneSelf; at++ {
+			}
 		default:
-			simple = simple && c < utf8.RuneSelf
 			at++
 		}
 	}
 }
 
-// plainBytes counts the bytes before the first that is a quotation mark, a backslash or not ASCII; it looks at eight at a
-// time, and leaves off where fewer are left.
+// escapeLength gives the length of the escape sequence that b begins with.
+func escapeLength(b []byte) (int, error) {
+	if len(b) < 2 {
+		return 0, io.ErrUnexpectedEOF
+	}
+	switch b[1] {
+	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
+		return 2, nil
+	case 'u':
+	default:
+		return 0, errSyntax
+	}
+	const length = len(`\u0000`)
+	for _, c := range b[2:min(len(b), length)] {
+		if c |= ' '; !isDigit(c) && (c < 'a' || c > 'f') {
+			return 0, errSyntax
+		}
+	}
+	if len(b) < length {
+		return 0, io.ErrUnexpectedEOF
+	}
+	return length, nil
+}
+
+// plainBytes counts the bytes before the first that is a quotation mark, a backslash, a control character or not ASCII;
+// it looks at eight at a time, and leaves off where fewer are left.
 func plainBytes(b []byte) (n int) {
 	const (
 		ones, highs    = 0x0101010101010101, 0x8080808080808080
 		quotes, slants = ones * '"', ones * '\\'
+		spaces         = ones * ' '
 	)
 	for ; len(b)-n >= 8; n += 8 {
 		w := binary.LittleEndian.Uint64(b[n:])
 		q, e := w^quotes, w^slants // 0 where one stands, which borrows from above when 1 is taken away
-		if hit := (w | (q-ones)&^q | (e-ones)&^e) & highs; hit != 0 {
+		if hit := (w | (q-ones)&^q | (e-ones)&^e | (w-spaces)&^w) & highs; hit != 0 {
 			return n + bits.TrailingZeros64(hit)/8 // the lowest is never wrong
 		}
 	}
 	return n
 }
 
-// skipNested consumes an object or array, which begins here.
-func (s *scanner) skipNested() {
-	depth := 0
-	for s.at < len(s.in) {
-		switch s.in[s.at] {
-		case '"':
-			s.skipString()
-			continue
-		case '{', '[':
-			depth++
-		case '}', ']':
-			depth--
+// next goes to the next element of an array, or the next member of an object: from its opening bracket, which it
+// consumes, to the first, and from the end of one to the following. Where there is none it consumes the closing bracket.
+func (s *scanner) next(begin, end byte, first bool) (more bool, err error) {
+	if first {
+		if c := s.peek(); c != begin {
+			return false, wrong(c)
+		}
+		if s.depth++; s.depth > maxDepth {
+			return false, errSyntax
 		}
 		s.at++
-		if depth == 0 {
-			return
-		}
 	}
-}
-
-// next goes to the next element of an array, or the next member of an object, whose closing bracket is end, and consumes
-// that bracket where there is none.
-func (s *scanner) next(end byte) (more bool, err error) {
 	c := s.peek()
-	if c == ',' {
+	switch {
+	case c == end:
+		s.depth--
 		s.at++
-		c = s.peek()
+		return false, nil
+	case c == 0:
+		return false, io.ErrUnexpectedEOF
+	case first:
+		return true, nil
+	case c != ',':
+		return false, errSyntax
 	}
-	switch c {
+	s.at++
+	switch s.peek() {
 	case 0:
 		return false, io.ErrUnexpectedEOF
 	case end:
-		s.at++
-		return false, nil
+		return false, errSyntax
 	}
 	return true, nil
 }
@@ -137,7 +270,7 @@ func (s *scanner) next(end byte) (more bool, err error) {
 func (s *scanner) named(name string) bool {
 	rest := s.in[s.at:]
 	n := len(name) + 2
-	if len(rest) <= n || rest[n-1] != '"' || rest[n] != ':' || string(rest[1:n-1]) != name {
+	if len(rest) <= n || rest[n-1] != '"' || rest[n] != ':' || rest[0] != '"' || string(rest[1:n-1]) != name {
 		return false
 	}
 	s.at += n + 1
@@ -146,12 +279,16 @@ func (s *scanner) named(name string) bool {
 
 // name consumes a member's name and the colon after it, and gives the name's JSON.
 func (s *scanner) name() ([]byte, error) {
-	name, err := s.raw()
-	if err != nil {
+	if c := s.peek(); c != '"' {
+		return nil, wrong(c)
+	}
+	start := s.at
+	if _, err := s.skipString(); err != nil {
 		return nil, err
 	}
-	if s.peek() != ':' || len(name) < 2 {
-		return nil, io.ErrUnexpectedEOF
+	name := s.in[start:s.at]
+	if c := s.peek(); c != ':' {
+		return nil, wrong(c)
 	}
 	s.at++
 	return name, nil

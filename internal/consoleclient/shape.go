@@ -20,11 +20,11 @@ type shape struct {
 	first  atomic.Pointer[member]
 }
 
-// member is a name of a field.
+// member is a name of a field, or one that nobody wants.
 type member struct {
 	name  string
 	field int
-	read  reader
+	read  reader // nil: the value is passed over
 	// next is the member that followed last time. Answers have their members in one order, so that it will again.
 	next atomic.Pointer[member]
 }
@@ -142,12 +142,12 @@ func (sh *shape) find(rawName []byte) *member {
 
 // read consumes the object that begins here and sets those fields of v that it names.
 func (sh *shape) read(s *scanner, v reflect.Value) error {
-	if s.peek() != '{' {
+	if c := s.peek(); c != '{' && c != 0 {
 		return errMistyped
 	}
-	s.at++
-	for expected := &sh.first; ; {
-		more, err := s.next('}')
+	expected := &sh.first
+	for first := true; ; first = false {
+		more, err := s.next('{', '}', first)
 		if err != nil || !more {
 			return err
 		}
@@ -158,25 +158,30 @@ func (sh *shape) read(s *scanner, v reflect.Value) error {
 				return err
 			}
 			if m = sh.find(name); m == nil {
-				if _, err := s.raw(); err != nil {
-					return err
-				}
-				continue
+				m = &member{name: string(name[1 : len(name)-1])}
 			}
 			expected.Store(m)
 		}
-		if err := m.read(s, v.Field(m.field)); err != nil {
+		if m.read == nil {
+			_, err = s.raw()
+		} else {
+			err = m.read(s, v.Field(m.field))
+		}
+		if err != nil {
 			return err
 		}
 		expected = &m.next
 	}
 }
 
-// decodeElement reads raw into e, which is new.
-func decodeElement[T any](raw []byte, t *texts, e *T) error {
-	sh := shapeOf(reflect.TypeFor[T]())
-	if sh == nil {
-		return json.Unmarshal(raw, e, decoding)
+// decodeElement reads the value that comes next into e, which is new.
+func decodeElement[T any](s *scanner, e *T) error {
+	if sh := shapeOf(reflect.TypeFor[T]()); sh != nil {
+		return sh.read(s, reflect.ValueOf(e).Elem())
 	}
-	return sh.read(&scanner{in: raw, texts: t}, reflect.ValueOf(e).Elem())
+	raw, err := s.raw()
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(raw, e, decoding)
 }

@@ -62,10 +62,10 @@ func readString(s *scanner, v reflect.Value) error {
 
 func readStringPointer(s *scanner, v reflect.Value) error {
 	text, kind, err := s.text()
-	p := v.Addr().Interface().(**string) //nolint:forcetypeassert // readerOf has looked
-	*p = nil
 	if err == nil && kind != kindNull {
-		*p = s.texts.pointer(text)
+		v.Set(reflect.ValueOf(s.texts.pointer(text)))
+	} else {
+		v.SetZero()
 	}
 	return err
 }
@@ -116,10 +116,9 @@ func readTexts(s *scanner, v reflect.Value) error {
 		}
 		return err
 	}
-	s.at++
 	s.texts.list = s.texts.list[:0]
-	for {
-		more, err := s.next(']')
+	for first := true; ; first = false {
+		more, err := s.next('[', ']', first)
 		if err != nil || !more {
 			*p = s.texts.keepList(s.texts.list)
 			return err
@@ -141,10 +140,9 @@ func readStringMap(s *scanner, v reflect.Value) error {
 		_, err := s.raw()
 		return err
 	}
-	s.at++
 	out := StringMap{}
-	for {
-		more, err := s.next('}')
+	for first := true; ; first = false {
+		more, err := s.next('{', '}', first)
 		if err != nil || !more {
 			*p = out
 			return err
@@ -232,17 +230,17 @@ func readObjects(t reflect.Type) reader {
 	return func(s *scanner, v reflect.Value) error {
 		v.SetZero()
 		if c := s.peek(); c != '[' {
-			if c != 'n' && !forgiving {
+			if c != 'n' && c != 0 && !forgiving {
 				return errMistyped
 			}
 			_, err := s.raw()
 			return err
 		}
-		s.at++
 		v.Set(reflect.MakeSlice(v.Type(), 0, 0))
 		sh := shapeOf(t)
-		for n := 0; ; {
-			more, err := s.next(']')
+		n := 0
+		for first := true; ; first = false {
+			more, err := s.next('[', ']', first)
 			if err != nil || !more {
 				return err
 			}

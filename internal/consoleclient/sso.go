@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/consoleql/consoleql/internal/fault"
 )
@@ -91,7 +90,7 @@ func (s *SSO) Refresh(ctx context.Context, refreshToken string) (Token, error) {
 
 func (s *SSO) grant(ctx context.Context, form url.Values) (Token, error) {
 	// Names are matched without regard to case and underscores: the document writes Access_token, the wire access_token.
-	var answer struct {
+	var granted struct {
 		AccessToken  string `json:"access_token"`
 		RefreshToken string `json:"refresh_token"`
 		TokenType    string `json:"token_type"`
@@ -108,12 +107,16 @@ func (s *SSO) grant(ctx context.Context, form url.Values) (Token, error) {
 		req.Header.Set("Accept", "application/json")
 		req.Header.Set("User-Agent", s.wire.userAgent)
 		return req, nil
-	}, func(dec *jsontext.Decoder) error {
-		if err := json.UnmarshalDecode(dec, &answer); err != nil {
+	}, func(a *answer) error {
+		raw, err := a.value()
+		if err != nil {
+			return err
+		}
+		if err := json.Unmarshal(raw, &granted, decoding); err != nil {
 			// What cannot be decoded may be a token; the decoder's error could quote it.
 			return errors.New("not a token answer")
 		}
-		if !isBearer(answer.AccessToken) {
+		if !isBearer(granted.AccessToken) {
 			return errNoEntity // what stands there is no token (an object, say), and nothing to send in a header
 		}
 		return nil
@@ -122,11 +125,11 @@ func (s *SSO) grant(ctx context.Context, form url.Values) (Token, error) {
 		return Token{}, refusal(err)
 	}
 	return Token{
-		Access:    answer.AccessToken,
-		Refresh:   answer.RefreshToken,
-		Type:      answer.TokenType,
-		Scope:     answer.Scope,
-		ExpiresIn: time.Duration(max(answer.ExpiresIn, 0)) * time.Second,
+		Access:    granted.AccessToken,
+		Refresh:   granted.RefreshToken,
+		Type:      granted.TokenType,
+		Scope:     granted.Scope,
+		ExpiresIn: time.Duration(max(granted.ExpiresIn, 0)) * time.Second,
 	}, nil
 }
 

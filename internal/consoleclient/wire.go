@@ -34,10 +34,10 @@ type request struct {
 // list gets a page of a list, element by element. It is nil where the answer is empty and may be.
 func list[T any](ctx context.Context, c *Client, sc scope.Scope, r request, names ...string) (*Page[T], error) {
 	var page *Page[T]
-	err := c.do(ctx, sc, r, func(dec *jsontext.Decoder) error {
+	err := c.do(ctx, sc, r, func(a *answer) error {
 		page = &Page[T]{}
 		var err error
-		page.Count, page.Served, err = decodeList(dec, names, func(e *T, place int) {
+		page.Count, page.Served, err = decodeList(a, names, func(e *T, place int) {
 			if s, ok := any(e).(stamper); ok {
 				s.Stamp(sc)
 			}
@@ -64,8 +64,8 @@ func list[T any](ctx context.Context, c *Client, sc scope.Scope, r request, name
 // without which it would be none.
 func one[T any](ctx context.Context, c *Client, sc scope.Scope, r request, id func(*T) string) (*T, error) {
 	var entity *T
-	err := c.do(ctx, sc, r, func(dec *jsontext.Decoder) (err error) {
-		entity, err = decodeOne(dec, id)
+	err := c.do(ctx, sc, r, func(a *answer) (err error) {
+		entity, err = decodeOne(a, id)
 		return err
 	})
 	if err != nil {
@@ -78,7 +78,7 @@ func one[T any](ctx context.Context, c *Client, sc scope.Scope, r request, id fu
 }
 
 // do makes a call of the API gateway and hands its answer to decode, if not nil.
-func (c *Client) do(ctx context.Context, sc scope.Scope, r request, decode func(*jsontext.Decoder) error) error {
+func (c *Client) do(ctx context.Context, sc scope.Scope, r request, decode func(*answer) error) error {
 	if err := c.permit(ctx, sc); err != nil {
 		return err
 	}
@@ -196,7 +196,7 @@ type wire struct {
 // exchange makes a request with build, sends it, and hands the answer's JSON to decode. Without decode, any success will
 // do. Whatever comes of it, the answer is read to its end, or near it, so that its connection can be used again.
 func (w wire) exchange(ctx context.Context, operation string, timeout time.Duration, emptyOK bool,
-	build func(context.Context) (*http.Request, error), decode func(*jsontext.Decoder) error,
+	build func(context.Context) (*http.Request, error), decode func(*answer) error,
 ) (err error) {
 	if timeout == 0 {
 		timeout = w.timeout
@@ -231,13 +231,13 @@ func (w wire) exchange(ctx context.Context, operation string, timeout time.Durat
 		return nil
 	}
 	body := &limitedReader{r: resp.Body, left: w.max}
-	dec := jsontext.NewDecoder(body, decoding)
-	if dec.PeekKind() == jsontext.KindInvalid {
-		if _, err = dec.ReadToken(); errors.Is(err, io.EOF) && emptyOK {
-			return nil
-		}
-	} else {
-		err = decode(dec)
+	a := newAnswer(body)
+	defer a.free()
+	if _, err = a.begins(); errors.Is(err, io.EOF) && emptyOK {
+		return nil
+	}
+	if err == nil {
+		err = decode(a)
 	}
 	switch {
 	case err == nil:

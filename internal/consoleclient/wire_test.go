@@ -1,7 +1,6 @@
 package consoleclient
 
 import (
-	"bufio"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -19,7 +18,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/consoleql/consoleql/internal/fault"
@@ -364,8 +362,9 @@ func TestListIsAStream(t *testing.T) {
 	runtime.ReadMemStats(&before)
 	var highest uint64
 	n := 0
-	dec := jsontext.NewDecoder(bufio.NewReader(&endless{n: elements}), decoding)
-	_, _, err := decodeList(dec, []string{"list"}, func(*Robot, int) {
+	a := newAnswer(&endless{n: elements})
+	defer a.free()
+	_, _, err := decodeList(a, []string{"list"}, func(*Robot, int) {
 		if n++; n%2000 == 0 {
 			runtime.GC()
 			runtime.ReadMemStats(&now)
