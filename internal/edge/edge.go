@@ -124,7 +124,7 @@ func (s *server) graphql() http.Handler {
 	h := handler.New(s.opts.Schema)
 	h.AddTransport(transport.Options{})
 	h.AddTransport(sockets{s})
-	queries, files := []graphql.Transport{once{get{}}, once{transport.POST{}}}, once{uploads{s.opts.Limits}}
+	queries, files := []graphql.Transport{once{verbatim{get{}}}, once{verbatim{transport.POST{}}}}, once{uploads{s.opts.Limits}}
 	h.AddTransport(sse{s.opts.Streams, s.opts.Keepalive, append(slices.Clone(queries), files)})
 	for _, t := range queries {
 		if s.opts.Answers != nil {

@@ -1,0 +1,92 @@
+package edge
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strconv"
+
+	"github.com/99designs/gqlgen/graphql"
+)
+
+// verbatim is a transport for operations that have one answer, of which it writes the
+// data as the execution made it. gqlgen's transports leave that to encoding/json, which
+// reads and copies all of it once more.
+type verbatim struct{ graphql.Transport }
+
+// Do answers the request.
+func (t verbatim) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
+	out := &verbatimWriter{ResponseWriter: w}
+	t.Transport.Do(out, r, verbatimExecutor{exec, out})
+}
+
+// verbatimExecutor hands the response to the writer, and the transport another in its place.
+type verbatimExecutor struct {
+	graphql.GraphExecutor
+	out *verbatimWriter
+}
+
+// DispatchOperation executes an operation.
+func (e verbatimExecutor) DispatchOperation(ctx context.Context, op *graphql.OperationContext) (graphql.ResponseHandler, context.Context) {
+	respond, ctx := e.GraphExecutor.DispatchOperation(ctx, op)
+	return func(ctx context.Context) *graphql.Response {
+		resp := respond(ctx)
+		if resp == nil || resp.Data == nil {
+			return resp
+		}
+		e.out.response = resp
+		return &graphql.Response{}
+	}, ctx
+}
+
+// verbatimWriter writes the response that it was handed, whatever the transport writes.
+type verbatimWriter struct {
+	http.ResponseWriter
+	response *graphql.Response
+}
+
+// Write is called once, with the whole response of the transport.
+func (w *verbatimWriter) Write(p []byte) (int, error) {
+	if w.response == nil {
+		return w.ResponseWriter.Write(p)
+	}
+	body, err := appendResponse(w.response)
+	if err != nil {
+		return 0, err
+	}
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	if _, err := w.ResponseWriter.Write(body); err != nil {
+		return 0, err //nolint:wrapcheck // the transport's
+	}
+	return len(p), nil
+}
+
+// Unwrap lets http.ResponseController reach the real writer.
+func (w *verbatimWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// appendResponse returns the response as encoding/json would write it, but for the data.
+func appendResponse(resp *graphql.Response) ([]byte, error) {
+	const frame = len(`{"errors":,"data":,"extensions":}`)
+	var errs, extensions []byte
+	var err error
+	if len(resp.Errors) > 0 {
+		if errs, err = json.Marshal(resp.Errors); err != nil {
+			return nil, fmt.Errorf("encode errors: %w", err)
+		}
+	}
+	if len(resp.Extensions) > 0 {
+		if extensions, err = json.Marshal(resp.Extensions); err != nil {
+			return nil, fmt.Errorf("encode extensions: %w", err)
+		}
+	}
+	body := append(make([]byte, 0, frame+len(errs)+len(resp.Data)+len(extensions)), '{')
+	if errs != nil {
+		body = append(append(append(body, `"errors":`...), errs...), ',')
+	}
+	body = append(append(body, `"data":`...), resp.Data...)
+	if extensions != nil {
+		body = append(append(body, `,"extensions":`...), extensions...)
+	}
+	return append(body, '}'), nil
+}
