@@ -91,10 +91,17 @@ type entities[T any, F comparable] struct {
 	gets  memo[key, *T]
 
 	mu      sync.Mutex
-	held    map[key]*T // whatever this operation was brought, by entity()
+	brought []bringing[T] // whatever this operation was brought and nobody has looked for yet
+	held    map[key]*T    // the same, once somebody has, by entity()
 	lists   []asList[T]
 	earlier int                      // how many of lists were begun before look-ahead's present level
 	wanted  map[scope.Scope]struct{} // where look-ahead's present level asks for entities
+}
+
+// bringing is what a call in a scope brought.
+type bringing[T any] struct {
+	scope    scope.Scope
+	entities []*T
 }
 
 // asList is a list that this operation has begun to read.
@@ -231,14 +238,28 @@ func (e *entities[T, F]) loadOptional(l *Loaders, sc scope.Scope, id *string, wh
 func (e *entities[T, F]) hold(sc scope.Scope, brought ...*T) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	for _, v := range brought {
-		id := strings.ToLower(e.k.id(v))
-		for _, s := range [...]scope.Scope{sc, e.k.scope(v)} {
-			k := key{scope: s, id: id}
-			if old, ok := e.held[k]; !ok || !e.isWhole(old) {
-				e.held[k] = v
+	e.brought = append(e.brought, bringing[T]{sc, brought})
+}
+
+// index makes what was brought known by its ids; e.mu is held. It waits until one is
+// looked for, as the entities of a list mostly are not.
+func (e *entities[T, F]) index() {
+	for _, b := range e.brought {
+		for _, v := range b.entities {
+			k := key{scope: b.scope, id: strings.ToLower(e.k.id(v))}
+			e.keep(k, v)
+			if own := e.k.scope(v); own != b.scope {
+				k.scope = own
+				e.keep(k, v)
 			}
 		}
+	}
+	e.brought = nil
+}
+
+func (e *entities[T, F]) keep(k key, v *T) {
+	if old, ok := e.held[k]; !ok || !e.isWhole(old) {
+		e.held[k] = v
 	}
 }
 
@@ -248,6 +269,7 @@ func (e *entities[T, F]) isWhole(v *T) bool { return e.k.whole == nil || e.k.who
 func (e *entities[T, F]) find(k key) (*T, bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	e.index()
 	v, ok := e.held[k.entity()]
 	return v, ok && (!k.whole || e.isWhole(v))
 }
@@ -259,7 +281,7 @@ func (e *entities[T, F]) batch(ctx context.Context, keys []key) []*dataloader.Re
 	for _, k := range keys {
 		g, ok := scopes[k.scope]
 		if !ok {
-			g = &group{scope: k.scope, failed: make(map[string]error)}
+			g = &group{scope: k.scope, lacks: make(map[string]struct{}), failed: make(map[string]error)}
 			scopes[k.scope] = g
 		}
 		g.whole = g.whole || k.whole

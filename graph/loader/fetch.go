@@ -16,11 +16,13 @@ type group struct {
 	scope   scope.Scope
 	whole   bool
 	missing []string
+	lacks   map[string]struct{} // what was ever in missing
 	failed  map[string]error
 }
 
 func (g *group) add(id string) {
-	if !slices.Contains(g.missing, id) {
+	if _, known := g.lacks[id]; !known {
+		g.lacks[id] = struct{}{}
 		g.missing = append(g.missing, id)
 	}
 }
@@ -150,8 +152,13 @@ func (e *entities[T, F]) askIDs(g *group, ids []string, size int) (*firstPage[T]
 	case err != nil:
 		return nil, err
 	}
+	wanted := make(map[string]struct{}, len(ids))
+	for _, id := range ids {
+		wanted[id] = struct{}{}
+	}
 	foreign := slices.ContainsFunc(page.List, func(v *T) bool {
-		return !slices.Contains(ids, strings.ToLower(e.k.id(v)))
+		_, ok := wanted[strings.ToLower(e.k.id(v))]
+		return !ok
 	})
 	if foreign || page.Count > len(ids) {
 		learned.sawIDs(e.k.name, false)

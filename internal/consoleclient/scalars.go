@@ -133,6 +133,13 @@ func ParseDateTime(s string) (DateTime, error) {
 	if s == "" {
 		return "", nil
 	}
+	if isPlainTime(s) {
+		return DateTime(s), nil
+	}
+	return parseDateTime(s)
+}
+
+func parseDateTime(s string) (DateTime, error) {
 	normal := strings.ToUpper(strings.TrimSpace(s))
 	if len(normal) > 10 && normal[10] == ' ' {
 		normal = normal[:10] + "T" + normal[11:] // as databases write it
@@ -151,6 +158,37 @@ func ParseDateTime(s string) (DateTime, error) {
 		return DateTime(s), nil
 	}
 	return DateTime(t.Format(time.RFC3339Nano)), nil
+}
+
+// isPlainTime says of most times of a console that parsing them would leave them as they are: RFC 3339 in UTC, of a day
+// that every month has, in this century.
+func isPlainTime(s string) bool {
+	const form = "2000-00-00T00:00:00Z"
+	if len(s) < len(form) || s[0] != '2' || s[1] != '0' || s[len(s)-1] != 'Z' {
+		return false
+	}
+	for i := range len(form) - 1 {
+		if form[i] == '0' && !isDigit(s[i]) || form[i] != '0' && form[i] != '2' && s[i] != form[i] {
+			return false
+		}
+	}
+	month, day, hour := s[5:7], s[8:10], s[11:13]
+	if month < "01" || month > "12" || day < "01" || day > "28" || hour > "23" || s[14] > '5' || s[17] > '5' {
+		return false
+	}
+	fraction := s[len(form)-1 : len(s)-1]
+	if fraction == "" {
+		return true
+	}
+	if fraction[0] != '.' || len(fraction) < 2 || len(fraction) > 10 {
+		return false
+	}
+	for i := range len(fraction) - 1 {
+		if !isDigit(fraction[i+1]) {
+			return false
+		}
+	}
+	return true
 }
 
 // wellFormed reports whether a text that could be parsed is RFC 3339 in UTC; parsing is more forgiving than that.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"io"
 	"math"
+	"math/rand/v2"
 	"reflect"
 	"strings"
 	"testing"
@@ -78,6 +79,28 @@ func TestOptionalID(t *testing.T) {
 	}
 	if got := gql(OptionalID("x")) + gql(OptionalID("")); got != `"x"null` {
 		t.Errorf("GraphQL: %s", got)
+	}
+}
+
+// TestPlainTimes: what is taken as it is, parsing leaves as it is.
+func TestPlainTimes(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	plain := 0
+	for range 200_000 {
+		s := []byte([...]string{"2022-07-29T12:13:49.775Z", "2000-01-01T00:00:00Z", "2099-12-28T23:59:59.123456789Z"}[random.IntN(3)])
+		for range 1 + random.IntN(2) {
+			s[random.IntN(len(s))] = "0123456789-:.,TZtz+ "[random.IntN(20)]
+		}
+		if !isPlainTime(string(s)) {
+			continue
+		}
+		plain++
+		if parsed, err := parseDateTime(string(s)); err != nil || string(parsed) != string(s) {
+			t.Fatalf("%s: parsed %q, %v", s, parsed, err)
+		}
+	}
+	if plain < 10_000 || isPlainTime("2022-02-29T00:00:00Z") || isPlainTime("2022-07-29T12:13:49.Z") {
+		t.Errorf("%d plain times", plain)
 	}
 }
 
