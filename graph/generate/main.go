@@ -11,6 +11,7 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"go/format"
 	"io"
 	"io/fs"
 	"log"
@@ -95,10 +96,14 @@ func edit(dir string) error {
 		if strings.Contains(text, "inorder.") {
 			text = strings.Replace(text, imported, imports, 1)
 		}
-		if bytes.Equal(before, []byte(text)) {
+		after, err := format.Source([]byte(text)) // puts the imports in order
+		if err != nil {
+			return fmt.Errorf("generated file %s: %w", name, err)
+		}
+		if bytes.Equal(before, after) {
 			continue
 		}
-		if err := root.WriteFile(name, []byte(text), 0o600); err != nil {
+		if err := root.WriteFile(name, after, 0o600); err != nil {
 			return fmt.Errorf("generated file: %w", err)
 		}
 	}

@@ -293,19 +293,19 @@ func (e *entities[T, F]) batch(ctx context.Context, keys []key) []*dataloader.Re
 			g.add(k.id)
 		}
 	}
-	var wait sync.WaitGroup
+	var lacking []*group
 	for _, g := range scopes {
 		e.take(g)
 		if len(g.missing) > 0 {
 			missing += len(g.missing)
-			wait.Go(func() { e.fetch(g) })
+			lacking = append(lacking, g)
 		}
 	}
 	if t := trail.FromContext(ctx); t.Wish().Batches {
 		asked := distinct(keys)
 		t.AddBatch(trail.Batch{Kind: e.k.name, Keys: asked, Kept: asked - missing})
 	}
-	wait.Wait()
+	parallel(len(lacking), func(i int) { e.fetch(lacking[i]) })
 
 	results := make([]*dataloader.Result[*T], len(keys))
 	for i, k := range keys {
@@ -361,9 +361,9 @@ type pageKey[F comparable] struct {
 	index, size int
 }
 
-// page asks the console for one page of a list.
-func (e *entities[T, F]) page(k pageKey[F]) Thunk[*cc.Page[T]] {
-	return e.pages.load(e.l, k, func() (*cc.Page[T], error) {
+// page asks the console for one page of a list, and waits for it.
+func (e *entities[T, F]) page(k pageKey[F]) (*cc.Page[T], error) {
+	return e.pages.do(e.l, k, func() (*cc.Page[T], error) {
 		list := cc.List[F]{Filter: k.filter, Ascending: k.ascending, PageIndex: k.index, PageSize: k.size}
 		if k.ids != "" {
 			list.IDs = strings.Split(k.ids, ",")

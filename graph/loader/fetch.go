@@ -144,7 +144,7 @@ func (e *entities[T, F]) askIDs(g *group, ids []string, size int) (*firstPage[T]
 	learned := e.l.engine.learned
 	asked := strings.Join(ids, ",")
 	k := pageKey[F]{scope: g.scope, filter: e.filter(g), ids: asked, size: size}
-	page, err := e.page(k)()
+	page, err := e.page(k)
 	switch {
 	case refusesParameter(err):
 		learned.sawIDs(e.k.name, false)
@@ -171,16 +171,11 @@ func (e *entities[T, F]) askIDs(g *group, ids []string, size int) (*firstPage[T]
 	}
 	if n := page.Served; n > 0 && n < page.Count {
 		learned.sawClamp(e.k.name, n)
-		pages := pageCount(page.Count, n)
-		rest := make([]Thunk[*cc.Page[T]], 0, pages)
-		for i := 1; i < pages; i++ {
-			rest = append(rest, e.page(pageKey[F]{scope: g.scope, filter: e.filter(g), ids: asked, index: i, size: n}))
-		}
-		for _, t := range rest {
-			if _, err := t(); err != nil {
-				return nil, err
-			}
-		}
+		errs := make([]error, pageCount(page.Count, n)-1)
+		parallel(len(errs), func(i int) {
+			_, errs[i] = e.page(pageKey[F]{scope: g.scope, filter: e.filter(g), ids: asked, index: i + 1, size: n})
+		})
+		return nil, errors.Join(errs...)
 	}
 	return nil, nil
 }
@@ -231,7 +226,7 @@ func (e *entities[T, F]) sweep(g *group, first *firstPage[T]) error {
 			return nil
 		}
 		size := e.sweepSize(g)
-		page, err := e.page(pageKey[F]{scope: g.scope, filter: e.filter(g), size: size})()
+		page, err := e.page(pageKey[F]{scope: g.scope, filter: e.filter(g), size: size})
 		if err != nil {
 			return err
 		}
@@ -257,7 +252,7 @@ func (e *entities[T, F]) sweep(g *group, first *firstPage[T]) error {
 	}
 	errs := make([]error, rest)
 	parallel(rest, func(i int) {
-		_, errs[i] = e.page(pageKey[F]{scope: g.scope, filter: e.filter(g), index: i + 1, size: size})()
+		_, errs[i] = e.page(pageKey[F]{scope: g.scope, filter: e.filter(g), index: i + 1, size: size})
 	})
 	e.drop(g)
 	return errors.Join(errs...)

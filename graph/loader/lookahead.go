@@ -159,29 +159,43 @@ func (l *Loaders) PlanPayload(ctx context.Context, payload any) {
 	l.lookAhead(graphql.GetFieldContext(ctx).Field.Definition.Type.Name(), Selected(ctx), payload)
 }
 
-// lookAhead begins the walk from one object and returns at once: the walk runs
-// beside the execution.
+// lookAhead begins the walk from one object: the first level at once, and what is below
+// it beside the execution.
 func (l *Loaders) lookAhead(typ string, s Selection, object any) {
 	l.sent(true)
-	l.tasks.Go(func() {
-		look := &look{l: &Loaders{operation: l.operation, ahead: true}}
-		defer look.end()
+	look := &look{l: &Loaders{operation: l.operation, ahead: true}}
+	look.guard(func() {
 		look.walk(typ, s, []any{object})
-		look.descend()
+		look.send()
 	})
+	if len(look.ahead) == 0 {
+		look.end()
+		return
+	}
+	l.tasks.Go(func() {
+		defer look.end()
+		look.guard(look.descend)
+	})
+}
+
+// guard ends the walk where part of it panics.
+func (k *look) guard(part func()) {
+	defer func() {
+		if r := recover(); r != nil {
+			k.ahead = nil
+			k.l.engine.opts.Logger.Error("panic in look-ahead", "panic", r, "stack", string(debug.Stack()))
+		}
+	}()
+	part()
 }
 
 // end sends what is left and lets every later load travel alone.
 func (k *look) end() {
-	if r := recover(); r != nil {
-		k.l.engine.opts.Logger.Error("panic in look-ahead", "panic", r, "stack", string(debug.Stack()))
-	}
 	k.l.flush()
 	k.l.sent(false)
 }
 
 func (k *look) descend() {
-	k.send()
 	for len(k.ahead) > 0 {
 		level := k.ahead
 		k.ahead = nil

@@ -48,28 +48,51 @@ type outcome[V any] struct {
 
 // load returns the outcome of key, beginning work for it if no one has yet.
 func (m *memo[K, V]) load(l *operation, key K, work func() (V, error)) Thunk[V] {
+	o, first := m.claim(key)
+	if first {
+		l.tasks.Go(func() { o.run(l, work) })
+	}
+	return o.wait
+}
+
+// do is load for who has nothing else to do meanwhile: the work is done here, if no one
+// has begun it yet.
+func (m *memo[K, V]) do(l *operation, key K, work func() (V, error)) (V, error) {
+	o, first := m.claim(key)
+	if first {
+		o.run(l, work)
+	}
+	return o.wait()
+}
+
+// claim returns the outcome of key; first: it is the caller's to bring about.
+func (m *memo[K, V]) claim(key K) (o *outcome[V], first bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	o, ok := m.known[key]
-	if !ok {
-		if m.known == nil {
-			m.known = make(map[K]*outcome[V])
+	if o, ok := m.known[key]; ok {
+		return o, false
+	}
+	if m.known == nil {
+		m.known = make(map[K]*outcome[V])
+	}
+	o = &outcome[V]{done: make(chan struct{})}
+	m.known[key] = o
+	return o, true
+}
+
+// run brings the outcome about.
+func (o *outcome[V]) run(l *operation, work func() (V, error)) {
+	defer close(o.done)
+	defer func() {
+		if r := recover(); r != nil {
+			o.err = fmt.Errorf("loader: %v", r)
+			l.engine.opts.Logger.Error("panic in a loader", "panic", r, "stack", string(debug.Stack()))
 		}
-		o = &outcome[V]{done: make(chan struct{})}
-		m.known[key] = o
-		l.tasks.Go(func() {
-			defer close(o.done)
-			defer func() {
-				if r := recover(); r != nil {
-					o.err = fmt.Errorf("loader: %v", r)
-					l.engine.opts.Logger.Error("panic in a loader", "panic", r, "stack", string(debug.Stack()))
-				}
-			}()
-			o.value, o.err = work()
-		})
-	}
-	return func() (V, error) {
-		<-o.done
-		return o.value, o.err
-	}
+	}()
+	o.value, o.err = work()
+}
+
+func (o *outcome[V]) wait() (V, error) {
+	<-o.done
+	return o.value, o.err
 }

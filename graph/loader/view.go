@@ -43,7 +43,7 @@ func (e *entities[T, F]) read(w window[F]) (*view[T], error) {
 	key := pageKey[F]{scope: w.scope, filter: w.filter, ascending: w.ascending}
 	if w.count == 0 {
 		key.size = 1 // the smallest page there is
-		p, err := e.page(key)()
+		p, err := e.page(key)
 		if err != nil {
 			return nil, err
 		}
@@ -54,7 +54,7 @@ func (e *entities[T, F]) read(w window[F]) (*view[T], error) {
 	}
 	key.size = pageSizeFor(w.offset, w.count, e.l.engine.learned.pageSize(e.k.name))
 	key.index = w.offset / key.size
-	p, err := e.page(key)()
+	p, err := e.page(key)
 	if err != nil {
 		return nil, err
 	}
@@ -84,7 +84,7 @@ const maxUncounted = 1000
 func (e *entities[T, F]) readUncounted(w window[F], key pageKey[F], first *cc.Page[T]) (*view[T], error) {
 	if key.index > 0 || key.size == 1 {
 		key.index, key.size = 0, e.l.engine.learned.pageSize(e.k.name)
-		p, err := e.page(key)()
+		p, err := e.page(key)
 		if err != nil {
 			return nil, err
 		}
@@ -107,7 +107,7 @@ func (e *entities[T, F]) readUncounted(w window[F], key pageKey[F], first *cc.Pa
 			break
 		}
 		key.index++
-		next, err := e.page(key)()
+		next, err := e.page(key)
 		if err != nil {
 			return nil, err
 		}
@@ -129,7 +129,7 @@ func (e *entities[T, F]) readRest(r *reader[T], key pageKey[F], size int) error 
 	parallel(len(lacking), func(i int) {
 		k := key
 		k.index, k.size = lacking[i], size
-		p, err := e.page(k)()
+		p, err := e.page(k)
 		if err != nil {
 			errs[i] = err
 			return
@@ -206,8 +206,11 @@ func pagesFor(offset, count, size int) int {
 // on concurrency applies below, where the console is called.
 func parallel(n int, f func(i int)) {
 	var wait sync.WaitGroup
-	for i := range n {
+	for i := range n - 1 {
 		wait.Go(func() { f(i) })
+	}
+	if n > 0 {
+		f(n - 1)
 	}
 	wait.Wait()
 }
