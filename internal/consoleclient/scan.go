@@ -336,13 +336,13 @@ type texts struct {
 
 // A text that outlives the rest of its answer keeps this much of it: few enough not to matter.
 const (
-	textBytes = 1 << 10
+	textBytes = 2 << 10
 	textSlots = 32
 )
 
 // keep copies a text.
 func (t *texts) keep(b []byte) string {
-	if len(b) > textBytes/4 {
+	if len(b) > textBytes/8 {
 		return string(b)
 	}
 	if t.bytes.Cap()-t.bytes.Len() < len(b) {
@@ -355,7 +355,15 @@ func (t *texts) keep(b []byte) string {
 }
 
 // pointer gives a text an address.
-func (t *texts) pointer(s string) *string { return &t.keepList([]string{s})[0] }
+func (t *texts) pointer(s string) *string {
+	if len(t.slots) == 0 {
+		t.slots = make([]string, textSlots)
+	}
+	p := &t.slots[0]
+	*p = s
+	t.slots = t.slots[1:]
+	return p
+}
 
 // keepList copies a list of texts; it is not nil.
 func (t *texts) keepList(list []string) []string {
