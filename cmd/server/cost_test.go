@@ -178,6 +178,21 @@ func TestRobotsThatCannotBeHadAreListedTogether(t *testing.T) {
 	}
 }
 
+// TestAConsoleInTroubleIsNotAskedMore: robots that fail for a reason that is not
+// theirs are not looked for in other ways.
+func TestAConsoleInTroubleIsNotAskedMore(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, consolesim.Options{})
+	defer w.sim.Fail(func(r *http.Request) bool { return strings.Contains(r.URL.Path, "/openapi/robots") }, consolesim.Fault{Status: http.StatusServiceUnavailable})()
+	a := w.ask(`{ workflows(first: 20) { nodes { name robots { name } } } }`, request{})
+	if len(a.Errors) == 0 || a.Errors[0].Extensions.Code != "UPSTREAM_UNAVAILABLE" {
+		t.Errorf("%s, errors %+v", a.Data, a.Errors)
+	}
+	if n := w.calls()[workflowRobots]; n > 0 {
+		t.Errorf("%d lists of workflows' robots were asked for", n)
+	}
+}
+
 // TestTreeIsFourRoundsDeep: companies, departments, workflows, and queues with
 // robots, however many of them there are.
 func TestTreeIsFourRoundsDeep(t *testing.T) {

@@ -75,7 +75,7 @@ func (l *Loaders) namedVersion(packageID, id, version *string, s Selection) *cc.
 }
 
 // WorkflowRobots are the robots that w runs on: by the ids that came with w
-// where they did, else, or where one of them cannot be had, as the console
+// where they did, else, or where the console refuses or no longer has one, as it
 // lists them for w.
 func (l *Loaders) WorkflowRobots(w *cc.Workflow) Thunk[[]*cc.Robot] {
 	sc := w.Scope()
@@ -93,8 +93,12 @@ func (l *Loaders) WorkflowRobots(w *cc.Workflow) Thunk[[]*cc.Robot] {
 		robots := make([]*cc.Robot, len(thunks))
 		for i, t := range thunks {
 			robot, err := t()
-			if err != nil {
+			switch fault.CodeOf(err) {
+			case "":
+			case fault.NotFound, fault.Forbidden:
 				return nil, l.workflowRobots.load(l.operation, key{scope: sc, id: w.ID}, listed)
+			default: // asking more of a console in trouble, or for a client that has gone, helps nobody
+				return nil, failed[[]*cc.Robot](err)
 			}
 			robots[i] = robot
 		}
