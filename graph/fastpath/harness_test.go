@@ -100,7 +100,7 @@ func (s *site) overLoaders(t testing.TB, console loader.Console) (*engine, *fast
 
 // overBatches is an engine with the prototype that asks the console for whole levels.
 func (s *site) overBatches(t testing.TB, console loader.Console) (*engine, *fastPath) {
-	return s.prototype(t, console, func(ctx context.Context) source { return inBatches{ctx, console, s.scope} })
+	return s.prototype(t, console, func(ctx context.Context) source { return newInBatches(ctx, console) })
 }
 
 func (s *site) prototype(t testing.TB, console loader.Console, source func(context.Context) source) (*engine, *fastPath) {

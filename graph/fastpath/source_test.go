@@ -1,6 +1,7 @@
 package fastpath
 
 import (
+	"cmp"
 	"context"
 	"strings"
 	"sync"
@@ -126,12 +127,18 @@ type inBatches struct {
 	ctx     context.Context
 	console loader.Console
 	scope   scope.Scope
+	err     error // why there is no scope
+}
+
+func newInBatches(ctx context.Context, console loader.Console) source {
+	sc, err := loader.From(ctx).RequestScope()()
+	return inBatches{ctx, console, sc, err}
 }
 
 func (s inBatches) workflows(f graphql.CollectedField) loader.Thunk[children[loader.WorkflowConnection]] {
 	return begin(func() (found children[loader.WorkflowConnection], err error) {
 		args, err := listArguments(graphql.GetOperationContext(s.ctx), f)
-		if err != nil {
+		if err = cmp.Or(s.err, err); err != nil {
 			return found, err
 		}
 		if args.First == nil || *args.First < 1 || *args.First > loader.MaxFirst || args.Offset != nil {
