@@ -105,6 +105,23 @@ func TestFastPathCompilesOnce(t *testing.T) {
 	}
 }
 
+// TestFastPathHeedsVariables asks one document with one set of variables after the other.
+func TestFastPathHeedsVariables(t *testing.T) {
+	const query = `query($no: Boolean!) { workflows(first: 2) { nodes { id name @skip(if: $no) queue @skip(if: $no) { name } } } }`
+	s := newSite(t)
+	console := s.prepare(t)
+	for name, newPrototype := range prototypes() {
+		e, path := newPrototype(s, t, console)
+		for _, no := range []bool{true, false, true} {
+			variables := map[string]any{"no": no}
+			if got, want := e.text(t, query, variables), s.gqlgen(t, console).text(t, query, variables); got != want || path.left.Load() > 0 {
+				t.Errorf("%s:\n%s\ngqlgen:\n%s", name, got, want)
+			}
+		}
+	}
+}
+
+// prototypes make an engine with each.
 func prototypes() map[string]func(*site, testing.TB, loader.Console) (*engine, *fastPath) {
 	return map[string]func(*site, testing.TB, loader.Console) (*engine, *fastPath){
 		"over the loaders": (*site).overLoaders,
