@@ -41,6 +41,8 @@ func TestFastPathAnswersAsGqlgenDoes(t *testing.T) {
 			variables: map[string]any{"yes": true, "n": 4}},
 		{name: "a field without a plan", query: `{ workflows(first: 3) { nodes { name tags } } }`, left: true},
 		{name: "a root field without a plan", query: `{ workflows(first: 3) { nodes { name } } queues(first: 1) { totalCount } }`, left: true},
+		{name: "defer", query: `{ workflows(first: 2) { nodes { name ... @defer { queue { name } } } } }`, left: true},
+		{name: "introspection", query: `{ __schema { queryType { name } } }`, left: true},
 		{name: "bad input", query: `{ workflows(first: -1) { nodes { name } } }`, left: true},
 		{name: "no such queue", query: joinQuery, left: true, change: func(p *prepared) {
 			id := "00000000-0000-4000-8000-000000000001"
