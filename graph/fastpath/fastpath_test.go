@@ -1,11 +1,14 @@
 package fastpath
 
 import (
+	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/consoleql/consoleql/graph/loader"
+	"github.com/consoleql/consoleql/internal/consolesim"
 )
 
 // The operations that docs/performance.md measures.
@@ -90,6 +93,23 @@ func TestFastPathAsksWhatGqlgenAsks(t *testing.T) {
 				t.Errorf("%s: console calls, - wanted + made:\n%s", name, diff)
 			}
 		}
+	}
+}
+
+// TestFailuresCostNothingTwice leaves an operation to gqlgen when the console has refused
+// a part of it: over the loaders, nothing is asked again.
+func TestFailuresCostNothingTwice(t *testing.T) {
+	s := newSite(t)
+	defer s.sim.Fail(func(r *http.Request) bool { return strings.Contains(r.URL.Path, "/queues") }, consolesim.Fault{Status: http.StatusForbidden})()
+	s.sim.ResetCounts()
+	want, calls := s.gqlgen(t, s.client).text(t, joinQuery, nil), s.sim.Counts()
+	s.sim.ResetCounts()
+	e, path := s.overLoaders(t, s.client)
+	if got := e.text(t, joinQuery, nil); got != want || path.left.Load() != 1 || !strings.Contains(want, `"errors"`) {
+		t.Errorf("left to gqlgen %d times:\n%s\ngqlgen:\n%s", path.left.Load(), got, want)
+	}
+	if diff := cmp.Diff(calls, s.sim.Counts()); diff != "" {
+		t.Errorf("console calls, - gqlgen + prototype:\n%s", diff)
 	}
 }
 
