@@ -31,18 +31,15 @@ func BenchmarkHTTP(b *testing.B) {
 	benchmark(b, s, s.client)
 }
 
-// benchmark compares gqlgen (as it is; without having encoding/json look at its answer
-// once again) with the prototypes.
+// benchmark compares gqlgen with the prototypes.
 func benchmark(b *testing.B, s *site, console loader.Console) {
-	straight := s.gqlgen(b, console)
-	straight.straight = true
 	loaders, _ := s.overLoaders(b, console)
 	batches, _ := s.overBatches(b, console)
 	for _, op := range operations() {
 		for _, c := range []struct {
 			name string
 			*engine
-		}{{"gqlgen", s.gqlgen(b, console)}, {"gqlgen-straight", straight}, {"plan-loaders", loaders}, {"plan-batches", batches}} {
+		}{{"gqlgen", s.gqlgen(b, console)}, {"plan-loaders", loaders}, {"plan-batches", batches}} {
 			b.Run(op.name+"/"+c.name, func(b *testing.B) {
 				size := len(c.text(b, op.query, nil)) // the loaders now know their console
 				s.sim.ResetCounts()

@@ -67,8 +67,7 @@ func (token) Refused(context.Context, string) {}
 // engine executes operations as the edge has them executed, without HTTP.
 type engine struct {
 	*executor.Executor
-	buffers  sync.Pool
-	straight bool // answers are written as they come, and not by encoding/json once again
+	buffers sync.Pool
 }
 
 func (s *site) engine(t testing.TB, console loader.Console, schema graphql.ExecutableSchema) *engine {
@@ -105,12 +104,10 @@ func (s *site) overBatches(t testing.TB, console loader.Console) (*engine, *fast
 
 func (s *site) prototype(t testing.TB, console loader.Console, source func(context.Context) source) (*engine, *fastPath) {
 	path := &fastPath{ExecutableSchema: executable(), source: source}
-	e := s.engine(t, console, path)
-	e.straight = true
-	return e, path
+	return s.engine(t, console, path), path
 }
 
-// answer executes an operation and writes what is answered, as gqlgen's transport does.
+// answer executes an operation and writes what is answered: data as the execution made it, as the edge does.
 func (e *engine) answer(ctx context.Context, to io.Writer, query string, variables map[string]any) error {
 	out := e.buffers.Get().(*bytes.Buffer)
 	defer func() {
@@ -125,7 +122,7 @@ func (e *engine) answer(ctx context.Context, to io.Writer, query string, variabl
 	}
 	respond, ctx := e.DispatchOperation(ctx, op)
 	response := respond(ctx)
-	if e.straight && len(response.Errors) == 0 && len(response.Extensions) == 0 {
+	if len(response.Errors) == 0 && len(response.Extensions) == 0 {
 		for _, part := range [...][]byte{[]byte(`{"data":`), response.Data, []byte(`}`)} {
 			if _, err := to.Write(part); err != nil {
 				return err

@@ -250,40 +250,30 @@ func leadsTo[P, C any](below shape[C], list bool, q question[P, C]) field[P] {
 	}}
 }
 
-// writeText writes a JSON text as gqlgen and encoding/json do one after the other.
+// writeText writes a JSON text as gqlgen does.
 func writeText(out *bytes.Buffer, s string) {
-	const hex, lowerHex = "0123456789ABCDEF", "0123456789abcdef"
+	const hex = "0123456789ABCDEF"
 	out.WriteByte('"')
 	written := 0
-	for i := 0; i < len(s); i++ {
+	for i := range len(s) {
 		c := s[i]
-		if c >= 0x20 && c < 0x80 && c != '"' && c != '\\' && c != '<' && c != '>' && c != '&' {
-			continue
-		}
-		var escape string
-		length := 1
-		switch {
-		case c == '"' || c == '\\':
-			escape = string([]byte{'\\', c})
-		case c == '\n':
-			escape = `\n`
-		case c == '\r':
-			escape = `\r`
-		case c == '\t':
-			escape = `\t`
-		case c < 0x20:
-			escape = string([]byte{'\\', 'u', '0', '0', hex[c>>4], hex[c&15]})
-		case c < 0x80:
-			escape = string([]byte{'\\', 'u', '0', '0', lowerHex[c>>4], lowerHex[c&15]})
-		case i+2 < len(s) && c == 0xE2 && s[i+1] == 0x80 && s[i+2]&^1 == 0xA8: // U+2028 and U+2029
-			escape, length = `\u202`+string(lowerHex[s[i+2]&15]), 3
-		default:
+		if c >= 0x20 && c != '"' && c != '\\' {
 			continue
 		}
 		out.WriteString(s[written:i])
-		out.WriteString(escape)
-		written = i + length
-		i = written - 1
+		written = i + 1
+		switch c {
+		case '"', '\\':
+			out.Write([]byte{'\\', c})
+		case '\n':
+			out.WriteString(`\n`)
+		case '\r':
+			out.WriteString(`\r`)
+		case '\t':
+			out.WriteString(`\t`)
+		default:
+			out.Write([]byte{'\\', 'u', '0', '0', hex[c>>4], hex[c&15]})
+		}
 	}
 	out.WriteString(s[written:])
 	out.WriteByte('"')
