@@ -112,10 +112,13 @@ type asList[T any] struct {
 
 const deadBatch = time.Minute
 
+// batchRoom is how many keys a batch takes before whoever brings them waits until they are counted in.
+const batchRoom = 128
+
 func newEntities[T any, F comparable](l *operation, k *kind[T, F]) *entities[T, F] {
-	e := &entities[T, F]{l: l, k: k, held: make(map[key]*T), asked: &asked[*T]{}}
+	e := &entities[T, F]{l: l, k: k, asked: &asked[*T]{}}
 	e.byID = dataloader.NewBatchedLoader(e.batch,
-		dataloader.WithWait[key, *T](deadBatch), dataloader.WithCache[key, *T](e.asked))
+		dataloader.WithWait[key, *T](deadBatch), dataloader.WithCache[key, *T](e.asked), dataloader.WithInputCapacity[key, *T](batchRoom))
 	return e
 }
 
@@ -139,7 +142,7 @@ func (a *asked[V]) Set(_ context.Context, k key, t Thunk[V]) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.thunks == nil {
-		a.thunks = make(map[key]Thunk[V])
+		a.thunks = make(map[key]Thunk[V], 64) // as much as a level asks for, mostly
 	}
 	a.thunks[k] = t
 }
@@ -163,7 +166,7 @@ func (a *asked[V]) Clear() {
 // load asks for the entity id in sc, in the name of l. What look-ahead asks for
 // waits for the flush of its level.
 func (e *entities[T, F]) load(l *Loaders, sc scope.Scope, id string, whole bool) Thunk[*T] {
-	k := key{sc, strings.ToLower(id), whole && e.k.whole != nil}
+	k := key{sc, scope.Lower(id), whole && e.k.whole != nil}
 	if l.ahead {
 		e.want(sc)
 		return e.byID.Load(e.l.ctx, k)
@@ -244,9 +247,12 @@ func (e *entities[T, F]) hold(sc scope.Scope, brought ...*T) {
 // index makes what was brought known by its ids; e.mu is held. It waits until one is
 // looked for, as the entities of a list mostly are not.
 func (e *entities[T, F]) index() {
+	if e.held == nil && len(e.brought) > 0 {
+		e.held = make(map[key]*T, len(e.brought[0].entities))
+	}
 	for _, b := range e.brought {
 		for _, v := range b.entities {
-			k := key{scope: b.scope, id: strings.ToLower(e.k.id(v))}
+			k := key{scope: b.scope, id: scope.Lower(e.k.id(v))}
 			e.keep(k, v)
 			if own := e.k.scope(v); own != b.scope {
 				k.scope = own

@@ -157,7 +157,7 @@ func (e *entities[T, F]) askIDs(g *group, ids []string, size int) (*firstPage[T]
 		wanted[id] = struct{}{}
 	}
 	foreign := slices.ContainsFunc(page.List, func(v *T) bool {
-		_, ok := wanted[strings.ToLower(e.k.id(v))]
+		_, ok := wanted[scope.Lower(e.k.id(v))]
 		return !ok
 	})
 	if foreign || page.Count > len(ids) {

@@ -190,6 +190,7 @@ type operation struct {
 	trees          memo[string, *tree]
 	selves         memo[string, *cc.CompanyUser]
 	workflowRobots memo[key, []*cc.Robot]
+	robotsOf       sync.Map // *cc.Workflow to Thunk[[]*cc.Robot]: what look-ahead has begun
 }
 
 // Loaders returns fresh loaders for one operation whose request named the scope

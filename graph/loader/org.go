@@ -31,7 +31,7 @@ func (l *Loaders) RequestScope() Thunk[scope.Scope] {
 			return scope.Scope{}, fault.New(fault.ScopeRequired,
 				"the request names no department and its user is assigned to none: send the header DepartmentId")
 		}
-		return scope.Scope{CompanyID: company, DepartmentID: strings.ToLower(*self.AssignedDepartmentID)}, nil
+		return scope.Scope{CompanyID: company, DepartmentID: scope.Lower(*self.AssignedDepartmentID)}, nil
 	})
 }
 
@@ -168,7 +168,7 @@ func newTree(root *cc.Department) *tree {
 	t := &tree{root: root, all: []*cc.Department{}, byID: make(map[string]*cc.Department), parents: make(map[string]*cc.Department)}
 	var add func(d, parent *cc.Department)
 	add = func(d, parent *cc.Department) {
-		id := strings.ToLower(d.ID)
+		id := scope.Lower(d.ID)
 		if _, seen := t.byID[id]; seen {
 			return // a tree that loops would have no end
 		}
@@ -188,7 +188,7 @@ func newTree(root *cc.Department) *tree {
 }
 
 func (l *Loaders) tree(company string) Thunk[*tree] {
-	company = strings.ToLower(company)
+	company = scope.Lower(company)
 	return l.trees.load(l.operation, company, func() (*tree, error) {
 		t, err := call(l.operation, func(ctx context.Context) (*cc.DepartmentTree, error) {
 			return l.engine.console.DepartmentTree(ctx, l.companyScope(company))
@@ -201,7 +201,7 @@ func (l *Loaders) tree(company string) Thunk[*tree] {
 }
 
 func (t *tree) find(id string) (*cc.Department, error) {
-	if d, ok := t.byID[strings.ToLower(id)]; ok {
+	if d, ok := t.byID[scope.Lower(id)]; ok {
 		return d, nil
 	}
 	return nil, fault.New(fault.NotFound, "the company's tree has no such Department")
@@ -264,7 +264,7 @@ func (l *Loaders) DepartmentCompany(d *cc.Department) Thunk[*cc.Company] {
 // DepartmentParent is the department above d, nil for the root.
 func (l *Loaders) DepartmentParent(d *cc.Department) Thunk[*cc.Department] {
 	return then(l.tree(d.Scope().CompanyID), func(t *tree) (*cc.Department, error) {
-		return t.parents[strings.ToLower(d.ID)], nil
+		return t.parents[scope.Lower(d.ID)], nil
 	})
 }
 

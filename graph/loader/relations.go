@@ -78,6 +78,9 @@ func (l *Loaders) namedVersion(packageID, id, version *string, s Selection) *cc.
 // where they did, else, or where the console refuses or no longer has one, as it
 // lists them for w.
 func (l *Loaders) WorkflowRobots(w *cc.Workflow) Thunk[[]*cc.Robot] {
+	if begun, ok := l.robotsOf.Load(w); ok {
+		return begun.(Thunk[[]*cc.Robot])
+	}
 	sc := w.Scope()
 	listed := func() ([]*cc.Robot, error) { return l.listWorkflowRobots(sc, w.ID) }
 	if w.AssociatedRobotIDs == nil {
@@ -104,17 +107,19 @@ func (l *Loaders) WorkflowRobots(w *cc.Workflow) Thunk[[]*cc.Robot] {
 		}
 		return robots, nil
 	}
-	if l.ahead {
-		// Should robots be missing, the workflows' lists are asked for together.
-		l.next = append(l.next, func() { robots() })
-	}
-	return sync.OnceValues(func() ([]*cc.Robot, error) {
+	wait := Thunk[[]*cc.Robot](sync.OnceValues(func() ([]*cc.Robot, error) {
 		robots, list := robots()
 		if list != nil {
 			return list()
 		}
 		return robots, nil
-	})
+	}))
+	if l.ahead {
+		// Should robots be missing, the workflows' lists are asked for together.
+		l.next = append(l.next, func() { robots() })
+		l.robotsOf.Store(w, wait)
+	}
+	return wait
 }
 
 // listWorkflowRobots asks for the robots of one workflow. The document knows no

@@ -6,13 +6,13 @@ import (
 	"math/rand/v2"
 	"reflect"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
 	cc "github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/consoleql/consoleql/internal/fault"
 	"github.com/consoleql/consoleql/internal/principal"
+	"github.com/consoleql/consoleql/internal/scope"
 	"github.com/consoleql/consoleql/internal/trail"
 )
 
@@ -174,7 +174,7 @@ func (p *poll[T]) compare(found []*T) {
 		p.state = make(map[string]*T, len(found))
 	}
 	for _, v := range found {
-		id := strings.ToLower(p.g.id(v))
+		id := scope.Lower(p.g.id(v))
 		if old, ok := known[id]; ok && reflect.DeepEqual(old, v) {
 			continue
 		}

@@ -85,7 +85,7 @@ func New(source Source, opts Options) *Watcher {
 			robots, err := source.RobotsNow(ctx, t.scope, ids, t.queueID)
 			if len(ids) > 0 {
 				robots = slices.DeleteFunc(slices.Clone(robots), func(r *cc.Robot) bool {
-					return !slices.Contains(ids, strings.ToLower(r.ID))
+					return !slices.Contains(ids, scope.Lower(r.ID))
 				})
 			}
 			return robots, err
@@ -122,7 +122,7 @@ func (w *Watcher) Robots(ctx context.Context, ids []string, queueID *string) (<-
 	}
 	t := thing{ids: normal(ids)}
 	if queueID != nil {
-		t.queueID = strings.ToLower(*queueID)
+		t.queueID = scope.Lower(*queueID)
 	}
 	return begin(ctx, w.robots, t)
 }
@@ -154,7 +154,7 @@ type thing struct {
 func normal(ids []string) string {
 	all := make([]string, len(ids))
 	for i, id := range ids {
-		all[i] = strings.ToLower(id)
+		all[i] = scope.Lower(id)
 	}
 	slices.Sort(all)
 	return strings.Join(slices.Compact(all), ",")

@@ -178,5 +178,5 @@ func own(company, department *string, origin scope.Scope) scope.Scope {
 		s.DepartmentID = *department
 	}
 	// Consoles differ in the case of GUIDs; scopes are compared.
-	return scope.Scope{CompanyID: strings.ToLower(s.CompanyID), DepartmentID: strings.ToLower(s.DepartmentID)}
+	return scope.Scope{CompanyID: scope.Lower(s.CompanyID), DepartmentID: scope.Lower(s.DepartmentID)}
 }

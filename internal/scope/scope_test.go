@@ -1,6 +1,7 @@
 package scope_test
 
 import (
+	"math/rand/v2"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -102,5 +103,22 @@ func TestContext(t *testing.T) {
 	want := scope.Scope{CompanyID: lower}
 	if s, ok := scope.FromContext(scope.NewContext(t.Context(), want)); !ok || s != want {
 		t.Errorf("got %v, %v", s, ok)
+	}
+}
+
+func TestLower(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	const letters = "0123456789abcdefABCDEFZ@[-`z{\x00\x7fé世İ"
+	for range 20_000 {
+		var b strings.Builder
+		for range random.IntN(40) {
+			b.WriteRune([]rune(letters)[random.IntN(utf8.RuneCountInString(letters))])
+		}
+		if id := b.String(); scope.Lower(id) != strings.ToLower(id) {
+			t.Fatalf("%q: got %q, want %q", id, scope.Lower(id), strings.ToLower(id))
+		}
+	}
+	if got := scope.Lower("ABCDEF01-2345-6789-ABCD-EF0123456789"); got != "abcdef01-2345-6789-abcd-ef0123456789" {
+		t.Error(got)
 	}
 }
