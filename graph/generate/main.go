@@ -60,6 +60,8 @@ func (inOrder) GenerateCode(data *codegen.Data) error { //nolint:unparam // gqlg
 var edits = []struct{ old, new string }{ //nolint:gochecknoglobals // a constant
 	// Elements of a list one after the other.
 	{"graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, ", "inorder.MarshalSlice(ctx, len(v), "},
+	// And what holds an object's fields need not reckon with others that are not there yet.
+	{"out := graphql.NewFieldSet(fields)", "out := inorder.NewFieldSet(fields)"},
 	// No field is ever deferred, as that is for fields that are executed concurrently;
 	// a group takes longer to make than a small object to execute.
 	{"deferred := graphql.NewDeferredGroup(ctx)", "var deferred graphql.DeferredGroup"},

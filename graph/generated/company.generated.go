@@ -547,7 +547,7 @@ var companyImplementors = []string{"Company"}
 func (ec *executionContext) _Company(ctx context.Context, sel ast.SelectionSet, obj *consoleclient.Company) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, companyImplementors)
 
-	out := graphql.NewFieldSet(fields)
+	out := inorder.NewFieldSet(fields)
 	var deferred graphql.DeferredGroup
 	for i, field := range fields {
 		switch field.Name {

@@ -1238,7 +1238,7 @@ var departmentImplementors = []string{"Department"}
 func (ec *executionContext) _Department(ctx context.Context, sel ast.SelectionSet, obj *consoleclient.Department) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, departmentImplementors)
 
-	out := graphql.NewFieldSet(fields)
+	out := inorder.NewFieldSet(fields)
 	var deferred graphql.DeferredGroup
 	for i, field := range fields {
 		switch field.Name {

@@ -1639,7 +1639,7 @@ var jobImplementors = []string{"Job"}
 func (ec *executionContext) _Job(ctx context.Context, sel ast.SelectionSet, obj *consoleclient.Job) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, jobImplementors)
 
-	out := graphql.NewFieldSet(fields)
+	out := inorder.NewFieldSet(fields)
 	var deferred graphql.DeferredGroup
 	for i, field := range fields {
 		switch field.Name {
@@ -1897,7 +1897,7 @@ var jobGroupImplementors = []string{"JobGroup"}
 func (ec *executionContext) _JobGroup(ctx context.Context, sel ast.SelectionSet, obj *consoleclient.JobGroup) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, jobGroupImplementors)
 
-	out := graphql.NewFieldSet(fields)
+	out := inorder.NewFieldSet(fields)
 	var deferred graphql.DeferredGroup
 	for i, field := range fields {
 		switch field.Name {

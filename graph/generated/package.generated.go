@@ -2511,7 +2511,7 @@ var argumentImplementors = []string{"Argument"}
 func (ec *executionContext) _Argument(ctx context.Context, sel ast.SelectionSet, obj *consoleclient.Argument) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, argumentImplementors)
 
-	out := graphql.NewFieldSet(fields)
+	out := inorder.NewFieldSet(fields)
 	var deferred graphql.DeferredGroup
 	for i, field := range fields {
 		switch field.Name {
@@ -2564,7 +2564,7 @@ var assetContentImplementors = []string{"AssetContent"}
 func (ec *executionContext) _AssetContent(ctx context.Context, sel ast.SelectionSet, obj *consoleclient.AssetContent) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, assetContentImplementors)
 
-	out := graphql.NewFieldSet(fields)
+	out := inorder.NewFieldSet(fields)
 	var deferred graphql.DeferredGroup
 	for i, field := range fields {
 		switch field.Name {
@@ -2607,7 +2607,7 @@ var completePackageUploadPayloadImplementors = []string{"CompletePackageUploadPa
 func (ec *executionContext) _CompletePackageUploadPayload(ctx context.Context, sel ast.SelectionSet, obj *loader.CompletePackageUploadPayload) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, completePackageUploadPayloadImplementors)
 
-	out := graphql.NewFieldSet(fields)
+	out := inorder.NewFieldSet(fields)
 	var deferred graphql.DeferredGroup
 	for i, field := range fields {
 		switch field.Name {
@@ -2665,7 +2665,7 @@ var createPackageUploadPayloadImplementors = []string{"CreatePackageUploadPayloa
 func (ec *executionContext) _CreatePackageUploadPayload(ctx context.Context, sel ast.SelectionSet, obj *loader.CreatePackageUploadPayload) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, createPackageUploadPayloadImplementors)
 
-	out := graphql.NewFieldSet(fields)
+	out := inorder.NewFieldSet(fields)
 	var deferred graphql.DeferredGroup
 	for i, field := range fields {
 		switch field.Name {
@@ -2698,7 +2698,7 @@ var deletePackagePayloadImplementors = []string{"DeletePackagePayload"}
 func (ec *executionContext) _DeletePackagePayload(ctx context.Context, sel ast.SelectionSet, obj *loader.DeletePackagePayload) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, deletePackagePayloadImplementors)
 
-	out := graphql.NewFieldSet(fields)
+	out := inorder.NewFieldSet(fields)
 	var deferred graphql.DeferredGroup
 	for i, field := range fields {
 		switch field.Name {
@@ -2731,7 +2731,7 @@ var packageImplementors = []string{"Package"}
 func (ec *executionContext) _Package(ctx context.Context, sel ast.SelectionSet, obj *consoleclient.Package) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, packageImplementors)
 
-	out := graphql.NewFieldSet(fields)
+	out := inorder.NewFieldSet(fields)
 	var deferred graphql.DeferredGroup
 	for i, field := range fields {
 		switch field.Name {
@@ -2869,7 +2869,7 @@ var packageConnectionImplementors = []string{"PackageConnection"}
 func (ec *executionContext) _PackageConnection(ctx context.Context, sel ast.SelectionSet, obj *loader.Connection[consoleclient.Package]) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, packageConnectionImplementors)
 
-	out := graphql.NewFieldSet(fields)
+	out := inorder.NewFieldSet(fields)
 	var deferred graphql.DeferredGroup
 	for i, field := range fields {
 		switch field.Name {
@@ -2917,7 +2917,7 @@ var packageEdgeImplementors = []string{"PackageEdge"}
 func (ec *executionContext) _PackageEdge(ctx context.Context, sel ast.SelectionSet, obj *loader.Edge[consoleclient.Package]) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, packageEdgeImplementors)
 
-	out := graphql.NewFieldSet(fields)
+	out := inorder.NewFieldSet(fields)
 	var deferred graphql.DeferredGroup
 	for i, field := range fields {
 		switch field.Name {
@@ -2955,7 +2955,7 @@ var packageUploadImplementors = []string{"PackageUpload"}
 func (ec *executionContext) _PackageUpload(ctx context.Context, sel ast.SelectionSet, obj *consoleclient.PackageUpload) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, packageUploadImplementors)
 
-	out := graphql.NewFieldSet(fields)
+	out := inorder.NewFieldSet(fields)
 	var deferred graphql.DeferredGroup
 	for i, field := range fields {
 		switch field.Name {
@@ -3008,7 +3008,7 @@ var packageVersionImplementors = []string{"PackageVersion"}
 func (ec *executionContext) _PackageVersion(ctx context.Context, sel ast.SelectionSet, obj *consoleclient.PackageVersion) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, packageVersionImplementors)
 
-	out := graphql.NewFieldSet(fields)
+	out := inorder.NewFieldSet(fields)
 	var deferred graphql.DeferredGroup
 	for i, field := range fields {
 		switch field.Name {
@@ -3131,7 +3131,7 @@ var updatePackagePayloadImplementors = []string{"UpdatePackagePayload"}
 func (ec *executionContext) _UpdatePackagePayload(ctx context.Context, sel ast.SelectionSet, obj *loader.UpdatePackagePayload) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, updatePackagePayloadImplementors)
 
-	out := graphql.NewFieldSet(fields)
+	out := inorder.NewFieldSet(fields)
 	var deferred graphql.DeferredGroup
 	for i, field := range fields {
 		switch field.Name {
@@ -3164,7 +3164,7 @@ var uploadChannelImplementors = []string{"UploadChannel"}
 func (ec *executionContext) _UploadChannel(ctx context.Context, sel ast.SelectionSet, obj *consoleclient.UploadChannel) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, uploadChannelImplementors)
 
-	out := graphql.NewFieldSet(fields)
+	out := inorder.NewFieldSet(fields)
 	var deferred graphql.DeferredGroup
 	for i, field := range fields {
 		switch field.Name {
@@ -3202,7 +3202,7 @@ var uploadPackagePayloadImplementors = []string{"UploadPackagePayload"}
 func (ec *executionContext) _UploadPackagePayload(ctx context.Context, sel ast.SelectionSet, obj *loader.UploadPackagePayload) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, uploadPackagePayloadImplementors)
 
-	out := graphql.NewFieldSet(fields)
+	out := inorder.NewFieldSet(fields)
 	var deferred graphql.DeferredGroup
 	for i, field := range fields {
 		switch field.Name {

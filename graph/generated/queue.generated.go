@@ -1146,7 +1146,7 @@ var createQueuePayloadImplementors = []string{"CreateQueuePayload"}
 func (ec *executionContext) _CreateQueuePayload(ctx context.Context, sel ast.SelectionSet, obj *loader.CreateQueuePayload) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, createQueuePayloadImplementors)
 
-	out := graphql.NewFieldSet(fields)
+	out := inorder.NewFieldSet(fields)
 	var deferred graphql.DeferredGroup
 	for i, field := range fields {
 		switch field.Name {
@@ -1179,7 +1179,7 @@ var deleteQueuePayloadImplementors = []string{"DeleteQueuePayload"}
 func (ec *executionContext) _DeleteQueuePayload(ctx context.Context, sel ast.SelectionSet, obj *loader.DeleteQueuePayload) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, deleteQueuePayloadImplementors)
 
-	out := graphql.NewFieldSet(fields)
+	out := inorder.NewFieldSet(fields)
 	var deferred graphql.DeferredGroup
 	for i, field := range fields {
 		switch field.Name {
@@ -1212,7 +1212,7 @@ var queueImplementors = []string{"Queue"}
 func (ec *executionContext) _Queue(ctx context.Context, sel ast.SelectionSet, obj *consoleclient.Queue) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, queueImplementors)
 
-	out := graphql.NewFieldSet(fields)
+	out := inorder.NewFieldSet(fields)
 	var deferred graphql.DeferredGroup
 	for i, field := range fields {
 		switch field.Name {
@@ -1330,7 +1330,7 @@ var queueConnectionImplementors = []string{"QueueConnection"}
 func (ec *executionContext) _QueueConnection(ctx context.Context, sel ast.SelectionSet, obj *loader.Connection[consoleclient.Queue]) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, queueConnectionImplementors)
 
-	out := graphql.NewFieldSet(fields)
+	out := inorder.NewFieldSet(fields)
 	var deferred graphql.DeferredGroup
 	for i, field := range fields {
 		switch field.Name {
@@ -1378,7 +1378,7 @@ var queueEdgeImplementors = []string{"QueueEdge"}
 func (ec *executionContext) _QueueEdge(ctx context.Context, sel ast.SelectionSet, obj *loader.Edge[consoleclient.Queue]) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, queueEdgeImplementors)
 
-	out := graphql.NewFieldSet(fields)
+	out := inorder.NewFieldSet(fields)
 	var deferred graphql.DeferredGroup
 	for i, field := range fields {
 		switch field.Name {
@@ -1416,7 +1416,7 @@ var updateQueuePayloadImplementors = []string{"UpdateQueuePayload"}
 func (ec *executionContext) _UpdateQueuePayload(ctx context.Context, sel ast.SelectionSet, obj *loader.UpdateQueuePayload) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, updateQueuePayloadImplementors)
 
-	out := graphql.NewFieldSet(fields)
+	out := inorder.NewFieldSet(fields)
 	var deferred graphql.DeferredGroup
 	for i, field := range fields {
 		switch field.Name {

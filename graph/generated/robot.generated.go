@@ -677,7 +677,7 @@ var robotImplementors = []string{"Robot"}
 func (ec *executionContext) _Robot(ctx context.Context, sel ast.SelectionSet, obj *consoleclient.Robot) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, robotImplementors)
 
-	out := graphql.NewFieldSet(fields)
+	out := inorder.NewFieldSet(fields)
 	var deferred graphql.DeferredGroup
 	for i, field := range fields {
 		switch field.Name {
@@ -785,7 +785,7 @@ var robotConnectionImplementors = []string{"RobotConnection"}
 func (ec *executionContext) _RobotConnection(ctx context.Context, sel ast.SelectionSet, obj *loader.Connection[consoleclient.Robot]) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, robotConnectionImplementors)
 
-	out := graphql.NewFieldSet(fields)
+	out := inorder.NewFieldSet(fields)
 	var deferred graphql.DeferredGroup
 	for i, field := range fields {
 		switch field.Name {
@@ -833,7 +833,7 @@ var robotEdgeImplementors = []string{"RobotEdge"}
 func (ec *executionContext) _RobotEdge(ctx context.Context, sel ast.SelectionSet, obj *loader.Edge[consoleclient.Robot]) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, robotEdgeImplementors)
 
-	out := graphql.NewFieldSet(fields)
+	out := inorder.NewFieldSet(fields)
 	var deferred graphql.DeferredGroup
 	for i, field := range fields {
 		switch field.Name {

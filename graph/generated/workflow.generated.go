@@ -2435,7 +2435,7 @@ var addWorkflowRobotsPayloadImplementors = []string{"AddWorkflowRobotsPayload"}
 func (ec *executionContext) _AddWorkflowRobotsPayload(ctx context.Context, sel ast.SelectionSet, obj *loader.AddWorkflowRobotsPayload) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, addWorkflowRobotsPayloadImplementors)
 
-	out := graphql.NewFieldSet(fields)
+	out := inorder.NewFieldSet(fields)
 	var deferred graphql.DeferredGroup
 	for i, field := range fields {
 		switch field.Name {
@@ -2473,7 +2473,7 @@ var createWorkflowPayloadImplementors = []string{"CreateWorkflowPayload"}
 func (ec *executionContext) _CreateWorkflowPayload(ctx context.Context, sel ast.SelectionSet, obj *loader.CreateWorkflowPayload) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, createWorkflowPayloadImplementors)
 
-	out := graphql.NewFieldSet(fields)
+	out := inorder.NewFieldSet(fields)
 	var deferred graphql.DeferredGroup
 	for i, field := range fields {
 		switch field.Name {
@@ -2506,7 +2506,7 @@ var deleteWorkflowPayloadImplementors = []string{"DeleteWorkflowPayload"}
 func (ec *executionContext) _DeleteWorkflowPayload(ctx context.Context, sel ast.SelectionSet, obj *loader.DeleteWorkflowPayload) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, deleteWorkflowPayloadImplementors)
 
-	out := graphql.NewFieldSet(fields)
+	out := inorder.NewFieldSet(fields)
 	var deferred graphql.DeferredGroup
 	for i, field := range fields {
 		switch field.Name {
@@ -2539,7 +2539,7 @@ var executeWorkflowPayloadImplementors = []string{"ExecuteWorkflowPayload"}
 func (ec *executionContext) _ExecuteWorkflowPayload(ctx context.Context, sel ast.SelectionSet, obj *loader.ExecuteWorkflowPayload) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, executeWorkflowPayloadImplementors)
 
-	out := graphql.NewFieldSet(fields)
+	out := inorder.NewFieldSet(fields)
 	var deferred graphql.DeferredGroup
 	for i, field := range fields {
 		switch field.Name {
@@ -2577,7 +2577,7 @@ var jobStateNotificationImplementors = []string{"JobStateNotification"}
 func (ec *executionContext) _JobStateNotification(ctx context.Context, sel ast.SelectionSet, obj *consoleclient.JobStateNotification) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, jobStateNotificationImplementors)
 
-	out := graphql.NewFieldSet(fields)
+	out := inorder.NewFieldSet(fields)
 	var deferred graphql.DeferredGroup
 	for i, field := range fields {
 		switch field.Name {
@@ -2625,7 +2625,7 @@ var removeWorkflowRobotPayloadImplementors = []string{"RemoveWorkflowRobotPayloa
 func (ec *executionContext) _RemoveWorkflowRobotPayload(ctx context.Context, sel ast.SelectionSet, obj *loader.RemoveWorkflowRobotPayload) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, removeWorkflowRobotPayloadImplementors)
 
-	out := graphql.NewFieldSet(fields)
+	out := inorder.NewFieldSet(fields)
 	var deferred graphql.DeferredGroup
 	for i, field := range fields {
 		switch field.Name {
@@ -2658,7 +2658,7 @@ var updateWorkflowPayloadImplementors = []string{"UpdateWorkflowPayload"}
 func (ec *executionContext) _UpdateWorkflowPayload(ctx context.Context, sel ast.SelectionSet, obj *loader.UpdateWorkflowPayload) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, updateWorkflowPayloadImplementors)
 
-	out := graphql.NewFieldSet(fields)
+	out := inorder.NewFieldSet(fields)
 	var deferred graphql.DeferredGroup
 	for i, field := range fields {
 		switch field.Name {
@@ -2691,7 +2691,7 @@ var upgradeWorkflowsPayloadImplementors = []string{"UpgradeWorkflowsPayload"}
 func (ec *executionContext) _UpgradeWorkflowsPayload(ctx context.Context, sel ast.SelectionSet, obj *loader.UpgradeWorkflowsPayload) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, upgradeWorkflowsPayloadImplementors)
 
-	out := graphql.NewFieldSet(fields)
+	out := inorder.NewFieldSet(fields)
 	var deferred graphql.DeferredGroup
 	for i, field := range fields {
 		switch field.Name {
@@ -2754,7 +2754,7 @@ var workflowImplementors = []string{"Workflow"}
 func (ec *executionContext) _Workflow(ctx context.Context, sel ast.SelectionSet, obj *consoleclient.Workflow) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, workflowImplementors)
 
-	out := graphql.NewFieldSet(fields)
+	out := inorder.NewFieldSet(fields)
 	var deferred graphql.DeferredGroup
 	for i, field := range fields {
 		switch field.Name {
@@ -2942,7 +2942,7 @@ var workflowConnectionImplementors = []string{"WorkflowConnection"}
 func (ec *executionContext) _WorkflowConnection(ctx context.Context, sel ast.SelectionSet, obj *loader.Connection[consoleclient.Workflow]) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, workflowConnectionImplementors)
 
-	out := graphql.NewFieldSet(fields)
+	out := inorder.NewFieldSet(fields)
 	var deferred graphql.DeferredGroup
 	for i, field := range fields {
 		switch field.Name {
@@ -2990,7 +2990,7 @@ var workflowEdgeImplementors = []string{"WorkflowEdge"}
 func (ec *executionContext) _WorkflowEdge(ctx context.Context, sel ast.SelectionSet, obj *loader.Edge[consoleclient.Workflow]) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, workflowEdgeImplementors)
 
-	out := graphql.NewFieldSet(fields)
+	out := inorder.NewFieldSet(fields)
 	var deferred graphql.DeferredGroup
 	for i, field := range fields {
 		switch field.Name {
@@ -3028,7 +3028,7 @@ var workflowRobotResultImplementors = []string{"WorkflowRobotResult"}
 func (ec *executionContext) _WorkflowRobotResult(ctx context.Context, sel ast.SelectionSet, obj *consoleclient.WorkflowRobotResult) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, workflowRobotResultImplementors)
 
-	out := graphql.NewFieldSet(fields)
+	out := inorder.NewFieldSet(fields)
 	var deferred graphql.DeferredGroup
 	for i, field := range fields {
 		switch field.Name {
@@ -3071,7 +3071,7 @@ var workflowUpgradeItemImplementors = []string{"WorkflowUpgradeItem"}
 func (ec *executionContext) _WorkflowUpgradeItem(ctx context.Context, sel ast.SelectionSet, obj *consoleclient.WorkflowUpgradeItem) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, workflowUpgradeItemImplementors)
 
-	out := graphql.NewFieldSet(fields)
+	out := inorder.NewFieldSet(fields)
 	var deferred graphql.DeferredGroup
 	for i, field := range fields {
 		switch field.Name {

@@ -1171,7 +1171,7 @@ var executeWorkflowLayoutPayloadImplementors = []string{"ExecuteWorkflowLayoutPa
 func (ec *executionContext) _ExecuteWorkflowLayoutPayload(ctx context.Context, sel ast.SelectionSet, obj *loader.ExecuteWorkflowLayoutPayload) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, executeWorkflowLayoutPayloadImplementors)
 
-	out := graphql.NewFieldSet(fields)
+	out := inorder.NewFieldSet(fields)
 	var deferred graphql.DeferredGroup
 	for i, field := range fields {
 		switch field.Name {
@@ -1209,7 +1209,7 @@ var workflowLayoutImplementors = []string{"WorkflowLayout"}
 func (ec *executionContext) _WorkflowLayout(ctx context.Context, sel ast.SelectionSet, obj *consoleclient.WorkflowLayout) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, workflowLayoutImplementors)
 
-	out := graphql.NewFieldSet(fields)
+	out := inorder.NewFieldSet(fields)
 	var deferred graphql.DeferredGroup
 	for i, field := range fields {
 		switch field.Name {
@@ -1327,7 +1327,7 @@ var workflowLayoutConnectionImplementors = []string{"WorkflowLayoutConnection"}
 func (ec *executionContext) _WorkflowLayoutConnection(ctx context.Context, sel ast.SelectionSet, obj *loader.Connection[consoleclient.WorkflowLayout]) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, workflowLayoutConnectionImplementors)
 
-	out := graphql.NewFieldSet(fields)
+	out := inorder.NewFieldSet(fields)
 	var deferred graphql.DeferredGroup
 	for i, field := range fields {
 		switch field.Name {
@@ -1375,7 +1375,7 @@ var workflowLayoutEdgeImplementors = []string{"WorkflowLayoutEdge"}
 func (ec *executionContext) _WorkflowLayoutEdge(ctx context.Context, sel ast.SelectionSet, obj *loader.Edge[consoleclient.WorkflowLayout]) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, workflowLayoutEdgeImplementors)
 
-	out := graphql.NewFieldSet(fields)
+	out := inorder.NewFieldSet(fields)
 	var deferred graphql.DeferredGroup
 	for i, field := range fields {
 		switch field.Name {
@@ -1413,7 +1413,7 @@ var workflowLayoutNodeImplementors = []string{"WorkflowLayoutNode"}
 func (ec *executionContext) _WorkflowLayoutNode(ctx context.Context, sel ast.SelectionSet, obj *consoleclient.WorkflowLayoutNode) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, workflowLayoutNodeImplementors)
 
-	out := graphql.NewFieldSet(fields)
+	out := inorder.NewFieldSet(fields)
 	var deferred graphql.DeferredGroup
 	for i, field := range fields {
 		switch field.Name {

@@ -1,8 +1,10 @@
-// Package inorder is what generated code executes lists with, one element after the other.
+// Package inorder is what generated code executes lists and objects with, one element and
+// one field after the other.
 package inorder
 
 import (
 	"context"
+	"io"
 
 	"github.com/99designs/gqlgen/graphql"
 )
@@ -30,4 +32,66 @@ func element(ctx context.Context, i int, marshal func(ctx context.Context, i int
 		}
 	}()
 	return marshal(ctx, i)
+}
+
+// FieldSet holds the fields of an object as they are executed, as graphql.FieldSet does for
+// fields that are not executed concurrently.
+type FieldSet struct {
+	fields []graphql.CollectedField
+	// Values are what the fields, in their order, are answered with.
+	Values []graphql.Marshaler
+	// Invalids counts the fields that are null and must not be.
+	Invalids uint32
+}
+
+// NewFieldSet returns a set without values.
+func NewFieldSet(fields []graphql.CollectedField) *FieldSet {
+	return &FieldSet{fields: fields, Values: make([]graphql.Marshaler, len(fields))}
+}
+
+// Dispatch does nothing: no field was put off.
+func (*FieldSet) Dispatch(context.Context) {}
+
+// fewFields is the number of fields up to which their names are compared one by one.
+const fewFields = 16
+
+// MarshalGQL writes the object. Of fields with the same response name the first counts.
+func (s *FieldSet) MarshalGQL(w io.Writer) {
+	var written map[string]struct{}
+	if len(s.fields) > fewFields {
+		written = make(map[string]struct{}, len(s.fields))
+	}
+	before := `{"`
+	for i := range s.fields {
+		name := s.fields[i].Alias
+		if written == nil {
+			if named(s.fields[:i], name) {
+				continue
+			}
+		} else {
+			if _, ok := written[name]; ok {
+				continue
+			}
+			written[name] = struct{}{}
+		}
+		// A name needs no escapes (GraphQL, section 2.1.9), and gqlgen's writers do not fail.
+		_, _ = io.WriteString(w, before)
+		_, _ = io.WriteString(w, name)
+		_, _ = io.WriteString(w, `":`)
+		s.Values[i].MarshalGQL(w)
+		before = `,"`
+	}
+	if before == `{"` {
+		_, _ = io.WriteString(w, `{`)
+	}
+	_, _ = io.WriteString(w, `}`)
+}
+
+func named(fields []graphql.CollectedField, name string) bool {
+	for i := range fields {
+		if fields[i].Alias == name {
+			return true
+		}
+	}
+	return false
 }

@@ -51,3 +51,32 @@ func TestMarshalSlice(t *testing.T) {
 		})
 	}
 }
+
+func TestFieldSet(t *testing.T) {
+	for name, aliases := range map[string][]string{
+		"none":           {},
+		"one":            {"a"},
+		"some":           {"a", "b_1", "C"},
+		"twice the same": {"a", "b", "a"},
+		"many":           strings.Split("abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz", ""),
+	} {
+		t.Run(name, func(t *testing.T) {
+			var fields []graphql.CollectedField
+			for _, alias := range aliases {
+				fields = append(fields, graphql.CollectedField{Field: &ast.Field{Alias: alias}})
+			}
+			theirs, ours := graphql.NewFieldSet(fields), inorder.NewFieldSet(fields)
+			for i := range fields {
+				value := graphql.MarshalInt(i)
+				theirs.Values[i], ours.Values[i] = value, value
+			}
+			ours.Dispatch(t.Context())
+			var want, got strings.Builder
+			theirs.MarshalGQL(&want)
+			ours.MarshalGQL(&got)
+			if got.String() != want.String() {
+				t.Errorf("got %s, want %s", &got, &want)
+			}
+		})
+	}
+}
