@@ -214,6 +214,63 @@ func TestForget(t *testing.T) {
 	})
 }
 
+// What is begun ahead is there, or under way, when it is asked for; nobody waits for it,
+// and nothing is asked of the console that would not have been.
+func TestAhead(t *testing.T) {
+	windows := Policy{Life: 10 * time.Second, StaleWhileRevalidate: 5 * time.Second}
+	ahead := func(t *testing.T, v *View[int64], r Read[int64], want bool) {
+		t.Helper()
+		if got := v.Ahead(t.Context(), r); got != want {
+			t.Errorf("begun ahead: %t", got)
+		}
+	}
+	t.Run("asked for while it is under way, and later", func(t *testing.T) {
+		bubble(t, windows, func(t *testing.T, _ *Cache, v *View[int64], con *console) {
+			ahead(t, v, con.read("a"), true)
+			ahead(t, v, con.read("a"), false)
+			want(t, v, con.read("a"), 1, Coalesced)
+			want(t, v, con.read("a"), 1, Memory)
+			ahead(t, v, con.read("a"), false)
+			wantAsked(t, con, 1)
+		})
+	})
+	t.Run("stale", func(t *testing.T) {
+		bubble(t, windows, func(t *testing.T, _ *Cache, v *View[int64], con *console) {
+			want(t, v, con.read("a"), 1, Loaded)
+			time.Sleep(11 * time.Second)
+			ahead(t, v, con.read("a"), true)
+			want(t, v, con.read("a"), 1, Stale) // nobody waits for it
+			time.Sleep(2 * time.Millisecond)
+			want(t, v, con.read("a"), 2, Memory)
+			wantAsked(t, con, 2)
+		})
+	})
+	t.Run("invalidated while it is under way", func(t *testing.T) {
+		bubble(t, windows, func(t *testing.T, c *Cache, v *View[int64], con *console) {
+			ahead(t, v, con.read("a", "tag"), true)
+			synctest.Wait()
+			if err := c.Invalidate(t.Context(), "tag"); err != nil {
+				t.Error(err)
+			}
+			want(t, v, con.read("a", "tag"), 2, Loaded)
+			want(t, v, con.read("a", "tag"), 2, Memory)
+		})
+	})
+	t.Run("what is not kept", func(t *testing.T) {
+		bubble(t, Policy{}, func(t *testing.T, _ *Cache, v *View[int64], con *console) {
+			ahead(t, v, con.read("a"), false)
+			wantAsked(t, con, 0)
+		})
+	})
+	t.Run("no more than background loads may be", func(t *testing.T) {
+		bubbleWith(t, Options{Policies: Policies{"k": windows}, Refreshes: 1}, func(t *testing.T, _ *Cache, v *View[int64], con *console) {
+			ahead(t, v, con.read("a"), true)
+			ahead(t, v, con.read("b"), false)
+			ahead(t, v, Read[int64]{Load: con.load}, false)
+		})
+	})
+}
+
 func TestPut(t *testing.T) {
 	bubble(t, minute, func(t *testing.T, c *Cache, v *View[int64], con *console) {
 		list := want(t, v, con.read("list", "robots"), 1, Loaded)

@@ -166,6 +166,26 @@ func (v *View[T]) Peek(k Key) (value T, info Info, ok bool) {
 	return value, Info{Source: Memory, Age: now.Sub(e.begun), Expires: e.fresh, Dependency: e.dependency()}, true
 }
 
+// Ahead begins a load in the background whose answer is about to be wanted, so that the
+// read which then asks need not wait for all of it, nor be given what is stale. It
+// returns false where there is nothing to gain: memory has a fresh answer, somebody loads
+// already, nothing of the kind is kept, or too many loads are under way. It waits for nobody.
+func (v *View[T]) Ahead(ctx context.Context, r Read[T]) bool {
+	c, now := v.cache, time.Now()
+	if v.policy.Life == 0 || r.Principal == "" || c.off.Load() || !c.trusts(now) {
+		return false
+	}
+	if e, ok := c.memory.GetIfPresent(key{v.kind.Name, r.Principal, r.Call}); ok && now.Before(e.fresh) && c.ledger.current(e.seq, e.spots) {
+		return false
+	}
+	select {
+	case c.slots <- struct{}{}:
+		return c.launchBehind(ctx, &flight{work: v.work(r), behind: true})
+	default:
+		return false
+	}
+}
+
 // early says whether to replace an entry that has left until it expires: the more
 // likely the nearer that is, measured in loads, so that of many who ask one does in
 // time (XFetch: Vattani, Chierichetti and Lowenstein, 2015).

@@ -1,0 +1,157 @@
+package consolecache
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/maypok86/otter/v2"
+
+	"github.com/consoleql/consoleql/internal/principal"
+	"github.com/consoleql/consoleql/internal/responsecache"
+	"github.com/consoleql/consoleql/internal/trail"
+)
+
+const (
+	// habitBytes bounds what is remembered of operations' reads, as estimated. What is
+	// forgotten costs an operation a wait for the console.
+	habitBytes = 8 << 20
+	// habitSteps bounds it for one operation.
+	habitSteps = 16
+)
+
+// habits remember which reads an operation made when it was asked before: a principal's
+// dashboard asks for the same lists again and again, and for the robots of the same
+// workflows. So what is no longer kept is asked for at once, not one after the other as
+// one answer names what is to be asked next. A read that was foreseen in vain costs a
+// call, once.
+type habits struct {
+	of *otter.Cache[habitKey, *habit]
+}
+
+type habitKey struct{ who, like string }
+
+// habit is one operation of one principal.
+type habit struct {
+	mu    sync.Mutex
+	steps []*step
+}
+
+// step is one of its reads.
+type step struct {
+	call     string // names the read
+	ahead    func(ctx context.Context) bool
+	foreseen bool // it was begun ahead in the present run
+	asked    bool // and asked for
+}
+
+func newHabits() (*habits, error) {
+	of, err := otter.New(&otter.Options[habitKey, *habit]{
+		MaximumWeight: habitBytes,
+		Weigher:       func(k habitKey, h *habit) uint32 { return h.weight(k) },
+		Executor:      func(task func()) { task() }, // whoever starts goroutines must be able to wait for them
+		Logger:        &otter.NoopLogger{},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("consolecache: make the memory for habits: %w", err)
+	}
+	return &habits{of: of}, nil
+}
+
+// forget forgets a principal's.
+func (h *habits) forget(who string) {
+	for k := range h.of.Keys() {
+		if k.who == who {
+			h.of.Invalidate(k)
+		}
+	}
+}
+
+// foresee notes that q is asked by the operation of t, and, where it is the operation's
+// first read, begins those that followed the last time.
+func foresee[T any](ctx context.Context, c *Console, v *responsecache.View[T], q question[T], t *trail.Trail) {
+	wish := t.Wish()
+	if wish.Like == "" || wish.Refresh || wish.MaxAge > 0 || v == nil {
+		return
+	}
+	who := c.opts.Identity(principal.FromContext(ctx))
+	if who == "" || c.accepted(ctx, principal.FromContext(ctx)) != nil {
+		return
+	}
+	k := habitKey{who, wish.Like}
+	h, known := c.habits.of.GetIfPresent(k)
+	if !known {
+		h = &habit{}
+	}
+	call := q.key(who).Call
+	if t.Begin() && known {
+		h.begin(ctx, call)
+	}
+	if h.ask(call, func(ctx context.Context) bool { return ahead(ctx, v, q, who) }) {
+		c.habits.of.Set(k, h) // anew: it weighs more
+	}
+}
+
+// ahead begins q's load if that is of use. It is noted as the operation's own where
+// somebody wants to know.
+func ahead[T any](ctx context.Context, v *responsecache.View[T], q question[T], who string) bool {
+	r := q.read(who)
+	if t := trail.FromContext(ctx); t.Wish().Batches {
+		r.Load = func(ctx context.Context) (T, error) {
+			began := time.Now()
+			value, err := q.load(ctx)
+			note(t, q.operation, q.kind, began, responsecache.Info{Source: responsecache.Loaded, Age: time.Since(began)}, err)
+			return value, err
+		}
+	}
+	return v.Ahead(ctx, r)
+}
+
+// begin begins a run: whatever was asked for in the last one, but for the read that is
+// just being made. What was foreseen in vain is not foreseen again.
+func (h *habit) begin(ctx context.Context, call string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	kept := h.steps[:0]
+	for _, s := range h.steps {
+		if s.foreseen && !s.asked {
+			continue
+		}
+		s.asked = false
+		s.foreseen = s.call != call && s.ahead(ctx)
+		kept = append(kept, s)
+	}
+	clear(h.steps[len(kept):])
+	h.steps = kept
+}
+
+// ask notes that a read is made; it returns whether that is news.
+func (h *habit) ask(call string, ahead func(context.Context) bool) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, s := range h.steps {
+		if s.call == call {
+			s.asked = true
+			return false
+		}
+	}
+	if len(h.steps) >= habitSteps {
+		return false
+	}
+	h.steps = append(h.steps, &step{call: call, ahead: ahead, asked: true})
+	return true
+}
+
+// weight is what a habit takes in memory, in bytes: each read has its name, and what it
+// asks for once more.
+func (h *habit) weight(k habitKey) uint32 {
+	const own = 256
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	n := own + len(k.who) + len(k.like)
+	for _, s := range h.steps {
+		n += own + 2*len(s.call)
+	}
+	return uint32(min(n, 1<<30)) //nolint:gosec // bounded
+}
