@@ -93,19 +93,25 @@ type question[T any] struct {
 	kind      string
 	scope     scope.Scope
 	params    string   // that tell it from others of the operation
+	part      string   // the entity that is asked for, where params leave that open
 	on        []string // kinds whose change in the scope's company ends the answer
 	load      func(context.Context) (T, error)
 	restore   func(T)
+	landed    func(value T, whole responsecache.Whole) // nil: nothing to do then
 }
 
 // key names the question for a principal.
 func (q question[T]) key(who string) responsecache.Key {
-	return responsecache.Key{Principal: who, Call: q.operation + "\n" + q.scope.CompanyID + "\n" + q.scope.DepartmentID + "\n" + q.params}
+	return responsecache.Key{Principal: who, Call: callOf(q.operation, q.scope) + q.params, Part: q.part}
+}
+
+func callOf(operation string, sc scope.Scope) string {
+	return operation + "\n" + sc.CompanyID + "\n" + sc.DepartmentID + "\n"
 }
 
 // read is the question as the cache is asked it.
 func (q question[T]) read(who string) responsecache.Read[T] {
-	return responsecache.Read[T]{Key: q.key(who), Tags: tags(q.scope, q.on), Load: q.load, Restore: q.restore}
+	return responsecache.Read[T]{Key: q.key(who), Tags: tags(q.scope, q.on), Load: q.load, Restore: q.restore, Landed: q.landed}
 }
 
 // ask answers q, and notes that on the operation's trail.

@@ -84,7 +84,8 @@ func foresee[T any](ctx context.Context, c *Console, v *responsecache.View[T], q
 	if !known {
 		h = &habit{}
 	}
-	call := q.key(who).Call
+	asked := q.key(who)
+	call := asked.Call + asked.Part
 	if t.Begin() && known {
 		h.begin(ctx, call)
 	}

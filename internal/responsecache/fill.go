@@ -103,7 +103,7 @@ func (c *Cache) remembered(w *work, renews *entry) *entry {
 	if renews != nil || w.policy.Life == 0 {
 		return renews
 	}
-	if e, ok := c.memory.GetIfPresent(w.key); ok && e.err == nil {
+	if e := w.held(); e != nil && e.err == nil {
 		return e
 	}
 	return nil
@@ -115,7 +115,7 @@ func (c *Cache) landNegative(f *flight, e *entry, err error) {
 	e.value, e.err, e.fresh = nil, err, e.begun.Add(w.policy.Negative)
 	e.ends = e.fresh
 	if w.policy.Life > 0 {
-		c.memory.Invalidate(w.key)
+		c.forget(w)
 		c.keep(w, e)
 	}
 	c.land(f, result{entry: e, source: Loaded})
@@ -126,7 +126,7 @@ func (c *Cache) landNegative(f *flight, e *entry, err error) {
 func (c *Cache) landError(f *flight, old *entry, refresh bool, err error) {
 	w, now := f.work, time.Now()
 	if w.final(err) {
-		c.memory.Invalidate(w.key)
+		c.forget(w)
 		old = nil
 	}
 	if old != nil && !refresh && w.maxAge <= 0 && now.Before(old.fresh.Add(w.policy.StaleIfError)) &&

@@ -29,6 +29,10 @@ type work struct {
 	size     func(any) int
 	negative func(error) bool
 	final    func(error) bool
+	held     func() *entry // what memory holds for the key; nil: nothing
+	landed   func(*entry)  // nil: nobody is told
+	part     string        // the key's, with its index; empty: it is none
+	index    key
 }
 
 // contentWith says whether what the work of a flight brings is young enough for w, too.
@@ -246,7 +250,7 @@ func (c *Cache) call(ctx context.Context, w *work) (value any, err error) {
 func (c *Cache) entry(w *work, value any, id uint64, begun time.Time, cost time.Duration, seq uint64) *entry {
 	return &entry{
 		value: value, id: id, begun: begun, cost: cost, seq: seq, spots: w.spots,
-		fresh: begun.Add(w.policy.Life), ends: begun.Add(w.policy.kept()),
+		fresh: begun.Add(w.policy.Life), ends: begun.Add(w.policy.kept()), part: w.part,
 	}
 }
 
@@ -259,6 +263,20 @@ func (c *Cache) keep(w *work, e *entry) {
 		e.size = w.size(e.value)
 	}
 	c.memory.Set(w.key, e)
+	if w.part != "" {
+		c.lay(w.index, w.spots, e, Part{itself, w.part})
+	}
+	if e.err == nil && w.landed != nil {
+		w.landed(e)
+	}
+}
+
+// forget removes what memory holds for a key.
+func (c *Cache) forget(w *work) {
+	c.memory.Invalidate(w.key)
+	if w.part != "" {
+		c.unlay(w.index, w.part)
+	}
 }
 
 // newID names a load.

@@ -1,9 +1,7 @@
 package responsecache
 
 import (
-	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -269,91 +267,4 @@ func TestAhead(t *testing.T) {
 			ahead(t, v, Read[int64]{Load: con.load}, false)
 		})
 	})
-}
-
-func TestPut(t *testing.T) {
-	bubble(t, minute, func(t *testing.T, c *Cache, v *View[int64], con *console) {
-		list := want(t, v, con.read("list", "robots"), 1, Loaded)
-		put := func(call string, value int64) {
-			t.Helper()
-			if err := v.Put(Key{"alice", call}, []string{"robot"}, value, list.Dependency); err != nil {
-				t.Error(err)
-			}
-		}
-		put("robot", 100)
-		info := want(t, v, con.read("robot", "robot"), 100, Memory)
-		if !info.Expires.Equal(list.Expires) {
-			t.Errorf("an entity expires at %v, its list at %v", info.Expires, list.Expires)
-		}
-		want(t, v, con.read("newer"), 2, Loaded)
-		put("newer", 100)
-		want(t, v, con.read("newer"), 2, Memory)
-		if err := c.Invalidate(t.Context(), "robot"); err != nil {
-			t.Error(err)
-		}
-		put("robot", 100) // the list is older than the change
-		want(t, v, con.read("robot", "robot"), 3, Loaded)
-		if err := v.Put(Key{}, nil, 1, list.Dependency); !errors.Is(err, ErrPrincipal) {
-			t.Errorf("got %v", err)
-		}
-	})
-}
-
-func TestMemoryIsBounded(t *testing.T) {
-	evicted := 0
-	o := Options{Policies: Policies{"k": minute}, MaxBytes: 100_000, Observe: func(e Event) {
-		if e.Type == Evicted {
-			evicted++
-		}
-	}}
-	synctest.Test(t, func(t *testing.T) {
-		c := newCache(t, o)
-		v := view(t, c, Kind[int64]{Size: func(int64) int { return 1000 }})
-		con := &console{}
-		for i := range 1000 {
-			want(t, v, con.read(fmt.Sprint(i)), int64(i+1), Loaded)
-		}
-		c.memory.CleanUp()
-		if size := c.memory.WeightedSize(); size > 100_000 || size < 50_000 || evicted < 800 {
-			t.Errorf("%d bytes kept, %d evicted", size, evicted)
-		}
-	})
-}
-
-func TestClose(t *testing.T) {
-	bubble(t, minute, func(t *testing.T, c *Cache, v *View[int64], con *console) {
-		con.takes = time.Hour
-		var reads sync.WaitGroup
-		reads.Go(func() { wantErr(t, v, con.read("a"), context.Canceled) })
-		synctest.Wait()
-		c.Close()
-		reads.Wait()
-		con.takes = 0
-		want(t, v, con.read("a"), 2, Loaded)
-		want(t, v, con.read("a"), 3, Loaded)
-		c.Close()
-	})
-}
-
-func TestOptions(t *testing.T) {
-	for name, o := range map[string]Options{
-		"negative life": {Policies: Policies{"k": {Life: -1}}},
-		"too long":      {Policies: Policies{"k": {Life: 10 * time.Hour, StaleIfError: 3 * time.Hour}}},
-		"no kind":       {Policies: Policies{"": minute}},
-		"timeout":       {RedisTimeout: -1},
-		"refreshes":     {Refreshes: -1},
-	} {
-		t.Run(name, func(t *testing.T) {
-			if _, err := New(o); err == nil {
-				t.Error("no error")
-			}
-		})
-	}
-	c := newCache(t, Options{Policies: Policies{"k": minute}})
-	if _, err := Of(c, Kind[int]{Name: "other"}); err == nil {
-		t.Error("a kind without a policy")
-	}
-	if _, err := Of(c, Kind[int]{Name: "k", Encode: func(int) ([]byte, error) { return nil, nil }}); err == nil {
-		t.Error("half a codec")
-	}
 }

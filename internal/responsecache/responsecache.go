@@ -24,6 +24,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"log/slog"
 	"math"
 	"sync"
@@ -148,8 +149,9 @@ type Cache struct {
 	opts    Options
 	ledger  *ledger
 	memory  *otter.Cache[key, *entry]
-	ring    *ring  // nil without Redis
-	shelf   *shelf // nil without Redis
+	seed    maphash.Seed // of the names of parts
+	ring    *ring        // nil without Redis
+	shelf   *shelf       // nil without Redis
 	flights flights
 	slots   chan struct{} // of loads in the background
 
@@ -165,7 +167,7 @@ func New(o Options) (*Cache, error) {
 	if err := o.Validate(); err != nil {
 		return nil, fmt.Errorf("responsecache: %w", err)
 	}
-	c := &Cache{opts: o.withDefaults(), ledger: &ledger{}}
+	c := &Cache{opts: o.withDefaults(), ledger: &ledger{}, seed: maphash.MakeSeed()}
 	c.slots = make(chan struct{}, c.opts.Refreshes)
 	c.flights.of = map[key]*flight{}
 	c.off.Store(o.Off)
@@ -297,6 +299,7 @@ type entry struct {
 	seq   uint64 // of the ledger, when the load, or the look into Redis, began
 	spots []spot
 	size  int
+	part  string // its name, if it is one (Key.Part)
 
 	renewing atomic.Bool // somebody has begun an early refresh
 }
