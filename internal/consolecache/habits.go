@@ -35,15 +35,17 @@ type habitKey struct{ who, like string }
 // habit is one operation of one principal.
 type habit struct {
 	mu    sync.Mutex
+	begun time.Time // when the present run was
 	steps []*step
 }
 
 // step is one of its reads.
 type step struct {
 	call     string // names the read
+	kind     string
 	ahead    func(ctx context.Context) bool
 	foreseen bool // it was begun ahead in the present run
-	asked    bool // and asked for
+	asked    bool // and asked for, or what it brought was of use
 }
 
 func newHabits() (*habits, error) {
@@ -89,7 +91,7 @@ func foresee[T any](ctx context.Context, c *Console, v *responsecache.View[T], q
 	if t.Begin() && known {
 		h.begin(ctx, call)
 	}
-	if h.ask(call, func(ctx context.Context) bool { return ahead(ctx, v, q, who) }) {
+	if h.ask(call, q.kind, func(ctx context.Context) bool { return ahead(ctx, v, q, who) }) {
 		c.habits.of.Set(k, h) // anew: it weighs more
 	}
 }
@@ -114,6 +116,7 @@ func ahead[T any](ctx context.Context, v *responsecache.View[T], q question[T], 
 func (h *habit) begin(ctx context.Context, call string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.begun = time.Now()
 	kept := h.steps[:0]
 	for _, s := range h.steps {
 		if s.foreseen && !s.asked {
@@ -128,7 +131,7 @@ func (h *habit) begin(ctx context.Context, call string) {
 }
 
 // ask notes that a read is made; it returns whether that is news.
-func (h *habit) ask(call string, ahead func(context.Context) bool) bool {
+func (h *habit) ask(call, kind string, ahead func(context.Context) bool) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, s := range h.steps {
@@ -140,8 +143,24 @@ func (h *habit) ask(call string, ahead func(context.Context) bool) bool {
 	if len(h.steps) >= habitSteps {
 		return false
 	}
-	h.steps = append(h.steps, &step{call: call, ahead: ahead, asked: true})
+	h.steps = append(h.steps, &step{call: call, kind: kind, ahead: ahead, asked: true})
 	return true
+}
+
+// served notes that the operation of t was served from memory with entities of a kind,
+// the oldest of which were loaded at the given time: if that was in this run, what was
+// begun ahead was of use, though it need not be asked for any more.
+func (h *habits) served(who, like, kind string, loaded time.Time) {
+	if like == "" {
+		return
+	}
+	if of, ok := h.of.GetIfPresent(habitKey{who, like}); ok {
+		of.mu.Lock()
+		defer of.mu.Unlock()
+		for _, s := range of.steps {
+			s.asked = s.asked || s.kind == kind && !loaded.Before(of.begun)
+		}
+	}
 }
 
 // weight is what a habit takes in memory, in bytes: each read has its name, and what it

@@ -14,6 +14,7 @@ import (
 func TestHabits(t *testing.T) {
 	f := newFixture(t, nil)
 	ctx, sc, c := f.owner(), f.scope, f.console
+	robot := f.sim.Data().RobotIDs(sc.DepartmentID)[0]
 	workflow := f.sim.Data().WorkflowIDs(sc.DepartmentID)[0]
 	like := func(name string) (context.Context, *trail.Trail) {
 		way := trail.New(trail.Wish{Like: name, Batches: true})
@@ -77,7 +78,21 @@ func TestHabits(t *testing.T) {
 	run("another", 1, workflows)
 	run("", 1, robots)
 
+	// What was begun ahead is of use, too, where its entities are taken from memory.
+	run("entities", 0, workflows, robots)
+	for range 3 {
+		change()
+		run("entities", 2, workflows, func(ctx context.Context) {
+			for deadline := time.Now().Add(time.Minute); len(c.KeptRobots(ctx, sc, []string{robot}, true)) == 0; time.Sleep(time.Millisecond) {
+				if time.Now().After(deadline) {
+					t.Fatal("what was begun ahead never comes")
+				}
+			}
+		})
+	}
+
 	// What is to be forgotten is.
+	run("both", 0, workflows, robots)
 	run("both", 0, workflows, robots)
 	c.Forget(ctx)
 	run("both", 1, workflows)

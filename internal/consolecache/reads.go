@@ -254,6 +254,7 @@ func kept[T any](ctx context.Context, c *Console, k listed[T], sc scope.Scope, i
 		}
 	}
 	if len(found) > 0 {
+		c.habits.served(who, t.Wish().Like, k.kind, info.Dependency.Begun())
 		note(t, k.get, k.kind, began, info, nil)
 	}
 	return found
