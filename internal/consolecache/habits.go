@@ -3,6 +3,7 @@ package consolecache
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -36,6 +37,7 @@ type habitKey struct{ who, like string }
 type habit struct {
 	mu    sync.Mutex
 	begun time.Time // when the present run was
+	kept  []string  // kinds of which entities were at hand in it
 	steps []*step
 }
 
@@ -43,6 +45,7 @@ type habit struct {
 type step struct {
 	call     string // names the read
 	kind     string
+	list     string // the operation
 	ahead    func(ctx context.Context) bool
 	foreseen bool // it was begun ahead in the present run
 	asked    bool // and asked for, or what it brought was of use
@@ -78,7 +81,7 @@ func foresee[T any](ctx context.Context, c *Console, v *responsecache.View[T], q
 		return
 	}
 	who := c.opts.Identity(principal.FromContext(ctx))
-	if who == "" || c.accepted(ctx, principal.FromContext(ctx)) != nil {
+	if who == "" {
 		return
 	}
 	k := habitKey{who, wish.Like}
@@ -88,10 +91,10 @@ func foresee[T any](ctx context.Context, c *Console, v *responsecache.View[T], q
 	}
 	asked := q.key(who)
 	call := asked.Call + asked.Part
-	if t.Begin() && known {
+	if t.Begin() && known && c.accepted(ctx, principal.FromContext(ctx)) == nil {
 		h.begin(ctx, call)
 	}
-	if h.ask(call, q.kind, func(ctx context.Context) bool { return ahead(ctx, v, q, who) }) {
+	if h.ask(step{call: call, kind: q.kind, list: q.operation, ahead: func(ctx context.Context) bool { return ahead(ctx, v, q, who) }}) {
 		c.habits.of.Set(k, h) // anew: it weighs more
 	}
 }
@@ -116,7 +119,7 @@ func ahead[T any](ctx context.Context, v *responsecache.View[T], q question[T], 
 func (h *habit) begin(ctx context.Context, call string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.begun = time.Now()
+	h.begun, h.kept = time.Now(), nil
 	kept := h.steps[:0]
 	for _, s := range h.steps {
 		if s.foreseen && !s.asked {
@@ -130,20 +133,30 @@ func (h *habit) begin(ctx context.Context, call string) {
 	h.steps = kept
 }
 
-// ask notes that a read is made; it returns whether that is news.
-func (h *habit) ask(call, kind string, ahead func(context.Context) bool) bool {
+// ask notes that a read is made; it returns whether that is a new habit. It is none where
+// it was made for what memory lacked of a kind, which is something else each time. And
+// where reads of its list were begun ahead, these were not what is asked for now: they are
+// forgotten, and what is asked for the next time is learnt anew.
+func (h *habit) ask(asked step) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	var wrong bool
 	for _, s := range h.steps {
-		if s.call == call {
+		if s.call == asked.call {
 			s.asked = true
 			return false
 		}
+		wrong = wrong || s.list == asked.list && s.foreseen
 	}
-	if len(h.steps) >= habitSteps {
+	if wrong {
+		h.steps = slices.DeleteFunc(h.steps, func(s *step) bool { return s.list == asked.list })
 		return false
 	}
-	h.steps = append(h.steps, &step{call: call, kind: kind, ahead: ahead, asked: true})
+	if len(h.steps) >= habitSteps || slices.Contains(h.kept, asked.kind) {
+		return false
+	}
+	asked.asked = true
+	h.steps = append(h.steps, &asked)
 	return true
 }
 
@@ -157,6 +170,7 @@ func (h *habits) served(who, like, kind string, loaded time.Time) {
 	if of, ok := h.of.GetIfPresent(habitKey{who, like}); ok {
 		of.mu.Lock()
 		defer of.mu.Unlock()
+		of.kept = append(of.kept, kind)
 		for _, s := range of.steps {
 			s.asked = s.asked || s.kind == kind && !loaded.Before(of.begun)
 		}
@@ -173,5 +187,5 @@ func (h *habit) weight(k habitKey) uint32 {
 	for _, s := range h.steps {
 		n += own + 2*len(s.call)
 	}
-	return uint32(min(n, 1<<30)) //nolint:gosec // bounded
+	return uint32(min(n, 1<<30))
 }

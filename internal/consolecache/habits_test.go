@@ -91,6 +91,25 @@ func TestHabits(t *testing.T) {
 		})
 	}
 
+	// Another list of the same kind than the one that was foreseen is learnt anew.
+	others := func(ctx context.Context) {
+		must[*cc.Page[cc.Robot]](t)(c.Robots(ctx, sc, cc.List[cc.RobotFilter]{PageSize: 40}))
+	}
+	for i, want := range []int{2, 2, 3, 2, 2} {
+		change()
+		read := robots
+		if i >= 2 {
+			read = others
+		}
+		run("changing", want, workflows, read)
+	}
+	// What memory lacks of a kind is no habit.
+	change()
+	run("lacking", 2, workflows, robots)
+	run("lacking", 1, workflows, func(ctx context.Context) { c.KeptRobots(ctx, sc, []string{robot}, true) }, others)
+	change()
+	run("lacking", 2, workflows, robots)
+
 	// What is to be forgotten is.
 	run("both", 0, workflows, robots)
 	run("both", 0, workflows, robots)

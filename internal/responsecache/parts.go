@@ -61,10 +61,10 @@ func (v *View[T]) Lay(k Key, tags []string, parts []Part, whole Whole) error {
 
 // lay puts parts into their index.
 func (c *Cache) lay(k key, at []spot, whole *entry, parts ...Part) {
-	fresh := &index{spots: at, at: make(map[uint64]where, len(parts)), sweep: 64 + 2*len(parts)}
 	held, ok := c.memory.GetIfPresent(k)
 	if !ok {
-		held = &entry{value: fresh, begun: whole.begun, ends: whole.ends}
+		made := &index{spots: at, at: make(map[uint64]where, len(parts)), sweep: 64 + 2*len(parts)}
+		held = &entry{value: made, ends: whole.ends}
 	}
 	x, ok := held.value.(*index)
 	if !ok {
