@@ -12,7 +12,8 @@
 // lease in Redis that it gets for knowing every invalidation, and whoever invalidates
 // waits until each replica has said that it knows, or until its lease has run out.
 // Without a lease (Redis away, or too slow) reads ask the console: identical ones at
-// most one at a time.
+// most one at a time. A replica that is alone lays only what lives long into Redis: what
+// it keeps to itself is not missed by who comes later, and is no less bound to the rest.
 //
 // The promise across replicas is as good as Redis is one: a partition in which two
 // primaries take writes breaks it (min-replicas-to-write prevents that). A restart, a
