@@ -223,7 +223,7 @@ func TestParts(t *testing.T) {
 func TestPartsWeighLittle(t *testing.T) {
 	c := newCache(t, Options{Policies: Policies{"pages": minute, "one": minute}})
 	l := newLists(t, c)
-	l.list(strings.Repeat("entity ", 1)+"b c d e f g h i j", false)
+	l.list("a b c d e f g h i j", false)
 	before := c.memory.WeightedSize()
 	l.list("b c d e f g h i j", false)
 	if n := c.memory.EstimatedSize(); n != 3 {

@@ -290,14 +290,16 @@ func (r *ring) listen(ctx context.Context) {
 	}
 }
 
-// hello is what a new member tells all of them.
-const hello = "hello"
+// hello is what a new member tells all of them, before its id.
+const hello = "hello "
 
 // hearNews takes in another's invalidation. What it lacks before it, a beat brings.
 func (r *ring) hearNews(payload string) {
-	if payload == hello {
-		r.alone.Store(false)
-		r.rouse()
+	if from, ok := strings.CutPrefix(payload, hello); ok {
+		if from != r.id {
+			r.alone.Store(false)
+			r.rouse()
+		}
 		return
 	}
 	words := strings.Fields(payload)
