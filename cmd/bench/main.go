@@ -46,7 +46,7 @@ type tableCommand struct {
 	Warm       time.Duration   `default:"1s" help:"Load before each measurement, in whole seconds."`
 	Measure    time.Duration   `default:"2s" help:"Load under measurement, in whole seconds."`
 	MixedWarm  time.Duration   `default:"3s" help:"The same before mixed."`
-	Mixed      time.Duration   `default:"5s" help:"The same for mixed."`
+	Mixed      time.Duration   `default:"10s" help:"The same for mixed."`
 	Rate       float64         `default:"200" help:"Requests per second that mixed's think time aims at."`
 	Every      int             `default:"100" help:"One in so many of mixed's requests mutates."`
 	Principals int             `default:"200" help:"Principals of mixed."`
@@ -93,7 +93,7 @@ func (c *tableCommand) run(ctx context.Context, stdout, stderr io.Writer) (err e
 	r, err := bench.NewRunner(ctx, bench.Options{
 		Binary: binary, Warm: c.Warm, Measure: c.Measure, MixedWarm: c.MixedWarm, Mixed: c.Mixed,
 		Rate: c.Rate, Every: c.Every, Principals: c.Principals,
-		Lives: bench.DefaultLives(), ReadChanges: map[string]bool{"workflows": true},
+		Lives: bench.DefaultLives(), ReadChanges: map[string]bool{"workflows": true}, ReadAsked: map[string]bool{"workflows": true},
 	}, c.Op, c.Latency)
 	if err != nil {
 		return err

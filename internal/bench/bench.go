@@ -78,7 +78,9 @@ type Measurement struct {
 
 	// Predicted is nil but for mixed.
 	Predicted *Prediction
-	warmRate  float64 // before the measurement
+	warmRate  float64       // before the measurement
+	load      time.Duration // of a console call, on average
+	execution time.Duration // of a request that was executed, on average
 }
 
 // Rate is in operations per second.

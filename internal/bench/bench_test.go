@@ -178,6 +178,9 @@ consoleql_console_call_duration_seconds_count{operation="GET /openapi/workflows"
 	if before.operations != 8 || before.calls["workflows"] != 4 || total(before.calls) != 4 {
 		t.Errorf("counters %+v", before)
 	}
+	if before.load() != 500*time.Millisecond || before.execution() != time.Second/8 {
+		t.Errorf("a call took %v, an execution %v", before.load(), before.execution())
+	}
 	if before.hits() != 0 {
 		t.Errorf("hits %v without a cache", before.hits())
 	}
@@ -191,7 +194,7 @@ consoleql_answers_total{source="executed"} 4
 	if err != nil {
 		t.Fatal(err)
 	}
-	if d := after.since(before); d.operations != 10 || total(d.calls) != 0 || d.hits() != 0.6 || d.evictions != 3 {
+	if d := after.since(before); d.operations != 10 || total(d.calls) != 0 || d.hits() != 0.6 || d.evictions != 3 || d.execution() != 0 || d.load() != 0 {
 		t.Errorf("counted since %+v, hits %v", d, d.hits())
 	}
 	if _, err := parseCounters(strings.NewReader("<html>")); err == nil {

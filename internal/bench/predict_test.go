@@ -11,21 +11,25 @@ import (
 func TestPredictionAgreesWithTheFormula(t *testing.T) {
 	const rate, principals = 200.0, 20
 	for name, c := range map[string]struct {
-		life  time.Duration
-		every int
-		hits  float64
+		life, execution time.Duration
+		every           int
+		hits            float64
 	}{
 		// Each miss is followed by the reads of one life.
-		"lifetimes alone": {2 * time.Second, 0, 20. / 21},
+		"lifetimes alone": {2 * time.Second, 0, 0, 20. / 21},
 		// Between two mutations each principal that reads at all misses once.
-		"mutations alone":    {time.Hour, 100, 1 - principals*(1-math.Pow(1-1./principals, 99))/99},
-		"frequent mutations": {time.Hour, 10, 1 - principals*(1-math.Pow(1-1./principals, 9))/9},
+		"mutations alone":    {time.Hour, 0, 100, 1 - principals*(1-math.Pow(1-1./principals, 99))/99},
+		"frequent mutations": {time.Hour, 0, 10, 1 - principals*(1-math.Pow(1-1./principals, 9))/9},
+		// Each execution is shared by who asks meanwhile.
+		"executions alone": {1, 100 * time.Millisecond, 0, 1. / 2},
+		// A life counts from the begin of the load.
+		"lifetimes and executions": {2 * time.Second, 100 * time.Millisecond, 0, 20. / 21},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := Predict(Mix{
 				Rate: rate, WarmRate: rate, Principals: principals, Every: c.every,
 				Reads: map[string]float64{"workflows": 1}, Write: 2, Changed: map[string]bool{"workflows": true},
-				Lives: map[string]Life{"workflows": {Fresh: c.life}}, WarmUp: 10 * time.Second, Window: 30 * time.Second,
+				Lives: map[string]Life{"workflows": {Fresh: c.life}}, Execution: c.execution, WarmUp: 10 * time.Second, Window: 30 * time.Second,
 			})
 			share := 0.0
 			if c.every > 0 {
@@ -58,5 +62,45 @@ func TestPredictionOfKinds(t *testing.T) {
 	mix.Rate, mix.WarmRate = 1e-9, 1e-9
 	if none := Predict(mix); none != (Prediction{}) {
 		t.Errorf("without requests the prediction is %v", none)
+	}
+}
+
+// What is asked for again and again is refreshed a little before its end, if something
+// else keeps the answer as a whole from being given again.
+func TestPredictionOfEarlyRefreshes(t *testing.T) {
+	mix := Mix{
+		Rate: 100, WarmRate: 100, Principals: 1, Reads: map[string]float64{"workflows": 1, "other": 0},
+		Lives: map[string]Life{"workflows": {Fresh: 10 * time.Second}}, WarmUp: 20 * time.Second, Window: 200 * time.Second,
+		Load: 500 * time.Millisecond,
+	}
+	late := Predict(mix).Calls
+	mix.Asked = map[string]bool{"workflows": true}
+	early := Predict(mix).Calls
+	within(t, "calls", late, 1./1001, 0.05)
+	// With cost d and reads every g seconds, none of the reads up to x before the end refreshes
+	// with the probability exp(-Σ exp(-y/d)), y from x on in steps of g.
+	mean, survive := 0.0, 1.0
+	const d, g = 0.5, 0.01
+	for left := 5.0; left > 0; left -= g {
+		p := math.Exp(-left / d)
+		mean += survive * p * (10 - left)
+		survive *= 1 - p
+	}
+	mean += survive * 10
+	within(t, "calls with early refreshes", early, 1/(100*mean), 0.05)
+	if early <= late {
+		t.Errorf("%v calls with early refreshes, %v without", early, late)
+	}
+}
+
+// An answer that was changed while it was made is shared with nobody, and not kept.
+func TestPredictionOfChangesMeanwhile(t *testing.T) {
+	mix := Mix{
+		Rate: 100, WarmRate: 100, Principals: 1, Every: 2, Reads: map[string]float64{"workflows": 1},
+		Changed: map[string]bool{"workflows": true}, Lives: map[string]Life{"workflows": {Fresh: time.Hour}},
+		WarmUp: time.Second, Window: 10 * time.Second, Execution: 200 * time.Millisecond,
+	}
+	if got := Predict(mix); got.Hits > 0.01 {
+		t.Errorf("hits are %v, though each answer is changed before it is there", got.Hits)
 	}
 }

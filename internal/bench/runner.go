@@ -20,6 +20,7 @@ type Options struct {
 	Principals  int     // of mixed
 	Lives       map[string]Life
 	ReadChanges map[string]bool // kinds that mixed's mutation makes unreadable
+	ReadAsked   map[string]bool // kinds that the operations ask for in the same words each time
 }
 
 // Runner measures scenarios, and owns the consoles in front of which they run.
@@ -137,7 +138,8 @@ func (r *Runner) run(ctx context.Context, s Scenario) (Measurement, error) {
 	}
 	p := Predict(Mix{
 		Rate: m.Rate(), WarmRate: m.warmRate, Principals: len(c.tokens), Every: r.opts.Every, Reads: c.reads[s.Op], Write: c.write,
-		Changed: r.opts.ReadChanges, Lives: r.opts.Lives, WarmUp: r.opts.MixedWarm, Window: m.Elapsed,
+		Changed: r.opts.ReadChanges, Asked: r.opts.ReadAsked, Lives: r.opts.Lives, Load: m.load, Execution: m.execution,
+		WarmUp: r.opts.MixedWarm, Window: m.Elapsed,
 	})
 	m.Predicted = &p
 	return m, nil
@@ -186,6 +188,8 @@ func (r *Runner) measure(ctx context.Context, g *gateway, l load, warm, duration
 		Evictions: counted.evictions / operations,
 		Resident:  now.resident,
 		Peak:      now.peak,
+		load:      counted.load(),
+		execution: counted.execution(),
 		warmRate:  float64(warmed.Requests) / (time.Duration(warmed.Duration) * time.Microsecond).Seconds(),
 	}, nil
 }

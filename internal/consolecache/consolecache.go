@@ -43,8 +43,9 @@ type Options struct {
 // fails as the client does. What it returns is shared and must not be changed.
 type Console struct {
 	*cc.Client
-	opts  Options
-	kinds kinds
+	opts   Options
+	kinds  kinds
+	habits *habits // nil without a cache
 }
 
 // New returns a Console. It fails where the cache has no policy for a kind.
@@ -66,6 +67,10 @@ func New(o Options) (*Console, error) {
 		if err := c.kinds.keepIn(o.Cache); err != nil {
 			return nil, err
 		}
+		var err error
+		if c.habits, err = newHabits(); err != nil {
+			return nil, err
+		}
 	}
 	return c, nil
 }
@@ -76,6 +81,7 @@ func (c *Console) Forget(ctx context.Context) {
 	if c.opts.Cache == nil || name == "" {
 		return
 	}
+	c.habits.forget(name)
 	if err := c.opts.Cache.Forget(ctx, name); err != nil {
 		c.opts.Logger.WarnContext(ctx, "not all replicas are known to have forgotten a principal", "error", err)
 	}
@@ -87,19 +93,31 @@ type question[T any] struct {
 	kind      string
 	scope     scope.Scope
 	params    string   // that tell it from others of the operation
+	part      string   // the entity that is asked for, where params leave that open
 	on        []string // kinds whose change in the scope's company ends the answer
 	load      func(context.Context) (T, error)
 	restore   func(T)
+	landed    func(value T, whole responsecache.Whole) // nil: nothing to do then
 }
 
 // key names the question for a principal.
 func (q question[T]) key(who string) responsecache.Key {
-	return responsecache.Key{Principal: who, Call: q.operation + "\n" + q.scope.CompanyID + "\n" + q.scope.DepartmentID + "\n" + q.params}
+	return responsecache.Key{Principal: who, Call: callOf(q.operation, q.scope) + q.params, Part: q.part}
+}
+
+func callOf(operation string, sc scope.Scope) string {
+	return operation + "\n" + sc.CompanyID + "\n" + sc.DepartmentID + "\n"
+}
+
+// read is the question as the cache is asked it.
+func (q question[T]) read(who string) responsecache.Read[T] {
+	return responsecache.Read[T]{Key: q.key(who), Tags: tags(q.scope, q.on), Load: q.load, Restore: q.restore, Landed: q.landed}
 }
 
 // ask answers q, and notes that on the operation's trail.
 func ask[T any](ctx context.Context, c *Console, v *responsecache.View[T], q question[T]) (T, responsecache.Info, error) {
 	t := trail.FromContext(ctx)
+	foresee(ctx, c, v, q, t)
 	began := time.Now()
 	value, info, err := get(ctx, c, v, q, t.Wish())
 	note(t, q.operation, q.kind, began, info, err)
@@ -119,17 +137,13 @@ func get[T any](ctx context.Context, c *Console, v *responsecache.View[T], q que
 		return none, responsecache.Info{}, err
 	}
 	var own atomic.Bool // a load goes on when its reader has gone
-	value, info, err := v.Get(ctx, responsecache.Read[T]{
-		Key:  q.key(who),
-		Tags: tags(q.scope, q.on),
-		Load: func(ctx context.Context) (T, error) {
-			own.Store(true)
-			return q.load(ctx)
-		},
-		Restore: q.restore,
-		Refresh: wish.Refresh,
-		MaxAge:  wish.MaxAge,
-	})
+	r := q.read(who)
+	r.Refresh, r.MaxAge = wish.Refresh, wish.MaxAge
+	r.Load = func(ctx context.Context) (T, error) {
+		own.Store(true)
+		return q.load(ctx)
+	}
+	value, info, err := v.Get(ctx, r)
 	if fault.CodeOf(err) == fault.Unauthenticated && !own.Load() && p.Kind() == principal.PassThrough {
 		// The token that was refused may have been another one of the same user.
 		value, err = q.load(ctx)

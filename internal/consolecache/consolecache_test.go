@@ -99,6 +99,11 @@ func (f *fixture) owner() context.Context {
 func (f *fixture) calls(do func()) int {
 	f.sim.ResetCounts()
 	do()
+	return f.counted()
+}
+
+// counted is how many there were.
+func (f *fixture) counted() int {
 	n := 0
 	for _, c := range f.sim.Counts() {
 		n += c

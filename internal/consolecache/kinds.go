@@ -138,9 +138,9 @@ func newKinds() kinds {
 // keepIn lets the kinds be answered from a cache.
 func (k *kinds) keepIn(c *responsecache.Cache) error {
 	for _, err := range []error{
-		viewOf(c, Companies, &k.companies),
-		viewOf(c, Tree, &k.tree),
-		viewOf(c, Self, &k.self),
+		viewOf(c, Companies, &k.companies, nil),
+		viewOf(c, Tree, &k.tree, nil),
+		viewOf(c, Self, &k.self, nil),
 		k.packages.keepIn(c),
 		k.queues.keepIn(c),
 		k.robots.keepIn(c),
@@ -155,15 +155,22 @@ func (k *kinds) keepIn(c *responsecache.Cache) error {
 }
 
 func (l *listed[T]) keepIn(c *responsecache.Cache) error {
-	if err := viewOf(c, l.kind, &l.pages); err != nil {
+	if err := viewOf(c, l.kind, &l.pages, nil); err != nil {
 		return err
 	}
-	return viewOf(c, entity(l.kind), &l.one)
+	return viewOf(c, entity(l.kind), &l.one, func(whole any, n int) (*T, string, bool) {
+		p, ok := whole.(*cc.Page[T])
+		if !ok || n >= len(p.List) {
+			return nil, "", false
+		}
+		return p.List[n], strings.ToLower(l.id(p.List[n])), true
+	})
 }
 
 // viewOf makes the view of a row. What is kept are the client's own structs, which are
-// an allow-list of what the console sends.
-func viewOf[T any](c *responsecache.Cache, row string, into **responsecache.View[T]) (err error) {
+// an allow-list of what the console sends. What is no part of a page has no part.
+func viewOf[T any](c *responsecache.Cache, row string, into **responsecache.View[T], part func(any, int) (T, string, bool)) (err error) {
+	size := sizeOf[T]()
 	*into, err = responsecache.Of(c, responsecache.Kind[T]{
 		Name:   row,
 		Encode: func(v T) ([]byte, error) { return json.Marshal(v, jsontext.AllowInvalidUTF8(true)) },
@@ -171,7 +178,8 @@ func viewOf[T any](c *responsecache.Cache, row string, into **responsecache.View
 			err = json.Unmarshal(b, &v, jsontext.AllowInvalidUTF8(true))
 			return v, err
 		},
-		Size:     func(v T) int { return sizeOf(v) },
+		Size:     size,
+		Part:     part,
 		Negative: func(err error) bool { return fault.CodeOf(err) == fault.NotFound },
 		Final: func(err error) bool {
 			code := fault.CodeOf(err)

@@ -87,15 +87,15 @@ func (c *Console) Workflow(ctx context.Context, sc scope.Scope, id string) (*cc.
 // WorkflowRobots is a page of the robots that a workflow runs on: it changes with the
 // robots and with the workflow.
 func (c *Console) WorkflowRobots(ctx context.Context, sc scope.Scope, id string, index, size int) (*cc.Page[cc.Robot], error) {
-	v, info, err := ask(ctx, c, c.kinds.robots.pages, question[*cc.Page[cc.Robot]]{
+	v, _, err := ask(ctx, c, c.kinds.robots.pages, question[*cc.Page[cc.Robot]]{
 		operation: cc.OpWorkflowRobots, kind: Robots, scope: sc, on: []string{Robots, Workflows},
 		params: strings.ToLower(id) + "\n" + strconv.Itoa(index) + "\n" + strconv.Itoa(size),
 		load: func(ctx context.Context) (*cc.Page[cc.Robot], error) {
 			return c.Client.WorkflowRobots(ctx, sc, id, index, size)
 		},
 		restore: stampingPage[cc.Robot](sc),
+		landed:  laying(ctx, c, c.kinds.robots, sc),
 	})
-	lay(ctx, c, c.kinds.robots, sc, v, info, err)
 	return v, err
 }
 
@@ -142,19 +142,19 @@ func page[T, F any](ctx context.Context, c *Console, k listed[T], sc scope.Scope
 	if filtered {
 		on = []string{Packages, Queues, Robots, Workflows, Layouts}
 	}
-	v, info, err := ask(ctx, c, k.pages, question[*cc.Page[T]]{
+	v, _, err := ask(ctx, c, k.pages, question[*cc.Page[T]]{
 		operation: k.list, kind: k.kind, scope: sc, params: l.Encode(), on: on,
 		load:    func(ctx context.Context) (*cc.Page[T], error) { return load(ctx, sc, l) },
 		restore: stampingPage[T](sc),
+		landed:  laying(ctx, c, k, sc),
 	})
-	lay(ctx, c, k, sc, v, info, err)
 	return v, err
 }
 
 // single is the question for one entity.
 func single[T any](k listed[T], sc scope.Scope, id string, load func(context.Context, scope.Scope, string) (*T, error)) question[*T] {
 	return question[*T]{
-		operation: k.get, kind: k.kind, scope: sc, params: strings.ToLower(id), on: []string{k.kind},
+		operation: k.get, kind: k.kind, scope: sc, part: strings.ToLower(id), on: []string{k.kind},
 		load:    func(ctx context.Context) (*T, error) { return load(ctx, sc, id) },
 		restore: stamping[*T](sc),
 	}
@@ -167,37 +167,63 @@ func one[T any](ctx context.Context, c *Console, k listed[T], sc scope.Scope, id
 	return v, err
 }
 
-// bare marks the question for an entity of which less is wanted than a get brings.
-const bare = "\nbare"
+// bare marks the question for entities of which less is wanted than a get brings.
+const bare = "bare\n"
 
-// lay lets the entities of a page that has just come answer for themselves: those that
+// laying lets the entities of a page that has just come answer for themselves: those that
 // carry all that a get would for a get, the others for who wants no more than they have.
-func lay[T any](ctx context.Context, c *Console, k listed[T], sc scope.Scope, p *cc.Page[T], info responsecache.Info, err error) {
-	if err != nil || k.one == nil || p == nil || info.Source != responsecache.Loaded && info.Source != responsecache.Redis {
-		return
+func laying[T any](ctx context.Context, c *Console, k listed[T], sc scope.Scope) func(*cc.Page[T], responsecache.Whole) {
+	if k.one == nil {
+		return nil
 	}
-	who, on := c.opts.Identity(principal.FromContext(ctx)), tags(sc, []string{k.kind}) // all places are in one company
-	for _, v := range p.List {
-		for _, at := range places(sc, v) {
-			q := single(k, at, k.id(v), nil)
-			if k.whole != nil && !k.whole(v) {
-				q.params += bare
-			}
-			_ = k.one.Put(q.key(who), on, v, info.Dependency) // fails only without a principal, who then has no view
+	who := c.opts.Identity(principal.FromContext(ctx))
+	return func(p *cc.Page[T], whole responsecache.Whole) {
+		if p == nil {
+			return
+		}
+		on := tags(sc, []string{k.kind}) // elsewhere is in the same company
+		for call, parts := range sorted(k, sc, p) {
+			_ = k.one.Lay(responsecache.Key{Principal: who, Call: call}, on, parts, whole) // fails only without a principal, who then has no view
 		}
 	}
 }
 
-// places are the scopes in which an entity that came in sc is asked for: sc, and its
-// own one if that is of the same company, whose tags it carries.
-func places(sc scope.Scope, v any) []scope.Scope {
-	at := []scope.Scope{sc}
-	if s, ok := v.(interface{ Scope() scope.Scope }); ok {
-		if own := s.Scope(); own != sc && own.CompanyID == sc.CompanyID {
-			at = append(at, own)
+// sorted are the entities of a page that came in sc, by what they may be asked for as
+// parts of.
+func sorted[T any](k listed[T], sc scope.Scope, p *cc.Page[T]) map[string][]responsecache.Part {
+	type place struct {
+		scope scope.Scope
+		less  bool
+	}
+	at := make(map[place][]responsecache.Part, 2)
+	for i, v := range p.List {
+		part := responsecache.Part{N: i, Name: strings.ToLower(k.id(v))}
+		less := k.whole != nil && !k.whole(v)
+		at[place{sc, less}] = append(at[place{sc, less}], part)
+		if own, ok := elsewhere(sc, v); ok {
+			at[place{own, less}] = append(at[place{own, less}], part)
 		}
 	}
-	return at
+	calls := make(map[string][]responsecache.Part, len(at))
+	for in, parts := range at {
+		call := callOf(k.get, in.scope)
+		if in.less {
+			call += bare
+		}
+		calls[call] = parts
+	}
+	return calls
+}
+
+// elsewhere is where an entity that came in sc is asked for, too: in its own scope, if that
+// is another one of the same company, whose tags it carries.
+func elsewhere(sc scope.Scope, v any) (own scope.Scope, ok bool) {
+	s, ok := v.(interface{ Scope() scope.Scope })
+	if !ok {
+		return own, false
+	}
+	own = s.Scope()
+	return own, own != sc && own.CompanyID == sc.CompanyID
 }
 
 // kept are the entities of ids that memory holds, in any order; with whole, only those
@@ -210,27 +236,26 @@ func kept[T any](ctx context.Context, c *Console, k listed[T], sc scope.Scope, i
 		return nil
 	}
 	began := time.Now()
-	var found []*T
-	var oldest responsecache.Info
-	var deps []responsecache.Dependency
-	for _, id := range ids {
-		q := single(k, sc, id, nil)
-		v, info, ok := k.one.Peek(q.key(who))
-		if !ok && !whole {
-			q.params += bare
-			v, info, ok = k.one.Peek(q.key(who))
+	names := make([]string, len(ids))
+	for i, id := range ids {
+		names[i] = strings.ToLower(id)
+	}
+	at := responsecache.Key{Principal: who, Call: callOf(k.get, sc)}
+	found, missing, info := k.one.Peek(at, names, t.Wish().MaxAge)
+	if !whole && k.whole != nil && len(missing) > 0 {
+		at.Call += bare
+		more, _, other := k.one.Peek(at, missing, t.Wish().MaxAge)
+		if found = append(found, more...); len(more) > 0 && len(more) < len(found) {
+			other.Age = max(other.Age, info.Age)
+			other.Dependency = responsecache.Combine(info.Dependency, other.Dependency)
 		}
-		if !ok || t.Wish().MaxAge > 0 && info.Age > t.Wish().MaxAge {
-			continue
-		}
-		found, deps = append(found, v), append(deps, info.Dependency)
-		if info.Age >= oldest.Age {
-			oldest = info
+		if len(more) > 0 {
+			info = other
 		}
 	}
 	if len(found) > 0 {
-		oldest.Dependency = responsecache.Combine(deps...)
-		note(t, k.get, k.kind, began, oldest, nil)
+		c.habits.served(who, t.Wish().Like, k.kind, info.Dependency.Begun())
+		note(t, k.get, k.kind, began, info, nil)
 	}
 	return found
 }

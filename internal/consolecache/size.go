@@ -10,46 +10,105 @@ import (
 	cc "github.com/consoleql/consoleql/internal/consoleclient"
 )
 
-// sizeOf estimates the memory that a value and all that it points to take, in bytes.
-func sizeOf(v any) int {
-	rv := reflect.ValueOf(v)
-	if !rv.IsValid() {
-		return 0
+// sizeOf returns what estimates the memory that a T and all that it points to take, in
+// bytes. It looks at the type once, and then only at what can point to anything.
+func sizeOf[T any]() func(T) int {
+	t := reflect.TypeFor[T]()
+	measure := make(sizers).of(t)
+	return func(v T) int {
+		n := int(t.Size())
+		if measure.behind != nil {
+			n += measure.behind(reflect.ValueOf(&v).Elem())
+		}
+		return n
 	}
-	return int(rv.Type().Size()) + behind(rv)
 }
 
-// behind is what v points to, itself not counted.
-func behind(v reflect.Value) int {
-	switch v.Kind() {
+// sizer measures what the values of one type point to, themselves not counted.
+type sizer struct {
+	behind func(reflect.Value) int // nil: nothing
+}
+
+// sizers are those of types, which may contain themselves.
+type sizers map[reflect.Type]*sizer
+
+func (s sizers) of(t reflect.Type) *sizer {
+	if known, ok := s[t]; ok {
+		return known
+	}
+	made := &sizer{}
+	s[t] = made
+	switch t.Kind() {
 	case reflect.String:
-		return v.Len()
+		made.behind = reflect.Value.Len
 	case reflect.Pointer:
-		if v.IsNil() {
-			return 0
+		elem, size := s.of(t.Elem()), int(t.Elem().Size())
+		made.behind = func(v reflect.Value) int {
+			if v.IsNil() {
+				return 0
+			}
+			return size + elem.measure(v.Elem())
 		}
-		return int(v.Type().Elem().Size()) + behind(v.Elem())
 	case reflect.Slice:
-		n := v.Cap() * int(v.Type().Elem().Size())
-		for i := range v.Len() {
-			n += behind(v.Index(i))
-		}
-		return n
+		made.behind = s.ofSlice(t)
 	case reflect.Map:
-		n := v.Len() * (int(v.Type().Key().Size()+v.Type().Elem().Size()) + 16)
-		for it := v.MapRange(); it.Next(); {
-			n += behind(it.Key()) + behind(it.Value())
+		key, elem, size := s.of(t.Key()), s.of(t.Elem()), int(t.Key().Size()+t.Elem().Size())+16
+		made.behind = func(v reflect.Value) int {
+			n := v.Len() * size
+			for it := v.MapRange(); it.Next(); {
+				n += key.measure(it.Key()) + elem.measure(it.Value())
+			}
+			return n
 		}
-		return n
 	case reflect.Struct:
-		n := 0
-		for i := range v.NumField() {
-			n += behind(v.Field(i))
+		made.behind = s.ofStruct(t)
+	default:
+	}
+	return made
+}
+
+func (s sizers) ofSlice(t reflect.Type) func(reflect.Value) int {
+	elem, size := s.of(t.Elem()), int(t.Elem().Size())
+	return func(v reflect.Value) int {
+		n := v.Cap() * size
+		if elem.behind != nil {
+			for i := range v.Len() {
+				n += elem.behind(v.Index(i))
+			}
 		}
 		return n
-	default:
+	}
+}
+
+func (s sizers) ofStruct(t reflect.Type) func(reflect.Value) int {
+	type field struct {
+		at int
+		*sizer
+	}
+	var fields []field
+	for i := range t.NumField() {
+		// A type that is not finished contains itself, which takes a pointer.
+		if f := s.of(t.Field(i).Type); f.behind != nil {
+			fields = append(fields, field{i, f})
+		}
+	}
+	if len(fields) == 0 {
+		return nil
+	}
+	return func(v reflect.Value) int {
+		n := 0
+		for _, f := range fields {
+			n += f.behind(v.Field(f.at))
+		}
+		return n
+	}
+}
+
+func (s *sizer) measure(v reflect.Value) int {
+	if s.behind == nil {
 		return 0
 	}
+	return s.behind(v)
 }
 
 // Form names the form of what is kept, so that gateways of different versions do not

@@ -239,7 +239,11 @@ func (a *Answers) forget(key answerKey, f *flight) {
 
 // run executes the request, and keeps the answer if it may be given again.
 func (a *Answers) run(ctx context.Context, e *enquiry) *answer {
-	t := trail.New(trail.Wish{Refresh: e.fresh, Batches: tracing(ctx) != untraced})
+	wish := trail.Wish{Refresh: e.fresh, Batches: tracing(ctx) != untraced}
+	if _, query := a.queries.GetIfPresent(e.document); query {
+		wish.Like = string(e.key.sum[:]) // what a mutation reads is not to be read ahead
+	}
+	t := trail.New(wish)
 	made := a.record(trail.NewContext(ctx, t), e.execute)
 	query, spoiled := t.Outcome()
 	if !query {

@@ -38,7 +38,7 @@ func BenchmarkHit(b *testing.B) {
 			v := view(b, c, Kind[*page]{})
 			p := newPage()
 			r := Read[*page]{
-				Key:  Key{"principal", "GET /openapi/workflows company department 0 500"},
+				Key:  Key{Principal: "principal", Call: "GET /openapi/workflows company department 0 500"},
 				Tags: []string{"company", "department", "workflows"},
 				Load: func(context.Context) (*page, error) { return p, nil },
 			}
@@ -83,7 +83,7 @@ func BenchmarkMiss(b *testing.B) {
 			b.ReportAllocs()
 			for i := 0; b.Loop(); i++ {
 				r := Read[*page]{
-					Key: Key{"principal", fmt.Sprint(i)}, Tags: []string{"company", "department", "workflows"},
+					Key: Key{Principal: "principal", Call: fmt.Sprint(i)}, Tags: []string{"company", "department", "workflows"},
 					Load: func(context.Context) (*page, error) { return p, nil },
 				}
 				if _, _, err := v.Get(context.Background(), r); err != nil {

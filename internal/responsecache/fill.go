@@ -12,9 +12,16 @@ const (
 	lastLook  = 25 * time.Millisecond
 )
 
+// brief is the Life up to which answers are not shared while this replica is alone: by
+// the time another one has started, they are worth nothing, and to write each of them
+// costs as much as to decode it did. What lives longer is laid into Redis all the same,
+// so that whoever starts next begins with it.
+const brief = 30 * time.Second
+
 // errand is what a flight has to do with Redis.
 type errand struct {
 	shelf  *shelf // nil: nothing
+	alone  bool   // nobody is there to share with: only what is wrong in Redis is removed
 	digest string
 	token  string // of the lock, while it is held
 	clock  moment // before the load began
@@ -27,7 +34,11 @@ func (c *Cache) errand(w *work) errand {
 	if c.shelf == nil || w.policy.Life == 0 || !c.shelf.open() || !c.trusts(time.Now()) {
 		return errand{}
 	}
-	return errand{shelf: c.shelf, digest: digest(c.opts.Version, w.key)}
+	e := errand{shelf: c.shelf, alone: w.policy.Life <= brief && c.ring.alone.Load()}
+	if !e.alone {
+		e.digest = digest(c.opts.Version, w.key)
+	}
+	return e
 }
 
 // fly brings a flight's result, and then shares it with the other replicas.
@@ -44,7 +55,7 @@ func (c *Cache) fly(ctx context.Context, f *flight) {
 	at, refresh := c.begin(f)
 	old := c.remembered(w, f.renews)
 	trip := c.errand(w)
-	if e, found := c.fromRedis(ctx, f, &trip, at, refresh); e != nil {
+	if e, found := c.fromRedis(ctx, f, &trip, at, c.useless(f, old, refresh), refresh); e != nil {
 		c.keep(w, e)
 		c.land(f, result{entry: e, source: Redis})
 		return
@@ -52,7 +63,7 @@ func (c *Cache) fly(ctx context.Context, f *flight) {
 		old = found
 	}
 	if ctx.Err() != nil {
-		c.share(ctx, w, trip, nil, at, context.Cause(ctx))
+		c.share(ctx, w, trip, nil, at, refresh, context.Cause(ctx))
 		c.land(f, result{err: context.Cause(ctx)})
 		return
 	}
@@ -71,7 +82,20 @@ func (c *Cache) fly(ctx context.Context, f *flight) {
 	default:
 		c.landError(f, old, refresh, err)
 	}
-	c.share(ctx, w, trip, e, at, err)
+	c.share(ctx, w, trip, e, at, refresh, err)
+}
+
+// useless is the load that brought an entry in memory, if the flight is not content with
+// it; 0 if it may be, as another flight has just brought it.
+func (c *Cache) useless(f *flight, old *entry, refresh bool) uint64 {
+	if old == nil {
+		return 0
+	}
+	now := time.Now()
+	if f.renews == nil && !refresh && now.Before(old.fresh) && young(old.begun, now, f.work.maxAge) && c.ledger.current(old.seq, old.spots) {
+		return 0
+	}
+	return old.id
 }
 
 // remembered is the entry in memory that may serve where the load fails.
@@ -79,7 +103,7 @@ func (c *Cache) remembered(w *work, renews *entry) *entry {
 	if renews != nil || w.policy.Life == 0 {
 		return renews
 	}
-	if e, ok := c.memory.GetIfPresent(w.key); ok && e.err == nil {
+	if e := w.held(); e != nil && e.err == nil {
 		return e
 	}
 	return nil
@@ -91,7 +115,7 @@ func (c *Cache) landNegative(f *flight, e *entry, err error) {
 	e.value, e.err, e.fresh = nil, err, e.begun.Add(w.policy.Negative)
 	e.ends = e.fresh
 	if w.policy.Life > 0 {
-		c.memory.Invalidate(w.key)
+		c.forget(w)
 		c.keep(w, e)
 	}
 	c.land(f, result{entry: e, source: Loaded})
@@ -102,7 +126,7 @@ func (c *Cache) landNegative(f *flight, e *entry, err error) {
 func (c *Cache) landError(f *flight, old *entry, refresh bool, err error) {
 	w, now := f.work, time.Now()
 	if w.final(err) {
-		c.memory.Invalidate(w.key)
+		c.forget(w)
 		old = nil
 	}
 	if old != nil && !refresh && w.maxAge <= 0 && now.Before(old.fresh.Add(w.policy.StaleIfError)) &&
@@ -118,56 +142,56 @@ func (c *Cache) landError(f *flight, old *entry, refresh bool, err error) {
 }
 
 // fromRedis looks for an answer in Redis, and takes the lock of its load where there is
-// none. It returns the answer, or one that is stale and of use if the load fails.
-func (c *Cache) fromRedis(ctx context.Context, f *flight, trip *errand, at stamp, refresh bool) (fresh, stale *entry) {
-	if trip.shelf == nil {
+// none of use: it asks Redis once, unless another replica loads, or what lies there was
+// invalidated unseen. It returns the answer, or one that is stale and of use if the load
+// fails. known is the load of which memory has all that Redis could, and no use for it.
+func (c *Cache) fromRedis(ctx context.Context, f *flight, trip *errand, at stamp, known uint64, refresh bool) (fresh, stale *entry) {
+	if trip.shelf == nil || trip.alone {
 		return nil, nil
 	}
 	limit := time.Now().Add(c.opts.LockWait)
-	for pause := firstLook; ; pause = min(2*pause, lastLook) {
-		m, data, locked, err := trip.shelf.find(ctx, trip.digest)
+	token, ahead := rand.Text(), refresh
+	for pause := firstLook; ; {
+		found, err := trip.shelf.seek(ctx, trip.digest, token, known, ahead)
 		if err != nil {
 			trip.shelf = nil
 			return nil, stale
 		}
-		trip.clock, trip.known = m, true
-		if e := c.decode(f, trip.digest, data, m, at); e != nil {
-			if now := time.Now(); now.Before(e.fresh) && !refresh && young(e.begun, now, f.work.maxAge) && (f.renews == nil || f.renews.id != e.id) {
+		trip.clock, trip.known = found.clock, true
+		if found.held {
+			trip.token = token
+			return nil, stale
+		}
+		if e := c.decode(f, trip.digest, found.data, found.clock, at); e != nil {
+			if now := time.Now(); now.Before(e.fresh) && young(e.begun, now, f.work.maxAge) && (f.renews == nil || f.renews.id != e.id) {
 				return e, nil
 			}
 			stale = e
 		}
-		if !locked || refresh {
-			if c.takeLock(ctx, trip) || refresh {
-				return nil, stale
-			}
-		}
-		if time.Now().After(limit) {
+		if refresh {
 			return nil, stale
 		}
-		timer := time.NewTimer(pause)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
+		// What is of no use and not being loaded is loaded here, if nobody is quicker.
+		if ahead = !found.busy; ahead {
+			continue
+		}
+		if time.Now().After(limit) || !sleep(ctx, pause) {
 			return nil, stale
 		}
+		pause = min(2*pause, lastLook)
 	}
 }
 
-// takeLock takes the lock of a load; true also where Redis no longer answers.
-func (c *Cache) takeLock(ctx context.Context, trip *errand) bool {
-	token := rand.Text()
-	m, held, err := trip.shelf.take(ctx, trip.digest, token)
-	if err != nil {
-		trip.shelf = nil
+// sleep returns false where ctx ends before the pause does.
+func sleep(ctx context.Context, pause time.Duration) bool {
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
 		return true
+	case <-ctx.Done():
+		return false
 	}
-	trip.clock = m
-	if held {
-		trip.token = token
-	}
-	return held
 }
 
 // decode makes an entry of what lay in Redis; nil where it is of no use: nobody's of
@@ -197,11 +221,18 @@ func (c *Cache) decode(f *flight, digest, data string, m moment, at stamp) *entr
 }
 
 // share lays what a load brought into Redis, and gives its lock back.
-func (c *Cache) share(ctx context.Context, w *work, trip errand, e *entry, at stamp, err error) {
+func (c *Cache) share(ctx context.Context, w *work, trip errand, e *entry, at stamp, refresh bool, err error) {
 	if trip.shelf == nil {
 		return
 	}
 	ctx = context.WithoutCancel(ctx) // those who wait may have gone; other replicas have not
+	ended := err != nil && (w.negative(err) || w.final(err))
+	if trip.alone {
+		if ended || refresh && err == nil { // it may lie there from when there were others
+			trip.shelf.remove(ctx, digest(c.opts.Version, w.key), "")
+		}
+		return
+	}
 	switch {
 	case err == nil && trip.known && at.epoch != "" && c.ledger.current(e.seq, e.spots):
 		raw, err := w.encode(e.value)
@@ -213,9 +244,11 @@ func (c *Cache) share(ctx context.Context, w *work, trip errand, e *entry, at st
 			owner: owner(trip.digest, w.key.principal), id: e.id, epoch: at.epoch, version: at.version,
 			begun: trip.clock.server, cost: e.cost, spots: e.spots,
 		}
-		trip.shelf.put(ctx, trip.digest, env.seal(raw), trip.clock.server+w.policy.kept().Milliseconds())
-	case err != nil && (w.negative(err) || w.final(err)):
-		trip.shelf.remove(ctx, trip.digest)
+		trip.shelf.put(ctx, trip.digest, trip.token, env.seal(raw), trip.clock.server+w.policy.kept().Milliseconds())
+		return
+	case ended:
+		trip.shelf.remove(ctx, trip.digest, trip.token)
+		return
 	}
 	if trip.token != "" {
 		trip.shelf.free(ctx, trip.digest, trip.token)

@@ -29,6 +29,10 @@ type work struct {
 	size     func(any) int
 	negative func(error) bool
 	final    func(error) bool
+	held     func() *entry // what memory holds for the key; nil: nothing
+	landed   func(*entry)  // nil: nobody is told
+	part     string        // the key's, with its index; empty: it is none
+	index    key
 }
 
 // contentWith says whether what the work of a flight brings is young enough for w, too.
@@ -47,7 +51,8 @@ type flight struct {
 	work   *work
 	cancel context.CancelFunc
 	after  <-chan struct{} // closed when it may begin; nil: at once
-	renews *entry          // for nobody but the entry's next readers; nil: for those who wait
+	renews *entry          // whose successor it brings; nil: it need not be another than the one kept
+	behind bool            // in the background: for later readers, whoever waits
 	done   chan struct{}   // closed when result is set
 	result result
 
@@ -145,7 +150,7 @@ func (c *Cache) board(ctx context.Context, w *work) (_ *flight, own bool) {
 func (c *Cache) launch(ctx context.Context, f *flight) {
 	f.done = make(chan struct{})
 	ctx = context.WithoutCancel(ctx)
-	if f.renews != nil {
+	if f.behind {
 		ctx, f.cancel = context.WithTimeout(ctx, refreshTimeout)
 	} else {
 		ctx, f.cancel = context.WithCancel(ctx)
@@ -155,7 +160,7 @@ func (c *Cache) launch(ctx context.Context, f *flight) {
 		stop := context.AfterFunc(c.ctx, f.cancel) //nolint:contextcheck // Close ends whatever anybody began
 		defer stop()
 		defer f.cancel()
-		if f.renews != nil {
+		if f.behind {
 			defer func() { <-c.slots }()
 		}
 		defer c.land(f, result{err: errEnded})
@@ -172,13 +177,20 @@ func (c *Cache) renew(ctx context.Context, w *work, e *entry) {
 		e.renewing.Store(false)
 		return
 	}
+	c.launchBehind(ctx, &flight{work: w, renews: e, behind: true})
+}
+
+// launchBehind lets a flight go in the background, unless somebody loads the same. The
+// caller has taken a slot for it.
+func (c *Cache) launchBehind(ctx context.Context, f *flight) bool {
 	c.flights.mu.Lock()
 	defer c.flights.mu.Unlock()
-	if c.flights.of[w.key] != nil || c.off.Load() {
+	if c.flights.of[f.work.key] != nil || c.off.Load() {
 		<-c.slots
-		return
+		return false
 	}
-	c.launch(ctx, &flight{work: w, renews: e})
+	c.launch(ctx, f)
+	return true
 }
 
 // abandon is a waiter who leaves. The last one ends the load.
@@ -186,7 +198,7 @@ func (c *Cache) abandon(f *flight) {
 	c.flights.mu.Lock()
 	defer c.flights.mu.Unlock()
 	f.waiting--
-	if f.waiting > 0 || f.renews != nil {
+	if f.waiting > 0 || f.behind {
 		return
 	}
 	f.cancel()
@@ -238,7 +250,7 @@ func (c *Cache) call(ctx context.Context, w *work) (value any, err error) {
 func (c *Cache) entry(w *work, value any, id uint64, begun time.Time, cost time.Duration, seq uint64) *entry {
 	return &entry{
 		value: value, id: id, begun: begun, cost: cost, seq: seq, spots: w.spots,
-		fresh: begun.Add(w.policy.Life), ends: begun.Add(w.policy.kept()),
+		fresh: begun.Add(w.policy.Life), ends: begun.Add(w.policy.kept()), part: w.part,
 	}
 }
 
@@ -251,6 +263,20 @@ func (c *Cache) keep(w *work, e *entry) {
 		e.size = w.size(e.value)
 	}
 	c.memory.Set(w.key, e)
+	if w.part != "" {
+		c.lay(w.index, w.spots, e, Part{itself, w.part})
+	}
+	if e.err == nil && w.landed != nil {
+		w.landed(e)
+	}
+}
+
+// forget removes what memory holds for a key.
+func (c *Cache) forget(w *work) {
+	c.memory.Invalidate(w.key)
+	if w.part != "" {
+		c.unlay(w.index, w.part)
+	}
 }
 
 // newID names a load.

@@ -147,7 +147,7 @@ func (c *console) load(ctx context.Context) (int64, error) {
 }
 
 func (c *console) read(call string, tags ...string) Read[int64] {
-	return Read[int64]{Key: Key{"alice", call}, Tags: tags, Load: c.load}
+	return Read[int64]{Key: Key{Principal: "alice", Call: call}, Tags: tags, Load: c.load}
 }
 
 // want reads and checks the value and where it came from.

@@ -1,9 +1,7 @@
 package responsecache
 
 import (
-	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -214,89 +212,59 @@ func TestForget(t *testing.T) {
 	})
 }
 
-func TestPut(t *testing.T) {
-	bubble(t, minute, func(t *testing.T, c *Cache, v *View[int64], con *console) {
-		list := want(t, v, con.read("list", "robots"), 1, Loaded)
-		put := func(call string, value int64) {
-			t.Helper()
-			if err := v.Put(Key{"alice", call}, []string{"robot"}, value, list.Dependency); err != nil {
+// What is begun ahead is there, or under way, when it is asked for; nobody waits for it,
+// and nothing is asked of the console that would not have been.
+func TestAhead(t *testing.T) {
+	windows := Policy{Life: 10 * time.Second, StaleWhileRevalidate: 5 * time.Second}
+	ahead := func(t *testing.T, v *View[int64], r Read[int64], want bool) {
+		t.Helper()
+		if got := v.Ahead(t.Context(), r); got != want {
+			t.Errorf("begun ahead: %t", got)
+		}
+	}
+	t.Run("asked for while it is under way, and later", func(t *testing.T) {
+		bubble(t, windows, func(t *testing.T, _ *Cache, v *View[int64], con *console) {
+			ahead(t, v, con.read("a"), true)
+			ahead(t, v, con.read("a"), false)
+			want(t, v, con.read("a"), 1, Coalesced)
+			want(t, v, con.read("a"), 1, Memory)
+			ahead(t, v, con.read("a"), false)
+			wantAsked(t, con, 1)
+		})
+	})
+	t.Run("stale", func(t *testing.T) {
+		bubble(t, windows, func(t *testing.T, _ *Cache, v *View[int64], con *console) {
+			want(t, v, con.read("a"), 1, Loaded)
+			time.Sleep(11 * time.Second)
+			ahead(t, v, con.read("a"), true)
+			want(t, v, con.read("a"), 1, Stale) // nobody waits for it
+			time.Sleep(2 * time.Millisecond)
+			want(t, v, con.read("a"), 2, Memory)
+			wantAsked(t, con, 2)
+		})
+	})
+	t.Run("invalidated while it is under way", func(t *testing.T) {
+		bubble(t, windows, func(t *testing.T, c *Cache, v *View[int64], con *console) {
+			ahead(t, v, con.read("a", "tag"), true)
+			synctest.Wait()
+			if err := c.Invalidate(t.Context(), "tag"); err != nil {
 				t.Error(err)
 			}
-		}
-		put("robot", 100)
-		info := want(t, v, con.read("robot", "robot"), 100, Memory)
-		if !info.Expires.Equal(list.Expires) {
-			t.Errorf("an entity expires at %v, its list at %v", info.Expires, list.Expires)
-		}
-		want(t, v, con.read("newer"), 2, Loaded)
-		put("newer", 100)
-		want(t, v, con.read("newer"), 2, Memory)
-		if err := c.Invalidate(t.Context(), "robot"); err != nil {
-			t.Error(err)
-		}
-		put("robot", 100) // the list is older than the change
-		want(t, v, con.read("robot", "robot"), 3, Loaded)
-		if err := v.Put(Key{}, nil, 1, list.Dependency); !errors.Is(err, ErrPrincipal) {
-			t.Errorf("got %v", err)
-		}
-	})
-}
-
-func TestMemoryIsBounded(t *testing.T) {
-	evicted := 0
-	o := Options{Policies: Policies{"k": minute}, MaxBytes: 100_000, Observe: func(e Event) {
-		if e.Type == Evicted {
-			evicted++
-		}
-	}}
-	synctest.Test(t, func(t *testing.T) {
-		c := newCache(t, o)
-		v := view(t, c, Kind[int64]{Size: func(int64) int { return 1000 }})
-		con := &console{}
-		for i := range 1000 {
-			want(t, v, con.read(fmt.Sprint(i)), int64(i+1), Loaded)
-		}
-		c.memory.CleanUp()
-		if size := c.memory.WeightedSize(); size > 100_000 || size < 50_000 || evicted < 800 {
-			t.Errorf("%d bytes kept, %d evicted", size, evicted)
-		}
-	})
-}
-
-func TestClose(t *testing.T) {
-	bubble(t, minute, func(t *testing.T, c *Cache, v *View[int64], con *console) {
-		con.takes = time.Hour
-		var reads sync.WaitGroup
-		reads.Go(func() { wantErr(t, v, con.read("a"), context.Canceled) })
-		synctest.Wait()
-		c.Close()
-		reads.Wait()
-		con.takes = 0
-		want(t, v, con.read("a"), 2, Loaded)
-		want(t, v, con.read("a"), 3, Loaded)
-		c.Close()
-	})
-}
-
-func TestOptions(t *testing.T) {
-	for name, o := range map[string]Options{
-		"negative life": {Policies: Policies{"k": {Life: -1}}},
-		"too long":      {Policies: Policies{"k": {Life: 10 * time.Hour, StaleIfError: 3 * time.Hour}}},
-		"no kind":       {Policies: Policies{"": minute}},
-		"timeout":       {RedisTimeout: -1},
-		"refreshes":     {Refreshes: -1},
-	} {
-		t.Run(name, func(t *testing.T) {
-			if _, err := New(o); err == nil {
-				t.Error("no error")
-			}
+			want(t, v, con.read("a", "tag"), 2, Loaded)
+			want(t, v, con.read("a", "tag"), 2, Memory)
 		})
-	}
-	c := newCache(t, Options{Policies: Policies{"k": minute}})
-	if _, err := Of(c, Kind[int]{Name: "other"}); err == nil {
-		t.Error("a kind without a policy")
-	}
-	if _, err := Of(c, Kind[int]{Name: "k", Encode: func(int) ([]byte, error) { return nil, nil }}); err == nil {
-		t.Error("half a codec")
-	}
+	})
+	t.Run("what is not kept", func(t *testing.T) {
+		bubble(t, Policy{}, func(t *testing.T, _ *Cache, v *View[int64], con *console) {
+			ahead(t, v, con.read("a"), false)
+			wantAsked(t, con, 0)
+		})
+	})
+	t.Run("no more than background loads may be", func(t *testing.T) {
+		bubbleWith(t, Options{Policies: Policies{"k": windows}, Refreshes: 1}, func(t *testing.T, _ *Cache, v *View[int64], con *console) {
+			ahead(t, v, con.read("a"), true)
+			ahead(t, v, con.read("b"), false)
+			ahead(t, v, Read[int64]{Load: con.load}, false)
+		})
+	})
 }

@@ -195,7 +195,7 @@ func (m *model) read(r *modelReplica, rng *rand.Rand) error {
 		delay *= 100
 	}
 	got, info, err := r.views[kind].Get(ctx, Read[*fact]{
-		Key:     Key{principal, fmt.Sprint(entity)},
+		Key:     Key{Principal: principal, Call: fmt.Sprint(entity)},
 		Tags:    []string{fmt.Sprint("entity:", entity), "everything"},
 		Refresh: rng.IntN(50) == 0,
 		Load: func(ctx context.Context) (*fact, error) {

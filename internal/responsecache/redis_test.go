@@ -24,6 +24,7 @@ func pair(t *testing.T, o Options) (s *redistest.Server, a, b *Cache, va, vb *Vi
 	}
 	a, b = newReplica(t, s, o), newReplica(t, s, o)
 	settle(t, a)
+	waitFor(t, "each to know of the other", func() bool { return !a.ring.alone.Load() && !b.ring.alone.Load() })
 	return s, a, b, view(t, a, Kind[int64]{}), view(t, b, Kind[int64]{})
 }
 
@@ -187,8 +188,8 @@ func TestLockOfADeadReplica(t *testing.T) {
 	_, a, _, _, vb := pair(t, Options{LockWait: 200 * time.Millisecond})
 	con := &console{}
 	name := digest("", key{"k", "alice", "a"})
-	if _, held, err := a.shelf.take(t.Context(), name, "a replica that died"); !held || err != nil {
-		t.Fatal(held, err)
+	if found, err := a.shelf.seek(t.Context(), name, "a replica that died", 0, true); !found.held || err != nil {
+		t.Fatal(found, err)
 	}
 	want(t, vb, con.read("a"), 1, Loaded)
 }
@@ -266,4 +267,70 @@ func TestClientsThatIgnoreContexts(t *testing.T) {
 			t.Error(err)
 		}
 	}
+}
+
+// A replica that is alone asks Redis for nothing that is worth nothing to who starts
+// later, and what is wrong there it removes; as soon as another one is there, they share.
+func TestAloneAndInCompany(t *testing.T) {
+	t.Parallel()
+	s := redistest.Start(t)
+	o := Options{Policies: Policies{"k": {Life: brief}, "long": minute}, Eagerness: -1}
+	a := newReplica(t, s, o)
+	settle(t, a)
+	waitFor(t, "being alone", a.ring.alone.Load)
+	va, long, con := view(t, a, Kind[int64]{}), view(t, a, Kind[int64]{Name: "long"}), &console{}
+	want(t, va, con.read("a", "tag"), 1, Loaded)
+	want(t, long, con.read("a", "tag"), 2, Loaded)
+	shared(t, a, 1)
+
+	b := newReplica(t, s, o)
+	waitFor(t, "company", func() bool { return !a.ring.alone.Load() && !b.ring.alone.Load() })
+	vb := view(t, b, Kind[int64]{})
+	want(t, vb, con.read("a", "tag"), 3, Loaded)
+	shared(t, a, 2)
+	want(t, va, con.read("a", "tag"), 1, Memory)
+	if err := a.Invalidate(t.Context(), "tag"); err != nil {
+		t.Error(err)
+	}
+	want(t, vb, con.read("a", "tag"), 4, Loaded)
+	want(t, va, con.read("a", "tag"), 4, Redis)
+
+	b.Close()
+	a.ring.rouse()
+	waitFor(t, "being alone", a.ring.alone.Load)
+	refresh := con.read("a", "tag")
+	refresh.Refresh = true
+	want(t, va, refresh, 5, Loaded)
+	shared(t, a, 1) // the older one is gone
+}
+
+// What memory knows to be of no use is not fetched again: one command says so, and
+// takes the lock; another one lays down what was loaded, and gives it back.
+func TestSeekAndShare(t *testing.T) {
+	t.Parallel()
+	_, a, _, va, _ := pair(t, Options{})
+	con := &console{}
+	want(t, va, con.read("a"), 1, Loaded)
+	shared(t, a, 1)
+	k := key{"k", "alice", "a"}
+	old, _ := a.memory.GetIfPresent(k)
+	name := digest("", k)
+	seek := func(token string, known uint64, ahead, data, held, busy bool) {
+		t.Helper()
+		found, err := a.shelf.seek(t.Context(), name, token, known, ahead)
+		if err != nil || (found.data != "") != data || found.held != held || found.busy != busy || found.clock.server == 0 {
+			t.Errorf("data %t, held %t, busy %t, %v", found.data != "", found.held, found.busy, err)
+		}
+	}
+	seek("first", 0, false, true, false, false)
+	seek("first", old.id+1, false, true, false, false)
+	seek("first", old.id, false, false, true, false)
+	seek("second", old.id, false, false, false, true)
+	seek("second", 0, false, true, false, true)
+	seek("second", 0, true, false, false, true)
+	a.shelf.free(t.Context(), name, "second")
+	seek("second", 0, true, false, false, true)
+	a.shelf.remove(t.Context(), name, "first")
+	shared(t, a, 0)
+	seek("second", 0, false, false, true, false)
 }

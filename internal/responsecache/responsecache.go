@@ -12,7 +12,8 @@
 // lease in Redis that it gets for knowing every invalidation, and whoever invalidates
 // waits until each replica has said that it knows, or until its lease has run out.
 // Without a lease (Redis away, or too slow) reads ask the console: identical ones at
-// most one at a time.
+// most one at a time. A replica that is alone lays only what lives long into Redis: what
+// it keeps to itself is not missed by who comes later, and is no less bound to the rest.
 //
 // The promise across replicas is as good as Redis is one: a partition in which two
 // primaries take writes breaks it (min-replicas-to-write prevents that). A restart, a
@@ -24,6 +25,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"log/slog"
 	"math"
 	"sync"
@@ -148,8 +150,9 @@ type Cache struct {
 	opts    Options
 	ledger  *ledger
 	memory  *otter.Cache[key, *entry]
-	ring    *ring  // nil without Redis
-	shelf   *shelf // nil without Redis
+	seed    maphash.Seed // of the names of parts
+	ring    *ring        // nil without Redis
+	shelf   *shelf       // nil without Redis
 	flights flights
 	slots   chan struct{} // of loads in the background
 
@@ -165,7 +168,7 @@ func New(o Options) (*Cache, error) {
 	if err := o.Validate(); err != nil {
 		return nil, fmt.Errorf("responsecache: %w", err)
 	}
-	c := &Cache{opts: o.withDefaults(), ledger: &ledger{}}
+	c := &Cache{opts: o.withDefaults(), ledger: &ledger{}, seed: maphash.MakeSeed()}
 	c.slots = make(chan struct{}, c.opts.Refreshes)
 	c.flights.of = map[key]*flight{}
 	c.off.Store(o.Off)
@@ -297,6 +300,7 @@ type entry struct {
 	seq   uint64 // of the ledger, when the load, or the look into Redis, began
 	spots []spot
 	size  int
+	part  string // its name, if it is one (Key.Part)
 
 	renewing atomic.Bool // somebody has begun an early refresh
 }

@@ -47,6 +47,7 @@ type ring struct {
 	ackTo   string // what a member's own channel begins with
 	lease   time.Duration
 	trust   atomic.Pointer[trust]
+	alone   atomic.Bool // no other member was there when the lease was last renewed, nor came since
 	wake    chan struct{}
 	mu      sync.Mutex
 	ackers  map[string]struct{} // channels of members who wait for this one
@@ -158,7 +159,7 @@ func (r *ring) arguments() []any {
 // it has taken in then.
 func (r *ring) beat(ctx context.Context) (bool, error) {
 	r.mu.Lock()
-	args := append(r.arguments(), digit(r.epoch != "" && time.Since(r.since) > r.lease))
+	args := append(r.arguments(), digit(r.epoch != "" && time.Since(r.since) > r.lease), r.news)
 	ackers := slices.Collect(maps.Keys(r.ackers))
 	r.mu.Unlock()
 	for _, channel := range ackers {
@@ -182,6 +183,7 @@ func (r *ring) beat(ctx context.Context) (bool, error) {
 		r.cache.ledger.catchUp(state.epoch, state.version, changed)
 		return false, nil
 	}
+	r.alone.Store(len(state.rest) == 1 && state.rest[0] == "1")
 	// A clock that runs slower than the others' by a twentieth is borne.
 	held := r.lease - r.lease/20
 	r.mu.Lock()
@@ -288,8 +290,18 @@ func (r *ring) listen(ctx context.Context) {
 	}
 }
 
+// hello is what a new member tells all of them, before its id.
+const hello = "hello "
+
 // hearNews takes in another's invalidation. What it lacks before it, a beat brings.
 func (r *ring) hearNews(payload string) {
+	if from, ok := strings.CutPrefix(payload, hello); ok {
+		if from != r.id {
+			r.alone.Store(false)
+			r.rouse()
+		}
+		return
+	}
 	words := strings.Fields(payload)
 	if len(words) < 3 {
 		return

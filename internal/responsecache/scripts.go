@@ -44,19 +44,22 @@ redis.call('PEXPIRE', gens, ttl)
 
 // scriptBeat renews the lease of a member that knows everything, and tells those who
 // wait for it; a member that does not is told what it lacks, and has no lease for it.
-// ARGV[7] says that the epoch is settled; then come the channels of who waits.
+// ARGV[7] says that the epoch is settled, ARGV[8] is the channel on which a member that
+// is new says so; then come the channels of who waits. The answer ends with how many
+// members there are: the state's fields but for those that are no member's.
 const scriptBeat = `
 if epoch ~= known or applied ~= version then
   local after = epoch == known and '(' .. applied or '(0'
   return {epoch, version, settled, 0, redis.call('ZRANGEBYSCORE', gens, after, '+inf', 'WITHSCORES')}
 end
-redis.call('HSET', ring, 'm:' .. me, version, 'seen', now)
+if redis.call('HSET', ring, 'm:' .. me, version) == 1 then redis.call('PUBLISH', ARGV[8], '` + hello + `' .. me) end
+redis.call('HSET', ring, 'seen', now)
 if ARGV[7] == '1' then
   redis.call('HSET', ring, 'settled', '1')
   settled = '1'
 end
-for i = 8, #ARGV do redis.call('PUBLISH', ARGV[i], epoch .. ' ' .. version .. ' ' .. me) end
-return {epoch, version, settled, 1, {}}
+for i = 9, #ARGV do redis.call('PUBLISH', ARGV[i], epoch .. ' ' .. version .. ' ' .. me) end
+return {epoch, version, settled, 1, {redis.call('HLEN', ring) - 4 - tonumber(settled)}}
 `
 
 // scriptInvalidate makes a version of the spots in ARGV[8] and later, tells it on the
@@ -110,20 +113,29 @@ const (
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 `
-	scriptFind = scriptClock + `return {now, redis.call('GET', KEYS[1]) or '', redis.call('EXISTS', KEYS[2])}`
-	scriptLock = scriptClock + `
-if redis.call('SET', KEYS[2], ARGV[1], 'NX', 'PX', ARGV[2]) then return {now, '', 1} end
-return {now, '', 0}
+	// scriptSeek returns what lies there and whether it is being loaded (1: by another).
+	// Where nothing does, or only the load ARGV[3], of which the caller knows that it is of
+	// no use, or where the caller does not want to know (ARGV[4]), it takes the lock in the
+	// name of ARGV[1] if it is free (2: held by the caller).
+	scriptSeek = scriptClock + `
+local found = ARGV[4] == '1' and redis.call('GET', KEYS[1]) or ''
+if found ~= '' and string.sub(found, 18, 25) ~= ARGV[3] then return {now, found, redis.call('EXISTS', KEYS[2])} end
+if redis.call('SET', KEYS[2], ARGV[1], 'NX', 'PX', ARGV[2]) then return {now, '', 2} end
+return {now, '', 1}
 `
-	scriptUnlock = `
-if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
-return 0
+	// scriptShare lays ARGV[3] down until ARGV[4], or removes what lies there, or does
+	// neither, and gives back the lock that is ARGV[1]'s.
+	scriptShare = `
+if ARGV[2] == 'put' then redis.call('SET', KEYS[1], ARGV[3], 'PXAT', ARGV[4])
+elseif ARGV[2] == 'remove' then redis.call('DEL', KEYS[1]) end
+if ARGV[1] ~= '' and redis.call('GET', KEYS[2]) == ARGV[1] then redis.call('DEL', KEYS[2]) end
+return 1
 `
 )
 
 // scripts are the scripts as go-redis runs them: by hash, and with their text once.
 type scripts struct {
-	beat, invalidate, expel, leave, find, lock, unlock *redis.Script
+	beat, invalidate, expel, leave, seek, share *redis.Script
 }
 
 func newScripts() scripts {
@@ -132,8 +144,7 @@ func newScripts() scripts {
 		invalidate: redis.NewScript(scriptHead + scriptInvalidate),
 		expel:      redis.NewScript(scriptExpel),
 		leave:      redis.NewScript(scriptLeave),
-		find:       redis.NewScript(scriptFind),
-		lock:       redis.NewScript(scriptLock),
-		unlock:     redis.NewScript(scriptUnlock),
+		seek:       redis.NewScript(scriptSeek),
+		share:      redis.NewScript(scriptShare),
 	}
 }

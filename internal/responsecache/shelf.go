@@ -2,6 +2,7 @@ package responsecache
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"sync/atomic"
@@ -66,56 +67,61 @@ func (m moment) local(begun int64) time.Time {
 	return m.sent.Add(-time.Duration(m.server-begun+1) * time.Millisecond)
 }
 
-// find returns what lies under a name (empty: nothing), and whether it is being loaded.
-func (s *shelf) find(ctx context.Context, digest string) (_ moment, data string, locked bool, err error) {
-	return s.ask(ctx, s.scripts.find, digest)
+// sought is what seek came to know.
+type sought struct {
+	clock moment
+	data  string // what lies under the name; empty: nothing
+	held  bool   // the lock is the caller's
+	busy  bool   // it is another's
 }
 
-// take takes the lock of a load, if it is free.
-func (s *shelf) take(ctx context.Context, digest, token string) (_ moment, held bool, err error) {
-	m, _, held, err := s.ask(ctx, s.scripts.lock, digest, token, max(1, s.lock.Milliseconds()))
-	return m, held, err
-}
-
-// ask runs find or lock.
-func (s *shelf) ask(ctx context.Context, script *redis.Script, digest string, args ...any) (m moment, data string, yes bool, err error) {
+// seek returns what lies under a name, and whether it is being loaded. Where nothing of
+// use is there, it takes the lock of the load for token, if that is free. Of no use is
+// what the load known brought, if that is not 0; and with ahead, whatever it is.
+func (s *shelf) seek(ctx context.Context, digest, token string, known uint64, ahead bool) (_ sought, err error) {
 	defer func() { s.note(ctx, err) }()
 	bounded, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	m.sent = time.Now()
-	got, err := script.Run(bounded, s.client, s.keys(digest), args...).Slice()
+	var id []byte
+	if known != 0 {
+		id = binary.BigEndian.AppendUint64(nil, known)
+	}
+	found := sought{clock: moment{sent: time.Now()}}
+	got, err := s.scripts.seek.Run(bounded, s.client, s.keys(digest), token, max(1, s.lock.Milliseconds()), id, digit(!ahead)).Slice()
 	if err != nil {
-		return m, "", false, fmt.Errorf("ask Redis: %w", err)
+		return found, fmt.Errorf("ask Redis: %w", err)
 	}
 	if len(got) != 3 {
-		return m, "", false, fmt.Errorf("ask Redis: %d values, not 3", len(got))
+		return found, fmt.Errorf("ask Redis: %d values, not 3", len(got))
 	}
 	clock, ok := got[0].(int64)
 	if !ok {
-		return m, "", false, fmt.Errorf("ask Redis: its clock says %T", got[0])
+		return found, fmt.Errorf("ask Redis: its clock says %T", got[0])
 	}
-	m.server = clock
-	data, _ = got[1].(string)
-	return m, data, got[2] == int64(1), nil
+	found.clock.server = clock
+	found.data, _ = got[1].(string)
+	found.busy, found.held = got[2] == int64(1), got[2] == int64(2)
+	return found, nil
 }
 
-// put lays down data until a moment of the server's clock, in milliseconds.
-func (s *shelf) put(ctx context.Context, digest string, data []byte, until int64) {
-	ctx, cancel := context.WithTimeout(ctx, s.timeout)
-	defer cancel()
-	s.note(ctx, s.client.Do(ctx, "SET", s.keys(digest)[0], data, "PXAT", until).Err())
+// put lays down data until a moment of the server's clock, in milliseconds, and gives
+// back the lock that is token's, if any.
+func (s *shelf) put(ctx context.Context, digest, token string, data []byte, until int64) {
+	s.share(ctx, digest, token, "put", data, until)
 }
 
-// remove removes what lies under a name.
-func (s *shelf) remove(ctx context.Context, digest string) {
-	ctx, cancel := context.WithTimeout(ctx, s.timeout)
-	defer cancel()
-	s.note(ctx, s.client.Del(ctx, s.keys(digest)[0]).Err())
+// remove removes what lies under a name, and gives back the lock that is token's, if any.
+func (s *shelf) remove(ctx context.Context, digest, token string) {
+	s.share(ctx, digest, token, "remove")
 }
 
-// free gives a lock back; one that cannot be lapses.
+// free gives back the lock that is token's; one that cannot be lapses.
 func (s *shelf) free(ctx context.Context, digest, token string) {
+	s.share(ctx, digest, token, "")
+}
+
+func (s *shelf) share(ctx context.Context, digest, token, what string, args ...any) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	s.note(ctx, s.scripts.unlock.Run(ctx, s.client, s.keys(digest)[1:], token).Err())
+	s.note(ctx, s.scripts.share.Run(ctx, s.client, s.keys(digest), append([]any{token, what}, args...)...).Err())
 }

@@ -26,6 +26,9 @@ type Kind[T any] struct {
 	// Final says whether an error ends what was known, such as 401 and 403: no stale
 	// answer is given for it, and the one that was kept is removed; default: none does.
 	Final func(error) bool
+	// Part gives the n-th part of a larger answer with its name, for a kind whose answers
+	// are laid (View.Lay); it is not ok where there is no such part.
+	Part func(whole any, n int) (value T, name string, ok bool)
 }
 
 // Key names an answer.
@@ -35,6 +38,9 @@ type Key struct {
 	// Call says what is asked: the operation, the scope and the parameters, as the caller
 	// likes to write them, as long as different questions differ.
 	Call string
+	// Part, if not empty, goes on where Call ends, and names one of many answers that may
+	// also come as parts of larger ones (View.Lay).
+	Part string
 }
 
 // Read is one question.
@@ -47,6 +53,9 @@ type Read[T any] struct {
 	Load func(ctx context.Context) (T, error)
 	// Restore completes a value that was decoded, before anybody sees it; it may be nil.
 	Restore func(T)
+	// Landed is told of an answer that a load, or Redis, brought, before anybody sees it: also
+	// of one that nobody waits for. It may be nil.
+	Landed func(value T, whole Whole)
 	// Refresh asks anew, whatever is kept, and replaces it (Cache-Control: no-cache).
 	Refresh bool
 	// MaxAge, if positive, takes nothing that is stale, nor anything whose load began
@@ -98,11 +107,10 @@ func (v *View[T]) Get(ctx context.Context, r Read[T]) (T, Info, error) {
 	if r.Principal == "" {
 		return none, Info{}, ErrPrincipal
 	}
-	c, k := v.cache, key{v.kind.Name, r.Principal, r.Call}
+	c := v.cache
 	if v.policy.Life > 0 && !r.Refresh {
-		if e, ok := c.memory.GetIfPresent(k); ok {
-			now := time.Now()
-			if info, ok := v.serve(ctx, e, now, r); ok {
+		if e := v.held(r.Key); e != nil {
+			if info, ok := v.serve(ctx, e, time.Now(), r); ok {
 				value, ok := e.value.(T)
 				if ok || e.err != nil {
 					return value, info, e.err
@@ -144,26 +152,24 @@ func (v *View[T]) serve(ctx context.Context, e *entry, now time.Time, r Read[T])
 	return info, true
 }
 
-// Peek gives what memory holds for a key, if that is fresh and no error; it never asks
-// anybody, and leaves it to Get to replace what is old.
-func (v *View[T]) Peek(k Key) (value T, info Info, ok bool) {
-	c := v.cache
-	if v.policy.Life == 0 || k.Principal == "" {
-		return value, info, false
+// Ahead begins a load in the background whose answer is about to be wanted, so that the
+// read which then asks need not wait for all of it, nor be given what is stale. It
+// returns false where there is nothing to gain: memory has a fresh answer, somebody loads
+// already, nothing of the kind is kept, or too many loads are under way. It waits for nobody.
+func (v *View[T]) Ahead(ctx context.Context, r Read[T]) bool {
+	c, now := v.cache, time.Now()
+	if v.policy.Life == 0 || r.Principal == "" || c.off.Load() || !c.trusts(now) {
+		return false
 	}
-	e, held := c.memory.GetIfPresent(key{v.kind.Name, k.Principal, k.Call})
-	if !held || e.err != nil {
-		return value, info, false
+	if e := v.held(r.Key); e != nil && now.Before(e.fresh) && c.ledger.current(e.seq, e.spots) {
+		return false
 	}
-	now := time.Now()
-	if !now.Before(e.fresh) || c.off.Load() || !c.trusts(now) || !c.ledger.current(e.seq, e.spots) {
-		return value, info, false
+	select {
+	case c.slots <- struct{}{}:
+		return c.launchBehind(ctx, &flight{work: v.work(r), behind: true})
+	default:
+		return false
 	}
-	if value, ok = e.value.(T); !ok {
-		return value, info, false
-	}
-	c.observe(Event{Type: Served, Kind: v.kind.Name, Source: Memory})
-	return value, Info{Source: Memory, Age: now.Sub(e.begun), Expires: e.fresh, Dependency: e.dependency()}, true
 }
 
 // early says whether to replace an entry that has left until it expires: the more
@@ -179,29 +185,25 @@ func (c *Cache) early(e *entry, left time.Duration) bool {
 	return -cost*math.Log(1-rand.Float64()) >= float64(left) //nolint:gosec // nothing secret
 }
 
-// Put lays down a value that another answer contained, such as an entity of a list, as
-// if it had been loaded when that answer was: from is the Dependency that came with
-// it. It is kept in this process's memory, unless something newer is.
-func (v *View[T]) Put(k Key, tags []string, value T, from Dependency) error {
-	if k.Principal == "" {
-		return ErrPrincipal
+// key names an answer in memory.
+func (v *View[T]) key(k Key) key { return key{v.kind.Name, k.Principal, k.Call + k.Part} }
+
+// held is what memory holds for a key, good or not; of a part, the newest. Nil if nothing.
+func (v *View[T]) held(k Key) *entry {
+	e, _ := v.cache.memory.GetIfPresent(v.key(k))
+	if k.Part == "" {
+		return e
 	}
-	c := v.cache
-	if v.policy.Life == 0 || from.begun.IsZero() || c.off.Load() {
-		return nil
+	if p := v.partOf(k); p != nil && (e == nil || p.begun.After(e.begun)) {
+		return p
 	}
-	w := v.work(Read[T]{Key: k, Tags: tags})
-	if old, ok := c.memory.GetIfPresent(w.key); ok && !old.begun.Before(from.begun) && c.ledger.current(old.seq, old.spots) {
-		return nil
-	}
-	c.keep(w, c.entry(w, value, rand.Uint64(), from.begun, 0, from.seq)) //nolint:gosec // nothing secret
-	return nil
+	return e
 }
 
 // work is r without its type.
 func (v *View[T]) work(r Read[T]) *work {
-	return &work{
-		key:     key{v.kind.Name, r.Principal, r.Call},
+	w := &work{
+		key:     v.key(r.Key),
 		policy:  v.policy,
 		spots:   spotsOf(append([]string{principalTag(r.Principal)}, r.Tags...)...),
 		refresh: r.Refresh,
@@ -224,7 +226,19 @@ func (v *View[T]) work(r Read[T]) *work {
 		size:     v.size,
 		negative: v.kind.Negative,
 		final:    v.kind.Final,
+		held:     func() *entry { return v.held(r.Key) },
 	}
+	if r.Landed != nil {
+		w.landed = func(e *entry) {
+			if value, ok := e.value.(T); ok {
+				r.Landed(value, Whole{e})
+			}
+		}
+	}
+	if r.Part != "" {
+		w.part, w.index = r.Part, v.indexKey(r.Key)
+	}
+	return w
 }
 
 // size estimates a value's bytes.

@@ -49,30 +49,37 @@ func TestMaxAge(t *testing.T) {
 	})
 }
 
+// TestPeek: what was asked for one by one is at hand, too.
 func TestPeek(t *testing.T) {
 	bubble(t, Policy{Life: 10 * time.Second, StaleWhileRevalidate: time.Minute}, func(t *testing.T, c *Cache, v *View[int64], con *console) {
-		r := con.read("a", "tag")
-		if _, _, ok := v.Peek(r.Key); ok {
-			t.Error("something was there before it was asked for")
+		read := func(part string) Read[int64] {
+			r := con.read("of ", "tag")
+			r.Part = part
+			return r
 		}
-		want(t, v, r, 1, Loaded)
-		if n, info, ok := v.Peek(r.Key); !ok || n != 1 || info.Source != Memory || !c.Valid(info.Dependency) {
-			t.Errorf("got %v, %+v, %v", n, info, ok)
+		peek := func(principal string, n int) Info {
+			t.Helper()
+			found, missing, info := v.Peek(Key{Principal: principal, Call: "of "}, []string{"a", "b", "c"}, 0)
+			if len(found) != n || len(missing) != 3-n {
+				t.Errorf("%v at hand, %v missing", found, missing)
+			}
+			return info
 		}
-		if _, _, ok := v.Peek(Key{Principal: "another", Call: r.Call}); ok {
-			t.Error("another principal was given it")
+		peek("alice", 0)
+		want(t, v, read("a"), 1, Loaded)
+		want(t, v, read("b"), 2, Loaded)
+		if info := peek("alice", 2); info.Source != Memory || !c.Valid(info.Dependency) {
+			t.Errorf("%+v", info)
 		}
+		peek("another", 0)
 		time.Sleep(11 * time.Second)
-		if _, _, ok := v.Peek(r.Key); ok {
-			t.Error("something stale was given")
-		}
-		want(t, v, con.read("b", "tag"), 2, Loaded)
+		peek("alice", 0)
+		want(t, v, read("c"), 3, Loaded)
+		peek("alice", 1)
 		if err := c.Invalidate(t.Context(), "tag"); err != nil {
 			t.Fatal(err)
 		}
-		if _, _, ok := v.Peek(con.read("b").Key); ok {
-			t.Error("something invalidated was given")
-		}
+		peek("alice", 0)
 	})
 }
 

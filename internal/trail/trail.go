@@ -23,6 +23,9 @@ type Wish struct {
 	// Batches lets those who ask for entities together count them for AddBatch: an
 	// operation that nobody wants explained is spared that.
 	Batches bool
+	// Like, if not empty, names what the operation asks: another one of the same name is
+	// expected to make the same reads, which can then begin before they are asked for.
+	Like string
 }
 
 // Read is one read of the console, or of what is kept of it.
@@ -63,6 +66,7 @@ type Trail struct {
 	wish Wish
 
 	mu      sync.Mutex
+	begun   bool
 	reads   []Read
 	batches []Batch
 	query   bool
@@ -78,6 +82,18 @@ func (t *Trail) Wish() Wish {
 		return Wish{}
 	}
 	return t.wish
+}
+
+// Begin returns whether the operation's first read is about to be made.
+func (t *Trail) Begin() bool {
+	if t == nil {
+		return false
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	first := !t.begun
+	t.begun = true
+	return first
 }
 
 // Add notes a read that has ended.

@@ -1,0 +1,226 @@
+package responsecache
+
+import (
+	"hash/maphash"
+	"slices"
+	"sync"
+	"time"
+	"weak"
+)
+
+// Whole is an answer in memory of which others may be parts, such as a page of a list.
+type Whole struct{ entry *entry }
+
+// Part is the n-th part of a larger answer, by its name (Key.Part).
+type Part struct {
+	N    int
+	Name string
+}
+
+// itself is the N of an answer that is no part of a larger one.
+const itself = -1
+
+// index says where the parts of one Call lie: in the newest answers that have them. It
+// does not keep these: they are in memory once, as what they are, and when one leaves
+// it, its parts are no longer found. So a list of a thousand entities is one entry, not
+// a thousand and one.
+type index struct {
+	spots []spot // of every part
+
+	mu    sync.RWMutex
+	at    map[uint64]where // by the hash of a part's name: what is found is asked for its name
+	sweep int              // how long at may get before what is gone is swept out
+}
+
+// where is the place of a part.
+type where struct {
+	whole weak.Pointer[entry]
+	n     int
+}
+
+// weight is what a place takes in memory, in bytes.
+const weight = 48
+
+func (v *View[T]) indexKey(k Key) key { return key{v.kind.Name, k.Principal, k.Call + "\x00parts"} }
+
+// Lay lets parts of a larger answer answer for themselves, as if each had been loaded
+// when that was: k is their key but for Part, and tags are what each of them depends on.
+// They are found as long as the larger answer is in this process's memory, unless
+// something newer is.
+func (v *View[T]) Lay(k Key, tags []string, parts []Part, whole Whole) error {
+	if k.Principal == "" {
+		return ErrPrincipal
+	}
+	c, e := v.cache, whole.entry
+	if v.policy.Life == 0 || e == nil || v.kind.Part == nil || c.off.Load() || len(parts) == 0 {
+		return nil
+	}
+	c.lay(v.indexKey(k), spotsOf(append([]string{principalTag(k.Principal)}, tags...)...), e, parts...)
+	return nil
+}
+
+// lay puts parts into their index.
+func (c *Cache) lay(k key, at []spot, whole *entry, parts ...Part) {
+	held, ok := c.memory.GetIfPresent(k)
+	if !ok {
+		made := &index{spots: at, at: make(map[uint64]where, len(parts)), sweep: 64 + 2*len(parts)}
+		held = &entry{value: made, ends: whole.ends}
+	}
+	x, ok := held.value.(*index)
+	if !ok {
+		return
+	}
+	n := x.lay(c, whole, parts)
+	// Anew, as it has another weight. Of two who do this at once one may undo what the other
+	// did, which costs a load.
+	ends := whole.ends
+	if held.ends.After(ends) {
+		ends = held.ends
+	}
+	c.memory.Set(k, &entry{value: x, begun: whole.begun, ends: ends, size: n * weight})
+}
+
+// lay returns how many parts there are then.
+func (x *index) lay(c *Cache, whole *entry, parts []Part) int {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	here := weak.Make(whole)
+	var known weak.Pointer[entry]
+	var newer bool
+	for _, p := range parts {
+		h := maphash.String(c.seed, p.Name)
+		if old, ok := x.at[h]; ok && old.whole != known {
+			known = old.whole
+			e := known.Value()
+			newer = e != nil && e != whole && !e.begun.Before(whole.begun) && c.ledger.current(e.seq, x.spots)
+		} else if !ok {
+			x.at[h] = where{here, p.N}
+			continue
+		}
+		if !newer {
+			x.at[h] = where{here, p.N}
+		}
+	}
+	if len(x.at) > x.sweep {
+		now := time.Now()
+		for h, w := range x.at {
+			if e := w.whole.Value(); e == nil || !now.Before(e.ends) {
+				delete(x.at, h)
+			}
+		}
+		x.sweep = 64 + 2*len(x.at)
+	}
+	return len(x.at)
+}
+
+// unlay removes a part from its index.
+func (c *Cache) unlay(k key, name string) {
+	if x := c.index(k); x != nil {
+		x.mu.Lock()
+		defer x.mu.Unlock()
+		delete(x.at, maphash.String(c.seed, name))
+	}
+}
+
+// index is the one of a name; nil: none.
+func (c *Cache) index(k key) *index {
+	held, ok := c.memory.GetIfPresent(k)
+	if !ok {
+		return nil
+	}
+	x, _ := held.value.(*index)
+	return x
+}
+
+// pick takes a part out of the answer that has it.
+func (v *View[T]) pick(whole *entry, n int, name string) (value T, ok bool) {
+	if n == itself {
+		value, ok = whole.value.(T)
+		return value, ok && whole.part == name
+	}
+	value, actual, ok := v.kind.Part(whole.value, n)
+	return value, ok && actual == name
+}
+
+// partOf makes an entry of a part of a larger answer; nil if there is none.
+func (v *View[T]) partOf(k Key) *entry {
+	x := v.cache.index(v.indexKey(k))
+	if x == nil {
+		return nil
+	}
+	x.mu.RLock()
+	w := x.at[maphash.String(v.cache.seed, k.Part)]
+	x.mu.RUnlock()
+	whole := w.whole.Value()
+	if whole == nil || w.n == itself {
+		return nil
+	}
+	value, ok := v.pick(whole, w.n, k.Part)
+	if !ok {
+		return nil
+	}
+	return &entry{
+		value: value, id: whole.id, begun: whole.begun, seq: whole.seq, spots: x.spots,
+		fresh: whole.begun.Add(v.policy.Life), ends: whole.begun.Add(v.policy.kept()),
+	}
+}
+
+// Peek gives those of the parts of k that memory holds, if they are fresh, no errors,
+// and no older than maxAge (where that is positive), and the names of the others. It
+// never asks anybody, and leaves it to Get to replace what is old. Info is that of the
+// oldest, but for its Dependency, which is that of all.
+func (v *View[T]) Peek(k Key, names []string, maxAge time.Duration) (found []T, missing []string, info Info) {
+	c, now := v.cache, time.Now()
+	if v.policy.Life == 0 || k.Principal == "" || c.off.Load() || !c.trusts(now) {
+		return nil, names, info
+	}
+	x := c.index(v.indexKey(k))
+	if x == nil {
+		return nil, names, info
+	}
+	var wholes []*entry
+	var known weak.Pointer[entry]
+	var whole *entry // nil: of no use
+	x.mu.RLock()
+	for _, name := range names {
+		at := x.at[maphash.String(c.seed, name)]
+		if at.whole != known {
+			known, whole = at.whole, at.whole.Value()
+			if whole != nil && (whole.err != nil || !now.Before(whole.begun.Add(v.policy.Life)) ||
+				!young(whole.begun, now, maxAge) || !c.ledger.current(whole.seq, x.spots)) {
+				whole = nil
+			}
+		}
+		value, ok := *new(T), false
+		if whole != nil && at.whole == known {
+			value, ok = v.pick(whole, at.n, name)
+		}
+		if !ok {
+			missing = append(missing, name)
+			continue
+		}
+		found = append(found, value)
+		if !slices.Contains(wholes, whole) {
+			wholes = append(wholes, whole)
+		}
+	}
+	x.mu.RUnlock()
+	if len(found) == 0 {
+		return nil, names, info
+	}
+	c.observe(Event{Type: Served, Kind: v.kind.Name, Source: Memory})
+	return found, missing, v.infoOf(wholes, x.spots, now)
+}
+
+// infoOf is that of parts of larger answers.
+func (v *View[T]) infoOf(wholes []*entry, at []spot, now time.Time) Info {
+	deps := make([]Dependency, len(wholes))
+	for i, e := range wholes {
+		deps[i] = Dependency{seq: e.seq, spots: at, expires: e.begun.Add(v.policy.Life), begun: e.begun}
+	}
+	all := deps[0]
+	if len(deps) > 1 {
+		all = Combine(deps...)
+	}
+	return Info{Source: Memory, Age: now.Sub(all.begun), Expires: all.expires, Dependency: all}
+}
