@@ -186,6 +186,13 @@ func (e *entities[T, F]) want(sc scope.Scope) {
 	e.wanted[sc] = struct{}{}
 }
 
+// gathers says whether look-ahead's present level asks for entities.
+func (e *entities[T, F]) gathers() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return len(e.wanted) > 0
+}
+
 // settle waits for the lists of earlier levels that may bring what this level
 // asks for: one that is slower than others of its level is not asked past.
 func (e *entities[T, F]) settle() {
@@ -348,7 +355,7 @@ func (e *entities[T, F]) take(g *group) {
 
 // get asks the console for one entity by its id.
 func (e *entities[T, F]) get(sc scope.Scope, id string) Thunk[*T] {
-	return e.gets.load(e.l, key{scope: sc, id: id}, func() (*T, error) {
+	return e.gets.spawn(e.l, key{scope: sc, id: id}, func() (*T, error) {
 		v, err := call(e.l, func(ctx context.Context) (*T, error) { return e.k.get(ctx, sc, id) })
 		if err != nil {
 			return nil, err
@@ -369,7 +376,7 @@ type pageKey[F comparable] struct {
 
 // page asks the console for one page of a list, and waits for it.
 func (e *entities[T, F]) page(k pageKey[F]) (*cc.Page[T], error) {
-	return e.pages.do(e.l, k, func() (*cc.Page[T], error) {
+	return e.pages.later(e.l, k, func() (*cc.Page[T], error) {
 		list := cc.List[F]{Filter: k.filter, Ascending: k.ascending, PageIndex: k.index, PageSize: k.size}
 		if k.ids != "" {
 			list.IDs = strings.Split(k.ids, ",")
@@ -380,5 +387,5 @@ func (e *entities[T, F]) page(k pageKey[F]) (*cc.Page[T], error) {
 		}
 		e.hold(k.scope, p.List...)
 		return p, nil
-	})
+	})()
 }

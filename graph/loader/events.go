@@ -102,7 +102,7 @@ func (e *Engine) RobotsNow(ctx context.Context, sc scope.Scope, ids []string, qu
 	if queueID == "" && len(ids) > 0 {
 		return now(l, l.robots, sc, ids)
 	}
-	v, err := l.robots.view(window[cc.RobotFilter]{scope: sc, filter: cc.RobotFilter{AssociatedQueueID: cc.OptionalID(queueID)}, count: maxOffset})()
+	v, err := l.robots.view(l, window[cc.RobotFilter]{scope: sc, filter: cc.RobotFilter{AssociatedQueueID: cc.OptionalID(queueID)}, count: maxOffset})()
 	if err != nil {
 		return nil, err
 	}

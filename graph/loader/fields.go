@@ -7,7 +7,7 @@ import (
 
 // list loads a stretch of a kind's list in sc. What the selection does not
 // want (the nodes, their versions) is not asked for.
-func (e *entities[T, F]) list(sc scope.Scope, a ListArgs[F], s Selection) Thunk[*Connection[T]] {
+func (e *entities[T, F]) list(l *Loaders, sc scope.Scope, a ListArgs[F], s Selection) Thunk[*Connection[T]] {
 	w, err := a.window(sc)
 	if err != nil {
 		return failed[*Connection[T]](err)
@@ -23,7 +23,7 @@ func (e *entities[T, F]) list(sc scope.Scope, a ListArgs[F], s Selection) Thunk[
 	if wants.whole && e.k.detail != nil {
 		e.k.detail(&w.filter)
 	}
-	return then(e.view(w), func(v *view[T]) (*Connection[T], error) {
+	return then(e.view(l, w), func(v *view[T]) (*Connection[T], error) {
 		c := &Connection[T]{Nodes: v.items, TotalCount: v.total, offset: offset, length: len(v.items)}
 		if !wants.nodes {
 			c.length = max(0, min(count, v.total-offset))
@@ -42,7 +42,7 @@ func inRequest[T any, F comparable](l *Loaders, e *entities[T, F], a ListArgs[F]
 	if err != nil {
 		return failed[*Connection[T]](err)
 	}
-	return e.list(sc, a, s)
+	return e.list(l, sc, a, s)
 }
 
 // oneInRequest is the entity id in the scope of the request.
@@ -113,27 +113,27 @@ func (l *Loaders) WorkflowLayout(id string) Thunk[*cc.WorkflowLayout] {
 
 // DepartmentPackages lists the packages of d.
 func (l *Loaders) DepartmentPackages(d *cc.Department, a ListArgs[cc.PackageFilter], s Selection) Thunk[*PackageConnection] {
-	return l.packages.list(d.Scope(), a, s)
+	return l.packages.list(l, d.Scope(), a, s)
 }
 
 // DepartmentQueues lists the robot groups of d.
 func (l *Loaders) DepartmentQueues(d *cc.Department, a ListArgs[cc.QueueFilter], s Selection) Thunk[*QueueConnection] {
-	return l.queues.list(d.Scope(), a, s)
+	return l.queues.list(l, d.Scope(), a, s)
 }
 
 // DepartmentRobots lists the robots of d.
 func (l *Loaders) DepartmentRobots(d *cc.Department, a ListArgs[cc.RobotFilter], s Selection) Thunk[*RobotConnection] {
-	return l.robots.list(d.Scope(), a, s)
+	return l.robots.list(l, d.Scope(), a, s)
 }
 
 // DepartmentWorkflows lists the workflows of d.
 func (l *Loaders) DepartmentWorkflows(d *cc.Department, a ListArgs[cc.WorkflowFilter], s Selection) Thunk[*WorkflowConnection] {
-	return l.workflows.list(d.Scope(), a, s)
+	return l.workflows.list(l, d.Scope(), a, s)
 }
 
 // DepartmentWorkflowLayouts lists the workflow layouts of d.
 func (l *Loaders) DepartmentWorkflowLayouts(d *cc.Department, a ListArgs[cc.WorkflowLayoutFilter], s Selection) Thunk[*WorkflowLayoutConnection] {
-	return l.layouts.list(d.Scope(), a, s)
+	return l.layouts.list(l, d.Scope(), a, s)
 }
 
 // DepartmentPackage is the package id of d.

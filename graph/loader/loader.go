@@ -151,8 +151,16 @@ type Loaders struct {
 	// level's batch, while a resolver waits until look-ahead has come to it. So
 	// what a batch holds never depends on how fast a resolver was.
 	ahead bool
+	// begun is what look-ahead's level is to begin beside the operation.
+	begun []beginning
 	// next is what look-ahead begins when the answers to its level's batches are known.
 	next []func()
+}
+
+// beginning is work that is not done by a batch; begin also waits for its end.
+type beginning interface {
+	begin()
+	isBegun() bool
 }
 
 // operation holds what one operation, or one field of a mutation, has asked and
@@ -225,6 +233,11 @@ func (l *Loaders) Close() {
 // did: each would have cost a call of its own. It is zero unless the table of
 // edges and the resolvers have fallen apart.
 func (l *Loaders) Unplanned() int64 { return l.unplanned.Load() }
+
+// gathers says whether there are batches to be sent.
+func (l *operation) gathers() bool {
+	return l.packages.gathers() || l.queues.gathers() || l.robots.gathers() || l.workflows.gathers() || l.layouts.gathers()
+}
 
 // settle waits for what may bring the entities that are gathered, before they are asked for.
 func (l *operation) settle() {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"runtime/debug"
+	"slices"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/gqlerror"
@@ -166,6 +167,7 @@ func (l *Loaders) lookAhead(typ string, s Selection, object any) {
 	look := &look{l: &Loaders{operation: l.operation, ahead: true}}
 	look.guard(func() {
 		look.walk(typ, s, []any{object})
+		look.startFirst()
 		look.send()
 	})
 	if len(look.ahead) == 0 {
@@ -201,9 +203,30 @@ func (k *look) descend() {
 		k.ahead = nil
 		for _, p := range level {
 			k.walk(p.to, p.below, p.objects())
+			k.start()
 		}
 		k.send()
 	}
+}
+
+// start begins what is not done by batches.
+func (k *look) start() {
+	for _, b := range k.l.begun {
+		if !b.isBegun() {
+			k.l.tasks.Go(b.begin)
+		}
+	}
+	k.l.begun = nil
+}
+
+// startFirst is start for the first level. One thing alone is left to the resolver that is
+// about to wait for it, and saves a goroutine.
+func (k *look) startFirst() {
+	waiting := slices.DeleteFunc(k.l.begun, beginning.isBegun)
+	if k.l.begun = waiting; len(waiting) == 1 && !k.l.gathers() {
+		k.l.begun = nil
+	}
+	k.start()
 }
 
 // send sends the batches of a level.

@@ -2,8 +2,10 @@ package loader
 
 import (
 	"fmt"
+	"log/slog"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 
 	"github.com/graph-gophers/dataloader/v7"
 )
@@ -32,41 +34,55 @@ func then[A, B any](t Thunk[A], f func(A) (B, error)) Thunk[B] {
 	}
 }
 
-// memo begins the work of each key once in an operation and keeps its outcome,
-// so that no console call is made twice. Unlike a batch it starts at once: its
-// keys have nothing to wait for. The zero memo is ready for use.
+// memo does the work of each key once in an operation and keeps its outcome, so that no
+// console call is made twice. Unlike a batch its keys have nothing to wait for. The zero
+// memo is ready for use.
 type memo[K comparable, V any] struct {
 	mu    sync.Mutex
 	known map[K]*outcome[V]
 }
 
+// outcome comes about by whoever first wants it: it is begun beside the operation, or by
+// someone who would only wait for it.
 type outcome[V any] struct {
-	done  chan struct{}
+	once  sync.Once
+	begun atomic.Bool
+	work  func() (V, error)
+	log   *slog.Logger
 	value V
 	err   error
 }
 
-// load returns the outcome of key, beginning work for it if no one has yet.
-func (m *memo[K, V]) load(l *operation, key K, work func() (V, error)) Thunk[V] {
-	o, first := m.claim(key)
-	if first {
-		l.tasks.Go(func() { o.run(l, work) })
+// load returns the outcome of key. Work for it, if there is none yet, is begun at once, or
+// where look-ahead asks, with its level.
+func (m *memo[K, V]) load(l *Loaders, key K, work func() (V, error)) Thunk[V] {
+	o, first := m.claim(l.operation, key, work)
+	switch {
+	case first && l.ahead:
+		l.begun = append(l.begun, o)
+	case first:
+		l.tasks.Go(o.begin)
 	}
 	return o.wait
 }
 
-// do is load for who has nothing else to do meanwhile: the work is done here, if no one
-// has begun it yet.
-func (m *memo[K, V]) do(l *operation, key K, work func() (V, error)) (V, error) {
-	o, first := m.claim(key)
+// spawn is load for what look-ahead begins later than with its level.
+func (m *memo[K, V]) spawn(l *operation, key K, work func() (V, error)) Thunk[V] {
+	o, first := m.claim(l, key, work)
 	if first {
-		o.run(l, work)
+		l.tasks.Go(o.begin)
 	}
-	return o.wait()
+	return o.wait
 }
 
-// claim returns the outcome of key; first: it is the caller's to bring about.
-func (m *memo[K, V]) claim(key K) (o *outcome[V], first bool) {
+// later is load for who waits for the outcome next: whoever is first does the work.
+func (m *memo[K, V]) later(l *operation, key K, work func() (V, error)) Thunk[V] {
+	o, _ := m.claim(l, key, work)
+	return o.wait
+}
+
+// claim returns the outcome of key; first: it was not claimed before.
+func (m *memo[K, V]) claim(l *operation, key K, work func() (V, error)) (o *outcome[V], first bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if o, ok := m.known[key]; ok {
@@ -75,24 +91,31 @@ func (m *memo[K, V]) claim(key K) (o *outcome[V], first bool) {
 	if m.known == nil {
 		m.known = make(map[K]*outcome[V])
 	}
-	o = &outcome[V]{done: make(chan struct{})}
+	o = &outcome[V]{work: work, log: l.engine.opts.Logger}
 	m.known[key] = o
 	return o, true
 }
 
-// run brings the outcome about.
-func (o *outcome[V]) run(l *operation, work func() (V, error)) {
-	defer close(o.done)
-	defer func() {
-		if r := recover(); r != nil {
-			o.err = fmt.Errorf("loader: %v", r)
-			l.engine.opts.Logger.Error("panic in a loader", "panic", r, "stack", string(debug.Stack()))
-		}
-	}()
-	o.value, o.err = work()
+// wait returns the outcome once it is there.
+func (o *outcome[V]) wait() (V, error) {
+	o.begin()
+	return o.value, o.err
 }
 
-func (o *outcome[V]) wait() (V, error) {
-	<-o.done
-	return o.value, o.err
+// begin does the work, or waits until it is done.
+func (o *outcome[V]) begin() { o.once.Do(o.run) }
+
+// isBegun says whether somebody does the work, or has.
+func (o *outcome[V]) isBegun() bool { return o.begun.Load() }
+
+func (o *outcome[V]) run() {
+	o.begun.Store(true)
+	defer func() {
+		o.work = nil
+		if r := recover(); r != nil {
+			o.err = fmt.Errorf("loader: %v", r)
+			o.log.Error("panic in a loader", "panic", r, "stack", string(debug.Stack()))
+		}
+	}()
+	o.value, o.err = o.work()
 }

@@ -18,7 +18,7 @@ func (l *Loaders) RequestScope() Thunk[scope.Scope] {
 	if sc.CompanyID != "" && sc.DepartmentID != "" {
 		return ready(sc)
 	}
-	return l.requestScope.load(l.operation, struct{}{}, func() (scope.Scope, error) {
+	return l.requestScope.later(l.operation, struct{}{}, func() (scope.Scope, error) {
 		company, err := l.requestCompany()()
 		if err != nil || sc.DepartmentID != "" {
 			return scope.Scope{CompanyID: company, DepartmentID: sc.DepartmentID}, err
@@ -76,7 +76,7 @@ func (l *Loaders) Companies(name string) Thunk[[]*cc.Company] {
 	if err := checkTexts("", name, ""); err != nil {
 		return failed[[]*cc.Company](err)
 	}
-	return l.companies.load(l.operation, name, func() ([]*cc.Company, error) {
+	return l.companies.load(l, name, func() ([]*cc.Company, error) {
 		return call(l.operation, func(ctx context.Context) ([]*cc.Company, error) {
 			companies, err := l.engine.console.Companies(ctx, l.named(), name)
 			return seen(principal.FromContext(ctx).Limits(), companies), err
@@ -140,7 +140,7 @@ func (l *Loaders) CompanyViewer(c *cc.Company) Thunk[*cc.CompanyUser] {
 }
 
 func (l *Loaders) self(company string) Thunk[*cc.CompanyUser] {
-	return l.selves.load(l.operation, company, func() (*cc.CompanyUser, error) {
+	return l.selves.load(l, company, func() (*cc.CompanyUser, error) {
 		return call(l.operation, func(ctx context.Context) (*cc.CompanyUser, error) {
 			return l.engine.console.Self(ctx, l.companyScope(company))
 		})
@@ -189,7 +189,7 @@ func newTree(root *cc.Department) *tree {
 
 func (l *Loaders) tree(company string) Thunk[*tree] {
 	company = scope.Lower(company)
-	return l.trees.load(l.operation, company, func() (*tree, error) {
+	return l.trees.load(l, company, func() (*tree, error) {
 		t, err := call(l.operation, func(ctx context.Context) (*cc.DepartmentTree, error) {
 			return l.engine.console.DepartmentTree(ctx, l.companyScope(company))
 		})

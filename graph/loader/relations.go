@@ -85,7 +85,7 @@ func (l *Loaders) WorkflowRobots(w *cc.Workflow) Thunk[[]*cc.Robot] {
 	listed := func() ([]*cc.Robot, error) { return l.listWorkflowRobots(sc, w.ID) }
 	if w.AssociatedRobotIDs == nil {
 		l.engine.learned.sawIDs(robotIDs, false)
-		return l.workflowRobots.load(l.operation, key{scope: sc, id: w.ID}, listed)
+		return l.workflowRobots.load(l, key{scope: sc, id: w.ID}, listed)
 	}
 	ids := *w.AssociatedRobotIDs
 	thunks := make([]Thunk[*cc.Robot], len(ids))
@@ -99,7 +99,7 @@ func (l *Loaders) WorkflowRobots(w *cc.Workflow) Thunk[[]*cc.Robot] {
 			switch fault.CodeOf(err) {
 			case "":
 			case fault.NotFound, fault.Forbidden:
-				return nil, l.workflowRobots.load(l.operation, key{scope: sc, id: w.ID}, listed)
+				return nil, l.workflowRobots.spawn(l.operation, key{scope: sc, id: w.ID}, listed)
 			default: // asking more of a console in trouble, or for a client that has gone, helps nobody
 				return nil, failed[[]*cc.Robot](err)
 			}
@@ -179,7 +179,7 @@ func (l *Loaders) WorkflowLayoutNodeWorkflow(n *cc.WorkflowLayoutNode) Thunk[*cc
 
 // PackageWorkflows lists the workflows that run p.
 func (l *Loaders) PackageWorkflows(p *cc.Package, a ListArgs[cc.WorkflowFilter], s Selection) Thunk[*WorkflowConnection] {
-	return l.workflows.list(p.Scope(), a.with(func(f *cc.WorkflowFilter) { f.PackageID = cc.OptionalID(p.ID) }), s)
+	return l.workflows.list(l, p.Scope(), a.with(func(f *cc.WorkflowFilter) { f.PackageID = cc.OptionalID(p.ID) }), s)
 }
 
 // PackageVersionPackage is the package of v.
@@ -189,17 +189,17 @@ func (l *Loaders) PackageVersionPackage(v *cc.PackageVersion, s Selection) Thunk
 
 // PackageVersionWorkflows lists the workflows that run v.
 func (l *Loaders) PackageVersionWorkflows(v *cc.PackageVersion, a ListArgs[cc.WorkflowFilter], s Selection) Thunk[*WorkflowConnection] {
-	return l.workflows.list(v.Scope(), a.with(func(f *cc.WorkflowFilter) { f.PackageVersionID = cc.OptionalID(v.ID) }), s)
+	return l.workflows.list(l, v.Scope(), a.with(func(f *cc.WorkflowFilter) { f.PackageVersionID = cc.OptionalID(v.ID) }), s)
 }
 
 // QueueRobots lists the robots of q.
 func (l *Loaders) QueueRobots(q *cc.Queue, a ListArgs[cc.RobotFilter], s Selection) Thunk[*RobotConnection] {
-	return l.robots.list(q.Scope(), a.with(func(f *cc.RobotFilter) { f.AssociatedQueueID = cc.OptionalID(q.ID) }), s)
+	return l.robots.list(l, q.Scope(), a.with(func(f *cc.RobotFilter) { f.AssociatedQueueID = cc.OptionalID(q.ID) }), s)
 }
 
 // QueueWorkflows lists the workflows that run on q.
 func (l *Loaders) QueueWorkflows(q *cc.Queue, a ListArgs[cc.WorkflowFilter], s Selection) Thunk[*WorkflowConnection] {
-	return l.workflows.list(q.Scope(), a.with(func(f *cc.WorkflowFilter) { f.AssociatedQueueID = cc.OptionalID(q.ID) }), s)
+	return l.workflows.list(l, q.Scope(), a.with(func(f *cc.WorkflowFilter) { f.AssociatedQueueID = cc.OptionalID(q.ID) }), s)
 }
 
 // JobWorkflow is the workflow that j runs.

@@ -24,8 +24,8 @@ type view[T any] struct {
 }
 
 // view reads a stretch of a list with as few console pages as can be.
-func (e *entities[T, F]) view(w window[F]) Thunk[*view[T]] {
-	read := e.views.load(e.l, w, func() (*view[T], error) {
+func (e *entities[T, F]) view(l *Loaders, w window[F]) Thunk[*view[T]] {
+	read := e.views.load(l, w, func() (*view[T], error) {
 		v, err := e.read(w)
 		var none F
 		if err == nil && w.filter == none {
