@@ -224,6 +224,18 @@ func (w *world) unplanned() string { return w.metric("consoleql_unplanned_loads_
 // metric is a figure of the admin listener that has no labels.
 func (w *world) metric(name string) string {
 	w.t.Helper()
+	for line := range strings.Lines(w.metrics()) {
+		if n, ok := strings.CutPrefix(line, name+" "); ok {
+			return strings.TrimSpace(n)
+		}
+	}
+	w.t.Fatalf("no figure %s", name)
+	return ""
+}
+
+// metrics are all figures of the admin listener.
+func (w *world) metrics() string {
+	w.t.Helper()
 	resp, err := w.http.Get(w.adm + "/metrics")
 	if err != nil {
 		w.t.Fatal(err)
@@ -233,13 +245,7 @@ func (w *world) metric(name string) string {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	for line := range strings.Lines(string(text)) {
-		if n, ok := strings.CutPrefix(line, name+" "); ok {
-			return strings.TrimSpace(n)
-		}
-	}
-	w.t.Fatalf("no figure %s", name)
-	return ""
+	return string(text)
 }
 
 // as are the headers of a caller who shows a console token of the user's.
