@@ -16,6 +16,7 @@ import (
 	"io/fs"
 	"log"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/99designs/gqlgen/api"
@@ -36,24 +37,45 @@ func run() error {
 	if err != nil {
 		return fmt.Errorf("gqlgen.yml: %w", err)
 	}
-	if err := api.Generate(cfg, api.AddPlugin(inOrder{})); err != nil {
+	plugin := &inOrder{}
+	if err := api.Generate(cfg, api.AddPlugin(plugin)); err != nil {
 		return fmt.Errorf("gqlgen: %w", err)
 	}
-	return edit(cfg.Exec.DirName)
+	return edit(cfg.Exec.DirName, plugin.leaves)
 }
 
 // inOrder is a plugin by which fields are executed one after the other.
-type inOrder struct{}
+type inOrder struct {
+	leaves []string // how the functions of fields begin for which inorder.Leaf will do
+}
 
 // Name is the plugin's.
-func (inOrder) Name() string { return "inorder" }
+func (*inOrder) Name() string { return "inorder" }
 
 // GenerateCode runs before gqlgen writes the code that executes operations.
-func (inOrder) GenerateCode(data *codegen.Data) error { //nolint:unparam // gqlgen's interface
+func (p *inOrder) GenerateCode(data *codegen.Data) error { //nolint:unparam // gqlgen's interface
 	for _, object := range data.Objects {
 		object.DisableConcurrency = true
+		for _, field := range object.Fields {
+			if isLeaf(field) {
+				p.leaves = append(p.leaves, fmt.Sprintf(") _%s_%s(ctx context.Context, field graphql.CollectedField, obj ", object.Name, field.Name))
+			}
+		}
 	}
 	return nil
+}
+
+// isLeaf says of a field that reading it cannot fail: it is a scalar or enum that stands in
+// the object as it is, and where it must not be null, of a type that cannot be.
+func isLeaf(f *codegen.Field) bool {
+	if !f.IsVariable() || f.IsResolver || len(f.Args) > 0 || f.HasDirectives() || f.HasHaser || !f.TypeReference.Definition.IsLeafType() {
+		return false
+	}
+	typ := f.TypeReference.GO.String()
+	if f.TypeReference.GQL.Elem != nil {
+		return strings.TrimLeft(typ, "*[]") == "string" // of which no element can be null
+	}
+	return !f.TypeReference.GQL.NonNull || slices.Contains([]string{"string", "bool", "int"}, typ)
 }
 
 // edits are what gqlgen has no option for.
@@ -74,7 +96,7 @@ const (
 
 // edit makes the edits in the generated files. An edit for which there is no place
 // means that this gqlgen writes something else than the one it was made for.
-func edit(dir string) error {
+func edit(dir string, leaves []string) error {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return fmt.Errorf("generated files: %w", err)
@@ -84,7 +106,7 @@ func edit(dir string) error {
 	if err != nil {
 		return fmt.Errorf("generated files: %w", err)
 	}
-	made := make([]int, len(edits))
+	made, found := make([]int, len(edits)), 0
 	for _, name := range files {
 		before, err := root.ReadFile(name)
 		if err != nil {
@@ -94,6 +116,12 @@ func edit(dir string) error {
 		for i, e := range edits {
 			made[i] += strings.Count(text, e.old)
 			text = strings.ReplaceAll(text, e.old, e.new)
+		}
+		for _, leaf := range leaves {
+			if before, function, ok := strings.Cut(text, leaf); ok {
+				text = before + leaf + strings.Replace(function, "graphql.ResolveField(", "inorder.Leaf(", 1)
+				found++
+			}
 		}
 		if strings.Contains(text, "inorder.") {
 			text = strings.Replace(text, imported, imports, 1)
@@ -113,6 +141,9 @@ func edit(dir string) error {
 		if n == 0 {
 			return fmt.Errorf("nothing to edit like %q", edits[i].old)
 		}
+	}
+	if found == 0 || found != len(leaves) {
+		return fmt.Errorf("%d of %d leaves are to be found", found, len(leaves))
 	}
 	return nil
 }

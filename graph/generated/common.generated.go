@@ -1455,7 +1455,7 @@ func (ec *executionContext) fieldContext_Mutation_executeWorkflowLayout(ctx cont
 }
 
 func (ec *executionContext) _PageInfo_hasNextPage(ctx context.Context, field graphql.CollectedField, obj *loader.PageInfo) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -1478,7 +1478,7 @@ func (ec *executionContext) fieldContext_PageInfo_hasNextPage(_ context.Context,
 }
 
 func (ec *executionContext) _PageInfo_hasPreviousPage(ctx context.Context, field graphql.CollectedField, obj *loader.PageInfo) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -1501,7 +1501,7 @@ func (ec *executionContext) fieldContext_PageInfo_hasPreviousPage(_ context.Cont
 }
 
 func (ec *executionContext) _PageInfo_startCursor(ctx context.Context, field graphql.CollectedField, obj *loader.PageInfo) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -1524,7 +1524,7 @@ func (ec *executionContext) fieldContext_PageInfo_startCursor(_ context.Context,
 }
 
 func (ec *executionContext) _PageInfo_endCursor(ctx context.Context, field graphql.CollectedField, obj *loader.PageInfo) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,

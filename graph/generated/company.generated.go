@@ -46,7 +46,7 @@ func (ec *executionContext) field_Company_department_args(ctx context.Context, r
 // region    **************************** field.gotpl *****************************
 
 func (ec *executionContext) _Company_companyUserId(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Company) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -69,7 +69,7 @@ func (ec *executionContext) fieldContext_Company_companyUserId(_ context.Context
 }
 
 func (ec *executionContext) _Company_companyUserName(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Company) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -92,7 +92,7 @@ func (ec *executionContext) fieldContext_Company_companyUserName(_ context.Conte
 }
 
 func (ec *executionContext) _Company_id(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Company) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -115,7 +115,7 @@ func (ec *executionContext) fieldContext_Company_id(_ context.Context, field gra
 }
 
 func (ec *executionContext) _Company_name(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Company) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -138,7 +138,7 @@ func (ec *executionContext) fieldContext_Company_name(_ context.Context, field g
 }
 
 func (ec *executionContext) _Company_description(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Company) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -161,7 +161,7 @@ func (ec *executionContext) fieldContext_Company_description(_ context.Context, 
 }
 
 func (ec *executionContext) _Company_tags(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Company) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -184,7 +184,7 @@ func (ec *executionContext) fieldContext_Company_tags(_ context.Context, field g
 }
 
 func (ec *executionContext) _Company_properties(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Company) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -207,7 +207,7 @@ func (ec *executionContext) fieldContext_Company_properties(_ context.Context, f
 }
 
 func (ec *executionContext) _Company_createdAt(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Company) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -230,7 +230,7 @@ func (ec *executionContext) fieldContext_Company_createdAt(_ context.Context, fi
 }
 
 func (ec *executionContext) _Company_createdBy(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Company) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -253,7 +253,7 @@ func (ec *executionContext) fieldContext_Company_createdBy(_ context.Context, fi
 }
 
 func (ec *executionContext) _Company_createdByName(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Company) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -276,7 +276,7 @@ func (ec *executionContext) fieldContext_Company_createdByName(_ context.Context
 }
 
 func (ec *executionContext) _Company_modifiedBy(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Company) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -299,7 +299,7 @@ func (ec *executionContext) fieldContext_Company_modifiedBy(_ context.Context, f
 }
 
 func (ec *executionContext) _Company_modifiedByName(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Company) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -322,7 +322,7 @@ func (ec *executionContext) fieldContext_Company_modifiedByName(_ context.Contex
 }
 
 func (ec *executionContext) _Company_modifiedAt(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Company) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -345,7 +345,7 @@ func (ec *executionContext) fieldContext_Company_modifiedAt(_ context.Context, f
 }
 
 func (ec *executionContext) _Company_companyId(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Company) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,

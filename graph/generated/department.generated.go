@@ -373,7 +373,7 @@ func (ec *executionContext) fieldContext_Department_children(_ context.Context, 
 }
 
 func (ec *executionContext) _Department_departmentPath(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Department) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -396,7 +396,7 @@ func (ec *executionContext) fieldContext_Department_departmentPath(_ context.Con
 }
 
 func (ec *executionContext) _Department_visitorHasAnyRole(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Department) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -419,7 +419,7 @@ func (ec *executionContext) fieldContext_Department_visitorHasAnyRole(_ context.
 }
 
 func (ec *executionContext) _Department_visitorHasPermission(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Department) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -465,7 +465,7 @@ func (ec *executionContext) fieldContext_Department_userCount(_ context.Context,
 }
 
 func (ec *executionContext) _Department_id(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Department) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -488,7 +488,7 @@ func (ec *executionContext) fieldContext_Department_id(_ context.Context, field 
 }
 
 func (ec *executionContext) _Department_departmentId(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Department) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -511,7 +511,7 @@ func (ec *executionContext) fieldContext_Department_departmentId(_ context.Conte
 }
 
 func (ec *executionContext) _Department_parentId(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Department) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -534,7 +534,7 @@ func (ec *executionContext) fieldContext_Department_parentId(_ context.Context, 
 }
 
 func (ec *executionContext) _Department_name(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Department) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -557,7 +557,7 @@ func (ec *executionContext) fieldContext_Department_name(_ context.Context, fiel
 }
 
 func (ec *executionContext) _Department_description(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Department) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -580,7 +580,7 @@ func (ec *executionContext) fieldContext_Department_description(_ context.Contex
 }
 
 func (ec *executionContext) _Department_etag(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Department) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -603,7 +603,7 @@ func (ec *executionContext) fieldContext_Department_etag(_ context.Context, fiel
 }
 
 func (ec *executionContext) _Department_tags(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Department) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -626,7 +626,7 @@ func (ec *executionContext) fieldContext_Department_tags(_ context.Context, fiel
 }
 
 func (ec *executionContext) _Department_properties(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Department) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -649,7 +649,7 @@ func (ec *executionContext) fieldContext_Department_properties(_ context.Context
 }
 
 func (ec *executionContext) _Department_createdAt(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Department) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -672,7 +672,7 @@ func (ec *executionContext) fieldContext_Department_createdAt(_ context.Context,
 }
 
 func (ec *executionContext) _Department_modifiedAt(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Department) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -695,7 +695,7 @@ func (ec *executionContext) fieldContext_Department_modifiedAt(_ context.Context
 }
 
 func (ec *executionContext) _Department_companyId(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Department) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,

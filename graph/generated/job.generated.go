@@ -38,7 +38,7 @@ type JobGroupResolver interface {
 // region    **************************** field.gotpl *****************************
 
 func (ec *executionContext) _Job_id(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Job) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -61,7 +61,7 @@ func (ec *executionContext) fieldContext_Job_id(_ context.Context, field graphql
 }
 
 func (ec *executionContext) _Job_workflowId(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Job) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -84,7 +84,7 @@ func (ec *executionContext) fieldContext_Job_workflowId(_ context.Context, field
 }
 
 func (ec *executionContext) _Job_name(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Job) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -107,7 +107,7 @@ func (ec *executionContext) fieldContext_Job_name(_ context.Context, field graph
 }
 
 func (ec *executionContext) _Job_description(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Job) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -130,7 +130,7 @@ func (ec *executionContext) fieldContext_Job_description(_ context.Context, fiel
 }
 
 func (ec *executionContext) _Job_packageId(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Job) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -153,7 +153,7 @@ func (ec *executionContext) fieldContext_Job_packageId(_ context.Context, field 
 }
 
 func (ec *executionContext) _Job_packageName(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Job) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -176,7 +176,7 @@ func (ec *executionContext) fieldContext_Job_packageName(_ context.Context, fiel
 }
 
 func (ec *executionContext) _Job_packageVersion(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Job) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -199,7 +199,7 @@ func (ec *executionContext) fieldContext_Job_packageVersion(_ context.Context, f
 }
 
 func (ec *executionContext) _Job_packageVersionId(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Job) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -254,7 +254,7 @@ func (ec *executionContext) fieldContext_Job_arguments(_ context.Context, field 
 }
 
 func (ec *executionContext) _Job_containingQueueId(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Job) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -369,7 +369,7 @@ func (ec *executionContext) fieldContext_Job_videoRecordMode(_ context.Context, 
 }
 
 func (ec *executionContext) _Job_message(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Job) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -392,7 +392,7 @@ func (ec *executionContext) fieldContext_Job_message(_ context.Context, field gr
 }
 
 func (ec *executionContext) _Job_lastRunInstanceId(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Job) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -415,7 +415,7 @@ func (ec *executionContext) fieldContext_Job_lastRunInstanceId(_ context.Context
 }
 
 func (ec *executionContext) _Job_lastRobotName(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Job) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -438,7 +438,7 @@ func (ec *executionContext) fieldContext_Job_lastRobotName(_ context.Context, fi
 }
 
 func (ec *executionContext) _Job_startedAt(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Job) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -461,7 +461,7 @@ func (ec *executionContext) fieldContext_Job_startedAt(_ context.Context, field 
 }
 
 func (ec *executionContext) _Job_finishedAt(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Job) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -530,7 +530,7 @@ func (ec *executionContext) fieldContext_Job_maxRetryCount(_ context.Context, fi
 }
 
 func (ec *executionContext) _Job_departmentId(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Job) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -553,7 +553,7 @@ func (ec *executionContext) fieldContext_Job_departmentId(_ context.Context, fie
 }
 
 func (ec *executionContext) _Job_companyId(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Job) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -576,7 +576,7 @@ func (ec *executionContext) fieldContext_Job_companyId(_ context.Context, field 
 }
 
 func (ec *executionContext) _Job_cronTriggerId(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Job) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -599,7 +599,7 @@ func (ec *executionContext) fieldContext_Job_cronTriggerId(_ context.Context, fi
 }
 
 func (ec *executionContext) _Job_jobExecutionPolicy(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Job) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -622,7 +622,7 @@ func (ec *executionContext) fieldContext_Job_jobExecutionPolicy(_ context.Contex
 }
 
 func (ec *executionContext) _Job_createdAt(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Job) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -645,7 +645,7 @@ func (ec *executionContext) fieldContext_Job_createdAt(_ context.Context, field 
 }
 
 func (ec *executionContext) _Job_createdBy(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Job) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -668,7 +668,7 @@ func (ec *executionContext) fieldContext_Job_createdBy(_ context.Context, field 
 }
 
 func (ec *executionContext) _Job_createdByName(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Job) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -691,7 +691,7 @@ func (ec *executionContext) fieldContext_Job_createdByName(_ context.Context, fi
 }
 
 func (ec *executionContext) _Job_modifiedAt(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Job) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -714,7 +714,7 @@ func (ec *executionContext) fieldContext_Job_modifiedAt(_ context.Context, field
 }
 
 func (ec *executionContext) _Job_modifiedBy(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Job) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -737,7 +737,7 @@ func (ec *executionContext) fieldContext_Job_modifiedBy(_ context.Context, field
 }
 
 func (ec *executionContext) _Job_modifiedByName(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Job) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -760,7 +760,7 @@ func (ec *executionContext) fieldContext_Job_modifiedByName(_ context.Context, f
 }
 
 func (ec *executionContext) _Job_jobStartupType(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Job) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -783,7 +783,7 @@ func (ec *executionContext) fieldContext_Job_jobStartupType(_ context.Context, f
 }
 
 func (ec *executionContext) _Job_jobStartupId(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Job) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -806,7 +806,7 @@ func (ec *executionContext) fieldContext_Job_jobStartupId(_ context.Context, fie
 }
 
 func (ec *executionContext) _Job_jobStartupName(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Job) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -829,7 +829,7 @@ func (ec *executionContext) fieldContext_Job_jobStartupName(_ context.Context, f
 }
 
 func (ec *executionContext) _Job_jobGroupId(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Job) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -875,7 +875,7 @@ func (ec *executionContext) fieldContext_Job_seqNum(_ context.Context, field gra
 }
 
 func (ec *executionContext) _Job_step(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Job) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -898,7 +898,7 @@ func (ec *executionContext) fieldContext_Job_step(_ context.Context, field graph
 }
 
 func (ec *executionContext) _Job_jobSubjectId(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Job) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -921,7 +921,7 @@ func (ec *executionContext) fieldContext_Job_jobSubjectId(_ context.Context, fie
 }
 
 func (ec *executionContext) _Job_jobSubjectName(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Job) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -944,7 +944,7 @@ func (ec *executionContext) fieldContext_Job_jobSubjectName(_ context.Context, f
 }
 
 func (ec *executionContext) _Job_jobSubjectType(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Job) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -1159,7 +1159,7 @@ func (ec *executionContext) fieldContext_Job_company(_ context.Context, field gr
 }
 
 func (ec *executionContext) _JobGroup_id(ctx context.Context, field graphql.CollectedField, obj *consoleclient.JobGroup) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -1182,7 +1182,7 @@ func (ec *executionContext) fieldContext_JobGroup_id(_ context.Context, field gr
 }
 
 func (ec *executionContext) _JobGroup_name(ctx context.Context, field graphql.CollectedField, obj *consoleclient.JobGroup) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -1205,7 +1205,7 @@ func (ec *executionContext) fieldContext_JobGroup_name(_ context.Context, field 
 }
 
 func (ec *executionContext) _JobGroup_startedAt(ctx context.Context, field graphql.CollectedField, obj *consoleclient.JobGroup) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -1228,7 +1228,7 @@ func (ec *executionContext) fieldContext_JobGroup_startedAt(_ context.Context, f
 }
 
 func (ec *executionContext) _JobGroup_finishedAt(ctx context.Context, field graphql.CollectedField, obj *consoleclient.JobGroup) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -1251,7 +1251,7 @@ func (ec *executionContext) fieldContext_JobGroup_finishedAt(_ context.Context, 
 }
 
 func (ec *executionContext) _JobGroup_departmentId(ctx context.Context, field graphql.CollectedField, obj *consoleclient.JobGroup) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -1274,7 +1274,7 @@ func (ec *executionContext) fieldContext_JobGroup_departmentId(_ context.Context
 }
 
 func (ec *executionContext) _JobGroup_companyId(ctx context.Context, field graphql.CollectedField, obj *consoleclient.JobGroup) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -1297,7 +1297,7 @@ func (ec *executionContext) fieldContext_JobGroup_companyId(_ context.Context, f
 }
 
 func (ec *executionContext) _JobGroup_createdAt(ctx context.Context, field graphql.CollectedField, obj *consoleclient.JobGroup) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -1320,7 +1320,7 @@ func (ec *executionContext) fieldContext_JobGroup_createdAt(_ context.Context, f
 }
 
 func (ec *executionContext) _JobGroup_createdBy(ctx context.Context, field graphql.CollectedField, obj *consoleclient.JobGroup) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -1343,7 +1343,7 @@ func (ec *executionContext) fieldContext_JobGroup_createdBy(_ context.Context, f
 }
 
 func (ec *executionContext) _JobGroup_createdByName(ctx context.Context, field graphql.CollectedField, obj *consoleclient.JobGroup) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -1366,7 +1366,7 @@ func (ec *executionContext) fieldContext_JobGroup_createdByName(_ context.Contex
 }
 
 func (ec *executionContext) _JobGroup_modifiedAt(ctx context.Context, field graphql.CollectedField, obj *consoleclient.JobGroup) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -1389,7 +1389,7 @@ func (ec *executionContext) fieldContext_JobGroup_modifiedAt(_ context.Context, 
 }
 
 func (ec *executionContext) _JobGroup_modifiedBy(ctx context.Context, field graphql.CollectedField, obj *consoleclient.JobGroup) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -1412,7 +1412,7 @@ func (ec *executionContext) fieldContext_JobGroup_modifiedBy(_ context.Context, 
 }
 
 func (ec *executionContext) _JobGroup_modifiedByName(ctx context.Context, field graphql.CollectedField, obj *consoleclient.JobGroup) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -1435,7 +1435,7 @@ func (ec *executionContext) fieldContext_JobGroup_modifiedByName(_ context.Conte
 }
 
 func (ec *executionContext) _JobGroup_jobStartupType(ctx context.Context, field graphql.CollectedField, obj *consoleclient.JobGroup) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -1458,7 +1458,7 @@ func (ec *executionContext) fieldContext_JobGroup_jobStartupType(_ context.Conte
 }
 
 func (ec *executionContext) _JobGroup_jobStartupId(ctx context.Context, field graphql.CollectedField, obj *consoleclient.JobGroup) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -1481,7 +1481,7 @@ func (ec *executionContext) fieldContext_JobGroup_jobStartupId(_ context.Context
 }
 
 func (ec *executionContext) _JobGroup_jobStartupName(ctx context.Context, field graphql.CollectedField, obj *consoleclient.JobGroup) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -1504,7 +1504,7 @@ func (ec *executionContext) fieldContext_JobGroup_jobStartupName(_ context.Conte
 }
 
 func (ec *executionContext) _JobGroup_ownerId(ctx context.Context, field graphql.CollectedField, obj *consoleclient.JobGroup) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,

@@ -142,7 +142,7 @@ func (ec *executionContext) field_Package_workflows_args(ctx context.Context, ra
 // region    **************************** field.gotpl *****************************
 
 func (ec *executionContext) _Argument_name(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Argument) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -165,7 +165,7 @@ func (ec *executionContext) fieldContext_Argument_name(_ context.Context, field 
 }
 
 func (ec *executionContext) _Argument_type(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Argument) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -211,7 +211,7 @@ func (ec *executionContext) fieldContext_Argument_direction(_ context.Context, f
 }
 
 func (ec *executionContext) _Argument_defaultValue(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Argument) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -266,7 +266,7 @@ func (ec *executionContext) fieldContext_Argument_assetContent(_ context.Context
 }
 
 func (ec *executionContext) _AssetContent_name(ctx context.Context, field graphql.CollectedField, obj *consoleclient.AssetContent) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -289,7 +289,7 @@ func (ec *executionContext) fieldContext_AssetContent_name(_ context.Context, fi
 }
 
 func (ec *executionContext) _AssetContent_description(ctx context.Context, field graphql.CollectedField, obj *consoleclient.AssetContent) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -312,7 +312,7 @@ func (ec *executionContext) fieldContext_AssetContent_description(_ context.Cont
 }
 
 func (ec *executionContext) _AssetContent_isRequiredEncryption(ctx context.Context, field graphql.CollectedField, obj *consoleclient.AssetContent) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -335,7 +335,7 @@ func (ec *executionContext) fieldContext_AssetContent_isRequiredEncryption(_ con
 }
 
 func (ec *executionContext) _CompletePackageUploadPayload_packageId(ctx context.Context, field graphql.CollectedField, obj *loader.CompletePackageUploadPayload) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -358,7 +358,7 @@ func (ec *executionContext) fieldContext_CompletePackageUploadPayload_packageId(
 }
 
 func (ec *executionContext) _CompletePackageUploadPayload_packageVersionId(ctx context.Context, field graphql.CollectedField, obj *loader.CompletePackageUploadPayload) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -381,7 +381,7 @@ func (ec *executionContext) fieldContext_CompletePackageUploadPayload_packageVer
 }
 
 func (ec *executionContext) _CompletePackageUploadPayload_packageName(ctx context.Context, field graphql.CollectedField, obj *loader.CompletePackageUploadPayload) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -404,7 +404,7 @@ func (ec *executionContext) fieldContext_CompletePackageUploadPayload_packageNam
 }
 
 func (ec *executionContext) _CompletePackageUploadPayload_lastVersion(ctx context.Context, field graphql.CollectedField, obj *loader.CompletePackageUploadPayload) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -523,7 +523,7 @@ func (ec *executionContext) fieldContext_CreatePackageUploadPayload_upload(_ con
 }
 
 func (ec *executionContext) _DeletePackagePayload_deletedId(ctx context.Context, field graphql.CollectedField, obj *loader.DeletePackagePayload) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -546,7 +546,7 @@ func (ec *executionContext) fieldContext_DeletePackagePayload_deletedId(_ contex
 }
 
 func (ec *executionContext) _Package_id(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Package) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -569,7 +569,7 @@ func (ec *executionContext) fieldContext_Package_id(_ context.Context, field gra
 }
 
 func (ec *executionContext) _Package_name(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Package) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -592,7 +592,7 @@ func (ec *executionContext) fieldContext_Package_name(_ context.Context, field g
 }
 
 func (ec *executionContext) _Package_description(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Package) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -638,7 +638,7 @@ func (ec *executionContext) fieldContext_Package_totalDownloads(_ context.Contex
 }
 
 func (ec *executionContext) _Package_lastVersion(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Package) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -661,7 +661,7 @@ func (ec *executionContext) fieldContext_Package_lastVersion(_ context.Context, 
 }
 
 func (ec *executionContext) _Package_lastVersionId(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Package) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -684,7 +684,7 @@ func (ec *executionContext) fieldContext_Package_lastVersionId(_ context.Context
 }
 
 func (ec *executionContext) _Package_createdAt(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Package) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -707,7 +707,7 @@ func (ec *executionContext) fieldContext_Package_createdAt(_ context.Context, fi
 }
 
 func (ec *executionContext) _Package_modifiedAt(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Package) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -730,7 +730,7 @@ func (ec *executionContext) fieldContext_Package_modifiedAt(_ context.Context, f
 }
 
 func (ec *executionContext) _Package_createdBy(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Package) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -753,7 +753,7 @@ func (ec *executionContext) fieldContext_Package_createdBy(_ context.Context, fi
 }
 
 func (ec *executionContext) _Package_createdByName(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Package) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -776,7 +776,7 @@ func (ec *executionContext) fieldContext_Package_createdByName(_ context.Context
 }
 
 func (ec *executionContext) _Package_modifiedBy(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Package) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -799,7 +799,7 @@ func (ec *executionContext) fieldContext_Package_modifiedBy(_ context.Context, f
 }
 
 func (ec *executionContext) _Package_modifiedByName(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Package) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -822,7 +822,7 @@ func (ec *executionContext) fieldContext_Package_modifiedByName(_ context.Contex
 }
 
 func (ec *executionContext) _Package_tags(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Package) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -845,7 +845,7 @@ func (ec *executionContext) fieldContext_Package_tags(_ context.Context, field g
 }
 
 func (ec *executionContext) _Package_companyId(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Package) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -868,7 +868,7 @@ func (ec *executionContext) fieldContext_Package_companyId(_ context.Context, fi
 }
 
 func (ec *executionContext) _Package_departmentId(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Package) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -891,7 +891,7 @@ func (ec *executionContext) fieldContext_Package_departmentId(_ context.Context,
 }
 
 func (ec *executionContext) _Package_iconUrl(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Package) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -914,7 +914,7 @@ func (ec *executionContext) fieldContext_Package_iconUrl(_ context.Context, fiel
 }
 
 func (ec *executionContext) _Package_fullDescription(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Package) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -1205,7 +1205,7 @@ func (ec *executionContext) fieldContext_PackageConnection_pageInfo(_ context.Co
 }
 
 func (ec *executionContext) _PackageConnection_totalCount(ctx context.Context, field graphql.CollectedField, obj *loader.Connection[consoleclient.Package]) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -1228,7 +1228,7 @@ func (ec *executionContext) fieldContext_PackageConnection_totalCount(_ context.
 }
 
 func (ec *executionContext) _PackageEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *loader.Edge[consoleclient.Package]) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -1283,7 +1283,7 @@ func (ec *executionContext) fieldContext_PackageEdge_node(_ context.Context, fie
 }
 
 func (ec *executionContext) _PackageUpload_id(ctx context.Context, field graphql.CollectedField, obj *consoleclient.PackageUpload) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -1338,7 +1338,7 @@ func (ec *executionContext) fieldContext_PackageUpload_channel(_ context.Context
 }
 
 func (ec *executionContext) _PackageUpload_createdAt(ctx context.Context, field graphql.CollectedField, obj *consoleclient.PackageUpload) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -1361,7 +1361,7 @@ func (ec *executionContext) fieldContext_PackageUpload_createdAt(_ context.Conte
 }
 
 func (ec *executionContext) _PackageUpload_companyId(ctx context.Context, field graphql.CollectedField, obj *consoleclient.PackageUpload) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -1384,7 +1384,7 @@ func (ec *executionContext) fieldContext_PackageUpload_companyId(_ context.Conte
 }
 
 func (ec *executionContext) _PackageUpload_departmentId(ctx context.Context, field graphql.CollectedField, obj *consoleclient.PackageUpload) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -1407,7 +1407,7 @@ func (ec *executionContext) fieldContext_PackageUpload_departmentId(_ context.Co
 }
 
 func (ec *executionContext) _PackageVersion_id(ctx context.Context, field graphql.CollectedField, obj *consoleclient.PackageVersion) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -1430,7 +1430,7 @@ func (ec *executionContext) fieldContext_PackageVersion_id(_ context.Context, fi
 }
 
 func (ec *executionContext) _PackageVersion_packageId(ctx context.Context, field graphql.CollectedField, obj *consoleclient.PackageVersion) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -1453,7 +1453,7 @@ func (ec *executionContext) fieldContext_PackageVersion_packageId(_ context.Cont
 }
 
 func (ec *executionContext) _PackageVersion_version(ctx context.Context, field graphql.CollectedField, obj *consoleclient.PackageVersion) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -1476,7 +1476,7 @@ func (ec *executionContext) fieldContext_PackageVersion_version(_ context.Contex
 }
 
 func (ec *executionContext) _PackageVersion_description(ctx context.Context, field graphql.CollectedField, obj *consoleclient.PackageVersion) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -1531,7 +1531,7 @@ func (ec *executionContext) fieldContext_PackageVersion_arguments(_ context.Cont
 }
 
 func (ec *executionContext) _PackageVersion_etag(ctx context.Context, field graphql.CollectedField, obj *consoleclient.PackageVersion) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -1554,7 +1554,7 @@ func (ec *executionContext) fieldContext_PackageVersion_etag(_ context.Context, 
 }
 
 func (ec *executionContext) _PackageVersion_uploadTime(ctx context.Context, field graphql.CollectedField, obj *consoleclient.PackageVersion) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -1600,7 +1600,7 @@ func (ec *executionContext) fieldContext_PackageVersion_totalDownloads(_ context
 }
 
 func (ec *executionContext) _PackageVersion_createdAt(ctx context.Context, field graphql.CollectedField, obj *consoleclient.PackageVersion) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -1623,7 +1623,7 @@ func (ec *executionContext) fieldContext_PackageVersion_createdAt(_ context.Cont
 }
 
 func (ec *executionContext) _PackageVersion_modifiedAt(ctx context.Context, field graphql.CollectedField, obj *consoleclient.PackageVersion) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -1646,7 +1646,7 @@ func (ec *executionContext) fieldContext_PackageVersion_modifiedAt(_ context.Con
 }
 
 func (ec *executionContext) _PackageVersion_createdBy(ctx context.Context, field graphql.CollectedField, obj *consoleclient.PackageVersion) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -1669,7 +1669,7 @@ func (ec *executionContext) fieldContext_PackageVersion_createdBy(_ context.Cont
 }
 
 func (ec *executionContext) _PackageVersion_createdByName(ctx context.Context, field graphql.CollectedField, obj *consoleclient.PackageVersion) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -1692,7 +1692,7 @@ func (ec *executionContext) fieldContext_PackageVersion_createdByName(_ context.
 }
 
 func (ec *executionContext) _PackageVersion_modifiedBy(ctx context.Context, field graphql.CollectedField, obj *consoleclient.PackageVersion) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -1715,7 +1715,7 @@ func (ec *executionContext) fieldContext_PackageVersion_modifiedBy(_ context.Con
 }
 
 func (ec *executionContext) _PackageVersion_modifiedByName(ctx context.Context, field graphql.CollectedField, obj *consoleclient.PackageVersion) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -1738,7 +1738,7 @@ func (ec *executionContext) fieldContext_PackageVersion_modifiedByName(_ context
 }
 
 func (ec *executionContext) _PackageVersion_companyId(ctx context.Context, field graphql.CollectedField, obj *consoleclient.PackageVersion) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -1761,7 +1761,7 @@ func (ec *executionContext) fieldContext_PackageVersion_companyId(_ context.Cont
 }
 
 func (ec *executionContext) _PackageVersion_departmentId(ctx context.Context, field graphql.CollectedField, obj *consoleclient.PackageVersion) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -1784,7 +1784,7 @@ func (ec *executionContext) fieldContext_PackageVersion_departmentId(_ context.C
 }
 
 func (ec *executionContext) _PackageVersion_fullDescription(ctx context.Context, field graphql.CollectedField, obj *consoleclient.PackageVersion) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -1915,7 +1915,7 @@ func (ec *executionContext) fieldContext_UpdatePackagePayload_package(_ context.
 }
 
 func (ec *executionContext) _UploadChannel_uri(ctx context.Context, field graphql.CollectedField, obj *consoleclient.UploadChannel) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -1938,7 +1938,7 @@ func (ec *executionContext) fieldContext_UploadChannel_uri(_ context.Context, fi
 }
 
 func (ec *executionContext) _UploadChannel_headers(ctx context.Context, field graphql.CollectedField, obj *consoleclient.UploadChannel) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -1961,7 +1961,7 @@ func (ec *executionContext) fieldContext_UploadChannel_headers(_ context.Context
 }
 
 func (ec *executionContext) _UploadPackagePayload_packageId(ctx context.Context, field graphql.CollectedField, obj *loader.UploadPackagePayload) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -1984,7 +1984,7 @@ func (ec *executionContext) fieldContext_UploadPackagePayload_packageId(_ contex
 }
 
 func (ec *executionContext) _UploadPackagePayload_packageVersionId(ctx context.Context, field graphql.CollectedField, obj *loader.UploadPackagePayload) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -2007,7 +2007,7 @@ func (ec *executionContext) fieldContext_UploadPackagePayload_packageVersionId(_
 }
 
 func (ec *executionContext) _UploadPackagePayload_packageName(ctx context.Context, field graphql.CollectedField, obj *loader.UploadPackagePayload) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -2030,7 +2030,7 @@ func (ec *executionContext) fieldContext_UploadPackagePayload_packageName(_ cont
 }
 
 func (ec *executionContext) _UploadPackagePayload_lastVersion(ctx context.Context, field graphql.CollectedField, obj *loader.UploadPackagePayload) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,

@@ -161,7 +161,7 @@ func (ec *executionContext) fieldContext_CreateQueuePayload_queue(_ context.Cont
 }
 
 func (ec *executionContext) _DeleteQueuePayload_deletedId(ctx context.Context, field graphql.CollectedField, obj *loader.DeleteQueuePayload) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -184,7 +184,7 @@ func (ec *executionContext) fieldContext_DeleteQueuePayload_deletedId(_ context.
 }
 
 func (ec *executionContext) _Queue_id(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Queue) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -207,7 +207,7 @@ func (ec *executionContext) fieldContext_Queue_id(_ context.Context, field graph
 }
 
 func (ec *executionContext) _Queue_name(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Queue) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -230,7 +230,7 @@ func (ec *executionContext) fieldContext_Queue_name(_ context.Context, field gra
 }
 
 func (ec *executionContext) _Queue_description(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Queue) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -253,7 +253,7 @@ func (ec *executionContext) fieldContext_Queue_description(_ context.Context, fi
 }
 
 func (ec *executionContext) _Queue_tags(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Queue) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -276,7 +276,7 @@ func (ec *executionContext) fieldContext_Queue_tags(_ context.Context, field gra
 }
 
 func (ec *executionContext) _Queue_properties(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Queue) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -299,7 +299,7 @@ func (ec *executionContext) fieldContext_Queue_properties(_ context.Context, fie
 }
 
 func (ec *executionContext) _Queue_createdAt(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Queue) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -322,7 +322,7 @@ func (ec *executionContext) fieldContext_Queue_createdAt(_ context.Context, fiel
 }
 
 func (ec *executionContext) _Queue_createdBy(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Queue) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -345,7 +345,7 @@ func (ec *executionContext) fieldContext_Queue_createdBy(_ context.Context, fiel
 }
 
 func (ec *executionContext) _Queue_createdByName(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Queue) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -368,7 +368,7 @@ func (ec *executionContext) fieldContext_Queue_createdByName(_ context.Context, 
 }
 
 func (ec *executionContext) _Queue_modifiedAt(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Queue) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -391,7 +391,7 @@ func (ec *executionContext) fieldContext_Queue_modifiedAt(_ context.Context, fie
 }
 
 func (ec *executionContext) _Queue_modifiedBy(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Queue) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -414,7 +414,7 @@ func (ec *executionContext) fieldContext_Queue_modifiedBy(_ context.Context, fie
 }
 
 func (ec *executionContext) _Queue_modifiedByName(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Queue) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -437,7 +437,7 @@ func (ec *executionContext) fieldContext_Queue_modifiedByName(_ context.Context,
 }
 
 func (ec *executionContext) _Queue_robotCount(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Queue) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -460,7 +460,7 @@ func (ec *executionContext) fieldContext_Queue_robotCount(_ context.Context, fie
 }
 
 func (ec *executionContext) _Queue_companyId(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Queue) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -483,7 +483,7 @@ func (ec *executionContext) fieldContext_Queue_companyId(_ context.Context, fiel
 }
 
 func (ec *executionContext) _Queue_departmentId(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Queue) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -754,7 +754,7 @@ func (ec *executionContext) fieldContext_QueueConnection_pageInfo(_ context.Cont
 }
 
 func (ec *executionContext) _QueueConnection_totalCount(ctx context.Context, field graphql.CollectedField, obj *loader.Connection[consoleclient.Queue]) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -777,7 +777,7 @@ func (ec *executionContext) fieldContext_QueueConnection_totalCount(_ context.Co
 }
 
 func (ec *executionContext) _QueueEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *loader.Edge[consoleclient.Queue]) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,

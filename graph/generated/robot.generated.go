@@ -31,7 +31,7 @@ type RobotResolver interface {
 // region    **************************** field.gotpl *****************************
 
 func (ec *executionContext) _Robot_id(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Robot) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -54,7 +54,7 @@ func (ec *executionContext) fieldContext_Robot_id(_ context.Context, field graph
 }
 
 func (ec *executionContext) _Robot_currentDeviceId(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Robot) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -77,7 +77,7 @@ func (ec *executionContext) fieldContext_Robot_currentDeviceId(_ context.Context
 }
 
 func (ec *executionContext) _Robot_lastHeartbeatTime(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Robot) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -100,7 +100,7 @@ func (ec *executionContext) fieldContext_Robot_lastHeartbeatTime(_ context.Conte
 }
 
 func (ec *executionContext) _Robot_listeningStatus(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Robot) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -123,7 +123,7 @@ func (ec *executionContext) fieldContext_Robot_listeningStatus(_ context.Context
 }
 
 func (ec *executionContext) _Robot_companyId(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Robot) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -146,7 +146,7 @@ func (ec *executionContext) fieldContext_Robot_companyId(_ context.Context, fiel
 }
 
 func (ec *executionContext) _Robot_departmentId(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Robot) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -169,7 +169,7 @@ func (ec *executionContext) fieldContext_Robot_departmentId(_ context.Context, f
 }
 
 func (ec *executionContext) _Robot_sdkVersion(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Robot) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -192,7 +192,7 @@ func (ec *executionContext) fieldContext_Robot_sdkVersion(_ context.Context, fie
 }
 
 func (ec *executionContext) _Robot_name(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Robot) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -215,7 +215,7 @@ func (ec *executionContext) fieldContext_Robot_name(_ context.Context, field gra
 }
 
 func (ec *executionContext) _Robot_description(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Robot) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -238,7 +238,7 @@ func (ec *executionContext) fieldContext_Robot_description(_ context.Context, fi
 }
 
 func (ec *executionContext) _Robot_canUpgrade(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Robot) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -284,7 +284,7 @@ func (ec *executionContext) fieldContext_Robot_licenseStatus(_ context.Context, 
 }
 
 func (ec *executionContext) _Robot_clientSku(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Robot) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -307,7 +307,7 @@ func (ec *executionContext) fieldContext_Robot_clientSku(_ context.Context, fiel
 }
 
 func (ec *executionContext) _Robot_version(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Robot) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -513,7 +513,7 @@ func (ec *executionContext) fieldContext_RobotConnection_pageInfo(_ context.Cont
 }
 
 func (ec *executionContext) _RobotConnection_totalCount(ctx context.Context, field graphql.CollectedField, obj *loader.Connection[consoleclient.Robot]) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -536,7 +536,7 @@ func (ec *executionContext) fieldContext_RobotConnection_totalCount(_ context.Co
 }
 
 func (ec *executionContext) _RobotEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *loader.Edge[consoleclient.Robot]) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,

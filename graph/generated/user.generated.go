@@ -67,7 +67,7 @@ func (ec *executionContext) fieldContext_CompanyUser_userExtensionInfo(_ context
 }
 
 func (ec *executionContext) _CompanyUser_isExternalUser(ctx context.Context, field graphql.CollectedField, obj *consoleclient.CompanyUser) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -90,7 +90,7 @@ func (ec *executionContext) fieldContext_CompanyUser_isExternalUser(_ context.Co
 }
 
 func (ec *executionContext) _CompanyUser_hasModifiedPassword(ctx context.Context, field graphql.CollectedField, obj *consoleclient.CompanyUser) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -113,7 +113,7 @@ func (ec *executionContext) fieldContext_CompanyUser_hasModifiedPassword(_ conte
 }
 
 func (ec *executionContext) _CompanyUser_id(ctx context.Context, field graphql.CollectedField, obj *consoleclient.CompanyUser) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -136,7 +136,7 @@ func (ec *executionContext) fieldContext_CompanyUser_id(_ context.Context, field
 }
 
 func (ec *executionContext) _CompanyUser_userId(ctx context.Context, field graphql.CollectedField, obj *consoleclient.CompanyUser) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -159,7 +159,7 @@ func (ec *executionContext) fieldContext_CompanyUser_userId(_ context.Context, f
 }
 
 func (ec *executionContext) _CompanyUser_companyId(ctx context.Context, field graphql.CollectedField, obj *consoleclient.CompanyUser) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -182,7 +182,7 @@ func (ec *executionContext) fieldContext_CompanyUser_companyId(_ context.Context
 }
 
 func (ec *executionContext) _CompanyUser_isCompanyOwner(ctx context.Context, field graphql.CollectedField, obj *consoleclient.CompanyUser) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -205,7 +205,7 @@ func (ec *executionContext) fieldContext_CompanyUser_isCompanyOwner(_ context.Co
 }
 
 func (ec *executionContext) _CompanyUser_roleIds(ctx context.Context, field graphql.CollectedField, obj *consoleclient.CompanyUser) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -274,7 +274,7 @@ func (ec *executionContext) fieldContext_CompanyUser_resourceType(_ context.Cont
 }
 
 func (ec *executionContext) _CompanyUser_assignedDepartmentId(ctx context.Context, field graphql.CollectedField, obj *consoleclient.CompanyUser) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -320,7 +320,7 @@ func (ec *executionContext) fieldContext_CompanyUser_parentResourceType(_ contex
 }
 
 func (ec *executionContext) _CompanyUser_parentId(ctx context.Context, field graphql.CollectedField, obj *consoleclient.CompanyUser) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -343,7 +343,7 @@ func (ec *executionContext) fieldContext_CompanyUser_parentId(_ context.Context,
 }
 
 func (ec *executionContext) _CompanyUser_name(ctx context.Context, field graphql.CollectedField, obj *consoleclient.CompanyUser) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -366,7 +366,7 @@ func (ec *executionContext) fieldContext_CompanyUser_name(_ context.Context, fie
 }
 
 func (ec *executionContext) _CompanyUser_description(ctx context.Context, field graphql.CollectedField, obj *consoleclient.CompanyUser) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -389,7 +389,7 @@ func (ec *executionContext) fieldContext_CompanyUser_description(_ context.Conte
 }
 
 func (ec *executionContext) _CompanyUser_etag(ctx context.Context, field graphql.CollectedField, obj *consoleclient.CompanyUser) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -412,7 +412,7 @@ func (ec *executionContext) fieldContext_CompanyUser_etag(_ context.Context, fie
 }
 
 func (ec *executionContext) _CompanyUser_tags(ctx context.Context, field graphql.CollectedField, obj *consoleclient.CompanyUser) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -435,7 +435,7 @@ func (ec *executionContext) fieldContext_CompanyUser_tags(_ context.Context, fie
 }
 
 func (ec *executionContext) _CompanyUser_properties(ctx context.Context, field graphql.CollectedField, obj *consoleclient.CompanyUser) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -458,7 +458,7 @@ func (ec *executionContext) fieldContext_CompanyUser_properties(_ context.Contex
 }
 
 func (ec *executionContext) _CompanyUser_createdAt(ctx context.Context, field graphql.CollectedField, obj *consoleclient.CompanyUser) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -481,7 +481,7 @@ func (ec *executionContext) fieldContext_CompanyUser_createdAt(_ context.Context
 }
 
 func (ec *executionContext) _CompanyUser_modifiedAt(ctx context.Context, field graphql.CollectedField, obj *consoleclient.CompanyUser) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -504,7 +504,7 @@ func (ec *executionContext) fieldContext_CompanyUser_modifiedAt(_ context.Contex
 }
 
 func (ec *executionContext) _CompanyUser_lastLoginAt(ctx context.Context, field graphql.CollectedField, obj *consoleclient.CompanyUser) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -527,7 +527,7 @@ func (ec *executionContext) fieldContext_CompanyUser_lastLoginAt(_ context.Conte
 }
 
 func (ec *executionContext) _CompanyUser_departmentPath(ctx context.Context, field graphql.CollectedField, obj *consoleclient.CompanyUser) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -550,7 +550,7 @@ func (ec *executionContext) fieldContext_CompanyUser_departmentPath(_ context.Co
 }
 
 func (ec *executionContext) _CompanyUser_email(ctx context.Context, field graphql.CollectedField, obj *consoleclient.CompanyUser) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -573,7 +573,7 @@ func (ec *executionContext) fieldContext_CompanyUser_email(_ context.Context, fi
 }
 
 func (ec *executionContext) _CompanyUser_phoneNumber(ctx context.Context, field graphql.CollectedField, obj *consoleclient.CompanyUser) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -596,7 +596,7 @@ func (ec *executionContext) fieldContext_CompanyUser_phoneNumber(_ context.Conte
 }
 
 func (ec *executionContext) _CompanyUser_userName(ctx context.Context, field graphql.CollectedField, obj *consoleclient.CompanyUser) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -683,7 +683,7 @@ func (ec *executionContext) fieldContext_CompanyUser_assignedDepartment(_ contex
 }
 
 func (ec *executionContext) _SignInPayload_sessionToken(ctx context.Context, field graphql.CollectedField, obj *loader.SignInPayload) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -761,7 +761,7 @@ func (ec *executionContext) fieldContext_SignInPayload_viewer(_ context.Context,
 }
 
 func (ec *executionContext) _SignOutPayload_ok(ctx context.Context, field graphql.CollectedField, obj *loader.SignOutPayload) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -784,7 +784,7 @@ func (ec *executionContext) fieldContext_SignOutPayload_ok(_ context.Context, fi
 }
 
 func (ec *executionContext) _UserExtensionInfo_extensionId(ctx context.Context, field graphql.CollectedField, obj *consoleclient.UserExtensionInfo) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -807,7 +807,7 @@ func (ec *executionContext) fieldContext_UserExtensionInfo_extensionId(_ context
 }
 
 func (ec *executionContext) _UserExtensionInfo_extensionMobile(ctx context.Context, field graphql.CollectedField, obj *consoleclient.UserExtensionInfo) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -830,7 +830,7 @@ func (ec *executionContext) fieldContext_UserExtensionInfo_extensionMobile(_ con
 }
 
 func (ec *executionContext) _UserExtensionInfo_extensionEmail(ctx context.Context, field graphql.CollectedField, obj *consoleclient.UserExtensionInfo) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,

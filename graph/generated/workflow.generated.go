@@ -147,7 +147,7 @@ func (ec *executionContext) fieldContext_CreateWorkflowPayload_workflow(_ contex
 }
 
 func (ec *executionContext) _DeleteWorkflowPayload_deletedId(ctx context.Context, field graphql.CollectedField, obj *loader.DeleteWorkflowPayload) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -234,7 +234,7 @@ func (ec *executionContext) fieldContext_ExecuteWorkflowPayload_workflow(_ conte
 }
 
 func (ec *executionContext) _JobStateNotification_switchOn(ctx context.Context, field graphql.CollectedField, obj *consoleclient.JobStateNotification) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -257,7 +257,7 @@ func (ec *executionContext) fieldContext_JobStateNotification_switchOn(_ context
 }
 
 func (ec *executionContext) _JobStateNotification_justNoticeAgainstLastRuninstance(ctx context.Context, field graphql.CollectedField, obj *consoleclient.JobStateNotification) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -280,7 +280,7 @@ func (ec *executionContext) fieldContext_JobStateNotification_justNoticeAgainstL
 }
 
 func (ec *executionContext) _JobStateNotification_conditions(ctx context.Context, field graphql.CollectedField, obj *consoleclient.JobStateNotification) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -303,7 +303,7 @@ func (ec *executionContext) fieldContext_JobStateNotification_conditions(_ conte
 }
 
 func (ec *executionContext) _JobStateNotification_recipients(ctx context.Context, field graphql.CollectedField, obj *consoleclient.JobStateNotification) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -390,7 +390,7 @@ func (ec *executionContext) fieldContext_UpdateWorkflowPayload_workflow(_ contex
 }
 
 func (ec *executionContext) _UpgradeWorkflowsPayload_total(ctx context.Context, field graphql.CollectedField, obj *loader.UpgradeWorkflowsPayload) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -413,7 +413,7 @@ func (ec *executionContext) fieldContext_UpgradeWorkflowsPayload_total(_ context
 }
 
 func (ec *executionContext) _UpgradeWorkflowsPayload_successCount(ctx context.Context, field graphql.CollectedField, obj *loader.UpgradeWorkflowsPayload) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -436,7 +436,7 @@ func (ec *executionContext) fieldContext_UpgradeWorkflowsPayload_successCount(_ 
 }
 
 func (ec *executionContext) _UpgradeWorkflowsPayload_failureCount(ctx context.Context, field graphql.CollectedField, obj *loader.UpgradeWorkflowsPayload) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -459,7 +459,7 @@ func (ec *executionContext) fieldContext_UpgradeWorkflowsPayload_failureCount(_ 
 }
 
 func (ec *executionContext) _UpgradeWorkflowsPayload_missingCount(ctx context.Context, field graphql.CollectedField, obj *loader.UpgradeWorkflowsPayload) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -578,7 +578,7 @@ func (ec *executionContext) fieldContext_UpgradeWorkflowsPayload_workflows(_ con
 }
 
 func (ec *executionContext) _Workflow_id(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Workflow) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -601,7 +601,7 @@ func (ec *executionContext) fieldContext_Workflow_id(_ context.Context, field gr
 }
 
 func (ec *executionContext) _Workflow_departmentId(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Workflow) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -624,7 +624,7 @@ func (ec *executionContext) fieldContext_Workflow_departmentId(_ context.Context
 }
 
 func (ec *executionContext) _Workflow_name(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Workflow) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -647,7 +647,7 @@ func (ec *executionContext) fieldContext_Workflow_name(_ context.Context, field 
 }
 
 func (ec *executionContext) _Workflow_description(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Workflow) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -702,7 +702,7 @@ func (ec *executionContext) fieldContext_Workflow_arguments(_ context.Context, f
 }
 
 func (ec *executionContext) _Workflow_tags(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Workflow) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -748,7 +748,7 @@ func (ec *executionContext) fieldContext_Workflow_videoRecordMode(_ context.Cont
 }
 
 func (ec *executionContext) _Workflow_properties(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Workflow) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -803,7 +803,7 @@ func (ec *executionContext) fieldContext_Workflow_jobStateNotification(_ context
 }
 
 func (ec *executionContext) _Workflow_packageName(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Workflow) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -826,7 +826,7 @@ func (ec *executionContext) fieldContext_Workflow_packageName(_ context.Context,
 }
 
 func (ec *executionContext) _Workflow_packageId(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Workflow) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -849,7 +849,7 @@ func (ec *executionContext) fieldContext_Workflow_packageId(_ context.Context, f
 }
 
 func (ec *executionContext) _Workflow_packageVersionId(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Workflow) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -872,7 +872,7 @@ func (ec *executionContext) fieldContext_Workflow_packageVersionId(_ context.Con
 }
 
 func (ec *executionContext) _Workflow_packageVersion(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Workflow) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -895,7 +895,7 @@ func (ec *executionContext) fieldContext_Workflow_packageVersion(_ context.Conte
 }
 
 func (ec *executionContext) _Workflow_associatedQueueId(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Workflow) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -987,7 +987,7 @@ func (ec *executionContext) fieldContext_Workflow_triggerPolicy(_ context.Contex
 }
 
 func (ec *executionContext) _Workflow_lastTriggeredAt(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Workflow) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -1033,7 +1033,7 @@ func (ec *executionContext) fieldContext_Workflow_triggeredCount(_ context.Conte
 }
 
 func (ec *executionContext) _Workflow_createdAt(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Workflow) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -1056,7 +1056,7 @@ func (ec *executionContext) fieldContext_Workflow_createdAt(_ context.Context, f
 }
 
 func (ec *executionContext) _Workflow_createdBy(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Workflow) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -1079,7 +1079,7 @@ func (ec *executionContext) fieldContext_Workflow_createdBy(_ context.Context, f
 }
 
 func (ec *executionContext) _Workflow_createdByName(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Workflow) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -1102,7 +1102,7 @@ func (ec *executionContext) fieldContext_Workflow_createdByName(_ context.Contex
 }
 
 func (ec *executionContext) _Workflow_modifiedAt(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Workflow) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -1125,7 +1125,7 @@ func (ec *executionContext) fieldContext_Workflow_modifiedAt(_ context.Context, 
 }
 
 func (ec *executionContext) _Workflow_modifiedBy(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Workflow) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -1148,7 +1148,7 @@ func (ec *executionContext) fieldContext_Workflow_modifiedBy(_ context.Context, 
 }
 
 func (ec *executionContext) _Workflow_modifiedByName(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Workflow) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -1171,7 +1171,7 @@ func (ec *executionContext) fieldContext_Workflow_modifiedByName(_ context.Conte
 }
 
 func (ec *executionContext) _Workflow_companyId(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Workflow) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -1482,7 +1482,7 @@ func (ec *executionContext) fieldContext_WorkflowConnection_pageInfo(_ context.C
 }
 
 func (ec *executionContext) _WorkflowConnection_totalCount(ctx context.Context, field graphql.CollectedField, obj *loader.Connection[consoleclient.Workflow]) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -1505,7 +1505,7 @@ func (ec *executionContext) fieldContext_WorkflowConnection_totalCount(_ context
 }
 
 func (ec *executionContext) _WorkflowEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *loader.Edge[consoleclient.Workflow]) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -1560,7 +1560,7 @@ func (ec *executionContext) fieldContext_WorkflowEdge_node(_ context.Context, fi
 }
 
 func (ec *executionContext) _WorkflowRobotResult_workflowId(ctx context.Context, field graphql.CollectedField, obj *consoleclient.WorkflowRobotResult) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -1583,7 +1583,7 @@ func (ec *executionContext) fieldContext_WorkflowRobotResult_workflowId(_ contex
 }
 
 func (ec *executionContext) _WorkflowRobotResult_robotId(ctx context.Context, field graphql.CollectedField, obj *consoleclient.WorkflowRobotResult) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -1606,7 +1606,7 @@ func (ec *executionContext) fieldContext_WorkflowRobotResult_robotId(_ context.C
 }
 
 func (ec *executionContext) _WorkflowRobotResult_errorMessage(ctx context.Context, field graphql.CollectedField, obj *consoleclient.WorkflowRobotResult) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -1629,7 +1629,7 @@ func (ec *executionContext) fieldContext_WorkflowRobotResult_errorMessage(_ cont
 }
 
 func (ec *executionContext) _WorkflowUpgradeItem_id(ctx context.Context, field graphql.CollectedField, obj *consoleclient.WorkflowUpgradeItem) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -1652,7 +1652,7 @@ func (ec *executionContext) fieldContext_WorkflowUpgradeItem_id(_ context.Contex
 }
 
 func (ec *executionContext) _WorkflowUpgradeItem_name(ctx context.Context, field graphql.CollectedField, obj *consoleclient.WorkflowUpgradeItem) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -1675,7 +1675,7 @@ func (ec *executionContext) fieldContext_WorkflowUpgradeItem_name(_ context.Cont
 }
 
 func (ec *executionContext) _WorkflowUpgradeItem_message(ctx context.Context, field graphql.CollectedField, obj *consoleclient.WorkflowUpgradeItem) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,

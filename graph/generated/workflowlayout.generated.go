@@ -102,7 +102,7 @@ func (ec *executionContext) fieldContext_ExecuteWorkflowLayoutPayload_workflowLa
 }
 
 func (ec *executionContext) _WorkflowLayout_id(ctx context.Context, field graphql.CollectedField, obj *consoleclient.WorkflowLayout) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -125,7 +125,7 @@ func (ec *executionContext) fieldContext_WorkflowLayout_id(_ context.Context, fi
 }
 
 func (ec *executionContext) _WorkflowLayout_name(ctx context.Context, field graphql.CollectedField, obj *consoleclient.WorkflowLayout) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -148,7 +148,7 @@ func (ec *executionContext) fieldContext_WorkflowLayout_name(_ context.Context, 
 }
 
 func (ec *executionContext) _WorkflowLayout_description(ctx context.Context, field graphql.CollectedField, obj *consoleclient.WorkflowLayout) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -171,7 +171,7 @@ func (ec *executionContext) fieldContext_WorkflowLayout_description(_ context.Co
 }
 
 func (ec *executionContext) _WorkflowLayout_tags(ctx context.Context, field graphql.CollectedField, obj *consoleclient.WorkflowLayout) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -194,7 +194,7 @@ func (ec *executionContext) fieldContext_WorkflowLayout_tags(_ context.Context, 
 }
 
 func (ec *executionContext) _WorkflowLayout_properties(ctx context.Context, field graphql.CollectedField, obj *consoleclient.WorkflowLayout) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -249,7 +249,7 @@ func (ec *executionContext) fieldContext_WorkflowLayout_nodes(_ context.Context,
 }
 
 func (ec *executionContext) _WorkflowLayout_lastTriggeredAt(ctx context.Context, field graphql.CollectedField, obj *consoleclient.WorkflowLayout) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -295,7 +295,7 @@ func (ec *executionContext) fieldContext_WorkflowLayout_triggeredCount(_ context
 }
 
 func (ec *executionContext) _WorkflowLayout_companyId(ctx context.Context, field graphql.CollectedField, obj *consoleclient.WorkflowLayout) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -318,7 +318,7 @@ func (ec *executionContext) fieldContext_WorkflowLayout_companyId(_ context.Cont
 }
 
 func (ec *executionContext) _WorkflowLayout_departmentId(ctx context.Context, field graphql.CollectedField, obj *consoleclient.WorkflowLayout) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -341,7 +341,7 @@ func (ec *executionContext) fieldContext_WorkflowLayout_departmentId(_ context.C
 }
 
 func (ec *executionContext) _WorkflowLayout_createdAt(ctx context.Context, field graphql.CollectedField, obj *consoleclient.WorkflowLayout) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -364,7 +364,7 @@ func (ec *executionContext) fieldContext_WorkflowLayout_createdAt(_ context.Cont
 }
 
 func (ec *executionContext) _WorkflowLayout_createdBy(ctx context.Context, field graphql.CollectedField, obj *consoleclient.WorkflowLayout) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -387,7 +387,7 @@ func (ec *executionContext) fieldContext_WorkflowLayout_createdBy(_ context.Cont
 }
 
 func (ec *executionContext) _WorkflowLayout_createdByName(ctx context.Context, field graphql.CollectedField, obj *consoleclient.WorkflowLayout) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -410,7 +410,7 @@ func (ec *executionContext) fieldContext_WorkflowLayout_createdByName(_ context.
 }
 
 func (ec *executionContext) _WorkflowLayout_modifiedAt(ctx context.Context, field graphql.CollectedField, obj *consoleclient.WorkflowLayout) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -433,7 +433,7 @@ func (ec *executionContext) fieldContext_WorkflowLayout_modifiedAt(_ context.Con
 }
 
 func (ec *executionContext) _WorkflowLayout_modifiedBy(ctx context.Context, field graphql.CollectedField, obj *consoleclient.WorkflowLayout) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -456,7 +456,7 @@ func (ec *executionContext) fieldContext_WorkflowLayout_modifiedBy(_ context.Con
 }
 
 func (ec *executionContext) _WorkflowLayout_modifiedByName(ctx context.Context, field graphql.CollectedField, obj *consoleclient.WorkflowLayout) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -639,7 +639,7 @@ func (ec *executionContext) fieldContext_WorkflowLayoutConnection_pageInfo(_ con
 }
 
 func (ec *executionContext) _WorkflowLayoutConnection_totalCount(ctx context.Context, field graphql.CollectedField, obj *loader.Connection[consoleclient.WorkflowLayout]) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -662,7 +662,7 @@ func (ec *executionContext) fieldContext_WorkflowLayoutConnection_totalCount(_ c
 }
 
 func (ec *executionContext) _WorkflowLayoutEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *loader.Edge[consoleclient.WorkflowLayout]) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -717,7 +717,7 @@ func (ec *executionContext) fieldContext_WorkflowLayoutEdge_node(_ context.Conte
 }
 
 func (ec *executionContext) _WorkflowLayoutNode_id(ctx context.Context, field graphql.CollectedField, obj *consoleclient.WorkflowLayoutNode) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -763,7 +763,7 @@ func (ec *executionContext) fieldContext_WorkflowLayoutNode_index(_ context.Cont
 }
 
 func (ec *executionContext) _WorkflowLayoutNode_name(ctx context.Context, field graphql.CollectedField, obj *consoleclient.WorkflowLayoutNode) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -786,7 +786,7 @@ func (ec *executionContext) fieldContext_WorkflowLayoutNode_name(_ context.Conte
 }
 
 func (ec *executionContext) _WorkflowLayoutNode_workflowId(ctx context.Context, field graphql.CollectedField, obj *consoleclient.WorkflowLayoutNode) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -809,7 +809,7 @@ func (ec *executionContext) fieldContext_WorkflowLayoutNode_workflowId(_ context
 }
 
 func (ec *executionContext) _WorkflowLayoutNode_description(ctx context.Context, field graphql.CollectedField, obj *consoleclient.WorkflowLayoutNode) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -832,7 +832,7 @@ func (ec *executionContext) fieldContext_WorkflowLayoutNode_description(_ contex
 }
 
 func (ec *executionContext) _WorkflowLayoutNode_tags(ctx context.Context, field graphql.CollectedField, obj *consoleclient.WorkflowLayoutNode) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -887,7 +887,7 @@ func (ec *executionContext) fieldContext_WorkflowLayoutNode_arguments(_ context.
 }
 
 func (ec *executionContext) _WorkflowLayoutNode_createdAt(ctx context.Context, field graphql.CollectedField, obj *consoleclient.WorkflowLayoutNode) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -910,7 +910,7 @@ func (ec *executionContext) fieldContext_WorkflowLayoutNode_createdAt(_ context.
 }
 
 func (ec *executionContext) _WorkflowLayoutNode_createdBy(ctx context.Context, field graphql.CollectedField, obj *consoleclient.WorkflowLayoutNode) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -933,7 +933,7 @@ func (ec *executionContext) fieldContext_WorkflowLayoutNode_createdBy(_ context.
 }
 
 func (ec *executionContext) _WorkflowLayoutNode_createdByName(ctx context.Context, field graphql.CollectedField, obj *consoleclient.WorkflowLayoutNode) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -956,7 +956,7 @@ func (ec *executionContext) fieldContext_WorkflowLayoutNode_createdByName(_ cont
 }
 
 func (ec *executionContext) _WorkflowLayoutNode_modifiedAt(ctx context.Context, field graphql.CollectedField, obj *consoleclient.WorkflowLayoutNode) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -979,7 +979,7 @@ func (ec *executionContext) fieldContext_WorkflowLayoutNode_modifiedAt(_ context
 }
 
 func (ec *executionContext) _WorkflowLayoutNode_modifiedBy(ctx context.Context, field graphql.CollectedField, obj *consoleclient.WorkflowLayoutNode) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
@@ -1002,7 +1002,7 @@ func (ec *executionContext) fieldContext_WorkflowLayoutNode_modifiedBy(_ context
 }
 
 func (ec *executionContext) _WorkflowLayoutNode_modifiedByName(ctx context.Context, field graphql.CollectedField, obj *consoleclient.WorkflowLayoutNode) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
+	return inorder.Leaf(
 		ctx,
 		ec.OperationContext,
 		field,
