@@ -143,6 +143,12 @@ type call struct {
 	Status     int                  `json:"status,omitempty"`
 	Code       fault.Code           `json:"code,omitempty"`
 	AgeMs      *float64             `json:"ageMs,omitempty"` // of what was read; not of a write
+	With       *joined              `json:"with,omitempty"`  // of one that was coalesced
+}
+
+// joined is the identical call of another operation that a read waited for.
+type joined struct {
+	StartMs float64 `json:"startMs"` // from the beginning of this operation; mostly before it
 }
 
 type batched struct {
@@ -239,26 +245,34 @@ func (t *tracer) account(ctx context.Context, op *graphql.OperationContext, way 
 	}
 	slices.SortStableFunc(reads, func(a, b trail.Read) int { return a.Began.Compare(b.Began) })
 	for _, r := range reads {
-		c := call{
-			Operation: r.Operation, Source: r.Source, Status: r.Status, Code: r.Code,
-			StartMs: millis(r.Began.Sub(op.Stats.OperationStart)), DurationMs: millis(r.Duration),
-		}
 		if r.Source == responsecache.Loaded {
 			a.ConsoleCalls++
-			if r.Code == "" {
-				c.Status = http.StatusOK
-			}
 		}
-		if told(r) && r.Kind != "" {
-			age := millis(now.Sub(r.Loaded))
-			c.AgeMs = &age
-		}
-		a.Calls = append(a.Calls, c)
+		a.Calls = append(a.Calls, callOf(r, op.Stats.OperationStart, now))
 	}
 	for _, b := range way.Batches() {
 		a.Batches = append(a.Batches, batched(b))
 	}
 	return a
+}
+
+// callOf tells a read of an operation that began at start and ends now.
+func callOf(r trail.Read, start, now time.Time) call {
+	c := call{
+		Operation: r.Operation, Source: r.Source, Status: r.Status, Code: r.Code,
+		StartMs: millis(r.Began.Sub(start)), DurationMs: millis(r.Duration),
+	}
+	if r.Source == responsecache.Loaded && r.Code == "" {
+		c.Status = http.StatusOK
+	}
+	if told(r) && r.Kind != "" {
+		age := millis(now.Sub(r.Loaded))
+		c.AgeMs = &age
+	}
+	if r.Source == responsecache.Coalesced && !r.Loaded.IsZero() {
+		c.With = &joined{StartMs: float64(r.Loaded.Sub(start).Microseconds()) / 1000} // negative where it began before
+	}
+	return c
 }
 
 // told says whether a read has an answer that has an age: that there is nothing is one, too.

@@ -5,8 +5,13 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"testing"
+	"time"
 
 	"github.com/99designs/gqlgen/graphql"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/consoleql/consoleql/internal/responsecache"
+	"github.com/consoleql/consoleql/internal/trail"
 )
 
 // TestAnAccountCostsNothingWhereNobodyAsks counts what its three places in the path of
@@ -68,5 +73,23 @@ func TestTraceHeader(t *testing.T) {
 				t.Errorf("status %d, mode %d; want %d, %d", w.Code, mode, tt.status, tt.mode)
 			}
 		})
+	}
+}
+
+// TestCallsThatWereJoined: of a read that waited for another's call it is told when that began.
+func TestCallsThatWereJoined(t *testing.T) {
+	start := time.Now()
+	read := trail.Read{Operation: "GET /openapi/robots", Kind: "robots", Began: start.Add(5 * time.Millisecond), Duration: 8 * time.Millisecond, Loaded: start.Add(-12 * time.Millisecond)}
+	for source, want := range map[responsecache.Source]*joined{
+		responsecache.Loaded: nil, responsecache.Memory: nil, responsecache.Stale: nil, responsecache.Coalesced: {StartMs: -12},
+	} {
+		read.Source = source
+		got := callOf(read, start, start.Add(20*time.Millisecond))
+		if diff := cmp.Diff(want, got.With); diff != "" {
+			t.Errorf("%s: - wanted + told: %s", source, diff)
+		}
+		if got.StartMs != 5 || got.DurationMs != 8 || got.AgeMs == nil || *got.AgeMs != 32 {
+			t.Errorf("%s: %+v", source, got)
+		}
 	}
 }
