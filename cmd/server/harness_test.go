@@ -62,10 +62,8 @@ func (b *lockedBuffer) String() string {
 	return b.b.String()
 }
 
-// newWorld starts both. The gateway acts as the simulator's owner for callers
-// without credentials, in its main department, and has its token already;
-// adjust may change that.
-func newWorld(t testing.TB, o consolesim.Options, adjust ...func(*settings, *consolesim.Server)) *world {
+// newSim starts a simulated console, which ends with the test.
+func newSim(t testing.TB, o consolesim.Options) *consolesim.Server {
 	t.Helper()
 	sim, err := consolesim.Start(context.Background(), o)
 	if err != nil {
@@ -76,6 +74,15 @@ func newWorld(t testing.TB, o consolesim.Options, adjust ...func(*settings, *con
 			t.Errorf("simulator: %v", err)
 		}
 	})
+	return sim
+}
+
+// newWorld starts both. The gateway acts as the simulator's owner for callers
+// without credentials, in its main department, and has its token already;
+// adjust may change that.
+func newWorld(t testing.TB, o consolesim.Options, adjust ...func(*settings, *consolesim.Server)) *world {
+	t.Helper()
+	sim := newSim(t, o)
 	username, password := sim.DefaultUser()
 	s := &settings{
 		listeners: listeners{Listen: "127.0.0.1:0", AdminListen: "127.0.0.1:0", ShutdownTimeout: 10 * time.Second},

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"net/http"
 	"strconv"
 	"strings"
@@ -16,15 +15,7 @@ import (
 // would also be a call.
 func TestReplicasShareTheirPolls(t *testing.T) {
 	t.Parallel()
-	sim, err := consolesim.Start(context.Background(), consolesim.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := sim.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	sim := newSim(t, consolesim.Options{})
 	store := redistest.Start(t)
 	var replicas []*process
 	for range 2 {

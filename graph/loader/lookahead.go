@@ -222,11 +222,10 @@ func (k *look) start() {
 // startFirst is start for the first level. One thing alone is left to the resolver that is
 // about to wait for it, and saves a goroutine.
 func (k *look) startFirst() {
-	waiting := slices.DeleteFunc(k.l.begun, beginning.isBegun)
-	if k.l.begun = waiting; len(waiting) == 1 && !k.l.gathers() {
-		k.l.begun = nil
+	if k.l.begun = slices.DeleteFunc(k.l.begun, beginning.isBegun); len(k.l.begun) > 1 || k.l.gathers() {
+		k.start()
 	}
-	k.start()
+	k.l.begun = nil
 }
 
 // send sends the batches of a level.

@@ -56,12 +56,12 @@ type outcome[V any] struct {
 // load returns the outcome of key. Work for it, if there is none yet, is begun at once, or
 // where look-ahead asks, with its level.
 func (m *memo[K, V]) load(l *Loaders, key K, work func() (V, error)) Thunk[V] {
+	if !l.ahead {
+		return m.spawn(l.operation, key, work)
+	}
 	o, first := m.claim(l.operation, key, work)
-	switch {
-	case first && l.ahead:
+	if first {
 		l.begun = append(l.begun, o)
-	case first:
-		l.tasks.Go(o.begin)
 	}
 	return o.wait
 }

@@ -97,7 +97,7 @@ type question[T any] struct {
 	on        []string // kinds whose change in the scope's company ends the answer
 	load      func(context.Context) (T, error)
 	restore   func(T)
-	landed    func(value T, whole responsecache.Whole) // nil: nothing to do then
+	landed    func(who string, value T, whole responsecache.Whole) // nil: nothing to do then
 }
 
 // key names the question for a principal.
@@ -111,22 +111,26 @@ func callOf(operation string, sc scope.Scope) string {
 
 // read is the question as the cache is asked it.
 func (q question[T]) read(who string) responsecache.Read[T] {
-	return responsecache.Read[T]{Key: q.key(who), Tags: tags(q.scope, q.on), Load: q.load, Restore: q.restore, Landed: q.landed}
+	r := responsecache.Read[T]{Key: q.key(who), Tags: tags(q.scope, q.on), Load: q.load, Restore: q.restore}
+	if q.landed != nil {
+		r.Landed = func(value T, whole responsecache.Whole) { q.landed(who, value, whole) }
+	}
+	return r
 }
 
 // ask answers q, and notes that on the operation's trail.
 func ask[T any](ctx context.Context, c *Console, v *responsecache.View[T], q question[T]) (T, responsecache.Info, error) {
 	t := trail.FromContext(ctx)
-	foresee(ctx, c, v, q, t)
+	who := c.opts.Identity(principal.FromContext(ctx))
+	foresee(ctx, c, v, q, t, who)
 	began := time.Now()
-	value, info, err := get(ctx, c, v, q, t.Wish())
+	value, info, err := get(ctx, c, v, q, t.Wish(), who)
 	note(t, q.operation, q.kind, began, info, err)
 	return value, info, err
 }
 
-func get[T any](ctx context.Context, c *Console, v *responsecache.View[T], q question[T], wish trail.Wish) (T, responsecache.Info, error) {
+func get[T any](ctx context.Context, c *Console, v *responsecache.View[T], q question[T], wish trail.Wish, who string) (T, responsecache.Info, error) {
 	p := principal.FromContext(ctx)
-	who := c.opts.Identity(p)
 	if v == nil || who == "" {
 		began := time.Now()
 		value, err := q.load(ctx)

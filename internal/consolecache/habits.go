@@ -75,13 +75,9 @@ func (h *habits) forget(who string) {
 
 // foresee notes that q is asked by the operation of t, and, where it is the operation's
 // first read, begins those that followed the last time.
-func foresee[T any](ctx context.Context, c *Console, v *responsecache.View[T], q question[T], t *trail.Trail) {
+func foresee[T any](ctx context.Context, c *Console, v *responsecache.View[T], q question[T], t *trail.Trail, who string) {
 	wish := t.Wish()
-	if wish.Like == "" || wish.Refresh || wish.MaxAge > 0 || v == nil {
-		return
-	}
-	who := c.opts.Identity(principal.FromContext(ctx))
-	if who == "" {
+	if wish.Like == "" || wish.Refresh || wish.MaxAge > 0 || v == nil || who == "" {
 		return
 	}
 	k := habitKey{who, wish.Like}

@@ -89,7 +89,7 @@ func tags(sc scope.Scope, kinds []string) []string {
 	return all
 }
 
-func tag(sc scope.Scope, kind string) string { return kind + "@" + strings.ToLower(sc.CompanyID) }
+func tag(sc scope.Scope, kind string) string { return kind + "@" + scope.Lower(sc.CompanyID) }
 
 // kinds are what the console is asked for, kind by kind. Without a cache, the views are nil.
 type kinds struct {
@@ -163,7 +163,7 @@ func (l *listed[T]) keepIn(c *responsecache.Cache) error {
 		if !ok || n >= len(p.List) {
 			return nil, "", false
 		}
-		return p.List[n], strings.ToLower(l.id(p.List[n])), true
+		return p.List[n], scope.Lower(l.id(p.List[n])), true
 	})
 }
 

@@ -3,7 +3,6 @@ package consolecache
 import (
 	"context"
 	"strconv"
-	"strings"
 	"time"
 
 	cc "github.com/consoleql/consoleql/internal/consoleclient"
@@ -89,12 +88,12 @@ func (c *Console) Workflow(ctx context.Context, sc scope.Scope, id string) (*cc.
 func (c *Console) WorkflowRobots(ctx context.Context, sc scope.Scope, id string, index, size int) (*cc.Page[cc.Robot], error) {
 	v, _, err := ask(ctx, c, c.kinds.robots.pages, question[*cc.Page[cc.Robot]]{
 		operation: cc.OpWorkflowRobots, kind: Robots, scope: sc, on: []string{Robots, Workflows},
-		params: strings.ToLower(id) + "\n" + strconv.Itoa(index) + "\n" + strconv.Itoa(size),
+		params: scope.Lower(id) + "\n" + strconv.Itoa(index) + "\n" + strconv.Itoa(size),
 		load: func(ctx context.Context) (*cc.Page[cc.Robot], error) {
 			return c.Client.WorkflowRobots(ctx, sc, id, index, size)
 		},
 		restore: stampingPage[cc.Robot](sc),
-		landed:  laying(ctx, c, c.kinds.robots, sc),
+		landed:  laying(c.kinds.robots, sc),
 	})
 	return v, err
 }
@@ -146,7 +145,7 @@ func page[T, F any](ctx context.Context, c *Console, k listed[T], sc scope.Scope
 		operation: k.list, kind: k.kind, scope: sc, params: l.Encode(), on: on,
 		load:    func(ctx context.Context) (*cc.Page[T], error) { return load(ctx, sc, l) },
 		restore: stampingPage[T](sc),
-		landed:  laying(ctx, c, k, sc),
+		landed:  laying(k, sc),
 	})
 	return v, err
 }
@@ -154,7 +153,7 @@ func page[T, F any](ctx context.Context, c *Console, k listed[T], sc scope.Scope
 // single is the question for one entity.
 func single[T any](k listed[T], sc scope.Scope, id string, load func(context.Context, scope.Scope, string) (*T, error)) question[*T] {
 	return question[*T]{
-		operation: k.get, kind: k.kind, scope: sc, part: strings.ToLower(id), on: []string{k.kind},
+		operation: k.get, kind: k.kind, scope: sc, part: scope.Lower(id), on: []string{k.kind},
 		load:    func(ctx context.Context) (*T, error) { return load(ctx, sc, id) },
 		restore: stamping[*T](sc),
 	}
@@ -172,12 +171,11 @@ const bare = "bare\n"
 
 // laying lets the entities of a page that has just come answer for themselves: those that
 // carry all that a get would for a get, the others for who wants no more than they have.
-func laying[T any](ctx context.Context, c *Console, k listed[T], sc scope.Scope) func(*cc.Page[T], responsecache.Whole) {
+func laying[T any](k listed[T], sc scope.Scope) func(string, *cc.Page[T], responsecache.Whole) {
 	if k.one == nil {
 		return nil
 	}
-	who := c.opts.Identity(principal.FromContext(ctx))
-	return func(p *cc.Page[T], whole responsecache.Whole) {
+	return func(who string, p *cc.Page[T], whole responsecache.Whole) {
 		if p == nil {
 			return
 		}
@@ -197,7 +195,7 @@ func sorted[T any](k listed[T], sc scope.Scope, p *cc.Page[T]) map[string][]resp
 	}
 	at := make(map[place][]responsecache.Part, 2)
 	for i, v := range p.List {
-		part := responsecache.Part{N: i, Name: strings.ToLower(k.id(v))}
+		part := responsecache.Part{N: i, Name: scope.Lower(k.id(v))}
 		less := k.whole != nil && !k.whole(v)
 		at[place{sc, less}] = append(at[place{sc, less}], part)
 		if own, ok := elsewhere(sc, v); ok {
@@ -238,7 +236,7 @@ func kept[T any](ctx context.Context, c *Console, k listed[T], sc scope.Scope, i
 	began := time.Now()
 	names := make([]string, len(ids))
 	for i, id := range ids {
-		names[i] = strings.ToLower(id)
+		names[i] = scope.Lower(id)
 	}
 	at := responsecache.Key{Principal: who, Call: callOf(k.get, sc)}
 	found, missing, info := k.one.Peek(at, names, t.Wish().MaxAge)

@@ -230,11 +230,7 @@ func decodeList[T any](a *answer, names []string, each func(e *T, place int)) (c
 			err = list.elements()
 		} else {
 			var raw []byte
-			err = a.whole(func() error {
-				raw, err = a.raw()
-				return err
-			})
-			if err == nil && name == countName {
+			if raw, err = a.value(); err == nil && name == countName {
 				var i Int
 				err = json.Unmarshal(raw, &i, decoding)
 				count, counted = int(i), kind != 'n'
@@ -283,11 +279,8 @@ var (
 	errEmptyList = errors.New("the answer holds an empty list")
 )
 
-// value reads the whole answer, which is one value. The bytes must not be kept.
+// value reads the value that comes next. The bytes must not be kept.
 func (a *answer) value() (raw []byte, err error) {
-	if _, err := a.begins(); err != nil {
-		return nil, err
-	}
 	err = a.whole(func() error {
 		raw, err = a.raw()
 		return err

@@ -51,7 +51,7 @@ func (w *verbatimWriter) Write(p []byte) (int, error) {
 	if w.response == nil {
 		return w.ResponseWriter.Write(p)
 	}
-	body, err := appendResponse(w.response)
+	body, err := encodeResponse(w.response)
 	if err != nil {
 		return 0, err
 	}
@@ -65,8 +65,8 @@ func (w *verbatimWriter) Write(p []byte) (int, error) {
 // Unwrap lets http.ResponseController reach the real writer.
 func (w *verbatimWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// appendResponse returns the response as encoding/json would write it, but for the data.
-func appendResponse(resp *graphql.Response) ([]byte, error) {
+// encodeResponse returns the response as encoding/json would write it, but for the data.
+func encodeResponse(resp *graphql.Response) ([]byte, error) {
 	const frame = len(`{"errors":,"data":,"extensions":}`)
 	var errs, extensions []byte
 	var err error
