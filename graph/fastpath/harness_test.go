@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/99designs/gqlgen/graphql/executor"
@@ -35,7 +36,10 @@ type site struct {
 
 func newSite(t testing.TB) *site {
 	t.Helper()
-	sim, err := consolesim.Start(context.Background(), consolesim.Options{})
+	now := time.Now()
+	sim, err := consolesim.Start(context.Background(), consolesim.Options{
+		Now: func() time.Time { return now }, // answers are compared, and a robot's status changes with time
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
