@@ -3,7 +3,6 @@ package consoleclient
 import (
 	"errors"
 	"io"
-	"reflect"
 	"slices"
 	"strings"
 
@@ -302,22 +301,34 @@ func decodeOne[T any](a *answer, id func(*T) string) (*T, error) {
 	if err != nil {
 		return nil, err
 	}
-	if wrapped != nil {
-		var list []*T
-		s := &scanner{in: wrapped, last: true, texts: a.texts}
-		if err := readerOf(reflect.TypeFor[[]*T]())(s, reflect.ValueOf(&list).Elem()); err != nil {
+	e := new(T)
+	if wrapped == nil {
+		if err := decodeElement(&scanner{in: raw, kept: a.kept}, e); err != nil {
 			return nil, err
 		}
-		if len(list) == 0 || list[0] == nil {
-			return nil, errEmptyList
-		}
-		return checked(list[0], id)
+		return checked(e, id)
 	}
-	e := new(T)
-	if err := decodeElement(&scanner{in: raw, texts: a.texts}, e); err != nil {
+	if onlyElement(&scanner{in: wrapped, kept: a.kept}, e) {
+		return checked(e, id)
+	}
+	var list []*T
+	if err := json.Unmarshal(wrapped, &list, decoding); err != nil {
 		return nil, err
 	}
-	return checked(e, id)
+	if len(list) == 0 || list[0] == nil {
+		return nil, errEmptyList
+	}
+	return checked(list[0], id)
+}
+
+// onlyElement reads the object that a list consists of into e, which is new, and says whether it was such a list.
+func onlyElement[T any](s *scanner, e *T) bool {
+	more, err := s.next('[', ']', true)
+	if err != nil || !more || s.peek() != '{' || decodeElement(s, e) != nil {
+		return false
+	}
+	more, err = s.next('[', ']', false)
+	return err == nil && !more
 }
 
 // wrappedList finds the list that an entity may be wrapped in: the last member of that name, however it is written; nil

@@ -70,7 +70,7 @@ func agreementOn[T any]() agreement {
 
 // cramped is an answer that arrives in small pieces, in a buffer that is soon full.
 func cramped(text []byte) *answer {
-	return &answer{scanner: scanner{in: make([]byte, 0, 16), texts: &texts{}}, from: iotest.HalfReader(bytes.NewReader(text))}
+	return &answer{scanner: scanner{in: make([]byte, 0, 16), kept: &kept{}}, from: iotest.HalfReader(bytes.NewReader(text))}
 }
 
 // known leaves of an error only what callers tell apart.
@@ -236,19 +236,15 @@ func TestDecodersAgreeOnDeepAnswers(t *testing.T) {
 	}
 }
 
-// All types that answers hold are read by tables, except for jobs.
-func TestShapes(t *testing.T) {
-	for _, typ := range []reflect.Type{
-		reflect.TypeFor[Company](), reflect.TypeFor[DepartmentTree](), reflect.TypeFor[Department](), reflect.TypeFor[Package](), reflect.TypeFor[Queue](),
-		reflect.TypeFor[Robot](), reflect.TypeFor[Workflow](), reflect.TypeFor[WorkflowLayout](), reflect.TypeFor[CompanyUser](),
-		reflect.TypeFor[UploadedPackage](), reflect.TypeFor[PackageUpload](), reflect.TypeFor[WorkflowRobotResult](), reflect.TypeFor[WorkflowUpgrade](),
+// All structs that answers hold are read by their members, except for jobs.
+func TestReadByMembers(t *testing.T) {
+	for _, e := range []any{
+		new(Company), new(DepartmentTree), new(Department), new(Package), new(Queue), new(Robot), new(Workflow), new(WorkflowLayout), new(CompanyUser),
+		new(UploadedPackage), new(PackageUpload), new(JobGroup), new(WorkflowRobotResult), new(WorkflowUpgrade),
 	} {
-		if shapeOf(typ) == nil {
-			t.Errorf("%v has no shape", typ)
+		if _, ok := e.(interface{ read(s *scanner) error }); !ok {
+			t.Errorf("%T is left to json", e)
 		}
-	}
-	if shapeOf(reflect.TypeFor[Job]()) != nil {
-		t.Error("a job decodes itself, but has a shape")
 	}
 }
 
@@ -256,7 +252,7 @@ func TestShapes(t *testing.T) {
 func TestTextsAreCopies(t *testing.T) {
 	answer := []byte(`{"id":"1","name":"first","description":"second","tags":["third"],"properties":{"k":"v"},"robotCount":3}`)
 	q := new(Queue)
-	if err := decodeElement(&scanner{in: answer, texts: &texts{}}, q); err != nil {
+	if err := decodeElement(&scanner{in: answer, kept: &kept{}}, q); err != nil {
 		t.Fatal(err)
 	}
 	for i := range answer {

@@ -6,8 +6,6 @@ import (
 	"errors"
 	"io"
 	"math/bits"
-	"slices"
-	"strings"
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -21,7 +19,7 @@ type scanner struct {
 	depth  int  // of objects and arrays that are open here
 	last   bool // whether nothing comes after in
 	simple bool // whether the last value of raw is a string that is its own text
-	texts  *texts
+	kept   *kept
 }
 
 // maxDepth is how deep objects and arrays may be nested, as in jsontext.
@@ -266,17 +264,6 @@ func (s *scanner) next(begin, end byte, first bool) (more bool, err error) {
 	return true, nil
 }
 
-// named consumes a member's name and the colon after it if the name is the given one, written without escapes.
-func (s *scanner) named(name string) bool {
-	rest := s.in[s.at:]
-	n := len(name) + 2
-	if len(rest) <= n || rest[n-1] != '"' || rest[n] != ':' || rest[0] != '"' || string(rest[1:n-1]) != name {
-		return false
-	}
-	s.at += n + 1
-	return true
-}
-
 // name consumes a member's name and the colon after it, and gives the name's JSON.
 func (s *scanner) name() ([]byte, error) {
 	if c := s.peek(); c != '"' {
@@ -311,8 +298,15 @@ func (s *scanner) plain() ([]byte, jsontext.Kind, error) {
 
 // text is plain for keeping.
 func (s *scanner) text() (string, jsontext.Kind, error) {
+	if s.at < len(s.in) && s.in[s.at] == '"' { // most texts are plain, and the buffer goes on after them
+		start := s.at + 1
+		if end := start + plainBytes(s.in[start:]); end < len(s.in) && s.in[end] == '"' {
+			s.at = end + 1
+			return s.kept.text(s.in[start:end]), kindString, nil
+		}
+	}
 	b, kind, err := s.plain()
-	return s.texts.keep(b), kind, err
+	return s.kept.text(b), kind, err
 }
 
 // unquoted gives what a JSON string says, invalid UTF-8 replaced: most are their own text.
@@ -325,57 +319,4 @@ func unquoted(raw []byte) []byte {
 	}
 	b, _ := jsontext.AppendUnquote(nil, raw) // the only error left is that something was replaced
 	return b
-}
-
-// texts holds the texts of an answer, many to an allocation. Nothing of the answer but its texts is kept by them.
-type texts struct {
-	bytes strings.Builder
-	slots []string
-	list  []string // for the list that is being read
-}
-
-// A text that outlives the rest of its answer keeps this much of it: few enough not to matter.
-const (
-	textBytes = 2 << 10
-	textSlots = 32
-)
-
-// keep copies a text.
-func (t *texts) keep(b []byte) string {
-	if len(b) > textBytes/8 {
-		return string(b)
-	}
-	if t.bytes.Cap()-t.bytes.Len() < len(b) {
-		t.bytes.Reset() // leaves what it held to the texts that were made of it
-		t.bytes.Grow(textBytes)
-	}
-	start := t.bytes.Len()
-	t.bytes.Write(b)
-	return t.bytes.String()[start:]
-}
-
-// pointer gives a text an address.
-func (t *texts) pointer(s string) *string {
-	if len(t.slots) == 0 {
-		t.slots = make([]string, textSlots)
-	}
-	p := &t.slots[0]
-	*p = s
-	t.slots = t.slots[1:]
-	return p
-}
-
-// keepList copies a list of texts; it is not nil.
-func (t *texts) keepList(list []string) []string {
-	n := len(list)
-	if n > textSlots/4 {
-		return slices.Clone(list)
-	}
-	if len(t.slots) <= n {
-		t.slots = make([]string, textSlots)
-	}
-	kept := t.slots[:n:n]
-	t.slots = t.slots[n:]
-	copy(kept, list)
-	return kept
 }

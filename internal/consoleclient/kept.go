@@ -1,0 +1,78 @@
+package consoleclient
+
+import (
+	"slices"
+	"strings"
+)
+
+// kept is what is kept of an answer: its texts and the structs that lie in others, many to an allocation each.
+type kept struct {
+	objects
+	bytes strings.Builder
+	slots []string
+	list  []string // for the list that is being read
+}
+
+// A text or a struct that outlives the rest of its answer keeps this much of it: few enough not to matter.
+const (
+	textBytes   = 2 << 10
+	textSlots   = 32
+	slabObjects = 16
+)
+
+// text copies a text.
+func (k *kept) text(b []byte) string {
+	if len(b) > textBytes/8 {
+		return string(b)
+	}
+	if k.bytes.Cap()-k.bytes.Len() < len(b) {
+		k.bytes.Reset() // leaves what it held to the texts that were made of it
+		k.bytes.Grow(textBytes)
+	}
+	start := k.bytes.Len()
+	k.bytes.Write(b)
+	return k.bytes.String()[start:]
+}
+
+// pointer gives a text an address.
+func (k *kept) pointer(s string) *string {
+	if len(k.slots) == 0 {
+		k.slots = make([]string, textSlots)
+	}
+	p := &k.slots[0]
+	*p = s
+	k.slots = k.slots[1:]
+	return p
+}
+
+// texts copies a list of texts; it is not nil.
+func (k *kept) texts(list []string) []string {
+	n := len(list)
+	if n > textSlots/4 {
+		return slices.Clone(list)
+	}
+	if len(k.slots) <= n {
+		k.slots = make([]string, textSlots)
+	}
+	copied := k.slots[:n:n]
+	k.slots = k.slots[n:]
+	copy(copied, list)
+	return copied
+}
+
+// slab gives structs of one type addresses.
+type slab[T any] struct {
+	free []T
+	made int // how many there were in the last piece
+}
+
+// take gives an empty struct. Pieces grow, so that an answer that needs few has few that nobody needs.
+func (b *slab[T]) take() *T {
+	if len(b.free) == 0 {
+		b.made = min(max(1, 2*b.made), slabObjects)
+		b.free = make([]T, b.made)
+	}
+	p := &b.free[0]
+	b.free = b.free[1:]
+	return p
+}

@@ -1,0 +1,240 @@
+package consoleclient
+
+import (
+	"strings"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// The readers consume the next value and set what p points to, in the ways of json with the options of decoding.
+
+// readOther leaves a value to json.
+func readOther[T any](s *scanner, p *T) error {
+	raw, err := s.raw()
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(raw, p, decoding)
+}
+
+func readString(s *scanner, p *string) error {
+	text, kind, err := s.text()
+	if kind == kindNull {
+		text = ""
+	}
+	*p = text
+	return err
+}
+
+func readStringPointer(s *scanner, p **string) error {
+	text, kind, err := s.text()
+	*p = nil
+	if err == nil && kind != kindNull {
+		*p = s.kept.pointer(text)
+	}
+	return err
+}
+
+func readBool(s *scanner, p *bool) error {
+	text, _, err := s.plain()
+	*p = isTrue(string(text))
+	return err
+}
+
+func readInt(s *scanner, p *Int) error {
+	text, _, err := s.plain()
+	*p = toInt(text)
+	return err
+}
+
+// toInt is what Int makes of a text.
+func toInt(text []byte) Int {
+	const digits = 9 // always fit
+	n := Int(0)
+	for i, c := range text {
+		if c < '0' || c > '9' || i == digits {
+			other, _ := parseInt(string(text))
+			return saturate(other)
+		}
+		n = 10*n + Int(c-'0')
+	}
+	return n
+}
+
+func readDateTime(s *scanner, p *DateTime) error {
+	text, kind, err := s.text()
+	*p = ""
+	if kind == kindString {
+		*p, _ = ParseDateTime(text) // as with UnmarshalJSONFrom
+	}
+	return err
+}
+
+func readTexts(s *scanner, p *[]string) error {
+	*p = nil
+	if s.peek() != '[' {
+		text, kind, err := s.text()
+		if err == nil && kind != kindNull {
+			*p = []string{text}
+		}
+		return err
+	}
+	list := s.kept.list[:0]
+	defer func() { s.kept.list = list }()
+	for first := true; ; first = false {
+		more, err := s.next('[', ']', first)
+		if err != nil || !more {
+			*p = s.kept.texts(list)
+			return err
+		}
+		text, kind, err := s.text()
+		if err != nil {
+			return err
+		}
+		if kind != kindNull {
+			list = append(list, text)
+		}
+	}
+}
+
+func readStringMap(s *scanner, p *StringMap) error {
+	*p = nil
+	if s.peek() != '{' {
+		return s.skip(s.peek())
+	}
+	out := StringMap{}
+	for first := true; ; first = false {
+		more, err := s.next('{', '}', first)
+		if err != nil || !more {
+			*p = out
+			return err
+		}
+		name, err := s.name()
+		if err != nil {
+			return err
+		}
+		value, kind, err := s.text()
+		if err != nil {
+			return err
+		}
+		if kind != kindNull {
+			out[s.kept.text(unquoted(name))] = value
+		}
+	}
+}
+
+func readEnum[E ~uint8](s *scanner, p *E, table *enum) error {
+	text, kind, err := s.plain()
+	*p = E(table.value(text, kind))
+	return err
+}
+
+// null consumes a null if it comes next.
+func (s *scanner) null() (found bool, err error) {
+	if s.peek() != 'n' {
+		return false, nil
+	}
+	return true, s.skip('n')
+}
+
+func readEnumPointer[E ~uint8](s *scanner, p **E, table *enum) error {
+	if null, err := s.null(); null {
+		*p = nil
+		return err
+	}
+	if *p == nil {
+		*p = new(E)
+	}
+	return readEnum(s, *p, table)
+}
+
+// readPointer reads null as nil, and everything else with read.
+func readPointer[T any](s *scanner, p **T, read func(*scanner, *T) error) error {
+	if null, err := s.null(); null {
+		*p = nil
+		return err
+	}
+	if *p == nil {
+		*p = new(T)
+	}
+	return read(s, *p)
+}
+
+// readable is a pointer to a struct that is read by its members.
+type readable[T any] interface {
+	*T
+	read(s *scanner) error
+}
+
+// readObject reads an object, and null as nil. What else there is, is an empty object if forgiving.
+func readObject[T any, P readable[T]](s *scanner, p *P, room *slab[T], forgiving bool) error {
+	if null, err := s.null(); null {
+		*p = nil
+		return err
+	}
+	if *p == nil {
+		*p = room.take()
+	}
+	if c := s.peek(); c != '{' && forgiving {
+		return s.skip(c)
+	}
+	return (*p).read(s)
+}
+
+// readObjects reads a list of objects. What is no object, or no list, is left out if forgiving; otherwise it is an error,
+// except for null.
+func readObjects[T any, P readable[T]](s *scanner, p *[]P, room *slab[T], forgiving bool) error {
+	*p = nil
+	if c := s.peek(); c != '[' {
+		if c != 'n' && c != 0 && !forgiving {
+			return errMistyped
+		}
+		return s.skip(c)
+	}
+	var few [8]P
+	list := few[:0]
+	for first := true; ; first = false {
+		more, err := s.next('[', ']', first)
+		if err != nil || !more {
+			*p = append(make([]P, 0, len(list)), list...)
+			return err
+		}
+		c := s.peek()
+		if c != '{' && forgiving || c == 'n' {
+			if err := s.skip(c); err != nil {
+				return err
+			}
+			if !forgiving {
+				list = append(list, nil)
+			}
+			continue
+		}
+		e := P(room.take())
+		list = append(list, e)
+		if err := e.read(s); err != nil {
+			return err
+		}
+	}
+}
+
+// isTrue says what is true: "true" in any case, and 1.
+func isTrue(text string) bool { return text == "1" || strings.EqualFold(text, "true") }
+
+// value gives the value that a name or integer stands for; whatever else there is, is the unknown one.
+func (e *enum) value(text []byte, kind jsontext.Kind) uint8 {
+	if kind != kindString && kind != kindNumber {
+		return 0
+	}
+	if known, ok := e.exact[string(text)]; ok {
+		return known
+	}
+	s := string(text)
+	if known, ok := e.byName[strings.ToLower(strings.TrimSpace(s))]; ok {
+		return known
+	}
+	if n, ok := parseInt(s); ok && n >= 0 && int(n) < len(e.names)-1 {
+		return uint8(n + 1) //nolint:gosec // less than the number of names
+	}
+	return 0
+}
