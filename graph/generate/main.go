@@ -16,6 +16,7 @@ import (
 	"io/fs"
 	"log"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -46,7 +47,7 @@ func run() error {
 
 // inOrder is a plugin by which fields are executed one after the other.
 type inOrder struct {
-	leaves []string // how the functions of fields begin for which inorder.Leaf will do
+	leaves []string // how the functions of fields begin that write what stands in the object
 }
 
 // Name is the plugin's.
@@ -75,7 +76,9 @@ func isLeaf(f *codegen.Field) bool {
 	if f.TypeReference.GQL.Elem != nil {
 		return strings.TrimLeft(typ, "*[]") == "string" // of which no element can be null
 	}
-	return !f.TypeReference.GQL.NonNull || slices.Contains([]string{"string", "bool", "int"}, typ)
+	// A type that is no pointer and writes itself is never null.
+	writesItself := f.TypeReference.IsMarshaler && !f.TypeReference.IsContext && !f.TypeReference.IsNilable()
+	return !f.TypeReference.GQL.NonNull || writesItself || slices.Contains([]string{"string", "bool", "int"}, typ)
 }
 
 // edits are what gqlgen has no option for.
@@ -93,6 +96,24 @@ const (
 	imported = `"github.com/99designs/gqlgen/graphql"` + "\n"
 	imports  = imported + "\t" + `"github.com/consoleql/consoleql/graph/inorder"` + "\n"
 )
+
+// body is that of a function that executes a field: what is read, and what writes it.
+var body = regexp.MustCompile(`(?s)^(.*?\{\n)\treturn graphql\.ResolveField\(.*\t\t\treturn (obj\.[\w.]+), nil\n.*\t\t\treturn (ec\.marshal\S+)\(ctx, selections, v\)\n.*\n\t\)$`)
+
+// direct has the function of a leaf, which begins as given, write what it reads. It needs no context that an error could
+// name the field by, and there is no field middleware.
+func direct(text, leaf string) (string, bool) {
+	before, rest, ok := strings.Cut(text, leaf)
+	if !ok {
+		return "", false
+	}
+	function, after, ok := strings.Cut(rest, "\n}\n")
+	parts := body.FindStringSubmatch(function)
+	if !ok || parts == nil {
+		return "", false
+	}
+	return fmt.Sprintf("%s%s%s\treturn %s(ctx, field.Selections, %s)\n}\n%s", before, leaf, parts[1], parts[3], parts[2], after), true
+}
 
 // edit makes the edits in the generated files. An edit for which there is no place
 // means that this gqlgen writes something else than the one it was made for.
@@ -118,8 +139,8 @@ func edit(dir string, leaves []string) error {
 			text = strings.ReplaceAll(text, e.old, e.new)
 		}
 		for _, leaf := range leaves {
-			if before, function, ok := strings.Cut(text, leaf); ok {
-				text = before + leaf + strings.Replace(function, "graphql.ResolveField(", "inorder.Leaf(", 1)
+			if edited, ok := direct(text, leaf); ok {
+				text = edited
 				found++
 			}
 		}

@@ -38,184 +38,56 @@ type JobGroupResolver interface {
 // region    **************************** field.gotpl *****************************
 
 func (ec *executionContext) _Job_id(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Job) (ret graphql.Marshaler) {
-	return inorder.Leaf(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_Job_id(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.ID, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
-			return ec.marshalNID2string(ctx, selections, v)
-		},
-		true,
-		true,
-	)
+	return ec.marshalNID2string(ctx, field.Selections, obj.ID)
 }
 func (ec *executionContext) fieldContext_Job_id(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Job", field, false, false, "ID")
 }
 
 func (ec *executionContext) _Job_workflowId(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Job) (ret graphql.Marshaler) {
-	return inorder.Leaf(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_Job_workflowId(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.WorkflowID, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
-			return ec.marshalOID2ᚖstring(ctx, selections, v)
-		},
-		true,
-		false,
-	)
+	return ec.marshalOID2ᚖstring(ctx, field.Selections, obj.WorkflowID)
 }
 func (ec *executionContext) fieldContext_Job_workflowId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Job", field, false, false, "ID")
 }
 
 func (ec *executionContext) _Job_name(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Job) (ret graphql.Marshaler) {
-	return inorder.Leaf(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_Job_name(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.Name, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
-			return ec.marshalNString2string(ctx, selections, v)
-		},
-		true,
-		true,
-	)
+	return ec.marshalNString2string(ctx, field.Selections, obj.Name)
 }
 func (ec *executionContext) fieldContext_Job_name(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Job", field, false, false, "String")
 }
 
 func (ec *executionContext) _Job_description(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Job) (ret graphql.Marshaler) {
-	return inorder.Leaf(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_Job_description(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.Description, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
-			return ec.marshalOString2ᚖstring(ctx, selections, v)
-		},
-		true,
-		false,
-	)
+	return ec.marshalOString2ᚖstring(ctx, field.Selections, obj.Description)
 }
 func (ec *executionContext) fieldContext_Job_description(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Job", field, false, false, "String")
 }
 
 func (ec *executionContext) _Job_packageId(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Job) (ret graphql.Marshaler) {
-	return inorder.Leaf(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_Job_packageId(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.PackageID, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
-			return ec.marshalOID2ᚖstring(ctx, selections, v)
-		},
-		true,
-		false,
-	)
+	return ec.marshalOID2ᚖstring(ctx, field.Selections, obj.PackageID)
 }
 func (ec *executionContext) fieldContext_Job_packageId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Job", field, false, false, "ID")
 }
 
 func (ec *executionContext) _Job_packageName(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Job) (ret graphql.Marshaler) {
-	return inorder.Leaf(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_Job_packageName(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.PackageName, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
-			return ec.marshalOString2ᚖstring(ctx, selections, v)
-		},
-		true,
-		false,
-	)
+	return ec.marshalOString2ᚖstring(ctx, field.Selections, obj.PackageName)
 }
 func (ec *executionContext) fieldContext_Job_packageName(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Job", field, false, false, "String")
 }
 
 func (ec *executionContext) _Job_packageVersion(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Job) (ret graphql.Marshaler) {
-	return inorder.Leaf(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_Job_packageVersion(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.PackageVersion, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
-			return ec.marshalOString2ᚖstring(ctx, selections, v)
-		},
-		true,
-		false,
-	)
+	return ec.marshalOString2ᚖstring(ctx, field.Selections, obj.PackageVersion)
 }
 func (ec *executionContext) fieldContext_Job_packageVersion(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Job", field, false, false, "String")
 }
 
 func (ec *executionContext) _Job_packageVersionId(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Job) (ret graphql.Marshaler) {
-	return inorder.Leaf(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_Job_packageVersionId(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.PackageVersionID, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
-			return ec.marshalOID2ᚖstring(ctx, selections, v)
-		},
-		true,
-		false,
-	)
+	return ec.marshalOID2ᚖstring(ctx, field.Selections, obj.PackageVersionID)
 }
 func (ec *executionContext) fieldContext_Job_packageVersionId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Job", field, false, false, "ID")
@@ -254,713 +126,217 @@ func (ec *executionContext) fieldContext_Job_arguments(_ context.Context, field 
 }
 
 func (ec *executionContext) _Job_containingQueueId(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Job) (ret graphql.Marshaler) {
-	return inorder.Leaf(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_Job_containingQueueId(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.ContainingQueueID, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
-			return ec.marshalOID2ᚖstring(ctx, selections, v)
-		},
-		true,
-		false,
-	)
+	return ec.marshalOID2ᚖstring(ctx, field.Selections, obj.ContainingQueueID)
 }
 func (ec *executionContext) fieldContext_Job_containingQueueId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Job", field, false, false, "ID")
 }
 
 func (ec *executionContext) _Job_priority(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Job) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_Job_priority(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.Priority, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v consoleclient.Int) graphql.Marshaler {
-			return ec.marshalNInt2githubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐInt(ctx, selections, v)
-		},
-		true,
-		true,
-	)
+	return ec.marshalNInt2githubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐInt(ctx, field.Selections, obj.Priority)
 }
 func (ec *executionContext) fieldContext_Job_priority(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Job", field, false, false, "Int")
 }
 
 func (ec *executionContext) _Job_state(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Job) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_Job_state(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.State, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v consoleclient.JobState) graphql.Marshaler {
-			return ec.marshalNJobState2githubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐJobState(ctx, selections, v)
-		},
-		true,
-		true,
-	)
+	return ec.marshalNJobState2githubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐJobState(ctx, field.Selections, obj.State)
 }
 func (ec *executionContext) fieldContext_Job_state(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Job", field, false, false, "JobState")
 }
 
 func (ec *executionContext) _Job_displayState(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Job) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_Job_displayState(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.DisplayState, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v consoleclient.JobState) graphql.Marshaler {
-			return ec.marshalNJobState2githubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐJobState(ctx, selections, v)
-		},
-		true,
-		true,
-	)
+	return ec.marshalNJobState2githubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐJobState(ctx, field.Selections, obj.DisplayState)
 }
 func (ec *executionContext) fieldContext_Job_displayState(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Job", field, false, false, "JobState")
 }
 
 func (ec *executionContext) _Job_videoRecordMode(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Job) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_Job_videoRecordMode(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.VideoRecordMode, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v consoleclient.VideoRecordMode) graphql.Marshaler {
-			return ec.marshalNVideoRecordMode2githubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐVideoRecordMode(ctx, selections, v)
-		},
-		true,
-		true,
-	)
+	return ec.marshalNVideoRecordMode2githubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐVideoRecordMode(ctx, field.Selections, obj.VideoRecordMode)
 }
 func (ec *executionContext) fieldContext_Job_videoRecordMode(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Job", field, false, false, "VideoRecordMode")
 }
 
 func (ec *executionContext) _Job_message(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Job) (ret graphql.Marshaler) {
-	return inorder.Leaf(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_Job_message(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.Message, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
-			return ec.marshalOString2ᚖstring(ctx, selections, v)
-		},
-		true,
-		false,
-	)
+	return ec.marshalOString2ᚖstring(ctx, field.Selections, obj.Message)
 }
 func (ec *executionContext) fieldContext_Job_message(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Job", field, false, false, "String")
 }
 
 func (ec *executionContext) _Job_lastRunInstanceId(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Job) (ret graphql.Marshaler) {
-	return inorder.Leaf(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_Job_lastRunInstanceId(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.LastRunInstanceID, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
-			return ec.marshalOID2ᚖstring(ctx, selections, v)
-		},
-		true,
-		false,
-	)
+	return ec.marshalOID2ᚖstring(ctx, field.Selections, obj.LastRunInstanceID)
 }
 func (ec *executionContext) fieldContext_Job_lastRunInstanceId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Job", field, false, false, "ID")
 }
 
 func (ec *executionContext) _Job_lastRobotName(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Job) (ret graphql.Marshaler) {
-	return inorder.Leaf(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_Job_lastRobotName(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.LastRobotName, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
-			return ec.marshalOString2ᚖstring(ctx, selections, v)
-		},
-		true,
-		false,
-	)
+	return ec.marshalOString2ᚖstring(ctx, field.Selections, obj.LastRobotName)
 }
 func (ec *executionContext) fieldContext_Job_lastRobotName(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Job", field, false, false, "String")
 }
 
 func (ec *executionContext) _Job_startedAt(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Job) (ret graphql.Marshaler) {
-	return inorder.Leaf(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_Job_startedAt(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.StartedAt, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v consoleclient.DateTime) graphql.Marshaler {
-			return ec.marshalODateTime2githubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐDateTime(ctx, selections, v)
-		},
-		true,
-		false,
-	)
+	return ec.marshalODateTime2githubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐDateTime(ctx, field.Selections, obj.StartedAt)
 }
 func (ec *executionContext) fieldContext_Job_startedAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Job", field, false, false, "DateTime")
 }
 
 func (ec *executionContext) _Job_finishedAt(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Job) (ret graphql.Marshaler) {
-	return inorder.Leaf(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_Job_finishedAt(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.FinishedAt, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v consoleclient.DateTime) graphql.Marshaler {
-			return ec.marshalODateTime2githubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐDateTime(ctx, selections, v)
-		},
-		true,
-		false,
-	)
+	return ec.marshalODateTime2githubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐDateTime(ctx, field.Selections, obj.FinishedAt)
 }
 func (ec *executionContext) fieldContext_Job_finishedAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Job", field, false, false, "DateTime")
 }
 
 func (ec *executionContext) _Job_retriedCount(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Job) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_Job_retriedCount(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.RetriedCount, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v consoleclient.Int) graphql.Marshaler {
-			return ec.marshalNInt2githubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐInt(ctx, selections, v)
-		},
-		true,
-		true,
-	)
+	return ec.marshalNInt2githubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐInt(ctx, field.Selections, obj.RetriedCount)
 }
 func (ec *executionContext) fieldContext_Job_retriedCount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Job", field, false, false, "Int")
 }
 
 func (ec *executionContext) _Job_maxRetryCount(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Job) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_Job_maxRetryCount(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.MaxRetryCount, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v consoleclient.Int) graphql.Marshaler {
-			return ec.marshalNInt2githubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐInt(ctx, selections, v)
-		},
-		true,
-		true,
-	)
+	return ec.marshalNInt2githubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐInt(ctx, field.Selections, obj.MaxRetryCount)
 }
 func (ec *executionContext) fieldContext_Job_maxRetryCount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Job", field, false, false, "Int")
 }
 
 func (ec *executionContext) _Job_departmentId(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Job) (ret graphql.Marshaler) {
-	return inorder.Leaf(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_Job_departmentId(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.DepartmentID, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
-			return ec.marshalOID2ᚖstring(ctx, selections, v)
-		},
-		true,
-		false,
-	)
+	return ec.marshalOID2ᚖstring(ctx, field.Selections, obj.DepartmentID)
 }
 func (ec *executionContext) fieldContext_Job_departmentId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Job", field, false, false, "ID")
 }
 
 func (ec *executionContext) _Job_companyId(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Job) (ret graphql.Marshaler) {
-	return inorder.Leaf(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_Job_companyId(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.CompanyID, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
-			return ec.marshalOID2ᚖstring(ctx, selections, v)
-		},
-		true,
-		false,
-	)
+	return ec.marshalOID2ᚖstring(ctx, field.Selections, obj.CompanyID)
 }
 func (ec *executionContext) fieldContext_Job_companyId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Job", field, false, false, "ID")
 }
 
 func (ec *executionContext) _Job_cronTriggerId(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Job) (ret graphql.Marshaler) {
-	return inorder.Leaf(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_Job_cronTriggerId(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.CronTriggerID, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
-			return ec.marshalOID2ᚖstring(ctx, selections, v)
-		},
-		true,
-		false,
-	)
+	return ec.marshalOID2ᚖstring(ctx, field.Selections, obj.CronTriggerID)
 }
 func (ec *executionContext) fieldContext_Job_cronTriggerId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Job", field, false, false, "ID")
 }
 
 func (ec *executionContext) _Job_jobExecutionPolicy(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Job) (ret graphql.Marshaler) {
-	return inorder.Leaf(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_Job_jobExecutionPolicy(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.JobExecutionPolicy, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *consoleclient.TriggerPolicy) graphql.Marshaler {
-			return ec.marshalOTriggerPolicy2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐTriggerPolicy(ctx, selections, v)
-		},
-		true,
-		false,
-	)
+	return ec.marshalOTriggerPolicy2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐTriggerPolicy(ctx, field.Selections, obj.JobExecutionPolicy)
 }
 func (ec *executionContext) fieldContext_Job_jobExecutionPolicy(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Job", field, false, false, "TriggerPolicy")
 }
 
 func (ec *executionContext) _Job_createdAt(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Job) (ret graphql.Marshaler) {
-	return inorder.Leaf(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_Job_createdAt(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.CreatedAt, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v consoleclient.DateTime) graphql.Marshaler {
-			return ec.marshalODateTime2githubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐDateTime(ctx, selections, v)
-		},
-		true,
-		false,
-	)
+	return ec.marshalODateTime2githubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐDateTime(ctx, field.Selections, obj.CreatedAt)
 }
 func (ec *executionContext) fieldContext_Job_createdAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Job", field, false, false, "DateTime")
 }
 
 func (ec *executionContext) _Job_createdBy(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Job) (ret graphql.Marshaler) {
-	return inorder.Leaf(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_Job_createdBy(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.CreatedBy, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
-			return ec.marshalOID2ᚖstring(ctx, selections, v)
-		},
-		true,
-		false,
-	)
+	return ec.marshalOID2ᚖstring(ctx, field.Selections, obj.CreatedBy)
 }
 func (ec *executionContext) fieldContext_Job_createdBy(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Job", field, false, false, "ID")
 }
 
 func (ec *executionContext) _Job_createdByName(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Job) (ret graphql.Marshaler) {
-	return inorder.Leaf(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_Job_createdByName(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.CreatedByName, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
-			return ec.marshalOString2ᚖstring(ctx, selections, v)
-		},
-		true,
-		false,
-	)
+	return ec.marshalOString2ᚖstring(ctx, field.Selections, obj.CreatedByName)
 }
 func (ec *executionContext) fieldContext_Job_createdByName(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Job", field, false, false, "String")
 }
 
 func (ec *executionContext) _Job_modifiedAt(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Job) (ret graphql.Marshaler) {
-	return inorder.Leaf(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_Job_modifiedAt(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.ModifiedAt, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v consoleclient.DateTime) graphql.Marshaler {
-			return ec.marshalODateTime2githubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐDateTime(ctx, selections, v)
-		},
-		true,
-		false,
-	)
+	return ec.marshalODateTime2githubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐDateTime(ctx, field.Selections, obj.ModifiedAt)
 }
 func (ec *executionContext) fieldContext_Job_modifiedAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Job", field, false, false, "DateTime")
 }
 
 func (ec *executionContext) _Job_modifiedBy(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Job) (ret graphql.Marshaler) {
-	return inorder.Leaf(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_Job_modifiedBy(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.ModifiedBy, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
-			return ec.marshalOID2ᚖstring(ctx, selections, v)
-		},
-		true,
-		false,
-	)
+	return ec.marshalOID2ᚖstring(ctx, field.Selections, obj.ModifiedBy)
 }
 func (ec *executionContext) fieldContext_Job_modifiedBy(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Job", field, false, false, "ID")
 }
 
 func (ec *executionContext) _Job_modifiedByName(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Job) (ret graphql.Marshaler) {
-	return inorder.Leaf(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_Job_modifiedByName(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.ModifiedByName, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
-			return ec.marshalOString2ᚖstring(ctx, selections, v)
-		},
-		true,
-		false,
-	)
+	return ec.marshalOString2ᚖstring(ctx, field.Selections, obj.ModifiedByName)
 }
 func (ec *executionContext) fieldContext_Job_modifiedByName(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Job", field, false, false, "String")
 }
 
 func (ec *executionContext) _Job_jobStartupType(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Job) (ret graphql.Marshaler) {
-	return inorder.Leaf(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_Job_jobStartupType(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.JobStartupType, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *consoleclient.JobStartupType) graphql.Marshaler {
-			return ec.marshalOJobStartupType2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐJobStartupType(ctx, selections, v)
-		},
-		true,
-		false,
-	)
+	return ec.marshalOJobStartupType2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐJobStartupType(ctx, field.Selections, obj.JobStartupType)
 }
 func (ec *executionContext) fieldContext_Job_jobStartupType(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Job", field, false, false, "JobStartupType")
 }
 
 func (ec *executionContext) _Job_jobStartupId(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Job) (ret graphql.Marshaler) {
-	return inorder.Leaf(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_Job_jobStartupId(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.JobStartupID, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
-			return ec.marshalOID2ᚖstring(ctx, selections, v)
-		},
-		true,
-		false,
-	)
+	return ec.marshalOID2ᚖstring(ctx, field.Selections, obj.JobStartupID)
 }
 func (ec *executionContext) fieldContext_Job_jobStartupId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Job", field, false, false, "ID")
 }
 
 func (ec *executionContext) _Job_jobStartupName(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Job) (ret graphql.Marshaler) {
-	return inorder.Leaf(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_Job_jobStartupName(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.JobStartupName, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
-			return ec.marshalOString2ᚖstring(ctx, selections, v)
-		},
-		true,
-		false,
-	)
+	return ec.marshalOString2ᚖstring(ctx, field.Selections, obj.JobStartupName)
 }
 func (ec *executionContext) fieldContext_Job_jobStartupName(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Job", field, false, false, "String")
 }
 
 func (ec *executionContext) _Job_jobGroupId(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Job) (ret graphql.Marshaler) {
-	return inorder.Leaf(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_Job_jobGroupId(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.JobGroupID, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
-			return ec.marshalOID2ᚖstring(ctx, selections, v)
-		},
-		true,
-		false,
-	)
+	return ec.marshalOID2ᚖstring(ctx, field.Selections, obj.JobGroupID)
 }
 func (ec *executionContext) fieldContext_Job_jobGroupId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Job", field, false, false, "ID")
 }
 
 func (ec *executionContext) _Job_seqNum(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Job) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_Job_seqNum(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.SeqNum, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v consoleclient.Int) graphql.Marshaler {
-			return ec.marshalNInt2githubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐInt(ctx, selections, v)
-		},
-		true,
-		true,
-	)
+	return ec.marshalNInt2githubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐInt(ctx, field.Selections, obj.SeqNum)
 }
 func (ec *executionContext) fieldContext_Job_seqNum(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Job", field, false, false, "Int")
 }
 
 func (ec *executionContext) _Job_step(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Job) (ret graphql.Marshaler) {
-	return inorder.Leaf(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_Job_step(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.Step, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
-			return ec.marshalOString2ᚖstring(ctx, selections, v)
-		},
-		true,
-		false,
-	)
+	return ec.marshalOString2ᚖstring(ctx, field.Selections, obj.Step)
 }
 func (ec *executionContext) fieldContext_Job_step(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Job", field, false, false, "String")
 }
 
 func (ec *executionContext) _Job_jobSubjectId(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Job) (ret graphql.Marshaler) {
-	return inorder.Leaf(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_Job_jobSubjectId(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.JobSubjectID, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
-			return ec.marshalOID2ᚖstring(ctx, selections, v)
-		},
-		true,
-		false,
-	)
+	return ec.marshalOID2ᚖstring(ctx, field.Selections, obj.JobSubjectID)
 }
 func (ec *executionContext) fieldContext_Job_jobSubjectId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Job", field, false, false, "ID")
 }
 
 func (ec *executionContext) _Job_jobSubjectName(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Job) (ret graphql.Marshaler) {
-	return inorder.Leaf(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_Job_jobSubjectName(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.JobSubjectName, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
-			return ec.marshalOString2ᚖstring(ctx, selections, v)
-		},
-		true,
-		false,
-	)
+	return ec.marshalOString2ᚖstring(ctx, field.Selections, obj.JobSubjectName)
 }
 func (ec *executionContext) fieldContext_Job_jobSubjectName(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Job", field, false, false, "String")
 }
 
 func (ec *executionContext) _Job_jobSubjectType(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Job) (ret graphql.Marshaler) {
-	return inorder.Leaf(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_Job_jobSubjectType(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.JobSubjectType, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
-			return ec.marshalOString2ᚖstring(ctx, selections, v)
-		},
-		true,
-		false,
-	)
+	return ec.marshalOString2ᚖstring(ctx, field.Selections, obj.JobSubjectType)
 }
 func (ec *executionContext) fieldContext_Job_jobSubjectType(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Job", field, false, false, "String")
@@ -1159,368 +535,112 @@ func (ec *executionContext) fieldContext_Job_company(_ context.Context, field gr
 }
 
 func (ec *executionContext) _JobGroup_id(ctx context.Context, field graphql.CollectedField, obj *consoleclient.JobGroup) (ret graphql.Marshaler) {
-	return inorder.Leaf(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_JobGroup_id(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.ID, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
-			return ec.marshalNID2string(ctx, selections, v)
-		},
-		true,
-		true,
-	)
+	return ec.marshalNID2string(ctx, field.Selections, obj.ID)
 }
 func (ec *executionContext) fieldContext_JobGroup_id(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("JobGroup", field, false, false, "ID")
 }
 
 func (ec *executionContext) _JobGroup_name(ctx context.Context, field graphql.CollectedField, obj *consoleclient.JobGroup) (ret graphql.Marshaler) {
-	return inorder.Leaf(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_JobGroup_name(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.Name, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
-			return ec.marshalNString2string(ctx, selections, v)
-		},
-		true,
-		true,
-	)
+	return ec.marshalNString2string(ctx, field.Selections, obj.Name)
 }
 func (ec *executionContext) fieldContext_JobGroup_name(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("JobGroup", field, false, false, "String")
 }
 
 func (ec *executionContext) _JobGroup_startedAt(ctx context.Context, field graphql.CollectedField, obj *consoleclient.JobGroup) (ret graphql.Marshaler) {
-	return inorder.Leaf(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_JobGroup_startedAt(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.StartedAt, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v consoleclient.DateTime) graphql.Marshaler {
-			return ec.marshalODateTime2githubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐDateTime(ctx, selections, v)
-		},
-		true,
-		false,
-	)
+	return ec.marshalODateTime2githubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐDateTime(ctx, field.Selections, obj.StartedAt)
 }
 func (ec *executionContext) fieldContext_JobGroup_startedAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("JobGroup", field, false, false, "DateTime")
 }
 
 func (ec *executionContext) _JobGroup_finishedAt(ctx context.Context, field graphql.CollectedField, obj *consoleclient.JobGroup) (ret graphql.Marshaler) {
-	return inorder.Leaf(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_JobGroup_finishedAt(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.FinishedAt, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v consoleclient.DateTime) graphql.Marshaler {
-			return ec.marshalODateTime2githubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐDateTime(ctx, selections, v)
-		},
-		true,
-		false,
-	)
+	return ec.marshalODateTime2githubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐDateTime(ctx, field.Selections, obj.FinishedAt)
 }
 func (ec *executionContext) fieldContext_JobGroup_finishedAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("JobGroup", field, false, false, "DateTime")
 }
 
 func (ec *executionContext) _JobGroup_departmentId(ctx context.Context, field graphql.CollectedField, obj *consoleclient.JobGroup) (ret graphql.Marshaler) {
-	return inorder.Leaf(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_JobGroup_departmentId(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.DepartmentID, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
-			return ec.marshalOID2ᚖstring(ctx, selections, v)
-		},
-		true,
-		false,
-	)
+	return ec.marshalOID2ᚖstring(ctx, field.Selections, obj.DepartmentID)
 }
 func (ec *executionContext) fieldContext_JobGroup_departmentId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("JobGroup", field, false, false, "ID")
 }
 
 func (ec *executionContext) _JobGroup_companyId(ctx context.Context, field graphql.CollectedField, obj *consoleclient.JobGroup) (ret graphql.Marshaler) {
-	return inorder.Leaf(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_JobGroup_companyId(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.CompanyID, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
-			return ec.marshalOID2ᚖstring(ctx, selections, v)
-		},
-		true,
-		false,
-	)
+	return ec.marshalOID2ᚖstring(ctx, field.Selections, obj.CompanyID)
 }
 func (ec *executionContext) fieldContext_JobGroup_companyId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("JobGroup", field, false, false, "ID")
 }
 
 func (ec *executionContext) _JobGroup_createdAt(ctx context.Context, field graphql.CollectedField, obj *consoleclient.JobGroup) (ret graphql.Marshaler) {
-	return inorder.Leaf(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_JobGroup_createdAt(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.CreatedAt, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v consoleclient.DateTime) graphql.Marshaler {
-			return ec.marshalODateTime2githubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐDateTime(ctx, selections, v)
-		},
-		true,
-		false,
-	)
+	return ec.marshalODateTime2githubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐDateTime(ctx, field.Selections, obj.CreatedAt)
 }
 func (ec *executionContext) fieldContext_JobGroup_createdAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("JobGroup", field, false, false, "DateTime")
 }
 
 func (ec *executionContext) _JobGroup_createdBy(ctx context.Context, field graphql.CollectedField, obj *consoleclient.JobGroup) (ret graphql.Marshaler) {
-	return inorder.Leaf(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_JobGroup_createdBy(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.CreatedBy, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
-			return ec.marshalOID2ᚖstring(ctx, selections, v)
-		},
-		true,
-		false,
-	)
+	return ec.marshalOID2ᚖstring(ctx, field.Selections, obj.CreatedBy)
 }
 func (ec *executionContext) fieldContext_JobGroup_createdBy(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("JobGroup", field, false, false, "ID")
 }
 
 func (ec *executionContext) _JobGroup_createdByName(ctx context.Context, field graphql.CollectedField, obj *consoleclient.JobGroup) (ret graphql.Marshaler) {
-	return inorder.Leaf(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_JobGroup_createdByName(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.CreatedByName, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
-			return ec.marshalOString2ᚖstring(ctx, selections, v)
-		},
-		true,
-		false,
-	)
+	return ec.marshalOString2ᚖstring(ctx, field.Selections, obj.CreatedByName)
 }
 func (ec *executionContext) fieldContext_JobGroup_createdByName(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("JobGroup", field, false, false, "String")
 }
 
 func (ec *executionContext) _JobGroup_modifiedAt(ctx context.Context, field graphql.CollectedField, obj *consoleclient.JobGroup) (ret graphql.Marshaler) {
-	return inorder.Leaf(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_JobGroup_modifiedAt(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.ModifiedAt, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v consoleclient.DateTime) graphql.Marshaler {
-			return ec.marshalODateTime2githubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐDateTime(ctx, selections, v)
-		},
-		true,
-		false,
-	)
+	return ec.marshalODateTime2githubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐDateTime(ctx, field.Selections, obj.ModifiedAt)
 }
 func (ec *executionContext) fieldContext_JobGroup_modifiedAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("JobGroup", field, false, false, "DateTime")
 }
 
 func (ec *executionContext) _JobGroup_modifiedBy(ctx context.Context, field graphql.CollectedField, obj *consoleclient.JobGroup) (ret graphql.Marshaler) {
-	return inorder.Leaf(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_JobGroup_modifiedBy(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.ModifiedBy, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
-			return ec.marshalOID2ᚖstring(ctx, selections, v)
-		},
-		true,
-		false,
-	)
+	return ec.marshalOID2ᚖstring(ctx, field.Selections, obj.ModifiedBy)
 }
 func (ec *executionContext) fieldContext_JobGroup_modifiedBy(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("JobGroup", field, false, false, "ID")
 }
 
 func (ec *executionContext) _JobGroup_modifiedByName(ctx context.Context, field graphql.CollectedField, obj *consoleclient.JobGroup) (ret graphql.Marshaler) {
-	return inorder.Leaf(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_JobGroup_modifiedByName(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.ModifiedByName, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
-			return ec.marshalOString2ᚖstring(ctx, selections, v)
-		},
-		true,
-		false,
-	)
+	return ec.marshalOString2ᚖstring(ctx, field.Selections, obj.ModifiedByName)
 }
 func (ec *executionContext) fieldContext_JobGroup_modifiedByName(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("JobGroup", field, false, false, "String")
 }
 
 func (ec *executionContext) _JobGroup_jobStartupType(ctx context.Context, field graphql.CollectedField, obj *consoleclient.JobGroup) (ret graphql.Marshaler) {
-	return inorder.Leaf(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_JobGroup_jobStartupType(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.JobStartupType, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *consoleclient.JobStartupType) graphql.Marshaler {
-			return ec.marshalOJobStartupType2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐJobStartupType(ctx, selections, v)
-		},
-		true,
-		false,
-	)
+	return ec.marshalOJobStartupType2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐJobStartupType(ctx, field.Selections, obj.JobStartupType)
 }
 func (ec *executionContext) fieldContext_JobGroup_jobStartupType(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("JobGroup", field, false, false, "JobStartupType")
 }
 
 func (ec *executionContext) _JobGroup_jobStartupId(ctx context.Context, field graphql.CollectedField, obj *consoleclient.JobGroup) (ret graphql.Marshaler) {
-	return inorder.Leaf(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_JobGroup_jobStartupId(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.JobStartupID, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
-			return ec.marshalOID2ᚖstring(ctx, selections, v)
-		},
-		true,
-		false,
-	)
+	return ec.marshalOID2ᚖstring(ctx, field.Selections, obj.JobStartupID)
 }
 func (ec *executionContext) fieldContext_JobGroup_jobStartupId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("JobGroup", field, false, false, "ID")
 }
 
 func (ec *executionContext) _JobGroup_jobStartupName(ctx context.Context, field graphql.CollectedField, obj *consoleclient.JobGroup) (ret graphql.Marshaler) {
-	return inorder.Leaf(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_JobGroup_jobStartupName(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.JobStartupName, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
-			return ec.marshalOString2ᚖstring(ctx, selections, v)
-		},
-		true,
-		false,
-	)
+	return ec.marshalOString2ᚖstring(ctx, field.Selections, obj.JobStartupName)
 }
 func (ec *executionContext) fieldContext_JobGroup_jobStartupName(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("JobGroup", field, false, false, "String")
 }
 
 func (ec *executionContext) _JobGroup_ownerId(ctx context.Context, field graphql.CollectedField, obj *consoleclient.JobGroup) (ret graphql.Marshaler) {
-	return inorder.Leaf(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_JobGroup_ownerId(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.OwnerID, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
-			return ec.marshalOID2ᚖstring(ctx, selections, v)
-		},
-		true,
-		false,
-	)
+	return ec.marshalOID2ᚖstring(ctx, field.Selections, obj.OwnerID)
 }
 func (ec *executionContext) fieldContext_JobGroup_ownerId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("JobGroup", field, false, false, "ID")

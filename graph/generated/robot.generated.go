@@ -31,322 +31,98 @@ type RobotResolver interface {
 // region    **************************** field.gotpl *****************************
 
 func (ec *executionContext) _Robot_id(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Robot) (ret graphql.Marshaler) {
-	return inorder.Leaf(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_Robot_id(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.ID, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
-			return ec.marshalNID2string(ctx, selections, v)
-		},
-		true,
-		true,
-	)
+	return ec.marshalNID2string(ctx, field.Selections, obj.ID)
 }
 func (ec *executionContext) fieldContext_Robot_id(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Robot", field, false, false, "ID")
 }
 
 func (ec *executionContext) _Robot_currentDeviceId(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Robot) (ret graphql.Marshaler) {
-	return inorder.Leaf(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_Robot_currentDeviceId(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.CurrentDeviceID, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
-			return ec.marshalOID2ᚖstring(ctx, selections, v)
-		},
-		true,
-		false,
-	)
+	return ec.marshalOID2ᚖstring(ctx, field.Selections, obj.CurrentDeviceID)
 }
 func (ec *executionContext) fieldContext_Robot_currentDeviceId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Robot", field, false, false, "ID")
 }
 
 func (ec *executionContext) _Robot_lastHeartbeatTime(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Robot) (ret graphql.Marshaler) {
-	return inorder.Leaf(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_Robot_lastHeartbeatTime(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.LastHeartbeatTime, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v consoleclient.DateTime) graphql.Marshaler {
-			return ec.marshalODateTime2githubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐDateTime(ctx, selections, v)
-		},
-		true,
-		false,
-	)
+	return ec.marshalODateTime2githubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐDateTime(ctx, field.Selections, obj.LastHeartbeatTime)
 }
 func (ec *executionContext) fieldContext_Robot_lastHeartbeatTime(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Robot", field, false, false, "DateTime")
 }
 
 func (ec *executionContext) _Robot_listeningStatus(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Robot) (ret graphql.Marshaler) {
-	return inorder.Leaf(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_Robot_listeningStatus(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.ListeningStatus, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v []string) graphql.Marshaler {
-			return ec.marshalNString2ᚕstringᚄ(ctx, selections, v)
-		},
-		true,
-		true,
-	)
+	return ec.marshalNString2ᚕstringᚄ(ctx, field.Selections, obj.ListeningStatus)
 }
 func (ec *executionContext) fieldContext_Robot_listeningStatus(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Robot", field, false, false, "String")
 }
 
 func (ec *executionContext) _Robot_companyId(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Robot) (ret graphql.Marshaler) {
-	return inorder.Leaf(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_Robot_companyId(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.CompanyID, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
-			return ec.marshalOID2ᚖstring(ctx, selections, v)
-		},
-		true,
-		false,
-	)
+	return ec.marshalOID2ᚖstring(ctx, field.Selections, obj.CompanyID)
 }
 func (ec *executionContext) fieldContext_Robot_companyId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Robot", field, false, false, "ID")
 }
 
 func (ec *executionContext) _Robot_departmentId(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Robot) (ret graphql.Marshaler) {
-	return inorder.Leaf(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_Robot_departmentId(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.DepartmentID, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
-			return ec.marshalOID2ᚖstring(ctx, selections, v)
-		},
-		true,
-		false,
-	)
+	return ec.marshalOID2ᚖstring(ctx, field.Selections, obj.DepartmentID)
 }
 func (ec *executionContext) fieldContext_Robot_departmentId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Robot", field, false, false, "ID")
 }
 
 func (ec *executionContext) _Robot_sdkVersion(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Robot) (ret graphql.Marshaler) {
-	return inorder.Leaf(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_Robot_sdkVersion(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.SDKVersion, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
-			return ec.marshalOString2ᚖstring(ctx, selections, v)
-		},
-		true,
-		false,
-	)
+	return ec.marshalOString2ᚖstring(ctx, field.Selections, obj.SDKVersion)
 }
 func (ec *executionContext) fieldContext_Robot_sdkVersion(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Robot", field, false, false, "String")
 }
 
 func (ec *executionContext) _Robot_name(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Robot) (ret graphql.Marshaler) {
-	return inorder.Leaf(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_Robot_name(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.Name, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
-			return ec.marshalNString2string(ctx, selections, v)
-		},
-		true,
-		true,
-	)
+	return ec.marshalNString2string(ctx, field.Selections, obj.Name)
 }
 func (ec *executionContext) fieldContext_Robot_name(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Robot", field, false, false, "String")
 }
 
 func (ec *executionContext) _Robot_description(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Robot) (ret graphql.Marshaler) {
-	return inorder.Leaf(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_Robot_description(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.Description, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
-			return ec.marshalOString2ᚖstring(ctx, selections, v)
-		},
-		true,
-		false,
-	)
+	return ec.marshalOString2ᚖstring(ctx, field.Selections, obj.Description)
 }
 func (ec *executionContext) fieldContext_Robot_description(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Robot", field, false, false, "String")
 }
 
 func (ec *executionContext) _Robot_canUpgrade(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Robot) (ret graphql.Marshaler) {
-	return inorder.Leaf(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_Robot_canUpgrade(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.CanUpgrade, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
-			return ec.marshalNBoolean2bool(ctx, selections, v)
-		},
-		true,
-		true,
-	)
+	return ec.marshalNBoolean2bool(ctx, field.Selections, obj.CanUpgrade)
 }
 func (ec *executionContext) fieldContext_Robot_canUpgrade(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Robot", field, false, false, "Boolean")
 }
 
 func (ec *executionContext) _Robot_licenseStatus(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Robot) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_Robot_licenseStatus(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.LicenseStatus, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v consoleclient.LicenseStatus) graphql.Marshaler {
-			return ec.marshalNLicenseStatus2githubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐLicenseStatus(ctx, selections, v)
-		},
-		true,
-		true,
-	)
+	return ec.marshalNLicenseStatus2githubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐLicenseStatus(ctx, field.Selections, obj.LicenseStatus)
 }
 func (ec *executionContext) fieldContext_Robot_licenseStatus(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Robot", field, false, false, "LicenseStatus")
 }
 
 func (ec *executionContext) _Robot_clientSku(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Robot) (ret graphql.Marshaler) {
-	return inorder.Leaf(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_Robot_clientSku(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.ClientSku, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
-			return ec.marshalOString2ᚖstring(ctx, selections, v)
-		},
-		true,
-		false,
-	)
+	return ec.marshalOString2ᚖstring(ctx, field.Selections, obj.ClientSku)
 }
 func (ec *executionContext) fieldContext_Robot_clientSku(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Robot", field, false, false, "String")
 }
 
 func (ec *executionContext) _Robot_version(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Robot) (ret graphql.Marshaler) {
-	return inorder.Leaf(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_Robot_version(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.Version, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
-			return ec.marshalOString2ᚖstring(ctx, selections, v)
-		},
-		true,
-		false,
-	)
+	return ec.marshalOString2ᚖstring(ctx, field.Selections, obj.Version)
 }
 func (ec *executionContext) fieldContext_Robot_version(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Robot", field, false, false, "String")
 }
 
 func (ec *executionContext) _Robot_status(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Robot) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_Robot_status(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.Status, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v consoleclient.RobotStatus) graphql.Marshaler {
-			return ec.marshalNRobotStatus2githubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐRobotStatus(ctx, selections, v)
-		},
-		true,
-		true,
-	)
+	return ec.marshalNRobotStatus2githubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐRobotStatus(ctx, field.Selections, obj.Status)
 }
 func (ec *executionContext) fieldContext_Robot_status(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Robot", field, false, false, "RobotStatus")
@@ -513,46 +289,14 @@ func (ec *executionContext) fieldContext_RobotConnection_pageInfo(_ context.Cont
 }
 
 func (ec *executionContext) _RobotConnection_totalCount(ctx context.Context, field graphql.CollectedField, obj *loader.Connection[consoleclient.Robot]) (ret graphql.Marshaler) {
-	return inorder.Leaf(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_RobotConnection_totalCount(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.TotalCount, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
-			return ec.marshalNInt2int(ctx, selections, v)
-		},
-		true,
-		true,
-	)
+	return ec.marshalNInt2int(ctx, field.Selections, obj.TotalCount)
 }
 func (ec *executionContext) fieldContext_RobotConnection_totalCount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("RobotConnection", field, false, false, "Int")
 }
 
 func (ec *executionContext) _RobotEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *loader.Edge[consoleclient.Robot]) (ret graphql.Marshaler) {
-	return inorder.Leaf(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_RobotEdge_cursor(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.Cursor, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
-			return ec.marshalNString2string(ctx, selections, v)
-		},
-		true,
-		true,
-	)
+	return ec.marshalNString2string(ctx, field.Selections, obj.Cursor)
 }
 func (ec *executionContext) fieldContext_RobotEdge_cursor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("RobotEdge", field, false, false, "String")

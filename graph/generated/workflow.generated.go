@@ -147,23 +147,7 @@ func (ec *executionContext) fieldContext_CreateWorkflowPayload_workflow(_ contex
 }
 
 func (ec *executionContext) _DeleteWorkflowPayload_deletedId(ctx context.Context, field graphql.CollectedField, obj *loader.DeleteWorkflowPayload) (ret graphql.Marshaler) {
-	return inorder.Leaf(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_DeleteWorkflowPayload_deletedId(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.DeletedID, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
-			return ec.marshalNID2string(ctx, selections, v)
-		},
-		true,
-		true,
-	)
+	return ec.marshalNID2string(ctx, field.Selections, obj.DeletedID)
 }
 func (ec *executionContext) fieldContext_DeleteWorkflowPayload_deletedId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("DeleteWorkflowPayload", field, false, false, "ID")
@@ -234,92 +218,28 @@ func (ec *executionContext) fieldContext_ExecuteWorkflowPayload_workflow(_ conte
 }
 
 func (ec *executionContext) _JobStateNotification_switchOn(ctx context.Context, field graphql.CollectedField, obj *consoleclient.JobStateNotification) (ret graphql.Marshaler) {
-	return inorder.Leaf(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_JobStateNotification_switchOn(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.SwitchOn, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
-			return ec.marshalNBoolean2bool(ctx, selections, v)
-		},
-		true,
-		true,
-	)
+	return ec.marshalNBoolean2bool(ctx, field.Selections, obj.SwitchOn)
 }
 func (ec *executionContext) fieldContext_JobStateNotification_switchOn(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("JobStateNotification", field, false, false, "Boolean")
 }
 
 func (ec *executionContext) _JobStateNotification_justNoticeAgainstLastRuninstance(ctx context.Context, field graphql.CollectedField, obj *consoleclient.JobStateNotification) (ret graphql.Marshaler) {
-	return inorder.Leaf(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_JobStateNotification_justNoticeAgainstLastRuninstance(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.JustNoticeAgainstLastRuninstance, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
-			return ec.marshalNBoolean2bool(ctx, selections, v)
-		},
-		true,
-		true,
-	)
+	return ec.marshalNBoolean2bool(ctx, field.Selections, obj.JustNoticeAgainstLastRuninstance)
 }
 func (ec *executionContext) fieldContext_JobStateNotification_justNoticeAgainstLastRuninstance(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("JobStateNotification", field, false, false, "Boolean")
 }
 
 func (ec *executionContext) _JobStateNotification_conditions(ctx context.Context, field graphql.CollectedField, obj *consoleclient.JobStateNotification) (ret graphql.Marshaler) {
-	return inorder.Leaf(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_JobStateNotification_conditions(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.Conditions, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v []string) graphql.Marshaler {
-			return ec.marshalNString2ᚕstringᚄ(ctx, selections, v)
-		},
-		true,
-		true,
-	)
+	return ec.marshalNString2ᚕstringᚄ(ctx, field.Selections, obj.Conditions)
 }
 func (ec *executionContext) fieldContext_JobStateNotification_conditions(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("JobStateNotification", field, false, false, "String")
 }
 
 func (ec *executionContext) _JobStateNotification_recipients(ctx context.Context, field graphql.CollectedField, obj *consoleclient.JobStateNotification) (ret graphql.Marshaler) {
-	return inorder.Leaf(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_JobStateNotification_recipients(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.Recipients, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v []string) graphql.Marshaler {
-			return ec.marshalNString2ᚕstringᚄ(ctx, selections, v)
-		},
-		true,
-		true,
-	)
+	return ec.marshalNString2ᚕstringᚄ(ctx, field.Selections, obj.Recipients)
 }
 func (ec *executionContext) fieldContext_JobStateNotification_recipients(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("JobStateNotification", field, false, false, "String")
@@ -390,92 +310,28 @@ func (ec *executionContext) fieldContext_UpdateWorkflowPayload_workflow(_ contex
 }
 
 func (ec *executionContext) _UpgradeWorkflowsPayload_total(ctx context.Context, field graphql.CollectedField, obj *loader.UpgradeWorkflowsPayload) (ret graphql.Marshaler) {
-	return inorder.Leaf(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_UpgradeWorkflowsPayload_total(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.Total, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *consoleclient.Int) graphql.Marshaler {
-			return ec.marshalOInt2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐInt(ctx, selections, v)
-		},
-		true,
-		false,
-	)
+	return ec.marshalOInt2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐInt(ctx, field.Selections, obj.Total)
 }
 func (ec *executionContext) fieldContext_UpgradeWorkflowsPayload_total(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("UpgradeWorkflowsPayload", field, false, false, "Int")
 }
 
 func (ec *executionContext) _UpgradeWorkflowsPayload_successCount(ctx context.Context, field graphql.CollectedField, obj *loader.UpgradeWorkflowsPayload) (ret graphql.Marshaler) {
-	return inorder.Leaf(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_UpgradeWorkflowsPayload_successCount(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.SuccessCount, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *consoleclient.Int) graphql.Marshaler {
-			return ec.marshalOInt2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐInt(ctx, selections, v)
-		},
-		true,
-		false,
-	)
+	return ec.marshalOInt2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐInt(ctx, field.Selections, obj.SuccessCount)
 }
 func (ec *executionContext) fieldContext_UpgradeWorkflowsPayload_successCount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("UpgradeWorkflowsPayload", field, false, false, "Int")
 }
 
 func (ec *executionContext) _UpgradeWorkflowsPayload_failureCount(ctx context.Context, field graphql.CollectedField, obj *loader.UpgradeWorkflowsPayload) (ret graphql.Marshaler) {
-	return inorder.Leaf(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_UpgradeWorkflowsPayload_failureCount(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.FailureCount, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *consoleclient.Int) graphql.Marshaler {
-			return ec.marshalOInt2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐInt(ctx, selections, v)
-		},
-		true,
-		false,
-	)
+	return ec.marshalOInt2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐInt(ctx, field.Selections, obj.FailureCount)
 }
 func (ec *executionContext) fieldContext_UpgradeWorkflowsPayload_failureCount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("UpgradeWorkflowsPayload", field, false, false, "Int")
 }
 
 func (ec *executionContext) _UpgradeWorkflowsPayload_missingCount(ctx context.Context, field graphql.CollectedField, obj *loader.UpgradeWorkflowsPayload) (ret graphql.Marshaler) {
-	return inorder.Leaf(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_UpgradeWorkflowsPayload_missingCount(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.MissingCount, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *consoleclient.Int) graphql.Marshaler {
-			return ec.marshalOInt2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐInt(ctx, selections, v)
-		},
-		true,
-		false,
-	)
+	return ec.marshalOInt2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐInt(ctx, field.Selections, obj.MissingCount)
 }
 func (ec *executionContext) fieldContext_UpgradeWorkflowsPayload_missingCount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("UpgradeWorkflowsPayload", field, false, false, "Int")
@@ -578,92 +434,28 @@ func (ec *executionContext) fieldContext_UpgradeWorkflowsPayload_workflows(_ con
 }
 
 func (ec *executionContext) _Workflow_id(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Workflow) (ret graphql.Marshaler) {
-	return inorder.Leaf(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_Workflow_id(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.ID, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
-			return ec.marshalNID2string(ctx, selections, v)
-		},
-		true,
-		true,
-	)
+	return ec.marshalNID2string(ctx, field.Selections, obj.ID)
 }
 func (ec *executionContext) fieldContext_Workflow_id(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Workflow", field, false, false, "ID")
 }
 
 func (ec *executionContext) _Workflow_departmentId(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Workflow) (ret graphql.Marshaler) {
-	return inorder.Leaf(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_Workflow_departmentId(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.DepartmentID, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
-			return ec.marshalOID2ᚖstring(ctx, selections, v)
-		},
-		true,
-		false,
-	)
+	return ec.marshalOID2ᚖstring(ctx, field.Selections, obj.DepartmentID)
 }
 func (ec *executionContext) fieldContext_Workflow_departmentId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Workflow", field, false, false, "ID")
 }
 
 func (ec *executionContext) _Workflow_name(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Workflow) (ret graphql.Marshaler) {
-	return inorder.Leaf(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_Workflow_name(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.Name, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
-			return ec.marshalNString2string(ctx, selections, v)
-		},
-		true,
-		true,
-	)
+	return ec.marshalNString2string(ctx, field.Selections, obj.Name)
 }
 func (ec *executionContext) fieldContext_Workflow_name(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Workflow", field, false, false, "String")
 }
 
 func (ec *executionContext) _Workflow_description(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Workflow) (ret graphql.Marshaler) {
-	return inorder.Leaf(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_Workflow_description(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.Description, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
-			return ec.marshalOString2ᚖstring(ctx, selections, v)
-		},
-		true,
-		false,
-	)
+	return ec.marshalOString2ᚖstring(ctx, field.Selections, obj.Description)
 }
 func (ec *executionContext) fieldContext_Workflow_description(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Workflow", field, false, false, "String")
@@ -702,69 +494,21 @@ func (ec *executionContext) fieldContext_Workflow_arguments(_ context.Context, f
 }
 
 func (ec *executionContext) _Workflow_tags(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Workflow) (ret graphql.Marshaler) {
-	return inorder.Leaf(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_Workflow_tags(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.Tags, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v []string) graphql.Marshaler {
-			return ec.marshalNString2ᚕstringᚄ(ctx, selections, v)
-		},
-		true,
-		true,
-	)
+	return ec.marshalNString2ᚕstringᚄ(ctx, field.Selections, obj.Tags)
 }
 func (ec *executionContext) fieldContext_Workflow_tags(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Workflow", field, false, false, "String")
 }
 
 func (ec *executionContext) _Workflow_videoRecordMode(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Workflow) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_Workflow_videoRecordMode(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.VideoRecordMode, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v consoleclient.VideoRecordMode) graphql.Marshaler {
-			return ec.marshalNVideoRecordMode2githubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐVideoRecordMode(ctx, selections, v)
-		},
-		true,
-		true,
-	)
+	return ec.marshalNVideoRecordMode2githubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐVideoRecordMode(ctx, field.Selections, obj.VideoRecordMode)
 }
 func (ec *executionContext) fieldContext_Workflow_videoRecordMode(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Workflow", field, false, false, "VideoRecordMode")
 }
 
 func (ec *executionContext) _Workflow_properties(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Workflow) (ret graphql.Marshaler) {
-	return inorder.Leaf(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_Workflow_properties(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.Properties, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v consoleclient.StringMap) graphql.Marshaler {
-			return ec.marshalOStringMap2githubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐStringMap(ctx, selections, v)
-		},
-		true,
-		false,
-	)
+	return ec.marshalOStringMap2githubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐStringMap(ctx, field.Selections, obj.Properties)
 }
 func (ec *executionContext) fieldContext_Workflow_properties(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Workflow", field, false, false, "StringMap")
@@ -803,391 +547,119 @@ func (ec *executionContext) fieldContext_Workflow_jobStateNotification(_ context
 }
 
 func (ec *executionContext) _Workflow_packageName(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Workflow) (ret graphql.Marshaler) {
-	return inorder.Leaf(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_Workflow_packageName(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.PackageName, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
-			return ec.marshalOString2ᚖstring(ctx, selections, v)
-		},
-		true,
-		false,
-	)
+	return ec.marshalOString2ᚖstring(ctx, field.Selections, obj.PackageName)
 }
 func (ec *executionContext) fieldContext_Workflow_packageName(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Workflow", field, false, false, "String")
 }
 
 func (ec *executionContext) _Workflow_packageId(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Workflow) (ret graphql.Marshaler) {
-	return inorder.Leaf(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_Workflow_packageId(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.PackageID, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
-			return ec.marshalOID2ᚖstring(ctx, selections, v)
-		},
-		true,
-		false,
-	)
+	return ec.marshalOID2ᚖstring(ctx, field.Selections, obj.PackageID)
 }
 func (ec *executionContext) fieldContext_Workflow_packageId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Workflow", field, false, false, "ID")
 }
 
 func (ec *executionContext) _Workflow_packageVersionId(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Workflow) (ret graphql.Marshaler) {
-	return inorder.Leaf(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_Workflow_packageVersionId(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.PackageVersionID, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
-			return ec.marshalOID2ᚖstring(ctx, selections, v)
-		},
-		true,
-		false,
-	)
+	return ec.marshalOID2ᚖstring(ctx, field.Selections, obj.PackageVersionID)
 }
 func (ec *executionContext) fieldContext_Workflow_packageVersionId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Workflow", field, false, false, "ID")
 }
 
 func (ec *executionContext) _Workflow_packageVersion(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Workflow) (ret graphql.Marshaler) {
-	return inorder.Leaf(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_Workflow_packageVersion(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.PackageVersion, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
-			return ec.marshalOString2ᚖstring(ctx, selections, v)
-		},
-		true,
-		false,
-	)
+	return ec.marshalOString2ᚖstring(ctx, field.Selections, obj.PackageVersion)
 }
 func (ec *executionContext) fieldContext_Workflow_packageVersion(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Workflow", field, false, false, "String")
 }
 
 func (ec *executionContext) _Workflow_associatedQueueId(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Workflow) (ret graphql.Marshaler) {
-	return inorder.Leaf(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_Workflow_associatedQueueId(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.AssociatedQueueID, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
-			return ec.marshalOID2ᚖstring(ctx, selections, v)
-		},
-		true,
-		false,
-	)
+	return ec.marshalOID2ᚖstring(ctx, field.Selections, obj.AssociatedQueueID)
 }
 func (ec *executionContext) fieldContext_Workflow_associatedQueueId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Workflow", field, false, false, "ID")
 }
 
 func (ec *executionContext) _Workflow_priority(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Workflow) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_Workflow_priority(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.Priority, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v consoleclient.Int) graphql.Marshaler {
-			return ec.marshalNInt2githubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐInt(ctx, selections, v)
-		},
-		true,
-		true,
-	)
+	return ec.marshalNInt2githubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐInt(ctx, field.Selections, obj.Priority)
 }
 func (ec *executionContext) fieldContext_Workflow_priority(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Workflow", field, false, false, "Int")
 }
 
 func (ec *executionContext) _Workflow_maxRetryCount(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Workflow) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_Workflow_maxRetryCount(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.MaxRetryCount, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v consoleclient.Int) graphql.Marshaler {
-			return ec.marshalNInt2githubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐInt(ctx, selections, v)
-		},
-		true,
-		true,
-	)
+	return ec.marshalNInt2githubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐInt(ctx, field.Selections, obj.MaxRetryCount)
 }
 func (ec *executionContext) fieldContext_Workflow_maxRetryCount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Workflow", field, false, false, "Int")
 }
 
 func (ec *executionContext) _Workflow_triggerPolicy(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Workflow) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_Workflow_triggerPolicy(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.TriggerPolicy, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v consoleclient.TriggerPolicy) graphql.Marshaler {
-			return ec.marshalNTriggerPolicy2githubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐTriggerPolicy(ctx, selections, v)
-		},
-		true,
-		true,
-	)
+	return ec.marshalNTriggerPolicy2githubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐTriggerPolicy(ctx, field.Selections, obj.TriggerPolicy)
 }
 func (ec *executionContext) fieldContext_Workflow_triggerPolicy(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Workflow", field, false, false, "TriggerPolicy")
 }
 
 func (ec *executionContext) _Workflow_lastTriggeredAt(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Workflow) (ret graphql.Marshaler) {
-	return inorder.Leaf(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_Workflow_lastTriggeredAt(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.LastTriggeredAt, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v consoleclient.DateTime) graphql.Marshaler {
-			return ec.marshalODateTime2githubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐDateTime(ctx, selections, v)
-		},
-		true,
-		false,
-	)
+	return ec.marshalODateTime2githubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐDateTime(ctx, field.Selections, obj.LastTriggeredAt)
 }
 func (ec *executionContext) fieldContext_Workflow_lastTriggeredAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Workflow", field, false, false, "DateTime")
 }
 
 func (ec *executionContext) _Workflow_triggeredCount(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Workflow) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_Workflow_triggeredCount(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.TriggeredCount, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v consoleclient.Int) graphql.Marshaler {
-			return ec.marshalNInt2githubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐInt(ctx, selections, v)
-		},
-		true,
-		true,
-	)
+	return ec.marshalNInt2githubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐInt(ctx, field.Selections, obj.TriggeredCount)
 }
 func (ec *executionContext) fieldContext_Workflow_triggeredCount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Workflow", field, false, false, "Int")
 }
 
 func (ec *executionContext) _Workflow_createdAt(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Workflow) (ret graphql.Marshaler) {
-	return inorder.Leaf(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_Workflow_createdAt(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.CreatedAt, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v consoleclient.DateTime) graphql.Marshaler {
-			return ec.marshalODateTime2githubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐDateTime(ctx, selections, v)
-		},
-		true,
-		false,
-	)
+	return ec.marshalODateTime2githubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐDateTime(ctx, field.Selections, obj.CreatedAt)
 }
 func (ec *executionContext) fieldContext_Workflow_createdAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Workflow", field, false, false, "DateTime")
 }
 
 func (ec *executionContext) _Workflow_createdBy(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Workflow) (ret graphql.Marshaler) {
-	return inorder.Leaf(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_Workflow_createdBy(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.CreatedBy, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
-			return ec.marshalOID2ᚖstring(ctx, selections, v)
-		},
-		true,
-		false,
-	)
+	return ec.marshalOID2ᚖstring(ctx, field.Selections, obj.CreatedBy)
 }
 func (ec *executionContext) fieldContext_Workflow_createdBy(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Workflow", field, false, false, "ID")
 }
 
 func (ec *executionContext) _Workflow_createdByName(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Workflow) (ret graphql.Marshaler) {
-	return inorder.Leaf(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_Workflow_createdByName(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.CreatedByName, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
-			return ec.marshalOString2ᚖstring(ctx, selections, v)
-		},
-		true,
-		false,
-	)
+	return ec.marshalOString2ᚖstring(ctx, field.Selections, obj.CreatedByName)
 }
 func (ec *executionContext) fieldContext_Workflow_createdByName(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Workflow", field, false, false, "String")
 }
 
 func (ec *executionContext) _Workflow_modifiedAt(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Workflow) (ret graphql.Marshaler) {
-	return inorder.Leaf(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_Workflow_modifiedAt(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.ModifiedAt, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v consoleclient.DateTime) graphql.Marshaler {
-			return ec.marshalODateTime2githubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐDateTime(ctx, selections, v)
-		},
-		true,
-		false,
-	)
+	return ec.marshalODateTime2githubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐDateTime(ctx, field.Selections, obj.ModifiedAt)
 }
 func (ec *executionContext) fieldContext_Workflow_modifiedAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Workflow", field, false, false, "DateTime")
 }
 
 func (ec *executionContext) _Workflow_modifiedBy(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Workflow) (ret graphql.Marshaler) {
-	return inorder.Leaf(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_Workflow_modifiedBy(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.ModifiedBy, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
-			return ec.marshalOID2ᚖstring(ctx, selections, v)
-		},
-		true,
-		false,
-	)
+	return ec.marshalOID2ᚖstring(ctx, field.Selections, obj.ModifiedBy)
 }
 func (ec *executionContext) fieldContext_Workflow_modifiedBy(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Workflow", field, false, false, "ID")
 }
 
 func (ec *executionContext) _Workflow_modifiedByName(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Workflow) (ret graphql.Marshaler) {
-	return inorder.Leaf(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_Workflow_modifiedByName(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.ModifiedByName, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
-			return ec.marshalOString2ᚖstring(ctx, selections, v)
-		},
-		true,
-		false,
-	)
+	return ec.marshalOString2ᚖstring(ctx, field.Selections, obj.ModifiedByName)
 }
 func (ec *executionContext) fieldContext_Workflow_modifiedByName(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Workflow", field, false, false, "String")
 }
 
 func (ec *executionContext) _Workflow_companyId(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Workflow) (ret graphql.Marshaler) {
-	return inorder.Leaf(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_Workflow_companyId(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.CompanyID, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
-			return ec.marshalOID2ᚖstring(ctx, selections, v)
-		},
-		true,
-		false,
-	)
+	return ec.marshalOID2ᚖstring(ctx, field.Selections, obj.CompanyID)
 }
 func (ec *executionContext) fieldContext_Workflow_companyId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Workflow", field, false, false, "ID")
@@ -1482,46 +954,14 @@ func (ec *executionContext) fieldContext_WorkflowConnection_pageInfo(_ context.C
 }
 
 func (ec *executionContext) _WorkflowConnection_totalCount(ctx context.Context, field graphql.CollectedField, obj *loader.Connection[consoleclient.Workflow]) (ret graphql.Marshaler) {
-	return inorder.Leaf(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_WorkflowConnection_totalCount(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.TotalCount, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
-			return ec.marshalNInt2int(ctx, selections, v)
-		},
-		true,
-		true,
-	)
+	return ec.marshalNInt2int(ctx, field.Selections, obj.TotalCount)
 }
 func (ec *executionContext) fieldContext_WorkflowConnection_totalCount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("WorkflowConnection", field, false, false, "Int")
 }
 
 func (ec *executionContext) _WorkflowEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *loader.Edge[consoleclient.Workflow]) (ret graphql.Marshaler) {
-	return inorder.Leaf(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_WorkflowEdge_cursor(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.Cursor, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
-			return ec.marshalNString2string(ctx, selections, v)
-		},
-		true,
-		true,
-	)
+	return ec.marshalNString2string(ctx, field.Selections, obj.Cursor)
 }
 func (ec *executionContext) fieldContext_WorkflowEdge_cursor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("WorkflowEdge", field, false, false, "String")
@@ -1560,138 +1000,42 @@ func (ec *executionContext) fieldContext_WorkflowEdge_node(_ context.Context, fi
 }
 
 func (ec *executionContext) _WorkflowRobotResult_workflowId(ctx context.Context, field graphql.CollectedField, obj *consoleclient.WorkflowRobotResult) (ret graphql.Marshaler) {
-	return inorder.Leaf(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_WorkflowRobotResult_workflowId(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.WorkflowID, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
-			return ec.marshalNID2string(ctx, selections, v)
-		},
-		true,
-		true,
-	)
+	return ec.marshalNID2string(ctx, field.Selections, obj.WorkflowID)
 }
 func (ec *executionContext) fieldContext_WorkflowRobotResult_workflowId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("WorkflowRobotResult", field, false, false, "ID")
 }
 
 func (ec *executionContext) _WorkflowRobotResult_robotId(ctx context.Context, field graphql.CollectedField, obj *consoleclient.WorkflowRobotResult) (ret graphql.Marshaler) {
-	return inorder.Leaf(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_WorkflowRobotResult_robotId(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.RobotID, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
-			return ec.marshalNID2string(ctx, selections, v)
-		},
-		true,
-		true,
-	)
+	return ec.marshalNID2string(ctx, field.Selections, obj.RobotID)
 }
 func (ec *executionContext) fieldContext_WorkflowRobotResult_robotId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("WorkflowRobotResult", field, false, false, "ID")
 }
 
 func (ec *executionContext) _WorkflowRobotResult_errorMessage(ctx context.Context, field graphql.CollectedField, obj *consoleclient.WorkflowRobotResult) (ret graphql.Marshaler) {
-	return inorder.Leaf(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_WorkflowRobotResult_errorMessage(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.ErrorMessage, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
-			return ec.marshalOString2ᚖstring(ctx, selections, v)
-		},
-		true,
-		false,
-	)
+	return ec.marshalOString2ᚖstring(ctx, field.Selections, obj.ErrorMessage)
 }
 func (ec *executionContext) fieldContext_WorkflowRobotResult_errorMessage(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("WorkflowRobotResult", field, false, false, "String")
 }
 
 func (ec *executionContext) _WorkflowUpgradeItem_id(ctx context.Context, field graphql.CollectedField, obj *consoleclient.WorkflowUpgradeItem) (ret graphql.Marshaler) {
-	return inorder.Leaf(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_WorkflowUpgradeItem_id(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.ID, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
-			return ec.marshalNID2string(ctx, selections, v)
-		},
-		true,
-		true,
-	)
+	return ec.marshalNID2string(ctx, field.Selections, obj.ID)
 }
 func (ec *executionContext) fieldContext_WorkflowUpgradeItem_id(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("WorkflowUpgradeItem", field, false, false, "ID")
 }
 
 func (ec *executionContext) _WorkflowUpgradeItem_name(ctx context.Context, field graphql.CollectedField, obj *consoleclient.WorkflowUpgradeItem) (ret graphql.Marshaler) {
-	return inorder.Leaf(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_WorkflowUpgradeItem_name(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.Name, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
-			return ec.marshalNString2string(ctx, selections, v)
-		},
-		true,
-		true,
-	)
+	return ec.marshalNString2string(ctx, field.Selections, obj.Name)
 }
 func (ec *executionContext) fieldContext_WorkflowUpgradeItem_name(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("WorkflowUpgradeItem", field, false, false, "String")
 }
 
 func (ec *executionContext) _WorkflowUpgradeItem_message(ctx context.Context, field graphql.CollectedField, obj *consoleclient.WorkflowUpgradeItem) (ret graphql.Marshaler) {
-	return inorder.Leaf(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_WorkflowUpgradeItem_message(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.Message, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
-			return ec.marshalOString2ᚖstring(ctx, selections, v)
-		},
-		true,
-		false,
-	)
+	return ec.marshalOString2ᚖstring(ctx, field.Selections, obj.Message)
 }
 func (ec *executionContext) fieldContext_WorkflowUpgradeItem_message(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("WorkflowUpgradeItem", field, false, false, "String")

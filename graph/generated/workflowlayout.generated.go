@@ -102,115 +102,35 @@ func (ec *executionContext) fieldContext_ExecuteWorkflowLayoutPayload_workflowLa
 }
 
 func (ec *executionContext) _WorkflowLayout_id(ctx context.Context, field graphql.CollectedField, obj *consoleclient.WorkflowLayout) (ret graphql.Marshaler) {
-	return inorder.Leaf(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_WorkflowLayout_id(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.ID, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
-			return ec.marshalNID2string(ctx, selections, v)
-		},
-		true,
-		true,
-	)
+	return ec.marshalNID2string(ctx, field.Selections, obj.ID)
 }
 func (ec *executionContext) fieldContext_WorkflowLayout_id(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("WorkflowLayout", field, false, false, "ID")
 }
 
 func (ec *executionContext) _WorkflowLayout_name(ctx context.Context, field graphql.CollectedField, obj *consoleclient.WorkflowLayout) (ret graphql.Marshaler) {
-	return inorder.Leaf(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_WorkflowLayout_name(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.Name, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
-			return ec.marshalNString2string(ctx, selections, v)
-		},
-		true,
-		true,
-	)
+	return ec.marshalNString2string(ctx, field.Selections, obj.Name)
 }
 func (ec *executionContext) fieldContext_WorkflowLayout_name(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("WorkflowLayout", field, false, false, "String")
 }
 
 func (ec *executionContext) _WorkflowLayout_description(ctx context.Context, field graphql.CollectedField, obj *consoleclient.WorkflowLayout) (ret graphql.Marshaler) {
-	return inorder.Leaf(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_WorkflowLayout_description(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.Description, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
-			return ec.marshalOString2ᚖstring(ctx, selections, v)
-		},
-		true,
-		false,
-	)
+	return ec.marshalOString2ᚖstring(ctx, field.Selections, obj.Description)
 }
 func (ec *executionContext) fieldContext_WorkflowLayout_description(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("WorkflowLayout", field, false, false, "String")
 }
 
 func (ec *executionContext) _WorkflowLayout_tags(ctx context.Context, field graphql.CollectedField, obj *consoleclient.WorkflowLayout) (ret graphql.Marshaler) {
-	return inorder.Leaf(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_WorkflowLayout_tags(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.Tags, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v []string) graphql.Marshaler {
-			return ec.marshalNString2ᚕstringᚄ(ctx, selections, v)
-		},
-		true,
-		true,
-	)
+	return ec.marshalNString2ᚕstringᚄ(ctx, field.Selections, obj.Tags)
 }
 func (ec *executionContext) fieldContext_WorkflowLayout_tags(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("WorkflowLayout", field, false, false, "String")
 }
 
 func (ec *executionContext) _WorkflowLayout_properties(ctx context.Context, field graphql.CollectedField, obj *consoleclient.WorkflowLayout) (ret graphql.Marshaler) {
-	return inorder.Leaf(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_WorkflowLayout_properties(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.Properties, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v consoleclient.StringMap) graphql.Marshaler {
-			return ec.marshalOStringMap2githubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐStringMap(ctx, selections, v)
-		},
-		true,
-		false,
-	)
+	return ec.marshalOStringMap2githubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐStringMap(ctx, field.Selections, obj.Properties)
 }
 func (ec *executionContext) fieldContext_WorkflowLayout_properties(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("WorkflowLayout", field, false, false, "StringMap")
@@ -249,230 +169,70 @@ func (ec *executionContext) fieldContext_WorkflowLayout_nodes(_ context.Context,
 }
 
 func (ec *executionContext) _WorkflowLayout_lastTriggeredAt(ctx context.Context, field graphql.CollectedField, obj *consoleclient.WorkflowLayout) (ret graphql.Marshaler) {
-	return inorder.Leaf(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_WorkflowLayout_lastTriggeredAt(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.LastTriggeredAt, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v consoleclient.DateTime) graphql.Marshaler {
-			return ec.marshalODateTime2githubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐDateTime(ctx, selections, v)
-		},
-		true,
-		false,
-	)
+	return ec.marshalODateTime2githubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐDateTime(ctx, field.Selections, obj.LastTriggeredAt)
 }
 func (ec *executionContext) fieldContext_WorkflowLayout_lastTriggeredAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("WorkflowLayout", field, false, false, "DateTime")
 }
 
 func (ec *executionContext) _WorkflowLayout_triggeredCount(ctx context.Context, field graphql.CollectedField, obj *consoleclient.WorkflowLayout) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_WorkflowLayout_triggeredCount(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.TriggeredCount, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v consoleclient.Int) graphql.Marshaler {
-			return ec.marshalNInt2githubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐInt(ctx, selections, v)
-		},
-		true,
-		true,
-	)
+	return ec.marshalNInt2githubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐInt(ctx, field.Selections, obj.TriggeredCount)
 }
 func (ec *executionContext) fieldContext_WorkflowLayout_triggeredCount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("WorkflowLayout", field, false, false, "Int")
 }
 
 func (ec *executionContext) _WorkflowLayout_companyId(ctx context.Context, field graphql.CollectedField, obj *consoleclient.WorkflowLayout) (ret graphql.Marshaler) {
-	return inorder.Leaf(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_WorkflowLayout_companyId(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.CompanyID, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
-			return ec.marshalOID2ᚖstring(ctx, selections, v)
-		},
-		true,
-		false,
-	)
+	return ec.marshalOID2ᚖstring(ctx, field.Selections, obj.CompanyID)
 }
 func (ec *executionContext) fieldContext_WorkflowLayout_companyId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("WorkflowLayout", field, false, false, "ID")
 }
 
 func (ec *executionContext) _WorkflowLayout_departmentId(ctx context.Context, field graphql.CollectedField, obj *consoleclient.WorkflowLayout) (ret graphql.Marshaler) {
-	return inorder.Leaf(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_WorkflowLayout_departmentId(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.DepartmentID, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
-			return ec.marshalOID2ᚖstring(ctx, selections, v)
-		},
-		true,
-		false,
-	)
+	return ec.marshalOID2ᚖstring(ctx, field.Selections, obj.DepartmentID)
 }
 func (ec *executionContext) fieldContext_WorkflowLayout_departmentId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("WorkflowLayout", field, false, false, "ID")
 }
 
 func (ec *executionContext) _WorkflowLayout_createdAt(ctx context.Context, field graphql.CollectedField, obj *consoleclient.WorkflowLayout) (ret graphql.Marshaler) {
-	return inorder.Leaf(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_WorkflowLayout_createdAt(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.CreatedAt, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v consoleclient.DateTime) graphql.Marshaler {
-			return ec.marshalODateTime2githubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐDateTime(ctx, selections, v)
-		},
-		true,
-		false,
-	)
+	return ec.marshalODateTime2githubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐDateTime(ctx, field.Selections, obj.CreatedAt)
 }
 func (ec *executionContext) fieldContext_WorkflowLayout_createdAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("WorkflowLayout", field, false, false, "DateTime")
 }
 
 func (ec *executionContext) _WorkflowLayout_createdBy(ctx context.Context, field graphql.CollectedField, obj *consoleclient.WorkflowLayout) (ret graphql.Marshaler) {
-	return inorder.Leaf(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_WorkflowLayout_createdBy(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.CreatedBy, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
-			return ec.marshalOID2ᚖstring(ctx, selections, v)
-		},
-		true,
-		false,
-	)
+	return ec.marshalOID2ᚖstring(ctx, field.Selections, obj.CreatedBy)
 }
 func (ec *executionContext) fieldContext_WorkflowLayout_createdBy(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("WorkflowLayout", field, false, false, "ID")
 }
 
 func (ec *executionContext) _WorkflowLayout_createdByName(ctx context.Context, field graphql.CollectedField, obj *consoleclient.WorkflowLayout) (ret graphql.Marshaler) {
-	return inorder.Leaf(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_WorkflowLayout_createdByName(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.CreatedByName, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
-			return ec.marshalOString2ᚖstring(ctx, selections, v)
-		},
-		true,
-		false,
-	)
+	return ec.marshalOString2ᚖstring(ctx, field.Selections, obj.CreatedByName)
 }
 func (ec *executionContext) fieldContext_WorkflowLayout_createdByName(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("WorkflowLayout", field, false, false, "String")
 }
 
 func (ec *executionContext) _WorkflowLayout_modifiedAt(ctx context.Context, field graphql.CollectedField, obj *consoleclient.WorkflowLayout) (ret graphql.Marshaler) {
-	return inorder.Leaf(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_WorkflowLayout_modifiedAt(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.ModifiedAt, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v consoleclient.DateTime) graphql.Marshaler {
-			return ec.marshalODateTime2githubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐDateTime(ctx, selections, v)
-		},
-		true,
-		false,
-	)
+	return ec.marshalODateTime2githubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐDateTime(ctx, field.Selections, obj.ModifiedAt)
 }
 func (ec *executionContext) fieldContext_WorkflowLayout_modifiedAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("WorkflowLayout", field, false, false, "DateTime")
 }
 
 func (ec *executionContext) _WorkflowLayout_modifiedBy(ctx context.Context, field graphql.CollectedField, obj *consoleclient.WorkflowLayout) (ret graphql.Marshaler) {
-	return inorder.Leaf(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_WorkflowLayout_modifiedBy(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.ModifiedBy, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
-			return ec.marshalOID2ᚖstring(ctx, selections, v)
-		},
-		true,
-		false,
-	)
+	return ec.marshalOID2ᚖstring(ctx, field.Selections, obj.ModifiedBy)
 }
 func (ec *executionContext) fieldContext_WorkflowLayout_modifiedBy(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("WorkflowLayout", field, false, false, "ID")
 }
 
 func (ec *executionContext) _WorkflowLayout_modifiedByName(ctx context.Context, field graphql.CollectedField, obj *consoleclient.WorkflowLayout) (ret graphql.Marshaler) {
-	return inorder.Leaf(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_WorkflowLayout_modifiedByName(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.ModifiedByName, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
-			return ec.marshalOString2ᚖstring(ctx, selections, v)
-		},
-		true,
-		false,
-	)
+	return ec.marshalOString2ᚖstring(ctx, field.Selections, obj.ModifiedByName)
 }
 func (ec *executionContext) fieldContext_WorkflowLayout_modifiedByName(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("WorkflowLayout", field, false, false, "String")
@@ -639,46 +399,14 @@ func (ec *executionContext) fieldContext_WorkflowLayoutConnection_pageInfo(_ con
 }
 
 func (ec *executionContext) _WorkflowLayoutConnection_totalCount(ctx context.Context, field graphql.CollectedField, obj *loader.Connection[consoleclient.WorkflowLayout]) (ret graphql.Marshaler) {
-	return inorder.Leaf(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_WorkflowLayoutConnection_totalCount(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.TotalCount, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
-			return ec.marshalNInt2int(ctx, selections, v)
-		},
-		true,
-		true,
-	)
+	return ec.marshalNInt2int(ctx, field.Selections, obj.TotalCount)
 }
 func (ec *executionContext) fieldContext_WorkflowLayoutConnection_totalCount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("WorkflowLayoutConnection", field, false, false, "Int")
 }
 
 func (ec *executionContext) _WorkflowLayoutEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *loader.Edge[consoleclient.WorkflowLayout]) (ret graphql.Marshaler) {
-	return inorder.Leaf(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_WorkflowLayoutEdge_cursor(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.Cursor, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
-			return ec.marshalNString2string(ctx, selections, v)
-		},
-		true,
-		true,
-	)
+	return ec.marshalNString2string(ctx, field.Selections, obj.Cursor)
 }
 func (ec *executionContext) fieldContext_WorkflowLayoutEdge_cursor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("WorkflowLayoutEdge", field, false, false, "String")
@@ -717,138 +445,42 @@ func (ec *executionContext) fieldContext_WorkflowLayoutEdge_node(_ context.Conte
 }
 
 func (ec *executionContext) _WorkflowLayoutNode_id(ctx context.Context, field graphql.CollectedField, obj *consoleclient.WorkflowLayoutNode) (ret graphql.Marshaler) {
-	return inorder.Leaf(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_WorkflowLayoutNode_id(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.ID, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
-			return ec.marshalNID2string(ctx, selections, v)
-		},
-		true,
-		true,
-	)
+	return ec.marshalNID2string(ctx, field.Selections, obj.ID)
 }
 func (ec *executionContext) fieldContext_WorkflowLayoutNode_id(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("WorkflowLayoutNode", field, false, false, "ID")
 }
 
 func (ec *executionContext) _WorkflowLayoutNode_index(ctx context.Context, field graphql.CollectedField, obj *consoleclient.WorkflowLayoutNode) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_WorkflowLayoutNode_index(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.Index, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v consoleclient.Int) graphql.Marshaler {
-			return ec.marshalNInt2githubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐInt(ctx, selections, v)
-		},
-		true,
-		true,
-	)
+	return ec.marshalNInt2githubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐInt(ctx, field.Selections, obj.Index)
 }
 func (ec *executionContext) fieldContext_WorkflowLayoutNode_index(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("WorkflowLayoutNode", field, false, false, "Int")
 }
 
 func (ec *executionContext) _WorkflowLayoutNode_name(ctx context.Context, field graphql.CollectedField, obj *consoleclient.WorkflowLayoutNode) (ret graphql.Marshaler) {
-	return inorder.Leaf(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_WorkflowLayoutNode_name(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.Name, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
-			return ec.marshalNString2string(ctx, selections, v)
-		},
-		true,
-		true,
-	)
+	return ec.marshalNString2string(ctx, field.Selections, obj.Name)
 }
 func (ec *executionContext) fieldContext_WorkflowLayoutNode_name(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("WorkflowLayoutNode", field, false, false, "String")
 }
 
 func (ec *executionContext) _WorkflowLayoutNode_workflowId(ctx context.Context, field graphql.CollectedField, obj *consoleclient.WorkflowLayoutNode) (ret graphql.Marshaler) {
-	return inorder.Leaf(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_WorkflowLayoutNode_workflowId(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.WorkflowID, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
-			return ec.marshalOID2ᚖstring(ctx, selections, v)
-		},
-		true,
-		false,
-	)
+	return ec.marshalOID2ᚖstring(ctx, field.Selections, obj.WorkflowID)
 }
 func (ec *executionContext) fieldContext_WorkflowLayoutNode_workflowId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("WorkflowLayoutNode", field, false, false, "ID")
 }
 
 func (ec *executionContext) _WorkflowLayoutNode_description(ctx context.Context, field graphql.CollectedField, obj *consoleclient.WorkflowLayoutNode) (ret graphql.Marshaler) {
-	return inorder.Leaf(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_WorkflowLayoutNode_description(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.Description, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
-			return ec.marshalOString2ᚖstring(ctx, selections, v)
-		},
-		true,
-		false,
-	)
+	return ec.marshalOString2ᚖstring(ctx, field.Selections, obj.Description)
 }
 func (ec *executionContext) fieldContext_WorkflowLayoutNode_description(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("WorkflowLayoutNode", field, false, false, "String")
 }
 
 func (ec *executionContext) _WorkflowLayoutNode_tags(ctx context.Context, field graphql.CollectedField, obj *consoleclient.WorkflowLayoutNode) (ret graphql.Marshaler) {
-	return inorder.Leaf(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_WorkflowLayoutNode_tags(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.Tags, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v []string) graphql.Marshaler {
-			return ec.marshalNString2ᚕstringᚄ(ctx, selections, v)
-		},
-		true,
-		true,
-	)
+	return ec.marshalNString2ᚕstringᚄ(ctx, field.Selections, obj.Tags)
 }
 func (ec *executionContext) fieldContext_WorkflowLayoutNode_tags(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("WorkflowLayoutNode", field, false, false, "String")
@@ -887,138 +519,42 @@ func (ec *executionContext) fieldContext_WorkflowLayoutNode_arguments(_ context.
 }
 
 func (ec *executionContext) _WorkflowLayoutNode_createdAt(ctx context.Context, field graphql.CollectedField, obj *consoleclient.WorkflowLayoutNode) (ret graphql.Marshaler) {
-	return inorder.Leaf(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_WorkflowLayoutNode_createdAt(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.CreatedAt, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v consoleclient.DateTime) graphql.Marshaler {
-			return ec.marshalODateTime2githubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐDateTime(ctx, selections, v)
-		},
-		true,
-		false,
-	)
+	return ec.marshalODateTime2githubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐDateTime(ctx, field.Selections, obj.CreatedAt)
 }
 func (ec *executionContext) fieldContext_WorkflowLayoutNode_createdAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("WorkflowLayoutNode", field, false, false, "DateTime")
 }
 
 func (ec *executionContext) _WorkflowLayoutNode_createdBy(ctx context.Context, field graphql.CollectedField, obj *consoleclient.WorkflowLayoutNode) (ret graphql.Marshaler) {
-	return inorder.Leaf(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_WorkflowLayoutNode_createdBy(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.CreatedBy, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
-			return ec.marshalOID2ᚖstring(ctx, selections, v)
-		},
-		true,
-		false,
-	)
+	return ec.marshalOID2ᚖstring(ctx, field.Selections, obj.CreatedBy)
 }
 func (ec *executionContext) fieldContext_WorkflowLayoutNode_createdBy(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("WorkflowLayoutNode", field, false, false, "ID")
 }
 
 func (ec *executionContext) _WorkflowLayoutNode_createdByName(ctx context.Context, field graphql.CollectedField, obj *consoleclient.WorkflowLayoutNode) (ret graphql.Marshaler) {
-	return inorder.Leaf(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_WorkflowLayoutNode_createdByName(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.CreatedByName, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
-			return ec.marshalOString2ᚖstring(ctx, selections, v)
-		},
-		true,
-		false,
-	)
+	return ec.marshalOString2ᚖstring(ctx, field.Selections, obj.CreatedByName)
 }
 func (ec *executionContext) fieldContext_WorkflowLayoutNode_createdByName(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("WorkflowLayoutNode", field, false, false, "String")
 }
 
 func (ec *executionContext) _WorkflowLayoutNode_modifiedAt(ctx context.Context, field graphql.CollectedField, obj *consoleclient.WorkflowLayoutNode) (ret graphql.Marshaler) {
-	return inorder.Leaf(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_WorkflowLayoutNode_modifiedAt(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.ModifiedAt, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v consoleclient.DateTime) graphql.Marshaler {
-			return ec.marshalODateTime2githubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐDateTime(ctx, selections, v)
-		},
-		true,
-		false,
-	)
+	return ec.marshalODateTime2githubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐDateTime(ctx, field.Selections, obj.ModifiedAt)
 }
 func (ec *executionContext) fieldContext_WorkflowLayoutNode_modifiedAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("WorkflowLayoutNode", field, false, false, "DateTime")
 }
 
 func (ec *executionContext) _WorkflowLayoutNode_modifiedBy(ctx context.Context, field graphql.CollectedField, obj *consoleclient.WorkflowLayoutNode) (ret graphql.Marshaler) {
-	return inorder.Leaf(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_WorkflowLayoutNode_modifiedBy(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.ModifiedBy, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
-			return ec.marshalOID2ᚖstring(ctx, selections, v)
-		},
-		true,
-		false,
-	)
+	return ec.marshalOID2ᚖstring(ctx, field.Selections, obj.ModifiedBy)
 }
 func (ec *executionContext) fieldContext_WorkflowLayoutNode_modifiedBy(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("WorkflowLayoutNode", field, false, false, "ID")
 }
 
 func (ec *executionContext) _WorkflowLayoutNode_modifiedByName(ctx context.Context, field graphql.CollectedField, obj *consoleclient.WorkflowLayoutNode) (ret graphql.Marshaler) {
-	return inorder.Leaf(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_WorkflowLayoutNode_modifiedByName(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.ModifiedByName, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
-			return ec.marshalOString2ᚖstring(ctx, selections, v)
-		},
-		true,
-		false,
-	)
+	return ec.marshalOString2ᚖstring(ctx, field.Selections, obj.ModifiedByName)
 }
 func (ec *executionContext) fieldContext_WorkflowLayoutNode_modifiedByName(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("WorkflowLayoutNode", field, false, false, "String")

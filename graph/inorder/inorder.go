@@ -7,7 +7,6 @@ import (
 	"io"
 
 	"github.com/99designs/gqlgen/graphql"
-	"github.com/vektah/gqlparser/v2/ast"
 )
 
 // MarshalSlice marshals the elements of a list as graphql.MarshalSliceConcurrently does:
@@ -95,26 +94,4 @@ func named(fields []graphql.CollectedField, name string) bool {
 		}
 	}
 	return false
-}
-
-// Leaf executes a field of which the generator knows that reading it cannot fail, nor be
-// null where it must not be. It takes what graphql.ResolveField does, and needs less: no
-// context that an error could name the field by, and no field middleware, of which there
-// is none.
-func Leaf[T any](
-	ctx context.Context,
-	_ *graphql.OperationContext,
-	field graphql.CollectedField,
-	_ func(context.Context, graphql.CollectedField) (*graphql.FieldContext, error),
-	read func(context.Context) (any, error),
-	_ func(context.Context, graphql.Resolver) graphql.Resolver,
-	marshal func(context.Context, ast.SelectionSet, T) graphql.Marshaler,
-	_, _ bool,
-) graphql.Marshaler {
-	value, _ := read(ctx) // a field of a struct: there is no error
-	typed, ok := value.(T)
-	if !ok {
-		return graphql.Null
-	}
-	return marshal(ctx, field.Selections, typed)
 }

@@ -80,31 +80,3 @@ func TestFieldSet(t *testing.T) {
 		})
 	}
 }
-
-// TestLeaf: a leaf is answered as graphql.ResolveField answers it.
-func TestLeaf(t *testing.T) {
-	oc := &graphql.OperationContext{ResolverMiddleware: func(ctx context.Context, next graphql.Resolver) (any, error) { return next(ctx) }}
-	describe := func(_ context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-		return graphql.NewScalarFieldContext("Object", field, false, false, "String")
-	}
-	marshal := func(_ context.Context, _ ast.SelectionSet, v *string) graphql.Marshaler {
-		if v == nil {
-			return graphql.Null
-		}
-		return graphql.MarshalString(*v)
-	}
-	field := graphql.CollectedField{Field: &ast.Field{Alias: "leaf"}}
-	text := `a "text"`
-	for name, value := range map[string]*string{"text": &text, "null": nil} {
-		t.Run(name, func(t *testing.T) {
-			ctx := graphql.WithResponseContext(t.Context(), graphql.DefaultErrorPresenter, graphql.DefaultRecover)
-			read := func(context.Context) (any, error) { return value, nil }
-			var want, got strings.Builder
-			graphql.ResolveField(ctx, oc, field, describe, read, nil, marshal, true, false).MarshalGQL(&want)
-			inorder.Leaf(ctx, oc, field, describe, read, nil, marshal, true, false).MarshalGQL(&got)
-			if got.String() != want.String() || len(graphql.GetErrors(ctx)) > 0 {
-				t.Errorf("got %s, want %s; %v", &got, &want, graphql.GetErrors(ctx))
-			}
-		})
-	}
-}
