@@ -220,11 +220,16 @@ func (d *DateTime) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
 
 // MarshalGQL writes the text, or null for none.
 func (d DateTime) MarshalGQL(w io.Writer) {
-	out := "null"
-	if d != "" {
-		out = strconv.Quote(string(d))
+	switch {
+	case d == "":
+		_, _ = io.WriteString(w, "null") // gqlgen's writers do not fail
+	case strings.TrimLeft(string(d), "0123456789-:.TZ") == "": // which is what ParseDateTime gives
+		_, _ = io.WriteString(w, `"`)
+		_, _ = io.WriteString(w, string(d))
+		_, _ = io.WriteString(w, `"`)
+	default:
+		graphql.MarshalString(string(d)).MarshalGQL(w)
 	}
-	_, _ = io.WriteString(w, out) // gqlgen's writers do not fail
 }
 
 // UnmarshalGQL accepts what ParseDateTime does, and null for none; it fails with fault.BadUserInput.

@@ -146,7 +146,7 @@ func TestDateTime(t *testing.T) {
 	if !DateTime("").Time().IsZero() {
 		t.Error("no time is not the zero time")
 	}
-	if got := gql(DateTime("")) + gql(DateTime("2022-07-29T12:13:49Z")); got != `null"2022-07-29T12:13:49Z"` {
+	if got := gql(DateTime("")) + gql(DateTime("2022-07-29T12:13:49Z")) + gql(DateTime(`20"22`)); got != `null"2022-07-29T12:13:49Z""20\"22"` {
 		t.Errorf("GraphQL: %s", got)
 	}
 	var d DateTime
