@@ -18,6 +18,7 @@ import (
 )
 
 func main() {
+	sampleAllocations()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()
