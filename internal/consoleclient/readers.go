@@ -19,10 +19,7 @@ func readOther[T any](s *scanner, p *T) error {
 }
 
 func readString(s *scanner, p *string) error {
-	text, kind, err := s.text()
-	if kind == kindNull {
-		text = ""
-	}
+	text, _, err := s.text()
 	*p = text
 	return err
 }

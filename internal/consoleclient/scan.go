@@ -296,17 +296,25 @@ func (s *scanner) plain() ([]byte, jsontext.Kind, error) {
 	return unquoted(raw), kindString, nil
 }
 
-// text is plain for keeping.
+// text is plain for keeping; of null it is empty.
 func (s *scanner) text() (string, jsontext.Kind, error) {
-	if s.at < len(s.in) && s.in[s.at] == '"' { // most texts are plain, and the buffer goes on after them
+	switch {
+	case s.at >= len(s.in):
+	case s.in[s.at] == '"': // most texts are plain, and the buffer goes on after them
 		start := s.at + 1
 		if end := start + plainBytes(s.in[start:]); end < len(s.in) && s.in[end] == '"' {
 			s.at = end + 1
 			return s.kept.text(s.in[start:end]), kindString, nil
 		}
+	case s.follows(s.at, "null"):
+		s.at += len("null")
+		return "", kindNull, nil
 	}
 	b, kind, err := s.plain()
-	return s.kept.text(b), kind, err
+	if err != nil || kind == kindNull {
+		return "", kind, err
+	}
+	return s.kept.text(b), kind, nil
 }
 
 // unquoted gives what a JSON string says, invalid UTF-8 replaced: most are their own text.
