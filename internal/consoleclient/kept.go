@@ -10,6 +10,8 @@ type kept struct {
 	objects
 	bytes strings.Builder
 	slots []string
+	ints  slab[Int]
+	lists slab[[]string]
 	list  []string // for the list that is being read
 }
 

@@ -146,16 +146,26 @@ func readEnumPointer[E ~uint8](s *scanner, p **E, table *enum) error {
 	return readEnum(s, *p, table)
 }
 
-// readPointer reads null as nil, and everything else with read.
-func readPointer[T any](s *scanner, p **T, read func(*scanner, *T) error) error {
+func readIntPointer(s *scanner, p **Int) error {
 	if null, err := s.null(); null {
 		*p = nil
 		return err
 	}
 	if *p == nil {
-		*p = new(T)
+		*p = s.kept.ints.take()
 	}
-	return read(s, *p)
+	return readInt(s, *p)
+}
+
+func readTextsPointer(s *scanner, p **[]string) error {
+	if null, err := s.null(); null {
+		*p = nil
+		return err
+	}
+	if *p == nil {
+		*p = s.kept.lists.take()
+	}
+	return readTexts(s, *p)
 }
 
 // readable is a pointer to a struct that is read by its members.

@@ -535,7 +535,7 @@ func (e *Queue) read(s *scanner) error {
 		case 10:
 			err = readStringPointer(s, &e.ModifiedByName)
 		case 11:
-			err = readPointer(s, &e.RobotCount, readInt)
+			err = readIntPointer(s, &e.RobotCount)
 		case 12:
 			err = readStringPointer(s, &e.CompanyID)
 		case 13:
@@ -744,7 +744,7 @@ func (e *Workflow) read(s *scanner) error {
 		case 25:
 			err = readStringPointer(s, &e.CompanyID)
 		case 26:
-			err = readPointer(s, &e.AssociatedRobotIDs, readTexts)
+			err = readTextsPointer(s, &e.AssociatedRobotIDs)
 		case noMore:
 			return nil
 		default:
@@ -894,13 +894,13 @@ func (e *WorkflowUpgrade) read(s *scanner) error {
 		}
 		switch field {
 		case 0:
-			err = readPointer(s, &e.Total, readInt)
+			err = readIntPointer(s, &e.Total)
 		case 1:
-			err = readPointer(s, &e.SuccessCount, readInt)
+			err = readIntPointer(s, &e.SuccessCount)
 		case 2:
-			err = readPointer(s, &e.FailureCount, readInt)
+			err = readIntPointer(s, &e.FailureCount)
 		case 3:
-			err = readPointer(s, &e.MissingCount, readInt)
+			err = readIntPointer(s, &e.MissingCount)
 		case 4:
 			err = readObjects(s, &e.FailedList, &s.kept.workflowUpgradeItem, true)
 		case 5:

@@ -260,9 +260,9 @@ func (p *pkg) read(f field) string {
 	case pointer && typ == "string":
 		return fmt.Sprintf("readStringPointer(%s)", at)
 	case pointer && typ == "Int":
-		return fmt.Sprintf("readPointer(%s, readInt)", at)
+		return fmt.Sprintf("readIntPointer(%s)", at)
 	case pointer && typ == "" && isTexts(star.X):
-		return fmt.Sprintf("readPointer(%s, readTexts)", at)
+		return fmt.Sprintf("readTextsPointer(%s)", at)
 	case !pointer:
 		if reader := map[string]string{"string": "readString", "bool": "readBool", "Int": "readInt", "DateTime": "readDateTime", "StringMap": "readStringMap"}[typ]; reader != "" {
 			return fmt.Sprintf("%s(%s)", reader, at)
