@@ -3,8 +3,10 @@
 package inorder
 
 import (
+	"bytes"
 	"context"
 	"io"
+	"sync"
 
 	"github.com/99designs/gqlgen/graphql"
 )
@@ -94,4 +96,22 @@ func named(fields []graphql.CollectedField, name string) bool {
 		}
 	}
 	return false
+}
+
+// buffers are those that no answer is being made in.
+var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }} //nolint:gochecknoglobals // nothing but memory is shared
+
+// bufferKept is how large a buffer may have become, in bytes, to be kept for other answers.
+const bufferKept = 1 << 20
+
+// Bytes returns what m writes.
+func Bytes(m graphql.Marshaler) []byte {
+	b := buffers.Get().(*bytes.Buffer) //nolint:forcetypeassert // see buffers
+	b.Reset()
+	m.MarshalGQL(b)
+	made := bytes.Clone(b.Bytes())
+	if b.Cap() <= bufferKept {
+		buffers.Put(b)
+	}
+	return made
 }

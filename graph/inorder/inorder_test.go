@@ -80,3 +80,16 @@ func TestFieldSet(t *testing.T) {
 		})
 	}
 }
+
+// TestBytes: what was made stays as it is when the buffer is used for something else.
+func TestBytes(t *testing.T) {
+	var made [][]byte
+	for _, text := range []string{"first", "second", strings.Repeat("x", 2<<20), "", "last"} {
+		made = append(made, inorder.Bytes(graphql.MarshalString(text)))
+	}
+	for i, want := range []string{`"first"`, `"second"`, `"` + strings.Repeat("x", 2<<20) + `"`, `""`, `"last"`} {
+		if string(made[i]) != want {
+			t.Errorf("answer %d has %d bytes and begins with %.10s", i, len(made[i]), made[i])
+		}
+	}
+}
