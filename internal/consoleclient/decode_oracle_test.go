@@ -8,7 +8,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// The decoders as json itself would have them. They say what decodeList and decodeOne, which read by tables, must find.
+// The decoders as json itself would have them. They say what decodeList and decodeOne, which read by members, must find.
 
 func listByJSON[T any](dec *jsontext.Decoder, names []string, each func(e *T, place int)) (count, places int, err error) {
 	n := 0

@@ -246,6 +246,9 @@ func TestReadByMembers(t *testing.T) {
 			t.Errorf("%T is left to json", e)
 		}
 	}
+	if _, ok := any(new(Job)).(interface{ read(s *scanner) error }); ok {
+		t.Error("a job decodes itself, but is read by its members")
+	}
 }
 
 // What is kept of an answer is neither its buffer nor what it says besides.
@@ -273,7 +276,7 @@ func benchmarkPage[T any](b *testing.B, path, query string) {
 	}
 	list := []string{"list"}
 	for name, decode := range map[string]func(from io.Reader, each func(*T, int)) (int, int, error){
-		"tables": func(from io.Reader, each func(*T, int)) (int, int, error) {
+		"members": func(from io.Reader, each func(*T, int)) (int, int, error) {
 			a := newAnswer(from)
 			defer a.free()
 			return decodeList(a, list, each)

@@ -6,8 +6,6 @@ import (
 	"sync/atomic"
 	"unicode"
 	"unicode/utf8"
-
-	"github.com/go-json-experiment/json"
 )
 
 //go:generate go run ./generate Company DepartmentTree Package Queue Robot Workflow WorkflowLayout CompanyUser UploadedPackage PackageUpload JobGroup WorkflowRobotResult WorkflowUpgrade
@@ -158,9 +156,5 @@ func decodeElement[T any](s *scanner, e *T) error {
 	if r, ok := any(e).(interface{ read(s *scanner) error }); ok {
 		return r.read(s)
 	}
-	raw, err := s.raw()
-	if err != nil {
-		return err
-	}
-	return json.Unmarshal(raw, e, decoding)
+	return readOther(s, e)
 }

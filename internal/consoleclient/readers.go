@@ -77,12 +77,11 @@ func readTexts(s *scanner, p *[]string) error {
 		}
 		return err
 	}
-	list := s.kept.list[:0]
-	defer func() { s.kept.list = list }()
+	s.kept.list = s.kept.list[:0]
 	for first := true; ; first = false {
 		more, err := s.next('[', ']', first)
 		if err != nil || !more {
-			*p = s.kept.texts(list)
+			*p = s.kept.texts(s.kept.list)
 			return err
 		}
 		text, kind, err := s.text()
@@ -90,7 +89,7 @@ func readTexts(s *scanner, p *[]string) error {
 			return err
 		}
 		if kind != kindNull {
-			list = append(list, text)
+			s.kept.list = append(s.kept.list, text)
 		}
 	}
 }
@@ -127,45 +126,20 @@ func readEnum[E ~uint8](s *scanner, p *E, table *enum) error {
 	return err
 }
 
-// null consumes a null if it comes next.
-func (s *scanner) null() (found bool, err error) {
-	if s.peek() != 'n' {
-		return false, nil
+// readPointer reads null as nil, and everything else with read, into a place of room's.
+func readPointer[T any](s *scanner, p **T, room *slab[T], read func(*scanner, *T) error) error {
+	if s.peek() == 'n' {
+		*p = nil
+		return s.skip('n')
 	}
-	return true, s.skip('n')
+	if *p == nil {
+		*p = room.take()
+	}
+	return read(s, *p)
 }
 
 func readEnumPointer[E ~uint8](s *scanner, p **E, table *enum) error {
-	if null, err := s.null(); null {
-		*p = nil
-		return err
-	}
-	if *p == nil {
-		*p = new(E)
-	}
-	return readEnum(s, *p, table)
-}
-
-func readIntPointer(s *scanner, p **Int) error {
-	if null, err := s.null(); null {
-		*p = nil
-		return err
-	}
-	if *p == nil {
-		*p = s.kept.ints.take()
-	}
-	return readInt(s, *p)
-}
-
-func readTextsPointer(s *scanner, p **[]string) error {
-	if null, err := s.null(); null {
-		*p = nil
-		return err
-	}
-	if *p == nil {
-		*p = s.kept.lists.take()
-	}
-	return readTexts(s, *p)
+	return readPointer(s, p, &slab[E]{}, func(s *scanner, p *E) error { return readEnum(s, p, table) })
 }
 
 // readable is a pointer to a struct that is read by its members.
@@ -175,23 +149,18 @@ type readable[T any] interface {
 }
 
 // readObject reads an object, and null as nil. What else there is, is an empty object if forgiving.
-func readObject[T any, P readable[T]](s *scanner, p *P, room *slab[T], forgiving bool) error {
-	if null, err := s.null(); null {
-		*p = nil
-		return err
-	}
-	if *p == nil {
-		*p = room.take()
-	}
-	if c := s.peek(); c != '{' && forgiving {
-		return s.skip(c)
-	}
-	return (*p).read(s)
+func readObject[T any, P readable[T]](s *scanner, p **T, room *slab[T], forgiving bool) error {
+	return readPointer(s, p, room, func(s *scanner, e *T) error {
+		if c := s.peek(); c != '{' && forgiving {
+			return s.skip(c)
+		}
+		return P(e).read(s)
+	})
 }
 
 // readObjects reads a list of objects. What is no object, or no list, is left out if forgiving; otherwise it is an error,
 // except for null.
-func readObjects[T any, P readable[T]](s *scanner, p *[]P, room *slab[T], forgiving bool) error {
+func readObjects[T any, P readable[T]](s *scanner, p *[]*T, room *slab[T], forgiving bool) error {
 	*p = nil
 	if c := s.peek(); c != '[' {
 		if c != 'n' && c != 0 && !forgiving {
@@ -199,12 +168,12 @@ func readObjects[T any, P readable[T]](s *scanner, p *[]P, room *slab[T], forgiv
 		}
 		return s.skip(c)
 	}
-	var few [8]P
+	var few [8]*T
 	list := few[:0]
 	for first := true; ; first = false {
 		more, err := s.next('[', ']', first)
 		if err != nil || !more {
-			*p = append(make([]P, 0, len(list)), list...)
+			*p = append(make([]*T, 0, len(list)), list...)
 			return err
 		}
 		c := s.peek()
@@ -217,9 +186,9 @@ func readObjects[T any, P readable[T]](s *scanner, p *[]P, room *slab[T], forgiv
 			}
 			continue
 		}
-		e := P(room.take())
+		e := room.take()
 		list = append(list, e)
-		if err := e.read(s); err != nil {
+		if err := P(e).read(s); err != nil {
 			return err
 		}
 	}

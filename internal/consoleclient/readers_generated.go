@@ -535,7 +535,7 @@ func (e *Queue) read(s *scanner) error {
 		case 10:
 			err = readStringPointer(s, &e.ModifiedByName)
 		case 11:
-			err = readIntPointer(s, &e.RobotCount)
+			err = readPointer(s, &e.RobotCount, &s.kept.ints, readInt)
 		case 12:
 			err = readStringPointer(s, &e.CompanyID)
 		case 13:
@@ -744,7 +744,7 @@ func (e *Workflow) read(s *scanner) error {
 		case 25:
 			err = readStringPointer(s, &e.CompanyID)
 		case 26:
-			err = readTextsPointer(s, &e.AssociatedRobotIDs)
+			err = readPointer(s, &e.AssociatedRobotIDs, &s.kept.lists, readTexts)
 		case noMore:
 			return nil
 		default:
@@ -894,13 +894,13 @@ func (e *WorkflowUpgrade) read(s *scanner) error {
 		}
 		switch field {
 		case 0:
-			err = readIntPointer(s, &e.Total)
+			err = readPointer(s, &e.Total, &s.kept.ints, readInt)
 		case 1:
-			err = readIntPointer(s, &e.SuccessCount)
+			err = readPointer(s, &e.SuccessCount, &s.kept.ints, readInt)
 		case 2:
-			err = readIntPointer(s, &e.FailureCount)
+			err = readPointer(s, &e.FailureCount, &s.kept.ints, readInt)
 		case 3:
-			err = readIntPointer(s, &e.MissingCount)
+			err = readPointer(s, &e.MissingCount, &s.kept.ints, readInt)
 		case 4:
 			err = readObjects(s, &e.FailedList, &s.kept.workflowUpgradeItem, true)
 		case 5:
