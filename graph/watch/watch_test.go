@@ -327,6 +327,7 @@ func TestSubscriptionsEndWithTheirToken(t *testing.T) {
 		if _, err := w.robots.subscribe(t.Context(), thing{principal: alice.Name()}, alice); fault.CodeOf(err) != fault.Unauthenticated {
 			t.Errorf("a dead token subscribes: %v", err)
 		}
+		synctest.Wait() // what told of the refusal may not have ended yet
 		if w.Polls() != 1 {
 			t.Errorf("%d polls", w.Polls())
 		}
