@@ -153,7 +153,7 @@ func (r *Runner) measure(ctx context.Context, g *gateway, l load, warm, duration
 		return Measurement{}, err
 	}
 	// Metrics are read outside of the time that is charged.
-	before, err := g.count(ctx)
+	before, err := g.settled(ctx)
 	if err != nil {
 		return Measurement{}, err
 	}
@@ -192,6 +192,21 @@ func (r *Runner) measure(ctx context.Context, g *gateway, l load, warm, duration
 		execution: counted.execution(),
 		warmRate:  float64(warmed.Requests) / (time.Duration(warmed.Duration) * time.Microsecond).Seconds(),
 	}, nil
+}
+
+// settled reads the metrics when what was under way has been counted: the gateway counts
+// an operation after its answer has left.
+func (g *gateway) settled(ctx context.Context) (counters, error) {
+	const between, longest = 100 * time.Millisecond, 2 * time.Second
+	c, err := g.count(ctx)
+	for begun := time.Now(); err == nil && time.Since(begun) < longest; {
+		time.Sleep(between)
+		last := c.operations
+		if c, err = g.count(ctx); c.operations == last {
+			break
+		}
+	}
+	return c, err
 }
 
 // count reads the metrics; the ceiling has none.
