@@ -201,7 +201,7 @@ func escapeLength(b []byte) (int, error) {
 	}
 	const length = len(`\u0000`)
 	for _, c := range b[2:min(len(b), length)] {
-		if c |= ' '; !isDigit(c) && (c < 'a' || c > 'f') {
+		if lower := c | ' '; !isDigit(c) && (lower < 'a' || lower > 'f') {
 			return 0, errSyntax
 		}
 	}
