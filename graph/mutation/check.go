@@ -77,9 +77,9 @@ func (c *checks) notification(argument string, n *cc.JobStateNotificationInput) 
 }
 
 func (c *checks) properties(argument string, all cc.StringMap) {
-	for name, value := range all {
-		c.line(argument, &name)
-		c.text(argument, &value)
+	for _, p := range all {
+		c.line(argument, &p.Name)
+		c.text(argument, &p.Value)
 	}
 }
 

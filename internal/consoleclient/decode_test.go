@@ -163,7 +163,8 @@ func oddAnswers() []string {
 		`{"id":"1","Id":"2","company_id":"3","company-ID":"4","companyId":null}`, `{"jobStateNotification":{"switchOn":1},"jobStateNotification":{"recipients":"x"}}`,
 		`{"jobStateNotification":{"switchOn":1},"jobStateNotification":3}`, `{"channel":3}`, `{"rootDepartment":{"children":[{"children":{}},null]},"count":"2"}`,
 		`{"rootDepartment":[]}`, `{"jobs":[{"lastRunInstaceId":"1"},{"lastRunInstanceId":"2","lastRunInstaceId":"1"},3],"jobs":[{"LastRunInstaceId":4}]}`,
-		`{"id":"1"}{"id":"2"}`,
+		`{"id":"1"}{"id":"2"}`, "{\"\\u\x19060\":\"1\"}", `{"\u00g0":"1"}`, `{"\u00Ag":"1"}`, `{"\u00aF":"\uD83D\uDE00"}`,
+		`{"properties":{"b":"1","a":"2","B":3,"b":"4","a":null},"list":[{"properties":{}},{"properties":{"a":"1"}},{"properties":{"a":"1","b":[]}}]}`,
 	}
 }
 
@@ -261,7 +262,7 @@ func TestTextsAreCopies(t *testing.T) {
 	for i := range answer {
 		answer[i] = 'x'
 	}
-	want := &Queue{ID: "1", Name: "first", Description: ptr("second"), Tags: []string{"third"}, Properties: StringMap{"k": "v"}, RobotCount: ptr(Int(3))}
+	want := &Queue{ID: "1", Name: "first", Description: ptr("second"), Tags: []string{"third"}, Properties: StringMap{{"k", "v"}}, RobotCount: ptr(Int(3))}
 	if !reflect.DeepEqual(want, q) {
 		t.Errorf("got %+v", q)
 	}

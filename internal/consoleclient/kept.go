@@ -12,7 +12,10 @@ type kept struct {
 	slots []string
 	ints  slab[Int]
 	lists slab[[]string]
-	list  []string // for the list that is being read
+	maps  slab[StringMember]
+
+	list    []string       // for the list that is being read
+	members []StringMember // for the StringMap that is being read
 }
 
 // A text or a struct that outlives the rest of its answer keeps this much of it: few enough not to matter.
@@ -62,6 +65,17 @@ func (k *kept) texts(list []string) []string {
 	return copied
 }
 
+// memberName copies the name of the next member, unless the last StringMap had it in the same place: elements of a list
+// mostly have the same names.
+func (k *kept) memberName(name []byte) string {
+	if last := k.members[:cap(k.members)]; len(last) > len(k.members) {
+		if before := last[len(k.members)].Name; before == string(name) {
+			return before
+		}
+	}
+	return k.text(name)
+}
+
 // slab gives structs of one type addresses.
 type slab[T any] struct {
 	free []T
@@ -77,4 +91,23 @@ func (b *slab[T]) take() *T {
 	p := &b.free[0]
 	b.free = b.free[1:]
 	return p
+}
+
+// list copies a list; it is not nil.
+func (b *slab[T]) list(of []T) []T {
+	n := len(of)
+	if n == 0 {
+		return []T{}
+	}
+	if n > slabObjects/2 {
+		return slices.Clone(of)
+	}
+	if len(b.free) < n {
+		b.made = min(max(n, 2*b.made), slabObjects)
+		b.free = make([]T, b.made)
+	}
+	copied := b.free[:n:n]
+	b.free = b.free[n:]
+	copy(copied, of)
+	return copied
 }

@@ -180,7 +180,7 @@ func TestPutPackageFile(t *testing.T) {
 	err := client.PutPackageFile(t.Context(), UploadChannel{
 		URI: storage.URL + "/container/blob%2F1?sig=a%2Bb&se=2022",
 		Headers: StringMap{
-			"x-ms-blob-type": "BlockBlob", "Content-Type": "application/octet-stream", "content-length": "999", "Host": "storage.test",
+			{"x-ms-blob-type", "BlockBlob"}, {"Content-Type", "application/octet-stream"}, {"content-length", "999"}, {"Host", "storage.test"},
 		},
 	}, strings.NewReader(file), int64(len(file)))
 	if err != nil {
@@ -249,7 +249,7 @@ func TestPutPackageFileFails(t *testing.T) {
 }
 
 func TestUploadChannelHidesItself(t *testing.T) {
-	u := UploadChannel{URI: "https://storage/?sig=secret", Headers: StringMap{"k": "secret"}}
+	u := UploadChannel{URI: "https://storage/?sig=secret", Headers: StringMap{{"k", "secret"}}}
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q"} {
 		if s := fmt.Sprintf(verb, u); strings.Contains(s, "secret") {
 			t.Errorf("%s shows %s", verb, s)

@@ -99,11 +99,11 @@ func readStringMap(s *scanner, p *StringMap) error {
 	if s.peek() != '{' {
 		return s.skip(s.peek())
 	}
-	out := StringMap{}
+	s.kept.members = s.kept.members[:0]
 	for first := true; ; first = false {
 		more, err := s.next('{', '}', first)
 		if err != nil || !more {
-			*p = out
+			*p = s.kept.maps.list(settled(s.kept.members))
 			return err
 		}
 		name, err := s.name()
@@ -115,7 +115,7 @@ func readStringMap(s *scanner, p *StringMap) error {
 			return err
 		}
 		if kind != kindNull {
-			out[s.kept.text(unquoted(name))] = value
+			s.kept.members = append(s.kept.members, StringMember{s.kept.memberName(unquoted(name)), value})
 		}
 	}
 }

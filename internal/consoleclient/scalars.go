@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
-	jsonv2 "github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/consoleql/consoleql/internal/fault"
@@ -251,71 +250,4 @@ func (d *DateTime) UnmarshalGQL(input any) error {
 	default:
 		return fault.BadInput("", "is not an RFC 3339 time")
 	}
-}
-
-// StringMap is a JSON object of texts. A value of the console that is no text is held as its JSON text; null is left
-// out.
-type StringMap map[string]string
-
-// UnmarshalJSONFrom accepts an object; whatever else the console sends is none.
-func (m *StringMap) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
-	*m = nil
-	if dec.PeekKind() != kindObject {
-		return dec.SkipValue()
-	}
-	if _, err := dec.ReadToken(); err != nil {
-		return err
-	}
-	out := StringMap{}
-	for dec.PeekKind() != kindObjectEnd {
-		name, err := dec.ReadToken()
-		if err != nil {
-			return err
-		}
-		key := name.String()
-		value, kind, err := readText(dec)
-		if err != nil {
-			return err
-		}
-		if kind != kindNull {
-			out[key] = value
-		}
-	}
-	if _, err := dec.ReadToken(); err != nil {
-		return err
-	}
-	*m = out
-	return nil
-}
-
-// MarshalGQL writes the object, its keys in order, or null for nil.
-func (m StringMap) MarshalGQL(w io.Writer) {
-	if m == nil {
-		_, _ = io.WriteString(w, "null") // gqlgen's writers do not fail
-		return
-	}
-	// Texts of the console were made valid UTF-8 when they were read, so that this cannot fail either.
-	_ = jsonv2.MarshalWrite(w, map[string]string(m), jsonv2.Deterministic(true), jsontext.AllowInvalidUTF8(true))
-}
-
-// UnmarshalGQL accepts an object of texts, and null for none; it fails with fault.BadUserInput.
-func (m *StringMap) UnmarshalGQL(input any) error {
-	if input == nil {
-		*m = nil
-		return nil
-	}
-	object, ok := input.(map[string]any)
-	if !ok {
-		return fault.BadInput("", "is not an object of strings")
-	}
-	out := make(StringMap, len(object))
-	for key, value := range object {
-		s, ok := value.(string)
-		if !ok {
-			return fault.BadInput("", "the value of %.64q is not a string", key)
-		}
-		out[key] = s
-	}
-	*m = out
-	return nil
 }

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	jsonv2 "github.com/go-json-experiment/json"
-	"github.com/google/go-cmp/cmp"
 
 	"github.com/consoleql/consoleql/internal/fault"
 )
@@ -159,48 +158,6 @@ func TestDateTime(t *testing.T) {
 	for _, bad := range []any{"", "yesterday", "2022-07-29", "0001-01-01T00:00:00Z", 5, true} {
 		if err := d.UnmarshalGQL(bad); fault.CodeOf(err) != fault.BadUserInput {
 			t.Errorf("%v: got %q, %v", bad, d, err)
-		}
-	}
-}
-
-func TestStringMap(t *testing.T) {
-	for wire, want := range map[string]StringMap{
-		`{"a":"b","C":"<&>"}`:                         {"a": "b", "C": "<&>"},
-		`{"n":1.50,"t":true,"o":{"x":[1]},"l":["y"]}`: {"n": "1.50", "t": "true", "o": `{"x":[1]}`, "l": `["y"]`},
-		`{"gone":null}`:                               {},
-		`{}`:                                          {},
-		`null`:                                        nil,
-		`[]`:                                          nil,
-		`"x"`:                                         nil,
-		`7`:                                           nil,
-	} {
-		got := StringMap{"old": "value"}
-		if err := jsonv2.Unmarshal([]byte(wire), &got); err != nil {
-			t.Errorf("%s: %v", wire, err)
-		}
-		if diff := cmp.Diff(want, got); diff != "" {
-			t.Errorf("%s: %s", wire, diff)
-		}
-	}
-	for _, wire := range []string{`{"a":`, `{"a"`, `{`, `{"a":tru}`} {
-		var m StringMap
-		if err := jsonv2.Unmarshal([]byte(wire), &m); err == nil {
-			t.Errorf("%s was accepted", wire)
-		}
-	}
-	if got := gql(StringMap(nil)) + gql(StringMap{"b": "\"", "a": "云"}); got != `null{"a":"云","b":"\""}` {
-		t.Errorf("GraphQL: %s", got)
-	}
-	var m StringMap
-	if err := m.UnmarshalGQL(map[string]any{"a": "b"}); err != nil || !reflect.DeepEqual(m, StringMap{"a": "b"}) {
-		t.Errorf("got %v, %v", m, err)
-	}
-	if err := m.UnmarshalGQL(nil); err != nil || m != nil {
-		t.Errorf("null: got %v, %v", m, err)
-	}
-	for _, bad := range []any{"a", 5, map[string]any{"a": 1}, map[string]any{"a": nil}, []any{}} {
-		if err := m.UnmarshalGQL(bad); fault.CodeOf(err) != fault.BadUserInput {
-			t.Errorf("%v: got %v, %v", bad, m, err)
 		}
 	}
 }

@@ -108,14 +108,14 @@ func (c *Client) PutPackageFile(ctx context.Context, channel UploadChannel, file
 			return nil, err
 		}
 		req.Header.Set("User-Agent", "") // keeps net/http from adding its own
-		for name, value := range channel.Headers {
+		for _, h := range channel.Headers {
 			switch {
-			case strings.EqualFold(name, "Host"):
-				req.Host = value
-			case strings.EqualFold(name, "Content-Length"):
+			case strings.EqualFold(h.Name, "Host"):
+				req.Host = h.Value
+			case strings.EqualFold(h.Name, "Content-Length"):
 				// The length of the body is net/http's to send.
 			default:
-				req.Header.Set(name, value)
+				req.Header.Set(h.Name, h.Value)
 			}
 		}
 		return req, nil

@@ -138,7 +138,7 @@ func TestUpdateWorkflow(t *testing.T) {
 	u := WorkflowUpdate{
 		Name: text, Description: text, Arguments: graphql.OmittableOf(exampleArguments()),
 		Tags:                 graphql.OmittableOf([]string{"this is a string", "this is a string"}),
-		Properties:           graphql.OmittableOf(StringMap{"Field1": "value1", "Field2": "value2"}),
+		Properties:           graphql.OmittableOf(StringMap{{"Field1", "value1"}, {"Field2", "value2"}}),
 		VideoRecordMode:      graphql.OmittableOf(ptr(VideoRecordModeAlwaysReport)),
 		JobStateNotification: graphql.OmittableOf(exampleNotification()),
 		TriggerPolicy:        graphql.OmittableOf(ptr(TriggerPolicyAnyTime)),
