@@ -206,8 +206,9 @@ func listen(ctx context.Context, address string, h http.Handler) (listening, err
 	if err != nil {
 		return listening{}, err
 	}
-	return listening{l, &http.Server{
+	return listening{edge.Gather(l), &http.Server{
 		Handler:           h,
+		ConnContext:       edge.ConnContext,
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 	}}, nil

@@ -108,7 +108,7 @@ func New(opts Options) http.Handler {
 	s := &server{opts: opts}
 
 	r := chi.NewRouter()
-	r.Use(s.observe)
+	r.Use(gathered, s.observe)
 	r.With(s.origins()...).With(s.identify, s.admitTrace, s.bound).Handle("/graphql", s.graphql())
 	r.Get("/schema.graphql", s.sdl)
 	r.Get("/healthz", healthy)
