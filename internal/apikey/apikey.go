@@ -102,11 +102,40 @@ type fileKey struct {
 	Operations []string    `yaml:"operations"`
 	Fields     []string    `yaml:"fields"`
 	Scopes     []fileScope `yaml:"scopes"`
+	there      there
 }
 
 type fileScope struct {
 	CompanyID     string   `yaml:"companyId"`
 	DepartmentIDs []string `yaml:"departmentIds"`
+	there         there
+}
+
+// UnmarshalYAML reads a key, and notes what is there of it.
+func (k *fileKey) UnmarshalYAML(read func(any) error) error {
+	type plain fileKey
+	return errors.Join(read((*plain)(k)), read(&k.there))
+}
+
+// UnmarshalYAML reads a scope, and notes what is there of it.
+func (s *fileScope) UnmarshalYAML(read func(any) error) error {
+	type plain fileScope
+	return errors.Join(read((*plain)(s)), read(&s.there))
+}
+
+// there is what is written in a file, be it null.
+type there map[string]any
+
+// empty finds a list that is there with nothing in it. To leave one out allows everything,
+// which is not what anybody means who writes an empty one.
+func (t there) empty(names ...string) error {
+	for _, name := range names {
+		value, written := t[name]
+		if list, ok := value.([]any); written && (value == nil || ok && len(list) == 0) {
+			return fmt.Errorf("%s: it is empty and would allow nothing; leave it out to allow everything", name)
+		}
+	}
+	return nil
 }
 
 // Options are what a file of keys is held against.
@@ -243,6 +272,9 @@ func (o Options) add(k *Keys, f fileKey, names map[string]bool) error {
 }
 
 func (o Options) limits(f fileKey) (*principal.Limits, error) {
+	if err := f.there.empty("operations", "fields", "scopes"); err != nil {
+		return nil, err
+	}
 	if len(f.Operations)+len(f.Fields)+len(f.Scopes) == 0 {
 		return nil, nil //nolint:nilnil // no limits
 	}
@@ -258,6 +290,9 @@ func (o Options) limits(f fileKey) (*principal.Limits, error) {
 	}
 	limits := &principal.Limits{Operations: f.Operations, Fields: f.Fields}
 	for i, s := range f.Scopes {
+		if err := s.there.empty("departmentIds"); err != nil {
+			return nil, fmt.Errorf("scopes, number %d: %w", i+1, err)
+		}
 		company, err := scope.ParseID(s.CompanyID)
 		if err != nil {
 			return nil, fmt.Errorf("scopes, number %d: companyId: %w", i+1, err)

@@ -137,6 +137,11 @@ func TestFilesThatMakeNoSense(t *testing.T) {
 		"unknown field":            {account + "keys: [" + strings.Replace(key, "}", ", fields: [robotz]}", 1) + "]", `no root field "robotz"`},
 		"company is no GUID":       {account + "keys: [" + strings.Replace(key, "}", ", scopes: [{companyId: acme}]}", 1) + "]", "companyId"},
 		"department is no GUID":    {account + "keys: [" + strings.Replace(key, "}", ", scopes: [{companyId: "+company+", departmentIds: [x]}]}", 1) + "]", "departmentIds"},
+		"no operations":            {account + "keys: [" + strings.Replace(key, "}", ", operations: []}", 1) + "]", "number 1: operations: it is empty"},
+		"null for fields":          {account + "keys: [" + strings.Replace(key, "}", ", fields: null}", 1) + "]", "number 1: fields: it is empty"},
+		"nothing after scopes":     {account + "keys:\n- name: k\n  account: a\n  scopes:\n  hash: '" + hash + "'\n", "number 1: scopes: it is empty"},
+		"no departments":           {account + "keys: [" + strings.Replace(key, "}", ", scopes: [{companyId: "+company+", departmentIds: []}]}", 1) + "]", "scopes, number 1: departmentIds: it is empty"},
+		"unknown in a scope":       {account + "keys: [" + strings.Replace(key, "}", ", scopes: [{company: "+company+"}]}", 1) + "]", "line 2: there is no setting"},
 		"a department, no company": {account + "keys: [" + strings.Replace(key, "}", ", scopes: [{departmentIds: ["+dept+"]}]}", 1) + "]", "companyId"},
 	} {
 		t.Run(name, func(t *testing.T) {
