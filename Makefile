@@ -1,6 +1,6 @@
 # The words of this project. `make help` explains them.
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint generate bench soak rotation build tools graphiql
+.PHONY: help demo test lint generate bench soak fuzz rotation build tools graphiql
 
 BIN := $(CURDIR)/bin
 GOLANGCI_LINT := $(BIN)/golangci-lint
@@ -29,6 +29,10 @@ bench: ## Measure what operations cost, cold, warm and mixed, beside a bare hand
 soak: ## Load the gateway with everything for ten minutes, send uploads of 2 GiB, and profile cold operations (12 minutes)
 	go test -run '^$$' -bench . -benchmem ./cmd/server
 	go test -count=1 -v -run 'TestSoak|TestLargeUpload' -timeout 30m ./cmd/server -soak 10m -upload-bytes 2147483648
+
+fuzz: ## Hold what reads the console's answers and Redis's entries to random bytes, a minute each
+	go test ./internal/consoleclient -run '^$$' -fuzz FuzzDecodersAgree -fuzztime 60s -fuzzminimizetime 1x
+	go test ./internal/responsecache -run '^$$' -fuzz FuzzEnvelope -fuzztime 60s -fuzzminimizetime 1x
 
 rotation: ## Let four gateways and 200 callers rotate tokens of one second 200 times, with and without kills (6 minutes)
 	go test -count=1 -run TestTokensRotate -v -timeout 30m ./cmd/server -expiries 200 -token-life 1s -think-time 0
