@@ -11,6 +11,20 @@ import (
 	"github.com/consoleql/consoleql/internal/scope"
 )
 
+// pageSize is the largest page that this operation's principal is known, or hoped, to be served.
+func (e *entities[T, F]) pageSize() int { return e.l.engine.learned.pageSize(e.l.who, e.k.name) }
+
+func (e *entities[T, F]) sawClamp(size int) { e.l.engine.learned.sawClamp(e.l.who, e.k.name, size) }
+
+// listSize is the length of the unfiltered list in sc when the principal last saw it.
+func (e *entities[T, F]) listSize(sc scope.Scope) (int, bool) {
+	return e.l.engine.learned.listSize(e.l.who, e.k.name, sc)
+}
+
+func (e *entities[T, F]) sawListSize(sc scope.Scope, n int) {
+	e.l.engine.learned.sawListSize(e.l.who, e.k.name, sc, n)
+}
+
 // group is what one batch still lacks in one scope.
 type group struct {
 	scope   scope.Scope
@@ -94,21 +108,18 @@ func (e *entities[T, F]) drop(g *group) {
 // ignores it silently, and its answer is then the first page of the whole list:
 // it is returned, since a sweep can go on from there.
 func (e *entities[T, F]) fetchByIDs(g *group) (first *firstPage[T], err error) {
-	learned := e.l.engine.learned
-	takes, known := learned.takesIDs(e.k.name)
+	takes, known := e.l.engine.learned.takesIDs(e.k.name)
 	if !e.k.ids || known && !takes {
 		return nil, nil
 	}
-	limit := learned.pageSize(e.k.name)
+	limit := e.pageSize()
 	chunks := slices.Collect(slices.Chunk(g.missing, min(limit, e.l.engine.opts.idsPerURL())))
-	if n, ok := learned.listSize(e.k.name, g.scope); ok && known && sweepCost(n, limit) < float64(len(chunks)) {
+	if n, ok := e.listSize(g.scope); ok && known && sweepCost(n, limit) < float64(len(chunks)) {
 		return nil, nil
 	}
 	if !known {
-		// The first batch is the question whether there can be others. It asks
-		// for the page that a sweep would begin with, should the answer be no.
-		size := max(e.sweepSize(g), len(chunks[0]))
-		first, err = e.askIDs(g, chunks[0], size)
+		// The first batch is the question whether there can be others.
+		first, err = e.askIDs(g, chunks[0])
 		e.drop(g)
 		if first != nil || err != nil {
 			return first, err
@@ -126,7 +137,7 @@ func (e *entities[T, F]) askAllIDs(g *group, chunks [][]string) (*firstPage[T], 
 	}
 	answers := make([]answer, len(chunks))
 	parallel(len(chunks), func(i int) {
-		first, err := e.askIDs(g, chunks[i], len(chunks[i]))
+		first, err := e.askIDs(g, chunks[i])
 		answers[i] = answer{first, err}
 	})
 	e.drop(g)
@@ -139,10 +150,11 @@ func (e *entities[T, F]) askAllIDs(g *group, chunks [][]string) (*firstPage[T], 
 }
 
 // askIDs asks for one chunk. The answer is believed as far as it holds the ids
-// asked for; any other id in it means that `Ids` is not known there.
-func (e *entities[T, F]) askIDs(g *group, ids []string, size int) (*firstPage[T], error) {
+// asked for; any other id in it means that `Ids` is not known there: it is then the
+// page that a sweep begins with.
+func (e *entities[T, F]) askIDs(g *group, ids []string) (*firstPage[T], error) {
 	learned := e.l.engine.learned
-	asked := strings.Join(ids, ",")
+	asked, size := strings.Join(ids, ","), roomFor(len(ids), e.pageSize())
 	k := pageKey[F]{scope: g.scope, filter: e.filter(g), ids: asked, size: size}
 	page, err := e.page(k)
 	switch {
@@ -164,13 +176,13 @@ func (e *entities[T, F]) askIDs(g *group, ids []string, size int) (*firstPage[T]
 		learned.sawIDs(e.k.name, false)
 		return &firstPage[T]{page: page, size: size}, nil
 	}
-	if n, known := learned.listSize(e.k.name, g.scope); known && n > len(ids) || len(g.missing) > len(ids) {
+	if n, known := e.listSize(g.scope); known && n > len(ids) || len(g.missing) > len(ids) {
 		// There is more than was asked for. Where there is not, a console that
 		// ignores `Ids` gives the same answer, which then says nothing.
 		learned.sawIDs(e.k.name, true)
 	}
 	if n := page.Served; n > 0 && n < page.Count {
-		learned.sawClamp(e.k.name, n)
+		e.sawClamp(n)
 		errs := make([]error, pageCount(page.Count, n)-1)
 		parallel(len(errs), func(i int) {
 			_, errs[i] = e.page(pageKey[F]{scope: g.scope, filter: e.filter(g), ids: asked, index: i + 1, size: n})
@@ -206,23 +218,36 @@ type firstPage[T any] struct {
 	size int
 }
 
-// sweepSize is the page size with which to begin reading a list.
-func (e *entities[T, F]) sweepSize(g *group) int {
-	limit := e.l.engine.learned.pageSize(e.k.name)
-	if n, ok := e.l.engine.learned.listSize(e.k.name, g.scope); ok && n > 0 {
-		// A little slack keeps a list that has grown since on as many pages.
-		return min(limit, (n+n/20+1)/pageCount(n, limit)+1)
+// roomFor is the size of a page that shall hold n entities, or else be a good beginning
+// of the list that has them. It comes in few steps, and hangs as little as can be on what
+// this process has learned: whoever asks for the same asks in the same words, so that
+// the answer is shared, with other operations and with other replicas.
+func roomFor(n, limit int) int {
+	for _, size := range []int{100, 200, 500, 1000, 2000, 5000} {
+		if size >= 4*n || size >= limit {
+			return min(size, limit)
+		}
 	}
-	return min(limit, max(100, 4*len(g.missing)))
+	return limit
+}
+
+// sweepSize is the page size with which to begin reading a list: the largest where that
+// is known to save pages.
+func (e *entities[T, F]) sweepSize(g *group) int {
+	limit := e.pageSize()
+	size := roomFor(len(g.missing), limit)
+	if n, ok := e.listSize(g.scope); ok && pageCount(n, limit) < pageCount(n, size) {
+		return limit
+	}
+	return size
 }
 
 // sweep reads pages of the whole list as long as that promises to be cheaper
 // than asking for the missing entities one by one.
 func (e *entities[T, F]) sweep(g *group, first *firstPage[T]) error {
-	learned := e.l.engine.learned
 	if first == nil {
-		n, known := learned.listSize(e.k.name, g.scope)
-		if known && sweepCost(n, learned.pageSize(e.k.name)) >= float64(len(g.missing)) || !known && len(g.missing) < guessBelow {
+		n, known := e.listSize(g.scope)
+		if known && sweepCost(n, e.pageSize()) >= float64(len(g.missing)) || !known && len(g.missing) < guessBelow {
 			return nil
 		}
 		size := e.sweepSize(g)
@@ -237,12 +262,12 @@ func (e *entities[T, F]) sweep(g *group, first *firstPage[T]) error {
 		e.drop(g)
 		return nil // of a list without an end in sight, one page has to do
 	}
-	learned.sawListSize(e.k.name, g.scope, page.Count)
+	e.sawListSize(g.scope, page.Count)
 	if n := page.Served; n < min(size, page.Count) {
 		if n == 0 {
 			return nil // a count without entities: nothing to page through
 		}
-		learned.sawClamp(e.k.name, n)
+		e.sawClamp(n)
 		size = n
 	}
 	e.drop(g)

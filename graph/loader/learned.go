@@ -9,19 +9,24 @@ import (
 
 // learned is what the answers of this deployment's console told about it. All
 // of it is a hint: every answer is checked against what was asked, and a wrong
-// hint costs a call, never a wrong answer. It holds nothing of what a principal
-// may see but the length of lists.
+// hint costs a call, never a wrong answer.
+//
+// Whether lists take `Ids` is the console's matter, and known for everybody. How
+// long a list is, and how much of it comes at once, is what a principal was answered:
+// it is known for that one only (GraphQL contract, section Scope and principal).
 type learned struct {
 	opts  Options
 	mu    sync.Mutex
 	ids   map[string]fact[bool]
-	pages map[string]fact[int]
+	pages map[listOf]fact[int]
 	sizes map[listOf]fact[int]
 }
 
+// listOf is a kind's list as one principal sees it.
 type listOf struct {
+	who   string // the principal's name
 	kind  string
-	scope scope.Scope
+	scope scope.Scope // zero for what holds in every scope
 }
 
 type fact[T any] struct {
@@ -29,15 +34,15 @@ type fact[T any] struct {
 	until time.Time
 }
 
-// maxSizes bounds the remembered list lengths; past it they are all forgotten,
-// which costs one page of guessing per list.
-const maxSizes = 10_000
+// maxSizes bounds the remembered list lengths, and the remembered page sizes; past it
+// they are all forgotten, which costs one page of guessing per list.
+const maxSizes = 50_000
 
 func newLearned(opts Options) *learned {
 	return &learned{
 		opts:  opts,
 		ids:   make(map[string]fact[bool]),
-		pages: make(map[string]fact[int]),
+		pages: make(map[listOf]fact[int]),
 		sizes: make(map[listOf]fact[int]),
 	}
 }
@@ -73,9 +78,9 @@ func (k *learned) sawIDs(kind string, taken bool) {
 	put(k, k.ids, kind, taken)
 }
 
-// pageSize is the largest page of kind that the console is known, or hoped, to serve.
-func (k *learned) pageSize(kind string) int {
-	if n, ok := get(k, k.pages, kind); ok && n < k.opts.PageSize {
+// pageSize is the largest page of kind that the console is known, or hoped, to serve to who.
+func (k *learned) pageSize(who, kind string) int {
+	if n, ok := get(k, k.pages, listOf{who: who, kind: kind}); ok && n < k.opts.PageSize {
 		return n
 	}
 	return k.opts.PageSize
@@ -85,25 +90,20 @@ func (k *learned) pageSize(kind string) int {
 // one rather shows a list of which the principal may not see all.
 const leastClamp = 10
 
-// sawClamp notes that the console served a page of size where it was asked for a larger one.
-func (k *learned) sawClamp(kind string, size int) {
+// sawClamp notes that the console served who a page of size where it was asked for a larger one.
+func (k *learned) sawClamp(who, kind string, size int) {
 	if size >= leastClamp {
-		put(k, k.pages, kind, size)
+		put(k, k.pages, listOf{who: who, kind: kind}, size)
 	}
 }
 
-// listSize is the length of the unfiltered list of kind in sc when it was last seen.
-func (k *learned) listSize(kind string, sc scope.Scope) (int, bool) {
-	return get(k, k.sizes, listOf{kind, sc})
+// listSize is the length of the unfiltered list of kind in sc when who last saw it.
+func (k *learned) listSize(who, kind string, sc scope.Scope) (int, bool) {
+	return get(k, k.sizes, listOf{who, kind, sc})
 }
 
-func (k *learned) sawListSize(kind string, sc scope.Scope, n int) {
-	k.mu.Lock()
-	if len(k.sizes) >= maxSizes {
-		clear(k.sizes)
-	}
-	k.mu.Unlock()
-	put(k, k.sizes, listOf{kind, sc}, n)
+func (k *learned) sawListSize(who, kind string, sc scope.Scope, n int) {
+	put(k, k.sizes, listOf{who, kind, sc}, n)
 }
 
 func get[K comparable, V any](k *learned, m map[K]fact[V], key K) (V, bool) {
@@ -120,5 +120,8 @@ func get[K comparable, V any](k *learned, m map[K]fact[V], key K) (V, bool) {
 func put[K comparable, V any](k *learned, m map[K]fact[V], key K, value V) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	if len(m) >= maxSizes {
+		clear(m)
+	}
 	m[key] = fact[V]{value, k.opts.Now().Add(k.opts.Relearn)}
 }

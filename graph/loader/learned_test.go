@@ -23,26 +23,29 @@ func TestWhatWasLearnedExpires(t *testing.T) {
 		if takes, ok := k.takesIDs("Queue"); ok != known || takes != known {
 			t.Errorf("%s: takes Ids %v, known %v", when, takes, ok)
 		}
-		if n, ok := k.listSize("Queue", here); ok != known || (n == 42) != known {
+		if n, ok := k.listSize("ann", "Queue", here); ok != known || (n == 42) != known {
 			t.Errorf("%s: list size %d, known %v", when, n, ok)
 		}
 		want := 500
 		if known {
 			want = 20
 		}
-		if n := k.pageSize("Queue"); n != want {
+		if n := k.pageSize("ann", "Queue"); n != want {
 			t.Errorf("%s: page size %d, want %d", when, n, want)
 		}
 	}
 	check("at first", false)
 	k.sawIDs("Queue", true)
-	k.sawClamp("Queue", 20)
-	k.sawListSize("Queue", here, 42)
+	k.sawClamp("ann", "Queue", 20)
+	k.sawListSize("ann", "Queue", here, 42)
 	check("once seen", true)
-	if _, ok := k.listSize("Queue", there); ok {
+	if _, ok := k.listSize("ann", "Queue", there); ok {
 		t.Error("a list is known by another department's")
 	}
-	if _, ok := k.takesIDs("Robot"); ok || k.pageSize("Robot") != 500 {
+	if _, ok := k.listSize("bob", "Queue", here); ok || k.pageSize("bob", "Queue") != 500 {
+		t.Error("a list is known to somebody who has not seen it")
+	}
+	if _, ok := k.takesIDs("Robot"); ok || k.pageSize("ann", "Robot") != 500 {
 		t.Error("a kind is known by another")
 	}
 	c.now = c.now.Add(10*time.Minute - time.Second)
@@ -67,8 +70,8 @@ func TestSettingWinsOverWhatWasLearned(t *testing.T) {
 
 func TestClampNeverRaisesThePageSize(t *testing.T) {
 	k := newLearned(Options{PageSize: 50}.withDefaults())
-	k.sawClamp("Queue", 80)
-	if n := k.pageSize("Queue"); n != 50 {
+	k.sawClamp("ann", "Queue", 80)
+	if n := k.pageSize("ann", "Queue"); n != 50 {
 		t.Errorf("page size %d", n)
 	}
 }
@@ -76,12 +79,12 @@ func TestClampNeverRaisesThePageSize(t *testing.T) {
 func TestListSizesAreBounded(t *testing.T) {
 	k := newLearned(Options{}.withDefaults())
 	for i := range 2*maxSizes + 1 {
-		k.sawListSize("Queue", scope.Scope{DepartmentID: fmt.Sprint(i)}, i)
+		k.sawListSize("ann", "Queue", scope.Scope{DepartmentID: fmt.Sprint(i)}, i)
 		if len(k.sizes) > maxSizes {
 			t.Fatalf("%d sizes are kept", len(k.sizes))
 		}
 	}
-	if n, ok := k.listSize("Queue", scope.Scope{DepartmentID: fmt.Sprint(2 * maxSizes)}); !ok || n != 2*maxSizes {
+	if n, ok := k.listSize("ann", "Queue", scope.Scope{DepartmentID: fmt.Sprint(2 * maxSizes)}); !ok || n != 2*maxSizes {
 		t.Errorf("the newest is %d, known %v", n, ok)
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	cc "github.com/consoleql/consoleql/internal/consoleclient"
+	"github.com/consoleql/consoleql/internal/principal"
 	"github.com/consoleql/consoleql/internal/scope"
 )
 
@@ -170,6 +171,7 @@ type operation struct {
 	engine *Engine
 	ctx    context.Context //nolint:containedctx // the operation's own; a batch outlives the field that began it
 	cancel context.CancelFunc
+	who    string      // the principal's name
 	scope  scope.Scope // what the request named, either part may be empty
 	slots  chan struct{}
 	tasks  sync.WaitGroup
@@ -209,6 +211,7 @@ func (e *Engine) Loaders(ctx context.Context, sc scope.Scope) *Loaders {
 		engine: e,
 		ctx:    ctx,
 		cancel: cancel,
+		who:    principal.FromContext(ctx).Name(),
 		scope:  sc,
 		slots:  make(chan struct{}, e.opts.Concurrency),
 		level:  make(chan struct{}),

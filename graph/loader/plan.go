@@ -9,18 +9,20 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
 
+	"github.com/consoleql/consoleql/internal/principal"
 	"github.com/consoleql/consoleql/internal/scope"
 	"github.com/consoleql/consoleql/internal/trail"
 )
 
 // Plan estimates what the operation asks of a console of which nothing is kept: from
-// above, as far as the lengths of its lists are known. It asks nobody. ctx carries the
-// scope of the request. It fails where an argument of a query is bad.
+// above, as far as the principal in ctx has seen the lengths of its lists. It asks nobody.
+// ctx carries the scope of the request, too. It fails where an argument of a query is bad.
 func (e *Engine) Plan(ctx context.Context, op *graphql.OperationContext) (trail.Plan, error) {
 	named, _ := scope.FromContext(ctx)
-	l := &Loaders{operation: &operation{engine: e, ctx: ctx, scope: named}}
+	who := principal.FromContext(ctx).Name()
+	l := &Loaders{operation: &operation{engine: e, ctx: ctx, who: who, scope: named}}
 	all := Selection{op, op.Operation.SelectionSet}
-	p := &planner{engine: e, scope: l.named(), asked: make(map[string]int)}
+	p := &planner{engine: e, who: who, scope: l.named(), asked: make(map[string]int)}
 	switch op.Operation.Operation {
 	case ast.Query:
 		if err := l.badInput("Query", all, ""); err != nil {
@@ -68,6 +70,7 @@ func times(a, b int) int {
 // planner is one walk over one operation, level by level as look-ahead goes.
 type planner struct {
 	engine *Engine
+	who    string // the principal's name
 	scope  scope.Scope
 	plan   trail.Plan
 	rounds int            // that the levels so far have taken
@@ -113,7 +116,7 @@ func (p *planner) send() {
 	for _, g := range p.batch {
 		calls, rounds, how := 0, 0, g.how
 		if g.entities > 0 {
-			calls, rounds, how = p.engine.batchCost(g.typ, g.entities, g.departments, p.scope)
+			calls, rounds, how = p.batchCost(g.typ, g.entities, g.departments)
 			how = strings.TrimPrefix(g.how+"; "+how, "; ")
 		}
 		p.step(trail.Step{Kind: kindOf(g.typ), Field: strings.Join(g.fields, ", "), Entities: g.entities + g.alone, Calls: calls + g.calls, How: how}, max(1, rounds))

@@ -11,6 +11,7 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/validator/rules"
 
+	"github.com/consoleql/consoleql/internal/principal"
 	"github.com/consoleql/consoleql/internal/scope"
 	"github.com/consoleql/consoleql/internal/trail"
 )
@@ -24,6 +25,9 @@ func operationOf(t *testing.T, document string, variables map[string]any) *graph
 	}
 	return &graphql.OperationContext{Doc: doc, Operation: doc.Operations[0], Variables: variables}
 }
+
+// ann is whose answers the tests learn from.
+var ann = principal.FromToken("ann")
 
 // noConsole panics where it is asked anything.
 type noConsole struct{ Console }
@@ -80,6 +84,36 @@ func TestEveryObjectThatIsAskedForHasAKind(t *testing.T) {
 	}
 }
 
+// TestAPlanTellsNothingOfOthers: what one principal was answered does not show in what
+// another one, or nobody, is told.
+func TestAPlanTellsNothingOfOthers(t *testing.T) {
+	const document = `{ workflows(first: 50) { nodes { package { name } queue { name } } } }`
+	sc := scope.Scope{CompanyID: "c", DepartmentID: "d"}
+	plan := func(e *Engine, p principal.Principal) trail.Plan {
+		t.Helper()
+		got, err := e.Plan(principal.NewContext(scope.NewContext(t.Context(), sc), p), operationOf(t, document, nil))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got
+	}
+	e := newTestEngine(t)
+	others := []principal.Principal{{}, principal.FromToken("bob"), principal.FromSession("cqs_bob"), principal.DefaultService()}
+	before := plan(e, ann)
+	for _, kind := range []string{"Workflow", "Package", "Queue"} {
+		e.learned.sawListSize(ann.Name(), kind, sc, 1234)
+		e.learned.sawClamp(ann.Name(), kind, 37)
+	}
+	if cmp.Equal(before, plan(e, ann)) {
+		t.Error("a plan does not use what its own principal was answered")
+	}
+	for _, other := range others {
+		if diff := cmp.Diff(before, plan(e, other)); diff != "" {
+			t.Errorf("%s is told of another's lists: %s", other.Kind(), diff)
+		}
+	}
+}
+
 func TestPlan(t *testing.T) {
 	for name, tt := range map[string]struct {
 		document string
@@ -92,7 +126,7 @@ func TestPlan(t *testing.T) {
 			{Round: 1, Kind: "workflows", Field: "w", Entities: 50, Calls: 1},
 		}},
 		"small pages": {
-			document: `{ workflows(first: 50) { nodes { id } } }`, learned: func(k *learned) { k.sawClamp("Workflow", 20) },
+			document: `{ workflows(first: 50) { nodes { id } } }`, learned: func(k *learned) { k.sawClamp(ann.Name(), "Workflow", 20) },
 			want: []trail.Step{{Round: 1, Kind: "workflows", Field: "workflows", Entities: 50, Calls: 3}},
 		},
 		"a connection of which nothing is taken": {document: `{ workflows(first: 50) { __typename } }`},
@@ -100,7 +134,7 @@ func TestPlan(t *testing.T) {
 			document: `{ workflows(first: 50) { nodes { queue { id } } } }`,
 			learned: func(k *learned) {
 				k.sawIDs("Queue", false)
-				k.sawListSize("Queue", scope.Scope{CompanyID: "c", DepartmentID: "d"}, 1200)
+				k.sawListSize(ann.Name(), "Queue", scope.Scope{CompanyID: "c", DepartmentID: "d"}, 1200)
 			},
 			want: []trail.Step{
 				{Round: 1, Kind: "workflows", Field: "workflows", Entities: 50, Calls: 1},
@@ -145,7 +179,8 @@ func TestPlan(t *testing.T) {
 				tt.learned(e.learned)
 			}
 			op := operationOf(t, tt.document, nil)
-			p, err := e.Plan(scope.NewContext(context.Background(), tt.scope), op)
+			ctx := principal.NewContext(scope.NewContext(t.Context(), tt.scope), ann)
+			p, err := e.Plan(ctx, op)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -90,7 +90,7 @@ func (p *planner) list(typ string, f graphql.CollectedField, below Selection, pa
 	case !wants.nodes || first == 0:
 		how = "the length of the list, by one call"
 	default:
-		limit := p.engine.learned.pageSize(typ)
+		limit := p.engine.learned.pageSize(p.who, typ)
 		size := pageSizeFor(offset, first, limit)
 		pages = pagesFor(offset, first, size)
 		how = fmt.Sprintf("pages of %d, %d of them", size, pages)
@@ -118,13 +118,13 @@ func (e *Engine) takesIDs(typ string) (takes, known bool) {
 
 // batchCost is what a batch of entities takes that are spread over departments, in
 // calls and in rounds, as fetch would choose.
-func (e *Engine) batchCost(typ string, entities, departments int, sc scope.Scope) (calls, rounds int, how string) {
+func (p *planner) batchCost(typ string, entities, departments int) (calls, rounds int, how string) {
 	departments = min(max(1, departments), entities)
-	each := (entities + departments - 1) / departments
+	each, sc := (entities+departments-1)/departments, p.scope
 	if departments > 1 {
 		sc = scope.Scope{} // the lists of several have no one length
 	}
-	calls, rounds, how = e.oneBatch(typ, each, sc)
+	calls, rounds, how = p.oneBatch(typ, each, sc)
 	if departments > 1 {
 		how += fmt.Sprintf("; in each of about %d departments", departments)
 	}
@@ -132,9 +132,10 @@ func (e *Engine) batchCost(typ string, entities, departments int, sc scope.Scope
 }
 
 // oneBatch is batchCost in one department.
-func (e *Engine) oneBatch(typ string, n int, sc scope.Scope) (calls, rounds int, how string) {
-	limit := e.learned.pageSize(typ)
-	length, measured := e.learned.listSize(typ, sc)
+func (p *planner) oneBatch(typ string, n int, sc scope.Scope) (calls, rounds int, how string) {
+	e := p.engine
+	limit := e.learned.pageSize(p.who, typ)
+	length, measured := e.learned.listSize(p.who, typ, sc)
 	takes, known := e.takesIDs(typ)
 	switch {
 	case n == 1:
@@ -153,11 +154,11 @@ func (e *Engine) oneBatch(typ string, n int, sc scope.Scope) (calls, rounds int,
 			return chunks, 1, fmt.Sprintf("by the parameter Ids, %d at once", chunk)
 		}
 	}
-	return e.sweepPlan(n, limit, length, measured)
+	return sweepPlan(n, limit, length, measured)
 }
 
 // sweepPlan is a batch that the console's whole list answers, unless single gets are cheaper.
-func (e *Engine) sweepPlan(n, limit, length int, measured bool) (calls, rounds int, how string) {
+func sweepPlan(n, limit, length int, measured bool) (calls, rounds int, how string) {
 	switch {
 	case measured && sweepCost(length, limit) >= float64(n), !measured && n < guessBelow:
 		return n, 1, "one by one, by their ids"

@@ -29,7 +29,7 @@ func (e *entities[T, F]) view(l *Loaders, w window[F]) Thunk[*view[T]] {
 		v, err := e.read(w)
 		var none F
 		if err == nil && w.filter == none {
-			e.l.engine.learned.sawListSize(e.k.name, w.scope, v.total)
+			e.sawListSize(w.scope, v.total)
 		}
 		return v, err
 	})
@@ -52,7 +52,7 @@ func (e *entities[T, F]) read(w window[F]) (*view[T], error) {
 		}
 		return &view[T]{total: p.Count}, nil
 	}
-	key.size = pageSizeFor(w.offset, w.count, e.l.engine.learned.pageSize(e.k.name))
+	key.size = pageSizeFor(w.offset, w.count, e.pageSize())
 	key.index = w.offset / key.size
 	p, err := e.page(key)
 	if err != nil {
@@ -66,7 +66,7 @@ func (e *entities[T, F]) read(w window[F]) (*view[T], error) {
 	if got > 0 && got < min(size, p.Count-key.index*size) {
 		// The console serves smaller pages than this. What it sent is still
 		// good: it is the page of that index in the smaller size.
-		e.l.engine.learned.sawClamp(e.k.name, got)
+		e.sawClamp(got)
 		size = got
 	}
 	r.put(key.index*size, p)
@@ -83,7 +83,7 @@ const maxUncounted = 1000
 // nothing else tells how long it is. first is the page of key.
 func (e *entities[T, F]) readUncounted(w window[F], key pageKey[F], first *cc.Page[T]) (*view[T], error) {
 	if key.index > 0 || key.size == 1 {
-		key.index, key.size = 0, e.l.engine.learned.pageSize(e.k.name)
+		key.index, key.size = 0, e.pageSize()
 		p, err := e.page(key)
 		if err != nil {
 			return nil, err
