@@ -49,37 +49,40 @@ func (c caching) lifetimes() (consolecache.Lifetimes, error) {
 	return l, nil
 }
 
-// openCache makes what keeps the console's answers, and the console as the graph asks it.
+// openCache makes what keeps the console's answers.
 func (g *gateway) openCache(metrics *telemetry.Metrics) error {
 	s := g.settings
-	options := consolecache.Options{
+	if s.Cache == "off" {
+		return nil
+	}
+	// With replicas, the memory is believed from the first word of Redis on.
+	metrics.CacheTrusted(g.redis == nil)
+	lifetimes, err := s.lifetimes()
+	if err != nil {
+		return err
+	}
+	g.cache, err = responsecache.New(responsecache.Options{
+		Policies: lifetimes.Policies(),
+		MaxBytes: s.CacheBytes,
+		Redis:    g.redis,
+		// Consoles that share a Redis share neither answers nor invalidations.
+		Prefix:  responsecache.DefaultPrefix + hash(s.ConsoleURL) + ":",
+		Version: consolecache.Form(),
+		Observe: func(e responsecache.Event) { observeCache(metrics, e) },
+		Logger:  g.log,
+	})
+	return err
+}
+
+// openConsole makes the console as the graph asks it.
+func (g *gateway) openConsole() (err error) {
+	g.console, err = consolecache.New(consolecache.Options{
 		Client:   g.client,
+		Cache:    g.cache,
 		Identity: g.cacheIdentity,
 		Accepted: g.accepted,
 		Logger:   g.log,
-	}
-	if s.Cache != "off" {
-		lifetimes, err := s.lifetimes()
-		if err != nil {
-			return err
-		}
-		g.cache, err = responsecache.New(responsecache.Options{
-			Policies: lifetimes.Policies(),
-			MaxBytes: s.CacheBytes,
-			Redis:    g.redis,
-			// Consoles that share a Redis share neither answers nor invalidations.
-			Prefix:  responsecache.DefaultPrefix + hash(s.ConsoleURL) + ":",
-			Version: consolecache.Form(),
-			Observe: func(e responsecache.Event) { observeCache(metrics, e) },
-			Logger:  g.log,
-		})
-		if err != nil {
-			return err
-		}
-		options.Cache = g.cache
-	}
-	var err error
-	g.console, err = consolecache.New(options)
+	})
 	return err
 }
 

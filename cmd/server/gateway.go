@@ -78,10 +78,13 @@ func newGateway(ctx context.Context, s *settings, log *slog.Logger, p page) (_ *
 	if err := g.openRedis(); err != nil {
 		return nil, err
 	}
+	if err := g.openCache(metrics); err != nil {
+		return nil, err
+	}
 	if err := g.dialConsole(metrics); err != nil {
 		return nil, err
 	}
-	if err := g.openCache(metrics); err != nil {
+	if err := g.openConsole(); err != nil {
 		return nil, err
 	}
 	engine, err := loader.New(g.console, s.loaderOptions(log))

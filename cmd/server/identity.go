@@ -41,14 +41,22 @@ func (g *gateway) openTokens(carrier http.RoundTripper) error {
 	if err != nil {
 		return err
 	}
-	g.tokens = tokencache.New(tokencache.Options{
+	options := tokencache.Options{
 		Grants:          grants{g.sso},
 		Accounts:        accounts,
 		Store:           store,
 		Realm:           s.SSOURL,
 		SessionLifetime: s.SessionLifetime,
 		Logger:          g.log,
-	})
+	}
+	if g.cache != nil && store != nil {
+		// What a sign-out makes the replicas forget tells them of it, too.
+		options.Watch = func(name string) func() bool {
+			since := g.cache.Watch(g.realm + name)
+			return func() bool { return g.cache.Current(since) }
+		}
+	}
+	g.tokens = tokencache.New(options)
 	return nil
 }
 

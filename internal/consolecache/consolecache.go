@@ -111,7 +111,9 @@ func callOf(operation string, sc scope.Scope) string {
 
 // read is the question as the cache is asked it.
 func (q question[T]) read(who string) responsecache.Read[T] {
-	r := responsecache.Read[T]{Key: q.key(who), Tags: tags(q.scope, q.on), Load: q.load, Restore: q.restore}
+	r := responsecache.Read[T]{
+		Key: q.key(who), Tags: tags(q.scope, q.on), Soft: renewal(who, q.scope, q.kind), Load: q.load, Restore: q.restore,
+	}
 	if q.landed != nil {
 		r.Landed = func(value T, whole responsecache.Whole) { q.landed(who, value, whole) }
 	}
@@ -124,9 +126,30 @@ func ask[T any](ctx context.Context, c *Console, v *responsecache.View[T], q que
 	who := c.opts.Identity(principal.FromContext(ctx))
 	foresee(ctx, c, v, q, t, who)
 	began := time.Now()
+	if t.Wish().Refresh {
+		c.outdate(ctx, t, who, q.scope, q.kind)
+	}
 	value, info, err := get(ctx, c, v, q, t.Wish(), who)
 	note(t, q.operation, q.kind, began, info, err)
 	return value, info, err
+}
+
+// outdate makes what was kept of a kind for who in the company of sc a thing of the past,
+// on all replicas, before the operation of t asks the console anew: its answer is not to
+// be followed by an older one, be it of another page of the same list or by another
+// replica. It does so once in an operation, which would undo its own reads else.
+func (c *Console) outdate(ctx context.Context, t *trail.Trail, who string, sc scope.Scope, kind string) {
+	if c.opts.Cache == nil || who == "" || c.accepted(ctx, principal.FromContext(ctx)) != nil {
+		return
+	}
+	tag := renewal(who, sc, kind)
+	t.Once(tag, func() {
+		ctx, cancel := context.WithTimeout(ctx, invalidationTimeout)
+		defer cancel()
+		if err := c.opts.Cache.Invalidate(ctx, tag); err != nil && ctx.Err() == nil {
+			c.opts.Logger.WarnContext(ctx, "not all replicas are known to ask anew as well", "kind", kind, "error", err)
+		}
+	})
 }
 
 func get[T any](ctx context.Context, c *Console, v *responsecache.View[T], q question[T], wish trail.Wish, who string) (T, responsecache.Info, error) {

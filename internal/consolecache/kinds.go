@@ -89,6 +89,10 @@ func tags(sc scope.Scope, kinds []string) []string {
 	return all
 }
 
+// renewal is the tag of what who was answered of a kind in the company of sc. It ends
+// the life of that when somebody asks the console anew for it.
+func renewal(who string, sc scope.Scope, kind string) string { return who + "\n" + tag(sc, kind) }
+
 func tag(sc scope.Scope, kind string) string { return kind + "@" + scope.Lower(sc.CompanyID) }
 
 // kinds are what the console is asked for, kind by kind. Without a cache, the views are nil.

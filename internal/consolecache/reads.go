@@ -179,9 +179,9 @@ func laying[T any](k listed[T], sc scope.Scope) func(string, *cc.Page[T], respon
 		if p == nil {
 			return
 		}
-		on := tags(sc, []string{k.kind}) // elsewhere is in the same company
+		on, soft := tags(sc, []string{k.kind}), renewal(who, sc, k.kind) // elsewhere is in the same company
 		for call, parts := range sorted(k, sc, p) {
-			_ = k.one.Lay(responsecache.Key{Principal: who, Call: call}, on, parts, whole) // fails only without a principal, who then has no view
+			_ = k.one.Lay(responsecache.Key{Principal: who, Call: call}, on, soft, parts, whole) // fails only without a principal, who then has no view
 		}
 	}
 }

@@ -130,9 +130,9 @@ func (c *Cache) landError(f *flight, old *entry, refresh bool, err error) {
 		old = nil
 	}
 	if old != nil && !refresh && w.maxAge <= 0 && now.Before(old.fresh.Add(w.policy.StaleIfError)) &&
-		c.trusts(now) && c.ledger.current(old.seq, old.spots) {
+		c.trusts(now) && c.ledger.current(old.seq, old.firm) {
 		source := Stale
-		if now.Before(old.fresh) {
+		if now.Before(old.fresh) && c.ledger.current(old.seq, old.spots) {
 			source = Memory
 		}
 		c.land(f, result{entry: old, source: source})
@@ -162,8 +162,8 @@ func (c *Cache) fromRedis(ctx context.Context, f *flight, trip *errand, at stamp
 			trip.token = token
 			return nil, stale
 		}
-		if e := c.decode(f, trip.digest, found.data, found.clock, at); e != nil {
-			if now := time.Now(); now.Before(e.fresh) && young(e.begun, now, f.work.maxAge) && (f.renews == nil || f.renews.id != e.id) {
+		if e, current := c.decode(f, trip.digest, found.data, found.clock, at); e != nil {
+			if now := time.Now(); current && now.Before(e.fresh) && young(e.begun, now, f.work.maxAge) && (f.renews == nil || f.renews.id != e.id) {
 				return e, nil
 			}
 			stale = e
@@ -195,29 +195,35 @@ func sleep(ctx context.Context, pause time.Duration) bool {
 }
 
 // decode makes an entry of what lay in Redis; nil where it is of no use: nobody's of
-// this principal, invalidated, or of another form.
-func (c *Cache) decode(f *flight, digest, data string, m moment, at stamp) *entry {
+// this principal, invalidated, or of another form. One that is not current is for where
+// nothing better can be had.
+func (c *Cache) decode(f *flight, digest, data string, m moment, at stamp) (e *entry, current bool) {
 	if data == "" {
-		return nil
+		return nil, false
 	}
 	env, err := openEnvelope([]byte(data))
 	if err != nil || env.owner != owner(digest, f.work.key.principal) {
-		return nil
+		return nil, false
 	}
-	if !c.trusts(time.Now()) || !c.ledger.currentShared(env.epoch, env.version, env.spots) {
-		return nil
+	on := f.work.over(env.spots)
+	if !c.trusts(time.Now()) || !c.ledger.currentShared(env.epoch, env.version, on.firm) {
+		return nil, false
 	}
 	raw, err := env.value()
 	if err != nil {
-		return nil
+		return nil, false
 	}
 	value, err := f.work.decode(raw)
 	if err != nil {
-		return nil
+		return nil, false
 	}
-	e := c.entry(f.work, value, env.id, m.local(env.begun), env.cost, at.seq)
-	e.spots = env.spots
-	return e
+	current = c.ledger.currentShared(env.epoch, env.version, on.spots)
+	e = c.entry(f.work, value, env.id, m.local(env.begun), env.cost, at.seq)
+	e.ground = on
+	if now := time.Now(); !current && now.Before(e.fresh) {
+		e.fresh = now // its life was ended
+	}
+	return e, current
 }
 
 // share lays what a load brought into Redis, and gives its lock back.

@@ -18,9 +18,9 @@ var errEnded = errors.New("responsecache: the load did not return")
 
 // work is one question, without its type.
 type work struct {
-	key      key
-	policy   Policy
-	spots    []spot
+	key    key
+	policy Policy
+	ground
 	refresh  bool
 	maxAge   time.Duration // 0: any
 	load     func(ctx context.Context) (any, error)
@@ -99,6 +99,9 @@ func (c *Cache) read(ctx context.Context, w *work) (any, Info, error) {
 	info := Info{
 		Source: res.source, Stale: res.source == Stale,
 		Age: now.Sub(e.begun), Expires: e.fresh, Dependency: e.dependency(),
+	}
+	if info.Stale && now.Before(info.Expires) {
+		info.Expires = now // by a soft tag
 	}
 	if !own && !info.Stale {
 		info.Source = Coalesced
@@ -249,7 +252,7 @@ func (c *Cache) call(ctx context.Context, w *work) (value any, err error) {
 // entry makes an entry of what a load brought.
 func (c *Cache) entry(w *work, value any, id uint64, begun time.Time, cost time.Duration, seq uint64) *entry {
 	return &entry{
-		value: value, id: id, begun: begun, cost: cost, seq: seq, spots: w.spots,
+		value: value, id: id, begun: begun, cost: cost, seq: seq, ground: w.ground,
 		fresh: begun.Add(w.policy.Life), ends: begun.Add(w.policy.kept()), part: w.part,
 	}
 }
@@ -264,7 +267,7 @@ func (c *Cache) keep(w *work, e *entry) {
 	}
 	c.memory.Set(w.key, e)
 	if w.part != "" {
-		c.lay(w.index, w.spots, e, Part{itself, w.part})
+		c.lay(w.index, w.ground, e, Part{itself, w.part})
 	}
 	if e.err == nil && w.landed != nil {
 		w.landed(e)

@@ -32,6 +32,36 @@ func spotsOf(tags ...string) []spot {
 	return slices.Compact(at)
 }
 
+// ground is what an answer stands on: none of the spots may be invalidated after it was
+// loaded. Those of firm end it altogether; that of a soft tag (Read.Soft), which spots
+// has beside them, leaves it good enough for where nothing better can be had.
+type ground struct{ spots, firm []spot }
+
+// groundOf is that of a principal's answer. A soft tag that shares a spot with another is
+// as firm as that.
+func groundOf(principal string, tags []string, soft string) ground {
+	firm := spotsOf(append([]string{principalTag(principal)}, tags...)...)
+	if soft == "" {
+		return ground{firm, firm}
+	}
+	s := spotOf(soft)
+	i, found := slices.BinarySearch(firm, s)
+	if found {
+		return ground{firm, firm}
+	}
+	return ground{slices.Insert(slices.Clone(firm), i, s), firm}
+}
+
+// over is the ground of an answer of the same question that names its spots.
+func (g ground) over(at []spot) ground {
+	firm := slices.DeleteFunc(slices.Clone(at), func(s spot) bool {
+		_, known := slices.BinarySearch(g.spots, s)
+		_, firm := slices.BinarySearch(g.firm, s)
+		return known && !firm
+	})
+	return ground{at, firm}
+}
+
 // ledger is what this replica knows of invalidations. Reading takes no lock.
 //
 // It counts in two ways. What is in this process's memory is measured by a sequence

@@ -16,7 +16,7 @@ const (
 	// Invalidated: an Invalidate came to its end; Took is how long the caller had to
 	// wait for the other replicas, Failed whether it went unconfirmed.
 	Invalidated EventType = "invalidated"
-	// Trust: this replica trusts its memory again (Failed: no longer).
+	// Trust: this replica trusts its memory (Failed: it does not), as it did not before.
 	Trust EventType = "trust"
 	// RedisFailed: a Redis command of a read or a write of an answer failed.
 	RedisFailed EventType = "redis_failed"

@@ -25,7 +25,7 @@ const itself = -1
 // it, its parts are no longer found. So a list of a thousand entities is one entry, not
 // a thousand and one.
 type index struct {
-	spots []spot // of every part
+	ground // of every part
 
 	mu    sync.RWMutex
 	at    map[uint64]where // by the hash of a part's name: what is found is asked for its name
@@ -44,10 +44,11 @@ const weight = 48
 func (v *View[T]) indexKey(k Key) key { return key{v.kind.Name, k.Principal, k.Call + "\x00parts"} }
 
 // Lay lets parts of a larger answer answer for themselves, as if each had been loaded
-// when that was: k is their key but for Part, and tags are what each of them depends on.
+// when that was: k is their key but for Part, and tags and soft are what each of them
+// depends on (Read.Tags, Read.Soft).
 // They are found as long as the larger answer is in this process's memory, unless
 // something newer is.
-func (v *View[T]) Lay(k Key, tags []string, parts []Part, whole Whole) error {
+func (v *View[T]) Lay(k Key, tags []string, soft string, parts []Part, whole Whole) error {
 	if k.Principal == "" {
 		return ErrPrincipal
 	}
@@ -55,15 +56,15 @@ func (v *View[T]) Lay(k Key, tags []string, parts []Part, whole Whole) error {
 	if v.policy.Life == 0 || e == nil || v.kind.Part == nil || c.off.Load() || len(parts) == 0 {
 		return nil
 	}
-	c.lay(v.indexKey(k), spotsOf(append([]string{principalTag(k.Principal)}, tags...)...), e, parts...)
+	c.lay(v.indexKey(k), groundOf(k.Principal, tags, soft), e, parts...)
 	return nil
 }
 
 // lay puts parts into their index.
-func (c *Cache) lay(k key, at []spot, whole *entry, parts ...Part) {
+func (c *Cache) lay(k key, on ground, whole *entry, parts ...Part) {
 	held, ok := c.memory.GetIfPresent(k)
 	if !ok {
-		made := &index{spots: at, at: make(map[uint64]where, len(parts)), sweep: 64 + 2*len(parts)}
+		made := &index{ground: on, at: make(map[uint64]where, len(parts)), sweep: 64 + 2*len(parts)}
 		held = &entry{value: made, ends: whole.ends}
 	}
 	x, ok := held.value.(*index)
@@ -160,7 +161,7 @@ func (v *View[T]) partOf(k Key) *entry {
 		return nil
 	}
 	return &entry{
-		value: value, id: whole.id, begun: whole.begun, seq: whole.seq, spots: x.spots,
+		value: value, id: whole.id, begun: whole.begun, seq: whole.seq, ground: x.ground,
 		fresh: whole.begun.Add(v.policy.Life), ends: whole.begun.Add(v.policy.kept()),
 	}
 }

@@ -56,7 +56,7 @@ func (l *lists) list(names string, refresh bool) Info {
 			for i, e := range list {
 				parts[i] = Part{i, e.name}
 			}
-			if err := l.one.Lay(Key{Principal: "alice", Call: "robot "}, []string{"robots"}, parts, whole); err != nil {
+			if err := l.one.Lay(Key{Principal: "alice", Call: "robot "}, []string{"robots"}, "", parts, whole); err != nil {
 				l.t.Error(err)
 			}
 		},
@@ -206,7 +206,7 @@ func TestParts(t *testing.T) {
 			}
 		},
 		"nobody's": func(t *testing.T, l *lists) {
-			if err := l.one.Lay(Key{}, nil, []Part{{0, "a"}}, Whole{}); !errors.Is(err, ErrPrincipal) {
+			if err := l.one.Lay(Key{}, nil, "", []Part{{0, "a"}}, Whole{}); !errors.Is(err, ErrPrincipal) {
 				t.Errorf("got %v", err)
 			}
 			l.peek("", "a", "", 0)

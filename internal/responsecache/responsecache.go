@@ -281,6 +281,12 @@ func (c *Cache) Forget(ctx context.Context, principal string) error {
 	return err
 }
 
+// Watch returns a Dependency on nothing but the principal: it is Current until somebody
+// makes the principal forgotten, through any replica.
+func (c *Cache) Watch(principal string) Dependency {
+	return Dependency{seq: c.ledger.seq.Load(), spots: spotsOf(principalTag(principal)), begun: time.Now()}
+}
+
 // principalTag is the tag that every answer of a principal carries; no tag of a
 // caller should begin like it, and one that does costs loads only.
 func principalTag(principal string) string { return "\x00principal\x00" + principal }
@@ -298,9 +304,9 @@ type entry struct {
 	ends  time.Time // when it is of no more use
 	cost  time.Duration
 	seq   uint64 // of the ledger, when the load, or the look into Redis, began
-	spots []spot
-	size  int
-	part  string // its name, if it is one (Key.Part)
+	ground
+	size int
+	part string // its name, if it is one (Key.Part)
 
 	renewing atomic.Bool // somebody has begun an early refresh
 }

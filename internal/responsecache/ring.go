@@ -58,8 +58,17 @@ type ring struct {
 	sending *announcement       // what is just being told of it
 	epoch   string              // the server's, as last heard
 	since   time.Time           // since when epoch is known here
-	healthy bool
+	health  health
 }
+
+// health is what was last told of the lease.
+type health uint8
+
+const (
+	untold health = iota
+	well
+	unwell
+)
 
 // progress is how far a member is.
 type progress struct {
@@ -86,7 +95,6 @@ func newRing(c *Cache, s scripts, id string) *ring {
 		news: prefix + "news", ackTo: prefix + "ack:",
 		wake:   make(chan struct{}, 1),
 		ackers: map[string]struct{}{}, acks: map[string]progress{}, acked: make(chan struct{}),
-		healthy: true,
 	}
 }
 
@@ -131,18 +139,24 @@ func (r *ring) run(ctx context.Context) {
 	}
 }
 
-// note tells the log of the beginning and the end of trouble.
+// note tells the observer of the beginning and the end of trust, and the log of those of
+// trouble.
 func (r *ring) note(ctx context.Context, err error) {
-	if ctx.Err() != nil || (err == nil) == r.healthy {
-		return
-	}
-	r.healthy = err == nil
-	r.cache.observe(Event{Type: Trust, Failed: err != nil})
+	before, now := r.health, well
 	if err != nil {
-		r.cache.opts.Logger.WarnContext(ctx, "responsecache: no lease, so the console is asked every time", "error", err)
+		now = unwell
+	}
+	if ctx.Err() != nil || before == now {
 		return
 	}
-	r.cache.opts.Logger.InfoContext(ctx, "responsecache: in touch with the other replicas again")
+	r.health = now
+	r.cache.observe(Event{Type: Trust, Failed: err != nil})
+	switch {
+	case err != nil:
+		r.cache.opts.Logger.WarnContext(ctx, "responsecache: no lease, so the console is asked every time", "error", err)
+	case before == unwell:
+		r.cache.opts.Logger.InfoContext(ctx, "responsecache: in touch with the other replicas again")
+	}
 }
 
 // arguments begin the arguments of the scripts with scriptHead.

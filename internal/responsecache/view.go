@@ -48,6 +48,10 @@ type Read[T any] struct {
 	Key
 	// Tags are what the answer depends on, in the words that Cache.Invalidate is given.
 	Tags []string
+	// Soft is a tag of another sort, or empty: once it is invalidated, the answer is as if its
+	// Life and its stale window had ended. It is asked for anew, and given only where that
+	// fails, for as long as Policy.StaleIfError lets it.
+	Soft string
 	// Load asks. It may run when the caller has gone, with the values of the ctx of
 	// whoever asked first. What it returns is shared: nobody may change it.
 	Load func(ctx context.Context) (T, error)
@@ -205,7 +209,7 @@ func (v *View[T]) work(r Read[T]) *work {
 	w := &work{
 		key:     v.key(r.Key),
 		policy:  v.policy,
-		spots:   spotsOf(append([]string{principalTag(r.Principal)}, r.Tags...)...),
+		ground:  groundOf(r.Principal, r.Tags, r.Soft),
 		refresh: r.Refresh,
 		maxAge:  r.MaxAge,
 		load:    func(ctx context.Context) (any, error) { return r.Load(ctx) },

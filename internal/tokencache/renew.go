@@ -91,7 +91,7 @@ func (c *Cache) check(ctx context.Context, e *entry, h *held) (*held, time.Time,
 		}
 		return h.again(now), now.Add(storePause), nil
 	case r.Generation == "" || r.Generation == h.generation:
-		return h.again(now), time.Time{}, nil
+		return h.seen(now), time.Time{}, nil
 	default:
 		return hold(r.Token, r.Generation, true, r.Ends, now), time.Time{}, nil
 	}
@@ -112,7 +112,7 @@ func (c *Cache) restore(ctx context.Context, e *entry, h *held) *held {
 		return nil
 	}
 	c.opts.Logger.Info("a session that the store had lost was given back to it")
-	return h.again(now)
+	return h.seen(now)
 }
 
 func (c *Cache) put(t Token, generation string, ends time.Time) Put {
@@ -257,7 +257,7 @@ func (c *Cache) obtainSession(ctx context.Context, e *entry, h *held, owner stri
 		if current.serves(now) {
 			left := current.token.goodUntil()
 			c.fail(ctx, e, owner, Failure{Reason: Refused, Least: left.Sub(now)})
-			return current.again(now), time.Time{}, nil
+			return current.seen(now), time.Time{}, nil
 		}
 		return nil, time.Time{}, c.end(ctx, e)
 	}

@@ -90,7 +90,8 @@ func (c *Cache) beginSession(ctx context.Context, token Token) (Session, error) 
 	_, _ = rand.Read(random) // never fails
 	text := principal.SessionPrefix + base64.RawURLEncoding.EncodeToString(random)
 	name := principal.FromSession(text).Name()
-	e := &entry{key: c.sessionKey(name)}
+	e := &entry{key: c.sessionKey(name), name: name}
+	unchanged := c.watch(e)
 	now := c.opts.Now()
 	ends := now.Add(c.opts.SessionLifetime)
 	if token.Refresh == "" {
@@ -108,7 +109,9 @@ func (c *Cache) beginSession(ctx context.Context, token Token) (Session, error) 
 	if !created { // two equal random numbers of 256 bits
 		return Session{}, fault.New(fault.Internal, "no session could be made")
 	}
-	e.held.Store(hold(token, generation, true, ends, now))
+	h := hold(token, generation, true, ends, now)
+	h.unchanged = unchanged
+	e.held.Store(h)
 	c.sweep()
 	c.sessions.Store(name, e)
 	return Session{Token: text, Expires: ends}, nil
@@ -119,9 +122,9 @@ func (c *Cache) beginSession(ctx context.Context, token Token) (Session, error) 
 // and send the user's tokens there.
 func (c *Cache) sessionKey(name string) string { return "session:" + c.digest(name) }
 
-// SignOut ends the session of the principal in ctx, at once here and within
-// seconds at every other replica. Whoever has no session is told so:
-// UNAUTHENTICATED.
+// SignOut ends the session of the principal in ctx, at once here, and at every other
+// replica when that is told (Options.Watch), else within seconds. Whoever has no
+// session is told so: UNAUTHENTICATED.
 func (c *Cache) SignOut(ctx context.Context) error {
 	p := principal.FromContext(ctx)
 	if p.Kind() != principal.Session {

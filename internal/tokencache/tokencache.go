@@ -40,6 +40,10 @@ type Options struct {
 	// dead; default 3 s. A holder that lives extends its claim for as long as the
 	// SSO takes to answer.
 	Lease time.Duration
+	// Watch begins to watch over a session, by its principal's name. What it returns says
+	// whether nobody has told since, through any replica, that the session has ended: it
+	// is quick, and false where that is not certain. nil: nobody tells.
+	Watch func(name string) (unchanged func() bool)
 	// Now is the clock; default time.Now.
 	Now func() time.Time
 	// Logger is told of grants that failed, without their secrets; default: discarded.
@@ -71,7 +75,8 @@ const (
 	keepFailure = 10 * time.Minute
 	// checkAfter is the age of what is known of a session after which it is looked
 	// up again beside its use; mustCheckAfter, after which it is before its use. In
-	// between, a session that was signed out at another replica is still served.
+	// between, a session that was signed out at another replica is still served where
+	// nobody tells (Options.Watch).
 	checkAfter     = 2 * time.Second
 	mustCheckAfter = 10 * time.Second
 	// forgetAfter is how long an unused session stays in memory.
@@ -156,7 +161,7 @@ func (c *Cache) Token(ctx context.Context) (string, error) {
 		}
 		return p.Token(), nil
 	}
-	if h := e.held.Load(); h != nil && now.Before(h.dueAt) {
+	if h := e.held.Load(); h != nil && now.Before(h.dueAt) && !h.changed() {
 		return h.token.Access, nil
 	}
 	return c.renewed(ctx, e, now)
@@ -176,7 +181,7 @@ func (c *Cache) entryOf(p principal.Principal) (*entry, error) {
 		e, ok := c.sessions.Load(p.Name())
 		if !ok {
 			c.sweep()
-			e, _ = c.sessions.LoadOrStore(p.Name(), &entry{key: c.sessionKey(p.Name())})
+			e, _ = c.sessions.LoadOrStore(p.Name(), &entry{key: c.sessionKey(p.Name()), name: p.Name()})
 		}
 		return e.(*entry), nil
 	default:
@@ -249,7 +254,7 @@ func (c *Cache) sweep() {
 // entry is what is held in memory for a service account or a session.
 type entry struct {
 	key     string
-	name    string   // of the account
+	name    string   // of the account, or of the session's principal
 	account *Account // nil: a session
 	held    atomic.Pointer[held]
 
@@ -276,6 +281,8 @@ type held struct {
 	checked time.Time
 	refused bool // by the console
 
+	unchanged func() bool // of Options.Watch, from before the store was asked; nil: nobody tells
+
 	dueAt     time.Time // until then it is handed out without further ado
 	goodUntil time.Time // until then it is handed out while it is renewed
 }
@@ -290,9 +297,28 @@ func hold(t Token, generation string, shared bool, ends, now time.Time) *held {
 	return h
 }
 
-// again is h after it was looked up once more.
+// changed says whether the session may have been ended since it was looked up.
+func (h *held) changed() bool { return h.unchanged != nil && !h.unchanged() }
+
+// watch begins to watch over a session.
+func (c *Cache) watch(e *entry) func() bool {
+	if c.opts.Watch == nil || !e.session() {
+		return nil
+	}
+	return c.opts.Watch(e.name)
+}
+
+// seen is h after the store has said that it is still so.
+func (h *held) seen(now time.Time) *held {
+	next := h.again(now)
+	next.unchanged = nil // whoever has asked the store knows since when
+	return next
+}
+
+// again is h for another while.
 func (h *held) again(now time.Time) *held {
 	next := hold(h.token, h.generation, h.shared, h.ends, now)
+	next.unchanged = h.unchanged
 	if h.refused {
 		next.refused, next.dueAt, next.goodUntil = true, h.dueAt, h.goodUntil
 	}
@@ -325,8 +351,9 @@ func (c *Cache) renewed(ctx context.Context, e *entry, now time.Time) (string, e
 	e.mu.Lock()
 	h := e.held.Load()
 	good := h != nil && now.Before(h.goodUntil)
+	sure := good && !h.changed()
 	switch {
-	case good && now.Before(h.dueAt), good && e.flight == nil && now.Before(e.retryAt):
+	case sure && now.Before(h.dueAt), good && e.flight == nil && now.Before(e.retryAt):
 		defer e.mu.Unlock()
 		return h.token.Access, nil
 	case e.flight == nil && e.failed != nil && now.Before(e.retryAt):
@@ -340,7 +367,7 @@ func (c *Cache) renewed(ctx context.Context, e *entry, now time.Time) (string, e
 	}
 	f := e.flight
 	e.mu.Unlock()
-	if good {
+	if sure {
 		return h.token.Access, nil
 	}
 	select {
@@ -363,7 +390,11 @@ func (c *Cache) begin(e *entry) error {
 	c.tasks.Go(func() {
 		ctx, cancel := context.WithTimeout(c.stop, grantTimeout)
 		defer cancel()
+		unchanged := c.watch(e)
 		next, again, err := c.renew(ctx, e, e.held.Load())
+		if next != nil && next.unchanged == nil {
+			next.unchanged = unchanged
+		}
 		e.mu.Lock()
 		defer e.mu.Unlock()
 		c.settle(e, next, again, err)
@@ -392,6 +423,6 @@ func (c *Cache) settle(e *entry, next *held, again time.Time, err error) {
 	}
 	if next == nil && e.session() && fault.CodeOf(err) == fault.Unauthenticated {
 		e.held.Store(nil)
-		c.sessions.CompareAndDelete(e.key, e)
+		c.sessions.CompareAndDelete(e.name, e)
 	}
 }

@@ -71,6 +71,7 @@ type Trail struct {
 	batches []Batch
 	query   bool
 	spoiled bool
+	once    map[string]func()
 }
 
 // New returns an empty trail.
@@ -94,6 +95,26 @@ func (t *Trail) Begin() bool {
 	first := !t.begun
 	t.begun = true
 	return first
+}
+
+// Once runs f the first time that it is called with a name; whoever else calls it with
+// that name waits until f has ended. A nil trail runs f each time.
+func (t *Trail) Once(name string, f func()) {
+	if t == nil {
+		f()
+		return
+	}
+	t.mu.Lock()
+	once, ok := t.once[name]
+	if !ok {
+		if t.once == nil {
+			t.once = make(map[string]func())
+		}
+		once = sync.OnceFunc(f)
+		t.once[name] = once
+	}
+	t.mu.Unlock()
+	once()
 }
 
 // Add notes a read that has ended.

@@ -1,0 +1,101 @@
+package responsecache
+
+import (
+	"testing"
+	"time"
+)
+
+// softly is a read with a soft tag.
+func softly(con *console, call string) Read[int64] {
+	r := con.read(call, "tag")
+	r.Soft = "soft"
+	return r
+}
+
+// TestASoftTagEndsTheLife of an answer, and leaves it for where the console fails.
+func TestASoftTagEndsTheLife(t *testing.T) {
+	windows := Policy{Life: 10 * time.Second, StaleWhileRevalidate: time.Minute, StaleIfError: time.Minute}
+	bubble(t, windows, func(t *testing.T, c *Cache, v *View[int64], con *console) {
+		invalidate := func(tag string) {
+			t.Helper()
+			if err := c.Invalidate(t.Context(), tag); err != nil {
+				t.Fatal(err)
+			}
+		}
+		info := want(t, v, softly(con, "a"), 1, Loaded)
+		want(t, v, softly(con, "a"), 1, Memory)
+		invalidate("soft")
+		if c.Valid(info.Dependency) {
+			t.Error("what was made of it goes on")
+		}
+		want(t, v, softly(con, "a"), 2, Loaded)
+
+		invalidate("soft")
+		con.err = errDown
+		want(t, v, softly(con, "a"), 2, Stale)
+		refresh := softly(con, "a")
+		refresh.Refresh = true
+		wantErr(t, v, refresh, errDown)
+		want(t, v, softly(con, "a"), 2, Stale)
+		invalidate("tag")
+		wantErr(t, v, softly(con, "a"), errDown)
+
+		// One without is not touched.
+		con.err = nil
+		want(t, v, con.read("b", "tag"), con.asked.Load()+1, Loaded)
+		invalidate("soft")
+		want(t, v, con.read("b", "tag"), con.asked.Load(), Memory)
+
+		// A name that shares its spot with a firm tag is as firm.
+		same := con.read("c", "soft")
+		same.Soft = "soft"
+		want(t, v, same, con.asked.Load()+1, Loaded)
+		invalidate("soft")
+		con.err = errDown
+		wantErr(t, v, same, errDown)
+	})
+}
+
+// TestASoftTagReachesOtherReplicas, what lies in Redis, and parts of what was asked.
+func TestASoftTagReachesOtherReplicas(t *testing.T) {
+	t.Parallel()
+	_, a, b, va, vb := pair(t, Options{Policies: Policies{"k": {Life: time.Hour, StaleIfError: time.Minute}}})
+	con := &console{}
+	want(t, va, softly(con, "a"), 1, Loaded)
+	shared(t, a, 1)
+	want(t, vb, softly(con, "a"), 1, Redis)
+	if err := b.Invalidate(t.Context(), "soft"); err != nil {
+		t.Fatal(err)
+	}
+	down := &console{err: errDown}
+	want(t, va, softly(down, "a"), 1, Stale)
+	b.memory.InvalidateAll()
+	want(t, vb, softly(down, "a"), 1, Stale) // from Redis
+	want(t, va, softly(con, "a"), 2, Loaded)
+	shared(t, a, 1)
+	want(t, vb, softly(con, "a"), 2, Redis)
+	if err := a.Invalidate(t.Context(), "tag"); err != nil {
+		t.Fatal(err)
+	}
+	wantErr(t, vb, softly(down, "a"), errDown)
+}
+
+// TestASoftTagEndsPartsToo: what a larger answer brought is no longer at hand.
+func TestASoftTagEndsPartsToo(t *testing.T) {
+	c := newCache(t, Options{Policies: Policies{"k": minute}})
+	v := view(t, c, Kind[int64]{})
+	con := &console{}
+	r := softly(con, "of ")
+	r.Part = "a"
+	want(t, v, r, 1, Loaded)
+	at := Key{Principal: "alice", Call: "of "}
+	if found, _, _ := v.Peek(at, []string{"a"}, 0); len(found) != 1 {
+		t.Fatalf("%v at hand", found)
+	}
+	if err := c.Invalidate(t.Context(), "soft"); err != nil {
+		t.Fatal(err)
+	}
+	if found, _, _ := v.Peek(at, []string{"a"}, 0); len(found) != 0 {
+		t.Errorf("%v at hand", found)
+	}
+}
