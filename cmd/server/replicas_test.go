@@ -1,0 +1,227 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/consoleql/consoleql/internal/consolesim"
+	"github.com/consoleql/consoleql/internal/redistest"
+)
+
+// newReplicas starts gateways of one console that share a Redis, keep everything for an
+// hour, and trust what they keep.
+func newReplicas(t *testing.T, sim *consolesim.Server, n int, env ...string) []*process {
+	t.Helper()
+	store := redistest.Start(t)
+	env = append(env, tokenKeys, "CONSOLEQL_CACHE=on",
+		"CONSOLEQL_CACHE_LIFE=companies=1h,tree=1h,self=1h,packages=1h,queues=1h,robots=1h,workflows=1h,layouts=1h")
+	replicas := make([]*process, n)
+	for i := range replicas {
+		replicas[i] = newProcess(t, sim, store.URL(), env...)
+	}
+	for _, p := range replicas {
+		await(t, "trust", func() bool { return p.metric("consoleql_cache_trusted") == "1" })
+	}
+	return replicas
+}
+
+// TestReplicasShareWhatAnOperationReads: what one replica has read is not asked for by
+// another one, though that has learned nothing yet of the console.
+func TestReplicasShareWhatAnOperationReads(t *testing.T) {
+	for name, tt := range map[string]struct {
+		console consolesim.Options
+		ids     string
+	}{
+		"with Ids":    {consolesim.Options{}, "auto"},
+		"without Ids": {consolesim.Options{NoIDs: true}, "off"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			sim := newSim(t, tt.console)
+			for range 5 {
+				replicas := newReplicas(t, sim, 2, "CONSOLEQL_CONSOLE_IDS="+tt.ids)
+				again := askedAgain(t, sim, replicas[0], replicas[1])
+				// On a machine that stands still, Redis is given up for a while.
+				if failures := replicas[0].metric("consoleql_cache_redis_failures_total") + replicas[1].metric("consoleql_cache_redis_failures_total"); failures != "00" {
+					t.Logf("once more, after failures %s of Redis: %v", failures, again)
+					continue
+				}
+				if len(again) > 0 {
+					t.Errorf("asked for once more: %v", again)
+				}
+				return
+			}
+			t.Error("Redis is never quick enough")
+		})
+	}
+}
+
+// askedAgain are the calls that one replica makes for what another one has just read.
+func askedAgain(t *testing.T, sim *consolesim.Server, a, b *process) map[string]counts {
+	t.Helper()
+	again := make(map[string]counts)
+	// The one has learned how long the lists are and whether they take Ids, the other has not.
+	a.query(`{ workflows(first: 3) { nodes { package { name } queue { name } robots { name } } } packages { totalCount } queues { totalCount } robots { totalCount } }`, nil)
+	for _, query := range []string{
+		joinQuery, `{ packages(first: 7, offset: 3) { nodes { versions { version } } } }`,
+		`{ workflowLayouts { nodes { nodes { workflow { name package { name } queue { name } robots { name } } } } } }`,
+	} {
+		sim.ResetCounts()
+		first := a.ask(query, request{header: map[string]string{"Cache-Control": "no-cache"}})
+		if len(first.Errors) > 0 || len(sim.Counts()) == 0 {
+			t.Fatalf("%d calls for %s", len(sim.Counts()), first.Body)
+		}
+		sim.ResetCounts()
+		second := b.ask(query, request{})
+		if diff := cmp.Diff(string(first.Body), string(second.Body)); diff != "" {
+			t.Error(diff)
+		}
+		if n := sim.Counts(); len(n) > 0 {
+			again[query] = n
+		}
+	}
+	return again
+}
+
+// TestSignOutEndsTheSessionEverywhere, before it is answered, however often and however
+// lately the session was used.
+func TestSignOutEndsTheSessionEverywhere(t *testing.T) {
+	t.Parallel()
+	sim := newSim(t, consolesim.Options{})
+	replicas := newReplicas(t, sim, 3)
+	u := sim.Data().SoloUser()
+	for round := range 6 {
+		session := with(replicas[round%3].signIn(u), in(u.CompanyIDs[0], ""))
+		for range 2 {
+			for _, p := range replicas {
+				if a := p.ask(`{ viewer { userName } }`, request{header: session}); len(a.Errors) > 0 {
+					t.Fatalf("%s", a.Body)
+				}
+			}
+		}
+		if a := replicas[(round+1)%3].ask(`mutation { signOut { ok } }`, request{header: session}); len(a.Errors) > 0 {
+			t.Fatalf("%s", a.Body)
+		}
+		sim.ResetCounts()
+		for i, p := range replicas {
+			for _, query := range []string{`{ viewer { userName } }`, `{ viewer { name } }`, `mutation { signOut { ok } }`} {
+				if a := p.ask(query, request{header: session}); len(a.Errors) != 1 || a.Errors[0].Extensions.Code != "UNAUTHENTICATED" {
+					t.Errorf("round %d: replica %d answers %s with %s", round, i, query, a.Body)
+				}
+			}
+		}
+		if calls := sim.Counts(); len(calls) > 0 {
+			t.Errorf("the console was called: %v", calls)
+		}
+	}
+}
+
+// TestNoCacheIsFollowedByNothingOlder: neither by another replica, nor by another page of
+// the list, nor by the entity itself; and all that was read anew is kept.
+func TestNoCacheIsFollowedByNothingOlder(t *testing.T) {
+	t.Parallel()
+	sim := newSim(t, consolesim.Options{})
+	replicas := newReplicas(t, sim, 2)
+	id := sim.Data().WorkflowIDs(sim.Data().MainDepartmentID())[0]
+	reads := []string{
+		`{ workflows(first: 24) { nodes { id modifiedAt } } }`,
+		`{ workflows(first: 7) { nodes { id modifiedAt } } }`,
+		fmt.Sprintf(`{ workflow(id: %q) { id modifiedAt } }`, id),
+	}
+	modified := func(a answer) string {
+		t.Helper()
+		if len(a.Errors) > 0 {
+			t.Fatalf("%s", a.Body)
+		}
+		_, rest, found := strings.Cut(string(a.Data), `"`+id+`","modifiedAt":`)
+		var value string
+		if err := json.NewDecoder(strings.NewReader(rest)).Decode(&value); !found || err != nil {
+			t.Fatalf("%v in %s", err, a.Data)
+		}
+		return value
+	}
+	user, _ := sim.DefaultUser()
+	other := replicas[0].as(user)
+	for round := range 6 {
+		for _, p := range replicas {
+			for _, q := range reads {
+				modified(p.ask(q, request{}))
+				modified(p.ask(q, request{header: other}))
+			}
+		}
+		if !sim.TouchWorkflow(id) {
+			t.Fatal("no such workflow")
+		}
+		anew := modified(replicas[round%2].ask(reads[round%3], request{header: map[string]string{"Cache-Control": "no-cache"}}))
+		for i, p := range replicas {
+			for _, q := range reads {
+				if got := modified(p.ask(q, request{})); got != anew {
+					t.Errorf("round %d: replica %d answers %s with %s after %s", round, i, q, got, anew)
+				}
+				if got := modified(p.ask(q, request{header: other})); got == anew {
+					t.Errorf("round %d: another principal's caches were emptied, too", round)
+				}
+			}
+		}
+		sim.ResetCounts()
+		for _, p := range replicas {
+			for _, q := range reads {
+				modified(p.ask(q, request{}))
+			}
+		}
+		if calls := sim.Counts(); len(calls) > 0 {
+			t.Errorf("round %d: what was read anew is not kept: %v", round, calls)
+		}
+		// For the other principal, too, the next round begins with what is there.
+		for _, q := range reads {
+			modified(replicas[0].ask(q, request{header: with(other, map[string]string{"Cache-Control": "no-cache"})}))
+		}
+	}
+}
+
+// TestNoCacheKeepsAJoin: an operation that reads many things anew keeps all of them.
+func TestNoCacheKeepsAJoin(t *testing.T) {
+	t.Parallel()
+	sim := newSim(t, consolesim.Options{})
+	replicas := newReplicas(t, sim, 2)
+	replicas[0].query(joinQuery, nil)
+	alone := sim.Counts()
+	delete(alone, "POST /connect/token")
+	sim.ResetCounts()
+	if a := replicas[1].ask(joinQuery, request{header: map[string]string{"Cache-Control": "no-cache"}}); len(a.Errors) > 0 {
+		t.Fatalf("%s", a.Body)
+	}
+	if diff := cmp.Diff(alone, sim.Counts()); diff != "" {
+		t.Errorf("- first + anew: %s", diff)
+	}
+	sim.ResetCounts()
+	for _, p := range replicas {
+		p.query(joinQuery, nil)
+	}
+	if calls := sim.Counts(); len(calls) > 0 {
+		t.Errorf("asked once more: %v", calls)
+	}
+}
+
+// TestNoCacheWhileTheConsoleIsAway: it fails, and takes nothing from those who are content
+// with what there was.
+func TestNoCacheWhileTheConsoleIsAway(t *testing.T) {
+	w := newWorld(t, consolesim.Options{}, cached)
+	before := w.ask(listQuery, request{})
+	heal := w.sim.Fail(nil, consolesim.Fault{Status: 503})
+	if e := w.refused(listQuery, request{header: map[string]string{"Cache-Control": "no-cache"}}); e.Extensions.Code != "UPSTREAM_UNAVAILABLE" {
+		t.Errorf("%+v", e)
+	}
+	if a := w.ask(listQuery, request{}); string(a.Body) != string(before.Body) {
+		t.Errorf("%s", a.Body)
+	}
+	heal()
+	w.sim.ResetCounts()
+	w.query(listQuery, nil)
+	if len(w.calls()) == 0 {
+		t.Error("what was to be asked anew is not")
+	}
+}
