@@ -5,6 +5,9 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/consoleql/consoleql/internal/consolecache"
@@ -16,13 +19,66 @@ import (
 
 // caching is what is kept of the console's answers, and for how long.
 type caching struct {
-	Cache                     string                   `enum:"on,off" default:"on" help:"Whether answers are kept, and identical ones in flight shared (${enum}); off asks the console for each operation anew, for measuring and for debugging."`
-	CacheBytes                uint64                   `default:"268435456" help:"Memory for the console's answers, in bytes, as estimated."`
-	AnswerBytes               uint64                   `default:"67108864" help:"Memory for the answers of whole queries, in bytes."`
-	CacheLife                 map[string]time.Duration `mapsep:"," help:"How long answers are fresh, by kind, where that is not the default; 0 keeps none of a kind. The defaults: companies=5m, tree=5m (departments), self=5m (the caller as a company's user), packages=1m (and their versions), queues=15s, workflows=10s, layouts=10s, robots=2s." placeholder:"KIND=DURATION"`
-	CacheStaleWhileRevalidate map[string]time.Duration `mapsep:"," help:"How long after that an answer is still given while a new one is fetched in the background, by kind. The defaults: companies, tree and self 1m, packages 15s, queues, workflows and layouts 5s, robots 1s." placeholder:"KIND=DURATION"`
-	CacheStaleIfError         map[string]time.Duration `mapsep:"," help:"How long after its life an answer is still given where the console cannot be reached, by kind. The defaults: companies, tree and self 30m, packages 5m, queues, workflows and layouts 1m, robots 30s." placeholder:"KIND=DURATION"`
-	CacheNegative             map[string]time.Duration `mapsep:"," help:"How long it is believed that something does not exist, by kind. The default is 2s." placeholder:"KIND=DURATION"`
+	Cache                     string `enum:"on,off" default:"on" help:"Whether answers are kept, and identical ones in flight shared (${enum}); off asks the console for each operation anew, for measuring and for debugging."`
+	CacheBytes                uint64 `default:"268435456" help:"Memory for the console's answers, in bytes, as estimated."`
+	AnswerBytes               uint64 `default:"67108864" help:"Memory for the answers of whole queries, in bytes."`
+	CacheLife                 byKind `help:"How long answers are fresh, by kind, where that is not the default; 0 keeps none of a kind. The defaults: companies=5m, tree=5m (departments), self=5m (the caller as a company's user), packages=1m (and their versions), queues=15s, workflows=10s, layouts=10s, robots=2s." placeholder:"KIND=DURATION"`
+	CacheStaleWhileRevalidate byKind `help:"How long after that an answer is still given while a new one is fetched in the background, by kind. The defaults: companies, tree and self 1m, packages 15s, queues, workflows and layouts 5s, robots 1s." placeholder:"KIND=DURATION"`
+	CacheStaleIfError         byKind `help:"How long after its life an answer is still given where the console cannot be reached, by kind. The defaults: companies, tree and self 30m, packages 5m, queues, workflows and layouts 1m, robots 30s." placeholder:"KIND=DURATION"`
+	CacheNegative             byKind `help:"How long it is believed that something does not exist, by kind. The default is 2s." placeholder:"KIND=DURATION"`
+}
+
+// byKind are durations by kind: "robots=1s, queues=30s".
+type byKind map[string]time.Duration
+
+// UnmarshalText reads them.
+func (k *byKind) UnmarshalText(text []byte) error {
+	read := make(byKind)
+	for part := range strings.SplitSeq(string(text), ",") {
+		if part = strings.TrimSpace(part); part == "" {
+			continue
+		}
+		kind, value, found := strings.Cut(part, "=")
+		kind = strings.TrimSpace(kind)
+		if !found {
+			return fmt.Errorf("%q is not of the form KIND=DURATION", part)
+		}
+		if _, twice := read[kind]; twice {
+			return fmt.Errorf("%q is given twice", kind)
+		}
+		d, err := time.ParseDuration(strings.TrimSpace(value))
+		if err != nil {
+			return fmt.Errorf("%s: %w", kind, err)
+		}
+		read[kind] = d
+	}
+	*k = read
+	return nil
+}
+
+// String is what UnmarshalText reads.
+func (k byKind) String() string {
+	parts := make([]string, 0, len(k))
+	for _, kind := range slices.Sorted(maps.Keys(k)) {
+		parts = append(parts, kind+"="+k[kind].String())
+	}
+	return strings.Join(parts, ",")
+}
+
+// inForce are the durations of every kind, by the setting that changes them.
+func (c caching) inForce() (map[string]byKind, error) {
+	l, err := c.lifetimes()
+	if err != nil {
+		return nil, err
+	}
+	all := map[string]byKind{"cache-life": {}, "cache-stale-while-revalidate": {}, "cache-stale-if-error": {}, "cache-negative": {}}
+	for kind, p := range l {
+		all["cache-life"][kind] = p.Life
+		all["cache-stale-while-revalidate"][kind] = p.StaleWhileRevalidate
+		all["cache-stale-if-error"][kind] = p.StaleIfError
+		all["cache-negative"][kind] = p.Negative
+	}
+	return all, nil
 }
 
 // lifetimes are the defaults with what the settings change of them.
@@ -30,7 +86,7 @@ func (c caching) lifetimes() (consolecache.Lifetimes, error) {
 	l := consolecache.DefaultLifetimes()
 	for _, part := range []struct {
 		setting string
-		given   map[string]time.Duration
+		given   byKind
 		set     func(*responsecache.Policy, time.Duration)
 	}{
 		{"cache-life", c.CacheLife, func(p *responsecache.Policy, d time.Duration) { p.Life = d }},

@@ -21,7 +21,7 @@ import (
 // caching turns the caches on, with lifetimes that end only where a test lets them.
 func cached(s *settings, _ *consolesim.Server) {
 	s.Cache = "on"
-	s.CacheLife = map[string]time.Duration{
+	s.CacheLife = byKind{
 		"companies": time.Hour, "tree": time.Hour, "self": time.Hour, "packages": time.Hour,
 		"queues": time.Hour, "robots": time.Hour, "workflows": time.Hour, "layouts": time.Hour,
 	}
@@ -105,6 +105,39 @@ func TestHeadersOfAKeptAnswer(t *testing.T) {
 	}
 }
 
+// TestHeadersOfAnAnswerThatIsNotKept: whatever it is and however it is asked for, caches
+// on the way know what it depends on and that they must not keep it.
+func TestHeadersOfAnAnswerThatIsNotKept(t *testing.T) {
+	for name, adjust := range map[string]func(*settings, *consolesim.Server){"cache on": cached, "cache off": func(*settings, *consolesim.Server) {}} {
+		w := newWorld(t, consolesim.Options{}, adjust)
+		for what, ask := range map[string]func() *http.Response{
+			"a list":        func() *http.Response { return w.get(listQuery, map[string]string{"Cache-Control": "no-store"}) },
+			"an error":      func() *http.Response { return w.get(`{ workflows(first: -1) { nodes { id } } }`, nil) },
+			"no query":      func() *http.Response { return w.get(`{ cheese }`, nil) },
+			"no credential": func() *http.Response { return w.get(listQuery, map[string]string{"X-Api-Key": "made-up"}) },
+			"a form": func() *http.Response {
+				resp, _ := w.send(http.MethodPost, "/graphql", "query="+url.QueryEscape(listQuery), map[string]string{"Content-Type": "application/x-www-form-urlencoded"})
+				return resp
+			},
+		} {
+			resp := ask()
+			if resp.Header.Get("Cache-Control") != "no-store" {
+				t.Errorf("%s, %s (status %d): Cache-Control is %q", name, what, resp.StatusCode, resp.Header.Values("Cache-Control"))
+			}
+			if got := resp.Header.Values("Vary"); len(got) != 1 || !strings.Contains(got[0], "Authorization") {
+				t.Errorf("%s, %s (status %d): Vary is %q", name, what, resp.StatusCode, got)
+			}
+		}
+	}
+}
+
+// get asks by GET.
+func (w *world) get(query string, header map[string]string) *http.Response {
+	w.t.Helper()
+	resp, _ := w.send(http.MethodGet, "/graphql?query="+url.QueryEscape(query), "", header)
+	return resp
+}
+
 // TestReadsAfterWrites: who has changed something reads it, by whichever query and
 // however often it was read before; others of the same company do, too.
 func TestReadsAfterWrites(t *testing.T) {
@@ -165,7 +198,7 @@ func TestAThousandAtOnce(t *testing.T) {
 	const many = 1000
 	w := newWorld(t, consolesim.Options{}, func(s *settings, sim *consolesim.Server) {
 		cached(s, sim)
-		s.CacheStaleWhileRevalidate = map[string]time.Duration{"workflows": 0, "packages": 0, "queues": 0, "robots": 0}
+		s.CacheStaleWhileRevalidate = byKind{"workflows": 0, "packages": 0, "queues": 0, "robots": 0}
 	})
 	w.query(joinQuery, nil) // the gateway knows its console, and the query
 	alone := w.asked(func() { w.ask(joinQuery, request{header: map[string]string{"Cache-Control": "no-cache"}}) })

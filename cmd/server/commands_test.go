@@ -191,6 +191,38 @@ func TestConfigMasksSecrets(t *testing.T) {
 	}
 }
 
+// TestConfigCanBeFedBack: what config prints are the settings in force, as the
+// environment takes them.
+func TestConfigCanBeFedBack(t *testing.T) {
+	config := func(args ...string) string {
+		t.Helper()
+		var out, log bytes.Buffer
+		if code := run(t.Context(), append([]string{"config"}, args...), &out, &log); code != 0 {
+			t.Fatalf("exit status %d: %s", code, &log)
+		}
+		return out.String()
+	}
+	t.Setenv("CONSOLEQL_CACHE_NEGATIVE", "queues = 7s")
+	first := config("--cache-life= robots=0, queues=1m", "--allowed-origins=https://a.example,https://b.example")
+	for _, line := range []string{
+		"CONSOLEQL_CACHE_LIFE=companies=5m0s,layouts=10s,packages=1m0s,queues=1m0s,robots=0s,self=5m0s,tree=5m0s,workflows=10s\n",
+		"CONSOLEQL_CACHE_STALE_IF_ERROR=companies=30m0s,layouts=1m0s,packages=5m0s,queues=1m0s,robots=30s,self=30m0s,tree=30m0s,workflows=1m0s\n",
+		"CONSOLEQL_CACHE_NEGATIVE=companies=2s,layouts=2s,packages=2s,queues=7s,robots=2s,self=2s,tree=2s,workflows=2s\n",
+		"CONSOLEQL_ALLOWED_ORIGINS=https://a.example,https://b.example\n",
+	} {
+		if !strings.Contains(first, line) {
+			t.Errorf("no line %q in\n%s", line, first)
+		}
+	}
+	for line := range strings.Lines(first) {
+		name, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "=")
+		t.Setenv(name, value)
+	}
+	if again := config(); again != first {
+		t.Errorf("fed back, it is\n%s, not\n%s", again, first)
+	}
+}
+
 func TestPasswordsInURLsAreMasked(t *testing.T) {
 	var out, log bytes.Buffer
 	code := run(t.Context(), []string{
@@ -218,6 +250,10 @@ func TestSettingsThatMakeNoSense(t *testing.T) {
 		"console URL":                {[]string{"--console-url=nowhere"}, "APIURL"},
 		"address":                    {[]string{"--listen=nowhere"}, "--listen"},
 		"unknown flag":               {[]string{"--cheese"}, "cheese"},
+		"unknown kind":               {[]string{"--cache-life=robot=1s"}, "robot"},
+		"a kind twice":               {[]string{"--cache-life=robots=1s,queues=1s,robots=2s"}, "given twice"},
+		"no duration":                {[]string{"--cache-life=robots=1"}, "robots"},
+		"no kind":                    {[]string{"--cache-negative=1s"}, "KIND=DURATION"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var out, log bytes.Buffer

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
@@ -50,6 +51,7 @@ type gateway struct {
 	watches   *watch.Watcher
 	streams   edge.Streams
 	redis     redis.UniversalClient // nil: state is in memory
+	reached   atomic.Bool           // Redis has answered
 	public    listening
 	admin     *listening // nil where it is turned off
 }
@@ -194,12 +196,16 @@ func (g *gateway) openStore() {
 	g.once = idempotency.New(store, idempotency.Options{Retention: g.settings.IdempotencyRetention, Logger: g.log})
 }
 
-// ready says whether what the gateway shares with its replicas can be reached.
+// ready says whether what the gateway shares with its replicas could ever be reached: if
+// not, its settings are to blame. Later, while Redis is away, the gateway serves without
+// it, as all replicas do: to take them off would make an outage of it.
 func (g *gateway) ready(ctx context.Context) error {
-	if g.redis == nil {
+	if g.redis == nil || g.reached.Load() {
 		return nil
 	}
-	return g.redis.Ping(ctx).Err()
+	err := g.redis.Ping(ctx).Err()
+	g.reached.CompareAndSwap(false, err == nil)
+	return err
 }
 
 // listen opens an address. Slow clients are cut off, answers may take their time.

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/consoleql/consoleql/internal/consolesim"
+	"github.com/consoleql/consoleql/internal/redistest"
 )
 
 var jsonBody = map[string]string{"Content-Type": "application/json"}
@@ -164,6 +165,30 @@ func TestAutomaticPersistedQueries(t *testing.T) {
 		if len(a.Errors) > 0 || string(a.Data) != string(w.ask(query, request{}).Data) {
 			t.Errorf("%s: %s", name, a.Body)
 		}
+	}
+}
+
+// TestReadyOnceRedisHasAnswered: a gateway that cannot reach its Redis from the beginning
+// is not sent requests; one that could goes on without it.
+func TestReadyOnceRedisHasAnswered(t *testing.T) {
+	store := redistest.Start(t)
+	store.Stop()
+	w := newWorld(t, consolesim.Options{}, cached, func(s *settings, _ *consolesim.Server) { s.RedisURL = store.URL() })
+	ready := func() int {
+		resp, _ := w.send(http.MethodGet, "/readyz", "", nil)
+		return resp.StatusCode
+	}
+	if got := ready(); got != http.StatusServiceUnavailable {
+		t.Errorf("status %d without Redis", got)
+	}
+	store.Restart()
+	await(t, "ready", func() bool { return ready() == http.StatusOK })
+	store.Stop()
+	for range 2 {
+		if got := ready(); got != http.StatusOK {
+			t.Errorf("status %d while Redis is away", got)
+		}
+		w.query(listQuery, nil)
 	}
 }
 

@@ -18,8 +18,15 @@ type configCommand struct{ settings }
 // Run prints the settings in force as environment variables, secrets masked.
 // It walks what kong parsed, so that no setting can be forgotten.
 func (c *configCommand) Run(k *kong.Context, s streams) error {
+	durations, err := c.inForce()
+	if err != nil {
+		return err
+	}
 	for _, flag := range k.Selected().Flags {
-		value := masked(flag.Name, fmt.Sprint(flag.Target.Interface()))
+		value := masked(flag.Name, textOf(flag.Target.Interface()))
+		if all, ok := durations[flag.Name]; ok {
+			value = all.String()
+		}
 		for _, name := range flag.Envs {
 			if _, err := fmt.Fprintf(s.out, "%s=%s\n", name, value); err != nil {
 				return err
@@ -27,6 +34,14 @@ func (c *configCommand) Run(k *kong.Context, s streams) error {
 		}
 	}
 	return nil
+}
+
+// textOf is a setting's value as the environment takes it.
+func textOf(value any) string {
+	if list, ok := value.([]string); ok {
+		return strings.Join(list, ",")
+	}
+	return fmt.Sprint(value)
 }
 
 // masked hides what is secret in a setting's value.

@@ -58,7 +58,6 @@ func (a *answer) write(w http.ResponseWriter, r *http.Request, by *encoder) {
 	for name, values := range a.header {
 		h[name] = values
 	}
-	h.Add("Vary", vary)
 	if !a.kept {
 		h.Set("Cache-Control", "no-store")
 	} else {

@@ -109,7 +109,7 @@ func New(opts Options) http.Handler {
 
 	r := chi.NewRouter()
 	r.Use(gathered, s.observe)
-	r.With(s.origins()...).With(s.identify, s.admitTrace, s.bound).Handle("/graphql", s.graphql())
+	r.With(s.origins()...).With(unkeptUnlessSaid, s.identify, s.admitTrace, s.bound).Handle("/graphql", s.graphql())
 	r.Get("/schema.graphql", s.sdl)
 	r.Get("/healthz", healthy)
 	r.Get("/readyz", s.ready)
@@ -148,6 +148,17 @@ func (s *server) graphql() http.Handler {
 		h.Use(x)
 	}
 	return h
+}
+
+// unkeptUnlessSaid tells caches on the way what a response of the endpoint depends on,
+// and to keep none but those that say that they may be kept.
+func unkeptUnlessSaid(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Cache-Control", "no-store")
+		h.Add("Vary", vary)
+		next.ServeHTTP(w, r)
+	})
 }
 
 // bound limits the size of the request body.
