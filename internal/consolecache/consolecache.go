@@ -144,9 +144,7 @@ func (c *Console) outdate(ctx context.Context, t *trail.Trail, who string, sc sc
 	}
 	tag := renewal(who, sc, kind)
 	t.Once(tag, func() {
-		ctx, cancel := context.WithTimeout(ctx, invalidationTimeout)
-		defer cancel()
-		if err := c.opts.Cache.Invalidate(ctx, tag); err != nil && ctx.Err() == nil {
+		if err := c.opts.Cache.Outdate(ctx, tag); err != nil && ctx.Err() == nil {
 			c.opts.Logger.WarnContext(ctx, "not all replicas are known to ask anew as well", "kind", kind, "error", err)
 		}
 	})

@@ -266,6 +266,19 @@ func (c *Cache) Invalidate(ctx context.Context, tags ...string) error {
 	return err
 }
 
+// Outdate is Invalidate for soft tags (Read.Soft), with which nothing is wrong that others
+// give once more: it does not wait for the other replicas while this one has no lease, as
+// in an outage of Redis, and returns nil then. They are told as soon as that is possible.
+func (c *Cache) Outdate(ctx context.Context, tags ...string) error {
+	if c.trusts(time.Now()) {
+		return c.Invalidate(ctx, tags...)
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	cancel()
+	_ = c.Invalidate(ctx, tags...) // it has not waited
+	return nil
+}
+
 // Forget makes every answer of a principal unreadable, as Invalidate does, and frees
 // this process's memory of them. What lies in Redis ends with its lifetime.
 func (c *Cache) Forget(ctx context.Context, principal string) error {

@@ -99,3 +99,29 @@ func TestASoftTagEndsPartsToo(t *testing.T) {
 		t.Errorf("%v at hand", found)
 	}
 }
+
+// TestOutdateWithoutALease waits for nobody, and the others are told later.
+func TestOutdateWithoutALease(t *testing.T) {
+	t.Parallel()
+	server, a, _, va, vb := pair(t, Options{})
+	con := &console{}
+	want(t, va, softly(con, "a"), 1, Loaded)
+	shared(t, a, 1)
+	want(t, vb, softly(con, "a"), 1, Redis)
+	server.Pause()
+	defer server.Resume()
+	a.ring.trust.Store(nil)
+	begun := time.Now()
+	if err := a.Outdate(t.Context(), "soft"); err != nil {
+		t.Error(err)
+	}
+	if took := time.Since(begun); took > 10*time.Second { // the lease is longer
+		t.Errorf("it took %v", took)
+	}
+	want(t, vb, softly(con, "a"), 1, Memory)
+	server.Resume()
+	waitFor(t, "the word", func() bool {
+		v, _, err := vb.Get(t.Context(), softly(con, "a"))
+		return v > 1 && err == nil
+	})
+}
