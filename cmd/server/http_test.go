@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -168,6 +169,57 @@ func TestAutomaticPersistedQueries(t *testing.T) {
 	}
 }
 
+// TestOddRequests are answered for what they are, with the caches on and off.
+func TestOddRequests(t *testing.T) {
+	for name, adjust := range map[string]func(*settings, *consolesim.Server){"cache on": cached, "cache off": func(*settings, *consolesim.Server) {}} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, consolesim.Options{}, adjust)
+			const viewer = `{"query":"{ viewer { userName } }"}`
+			h2c := map[string]string{"Connection": "Upgrade, HTTP2-Settings", "Upgrade": "h2c", "HTTP2-Settings": "AAMAAABkAAQAoAAAAAIAAAAA"}
+			modern := map[string]string{"Accept": "application/graphql-response+json"}
+			for what, tt := range map[string]struct {
+				method, path, body string
+				header             map[string]string
+				status             int
+				holds              string
+			}{
+				"POST that would rather speak HTTP/2": {"POST", "/graphql", viewer, h2c, 200, `"demo"`},
+				"GET that would rather speak HTTP/2":  {"GET", "/graphql?query=" + url.QueryEscape(`{ viewer { userName } }`), "", h2c, 200, `"demo"`},
+				"variables that are a list":           {"POST", "/graphql", `{"query":"{ __typename }","variables":[]}`, nil, 400, "BAD_USER_INPUT"},
+				"variables that are a text":           {"POST", "/graphql", `{"query":"{ __typename }","variables":"x"}`, nil, 400, "BAD_USER_INPUT"},
+				"a mutation with such variables":      {"POST", "/graphql", `{"query":"mutation { signOut { ok } }","variables":5}`, nil, 400, "BAD_USER_INPUT"},
+				"no variables at all":                 {"POST", "/graphql", `{"query":"{ __typename }","variables":null}`, nil, 200, "Query"},
+				"too deep, by the status":             {"POST", "/graphql", `{"query":"{` + strings.Repeat("viewer{company{", 9) + "id" + strings.Repeat("}}", 9) + `}"}`, modern, 400, "QUERY_TOO_DEEP"},
+				"too deep, as it always was":          {"POST", "/graphql", `{"query":"{` + strings.Repeat("viewer{company{", 9) + "id" + strings.Repeat("}}", 9) + `}"}`, nil, 200, "QUERY_TOO_DEEP"},
+				"unknown hash, by the status":         {"POST", "/graphql", `{"extensions":{"persistedQuery":{"version":1,"sha256Hash":"` + strings.Repeat("0", 64) + `"}}}`, modern, 400, "PERSISTED_QUERY_NOT_FOUND"},
+				"data and an error, by the status":    {"POST", "/graphql", `{"query":"{ workflows(first: -1) { nodes { id } } }"}`, modern, 200, "BAD_USER_INPUT"},
+			} {
+				resp, body := w.send(tt.method, tt.path, tt.body, with(jsonBody, tt.header))
+				if resp.StatusCode != tt.status || !strings.Contains(string(body), tt.holds) {
+					t.Errorf("%s: status %d, %.300s", what, resp.StatusCode, body)
+				}
+			}
+			// A body of which nobody says how long it is.
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, w.url+"/graphql", io.MultiReader(strings.NewReader(`{"query":"`), strings.NewReader(strings.Repeat(" ", 2<<20))))
+			if err != nil {
+				t.Fatal(err)
+			}
+			req.Header.Set("Content-Type", "application/json")
+			resp, err := w.http.Do(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer resp.Body.Close()
+			if resp.StatusCode != http.StatusRequestEntityTooLarge {
+				t.Errorf("a body that is too long and does not say so: status %d", resp.StatusCode)
+			}
+			if strings.Contains(w.logs.String(), "panic") {
+				t.Errorf("the log tells of a panic: %s", w.logs)
+			}
+		})
+	}
+}
+
 // TestReadyOnceRedisHasAnswered: a gateway that cannot reach its Redis from the beginning
 // is not sent requests; one that could goes on without it.
 func TestReadyOnceRedisHasAnswered(t *testing.T) {
@@ -207,6 +259,9 @@ func TestOtherPaths(t *testing.T) {
 		{"GET", "/metrics", 404, ""},
 		{"GET", "/debug/pprof/", 404, ""},
 		{"POST", "/healthz", 405, ""},
+		{"HEAD", "/healthz", 200, ""},
+		{"HEAD", "/readyz", 200, ""},
+		{"HEAD", "/schema.graphql", 200, ""},
 		{"GET", "/graphql/", 404, ""},
 	} {
 		resp, body := w.send(tt.method, tt.path, "", nil)

@@ -118,7 +118,7 @@ func TestEventsByGetAndPost(t *testing.T) {
 	const query = `subscription { robotChanged { id status } }`
 	get, post := w.events(http.MethodGet, query, nil), w.events(http.MethodPost, query, nil)
 	for _, e := range []*eventSource{get, post} {
-		if h := e.resp.Header; e.resp.StatusCode != http.StatusOK || h.Get("Content-Type") != "text/event-stream" || h.Get("Cache-Control") != "no-cache" {
+		if h := e.resp.Header; e.resp.StatusCode != http.StatusOK || h.Get("Content-Type") != "text/event-stream" || h.Get("Cache-Control") != "no-store" {
 			t.Errorf("status %d, %v", e.resp.StatusCode, h)
 		}
 	}

@@ -325,7 +325,7 @@ func (outcomes) Validate(graphql.ExecutableSchema) error { return nil }
 // the next time.
 func (outcomes) InterceptResponse(ctx context.Context, next graphql.ResponseHandler) *graphql.Response {
 	resp := next(ctx)
-	if t := trail.FromContext(ctx); t != nil {
+	if t := trail.FromContext(ctx); t != nil && graphql.HasOperationContext(ctx) { // else there is no operation yet
 		op := graphql.GetOperationContext(ctx).Operation
 		t.Answered(op != nil && op.Operation == ast.Query, resp == nil || spoiled(resp.Errors))
 	}

@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"errors"
 	"io"
 	"net/http"
 	"time"
@@ -10,6 +11,19 @@ import (
 // request's body. Without it one that stops in the middle would hold its
 // connection for ever, and a gateway that is to stop.
 const bodyTimeout = 30 * time.Second
+
+// impatient bounds how long the server waits for a body that nobody reads, which it
+// does before it answers, to leave the connection usable.
+func impatient(limit time.Duration) func(http.Handler) http.Handler {
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.ContentLength != 0 {
+				_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(limit)) // not every connection has one
+			}
+			next.ServeHTTP(w, r)
+		})
+	}
+}
 
 // patient reads a body of which no piece takes longer than limit. How long the
 // whole takes, an upload of hours, is not its matter.
@@ -27,11 +41,12 @@ type patientBody struct {
 }
 
 // Read waits for the next piece. At the end the deadline is lifted: from then on
-// the server reads only to notice that the client has gone.
+// the server reads only to notice that the client has gone. It stays where the body has
+// not come to its end, as the server will read on.
 func (b *patientBody) Read(p []byte) (int, error) {
 	_ = b.connection.SetReadDeadline(time.Now().Add(b.limit)) // not every connection has one
 	n, err := b.ReadCloser.Read(p)
-	if err != nil {
+	if errors.Is(err, io.EOF) {
 		_ = b.connection.SetReadDeadline(time.Time{})
 	}
 	return n, err

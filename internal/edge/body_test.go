@@ -53,11 +53,67 @@ func TestBodiesThatStopInTheMiddle(t *testing.T) {
 			if stopped := errors.Is(err, os.ErrDeadlineExceeded); stopped != tt.stops || !tt.stops && err != nil {
 				t.Errorf("read %v", err)
 			}
-			if !tt.stops {
-				if _, err := conn.Read(make([]byte, 1)); err != nil {
-					t.Errorf("no answer: %v", err)
-				}
+			// An answer comes in any case: the server must not wait for the rest.
+			_ = conn.SetReadDeadline(time.Now().Add(10 * pause))
+			if _, err := conn.Read(make([]byte, 1)); err != nil {
+				t.Errorf("no answer: %v", err)
 			}
 		})
+	}
+}
+
+// TestBodiesThatNobodyReads hold neither their connections nor their answers for ever.
+func TestBodiesThatNobodyReads(t *testing.T) {
+	const limit = 500 * time.Millisecond
+	server := httptest.NewServer(impatient(limit)(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusTeapot)
+	})))
+	defer server.Close()
+	for name, head := range map[string]string{"a length": "Content-Length: 100", "chunks": "Transfer-Encoding: chunked"} {
+		t.Run(name, func(t *testing.T) {
+			conn, err := net.Dial("tcp", strings.TrimPrefix(server.URL, "http://"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			if _, err := io.WriteString(conn, "POST / HTTP/1.1\r\nHost: x\r\n"+head+"\r\n\r\n"); err != nil {
+				t.Fatal(err)
+			}
+			_ = conn.SetReadDeadline(time.Now().Add(20 * limit))
+			got, err := io.ReadAll(conn)
+			if err != nil || !strings.HasPrefix(string(got), "HTTP/1.1 418 ") {
+				t.Errorf("%v, after %q", err, got)
+			}
+		})
+	}
+}
+
+// TestClientsThatDoNotRead are given up.
+func TestClientsThatDoNotRead(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	client, err := net.Dial("tcp", listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	conn, err := Gather(listener).Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	_ = conn.SetWriteDeadline(time.Now().Add(100 * time.Millisecond)) // who knows better than the default
+	begun := time.Now()
+	if _, err := conn.Write(make([]byte, 64<<20)); !errors.Is(err, os.ErrDeadlineExceeded) || time.Since(begun) > slowStart {
+		t.Errorf("%v after %v", err, time.Since(begun))
+	}
+	// The deadline of one request is not that of the next.
+	conn.(*gatheringConn).bounded.Store(false)
+	go func() { _, _ = io.Copy(io.Discard, client) }()
+	if _, err := conn.Write([]byte("more")); err != nil {
+		t.Error(err)
 	}
 }

@@ -13,7 +13,6 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/99designs/gqlgen/graphql/handler"
 	"github.com/99designs/gqlgen/graphql/handler/extension"
-	"github.com/99designs/gqlgen/graphql/handler/lru"
 	"github.com/99designs/gqlgen/graphql/handler/transport"
 	"github.com/go-chi/chi/v5"
 	"github.com/go-chi/chi/v5/middleware"
@@ -85,14 +84,6 @@ type Request struct {
 
 type server struct{ opts Options }
 
-// The caches of documents: parsed ones by their text, and the texts of
-// automatic persisted queries by their hash. Each entry is bounded by
-// Limits.BodyBytes and Limits.Tokens.
-const (
-	parsedDocuments    = 1000
-	persistedDocuments = 1000
-)
-
 // New returns the handler of the public listener.
 func New(opts Options) http.Handler {
 	if opts.Logger == nil {
@@ -108,11 +99,12 @@ func New(opts Options) http.Handler {
 	s := &server{opts: opts}
 
 	r := chi.NewRouter()
-	r.Use(gathered, s.observe)
-	r.With(s.origins()...).With(unkeptUnlessSaid, s.identify, s.admitTrace, s.bound).Handle("/graphql", s.graphql())
-	r.Get("/schema.graphql", s.sdl)
-	r.Get("/healthz", healthy)
-	r.Get("/readyz", s.ready)
+	r.Use(gathered, impatient(bodyTimeout), s.observe)
+	r.With(unkeptUnlessSaid).With(s.origins()...).With(s.identify, s.admitTrace, s.bound, withoutUpgrade).Handle("/graphql", s.graphql())
+	for path, h := range map[string]http.HandlerFunc{"/schema.graphql": s.sdl, "/healthz": healthy, "/readyz": s.ready} {
+		r.Get(path, h)
+		r.Head(path, h)
+	}
 	page := graphiql.Handler(opts.GraphiQL)
 	r.Handle("/", page)
 	r.Handle(graphiql.AssetPrefix+"*", page)
@@ -124,7 +116,7 @@ func (s *server) graphql() http.Handler {
 	h := handler.New(s.opts.Schema)
 	h.AddTransport(transport.Options{})
 	h.AddTransport(sockets{s})
-	queries, files := []graphql.Transport{once{verbatim{get{}}}, once{verbatim{transport.POST{}}}}, once{uploads{s.opts.Limits}}
+	queries, files := []graphql.Transport{once{verbatim{get{}}}, once{verbatim{post{}}}}, once{uploads{s.opts.Limits}}
 	h.AddTransport(sse{s.opts.Streams, s.opts.Keepalive, append(slices.Clone(queries), files)})
 	for _, t := range queries {
 		if s.opts.Answers != nil {
@@ -134,14 +126,14 @@ func (s *server) graphql() http.Handler {
 	}
 	h.AddTransport(files)
 	h.AddTransport(otherwise{})
-	h.SetQueryCache(lru.New[*ast.QueryDocument](parsedDocuments))
+	h.SetQueryCache(newDocuments(documentBytes, func(text string, _ *ast.QueryDocument) int { return parsed * len(text) }))
 	h.SetParserTokenLimit(s.opts.Limits.Tokens)
 	h.SetErrorPresenter(s.present)
 	h.SetRecoverFunc(s.recovered)
 	h.Use(outcomes{})
 	h.Use(&tracer{explainer: s.opts.Explainer, cached: s.opts.Answers != nil})
 	h.Use(extension.Introspection{})
-	h.Use(persistedQueries{extension.AutomaticPersistedQuery{Cache: lru.New[string](persistedDocuments)}})
+	h.Use(persistedQueries{extension.AutomaticPersistedQuery{Cache: newDocuments(documentBytes, func(hash, text string) int { return len(hash) + len(text) })}})
 	h.Use(permits{})
 	h.Use(&limiter{limits: s.opts.Limits})
 	for _, x := range s.opts.Extensions {
@@ -157,6 +149,19 @@ func unkeptUnlessSaid(next http.Handler) http.Handler {
 		h := w.Header()
 		h.Set("Cache-Control", "no-store")
 		h.Add("Vary", vary)
+		next.ServeHTTP(w, r)
+	})
+}
+
+// withoutUpgrade ignores the wish for another protocol than that of WebSockets, as
+// clients have it that would rather speak HTTP/2 (RFC 9110, section 7.8): gqlgen's
+// transports take no request with one.
+func withoutUpgrade(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, wishes := r.Header["Upgrade"]; wishes && !(sockets{}).Supports(r) {
+			r = r.Clone(r.Context())
+			r.Header.Del("Upgrade")
+		}
 		next.ServeHTTP(w, r)
 	})
 }

@@ -18,11 +18,9 @@ import (
 	"github.com/consoleql/consoleql/internal/scope"
 )
 
-// documentKey names an operation of a document.
-type documentKey struct {
-	hash      [sha256.Size]byte
-	operation string
-}
+// documentKey names an operation of a document: the document's hash, or where the
+// operation is named, a hash of both.
+type documentKey [sha256.Size]byte
 
 // answerKey names an answer: all that it can depend on beside the console.
 type answerKey struct {
@@ -56,7 +54,7 @@ type parameters struct {
 // in any way unusual, or cannot be read; r can then be read as if nothing had happened.
 func (a *Answers) enquire(r *http.Request) (e *enquiry, ok bool) {
 	accept := r.Header.Values("Accept")
-	if len(accept) > 1 || len(accept) == 1 && len(accept[0]) > 256 || r.Header.Get("Upgrade") != "" {
+	if len(accept) > 1 || len(accept) == 1 && len(accept[0]) > 256 {
 		return nil, false
 	}
 	var p parameters
@@ -67,7 +65,7 @@ func (a *Answers) enquire(r *http.Request) (e *enquiry, ok bool) {
 	} else {
 		p, body, err = posted(r)
 	}
-	if err != nil {
+	if err != nil || !p.variablesAreAnObject() {
 		return nil, false
 	}
 	document, ok := p.document()
@@ -127,36 +125,56 @@ func queried(raw string) (p parameters, err error) {
 	return p, nil
 }
 
-// document names the document by its hash, as automatic persisted queries do. Where
-// both are there, they must be the same.
+// variablesAreAnObject says whether there are none, or an object of them: for anything
+// else there is no operation.
+func (p parameters) variablesAreAnObject() bool {
+	switch p.Variables.Kind() {
+	case '{', 'n':
+		return true
+	default:
+		return len(p.Variables) == 0
+	}
+}
+
+// document names the operation.
 func (p parameters) document() (key documentKey, ok bool) {
-	key.operation = p.OperationName
+	hash, ok := p.hash()
+	if !ok || p.OperationName == "" {
+		return documentKey(hash), ok
+	}
+	return sha256.Sum256(append(hash[:], p.OperationName...)), true
+}
+
+// hash is the document's, as automatic persisted queries have it. Where both are there,
+// they must be the same.
+func (p parameters) hash() (hash [sha256.Size]byte, ok bool) {
 	if p.Query != "" {
-		key.hash = sha256.Sum256([]byte(p.Query))
+		hash = sha256.Sum256([]byte(p.Query))
 	}
 	if len(p.Extensions) == 0 || string(p.Extensions) == "null" {
-		return key, p.Query != ""
+		return hash, p.Query != ""
 	}
 	var extensions struct {
 		PersistedQuery *struct {
-			Hash string `json:"sha256Hash"`
+			Version int    `json:"version"`
+			Hash    string `json:"sha256Hash"`
 		} `json:"persistedQuery"`
 	}
 	if json.Unmarshal(p.Extensions, &extensions) != nil {
-		return key, false
+		return hash, false
 	}
-	if extensions.PersistedQuery == nil {
-		return key, p.Query != ""
+	persisted := extensions.PersistedQuery
+	if persisted == nil {
+		return hash, p.Query != ""
 	}
-	named, err := hex.DecodeString(extensions.PersistedQuery.Hash)
-	if err != nil || len(named) != sha256.Size {
-		return key, false
+	named, err := hex.DecodeString(persisted.Hash)
+	if err != nil || len(named) != sha256.Size || hex.EncodeToString(named) != persisted.Hash || persisted.Version != 1 {
+		return hash, false // which the extension refuses
 	}
 	if p.Query != "" {
-		return key, [sha256.Size]byte(named) == key.hash
+		return hash, [sha256.Size]byte(named) == hash
 	}
-	key.hash = [sha256.Size]byte(named)
-	return key, true
+	return [sha256.Size]byte(named), true
 }
 
 // keyOf names the answer: a hash over each part with its length.
@@ -172,12 +190,12 @@ func (a *Answers) keyOf(r *http.Request, p parameters, document documentKey) ans
 	}
 	text := make([]byte, 0, 512)
 	for _, part := range [...]string{
-		r.Method, r.Header.Get("Accept"), document.operation, string(variables), who.Name(), sc.CompanyID, sc.DepartmentID,
+		r.Method, r.Header.Get("Accept"), string(variables), who.Name(), sc.CompanyID, sc.DepartmentID,
 	} {
 		text = binary.BigEndian.AppendUint64(text, uint64(len(part)))
 		text = append(text, part...)
 	}
-	text = append(text, document.hash[:]...)
+	text = append(text, document[:]...)
 	text = append(text, a.schema[:]...)
 	return answerKey{sum: sha256.Sum256(text), limits: who.Limits()}
 }

@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"strconv"
 	"sync"
+	"sync/atomic"
+	"time"
 )
 
 // Gather returns a listener whose connections send an answer of known length in one write.
@@ -29,8 +31,11 @@ type connKey struct{}
 // gathered tells the connection of each answer how long it is.
 func gathered(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if c, ok := r.Context().Value(connKey{}).(*gatheringConn); ok && r.Method != http.MethodHead {
-			w = &gatheringWriter{ResponseWriter: w, conn: c}
+		if c, ok := r.Context().Value(connKey{}).(*gatheringConn); ok {
+			c.bounded.Store(false) // that was another request's
+			if r.Method != http.MethodHead {
+				w = &gatheringWriter{ResponseWriter: w, conn: c}
+			}
 		}
 		next.ServeHTTP(w, r)
 	})
@@ -94,6 +99,20 @@ type gatheringConn struct {
 	mu   sync.Mutex
 	body int    // of the answer that is expected next; 0: none is
 	held []byte // of an answer
+
+	bounded atomic.Bool // somebody else bounds how long a write may take
+}
+
+// slowest is the slowest client, in bytes per second, that is written to beyond slowStart.
+const (
+	slowest   = 4 << 10
+	slowStart = 30 * time.Second
+)
+
+// SetWriteDeadline bounds how long writes may take, for who knows better than Write.
+func (c *gatheringConn) SetWriteDeadline(t time.Time) error {
+	c.bounded.Store(!t.IsZero())
+	return c.TCPConn.SetWriteDeadline(t) //nolint:wrapcheck // the connection's
 }
 
 // expect says that the next thing to be written is an answer with a body of that many bytes.
@@ -109,10 +128,15 @@ func (c *gatheringConn) Write(p []byte) (int, error) {
 	defer c.mu.Unlock()
 	begins := partly(p, c.body)
 	c.body = 0
-	switch before := len(c.held); {
-	case begins:
+	if begins {
 		c.held = append(c.held, p...)
 		return len(p), nil
+	}
+	if !c.bounded.Load() { // a client that does not read would hold its answer, and a gateway that is to stop
+		limit := slowStart + time.Duration(len(p))*time.Second/slowest
+		_ = c.TCPConn.SetWriteDeadline(time.Now().Add(limit)) // an error will be the write's, too
+	}
+	switch before := len(c.held); {
 	case before > 0:
 		n, err := (&net.Buffers{c.held, p}).WriteTo(c.TCPConn)
 		c.held = c.held[:0]

@@ -32,7 +32,7 @@ const maxMapBytes = 64 << 10
 // Supports takes POST with a multipart form.
 func (uploads) Supports(r *http.Request) bool {
 	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	return err == nil && r.Method == http.MethodPost && media == "multipart/form-data" && r.Header.Get("Upgrade") == ""
+	return err == nil && r.Method == http.MethodPost && media == "multipart/form-data"
 }
 
 // Do reads the operation, executes it while its files come, and answers.

@@ -37,7 +37,7 @@ func (sse) Supports(r *http.Request) bool {
 	if !accepts(r, eventStream) {
 		return false
 	}
-	return r.Method == http.MethodGet && r.Header.Get("Upgrade") == "" || r.Method == http.MethodPost && isJSON(r)
+	return r.Method == http.MethodGet || r.Method == http.MethodPost && isJSON(r)
 }
 
 // accepts says whether the client names the media type in Accept.
@@ -162,7 +162,6 @@ func (t sse) stream(ctx context.Context, cancel context.CancelFunc, w http.Respo
 	}()
 
 	w.Header().Set("Content-Type", eventStream)
-	w.Header().Set("Cache-Control", "no-cache")
 	w.Header().Set("X-Accel-Buffering", "no") // nginx would keep events back
 	to := http.NewResponseController(w)
 	write := func(frame string) bool {

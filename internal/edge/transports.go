@@ -3,6 +3,8 @@ package edge
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"io"
 	"net/http"
 	"net/url"
 
@@ -33,6 +35,58 @@ func (g get) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecut
 	}
 	g.GET.Do(&coded{ResponseWriter: w}, r, exec)
 }
+
+// post is gqlgen's transport, which says 200 where the body could not be read.
+type post struct{ transport.POST }
+
+// Do answers a POST, or refuses its body.
+func (p post) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
+	body := &noted{ReadCloser: r.Body}
+	again := *r
+	again.Body = body
+	p.POST.Do(&unread{ResponseWriter: w, body: body}, &again, exec)
+}
+
+// noted is a body that keeps why it could not be read.
+type noted struct {
+	io.ReadCloser
+	err error
+}
+
+// Read reads on.
+func (b *noted) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		b.err = err
+	}
+	return n, err
+}
+
+// unread writes a refusal in the place of what is answered to a body that could not be read.
+type unread struct {
+	http.ResponseWriter
+	body    *noted
+	refused bool
+}
+
+// Write passes on what answers a body that could be read.
+func (w *unread) Write(p []byte) (int, error) {
+	if w.body.err == nil {
+		return w.ResponseWriter.Write(p)
+	}
+	if !w.refused {
+		w.refused = true
+		status, err := http.StatusBadRequest, fault.BadInput("", "the request body cannot be read to its end")
+		if large := (*http.MaxBytesError)(nil); errors.As(w.body.err, &large) {
+			status, err = http.StatusRequestEntityTooLarge, fault.BadInput("", "the request body has more than the %d bytes that are taken", large.Limit)
+		}
+		writeError(w.ResponseWriter, status, err)
+	}
+	return len(p), nil
+}
+
+// Unwrap lets http.ResponseController reach the real writer.
+func (w *unread) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // coded gives the one refusal that gqlgen writes past the error presenter a code.
 type coded struct {

@@ -44,11 +44,25 @@ func (e verbatimExecutor) DispatchOperation(ctx context.Context, op *graphql.Ope
 type verbatimWriter struct {
 	http.ResponseWriter
 	response *graphql.Response
+	begun    bool
+}
+
+// WriteHeader begins the response. One without data is no success to who wants to be told
+// by the status (GraphQL over HTTP, section application/graphql-response+json).
+func (w *verbatimWriter) WriteHeader(status int) {
+	w.begun = true
+	if status == http.StatusOK && w.response == nil && w.Header().Get("Content-Type") == "application/graphql-response+json" {
+		status = http.StatusBadRequest
+	}
+	w.ResponseWriter.WriteHeader(status)
 }
 
 // Write is called once, with the whole response of the transport.
 func (w *verbatimWriter) Write(p []byte) (int, error) {
 	if w.response == nil {
+		if !w.begun {
+			w.WriteHeader(http.StatusOK)
+		}
 		return w.ResponseWriter.Write(p)
 	}
 	body, err := encodeResponse(w.response)

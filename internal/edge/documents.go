@@ -1,0 +1,37 @@
+package edge
+
+import (
+	"context"
+
+	"github.com/maypok86/otter/v2"
+)
+
+const (
+	// documentBytes bounds each of the caches of documents, as estimated: of parsed ones,
+	// by their text, and of the texts of automatic persisted queries, by their hash.
+	documentBytes = 64 << 20
+	// parsed is how many times the memory of its text a parsed document takes: a field
+	// of ten letters becomes some 400 bytes.
+	parsed = 40
+)
+
+// documents is a cache for gqlgen that is bounded by bytes: by their number, a thousand
+// documents of the largest size would take gigabytes.
+type documents[T any] struct{ kept *otter.Cache[string, T] }
+
+// newDocuments returns a cache of at most so many bytes; of says what one document takes.
+func newDocuments[T any](most uint64, of func(key string, value T) int) documents[T] {
+	const own = 256 // the entry and the cache's nodes
+	return documents[T]{otter.Must(&otter.Options[string, T]{
+		MaximumWeight: most,
+		Weigher:       func(key string, value T) uint32 { return uint32(min(own+of(key, value), 1<<31)) },
+		Executor:      func(task func()) { task() }, // whoever starts goroutines must be able to wait for them
+		Logger:        &otter.NoopLogger{},
+	})}
+}
+
+// Get returns what is kept under a key.
+func (d documents[T]) Get(_ context.Context, key string) (T, bool) { return d.kept.GetIfPresent(key) }
+
+// Add keeps a value.
+func (d documents[T]) Add(_ context.Context, key string, value T) { d.kept.Set(key, value) }
