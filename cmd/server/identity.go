@@ -49,15 +49,27 @@ func (g *gateway) openTokens(carrier http.RoundTripper) error {
 		SessionLifetime: s.SessionLifetime,
 		Logger:          g.log,
 	}
-	if g.cache != nil && store != nil {
-		// What a sign-out makes the replicas forget tells them of it, too.
-		options.Watch = func(name string) func() bool {
-			since := g.cache.Watch(g.realm + name)
-			return func() bool { return g.cache.Current(since) }
-		}
+	if g.cache != nil {
+		options.Watch = g.watchSession
 	}
 	g.tokens = tokencache.New(options)
 	return nil
+}
+
+// watchSession tells of the end of a session: what a sign-out makes the replicas forget
+// tells them of that, too.
+func (g *gateway) watchSession(name string) func() tokencache.News {
+	since := g.cache.Watch(g.realm + name)
+	return func() tokencache.News {
+		switch {
+		case g.cache.Ended(since):
+			return tokencache.Told
+		case g.cache.Current(since):
+			return tokencache.Quiet
+		default:
+			return tokencache.Unsure
+		}
+	}
 }
 
 // openAccounts are the service accounts, the default one and those behind API keys.

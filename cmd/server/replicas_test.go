@@ -3,8 +3,11 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -131,37 +134,25 @@ func TestNoCacheIsFollowedByNothingOlder(t *testing.T) {
 		`{ workflows(first: 7) { nodes { id modifiedAt } } }`,
 		fmt.Sprintf(`{ workflow(id: %q) { id modifiedAt } }`, id),
 	}
-	modified := func(a answer) string {
-		t.Helper()
-		if len(a.Errors) > 0 {
-			t.Fatalf("%s", a.Body)
-		}
-		_, rest, found := strings.Cut(string(a.Data), `"`+id+`","modifiedAt":`)
-		var value string
-		if err := json.NewDecoder(strings.NewReader(rest)).Decode(&value); !found || err != nil {
-			t.Fatalf("%v in %s", err, a.Data)
-		}
-		return value
-	}
 	user, _ := sim.DefaultUser()
 	other := replicas[0].as(user)
 	for round := range 6 {
 		for _, p := range replicas {
 			for _, q := range reads {
-				modified(p.ask(q, request{}))
-				modified(p.ask(q, request{header: other}))
+				modifiedAt(t, p.ask(q, request{}), id)
+				modifiedAt(t, p.ask(q, request{header: other}), id)
 			}
 		}
 		if !sim.TouchWorkflow(id) {
 			t.Fatal("no such workflow")
 		}
-		anew := modified(replicas[round%2].ask(reads[round%3], request{header: map[string]string{"Cache-Control": "no-cache"}}))
+		anew := modifiedAt(t, replicas[round%2].ask(reads[round%3], request{header: map[string]string{"Cache-Control": "no-cache"}}), id)
 		for i, p := range replicas {
 			for _, q := range reads {
-				if got := modified(p.ask(q, request{})); got != anew {
+				if got := modifiedAt(t, p.ask(q, request{}), id); got != anew {
 					t.Errorf("round %d: replica %d answers %s with %s after %s", round, i, q, got, anew)
 				}
-				if got := modified(p.ask(q, request{header: other})); got == anew {
+				if got := modifiedAt(t, p.ask(q, request{header: other}), id); got == anew {
 					t.Errorf("round %d: another principal's caches were emptied, too", round)
 				}
 			}
@@ -169,7 +160,7 @@ func TestNoCacheIsFollowedByNothingOlder(t *testing.T) {
 		sim.ResetCounts()
 		for _, p := range replicas {
 			for _, q := range reads {
-				modified(p.ask(q, request{}))
+				modifiedAt(t, p.ask(q, request{}), id)
 			}
 		}
 		if calls := sim.Counts(); len(calls) > 0 {
@@ -177,9 +168,23 @@ func TestNoCacheIsFollowedByNothingOlder(t *testing.T) {
 		}
 		// For the other principal, too, the next round begins with what is there.
 		for _, q := range reads {
-			modified(replicas[0].ask(q, request{header: with(other, map[string]string{"Cache-Control": "no-cache"})}))
+			modifiedAt(t, replicas[0].ask(q, request{header: with(other, map[string]string{"Cache-Control": "no-cache"})}), id)
 		}
 	}
+}
+
+// modifiedAt is when a workflow was changed, by an answer.
+func modifiedAt(t *testing.T, a answer, id string) string {
+	t.Helper()
+	if len(a.Errors) > 0 {
+		t.Fatalf("%s", a.Body)
+	}
+	_, rest, found := strings.Cut(string(a.Data), `"`+id+`","modifiedAt":`)
+	var value string
+	if err := json.NewDecoder(strings.NewReader(rest)).Decode(&value); !found || err != nil {
+		t.Fatalf("%v in %s", err, a.Data)
+	}
+	return value
 }
 
 // TestNoCacheKeepsAJoin: an operation that reads many things anew keeps all of them.
@@ -206,22 +211,95 @@ func TestNoCacheKeepsAJoin(t *testing.T) {
 	}
 }
 
+// TestNoCacheOfSeveralRounds: what others read while such an operation is under way is not
+// given any more when it has been answered.
+func TestNoCacheOfSeveralRounds(t *testing.T) {
+	t.Parallel()
+	sim := newSim(t, consolesim.Options{})
+	replicas := newReplicas(t, sim, 2)
+	id := sim.Data().WorkflowIDs(sim.Data().MainDepartmentID())[0]
+	rounds := fmt.Sprintf(`{ workflow(id: %q) { queue { workflows(first: 40) { nodes { id modifiedAt } } } } }`, id)
+	list := `{ workflows(first: 50) { nodes { id modifiedAt } } }`
+	begun := make(chan struct{})
+	tell := sync.OnceFunc(func() { close(begun) })
+	defer sim.Fail(func(r *http.Request) bool {
+		queue := strings.Contains(r.URL.Path, "/queues")
+		if queue {
+			tell()
+		}
+		return queue
+	}, consolesim.Fault{Delay: 2 * time.Second})()
+	answered := make(chan answer, 1)
+	go func() {
+		answered <- replicas[0].ask(rounds, request{header: map[string]string{"Cache-Control": "no-cache"}})
+	}()
+	<-begun // the workflow has been read, the list below its queue has not
+	for _, p := range replicas {
+		p.query(list, nil)
+	}
+	if !sim.TouchWorkflow(id) {
+		t.Fatal("no such workflow")
+	}
+	a := <-answered
+	anew := modifiedAt(t, a, id)
+	for i, p := range replicas {
+		if got := modifiedAt(t, p.ask(list, request{}), id); got != anew {
+			t.Errorf("replica %d says %s after %s", i, got, anew)
+		}
+	}
+}
+
+// TestStrangersEndNothing: whoever the console does not know cannot have anything read
+// anew, and so ends nobody's answers.
+func TestStrangersEndNothing(t *testing.T) {
+	w := newWorld(t, consolesim.Options{}, cached)
+	w.query(joinQuery, nil)
+	for i := range 10 {
+		stranger := with(bearer(fmt.Sprint("made-up-", i)), map[string]string{"Cache-Control": "no-cache"})
+		if e := w.refused(listQuery, request{header: stranger}); e.Extensions.Code != "UNAUTHENTICATED" {
+			t.Errorf("%+v", e)
+		}
+	}
+	if n := w.metric("consoleql_cache_invalidation_duration_seconds_count"); n != "0" {
+		t.Errorf("%s invalidations", n)
+	}
+	if n := w.asked(func() { w.query(joinQuery, nil) }); len(n) > 0 {
+		t.Errorf("asked once more: %v", n)
+	}
+}
+
+// TestNoCacheOfAnOddRequest is as good as that of a plain one.
+func TestNoCacheOfAnOddRequest(t *testing.T) {
+	w := newWorld(t, consolesim.Options{}, cached)
+	w.query(listQuery, nil)
+	body := fmt.Sprintf(`{"query":%q,"id":"of a client that numbers its requests"}`, listQuery)
+	ask := func(header map[string]string) {
+		resp, answered := w.send(http.MethodPost, "/graphql", body, with(jsonBody, header))
+		if resp.StatusCode != http.StatusOK || strings.Contains(string(answered), `"errors"`) {
+			t.Fatalf("status %d: %s", resp.StatusCode, answered)
+		}
+	}
+	if n := w.asked(func() { ask(nil) }); len(n) > 0 {
+		t.Errorf("without no-cache: %v", n)
+	}
+	if n := w.asked(func() { ask(map[string]string{"Cache-Control": "no-cache"}) }); n[workflows] != 1 {
+		t.Errorf("with no-cache: %v", n)
+	}
+	w.sim.ResetCounts()
+	w.query(listQuery, nil)
+	w.noCalls()
+}
+
 // TestNoCacheWhileTheConsoleIsAway: it fails, and takes nothing from those who are content
 // with what there was.
 func TestNoCacheWhileTheConsoleIsAway(t *testing.T) {
 	w := newWorld(t, consolesim.Options{}, cached)
 	before := w.ask(listQuery, request{})
-	heal := w.sim.Fail(nil, consolesim.Fault{Status: 503})
+	defer w.sim.Fail(nil, consolesim.Fault{Status: 503})()
 	if e := w.refused(listQuery, request{header: map[string]string{"Cache-Control": "no-cache"}}); e.Extensions.Code != "UPSTREAM_UNAVAILABLE" {
 		t.Errorf("%+v", e)
 	}
 	if a := w.ask(listQuery, request{}); string(a.Body) != string(before.Body) {
 		t.Errorf("%s", a.Body)
-	}
-	heal()
-	w.sim.ResetCounts()
-	w.query(listQuery, nil)
-	if len(w.calls()) == 0 {
-		t.Error("what was to be asked anew is not")
 	}
 }

@@ -22,7 +22,8 @@ type learned struct {
 	sizes map[listOf]fact[int]
 }
 
-// listOf is a kind's list as one principal sees it.
+// listOf is a kind's list as one principal sees it. Nothing is known of who has no name:
+// that would be known to everybody.
 type listOf struct {
 	who   string // the principal's name
 	kind  string
@@ -92,7 +93,7 @@ const leastClamp = 10
 
 // sawClamp notes that the console served who a page of size where it was asked for a larger one.
 func (k *learned) sawClamp(who, kind string, size int) {
-	if size >= leastClamp {
+	if size >= leastClamp && who != "" {
 		put(k, k.pages, listOf{who: who, kind: kind}, size)
 	}
 }
@@ -103,7 +104,9 @@ func (k *learned) listSize(who, kind string, sc scope.Scope) (int, bool) {
 }
 
 func (k *learned) sawListSize(who, kind string, sc scope.Scope, n int) {
-	put(k, k.sizes, listOf{who, kind, sc}, n)
+	if who != "" {
+		put(k, k.sizes, listOf{who, kind, sc}, n)
+	}
 }
 
 func get[K comparable, V any](k *learned, m map[K]fact[V], key K) (V, bool) {

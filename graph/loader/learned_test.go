@@ -35,6 +35,11 @@ func TestWhatWasLearnedExpires(t *testing.T) {
 		}
 	}
 	check("at first", false)
+	k.sawListSize("", "Queue", here, 42)
+	k.sawClamp("", "Queue", 20)
+	if _, ok := k.listSize("", "Queue", here); ok || k.pageSize("", "Queue") != 500 {
+		t.Error("something is known to everybody")
+	}
 	k.sawIDs("Queue", true)
 	k.sawClamp("ann", "Queue", 20)
 	k.sawListSize("ann", "Queue", here, 42)

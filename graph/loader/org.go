@@ -127,7 +127,7 @@ func (l *Loaders) Viewer() Thunk[*cc.CompanyUser] {
 // As lets whatever is asked from here on be asked as p: the payload of signIn is
 // read as who has signed in. Nothing may have been asked before.
 func (l *Loaders) As(p principal.Principal) {
-	l.ctx = principal.NewContext(l.ctx, p)
+	l.ctx, l.who = principal.NewContext(l.ctx, p), p.Name()
 	l.requestScope = &memo[struct{}, scope.Scope]{} // the operation's other fields are asked as the caller, whose scope is another
 }
 

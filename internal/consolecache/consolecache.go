@@ -126,28 +126,12 @@ func ask[T any](ctx context.Context, c *Console, v *responsecache.View[T], q que
 	who := c.opts.Identity(principal.FromContext(ctx))
 	foresee(ctx, c, v, q, t, who)
 	began := time.Now()
-	if t.Wish().Refresh {
-		c.outdate(ctx, t, who, q.scope, q.kind)
-	}
 	value, info, err := get(ctx, c, v, q, t.Wish(), who)
+	if t.Wish().Renewal != 0 && who != "" && (err == nil || fault.CodeOf(err) == fault.NotFound) {
+		t.Outdate(renewal(who, q.scope, q.kind))
+	}
 	note(t, q.operation, q.kind, began, info, err)
 	return value, info, err
-}
-
-// outdate makes what was kept of a kind for who in the company of sc a thing of the past,
-// on all replicas, before the operation of t asks the console anew: its answer is not to
-// be followed by an older one, be it of another page of the same list or by another
-// replica. It does so once in an operation, which would undo its own reads else.
-func (c *Console) outdate(ctx context.Context, t *trail.Trail, who string, sc scope.Scope, kind string) {
-	if c.opts.Cache == nil || who == "" || c.accepted(ctx, principal.FromContext(ctx)) != nil {
-		return
-	}
-	tag := renewal(who, sc, kind)
-	t.Once(tag, func() {
-		if err := c.opts.Cache.Outdate(ctx, tag); err != nil && ctx.Err() == nil {
-			c.opts.Logger.WarnContext(ctx, "not all replicas are known to ask anew as well", "kind", kind, "error", err)
-		}
-	})
 }
 
 func get[T any](ctx context.Context, c *Console, v *responsecache.View[T], q question[T], wish trail.Wish, who string) (T, responsecache.Info, error) {
@@ -163,7 +147,7 @@ func get[T any](ctx context.Context, c *Console, v *responsecache.View[T], q que
 	}
 	var own atomic.Bool // a load goes on when its reader has gone
 	r := q.read(who)
-	r.Refresh, r.MaxAge = wish.Refresh, wish.MaxAge
+	r.Refresh, r.Renewal, r.MaxAge = wish.Refresh, wish.Renewal, wish.MaxAge
 	r.Load = func(ctx context.Context) (T, error) {
 		own.Store(true)
 		return q.load(ctx)

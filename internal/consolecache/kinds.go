@@ -89,9 +89,15 @@ func tags(sc scope.Scope, kinds []string) []string {
 	return all
 }
 
-// renewal is the tag of what who was answered of a kind in the company of sc. It ends
-// the life of that when somebody asks the console anew for it.
-func renewal(who string, sc scope.Scope, kind string) string { return who + "\n" + tag(sc, kind) }
+// renewal is the tag of what who was answered of a kind in the company of sc: it ends the
+// life of that when the console has been asked anew for who (trail.Wish.Renewal). What
+// companies there are is the same whichever of them the request names.
+func renewal(who string, sc scope.Scope, kind string) string {
+	if kind == Companies {
+		sc = scope.Scope{}
+	}
+	return who + "\n" + tag(sc, kind)
+}
 
 func tag(sc scope.Scope, kind string) string { return kind + "@" + scope.Lower(sc.CompanyID) }
 

@@ -46,6 +46,9 @@ type Validity interface {
 	Valid(d responsecache.Dependency) bool
 	// Current says the same to those who asked while it was made.
 	Current(d responsecache.Dependency) bool
+	// Outdate makes what carries the tags a thing of the past, on all replicas, but for what
+	// was read for of.
+	Outdate(ctx context.Context, of responsecache.Renewal, tags ...string) error
 }
 
 // AnswerSource is where the answer of a query came from.
@@ -144,6 +147,9 @@ type keeping struct {
 // Do answers the request.
 func (k keeping) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
 	e, ok := k.enquire(r)
+	if !ok && wantsFresh(r.Header) {
+		e, ok = &enquiry{ctx: r.Context(), fresh: true, apart: true, request: r.WithContext}, true
+	}
 	if !ok || principal.FromContext(r.Context()).Name() == "" {
 		k.Transport.Do(w, r, exec) // which says what is wrong, or needs no console
 		return
@@ -240,23 +246,48 @@ func (a *Answers) forget(key answerKey, f *flight) {
 // run executes the request, and keeps the answer if it may be given again.
 func (a *Answers) run(ctx context.Context, e *enquiry) *answer {
 	wish := trail.Wish{Refresh: e.fresh, Batches: tracing(ctx) != untraced}
+	if e.fresh {
+		wish.Renewal = responsecache.NewRenewal()
+	}
 	if _, query := a.queries.GetIfPresent(e.document); query {
 		wish.Like = string(e.key.sum[:]) // what a mutation reads is not to be read ahead
 	}
 	t := trail.New(wish)
 	made := a.record(trail.NewContext(ctx, t), e.execute)
+	if e.fresh {
+		a.outdate(ctx, wish.Renewal, t.Outdated())
+	}
 	query, spoiled := t.Outcome()
 	if !query {
 		return made
 	}
 	a.opts.Observe(AnswerExecuted)
 	made.dependency = t.Dependency()
-	a.queries.Set(e.document, struct{}{})
+	if e.document != (documentKey{}) {
+		a.queries.Set(e.document, struct{}{})
+	}
 	if made.status == http.StatusOK && !spoiled && !e.apart && a.opts.Validity.Valid(made.dependency) {
 		made.keepable()
 		a.kept.Set(e.key, made)
 	}
 	return made
+}
+
+// outdateTimeout bounds how long an answer that was asked for anew waits until nobody is
+// given an older one. Replicas that hang have lost their leases by then (responsecache).
+const outdateTimeout = 1500 * time.Millisecond
+
+// outdate sees to it that what was read for of is followed by nothing older, be it of
+// another page of the same list or by another replica.
+func (a *Answers) outdate(ctx context.Context, of responsecache.Renewal, tags []string) {
+	if len(tags) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, outdateTimeout)
+	defer cancel()
+	if err := a.opts.Validity.Outdate(ctx, of, tags...); err != nil {
+		a.opts.Logger.WarnContext(ctx, "not all replicas are known to have heard that something was read anew", "error", err)
+	}
 }
 
 // record executes and takes down what is answered. A panic is an answer, too: it may

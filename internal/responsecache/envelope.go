@@ -12,7 +12,7 @@ import (
 )
 
 // envelopeForm is the first byte of every answer in Redis.
-const envelopeForm = 1
+const envelopeForm = 2
 
 // maxDecoded bounds an answer from Redis, in bytes.
 const maxDecoded = 64 << 20
@@ -24,6 +24,7 @@ type envelope struct {
 	id      uint64
 	epoch   string
 	version uint64
+	of      Renewal
 	begun   int64 // by the server's clock, milliseconds
 	cost    time.Duration
 	spots   []spot
@@ -56,6 +57,7 @@ func (e envelope) seal(value []byte) []byte {
 	b = binary.AppendUvarint(b, uint64(len(e.epoch)))
 	b = append(b, e.epoch...)
 	b = binary.AppendUvarint(b, e.version)
+	b = binary.AppendUvarint(b, uint64(e.of))
 	b = binary.AppendVarint(b, e.begun)
 	b = binary.AppendVarint(b, int64(e.cost))
 	b = binary.AppendUvarint(b, uint64(len(e.spots)))
@@ -81,6 +83,7 @@ func openEnvelope(data []byte) (envelope, error) {
 	}
 	e.epoch = string(r.bytes(r.uvarint()))
 	e.version = r.uvarint()
+	e.of = Renewal(r.uvarint())
 	e.begun = r.varint()
 	e.cost = time.Duration(r.varint())
 	n := r.uvarint()

@@ -7,7 +7,7 @@ import (
 
 func TestEnvelope(t *testing.T) {
 	e := envelope{
-		owner: owner("d", "p"), id: 7, epoch: "epoch", version: 300, begun: 1 << 41, cost: time.Second,
+		owner: owner("d", "p"), id: 7, epoch: "epoch", version: 300, of: 9, begun: 1 << 41, cost: time.Second,
 		spots: []spot{1, 500, spots - 1},
 	}
 	sealed := e.seal([]byte("value"))
@@ -17,7 +17,7 @@ func TestEnvelope(t *testing.T) {
 	}
 	value, err := got.value()
 	if err != nil || string(value) != "value" || got.owner != e.owner || got.id != e.id || got.epoch != e.epoch ||
-		got.version != e.version || got.begun != e.begun || got.cost != e.cost || len(got.spots) != 3 || got.spots[2] != spots-1 {
+		got.version != e.version || got.of != e.of || got.begun != e.begun || got.cost != e.cost || len(got.spots) != 3 || got.spots[2] != spots-1 {
 		t.Errorf("got %+v, %q, %v", got, value, err)
 	}
 	for n := range sealed {
@@ -29,7 +29,7 @@ func TestEnvelope(t *testing.T) {
 			t.Errorf("%d bytes of %d are an answer", n, len(sealed))
 		}
 	}
-	if _, err := openEnvelope(append([]byte{2}, sealed[1:]...)); err == nil {
+	if _, err := openEnvelope(append([]byte{1}, sealed[1:]...)); err == nil {
 		t.Error("another form is an answer")
 	}
 }

@@ -92,7 +92,7 @@ func (c *Cache) useless(f *flight, old *entry, refresh bool) uint64 {
 		return 0
 	}
 	now := time.Now()
-	if f.renews == nil && !refresh && now.Before(old.fresh) && young(old.begun, now, f.work.maxAge) && c.ledger.current(old.seq, old.spots) {
+	if f.renews == nil && !refresh && now.Before(old.fresh) && young(old.begun, now, f.work.maxAge) && c.ledger.current(old.seq, old.spots, old.of) {
 		return 0
 	}
 	return old.id
@@ -130,9 +130,9 @@ func (c *Cache) landError(f *flight, old *entry, refresh bool, err error) {
 		old = nil
 	}
 	if old != nil && !refresh && w.maxAge <= 0 && now.Before(old.fresh.Add(w.policy.StaleIfError)) &&
-		c.trusts(now) && c.ledger.current(old.seq, old.firm) {
+		c.trusts(now) && c.ledger.current(old.seq, old.firm, old.of) {
 		source := Stale
-		if now.Before(old.fresh) && c.ledger.current(old.seq, old.spots) {
+		if now.Before(old.fresh) && c.ledger.current(old.seq, old.spots, old.of) {
 			source = Memory
 		}
 		c.land(f, result{entry: old, source: source})
@@ -206,7 +206,7 @@ func (c *Cache) decode(f *flight, digest, data string, m moment, at stamp) (e *e
 		return nil, false
 	}
 	on := f.work.over(env.spots)
-	if !c.trusts(time.Now()) || !c.ledger.currentShared(env.epoch, env.version, on.firm) {
+	if !c.trusts(time.Now()) || !c.ledger.currentShared(env.epoch, env.version, on.firm, env.of) {
 		return nil, false
 	}
 	raw, err := env.value()
@@ -217,9 +217,9 @@ func (c *Cache) decode(f *flight, digest, data string, m moment, at stamp) (e *e
 	if err != nil {
 		return nil, false
 	}
-	current = c.ledger.currentShared(env.epoch, env.version, on.spots)
+	current = c.ledger.currentShared(env.epoch, env.version, on.spots, env.of)
 	e = c.entry(f.work, value, env.id, m.local(env.begun), env.cost, at.seq)
-	e.ground = on
+	e.ground, e.of = on, env.of
 	if now := time.Now(); !current && now.Before(e.fresh) {
 		e.fresh = now // its life was ended
 	}
@@ -240,7 +240,7 @@ func (c *Cache) share(ctx context.Context, w *work, trip errand, e *entry, at st
 		return
 	}
 	switch {
-	case err == nil && trip.known && at.epoch != "" && c.ledger.current(e.seq, e.spots):
+	case err == nil && trip.known && at.epoch != "" && c.ledger.current(e.seq, e.spots, e.of):
 		raw, err := w.encode(e.value)
 		if err != nil {
 			c.opts.Logger.ErrorContext(ctx, "responsecache: cannot encode an answer", "kind", w.key.kind, "error", err)
@@ -248,7 +248,7 @@ func (c *Cache) share(ctx context.Context, w *work, trip errand, e *entry, at st
 		}
 		env := envelope{
 			owner: owner(trip.digest, w.key.principal), id: e.id, epoch: at.epoch, version: at.version,
-			begun: trip.clock.server, cost: e.cost, spots: e.spots,
+			begun: trip.clock.server, cost: e.cost, of: e.of, spots: e.spots,
 		}
 		trip.shelf.put(ctx, trip.digest, trip.token, env.seal(raw), trip.clock.server+w.policy.kept().Milliseconds())
 		return

@@ -22,6 +22,7 @@ type work struct {
 	policy Policy
 	ground
 	refresh  bool
+	of       Renewal
 	maxAge   time.Duration // 0: any
 	load     func(ctx context.Context) (any, error)
 	encode   func(any) ([]byte, error)
@@ -136,7 +137,7 @@ func (c *Cache) board(ctx context.Context, w *work) (_ *flight, own bool) {
 	}
 	f := c.flights.of[w.key]
 	sure := c.trusts(time.Now())
-	if f != nil && w.contentWith(f.work) && (!f.begun || !w.refresh && sure && c.ledger.current(f.stamp.seq, w.spots)) {
+	if f != nil && w.contentWith(f.work) && (!f.begun || !w.refresh && sure && c.ledger.current(f.stamp.seq, w.spots, f.work.of)) {
 		f.waiting++
 		f.refresh = f.refresh || w.refresh
 		return f, false
@@ -252,14 +253,14 @@ func (c *Cache) call(ctx context.Context, w *work) (value any, err error) {
 // entry makes an entry of what a load brought.
 func (c *Cache) entry(w *work, value any, id uint64, begun time.Time, cost time.Duration, seq uint64) *entry {
 	return &entry{
-		value: value, id: id, begun: begun, cost: cost, seq: seq, ground: w.ground,
+		value: value, id: id, begun: begun, cost: cost, seq: seq, of: w.of, ground: w.ground,
 		fresh: begun.Add(w.policy.Life), ends: begun.Add(w.policy.kept()), part: w.part,
 	}
 }
 
 // keep puts an entry into memory, unless it could not be read there.
 func (c *Cache) keep(w *work, e *entry) {
-	if !time.Now().Before(e.ends) || !c.ledger.current(e.seq, e.spots) {
+	if !time.Now().Before(e.ends) || !c.ledger.current(e.seq, e.spots, e.of) {
 		return
 	}
 	if e.err == nil {

@@ -43,6 +43,7 @@ type Dependency struct {
 	seq     uint64 // of the oldest part
 	spots   []spot
 	since   []uint64 // of each spot, the seq of the oldest part that has it; nil: seq
+	of      Renewal  // for which all parts were loaded
 	expires time.Time
 	begun   time.Time
 }
@@ -59,10 +60,13 @@ func Combine(deps ...Dependency) Dependency {
 	if len(deps) == 0 {
 		return Dependency{}
 	}
-	all := Dependency{seq: deps[0].seq, expires: deps[0].expires, begun: deps[0].begun}
+	all := Dependency{seq: deps[0].seq, of: deps[0].of, expires: deps[0].expires, begun: deps[0].begun}
 	since := make(map[spot]uint64)
 	for _, d := range deps {
 		all.seq = min(all.seq, d.seq)
+		if d.of != all.of {
+			all.of = 0
+		}
 		if d.expires.Before(all.expires) {
 			all.expires = d.expires
 		}
@@ -97,13 +101,13 @@ func (d Dependency) seqOf(i int) uint64 {
 // current says whether nothing that d depends on was invalidated, as far as l knows.
 func (d Dependency) current(l *ledger) bool {
 	if d.since == nil {
-		return l.current(d.seq, d.spots)
+		return l.current(d.seq, d.spots, d.of)
 	}
-	if !l.current(d.seq, nil) {
+	if !l.current(d.seq, nil, d.of) {
 		return false
 	}
 	for i, s := range d.spots {
-		if l.last[s].Load() > d.since[i] {
+		if l.marks.hit(s, d.since[i], d.of) {
 			return false
 		}
 	}
@@ -115,6 +119,17 @@ func (d Dependency) current(l *ledger) bool {
 func (c *Cache) Valid(d Dependency) bool {
 	now := time.Now()
 	return !c.off.Load() && now.Before(d.expires) && c.trusts(now) && d.current(c.ledger)
+}
+
+// Ended says whether something that d depends on is known to have been invalidated. What
+// is neither Current nor Ended may have been, unheard by this replica.
+func (c *Cache) Ended(d Dependency) bool {
+	for i, s := range d.spots {
+		if c.ledger.marks.hit(s, d.seqOf(i), d.of) {
+			return true
+		}
+	}
+	return false
 }
 
 // Current says whether nothing that d depends on was invalidated, be it fresh or not:

@@ -15,9 +15,9 @@ func newEpoch() string { return rand.Text() }
 
 // invalidate tells every replica of spots, and returns when all of them know or have
 // lost their lease. It goes on whatever becomes of the caller.
-func (r *ring) invalidate(at []spot) error {
+func (r *ring) invalidate(at []spot, of Renewal) error {
 	ctx := r.cache.ctx
-	a := &announcement{spots: at, told: make(chan struct{})}
+	a := &announcement{spots: at, of: of, told: make(chan struct{})}
 	if err := r.tell(ctx, a); err != nil {
 		a = r.postpone(at)
 		limit := time.NewTimer(r.lease)
@@ -35,7 +35,11 @@ func (r *ring) invalidate(at []spot) error {
 
 // tell makes a version of an announcement.
 func (r *ring) tell(ctx context.Context, a *announcement) error {
-	args := append(r.arguments(), r.news)
+	var spared string
+	if a.of != 0 {
+		spared = sparing + strconv.FormatUint(uint64(a.of), 10)
+	}
+	args := append(r.arguments(), r.news, spared)
 	for _, s := range a.spots {
 		args = append(args, int(s))
 	}
@@ -61,7 +65,7 @@ func (r *ring) tell(ctx context.Context, a *announcement) error {
 	r.mu.Lock()
 	a.young = !state.settled && time.Since(r.since) <= r.lease
 	r.mu.Unlock()
-	if !r.cache.ledger.apply(state.epoch, state.version, a.spots) {
+	if !r.cache.ledger.apply(state.epoch, state.version, a.spots, a.of) {
 		log := r.cache.ledger.log.Load()
 		if log == nil || log.epoch != state.epoch {
 			r.trust.Store(nil) // what is known is another epoch's
@@ -84,7 +88,7 @@ func (r *ring) postpone(at []spot) *announcement {
 	slices.Sort(r.pending.spots)
 	r.pending.spots = slices.Compact(r.pending.spots)
 	r.trust.Store(nil)
-	r.cache.ledger.touch(at)
+	r.cache.ledger.touch(at, 0)
 	r.rouse()
 	return r.pending
 }

@@ -71,7 +71,7 @@ func (g ground) over(at []spot) ground {
 type ledger struct {
 	seq   atomic.Uint64             // moves with every invalidation that is heard of
 	floor atomic.Uint64             // what is older than this is invalid altogether
-	last  [spots]atomic.Uint64      // of each spot, the seq of its last invalidation
+	marks marks                     // by seq
 	mu    sync.Mutex                // of whoever moves anything
 	log   atomic.Pointer[sharedLog] // nil until the replicas' common state is known
 }
@@ -79,8 +79,33 @@ type ledger struct {
 // sharedLog is the part of the ledger that all replicas share: one epoch of it.
 type sharedLog struct {
 	epoch   string
-	version atomic.Uint64        // every invalidation up to here is in last
-	last    [spots]atomic.Uint64 // of each spot, the version of its last invalidation
+	version atomic.Uint64 // every invalidation up to here is in marks
+	marks   marks         // by version
+}
+
+// marks are the last invalidations of the spots, each with its number. One that was made
+// for a Renewal spares what that itself has loaded, since the invalidation before it.
+type marks struct {
+	last, before [spots]atomic.Uint64
+	of           [spots]atomic.Uint64
+}
+
+// set notes an invalidation; a lock keeps others from it. Who reads meanwhile sees a mark
+// that spares too little, never one that spares too much.
+func (m *marks) set(s spot, number uint64, of Renewal) {
+	if of == 0 || m.of[s].Load() != uint64(of) {
+		m.before[s].Store(m.last[s].Load())
+		m.of[s].Store(uint64(of))
+	}
+	m.last[s].Store(number)
+}
+
+// hit says whether s was invalidated after a number, for who was loaded for of.
+func (m *marks) hit(s spot, after uint64, of Renewal) bool {
+	if m.last[s].Load() <= after {
+		return false
+	}
+	return of == 0 || m.of[s].Load() != uint64(of) || m.before[s].Load() > after
 }
 
 // stamp is a moment of the ledger. What was loaded after it contains everything
@@ -101,13 +126,13 @@ func (l *ledger) now() stamp {
 }
 
 // current says whether none of the spots was invalidated after seq, as far as this
-// process has heard.
-func (l *ledger) current(seq uint64, at []spot) bool {
+// process has heard, for what was loaded for of.
+func (l *ledger) current(seq uint64, at []spot, of Renewal) bool {
 	if seq < l.floor.Load() {
 		return false
 	}
 	for _, s := range at {
-		if l.last[s].Load() > seq {
+		if l.marks.hit(s, seq, of) {
 			return false
 		}
 	}
@@ -115,13 +140,13 @@ func (l *ledger) current(seq uint64, at []spot) bool {
 }
 
 // currentShared says the same of an answer from Redis.
-func (l *ledger) currentShared(epoch string, version uint64, at []spot) bool {
+func (l *ledger) currentShared(epoch string, version uint64, at []spot, of Renewal) bool {
 	log := l.log.Load()
 	if log == nil || log.epoch != epoch {
 		return false
 	}
 	for _, s := range at {
-		if log.last[s].Load() > version {
+		if log.marks.hit(s, version, of) {
 			return false
 		}
 	}
@@ -129,16 +154,16 @@ func (l *ledger) currentShared(epoch string, version uint64, at []spot) bool {
 }
 
 // touch invalidates spots for this process.
-func (l *ledger) touch(at []spot) {
+func (l *ledger) touch(at []spot, of Renewal) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.touchLocked(at)
+	l.touchLocked(at, of)
 }
 
-func (l *ledger) touchLocked(at []spot) {
+func (l *ledger) touchLocked(at []spot, of Renewal) {
 	n := l.seq.Add(1)
 	for _, s := range at {
-		l.last[s].Store(n)
+		l.marks.set(s, n, of)
 	}
 }
 
@@ -147,12 +172,12 @@ func (l *ledger) touchLocked(at []spot) {
 // The log moves before the sequence does: so whoever read the sequence and then
 // found an answer of Redis current in the log keeps it under a sequence that is
 // overtaken.
-func (l *ledger) apply(epoch string, version uint64, at []spot) bool {
+func (l *ledger) apply(epoch string, version uint64, at []spot, of Renewal) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	log := l.log.Load()
 	if log == nil || log.epoch != epoch {
-		l.touchLocked(at)
+		l.touchLocked(at, of)
 		return false
 	}
 	known := log.version.Load()
@@ -160,14 +185,14 @@ func (l *ledger) apply(epoch string, version uint64, at []spot) bool {
 		return true
 	}
 	for _, s := range at {
-		if log.last[s].Load() < version {
-			log.last[s].Store(version)
+		if log.marks.last[s].Load() < version {
+			log.marks.set(s, version, of)
 		}
 	}
 	if version == known+1 {
 		log.version.Store(version)
 	}
-	l.touchLocked(at)
+	l.touchLocked(at, of)
 	return version == known+1
 }
 
@@ -189,8 +214,8 @@ func (l *ledger) catchUp(epoch string, version uint64, changed []place) {
 	}
 	at := make([]spot, 0, len(changed))
 	for _, p := range changed {
-		if shared.last[p.spot].Load() < p.version {
-			shared.last[p.spot].Store(p.version)
+		if shared.marks.last[p.spot].Load() < p.version {
+			shared.marks.set(p.spot, p.version, 0)
 		}
 		at = append(at, p.spot)
 	}
@@ -201,5 +226,5 @@ func (l *ledger) catchUp(epoch string, version uint64, changed []place) {
 		l.log.Store(shared)
 		l.floor.Store(l.seq.Add(1))
 	}
-	l.touchLocked(at)
+	l.touchLocked(at, 0)
 }

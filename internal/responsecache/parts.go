@@ -93,7 +93,7 @@ func (x *index) lay(c *Cache, whole *entry, parts []Part) int {
 		if old, ok := x.at[h]; ok && old.whole != known {
 			known = old.whole
 			e := known.Value()
-			newer = e != nil && e != whole && !e.begun.Before(whole.begun) && c.ledger.current(e.seq, x.spots)
+			newer = e != nil && e != whole && !e.begun.Before(whole.begun) && c.ledger.current(e.seq, x.spots, e.of)
 		} else if !ok {
 			x.at[h] = where{here, p.N}
 			continue
@@ -161,7 +161,7 @@ func (v *View[T]) partOf(k Key) *entry {
 		return nil
 	}
 	return &entry{
-		value: value, id: whole.id, begun: whole.begun, seq: whole.seq, ground: x.ground,
+		value: value, id: whole.id, begun: whole.begun, seq: whole.seq, of: whole.of, ground: x.ground,
 		fresh: whole.begun.Add(v.policy.Life), ends: whole.begun.Add(v.policy.kept()),
 	}
 }
@@ -188,7 +188,7 @@ func (v *View[T]) Peek(k Key, names []string, maxAge time.Duration) (found []T, 
 		if at.whole != known {
 			known, whole = at.whole, at.whole.Value()
 			if whole != nil && (whole.err != nil || !now.Before(whole.begun.Add(v.policy.Life)) ||
-				!young(whole.begun, now, maxAge) || !c.ledger.current(whole.seq, x.spots)) {
+				!young(whole.begun, now, maxAge) || !c.ledger.current(whole.seq, x.spots, whole.of)) {
 				whole = nil
 			}
 		}
@@ -217,7 +217,7 @@ func (v *View[T]) Peek(k Key, names []string, maxAge time.Duration) (found []T, 
 func (v *View[T]) infoOf(wholes []*entry, at []spot, now time.Time) Info {
 	deps := make([]Dependency, len(wholes))
 	for i, e := range wholes {
-		deps[i] = Dependency{seq: e.seq, spots: at, expires: e.begun.Add(v.policy.Life), begun: e.begun}
+		deps[i] = Dependency{seq: e.seq, spots: at, of: e.of, expires: e.begun.Add(v.policy.Life), begun: e.begun}
 	}
 	all := deps[0]
 	if len(deps) > 1 {

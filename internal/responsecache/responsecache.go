@@ -245,15 +245,19 @@ func (c *Cache) Invalidate(ctx context.Context, tags ...string) error {
 	if c.off.Load() && c.ring == nil || len(tags) == 0 {
 		return nil
 	}
-	at := spotsOf(tags...)
+	return c.invalidate(ctx, spotsOf(tags...), 0)
+}
+
+// invalidate is Invalidate for spots; it spares what was loaded for of.
+func (c *Cache) invalidate(ctx context.Context, at []spot, of Renewal) error {
 	begun := time.Now()
-	c.ledger.touch(at)
+	c.ledger.touch(at, of)
 	if c.ring == nil {
 		c.observe(Event{Type: Invalidated})
 		return nil
 	}
 	ended := make(chan error, 1)
-	if !c.start(func() { ended <- c.ring.invalidate(at) }) {
+	if !c.start(func() { ended <- c.ring.invalidate(at, of) }) {
 		return fmt.Errorf("%w: the cache is closed", ErrUnconfirmed)
 	}
 	var err error
@@ -266,16 +270,26 @@ func (c *Cache) Invalidate(ctx context.Context, tags ...string) error {
 	return err
 }
 
-// Outdate is Invalidate for soft tags (Read.Soft), with which nothing is wrong that others
-// give once more: it does not wait for the other replicas while this one has no lease, as
-// in an outage of Redis, and returns nil then. They are told as soon as that is possible.
-func (c *Cache) Outdate(ctx context.Context, tags ...string) error {
+// Renewal names who asks anew (Read.Refresh) and then wants nothing older to be given by
+// anybody: NewRenewal makes one for each operation. The zero Renewal is nobody's.
+type Renewal uint64
+
+// NewRenewal returns a Renewal that is nobody else's.
+func NewRenewal() Renewal { return Renewal(max(1, newID())) }
+
+// Outdate is Invalidate for soft tags (Read.Soft), after all that was read for of, and
+// spares that. While this replica has no lease, as in an outage of Redis, it does not wait
+// for the others and returns nil: they are told as soon as that is possible.
+func (c *Cache) Outdate(ctx context.Context, of Renewal, tags ...string) error {
+	if c.off.Load() && c.ring == nil || len(tags) == 0 {
+		return nil
+	}
 	if c.trusts(time.Now()) {
-		return c.Invalidate(ctx, tags...)
+		return c.invalidate(ctx, spotsOf(tags...), of)
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	cancel()
-	_ = c.Invalidate(ctx, tags...) // it has not waited
+	_ = c.invalidate(ctx, spotsOf(tags...), of) // it has not waited
 	return nil
 }
 
@@ -295,7 +309,7 @@ func (c *Cache) Forget(ctx context.Context, principal string) error {
 }
 
 // Watch returns a Dependency on nothing but the principal: it is Current until somebody
-// makes the principal forgotten, through any replica.
+// makes the principal forgotten, through any replica, and Ended from then on.
 func (c *Cache) Watch(principal string) Dependency {
 	return Dependency{seq: c.ledger.seq.Load(), spots: spotsOf(principalTag(principal)), begun: time.Now()}
 }
@@ -317,6 +331,7 @@ type entry struct {
 	ends  time.Time // when it is of no more use
 	cost  time.Duration
 	seq   uint64 // of the ledger, when the load, or the look into Redis, began
+	of    Renewal
 	ground
 	size int
 	part string // its name, if it is one (Key.Part)
@@ -333,5 +348,5 @@ func (e *entry) weight(k key) uint32 {
 
 // dependency is what an answer made from this one depends on.
 func (e *entry) dependency() Dependency {
-	return Dependency{seq: e.seq, spots: e.spots, expires: e.fresh, begun: e.begun}
+	return Dependency{seq: e.seq, spots: e.spots, of: e.of, expires: e.fresh, begun: e.begun}
 }

@@ -79,6 +79,7 @@ type progress struct {
 // announcement is an invalidation to be told.
 type announcement struct {
 	spots []spot
+	of    Renewal
 	told  chan struct{} // closed when the following is set
 
 	at      progress
@@ -304,6 +305,9 @@ func (r *ring) listen(ctx context.Context) {
 	}
 }
 
+// sparing begins the word of an invalidation that names the Renewal that it spares.
+const sparing = "~"
+
 // hello is what a new member tells all of them, before its id.
 const hello = "hello "
 
@@ -324,15 +328,23 @@ func (r *ring) hearNews(payload string) {
 	if err != nil {
 		return
 	}
-	at := make([]spot, 0, len(words)-3)
-	for _, word := range words[3:] {
+	var of uint64
+	places := words[3:]
+	if len(places) > 0 && strings.HasPrefix(places[0], sparing) {
+		if of, err = strconv.ParseUint(places[0][len(sparing):], 10, 64); err != nil {
+			return
+		}
+		places = places[1:]
+	}
+	at := make([]spot, 0, len(places))
+	for _, word := range places {
 		n, err := strconv.ParseUint(word, 10, 16)
 		if err != nil {
 			return
 		}
 		at = append(at, spot(n))
 	}
-	follows := r.cache.ledger.apply(words[0], version, at)
+	follows := r.cache.ledger.apply(words[0], version, at, Renewal(of))
 	if from := words[2]; from != r.id {
 		r.mu.Lock()
 		r.ackers[r.ackTo+from] = struct{}{}

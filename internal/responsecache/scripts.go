@@ -62,13 +62,15 @@ for i = 9, #ARGV do redis.call('PUBLISH', ARGV[i], epoch .. ' ' .. version .. ' 
 return {epoch, version, settled, 1, {redis.call('HLEN', ring) - 4 - tonumber(settled)}}
 `
 
-// scriptInvalidate makes a version of the spots in ARGV[8] and later, tells it on the
-// channel ARGV[7], and returns the members and how far each is.
+// scriptInvalidate makes a version of the spots in ARGV[9] and later, tells it on the
+// channel ARGV[7], with ARGV[8] where that is not empty, and returns the members and how
+// far each is.
 const scriptInvalidate = `
 version = version + 1
 redis.call('HSET', ring, 'version', version)
 local told = epoch .. ' ' .. version .. ' ' .. me
-for i = 8, #ARGV do
+if ARGV[8] ~= '' then told = told .. ' ' .. ARGV[8] end
+for i = 9, #ARGV do
   redis.call('ZADD', gens, version, ARGV[i])
   told = told .. ' ' .. ARGV[i]
 end

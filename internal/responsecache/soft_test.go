@@ -100,6 +100,85 @@ func TestASoftTagEndsPartsToo(t *testing.T) {
 	}
 }
 
+// anew is a read for a renewal.
+func anew(con *console, call string, of Renewal) Read[int64] {
+	r := softly(con, call)
+	r.Refresh, r.Renewal = true, of
+	return r
+}
+
+// TestARenewalSparesWhatItRead, here and on the other replica, and nothing else: neither
+// what was there before, nor what somebody loaded meanwhile, nor what another renewal or
+// a change has ended.
+func TestARenewalSparesWhatItRead(t *testing.T) {
+	t.Parallel()
+	_, a, b, va, vb := pair(t, Options{})
+	con := &console{}
+	outdate := func(c *Cache, of Renewal) {
+		t.Helper()
+		if err := c.Outdate(t.Context(), of, "soft"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	both := func(call string, want int64, fresh bool) {
+		t.Helper()
+		for _, v := range []*View[int64]{va, vb} {
+			got, info, err := v.Get(t.Context(), softly(con, call))
+			if err != nil || fresh && got != want || !fresh && got <= want {
+				t.Errorf("%s is %d from %s, %v; last seen was %d", call, got, info.Source, err, want)
+			}
+		}
+	}
+	want(t, va, softly(con, "old"), 1, Loaded)
+	want(t, va, softly(con, "a"), 2, Loaded)
+	shared(t, a, 2)
+	want(t, vb, softly(con, "old"), 1, Redis)
+	want(t, vb, softly(con, "a"), 2, Redis)
+
+	first := NewRenewal()
+	info := want(t, va, anew(con, "a", first), 3, Loaded)
+	want(t, vb, softly(con, "meanwhile"), 4, Loaded)
+	want(t, va, anew(con, "b", first), 5, Loaded)
+	shared(t, a, 4)
+	outdate(a, first)
+	if !a.Valid(info.Dependency) {
+		t.Error("what was made of what was read anew is of no use")
+	}
+	both("a", 3, true)
+	both("b", 5, true)
+	both("old", 1, false)
+	both("meanwhile", 4, false)
+	outdate(a, first)
+	both("a", 3, true)
+
+	// What another one has ended in between stays ended.
+	second, third := NewRenewal(), NewRenewal()
+	now := con.asked.Load()
+	want(t, vb, anew(con, "c", second), now+1, Loaded)
+	outdate(a, third)
+	outdate(b, second)
+	both("c", now+1, false)
+	both("a", 3, false)
+
+	now = con.asked.Load()
+	want(t, vb, anew(con, "d", second), now+1, Loaded)
+	if err := a.Invalidate(t.Context(), "tag"); err != nil {
+		t.Fatal(err)
+	}
+	outdate(b, second)
+	both("d", now+1, false)
+
+	// A tag of others in the same place does not spare it either.
+	fourth := NewRenewal()
+	now = con.asked.Load()
+	want(t, va, anew(con, "e", fourth), now+1, Loaded)
+	outdate(a, fourth)
+	if err := b.Invalidate(t.Context(), "soft"); err != nil {
+		t.Fatal(err)
+	}
+	both("e", now+1, false)
+}
+
 // TestOutdateWithoutALease waits for nobody, and the others are told later.
 func TestOutdateWithoutALease(t *testing.T) {
 	t.Parallel()
@@ -112,7 +191,7 @@ func TestOutdateWithoutALease(t *testing.T) {
 	defer server.Resume()
 	a.ring.trust.Store(nil)
 	begun := time.Now()
-	if err := a.Outdate(t.Context(), "soft"); err != nil {
+	if err := a.Outdate(t.Context(), NewRenewal(), "soft"); err != nil {
 		t.Error(err)
 	}
 	if took := time.Since(begun); took > 10*time.Second { // the lease is longer

@@ -62,6 +62,8 @@ type Read[T any] struct {
 	Landed func(value T, whole Whole)
 	// Refresh asks anew, whatever is kept, and replaces it (Cache-Control: no-cache).
 	Refresh bool
+	// Renewal is for whom, if that will outdate what else there is (Cache.Outdate).
+	Renewal Renewal
 	// MaxAge, if positive, takes nothing that is stale, nor anything whose load began
 	// longer ago: what follows changes looks with it, and shares looks with others.
 	MaxAge time.Duration
@@ -137,7 +139,7 @@ func (v *View[T]) Get(ctx context.Context, r Read[T]) (T, Info, error) {
 // is old, or that many ask for and will be.
 func (v *View[T]) serve(ctx context.Context, e *entry, now time.Time, r Read[T]) (Info, bool) {
 	c := v.cache
-	if c.off.Load() || !young(e.begun, now, r.MaxAge) || !c.trusts(now) || !c.ledger.current(e.seq, e.spots) {
+	if c.off.Load() || !young(e.begun, now, r.MaxAge) || !c.trusts(now) || !c.ledger.current(e.seq, e.spots, e.of) {
 		return Info{}, false
 	}
 	info := Info{Source: Memory, Age: now.Sub(e.begun), Expires: e.fresh, Dependency: e.dependency()}
@@ -165,7 +167,7 @@ func (v *View[T]) Ahead(ctx context.Context, r Read[T]) bool {
 	if v.policy.Life == 0 || r.Principal == "" || c.off.Load() || !c.trusts(now) {
 		return false
 	}
-	if e := v.held(r.Key); e != nil && now.Before(e.fresh) && c.ledger.current(e.seq, e.spots) {
+	if e := v.held(r.Key); e != nil && now.Before(e.fresh) && c.ledger.current(e.seq, e.spots, e.of) {
 		return false
 	}
 	select {
@@ -211,6 +213,7 @@ func (v *View[T]) work(r Read[T]) *work {
 		policy:  v.policy,
 		ground:  groundOf(r.Principal, r.Tags, r.Soft),
 		refresh: r.Refresh,
+		of:      r.Renewal,
 		maxAge:  r.MaxAge,
 		load:    func(ctx context.Context) (any, error) { return r.Load(ctx) },
 		encode: func(value any) ([]byte, error) {

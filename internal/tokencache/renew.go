@@ -101,8 +101,8 @@ func (c *Cache) check(ctx context.Context, e *entry, h *held) (*held, time.Time,
 // not due for renewal is: of an older one, another replica may hold the next.
 func (c *Cache) restore(ctx context.Context, e *entry, h *held) *held {
 	now := c.opts.Now()
-	if !e.session() || !h.serves(now) || !now.Before(h.token.renewAt()) {
-		return nil
+	if !e.session() || !h.serves(now) || !now.Before(h.token.renewAt()) || h.heard() == Told {
+		return nil // one that was ended must not come back to life
 	}
 	err := c.ask(ctx, func(ctx context.Context) error {
 		_, err := c.opts.Store.Create(ctx, e.key, c.put(h.token, h.generation, h.ends))
@@ -126,7 +126,7 @@ func (c *Cache) put(t Token, generation string, ends time.Time) Put {
 // keep goes on with the old token as long as it serves, else fails.
 func (c *Cache) keep(e *entry, h *held, again time.Time, err error) (*held, time.Time, error) {
 	if h.serves(c.opts.Now()) {
-		return h.again(c.opts.Now()), again, err
+		return h.seen(c.opts.Now()), again, err
 	}
 	if e.session() && fault.CodeOf(err) == fault.Unauthenticated {
 		again = time.Time{}

@@ -91,7 +91,7 @@ func (c *Cache) beginSession(ctx context.Context, token Token) (Session, error) 
 	text := principal.SessionPrefix + base64.RawURLEncoding.EncodeToString(random)
 	name := principal.FromSession(text).Name()
 	e := &entry{key: c.sessionKey(name), name: name}
-	unchanged := c.watch(e)
+	news := c.watch(e)
 	now := c.opts.Now()
 	ends := now.Add(c.opts.SessionLifetime)
 	if token.Refresh == "" {
@@ -110,7 +110,7 @@ func (c *Cache) beginSession(ctx context.Context, token Token) (Session, error) 
 		return Session{}, fault.New(fault.Internal, "no session could be made")
 	}
 	h := hold(token, generation, true, ends, now)
-	h.unchanged = unchanged
+	h.news = news
 	e.held.Store(h)
 	c.sweep()
 	c.sessions.Store(name, e)
@@ -130,22 +130,37 @@ func (c *Cache) SignOut(ctx context.Context) error {
 	if p.Kind() != principal.Session {
 		return fault.New(fault.Unauthenticated, "there is no session to end: send its token as Authorization: Bearer")
 	}
-	if held, ok := c.sessions.LoadAndDelete(p.Name()); ok {
-		held.(*entry).held.Store(nil)
-	}
+	known := c.drop(p.Name())
 	var r Record
 	if err := c.ask(ctx, func(ctx context.Context) (err error) {
-		if r, err = c.opts.Store.Load(ctx, c.sessionKey(p.Name())); err != nil || r.Ends.IsZero() {
+		if r, err = c.opts.Store.Load(ctx, c.sessionKey(p.Name())); err != nil || r.Ended {
 			return err
 		}
-		return c.opts.Store.End(ctx, c.sessionKey(p.Name()), r.Ends.Sub(c.opts.Now()))
+		ends := r.Ends
+		if ends.IsZero() && known != nil { // the store has lost it, and another replica may give it back
+			ends = known.ends
+		}
+		if ends.IsZero() {
+			return nil
+		}
+		return c.opts.Store.End(ctx, c.sessionKey(p.Name()), ends.Sub(c.opts.Now()))
 	}); err != nil {
 		return noStore(err)
 	}
-	if r.Ends.IsZero() || r.Ended {
+	c.drop(p.Name()) // which a request in between may have looked up
+	if r.Ended || r.Ends.IsZero() && known == nil {
 		return errSession()
 	}
 	return nil
+}
+
+// drop forgets what this process holds of a session, and returns it.
+func (c *Cache) drop(name string) *held {
+	e, ok := c.sessions.LoadAndDelete(name)
+	if !ok {
+		return nil
+	}
+	return e.(*entry).held.Swap(nil)
 }
 
 // noStore is what callers are told where sessions cannot be kept or looked up.

@@ -41,14 +41,24 @@ type Options struct {
 	// SSO takes to answer.
 	Lease time.Duration
 	// Watch begins to watch over a session, by its principal's name. What it returns says
-	// whether nobody has told since, through any replica, that the session has ended: it
-	// is quick, and false where that is not certain. nil: nobody tells.
-	Watch func(name string) (unchanged func() bool)
+	// what has been heard since of its end, through any replica. It is quick. nil: nobody
+	// tells.
+	Watch func(name string) (news func() News)
 	// Now is the clock; default time.Now.
 	Now func() time.Time
 	// Logger is told of grants that failed, without their secrets; default: discarded.
 	Logger *slog.Logger
 }
+
+// News is what has been heard of the end of a session.
+type News uint8
+
+// The news.
+const (
+	Quiet  News = iota // it has certainly not been ended
+	Unsure             // somebody may have ended it and not be heard
+	Told               // somebody has said so
+)
 
 // The times of a token.
 const (
@@ -79,6 +89,9 @@ const (
 	// nobody tells (Options.Watch).
 	checkAfter     = 2 * time.Second
 	mustCheckAfter = 10 * time.Second
+	// unsureWait is how long a session waits for the store where it is not certain what
+	// has been heard of it.
+	unsureWait = 100 * time.Millisecond
 	// forgetAfter is how long an unused session stays in memory.
 	forgetAfter = 15 * time.Minute
 	// closeGrace is how long Close lets renewals end: their refresh tokens are spent.
@@ -161,7 +174,7 @@ func (c *Cache) Token(ctx context.Context) (string, error) {
 		}
 		return p.Token(), nil
 	}
-	if h := e.held.Load(); h != nil && now.Before(h.dueAt) && !h.changed() {
+	if h := e.held.Load(); h != nil && now.Before(h.dueAt) && h.heard() == Quiet {
 		return h.token.Access, nil
 	}
 	return c.renewed(ctx, e, now)
@@ -281,7 +294,7 @@ type held struct {
 	checked time.Time
 	refused bool // by the console
 
-	unchanged func() bool // of Options.Watch, from before the store was asked; nil: nobody tells
+	news func() News // of Options.Watch, from before the store was asked; nil: nobody tells
 
 	dueAt     time.Time // until then it is handed out without further ado
 	goodUntil time.Time // until then it is handed out while it is renewed
@@ -297,11 +310,16 @@ func hold(t Token, generation string, shared bool, ends, now time.Time) *held {
 	return h
 }
 
-// changed says whether the session may have been ended since it was looked up.
-func (h *held) changed() bool { return h.unchanged != nil && !h.unchanged() }
+// heard is what has been heard of the session's end since it was looked up.
+func (h *held) heard() News {
+	if h.news == nil {
+		return Quiet
+	}
+	return h.news()
+}
 
 // watch begins to watch over a session.
-func (c *Cache) watch(e *entry) func() bool {
+func (c *Cache) watch(e *entry) func() News {
 	if c.opts.Watch == nil || !e.session() {
 		return nil
 	}
@@ -311,14 +329,14 @@ func (c *Cache) watch(e *entry) func() bool {
 // seen is h after the store has said that it is still so.
 func (h *held) seen(now time.Time) *held {
 	next := h.again(now)
-	next.unchanged = nil // whoever has asked the store knows since when
+	next.news = nil // whoever has asked the store knows since when
 	return next
 }
 
 // again is h for another while.
 func (h *held) again(now time.Time) *held {
 	next := hold(h.token, h.generation, h.shared, h.ends, now)
-	next.unchanged = h.unchanged
+	next.news = h.news
 	if h.refused {
 		next.refused, next.dueAt, next.goodUntil = true, h.dueAt, h.goodUntil
 	}
@@ -351,15 +369,19 @@ func (c *Cache) renewed(ctx context.Context, e *entry, now time.Time) (string, e
 	e.mu.Lock()
 	h := e.held.Load()
 	good := h != nil && now.Before(h.goodUntil)
-	sure := good && !h.changed()
+	news := Quiet
+	if good {
+		news = h.heard()
+	}
+	joined := e.flight != nil
 	switch {
-	case sure && now.Before(h.dueAt), good && e.flight == nil && now.Before(e.retryAt):
+	case good && news == Quiet && now.Before(h.dueAt), good && news != Told && !joined && now.Before(e.retryAt):
 		defer e.mu.Unlock()
 		return h.token.Access, nil
-	case e.flight == nil && e.failed != nil && now.Before(e.retryAt):
+	case !good && !joined && e.failed != nil && now.Before(e.retryAt):
 		defer e.mu.Unlock()
 		return "", e.failed
-	case e.flight == nil:
+	case !joined:
 		if err := c.begin(e); err != nil { //nolint:contextcheck // a renewal serves every caller, so no single one may end it
 			defer e.mu.Unlock()
 			return "", err
@@ -367,15 +389,26 @@ func (c *Cache) renewed(ctx context.Context, e *entry, now time.Time) (string, e
 	}
 	f := e.flight
 	e.mu.Unlock()
-	if sure {
+	if good && news == Quiet {
 		return h.token.Access, nil
+	}
+	var enough <-chan time.Time
+	if good && news == Unsure { // the store may be what is away: then it goes on
+		timer := time.NewTimer(unsureWait)
+		defer timer.Stop()
+		enough = timer.C
 	}
 	select {
 	case <-f.done:
-		return f.access, f.err
+	case <-enough:
+		return h.token.Access, nil
 	case <-ctx.Done():
 		return "", context.Cause(ctx)
 	}
+	if next := e.held.Load(); joined && f.err == nil && next != nil && next.heard() == Told {
+		return c.renewed(ctx, e, c.opts.Now()) // it was begun before that was told, and does not know
+	}
+	return f.access, f.err
 }
 
 // begin starts a renewal. The caller holds e.mu.
@@ -390,10 +423,10 @@ func (c *Cache) begin(e *entry) error {
 	c.tasks.Go(func() {
 		ctx, cancel := context.WithTimeout(c.stop, grantTimeout)
 		defer cancel()
-		unchanged := c.watch(e)
+		news := c.watch(e)
 		next, again, err := c.renew(ctx, e, e.held.Load())
-		if next != nil && next.unchanged == nil {
-			next.unchanged = unchanged
+		if next != nil && next.news == nil {
+			next.news = news
 		}
 		e.mu.Lock()
 		defer e.mu.Unlock()

@@ -13,14 +13,24 @@ import (
 
 // told is what tells a replica that sessions have ended: its count of such words.
 type told struct {
-	words atomic.Int64
-	name  atomic.Value // of the session that was watched last
+	words  atomic.Int64
+	unsure atomic.Bool
+	name   atomic.Value // of the session that was watched last
 }
 
-func (w *told) watch(name string) func() bool {
+func (w *told) watch(name string) func() tokencache.News {
 	w.name.Store(name)
 	since := w.words.Load()
-	return func() bool { return w.words.Load() == since }
+	return func() tokencache.News {
+		switch {
+		case w.words.Load() != since:
+			return tokencache.Told
+		case w.unsure.Load():
+			return tokencache.Unsure
+		default:
+			return tokencache.Quiet
+		}
+	}
 }
 
 func (w *told) option(o *tokencache.Options) { o.Watch = w.watch }

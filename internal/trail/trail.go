@@ -18,6 +18,8 @@ import (
 type Wish struct {
 	// Refresh asks the console anew, whatever is kept (Cache-Control: no-cache).
 	Refresh bool
+	// Renewal is for whom, if what was kept before is to be outdated when all has been read.
+	Renewal responsecache.Renewal
 	// MaxAge, if positive, takes nothing whose load began longer ago.
 	MaxAge time.Duration
 	// Batches lets those who ask for entities together count them for AddBatch: an
@@ -71,7 +73,7 @@ type Trail struct {
 	batches []Batch
 	query   bool
 	spoiled bool
-	once    map[string]func()
+	old     []string
 }
 
 // New returns an empty trail.
@@ -97,24 +99,20 @@ func (t *Trail) Begin() bool {
 	return first
 }
 
-// Once runs f the first time that it is called with a name; whoever else calls it with
-// that name waits until f has ended. A nil trail runs f each time.
-func (t *Trail) Once(name string, f func()) {
-	if t == nil {
-		f()
-		return
-	}
+// Outdate notes a tag of what is older than what the operation has read anew.
+func (t *Trail) Outdate(tag string) {
 	t.mu.Lock()
-	once, ok := t.once[name]
-	if !ok {
-		if t.once == nil {
-			t.once = make(map[string]func())
-		}
-		once = sync.OnceFunc(f)
-		t.once[name] = once
+	defer t.mu.Unlock()
+	if !slices.Contains(t.old, tag) {
+		t.old = append(t.old, tag)
 	}
-	t.mu.Unlock()
-	once()
+}
+
+// Outdated are the tags that Outdate noted.
+func (t *Trail) Outdated() []string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return slices.Clone(t.old)
 }
 
 // Add notes a read that has ended.
