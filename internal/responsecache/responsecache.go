@@ -66,7 +66,7 @@ type Options struct {
 	// Version names the form of the encoded values. Replicas of different versions share
 	// invalidations, but no answers.
 	Version string
-	// RedisTimeout bounds a Redis command that a read waits for; default 50 ms. After one
+	// RedisTimeout bounds a Redis command that a read waits for; default 100 ms. After one
 	// that failed, reads do without Redis for a second.
 	RedisTimeout time.Duration
 	// LockWait is how long a read waits for another replica's load of the same answer
@@ -97,7 +97,7 @@ func (o Options) withDefaults() Options {
 		o.Prefix = DefaultPrefix
 	}
 	if o.RedisTimeout == 0 {
-		o.RedisTimeout = 50 * time.Millisecond
+		o.RedisTimeout = 100 * time.Millisecond
 	}
 	if o.LockWait == 0 {
 		o.LockWait = time.Second

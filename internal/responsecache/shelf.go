@@ -11,8 +11,18 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// redisPause is how long reads do without Redis after it failed one of them.
-const redisPause = time.Second
+const (
+	// redisPause is how long reads do without Redis after it failed one of them.
+	redisPause = time.Second
+	// shelfPlaces bounds the commands under way: what is to be done at once by hundreds of
+	// reads would wait for connections else, and be taken for Redis's own slowness.
+	shelfPlaces = 8
+	// shareTimeout bounds what no read waits for.
+	shareTimeout = time.Second
+)
+
+// errPaused: Redis failed another read while this one waited for its turn.
+var errPaused = errors.New("responsecache: Redis failed a moment ago")
 
 // shelf is where answers lie in Redis. No caller is told of its errors.
 type shelf struct {
@@ -22,6 +32,7 @@ type shelf struct {
 	timeout time.Duration
 	lock    time.Duration
 	start   time.Time
+	places  chan struct{}
 	paused  atomic.Int64 // until when after start, in nanoseconds
 	failed  func(ctx context.Context, err error)
 }
@@ -29,6 +40,7 @@ type shelf struct {
 func newShelf(o Options, s scripts) *shelf {
 	return &shelf{
 		client: o.Redis, scripts: s, prefix: o.Prefix, timeout: o.RedisTimeout, lock: o.LockWait, start: time.Now(),
+		places: make(chan struct{}, shelfPlaces),
 		failed: func(ctx context.Context, err error) {
 			if o.Observe != nil {
 				o.Observe(Event{Type: RedisFailed})
@@ -43,11 +55,25 @@ func (s *shelf) open() bool { return int64(time.Since(s.start)) >= s.paused.Load
 
 // note begins a pause after an error that is Redis's own.
 func (s *shelf) note(ctx context.Context, err error) {
-	if err == nil || errors.Is(err, context.Canceled) {
+	if err == nil || errors.Is(err, context.Canceled) || errors.Is(err, errPaused) {
 		return
 	}
 	s.paused.Store(int64(time.Since(s.start) + redisPause))
 	s.failed(ctx, err)
+}
+
+// turn waits until another command may be sent; leave ends it.
+func (s *shelf) turn(ctx context.Context) (leave func(), err error) {
+	select {
+	case s.places <- struct{}{}:
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	if !s.open() {
+		<-s.places
+		return nil, errPaused
+	}
+	return func() { <-s.places }, nil
 }
 
 // keys are those of an answer and of the lock of its load, in one slot.
@@ -79,6 +105,11 @@ type sought struct {
 // use is there, it takes the lock of the load for token, if that is free. Of no use is
 // what the load known brought, if that is not 0; and with ahead, whatever it is.
 func (s *shelf) seek(ctx context.Context, digest, token string, known uint64, ahead bool) (_ sought, err error) {
+	leave, err := s.turn(ctx)
+	if err != nil {
+		return sought{}, err
+	}
+	defer leave()
 	defer func() { s.note(ctx, err) }()
 	bounded, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
@@ -121,7 +152,12 @@ func (s *shelf) free(ctx context.Context, digest, token string) {
 }
 
 func (s *shelf) share(ctx context.Context, digest, token, what string, args ...any) {
-	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	leave, err := s.turn(ctx)
+	if err != nil {
+		return // a lock that is not given back lapses
+	}
+	defer leave()
+	ctx, cancel := context.WithTimeout(ctx, max(shareTimeout, s.timeout))
 	defer cancel()
 	s.note(ctx, s.scripts.share.Run(ctx, s.client, s.keys(digest), append([]any{token, what}, args...)...).Err())
 }

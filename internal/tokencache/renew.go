@@ -56,6 +56,9 @@ func (c *Cache) renew(ctx context.Context, e *entry, h *held) (next *held, again
 		case Paused:
 			return c.keep(e, h, r.Until, c.refused(e, r.Reason, nil))
 		case Absent:
+			if e.over(h) {
+				return nil, time.Time{}, errSession()
+			}
 			if restored := c.restore(ctx, e, h); restored != nil {
 				return restored, time.Time{}, nil
 			}
@@ -85,6 +88,8 @@ func (c *Cache) check(ctx context.Context, e *entry, h *held) (*held, time.Time,
 		return h.again(now), now.Add(storePause), nil //nolint:nilerr // what is in memory goes on while the store is away
 	case r.Ended:
 		return nil, time.Time{}, errSession()
+	case r.Generation == "" && r.Ends.IsZero() && e.over(h):
+		return nil, time.Time{}, errSession()
 	case r.Generation == "" && r.Ends.IsZero():
 		if restored := c.restore(ctx, e, h); restored != nil {
 			return restored, time.Time{}, nil
@@ -101,8 +106,8 @@ func (c *Cache) check(ctx context.Context, e *entry, h *held) (*held, time.Time,
 // not due for renewal is: of an older one, another replica may hold the next.
 func (c *Cache) restore(ctx context.Context, e *entry, h *held) *held {
 	now := c.opts.Now()
-	if !e.session() || !h.serves(now) || !now.Before(h.token.renewAt()) || h.heard() == Told {
-		return nil // one that was ended must not come back to life
+	if !e.session() || !h.serves(now) || !now.Before(h.token.renewAt()) {
+		return nil
 	}
 	err := c.ask(ctx, func(ctx context.Context) error {
 		_, err := c.opts.Store.Create(ctx, e.key, c.put(h.token, h.generation, h.ends))
@@ -114,6 +119,10 @@ func (c *Cache) restore(ctx context.Context, e *entry, h *held) *held {
 	c.opts.Logger.Info("a session that the store had lost was given back to it")
 	return h.seen(now)
 }
+
+// over says whether a session of which the store knows nothing has been ended: it must not
+// come back to life.
+func (e *entry) over(h *held) bool { return e.session() && h != nil && h.heard() == Told }
 
 func (c *Cache) put(t Token, generation string, ends time.Time) Put {
 	p := Put{Token: t, Generation: generation, Keep: keepAccount, Ends: ends}

@@ -1,6 +1,7 @@
 package tokencache_test
 
 import (
+	"context"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -114,4 +115,184 @@ func TestASignOutThatIsToldWhileTheStoreIsAway(t *testing.T) {
 			t.Errorf("when it is back: %v", err)
 		}
 	})
+}
+
+// TestASignOutDuringTroubleOfTheSSO: neither the pause after a refresh that failed nor a
+// refresh that began before the sign-out lets the session go on after it.
+func TestASignOutDuringTroubleOfTheSSO(t *testing.T) {
+	unavailable := func(string) error {
+		return &tokencache.GrantError{Reason: tokencache.Unavailable, Unspent: true}
+	}
+	for name, trouble := range map[string]func(t *testing.T, console *sso, use func() error){
+		"in a pause": func(_ *testing.T, console *sso, use func() error) {
+			console.goes(unavailable)
+			for console.refreshes.Load() < 6 {
+				_ = use()
+				time.Sleep(10 * time.Millisecond)
+			}
+			time.Sleep(150 * time.Millisecond)
+		},
+		"during a refresh": func(_ *testing.T, console *sso, use func() error) {
+			console.delay = 3 * time.Second
+			console.goes(unavailable)
+			_ = use() // begins one
+			time.Sleep(time.Second)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				store, console, word := newFlaky(), &sso{}, &told{}
+				a, b := newCache(t, console, sharing(store), word.option), newCache(t, console, sharing(store), word.option)
+				s, err := a.SignIn(t.Context(), "u", "p")
+				if err != nil {
+					t.Fatal(err)
+				}
+				session := asSession(t, s.Token)
+				use := func() error {
+					_, err := b.Token(session)
+					return err
+				}
+				if err := use(); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(46 * time.Second) // of a minute
+				if err := use(); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(2500 * time.Millisecond) // the last fifth
+				trouble(t, console, use)
+				if err := a.SignOut(session); err != nil {
+					t.Fatal(err)
+				}
+				word.words.Add(1)
+				for range 3 {
+					if err := use(); fault.CodeOf(err) != fault.Unauthenticated {
+						t.Errorf("after the sign-out: %v", err)
+					}
+				}
+			})
+		})
+	}
+}
+
+// TestAnEndedSessionStaysEnded when the store loses what it had, before the sign-out or
+// after it.
+func TestAnEndedSessionStaysEnded(t *testing.T) {
+	for _, before := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			store, console, word := newFlaky(), &sso{}, &told{}
+			a, b := newCache(t, console, sharing(store), word.option), newCache(t, console, sharing(store), word.option)
+			s, err := a.SignIn(t.Context(), "u", "p")
+			if err != nil {
+				t.Fatal(err)
+			}
+			session := asSession(t, s.Token)
+			if _, err := b.Token(session); err != nil {
+				t.Fatal(err)
+			}
+			if before {
+				store.Store = tokencache.NewMemory(nil)
+			}
+			if err := a.SignOut(session); err != nil {
+				t.Errorf("lost before %t: %v", before, err)
+			}
+			word.words.Add(1)
+			if !before {
+				store.Store = tokencache.NewMemory(nil)
+			}
+			for range 3 {
+				for _, c := range []*tokencache.Cache{b, a} {
+					if _, err := c.Token(session); fault.CodeOf(err) != fault.Unauthenticated {
+						t.Errorf("lost before %t: %v", before, err)
+					}
+				}
+				time.Sleep(5 * time.Second)
+			}
+		})
+	}
+}
+
+// slowEnd is a store that asks before it ends a session.
+type slowEnd struct {
+	*flaky
+	asks chan chan struct{}
+}
+
+func (s *slowEnd) End(ctx context.Context, key string, keep time.Duration) error {
+	goOn := make(chan struct{})
+	s.asks <- goOn
+	<-goOn
+	return s.flaky.End(ctx, key, keep)
+}
+
+// TestASignOutEndsWhatIsLookedUpMeanwhile: at once in the same process, though nobody tells.
+func TestASignOutEndsWhatIsLookedUpMeanwhile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store, console := &slowEnd{newFlaky(), make(chan chan struct{})}, &sso{}
+		a := newCache(t, console, sharing(store))
+		s, err := a.SignIn(t.Context(), "u", "p")
+		if err != nil {
+			t.Fatal(err)
+		}
+		session := asSession(t, s.Token)
+		ended := make(chan error, 1)
+		go func() { ended <- a.SignOut(session) }()
+		goOn := <-store.asks
+		_, _ = a.Token(session) // a request in between
+		close(goOn)
+		if err := <-ended; err != nil {
+			t.Fatal(err)
+		}
+		if _, err := a.Token(session); fault.CodeOf(err) != fault.Unauthenticated {
+			t.Errorf("after the sign-out: %v", err)
+		}
+	})
+}
+
+// TestAnUnsureSessionWaitsForTheStore, but not for long, as that may be what is away.
+func TestAnUnsureSessionWaitsForTheStore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		here, console, word := tokencache.NewMemory(nil), &sso{}, &told{}
+		hung := &hanging{Store: here}
+		a, b := newCache(t, console, sharing(here)), newCache(t, console, sharing(hung), word.option)
+		s, err := a.SignIn(t.Context(), "u", "p")
+		if err != nil {
+			t.Fatal(err)
+		}
+		session := asSession(t, s.Token)
+		if _, err := b.Token(session); err != nil {
+			t.Fatal(err)
+		}
+		word.unsure.Store(true)
+		hung.hangs.Store(true)
+		for range 20 {
+			begun := time.Now()
+			if _, err := b.Token(session); err != nil || time.Since(begun) > 100*time.Millisecond {
+				t.Errorf("%v after %v", err, time.Since(begun))
+			}
+			time.Sleep(50 * time.Millisecond)
+		}
+		hung.hangs.Store(false)
+		if err := a.SignOut(session); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2 * time.Second) // the store that gave no answer is left alone for one
+		if _, err := b.Token(session); fault.CodeOf(err) != fault.Unauthenticated {
+			t.Errorf("after the sign-out: %v", err)
+		}
+	})
+}
+
+// hanging is a store that may take for ever to look something up.
+type hanging struct {
+	tokencache.Store
+	hangs atomic.Bool
+}
+
+func (h *hanging) Load(ctx context.Context, key string) (tokencache.Record, error) {
+	if h.hangs.Load() {
+		<-ctx.Done()
+		return tokencache.Record{}, ctx.Err()
+	}
+	return h.Store.Load(ctx, key)
 }
