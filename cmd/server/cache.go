@@ -31,9 +31,12 @@ type caching struct {
 // byKind are durations by kind: "robots=1s, queues=30s".
 type byKind map[string]time.Duration
 
-// UnmarshalText reads them.
+// UnmarshalText adds those that the text names: a flag may be repeated.
 func (k *byKind) UnmarshalText(text []byte) error {
-	read := make(byKind)
+	read := maps.Clone(*k)
+	if read == nil {
+		read = make(byKind)
+	}
 	for part := range strings.SplitSeq(string(text), ",") {
 		if part = strings.TrimSpace(part); part == "" {
 			continue
@@ -108,11 +111,11 @@ func (c caching) lifetimes() (consolecache.Lifetimes, error) {
 // openCache makes what keeps the console's answers.
 func (g *gateway) openCache(metrics *telemetry.Metrics) error {
 	s := g.settings
+	// With replicas, the memory is believed from the first word of Redis on.
+	metrics.CacheTrusted(g.redis == nil || s.Cache == "off")
 	if s.Cache == "off" {
 		return nil
 	}
-	// With replicas, the memory is believed from the first word of Redis on.
-	metrics.CacheTrusted(g.redis == nil)
 	lifetimes, err := s.lifetimes()
 	if err != nil {
 		return err

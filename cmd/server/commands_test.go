@@ -203,7 +203,7 @@ func TestConfigCanBeFedBack(t *testing.T) {
 		return out.String()
 	}
 	t.Setenv("CONSOLEQL_CACHE_NEGATIVE", "queues = 7s")
-	first := config("--cache-life= robots=0, queues=1m", "--allowed-origins=https://a.example,https://b.example")
+	first := config("--cache-life= robots=0", "--cache-life=queues=1m,", "--allowed-origins=https://a.example,https://b.example")
 	for _, line := range []string{
 		"CONSOLEQL_CACHE_LIFE=companies=5m0s,layouts=10s,packages=1m0s,queues=1m0s,robots=0s,self=5m0s,tree=5m0s,workflows=10s\n",
 		"CONSOLEQL_CACHE_STALE_IF_ERROR=companies=30m0s,layouts=1m0s,packages=5m0s,queues=1m0s,robots=30s,self=30m0s,tree=30m0s,workflows=1m0s\n",
@@ -252,6 +252,7 @@ func TestSettingsThatMakeNoSense(t *testing.T) {
 		"unknown flag":               {[]string{"--cheese"}, "cheese"},
 		"unknown kind":               {[]string{"--cache-life=robot=1s"}, "robot"},
 		"a kind twice":               {[]string{"--cache-life=robots=1s,queues=1s,robots=2s"}, "given twice"},
+		"a kind in two flags":        {[]string{"--cache-life=robots=1s", "--cache-life=robots=2s"}, "given twice"},
 		"no duration":                {[]string{"--cache-life=robots=1"}, "robots"},
 		"no kind":                    {[]string{"--cache-negative=1s"}, "KIND=DURATION"},
 	} {

@@ -62,7 +62,7 @@ func TestForeignPagesChangeNothing(t *testing.T) {
 }
 
 func TestOriginsAreChecked(t *testing.T) {
-	for _, origin := range []string{"*", "dashboards.example", "https://", "https://a.example/", "https://a.example/x", "ftp://a.example", "https://u@a.example"} {
+	for _, origin := range []string{"*", "dashboards.example", "https://", "https://a.example/", "https://a.example/x", "ftp://a.example", "https://u@a.example", "https://*.example", "https://A.example", "https://a.example:443", "http://a.example:80", "https://a.example:"} {
 		s := &settings{listeners: listeners{AllowedOrigins: []string{origin}}}
 		if err := s.Validate(); err == nil || !strings.Contains(err.Error(), "--allowed-origins") {
 			t.Errorf("%s: %v", origin, err)

@@ -104,7 +104,7 @@ func (c *Cache) read(ctx context.Context, w *work) (any, Info, error) {
 	if info.Stale && now.Before(info.Expires) {
 		info.Expires = now // by a soft tag
 	}
-	if !own && !info.Stale {
+	if !own && res.source == Loaded {
 		info.Source = Coalesced
 	}
 	c.tellServed(w, info.Source, e.cost, nil)
@@ -275,9 +275,11 @@ func (c *Cache) keep(w *work, e *entry) {
 	}
 }
 
-// forget removes what memory holds for a key.
+// forget removes what memory holds for a key, and with it the parts that it has.
 func (c *Cache) forget(w *work) {
-	c.memory.Invalidate(w.key)
+	if e, ok := c.memory.Invalidate(w.key); ok {
+		e.gone.Store(true)
+	}
 	if w.part != "" {
 		c.unlay(w.index, w.part)
 	}

@@ -153,7 +153,7 @@ func (v *View[T]) partOf(k Key) *entry {
 	w := x.at[maphash.String(v.cache.seed, k.Part)]
 	x.mu.RUnlock()
 	whole := w.whole.Value()
-	if whole == nil || w.n == itself {
+	if whole == nil || whole.gone.Load() || w.n == itself {
 		return nil
 	}
 	value, ok := v.pick(whole, w.n, k.Part)
@@ -187,7 +187,7 @@ func (v *View[T]) Peek(k Key, names []string, maxAge time.Duration) (found []T, 
 		at := x.at[maphash.String(c.seed, name)]
 		if at.whole != known {
 			known, whole = at.whole, at.whole.Value()
-			if whole != nil && (whole.err != nil || !now.Before(whole.begun.Add(v.policy.Life)) ||
+			if whole != nil && (whole.gone.Load() || whole.err != nil || !now.Before(whole.begun.Add(v.policy.Life)) ||
 				!young(whole.begun, now, maxAge) || !c.ledger.current(whole.seq, x.spots, whole.of)) {
 				whole = nil
 			}

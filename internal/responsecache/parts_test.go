@@ -233,3 +233,19 @@ func TestPartsWeighLittle(t *testing.T) {
 		t.Errorf("%d bytes, and with another list %d", before, after)
 	}
 }
+
+// TestPartsOfWhatIsDenied are no longer at hand, though who still looks at the list has it.
+func TestPartsOfWhatIsDenied(t *testing.T) {
+	l := newLists(t, newCache(t, Options{Policies: Policies{"pages": minute, "one": minute}}))
+	l.list("a b", false)
+	l.peek("alice", "a b", "a1 b1", 0)
+	_, _, err := l.pages.Get(t.Context(), Read[[]entity]{
+		Key: Key{Principal: "alice", Call: "a b"}, Tags: []string{"filter", "robots"}, Refresh: true,
+		Load: func(context.Context) ([]entity, error) { return nil, errDenied },
+	})
+	if !errors.Is(err, errDenied) {
+		t.Fatal(err)
+	}
+	l.peek("alice", "a b", "", 0)
+	l.try("a", 0, "", errDenied)
+}

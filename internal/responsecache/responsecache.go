@@ -337,6 +337,7 @@ type entry struct {
 	part string // its name, if it is one (Key.Part)
 
 	renewing atomic.Bool // somebody has begun an early refresh
+	gone     atomic.Bool // nothing may be taken out of it any more
 }
 
 // weight is what an entry counts in memory, in bytes.

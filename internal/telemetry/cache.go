@@ -38,7 +38,7 @@ func (c *cacheMetrics) register(r prometheus.Registerer) {
 		}),
 		trusted: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "consoleql_cache_trusted",
-			Help: "1 while this replica knows of all changes made through others, and so may answer from memory; always, without Redis and so without others.",
+			Help: "1 while this replica knows of all changes made through others, and so may answer from memory; always, where there is no Redis, or nothing is kept.",
 		}),
 		redisFailures: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "consoleql_cache_redis_failures_total",
