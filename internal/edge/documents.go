@@ -2,6 +2,7 @@ package edge
 
 import (
 	"context"
+	"math"
 
 	"github.com/maypok86/otter/v2"
 )
@@ -24,7 +25,7 @@ func newDocuments[T any](most uint64, of func(key string, value T) int) document
 	const own = 256 // the entry and the cache's nodes
 	return documents[T]{otter.Must(&otter.Options[string, T]{
 		MaximumWeight: most,
-		Weigher:       func(key string, value T) uint32 { return uint32(min(own+of(key, value), 1<<31)) },
+		Weigher:       func(key string, value T) uint32 { return uint32(min(max(own+of(key, value), own), math.MaxUint32)) },
 		Executor:      func(task func()) { task() }, // whoever starts goroutines must be able to wait for them
 		Logger:        &otter.NoopLogger{},
 	})}
