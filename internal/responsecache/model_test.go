@@ -43,8 +43,11 @@ type truth struct {
 	versions [modelEntities]atomic.Int64
 	// confirmed are the versions below which nobody may read any more.
 	confirmed [modelEntities]atomic.Int64
-	fail      atomic.Bool
-	loads     atomic.Int64
+	// renewed is, of a kind and a principal, when the load began before which nothing was
+	// loaded that the principal may still be given.
+	renewed sync.Map // of *atomic.Int64, by renewedOf
+	fail    atomic.Bool
+	loads   atomic.Int64
 }
 
 // fact is an answer of the model's console.
@@ -53,6 +56,13 @@ type fact struct {
 	Entity    int
 	Version   int64
 	Begun     int64 // nanoseconds after the model's start, when the load began
+}
+
+type renewedOf struct{ kind, principal string }
+
+func (t *truth) renewedAt(kind, principal string) *atomic.Int64 {
+	at, _ := t.renewed.LoadOrStore(renewedOf{kind, principal}, &atomic.Int64{})
+	return at.(*atomic.Int64)
 }
 
 // gate is a replica's way to Redis. While it is shut, nothing gets through, and nobody
@@ -151,6 +161,7 @@ type model struct {
 	sources     sync.Map // Source to *atomic.Int64
 	confirmed   atomic.Int64
 	unconfirmed atomic.Int64
+	renewals    atomic.Int64
 }
 
 func (m *model) newReplica() *modelReplica {
@@ -189,6 +200,13 @@ func (m *model) read(r *modelReplica, rng *rand.Rand) error {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Duration(1+rng.IntN(2000))*time.Millisecond)
 	defer cancel()
 	oldest := max(m.truth.confirmed[entity].Load(), r.own[entity].Load())
+	renewed := m.truth.renewedAt(kind, principal)
+	notBefore := renewed.Load()
+	var renewal Renewal
+	if rng.IntN(200) == 0 {
+		renewal = NewRenewal()
+	}
+	soft := kind + " of " + principal
 	begun := time.Since(m.start)
 	delay := time.Duration(rng.IntN(3000)) * time.Microsecond
 	if rng.IntN(50) == 0 {
@@ -197,7 +215,9 @@ func (m *model) read(r *modelReplica, rng *rand.Rand) error {
 	got, info, err := r.views[kind].Get(ctx, Read[*fact]{
 		Key:     Key{Principal: principal, Call: fmt.Sprint(entity)},
 		Tags:    []string{fmt.Sprint("entity:", entity), "everything"},
-		Refresh: rng.IntN(50) == 0,
+		Soft:    soft,
+		Refresh: renewal != 0,
+		Renewal: renewal,
 		Load: func(ctx context.Context) (*fact, error) {
 			f := &fact{Principal: principal, Entity: entity, Begun: int64(time.Since(m.start))}
 			f.Version = m.truth.versions[entity].Load()
@@ -240,6 +260,12 @@ func (m *model) read(r *modelReplica, rng *rand.Rand) error {
 		return fmt.Errorf("%s of %d from %s: version %d, %v old, after %d was invalidated", kind, entity, info.Source, got.Version, age, oldest)
 	case age > limit:
 		return fmt.Errorf("%s of %d from %s is %v old, more than %v", kind, entity, info.Source, age, limit)
+	case got.Begun < notBefore && !info.Stale:
+		return fmt.Errorf("%s of %d from %s was loaded %v before what was read anew", kind, entity, info.Source, time.Duration(notBefore-got.Begun))
+	}
+	if renewal != 0 && !r.cache.off.Load() && r.cache.invalidate(context.Background(), spotsOf(soft), renewal) == nil {
+		m.renewals.Add(1)
+		raise(renewed, got.Begun)
 	}
 	return nil
 }
@@ -359,7 +385,8 @@ func (m *model) trouble(rng *rand.Rand) {
 // TestModel lets replicas read and write at random while Redis, their channels and
 // themselves fail at random. No read may bring what is older than an Invalidate that
 // had returned nil when the read began, on whichever replica, or than one of its own
-// replica at all; nor what is older than its policy allows; nor another principal's.
+// replica at all; nor, but for an error, what was loaded before something that had been
+// read anew; nor what is older than its policy allows; nor another principal's.
 func TestModel(t *testing.T) {
 	t.Parallel()
 	seed := *modelSeed
@@ -393,8 +420,8 @@ func TestModel(t *testing.T) {
 		counts[s] = n.Load()
 		return true
 	})
-	t.Logf("reads %v, loads %d, writes %d confirmed and %d not", counts, m.truth.loads.Load(), m.confirmed.Load(), m.unconfirmed.Load())
-	if !t.Failed() && (counts[Memory] == 0 || counts[Redis] == 0 || counts[Loaded] == 0 || m.confirmed.Load() == 0) {
+	t.Logf("reads %v, loads %d, writes %d confirmed and %d not, renewals %d", counts, m.truth.loads.Load(), m.confirmed.Load(), m.unconfirmed.Load(), m.renewals.Load())
+	if !t.Failed() && (counts[Memory] == 0 || counts[Redis] == 0 || counts[Loaded] == 0 || m.confirmed.Load() == 0 || m.renewals.Load() == 0) {
 		t.Error("the model did not do what it is there for")
 	}
 }
