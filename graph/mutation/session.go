@@ -69,10 +69,13 @@ func (d Door) SignOut(ctx context.Context) (*loader.SignOutPayload, error) {
 	if err := loader.From(ctx).Refusal(); err != nil {
 		return nil, err
 	}
-	if err := d.Sessions.SignOut(ctx); err != nil {
+	err := d.Sessions.SignOut(ctx)
+	if fault.CodeOf(err) != fault.Unauthenticated { // else there was no session, and nobody needs to know
+		d.Answers.Forget(ctx) // an error may hide that the session has been ended
+	}
+	if err != nil {
 		return nil, err
 	}
-	d.Answers.Forget(ctx)
 	return &loader.SignOutPayload{Ok: true}, nil
 }
 

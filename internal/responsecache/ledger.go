@@ -184,9 +184,13 @@ func (l *ledger) apply(epoch string, version uint64, at []spot, of Renewal) bool
 	if version <= known {
 		return true
 	}
+	spared := of
+	if version != known+1 {
+		spared = 0 // what came in between may have ended what was loaded for of
+	}
 	for _, s := range at {
 		if log.marks.last[s].Load() < version {
-			log.marks.set(s, version, of)
+			log.marks.set(s, version, spared)
 		}
 	}
 	if version == known+1 {

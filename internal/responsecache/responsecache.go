@@ -278,8 +278,9 @@ type Renewal uint64
 func NewRenewal() Renewal { return Renewal(max(1, newID())) }
 
 // Outdate is Invalidate for soft tags (Read.Soft), after all that was read for of, and
-// spares that. While this replica has no lease, as in an outage of Redis, it does not wait
-// for the others and returns nil: they are told as soon as that is possible.
+// spares that. While this replica has no lease, as in an outage of Redis, it waits for the
+// others no longer than RedisTimeout, and returns nil: they are told as soon as that is
+// possible.
 func (c *Cache) Outdate(ctx context.Context, of Renewal, tags ...string) error {
 	if c.off.Load() && c.ring == nil || len(tags) == 0 {
 		return nil
@@ -287,9 +288,9 @@ func (c *Cache) Outdate(ctx context.Context, of Renewal, tags ...string) error {
 	if c.trusts(time.Now()) {
 		return c.invalidate(ctx, spotsOf(tags...), of)
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	cancel()
-	_ = c.invalidate(ctx, spotsOf(tags...), of) // it has not waited
+	ctx, cancel := context.WithTimeout(ctx, c.opts.RedisTimeout)
+	defer cancel()
+	_ = c.invalidate(ctx, spotsOf(tags...), of) // unconfirmed, it goes on by itself
 	return nil
 }
 

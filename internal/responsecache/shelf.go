@@ -17,12 +17,14 @@ const (
 	// shelfPlaces bounds the commands under way: what is to be done at once by hundreds of
 	// reads would wait for connections else, and be taken for Redis's own slowness.
 	shelfPlaces = 8
+	// turnTimeout bounds how long a command waits for its turn.
+	turnTimeout = 300 * time.Millisecond
 	// shareTimeout bounds what no read waits for.
 	shareTimeout = time.Second
 )
 
-// errPaused: Redis failed another read while this one waited for its turn.
-var errPaused = errors.New("responsecache: Redis failed a moment ago")
+// errPaused: Redis failed others while this one waited for its turn, or kept them too long.
+var errPaused = errors.New("responsecache: Redis is given a rest")
 
 // shelf is where answers lie in Redis. No caller is told of its errors.
 type shelf struct {
@@ -66,8 +68,16 @@ func (s *shelf) note(ctx context.Context, err error) {
 func (s *shelf) turn(ctx context.Context) (leave func(), err error) {
 	select {
 	case s.places <- struct{}{}:
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
+	default:
+		timer := time.NewTimer(turnTimeout)
+		defer timer.Stop()
+		select {
+		case s.places <- struct{}{}:
+		case <-timer.C:
+			return nil, errPaused
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
 	}
 	if !s.open() {
 		<-s.places

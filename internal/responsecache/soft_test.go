@@ -179,10 +179,33 @@ func TestARenewalSparesWhatItRead(t *testing.T) {
 	both("e", now+1, false)
 }
 
-// TestOutdateWithoutALease waits for nobody, and the others are told later.
+// TestARenewalSparesNothingOverAGap: what comes in between, late or never, may have ended
+// what was loaded for it.
+func TestARenewalSparesNothingOverAGap(t *testing.T) {
+	const of, s = Renewal(1), spot(7)
+	for name, rest := range map[string]func(*ledger){
+		"a late word": func(l *ledger) { l.apply("e", 5, []spot{s}, 0); l.catchUp("e", 6, []place{{s, 6}}) },
+		"a lost word": func(l *ledger) { l.catchUp("e", 6, []place{{s, 6}}) },
+	} {
+		l := &ledger{}
+		l.catchUp("e", 4, nil)
+		if !l.apply("e", 5, []spot{s}, of) || !l.currentShared("e", 4, []spot{s}, of) || l.currentShared("e", 4, []spot{s}, 0) {
+			t.Error("without a gap, what was loaded for it is not spared, or something else is")
+		}
+		l = &ledger{}
+		l.catchUp("e", 4, nil)
+		l.apply("e", 6, []spot{s}, of)
+		rest(l)
+		if l.currentShared("e", 4, []spot{s}, of) {
+			t.Errorf("%s: what was loaded before it is current", name)
+		}
+	}
+}
+
+// TestOutdateWithoutALease hardly waits, and the others are told later.
 func TestOutdateWithoutALease(t *testing.T) {
 	t.Parallel()
-	server, a, _, va, vb := pair(t, Options{})
+	server, a, _, va, vb := pair(t, Options{RedisTimeout: 2 * time.Second})
 	con := &console{}
 	want(t, va, softly(con, "a"), 1, Loaded)
 	shared(t, a, 1)

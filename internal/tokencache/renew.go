@@ -13,10 +13,26 @@ var errStoreDown = errors.New("tokencache: the store gave no answer a moment ago
 
 // ask puts one question to the store, unless it has just failed to answer.
 func (c *Cache) ask(ctx context.Context, question func(ctx context.Context) error) error {
-	if c.opts.Now().UnixNano() < c.down.Load() {
+	return c.askWithin(ctx, storeTimeout, false, question)
+}
+
+// askOf is ask about what is held of a principal. Where somebody has told that its session
+// has ended, the store is asked whatever became of the last question, but not for long.
+func (c *Cache) askOf(ctx context.Context, h *held, question func(ctx context.Context) error) error {
+	if h != nil && h.heard() == Told {
+		return c.askWithin(ctx, unsureWait, true, question)
+	}
+	return c.ask(ctx, question)
+}
+
+// storeIsDown says whether the store is not asked now, as it has just failed to answer.
+func (c *Cache) storeIsDown(now time.Time) bool { return now.UnixNano() < c.down.Load() }
+
+func (c *Cache) askWithin(ctx context.Context, limit time.Duration, anyhow bool, question func(ctx context.Context) error) error {
+	if !anyhow && c.storeIsDown(c.opts.Now()) {
 		return errStoreDown
 	}
-	bounded, cancel := context.WithTimeout(ctx, storeTimeout)
+	bounded, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	err := question(bounded)
 	var told *fault.Error
@@ -42,7 +58,7 @@ func (c *Cache) renew(ctx context.Context, e *entry, h *held) (next *held, again
 	for look := firstLook; ; look = min(2*look, maxLook) {
 		var standing Standing
 		var r Record
-		err := c.ask(ctx, func(ctx context.Context) (err error) {
+		err := c.askOf(ctx, h, func(ctx context.Context) (err error) {
 			standing, r, err = c.opts.Store.Claim(ctx, e.key, Claim{Owner: owner, Lease: c.opts.Lease, Seen: seen, Session: e.session()})
 			return err
 		})
@@ -78,7 +94,7 @@ func (c *Cache) renew(ctx context.Context, e *entry, h *held) (next *held, again
 // check looks a session up again whose token is good.
 func (c *Cache) check(ctx context.Context, e *entry, h *held) (*held, time.Time, error) {
 	var r Record
-	err := c.ask(ctx, func(ctx context.Context) (err error) {
+	err := c.askOf(ctx, h, func(ctx context.Context) (err error) {
 		r, err = c.opts.Store.Load(ctx, e.key)
 		return err
 	})

@@ -358,6 +358,7 @@ func earlier(a, b time.Time) time.Time {
 
 // flight is one renewal that any number of callers wait for.
 type flight struct {
+	begun  time.Time
 	done   chan struct{}
 	access string
 	err    error
@@ -375,7 +376,7 @@ func (c *Cache) renewed(ctx context.Context, e *entry, now time.Time) (string, e
 	}
 	joined := e.flight != nil
 	switch {
-	case good && news == Quiet && now.Before(h.dueAt), good && news != Told && !joined && now.Before(e.retryAt):
+	case good && news == Quiet && now.Before(h.dueAt), good && !joined && now.Before(e.retryAt) && (news == Quiet || news == Unsure && c.storeIsDown(now)):
 		defer e.mu.Unlock()
 		return h.token.Access, nil
 	case !good && !joined && e.failed != nil && now.Before(e.retryAt):
@@ -394,7 +395,7 @@ func (c *Cache) renewed(ctx context.Context, e *entry, now time.Time) (string, e
 	}
 	var enough <-chan time.Time
 	if good && news == Unsure { // the store may be what is away: then it goes on
-		timer := time.NewTimer(unsureWait)
+		timer := time.NewTimer(unsureWait - now.Sub(f.begun))
 		defer timer.Stop()
 		enough = timer.C
 	}
@@ -418,7 +419,7 @@ func (c *Cache) begin(e *entry) error {
 	if c.closed {
 		return fault.New(fault.UpstreamUnavailable, "the gateway is shutting down")
 	}
-	f := &flight{done: make(chan struct{})}
+	f := &flight{begun: c.opts.Now(), done: make(chan struct{})}
 	e.flight = f
 	c.tasks.Go(func() {
 		ctx, cancel := context.WithTimeout(c.stop, grantTimeout)
