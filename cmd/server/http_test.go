@@ -199,19 +199,22 @@ func TestOddRequests(t *testing.T) {
 					t.Errorf("%s: status %d, %.300s", what, resp.StatusCode, body)
 				}
 			}
-			// A body of which nobody says how long it is.
-			req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, w.url+"/graphql", io.MultiReader(strings.NewReader(`{"query":"`), strings.NewReader(strings.Repeat(" ", 2<<20))))
-			if err != nil {
-				t.Fatal(err)
-			}
-			req.Header.Set("Content-Type", "application/json")
-			resp, err := w.http.Do(req)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer resp.Body.Close()
-			if resp.StatusCode != http.StatusRequestEntityTooLarge {
-				t.Errorf("a body that is too long and does not say so: status %d", resp.StatusCode)
+			for _, accept := range []string{"*/*", "text/event-stream"} {
+				// A body of which nobody says how long it is.
+				req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, w.url+"/graphql", io.MultiReader(strings.NewReader(`{"query":"`), strings.NewReader(strings.Repeat(" ", 2<<20))))
+				if err != nil {
+					t.Fatal(err)
+				}
+				req.Header.Set("Content-Type", "application/json")
+				req.Header.Set("Accept", accept)
+				resp, err := w.http.Do(req)
+				if err != nil {
+					t.Fatal(err)
+				}
+				resp.Body.Close()
+				if resp.StatusCode != http.StatusRequestEntityTooLarge {
+					t.Errorf("%s: a body that is too long and does not say so: status %d", accept, resp.StatusCode)
+				}
 			}
 			if strings.Contains(w.logs.String(), "panic") {
 				t.Errorf("the log tells of a panic: %s", w.logs)

@@ -61,6 +61,30 @@ func TestForeignPagesChangeNothing(t *testing.T) {
 	_ = conn.CloseNow()
 }
 
+// TestOriginsAreComparedAlike: a page that may send requests may open a WebSocket, and no
+// other may do either.
+func TestOriginsAreComparedAlike(t *testing.T) {
+	allowed := []string{"http://[::1]:3000", "https://ok.example"}
+	w := newWorld(t, consolesim.Options{}, func(s *settings, _ *consolesim.Server) { s.AllowedOrigins = allowed })
+	for origin, may := range map[string]bool{
+		"http://[::1]:3000": true, "https://ok.example": true, "http://1:3000": false, "http://ok.example": false, "https://ok.example:8443": false, "null": false,
+	} {
+		resp, _ := w.send(http.MethodPost, "/graphql", `{"query":"{ __typename }"}`, with(jsonBody, map[string]string{"Origin": origin}))
+		if (resp.StatusCode == http.StatusOK) != may {
+			t.Errorf("%s: a request is answered with status %d", origin, resp.StatusCode)
+		}
+		conn, _, err := websocket.Dial(t.Context(), w.url+"/graphql", &websocket.DialOptions{
+			Subprotocols: []string{"graphql-transport-ws"}, HTTPHeader: http.Header{"Origin": {origin}},
+		})
+		if (err == nil) != may {
+			t.Errorf("%s: a WebSocket is answered with %v", origin, err)
+		}
+		if err == nil {
+			_ = conn.CloseNow()
+		}
+	}
+}
+
 func TestOriginsAreChecked(t *testing.T) {
 	for _, origin := range []string{"*", "dashboards.example", "https://", "https://a.example/", "https://a.example/x", "ftp://a.example", "https://u@a.example", "https://*.example", "https://A.example", "https://a.example:443", "http://a.example:80", "https://a.example:"} {
 		s := &settings{listeners: listeners{AllowedOrigins: []string{origin}}}

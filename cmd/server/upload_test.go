@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"crypto/sha256"
@@ -10,6 +11,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"mime/multipart"
+	"net"
 	"net/http"
 	"net/textproto"
 	"strings"
@@ -323,4 +325,39 @@ func TestMultipartFormsThatAreWrong(t *testing.T) {
 			t.Errorf("answered %s", a.Body)
 		}
 	})
+}
+
+// TestUploadOverAConnectionThatBreaksOff is the client's fault, and told as that, although a connection
+// that breaks off also cancels the request.
+func TestUploadOverAConnectionThatBreaksOff(t *testing.T) {
+	w := newWorld(t, consolesim.Options{})
+	var body bytes.Buffer
+	file, _ := noise(100_000)
+	contentType, send := form(&body, uploadQuery, file)
+	if err := send(); err != nil {
+		t.Fatal(err)
+	}
+	conn, err := net.Dial("tcp", strings.TrimPrefix(w.url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := fmt.Fprintf(conn, "POST /graphql HTTP/1.1\r\nHost: x\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n%s", contentType, body.Len(), body.Bytes()[:50_000]); err != nil {
+		t.Fatal(err)
+	}
+	if err := conn.(*net.TCPConn).CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	answered, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a := decode[answer](t, answered); len(a.Errors) != 1 || a.Errors[0].Extensions.Code != "BAD_USER_INPUT" || a.Errors[0].Extensions.Argument != "input.file" {
+		t.Errorf("answered %s", answered)
+	}
 }

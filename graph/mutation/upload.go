@@ -22,6 +22,9 @@ func (w *Writer) UploadPackage(ctx context.Context, in UploadPackageInput) (*loa
 		}
 		u, err := w.upload(ctx, sc, file, size, in.File.AtMost)
 		if err != nil {
+			if from, ok := file.(interface{ Err() error }); ok && from.Err() != nil {
+				err = from.Err() // the cause of whatever else there is
+			}
 			return nil, clientError(err)
 		}
 		return &loader.UploadPackagePayload{UploadedPackage: u}, nil

@@ -16,7 +16,8 @@ type Upload struct {
 	// AtMost bounds the file's length in bytes where the request says how long it is itself, else -1.
 	AtMost int64
 	// Open gives the file's content, once, and its length in bytes, -1 where
-	// that is not known. Files are read in the order in which the request holds them.
+	// that is not known. Files are read in the order in which the request holds them. A
+	// file with a method Err() error says why it could not be read.
 	Open func() (file io.Reader, size int64, err error)
 }
 

@@ -45,7 +45,7 @@ func (s *server) present(ctx context.Context, err error) *gqlerror.Error {
 		out.Message, out.Extensions = validatorMessage(ctx, of), of.Extensions // of gqlgen's parser and validator, or ours
 	case strings.HasPrefix(out.Message, "json request body could not be decoded"), strings.HasPrefix(out.Message, "could not read request body"):
 		// gqlgen's own text repeats the body, variables with secrets included: neither caller nor log may see it.
-		out.Message, out.Extensions["code"] = "the request body is not a JSON object of query, operationName, variables and extensions, or is too large", fault.BadUserInput
+		out.Message, out.Extensions["code"] = "the request body is not a JSON object of query, operationName, variables and extensions", fault.BadUserInput
 	default:
 		s.opts.Logger.ErrorContext(ctx, "internal error", "error", err, "path", out.Path.String())
 		out.Message, out.Extensions["code"] = "internal error", fault.Internal

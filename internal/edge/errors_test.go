@@ -66,7 +66,7 @@ func TestPresent(t *testing.T) {
 		"a panic":                {errPanicked, fault.Internal, "internal error", nil, true},
 		"anything else":          {errors.New("postgres://u:p@host/db"), fault.Internal, "internal error", nil, true},
 		"the body, no JSON":      {gqlerror.Errorf("json request body could not be decoded: EOF body:hunter2"), fault.BadUserInput, "not a JSON object", nil, false},
-		"the body, not readable": {gqlerror.Errorf("could not read request body: http: request body too large"), fault.BadUserInput, "too large", nil, false},
+		"the body, not readable": {gqlerror.Errorf("could not read request body: http: request body too large"), fault.BadUserInput, "not a JSON object", nil, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, logs := presented(tt.err)

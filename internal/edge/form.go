@@ -8,6 +8,7 @@ import (
 	"mime"
 	"mime/multipart"
 	"net/http"
+	"sync/atomic"
 
 	"github.com/consoleql/consoleql/graph/scalar"
 	"github.com/consoleql/consoleql/internal/fault"
@@ -110,6 +111,23 @@ type fromClient struct {
 	file io.Reader
 	size int64 // -1: unknown
 	read int64
+
+	failed atomic.Pointer[error]
+}
+
+// Err is why the file could not be read; nil if it could so far. Whoever passes the file on
+// may have been told by then that the request was cancelled, as a body that breaks off does.
+func (r *fromClient) Err() error {
+	if err := r.failed.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+// fail keeps the first error.
+func (r *fromClient) fail(err error) error {
+	r.failed.CompareAndSwap(nil, &err)
+	return err
 }
 
 // Read reads on. Of a file whose length was passed on, the last bytes are held back until
@@ -124,9 +142,9 @@ func (r *fromClient) Read(p []byte) (int, error) {
 	ended := errors.Is(err, io.EOF)
 	switch {
 	case err != nil && (!ended || errors.Is(err, io.ErrUnexpectedEOF)):
-		return 0, fmt.Errorf("%w: %w", scalar.ErrRead, err)
+		return 0, r.fail(fmt.Errorf("%w: %w", scalar.ErrRead, err))
 	case r.size >= 0 && (r.read > r.size || ended && r.read < r.size):
-		return 0, scalar.ErrLength
+		return 0, r.fail(scalar.ErrLength)
 	}
 	return n, err
 }

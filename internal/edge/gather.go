@@ -103,10 +103,14 @@ type gatheringConn struct {
 	bounded atomic.Bool // somebody else bounds how long a write may take
 }
 
-// slowest is the slowest client, in bytes per second, that is written to beyond slowStart.
 const (
+	// slowest is the slowest client, in bytes per second, that is written to beyond
+	// slowStart, piece by piece.
 	slowest   = 4 << 10
 	slowStart = 30 * time.Second
+	// piece is long enough that a slow client takes some of each in time: a system wakes
+	// who writes when a good part of its buffer is free.
+	piece = 1 << 20
 )
 
 // SetWriteDeadline bounds how long writes may take, for who knows better than Write.
@@ -132,18 +136,31 @@ func (c *gatheringConn) Write(p []byte) (int, error) {
 		c.held = append(c.held, p...)
 		return len(p), nil
 	}
-	if !c.bounded.Load() { // a client that does not read would hold its answer, and a gateway that is to stop
+	written := 0
+	for len(p)-written > piece {
+		n, err := c.send(p[written : written+piece])
+		if written += n; err != nil {
+			return written, err
+		}
+	}
+	n, err := c.send(p[written:])
+	return written + n, err
+}
+
+// send sends what is held, and p. A client that does not read would hold its answer, and a
+// gateway that is to stop: it is given up unless somebody else says how long it may take.
+func (c *gatheringConn) send(p []byte) (int, error) {
+	if !c.bounded.Load() {
 		limit := slowStart + time.Duration(len(p))*time.Second/slowest
 		_ = c.TCPConn.SetWriteDeadline(time.Now().Add(limit)) // an error will be the write's, too
 	}
-	switch before := len(c.held); {
-	case before > 0:
-		n, err := (&net.Buffers{c.held, p}).WriteTo(c.TCPConn)
-		c.held = c.held[:0]
-		return max(0, int(n)-before), err //nolint:wrapcheck // net/http looks at it
-	default:
+	before := len(c.held)
+	if before == 0 {
 		return c.TCPConn.Write(p) //nolint:wrapcheck // net/http looks at it
 	}
+	n, err := (&net.Buffers{c.held, p}).WriteTo(c.TCPConn)
+	c.held = c.held[:0]
+	return max(0, int(n)-before), err //nolint:wrapcheck // net/http looks at it
 }
 
 // partly says whether p begins an answer with such a body, and does not end it.

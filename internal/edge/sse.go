@@ -62,7 +62,7 @@ func (t sse) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecut
 	start := graphql.Now()
 	params, err := readParams(r)
 	if err != nil {
-		writeError(w, http.StatusBadRequest, err)
+		refuseBody(w, err)
 		return
 	}
 	params.ReadTime = graphql.TraceTiming{Start: start, End: graphql.Now()}
@@ -107,7 +107,7 @@ func readParams(r *http.Request) (*graphql.RawParams, error) {
 	if err != nil {
 		var large *http.MaxBytesError
 		if errors.As(err, &large) {
-			return nil, fault.BadInput("", "the request body is larger than %d bytes", large.Limit)
+			return nil, err //nolint:wrapcheck // refuseBody says what it is
 		}
 		return nil, fault.BadInput("", "the request body cannot be read")
 	}
@@ -164,6 +164,7 @@ func (t sse) stream(ctx context.Context, cancel context.CancelFunc, w http.Respo
 	w.Header().Set("Content-Type", eventStream)
 	w.Header().Set("X-Accel-Buffering", "no") // nginx would keep events back
 	to := http.NewResponseController(w)
+	defer func() { _ = to.SetWriteDeadline(time.Time{}) }() // how the stream ends is not the last frame's matter
 	write := func(frame string) bool {
 		_ = to.SetWriteDeadline(time.Now().Add(writeTimeout)) // where there are none, a dead client is noticed later
 		if _, err := io.WriteString(w, frame); err != nil {

@@ -76,13 +76,23 @@ func (w *unread) Write(p []byte) (int, error) {
 	}
 	if !w.refused {
 		w.refused = true
-		status, err := http.StatusBadRequest, fault.BadInput("", "the request body cannot be read to its end")
-		if large := (*http.MaxBytesError)(nil); errors.As(w.body.err, &large) {
-			status, err = http.StatusRequestEntityTooLarge, fault.BadInput("", "the request body has more than the %d bytes that are taken", large.Limit)
-		}
-		writeError(w.ResponseWriter, status, err)
+		refuseBody(w.ResponseWriter, w.body.err)
 	}
 	return len(p), nil
+}
+
+// refuseBody answers a body that could not be read, or holds no operation.
+func refuseBody(w http.ResponseWriter, err error) {
+	var large *http.MaxBytesError
+	var told *fault.Error
+	switch {
+	case errors.As(err, &large):
+		writeError(w, http.StatusRequestEntityTooLarge, fault.BadInput("", "the request body has more than the %d bytes that are taken", large.Limit))
+	case errors.As(err, &told):
+		writeError(w, http.StatusBadRequest, told)
+	default:
+		writeError(w, http.StatusBadRequest, fault.BadInput("", "the request body cannot be read to its end"))
+	}
 }
 
 // Unwrap lets http.ResponseController reach the real writer.
