@@ -32,7 +32,6 @@ type connKey struct{}
 func gathered(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if c, ok := r.Context().Value(connKey{}).(*gatheringConn); ok {
-			c.bounded.Store(false) // that was another request's
 			if r.Method != http.MethodHead {
 				w = &gatheringWriter{ResponseWriter: w, conn: c}
 			}
@@ -100,7 +99,8 @@ type gatheringConn struct {
 	body int    // of the answer that is expected next; 0: none is
 	held []byte // of an answer
 
-	bounded atomic.Bool // somebody else bounds how long a write may take
+	bounded atomic.Bool  // somebody else bounds how long a write may take
+	until   atomic.Int64 // the connection's deadline, in Unix nanoseconds, if it is Write's own; else 0
 }
 
 const (
@@ -113,9 +113,13 @@ const (
 	piece = 1 << 20
 )
 
-// SetWriteDeadline bounds how long writes may take, for who knows better than Write.
+// SetWriteDeadline bounds how long writes may take, for who knows better than Write, until
+// it is called with the zero time, as net/http does at the end of each request.
 func (c *gatheringConn) SetWriteDeadline(t time.Time) error {
-	c.bounded.Store(!t.IsZero())
+	if bounded := c.bounded.Swap(!t.IsZero()); !bounded && t.IsZero() {
+		return nil // Write's own stays, and is renewed when it is needed
+	}
+	c.until.Store(0)
 	return c.TCPConn.SetWriteDeadline(t) //nolint:wrapcheck // the connection's
 }
 
@@ -151,8 +155,14 @@ func (c *gatheringConn) Write(p []byte) (int, error) {
 // gateway that is to stop: it is given up unless somebody else says how long it may take.
 func (c *gatheringConn) send(p []byte) (int, error) {
 	if !c.bounded.Load() {
-		limit := slowStart + time.Duration(len(p))*time.Second/slowest
-		_ = c.TCPConn.SetWriteDeadline(time.Now().Add(limit)) // an error will be the write's, too
+		// A deadline that is far enough is left alone: to set one takes as long as a good part
+		// of a short write.
+		now, limit := time.Now(), slowStart+time.Duration(len(p))*time.Second/slowest
+		if until := now.Add(limit); c.until.Load() < until.UnixNano() {
+			until = until.Add(slowStart)
+			c.until.Store(until.UnixNano())
+			_ = c.TCPConn.SetWriteDeadline(until) // an error will be the write's, too
+		}
 	}
 	before := len(c.held)
 	if before == 0 {
