@@ -127,7 +127,12 @@ func (g *gateway) openCache(metrics *telemetry.Metrics) error {
 		// Consoles that share a Redis share neither answers nor invalidations.
 		Prefix:  responsecache.DefaultPrefix + hash(s.ConsoleURL) + ":",
 		Version: consolecache.Form(),
-		Observe: func(e responsecache.Event) { observeCache(metrics, e) },
+		Observe: func(e responsecache.Event) {
+			observeCache(metrics, e)
+			if e.Type == responsecache.Trust && !e.Failed {
+				g.reached.Store(true)
+			}
+		},
 		Logger:  g.log,
 	})
 	return err
