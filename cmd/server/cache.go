@@ -133,7 +133,7 @@ func (g *gateway) openCache(metrics *telemetry.Metrics) error {
 				g.reached.Store(true)
 			}
 		},
-		Logger:  g.log,
+		Logger: g.log,
 	})
 	return err
 }
