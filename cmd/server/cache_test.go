@@ -179,7 +179,7 @@ func TestNoCacheAsksAnew(t *testing.T) {
 	if a := w.ask(query, request{}); string(a.Body) != string(before.Body) {
 		t.Fatal("a change behind the gateway's back is seen at once: this test shows nothing")
 	}
-	anew := w.ask(query, request{header: map[string]string{"Cache-Control": "no-cache"}})
+	anew := w.ask(query, request{header: noCache})
 	if string(anew.Body) == string(before.Body) {
 		t.Errorf("with no-cache: %s", anew.Body)
 	}
@@ -201,7 +201,7 @@ func TestAThousandAtOnce(t *testing.T) {
 		s.CacheStaleWhileRevalidate = byKind{"workflows": 0, "packages": 0, "queues": 0, "robots": 0}
 	})
 	w.query(joinQuery, nil) // the gateway knows its console, and the query
-	alone := w.asked(func() { w.ask(joinQuery, request{header: map[string]string{"Cache-Control": "no-cache"}}) })
+	alone := w.asked(func() { w.ask(joinQuery, request{header: noCache}) })
 	id := w.sim.Data().WorkflowIDs(w.sim.Data().MainDepartmentID())[0]
 	w.query(fmt.Sprintf(`mutation { executeWorkflow(input: {id: %q}) { jobs { id } } }`, id), nil) // all but the packages have ended
 

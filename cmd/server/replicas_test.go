@@ -12,24 +12,23 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/consoleql/consoleql/internal/consolesim"
-	"github.com/consoleql/consoleql/internal/redistest"
 )
+
+// noCache asks the console anew.
+var noCache = map[string]string{"Cache-Control": "no-cache"}
 
 // newReplicas starts gateways of one console that share a Redis, keep everything for an
 // hour, and trust what they keep.
-func newReplicas(t *testing.T, sim *consolesim.Server, n int, env ...string) []*process {
+func newReplicas(t *testing.T, size int, o consolesim.Options, env ...string) (*consolesim.Server, []*process) {
 	t.Helper()
-	store := redistest.Start(t)
-	env = append(env, tokenKeys, "CONSOLEQL_CACHE=on",
-		"CONSOLEQL_CACHE_LIFE=companies=1h,tree=1h,self=1h,packages=1h,queues=1h,robots=1h,workflows=1h,layouts=1h")
-	replicas := make([]*process, n)
+	f := newFleet(t, size, o, append(env, "CONSOLEQL_CACHE=on",
+		"CONSOLEQL_CACHE_LIFE=companies=1h,tree=1h,self=1h,packages=1h,queues=1h,robots=1h,workflows=1h,layouts=1h")...)
+	replicas := make([]*process, size)
 	for i := range replicas {
-		replicas[i] = newProcess(t, sim, store.URL(), env...)
+		replicas[i] = f.slots[i].Load().process
+		await(t, "trust", func() bool { return replicas[i].metric("consoleql_cache_trusted") == "1" })
 	}
-	for _, p := range replicas {
-		await(t, "trust", func() bool { return p.metric("consoleql_cache_trusted") == "1" })
-	}
-	return replicas
+	return f.sim, replicas
 }
 
 // TestReplicasShareWhatAnOperationReads: what one replica has read is not asked for by
@@ -44,9 +43,8 @@ func TestReplicasShareWhatAnOperationReads(t *testing.T) {
 		"without robots' ids": {consolesim.Options{NoAssociatedRobotIDs: true}, "auto"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			sim := newSim(t, tt.console)
 			for range 5 {
-				replicas := newReplicas(t, sim, 2, "CONSOLEQL_CONSOLE_IDS="+tt.ids)
+				sim, replicas := newReplicas(t, 2, tt.console, "CONSOLEQL_CONSOLE_IDS="+tt.ids)
 				again := askedAgain(t, sim, replicas[0], replicas[1])
 				// On a machine that stands still, Redis is given up for a while.
 				if failures := replicas[0].metric("consoleql_cache_redis_failures_total") + replicas[1].metric("consoleql_cache_redis_failures_total"); failures != "00" {
@@ -75,7 +73,7 @@ func askedAgain(t *testing.T, sim *consolesim.Server, a, b *process) map[string]
 		treeQuery,
 	} {
 		sim.ResetCounts()
-		first := a.ask(query, request{header: map[string]string{"Cache-Control": "no-cache"}})
+		first := a.ask(query, request{header: noCache})
 		if len(first.Errors) > 0 || len(sim.Counts()) == 0 {
 			t.Fatalf("%d calls for %s", len(sim.Counts()), first.Body)
 		}
@@ -94,8 +92,7 @@ func askedAgain(t *testing.T, sim *consolesim.Server, a, b *process) map[string]
 // lately the session was used.
 func TestSignOutEndsTheSessionEverywhere(t *testing.T) {
 	t.Parallel()
-	sim := newSim(t, consolesim.Options{})
-	replicas := newReplicas(t, sim, 3)
+	sim, replicas := newReplicas(t, 3, consolesim.Options{})
 	u := sim.Data().SoloUser()
 	for round := range 6 {
 		session := with(replicas[round%3].signIn(u), in(u.CompanyIDs[0], ""))
@@ -127,8 +124,7 @@ func TestSignOutEndsTheSessionEverywhere(t *testing.T) {
 // the list, nor by the entity itself; and all that was read anew is kept.
 func TestNoCacheIsFollowedByNothingOlder(t *testing.T) {
 	t.Parallel()
-	sim := newSim(t, consolesim.Options{})
-	replicas := newReplicas(t, sim, 2)
+	sim, replicas := newReplicas(t, 2, consolesim.Options{})
 	id := sim.Data().WorkflowIDs(sim.Data().MainDepartmentID())[0]
 	reads := []string{
 		`{ workflows(first: 24) { nodes { id modifiedAt } } }`,
@@ -147,7 +143,7 @@ func TestNoCacheIsFollowedByNothingOlder(t *testing.T) {
 		if !sim.TouchWorkflow(id) {
 			t.Fatal("no such workflow")
 		}
-		anew := modifiedAt(t, replicas[round%2].ask(reads[round%3], request{header: map[string]string{"Cache-Control": "no-cache"}}), id)
+		anew := modifiedAt(t, replicas[round%2].ask(reads[round%3], request{header: noCache}), id)
 		for i, p := range replicas {
 			for _, q := range reads {
 				if got := modifiedAt(t, p.ask(q, request{}), id); got != anew {
@@ -169,7 +165,7 @@ func TestNoCacheIsFollowedByNothingOlder(t *testing.T) {
 		}
 		// For the other principal, too, the next round begins with what is there.
 		for _, q := range reads {
-			modifiedAt(t, replicas[0].ask(q, request{header: with(other, map[string]string{"Cache-Control": "no-cache"})}), id)
+			modifiedAt(t, replicas[0].ask(q, request{header: with(other, noCache)}), id)
 		}
 	}
 }
@@ -191,13 +187,12 @@ func modifiedAt(t *testing.T, a answer, id string) string {
 // TestNoCacheKeepsAJoin: an operation that reads many things anew keeps all of them.
 func TestNoCacheKeepsAJoin(t *testing.T) {
 	t.Parallel()
-	sim := newSim(t, consolesim.Options{})
-	replicas := newReplicas(t, sim, 2)
+	sim, replicas := newReplicas(t, 2, consolesim.Options{})
 	replicas[0].query(joinQuery, nil)
 	alone := sim.Counts()
 	delete(alone, "POST /connect/token")
 	sim.ResetCounts()
-	if a := replicas[1].ask(joinQuery, request{header: map[string]string{"Cache-Control": "no-cache"}}); len(a.Errors) > 0 {
+	if a := replicas[1].ask(joinQuery, request{header: noCache}); len(a.Errors) > 0 {
 		t.Fatalf("%s", a.Body)
 	}
 	if diff := cmp.Diff(alone, sim.Counts()); diff != "" {
@@ -216,8 +211,7 @@ func TestNoCacheKeepsAJoin(t *testing.T) {
 // given any more when it has been answered.
 func TestNoCacheOfSeveralRounds(t *testing.T) {
 	t.Parallel()
-	sim := newSim(t, consolesim.Options{})
-	replicas := newReplicas(t, sim, 2)
+	sim, replicas := newReplicas(t, 2, consolesim.Options{})
 	id := sim.Data().WorkflowIDs(sim.Data().MainDepartmentID())[0]
 	rounds := fmt.Sprintf(`{ workflow(id: %q) { queue { workflows(first: 40) { nodes { id modifiedAt } } } } }`, id)
 	list := `{ workflows(first: 50) { nodes { id modifiedAt } } }`
@@ -232,7 +226,7 @@ func TestNoCacheOfSeveralRounds(t *testing.T) {
 	}, consolesim.Fault{Delay: 2 * time.Second})()
 	answered := make(chan answer, 1)
 	go func() {
-		answered <- replicas[0].ask(rounds, request{header: map[string]string{"Cache-Control": "no-cache"}})
+		answered <- replicas[0].ask(rounds, request{header: noCache})
 	}()
 	<-begun // the workflow has been read, the list below its queue has not
 	for _, p := range replicas {
@@ -256,7 +250,7 @@ func TestStrangersEndNothing(t *testing.T) {
 	w := newWorld(t, consolesim.Options{}, cached)
 	w.query(joinQuery, nil)
 	for i := range 10 {
-		stranger := with(bearer(fmt.Sprint("made-up-", i)), map[string]string{"Cache-Control": "no-cache"})
+		stranger := with(bearer(fmt.Sprint("made-up-", i)), noCache)
 		if e := w.refused(listQuery, request{header: stranger}); e.Extensions.Code != "UNAUTHENTICATED" {
 			t.Errorf("%+v", e)
 		}
@@ -283,7 +277,7 @@ func TestNoCacheOfAnOddRequest(t *testing.T) {
 	if n := w.asked(func() { ask(nil) }); len(n) > 0 {
 		t.Errorf("without no-cache: %v", n)
 	}
-	if n := w.asked(func() { ask(map[string]string{"Cache-Control": "no-cache"}) }); n[workflows] != 1 {
+	if n := w.asked(func() { ask(noCache) }); n[workflows] != 1 {
 		t.Errorf("with no-cache: %v", n)
 	}
 	w.sim.ResetCounts()
@@ -297,7 +291,7 @@ func TestNoCacheWhileTheConsoleIsAway(t *testing.T) {
 	w := newWorld(t, consolesim.Options{}, cached)
 	before := w.ask(listQuery, request{})
 	defer w.sim.Fail(nil, consolesim.Fault{Status: 503})()
-	if e := w.refused(listQuery, request{header: map[string]string{"Cache-Control": "no-cache"}}); e.Extensions.Code != "UPSTREAM_UNAVAILABLE" {
+	if e := w.refused(listQuery, request{header: noCache}); e.Extensions.Code != "UPSTREAM_UNAVAILABLE" {
 		t.Errorf("%+v", e)
 	}
 	if a := w.ask(listQuery, request{}); string(a.Body) != string(before.Body) {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/consoleql/consoleql/internal/fault"
@@ -38,14 +37,10 @@ func (w *told) option(o *tokencache.Options) { o.Watch = w.watch }
 
 // TestASignOutThatIsTold ends the session at once, wherever it was used a moment ago.
 func TestASignOutThatIsTold(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		store, console, word := newFlaky(), &sso{}, &told{}
 		a, b := newCache(t, console, sharing(store)), newCache(t, console, sharing(store), word.option)
-		s, err := a.SignIn(t.Context(), "u", "p")
-		if err != nil {
-			t.Fatal(err)
-		}
-		session := asSession(t, s.Token)
+		session := signIn(t, a)
 		use := func() error {
 			_, err := b.Token(session)
 			return err
@@ -53,7 +48,7 @@ func TestASignOutThatIsTold(t *testing.T) {
 		if err := use(); err != nil {
 			t.Fatal(err)
 		}
-		if got := word.name.Load(); got != principal.FromSession(s.Token).Name() {
+		if got := word.name.Load(); got != principal.FromContext(session).Name() {
 			t.Errorf("%v is watched", got)
 		}
 		asked := store.asked.Load()
@@ -86,15 +81,11 @@ func TestASignOutThatIsTold(t *testing.T) {
 // TestASignOutThatIsToldWhileTheStoreIsAway: the session goes on, as all do then, and ends
 // as soon as the store can say so.
 func TestASignOutThatIsToldWhileTheStoreIsAway(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		here, console, word := tokencache.NewMemory(nil), &sso{}, &told{}
 		far := &flaky{Store: here}
 		a, b := newCache(t, console, sharing(here)), newCache(t, console, sharing(far), word.option)
-		s, err := a.SignIn(t.Context(), "u", "p")
-		if err != nil {
-			t.Fatal(err)
-		}
-		session := asSession(t, s.Token)
+		session := signIn(t, a)
 		if _, err := b.Token(session); err != nil {
 			t.Fatal(err)
 		}
@@ -111,9 +102,7 @@ func TestASignOutThatIsToldWhileTheStoreIsAway(t *testing.T) {
 		}
 		far.away.Store(false)
 		time.Sleep(time.Second) // the store that failed is left alone for as long
-		if _, err := b.Token(session); fault.CodeOf(err) != fault.Unauthenticated {
-			t.Errorf("when it is back: %v", err)
-		}
+		wantCode(t, b, session, fault.Unauthenticated)
 	})
 }
 
@@ -145,14 +134,10 @@ func TestASignOutDuringTroubleOfTheSSO(t *testing.T) {
 		}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
 				store, console, word := newFlaky(), &sso{}, &told{}
 				a, b := newCache(t, console, sharing(store), word.option), newCache(t, console, sharing(store), word.option)
-				s, err := a.SignIn(t.Context(), "u", "p")
-				if err != nil {
-					t.Fatal(err)
-				}
-				session := asSession(t, s.Token)
+				session := signIn(t, a)
 				use := func() error {
 					_, err := b.Token(session)
 					return err
@@ -187,15 +172,11 @@ func TestASignOutDuringTroubleOfTheSSO(t *testing.T) {
 // TestASignOutThatIsToldAfterAnotherQuestionFailed is not overlooked for the second in which
 // the store is left alone else.
 func TestASignOutThatIsToldAfterAnotherQuestionFailed(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		here, console, word := tokencache.NewMemory(nil), &sso{}, &told{}
 		far := &flaky{Store: here}
 		a, b := newCache(t, console, sharing(here)), newCache(t, console, sharing(far), word.option)
-		s, err := a.SignIn(t.Context(), "u", "p")
-		if err != nil {
-			t.Fatal(err)
-		}
-		session := asSession(t, s.Token)
+		session := signIn(t, a)
 		if _, err := b.Token(session); err != nil {
 			t.Fatal(err)
 		}
@@ -208,9 +189,7 @@ func TestASignOutThatIsToldAfterAnotherQuestionFailed(t *testing.T) {
 			t.Fatal(err)
 		}
 		word.words.Add(1)
-		if _, err := b.Token(session); fault.CodeOf(err) != fault.Unauthenticated {
-			t.Errorf("after the sign-out: %v", err)
-		}
+		wantCode(t, b, session, fault.Unauthenticated)
 	})
 }
 
@@ -218,14 +197,10 @@ func TestASignOutThatIsToldAfterAnotherQuestionFailed(t *testing.T) {
 // after it.
 func TestAnEndedSessionStaysEnded(t *testing.T) {
 	for _, before := range []bool{true, false} {
-		synctest.Test(t, func(t *testing.T) {
+		bubble(t, func(t *testing.T) {
 			store, console, word := newFlaky(), &sso{}, &told{}
 			a, b := newCache(t, console, sharing(store), word.option), newCache(t, console, sharing(store), word.option)
-			s, err := a.SignIn(t.Context(), "u", "p")
-			if err != nil {
-				t.Fatal(err)
-			}
-			session := asSession(t, s.Token)
+			session := signIn(t, a)
 			if _, err := b.Token(session); err != nil {
 				t.Fatal(err)
 			}
@@ -241,9 +216,7 @@ func TestAnEndedSessionStaysEnded(t *testing.T) {
 			}
 			for range 3 {
 				for _, c := range []*tokencache.Cache{b, a} {
-					if _, err := c.Token(session); fault.CodeOf(err) != fault.Unauthenticated {
-						t.Errorf("lost before %t: %v", before, err)
-					}
+					wantCode(t, c, session, fault.Unauthenticated)
 				}
 				time.Sleep(5 * time.Second)
 			}
@@ -266,14 +239,10 @@ func (s *slowEnd) End(ctx context.Context, key string, keep time.Duration) error
 
 // TestASignOutEndsWhatIsLookedUpMeanwhile: at once in the same process, though nobody tells.
 func TestASignOutEndsWhatIsLookedUpMeanwhile(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		store, console := &slowEnd{newFlaky(), make(chan chan struct{})}, &sso{}
 		a := newCache(t, console, sharing(store))
-		s, err := a.SignIn(t.Context(), "u", "p")
-		if err != nil {
-			t.Fatal(err)
-		}
-		session := asSession(t, s.Token)
+		session := signIn(t, a)
 		ended := make(chan error, 1)
 		go func() { ended <- a.SignOut(session) }()
 		goOn := <-store.asks
@@ -282,23 +251,17 @@ func TestASignOutEndsWhatIsLookedUpMeanwhile(t *testing.T) {
 		if err := <-ended; err != nil {
 			t.Fatal(err)
 		}
-		if _, err := a.Token(session); fault.CodeOf(err) != fault.Unauthenticated {
-			t.Errorf("after the sign-out: %v", err)
-		}
+		wantCode(t, a, session, fault.Unauthenticated)
 	})
 }
 
 // TestAnUnsureSessionWaitsForTheStore, but not for long, as that may be what is away.
 func TestAnUnsureSessionWaitsForTheStore(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		here, console, word := tokencache.NewMemory(nil), &sso{}, &told{}
 		hung := &hanging{Store: here}
 		a, b := newCache(t, console, sharing(here)), newCache(t, console, sharing(hung), word.option)
-		s, err := a.SignIn(t.Context(), "u", "p")
-		if err != nil {
-			t.Fatal(err)
-		}
-		session := asSession(t, s.Token)
+		session := signIn(t, a)
 		if _, err := b.Token(session); err != nil {
 			t.Fatal(err)
 		}
@@ -319,9 +282,7 @@ func TestAnUnsureSessionWaitsForTheStore(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(2 * time.Second) // the store that gave no answer is left alone for one
-		if _, err := b.Token(session); fault.CodeOf(err) != fault.Unauthenticated {
-			t.Errorf("after the sign-out: %v", err)
-		}
+		wantCode(t, b, session, fault.Unauthenticated)
 	})
 }
 
