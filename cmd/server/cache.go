@@ -68,18 +68,36 @@ func (k byKind) String() string {
 	return strings.Join(parts, ",")
 }
 
+// lifetimePart is one of the settings of lifetimes, and what of a policy it sets.
+type lifetimePart struct {
+	setting string
+	given   byKind
+	of      func(*responsecache.Policy) *time.Duration
+}
+
+// parts are all of them.
+func (c caching) parts() []lifetimePart {
+	return []lifetimePart{
+		{"cache-life", c.CacheLife, func(p *responsecache.Policy) *time.Duration { return &p.Life }},
+		{"cache-stale-while-revalidate", c.CacheStaleWhileRevalidate, func(p *responsecache.Policy) *time.Duration { return &p.StaleWhileRevalidate }},
+		{"cache-stale-if-error", c.CacheStaleIfError, func(p *responsecache.Policy) *time.Duration { return &p.StaleIfError }},
+		{"cache-negative", c.CacheNegative, func(p *responsecache.Policy) *time.Duration { return &p.Negative }},
+	}
+}
+
 // inForce are the durations of every kind, by the setting that changes them.
 func (c caching) inForce() (map[string]byKind, error) {
 	l, err := c.lifetimes()
 	if err != nil {
 		return nil, err
 	}
-	all := map[string]byKind{"cache-life": {}, "cache-stale-while-revalidate": {}, "cache-stale-if-error": {}, "cache-negative": {}}
-	for kind, p := range l {
-		all["cache-life"][kind] = p.Life
-		all["cache-stale-while-revalidate"][kind] = p.StaleWhileRevalidate
-		all["cache-stale-if-error"][kind] = p.StaleIfError
-		all["cache-negative"][kind] = p.Negative
+	all := make(map[string]byKind)
+	for _, part := range c.parts() {
+		durations := make(byKind, len(l))
+		for kind, policy := range l {
+			durations[kind] = *part.of(&policy)
+		}
+		all[part.setting] = durations
 	}
 	return all, nil
 }
@@ -87,18 +105,9 @@ func (c caching) inForce() (map[string]byKind, error) {
 // lifetimes are the defaults with what the settings change of them.
 func (c caching) lifetimes() (consolecache.Lifetimes, error) {
 	l := consolecache.DefaultLifetimes()
-	for _, part := range []struct {
-		setting string
-		given   byKind
-		set     func(*responsecache.Policy, time.Duration)
-	}{
-		{"cache-life", c.CacheLife, func(p *responsecache.Policy, d time.Duration) { p.Life = d }},
-		{"cache-stale-while-revalidate", c.CacheStaleWhileRevalidate, func(p *responsecache.Policy, d time.Duration) { p.StaleWhileRevalidate = d }},
-		{"cache-stale-if-error", c.CacheStaleIfError, func(p *responsecache.Policy, d time.Duration) { p.StaleIfError = d }},
-		{"cache-negative", c.CacheNegative, func(p *responsecache.Policy, d time.Duration) { p.Negative = d }},
-	} {
+	for _, part := range c.parts() {
 		var err error
-		if l, err = l.With(part.given, part.set); err != nil {
+		if l, err = l.With(part.given, func(p *responsecache.Policy, d time.Duration) { *part.of(p) = d }); err != nil {
 			return nil, fmt.Errorf("--%s: %w", part.setting, err)
 		}
 	}

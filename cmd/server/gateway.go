@@ -204,7 +204,9 @@ func (g *gateway) ready(ctx context.Context) error {
 		return nil
 	}
 	err := g.redis.Ping(ctx).Err()
-	g.reached.CompareAndSwap(false, err == nil)
+	if err == nil {
+		g.reached.Store(true)
+	}
 	return err
 }
 

@@ -31,10 +31,8 @@ type connKey struct{}
 // gathered tells the connection of each answer how long it is.
 func gathered(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if c, ok := r.Context().Value(connKey{}).(*gatheringConn); ok {
-			if r.Method != http.MethodHead {
-				w = &gatheringWriter{ResponseWriter: w, conn: c}
-			}
+		if c, ok := r.Context().Value(connKey{}).(*gatheringConn); ok && r.Method != http.MethodHead {
+			w = &gatheringWriter{ResponseWriter: w, conn: c}
 		}
 		next.ServeHTTP(w, r)
 	})

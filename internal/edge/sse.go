@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"io"
 	"mime"
 	"net/http"
@@ -105,11 +104,7 @@ func readParams(r *http.Request) (*graphql.RawParams, error) {
 	}
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
-		var large *http.MaxBytesError
-		if errors.As(err, &large) {
-			return nil, err //nolint:wrapcheck // refuseBody says what it is
-		}
-		return nil, fault.BadInput("", "the request body cannot be read")
+		return nil, err //nolint:wrapcheck // refuseBody says what it is
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	params := &graphql.RawParams{}

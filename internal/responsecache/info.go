@@ -100,18 +100,17 @@ func (d Dependency) seqOf(i int) uint64 {
 
 // current says whether nothing that d depends on was invalidated, as far as l knows.
 func (d Dependency) current(l *ledger) bool {
-	if d.since == nil {
-		return l.current(d.seq, d.spots, d.of)
-	}
-	if !l.current(d.seq, nil, d.of) {
-		return false
-	}
+	return l.current(d.seq, nil, d.of) && !d.hit(l)
+}
+
+// hit says whether something that d depends on is known to have been invalidated.
+func (d Dependency) hit(l *ledger) bool {
 	for i, s := range d.spots {
-		if l.marks.hit(s, d.since[i], d.of) {
-			return false
+		if l.marks.hit(s, d.seqOf(i), d.of) {
+			return true
 		}
 	}
-	return true
+	return false
 }
 
 // Valid says whether an answer made under d would still be given: it is fresh, and
@@ -123,14 +122,7 @@ func (c *Cache) Valid(d Dependency) bool {
 
 // Ended says whether something that d depends on is known to have been invalidated. What
 // is neither Current nor Ended may have been, unheard by this replica.
-func (c *Cache) Ended(d Dependency) bool {
-	for i, s := range d.spots {
-		if c.ledger.marks.hit(s, d.seqOf(i), d.of) {
-			return true
-		}
-	}
-	return false
-}
+func (c *Cache) Ended(d Dependency) bool { return d.hit(c.ledger) }
 
 // Current says whether nothing that d depends on was invalidated, be it fresh or not:
 // what was made under it may still be given to who asked before it was finished.

@@ -242,14 +242,14 @@ func (c *Cache) start(task func()) bool {
 // most twice a lease, or ctx's, where that ends first; either way, the other replicas
 // are still told as soon as that is possible.
 func (c *Cache) Invalidate(ctx context.Context, tags ...string) error {
-	if c.off.Load() && c.ring == nil || len(tags) == 0 {
-		return nil
-	}
 	return c.invalidate(ctx, spotsOf(tags...), 0)
 }
 
 // invalidate is Invalidate for spots; it spares what was loaded for of.
 func (c *Cache) invalidate(ctx context.Context, at []spot, of Renewal) error {
+	if c.off.Load() && c.ring == nil || len(at) == 0 {
+		return nil
+	}
 	begun := time.Now()
 	c.ledger.touch(at, of)
 	if c.ring == nil {
@@ -282,9 +282,6 @@ func NewRenewal() Renewal { return Renewal(max(1, newID())) }
 // others no longer than RedisTimeout, and returns nil: they are told as soon as that is
 // possible.
 func (c *Cache) Outdate(ctx context.Context, of Renewal, tags ...string) error {
-	if c.off.Load() && c.ring == nil || len(tags) == 0 {
-		return nil
-	}
 	if c.trusts(time.Now()) {
 		return c.invalidate(ctx, spotsOf(tags...), of)
 	}

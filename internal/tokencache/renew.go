@@ -72,11 +72,8 @@ func (c *Cache) renew(ctx context.Context, e *entry, h *held) (next *held, again
 		case Paused:
 			return c.keep(e, h, r.Until, c.refused(e, r.Reason, nil))
 		case Absent:
-			if e.over(h) {
-				return nil, time.Time{}, errSession()
-			}
-			if restored := c.restore(ctx, e, h); restored != nil {
-				return restored, time.Time{}, nil
+			if restored, err := c.restore(ctx, e, h); restored != nil || err != nil {
+				return restored, time.Time{}, err
 			}
 			return c.keep(e, h, now.Add(storePause), errSession())
 		case Ended:
@@ -104,11 +101,9 @@ func (c *Cache) check(ctx context.Context, e *entry, h *held) (*held, time.Time,
 		return h.again(now), now.Add(storePause), nil //nolint:nilerr // what is in memory goes on while the store is away
 	case r.Ended:
 		return nil, time.Time{}, errSession()
-	case r.Generation == "" && r.Ends.IsZero() && e.over(h):
-		return nil, time.Time{}, errSession()
 	case r.Generation == "" && r.Ends.IsZero():
-		if restored := c.restore(ctx, e, h); restored != nil {
-			return restored, time.Time{}, nil
+		if restored, err := c.restore(ctx, e, h); restored != nil || err != nil {
+			return restored, time.Time{}, err
 		}
 		return h.again(now), now.Add(storePause), nil
 	case r.Generation == "" || r.Generation == h.generation:
@@ -119,26 +114,29 @@ func (c *Cache) check(ctx context.Context, e *entry, h *held) (*held, time.Time,
 }
 
 // restore gives a session back to a store that has lost it. Only a token that is
-// not due for renewal is: of an older one, another replica may hold the next.
-func (c *Cache) restore(ctx context.Context, e *entry, h *held) *held {
+// not due for renewal is: of an older one, another replica may hold the next. A
+// session of which somebody has told that it ended is not: that is the error.
+func (c *Cache) restore(ctx context.Context, e *entry, h *held) (*held, error) {
 	now := c.opts.Now()
-	if !e.session() || !h.serves(now) || !now.Before(h.token.renewAt()) {
-		return nil
+	if !e.session() || h == nil {
+		return nil, nil //nolint:nilnil // nothing to give back
+	}
+	if h.heard() == Told {
+		return nil, errSession()
+	}
+	if !h.serves(now) || !now.Before(h.token.renewAt()) {
+		return nil, nil //nolint:nilnil // nothing to give back
 	}
 	err := c.ask(ctx, func(ctx context.Context) error {
 		_, err := c.opts.Store.Create(ctx, e.key, c.put(h.token, h.generation, h.ends))
 		return err // where there is one by now, another replica was faster
 	})
 	if err != nil {
-		return nil
+		return nil, nil //nolint:nilerr,nilnil // it is not given back, and goes on without
 	}
 	c.opts.Logger.Info("a session that the store had lost was given back to it")
-	return h.seen(now)
+	return h.seen(now), nil
 }
-
-// over says whether a session of which the store knows nothing has been ended: it must not
-// come back to life.
-func (e *entry) over(h *held) bool { return e.session() && h != nil && h.heard() == Told }
 
 func (c *Cache) put(t Token, generation string, ends time.Time) Put {
 	p := Put{Token: t, Generation: generation, Keep: keepAccount, Ends: ends}
