@@ -104,8 +104,12 @@ func newWorld(t testing.TB, o consolesim.Options, adjust ...func(*settings, *con
 	for _, f := range adjust {
 		f(s, sim)
 	}
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(s.LogLevel)); err != nil {
+		t.Fatal(err)
+	}
 	logs := &lockedBuffer{}
-	g, err := newGateway(context.Background(), s, slog.New(slog.NewJSONHandler(logs, &slog.HandlerOptions{Level: slog.LevelDebug})), page{})
+	g, err := newGateway(context.Background(), s, slog.New(slog.NewJSONHandler(logs, &slog.HandlerOptions{Level: level})), page{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -23,7 +23,7 @@ type answer struct {
 	// Of one that is kept:
 	kept   bool
 	etag   string
-	maxAge string
+	maxAge []string // the value of Cache-Control
 	forms  [encodings]codedBody
 }
 
@@ -39,7 +39,7 @@ func (a *answer) keepable() {
 	sum := sha256.Sum256(a.body)
 	a.etag = `W/"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`
 	life := a.dependency.Expires().Sub(a.dependency.Begun())
-	a.maxAge = "private, max-age=" + strconv.Itoa(max(0, int(life.Seconds())))
+	a.maxAge = []string{"private, max-age=" + strconv.Itoa(max(0, int(life.Seconds())))}
 }
 
 // weight is what a kept answer counts, in bytes: with its compressed forms, whether they
@@ -55,6 +55,7 @@ const vary = "Authorization, X-Api-Key, CompanyId, DepartmentId, Accept, Accept-
 // write answers a request.
 func (a *answer) write(w http.ResponseWriter, r *http.Request, by *encoder) {
 	h := w.Header()
+	var own [2]string // the values of headers, in one piece of memory
 	for name, values := range a.header {
 		h[name] = values
 	}
@@ -63,8 +64,8 @@ func (a *answer) write(w http.ResponseWriter, r *http.Request, by *encoder) {
 	} else {
 		// Rounded so that a client never takes the answer for younger than it is.
 		age := math.Ceil(time.Since(a.dependency.Begun()).Seconds())
-		h["Cache-Control"] = []string{a.maxAge}
-		h["Age"] = []string{strconv.Itoa(int(age))}
+		own[0] = strconv.Itoa(int(age))
+		h["Cache-Control"], h["Age"] = a.maxAge, own[0:1:1]
 		if r.Method == http.MethodGet {
 			h.Set("ETag", a.etag)
 			if matches(r.Header.Values("If-None-Match"), a.etag) {
@@ -81,7 +82,8 @@ func (a *answer) write(w http.ResponseWriter, r *http.Request, by *encoder) {
 			h["Content-Encoding"] = []string{e.name()}
 		}
 	}
-	h["Content-Length"] = []string{strconv.Itoa(len(body))}
+	own[1] = strconv.Itoa(len(body))
+	h["Content-Length"] = own[1:2:2]
 	w.WriteHeader(a.status)
 	_, _ = w.Write(body) // a client that went away is no fault of ours
 }

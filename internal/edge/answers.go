@@ -148,19 +148,21 @@ type keeping struct {
 func (k keeping) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
 	e, ok := k.enquire(r)
 	if !ok && wantsFresh(r.Header) {
-		e, ok = &enquiry{ctx: r.Context(), fresh: true, apart: true, request: r.WithContext}, true
+		e, ok = &enquiry{ctx: r.Context(), fresh: true, apart: true, request: r}, true
 	}
 	if !ok || principal.FromContext(r.Context()).Name() == "" {
 		k.Transport.Do(w, r, exec) // which says what is wrong, or needs no console
 		return
 	}
-	e.execute = func(ctx context.Context, w http.ResponseWriter) { k.Transport.Do(w, e.request(ctx), exec) }
 	if !e.fresh && !e.apart {
 		if a, ok := k.hit(r.Context(), e.key); ok {
 			k.opts.Observe(AnswerHit)
 			a.write(w, r, k.encoder)
 			return
 		}
+	}
+	e.execute = func(ctx context.Context, w http.ResponseWriter) { k.Transport.Do(w, e.again(ctx), exec) }
+	if !e.fresh && !e.apart {
 		if _, known := k.queries.GetIfPresent(e.document); known {
 			k.share(e).write(w, r, k.encoder) //nolint:contextcheck // e has the request's
 			return

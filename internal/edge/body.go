@@ -25,8 +25,8 @@ func impatient(limit time.Duration) func(http.Handler) http.Handler {
 	}
 }
 
-// patient reads a body of which no piece takes longer than limit. How long the
-// whole takes, an upload of hours, is not its matter.
+// patient reads a body of which no piece takes longer than limit, or a tenth less. How
+// long the whole takes, an upload of hours, is not its matter.
 func patient(w http.ResponseWriter, body io.ReadCloser, limit time.Duration) io.ReadCloser {
 	if body == nil || body == http.NoBody {
 		return body
@@ -38,13 +38,17 @@ type patientBody struct {
 	io.ReadCloser
 	connection *http.ResponseController
 	limit      time.Duration
+	set        time.Time // when the connection's deadline was
 }
 
 // Read waits for the next piece. At the end the deadline is lifted: from then on
 // the server reads only to notice that the client has gone. It stays where the body has
 // not come to its end, as the server will read on.
 func (b *patientBody) Read(p []byte) (int, error) {
-	_ = b.connection.SetReadDeadline(time.Now().Add(b.limit)) // not every connection has one
+	if now := time.Now(); now.Sub(b.set) > b.limit/10 {
+		b.set = now
+		_ = b.connection.SetReadDeadline(now.Add(b.limit)) // not every connection has one
+	}
 	n, err := b.ReadCloser.Read(p)
 	if errors.Is(err, io.EOF) {
 		_ = b.connection.SetReadDeadline(time.Time{})

@@ -120,17 +120,23 @@ func isToken(s string) bool {
 }
 
 func scopeOf(r *http.Request) (scope.Scope, error) {
-	var sc scope.Scope
-	for name, id := range map[string]*string{headerCompany: &sc.CompanyID, headerDepartment: &sc.DepartmentID} {
-		value := strings.TrimSpace(r.Header.Get(name))
-		if value == "" {
-			continue
-		}
-		parsed, err := scope.ParseID(value)
-		if err != nil {
-			return sc, fault.BadInput(name, "%w", err)
-		}
-		*id = parsed
+	company, err := scopeID(r, headerCompany)
+	if err != nil {
+		return scope.Scope{}, err
 	}
-	return sc, nil
+	department, err := scopeID(r, headerDepartment)
+	return scope.Scope{CompanyID: company, DepartmentID: department}, err
+}
+
+// scopeID reads one of the scope's headers; it is empty where there is none.
+func scopeID(r *http.Request, header string) (string, error) {
+	value := strings.TrimSpace(r.Header.Get(header))
+	if value == "" {
+		return "", nil
+	}
+	id, err := scope.ParseID(value)
+	if err != nil {
+		return "", fault.BadInput(header, "%w", err)
+	}
+	return id, nil
 }

@@ -145,10 +145,10 @@ func (s *server) graphql() http.Handler {
 // unkeptUnlessSaid tells caches on the way what a response of the endpoint depends on,
 // and to keep none but those that say that they may be kept.
 func unkeptUnlessSaid(next http.Handler) http.Handler {
+	unkept, varies := []string{"no-store"}, []string{vary} // of all responses: headers are replaced, or copied to be added to
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
-		h.Set("Cache-Control", "no-store")
-		h.Add("Vary", vary)
+		h["Cache-Control"], h["Vary"] = unkept, varies
 		next.ServeHTTP(w, r)
 	})
 }
@@ -218,7 +218,9 @@ func (s *server) observe(next http.Handler) http.Handler {
 		next.ServeHTTP(recorder, r)
 		route := chi.RouteContext(r.Context()).RoutePattern()
 		done := Request{Route: route, Method: r.Method, Status: recorder.Status(), Duration: time.Since(start)}
-		s.opts.Logger.DebugContext(r.Context(), "request", "route", done.Route, "method", done.Method, "status", done.Status, "duration", done.Duration)
+		if s.opts.Logger.Enabled(r.Context(), slog.LevelDebug) { // else what is to be logged is not even gathered
+			s.opts.Logger.DebugContext(r.Context(), "request", "route", done.Route, "method", done.Method, "status", done.Status, "duration", done.Duration)
+		}
 		if s.opts.Observe != nil && !isStream(r, recorder) {
 			s.opts.Observe(done)
 		}

@@ -37,9 +37,31 @@ type enquiry struct {
 	document documentKey
 	fresh    bool                                // Cache-Control: no-cache
 	apart    bool                                // neither from what is kept nor to be kept
-	request  func(context.Context) *http.Request // the request, to be read once more
+	request  *http.Request
+	body     []byte // what request has in its body, if it was read
 	execute  func(context.Context, http.ResponseWriter)
 }
+
+// again is the request, to be read once more.
+func (e *enquiry) again(ctx context.Context) *http.Request {
+	r := e.request.WithContext(ctx)
+	if e.body != nil {
+		r.Body = newReadBody(e.body)
+	}
+	return r
+}
+
+// readBody is a request's body that has been read, to be read again.
+type readBody struct{ bytes.Reader }
+
+func newReadBody(b []byte) *readBody {
+	r := &readBody{}
+	r.Reset(b)
+	return r
+}
+
+// Close has nothing to free.
+func (*readBody) Close() error { return nil }
 
 // parameters are those of a GraphQL request, and nothing else: with a member more, or
 // one spelt otherwise, encoding/json might read another operation out of it than this.
@@ -72,21 +94,18 @@ func (a *Answers) enquire(r *http.Request) (e *enquiry, ok bool) {
 	if !ok {
 		return nil, false
 	}
-	e = &enquiry{ctx: r.Context(), document: document, fresh: wantsFresh(r.Header), apart: tracing(r.Context()) != untraced || unkept(r.Header)}
-	e.key = a.keyOf(r, p, document)
-	e.request = func(ctx context.Context) *http.Request {
-		again := r.WithContext(ctx)
-		if r.Method != http.MethodGet {
-			again.Body = io.NopCloser(bytes.NewReader(body))
-		}
-		return again
-	}
-	return e, true
+	return &enquiry{
+		ctx: r.Context(), key: a.keyOf(r, p, document), document: document, request: r, body: body,
+		fresh: wantsFresh(r.Header), apart: tracing(r.Context()) != untraced || unkept(r.Header),
+	}, true
 }
 
 // posted reads a JSON body. Whatever comes of it, r.Body can be read from its beginning.
 func posted(r *http.Request) (p parameters, body []byte, err error) {
-	body, err = io.ReadAll(r.Body)
+	const most = 64 << 10 // that a client's word about its body is believed
+	into := bytes.NewBuffer(make([]byte, 0, min(max(0, r.ContentLength), most)+bytes.MinRead))
+	_, err = into.ReadFrom(r.Body)
+	body = into.Bytes()
 	if err != nil {
 		r.Body = struct {
 			io.Reader
@@ -94,7 +113,7 @@ func posted(r *http.Request) (p parameters, body []byte, err error) {
 		}{io.MultiReader(bytes.NewReader(body), errBody{err}), r.Body}
 		return p, nil, err
 	}
-	r.Body = io.NopCloser(bytes.NewReader(body))
+	r.Body = newReadBody(body)
 	err = json.Unmarshal(body, &p, json.RejectUnknownMembers(true))
 	return p, body, err
 }

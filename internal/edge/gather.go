@@ -56,7 +56,8 @@ func (w *gatheringWriter) WriteHeader(status int) {
 func (w *gatheringWriter) Write(p []byte) (int, error) {
 	if !w.begun {
 		w.begun = true
-		if length := w.Header()["Content-Length"]; len(length) == 1 && length[0] == strconv.Itoa(len(p)) {
+		var digits [20]byte
+		if length := w.Header()["Content-Length"]; len(length) == 1 && length[0] == string(strconv.AppendInt(digits[:0], int64(len(p)), 10)) {
 			w.conn.expect(len(p))
 		}
 	}
@@ -94,8 +95,10 @@ type gatheringConn struct {
 	*net.TCPConn
 
 	mu   sync.Mutex
-	body int    // of the answer that is expected next; 0: none is
-	held []byte // of an answer
+	body int         // of the answer that is expected next; 0: none is
+	held []byte      // of an answer
+	both [2][]byte   // held and the rest of its answer, as they are sent
+	left net.Buffers // what is left of both
 
 	bounded atomic.Bool  // somebody else bounds how long a write may take
 	until   atomic.Int64 // the connection's deadline, in Unix nanoseconds, if it is Write's own; else 0
@@ -166,8 +169,10 @@ func (c *gatheringConn) send(p []byte) (int, error) {
 	if before == 0 {
 		return c.TCPConn.Write(p) //nolint:wrapcheck // net/http looks at it
 	}
-	n, err := (&net.Buffers{c.held, p}).WriteTo(c.TCPConn)
-	c.held = c.held[:0]
+	c.both = [...][]byte{c.held, p}
+	c.left = c.both[:]
+	n, err := c.left.WriteTo(c.TCPConn)
+	c.held, c.both, c.left = c.held[:0], [2][]byte{}, nil
 	return max(0, int(n)-before), err //nolint:wrapcheck // net/http looks at it
 }
 
