@@ -79,7 +79,7 @@ func BenchmarkWarm(b *testing.B) {
 
 // warm sends the same request over one connection, and reads answers of a size.
 func warm(b *testing.B, url string, body []byte, size int) {
-	conn, err := net.Dial("tcp", strings.TrimPrefix(url, "http://")) //nolint:noctx // it ends with the benchmark
+	conn, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -33,6 +34,7 @@ func dialRedis(address string) (redis.UniversalClient, error) {
 			return nil, redisURLError(err)
 		}
 		o.ContextTimeoutEnabled = true
+		followCluster(o)
 		return redis.NewClusterClient(o), nil
 	default:
 		o, err := redis.ParseURL(address)
@@ -41,6 +43,18 @@ func dialRedis(address string) (redis.UniversalClient, error) {
 		}
 		o.ContextTimeoutEnabled = true
 		return redis.NewClient(o), nil
+	}
+}
+
+// followCluster lets a client hear soon that a master is gone and who is in its place. By
+// itself go-redis asks once a minute, and waits long for servers that do not answer.
+func followCluster(o *redis.ClusterOptions) {
+	o.ClusterStateReloadInterval = time.Second
+	if o.DialTimeout == 0 {
+		o.DialTimeout = time.Second
+	}
+	if o.DialerRetries == 0 {
+		o.DialerRetries = 1
 	}
 }
 

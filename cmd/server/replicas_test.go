@@ -17,12 +17,14 @@ import (
 // noCache asks the console anew.
 var noCache = map[string]string{"Cache-Control": "no-cache"}
 
+// keptForAnHour lets a gateway keep everything for so long.
+var keptForAnHour = []string{"CONSOLEQL_CACHE=on", "CONSOLEQL_CACHE_LIFE=companies=1h,tree=1h,self=1h,packages=1h,queues=1h,robots=1h,workflows=1h,layouts=1h"}
+
 // newReplicas starts gateways of one console that share a Redis, keep everything for an
 // hour, and trust what they keep.
 func newReplicas(t *testing.T, size int, o consolesim.Options, env ...string) (*consolesim.Server, []*process) {
 	t.Helper()
-	f := newFleet(t, size, o, append(env, "CONSOLEQL_CACHE=on",
-		"CONSOLEQL_CACHE_LIFE=companies=1h,tree=1h,self=1h,packages=1h,queues=1h,robots=1h,workflows=1h,layouts=1h")...)
+	f := newFleet(t, size, o, append(env, keptForAnHour...)...)
 	replicas := make([]*process, size)
 	for i := range replicas {
 		replicas[i] = f.slots[i].Load().process

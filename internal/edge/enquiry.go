@@ -35,8 +35,8 @@ type enquiry struct {
 	ctx      context.Context //nolint:containedctx // the request's own
 	key      answerKey
 	document documentKey
-	fresh    bool                                // Cache-Control: no-cache
-	apart    bool                                // neither from what is kept nor to be kept
+	fresh    bool // Cache-Control: no-cache
+	apart    bool // neither from what is kept nor to be kept
 	request  *http.Request
 	body     []byte // what request has in its body, if it was read
 	execute  func(context.Context, http.ResponseWriter)

@@ -33,6 +33,7 @@ type Server struct {
 	path string
 	port int
 	dir  string
+	role role
 
 	command *exec.Cmd
 	exited  chan struct{}
@@ -43,11 +44,26 @@ type Server struct {
 // without redis-server fails the test: `make test` installs it.
 func Start(t testing.TB) *Server {
 	t.Helper()
+	return start(t, role{ready: loaded})
+}
+
+// role is what a server is beside a server.
+type role struct {
+	arguments func(s *Server) []string // beside those of all; nil: none
+	ready     string                   // a line of INFO that says that it serves; empty: any
+}
+
+// loaded is what a server says that has loaded what it held.
+const loaded = "loading:0"
+
+// start starts a server in a role.
+func start(t testing.TB, as role) *Server {
+	t.Helper()
 	path, err := exec.LookPath("redis-server")
 	if err != nil {
 		t.Fatalf("these tests need redis-server, which `make test` installs: %v", err)
 	}
-	s := &Server{t: t, path: path, dir: t.TempDir()}
+	s := &Server{t: t, path: path, dir: t.TempDir(), role: as}
 	t.Cleanup(s.Stop)
 	for range tries {
 		s.port = freePort(t)
@@ -128,12 +144,15 @@ func (s *Server) signal(sig syscall.Signal) {
 // run starts the process and waits until it answers.
 func (s *Server) run() error {
 	s.log = &output{}
+	arguments := []string{"--bind", "127.0.0.1", "--port", strconv.Itoa(s.port), "--dir", s.dir,
+		"--save", "", "--appendonly", "yes", "--appendfsync", "no",
+		"--maxmemory-policy", "noeviction", "--daemonize", "no"}
+	if s.role.arguments != nil {
+		arguments = append(s.role.arguments(s), arguments...)
+	}
 	// The server outlives the test's context: it is there for the test's cleanups.
 	//nolint:gosec // the program that LookPath found, with arguments of this package
-	s.command = exec.CommandContext(context.WithoutCancel(s.t.Context()), s.path,
-		"--bind", "127.0.0.1", "--port", strconv.Itoa(s.port), "--dir", s.dir,
-		"--save", "", "--appendonly", "yes", "--appendfsync", "no",
-		"--maxmemory-policy", "noeviction", "--daemonize", "no")
+	s.command = exec.CommandContext(context.WithoutCancel(s.t.Context()), s.path, arguments...)
 	s.command.Stdout, s.command.Stderr = s.log, s.log
 	if err := s.command.Start(); err != nil {
 		s.command = nil
@@ -180,8 +199,8 @@ func (s *Server) ours() error {
 	for lines.Scan() {
 		found[strings.TrimSpace(lines.Text())] = true
 	}
-	if process := fmt.Sprintf("process_id:%d", s.command.Process.Pid); !found[process] || !found["loading:0"] {
-		return fmt.Errorf("no answer with %s and loading:0 from %s", process, s.Addr())
+	if process := fmt.Sprintf("process_id:%d", s.command.Process.Pid); !found[process] || s.role.ready != "" && !found[s.role.ready] {
+		return fmt.Errorf("no answer with %s and %s from %s", process, s.role.ready, s.Addr())
 	}
 	return nil
 }

@@ -1,0 +1,128 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/consoleql/consoleql/internal/consolesim"
+	"github.com/consoleql/consoleql/internal/redistest"
+)
+
+// TestFailover: when a master of Redis dies and its replica takes its place, gateways go on as
+// before within seconds. Nothing is started twice meanwhile, and nobody is given what has been
+// changed.
+func TestFailover(t *testing.T) {
+	for name, start := range map[string]func(testing.TB) *redistest.Several{"Sentinel": redistest.StartSentinel, "Cluster": redistest.StartCluster} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			sim, err := consolesim.Start(context.Background(), consolesim.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = sim.Close() })
+			f := &failover{t: t, sim: sim, store: start(t), workflow: sim.Data().WorkflowIDs(sim.Data().MainDepartmentID())[0]}
+			for range 2 {
+				f.replicas = append(f.replicas, newProcess(t, sim, f.store.URL, append([]string{tokenKeys}, keptForAnHour...)...))
+			}
+			u := sim.Data().SoloUser()
+			f.session = with(f.replicas[0].signIn(u), in(u.CompanyIDs[0], ""))
+			f.goesOn()
+			for i := range f.store.Masters { // each, as they have different keys
+				stop := f.executing()
+				f.store.FailOver(i)
+				stop()
+				f.goesOn()
+			}
+			if n := sim.Counts()[execute]; n > f.keys {
+				t.Errorf("%d executions for %d keys", n, f.keys)
+			}
+		})
+	}
+}
+
+// failover are gateways whose Redis fails over.
+type failover struct {
+	t        *testing.T
+	sim      *consolesim.Server
+	store    *redistest.Several
+	replicas []*process
+	session  map[string]string
+	workflow string
+	written  int
+	keys     int
+}
+
+// goesOn waits until all is as it should be, and says what is not.
+func (f *failover) goesOn() {
+	f.t.Helper()
+	for _, p := range f.replicas {
+		await(f.t, "trust", func() bool { return p.metric("consoleql_cache_trusted") == "1" })
+	}
+	a, b := f.replicas[0], f.replicas[1]
+	for range 4 {
+		f.written++
+		a.query(fmt.Sprintf(`mutation { updateWorkflow(input: {id: %q, priority: %d}) { workflow { id } } }`, f.workflow, 100+f.written), nil)
+		for _, p := range []*process{b, a} {
+			var got struct{ Workflow struct{ Priority int } }
+			p.query(fmt.Sprintf(`{ workflow(id: %q) { priority } }`, f.workflow), &got)
+			if got.Workflow.Priority != 100+f.written {
+				f.t.Errorf("priority %d after %d", got.Workflow.Priority, 100+f.written)
+			}
+		}
+		a, b = b, a
+	}
+	a.query(joinQuery, nil)
+	calls := len(f.sim.Requests())
+	b.query(joinQuery, nil)
+	if more := len(f.sim.Requests()) - calls; more > 0 {
+		f.t.Errorf("%d calls for what the other replica has read", more)
+	}
+	for _, p := range f.replicas {
+		if got := p.ask(`{ viewer { userName } }`, request{header: with(f.session, noCache)}); len(got.Errors) > 0 {
+			f.t.Errorf("the session: %s", got.Body)
+		}
+	}
+	f.keys++
+	first, code := executeOnce(a, f.workflow, fmt.Sprint("calm-", f.keys))
+	if again, _ := executeOnce(b, f.workflow, fmt.Sprint("calm-", f.keys)); again != first || first == "" {
+		f.t.Errorf("executed, and again: %q, %q, %s", first, again, code)
+	}
+}
+
+// executing executes with key after key, each until it is answered, through all replicas;
+// what it returns ends it.
+func (f *failover) executing() (stop func()) {
+	ctx, cancel := context.WithCancel(f.t.Context())
+	var callers sync.WaitGroup
+	var mu sync.Mutex
+	for n := range 4 {
+		callers.Go(func() {
+			for i := 0; ctx.Err() == nil; i++ {
+				mu.Lock()
+				f.keys++
+				key := fmt.Sprint("storm-", f.keys)
+				mu.Unlock()
+				for try := range 100 {
+					body, code := executeOnce(f.replicas[(n+try)%2], f.workflow, key)
+					if body != "" || strings.Contains(code, "unknown: check before retrying") {
+						break
+					}
+					if !strings.HasPrefix(code, "UPSTREAM_UNAVAILABLE ") {
+						f.t.Errorf("told %q", code)
+					}
+					time.Sleep(100 * time.Millisecond)
+				}
+				time.Sleep(20 * time.Millisecond)
+			}
+		})
+	}
+	time.Sleep(300 * time.Millisecond) // they are at it
+	return func() {
+		cancel()
+		callers.Wait()
+	}
+}

@@ -1,0 +1,200 @@
+package redistest
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+const (
+	// formed bounds how long servers take to find each other.
+	formed = 30 * time.Second
+	// missed is after how many milliseconds of silence a server is taken for dead.
+	missed = "1000"
+	// slots are those of a Cluster.
+	slots = 16384
+)
+
+// Several are masters, each with a replica that takes its place when it is gone.
+type Several struct {
+	t testing.TB
+	// URL names them, as go-redis parses it.
+	URL string
+	// Masters are those of the beginning, and Replicas theirs.
+	Masters, Replicas []*Server
+	// told says whether all that could be asked name a replica as the master.
+	told func(ctx context.Context, replica *Server) bool
+}
+
+// FailOver stops a master and waits until its replica is in its place, for all that clients
+// could ask. It fails the test if that never is.
+func (s *Several) FailOver(n int) {
+	s.t.Helper()
+	s.Masters[n].Stop()
+	await(s.t, "a new master", func(ctx context.Context) bool {
+		return s.Replicas[n].info(ctx, "role") == "master" && s.told(ctx, s.Replicas[n])
+	})
+}
+
+// StartSentinel starts a master, a replica and a Sentinel that watches them.
+func StartSentinel(t testing.TB) *Several {
+	t.Helper()
+	const name = "main"
+	master := Start(t)
+	replica := start(t, replicaOf(master))
+	sentinel := start(t, role{arguments: func(s *Server) []string {
+		file := filepath.Join(s.dir, "sentinel.conf")
+		text := fmt.Sprintf("sentinel monitor %[1]s 127.0.0.1 %[2]d 1\nsentinel down-after-milliseconds %[1]s %[3]s\nsentinel failover-timeout %[1]s 5000\n", name, master.port, missed)
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return []string{file, "--sentinel"}
+	}})
+	await(t, "the replica", func(ctx context.Context) bool {
+		return sentinel.says(ctx, "num-slaves", "sentinel", "master", name) == "1" && replica.info(ctx, "master_link_status") == "up"
+	})
+	return &Several{
+		t: t, URL: "redis://" + sentinel.Addr() + "/0?master_name=" + name, Masters: []*Server{master}, Replicas: []*Server{replica},
+		told: func(ctx context.Context, replica *Server) bool {
+			return sentinel.says(ctx, "port", "sentinel", "master", name) == strconv.Itoa(replica.port)
+		},
+	}
+}
+
+// replicaOf is the role of a replica.
+func replicaOf(master *Server) role {
+	return role{ready: loaded, arguments: func(*Server) []string {
+		return []string{"--replicaof", "127.0.0.1 " + strconv.Itoa(master.port), "--repl-diskless-sync-delay", "0"}
+	}}
+}
+
+// StartCluster starts a Cluster of three masters with a replica each.
+func StartCluster(t testing.TB) *Several {
+	t.Helper()
+	const masters = 3
+	s := &Several{t: t}
+	member := role{ready: loaded, arguments: func(s *Server) []string {
+		return []string{"--cluster-enabled", "yes", "--cluster-config-file", "nodes.conf", "--cluster-node-timeout", missed,
+			"--cluster-port", strconv.Itoa(freePort(t)), "--repl-diskless-sync-delay", "0"}
+	}}
+	for range masters {
+		s.Masters, s.Replicas = append(s.Masters, start(t, member)), append(s.Replicas, start(t, member))
+	}
+	all := slices.Concat(s.Masters, s.Replicas)
+	for i, server := range all {
+		server.must("cluster", "set-config-epoch", strconv.Itoa(i+1))
+		all[0].must("cluster", "meet", "127.0.0.1", strconv.Itoa(server.port), server.config("cluster-port"))
+	}
+	for i, server := range s.Masters {
+		server.must("cluster", "addslotsrange", strconv.Itoa(i*slots/masters), strconv.Itoa((i+1)*slots/masters-1))
+		id := server.must("cluster", "myid")
+		await(t, "the replica's master", func(ctx context.Context) bool { return s.Replicas[i].try(ctx, "cluster", "replicate", id) == nil })
+	}
+	addresses := make([]string, len(all))
+	for i, server := range all {
+		addresses[i] = server.Addr()
+		await(t, "the Cluster", func(ctx context.Context) bool {
+			return strings.Contains(server.text(ctx, "cluster", "info"), "cluster_state:ok") && (i < masters || server.info(ctx, "master_link_status") == "up")
+		})
+	}
+	s.told = func(ctx context.Context, replica *Server) bool {
+		return !slices.ContainsFunc(all, func(server *Server) bool {
+			return server.command != nil && !owns(server.text(ctx, "cluster", "nodes"), replica.Addr())
+		})
+	}
+	s.URL = "redis://" + addresses[0] + "?addr=" + strings.Join(addresses[1:], "&addr=")
+	return s
+}
+
+// owns says whether a server has slots, by the words of CLUSTER NODES.
+func owns(nodes, address string) bool {
+	const columns = 8 // before the slots
+	for line := range strings.Lines(nodes) {
+		if words := strings.Fields(line); len(words) > columns && strings.HasPrefix(words[1], address+"@") {
+			return true
+		}
+	}
+	return false
+}
+
+// await waits until something is so.
+func await(t testing.TB, what string, so func(context.Context) bool) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), formed)
+	defer cancel()
+	for !so(ctx) {
+		select {
+		case <-ctx.Done():
+			t.Fatalf("%s is not there", what)
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// do sends the server a command.
+func (s *Server) do(ctx context.Context, words ...string) *redis.Cmd {
+	c := redis.NewClient(&redis.Options{Addr: s.Addr()})
+	defer func() { _ = c.Close() }()
+	command := make([]any, len(words))
+	for i, w := range words {
+		command[i] = w
+	}
+	return c.Do(ctx, command...)
+}
+
+func (s *Server) try(ctx context.Context, words ...string) error { return s.do(ctx, words...).Err() }
+
+// text is the answer to a command, empty if there is none.
+func (s *Server) text(ctx context.Context, words ...string) string {
+	text, _ := s.do(ctx, words...).Text() // who waits asks again
+	return text
+}
+
+// must is the answer to a command.
+func (s *Server) must(words ...string) string {
+	s.t.Helper()
+	got, err := s.do(s.t.Context(), words...).Text()
+	if err != nil {
+		s.t.Fatalf("%v: %v", words, err)
+	}
+	return got
+}
+
+// info is a field of INFO.
+func (s *Server) info(ctx context.Context, field string) string {
+	for line := range strings.Lines(s.text(ctx, "info")) {
+		if name, value, found := strings.Cut(strings.TrimSpace(line), ":"); found && name == field {
+			return value
+		}
+	}
+	return ""
+}
+
+// says is a value of those that the answer to a command names.
+func (s *Server) says(ctx context.Context, name string, words ...string) string {
+	got, _ := s.do(ctx, words...).Result() // who waits asks again
+	switch got := got.(type) {
+	case map[any]any:
+		return fmt.Sprint(got[name])
+	case []any:
+		for i := 0; i+1 < len(got); i += 2 {
+			if got[i] == name {
+				return fmt.Sprint(got[i+1])
+			}
+		}
+	}
+	return ""
+}
+
+// config is what the server is set to.
+func (s *Server) config(name string) string {
+	return s.says(s.t.Context(), name, "config", "get", name)
+}
