@@ -273,9 +273,11 @@ func TestOtherPaths(t *testing.T) {
 			t.Errorf("%s %s: status %d, %.200s", tt.method, tt.path, resp.StatusCode, body)
 		}
 	}
-	resp, _ := w.send("OPTIONS", "/graphql", "", nil)
-	if allow := resp.Header.Get("Allow"); !strings.Contains(allow, "GET") || !strings.Contains(allow, "POST") {
-		t.Errorf("OPTIONS allows %q", allow)
+	for method, status := range map[string]int{"OPTIONS": 200, "HEAD": 405, "PUT": 405} {
+		resp, _ := w.send(method, "/graphql", "", nil)
+		if allow := resp.Header.Get("Allow"); resp.StatusCode != status || allow != "OPTIONS, GET, POST" {
+			t.Errorf("%s: status %d, allows %q", method, resp.StatusCode, allow)
+		}
 	}
 	w.noCalls()
 }

@@ -252,6 +252,9 @@ func (p *poll[T]) end(err error) {
 func (p *poll[T]) backoff(err error) time.Duration {
 	pause := p.g.w.opts.Interval << min(p.failures, 10)
 	pause = min(pause, max(longestPause, p.g.w.opts.Interval))
+	if p.failures == 1 && fault.CodeOf(err) == fault.Unauthenticated {
+		pause = p.g.w.opts.Interval / 10 // soon it is certain that it was no token about to be renewed
+	}
 	var said *cc.Error
 	if errors.As(err, &said) {
 		pause = max(pause, said.RetryAfter)

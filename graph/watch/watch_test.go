@@ -400,8 +400,13 @@ func TestServiceAccountSurvivesOneRefusal(t *testing.T) {
 		c.set("a", "a0")
 		names(t, s, 1)
 		c.fail(&cc.Error{Kind: fault.Unauthenticated})
+		begun := time.Now()
 		if _, err := s.next(t.Context()); fault.CodeOf(err) != fault.Unauthenticated {
 			t.Errorf("told %v", err)
+		}
+		// One interval until it is asked for, and not as many until it is certain.
+		if took := time.Since(begun); took > w.opts.Interval*3/2 {
+			t.Errorf("told after %v", took)
 		}
 	})
 }

@@ -13,7 +13,6 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/99designs/gqlgen/graphql/handler"
 	"github.com/99designs/gqlgen/graphql/handler/extension"
-	"github.com/99designs/gqlgen/graphql/handler/transport"
 	"github.com/go-chi/chi/v5"
 	"github.com/go-chi/chi/v5/middleware"
 	"github.com/vektah/gqlparser/v2/ast"
@@ -114,7 +113,7 @@ func New(opts Options) http.Handler {
 // graphql is the endpoint /graphql.
 func (s *server) graphql() http.Handler {
 	h := handler.New(s.opts.Schema)
-	h.AddTransport(transport.Options{})
+	h.AddTransport(options{})
 	h.AddTransport(sockets{s})
 	queries, files := []graphql.Transport{once{verbatim{get{}}}, once{verbatim{post{}}}}, once{uploads{s.opts.Limits}}
 	h.AddTransport(sse{s.opts.Streams, s.opts.Keepalive, append(slices.Clone(queries), files)})

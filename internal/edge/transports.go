@@ -16,6 +16,12 @@ import (
 	"github.com/consoleql/consoleql/internal/fault"
 )
 
+// options is gqlgen's transport but for HEAD, which it refuses without saying what is allowed.
+type options struct{ transport.Options }
+
+// Supports takes OPTIONS.
+func (options) Supports(r *http.Request) bool { return r.Method == http.MethodOptions }
+
 // get is gqlgen's transport, whose own refusals of a request carry no code.
 type get struct{ transport.GET }
 
