@@ -100,12 +100,12 @@ func TestLinesAreBenchmarks(t *testing.T) {
 
 func TestTableShowsMedians(t *testing.T) {
 	run := func(calls float64) Measurement {
-		return Measurement{Requests: 100, Elapsed: time.Second, Calls: calls, Predicted: &Prediction{Calls: 0.77, Hits: 0.33}}
+		return Measurement{Requests: 100, Elapsed: time.Second, CPU: 5 * time.Millisecond, Calls: calls, Predicted: &Prediction{Calls: 0.77, Hits: 0.33}}
 	}
 	var b strings.Builder
 	err := WriteTable(&b, []Result{
 		{Scenario{Mixed, "list", 16, 0}, []Measurement{run(0.2), run(9), run(0.7)}},
-		{Scenario{Ceiling, "list", 16, 0}, []Measurement{{Requests: 10, Elapsed: time.Second}}},
+		{Scenario{Ceiling, "list", 16, 0}, []Measurement{{Requests: 10, Elapsed: time.Second, CPU: 2 * time.Millisecond}}},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -114,7 +114,10 @@ func TestTableShowsMedians(t *testing.T) {
 	if !strings.Contains(lines[1], "0.70") || !strings.Contains(lines[1], "0.77") || !strings.Contains(lines[1], "33.0%") {
 		t.Errorf("mixed is shown as %q", lines[1])
 	}
-	if got := strings.Fields(lines[2]); got[8] != "-" || got[9] != "-" {
+	if got := strings.Fields(lines[1]); got[8] != "2.5" {
+		t.Errorf("it takes 5 ms beside the ceiling's 2: %q", lines[1])
+	}
+	if got := strings.Fields(lines[2]); got[8] != "-" || got[9] != "-" || got[10] != "-" {
 		t.Errorf("the ceiling, which calls no console, is shown as %q", lines[2])
 	}
 }

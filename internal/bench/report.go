@@ -33,6 +33,11 @@ func (r Result) median(f func(Measurement) float64) float64 {
 	}
 }
 
+// cpu is the median of what an operation takes, in milliseconds.
+func (r Result) cpu() float64 {
+	return r.median(func(m Measurement) float64 { return millis(m.CPU) })
+}
+
 const mebibyte = 1 << 20
 
 func millis(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
@@ -40,8 +45,18 @@ func millis(d time.Duration) float64 { return float64(d) / float64(time.Millisec
 // WriteTable writes the medians, a scenario a line.
 func WriteTable(w io.Writer, results []Result) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, "scenario\top\tconns\tlatency ms\treq/s\tp50 ms\tp99 ms\tCPU ms/op\tcalls/op\tpredicted\thits\tpredicted\tRSS MiB\tpeak MiB\t")
+	fmt.Fprintln(t, "scenario\top\tconns\tlatency ms\treq/s\tp50 ms\tp99 ms\tCPU ms/op\t× ceiling\tcalls/op\tpredicted\thits\tpredicted\tRSS MiB\tpeak MiB\t")
+	bare := make(map[Scenario]float64)
 	for _, r := range results {
+		if r.Mode == Ceiling {
+			bare[r.Scenario] = r.cpu()
+		}
+	}
+	for _, r := range results {
+		multiple := "-"
+		if ceiling := bare[Scenario{Mode: Ceiling, Op: r.Op, Conns: r.Conns}]; ceiling > 0 && r.Mode != Ceiling {
+			multiple = fmt.Sprintf("%.1f", r.cpu()/ceiling)
+		}
 		calls, hits, wantCalls, wantHits := "-", "-", "-", "-"
 		if r.Mode != Ceiling {
 			calls = fmt.Sprintf("%.2f", r.median(func(m Measurement) float64 { return m.Calls }))
@@ -51,12 +66,12 @@ func WriteTable(w io.Writer, results []Result) error {
 			wantCalls = fmt.Sprintf("%.2f", r.median(func(m Measurement) float64 { return m.Predicted.Calls }))
 			wantHits = fmt.Sprintf("%.1f%%", 100*r.median(func(m Measurement) float64 { return m.Predicted.Hits }))
 		}
-		fmt.Fprintf(t, "%s\t%s\t%d\t%d\t%.0f\t%.2f\t%.2f\t%.4f\t%s\t%s\t%s\t%s\t%.1f\t%.1f\t\n",
+		fmt.Fprintf(t, "%s\t%s\t%d\t%d\t%.0f\t%.2f\t%.2f\t%.4f\t%s\t%s\t%s\t%s\t%s\t%.1f\t%.1f\t\n",
 			r.Mode, r.Op, r.Conns, r.Latency.Milliseconds(),
 			r.median(Measurement.Rate),
 			r.median(func(m Measurement) float64 { return millis(m.P50) }),
 			r.median(func(m Measurement) float64 { return millis(m.P99) }),
-			r.median(func(m Measurement) float64 { return millis(m.CPU) }),
+			r.cpu(), multiple,
 			calls, wantCalls, hits, wantHits,
 			r.median(func(m Measurement) float64 { return float64(m.Resident) / mebibyte }),
 			r.median(func(m Measurement) float64 { return float64(m.Peak) / mebibyte }))
