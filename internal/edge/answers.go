@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"runtime/debug"
 	"sync"
 	"time"
 
@@ -298,7 +297,7 @@ func (a *Answers) record(ctx context.Context, execute func(context.Context, http
 	rec := &transcript{header: make(http.Header)}
 	defer func() {
 		if v := recover(); v != nil {
-			a.opts.Logger.ErrorContext(ctx, "panic in an operation", "type", fmt.Sprintf("%T", v), "stack", string(debug.Stack()))
+			logPanic(ctx, a.opts.Logger, v)
 			rec = &transcript{header: make(http.Header)}
 			writeError(rec, http.StatusInternalServerError, fault.New(fault.Internal, "internal error"))
 			made = rec.answer()

@@ -116,7 +116,7 @@ func (s *server) graphql() http.Handler {
 	h.AddTransport(options{})
 	h.AddTransport(sockets{s})
 	queries, files := []graphql.Transport{once{verbatim{get{}}}, once{verbatim{post{}}}}, once{uploads{s.opts.Limits}}
-	h.AddTransport(sse{s.opts.Streams, s.opts.Keepalive, append(slices.Clone(queries), files)})
+	h.AddTransport(sse{s.opts.Streams, s.opts.Keepalive, append(slices.Clone(queries), files), s.opts.Logger})
 	for _, t := range queries {
 		if s.opts.Answers != nil {
 			t = s.opts.Answers.before(t)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"runtime/debug"
@@ -173,11 +174,17 @@ func argumentPath(field ast.Path, argument string) ast.Path {
 
 // recovered turns a panic of a resolver into an error that tells the caller nothing.
 func (s *server) recovered(ctx context.Context, panicked any) error {
-	s.opts.Logger.ErrorContext(ctx, "panic in a resolver", "panic", panicked, "stack", string(debug.Stack()))
-	return errPanicked
+	logPanic(ctx, s.opts.Logger, panicked)
+	return errPanicked()
 }
 
-var errPanicked = errors.New("a resolver panicked")
+// logPanic logs what a panic tells without its words, which may be anything.
+func logPanic(ctx context.Context, log *slog.Logger, panicked any) {
+	log.ErrorContext(ctx, "panic in an operation", "type", fmt.Sprintf("%T", panicked), "stack", string(debug.Stack()))
+}
+
+// errPanicked is what callers hear of a panic.
+func errPanicked() *gqlerror.Error { return refuse(fault.Internal, "internal error") }
 
 // writeError answers a request that did not become an operation.
 func writeError(w http.ResponseWriter, status int, err error) {

@@ -63,7 +63,7 @@ func TestPresent(t *testing.T) {
 		"no answer":              {silent, fault.UpstreamUnavailable, "not available", nil, false},
 		"too late":               {fmt.Errorf("queues: %w", context.DeadlineExceeded), fault.UpstreamTimeout, "in time", nil, false},
 		"cancelled":              {fmt.Errorf("queues: %w", context.Canceled), fault.Internal, "cancelled", nil, false},
-		"a panic":                {errPanicked, fault.Internal, "internal error", nil, true},
+		"a panic":                {errPanicked(), fault.Internal, "internal error", nil, false},
 		"anything else":          {errors.New("postgres://u:p@host/db"), fault.Internal, "internal error", nil, true},
 		"the body, no JSON":      {gqlerror.Errorf("json request body could not be decoded: EOF body:hunter2"), fault.BadUserInput, "not a JSON object", nil, false},
 		"the body, not readable": {gqlerror.Errorf("could not read request body: http: request body too large"), fault.BadUserInput, "not a JSON object", nil, false},

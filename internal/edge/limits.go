@@ -61,13 +61,16 @@ func (l *limiter) Validate(schema graphql.ExecutableSchema) error {
 func (l *limiter) MutateOperationContext(ctx context.Context, op *graphql.OperationContext) *gqlerror.Error {
 	// The size first: it bounds the work of all that follows, which walks into
 	// every spread of a fragment anew.
-	m := measure{fragments: make(map[*ast.FragmentDefinition]extent)}
+	m := newMeasure(op)
 	size := m.of(op.Operation.SelectionSet)
 	if size.depth > l.limits.Depth {
 		return refuse(fault.QueryTooDeep, "the operation nests more than %d fields", l.limits.Depth)
 	}
 	if size.fields > maxFields {
 		return refuse(fault.QueryTooComplex, "the operation selects more than %d fields, those of each spread of a fragment counted", maxFields)
+	}
+	if m.undecided != nil {
+		return refuse(fault.BadUserInput, "variable $%s: is null, where @%s needs true or false", m.undecided.Arguments.ForName("if").Value.Raw, m.undecided.Name)
 	}
 	if op.Operation.Operation == ast.Subscription && len(graphql.CollectFields(op, op.Operation.SelectionSet, []string{"Subscription"})) != 1 {
 		return refuse(fault.ValidationFailed, "a subscription must select exactly one field")
@@ -97,23 +100,32 @@ type extent struct {
 // measure looks at each fragment once, however often it is spread: a document
 // in which each fragment spreads the next one twice doubles with every line.
 type measure struct {
+	variables map[string]any
 	fragments map[*ast.FragmentDefinition]extent
+	undecided *ast.Directive // a condition that is neither true nor false
 }
 
-func (m measure) of(set ast.SelectionSet) extent {
+func newMeasure(op *graphql.OperationContext) *measure {
+	return &measure{variables: op.Variables, fragments: make(map[*ast.FragmentDefinition]extent)}
+}
+
+func (m *measure) of(set ast.SelectionSet) extent {
 	var all extent
 	for _, s := range set {
 		var e extent
 		switch s := s.(type) {
 		case *ast.Field:
+			m.decide(s.Directives)
 			e = m.of(s.SelectionSet)
 			e.depth++
 			if s.Name == "__schema" || s.Name == "__type" {
 				e.depth = 0
 			}
 		case *ast.InlineFragment:
+			m.decide(s.Directives)
 			e = m.of(s.SelectionSet)
 		case *ast.FragmentSpread:
+			m.decide(s.Directives)
 			e = m.spread(s.Definition)
 		}
 		all.depth = max(all.depth, e.depth)
@@ -122,7 +134,30 @@ func (m measure) of(set ast.SelectionSet) extent {
 	return all
 }
 
-func (m measure) spread(f *ast.FragmentDefinition) extent {
+// decide notes a condition that cannot be decided. The validator lets a variable that may be
+// null stand where it must not be, if it has a default, and null be its value all the same
+// (GraphQL specification, section 5.8.5); gqlgen panics over it.
+func (m *measure) decide(directives ast.DirectiveList) {
+	for _, d := range directives {
+		if d.Name != "skip" && d.Name != "include" && d.Name != "defer" {
+			continue
+		}
+		argument := d.Arguments.ForName("if")
+		if argument == nil {
+			continue // only @defer may do without
+		}
+		if value, err := argument.Value.Value(m.variables); err != nil || !isBool(value) {
+			m.undecided = d
+		}
+	}
+}
+
+func isBool(value any) bool {
+	_, ok := value.(bool)
+	return ok
+}
+
+func (m *measure) spread(f *ast.FragmentDefinition) extent {
 	e, known := m.fragments[f]
 	if !known {
 		e = m.of(f.SelectionSet) // the validator has refused fragments that spread themselves

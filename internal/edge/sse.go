@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"log/slog"
 	"mime"
 	"net/http"
 	"net/url"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/gqlerror"
 
 	"github.com/consoleql/consoleql/internal/fault"
 )
@@ -29,6 +31,7 @@ type sse struct {
 	keepalive time.Duration
 	// plain answer what is no subscription for clients that take JSON, too.
 	plain []graphql.Transport
+	log   *slog.Logger
 }
 
 // Supports says whether the client asks for events.
@@ -149,7 +152,24 @@ func (t sse) stream(ctx context.Context, cancel context.CancelFunc, w http.Respo
 	produced := make(chan struct{})
 	go func() {
 		defer close(produced)
-		produce(ctx, frames, responses)
+		defer close(frames)
+		send := func(frame []byte) bool {
+			select {
+			case frames <- frame:
+				return true
+			case <-ctx.Done():
+				return false
+			}
+		}
+		defer func() { // nobody else guards this goroutine
+			if v := recover(); v != nil {
+				logPanic(ctx, t.log, v)
+				if frame, err := json.Marshal(&graphql.Response{Errors: gqlerror.List{errPanicked()}}); err == nil {
+					send(frame)
+				}
+			}
+		}()
+		produce(ctx, send, responses)
 	}()
 	defer func() {
 		cancel()
@@ -192,8 +212,7 @@ func (t sse) stream(ctx context.Context, cancel context.CancelFunc, w http.Respo
 }
 
 // produce encodes the responses: one that follows may use the memory of the one before.
-func produce(ctx context.Context, frames chan<- []byte, responses graphql.ResponseHandler) {
-	defer close(frames)
+func produce(ctx context.Context, send func(frame []byte) bool, responses graphql.ResponseHandler) {
 	for {
 		r := responses(ctx)
 		if r == nil {
@@ -203,9 +222,7 @@ func produce(ctx context.Context, frames chan<- []byte, responses graphql.Respon
 		if err != nil {
 			return // what gqlgen answers is JSON
 		}
-		select {
-		case frames <- frame:
-		case <-ctx.Done():
+		if !send(frame) {
 			return
 		}
 	}

@@ -188,7 +188,7 @@ func (t *tracer) plan(ctx context.Context) *graphql.Response {
 	op := graphql.GetOperationContext(ctx)
 	p := planned{
 		Cost:  complexity.Calculate(ctx, t.schema, op.Operation, op.Variables),
-		Depth: measure{fragments: make(map[*ast.FragmentDefinition]extent)}.of(op.Operation.SelectionSet).depth,
+		Depth: newMeasure(op).of(op.Operation.SelectionSet).depth,
 	}
 	if t.explainer != nil {
 		var err error
