@@ -152,24 +152,7 @@ func (t sse) stream(ctx context.Context, cancel context.CancelFunc, w http.Respo
 	produced := make(chan struct{})
 	go func() {
 		defer close(produced)
-		defer close(frames)
-		send := func(frame []byte) bool {
-			select {
-			case frames <- frame:
-				return true
-			case <-ctx.Done():
-				return false
-			}
-		}
-		defer func() { // nobody else guards this goroutine
-			if v := recover(); v != nil {
-				logPanic(ctx, t.log, v)
-				if frame, err := json.Marshal(&graphql.Response{Errors: gqlerror.List{errPanicked()}}); err == nil {
-					send(frame)
-				}
-			}
-		}()
-		produce(ctx, send, responses)
+		t.produce(ctx, frames, responses)
 	}()
 	defer func() {
 		cancel()
@@ -212,18 +195,27 @@ func (t sse) stream(ctx context.Context, cancel context.CancelFunc, w http.Respo
 }
 
 // produce encodes the responses: one that follows may use the memory of the one before.
-func produce(ctx context.Context, send func(frame []byte) bool, responses graphql.ResponseHandler) {
-	for {
-		r := responses(ctx)
-		if r == nil {
-			return
-		}
+// A panic is a response, too, and the last one: nobody else guards this goroutine.
+func (t sse) produce(ctx context.Context, frames chan<- []byte, responses graphql.ResponseHandler) {
+	defer close(frames)
+	send := func(r *graphql.Response) bool {
 		frame, err := json.Marshal(r)
 		if err != nil {
-			return // what gqlgen answers is JSON
+			return false // what gqlgen answers is JSON
 		}
-		if !send(frame) {
-			return
+		select {
+		case frames <- frame:
+			return true
+		case <-ctx.Done():
+			return false
 		}
+	}
+	defer func() {
+		if v := recover(); v != nil {
+			logPanic(ctx, t.log, v)
+			send(&graphql.Response{Errors: gqlerror.List{errPanicked()}})
+		}
+	}()
+	for r := responses(ctx); r != nil && send(r); r = responses(ctx) {
 	}
 }

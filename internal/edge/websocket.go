@@ -50,7 +50,7 @@ func (t sockets) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphEx
 	}
 	c := newSocket(r.Context(), conn, t.s.opts.Keepalive)
 	defer c.end()
-	defer func() { // net/http's guard would write past our log
+	defer func() { //nolint:contextcheck // the request's; net/http's guard would write past our log
 		if v := recover(); v != nil {
 			logPanic(r.Context(), t.s.opts.Logger, v)
 			c.shut(websocket.StatusInternalError, "internal error")
