@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -210,5 +211,30 @@ func TestIgnoredIDsAreLearnedForGood(t *testing.T) {
 		if diff := cmp.Diff(alone, w.calls()); diff != "" {
 			t.Errorf("the same query costs another number of calls: %s", diff)
 		}
+	}
+}
+
+// TestFirstQuestionOfSeveralChunks: that it is not known yet whether a console takes Ids
+// changes nothing in what the rest of them ask.
+func TestFirstQuestionOfSeveralChunks(t *testing.T) {
+	w := newWorld(t, consolesim.Options{PageClamp: 20})
+	ids := w.sim.Data().WorkflowIDs(w.sim.Data().MainDepartmentID())[:45]
+	var query strings.Builder
+	for i, id := range ids {
+		fmt.Fprintf(&query, " w%d: workflow(id: %q) { id name }", i, id)
+	}
+	w.query(`{ workflows(first: 50) { totalCount nodes { id } } }`, nil) // how much comes at once is known
+	w.sim.ResetCounts()
+	a := w.ask("{"+query.String()+" }", request{})
+	if len(a.Errors) > 0 || strings.Count(string(a.Data), `"name"`) != len(ids) {
+		t.Errorf("%s", a.Body)
+	}
+	for _, r := range w.sim.Requests() {
+		if values, err := url.ParseQuery(r.RawQuery); err != nil || slices.Contains(values["Ids"], "") {
+			t.Errorf("asked for %s", r.RawQuery)
+		}
+	}
+	if diff := cmp.Diff(counts{workflows: 3}, w.calls()); diff != "" {
+		t.Errorf("- three chunks + asked: %s", diff)
 	}
 }

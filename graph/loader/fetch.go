@@ -113,7 +113,7 @@ func (e *entities[T, F]) fetchByIDs(g *group) (first *firstPage[T], err error) {
 		return nil, nil
 	}
 	limit := e.pageSize()
-	chunks := slices.Collect(slices.Chunk(g.missing, min(limit, e.l.engine.opts.idsPerURL())))
+	chunks := slices.Collect(slices.Chunk(slices.Clone(g.missing), min(limit, e.l.engine.opts.idsPerURL())))
 	if n, ok := e.listSize(g.scope); ok && known && sweepCost(n, limit) < float64(len(chunks)) {
 		return nil, nil
 	}
