@@ -121,7 +121,7 @@ func (k *Keeper) settle(f *flight, a answer) {
 // one, and starts the run if the claim succeeds.
 func (k *Keeper) lead(ctx context.Context, f *flight, run Run) {
 	for pause := firstPause; ; pause = min(2*pause, maxPause) {
-		claim, err := k.store.Claim(ctx, f.record)
+		claim, err := k.claim(ctx, f.record)
 		if err != nil {
 			k.failClaim(ctx, f, err)
 			return
@@ -145,6 +145,15 @@ func (k *Keeper) lead(ctx context.Context, f *flight, run Run) {
 			return
 		}
 	}
+}
+
+// claimTimeout bounds a claim. What a store says later may not be so any more.
+const claimTimeout = time.Second
+
+func (k *Keeper) claim(ctx context.Context, r Record) (Claim, error) {
+	ctx, cancel := context.WithTimeout(ctx, claimTimeout)
+	defer cancel()
+	return k.store.Claim(ctx, r)
 }
 
 // settled is the answer that a finished record gives.

@@ -20,6 +20,7 @@ type Redis struct {
 	client               redis.UniversalClient
 	prefix               string
 	claim, renew, finish *redis.Script
+	masters              masters
 }
 
 // NewRedis returns a Store in the client's Redis (7 or newer, or a compatible
@@ -54,17 +55,21 @@ local function hold()
   redis.call('PEXPIRE', key, retention)
 end
 `
+	// scriptClaim says of a claim that succeeded how many replicas the server has, and which
+	// server it is.
 	scriptClaim = `
-if not state then
+local function claimed()
   hold()
-  return {'claimed'}
+  local function info(section, field)
+    local all = redis.pcall('INFO', section)
+    return type(all) == 'string' and string.match(all, field .. ':(%w+)') or ''
+  end
+  return {'claimed', info('replication', 'connected_slaves'), info('server', 'run_id')}
 end
+if not state then return claimed() end
 if state == 'free' then return {'released'} end
 if kept[3] ~= input then return {'foreign'} end
-if owner == me and open then
-  hold()
-  return {'claimed'}
-end
+if owner == me and open then return claimed() end
 if state == 'pending' and now > tonumber(kept[4]) then
   redis.call('HSET', key, 'state', 'lapsed')
   redis.call('PEXPIRE', key, retention)
@@ -93,9 +98,17 @@ return 1
 // Claim implements Store.
 func (s *Redis) Claim(ctx context.Context, r Record) (Claim, error) {
 	got, err := s.claim.Run(ctx, s.client, s.keys(r), arguments(r)...).StringSlice()
+	if err == nil && len(got) == 3 && got[0] == "claimed" {
+		got, err = s.confirm(ctx, r, got)
+	}
 	if err != nil {
 		return Claim{}, fmt.Errorf("idempotency: claim a record: %w", err)
 	}
+	return standing(got)
+}
+
+// standing is what the script says.
+func standing(got []string) (Claim, error) {
 	if len(got) == 0 {
 		return Claim{}, errors.New("idempotency: claim a record: no standing in the answer")
 	}

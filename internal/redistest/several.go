@@ -30,8 +30,8 @@ type Several struct {
 	URL string
 	// Masters are those of the beginning, and Replicas theirs.
 	Masters, Replicas []*Server
-	// told says whether all that could be asked name a replica as the master.
-	told func(ctx context.Context, replica *Server) bool
+	// told says whether all that could be asked, but for the old master, name the new one.
+	told func(ctx context.Context, old, now *Server) bool
 }
 
 // FailOver stops a master and waits until its replica is in its place, for all that clients
@@ -39,8 +39,14 @@ type Several struct {
 func (s *Several) FailOver(n int) {
 	s.t.Helper()
 	s.Masters[n].Stop()
+	s.AwaitPromotion(n)
+}
+
+// AwaitPromotion waits until a replica is in the place of its master, which is gone or hangs.
+func (s *Several) AwaitPromotion(n int) {
+	s.t.Helper()
 	await(s.t, "a new master", func(ctx context.Context) bool {
-		return s.Replicas[n].info(ctx, "role") == "master" && s.told(ctx, s.Replicas[n])
+		return s.Replicas[n].info(ctx, "role") == "master" && s.told(ctx, s.Masters[n], s.Replicas[n])
 	})
 }
 
@@ -63,8 +69,8 @@ func StartSentinel(t testing.TB) *Several {
 	})
 	return &Several{
 		t: t, URL: "redis://" + sentinel.Addr() + "/0?master_name=" + name, Masters: []*Server{master}, Replicas: []*Server{replica},
-		told: func(ctx context.Context, replica *Server) bool {
-			return sentinel.says(ctx, "port", "sentinel", "master", name) == strconv.Itoa(replica.port)
+		told: func(ctx context.Context, _, now *Server) bool {
+			return sentinel.says(ctx, "port", "sentinel", "master", name) == strconv.Itoa(now.port)
 		},
 	}
 }
@@ -105,9 +111,9 @@ func StartCluster(t testing.TB) *Several {
 			return strings.Contains(server.text(ctx, "cluster", "info"), "cluster_state:ok") && (i < masters || server.info(ctx, "master_link_status") == "up")
 		})
 	}
-	s.told = func(ctx context.Context, replica *Server) bool {
+	s.told = func(ctx context.Context, old, now *Server) bool {
 		return !slices.ContainsFunc(all, func(server *Server) bool {
-			return server.command != nil && !owns(server.text(ctx, "cluster", "nodes"), replica.Addr())
+			return server != old && server.command != nil && !owns(server.text(ctx, "cluster", "nodes"), now.Addr())
 		})
 	}
 	s.URL = "redis://" + addresses[0] + "?addr=" + strings.Join(addresses[1:], "&addr=")
