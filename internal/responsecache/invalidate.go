@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -72,8 +73,34 @@ func (r *ring) tell(ctx context.Context, a *announcement) error {
 		}
 		r.rouse()
 	}
+	r.remember(a.spots)
 	close(a.told)
 	return nil
+}
+
+// remember notes what was told.
+func (r *ring) remember(at []spot) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if now := time.Now(); now.Sub(r.turned) > retold {
+		r.told, r.turned = [...]map[spot]struct{}{{}, r.told[0]}, now
+	}
+	for _, s := range at {
+		r.told[0][s] = struct{}{}
+	}
+}
+
+// retell tells again, to the replicas of another epoch, what this one told before. Redis may
+// have got another master that others heard of earlier; what the old one was told meanwhile,
+// they have not heard.
+func (r *ring) retell() {
+	r.mu.Lock()
+	at := slices.AppendSeq(slices.Collect(maps.Keys(r.told[0])), maps.Keys(r.told[1]))
+	r.told, r.turned = [2]map[spot]struct{}{}, time.Time{}
+	r.mu.Unlock()
+	if len(at) > 0 {
+		r.postpone(at)
+	}
 }
 
 // postpone leaves spots to be told as soon as Redis answers. Until then, this replica

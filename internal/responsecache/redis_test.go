@@ -2,8 +2,10 @@ package responsecache
 
 import (
 	"context"
+	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -73,6 +75,39 @@ func TestReplicasShareAnswers(t *testing.T) {
 		t.Error(err)
 	}
 	want(t, vb, con.read("a", "tag"), 5, Loaded)
+}
+
+// TestWhatADeposedMasterWasTold is told again to who had heard of the new one earlier.
+func TestWhatADeposedMasterWasTold(t *testing.T) {
+	t.Parallel()
+	old, now := redistest.Start(t), redistest.Start(t)
+	var master atomic.Pointer[redistest.Server]
+	master.Store(old)
+	late := redis.NewClient(&redis.Options{
+		ContextTimeoutEnabled: true,
+		Dialer: func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, network, master.Load().Addr())
+		},
+	})
+	t.Cleanup(func() { _ = late.Close() })
+	o := Options{Policies: Policies{"k": minute}, Eagerness: -1, RedisTimeout: 10 * time.Second, lease: time.Second}
+	b := newReplica(t, now, o)
+	o.Redis = late
+	a := newCache(t, o)
+	waitTrusted(t, a)
+	con := &console{}
+	vb := view(t, b, Kind[int64]{})
+	want(t, vb, con.read("a", "tag"), 1, Loaded)
+	if err := a.Invalidate(t.Context(), "tag"); err != nil {
+		t.Fatal(err)
+	}
+	want(t, vb, con.read("a", "tag"), 1, Memory) // it could not be told
+	master.Store(now)
+	old.Stop()
+	waitFor(t, "the invalidation", func() bool {
+		_, info, err := vb.Get(t.Context(), con.read("a", "tag"))
+		return err == nil && info.Source == Loaded
+	})
 }
 
 func TestOtherVersionsShareInvalidationsOnly(t *testing.T) {

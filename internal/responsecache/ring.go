@@ -20,6 +20,9 @@ const (
 	stateLife = 2 * maxKept
 	// beats is how many renewals fit into a lease.
 	beats = 5
+	// retold is for how long what was told is told again to another epoch: longer than a client
+	// can take to hear that Redis has another master.
+	retold = time.Minute
 	// ackPoll is how often somebody who waits looks itself, should an answer be lost.
 	ackPoll = 50 * time.Millisecond
 )
@@ -50,14 +53,16 @@ type ring struct {
 	alone   atomic.Bool // no other member was there when the lease was last renewed, nor came since
 	wake    chan struct{}
 	mu      sync.Mutex
-	ackers  map[string]struct{} // channels of members who wait for this one
-	acks    map[string]progress // of other members, while somebody here waits
-	acked   chan struct{}       // closed when acks changes
-	waiters int                 // who read acks
-	pending *announcement       // what could not be told yet
-	sending *announcement       // what is just being told of it
-	epoch   string              // the server's, as last heard
-	since   time.Time           // since when epoch is known here
+	ackers  map[string]struct{}  // channels of members who wait for this one
+	acks    map[string]progress  // of other members, while somebody here waits
+	acked   chan struct{}        // closed when acks changes
+	waiters int                  // who read acks
+	pending *announcement        // what could not be told yet
+	sending *announcement        // what is just being told of it
+	told    [2]map[spot]struct{} // what was told since turned, and for at least retold before
+	turned  time.Time
+	epoch   string    // the server's, as last heard
+	since   time.Time // since when epoch is known here
 	health  health
 }
 
@@ -193,6 +198,7 @@ func (r *ring) beat(ctx context.Context) (bool, error) {
 			return false, err
 		}
 		if known := args[1]; known != "" && known != state.epoch {
+			r.retell()
 			r.cache.opts.Logger.WarnContext(ctx, "responsecache: the replicas' state in Redis is another one, so nothing kept before is believed")
 		}
 		r.cache.ledger.catchUp(state.epoch, state.version, changed)

@@ -155,8 +155,8 @@ func (m *Memory) Create(_ context.Context, key string, p Put) (bool, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := m.now()
-	if m.get(key, now) != nil {
-		return false, nil
+	if r := m.get(key, now); r != nil {
+		return r.Generation != "" && r.Generation == p.Generation, nil
 	}
 	if err := m.room(now); err != nil {
 		return false, err

@@ -121,7 +121,7 @@ store(ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7], ends)
 return 1
 `
 	scriptCreate = `
-if redis.call('EXISTS', key) == 1 then return 0 end
+if redis.call('EXISTS', key) == 1 then return redis.call('HGET', key, 'gen') == ARGV[2] and 1 or 0 end
 store(ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7], ARGV[8])
 return 1
 `

@@ -131,7 +131,7 @@ func TestOneKeyPerScript(t *testing.T) {
 	says(t, "extend", ok, err, true)
 	ok, err = s.Put(t.Context(), "only", "one", tokenOf("g1", time.Hour))
 	says(t, "put", ok, err, true)
-	ok, err = s.Create(t.Context(), "only", tokenOf("g1", time.Hour))
+	ok, err = s.Create(t.Context(), "only", tokenOf("g2", time.Hour))
 	says(t, "create", ok, err, false)
 	ok, err = s.Fail(t.Context(), "only", "", tokencache.Failure{})
 	says(t, "failure", ok, err, true)

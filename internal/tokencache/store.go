@@ -26,7 +26,8 @@ type Store interface {
 	// nothing kept, where it is no longer the owner's. An empty owner stands for
 	// everyone: failures are then counted without a claim.
 	Fail(ctx context.Context, key, owner string, f Failure) (bool, error)
-	// Create makes a record where there is none; false where there is one.
+	// Create makes a record where there is none; false where there is one of another
+	// generation. One of the same is the caller's own, whose answer was lost.
 	Create(ctx context.Context, key string, p Put) (bool, error)
 	// End forgets a record, and for as long as keep remembers that it has ended.
 	End(ctx context.Context, key string, keep time.Duration) error

@@ -188,6 +188,10 @@ func TestSessionsInAStore(t *testing.T) {
 		ok, err = s.Create(ctx, "s", put)
 		says(t, "create", ok, err, true)
 		ok, err = s.Create(ctx, "s", put)
+		says(t, "create once more, as after an answer that was lost", ok, err, true)
+		other := put
+		other.Generation = "g0"
+		ok, err = s.Create(ctx, "s", other)
 		says(t, "create what is there", ok, err, false)
 		r := claim(t, s, "s", tokencache.Claim{Owner: "one", Session: true, Seen: "g1"}, tokencache.Claimed)
 		near(t, "the session's end", r.Ends, put.Ends)
