@@ -50,3 +50,11 @@ func TestConditionsThatAreNull(t *testing.T) {
 		t.Errorf("the log tells of a panic: %s", w.logs)
 	}
 }
+
+// TestDearDocuments are refused before they are validated.
+func TestDearDocuments(t *testing.T) {
+	w := newWorld(t, consolesim.Options{})
+	if e := w.refused("{"+strings.Repeat(" __typename", 14_000)+"}", request{}); e.Extensions.Code != "QUERY_TOO_COMPLEX" {
+		t.Errorf("%+v", e)
+	}
+}

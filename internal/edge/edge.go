@@ -127,6 +127,7 @@ func (s *server) graphql() http.Handler {
 	h.AddTransport(otherwise{})
 	h.SetQueryCache(newDocuments(documentBytes, func(text string, _ *ast.QueryDocument) int { return parsed * len(text) }))
 	h.SetParserTokenLimit(s.opts.Limits.Tokens)
+	h.SetValidationRulesFn(validation)
 	h.SetErrorPresenter(s.present)
 	h.SetRecoverFunc(s.recovered)
 	h.Use(outcomes{})

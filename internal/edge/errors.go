@@ -42,6 +42,8 @@ func (s *server) present(ctx context.Context, err error) *gqlerror.Error {
 		out.Message, out.Extensions["code"] = "the console did not answer in time", fault.UpstreamTimeout
 	case errors.Is(err, context.Canceled):
 		out.Message, out.Extensions["code"] = "the request was cancelled", fault.Internal
+	case errors.As(err, &of) && of.Rule == ruleSelections:
+		out.Message, out.Extensions["code"] = of.Message, fault.QueryTooComplex
 	case errors.As(err, &of) && of.Extensions["code"] != nil:
 		out.Message, out.Extensions = validatorMessage(ctx, of), of.Extensions // of gqlgen's parser and validator, or ours
 	case strings.HasPrefix(out.Message, "json request body could not be decoded"), strings.HasPrefix(out.Message, "could not read request body"):
