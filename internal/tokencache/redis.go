@@ -152,14 +152,24 @@ return 1
 // Load implements Store.
 func (s *Redis) Load(ctx context.Context, key string) (Record, error) {
 	_, r, err := s.view(ctx, s.load, key)
+	if errors.Is(err, errSealed) {
+		err = nil // there is a record, and no token in it
+	}
 	return r, wrapped("load a record", err)
 }
 
 // Claim implements Store.
 func (s *Redis) Claim(ctx context.Context, key string, c Claim) (Standing, Record, error) {
+	if c.Session {
+		// To claim a session means to spend its refresh token, and who cannot read that would
+		// end the session for those who can.
+		if _, _, err := s.view(ctx, s.load, key); err != nil {
+			return Absent, Record{}, wrapped("claim a record", err)
+		}
+	}
 	word, r, err := s.view(ctx, s.claim, key,
 		c.Owner, milliseconds(c.Lease), c.Seen, flag(c.Session), milliseconds(expiryMargin), milliseconds(keepFailure))
-	if err != nil {
+	if err != nil && (c.Session || !errors.Is(err, errSealed)) {
 		return Absent, Record{}, wrapped("claim a record", err)
 	}
 	switch word {
@@ -265,8 +275,8 @@ const (
 	viewLength
 )
 
-// view runs a script that answers with a record. What cannot be decrypted is as
-// good as no token: service accounts then log in, sessions end.
+// view runs a script that answers with a record. The error is errSealed beside a record whose
+// token cannot be decrypted: to a service account that is as good as none, and it logs in.
 func (s *Redis) view(ctx context.Context, script *redis.Script, key string, args ...any) (string, Record, error) {
 	got, err := script.Run(ctx, s.opts.Client, []string{s.name(key)}, args...).StringSlice()
 	if err != nil {
@@ -298,7 +308,7 @@ func (s *Redis) view(ctx context.Context, script *redis.Script, key string, args
 	var token sealedToken
 	if err != nil || json.Unmarshal(plain, &token) != nil {
 		s.opts.Logger.ErrorContext(ctx, "a stored token cannot be decrypted: its key is not in CONSOLEQL_TOKEN_KEYS, or it was changed")
-		return got[0], r, nil //nolint:nilerr // there is a record, and no token in it
+		return got[0], r, errSealed
 	}
 	r.Generation = got[viewGeneration]
 	r.Token = Token{Access: token.Access, Refresh: token.Refresh, Obtained: at(viewObtained), Expires: at(viewExpires)}

@@ -324,6 +324,20 @@ func TestKeysOfTheRingRotate(t *testing.T) {
 			t.Errorf("%s: %+v, %v", name, r, err)
 		}
 	}
+	// A session that cannot be read is left to those who can, also when its token is due.
+	put := tokenOf("g3", time.Hour)
+	put.Token.Expires, put.Ends = put.Token.Obtained.Add(time.Second), time.Now().Add(time.Hour)
+	ok, err = during.Create(t.Context(), "s", put)
+	says(t, "create", ok, err, true)
+	for range 2 {
+		if standing, _, err := before.Claim(t.Context(), "s", tokencache.Claim{Owner: "one", Lease: time.Minute, Session: true}); err == nil {
+			t.Errorf("a session that cannot be read is claimed: %v", standing)
+		}
+		time.Sleep(time.Second)
+	}
+	if r := claim(t, during, "s", tokencache.Claim{Owner: "two", Session: true}, tokencache.Claimed); r.Spent || r.Token.Refresh == "" {
+		t.Errorf("the session is %+v", r)
+	}
 	// What cannot be read is claimed, not taken for good.
 	if r := claim(t, after, "a", tokencache.Claim{Owner: "one"}, tokencache.Claimed); r.Token != (tokencache.Token{}) {
 		t.Errorf("claimed %+v", r)
