@@ -145,15 +145,17 @@ func (g *gateway) executable() graphql.ExecutableSchema {
 	})
 }
 
+// ssoConcurrency bounds the requests to the SSO under way: twice the sign-ins that may be.
+const ssoConcurrency = 64
+
 // dialConsole makes what speaks with the console.
 func (g *gateway) dialConsole(metrics *telemetry.Metrics) error {
 	s := g.settings
-	carrier := transport.New(transport.Options{Concurrency: s.ConsoleConcurrency})
 	opts := consoleclient.Options{
 		APIURL:           s.ConsoleURL,
 		SSOURL:           s.SSOURL,
 		Permit:           permit,
-		Transport:        carrier,
+		Transport:        transport.New(transport.Options{Concurrency: s.ConsoleConcurrency}),
 		Timeout:          s.ConsoleTimeout,
 		UploadTimeout:    s.UploadTimeout,
 		MaxResponseBytes: s.ConsoleMaxResponseBytes,
@@ -163,11 +165,14 @@ func (g *gateway) dialConsole(metrics *telemetry.Metrics) error {
 			g.log.Debug("console call", "operation", c.Operation, "status", c.Status, "duration", c.Duration, "code", fault.CodeOf(c.Err))
 		},
 	}
+	// An SSO that hangs takes no place from calls of the console.
+	sso := opts
+	sso.Transport = transport.New(transport.Options{Concurrency: ssoConcurrency})
 	var err error
-	if g.sso, err = consoleclient.NewSSO(opts); err != nil {
+	if g.sso, err = consoleclient.NewSSO(sso); err != nil {
 		return err
 	}
-	if err := g.openTokens(carrier); err != nil {
+	if err := g.openTokens(sso.Transport); err != nil {
 		return err
 	}
 	opts.Tokens = g.tokens

@@ -177,3 +177,26 @@ func TestKilledWithTheAnswer(t *testing.T) {
 		t.Errorf("%d callers were told %s", n, said)
 	}
 }
+
+// TestAHangingSSOTakesNothingFromTheConsole: who shows a console token needs no SSO.
+func TestAHangingSSOTakesNothingFromTheConsole(t *testing.T) {
+	w := newWorld(t, consolesim.Options{})
+	owner, _ := w.sim.DefaultUser()
+	caller := w.as(owner)
+	defer w.sim.Fail(func(r *http.Request) bool { return r.URL.Path == "/connect/token" }, consolesim.Fault{Delay: 3 * time.Second})()
+	var signIns sync.WaitGroup
+	defer signIns.Wait()
+	for i := range 300 {
+		signIns.Go(func() {
+			w.ask(signInMutation, request{variables: map[string]any{"u": fmt.Sprint("user", i), "p": "p"}})
+		})
+	}
+	time.Sleep(300 * time.Millisecond) // they are under way
+	begun := time.Now()
+	if a := w.ask(`{ robots { totalCount } }`, request{header: caller}); len(a.Errors) > 0 {
+		t.Errorf("%s", a.Body)
+	}
+	if took := time.Since(begun); took > 2*time.Second {
+		t.Errorf("it took %v", took)
+	}
+}

@@ -40,9 +40,14 @@ func (Session) GoString() string { return hidden }
 // SignIn begins a session with a user's name and password (document, section
 // Authentication: get token). A wrong password is UNAUTHENTICATED, a locked
 // account FORBIDDEN; after some wrong passwords of a user, further attempts are
-// RATE_LIMITED without asking the SSO.
+// RATE_LIMITED without asking the SSO, as are those that find too many under way.
 func (c *Cache) SignIn(ctx context.Context, username, password string) (Session, error) {
 	guesses := "guesses:" + c.digest(strings.ToLower(username))
+	done, err := c.signIns.of(ctx, guesses) // so that each knows how the one before it ended
+	if err != nil {
+		return Session{}, err
+	}
+	defer done()
 	var r Record
 	if err := c.ask(ctx, func(ctx context.Context) (err error) {
 		r, err = c.opts.Store.Load(ctx, guesses)
@@ -56,7 +61,11 @@ func (c *Cache) SignIn(ctx context.Context, username, password string) (Session,
 		}
 		return Session{}, fault.New(fault.RateLimited, "too many failed attempts to sign in: try again in %d s", int(wait.Seconds())+1)
 	}
+	if !c.signIns.enter() {
+		return Session{}, fault.New(fault.RateLimited, "too many sign-ins are under way: try again later")
+	}
 	token, err := c.password(ctx, username, password)
+	c.signIns.leave()
 	if err != nil {
 		if ctx.Err() != nil {
 			return Session{}, context.Cause(ctx)

@@ -109,6 +109,7 @@ type Cache struct {
 	down     atomic.Int64 // the store is not asked before (Unix nanoseconds)
 
 	sessions sync.Map // of *entry, by the principal's name
+	signIns  turns
 	mu       sync.Mutex
 	closed   bool
 	swept    time.Time
