@@ -40,6 +40,9 @@ type poll[T any] struct {
 	failures int
 	since    time.Time // of the first failure
 	told     error     // what the subscribers know of it
+	// Of polls that are refused, with none of another outcome between:
+	refusals int
+	refused  time.Time // the first
 }
 
 // subscribe joins the poll of t, or starts it, and waits until it has looked
@@ -146,6 +149,11 @@ func (p *poll[T]) asker() (principal.Principal, bool) {
 func (p *poll[T]) settle(who principal.Principal, found []*T, err error) time.Duration {
 	p.g.mu.Lock()
 	defer p.g.mu.Unlock()
+	if fault.CodeOf(err) != fault.Unauthenticated {
+		p.refusals = 0
+	} else if p.refusals++; p.refusals == 1 {
+		p.refused = time.Now()
+	}
 	if err == nil {
 		p.failures, p.since, p.told = 0, time.Time{}, nil
 		p.compare(found)
@@ -195,13 +203,16 @@ func (p *poll[T]) compare(found []*T) {
 func (p *poll[T]) final(who principal.Principal, err error) bool {
 	switch fault.CodeOf(err) {
 	case fault.Unauthenticated:
-		// A token that the gateway keeps is renewed by the next call; a caller's
-		// own is not, though another subscriber's may still be good.
-		if who.Kind() != principal.PassThrough && p.failures < 2 {
+		// A token that the gateway keeps is renewed by the next call, when it is not quite new; a
+		// caller's own is not, though another subscriber's may still be good. That a session
+		// has ended the gateway says itself.
+		var console *cc.Error
+		ended := who.Kind() == principal.PassThrough || who.Kind() == principal.Session && !errors.As(err, &console)
+		if !ended && (p.refusals < 2 || time.Since(p.refused) < p.doubt()) {
 			return false
 		}
 		p.dismiss(err, func(s *subscriber[T]) bool { return s.who.Token() == who.Token() })
-		p.failures = 0
+		p.failures, p.refusals = 0, 0
 		return true
 	case fault.Forbidden, fault.NotFound, fault.BadUserInput, fault.ScopeRequired:
 		p.dismiss(err, func(*subscriber[T]) bool { return true })
@@ -247,17 +258,20 @@ func (p *poll[T]) end(err error) {
 	}
 }
 
+// doubt is how long a refusal of a token that the gateway keeps must go on to be believed.
+func (p *poll[T]) doubt() time.Duration { return max(p.g.w.opts.Interval, 2*time.Second) }
+
 // backoff doubles the interval with each failure in a row, and leaves a console
 // alone for as long as it asks to be.
 func (p *poll[T]) backoff(err error) time.Duration {
 	pause := p.g.w.opts.Interval << min(p.failures, 10)
 	pause = min(pause, max(longestPause, p.g.w.opts.Interval))
-	if p.failures == 1 && fault.CodeOf(err) == fault.Unauthenticated {
-		pause = p.g.w.opts.Interval / 10 // soon it is certain that it was no token about to be renewed
+	if p.refusals > 0 {
+		return p.doubt() * 11 / 10
 	}
 	var said *cc.Error
 	if errors.As(err, &said) {
-		pause = max(pause, said.RetryAfter)
+		pause = max(pause, min(said.RetryAfter, longestRest))
 	}
 	return about(pause)
 }

@@ -42,6 +42,9 @@ type Options struct {
 // the time in which it is noticed that it does not any more.
 const longestPause = 5 * time.Second
 
+// longestRest bounds for how long a console that asks for rest (Retry-After) is left alone.
+const longestRest = 5 * time.Minute
+
 // maxIDs bounds the entities that one subscription names.
 const maxIDs = 500
 

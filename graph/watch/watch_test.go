@@ -404,9 +404,52 @@ func TestServiceAccountSurvivesOneRefusal(t *testing.T) {
 		if _, err := s.next(t.Context()); fault.CodeOf(err) != fault.Unauthenticated {
 			t.Errorf("told %v", err)
 		}
-		// One interval until it is asked for, and not as many until it is certain.
-		if took := time.Since(begun); took > w.opts.Interval*3/2 {
+		// One interval until it is asked for, and about one more until it is certain.
+		if took := time.Since(begun); took > w.opts.Interval*5/2 {
 			t.Errorf("told after %v", took)
+		}
+	})
+}
+
+// What comes of an outage is no end: that ends with the console's word, given twice and a
+// while apart, or with the gateway's own.
+func TestRefusalsAfterAnOutage(t *testing.T) {
+	c := &console{}
+	watched(t, c, Options{}, func(t *testing.T, w *Watcher) {
+		session := principal.FromSession(principal.SessionPrefix + "x")
+		s := follow(t, w, session)
+		next := func(err error) {
+			t.Helper()
+			c.fail(err)
+			for before := c.calls(); c.calls() == before; {
+				time.Sleep(50 * time.Millisecond)
+			}
+			synctest.Wait()
+		}
+		refused := &cc.Error{Status: 401, Kind: fault.Unauthenticated}
+		for range 3 {
+			next(&cc.Error{Status: 503, Kind: fault.UpstreamUnavailable})
+			next(refused)
+		}
+		next(nil)
+		c.set("a", "a0")
+		names(t, s, 1)
+		begun := time.Now()
+		c.fail(fault.New(fault.Unauthenticated, "there is no such session"))
+		if _, err := s.next(t.Context()); fault.CodeOf(err) != fault.Unauthenticated || time.Since(begun) > w.opts.Interval*5/4 {
+			t.Errorf("told %v after %v", err, time.Since(begun))
+		}
+	})
+}
+
+// No console is left alone for a day.
+func TestRetryAfterIsBounded(t *testing.T) {
+	c := &console{err: &cc.Error{Status: 503, Kind: fault.UpstreamUnavailable, RetryAfter: 24 * time.Hour}}
+	watched(t, c, Options{}, func(t *testing.T, w *Watcher) {
+		follow(t, w, alice)
+		time.Sleep(11 * time.Minute)
+		if n := c.calls(); n != 3 {
+			t.Errorf("%d polls", n)
 		}
 	})
 }

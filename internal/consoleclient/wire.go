@@ -134,8 +134,11 @@ func (c *Client) do(ctx context.Context, sc scope.Scope, r request, decode func(
 		c.tokens.Refused(ctx, refused)
 		// The token may have been revoked before its time. What only reads is asked once more if there is another.
 		if method == http.MethodGet {
-			if next, tokenErr := c.tokens.Token(ctx); tokenErr == nil && next != refused {
+			switch next, tokenErr := c.tokens.Token(ctx); {
+			case tokenErr == nil && next != refused:
 				err = send()
+			case tokenErr != nil && fault.CodeOf(tokenErr) != fault.Unauthenticated: // then nobody says that the caller is not accepted
+				err = fmt.Errorf("%s: token: %w", r.operation, tokenErr)
 			}
 		}
 	}

@@ -447,6 +447,32 @@ func TestTokenFails(t *testing.T) {
 	}
 }
 
+// onceTokens has one token, and no other when that is refused.
+type onceTokens struct {
+	asked *int
+	err   error
+}
+
+func (t onceTokens) Token(context.Context) (string, error) {
+	if *t.asked++; *t.asked > 1 {
+		return "", t.err
+	}
+	return "first", nil
+}
+
+func (onceTokens) Refused(context.Context, string) {}
+
+// TestNoOtherTokenForWantOfAnSSO says nothing of who asked.
+func TestNoOtherTokenForWantOfAnSSO(t *testing.T) {
+	console := serve(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusUnauthorized) })
+	for _, code := range []fault.Code{fault.UpstreamUnavailable, fault.Unauthenticated} {
+		client := newTestClient(t, console, func(o *Options) { o.Tokens = onceTokens{new(int), fault.New(code, "no token")} })
+		if _, err := client.Self(t.Context(), testScope); fault.CodeOf(err) != code {
+			t.Errorf("got %v, want %s", err, code)
+		}
+	}
+}
+
 func TestRedirectIsNotFollowed(t *testing.T) {
 	elsewhere := serve(t, jsonAnswer(`{"id":"1"}`))
 	console := serve(t, func(w http.ResponseWriter, r *http.Request) {
