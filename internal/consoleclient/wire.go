@@ -77,6 +77,20 @@ func one[T any](ctx context.Context, c *Client, sc scope.Scope, r request, id fu
 	return entity, nil
 }
 
+// content is the request's body, nil if it has none, with its length and type.
+func (r request) content(method string) (body io.Reader, size int64, contentType string, err error) {
+	if r.file != nil || method == http.MethodGet {
+		return r.file, r.size, octetStream, nil
+	}
+	encoded := []byte("{}")
+	if r.body != nil {
+		if encoded, err = json.Marshal(r.body, jsontext.AllowInvalidUTF8(true)); err != nil {
+			return nil, 0, "", fault.BadInput("input", "cannot be sent: %w", err)
+		}
+	}
+	return bytes.NewReader(encoded), int64(len(encoded)), "application/json", nil
+}
+
 // do makes a call of the API gateway and hands its answer to decode, if not nil.
 func (c *Client) do(ctx context.Context, sc scope.Scope, r request, decode func(*answer) error) error {
 	if err := c.permit(ctx, sc); err != nil {
@@ -90,15 +104,9 @@ func (c *Client) do(ctx context.Context, sc scope.Scope, r request, decode func(
 	if err != nil {
 		return err
 	}
-	body, size, contentType := r.file, r.size, octetStream
-	if body == nil && method != http.MethodGet {
-		encoded := []byte("{}")
-		if r.body != nil {
-			if encoded, err = json.Marshal(r.body, jsontext.AllowInvalidUTF8(true)); err != nil {
-				return fault.BadInput("input", "cannot be sent: %w", err)
-			}
-		}
-		body, size, contentType = bytes.NewReader(encoded), int64(len(encoded)), "application/json"
+	body, size, contentType, err := r.content(method)
+	if err != nil {
+		return err
 	}
 	target := c.base.JoinPath(path)
 	target.RawQuery = r.query.Encode()
