@@ -197,14 +197,15 @@ func granted(asked time.Time, t consoleclient.Token, err error) (tokencache.Toke
 }
 
 // grantError says what a failed grant means. A refresh token is taken for unspent
-// where the request was never sent, and where the SSO itself said that it failed;
+// where the request was never sent, and where the SSO itself said that it failed
+// or somebody that it is elsewhere;
 // behind a gateway's 502 or 504, or without an answer, it may have been used.
 func grantError(err error) error {
 	g := &tokencache.GrantError{Reason: tokencache.Unavailable, Err: err}
 	var answer *consoleclient.Error
 	if errors.As(err, &answer) {
 		g.RetryAfter = answer.RetryAfter
-		g.Unspent = answer.Status >= 400 && answer.Status != http.StatusBadGateway && answer.Status != http.StatusGatewayTimeout
+		g.Unspent = answer.Status >= http.StatusMultipleChoices && answer.Status != http.StatusBadGateway && answer.Status != http.StatusGatewayTimeout
 	}
 	var dial *net.OpError
 	if errors.As(err, &dial) && dial.Op == "dial" {

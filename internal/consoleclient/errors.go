@@ -1,6 +1,7 @@
 package consoleclient
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -35,7 +36,9 @@ type Error struct {
 	// Err is the cause, if there is one. Its text may name hosts and is not part of the error's.
 	Err error
 	// oauth is what the SSO said in OAuth's words (RFC 6749, section 5.2), which are looked at and never told.
-	oauth string
+	oauth, oauthCode string
+	// page says that the answer was no JSON but a page for people.
+	page bool
 }
 
 // Error says what failed, without host, query string or token.
@@ -85,13 +88,16 @@ func statusError(operation string, resp *http.Response) *Error {
 		Description jsontext.Value `json:"error_description"`
 	}
 	if json.Unmarshal(body, &problem, decoding) != nil {
-		return e // not JSON: a proxy's page, perhaps, and nothing to repeat to a caller
+		// A proxy's page, perhaps, and nothing to repeat to a caller.
+		e.page = bytes.HasPrefix(bytes.TrimSpace(body), []byte("<"))
+		return e
 	}
 	if title := plain(problem.Title); title != "" {
 		e.Title = title
 	}
 	e.Detail = plain(problem.Detail)
-	e.oauth = string(problem.Error) + " " + string(problem.Description)
+	e.oauthCode = strings.ToLower(strings.Trim(string(problem.Error), `" `))
+	e.oauth = e.oauthCode + " " + string(problem.Description)
 	return e
 }
 

@@ -140,16 +140,42 @@ func isBearer(s string) bool {
 	}) < 0
 }
 
+// ofTheGateway are the codes (RFC 6749, section 5.2) that say nothing of who signs in.
+const ofTheGateway = " invalid_request invalid_client unauthorized_client unsupported_grant_type invalid_scope server_error temporarily_unavailable "
+
+// speaksOfALock says whether a description has the word, and not one that it is part of, as in "clock skew".
+func speaksOfALock(said string) bool {
+	said = strings.ToLower(said)
+	for word := range strings.FieldsFuncSeq(said, func(c rune) bool { return c < 'a' || c > 'z' }) {
+		for _, prefix := range []string{"is", "user", "account"} {
+			word = strings.TrimPrefix(word, prefix)
+		}
+		switch word {
+		case "lock", "locked", "lockout", "lockedout":
+			return true
+		}
+	}
+	return strings.Contains(said, "锁")
+}
+
 // refusal makes of an OAuth refusal (status 400: invalid_grant and its like) what it means here. The SSO's description of
 // it is left out: it may repeat what was sent. It is only looked at for whether it speaks of a lock (锁定), as nothing
-// else tells a locked account from a wrong password.
+// else tells a locked account from a wrong password. A page, as proxies have them, refuses nobody.
 func refusal(err error) error {
 	var e *Error
 	if !errors.As(err, &e) || (e.Status != http.StatusBadRequest && e.Status != http.StatusUnauthorized && e.Status != http.StatusForbidden && e.Status != http.StatusLocked) {
 		return err
 	}
-	said := strings.ToLower(e.oauth)
-	if e.Status == http.StatusLocked || strings.Contains(said, "lock") || strings.Contains(said, "锁") {
+	if e.Status != http.StatusLocked && (e.page || strings.Contains(ofTheGateway, " "+e.oauthCode+" ")) {
+		return &Error{
+			Operation: e.Operation,
+			Status:    e.Status,
+			Title:     "no answer to the grant",
+			Detail:    "what refuses is not the console's SSO, or it refuses the gateway rather than who signs in",
+			Kind:      fault.UpstreamInvalidResponse,
+		}
+	}
+	if e.Status == http.StatusLocked || speaksOfALock(e.oauth) {
 		return &Error{
 			Operation: e.Operation,
 			Status:    e.Status,
