@@ -102,6 +102,23 @@ func TestPersistedQueriesHit(t *testing.T) {
 	}
 }
 
+// TestPersistedQueriesAreRegisteredByAHit: who sends a document and its hash may send the hash
+// alone from then on, be the answer kept already or not.
+func TestPersistedQueriesAreRegisteredByAHit(t *testing.T) {
+	w := newWorld(t, consolesim.Options{}, cached)
+	const query = `query($n: Int = 3) { workflows(first: $n) { nodes { name } } }`
+	sum := sha256.Sum256([]byte(query))
+	text, extensions := string(encode(t, query)), fmt.Sprintf(`"extensions": {"persistedQuery": {"version": 1, "sha256Hash": %q}}`, hex.EncodeToString(sum[:]))
+	w.postText(fmt.Sprintf(`{"query": %s}`, text))
+	resp, _ := w.postText(fmt.Sprintf(`{"query": %s, %s}`, text, extensions))
+	if resp.Header.Get("Age") == "" {
+		t.Fatal("the answer was not kept")
+	}
+	if _, answer := w.postText(fmt.Sprintf(`{"variables": {"n": 2}, %s}`, extensions)); strings.Contains(string(answer), "errors") {
+		t.Errorf("%s", answer)
+	}
+}
+
 // TestMutationsAreNeverShared: identical ones at once are all carried out.
 func TestMutationsAreNeverShared(t *testing.T) {
 	const many = 100

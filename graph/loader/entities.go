@@ -2,6 +2,7 @@ package loader
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -289,6 +290,10 @@ func (e *entities[T, F]) find(k key) (*T, bool) {
 
 // batch answers the keys of one level, scope by scope.
 func (e *entities[T, F]) batch(ctx context.Context, keys []key) []*dataloader.Result[*T] {
+	if !e.l.tasks.enter() {
+		return slices.Repeat([]*dataloader.Result[*T]{{Error: context.Canceled}}, len(keys))
+	}
+	defer e.l.tasks.leave()
 	scopes := make(map[scope.Scope]*group)
 	missing := 0
 	for _, k := range keys {

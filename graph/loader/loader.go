@@ -174,7 +174,7 @@ type operation struct {
 	who    string      // the principal's name
 	scope  scope.Scope // what the request named, either part may be empty
 	slots  chan struct{}
-	tasks  sync.WaitGroup
+	tasks  tasks
 
 	turns chan *turn // of a subscription: its next event's; nil in any other operation
 

@@ -134,13 +134,18 @@ type flight struct {
 	waiting int     // under Answers.mu
 }
 
-// before returns the transport that answers from what is kept, and else by t.
-func (a *Answers) before(t graphql.Transport) graphql.Transport { return keeping{a, t} }
+// before returns the transport that answers from what is kept, and else by t. persisted are
+// the texts of automatic persisted queries: who sends one with its hash is answered from what
+// is kept, too, and will send the hash alone.
+func (a *Answers) before(t graphql.Transport, persisted documents[string]) graphql.Transport {
+	return keeping{a, t, persisted}
+}
 
 // keeping is a transport whose answers are kept.
 type keeping struct {
 	*Answers
 	graphql.Transport
+	persisted documents[string]
 }
 
 // Do answers the request.
@@ -152,6 +157,9 @@ func (k keeping) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphEx
 	if !ok || principal.FromContext(r.Context()).Name() == "" {
 		k.Transport.Do(w, r, exec) // which says what is wrong, or needs no console
 		return
+	}
+	if e.persist != "" {
+		k.persisted.Add(r.Context(), e.hash, e.persist)
 	}
 	if !e.fresh && !e.apart {
 		if a, ok := k.hit(r.Context(), e.key); ok {

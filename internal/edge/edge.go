@@ -117,9 +117,10 @@ func (s *server) graphql() http.Handler {
 	h.AddTransport(sockets{s})
 	queries, files := []graphql.Transport{once{verbatim{get{}}}, once{verbatim{post{}}}}, once{uploads{s.opts.Limits}}
 	h.AddTransport(sse{s.opts.Streams, s.opts.Keepalive, append(slices.Clone(queries), files), s.opts.Logger})
+	persisted := newDocuments(documentBytes, func(hash, text string) int { return len(hash) + len(text) })
 	for _, t := range queries {
 		if s.opts.Answers != nil {
-			t = s.opts.Answers.before(t)
+			t = s.opts.Answers.before(t, persisted)
 		}
 		h.AddTransport(t)
 	}
@@ -133,7 +134,7 @@ func (s *server) graphql() http.Handler {
 	h.Use(outcomes{})
 	h.Use(&tracer{explainer: s.opts.Explainer, cached: s.opts.Answers != nil})
 	h.Use(extension.Introspection{})
-	h.Use(persistedQueries{extension.AutomaticPersistedQuery{Cache: newDocuments(documentBytes, func(hash, text string) int { return len(hash) + len(text) })}})
+	h.Use(persistedQueries{extension.AutomaticPersistedQuery{Cache: persisted}})
 	h.Use(permits{})
 	h.Use(&limiter{limits: s.opts.Limits})
 	for _, x := range s.opts.Extensions {

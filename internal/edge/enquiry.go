@@ -40,6 +40,8 @@ type enquiry struct {
 	request  *http.Request
 	body     []byte // what request has in its body, if it was read
 	execute  func(context.Context, http.ResponseWriter)
+
+	persist, hash string // a text that is sent with its hash, in hexadecimal
 }
 
 // again is the request, to be read once more.
@@ -90,14 +92,19 @@ func (a *Answers) enquire(r *http.Request) (e *enquiry, ok bool) {
 	if err != nil || !p.variablesAreAnObject() {
 		return nil, false
 	}
-	document, ok := p.document()
+	document, persisted, ok := p.document()
 	if !ok {
 		return nil, false
 	}
-	return &enquiry{
+	e = &enquiry{
 		ctx: r.Context(), key: a.keyOf(r, p, document), document: document, request: r, body: body,
 		fresh: wantsFresh(r.Header), apart: tracing(r.Context()) != untraced || unkept(r.Header),
-	}, true
+	}
+	if persisted && p.Query != "" {
+		hash := sha256.Sum256([]byte(p.Query))
+		e.persist, e.hash = p.Query, hex.EncodeToString(hash[:])
+	}
+	return e, true
 }
 
 // posted reads a JSON body. Whatever comes of it, r.Body can be read from its beginning.
@@ -155,23 +162,23 @@ func (p parameters) variablesAreAnObject() bool {
 	}
 }
 
-// document names the operation.
-func (p parameters) document() (key documentKey, ok bool) {
-	hash, ok := p.hash()
+// document names the operation, and says whether its document is a persisted query.
+func (p parameters) document() (key documentKey, persisted, ok bool) {
+	hash, persisted, ok := p.hash()
 	if !ok || p.OperationName == "" {
-		return documentKey(hash), ok
+		return documentKey(hash), persisted, ok
 	}
-	return sha256.Sum256(append(hash[:], p.OperationName...)), true
+	return sha256.Sum256(append(hash[:], p.OperationName...)), persisted, true
 }
 
 // hash is the document's, as automatic persisted queries have it. Where both are there,
 // they must be the same.
-func (p parameters) hash() (hash [sha256.Size]byte, ok bool) {
+func (p parameters) hash() (hash [sha256.Size]byte, isPersisted, ok bool) {
 	if p.Query != "" {
 		hash = sha256.Sum256([]byte(p.Query))
 	}
 	if len(p.Extensions) == 0 || string(p.Extensions) == "null" {
-		return hash, p.Query != ""
+		return hash, false, p.Query != ""
 	}
 	var extensions struct {
 		PersistedQuery *struct {
@@ -180,20 +187,20 @@ func (p parameters) hash() (hash [sha256.Size]byte, ok bool) {
 		} `json:"persistedQuery"`
 	}
 	if json.Unmarshal(p.Extensions, &extensions) != nil {
-		return hash, false
+		return hash, false, false
 	}
 	persisted := extensions.PersistedQuery
 	if persisted == nil {
-		return hash, p.Query != ""
+		return hash, false, p.Query != ""
 	}
 	named, err := hex.DecodeString(persisted.Hash)
 	if err != nil || len(named) != sha256.Size || hex.EncodeToString(named) != persisted.Hash || persisted.Version != 1 {
-		return hash, false // which the extension refuses
+		return hash, true, false // which the extension refuses
 	}
 	if p.Query != "" {
-		return hash, [sha256.Size]byte(named) == hash
+		return hash, true, [sha256.Size]byte(named) == hash
 	}
-	return [sha256.Size]byte(named), true
+	return [sha256.Size]byte(named), true, true
 }
 
 // keyOf names the answer: a hash over each part with its length.
