@@ -235,7 +235,7 @@ func (e *entities[T, F]) await(k key) (*T, error) {
 
 // loadOptional is load for an id that may be absent.
 func (e *entities[T, F]) loadOptional(l *Loaders, sc scope.Scope, id *string, whole bool) Thunk[*T] {
-	if id == nil || *id == "" || *id == scope.NoID {
+	if scope.None(id) {
 		return ready[*T](nil)
 	}
 	named, err := scope.ParseID(*id)

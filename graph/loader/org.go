@@ -27,7 +27,7 @@ func (l *Loaders) RequestScope() Thunk[scope.Scope] {
 		if err != nil {
 			return scope.Scope{}, err
 		}
-		if self.AssignedDepartmentID == nil || *self.AssignedDepartmentID == "" {
+		if scope.None(self.AssignedDepartmentID) {
 			return scope.Scope{}, fault.New(fault.ScopeRequired,
 				"the request names no department and its user is assigned to none: send the header DepartmentId")
 		}
@@ -275,7 +275,7 @@ func (l *Loaders) CompanyUserCompany(u *cc.CompanyUser) Thunk[*cc.Company] {
 
 // CompanyUserAssignedDepartment is the department that u is assigned to.
 func (l *Loaders) CompanyUserAssignedDepartment(u *cc.CompanyUser) Thunk[*cc.Department] {
-	if u.AssignedDepartmentID == nil || *u.AssignedDepartmentID == "" {
+	if scope.None(u.AssignedDepartmentID) {
 		return ready[*cc.Department](nil)
 	}
 	return l.department(u.Scope().CompanyID, *u.AssignedDepartmentID)

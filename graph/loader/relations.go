@@ -35,7 +35,7 @@ func (l *Loaders) PackageLatestVersion(p *cc.Package) Thunk[*cc.PackageVersion] 
 }
 
 func versionIn(versions Thunk[[]*cc.PackageVersion], id *string) Thunk[*cc.PackageVersion] {
-	if id == nil || *id == "" {
+	if scope.None(id) {
 		return ready[*cc.PackageVersion](nil)
 	}
 	return then(versions, func(versions []*cc.PackageVersion) (*cc.PackageVersion, error) {
@@ -50,7 +50,7 @@ func versionIn(versions Thunk[[]*cc.PackageVersion], id *string) Thunk[*cc.Packa
 
 // version is the version id of the package packageID.
 func (l *Loaders) version(sc scope.Scope, packageID, id *string) Thunk[*cc.PackageVersion] {
-	if packageID == nil || *packageID == "" || id == nil || *id == "" {
+	if scope.None(packageID) || scope.None(id) {
 		return ready[*cc.PackageVersion](nil)
 	}
 	versions := then(l.packages.load(l, sc, *packageID, true), func(p *cc.Package) ([]*cc.PackageVersion, error) {
@@ -64,7 +64,7 @@ func (l *Loaders) version(sc scope.Scope, packageID, id *string) Thunk[*cc.Packa
 // is such a version.
 func (l *Loaders) namedVersion(packageID, id, version *string, s Selection) *cc.PackageVersion {
 	for _, part := range [...]*string{packageID, id, version} {
-		if part == nil || *part == "" || *part == scope.NoID {
+		if scope.None(part) {
 			return nil
 		}
 	}

@@ -2,6 +2,7 @@ package mutation
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"github.com/99designs/gqlgen/graphql"
@@ -18,8 +19,11 @@ import (
 func (w *Writer) UpdatePackage(ctx context.Context, in UpdatePackageInput) (*loader.UpdatePackagePayload, error) {
 	return change(ctx, func(sc scope.Scope) (*loader.UpdatePackagePayload, error) {
 		if etag, set := in.ETag.ValueOK(); !set || etag == nil {
-			anew := trail.NewContext(ctx, trail.New(trail.Wish{Refresh: true})) // an old ETag would be refused
-			now, err := w.console.Package(anew, sc, in.ID)
+			anew := trail.New(trail.Wish{Refresh: true}) // an old ETag would be refused
+			now, err := w.console.Package(trail.NewContext(ctx, anew), sc, in.ID)
+			for _, r := range anew.Reads() {
+				trail.FromContext(ctx).Add(r)
+			}
 			if err != nil {
 				return nil, err
 			}
@@ -27,6 +31,17 @@ func (w *Writer) UpdatePackage(ctx context.Context, in UpdatePackageInput) (*loa
 		}
 		p, err := w.console.UpdatePackage(ctx, sc, in.ID, in.PackageUpdate)
 		return &loader.UpdatePackagePayload{Answer: p, Target: loader.Target{Scope: sc, ID: in.ID}}, err
+	})
+}
+
+// distinct are the ids without those that are there before.
+func distinct(ids []string) []string {
+	seen := make(map[string]bool, len(ids))
+	return slices.DeleteFunc(slices.Clone(ids), func(id string) bool {
+		id = scope.Lower(id)
+		again := seen[id]
+		seen[id] = true
+		return again
 	})
 }
 
@@ -137,7 +152,7 @@ func (w *Writer) ExecuteWorkflow(ctx context.Context, in ExecuteWorkflowInput) (
 // AddWorkflowRobots lets a workflow run on more robots.
 func (w *Writer) AddWorkflowRobots(ctx context.Context, in AddWorkflowRobotsInput) (*loader.AddWorkflowRobotsPayload, error) {
 	return change(ctx, func(sc scope.Scope) (*loader.AddWorkflowRobotsPayload, error) {
-		results, err := w.console.AddWorkflowRobots(ctx, sc, in.WorkflowID, in.RobotIDs)
+		results, err := w.console.AddWorkflowRobots(ctx, sc, in.WorkflowID, distinct(in.RobotIDs))
 		return &loader.AddWorkflowRobotsPayload{Results: results, Target: loader.Target{Scope: sc, ID: in.WorkflowID}}, err
 	})
 }
@@ -153,8 +168,9 @@ func (w *Writer) RemoveWorkflowRobot(ctx context.Context, in RemoveWorkflowRobot
 // UpgradeWorkflows lets workflows run the latest version of their package.
 func (w *Writer) UpgradeWorkflows(ctx context.Context, in UpgradeWorkflowsInput) (*loader.UpgradeWorkflowsPayload, error) {
 	return change(ctx, func(sc scope.Scope) (*loader.UpgradeWorkflowsPayload, error) {
-		upgrade, err := w.console.UpgradeWorkflows(ctx, sc, in.WorkflowIDs)
-		return &loader.UpgradeWorkflowsPayload{WorkflowUpgrade: upgrade, Scope: sc, IDs: in.WorkflowIDs}, err
+		ids := distinct(in.WorkflowIDs)
+		upgrade, err := w.console.UpgradeWorkflows(ctx, sc, ids)
+		return &loader.UpgradeWorkflowsPayload{WorkflowUpgrade: upgrade, Scope: sc, IDs: ids}, err
 	})
 }
 

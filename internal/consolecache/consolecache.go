@@ -153,7 +153,7 @@ func get[T any](ctx context.Context, c *Console, v *responsecache.View[T], q que
 		return q.load(ctx)
 	}
 	value, info, err := v.Get(ctx, r)
-	if fault.CodeOf(err) == fault.Unauthenticated && !own.Load() && p.Kind() == principal.PassThrough {
+	if _, verified := p.Expires(); verified && fault.CodeOf(err) == fault.Unauthenticated && !own.Load() {
 		// The token that was refused may have been another one of the same user.
 		value, err = q.load(ctx)
 		info = responsecache.Info{Source: responsecache.Loaded}
@@ -183,6 +183,10 @@ func note(t *trail.Trail, operation, kind string, began time.Time, info response
 		Operation: operation, Kind: kind, Source: info.Source, Stale: info.Stale,
 		Began: began, Duration: now.Sub(began), Loaded: now.Add(-info.Age),
 		Code: fault.CodeOf(err), Dependency: info.Dependency,
+	}
+	if err == nil && info.Failed != nil {
+		err = info.Failed
+		r.Code, r.InVain = fault.CodeOf(err), true
 	}
 	if err != nil {
 		var answered *cc.Error

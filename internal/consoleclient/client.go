@@ -171,10 +171,10 @@ func newWire(o Options) (wire, error) {
 // own is the scope of an entity: the ids that it came with, else those of the request that brought it.
 func own(company, department *string, origin scope.Scope) scope.Scope {
 	s := origin
-	if company != nil && *company != "" && *company != scope.NoID {
+	if !scope.None(company) {
 		s.CompanyID = *company
 	}
-	if department != nil && *department != "" && *department != scope.NoID {
+	if !scope.None(department) {
 		s.DepartmentID = *department
 	}
 	// Consoles differ in the case of GUIDs; scopes are compared.

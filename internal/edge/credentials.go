@@ -130,6 +130,9 @@ func scopeOf(r *http.Request) (scope.Scope, error) {
 
 // scopeID reads one of the scope's headers; it is empty where there is none.
 func scopeID(r *http.Request, header string) (string, error) {
+	if len(r.Header.Values(header)) > 1 {
+		return "", fault.BadInput(header, "is there more than once")
+	}
 	value := strings.TrimSpace(r.Header.Get(header))
 	if value == "" {
 		return "", nil

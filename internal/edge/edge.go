@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
@@ -170,6 +171,11 @@ func withoutUpgrade(next http.Handler) http.Handler {
 // bound limits the size of the request body.
 func (s *server) bound(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if coding := r.Header.Get("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") {
+			w.Header().Set("Accept-Encoding", "identity") // RFC 9110, section 12.5.3
+			writeError(w, http.StatusUnsupportedMediaType, fault.BadInput("Content-Encoding", "is not taken: send the body as it is"))
+			return
+		}
 		limit := s.boundFor(r)
 		if r.ContentLength > limit {
 			writeError(w, http.StatusRequestEntityTooLarge, fault.BadInput("", "the request body has %d bytes, more than the %d that are taken", r.ContentLength, limit))

@@ -124,6 +124,13 @@ func (c *gatheringConn) SetWriteDeadline(t time.Time) error {
 	return c.TCPConn.SetWriteDeadline(t) //nolint:wrapcheck // the connection's
 }
 
+// SetDeadline bounds reads and writes, as SetWriteDeadline does the latter.
+func (c *gatheringConn) SetDeadline(t time.Time) error {
+	c.bounded.Store(!t.IsZero())
+	c.until.Store(0)
+	return c.TCPConn.SetDeadline(t) //nolint:wrapcheck // the connection's
+}
+
 // expect says that the next thing to be written is an answer with a body of that many bytes.
 func (c *gatheringConn) expect(body int) {
 	c.mu.Lock()

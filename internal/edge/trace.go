@@ -245,7 +245,7 @@ func (t *tracer) account(ctx context.Context, op *graphql.OperationContext, way 
 	}
 	slices.SortStableFunc(reads, func(a, b trail.Read) int { return a.Began.Compare(b.Began) })
 	for _, r := range reads {
-		if r.Source == responsecache.Loaded {
+		if r.Source == responsecache.Loaded || r.InVain {
 			a.ConsoleCalls++
 		}
 		a.Calls = append(a.Calls, callOf(r, op.Stats.OperationStart, now))
@@ -277,7 +277,7 @@ func callOf(r trail.Read, start, now time.Time) call {
 
 // told says whether a read has an answer that has an age: that there is nothing is one, too.
 func told(r trail.Read) bool {
-	return r.Source != "" && (r.Code == "" || r.Code == fault.NotFound)
+	return r.Source != "" && (r.Code == "" || r.Code == fault.NotFound || r.InVain)
 }
 
 // freshness tells of each root field how old the oldest answer is that it may be made

@@ -8,6 +8,9 @@ import (
 	"strconv"
 
 	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+
+	"github.com/consoleql/consoleql/internal/fault"
 )
 
 // verbatim is a transport for operations that have one answer, of which it writes the
@@ -32,7 +35,10 @@ func (e verbatimExecutor) DispatchOperation(ctx context.Context, op *graphql.Ope
 	respond, ctx := e.GraphExecutor.DispatchOperation(ctx, op)
 	return func(ctx context.Context) *graphql.Response {
 		resp := respond(ctx)
-		if resp == nil || resp.Data == nil {
+		if resp == nil { // the client has gone, or has only closed its own side
+			return &graphql.Response{Errors: gqlerror.List{refuse(fault.Internal, "the request was cancelled")}}
+		}
+		if resp.Data == nil {
 			return resp
 		}
 		e.out.response = resp

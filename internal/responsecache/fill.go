@@ -80,7 +80,7 @@ func (c *Cache) fly(ctx context.Context, f *flight) {
 	case w.negative(err):
 		c.landNegative(f, e, err)
 	default:
-		c.landError(f, old, refresh, err)
+		c.landError(f, old, refresh, begun, err)
 	}
 	c.share(ctx, w, trip, e, at, refresh, err)
 }
@@ -121,21 +121,27 @@ func (c *Cache) landNegative(f *flight, e *entry, err error) {
 	c.land(f, result{entry: e, source: Loaded})
 }
 
-// landError ends a flight that failed: with the old entry, where there is one and it
-// may be given.
-func (c *Cache) landError(f *flight, old *entry, refresh bool, err error) {
+// landError ends a flight whose load failed: with the old entry, where there is one and it
+// might be given when the load began. What takes until the console is given up may take
+// longer than that.
+func (c *Cache) landError(f *flight, old *entry, refresh bool, begun time.Time, err error) {
 	w, now := f.work, time.Now()
 	if w.final(err) {
 		c.forget(w)
 		old = nil
 	}
-	if old != nil && !refresh && w.maxAge <= 0 && now.Before(old.fresh.Add(w.policy.StaleIfError)) &&
-		c.trusts(now) && c.ledger.current(old.seq, old.firm, old.of) {
+	if old == nil {
+		c.land(f, result{err: err})
+		return
+	}
+	until := old.fresh.Add(w.policy.StaleIfError)
+	old.failed.Store(now.UnixNano())
+	if !refresh && w.maxAge <= 0 && begun.Before(until) && c.trusts(now) && c.ledger.current(old.seq, old.firm, old.of) {
 		source := Stale
 		if now.Before(old.fresh) && c.ledger.current(old.seq, old.spots, old.of) {
 			source = Memory
 		}
-		c.land(f, result{entry: old, source: source})
+		c.land(f, result{entry: old, source: source, err: err, until: until})
 		return
 	}
 	c.land(f, result{err: err})

@@ -70,10 +70,12 @@ type result struct {
 	entry  *entry // nil with an error that is no negative
 	source Source
 	err    error
+	until  time.Time // who asked later is not given entry, but err; zero: everybody is given it
 }
 
 // read answers by a flight, another's or its own.
 func (c *Cache) read(ctx context.Context, w *work) (any, Info, error) {
+	asked := time.Now()
 	f, own := c.board(ctx, w)
 	if f == nil { // everything is off
 		begun := time.Now()
@@ -92,14 +94,14 @@ func (c *Cache) read(ctx context.Context, w *work) (any, Info, error) {
 		}
 	}
 	res := f.result
-	if res.entry == nil {
+	if res.entry == nil || !res.until.IsZero() && !asked.Before(res.until) {
 		c.tellServed(w, "", 0, res.err)
 		return nil, Info{}, res.err
 	}
 	e, now := res.entry, time.Now()
 	info := Info{
 		Source: res.source, Stale: res.source == Stale,
-		Age: now.Sub(e.begun), Expires: e.fresh, Dependency: e.dependency(),
+		Age: now.Sub(e.begun), Expires: e.fresh, Dependency: e.dependency(), Failed: res.err,
 	}
 	if info.Stale && now.Before(info.Expires) {
 		info.Expires = now // by a soft tag

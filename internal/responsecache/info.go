@@ -32,6 +32,8 @@ type Info struct {
 	Expires time.Time
 	// Stale says that the answer is past its Life.
 	Stale bool
+	// Failed is why an answer of before was given, where it was asked for anew in vain.
+	Failed error
 	// Dependency is what a later answer that is made from this one depends on.
 	Dependency Dependency
 }

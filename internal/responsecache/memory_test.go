@@ -66,6 +66,37 @@ func TestLifetimes(t *testing.T) {
 			wantErr(t, v, con.read("a"), errDown)
 		})
 	})
+	t.Run("stale if a load that hangs is given up", func(t *testing.T) {
+		bubble(t, windows, func(t *testing.T, _ *Cache, v *View[int64], con *console) {
+			want(t, v, con.read("a"), 1, Loaded)
+			con.err, con.takes = errDown, 30*time.Second
+			time.Sleep(60 * time.Second) // it is given for 10 s more
+			if info := want(t, v, con.read("a"), 1, Stale); !errors.Is(info.Failed, errDown) {
+				t.Errorf("it failed with %v", info.Failed)
+			}
+			wantErr(t, v, con.read("a"), errDown)
+		})
+	})
+	t.Run("nobody waits for a console that hangs but the first", func(t *testing.T) {
+		bubble(t, windows, func(t *testing.T, _ *Cache, v *View[int64], con *console) {
+			want(t, v, con.read("a"), 1, Loaded)
+			con.err, con.takes = errDown, 8*time.Second
+			time.Sleep(20 * time.Second)
+			want(t, v, con.read("a"), 1, Stale)
+			for range 20 {
+				begun := time.Now()
+				want(t, v, con.read("a"), 1, Stale)
+				if took := time.Since(begun); took > 0 {
+					t.Errorf("it took %v", took)
+				}
+				time.Sleep(time.Second)
+			}
+			wantAsked(t, con, 5) // again and again, in the background
+			con.err, con.takes = nil, time.Millisecond
+			time.Sleep(30 * time.Second)
+			want(t, v, con.read("a"), 6, Loaded)
+		})
+	})
 	t.Run("a final error ends what was known", func(t *testing.T) {
 		bubble(t, windows, func(t *testing.T, _ *Cache, v *View[int64], con *console) {
 			want(t, v, con.read("a"), 1, Loaded)

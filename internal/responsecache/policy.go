@@ -15,7 +15,7 @@ type Policy struct {
 	// StaleWhileRevalidate is how long after its Life an answer is still given, marked
 	// stale, while a new one is loaded in the background.
 	StaleWhileRevalidate time.Duration
-	// StaleIfError is how long after its Life an answer is still given, marked stale,
+	// StaleIfError is how long after its Life who asks is still given an answer, marked stale,
 	// where a load fails with an error that is not final.
 	StaleIfError time.Duration
 	// Negative is how long a negative error (such as "not found") is given again

@@ -334,8 +334,9 @@ type entry struct {
 	size int
 	part string // its name, if it is one (Key.Part)
 
-	renewing atomic.Bool // somebody has begun an early refresh
-	gone     atomic.Bool // nothing may be taken out of it any more
+	renewing atomic.Bool  // somebody has begun an early refresh
+	failed   atomic.Int64 // when it was last asked for anew in vain, in Unix nanoseconds; 0: never
+	gone     atomic.Bool  // nothing may be taken out of it any more
 }
 
 // weight is what an entry counts in memory, in bytes.

@@ -151,6 +151,9 @@ func (v *View[T]) serve(ctx context.Context, e *entry, now time.Time, r Read[T])
 	case e.err == nil && r.MaxAge <= 0 && -left < v.policy.StaleWhileRevalidate:
 		info.Source, info.Stale = Stale, true
 		c.renew(ctx, v.work(r), e)
+	case e.err == nil && r.MaxAge <= 0 && -left < v.policy.StaleIfError && c.failing(e, v.key(r.Key), now):
+		info.Source, info.Stale = Stale, true
+		c.renew(ctx, v.work(r), e)
 	default:
 		return Info{}, false
 	}
@@ -176,6 +179,22 @@ func (v *View[T]) Ahead(ctx context.Context, r Read[T]) bool {
 	default:
 		return false
 	}
+}
+
+// respite is for how long after a load that failed nobody waits for another one who may be
+// given the old answer: a console that hangs would let each of them wait as long.
+const respite = 5 * time.Second
+
+// failing says whether an entry was just asked for anew in vain, or is again since then.
+func (c *Cache) failing(e *entry, k key, now time.Time) bool {
+	last := e.failed.Load()
+	if last == 0 || now.UnixNano()-last < int64(respite) {
+		return last != 0
+	}
+	c.flights.mu.Lock()
+	defer c.flights.mu.Unlock()
+	f := c.flights.of[k]
+	return f != nil && f.behind
 }
 
 // early says whether to replace an entry that has left until it expires: the more

@@ -71,6 +71,9 @@ func FromContext(ctx context.Context) (Scope, bool) {
 // NoID is the GUID that .NET sends where there is none.
 const NoID = "00000000-0000-0000-0000-000000000000"
 
+// None says whether an id that may be missing is.
+func None(id *string) bool { return id == nil || *id == "" || *id == NoID }
+
 // maxQuoted is how many characters of a wrong id an error repeats.
 const maxQuoted = 64
 

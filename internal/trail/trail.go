@@ -50,6 +50,9 @@ type Read struct {
 	Status int
 	// Code is that of the read's error; empty for a success.
 	Code fault.Code
+	// InVain says that the answer is one of before, as the console was asked anew and failed:
+	// Status and Code tell how.
+	InVain bool
 	// Dependency is what ends the answer.
 	Dependency responsecache.Dependency
 }
