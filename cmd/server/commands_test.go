@@ -234,6 +234,24 @@ func TestPasswordsInURLsAreMasked(t *testing.T) {
 	}
 }
 
+// TestMistypedURLsShowNoPassword, neither where settings are printed nor where they are refused.
+func TestMistypedURLsShowNoPassword(t *testing.T) {
+	for _, address := range []string{
+		"default:hunter2@redis.example:6379/0", "redis://:12/hunter2@redis.example:6379/0", "redis://:12?hunter2@redis.example:6379/0",
+		"redis:hunter2@redis.example", "://hunter2",
+	} {
+		for _, command := range []string{"config", "serve"} {
+			var out, log bytes.Buffer
+			ctx, cancel := context.WithCancel(t.Context())
+			cancel()
+			run(ctx, []string{command, "--listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0", "--redis-url=" + address}, &out, &log)
+			if strings.Contains(out.String()+log.String(), "hunter2") {
+				t.Errorf("%s with %s shows it: %s%s", command, address, &out, &log)
+			}
+		}
+	}
+}
+
 func TestSettingsThatMakeNoSense(t *testing.T) {
 	for name, tt := range map[string]struct {
 		args []string

@@ -61,8 +61,8 @@ func masked(name, value string) string {
 // parameters that a Redis URL has for Sentinel.
 func maskedURL(value string) string {
 	u, err := url.Parse(value)
-	if err != nil {
-		return "(hidden)"
+	if err != nil || value != "" && (u.Scheme == "" || u.Host == "" || strings.ContainsAny(u.Path+u.Fragment, "@:") || strings.Contains(u.RawQuery, "@")) {
+		return "(hidden)" // a password may stand where nobody would look for it
 	}
 	query := u.Query()
 	for name := range query {

@@ -18,20 +18,20 @@ import (
 func dialRedis(address string) (redis.UniversalClient, error) {
 	u, err := url.Parse(address)
 	if err != nil {
-		return nil, errors.New("--redis-url is not a URL")
+		return nil, errRedisURL
 	}
 	switch q := u.Query(); {
 	case q.Has("master_name"):
 		o, err := redis.ParseFailoverURL(address)
 		if err != nil {
-			return nil, redisURLError(err)
+			return nil, errRedisURL
 		}
 		o.ContextTimeoutEnabled = true
 		return redis.NewFailoverClient(o), nil
 	case q.Has("addr"):
 		o, err := redis.ParseClusterURL(address)
 		if err != nil {
-			return nil, redisURLError(err)
+			return nil, errRedisURL
 		}
 		o.ContextTimeoutEnabled = true
 		followCluster(o)
@@ -39,7 +39,7 @@ func dialRedis(address string) (redis.UniversalClient, error) {
 	default:
 		o, err := redis.ParseURL(address)
 		if err != nil {
-			return nil, redisURLError(err)
+			return nil, errRedisURL
 		}
 		o.ContextTimeoutEnabled = true
 		return redis.NewClient(o), nil
@@ -58,13 +58,9 @@ func followCluster(o *redis.ClusterOptions) {
 	}
 }
 
-func redisURLError(err error) error {
-	var parse *url.Error
-	if errors.As(err, &parse) {
-		return errors.New("--redis-url is not a URL")
-	}
-	return fmt.Errorf("--redis-url: %w", err)
-}
+// errRedisURL says nothing of what the URL holds: go-redis repeats what it does not know, which
+// may be a password that is not where it should be.
+var errRedisURL = errors.New("--redis-url is none of redis:// or rediss:// as go-redis knows them, with a database as its path and known options")
 
 // redisLog takes what go-redis has to say of its connections into the log.
 type redisLog struct{ log *slog.Logger }

@@ -65,6 +65,11 @@ func withoutText(message string) string {
 			return quoted
 		}
 	}
+	for _, quoting := range []string{", found ", `: "`} {
+		if before, _, quotes := strings.Cut(message, quoting); quotes {
+			message = before
+		}
+	}
 	return message
 }
 
