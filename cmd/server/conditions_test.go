@@ -3,10 +3,14 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/consoleql/consoleql/internal/consolesim"
 )
@@ -56,5 +60,35 @@ func TestDearDocuments(t *testing.T) {
 	w := newWorld(t, consolesim.Options{})
 	if e := w.refused("{"+strings.Repeat(" __typename", 14_000)+"}", request{}); e.Extensions.Code != "QUERY_TOO_COMPLEX" {
 		t.Errorf("%+v", e)
+	}
+}
+
+// TestEncodedBodies are not taken, and not for something else either.
+func TestEncodedBodies(t *testing.T) {
+	w := newWorld(t, consolesim.Options{})
+	for coding, status := range map[string]int{"gzip": 415, "identity": 200} {
+		resp, body := w.send(http.MethodPost, "/graphql", `{"query":"{ __typename }"}`, with(jsonBody, map[string]string{"Content-Encoding": coding}))
+		if resp.StatusCode != status || status != 200 && !strings.Contains(string(body), "Content-Encoding") {
+			t.Errorf("%s: status %d, %s", coding, resp.StatusCode, body)
+		}
+	}
+}
+
+// TestHalfClosedConnections: a client that has closed its side only hears what became of its request.
+func TestHalfClosedConnections(t *testing.T) {
+	w := newWorld(t, consolesim.Options{Latency: 200 * time.Millisecond})
+	conn, err := net.Dial("tcp", strings.TrimPrefix(w.url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	const body = `{"query":"{ robots { totalCount } }"}`
+	fmt.Fprintf(conn, "POST /graphql HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
+	if tcp, ok := conn.(*net.TCPConn); !ok || tcp.CloseWrite() != nil {
+		t.Fatal("not closed")
+	}
+	answer, err := io.ReadAll(conn)
+	if err != nil || !strings.Contains(string(answer), `"code"`) && !strings.Contains(string(answer), `"totalCount"`) {
+		t.Errorf("%v: %s", err, answer)
 	}
 }

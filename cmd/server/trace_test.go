@@ -365,3 +365,35 @@ func TestTraceHeaderThatSaysNothing(t *testing.T) {
 	}
 	w.noCalls()
 }
+
+// TestTraceOfCallsInVain: what is answered from before was waited for all the same.
+func TestTraceOfCallsInVain(t *testing.T) {
+	w := newWorld(t, consolesim.Options{}, cached, func(s *settings, _ *consolesim.Server) {
+		s.CacheLife["robots"], s.CacheStaleWhileRevalidate = 50*time.Millisecond, byKind{"robots": 0}
+	})
+	w.query(`{ robots { totalCount } }`, nil)
+	time.Sleep(60 * time.Millisecond)
+	defer w.sim.Fail(nil, consolesim.Fault{Status: 503})()
+	told, a := w.trace(`{ robots { totalCount } }`)
+	x := told.Extensions.Consoleql
+	if len(a.Errors) > 0 || len(x.Calls) != 1 || x.ConsoleCalls != 1 {
+		t.Fatalf("%s", a.Body)
+	}
+	if c := x.Calls[0]; c.Source != "stale" || c.Status != 503 || c.Code != "UPSTREAM_UNAVAILABLE" || c.AgeMs == nil {
+		t.Errorf("%+v", c)
+	}
+	if f := told.Extensions.Freshness["robots"]; !f.Stale || f.AgeMs < 50 {
+		t.Errorf("%+v", f)
+	}
+}
+
+// TestTraceOfAnETag: a change that needs the present one asks for it.
+func TestTraceOfAnETag(t *testing.T) {
+	w := newWorld(t, consolesim.Options{}, cached)
+	id := w.sim.Data().PackageIDs(w.sim.Data().MainDepartmentID())[0]
+	w.sim.ResetCounts()
+	told, a := w.trace(fmt.Sprintf(`mutation { updatePackage(input: {id: %q, tags: ["y"]}) { __typename } }`, id))
+	if n := len(w.sim.Requests()); len(a.Errors) > 0 || told.Extensions.Consoleql.ConsoleCalls != n || n != 2 {
+		t.Errorf("%d calls, and told of %s", n, a.Body)
+	}
+}

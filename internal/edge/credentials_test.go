@@ -91,3 +91,17 @@ func TestScopeOf(t *testing.T) {
 		})
 	}
 }
+
+// TestScopeHeadersAreThereOnce: of two, a proxy's and a client's say, none is taken.
+func TestScopeHeadersAreThereOnce(t *testing.T) {
+	for _, name := range []string{headerCompany, headerDepartment} {
+		r := httptest.NewRequest(http.MethodPost, "/graphql", nil)
+		for range 2 {
+			r.Header.Add(name, "11111111-1111-4111-8111-111111111111")
+			_, err := scopeOf(r)
+			if twice := len(r.Header.Values(name)) > 1; twice != (fault.CodeOf(err) == fault.BadUserInput) {
+				t.Errorf("%v: %v", r.Header, err)
+			}
+		}
+	}
+}
