@@ -1,6 +1,8 @@
 package edge
 
 import (
+	"slices"
+
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 	"github.com/vektah/gqlparser/v2/validator/core"
@@ -29,6 +31,9 @@ func validation() *rules.Rules {
 				return
 			}
 			asked = true
+			if circular(w.Document) {
+				return // which another rule says
+			}
 			if repeats(w.Document) {
 				add(core.Message("the document selects the same fields too often"), core.At(op.Position), func(err *gqlerror.Error) { err.Rule = ruleSelections })
 				return
@@ -39,6 +44,50 @@ func validation() *rules.Rules {
 		})
 	})
 	return all
+}
+
+// circular says whether a fragment spreads itself, be it by others.
+func circular(document *ast.QueryDocument) bool {
+	spreads := make(map[string][]string, len(document.Fragments))
+	for _, f := range document.Fragments {
+		spreads[f.Name] = spreadIn(f.SelectionSet, nil)
+	}
+	const open, done = 1, 2
+	state := make(map[string]int, len(spreads))
+	var follow func(name string) bool
+	follow = func(name string) bool {
+		switch state[name] {
+		case open:
+			return true
+		case done:
+			return false
+		}
+		state[name] = open
+		found := slices.ContainsFunc(spreads[name], follow)
+		state[name] = done
+		return found
+	}
+	for name := range spreads {
+		if follow(name) {
+			return true
+		}
+	}
+	return false
+}
+
+// spreadIn appends the names of the fragments that are spread somewhere in a selection.
+func spreadIn(set ast.SelectionSet, names []string) []string {
+	for _, s := range set {
+		switch s := s.(type) {
+		case *ast.Field:
+			names = spreadIn(s.SelectionSet, names)
+		case *ast.InlineFragment:
+			names = spreadIn(s.SelectionSet, names)
+		case *ast.FragmentSpread:
+			names = append(names, s.Name)
+		}
+	}
+	return names
 }
 
 // repeats says whether a document selects so many fields of one response name that to compare

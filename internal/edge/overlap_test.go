@@ -20,13 +20,14 @@ func TestDocumentsAreSoonValidated(t *testing.T) {
 		query string
 		rule  string // the first that is broken; empty: none
 	}{
-		"the same field":            {"{" + strings.Repeat(" __typename", 14900) + "}", ruleSelections},
-		"further down":              {"{ viewer { company {" + ids(14900) + "} } }", ruleSelections},
-		"below the same fields":     {"{" + strings.Repeat(" viewer {"+strings.Repeat(" company {"+ids(50)+"}", 20)+"}", 10) + "}", ruleSelections},
-		"in fragments":              {"{ viewer { company { ...a ...b } } } fragment a on Company {" + ids(700) + "} fragment b on Company {" + ids(700) + "}", ruleSelections},
-		"in other fields":           {"{ viewer { company {" + strings.Repeat(" id id id name", 100) + "} } }", ""},
-		"two that cannot be merged": {"{ viewer { a: id a: name } }", "OverlappingFieldsCanBeMerged"},
-		"fragments of each other":   {"{ viewer { ...a } } fragment a on CompanyUser { company { id } ...b } fragment b on CompanyUser { ...a id }", "NoFragmentCycles"},
+		"the same field":                 {"{" + strings.Repeat(" __typename", 14900) + "}", ruleSelections},
+		"further down":                   {"{ viewer { company {" + ids(14900) + "} } }", ruleSelections},
+		"below the same fields":          {"{" + strings.Repeat(" viewer {"+strings.Repeat(" company {"+ids(50)+"}", 20)+"}", 10) + "}", ruleSelections},
+		"in fragments":                   {"{ viewer { company { ...a ...b } } } fragment a on Company {" + ids(700) + "} fragment b on Company {" + ids(700) + "}", ruleSelections},
+		"in other fields":                {"{ viewer { company {" + strings.Repeat(" id id id name", 100) + "} } }", ""},
+		"two that cannot be merged":      {"{ viewer { a: id a: name } }", "OverlappingFieldsCanBeMerged"},
+		"fragments of each other":        {"{ viewer { ...a } } fragment a on CompanyUser { company { id } ...b } fragment b on CompanyUser { ...a id }", "NoFragmentCycles"},
+		"fragments that come back below": {"{ rootDepartment { ...F } } fragment F on Department { id children { ...G } } fragment G on Department { children { ...F } }", "NoFragmentCycles"},
 		"fragments that double": {"{ viewer { ...f0 } }" + func() string {
 			var b strings.Builder
 			for i := range 40 {

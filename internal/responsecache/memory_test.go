@@ -91,9 +91,10 @@ func TestLifetimes(t *testing.T) {
 				}
 				time.Sleep(time.Second)
 			}
-			wantAsked(t, con, 5) // again and again, in the background
+			wantAsked(t, con, 5)         // again and again, in the background
+			time.Sleep(10 * time.Second) // until nothing is under way
+			synctest.Wait()
 			con.err, con.takes = nil, time.Millisecond
-			time.Sleep(30 * time.Second)
 			want(t, v, con.read("a"), 6, Loaded)
 		})
 	})
