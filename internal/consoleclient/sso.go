@@ -140,8 +140,15 @@ func isBearer(s string) bool {
 	}) < 0
 }
 
-// ofTheGateway are the codes (RFC 6749, section 5.2) that say nothing of who signs in.
-const ofTheGateway = " invalid_request invalid_client unauthorized_client unsupported_grant_type invalid_scope server_error temporarily_unavailable "
+// refusesTheGateway says whether a code (RFC 6749, section 5.2) says nothing of who signs in.
+func refusesTheGateway(code string) bool {
+	switch code {
+	case "invalid_request", "invalid_client", "unauthorized_client", "unsupported_grant_type", "invalid_scope", "server_error", "temporarily_unavailable":
+		return true
+	default:
+		return false
+	}
+}
 
 // speaksOfALock says whether a description has the word, and not one that it is part of, as in "clock skew".
 func speaksOfALock(said string) bool {
@@ -166,7 +173,7 @@ func refusal(err error) error {
 	if !errors.As(err, &e) || (e.Status != http.StatusBadRequest && e.Status != http.StatusUnauthorized && e.Status != http.StatusForbidden && e.Status != http.StatusLocked) {
 		return err
 	}
-	if e.Status != http.StatusLocked && (e.page || strings.Contains(ofTheGateway, " "+e.oauthCode+" ")) {
+	if e.Status != http.StatusLocked && (e.page || refusesTheGateway(e.oauthCode)) {
 		return &Error{
 			Operation: e.Operation,
 			Status:    e.Status,

@@ -92,16 +92,16 @@ func (a *Answers) enquire(r *http.Request) (e *enquiry, ok bool) {
 	if err != nil || !p.variablesAreAnObject() {
 		return nil, false
 	}
-	document, persisted, ok := p.document()
+	hash, persisted, ok := p.hash()
 	if !ok {
 		return nil, false
 	}
+	document := p.document(hash)
 	e = &enquiry{
 		ctx: r.Context(), key: a.keyOf(r, p, document), document: document, request: r, body: body,
 		fresh: wantsFresh(r.Header), apart: tracing(r.Context()) != untraced || unkept(r.Header),
 	}
 	if persisted && p.Query != "" {
-		hash := sha256.Sum256([]byte(p.Query))
 		e.persist, e.hash = p.Query, hex.EncodeToString(hash[:])
 	}
 	return e, true
@@ -162,17 +162,16 @@ func (p parameters) variablesAreAnObject() bool {
 	}
 }
 
-// document names the operation, and says whether its document is a persisted query.
-func (p parameters) document() (key documentKey, persisted, ok bool) {
-	hash, persisted, ok := p.hash()
-	if !ok || p.OperationName == "" {
-		return documentKey(hash), persisted, ok
+// document names the operation of the document with that hash.
+func (p parameters) document(hash [sha256.Size]byte) documentKey {
+	if p.OperationName == "" {
+		return documentKey(hash)
 	}
-	return sha256.Sum256(append(hash[:], p.OperationName...)), persisted, true
+	return sha256.Sum256(append(hash[:], p.OperationName...))
 }
 
-// hash is the document's, as automatic persisted queries have it. Where both are there,
-// they must be the same.
+// hash is the document's, as automatic persisted queries have it, and whether it is one of
+// those. Where both are there, they must be the same.
 func (p parameters) hash() (hash [sha256.Size]byte, isPersisted, ok bool) {
 	if p.Query != "" {
 		hash = sha256.Sum256([]byte(p.Query))

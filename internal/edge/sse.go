@@ -109,7 +109,7 @@ func readParams(r *http.Request) (*graphql.RawParams, error) {
 	if err != nil {
 		return nil, err //nolint:wrapcheck // refuseBody says what it is
 	}
-	r.Body = io.NopCloser(bytes.NewReader(body))
+	r.Body = newReadBody(body)
 	params := &graphql.RawParams{}
 	d := json.NewDecoder(bytes.NewReader(body))
 	d.UseNumber()

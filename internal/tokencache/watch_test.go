@@ -78,17 +78,30 @@ func TestASignOutThatIsTold(t *testing.T) {
 	})
 }
 
+// apart are two replicas, of which the second may lose the store, and who tells that of sign-outs.
+func apart(t *testing.T) (a, b *tokencache.Cache, far *flaky, word *told) {
+	t.Helper()
+	here, console, word := tokencache.NewMemory(nil), &sso{}, &told{}
+	far = &flaky{Store: here}
+	return newCache(t, console, sharing(here)), newCache(t, console, sharing(far), word.option), far, word
+}
+
+// known is a session that the first replica began and the second has used.
+func known(t *testing.T, a, b *tokencache.Cache) context.Context {
+	t.Helper()
+	session := signIn(t, a)
+	if _, err := b.Token(session); err != nil {
+		t.Fatal(err)
+	}
+	return session
+}
+
 // TestASignOutThatIsToldWhileTheStoreIsAway: the session goes on, as all do then, and ends
 // as soon as the store can say so.
 func TestASignOutThatIsToldWhileTheStoreIsAway(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		here, console, word := tokencache.NewMemory(nil), &sso{}, &told{}
-		far := &flaky{Store: here}
-		a, b := newCache(t, console, sharing(here)), newCache(t, console, sharing(far), word.option)
-		session := signIn(t, a)
-		if _, err := b.Token(session); err != nil {
-			t.Fatal(err)
-		}
+		a, b, far, word := apart(t)
+		session := known(t, a, b)
 		far.away.Store(true)
 		if err := a.SignOut(session); err != nil {
 			t.Fatal(err)
@@ -173,13 +186,8 @@ func TestASignOutDuringTroubleOfTheSSO(t *testing.T) {
 // the store is left alone else.
 func TestASignOutThatIsToldAfterAnotherQuestionFailed(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		here, console, word := tokencache.NewMemory(nil), &sso{}, &told{}
-		far := &flaky{Store: here}
-		a, b := newCache(t, console, sharing(here)), newCache(t, console, sharing(far), word.option)
-		session := signIn(t, a)
-		if _, err := b.Token(session); err != nil {
-			t.Fatal(err)
-		}
+		a, b, far, word := apart(t)
+		session := known(t, a, b)
 		far.away.Store(true)
 		if _, err := b.SignIn(t.Context(), "other", "p"); err == nil {
 			t.Fatal("the store is not away")
@@ -200,10 +208,7 @@ func TestAnEndedSessionStaysEnded(t *testing.T) {
 		bubble(t, func(t *testing.T) {
 			store, console, word := newFlaky(), &sso{}, &told{}
 			a, b := newCache(t, console, sharing(store), word.option), newCache(t, console, sharing(store), word.option)
-			session := signIn(t, a)
-			if _, err := b.Token(session); err != nil {
-				t.Fatal(err)
-			}
+			session := known(t, a, b)
 			if before {
 				store.Store = tokencache.NewMemory(nil)
 			}
