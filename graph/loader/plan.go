@@ -34,7 +34,7 @@ func (e *Engine) Plan(ctx context.Context, op *graphql.OperationContext) (trail.
 	case ast.Mutation:
 		p.findScope(all)
 		for _, f := range all.fields("Mutation") { // one after the other
-			p.change(f)
+			p.change(fieldCall{f, all.below(f)})
 			p.walk(f.Definition.Type.Name(), all.below(f), crowd{1, 1, 1}, f.Alias+".")
 			p.descend()
 		}
@@ -148,10 +148,21 @@ func (p *planner) gather(typ, field string, entities, departments int) *gatherin
 	return g
 }
 
-// change is the call of a mutation's field itself.
-func (p *planner) change(f graphql.CollectedField) {
-	p.step(trail.Step{Field: f.Alias, Entities: 1, Calls: 1, How: "the change itself"}, 1)
-	p.rounds, p.depth = p.rounds+1, 0
+// change is what a mutation's field itself takes, call after call.
+func (p *planner) change(f fieldCall) {
+	calls, how := 1, "the change itself"
+	switch f.field.Name {
+	case "signIn", "signOut":
+		calls, how = 0, "the SSO is asked, and the console is not"
+	case "updatePackage":
+		if input, _ := f.arguments()["input"].(map[string]any); input["etag"] == nil {
+			calls, how = 2, "the package's ETag is read, and then the change itself"
+		}
+	case "uploadPackage":
+		calls, how = 2, "the file goes with one call, or between two if it is large or its length is not known"
+	}
+	p.step(trail.Step{Field: f.field.Alias, Entities: 1, Calls: calls, How: how}, calls)
+	p.rounds, p.depth = p.rounds+p.depth, 0
 }
 
 // watch is the look at the console that subscriptions share.
@@ -165,7 +176,7 @@ func (p *planner) findScope(all Selection) {
 	company, department := false, false
 	for _, f := range all.fields("Query") {
 		switch f.Name {
-		case "companies", "company", "__typename", "__schema", "__type":
+		case "companies", "company", "signIn", "signOut", "__typename", "__schema", "__type":
 		case "viewer", "rootDepartment", "department":
 			company = true
 		default:

@@ -168,6 +168,13 @@ func TestPlan(t *testing.T) {
 			{Round: 1, Field: "updateWorkflow", Entities: 1, Calls: 1},
 			{Round: 2, Kind: "workflows", Field: "updateWorkflow.workflow", Entities: 1, Calls: 1},
 		}},
+		"a change that reads an ETag first": {document: `mutation { updatePackage(input: {id: "00000000-0000-4000-8000-000000000000", tags: []}) { __typename } }`, want: []trail.Step{
+			{Round: 1, Field: "updatePackage", Entities: 1, Calls: 2},
+		}},
+		"a change with an ETag": {document: `mutation { updatePackage(input: {id: "00000000-0000-4000-8000-000000000000", etag: "e"}) { __typename } }`, want: []trail.Step{
+			{Round: 1, Field: "updatePackage", Entities: 1, Calls: 1},
+		}},
+		"a session": {document: `mutation { signOut { ok } }`, want: []trail.Step{{Round: 1, Field: "signOut", Entities: 1, Calls: 0}}},
 		"a list per parent": {document: `{ queues(first: 3) { nodes { robots(first: 2) { nodes { id } } } } }`, want: []trail.Step{
 			{Round: 1, Kind: "queues", Field: "queues", Entities: 3, Calls: 1},
 			{Round: 2, Kind: "robots", Field: "queues.nodes.robots", Entities: 6, Calls: 3},
