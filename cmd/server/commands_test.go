@@ -257,26 +257,33 @@ func TestSettingsThatMakeNoSense(t *testing.T) {
 		args []string
 		says string
 	}{
-		"department without company": {[]string{"--department-id=11111111-1111-4111-8111-111111111111"}, "--company-id"},
-		"company is no GUID":         {[]string{"--company-id=acme"}, "not a GUID"},
-		"password without user":      {[]string{"--password=x"}, "--username"},
-		"two passwords":              {[]string{"--username=u", "--password=x", "--password-file=y"}, "either"},
-		"anonymous without account":  {[]string{"--anonymous"}, "--username"},
-		"missing password file":      {[]string{"--username=u", "--password-file=/does/not/exist"}, "--password-file"},
-		"ids":                        {[]string{"--console-ids=maybe"}, "console-ids"},
-		"zero concurrency":           {[]string{"--console-concurrency=0"}, "--console-concurrency"},
-		"console URL":                {[]string{"--console-url=nowhere"}, "APIURL"},
-		"address":                    {[]string{"--listen=nowhere"}, "--listen"},
-		"unknown flag":               {[]string{"--cheese"}, "cheese"},
-		"unknown kind":               {[]string{"--cache-life=robot=1s"}, "robot"},
-		"a kind twice":               {[]string{"--cache-life=robots=1s,queues=1s,robots=2s"}, "given twice"},
-		"a kind in two flags":        {[]string{"--cache-life=robots=1s", "--cache-life=robots=2s"}, "given twice"},
-		"no duration":                {[]string{"--cache-life=robots=1"}, "robots"},
-		"no kind":                    {[]string{"--cache-negative=1s"}, "KIND=DURATION"},
+		"department without company": {[]string{"serve", "--department-id=11111111-1111-4111-8111-111111111111"}, "--company-id"},
+		"company is no GUID":         {[]string{"serve", "--company-id=acme"}, "not a GUID"},
+		"password without user":      {[]string{"serve", "--password=x"}, "--username"},
+		"two passwords":              {[]string{"serve", "--username=u", "--password=x", "--password-file=y"}, "either"},
+		"anonymous without account":  {[]string{"serve", "--anonymous"}, "--username"},
+		"missing password file":      {[]string{"serve", "--username=u", "--password-file=/does/not/exist"}, "--password-file"},
+		"ids":                        {[]string{"serve", "--console-ids=maybe"}, "console-ids"},
+		"zero concurrency":           {[]string{"serve", "--console-concurrency=0"}, "--console-concurrency"},
+		"console URL":                {[]string{"serve", "--console-url=nowhere"}, "--console-url"},
+		"address":                    {[]string{"serve", "--listen=nowhere"}, "--listen"},
+		"unknown flag":               {[]string{"serve", "--cheese"}, "cheese"},
+		"unknown kind":               {[]string{"serve", "--cache-life=robot=1s"}, "robot"},
+		"a kind twice":               {[]string{"serve", "--cache-life=robots=1s,queues=1s,robots=2s"}, "given twice"},
+		"a kind in two flags":        {[]string{"serve", "--cache-life=robots=1s", "--cache-life=robots=2s"}, "given twice"},
+		"no duration":                {[]string{"serve", "--cache-life=robots=1"}, "robots"},
+		"no kind":                    {[]string{"serve", "--cache-negative=1s"}, "KIND=DURATION"},
+		"SSO URL":                    {[]string{"serve", "--sso-url=https://auth.example?x=1"}, "--sso-url"},
+		"path of new queues":         {[]string{"serve", "--console-queue-create-path=queues"}, "--console-queue-create-path"},
+		"depth of a demo":            {[]string{"demo", "--max-depth=0"}, "--max-depth"},
+		"simulated pages":            {[]string{"demo", "--page-clamp=0"}, "--page-clamp"},
+		"simulated tokens":           {[]string{"simulate", "--token-lifetime=0s"}, "--token-lifetime"},
+		"simulated scale":            {[]string{"simulate", "--scale=-1"}, "--scale"},
+		"simulated latency":          {[]string{"simulate", "--latency=-1s"}, "--latency"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var out, log bytes.Buffer
-			if code := run(t.Context(), append([]string{"serve"}, tt.args...), &out, &log); code == 0 {
+			if code := run(t.Context(), tt.args, &out, &log); code == 0 {
 				t.Error("exit status 0")
 			}
 			if !strings.Contains(log.String(), tt.says) {

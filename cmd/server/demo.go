@@ -26,6 +26,21 @@ type simulation struct {
 	Dialect              []string      `enum:"pascal-keys,enum-integers,condition-integers,wrap-single,bare-single,empty-execute,delete-returns-entity,delete-status-ok,expires-in-string,no-extra-fields,correct-spelling" help:"Forms in which the simulated console answers, joined by commas (${enum})."`
 }
 
+// Validate checks what the types of the flags cannot.
+func (s simulation) Validate() error {
+	switch {
+	case s.Scale < 0:
+		return errors.New("--scale must not be negative")
+	case s.Latency < 0:
+		return errors.New("--latency must not be negative")
+	case s.TokenLifetime <= 0:
+		return errors.New("--token-lifetime must be positive")
+	case s.PageClamp <= 0:
+		return errors.New("--page-clamp must be positive")
+	}
+	return nil
+}
+
 func (s simulation) options() consolesim.Options {
 	return consolesim.Options{
 		Seed:                 s.Seed,
@@ -90,6 +105,9 @@ func (c *demoCommand) Run(ctx context.Context, s streams) (err error) {
 			ConsoleMaxResponseBytes: 64 << 20, ConsoleQueueCreatePath: "/openapi/queues/{queueId}",
 			CompanyID: sim.Data().MainCompanyID(), DepartmentID: sim.Data().MainDepartmentID(),
 		},
+	}
+	if err := settings.Validate(); err != nil {
+		return err
 	}
 	notice := fmt.Sprintf("Demo: the console is simulated, and every caller acts as its user %s without credentials.", username)
 	queries, err := examples(sim.Data())

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/consoleql/consoleql/graph/loader"
+	"github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/consoleql/consoleql/internal/edge"
 	"github.com/consoleql/consoleql/internal/scope"
 )
@@ -99,6 +100,14 @@ func (s *settings) Validate() error {
 	}
 	if s.DepartmentID != "" && s.CompanyID == "" {
 		return errors.New("--department-id needs --company-id")
+	}
+	for name, base := range map[string]string{"console-url": s.ConsoleURL, "sso-url": s.SSOURL} {
+		if _, err := consoleclient.ParseBaseURL(base); err != nil {
+			return fmt.Errorf("--%s %w", name, err)
+		}
+	}
+	if !strings.HasPrefix(s.ConsoleQueueCreatePath, "/") {
+		return errors.New("--console-queue-create-path must begin with a slash")
 	}
 	for _, origin := range s.AllowedOrigins {
 		if err := edge.ParseOrigin(origin); err != nil {

@@ -94,9 +94,9 @@ type Client struct {
 
 // New makes a client. It fails where a required option is missing, or an option makes no sense.
 func New(o Options) (*Client, error) {
-	base, err := parseBase("APIURL", o.APIURL)
+	base, err := ParseBaseURL(o.APIURL)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("consoleclient: Options.APIURL %w", err)
 	}
 	if o.Tokens == nil {
 		return nil, errors.New("consoleclient: Options.Tokens is missing")
@@ -125,13 +125,15 @@ func New(o Options) (*Client, error) {
 // CloseIdleConnections closes the connections that no call is using.
 func (c *Client) CloseIdleConnections() { c.wire.http.CloseIdleConnections() }
 
-func parseBase(option, s string) (*url.URL, error) {
+// ParseBaseURL reads a base URL of Options. What it fails with does not repeat the URL,
+// which may hold a password by mistake.
+func ParseBaseURL(s string) (*url.URL, error) {
 	u, err := url.Parse(s)
 	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
-		return nil, fmt.Errorf("consoleclient: Options.%s is not an http or https URL", option)
+		return nil, errors.New("is not an http or https URL")
 	}
 	if u.RawQuery != "" || u.Fragment != "" || u.User != nil {
-		return nil, fmt.Errorf("consoleclient: Options.%s has a query, a fragment or credentials in it", option)
+		return nil, errors.New("has a query, a fragment or credentials in it")
 	}
 	if u.Path == "" {
 		u.Path = "/" // what is joined to an empty path would be relative

@@ -51,9 +51,9 @@ type SSO struct {
 
 // NewSSO makes a client of the SSO, from the options that are not about the API gateway.
 func NewSSO(o Options) (*SSO, error) {
-	base, err := parseBase("SSOURL", o.SSOURL)
+	base, err := ParseBaseURL(o.SSOURL)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("consoleclient: Options.SSOURL %w", err)
 	}
 	w, err := newWire(o)
 	if err != nil {
