@@ -46,9 +46,9 @@ func TestForeignPagesChangeNothing(t *testing.T) {
 	w.noCalls()
 
 	resp, _ := w.send(http.MethodOptions, "/graphql", "", map[string]string{
-		"Origin": dashboards, "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization,companyid,content-type,departmentid",
+		"Origin": dashboards, "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "apollo-require-preflight,authorization,companyid,content-type,departmentid,traceparent",
 	})
-	if resp.StatusCode/100 != 2 || resp.Header.Get("Access-Control-Allow-Origin") != dashboards || !strings.Contains(strings.ToLower(resp.Header.Get("Access-Control-Allow-Headers")), "companyid") {
+	if resp.StatusCode/100 != 2 || resp.Header.Get("Access-Control-Allow-Origin") != dashboards || !strings.Contains(strings.ToLower(resp.Header.Get("Access-Control-Allow-Headers")), "companyid, content-type, departmentid, traceparent") {
 		t.Errorf("preflight: status %d, %v", resp.StatusCode, resp.Header)
 	}
 

@@ -101,6 +101,11 @@ func (s *settings) Validate() error {
 	if s.DepartmentID != "" && s.CompanyID == "" {
 		return errors.New("--department-id needs --company-id")
 	}
+	for _, origin := range s.AllowedOrigins {
+		if err := edge.ParseOrigin(origin); err != nil {
+			return fmt.Errorf("--allowed-origins: %w", err)
+		}
+	}
 	for name, base := range map[string]string{"console-url": s.ConsoleURL, "sso-url": s.SSOURL} {
 		if _, err := consoleclient.ParseBaseURL(base); err != nil {
 			return fmt.Errorf("--%s %w", name, err)
@@ -108,11 +113,6 @@ func (s *settings) Validate() error {
 	}
 	if !strings.HasPrefix(s.ConsoleQueueCreatePath, "/") {
 		return errors.New("--console-queue-create-path must begin with a slash")
-	}
-	for _, origin := range s.AllowedOrigins {
-		if err := edge.ParseOrigin(origin); err != nil {
-			return fmt.Errorf("--allowed-origins: %w", err)
-		}
 	}
 	if _, err := s.lifetimes(); err != nil {
 		return err

@@ -207,7 +207,7 @@ func (a *Answers) share(e *enquiry) *answer {
 	case <-f.done:
 	case <-e.ctx.Done():
 		a.leave(e.key, f)
-		return cancelled()
+		return cancelled(e.request)
 	}
 	if !joined {
 		return f.answer
@@ -262,7 +262,7 @@ func (a *Answers) run(ctx context.Context, e *enquiry) *answer {
 		wish.Like = string(e.key.sum[:]) // what a mutation reads is not to be read ahead
 	}
 	t := trail.New(wish)
-	made := a.record(trail.NewContext(ctx, t), e.execute)
+	made := a.record(trail.NewContext(ctx, t), e)
 	if e.fresh {
 		a.outdate(ctx, wish.Renewal, t.Outdated())
 	}
@@ -301,17 +301,17 @@ func (a *Answers) outdate(ctx context.Context, of responsecache.Renewal, tags []
 
 // record executes and takes down what is answered. A panic is an answer, too: it may
 // be on a goroutine that nobody else guards.
-func (a *Answers) record(ctx context.Context, execute func(context.Context, http.ResponseWriter)) (made *answer) {
+func (a *Answers) record(ctx context.Context, e *enquiry) (made *answer) {
 	rec := &transcript{header: make(http.Header)}
 	defer func() {
 		if v := recover(); v != nil {
 			logPanic(ctx, a.opts.Logger, v)
 			rec = &transcript{header: make(http.Header)}
-			writeError(rec, http.StatusInternalServerError, fault.New(fault.Internal, "internal error"))
+			writeError(rec, e.request, http.StatusInternalServerError, fault.New(fault.Internal, "internal error"))
 			made = rec.answer()
 		}
 	}()
-	execute(ctx, rec)
+	e.execute(ctx, rec)
 	return rec.answer()
 }
 
@@ -341,9 +341,9 @@ func (r *transcript) answer() *answer {
 }
 
 // cancelled is for a client that has gone.
-func cancelled() *answer {
+func cancelled(r *http.Request) *answer {
 	rec := &transcript{header: make(http.Header)}
-	writeError(rec, 499, fault.New(fault.Internal, "the request was cancelled"))
+	writeError(rec, r, 499, fault.New(fault.Internal, "the request was cancelled"))
 	return rec.answer()
 }
 

@@ -23,12 +23,12 @@ func (s *server) identify(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p, err := s.principalOf(r.Context(), r.Header)
 		if err != nil {
-			refuseCredentials(w, err)
+			refuseCredentials(w, r, err)
 			return
 		}
 		sc, err := scopeOf(r)
 		if err != nil {
-			writeError(w, http.StatusBadRequest, err)
+			writeError(w, r, http.StatusBadRequest, err)
 			return
 		}
 		ctx := identified(r.Context(), p, sc)
@@ -47,13 +47,13 @@ func identified(ctx context.Context, p principal.Principal, sc scope.Scope) cont
 
 // refuseCredentials answers a request whose credentials cannot be used: it is the
 // caller's matter, unless the gateway could not find out.
-func refuseCredentials(w http.ResponseWriter, err error) {
+func refuseCredentials(w http.ResponseWriter, r *http.Request, err error) {
 	if fault.CodeOf(err) != fault.Unauthenticated {
-		writeError(w, http.StatusServiceUnavailable, err)
+		writeError(w, r, http.StatusServiceUnavailable, err)
 		return
 	}
 	w.Header().Set("WWW-Authenticate", "Bearer")
-	writeError(w, http.StatusUnauthorized, err)
+	writeError(w, r, http.StatusUnauthorized, err)
 }
 
 // principalOf reads who asks, from the headers of a request or from what stands

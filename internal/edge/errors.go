@@ -2,7 +2,6 @@ package edge
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -46,9 +45,9 @@ func (s *server) present(ctx context.Context, err error) *gqlerror.Error {
 		out.Message, out.Extensions["code"] = of.Message, fault.QueryTooComplex
 	case errors.As(err, &of) && of.Extensions["code"] != nil:
 		out.Message, out.Extensions = validatorMessage(ctx, of), of.Extensions // of gqlgen's parser and validator, or ours
-	case strings.HasPrefix(out.Message, "json request body could not be decoded"), strings.HasPrefix(out.Message, "could not read request body"):
+	case strings.HasPrefix(out.Message, "json request body could not be decoded"):
 		// gqlgen's own text repeats the body, variables with secrets included: neither caller nor log may see it.
-		out.Message, out.Extensions["code"] = "the request body is not a JSON object of query, operationName, variables and extensions", fault.BadUserInput
+		out.Message, out.Extensions["code"] = notAnOperation, fault.BadUserInput
 	default:
 		s.opts.Logger.ErrorContext(ctx, "internal error", "error", err, "path", out.Path.String())
 		out.Message, out.Extensions["code"] = "internal error", fault.Internal
@@ -194,17 +193,14 @@ func logPanic(ctx context.Context, log *slog.Logger, panicked any) {
 func errPanicked() *gqlerror.Error { return refuse(fault.Internal, "internal error") }
 
 // writeError answers a request that did not become an operation.
-func writeError(w http.ResponseWriter, status int, err error) {
+func writeError(w http.ResponseWriter, r *http.Request, status int, err error) {
 	f := &fault.Error{Code: fault.Internal, Message: "internal error"}
 	_ = errors.As(err, &f)
 	extensions := map[string]any{"code": f.Code}
 	if f.Argument != "" {
 		extensions["argument"] = f.Argument
 	}
-	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Type", answerType(r))
 	w.WriteHeader(status)
-	body := graphql.Response{Errors: gqlerror.List{{Message: f.Error(), Extensions: extensions}}}
-	if err := json.NewEncoder(w).Encode(body); err != nil {
-		slog.Debug("answer not written", "error", err)
-	}
+	writeResponse(w, &graphql.Response{Errors: gqlerror.List{{Message: f.Error(), Extensions: extensions}}})
 }

@@ -1,8 +1,6 @@
 package edge
 
 import (
-	"bytes"
-	"encoding/json"
 	"io"
 	"mime"
 	"mime/multipart"
@@ -39,28 +37,28 @@ func (uploads) Supports(r *http.Request) bool {
 func (u uploads) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
 	form, err := newForm(r)
 	if err != nil {
-		writeError(w, http.StatusBadRequest, err)
+		writeError(w, r, http.StatusBadRequest, err)
 		return
 	}
 	params, err := u.params(form, r)
 	if err != nil {
-		writeError(w, http.StatusBadRequest, err)
+		writeError(w, r, http.StatusBadRequest, err)
 		return
 	}
-	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Type", answerType(r))
 	ctx := r.Context()
 	op, errs := exec.CreateOperationContext(ctx, params)
 	if errs != nil {
-		w.WriteHeader(http.StatusUnprocessableEntity)
-		u.write(w, exec.DispatchError(graphql.WithOperationContext(ctx, op), errs))
+		status := http.StatusUnprocessableEntity
+		if answerType(r) == typeGraphQLResponse {
+			status = http.StatusBadRequest
+		}
+		w.WriteHeader(status)
+		writeResponse(w, exec.DispatchError(graphql.WithOperationContext(ctx, op), errs))
 		return
 	}
 	responses, ctx := exec.DispatchOperation(ctx, op)
-	u.write(w, responses(ctx))
-}
-
-func (uploads) write(w http.ResponseWriter, resp *graphql.Response) {
-	_ = json.NewEncoder(w).Encode(resp) // a client that went away is no fault of ours
+	writeResponse(w, responses(ctx))
 }
 
 // params reads the parts `operations` and `map` and puts a file, still to come,
@@ -105,9 +103,7 @@ func readPart(form *multipart.Reader, name string, limit int64, into any) error 
 	case int64(len(raw)) > limit:
 		return fault.BadInput(name, "is longer than %d bytes", limit)
 	}
-	decoder := json.NewDecoder(bytes.NewReader(raw))
-	decoder.UseNumber()
-	if err := decoder.Decode(into); err != nil {
+	if decode(raw, into) != nil {
 		return fault.BadInput(name, "is not the JSON that it has to be")
 	}
 	return nil

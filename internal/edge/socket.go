@@ -227,7 +227,7 @@ func (c *socket) sending(e envelope) bool {
 	if op == nil {
 		return false
 	}
-	first := !op.left
+	first := !op.left && !c.shutting // what ends because the connection is refused has not completed
 	switch e.Type {
 	case "error":
 		op.left = true // gqlgen's `complete` is still to come

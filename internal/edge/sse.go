@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"log/slog"
 	"mime"
@@ -64,7 +65,7 @@ func (t sse) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecut
 	start := graphql.Now()
 	params, err := readParams(r)
 	if err != nil {
-		refuseBody(w, err)
+		refuseBody(w, r, err)
 		return
 	}
 	params.ReadTime = graphql.TraceTiming{Start: start, End: graphql.Now()}
@@ -76,7 +77,7 @@ func (t sse) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecut
 	if len(errs) == 0 {
 		kind = op.Operation.Operation
 	}
-	if kind != ast.Subscription && (accepts(r, "application/json") || accepts(r, "application/graphql-response+json")) {
+	if kind != ast.Subscription && (accepts(r, typeJSON) || accepts(r, typeGraphQLResponse)) {
 		for _, plain := range t.plain {
 			if plain.Supports(r) {
 				plain.Do(w, r, exec)
@@ -86,7 +87,7 @@ func (t sse) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecut
 	}
 	if kind == ast.Mutation && r.Method == http.MethodGet {
 		w.Header().Set("Allow", "POST")
-		writeError(w, http.StatusMethodNotAllowed, fault.BadInput("query", "holds a mutation: send it by POST"))
+		writeError(w, r, http.StatusMethodNotAllowed, fault.BadInput("query", "holds a mutation: send it by POST"))
 		return
 	}
 	ctx = graphql.WithOperationContext(ctx, op)
@@ -96,7 +97,7 @@ func (t sse) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecut
 	} else {
 		responses, ctx = exec.DispatchOperation(ctx, op)
 	}
-	t.stream(ctx, cancel, w, responses)
+	t.stream(ctx, cancel, w, r, responses)
 }
 
 // readParams reads the operation from the query string or the body, which it
@@ -111,10 +112,8 @@ func readParams(r *http.Request) (*graphql.RawParams, error) {
 	}
 	r.Body = newReadBody(body)
 	params := &graphql.RawParams{}
-	d := json.NewDecoder(bytes.NewReader(body))
-	d.UseNumber()
-	if d.Decode(params) != nil {
-		return nil, fault.BadInput("", "the request body is not a JSON object of query, operationName, variables and extensions")
+	if decode(body, params) != nil {
+		return nil, fault.BadInput("", notAnOperation)
 	}
 	return params, nil
 }
@@ -130,21 +129,34 @@ func paramsOfQuery(r *http.Request) (*graphql.RawParams, error) {
 		if v == "" {
 			continue
 		}
-		d := json.NewDecoder(strings.NewReader(v))
-		d.UseNumber()
-		if d.Decode(into) != nil {
+		if decode([]byte(v), into) != nil {
 			return nil, fault.BadInput(name, "is not a JSON object")
 		}
 	}
 	return params, nil
 }
 
+// decode reads one JSON value, numbers as they are written, and nothing behind it.
+func decode(text []byte, into any) error {
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.UseNumber()
+	if err := d.Decode(into); err != nil {
+		return err //nolint:wrapcheck // the callers say what it is about
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return errBehind
+	}
+	return nil
+}
+
+var errBehind = errors.New("there is more behind the JSON value")
+
 // stream writes the responses as they come, and comments while none do.
-func (t sse) stream(ctx context.Context, cancel context.CancelFunc, w http.ResponseWriter, responses graphql.ResponseHandler) {
+func (t sse) stream(ctx context.Context, cancel context.CancelFunc, w http.ResponseWriter, r *http.Request, responses graphql.ResponseHandler) {
 	stop := make(chan struct{})
 	done, ok := t.streams.begin(func() { close(stop) })
 	if !ok {
-		writeError(w, http.StatusServiceUnavailable, fault.New(fault.UpstreamUnavailable, "the gateway is stopping"))
+		writeError(w, r, http.StatusServiceUnavailable, fault.New(fault.UpstreamUnavailable, "the gateway is stopping"))
 		return
 	}
 	defer done()
@@ -199,7 +211,7 @@ func (t sse) stream(ctx context.Context, cancel context.CancelFunc, w http.Respo
 func (t sse) produce(ctx context.Context, frames chan<- []byte, responses graphql.ResponseHandler) {
 	defer close(frames)
 	send := func(r *graphql.Response) bool {
-		frame, err := json.Marshal(r)
+		frame, err := encodeResponse(r)
 		if err != nil {
 			return false // what gqlgen answers is JSON
 		}

@@ -77,11 +77,11 @@ func (s *server) admitTrace(next http.Handler) http.Handler {
 			mode = tracePlan
 		}
 		if mode == untraced {
-			writeError(w, http.StatusBadRequest, fault.BadInput("X-ConsoleQL-Trace", "is neither 1 nor plan"))
+			writeError(w, r, http.StatusBadRequest, fault.BadInput("X-ConsoleQL-Trace", "is neither 1 nor plan"))
 			return
 		}
 		if err := s.mayTrace(r); err != nil {
-			writeError(w, http.StatusForbidden, err)
+			writeError(w, r, http.StatusForbidden, err)
 			return
 		}
 		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), traceKey{}, mode)))

@@ -6,7 +6,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"net/url"
+	"strings"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/99designs/gqlgen/graphql/handler/extension"
@@ -22,91 +22,94 @@ type options struct{ transport.Options }
 // Supports takes OPTIONS.
 func (options) Supports(r *http.Request) bool { return r.Method == http.MethodOptions }
 
+// Media types of answers.
+const (
+	typeJSON            = "application/json"
+	typeGraphQLResponse = "application/graphql-response+json"
+)
+
+// answerType is the media type of an answer: that of the two which Accept gives more
+// weight, the first of equals; JSON for who names neither (GraphQL over HTTP, section Accept).
+func answerType(r *http.Request) string {
+	best, most := typeJSON, 0.0
+	for _, header := range r.Header.Values("Accept") {
+		for part := range strings.SplitSeq(header, ",") {
+			name, parameters, _ := strings.Cut(part, ";")
+			candidate := typeJSON
+			switch strings.ToLower(strings.TrimSpace(name)) {
+			case typeGraphQLResponse:
+				candidate = typeGraphQLResponse
+			case typeJSON, "application/*", "*/*":
+			default:
+				continue
+			}
+			if q := weight(parameters); q > most {
+				best, most = candidate, q
+			}
+		}
+	}
+	return best
+}
+
+// answeredAs tells gqlgen's transports the media type of the answer.
+func answeredAs(r *http.Request) map[string][]string {
+	return map[string][]string{"Content-Type": {answerType(r)}}
+}
+
 // get is gqlgen's transport, whose own refusals of a request carry no code.
 type get struct{ transport.GET }
 
 // Do answers a GET, or refuses its query string.
 func (g get) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
-	values, err := url.ParseQuery(r.URL.RawQuery)
-	if err != nil {
-		writeError(w, http.StatusBadRequest, fault.BadInput("", "the query string cannot be decoded"))
+	if _, err := paramsOfQuery(r); err != nil {
+		writeError(w, r, http.StatusBadRequest, err)
 		return
 	}
-	for _, name := range []string{"variables", "extensions"} {
-		var object map[string]any
-		if v := values.Get(name); v != "" && json.Unmarshal([]byte(v), &object) != nil {
-			writeError(w, http.StatusBadRequest, fault.BadInput(name, "is not a JSON object"))
-			return
-		}
-	}
-	g.GET.Do(&coded{ResponseWriter: w}, r, exec)
+	g.ResponseHeaders = answeredAs(r)
+	g.GET.Do(&coded{ResponseWriter: w, request: r}, r, exec)
 }
 
-// post is gqlgen's transport, which says 200 where the body could not be read.
+// notAnOperation is said of a body that is none.
+const notAnOperation = "the request body is not a JSON object of query, operationName, variables and extensions"
+
+// post is gqlgen's transport, which says 200 where the body could not be read, and reads
+// an operation out of a body that goes on behind it.
 type post struct{ transport.POST }
 
 // Do answers a POST, or refuses its body.
 func (p post) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
-	body := &noted{ReadCloser: r.Body}
+	body, err := io.ReadAll(r.Body)
+	if err == nil && !json.Valid(body) {
+		err = fault.BadInput("", notAnOperation)
+	}
+	if err != nil {
+		refuseBody(w, r, err)
+		return
+	}
 	again := *r
-	again.Body = body
-	p.POST.Do(&unread{ResponseWriter: w, body: body}, &again, exec)
-}
-
-// noted is a body that keeps why it could not be read.
-type noted struct {
-	io.ReadCloser
-	err error
-}
-
-// Read reads on.
-func (b *noted) Read(p []byte) (int, error) {
-	n, err := b.ReadCloser.Read(p)
-	if err != nil && !errors.Is(err, io.EOF) {
-		b.err = err
-	}
-	return n, err
-}
-
-// unread writes a refusal in the place of what is answered to a body that could not be read.
-type unread struct {
-	http.ResponseWriter
-	body    *noted
-	refused bool
-}
-
-// Write passes on what answers a body that could be read.
-func (w *unread) Write(p []byte) (int, error) {
-	if w.body.err == nil {
-		return w.ResponseWriter.Write(p)
-	}
-	if !w.refused {
-		w.refused = true
-		refuseBody(w.ResponseWriter, w.body.err)
-	}
-	return len(p), nil
+	again.Body = newReadBody(body)
+	p.ResponseHeaders = answeredAs(r)
+	p.POST.Do(w, &again, exec)
 }
 
 // refuseBody answers a body that could not be read, or holds no operation.
-func refuseBody(w http.ResponseWriter, err error) {
+func refuseBody(w http.ResponseWriter, r *http.Request, err error) {
 	var large *http.MaxBytesError
 	var told *fault.Error
 	switch {
 	case errors.As(err, &large):
-		writeError(w, http.StatusRequestEntityTooLarge, fault.BadInput("", "the request body has more than the %d bytes that are taken", large.Limit))
+		writeError(w, r, http.StatusRequestEntityTooLarge, fault.BadInput("", "the request body has more than the %d bytes that are taken", large.Limit))
 	case errors.As(err, &told):
-		writeError(w, http.StatusBadRequest, told)
+		writeError(w, r, http.StatusBadRequest, told)
 	default:
-		writeError(w, http.StatusBadRequest, fault.BadInput("", "the request body cannot be read to its end"))
+		writeError(w, r, http.StatusBadRequest, fault.BadInput("", "the request body cannot be read to its end"))
 	}
 }
-
-// Unwrap lets http.ResponseController reach the real writer.
-func (w *unread) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // coded gives the one refusal that gqlgen writes past the error presenter a code.
 type coded struct {
 	http.ResponseWriter
+	request *http.Request
 	refused bool
 }
 
@@ -115,7 +118,7 @@ func (w *coded) WriteHeader(status int) {
 	if status == http.StatusNotAcceptable {
 		w.refused = true
 		w.Header().Set("Allow", "POST")
-		writeError(w.ResponseWriter, http.StatusMethodNotAllowed, fault.BadInput("query", "holds no query: send mutations by POST"))
+		writeError(w.ResponseWriter, w.request, http.StatusMethodNotAllowed, fault.BadInput("query", "holds no query: send mutations by POST"))
 		return
 	}
 	w.ResponseWriter.WriteHeader(status)
@@ -141,11 +144,11 @@ func (otherwise) Supports(*http.Request) bool { return true }
 // Do refuses the request.
 func (otherwise) Do(w http.ResponseWriter, r *http.Request, _ graphql.GraphExecutor) {
 	if r.Method == http.MethodPost {
-		writeError(w, http.StatusUnsupportedMediaType, fault.BadInput("", "send the operation as Content-Type: application/json"))
+		writeError(w, r, http.StatusUnsupportedMediaType, fault.BadInput("", "send the operation as Content-Type: application/json"))
 		return
 	}
 	w.Header().Set("Allow", "OPTIONS, GET, POST")
-	writeError(w, http.StatusMethodNotAllowed, fault.BadInput("", "send the operation by POST or GET"))
+	writeError(w, r, http.StatusMethodNotAllowed, fault.BadInput("", "send the operation by POST or GET"))
 }
 
 // persistedQueries is gqlgen's extension, most of whose refusals carry no code.

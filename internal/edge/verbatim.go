@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
+	"log/slog"
 	"net/http"
 	"strconv"
 
@@ -36,14 +38,20 @@ func (e verbatimExecutor) DispatchOperation(ctx context.Context, op *graphql.Ope
 	return func(ctx context.Context) *graphql.Response {
 		resp := respond(ctx)
 		if resp == nil { // the client has gone, or has only closed its own side
-			return &graphql.Response{Errors: gqlerror.List{refuse(fault.Internal, "the request was cancelled")}}
+			resp = &graphql.Response{Errors: gqlerror.List{refuse(fault.Internal, "the request was cancelled")}}
 		}
-		if resp.Data == nil {
-			return resp
-		}
-		e.out.response = resp
-		return &graphql.Response{}
+		return e.hand(resp)
 	}, ctx
+}
+
+// DispatchError makes the response to what did not become an operation.
+func (e verbatimExecutor) DispatchError(ctx context.Context, errs gqlerror.List) *graphql.Response {
+	return e.hand(e.GraphExecutor.DispatchError(ctx, errs))
+}
+
+func (e verbatimExecutor) hand(resp *graphql.Response) *graphql.Response {
+	e.out.response = resp
+	return &graphql.Response{}
 }
 
 // verbatimWriter writes the response that it was handed, whatever the transport writes.
@@ -57,7 +65,7 @@ type verbatimWriter struct {
 // by the status (GraphQL over HTTP, section application/graphql-response+json).
 func (w *verbatimWriter) WriteHeader(status int) {
 	w.begun = true
-	if status == http.StatusOK && w.response == nil && w.Header().Get("Content-Type") == "application/graphql-response+json" {
+	if status == http.StatusOK && (w.response == nil || w.response.Data == nil) && w.Header().Get("Content-Type") == typeGraphQLResponse {
 		status = http.StatusBadRequest
 	}
 	w.ResponseWriter.WriteHeader(status)
@@ -85,7 +93,19 @@ func (w *verbatimWriter) Write(p []byte) (int, error) {
 // Unwrap lets http.ResponseController reach the real writer.
 func (w *verbatimWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// encodeResponse returns the response as encoding/json would write it, but for the data.
+// writeResponse writes a response to a client, whose going away is no fault of ours.
+func writeResponse(w io.Writer, resp *graphql.Response) {
+	body, err := encodeResponse(resp)
+	if err != nil {
+		slog.Error("answer not written", "error", err) // what gqlgen answers is JSON
+		return
+	}
+	_, _ = w.Write(body)
+}
+
+// encodeResponse returns the response as encoding/json would write it, but for the data,
+// which is not there where the request failed before the operation was executed (GraphQL
+// specification, section 7.1).
 func encodeResponse(resp *graphql.Response) ([]byte, error) {
 	const frame = len(`{"errors":,"data":,"extensions":}`)
 	var errs, extensions []byte
@@ -104,9 +124,15 @@ func encodeResponse(resp *graphql.Response) ([]byte, error) {
 	if errs != nil {
 		body = append(append(append(body, `"errors":`...), errs...), ',')
 	}
-	body = append(append(body, `"data":`...), resp.Data...)
-	if extensions != nil {
-		body = append(append(body, `,"extensions":`...), extensions...)
+	if resp.Data != nil {
+		body = append(append(append(body, `"data":`...), resp.Data...), ',')
 	}
-	return append(body, '}'), nil
+	if extensions != nil {
+		body = append(append(append(body, `"extensions":`...), extensions...), ',')
+	}
+	if body[len(body)-1] != ',' {
+		return append(body, '}'), nil
+	}
+	body[len(body)-1] = '}'
+	return body, nil
 }

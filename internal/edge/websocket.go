@@ -35,7 +35,7 @@ func (sockets) Supports(r *http.Request) bool {
 // Do serves the connection until it ends.
 func (t sockets) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
 	if !slices.Contains(offered(r), subprotocol) {
-		writeError(w, http.StatusBadRequest, fault.BadInput("Sec-WebSocket-Protocol", "does not offer %s", subprotocol))
+		writeError(w, r, http.StatusBadRequest, fault.BadInput("Sec-WebSocket-Protocol", "does not offer %s", subprotocol))
 		return
 	}
 	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{

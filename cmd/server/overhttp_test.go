@@ -1,0 +1,76 @@
+package main
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/consoleql/consoleql/internal/consolesim"
+)
+
+// TestBodiesThatGoOn are no JSON, and nothing of them is carried out.
+func TestBodiesThatGoOn(t *testing.T) {
+	for name, settings := range map[string]func(*settings, *consolesim.Server){"cached": cached, "uncached": func(*settings, *consolesim.Server) {}} {
+		w := newWorld(t, consolesim.Options{}, settings)
+		const operation = `{"query":"mutation { createQueue(input: {name: \"twice\"}) { queue { name } } }"}`
+		for _, behind := range []string{` trailing`, `{"query":"{ __typename }"}`, `]`} {
+			for _, accept := range []string{"*/*", "text/event-stream"} {
+				w.sim.ResetCounts()
+				resp, body := w.send(http.MethodPost, "/graphql", operation+behind, with(jsonBody, map[string]string{"Accept": accept}))
+				if resp.StatusCode != http.StatusBadRequest || !strings.Contains(string(body), "BAD_USER_INPUT") {
+					t.Errorf("%s, %s behind the operation, for %s: %d %s", name, behind, accept, resp.StatusCode, body)
+				}
+				w.noCalls()
+			}
+		}
+	}
+}
+
+// TestRefusalsAreOfTheMediaTypeAskedFor, and have no data: nothing was executed.
+func TestRefusalsAreOfTheMediaTypeAskedFor(t *testing.T) {
+	w := newWorld(t, consolesim.Options{}, cached)
+	const query = `{"query":"{ __typename }"}`
+	for name, tt := range map[string]struct {
+		method, path, body string
+		header             map[string]string
+		status             int
+		code               string
+	}{
+		"credentials":     {"POST", "/graphql", query, with(jsonBody, map[string]string{"X-Api-Key": "nope"}), 401, "UNAUTHENTICATED"},
+		"scope":           {"POST", "/graphql", query, with(jsonBody, map[string]string{"CompanyId": "nope"}), 400, "BAD_USER_INPUT"},
+		"trace":           {"POST", "/graphql", query, with(jsonBody, map[string]string{"X-ConsoleQL-Trace": "nope"}), 400, "BAD_USER_INPUT"},
+		"content type":    {"POST", "/graphql", query, map[string]string{"Content-Type": "text/plain"}, 415, "BAD_USER_INPUT"},
+		"encoding":        {"POST", "/graphql", query, with(jsonBody, map[string]string{"Content-Encoding": "br"}), 415, "BAD_USER_INPUT"},
+		"method":          {"PUT", "/graphql", query, jsonBody, 405, "BAD_USER_INPUT"},
+		"no JSON":         {"POST", "/graphql", `{`, jsonBody, 400, "BAD_USER_INPUT"},
+		"no object":       {"POST", "/graphql", `[]`, jsonBody, 400, "BAD_USER_INPUT"},
+		"mutation by GET": {"GET", "/graphql?query=" + url.QueryEscape(`mutation { signOut { ok } }`), "", nil, 405, "BAD_USER_INPUT"},
+		"syntax":          {"POST", "/graphql", `{"query":"{"}`, jsonBody, 400, "GRAPHQL_PARSE_FAILED"},
+		"validation":      {"POST", "/graphql", `{"query":"{ nope }"}`, jsonBody, 400, "GRAPHQL_VALIDATION_FAILED"},
+		"form":            {"POST", "/graphql", "--B--", map[string]string{"Content-Type": "multipart/form-data; boundary=B"}, 400, "BAD_USER_INPUT"},
+	} {
+		for accept, want := range map[string]string{
+			"":                                  "application/json",
+			"*/*":                               "application/json",
+			"application/graphql-response+json": "application/graphql-response+json",
+			"application/json;q=0.5, application/graphql-response+json": "application/graphql-response+json",
+			"application/graphql-response+json;q=0, application/json":   "application/json",
+		} {
+			header := with(tt.header, map[string]string{"Accept": accept})
+			resp, body := w.send(tt.method, tt.path, tt.body, header)
+			status := tt.status
+			if want == "application/json" && (name == "syntax" || name == "validation") {
+				status = http.StatusUnprocessableEntity
+			}
+			if got := resp.Header.Get("Content-Type"); got != want || resp.StatusCode != status {
+				t.Errorf("%s for %q: %d %s, want %d %s", name, accept, resp.StatusCode, got, status, want)
+			}
+			var members map[string]json.RawMessage
+			if err := json.Unmarshal(body, &members); err != nil || len(members) != 1 || !strings.Contains(string(members["errors"]), tt.code) {
+				t.Errorf("%s for %q: %s", name, accept, body)
+			}
+		}
+	}
+}
