@@ -102,8 +102,44 @@ func TestNullsInAList(t *testing.T) {
 				t.Errorf("total count %d, - wanted + answered:\n%s", got.Workflows.TotalCount, diff)
 			}
 			w.noCallTwice()
+			for _, first := range []int{1, 3, 20} {
+				want := slices.DeleteFunc(slices.Clone(all), func(id string) bool { return id == gone })
+				if diff := cmp.Diff(want, w.walk(first)); diff != "" {
+					t.Errorf("by cursors, %d at once: - wanted + answered:\n%s", first, diff)
+				}
+			}
 		})
 	}
+}
+
+// walk follows the cursors of all workflows, and gives their ids.
+func (w *world) walk(first int) (ids []string) {
+	w.t.Helper()
+	for after, more := "null", true; more && len(ids) <= 1000; {
+		var got struct {
+			Workflows struct {
+				PageInfo struct {
+					HasNextPage bool
+					EndCursor   *string
+				}
+				Edges []struct {
+					Cursor string
+					Node   struct{ ID string }
+				}
+			}
+		}
+		w.query(fmt.Sprintf(`{ workflows(first: %d, after: %s) { pageInfo { hasNextPage endCursor } edges { cursor node { id } } } }`, first, after), &got)
+		for _, e := range got.Workflows.Edges {
+			ids = append(ids, e.Node.ID)
+		}
+		if more = got.Workflows.PageInfo.HasNextPage; more {
+			if got.Workflows.PageInfo.EndCursor == nil {
+				w.t.Fatalf("after %s there is more, and no cursor leads on", after)
+			}
+			after = fmt.Sprintf("%q", *got.Workflows.PageInfo.EndCursor)
+		}
+	}
+	return ids
 }
 
 // nullAt puts null in the place of the object that begins with the id.

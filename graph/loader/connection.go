@@ -24,9 +24,10 @@ const (
 // connections.
 type Connection[T any] struct {
 	Nodes      []*T
-	TotalCount int // length of the whole list
-	offset     int // position of the first node in the whole list
-	length     int // of the stretch, known even where its nodes were not asked for
+	TotalCount int   // length of the whole list
+	places     []int // of the nodes in the whole list
+	offset     int   // where in the whole list the stretch begins
+	length     int   // of the stretch, known even where its nodes were not asked for; a place may have no node
 }
 
 // Edge is one node with the cursor to go on after it.
@@ -35,8 +36,9 @@ type Edge[T any] struct {
 	Node   *T
 }
 
-// PageInfo says what lies beside a stretch. The cursors are nil where the
-// stretch is empty.
+// PageInfo says what lies beside a stretch. The cursors are those of its first and last
+// place, nil where it has none: to go on after EndCursor leads on, even if the console
+// left places empty.
 type PageInfo struct {
 	HasNextPage     bool
 	HasPreviousPage bool
@@ -72,7 +74,7 @@ type (
 func (c *Connection[T]) Edges() []*Edge[T] {
 	edges := make([]*Edge[T], len(c.Nodes))
 	for i, n := range c.Nodes {
-		edges[i] = &Edge[T]{Cursor: cursorAt(c.offset + i), Node: n}
+		edges[i] = &Edge[T]{Cursor: cursorAt(c.places[i]), Node: n}
 	}
 	return edges
 }

@@ -390,6 +390,9 @@ func (e *entities[T, F]) page(k pageKey[F]) (*cc.Page[T], error) {
 		if err != nil {
 			return nil, err
 		}
+		if k.size > 0 && p.Served == k.size {
+			e.l.engine.learned.sawPage(e.l.who, e.k.name, k.size)
+		}
 		e.hold(k.scope, p.List...)
 		return p, nil
 	})()

@@ -16,6 +16,11 @@ func (e *entities[T, F]) pageSize() int { return e.l.engine.learned.pageSize(e.l
 
 func (e *entities[T, F]) sawClamp(size int) { e.l.engine.learned.sawClamp(e.l.who, e.k.name, size) }
 
+// servesPagesOf says whether the console is known to serve this operation's principal pages of size.
+func (e *entities[T, F]) servesPagesOf(size int) bool {
+	return e.l.engine.learned.pageServed(e.l.who, e.k.name) >= size
+}
+
 // listSize is the length of the unfiltered list in sc when the principal last saw it.
 func (e *entities[T, F]) listSize(sc scope.Scope) (int, bool) {
 	return e.l.engine.learned.listSize(e.l.who, e.k.name, sc)

@@ -24,11 +24,7 @@ func (e *entities[T, F]) list(l *Loaders, sc scope.Scope, a ListArgs[F], s Selec
 		e.k.detail(&w.filter)
 	}
 	return then(e.view(l, w), func(v *view[T]) (*Connection[T], error) {
-		c := &Connection[T]{Nodes: v.items, TotalCount: v.total, offset: offset, length: len(v.items)}
-		if !wants.nodes {
-			c.length = max(0, min(count, v.total-offset))
-		}
-		return c, nil
+		return &Connection[T]{Nodes: v.items, TotalCount: v.total, places: v.places, offset: offset, length: max(0, min(count, v.total-offset))}, nil
 	})
 }
 

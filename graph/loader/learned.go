@@ -18,7 +18,8 @@ type learned struct {
 	opts  Options
 	mu    sync.Mutex
 	ids   map[string]fact[bool]
-	pages map[listOf]fact[int]
+	pages map[listOf]fact[int] // the size of the console's pages where it is less than was asked for
+	whole map[listOf]fact[int] // the largest pages that came as large as they were asked for
 	sizes map[listOf]fact[int]
 }
 
@@ -44,6 +45,7 @@ func newLearned(opts Options) *learned {
 		opts:  opts,
 		ids:   make(map[string]fact[bool]),
 		pages: make(map[listOf]fact[int]),
+		whole: make(map[listOf]fact[int]),
 		sizes: make(map[listOf]fact[int]),
 	}
 }
@@ -95,6 +97,21 @@ const leastClamp = 10
 func (k *learned) sawClamp(who, kind string, size int) {
 	if size >= leastClamp && who != "" {
 		put(k, k.pages, listOf{who: who, kind: kind}, size)
+		put(k, k.whole, listOf{who: who, kind: kind}, size)
+	}
+}
+
+// pageServed is the size of the largest page of kind that who is known to be served; 0
+// where none is.
+func (k *learned) pageServed(who, kind string) int {
+	size, _ := get(k, k.whole, listOf{who: who, kind: kind})
+	return size
+}
+
+// sawPage notes that the console served who a page as large as it was asked for.
+func (k *learned) sawPage(who, kind string, size int) {
+	if who != "" && size > k.pageServed(who, kind) {
+		put(k, k.whole, listOf{who: who, kind: kind}, size)
 	}
 }
 

@@ -19,8 +19,9 @@ type window[F comparable] struct {
 
 // view is the stretch as it was found.
 type view[T any] struct {
-	items []*T
-	total int // length of the whole list
+	items  []*T
+	places []int // of the items in the whole list
+	total  int   // length of the whole list
 }
 
 // view reads a stretch of a list with as few console pages as can be.
@@ -40,40 +41,82 @@ func (e *entities[T, F]) view(l *Loaders, w window[F]) Thunk[*view[T]] {
 }
 
 func (e *entities[T, F]) read(w window[F]) (*view[T], error) {
-	key := pageKey[F]{scope: w.scope, filter: w.filter, ascending: w.ascending}
-	if w.count == 0 {
-		key.size = 1 // the smallest page there is
-		p, err := e.page(key)
-		if err != nil {
-			return nil, err
-		}
-		if p.Count < 0 {
-			return e.readUncounted(w, key, p)
-		}
+	key := pageKey[F]{scope: w.scope, filter: w.filter, ascending: w.ascending, size: 1} // the smallest page there is
+	if w.count > 0 {
+		key.size = pageSizeFor(w.offset, w.count, e.pageSize())
+		key.index = w.offset / key.size
+	}
+	p, err := e.page(key)
+	switch {
+	case err != nil:
+		return nil, err
+	case p.Count < 0:
+		return e.readUncounted(w, key, p)
+	case w.count == 0:
 		return &view[T]{total: p.Count}, nil
 	}
-	key.size = pageSizeFor(w.offset, w.count, e.pageSize())
-	key.index = w.offset / key.size
-	p, err := e.page(key)
+	first := p
+	placed := key.index == 0 || e.placed(key, p)
+	if !placed {
+		k := key
+		k.index = 0
+		if first, err = e.page(k); err != nil {
+			return nil, err
+		}
+	}
+	return e.readFrom(w, key, p, first, placed)
+}
+
+// readFrom reads the rest of a stretch of which p, the page of key, has come. Unless p is
+// placed, first has come, too, the first page of that size.
+func (e *entities[T, F]) readFrom(w window[F], key pageKey[F], p, first *cc.Page[T], placed bool) (*view[T], error) {
+	r := reader[T]{from: w.offset, to: w.offset + w.count, total: p.Count, at: make(map[int]*T, len(p.List))}
+	size := key.size
+	if key.index == 0 || !placed {
+		size = e.sizeServed(first, size)
+		r.total = max(first.Count, first.Served)
+		r.put(0, first)
+	}
+	if size == key.size {
+		r.put(key.index*size, p)
+	}
+	whole, err := e.readRest(&r, key, size)
+	if err == nil && !whole && size != key.size {
+		// Pages of that size are not whole either: something on them is hidden, on the first
+		// one, too, and the console does serve what it was asked for.
+		clear(r.at)
+		r.put(0, first)
+		r.put(key.index*key.size, p)
+		_, err = e.readRest(&r, key, key.size)
+	}
 	if err != nil {
 		return nil, err
 	}
-	r := reader[T]{from: w.offset, to: w.offset + w.count, total: p.Count, at: make(map[int]*T, len(p.List))}
-	if p.Count < 0 {
-		return e.readUncounted(w, key, p)
+	return r.view(e.k.id), nil
+}
+
+// placed says whether a page of an index beyond 0 holds the places that were asked for: a
+// console that serves pages of another size counts its index in those. A whole page does,
+// and so does one that ends the list where it should, if pages of that size are known to
+// be served. Else a limit of the console may look the same.
+func (e *entities[T, F]) placed(k pageKey[F], p *cc.Page[T]) bool {
+	left := max(0, p.Count-k.index*k.size)
+	return p.Served == k.size && left >= k.size || p.Served == left && (left == 0 || e.servesPagesOf(k.size))
+}
+
+// sizeServed is the size of the pages that a console serves who answers the first page of
+// size with p. What p brought is good in any case, and pages of the size that came are
+// served by every console: one that serves less than was asked for (its limit), more (its
+// least), or leaves out what the caller may not see.
+func (e *entities[T, F]) sizeServed(p *cc.Page[T], size int) int {
+	got := p.Served
+	if got == 0 || got == size || got >= p.Count {
+		return size
 	}
-	size, got := key.size, p.Served
-	if got > 0 && got < min(size, p.Count-key.index*size) {
-		// The console serves smaller pages than this. What it sent is still
-		// good: it is the page of that index in the smaller size.
+	if got < size {
 		e.sawClamp(got)
-		size = got
 	}
-	r.put(key.index*size, p)
-	if err := e.readRest(&r, key, size); err != nil {
-		return nil, err
-	}
-	return &view[T]{items: r.items(), total: r.total}, nil
+	return got
 }
 
 // maxUncounted bounds the pages read of a list whose length the console does not say.
@@ -113,11 +156,12 @@ func (e *entities[T, F]) readUncounted(w window[F], key pageKey[F], first *cc.Pa
 		}
 		p = next
 	}
-	return &view[T]{items: r.items(), total: r.total}, nil
+	return r.view(e.k.id), nil
 }
 
-// readRest reads, all at once, the pages of the given size that r still lacks.
-func (e *entities[T, F]) readRest(r *reader[T], key pageKey[F], size int) error {
+// readRest reads, all at once, the pages of the given size that r still lacks. It says
+// whether all of them were as long as they should be.
+func (e *entities[T, F]) readRest(r *reader[T], key pageKey[F], size int) (whole bool, err error) {
 	var lacking []int
 	for i := r.from / size; i*size < min(r.to, r.total); i++ {
 		if !r.has(max(i*size, r.from), min((i+1)*size, r.to, r.total)) {
@@ -125,6 +169,7 @@ func (e *entities[T, F]) readRest(r *reader[T], key pageKey[F], size int) error 
 		}
 	}
 	errs := make([]error, len(lacking))
+	whole = true
 	var mu sync.Mutex
 	parallel(len(lacking), func(i int) {
 		k := key
@@ -137,8 +182,9 @@ func (e *entities[T, F]) readRest(r *reader[T], key pageKey[F], size int) error 
 		mu.Lock()
 		defer mu.Unlock()
 		r.put(k.index*size, p)
+		whole = whole && p.Served >= min(size, p.Count-k.index*size)
 	})
-	return errors.Join(errs...)
+	return whole, errors.Join(errs...)
 }
 
 // reader gathers the entities of the positions from (included) to to (excluded).
@@ -174,16 +220,24 @@ func (r *reader[T]) has(from, to int) bool {
 	return true
 }
 
-// items are the entities gathered, in order. A position that stayed empty (the
-// list became shorter meanwhile) is left out.
-func (r *reader[T]) items() []*T {
-	items := make([]*T, 0, len(r.at))
+// view is what was gathered, in order. A position that stayed empty (the list became
+// shorter meanwhile) is left out, and so is what came twice: it has moved from one page to
+// the other meanwhile, or stands where the console left something out.
+func (r *reader[T]) view(id func(*T) string) *view[T] {
+	v := &view[T]{items: make([]*T, 0, len(r.at)), places: make([]int, 0, len(r.at)), total: r.total}
+	seen := make(map[string]struct{}, len(r.at))
 	for p := r.from; p < min(r.to, r.total); p++ {
-		if v := r.at[p]; v != nil {
-			items = append(items, v)
+		item := r.at[p]
+		if item == nil {
+			continue
 		}
+		if _, again := seen[id(item)]; again {
+			continue
+		}
+		seen[id(item)] = struct{}{}
+		v.items, v.places = append(v.items, item), append(v.places, p)
 	}
-	return items
+	return v
 }
 
 // pageSizeFor is the page size, at most limit, that needs the fewest pages for

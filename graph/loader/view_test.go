@@ -81,7 +81,7 @@ func TestReaderKeepsItsStretch(t *testing.T) {
 	}
 	r.put(5, &cc.Page[int]{List: pointers[5:10], Served: 5}) // brings 5 and 6, not 4
 	var got []int
-	for _, v := range r.items() {
+	for _, v := range r.view(func(v *int) string { return fmt.Sprint(*v) }).items {
 		got = append(got, *v)
 	}
 	if fmt.Sprint(got) != "[3 5 6]" {

@@ -1,0 +1,176 @@
+package loader
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	cc "github.com/consoleql/consoleql/internal/consoleclient"
+	"github.com/consoleql/consoleql/internal/principal"
+	"github.com/consoleql/consoleql/internal/scope"
+)
+
+// pager is a console with one list of queues, which it serves by pages of its own size.
+type pager struct {
+	Console
+	length int
+	most   int          // the largest page; 0: as large as is asked for
+	least  int          // the smallest page
+	hidden map[int]bool // places that the caller may not see: they take room, and do not come
+
+	mu    sync.Mutex
+	calls int
+}
+
+func queueAt(i int) string { return fmt.Sprintf("q%d", i) }
+
+func (p *pager) Queues(_ context.Context, _ scope.Scope, l cc.List[cc.QueueFilter]) (*cc.Page[cc.Queue], error) {
+	p.mu.Lock()
+	p.calls++
+	p.mu.Unlock()
+	size := max(l.PageSize, p.least)
+	if p.most > 0 {
+		size = min(size, p.most)
+	}
+	page := &cc.Page[cc.Queue]{Count: p.length}
+	for i := l.PageIndex * size; i < min((l.PageIndex+1)*size, p.length); i++ {
+		if !p.hidden[i] {
+			page.List = append(page.List, &cc.Queue{ID: queueAt(i)})
+		}
+	}
+	page.Served = len(page.List)
+	return page, nil
+}
+
+// window reads a stretch in an operation of its own.
+func (p *pager) window(t *testing.T, e *Engine, offset, first int) []string {
+	t.Helper()
+	sc := scope.Scope{CompanyID: "c", DepartmentID: "d"}
+	l := e.Loaders(principal.NewContext(t.Context(), ann), sc)
+	defer l.Close()
+	v, err := l.queues.view(l, window[cc.QueueFilter]{scope: sc, offset: offset, count: first})()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ids := make([]string, len(v.items))
+	for i, q := range v.items {
+		if ids[i] = q.ID; v.places[i] < offset || v.places[i] >= offset+first {
+			t.Errorf("a place of %d from %d on: %d", first, offset, v.places[i])
+		}
+	}
+	return ids
+}
+
+func (p *pager) engine(t *testing.T) *Engine {
+	t.Helper()
+	e, err := New(p, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
+// want is what the stretch holds.
+func (p *pager) want(offset, first int) []string {
+	ids := []string{}
+	for i := offset; i < min(offset+first, p.length); i++ {
+		if !p.hidden[i] {
+			ids = append(ids, queueAt(i))
+		}
+	}
+	return ids
+}
+
+// TestAnyStretchWhateverThePages of the console are, be it the first thing that the gateway
+// asks of it or not (GraphQL contract, section Queries).
+func TestAnyStretchWhateverThePages(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	for range 400 {
+		p := &pager{length: random.IntN(700)}
+		switch random.IntN(4) {
+		case 0:
+			p.most = 1 + random.IntN(120)
+		case 1:
+			p.least = 1 + random.IntN(120)
+		case 2:
+			p.least = 1 + random.IntN(60)
+			p.most = p.least // of one size only
+		}
+		e := p.engine(t)
+		for range 4 {
+			offset, first := random.IntN(p.length+50), 1+random.IntN(MaxFirst)
+			if random.IntN(2) == 0 {
+				first = 1 + random.IntN(60)
+				offset = first * random.IntN(12) // as tables and cursors go on
+			}
+			if diff := cmp.Diff(p.want(offset, first), p.window(t, e, offset, first)); diff != "" {
+				t.Fatalf("%d of %d from %d on, pages of %d to %d: - want, + got\n%s", first, p.length, offset, p.least, p.most, diff)
+			}
+		}
+	}
+}
+
+// TestStretchesOfKnownConsoles, each the first thing that is asked.
+func TestStretchesOfKnownConsoles(t *testing.T) {
+	for _, tt := range []struct{ length, most, least, offset, first, calls int }{
+		{66, 20, 0, 50, 50, 4}, // looks like the end of a list of pages of 50
+		{115, 20, 0, 100, 100, 3},
+		{120, 20, 0, 100, 100, 3},
+		{45, 20, 0, 30, 30, 4},
+		{103, 5, 0, 100, 50, 3},
+		{70, 20, 0, 50, 50, 4}, // what is left is as much as the limit
+		{550, 100, 0, 500, 500, 3},
+		{100, 0, 20, 5, 5, 2},
+		{66, 0, 0, 50, 50, 2}, // the end, which a limit of 16 would look like
+		{66, 0, 0, 20, 20, 1},
+		{66, 0, 0, 0, 50, 1},
+		{66, 0, 0, 100, 50, 1},
+		{200, 0, 0, 100, 100, 1},
+	} {
+		t.Run(fmt.Sprint(tt), func(t *testing.T) {
+			p := &pager{length: tt.length, most: tt.most, least: tt.least}
+			e := p.engine(t)
+			for round := range 2 {
+				if diff := cmp.Diff(p.want(tt.offset, tt.first), p.window(t, e, tt.offset, tt.first)); diff != "" {
+					t.Errorf("round %d: - want, + got\n%s", round, diff)
+				}
+			}
+			p.calls = 0
+			p.window(t, p.engine(t), tt.offset, tt.first)
+			if p.calls > tt.calls {
+				t.Errorf("%d calls, want at most %d", p.calls, tt.calls)
+			}
+		})
+	}
+}
+
+// TestPlacesThatAreHidden shift nobody else: a walk over the list brings each of the others once.
+func TestPlacesThatAreHidden(t *testing.T) {
+	for _, hidden := range [][]int{{150}, {50}, {0}, {99}, {100}, {249}, {50, 150}, {10, 20, 110}} {
+		for _, first := range []int{100, 50, 20} {
+			p := &pager{length: 250, hidden: make(map[int]bool)}
+			for _, i := range hidden {
+				p.hidden[i] = true
+			}
+			for name, e := range map[string]*Engine{"one gateway": p.engine(t), "another each time": nil} {
+				var got []string
+				for offset := 0; offset < p.length; offset += first {
+					if name != "one gateway" {
+						e = p.engine(t)
+					}
+					got = append(got, p.window(t, e, offset, first)...)
+				}
+				slices.Sort(got)
+				want := slices.Sorted(slices.Values(p.want(0, p.length)))
+				if diff := cmp.Diff(want, got); diff != "" {
+					t.Errorf("%v hidden, %d at once, %s: - want, + got\n%s", hidden, first, name, diff)
+				}
+			}
+		}
+	}
+}
