@@ -92,7 +92,7 @@ func seen(limits *principal.Limits, companies []*cc.Company) []*cc.Company {
 	}
 	allowed := make([]*cc.Company, 0, len(companies))
 	for _, c := range companies {
-		if limits.SeesCompany(c.ID) {
+		if limits.SeesCompany(c.Scope().CompanyID) {
 			allowed = append(allowed, c)
 		}
 	}

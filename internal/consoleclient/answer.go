@@ -1,6 +1,7 @@
 package consoleclient
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"sync"
@@ -55,6 +56,18 @@ func (a *answer) begins() (byte, error) {
 		err = io.EOF
 	}
 	return first, err
+}
+
+// saysNothing says whether the answer, which has begun, is one of JSON's ways to be empty.
+func (a *answer) saysNothing() bool {
+	if !a.last || a.err != nil {
+		return false
+	}
+	switch string(bytes.TrimSpace(a.in[a.at:])) {
+	case "null", `""`, "{}":
+		return true
+	}
+	return false
 }
 
 // whole calls read, and again from the same place with more of the answer where it came to the end of what is held.

@@ -34,6 +34,7 @@ func newDecoding() json.Options {
 		jsontext.AllowInvalidUTF8(true),
 		json.WithUnmarshalers(json.JoinUnmarshalers(
 			json.UnmarshalFromFunc(decodeString),
+			json.UnmarshalFromFunc(decodeStringPointer),
 			json.UnmarshalFromFunc(decodeBool),
 			json.UnmarshalFromFunc(decodeTexts),
 			json.UnmarshalFromFunc(decodeObjects[Department]),
@@ -59,6 +60,19 @@ func decodeString(dec *jsontext.Decoder, v *string) error {
 		return err
 	}
 	*v = s
+	return nil
+}
+
+// decodeStringPointer is decodeString for what may be missing, as an id is that .NET has as its empty GUID.
+func decodeStringPointer(dec *jsontext.Decoder, v **string) error {
+	s, kind, err := readText(dec)
+	if err != nil {
+		return err
+	}
+	*v = nil
+	if kind != kindNull && s != scope.NoID {
+		*v = &s
+	}
 	return nil
 }
 

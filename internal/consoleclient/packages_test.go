@@ -218,9 +218,9 @@ func TestPutPackageFileFails(t *testing.T) {
 			http.Redirect(w, r, elsewhere.URL, http.StatusTemporaryRedirect)
 		}, fault.UpstreamInvalidResponse},
 		"down":      {gone.URL + "/?" + secret, nil, fault.UpstreamUnavailable},
-		"no scheme": {"storage/?" + secret, nil, fault.BadUserInput},
-		"not a URL": {"http://[" + secret, nil, fault.BadUserInput},
-		"a file":    {"file:///?" + secret, nil, fault.BadUserInput},
+		"no scheme": {"storage/?" + secret, nil, fault.UpstreamInvalidResponse},
+		"not a URL": {"http://[" + secret, nil, fault.UpstreamInvalidResponse},
+		"a file":    {"file:///?" + secret, nil, fault.UpstreamInvalidResponse},
 	} {
 		t.Run(name, func(t *testing.T) {
 			storage := serve(t, c.answer)

@@ -5,6 +5,8 @@ import (
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/consoleql/consoleql/internal/scope"
 )
 
 // The readers consume the next value and set what p points to, in the ways of json with the options of decoding.
@@ -27,7 +29,7 @@ func readString(s *scanner, p *string) error {
 func readStringPointer(s *scanner, p **string) error {
 	text, kind, err := s.text()
 	*p = nil
-	if err == nil && kind != kindNull {
+	if err == nil && kind != kindNull && text != scope.NoID {
 		*p = s.kept.pointer(text)
 	}
 	return err

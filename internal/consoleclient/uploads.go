@@ -8,7 +8,6 @@ import (
 	"net/url"
 	"strings"
 
-	"github.com/consoleql/consoleql/internal/fault"
 	"github.com/consoleql/consoleql/internal/scope"
 )
 
@@ -100,7 +99,7 @@ func (c *Client) PutPackageFile(ctx context.Context, channel UploadChannel, file
 	u, err := url.Parse(channel.URI)
 	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
 		// The URI is not quoted, nor the cause: both may hold the key to the storage.
-		return fault.BadInput("channel.uri", "is not an http or https URL")
+		return invalid(OpCreateUpload, http.StatusOK, "the upload channel is not an http or https URL", nil)
 	}
 	return c.wire.exchange(ctx, OpPutPackageFile, c.uploadTimeout, false, func(ctx context.Context) (*http.Request, error) {
 		req, err := newRequest(ctx, http.MethodPut, u, file, size)

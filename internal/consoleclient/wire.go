@@ -244,7 +244,7 @@ func (w wire) exchange(ctx context.Context, operation string, timeout time.Durat
 	body := &limitedReader{r: resp.Body, left: w.max}
 	a := newAnswer(body)
 	defer a.free()
-	if _, err = a.begins(); errors.Is(err, io.EOF) && emptyOK {
+	if _, err = a.begins(); emptyOK && (errors.Is(err, io.EOF) || err == nil && a.saysNothing()) {
 		return nil
 	}
 	if err == nil {

@@ -242,6 +242,11 @@ func (c *Client) AddWorkflowRobots(ctx context.Context, sc scope.Scope, id strin
 	if err != nil || page == nil {
 		return nil, err
 	}
+	for _, result := range page.List {
+		if result.ErrorMessage != nil && *result.ErrorMessage == "" {
+			result.ErrorMessage = nil // nothing went wrong
+		}
+	}
 	return page.List, nil
 }
 

@@ -212,6 +212,7 @@ func TestExecuteWorkflow(t *testing.T) {
 func TestExecuteWorkflowEmptyAnswer(t *testing.T) {
 	for name, answer := range map[string]http.HandlerFunc{
 		"200": jsonAnswer(""), "204": statusAnswer(http.StatusNoContent, "text/plain", ""), "blank": jsonAnswer(" \r\n"),
+		"null": jsonAnswer(`null`), "a text": jsonAnswer(`""`), "an object": jsonAnswer(" {}\n"),
 	} {
 		t.Run(name, func(t *testing.T) {
 			console := serve(t, answer)
@@ -266,6 +267,24 @@ func TestAddWorkflowRobots(t *testing.T) {
 			return c.AddWorkflowRobots(ctx, testScope, guid, []string{robot, robot})
 		},
 	}.run(t)
+}
+
+// A robot that was added has no error, however the console says so.
+func TestAddWorkflowRobotsWithoutErrors(t *testing.T) {
+	console := serve(t, jsonAnswer(`{"list":[{"robotId":"`+guid+`","errorMessage":""},{"robotId":"`+otherGUID+`","errorMessage":"busy"}]}`))
+	got, err := newTestClient(t, console, nil).AddWorkflowRobots(t.Context(), testScope, guid, []string{guid, otherGUID})
+	if err != nil || len(got) != 2 || got[0].ErrorMessage != nil || *got[1].ErrorMessage != "busy" {
+		t.Errorf("got %+v, %v", got, err)
+	}
+}
+
+// .NET's empty GUID stands for no id.
+func TestEmptyGUIDs(t *testing.T) {
+	console := serve(t, jsonAnswer(`{"id":"`+guid+`","associatedQueueId":"00000000-0000-0000-0000-000000000000","modifiedBy":"00000000-0000-0000-0000-000000000000","packageId":"`+otherGUID+`"}`))
+	got, err := newTestClient(t, console, nil).Workflow(t.Context(), testScope, guid)
+	if err != nil || got.AssociatedQueueID != nil || got.ModifiedBy != nil || *got.PackageID != otherGUID {
+		t.Errorf("got %+v, %v", got, err)
+	}
 }
 
 func TestRemoveWorkflowRobot(t *testing.T) {

@@ -1,0 +1,22 @@
+package loader
+
+import (
+	"testing"
+
+	cc "github.com/consoleql/consoleql/internal/consoleclient"
+	"github.com/consoleql/consoleql/internal/principal"
+)
+
+// TestCompaniesSeen by the holder of a limited API key are those of its scopes, by the id
+// that scopes are named by: the document has another one beside it.
+func TestCompaniesSeen(t *testing.T) {
+	in := "scope"
+	companies := []*cc.Company{{ID: "own", CompanyID: &in}, {ID: "scope"}, {ID: "other"}}
+	limits := &principal.Limits{Scopes: []principal.ScopeLimit{{CompanyID: "scope"}}}
+	if got := seen(limits, companies); len(got) != 2 || got[0] != companies[0] || got[1] != companies[1] {
+		t.Errorf("seen are %v", got)
+	}
+	if got := seen(nil, companies); len(got) != 3 {
+		t.Errorf("without limits, seen are %v", got)
+	}
+}
