@@ -148,6 +148,9 @@ func (g *gateway) executable() graphql.ExecutableSchema {
 // ssoConcurrency bounds the requests to the SSO under way: twice the sign-ins that may be.
 const ssoConcurrency = 64
 
+// uploadConcurrency bounds the files under way: each is sent as fast as its client sends it.
+const uploadConcurrency = 64
+
 // dialConsole makes what speaks with the console.
 func (g *gateway) dialConsole(metrics *telemetry.Metrics) error {
 	s := g.settings
@@ -165,7 +168,10 @@ func (g *gateway) dialConsole(metrics *telemetry.Metrics) error {
 			g.log.Debug("console call", "operation", c.Operation, "status", c.Status, "duration", c.Duration, "code", fault.CodeOf(c.Err))
 		},
 	}
-	// An SSO that hangs takes no place from calls of the console.
+	// A client that is slow with its file takes no place from calls of the console, and its
+	// storage gets the headers that it asks for and no others (document, section Packages: put file).
+	opts.FileTransport = transport.New(transport.Options{Concurrency: uploadConcurrency, Uncompressed: true})
+	// An SSO that hangs takes none either.
 	sso := opts
 	sso.Transport = transport.New(transport.Options{Concurrency: ssoConcurrency})
 	var err error

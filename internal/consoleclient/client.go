@@ -55,6 +55,9 @@ type Options struct {
 	Permit func(ctx context.Context, sc scope.Scope) error
 	// Transport carries the requests; nil: transport.New with its defaults.
 	Transport http.RoundTripper
+	// FileTransport carries the requests that have a file as their body, which take as long as their sender does;
+	// nil: Transport.
+	FileTransport http.RoundTripper
 	// Timeout bounds each call; 0: DefaultTimeout.
 	Timeout time.Duration
 	// UploadTimeout bounds UploadPackage and PutPackageFile; 0: DefaultUploadTimeout.
@@ -123,7 +126,10 @@ func New(o Options) (*Client, error) {
 }
 
 // CloseIdleConnections closes the connections that no call is using.
-func (c *Client) CloseIdleConnections() { c.wire.http.CloseIdleConnections() }
+func (c *Client) CloseIdleConnections() {
+	c.wire.http.CloseIdleConnections()
+	c.wire.files.CloseIdleConnections()
+}
 
 // ParseBaseURL reads a base URL of Options. What it fails with does not repeat the URL,
 // which may hold a password by mistake.
@@ -162,10 +168,12 @@ func newWire(o Options) (wire, error) {
 	if rt == nil {
 		rt = transport.New(transport.Options{})
 	}
-	w.http = &http.Client{
-		Transport: rt,
-		// A redirect would take the bearer token, or a file, to a place that nobody configured.
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	// A redirect would take the bearer token, or a file, to a place that nobody configured.
+	stay := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	w.http = &http.Client{Transport: rt, CheckRedirect: stay}
+	w.files = w.http
+	if o.FileTransport != nil {
+		w.files = &http.Client{Transport: o.FileTransport, CheckRedirect: stay}
 	}
 	return w, nil
 }

@@ -198,6 +198,7 @@ func newRequest(ctx context.Context, method string, u *url.URL, body io.Reader, 
 // wire is what Client and SSO share: how a request goes out, and what its answer can turn out to be.
 type wire struct {
 	http      *http.Client
+	files     *http.Client // for what has a file as its body
 	timeout   time.Duration
 	max       int64
 	observe   func(Call)
@@ -229,7 +230,11 @@ func (w wire) exchange(ctx context.Context, operation string, timeout time.Durat
 		}
 		return err
 	}
-	resp, err := w.http.Do(req) //nolint:bodyclose // drain closes it
+	client := w.http
+	if operation == OpUploadPackage || operation == OpPutPackageFile {
+		client = w.files
+	}
+	resp, err := client.Do(req) //nolint:bodyclose // drain closes it
 	if err != nil {
 		return connectionError(ctx, operation, 0, withoutURL(err))
 	}

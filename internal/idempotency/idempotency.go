@@ -250,6 +250,9 @@ func shuttingDown() error {
 	return fault.New(fault.UpstreamUnavailable, "the gateway is shutting down: ask again with the same idempotencyKey")
 }
 
+// idleTimeout is how long it may take to notice that no call is under way.
+const idleTimeout = 50 * time.Millisecond
+
 // Close refuses further calls and waits for those under way, recording included.
 // When ctx ends first, it cancels the runs that are left and fails with ctx's
 // error; what does not record its outcome any more becomes unknown by its lease.
@@ -269,7 +272,7 @@ func (k *Keeper) Close(ctx context.Context) error {
 		select {
 		case <-idle:
 			return nil // a context that had ended before is no reason
-		default:
+		case <-time.After(idleTimeout):
 		}
 		k.halt.Do(func() { close(k.stop) })
 		return fmt.Errorf("idempotency: calls are still under way: %w", ctx.Err())

@@ -23,6 +23,8 @@ type Options struct {
 	// Backoff is the longest wait before the first retry, doubled for each further one; the wait is random below that.
 	// 0: 100 ms.
 	Backoff time.Duration
+	// Uncompressed asks for no compressed answers, and sends no header about it.
+	Uncompressed bool
 	// Base carries single attempts. nil: an http.Transport of our own, which keeps Concurrency idle connections per host.
 	Base http.RoundTripper
 }
@@ -47,7 +49,7 @@ func New(o Options) http.RoundTripper {
 		o.Backoff = 100 * time.Millisecond
 	}
 	if o.Base == nil {
-		o.Base = pool(o.Concurrency)
+		o.Base = pool(o.Concurrency, o.Uncompressed)
 	}
 	return &transport{
 		base:    o.Base,
@@ -58,7 +60,7 @@ func New(o Options) http.RoundTripper {
 	}
 }
 
-func pool(concurrency int) *http.Transport {
+func pool(concurrency int, uncompressed bool) *http.Transport {
 	return &http.Transport{
 		Proxy:                 http.ProxyFromEnvironment,
 		DialContext:           (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
@@ -68,6 +70,7 @@ func pool(concurrency int) *http.Transport {
 		IdleConnTimeout:       90 * time.Second,
 		TLSHandshakeTimeout:   10 * time.Second,
 		ExpectContinueTimeout: time.Second,
+		DisableCompression:    uncompressed,
 	}
 }
 
