@@ -191,11 +191,13 @@ func (e *entities[T, F]) readRest(r *reader[T], key pageKey[F], size int) (whole
 type reader[T any] struct {
 	from, to, total int
 	at              map[int]*T
+	pages           int // that were put
 }
 
 // put notes the entities of a page that begins at position start. A place that
 // the page left empty is noted as such, so that it is not asked for again.
 func (r *reader[T]) put(start int, page *cc.Page[T]) {
+	r.pages++
 	for i := range page.Served {
 		if p := start + i; p >= r.from && p < r.to {
 			r.at[p] = nil
@@ -225,16 +227,21 @@ func (r *reader[T]) has(from, to int) bool {
 // the other meanwhile, or stands where the console left something out.
 func (r *reader[T]) view(id func(*T) string) *view[T] {
 	v := &view[T]{items: make([]*T, 0, len(r.at)), places: make([]int, 0, len(r.at)), total: r.total}
-	seen := make(map[string]struct{}, len(r.at))
+	var seen map[string]struct{}
+	if r.pages > 1 {
+		seen = make(map[string]struct{}, len(r.at))
+	}
 	for p := r.from; p < min(r.to, r.total); p++ {
 		item := r.at[p]
 		if item == nil {
 			continue
 		}
-		if _, again := seen[id(item)]; again {
-			continue
+		if seen != nil {
+			if _, again := seen[id(item)]; again {
+				continue
+			}
+			seen[id(item)] = struct{}{}
 		}
-		seen[id(item)] = struct{}{}
 		v.items, v.places = append(v.items, item), append(v.places, p)
 	}
 	return v

@@ -1,0 +1,43 @@
+package main
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/consoleql/consoleql/internal/consolesim"
+)
+
+// TestASecondSignalEndsTheProcess that waits for what is under way.
+func TestASecondSignalEndsTheProcess(t *testing.T) {
+	sim, err := consolesim.Start(context.Background(), consolesim.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = sim.Close() }() // the test is over
+	defer sim.Fail(func(*http.Request) bool { return true }, consolesim.Fault{Delay: time.Minute})()
+	p := newProcess(t, sim, "", "CONSOLEQL_SHUTDOWN_TIMEOUT=1m")
+	go func() {
+		_, _ = p.http.Post(p.url+"/graphql", "application/json", strings.NewReader(`{"query":"{ robots { totalCount } }"}`))
+	}() //nolint:bodyclose,noctx // never answered
+	await(t, "the console is asked", func() bool { return len(p.calls()) > 0 })
+	ended := make(chan error, 1)
+	go func() { ended <- p.cmd.Wait() }()
+	for range 2 {
+		if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+			t.Fatal(err)
+		}
+		await(t, "the gateway stops", func() bool { return strings.Contains(p.log.String(), `"stopping"`) })
+	}
+	select {
+	case err := <-ended:
+		if err == nil || !strings.Contains(err.Error(), "signal: terminated") {
+			t.Errorf("ended with %v", err)
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("two signals, and the process still waits")
+	}
+}
