@@ -3577,9 +3577,9 @@ type PageInfo {
   hasNextPage: Boolean!
   "Whether entities come before this page."
   hasPreviousPage: Boolean!
-  "The cursor of the first entity of this page; null where the page is empty."
+  "The cursor of the first place of this page; null where the page is empty."
   startCursor: String
-  "The cursor of the last entity of this page, to be passed as ` + "`" + `after` + "`" + ` for the next one; null where the page is empty."
+  "The cursor of the last place of this page, to be passed as ` + "`" + `after` + "`" + ` for the next page; null where the page is empty."
   endCursor: String
 }
 
