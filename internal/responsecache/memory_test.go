@@ -80,7 +80,7 @@ func TestLifetimes(t *testing.T) {
 	t.Run("nobody waits for a console that hangs but the first", func(t *testing.T) {
 		bubble(t, windows, func(t *testing.T, _ *Cache, v *View[int64], con *console) {
 			want(t, v, con.read("a"), 1, Loaded)
-			con.err, con.takes = errDown, 8*time.Second
+			con.err, con.takes = errDown, 7500*time.Millisecond // ends between two reads
 			time.Sleep(20 * time.Second)
 			want(t, v, con.read("a"), 1, Stale)
 			for range 20 {
