@@ -85,6 +85,27 @@ func TestCoalescing(t *testing.T) {
 			want(t, v, con.read("a"), 2, Loaded)
 		})
 	})
+	t.Run("nobody joins a load that was ended and has not noticed", func(t *testing.T) {
+		bubble(t, minute, func(t *testing.T, _ *Cache, v *View[int64], con *console) {
+			ctx, leave := context.WithCancel(t.Context())
+			slow := con.read("a")
+			slow.Load = func(ctx context.Context) (int64, error) {
+				con.asked.Add(1)
+				time.Sleep(time.Second)
+				return 0, ctx.Err()
+			}
+			var reads sync.WaitGroup
+			reads.Go(func() {
+				if _, _, err := v.Get(ctx, slow); !errors.Is(err, context.Canceled) {
+					t.Errorf("got %v", err)
+				}
+			})
+			synctest.Wait()
+			leave()
+			reads.Wait()
+			want(t, v, con.read("a"), 2, Loaded)
+		})
+	})
 	t.Run("refreshes share the next load, not the one under way", func(t *testing.T) {
 		bubble(t, minute, func(t *testing.T, _ *Cache, v *View[int64], con *console) {
 			con.takes = time.Second

@@ -125,6 +125,45 @@ func TestOutage(t *testing.T) {
 	}
 }
 
+// TestWithoutALease, nothing that was kept is given or valid, though it has not expired,
+// and nothing is known to have ended it.
+func TestWithoutALease(t *testing.T) {
+	t.Parallel()
+	s, a, _, va, _ := pair(t, Options{Policies: Policies{"k": {Life: time.Hour, StaleIfError: time.Hour}}})
+	con := &console{}
+	d := want(t, va, con.read("a", "tag"), 1, Loaded).Dependency
+	if !a.Valid(d) || !a.Current(d) {
+		t.Fatal("not valid under a lease")
+	}
+	s.Pause()
+	defer s.Resume()
+	a.ring.trust.Store(nil)
+	if a.Valid(d) || a.Current(d) || a.Ended(d) {
+		t.Errorf("valid %t, current %t, ended %t", a.Valid(d), a.Current(d), a.Ended(d))
+	}
+	con.err = errDown
+	wantErr(t, va, con.read("a", "tag"), errDown)
+}
+
+// TestWhatCannotBeToldEndsTheLease: what Redis holds of this replica's own could be read
+// again, as Redis has not heard of its end.
+func TestWhatCannotBeToldEndsTheLease(t *testing.T) {
+	t.Parallel()
+	s, a, _, va, _ := pair(t, Options{})
+	con := &console{}
+	d := want(t, va, con.read("a", "other"), 1, Loaded).Dependency
+	s.Stop()
+	ctx, cancel := context.WithCancel(t.Context())
+	var changes sync.WaitGroup
+	changes.Go(func() { _ = a.Invalidate(ctx, "tag") })
+	defer changes.Wait()
+	defer cancel()
+	waitFor(t, "the end of the lease", func() bool { return !a.Valid(d) })
+	if a.Ended(d) {
+		t.Error("what was not invalidated has ended")
+	}
+}
+
 func TestCallerOfInvalidateLeaves(t *testing.T) {
 	t.Parallel()
 	s, a, _, va, vb := pair(t, Options{lease: 2 * time.Second})

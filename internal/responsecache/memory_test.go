@@ -299,4 +299,11 @@ func TestAhead(t *testing.T) {
 			ahead(t, v, Read[int64]{Load: con.load}, false)
 		})
 	})
+	t.Run("what is not begun leaves room", func(t *testing.T) {
+		bubbleWith(t, Options{Policies: Policies{"k": windows}, Refreshes: 2}, func(t *testing.T, _ *Cache, v *View[int64], con *console) {
+			ahead(t, v, con.read("a"), true)
+			ahead(t, v, con.read("a"), false)
+			ahead(t, v, con.read("b"), true)
+		})
+	})
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -41,6 +42,26 @@ func newLists(t *testing.T, c *Cache) *lists {
 // list asks for a list of the names.
 func (l *lists) list(names string, refresh bool) Info {
 	l.t.Helper()
+	return l.read(names, refresh, func() {})
+}
+
+// hold asks for a list whose load ends when it is released.
+func (l *lists) hold(names string) (release func()) {
+	end, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		l.read(names, false, func() { <-end })
+	}()
+	synctest.Wait()
+	return func() {
+		close(end)
+		<-ended
+	}
+}
+
+// read asks for a list whose load goes on until wait returns.
+func (l *lists) read(names string, refresh bool, wait func()) Info {
+	l.t.Helper()
 	_, info, err := l.pages.Get(l.t.Context(), Read[[]entity]{
 		Key: Key{Principal: "alice", Call: names}, Tags: []string{"filter", "robots"}, Refresh: refresh,
 		Load: func(context.Context) ([]entity, error) {
@@ -49,6 +70,7 @@ func (l *lists) list(names string, refresh bool) Info {
 			for name := range strings.FieldsSeq(names) {
 				list = append(list, entity{name, l.asked})
 			}
+			wait()
 			return list, nil
 		},
 		Landed: func(list []entity, whole Whole) {
@@ -140,6 +162,14 @@ func TestParts(t *testing.T) {
 			l.peek("alice", "a d", "a1 d4", 0)
 			l.get("d", 4, Memory)
 			l.get("a", 1, Memory)
+		},
+		"the newest wins, whichever comes first": func(_ *testing.T, l *lists) {
+			release := l.hold("a b")
+			time.Sleep(time.Second)
+			l.list("b", false)
+			release()
+			l.peek("alice", "a b", "a1 b2", 0)
+			l.get("b", 2, Memory)
 		},
 		"an invalidation ends them": func(t *testing.T, l *lists) {
 			l.list("a b", false)

@@ -126,3 +126,30 @@ func TestDependenciesOfDifferentAges(t *testing.T) {
 		}
 	})
 }
+
+// TestADependencyIsAsOldAsItsOldestPart, and spared by a renewal only where each part is.
+func TestADependencyIsAsOldAsItsOldestPart(t *testing.T) {
+	bubble(t, minute, func(t *testing.T, c *Cache, v *View[int64], con *console) {
+		of := NewRenewal()
+		old := want(t, v, softly(con, "old"), 1, Loaded).Dependency
+		time.Sleep(time.Second)
+		renewed := want(t, v, anew(con, "renewed", of), 2, Loaded).Dependency
+		parts := [][]Dependency{{old, renewed}, {renewed, old}}
+		for i, deps := range parts {
+			if d := Combine(deps...); !d.Begun().Equal(old.Begun()) || !c.Valid(d) {
+				t.Errorf("%d: begun %v after its oldest part, valid: %t", i, d.Begun().Sub(old.Begun()), c.Valid(d))
+			}
+		}
+		if err := c.Outdate(t.Context(), of, "soft"); err != nil {
+			t.Fatal(err)
+		}
+		if !c.Valid(renewed) || !c.Valid(Combine(renewed, renewed)) {
+			t.Error("what was read for the renewal is not spared")
+		}
+		for i, deps := range parts {
+			if c.Valid(Combine(deps...)) {
+				t.Errorf("%d: what is made of something older, too, is spared", i)
+			}
+		}
+	})
+}
