@@ -141,8 +141,7 @@ func TestMutationsAreNeverShared(t *testing.T) {
 	}
 }
 
-// TestAClientThatLeaves does not take the answer of the others along, and the last one
-// to leave ends the execution.
+// TestAClientThatLeaves does not take the answer of the others along.
 func TestAClientThatLeaves(t *testing.T) {
 	w := newWorld(t, consolesim.Options{}, cached)
 	w.query(listQuery, nil) // the document is known to be a query
