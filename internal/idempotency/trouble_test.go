@@ -185,10 +185,17 @@ func TestFailedClaimsAreBounded(t *testing.T) {
 		if n := store.finishes.Load(); n != tried || tried < 2*64 {
 			t.Errorf("%d tries in a lease, %d a minute later", tried, n)
 		}
+		// Each that ended has left room for another.
+		result, err := k.Do(t.Context(), idempotency.Key{Principal: "p", Operation: "o", Key: "another"}, input, c.completing())
+		wantFault(t, result, err, fault.UpstreamUnavailable, nil)
+		synctest.Wait()
+		if n := store.finishes.Load(); n != tried+1 {
+			t.Errorf("%d tries for a claim that failed later, want one", n-tried)
+		}
 		// The claims may have arrived; what could not be taken back is unknown.
 		store.tamper(nil)
 		store.down.Store(false)
-		result, err := k.Do(t.Context(), idempotency.Key{Principal: "p", Operation: "o", Key: "1"}, input, c.completing())
+		result, err = k.Do(t.Context(), idempotency.Key{Principal: "p", Operation: "o", Key: "1"}, input, c.completing())
 		wantUnknown(t, result, err)
 		c.want(t, 0)
 	})
