@@ -1,0 +1,73 @@
+package watch
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	cc "github.com/consoleql/consoleql/internal/consoleclient"
+	"github.com/consoleql/consoleql/internal/fault"
+	"github.com/consoleql/consoleql/internal/principal"
+	"github.com/consoleql/consoleql/internal/scope"
+	"github.com/consoleql/consoleql/internal/trail"
+)
+
+// A token that is refused ends its own subscription, not that of the same user's other token.
+func TestARefusedTokenEndsItsOwnSubscription(t *testing.T) {
+	c := &console{}
+	c.set("a", "a0")
+	watched(t, c, Options{Interval: time.Second}, func(t *testing.T, w *Watcher) {
+		hour := time.Now().Add(time.Hour)
+		first, second := principal.Verified("first", "alice", hour), principal.Verified("second", "alice", hour)
+		s, other := follow(t, w, first, "a"), follow(t, w, second, "a")
+		if w.Polls() != 1 {
+			t.Fatalf("%d polls for one user", w.Polls())
+		}
+		c.mu.Lock()
+		c.dead = map[string]bool{"first": true}
+		c.mu.Unlock()
+		if _, err := s.next(t.Context()); fault.CodeOf(err) != fault.Unauthenticated {
+			t.Errorf("told %v", err)
+		}
+		c.set("a", "a1")
+		if got := names(t, other, 1); got[0] != "a1" {
+			t.Errorf("%v", got)
+		}
+	})
+}
+
+// wishes are those of the polls.
+type wishes struct {
+	console
+	wished sync.Map // of trail.Wish
+}
+
+func (c *wishes) RobotsNow(ctx context.Context, sc scope.Scope, ids []string, queueID string) ([]*cc.Robot, error) {
+	c.wished.Store(trail.FromContext(ctx).Wish(), true)
+	return c.console.RobotsNow(ctx, sc, ids, queueID)
+}
+
+// A poll takes what others have seen since about the last one, and nothing that is older:
+// a change would be told of as late as a cache forgets.
+func TestAPollIsContentWithWhatIsRecent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := &wishes{}
+		w := New(c, Options{Interval: 4 * time.Second})
+		defer w.Close()
+		follow(t, w, alice)
+		time.Sleep(10 * time.Second)
+		n := 0
+		c.wished.Range(func(wish, _ any) bool {
+			n++
+			if wish != (trail.Wish{MaxAge: 3 * time.Second}) {
+				t.Errorf("%+v", wish)
+			}
+			return true
+		})
+		if n != 1 {
+			t.Errorf("%d wishes", n)
+		}
+	})
+}
