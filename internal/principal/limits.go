@@ -81,11 +81,6 @@ func (l *Limits) SeesCompany(id string) bool {
 		slices.ContainsFunc(l.Scopes, func(s ScopeLimit) bool { return strings.EqualFold(s.CompanyID, id) })
 }
 
-// SeesDepartment says whether a department of a company is one of the limits'.
-func (l *Limits) SeesDepartment(company, id string) bool {
-	return l.CheckScope(scope.Scope{CompanyID: strings.ToLower(company), DepartmentID: strings.ToLower(id)}) == nil
-}
-
 // OnlyScope is the one scope of the limits, where they leave no choice: requests
 // that name none then mean it. A part of which there is a choice is empty.
 func (l *Limits) OnlyScope() scope.Scope {

@@ -103,9 +103,6 @@ func TestLimits(t *testing.T) {
 	if !limits.SeesCompany(strings.ToUpper(company)) || limits.SeesCompany(sibling) || !none.SeesCompany(sibling) {
 		t.Error("the companies seen are not the limits'")
 	}
-	if !limits.SeesDepartment(company, strings.ToUpper(dept)) || limits.SeesDepartment(company, sibling) {
-		t.Error("the departments seen are not the limits'")
-	}
 	one := &principal.Limits{Scopes: limits.Scopes[:1]}
 	if got := one.OnlyScope(); got != (scope.Scope{CompanyID: company, DepartmentID: dept}) {
 		t.Errorf("the only scope is %+v", got)
