@@ -1,0 +1,58 @@
+package loader
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	cc "github.com/consoleql/consoleql/internal/consoleclient"
+	"github.com/consoleql/consoleql/internal/scope"
+)
+
+// hanging answers no sooner than who asks gives up.
+type hanging struct{ noConsole }
+
+func (hanging) Companies(ctx context.Context, _ scope.Scope, _ string) ([]*cc.Company, error) {
+	<-ctx.Done()
+	return nil, context.Cause(ctx)
+}
+
+// TestCloseAbandonsWhatIsUnderWay: an answer that is complete waits for nothing that it has
+// no use for.
+func TestCloseAbandonsWhatIsUnderWay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e, err := New(hanging{}, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		l := e.Loaders(ctx, scope.Scope{})
+		companies := l.Companies("")
+		synctest.Wait()
+		begun := time.Now()
+		l.Close()
+		if took := time.Since(begun); took > 0 {
+			t.Errorf("it took %v", took)
+		}
+		if _, err := companies(); !errors.Is(err, context.Canceled) {
+			t.Errorf("who waits is told %v", err)
+		}
+	})
+}
+
+// TestAPanicIsAnError, and no answer of nothing.
+func TestAPanicIsAnError(t *testing.T) {
+	l := newTestEngine(t).Loaders(t.Context(), scope.Scope{}) // the console of these tests panics
+	defer l.Close()
+	for name, load := range map[string]func() error{
+		"one by one": func() error { _, err := l.Companies("")(); return err },
+		"a batch":    func() error { _, err := l.Queue("00000000-0000-4000-8000-000000000000")(); return err },
+	} {
+		if err := load(); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+}
