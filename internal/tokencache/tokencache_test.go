@@ -52,6 +52,19 @@ func TestRenewedBesideItsUse(t *testing.T) {
 	})
 }
 
+// TestTokenOfASlowSSO is as old as its request: it is renewed in time all the same.
+func TestTokenOfASlowSSO(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &sso{delay: 30 * time.Second}
+		c := newCache(t, s)
+		wantToken(t, c, service(t), "access-1")
+		time.Sleep(19 * time.Second) // a fifth of its minute is left, and a bit less
+		wantToken(t, c, service(t), "access-1")
+		synctest.Wait()
+		s.want(t, 1, 1)
+	})
+}
+
 // TestTokenAtItsEnd: a replica that finds a token of which little is left does not
 // wait for its next chance when that little is over.
 func TestTokenAtItsEnd(t *testing.T) {
@@ -111,9 +124,13 @@ func TestRefusedTokenIsRenewed(t *testing.T) {
 			wait.Go(func() { c.Refused(service(t), first) })
 		}
 		wait.Wait()
-		if next, err := c.Token(service(t)); err != nil || next == first {
+		next, err := c.Token(service(t))
+		if err != nil || next == first {
 			t.Errorf("got %q, %v", next, err)
 		}
+		time.Sleep(10 * time.Second)
+		c.Refused(service(t), first) // by a call that took long
+		wantToken(t, c, service(t), next)
 		s.want(t, 1, 1)
 	})
 }
