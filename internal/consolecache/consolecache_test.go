@@ -3,7 +3,9 @@ package consolecache_test
 import (
 	"context"
 	"errors"
+	"net/http"
 	"reflect"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -281,4 +283,43 @@ func TestLifetimes(t *testing.T) {
 	if _, err := l.With(map[string]time.Duration{"robot": 1}, life); err == nil {
 		t.Error("an unknown kind was taken")
 	}
+}
+
+// TestARefusalIsItsOwnTokens: who has joined the question of another token of the same user
+// is not told that it was refused.
+func TestARefusalIsItsOwnTokens(t *testing.T) {
+	f := newFixture(t, nil)
+	user, _ := f.sim.DefaultUser()
+	hour := time.Now().Add(time.Hour)
+	with := func(token string) context.Context {
+		return principal.NewContext(t.Context(), principal.Verified(token, user, hour))
+	}
+	asked, held := make(chan struct{}), make(chan struct{})
+	f.sim.Fail(func(r *http.Request) bool {
+		if r.Header.Get("Authorization") != "Bearer revoked" {
+			return false
+		}
+		close(asked)
+		<-held
+		return true
+	}, consolesim.Fault{Status: http.StatusUnauthorized, Times: 1})
+	read := func(token string) error {
+		_, err := f.console.Queues(with(token), f.scope, cc.List[cc.QueueFilter]{PageSize: 50})
+		return err
+	}
+	var readers sync.WaitGroup
+	readers.Go(func() {
+		if err := read("revoked"); fault.CodeOf(err) != fault.Unauthenticated {
+			t.Errorf("the revoked token is told %v", err)
+		}
+	})
+	<-asked
+	readers.Go(func() {
+		if err := read(f.sim.Token(user)); err != nil {
+			t.Errorf("the good token is told %v", err)
+		}
+	})
+	time.Sleep(50 * time.Millisecond) // it joins; should it come late, it asks for itself, which is as good
+	close(held)
+	readers.Wait()
 }
