@@ -2,6 +2,7 @@ package main
 
 import (
 	"compress/gzip"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -13,9 +14,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/99designs/gqlgen/graphql"
 	"github.com/google/go-cmp/cmp"
 
+	cc "github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/consoleql/consoleql/internal/consolesim"
+	"github.com/consoleql/consoleql/internal/scope"
 )
 
 // caching turns the caches on, with lifetimes that end only where a test lets them.
@@ -310,3 +314,41 @@ func TestErrorsAreNotKept(t *testing.T) {
 		t.Errorf("what does not exist was asked for again: %v", n)
 	}
 }
+
+// TestAPackageIsUpdatedAsItIs: somebody else has changed it since it was kept.
+func TestAPackageIsUpdatedAsItIs(t *testing.T) {
+	w := newWorld(t, consolesim.Options{}, cached)
+	var got struct {
+		Packages struct{ Nodes []struct{ ID string } }
+	}
+	w.query(`{ packages(first: 1) { nodes { id versions { id } } } }`, &got)
+	id := got.Packages.Nodes[0].ID
+	query := fmt.Sprintf(`{ package(id: %q) { versions { etag } } }`, id)
+	w.query(query, nil)
+	if n := w.asked(func() { w.query(query, nil) }); len(n) > 0 {
+		t.Fatalf("it is not kept: %v", n)
+	}
+	user, _ := w.sim.DefaultUser()
+	api, err := cc.New(cc.Options{APIURL: w.sim.APIURL(), Tokens: ownToken(w.sim.Token(user))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer api.CloseIdleConnections()
+	sc := scope.Scope{CompanyID: w.sim.Data().MainCompanyID(), DepartmentID: w.sim.Data().MainDepartmentID()}
+	now, err := api.Package(t.Context(), sc, id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := api.UpdatePackage(t.Context(), sc, id, cc.PackageUpdate{ETag: graphql.OmittableOf(now.ETag)}); err != nil {
+		t.Fatal(err)
+	}
+	if a := w.tryMutation("updatePackage", map[string]any{"id": id, "tags": []string{"mine"}}, "package { tags }"); len(a.Errors) > 0 {
+		t.Errorf("%s", a.Body)
+	}
+}
+
+// ownToken is the token of every call.
+type ownToken string
+
+func (o ownToken) Token(context.Context) (string, error) { return string(o), nil }
+func (ownToken) Refused(context.Context, string)         {}

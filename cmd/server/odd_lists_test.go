@@ -142,6 +142,22 @@ func (w *world) walk(first int) (ids []string) {
 	return ids
 }
 
+// TestAPageThatFails fails its list: nodes that nobody could read are not left out of it.
+func TestAPageThatFails(t *testing.T) {
+	w := newWorld(t, consolesim.Options{PageClamp: 20})
+	w.sim.Fail(func(r *http.Request) bool {
+		page := r.URL.Query().Get("PageIndex")
+		return r.URL.Path == "/openapi/workflows" && page != "" && page != "0"
+	}, consolesim.Fault{Status: http.StatusInternalServerError})
+	a := w.ask(`{ workflows(first: 60) { totalCount nodes { id } } }`, request{})
+	if e := w.onlyError(a); e.path() != "workflows" || e.Extensions.Code != "UPSTREAM_UNAVAILABLE" || string(a.Data) != "null" {
+		t.Errorf("answered %s", a.Body)
+	}
+	if a := w.ask(`{ workflows(first: 20) { nodes { id } } }`, request{}); len(a.Errors) > 0 {
+		t.Errorf("the first page alone: %s", a.Body)
+	}
+}
+
 // nullAt puts null in the place of the object that begins with the id.
 func nullAt(body, id string) string {
 	at := strings.Index(body, fmt.Sprintf(`{"id":%q`, id))
