@@ -61,6 +61,42 @@ func TestForeignPagesChangeNothing(t *testing.T) {
 	_ = conn.CloseNow()
 }
 
+// TestNamesThatLeadHere are not the gateway's own, where callers need no credentials.
+func TestNamesThatLeadHere(t *testing.T) {
+	const named = "http://dashboards.example:8080"
+	for _, anonymous := range []bool{true, false} {
+		w := newWorld(t, consolesim.Options{}, func(s *settings, _ *consolesim.Server) {
+			s.Anonymous, s.AllowedOrigins = anonymous, []string{named}
+		})
+		for origin, may := range map[string]bool{
+			"http://evil.example:8080": !anonymous, "http://evil.example": !anonymous, "http://localhost.evil.example": !anonymous, "http://10.evil": !anonymous, "http://evil.example.": !anonymous,
+			named: true, "https://gateway.example": true, "http://localhost:8080": true, "http://app.localhost": true, "http://10.1.2.3:8080": true, "http://[::1]:8080": true, "http://gateway:8080": true,
+		} {
+			_, host, _ := strings.Cut(origin, "://")
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, w.url+"/graphql", strings.NewReader(`{"query":"{ __typename }"}`))
+			if err != nil {
+				t.Fatal(err)
+			}
+			req.Host = host
+			req.Header.Set("Origin", origin)
+			req.Header.Set("Content-Type", "application/json")
+			a, err := w.do(req)
+			if err != nil || (a.Status == http.StatusOK) != may || !may && !strings.Contains(string(a.Body), "FORBIDDEN") {
+				t.Errorf("anonymous %v, a page of %s is answered with %d %s, %v", anonymous, origin, a.Status, a.Body, err)
+			}
+			conn, _, err := websocket.Dial(t.Context(), w.url+"/graphql", &websocket.DialOptions{
+				Subprotocols: []string{"graphql-transport-ws"}, Host: host, HTTPHeader: http.Header{"Origin": {origin}},
+			})
+			if (err == nil) != may {
+				t.Errorf("anonymous %v, a WebSocket of a page of %s is answered with %v", anonymous, origin, err)
+			}
+			if err == nil {
+				_ = conn.CloseNow()
+			}
+		}
+	}
+}
+
 // TestOriginsAreComparedAlike: a page that may send requests may open a WebSocket, and no
 // other may do either.
 func TestOriginsAreComparedAlike(t *testing.T) {

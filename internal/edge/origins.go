@@ -3,7 +3,9 @@ package edge
 import (
 	"fmt"
 	"net/http"
+	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/go-chi/cors"
@@ -24,6 +26,32 @@ func ParseOrigin(s string) error {
 	return nil
 }
 
+// ownNames refuses pages whose origin is the gateway's by a name that anybody may have made
+// lead here (DNS rebinding): where callers need no credentials, such a page could do all that
+// they may. Over https a name is proven, and of others only an address, localhost, or a name
+// without a dot is none of the Internet's.
+func (s *server) ownNames(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		origin := r.Header.Get("Origin")
+		if strings.HasPrefix(origin, "http://") && !slices.Contains(s.opts.Origins, origin) && !isLocal(origin) {
+			writeError(w, r, http.StatusForbidden, fault.New(fault.Forbidden, "callers need no credentials here: pages may use the gateway over https, or where their origin is one of the allowed origins"))
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// isLocal says whether an origin's host is no name of the public DNS.
+func isLocal(origin string) bool {
+	u, err := url.Parse(origin)
+	if err != nil {
+		return false
+	}
+	host := strings.TrimSuffix(u.Hostname(), ".")
+	_, notAddress := netip.ParseAddr(host)
+	return notAddress == nil || !strings.Contains(host, ".") || strings.HasSuffix(host, ".localhost")
+}
+
 // origins lets pages of the allowed origins use the endpoint, and keeps those of
 // all others from changing anything in the name of whoever looks at them: where
 // callers need no credentials a browser in a trusted network is such a caller,
@@ -40,6 +68,9 @@ func (s *server) origins() []func(http.Handler) http.Handler {
 		writeError(w, r, http.StatusForbidden, fault.New(fault.Forbidden, "pages of this origin may not use the gateway"))
 	}))
 	chain := []func(http.Handler) http.Handler{protection.Handler}
+	if s.opts.Anonymous {
+		chain = append(chain, s.ownNames)
+	}
 	if len(s.opts.Origins) == 0 {
 		return chain
 	}
