@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/http"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/go-json-experiment/json"
@@ -123,8 +124,10 @@ func do[I, T any](ctx context.Context, w *Writer, sc scope.Scope, key *string, i
 	return v, nil
 }
 
-// outcomeOf says what a failed call may have done. Nothing was started where
-// the request never left, or the console refused it; else it may have been.
+// outcomeOf says what a failed call may have done. Nothing was started where the
+// request never left, or the console refused it; else it may have been: a status
+// that has no meaning here, such as 499, may be a proxy's that gave up after the
+// console had begun.
 func outcomeOf(err error) idempotency.Outcome {
 	var refused *cc.Error
 	if !errors.As(err, &refused) {
@@ -134,7 +137,13 @@ func outcomeOf(err error) idempotency.Outcome {
 		}
 		return idempotency.Unknown
 	}
-	if refused.Status >= 400 && refused.Status < 500 && refused.Kind != fault.UpstreamTimeout {
+	switch {
+	case refused.Status == http.StatusMethodNotAllowed: // which means nothing to a caller, but enough here
+		return idempotency.NotStarted
+	case refused.Status >= 400 && refused.Status < 500:
+		if refused.Kind == fault.UpstreamTimeout || refused.Kind == fault.UpstreamInvalidResponse {
+			return idempotency.Unknown
+		}
 		return idempotency.NotStarted
 	}
 	var dial *net.OpError

@@ -1,0 +1,123 @@
+package mutation
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"testing"
+	"time"
+
+	cc "github.com/consoleql/consoleql/internal/consoleclient"
+	"github.com/consoleql/consoleql/internal/fault"
+	"github.com/consoleql/consoleql/internal/idempotency"
+	"github.com/consoleql/consoleql/internal/scope"
+)
+
+// tokens gives one token, or the error.
+type tokens struct{ err error }
+
+func (t tokens) Token(context.Context) (string, error) { return "token", t.err }
+
+func (tokens) Refused(context.Context, string) {}
+
+// executed is what an execution fails with that handler answers.
+func executed(t *testing.T, handler http.HandlerFunc, adjust ...func(*cc.Options)) error {
+	t.Helper()
+	console := httptest.NewServer(handler)
+	t.Cleanup(console.Close)
+	o := cc.Options{APIURL: console.URL, Tokens: tokens{}}
+	for _, f := range adjust {
+		f(&o)
+	}
+	client, err := cc.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(client.CloseIdleConnections)
+	const id = "0b8b2a3e-6f7c-4c55-9d57-0d0f9a3c1e11"
+	_, err = client.ExecuteWorkflow(t.Context(), scope.Scope{CompanyID: id, DepartmentID: id}, id, cc.WorkflowExecution{})
+	if err == nil {
+		t.Fatal("it did not fail")
+	}
+	return err
+}
+
+func wantOutcome(t *testing.T, err error, want idempotency.Outcome) {
+	t.Helper()
+	if got := outcomeOf(err); got != want {
+		t.Errorf("outcome %d, want %d, of %#v", got, want, err)
+	}
+}
+
+// TestOutcomeOfStatuses: only what the console says when it refuses may be run again
+// under its key.
+func TestOutcomeOfStatuses(t *testing.T) {
+	for want, statuses := range map[idempotency.Outcome][]int{
+		idempotency.NotStarted: {400, 401, 403, 404, 405, 409, 410, 412, 413, 415, 422, 429},
+		idempotency.Unknown:    {302, 402, 406, 408, 418, 425, 451, 499, 500, 501, 502, 503, 504, 599},
+	} {
+		for _, status := range statuses {
+			t.Run(strconv.Itoa(status), func(t *testing.T) {
+				err := executed(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) })
+				wantOutcome(t, err, want)
+				wantOutcome(t, fmt.Errorf("wrapped: %w", err), want)
+			})
+		}
+	}
+}
+
+// TestOutcomeWithoutAnAnswer: what the console may have got it may have done.
+func TestOutcomeWithoutAnAnswer(t *testing.T) {
+	ends := func(end func(*net.TCPConn)) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(io.Discard, r.Body)
+			conn, _, err := http.NewResponseController(w).Hijack()
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			end(conn.(*net.TCPConn))
+		}
+	}
+	never := func(http.ResponseWriter, *http.Request) { t.Error("it has been asked") }
+	for name, tt := range map[string]struct {
+		err  error
+		want idempotency.Outcome
+	}{
+		"not connected": {executed(t, never, func(o *cc.Options) {
+			l, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			o.APIURL = "http://" + l.Addr().String()
+			if err := l.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}), idempotency.NotStarted},
+		"reset while the answer was awaited": {executed(t, ends(func(c *net.TCPConn) {
+			_ = c.SetLinger(0) // which makes the end a reset
+			_ = c.Close()
+		})), idempotency.Unknown},
+		"closed while the answer was awaited": {executed(t, ends(func(c *net.TCPConn) { _ = c.Close() })), idempotency.Unknown},
+		"not answered in time": {executed(t, func(_ http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(io.Discard, r.Body) // else the client's end is not noticed
+			<-r.Context().Done()
+		}, func(o *cc.Options) { o.Timeout = 50 * time.Millisecond }), idempotency.Unknown},
+		"answered with no jobs but a page": {executed(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "<html>") }), idempotency.Unknown},
+		"refused by the gateway itself": {executed(t, never, func(o *cc.Options) {
+			o.Permit = func(context.Context, scope.Scope) error { return fault.New(fault.Forbidden, "not with this key") }
+		}), idempotency.NotStarted},
+		"without a token to ask with": {executed(t, never, func(o *cc.Options) {
+			o.Tokens = tokens{fault.New(fault.UpstreamUnavailable, "the SSO is away")}
+		}), idempotency.NotStarted},
+		"cancelled":     {fmt.Errorf("%s: %w", cc.OpExecuteWorkflow, context.Canceled), idempotency.Unknown},
+		"anything else": {errors.New("out of paper"), idempotency.Unknown},
+	} {
+		t.Run(name, func(t *testing.T) { wantOutcome(t, tt.err, tt.want) })
+	}
+}
