@@ -12,7 +12,6 @@ import (
 
 	"github.com/consoleql/consoleql/internal/consolecache"
 	"github.com/consoleql/consoleql/internal/edge"
-	"github.com/consoleql/consoleql/internal/principal"
 	"github.com/consoleql/consoleql/internal/responsecache"
 	"github.com/consoleql/consoleql/internal/telemetry"
 )
@@ -152,7 +151,7 @@ func (g *gateway) openConsole() (err error) {
 	g.console, err = consolecache.New(consolecache.Options{
 		Client:   g.client,
 		Cache:    g.cache,
-		Identity: g.cacheIdentity,
+		Identity: g.sharedName,
 		Accepted: g.accepted,
 		Logger:   g.log,
 	})
@@ -174,19 +173,6 @@ func (g *gateway) keepAnswers(o *edge.Options, metrics *telemetry.Metrics) (err 
 	})
 	o.Answers = g.answers
 	return err
-}
-
-// cacheIdentity names a principal beyond this gateway: another one that shares its Redis
-// may know another account by the same name, or another SSO's user by the same id.
-func (g *gateway) cacheIdentity(p principal.Principal) string {
-	name := p.Name()
-	if name == "" {
-		return ""
-	}
-	if p.Kind() == principal.Service {
-		return g.realm + name + "\n" + g.usernames[p.Account()]
-	}
-	return g.realm + name
 }
 
 // accepted says whether the principal in ctx is, as far as the gateway can tell.

@@ -137,7 +137,7 @@ func newGateway(ctx context.Context, s *settings, log *slog.Logger, p page) (_ *
 func (g *gateway) executable() graphql.ExecutableSchema {
 	return generated.NewExecutableSchema(generated.Config{
 		Resolvers: &resolver.Resolver{
-			Writes:  mutation.New(g.console, g.once, g.tokens, g.settings.DirectUploadBytes),
+			Writes:  mutation.New(g.console, g.once, g.tokens, g.sharedName, g.settings.DirectUploadBytes),
 			Door:    mutation.Door{Sessions: g.tokens, Answers: g.console},
 			Watches: g.watches,
 		},

@@ -158,6 +158,19 @@ func (g *gateway) tellIdentity() {
 	}
 }
 
+// sharedName names a principal beyond this gateway: another one that shares its Redis
+// may know another account by the same name, or another SSO's user by the same id.
+func (g *gateway) sharedName(p principal.Principal) string {
+	name := p.Name()
+	if name == "" {
+		return ""
+	}
+	if p.Kind() == principal.Service {
+		return g.realm + name + "\n" + g.usernames[p.Account()]
+	}
+	return g.realm + name
+}
+
 // permit holds the holders of API keys to the scopes of their keys.
 func permit(ctx context.Context, sc scope.Scope) error {
 	return principal.FromContext(ctx).Limits().CheckScope(sc)

@@ -58,14 +58,16 @@ type Writer struct {
 	console Console
 	once    Once
 	tokens  Tokens
+	name    func(principal.Principal) string
 	direct  int64
 }
 
-// New returns a writer to console that keeps idempotency keys in once. Files of
-// up to direct bytes are sent straight to the console, larger ones through its
-// upload channel; the document bounds the former to 200 MiB.
-func New(console Console, once Once, tokens Tokens, direct int64) *Writer {
-	return &Writer{console, once, tokens, direct}
+// New returns a writer to console that keeps idempotency keys in once, each for the
+// principal that name names beyond this gateway: whoever shares what once keeps may know
+// another by the same Name. Files of up to direct bytes are sent straight to the console,
+// larger ones through its upload channel; the document bounds the former to 200 MiB.
+func New(console Console, once Once, tokens Tokens, name func(principal.Principal) string, direct int64) *Writer {
+	return &Writer{console, once, tokens, name, direct}
 }
 
 // change finds the scope of the request, makes the change unless the operation
@@ -89,7 +91,7 @@ func change[P any](ctx context.Context, do func(sc scope.Scope) (*P, error)) (*P
 
 // do makes a call of the console, once per idempotency key where there is one.
 func do[I, T any](ctx context.Context, w *Writer, sc scope.Scope, key *string, input I, call func(context.Context) (T, error)) (T, error) {
-	caller := principal.FromContext(ctx).Name()
+	caller := w.name(principal.FromContext(ctx))
 	if key == nil || caller == "" {
 		return call(ctx) // which refuses a caller who showed nothing
 	}
