@@ -78,6 +78,59 @@ func TestAnswersAreNotConfused(t *testing.T) {
 	}
 }
 
+// TestAnswersAreOfTheirScope: the same body asked in another department, or in another
+// company whose department the gateway finds, is another question.
+func TestAnswersAreOfTheirScope(t *testing.T) {
+	w := newWorld(t, consolesim.Options{}, cached)
+	data := w.sim.Data()
+	owner, main, others := data.Users()[0], data.Companies()[0], data.Companies()[1:]
+	for range 3 { // asked, known to be a query, kept
+		for _, d := range data.Departments(main.ID) {
+			w.answersOf(main.ID, d.ID, request{header: in(main.ID, d.ID)})
+		}
+		for _, c := range others {
+			w.answersOf(c.ID, owner.Assigned[c.ID], request{header: in(c.ID, "")})
+		}
+	}
+}
+
+// TestAnswersAreAsAccepted: who accepts another form is not given what is kept in this one.
+func TestAnswersAreAsAccepted(t *testing.T) {
+	w := newWorld(t, consolesim.Options{}, cached)
+	body := fmt.Sprintf(`{"query": %s}`, encode(t, listQuery))
+	for range 3 {
+		for _, form := range []string{"application/json", "application/graphql-response+json"} {
+			resp, answered := w.postText(body, map[string]string{"Accept": form})
+			if got := resp.Header.Get("Content-Type"); !strings.HasPrefix(got, form) || strings.Contains(string(answered), "errors") {
+				t.Errorf("accepts %s, is given %s: %.200s", form, got, answered)
+			}
+		}
+	}
+}
+
+// TestAKeptAnswerIsNotForEveryKey: of two API keys of one account, one is refused what the
+// other one is answered, kept or not.
+func TestAKeptAnswerIsNotForEveryKey(t *testing.T) {
+	var plain, limited map[string]string
+	w := newWorld(t, consolesim.Options{}, cached, func(s *settings, sim *consolesim.Server) {
+		k := &keyring{t: t}
+		k.account("owner", sim.Data().Users()[0])
+		plain, limited = k.key("plain", "owner", ""), k.key("limited", "owner", ", fields: [robots]")
+		s.APIKeysFile = k.write()
+	})
+	for range 3 {
+		if a := w.ask(listQuery, request{header: plain}); len(a.Errors) > 0 {
+			t.Fatalf("%s", a.Body)
+		}
+		if e := w.refused(listQuery, request{header: limited}); e.Extensions.Code != "FORBIDDEN" {
+			t.Errorf("%+v", e)
+		}
+	}
+	if n := w.asked(func() { w.ask(listQuery, request{header: plain}) }); len(n) > 0 {
+		t.Errorf("nothing is kept, so that this test shows nothing: %v", n)
+	}
+}
+
 // TestPersistedQueriesHit: a document that is named by its hash is the same document.
 func TestPersistedQueriesHit(t *testing.T) {
 	w := newWorld(t, consolesim.Options{}, cached)
