@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -116,19 +117,34 @@ func stir(ctx context.Context, sim *consolesim.Server, sides [2]*side) {
 	}
 }
 
+// eitherWay runs a test without caches and with them.
+func eitherWay(t *testing.T, test func(t *testing.T, caching func(*settings, *consolesim.Server))) {
+	t.Helper()
+	t.Run("cache off", func(t *testing.T) { test(t, func(*settings, *consolesim.Server) {}) })
+	t.Run("cache on", func(t *testing.T) { test(t, cached) })
+}
+
 // TestNobodySeesAnothersAnswers lets two principals ask in random interleavings,
 // and follow what changes, each by its own token, a session and an API key,
 // through two gateways that share a Redis: not one id or name of one may stand in
 // an answer to the other.
 func TestNobodySeesAnothersAnswers(t *testing.T) {
 	t.Parallel()
+	eitherWay(t, nobodySeesAnothers)
+}
+
+func nobodySeesAnothers(t *testing.T, caching func(*settings, *consolesim.Server)) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
 	store := redistest.Start(t)
 	k := &keyring{t: t}
 	var sides [2]*side
-	w := newWorld(t, consolesim.Options{TokenLifetime: 2 * time.Second}, strict, noDefault, func(s *settings, sim *consolesim.Server) {
+	var env []string
+	w := newWorld(t, consolesim.Options{TokenLifetime: 2 * time.Second}, strict, noDefault, caching, func(s *settings, sim *consolesim.Server) {
+		if s.Cache == "on" {
+			env = keptForAnHour
+		}
 		d := sim.Data()
 		for i, u := range []consolesim.User{d.SoloUser(), d.RestrictedUser()} {
 			company := u.CompanyIDs[0]
@@ -138,7 +154,8 @@ func TestNobodySeesAnothersAnswers(t *testing.T) {
 		}
 		s.APIKeysFile, s.RedisURL, s.TokenKeys, s.VerifyTokens = k.write(), store.URL(), strings.TrimPrefix(tokenKeys, "CONSOLEQL_TOKEN_KEYS="), "on"
 	})
-	other := newProcess(t, w.sim, store.URL(), tokenKeys, "CONSOLEQL_POLL_INTERVAL=100ms", "CONSOLEQL_API_KEYS_FILE="+k.write(), "CONSOLEQL_ANONYMOUS=false")
+	env = append(slices.Clone(env), tokenKeys, "CONSOLEQL_POLL_INTERVAL=100ms", "CONSOLEQL_API_KEYS_FILE="+k.write(), "CONSOLEQL_ANONYMOUS=false")
+	other := newProcess(t, w.sim, store.URL(), env...)
 	gateways := []*world{w, other.world}
 	for i, s := range sides {
 		for id := range sides[1-i].marks {
