@@ -197,3 +197,47 @@ func TestOneExecutionPerKey(t *testing.T) {
 		}
 	})
 }
+
+// TestStoppingWaitsForExecutions, whoever has left: only so does the key know what became
+// of its execution.
+func TestStoppingWaitsForExecutions(t *testing.T) {
+	w := newWorld(t, consolesim.Options{})
+	arrived, held := make(chan struct{}), make(chan struct{})
+	defer w.sim.Fail(func(r *http.Request) bool {
+		if strings.HasSuffix(r.URL.Path, "/execute") {
+			close(arrived)
+			<-held
+		}
+		return false
+	}, consolesim.Fault{})()
+	ctx, leave := context.WithCancel(t.Context())
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, w.url+"/graphql", strings.NewReader(fmt.Sprintf(`{"query": %s}`, encode(t, w.execution("k")))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	gone := make(chan struct{})
+	go func() {
+		defer close(gone)
+		if resp, err := w.http.Do(req); err == nil {
+			_ = resp.Body.Close()
+			t.Errorf("answered with status %d", resp.StatusCode)
+		}
+	}()
+	<-arrived
+	leave()
+	<-gone
+	w.stop()
+	stopped := make(chan error, 1)
+	go func() { stopped <- w.stopped() }()
+	select {
+	case err := <-stopped:
+		t.Errorf("stopped with an execution under way: %v", err)
+		stopped <- err
+	case <-time.After(200 * time.Millisecond):
+	}
+	close(held)
+	if err := <-stopped; err != nil {
+		t.Errorf("stopped with %v", err)
+	}
+}
