@@ -1,0 +1,56 @@
+package watch
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/consoleql/consoleql/graph/loader"
+	"github.com/consoleql/consoleql/internal/principal"
+	"github.com/consoleql/consoleql/internal/scope"
+)
+
+// TestPrincipalsShareNoPoll: who follows the same robots in the same scope as another is
+// polled for with a token of its own; as itself, it shares the poll.
+func TestPrincipalsShareNoPoll(t *testing.T) {
+	nobody := struct{ loader.Console }{} // is asked: the scopes are whole
+	engine, err := loader.New(nobody, loader.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &console{}
+	c.set("1", "a")
+	watched(t, c, Options{}, func(t *testing.T, w *Watcher) {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		sc := scope.Scope{CompanyID: "c", DepartmentID: "d"}
+		for _, who := range []principal.Principal{alice, bob, alice} {
+			ctx := principal.NewContext(graphql.WithFieldContext(ctx, &graphql.FieldContext{}), who)
+			l := engine.Loaders(ctx, sc)
+			_, err := w.Robots(loader.NewContext(ctx, l), nil, nil)
+			l.Close()
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		if n := w.Polls(); n != 2 {
+			t.Errorf("%d polls, want 2", n)
+		}
+		synctest.Wait()
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		tokens := make(map[string]int)
+		for _, a := range c.asked {
+			tokens[a.token]++
+			if a.scope != sc {
+				t.Errorf("polled in %+v", a.scope)
+			}
+		}
+		if diff := cmp.Diff(map[string]int{"alice": 1, "bob": 1}, tokens); diff != "" {
+			t.Errorf("polled as, - wanted + got:\n%s", diff)
+		}
+	})
+}
