@@ -406,7 +406,7 @@ func TestSignInIsNotHammered(t *testing.T) {
 		caches := []*tokencache.Cache{newCache(t, s, sharing(store)), newCache(t, s, sharing(store))}
 		codes := map[fault.Code]int{}
 		for i := range 600 { // a minute of a client that does not give up
-			_, err := caches[i%2].SignIn(t.Context(), "User", "wrong")
+			_, err := caches[i%2].SignIn(t.Context(), []string{"User", "uSer"}[i/2%2], "wrong")
 			codes[fault.CodeOf(err)]++
 			time.Sleep(100 * time.Millisecond)
 		}
