@@ -44,9 +44,11 @@ func (k *keyring) write() string {
 	return path
 }
 
-func TestAPIKeys(t *testing.T) {
+func TestAPIKeys(t *testing.T) { eitherWay(t, apiKeys) }
+
+func apiKeys(t *testing.T, caching func(*settings, *consolesim.Server)) {
 	var solo, restricted, plain, narrow, reader, robots map[string]string
-	w := newWorld(t, consolesim.Options{}, strict, noDefault, func(s *settings, sim *consolesim.Server) {
+	w := newWorld(t, consolesim.Options{}, strict, noDefault, caching, func(s *settings, sim *consolesim.Server) {
 		k := &keyring{t: t}
 		d := sim.Data()
 		main := d.MainCompanyID()

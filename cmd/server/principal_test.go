@@ -20,8 +20,10 @@ type viewerAnswer struct {
 	Companies []struct{ ID, CompanyUserID string }
 }
 
-func TestPassThroughSeesItsOwn(t *testing.T) {
-	w := newWorld(t, consolesim.Options{}, strict, noDefault)
+func TestPassThroughSeesItsOwn(t *testing.T) { eitherWay(t, passThroughSeesItsOwn) }
+
+func passThroughSeesItsOwn(t *testing.T, caching func(*settings, *consolesim.Server)) {
+	w := newWorld(t, consolesim.Options{}, strict, noDefault, caching)
 	var wait sync.WaitGroup
 	for _, u := range w.sim.Data().Users() {
 		for range 8 {

@@ -47,8 +47,10 @@ func (w *world) answersOf(company, department string, r request) {
 	}
 }
 
-func TestScopeOfTheRequest(t *testing.T) {
-	w := newWorld(t, consolesim.Options{})
+func TestScopeOfTheRequest(t *testing.T) { eitherWay(t, scopeOfTheRequest) }
+
+func scopeOfTheRequest(t *testing.T, caching func(*settings, *consolesim.Server)) {
+	w := newWorld(t, consolesim.Options{}, caching)
 	data := w.sim.Data()
 	all := data.Companies()
 	owner := data.Users()[0]

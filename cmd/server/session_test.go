@@ -45,8 +45,10 @@ func bearer(token string) map[string]string {
 	return map[string]string{"Authorization": "Bearer " + token}
 }
 
-func TestSignIn(t *testing.T) {
-	w := newWorld(t, consolesim.Options{}, strict, noDefault)
+func TestSignIn(t *testing.T) { eitherWay(t, signInAndOut) }
+
+func signInAndOut(t *testing.T, caching func(*settings, *consolesim.Server)) {
+	w := newWorld(t, consolesim.Options{}, strict, noDefault, caching)
 	u := w.sim.Data().SoloUser()
 	company := u.CompanyIDs[0]
 	w.sim.ResetCounts()

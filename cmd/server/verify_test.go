@@ -14,12 +14,14 @@ import (
 // verifying verifies callers' tokens.
 func verifying(s *settings, _ *consolesim.Server) { s.VerifyTokens = "on" }
 
-func TestVerifiedTokens(t *testing.T) {
+func TestVerifiedTokens(t *testing.T) { eitherWay(t, verifiedTokens) }
+
+func verifiedTokens(t *testing.T, caching func(*settings, *consolesim.Server)) {
 	var late atomic.Int64 // of the console's clock, in seconds
 	w := newWorld(t, consolesim.Options{
 		TokenLifetime: time.Minute,
 		Now:           func() time.Time { return time.Now().Add(time.Duration(late.Load()) * time.Second) },
-	}, strict, verifying)
+	}, strict, verifying, caching)
 	solo := w.sim.Data().SoloUser()
 	scoped := func(header map[string]string) request {
 		return request{header: with(header, in(solo.CompanyIDs[0], solo.Assigned[solo.CompanyIDs[0]]))}
