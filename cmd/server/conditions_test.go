@@ -55,14 +55,6 @@ func TestConditionsThatAreNull(t *testing.T) {
 	}
 }
 
-// TestDearDocuments are refused before they are validated.
-func TestDearDocuments(t *testing.T) {
-	w := newWorld(t, consolesim.Options{})
-	if e := w.refused("{"+strings.Repeat(" __typename", 14_000)+"}", request{}); e.Extensions.Code != "QUERY_TOO_COMPLEX" {
-		t.Errorf("%+v", e)
-	}
-}
-
 // TestEncodedBodies are not taken, and not for something else either.
 func TestEncodedBodies(t *testing.T) {
 	w := newWorld(t, consolesim.Options{})

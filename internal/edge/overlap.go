@@ -1,13 +1,6 @@
 package edge
 
-import (
-	"slices"
-
-	"github.com/vektah/gqlparser/v2/ast"
-	"github.com/vektah/gqlparser/v2/gqlerror"
-	"github.com/vektah/gqlparser/v2/validator/core"
-	"github.com/vektah/gqlparser/v2/validator/rules"
-)
+import "github.com/vektah/gqlparser/v2/ast"
 
 const (
 	// maxPairs bounds the pairs of fields of one response name that the validator compares: it
@@ -17,62 +10,37 @@ const (
 	maxVisits = 10 * maxFields
 )
 
-// ruleSelections is the validator's rule that a document breaks which is too dear to validate.
-const ruleSelections = "SelectionsAreFew"
-
-// validation are the rules of the specification, of which the one that compares fields is
-// only asked about documents for which that is soon done.
-func validation() *rules.Rules {
-	all, merged := rules.NewDefaultRules(), rules.OverlappingFieldsCanBeMergedRule
-	all.ReplaceRule(merged.Name, func(document *core.Events, add core.AddErrFunc) {
-		asked := false
-		document.OnOperation(func(w *core.Walker, op *ast.OperationDefinition) {
-			if asked {
-				return
-			}
-			asked = true
-			if circular(w.Document) {
-				return // which another rule says
-			}
-			if repeats(w.Document) {
-				add(core.Message("the document selects the same fields too often"), core.At(op.Position), func(err *gqlerror.Error) { err.Rule = ruleSelections })
-				return
-			}
-			apart := &core.Events{}
-			merged.RuleFunc(apart, add)
-			core.Walk(w.Schema, w.Document, apart)
-		})
-	})
-	return all
-}
-
-// circular says whether a fragment spreads itself, be it by others.
-func circular(document *ast.QueryDocument) bool {
+// circular is a fragment that spreads itself, be it by others; nil if none does.
+func circular(document *ast.QueryDocument) *ast.FragmentDefinition {
 	spreads := make(map[string][]string, len(document.Fragments))
 	for _, f := range document.Fragments {
-		spreads[f.Name] = spreadIn(f.SelectionSet, nil)
+		spreads[f.Name] = spreadIn(f.SelectionSet, spreads[f.Name]) // of all of a name, which another rule forbids
 	}
 	const open, done = 1, 2
 	state := make(map[string]int, len(spreads))
-	var follow func(name string) bool
-	follow = func(name string) bool {
+	var follow func(name string) (found string)
+	follow = func(name string) string {
 		switch state[name] {
 		case open:
-			return true
+			return name
 		case done:
-			return false
+			return ""
 		}
 		state[name] = open
-		found := slices.ContainsFunc(spreads[name], follow)
+		for _, next := range spreads[name] {
+			if found := follow(next); found != "" {
+				return found
+			}
+		}
 		state[name] = done
-		return found
+		return ""
 	}
-	for name := range spreads {
-		if follow(name) {
-			return true
+	for _, f := range document.Fragments {
+		if found := follow(f.Name); found != "" {
+			return document.Fragments.ForName(found)
 		}
 	}
-	return false
+	return nil
 }
 
 // spreadIn appends the names of the fragments that are spread somewhere in a selection.
@@ -95,7 +63,9 @@ func spreadIn(set ast.SelectionSet, names []string) []string {
 func repeats(document *ast.QueryDocument) bool {
 	c := comparisons{fragments: make(map[string]*ast.FragmentDefinition, len(document.Fragments))}
 	for _, f := range document.Fragments {
-		c.fragments[f.Name] = f
+		if c.fragments[f.Name] == nil { // the validator takes the first of a name, too
+			c.fragments[f.Name] = f
+		}
 	}
 	for _, op := range document.Operations {
 		c.count([]ast.SelectionSet{op.SelectionSet}, 1)

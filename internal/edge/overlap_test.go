@@ -28,6 +28,7 @@ func TestDocumentsAreSoonValidated(t *testing.T) {
 		"two that cannot be merged":      {"{ viewer { a: id a: name } }", "OverlappingFieldsCanBeMerged"},
 		"fragments of each other":        {"{ viewer { ...a } } fragment a on CompanyUser { company { id } ...b } fragment b on CompanyUser { ...a id }", "NoFragmentCycles"},
 		"fragments that come back below": {"{ rootDepartment { ...F } } fragment F on Department { id children { ...G } } fragment G on Department { children { ...F } }", "NoFragmentCycles"},
+		"fragments of one name":          {"{ rootDepartment { ...F } } fragment F on Department { children { ...F } } fragment F on Department { id }", "NoFragmentCycles"},
 		"fragments that double": {"{ viewer { ...f0 } }" + func() string {
 			var b strings.Builder
 			for i := range 40 {

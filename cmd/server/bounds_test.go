@@ -1,0 +1,104 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"mime/multipart"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/consoleql/consoleql/internal/consolesim"
+)
+
+// everywhere is what an operation that is refused is answered, by the transport; GET is not
+// for mutations.
+func (w *world) everywhere(query string) map[string][]graphError {
+	w.t.Helper()
+	events := map[string]string{"Accept": "text/event-stream"}
+	body := string(encode(w.t, map[string]any{"query": query, "variables": map[string]any{"file": nil}}))
+	asEvents := func(said []byte) []graphError {
+		return (&eventSource{t: w.t, lines: bufio.NewScanner(bytes.NewReader(said))}).answer().Errors
+	}
+	all := map[string][]graphError{"POST": w.ask(query, request{}).Errors}
+	_, said := w.send(http.MethodPost, "/graphql", body, with(jsonBody, events))
+	all["POST for events"] = asEvents(said)
+	if !strings.HasPrefix(query, "mutation") {
+		_, said = w.send(http.MethodGet, "/graphql?query="+url.QueryEscape(query), "", nil)
+		all["GET"] = decode[answer](w.t, said).Errors
+		_, said = w.send(http.MethodGet, "/graphql?query="+url.QueryEscape(query), "", events)
+		all["GET for events"] = asEvents(said)
+	}
+	var sent bytes.Buffer
+	form := multipart.NewWriter(&sent)
+	for _, part := range [][2]string{{"operations", body}, {"map", `{"0":["variables.file"]}`}, {"0", "file"}} {
+		if err := form.WriteField(part[0], part[1]); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	if err := form.Close(); err != nil {
+		w.t.Fatal(err)
+	}
+	a, err := w.post200(&sent, form.FormDataContentType())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	all["multipart"] = a.Errors
+	s := w.socket(nil)
+	s.subscribe("1", query)
+	if m := s.receive(); m.Type == "error" {
+		all["WebSocket"] = decode[[]graphError](w.t, m.Payload)
+	} else {
+		all["WebSocket"] = decode[answer](w.t, m.Payload).Errors
+	}
+	return all
+}
+
+// refusedEverywhere fails the test where any transport says anything but one code, once.
+func (w *world) refusedEverywhere(query, code string) {
+	w.t.Helper()
+	for transport, errors := range w.everywhere(query) {
+		if len(errors) != 1 || errors[0].Extensions.Code != code {
+			w.t.Errorf("%s: %d errors: %.500v", transport, len(errors), errors)
+		}
+	}
+	w.noCalls()
+}
+
+// TestDearDocuments are refused before they are validated.
+func TestDearDocuments(t *testing.T) {
+	w := newWorld(t, consolesim.Options{})
+	var fields, named strings.Builder
+	for i := range 1500 {
+		fmt.Fprintf(&fields, "zz%d ", i)
+		fmt.Fprintf(&named, "query q%d{...f}", i)
+	}
+	for name, query := range map[string]string{
+		"the same field":         "{" + strings.Repeat(" __typename", 14_000) + "}",
+		"operations with errors": strings.Repeat("{...f}", 300) + "fragment f on Query{" + fields.String() + "}",
+		"operations without":     named.String() + "fragment f on Query{" + strings.Repeat("__typename ", 500) + "}",
+	} {
+		t.Run(name, func(t *testing.T) {
+			here := *w
+			here.t = t
+			here.refusedEverywhere(query, "QUERY_TOO_COMPLEX")
+		})
+	}
+}
+
+// TestErrorsOfDocumentsAreBounded: what is told of a document is no longer than who sends it
+// can read.
+func TestErrorsOfDocumentsAreBounded(t *testing.T) {
+	w := newWorld(t, consolesim.Options{})
+	var fields strings.Builder
+	for i := range 1500 {
+		fmt.Fprintf(&fields, "zz%d ", i)
+	}
+	for transport, errors := range w.everywhere("{" + fields.String() + "}") {
+		if len(errors) != 100 || errors[0].Extensions.Code != "GRAPHQL_VALIDATION_FAILED" {
+			t.Errorf("%s: %d errors", transport, len(errors))
+		}
+	}
+}

@@ -1,0 +1,260 @@
+package edge
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+	"github.com/vektah/gqlparser/v2/validator/core"
+	"github.com/vektah/gqlparser/v2/validator/rules"
+)
+
+const (
+	// maxWalked bounds what the validator walks over, at some millions a second.
+	maxWalked = 10 * maxFields
+	// maxErrors bounds the errors that are told of a document, and maxMessage the bytes of each;
+	// a longer one counts as several.
+	maxErrors  = 100
+	maxMessage = 1000
+	// maxSuggested bounds the names and texts for which another is suggested: each is compared
+	// with all of the schema that it might be, letter by letter.
+	maxSuggested = 100
+)
+
+// ruleSelections is the validator's rule that a document breaks which is too dear to validate.
+const ruleSelections = "SelectionsAreFew"
+
+// validation is one rule that stands for all of the specification: it looks at how large the
+// document is before the others are asked, and asks no more of them when enough is told. Both
+// names are those of rules that gqlgen would add.
+func validation() *rules.Rules {
+	return rules.NewRules(
+		core.Rule{Name: rules.FieldsOnCorrectTypeRule.Name, RuleFunc: bounded},
+		core.Rule{Name: rules.ScalarLeafsRule.Name, RuleFunc: func(*core.Events, core.AddErrFunc) {}},
+	)
+}
+
+// bounded validates the document at the first event of gqlgen's walk, which comes before any
+// selection.
+func bounded(document *core.Events, add core.AddErrFunc) {
+	asked := false
+	document.OnDirectiveList(func(w *core.Walker, _ []*ast.Directive) {
+		if asked {
+			return
+		}
+		asked = true
+		if v := (validating{add: add}); v.document(w.Schema, w.Document) {
+			return
+		}
+		for _, op := range w.Document.Operations { // nobody needs them, and the walk goes on
+			op.SelectionSet = nil
+		}
+		w.Document.Fragments = nil
+	})
+}
+
+// validating is the validation of one document.
+type validating struct {
+	add    core.AddErrFunc
+	walker *core.Walker
+	told   int // errors, long ones counted as several
+}
+
+// document says whether a document is valid.
+func (v *validating) document(schema *ast.Schema, document *ast.QueryDocument) bool {
+	size := measured(document)
+	if size.walked > maxWalked {
+		v.refuse(ruleSelections, document.Operations[0].Position, "the document selects too much, what is in a fragment counted for each operation and fragment that spreads it")
+		return false
+	}
+	if f := circular(document); f != nil {
+		v.refuse(rules.NoFragmentCyclesRule.Name, f.Position, fmt.Sprintf("Cannot spread fragment %q within itself.", f.Name))
+		return false
+	}
+	if repeats(document) {
+		v.refuse(ruleSelections, document.Operations[0].Position, "the document selects the same fields too often")
+		return false
+	}
+	v.walk(schema, document, specified(size.longest <= maxSuggested))
+	v.walk(schema, document, []core.Rule{rules.OverlappingFieldsCanBeMergedRule})
+	return v.told == 0
+}
+
+// specified are the other rules of the specification, in an order that stays.
+func specified(suggesting bool) []core.Rule {
+	all := rules.NewDefaultRules()
+	all.RemoveRule(rules.NoFragmentCyclesRule.Name)
+	all.RemoveRule(rules.OverlappingFieldsCanBeMergedRule.Name)
+	if !suggesting {
+		all.ReplaceRule(rules.FieldsOnCorrectTypeRule.Name, rules.FieldsOnCorrectTypeRuleWithoutSuggestions.RuleFunc)
+		all.ReplaceRule(rules.KnownArgumentNamesRule.Name, rules.KnownArgumentNamesRuleWithoutSuggestions.RuleFunc)
+		all.ReplaceRule(rules.KnownTypeNamesRule.Name, rules.KnownTypeNamesRuleWithoutSuggestions.RuleFunc)
+		all.ReplaceRule(rules.ScalarLeafsRule.Name, rules.ScalarLeafsRuleWithoutSuggestions.RuleFunc)
+		all.ReplaceRule(rules.ValuesOfCorrectTypeRule.Name, rules.ValuesOfCorrectTypeRuleWithoutSuggestions.RuleFunc)
+	}
+	inner := all.GetInner()
+	ordered := make([]core.Rule, 0, len(inner))
+	for _, name := range slices.Sorted(maps.Keys(inner)) {
+		ordered = append(ordered, core.Rule{Name: name, RuleFunc: inner[name]})
+	}
+	return ordered
+}
+
+// walk asks rules about the document until enough is told.
+func (v *validating) walk(schema *ast.Schema, document *ast.QueryDocument, asked []core.Rule) {
+	events := &core.Events{}
+	events.OnDirectiveList(func(w *core.Walker, _ []*ast.Directive) { v.walker = w })
+	for _, rule := range asked {
+		rule.RuleFunc(events, func(options ...core.ErrorOption) { v.tell(rule.Name, options) })
+	}
+	core.Walk(schema, document, events)
+}
+
+// tell adds an error, unless there are enough: then nobody is asked any more.
+func (v *validating) tell(rule string, options []core.ErrorOption) {
+	if v.told >= maxErrors {
+		if v.walker != nil {
+			v.walker.Observers = &core.Events{}
+		}
+		return
+	}
+	v.add(append(options, func(err *gqlerror.Error) {
+		err.Rule = rule
+		v.told += 1 + len(err.Message)/maxMessage
+		if len(err.Message) > maxMessage {
+			err.Message = strings.ToValidUTF8(err.Message[:maxMessage], "")
+		}
+	})...)
+}
+
+func (v *validating) refuse(rule string, at *ast.Position, message string) {
+	v.tell(rule, []core.ErrorOption{core.Message("%s", message), core.At(at)})
+}
+
+// magnitude is how large a document is to the validator.
+type magnitude struct {
+	// walked are the selections, arguments and values that it walks over: from each operation
+	// and from each fragment into all fragments that can be reached from there.
+	walked  int
+	longest int // name or text, in bytes
+}
+
+// measured looks at each part of a document once, and then at which lead to which, until it
+// is certain that they are too many.
+func measured(document *ast.QueryDocument) magnitude {
+	parts := make([]*part, 0, len(document.Operations)+len(document.Fragments))
+	fragments := make(map[string]*part, len(document.Fragments))
+	for _, op := range document.Operations {
+		p := &part{}
+		for _, v := range op.VariableDefinitions {
+			p.value(v.DefaultValue)
+			p.directives(v.Directives)
+		}
+		p.directives(op.Directives)
+		p.selections(op.SelectionSet, 1)
+		parts = append(parts, p)
+	}
+	for _, f := range document.Fragments {
+		p := &part{longest: len(f.TypeCondition)}
+		p.directives(f.Directives)
+		p.selections(f.SelectionSet, 1)
+		parts = append(parts, p)
+		if fragments[f.Name] == nil { // the validator takes the first of a name, too
+			fragments[f.Name] = p
+		}
+	}
+	var all magnitude
+	for _, p := range parts {
+		all.longest = max(all.longest, p.longest)
+		for _, name := range p.spread {
+			if f := fragments[name]; f != nil {
+				p.leads = append(p.leads, f)
+			}
+		}
+	}
+	for _, p := range parts {
+		if all.walked += p.reach(p); all.walked > maxWalked {
+			break
+		}
+	}
+	return all
+}
+
+// part is an operation or a fragment.
+type part struct {
+	size    int // of its own
+	longest int
+	spread  []string
+	leads   []*part // where the spreads lead
+	from    *part   // from where it has been reached last
+}
+
+// reach is the size of all that can be reached from root by p.
+func (p *part) reach(root *part) int {
+	if p.from == root {
+		return 0
+	}
+	p.from = root
+	size := p.size
+	for _, f := range p.leads {
+		size += f.reach(root)
+	}
+	return size
+}
+
+// selections counts what is in a selection. What is below a field of introspection counts
+// several times: a rule looks into each of these, wherever it stands.
+func (p *part) selections(set ast.SelectionSet, times int) {
+	for _, s := range set {
+		p.size += times
+		switch s := s.(type) {
+		case *ast.Field:
+			p.note(s.Name)
+			p.arguments(s.Arguments)
+			p.directives(s.Directives)
+			below := times
+			if s.Name == "__schema" || s.Name == "__type" {
+				below++
+			}
+			p.selections(s.SelectionSet, below)
+		case *ast.InlineFragment:
+			p.note(s.TypeCondition)
+			p.directives(s.Directives)
+			p.selections(s.SelectionSet, times)
+		case *ast.FragmentSpread:
+			p.directives(s.Directives)
+			p.spread = append(p.spread, s.Name)
+		}
+	}
+}
+
+func (p *part) directives(list ast.DirectiveList) {
+	for _, d := range list {
+		p.size++
+		p.arguments(d.Arguments)
+	}
+}
+
+func (p *part) arguments(list ast.ArgumentList) {
+	for _, a := range list {
+		p.note(a.Name)
+		p.value(a.Value)
+	}
+}
+
+func (p *part) value(v *ast.Value) {
+	if v == nil {
+		return
+	}
+	p.size++
+	p.note(v.Raw)
+	for _, child := range v.Children {
+		p.note(child.Name)
+		p.value(child.Value)
+	}
+}
+
+func (p *part) note(name string) { p.longest = max(p.longest, len(name)) }
