@@ -25,29 +25,36 @@ type form struct {
 	begun *recorder
 }
 
-// recorder keeps what is read through it.
+// recorder keeps what is read through it, up to a bound: what comes before a form's first
+// boundary and in the headers of its parts is as long as the client likes.
 type recorder struct {
 	io.Reader
 	kept bytes.Buffer
+	most int64
 	off  bool
 }
 
 // Read reads on.
 func (r *recorder) Read(p []byte) (int, error) {
-	n, err := r.Reader.Read(p)
-	if !r.off {
-		r.kept.Write(p[:n])
+	if r.off {
+		return r.Reader.Read(p)
 	}
+	if int64(r.kept.Len()) >= r.most {
+		return 0, fault.BadInput("", "more than %d bytes come before the first file", r.most)
+	}
+	n, err := r.Reader.Read(p)
+	r.kept.Write(p[:n])
 	return n, err
 }
 
-func newForm(r *http.Request) (*form, error) {
+// newForm begins to read a form. It has at most so many bytes before its first file.
+func newForm(r *http.Request, most int64) (*form, error) {
 	_, parameters, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	boundary := parameters["boundary"]
 	if err != nil || boundary == "" {
 		return nil, fault.BadInput("", "the Content-Type names no boundary of the multipart form")
 	}
-	begun := &recorder{Reader: r.Body}
+	begun := &recorder{Reader: r.Body, most: most}
 	return &form{Reader: multipart.NewReader(begun, boundary), boundary: boundary, length: r.ContentLength, begun: begun}, nil
 }
 

@@ -3,12 +3,63 @@ package edge
 import (
 	"errors"
 	"io"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"testing/iotest"
 
 	"github.com/consoleql/consoleql/graph/scalar"
 )
+
+// TestFormsBeginSoon: what is before a form's first file is kept, and not without bound.
+func TestFormsBeginSoon(t *testing.T) {
+	const operations = "--B\r\nContent-Disposition: form-data; name=\"operations\"\r\n"
+	limits := Limits{}.withDefaults()
+	for name, before := range map[string]struct{ begin, again string }{
+		"lines":                 {"", strings.Repeat("x", 1000) + "\r\n"},
+		"one line":              {"", strings.Repeat("x", 1000)},
+		"headers":               {operations, "X-A: " + strings.Repeat("x", 1000) + "\r\n"},
+		"behind the operations": {operations + "\r\n{}\r\n--B", strings.Repeat(" ", 1000)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			again := strings.NewReader("")
+			endless := readerFunc(func(p []byte) (int, error) {
+				if again.Len() == 0 {
+					again.Reset(before.again)
+				}
+				return again.Read(p)
+			})
+			body := &counted{Reader: io.LimitReader(io.MultiReader(strings.NewReader(before.begin), endless), 64<<20)}
+			r := httptest.NewRequest(http.MethodPost, "/graphql", body)
+			r.Header.Set("Content-Type", "multipart/form-data; boundary=B")
+			w := httptest.NewRecorder()
+			uploads{limits}.Do(w, r, nil)
+			if w.Code != http.StatusBadRequest || !strings.Contains(w.Body.String(), "BAD_USER_INPUT") {
+				t.Errorf("answered %d: %s", w.Code, w.Body)
+			}
+			if most := limits.BodyBytes + 256<<10; body.read > most {
+				t.Errorf("%d bytes have been read, more than %d", body.read, most)
+			}
+		})
+	}
+}
+
+type readerFunc func([]byte) (int, error)
+
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
+
+// counted counts what is read through it.
+type counted struct {
+	io.Reader
+	read int64
+}
+
+func (c *counted) Read(p []byte) (int, error) {
+	n, err := c.Reader.Read(p)
+	c.read += int64(n)
+	return n, err
+}
 
 // TestNoLengthIsReachedByAnother: who is told a length and gets as many bytes takes a file
 // for complete, so of one that is longer or shorter not as many may come.

@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"errors"
 	"io"
 	"mime"
 	"mime/multipart"
@@ -24,8 +25,12 @@ import (
 // which is the order in which the specification has clients send them.
 type uploads struct{ limits Limits }
 
-// maxMapBytes bounds the part that says which file is which variable.
-const maxMapBytes = 64 << 10
+const (
+	// maxMapBytes bounds the part that says which file is which variable.
+	maxMapBytes = 64 << 10
+	// maxFrameBytes bounds what is around the parts before the first file, their headers and its own.
+	maxFrameBytes = 64 << 10
+)
 
 // Supports takes POST with a multipart form.
 func (uploads) Supports(r *http.Request) bool {
@@ -35,7 +40,7 @@ func (uploads) Supports(r *http.Request) bool {
 
 // Do reads the operation, executes it while its files come, and answers.
 func (u uploads) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
-	form, err := newForm(r)
+	form, err := newForm(r, u.limits.BodyBytes+maxMapBytes+maxFrameBytes)
 	if err != nil {
 		writeError(w, r, http.StatusBadRequest, err)
 		return
@@ -93,6 +98,10 @@ func (u uploads) params(form *form, r *http.Request) (*graphql.RawParams, error)
 // readPart decodes the next part, which has to have the given name.
 func readPart(form *multipart.Reader, name string, limit int64, into any) error {
 	part, err := form.NextPart()
+	var told *fault.Error
+	if errors.As(err, &told) {
+		return told
+	}
 	if err != nil || part.FormName() != name {
 		return fault.BadInput(name, "has to come first, before any file")
 	}
