@@ -102,3 +102,26 @@ func TestErrorsOfDocumentsAreBounded(t *testing.T) {
 		}
 	}
 }
+
+// TestOperationsOfAConnection: one that has a thousand under way is told so, and goes on.
+func TestOperationsOfAConnection(t *testing.T) {
+	w := newWorld(t, standing(consolesim.Options{}))
+	s := w.socket(nil)
+	const most = 1000
+	for i := range most + 1 {
+		s.subscribe(fmt.Sprint(i), `subscription { robotChanged { id } }`)
+	}
+	m := s.receive()
+	if errors := decode[[]graphError](t, m.Payload); m.Type != "error" || m.ID != fmt.Sprint(most) || len(errors) != 1 || errors[0].Extensions.Code != "RATE_LIMITED" {
+		t.Fatalf("received %s %q: %s", m.Type, m.ID, m.Payload)
+	}
+	s.send(message{ID: "0", Type: "complete"})
+	await(t, "an operation after one has ended", func() bool {
+		s.subscribe("again", `{ __typename }`)
+		if m := s.receive(); m.ID != "again" || m.Type == "error" {
+			return false
+		}
+		s.completed("again")
+		return true
+	})
+}

@@ -12,6 +12,9 @@ import (
 
 	"github.com/99designs/gqlgen/graphql/handler/transport"
 	"github.com/coder/websocket"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+
+	"github.com/consoleql/consoleql/internal/fault"
 )
 
 // The close codes of the protocol.
@@ -22,6 +25,10 @@ const (
 	statusIDInUse      websocket.StatusCode = 4409
 	statusTooManyInits websocket.StatusCode = 4429
 )
+
+// maxOperations bounds the operations of a connection that are under way, each of which has a
+// goroutine at least. A dashboard keeps some hundred subscriptions.
+const maxOperations = 1000
 
 // socket is a WebSocket as gqlgen's transport uses it. It holds both sides to
 // the protocol, pings, and gives up a client that does not receive.
@@ -157,8 +164,14 @@ func (c *socket) received(e envelope) (pass bool, err error) {
 		if e.ID == "" {
 			return false, c.refuse(statusBadRequest, "Invalid message received")
 		}
-		if !c.begin(e.ID) {
+		switch c.begin(e.ID) {
+		case idInUse:
 			return false, c.refuse(statusIDInUse, "Subscriber for "+e.ID+" already exists")
+		case tooMany:
+			return false, c.write(map[string]any{"id": e.ID, "type": "error", "payload": gqlerror.List{
+				refuse(fault.RateLimited, "the connection has %d operations under way: end some, or open another", maxOperations),
+			}})
+		case begun:
 		}
 		return true, nil
 	case "complete":
@@ -168,27 +181,39 @@ func (c *socket) received(e envelope) (pass bool, err error) {
 	}
 }
 
+// beginning is what comes of an operation that a client begins.
+type beginning int
+
+const (
+	begun beginning = iota
+	idInUse
+	tooMany
+)
+
 // begin notes that the client begins an operation, unless it has one of that id
-// already. An id may be used again once its operation has ended, for which
-// gqlgen takes a moment.
-func (c *socket) begin(id string) bool {
+// already, or too many. An id may be used again once its operation has ended, for
+// which gqlgen takes a moment.
+func (c *socket) begin(id string) beginning {
 	for {
 		c.mu.Lock()
-		old := c.operations[id]
-		if old == nil {
+		old, others := c.operations[id], len(c.operations)
+		if old == nil && others < maxOperations {
 			c.operations[id] = &running{ended: make(chan struct{})}
 			c.mu.Unlock()
-			return true
+			return begun
 		}
-		left := old.left
+		left := old != nil && old.left
 		c.mu.Unlock()
-		if !left {
-			return false
+		switch {
+		case old == nil:
+			return tooMany
+		case !left:
+			return idInUse
 		}
 		select {
 		case <-old.ended:
 		case <-c.ctx.Done():
-			return false
+			return idInUse
 		}
 	}
 }
