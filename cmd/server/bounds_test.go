@@ -125,3 +125,33 @@ func TestOperationsOfAConnection(t *testing.T) {
 		return true
 	})
 }
+
+// TestOneSignInPerOperation: a request tries one password.
+func TestOneSignInPerOperation(t *testing.T) {
+	w := newWorld(t, consolesim.Options{})
+	for name, query := range map[string]string{
+		"aliases":          `mutation { a: $1 b: $2 }`,
+		"an inline":        `mutation { a: $1 ... on Mutation { b: $2 } }`,
+		"a fragment":       `mutation { a: $1 ...F } fragment F on Mutation { b: $2 }`,
+		"beside others":    `mutation { a: $1 signOut { ok } ... { ...F } } fragment F on Mutation { ... { signIn: $2 } }`,
+		"in the next part": `mutation { a: $1 ... @defer { b: $2 } }`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			here := *w
+			here.t = t
+			here.refusedEverywhere(strings.NewReplacer(
+				"$1", `signIn(input: {username: "u", password: "1"}) { sessionToken }`,
+				"$2", `signIn(input: {username: "v", password: "2"}) { sessionToken }`,
+			).Replace(query), "BAD_USER_INPUT")
+		})
+	}
+	t.Run("one in two parts", func(t *testing.T) {
+		u := w.sim.Data().SoloUser()
+		a := w.ask(`mutation($u: String!, $p: String!) { ...F ...G }
+			fragment F on Mutation { signIn(input: {username: $u, password: $p}) { sessionToken } }
+			fragment G on Mutation { signIn(input: {username: $u, password: $p}) { expiresAt } }`, request{variables: login(u)})
+		if len(a.Errors) > 0 {
+			t.Errorf("answered %s", a.Body)
+		}
+	})
+}

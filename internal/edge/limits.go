@@ -78,10 +78,28 @@ func (l *limiter) MutateOperationContext(ctx context.Context, op *graphql.Operat
 	if op.Operation.Operation == ast.Subscription && len(graphql.CollectFields(op, op.Operation.SelectionSet, []string{"Subscription"})) != 1 {
 		return refuse(fault.ValidationFailed, "a subscription must select exactly one field")
 	}
+	if signIns(op) > 1 {
+		return refuse(fault.BadUserInput, "signIn: may be asked for once in an operation")
+	}
 	if price := complexity.Calculate(ctx, l.schema, op.Operation, op.Variables); price > l.limits.Complexity {
 		return refuse(fault.QueryTooComplex, "the operation's complexity of %d exceeds the limit of %d: ask for fewer entities (first) or in several operations", price, l.limits.Complexity)
 	}
 	return nil
+}
+
+// signIns counts the fields of an operation that try a password. Guesses are counted by
+// request elsewhere, such as by a proxy in front: one must not carry a list of them.
+func signIns(op *graphql.OperationContext) int {
+	if op.Operation.Operation != ast.Mutation {
+		return 0
+	}
+	n := 0
+	for _, f := range graphql.CollectFields(op, op.Operation.SelectionSet, []string{"Mutation"}) {
+		if f.Name == "signIn" {
+			n++
+		}
+	}
+	return n
 }
 
 func refuse(code fault.Code, format string, args ...any) *gqlerror.Error {
