@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 
+	whole "github.com/99designs/gqlgen/graphql/introspection"
+
 	"github.com/consoleql/consoleql/internal/consolesim"
 )
 
@@ -154,4 +156,15 @@ func TestOneSignInPerOperation(t *testing.T) {
 			t.Errorf("answered %s", a.Body)
 		}
 	})
+}
+
+// TestIntrospectionIsBounded: what tools ask for is answered, a hundred times of it is not.
+func TestIntrospectionIsBounded(t *testing.T) {
+	w := newWorld(t, consolesim.Options{})
+	w.query(whole.Query, nil)
+	var often strings.Builder
+	for i := range 100 {
+		fmt.Fprintf(&often, "a%d: __schema { ...F } ", i)
+	}
+	w.refusedEverywhere("{ "+often.String()+"} fragment F on __Schema { types { name fields { name description args { name type { name } } } } }", "QUERY_TOO_COMPLEX")
 }

@@ -78,6 +78,9 @@ func (l *limiter) MutateOperationContext(ctx context.Context, op *graphql.Operat
 	if op.Operation.Operation == ast.Subscription && len(graphql.CollectFields(op, op.Operation.SelectionSet, []string{"Subscription"})) != 1 {
 		return refuse(fault.ValidationFailed, "a subscription must select exactly one field")
 	}
+	if introspects(l.schema.Schema(), op.Operation, op.Variables) {
+		return refuse(fault.QueryTooComplex, "the operation asks introspection for more than %d values", maxIntrospected)
+	}
 	if signIns(op) > 1 {
 		return refuse(fault.BadUserInput, "signIn: may be asked for once in an operation")
 	}
