@@ -22,7 +22,7 @@ func TestASecondSignalEndsTheProcess(t *testing.T) {
 	p := newProcess(t, sim, "", "CONSOLEQL_SHUTDOWN_TIMEOUT=1m")
 	go func() {
 		_, _ = p.http.Post(p.url+"/graphql", "application/json", strings.NewReader(`{"query":"{ robots { totalCount } }"}`))
-	}() //nolint:bodyclose,noctx // never answered
+	}() // never answered
 	await(t, "the console is asked", func() bool { return len(p.calls()) > 0 })
 	ended := make(chan error, 1)
 	go func() { ended <- p.cmd.Wait() }()

@@ -230,11 +230,7 @@ func (w wire) exchange(ctx context.Context, operation string, timeout time.Durat
 		}
 		return err
 	}
-	client := w.http
-	if operation == OpUploadPackage || operation == OpPutPackageFile {
-		client = w.files
-	}
-	resp, err := client.Do(req) //nolint:bodyclose // drain closes it
+	resp, err := w.carrier(operation).Do(req) //nolint:bodyclose // drain closes it
 	if err != nil {
 		return connectionError(ctx, operation, 0, withoutURL(err))
 	}
@@ -270,6 +266,14 @@ func (w wire) exchange(ctx context.Context, operation string, timeout time.Durat
 		return invalid(operation, resp.StatusCode, err.Error(), err)
 	}
 	return invalid(operation, resp.StatusCode, "the answer cannot be decoded", err)
+}
+
+// carrier sends the requests of an operation.
+func (w wire) carrier(operation string) *http.Client {
+	if operation == OpUploadPackage || operation == OpPutPackageFile {
+		return w.files
+	}
+	return w.http
 }
 
 // withoutURL takes off what net/http wraps around an error: it quotes the URL, whose query may hold secrets.

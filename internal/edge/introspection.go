@@ -5,7 +5,7 @@ import "github.com/vektah/gqlparser/v2/ast"
 // maxIntrospected bounds the values that introspection answers in one operation, of which the
 // usual queries for the whole schema want a tenth. It is no matter of Limits.Complexity: who
 // lowers that does not mean GraphiQL.
-const maxIntrospected = 200_000
+const maxIntrospected = 100_000
 
 // introspects says whether an operation asks introspection for too much.
 func introspects(schema *ast.Schema, op *ast.OperationDefinition, variables map[string]any) bool {

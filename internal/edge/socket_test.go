@@ -63,11 +63,11 @@ func TestASocketThatSaysNothingIsClosed(t *testing.T) {
 				go func() { _ = server.Serve(listener) }()
 				defer server.Close()
 				client := &http.Client{Transport: &http.Transport{DialContext: listener.dial, DisableKeepAlives: true}}
-				conn, _, err := websocket.Dial(t.Context(), "ws://pipe/", &websocket.DialOptions{HTTPClient: client, Subprotocols: []string{subprotocol}}) //nolint:bodyclose // of a connection that was upgraded
+				conn, _, err := websocket.Dial(t.Context(), "ws://pipe/", &websocket.DialOptions{HTTPClient: client, Subprotocols: []string{subprotocol}})
 				if err != nil {
 					t.Fatal(err)
 				}
-				defer conn.CloseNow()
+				defer func() { _ = conn.CloseNow() }()
 				if tt.says != "" {
 					if err := conn.Write(t.Context(), websocket.MessageText, []byte(tt.says)); err != nil {
 						t.Fatal(err)
