@@ -4610,7 +4610,7 @@ extend type Query {
 }
 
 extend type Mutation {
-  "Signs a user in with the console's user name and password, and begins a session: its token stands for the console's own tokens, which the gateway keeps and refreshes. Send it by POST and pass the password as a variable. One console call (connect/token), and those of what is selected of ` + "`" + `viewer` + "`" + `. A wrong password is ` + "`" + `UNAUTHENTICATED` + "`" + `, a locked account ` + "`" + `FORBIDDEN` + "`" + `; after some failures in a row further attempts are ` + "`" + `RATE_LIMITED` + "`" + ` for up to a minute."
+  "Signs a user in with the console's user name and password, and begins a session: its token stands for the console's own tokens, which the gateway keeps and refreshes. Send it by POST and pass the password as a variable. It may stand once in an operation. One console call (connect/token), and those of what is selected of ` + "`" + `viewer` + "`" + `. A wrong password is ` + "`" + `UNAUTHENTICATED` + "`" + `, a locked account ` + "`" + `FORBIDDEN` + "`" + `; after some failures in a row further attempts are ` + "`" + `RATE_LIMITED` + "`" + ` for up to a minute."
   signIn(
     "Who signs in."
     input: SignInInput!
