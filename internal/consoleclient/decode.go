@@ -2,7 +2,6 @@ package consoleclient
 
 import (
 	"errors"
-	"io"
 	"slices"
 	"strings"
 
@@ -375,34 +374,3 @@ func checked[T any](e *T, id func(*T) string) (*T, error) {
 	}
 	return e, nil
 }
-
-// limitedReader gives at most max bytes of an answer, and remembers why reading ended early: that tells an answer that
-// cannot be decoded from one that did not arrive.
-type limitedReader struct {
-	r        io.Reader
-	left     int64
-	tooLarge bool
-	err      error // of the connection, other than io.EOF
-}
-
-func (l *limitedReader) Read(p []byte) (int, error) {
-	if l.tooLarge {
-		return 0, errTooLarge
-	}
-	// One byte more than allowed shows that there is more.
-	if int64(len(p)) > l.left+1 {
-		p = p[:l.left+1]
-	}
-	n, err := l.r.Read(p)
-	if int64(n) > l.left {
-		l.tooLarge = true
-		return int(l.left), errTooLarge
-	}
-	l.left -= int64(n)
-	if err != nil && !errors.Is(err, io.EOF) {
-		l.err = err
-	}
-	return n, err
-}
-
-var errTooLarge = errors.New("the answer is too large")
