@@ -50,12 +50,13 @@ func (u uploads) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphEx
 		writeError(w, r, http.StatusBadRequest, err)
 		return
 	}
-	w.Header().Set("Content-Type", answerType(r))
+	media := answerType(r)
+	w.Header().Set("Content-Type", media)
 	ctx := r.Context()
 	op, errs := exec.CreateOperationContext(ctx, params)
 	if errs != nil {
 		status := http.StatusUnprocessableEntity
-		if answerType(r) == typeGraphQLResponse {
+		if media == typeGraphQLResponse {
 			status = http.StatusBadRequest
 		}
 		w.WriteHeader(status)
@@ -63,7 +64,7 @@ func (u uploads) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphEx
 		return
 	}
 	responses, ctx := exec.DispatchOperation(ctx, op)
-	writeResponse(w, responses(ctx))
+	writeResponse(w, orCancelled(responses(ctx)))
 }
 
 // params reads the parts `operations` and `map` and puts a file, still to come,

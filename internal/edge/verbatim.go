@@ -36,11 +36,7 @@ type verbatimExecutor struct {
 func (e verbatimExecutor) DispatchOperation(ctx context.Context, op *graphql.OperationContext) (graphql.ResponseHandler, context.Context) {
 	respond, ctx := e.GraphExecutor.DispatchOperation(ctx, op)
 	return func(ctx context.Context) *graphql.Response {
-		resp := respond(ctx)
-		if resp == nil { // the client has gone, or has only closed its own side
-			resp = &graphql.Response{Errors: gqlerror.List{refuse(fault.Internal, "the request was cancelled")}}
-		}
-		return e.hand(resp)
+		return e.hand(orCancelled(respond(ctx)))
 	}, ctx
 }
 
@@ -92,6 +88,15 @@ func (w *verbatimWriter) Write(p []byte) (int, error) {
 
 // Unwrap lets http.ResponseController reach the real writer.
 func (w *verbatimWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// orCancelled is the response. There is none where the client has gone, or has only closed
+// its own side.
+func orCancelled(resp *graphql.Response) *graphql.Response {
+	if resp == nil {
+		return &graphql.Response{Errors: gqlerror.List{refuse(fault.Internal, "the request was cancelled")}}
+	}
+	return resp
+}
 
 // writeResponse writes a response to a client, whose going away is no fault of ours.
 func writeResponse(w io.Writer, resp *graphql.Response) {
