@@ -55,24 +55,26 @@ func (e *entities[T, F]) read(w window[F]) (*view[T], error) {
 	case w.count == 0:
 		return &view[T]{total: p.Count}, nil
 	}
-	first := p
-	placed := key.index == 0 || e.placed(key, p)
-	if !placed {
+	var first *cc.Page[T]
+	switch {
+	case key.index == 0:
+		first = p
+	case !e.placed(key, p):
 		k := key
 		k.index = 0
 		if first, err = e.page(k); err != nil {
 			return nil, err
 		}
 	}
-	return e.readFrom(w, key, p, first, placed)
+	return e.readFrom(w, key, p, first)
 }
 
-// readFrom reads the rest of a stretch of which p, the page of key, has come. Unless p is
-// placed, first has come, too, the first page of that size.
-func (e *entities[T, F]) readFrom(w window[F], key pageKey[F], p, first *cc.Page[T], placed bool) (*view[T], error) {
+// readFrom reads the rest of a stretch of which p, the page of key, has come. Unless that
+// is certain to hold its places, first has come, too, the first page of that size.
+func (e *entities[T, F]) readFrom(w window[F], key pageKey[F], p, first *cc.Page[T]) (*view[T], error) {
 	r := reader[T]{from: w.offset, to: w.offset + w.count, total: p.Count, at: make(map[int]*T, len(p.List))}
 	size := key.size
-	if key.index == 0 || !placed {
+	if first != nil {
 		size = e.sizeServed(first, size)
 		r.total = max(first.Count, first.Served)
 		r.put(0, first)

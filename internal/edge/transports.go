@@ -2,9 +2,7 @@ package edge
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"io"
 	"net/http"
 	"strings"
 
@@ -78,18 +76,12 @@ type post struct{ transport.POST }
 
 // Do answers a POST, or refuses its body.
 func (p post) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
-	body, err := io.ReadAll(r.Body)
-	if err == nil && !json.Valid(body) {
-		err = fault.BadInput("", notAnOperation)
-	}
-	if err != nil {
+	if _, err := readParams(r); err != nil {
 		refuseBody(w, r, err)
 		return
 	}
-	again := *r
-	again.Body = newReadBody(body)
 	p.ResponseHeaders = answeredAs(r)
-	p.POST.Do(w, &again, exec)
+	p.POST.Do(w, r, exec)
 }
 
 // refuseBody answers a body that could not be read, or holds no operation.

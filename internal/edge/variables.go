@@ -16,11 +16,7 @@ import (
 // looks alike: a text of digits as an Int, a number as a String.
 func checkVariables(schema *ast.Schema, op *graphql.OperationContext) *gqlerror.Error {
 	for _, v := range op.Operation.VariableDefinitions {
-		value, given := op.Variables[v.Variable]
-		if !given {
-			continue
-		}
-		if wrong := checkValue(schema, v.Type, value); wrong != nil {
+		if wrong := checkValue(schema, v.Type, op.Variables[v.Variable]); wrong != nil {
 			err := refuse(fault.ValidationFailed, "is no %s", wrong.typ)
 			err.Path = append(ast.Path{ast.PathName("variable"), ast.PathName(v.Variable)}, wrong.at...) // as the validator has it
 			return err
