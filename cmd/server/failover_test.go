@@ -64,8 +64,7 @@ func (f *failover) goesOn() {
 	}
 	a, b := f.replicas[0], f.replicas[1]
 	for range 4 {
-		f.written++
-		a.query(fmt.Sprintf(`mutation { updateWorkflow(input: {id: %q, priority: %d}) { workflow { id } } }`, f.workflow, 100+f.written), nil)
+		f.change(a)
 		for _, p := range []*process{b, a} {
 			var got struct{ Workflow struct{ Priority int } }
 			p.query(fmt.Sprintf(`{ workflow(id: %q) { priority } }`, f.workflow), &got)
@@ -77,7 +76,8 @@ func (f *failover) goesOn() {
 	}
 	// A command that was late gives Redis a second's rest, in which each replica reads for itself.
 	await(f.t, "that a replica calls nobody for what the other one has read anew", func() bool {
-		a.ask(joinQuery, request{header: noCache})
+		f.change(a)
+		a.query(joinQuery, nil)
 		calls := len(f.sim.Requests())
 		b.query(joinQuery, nil)
 		return len(f.sim.Requests()) == calls
@@ -92,6 +92,12 @@ func (f *failover) goesOn() {
 	if again, _ := executeOnce(b, f.workflow, fmt.Sprint("calm-", f.keys)); again != first || first == "" {
 		f.t.Errorf("executed, and again: %q, %q, %s", first, again, code)
 	}
+}
+
+// change gives the workflow another priority, so that it has to be read anew.
+func (f *failover) change(by *process) {
+	f.written++
+	by.query(fmt.Sprintf(`mutation { updateWorkflow(input: {id: %q, priority: %d}) { workflow { id } } }`, f.workflow, 100+f.written), nil)
 }
 
 // executing executes with key after key, each until it is answered, through all replicas;
