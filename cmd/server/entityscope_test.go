@@ -29,18 +29,19 @@ type (
 		Version                           *onlyID
 		Department, Company               *onlyID
 	}
+	walkedFlows      struct{ Nodes []walkedFlow }
 	walkedDepartment struct {
 		ID, Name  string
-		Workflows struct{ Nodes []walkedFlow }
+		Workflows *walkedFlows
 	}
 	walkedCompany struct {
 		ID, Name    string
-		Departments []*walkedDepartment
+		Departments []walkedDepartment
 	}
 )
 
-// walked is what everyDepartment answers for a console's data; nil stands for
-// the departments that may does not let in.
+// walked is what everyDepartment answers for a console's data; the workflows
+// of the departments that may does not let in are nil.
 func walked(data *consolesim.Data, companies []string, may func(department string) bool) []walkedCompany {
 	var all []walkedCompany
 	for _, c := range data.Companies() {
@@ -49,14 +50,13 @@ func walked(data *consolesim.Data, companies []string, may func(department strin
 		}
 		company := walkedCompany{ID: c.ID, Name: c.Name}
 		for _, d := range data.Departments(c.ID) {
-			if !may(d.ID) {
-				company.Departments = append(company.Departments, nil)
-				continue
-			}
-			department := &walkedDepartment{ID: d.ID, Name: d.Name}
-			ids := data.WorkflowIDs(d.ID)
-			for _, id := range ids[:min(5, len(ids))] {
-				department.Workflows.Nodes = append(department.Workflows.Nodes, walkedWorkflow(data, id))
+			department := walkedDepartment{ID: d.ID, Name: d.Name}
+			if may(d.ID) {
+				department.Workflows = new(walkedFlows)
+				ids := data.WorkflowIDs(d.ID)
+				for _, id := range ids[:min(5, len(ids))] {
+					department.Workflows.Nodes = append(department.Workflows.Nodes, walkedWorkflow(data, id))
+				}
 			}
 			company.Departments = append(company.Departments, department)
 		}
@@ -85,7 +85,7 @@ func walkedWorkflow(data *consolesim.Data, id string) walkedFlow {
 func anywhere(string) bool { return true }
 
 // checkWalk compares an answer to everyDepartment, errors included: one
-// FORBIDDEN inside each department that is nil.
+// FORBIDDEN at each department's workflows that are nil.
 func checkWalk(t *testing.T, a answer, want []walkedCompany) {
 	t.Helper()
 	got := decode[struct{ Companies []walkedCompany }](t, a.Data)
@@ -95,7 +95,7 @@ func checkWalk(t *testing.T, a answer, want []walkedCompany) {
 	var refused []string
 	for i, c := range want {
 		for j, d := range c.Departments {
-			if d == nil {
+			if d.Workflows == nil {
 				refused = append(refused, fmt.Sprintf("companies.%d.departments.%d.workflows", i, j))
 			}
 		}
@@ -196,6 +196,9 @@ func TestForbiddenDepartmentsLeaveTheOthersAlone(t *testing.T) {
 	})
 	t.Run("children", func(t *testing.T) {
 		a := w.ask(`{ companies { rootDepartment { children { id queues(first: 1) { totalCount } } } } }`, request{})
+		if !strings.Contains(string(a.Data), fmt.Sprintf(`{"id":%q,"queues":null}`, data.MainDepartmentID())) {
+			t.Errorf("the forbidden child is missing in %s", a.Data)
+		}
 		for _, e := range a.Errors {
 			if e.Extensions.Code != "FORBIDDEN" || len(e.Path) != 6 || e.Path[3] != "children" || e.Path[5] != "queues" {
 				t.Errorf("%+v", e)

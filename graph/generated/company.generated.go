@@ -227,7 +227,7 @@ func (ec *executionContext) _Company_departments(ctx context.Context, field grap
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v []*consoleclient.Department) graphql.Marshaler {
-			return ec.marshalODepartment2ᚕᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐDepartment(ctx, selections, v)
+			return ec.marshalODepartment2ᚕᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐDepartmentᚄ(ctx, selections, v)
 		},
 		true,
 		false,

@@ -2554,6 +2554,13 @@ func (ec *executionContext) marshalOPackage2ᚖgithubᚗcomᚋconsoleqlᚋconsol
 	return ec._Package(ctx, sel, v)
 }
 
+func (ec *executionContext) marshalOPackageConnection2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐConnection(ctx context.Context, sel ast.SelectionSet, v *loader.Connection[consoleclient.Package]) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._PackageConnection(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalOPackageFilter2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐPackageFilter(ctx context.Context, v any) (*consoleclient.PackageFilter, error) {
 	if v == nil {
 		return nil, nil

@@ -1268,6 +1268,13 @@ func (ec *executionContext) marshalOQueue2ᚖgithubᚗcomᚋconsoleqlᚋconsoleq
 	return ec._Queue(ctx, sel, v)
 }
 
+func (ec *executionContext) marshalOQueueConnection2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐConnection(ctx context.Context, sel ast.SelectionSet, v *loader.Connection[consoleclient.Queue]) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._QueueConnection(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalOQueueFilter2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐQueueFilter(ctx context.Context, v any) (*consoleclient.QueueFilter, error) {
 	if v == nil {
 		return nil, nil

@@ -3640,8 +3640,8 @@ type Company {
   viewer: CompanyUser
   "The root of the company's department tree. One console call per company, shared by ` + "`" + `rootDepartment` + "`" + `, ` + "`" + `departments` + "`" + ` and ` + "`" + `department` + "`" + `."
   rootDepartment: Department
-  "Every department of the company, the whole tree flattened: the root first, each department before its children. A department whose content is refused is null with an error at its place, and the others are answered all the same. Shares the one console call of ` + "`" + `rootDepartment` + "`" + `."
-  departments: [Department]
+  "Every department of the company, the whole tree flattened: the root first, each department before its children. Shares the one console call of ` + "`" + `rootDepartment` + "`" + `."
+  departments: [Department!]
   "One department of this company, wherever it stands in the tree; null without an error where there is none by this id. Shares the one console call of ` + "`" + `rootDepartment` + "`" + `."
   department(
     "The department's GUID."
@@ -3673,8 +3673,8 @@ extend type Query {
 
 "A department (部门): a node of a company's tree, and the scope in which packages, robots, queues, workflows and layouts live. What is selected below it is asked for in its own scope, whatever the scope of the request."
 type Department {
-  "The departments directly below this one, in the console's order; an empty list at a leaf. They come with the tree and cost no extra console call. A child whose content is refused is null with an error at its place, and its siblings are answered all the same."
-  children: [Department]!
+  "The departments directly below this one, in the console's order; an empty list at a leaf. They come with the tree and cost no extra console call."
+  children: [Department!]!
   "The path of this department from the root of the tree, as the console writes it."
   departmentPath: String
   "Whether the caller holds any role in this department."
@@ -3905,7 +3905,7 @@ extend type Query {
 }
 
 extend type Department {
-  "The packages of this department, a page at a time, whatever the scope of the request."
+  "The packages of this department, a page at a time, whatever the scope of the request; null with an error where they cannot be had."
   packages(
     "Answers only what satisfies every field given here; left out or null: everything."
     filter: PackageFilter
@@ -3917,7 +3917,7 @@ extend type Department {
     after: String
     "How many entities to skip from the start, 0 or more, for tables with page numbers. Not together with ` + "`" + `after` + "`" + `."
     offset: Int
-  ): PackageConnection!
+  ): PackageConnection
   "One package by its id, asked for in this department's scope; null without an error where there is none."
   package(
     "The GUID of the package."
@@ -4271,7 +4271,7 @@ extend type Query {
 }
 
 extend type Department {
-  "The queues of this department, a page at a time, whatever the scope of the request."
+  "The queues of this department, a page at a time, whatever the scope of the request; null with an error where they cannot be had."
   queues(
     "Answers only what satisfies every field given here; left out or null: everything."
     filter: QueueFilter
@@ -4283,7 +4283,7 @@ extend type Department {
     after: String
     "How many entities to skip from the start, 0 or more, for tables with page numbers. Not together with ` + "`" + `after` + "`" + `."
     offset: Int
-  ): QueueConnection!
+  ): QueueConnection
   "One queue by its id, asked for in this department's scope; null without an error where there is none."
   queue(
     "The GUID of the queue."
@@ -4476,7 +4476,7 @@ extend type Query {
 }
 
 extend type Department {
-  "The robots of this department, a page at a time, whatever the scope of the request."
+  "The robots of this department, a page at a time, whatever the scope of the request; null with an error where they cannot be had."
   robots(
     "Answers only what satisfies every field given here; left out or null: everything."
     filter: RobotFilter
@@ -4488,7 +4488,7 @@ extend type Department {
     after: String
     "How many entities to skip from the start, 0 or more, for tables with page numbers. Not together with ` + "`" + `after` + "`" + `."
     offset: Int
-  ): RobotConnection!
+  ): RobotConnection
   "One robot by its id, asked for in this department's scope; null without an error where there is none."
   robot(
     "The GUID of the robot."
@@ -4791,7 +4791,7 @@ extend type Query {
 }
 
 extend type Department {
-  "The workflows of this department, a page at a time, whatever the scope of the request."
+  "The workflows of this department, a page at a time, whatever the scope of the request; null with an error where they cannot be had."
   workflows(
     "Answers only what satisfies every field given here; left out or null: everything."
     filter: WorkflowFilter
@@ -4803,7 +4803,7 @@ extend type Department {
     after: String
     "How many entities to skip from the start, 0 or more, for tables with page numbers. Not together with ` + "`" + `after` + "`" + `."
     offset: Int
-  ): WorkflowConnection!
+  ): WorkflowConnection
   "One workflow by its id, asked for in this department's scope; null without an error where there is none."
   workflow(
     "The GUID of the workflow."
@@ -5216,7 +5216,7 @@ extend type Query {
 }
 
 extend type Department {
-  "The layouts of this department, a page at a time, whatever the scope of the request."
+  "The layouts of this department, a page at a time, whatever the scope of the request; null with an error where they cannot be had."
   workflowLayouts(
     "Answers only what satisfies every field given here; left out or null: everything."
     filter: WorkflowLayoutFilter
@@ -5228,7 +5228,7 @@ extend type Department {
     after: String
     "How many entities to skip from the start, 0 or more, for tables with page numbers. Not together with ` + "`" + `after` + "`" + `."
     offset: Int
-  ): WorkflowLayoutConnection!
+  ): WorkflowLayoutConnection
   "One layout by its id, asked for in this department's scope; null without an error where there is none."
   workflowLayout(
     "The GUID of the layout."

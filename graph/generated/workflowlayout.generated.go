@@ -1145,6 +1145,13 @@ func (ec *executionContext) marshalOWorkflowLayout2ᚖgithubᚗcomᚋconsoleql�
 	return ec._WorkflowLayout(ctx, sel, v)
 }
 
+func (ec *executionContext) marshalOWorkflowLayoutConnection2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐConnection(ctx context.Context, sel ast.SelectionSet, v *loader.Connection[consoleclient.WorkflowLayout]) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._WorkflowLayoutConnection(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalOWorkflowLayoutFilter2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐWorkflowLayoutFilter(ctx context.Context, v any) (*consoleclient.WorkflowLayoutFilter, error) {
 	if v == nil {
 		return nil, nil
