@@ -13,15 +13,14 @@ import (
 
 // MarshalSlice marshals the elements of a list as graphql.MarshalSliceConcurrently does:
 // marshal gets a context whose field context has the element's index, and an element
-// that panics is null, with an error at its path.
+// that panics is null, with an error at its path. That context is the same for all
+// elements: it is an element's while marshal has not returned.
 func MarshalSlice(ctx context.Context, length int, marshal func(ctx context.Context, i int) graphql.Marshaler) graphql.Array {
 	list := make(graphql.Array, length)
-	contexts := make([]graphql.FieldContext, length)
-	indices := make([]int, length)
-	for i := range length {
-		indices[i] = i
-		contexts[i].Index = &indices[i]
-		list[i] = element(graphql.WithFieldContext(ctx, &contexts[i]), i, marshal)
+	var index int
+	ctx = graphql.WithFieldContext(ctx, &graphql.FieldContext{Index: &index})
+	for index = range length {
+		list[index] = element(ctx, index, marshal)
 	}
 	return list
 }
