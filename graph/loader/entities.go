@@ -72,8 +72,8 @@ func newKinds(c Console) kinds {
 
 // key names one entity in the scope in which it is asked for.
 type key struct {
-	scope scope.Scope
-	id    string
+	id    string // in lower case
+	place place
 	whole bool // all that a get would bring is wanted: a package with its versions
 }
 
@@ -95,19 +95,19 @@ type entities[T any, F comparable] struct {
 	brought []bringing[T] // whatever this operation was brought and nobody has looked for yet
 	held    map[key]*T    // the same, once somebody has, by entity()
 	lists   []asList[T]
-	earlier int                      // how many of lists were begun before look-ahead's present level
-	wanted  map[scope.Scope]struct{} // where look-ahead's present level asks for entities
+	earlier int                // how many of lists were begun before look-ahead's present level
+	wanted  map[place]struct{} // where look-ahead's present level asks for entities
 }
 
 // bringing is what a call in a scope brought.
 type bringing[T any] struct {
-	scope    scope.Scope
+	place    place
 	entities []*T
 }
 
 // asList is a list that this operation has begun to read.
 type asList[T any] struct {
-	scope scope.Scope
+	place place
 	read  Thunk[*view[T]]
 }
 
@@ -167,9 +167,9 @@ func (a *asked[V]) Clear() {
 // load asks for the entity id in sc, in the name of l. What look-ahead asks for
 // waits for the flush of its level.
 func (e *entities[T, F]) load(l *Loaders, sc scope.Scope, id string, whole bool) Thunk[*T] {
-	k := key{sc, scope.Lower(id), whole && e.k.whole != nil}
+	k := key{scope.Lower(id), e.l.places.of(sc), whole && e.k.whole != nil}
 	if l.ahead {
-		e.want(sc)
+		e.want(k.place)
 		return e.byID.Load(e.l.ctx, k)
 	}
 	if t, ok := e.asked.Get(e.l.ctx, k); ok {
@@ -178,13 +178,13 @@ func (e *entities[T, F]) load(l *Loaders, sc scope.Scope, id string, whole bool)
 	return func() (*T, error) { return e.await(k) }
 }
 
-func (e *entities[T, F]) want(sc scope.Scope) {
+func (e *entities[T, F]) want(at place) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.wanted == nil {
-		e.wanted = make(map[scope.Scope]struct{})
+		e.wanted = make(map[place]struct{})
 	}
-	e.wanted[sc] = struct{}{}
+	e.wanted[at] = struct{}{}
 }
 
 // gathers says whether look-ahead's present level asks for entities.
@@ -202,7 +202,7 @@ func (e *entities[T, F]) settle() {
 	e.wanted = nil
 	e.mu.Unlock()
 	for _, list := range lists {
-		if _, ok := wanted[list.scope]; ok {
+		if _, ok := wanted[list.place]; ok {
 			_, _ = list.read() // its failure is told where it was asked for
 		}
 	}
@@ -247,9 +247,10 @@ func (e *entities[T, F]) loadOptional(l *Loaders, sc scope.Scope, id *string, wh
 
 // hold keeps what a call in sc brought, so that no second call asks for it.
 func (e *entities[T, F]) hold(sc scope.Scope, brought ...*T) {
+	at := e.l.places.of(sc)
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.brought = append(e.brought, bringing[T]{sc, brought})
+	e.brought = append(e.brought, bringing[T]{at, brought})
 }
 
 // index makes what was brought known by its ids; e.mu is held. It waits until one is
@@ -260,10 +261,9 @@ func (e *entities[T, F]) index() {
 	}
 	for _, b := range e.brought {
 		for _, v := range b.entities {
-			k := key{scope: b.scope, id: scope.Lower(e.k.id(v))}
+			k := key{id: scope.Lower(e.k.id(v)), place: b.place}
 			e.keep(k, v)
-			if own := e.k.scope(v); own != b.scope {
-				k.scope = own
+			if k.place = e.l.places.of(e.k.scope(v)); k.place != b.place {
 				e.keep(k, v)
 			}
 		}
@@ -294,25 +294,26 @@ func (e *entities[T, F]) batch(ctx context.Context, keys []key) []*dataloader.Re
 		return slices.Repeat([]*dataloader.Result[*T]{{Error: context.Canceled}}, len(keys))
 	}
 	defer e.l.tasks.leave()
-	scopes := make(map[scope.Scope]*group)
+	groups := make(map[place]*group)
 	missing := 0
 	for _, k := range keys {
-		g, ok := scopes[k.scope]
+		g, ok := groups[k.place]
 		if !ok {
-			g = &group{scope: k.scope, lacks: make(map[string]struct{}), failed: make(map[string]error)}
-			scopes[k.scope] = g
+			g = &group{place: k.place, scope: e.l.places.scope(k.place), failed: make(map[string]error)}
+			groups[k.place] = g
 		}
+		g.keys++
 		g.whole = g.whole || k.whole
 	}
 	for _, k := range keys {
-		g := scopes[k.scope]
+		g := groups[k.place]
 		k.whole = g.whole // one call serves those who want less, too
 		if _, ok := e.find(k); !ok {
 			g.add(k.id)
 		}
 	}
 	var lacking []*group
-	for _, g := range scopes {
+	for _, g := range groups {
 		e.take(g)
 		if len(g.missing) > 0 {
 			missing += len(g.missing)
@@ -331,7 +332,7 @@ func (e *entities[T, F]) batch(ctx context.Context, keys []key) []*dataloader.Re
 			results[i] = &dataloader.Result[*T]{Data: v}
 			continue
 		}
-		err := scopes[k.scope].failed[k.id]
+		err := groups[k.place].failed[k.id]
 		if err == nil {
 			err = fault.New(fault.NotFound, "the console has no such %s", e.k.name)
 		}
@@ -360,7 +361,7 @@ func (e *entities[T, F]) take(g *group) {
 
 // get asks the console for one entity by its id.
 func (e *entities[T, F]) get(sc scope.Scope, id string) Thunk[*T] {
-	return e.gets.spawn(e.l, key{scope: sc, id: id}, func() (*T, error) {
+	return e.gets.spawn(e.l, key{id: id, place: e.l.places.of(sc)}, func() (*T, error) {
 		v, err := call(e.l, func(ctx context.Context) (*T, error) { return e.k.get(ctx, sc, id) })
 		if err != nil {
 			return nil, err

@@ -32,14 +32,19 @@ func (e *entities[T, F]) sawListSize(sc scope.Scope, n int) {
 
 // group is what one batch still lacks in one scope.
 type group struct {
-	scope   scope.Scope
+	place   place
+	scope   scope.Scope // what the place stands for
 	whole   bool
+	keys    int // of the batch
 	missing []string
 	lacks   map[string]struct{} // what was ever in missing
 	failed  map[string]error
 }
 
 func (g *group) add(id string) {
+	if g.lacks == nil {
+		g.lacks, g.missing = make(map[string]struct{}, g.keys), make([]string, 0, g.keys)
+	}
 	if _, known := g.lacks[id]; !known {
 		g.lacks[id] = struct{}{}
 		g.missing = append(g.missing, id)
@@ -104,7 +109,7 @@ func (e *entities[T, F]) filter(g *group) F {
 // drop forgets the ids that have come meanwhile.
 func (e *entities[T, F]) drop(g *group) {
 	g.missing = slices.DeleteFunc(g.missing, func(id string) bool {
-		_, ok := e.find(key{g.scope, id, g.whole})
+		_, ok := e.find(key{id, g.place, g.whole})
 		return ok
 	})
 }

@@ -187,6 +187,7 @@ type operation struct {
 	level   chan struct{} // closed when look-ahead has sent the batches of its level
 	walking bool          // look-ahead is on its way, and asks for whatever it can know
 
+	places  places
 	answers sync.Map // looking to bool: what selections were found to be
 
 	packages  *entities[cc.Package, cc.PackageFilter]
@@ -200,7 +201,7 @@ type operation struct {
 	trees          memo[string, *tree]
 	selves         memo[string, *cc.CompanyUser]
 	workflowRobots memo[key, []*cc.Robot]
-	robotsOf       sync.Map // *cc.Workflow to Thunk[[]*cc.Robot]: what look-ahead has begun
+	namedRobots    sync.Map // by *cc.Workflow: the *namedRobots that look-ahead has begun
 }
 
 // Loaders returns fresh loaders for one operation whose request named the scope

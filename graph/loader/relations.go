@@ -59,77 +59,97 @@ func (l *Loaders) version(sc scope.Scope, packageID, id *string) Thunk[*cc.Packa
 	return versionIn(versions, id)
 }
 
-// namedVersion is a version as whoever runs it names it; nil where s takes more
-// of it than that, or not its number: an id alone is worth nothing unless there
-// is such a version.
-func (l *Loaders) namedVersion(packageID, id, version *string, s Selection) *cc.PackageVersion {
-	for _, part := range [...]*string{packageID, id, version} {
-		if scope.None(part) {
-			return nil
-		}
+// versionRun is the version id of the package packageID, of which whoever runs it knows
+// the number. Where s takes no more of it than that, it is not looked for: all versions of
+// all packages, their arguments with them, are by far the largest answers there are. An id
+// alone is worth nothing unless there is such a version.
+func (l *Loaders) versionRun(sc scope.Scope, packageID, id, number *string, s Selection) Thunk[*cc.PackageVersion] {
+	if scope.None(packageID) || scope.None(id) || scope.None(number) || !l.looked(s, "number", s.onlyNumber) {
+		return l.version(sc, packageID, id)
 	}
-	if !l.looked(s, "number", s.onlyNumber) {
-		return nil
+	if l.ahead {
+		return ready[*cc.PackageVersion](nil) // nothing below it is to be asked for
 	}
-	return &cc.PackageVersion{ID: *id, PackageID: packageID, Version: version}
+	v := &cc.PackageVersion{ID: *id, PackageID: packageID, Version: number}
+	v.Stamp(sc)
+	return ready(v)
 }
 
 // WorkflowRobots are the robots that w runs on: by the ids that came with w
 // where they did, else, or where the console refuses or no longer has one, as it
 // lists them for w.
 func (l *Loaders) WorkflowRobots(w *cc.Workflow) Thunk[[]*cc.Robot] {
-	if begun, ok := l.robotsOf.Load(w); ok {
-		return begun.(Thunk[[]*cc.Robot])
+	if begun, ok := l.namedRobots.Load(w); ok {
+		return begun.(*namedRobots).wait
 	}
-	sc := w.Scope()
-	listed := func() ([]*cc.Robot, error) { return l.listWorkflowRobots(sc, w.ID) }
 	if w.AssociatedRobotIDs == nil {
 		l.engine.learned.sawIDs(robotIDs, false)
-		return l.workflowRobots.load(l, key{scope: sc, id: w.ID}, listed)
+		return l.workflowRobots.load(l, l.robotsOf(w), func() ([]*cc.Robot, error) { return l.listWorkflowRobots(w) })
 	}
-	ids := *w.AssociatedRobotIDs
-	thunks := make([]Thunk[*cc.Robot], len(ids))
-	for i, id := range ids {
-		thunks[i] = l.robots.load(l, sc, id, false)
+	named := &namedRobots{l: l.operation, w: w, robots: make([]Thunk[*cc.Robot], len(*w.AssociatedRobotIDs))}
+	for i, id := range *w.AssociatedRobotIDs {
+		named.robots[i] = l.robots.load(l, w.Scope(), id, false)
 	}
-	robots := func() ([]*cc.Robot, Thunk[[]*cc.Robot]) {
-		robots := make([]*cc.Robot, len(thunks))
-		for i, t := range thunks {
-			robot, err := t()
-			switch fault.CodeOf(err) {
-			case "":
-			case fault.NotFound, fault.Forbidden:
-				return nil, l.workflowRobots.spawn(l.operation, key{scope: sc, id: w.ID}, listed)
-			default: // asking more of a console in trouble, or for a client that has gone, helps nobody
-				return nil, failed[[]*cc.Robot](err)
-			}
-			robots[i] = robot
-		}
-		return robots, nil
-	}
-	wait := Thunk[[]*cc.Robot](sync.OnceValues(func() ([]*cc.Robot, error) {
-		robots, list := robots()
-		if list != nil {
-			return list()
-		}
-		return robots, nil
-	}))
 	if l.ahead {
 		// Should robots be missing, the workflows' lists are asked for together.
-		l.next = append(l.next, func() { robots() })
-		l.robotsOf.Store(w, wait)
+		l.next = append(l.next, named.find)
+		l.namedRobots.Store(w, named)
 	}
-	return wait
+	return named.wait
+}
+
+// robotsOf is the key of a workflow's list of robots.
+func (l *operation) robotsOf(w *cc.Workflow) key { return key{id: w.ID, place: l.places.of(w.Scope())} }
+
+// namedRobots are the robots of a workflow that came with their ids.
+type namedRobots struct {
+	l      *operation
+	w      *cc.Workflow
+	robots []Thunk[*cc.Robot]
+
+	once  sync.Once
+	found []*cc.Robot
+	list  Thunk[[]*cc.Robot] // in the place of found, where one is missing
+}
+
+// wait returns the robots once they are there.
+func (n *namedRobots) wait() ([]*cc.Robot, error) {
+	n.find()
+	if n.list != nil {
+		return n.list()
+	}
+	return n.found, nil
+}
+
+// find waits for each robot, and has the list asked for where one is missing.
+func (n *namedRobots) find() { n.once.Do(n.look) }
+
+func (n *namedRobots) look() {
+	n.found = make([]*cc.Robot, len(n.robots))
+	for i, wait := range n.robots {
+		robot, err := wait()
+		switch fault.CodeOf(err) {
+		case "":
+		case fault.NotFound, fault.Forbidden:
+			n.list = n.l.workflowRobots.spawn(n.l, n.l.robotsOf(n.w), func() ([]*cc.Robot, error) { return n.l.listWorkflowRobots(n.w) })
+			return
+		default: // asking more of a console in trouble, or for a client that has gone, helps nobody
+			n.list = failed[[]*cc.Robot](err)
+			return
+		}
+		n.found[i] = robot
+	}
 }
 
 // listWorkflowRobots asks for the robots of one workflow. The document knows no
 // paging here; should a console page all the same, the rest is asked for.
-func (l *Loaders) listWorkflowRobots(sc scope.Scope, id string) ([]*cc.Robot, error) {
+func (l *operation) listWorkflowRobots(w *cc.Workflow) ([]*cc.Robot, error) {
+	sc := w.Scope()
 	robots := []*cc.Robot{} // no robots are an empty list, not null
 	seen := make(map[string]bool)
 	for index, size := 0, 0; ; index++ {
-		page, err := call(l.operation, func(ctx context.Context) (*cc.Page[cc.Robot], error) {
-			return l.engine.console.WorkflowRobots(ctx, sc, id, index, size)
+		page, err := call(l, func(ctx context.Context) (*cc.Page[cc.Robot], error) {
+			return l.engine.console.WorkflowRobots(ctx, sc, w.ID, index, size)
 		})
 		if err != nil {
 			return nil, err
@@ -156,15 +176,9 @@ func (l *Loaders) WorkflowPackage(w *cc.Workflow, s Selection) Thunk[*cc.Package
 	return l.packageIn(w.Scope(), w.PackageID, s)
 }
 
-// WorkflowVersion is the version of the package that w runs. Where s takes no
-// more of it than w itself says, it is not looked for: all versions of all
-// packages, their arguments with them, are by far the largest answers there are.
+// WorkflowVersion is the version of the package that w runs.
 func (l *Loaders) WorkflowVersion(w *cc.Workflow, s Selection) Thunk[*cc.PackageVersion] {
-	if v := l.namedVersion(w.PackageID, w.PackageVersionID, w.PackageVersion, s); v != nil {
-		v.Stamp(w.Scope())
-		return ready(v)
-	}
-	return l.version(w.Scope(), w.PackageID, w.PackageVersionID)
+	return l.versionRun(w.Scope(), w.PackageID, w.PackageVersionID, w.PackageVersion, s)
 }
 
 // WorkflowQueue is the robot group that w runs on.
@@ -212,13 +226,9 @@ func (l *Loaders) JobPackage(j *cc.Job, s Selection) Thunk[*cc.Package] {
 	return l.packageIn(j.Scope(), j.PackageID, s)
 }
 
-// JobVersion is the version of the package that j runs, as WorkflowVersion has it.
+// JobVersion is the version of the package that j runs.
 func (l *Loaders) JobVersion(j *cc.Job, s Selection) Thunk[*cc.PackageVersion] {
-	if v := l.namedVersion(j.PackageID, j.PackageVersionID, j.PackageVersion, s); v != nil {
-		v.Stamp(j.Scope())
-		return ready(v)
-	}
-	return l.version(j.Scope(), j.PackageID, j.PackageVersionID)
+	return l.versionRun(j.Scope(), j.PackageID, j.PackageVersionID, j.PackageVersion, s)
 }
 
 // JobQueue is the robot group that j is to run on.

@@ -36,7 +36,7 @@ func (e *entities[T, F]) view(l *Loaders, w window[F]) Thunk[*view[T]] {
 	})
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.lists = append(e.lists, asList[T]{w.scope, read})
+	e.lists = append(e.lists, asList[T]{e.l.places.of(w.scope), read})
 	return read
 }
 

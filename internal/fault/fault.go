@@ -101,10 +101,11 @@ func ArgumentAt(p ast.Path) string {
 // CodeOf returns the code of the first error in err's chain that has one: FaultCode() of whatever implements it, else
 // UPSTREAM_TIMEOUT for an exceeded deadline, else INTERNAL. Of nil it is the empty code.
 func CodeOf(err error) Code {
+	if err == nil {
+		return "" // before what an error in a chain is put into, which is memory of its own
+	}
 	var coded interface{ FaultCode() Code }
 	switch {
-	case err == nil:
-		return ""
 	case errors.As(err, &coded):
 		return coded.FaultCode()
 	case errors.Is(err, context.DeadlineExceeded):
