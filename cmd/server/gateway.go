@@ -104,7 +104,7 @@ func newGateway(ctx context.Context, s *settings, log *slog.Logger, p page) (_ *
 			Closed:     func(l *loader.Loaders) { metrics.Unplanned(l.Unplanned()) },
 		}},
 		SDL:       schema.SDL(),
-		GraphiQL:  graphiql.Options{Endpoint: "/graphql", Examples: p.examples, Notice: p.notice},
+		GraphiQL:  graphiql.Options{Examples: p.examples, Notice: p.notice},
 		Anonymous: s.Anonymous,
 		Limits:    s.edgeLimits(),
 		Trace:     edge.TracePolicy(s.Trace),

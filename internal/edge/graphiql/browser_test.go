@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -184,6 +185,34 @@ func TestBrowserBringsAnExampleBack(t *testing.T) {
 	want := []asked{{OperationName: "WhoAmI", Query: "# Who am I\n" + viewerQuery, APIKey: "none"}}
 	if diff := cmp.Diff(want, endpoint.operations()); diff != "" {
 		t.Errorf("operations at the endpoint (-want +got):\n%s", diff)
+	}
+}
+
+// A proxy serves the gateway below a path of its own and takes it away again: the page, its assets and its endpoint are
+// found there all the same, and nothing else of the host is asked for.
+func TestBrowserBelowAPath(t *testing.T) {
+	base, endpoint := serve(t)
+	behind, err := url.Parse(base)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/consoleql/", http.StripPrefix("/consoleql", httputil.NewSingleHostReverseProxy(behind)))
+	proxy := httptest.NewServer(mux)
+	t.Cleanup(proxy.Close)
+
+	got := browsertest.Run(t, proxy.URL, browsertest.Options{Path: "/consoleql/"})
+	if want := `"totalCount": 7`; !strings.Contains(got.Response, want) {
+		t.Errorf("the result pane misses %s:\n%s", want, got.Response)
+	}
+	if asked := endpoint.operations(); len(asked) != 1 {
+		t.Errorf("operations at the endpoint: %+v, want one", asked)
+	}
+
+	address := url.Values{"query": {`subscription Watch { workflowChanged(ids: ["w1"]) { state } }`}}
+	got = browsertest.Run(t, proxy.URL, browsertest.Options{Path: "/consoleql/?" + address.Encode()})
+	if want := `"state": "SUCCEEDED"`; !strings.Contains(got.Response, want) {
+		t.Errorf("the result pane misses %s:\n%s", want, got.Response)
 	}
 }
 

@@ -10,11 +10,12 @@ import (
 	"net/http"
 )
 
-// AssetPrefix is the path below which [Handler] serves the page's assets. The build writes it into the page.
+// AssetPrefix is the path below which [Handler] serves the page's assets. The build writes it into the page, relative to
+// the page's own path, so that a proxy may serve both below another.
 const AssetPrefix = "/graphiql/"
 
 // defaultEndpoint is where the page posts operations when [Options] name no other place.
-const defaultEndpoint = "/graphql"
+const defaultEndpoint = "graphql"
 
 // Example is an operation that the page opens in a tab of its own on a visitor's first visit. Afterwards the page opens
 // with the tabs that the visitor left, and the examples stay at hand in its side bar.
@@ -30,7 +31,8 @@ type Example struct {
 
 // Options say what the page shows. All of it reaches every visitor, so it must hold nothing secret.
 type Options struct {
-	// Endpoint is the path, on the page's own origin, that operations are posted to; "/graphql" when empty.
+	// Endpoint is the path, on the page's own origin, that operations are posted to, from the page's own path on where
+	// it does not begin with a slash; "graphql" when empty.
 	// Subscriptions open a WebSocket (graphql-transport-ws) at the same path.
 	Endpoint string `json:"endpoint"`
 	// Examples are the tabs of a first visit, the first one active. Without any, the page opens with GraphiQL's own

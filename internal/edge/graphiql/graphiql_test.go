@@ -40,11 +40,11 @@ func body(t *testing.T, response *http.Response) string {
 // assetOf finds the address of an asset in the page.
 func assetOf(t *testing.T, page, pattern string) string {
 	t.Helper()
-	found := regexp.MustCompile(`/graphiql/` + pattern).FindString(page)
+	found := regexp.MustCompile(`"graphiql/` + pattern).FindString(page)
 	if found == "" {
 		t.Fatalf("the page names no asset like %s:\n%s", pattern, page)
 	}
-	return found
+	return "/" + found[1:]
 }
 
 func TestPageHoldsTheOptions(t *testing.T) {
@@ -77,7 +77,7 @@ func TestPageHoldsTheOptions(t *testing.T) {
 func TestPageWithoutOptions(t *testing.T) {
 	t.Parallel()
 	page := body(t, get(t, graphiql.Handler(graphiql.Options{}), http.MethodGet, "/"))
-	if want := `<script type="application/json" id="options">{"endpoint":"/graphql"}</script>`; !strings.Contains(page, want) {
+	if want := `<script type="application/json" id="options">{"endpoint":"graphql"}</script>`; !strings.Contains(page, want) {
 		t.Errorf("page misses %s:\n%s", want, page)
 	}
 }

@@ -15,7 +15,8 @@ import { gunzipSync, gzipSync } from 'node:zlib';
 
 const here = dirname(fileURLToPath(import.meta.url));
 const dist = resolve(here, '../dist');
-const publicPath = '/graphiql/';
+// Where the assets are, from the page. Among themselves they need no path: proxies serve the gateway below any.
+const fromPage = 'graphiql/';
 
 // Monaco's labels for its workers, and the worker each one runs.
 const workers = {
@@ -84,7 +85,6 @@ async function bundle() {
     absWorkingDir: here,
     entryPoints: { main: 'main.jsx', icon: 'icon.svg', ...Object.fromEntries(Object.entries(workers).map(([label, path]) => [`${label}.worker`, path])) },
     outdir: dist,
-    publicPath,
     bundle: true,
     splitting: true,
     minify: true,
@@ -120,11 +120,11 @@ async function bundle() {
   const licences = await collectLicences(Object.keys(result.metafile.inputs));
   files.set(hashed('licenses.txt', licences), licences);
   files.set('index.html', await page({
-    script: publicPath + entry('main.jsx'),
-    style: publicPath + style,
-    licences: publicPath + hashed('licenses.txt', licences),
-    icon: publicPath + entry('icon.svg'),
-    workers: JSON.stringify(Object.fromEntries(Object.entries(workers).map(([label, path]) => [label, publicPath + entry(path)]))),
+    script: fromPage + entry('main.jsx'),
+    style: fromPage + style,
+    licences: fromPage + hashed('licenses.txt', licences),
+    icon: fromPage + entry('icon.svg'),
+    workers: JSON.stringify(Object.fromEntries(Object.entries(workers).map(([label, path]) => [label, fromPage + entry(path)]))),
   }));
   return files;
 }

@@ -32,7 +32,7 @@ function webSocketURL(endpoint) {
 }
 
 const options = JSON.parse(document.getElementById('options').textContent);
-const endpoint = options.endpoint || '/graphql';
+const endpoint = options.endpoint || 'graphql';
 const headers = options.headers || '';
 const examples = readExamples(options);
 const storage = localStorageIfAllowed();
