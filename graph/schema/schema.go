@@ -6,7 +6,10 @@ import (
 	"io/fs"
 	"strings"
 
+	"github.com/vektah/gqlparser/v2"
 	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/formatter"
+	"github.com/vektah/gqlparser/v2/parser"
 )
 
 //go:embed *.graphql
@@ -24,14 +27,16 @@ func Sources() []*ast.Source {
 	return sources
 }
 
-// SDL returns the whole schema as one document of the schema definition language: the files of Sources one after the other, comments included.
+// SDL returns the whole schema as one document of the schema definition language, the types in the order of Sources and each in one piece:
+// tools take what an extension adds for other than the server's.
 func SDL() string {
-	var sdl strings.Builder
-	for i, source := range Sources() {
-		if i > 0 {
-			sdl.WriteByte('\n')
-		}
-		sdl.WriteString(source.Input)
+	document, _ := parser.ParseSchemas(Sources()...) // what loads below can be parsed
+	whole := gqlparser.MustLoadSchema(Sources()...)
+	for i, d := range document.Definitions {
+		document.Definitions[i] = whole.Types[d.Name]
 	}
+	document.Extensions = nil
+	var sdl strings.Builder
+	formatter.NewFormatter(&sdl, formatter.WithIndent("  ")).FormatSchemaDocument(document)
 	return sdl.String()
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/vektah/gqlparser/v2"
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/formatter"
+	"github.com/vektah/gqlparser/v2/parser"
 
 	"github.com/consoleql/consoleql/graph/schema"
 )
@@ -50,6 +51,21 @@ func TestSDLIsTheSources(t *testing.T) {
 	}
 	if strings.Contains(schema.SDL(), "__schema") {
 		t.Error("the SDL holds introspection types")
+	}
+}
+
+// Tools take what an `extend type` adds for other than the server's: Relay's compiler for the client's own, so that it
+// makes queries without a text of them.
+func TestSDLExtendsNothing(t *testing.T) {
+	document, err := parser.ParseSchema(&ast.Source{Name: "sdl", Input: schema.SDL()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, extension := range document.Extensions {
+		t.Errorf("%s is extended", extension.Name)
+	}
+	if len(document.Schema) != 1 || !strings.Contains(document.Schema[0].Description, "What can go wrong") {
+		t.Errorf("the SDL has not the description of the schema: %+v", document.Schema)
 	}
 }
 
