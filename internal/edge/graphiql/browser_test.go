@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -47,9 +48,10 @@ const (
 
 // gateway is a GraphQL endpoint that knows one schema and two operations, and remembers what it was asked.
 type gateway struct {
-	mu       sync.Mutex
-	asked    []asked
-	payloads []string
+	mu            sync.Mutex
+	introspection string
+	asked         []asked
+	payloads      []string
 }
 
 type asked struct {
@@ -70,6 +72,9 @@ func (g *gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	answer := []byte(`{"errors":[{"message":"unknown operation"}]}`)
 	switch operation.OperationName {
 	case "IntrospectionQuery":
+		g.mu.Lock()
+		g.introspection = operation.Query
+		g.mu.Unlock()
 		_, _ = w.Write(introspection)
 		return
 	case "Workflows":
@@ -250,5 +255,10 @@ func TestBrowserOpensTheAddressesQuery(t *testing.T) {
 	}
 	if asked := endpoint.operations(); len(asked) != 0 {
 		t.Errorf("a query from a link ran by itself: %+v", asked)
+	}
+	endpoint.mu.Lock()
+	defer endpoint.mu.Unlock()
+	if !regexp.MustCompile(`__schema \{\s+description`).MatchString(endpoint.introspection) {
+		t.Errorf("the documentation has not asked for the description of the schema:\n%s", endpoint.introspection)
 	}
 }

@@ -59,6 +59,7 @@ createRoot(document.getElementById('root')).render(
     ) : null}
     <GraphiQL
       fetcher={fetcher}
+      schemaDescription
       plugins={plugins}
       storage={storage ? undefined : null}
       defaultHeaders={headers}
