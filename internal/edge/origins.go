@@ -65,7 +65,7 @@ func (s *server) origins() []func(http.Handler) http.Handler {
 		}
 	}
 	protection.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		writeError(w, r, http.StatusForbidden, fault.New(fault.Forbidden, "pages of this origin may not use the gateway"))
+		writeError(w, r, http.StatusForbidden, fault.New(fault.Forbidden, "pages of this origin may not use the gateway: it is neither that of the Host that the request names nor one of the allowed origins"))
 	}))
 	chain := []func(http.Handler) http.Handler{protection.Handler}
 	if s.opts.Anonymous {
