@@ -15,6 +15,7 @@ import { GraphiQL, HISTORY_PLUGIN } from 'graphiql';
 import { createRoot } from 'react-dom/client';
 import { examplesPlugin } from './examples.jsx';
 import { openingTabs, readExamples } from './session.js';
+import { wordedResults } from './socket.js';
 
 // A browser that forbids local storage throws on the mere mention of it.
 function localStorageIfAllowed() {
@@ -38,12 +39,17 @@ const examples = readExamples(options);
 const storage = localStorageIfAllowed();
 const tabs = openingTabs({ examples, headers, search: location.search, storage });
 
-const fetcher = createGraphiQLFetcher({
+const ask = createGraphiQLFetcher({
   url: endpoint,
   // The socket is opened by the first subscription, with the headers editor's content as its connection_init payload.
   subscriptionUrl: webSocketURL(endpoint),
   enableIncrementalDelivery: false,
 });
+
+async function fetcher(operation, options) {
+  const answered = await ask(operation, options);
+  return answered[Symbol.asyncIterator] ? wordedResults(answered) : answered;
+}
 
 const plugins = [HISTORY_PLUGIN];
 if (examples.length > 0) {
