@@ -19,7 +19,7 @@ import (
 // caching is what is kept of the console's answers, and for how long.
 type caching struct {
 	Cache                     string `enum:"on,off" default:"on" help:"Whether answers are kept, and identical ones in flight shared (${enum}); off asks the console for each operation anew, for measuring and for debugging."`
-	CacheBytes                uint64 `default:"268435456" help:"Memory for the console's answers, in bytes, as estimated."`
+	CacheBytes                uint64 `default:"268435456" help:"Memory for the console's answers, in bytes, as estimated; as much, compressed, lies in Redis at most for each replica, a quarter of it for one principal."`
 	AnswerBytes               uint64 `default:"67108864" help:"Memory for the answers of whole queries, in bytes."`
 	CacheLife                 byKind `help:"How long answers are fresh, by kind, where that is not the default; 0 keeps none of a kind. The defaults: companies=5m, tree=5m (departments), self=5m (the caller as a company's user), packages=1m (and their versions), queues=15s, workflows=10s, layouts=10s, robots=2s." placeholder:"KIND=DURATION"`
 	CacheStaleWhileRevalidate byKind `help:"How long after that an answer is still given while a new one is fetched in the background, by kind. The defaults: companies, tree and self 1m, packages 15s, queues, workflows and layouts 5s, robots 1s." placeholder:"KIND=DURATION"`
@@ -194,6 +194,8 @@ func observeCache(m *telemetry.Metrics, e responsecache.Event) {
 		m.CacheRead(e.Kind, string(e.Source))
 	case responsecache.Evicted:
 		m.CacheEvicted(e.Kind)
+	case responsecache.Unshared:
+		m.CacheUnshared(e.Kind)
 	case responsecache.Invalidated:
 		m.CacheInvalidated(e.Took, !e.Failed)
 	case responsecache.Trust:

@@ -256,7 +256,13 @@ func (c *Cache) share(ctx context.Context, w *work, trip errand, e *entry, at st
 			owner: owner(trip.digest, w.key.principal), id: e.id, epoch: at.epoch, version: at.version,
 			begun: trip.clock.server, cost: e.cost, of: e.of, spots: e.spots,
 		}
-		trip.shelf.put(ctx, trip.digest, trip.token, env.seal(raw), trip.clock.server+w.policy.kept().Milliseconds())
+		sealed, now := env.seal(raw), time.Now()
+		if !trip.shelf.allowed.take(trip.digest, w.key.principal, len(sealed), now, now.Add(w.policy.kept())) {
+			c.observe(Event{Type: Unshared, Kind: w.key.kind})
+			trip.shelf.remove(ctx, trip.digest, trip.token) // what lies there is older
+			return
+		}
+		trip.shelf.put(ctx, trip.digest, trip.token, sealed, trip.clock.server+w.policy.kept().Milliseconds())
 		return
 	case ended:
 		trip.shelf.remove(ctx, trip.digest, trip.token)

@@ -13,6 +13,8 @@ const (
 	Failed EventType = "failed"
 	// Evicted: an answer left the memory to keep it within its bound.
 	Evicted EventType = "evicted"
+	// Unshared: an answer was not laid into Redis, as the replica or the principal has its share there.
+	Unshared EventType = "unshared"
 	// Invalidated: an Invalidate came to its end; Took is how long the caller had to
 	// wait for the other replicas, Failed whether it went unconfirmed.
 	Invalidated EventType = "invalidated"

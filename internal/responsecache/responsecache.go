@@ -55,7 +55,9 @@ type Options struct {
 	Off bool
 	// Policies is the table of lifetimes; a View of a kind that is not in it cannot be made.
 	Policies Policies
-	// MaxBytes bounds the memory by the sizes that the kinds estimate; default 64 MiB.
+	// MaxBytes bounds the memory by the sizes that the kinds estimate; default 64 MiB. As much
+	// may lie in Redis of what this replica was answered, compressed, a quarter of it for one
+	// principal; what is beyond that stays in memory only.
 	MaxBytes uint64
 	// Redis is what the replicas share (7 or newer, or a compatible server); nil: this
 	// process is alone. Its option ContextTimeoutEnabled must be set. It stays the

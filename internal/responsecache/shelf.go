@@ -36,13 +36,15 @@ type shelf struct {
 	start   time.Time
 	places  chan struct{}
 	paused  atomic.Int64 // until when after start, in nanoseconds
+	allowed *allowance
 	failed  func(ctx context.Context, err error)
 }
 
 func newShelf(o Options, s scripts) *shelf {
+	start := time.Now()
 	return &shelf{
-		client: o.Redis, scripts: s, prefix: o.Prefix, timeout: o.RedisTimeout, lock: o.LockWait, start: time.Now(),
-		places: make(chan struct{}, shelfPlaces),
+		client: o.Redis, scripts: s, prefix: o.Prefix, timeout: o.RedisTimeout, lock: o.LockWait, start: start,
+		places: make(chan struct{}, shelfPlaces), allowed: newAllowance(o.MaxBytes, start),
 		failed: func(ctx context.Context, err error) {
 			if o.Observe != nil {
 				o.Observe(Event{Type: RedisFailed})
@@ -153,6 +155,7 @@ func (s *shelf) put(ctx context.Context, digest, token string, data []byte, unti
 
 // remove removes what lies under a name, and gives back the lock that is token's, if any.
 func (s *shelf) remove(ctx context.Context, digest, token string) {
+	s.allowed.free(digest)
 	s.share(ctx, digest, token, "remove")
 }
 

@@ -10,6 +10,7 @@ import (
 type cacheMetrics struct {
 	reads         *prometheus.CounterVec
 	evictions     *prometheus.CounterVec
+	unshared      *prometheus.CounterVec
 	invalidations prometheus.Histogram
 	unconfirmed   prometheus.Counter
 	trusted       prometheus.Gauge
@@ -26,6 +27,10 @@ func (c *cacheMetrics) register(r prometheus.Registerer) {
 		evictions: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "consoleql_cache_evictions_total",
 			Help: "Answers that left the memory for want of room, by kind.",
+		}, []string{"kind"}),
+		unshared: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "consoleql_cache_unshared_total",
+			Help: "Answers that were kept out of Redis, as this replica or one principal had its share of it, by kind.",
 		}, []string{"kind"}),
 		invalidations: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name:    "consoleql_cache_invalidation_duration_seconds",
@@ -49,7 +54,7 @@ func (c *cacheMetrics) register(r prometheus.Registerer) {
 		Name: "consoleql_answers_total",
 		Help: "Answers of whole queries, by where they came from (hit: kept from an earlier request; shared: made for an identical one under way; executed).",
 	}, []string{"source"})
-	r.MustRegister(c.answers, c.reads, c.evictions, c.invalidations, c.unconfirmed, c.trusted, c.redisFailures)
+	r.MustRegister(c.answers, c.reads, c.evictions, c.unshared, c.invalidations, c.unconfirmed, c.trusted, c.redisFailures)
 }
 
 // CacheRead counts a read; source is empty for one that failed.
@@ -62,6 +67,9 @@ func (m *Metrics) CacheRead(kind, source string) {
 
 // CacheEvicted counts an answer that left the memory for want of room.
 func (m *Metrics) CacheEvicted(kind string) { m.cache.evictions.WithLabelValues(kind).Inc() }
+
+// CacheUnshared counts an answer that was kept out of Redis for want of room.
+func (m *Metrics) CacheUnshared(kind string) { m.cache.unshared.WithLabelValues(kind).Inc() }
 
 // CacheInvalidated counts an invalidation, how long a change had to wait for it, and
 // whether all replicas confirmed it.
