@@ -54,6 +54,9 @@ local function hold()
   redis.call('HSET', key, 'state', 'pending', 'owner', me, 'input', input, 'lease', now + lease)
   redis.call('PEXPIRE', key, retention)
 end
+-- A full Redis refuses a script that would grow it, unless that has written before: what was
+-- begun is recorded to its end all the same.
+local function go_on() redis.call('PEXPIRE', key, retention) end
 `
 	// scriptClaim says of a claim that succeeded how many replicas the server has, and which
 	// server it is.
@@ -80,6 +83,7 @@ return {state}
 `
 	scriptRenew = `
 if state and (owner ~= me or not open) then return 0 end
+if state then go_on() end
 hold()
 return 1
 `
@@ -87,7 +91,7 @@ return 1
 local to, result = ARGV[5], ARGV[6]
 if state and owner ~= me then return 0 end
 if state and not open then return (state == to or state == 'oversized' and to == 'done') and 1 or 0 end
-if not state then hold() end
+if state then go_on() else hold() end
 redis.call('HSET', key, 'state', to)
 if to == 'done' then redis.call('HSET', key, 'result', result) end
 redis.call('PEXPIRE', key, to == 'free' and lease or retention)

@@ -368,3 +368,31 @@ func TestRedisRefuses(t *testing.T) {
 		t.Errorf("claim of a record in an odd state: got %+v, %v", c, err)
 	}
 }
+
+// A Redis that is full takes no claim, but the outcome of what was begun before.
+func TestRedisIsFull(t *testing.T) {
+	t.Parallel()
+	client := redisClient(t, redistest.Start(t))
+	store := idempotency.NewRedis(client, "")
+	begun := idempotency.Record{ID: "begun", Input: "i", Owner: "a", Lease: time.Minute, Retention: time.Minute}
+	late := begun
+	late.ID = "late"
+	if c, err := store.Claim(t.Context(), begun); err != nil || c.Standing != idempotency.Claimed {
+		t.Fatalf("claim: got %+v, %v", c, err)
+	}
+	if err := client.ConfigSet(t.Context(), "maxmemory", "1").Err(); err != nil {
+		t.Fatal(err)
+	}
+	if c, err := store.Claim(t.Context(), late); err == nil {
+		t.Errorf("claim: got %+v of a full Redis", c)
+	}
+	if held, err := store.Renew(t.Context(), begun); !held || err != nil {
+		t.Errorf("renew: got %t, %v", held, err)
+	}
+	if held, err := store.Finish(t.Context(), begun, idempotency.End{Outcome: idempotency.Completed, Result: []byte("r")}); !held || err != nil {
+		t.Errorf("finish: got %t, %v", held, err)
+	}
+	if c, err := store.Claim(t.Context(), begun); err != nil || c.Standing != idempotency.Done || string(c.Result) != "r" {
+		t.Errorf("claim of what was done: got %+v, %v", c, err)
+	}
+}
