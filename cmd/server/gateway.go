@@ -52,6 +52,7 @@ type gateway struct {
 	streams   edge.Streams
 	redis     redis.UniversalClient // nil: state is in memory
 	reached   atomic.Bool           // Redis has answered
+	stopping  atomic.Bool           // it was told to
 	public    listening
 	admin     *listening // nil where it is turned off
 }
@@ -207,10 +208,16 @@ func (g *gateway) openStore() {
 	g.once = idempotency.New(store, idempotency.Options{Retention: g.settings.IdempotencyRetention, Logger: g.log})
 }
 
+// errStopping: whoever spreads requests over replicas should leave this one out.
+var errStopping = errors.New("the gateway is stopping")
+
 // ready says whether what the gateway shares with its replicas could ever be reached: if
 // not, its settings are to blame. Later, while Redis is away, the gateway serves without
 // it, as all replicas do: to take them off would make an outage of it.
 func (g *gateway) ready(ctx context.Context) error {
+	if g.stopping.Load() {
+		return errStopping
+	}
 	if g.redis == nil || g.reached.Load() {
 		return nil
 	}
@@ -279,9 +286,19 @@ func (g *gateway) run(ctx context.Context) error {
 	var err error
 	select {
 	case <-ctx.Done():
+		g.linger()
 	case err = <-failed:
 	}
 	return errors.Join(err, g.drain(context.WithoutCancel(ctx)))
+}
+
+// linger serves on, unready, until whoever sends requests here has had the time to see that.
+func (g *gateway) linger() {
+	g.stopping.Store(true)
+	if g.settings.ShutdownDelay > 0 {
+		g.log.Info("serving on until requests go elsewhere", "delay", g.settings.ShutdownDelay.String())
+		time.Sleep(g.settings.ShutdownDelay)
+	}
 }
 
 func (g *gateway) drain(ctx context.Context) error {

@@ -33,7 +33,8 @@ type listeners struct {
 	Listen          string        `default:"127.0.0.1:8080" help:"Address of the public listener; port 0 picks one."`
 	AdminListen     string        `default:"127.0.0.1:9090" help:"Address of the admin listener (metrics, profiles); empty turns it off."`
 	AllowedOrigins  []string      `help:"Origins whose pages may use the gateway from a browser, beside its own, joined by commas." placeholder:"https://dashboards.example"`
-	ShutdownTimeout time.Duration `default:"15s" help:"How long requests under way may take to end when the gateway is told to stop."`
+	ShutdownDelay   time.Duration `default:"0s" help:"How long the gateway serves on, while /readyz says that it is not ready, when it is told to stop; as long as what sends requests to it takes to notice."`
+	ShutdownTimeout time.Duration `default:"15s" help:"How long requests under way may take to end after that."`
 }
 
 type console struct {
@@ -125,6 +126,9 @@ func (s *settings) Validate() error {
 	}
 	if s.Username == "" && (s.Password != "" || s.PasswordFile != "") {
 		return errors.New("a password needs --username")
+	}
+	if s.ShutdownDelay < 0 {
+		return errors.New("--shutdown-delay must not be negative")
 	}
 	if s.Anonymous && s.Username == "" {
 		return errors.New("--anonymous needs a service account: --username and a password")

@@ -41,3 +41,28 @@ func TestASecondSignalEndsTheProcess(t *testing.T) {
 		t.Error("two signals, and the process still waits")
 	}
 }
+
+// TestUnreadyBeforeItStops: whoever spreads requests over replicas hears of the end of one
+// while that still answers.
+func TestUnreadyBeforeItStops(t *testing.T) {
+	sim, err := consolesim.Start(context.Background(), consolesim.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = sim.Close() }() // the test is over
+	p := newProcess(t, sim, "", "CONSOLEQL_SHUTDOWN_DELAY=2s")
+	if resp, _ := p.send(http.MethodGet, "/readyz", "", nil); resp.StatusCode != http.StatusOK {
+		t.Fatalf("status %d before", resp.StatusCode)
+	}
+	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	await(t, "unreadiness", func() bool {
+		resp, _ := p.send(http.MethodGet, "/readyz", "", nil)
+		return resp.StatusCode == http.StatusServiceUnavailable
+	})
+	p.query(listQuery, nil)
+	if err := p.cmd.Wait(); err != nil {
+		t.Errorf("ended with %v", err)
+	}
+}
