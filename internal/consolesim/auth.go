@@ -80,9 +80,9 @@ func (s *Server) LockUser(username string, locked bool) {
 
 // RotateKey lets the SSO sign with a new key, and publish no other. It fails if there is no randomness.
 func (s *Server) RotateKey() error {
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	key, err := newKey()
 	if err != nil {
-		return fmt.Errorf("consolesim: signing key: %w", err)
+		return err
 	}
 	s.sso.mu.Lock()
 	defer s.sso.mu.Unlock()
@@ -115,9 +115,9 @@ type session struct {
 }
 
 func newSSO() (*ssoState, error) {
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	key, err := spareKeys.take()
 	if err != nil {
-		return nil, fmt.Errorf("consolesim: signing key: %w", err)
+		return nil, err
 	}
 	return &ssoState{
 		key: key, keyID: keyID, access: map[string]session{}, refresh: map[string]*User{},

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"math/big"
 	"net/http"
 	"net/url"
@@ -278,5 +279,29 @@ func TestRotateKey(t *testing.T) {
 	a, err := c.send(http.MethodGet, c.SSOURL()+"/.well-known/openid-configuration/jwks", nil, nil)
 	if err != nil || kid() == before || !strings.Contains(string(a.raw), kid()) || strings.Contains(string(a.raw), before+`"`) {
 		t.Errorf("signed by %s after %s, published %s, %v", kid(), before, a.raw, err)
+	}
+}
+
+// TestNoTwoSimulatorsShareAKey: one that starts may have the key of one that has ended, and of no other.
+func TestNoTwoSimulatorsShareAKey(t *testing.T) {
+	modulus := func(s *Server) string {
+		key, _ := s.sso.signer()
+		return key.N.String()
+	}
+	first, second := start(t, Options{}), start(t, Options{})
+	ended := modulus(second.Server)
+	if ended == modulus(first.Server) {
+		t.Error("two that run share a key")
+	}
+	if err := errors.Join(second.Close(), second.Close()); err != nil {
+		t.Fatal(err)
+	}
+	third, fourth := start(t, Options{}), start(t, Options{})
+	seen := map[string]bool{modulus(first.Server): true, modulus(third.Server): true, modulus(fourth.Server): true}
+	if len(seen) != 3 {
+		t.Error("two that run share a key")
+	}
+	if !seen[ended] {
+		t.Error("the key of the one that has ended is not used again")
 	}
 }

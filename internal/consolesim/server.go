@@ -178,6 +178,8 @@ func (s *Server) shutdown() error {
 		s.cancel() // wakes whoever waits; the connections are gone by now
 		s.running.Wait()
 		s.conns.Wait()
+		key, _ := s.sso.signer()
+		spareKeys.give(key)
 		s.closeErr = errors.Join(errs...)
 	})
 	return s.closeErr
