@@ -1,7 +1,9 @@
 package main
 
 import (
+	"context"
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -28,6 +30,13 @@ func TestLiveChangesOfPrincipals(t *testing.T) {
 		return fmt.Sprintf(`subscription { robotChanged(ids: [%q]) { id } }`, d.RobotIDs(department)[0])
 	}
 	mine := robot(solo.Assigned[solo.CompanyIDs[0]])
+	stirring, rest := context.WithCancel(t.Context())
+	var stirred sync.WaitGroup
+	stirred.Go(func() { // a robot that is left alone changes every 15 seconds
+		stir(stirring, w.sim, [2]*side{{dept: solo.Assigned[solo.CompanyIDs[0]]}, {dept: d.MainDepartmentID()}})
+	})
+	defer stirred.Wait()
+	defer rest()
 
 	t.Run("a session over events", func(t *testing.T) {
 		e := w.events("GET", mine, with(session, home))
@@ -42,6 +51,8 @@ func TestLiveChangesOfPrincipals(t *testing.T) {
 		if a := s.next("1"); len(a.Errors) > 0 {
 			t.Errorf("answered %s", a.Body)
 		}
+		s.send(message{ID: "1", Type: "complete"})
+		await(t, "the end of the polls", func() bool { return w.metric("consoleql_watched_things") == "0" })
 	})
 	t.Run("a key outside its scope", func(t *testing.T) {
 		e := w.events("GET", robot(d.Departments(d.MainCompanyID())[2].ID), with(key, in(d.MainCompanyID(), d.Departments(d.MainCompanyID())[2].ID)))
