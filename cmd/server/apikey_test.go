@@ -235,7 +235,7 @@ func TestSettingsOfIdentity(t *testing.T) {
 		"a session for ever": {[]string{"--session-lifetime=0s"}, "--session-lifetime"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			var log bytes.Buffer
+			var log lockedBuffer // go-redis may have something to say when all is over
 			if code := run(t.Context(), append([]string{"serve", "--listen=127.0.0.1:0", "--admin-listen="}, tt.args...), io.Discard, &log); code == 0 {
 				t.Error("exit status 0")
 			}

@@ -210,7 +210,8 @@ func TestTreeIsFourRoundsDeep(t *testing.T) {
 // TestTreeCostsTheSameInACrowd asks for the tree alone and then 64 times at
 // once: each request makes the calls that it makes alone, none shared, none split.
 func TestTreeCostsTheSameInACrowd(t *testing.T) {
-	w := newWorld(t, consolesim.Options{Latency: 50 * time.Millisecond})
+	// A slow machine takes more than the usual time for them all.
+	w := newWorld(t, consolesim.Options{Latency: 50 * time.Millisecond}, func(s *settings, _ *consolesim.Server) { s.ConsoleTimeout = patience })
 	w.query(treeQuery, nil) // the gateway now knows its console
 	w.sim.ResetCounts()
 	w.query(treeQuery, nil)
