@@ -176,6 +176,7 @@ func TestServiceAccountIsNotAskedForPassThrough(t *testing.T) {
 // TestServiceAccountRecoversFromARevokedToken lets the console refuse the
 // gateway's token long before its time.
 func TestServiceAccountRecoversFromARevokedToken(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, consolesim.Options{})
 	w.query(`{ viewer { userName } }`, nil)
 	time.Sleep(1100 * time.Millisecond) // a younger token would be kept

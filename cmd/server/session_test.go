@@ -176,6 +176,7 @@ func TestSignInAsSomebodyElse(t *testing.T) {
 
 // TestSessionsAreShared between processes by way of Redis, and end in all of them.
 func TestSessionsAreShared(t *testing.T) {
+	t.Parallel()
 	sim, err := consolesim.Start(t.Context(), consolesim.Options{TokenLifetime: 2 * time.Second})
 	if err != nil {
 		t.Fatal(err)
