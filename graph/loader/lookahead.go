@@ -278,12 +278,12 @@ func (k *look) walk(typ string, s Selection, objects []any) {
 			}
 			continue
 		}
-		p := pending{to: e.to, below: below}
-		for _, o := range objects {
-			p.waits = append(p.waits, e.start(k.l, o, fieldCall{field: f, Selection: below}))
+		waits := make([]func(func(any)), len(objects))
+		for i, o := range objects {
+			waits[i] = e.start(k.l, o, fieldCall{field: f, Selection: below})
 		}
 		if k.leadsOn(e.to, below) {
-			k.ahead = append(k.ahead, p)
+			k.ahead = append(k.ahead, pending{to: e.to, below: below, waits: waits})
 		}
 	}
 }
