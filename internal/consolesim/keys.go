@@ -8,7 +8,7 @@ import (
 )
 
 // spareKeys are the signing keys of simulators that have ended.
-var spareKeys keys
+var spareKeys keys //nolint:gochecknoglobals // nothing but the time to make one is shared: who takes a key has it alone
 
 // keys are signing keys that nobody signs with. To make one takes longer than all else that a simulator needs at its
 // start, by far with the race detector; programs that start one after the other, as tests do, need few. Simulators that
