@@ -84,7 +84,9 @@ func (c *serveCommand) Run(ctx context.Context, s streams) error {
 	if err != nil {
 		return err
 	}
-	runtimeMemory().tune(log)
+	m := runtimeMemory()
+	m.tune(log)
+	c.fit(m.setLimit(-1), log) // which leaves it, and says what holds
 	g, err := newGateway(ctx, &c.settings, log, page{})
 	if err != nil {
 		return err
