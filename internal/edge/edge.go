@@ -187,7 +187,7 @@ func (s *server) bound(next http.Handler) http.Handler {
 }
 
 func (s *server) sdl(w http.ResponseWriter, _ *http.Request) {
-	w.Header().Set("Content-Type", "application/graphql; charset=utf-8")
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8") // which browsers show; tools do not mind
 	_, _ = w.Write([]byte(s.opts.SDL)) // a client that went away is no fault of ours
 }
 

@@ -148,11 +148,15 @@ type persistedQueries struct {
 	extension.AutomaticPersistedQuery
 }
 
-// MutateOperationParameters puts the text in the place of its hash.
+// MutateOperationParameters puts the text in the place of its hash, and refuses a request that has neither.
 func (p persistedQueries) MutateOperationParameters(ctx context.Context, params *graphql.RawParams) *gqlerror.Error {
 	err := p.AutomaticPersistedQuery.MutateOperationParameters(ctx, params)
 	if err != nil && err.Extensions["code"] == nil {
 		err.Extensions = map[string]any{"code": string(fault.BadUserInput)}
+	}
+	if err == nil && strings.TrimSpace(params.Query) == "" {
+		err = refuse(fault.ValidationFailed, "query: holds no operation")
+		err.Extensions["argument"] = "query"
 	}
 	return err
 }
