@@ -188,7 +188,7 @@ func (s *server) bound(next http.Handler) http.Handler {
 
 func (s *server) sdl(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8") // which browsers show; tools do not mind
-	_, _ = w.Write([]byte(s.opts.SDL)) // a client that went away is no fault of ours
+	_, _ = w.Write([]byte(s.opts.SDL))                          // a client that went away is no fault of ours
 }
 
 // healthy answers as long as the process serves at all.
