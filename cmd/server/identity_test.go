@@ -9,6 +9,7 @@ import (
 
 	"github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/consoleql/consoleql/internal/consolesim"
+	"github.com/consoleql/consoleql/internal/principal"
 	"github.com/consoleql/consoleql/internal/tokencache"
 )
 
@@ -79,4 +80,29 @@ func TestATokenLivesFromItsRequest(t *testing.T) {
 	}
 	refresh := check(g.Password(t.Context(), username, password))
 	check(g.Refresh(t.Context(), refresh))
+}
+
+// TestSharedNamesStay as they are: replicas of two versions find each other's idempotency keys by them, and to be called
+// otherwise is to start something a second time.
+func TestSharedNamesStay(t *testing.T) {
+	g := &gateway{realm: "realm\n", usernames: map[string]string{principal.DefaultAccount: "demo", "dashboards": "svc"}}
+	limits := &principal.Limits{Scopes: []principal.ScopeLimit{{CompanyID: "c", DepartmentIDs: []string{"d"}}}}
+	for name, tt := range map[string]struct {
+		of   principal.Principal
+		want string
+	}{
+		"a token":                  {principal.FromToken("token"), "realm\ntoken:3c469e9d6c5875d37a43f353d4f88e61fcf812c66eee3457465a40b0da4153e0"},
+		"a verified token":         {principal.Verified("token", "user", time.Now()), "realm\nuser:user"},
+		"a session":                {principal.FromSession("cqs_token"), "realm\nsession:0a608bdd052a100de35c9b1975a6f5fc729b30a920a8ea6d7520701de20852ba"},
+		"the default account":      {principal.DefaultService(), "realm\nservice:default\ndemo"},
+		"an account":               {principal.ForAccount("dashboards", nil), "realm\nservice:dashboards\nsvc"},
+		"an account, by its key":   {principal.ForAccount("dashboards", limits), "realm\nservice:dashboards#1fb5dd54214e9d2a\nsvc"},
+		"who shows nothing at all": {principal.Principal{}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := g.sharedName(tt.of); got != tt.want {
+				t.Errorf("%q, not %q", got, tt.want)
+			}
+		})
+	}
 }

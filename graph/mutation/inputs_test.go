@@ -5,10 +5,13 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/go-json-experiment/json"
 	"github.com/google/go-cmp/cmp"
 	"github.com/vektah/gqlparser/v2"
 
 	"github.com/consoleql/consoleql/graph/schema"
+	cc "github.com/consoleql/consoleql/internal/consoleclient"
+	"github.com/consoleql/consoleql/internal/scope"
 )
 
 // TestEveryInputIsChecked compares the table with the schema: the input of a
@@ -32,5 +35,31 @@ func TestEveryInputIsChecked(t *testing.T) {
 	slices.Sort(want)
 	if diff := cmp.Diff(want, slices.Sorted(maps.Keys(inputs()))); diff != "" {
 		t.Errorf("checked inputs, - schema + table:\n%s", diff)
+	}
+}
+
+// TestInputsKeepTheirForm in which idempotency keys stand for them: replicas of two versions
+// compare it while one takes the other's place, and another form would be another input.
+func TestInputsKeepTheirForm(t *testing.T) {
+	sc := scope.Scope{CompanyID: "c", DepartmentID: "d"}
+	for name, tt := range map[string]struct {
+		input any
+		want  string
+	}{
+		"an execution":       {scoped[ExecuteWorkflowInput]{sc, ExecuteWorkflowInput{ID: "w"}}, `{"Scope":{"CompanyID":"c","DepartmentID":"d"},"Input":{"ID":"w"}}`},
+		"a layout's":         {scoped[ExecuteWorkflowLayoutInput]{sc, ExecuteWorkflowLayoutInput{ID: "l"}}, `{"Scope":{"CompanyID":"c","DepartmentID":"d"},"Input":{"ID":"l"}}`},
+		"a queue to be":      {scoped[CreateQueueInput]{sc, CreateQueueInput{QueueCreate: cc.QueueCreate{Name: "q"}}}, `{"Scope":{"CompanyID":"c","DepartmentID":"d"},"Input":{"name":"q"}}`},
+		"a workflow to be":   {scoped[CreateWorkflowInput]{sc, CreateWorkflowInput{WorkflowCreate: cc.WorkflowCreate{Name: "w"}}}, `{"Scope":{"CompanyID":"c","DepartmentID":"d"},"Input":{"name":"w"}}`},
+		"an upload's ending": {scoped[CompletePackageUploadInput]{sc, CompletePackageUploadInput{ID: "u"}}, `{"Scope":{"CompanyID":"c","DepartmentID":"d"},"Input":{"ID":"u"}}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := json.Marshal(tt.input)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if string(got) != tt.want {
+				t.Errorf("%s, not %s", got, tt.want)
+			}
+		})
 	}
 }
