@@ -6,7 +6,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-	"unicode"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -57,16 +56,7 @@ func properties(in map[string]string) any {
 }
 
 // enum is a documented name in GraphQL's spelling.
-func enum(name string) any {
-	var b strings.Builder
-	for i, r := range name {
-		if i > 0 && unicode.IsUpper(r) {
-			b.WriteByte('_')
-		}
-		b.WriteRune(unicode.ToUpper(r))
-	}
-	return b.String()
-}
+func enum(name string) any { return screaming(name) }
 
 func arguments(in []consolesim.Argument) any {
 	out := []any{}

@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"strings"
 
-	"github.com/vektah/gqlparser/v2"
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/formatter"
 	"github.com/vektah/gqlparser/v2/parser"
@@ -30,10 +29,10 @@ func Sources() []*ast.Source {
 // SDL returns the whole schema as one document of the schema definition language, the types in the order of Sources and each in one piece:
 // tools take what an extension adds for other than the server's.
 func SDL() string {
-	document, _ := parser.ParseSchemas(Sources()...) // what loads below can be parsed
-	whole := gqlparser.MustLoadSchema(Sources()...)
-	for i, d := range document.Definitions {
-		document.Definitions[i] = whole.Types[d.Name]
+	document, _ := parser.ParseSchemas(Sources()...) // what is embedded can be
+	for _, extension := range document.Extensions {
+		extended := document.Definitions.ForName(extension.Name)
+		extended.Fields = append(extended.Fields, extension.Fields...) // the files extend types, and by nothing else
 	}
 	document.Extensions = nil
 	var sdl strings.Builder
