@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -267,12 +268,12 @@ func screaming(name string) string {
 	return b.String()
 }
 
+// home is the company in which the request asks.
+func (q *enquiry) home() string { return cmp.Or(q.named.company, q.fallback.company) }
+
 // scope is where the request asks.
 func (q *enquiry) scope() (place, error) {
-	at := q.named
-	if at.company == "" {
-		at.company = q.fallback.company
-	}
+	at := place{q.home(), q.named.department}
 	if at.department == "" && at.company == q.fallback.company {
 		at.department = q.fallback.department
 	}

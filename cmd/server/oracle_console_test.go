@@ -171,7 +171,7 @@ func (o *oracle) list(who string, at place, path string, query url.Values) ([]an
 	}
 }
 
-// one gets an thing, which may come wrapped in a list.
+// one gets a thing, which may come wrapped in a list.
 func (o *oracle) one(who string, at place, path, id string) (any, error) {
 	body, err := o.get(who, at, path+"/"+strings.ToLower(id), url.Values{})
 	if err != nil {

@@ -75,15 +75,9 @@ func (q *enquiry) root(f *ast.Field) (any, error) {
 	case "company":
 		return orNone(q.company(q.who, q.id(f)))
 	}
-	company := q.named.company
-	if company == "" {
-		company = q.fallback.company
-	}
 	switch f.Name {
-	case "viewer":
-		return q.viewer(q.who, company)
-	case "rootDepartment", "department":
-		return q.ofCompany(thing{in: place{company: company}}, f)
+	case "viewer", "rootDepartment", "department":
+		return q.ofCompany(thing{in: place{company: q.home()}}, f)
 	}
 	at, err := q.scope()
 	if err != nil {
