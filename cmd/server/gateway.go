@@ -51,6 +51,7 @@ type gateway struct {
 	watches   *watch.Watcher
 	streams   edge.Streams
 	redis     redis.UniversalClient // nil: state is in memory
+	traces    *telemetry.Tracing    // nil: there are none
 	reached   atomic.Bool           // Redis has answered
 	stopping  atomic.Bool           // it was told to
 	public    listening
@@ -78,6 +79,9 @@ func newGateway(ctx context.Context, s *settings, log *slog.Logger, p page) (_ *
 		}
 	}()
 	metrics := telemetry.NewMetrics()
+	if g.traces, err = telemetry.NewTracing(ctx, s.OTLPURL, log); err != nil {
+		return nil, err
+	}
 	if err := g.openRedis(); err != nil {
 		return nil, err
 	}
@@ -97,6 +101,27 @@ func newGateway(ctx context.Context, s *settings, log *slog.Logger, p page) (_ *
 	g.openStore()
 	g.watches = watch.New(engine, watch.Options{Interval: s.PollInterval, MaxSubscriptions: s.MaxSubscriptions, Logger: log})
 	metrics.Watch(g.watches.Subscriptions, g.watches.Polls)
+	options := g.edgeOptions(engine, metrics, p)
+	g.identify(&options)
+	if err := g.keepAnswers(&options, metrics); err != nil {
+		return nil, err
+	}
+	if g.public, err = listen(ctx, s.Listen, edge.New(options)); err != nil {
+		return nil, fmt.Errorf("--listen: %w", err)
+	}
+	if s.AdminListen != "" {
+		admin, err := listen(ctx, s.AdminListen, metrics.Handler())
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("--admin-listen: %w", err), g.public.Close())
+		}
+		g.admin = &admin
+	}
+	return g, nil
+}
+
+// edgeOptions are what the public listener serves, and to whom it tells what.
+func (g *gateway) edgeOptions(engine *loader.Engine, metrics *telemetry.Metrics, p page) edge.Options {
+	s := g.settings
 	options := edge.Options{
 		Schema: g.executable(),
 		Extensions: []graphql.HandlerExtension{loader.Extension{
@@ -114,24 +139,10 @@ func newGateway(ctx context.Context, s *settings, log *slog.Logger, p page) (_ *
 		Streams:   &g.streams,
 		Keepalive: s.StreamKeepalive,
 		Ready:     g.ready,
-		Observe:   func(r edge.Request) { metrics.Request(r.Route, r.Method, r.Status, r.Duration) },
-		Logger:    log,
+		Logger:    g.log,
 	}
-	g.identify(&options)
-	if err := g.keepAnswers(&options, metrics); err != nil {
-		return nil, err
-	}
-	if g.public, err = listen(ctx, s.Listen, edge.New(options)); err != nil {
-		return nil, fmt.Errorf("--listen: %w", err)
-	}
-	if s.AdminListen != "" {
-		admin, err := listen(ctx, s.AdminListen, metrics.Handler())
-		if err != nil {
-			return nil, errors.Join(fmt.Errorf("--admin-listen: %w", err), g.public.Close())
-		}
-		g.admin = &admin
-	}
-	return g, nil
+	g.observe(&options, metrics)
+	return options
 }
 
 // executable is the schema with what answers it.
@@ -159,22 +170,20 @@ func (g *gateway) dialConsole(metrics *telemetry.Metrics) error {
 		APIURL:           s.ConsoleURL,
 		SSOURL:           s.SSOURL,
 		Permit:           permit,
-		Transport:        transport.New(transport.Options{Concurrency: s.ConsoleConcurrency}),
+		Transport:        g.traces.Transport(transport.New(transport.Options{Concurrency: s.ConsoleConcurrency})),
 		Timeout:          s.ConsoleTimeout,
 		UploadTimeout:    s.UploadTimeout,
 		MaxResponseBytes: s.ConsoleMaxResponseBytes,
 		QueueCreatePath:  s.ConsoleQueueCreatePath,
-		Observe: func(c consoleclient.Call) {
-			metrics.Call(c.Operation, string(fault.CodeOf(c.Err)), c.Duration)
-			g.log.Debug("console call", "operation", c.Operation, "status", c.Status, "duration", c.Duration, "code", fault.CodeOf(c.Err))
-		},
+		Observe:          g.observeCalls(metrics),
+		Trace:            g.traceCalls(),
 	}
 	// A client that is slow with its file takes no place from calls of the console, and its
 	// storage gets the headers that it asks for and no others (document, section Packages: put file).
 	opts.FileTransport = transport.New(transport.Options{Concurrency: uploadConcurrency, Uncompressed: true})
 	// An SSO that hangs takes none either.
 	sso := opts
-	sso.Transport = transport.New(transport.Options{Concurrency: ssoConcurrency})
+	sso.Transport = g.traces.Transport(transport.New(transport.Options{Concurrency: ssoConcurrency}))
 	var err error
 	if g.sso, err = consoleclient.NewSSO(sso); err != nil {
 		return err
@@ -310,6 +319,7 @@ func (g *gateway) drain(ctx context.Context) error {
 		err = errors.Join(err, g.admin.server.Shutdown(ctx))
 	}
 	err = errors.Join(err, g.once.Close(ctx))
+	g.sendTraces(ctx)
 	if err != nil {
 		return fmt.Errorf("stopped with requests under way: %w", err)
 	}
@@ -352,4 +362,5 @@ func (g *gateway) release() {
 	if g.redis != nil {
 		_ = g.redis.Close() // nothing is left to be written
 	}
+	g.sendTraces(context.Background()) // again after a clean drain, when there are none
 }

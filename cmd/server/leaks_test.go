@@ -84,7 +84,9 @@ func TestSecretsOfPrincipals(t *testing.T) {
 	var secrets []string
 	key := strings.TrimPrefix(tokenKeys, "CONSOLEQL_TOKEN_KEYS=")
 	var keyHeader map[string]string
-	w := newWorld(t, consolesim.Options{TokenLifetime: 2 * time.Second}, func(s *settings, sim *consolesim.Server) {
+	traces := newCollector(t)
+	w := newWorld(t, consolesim.Options{TokenLifetime: 2 * time.Second}, traces.take, func(s *settings, sim *consolesim.Server) {
+		s.SlowOperation = time.Nanosecond
 		k.account("solo", sim.Data().SoloUser())
 		keyHeader = k.key("solo", "solo", "")
 		s.APIKeysFile, s.RedisURL, s.TokenKeys, s.VerifyTokens = k.write(), store.URL(), key, "on"
@@ -180,14 +182,16 @@ func TestSecretsOfPrincipals(t *testing.T) {
 		}
 		places[path] = string(text)
 	}
+	spans := traces.after(w)
+	places["traces"] = string(traces.raw)
 	var config lockedBuffer
 	if code := run(context.Background(), []string{"config", "--token-keys=" + key, "--api-keys-file=" + k.write()}, &config, &config); code != 0 {
 		t.Fatalf("config: exit status %d", code)
 	}
 	places["config"] = config.String()
 	secrets = append(secrets, d.Secrets()...)
-	if len(secrets) < 100 || len(dumped) < 1000 || strings.Count(places["logs"], "a sign-in failed") < 3 || len(places["answers"]) < 10_000 {
-		t.Fatalf("not much of a run: %d secrets, %d bytes in Redis, %d of logs, %d of answers", len(secrets), len(dumped), len(places["logs"]), len(places["answers"]))
+	if len(secrets) < 100 || len(dumped) < 1000 || strings.Count(places["logs"], "a sign-in failed") < 3 || len(places["answers"]) < 10_000 || len(spans) < 500 {
+		t.Fatalf("not much of a run: %d secrets, %d bytes in Redis, %d of logs, %d of answers, %d spans", len(secrets), len(dumped), len(places["logs"]), len(places["answers"]), len(spans))
 	}
 	for _, leak := range leaks(places, secrets) {
 		t.Errorf("a secret stands in %s", leak)

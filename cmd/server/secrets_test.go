@@ -17,7 +17,10 @@ import (
 // wrong, with every log on, and then looks for everything secret.
 func TestSecretsStayWhereTheyAre(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, consolesim.Options{}, priceless, func(s *settings, _ *consolesim.Server) { s.ConsoleTimeout = 800 * time.Millisecond })
+	traces := newCollector(t)
+	w := newWorld(t, consolesim.Options{}, priceless, traces.take, func(s *settings, _ *consolesim.Server) {
+		s.ConsoleTimeout, s.SlowOperation = 800*time.Millisecond, time.Nanosecond
+	})
 	d := w.sim.Data()
 	var mu sync.Mutex
 	var answers strings.Builder
@@ -78,15 +81,16 @@ func TestSecretsStayWhereTheyAre(t *testing.T) {
 		}
 		logs += string(text)
 	}
-	if len(answered) < 1<<19 || strings.Count(logs, "console call") < 100 {
-		t.Fatalf("not much of a run: answers of %d bytes, logs of %d", len(answered), len(logs))
+	spans := traces.after(w)
+	if len(answered) < 1<<19 || strings.Count(logs, "console call") < 100 || strings.Count(logs, "slow operation") < 20 || len(spans) < 200 {
+		t.Fatalf("not much of a run: answers of %d bytes, logs of %d, %d spans", len(answered), len(logs), len(spans))
 	}
 	secrets := d.Secrets()
 	if len(secrets) < 200 {
 		t.Fatalf("only %d secrets", len(secrets))
 	}
 	for _, secret := range secrets {
-		for name, where := range map[string]string{"the answers hold": answered, "the logs or the admin listener hold": logs} {
+		for name, where := range map[string]string{"the answers hold": answered, "the logs or the admin listener hold": logs, "the traces hold": string(traces.raw)} {
 			if at := strings.Index(where, secret); at >= 0 {
 				t.Errorf("%s a secret: …%s…", name, strings.ReplaceAll(where[max(0, at-200):at], "\n", " "))
 			}

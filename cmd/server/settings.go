@@ -86,7 +86,9 @@ type limits struct {
 }
 
 type tracing struct {
-	Trace string `enum:"on,api-key,off" default:"on" help:"Who may send the header X-ConsoleQL-Trace, which asks how an answer came about (${enum}); api-key: holders of API keys only."`
+	SlowOperation time.Duration `default:"5s" help:"How long a query or mutation may take before it is logged as slow; 0: for ever."`
+	OTLPURL       string        `name:"otlp-url" help:"Base URL of an OpenTelemetry collector that takes traces by OTLP over HTTP; empty: none are made. The variables OTEL_EXPORTER_OTLP_HEADERS, OTEL_TRACES_SAMPLER and their like hold, too." placeholder:"http://collector:4318"`
+	Trace         string        `enum:"on,api-key,off" default:"on" help:"Who may send the header X-ConsoleQL-Trace, which asks how an answer came about (${enum}); api-key: holders of API keys only."`
 }
 
 type logging struct {
@@ -111,6 +113,14 @@ func (s *settings) Validate() error {
 		if _, err := consoleclient.ParseBaseURL(base); err != nil {
 			return fmt.Errorf("--%s %w", name, err)
 		}
+	}
+	if s.OTLPURL != "" {
+		if _, err := consoleclient.ParseBaseURL(s.OTLPURL); err != nil {
+			return fmt.Errorf("--otlp-url %w", err)
+		}
+	}
+	if s.SlowOperation < 0 {
+		return errors.New("--slow-operation must not be negative")
 	}
 	if !strings.HasPrefix(s.ConsoleQueueCreatePath, "/") {
 		return errors.New("--console-queue-create-path must begin with a slash")

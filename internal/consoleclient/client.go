@@ -69,6 +69,9 @@ type Options struct {
 	QueueCreatePath string
 	// Observe, if not nil, is told of every call when it has finished. It is called concurrently.
 	Observe func(Call)
+	// Trace, if not nil, is told of every call before it is made, in its caller's context, and returns the context to make
+	// it in; what it returns beside that, if not nil, is told when the call has finished.
+	Trace func(ctx context.Context, operation string) (context.Context, func(Call))
 	// UserAgent is sent with every call, except to the upload channel's storage; empty: "consoleql".
 	UserAgent string
 }
@@ -151,7 +154,7 @@ func newWire(o Options) (wire, error) {
 	if o.Timeout < 0 || o.UploadTimeout < 0 || o.MaxResponseBytes < 0 {
 		return wire{}, errors.New("consoleclient: a negative time-out or size in Options")
 	}
-	w := wire{timeout: o.Timeout, max: o.MaxResponseBytes, observe: o.Observe, userAgent: o.UserAgent}
+	w := wire{timeout: o.Timeout, max: o.MaxResponseBytes, observe: o.Observe, trace: o.Trace, userAgent: o.UserAgent}
 	if w.timeout == 0 {
 		w.timeout = DefaultTimeout
 	}

@@ -202,6 +202,7 @@ type wire struct {
 	timeout   time.Duration
 	max       int64
 	observe   func(Call)
+	trace     func(context.Context, string) (context.Context, func(Call)) // nil: nobody is told
 	userAgent string
 }
 
@@ -213,15 +214,12 @@ func (w wire) exchange(ctx context.Context, operation string, timeout time.Durat
 	if timeout == 0 {
 		timeout = w.timeout
 	}
+	ctx, ended := w.begin(ctx, operation)
+	status := 0
+	defer func() { ended(status, err) }()
 	caller := ctx
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	call := Call{Operation: operation}
-	start := time.Now()
-	defer func() {
-		call.Duration, call.Err = time.Since(start), err
-		w.observe(call)
-	}()
 
 	req, err := build(ctx)
 	if err != nil {
@@ -235,7 +233,7 @@ func (w wire) exchange(ctx context.Context, operation string, timeout time.Durat
 		return connectionError(ctx, operation, 0, withoutURL(err))
 	}
 	defer drain(resp.Body)
-	call.Status = resp.StatusCode
+	status = resp.StatusCode
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
 		return statusError(operation, resp)
 	}
@@ -266,6 +264,22 @@ func (w wire) exchange(ctx context.Context, operation string, timeout time.Durat
 		return invalid(operation, resp.StatusCode, err.Error(), err)
 	}
 	return invalid(operation, resp.StatusCode, "the answer cannot be decoded", err)
+}
+
+// begin tells who observes calls that one begins; ended tells them how it ended.
+func (w wire) begin(ctx context.Context, operation string) (_ context.Context, ended func(status int, err error)) {
+	start := time.Now()
+	var traced func(Call)
+	if w.trace != nil {
+		ctx, traced = w.trace(ctx, operation)
+	}
+	return ctx, func(status int, err error) {
+		call := Call{Operation: operation, Status: status, Duration: time.Since(start), Err: err}
+		w.observe(call)
+		if traced != nil {
+			traced(call)
+		}
+	}
 }
 
 // carrier sends the requests of an operation.

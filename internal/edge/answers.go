@@ -13,7 +13,6 @@ import (
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/maypok86/otter/v2"
-	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
 	"github.com/consoleql/consoleql/internal/fault"
@@ -345,31 +344,6 @@ func cancelled(r *http.Request) *answer {
 	rec := &transcript{header: make(http.Header)}
 	writeError(rec, r, 499, fault.New(fault.Internal, "the request was cancelled"))
 	return rec.answer()
-}
-
-// outcomes notes on the trail how operations come out.
-type outcomes struct{}
-
-var _ interface {
-	graphql.HandlerExtension
-	graphql.ResponseInterceptor
-} = outcomes{}
-
-// ExtensionName is the name under which gqlgen knows the extension.
-func (outcomes) ExtensionName() string { return "Outcomes" }
-
-// Validate has nothing to object to any schema.
-func (outcomes) Validate(graphql.ExecutableSchema) error { return nil }
-
-// InterceptResponse notes the outcome. Of all errors only "not found" says the same
-// the next time.
-func (outcomes) InterceptResponse(ctx context.Context, next graphql.ResponseHandler) *graphql.Response {
-	resp := next(ctx)
-	if t := trail.FromContext(ctx); t != nil && graphql.HasOperationContext(ctx) { // else there is no operation yet
-		op := graphql.GetOperationContext(ctx).Operation
-		t.Answered(op != nil && op.Operation == ast.Query, resp == nil || spoiled(resp.Errors))
-	}
-	return resp
 }
 
 func spoiled(errs gqlerror.List) bool {

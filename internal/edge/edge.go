@@ -17,6 +17,7 @@ import (
 	"github.com/go-chi/chi/v5"
 	"github.com/go-chi/chi/v5/middleware"
 	"github.com/vektah/gqlparser/v2/ast"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/consoleql/consoleql/internal/edge/graphiql"
 	"github.com/consoleql/consoleql/internal/fault"
@@ -60,6 +61,14 @@ type Options struct {
 	Ready func(context.Context) error
 	// Observe is told of each answered request; nil: nobody.
 	Observe func(Request)
+	// ObserveOperation is told of each operation that was executed or refused; nil: nobody.
+	ObserveOperation func(Operation)
+	// SlowOperation is how long an operation may take before it is logged; 0: for ever.
+	SlowOperation time.Duration
+	// Around, if not nil, goes around the endpoint, such as to begin a span for each request.
+	Around func(http.Handler) http.Handler
+	// Tracer makes spans of operations; nil: there are none.
+	Tracer trace.Tracer
 	// Logger receives what callers are not told; default: discarded.
 	Logger *slog.Logger
 }
@@ -95,12 +104,15 @@ func New(opts Options) http.Handler {
 	if opts.Keepalive <= 0 {
 		opts.Keepalive = 15 * time.Second
 	}
+	if opts.Around == nil {
+		opts.Around = func(h http.Handler) http.Handler { return h }
+	}
 	opts.Limits = opts.Limits.withDefaults()
 	s := &server{opts: opts}
 
 	r := chi.NewRouter()
 	r.Use(gathered, impatient(bodyTimeout), s.observe)
-	r.With(unkeptUnlessSaid).With(s.origins()...).With(s.identify, s.admitTrace, s.bound, withoutUpgrade).Handle("/graphql", s.graphql())
+	r.With(opts.Around, unkeptUnlessSaid).With(s.origins()...).With(s.identify, s.admitTrace, s.bound, withoutUpgrade).Handle("/graphql", s.graphql())
 	for path, h := range map[string]http.HandlerFunc{"/schema.graphql": s.sdl, "/healthz": healthy, "/readyz": s.ready} {
 		r.Get(path, h)
 		r.Head(path, h)
@@ -132,7 +144,7 @@ func (s *server) graphql() http.Handler {
 	h.SetValidationRulesFn(validation)
 	h.SetErrorPresenter(s.present)
 	h.SetRecoverFunc(s.recovered)
-	h.Use(outcomes{})
+	h.Use(operations{observe: s.opts.ObserveOperation, slow: s.opts.SlowOperation, tracer: s.opts.Tracer, log: s.opts.Logger})
 	h.Use(&tracer{explainer: s.opts.Explainer, cached: s.opts.Answers != nil})
 	h.Use(extension.Introspection{})
 	h.Use(persistedQueries{extension.AutomaticPersistedQuery{Cache: persisted}})

@@ -169,19 +169,12 @@ type planned struct {
 	trail.Plan
 }
 
-type dispatchedKey struct{}
-
-// InterceptOperation answers with a plan in the place of the operation, or marks it as
-// one that is accounted for: what was refused before is not.
+// InterceptOperation answers with a plan in the place of the operation, where that is asked for.
 func (t *tracer) InterceptOperation(ctx context.Context, next graphql.OperationHandler) graphql.ResponseHandler {
-	switch tracing(ctx) {
-	case tracePlan:
+	if tracing(ctx) == tracePlan {
 		return graphql.OneShot(t.plan(ctx))
-	case traceRun:
-		return next(context.WithValue(ctx, dispatchedKey{}, true))
-	default:
-		return next(ctx)
 	}
+	return next(ctx)
 }
 
 func (t *tracer) plan(ctx context.Context) *graphql.Response {
@@ -208,19 +201,14 @@ func (t *tracer) plan(ctx context.Context) *graphql.Response {
 // InterceptResponse accounts for the answer. The events of a subscription have polls
 // behind them that others share, and are not accounted for.
 func (t *tracer) InterceptResponse(ctx context.Context, next graphql.ResponseHandler) *graphql.Response {
-	if ctx.Value(dispatchedKey{}) == nil || graphql.GetOperationContext(ctx).Operation.Operation == ast.Subscription {
+	if tracing(ctx) != traceRun || !executed(ctx) || graphql.GetOperationContext(ctx).Operation.Operation == ast.Subscription {
 		return next(ctx)
-	}
-	way := trail.FromContext(ctx)
-	if way == nil {
-		way = trail.New(trail.Wish{Batches: true})
-		ctx = trail.NewContext(ctx, way)
 	}
 	resp := next(ctx)
 	if resp == nil {
 		return nil
 	}
-	op := graphql.GetOperationContext(ctx)
+	op, way := graphql.GetOperationContext(ctx), trail.FromContext(ctx)
 	now, reads := time.Now(), way.Reads()
 	extensions := maps.Clone(resp.Extensions)
 	if extensions == nil {
@@ -234,20 +222,18 @@ func (t *tracer) InterceptResponse(ctx context.Context, next graphql.ResponseHan
 
 func (t *tracer) account(ctx context.Context, op *graphql.OperationContext, way *trail.Trail, reads []trail.Read, now time.Time) account {
 	a := account{
-		Calls:      make([]call, 0, len(reads)),
-		Batches:    []batched{},
-		DurationMs: millis(now.Sub(op.Stats.OperationStart)),
-		Cost:       complexity.Calculate(ctx, t.schema, op.Operation, op.Variables),
-		Cache:      "off",
+		Calls:        make([]call, 0, len(reads)),
+		ConsoleCalls: consoleCalls(reads),
+		Batches:      []batched{},
+		DurationMs:   millis(now.Sub(op.Stats.OperationStart)),
+		Cost:         complexity.Calculate(ctx, t.schema, op.Operation, op.Variables),
+		Cache:        "off",
 	}
 	if t.cached {
 		a.Cache = "on"
 	}
 	slices.SortStableFunc(reads, func(a, b trail.Read) int { return a.Began.Compare(b.Began) })
 	for _, r := range reads {
-		if r.Source == responsecache.Loaded || r.InVain {
-			a.ConsoleCalls++
-		}
 		a.Calls = append(a.Calls, callOf(r, op.Stats.OperationStart, now))
 	}
 	for _, b := range way.Batches() {

@@ -50,11 +50,13 @@ func isTerminal(w io.Writer) bool {
 
 // Metrics are the gateway's figures, in Prometheus' terms.
 type Metrics struct {
-	registry  *prometheus.Registry
-	requests  *prometheus.HistogramVec
-	calls     *prometheus.HistogramVec
-	unplanned prometheus.Counter
-	cache     cacheMetrics
+	registry   *prometheus.Registry
+	requests   *prometheus.HistogramVec
+	operations *prometheus.HistogramVec
+	failures   *prometheus.CounterVec
+	calls      *prometheus.HistogramVec
+	unplanned  prometheus.Counter
+	cache      cacheMetrics
 }
 
 // NewMetrics registers the figures in a registry of their own.
@@ -68,18 +70,27 @@ func NewMetrics() *Metrics {
 			Help:    "Requests answered on the public listener, by route, method and status.",
 			Buckets: buckets,
 		}, []string{"route", "method", "status"}),
+		operations: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name:    "consoleql_operation_duration_seconds",
+			Help:    "Queries and mutations that were executed, by type; those answered from what is kept are in consoleql_answers_total.",
+			Buckets: buckets,
+		}, []string{"type"}),
+		failures: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "consoleql_operation_errors_total",
+			Help: "Answers with errors, by type of operation (empty: it was refused before that was known) and code; an answer with several codes counts for each.",
+		}, []string{"type", "code"}),
 		calls: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "consoleql_console_call_duration_seconds",
-			Help:    "Calls of the console, by the operation of its document and the code of the error, empty for none.",
+			Help:    "Calls of the console, by the operation of its document, the status of the answer (0: there was none) and the code of the error, empty for none.",
 			Buckets: buckets,
-		}, []string{"operation", "code"}),
+		}, []string{"operation", "status", "code"}),
 		unplanned: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "consoleql_unplanned_loads_total",
 			Help: "Entities that look-ahead overlooked; each may have cost a console call of its own.",
 		}),
 	}
 	m.cache.register(m.registry)
-	m.registry.MustRegister(m.requests, m.calls, m.unplanned,
+	m.registry.MustRegister(m.requests, m.operations, m.failures, m.calls, m.unplanned,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -99,9 +110,29 @@ func knownMethod(method string) string {
 	}
 }
 
-// Call counts a finished call of the console. code is empty for a success.
-func (m *Metrics) Call(operation, code string, d time.Duration) {
-	m.calls.WithLabelValues(operation, code).Observe(d.Seconds())
+// Operation counts an operation; duration is 0 of one that is not to be timed, codes are
+// those of its errors.
+func (m *Metrics) Operation(kind string, duration time.Duration, codes ...string) {
+	if duration > 0 {
+		m.operations.WithLabelValues(kind).Observe(duration.Seconds())
+	}
+	for _, code := range codes {
+		m.failures.WithLabelValues(kind, code).Inc()
+	}
+}
+
+// Call counts a finished call of the console. status is 0 where there was no answer, code
+// is empty for a success.
+func (m *Metrics) Call(operation string, status int, code string, d time.Duration) {
+	m.calls.WithLabelValues(operation, knownStatus(status), code).Observe(d.Seconds())
+}
+
+// knownStatus keeps the console from making up label values.
+func knownStatus(status int) string {
+	if status != 0 && http.StatusText(status) == "" {
+		return "other"
+	}
+	return strconv.Itoa(status)
 }
 
 // Unplanned counts loads that look-ahead overlooked.

@@ -1,0 +1,327 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	collector "go.opentelemetry.io/proto/otlp/collector/trace/v1"
+	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/consoleql/consoleql/internal/consolesim"
+)
+
+// otlpCollector takes traces as an OpenTelemetry collector does.
+type otlpCollector struct {
+	*httptest.Server
+	t testing.TB
+
+	mu    sync.Mutex
+	raw   []byte
+	spans []*tracepb.Span
+}
+
+func newCollector(t testing.TB) *otlpCollector {
+	c := &otlpCollector{t: t}
+	c.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		var sent collector.ExportTraceServiceRequest
+		if err == nil {
+			err = proto.Unmarshal(body, &sent)
+		}
+		if r.URL.Path != "/v1/traces" || err != nil {
+			t.Errorf("the collector was sent %s: %v", r.URL.Path, err)
+		}
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.raw = append(c.raw, body...)
+		for _, resource := range sent.GetResourceSpans() {
+			for _, of := range resource.GetScopeSpans() {
+				c.spans = append(c.spans, of.GetSpans()...)
+			}
+		}
+		w.Header().Set("Content-Type", "application/x-protobuf")
+	}))
+	t.Cleanup(c.Close)
+	return c
+}
+
+// take has a gateway send its traces here.
+func (c *otlpCollector) take(s *settings, _ *consolesim.Server) { s.OTLPURL = c.URL }
+
+// after ends the gateway, which sends all that is left, and returns the spans in the order in which they began.
+func (c *otlpCollector) after(w *world) []*tracepb.Span {
+	c.t.Helper()
+	w.stop()
+	if err := w.stopped(); err != nil {
+		c.t.Fatal(err)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	slices.SortStableFunc(c.spans, func(a, b *tracepb.Span) int { return int(a.StartTimeUnixNano) - int(b.StartTimeUnixNano) })
+	return c.spans
+}
+
+// attribute is the text of a span's attribute; empty where it has none of that name.
+func attribute(s *tracepb.Span, key string) string {
+	for _, a := range s.GetAttributes() {
+		if a.GetKey() == key {
+			return strings.NewReplacer("string_value:", "", "int_value:", "", `"`, "").Replace(a.GetValue().String())
+		}
+	}
+	return ""
+}
+
+// children are the names of the spans below one, each once, sorted.
+func children(all []*tracepb.Span, of *tracepb.Span) []string {
+	var names []string
+	for _, s := range all {
+		if string(s.GetParentSpanId()) == string(of.GetSpanId()) {
+			names = append(names, s.GetName())
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+func only(t *testing.T, all []*tracepb.Span, name string) *tracepb.Span {
+	t.Helper()
+	var found []*tracepb.Span
+	for _, s := range all {
+		if s.GetName() == name {
+			found = append(found, s)
+		}
+	}
+	if len(found) != 1 {
+		t.Fatalf("%d spans are named %s", len(found), name)
+	}
+	return found[0]
+}
+
+// TestTracesOfAQuery: the request, the operation and the calls of the console are one
+// trace with what the caller does and what the console does.
+func TestTracesOfAQuery(t *testing.T) {
+	t.Parallel()
+	for _, cache := range []string{"on", "off"} {
+		t.Run("cache "+cache, func(t *testing.T) {
+			c := newCollector(t)
+			w := newWorld(t, consolesim.Options{}, c.take, func(s *settings, _ *consolesim.Server) { s.Cache = cache })
+			var told []string
+			w.sim.Fail(func(r *http.Request) bool { told = append(told, r.Header.Get("traceparent")); return false }, consolesim.Fault{})
+			const trace, caller = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
+			a := w.ask(`query Wall { workflows(first: 3) { nodes { name package { name } queue { name } } } }`, request{header: map[string]string{"traceparent": "00-" + trace + "-" + caller + "-01"}})
+			if len(a.Errors) > 0 {
+				t.Fatalf("%s", a.Body)
+			}
+			spans := c.after(w)
+			for _, s := range spans {
+				if got := hex.EncodeToString(s.GetTraceId()); got != trace {
+					t.Errorf("%s is of another trace, %s", s.GetName(), got)
+				}
+			}
+			server := only(t, spans, "POST /graphql")
+			if got := hex.EncodeToString(server.GetParentSpanId()); got != caller || attribute(server, "http.response.status_code") != "200" {
+				t.Errorf("the request's span is below %s, of status %s", got, attribute(server, "http.response.status_code"))
+			}
+			query := only(t, spans, "query")
+			if string(query.GetParentSpanId()) != string(server.GetSpanId()) || attribute(query, "graphql.operation.name") != "Wall" || attribute(query, "consoleql.console_calls") == "0" {
+				t.Errorf("the operation's span is %v", query)
+			}
+			if diff := cmp.Diff([]string{"GET /openapi/packages", "GET /openapi/queues", "GET /openapi/workflows"}, children(spans, query)); diff != "" {
+				t.Error(diff)
+			}
+			call := only(t, spans, "GET /openapi/workflows")
+			if call.GetKind() != tracepb.Span_SPAN_KIND_CLIENT || attribute(call, "http.response.status_code") != "200" || attribute(call, "url.template") != "/openapi/workflows" {
+				t.Errorf("the call's span is %v", call)
+			}
+			if !slices.Contains(told, "00-"+trace+"-"+hex.EncodeToString(call.GetSpanId())+"-01") || slices.Contains(told, "") {
+				t.Errorf("the console was told %q", told)
+			}
+		})
+	}
+}
+
+// TestTracesOfFailures: what the console fails with is seen, and whose fault it is.
+func TestTracesOfFailures(t *testing.T) {
+	t.Parallel()
+	c := newCollector(t)
+	w := newWorld(t, consolesim.Options{}, c.take)
+	w.sim.Fail(on("/openapi/robots"), consolesim.Fault{Status: 500, Detail: "of no concern"})
+	w.ask(`query Broken { robots { totalCount } }`, request{})
+	w.ask(`query Wrong { robots(first: -1) { totalCount } }`, request{})
+	spans := c.after(w)
+	call := only(t, spans, "GET /openapi/robots")
+	if attribute(call, "error.type") != "UPSTREAM_UNAVAILABLE" || attribute(call, "http.response.status_code") != "500" || call.GetStatus().GetCode() != tracepb.Status_STATUS_CODE_ERROR {
+		t.Errorf("the call's span is %v", call)
+	}
+	want := map[string]tracepb.Status_StatusCode{"Broken": tracepb.Status_STATUS_CODE_ERROR, "Wrong": tracepb.Status_STATUS_CODE_UNSET}
+	got := map[string]tracepb.Status_StatusCode{}
+	for _, s := range spans {
+		if name := attribute(s, "graphql.operation.name"); name != "" {
+			got[name] = s.GetStatus().GetCode()
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// TestTracesOfAWebSocket: its operations have spans, its connection and its subscriptions,
+// whose polls others share, have none.
+func TestTracesOfAWebSocket(t *testing.T) {
+	t.Parallel()
+	c := newCollector(t)
+	w := newWorld(t, consolesim.Options{}, c.take)
+	s := w.socket(nil)
+	s.subscribe("1", `query Once { queues { totalCount } }`)
+	s.next("1")
+	s.completed("1")
+	s.subscribe("2", `subscription { robotChanged { id } }`)
+	w.polls(3)
+	spans := c.after(w)
+	names := make([]string, len(spans))
+	for i, s := range spans {
+		names[i] = s.GetName()
+	}
+	if diff := cmp.Diff([]string{"query", "GET /openapi/queues"}, names); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// TestTracesStayOutOfUploads: the storage gets the headers that the upload's channel asks
+// for, and no others.
+func TestTracesStayOutOfUploads(t *testing.T) {
+	t.Parallel()
+	c := newCollector(t)
+	w := newWorld(t, consolesim.Options{}, c.take, func(s *settings, _ *consolesim.Server) { s.DirectUploadBytes = 1 << 10 })
+	told, puts := "", 0
+	w.sim.Fail(func(r *http.Request) bool {
+		if strings.HasPrefix(r.URL.Path, "/uploads/") {
+			told, puts = told+r.Header.Get("traceparent"), puts+1
+		}
+		return false
+	}, consolesim.Fault{})
+	file, _ := noise(1 << 20)
+	if a, err := w.withLength(file, func(form []byte) []byte { return form }); err != nil || len(a.Errors) > 0 {
+		t.Fatalf("%v: %s", err, a.Body)
+	}
+	spans := c.after(w)
+	put := only(t, spans, "PUT storage")
+	if told != "" || puts != 1 {
+		t.Errorf("%d files were put, told %q", puts, told)
+	}
+	if len(put.GetAttributes()) != 3 {
+		t.Errorf("the span of the file is %v", put)
+	}
+}
+
+// TestCollectorIsAway costs no request and no clean end. It runs alone, as the OpenTelemetry
+// libraries tell whatever goes wrong to the gateway that was made last.
+func TestCollectorIsAway(t *testing.T) {
+	w := newWorld(t, consolesim.Options{}, func(s *settings, _ *consolesim.Server) { s.OTLPURL = "http://127.0.0.1:1" })
+	w.query(listQuery, nil)
+	began := time.Now()
+	w.stop()
+	if err := w.stopped(); err != nil {
+		t.Error(err)
+	}
+	if took := time.Since(began); took > 2*sendTracesTimeout {
+		t.Errorf("the end took %v", took)
+	}
+	if !strings.Contains(w.logs.String(), "traces are lost") {
+		t.Error("the log does not say so")
+	}
+}
+
+// TestSlowOperationsAreLogged without what they asked for.
+func TestSlowOperationsAreLogged(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, consolesim.Options{}, func(s *settings, _ *consolesim.Server) {
+		s.SlowOperation, s.LogLevel, s.Cache = 300*time.Millisecond, "info", "on"
+	})
+	find := func(name string) string {
+		for line := range strings.Lines(w.logs.String()) {
+			if strings.Contains(line, `"name":"`+name+`"`) {
+				return line
+			}
+		}
+		return ""
+	}
+	w.query(`query Quick { robots { totalCount } }`, nil)
+	w.sim.Fail(on("/openapi/queues"), consolesim.Fault{Delay: 400 * time.Millisecond})
+	w.ask(`query Slow($n: String) { queues(filter: {name: $n}) { totalCount } }`, request{variables: map[string]any{"n": "not to be seen"}})
+	gone, leave := context.WithTimeout(t.Context(), 350*time.Millisecond)
+	defer leave()
+	req, err := http.NewRequestWithContext(gone, http.MethodPost, w.url+"/graphql", strings.NewReader(`{"query":"query Left { queues { nodes { id } } }"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	if _, err := w.do(req); err == nil {
+		t.Fatal("the client was answered")
+	}
+	await(t, "the operation that nobody waits for", func() bool { return find("Left") != "" })
+	if find("Quick") != "" {
+		t.Error("a quick operation is logged")
+	}
+	for name, wants := range map[string][]string{
+		"Slow": {`"level":"WARN"`, `"msg":"slow operation"`, `"type":"query"`, `"duration_ms":4`, `"console_calls":1`, `"cancelled":false`, `"codes":null`, `"as":"service"`},
+		"Left": {`"cancelled":true`},
+	} {
+		for _, want := range wants {
+			if line := find(name); !strings.Contains(line, want) {
+				t.Errorf("%s is not in %s", want, line)
+			}
+		}
+	}
+	if strings.Contains(w.logs.String(), "not to be seen") {
+		t.Error("the log holds a variable")
+	}
+	text := `query Hashed { queues { totalCount } }`
+	w.ask(text, request{header: noCache})
+	if line, want := find("Hashed"), fmt.Sprintf(`"document":"%x"`, sha256.Sum256([]byte(text))); !strings.Contains(line, want) {
+		t.Errorf("%s is not in %s", want, line)
+	}
+	w.sim.Fail(func(r *http.Request) bool { return r.URL.Path == "/connect/token" }, consolesim.Fault{Delay: 400 * time.Millisecond})
+	w.ask(`mutation Guess { signIn(input: {username: "demo", password: "weak"}) { sessionToken } }`, request{})
+	if line := find("Guess"); !strings.Contains(line, `"document":""`) {
+		t.Errorf("a password can be guessed from %s", line)
+	}
+}
+
+// TestOperationsAreCounted by how they came out.
+func TestOperationsAreCounted(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, consolesim.Options{})
+	w.query(`{ robots { totalCount } }`, nil)
+	w.ask(`{ robots { `, request{})
+	w.ask(`{ robotss { totalCount } }`, request{})
+	w.ask(`query { `+"rootDepartment { "+strings.Repeat("parent { ", 16)+`id`+strings.Repeat(" }", 17)+` }`, request{})
+	w.ask(`mutation { deleteQueue(input: {id: "x"}) { deletedId } }`, request{})
+	w.sim.Fail(on("/openapi/robots"), consolesim.Fault{Status: 418})
+	w.ask(`{ a: robots { totalCount } b: robots(filter: {name: "b"}) { totalCount } }`, request{})
+	for line, want := range map[string]string{
+		`consoleql_operation_duration_seconds_count{type="query"}`:                                                                     "2",
+		`consoleql_operation_errors_total{code="GRAPHQL_PARSE_FAILED",type=""}`:                                                        "1",
+		`consoleql_operation_errors_total{code="GRAPHQL_VALIDATION_FAILED",type=""}`:                                                   "1",
+		`consoleql_operation_errors_total{code="QUERY_TOO_DEEP",type="query"}`:                                                         "1",
+		`consoleql_operation_errors_total{code="BAD_USER_INPUT",type="mutation"}`:                                                      "1",
+		`consoleql_console_call_duration_seconds_count{code="",operation="GET /openapi/robots",status="200"}`:                          "1",
+		`consoleql_console_call_duration_seconds_count{code="UPSTREAM_INVALID_RESPONSE",operation="GET /openapi/robots",status="418"}`: "2",
+	} {
+		if got := w.metric(line); got != want {
+			t.Errorf("%s is %s, want %s", line, got, want)
+		}
+	}
+}

@@ -1,0 +1,209 @@
+package edge
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+	"go.opentelemetry.io/otel/attribute"
+	otelcodes "go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/consoleql/consoleql/internal/fault"
+	"github.com/consoleql/consoleql/internal/principal"
+	"github.com/consoleql/consoleql/internal/responsecache"
+	"github.com/consoleql/consoleql/internal/trail"
+)
+
+// Operation is an operation that was executed, or an event of one that is a subscription,
+// or one that was refused before that.
+type Operation struct {
+	// Type is query, mutation or subscription; empty of a document that was refused.
+	Type string
+	// Duration is the time from the request to the answer; 0 of an event and of what was refused.
+	Duration time.Duration
+	// Codes are those of the answer's errors, each once.
+	Codes []fault.Code
+}
+
+// operations sees how operations come out: it notes that on their trail, tells it, logs
+// those that took long, and makes a span of each.
+type operations struct {
+	observe func(Operation) // nil: nobody is told
+	slow    time.Duration
+	tracer  trace.Tracer // nil: there are no spans
+	log     *slog.Logger
+}
+
+var _ interface {
+	graphql.HandlerExtension
+	graphql.OperationInterceptor
+	graphql.ResponseInterceptor
+} = operations{}
+
+// ExtensionName is the name under which gqlgen knows the extension.
+func (operations) ExtensionName() string { return "Operations" }
+
+// Validate has nothing to object to any schema.
+func (operations) Validate(graphql.ExecutableSchema) error { return nil }
+
+type executedKey struct{}
+
+// executed says that the operation of the response in ctx was not refused before it began.
+func executed(ctx context.Context) bool { return ctx.Value(executedKey{}) != nil }
+
+// InterceptOperation marks the operation as one that is executed, and gives it a span.
+// Subscriptions have none: they last as long as their clients stay, and what they see are
+// polls that others share.
+func (o operations) InterceptOperation(ctx context.Context, next graphql.OperationHandler) graphql.ResponseHandler {
+	ctx = context.WithValue(ctx, executedKey{}, true)
+	op := graphql.GetOperationContext(ctx)
+	if o.tracer == nil || op.Operation.Operation == ast.Subscription {
+		return next(ctx)
+	}
+	ctx, span := o.tracer.Start(ctx, string(op.Operation.Operation), trace.WithTimestamp(op.Stats.OperationStart))
+	responses := next(ctx)
+	return func(ctx context.Context) *graphql.Response {
+		defer span.End()
+		return responses(ctx)
+	}
+}
+
+// InterceptResponse sees the answer, and how it came about: where there is no trail yet, as
+// over a WebSocket, the operation gets one.
+func (o operations) InterceptResponse(ctx context.Context, next graphql.ResponseHandler) *graphql.Response {
+	var op *graphql.OperationContext
+	if graphql.HasOperationContext(ctx) { // else it was refused before
+		op = graphql.GetOperationContext(ctx)
+	}
+	known := op != nil && op.Operation != nil
+	once := known && op.Operation.Operation != ast.Subscription
+	if once && trail.FromContext(ctx) == nil {
+		ctx = trail.NewContext(ctx, trail.New(trail.Wish{Batches: tracing(ctx) != untraced}))
+	}
+	resp := next(ctx)
+	if once {
+		trail.FromContext(ctx).Answered(op.Operation.Operation == ast.Query, resp == nil || spoiled(resp.Errors))
+	}
+	if resp == nil {
+		return nil
+	}
+	done := Operation{Codes: codes(resp.Errors)}
+	cancelled := errors.Is(ctx.Err(), context.Canceled)
+	if cancelled {
+		done.Codes = nil // nobody is there to be told of them
+	}
+	if known {
+		done.Type = string(op.Operation.Operation)
+	}
+	if once && executed(ctx) {
+		done.Duration = time.Since(op.Stats.OperationStart)
+		o.tell(ctx, op, done, cancelled)
+	}
+	if o.observe != nil && !cancelled {
+		o.observe(done)
+	}
+	return resp
+}
+
+// tell says what the operator sees of an operation: never its text or its variables, which
+// may hold passwords.
+func (o operations) tell(ctx context.Context, op *graphql.OperationContext, done Operation, cancelled bool) {
+	level := slog.LevelDebug
+	if o.slow > 0 && done.Duration >= o.slow {
+		level = slog.LevelWarn
+	}
+	span, logged := trace.SpanFromContext(ctx), o.log.Enabled(ctx, level)
+	if !logged && !span.IsRecording() {
+		return
+	}
+	hash, calls := hashOf(op), consoleCalls(trail.FromContext(ctx).Reads())
+	if logged {
+		attrs := []slog.Attr{
+			slog.String("type", done.Type), slog.String("name", op.Operation.Name), slog.String("document", hash),
+			slog.Float64("duration_ms", millis(done.Duration)), slog.Int("console_calls", calls), slog.Any("codes", done.Codes),
+			slog.Bool("cancelled", cancelled), slog.String("as", principal.FromContext(ctx).Kind().String()),
+		}
+		if s := span.SpanContext(); s.IsValid() {
+			attrs = append(attrs, slog.String("trace_id", s.TraceID().String()))
+		}
+		if level == slog.LevelWarn {
+			o.log.LogAttrs(ctx, level, "slow operation", attrs...)
+		} else {
+			o.log.LogAttrs(ctx, level, "operation", attrs...)
+		}
+	}
+	named := make([]string, len(done.Codes))
+	for i, c := range done.Codes {
+		named[i] = string(c)
+	}
+	span.SetAttributes(attribute.String("graphql.operation.type", done.Type), attribute.String("graphql.operation.name", op.Operation.Name),
+		attribute.String("consoleql.document.sha256", hash), attribute.Int("consoleql.console_calls", calls), attribute.StringSlice("consoleql.error_codes", named))
+	if slices.ContainsFunc(done.Codes, ofTheServer) {
+		span.SetStatus(otelcodes.Error, "")
+	}
+}
+
+// hashOf is the SHA-256 of the operation's document, as automatic persisted queries have it,
+// if that holds nothing but queries: in a mutation's a password may be written out, which
+// who knows all the rest of the text could guess by its hash.
+func hashOf(op *graphql.OperationContext) string {
+	for _, each := range op.Doc.Operations {
+		if each.Operation != ast.Query {
+			return ""
+		}
+	}
+	sum := sha256.Sum256([]byte(op.RawQuery))
+	return hex.EncodeToString(sum[:])
+}
+
+// ofTheServer says that it is no caller who can do better.
+func ofTheServer(c fault.Code) bool {
+	switch c {
+	case fault.Internal, fault.UpstreamUnavailable, fault.UpstreamTimeout, fault.UpstreamInvalidResponse:
+		return true
+	default:
+		return false
+	}
+}
+
+// consoleCalls counts the calls of the console that were made for these reads.
+func consoleCalls(reads []trail.Read) int {
+	n := 0
+	for _, r := range reads {
+		if r.Source == responsecache.Loaded || r.InVain {
+			n++
+		}
+	}
+	return n
+}
+
+// codes are those of errors, each once, in the order of their first.
+func codes(errs gqlerror.List) []fault.Code {
+	var all []fault.Code
+	for _, err := range errs {
+		if code := codeOf(err); !slices.Contains(all, code) {
+			all = append(all, code)
+		}
+	}
+	return all
+}
+
+// codeOf is the code of an error of an answer, which gqlgen's own have as a plain string.
+func codeOf(err *gqlerror.Error) fault.Code {
+	switch code := err.Extensions["code"].(type) {
+	case fault.Code:
+		return code
+	case string:
+		return fault.Code(code)
+	default:
+		return fault.Internal
+	}
+}

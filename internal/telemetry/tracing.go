@@ -1,0 +1,163 @@
+package telemetry
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/go-logr/logr"
+	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
+	"go.opentelemetry.io/otel/metric/noop"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/sdk/resource"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/trace"
+)
+
+// Tracing makes OpenTelemetry traces and sends them to a collector. A nil one makes none.
+//
+// A span holds what a request asked for by name: routes, operations of the console's
+// document, names and hashes of GraphQL documents, statuses and codes. It holds no
+// document, no variable, no query string, no header and no message of an error, any of
+// which may be secret.
+type Tracing struct {
+	provider   *sdktrace.TracerProvider
+	tracer     trace.Tracer
+	propagator propagation.TextMapPropagator
+}
+
+// NewTracing returns Tracing that sends to the collector of the given base URL by
+// OTLP over HTTP; nil where that is empty. Beside it the variables of the OpenTelemetry
+// specification hold, such as OTEL_EXPORTER_OTLP_HEADERS, OTEL_RESOURCE_ATTRIBUTES and
+// OTEL_TRACES_SAMPLER. A collector that cannot be reached costs spans, and nothing else.
+func NewTracing(ctx context.Context, collector string, log *slog.Logger) (*Tracing, error) {
+	if collector == "" {
+		return nil, nil //nolint:nilnil // a nil *Tracing is one that is off
+	}
+	otel.SetLogger(logr.FromSlogHandler(log.Handler()))
+	otel.SetErrorHandler(&seldom{log: log, every: time.Minute})
+	exporter, err := otlptracehttp.New(ctx, otlptracehttp.WithEndpointURL(strings.TrimSuffix(collector, "/")+"/v1/traces"))
+	if err != nil {
+		return nil, fmt.Errorf("telemetry: make the exporter of traces: %w", err)
+	}
+	// What the environment says of the service wins.
+	about, err := resource.New(ctx, resource.WithTelemetrySDK(), resource.WithHost(), resource.WithAttributes(attribute.String("service.name", "consoleql")), resource.WithFromEnv())
+	if err != nil {
+		return nil, fmt.Errorf("telemetry: describe the service: %w", err)
+	}
+	provider := sdktrace.NewTracerProvider(sdktrace.WithBatcher(exporter), sdktrace.WithResource(about))
+	return &Tracing{
+		provider:   provider,
+		tracer:     provider.Tracer("github.com/consoleql/consoleql"),
+		propagator: propagation.TraceContext{},
+	}, nil
+}
+
+// Close sends what has not been sent yet, for as long as ctx allows.
+func (t *Tracing) Close(ctx context.Context) error {
+	if t == nil {
+		return nil
+	}
+	return t.provider.Shutdown(ctx) //nolint:wrapcheck // its own words are clear
+}
+
+// Tracer makes spans; nil where there are none.
+func (t *Tracing) Tracer() trace.Tracer {
+	if t == nil {
+		return nil
+	}
+	return t.tracer
+}
+
+// Route gives each request of a route a span, which goes on the trace that the request is part of
+// (https://www.w3.org/TR/trace-context/). WebSockets have none: they last as long as their clients stay.
+func (t *Tracing) Route(route string) func(http.Handler) http.Handler {
+	if t == nil {
+		return nil
+	}
+	return func(h http.Handler) http.Handler {
+		return otelhttp.NewHandler(h, route,
+			otelhttp.WithTracerProvider(t.provider), otelhttp.WithPropagators(t.propagator), otelhttp.WithMeterProvider(noop.NewMeterProvider()),
+			otelhttp.WithFilter(func(r *http.Request) bool { return r.Header.Get("Upgrade") == "" }),
+			otelhttp.WithSpanNameFormatter(func(route string, r *http.Request) string { return knownMethod(r.Method) + " " + route }))
+	}
+}
+
+// Call begins the span of a call of the console; operation is the method and path of its
+// document. It is nil where nobody would have asked for it: polls of subscriptions and
+// renewals of tokens are part of no trace.
+func (t *Tracing) Call(ctx context.Context, operation string) (context.Context, func(status int, code string)) {
+	if t == nil || !trace.SpanContextFromContext(ctx).IsValid() {
+		return ctx, nil
+	}
+	method, path, _ := strings.Cut(operation, " ")
+	ctx, span := t.tracer.Start(ctx, operation, trace.WithSpanKind(trace.SpanKindClient), trace.WithAttributes(
+		attribute.String("http.request.method", method), attribute.String("url.template", path)))
+	return ctx, func(status int, code string) {
+		if status != 0 {
+			span.SetAttributes(attribute.Int("http.response.status_code", status))
+		}
+		if code != "" {
+			span.SetAttributes(attribute.String("error.type", code))
+			span.SetStatus(codes.Error, "")
+		}
+		span.End()
+	}
+}
+
+// Transport tells who is asked through it of the trace that the request is part of.
+func (t *Tracing) Transport(next http.RoundTripper) http.RoundTripper {
+	if t == nil {
+		return next
+	}
+	return propagating{next, t.propagator}
+}
+
+type propagating struct {
+	next       http.RoundTripper
+	propagator propagation.TextMapPropagator
+}
+
+// RoundTrip sends the request, as http.RoundTripper says.
+func (p propagating) RoundTrip(req *http.Request) (*http.Response, error) {
+	if ctx := req.Context(); trace.SpanContextFromContext(ctx).IsValid() {
+		req = req.Clone(ctx) // which is not ours to change
+		p.propagator.Inject(ctx, propagation.HeaderCarrier(req.Header))
+	}
+	return p.next.RoundTrip(req) //nolint:wrapcheck // the transport's
+}
+
+// CloseIdleConnections closes the connections that no request is using; http.Client calls it.
+func (p propagating) CloseIdleConnections() {
+	if c, ok := p.next.(interface{ CloseIdleConnections() }); ok {
+		c.CloseIdleConnections()
+	}
+}
+
+// seldom logs the errors of the OpenTelemetry libraries, which come with every batch of
+// spans while the collector is away.
+type seldom struct {
+	log   *slog.Logger
+	every time.Duration
+
+	mu   sync.Mutex
+	last time.Time
+}
+
+// Handle takes an error, as otel.ErrorHandler.
+func (s *seldom) Handle(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if now := time.Now(); s.last.IsZero() || now.Sub(s.last) >= s.every {
+		s.last = now
+		s.log.Warn("traces are lost", "error", err)
+	}
+}
