@@ -82,7 +82,7 @@ func newGateway(ctx context.Context, s *settings, log *slog.Logger, p page) (_ *
 	if g.traces, err = telemetry.NewTracing(ctx, s.OTLPURL, log); err != nil {
 		return nil, err
 	}
-	if err := g.openRedis(); err != nil {
+	if err := g.openRedis(metrics); err != nil {
 		return nil, err
 	}
 	if err := g.openCache(metrics); err != nil {
@@ -197,13 +197,16 @@ func (g *gateway) dialConsole(metrics *telemetry.Metrics) error {
 }
 
 // openRedis makes the client of what replicas share. It does not connect yet.
-func (g *gateway) openRedis() (err error) {
+func (g *gateway) openRedis(metrics *telemetry.Metrics) (err error) {
 	if g.settings.RedisURL == "" {
 		return nil
 	}
-	g.redis, err = dialRedis(g.settings.RedisURL)
 	redis.SetLogger(redisLog{g.log})
-	return err
+	if g.redis, err = dialRedis(g.settings.RedisURL); err != nil {
+		return err
+	}
+	g.redis.AddHook(metrics.RedisHook())
+	return nil
 }
 
 // openStore makes what keeps state between requests: in Redis, which any number

@@ -57,6 +57,7 @@ type Metrics struct {
 	calls      *prometheus.HistogramVec
 	unplanned  prometheus.Counter
 	cache      cacheMetrics
+	redis      redisMetrics
 }
 
 // NewMetrics registers the figures in a registry of their own.
@@ -90,6 +91,7 @@ func NewMetrics() *Metrics {
 		}),
 	}
 	m.cache.register(m.registry)
+	m.redis.register(m.registry)
 	m.registry.MustRegister(m.requests, m.operations, m.failures, m.calls, m.unplanned,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m

@@ -1,0 +1,114 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"net/http"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/consoleql/consoleql/internal/consolesim"
+	"github.com/consoleql/consoleql/internal/redistest"
+)
+
+// TestSlowOperationsAreLogged without what they asked for.
+func TestSlowOperationsAreLogged(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, consolesim.Options{}, func(s *settings, _ *consolesim.Server) {
+		s.SlowOperation, s.LogLevel, s.Cache = 300*time.Millisecond, "info", "on"
+	})
+	find := func(name string) string {
+		for line := range strings.Lines(w.logs.String()) {
+			if strings.Contains(line, `"name":"`+name+`"`) {
+				return line
+			}
+		}
+		return ""
+	}
+	w.query(`query Quick { robots { totalCount } }`, nil)
+	w.sim.Fail(on("/openapi/queues"), consolesim.Fault{Delay: 400 * time.Millisecond})
+	w.ask(`query Slow($n: String) { queues(filter: {name: $n}) { totalCount } }`, request{variables: map[string]any{"n": "not to be seen"}})
+	gone, leave := context.WithTimeout(t.Context(), 350*time.Millisecond)
+	defer leave()
+	req, err := http.NewRequestWithContext(gone, http.MethodPost, w.url+"/graphql", strings.NewReader(`{"query":"query Left { queues { nodes { id } } }"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	if _, err := w.do(req); err == nil {
+		t.Fatal("the client was answered")
+	}
+	await(t, "the operation that nobody waits for", func() bool { return find("Left") != "" })
+	if find("Quick") != "" {
+		t.Error("a quick operation is logged")
+	}
+	for name, wants := range map[string][]string{
+		"Slow": {`"level":"WARN"`, `"msg":"slow operation"`, `"type":"query"`, `"duration_ms":4`, `"console_calls":1`, `"cancelled":false`, `"codes":null`, `"as":"service"`},
+		"Left": {`"cancelled":true`},
+	} {
+		for _, want := range wants {
+			if line := find(name); !strings.Contains(line, want) {
+				t.Errorf("%s is not in %s", want, line)
+			}
+		}
+	}
+	if strings.Contains(w.logs.String(), "not to be seen") {
+		t.Error("the log holds a variable")
+	}
+	text := `query Hashed { queues { totalCount } }`
+	w.ask(text, request{header: noCache})
+	if line, want := find("Hashed"), fmt.Sprintf(`"document":"%x"`, sha256.Sum256([]byte(text))); !strings.Contains(line, want) {
+		t.Errorf("%s is not in %s", want, line)
+	}
+	w.sim.Fail(func(r *http.Request) bool { return r.URL.Path == "/connect/token" }, consolesim.Fault{Delay: 400 * time.Millisecond})
+	w.ask(`mutation Guess { signIn(input: {username: "demo", password: "weak"}) { sessionToken } }`, request{})
+	if line := find("Guess"); !strings.Contains(line, `"document":""`) {
+		t.Errorf("a password can be guessed from %s", line)
+	}
+}
+
+// TestOperationsAreCounted by how they came out.
+func TestOperationsAreCounted(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, consolesim.Options{})
+	w.query(`{ robots { totalCount } }`, nil)
+	w.ask(`{ robots { `, request{})
+	w.ask(`{ robotss { totalCount } }`, request{})
+	w.ask(`query { `+"rootDepartment { "+strings.Repeat("parent { ", 16)+`id`+strings.Repeat(" }", 17)+` }`, request{})
+	w.ask(`mutation { deleteQueue(input: {id: "x"}) { deletedId } }`, request{})
+	w.sim.Fail(on("/openapi/robots"), consolesim.Fault{Status: 418})
+	w.ask(`{ a: robots { totalCount } b: robots(filter: {name: "b"}) { totalCount } }`, request{})
+	for line, want := range map[string]string{
+		`consoleql_operation_duration_seconds_count{type="query"}`:                                                                     "2",
+		`consoleql_operation_errors_total{code="GRAPHQL_PARSE_FAILED",type=""}`:                                                        "1",
+		`consoleql_operation_errors_total{code="GRAPHQL_VALIDATION_FAILED",type=""}`:                                                   "1",
+		`consoleql_operation_errors_total{code="QUERY_TOO_DEEP",type="query"}`:                                                         "1",
+		`consoleql_operation_errors_total{code="BAD_USER_INPUT",type="mutation"}`:                                                      "1",
+		`consoleql_console_call_duration_seconds_count{code="",operation="GET /openapi/robots",status="200"}`:                          "1",
+		`consoleql_console_call_duration_seconds_count{code="UPSTREAM_INVALID_RESPONSE",operation="GET /openapi/robots",status="418"}`: "2",
+	} {
+		if got := w.metric(line); got != want {
+			t.Errorf("%s is %s, want %s", line, got, want)
+		}
+	}
+}
+
+// TestCommandsOfRedisAreCounted and so are those that fail.
+func TestCommandsOfRedisAreCounted(t *testing.T) {
+	t.Parallel()
+	store := redistest.Start(t)
+	w := newWorld(t, consolesim.Options{}, func(s *settings, _ *consolesim.Server) { s.RedisURL, s.Cache = store.URL(), "on" })
+	counted := func(failed string) bool {
+		return regexp.MustCompile(`consoleql_redis_command_duration_seconds_count\{command="evalsha",failed="` + failed + `"\} [1-9]`).MatchString(w.metrics())
+	}
+	w.query(listQuery, nil)
+	await(t, "a script that ran", func() bool { return counted("false") })
+	if strings.Contains(w.metrics(), `failed="true"`) {
+		t.Errorf("something failed, be it that a script was not known yet: %s", regexp.MustCompile(`(?m)^consoleql_redis.*_count.*failed="true".*$`).FindString(w.metrics()))
+	}
+	store.Stop()
+	await(t, "a script that failed", func() bool { return counted("true") })
+}
