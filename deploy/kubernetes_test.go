@@ -1,0 +1,286 @@
+package deploy_test
+
+import (
+	"maps"
+	"net"
+	"net/http"
+	"os"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/consoleql/consoleql/internal/redistest"
+)
+
+// No file may name a setting that the gateway does not have, be it in a comment or in what an alert says.
+func TestFilesNameSettingsThatExist(t *testing.T) {
+	t.Parallel()
+	known := settingsInForce(t, nil)
+	if len(known) < 30 {
+		t.Fatalf("config prints %d settings", len(known))
+	}
+	for _, file := range []string{"kubernetes.yaml", "prometheus-rules.yaml", "grafana-dashboard.json"} {
+		raw, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range regexp.MustCompile(`CONSOLEQL_[A-Z0-9_]+`).FindAllString(string(raw), -1) {
+			if _, ok := known[name]; !ok && name != "CONSOLEQL_" {
+				t.Errorf("%s: there is no setting %s", file, name)
+			}
+		}
+	}
+	for name := range compose(t)["gateway"].Environment {
+		if _, ok := known[name]; !ok {
+			t.Errorf("compose.yaml: there is no setting %s", name)
+		}
+	}
+}
+
+func TestKubernetesSettingsAreTaken(t *testing.T) {
+	t.Parallel()
+	given := kubernetes(t).config.Data
+	got := settingsInForce(t, given)
+	for name, value := range given {
+		if got[name] != value {
+			t.Errorf("%s: %q is taken as %q", name, value, got[name])
+		}
+	}
+}
+
+// Secrets come from an object that is in no file, so that nothing starts with one that others know.
+func TestKubernetesHoldsNoSecret(t *testing.T) {
+	t.Parallel()
+	m := kubernetes(t)
+	raw, err := os.ReadFile("kubernetes.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	made := string(raw)[:strings.Index(string(raw), "\n---\n")]
+	secret := make(map[string]bool)
+	for _, env := range m.container().Env {
+		ref := env.ValueFrom.SecretKeyRef
+		secret[env.Name] = true
+		if ref.Name != "consoleql" || ref.Key != env.Name {
+			t.Errorf("%s is not that of the Secret consoleql, but %+v", env.Name, ref)
+		}
+		if !strings.Contains(made, "create secret generic "+ref.Name) || !strings.Contains(made, "--from-literal="+ref.Key+"=") {
+			t.Errorf("the comment does not say how to make %s", env.Name)
+		}
+	}
+	if !secret["CONSOLEQL_REDIS_URL"] || !secret["CONSOLEQL_TOKEN_KEYS"] {
+		t.Errorf("secrets are %v", secret)
+	}
+	for name, value := range m.config.Data {
+		if secret[name] || regexp.MustCompile(`PASSWORD$|_KEYS$|REDIS|USERNAME`).MatchString(name) || strings.Contains(value, "@") {
+			t.Errorf("%s is no matter of a ConfigMap", name)
+		}
+	}
+	for _, placeholder := range []string{"CONSOLEQL_CONSOLE_URL", "CONSOLEQL_SSO_URL"} {
+		if !strings.Contains(m.config.Data[placeholder], ".example:") {
+			t.Errorf("%s = %s could be somebody's", placeholder, m.config.Data[placeholder])
+		}
+	}
+	if image := m.container().Image; !regexp.MustCompile(`^[a-z.]+\.example/consoleql:[^:]+$`).MatchString(image) {
+		t.Errorf("the image %s could be somebody's", image)
+	}
+}
+
+func TestKubernetesListensWhereItIsAsked(t *testing.T) {
+	t.Parallel()
+	m := kubernetes(t)
+	for port, setting := range map[string]string{"http": "CONSOLEQL_LISTEN", "admin": "CONSOLEQL_ADMIN_LISTEN"} {
+		if want := net.JoinHostPort("0.0.0.0", strconv.Itoa(m.port(port))); m.config.Data[setting] != want {
+			t.Errorf("%s = %s, and the port %s is %s", setting, m.config.Data[setting], port, want)
+		}
+	}
+	annotations := m.deployment.Spec.Template.Metadata.Annotations
+	if annotations["prometheus.io/scrape"] != "true" || annotations["prometheus.io/port"] != strconv.Itoa(m.port("admin")) {
+		t.Errorf("Prometheus is told %v", annotations)
+	}
+	for _, p := range m.service.Spec.Ports {
+		if p.TargetPort != "http" {
+			t.Errorf("the Service leads to the port %s", p.TargetPort)
+		}
+	}
+	public := false
+	for _, rule := range m.policy.Spec.Ingress {
+		for _, p := range rule.Ports {
+			public = public || p.Port == "http" && len(rule.From) == 0
+			if p.Port != "http" && len(rule.From) == 0 {
+				t.Errorf("everybody may come to the port %s", p.Port)
+			}
+			if m.port(p.Port) == 0 {
+				t.Errorf("the policy is about a port %s, which there is not", p.Port)
+			}
+		}
+		if len(rule.Ports) == 0 {
+			t.Error("a rule opens all ports")
+		}
+	}
+	if !public {
+		t.Error("nobody may come to the public listener")
+	}
+}
+
+func TestKubernetesObjectsFitTogether(t *testing.T) {
+	t.Parallel()
+	m := kubernetes(t)
+	spec := m.deployment.Spec
+	labels := spec.Template.Metadata.Labels
+	selectors := map[string]map[string]string{
+		"Deployment": spec.Selector.MatchLabels, "Service": m.service.Spec.Selector,
+		"PodDisruptionBudget": m.budget.Spec.Selector.MatchLabels, "NetworkPolicy": m.policy.Spec.PodSelector.MatchLabels,
+	}
+	for _, s := range spec.Template.Spec.Spread {
+		selectors["spread over "+s.TopologyKey] = s.LabelSelector.MatchLabels
+	}
+	for name, s := range selectors {
+		if len(s) == 0 || !maps.Equal(s, labels) {
+			t.Errorf("%s selects %v, and the pods have %v", name, s, labels)
+		}
+	}
+	if len(spec.Template.Spec.Spread) == 0 {
+		t.Error("replicas may all be on one node")
+	}
+	if spec.Template.Spec.ServiceAccountName != m.account.Metadata.Name {
+		t.Errorf("the pods' account is %s", spec.Template.Spec.ServiceAccountName)
+	}
+	if from := m.container().EnvFrom; len(from) != 1 || from[0].ConfigMapRef.Name != m.config.Metadata.Name {
+		t.Errorf("settings come from %+v", from)
+	}
+	if spec.Replicas < 2 || m.budget.Spec.MaxUnavailable < 1 || m.budget.Spec.MaxUnavailable >= spec.Replicas {
+		t.Errorf("of %d replicas, %d may be away", spec.Replicas, m.budget.Spec.MaxUnavailable)
+	}
+	if !slices.Equal(m.container().Args, []string{"serve"}) {
+		t.Errorf("the command is %q", m.container().Args)
+	}
+}
+
+func TestKubernetesConfines(t *testing.T) {
+	t.Parallel()
+	m := kubernetes(t)
+	raw, err := os.ReadFile("../Dockerfile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pod := m.deployment.Spec.Template.Spec
+	user := regexp.MustCompile(`(?m)^USER (\d+):(\d+)$`).FindStringSubmatch(string(raw))
+	if p := pod.SecurityContext; user == nil || !p.RunAsNonRoot || strconv.Itoa(p.RunAsUser) != user[1] || strconv.Itoa(p.RunAsGroup) != user[2] || p.SeccompProfile.Type != "RuntimeDefault" {
+		t.Errorf("pods run as %+v, the image as %v", p, user)
+	}
+	c := m.container().SecurityContext
+	if c.AllowPrivilegeEscalation == nil || *c.AllowPrivilegeEscalation || !c.ReadOnlyRootFilesystem || !slices.Equal(c.Capabilities.Drop, []string{"ALL"}) {
+		t.Errorf("the container may do %+v", c)
+	}
+	for name, on := range map[string]*bool{"the account's token": m.account.Automount, "the pod's token": pod.Automount, "service links": pod.EnableServiceLinks} {
+		if on == nil || *on {
+			t.Errorf("%s: not turned off", name)
+		}
+	}
+}
+
+// A pod that is killed before it has drained breaks off what is under way.
+func TestKubernetesLetsTheGatewayDrain(t *testing.T) {
+	t.Parallel()
+	m := kubernetes(t)
+	seconds := func(name string) time.Duration {
+		d, err := time.ParseDuration(m.config.Data[name])
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		return d
+	}
+	delay := seconds("CONSOLEQL_SHUTDOWN_DELAY")
+	needs := delay + seconds("CONSOLEQL_SHUTDOWN_TIMEOUT") + 5*time.Second // for the last traces and the kubelet
+	if grace := time.Duration(m.deployment.Spec.Template.Spec.GracePeriodSeconds) * time.Second; grace < needs {
+		t.Errorf("pods are killed after %v, and need %v", grace, needs)
+	}
+	if delay < 5*time.Second {
+		t.Errorf("after %v some nodes still send requests to the pod", delay)
+	}
+}
+
+// The comment says that the caches' defaults fit: a smaller container would silently have smaller ones.
+func TestKubernetesMemoryFitsTheCaches(t *testing.T) {
+	t.Parallel()
+	m := kubernetes(t)
+	r := m.container().Resources
+	gib, err := strconv.ParseInt(strings.TrimSuffix(r.Limits["memory"], "Gi"), 10, 64)
+	if err != nil || r.Requests["memory"] != r.Limits["memory"] || r.Requests["cpu"] == "" || r.Limits["cpu"] != "" {
+		t.Fatalf("resources are %+v (%v)", r, err)
+	}
+	settings := settingsInForce(t, m.config.Data)
+	for name, share := range map[string]int64{"CONSOLEQL_CACHE_BYTES": 2, "CONSOLEQL_ANSWER_BYTES": 8} {
+		bytes, err := strconv.ParseInt(settings[name], 10, 64)
+		if err != nil || bytes > gib<<30*9/10/share {
+			t.Errorf("%s = %s is more than a container of %d GiB gives it (%v)", name, settings[name], gib, err)
+		}
+	}
+}
+
+// TestKubernetesProbes asks a real gateway, with the settings of the ConfigMap, what the kubelet asks it.
+func TestKubernetesProbes(t *testing.T) {
+	t.Parallel()
+	m := kubernetes(t)
+	sim := simulator(t)
+	settings := maps.Clone(m.config.Data)
+	settings["CONSOLEQL_SHUTDOWN_DELAY"] = "3s" // of which the test waits for all
+	settings["CONSOLEQL_TOKEN_KEYS"] = strings.Repeat("5a", 32)
+
+	t.Run("while it serves", func(t *testing.T) {
+		t.Parallel()
+		settings := maps.Clone(settings)
+		settings["CONSOLEQL_REDIS_URL"] = redistest.Start(t).URL()
+		g := serve(t, sim, settings)
+		m.await(g, http.StatusOK)
+		path := m.deployment.Spec.Template.Metadata.Annotations["prometheus.io/path"]
+		if status, body := g.get(g.admin+path, time.Second); status != http.StatusOK || !strings.Contains(body, "\nconsoleql_") {
+			t.Errorf("Prometheus is answered %d", status)
+		}
+		for _, private := range []string{path, "/debug/pprof/"} {
+			if status, _ := g.get(g.public+private, time.Second); status != http.StatusNotFound {
+				t.Errorf("the Service's callers are answered %d at %s", status, private)
+			}
+		}
+		g.terminate()
+		m.await(g, http.StatusServiceUnavailable)
+		if err := g.cmd.Wait(); err != nil {
+			t.Errorf("it ended with %v", err)
+		}
+	})
+	t.Run("without its Redis", func(t *testing.T) {
+		t.Parallel()
+		settings := maps.Clone(settings)
+		settings["CONSOLEQL_REDIS_URL"] = "redis://127.0.0.1:1/0"
+		m.await(serve(t, sim, settings), http.StatusServiceUnavailable)
+	})
+}
+
+// await waits until the readiness probe is answered with a status, while the others must have 200.
+func (m *manifests) await(g *gateway, ready int) {
+	g.t.Helper()
+	base := map[string]string{"http": g.public, "admin": g.admin}
+	ask := func(p probe) int {
+		status, _ := g.get(base[p.HTTPGet.Port]+p.HTTPGet.Path, time.Duration(p.TimeoutSeconds)*time.Second)
+		return status
+	}
+	c := m.container()
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		status := ask(c.Readiness)
+		if status == ready {
+			break
+		}
+		if status == 0 || time.Now().After(deadline) {
+			g.t.Fatalf("the readiness probe is answered %d, want %d", status, ready)
+		}
+	}
+	for name, p := range map[string]probe{"startup": c.Startup, "liveness": c.Liveness} {
+		if status := ask(p); status != http.StatusOK {
+			g.t.Errorf("the %s probe is answered %d", name, status)
+		}
+	}
+}
