@@ -2,15 +2,12 @@
 package deploy_test
 
 import (
-	"context"
 	"os"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/goccy/go-yaml"
-
-	"github.com/consoleql/consoleql/internal/consolesim"
 )
 
 type service struct {
@@ -41,15 +38,7 @@ func compose(t *testing.T) map[string]service {
 // The account and the scope in compose.yaml are copies of what the simulator makes from its default seed.
 func TestComposeKnowsTheSimulatorsAccount(t *testing.T) {
 	t.Parallel()
-	sim, err := consolesim.Start(context.WithoutCancel(t.Context()), consolesim.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := sim.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	sim := simulator(t)
 	username, password := sim.DefaultUser()
 	got := compose(t)["gateway"].Environment
 	for name, want := range map[string]string{

@@ -59,7 +59,7 @@ func TestKubernetesHoldsNoSecret(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	made := string(raw)[:strings.Index(string(raw), "\n---\n")]
+	made, _, _ := strings.Cut(string(raw), "\n---\n")
 	secret := make(map[string]bool)
 	for _, env := range m.container().Env {
 		ref := env.ValueFrom.SecretKeyRef

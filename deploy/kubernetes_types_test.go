@@ -133,10 +133,9 @@ type clusterService struct {
 	Spec struct {
 		Selector map[string]string `yaml:"selector"`
 		Ports    []struct {
-			Name        string `yaml:"name"`
-			Port        int    `yaml:"port"`
-			TargetPort  string `yaml:"targetPort"`
-			AppProtocol string `yaml:"appProtocol"`
+			Name       string `yaml:"name"`
+			Port       int    `yaml:"port"`
+			TargetPort string `yaml:"targetPort"`
 		} `yaml:"ports"`
 	} `yaml:"spec"`
 }
