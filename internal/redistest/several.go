@@ -34,6 +34,21 @@ type Several struct {
 	told func(ctx context.Context, old, now *Server) bool
 }
 
+// AwaitReplicas waits until the replicas hold what their masters hold now.
+func (s *Several) AwaitReplicas() {
+	s.t.Helper()
+	for i, master := range s.Masters {
+		await(s.t, "what the replica lacks", func(ctx context.Context) bool {
+			written, err := strconv.ParseInt(master.info(ctx, "master_repl_offset"), 10, 64)
+			if err != nil {
+				return false
+			}
+			held, err := strconv.ParseInt(s.Replicas[i].info(ctx, "slave_repl_offset"), 10, 64)
+			return err == nil && held >= written
+		})
+	}
+}
+
 // FailOver stops a master and waits until its replica is in its place, for all that clients
 // could ask. It fails the test if that never is.
 func (s *Several) FailOver(n int) {

@@ -40,6 +40,7 @@ func TestFailOver(t *testing.T) {
 				}
 			}
 			before.Close()
+			s.AwaitReplicas()
 			for i := range s.Masters {
 				s.FailOver(i)
 			}
