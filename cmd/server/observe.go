@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/consoleql/consoleql/internal/consoleclient"
@@ -27,10 +28,19 @@ func (g *gateway) observe(o *edge.Options, metrics *telemetry.Metrics) {
 // observeCalls tells the operator of the calls of the console.
 func (g *gateway) observeCalls(metrics *telemetry.Metrics) func(consoleclient.Call) {
 	return func(c consoleclient.Call) {
-		code := fault.CodeOf(c.Err)
-		metrics.Call(c.Operation, c.Status, string(code), c.Duration)
+		code := outcome(c)
+		metrics.Call(c.Operation, c.Status, code, c.Duration)
 		g.log.Debug("console call", "operation", c.Operation, "status", c.Status, "duration", c.Duration, "code", code)
 	}
+}
+
+// outcome is the code of a call's error, empty for none. A call that nobody waits for any more
+// is nobody's failure, and has no code of the contract.
+func outcome(c consoleclient.Call) string {
+	if errors.Is(c.Err, context.Canceled) {
+		return "cancelled"
+	}
+	return string(fault.CodeOf(c.Err))
 }
 
 // traceCalls gives calls of the console their spans; nil where there are none.
@@ -43,7 +53,7 @@ func (g *gateway) traceCalls() func(context.Context, string) (context.Context, f
 		if end == nil {
 			return ctx, nil
 		}
-		return ctx, func(c consoleclient.Call) { end(c.Status, string(fault.CodeOf(c.Err))) }
+		return ctx, func(c consoleclient.Call) { end(c.Status, outcome(c)) }
 	}
 }
 

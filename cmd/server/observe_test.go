@@ -42,6 +42,9 @@ func TestSlowOperationsAreLogged(t *testing.T) {
 		t.Fatal("the client was answered")
 	}
 	await(t, "the operation that nobody waits for", func() bool { return find("Left") != "" })
+	await(t, "the call that nobody waits for", func() bool {
+		return strings.Contains(w.metrics(), `consoleql_console_call_duration_seconds_count{code="cancelled",operation="GET /openapi/queues",status="0"} 1`)
+	})
 	if find("Quick") != "" {
 		t.Error("a quick operation is logged")
 	}

@@ -82,7 +82,7 @@ func NewMetrics() *Metrics {
 		}, []string{"type", "code"}),
 		calls: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "consoleql_console_call_duration_seconds",
-			Help:    "Calls of the console, by the operation of its document, the status of the answer (0: there was none) and the code of the error, empty for none.",
+			Help:    "Calls of the console, by the operation of its document, the status of the answer (0: there was none) and the code of the error: empty for none, cancelled where nobody waited any more.",
 			Buckets: buckets,
 		}, []string{"operation", "status", "code"}),
 		unplanned: prometheus.NewCounter(prometheus.CounterOpts{
