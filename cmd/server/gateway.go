@@ -322,7 +322,7 @@ func (g *gateway) drain(ctx context.Context) error {
 		err = errors.Join(err, g.admin.server.Shutdown(ctx))
 	}
 	err = errors.Join(err, g.once.Close(ctx))
-	g.sendTraces(ctx)
+	g.sendTraces(context.WithoutCancel(ctx)) // which has a bound of its own
 	if err != nil {
 		return fmt.Errorf("stopped with requests under way: %w", err)
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/hex"
 	"io"
 	"net/http"
@@ -8,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -117,11 +119,17 @@ func TestTracesOfAQuery(t *testing.T) {
 			var told []string
 			w.sim.Fail(func(r *http.Request) bool { told = append(told, r.Header.Get("traceparent")); return false }, consolesim.Fault{})
 			const trace, caller = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
-			a := w.ask(`query Wall { workflows(first: 3) { nodes { name package { name } queue { name } } } }`, request{header: map[string]string{"traceparent": "00-" + trace + "-" + caller + "-01"}})
+			a := w.ask(`query Wall { workflows(first: 3) { nodes { name package { name } queue { name } } } }`, request{header: map[string]string{
+				"traceparent": "00-" + trace + "-" + caller + "-01", "tracestate": "a=not-to-be-kept", "baggage": "b=not-to-be-kept",
+				"User-Agent": "not-to-be-kept", "X-Forwarded-For": "not-to-be-kept", "Referer": "http://not-to-be-kept/",
+			}})
 			if len(a.Errors) > 0 {
 				t.Fatalf("%s", a.Body)
 			}
 			spans := c.after(w)
+			if bytes.Contains(c.raw, []byte("not-to-be-kept")) {
+				t.Error("the traces hold what a header says")
+			}
 			for _, s := range spans {
 				if got := hex.EncodeToString(s.GetTraceId()); got != trace {
 					t.Errorf("%s is of another trace, %s", s.GetName(), got)
@@ -221,6 +229,34 @@ func TestTracesStayOutOfUploads(t *testing.T) {
 	if len(put.GetAttributes()) != 3 {
 		t.Errorf("the span of the file is %v", put)
 	}
+}
+
+// TestTracesOutlastADrain that had too little time.
+func TestTracesOutlastADrain(t *testing.T) {
+	t.Parallel()
+	c := newCollector(t)
+	sim := newSim(t, consolesim.Options{})
+	p := newProcess(t, sim, "", "CONSOLEQL_OTLP_URL="+c.URL, "CONSOLEQL_SHUTDOWN_TIMEOUT=100ms")
+	p.query(`query Answered { queues { totalCount } }`, nil)
+	sim.Fail(on("/openapi/robots"), consolesim.Fault{Delay: time.Minute})
+	var gone sync.WaitGroup
+	defer gone.Wait()
+	gone.Go(func() {
+		resp, err := p.http.Post(p.url+"/graphql", "application/json", strings.NewReader(`{"query":"{ robots { totalCount } }"}`))
+		if err == nil {
+			_ = resp.Body.Close() // it may have been told that nobody waits
+		}
+	})
+	await(t, "the call", func() bool { return p.calls()["GET /openapi/robots"] > 0 })
+	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.cmd.Wait(); err == nil {
+		t.Error("the drain had time")
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	only(t, c.spans, "GET /openapi/queues")
 }
 
 // TestCollectorIsAway costs no request and no clean end. It runs alone, as the OpenTelemetry

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"log/slog"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
@@ -124,10 +125,11 @@ func (o operations) tell(ctx context.Context, op *graphql.OperationContext, done
 	if !logged && !span.IsRecording() {
 		return
 	}
+	name := nameOf(op)
 	hash, calls := hashOf(op), consoleCalls(trail.FromContext(ctx).Reads())
 	if logged {
 		attrs := []slog.Attr{
-			slog.String("type", done.Type), slog.String("name", op.Operation.Name), slog.String("document", hash),
+			slog.String("type", done.Type), slog.String("name", name), slog.String("document", hash),
 			slog.Float64("duration_ms", millis(done.Duration)), slog.Int("console_calls", calls), slog.Any("codes", done.Codes),
 			slog.Bool("cancelled", cancelled), slog.String("as", principal.FromContext(ctx).Kind().String()),
 		}
@@ -144,11 +146,18 @@ func (o operations) tell(ctx context.Context, op *graphql.OperationContext, done
 	for i, c := range done.Codes {
 		named[i] = string(c)
 	}
-	span.SetAttributes(attribute.String("graphql.operation.type", done.Type), attribute.String("graphql.operation.name", op.Operation.Name),
+	span.SetAttributes(attribute.String("graphql.operation.type", done.Type), attribute.String("graphql.operation.name", name),
 		attribute.String("consoleql.document.sha256", hash), attribute.Int("consoleql.console_calls", calls), attribute.StringSlice("consoleql.error_codes", named))
 	if slices.ContainsFunc(done.Codes, ofTheServer) {
 		span.SetStatus(otelcodes.Error, "")
 	}
+}
+
+// nameOf is the operation's name, or its beginning, apart from the document, which a log or a
+// span would else keep in memory.
+func nameOf(op *graphql.OperationContext) string {
+	const longest = 128
+	return strings.Clone(op.Operation.Name[:min(len(op.Operation.Name), longest)])
 }
 
 // hashOf is the SHA-256 of the operation's document, as automatic persisted queries have it,

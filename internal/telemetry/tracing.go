@@ -1,6 +1,7 @@
 package telemetry
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -9,13 +10,12 @@ import (
 	"sync"
 	"time"
 
+	"github.com/go-chi/chi/v5/middleware"
 	"github.com/go-logr/logr"
-	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
-	"go.opentelemetry.io/otel/metric/noop"
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
@@ -79,15 +79,32 @@ func (t *Tracing) Tracer() trace.Tracer {
 
 // Route gives each request of a route a span, which goes on the trace that the request is part of
 // (https://www.w3.org/TR/trace-context/). WebSockets have none: they last as long as their clients stay.
+// Of what the request says the span has the method only, and the trace no tracestate: the rest may be
+// secret, and of any length, before anybody knows whose request it is.
 func (t *Tracing) Route(route string) func(http.Handler) http.Handler {
 	if t == nil {
 		return nil
 	}
 	return func(h http.Handler) http.Handler {
-		return otelhttp.NewHandler(h, route,
-			otelhttp.WithTracerProvider(t.provider), otelhttp.WithPropagators(t.propagator), otelhttp.WithMeterProvider(noop.NewMeterProvider()),
-			otelhttp.WithFilter(func(r *http.Request) bool { return r.Header.Get("Upgrade") == "" }),
-			otelhttp.WithSpanNameFormatter(func(route string, r *http.Request) string { return knownMethod(r.Method) + " " + route }))
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Header.Get("Upgrade") != "" {
+				h.ServeHTTP(w, r)
+				return
+			}
+			ctx := t.propagator.Extract(r.Context(), propagation.HeaderCarrier(r.Header))
+			ctx = trace.ContextWithRemoteSpanContext(ctx, trace.SpanContextFromContext(ctx).WithTraceState(trace.TraceState{}))
+			method := knownMethod(r.Method)
+			ctx, span := t.tracer.Start(ctx, method+" "+route, trace.WithSpanKind(trace.SpanKindServer), trace.WithAttributes(
+				attribute.String("http.request.method", method), attribute.String("http.route", route)))
+			defer span.End()
+			answered := middleware.NewWrapResponseWriter(w, r.ProtoMajor)
+			h.ServeHTTP(answered, r.WithContext(ctx))
+			status := cmp.Or(answered.Status(), http.StatusOK) // which net/http answers where nobody says anything
+			span.SetAttributes(attribute.Int("http.response.status_code", status))
+			if status >= http.StatusInternalServerError {
+				span.SetStatus(codes.Error, "")
+			}
+		})
 	}
 }
 
