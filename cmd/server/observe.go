@@ -14,13 +14,7 @@ import (
 // observe has the edge tell what the operator sees.
 func (g *gateway) observe(o *edge.Options, metrics *telemetry.Metrics) {
 	o.Observe = func(r edge.Request) { metrics.Request(r.Route, r.Method, r.Status, r.Duration) }
-	o.ObserveOperation = func(op edge.Operation) {
-		codes := make([]string, len(op.Codes))
-		for i, c := range op.Codes {
-			codes[i] = string(c)
-		}
-		metrics.Operation(op.Type, op.Duration, codes...)
-	}
+	o.ObserveOperation = func(op edge.Operation) { metrics.Operation(op.Type, op.Duration, op.Codes...) }
 	o.SlowOperation = g.settings.SlowOperation
 	o.Around, o.Tracer = g.traces.Route("/graphql"), g.traces.Tracer()
 }

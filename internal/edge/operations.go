@@ -30,8 +30,8 @@ type Operation struct {
 	Type string
 	// Duration is the time from the request to the answer; 0 of an event and of what was refused.
 	Duration time.Duration
-	// Codes are those of the answer's errors, each once.
-	Codes []fault.Code
+	// Codes are the fault.Codes of the answer's errors, each once.
+	Codes []string
 }
 
 // operations sees how operations come out: it notes that on their trail, tells it, logs
@@ -142,12 +142,8 @@ func (o operations) tell(ctx context.Context, op *graphql.OperationContext, done
 			o.log.LogAttrs(ctx, level, "operation", attrs...)
 		}
 	}
-	named := make([]string, len(done.Codes))
-	for i, c := range done.Codes {
-		named[i] = string(c)
-	}
 	span.SetAttributes(attribute.String("graphql.operation.type", done.Type), attribute.String("graphql.operation.name", name),
-		attribute.String("consoleql.document.sha256", hash), attribute.Int("consoleql.console_calls", calls), attribute.StringSlice("consoleql.error_codes", named))
+		attribute.String("consoleql.document.sha256", hash), attribute.Int("consoleql.console_calls", calls), attribute.StringSlice("consoleql.error_codes", done.Codes))
 	if slices.ContainsFunc(done.Codes, ofTheServer) {
 		span.SetStatus(otelcodes.Error, "")
 	}
@@ -174,8 +170,8 @@ func hashOf(op *graphql.OperationContext) string {
 }
 
 // ofTheServer says that it is no caller who can do better.
-func ofTheServer(c fault.Code) bool {
-	switch c {
+func ofTheServer(code string) bool {
+	switch fault.Code(code) {
 	case fault.Internal, fault.UpstreamUnavailable, fault.UpstreamTimeout, fault.UpstreamInvalidResponse:
 		return true
 	default:
@@ -195,8 +191,8 @@ func consoleCalls(reads []trail.Read) int {
 }
 
 // codes are those of errors, each once, in the order of their first.
-func codes(errs gqlerror.List) []fault.Code {
-	var all []fault.Code
+func codes(errs gqlerror.List) []string {
+	var all []string
 	for _, err := range errs {
 		if code := codeOf(err); !slices.Contains(all, code) {
 			all = append(all, code)
@@ -206,13 +202,13 @@ func codes(errs gqlerror.List) []fault.Code {
 }
 
 // codeOf is the code of an error of an answer, which gqlgen's own have as a plain string.
-func codeOf(err *gqlerror.Error) fault.Code {
+func codeOf(err *gqlerror.Error) string {
 	switch code := err.Extensions["code"].(type) {
 	case fault.Code:
-		return code
+		return string(code)
 	case string:
-		return fault.Code(code)
+		return code
 	default:
-		return fault.Internal
+		return string(fault.Internal)
 	}
 }

@@ -3,7 +3,6 @@ package telemetry
 import (
 	"context"
 	"errors"
-	"net"
 	"slices"
 	"time"
 
@@ -29,9 +28,7 @@ func (m *Metrics) RedisHook() redis.Hook { return redisHook{m.redis.commands} }
 type redisHook struct{ commands *prometheus.HistogramVec }
 
 // DialHook leaves connecting as it is: whichever command waits for it tells how long that took.
-func (redisHook) DialHook(next redis.DialHook) redis.DialHook {
-	return func(ctx context.Context, network, addr string) (net.Conn, error) { return next(ctx, network, addr) }
-}
+func (redisHook) DialHook(next redis.DialHook) redis.DialHook { return next }
 
 // ProcessHook counts a command.
 func (h redisHook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
