@@ -1,10 +1,10 @@
 # syntax=docker/dockerfile:1
 # One static binary with CA certificates and nothing else: no shell, no package manager, no root.
 
-FROM --platform=$BUILDPLATFORM golang:1.26 AS build
+FROM --platform=$BUILDPLATFORM golang:1.27.3 AS build
 ARG TARGETOS
 ARG TARGETARCH
-ENV CGO_ENABLED=0 GOCACHE=/cache/build GOMODCACHE=/cache/mod
+ENV GOTOOLCHAIN=go1.27.3 CGO_ENABLED=0 GOCACHE=/cache/build GOMODCACHE=/cache/mod
 WORKDIR /src
 # The modules change less often than the code, so that they keep a layer of their own.
 COPY go.mod go.sum ./

@@ -2,6 +2,9 @@
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint generate bench soak fuzz rotation build tools graphiql
 
+# The toolchain of builds, tests and releases. It wins over an environment that says "local".
+export GOTOOLCHAIN := go1.27.3
+
 BIN := $(CURDIR)/bin
 GOLANGCI_LINT := $(BIN)/golangci-lint
 GOLANGCI_LINT_VERSION := v2.15.0
