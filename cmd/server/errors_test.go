@@ -108,7 +108,7 @@ func TestConsoleThatIsNotThere(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, consolesim.Options{}, func(s *settings, _ *consolesim.Server) { s.ConsoleURL = "http://127.0.0.1:1" })
 	a := w.ask(`{ viewer { name } companies { name } }`, request{})
-	if len(a.Errors) == 0 || string(a.Data) != "null" {
+	if len(a.Errors) != 2 || string(a.Data) != `{"viewer":null,"companies":null}` {
 		t.Fatalf("answered %s", a.Body)
 	}
 	for _, e := range a.Errors {
