@@ -474,7 +474,7 @@ func TestSocketsThatBreakTheProtocol(t *testing.T) {
 		"init of no object":     {[]any{message{Type: "connection_init", Payload: json.RawMessage(`"x"`)}}, 4400, "Invalid message received"},
 		"no payload":            {[]any{initialised, message{ID: "1", Type: "subscribe"}}, 4400, "Invalid message received"},
 		"query of no text":      {[]any{initialised, message{ID: "1", Type: "subscribe", Payload: json.RawMessage(`{"query":5}`)}}, 4400, "Invalid message received"},
-		"two spellings":         {[]any{message{Type: "connection_init", Payload: json.RawMessage(`{"CompanyId":"","companyid":""}`)}}, 4400, "Companyid: is there in two spellings"},
+		"two spellings":         {[]any{message{Type: "connection_init", Payload: json.RawMessage(`{"CompanyId":"x","companyid":"x"}`)}}, 4400, "Companyid: is there in two spellings"},
 		"no JSON":               {[]any{"hello"}, 4400, "Invalid message received"},
 		"bad credentials":       {[]any{message{Type: "connection_init", Payload: encode(t, map[string]string{"Authorization": "secret"})}}, 4401, "the Authorization header is not of the form: Bearer <token>"},
 		"bad scope":             {[]any{message{Type: "connection_init", Payload: encode(t, map[string]string{"CompanyId": "x"})}}, 4400, `CompanyId: "x" is not a GUID`},
@@ -598,6 +598,7 @@ func TestStoppingEndsStreams(t *testing.T) {
 	s.subscribe("1", `subscription { robotChanged { id } }`)
 	events := w.events(http.MethodGet, `subscription { robotChanged { id } }`, nil)
 	await(t, "two subscriptions", func() bool { return w.metric("consoleql_subscriptions") == "2" })
+	start := time.Now()
 	w.stop()
 	if code, _ := s.closedWith(); code != websocket.StatusGoingAway {
 		t.Errorf("closed with %d", code)
@@ -605,7 +606,10 @@ func TestStoppingEndsStreams(t *testing.T) {
 	if e, ok := events.next(); ok {
 		t.Errorf("the stream goes on: %+v", e)
 	}
-	if err := w.stopped(); err != nil { // as where the shutdown's time-out ends the streams
+	if err := w.stopped(); err != nil {
 		t.Errorf("stopped with %v", err)
+	}
+	if d := time.Since(start); d > 8*time.Second {
+		t.Errorf("stopping took %v", d)
 	}
 }

@@ -3,6 +3,7 @@ package edge
 import (
 	"context"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/consoleql/consoleql/internal/fault"
@@ -57,10 +58,11 @@ func refuseCredentials(w http.ResponseWriter, r *http.Request, err error) {
 }
 
 // principalOf reads who asks, from the headers of a request or from what stands
-// for them. Credentials that cannot be used are an error, for falling back to
+// for them. An empty header counts as absent: clients write one where they have no
+// token. Credentials that cannot be used are an error, for falling back to
 // another identity would answer in the wrong name; so are two of them at once.
 func (s *server) principalOf(ctx context.Context, header http.Header) (principal.Principal, error) {
-	authorization, keys := header.Values("Authorization"), header.Values("X-Api-Key")
+	authorization, keys := nonEmpty(header.Values("Authorization")), nonEmpty(header.Values("X-Api-Key"))
 	switch {
 	case len(authorization)+len(keys) > 1:
 		return principal.Principal{}, fault.New(fault.Unauthenticated, "send one Authorization or one X-Api-Key header, not several")
@@ -73,6 +75,15 @@ func (s *server) principalOf(ctx context.Context, header http.Header) (principal
 	default:
 		return principal.Principal{}, nil
 	}
+}
+
+// nonEmpty returns the values of a header that are not empty. It allocates only where some are.
+func nonEmpty(values []string) []string {
+	isEmpty := func(value string) bool { return strings.Trim(value, " \t") == "" }
+	if !slices.ContainsFunc(values, isEmpty) {
+		return values
+	}
+	return slices.DeleteFunc(slices.Clone(values), isEmpty)
 }
 
 // holder is who shows an API key.
@@ -130,14 +141,14 @@ func scopeOf(r *http.Request) (scope.Scope, error) {
 
 // scopeID reads one of the scope's headers; it is empty where there is none.
 func scopeID(r *http.Request, header string) (string, error) {
-	if len(r.Header.Values(header)) > 1 {
+	values := nonEmpty(r.Header.Values(header))
+	switch {
+	case len(values) == 0:
+		return "", nil
+	case len(values) > 1:
 		return "", fault.BadInput(header, "is there more than once")
 	}
-	value := strings.TrimSpace(r.Header.Get(header))
-	if value == "" {
-		return "", nil
-	}
-	id, err := scope.ParseID(value)
+	id, err := scope.ParseID(strings.TrimSpace(values[0]))
 	if err != nil {
 		return "", fault.BadInput(header, "%w", err)
 	}

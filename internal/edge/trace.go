@@ -95,7 +95,7 @@ func (s *server) mayTrace(r *http.Request) error {
 	case TraceOff:
 		return fault.New(fault.Forbidden, "this gateway does not trace: leave the header X-ConsoleQL-Trace out")
 	case TraceAPIKey:
-		if principal.FromContext(r.Context()).Kind() != principal.Service || r.Header.Get("X-Api-Key") == "" {
+		if principal.FromContext(r.Context()).Kind() != principal.Service || len(nonEmpty(r.Header.Values("X-Api-Key"))) == 0 {
 			return fault.New(fault.Forbidden, "this gateway traces for the holders of API keys only")
 		}
 	}

@@ -115,6 +115,10 @@ func withPayload(r *http.Request, payload transport.InitPayload) (*http.Request,
 	replaced := false
 	named := make(map[string]bool)
 	for name, value := range payload {
+		text, ok := value.(string)
+		if value == nil || ok && strings.TrimSpace(text) == "" {
+			continue // clients send null or "" where they have nothing to say
+		}
 		canonical := http.CanonicalHeaderKey(name)
 		switch canonical {
 		case "Authorization", "X-Api-Key":
@@ -127,7 +131,6 @@ func withPayload(r *http.Request, payload transport.InitPayload) (*http.Request,
 		default:
 			continue
 		}
-		text, ok := value.(string)
 		switch {
 		case !ok:
 			return nil, fault.BadInput(name, "is not a string")
