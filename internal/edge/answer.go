@@ -76,11 +76,9 @@ func (a *answer) write(w http.ResponseWriter, r *http.Request, by *encoder) {
 		}
 	}
 	body := a.body
-	if len(body) >= worthCompressing {
-		if e := acceptable(r.Header.Values("Accept-Encoding")); e != identity {
-			body = a.in(e, by)
-			h["Content-Encoding"] = []string{e.name()}
-		}
+	if e := encodingFor(r.Header.Values("Accept-Encoding"), len(body)); e != identity {
+		body = a.in(e, by)
+		h["Content-Encoding"] = []string{e.name()}
 	}
 	own[1] = strconv.Itoa(len(body))
 	h["Content-Length"] = own[1:2:2]

@@ -3,6 +3,7 @@ package edge
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -73,11 +74,25 @@ func (e *encoder) encode(as encoding, body []byte) []byte {
 	}
 }
 
-// acceptable is the encoding that a client would have (RFC 9110, section 12.5.3).
-// Whoever refuses them all, identity included, gets identity all the same.
-func acceptable(header []string) encoding {
-	if len(header) == 0 {
+// encodingFor is the encoding of a body of that many bytes.
+func encodingFor(header []string, length int) encoding {
+	worth := length >= worthCompressing
+	if !worth && !slices.ContainsFunc(header, func(value string) bool { return strings.Contains(value, "=0") }) {
 		return identity
+	}
+	best, must := acceptable(header)
+	if !worth && !must {
+		return identity
+	}
+	return best
+}
+
+// acceptable is the encoding that a client would have (RFC 9110, section 12.5.3), and
+// whether it refuses an answer as it is. An asterisk stands for gzip: tools send it that
+// read no younger encoding. A client that refuses everything is answered as it is.
+func acceptable(header []string) (best encoding, must bool) {
+	if len(header) == 0 {
+		return identity, false
 	}
 	weights := make(map[string]float64, 4)
 	for _, value := range header {
@@ -86,20 +101,21 @@ func acceptable(header []string) encoding {
 			weights[strings.ToLower(strings.TrimSpace(name))] = weight(parameters)
 		}
 	}
+	others, hasOthers := weights["*"]
+	if _, named := weights[inGzip.name()]; !named {
+		weights[inGzip.name()] = others
+	}
 	best, most := identity, 0.0
 	for e := range encodings {
-		q, named := weights[e.name()]
-		if !named {
-			q = weights["*"]
-		}
-		if q > most {
+		if q := weights[e.name()]; q > most {
 			best, most = e, q
 		}
 	}
-	if weights[identity.name()] > most {
-		return identity
+	plain, named := weights[identity.name()]
+	if named && plain > most {
+		return identity, false
 	}
-	return best
+	return best, named && plain == 0 || !named && hasOthers && others == 0
 }
 
 // weight reads the q of an element: 1 where there is none, 0 where it cannot be read.

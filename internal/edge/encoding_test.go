@@ -14,7 +14,16 @@ func TestAcceptable(t *testing.T) {
 		"gzip;q=1, zstd;q=0.5":     inGzip,
 		"zstd;q=0, gzip;q=0":       identity,
 		"br":                       identity,
-		"*":                        inZstd,
+		"*":                        inGzip,
+		"gzip, *":                  inGzip,
+		"*, zstd":                  inZstd,
+		"gzip;q=0, *":              identity,
+		"*;q=0.4":                  inGzip,
+		"deflate, *;q=0.1":         inGzip,
+		"br, zstd;q=0, *":          inGzip,
+		"zstd;q=0.3, gzip;q=0.3":   inZstd,
+		"identity;q=0.5, *":        inGzip,
+		"identity;q=0.5, *;q=0.1":  identity,
 		"*;q=0.1, zstd;q=0":        inGzip,
 		"identity, gzip;q=0.5":     identity,
 		"identity;q=0.5, gzip":     inGzip,
@@ -28,7 +37,27 @@ func TestAcceptable(t *testing.T) {
 		if header != "" {
 			values = []string{header}
 		}
-		if got := acceptable(values); got != want {
+		if got, _ := acceptable(values); got != want {
+			t.Errorf("%q: %s, want %s", header, got.name(), want.name())
+		}
+	}
+}
+
+// TestShortBodies are compressed only for clients that refuse them as they are.
+func TestShortBodies(t *testing.T) {
+	for header, want := range map[string]encoding{
+		"gzip":                       identity,
+		"*":                          identity,
+		"gzip, identity;q=0":         inGzip,
+		"*, identity;q=0.0":          inGzip,
+		"gzip;q=0.1, *;q=0":          inGzip,
+		"gzip, *;q=0, identity":      identity,
+		"br, identity;q=0":           identity,
+		"zstd;q=0, gzip":             identity,
+		"zstd, gzip;q=0, *;q=0.000":  inZstd,
+		"gzip, *;q=0, identity;q=.1": identity,
+	} {
+		if got := encodingFor([]string{header}, 20); got != want {
 			t.Errorf("%q: %s, want %s", header, got.name(), want.name())
 		}
 	}
