@@ -3,7 +3,6 @@ package mutation
 import (
 	"context"
 	"errors"
-	"io"
 	"net/http"
 
 	"github.com/consoleql/consoleql/graph/loader"
@@ -16,19 +15,16 @@ import (
 // UploadPackage passes a package file on to the console while it comes.
 func (w *Writer) UploadPackage(ctx context.Context, in UploadPackageInput) (*loader.UploadPackagePayload, error) {
 	return change(ctx, func(sc scope.Scope) (*loader.UploadPackagePayload, error) {
-		file, size, err := in.File.Open()
+		file, err := in.File.Open()
 		if err != nil {
 			return nil, fileError(err)
 		}
-		u, err := w.upload(ctx, sc, file, size, in.File.AtMost)
+		u, err := w.upload(ctx, sc, file, in.File.AtMost)
 		if err != nil {
-			if from, ok := file.(interface{ Err() error }); ok && from.Err() != nil {
-				err = from.Err() // the cause of whatever else there is
+			if file.Err() != nil {
+				err = file.Err() // the cause of whatever else there is
 			}
 			return nil, clientError(err)
-		}
-		if u == nil {
-			return nil, errNoDetails()
 		}
 		return &loader.UploadPackagePayload{UploadedPackage: u}, nil
 	})
@@ -38,12 +34,19 @@ func (w *Writer) UploadPackage(ctx context.Context, in UploadPackageInput) (*loa
 // be short enough for that, else through the channel (document, section
 // Packages: upload). A file that breaks off is never completed, and so comes to
 // nothing.
-func (w *Writer) upload(ctx context.Context, sc scope.Scope, file io.Reader, size, atMost int64) (*cc.UploadedPackage, error) {
+func (w *Writer) upload(ctx context.Context, sc scope.Scope, file scalar.File, atMost int64) (*cc.UploadedPackage, error) {
+	size, err := file.Length()
+	if err != nil {
+		return nil, err
+	}
 	if size >= 0 {
 		atMost = size
 	}
 	if atMost >= 0 && atMost <= w.direct {
 		return w.console.UploadPackage(ctx, sc, file, size)
+	}
+	if size < 0 {
+		size = file.Expect() // object storages such as Azure's refuse a file without a length
 	}
 	prepared, err := w.console.CreatePackageUpload(ctx, sc)
 	if err != nil {
@@ -95,9 +98,6 @@ func (w *Writer) CompletePackageUpload(ctx context.Context, in CompletePackageUp
 		})
 		if err != nil {
 			return nil, err
-		}
-		if u == nil {
-			return nil, errNoDetails()
 		}
 		u.Stamp(sc)
 		return &loader.CompletePackageUploadPayload{UploadedPackage: u}, nil

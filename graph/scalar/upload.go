@@ -15,10 +15,23 @@ type Upload struct {
 	Filename string
 	// AtMost bounds the file's length in bytes where the request says how long it is itself, else -1.
 	AtMost int64
-	// Open gives the file's content, once, and its length in bytes, -1 where
-	// that is not known. Files are read in the order in which the request holds them. A
-	// file with a method Err() error says why it could not be read.
-	Open func() (file io.Reader, size int64, err error)
+	// Open gives the file's content, once. Files are read in the order in which the request
+	// holds them.
+	Open func() (File, error)
+}
+
+// File is the content of an Upload, read while the client sends it.
+type File interface {
+	io.Reader
+	// Length is how many bytes the file has, where that is certain, else -1. It reads some of
+	// the file ahead, and fails with ErrRead.
+	Length() (int64, error)
+	// Expect is how many bytes the file has if the form ends with it, by the Content-Length of
+	// the request; -1 where that is not known. From then on a file of another length is an ErrLength.
+	Expect() int64
+	// Err is why the file could not be read; nil if it could so far. Whoever passes the file on
+	// may have been told that the request was cancelled, as a body that breaks off does.
+	Err() error
 }
 
 // UnmarshalGQL takes what the multipart transport has put among the variables.

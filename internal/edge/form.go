@@ -8,6 +8,8 @@ import (
 	"mime"
 	"mime/multipart"
 	"net/http"
+	"strconv"
+	"strings"
 	"sync/atomic"
 
 	"github.com/consoleql/consoleql/graph/scalar"
@@ -18,8 +20,8 @@ import (
 type form struct {
 	*multipart.Reader
 	boundary string
-	length   int64 // of the request, -1 where it does not say
-	files    int   // that the form has by its map
+	length   int64           // of the request, -1 where it does not say
+	files    map[string]bool // the parts that are files by the form's map
 	opened   int
 	// begun is what has been read up to the first file, until that has been found.
 	begun *recorder
@@ -58,38 +60,56 @@ func newForm(r *http.Request, most int64) (*form, error) {
 	return &form{Reader: multipart.NewReader(begun, boundary), boundary: boundary, length: r.ContentLength, begun: begun}, nil
 }
 
-// upload is the file of the part name, still to come. Its length is known where
-// the request's is and the file is all that is left of it: object storages such
-// as Azure's refuse a file whose length they are not told beforehand.
+// upload is the file of the part name, still to come.
 func (f *form) upload(name string) scalar.Upload {
 	u := scalar.Upload{AtMost: f.length}
-	u.Open = func() (io.Reader, int64, error) {
-		part, err := f.NextPart()
+	u.Open = func() (scalar.File, error) {
+		part, err := f.nextFile()
 		switch {
 		case errors.Is(err, io.EOF):
-			return nil, -1, fault.BadInput("map", "file %q did not come", name)
+			return nil, fault.BadInput("map", "file %q did not come", name)
 		case err != nil:
-			return nil, -1, fmt.Errorf("%w: %w", scalar.ErrRead, err)
+			return nil, fmt.Errorf("%w: %w", scalar.ErrRead, err)
 		case part.FormName() != name:
-			return nil, -1, fault.BadInput("map", "file %q has to come before file %q, in the order of their use", name, part.FormName())
+			return nil, fault.BadInput("map", "file %q has to come before file %q, in the order of their use", name, part.FormName())
 		}
 		f.opened++
-		size := int64(-1)
-		if f.files == 1 && f.opened == 1 {
-			size = f.sizeOfFirst()
+		file := &fromClient{file: part, size: lengthOf(part), expected: -1}
+		if len(f.files) == 1 && f.opened == 1 {
+			file.expected = f.sizeOfFirst()
 		}
 		f.begun.off, f.begun.kept = true, bytes.Buffer{}
-		return &fromClient{file: part, size: size}, size, nil
+		return file, nil
 	}
 	return u
+}
+
+// nextFile is the next part that the map names. Other parts are skipped.
+func (f *form) nextFile() (*multipart.Part, error) {
+	for {
+		part, err := f.NextPart()
+		if err != nil || f.files[part.FormName()] {
+			return part, err //nolint:wrapcheck // upload says what it is
+		}
+	}
+}
+
+// lengthOf is the length of a part's content that the part itself names, else -1.
+func lengthOf(part *multipart.Part) int64 {
+	n, err := strconv.ParseUint(strings.TrimSpace(part.Header.Get("Content-Length")), 10, 63)
+	if err != nil {
+		return -1
+	}
+	return int64(n) //nolint:gosec // it has 63 bits
 }
 
 // partsBefore is how many parts come before the first file: `operations` and `map`.
 const partsBefore = 2
 
 // sizeOfFirst is the length of the first file, if it is the last part as well:
-// what the request has left, without the delimiter that ends the form. -1 where
-// that is not known.
+// what the request has left, without the delimiter that ends the form and its line break.
+// -1 where that is not known. It is not certain: parts may follow, and clients leave the
+// line break out (undici before 6.29 and 7).
 func (f *form) sizeOfFirst() int64 {
 	if f.length < 0 {
 		return -1
@@ -112,18 +132,48 @@ func (f *form) sizeOfFirst() int64 {
 	return max(-1, f.length-int64(at)-int64(end))
 }
 
-// fromClient marks what goes wrong with the client's side of a stream, a length
-// that turns out another than the one that was passed on among it.
+// heldAtMost is how many bytes of a file are read ahead to find out how long it is.
+const heldAtMost = 2 << 20
+
+// fromClient is a file of a form. It marks what goes wrong with the client's side of a
+// stream, a length that turns out another than the one that was passed on among it.
 type fromClient struct {
-	file io.Reader
-	size int64 // -1: unknown
-	read int64
+	file     io.Reader
+	size     int64 // that the reader counts on; -1: unknown
+	expected int64 // if the form ends with the file; -1: unknown
+	read     int64
 
 	failed atomic.Pointer[error]
 }
 
-// Err is why the file could not be read; nil if it could so far. Whoever passes the file on
-// may have been told by then that the request was cancelled, as a body that breaks off does.
+// Length implements scalar.File: it is the part's own word, or that of a short file.
+func (r *fromClient) Length() (int64, error) {
+	if r.size >= 0 {
+		return r.size, nil
+	}
+	var held bytes.Buffer
+	_, err := io.CopyN(&held, r.file, heldAtMost)
+	switch {
+	case errors.Is(err, io.EOF):
+		r.size = int64(held.Len())
+		r.file = &held
+	case err != nil:
+		return -1, r.fail(fmt.Errorf("%w: %w", scalar.ErrRead, err))
+	default:
+		r.file = io.MultiReader(&held, r.file)
+	}
+	return r.size, nil
+}
+
+// Expect implements scalar.File.
+func (r *fromClient) Expect() int64 {
+	if r.size < 0 {
+		r.size = r.expected
+	}
+	return r.size
+}
+
+// Err implements scalar.File.
 func (r *fromClient) Err() error {
 	if err := r.failed.Load(); err != nil {
 		return *err

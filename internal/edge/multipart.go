@@ -51,7 +51,7 @@ func (u uploads) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphEx
 		return
 	}
 	media := answerType(r)
-	w.Header().Set("Content-Type", media)
+	w.Header().Set("Content-Type", media+inUTF8)
 	ctx := r.Context()
 	op, errs := exec.CreateOperationContext(ctx, params)
 	if errs != nil {
@@ -82,8 +82,9 @@ func (u uploads) params(form *form, r *http.Request) (*graphql.RawParams, error)
 	if len(places) == 0 {
 		return nil, fault.BadInput("map", "names no file")
 	}
-	form.files = len(places)
+	form.files = make(map[string]bool, len(places))
 	for name, paths := range places {
+		form.files[name] = true
 		if len(paths) != 1 {
 			return nil, fault.BadInput("map", "file %q has to stand for one variable", name)
 		}

@@ -1,0 +1,105 @@
+package main
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+
+	"github.com/consoleql/consoleql/internal/consolesim"
+)
+
+// formPart is a part of a multipart form with its headers as they are sent.
+func formPart(header, body string) string { return header + "\r\n\r\n" + body }
+
+// joinForm writes a form. open is what follows each boundary, and end what follows the last.
+func joinForm(open, end string, parts ...string) string {
+	var b strings.Builder
+	for _, p := range parts {
+		b.WriteString("--B" + open + "\r\n" + p + "\r\n")
+	}
+	return b.String() + "--B--" + end
+}
+
+// TestFormsAsClientsWriteThem: the framing of a form is the client's matter. What comes before
+// the first delimiter and after the last is ignored (RFC 2046, section 5.1.1), and so is a
+// part that the map does not name.
+func TestFormsAsClientsWriteThem(t *testing.T) {
+	const disposition = "Content-Disposition: form-data; "
+	operations := formPart(disposition+`name="operations"`, string(encode(t, map[string]any{"query": uploadQuery, "variables": map[string]any{"file": nil}})))
+	mapping := formPart(disposition+`name="map"`, `{"0":["variables.file"]}`)
+	field := formPart(disposition+`name="comment"`, "what this is")
+	type world = func(*settings, *consolesim.Server)
+	for route, adjust := range map[string]world{
+		"to the console": func(*settings, *consolesim.Server) {},
+		"to the storage": func(s *settings, _ *consolesim.Server) { s.DirectUploadBytes = 1 },
+	} {
+		w := newWorld(t, consolesim.Options{}, adjust)
+		for _, size := range []int64{1, 70_000, 3 << 20} {
+			stream, _ := noise(size)
+			raw, err := io.ReadAll(stream)
+			if err != nil {
+				t.Fatal(err)
+			}
+			content := string(raw)
+			file := formPart(disposition+`name="0"; filename="a.dgs"`, content)
+			for name, tt := range map[string]struct {
+				contentType, form string
+				atEnd             bool // the storage is told the length by what the request has left
+			}{
+				"as browsers do":             {"multipart/form-data; boundary=B", joinForm("", "\r\n", operations, mapping, file), true},
+				"no last line break":         {"multipart/form-data; boundary=B", joinForm("", "", operations, mapping, file), false},
+				"a field after the file":     {"multipart/form-data; boundary=B", joinForm("", "\r\n", operations, mapping, file, field), false},
+				"fields, and no line break":  {"multipart/form-data; boundary=B", joinForm("", "", operations, mapping, file, field, field), false},
+				"a field before the file":    {"multipart/form-data; boundary=B", joinForm("", "\r\n", operations, mapping, field, file), false},
+				"an epilogue":                {"multipart/form-data; boundary=B", joinForm("", "\r\nmore\r\n--B\r\nstill more", operations, mapping, file), false},
+				"line breaks at the end":     {"multipart/form-data; boundary=B", joinForm("", "\r\n\r\n", operations, mapping, file), false},
+				"a preamble":                 {"multipart/form-data; boundary=B", "This is a form.\r\n" + joinForm("", "\r\n", operations, mapping, file), true},
+				"padding after boundaries":   {"multipart/form-data; boundary=B", joinForm(" \t ", " \t\r\n", operations, mapping, file), false},
+				"a quoted boundary":          {`Multipart/Form-Data; charset=utf-8; BOUNDARY="B"`, joinForm("", "\r\n", operations, mapping, file), true},
+				"headers in another case":    {"multipart/form-data; boundary=B", strings.ReplaceAll(joinForm("", "\r\n", operations, mapping, file), disposition, "CONTENT-disposition:form-data; "), true},
+				"a type for the operations":  {"multipart/form-data; boundary=B", joinForm("", "\r\n", "Content-Type: application/json; charset=utf-8\r\n"+operations, mapping, file), true},
+				"a length of the part's own": {"multipart/form-data; boundary=B", joinForm("", "", operations, mapping, fmt.Sprintf("Content-Length: %d\r\n%s", size, file), field), true},
+			} {
+				for _, length := range []bool{true, false} {
+					if route == "to the storage" && size > 2<<20 && (!tt.atEnd || !length) {
+						continue // the length of a large file cannot be known before it has come
+					}
+					var body io.Reader = strings.NewReader(tt.form)
+					if !length {
+						body = io.MultiReader(body)
+					}
+					a, err := w.post200(body, tt.contentType)
+					if err != nil || len(a.Errors) > 0 {
+						t.Errorf("%s, %s, %d bytes, length %v: %v, %s", route, name, size, length, err, a.Body)
+						continue
+					}
+					hash := sha256.Sum256(raw)
+					if got := w.lastUpload(); got.Size != size || got.SHA256 != hex.EncodeToString(hash[:]) {
+						t.Errorf("%s, %s, %d bytes, length %v: %d bytes arrived", route, name, size, length, got.Size)
+					}
+				}
+			}
+		}
+	}
+}
+
+// TestFormsThatLie: a part that is not as long as it says is no file.
+func TestFormsThatLie(t *testing.T) {
+	w := newWorld(t, consolesim.Options{})
+	for _, says := range []string{"3", "5", "0"} {
+		form := joinForm("", "\r\n",
+			formPart(`Content-Disposition: form-data; name="operations"`, string(encode(t, map[string]any{"query": uploadQuery, "variables": map[string]any{"file": nil}}))),
+			formPart(`Content-Disposition: form-data; name="map"`, `{"0":["variables.file"]}`),
+			formPart("Content-Length: "+says+"\r\n"+`Content-Disposition: form-data; name="0"; filename="a"`, "four"))
+		a, err := w.post200(strings.NewReader(form), "multipart/form-data; boundary=B")
+		if err != nil || len(a.Errors) != 1 || a.Errors[0].Extensions.Code != "BAD_USER_INPUT" {
+			t.Errorf("%s: %v, %s", says, err, a.Body)
+		}
+	}
+	if n := len(w.sim.Data().Uploads()); n != 0 {
+		t.Errorf("%d files arrived", n)
+	}
+}
