@@ -2,6 +2,7 @@ package main
 
 import (
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -92,6 +93,115 @@ func TestNamesThatLeadHere(t *testing.T) {
 			}
 			if err == nil {
 				_ = conn.CloseNow()
+			}
+		}
+	}
+}
+
+// TestForeignPagesAskNothing: a GET by an image, a link or an EventSource of another site is
+// refused like a form, unless the origin is allowed.
+func TestForeignPagesAskNothing(t *testing.T) {
+	const dashboards = "https://dashboards.example"
+	for name, adjust := range map[string]func(*settings, *consolesim.Server){
+		"anonymous": func(s *settings, _ *consolesim.Server) {}, "with credentials": strict,
+	} {
+		w := newWorld(t, consolesim.Options{}, func(s *settings, sim *consolesim.Server) {
+			s.AllowedOrigins = []string{dashboards}
+			adjust(s, sim)
+		})
+		get := "/graphql?query=" + url.QueryEscape(`{ __typename }`)
+		for _, tt := range []struct {
+			name, method, path string
+			header             map[string]string
+			status             int
+		}{
+			{"an image", "GET", get, map[string]string{"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "image"}, 403},
+			{"an image of a sibling", "GET", get, map[string]string{"Sec-Fetch-Site": "same-site", "Sec-Fetch-Mode": "no-cors"}, 403},
+			{"a link", "GET", get, map[string]string{"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}, 403},
+			{"a script", "GET", get, map[string]string{"Origin": "https://evil.example"}, 403},
+			{"a sandboxed page", "GET", get, map[string]string{"Origin": "null"}, 403},
+			{"another port", "GET", get, map[string]string{"Origin": "http://127.0.0.1:1"}, 403},
+			{"an EventSource", "GET", get, map[string]string{"Sec-Fetch-Site": "cross-site", "Origin": "https://evil.example", "Accept": "text/event-stream"}, 403},
+			{"an EventSource without Origin", "GET", get, map[string]string{"Sec-Fetch-Site": "cross-site", "Accept": "text/event-stream"}, 403},
+			{"an image over http", "GET", get, map[string]string{"Referer": "http://evil.example/page"}, 403},
+			{"HEAD", "HEAD", get, map[string]string{"Sec-Fetch-Site": "cross-site"}, 403},
+			{"a form of texts", "POST", "/graphql", map[string]string{"Sec-Fetch-Site": "cross-site", "Content-Type": "text/plain"}, 403},
+			{"a form", "POST", "/graphql", map[string]string{"Origin": "https://evil.example", "Content-Type": "application/x-www-form-urlencoded"}, 403},
+			{"allowed", "GET", get, map[string]string{"Sec-Fetch-Site": "cross-site", "Origin": dashboards}, 200},
+			{"allowed, older", "GET", get, map[string]string{"Origin": dashboards}, 200},
+			{"allowed, an image", "GET", get, map[string]string{"Referer": dashboards + "/page"}, 200},
+			{"its own page", "GET", get, map[string]string{"Sec-Fetch-Site": "same-origin", "Referer": w.url + "/"}, 200},
+			{"its own page, older", "GET", get, map[string]string{"Referer": w.url + "/"}, 200},
+			{"typed", "GET", get, map[string]string{"Sec-Fetch-Site": "none", "Sec-Fetch-Mode": "navigate"}, 200},
+			{"no browser", "GET", get, nil, 200},
+			{"a link to the page", "GET", "/", map[string]string{"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Referer": "https://wiki.example/"}, 200},
+			{"a preflight", "OPTIONS", "/graphql", map[string]string{"Sec-Fetch-Site": "cross-site", "Origin": dashboards, "Access-Control-Request-Method": "POST"}, 200},
+		} {
+			resp, body := w.send(tt.method, tt.path, "", tt.header)
+			if resp.StatusCode != tt.status || tt.status == 403 && tt.method != "HEAD" && !strings.Contains(string(body), "FORBIDDEN") {
+				t.Errorf("%s: %s is answered with %d: %.200s", name, tt.name, resp.StatusCode, body)
+			}
+		}
+		w.noCalls()
+	}
+}
+
+// TestHostsThatLeadHere: a page whose name was made to lead here sends a GET to its own host,
+// and no Origin with it.
+func TestHostsThatLeadHere(t *testing.T) {
+	for _, anonymous := range []bool{true, false} {
+		w := newWorld(t, consolesim.Options{}, func(s *settings, _ *consolesim.Server) {
+			s.Anonymous, s.AllowedOrigins = anonymous, []string{"https://gateway.example", "http://dashboards.example:3000"}
+		})
+		_, port, _ := strings.Cut(strings.TrimPrefix(w.url, "http://"), ":")
+		for host, may := range map[string]bool{
+			"evil.example": !anonymous, "evil.example:" + port: !anonymous, "evil.example.": !anonymous, "localhost.evil.example": !anonymous,
+			"127.0.0.1.evil.example": !anonymous, "gateway.example.evil": !anonymous, "xgateway.example": !anonymous, "10.evil": !anonymous,
+			"localhost": true, "LOCALHOST:" + port: true, "localhost.": true, "app.localhost": true, "127.0.0.1:" + port: true, "[::1]:" + port: true, "10.1.2.3": true,
+			"gateway.example": true, "GATEWAY.example:8443": true, "dashboards.example": true, "consoleql": true, "consoleql.tools.svc.cluster.local:8080": true,
+		} {
+			for name, r := range map[string]struct {
+				method, path, body string
+				header             map[string]string
+			}{
+				"GET":  {"GET", "/graphql?query=" + url.QueryEscape(`{ __typename }`), "", nil},
+				"POST": {"POST", "/graphql", `{"query":"{ __typename }"}`, jsonBody},
+				"SSE":  {"GET", "/graphql?query=" + url.QueryEscape(`{ __typename }`), "", map[string]string{"Accept": "text/event-stream"}},
+			} {
+				req, err := http.NewRequestWithContext(t.Context(), r.method, w.url+r.path, strings.NewReader(r.body))
+				if err != nil {
+					t.Fatal(err)
+				}
+				req.Host = host
+				for k, v := range r.header {
+					req.Header.Set(k, v)
+				}
+				resp, err := w.http.Do(req)
+				if err != nil {
+					t.Fatal(err)
+				}
+				resp.Body.Close()
+				if want := map[bool]int{true: 200, false: 403}[may]; resp.StatusCode != want {
+					t.Errorf("anonymous %v, %s to %s: status %d", anonymous, name, host, resp.StatusCode)
+				}
+			}
+			conn, _, err := websocket.Dial(t.Context(), w.url+"/graphql", &websocket.DialOptions{Subprotocols: []string{"graphql-transport-ws"}, Host: host})
+			if (err == nil) != may {
+				t.Errorf("anonymous %v, a WebSocket to %s: %v", anonymous, host, err)
+			}
+			if err == nil {
+				_ = conn.CloseNow()
+			}
+		}
+		if anonymous {
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, w.url+"/graphql?query="+url.QueryEscape(`{ __typename }`), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			req.Host = "console.company.example"
+			req.Header.Set("Authorization", w.as("demo")["Authorization"])
+			if a, err := w.do(req); err != nil || a.Status != http.StatusOK {
+				t.Errorf("a caller with credentials: %v, %d", err, a.Status)
 			}
 		}
 	}

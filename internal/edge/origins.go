@@ -26,37 +26,96 @@ func ParseOrigin(s string) error {
 	return nil
 }
 
-// ownNames refuses pages whose origin is the gateway's by a name that anybody may have made
-// lead here (DNS rebinding): where callers need no credentials, such a page could do all that
-// they may. Over https a name is proven, and of others only an address, localhost, or a name
-// without a dot is none of the Internet's.
+// ownNames refuses requests under names that anybody may have made lead here (DNS
+// rebinding): where callers need no credentials, a page of such a name could do all that
+// they may. A request is judged by its Origin, and one without by its Host, as browsers
+// send no Origin with a GET to the page's own host. Over https an Origin is proven; of
+// others only names that are none of the Internet's pass, and the hosts of the allowed
+// origins. A caller that shows credentials is no such page.
 func (s *server) ownNames(next http.Handler) http.Handler {
+	hosts := make(map[string]bool, len(s.opts.Origins))
+	for _, origin := range s.opts.Origins {
+		hosts[hostOf(origin)] = true
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		origin := r.Header.Get("Origin")
-		if strings.HasPrefix(origin, "http://") && !slices.Contains(s.opts.Origins, origin) && !isLocal(origin) {
-			writeError(w, r, http.StatusForbidden, fault.New(fault.Forbidden, "callers need no credentials here: pages may use the gateway over https, or where their origin is one of the allowed origins"))
+		var own bool
+		switch {
+		case origin == "":
+			host := hostOf("http://" + r.Host)
+			own = r.TLS != nil || isLocal(host) || hosts[host] || showsCredentials(r.Header)
+		default:
+			own = !strings.HasPrefix(origin, "http://") || slices.Contains(s.opts.Origins, origin) || isLocal(hostOf(origin))
+		}
+		if !own {
+			writeError(w, r, http.StatusForbidden, fault.New(fault.Forbidden, "callers need no credentials here: use the gateway by its address, by a local name, or by the name of one of the allowed origins; pages also over https"))
 			return
 		}
 		next.ServeHTTP(w, r)
 	})
 }
 
-// isLocal says whether an origin's host is no name of the public DNS.
-func isLocal(origin string) bool {
-	u, err := url.Parse(origin)
-	if err != nil {
+// hostOf is the host that a URL names, in lower case and without its port; empty where it cannot be read.
+func hostOf(address string) string {
+	u, err := url.Parse(address)
+	if err != nil || u.User != nil {
+		return ""
+	}
+	return strings.ToLower(strings.TrimSuffix(u.Hostname(), "."))
+}
+
+// isLocal says whether a host is no name of the public DNS: an address, a name without a dot,
+// or one below a domain that is reserved for local names (RFC 6761, RFC 6762, ".internal" of ICANN).
+func isLocal(host string) bool {
+	if host == "" {
 		return false
 	}
-	host := strings.TrimSuffix(u.Hostname(), ".")
 	_, notAddress := netip.ParseAddr(host)
-	return notAddress == nil || !strings.Contains(host, ".") || strings.HasSuffix(host, ".localhost")
+	return notAddress == nil || !strings.Contains(host, ".") ||
+		slices.ContainsFunc([]string{".localhost", ".local", ".internal"}, func(domain string) bool { return strings.HasSuffix(host, domain) })
+}
+
+func showsCredentials(h http.Header) bool {
+	return len(nonEmpty(h.Values("Authorization")))+len(nonEmpty(h.Values("X-Api-Key"))) > 0
+}
+
+// ownPages refuses requests that the pages of other origins send, be it by a form, a link, an
+// image or a WebSocket: a browser in a trusted network sends them to any host that a page names.
+// A GET is judged as a POST is, which http.CrossOriginProtection would let pass. Where a browser
+// sends neither Sec-Fetch-Site nor Origin, as with an image over http, its Referer counts.
+// Clients that are no browsers are not concerned.
+func (s *server) ownPages(protection *http.CrossOriginProtection) func(http.Handler) http.Handler {
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			judged := r
+			if r.Method == http.MethodGet || r.Method == http.MethodHead {
+				as := *r
+				as.Method = http.MethodPost
+				if referrer := originOf(r.Referer()); r.Header.Get("Sec-Fetch-Site") == "" && r.Header.Get("Origin") == "" && referrer != "" {
+					as.Header = http.Header{"Origin": {referrer}}
+				}
+				judged = &as
+			}
+			if protection.Check(judged) != nil {
+				writeError(w, r, http.StatusForbidden, fault.New(fault.Forbidden, "pages of this origin may not use the gateway: it is neither that of the Host that the request names nor one of the allowed origins"))
+				return
+			}
+			next.ServeHTTP(w, r)
+		})
+	}
+}
+
+// originOf is the origin of a URL, empty where it has none.
+func originOf(address string) string {
+	u, err := url.Parse(address)
+	if err != nil || u.Host == "" {
+		return ""
+	}
+	return u.Scheme + "://" + u.Host
 }
 
 // origins lets pages of the allowed origins use the endpoint, and keeps those of
-// all others from changing anything in the name of whoever looks at them: where
-// callers need no credentials a browser in a trusted network is such a caller,
-// and sends a form to any host that a page names. Clients that are no browsers
-// are not concerned.
+// all others from using it in the name of whoever looks at them.
 func (s *server) origins() []func(http.Handler) http.Handler {
 	protection := http.NewCrossOriginProtection()
 	for _, origin := range s.opts.Origins {
@@ -64,10 +123,7 @@ func (s *server) origins() []func(http.Handler) http.Handler {
 			s.opts.Logger.Error("origin not allowed", "origin", origin, "error", err)
 		}
 	}
-	protection.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		writeError(w, r, http.StatusForbidden, fault.New(fault.Forbidden, "pages of this origin may not use the gateway: it is neither that of the Host that the request names nor one of the allowed origins"))
-	}))
-	chain := []func(http.Handler) http.Handler{protection.Handler}
+	chain := []func(http.Handler) http.Handler{s.ownPages(protection)}
 	if s.opts.Anonymous {
 		chain = append(chain, s.ownNames)
 	}
