@@ -28,7 +28,6 @@ func TestMain(m *testing.M) {
 	if os.Getenv(actAsServer) != "" {
 		main()
 	}
-	silenceLibraries()
 	goleak.VerifyTestMain(m)
 }
 

@@ -64,7 +64,7 @@ func TestRefusalsAreOfTheMediaTypeAskedFor(t *testing.T) {
 			if want == "application/json" && (name == "syntax" || name == "validation") {
 				status = http.StatusUnprocessableEntity
 			}
-			if got := resp.Header.Get("Content-Type"); got != want || resp.StatusCode != status {
+			if got := resp.Header.Get("Content-Type"); got != want+"; charset=utf-8" || resp.StatusCode != status {
 				t.Errorf("%s for %q: %d %s, want %d %s", name, accept, resp.StatusCode, got, status, want)
 			}
 			var members map[string]json.RawMessage

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/consoleql/consoleql/internal/consolesim"
 )
@@ -32,7 +33,7 @@ func TestSlowUploadsTakeNoPlaces(t *testing.T) {
 				t.Fatal(err)
 			}
 			for range 3 {
-				ctx, cancel := context.WithTimeout(t.Context(), patience)
+				ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 				req, err := http.NewRequestWithContext(ctx, http.MethodPost, w.url+"/graphql", strings.NewReader(`{"query":"{ robots { totalCount } }"}`))
 				if err != nil {
 					t.Fatal(err)

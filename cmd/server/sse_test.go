@@ -118,7 +118,7 @@ func TestEventsByGetAndPost(t *testing.T) {
 	const query = `subscription { robotChanged { id status } }`
 	get, post := w.events(http.MethodGet, query, nil), w.events(http.MethodPost, query, nil)
 	for _, e := range []*eventSource{get, post} {
-		if h := e.resp.Header; e.resp.StatusCode != http.StatusOK || h.Get("Content-Type") != "text/event-stream" || h.Get("Cache-Control") != "no-store" {
+		if h := e.resp.Header; e.resp.StatusCode != http.StatusOK || h.Get("Content-Type") != "text/event-stream; charset=utf-8" || h.Get("Cache-Control") != "no-store" {
 			t.Errorf("status %d, %v", e.resp.StatusCode, h)
 		}
 	}
@@ -198,7 +198,7 @@ func TestJSONIsPreferredForOneAnswer(t *testing.T) {
 		t.Errorf("%s: %s", resp.Header.Get("Content-Type"), body)
 	}
 	e := w.events(http.MethodPost, `subscription { robotChanged { id } }`, both)
-	if got := e.resp.Header.Get("Content-Type"); got != "text/event-stream" {
+	if got := e.resp.Header.Get("Content-Type"); got != "text/event-stream; charset=utf-8" {
 		t.Errorf("%s", got)
 	}
 }

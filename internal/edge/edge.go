@@ -249,5 +249,5 @@ func (s *server) observe(next http.Handler) http.Handler {
 // isStream says that the request's duration tells how long a client stayed, and
 // nothing of the gateway.
 func isStream(r *http.Request, answered http.ResponseWriter) bool {
-	return sockets{}.Supports(r) || answered.Header().Get("Content-Type") == eventStream
+	return sockets{}.Supports(r) || strings.HasPrefix(answered.Header().Get("Content-Type"), eventStream)
 }

@@ -200,7 +200,7 @@ func writeError(w http.ResponseWriter, r *http.Request, status int, err error) {
 	if f.Argument != "" {
 		extensions["argument"] = f.Argument
 	}
-	w.Header().Set("Content-Type", answerType(r))
+	w.Header().Set("Content-Type", answerType(r)+inUTF8)
 	w.WriteHeader(status)
 	writeResponse(w, &graphql.Response{Errors: gqlerror.List{{Message: f.Error(), Extensions: extensions}}})
 }

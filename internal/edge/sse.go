@@ -171,7 +171,7 @@ func (t sse) stream(ctx context.Context, cancel context.CancelFunc, w http.Respo
 		<-produced
 	}()
 
-	w.Header().Set("Content-Type", eventStream)
+	w.Header().Set("Content-Type", eventStream+inUTF8)
 	w.Header().Set("X-Accel-Buffering", "no") // nginx would keep events back
 	to := http.NewResponseController(w)
 	defer func() { _ = to.SetWriteDeadline(time.Time{}) }() // how the stream ends is not the last frame's matter

@@ -26,6 +26,10 @@ const (
 	typeGraphQLResponse = "application/graphql-response+json"
 )
 
+// inUTF8 is the parameter of all media types of texts: clients take other charsets for granted
+// where there is none (Python's requests, PowerShell 5.1 and Dart take Latin-1).
+const inUTF8 = "; charset=utf-8"
+
 // answerType is the media type of an answer: that of the two which Accept gives more
 // weight, the first of equals; JSON for who names neither (GraphQL over HTTP, section Accept).
 func answerType(r *http.Request) string {

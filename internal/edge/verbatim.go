@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/gqlerror"
@@ -60,11 +61,22 @@ type verbatimWriter struct {
 // WriteHeader begins the response. One without data is no success to who wants to be told
 // by the status (GraphQL over HTTP, section application/graphql-response+json).
 func (w *verbatimWriter) WriteHeader(status int) {
-	w.begun = true
-	if status == http.StatusOK && (w.response == nil || w.response.Data == nil) && w.Header().Get("Content-Type") == typeGraphQLResponse {
+	media := w.begin()
+	if status == http.StatusOK && (w.response == nil || w.response.Data == nil) && media == typeGraphQLResponse {
 		status = http.StatusBadRequest
 	}
 	w.ResponseWriter.WriteHeader(status)
+}
+
+// begin names the charset beside the media type, which gqlgen compares without it, and
+// returns the media type.
+func (w *verbatimWriter) begin() string {
+	w.begun = true
+	media, _, _ := strings.Cut(w.Header().Get("Content-Type"), ";")
+	if media != "" {
+		w.Header().Set("Content-Type", media+inUTF8)
+	}
+	return media
 }
 
 // Write is called once, with the whole response of the transport.
@@ -78,6 +90,9 @@ func (w *verbatimWriter) Write(p []byte) (int, error) {
 	body, err := encodeResponse(w.response)
 	if err != nil {
 		return 0, err
+	}
+	if !w.begun {
+		w.begin()
 	}
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	if _, err := w.ResponseWriter.Write(body); err != nil {

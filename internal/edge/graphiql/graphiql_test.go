@@ -97,7 +97,7 @@ func TestRouting(t *testing.T) {
 		"script":             {"GET", assetOf(t, page, `main-\w+\.js`), 200, "text/javascript; charset=utf-8", "public, max-age=31536000, immutable"},
 		"style":              {"GET", assetOf(t, page, `main-\w+\.css`), 200, "text/css; charset=utf-8", "public, max-age=31536000, immutable"},
 		"graphql worker":     {"GET", assetOf(t, page, `graphql\.worker-\w+\.js`), 200, "text/javascript; charset=utf-8", "public, max-age=31536000, immutable"},
-		"icon":               {"GET", assetOf(t, page, `icon-\w+\.svg`), 200, "image/svg+xml", "public, max-age=31536000, immutable"},
+		"icon":               {"GET", assetOf(t, page, `icon-\w+\.svg`), 200, "image/svg+xml; charset=utf-8", "public, max-age=31536000, immutable"},
 		"licences":           {"GET", assetOf(t, page, `licenses-\w+\.txt`), 200, "text/plain; charset=utf-8", "public, max-age=31536000, immutable"},
 		"stored name":        {"GET", assetOf(t, page, `main-\w+\.js`) + ".gz", 404, "text/plain; charset=utf-8", ""},
 		"built page":         {"GET", "/graphiql/index.html", 404, "text/plain; charset=utf-8", ""},
