@@ -187,7 +187,7 @@ func TestForbiddenDepartmentsLeaveTheOthersAlone(t *testing.T) {
 
 	t.Run("a forbidden scope of the request", func(t *testing.T) {
 		a := w.ask(scopeQuery, request{})
-		if e := w.onlyError(a); e.Extensions.Code != "FORBIDDEN" || e.path() != "workflows" || string(a.Data) != "null" {
+		if e := w.onlyError(a); e.Extensions.Code != "FORBIDDEN" || e.path() != "workflows" || !strings.HasPrefix(string(a.Data), `{"workflows":null`) {
 			t.Errorf("answered %s", a.Body)
 		}
 	})

@@ -35,27 +35,28 @@ import (
 
 // gateway is the whole service as a value: the rooms put together, listening.
 type gateway struct {
-	settings  *settings
-	log       *slog.Logger
-	tokens    *tokencache.Cache
-	keys      *apikey.Keys     // nil: there are none
-	verifier  *verify.Verifier // nil: tokens are not verified
-	client    *consoleclient.Client
-	cache     *responsecache.Cache // nil: it is turned off
-	answers   *edge.Answers        // nil with it
-	console   *consolecache.Console
-	realm     string            // of the principals' names: the SSO that knows them
-	usernames map[string]string // of the service accounts
-	sso       *consoleclient.SSO
-	once      *idempotency.Keeper
-	watches   *watch.Watcher
-	streams   edge.Streams
-	redis     redis.UniversalClient // nil: state is in memory
-	traces    *telemetry.Tracing    // nil: there are none
-	reached   atomic.Bool           // Redis has answered
-	stopping  atomic.Bool           // it was told to
-	public    listening
-	admin     *listening // nil where it is turned off
+	settings    *settings
+	log         *slog.Logger
+	tokens      *tokencache.Cache
+	keys        *apikey.Keys     // nil: there are none
+	verifier    *verify.Verifier // nil: tokens are not verified
+	client      *consoleclient.Client
+	cache       *responsecache.Cache // nil: it is turned off
+	answers     *edge.Answers        // nil with it
+	console     *consolecache.Console
+	realm       string            // of the principals' names: the SSO that knows them
+	usernames   map[string]string // of the service accounts
+	sso         *consoleclient.SSO
+	once        *idempotency.Keeper
+	watches     *watch.Watcher
+	streams     edge.Streams
+	redis       redis.UniversalClient // nil: state is in memory
+	redisDialer *redisDialer          // nil with it
+	traces      *telemetry.Tracing    // nil: there are none
+	reached     atomic.Bool           // Redis has answered
+	stopping    atomic.Bool           // it was told to
+	public      listening
+	admin       *listening // nil where it is turned off
 }
 
 // listening is an HTTP server and the address it has.
@@ -201,8 +202,8 @@ func (g *gateway) openRedis(metrics *telemetry.Metrics) (err error) {
 	if g.settings.RedisURL == "" {
 		return nil
 	}
-	redis.SetLogger(redisLog{g.log})
-	if g.redis, err = dialRedis(g.settings.RedisURL); err != nil {
+	g.redisDialer = newRedisDialer(g.log)
+	if g.redis, err = dialRedis(g.settings.RedisURL, g.redisDialer); err != nil {
 		return err
 	}
 	g.redis.AddHook(metrics.RedisHook())
@@ -364,6 +365,9 @@ func (g *gateway) release() {
 	}
 	if g.redis != nil {
 		_ = g.redis.Close() // nothing is left to be written
+	}
+	if g.redisDialer != nil {
+		g.redisDialer.Close()
 	}
 	g.sendTraces(context.Background()) // again after a clean drain, when there are none
 }

@@ -28,6 +28,7 @@ func TestMain(m *testing.M) {
 	if os.Getenv(actAsServer) != "" {
 		main()
 	}
+	silenceLibraries()
 	goleak.VerifyTestMain(m)
 }
 

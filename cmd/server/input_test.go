@@ -6,7 +6,6 @@ import (
 	"net/url"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -297,12 +296,9 @@ func TestFragmentsThatDouble(t *testing.T) {
 				query += fmt.Sprintf(" fragment F%d on Query { ...F%d ...F%d }", i, i+1, i+1)
 			}
 			query += fmt.Sprintf(" fragment F%d on Query { %s }", many, leaf)
-			start := time.Now()
+			// Were the fragments walked into, no answer would come in the life of this test.
 			if e := w.refused(query, request{}); e.Extensions.Code != "QUERY_TOO_COMPLEX" {
 				t.Errorf("%+v", e)
-			}
-			if d := time.Since(start); d > 5*time.Second {
-				t.Errorf("refused after %v", d)
 			}
 		})
 	}

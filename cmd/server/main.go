@@ -10,6 +10,10 @@ import (
 	"os"
 
 	"github.com/alecthomas/kong"
+	"github.com/go-logr/logr"
+	"github.com/redis/go-redis/v9"
+	redislogging "github.com/redis/go-redis/v9/logging"
+	"go.opentelemetry.io/otel"
 
 	"github.com/consoleql/consoleql/graph/schema"
 	"github.com/consoleql/consoleql/internal/telemetry"
@@ -17,10 +21,18 @@ import (
 
 func main() {
 	sampleAllocations()
+	silenceLibraries()
 	ctx, stop := untilSignalled(context.Background())
 	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)
+}
+
+// silenceLibraries turns off loggers that belong to the process. go-redis' repeats what a gateway logs of its own client;
+// OpenTelemetry's repeats values of OTEL_EXPORTER_OTLP_HEADERS that it cannot read.
+func silenceLibraries() {
+	redis.SetLogger(&redislogging.VoidLogger{})
+	otel.SetLogger(logr.Discard())
 }
 
 // commands are the words of the command line.

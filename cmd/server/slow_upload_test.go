@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/consoleql/consoleql/internal/consolesim"
 )
@@ -33,7 +32,7 @@ func TestSlowUploadsTakeNoPlaces(t *testing.T) {
 				t.Fatal(err)
 			}
 			for range 3 {
-				ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+				ctx, cancel := context.WithTimeout(t.Context(), patience)
 				req, err := http.NewRequestWithContext(ctx, http.MethodPost, w.url+"/graphql", strings.NewReader(`{"query":"{ robots { totalCount } }"}`))
 				if err != nil {
 					t.Fatal(err)

@@ -429,22 +429,6 @@ func (ec *executionContext) _Company(ctx context.Context, sel ast.SelectionSet, 
 
 // region    ***************************** type.gotpl *****************************
 
-func (ec *executionContext) marshalNCompany2ᚕᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐCompanyᚄ(ctx context.Context, sel ast.SelectionSet, v []*consoleclient.Company) graphql.Marshaler {
-	ret := inorder.MarshalSlice(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
-		fc := graphql.GetFieldContext(ctx)
-		fc.Result = &v[i]
-		return ec.marshalNCompany2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐCompany(ctx, sel, v[i])
-	})
-
-	for _, e := range ret {
-		if e == graphql.Null {
-			return graphql.Null
-		}
-	}
-
-	return ret
-}
-
 func (ec *executionContext) marshalNCompany2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐCompany(ctx context.Context, sel ast.SelectionSet, v *consoleclient.Company) graphql.Marshaler {
 	if v == nil {
 		graphql.AddInvalidNullError(ctx, "Company!")
@@ -461,6 +445,25 @@ func (ec *executionContext) unmarshalNCompanyEdition2githubᚗcomᚋconsoleqlᚋ
 
 func (ec *executionContext) marshalNCompanyEdition2githubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐCompanyEdition(ctx context.Context, sel ast.SelectionSet, v consoleclient.CompanyEdition) graphql.Marshaler {
 	return v
+}
+
+func (ec *executionContext) marshalOCompany2ᚕᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐCompanyᚄ(ctx context.Context, sel ast.SelectionSet, v []*consoleclient.Company) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	ret := inorder.MarshalSlice(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNCompany2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐCompany(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
 }
 
 func (ec *executionContext) marshalOCompany2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐCompany(ctx context.Context, sel ast.SelectionSet, v *consoleclient.Company) graphql.Marshaler {

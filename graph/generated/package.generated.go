@@ -2420,14 +2420,6 @@ func (ec *executionContext) marshalNPackage2ᚖgithubᚗcomᚋconsoleqlᚋconsol
 	return ec._Package(ctx, sel, v)
 }
 
-func (ec *executionContext) marshalNPackageConnection2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐConnection(ctx context.Context, sel ast.SelectionSet, v *loader.Connection[consoleclient.Package]) graphql.Marshaler {
-	if v == nil {
-		graphql.AddInvalidNullError(ctx, "PackageConnection!")
-		return graphql.Null
-	}
-	return ec._PackageConnection(ctx, sel, v)
-}
-
 func (ec *executionContext) marshalNPackageEdge2ᚕᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*loader.Edge[consoleclient.Package]) graphql.Marshaler {
 	ret := inorder.MarshalSlice(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)

@@ -1210,14 +1210,6 @@ func (ec *executionContext) marshalNQueue2ᚖgithubᚗcomᚋconsoleqlᚋconsoleq
 	return ec._Queue(ctx, sel, v)
 }
 
-func (ec *executionContext) marshalNQueueConnection2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐConnection(ctx context.Context, sel ast.SelectionSet, v *loader.Connection[consoleclient.Queue]) graphql.Marshaler {
-	if v == nil {
-		graphql.AddInvalidNullError(ctx, "QueueConnection!")
-		return graphql.Null
-	}
-	return ec._QueueConnection(ctx, sel, v)
-}
-
 func (ec *executionContext) marshalNQueueEdge2ᚕᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*loader.Edge[consoleclient.Queue]) graphql.Marshaler {
 	ret := inorder.MarshalSlice(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)

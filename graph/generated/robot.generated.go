@@ -648,14 +648,6 @@ func (ec *executionContext) marshalNRobot2ᚖgithubᚗcomᚋconsoleqlᚋconsoleq
 	return ec._Robot(ctx, sel, v)
 }
 
-func (ec *executionContext) marshalNRobotConnection2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐConnection(ctx context.Context, sel ast.SelectionSet, v *loader.Connection[consoleclient.Robot]) graphql.Marshaler {
-	if v == nil {
-		graphql.AddInvalidNullError(ctx, "RobotConnection!")
-		return graphql.Null
-	}
-	return ec._RobotConnection(ctx, sel, v)
-}
-
 func (ec *executionContext) marshalNRobotEdge2ᚕᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*loader.Edge[consoleclient.Robot]) graphql.Marshaler {
 	ret := inorder.MarshalSlice(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)

@@ -3596,7 +3596,7 @@ extend type Query {
   companies(
     "Answers only companies whose name contains this text; left out, null or empty: all of them."
     name: String
-  ): [Company!]!
+  ): [Company!]
   "One company that the caller belongs to; null without an error where there is none by this id. Costs the same single console call as ` + "`" + `companies` + "`" + `."
   company(
     "The company's GUID."
@@ -3896,7 +3896,7 @@ extend type Query {
     after: String
     "How many entities to skip from the start, 0 or more, for tables with page numbers. Not together with ` + "`" + `after` + "`" + `."
     offset: Int
-  ): PackageConnection!
+  ): PackageConnection
   "One package by its id, asked for in the scope of the request; null without an error where there is none."
   package(
     "The GUID of the package."
@@ -4262,7 +4262,7 @@ extend type Query {
     after: String
     "How many entities to skip from the start, 0 or more, for tables with page numbers. Not together with ` + "`" + `after` + "`" + `."
     offset: Int
-  ): QueueConnection!
+  ): QueueConnection
   "One queue by its id, asked for in the scope of the request; null without an error where there is none."
   queue(
     "The GUID of the queue."
@@ -4467,7 +4467,7 @@ extend type Query {
     after: String
     "How many entities to skip from the start, 0 or more, for tables with page numbers. Not together with ` + "`" + `after` + "`" + `."
     offset: Int
-  ): RobotConnection!
+  ): RobotConnection
   "One robot by its id, asked for in the scope of the request; null without an error where there is none."
   robot(
     "The GUID of the robot."
@@ -4606,7 +4606,7 @@ enum LicenseStatus {
 
 extend type Query {
   "The caller as a user of the company in scope. One console call."
-  viewer: CompanyUser!
+  viewer: CompanyUser
 }
 
 extend type Mutation {
@@ -4782,7 +4782,7 @@ extend type Query {
     after: String
     "How many entities to skip from the start, 0 or more, for tables with page numbers. Not together with ` + "`" + `after` + "`" + `."
     offset: Int
-  ): WorkflowConnection!
+  ): WorkflowConnection
   "One workflow by its id, asked for in the scope of the request; null without an error where there is none."
   workflow(
     "The GUID of the workflow."
@@ -5207,7 +5207,7 @@ extend type Query {
     after: String
     "How many entities to skip from the start, 0 or more, for tables with page numbers. Not together with ` + "`" + `after` + "`" + `."
     offset: Int
-  ): WorkflowLayoutConnection!
+  ): WorkflowLayoutConnection
   "One layout by its id, asked for in the scope of the request; null without an error where there is none."
   workflowLayout(
     "The GUID of the layout."

@@ -719,14 +719,6 @@ func (ec *executionContext) _UserExtensionInfo(ctx context.Context, sel ast.Sele
 
 // region    ***************************** type.gotpl *****************************
 
-func (ec *executionContext) marshalNCompanyUser2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐCompanyUser(ctx context.Context, sel ast.SelectionSet, v *consoleclient.CompanyUser) graphql.Marshaler {
-	if v == nil {
-		graphql.AddInvalidNullError(ctx, "CompanyUser!")
-		return graphql.Null
-	}
-	return ec._CompanyUser(ctx, sel, v)
-}
-
 func (ec *executionContext) unmarshalNResourceType2githubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐResourceType(ctx context.Context, v any) (consoleclient.ResourceType, error) {
 	var res consoleclient.ResourceType
 	err := res.UnmarshalGQL(v)

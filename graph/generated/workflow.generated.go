@@ -2536,14 +2536,6 @@ func (ec *executionContext) marshalNWorkflow2ᚖgithubᚗcomᚋconsoleqlᚋconso
 	return ec._Workflow(ctx, sel, v)
 }
 
-func (ec *executionContext) marshalNWorkflowConnection2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐConnection(ctx context.Context, sel ast.SelectionSet, v *loader.Connection[consoleclient.Workflow]) graphql.Marshaler {
-	if v == nil {
-		graphql.AddInvalidNullError(ctx, "WorkflowConnection!")
-		return graphql.Null
-	}
-	return ec._WorkflowConnection(ctx, sel, v)
-}
-
 func (ec *executionContext) marshalNWorkflowEdge2ᚕᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*loader.Edge[consoleclient.Workflow]) graphql.Marshaler {
 	ret := inorder.MarshalSlice(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)

@@ -1075,14 +1075,6 @@ func (ec *executionContext) marshalNWorkflowLayout2ᚖgithubᚗcomᚋconsoleql�
 	return ec._WorkflowLayout(ctx, sel, v)
 }
 
-func (ec *executionContext) marshalNWorkflowLayoutConnection2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐConnection(ctx context.Context, sel ast.SelectionSet, v *loader.Connection[consoleclient.WorkflowLayout]) graphql.Marshaler {
-	if v == nil {
-		graphql.AddInvalidNullError(ctx, "WorkflowLayoutConnection!")
-		return graphql.Null
-	}
-	return ec._WorkflowLayoutConnection(ctx, sel, v)
-}
-
 func (ec *executionContext) marshalNWorkflowLayoutEdge2ᚕᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*loader.Edge[consoleclient.WorkflowLayout]) graphql.Marshaler {
 	ret := inorder.MarshalSlice(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)

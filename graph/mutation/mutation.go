@@ -126,6 +126,11 @@ func do[I, T any](ctx context.Context, w *Writer, sc scope.Scope, key *string, i
 	return v, nil
 }
 
+// errNoDetails says that a change was made and that the console's answer does not describe it.
+func errNoDetails() error {
+	return fault.New(fault.UpstreamInvalidResponse, "done: the console made the change and its answer says nothing about it")
+}
+
 // outcomeOf says what a failed call may have done. Nothing was started where the
 // request never left, or the console refused it; else it may have been: a status
 // that has no meaning here, such as 499, may be a proxy's that gave up after the

@@ -84,6 +84,9 @@ func (w *Writer) CreateQueue(ctx context.Context, in CreateQueueInput) (*loader.
 		if err != nil {
 			return nil, err
 		}
+		if q == nil {
+			return nil, errNoDetails()
+		}
 		q.Stamp(sc)
 		return &loader.CreateQueuePayload{Queue: q}, nil
 	})
@@ -112,6 +115,9 @@ func (w *Writer) CreateWorkflow(ctx context.Context, in CreateWorkflowInput) (*l
 		})
 		if err != nil {
 			return nil, err
+		}
+		if created == nil {
+			return nil, errNoDetails()
 		}
 		created.Stamp(sc)
 		return &loader.CreateWorkflowPayload{Workflow: created}, nil

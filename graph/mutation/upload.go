@@ -26,6 +26,9 @@ func (w *Writer) UploadPackage(ctx context.Context, in UploadPackageInput) (*loa
 			}
 			return nil, clientError(err)
 		}
+		if u == nil {
+			return nil, errNoDetails()
+		}
 		return &loader.UploadPackagePayload{UploadedPackage: u}, nil
 	})
 }
@@ -98,6 +101,9 @@ func (w *Writer) CompletePackageUpload(ctx context.Context, in CompletePackageUp
 		})
 		if err != nil {
 			return nil, err
+		}
+		if u == nil {
+			return nil, errNoDetails()
 		}
 		u.Stamp(sc)
 		return &loader.CompletePackageUploadPayload{UploadedPackage: u}, nil

@@ -91,23 +91,23 @@ func TestRootTypesAreListed(t *testing.T) {
 const listArguments = "order: SortOrder = DESC, first: Int = 20, after: String, offset: Int"
 
 // departmentFields are the fields of whatever belongs to a department: on Query in the scope of the request, on Department in its own.
-// A list is never null on Query (the contract's section 3), as lists marks it there; on Department it is a relation as any other.
-func departmentFields(lists string) []string {
+// All of them are nullable (the contract's section 3): one that cannot be had leaves its siblings answered.
+func departmentFields() []string {
 	return []string{
-		"packages(filter: PackageFilter, " + listArguments + "): PackageConnection" + lists, "package(id: ID!): Package",
-		"queues(filter: QueueFilter, " + listArguments + "): QueueConnection" + lists, "queue(id: ID!): Queue",
-		"robots(filter: RobotFilter, " + listArguments + "): RobotConnection" + lists, "robot(id: ID!): Robot",
-		"workflows(filter: WorkflowFilter, " + listArguments + "): WorkflowConnection" + lists, "workflow(id: ID!): Workflow",
-		"workflowLayouts(filter: WorkflowLayoutFilter, " + listArguments + "): WorkflowLayoutConnection" + lists, "workflowLayout(id: ID!): WorkflowLayout",
+		"packages(filter: PackageFilter, " + listArguments + "): PackageConnection", "package(id: ID!): Package",
+		"queues(filter: QueueFilter, " + listArguments + "): QueueConnection", "queue(id: ID!): Queue",
+		"robots(filter: RobotFilter, " + listArguments + "): RobotConnection", "robot(id: ID!): Robot",
+		"workflows(filter: WorkflowFilter, " + listArguments + "): WorkflowConnection", "workflow(id: ID!): Workflow",
+		"workflowLayouts(filter: WorkflowLayoutFilter, " + listArguments + "): WorkflowLayoutConnection", "workflowLayout(id: ID!): WorkflowLayout",
 	}
 }
 
 // relations are the fields that stand beside those of the document. All of them can be null, since one of them that cannot be had must not take its parent along.
 var relations = map[string][]string{
 	"Query": append([]string{
-		"companies(name: String): [Company!]!", "company(id: ID!): Company",
-		"rootDepartment: Department", "department(id: ID!): Department", "viewer: CompanyUser!",
-	}, departmentFields("!")...),
+		"companies(name: String): [Company!]", "company(id: ID!): Company",
+		"rootDepartment: Department", "department(id: ID!): Department", "viewer: CompanyUser",
+	}, departmentFields()...),
 	"Mutation": {
 		"signIn(input: SignInInput!): SignInPayload", "signOut: SignOutPayload",
 		"updatePackage(input: UpdatePackageInput!): UpdatePackagePayload",
@@ -143,7 +143,7 @@ var relations = map[string][]string{
 	"UpgradeWorkflowsPayload":      {"workflows: [Workflow!]"},
 	"ExecuteWorkflowLayoutPayload": {"jobGroup: JobGroup", "workflowLayout: WorkflowLayout"},
 	"Company":                      {"viewer: CompanyUser", "rootDepartment: Department", "departments: [Department!]", "department(id: ID!): Department"},
-	"Department":                   append([]string{"company: Company", "parent: Department"}, departmentFields("")...),
+	"Department":                   append([]string{"company: Company", "parent: Department"}, departmentFields()...),
 	"Package":                      {"latestVersion: PackageVersion", workflowsOfParent, "department: Department", "company: Company"},
 	"PackageVersion":               {"package: Package", workflowsOfParent},
 	"Queue":                        {"robots(filter: RobotFilter, " + listArguments + "): RobotConnection", workflowsOfParent, "department: Department", "company: Company"},

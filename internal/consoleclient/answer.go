@@ -1,7 +1,6 @@
 package consoleclient
 
 import (
-	"bytes"
 	"errors"
 	"io"
 	"sync"
@@ -58,16 +57,13 @@ func (a *answer) begins() (byte, error) {
 	return first, err
 }
 
-// saysNothing says whether the answer, which has begun, is one of JSON's ways to be empty.
-func (a *answer) saysNothing() bool {
-	if !a.last || a.err != nil {
-		return false
+// ends fails where something follows the value that was read. A connection that breaks after the value takes nothing
+// from it.
+func (a *answer) ends() error {
+	if _, err := a.begins(); err == nil {
+		return errSyntax
 	}
-	switch string(bytes.TrimSpace(a.in[a.at:])) {
-	case "null", `""`, "{}":
-		return true
-	}
-	return false
+	return nil
 }
 
 // whole calls read, and again from the same place with more of the answer where it came to the end of what is held.

@@ -291,6 +291,11 @@ var (
 	errEmptyList = errors.New("the answer holds an empty list")
 )
 
+// holdsNothing says whether err means that an answer is JSON without the entity or list that it could hold.
+func holdsNothing(err error) bool {
+	return errors.Is(err, errNotAList) || errors.Is(err, errNoEntity) || errors.Is(err, errEmptyList)
+}
+
 // value reads the value that comes next. The bytes must not be kept.
 func (a *answer) value() (raw []byte, err error) {
 	err = a.whole(func() error {
@@ -298,6 +303,59 @@ func (a *answer) value() (raw []byte, err error) {
 		return err
 	})
 	return raw, err
+}
+
+// decodeSome reads the entities that a change answers with: a list, bare or wrapped, or one entity in its place. Elements
+// in which id, if not nil, finds no id are left out. It fails with errNoEntity where the answer is neither.
+func decodeSome[T any](a *answer, id func(*T) string) ([]*T, error) {
+	raw, err := a.value()
+	if err != nil {
+		return nil, err
+	}
+	entities := []*T{}
+	if raw[0] == '{' {
+		wrapped, err := wrappedList(raw)
+		if err != nil {
+			return nil, err
+		}
+		if wrapped != nil {
+			raw = wrapped
+		}
+	}
+	s := &scanner{in: raw, last: true, kept: a.kept}
+	switch raw[0] {
+	case '{':
+		e := new(T)
+		if err := decodeElement(s, e); err != nil {
+			return nil, err
+		}
+		if _, err := checked(e, id); err != nil {
+			return nil, err
+		}
+		return append(entities, e), nil
+	case '[':
+	default:
+		return nil, errNoEntity
+	}
+	for first := true; ; first = false {
+		more, err := s.next('[', ']', first)
+		if err != nil || !more {
+			return entities, err
+		}
+		e := new(T)
+		if c := s.peek(); c != '{' {
+			if err := s.skip(c); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		if err := decodeElement(s, e); err != nil {
+			return nil, err
+		}
+		if _, err := checked(e, id); err == nil {
+			entities = append(entities, e)
+		}
+	}
 }
 
 // decodeOne reads an entity that stands bare or as {count, list: [entity]}. It fails with errEmptyList where the list is

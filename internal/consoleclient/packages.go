@@ -177,10 +177,10 @@ func (c *Client) Package(ctx context.Context, sc scope.Scope, id string) (*Packa
 	return p, nil
 }
 
-// UpdatePackage changes a package and returns it as it then is, nil where the console answers with an empty body
+// UpdatePackage changes a package and returns it as it then is, nil where the console answers without it
 // (document, section Packages: update).
 func (c *Client) UpdatePackage(ctx context.Context, sc scope.Scope, id string, u PackageUpdate) (*Package, error) {
-	r := request{operation: OpUpdatePackage, ids: []string{id}, body: u, emptyOK: true}
+	r := request{operation: OpUpdatePackage, ids: []string{id}, body: u, optional: true}
 	p, err := one(ctx, c, sc, r, packageID)
 	if err != nil || p == nil {
 		return nil, err

@@ -92,15 +92,16 @@ func (c *Client) DeleteQueue(ctx context.Context, sc scope.Scope, id string) err
 	return c.do(ctx, sc, request{operation: OpDeleteQueue, ids: []string{id}}, nil)
 }
 
-// UpdateQueue changes a queue and returns it as it then is, nil where the console answers with an empty body (document,
+// UpdateQueue changes a queue and returns it as it then is, nil where the console answers without it (document,
 // section Robot groups: update).
 func (c *Client) UpdateQueue(ctx context.Context, sc scope.Scope, id string, u QueueUpdate) (*Queue, error) {
-	r := request{operation: OpUpdateQueue, ids: []string{id}, body: u, emptyOK: true}
+	r := request{operation: OpUpdateQueue, ids: []string{id}, body: u, optional: true}
 	return one(ctx, c, sc, r, queueID)
 }
 
 // CreateQueue makes a queue, in the scope's department unless n names another (document, section Robot groups: create).
-// It is posted to Options.QueueCreatePath.
+// It is posted to Options.QueueCreatePath. It returns nil where the console answers without it, and a queue without a name
+// where the answer holds only the id.
 func (c *Client) CreateQueue(ctx context.Context, sc scope.Scope, n QueueCreate) (*Queue, error) {
 	target := own(n.CompanyID, n.DepartmentID, sc)
 	if target.CompanyID != "" {
@@ -110,5 +111,5 @@ func (c *Client) CreateQueue(ctx context.Context, sc scope.Scope, n QueueCreate)
 		n.DepartmentID = &target.DepartmentID
 	}
 	path := strings.ReplaceAll(c.queueCreatePath, "{queueId}", uuid.NewString())
-	return one(ctx, c, sc, request{operation: OpCreateQueue, path: path, body: n}, queueID)
+	return one(ctx, c, sc, request{operation: OpCreateQueue, path: path, body: n, optional: true}, queueID)
 }

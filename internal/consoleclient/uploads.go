@@ -74,9 +74,10 @@ const (
 
 // UploadPackage sends a package file (.dgs), which makes a package or a version of one (document, section Packages:
 // upload). The file is streamed; size is its length in bytes, -1 if unknown. The document bounds it to 200 MiB; larger
-// ones go through CreatePackageUpload, PutPackageFile and CompletePackageUpload.
+// ones go through CreatePackageUpload, PutPackageFile and CompletePackageUpload. It returns nil where the console answers
+// without the result.
 func (c *Client) UploadPackage(ctx context.Context, sc scope.Scope, file io.Reader, size int64) (*UploadedPackage, error) {
-	r := request{operation: OpUploadPackage, file: file, size: size, timeout: c.uploadTimeout}
+	r := request{operation: OpUploadPackage, file: file, size: size, timeout: c.uploadTimeout, optional: true}
 	return one(ctx, c, sc, r, uploadedID)
 }
 
@@ -122,7 +123,7 @@ func (c *Client) PutPackageFile(ctx context.Context, channel UploadChannel, file
 }
 
 // CompletePackageUpload tells the console that the file of an upload is in place (document, section Packages: complete
-// upload).
+// upload). It returns nil where the console answers without the result.
 func (c *Client) CompletePackageUpload(ctx context.Context, sc scope.Scope, id string) (*UploadedPackage, error) {
-	return one(ctx, c, sc, request{operation: OpCompleteUpload, ids: []string{id}}, uploadedID)
+	return one(ctx, c, sc, request{operation: OpCompleteUpload, ids: []string{id}, optional: true}, uploadedID)
 }

@@ -28,10 +28,10 @@ type request struct {
 	file      io.Reader     // sent instead of body, if not nil
 	size      int64         // of file; -1: unknown
 	timeout   time.Duration // 0: Options.Timeout
-	emptyOK   bool          // whether a success may come without a body
+	optional  bool          // whether a success may come without the entity, as that of a change may
 }
 
-// list gets a page of a list, element by element. It is nil where the answer is empty and may be.
+// list gets a page of a list, element by element.
 func list[T any](ctx context.Context, c *Client, sc scope.Scope, r request, names ...string) (*Page[T], error) {
 	var page *Page[T]
 	err := c.do(ctx, sc, r, func(a *answer) error {
@@ -60,12 +60,19 @@ func list[T any](ctx context.Context, c *Client, sc scope.Scope, r request, name
 	return page, nil
 }
 
-// one gets an entity, bare or wrapped. It is nil where the answer is empty and may be. id, if not nil, finds the id
-// without which it would be none.
+// one gets an entity, bare or wrapped. It is nil where the answer holds none and r says that it is optional. id, if not
+// nil, finds the id without which it would be none.
 func one[T any](ctx context.Context, c *Client, sc scope.Scope, r request, id func(*T) string) (*T, error) {
 	var entity *T
 	err := c.do(ctx, sc, r, func(a *answer) (err error) {
-		entity, err = decodeOne(a, id)
+		if !r.optional {
+			entity, err = decodeOne(a, id)
+			return err
+		}
+		entities, err := decodeSome(a, id)
+		if err == nil && len(entities) > 0 {
+			entity = entities[0]
+		}
 		return err
 	})
 	if err != nil {
@@ -75,6 +82,24 @@ func one[T any](ctx context.Context, c *Client, sc scope.Scope, r request, id fu
 		s.Stamp(sc)
 	}
 	return entity, nil
+}
+
+// some gets the entities that a change answers with, nil where it answers with none.
+func some[T any](ctx context.Context, c *Client, sc scope.Scope, r request, id func(*T) string) ([]*T, error) {
+	var entities []*T
+	err := c.do(ctx, sc, r, func(a *answer) (err error) {
+		entities, err = decodeSome(a, id)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range entities {
+		if s, ok := any(e).(stamper); ok {
+			s.Stamp(sc)
+		}
+	}
+	return entities, nil
 }
 
 // content is the request's body, nil if it has none, with its length and type.
@@ -112,7 +137,7 @@ func (c *Client) do(ctx context.Context, sc scope.Scope, r request, decode func(
 	target.RawQuery = r.query.Encode()
 	var token string
 	send := func() error {
-		return c.wire.exchange(ctx, r.operation, r.timeout, r.emptyOK, func(ctx context.Context) (*http.Request, error) {
+		return c.wire.exchange(ctx, r.operation, r.timeout, r.optional, func(ctx context.Context) (*http.Request, error) {
 			var err error
 			if token, err = c.tokens.Token(ctx); err != nil {
 				return nil, fmt.Errorf("%s: token: %w", r.operation, err)
@@ -208,7 +233,7 @@ type wire struct {
 
 // exchange makes a request with build, sends it, and hands the answer's JSON to decode. Without decode, any success will
 // do. Whatever comes of it, the answer is read to its end, or near it, so that its connection can be used again.
-func (w wire) exchange(ctx context.Context, operation string, timeout time.Duration, emptyOK bool,
+func (w wire) exchange(ctx context.Context, operation string, timeout time.Duration, optional bool,
 	build func(context.Context) (*http.Request, error), decode func(*answer) error,
 ) (err error) {
 	if timeout == 0 {
@@ -243,11 +268,15 @@ func (w wire) exchange(ctx context.Context, operation string, timeout time.Durat
 	body := &limitedReader{r: resp.Body, left: w.max}
 	a := newAnswer(body)
 	defer a.free()
-	if _, err = a.begins(); emptyOK && (errors.Is(err, io.EOF) || err == nil && a.saysNothing()) {
+	_, err = a.begins()
+	switch {
+	case err == nil:
+		err = decode(a)
+	case optional && errors.Is(err, io.EOF) && body.err == nil:
 		return nil
 	}
-	if err == nil {
-		err = decode(a)
+	if optional && (err == nil || holdsNothing(err)) {
+		err = a.ends()
 	}
 	switch {
 	case err == nil:

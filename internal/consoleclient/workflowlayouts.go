@@ -96,9 +96,9 @@ func (c *Client) WorkflowLayout(ctx context.Context, sc scope.Scope, id string) 
 	return one(ctx, c, sc, r, func(w *WorkflowLayout) string { return w.ID })
 }
 
-// ExecuteWorkflowLayout runs a workflow layout and returns the group of jobs it started, nil where the console answers
-// with an empty body (document, section Workflow layouts: execute).
+// ExecuteWorkflowLayout runs a workflow layout and returns the group of jobs it started, nil where the console's
+// answer holds none (document, section Workflow layouts: execute).
 func (c *Client) ExecuteWorkflowLayout(ctx context.Context, sc scope.Scope, id string) (*JobGroup, error) {
-	r := request{operation: OpExecuteWorkflowLayout, ids: []string{id}, emptyOK: true}
+	r := request{operation: OpExecuteWorkflowLayout, ids: []string{id}, optional: true}
 	return one(ctx, c, sc, r, func(g *JobGroup) string { return g.ID })
 }

@@ -191,15 +191,16 @@ func (c *Client) Workflow(ctx context.Context, sc scope.Scope, id string) (*Work
 	return one(ctx, c, sc, request{operation: OpWorkflow, ids: []string{id}}, workflowID)
 }
 
-// CreateWorkflow makes a workflow in the scope's department (document, section Workflows: create).
+// CreateWorkflow makes a workflow in the scope's department (document, section Workflows: create). It returns nil where the
+// console answers without it, and a workflow without a name where the answer holds only the id.
 func (c *Client) CreateWorkflow(ctx context.Context, sc scope.Scope, n WorkflowCreate) (*Workflow, error) {
-	return one(ctx, c, sc, request{operation: OpCreateWorkflow, body: n}, workflowID)
+	return one(ctx, c, sc, request{operation: OpCreateWorkflow, body: n, optional: true}, workflowID)
 }
 
-// UpdateWorkflow changes a workflow and returns it as it then is, nil where the console answers with an empty body
+// UpdateWorkflow changes a workflow and returns it as it then is, nil where the console answers without it
 // (document, section Workflows: update).
 func (c *Client) UpdateWorkflow(ctx context.Context, sc scope.Scope, id string, u WorkflowUpdate) (*Workflow, error) {
-	r := request{operation: OpUpdateWorkflow, ids: []string{id}, body: u, emptyOK: true}
+	r := request{operation: OpUpdateWorkflow, ids: []string{id}, body: u, optional: true}
 	return one(ctx, c, sc, r, workflowID)
 }
 
@@ -208,15 +209,11 @@ func (c *Client) DeleteWorkflow(ctx context.Context, sc scope.Scope, id string) 
 	return c.do(ctx, sc, request{operation: OpDeleteWorkflow, ids: []string{id}}, nil)
 }
 
-// ExecuteWorkflow runs a workflow and returns the jobs it started, nil where the console answers with an empty body
-// (document, section Workflows: execute).
+// ExecuteWorkflow runs a workflow and returns the jobs it started, nil where the console's answer names none (document,
+// section Workflows: execute). An answer that is one job is a list of one.
 func (c *Client) ExecuteWorkflow(ctx context.Context, sc scope.Scope, id string, x WorkflowExecution) ([]*Job, error) {
-	r := request{operation: OpExecuteWorkflow, ids: []string{id}, body: x, emptyOK: true}
-	page, err := list[Job](ctx, c, sc, r, "list")
-	if err != nil || page == nil {
-		return nil, err
-	}
-	return page.List, nil
+	r := request{operation: OpExecuteWorkflow, ids: []string{id}, body: x, optional: true}
+	return some(ctx, c, sc, r, func(j *Job) string { return j.ID })
 }
 
 // WorkflowRobots lists the robots that a workflow runs on (document, section Workflows: robots). The document knows no
@@ -228,7 +225,7 @@ func (c *Client) WorkflowRobots(ctx context.Context, sc scope.Scope, id string, 
 }
 
 // AddWorkflowRobots adds robots to a workflow (document, section Workflows: add robots). That one of them could not be
-// added is no error, but said in its result. An empty answer gives nil.
+// added is no error, but said in its result. An answer that names none gives nil.
 func (c *Client) AddWorkflowRobots(ctx context.Context, sc scope.Scope, id string, robotIDs []string) ([]*WorkflowRobotResult, error) {
 	ids, err := parseIDs("robotIds", robotIDs)
 	if err != nil {
@@ -237,17 +234,17 @@ func (c *Client) AddWorkflowRobots(ctx context.Context, sc scope.Scope, id strin
 	body := struct {
 		RobotIDs []string `json:"robotIds"`
 	}{ids}
-	r := request{operation: OpAddWorkflowRobots, ids: []string{id}, body: body, emptyOK: true}
-	page, err := list[WorkflowRobotResult](ctx, c, sc, r, "list")
-	if err != nil || page == nil {
+	r := request{operation: OpAddWorkflowRobots, ids: []string{id}, body: body, optional: true}
+	results, err := some(ctx, c, sc, r, func(w *WorkflowRobotResult) string { return w.RobotID })
+	if err != nil {
 		return nil, err
 	}
-	for _, result := range page.List {
+	for _, result := range results {
 		if result.ErrorMessage != nil && *result.ErrorMessage == "" {
 			result.ErrorMessage = nil // nothing went wrong
 		}
 	}
-	return page.List, nil
+	return results, nil
 }
 
 // RemoveWorkflowRobot removes a robot from a workflow (document, section Workflows: remove robot).
@@ -256,7 +253,7 @@ func (c *Client) RemoveWorkflowRobot(ctx context.Context, sc scope.Scope, id, ro
 }
 
 // UpgradeWorkflows makes workflows use the latest version of their package (document, section Workflows: batch upgrade).
-// An empty answer gives an upgrade of which nothing is known.
+// An answer without one gives an upgrade of which nothing is known.
 func (c *Client) UpgradeWorkflows(ctx context.Context, sc scope.Scope, ids []string) (*WorkflowUpgrade, error) {
 	parsed, err := parseIDs("workflowIds", ids)
 	if err != nil {
@@ -265,7 +262,7 @@ func (c *Client) UpgradeWorkflows(ctx context.Context, sc scope.Scope, ids []str
 	body := struct {
 		WorkflowIDs []string `json:"workflowIds"`
 	}{parsed}
-	u, err := one[WorkflowUpgrade](ctx, c, sc, request{operation: OpUpgradeWorkflows, body: body, emptyOK: true}, nil)
+	u, err := one[WorkflowUpgrade](ctx, c, sc, request{operation: OpUpgradeWorkflows, body: body, optional: true}, nil)
 	if u == nil && err == nil {
 		return &WorkflowUpgrade{}, nil
 	}

@@ -51,9 +51,9 @@ func TestDocumentsAreSoonValidated(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			begun := time.Now()
+			began := cpuTime(t)
 			broken := validator.ValidateWithRules(sdl, document, validation())
-			if took := time.Since(begun); took > 3*time.Second { // else tens of them
+			if took := cpuTime(t) - began; took > 3*time.Second { // else tens of them
 				t.Errorf("it took %v", took)
 			}
 			if tt.rule == "" != (len(broken) == 0) || len(broken) > 0 && broken[0].Rule != tt.rule {

@@ -11,8 +11,6 @@ import (
 	"time"
 
 	"github.com/go-chi/chi/v5/middleware"
-	"github.com/go-logr/logr"
-	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
@@ -30,6 +28,7 @@ import (
 // which may be secret.
 type Tracing struct {
 	provider   *sdktrace.TracerProvider
+	exporter   *loggedExporter
 	tracer     trace.Tracer
 	propagator propagation.TextMapPropagator
 }
@@ -42,8 +41,6 @@ func NewTracing(ctx context.Context, collector string, log *slog.Logger) (*Traci
 	if collector == "" {
 		return nil, nil //nolint:nilnil // a nil *Tracing is one that is off
 	}
-	otel.SetLogger(logr.FromSlogHandler(log.Handler()))
-	otel.SetErrorHandler(&seldom{log: log, every: time.Minute})
 	exporter, err := otlptracehttp.New(ctx, otlptracehttp.WithEndpointURL(strings.TrimSuffix(collector, "/")+"/v1/traces"))
 	if err != nil {
 		return nil, fmt.Errorf("telemetry: make the exporter of traces: %w", err)
@@ -53,20 +50,25 @@ func NewTracing(ctx context.Context, collector string, log *slog.Logger) (*Traci
 	if err != nil {
 		return nil, fmt.Errorf("telemetry: describe the service: %w", err)
 	}
-	provider := sdktrace.NewTracerProvider(sdktrace.WithBatcher(exporter), sdktrace.WithResource(about))
+	exporting, stop := context.WithCancel(context.WithoutCancel(ctx))
+	logged := &loggedExporter{SpanExporter: exporter, log: log, exporting: exporting, stop: stop}
+	provider := sdktrace.NewTracerProvider(sdktrace.WithBatcher(logged), sdktrace.WithResource(about))
 	return &Tracing{
 		provider:   provider,
+		exporter:   logged,
 		tracer:     provider.Tracer("github.com/consoleql/consoleql"),
 		propagator: propagation.TraceContext{},
 	}, nil
 }
 
-// Close sends what has not been sent yet, for as long as ctx allows.
+// Close sends what has not been sent yet, for as long as ctx allows. Nothing is sent or logged after it returns.
 func (t *Tracing) Close(ctx context.Context) error {
 	if t == nil {
 		return nil
 	}
-	return t.provider.Shutdown(ctx) //nolint:wrapcheck // its own words are clear
+	err := t.provider.Shutdown(ctx)
+	t.exporter.close()
+	return err //nolint:wrapcheck // its own words are clear
 }
 
 // Tracer makes spans; nil where there are none.
@@ -159,22 +161,42 @@ func (p propagating) CloseIdleConnections() {
 	}
 }
 
-// seldom logs the errors of the OpenTelemetry libraries, which come with every batch of
-// spans while the collector is away.
-type seldom struct {
-	log   *slog.Logger
-	every time.Duration
+// loggedExporter logs lost spans at most once a minute. The error handler of the OpenTelemetry libraries belongs to the
+// process, so they are told of no error.
+type loggedExporter struct {
+	sdktrace.SpanExporter
+	log       *slog.Logger
+	exporting context.Context //nolint:containedctx // ends with close
+	stop      context.CancelFunc
 
-	mu   sync.Mutex
-	last time.Time
+	mu   sync.Mutex // held while spans are exported, which the batch processor does one batch at a time
+	last time.Time  // when lost spans were logged
 }
 
-// Handle takes an error, as otel.ErrorHandler.
-func (s *seldom) Handle(err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if now := time.Now(); s.last.IsZero() || now.Sub(s.last) >= s.every {
-		s.last = now
-		s.log.Warn("traces are lost", "error", err)
+// lostEvery is how often lost spans are logged at most.
+const lostEvery = time.Minute
+
+// ExportSpans sends spans, as sdktrace.SpanExporter.
+func (e *loggedExporter) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpan) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(e.exporting, cancel)()
+	if e.exporting.Err() != nil {
+		return nil
 	}
+	err := e.SpanExporter.ExportSpans(ctx, spans)
+	if now := time.Now(); err != nil && (e.last.IsZero() || now.Sub(e.last) >= lostEvery) {
+		e.last = now
+		e.log.Warn("traces are lost", "error", err)
+	}
+	return nil
+}
+
+// close ends the export under way and waits for it.
+func (e *loggedExporter) close() {
+	e.stop()
+	e.mu.Lock() //nolint:staticcheck // waits for the export under way
+	e.mu.Unlock()
 }

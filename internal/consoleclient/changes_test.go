@@ -1,0 +1,135 @@
+package consoleclient
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/consoleql/consoleql/internal/fault"
+)
+
+// A change that the console answers with success is done, however little the answer says (faults.md, U21).
+func TestChangesAnsweredWithLittle(t *testing.T) {
+	job := `{"id":"` + guid + `","name":"a job"}`
+	calls := map[string]func(context.Context, *Client) (id string, err error){
+		"execute": func(ctx context.Context, c *Client) (string, error) {
+			return first(func(j *Job) string { return j.ID })(c.ExecuteWorkflow(ctx, testScope, guid, WorkflowExecution{}))
+		},
+		"execute layout": func(ctx context.Context, c *Client) (string, error) {
+			return ifAny(func(g *JobGroup) string { return g.ID })(c.ExecuteWorkflowLayout(ctx, testScope, guid))
+		},
+		"create queue": func(ctx context.Context, c *Client) (string, error) {
+			return ifAny(queueID)(c.CreateQueue(ctx, testScope, QueueCreate{Name: "a"}))
+		},
+		"create workflow": func(ctx context.Context, c *Client) (string, error) {
+			return ifAny(workflowID)(c.CreateWorkflow(ctx, testScope, WorkflowCreate{Name: "a"}))
+		},
+		"update queue": func(ctx context.Context, c *Client) (string, error) {
+			return ifAny(queueID)(c.UpdateQueue(ctx, testScope, guid, QueueUpdate{}))
+		},
+		"update package": func(ctx context.Context, c *Client) (string, error) {
+			return ifAny(packageID)(c.UpdatePackage(ctx, testScope, guid, PackageUpdate{}))
+		},
+	}
+	for name, c := range map[string]struct {
+		answer http.HandlerFunc
+		want   string
+	}{
+		"no content":                 {statusAnswer(http.StatusNoContent, "", ""), ""},
+		"accepted, empty":            {statusAnswer(http.StatusAccepted, "", ""), ""},
+		"created, empty":             {statusAnswer(http.StatusCreated, "application/json", ""), ""},
+		"white space":                {jsonAnswer(" \r\n"), ""},
+		"null":                       {jsonAnswer("null"), ""},
+		"empty object":               {jsonAnswer("{}"), ""},
+		"empty list":                 {jsonAnswer("[]"), ""},
+		"empty wrapped list":         {jsonAnswer(`{"count":0,"list":[]}`), ""},
+		"no list":                    {jsonAnswer(`{"count":0,"list":null}`), ""},
+		"a text":                     {jsonAnswer(`"OK"`), ""},
+		"true":                       {jsonAnswer(`true`), ""},
+		"another object":             {jsonAnswer(`{"success":true}`), ""},
+		"a list without ids":         {jsonAnswer(`[{"success":true}]`), ""},
+		"only the id":                {jsonAnswer(`{"id":"` + guid + `"}`), guid},
+		"only the id, PascalCase":    {jsonAnswer(`{"Id":"` + guid + `"}`), guid},
+		"one object":                 {jsonAnswer(job), guid},
+		"a list of one":              {jsonAnswer("[" + job + "]"), guid},
+		"a wrapped list of one":      {jsonAnswer(`{"count":1,"list":[` + job + `]}`), guid},
+		"one object where a list is": {jsonAnswer(`{"count":1,"list":` + job + `}`), guid},
+	} {
+		t.Run(name, func(t *testing.T) {
+			client := newTestClient(t, serve(t, c.answer), nil)
+			for operation, call := range calls {
+				if id, err := call(t.Context(), client); err != nil || id != c.want {
+					t.Errorf("%s: got id %q, error %v, want id %q", operation, id, err, c.want)
+				}
+			}
+		})
+	}
+	for name, body := range map[string]string{
+		"cut short": `{"id":"` + guid, "text": "OK", "a number and text": "404 page not found", "two values": job + job,
+		"a list cut short": `[` + job + `,`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			client := newTestClient(t, serve(t, jsonAnswer(body)), nil)
+			for operation, call := range calls {
+				if _, err := call(t.Context(), client); fault.CodeOf(err) != fault.UpstreamInvalidResponse {
+					t.Errorf("%s: got %v, want %s", operation, err, fault.UpstreamInvalidResponse)
+				}
+			}
+		})
+	}
+}
+
+func TestExecutionAnsweredByOneJob(t *testing.T) {
+	client := newTestClient(t, serve(t, jsonAnswer(`{"id":"`+guid+`","name":"a job","state":"Running"}`)), nil)
+	jobs, err := client.ExecuteWorkflow(t.Context(), testScope, guid, WorkflowExecution{})
+	if err != nil || len(jobs) != 1 {
+		t.Fatalf("got %d jobs, error %v, want one job", len(jobs), err)
+	}
+	if diff := cmp.Diff([]any{guid, "a job", testScope}, []any{jobs[0].ID, jobs[0].Name, jobs[0].Scope()}); diff != "" {
+		t.Errorf("job (-want +got):\n%s", diff)
+	}
+}
+
+func TestUploadsAnsweredWithLittle(t *testing.T) {
+	for name, answer := range map[string]http.HandlerFunc{
+		"no content": statusAnswer(http.StatusNoContent, "", ""), "empty": jsonAnswer(""), "empty object": jsonAnswer("{}"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			client := newTestClient(t, serve(t, answer), nil)
+			if u, err := client.UploadPackage(t.Context(), testScope, http.NoBody, 0); u != nil || err != nil {
+				t.Errorf("upload: got %v, %v, want neither", u, err)
+			}
+			if u, err := client.CompletePackageUpload(t.Context(), testScope, guid); u != nil || err != nil {
+				t.Errorf("complete: got %v, %v, want neither", u, err)
+			}
+			// Without a channel, nothing has been prepared that could be used.
+			var e *Error
+			if _, err := client.CreatePackageUpload(t.Context(), testScope); !errors.As(err, &e) || e.Kind != fault.UpstreamInvalidResponse {
+				t.Errorf("prepare: got %v, want %s", err, fault.UpstreamInvalidResponse)
+			}
+		})
+	}
+}
+
+// first gives the id of a list's first entity, empty if there is none.
+func first[T any](id func(*T) string) func([]*T, error) (string, error) {
+	return func(list []*T, err error) (string, error) {
+		if len(list) == 0 {
+			return "", err
+		}
+		return id(list[0]), err
+	}
+}
+
+// ifAny gives the id of an entity, empty if there is none.
+func ifAny[T any](id func(*T) string) func(*T, error) (string, error) {
+	return func(e *T, err error) (string, error) {
+		if e == nil {
+			return "", err
+		}
+		return id(e), err
+	}
+}

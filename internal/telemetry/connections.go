@@ -1,0 +1,121 @@
+package telemetry
+
+import (
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// ConnectionLog logs connections of one client that fail. The first failure of each kind is a warning; further ones are
+// counted. The first connection that succeeds afterwards is logged with these counts. It is safe for concurrent use.
+type ConnectionLog struct {
+	log  *slog.Logger
+	peer string
+
+	failing atomic.Int64 // hosts in outages
+	mu      sync.Mutex
+	closed  bool
+	outages map[string]*outage // by host
+	warned  map[outageKind]time.Time
+}
+
+// outage is what has failed since the last successful connection to a host.
+type outage struct {
+	began    time.Time
+	failures int
+	told     bool
+}
+
+type outageKind struct{ host, kind string }
+
+const (
+	// maxOutages bounds the hosts that are told apart; a storage's host comes from the console.
+	maxOutages = 64
+	// warnAgainAfter bounds how often the same kind of failure of the same host is a warning.
+	warnAgainAfter = time.Minute
+)
+
+// NewConnectionLog returns a ConnectionLog for connections to peer, such as "console" or "Redis".
+func NewConnectionLog(log *slog.Logger, peer string) *ConnectionLog {
+	return &ConnectionLog{log: log, peer: peer, outages: make(map[string]*outage), warned: make(map[outageKind]time.Time)}
+}
+
+// Failed records a connection to host that could not be made or did not survive. err must hold no secret.
+func (c *ConnectionLog) Failed(host string, err error) {
+	kind, cause := connectionCause(err)
+	now := time.Now()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	o := c.outages[host]
+	if c.closed || o == nil && len(c.outages) >= maxOutages {
+		return
+	}
+	if o == nil {
+		o = &outage{began: now}
+		c.outages[host] = o
+		c.failing.Add(1)
+	}
+	o.failures++
+	key := outageKind{host, kind}
+	if last, ok := c.warned[key]; ok && now.Sub(last) < warnAgainAfter {
+		return
+	}
+	if len(c.warned) >= 4*maxOutages {
+		clear(c.warned)
+	}
+	c.warned[key] = now
+	o.told = true
+	c.log.Warn("connection failed", "peer", c.peer, "host", host, "cause", cause)
+}
+
+// Connected records a connection to host that works.
+func (c *ConnectionLog) Connected(host string) {
+	if c.failing.Load() == 0 {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	o := c.outages[host]
+	if o == nil || c.closed {
+		return
+	}
+	delete(c.outages, host)
+	c.failing.Add(-1)
+	if o.told {
+		c.log.Info("connection works again", "peer", c.peer, "host", host, "failures", o.failures, "duration", time.Since(o.began))
+	}
+}
+
+// Close ends the log: nothing is written after it returns.
+func (c *ConnectionLog) Close() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.closed = true
+}
+
+// connectionCause names the kind of a failed connection and its cause, without local ports, which differ each time.
+func connectionCause(err error) (kind, cause string) {
+	var (
+		dns   *net.DNSError
+		errno syscall.Errno
+		op    *net.OpError
+	)
+	switch {
+	case errors.As(err, &dns):
+		return "DNS", "the host name cannot be resolved: " + dns.Err
+	case errors.As(err, &errno):
+		return errno.Error(), errno.Error()
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return "closed", "the peer closed the connection"
+	case errors.As(err, &op) && op.Timeout():
+		return op.Op + " timeout", op.Op + ": timed out"
+	case errors.As(err, &op):
+		return op.Err.Error(), op.Op + ": " + op.Err.Error()
+	}
+	return err.Error(), err.Error()
+}
