@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"time"
@@ -37,20 +36,23 @@ func (g *gateway) openTokens(carrier http.RoundTripper) error {
 	for name, a := range accounts {
 		g.usernames[name] = a.Username
 	}
-	store, err := g.tokenStore()
+	ring, err := s.tokenRing()
 	if err != nil {
 		return err
 	}
 	options := tokencache.Options{
 		Grants:          grants{g.sso},
 		Accounts:        accounts,
-		Store:           store,
 		Realm:           s.SSOURL,
 		SessionLifetime: s.SessionLifetime,
 		Logger:          g.log,
 	}
 	if g.cache != nil {
 		options.Watch = g.watchSession
+	}
+	if g.redis != nil && ring != nil { // nothing readable is ever stored
+		options.Store = tokencache.NewRedis(tokencache.RedisOptions{Client: g.redis, Ring: ring, Logger: g.log})
+		options.MAC = ring.MAC
 	}
 	g.tokens = tokencache.New(options)
 	return nil
@@ -105,16 +107,6 @@ func rootFields() []string {
 		}
 	}
 	return names
-}
-
-// tokenStore is where replicas share tokens: in Redis if there is a key to
-// encrypt them with, else nowhere, for nothing readable is ever stored.
-func (g *gateway) tokenStore() (tokencache.Store, error) {
-	ring, err := g.settings.tokenRing()
-	if err != nil || g.redis == nil || ring == nil {
-		return nil, err
-	}
-	return tokencache.NewRedis(tokencache.RedisOptions{Client: g.redis, Ring: ring, Logger: g.log}), nil
 }
 
 // tokenRing is the ring of keys that encrypt tokens; nil where there are none.
@@ -209,20 +201,12 @@ func granted(asked time.Time, t consoleclient.Token, err error) (tokencache.Toke
 	return tokencache.Token{Access: t.Access, Refresh: t.Refresh, Expires: asked.Add(life)}, nil
 }
 
-// grantError says what a failed grant means. A refresh token is taken for unspent
-// where the request was never sent, and where the SSO itself said that it failed
-// or somebody that it is elsewhere;
-// behind a gateway's 502 or 504, or without an answer, it may have been used.
+// grantError says what a failed grant means: only the SSO's own refusal ends anything.
 func grantError(err error) error {
 	g := &tokencache.GrantError{Reason: tokencache.Unavailable, Err: err}
 	var answer *consoleclient.Error
 	if errors.As(err, &answer) {
 		g.RetryAfter = answer.RetryAfter
-		g.Unspent = answer.Status >= http.StatusMultipleChoices && answer.Status != http.StatusBadGateway && answer.Status != http.StatusGatewayTimeout
-	}
-	var dial *net.OpError
-	if errors.As(err, &dial) && dial.Op == "dial" {
-		g.Unspent = true
 	}
 	switch fault.CodeOf(err) {
 	case fault.Unauthenticated:

@@ -12,20 +12,23 @@ import (
 // entry is what is held in memory for a service account or a session.
 type entry struct {
 	key     string
-	name    string   // of the account, or of the session's principal
-	account *Account // nil: a session
+	name    string                // of the account, or of the session's principal
+	account atomic.Pointer[login] // nil: a session
 	held    atomic.Pointer[held]
 
 	mu      sync.Mutex
 	flight  *flight
-	retryAt time.Time     // no renewal before
-	failed  error         // why
-	alone   time.Duration // the last pause after a login without the store
-	gaveUps int           // tokens given up as refused, in a row
-	gaveUp  time.Time     // when the last was
+	retryAt time.Time // no renewal before
+	failed  error     // why
+	gaveUps int       // tokens given up as refused, in a row
+	gaveUp  time.Time // when the last was
+
+	// Only the renewal under way uses the following.
+	failures int    // logins without the store that failed, in a row
+	dead     string // the refresh token that the SSO has refused
 }
 
-func (e *entry) session() bool { return e.account == nil }
+func (e *entry) session() bool { return e.account.Load() == nil }
 
 // held is a token as it is held. It is never changed, only replaced.
 type held struct {
@@ -151,8 +154,8 @@ func (c *Cache) renewed(ctx context.Context, e *entry, now time.Time) (string, e
 	case <-ctx.Done():
 		return "", context.Cause(ctx)
 	}
-	if next := e.held.Load(); joined && f.err == nil && next != nil && next.heard() == Told {
-		return c.renewed(ctx, e, c.opts.Now()) // it was begun before that was told, and does not know
+	if next := e.held.Load(); joined && f.err == nil && next != nil && (next.heard() == Told || next.refused) {
+		return c.renewed(ctx, e, c.opts.Now()) // it was begun before that was known
 	}
 	return f.access, f.err
 }

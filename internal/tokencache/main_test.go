@@ -36,6 +36,9 @@ type sso struct {
 	// wrong, if set, is what becomes of a grant instead.
 	wrong atomic.Pointer[func(kind string) error]
 
+	// noRefresh leaves the refresh token out of refreshes: the old one stays good.
+	noRefresh bool
+
 	mu       sync.Mutex
 	number   int
 	known    map[string]bool // refresh tokens: whether used
@@ -43,7 +46,11 @@ type sso struct {
 	password string // default: any will do
 }
 
-var errRefused = fault.New(fault.Unauthenticated, "refused")
+var (
+	errRefused = fault.New(fault.Unauthenticated, "refused")
+	// errLost is an answer that did not arrive: the refresh token is used up.
+	errLost = errors.New("the answer was lost")
+)
 
 func (s *sso) grant(ctx context.Context, kind string) (tokencache.Token, error) {
 	asked := time.Now()
@@ -109,8 +116,10 @@ func (s *sso) Refresh(ctx context.Context, token string) (tokencache.Token, erro
 		return tokencache.Token{}, errRefused
 	}
 	granted, err := s.grant(ctx, "refresh")
-	var g *tokencache.GrantError
-	if errors.As(err, &g) && g.Unspent {
+	if err == nil && s.noRefresh {
+		granted.Refresh = ""
+	}
+	if err == nil && s.noRefresh || err != nil && !errors.Is(err, errLost) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.known[token] = false
@@ -220,7 +229,7 @@ func accounts() map[string]tokencache.Account {
 }
 
 func newCache(t testing.TB, s tokencache.Grants, adjust ...func(*tokencache.Options)) *tokencache.Cache {
-	o := tokencache.Options{Grants: s, Accounts: accounts()}
+	o := tokencache.Options{Grants: s, Accounts: accounts(), MAC: ring(t, ringKey).MAC}
 	for _, f := range adjust {
 		f(&o)
 	}

@@ -89,7 +89,9 @@ func (m *Memory) Claim(_ context.Context, key string, c Claim) (Standing, Record
 	r.owner, r.lease = c.Owner, now.Add(c.Lease)
 	r.forget = later(r.forget, now.Add(c.Lease+keepFailure))
 	v := r.view(now)
-	r.Spent = r.Token.Refresh != ""
+	if !c.Session {
+		r.Spent = r.Token.Refresh != ""
+	}
 	return Claimed, v, nil
 }
 

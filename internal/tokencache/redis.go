@@ -99,7 +99,7 @@ if r.gen and r.gen ~= seen and now < r.exp - math.min(margin, (r.exp - r.at) / 1
 if r['until'] and now < r['until'] then return view(r, 'paused') end
 if r.owner and r.owner ~= owner and now < r.lease then return view(r, 'busy') end
 redis.call('HSET', key, 'owner', owner, 'lease', now + lease)
-if r.refresh == '1' then redis.call('HSET', key, 'spent', '1') end
+if r.refresh == '1' and not session then redis.call('HSET', key, 'spent', '1') end
 keep(lease + kept)
 return view(r, 'claimed')
 `
@@ -161,8 +161,8 @@ func (s *Redis) Load(ctx context.Context, key string) (Record, error) {
 // Claim implements Store.
 func (s *Redis) Claim(ctx context.Context, key string, c Claim) (Standing, Record, error) {
 	if c.Session {
-		// To claim a session means to spend its refresh token, and who cannot read that would
-		// end the session for those who can.
+		// A session's refresh token is needed to renew it; a replica that cannot read it
+		// must not keep those from it that can.
 		if _, _, err := s.view(ctx, s.load, key); err != nil {
 			return Absent, Record{}, wrapped("claim a record", err)
 		}

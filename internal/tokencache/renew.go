@@ -173,19 +173,17 @@ func (c *Cache) alone(ctx context.Context, e *entry, h *held) (*held, time.Time,
 	if h != nil && !h.shared {
 		refresh = h.token.Refresh
 	}
-	token, err := c.login(ctx, e, refresh)
+	token, err := c.login(ctx, e, refresh, false, e.failures)
 	if err != nil {
-		g := grantError(err)
+		e.failures++
+		again := c.opts.Now().Add(c.accountFailure(e, err).pause(e.failures))
 		e.mu.Lock()
 		defer e.mu.Unlock()
-		pause := c.failure(g).pause(1)
-		if e.failed != nil { // twice the last pause, which began when this attempt did at the latest
-			pause = min(2*max(pause, e.alone), maxPause)
-		}
-		e.alone = pause
 		e.spend(h)
-		return c.keep(e, e.held.Load(), c.opts.Now().Add(pause), c.refused(e, g.Reason, g.Err))
+		g := grantError(err)
+		return c.keep(e, e.held.Load(), again, c.refused(e, g.Reason, g.Err))
 	}
+	e.failures = 0
 	return hold(token, rand.Text(), false, time.Time{}, c.opts.Now()), time.Time{}, nil
 }
 
@@ -193,25 +191,22 @@ func (c *Cache) alone(ctx context.Context, e *entry, h *held) (*held, time.Time,
 func (c *Cache) obtain(ctx context.Context, e *entry, h *held, owner string, r Record) (*held, time.Time, error) {
 	release := c.extend(ctx, e.key, owner)
 	defer release()
-	refresh := r.Token.Refresh
-	if r.Spent {
-		refresh = ""
-	}
 	if e.session() {
-		return c.obtainSession(ctx, e, h, owner, r, refresh)
+		return c.obtainSession(ctx, e, h, owner, r)
 	}
+	refresh, spent := r.Token.Refresh, r.Spent
 	if r.Generation == "" && h != nil && !h.shared {
-		refresh = h.token.Refresh // obtained while the store was away, and this replica's alone
+		refresh, spent = h.token.Refresh, false // obtained while the store was away, and this replica's alone
 	}
-	token, err := c.login(ctx, e, refresh)
+	token, err := c.login(ctx, e, refresh, spent, r.Failures)
 	if err != nil {
-		g := grantError(err)
+		f := c.accountFailure(e, err)
+		again := c.opts.Now().Add(f.pause(r.Failures + 1))
 		e.mu.Lock()
 		e.spend(h)
 		e.mu.Unlock()
-		c.fail(ctx, e, owner, c.failure(g))
-		again := c.opts.Now().Add(c.failure(g).pause(r.Failures + 1))
-		c.opts.Logger.Warn("a service account cannot log in", "account", e.name, "reason", string(g.Reason), "code", fault.CodeOf(g.Err), "again", again)
+		c.fail(ctx, e.key, owner, f)
+		g := grantError(err)
 		return c.keep(e, h, again, c.refused(e, g.Reason, g.Err))
 	}
 	generation := rand.Text()
@@ -238,19 +233,6 @@ func (e *entry) spend(h *held) {
 	}
 }
 
-// login obtains a service account's token, by the refresh token where there is
-// one that may be used, else by its password.
-func (c *Cache) login(ctx context.Context, e *entry, refresh string) (Token, error) {
-	if refresh != "" {
-		token, err := c.refresh(ctx, refresh)
-		if err == nil {
-			return token, nil
-		}
-		c.opts.Logger.Info("a token was not refreshed; logging in", "account", e.name, "reason", string(grantError(err).Reason))
-	}
-	return c.password(ctx, e.account.Username, e.account.Password)
-}
-
 // password is the password grant; its token lives from before it was asked for.
 func (c *Cache) password(ctx context.Context, username, password string) (Token, error) {
 	asked := c.opts.Now()
@@ -264,36 +246,39 @@ func (c *Cache) refresh(ctx context.Context, refreshToken string) (Token, error)
 	asked := c.opts.Now()
 	token, err := c.opts.Grants.Refresh(ctx, refreshToken)
 	token.Obtained = asked
+	if token.Refresh == "" {
+		token.Refresh = refreshToken // it stays good (RFC 6749, section 6)
+	}
 	return token, err
 }
 
 // obtainSession renews a session's token, for which there is nothing but the
-// refresh token.
-func (c *Cache) obtainSession(ctx context.Context, e *entry, h *held, owner string, r Record, refresh string) (*held, time.Time, error) {
+// refresh token. It is tried again for as long as nobody knows what became of it.
+func (c *Cache) obtainSession(ctx context.Context, e *entry, h *held, owner string, r Record) (*held, time.Time, error) {
 	now := c.opts.Now()
 	current := h
 	if r.Generation != "" && (h == nil || h.generation != r.Generation) {
 		current = hold(r.Token, r.Generation, true, r.Ends, now)
 	}
-	if refresh == "" {
-		// Nobody can renew it any more: it ends with its token.
+	if r.Token.Refresh == "" {
+		// Nobody can renew it: it ends with its token.
 		if current.serves(now) {
 			left := current.token.goodUntil()
-			c.fail(ctx, e, owner, Failure{Reason: Refused, Least: left.Sub(now)})
+			c.fail(ctx, e.key, owner, Failure{Reason: Refused, Least: left.Sub(now)})
 			return current.seen(now), time.Time{}, nil
 		}
 		return nil, time.Time{}, c.end(ctx, e)
 	}
-	token, err := c.refresh(ctx, refresh)
+	token, err := c.refreshSession(ctx, r.Token.Refresh, r.Failures == 0 && !current.serves(now))
 	if err != nil {
 		g := grantError(err)
 		c.opts.Logger.Info("a session's token was not refreshed", "reason", string(g.Reason), "code", fault.CodeOf(g.Err))
 		if g.Reason != Unavailable {
-			return nil, time.Time{}, c.end(ctx, e)
+			return c.refreshRefused(ctx, e, r)
 		}
-		f := c.failure(g)
-		f.Unspent = g.Unspent
-		c.fail(ctx, e, owner, f)
+		f := jittered(g, sessionPause)
+		f.Unspent = true
+		c.fail(ctx, e.key, owner, f)
 		return c.keep(e, current, c.opts.Now().Add(f.pause(r.Failures+1)), c.refused(e, g.Reason, g.Err))
 	}
 	generation := rand.Text()
@@ -303,6 +288,34 @@ func (c *Cache) obtainSession(ctx context.Context, e *entry, h *held, owner stri
 		return nil, time.Time{}, errSession()
 	}
 	return hold(token, generation, true, r.Ends, c.opts.Now()), time.Time{}, nil
+}
+
+// refreshSession is the refresh grant of a session. With again, as where callers wait for
+// it and the SSO was well before, a quick failure is followed by a second attempt.
+func (c *Cache) refreshSession(ctx context.Context, refreshToken string, again bool) (Token, error) {
+	asked := c.opts.Now()
+	token, err := c.refresh(ctx, refreshToken)
+	if err == nil || !again || c.opts.Now().Sub(asked) > firstPause {
+		return token, err
+	}
+	if g := grantError(err); g.Reason != Unavailable || g.RetryAfter > 0 || !c.sleep(ctx, jitter(shortPause)) {
+		return token, err
+	}
+	return c.refresh(ctx, refreshToken)
+}
+
+// refreshRefused ends a session whose refresh token was refused, unless another replica
+// has taken its claim over and renewed it meanwhile.
+func (c *Cache) refreshRefused(ctx context.Context, e *entry, claimed Record) (*held, time.Time, error) {
+	var r Record
+	err := c.ask(ctx, func(ctx context.Context) (err error) {
+		r, err = c.opts.Store.Load(ctx, e.key)
+		return err
+	})
+	if err == nil && r.Generation != "" && r.Generation != claimed.Generation {
+		return hold(r.Token, r.Generation, true, r.Ends, c.opts.Now()), time.Time{}, nil
+	}
+	return nil, time.Time{}, c.end(ctx, e)
 }
 
 // end ends a session that cannot be renewed.
@@ -326,26 +339,13 @@ func (c *Cache) store(ctx context.Context, e *entry, owner string, p Put) (kept 
 	}
 }
 
-func (c *Cache) fail(ctx context.Context, e *entry, owner string, f Failure) {
+func (c *Cache) fail(ctx context.Context, key, owner string, f Failure) {
 	if err := c.ask(ctx, func(ctx context.Context) error {
-		_, err := c.opts.Store.Fail(ctx, e.key, owner, f)
+		_, err := c.opts.Store.Fail(ctx, key, owner, f)
 		return err
 	}); err != nil {
 		c.opts.Logger.Warn("a failed grant is not known to other replicas", "error", err)
 	}
-}
-
-// failure is what a failed grant means to the attempts after it.
-func (*Cache) failure(g *GrantError) Failure {
-	f := Failure{Reason: g.Reason, First: firstPause, Most: maxPause, Least: min(g.RetryAfter, maxPause)}
-	switch g.Reason {
-	case Unavailable:
-		f.First = shortPause
-	case Locked:
-		f.First = maxPause
-	case Refused:
-	}
-	return f
 }
 
 // refused is what callers are told of an entry without a token.

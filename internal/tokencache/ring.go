@@ -21,6 +21,7 @@ type Ring struct{ keys []ringKey }
 type ringKey struct {
 	id   [keyIDBytes]byte
 	aead cipher.AEAD
+	mac  []byte
 }
 
 const (
@@ -68,8 +69,12 @@ func ringKeyOf(word string) (ringKey, error) {
 		return ringKey{}, err
 	}
 	sum := sha256.Sum256(append([]byte("consoleql token key id\x00"), raw...))
-	return ringKey{id: [keyIDBytes]byte(sum[:keyIDBytes]), aead: aead}, nil
+	hashing := sha256.Sum256(append([]byte("consoleql mac key\x00"), raw...))
+	return ringKey{id: [keyIDBytes]byte(sum[:keyIDBytes]), aead: aead, mac: hashing[:]}, nil
 }
+
+// MAC is a hash of a text that only holders of the newest key can compute.
+func (r *Ring) MAC(text string) string { return mac(r.keys[0].mac, text) }
 
 // String keeps the keys out of printed values.
 func (*Ring) String() string { return hidden }

@@ -83,11 +83,11 @@ func (c *Cache) SignIn(ctx context.Context, username, password string) (Session,
 // wrongGuess counts a sign-in that failed.
 func (c *Cache) wrongGuess(ctx context.Context, guesses string, g *GrantError) error {
 	if g.Reason != Unavailable {
-		f := c.failure(g)
+		f := failure(g)
 		if g.Reason == Refused {
 			f.Free = freeGuesses
 		}
-		c.fail(ctx, &entry{key: guesses}, "", f)
+		c.fail(ctx, guesses, "", f)
 	}
 	c.opts.Logger.Info("a sign-in failed", "reason", string(g.Reason), "code", fault.CodeOf(g.Err))
 	return refusal("the user", g.Reason, g.Err)

@@ -39,7 +39,8 @@ type Record struct {
 	Token Token
 	// Generation names the token, and changes with it; empty: there is none.
 	Generation string
-	// Spent says that somebody may have used the refresh token.
+	// Spent says that somebody may have used the refresh token: always so after a claim
+	// of a service account, and after one of a session by a release that had no retries.
 	Spent bool
 	// Ends is when the session ends whatever happens; zero for a service account.
 	Ends time.Time
@@ -60,7 +61,8 @@ type Claim struct {
 	Lease time.Duration
 	// Seen is the generation that is too old for the claimant; empty: none is.
 	Seen string
-	// Session says that a record that does not exist is not to be made.
+	// Session says that a record that does not exist is not to be made, and that the
+	// refresh token is not marked as spent: there is nothing else to renew it with.
 	Session bool
 }
 
@@ -79,9 +81,8 @@ const (
 	Paused
 	// Busy: somebody else is renewing the token.
 	Busy
-	// Claimed: the claimant is to renew the token. Unless Record.Spent says that it
-	// may be used up already, the refresh token is the claimant's to use, and counts
-	// as spent for everybody after it.
+	// Claimed: the claimant is to renew the token. Record.Spent says whether the refresh
+	// token may be used up already; a service account's counts as spent after the claim.
 	Claimed
 )
 
@@ -98,7 +99,7 @@ type Put struct {
 // Failure is an attempt that gave no token.
 type Failure struct {
 	Reason Reason
-	// Unspent says that the refresh token was not used up by it.
+	// Unspent says that the refresh token is to be tried again.
 	Unspent bool
 	// First is the pause after the first failure beyond Free ones; each further one
 	// doubles it, up to Most. Least is the shortest in any case.

@@ -75,13 +75,13 @@ const (
 // GrantError is a grant that gave no token.
 type GrantError struct {
 	Reason Reason
-	// Unspent says that the refresh token is certainly, or by the SSO's own answer
-	// in all likelihood, not used up by the attempt.
-	Unspent bool
 	// RetryAfter is how long the SSO asks to be left alone; 0 where it does not say.
 	RetryAfter time.Duration
 	// Err is the cause; its text is not told.
 	Err error
+
+	// remembered says that the SSO was not asked, as it has refused the same before.
+	remembered bool
 }
 
 // Error says why, without repeating anything that was sent.

@@ -6,9 +6,9 @@
 // its end it is renewed beside its use: one goroutine of one replica claims its
 // record in the Store, uses the refresh token and stores what it was given; the
 // others read that. A refresh token works once (document, section Authentication:
-// refresh token), so whoever claims the record spends it for everybody: should
-// its holder die between the SSO's answer and the store, a service account logs
-// in again, and a session ends.
+// refresh token). Where the outcome of a refresh is unknown, as after a 502 or the
+// death of its replica, a session tries the same refresh token again, and ends only
+// if the SSO refuses it; a service account logs in by its password.
 package tokencache
 
 import (
@@ -27,8 +27,12 @@ import (
 // Options are what a Cache is made of.
 type Options struct {
 	Grants Grants
-	// Accounts are the service accounts by name; see principal.DefaultAccount.
+	// Accounts are the service accounts by name; see principal.DefaultAccount and
+	// Cache.SetAccounts.
 	Accounts map[string]Account
+	// MAC is a keyed hash, under whose value the store remembers a refused password. All
+	// replicas that share the store must have the same; default: of a random key.
+	MAC func(text string) string
 	// Store keeps the records; default: a Memory of its own.
 	Store Store
 	// Realm names the console, so that records of two consoles in one store are not
@@ -70,11 +74,22 @@ const (
 	expiryMargin = 5 * time.Second
 	// grantTimeout bounds one renewal, which outlives the caller that began it.
 	grantTimeout = 40 * time.Second
-	// firstPause and maxPause bound how long a refused login is not tried again;
-	// shortPause is the first where the SSO, not the account, is in trouble.
-	firstPause = time.Second
-	shortPause = 100 * time.Millisecond
-	maxPause   = time.Minute
+	// firstPause and maxPause bound how long a refused login is not tried again, and
+	// refusedPause is how long the same password of a service account is not.
+	firstPause   = time.Second
+	maxPause     = time.Minute
+	refusedPause = time.Hour
+	// shortPause is the first pause where the SSO, not the account, is in trouble, and
+	// probePause the longest of a service account, which all replicas share.
+	// sessionPause is the longest of a session.
+	shortPause   = 100 * time.Millisecond
+	probePause   = 2 * time.Second
+	sessionPause = 5 * time.Second
+	// probeTimeout bounds the logins of a service account after one has failed, so that
+	// a login that hangs does not outlast the SSO's trouble. Each fullProbe-th login has
+	// the whole time, for an SSO that has become slow.
+	probeTimeout = 2500 * time.Millisecond
+	fullProbe    = 8
 	// storeTimeout bounds one question to the store, and storePause is how long one
 	// that gave no answer is not asked again.
 	storeTimeout = time.Second
@@ -102,7 +117,7 @@ const (
 // any number of them, in any number of processes, may share a store.
 type Cache struct {
 	opts     Options
-	accounts map[string]*entry // by name; never changes
+	accounts atomic.Pointer[map[string]*entry] // by name
 	tasks    sync.WaitGroup
 	stop     context.Context //nolint:containedctx // ends the renewals under way when the cache closes
 	halt     context.CancelFunc
@@ -132,10 +147,11 @@ func New(opts Options) *Cache {
 	if opts.Store == nil {
 		opts.Store = NewMemory(opts.Now)
 	}
-	c := &Cache{opts: opts, accounts: make(map[string]*entry), swept: opts.Now()}
-	for name, account := range opts.Accounts {
-		c.accounts[name] = &entry{key: "account:" + c.digest(account.Username), account: &account, name: name}
+	if opts.MAC == nil {
+		opts.MAC = randomMAC()
 	}
+	c := &Cache{opts: opts, swept: opts.Now()}
+	c.SetAccounts(opts.Accounts)
 	c.stop, c.halt = context.WithCancel(context.Background())
 	return c
 }
@@ -187,7 +203,7 @@ func (c *Cache) entryOf(p principal.Principal) (*entry, error) {
 	case principal.PassThrough:
 		return nil, nil
 	case principal.Service:
-		if e := c.accounts[p.Account()]; e != nil {
+		if e := (*c.accounts.Load())[p.Account()]; e != nil {
 			return e, nil
 		}
 		return nil, fault.New(fault.Unauthenticated, "no credentials, and no service account is configured")
@@ -234,7 +250,7 @@ func (c *Cache) Refused(ctx context.Context, token string) {
 
 // Warm obtains the default service account's token before anyone asks for it.
 func (c *Cache) Warm(ctx context.Context) error {
-	if c.accounts[principal.DefaultAccount] == nil {
+	if (*c.accounts.Load())[principal.DefaultAccount] == nil {
 		return nil
 	}
 	_, err := c.Token(principal.NewContext(ctx, principal.DefaultService()))

@@ -91,11 +91,11 @@ func TestRefusedLoginIsNotHammered(t *testing.T) {
 			}
 			time.Sleep(100 * time.Millisecond)
 		}
-		if n := s.passwords.Load(); n < 4 || n > 8 {
+		if n := s.passwords.Load(); n != 1 {
 			t.Errorf("%d logins in a minute of refusals", n)
 		}
 		s.fail.Store(false)
-		time.Sleep(2 * time.Minute)
+		time.Sleep(time.Hour)
 		if _, err := c.Token(service(t)); err != nil {
 			t.Errorf("not recovered: %v", err)
 		}

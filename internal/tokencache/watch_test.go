@@ -123,7 +123,7 @@ func TestASignOutThatIsToldWhileTheStoreIsAway(t *testing.T) {
 // refresh that began before the sign-out lets the session go on after it.
 func TestASignOutDuringTroubleOfTheSSO(t *testing.T) {
 	unavailable := func(string) error {
-		return &tokencache.GrantError{Reason: tokencache.Unavailable, Unspent: true}
+		return &tokencache.GrantError{Reason: tokencache.Unavailable}
 	}
 	pause := func(console *sso, use func() error) {
 		console.goes(unavailable)

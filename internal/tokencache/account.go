@@ -1,0 +1,199 @@
+package tokencache
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	mathrand "math/rand/v2"
+	"sync/atomic"
+	"time"
+
+	"github.com/consoleql/consoleql/internal/fault"
+)
+
+// login is a service account's user name and password, and what became of them.
+type login struct {
+	Account
+	refusedUntil atomic.Int64 // the password is not tried before (Unix nanoseconds)
+	warned       atomic.Bool  // the log holds that the SSO does not accept it
+}
+
+// SetAccounts replaces the service accounts. An account that did not change keeps its
+// tokens; so does one whose password changed, which is tried when it is next needed.
+// A name must not come to stand for another user: caches know accounts by name.
+func (c *Cache) SetAccounts(accounts map[string]Account) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var before map[string]*entry
+	if p := c.accounts.Load(); p != nil {
+		before = *p
+	}
+	after := make(map[string]*entry, len(accounts))
+	for name, account := range accounts {
+		e := before[name]
+		if e == nil || e.account.Load().Username != account.Username {
+			e = &entry{key: "account:" + c.digest(account.Username), name: name}
+		}
+		if l := e.account.Load(); l == nil || l.Account != account {
+			e.setAccount(account)
+		}
+		after[name] = e
+	}
+	c.accounts.Store(&after)
+}
+
+func (e *entry) setAccount(account Account) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.account.Store(&login{Account: account})
+	e.retryAt, e.failed = time.Time{}, nil
+}
+
+// login obtains a service account's token: by the refresh token unless that is spent, else
+// by the password. A spent refresh token is the last resort where the password is refused.
+// failures is how many attempts have failed in a row.
+func (c *Cache) login(ctx context.Context, e *entry, refresh string, spent bool, failures int) (Token, error) {
+	if refresh == e.dead {
+		refresh = ""
+	}
+	var failed error // of the refresh token, if its outcome is unknown
+	if refresh != "" && !spent {
+		token, err := c.refreshAccount(ctx, e, refresh)
+		if err == nil {
+			return token, nil
+		}
+		if grantError(err).Reason == Unavailable {
+			failed = err
+		}
+	}
+	token, err := c.logIn(ctx, e, failures)
+	if err == nil || grantError(err).Reason == Unavailable {
+		return token, err
+	}
+	if refresh != "" && spent {
+		token, refreshErr := c.refreshAccount(ctx, e, refresh)
+		if refreshErr == nil {
+			return token, nil
+		}
+		if grantError(refreshErr).Reason == Unavailable {
+			failed = refreshErr
+		}
+	}
+	if failed != nil {
+		return Token{}, failed // which may go well the next time
+	}
+	return Token{}, err
+}
+
+// refreshAccount is the refresh grant of a service account.
+func (c *Cache) refreshAccount(ctx context.Context, e *entry, refresh string) (Token, error) {
+	token, err := c.refresh(ctx, refresh)
+	if err != nil {
+		g := grantError(err)
+		if g.Reason == Refused {
+			e.dead = refresh
+		}
+		c.opts.Logger.Info("a service account's token was not refreshed", "account", e.name, "reason", string(g.Reason))
+	}
+	return token, err
+}
+
+// logIn is the password grant of a service account. A password that was refused, here or
+// at another replica, is not tried again for refusedPause: consoles lock accounts.
+func (c *Cache) logIn(ctx context.Context, e *entry, failures int) (Token, error) {
+	l := e.account.Load()
+	key := "refused:" + c.opts.MAC(c.digest(l.Username)+"\x00"+l.Password)
+	if until := c.refusedUntil(ctx, l, key); c.opts.Now().Before(until) {
+		return Token{}, &GrantError{
+			Reason: Refused, remembered: true,
+			Err: fault.New(fault.Unauthenticated, "the console has refused the password"),
+		}
+	}
+	if failures%fullProbe != 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, probeTimeout)
+		defer cancel()
+	}
+	token, err := c.password(ctx, l.Username, l.Password)
+	if err != nil && grantError(err).Reason == Refused {
+		l.refusedUntil.Store(c.opts.Now().Add(refusedPause).UnixNano())
+		c.fail(context.WithoutCancel(ctx), key, "", Failure{Reason: Refused, First: refusedPause, Most: refusedPause})
+	}
+	return token, err
+}
+
+// refusedUntil is until when a login is not tried, as this process or the store knows it.
+func (c *Cache) refusedUntil(ctx context.Context, l *login, key string) time.Time {
+	until := time.Unix(0, l.refusedUntil.Load())
+	if c.opts.Now().Before(until) {
+		return until
+	}
+	var r Record
+	if err := c.ask(ctx, func(ctx context.Context) (err error) {
+		r, err = c.opts.Store.Load(ctx, key)
+		return err
+	}); err != nil || r.Failures == 0 {
+		return time.Time{}
+	}
+	l.refusedUntil.Store(r.Until.UnixNano())
+	return r.Until
+}
+
+// accountFailure is what a failed login of a service account means to the attempts after
+// it. A refusal pauses the record for a moment only: the password may change at any time.
+func (c *Cache) accountFailure(e *entry, err error) Failure {
+	g, l := grantError(err), e.account.Load()
+	if !g.remembered || l.warned.CompareAndSwap(false, true) {
+		l.warned.Store(g.Reason == Refused)
+		c.opts.Logger.Warn("a service account cannot log in", "account", e.name, "reason", string(g.Reason), "code", fault.CodeOf(g.Err))
+	}
+	f := jittered(g, probePause)
+	if g.Reason == Refused {
+		f.Most = f.First
+	}
+	return f
+}
+
+// failure is what a failed grant means to the attempts after it.
+func failure(g *GrantError) Failure {
+	f := Failure{Reason: g.Reason, First: firstPause, Most: maxPause, Least: min(g.RetryAfter, maxPause)}
+	switch g.Reason {
+	case Unavailable:
+		f.First = shortPause
+	case Locked:
+		f.First = maxPause
+	case Refused:
+	}
+	return f
+}
+
+// jittered is failure with pauses that differ from attempt to attempt, and are at most
+// most where the SSO is in trouble.
+func jittered(g *GrantError, most time.Duration) Failure {
+	f := failure(g)
+	if g.Reason == Unavailable {
+		share := 0.5 + mathrand.Float64()/2 //nolint:gosec // nothing secret
+		f.First = time.Duration(share * float64(f.First))
+		f.Most = time.Duration(share * float64(most))
+	}
+	return f
+}
+
+// jitter is a random time between half of d and d.
+func jitter(d time.Duration) time.Duration { return d/2 + mathrand.N(d/2) } //nolint:gosec // nothing secret
+
+// randomMAC is a keyed hash of a key that nobody else has.
+func randomMAC() func(string) string {
+	key := make([]byte, sha256.Size)
+	_, _ = rand.Read(key) // never fails
+	return func(text string) string { return mac(key, text) }
+}
+
+// mac is the HMAC-SHA256 of a text, in hexadecimal.
+func mac(key []byte, text string) string {
+	h := hmac.New(sha256.New, key)
+	h.Write([]byte(text))
+	return hex.EncodeToString(h.Sum(nil))
+}
