@@ -35,28 +35,29 @@ import (
 
 // gateway is the whole service as a value: the rooms put together, listening.
 type gateway struct {
-	settings    *settings
-	log         *slog.Logger
-	tokens      *tokencache.Cache
-	keys        *apikey.Keys     // nil: there are none
-	verifier    *verify.Verifier // nil: tokens are not verified
-	client      *consoleclient.Client
-	cache       *responsecache.Cache // nil: it is turned off
-	answers     *edge.Answers        // nil with it
-	console     *consolecache.Console
-	realm       string            // of the principals' names: the SSO that knows them
-	usernames   map[string]string // of the service accounts
-	sso         *consoleclient.SSO
-	once        *idempotency.Keeper
-	watches     *watch.Watcher
-	streams     edge.Streams
-	redis       redis.UniversalClient // nil: state is in memory
-	redisDialer *redisDialer          // nil with it
-	traces      *telemetry.Tracing    // nil: there are none
-	reached     atomic.Bool           // Redis has answered
-	stopping    atomic.Bool           // it was told to
-	public      listening
-	admin       *listening // nil where it is turned off
+	settings       *settings
+	log            *slog.Logger
+	tokens         *tokencache.Cache
+	keys           *apikey.Keys     // nil: there are none
+	verifier       *verify.Verifier // nil: tokens are not verified
+	client         *consoleclient.Client
+	cache          *responsecache.Cache // nil: it is turned off
+	answers        *edge.Answers        // nil with it
+	console        *consolecache.Console
+	realm          string            // of the principals' names: the SSO that knows them
+	usernames      map[string]string // of the service accounts
+	sso            *consoleclient.SSO
+	once           *idempotency.Keeper
+	watches        *watch.Watcher
+	streams        edge.Streams
+	redis          redis.UniversalClient // nil: state is in memory
+	redisDialer    *redisDialer          // nil with it
+	connectionLogs []*telemetry.ConnectionLog
+	traces         *telemetry.Tracing // nil: there are none
+	reached        atomic.Bool        // Redis has answered
+	stopping       atomic.Bool        // it was told to
+	public         listening
+	admin          *listening // nil where it is turned off
 }
 
 // listening is an HTTP server and the address it has.
@@ -80,7 +81,7 @@ func newGateway(ctx context.Context, s *settings, log *slog.Logger, p page) (_ *
 		}
 	}()
 	metrics := telemetry.NewMetrics()
-	if g.traces, err = telemetry.NewTracing(ctx, s.OTLPURL, log); err != nil {
+	if g.traces, err = telemetry.NewTracing(ctx, s.OTLPURL, transport.NewPool(1, rareIdleTimeout), log); err != nil {
 		return nil, err
 	}
 	if err := g.openRedis(metrics); err != nil {
@@ -158,20 +159,15 @@ func (g *gateway) executable() graphql.ExecutableSchema {
 	})
 }
 
-// ssoConcurrency bounds the requests to the SSO under way: twice the sign-ins that may be.
-const ssoConcurrency = 64
-
-// uploadConcurrency bounds the files under way: each is sent as fast as its client sends it.
-const uploadConcurrency = 64
-
 // dialConsole makes what speaks with the console.
 func (g *gateway) dialConsole(metrics *telemetry.Metrics) error {
-	s := g.settings
+	s, by := g.settings, g.openTransports()
 	opts := consoleclient.Options{
 		APIURL:           s.ConsoleURL,
 		SSOURL:           s.SSOURL,
 		Permit:           permit,
-		Transport:        g.traces.Transport(transport.New(transport.Options{Concurrency: s.ConsoleConcurrency})),
+		Transport:        by.console,
+		FileTransport:    by.files,
 		Timeout:          s.ConsoleTimeout,
 		UploadTimeout:    s.UploadTimeout,
 		MaxResponseBytes: s.ConsoleMaxResponseBytes,
@@ -179,12 +175,8 @@ func (g *gateway) dialConsole(metrics *telemetry.Metrics) error {
 		Observe:          g.observeCalls(metrics),
 		Trace:            g.traceCalls(),
 	}
-	// A client that is slow with its file takes no place from calls of the console, and its
-	// storage gets the headers that it asks for and no others (document, section Packages: put file).
-	opts.FileTransport = transport.New(transport.Options{Concurrency: uploadConcurrency, Uncompressed: true})
-	// An SSO that hangs takes none either.
 	sso := opts
-	sso.Transport = g.traces.Transport(transport.New(transport.Options{Concurrency: ssoConcurrency}))
+	sso.Transport = by.sso
 	var err error
 	if g.sso, err = consoleclient.NewSSO(sso); err != nil {
 		return err
@@ -368,6 +360,9 @@ func (g *gateway) release() {
 	}
 	if g.redisDialer != nil {
 		g.redisDialer.Close()
+	}
+	for _, l := range g.connectionLogs {
+		l.Close()
 	}
 	g.sendTraces(context.Background()) // again after a clean drain, when there are none
 }

@@ -1,14 +1,20 @@
 package telemetry
 
 import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
+	"unicode"
 )
 
 // ConnectionLog logs connections of one client that fail. The first failure of each kind is a warning; further ones are
@@ -98,24 +104,62 @@ func (c *ConnectionLog) Close() {
 	c.closed = true
 }
 
-// connectionCause names the kind of a failed connection and its cause, without local ports, which differ each time.
+// connectionCause names the kind of a failed connection, and its cause. The kind holds nothing that differs from one
+// connection to the next, such as ports and times; neither holds what the peer sent or what a URL of a proxy holds.
 func connectionCause(err error) (kind, cause string) {
+	kind, cause = causeOf(err)
+	cause = strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, cause)
+	if len(cause) > maxCause {
+		cause = strings.ToValidUTF8(cause[:maxCause], "") + "…"
+	}
+	return kind, cause
+}
+
+// maxCause bounds the text of a cause, in bytes.
+const maxCause = 300
+
+func causeOf(err error) (kind, cause string) {
 	var (
-		dns   *net.DNSError
-		errno syscall.Errno
-		op    *net.OpError
+		dns     *net.DNSError
+		cert    *tls.CertificateVerificationError
+		invalid x509.CertificateInvalidError
+		record  tls.RecordHeaderError
+		errno   syscall.Errno
+		op      *net.OpError
+		timeout interface{ Timeout() bool }
 	)
-	switch {
+	switch text := err.Error(); {
+	case strings.Contains(text, "invalid proxy address"): // net/http repeats the address, passwords included
+		return "proxy address", "the proxy of the environment (HTTP_PROXY, HTTPS_PROXY) is not a URL"
+	case strings.Contains(text, "malformed HTTP"): // net/http repeats what the peer sent
+		return "no HTTP", "the peer does not speak HTTP"
+	case errors.As(err, &op) && op.Op == "proxyconnect":
+		kind, cause = causeOf(op.Err)
+		return "proxy " + kind, "proxy: " + cause
 	case errors.As(err, &dns):
-		return "DNS", "the host name cannot be resolved: " + dns.Err
+		return "DNS " + dns.Err, "the host name cannot be resolved: " + dns.Err
+	case errors.As(err, &cert) && errors.As(cert.Err, &invalid):
+		return fmt.Sprintf("%T %d", invalid, invalid.Reason), cert.Error()
+	case errors.As(err, &cert):
+		return fmt.Sprintf("%T", cert.Err), cert.Error()
+	case errors.As(err, &record):
+		return "no TLS", "tls: " + record.Msg
 	case errors.As(err, &errno):
 		return errno.Error(), errno.Error()
+	case errors.As(err, &timeout) && timeout.Timeout(), errors.Is(err, context.DeadlineExceeded):
+		return "timeout", "timed out"
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return "closed", "the peer closed the connection"
-	case errors.As(err, &op) && op.Timeout():
-		return op.Op + " timeout", op.Op + ": timed out"
-	case errors.As(err, &op):
+	case strings.Contains(text, "tls: handshake failure"): // all that TLS 1.2 says
+		return "handshake", text + " (no common version or cipher, or a client certificate is wanted)"
+	case op != nil:
 		return op.Err.Error(), op.Op + ": " + op.Err.Error()
+	default:
+		return text, text
 	}
-	return err.Error(), err.Error()
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -36,12 +38,17 @@ type Tracing struct {
 // NewTracing returns Tracing that sends to the collector of the given base URL by
 // OTLP over HTTP; nil where that is empty. Beside it the variables of the OpenTelemetry
 // specification hold, such as OTEL_EXPORTER_OTLP_HEADERS, OTEL_RESOURCE_ATTRIBUTES and
-// OTEL_TRACES_SAMPLER. A collector that cannot be reached costs spans, and nothing else.
-func NewTracing(ctx context.Context, collector string, log *slog.Logger) (*Tracing, error) {
+// OTEL_TRACES_SAMPLER. A collector that cannot be reached costs spans, and nothing else. carrier sends the spans, except
+// where these variables ask for certificates, which only the library's own transport knows.
+func NewTracing(ctx context.Context, collector string, carrier *http.Transport, log *slog.Logger) (*Tracing, error) {
 	if collector == "" {
 		return nil, nil //nolint:nilnil // a nil *Tracing is one that is off
 	}
-	exporter, err := otlptracehttp.New(ctx, otlptracehttp.WithEndpointURL(strings.TrimSuffix(collector, "/")+"/v1/traces"))
+	options := []otlptracehttp.Option{otlptracehttp.WithEndpointURL(strings.TrimSuffix(collector, "/") + "/v1/traces")}
+	if !asksForCertificates() {
+		options = append(options, otlptracehttp.WithHTTPClient(&http.Client{Transport: carrier, Timeout: exportTimeout()}))
+	}
+	exporter, err := otlptracehttp.New(ctx, options...)
 	if err != nil {
 		return nil, fmt.Errorf("telemetry: make the exporter of traces: %w", err)
 	}
@@ -51,7 +58,7 @@ func NewTracing(ctx context.Context, collector string, log *slog.Logger) (*Traci
 		return nil, fmt.Errorf("telemetry: describe the service: %w", err)
 	}
 	exporting, stop := context.WithCancel(context.WithoutCancel(ctx))
-	logged := &loggedExporter{SpanExporter: exporter, log: log, exporting: exporting, stop: stop}
+	logged := &loggedExporter{SpanExporter: exporter, log: log, exporting: exporting, stop: stop, carrier: carrier}
 	provider := sdktrace.NewTracerProvider(sdktrace.WithBatcher(logged), sdktrace.WithResource(about))
 	return &Tracing{
 		provider:   provider,
@@ -168,6 +175,7 @@ type loggedExporter struct {
 	log       *slog.Logger
 	exporting context.Context //nolint:containedctx // ends with close
 	stop      context.CancelFunc
+	carrier   *http.Transport
 
 	mu   sync.Mutex // held while spans are exported, which the batch processor does one batch at a time
 	last time.Time  // when lost spans were logged
@@ -199,4 +207,25 @@ func (e *loggedExporter) close() {
 	e.stop()
 	e.mu.Lock() //nolint:staticcheck // waits for the export under way
 	e.mu.Unlock()
+	e.carrier.CloseIdleConnections()
+}
+
+// asksForCertificates says that the environment names certificates for the collector (OpenTelemetry specification,
+// section OTLP exporter).
+func asksForCertificates() bool {
+	for _, name := range []string{"CERTIFICATE", "CLIENT_CERTIFICATE", "CLIENT_KEY"} {
+		if os.Getenv("OTEL_EXPORTER_OTLP_"+name) != "" || os.Getenv("OTEL_EXPORTER_OTLP_TRACES_"+name) != "" {
+			return true
+		}
+	}
+	return false
+}
+
+// exportTimeout is how long one export may take; the environment gives it in milliseconds.
+func exportTimeout() time.Duration {
+	set := cmp.Or(os.Getenv("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT"), os.Getenv("OTEL_EXPORTER_OTLP_TIMEOUT"))
+	if ms, err := strconv.Atoi(set); err == nil && ms > 0 {
+		return time.Duration(ms) * time.Millisecond
+	}
+	return 10 * time.Second
 }

@@ -25,8 +25,20 @@ type Options struct {
 	Backoff time.Duration
 	// Uncompressed asks for no compressed answers, and sends no header about it.
 	Uncompressed bool
-	// Base carries single attempts. nil: an http.Transport of our own, which keeps Concurrency idle connections per host.
+	// IdleTimeout is how long a connection that is not used is kept. 0: 55 s.
+	IdleTimeout time.Duration
+	// Log, if not nil, is told of connections that cannot be made, and of answers.
+	Log ConnectionLog
+	// Base carries single attempts. nil: NewPool, which keeps Concurrency idle connections per host.
 	Base http.RoundTripper
+}
+
+// ConnectionLog is told of a host's connections. It is called concurrently.
+type ConnectionLog interface {
+	// Failed is told of a connection that could not be made, or was lost before it was answered for the first time.
+	Failed(host string, err error)
+	// Connected is told of each answer.
+	Connected(host string)
 }
 
 // New makes a transport.
@@ -49,10 +61,14 @@ func New(o Options) http.RoundTripper {
 		o.Backoff = 100 * time.Millisecond
 	}
 	if o.Base == nil {
-		o.Base = pool(o.Concurrency, o.Uncompressed)
+		pool := NewPool(o.Concurrency, o.IdleTimeout)
+		pool.DisableCompression = o.Uncompressed
+		o.Base = pool
 	}
 	return &transport{
 		base:    o.Base,
+		silence: silence{base: o.Base, waiting: make(map[*attempt]struct{})},
+		log:     o.Log,
 		slots:   make(chan struct{}, o.Concurrency),
 		retries: o.Retries,
 		backoff: o.Backoff,
@@ -60,22 +76,10 @@ func New(o Options) http.RoundTripper {
 	}
 }
 
-func pool(concurrency int, uncompressed bool) *http.Transport {
-	return &http.Transport{
-		Proxy:                 http.ProxyFromEnvironment,
-		DialContext:           (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
-		ForceAttemptHTTP2:     true,
-		MaxIdleConns:          2 * concurrency, // API gateway and SSO
-		MaxIdleConnsPerHost:   concurrency,
-		IdleConnTimeout:       90 * time.Second,
-		TLSHandshakeTimeout:   10 * time.Second,
-		ExpectContinueTimeout: time.Second,
-		DisableCompression:    uncompressed,
-	}
-}
-
 type transport struct {
 	base    http.RoundTripper
+	silence silence
+	log     ConnectionLog // nil: nobody is told
 	slots   chan struct{}
 	retries int
 	backoff time.Duration
@@ -84,9 +88,7 @@ type transport struct {
 
 // CloseIdleConnections closes the connections that no request is using; http.Client calls it.
 func (t *transport) CloseIdleConnections() {
-	if c, ok := t.base.(interface{ CloseIdleConnections() }); ok {
-		c.CloseIdleConnections()
-	}
+	closeIdle(t.base)
 }
 
 // RoundTrip sends a request, as http.RoundTripper says.
@@ -110,7 +112,7 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 func (t *transport) attempts(ctx context.Context, req *http.Request) (*http.Response, error) {
 	t.budget.request()
 	for attempt := 0; ; attempt++ {
-		resp, err := t.base.RoundTrip(req)
+		resp, err := t.once(req)
 		if !retriable(ctx, req, resp, err) || attempt >= t.retries || !t.budget.retry() {
 			return resp, err
 		}
@@ -123,6 +125,29 @@ func (t *transport) attempts(ctx context.Context, req *http.Request) (*http.Resp
 		}
 		req = next
 	}
+}
+
+// once sends a request, and a GET whose connection proves to be dead a second time. That needs no budget: nobody listens
+// at the other end.
+func (t *transport) once(req *http.Request) (*http.Response, error) {
+	resp, a, err := t.silence.send(req)
+	if errors.Is(err, errSilent) || req.Method == http.MethodGet && pingLost(err) && req.Context().Err() == nil {
+		resp, a, err = t.silence.send(req)
+	}
+	if err != nil {
+		a.timedOut(err)
+	}
+	if t.log == nil {
+		return resp, err
+	}
+	switch {
+	case err == nil:
+		t.log.Connected(req.URL.Host)
+	case errors.Is(req.Context().Err(), context.Canceled): // by the caller
+	case !a.used():
+		t.log.Failed(req.URL.Host, err)
+	}
+	return resp, err
 }
 
 // retriable reports whether a request may be sent again after what became of it.

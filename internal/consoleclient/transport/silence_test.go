@@ -1,0 +1,314 @@
+package transport_test
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/consoleql/consoleql/internal/consoleclient/transport"
+)
+
+// swallower is a TCP proxy that can leave its connections open and pass on nothing of what is sent on them.
+type swallower struct {
+	net.Listener
+	target string
+
+	mu    sync.Mutex
+	conns []*swallowed
+	tasks sync.WaitGroup
+}
+
+type swallowed struct {
+	client, server net.Conn
+	dead           atomic.Bool
+}
+
+func newSwallower(t *testing.T, target string) *swallower {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &swallower{Listener: l, target: target}
+	p.tasks.Go(func() {
+		for {
+			client, err := l.Accept()
+			if err != nil {
+				return
+			}
+			server, err := net.Dial("tcp", target)
+			if err != nil {
+				_ = client.Close() // as the server is away
+				continue
+			}
+			c := &swallowed{client: client, server: server}
+			p.mu.Lock()
+			p.conns = append(p.conns, c)
+			p.mu.Unlock()
+			p.tasks.Go(func() { c.copy(server, client) })
+			p.tasks.Go(func() { c.copy(client, server) })
+		}
+	})
+	t.Cleanup(func() {
+		_ = l.Close() // the test is over
+		p.mu.Lock()
+		for _, c := range p.conns {
+			c.close()
+		}
+		p.mu.Unlock()
+		p.tasks.Wait()
+	})
+	return p
+}
+
+func (c *swallowed) close() {
+	_ = c.client.Close() // either may be closed already
+	_ = c.server.Close()
+}
+
+func (c *swallowed) copy(to, from net.Conn) {
+	buffer := make([]byte, 32<<10)
+	for {
+		n, err := from.Read(buffer)
+		switch {
+		case c.dead.Load() && err != nil && from == c.client:
+			c.close()
+			return
+		case c.dead.Load() && err != nil:
+			return // the client hears nothing of it
+		case c.dead.Load():
+		case err != nil:
+			c.close()
+			return
+		default:
+			_, _ = to.Write(buffer[:n]) // its end is seen by the other copy
+		}
+	}
+}
+
+// swallow lets the connections that there are go silent, and returns how many.
+func (p *swallower) swallow() (silenced int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, c := range p.conns {
+		if c.dead.CompareAndSwap(false, true) {
+			silenced++
+		}
+	}
+	return silenced
+}
+
+// swallowing is a server behind a swallower, and a client that reaches it there.
+type swallowing struct {
+	*swallower
+	client *http.Client
+	url    string
+	seen   atomic.Int64 // requests that the server has seen
+	hold   atomic.Pointer[func()]
+}
+
+func newSwallowing(t *testing.T, http2 bool) *swallowing {
+	t.Helper()
+	s := &swallowing{}
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.seen.Add(1)
+		if hold := s.hold.Load(); hold != nil {
+			(*hold)()
+		}
+		_, _ = io.WriteString(w, r.Proto)
+	}))
+	server.EnableHTTP2 = http2
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	s.swallower = newSwallower(t, server.Listener.Addr().String())
+	pool := transport.NewPool(100, 0)
+	pool.TLSClientConfig = &tls.Config{RootCAs: server.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs, ServerName: "example.com"}
+	s.client = &http.Client{Transport: transport.New(transport.Options{Base: pool})}
+	t.Cleanup(s.client.CloseIdleConnections)
+	s.url = "https://" + s.Addr().String()
+	return s
+}
+
+func (s *swallowing) do(t *testing.T, method string, timeout time.Duration) (string, error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), timeout)
+	defer cancel()
+	var body io.Reader
+	if method != http.MethodGet {
+		body = strings.NewReader("{}")
+	}
+	req, err := http.NewRequestWithContext(ctx, method, s.url, body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := s.client.Do(req)
+	if err != nil {
+		return "", err
+	}
+	defer resp.Body.Close()
+	said, err := io.ReadAll(resp.Body)
+	return string(said), err
+}
+
+// connect opens n connections at once, which are then idle.
+func (s *swallowing) connect(t *testing.T, n int) {
+	t.Helper()
+	var arrived, done sync.WaitGroup
+	arrived.Add(n)
+	hold := func() { arrived.Done(); arrived.Wait() }
+	s.hold.Store(&hold)
+	for range n {
+		done.Go(func() {
+			if _, err := s.do(t, http.MethodGet, time.Minute); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	done.Wait()
+	s.hold.Store(nil)
+}
+
+func TestSilentHTTP2Connection(t *testing.T) {
+	t.Parallel()
+	t.Run("reads one after another with a short time-out", func(t *testing.T) {
+		t.Parallel()
+		s := newSwallowing(t, true)
+		if proto, err := s.do(t, http.MethodGet, time.Minute); proto != "HTTP/2.0" || err != nil {
+			t.Fatal(proto, err)
+		}
+		if n := s.swallow(); n != 1 {
+			t.Fatalf("%d connections were pooled", n)
+		}
+		failed := 0
+		for range 10 {
+			if _, err := s.do(t, http.MethodGet, 2*time.Second); err != nil {
+				failed++
+			}
+		}
+		if failed > 3 {
+			t.Errorf("%d queries failed", failed)
+		}
+	})
+	t.Run("reads at once with a long time-out", func(t *testing.T) {
+		t.Parallel()
+		s := newSwallowing(t, true)
+		if _, err := s.do(t, http.MethodGet, time.Minute); err != nil {
+			t.Fatal(err)
+		}
+		s.swallow()
+		var done sync.WaitGroup
+		for range 20 {
+			done.Go(func() {
+				if _, err := s.do(t, http.MethodGet, time.Minute); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		done.Wait()
+	})
+	t.Run("writes are not repeated", func(t *testing.T) {
+		t.Parallel()
+		s := newSwallowing(t, true)
+		if _, err := s.do(t, http.MethodPost, time.Minute); err != nil {
+			t.Fatal(err)
+		}
+		s.swallow()
+		if _, err := s.do(t, http.MethodPost, time.Minute); err == nil || s.seen.Load() != 1 {
+			t.Errorf("a write on a dead connection: %v; the server has seen %d", err, s.seen.Load())
+		}
+		if _, err := s.do(t, http.MethodPost, time.Minute); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestSilentHTTP1Connections(t *testing.T) {
+	t.Parallel()
+	const pooled, callers = 40, 20
+	t.Run("reads at once", func(t *testing.T) {
+		t.Parallel()
+		s := newSwallowing(t, false)
+		s.connect(t, pooled)
+		if n := s.swallow(); n != pooled {
+			t.Fatalf("%d connections were pooled", n)
+		}
+		s.seen.Store(0)
+		var done sync.WaitGroup
+		for range callers {
+			done.Go(func() {
+				if proto, err := s.do(t, http.MethodGet, time.Minute); proto != "HTTP/1.1" || err != nil {
+					t.Error(proto, err)
+				}
+			})
+		}
+		done.Wait()
+		if n := s.seen.Load(); n != callers {
+			t.Errorf("the server has seen %d requests, want %d", n, callers)
+		}
+	})
+	t.Run("reads one after another with a short time-out", func(t *testing.T) {
+		t.Parallel()
+		s := newSwallowing(t, false)
+		s.connect(t, pooled)
+		s.swallow()
+		failed := 0
+		for range callers {
+			if _, err := s.do(t, http.MethodGet, 2*time.Second); err != nil {
+				failed++
+			}
+		}
+		if failed > 3 {
+			t.Errorf("%d queries failed", failed)
+		}
+	})
+	t.Run("writes are not repeated", func(t *testing.T) {
+		t.Parallel()
+		s := newSwallowing(t, false)
+		s.connect(t, pooled)
+		s.swallow()
+		s.seen.Store(0)
+		if _, err := s.do(t, http.MethodPost, 500*time.Millisecond); !errors.Is(err, context.DeadlineExceeded) || s.seen.Load() != 0 {
+			t.Errorf("a write on a dead connection: %v; the server has seen %d", err, s.seen.Load())
+		}
+		for range 3 {
+			if _, err := s.do(t, http.MethodPost, time.Minute); err != nil {
+				t.Error(err)
+			}
+		}
+		if n := s.seen.Load(); n != 3 {
+			t.Errorf("the server has seen %d writes, want 3", n)
+		}
+	})
+}
+
+// TestASlowServerIsAskedLittleMore: a server that is slow looks like a connection that is dead.
+func TestASlowServerIsAskedLittleMore(t *testing.T) {
+	t.Parallel()
+	const callers = 20
+	s := newSwallowing(t, false)
+	s.connect(t, callers)
+	s.seen.Store(0)
+	slow := func() { time.Sleep(3500 * time.Millisecond) }
+	s.hold.Store(&slow)
+	var done sync.WaitGroup
+	for range callers {
+		done.Go(func() {
+			if _, err := s.do(t, http.MethodGet, time.Minute); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	done.Wait()
+	if n := s.seen.Load(); n > callers+1 {
+		t.Errorf("the server has seen %d requests of %d callers", n, callers)
+	}
+}
