@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -354,10 +353,3 @@ func spoiled(errs gqlerror.List) bool {
 	}
 	return false
 }
-
-// errBody is the rest of a request's body that could not be read.
-type errBody struct{ err error }
-
-func (b errBody) Read([]byte) (int, error) { return 0, b.err }
-
-var errNotAsked = errors.New("edge: the request is not of the plain form")

@@ -112,7 +112,7 @@ func New(opts Options) http.Handler {
 
 	r := chi.NewRouter()
 	r.Use(gathered, impatient(bodyTimeout), s.observe)
-	r.With(opts.Around, unkeptUnlessSaid).With(s.origins()...).With(s.identify, s.admitTrace, s.bound, withoutUpgrade).Handle("/graphql", s.graphql())
+	r.With(opts.Around, unkeptUnlessSaid).With(s.origins()...).With(s.identify, s.admitTrace, s.bound, withoutUpgrade, s.readParameters).Handle("/graphql", s.graphql())
 	for path, h := range map[string]http.HandlerFunc{"/schema.graphql": s.sdl, "/healthz": healthy, "/readyz": s.ready} {
 		r.Get(path, h)
 		r.Head(path, h)
@@ -129,17 +129,19 @@ func (s *server) graphql() http.Handler {
 	h.AddTransport(options{})
 	h.AddTransport(sockets{s})
 	queries, files := []graphql.Transport{once{verbatim{get{}}}, once{verbatim{post{}}}}, once{uploads{s.opts.Limits}}
-	h.AddTransport(sse{s.opts.Streams, s.opts.Keepalive, append(slices.Clone(queries), files), s.opts.Logger})
+	h.AddTransport(reading{sse{s.opts.Streams, s.opts.Keepalive, append(slices.Clone(queries), files), s.opts.Logger}})
 	persisted := newDocuments(documentBytes, func(hash, text string) int { return len(hash) + len(text) })
 	for _, t := range queries {
 		if s.opts.Answers != nil {
 			t = s.opts.Answers.before(t, persisted)
 		}
-		h.AddTransport(t)
+		h.AddTransport(reading{t})
 	}
-	h.AddTransport(files)
+	h.AddTransport(reading{files})
 	h.AddTransport(otherwise{})
-	h.SetQueryCache(newDocuments(documentBytes, func(text string, _ *ast.QueryDocument) int { return parsed * len(text) }))
+	h.SetQueryCache(parsedDocuments{
+		newDocuments(documentBytes, func(text string, _ *ast.QueryDocument) int { return parsed * len(text) }), s.opts.Schema.Schema(),
+	})
 	h.SetParserTokenLimit(s.opts.Limits.Tokens)
 	h.SetValidationRulesFn(validation)
 	h.SetErrorPresenter(s.present)
@@ -186,6 +188,10 @@ func (s *server) bound(next http.Handler) http.Handler {
 		if coding := r.Header.Get("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") {
 			w.Header().Set("Accept-Encoding", "identity") // RFC 9110, section 12.5.3
 			writeError(w, r, http.StatusUnsupportedMediaType, fault.BadInput("Content-Encoding", "is not taken: send the body as it is"))
+			return
+		}
+		if err := checkCharset(r.Header.Get("Content-Type")); err != nil {
+			writeError(w, r, http.StatusUnsupportedMediaType, err)
 			return
 		}
 		limit := s.boundFor(r)

@@ -1,18 +1,14 @@
 package edge
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
-	"io"
 	"net/http"
-	"net/url"
 	"strings"
 
 	"github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/consoleql/consoleql/internal/principal"
 	"github.com/consoleql/consoleql/internal/scope"
@@ -38,58 +34,23 @@ type enquiry struct {
 	fresh    bool // Cache-Control: no-cache
 	apart    bool // neither from what is kept nor to be kept
 	request  *http.Request
-	body     []byte // what request has in its body, if it was read
 	execute  func(context.Context, http.ResponseWriter)
 
 	persist, hash string // a text that is sent with its hash, in hexadecimal
 }
 
-// again is the request, to be read once more.
-func (e *enquiry) again(ctx context.Context) *http.Request {
-	r := e.request.WithContext(ctx)
-	if e.body != nil {
-		r.Body = newReadBody(e.body)
-	}
-	return r
-}
-
-// readBody is a request's body that has been read, to be read again.
-type readBody struct{ bytes.Reader }
-
-func newReadBody(b []byte) *readBody {
-	r := &readBody{}
-	r.Reset(b)
-	return r
-}
-
-// Close has nothing to free.
-func (*readBody) Close() error { return nil }
-
-// parameters are those of a GraphQL request, and nothing else: with a member more, or
-// one spelt otherwise, encoding/json might read another operation out of it than this.
-type parameters struct {
-	Query         string         `json:"query"`
-	OperationName string         `json:"operationName"`
-	Variables     jsontext.Value `json:"variables"`
-	Extensions    jsontext.Value `json:"extensions"`
-}
+// again is the request, in another context.
+func (e *enquiry) again(ctx context.Context) *http.Request { return e.request.WithContext(ctx) }
 
 // enquire names the answer that a request asks for. It is not ok where the request is
-// in any way unusual, or cannot be read; r can then be read as if nothing had happened.
+// in any way unusual.
 func (a *Answers) enquire(r *http.Request) (e *enquiry, ok bool) {
 	accept := r.Header.Values("Accept")
 	if len(accept) > 1 || len(accept) == 1 && len(accept[0]) > 256 {
 		return nil, false
 	}
-	var p parameters
-	var body []byte
-	var err error
-	if r.Method == http.MethodGet {
-		p, err = queried(r.URL.RawQuery)
-	} else {
-		p, body, err = posted(r)
-	}
-	if err != nil || !p.variablesAreAnObject() {
+	p, ok := parametersOf(r.Context())
+	if !ok {
 		return nil, false
 	}
 	hash, persisted, ok := p.hash()
@@ -98,7 +59,7 @@ func (a *Answers) enquire(r *http.Request) (e *enquiry, ok bool) {
 	}
 	document := p.document(hash)
 	e = &enquiry{
-		ctx: r.Context(), key: a.keyOf(r, p, document), document: document, request: r, body: body,
+		ctx: r.Context(), key: a.keyOf(r, p, document), document: document, request: r,
 		fresh: wantsFresh(r.Header), apart: tracing(r.Context()) != untraced || unkept(r.Header),
 	}
 	if persisted && p.Query != "" {
@@ -107,63 +68,8 @@ func (a *Answers) enquire(r *http.Request) (e *enquiry, ok bool) {
 	return e, true
 }
 
-// posted reads a JSON body. Whatever comes of it, r.Body can be read from its beginning.
-func posted(r *http.Request) (p parameters, body []byte, err error) {
-	const most = 64 << 10 // that a client's word about its body is believed
-	into := bytes.NewBuffer(make([]byte, 0, min(max(0, r.ContentLength), most)+bytes.MinRead))
-	_, err = into.ReadFrom(r.Body)
-	body = into.Bytes()
-	if err != nil {
-		r.Body = struct {
-			io.Reader
-			io.Closer
-		}{io.MultiReader(bytes.NewReader(body), errBody{err}), r.Body}
-		return p, nil, err
-	}
-	r.Body = newReadBody(body)
-	err = json.Unmarshal(body, &p, json.RejectUnknownMembers(true))
-	return p, body, err
-}
-
-// queried reads a query string, in which each parameter stands once.
-func queried(raw string) (p parameters, err error) {
-	values, err := url.ParseQuery(raw)
-	if err != nil {
-		return p, err
-	}
-	for name, all := range values {
-		if len(all) != 1 {
-			return p, errNotAsked
-		}
-		switch name {
-		case "query":
-			p.Query = all[0]
-		case "operationName":
-			p.OperationName = all[0]
-		case "variables":
-			p.Variables = jsontext.Value(all[0])
-		case "extensions":
-			p.Extensions = jsontext.Value(all[0])
-		default:
-			return p, errNotAsked
-		}
-	}
-	return p, nil
-}
-
-// variablesAreAnObject says whether there are none, or an object of them: for anything
-// else there is no operation.
-func (p parameters) variablesAreAnObject() bool {
-	switch p.Variables.Kind() {
-	case '{', 'n':
-		return true
-	default:
-		return len(p.Variables) == 0
-	}
-}
-
 // document names the operation of the document with that hash.
-func (p parameters) document(hash [sha256.Size]byte) documentKey {
+func (p *parameters) document(hash [sha256.Size]byte) documentKey {
 	if p.OperationName == "" {
 		return documentKey(hash)
 	}
@@ -172,7 +78,7 @@ func (p parameters) document(hash [sha256.Size]byte) documentKey {
 
 // hash is the document's, as automatic persisted queries have it, and whether it is one of
 // those. Where both are there, they must be the same.
-func (p parameters) hash() (hash [sha256.Size]byte, isPersisted, ok bool) {
+func (p *parameters) hash() (hash [sha256.Size]byte, isPersisted, ok bool) {
 	if p.Query != "" {
 		hash = sha256.Sum256([]byte(p.Query))
 	}
@@ -203,7 +109,7 @@ func (p parameters) hash() (hash [sha256.Size]byte, isPersisted, ok bool) {
 }
 
 // keyOf names the answer: a hash over each part with its length.
-func (a *Answers) keyOf(r *http.Request, p parameters, document documentKey) answerKey {
+func (a *Answers) keyOf(r *http.Request, p *parameters, document documentKey) answerKey {
 	who := principal.FromContext(r.Context())
 	sc, _ := scope.FromContext(r.Context())
 	variables := p.Variables

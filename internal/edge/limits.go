@@ -72,9 +72,6 @@ func (l *limiter) MutateOperationContext(ctx context.Context, op *graphql.Operat
 	if m.undecided != nil {
 		return refuse(fault.BadUserInput, "variable $%s: is null, where @%s needs true or false", m.undecided.Arguments.ForName("if").Value.Raw, m.undecided.Name)
 	}
-	if err := checkVariables(l.schema.Schema(), op); err != nil {
-		return err
-	}
 	if op.Operation.Operation == ast.Subscription && len(graphql.CollectFields(op, op.Operation.SelectionSet, []string{"Subscription"})) != 1 {
 		return refuse(fault.ValidationFailed, "a subscription must select exactly one field")
 	}

@@ -1,15 +1,18 @@
 package edge
 
 import (
+	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"mime"
 	"mime/multipart"
 	"net/http"
-	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/99designs/gqlgen/graphql"
+	"github.com/go-json-experiment/json"
 
 	"github.com/consoleql/consoleql/graph/scalar"
 	"github.com/consoleql/consoleql/internal/fault"
@@ -45,14 +48,17 @@ func (u uploads) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphEx
 		writeError(w, r, http.StatusBadRequest, err)
 		return
 	}
-	params, err := u.params(form, r)
+	params := &graphql.RawParams{Headers: r.Header}
+	params.ReadTime.Start = graphql.Now()
+	parameters, err := u.parameters(form)
 	if err != nil {
-		writeError(w, r, http.StatusBadRequest, err)
+		refuseBody(w, r, err)
 		return
 	}
+	params.ReadTime.End = graphql.Now()
 	media := answerType(r)
 	w.Header().Set("Content-Type", media+inUTF8)
-	ctx := r.Context()
+	ctx := withParameters(r.Context(), parameters)
 	op, errs := exec.CreateOperationContext(ctx, params)
 	if errs != nil {
 		status := http.StatusUnprocessableEntity
@@ -67,92 +73,85 @@ func (u uploads) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphEx
 	writeResponse(w, orCancelled(responses(ctx)))
 }
 
-// params reads the parts `operations` and `map` and puts a file, still to come,
-// in the place of each variable that the map names.
-func (u uploads) params(form *form, r *http.Request) (*graphql.RawParams, error) {
-	start := graphql.Now()
-	params := &graphql.RawParams{Headers: r.Header}
-	if err := readPart(form.Reader, "operations", u.limits.BodyBytes, params); err != nil {
+// parameters reads the parts `operations` and `map`. The files that the map names are still to come.
+func (u uploads) parameters(form *form) (*parameters, error) {
+	raw, err := readPart(form.Reader, "operations", u.limits.BodyBytes)
+	if err != nil {
 		return nil, err
 	}
-	var places map[string][]string
-	if err := readPart(form.Reader, "map", maxMapBytes, &places); err != nil {
+	p, err := parseParameters(raw)
+	if err != nil {
+		var told *fault.Error
+		if errors.As(err, &told) && told.Argument == "" {
+			return nil, fault.BadInput("operations", "%s", told.Message)
+		}
 		return nil, err
 	}
-	if len(places) == 0 {
-		return nil, fault.BadInput("map", "names no file")
+	places, err := readMap(form.Reader)
+	if err != nil {
+		return nil, err
 	}
 	form.files = make(map[string]bool, len(places))
+	p.files = make(map[string]scalar.Upload, len(places))
 	for name, paths := range places {
 		form.files[name] = true
 		if len(paths) != 1 {
-			return nil, fault.BadInput("map", "file %q has to stand for one variable", name)
+			return nil, fault.BadInput("map", "file %q has to stand for one variable", short(name))
 		}
 		path, ok := strings.CutPrefix(paths[0], "variables.")
-		if !ok || !place(params.Variables, strings.Split(path, "."), form.upload(name)) {
-			return nil, fault.BadInput("map", "%q is no variable that is null", paths[0])
+		if _, twice := p.files[path]; !ok || twice {
+			return nil, fault.BadInput("map", "%q is no variable, or one of two files", short(paths[0]))
 		}
+		p.files[path] = form.upload(name)
 	}
-	params.ReadTime = graphql.TraceTiming{Start: start, End: graphql.Now()}
-	return params, nil
+	return p, nil
 }
 
-// readPart decodes the next part, which has to have the given name.
-func readPart(form *multipart.Reader, name string, limit int64, into any) error {
+// readMap reads the part `map`, which says for each file of which variables it is the value.
+func readMap(form *multipart.Reader) (map[string][]string, error) {
+	raw, err := readPart(form, "map", maxMapBytes)
+	if err != nil {
+		return nil, err
+	}
+	var places map[string][]string
+	switch err := json.Unmarshal(bytes.TrimPrefix(raw, byteOrderMark), &places); {
+	case !utf8.Valid(raw):
+		return nil, fault.BadInput("map", "is not encoded in UTF-8")
+	case err != nil:
+		return nil, fault.BadInput("map", "is no JSON object of lists of paths")
+	case len(places) == 0:
+		return nil, fault.BadInput("map", "names no file")
+	}
+	return places, nil
+}
+
+// errCharset refuses text that says to be in another encoding than UTF-8.
+var errCharset = errors.New("edge: the part names another charset than UTF-8")
+
+// readPart reads the next part, which has to have the given name.
+func readPart(form *multipart.Reader, name string, limit int64) ([]byte, error) {
 	part, err := form.NextPart()
 	var told *fault.Error
 	if errors.As(err, &told) {
-		return told
+		return nil, told
 	}
 	if err != nil || part.FormName() != name {
-		return fault.BadInput(name, "has to come first, before any file")
+		return nil, fault.BadInput(name, "has to come first, before any file")
+	}
+	if err := checkCharset(part.Header.Get("Content-Type")); err != nil {
+		return nil, fmt.Errorf("%w: %w", errCharset, err)
 	}
 	raw, err := io.ReadAll(io.LimitReader(part, limit+1))
+	var large *http.MaxBytesError
 	switch {
+	case errors.As(err, &large):
+		return nil, err //nolint:wrapcheck // refuseBody says what it is
 	case err != nil:
-		return fault.BadInput(name, "cannot be read")
+		return nil, fault.BadInput(name, "cannot be read")
 	case int64(len(raw)) > limit:
-		return fault.BadInput(name, "is longer than %d bytes", limit)
+		return nil, fault.BadInput(name, "is longer than %d bytes", limit)
 	}
-	if decode(raw, into) != nil {
-		return fault.BadInput(name, "is not the JSON that it has to be")
-	}
-	return nil
-}
-
-// place puts v where the path leads, if null is there now.
-func place(at any, path []string, v scalar.Upload) bool {
-	for i, name := range path {
-		last := i == len(path)-1
-		switch holder := at.(type) {
-		case map[string]any:
-			old, ok := holder[name]
-			if last {
-				if !ok || old != nil {
-					return false
-				}
-				holder[name] = v
-				return true
-			}
-			at = old
-		case []any:
-			n, err := strconv.Atoi(name)
-			if err != nil || n < 0 || n >= len(holder) {
-				return false
-			}
-			if last {
-				if holder[n] != nil {
-					return false
-				}
-				holder[n] = v
-				return true
-			}
-			at = holder[n]
-		default:
-			return false
-		}
-	}
-	return false
+	return raw, nil
 }
 
 // boundFor is how long the body of a request may be.

@@ -9,9 +9,12 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/99designs/gqlgen/graphql/handler/transport"
 	"github.com/coder/websocket"
+	jsonv2 "github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
 	"github.com/consoleql/consoleql/internal/fault"
@@ -38,6 +41,7 @@ type socket struct {
 	stop    context.CancelFunc
 	tasks   sync.WaitGroup
 	closing sync.WaitGroup
+	next    *parameters // of the operation that gqlgen is handed; read and written by its loop only
 
 	mu          sync.Mutex
 	initialised bool
@@ -116,6 +120,10 @@ func (c *socket) NextReader() (int, io.Reader, error) {
 		if err != nil {
 			return 0, nil, closed(err)
 		}
+		if kind == websocket.MessageText && !utf8.Valid(message) {
+			return 0, nil, c.refuse(websocket.StatusInvalidFramePayloadData, "The message is not encoded in UTF-8") // RFC 6455, section 8.1
+		}
+		message = bytes.TrimPrefix(message, byteOrderMark)
 		e, ok := open(message)
 		if kind != websocket.MessageText || !ok || !e.complete() {
 			return 0, nil, c.refuse(statusBadRequest, "Invalid message received")
@@ -125,10 +133,24 @@ func (c *socket) NextReader() (int, io.Reader, error) {
 			return 0, nil, err
 		}
 		if pass {
-			return int(kind), bytes.NewReader(message), nil
+			return int(kind), c.handed(e, message), nil
 		}
 	}
 }
+
+// handed is the message as gqlgen sees it. The payload of subscribe has been read: gqlgen would
+// decode it once more.
+func (c *socket) handed(e envelope, message []byte) io.Reader {
+	if e.Type == "subscribe" {
+		e.Payload = jsontext.Value("{}")
+		message, _ = jsonv2.Marshal(e)
+	}
+	return bytes.NewReader(message)
+}
+
+// parameters are those of the operation that gqlgen begins: it does that before it asks for the
+// next message.
+func (c *socket) parameters() *parameters { return c.next }
 
 // closed says that the connection has ended in gqlgen's terms.
 func closed(err error) error {
@@ -161,7 +183,8 @@ func (c *socket) received(e envelope) (pass bool, err error) {
 		if !c.isInitialised() {
 			return false, c.refuse(statusUnauthorized, "Unauthorized")
 		}
-		if e.ID == "" {
+		p, told, ok := c.operation(e)
+		if !ok {
 			return false, c.refuse(statusBadRequest, "Invalid message received")
 		}
 		switch c.begin(e.ID) {
@@ -173,11 +196,48 @@ func (c *socket) received(e envelope) (pass bool, err error) {
 			}})
 		case begun:
 		}
+		if told != nil {
+			c.drop(e.ID)
+			return false, c.write(map[string]any{"id": e.ID, "type": "error", "payload": gqlerror.List{told}})
+		}
+		c.next = p
 		return true, nil
 	case "complete":
 		return c.leave(e.ID), nil
 	default:
 		return false, c.refuse(statusBadRequest, "Invalid message received")
+	}
+}
+
+// operation reads what a client begins. told is the error that it gets where the message is of
+// the protocol's form, and its text is none that the gateway takes.
+func (c *socket) operation(e envelope) (p *parameters, told *gqlerror.Error, ok bool) {
+	if e.ID == "" || e.Payload.Kind() != '{' {
+		return nil, nil, false
+	}
+	p, err := parseParameters(e.Payload)
+	if err == nil {
+		return p, nil, true
+	}
+	var form struct {
+		Query         string                    `json:"query"`
+		OperationName string                    `json:"operationName"`
+		Variables     map[string]jsontext.Value `json:"variables"`
+		Extensions    map[string]jsontext.Value `json:"extensions"`
+	}
+	if jsonv2.Unmarshal(e.Payload, &form, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)) != nil {
+		return nil, nil, false
+	}
+	return nil, requestError(err), true
+}
+
+// drop ends an operation that gqlgen has not seen.
+func (c *socket) drop(id string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if op := c.operations[id]; op != nil {
+		delete(c.operations, id)
+		close(op.ended)
 	}
 }
 

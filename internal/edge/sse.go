@@ -1,15 +1,11 @@
 package edge
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
-	"errors"
 	"io"
 	"log/slog"
 	"mime"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
 
@@ -62,14 +58,7 @@ func isJSON(r *http.Request) bool {
 
 // Do answers the request.
 func (t sse) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
-	start := graphql.Now()
-	params, err := readParams(r)
-	if err != nil {
-		refuseBody(w, r, err)
-		return
-	}
-	params.ReadTime = graphql.TraceTiming{Start: start, End: graphql.Now()}
-	params.Headers = r.Header
+	params := &graphql.RawParams{Headers: r.Header, ReadTime: graphql.TraceTiming{Start: graphql.Now(), End: graphql.Now()}}
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
 	op, errs := exec.CreateOperationContext(ctx, params)
@@ -99,57 +88,6 @@ func (t sse) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecut
 	}
 	t.stream(ctx, cancel, w, r, responses)
 }
-
-// readParams reads the operation from the query string or the body, which it
-// leaves to be read again.
-func readParams(r *http.Request) (*graphql.RawParams, error) {
-	if r.Method == http.MethodGet {
-		return paramsOfQuery(r)
-	}
-	body, err := io.ReadAll(r.Body)
-	if err != nil {
-		return nil, err //nolint:wrapcheck // refuseBody says what it is
-	}
-	r.Body = newReadBody(body)
-	params := &graphql.RawParams{}
-	if decode(body, params) != nil {
-		return nil, fault.BadInput("", notAnOperation)
-	}
-	return params, nil
-}
-
-func paramsOfQuery(r *http.Request) (*graphql.RawParams, error) {
-	values, err := url.ParseQuery(r.URL.RawQuery)
-	if err != nil {
-		return nil, fault.BadInput("", "the query string cannot be decoded")
-	}
-	params := &graphql.RawParams{Query: values.Get("query"), OperationName: values.Get("operationName")}
-	for name, into := range map[string]*map[string]any{"variables": &params.Variables, "extensions": &params.Extensions} {
-		v := values.Get(name)
-		if v == "" {
-			continue
-		}
-		if decode([]byte(v), into) != nil {
-			return nil, fault.BadInput(name, "is not a JSON object")
-		}
-	}
-	return params, nil
-}
-
-// decode reads one JSON value, numbers as they are written, and nothing behind it.
-func decode(text []byte, into any) error {
-	d := json.NewDecoder(bytes.NewReader(text))
-	d.UseNumber()
-	if err := d.Decode(into); err != nil {
-		return err //nolint:wrapcheck // the callers say what it is about
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return errBehind
-	}
-	return nil
-}
-
-var errBehind = errors.New("there is more behind the JSON value")
 
 // stream writes the responses as they come, and comments while none do.
 func (t sse) stream(ctx context.Context, cancel context.CancelFunc, w http.ResponseWriter, r *http.Request, responses graphql.ResponseHandler) {

@@ -3,6 +3,7 @@ package edge
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"strings"
 
@@ -61,29 +62,19 @@ func answeredAs(r *http.Request) map[string][]string {
 // get is gqlgen's transport, whose own refusals of a request carry no code.
 type get struct{ transport.GET }
 
-// Do answers a GET, or refuses its query string.
+// Do answers a GET.
 func (g get) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
-	if _, err := paramsOfQuery(r); err != nil {
-		writeError(w, r, http.StatusBadRequest, err)
-		return
-	}
 	g.ResponseHeaders = answeredAs(r)
 	g.GET.Do(&coded{ResponseWriter: w, request: r}, r, exec)
 }
 
-// notAnOperation is said of a body that is none.
-const notAnOperation = "the request body is not a JSON object of query, operationName, variables and extensions"
-
-// post is gqlgen's transport, which says 200 where the body could not be read, and reads
-// an operation out of a body that goes on behind it.
+// post is gqlgen's transport. Its body has been read.
 type post struct{ transport.POST }
 
-// Do answers a POST, or refuses its body.
+// Do answers a POST.
 func (p post) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
-	if _, err := readParams(r); err != nil {
-		refuseBody(w, r, err)
-		return
-	}
+	r = r.WithContext(r.Context())
+	r.Body = io.NopCloser(strings.NewReader("{}"))
 	p.ResponseHeaders = answeredAs(r)
 	p.POST.Do(w, r, exec)
 }
@@ -95,6 +86,8 @@ func refuseBody(w http.ResponseWriter, r *http.Request, err error) {
 	switch {
 	case errors.As(err, &large):
 		writeError(w, r, http.StatusRequestEntityTooLarge, fault.BadInput("", "the request body has more than the %d bytes that are taken", large.Limit))
+	case errors.Is(err, errCharset) && errors.As(err, &told):
+		writeError(w, r, http.StatusUnsupportedMediaType, told)
 	case errors.As(err, &told):
 		writeError(w, r, http.StatusBadRequest, told)
 	default:

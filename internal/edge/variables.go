@@ -1,35 +1,153 @@
 package edge
 
 import (
-	"encoding/json"
+	"bytes"
+	"context"
+	"encoding/json" // only for the Number that custom scalars take
+	"fmt"
+	"maps"
+	"math"
+	"net/http"
+	"slices"
 	"strconv"
 
 	"github.com/99designs/gqlgen/graphql"
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
+	"github.com/consoleql/consoleql/graph/scalar"
 	"github.com/consoleql/consoleql/internal/fault"
 )
 
-// checkVariables refuses values of the wrong JSON kind, by the rules of the GraphQL
-// specification for the input coercion of scalars (section 3.5). The validator lets pass what
-// looks alike: a text of digits as an Int, a number as a String.
-func checkVariables(schema *ast.Schema, op *graphql.OperationContext) *gqlerror.Error {
-	for _, v := range op.Operation.VariableDefinitions {
-		if wrong := checkValue(schema, v.Type, op.Variables[v.Variable]); wrong != nil {
-			err := refuse(fault.ValidationFailed, "is no %s", wrong.typ)
-			err.Path = append(ast.Path{ast.PathName("variable"), ast.PathName(v.Variable)}, wrong.at...) // as the validator has it
-			return err
-		}
-	}
-	return nil
+// executor executes operations by their parameters, whichever transport read them: gqlgen's
+// transports are handed parameters without variables.
+type executor struct {
+	graphql.GraphExecutor
+	// parameters are those of the operation; nil: those in the context.
+	parameters func() *parameters
 }
 
-// misfit is where in a variable a value is not of its type.
-type misfit struct {
-	at  ast.Path
-	typ string
+// reading is a transport whose operations are those of the parameters in the context.
+type reading struct{ graphql.Transport }
+
+// Do answers the request.
+func (t reading) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
+	t.Transport.Do(w, r, executor{GraphExecutor: exec})
 }
+
+// CreateOperationContext makes an operation of the parameters. Their variables are decoded, by
+// the types that the operation declares, as soon as its document is known.
+func (e executor) CreateOperationContext(ctx context.Context, given *graphql.RawParams) (*graphql.OperationContext, gqlerror.List) {
+	p, ok := parametersOf(ctx)
+	if e.parameters != nil {
+		p, ok = e.parameters(), true
+	}
+	if !ok {
+		return e.GraphExecutor.CreateOperationContext(ctx, given)
+	}
+	raw, err := p.raw()
+	if err != nil {
+		return &graphql.OperationContext{}, gqlerror.List{requestError(err)}
+	}
+	raw.Headers, raw.ReadTime = given.Headers, given.ReadTime
+	v := &variables{parameters: p, params: raw}
+	op, errs := e.GraphExecutor.CreateOperationContext(context.WithValue(ctx, variablesKey{}, v), raw)
+	if v.err != nil {
+		return op, gqlerror.List{v.err}
+	}
+	return op, errs
+}
+
+// requestError is an error about a request that did not become an operation.
+func requestError(err error) *gqlerror.Error {
+	f := &fault.Error{Code: fault.Internal, Message: "internal error"}
+	told := refuse(fault.CodeOf(err), "%s", f.Message)
+	if found, ok := err.(*fault.Error); ok { //nolint:errorlint // made by parameters
+		told = refuse(found.Code, "%s", found.Error())
+		if found.Argument != "" {
+			told.Extensions["argument"] = found.Argument
+		}
+	}
+	return told
+}
+
+type variablesKey struct{}
+
+// variables are those of one operation, to be decoded.
+type variables struct {
+	*parameters
+	params *graphql.RawParams // where they go
+	err    *gqlerror.Error
+}
+
+// parsedDocuments is gqlgen's cache of documents. gqlgen reads the variables right after it has
+// asked the cache, or told it, of the document, and has no other hook between the two.
+type parsedDocuments struct {
+	documents[*ast.QueryDocument]
+	schema *ast.Schema
+}
+
+// Get returns a document that is kept, and decodes the variables of the operation in ctx.
+func (d parsedDocuments) Get(ctx context.Context, text string) (*ast.QueryDocument, bool) {
+	document, ok := d.documents.Get(ctx, text)
+	if ok {
+		d.decode(ctx, document)
+	}
+	return document, ok
+}
+
+// Add keeps a document, and decodes the variables of the operation in ctx.
+func (d parsedDocuments) Add(ctx context.Context, text string, document *ast.QueryDocument) {
+	d.documents.Add(ctx, text, document)
+	d.decode(ctx, document)
+}
+
+func (d parsedDocuments) decode(ctx context.Context, document *ast.QueryDocument) {
+	v, ok := ctx.Value(variablesKey{}).(*variables)
+	if !ok {
+		return
+	}
+	if op := document.Operations.ForName(v.OperationName); op != nil {
+		v.params.Variables, v.err = decodeVariables(d.schema, op, v.Variables, v.files)
+	}
+}
+
+// maxVariableValues bounds the values in the variables of an operation, lists and objects among
+// them. Each takes up to a hundred bytes of memory, where its text may have three.
+const maxVariableValues = 50_000
+
+// decodeVariables decodes what an operation declares, as graphql-js 16 does (GraphQL
+// specification, sections 3.5 to 3.12 and 6.1.2), and skips the rest. It fails with
+// fault.ValidationFailed, whose argument leads to the value at fault; no error repeats a value.
+func decodeVariables(schema *ast.Schema, op *ast.OperationDefinition, text jsontext.Value, files map[string]scalar.Upload) (map[string]any, *gqlerror.Error) {
+	if len(op.VariableDefinitions) == 0 && len(files) == 0 {
+		return nil, nil
+	}
+	c := &coercion{schema: schema, files: maps.Clone(files), left: maxVariableValues}
+	values, wrong := c.all(op.VariableDefinitions, text)
+	if wrong == nil && len(c.files) > 0 {
+		path := slices.Sorted(maps.Keys(c.files))[0]
+		err := refuse(fault.BadUserInput, "map: %q is no variable of type Upload", "variables."+short(path))
+		err.Extensions["argument"] = "map"
+		return nil, err
+	}
+	if wrong == nil {
+		return values, nil
+	}
+	argument := fault.ArgumentAt(wrong.at)
+	err := refuse(fault.ValidationFailed, "variable $%s: %s", argument, wrong.says)
+	err.Extensions["argument"] = argument
+	return nil, err
+}
+
+// misfit is where in the variables a value is not of its type, and what is wrong with it.
+type misfit struct {
+	at   ast.Path
+	says string
+}
+
+func misfitOf(format string, args ...any) *misfit { return &misfit{says: fmt.Sprintf(format, args...)} }
 
 func (m *misfit) below(e ast.PathElement) *misfit {
 	if m != nil {
@@ -38,61 +156,277 @@ func (m *misfit) below(e ast.PathElement) *misfit {
 	return m
 }
 
-// checkValue looks at a value that the validator let pass: lists, input objects and
-// what must not be null are as the schema has them.
-func checkValue(schema *ast.Schema, typ *ast.Type, value any) *misfit {
-	if value == nil {
-		return nil
-	}
-	if typ.Elem != nil {
-		values, ok := value.([]any)
-		if !ok {
-			return nil // made by the validator of one value, or by a document's default
-		}
-		for i, v := range values {
-			if wrong := checkValue(schema, typ.Elem, v); wrong != nil {
-				return wrong.below(ast.PathIndex(i))
+// coercion decodes the variables of one operation.
+type coercion struct {
+	schema *ast.Schema
+	dec    *jsontext.Decoder
+	files  map[string]scalar.Upload // not yet used, by path
+	left   int                      // values that may still come
+}
+
+// all decodes the variables that are declared.
+func (c *coercion) all(declared ast.VariableDefinitionList, text jsontext.Value) (map[string]any, *misfit) {
+	values := make(map[string]any, len(declared))
+	if len(text) > 0 {
+		c.dec = jsontext.NewDecoder(bytes.NewBuffer(text), jsontext.AllowDuplicateNames(true))
+		_, _ = c.dec.ReadToken() // {, as whoever read the request has seen
+		wrong := c.members(func(name string) (*misfit, bool) {
+			v := declared.ForName(name)
+			if v == nil {
+				return nil, false
 			}
+			return c.member(values, name, v.Type, name), true
+		})
+		if wrong != nil {
+			return nil, wrong
 		}
-		return nil
 	}
-	def := schema.Types[typ.NamedType]
-	if fields, ok := value.(map[string]any); ok && def.Kind == ast.InputObject {
-		for _, field := range def.Fields {
-			if wrong := checkValue(schema, field.Type, fields[field.Name]); wrong != nil {
-				return wrong.below(ast.PathName(field.Name))
-			}
+	for _, v := range declared {
+		if _, given := values[v.Variable]; given {
+			continue
 		}
-		return nil
+		if file, ok := c.file(v.Type, v.Variable); ok {
+			values[v.Variable] = file
+		} else if v.Type.NonNull && v.DefaultValue == nil {
+			return nil, misfitOf("must be defined").below(ast.PathName(v.Variable))
+		}
 	}
-	if !fits(def, value) {
-		return &misfit{typ: typ.NamedType}
+	return values, nil
+}
+
+// members goes through an object that has been begun, to its end. take decodes a member, or
+// says that it is to be skipped.
+func (c *coercion) members(take func(name string) (*misfit, bool)) *misfit {
+	for c.dec.PeekKind() != '}' {
+		token, err := c.dec.ReadToken()
+		if err != nil {
+			return misfitOf("is not JSON")
+		}
+		name := token.String()
+		wrong, taken := take(name)
+		if !taken {
+			wrong = c.skip()
+		}
+		if wrong != nil {
+			return wrong.below(ast.PathName(short(name)))
+		}
+	}
+	_, _ = c.dec.ReadToken()
+	return nil
+}
+
+func (c *coercion) skip() *misfit {
+	if c.dec.SkipValue() != nil {
+		return misfitOf("is not JSON")
 	}
 	return nil
 }
 
-func fits(def *ast.Definition, value any) bool {
-	switch def.Name {
-	case "Int":
-		return integer(value) // how large, those say who read it: they know the argument
-	case "String":
-		_, ok := value.(string)
-		return ok
-	case "ID":
-		_, text := value.(string)
-		return text || integer(value)
+// member decodes a member of an object.
+func (c *coercion) member(into map[string]any, name string, typ *ast.Type, path string) *misfit {
+	if _, twice := into[name]; twice {
+		return misfitOf("is there more than once")
 	}
-	return true // the validator's word counts for Boolean; enums and other scalars read themselves
+	value, wrong := c.value(typ, path)
+	if wrong == nil {
+		into[name] = value
+	}
+	return wrong
 }
 
-// integer says whether JSON, or a default of a document, has a value as a whole number.
-func integer(value any) bool {
-	switch n := value.(type) {
-	case int64:
-		return true
-	case json.Number:
-		_, err := strconv.ParseInt(n.String(), 10, 64)
-		return err == nil
+// value decodes the next value, which the path below the variables leads to.
+func (c *coercion) value(typ *ast.Type, path string) (any, *misfit) {
+	if c.left--; c.left < 0 {
+		return nil, misfitOf("comes after more than %d values", maxVariableValues)
 	}
-	return false
+	if file, ok := c.file(typ, path); ok {
+		return file, c.skip() // what stands in its place is the client's placeholder
+	}
+	if c.dec.PeekKind() == 'n' {
+		if typ.NonNull {
+			return nil, misfitOf("cannot be null")
+		}
+		return nil, c.skip()
+	}
+	if typ.Elem != nil {
+		return c.list(typ, path)
+	}
+	def := c.schema.Types[typ.NamedType]
+	switch def.Kind {
+	case ast.InputObject:
+		return c.object(def, path)
+	case ast.Enum:
+		return c.enum(def)
+	default:
+		return c.scalar(def)
+	}
+}
+
+// file is the one that takes the place.
+func (c *coercion) file(typ *ast.Type, path string) (scalar.Upload, bool) {
+	if typ.Elem != nil || typ.NamedType != "Upload" {
+		return scalar.Upload{}, false
+	}
+	file, ok := c.files[path]
+	delete(c.files, path)
+	return file, ok
+}
+
+// list decodes a list. What is no list is one of a single element.
+func (c *coercion) list(typ *ast.Type, path string) (any, *misfit) {
+	if c.dec.PeekKind() != '[' {
+		value, wrong := c.value(typ.Elem, path)
+		return []any{value}, wrong
+	}
+	_, _ = c.dec.ReadToken()
+	values := []any{}
+	for c.dec.PeekKind() != ']' {
+		value, wrong := c.value(typ.Elem, path+"."+strconv.Itoa(len(values)))
+		if wrong != nil {
+			return nil, wrong.below(ast.PathIndex(len(values)))
+		}
+		values = append(values, value)
+	}
+	_, _ = c.dec.ReadToken()
+	return values, nil
+}
+
+func (c *coercion) object(def *ast.Definition, path string) (any, *misfit) {
+	if c.dec.PeekKind() != '{' {
+		return nil, misfitOf("is no %s", def.Name)
+	}
+	_, _ = c.dec.ReadToken()
+	values := make(map[string]any, min(len(def.Fields), 8))
+	wrong := c.members(func(name string) (*misfit, bool) {
+		field := def.Fields.ForName(name)
+		if field == nil {
+			return misfitOf("unknown field"), true
+		}
+		return c.member(values, name, field.Type, path+"."+name), true
+	})
+	if wrong != nil {
+		return nil, wrong
+	}
+	for _, field := range def.Fields {
+		if _, given := values[field.Name]; given {
+			continue
+		}
+		if file, ok := c.file(field.Type, path+"."+field.Name); ok {
+			values[field.Name] = file
+		} else if field.Type.NonNull && field.DefaultValue == nil {
+			return nil, misfitOf("must be defined").below(ast.PathName(field.Name))
+		}
+	}
+	return values, nil
+}
+
+func (c *coercion) enum(def *ast.Definition) (any, *misfit) {
+	if c.dec.PeekKind() == '"' {
+		if name := c.token().String(); def.EnumValues.ForName(name) != nil {
+			return name, nil
+		}
+	}
+	return nil, misfitOf("is no %s", def.Name)
+}
+
+// token reads a value of which the kind is known to be no object or list. Its syntax has been
+// checked.
+func (c *coercion) token() jsontext.Token {
+	token, _ := c.dec.ReadToken()
+	return token
+}
+
+func (c *coercion) scalar(def *ast.Definition) (any, *misfit) {
+	kind := c.dec.PeekKind()
+	switch {
+	case def.Name == "Int" && kind == '0':
+		if n, ok := wholeNumber(c.token().String()); ok && n >= math.MinInt32 && n <= math.MaxInt32 {
+			return int64(n), nil
+		}
+	case def.Name == "Float" && kind == '0':
+		if n, err := strconv.ParseFloat(c.token().String(), 64); err == nil {
+			return n, nil
+		}
+	case def.Name == "ID" && kind == '0':
+		if id, ok := numberAsID(c.token().String()); ok {
+			return id, nil
+		}
+	case (def.Name == "String" || def.Name == "ID") && kind == '"':
+		return c.token().String(), nil
+	case def.Name == "Boolean" && (kind == 't' || kind == 'f'):
+		return c.token().Bool(), nil
+	case !def.BuiltIn:
+		return c.any()
+	}
+	return nil, misfitOf("is no %s", def.Name)
+}
+
+// wholeNumber is a JSON number without a fraction, however it is written: 2, 2.0 and 2e0 are
+// one number (GraphQL specification, section 3.5.1). It is read as JavaScript reads it.
+func wholeNumber(text string) (float64, bool) {
+	n, err := strconv.ParseFloat(text, 64)
+	return n, err == nil && n == math.Trunc(n)
+}
+
+// numberAsID is a whole number as text. An integer keeps the digits that a float64 would lose.
+func numberAsID(text string) (string, bool) {
+	n, ok := wholeNumber(text)
+	switch _, err := strconv.ParseInt(text, 10, 64); {
+	case !ok:
+		return "", false
+	case n == 0:
+		return "0", true
+	case err == nil:
+		return text, true
+	}
+	format := byte('f')
+	if math.Abs(n) >= 1e21 { // where JavaScript begins to write exponents
+		format = 'e'
+	}
+	return strconv.FormatFloat(n, format, -1, 64), true
+}
+
+// any decodes a value of a custom scalar, which reads itself, numbers as they are written.
+func (c *coercion) any() (any, *misfit) {
+	switch c.dec.PeekKind() {
+	case '{':
+		values := make(map[string]any)
+		_, _ = c.dec.ReadToken()
+		return values, c.members(func(name string) (*misfit, bool) {
+			if _, twice := values[name]; twice {
+				return misfitOf("is there more than once"), true
+			}
+			value, wrong := c.next()
+			values[name] = value
+			return wrong, true
+		})
+	case '[':
+		values := []any{}
+		_, _ = c.dec.ReadToken()
+		for c.dec.PeekKind() != ']' {
+			value, wrong := c.next()
+			if wrong != nil {
+				return nil, wrong.below(ast.PathIndex(len(values)))
+			}
+			values = append(values, value)
+		}
+		_, _ = c.dec.ReadToken()
+		return values, nil
+	case 'n':
+		return nil, c.skip()
+	case 't', 'f':
+		return c.token().Bool(), nil
+	case '0':
+		return json.Number(c.token().String()), nil
+	default:
+		return c.token().String(), nil
+	}
+}
+
+// next is any, of a value below another.
+func (c *coercion) next() (any, *misfit) {
+	if c.left--; c.left < 0 {
+		return nil, misfitOf("comes after more than %d values", maxVariableValues)
+	}
+	return c.any()
 }

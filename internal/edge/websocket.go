@@ -2,7 +2,6 @@ package edge
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"net/http"
 	"slices"
@@ -12,6 +11,8 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/99designs/gqlgen/graphql/handler/transport"
 	"github.com/coder/websocket"
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/consoleql/consoleql/internal/fault"
 )
@@ -67,7 +68,7 @@ func (t sockets) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphEx
 		Implementation:   accepted{c},
 		InitFunc:         t.initialise(r),
 		PayloadReadLimit: &limit,
-	}.Do(w, r, exec)
+	}.Do(w, r, executor{GraphExecutor: exec, parameters: c.parameters})
 }
 
 func offered(r *http.Request) []string {
@@ -158,32 +159,19 @@ func reasonOf(err error) string {
 
 // envelope is what all messages of the protocol have.
 type envelope struct {
-	ID      string          `json:"id"`
-	Type    string          `json:"type"`
-	Payload json.RawMessage `json:"payload"`
+	ID      string         `json:"id"`
+	Type    string         `json:"type"`
+	Payload jsontext.Value `json:"payload"`
 }
 
-// complete says whether a client's message has the payload that its type wants.
+// complete says whether a client's message, other than subscribe, has the payload that its type wants.
 func (e envelope) complete() bool {
-	switch e.Type {
-	case "connection_init":
-		var payload map[string]any
-		return len(e.Payload) == 0 || json.Unmarshal(e.Payload, &payload) == nil
-	case "subscribe":
-		var payload *struct {
-			Query         string         `json:"query"`
-			OperationName string         `json:"operationName"`
-			Variables     map[string]any `json:"variables"`
-			Extensions    map[string]any `json:"extensions"`
-		}
-		return json.Unmarshal(e.Payload, &payload) == nil && payload != nil
-	default:
-		return true
-	}
+	return e.Type != "connection_init" || len(e.Payload) == 0 || e.Payload.Kind() == '{' || e.Payload.Kind() == 'n'
 }
 
+// open reads a message. Its payload is looked at by whoever knows its type.
 func open(message []byte) (envelope, bool) {
 	var e envelope
-	err := json.Unmarshal(message, &e)
+	err := json.Unmarshal(message, &e, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
 	return e, err == nil && e.Type != ""
 }

@@ -1,0 +1,325 @@
+package edge
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/99designs/gqlgen/graphql"
+
+	"github.com/consoleql/consoleql/graph/scalar"
+	"github.com/consoleql/consoleql/internal/fault"
+)
+
+// parameters are those of one GraphQL request. All transports read them with the functions of
+// this file, so that the same text is accepted or refused by each.
+type parameters struct {
+	Query         string
+	OperationName string
+	Variables     jsontext.Value // a JSON object, or empty
+	Extensions    jsontext.Value // a JSON object, or empty
+
+	// files are those of a multipart request, by their path below the variables.
+	files map[string]scalar.Upload
+	// release gives back the memory that the request was counted for; nil: it counts until it is answered.
+	release func()
+}
+
+const (
+	// maxOperationName bounds an operation's name, in bytes.
+	maxOperationName = 128
+	// maxEchoed bounds the text of a caller that an error repeats, in bytes.
+	maxEchoed = 128
+	// maxPersistedQuery bounds the extension of that name, in bytes: it holds a hash.
+	maxPersistedQuery = 1024
+)
+
+// notAnOperation is said of a body that is none.
+const notAnOperation = "the request body is not a JSON object of query, operationName, variables and extensions"
+
+var byteOrderMark = []byte("\uFEFF")
+
+// errNotUTF8 refuses text in another encoding: decoded as UTF-8 it would be another text.
+var errNotUTF8 = fault.BadInput("", "the request is not encoded in UTF-8")
+
+// parseParameters reads the JSON object of a request. One byte order mark before it is skipped
+// (RFC 8259, section 8.1). It fails with fault.BadUserInput, whose argument is the member at fault.
+func parseParameters(text []byte) (*parameters, error) {
+	text = bytes.TrimPrefix(text, byteOrderMark)
+	if !utf8.Valid(text) {
+		return nil, errNotUTF8
+	}
+	p := &parameters{}
+	// Names are not compared: a map of them costs more memory than the text. Members that
+	// count are compared where they are read.
+	dec := jsontext.NewDecoder(bytes.NewBuffer(text), jsontext.AllowDuplicateNames(true))
+	if begin, err := dec.ReadToken(); err != nil || begin.Kind() != '{' {
+		return nil, fault.BadInput("", notAnOperation)
+	}
+	seen := make(map[string]bool, 4)
+	for dec.PeekKind() != '}' {
+		name, err := dec.ReadToken()
+		if err != nil {
+			return nil, malformed(err)
+		}
+		member := name.String()
+		value, err := dec.ReadValue()
+		if err != nil {
+			return nil, malformed(err)
+		}
+		if err := p.set(seen, member, value); err != nil {
+			return nil, err
+		}
+	}
+	if _, err := dec.ReadToken(); err != nil {
+		return nil, malformed(err)
+	}
+	if _, err := dec.ReadToken(); !errors.Is(err, io.EOF) {
+		return nil, fault.BadInput("", notAnOperation)
+	}
+	return p, p.check()
+}
+
+// set keeps a member, in memory of its own. Other members than the four have no meaning.
+func (p *parameters) set(seen map[string]bool, member string, value jsontext.Value) error {
+	switch member {
+	case "query", "operationName", "variables", "extensions":
+	default:
+		return nil
+	}
+	if seen[member] {
+		return fault.BadInput(member, "is there more than once")
+	}
+	seen[member] = true
+	if value.Kind() == 'n' {
+		return nil
+	}
+	switch member {
+	case "query":
+		return text(member, value, &p.Query)
+	case "operationName":
+		return text(member, value, &p.OperationName)
+	case "variables":
+		return object(member, value, &p.Variables)
+	default:
+		return object(member, value, &p.Extensions)
+	}
+}
+
+func text(member string, value jsontext.Value, into *string) error {
+	if value.Kind() != '"' {
+		return fault.BadInput(member, "is not a string")
+	}
+	unquoted, err := jsontext.AppendUnquote(nil, value)
+	if err != nil {
+		return fault.BadInput(member, "is not a string")
+	}
+	*into = string(unquoted)
+	return nil
+}
+
+func object(member string, value jsontext.Value, into *jsontext.Value) error {
+	if value.Kind() != '{' {
+		return fault.BadInput(member, "is not a JSON object")
+	}
+	*into = value.Clone()
+	return nil
+}
+
+// check refuses what no operation has.
+func (p *parameters) check() error {
+	if len(p.OperationName) > maxOperationName {
+		return fault.BadInput("operationName", "is longer than %d bytes", maxOperationName)
+	}
+	return nil
+}
+
+// malformed says what is wrong with the JSON of a request, and where, without its text.
+func malformed(err error) error {
+	var syntax *jsontext.SyntacticError
+	if !errors.As(err, &syntax) {
+		return fault.BadInput("", notAnOperation)
+	}
+	if cause := err.Error(); !strings.Contains(cause, "surrogate") && !strings.Contains(cause, "UTF-8") && !strings.Contains(cause, `escape sequence "\ud`) && !strings.Contains(cause, `escape sequence "\uD`) {
+		return fault.BadInput("", notAnOperation)
+	}
+	names := make([]string, 0, 4)
+	for name := range syntax.JSONPointer.Tokens() {
+		names = append(names, name)
+	}
+	return fault.BadInput(short(strings.Join(names, ".")), "holds one half of a surrogate pair, which is no character")
+}
+
+// short is a caller's text as an error repeats it.
+func short(s string) string {
+	if len(s) <= maxEchoed {
+		return s
+	}
+	return strings.ToValidUTF8(s[:maxEchoed], "") + "…"
+}
+
+// parseQueryString reads the parameters of a GET.
+func parseQueryString(raw string) (*parameters, error) {
+	p := &parameters{}
+	seen := make(map[string]bool, 4)
+	for part := range strings.SplitSeq(raw, "&") {
+		name, value, _ := strings.Cut(part, "=")
+		name, err := url.QueryUnescape(name)
+		if err != nil || strings.Contains(part, ";") {
+			return nil, fault.BadInput("", "the query string cannot be decoded")
+		}
+		switch name {
+		case "query", "operationName", "variables", "extensions":
+		default:
+			continue
+		}
+		value, err = url.QueryUnescape(value)
+		switch {
+		case err != nil:
+			return nil, fault.BadInput(name, "cannot be decoded")
+		case !utf8.ValidString(value):
+			return nil, fault.BadInput(name, "is not encoded in UTF-8")
+		case seen[name]:
+			return nil, fault.BadInput(name, "is there more than once")
+		}
+		seen[name] = true
+		if err := p.setText(name, value); err != nil {
+			return nil, err
+		}
+	}
+	return p, p.check()
+}
+
+// setText keeps a parameter of a query string.
+func (p *parameters) setText(name, value string) error {
+	into := &p.Variables
+	switch name {
+	case "query":
+		p.Query = value
+		return nil
+	case "operationName":
+		p.OperationName = value
+		return nil
+	case "extensions":
+		into = &p.Extensions
+	}
+	if value == "" {
+		return nil
+	}
+	dec := jsontext.NewDecoder(strings.NewReader(value), jsontext.AllowDuplicateNames(true))
+	v, err := dec.ReadValue()
+	if err != nil {
+		var told *fault.Error
+		if told, _ = malformed(err).(*fault.Error); told != nil && told.Message != notAnOperation { //nolint:errorlint // made here
+			told.Argument = strings.TrimSuffix(name+"."+told.Argument, ".")
+			return told
+		}
+		return fault.BadInput(name, "is not a JSON object")
+	}
+	if v.Kind() == 'n' {
+		v = nil
+	} else if err := object(name, v, into); err != nil {
+		return err
+	}
+	if _, err := dec.ReadToken(); !errors.Is(err, io.EOF) {
+		return fault.BadInput(name, "is not a JSON object")
+	}
+	return nil
+}
+
+// raw are the parameters as gqlgen takes them. Variables follow when the document is known.
+func (p *parameters) raw() (*graphql.RawParams, error) {
+	raw := &graphql.RawParams{Query: p.Query, OperationName: p.OperationName}
+	if len(p.Extensions) == 0 {
+		return raw, nil
+	}
+	var extensions struct {
+		PersistedQuery jsontext.Value `json:"persistedQuery"`
+	}
+	if err := json.Unmarshal(p.Extensions, &extensions, jsontext.AllowDuplicateNames(true)); err != nil {
+		return nil, fault.BadInput("extensions", "is not a JSON object")
+	}
+	persisted := extensions.PersistedQuery
+	if len(persisted) == 0 || persisted.Kind() == 'n' {
+		return raw, nil
+	}
+	var members map[string]any
+	if len(persisted) > maxPersistedQuery || json.Unmarshal(persisted, &members) != nil {
+		return nil, fault.BadInput("extensions.persistedQuery", "is not an object of version and sha256Hash")
+	}
+	raw.Extensions = map[string]any{"persistedQuery": members}
+	return raw, nil
+}
+
+type parametersKey struct{}
+
+// parametersOf are those of the request in ctx, if they have been read.
+func parametersOf(ctx context.Context) (*parameters, bool) {
+	p, ok := ctx.Value(parametersKey{}).(*parameters)
+	return p, ok
+}
+
+// withParameters is ctx with the parameters of its request.
+func withParameters(ctx context.Context, p *parameters) context.Context {
+	return context.WithValue(ctx, parametersKey{}, p)
+}
+
+// readParameters reads the operation of a GET or of a POST with a JSON body, once for all
+// transports. Those that follow find it in the context, and neither body nor query string.
+func (s *server) readParameters(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var p *parameters
+		var err error
+		switch {
+		case r.Method == http.MethodGet && !(sockets{}).Supports(r):
+			p, err = parseQueryString(r.URL.RawQuery)
+		case r.Method == http.MethodPost && isJSON(r):
+			p, err = readBody(r)
+		default:
+			next.ServeHTTP(w, r)
+			return
+		}
+		if err != nil {
+			refuseBody(w, r, err)
+			return
+		}
+		r = r.WithContext(withParameters(r.Context(), p))
+		u := *r.URL
+		u.RawQuery = ""
+		r.URL, r.Body = &u, http.NoBody
+		next.ServeHTTP(w, r)
+	})
+}
+
+// readBody reads the JSON body of a POST.
+func readBody(r *http.Request) (*parameters, error) {
+	const most = 64 << 10 // that a client's word about its body is believed
+	into := bytes.NewBuffer(make([]byte, 0, min(max(0, r.ContentLength), most)+bytes.MinRead))
+	if _, err := into.ReadFrom(r.Body); err != nil {
+		return nil, err //nolint:wrapcheck // refuseBody says what it is
+	}
+	return parseParameters(into.Bytes())
+}
+
+// checkCharset refuses a body that says that it is not encoded in UTF-8 (RFC 8259, section 8.1).
+func checkCharset(contentType string) error {
+	_, params, err := mime.ParseMediaType(contentType)
+	if err != nil {
+		return nil //nolint:nilerror // no transport takes such a body
+	}
+	switch charset := params["charset"]; strings.ToLower(charset) {
+	case "", "utf-8", "utf8", "us-ascii", "ascii":
+		return nil
+	default:
+		return fault.BadInput("Content-Type", "names the charset %q: send UTF-8", short(charset))
+	}
+}
