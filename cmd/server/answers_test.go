@@ -59,16 +59,16 @@ func TestAnswersAreNotConfused(t *testing.T) {
 			}
 		}
 	}
-	// encoding/json, which reads the request in the end, takes the last of two members
-	// and any case: such a request must not lay its answer where another looks for one.
+	// A member in another case is not one of the request's, and one that comes twice is refused:
+	// such a request must not lay its answer where another looks for one.
 	query, other := fmt.Sprintf(`{ workflow(id: \"%s\") { id } }`, ids[0]), fmt.Sprintf(`{ workflow(id: \"%s\") { id } }`, ids[1])
-	for _, body := range []string{
-		fmt.Sprintf(`{"query": "%s", "Query": "%s"}`, query, other),
-		fmt.Sprintf(`{"query": "%s", "query": "%s"}`, query, other),
-		fmt.Sprintf(`{"query": "%s", "QUERY": "%s"}`, query, other),
+	for body, want := range map[string]string{
+		fmt.Sprintf(`{"query": "%s", "Query": "%s"}`, query, other): ids[0],
+		fmt.Sprintf(`{"query": "%s", "query": "%s"}`, query, other): "query: is there more than once",
+		fmt.Sprintf(`{"query": "%s", "QUERY": "%s"}`, query, other): ids[0],
 	} {
 		for range 2 {
-			if _, answer := w.postText(body); !strings.Contains(string(answer), ids[1]) {
+			if _, answer := w.postText(body); !strings.Contains(string(answer), want) {
 				t.Errorf("%s: %s", body, answer)
 			}
 		}

@@ -2,14 +2,15 @@ package edge
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json" // only for the Number that custom scalars take
 	"fmt"
 	"maps"
 	"math"
 	"net/http"
-	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/go-json-experiment/json/jsontext"
@@ -125,26 +126,62 @@ func decodeVariables(schema *ast.Schema, op *ast.OperationDefinition, text jsont
 		return nil, nil
 	}
 	c := &coercion{schema: schema, files: maps.Clone(files), left: maxVariableValues}
-	values, wrong := c.all(op.VariableDefinitions, text)
-	if wrong == nil && len(c.files) > 0 {
-		path := slices.Sorted(maps.Keys(c.files))[0]
-		err := refuse(fault.BadUserInput, "map: %q is no variable of type Upload", "variables."+short(path))
-		err.Extensions["argument"] = "map"
-		return nil, err
+	for path := range files {
+		if !c.takesFile(op.VariableDefinitions, path) {
+			return nil, noPlace(path)
+		}
 	}
+	values, wrong := c.all(op.VariableDefinitions, text)
 	if wrong == nil {
+		for path := range c.files {
+			return nil, noPlace(path)
+		}
 		return values, nil
 	}
 	argument := fault.ArgumentAt(wrong.at)
-	err := refuse(fault.ValidationFailed, "variable $%s: %s", argument, wrong.says)
+	err := refuse(cmp.Or(wrong.code, fault.ValidationFailed), "variable $%s: %s", argument, wrong.says)
 	err.Extensions["argument"] = argument
+	if name, ok := wrong.at[0].(ast.PathName); ok {
+		if v := op.VariableDefinitions.ForName(string(name)); v != nil && v.Position != nil {
+			err.Locations = []gqlerror.Location{{Line: v.Position.Line, Column: v.Position.Column}}
+		}
+	}
 	return nil, err
+}
+
+// noPlace refuses a file of a multipart request for which there is no place.
+func noPlace(path string) *gqlerror.Error {
+	err := refuse(fault.BadUserInput, "map: %q is no variable of type Upload", "variables."+short(path))
+	err.Extensions["argument"] = "map"
+	return err
+}
+
+// takesFile says whether a path leads to a variable for a file, or to a place in one.
+func (c *coercion) takesFile(declared ast.VariableDefinitionList, path string) bool {
+	names := strings.Split(path, ".")
+	v := declared.ForName(names[0])
+	if v == nil {
+		return false
+	}
+	typ := v.Type
+	for _, name := range names[1:] {
+		switch def := c.schema.Types[typ.Name()]; {
+		case typ.Elem != nil:
+			typ = typ.Elem
+		case def.Kind == ast.InputObject && def.Fields.ForName(name) != nil:
+			typ = def.Fields.ForName(name).Type
+		default:
+			return false
+		}
+	}
+	return typ.Name() == "Upload"
 }
 
 // misfit is where in the variables a value is not of its type, and what is wrong with it.
 type misfit struct {
 	at   ast.Path
 	says string
+	code fault.Code // default fault.ValidationFailed
 }
 
 func misfitOf(format string, args ...any) *misfit { return &misfit{says: fmt.Sprintf(format, args...)} }
@@ -340,7 +377,10 @@ func (c *coercion) scalar(def *ast.Definition) (any, *misfit) {
 	kind := c.dec.PeekKind()
 	switch {
 	case def.Name == "Int" && kind == '0':
-		if n, ok := wholeNumber(c.token().String()); ok && n >= math.MinInt32 && n <= math.MaxInt32 {
+		if n, ok := wholeNumber(c.token().String()); ok {
+			if n < math.MinInt32 || n > math.MaxInt32 {
+				return nil, &misfit{says: notInt32, code: fault.BadUserInput}
+			}
 			return int64(n), nil
 		}
 	case def.Name == "Float" && kind == '0':
@@ -360,6 +400,8 @@ func (c *coercion) scalar(def *ast.Definition) (any, *misfit) {
 	}
 	return nil, misfitOf("is no %s", def.Name)
 }
+
+const notInt32 = "is not an integer of 32 bits"
 
 // wholeNumber is a JSON number without a fraction, however it is written: 2, 2.0 and 2e0 are
 // one number (GraphQL specification, section 3.5.1). It is read as JavaScript reads it.

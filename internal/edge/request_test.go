@@ -1,0 +1,195 @@
+package edge
+
+import (
+	"encoding/json"
+	"errors"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/consoleql/consoleql/internal/fault"
+)
+
+// verdictOf is the argument and the message of an error, or nothing.
+func verdictOf(err error) string {
+	var told *fault.Error
+	if err == nil {
+		return ""
+	}
+	if !errors.As(err, &told) {
+		return "not told: " + err.Error()
+	}
+	return told.Error()
+}
+
+func TestParseParameters(t *testing.T) {
+	const surrogate = "holds one half of a surrogate pair, which is no character"
+	for name, tt := range map[string]struct{ body, want string }{
+		"plain":                  {`{"query":"{a}"}`, ""},
+		"mark":                   {"\uFEFF" + `{"query":"{a}"}`, ""},
+		"two marks":              {"\uFEFF\uFEFF" + `{"query":"{a}"}`, notAnOperation},
+		"space around":           {" \r\n\t" + `{"query":"{a}"}` + " \n", ""},
+		"all":                    {`{"query":"{a}","operationName":null,"variables":null,"extensions":null}`, ""},
+		"unknown member":         {`{"query":"{a}","id":"q1","documentId":{"a":[1]}}`, ""},
+		"other case":             {`{"query":"{a}","Query":1}`, ""},
+		"empty object":           {`{}`, ""},
+		"nothing":                {``, notAnOperation},
+		"array":                  {`[{"query":"{a}"}]`, notAnOperation},
+		"text":                   {`"{a}"`, notAnOperation},
+		"null":                   {`null`, notAnOperation},
+		"behind":                 {`{"query":"{a}"}{}`, notAnOperation},
+		"comma behind":           {`{"query":"{a}",}`, notAnOperation},
+		"NaN":                    {`{"query":"{a}","variables":{"n":NaN}}`, notAnOperation},
+		"Infinity":               {`{"query":"{a}","variables":{"n":-Infinity}}`, notAnOperation},
+		"leading zero":           {`{"query":"{a}","variables":{"n":01}}`, notAnOperation},
+		"comment":                {`{"query":"{a}" /* x */}`, notAnOperation},
+		"single quotes":          {`{'query':'{a}'}`, notAnOperation},
+		"raw control":            {"{\"query\":\"{a\n}\"}", notAnOperation},
+		"unfinished":             {`{"query":"{a}"`, notAnOperation},
+		"twice":                  {`{"query":"{a}","query":"{b}"}`, "query: is there more than once"},
+		"twice, escaped":         {`{"variables":{},"v\u0061riables":{}}`, "variables: is there more than once"},
+		"query a number":         {`{"query":1}`, "query: is not a string"},
+		"query a list":           {`{"query":["{a}"]}`, "query: is not a string"},
+		"name a number":          {`{"query":"{a}","operationName":1}`, "operationName: is not a string"},
+		"variables a list":       {`{"query":"{a}","variables":[]}`, "variables: is not a JSON object"},
+		"variables a text":       {`{"query":"{a}","variables":"{}"}`, "variables: is not a JSON object"},
+		"extensions a text":      {`{"query":"{a}","extensions":"x"}`, "extensions: is not a JSON object"},
+		"extensions a number":    {`{"query":"{a}","extensions":0}`, "extensions: is not a JSON object"},
+		"long name":              {`{"query":"{a}","operationName":"` + strings.Repeat("n", 129) + `"}`, "operationName: is longer than 128 bytes"},
+		"GBK":                    {"{\"query\":\"{a}\",\"variables\":{\"n\":\"\xc4\xe3\xba\xc3\"}}", "the request is not encoded in UTF-8"},
+		"GBK that looks escaped": {"{\"query\":\"{a}\",\"variables\":{\"n\":\"\x81\x5c\"}}", "the request is not encoded in UTF-8"},
+		"Latin-1":                {"{\"query\":\"{a}\",\"operationName\":\"M\xfcller\"}", "the request is not encoded in UTF-8"},
+		"Latin-1 in a name":      {"{\"query\":\"{a}\",\"\xfc\":1}", "the request is not encoded in UTF-8"},
+		"UTF-16":                 {"\xff\xfe{\x00}\x00", "the request is not encoded in UTF-8"},
+		"overlong":               {"{\"query\":\"\xc0\xaf\"}", "the request is not encoded in UTF-8"},
+		"raw surrogate":          {"{\"query\":\"\xed\xa0\x80\"}", "the request is not encoded in UTF-8"},
+		"high half":              {`{"query":"{a}","variables":{"input":{"name":"x\ud800"}}}`, "variables.input.name: " + surrogate},
+		"low half":               {`{"query":"{a}","variables":{"n":"\uDC00x"}}`, "variables.n: " + surrogate},
+		"halves reversed":        {`{"query":"{a}","variables":{"l":["a","\uDE00\uD83D"]}}`, "variables.l.1: " + surrogate},
+		"two high halves":        {`{"query":"{a}","variables":{"n":"\ud83d\ud83d\ude00"}}`, "variables.n: " + surrogate},
+		"half before a letter":   {`{"query":"{a}","variables":{"n":"\ud83d\u0041"}}`, "variables.n: " + surrogate},
+		"half in the query":      {`{"query":"\ud800"}`, "query: " + surrogate},
+		"pair":                   {`{"query":"{a}","variables":{"n":"\ud83d\ude00"}}`, ""},
+		"no character":           {`{"query":"{a}","variables":{"n":"\uffff\ufffe\u0000"}}`, ""},
+		"nesting":                {`{"query":"{a}","variables":{"n":` + strings.Repeat("[", 200_000), notAnOperation},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if _, err := parseParameters([]byte(tt.body)); verdictOf(err) != tt.want {
+				t.Errorf("%q, want %q", verdictOf(err), tt.want)
+			}
+		})
+	}
+}
+
+func TestParseQueryString(t *testing.T) {
+	for name, tt := range map[string]struct{ raw, want string }{
+		"plain":              {"query=%7Ba%7D&variables=%7B%7D&operationName=&extensions=", ""},
+		"null":               {"query=%7Ba%7D&variables=null", ""},
+		"others":             {"query=%7Ba%7D&utm=%C4%E3&utm=x", ""},
+		"nothing":            {"", ""},
+		"twice":              {"query=%7Ba%7D&query=%7Bb%7D", "query: is there more than once"},
+		"GBK":                {"query=%7Ba%7D&variables=%7B%22n%22%3A%22%C4%E3%22%7D", "variables: is not encoded in UTF-8"},
+		"GBK in the query":   {"query=%C4%E3", "query: is not encoded in UTF-8"},
+		"GBK in the name":    {"query=%7Ba%7D&operationName=%C4%E3", "operationName: is not encoded in UTF-8"},
+		"raw GBK":            {"query=\xc4\xe3", "query: is not encoded in UTF-8"},
+		"half":               {"query=%7Ba%7D&variables=%7B%22n%22%3A%22%5Cud800%22%7D", "variables.n: holds one half of a surrogate pair, which is no character"},
+		"broken escape":      {"query=%7Ba%7D&variables=%7", "variables: cannot be decoded"},
+		"semicolon":          {"query=%7Ba%7D;variables=%7B%7D", "the query string cannot be decoded"},
+		"variables a list":   {"query=%7Ba%7D&variables=%5B%5D", "variables: is not a JSON object"},
+		"variables no JSON":  {"query=%7Ba%7D&variables=x", "variables: is not a JSON object"},
+		"behind":             {"query=%7Ba%7D&variables=%7B%7D1", "variables: is not a JSON object"},
+		"NaN":                {"query=%7Ba%7D&variables=%7B%22n%22%3ANaN%7D", "variables: is not a JSON object"},
+		"extensions a text":  {"query=%7Ba%7D&extensions=%22x%22", "extensions: is not a JSON object"},
+		"long operationName": {"operationName=" + strings.Repeat("n", 129), "operationName: is longer than 128 bytes"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if _, err := parseQueryString(tt.raw); verdictOf(err) != tt.want {
+				t.Errorf("%q, want %q", verdictOf(err), tt.want)
+			}
+		})
+	}
+}
+
+// TestParametersByBodyAndQueryString are the same.
+func TestParametersByBodyAndQueryString(t *testing.T) {
+	members := map[string]string{"query": "{ ä😀 }", "operationName": "Q", "variables": `{"a": [1.50, "b"]}`, "extensions": `{"x": {}}`}
+	values := url.Values{}
+	for name, value := range members {
+		values.Set(name, value)
+	}
+	body := `{"query":"{ ä\ud83d\ude00 }","operationName":"Q","variables":{"a": [1.50, "b"]},"extensions":{"x": {}}}`
+	posted, err := parseParameters([]byte(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	queried, err := parseQueryString(values.Encode())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range []*parameters{posted, queried} {
+		got := map[string]string{"query": p.Query, "operationName": p.OperationName, "variables": string(p.Variables), "extensions": string(p.Extensions)}
+		for name, want := range members {
+			if got[name] != want {
+				t.Errorf("%s is %q, want %q", name, got[name], want)
+			}
+		}
+	}
+}
+
+func TestCheckCharset(t *testing.T) {
+	for contentType, ok := range map[string]bool{
+		"application/json":                             true,
+		"application/json; charset=utf-8":              true,
+		`application/json; charset="UTF-8"`:            true,
+		"application/json;CHARSET=Utf8":                true,
+		"application/json; charset=us-ascii":           true,
+		"application/json; charset=gbk":                false,
+		"application/json; charset=GB18030":            false,
+		"application/json; charset=iso-8859-1":         false,
+		"application/json; charset=utf-16le":           false,
+		`multipart/form-data; boundary=b; charset=gbk`: false,
+		"":      true, // no body
+		"junk;": true, // which no transport takes
+	} {
+		if err := checkCharset(contentType); (err == nil) != ok {
+			t.Errorf("%q: %v", contentType, err)
+		}
+	}
+}
+
+func TestPersistedQueriesOfExtensions(t *testing.T) {
+	for name, tt := range map[string]struct {
+		extensions, want string
+		members          int
+	}{
+		"none":      {"", "", 0},
+		"others":    {`{"a":1,"a":2}`, "", 0},
+		"null":      {`{"persistedQuery":null}`, "", 0},
+		"one":       {`{"persistedQuery":{"version":1,"sha256Hash":"x"},"a":{}}`, "", 2},
+		"no object": {`{"persistedQuery":[]}`, "extensions.persistedQuery: is not an object of version and sha256Hash", 0},
+		"long":      {`{"persistedQuery":{"version":1,"sha256Hash":"` + strings.Repeat("0", 2000) + `"}}`, "extensions.persistedQuery: is not an object of version and sha256Hash", 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			raw, err := (&parameters{Extensions: []byte(tt.extensions)}).raw()
+			if verdictOf(err) != tt.want {
+				t.Fatalf("%q, want %q", verdictOf(err), tt.want)
+			}
+			if err != nil {
+				return
+			}
+			if members, _ := raw.Extensions["persistedQuery"].(map[string]any); len(members) != tt.members {
+				t.Errorf("got %v", raw.Extensions)
+			}
+		})
+	}
+}
+
+func TestShort(t *testing.T) {
+	long := short(strings.Repeat("ä", 200_000))
+	if len(long) > maxEchoed+len("…") || !json.Valid([]byte(`"`+long+`"`)) {
+		t.Errorf("%d bytes: %q", len(long), long)
+	}
+	if short("ä") != "ä" {
+		t.Errorf("%q", short("ä"))
+	}
+}
