@@ -99,8 +99,12 @@ func TestErrorsOfDocumentsAreBounded(t *testing.T) {
 		fmt.Fprintf(&fields, "zz%d ", i)
 	}
 	for transport, errors := range w.everywhere("{" + fields.String() + "}") {
-		if len(errors) != 100 || errors[0].Extensions.Code != "GRAPHQL_VALIDATION_FAILED" {
+		if len(errors) != 101 || errors[0].Extensions.Code != "GRAPHQL_VALIDATION_FAILED" {
 			t.Errorf("%s: %d errors", transport, len(errors))
+			continue
+		}
+		if last := errors[100]; last.Message != "1400 more errors are not listed" || last.Extensions.Code != "GRAPHQL_VALIDATION_FAILED" {
+			t.Errorf("%s: the last error is %+v", transport, last)
 		}
 	}
 }

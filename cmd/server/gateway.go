@@ -75,6 +75,9 @@ type page struct {
 // newGateway puts the rooms together and listens. run serves and ends it.
 func newGateway(ctx context.Context, s *settings, log *slog.Logger, p page) (_ *gateway, err error) {
 	g := &gateway{settings: s, log: log}
+	if s.MaxComplexity != "" {
+		log.Warn("--max-complexity is ignored and will be refused by the next release: see --max-console-calls, --max-answer-bytes and --max-answer-values")
+	}
 	defer func() { //nolint:contextcheck // what ends must end, whatever became of ctx
 		if err != nil {
 			g.release()

@@ -98,7 +98,7 @@ func newWorld(t testing.TB, o consolesim.Options, adjust ...func(*settings, *con
 		shared:   shared{IdempotencyRetention: time.Hour},
 		caching:  caching{Cache: "off", CacheBytes: 64 << 20, AnswerBytes: 64 << 20}, // what is about the cache turns it on
 		watching: watching{PollInterval: 100 * time.Millisecond, MaxSubscriptions: 10_000, StreamKeepalive: 15 * time.Second},
-		limits:   limits{MaxDepth: 15, MaxComplexity: 1_000_000, MaxRequestBytes: 1 << 20, MaxUploadBytes: 4 << 30, UploadTimeout: 10 * time.Minute, DirectUploadBytes: 200 << 20},
+		limits:   limits{MaxDepth: 15, MaxRequestBytes: 1 << 20, MaxUploadBytes: 4 << 30, UploadTimeout: 10 * time.Minute, DirectUploadBytes: 200 << 20},
 		tracing:  tracing{Trace: "on"},
 		logging:  logging{LogLevel: "debug", LogFormat: "json"},
 	}

@@ -78,7 +78,11 @@ type watching struct {
 
 type limits struct {
 	MaxDepth          int           `default:"15" help:"How many fields may nest in an operation."`
-	MaxComplexity     int           `default:"1000000" help:"Largest price of an operation, about the number of values in its answer."`
+	MaxFields         int           `default:"500" help:"How many fields of one object an operation may select, those of its fragments included."`
+	MaxConsoleCalls   int           `default:"2000" help:"Calls of the console that one operation, or one event of a subscription, may make; reads that a cache answers count, too. The keys file may set another number for a key."`
+	MaxAnswerBytes    int           `default:"16777216" help:"Largest data of an answer, in bytes of JSON."`
+	MaxAnswerValues   int           `default:"500000" help:"How many objects, lists and scalars an answer may hold."`
+	MaxComplexity     string        `help:"Ignored, and accepted for one release: what an operation uses is counted as it runs (--max-console-calls, --max-answer-bytes, --max-answer-values)." placeholder:"NUMBER"`
 	MaxRequestBytes   int64         `default:"1048576" help:"Largest body of a GraphQL request, in bytes."`
 	MaxUploadBytes    int64         `default:"4294967296" help:"Largest request that carries a file, in bytes."`
 	UploadTimeout     time.Duration `default:"1h" help:"How long one file may take on its way to the console or its storage."`
@@ -149,7 +153,8 @@ func (s *settings) Validate() error {
 	for name, n := range map[string]int64{
 		"session-lifetime": int64(s.SessionLifetime), "console-concurrency": int64(s.ConsoleConcurrency), "operation-concurrency": int64(s.OperationConcurrency),
 		"console-max-response-bytes": s.ConsoleMaxResponseBytes, "max-depth": int64(s.MaxDepth),
-		"max-complexity": int64(s.MaxComplexity), "max-request-bytes": s.MaxRequestBytes, "max-upload-bytes": s.MaxUploadBytes, "direct-upload-bytes": s.DirectUploadBytes,
+		"max-fields": int64(s.MaxFields), "max-console-calls": int64(s.MaxConsoleCalls), "max-answer-bytes": int64(s.MaxAnswerBytes), "max-answer-values": int64(s.MaxAnswerValues),
+		"max-request-bytes": s.MaxRequestBytes, "max-upload-bytes": s.MaxUploadBytes, "direct-upload-bytes": s.DirectUploadBytes,
 		"poll-interval": int64(s.PollInterval), "max-subscriptions": int64(s.MaxSubscriptions), "stream-keepalive": int64(s.StreamKeepalive),
 		"console-timeout": int64(s.ConsoleTimeout), "idempotency-retention": int64(s.IdempotencyRetention), "shutdown-timeout": int64(s.ShutdownTimeout), "upload-timeout": int64(s.UploadTimeout),
 	} {
@@ -183,5 +188,8 @@ func (s *settings) loaderOptions(log *slog.Logger) loader.Options {
 }
 
 func (s *settings) edgeLimits() edge.Limits {
-	return edge.Limits{Depth: s.MaxDepth, Complexity: s.MaxComplexity, BodyBytes: s.MaxRequestBytes, UploadBytes: s.MaxUploadBytes}
+	return edge.Limits{
+		Depth: s.MaxDepth, Fields: s.MaxFields, AnswerBytes: s.MaxAnswerBytes, AnswerValues: s.MaxAnswerValues,
+		BodyBytes: s.MaxRequestBytes, UploadBytes: s.MaxUploadBytes,
+	}
 }

@@ -84,14 +84,24 @@ func isLeaf(f *codegen.Field) bool {
 // edits are what gqlgen has no option for.
 var edits = []struct{ old, new string }{ //nolint:gochecknoglobals // a constant
 	// Elements of a list one after the other.
-	{"graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, ", "inorder.MarshalSlice(ctx, len(v), "},
+	{"graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, ", "ec.answer.Slice(ctx, len(v), "},
+	// What is collected is counted: values, and the bytes that they are written as.
+	{"ret := make(graphql.Array, len(v))\n", "ret := ec.answer.Array(len(v))\n\tif ret == nil {\n\t\treturn graphql.Null\n\t}\n"},
+	{"*graphql.ExecutionContextState[ResolverRoot, DirectiveRoot, ComplexityRoot]\n}", "*graphql.ExecutionContextState[ResolverRoot, DirectiveRoot, ComplexityRoot]\n\tanswer *inorder.Answer // that is being collected\n}"},
+	{"\t\t\t\tdata = ec._Query(", "\t\t\t\tec.answer = inorder.From(ctx)\n\t\t\t\tdata = ec._Query("},
+	{"\t\t\tdata := ec._Mutation(", "\t\t\tec.answer = inorder.From(ctx)\n\t\t\tdata := ec._Mutation("},
+	{"\t\t\tbuf.Reset()\n\t\t\tdata := next(ctx)\n", "\t\t\tec.answer = inorder.From(ctx)\n\t\t\tdata := next(ctx)\n"},
 	// And what holds an object's fields need not reckon with others that are not there yet.
-	{"out := graphql.NewFieldSet(fields)", "out := inorder.NewFieldSet(fields)"},
+	{"out := graphql.NewFieldSet(fields)", "out := ec.answer.FieldSet(fields)\n\tif out == nil {\n\t\treturn graphql.Null\n\t}"},
 	// No field is ever deferred, as that is for fields that are executed concurrently;
 	// a group takes longer to make than a small object to execute.
 	{"deferred := graphql.NewDeferredGroup(ctx)", "var deferred graphql.DeferredGroup"},
-	// A query's answer is made in a buffer that need not grow.
-	{"\t\t\tvar buf bytes.Buffer\n\t\t\tdata.MarshalGQL(&buf)\n\t\t\tresponse.Data = buf.Bytes()\n", "\t\t\tresponse.Data = inorder.Bytes(data)\n"},
+	// An answer is made in a buffer that need not grow, and is no longer than it may be.
+	{"\t\t\tvar buf bytes.Buffer\n\t\t\tdata.MarshalGQL(&buf)\n\t\t\tresponse.Data = buf.Bytes()\n", "\t\t\tresponse.Data = ec.answer.Bytes(data)\n"},
+	{"\t\t\tvar buf bytes.Buffer\n\t\t\tdata.MarshalGQL(&buf)\n", ""},
+	{"\t\tvar buf bytes.Buffer\n\t\treturn func", "\t\treturn func"},
+	{"\t\t\tdata.MarshalGQL(&buf)\n\n\t\t\treturn", "\n\t\t\treturn"},
+	{"Data: buf.Bytes(),", "Data: ec.answer.Bytes(data),"},
 }
 
 const (
@@ -148,6 +158,9 @@ func edit(dir string, leaves []string) error {
 				text = edited
 				found++
 			}
+		}
+		if !strings.Contains(text, "bytes.Buffer") {
+			text = strings.Replace(text, "\t\"bytes\"\n", "", 1)
 		}
 		if strings.Contains(text, "inorder.") {
 			text = strings.Replace(text, imported, imports, 1)

@@ -9,7 +9,6 @@ import (
 	"sync/atomic"
 
 	"github.com/99designs/gqlgen/graphql"
-	"github.com/consoleql/consoleql/graph/inorder"
 	"github.com/consoleql/consoleql/graph/loader"
 	"github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/vektah/gqlparser/v2/ast"
@@ -998,7 +997,10 @@ var departmentImplementors = []string{"Department"}
 func (ec *executionContext) _Department(ctx context.Context, sel ast.SelectionSet, obj *consoleclient.Department) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, departmentImplementors)
 
-	out := inorder.NewFieldSet(fields)
+	out := ec.answer.FieldSet(fields)
+	if out == nil {
+		return graphql.Null
+	}
 	var deferred graphql.DeferredGroup
 	for i, field := range fields {
 		switch field.Name {
@@ -1166,7 +1168,7 @@ func (ec *executionContext) _Department(ctx context.Context, sel ast.SelectionSe
 // region    ***************************** type.gotpl *****************************
 
 func (ec *executionContext) marshalNDepartment2ᚕᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐDepartmentᚄ(ctx context.Context, sel ast.SelectionSet, v []*consoleclient.Department) graphql.Marshaler {
-	ret := inorder.MarshalSlice(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
+	ret := ec.answer.Slice(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNDepartment2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐDepartment(ctx, sel, v[i])
@@ -1193,7 +1195,7 @@ func (ec *executionContext) marshalODepartment2ᚕᚖgithubᚗcomᚋconsoleqlᚋ
 	if v == nil {
 		return graphql.Null
 	}
-	ret := inorder.MarshalSlice(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
+	ret := ec.answer.Slice(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNDepartment2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐDepartment(ctx, sel, v[i])

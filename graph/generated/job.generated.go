@@ -9,7 +9,6 @@ import (
 	"sync/atomic"
 
 	"github.com/99designs/gqlgen/graphql"
-	"github.com/consoleql/consoleql/graph/inorder"
 	"github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/vektah/gqlparser/v2/ast"
 )
@@ -759,7 +758,10 @@ var jobImplementors = []string{"Job"}
 func (ec *executionContext) _Job(ctx context.Context, sel ast.SelectionSet, obj *consoleclient.Job) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, jobImplementors)
 
-	out := inorder.NewFieldSet(fields)
+	out := ec.answer.FieldSet(fields)
+	if out == nil {
+		return graphql.Null
+	}
 	var deferred graphql.DeferredGroup
 	for i, field := range fields {
 		switch field.Name {
@@ -1017,7 +1019,10 @@ var jobGroupImplementors = []string{"JobGroup"}
 func (ec *executionContext) _JobGroup(ctx context.Context, sel ast.SelectionSet, obj *consoleclient.JobGroup) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, jobGroupImplementors)
 
-	out := inorder.NewFieldSet(fields)
+	out := ec.answer.FieldSet(fields)
+	if out == nil {
+		return graphql.Null
+	}
 	var deferred graphql.DeferredGroup
 	for i, field := range fields {
 		switch field.Name {
@@ -1140,7 +1145,7 @@ func (ec *executionContext) _JobGroup(ctx context.Context, sel ast.SelectionSet,
 // region    ***************************** type.gotpl *****************************
 
 func (ec *executionContext) marshalNJob2ᚕᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐJobᚄ(ctx context.Context, sel ast.SelectionSet, v []*consoleclient.Job) graphql.Marshaler {
-	ret := inorder.MarshalSlice(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
+	ret := ec.answer.Slice(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNJob2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐJob(ctx, sel, v[i])

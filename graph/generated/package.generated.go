@@ -9,7 +9,6 @@ import (
 	"sync/atomic"
 
 	"github.com/99designs/gqlgen/graphql"
-	"github.com/consoleql/consoleql/graph/inorder"
 	"github.com/consoleql/consoleql/graph/loader"
 	"github.com/consoleql/consoleql/graph/mutation"
 	"github.com/consoleql/consoleql/internal/consoleclient"
@@ -1599,7 +1598,10 @@ var argumentImplementors = []string{"Argument"}
 func (ec *executionContext) _Argument(ctx context.Context, sel ast.SelectionSet, obj *consoleclient.Argument) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, argumentImplementors)
 
-	out := inorder.NewFieldSet(fields)
+	out := ec.answer.FieldSet(fields)
+	if out == nil {
+		return graphql.Null
+	}
 	var deferred graphql.DeferredGroup
 	for i, field := range fields {
 		switch field.Name {
@@ -1652,7 +1654,10 @@ var assetContentImplementors = []string{"AssetContent"}
 func (ec *executionContext) _AssetContent(ctx context.Context, sel ast.SelectionSet, obj *consoleclient.AssetContent) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, assetContentImplementors)
 
-	out := inorder.NewFieldSet(fields)
+	out := ec.answer.FieldSet(fields)
+	if out == nil {
+		return graphql.Null
+	}
 	var deferred graphql.DeferredGroup
 	for i, field := range fields {
 		switch field.Name {
@@ -1695,7 +1700,10 @@ var completePackageUploadPayloadImplementors = []string{"CompletePackageUploadPa
 func (ec *executionContext) _CompletePackageUploadPayload(ctx context.Context, sel ast.SelectionSet, obj *loader.CompletePackageUploadPayload) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, completePackageUploadPayloadImplementors)
 
-	out := inorder.NewFieldSet(fields)
+	out := ec.answer.FieldSet(fields)
+	if out == nil {
+		return graphql.Null
+	}
 	var deferred graphql.DeferredGroup
 	for i, field := range fields {
 		switch field.Name {
@@ -1753,7 +1761,10 @@ var createPackageUploadPayloadImplementors = []string{"CreatePackageUploadPayloa
 func (ec *executionContext) _CreatePackageUploadPayload(ctx context.Context, sel ast.SelectionSet, obj *loader.CreatePackageUploadPayload) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, createPackageUploadPayloadImplementors)
 
-	out := inorder.NewFieldSet(fields)
+	out := ec.answer.FieldSet(fields)
+	if out == nil {
+		return graphql.Null
+	}
 	var deferred graphql.DeferredGroup
 	for i, field := range fields {
 		switch field.Name {
@@ -1786,7 +1797,10 @@ var deletePackagePayloadImplementors = []string{"DeletePackagePayload"}
 func (ec *executionContext) _DeletePackagePayload(ctx context.Context, sel ast.SelectionSet, obj *loader.DeletePackagePayload) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, deletePackagePayloadImplementors)
 
-	out := inorder.NewFieldSet(fields)
+	out := ec.answer.FieldSet(fields)
+	if out == nil {
+		return graphql.Null
+	}
 	var deferred graphql.DeferredGroup
 	for i, field := range fields {
 		switch field.Name {
@@ -1819,7 +1833,10 @@ var packageImplementors = []string{"Package"}
 func (ec *executionContext) _Package(ctx context.Context, sel ast.SelectionSet, obj *consoleclient.Package) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, packageImplementors)
 
-	out := inorder.NewFieldSet(fields)
+	out := ec.answer.FieldSet(fields)
+	if out == nil {
+		return graphql.Null
+	}
 	var deferred graphql.DeferredGroup
 	for i, field := range fields {
 		switch field.Name {
@@ -1957,7 +1974,10 @@ var packageConnectionImplementors = []string{"PackageConnection"}
 func (ec *executionContext) _PackageConnection(ctx context.Context, sel ast.SelectionSet, obj *loader.Connection[consoleclient.Package]) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, packageConnectionImplementors)
 
-	out := inorder.NewFieldSet(fields)
+	out := ec.answer.FieldSet(fields)
+	if out == nil {
+		return graphql.Null
+	}
 	var deferred graphql.DeferredGroup
 	for i, field := range fields {
 		switch field.Name {
@@ -2005,7 +2025,10 @@ var packageEdgeImplementors = []string{"PackageEdge"}
 func (ec *executionContext) _PackageEdge(ctx context.Context, sel ast.SelectionSet, obj *loader.Edge[consoleclient.Package]) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, packageEdgeImplementors)
 
-	out := inorder.NewFieldSet(fields)
+	out := ec.answer.FieldSet(fields)
+	if out == nil {
+		return graphql.Null
+	}
 	var deferred graphql.DeferredGroup
 	for i, field := range fields {
 		switch field.Name {
@@ -2043,7 +2066,10 @@ var packageUploadImplementors = []string{"PackageUpload"}
 func (ec *executionContext) _PackageUpload(ctx context.Context, sel ast.SelectionSet, obj *consoleclient.PackageUpload) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, packageUploadImplementors)
 
-	out := inorder.NewFieldSet(fields)
+	out := ec.answer.FieldSet(fields)
+	if out == nil {
+		return graphql.Null
+	}
 	var deferred graphql.DeferredGroup
 	for i, field := range fields {
 		switch field.Name {
@@ -2096,7 +2122,10 @@ var packageVersionImplementors = []string{"PackageVersion"}
 func (ec *executionContext) _PackageVersion(ctx context.Context, sel ast.SelectionSet, obj *consoleclient.PackageVersion) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, packageVersionImplementors)
 
-	out := inorder.NewFieldSet(fields)
+	out := ec.answer.FieldSet(fields)
+	if out == nil {
+		return graphql.Null
+	}
 	var deferred graphql.DeferredGroup
 	for i, field := range fields {
 		switch field.Name {
@@ -2219,7 +2248,10 @@ var updatePackagePayloadImplementors = []string{"UpdatePackagePayload"}
 func (ec *executionContext) _UpdatePackagePayload(ctx context.Context, sel ast.SelectionSet, obj *loader.UpdatePackagePayload) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, updatePackagePayloadImplementors)
 
-	out := inorder.NewFieldSet(fields)
+	out := ec.answer.FieldSet(fields)
+	if out == nil {
+		return graphql.Null
+	}
 	var deferred graphql.DeferredGroup
 	for i, field := range fields {
 		switch field.Name {
@@ -2252,7 +2284,10 @@ var uploadChannelImplementors = []string{"UploadChannel"}
 func (ec *executionContext) _UploadChannel(ctx context.Context, sel ast.SelectionSet, obj *consoleclient.UploadChannel) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, uploadChannelImplementors)
 
-	out := inorder.NewFieldSet(fields)
+	out := ec.answer.FieldSet(fields)
+	if out == nil {
+		return graphql.Null
+	}
 	var deferred graphql.DeferredGroup
 	for i, field := range fields {
 		switch field.Name {
@@ -2290,7 +2325,10 @@ var uploadPackagePayloadImplementors = []string{"UploadPackagePayload"}
 func (ec *executionContext) _UploadPackagePayload(ctx context.Context, sel ast.SelectionSet, obj *loader.UploadPackagePayload) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, uploadPackagePayloadImplementors)
 
-	out := inorder.NewFieldSet(fields)
+	out := ec.answer.FieldSet(fields)
+	if out == nil {
+		return graphql.Null
+	}
 	var deferred graphql.DeferredGroup
 	for i, field := range fields {
 		switch field.Name {
@@ -2348,7 +2386,7 @@ func (ec *executionContext) _UploadPackagePayload(ctx context.Context, sel ast.S
 // region    ***************************** type.gotpl *****************************
 
 func (ec *executionContext) marshalNArgument2ᚕᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐArgumentᚄ(ctx context.Context, sel ast.SelectionSet, v []*consoleclient.Argument) graphql.Marshaler {
-	ret := inorder.MarshalSlice(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
+	ret := ec.answer.Slice(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNArgument2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐArgument(ctx, sel, v[i])
@@ -2397,7 +2435,7 @@ func (ec *executionContext) unmarshalNDeletePackageInput2githubᚗcomᚋconsoleq
 }
 
 func (ec *executionContext) marshalNPackage2ᚕᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐPackageᚄ(ctx context.Context, sel ast.SelectionSet, v []*consoleclient.Package) graphql.Marshaler {
-	ret := inorder.MarshalSlice(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
+	ret := ec.answer.Slice(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNPackage2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐPackage(ctx, sel, v[i])
@@ -2421,7 +2459,7 @@ func (ec *executionContext) marshalNPackage2ᚖgithubᚗcomᚋconsoleqlᚋconsol
 }
 
 func (ec *executionContext) marshalNPackageEdge2ᚕᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*loader.Edge[consoleclient.Package]) graphql.Marshaler {
-	ret := inorder.MarshalSlice(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
+	ret := ec.answer.Slice(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNPackageEdge2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐEdge(ctx, sel, v[i])
@@ -2565,7 +2603,7 @@ func (ec *executionContext) marshalOPackageVersion2ᚕᚖgithubᚗcomᚋconsoleq
 	if v == nil {
 		return graphql.Null
 	}
-	ret := inorder.MarshalSlice(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
+	ret := ec.answer.Slice(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNPackageVersion2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐPackageVersion(ctx, sel, v[i])

@@ -9,7 +9,6 @@ import (
 	"sync/atomic"
 
 	"github.com/99designs/gqlgen/graphql"
-	"github.com/consoleql/consoleql/graph/inorder"
 	"github.com/consoleql/consoleql/graph/loader"
 	"github.com/consoleql/consoleql/graph/mutation"
 	"github.com/consoleql/consoleql/internal/consoleclient"
@@ -874,7 +873,10 @@ var createQueuePayloadImplementors = []string{"CreateQueuePayload"}
 func (ec *executionContext) _CreateQueuePayload(ctx context.Context, sel ast.SelectionSet, obj *loader.CreateQueuePayload) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, createQueuePayloadImplementors)
 
-	out := inorder.NewFieldSet(fields)
+	out := ec.answer.FieldSet(fields)
+	if out == nil {
+		return graphql.Null
+	}
 	var deferred graphql.DeferredGroup
 	for i, field := range fields {
 		switch field.Name {
@@ -907,7 +909,10 @@ var deleteQueuePayloadImplementors = []string{"DeleteQueuePayload"}
 func (ec *executionContext) _DeleteQueuePayload(ctx context.Context, sel ast.SelectionSet, obj *loader.DeleteQueuePayload) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, deleteQueuePayloadImplementors)
 
-	out := inorder.NewFieldSet(fields)
+	out := ec.answer.FieldSet(fields)
+	if out == nil {
+		return graphql.Null
+	}
 	var deferred graphql.DeferredGroup
 	for i, field := range fields {
 		switch field.Name {
@@ -940,7 +945,10 @@ var queueImplementors = []string{"Queue"}
 func (ec *executionContext) _Queue(ctx context.Context, sel ast.SelectionSet, obj *consoleclient.Queue) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, queueImplementors)
 
-	out := inorder.NewFieldSet(fields)
+	out := ec.answer.FieldSet(fields)
+	if out == nil {
+		return graphql.Null
+	}
 	var deferred graphql.DeferredGroup
 	for i, field := range fields {
 		switch field.Name {
@@ -1058,7 +1066,10 @@ var queueConnectionImplementors = []string{"QueueConnection"}
 func (ec *executionContext) _QueueConnection(ctx context.Context, sel ast.SelectionSet, obj *loader.Connection[consoleclient.Queue]) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, queueConnectionImplementors)
 
-	out := inorder.NewFieldSet(fields)
+	out := ec.answer.FieldSet(fields)
+	if out == nil {
+		return graphql.Null
+	}
 	var deferred graphql.DeferredGroup
 	for i, field := range fields {
 		switch field.Name {
@@ -1106,7 +1117,10 @@ var queueEdgeImplementors = []string{"QueueEdge"}
 func (ec *executionContext) _QueueEdge(ctx context.Context, sel ast.SelectionSet, obj *loader.Edge[consoleclient.Queue]) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, queueEdgeImplementors)
 
-	out := inorder.NewFieldSet(fields)
+	out := ec.answer.FieldSet(fields)
+	if out == nil {
+		return graphql.Null
+	}
 	var deferred graphql.DeferredGroup
 	for i, field := range fields {
 		switch field.Name {
@@ -1144,7 +1158,10 @@ var updateQueuePayloadImplementors = []string{"UpdateQueuePayload"}
 func (ec *executionContext) _UpdateQueuePayload(ctx context.Context, sel ast.SelectionSet, obj *loader.UpdateQueuePayload) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, updateQueuePayloadImplementors)
 
-	out := inorder.NewFieldSet(fields)
+	out := ec.answer.FieldSet(fields)
+	if out == nil {
+		return graphql.Null
+	}
 	var deferred graphql.DeferredGroup
 	for i, field := range fields {
 		switch field.Name {
@@ -1187,7 +1204,7 @@ func (ec *executionContext) unmarshalNDeleteQueueInput2githubᚗcomᚋconsoleql�
 }
 
 func (ec *executionContext) marshalNQueue2ᚕᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐQueueᚄ(ctx context.Context, sel ast.SelectionSet, v []*consoleclient.Queue) graphql.Marshaler {
-	ret := inorder.MarshalSlice(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
+	ret := ec.answer.Slice(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNQueue2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐQueue(ctx, sel, v[i])
@@ -1211,7 +1228,7 @@ func (ec *executionContext) marshalNQueue2ᚖgithubᚗcomᚋconsoleqlᚋconsoleq
 }
 
 func (ec *executionContext) marshalNQueueEdge2ᚕᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*loader.Edge[consoleclient.Queue]) graphql.Marshaler {
-	ret := inorder.MarshalSlice(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
+	ret := ec.answer.Slice(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNQueueEdge2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐEdge(ctx, sel, v[i])

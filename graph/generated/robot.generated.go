@@ -9,7 +9,6 @@ import (
 	"sync/atomic"
 
 	"github.com/99designs/gqlgen/graphql"
-	"github.com/consoleql/consoleql/graph/inorder"
 	"github.com/consoleql/consoleql/graph/loader"
 	"github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/vektah/gqlparser/v2/ast"
@@ -421,7 +420,10 @@ var robotImplementors = []string{"Robot"}
 func (ec *executionContext) _Robot(ctx context.Context, sel ast.SelectionSet, obj *consoleclient.Robot) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, robotImplementors)
 
-	out := inorder.NewFieldSet(fields)
+	out := ec.answer.FieldSet(fields)
+	if out == nil {
+		return graphql.Null
+	}
 	var deferred graphql.DeferredGroup
 	for i, field := range fields {
 		switch field.Name {
@@ -529,7 +531,10 @@ var robotConnectionImplementors = []string{"RobotConnection"}
 func (ec *executionContext) _RobotConnection(ctx context.Context, sel ast.SelectionSet, obj *loader.Connection[consoleclient.Robot]) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, robotConnectionImplementors)
 
-	out := inorder.NewFieldSet(fields)
+	out := ec.answer.FieldSet(fields)
+	if out == nil {
+		return graphql.Null
+	}
 	var deferred graphql.DeferredGroup
 	for i, field := range fields {
 		switch field.Name {
@@ -577,7 +582,10 @@ var robotEdgeImplementors = []string{"RobotEdge"}
 func (ec *executionContext) _RobotEdge(ctx context.Context, sel ast.SelectionSet, obj *loader.Edge[consoleclient.Robot]) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, robotEdgeImplementors)
 
-	out := inorder.NewFieldSet(fields)
+	out := ec.answer.FieldSet(fields)
+	if out == nil {
+		return graphql.Null
+	}
 	var deferred graphql.DeferredGroup
 	for i, field := range fields {
 		switch field.Name {
@@ -625,7 +633,7 @@ func (ec *executionContext) marshalNLicenseStatus2githubᚗcomᚋconsoleqlᚋcon
 }
 
 func (ec *executionContext) marshalNRobot2ᚕᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐRobotᚄ(ctx context.Context, sel ast.SelectionSet, v []*consoleclient.Robot) graphql.Marshaler {
-	ret := inorder.MarshalSlice(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
+	ret := ec.answer.Slice(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNRobot2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐRobot(ctx, sel, v[i])
@@ -649,7 +657,7 @@ func (ec *executionContext) marshalNRobot2ᚖgithubᚗcomᚋconsoleqlᚋconsoleq
 }
 
 func (ec *executionContext) marshalNRobotEdge2ᚕᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*loader.Edge[consoleclient.Robot]) graphql.Marshaler {
-	ret := inorder.MarshalSlice(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
+	ret := ec.answer.Slice(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNRobotEdge2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐEdge(ctx, sel, v[i])
@@ -686,7 +694,7 @@ func (ec *executionContext) marshalORobot2ᚕᚖgithubᚗcomᚋconsoleqlᚋconso
 	if v == nil {
 		return graphql.Null
 	}
-	ret := inorder.MarshalSlice(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
+	ret := ec.answer.Slice(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNRobot2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐRobot(ctx, sel, v[i])

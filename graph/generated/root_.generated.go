@@ -3,7 +3,6 @@
 package generated
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"sync/atomic"
@@ -3454,6 +3453,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			if first {
 				first = false
 				ctx = graphql.WithLazyInputUnmarshalerIndex(ctx, inputUnmarshalers)
+				ec.answer = inorder.From(ctx)
 				data = ec._Query(ctx, opCtx.Operation.SelectionSet)
 			} else {
 				if atomic.LoadInt32(&ec.PendingDeferred) > 0 {
@@ -3467,7 +3467,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 					return nil
 				}
 			}
-			response.Data = inorder.Bytes(data)
+			response.Data = ec.answer.Bytes(data)
 			if atomic.LoadInt32(&ec.Deferred) > 0 {
 				hasNext := atomic.LoadInt32(&ec.PendingDeferred) > 0
 				response.HasNext = &hasNext
@@ -3482,29 +3482,26 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			}
 			first = false
 			ctx = graphql.WithLazyInputUnmarshalerIndex(ctx, inputUnmarshalers)
+			ec.answer = inorder.From(ctx)
 			data := ec._Mutation(ctx, opCtx.Operation.SelectionSet)
-			var buf bytes.Buffer
-			data.MarshalGQL(&buf)
 
 			return &graphql.Response{
-				Data: buf.Bytes(),
+				Data: ec.answer.Bytes(data),
 			}
 		}
 	case ast.Subscription:
 		next := ec._Subscription(ctx, opCtx.Operation.SelectionSet)
 
-		var buf bytes.Buffer
 		return func(ctx context.Context) *graphql.Response {
-			buf.Reset()
+			ec.answer = inorder.From(ctx)
 			data := next(ctx)
 
 			if data == nil {
 				return nil
 			}
-			data.MarshalGQL(&buf)
 
 			return &graphql.Response{
-				Data: buf.Bytes(),
+				Data: ec.answer.Bytes(data),
 			}
 		}
 
@@ -3515,6 +3512,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 
 type executionContext struct {
 	*graphql.ExecutionContextState[ResolverRoot, DirectiveRoot, ComplexityRoot]
+	answer *inorder.Answer // that is being collected
 }
 
 func newExecutionContext(
@@ -3543,7 +3541,7 @@ Who asks: every operation runs as a principal, shown by a console token or by th
 
 Where it asks: every operation runs in a scope, one department of one company, shown by the HTTP headers ` + "`" + `CompanyId` + "`" + ` and ` + "`" + `DepartmentId` + "`" + `. Without them the configured default applies; else, where the principal has one company, that company and the viewer's assigned department; else the error ` + "`" + `SCOPE_REQUIRED` + "`" + `. What is reached from an entity is asked for in that entity's own scope.
 
-What can go wrong: an error carries its code in ` + "`" + `extensions.code` + "`" + ` and, where the console said something, ` + "`" + `extensions.console` + "`" + `. A related entity that cannot be had is null with an error at its path; its siblings are untouched.
+What can go wrong: an error carries its code in ` + "`" + `extensions.code` + "`" + ` and, where the console said something, ` + "`" + `extensions.console` + "`" + `. A list or an entity that cannot be had is null with an error at its path; its siblings are answered. A related entity that the console says does not exist is null without an error, as one that is asked for by id: the id beside it tells.
 """
 schema {
   query: Query

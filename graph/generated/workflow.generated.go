@@ -9,7 +9,6 @@ import (
 	"sync/atomic"
 
 	"github.com/99designs/gqlgen/graphql"
-	"github.com/consoleql/consoleql/graph/inorder"
 	"github.com/consoleql/consoleql/graph/loader"
 	"github.com/consoleql/consoleql/graph/mutation"
 	"github.com/consoleql/consoleql/internal/consoleclient"
@@ -1779,7 +1778,10 @@ var addWorkflowRobotsPayloadImplementors = []string{"AddWorkflowRobotsPayload"}
 func (ec *executionContext) _AddWorkflowRobotsPayload(ctx context.Context, sel ast.SelectionSet, obj *loader.AddWorkflowRobotsPayload) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, addWorkflowRobotsPayloadImplementors)
 
-	out := inorder.NewFieldSet(fields)
+	out := ec.answer.FieldSet(fields)
+	if out == nil {
+		return graphql.Null
+	}
 	var deferred graphql.DeferredGroup
 	for i, field := range fields {
 		switch field.Name {
@@ -1817,7 +1819,10 @@ var createWorkflowPayloadImplementors = []string{"CreateWorkflowPayload"}
 func (ec *executionContext) _CreateWorkflowPayload(ctx context.Context, sel ast.SelectionSet, obj *loader.CreateWorkflowPayload) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, createWorkflowPayloadImplementors)
 
-	out := inorder.NewFieldSet(fields)
+	out := ec.answer.FieldSet(fields)
+	if out == nil {
+		return graphql.Null
+	}
 	var deferred graphql.DeferredGroup
 	for i, field := range fields {
 		switch field.Name {
@@ -1850,7 +1855,10 @@ var deleteWorkflowPayloadImplementors = []string{"DeleteWorkflowPayload"}
 func (ec *executionContext) _DeleteWorkflowPayload(ctx context.Context, sel ast.SelectionSet, obj *loader.DeleteWorkflowPayload) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, deleteWorkflowPayloadImplementors)
 
-	out := inorder.NewFieldSet(fields)
+	out := ec.answer.FieldSet(fields)
+	if out == nil {
+		return graphql.Null
+	}
 	var deferred graphql.DeferredGroup
 	for i, field := range fields {
 		switch field.Name {
@@ -1883,7 +1891,10 @@ var executeWorkflowPayloadImplementors = []string{"ExecuteWorkflowPayload"}
 func (ec *executionContext) _ExecuteWorkflowPayload(ctx context.Context, sel ast.SelectionSet, obj *loader.ExecuteWorkflowPayload) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, executeWorkflowPayloadImplementors)
 
-	out := inorder.NewFieldSet(fields)
+	out := ec.answer.FieldSet(fields)
+	if out == nil {
+		return graphql.Null
+	}
 	var deferred graphql.DeferredGroup
 	for i, field := range fields {
 		switch field.Name {
@@ -1921,7 +1932,10 @@ var jobStateNotificationImplementors = []string{"JobStateNotification"}
 func (ec *executionContext) _JobStateNotification(ctx context.Context, sel ast.SelectionSet, obj *consoleclient.JobStateNotification) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, jobStateNotificationImplementors)
 
-	out := inorder.NewFieldSet(fields)
+	out := ec.answer.FieldSet(fields)
+	if out == nil {
+		return graphql.Null
+	}
 	var deferred graphql.DeferredGroup
 	for i, field := range fields {
 		switch field.Name {
@@ -1969,7 +1983,10 @@ var removeWorkflowRobotPayloadImplementors = []string{"RemoveWorkflowRobotPayloa
 func (ec *executionContext) _RemoveWorkflowRobotPayload(ctx context.Context, sel ast.SelectionSet, obj *loader.RemoveWorkflowRobotPayload) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, removeWorkflowRobotPayloadImplementors)
 
-	out := inorder.NewFieldSet(fields)
+	out := ec.answer.FieldSet(fields)
+	if out == nil {
+		return graphql.Null
+	}
 	var deferred graphql.DeferredGroup
 	for i, field := range fields {
 		switch field.Name {
@@ -2002,7 +2019,10 @@ var updateWorkflowPayloadImplementors = []string{"UpdateWorkflowPayload"}
 func (ec *executionContext) _UpdateWorkflowPayload(ctx context.Context, sel ast.SelectionSet, obj *loader.UpdateWorkflowPayload) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, updateWorkflowPayloadImplementors)
 
-	out := inorder.NewFieldSet(fields)
+	out := ec.answer.FieldSet(fields)
+	if out == nil {
+		return graphql.Null
+	}
 	var deferred graphql.DeferredGroup
 	for i, field := range fields {
 		switch field.Name {
@@ -2035,7 +2055,10 @@ var upgradeWorkflowsPayloadImplementors = []string{"UpgradeWorkflowsPayload"}
 func (ec *executionContext) _UpgradeWorkflowsPayload(ctx context.Context, sel ast.SelectionSet, obj *loader.UpgradeWorkflowsPayload) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, upgradeWorkflowsPayloadImplementors)
 
-	out := inorder.NewFieldSet(fields)
+	out := ec.answer.FieldSet(fields)
+	if out == nil {
+		return graphql.Null
+	}
 	var deferred graphql.DeferredGroup
 	for i, field := range fields {
 		switch field.Name {
@@ -2098,7 +2121,10 @@ var workflowImplementors = []string{"Workflow"}
 func (ec *executionContext) _Workflow(ctx context.Context, sel ast.SelectionSet, obj *consoleclient.Workflow) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, workflowImplementors)
 
-	out := inorder.NewFieldSet(fields)
+	out := ec.answer.FieldSet(fields)
+	if out == nil {
+		return graphql.Null
+	}
 	var deferred graphql.DeferredGroup
 	for i, field := range fields {
 		switch field.Name {
@@ -2286,7 +2312,10 @@ var workflowConnectionImplementors = []string{"WorkflowConnection"}
 func (ec *executionContext) _WorkflowConnection(ctx context.Context, sel ast.SelectionSet, obj *loader.Connection[consoleclient.Workflow]) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, workflowConnectionImplementors)
 
-	out := inorder.NewFieldSet(fields)
+	out := ec.answer.FieldSet(fields)
+	if out == nil {
+		return graphql.Null
+	}
 	var deferred graphql.DeferredGroup
 	for i, field := range fields {
 		switch field.Name {
@@ -2334,7 +2363,10 @@ var workflowEdgeImplementors = []string{"WorkflowEdge"}
 func (ec *executionContext) _WorkflowEdge(ctx context.Context, sel ast.SelectionSet, obj *loader.Edge[consoleclient.Workflow]) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, workflowEdgeImplementors)
 
-	out := inorder.NewFieldSet(fields)
+	out := ec.answer.FieldSet(fields)
+	if out == nil {
+		return graphql.Null
+	}
 	var deferred graphql.DeferredGroup
 	for i, field := range fields {
 		switch field.Name {
@@ -2372,7 +2404,10 @@ var workflowRobotResultImplementors = []string{"WorkflowRobotResult"}
 func (ec *executionContext) _WorkflowRobotResult(ctx context.Context, sel ast.SelectionSet, obj *consoleclient.WorkflowRobotResult) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, workflowRobotResultImplementors)
 
-	out := inorder.NewFieldSet(fields)
+	out := ec.answer.FieldSet(fields)
+	if out == nil {
+		return graphql.Null
+	}
 	var deferred graphql.DeferredGroup
 	for i, field := range fields {
 		switch field.Name {
@@ -2415,7 +2450,10 @@ var workflowUpgradeItemImplementors = []string{"WorkflowUpgradeItem"}
 func (ec *executionContext) _WorkflowUpgradeItem(ctx context.Context, sel ast.SelectionSet, obj *consoleclient.WorkflowUpgradeItem) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, workflowUpgradeItemImplementors)
 
-	out := inorder.NewFieldSet(fields)
+	out := ec.answer.FieldSet(fields)
+	if out == nil {
+		return graphql.Null
+	}
 	var deferred graphql.DeferredGroup
 	for i, field := range fields {
 		switch field.Name {
@@ -2513,7 +2551,7 @@ func (ec *executionContext) marshalNVideoRecordMode2githubᚗcomᚋconsoleqlᚋc
 }
 
 func (ec *executionContext) marshalNWorkflow2ᚕᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐWorkflowᚄ(ctx context.Context, sel ast.SelectionSet, v []*consoleclient.Workflow) graphql.Marshaler {
-	ret := inorder.MarshalSlice(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
+	ret := ec.answer.Slice(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNWorkflow2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐWorkflow(ctx, sel, v[i])
@@ -2537,7 +2575,7 @@ func (ec *executionContext) marshalNWorkflow2ᚖgithubᚗcomᚋconsoleqlᚋconso
 }
 
 func (ec *executionContext) marshalNWorkflowEdge2ᚕᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*loader.Edge[consoleclient.Workflow]) graphql.Marshaler {
-	ret := inorder.MarshalSlice(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
+	ret := ec.answer.Slice(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNWorkflowEdge2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐEdge(ctx, sel, v[i])
@@ -2561,7 +2599,7 @@ func (ec *executionContext) marshalNWorkflowEdge2ᚖgithubᚗcomᚋconsoleqlᚋc
 }
 
 func (ec *executionContext) marshalNWorkflowRobotResult2ᚕᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐWorkflowRobotResultᚄ(ctx context.Context, sel ast.SelectionSet, v []*consoleclient.WorkflowRobotResult) graphql.Marshaler {
-	ret := inorder.MarshalSlice(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
+	ret := ec.answer.Slice(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNWorkflowRobotResult2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐWorkflowRobotResult(ctx, sel, v[i])
@@ -2585,7 +2623,7 @@ func (ec *executionContext) marshalNWorkflowRobotResult2ᚖgithubᚗcomᚋconsol
 }
 
 func (ec *executionContext) marshalNWorkflowUpgradeItem2ᚕᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐWorkflowUpgradeItemᚄ(ctx context.Context, sel ast.SelectionSet, v []*consoleclient.WorkflowUpgradeItem) graphql.Marshaler {
-	ret := inorder.MarshalSlice(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
+	ret := ec.answer.Slice(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNWorkflowUpgradeItem2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐWorkflowUpgradeItem(ctx, sel, v[i])
@@ -2708,7 +2746,7 @@ func (ec *executionContext) marshalOWorkflow2ᚕᚖgithubᚗcomᚋconsoleqlᚋco
 	if v == nil {
 		return graphql.Null
 	}
-	ret := inorder.MarshalSlice(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
+	ret := ec.answer.Slice(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNWorkflow2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐWorkflow(ctx, sel, v[i])

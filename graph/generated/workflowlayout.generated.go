@@ -9,7 +9,6 @@ import (
 	"sync/atomic"
 
 	"github.com/99designs/gqlgen/graphql"
-	"github.com/consoleql/consoleql/graph/inorder"
 	"github.com/consoleql/consoleql/graph/loader"
 	"github.com/consoleql/consoleql/graph/mutation"
 	"github.com/consoleql/consoleql/internal/consoleclient"
@@ -707,7 +706,10 @@ var executeWorkflowLayoutPayloadImplementors = []string{"ExecuteWorkflowLayoutPa
 func (ec *executionContext) _ExecuteWorkflowLayoutPayload(ctx context.Context, sel ast.SelectionSet, obj *loader.ExecuteWorkflowLayoutPayload) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, executeWorkflowLayoutPayloadImplementors)
 
-	out := inorder.NewFieldSet(fields)
+	out := ec.answer.FieldSet(fields)
+	if out == nil {
+		return graphql.Null
+	}
 	var deferred graphql.DeferredGroup
 	for i, field := range fields {
 		switch field.Name {
@@ -745,7 +747,10 @@ var workflowLayoutImplementors = []string{"WorkflowLayout"}
 func (ec *executionContext) _WorkflowLayout(ctx context.Context, sel ast.SelectionSet, obj *consoleclient.WorkflowLayout) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, workflowLayoutImplementors)
 
-	out := inorder.NewFieldSet(fields)
+	out := ec.answer.FieldSet(fields)
+	if out == nil {
+		return graphql.Null
+	}
 	var deferred graphql.DeferredGroup
 	for i, field := range fields {
 		switch field.Name {
@@ -863,7 +868,10 @@ var workflowLayoutConnectionImplementors = []string{"WorkflowLayoutConnection"}
 func (ec *executionContext) _WorkflowLayoutConnection(ctx context.Context, sel ast.SelectionSet, obj *loader.Connection[consoleclient.WorkflowLayout]) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, workflowLayoutConnectionImplementors)
 
-	out := inorder.NewFieldSet(fields)
+	out := ec.answer.FieldSet(fields)
+	if out == nil {
+		return graphql.Null
+	}
 	var deferred graphql.DeferredGroup
 	for i, field := range fields {
 		switch field.Name {
@@ -911,7 +919,10 @@ var workflowLayoutEdgeImplementors = []string{"WorkflowLayoutEdge"}
 func (ec *executionContext) _WorkflowLayoutEdge(ctx context.Context, sel ast.SelectionSet, obj *loader.Edge[consoleclient.WorkflowLayout]) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, workflowLayoutEdgeImplementors)
 
-	out := inorder.NewFieldSet(fields)
+	out := ec.answer.FieldSet(fields)
+	if out == nil {
+		return graphql.Null
+	}
 	var deferred graphql.DeferredGroup
 	for i, field := range fields {
 		switch field.Name {
@@ -949,7 +960,10 @@ var workflowLayoutNodeImplementors = []string{"WorkflowLayoutNode"}
 func (ec *executionContext) _WorkflowLayoutNode(ctx context.Context, sel ast.SelectionSet, obj *consoleclient.WorkflowLayoutNode) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, workflowLayoutNodeImplementors)
 
-	out := inorder.NewFieldSet(fields)
+	out := ec.answer.FieldSet(fields)
+	if out == nil {
+		return graphql.Null
+	}
 	var deferred graphql.DeferredGroup
 	for i, field := range fields {
 		switch field.Name {
@@ -1052,7 +1066,7 @@ func (ec *executionContext) unmarshalNExecuteWorkflowLayoutInput2githubᚗcomᚋ
 }
 
 func (ec *executionContext) marshalNWorkflowLayout2ᚕᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐWorkflowLayoutᚄ(ctx context.Context, sel ast.SelectionSet, v []*consoleclient.WorkflowLayout) graphql.Marshaler {
-	ret := inorder.MarshalSlice(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
+	ret := ec.answer.Slice(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNWorkflowLayout2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐWorkflowLayout(ctx, sel, v[i])
@@ -1076,7 +1090,7 @@ func (ec *executionContext) marshalNWorkflowLayout2ᚖgithubᚗcomᚋconsoleql�
 }
 
 func (ec *executionContext) marshalNWorkflowLayoutEdge2ᚕᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*loader.Edge[consoleclient.WorkflowLayout]) graphql.Marshaler {
-	ret := inorder.MarshalSlice(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
+	ret := ec.answer.Slice(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNWorkflowLayoutEdge2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐEdge(ctx, sel, v[i])
@@ -1100,7 +1114,7 @@ func (ec *executionContext) marshalNWorkflowLayoutEdge2ᚖgithubᚗcomᚋconsole
 }
 
 func (ec *executionContext) marshalNWorkflowLayoutNode2ᚕᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐWorkflowLayoutNodeᚄ(ctx context.Context, sel ast.SelectionSet, v []*consoleclient.WorkflowLayoutNode) graphql.Marshaler {
-	ret := inorder.MarshalSlice(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
+	ret := ec.answer.Slice(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNWorkflowLayoutNode2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐWorkflowLayoutNode(ctx, sel, v[i])

@@ -103,14 +103,25 @@ var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }} //nolint:g
 // bufferKept is how large a buffer may have become, in bytes, to be kept for other answers.
 const bufferKept = 1 << 20
 
-// Bytes returns what m writes.
-func Bytes(m graphql.Marshaler) []byte {
-	b := buffers.Get().(*bytes.Buffer) //nolint:forcetypeassert // see buffers
+type buffer = bytes.Buffer
+
+// take returns an empty buffer, to be given back by give.
+func take() *buffer {
+	b := buffers.Get().(*buffer) //nolint:forcetypeassert // see buffers
 	b.Reset()
-	m.MarshalGQL(b)
-	made := bytes.Clone(b.Bytes())
+	return b
+}
+
+func give(b *buffer) {
 	if b.Cap() <= bufferKept {
 		buffers.Put(b)
 	}
-	return made
+}
+
+// Bytes returns what m writes.
+func Bytes(m graphql.Marshaler) []byte {
+	b := take()
+	defer give(b)
+	m.MarshalGQL(b)
+	return bytes.Clone(b.Bytes())
 }

@@ -79,6 +79,9 @@ func (l *Loaders) Companies(name string) Thunk[[]*cc.Company] {
 	return l.companies.load(l, name, func() ([]*cc.Company, error) {
 		return call(l.operation, func(ctx context.Context) ([]*cc.Company, error) {
 			companies, err := l.engine.console.Companies(ctx, l.named(), name)
+			if companies == nil && err == nil {
+				companies = []*cc.Company{} // a list without companies is empty, not null
+			}
 			return seen(principal.FromContext(ctx).Limits(), companies), err
 		})
 	})

@@ -143,10 +143,11 @@ func (s *server) graphql() http.Handler {
 		newDocuments(documentBytes, func(text string, _ *ast.QueryDocument) int { return parsed * len(text) }), s.opts.Schema.Schema(),
 	})
 	h.SetParserTokenLimit(s.opts.Limits.Tokens)
-	h.SetValidationRulesFn(validation)
+	h.SetValidationRulesFn(validation(s.opts.Limits.Fields))
 	h.SetErrorPresenter(s.present)
 	h.SetRecoverFunc(s.recovered)
 	h.Use(operations{observe: s.opts.ObserveOperation, slow: s.opts.SlowOperation, tracer: s.opts.Tracer, log: s.opts.Logger})
+	h.Use(newAnswerLimits(s.opts.Limits))
 	h.Use(&tracer{explainer: s.opts.Explainer, cached: s.opts.Answers != nil})
 	h.Use(extension.Introspection{})
 	h.Use(persistedQueries{extension.AutomaticPersistedQuery{Cache: persisted}})

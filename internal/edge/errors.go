@@ -14,13 +14,20 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
+	"github.com/consoleql/consoleql/graph/inorder"
 	"github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/consoleql/consoleql/internal/fault"
 )
 
 // present is the one place where an error becomes a GraphQL error. What is not
 // made for callers to read goes to the log and leaves as INTERNAL.
+// Of what is not listed there is nil: the errors beyond maxErrors, and those of an answer that
+// has become too large.
 func (s *server) present(ctx context.Context, err error) *gqlerror.Error {
+	errs, _ := ctx.Value(errorCountKey{}).(*errorCount)
+	if errs != nil && (inorder.From(ctx).Err() != nil || !errs.admit(fault.CodeOf(err))) {
+		return nil
+	}
 	out := *graphql.DefaultErrorPresenter(ctx, err) // a copy: errors may be shared by fields
 	out.Extensions = map[string]any{}
 

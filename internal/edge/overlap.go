@@ -58,9 +58,8 @@ func spreadIn(set ast.SelectionSet, names []string) []string {
 	return names
 }
 
-// repeats says whether a document selects so many fields of one response name that to compare
-// them takes long.
-func repeats(document *ast.QueryDocument) bool {
+// compared counts what the validator would compare in a document.
+func compared(document *ast.QueryDocument) *comparisons {
 	c := comparisons{fragments: make(map[string]*ast.FragmentDefinition, len(document.Fragments))}
 	for _, f := range document.Fragments {
 		if c.fragments[f.Name] == nil { // the validator takes the first of a name, too
@@ -73,14 +72,19 @@ func repeats(document *ast.QueryDocument) bool {
 	for _, f := range document.Fragments {
 		c.count([]ast.SelectionSet{f.SelectionSet}, 1)
 	}
-	return c.pairs > maxPairs || c.visits > maxVisits
+	return &c
 }
+
+// tooMany says that the document selects so many fields of one response name that to compare
+// them takes long.
+func (c *comparisons) tooMany() bool { return c.pairs > maxPairs || c.visits > maxVisits }
 
 // comparisons counts what the validator would compare, from above.
 type comparisons struct {
 	fragments map[string]*ast.FragmentDefinition
 	pairs     int
 	visits    int
+	widest    int // the most response names of one object, its fragments merged
 }
 
 // count looks at selections whose fields are compared with each other, and at what is below
@@ -91,8 +95,9 @@ func (c *comparisons) count(sets []ast.SelectionSet, level int) {
 	for _, set := range sets {
 		c.collect(set, below, spread)
 	}
+	c.widest = max(c.widest, len(below))
 	for _, fields := range below {
-		if c.pairs > maxPairs || c.visits > maxVisits {
+		if c.tooMany() {
 			return
 		}
 		c.pairs += level * len(fields) * (len(fields) - 1) / 2

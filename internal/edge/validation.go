@@ -10,15 +10,19 @@ import (
 	"github.com/vektah/gqlparser/v2/gqlerror"
 	"github.com/vektah/gqlparser/v2/validator/core"
 	"github.com/vektah/gqlparser/v2/validator/rules"
+
+	"github.com/consoleql/consoleql/internal/fault"
 )
 
 const (
 	// maxWalked bounds what the validator walks over, at some millions a second.
 	maxWalked = 10 * maxFields
-	// maxErrors bounds the errors that are told of a document, and maxMessage the bytes of each;
-	// a longer one counts as several.
-	maxErrors  = 100
+	// maxMessage bounds the bytes of an error that is told of a document; a longer one counts as several.
 	maxMessage = 1000
+	// maxCounted bounds the errors of a document that are counted beyond those that are told.
+	maxCounted = 10_000
+	// maxName bounds a name in a document, in bytes: an alias is written once for each object.
+	maxName = 128
 	// maxSuggested bounds the names and texts for which another is suggested: each is compared
 	// with all of the schema that it might be, letter by letter.
 	maxSuggested = 100
@@ -30,23 +34,27 @@ const ruleSelections = "SelectionsAreFew"
 // validation is one rule that stands for all of the specification: it looks at how large the
 // document is before the others are asked, and asks no more of them when enough is told. Both
 // names are those of rules that gqlgen would add.
-func validation() *rules.Rules {
-	return rules.NewRules(
-		core.Rule{Name: rules.FieldsOnCorrectTypeRule.Name, RuleFunc: bounded},
-		core.Rule{Name: rules.ScalarLeafsRule.Name, RuleFunc: func(*core.Events, core.AddErrFunc) {}},
-	)
+//
+// fields bounds the fields of one object.
+func validation(fields int) func() *rules.Rules {
+	return func() *rules.Rules {
+		return rules.NewRules(
+			core.Rule{Name: rules.FieldsOnCorrectTypeRule.Name, RuleFunc: func(document *core.Events, add core.AddErrFunc) { bounded(document, add, fields) }},
+			core.Rule{Name: rules.ScalarLeafsRule.Name, RuleFunc: func(*core.Events, core.AddErrFunc) {}},
+		)
+	}
 }
 
 // bounded validates the document at the first event of gqlgen's walk, which comes before any
 // selection.
-func bounded(document *core.Events, add core.AddErrFunc) {
+func bounded(document *core.Events, add core.AddErrFunc, fields int) {
 	asked := false
 	document.OnDirectiveList(func(w *core.Walker, _ []*ast.Directive) {
 		if asked {
 			return
 		}
 		asked = true
-		if v := (validating{add: add}); v.document(w.Schema, w.Document) {
+		if v := (validating{add: add, fields: fields}); v.document(w.Schema, w.Document) {
 			return
 		}
 		for _, op := range w.Document.Operations { // nobody needs them, and the walk goes on
@@ -59,13 +67,19 @@ func bounded(document *core.Events, add core.AddErrFunc) {
 // validating is the validation of one document.
 type validating struct {
 	add    core.AddErrFunc
+	fields int // that one object may have
 	walker *core.Walker
-	told   int // errors, long ones counted as several
+	listed int // errors
+	told   int // the same, long ones counted as several
 }
 
 // document says whether a document is valid.
 func (v *validating) document(schema *ast.Schema, document *ast.QueryDocument) bool {
 	size := measured(document)
+	if size.name > maxName {
+		v.refuse(ruleSelections, document.Operations[0].Position, fmt.Sprintf("the document holds a name of more than %d characters", maxName))
+		return false
+	}
 	if size.walked > maxWalked {
 		v.refuse(ruleSelections, document.Operations[0].Position, "the document selects too much, what is in a fragment counted for each operation and fragment that spreads it")
 		return false
@@ -74,13 +88,44 @@ func (v *validating) document(schema *ast.Schema, document *ast.QueryDocument) b
 		v.refuse(rules.NoFragmentCyclesRule.Name, f.Position, fmt.Sprintf("Cannot spread fragment %q within itself.", f.Name))
 		return false
 	}
-	if repeats(document) {
+	c := compared(document)
+	if c.tooMany() {
 		v.refuse(ruleSelections, document.Operations[0].Position, "the document selects the same fields too often")
 		return false
 	}
 	v.walk(schema, document, specified(size.longest <= maxSuggested))
+	if v.told == 0 && c.widest > v.fields {
+		v.refuse(ruleSelections, document.Operations[0].Position, fmt.Sprintf("the document selects more than %d fields of one object, those of its fragments included", v.fields))
+		return false
+	}
 	v.walk(schema, document, []core.Rule{rules.OverlappingFieldsCanBeMergedRule})
+	if v.told >= maxErrors {
+		v.tellRest(schema, document)
+	}
 	return v.told == 0
+}
+
+// tellRest tells how many errors were left out. It counts all of them without their texts.
+func (v *validating) tellRest(schema *ast.Schema, document *ast.QueryDocument) {
+	all := 0
+	count := func(asked []core.Rule) {
+		var walker *core.Walker
+		events := &core.Events{}
+		events.OnDirectiveList(func(w *core.Walker, _ []*ast.Directive) { walker = w })
+		for _, rule := range asked {
+			rule.RuleFunc(events, func(...core.ErrorOption) {
+				if all++; all >= maxCounted && walker != nil {
+					walker.Observers = &core.Events{}
+				}
+			})
+		}
+		core.Walk(schema, document, events)
+	}
+	count(specified(false))
+	count([]core.Rule{rules.OverlappingFieldsCanBeMergedRule})
+	if left := all - v.listed; left > 0 {
+		v.add(core.Message("%s", leftOut(fault.ValidationFailed, left).Message))
+	}
 }
 
 // specified are the other rules of the specification, in an order that stays.
@@ -123,6 +168,7 @@ func (v *validating) tell(rule string, options []core.ErrorOption) {
 	}
 	v.add(append(options, func(err *gqlerror.Error) {
 		err.Rule = rule
+		v.listed++
 		v.told += 1 + len(err.Message)/maxMessage
 		if len(err.Message) > maxMessage {
 			err.Message = strings.ToValidUTF8(err.Message[:maxMessage], "")
@@ -140,6 +186,7 @@ type magnitude struct {
 	// and from each fragment into all fragments that can be reached from there.
 	walked  int
 	longest int // name or text, in bytes
+	name    int // the longest name, in bytes
 }
 
 // measured looks at each part of a document once, and then at which lead to which, until it
@@ -149,7 +196,9 @@ func measured(document *ast.QueryDocument) magnitude {
 	fragments := make(map[string]*part, len(document.Fragments))
 	for _, op := range document.Operations {
 		p := &part{}
+		p.named(op.Name)
 		for _, v := range op.VariableDefinitions {
+			p.named(v.Variable)
 			p.value(v.DefaultValue)
 			p.directives(v.Directives)
 		}
@@ -158,7 +207,9 @@ func measured(document *ast.QueryDocument) magnitude {
 		parts = append(parts, p)
 	}
 	for _, f := range document.Fragments {
-		p := &part{longest: len(f.TypeCondition)}
+		p := &part{}
+		p.named(f.Name)
+		p.named(f.TypeCondition)
 		p.directives(f.Directives)
 		p.selections(f.SelectionSet, 1)
 		parts = append(parts, p)
@@ -168,7 +219,7 @@ func measured(document *ast.QueryDocument) magnitude {
 	}
 	var all magnitude
 	for _, p := range parts {
-		all.longest = max(all.longest, p.longest)
+		all.longest, all.name = max(all.longest, p.longest), max(all.name, p.name)
 		for _, name := range p.spread {
 			if f := fragments[name]; f != nil {
 				p.leads = append(p.leads, f)
@@ -187,6 +238,7 @@ func measured(document *ast.QueryDocument) magnitude {
 type part struct {
 	size    int // of its own
 	longest int
+	name    int
 	spread  []string
 	leads   []*part // where the spreads lead
 	from    *part   // from where it has been reached last
@@ -212,7 +264,8 @@ func (p *part) selections(set ast.SelectionSet, times int) {
 		p.size += times
 		switch s := s.(type) {
 		case *ast.Field:
-			p.note(s.Name)
+			p.named(s.Name)
+			p.name = max(p.name, len(s.Alias)) // for which no other is suggested
 			p.arguments(s.Arguments)
 			p.directives(s.Directives)
 			below := times
@@ -221,11 +274,12 @@ func (p *part) selections(set ast.SelectionSet, times int) {
 			}
 			p.selections(s.SelectionSet, below)
 		case *ast.InlineFragment:
-			p.note(s.TypeCondition)
+			p.named(s.TypeCondition)
 			p.directives(s.Directives)
 			p.selections(s.SelectionSet, times)
 		case *ast.FragmentSpread:
 			p.directives(s.Directives)
+			p.name = max(p.name, len(s.Name))
 			p.spread = append(p.spread, s.Name)
 		}
 	}
@@ -234,13 +288,14 @@ func (p *part) selections(set ast.SelectionSet, times int) {
 func (p *part) directives(list ast.DirectiveList) {
 	for _, d := range list {
 		p.size++
+		p.name = max(p.name, len(d.Name))
 		p.arguments(d.Arguments)
 	}
 }
 
 func (p *part) arguments(list ast.ArgumentList) {
 	for _, a := range list {
-		p.note(a.Name)
+		p.named(a.Name)
 		p.value(a.Value)
 	}
 }
@@ -250,11 +305,19 @@ func (p *part) value(v *ast.Value) {
 		return
 	}
 	p.size++
+	if v.Kind == ast.EnumValue || v.Kind == ast.Variable {
+		p.named(v.Raw)
+	}
 	p.note(v.Raw)
 	for _, child := range v.Children {
-		p.note(child.Name)
+		p.named(child.Name)
 		p.value(child.Value)
 	}
 }
 
-func (p *part) note(name string) { p.longest = max(p.longest, len(name)) }
+func (p *part) note(text string) { p.longest = max(p.longest, len(text)) }
+
+func (p *part) named(name string) {
+	p.note(name)
+	p.name = max(p.name, len(name))
+}

@@ -38,7 +38,7 @@ func validated(t *testing.T, sdl *ast.Schema, query string) gqlerror.List {
 	if err != nil {
 		t.Fatal(err)
 	}
-	broken := validator.ValidateWithRules(sdl, document, validation())
+	broken := validator.ValidateWithRules(sdl, document, validation(500)())
 	if took := cpuTime(t) - began; took > 3*time.Second { // else tens of them, with -race
 		t.Errorf("it took %v", took)
 	}
@@ -91,8 +91,11 @@ func TestErrorsAreFew(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			broken := validated(t, sdl, query)
-			if len(broken) == 0 || len(broken) > maxErrors {
+			if len(broken) == 0 || len(broken) > maxErrors+1 {
 				t.Errorf("%d errors", len(broken))
+			}
+			if last := broken[len(broken)-1]; len(broken) == maxErrors+1 && !strings.HasSuffix(last.Message, " more errors are not listed") {
+				t.Errorf("the last error is %v", last)
 			}
 			for _, err := range broken {
 				if len(err.Message) > maxMessage {
@@ -103,11 +106,69 @@ func TestErrorsAreFew(t *testing.T) {
 	}
 }
 
+// TestNamesAreShort: a name is at most 128 characters, wherever it stands.
+func TestNamesAreShort(t *testing.T) {
+	sdl := gqlparser.MustLoadSchema(&ast.Source{Input: schema.SDL()})
+	for name, query := range map[string]string{
+		"an alias":               "{%s:__typename}",
+		"an alias further down":  "{viewer{company{%s:id}}}",
+		"an alias in a fragment": "{...f}fragment f on Query{viewer{%s:id}}",
+		"an alias of an inline":  "{...on Query{%s:viewer{id}}}",
+		"an operation":           "query %s{__typename}",
+		"a variable":             "query($%[1]s:Int){queues(first:$%[1]s){totalCount}}",
+		"a fragment":             "{...%[1]s}fragment %[1]s on Query{__typename}",
+	} {
+		t.Run(name, func(t *testing.T) {
+			if broken := validated(t, sdl, fmt.Sprintf(query, strings.Repeat("n", maxName))); len(broken) > 0 {
+				t.Errorf("of %d characters: %v", maxName, broken)
+			}
+			if broken := validated(t, sdl, fmt.Sprintf(query, strings.Repeat("n", maxName+1))); len(broken) != 1 || broken[0].Rule != ruleSelections {
+				t.Errorf("of one more: %v", broken)
+			}
+		})
+	}
+	for name, query := range map[string]string{ // which are not valid either way
+		"a field": "{%s}", "an argument": "{queues(%s:1){totalCount}}", "a directive": "{viewer @%s{id}}",
+		"a type": "{...on %s{id}}", "an enum value": "{queues(order:%s){totalCount}}", "a member of an input": "{queues(filter:{%s:1}){totalCount}}",
+	} {
+		t.Run(name, func(t *testing.T) {
+			if broken := validated(t, sdl, fmt.Sprintf(query, strings.Repeat("n", 150_000))); len(broken) != 1 || broken[0].Rule != ruleSelections {
+				t.Errorf("%.300v", broken)
+			}
+		})
+	}
+}
+
+// TestFieldsOfAnObjectAreFew: an object has at most 500 fields when its fragments are merged.
+func TestFieldsOfAnObjectAreFew(t *testing.T) {
+	sdl := gqlparser.MustLoadSchema(&ast.Source{Input: schema.SDL()})
+	for name, tt := range map[string]struct {
+		query string
+		few   bool
+	}{
+		"500 of the root":          {"{" + numbered(500, "a%d:__typename ") + "}", true},
+		"501 of the root":          {"{" + numbered(501, "a%d:__typename ") + "}", false},
+		"the same twice":           {"{viewer{" + numbered(500, "a%d:id ") + numbered(500, "a%d:id ") + "}}", true},
+		"in a fragment and beside": {"{viewer{" + numbered(251, "a%d:id ") + "...f}}fragment f on CompanyUser{" + numbered(250, "b%d:id ") + "}", false},
+		"in two mentions":          {"{viewer{" + numbered(251, "a%d:id ") + "}...f}fragment f on Query{viewer{" + numbered(250, "b%d:id ") + "}}", false},
+		"of two objects":           {"{a:viewer{" + numbered(251, "a%d:id ") + "}b:viewer{" + numbered(250, "b%d:id ") + "}}", true},
+		"further down":             {"{queues{nodes{" + numbered(501, "a%d:id ") + "}}}", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			broken := validated(t, sdl, tt.query)
+			if few := len(broken) == 0; few != tt.few || !few && broken[0].Rule != ruleSelections {
+				t.Errorf("%v", broken)
+			}
+		})
+	}
+}
+
 func TestLargeDocumentsAreValid(t *testing.T) {
 	sdl := gqlparser.MustLoadSchema(&ast.Source{Input: schema.SDL()})
 	for name, query := range map[string]string{
-		"one operation": "{" + numbered(4990, "a%d:__typename ") + "}",
-		"one of arguments": "{" + each(1240, func(i int) string {
+		"one operation": "{" + numbered(500, "a%d:__typename ") + "}",
+		"ten objects":   "{" + each(10, func(i int) string { return fmt.Sprintf("o%d:viewer{%s}", i, numbered(490, "a%d:id ")) }) + "}",
+		"one of arguments": "{" + each(500, func(i int) string {
 			return fmt.Sprintf("a%d:queues(first:%d){totalCount}", i, i%500)
 		}) + "}",
 		"operations that share fragments": each(100, func(i int) string {

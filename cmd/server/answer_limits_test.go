@@ -1,0 +1,184 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/consoleql/consoleql/internal/consolesim"
+)
+
+// aliased selects a field n times, by names of the given length.
+func aliased(n, length int, field string) string {
+	var b strings.Builder
+	for i := range n {
+		name := fmt.Sprintf("a%d_", i)
+		fmt.Fprintf(&b, "%s%s: %s ", name, strings.Repeat("x", max(0, length-len(name))), field)
+	}
+	return b.String()
+}
+
+// answerOf limits the values and bytes of answers.
+func answerOf(values, bytes int) func(*settings, *consolesim.Server) {
+	return func(s *settings, _ *consolesim.Server) { s.MaxAnswerValues, s.MaxAnswerBytes = values, bytes }
+}
+
+// TestLongNamesAreRefused before anything is asked: an alias is written once for each row.
+func TestLongNamesAreRefused(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, consolesim.Options{})
+	long := strings.Repeat("n", 150_000)
+	for name, query := range map[string]string{
+		"an alias of rows":   `{ workflows(first: 500) { nodes { ` + long + `: id } } }`,
+		"one in a fragment":  `{ workflows { nodes { ...F } } a: workflows { nodes { ...F } } } fragment F on Workflow { ` + long + `: id }`,
+		"one of 129":         `{ viewer { ` + long[:129] + `: id } }`,
+		"an alias of a list": `{ ` + long + `: workflows { totalCount } }`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			here := *w
+			here.t = t
+			here.refusedEverywhere(query, "QUERY_TOO_COMPLEX")
+		})
+	}
+	w.query(`{ viewer { `+long[:128]+`: id } }`, nil)
+}
+
+// TestAnswersAreBounded: an answer that is too large has no data and one error, whichever of
+// its parts makes it so; one that is as large as it may be is answered whole.
+func TestAnswersAreBounded(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, consolesim.Options{}, answerOf(2000, 60_000))
+	for name, tt := range map[string]struct {
+		query string
+		bound string
+	}{
+		"values of rows":         {`{ workflows(first: 100) { nodes { ` + aliased(30, 3, "id") + ` } } }`, "2000 values"},
+		"values of a fragment":   {`{ ` + aliased(20, 3, "workflows(first: 100) { nodes { ...F } }") + ` } fragment F on Workflow { id }`, "2000 values"},
+		"values of scalar lists": {`{ workflows(first: 100) { nodes { ` + aliased(15, 3, "tags arguments { name }") + ` } } }`, "2000 values"},
+		"values of edges":        {`{ workflows(first: 100) { edges { cursor node { id ` + aliased(40, 3, "priority") + `} } } }`, "2000 values"},
+		"values of the schema":   {`{ __schema { types { name fields { name type { name } args { name } } } } }`, "2000 values"},
+		"bytes of names":         {`{ workflows(first: 100) { nodes { ` + aliased(9, 128, "id") + ` } } }`, "60000 bytes"},
+		"bytes of values":        {`{ workflows(first: 100) { nodes { ` + aliased(28, 3, "id") + ` } } }`, "60000 bytes"},
+		"bytes of the schema":    {`{ __schema { ` + aliased(6, 3, "types { "+aliased(1, 128, "name")+"}") + ` } }`, "60000 bytes"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := w.ask(tt.query, request{})
+			if len(a.Errors) != 1 {
+				t.Fatalf("%d errors: %.300s", len(a.Errors), a.Body)
+			}
+			e := a.Errors[0]
+			if e.Extensions.Code != "QUERY_TOO_COMPLEX" || !strings.Contains(e.Message, tt.bound) || string(a.Data) != "null" || a.Status != http.StatusOK {
+				t.Errorf("status %d: %.500s", a.Status, a.Body)
+			}
+		})
+	}
+	t.Run("an event", func(t *testing.T) {
+		s := w.socket(nil)
+		s.subscribe("1", `subscription { robotChanged { `+aliased(499, 128, "id")+` } }`)
+		w.polls(2)
+		robot := w.sim.Data().RobotIDs(w.sim.Data().MainDepartmentID())[0]
+		for _, status := range []string{"Ready", "Busy"} {
+			w.sim.SetRobotStatus(robot, status)
+			w.polls(2)
+		}
+		if a := s.next("1"); len(a.Errors) != 1 || a.Errors[0].Extensions.Code != "QUERY_TOO_COMPLEX" || string(a.Data) != "null" {
+			t.Errorf("answered %.500s", a.Body)
+		}
+	})
+}
+
+// TestAnswersUpToTheBound counts a query's values by hand: it is answered at that bound, and
+// refused at one less.
+func TestAnswersUpToTheBound(t *testing.T) {
+	t.Parallel()
+	const query = `{ queues(first: 3) { totalCount nodes { id tags } } }`
+	free := newWorld(t, consolesim.Options{}).ask(query, request{})
+	values := 0
+	var count func(v any)
+	count = func(v any) {
+		values++
+		switch v := v.(type) {
+		case map[string]any:
+			for _, member := range v {
+				count(member)
+			}
+		case []any:
+			for _, element := range v {
+				count(element)
+			}
+		}
+	}
+	count(decode[any](t, free.Data))
+	for _, limits := range [][3]int{{values, 1 << 20, 0}, {values - 1, 1 << 20, 1}, {1000, len(free.Data), 0}, {1000, len(free.Data) - 1, 1}} {
+		w := newWorld(t, consolesim.Options{}, answerOf(limits[0], limits[1]))
+		if a := w.ask(query, request{}); len(a.Errors) != limits[2] {
+			t.Errorf("of %d values and %d bytes: %s", limits[0], limits[1], a.Body)
+		}
+	}
+}
+
+// TestLargeAnswersAreWhole: an answer of several pieces is what it would be in one.
+func TestLargeAnswersAreWhole(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, consolesim.Options{})
+	a := w.ask(`{ workflows(first: 100) { nodes { `+aliased(480, 100, "id")+` } } }`, request{})
+	if len(a.Errors) > 0 || len(a.Data) < 3<<20 {
+		t.Fatalf("%d bytes: %v", len(a.Data), a.Errors)
+	}
+	nodes := decode[struct {
+		Workflows struct{ Nodes []map[string]string }
+	}](t, a.Data).Workflows.Nodes
+	for _, n := range nodes {
+		if len(n) != 480 {
+			t.Fatalf("a node of %d fields", len(n))
+		}
+	}
+	if all := len(w.sim.Data().WorkflowIDs(w.sim.Data().MainDepartmentID())); len(nodes) != all {
+		t.Errorf("%d nodes of %d", len(nodes), all)
+	}
+}
+
+// TestMutationsOfLargePayloads are carried out, each of them, and say so.
+func TestMutationsOfLargePayloads(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, consolesim.Options{}, answerOf(200, 1<<20))
+	ids := w.sim.Data().QueueIDs(w.sim.Data().MainDepartmentID())
+	update := func(i int, name, fields string) string {
+		return fmt.Sprintf(`m%d: updateQueue(input: {id: %q, name: %q}) { queue { %s } } `, i, ids[i], name, fields)
+	}
+	a := w.ask(`mutation { `+update(0, "first", "id")+update(1, "second", "id "+aliased(250, 4, "id"))+update(2, "third", "id")+`}`, request{})
+	data := decode[map[string]json.RawMessage](t, a.Data)
+	if string(data["m0"]) == "null" || string(data["m1"]) != "null" {
+		t.Errorf("answered %s", a.Body)
+	}
+	if len(a.Errors) == 0 || a.Errors[0].Extensions.Code != "QUERY_TOO_COMPLEX" || a.Errors[0].path() != "m1" || !strings.Contains(a.Errors[0].Message, "the change was made") {
+		t.Errorf("answered %s", a.Body)
+	}
+	for i, name := range []string{"first", "second", "third"} {
+		var got struct{ Queue struct{ Name string } }
+		w.query(fmt.Sprintf(`{ queue(id: %q) { name } }`, ids[i]), &got)
+		if got.Queue.Name != name {
+			t.Errorf("queue %d is called %q, want %q", i, got.Queue.Name, name)
+		}
+	}
+}
+
+// TestErrorsAreCounted: a hundred errors of fields are listed, and one tells how many more there are.
+func TestErrorsAreCounted(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, consolesim.Options{})
+	defer w.sim.Fail(on("/openapi/robots"), consolesim.Fault{Status: http.StatusForbidden})()
+	for _, n := range []int{1, 99, 100, 101, 340} {
+		a := w.ask(`{ queues(first: 1) { totalCount } `+aliased(n, 4, "robots { totalCount }")+`}`, request{})
+		want := min(n, 101)
+		if len(a.Errors) != want || strings.Contains(string(a.Data), `"queues":null`) {
+			t.Fatalf("%d errors of %d: %.300s", len(a.Errors), n, a.Body)
+		}
+		last := a.Errors[len(a.Errors)-1]
+		if said := fmt.Sprintf("%d more errors are not listed", n-100); n > 100 && (last.Message != said || last.Extensions.Code != "FORBIDDEN" || last.Path != nil) {
+			t.Errorf("the last of %d: %+v", n, last)
+		}
+	}
+}

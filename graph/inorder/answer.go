@@ -1,0 +1,226 @@
+package inorder
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/99designs/gqlgen/graphql"
+
+	"github.com/consoleql/consoleql/internal/fault"
+)
+
+// Limits bound one answer; a zero field bounds nothing.
+type Limits struct {
+	// Bytes bounds the data of an answer as JSON.
+	Bytes int
+	// Values bounds the objects, lists and scalars in it, nulls included.
+	Values int
+}
+
+// Answer counts what is collected for one answer: gqlgen builds the whole tree before it
+// writes a byte. It belongs to the one goroutine that executes the operation. A nil Answer
+// has no limits.
+type Answer struct {
+	limits Limits
+	// exceed is called when a limit is exceeded, so that nothing more is loaded; nil: nothing is called.
+	exceed func(error)
+	// enlarge is called once, when the answer becomes larger than SmallBytes. It may wait for
+	// its turn, and its error ends the collecting; nil: nothing is called.
+	enlarge func() error
+
+	values, names int // what was collected: values, and bytes of the least text that they are written as
+	enlarged      bool
+	err           error
+	truncated     bool
+}
+
+// SmallBytes is the estimated memory of an answer, in bytes, up to which enlarge is not called.
+const SmallBytes = 2 << 20
+
+// bytesPerValue estimates the memory of a collected value: its place in an object, and what writes it.
+const bytesPerValue = 64
+
+// NewAnswer returns an Answer within limits. See Answer for exceed and enlarge.
+func NewAnswer(limits Limits, exceed func(error), enlarge func() error) *Answer {
+	return &Answer{limits: limits, exceed: exceed, enlarge: enlarge, values: 1}
+}
+
+type answerKey struct{}
+
+// NewContext returns ctx with the answer that its operation, or event, is collected into.
+func NewContext(ctx context.Context, a *Answer) context.Context {
+	return context.WithValue(ctx, answerKey{}, a)
+}
+
+// From returns the answer in ctx, nil if there is none.
+func From(ctx context.Context) *Answer {
+	a, _ := ctx.Value(answerKey{}).(*Answer)
+	return a
+}
+
+// Err says why collecting has ended early; nil if it has not.
+func (a *Answer) Err() error {
+	if a == nil {
+		return nil
+	}
+	return a.err
+}
+
+// Truncated says that the answer was collected but is too long to be written.
+func (a *Answer) Truncated() bool { return a != nil && a.truncated }
+
+// Resume lets the next field of a mutation be executed after Err was told. What was
+// collected still counts.
+func (a *Answer) Resume() {
+	if a != nil && !a.truncated {
+		a.err = nil
+	}
+}
+
+// FieldSet returns a set for an object's fields, nil if that is more than the answer may hold.
+func (a *Answer) FieldSet(fields []graphql.CollectedField) *FieldSet {
+	if a != nil {
+		names := 0
+		for i := range fields {
+			names += len(fields[i].Alias) + len(`"":0,`)
+		}
+		if !a.collect(len(fields), names) {
+			return nil
+		}
+	}
+	return NewFieldSet(fields)
+}
+
+// Array returns a list for length scalars, nil if that is more than the answer may hold.
+func (a *Answer) Array(length int) graphql.Array {
+	if a != nil && !a.collect(length, length*len(`0,`)) {
+		return nil
+	}
+	return make(graphql.Array, length)
+}
+
+// Slice is MarshalSlice for an answer. It ends early if the answer becomes too large.
+func (a *Answer) Slice(ctx context.Context, length int, marshal func(ctx context.Context, i int) graphql.Marshaler) graphql.Array {
+	if a == nil {
+		return MarshalSlice(ctx, length, marshal)
+	}
+	if !a.collect(length, length*len(`0,`)) {
+		return nil
+	}
+	list := make(graphql.Array, length)
+	var index int
+	ctx = graphql.WithFieldContext(ctx, &graphql.FieldContext{Index: &index})
+	for index = range length {
+		if list[index] = element(ctx, index, marshal); a.err != nil {
+			return nil
+		}
+	}
+	return list
+}
+
+// collect counts values and the least number of bytes that they are written as.
+func (a *Answer) collect(values, bytes int) bool {
+	if a.err != nil {
+		return false
+	}
+	a.values += values
+	a.names += bytes
+	switch {
+	case a.limits.Values > 0 && a.values > a.limits.Values:
+		a.fail(fault.New(fault.QueryTooComplex, "the answer has more than the %d values that one may have: ask for fewer entities (first), for fewer fields, or in several operations", a.limits.Values))
+	case a.limits.Bytes > 0 && a.names > a.limits.Bytes:
+		a.fail(a.tooLong())
+	case a.values*bytesPerValue+a.names > SmallBytes:
+		a.grow()
+	}
+	return a.err == nil
+}
+
+func (a *Answer) tooLong() error {
+	return fault.New(fault.QueryTooComplex, "the answer has more than the %d bytes that one may have: ask for fewer entities (first), for fewer fields, or in several operations", a.limits.Bytes)
+}
+
+func (a *Answer) fail(err error) {
+	a.err = err
+	if a.exceed != nil {
+		a.exceed(err)
+	}
+}
+
+// grow waits until the answer may become large.
+func (a *Answer) grow() {
+	if a.enlarged || a.enlarge == nil {
+		return
+	}
+	a.enlarged = true
+	if err := a.enlarge(); err != nil {
+		a.fail(fmt.Errorf("wait for the memory of a large answer: %w", err))
+	}
+}
+
+// Bytes returns what m writes, null if the answer is too large.
+func (a *Answer) Bytes(m graphql.Marshaler) []byte {
+	if a == nil {
+		return Bytes(m)
+	}
+	if a.err != nil {
+		return []byte("null")
+	}
+	w := &writer{answer: a, first: take()}
+	m.MarshalGQL(w) // of a subscription, this collects
+	defer give(w.first)
+	if a.err != nil {
+		return []byte("null")
+	}
+	return w.bytes()
+}
+
+// writer keeps what is written, up to the limit of its answer.
+type writer struct {
+	answer *Answer
+	first  *buffer
+	more   [][]byte // what does not fit into the first, in pieces: a buffer that grows is copied each time
+	size   int
+}
+
+const (
+	firstBytes = 1 << 20
+	pieceBytes = 1 << 20
+)
+
+// Write keeps p. What exceeds the limit is dropped, and the answer failed.
+func (w *writer) Write(p []byte) (int, error) {
+	a := w.answer
+	if a.err != nil {
+		return len(p), nil
+	}
+	w.size += len(p)
+	if a.limits.Bytes > 0 && w.size > a.limits.Bytes {
+		w.more, a.truncated = nil, true
+		a.fail(a.tooLong())
+		return len(p), nil
+	}
+	if w.size <= firstBytes {
+		return w.first.Write(p)
+	}
+	if a.grow(); a.err != nil {
+		w.more, a.truncated = nil, true
+		return len(p), nil
+	}
+	last := len(w.more) - 1
+	if last < 0 || len(w.more[last])+len(p) > cap(w.more[last]) {
+		w.more = append(w.more, make([]byte, 0, max(pieceBytes, len(p))))
+		last++
+	}
+	w.more[last] = append(w.more[last], p...)
+	return len(p), nil
+}
+
+func (w *writer) bytes() []byte {
+	made := append(make([]byte, 0, w.size), w.first.Bytes()...)
+	for i, piece := range w.more {
+		made = append(made, piece...)
+		w.more[i] = nil
+	}
+	return made
+}

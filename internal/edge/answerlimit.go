@@ -1,0 +1,160 @@
+package edge
+
+import (
+	"context"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+
+	"github.com/consoleql/consoleql/graph/inorder"
+	"github.com/consoleql/consoleql/internal/fault"
+)
+
+// largeAnswers bounds the answers beyond inorder.SmallBytes that are collected at once, in
+// the whole gateway: each may need some 50 MiB until it is written.
+const largeAnswers = 8
+
+// answerLimits bounds the bytes, the values and the errors of each answer, an event of a
+// subscription included.
+type answerLimits struct {
+	limits inorder.Limits
+	large  chan struct{} // holds an element for each large answer
+}
+
+var _ interface {
+	graphql.HandlerExtension
+	graphql.ResponseInterceptor
+	graphql.RootFieldInterceptor
+} = answerLimits{}
+
+func newAnswerLimits(l Limits) answerLimits {
+	return answerLimits{
+		limits: inorder.Limits{Bytes: l.AnswerBytes, Values: l.AnswerValues},
+		large:  make(chan struct{}, largeAnswers),
+	}
+}
+
+// ExtensionName is the name under which gqlgen knows the extension.
+func (answerLimits) ExtensionName() string { return "AnswerLimits" }
+
+// Validate has nothing to object to any schema.
+func (answerLimits) Validate(graphql.ExecutableSchema) error { return nil }
+
+// InterceptResponse counts what the response is collected into. A response that is too large
+// has no data and one error.
+func (x answerLimits) InterceptResponse(ctx context.Context, next graphql.ResponseHandler) *graphql.Response {
+	mutation := isMutation(ctx)
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	exceed := cancel
+	if mutation {
+		exceed = nil // the fields that follow are carried out all the same
+	}
+	large := false
+	defer func() {
+		if large {
+			<-x.large
+		}
+	}()
+	answer := inorder.NewAnswer(x.limits, exceed, func() error {
+		select {
+		case x.large <- struct{}{}:
+			large = true
+			return nil
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	})
+	errs := &errorCount{}
+	ctx = inorder.NewContext(context.WithValue(ctx, errorCountKey{}, errs), answer)
+	resp := next(ctx)
+	if resp == nil {
+		return nil
+	}
+	if err := answer.Err(); err != nil {
+		resp.Data = []byte("null")
+		resp.Errors = gqlerror.List{tooLarge(err, mutation)}
+		return resp
+	}
+	resp.Errors = errs.limit(resp.Errors)
+	return resp
+}
+
+// InterceptRootField makes null of a mutation's field whose payload is too large. The
+// change was made, and those of the next fields are made.
+func (x answerLimits) InterceptRootField(ctx context.Context, next graphql.RootResolver) graphql.Marshaler {
+	m := next(ctx)
+	answer := inorder.From(ctx)
+	if !isMutation(ctx) || answer.Err() == nil {
+		return m
+	}
+	err := answer.Err()
+	answer.Resume()
+	field := graphql.GetRootFieldContext(ctx).Field
+	graphql.AddError(graphql.WithFieldContext(ctx, &graphql.FieldContext{Object: "Mutation", Field: field}), tooLarge(err, true))
+	return graphql.Null
+}
+
+func isMutation(ctx context.Context) bool {
+	if !graphql.HasOperationContext(ctx) {
+		return false
+	}
+	op := graphql.GetOperationContext(ctx)
+	return op.Operation != nil && op.Operation.Operation == ast.Mutation
+}
+
+// tooLarge tells the caller why the answer ends. Of a mutation it says that the change was made.
+func tooLarge(err error, mutation bool) *gqlerror.Error {
+	code := fault.CodeOf(err)
+	if code != fault.QueryTooComplex {
+		return refuse(fault.Internal, "the request was cancelled")
+	}
+	if mutation {
+		return refuse(code, "the change was made, but %s", err.Error())
+	}
+	return refuse(code, "%s", err.Error())
+}
+
+// maxErrors bounds the errors that are listed in an answer; one more tells how many were left out.
+const maxErrors = 100
+
+type errorCountKey struct{}
+
+// errorCount counts the errors of one response, of which the first are listed. The errors of
+// a response are presented by one goroutine.
+type errorCount struct {
+	told int
+	left int
+	code fault.Code // of an error that was left out; NOT_FOUND only where all of them are
+}
+
+// admit says whether one more error is listed; else it is counted. An answer may be kept
+// while all of its errors are NOT_FOUND, so any other code wins.
+func (c *errorCount) admit(code fault.Code) bool {
+	if c == nil {
+		return true
+	}
+	if c.told < maxErrors {
+		c.told++
+		return true
+	}
+	c.left++
+	if c.code == "" || c.code == fault.NotFound {
+		c.code = code
+	}
+	return false
+}
+
+// limit appends the error that tells how many were left out.
+func (c *errorCount) limit(errs gqlerror.List) gqlerror.List {
+	if c.left == 0 {
+		return errs
+	}
+	return append(errs, leftOut(c.code, c.left))
+}
+
+// leftOut is the error that stands for those that are not listed.
+func leftOut(code fault.Code, n int) *gqlerror.Error {
+	return refuse(code, "%d more errors are not listed", n)
+}
