@@ -146,3 +146,26 @@ func TestALostGrantEndsTheSession(t *testing.T) {
 		return len(a.Errors) > 0 && a.Errors[0].Extensions.Code == "UNAUTHENTICATED"
 	})
 }
+
+// TestMutationsOutliveForgottenTokens: the console forgets its tokens, and the next call of a session, or of a service
+// account, is a mutation. It is done, once.
+func TestMutationsOutliveForgottenTokens(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, consolesim.Options{})
+	d := w.sim.Data()
+	workflow := d.WorkflowIDs(d.MainDepartmentID())[0]
+	session := w.signIn(d.Users()[0])
+	time.Sleep(1100 * time.Millisecond) // a younger token is not renewed
+	for name, header := range map[string]map[string]string{"session": session, "service account": {}} {
+		w.sim.ExpireTokens()
+		w.sim.ResetCounts()
+		a := w.ask(`mutation { executeWorkflow(input: {id: "`+workflow+`", idempotencyKey: "`+name+`"}) { jobs { id } } }`,
+			request{header: with(header, in(d.MainCompanyID(), d.MainDepartmentID()))})
+		if len(a.Errors) > 0 || strings.Count(string(a.Data), `"id"`) != 1 {
+			t.Errorf("%s: answered %s", name, a.Body)
+		}
+		if n := w.calls()["POST /openapi/workflows/{workflowId}/execute"]; n != 2 {
+			t.Errorf("%s: %d calls: %v", name, n, w.calls())
+		}
+	}
+}

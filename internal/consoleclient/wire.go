@@ -1,7 +1,6 @@
 package consoleclient
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -10,9 +9,6 @@ import (
 	"net/url"
 	"strings"
 	"time"
-
-	"github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/consoleql/consoleql/internal/fault"
 	"github.com/consoleql/consoleql/internal/scope"
@@ -102,20 +98,6 @@ func some[T any](ctx context.Context, c *Client, sc scope.Scope, r request, id f
 	return entities, nil
 }
 
-// content is the request's body, nil if it has none, with its length and type.
-func (r request) content(method string) (body io.Reader, size int64, contentType string, err error) {
-	if r.file != nil || method == http.MethodGet {
-		return r.file, r.size, octetStream, nil
-	}
-	encoded := []byte("{}")
-	if r.body != nil {
-		if encoded, err = json.Marshal(r.body, jsontext.AllowInvalidUTF8(true)); err != nil {
-			return nil, 0, "", fault.BadInput("input", "cannot be sent: %w", err)
-		}
-	}
-	return bytes.NewReader(encoded), int64(len(encoded)), "application/json", nil
-}
-
 // do makes a call of the API gateway and hands its answer to decode, if not nil.
 func (c *Client) do(ctx context.Context, sc scope.Scope, r request, decode func(*answer) error) error {
 	if err := c.permit(ctx, sc); err != nil {
@@ -129,7 +111,7 @@ func (c *Client) do(ctx context.Context, sc scope.Scope, r request, decode func(
 	if err != nil {
 		return err
 	}
-	body, size, contentType, err := r.content(method)
+	content, err := r.content(method)
 	if err != nil {
 		return err
 	}
@@ -142,12 +124,13 @@ func (c *Client) do(ctx context.Context, sc scope.Scope, r request, decode func(
 			if token, err = c.tokens.Token(ctx); err != nil {
 				return nil, fmt.Errorf("%s: token: %w", r.operation, err)
 			}
-			req, err := newRequest(ctx, method, target, body, size)
+			body := content.body()
+			req, err := newRequest(ctx, method, target, body, content.size)
 			if err != nil {
 				return nil, err
 			}
 			if body != nil {
-				req.Header.Set(headerContentType, contentType)
+				req.Header.Set(headerContentType, content.mediaType)
 			}
 			req.Header.Set("Accept", "application/json")
 			req.Header.Set("User-Agent", c.wire.userAgent)
@@ -165,8 +148,9 @@ func (c *Client) do(ctx context.Context, sc scope.Scope, r request, decode func(
 	if token != "" && fault.CodeOf(err) == fault.Unauthenticated {
 		refused := token
 		c.tokens.Refused(ctx, refused)
-		// The token may have been revoked before its time. What only reads is asked once more if there is another.
-		if method == http.MethodGet {
+		// The token may have been revoked before its time, and nothing was done: the request is sent once more, if there
+		// is another token and its body can be sent again.
+		if content.body != nil {
 			switch next, tokenErr := c.tokens.Token(ctx); {
 			case tokenErr == nil && next != refused:
 				err = send()
