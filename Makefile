@@ -1,6 +1,6 @@
 # The words of this project. `make help` explains them.
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint generate bench soak fuzz rotation build tools graphiql
+.PHONY: help demo test clients lint generate bench soak fuzz rotation build tools graphiql
 
 # The toolchain of builds, tests and releases. It wins over an environment that says "local".
 export GOTOOLCHAIN := go1.27.3
@@ -18,6 +18,9 @@ demo: ## Serve the graph in front of a simulated console
 test: ## Install what the tests need and run all of them, with the race detector
 	@./scripts/install-test-needs
 	go test -race -shuffle=on -timeout 20m ./...
+
+clients: build ## Run clients that people use against the gateway: Apollo, urql, graphql-ws, graphql-sse, undici (needs Node.js and npm)
+	cd test/clients && npm ci --no-audit --no-fund && npm test
 
 lint: $(GOLANGCI_LINT) ## Check the code's form: golangci-lint, go vet, formatting, spelling
 	$(GOLANGCI_LINT) run ./...
