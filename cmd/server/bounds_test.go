@@ -62,6 +62,9 @@ func (w *world) everywhere(query string) map[string][]graphError {
 func (w *world) refusedEverywhere(query, code string) {
 	w.t.Helper()
 	for transport, errors := range w.everywhere(query) {
+		if transport == "multipart" && len(errors) == 1 && errors[0].Extensions.Argument == "map" {
+			continue // the query has no variable for the file, which may be seen first
+		}
 		if len(errors) != 1 || errors[0].Extensions.Code != code {
 			w.t.Errorf("%s: %d errors: %.500v", transport, len(errors), errors)
 		}

@@ -3,8 +3,10 @@ package main
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"io"
+	"net/http"
 	"strings"
 	"testing"
 
@@ -101,5 +103,42 @@ func TestFormsThatLie(t *testing.T) {
 	}
 	if n := len(w.sim.Data().Uploads()); n != 0 {
 		t.Errorf("%d files arrived", n)
+	}
+}
+
+// TestPlaceholdersOfFiles: the file takes the place that the map names, whatever stands there.
+func TestPlaceholdersOfFiles(t *testing.T) {
+	w := newWorld(t, consolesim.Options{})
+	const nested = `mutation($input: UploadPackageInput!) { uploadPackage(input: $input) { packageId } }`
+	for name, tt := range map[string]struct{ query, variables, path string }{
+		"null":               {uploadQuery, `{"file":null}`, "variables.file"},
+		"absent":             {uploadQuery, `{}`, "variables.file"},
+		"no variables":       {uploadQuery, ``, "variables.file"},
+		"variables are null": {uploadQuery, `null`, "variables.file"},
+		"a text":             {uploadQuery, `{"file":"a.dgs"}`, "variables.file"},
+		"an empty text":      {uploadQuery, `{"file":""}`, "variables.file"},
+		"an empty object":    {uploadQuery, `{"file":{}}`, "variables.file"},
+		"a number":           {uploadQuery, `{"file":0}`, "variables.file"},
+		"nested, null":       {nested, `{"input":{"file":null}}`, "variables.input.file"},
+		"nested, absent":     {nested, `{"input":{}}`, "variables.input.file"},
+		"nested, a text":     {nested, `{"input":{"file":"[object File]"}}`, "variables.input.file"},
+	} {
+		raw := map[string]any{"query": tt.query}
+		if tt.variables != "" {
+			raw["variables"] = json.RawMessage(tt.variables)
+		}
+		form := joinForm("", "\r\n",
+			formPart(`Content-Disposition: form-data; name="operations"`, string(encode(t, raw))),
+			formPart(`Content-Disposition: form-data; name="map"`, fmt.Sprintf(`{"0":[%q]}`, tt.path)),
+			formPart(`Content-Disposition: form-data; name="0"; filename="a"`, name))
+		a, err := w.post200(strings.NewReader(form), "multipart/form-data; boundary=B")
+		if err != nil || a.Status != http.StatusOK || len(a.Errors) > 0 {
+			t.Errorf("%s: %v, %s", name, err, a.Body)
+			continue
+		}
+		hash := sha256.Sum256([]byte(name))
+		if got := w.lastUpload(); got.SHA256 != hex.EncodeToString(hash[:]) {
+			t.Errorf("%s: another file arrived", name)
+		}
 	}
 }

@@ -19,13 +19,19 @@ type answer struct {
 	header     http.Header
 	body       []byte
 	dependency responsecache.Dependency // of a query's
+	constant   bool                     // made of nothing that the console says, as introspection is
 
 	// Of one that is kept:
-	kept   bool
-	etag   string
-	maxAge []string // the value of Cache-Control
-	forms  [encodings]codedBody
+	kept           bool
+	begun, expires time.Time
+	etag           string
+	maxAge         []string // the value of Cache-Control
+	forms          [encodings]codedBody
 }
+
+// constantLife is how long an answer is kept that depends on the program alone. Clients keep
+// it as long, and may then meet a new version.
+const constantLife = time.Minute
 
 // codedBody is the body in an encoding, made when it is first asked for.
 type codedBody struct {
@@ -38,8 +44,12 @@ func (a *answer) keepable() {
 	a.kept = true
 	sum := sha256.Sum256(a.body)
 	a.etag = `W/"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`
-	life := a.dependency.Expires().Sub(a.dependency.Begun())
-	a.maxAge = []string{"private, max-age=" + strconv.Itoa(max(0, int(life.Seconds())))}
+	a.begun, a.expires = a.dependency.Begun(), a.dependency.Expires()
+	if a.constant {
+		a.begun = time.Now()
+		a.expires = a.begun.Add(constantLife)
+	}
+	a.maxAge = []string{"private, max-age=" + strconv.Itoa(max(0, int(a.expires.Sub(a.begun).Seconds())))}
 }
 
 // weight is what a kept answer counts, in bytes: with its compressed forms, whether they
@@ -63,7 +73,7 @@ func (a *answer) write(w http.ResponseWriter, r *http.Request, by *encoder) {
 		h.Set("Cache-Control", "no-store")
 	} else {
 		// Rounded so that a client never takes the answer for younger than it is.
-		age := math.Ceil(time.Since(a.dependency.Begun()).Seconds())
+		age := math.Ceil(time.Since(a.begun).Seconds())
 		own[0] = strconv.Itoa(int(age))
 		h["Cache-Control"], h["Age"] = a.maxAge, own[0:1:1]
 		if r.Method == http.MethodGet {
@@ -76,7 +86,7 @@ func (a *answer) write(w http.ResponseWriter, r *http.Request, by *encoder) {
 		}
 	}
 	body := a.body
-	if e := encodingFor(r.Header.Values("Accept-Encoding"), len(body)); e != identity {
+	if e := encodingFor(r.Header.Values("Accept-Encoding"), len(body)); e != identity && by != nil {
 		body = a.in(e, by)
 		h["Content-Encoding"] = []string{e.name()}
 	}

@@ -97,7 +97,7 @@ func NewAnswers(o AnswersOptions) (*Answers, error) {
 		MaximumWeight: o.MaxBytes,
 		Weigher:       func(_ answerKey, a *answer) uint32 { return a.weight() },
 		ExpiryCalculator: otter.ExpiryWritingFunc(func(e otter.Entry[answerKey, *answer]) time.Duration {
-			return max(1, time.Until(e.Value.dependency.Expires()))
+			return max(1, time.Until(e.Value.expires))
 		}),
 		Executor: onCaller,
 		Logger:   &otter.NoopLogger{},
@@ -148,44 +148,50 @@ type keeping struct {
 
 // Do answers the request.
 func (k keeping) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
-	e, ok := k.enquire(r)
-	if !ok && wantsFresh(r.Header) {
-		e, ok = &enquiry{ctx: r.Context(), fresh: true, apart: true, request: r}, true
-	}
-	if !ok || principal.FromContext(r.Context()).Name() == "" {
-		k.Transport.Do(w, r, exec) // which says what is wrong, or needs no console
+	ctx := r.Context()
+	p, ok := parametersOf(ctx)
+	if !ok {
+		k.Transport.Do(w, r, exec) // which says what is wrong
 		return
 	}
+	e := k.enquire(ctx, p, r.Header, answerType(r))
+	e.execute = func(ctx context.Context, w http.ResponseWriter) { k.Transport.Do(w, r.WithContext(ctx), exec) }
 	if e.persist != "" {
-		k.persisted.Add(r.Context(), e.hash, e.persist)
+		k.persisted.Add(ctx, e.hash, e.persist)
 	}
-	if !e.fresh && !e.apart {
-		if a, ok := k.hit(r.Context(), e.key); ok {
-			k.opts.Observe(AnswerHit)
-			a.write(w, r, k.encoder)
-			return
-		}
+	k.answer(e).write(w, r, k.encoder) //nolint:contextcheck // e has the request's
+}
+
+// answer answers from what is kept, by an execution under way, or by one of its own.
+func (a *Answers) answer(e *enquiry) *answer {
+	if e.fresh || e.apart {
+		return a.run(e.ctx, e)
 	}
-	e.execute = func(ctx context.Context, w http.ResponseWriter) { k.Transport.Do(w, e.again(ctx), exec) }
-	if !e.fresh && !e.apart {
-		if _, known := k.queries.GetIfPresent(e.document); known {
-			k.share(e).write(w, r, k.encoder) //nolint:contextcheck // e has the request's
-			return
-		}
+	if kept, ok := a.hit(e.ctx, e.key); ok {
+		a.opts.Observe(AnswerHit)
+		return kept
 	}
-	k.run(r.Context(), e).write(w, r, k.encoder)
+	if _, known := a.queries.GetIfPresent(e.document); known {
+		return a.share(e)
+	}
+	return a.run(e.ctx, e)
 }
 
 // hit is the kept answer, if it may be given.
 func (a *Answers) hit(ctx context.Context, key answerKey) (*answer, bool) {
 	found, ok := a.kept.GetIfPresent(key)
-	if !ok || !a.opts.Validity.Valid(found.dependency) {
+	if !ok || !a.valid(found) {
 		return nil, false
 	}
-	if p := principal.FromContext(ctx); p.Kind() != principal.Service && a.opts.Accepted(ctx) != nil {
+	if p := principal.FromContext(ctx); p.Name() != "" && p.Kind() != principal.Service && a.opts.Accepted(ctx) != nil {
 		return nil, false // the execution will say why
 	}
 	return found, true
+}
+
+// valid says whether an answer may be given to anybody who asks now.
+func (a *Answers) valid(made *answer) bool {
+	return made.constant || a.opts.Validity.Valid(made.dependency)
 }
 
 // share answers by an execution that identical requests share. Who came while it was
@@ -205,12 +211,12 @@ func (a *Answers) share(e *enquiry) *answer {
 	case <-f.done:
 	case <-e.ctx.Done():
 		a.leave(e.key, f)
-		return cancelled(e.request)
+		return cancelled(e.media)
 	}
 	if !joined {
 		return f.answer
 	}
-	if !a.opts.Validity.Current(f.answer.dependency) {
+	if !f.answer.constant && !a.opts.Validity.Current(f.answer.dependency) {
 		return a.run(e.ctx, e) // the cache below lets those who are here together share their calls
 	}
 	a.opts.Observe(AnswerShared)
@@ -270,10 +276,11 @@ func (a *Answers) run(ctx context.Context, e *enquiry) *answer {
 	}
 	a.opts.Observe(AnswerExecuted)
 	made.dependency = t.Dependency()
+	made.constant = len(t.Reads()) == 0 && !spoiled
 	if e.document != (documentKey{}) {
 		a.queries.Set(e.document, struct{}{})
 	}
-	if made.status == http.StatusOK && !spoiled && !e.apart && a.opts.Validity.Valid(made.dependency) {
+	if made.status == http.StatusOK && !spoiled && !e.apart && a.valid(made) {
 		made.keepable()
 		a.kept.Set(e.key, made)
 	}
@@ -305,7 +312,7 @@ func (a *Answers) record(ctx context.Context, e *enquiry) (made *answer) {
 		if v := recover(); v != nil {
 			logPanic(ctx, a.opts.Logger, v)
 			rec = &transcript{header: make(http.Header)}
-			writeError(rec, e.request, http.StatusInternalServerError, fault.New(fault.Internal, "internal error"))
+			writeErrorAs(rec, e.media, http.StatusInternalServerError, fault.New(fault.Internal, "internal error"))
 			made = rec.answer()
 		}
 	}()
@@ -339,9 +346,9 @@ func (r *transcript) answer() *answer {
 }
 
 // cancelled is for a client that has gone.
-func cancelled(r *http.Request) *answer {
+func cancelled(media string) *answer {
 	rec := &transcript{header: make(http.Header)}
-	writeError(rec, r, 499, fault.New(fault.Internal, "the request was cancelled"))
+	writeErrorAs(rec, media, 499, fault.New(fault.Internal, "the request was cancelled"))
 	return rec.answer()
 }
 

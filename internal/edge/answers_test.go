@@ -3,7 +3,6 @@ package edge
 import (
 	"context"
 	"net/http"
-	"net/http/httptest"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -30,8 +29,7 @@ func TestTheLastWhoLeavesEndsTheExecution(t *testing.T) {
 		over := make(chan struct{})
 		defer close(over)
 		ask := func(ctx context.Context, execute func(context.Context, http.ResponseWriter)) *answer {
-			r := httptest.NewRequestWithContext(ctx, http.MethodPost, "/graphql", nil)
-			return a.share(&enquiry{ctx: ctx, request: r, execute: execute})
+			return a.share(&enquiry{ctx: ctx, media: typeJSON, execute: execute})
 		}
 		hang := func(ctx context.Context, _ http.ResponseWriter) {
 			begun++

@@ -7,7 +7,6 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 
@@ -128,16 +127,18 @@ func (s *server) graphql() http.Handler {
 	h := handler.New(s.opts.Schema)
 	h.AddTransport(options{})
 	h.AddTransport(sockets{s})
-	queries, files := []graphql.Transport{once{verbatim{get{}}}, once{verbatim{post{}}}}, once{uploads{s.opts.Limits}}
-	h.AddTransport(reading{sse{s.opts.Streams, s.opts.Keepalive, append(slices.Clone(queries), files), s.opts.Logger}})
 	persisted := newDocuments(documentBytes, func(hash, text string) int { return len(hash) + len(text) })
-	for _, t := range queries {
-		if s.opts.Answers != nil {
-			t = s.opts.Answers.before(t, persisted)
+	queries, files := []graphql.Transport{once{verbatim{get{}}}, once{verbatim{post{}}}}, graphql.Transport(once{uploads{s.opts.Limits}})
+	if s.opts.Answers != nil {
+		for i, t := range queries {
+			queries[i] = s.opts.Answers.before(t, persisted)
 		}
+		files = compressing{files, s.opts.Answers.encoder}
+	}
+	h.AddTransport(reading{sse{s.opts.Streams, s.opts.Keepalive, queries, s.opts.Answers, s.opts.Logger}})
+	for _, t := range append(queries, files) {
 		h.AddTransport(reading{t})
 	}
-	h.AddTransport(reading{files})
 	h.AddTransport(otherwise{})
 	h.SetQueryCache(parsedDocuments{
 		newDocuments(documentBytes, func(text string, _ *ast.QueryDocument) int { return parsed * len(text) }), s.opts.Schema.Schema(),
@@ -254,7 +255,8 @@ func (s *server) observe(next http.Handler) http.Handler {
 }
 
 // isStream says that the request's duration tells how long a client stayed, and
-// nothing of the gateway.
+// nothing of the gateway: an answer whose length was known before it was sent is no stream.
 func isStream(r *http.Request, answered http.ResponseWriter) bool {
-	return sockets{}.Supports(r) || strings.HasPrefix(answered.Header().Get("Content-Type"), eventStream)
+	h := answered.Header()
+	return sockets{}.Supports(r) || strings.HasPrefix(h.Get("Content-Type"), eventStream) && h.Get("Content-Length") == ""
 }

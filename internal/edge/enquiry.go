@@ -6,9 +6,11 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/consoleql/consoleql/internal/principal"
 	"github.com/consoleql/consoleql/internal/scope"
@@ -31,41 +33,50 @@ type enquiry struct {
 	ctx      context.Context //nolint:containedctx // the request's own
 	key      answerKey
 	document documentKey
-	fresh    bool // Cache-Control: no-cache
-	apart    bool // neither from what is kept nor to be kept
-	request  *http.Request
+	fresh    bool   // Cache-Control: no-cache
+	apart    bool   // neither from what is kept nor to be kept
+	media    string // the media type of the answer
 	execute  func(context.Context, http.ResponseWriter)
 
 	persist, hash string // a text that is sent with its hash, in hexadecimal
 }
 
-// again is the request, in another context.
-func (e *enquiry) again(ctx context.Context) *http.Request { return e.request.WithContext(ctx) }
-
-// enquire names the answer that a request asks for. It is not ok where the request is
-// in any way unusual.
-func (a *Answers) enquire(r *http.Request) (e *enquiry, ok bool) {
-	accept := r.Header.Values("Accept")
-	if len(accept) > 1 || len(accept) == 1 && len(accept[0]) > 256 {
-		return nil, false
+// enquire names the answer that a request asks for. It depends on the media type and on no
+// other matter of the transport. The answer of a request that is in any way unusual is apart.
+func (a *Answers) enquire(ctx context.Context, p *parameters, h http.Header, media string) *enquiry {
+	if directives := p.cacheControl(); directives != "" {
+		h = http.Header{"Cache-Control": append(slices.Clone(h.Values("Cache-Control")), directives)}
 	}
-	p, ok := parametersOf(r.Context())
-	if !ok {
-		return nil, false
-	}
+	e := &enquiry{ctx: ctx, media: media, fresh: wantsFresh(h), apart: true}
 	hash, persisted, ok := p.hash()
 	if !ok {
-		return nil, false
+		return e
 	}
-	document := p.document(hash)
-	e = &enquiry{
-		ctx: r.Context(), key: a.keyOf(r, p, document), document: document, request: r,
-		fresh: wantsFresh(r.Header), apart: tracing(r.Context()) != untraced || unkept(r.Header),
-	}
+	e.document = p.document(hash)
+	e.key = a.keyOf(ctx, p, e.document, media)
+	e.apart = tracing(ctx) != untraced || unkept(h)
 	if persisted && p.Query != "" {
 		e.persist, e.hash = p.Query, hex.EncodeToString(hash[:])
 	}
-	return e, true
+	return e
+}
+
+// cacheControl is the member cacheControl of the request's extensions: what the header
+// Cache-Control says, for clients that cannot set a header, such as an EventSource, or not
+// for one operation, as over a WebSocket.
+func (p *parameters) cacheControl() string {
+	if len(p.Extensions) == 0 {
+		return ""
+	}
+	var extensions struct {
+		CacheControl jsontext.Value `json:"cacheControl"`
+	}
+	if json.Unmarshal(p.Extensions, &extensions, jsontext.AllowDuplicateNames(true)) != nil || extensions.CacheControl.Kind() != '"' {
+		return ""
+	}
+	var directives string
+	_ = json.Unmarshal(extensions.CacheControl, &directives) // it is a string
+	return directives
 }
 
 // document names the operation of the document with that hash.
@@ -109,9 +120,9 @@ func (p *parameters) hash() (hash [sha256.Size]byte, isPersisted, ok bool) {
 }
 
 // keyOf names the answer: a hash over each part with its length.
-func (a *Answers) keyOf(r *http.Request, p *parameters, document documentKey) answerKey {
-	who := principal.FromContext(r.Context())
-	sc, _ := scope.FromContext(r.Context())
+func (a *Answers) keyOf(ctx context.Context, p *parameters, document documentKey, media string) answerKey {
+	who := principal.FromContext(ctx)
+	sc, _ := scope.FromContext(ctx)
 	variables := p.Variables
 	if len(variables) > 0 {
 		variables = variables.Clone()
@@ -121,7 +132,7 @@ func (a *Answers) keyOf(r *http.Request, p *parameters, document documentKey) an
 	}
 	text := make([]byte, 0, 512)
 	for _, part := range [...]string{
-		r.Method, r.Header.Get("Accept"), string(variables), who.Name(), sc.CompanyID, sc.DepartmentID,
+		media, string(variables), who.Name(), sc.CompanyID, sc.DepartmentID,
 	} {
 		text = binary.BigEndian.AppendUint64(text, uint64(len(part)))
 		text = append(text, part...)

@@ -100,7 +100,7 @@ func lengthOf(part *multipart.Part) int64 {
 	if err != nil {
 		return -1
 	}
-	return int64(n) //nolint:gosec // it has 63 bits
+	return int64(n) // it has 63 bits
 }
 
 // partsBefore is how many parts come before the first file: `operations` and `map`.

@@ -40,11 +40,10 @@ func (s *server) ownNames(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		origin := r.Header.Get("Origin")
 		var own bool
-		switch {
-		case origin == "":
+		if origin == "" {
 			host := hostOf("http://" + r.Host)
 			own = r.TLS != nil || isLocal(host) || hosts[host] || showsCredentials(r.Header)
-		default:
+		} else {
 			own = !strings.HasPrefix(origin, "http://") || slices.Contains(s.opts.Origins, origin) || isLocal(hostOf(origin))
 		}
 		if !own {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"maps"
+	"math"
 	"mime"
 	"net/http"
 	"strings"
@@ -27,28 +29,32 @@ type sse struct {
 	streams   *Streams
 	keepalive time.Duration
 	// plain answer what is no subscription for clients that take JSON, too.
-	plain []graphql.Transport
-	log   *slog.Logger
+	plain   []graphql.Transport
+	answers *Answers // nil: each query is executed
+	log     *slog.Logger
 }
 
-// Supports says whether the client asks for events.
+// Supports says whether the client takes events.
 func (sse) Supports(r *http.Request) bool {
-	if !accepts(r, eventStream) {
-		return false
-	}
-	return r.Method == http.MethodGet || r.Method == http.MethodPost && isJSON(r)
+	events, _ := eventWeights(r)
+	return events > 0 && (r.Method == http.MethodGet || r.Method == http.MethodPost && isJSON(r))
 }
 
-// accepts says whether the client names the media type in Accept.
-func accepts(r *http.Request, mediaType string) bool {
+// eventWeights are the weights that Accept gives to events and to JSON, each by its name
+// (RFC 9110, section 12.5.1): a client that names events and adds a wildcard wants events.
+func eventWeights(r *http.Request) (events, plain float64) {
 	for _, header := range r.Header.Values("Accept") {
 		for part := range strings.SplitSeq(header, ",") {
-			if t, _, err := mime.ParseMediaType(part); err == nil && t == mediaType {
-				return true
+			name, parameters, _ := strings.Cut(part, ";")
+			switch strings.ToLower(strings.TrimSpace(name)) {
+			case eventStream:
+				events = max(events, weight(parameters))
+			case typeJSON, typeGraphQLResponse:
+				plain = max(plain, weight(parameters))
 			}
 		}
 	}
-	return false
+	return events, plain
 }
 
 func isJSON(r *http.Request) bool {
@@ -56,41 +62,108 @@ func isJSON(r *http.Request) bool {
 	return err == nil && t == "application/json"
 }
 
-// Do answers the request.
+// Do answers the request. A client that takes JSON as readily gets events for subscriptions only.
 func (t sse) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
+	events, plain := eventWeights(r)
+	takesJSON := plain > 0 && plain >= events
+	if p, ok := parametersOf(r.Context()); takesJSON && ok && p.Query != "" && !strings.Contains(p.Query, "subscription") {
+		t.asJSON(w, r, exec)
+		return
+	}
 	params := &graphql.RawParams{Headers: r.Header, ReadTime: graphql.TraceTiming{Start: graphql.Now(), End: graphql.Now()}}
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
+	if t.answers != nil {
+		exec = cachingExecutor{exec, t.answers, func(ctx context.Context) (*parameters, http.Header) {
+			p, _ := parametersOf(ctx)
+			return p, r.Header
+		}}
+	}
 	op, errs := exec.CreateOperationContext(ctx, params)
 	kind := ast.Operation("")
 	if len(errs) == 0 {
 		kind = op.Operation.Operation
 	}
-	if kind != ast.Subscription && (accepts(r, typeJSON) || accepts(r, typeGraphQLResponse)) {
-		for _, plain := range t.plain {
-			if plain.Supports(r) {
-				plain.Do(w, r, exec)
-				return
-			}
-		}
-	}
-	if kind == ast.Mutation && r.Method == http.MethodGet {
+	switch {
+	case kind == ast.Subscription:
+		responses, ctx := exec.DispatchOperation(graphql.WithOperationContext(ctx, op), op)
+		t.stream(ctx, cancel, w, r, encoded(responses))
+	case takesJSON:
+		t.asJSON(w, r, exec)
+	case kind == ast.Mutation && r.Method == http.MethodGet:
 		w.Header().Set("Allow", "POST")
 		writeError(w, r, http.StatusMethodNotAllowed, fault.BadInput("query", "holds a mutation: send it by POST"))
-		return
+	case len(errs) > 0:
+		ctx = graphql.WithOperationContext(ctx, op)
+		t.single(ctx, cancel, w, r, graphql.OneShot(exec.DispatchError(ctx, errs)))
+	default:
+		responses, ctx := exec.DispatchOperation(graphql.WithOperationContext(ctx, op), op)
+		t.single(ctx, cancel, w, r, responses)
 	}
-	ctx = graphql.WithOperationContext(ctx, op)
-	var responses graphql.ResponseHandler
-	if len(errs) > 0 {
-		responses = graphql.OneShot(exec.DispatchError(ctx, errs))
-	} else {
-		responses, ctx = exec.DispatchOperation(ctx, op)
+}
+
+// asJSON answers as if the client had not named events.
+func (t sse) asJSON(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
+	if caching, ok := exec.(cachingExecutor); ok {
+		exec = caching.GraphExecutor
 	}
-	t.stream(ctx, cancel, w, r, responses)
+	for _, plain := range t.plain {
+		if plain.Supports(r) {
+			plain.Do(w, r, exec)
+			return
+		}
+	}
+}
+
+// The frames of a stream.
+const (
+	frameNext     = "event: next\ndata: "
+	frameEnd      = "\n\n"
+	frameComplete = "event: complete\ndata:\n\n"
+)
+
+// single writes the one response of an operation: as a body of known length, compressed like
+// any other, or as a stream with comments where the response takes longer than a keepalive.
+func (t sse) single(ctx context.Context, cancel context.CancelFunc, w http.ResponseWriter, r *http.Request, responses graphql.ResponseHandler) {
+	frames := make(chan []byte, 1)
+	go t.produce(ctx, frames, encoded(func(ctx context.Context) *graphql.Response { return orCancelled(responses(ctx)) }), 1)
+	soon := time.NewTimer(t.keepalive)
+	defer soon.Stop()
+	select {
+	case frame := <-frames:
+		var by *encoder
+		if t.answers != nil {
+			by = t.answers.encoder
+		}
+		body := append(append(append(make([]byte, 0, len(frame)+64), frameNext...), frame...), frameEnd+frameComplete...)
+		(&answer{status: http.StatusOK, header: streamHeader(), body: body}).write(w, r, by)
+	case <-soon.C:
+		t.stream(ctx, cancel, w, r, func(context.Context) []byte { return <-frames })
+	}
+}
+
+// streamHeader is the header of all answers of this transport.
+func streamHeader() http.Header {
+	return http.Header{
+		"Content-Type":      {eventStream + inUTF8},
+		"X-Accel-Buffering": {"no"}, // nginx would keep events back
+	}
+}
+
+// encoded gives responses as JSON; nil: there are no more.
+func encoded(responses graphql.ResponseHandler) func(context.Context) []byte {
+	return func(ctx context.Context) []byte {
+		response := responses(ctx)
+		if response == nil {
+			return nil
+		}
+		frame, _ := encodeResponse(response) // what gqlgen answers is JSON
+		return frame
+	}
 }
 
 // stream writes the responses as they come, and comments while none do.
-func (t sse) stream(ctx context.Context, cancel context.CancelFunc, w http.ResponseWriter, r *http.Request, responses graphql.ResponseHandler) {
+func (t sse) stream(ctx context.Context, cancel context.CancelFunc, w http.ResponseWriter, r *http.Request, next func(context.Context) []byte) {
 	stop := make(chan struct{})
 	done, ok := t.streams.begin(func() { close(stop) })
 	if !ok {
@@ -102,15 +175,14 @@ func (t sse) stream(ctx context.Context, cancel context.CancelFunc, w http.Respo
 	produced := make(chan struct{})
 	go func() {
 		defer close(produced)
-		t.produce(ctx, frames, responses)
+		t.produce(ctx, frames, next, math.MaxInt)
 	}()
 	defer func() {
 		cancel()
 		<-produced
 	}()
 
-	w.Header().Set("Content-Type", eventStream+inUTF8)
-	w.Header().Set("X-Accel-Buffering", "no") // nginx would keep events back
+	maps.Copy(w.Header(), streamHeader())
 	to := http.NewResponseController(w)
 	defer func() { _ = to.SetWriteDeadline(time.Time{}) }() // how the stream ends is not the last frame's matter
 	write := func(frame string) bool {
@@ -129,10 +201,10 @@ func (t sse) stream(ctx context.Context, cancel context.CancelFunc, w http.Respo
 		select {
 		case frame, more := <-frames:
 			if !more {
-				write("event: complete\ndata:\n\n")
+				write(frameComplete)
 				return
 			}
-			alive = write("event: next\ndata: " + string(frame) + "\n\n")
+			alive = write(frameNext + string(frame) + frameEnd)
 			beat.Reset(t.keepalive)
 		case <-beat.C:
 			alive = write(":\n\n")
@@ -144,15 +216,11 @@ func (t sse) stream(ctx context.Context, cancel context.CancelFunc, w http.Respo
 	}
 }
 
-// produce encodes the responses: one that follows may use the memory of the one before.
+// produce sends the responses, at most so many: one that follows may use the memory of the one before.
 // A panic is a response, too, and the last one: nobody else guards this goroutine.
-func (t sse) produce(ctx context.Context, frames chan<- []byte, responses graphql.ResponseHandler) {
+func (t sse) produce(ctx context.Context, frames chan<- []byte, next func(context.Context) []byte, most int) {
 	defer close(frames)
-	send := func(r *graphql.Response) bool {
-		frame, err := encodeResponse(r)
-		if err != nil {
-			return false // what gqlgen answers is JSON
-		}
+	send := func(frame []byte) bool {
 		select {
 		case frames <- frame:
 			return true
@@ -163,9 +231,13 @@ func (t sse) produce(ctx context.Context, frames chan<- []byte, responses graphq
 	defer func() {
 		if v := recover(); v != nil {
 			logPanic(ctx, t.log, v)
-			send(&graphql.Response{Errors: gqlerror.List{errPanicked()}})
+			frame, _ := encodeResponse(&graphql.Response{Errors: gqlerror.List{errPanicked()}})
+			send(frame)
 		}
 	}()
-	for r := responses(ctx); r != nil && send(r); r = responses(ctx) {
+	for range most {
+		if frame := next(ctx); frame == nil || !send(frame) {
+			return
+		}
 	}
 }

@@ -63,29 +63,38 @@ func tracing(ctx context.Context) traceMode {
 // admitTrace reads the header, and refuses it where it is not for the caller.
 func (s *server) admitTrace(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		values := r.Header[headerTrace]
-		if len(values) == 0 {
-			next.ServeHTTP(w, r)
-			return
-		}
-		mode := untraced
+		mode, err := s.traceMode(r)
 		switch {
-		case len(values) > 1:
-		case values[0] == "1":
-			mode = traceRun
-		case values[0] == "plan":
-			mode = tracePlan
-		}
-		if mode == untraced {
-			writeError(w, r, http.StatusBadRequest, fault.BadInput("X-ConsoleQL-Trace", "is neither 1 nor plan"))
-			return
-		}
-		if err := s.mayTrace(r); err != nil {
+		case err != nil && fault.CodeOf(err) == fault.Forbidden:
 			writeError(w, r, http.StatusForbidden, err)
-			return
+		case err != nil:
+			writeError(w, r, http.StatusBadRequest, err)
+		case mode == untraced:
+			next.ServeHTTP(w, r)
+		default:
+			next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), traceKey{}, mode)))
 		}
-		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), traceKey{}, mode)))
 	})
+}
+
+// traceMode is what the request's header wants to know, if it may.
+func (s *server) traceMode(r *http.Request) (traceMode, error) {
+	values := r.Header[headerTrace]
+	if len(values) == 0 {
+		return untraced, nil
+	}
+	mode := untraced
+	switch {
+	case len(values) > 1:
+	case values[0] == "1":
+		mode = traceRun
+	case values[0] == "plan":
+		mode = tracePlan
+	}
+	if mode == untraced {
+		return untraced, fault.BadInput("X-ConsoleQL-Trace", "is neither 1 nor plan")
+	}
+	return mode, s.mayTrace(r)
 }
 
 // mayTrace is why the caller may not have an account; nil if it may.

@@ -63,12 +63,18 @@ func (t sockets) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphEx
 		return
 	}
 	defer done()
+	exec = executor{GraphExecutor: exec, parameters: c.parameters}
+	if t.s.opts.Answers != nil {
+		exec = cachingExecutor{exec, t.s.opts.Answers, func(ctx context.Context) (*parameters, http.Header) {
+			return c.parameters(), payloadHeader(ctx)
+		}}
+	}
 	limit := t.s.opts.Limits.BodyBytes
 	transport.Websocket{
 		Implementation:   accepted{c},
 		InitFunc:         t.initialise(r),
 		PayloadReadLimit: &limit,
-	}.Do(w, r, executor{GraphExecutor: exec, parameters: c.parameters})
+	}.Do(w, r, exec)
 }
 
 func offered(r *http.Request) []string {
@@ -106,13 +112,31 @@ func (t sockets) initialise(r *http.Request) transport.WebsocketInitFunc {
 		if err != nil {
 			return closing(ctx, statusBadRequest, err), nil, err
 		}
-		return identified(ctx, who, sc), nil, nil
+		if directives := asked.Header.Values("Cache-Control"); len(directives) > 0 {
+			ctx = context.WithValue(ctx, payloadKey{}, http.Header{"Cache-Control": directives})
+		}
+		ctx = identified(ctx, who, sc)
+		mode, err := t.s.traceMode(asked.WithContext(ctx))
+		if err != nil {
+			return closing(ctx, statusBadRequest, err), nil, err
+		}
+		return context.WithValue(ctx, traceKey{}, mode), nil, nil
 	}
+}
+
+type payloadKey struct{}
+
+// payloadHeader is the header of all operations of a WebSocket.
+func payloadHeader(ctx context.Context) http.Header {
+	h, _ := ctx.Value(payloadKey{}).(http.Header)
+	return h
 }
 
 // withPayload is the request with the headers that the payload names.
 func withPayload(r *http.Request, payload transport.InitPayload) (*http.Request, error) {
 	asked := r.Clone(r.Context())
+	asked.Header.Del("Cache-Control") // browsers send no-cache to open any WebSocket
+	asked.Header.Del("Pragma")
 	replaced := false
 	named := make(map[string]bool)
 	for name, value := range payload {
@@ -128,7 +152,7 @@ func withPayload(r *http.Request, payload transport.InitPayload) (*http.Request,
 				asked.Header.Del("X-Api-Key")
 				replaced = true
 			}
-		case http.CanonicalHeaderKey(headerCompany), http.CanonicalHeaderKey(headerDepartment):
+		case http.CanonicalHeaderKey(headerCompany), http.CanonicalHeaderKey(headerDepartment), "Cache-Control", headerTrace:
 		default:
 			continue
 		}
