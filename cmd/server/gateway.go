@@ -177,6 +177,7 @@ func (g *gateway) dialConsole(metrics *telemetry.Metrics) error {
 		QueueCreatePath:  s.ConsoleQueueCreatePath,
 		Observe:          g.observeCalls(metrics),
 		Trace:            g.traceCalls(),
+		Logger:           g.log,
 	}
 	sso := opts
 	sso.Transport = by.sso

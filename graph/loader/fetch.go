@@ -169,7 +169,9 @@ func (e *entities[T, F]) askIDs(g *group, ids []string) (*firstPage[T], error) {
 	page, err := e.page(k)
 	switch {
 	case refusesParameter(err):
-		learned.sawIDs(e.k.name, false)
+		if saysSo(err) {
+			learned.sawIDs(e.k.name, false)
+		}
 		return nil, nil
 	case err != nil:
 		return nil, err
@@ -200,6 +202,16 @@ func (e *entities[T, F]) askIDs(g *group, ids []string) (*firstPage[T], error) {
 		return nil, errors.Join(errs...)
 	}
 	return nil, nil
+}
+
+// saysSo says whether the refusal of a list with many ids, err, can be believed of
+// the next one: the console itself has answered, or the URL was too long on the way.
+func saysSo(err error) bool {
+	var answer *cc.Error
+	if !errors.As(err, &answer) {
+		return false
+	}
+	return !answer.Foreign || answer.Status == http.StatusRequestURITooLong || answer.Status == http.StatusRequestHeaderFieldsTooLarge
 }
 
 // refusesParameter says whether err looks like a console, or a proxy before it,

@@ -215,6 +215,10 @@ func (p *poll[T]) final(who principal.Principal, err error) bool {
 		p.failures, p.refusals = 0, 0
 		return true
 	case fault.Forbidden, fault.NotFound, fault.BadUserInput, fault.ScopeRequired:
+		var console *cc.Error
+		if errors.As(err, &console) && (console.Empty || console.Foreign) {
+			return false // it says nothing of the next look
+		}
 		p.dismiss(err, func(*subscriber[T]) bool { return true })
 		return true
 	default:

@@ -1,6 +1,7 @@
 package consolecache
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -177,6 +178,13 @@ func (l *listed[T]) keepIn(c *responsecache.Cache) error {
 	})
 }
 
+// emptyAnswer says whether err is a refusal without a body, which is about one call: it is
+// neither answered with what is kept nor ends that.
+func emptyAnswer(err error) bool {
+	var answer *cc.Error
+	return fault.CodeOf(err) == fault.Forbidden && errors.As(err, &answer) && answer.Empty
+}
+
 // viewOf makes the view of a row. What is kept are the client's own structs, which are
 // an allow-list of what the console sends. What is no part of a page has no part.
 func viewOf[T any](c *responsecache.Cache, row string, into **responsecache.View[T], part func(any, int) (T, string, bool)) (err error) {
@@ -193,8 +201,9 @@ func viewOf[T any](c *responsecache.Cache, row string, into **responsecache.View
 		Negative: func(err error) bool { return fault.CodeOf(err) == fault.NotFound },
 		Final: func(err error) bool {
 			code := fault.CodeOf(err)
-			return code == fault.Forbidden || code == fault.Unauthenticated
+			return code == fault.Forbidden && !emptyAnswer(err) || code == fault.Unauthenticated
 		},
+		Refused: emptyAnswer,
 	})
 	return err
 }

@@ -1,6 +1,7 @@
 package consoleclient
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"sync"
@@ -57,15 +58,6 @@ func (a *answer) begins() (byte, error) {
 	return first, err
 }
 
-// ends fails where something follows the value that was read. A connection that breaks after the value takes nothing
-// from it.
-func (a *answer) ends() error {
-	if _, err := a.begins(); err == nil {
-		return errSyntax
-	}
-	return nil
-}
-
 // whole calls read, and again from the same place with more of the answer where it came to the end of what is held.
 func (a *answer) whole(read func() error) error {
 	start, depth := a.at, a.depth
@@ -119,16 +111,37 @@ func (a *answer) fill(start int) (more bool, err error) {
 	return len(a.in) > before || a.last, nil
 }
 
-// limitedReader gives at most max bytes of an answer, and remembers why reading ended early: that tells an answer that
+// limitedReader gives at most max bytes of an answer, without a byte order mark before them, and remembers why reading ended early: that tells an answer that
 // cannot be decoded from one that did not arrive.
 type limitedReader struct {
 	r        io.Reader
 	left     int64
+	begun    bool
 	tooLarge bool
 	err      error // of the connection, other than io.EOF
 }
 
 func (l *limitedReader) Read(p []byte) (int, error) {
+	if l.begun || len(p) < len(bom) {
+		return l.read(p)
+	}
+	l.begun = true
+	n, err := io.ReadAtLeast(readerFunc(l.read), p, len(bom))
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		err = io.EOF
+	}
+	if bytes.HasPrefix(p[:n], []byte(bom)) {
+		n = copy(p, p[len(bom):n])
+	}
+	return n, err
+}
+
+// readerFunc is a function as a reader.
+type readerFunc func([]byte) (int, error)
+
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
+
+func (l *limitedReader) read(p []byte) (int, error) {
 	if l.tooLarge {
 		return 0, errTooLarge
 	}

@@ -13,6 +13,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"strings"
@@ -72,6 +73,9 @@ type Options struct {
 	// Trace, if not nil, is told of every call before it is made, in its caller's context, and returns the context to make
 	// it in; what it returns beside that, if not nil, is told when the call has finished.
 	Trace func(ctx context.Context, operation string) (context.Context, func(Call))
+	// Logger is told at debug what the console says of its own failures (status 500 and above), which callers do not see;
+	// nil: nobody.
+	Logger *slog.Logger
 	// UserAgent is sent with every call, except to the upload channel's storage; empty: "consoleql".
 	UserAgent string
 }
@@ -91,6 +95,7 @@ type Call struct {
 // Client calls the console's API gateway. It is safe for concurrent use.
 type Client struct {
 	wire            wire
+	log             *slog.Logger
 	base            *url.URL
 	tokens          Tokens
 	permit          func(context.Context, scope.Scope) error
@@ -118,7 +123,10 @@ func New(o Options) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Client{wire: w, base: base, tokens: o.Tokens, permit: o.Permit, uploadTimeout: o.UploadTimeout, queueCreatePath: path}
+	c := &Client{wire: w, log: o.Logger, base: base, tokens: o.Tokens, permit: o.Permit, uploadTimeout: o.UploadTimeout, queueCreatePath: path}
+	if c.log == nil {
+		c.log = slog.New(slog.DiscardHandler)
+	}
 	if c.permit == nil {
 		c.permit = func(context.Context, scope.Scope) error { return nil }
 	}

@@ -1,7 +1,6 @@
 package consoleclient
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -13,10 +12,6 @@ import (
 	"strings"
 	"syscall"
 	"time"
-	"unicode"
-
-	"github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/consoleql/consoleql/internal/fault"
 )
@@ -27,18 +22,23 @@ type Error struct {
 	Operation string
 	// Status is the HTTP status of the answer, 0 where there was none.
 	Status int
-	// Title and Detail are the console's own words (RFC 7807); Title is the status' text where it said nothing.
+	// Title and Detail are the console's own words (RFC 7807 and its like), bounded, on one line and without a token. Title
+	// is the status' text where it said nothing. Detail is empty where the status is 500 or above.
 	Title, Detail string
 	// Kind says what a caller can make of it.
 	Kind fault.Code
 	// RetryAfter is how long the console asks to be left alone; 0 where it does not say.
 	RetryAfter time.Duration
+	// Foreign says that the answer is not the console's word but that of something before it, such as a proxy.
+	Foreign bool
+	// Empty says that the answer is the console's word and has no body: its status is about this call alone.
+	Empty bool
 	// Err is the cause, if there is one. Its text may name hosts and is not part of the error's.
 	Err error
+	// hidden is what the console said of its own failure, for the log.
+	hidden string
 	// oauth is what the SSO said in OAuth's words (RFC 6749, section 5.2), which are looked at and never told.
 	oauth, oauthCode string
-	// page says that the answer was no JSON but a page for people.
-	page bool
 }
 
 // Error says what failed, without host, query string or token.
@@ -61,45 +61,6 @@ func (e *Error) Unwrap() error { return e.Err }
 
 // FaultCode returns Kind, for fault.CodeOf.
 func (e *Error) FaultCode() fault.Code { return e.Kind }
-
-const (
-	maxProblemBytes = 64 << 10
-	maxProblemText  = 1024 // characters of a title or detail
-)
-
-// statusError makes an error of an answer whose status is no success.
-func statusError(operation string, resp *http.Response) *Error {
-	e := &Error{
-		Operation:  operation,
-		Status:     resp.StatusCode,
-		Title:      http.StatusText(resp.StatusCode),
-		Kind:       kindOfStatus(resp.StatusCode),
-		RetryAfter: retryAfter(resp.Header),
-	}
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxProblemBytes))
-	if err != nil {
-		return e // the status alone says what happened
-	}
-	var problem struct {
-		Title  string `json:"title"`
-		Detail string `json:"detail"`
-		// Of whatever type: they only matter where the SSO says them.
-		Error       jsontext.Value `json:"error"`
-		Description jsontext.Value `json:"error_description"`
-	}
-	if json.Unmarshal(body, &problem, decoding) != nil {
-		// A proxy's page, perhaps, and nothing to repeat to a caller.
-		e.page = bytes.HasPrefix(bytes.TrimSpace(body), []byte("<"))
-		return e
-	}
-	if title := plain(problem.Title); title != "" {
-		e.Title = title
-	}
-	e.Detail = plain(problem.Detail)
-	e.oauthCode = strings.ToLower(strings.Trim(string(problem.Error), `" `))
-	e.oauth = e.oauthCode + " " + string(problem.Description)
-	return e
-}
 
 func kindOfStatus(status int) fault.Code {
 	switch status {
@@ -139,20 +100,6 @@ func retryAfter(h http.Header) time.Duration {
 		return 0
 	}
 	return min(max(0, until.Sub(now)), 24*time.Hour)
-}
-
-// plain makes one bounded line of a text.
-func plain(s string) string {
-	s = strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
-			return ' '
-		}
-		return r
-	}, s)
-	if runes := []rune(s); len(runes) > maxProblemText {
-		s = string(runes[:maxProblemText]) + "…"
-	}
-	return strings.TrimSpace(s)
 }
 
 // invalid makes an error of an answer that cannot be understood.

@@ -216,7 +216,7 @@ func TestPutPackageFileFails(t *testing.T) {
 		answer http.HandlerFunc
 		want   fault.Code
 	}{
-		"expired": {"", statusAnswer(http.StatusForbidden, "application/xml", "<Error>"+secret+"</Error>"), fault.Forbidden},
+		"expired": {"", statusAnswer(http.StatusForbidden, "application/xml", "<Error>"+secret+"</Error>"), fault.UpstreamInvalidResponse},
 		"redirect": {"", func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, elsewhere.URL, http.StatusTemporaryRedirect)
 		}, fault.UpstreamInvalidResponse},

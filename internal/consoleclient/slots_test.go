@@ -19,8 +19,8 @@ func TestCallsLeaveTheirPlace(t *testing.T) {
 		want   fault.Code
 	}{
 		"success":                 {jsonAnswer(`{"count":0,"list":[]}`), ""},
-		"error":                   {statusAnswer(http.StatusNotFound, "text/html", "nothing here"), fault.NotFound},
-		"error, with a long page": {statusAnswer(http.StatusNotFound, "text/html", large), fault.NotFound},
+		"error":                   {statusAnswer(http.StatusNotFound, "text/html", "nothing here"), fault.UpstreamInvalidResponse},
+		"error, with a long page": {statusAnswer(http.StatusNotFound, "text/html", large), fault.UpstreamInvalidResponse},
 		"too large":               {jsonAnswer(`{"count":0,"list":[]` + large + `}`), fault.UpstreamInvalidResponse},
 		"no JSON":                 {jsonAnswer(`<html>`), fault.UpstreamInvalidResponse},
 	} {

@@ -73,7 +73,8 @@ const (
 )
 
 // Password obtains a token with a user's name and password (document, section Authentication: get token). A wrong one
-// is an *Error of kind fault.Unauthenticated, a locked account one of kind fault.Forbidden.
+// is an *Error of kind fault.Unauthenticated, a locked account one of kind fault.Forbidden. An error of any other kind
+// says nothing about the password.
 func (s *SSO) Password(ctx context.Context, username, password string) (Token, error) {
 	return s.grant(ctx, url.Values{
 		"client_id": {clientID}, "grant_type": {"password"}, "username": {username}, "password": {password},
@@ -81,7 +82,8 @@ func (s *SSO) Password(ctx context.Context, username, password string) (Token, e
 }
 
 // Refresh obtains the next token with a refresh token, which is used up by it (document, section Authentication: refresh
-// token). One that was used before is an *Error of kind fault.Unauthenticated.
+// token). One that was used before is an *Error of kind fault.Unauthenticated. After an error of any other
+// kind, fault.Forbidden of a locked account excepted, it is unknown whether the refresh token was used up.
 func (s *SSO) Refresh(ctx context.Context, refreshToken string) (Token, error) {
 	return s.grant(ctx, url.Values{
 		"client_id": {clientID}, "grant_type": {"refresh_token"}, "refresh_token": {refreshToken},
@@ -98,7 +100,7 @@ func (s *SSO) grant(ctx context.Context, form url.Values) (Token, error) {
 		ExpiresIn    Int    `json:"expires_in"`
 	}
 	encoded := form.Encode()
-	err := s.wire.exchange(ctx, OpToken, 0, false, func(ctx context.Context) (*http.Request, error) {
+	err := s.wire.exchange(ctx, exchange{operation: OpToken}, func(ctx context.Context) (*http.Request, error) {
 		req, err := newRequest(ctx, http.MethodPost, s.endpoint, strings.NewReader(encoded), int64(len(encoded)))
 		if err != nil {
 			return nil, err
@@ -140,16 +142,6 @@ func isBearer(s string) bool {
 	}) < 0
 }
 
-// refusesTheGateway says whether a code (RFC 6749, section 5.2) says nothing of who signs in.
-func refusesTheGateway(code string) bool {
-	switch code {
-	case "invalid_request", "invalid_client", "unauthorized_client", "unsupported_grant_type", "invalid_scope", "server_error", "temporarily_unavailable":
-		return true
-	default:
-		return false
-	}
-}
-
 // speaksOfALock says whether a description has the word, and not one that it is part of, as in "clock skew".
 func speaksOfALock(said string) bool {
 	said = strings.ToLower(said)
@@ -165,37 +157,31 @@ func speaksOfALock(said string) bool {
 	return strings.Contains(said, "锁")
 }
 
-// refusal makes of an OAuth refusal (status 400: invalid_grant and its like) what it means here. The SSO's description of
-// it is left out: it may repeat what was sent. It is only looked at for whether it speaks of a lock (锁定), as nothing
-// else tells a locked account from a wrong password. A page, as proxies have them, refuses nobody.
+// refusal makes of an answer without a token what it means for who signs in. Only the SSO's own JSON refuses: with the
+// error invalid_grant (RFC 6749, section 5.2), or with status 423 or a code or description that speaks of a lock (锁定),
+// as nothing else tells a locked account from a wrong password. After everything else the outcome of the grant is
+// unknown. What the SSO says is only looked at and never told: it may repeat what was sent.
 func refusal(err error) error {
 	var e *Error
-	if !errors.As(err, &e) || (e.Status != http.StatusBadRequest && e.Status != http.StatusUnauthorized && e.Status != http.StatusForbidden && e.Status != http.StatusLocked) {
+	if !errors.As(err, &e) || e.Status < http.StatusMultipleChoices {
 		return err
 	}
-	if e.Status != http.StatusLocked && (e.page || refusesTheGateway(e.oauthCode)) {
-		return &Error{
-			Operation: e.Operation,
-			Status:    e.Status,
-			Title:     "no answer to the grant",
-			Detail:    "what refuses is not the console's SSO, or it refuses the gateway rather than who signs in",
-			Kind:      fault.UpstreamInvalidResponse,
-		}
+	said := &Error{Operation: e.Operation, Status: e.Status, RetryAfter: e.RetryAfter, Foreign: e.Foreign, Empty: e.Empty}
+	own := !e.Foreign && !e.Empty && e.Status >= 400 && e.Status < 500
+	switch {
+	case own && (e.Status == http.StatusLocked || speaksOfALock(e.oauthCode) || e.oauthCode == invalidGrant && speaksOfALock(e.oauth)):
+		said.Kind, said.Title, said.Detail = fault.Forbidden, "account locked", "the console says that the account is locked"
+	case own && e.oauthCode == invalidGrant:
+		said.Kind, said.Title = fault.Unauthenticated, "sign-in refused"
+		said.Detail = "the console did not accept the user name and password, or the refresh token"
+	case e.Kind == fault.RateLimited, e.Kind == fault.UpstreamTimeout, e.Kind == fault.UpstreamUnavailable:
+		said.Kind, said.Title = e.Kind, http.StatusText(e.Status)
+	default:
+		said.Kind, said.Title = fault.UpstreamInvalidResponse, "no answer to the grant"
+		said.Detail = "what refuses is not the console's SSO, or it refuses the gateway rather than who signs in"
 	}
-	if e.Status == http.StatusLocked || speaksOfALock(e.oauth) {
-		return &Error{
-			Operation: e.Operation,
-			Status:    e.Status,
-			Title:     "account locked",
-			Detail:    "the console says that the account is locked",
-			Kind:      fault.Forbidden,
-		}
-	}
-	return &Error{
-		Operation: e.Operation,
-		Status:    e.Status,
-		Title:     "sign-in refused",
-		Detail:    "the console did not accept the user name and password, or the refresh token",
-		Kind:      fault.Unauthenticated,
-	}
+	return said
 }
+
+// invalidGrant is the code of a refusal of what was shown: a password or refresh token (RFC 6749, section 5.2).
+const invalidGrant = "invalid_grant"

@@ -95,14 +95,15 @@ func (c *Client) CreatePackageUpload(ctx context.Context, sc scope.Scope) (*Pack
 
 // PutPackageFile puts a file where the channel says, with exactly the channel's headers: neither our token nor our
 // scope leaves for the storage host, and a redirect is not followed (document, section Packages: put file). The file is
-// streamed; size is its length in bytes, -1 if unknown.
+// streamed; size is its length in bytes, -1 if unknown. The file is in place only where the storage answers 2xx without a
+// body or with JSON: a page comes from something before it.
 func (c *Client) PutPackageFile(ctx context.Context, channel UploadChannel, file io.Reader, size int64) error {
 	u, err := url.Parse(channel.URI)
 	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
 		// The URI is not quoted, nor the cause: both may hold the key to the storage.
 		return invalid(OpCreateUpload, http.StatusOK, "the upload channel is not an http or https URL", nil)
 	}
-	return c.wire.exchange(ctx, OpPutPackageFile, c.uploadTimeout, false, func(ctx context.Context) (*http.Request, error) {
+	return c.wire.exchange(ctx, exchange{operation: OpPutPackageFile, timeout: c.uploadTimeout, storage: true}, func(ctx context.Context) (*http.Request, error) {
 		req, err := newRequest(ctx, http.MethodPut, u, file, size)
 		if err != nil {
 			return nil, err

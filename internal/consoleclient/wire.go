@@ -119,7 +119,8 @@ func (c *Client) do(ctx context.Context, sc scope.Scope, r request, decode func(
 	target.RawQuery = r.query.Encode()
 	var token string
 	send := func() error {
-		return c.wire.exchange(ctx, r.operation, r.timeout, r.optional, func(ctx context.Context) (*http.Request, error) {
+		x := exchange{operation: r.operation, timeout: r.timeout, optional: r.optional, byID: method == http.MethodGet && strings.HasSuffix(r.operation, "}")}
+		return c.wire.exchange(ctx, x, func(ctx context.Context) (*http.Request, error) {
 			var err error
 			if token, err = c.tokens.Token(ctx); err != nil {
 				return nil, fmt.Errorf("%s: token: %w", r.operation, err)
@@ -159,17 +160,16 @@ func (c *Client) do(ctx context.Context, sc scope.Scope, r request, decode func(
 			}
 		}
 	}
-	return withoutToken(err, token)
+	c.logHidden(ctx, err)
+	return err
 }
 
-// withoutToken hides the token in what the console said of a request, should it have repeated it.
-func withoutToken(err error, token string) error {
+// logHidden tells the log what the console said of its own failure, which callers do not see.
+func (c *Client) logHidden(ctx context.Context, err error) {
 	var e *Error
-	if token != "" && errors.As(err, &e) {
-		e.Title = strings.ReplaceAll(e.Title, token, "(hidden)")
-		e.Detail = strings.ReplaceAll(e.Detail, token, "(hidden)")
+	if errors.As(err, &e) && e.hidden != "" {
+		c.log.DebugContext(ctx, "the console says why it failed", "operation", e.Operation, "status", e.Status, "detail", e.hidden)
 	}
-	return err
 }
 
 // expand puts ids into a path for its placeholders. An id that is no GUID never becomes part of a path.
@@ -215,11 +215,21 @@ type wire struct {
 	userAgent string
 }
 
-// exchange makes a request with build, sends it, and hands the answer's JSON to decode. Without decode, any success will
-// do. Whatever comes of it, the answer is read to its end, or near it, so that its connection can be used again.
-func (w wire) exchange(ctx context.Context, operation string, timeout time.Duration, optional bool,
+// exchange is one request and its answer.
+type exchange struct {
+	operation string
+	timeout   time.Duration // 0: wire.timeout
+	optional  bool          // whether a success may come without the entity
+	byID      bool          // whether it gets one entity by its id
+	storage   bool          // whether the storage of uploads is asked, rather than the console
+}
+
+// exchange makes a request with build, sends it, and hands the answer's JSON to decode. Of a change, and without decode, a
+// success is one whose body is empty or JSON. Whatever comes of it, the answer is read to its end, or near it, so that its connection can be used again.
+func (w wire) exchange(ctx context.Context, x exchange,
 	build func(context.Context) (*http.Request, error), decode func(*answer) error,
 ) (err error) {
+	operation, timeout := x.operation, x.timeout
 	if timeout == 0 {
 		timeout = w.timeout
 	}
@@ -243,25 +253,14 @@ func (w wire) exchange(ctx context.Context, operation string, timeout time.Durat
 	}
 	defer drain(resp.Body)
 	status = resp.StatusCode
-	if resp.StatusCode < 200 || resp.StatusCode > 299 {
-		return statusError(operation, resp)
-	}
-	if decode == nil {
-		return nil
+	switch {
+	case x.storage && !isSuccess(status):
+		return storageError(operation, resp)
+	case !isSuccess(status):
+		return statusError(operation, x.byID, resp)
 	}
 	body := &limitedReader{r: resp.Body, left: w.max}
-	a := newAnswer(body)
-	defer a.free()
-	_, err = a.begins()
-	switch {
-	case err == nil:
-		err = decode(a)
-	case optional && errors.Is(err, io.EOF) && body.err == nil:
-		return nil
-	}
-	if optional && (err == nil || holdsNothing(err)) {
-		err = a.ends()
-	}
+	err = x.read(resp, body, decode)
 	switch {
 	case err == nil:
 		return nil
@@ -273,11 +272,57 @@ func (w wire) exchange(ctx context.Context, operation string, timeout time.Durat
 		return &Error{Operation: operation, Status: resp.StatusCode, Title: http.StatusText(http.StatusNotFound), Kind: fault.NotFound, Err: err}
 	case errors.Is(err, io.EOF):
 		return invalid(operation, resp.StatusCode, "the answer is empty", err)
+	case errors.Is(err, errForeign):
+		foreign := invalid(operation, resp.StatusCode, err.Error(), err)
+		foreign.Foreign = true
+		return foreign
 	case errors.Is(err, errNotAList), errors.Is(err, errNoEntity):
 		return invalid(operation, resp.StatusCode, err.Error(), err)
 	}
 	return invalid(operation, resp.StatusCode, "the answer cannot be decoded", err)
 }
+
+// read reads the JSON of a successful answer by decode, which may be nil.
+func (x exchange) read(resp *http.Response, body *limitedReader, decode func(*answer) error) error {
+	if x.optional || decode == nil {
+		return x.readChange(resp, body, decode)
+	}
+	a := newAnswer(body)
+	defer a.free()
+	if _, err := a.begins(); err != nil {
+		return err
+	}
+	if isPage(resp.Header) {
+		return errForeign
+	}
+	return decode(a)
+}
+
+// readChange is read for a change: it is done if the answer is the console's word, whether or not that describes it.
+func (x exchange) readChange(resp *http.Response, body *limitedReader, decode func(*answer) error) error {
+	raw, err := io.ReadAll(body)
+	if err != nil {
+		return err
+	}
+	switch wordOf(resp.StatusCode, resp.Header, raw, false) {
+	case foreignWord:
+		return errForeign
+	case emptyWord:
+		return nil
+	}
+	if decode == nil {
+		return nil
+	}
+	a := newAnswer(bytes.NewReader(raw))
+	defer a.free()
+	if err = decode(a); holdsNothing(err) {
+		return nil
+	}
+	return err
+}
+
+// errForeign says that something before the console has answered in its place.
+var errForeign = errors.New("the answer is not the console's own")
 
 // begin tells who observes calls that one begins; ended tells them how it ended.
 func (w wire) begin(ctx context.Context, operation string) (_ context.Context, ended func(status int, err error)) {

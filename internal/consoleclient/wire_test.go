@@ -111,6 +111,7 @@ func TestPathIDs(t *testing.T) {
 }
 
 func TestErrors(t *testing.T) {
+	const notOwn = "the answer is not the console's own"
 	const problem = `{"type":"about:blank","title":"Queue in use","status":409,"detail":"3 workflows\nuse it","instance":"/x","extensions":{"k":1}}`
 	for name, c := range map[string]struct {
 		status              int
@@ -122,27 +123,28 @@ func TestErrors(t *testing.T) {
 		"problem in Pascal case": {400, "application/json", `{"Title":"T","Detail":"D"}`, fault.BadUserInput, "T", "D"},
 		"problem without texts":  {400, "application/json", `{"title":null}`, fault.BadUserInput, "Bad Request", ""},
 		"page of a proxy":        {502, "text/html", "<html>10.0.0.1 secret</html>", fault.UpstreamUnavailable, "Bad Gateway", ""},
-		"cut short":              {400, "application/json", `{"title":"T`, fault.BadUserInput, "Bad Request", ""},
-		"a list":                 {400, "application/json", `["secret"]`, fault.BadUserInput, "Bad Request", ""},
-		"huge": {400, "application/json", `{"x":"` + strings.Repeat("y", 70<<10) + `","title":"T"}`,
-			fault.BadUserInput, "Bad Request", ""},
+		"cut short":              {400, "application/json", `{"title":"T`, fault.UpstreamInvalidResponse, "Bad Request", notOwn},
+		"a list":                 {400, "application/json", `["is taken"]`, fault.BadUserInput, "Bad Request", "is taken"},
+		"huge":                   {400, "application/json", `{"x":"` + strings.Repeat("y", 70<<10) + `","title":"T"}`, fault.BadUserInput, "T", ""},
+		"too large": {400, "application/json", `{"x":"` + strings.Repeat("y", maxProblemBytes) + `","title":"T"}`,
+			fault.UpstreamInvalidResponse, "Bad Request", notOwn},
 		"long detail": {400, "application/json", `{"title":"T","detail":"` + strings.Repeat("云", 2000) + `"}`,
 			fault.BadUserInput, "T", strings.Repeat("云", 1024) + "…"},
-		"401": {401, "", "", fault.Unauthenticated, "Unauthorized", ""},
+		"401": {401, "", "{}", fault.Unauthenticated, "Unauthorized", ""},
 		"403": {403, "", "", fault.Forbidden, "Forbidden", ""},
-		"404": {404, "", "", fault.NotFound, "Not Found", ""},
-		"405": {405, "", "", fault.UpstreamInvalidResponse, "Method Not Allowed", ""},
+		"404": {404, "", "{}", fault.NotFound, "Not Found", ""},
+		"405": {405, "", "{}", fault.UpstreamInvalidResponse, "Method Not Allowed", ""},
 		"408": {408, "", "", fault.UpstreamTimeout, "Request Timeout", ""},
-		"410": {410, "", "", fault.NotFound, "Gone", ""},
-		"412": {412, "", "", fault.Conflict, "Precondition Failed", ""},
-		"413": {413, "", "", fault.BadUserInput, "Request Entity Too Large", ""},
-		"415": {415, "", "", fault.BadUserInput, "Unsupported Media Type", ""},
-		"422": {422, "", "", fault.BadUserInput, "Unprocessable Entity", ""},
+		"410": {410, "", "{}", fault.NotFound, "Gone", ""},
+		"412": {412, "", "{}", fault.Conflict, "Precondition Failed", ""},
+		"413": {413, "", "{}", fault.BadUserInput, "Request Entity Too Large", ""},
+		"415": {415, "", "{}", fault.BadUserInput, "Unsupported Media Type", ""},
+		"422": {422, "", "{}", fault.BadUserInput, "Unprocessable Entity", ""},
 		"429": {429, "", "", fault.RateLimited, "Too Many Requests", ""},
 		"500": {500, "", "", fault.UpstreamUnavailable, "Internal Server Error", ""},
 		"503": {503, "", "", fault.UpstreamUnavailable, "Service Unavailable", ""},
 		"504": {504, "", "", fault.UpstreamTimeout, "Gateway Timeout", ""},
-		"302": {302, "", "", fault.UpstreamInvalidResponse, "Found", ""},
+		"302": {302, "", "", fault.UpstreamInvalidResponse, "Found", "the answer is empty"},
 		"599": {599, "", "", fault.UpstreamUnavailable, "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -464,7 +466,10 @@ func (onceTokens) Refused(context.Context, string) {}
 
 // TestNoOtherTokenForWantOfAnSSO says nothing of who asked.
 func TestNoOtherTokenForWantOfAnSSO(t *testing.T) {
-	console := serve(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusUnauthorized) })
+	console := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("WWW-Authenticate", "Bearer")
+		w.WriteHeader(http.StatusUnauthorized)
+	})
 	for _, code := range []fault.Code{fault.UpstreamUnavailable, fault.Unauthenticated} {
 		client := newTestClient(t, console, func(o *Options) { o.Tokens = onceTokens{new(int), fault.New(code, "no token")} })
 		if _, err := client.Self(t.Context(), testScope); fault.CodeOf(err) != code {
@@ -589,7 +594,7 @@ func TestConnectionIsReused(t *testing.T) {
 		if err := client.DeleteQueue(t.Context(), testScope, guid); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := client.Robot(t.Context(), testScope, guid); fault.CodeOf(err) != fault.NotFound {
+		if _, err := client.Robot(t.Context(), testScope, guid); fault.CodeOf(err) != fault.UpstreamInvalidResponse {
 			t.Fatal(err)
 		}
 	}

@@ -126,8 +126,11 @@ func (c *Cache) landNegative(f *flight, e *entry, err error) {
 // longer than that.
 func (c *Cache) landError(f *flight, old *entry, refresh bool, begun time.Time, err error) {
 	w, now := f.work, time.Now()
-	if w.final(err) {
+	switch {
+	case w.final(err):
 		c.forget(w)
+		old = nil
+	case w.refused(err):
 		old = nil
 	}
 	if old == nil {

@@ -30,6 +30,7 @@ type work struct {
 	size     func(any) int
 	negative func(error) bool
 	final    func(error) bool
+	refused  func(error) bool
 	held     func() *entry // what memory holds for the key; nil: nothing
 	landed   func(*entry)  // nil: nobody is told
 	part     string        // the key's, with its index; empty: it is none

@@ -26,6 +26,9 @@ type Kind[T any] struct {
 	// Final says whether an error ends what was known, such as 401 and 403: no stale
 	// answer is given for it, and the one that was kept is removed; default: none does.
 	Final func(error) bool
+	// Refused says whether an error is about one load alone: no stale answer is given for it, and the one that was kept
+	// stays; default: none is.
+	Refused func(error) bool
 	// Part gives the n-th part of a larger answer with its name, for a kind whose answers
 	// are laid (View.Lay); it is not ok where there is no such part.
 	Part func(whole any, n int) (value T, name string, ok bool)
@@ -101,6 +104,9 @@ func Of[T any](c *Cache, k Kind[T]) (*View[T], error) {
 	}
 	if k.Final == nil {
 		k.Final = never
+	}
+	if k.Refused == nil {
+		k.Refused = never
 	}
 	return &View[T]{cache: c, kind: k, policy: policy}, nil
 }
@@ -252,6 +258,7 @@ func (v *View[T]) work(r Read[T]) *work {
 		size:     v.size,
 		negative: v.kind.Negative,
 		final:    v.kind.Final,
+		refused:  v.kind.Refused,
 		held:     func() *entry { return v.held(r.Key) },
 	}
 	if r.Landed != nil {

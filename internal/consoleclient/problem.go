@@ -1,0 +1,260 @@
+package consoleclient
+
+import (
+	"bytes"
+	"io"
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+	"unicode"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/consoleql/consoleql/internal/fault"
+)
+
+const (
+	maxProblemBytes   = 1 << 20 // of an answer without success
+	maxProblemText    = 1024    // characters of a title or detail
+	maxProblemReasons = 20      // texts that a detail is made of
+	maxProblemDepth   = 4       // objects and arrays in which a reason may lie
+)
+
+// hiddenText stands in place of a token.
+const hiddenText = "(hidden)"
+
+// statusError makes an error of an answer whose status is no success. byID says that one entity was asked for by its id.
+func statusError(operation string, byID bool, resp *http.Response) *Error {
+	e := &Error{
+		Operation:  operation,
+		Status:     resp.StatusCode,
+		Title:      http.StatusText(resp.StatusCode),
+		RetryAfter: retryAfter(resp.Header),
+	}
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxProblemBytes))
+	said := foreignWord
+	if err == nil {
+		said = wordOf(resp.StatusCode, resp.Header, body, byID)
+	}
+	e.Kind, e.Foreign, e.Empty = kindOf(resp.StatusCode, said), said == foreignWord, said == emptyWord
+	body = bytes.TrimSpace(withoutBOM(body))
+	switch {
+	case err != nil: // the status alone says what happened
+	case said == ownWord:
+		e.read(body, bearerOf(resp))
+	case isPlainReason(resp, body):
+		e.Kind, e.Detail = fault.BadUserInput, plain(string(body), bearerOf(resp))
+	case e.Kind == fault.UpstreamInvalidResponse && len(body) == 0:
+		e.Detail = "the answer is empty"
+	case e.Kind == fault.UpstreamInvalidResponse:
+		e.Detail = "the answer is not the console's own"
+	}
+	return e
+}
+
+// storageError makes an error of an answer of the storage that is no success. What the storage says is about the file and
+// its address, in the storage's own XML: it is not the console's word, and never that the console refuses its caller.
+func storageError(operation string, resp *http.Response) *Error {
+	e := statusError(operation, false, resp)
+	e.Kind, e.Foreign, e.Empty, e.Title, e.hidden = kindOf(e.Status, foreignWord), true, false, http.StatusText(e.Status), ""
+	if e.Detail = ""; e.Status < http.StatusInternalServerError {
+		e.Detail = "the storage did not take the file"
+	}
+	return e
+}
+
+// isPlainReason says whether an answer is ASP.NET's BadRequest("…"), which writes a text as it is. Nothing but the text is
+// taken from it: it may be a proxy's.
+func isPlainReason(resp *http.Response, body []byte) bool {
+	switch resp.StatusCode {
+	case http.StatusBadRequest, http.StatusUnprocessableEntity:
+	default:
+		return false
+	}
+	return len(body) > 0 && body[0] != '<' && body[0] != '{' && mediaType(resp.Header) == "text/plain"
+}
+
+// bearerOf is the token that an answer's request was sent with, empty if there was none.
+func bearerOf(resp *http.Response) string {
+	if resp.Request == nil {
+		return ""
+	}
+	return strings.TrimPrefix(resp.Request.Header.Get("Authorization"), "Bearer ")
+}
+
+// read takes title and reason from the JSON of an answer: a problem (RFC 7807), ASP.NET's forms of validation errors, or
+// what else gateways and frameworks write. What a failed server says beside its title may tell of its inside, and is
+// kept for the log.
+func (e *Error) read(body []byte, token string) {
+	title, said := reasonOf(body, token)
+	if title != "" {
+		e.Title = title
+	}
+	if e.Status >= http.StatusInternalServerError {
+		e.hidden = said
+	} else {
+		e.Detail = said
+	}
+	var grant struct {
+		// Of whatever type: they only matter where the SSO says them.
+		Error       jsontext.Value `json:"error"`
+		Description jsontext.Value `json:"error_description"`
+	}
+	if json.Unmarshal(body, &grant, decoding) == nil {
+		e.oauthCode = strings.ToLower(strings.Trim(string(grant.Error), `" `))
+		e.oauth = e.oauthCode + " " + string(grant.Description)
+	}
+}
+
+// reasonOf finds the title and the reason in the JSON of an error.
+func reasonOf(body []byte, token string) (title, reason string) {
+	r := reasons{token: token}
+	var members map[string]jsontext.Value
+	if json.Unmarshal(body, &members, decoding) != nil {
+		r.add("", body, 0)
+		return "", r.String()
+	}
+	byName := make(map[string]jsontext.Value, len(members))
+	for name, value := range members {
+		byName[plainName(name)] = value
+	}
+	title = plain(textOf(byName["title"]), token)
+	for _, name := range []string{"detail", "message", "errormessage", "errordescription", "msg", "reason", "description"} {
+		if text := textOf(byName[name]); strings.TrimSpace(text) != "" {
+			r.say("", text)
+			break
+		}
+	}
+	for _, name := range []string{"errors", "modelstate", "error"} {
+		if name != "error" || len(r.texts) == 0 {
+			r.add("", byName[name], 0)
+		}
+	}
+	if title == "" && len(r.texts) == 0 && onlyTexts(members) {
+		r.add("", body, 0) // ASP.NET's SerializableError: {"Name":["is taken"]}
+	}
+	return title, r.String()
+}
+
+// plainName is a member's name without regard to case, underscores and dashes.
+func plainName(name string) string {
+	return strings.ToLower(strings.NewReplacer("_", "", "-", "").Replace(name))
+}
+
+func textOf(v jsontext.Value) string {
+	var text string
+	if v.Kind() != kindString || json.Unmarshal(v, &text, decoding) != nil {
+		return ""
+	}
+	return text
+}
+
+// onlyTexts says whether every member is a list.
+func onlyTexts(members map[string]jsontext.Value) bool {
+	for _, value := range members {
+		if value.Kind() != kindArray {
+			return false
+		}
+	}
+	return true
+}
+
+// reasons collects texts that say why something was refused.
+type reasons struct {
+	token string
+	texts []string
+}
+
+// String is all of them on one line.
+func (r *reasons) String() string { return plain(strings.Join(r.texts, "; "), "") }
+
+func (r *reasons) say(about, text string) {
+	text = plain(text, r.token)
+	if about = strings.Trim(plain(about, r.token), "$. "); about != "" && text != "" {
+		text = about + ": " + text
+	}
+	if text != "" && len(r.texts) < maxProblemReasons && !slices.Contains(r.texts, text) {
+		r.texts = append(r.texts, text)
+	}
+}
+
+// add collects the texts of a value: of an object's members those that are meant for people, else all, each after its
+// name.
+func (r *reasons) add(about string, v jsontext.Value, depth int) {
+	if depth > maxProblemDepth || len(r.texts) >= maxProblemReasons {
+		return
+	}
+	switch v.Kind() {
+	case kindString:
+		r.say(about, textOf(v))
+	case kindArray:
+		var list []jsontext.Value
+		if json.Unmarshal(v, &list, decoding) == nil {
+			for _, element := range list {
+				r.add(about, element, depth+1)
+			}
+		}
+	case kindObject:
+		r.addMembers(about, v, depth)
+	}
+}
+
+func (r *reasons) addMembers(about string, v jsontext.Value, depth int) {
+	var members map[string]jsontext.Value
+	if json.Unmarshal(v, &members, decoding) != nil {
+		return
+	}
+	names := make([]string, 0, len(members))
+	for name := range members {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	field := about
+	for _, name := range names {
+		if n := plainName(name); n == "field" || n == "property" || n == "propertyname" || n == "name" {
+			if text := textOf(members[name]); text != "" && about == "" {
+				field = text
+			}
+		}
+	}
+	for _, wanted := range []string{"message", "errormessage", "detail", "description", "msg", "reason", "title"} {
+		for _, name := range names {
+			if plainName(name) == wanted && strings.TrimSpace(textOf(members[name])) != "" {
+				r.say(field, textOf(members[name]))
+				return
+			}
+		}
+	}
+	for _, name := range names {
+		r.add(name, members[name], depth+1)
+	}
+}
+
+// jwt is what a JSON Web Token looks like (RFC 7519, section 3), or the beginning of one.
+var jwt = regexp.MustCompile(`eyJ[\w-]{8,}(\.[\w-]*)*`) //nolint:gochecknoglobals // compiled once
+
+// plain makes one bounded line of a text, without control and format characters, and without the token or any JWT.
+func plain(s, token string) string {
+	if token != "" {
+		s = strings.ReplaceAll(s, token, hiddenText)
+	}
+	s = jwt.ReplaceAllString(s, hiddenText)
+	s = strings.Map(func(r rune) rune {
+		switch {
+		case unicode.IsControl(r), unicode.In(r, unicode.Zl, unicode.Zp):
+			return ' '
+		case unicode.Is(unicode.Cf, r):
+			return -1
+		}
+		return r
+	}, strings.ToValidUTF8(s, "\ufffd"))
+	s, n := strings.TrimSpace(s), 0
+	for at := range s {
+		if n++; n > maxProblemText {
+			return s[:at] + "…"
+		}
+	}
+	return s
+}
