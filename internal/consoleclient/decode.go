@@ -1,6 +1,7 @@
 package consoleclient
 
 import (
+	"cmp"
 	"errors"
 	"slices"
 	"strings"
@@ -389,7 +390,28 @@ func decodeOne[T any](a *answer, id func(*T) string) (*T, error) {
 	if len(list) == 0 || list[0] == nil {
 		return nil, errEmptyList
 	}
-	return checked(list[0], id)
+	return firstElement(&scanner{in: wrapped, kept: a.kept}, id)
+}
+
+// firstElement reads the first object of a list.
+func firstElement[T any](s *scanner, id func(*T) string) (*T, error) {
+	for first := true; ; first = false {
+		if more, err := s.next('[', ']', first); err != nil || !more {
+			return nil, cmp.Or(err, errEmptyList)
+		}
+		c := s.peek()
+		if c == '{' {
+			break
+		}
+		if err := s.skip(c); err != nil {
+			return nil, err
+		}
+	}
+	e := new(T)
+	if err := decodeElement(s, e); err != nil {
+		return nil, err
+	}
+	return checked(e, id)
 }
 
 // onlyElement reads the object that a list consists of into e, which is new, and says whether it was such a list.

@@ -81,7 +81,8 @@ type JobGroup struct {
 	origin scope.Scope
 }
 
-// UnmarshalJSONFrom accepts the wire's spelling of lastRunInstanceId beside the right one, which wins.
+// UnmarshalJSONFrom accepts the wire's spelling of lastRunInstanceId beside the right one, which wins, and brings ids to
+// their canonical form.
 func (j *Job) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
 	type plain Job // without this method
 	with := struct {
@@ -94,6 +95,18 @@ func (j *Job) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
 	*j = Job(with.plain)
 	if j.LastRunInstanceID == nil {
 		j.LastRunInstanceID = with.Misspelt
+	}
+	j.ID = scope.Canonical(j.ID)
+	for _, id := range []**string{
+		&j.WorkflowID, &j.PackageID, &j.PackageVersionID, &j.ContainingQueueID, &j.LastRunInstanceID, &j.DepartmentID, &j.CompanyID,
+		&j.CronTriggerID, &j.JobStartupID, &j.JobGroupID, &j.JobSubjectID,
+	} {
+		if *id != nil {
+			**id = scope.Canonical(**id)
+		}
+		if *id != nil && **id == scope.NoID {
+			*id = nil
+		}
 	}
 	return nil
 }

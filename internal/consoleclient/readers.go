@@ -35,6 +35,32 @@ func readStringPointer(s *scanner, p **string) error {
 	return err
 }
 
+// readID is readString for the id of an entity: a GUID in whatever form is read in its canonical one.
+func readID(s *scanner, p *string) error {
+	err := readString(s, p)
+	*p = scope.Canonical(*p)
+	return err
+}
+
+// readIDPointer is readID for what may be missing, as an id is that .NET has as its empty GUID.
+func readIDPointer(s *scanner, p **string) error {
+	text, kind, err := s.text()
+	*p = nil
+	if text = scope.Canonical(text); err == nil && kind != kindNull && text != scope.NoID {
+		*p = s.kept.pointer(text)
+	}
+	return err
+}
+
+// readIDs is readTexts for ids.
+func readIDs(s *scanner, p *[]string) error {
+	err := readTexts(s, p)
+	for i, id := range *p {
+		(*p)[i] = scope.Canonical(id)
+	}
+	return err
+}
+
 func readBool(s *scanner, p *bool) error {
 	text, _, err := s.plain()
 	*p = isTrue(string(text))

@@ -84,11 +84,11 @@ func (e *Company) read(s *scanner) error {
 		}
 		switch field {
 		case 0:
-			err = readStringPointer(s, &e.CompanyUserID)
+			err = readIDPointer(s, &e.CompanyUserID)
 		case 1:
 			err = readStringPointer(s, &e.CompanyUserName)
 		case 2:
-			err = readString(s, &e.ID)
+			err = readID(s, &e.ID)
 		case 3:
 			err = readString(s, &e.Name)
 		case 4:
@@ -110,7 +110,7 @@ func (e *Company) read(s *scanner) error {
 		case 12:
 			err = readDateTime(s, &e.ModifiedAt)
 		case 13:
-			err = readStringPointer(s, &e.CompanyID)
+			err = readIDPointer(s, &e.CompanyID)
 		case 14:
 			err = readEnum(s, &e.Edition, companyEditions)
 		case noMore:
@@ -141,25 +141,25 @@ func (e *CompanyUser) read(s *scanner) error {
 		case 2:
 			err = readBool(s, &e.HasModifiedPassword)
 		case 3:
-			err = readString(s, &e.ID)
+			err = readID(s, &e.ID)
 		case 4:
-			err = readStringPointer(s, &e.UserID)
+			err = readIDPointer(s, &e.UserID)
 		case 5:
-			err = readStringPointer(s, &e.CompanyID)
+			err = readIDPointer(s, &e.CompanyID)
 		case 6:
 			err = readBool(s, &e.IsCompanyOwner)
 		case 7:
-			err = readTexts(s, &e.RoleIDs)
+			err = readIDs(s, &e.RoleIDs)
 		case 8:
 			err = readEnum(s, &e.Status, userStatuses)
 		case 9:
 			err = readEnum(s, &e.ResourceType, resourceTypes)
 		case 10:
-			err = readStringPointer(s, &e.AssignedDepartmentID)
+			err = readIDPointer(s, &e.AssignedDepartmentID)
 		case 11:
 			err = readEnum(s, &e.ParentResourceType, resourceTypes)
 		case 12:
-			err = readStringPointer(s, &e.ParentID)
+			err = readIDPointer(s, &e.ParentID)
 		case 13:
 			err = readString(s, &e.Name)
 		case 14:
@@ -216,11 +216,11 @@ func (e *Department) read(s *scanner) error {
 		case 4:
 			err = readInt(s, &e.UserCount)
 		case 5:
-			err = readString(s, &e.ID)
+			err = readID(s, &e.ID)
 		case 6:
-			err = readStringPointer(s, &e.DepartmentID)
+			err = readIDPointer(s, &e.DepartmentID)
 		case 7:
-			err = readStringPointer(s, &e.ParentID)
+			err = readIDPointer(s, &e.ParentID)
 		case 8:
 			err = readString(s, &e.Name)
 		case 9:
@@ -236,7 +236,7 @@ func (e *Department) read(s *scanner) error {
 		case 14:
 			err = readDateTime(s, &e.ModifiedAt)
 		case 15:
-			err = readStringPointer(s, &e.CompanyID)
+			err = readIDPointer(s, &e.CompanyID)
 		case noMore:
 			return nil
 		default:
@@ -284,7 +284,7 @@ func (e *JobGroup) read(s *scanner) error {
 		}
 		switch field {
 		case 0:
-			err = readString(s, &e.ID)
+			err = readID(s, &e.ID)
 		case 1:
 			err = readString(s, &e.Name)
 		case 2:
@@ -292,9 +292,9 @@ func (e *JobGroup) read(s *scanner) error {
 		case 3:
 			err = readDateTime(s, &e.FinishedAt)
 		case 4:
-			err = readStringPointer(s, &e.DepartmentID)
+			err = readIDPointer(s, &e.DepartmentID)
 		case 5:
-			err = readStringPointer(s, &e.CompanyID)
+			err = readIDPointer(s, &e.CompanyID)
 		case 6:
 			err = readDateTime(s, &e.CreatedAt)
 		case 7:
@@ -310,11 +310,11 @@ func (e *JobGroup) read(s *scanner) error {
 		case 12:
 			err = readEnumPointer(s, &e.JobStartupType, jobStartupTypes)
 		case 13:
-			err = readStringPointer(s, &e.JobStartupID)
+			err = readIDPointer(s, &e.JobStartupID)
 		case 14:
 			err = readStringPointer(s, &e.JobStartupName)
 		case 15:
-			err = readStringPointer(s, &e.OwnerID)
+			err = readIDPointer(s, &e.OwnerID)
 		case 16:
 			err = readOther(s, &e.Jobs)
 		case noMore:
@@ -368,7 +368,7 @@ func (e *Package) read(s *scanner) error {
 		}
 		switch field {
 		case 0:
-			err = readString(s, &e.ID)
+			err = readID(s, &e.ID)
 		case 1:
 			err = readString(s, &e.Name)
 		case 2:
@@ -378,7 +378,7 @@ func (e *Package) read(s *scanner) error {
 		case 4:
 			err = readStringPointer(s, &e.LastVersion)
 		case 5:
-			err = readStringPointer(s, &e.LastVersionID)
+			err = readIDPointer(s, &e.LastVersionID)
 		case 6:
 			err = readDateTime(s, &e.CreatedAt)
 		case 7:
@@ -394,9 +394,9 @@ func (e *Package) read(s *scanner) error {
 		case 12:
 			err = readTexts(s, &e.Tags)
 		case 13:
-			err = readStringPointer(s, &e.CompanyID)
+			err = readIDPointer(s, &e.CompanyID)
 		case 14:
-			err = readStringPointer(s, &e.DepartmentID)
+			err = readIDPointer(s, &e.DepartmentID)
 		case 15:
 			err = readStringPointer(s, &e.IconURL)
 		case 16:
@@ -427,15 +427,15 @@ func (e *PackageUpload) read(s *scanner) error {
 		}
 		switch field {
 		case 0:
-			err = readString(s, &e.ID)
+			err = readID(s, &e.ID)
 		case 1:
 			err = readObject(s, &e.Channel, &s.kept.uploadChannel, false)
 		case 2:
 			err = readDateTime(s, &e.CreatedAt)
 		case 3:
-			err = readStringPointer(s, &e.CompanyID)
+			err = readIDPointer(s, &e.CompanyID)
 		case 4:
-			err = readStringPointer(s, &e.DepartmentID)
+			err = readIDPointer(s, &e.DepartmentID)
 		case noMore:
 			return nil
 		default:
@@ -458,9 +458,9 @@ func (e *PackageVersion) read(s *scanner) error {
 		}
 		switch field {
 		case 0:
-			err = readString(s, &e.ID)
+			err = readID(s, &e.ID)
 		case 1:
-			err = readStringPointer(s, &e.PackageID)
+			err = readIDPointer(s, &e.PackageID)
 		case 2:
 			err = readStringPointer(s, &e.Version)
 		case 3:
@@ -486,9 +486,9 @@ func (e *PackageVersion) read(s *scanner) error {
 		case 13:
 			err = readStringPointer(s, &e.ModifiedByName)
 		case 14:
-			err = readStringPointer(s, &e.CompanyID)
+			err = readIDPointer(s, &e.CompanyID)
 		case 15:
-			err = readStringPointer(s, &e.DepartmentID)
+			err = readIDPointer(s, &e.DepartmentID)
 		case 16:
 			err = readStringPointer(s, &e.FullDescription)
 		case noMore:
@@ -513,7 +513,7 @@ func (e *Queue) read(s *scanner) error {
 		}
 		switch field {
 		case 0:
-			err = readString(s, &e.ID)
+			err = readID(s, &e.ID)
 		case 1:
 			err = readString(s, &e.Name)
 		case 2:
@@ -537,9 +537,9 @@ func (e *Queue) read(s *scanner) error {
 		case 11:
 			err = readPointer(s, &e.RobotCount, &s.kept.ints, readInt)
 		case 12:
-			err = readStringPointer(s, &e.CompanyID)
+			err = readIDPointer(s, &e.CompanyID)
 		case 13:
-			err = readStringPointer(s, &e.DepartmentID)
+			err = readIDPointer(s, &e.DepartmentID)
 		case noMore:
 			return nil
 		default:
@@ -562,17 +562,17 @@ func (e *Robot) read(s *scanner) error {
 		}
 		switch field {
 		case 0:
-			err = readString(s, &e.ID)
+			err = readID(s, &e.ID)
 		case 1:
-			err = readStringPointer(s, &e.CurrentDeviceID)
+			err = readIDPointer(s, &e.CurrentDeviceID)
 		case 2:
 			err = readDateTime(s, &e.LastHeartbeatTime)
 		case 3:
 			err = readTexts(s, &e.ListeningStatus)
 		case 4:
-			err = readStringPointer(s, &e.CompanyID)
+			err = readIDPointer(s, &e.CompanyID)
 		case 5:
-			err = readStringPointer(s, &e.DepartmentID)
+			err = readIDPointer(s, &e.DepartmentID)
 		case 6:
 			err = readStringPointer(s, &e.SDKVersion)
 		case 7:
@@ -636,9 +636,9 @@ func (e *UploadedPackage) read(s *scanner) error {
 		}
 		switch field {
 		case 0:
-			err = readString(s, &e.PackageID)
+			err = readID(s, &e.PackageID)
 		case 1:
-			err = readStringPointer(s, &e.PackageVersionID)
+			err = readIDPointer(s, &e.PackageVersionID)
 		case 2:
 			err = readStringPointer(s, &e.PackageName)
 		case 3:
@@ -665,7 +665,7 @@ func (e *UserExtensionInfo) read(s *scanner) error {
 		}
 		switch field {
 		case 0:
-			err = readStringPointer(s, &e.ExtensionID)
+			err = readIDPointer(s, &e.ExtensionID)
 		case 1:
 			err = readStringPointer(s, &e.ExtensionMobile)
 		case 2:
@@ -692,9 +692,9 @@ func (e *Workflow) read(s *scanner) error {
 		}
 		switch field {
 		case 0:
-			err = readString(s, &e.ID)
+			err = readID(s, &e.ID)
 		case 1:
-			err = readStringPointer(s, &e.DepartmentID)
+			err = readIDPointer(s, &e.DepartmentID)
 		case 2:
 			err = readString(s, &e.Name)
 		case 3:
@@ -712,13 +712,13 @@ func (e *Workflow) read(s *scanner) error {
 		case 9:
 			err = readStringPointer(s, &e.PackageName)
 		case 10:
-			err = readStringPointer(s, &e.PackageID)
+			err = readIDPointer(s, &e.PackageID)
 		case 11:
-			err = readStringPointer(s, &e.PackageVersionID)
+			err = readIDPointer(s, &e.PackageVersionID)
 		case 12:
 			err = readStringPointer(s, &e.PackageVersion)
 		case 13:
-			err = readStringPointer(s, &e.AssociatedQueueID)
+			err = readIDPointer(s, &e.AssociatedQueueID)
 		case 14:
 			err = readInt(s, &e.Priority)
 		case 15:
@@ -742,9 +742,9 @@ func (e *Workflow) read(s *scanner) error {
 		case 24:
 			err = readStringPointer(s, &e.ModifiedByName)
 		case 25:
-			err = readStringPointer(s, &e.CompanyID)
+			err = readIDPointer(s, &e.CompanyID)
 		case 26:
-			err = readPointer(s, &e.AssociatedRobotIDs, &s.kept.lists, readTexts)
+			err = readPointer(s, &e.AssociatedRobotIDs, &s.kept.lists, readIDs)
 		case noMore:
 			return nil
 		default:
@@ -767,7 +767,7 @@ func (e *WorkflowLayout) read(s *scanner) error {
 		}
 		switch field {
 		case 0:
-			err = readString(s, &e.ID)
+			err = readID(s, &e.ID)
 		case 1:
 			err = readString(s, &e.Name)
 		case 2:
@@ -783,9 +783,9 @@ func (e *WorkflowLayout) read(s *scanner) error {
 		case 7:
 			err = readInt(s, &e.TriggeredCount)
 		case 8:
-			err = readStringPointer(s, &e.CompanyID)
+			err = readIDPointer(s, &e.CompanyID)
 		case 9:
-			err = readStringPointer(s, &e.DepartmentID)
+			err = readIDPointer(s, &e.DepartmentID)
 		case 10:
 			err = readDateTime(s, &e.CreatedAt)
 		case 11:
@@ -820,13 +820,13 @@ func (e *WorkflowLayoutNode) read(s *scanner) error {
 		}
 		switch field {
 		case 0:
-			err = readString(s, &e.ID)
+			err = readID(s, &e.ID)
 		case 1:
 			err = readInt(s, &e.Index)
 		case 2:
 			err = readString(s, &e.Name)
 		case 3:
-			err = readStringPointer(s, &e.WorkflowID)
+			err = readIDPointer(s, &e.WorkflowID)
 		case 4:
 			err = readStringPointer(s, &e.Description)
 		case 5:
@@ -867,9 +867,9 @@ func (e *WorkflowRobotResult) read(s *scanner) error {
 		}
 		switch field {
 		case 0:
-			err = readString(s, &e.WorkflowID)
+			err = readID(s, &e.WorkflowID)
 		case 1:
-			err = readString(s, &e.RobotID)
+			err = readID(s, &e.RobotID)
 		case 2:
 			err = readStringPointer(s, &e.ErrorMessage)
 		case noMore:
@@ -927,7 +927,7 @@ func (e *WorkflowUpgradeItem) read(s *scanner) error {
 		}
 		switch field {
 		case 0:
-			err = readString(s, &e.ID)
+			err = readID(s, &e.ID)
 		case 1:
 			err = readString(s, &e.Name)
 		case 2:

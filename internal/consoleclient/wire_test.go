@@ -79,7 +79,7 @@ func TestPathIDs(t *testing.T) {
 	client := newTestClient(t, console, nil)
 	for name, id := range map[string]string{
 		"empty": "", "text": "abc", "traversal": "../../queues/" + guid, "escape": "%2e%2e%2f", "query": guid + "?x=1",
-		"braces": "{" + guid + "}", "newline": guid + "\n", "not hexadecimal": strings.Replace(guid, "a", "g", 1),
+		"braces": "{" + guid, "newline": guid + "\n", "not hexadecimal": strings.Replace(guid, "a", "g", 1),
 		"placeholder": "{robotId}", "long": strings.Repeat("x", 1000),
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -98,17 +98,52 @@ func Lower(id string) string {
 	return id
 }
 
-// ParseID checks that s is a GUID in the console's form, 8-4-4-4-12 hexadecimal digits, and returns it in lower case.
-// The error quotes the first 64 characters of s.
+// ParseID reads a GUID and returns it in its canonical form: 8-4-4-4-12 hexadecimal digits in lower case. It accepts .NET's
+// forms N, D, B and P (without dashes, with them, and in braces or parentheses) and the URN of RFC 9562, section 4. The
+// error quotes the first 64 characters of s.
 func ParseID(s string) (string, error) {
-	if !isGUID(s) {
+	id, ok := canonical(s)
+	if !ok {
 		return "", fmt.Errorf("%q is not a GUID", truncate(s))
 	}
-	return Lower(s), nil
+	return id, nil
+}
+
+// Canonical is ParseID for what may be no GUID, which it returns as it is.
+func Canonical(s string) string {
+	if len(s) == guidLength && Lower(s) == s {
+		return s // in whatever else it differs from a GUID, nothing is left to change
+	}
+	if id, ok := canonical(s); ok {
+		return id
+	}
+	return s
+}
+
+const (
+	guidLength = 36 // with dashes
+	guidDigits = 32
+	urnPrefix  = "urn:uuid:"
+)
+
+func canonical(s string) (string, bool) {
+	switch n := len(s); {
+	case n > len(urnPrefix) && strings.EqualFold(s[:len(urnPrefix)], urnPrefix):
+		s = s[len(urnPrefix):]
+	case n > 2 && (s[0] == '{' && s[n-1] == '}' || s[0] == '(' && s[n-1] == ')'):
+		s = s[1 : n-1]
+	}
+	if len(s) == guidDigits {
+		s = s[:8] + "-" + s[8:12] + "-" + s[12:16] + "-" + s[16:20] + "-" + s[20:]
+	}
+	if !isGUID(s) {
+		return "", false
+	}
+	return Lower(s), true
 }
 
 func isGUID(s string) bool {
-	if len(s) != 36 {
+	if len(s) != guidLength {
 		return false
 	}
 	for i := range len(s) {

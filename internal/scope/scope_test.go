@@ -22,8 +22,19 @@ func TestParseID(t *testing.T) {
 		"empty":           {"", ""},
 		"short":           {lower[1:], ""},
 		"long":            {lower + "0", ""},
-		"braces":          {"{" + lower + "}", ""},
-		"no dashes":       {strings.ReplaceAll(lower, "-", ""), ""},
+		"braces":          {"{" + upper + "}", lower},
+		"parentheses":     {"(" + lower + ")", lower},
+		"no dashes":       {strings.ReplaceAll(upper, "-", ""), lower},
+		"braces only":     {"{" + strings.ReplaceAll(lower, "-", "") + "}", lower},
+		"URN":             {"URN:uuid:" + upper, lower},
+		"one brace":       {"{" + lower, ""},
+		"unlike brackets": {"{" + lower + ")", ""},
+		"two braces":      {"{{" + lower + "}}", ""},
+		"nothing in them": {"{}", ""},
+		"URN of nothing":  {"urn:uuid:", ""},
+		"33 digits":       {strings.ReplaceAll(lower, "-", "") + "0", ""},
+		"no digits":       {strings.Repeat("z", 32), ""},
+		"space":           {" " + lower, ""},
 		"misplaced dash":  {"4014394-8f359-4b9f-949f-ad179bcf1397", ""},
 		"not hexadecimal": {strings.Replace(lower, "f", "g", 1), ""},
 		"slash":           {strings.Replace(lower, "-", "/", 1), ""},
@@ -38,6 +49,17 @@ func TestParseID(t *testing.T) {
 				t.Errorf("got %v", err)
 			}
 		})
+	}
+}
+
+func TestCanonical(t *testing.T) {
+	for in, want := range map[string]string{
+		upper: lower, lower: lower, "{" + upper + "}": lower, strings.ReplaceAll(upper, "-", ""): lower, "": "", "Admin": "Admin",
+		strings.Repeat("Z", 36): strings.Repeat("Z", 36), strings.Repeat("Z", 32): strings.Repeat("Z", 32), "{A}": "{A}",
+	} {
+		if got := scope.Canonical(in); got != want {
+			t.Errorf("%q: got %q, want %q", in, got, want)
+		}
 	}
 }
 

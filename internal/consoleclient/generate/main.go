@@ -240,6 +240,12 @@ func lowered(name string) string { return strings.ToLower(name[:1]) + name[1:] }
 // read gives the call that reads a field.
 func (p *pkg) read(f field) string {
 	at := "s, &e." + f.name
+	text, texts := "readString", "readTexts"
+	if strings.HasSuffix(f.name, "ID") {
+		text = "readID"
+	} else if strings.HasSuffix(f.name, "IDs") {
+		texts = "readIDs"
+	}
 	inner := p.inner(f.typ)
 	if table := p.enums[nameOf(f.typ)]; table != "" {
 		if _, pointer := f.typ.(*ast.StarExpr); pointer {
@@ -253,18 +259,18 @@ func (p *pkg) read(f field) string {
 	case inner != "":
 		return fmt.Sprintf("readObject(%s, &s.kept.%s, %t)", at, lowered(inner), p.forgives[inner])
 	case isTexts(f.typ):
-		return fmt.Sprintf("readTexts(%s)", at)
+		return fmt.Sprintf("%s(%s)", texts, at)
 	}
 	star, pointer := f.typ.(*ast.StarExpr)
 	switch typ := nameOf(f.typ); {
 	case pointer && typ == "string":
-		return fmt.Sprintf("readStringPointer(%s)", at)
+		return fmt.Sprintf("%sPointer(%s)", text, at)
 	case pointer && typ == "Int":
 		return fmt.Sprintf("readPointer(%s, &s.kept.ints, readInt)", at)
 	case pointer && typ == "" && isTexts(star.X):
-		return fmt.Sprintf("readPointer(%s, &s.kept.lists, readTexts)", at)
+		return fmt.Sprintf("readPointer(%s, &s.kept.lists, %s)", at, texts)
 	case !pointer:
-		if reader := map[string]string{"string": "readString", "bool": "readBool", "Int": "readInt", "DateTime": "readDateTime", "StringMap": "readStringMap"}[typ]; reader != "" {
+		if reader := map[string]string{"string": text, "bool": "readBool", "Int": "readInt", "DateTime": "readDateTime", "StringMap": "readStringMap"}[typ]; reader != "" {
 			return fmt.Sprintf("%s(%s)", reader, at)
 		}
 	}
