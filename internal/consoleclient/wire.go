@@ -1,6 +1,7 @@
 package consoleclient
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
