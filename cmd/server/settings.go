@@ -183,6 +183,7 @@ func (s *settings) loaderOptions(log *slog.Logger) loader.Options {
 		Default:     def,
 		IDs:         loader.IDsMode(s.ConsoleIDs),
 		Concurrency: s.OperationConcurrency,
+		Calls:       s.MaxConsoleCalls,
 		Logger:      log,
 	}
 }

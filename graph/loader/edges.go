@@ -183,7 +183,7 @@ func packageByID[P any](f func(*Loaders, P, string, Selection) Thunk[*cc.Package
 }
 
 func list[P, T any, F comparable](typ string, f func(*Loaders, P, ListArgs[F], Selection) Thunk[*Connection[T]]) edge {
-	return edge{to: typ + "Connection", check: checkList[F], start: func(l *Loaders, parent any, c fieldCall) func(func(any)) {
+	return edge{to: typ + "Connection", calls: true, check: checkList[F], start: func(l *Loaders, parent any, c fieldCall) func(func(any)) {
 		args, err := listArgs[F](c)
 		if err != nil {
 			return nothing

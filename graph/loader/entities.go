@@ -168,6 +168,9 @@ func (a *asked[V]) Clear() {
 // waits for the flush of its level.
 func (e *entities[T, F]) load(l *Loaders, sc scope.Scope, id string, whole bool) Thunk[*T] {
 	k := key{scope.Lower(id), e.l.places.of(sc), whole && e.k.whole != nil}
+	if err := e.l.calls.err(); err != nil {
+		return e.withoutCalls(k, err)
+	}
 	if l.ahead {
 		e.want(k.place)
 		return e.byID.Load(e.l.ctx, k)
@@ -176,6 +179,18 @@ func (e *entities[T, F]) load(l *Loaders, sc scope.Scope, id string, whole bool)
 		return t
 	}
 	return func() (*T, error) { return e.await(k) }
+}
+
+// withoutCalls is load for an operation that may make no more calls: it has what was asked
+// for before, or brought.
+func (e *entities[T, F]) withoutCalls(k key, refusal error) Thunk[*T] {
+	if t, ok := e.asked.Get(e.l.ctx, k); ok {
+		return t
+	}
+	if v, ok := e.find(k); ok {
+		return ready(v)
+	}
+	return failed[*T](refusal)
 }
 
 func (e *entities[T, F]) want(at place) {
@@ -218,6 +233,9 @@ func (e *entities[T, F]) await(k key) (*T, error) {
 		level, walking := e.l.current()
 		if t, ok := e.asked.Get(e.l.ctx, k); ok {
 			return t()
+		}
+		if err := e.l.calls.err(); err != nil {
+			return e.withoutCalls(k, err)()
 		}
 		if !walking {
 			e.l.unplanned.Add(1)

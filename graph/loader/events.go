@@ -93,11 +93,18 @@ func answer[T any](t *turn, field graphql.CollectedField, v *T, err error) {
 	t.l.lookAhead(field.Definition.Type.Name(), below, v)
 }
 
+// pollLoaders are the loaders of a poll, which subscriptions share: its calls are on nobody's budget.
+func (e *Engine) pollLoaders(ctx context.Context, sc scope.Scope) *Loaders {
+	l := e.Loaders(ctx, sc)
+	l.calls = newCallBudget(0)
+	return l
+}
+
 // RobotsNow are the robots that a subscription follows, as they are now: those
 // of ids that exist, or all there are where ids is empty; queueID, if not empty,
 // leaves only those of that queue.
 func (e *Engine) RobotsNow(ctx context.Context, sc scope.Scope, ids []string, queueID string) ([]*cc.Robot, error) {
-	l := e.Loaders(ctx, sc)
+	l := e.pollLoaders(ctx, sc)
 	defer l.Close()
 	if queueID == "" && len(ids) > 0 {
 		return now(l, l.robots, sc, ids)
@@ -111,7 +118,7 @@ func (e *Engine) RobotsNow(ctx context.Context, sc scope.Scope, ids []string, qu
 
 // WorkflowsNow are the workflows of ids that exist, as they are now.
 func (e *Engine) WorkflowsNow(ctx context.Context, sc scope.Scope, ids []string) ([]*cc.Workflow, error) {
-	l := e.Loaders(ctx, sc)
+	l := e.pollLoaders(ctx, sc)
 	defer l.Close()
 	return now(l, l.workflows, sc, ids)
 }

@@ -80,7 +80,7 @@ func (x Extension) InterceptRootField(ctx context.Context, next graphql.RootReso
 		ctx = fresh
 		l := From(ctx)
 		l.refusal = whole.refusalOf(graphql.GetRootFieldContext(ctx).Field.Alias)
-		l.requestScope = whole.requestScope
+		l.requestScope, l.calls = whole.requestScope, whole.calls
 	case ast.Subscription: // gqlgen does not call this for one
 	}
 	return next(ctx)

@@ -78,6 +78,16 @@ func (e *entities[T, F]) fetch(g *group) {
 			return
 		}
 	}
+	if err := e.l.calls.admit(lacking(&e.gets, func(yield func(key) bool) {
+		for _, id := range g.missing {
+			if !yield(key{id: id, place: g.place}) {
+				return
+			}
+		}
+	})); err != nil {
+		g.fail(err)
+		return
+	}
 	thunks := make([]Thunk[*T], len(g.missing))
 	for i, id := range g.missing {
 		thunks[i] = e.get(g.scope, id)
@@ -145,6 +155,9 @@ func (e *entities[T, F]) askAllIDs(g *group, chunks [][]string) (*firstPage[T], 
 		first *firstPage[T]
 		err   error
 	}
+	if err := e.l.calls.admit(len(chunks)); err != nil {
+		return nil, err
+	}
 	answers := make([]answer, len(chunks))
 	parallel(len(chunks), func(i int) {
 		first, err := e.askIDs(g, chunks[i])
@@ -195,10 +208,15 @@ func (e *entities[T, F]) askIDs(g *group, ids []string) (*firstPage[T], error) {
 	}
 	if n := page.Served; n > 0 && n < page.Count {
 		e.sawClamp(n)
-		errs := make([]error, pageCount(page.Count, n)-1)
-		parallel(len(errs), func(i int) {
-			_, errs[i] = e.page(pageKey[F]{scope: g.scope, filter: e.filter(g), ids: asked, index: i + 1, size: n})
-		})
+		of := func(i int) pageKey[F] {
+			return pageKey[F]{scope: g.scope, filter: e.filter(g), ids: asked, index: i + 1, size: n}
+		}
+		rest := pageCount(page.Count, n) - 1
+		if err := e.admitPages(rest, of); err != nil {
+			return nil, err
+		}
+		errs := make([]error, rest)
+		parallel(rest, func(i int) { _, errs[i] = e.page(of(i)) })
 		return nil, errors.Join(errs...)
 	}
 	return nil, nil
@@ -297,10 +315,14 @@ func (e *entities[T, F]) sweep(g *group, first *firstPage[T]) error {
 	if rest < 1 || float64(rest)*(1+float64(size)*perEntity) >= float64(len(g.missing)) {
 		return nil
 	}
+	of := func(i int) pageKey[F] {
+		return pageKey[F]{scope: g.scope, filter: e.filter(g), index: i + 1, size: size}
+	}
+	if err := e.admitPages(rest, of); err != nil {
+		return err
+	}
 	errs := make([]error, rest)
-	parallel(rest, func(i int) {
-		_, errs[i] = e.page(pageKey[F]{scope: g.scope, filter: e.filter(g), index: i + 1, size: size})
-	})
+	parallel(rest, func(i int) { _, errs[i] = e.page(of(i)) })
 	e.drop(g)
 	return errors.Join(errs...)
 }

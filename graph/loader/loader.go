@@ -69,6 +69,9 @@ type Options struct {
 	PageSize int
 	// Concurrency bounds the console calls of one operation in flight; default 64.
 	Concurrency int
+	// Calls bounds the console calls of one operation, or of one event of a subscription;
+	// default DefaultCalls. An API key may have a bound of its own.
+	Calls int
 	// URLBytes bounds the query string of an `Ids` batch; default 7500, which
 	// with path and headers stays below the 8 KiB that common servers take.
 	URLBytes int
@@ -89,6 +92,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Concurrency == 0 {
 		o.Concurrency = 64
+	}
+	if o.Calls == 0 {
+		o.Calls = DefaultCalls
 	}
 	if o.URLBytes == 0 {
 		o.URLBytes = 7500
@@ -114,6 +120,8 @@ func (o Options) Validate() error {
 		return errors.New("page size is negative")
 	case o.Concurrency < 0:
 		return errors.New("concurrency is negative")
+	case o.Calls < 0:
+		return errors.New("calls is negative")
 	case o.URLBytes < 0:
 		return errors.New("URL bytes is negative")
 	}
@@ -162,6 +170,7 @@ type Loaders struct {
 type beginning interface {
 	begin()
 	isBegun() bool
+	fail(err error) // in the place of begin
 }
 
 // operation holds what one operation, or one field of a mutation, has asked and
@@ -174,6 +183,7 @@ type operation struct {
 	who    string      // the principal's name
 	scope  scope.Scope // what the request named, either part may be empty
 	slots  chan struct{}
+	calls  *callBudget // shared by the fields of a mutation
 	tasks  tasks
 
 	turns chan *turn // of a subscription: its next event's; nil in any other operation
@@ -215,6 +225,7 @@ func (e *Engine) Loaders(ctx context.Context, sc scope.Scope) *Loaders {
 		who:    principal.FromContext(ctx).Name(),
 		scope:  sc,
 		slots:  make(chan struct{}, e.opts.Concurrency),
+		calls:  newCallBudget(e.callsOf(principal.FromContext(ctx))),
 		level:  make(chan struct{}),
 
 		requestScope: &memo[struct{}, scope.Scope]{},
@@ -225,6 +236,14 @@ func (e *Engine) Loaders(ctx context.Context, sc scope.Scope) *Loaders {
 	l.workflows = newEntities(l, &e.kinds.workflows)
 	l.layouts = newEntities(l, &e.kinds.layouts)
 	return &Loaders{operation: l}
+}
+
+// callsOf is how many console calls an operation of p may make.
+func (e *Engine) callsOf(p principal.Principal) int {
+	if limits := p.Limits(); limits != nil && limits.ConsoleCalls > 0 {
+		return limits.ConsoleCalls
+	}
+	return e.opts.Calls
 }
 
 // Close abandons what is still under way and waits until it has ended.
@@ -283,6 +302,10 @@ func call[T any](l *operation, f func(ctx context.Context) (T, error)) (T, error
 	if l.refusal != nil {
 		var none T
 		return none, l.refusal
+	}
+	if err := l.calls.take(1); err != nil {
+		var none T
+		return none, err
 	}
 	select {
 	case l.slots <- struct{}{}:

@@ -35,6 +35,8 @@ type edge struct {
 	// waits for the answer and gives the objects in it; failures are for the
 	// field's resolver to tell.
 	start func(l *Loaders, parent any, f fieldCall) (wait func(visit func(child any)))
+	// calls says that the field takes a console call of its own for each parent.
+	calls bool
 	// check says what is wrong with the field's arguments; nil: it has none.
 	check func(f fieldCall) error
 }
@@ -50,8 +52,11 @@ func (f fieldCall) arguments() map[string]any { return f.field.ArgumentMap(f.op.
 
 // look is one walk over one operation.
 type look struct {
-	l     *Loaders
-	ahead []pending
+	l      *Loaders
+	ahead  []pending
+	waits  [][]func(visit func(child any)) // of what the last two levels have begun
+	recent int                             // how many of waits the level before had begun
+	needed int64                           // console calls, more than the operation may make; 0: it needs no more
 }
 
 // pending is a field whose answers lead on to the next level.
@@ -127,7 +132,9 @@ func (l *Loaders) checkMutations(ctx context.Context, check CheckInput) {
 	l.plan.Do(func() {
 		op := graphql.GetOperationContext(ctx)
 		l.badInputs = make(map[string]error)
-		for _, f := range (Selection{op, op.Operation.SelectionSet}).fields("Mutation") {
+		fields := (Selection{op, op.Operation.SelectionSet}).fields("Mutation")
+		l.refusal = l.calls.take(len(fields)) // each changes something by a call, which is counted with what the payloads read
+		for _, f := range fields {
 			err := check(ctx, f.Name, f.ArgumentMap(op.Variables))
 			if err != nil {
 				l.badInputs[f.Alias] = err
@@ -169,6 +176,7 @@ func (l *Loaders) lookAhead(typ string, s Selection, object any) {
 		look.walk(typ, s, []any{object})
 		look.startFirst()
 		look.send()
+		look.finish()
 	})
 	if len(look.ahead) == 0 {
 		look.end()
@@ -201,11 +209,13 @@ func (k *look) descend() {
 	for len(k.ahead) > 0 {
 		level := k.ahead
 		k.ahead = nil
+		k.waits, k.recent = k.waits[k.recent:], len(k.waits)-k.recent
 		for _, p := range level {
 			k.walk(p.to, p.below, p.objects())
 			k.start()
 		}
 		k.send()
+		k.finish()
 	}
 }
 
@@ -262,11 +272,12 @@ func (p pending) objects() []any {
 
 // walk begins what the selection takes of the console for the objects of type typ.
 func (k *look) walk(typ string, s Selection, objects []any) {
-	if len(objects) == 0 {
+	if len(objects) == 0 || k.needed > 0 {
 		return
 	}
 	known := k.l.engine.edges[typ]
-	for _, f := range s.fields(typ) {
+	fields := s.fields(typ)
+	for n, f := range fields {
 		e, ok := known[f.Name]
 		if !ok {
 			continue
@@ -280,12 +291,28 @@ func (k *look) walk(typ string, s Selection, objects []any) {
 		}
 		waits := make([]func(func(any)), len(objects))
 		for i, o := range objects {
+			if k.full() {
+				k.refuse(len(objects) - i + calling(known, fields[n+1:])*len(objects))
+				return
+			}
 			waits[i] = e.start(k.l, o, fieldCall{field: f, Selection: below})
 		}
+		k.waits = append(k.waits, waits)
 		if k.leadsOn(e.to, below) {
 			k.ahead = append(k.ahead, pending{to: e.to, below: below, waits: waits})
 		}
 	}
+}
+
+// calling counts the fields that take a call of their own for each parent.
+func calling(known map[string]edge, fields []graphql.CollectedField) int {
+	n := 0
+	for _, f := range fields {
+		if known[f.Name].calls {
+			n++
+		}
+	}
+	return n
 }
 
 func children(e edge, parents []any) []any {

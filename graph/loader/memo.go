@@ -88,6 +88,13 @@ func (m *memo[K, V]) claim(l *operation, key K, work func() (V, error)) (o *outc
 	if o, ok := m.known[key]; ok {
 		return o, false
 	}
+	if err := l.calls.err(); err != nil { // nothing is kept of what is refused, which may be a great many
+		o = &outcome[V]{work: func() (V, error) {
+			var none V
+			return none, err
+		}}
+		return o, false
+	}
 	if m.known == nil {
 		m.known = make(map[K]*outcome[V])
 	}
@@ -104,6 +111,14 @@ func (o *outcome[V]) wait() (V, error) {
 
 // begin does the work, or waits until it is done.
 func (o *outcome[V]) begin() { o.once.Do(o.run) }
+
+// fail makes err the outcome, unless somebody does the work already.
+func (o *outcome[V]) fail(err error) {
+	o.once.Do(func() {
+		o.begun.Store(true)
+		o.work, o.err = nil, err
+	})
+}
 
 // isBegun says whether somebody does the work, or has.
 func (o *outcome[V]) isBegun() bool { return o.begun.Load() }

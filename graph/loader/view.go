@@ -34,6 +34,9 @@ func (e *entities[T, F]) view(l *Loaders, w window[F]) Thunk[*view[T]] {
 		}
 		return v, err
 	})
+	if e.l.calls.err() != nil {
+		return read // there is no batch that would wait for it
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.lists = append(e.lists, asList[T]{e.l.places.of(w.scope), read})
@@ -170,12 +173,19 @@ func (e *entities[T, F]) readRest(r *reader[T], key pageKey[F], size int) (whole
 			lacking = append(lacking, i)
 		}
 	}
+	of := func(i int) pageKey[F] {
+		k := key
+		k.index, k.size = lacking[i], size
+		return k
+	}
+	if err := e.admitPages(len(lacking), of); err != nil {
+		return false, err
+	}
 	errs := make([]error, len(lacking))
 	whole = true
 	var mu sync.Mutex
 	parallel(len(lacking), func(i int) {
-		k := key
-		k.index, k.size = lacking[i], size
+		k := of(i)
 		p, err := e.page(k)
 		if err != nil {
 			errs[i] = err

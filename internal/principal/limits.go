@@ -19,6 +19,12 @@ type Limits struct {
 	Operations []string
 	// Fields are the root fields allowed. Empty: all.
 	Fields []string
+	// ConsoleCalls bounds the console calls of one operation. 0: the gateway's own bound.
+	ConsoleCalls int
+	// Types are the entity types that may be read, however they are reached. Empty: all.
+	Types []string
+	// Key is the name of the key.
+	Key string
 	// Scopes are where the console may be asked. Empty: wherever the account may.
 	Scopes []ScopeLimit
 }
