@@ -1,6 +1,6 @@
 # The words of this project. `make help` explains them.
 .DEFAULT_GOAL := help
-.PHONY: help demo test clients lint generate bench soak fuzz rotation build tools graphiql
+.PHONY: help demo test clients lint generate bench soak fuzz rotation build tools graphiql graphqljs
 
 # The toolchain of builds, tests and releases. It wins over an environment that says "local".
 export GOTOOLCHAIN := go1.27.3
@@ -48,6 +48,9 @@ build: ## Build the release binary into bin/
 
 graphiql: ## Build the GraphiQL page's assets anew (needs Node.js and npm)
 	cd internal/edge/graphiql/web && npm ci --no-audit --no-fund && npm run build
+
+graphqljs: ## Ask graphql-js 16 anew what it makes of literals and variables (needs Node.js and npm)
+	cd internal/edge/testdata/graphqljs && npm install --no-package-lock --no-audit --no-fund && node table.mjs
 
 $(GOLANGCI_LINT):
 	GOBIN=$(BIN) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)

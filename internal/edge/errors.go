@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"runtime/debug"
 	"strconv"
@@ -48,8 +49,9 @@ func (s *server) present(ctx context.Context, err error) *gqlerror.Error {
 		out.Message, out.Extensions["code"] = "the console did not answer in time", fault.UpstreamTimeout
 	case errors.Is(err, context.Canceled):
 		out.Message, out.Extensions["code"] = "the request was cancelled", fault.Internal
-	case errors.As(err, &of) && of.Rule == ruleSelections:
-		out.Message, out.Extensions["code"] = of.Message, fault.QueryTooComplex
+	case errors.As(err, &of) && codeOfRule(of.Rule) != "":
+		maps.Copy(out.Extensions, of.Extensions)
+		out.Message, out.Extensions["code"] = of.Message, codeOfRule(of.Rule)
 	case errors.As(err, &of) && of.Extensions["code"] != nil:
 		out.Message, out.Extensions = validatorMessage(ctx, of), of.Extensions // of gqlgen's parser and validator, or ours
 	case strings.HasPrefix(out.Message, "json request body could not be decoded"):

@@ -71,10 +71,22 @@ type validating struct {
 	walker *core.Walker
 	listed int // errors
 	told   int // the same, long ones counted as several
+
+	literals literals
 }
 
 // document says whether a document is valid.
 func (v *validating) document(schema *ast.Schema, document *ast.QueryDocument) bool {
+	blocks, wrong := scan(document.Operations[0].Position.Src.Input)
+	if wrong != nil {
+		v.tell(ruleLexical, []core.ErrorOption{wrong.option()})
+		return false
+	}
+	v.literals = literals{blocks: blocks, wrong: make(map[*ast.Value]bool), refuse: func(rule string, at *ast.Position, message, argument string) {
+		v.tell(rule, []core.ErrorOption{core.Message("%s: %s", argument, message), core.At(at), func(err *gqlerror.Error) {
+			err.Extensions = map[string]any{"argument": argument}
+		}})
+	}}
 	size := measured(document)
 	if size.name > maxName {
 		v.refuse(ruleSelections, document.Operations[0].Position, fmt.Sprintf("the document holds a name of more than %d characters", maxName))
@@ -152,6 +164,7 @@ func specified(suggesting bool) []core.Rule {
 func (v *validating) walk(schema *ast.Schema, document *ast.QueryDocument, asked []core.Rule) {
 	events := &core.Events{}
 	events.OnDirectiveList(func(w *core.Walker, _ []*ast.Directive) { v.walker = w })
+	v.literals.watch(events)
 	for _, rule := range asked {
 		rule.RuleFunc(events, func(options ...core.ErrorOption) { v.tell(rule.Name, options) })
 	}

@@ -222,13 +222,36 @@ func (c *coercion) all(declared ast.VariableDefinitionList, text jsontext.Value)
 		if _, given := values[v.Variable]; given {
 			continue
 		}
-		if file, ok := c.file(v.Type, v.Variable); ok {
+		file, isFile := c.file(v.Type, v.Variable)
+		switch {
+		case isFile:
 			values[v.Variable] = file
-		} else if v.Type.NonNull && v.DefaultValue == nil {
+		case v.DefaultValue != nil:
+			value, err := v.DefaultValue.Value(nil)
+			if err != nil {
+				return nil, misfitOf("has a default that cannot be read").below(ast.PathName(v.Variable))
+			}
+			values[v.Variable] = listed(v.Type, value)
+		case v.Type.NonNull:
 			return nil, misfitOf("must be defined").below(ast.PathName(v.Variable))
 		}
 	}
 	return values, nil
+}
+
+// listed makes a list of a default that is none where its type is one.
+func listed(typ *ast.Type, value any) any {
+	if typ.Elem == nil || value == nil {
+		return value
+	}
+	values, ok := value.([]any)
+	if !ok {
+		values = []any{value}
+	}
+	for i, v := range values {
+		values[i] = listed(typ.Elem, v)
+	}
+	return values
 }
 
 // members goes through an object that has been begun, to its end. take decodes a member, or
