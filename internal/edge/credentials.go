@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/consoleql/consoleql/internal/fault"
 	"github.com/consoleql/consoleql/internal/principal"
@@ -22,6 +23,10 @@ const (
 // introspection) needs no credentials, and what does is refused there.
 func (s *server) identify(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := checkHeaders(r.Header); err != nil {
+			writeError(w, r, http.StatusBadRequest, err)
+			return
+		}
 		p, err := s.principalOf(r.Context(), r.Header)
 		if err != nil {
 			refuseCredentials(w, r, err)
@@ -35,6 +40,21 @@ func (s *server) identify(next http.Handler) http.Handler {
 		ctx := identified(r.Context(), p, sc)
 		next.ServeHTTP(w, r.WithContext(ctx))
 	})
+}
+
+// maxCredential bounds a bearer token or an API key, in bytes.
+const maxCredential = 16 << 10
+
+// checkHeaders refuses text in another encoding than UTF-8 in the headers that the gateway reads.
+func checkHeaders(h http.Header) error {
+	for _, name := range [...]string{"Authorization", "X-Api-Key", headerCompany, headerDepartment, headerTrace} {
+		for _, value := range h.Values(name) {
+			if !utf8.ValidString(value) {
+				return fault.BadInput(name, "is not encoded in UTF-8")
+			}
+		}
+	}
+	return nil
 }
 
 // identified is ctx with who asks and where. The holder of an API key for one
@@ -103,6 +123,8 @@ func (s *server) bearer(ctx context.Context, authorization string) (principal.Pr
 	scheme, token, _ := strings.Cut(authorization, " ")
 	token = strings.TrimSpace(token)
 	switch {
+	case len(token) > maxCredential:
+		return principal.Principal{}, fault.New(fault.Unauthenticated, "the bearer token is longer than %d bytes", maxCredential)
 	case !strings.EqualFold(scheme, "Bearer") || !isToken(token):
 		return principal.Principal{}, fault.New(fault.Unauthenticated, "the Authorization header is not of the form: Bearer <token>")
 	case principal.IsSessionToken(token):

@@ -90,7 +90,10 @@ type Request struct {
 	Duration time.Duration
 }
 
-type server struct{ opts Options }
+type server struct {
+	opts   Options
+	bodies *bodyPool
+}
 
 // New returns the handler of the public listener.
 func New(opts Options) http.Handler {
@@ -107,11 +110,11 @@ func New(opts Options) http.Handler {
 		opts.Around = func(h http.Handler) http.Handler { return h }
 	}
 	opts.Limits = opts.Limits.withDefaults()
-	s := &server{opts: opts}
+	s := &server{opts: opts, bodies: &bodyPool{most: max(bodyPoolBytes, 4*opts.Limits.BodyBytes)}}
 
 	r := chi.NewRouter()
 	r.Use(gathered, impatient(bodyTimeout), s.observe)
-	r.With(opts.Around, unkeptUnlessSaid).With(s.origins()...).With(s.identify, s.admitTrace, s.bound, withoutUpgrade, s.readParameters).Handle("/graphql", s.graphql())
+	r.With(opts.Around, unkeptUnlessSaid).With(s.origins()...).With(s.identify, s.admitTrace, s.holds, s.bound, withoutUpgrade, s.readParameters).Handle("/graphql", s.graphql())
 	for path, h := range map[string]http.HandlerFunc{"/schema.graphql": s.sdl, "/healthz": healthy, "/readyz": s.ready} {
 		r.Get(path, h)
 		r.Head(path, h)

@@ -103,7 +103,7 @@ func argumentOf(schema *ast.Schema, row graphqljsRow) (any, error) {
 	if len(document.Operations) == 0 {
 		return nil, fault.New(fault.ValidationFailed, "no operation")
 	}
-	if errs := validator.ValidateWithRules(schema, document, validation()); len(errs) > 0 {
+	if errs := validator.ValidateWithRules(schema, document, validation(500)()); len(errs) > 0 {
 		return nil, errs
 	}
 	op := document.Operations[0]

@@ -50,7 +50,7 @@ func (u uploads) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphEx
 	}
 	params := &graphql.RawParams{Headers: r.Header}
 	params.ReadTime.Start = graphql.Now()
-	parameters, err := u.parameters(form)
+	parameters, err := u.parameters(form, heldOf(r.Context()))
 	if err != nil {
 		refuseBody(w, r, err)
 		return
@@ -74,8 +74,8 @@ func (u uploads) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphEx
 }
 
 // parameters reads the parts `operations` and `map`. The files that the map names are still to come.
-func (u uploads) parameters(form *form) (*parameters, error) {
-	raw, err := readPart(form.Reader, "operations", u.limits.BodyBytes)
+func (u uploads) parameters(form *form, h *held) (*parameters, error) {
+	raw, err := readPart(form.Reader, "operations", u.limits.BodyBytes, h)
 	if err != nil {
 		return nil, err
 	}
@@ -87,7 +87,7 @@ func (u uploads) parameters(form *form) (*parameters, error) {
 		}
 		return nil, err
 	}
-	places, err := readMap(form.Reader)
+	places, err := readMap(form.Reader, h)
 	if err != nil {
 		return nil, err
 	}
@@ -108,8 +108,8 @@ func (u uploads) parameters(form *form) (*parameters, error) {
 }
 
 // readMap reads the part `map`, which says for each file of which variables it is the value.
-func readMap(form *multipart.Reader) (map[string][]string, error) {
-	raw, err := readPart(form, "map", maxMapBytes)
+func readMap(form *multipart.Reader, h *held) (map[string][]string, error) {
+	raw, err := readPart(form, "map", maxMapBytes, h)
 	if err != nil {
 		return nil, err
 	}
@@ -129,7 +129,7 @@ func readMap(form *multipart.Reader) (map[string][]string, error) {
 var errCharset = errors.New("edge: the part names another charset than UTF-8")
 
 // readPart reads the next part, which has to have the given name.
-func readPart(form *multipart.Reader, name string, limit int64) ([]byte, error) {
+func readPart(form *multipart.Reader, name string, limit int64, h *held) ([]byte, error) {
 	part, err := form.NextPart()
 	var told *fault.Error
 	if errors.As(err, &told) {
@@ -141,10 +141,10 @@ func readPart(form *multipart.Reader, name string, limit int64) ([]byte, error) 
 	if err := checkCharset(part.Header.Get("Content-Type")); err != nil {
 		return nil, fmt.Errorf("%w: %w", errCharset, err)
 	}
-	raw, err := io.ReadAll(io.LimitReader(part, limit+1))
+	raw, err := io.ReadAll(h.reader(io.LimitReader(part, limit+1)))
 	var large *http.MaxBytesError
 	switch {
-	case errors.As(err, &large):
+	case errors.As(err, &large), errors.Is(err, errBusy):
 		return nil, err //nolint:wrapcheck // refuseBody says what it is
 	case err != nil:
 		return nil, fault.BadInput(name, "cannot be read")
@@ -152,12 +152,4 @@ func readPart(form *multipart.Reader, name string, limit int64) ([]byte, error) 
 		return nil, fault.BadInput(name, "is longer than %d bytes", limit)
 	}
 	return raw, nil
-}
-
-// boundFor is how long the body of a request may be.
-func (s *server) boundFor(r *http.Request) int64 {
-	if (uploads{}).Supports(r) {
-		return s.opts.Limits.UploadBytes
-	}
-	return s.opts.Limits.BodyBytes
 }

@@ -30,8 +30,6 @@ type parameters struct {
 
 	// files are those of a multipart request, by their path below the variables.
 	files map[string]scalar.Upload
-	// release gives back the memory that the request was counted for; nil: it counts until it is answered.
-	release func()
 }
 
 const (
@@ -281,6 +279,10 @@ func (s *server) readParameters(next http.Handler) http.Handler {
 		var err error
 		switch {
 		case r.Method == http.MethodGet && !(sockets{}).Supports(r):
+			if limit := s.boundFor(r); int64(len(r.URL.RawQuery)) > limit {
+				writeError(w, r, http.StatusRequestURITooLong, fault.BadInput("", "the query string has more than the %d bytes that are taken", limit))
+				return
+			}
 			p, err = parseQueryString(r.URL.RawQuery)
 		case r.Method == http.MethodPost && isJSON(r):
 			p, err = readBody(r)
@@ -304,7 +306,7 @@ func (s *server) readParameters(next http.Handler) http.Handler {
 func readBody(r *http.Request) (*parameters, error) {
 	const most = 64 << 10 // that a client's word about its body is believed
 	into := bytes.NewBuffer(make([]byte, 0, min(max(0, r.ContentLength), most)+bytes.MinRead))
-	if _, err := into.ReadFrom(r.Body); err != nil {
+	if _, err := into.ReadFrom(heldOf(r.Context()).reader(r.Body)); err != nil {
 		return nil, err //nolint:wrapcheck // refuseBody says what it is
 	}
 	return parseParameters(into.Bytes())

@@ -41,6 +41,7 @@ type socket struct {
 	stop    context.CancelFunc
 	tasks   sync.WaitGroup
 	closing sync.WaitGroup
+	held    *held       // by the message that is read
 	next    *parameters // of the operation that gqlgen is handed; read and written by its loop only
 
 	mu          sync.Mutex
@@ -57,8 +58,8 @@ type running struct {
 }
 
 // newSocket takes over a connection and pings its client at each keepalive.
-func newSocket(ctx context.Context, conn *websocket.Conn, keepalive time.Duration) *socket {
-	c := &socket{conn: conn, operations: make(map[string]*running)}
+func newSocket(ctx context.Context, conn *websocket.Conn, keepalive time.Duration, h *held) *socket {
+	c := &socket{conn: conn, operations: make(map[string]*running), held: h}
 	c.ctx, c.stop = context.WithCancel(ctx)
 	c.tasks.Go(func() { c.ping(c.ctx, keepalive) })
 	c.tasks.Go(func() {
@@ -116,7 +117,11 @@ func (c *socket) isInitialised() bool {
 // NextReader gives gqlgen the next message that it should see.
 func (c *socket) NextReader() (int, io.Reader, error) {
 	for {
-		kind, message, err := c.conn.Read(c.ctx)
+		c.held.release() // the message before, of which gqlgen has taken what it needs
+		kind, message, err := c.readMessage()
+		if errors.Is(err, errBusy) {
+			return 0, nil, c.refuse(websocket.StatusTryAgainLater, errBusy.Message)
+		}
 		if err != nil {
 			return 0, nil, closed(err)
 		}
@@ -136,6 +141,16 @@ func (c *socket) NextReader() (int, io.Reader, error) {
 			return int(kind), c.handed(e, message), nil
 		}
 	}
+}
+
+// readMessage reads the next message, while there is memory.
+func (c *socket) readMessage() (websocket.MessageType, []byte, error) {
+	kind, from, err := c.conn.Reader(c.ctx)
+	if err != nil {
+		return 0, nil, err //nolint:wrapcheck // closed looks at it
+	}
+	message, err := io.ReadAll(c.held.reader(from))
+	return kind, message, err //nolint:wrapcheck // closed looks at it
 }
 
 // handed is the message as gqlgen sees it. The payload of subscribe has been read: gqlgen would

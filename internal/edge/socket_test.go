@@ -54,7 +54,7 @@ func TestASocketThatSaysNothingIsClosed(t *testing.T) {
 						t.Error(err)
 						return
 					}
-					c := newSocket(r.Context(), conn, time.Hour)
+					c := newSocket(r.Context(), conn, time.Hour, heldOf(r.Context()))
 					defer c.end()
 					for err == nil {
 						_, _, err = c.NextReader()

@@ -86,6 +86,7 @@ func (t sse) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecut
 	}
 	switch {
 	case kind == ast.Subscription:
+		heldOf(ctx).release() // it may last for hours, and needs the text no more
 		responses, ctx := exec.DispatchOperation(graphql.WithOperationContext(ctx, op), op)
 		t.stream(ctx, cancel, w, r, encoded(responses))
 	case takesJSON:

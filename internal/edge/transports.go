@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 
 	"github.com/99designs/gqlgen/graphql"
@@ -86,6 +87,9 @@ func refuseBody(w http.ResponseWriter, r *http.Request, err error) {
 	switch {
 	case errors.As(err, &large):
 		writeError(w, r, http.StatusRequestEntityTooLarge, fault.BadInput("", "the request body has more than the %d bytes that are taken", large.Limit))
+	case errors.Is(err, errBusy):
+		w.Header().Set("Retry-After", strconv.Itoa(busySeconds))
+		writeError(w, r, http.StatusServiceUnavailable, errBusy)
 	case errors.Is(err, errCharset) && errors.As(err, &told):
 		writeError(w, r, http.StatusUnsupportedMediaType, told)
 	case errors.As(err, &told):

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"math"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -122,20 +123,18 @@ const maxVariableValues = 50_000
 // specification, sections 3.5 to 3.12 and 6.1.2), and skips the rest. It fails with
 // fault.ValidationFailed, whose argument leads to the value at fault; no error repeats a value.
 func decodeVariables(schema *ast.Schema, op *ast.OperationDefinition, text jsontext.Value, files map[string]scalar.Upload) (map[string]any, *gqlerror.Error) {
-	if len(op.VariableDefinitions) == 0 && len(files) == 0 {
+	if len(op.VariableDefinitions) == 0 {
 		return nil, nil
 	}
 	c := &coercion{schema: schema, files: maps.Clone(files), left: maxVariableValues}
-	for path := range files {
-		if !c.takesFile(op.VariableDefinitions, path) {
+	values, wrong := c.all(op.VariableDefinitions, text)
+	for _, path := range slices.Sorted(maps.Keys(files)) {
+		_, left := c.files[path]
+		if !c.takesFile(op.VariableDefinitions, path, wrong != nil) || wrong == nil && left && c.declares(op.VariableDefinitions, path) {
 			return nil, noPlace(path)
 		}
 	}
-	values, wrong := c.all(op.VariableDefinitions, text)
 	if wrong == nil {
-		for path := range c.files {
-			return nil, noPlace(path)
-		}
 		return values, nil
 	}
 	argument := fault.ArgumentAt(wrong.at)
@@ -156,12 +155,19 @@ func noPlace(path string) *gqlerror.Error {
 	return err
 }
 
-// takesFile says whether a path leads to a variable for a file, or to a place in one.
-func (c *coercion) takesFile(declared ast.VariableDefinitionList, path string) bool {
+// declares says whether a path leads into a variable that is declared.
+func (c *coercion) declares(declared ast.VariableDefinitionList, path string) bool {
+	name, _, _ := strings.Cut(path, ".")
+	return declared.ForName(name) != nil
+}
+
+// takesFile says whether a path leads to a variable for a file, or to a place in one. What is
+// not declared is skipped, as all such variables are, unless one that is declared is wrong.
+func (c *coercion) takesFile(declared ast.VariableDefinitionList, path string, strict bool) bool {
 	names := strings.Split(path, ".")
 	v := declared.ForName(names[0])
 	if v == nil {
-		return false
+		return !strict
 	}
 	typ := v.Type
 	for _, name := range names[1:] {

@@ -49,7 +49,7 @@ func (t sockets) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphEx
 		t.s.opts.Logger.DebugContext(r.Context(), "no WebSocket", "error", err) // the client has been answered
 		return
 	}
-	c := newSocket(r.Context(), conn, t.s.opts.Keepalive)
+	c := newSocket(r.Context(), conn, t.s.opts.Keepalive, heldOf(r.Context()))
 	defer c.end()
 	defer func() { //nolint:contextcheck // the request's; net/http's guard would write past our log
 		if v := recover(); v != nil {
@@ -69,10 +69,10 @@ func (t sockets) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphEx
 			return c.parameters(), payloadHeader(ctx)
 		}}
 	}
-	limit := t.s.opts.Limits.BodyBytes
+	limit := t.s.boundFor(r)
 	transport.Websocket{
 		Implementation:   accepted{c},
-		InitFunc:         t.initialise(r),
+		InitFunc:         t.initialise(r, c),
 		PayloadReadLimit: &limit,
 	}.Do(w, r, exec)
 }
@@ -98,7 +98,7 @@ func (a accepted) Accept(http.ResponseWriter, *http.Request, transport.Websocket
 // initialise reads principal and scope from the connection_init payload, which
 // carries what headers carry elsewhere: a browser cannot set those of a
 // WebSocket. What the payload does not name is as the request's headers have it.
-func (t sockets) initialise(r *http.Request) transport.WebsocketInitFunc {
+func (t sockets) initialise(r *http.Request, c *socket) transport.WebsocketInitFunc {
 	return func(ctx context.Context, payload transport.InitPayload) (context.Context, *transport.InitPayload, error) {
 		asked, err := withPayload(r, payload)
 		if err != nil {
@@ -119,6 +119,10 @@ func (t sockets) initialise(r *http.Request) transport.WebsocketInitFunc {
 		mode, err := t.s.traceMode(asked.WithContext(ctx))
 		if err != nil {
 			return closing(ctx, statusBadRequest, err), nil, err
+		}
+		c.held.release()
+		if c.held.anonymous = isAnonymous(ctx); !c.held.anonymous {
+			c.SetReadLimit(t.s.opts.Limits.BodyBytes)
 		}
 		return context.WithValue(ctx, traceKey{}, mode), nil, nil
 	}

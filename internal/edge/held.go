@@ -1,0 +1,125 @@
+package edge
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"sync"
+
+	"github.com/consoleql/consoleql/internal/fault"
+	"github.com/consoleql/consoleql/internal/principal"
+)
+
+const (
+	// anonymousBodyBytes bounds a request of a caller without credentials: what needs none is
+	// signing in and introspection.
+	anonymousBodyBytes = 16 << 10
+	// anonymousBytes bounds the bytes of such requests that are held at once.
+	anonymousBytes = 4 << 20
+	// bodyPoolBytes bounds the bytes of all requests that are held at once, if it is not less
+	// than four of the longest.
+	bodyPoolBytes = 64 << 20
+	// busySeconds is after how long a request that was refused may be sent again.
+	busySeconds = 1
+)
+
+// errBusy refuses a request for which there is no memory.
+var errBusy = fault.New(fault.RateLimited, "the gateway holds as many requests as it can: send this one again")
+
+// bodyPool counts the bytes of requests that are held in memory, from when they are read until
+// they are answered.
+type bodyPool struct {
+	mu             sync.Mutex
+	anonymous, all int64
+	most           int64
+}
+
+// held is what one request holds of the pool.
+type held struct {
+	pool      *bodyPool
+	anonymous bool
+	bytes     int64
+}
+
+// begin counts a request of the caller in ctx. release must be called in the end.
+func (p *bodyPool) begin(ctx context.Context) *held {
+	return &held{pool: p, anonymous: isAnonymous(ctx)}
+}
+
+// isAnonymous says that the caller in ctx has shown no credentials, and stands for nobody.
+func isAnonymous(ctx context.Context) bool { return principal.FromContext(ctx).Name() == "" }
+
+// take counts n more bytes, or fails with errBusy.
+func (h *held) take(n int64) error {
+	h.pool.mu.Lock()
+	defer h.pool.mu.Unlock()
+	if h.pool.all+n > h.pool.most || h.anonymous && h.pool.anonymous+n > anonymousBytes {
+		return errBusy
+	}
+	h.pool.all += n
+	if h.anonymous {
+		h.pool.anonymous += n
+	}
+	h.bytes += n
+	return nil
+}
+
+// release gives back what was counted.
+func (h *held) release() {
+	h.pool.mu.Lock()
+	defer h.pool.mu.Unlock()
+	h.pool.all -= h.bytes
+	if h.anonymous {
+		h.pool.anonymous -= h.bytes
+	}
+	h.bytes = 0
+}
+
+// reader counts what is read from r, which is kept.
+func (h *held) reader(r io.Reader) io.Reader { return heldReader{r, h} }
+
+type heldReader struct {
+	io.Reader
+	held *held
+}
+
+// Read reads on, while there is memory.
+func (r heldReader) Read(p []byte) (int, error) {
+	n, err := r.Reader.Read(p)
+	if busy := r.held.take(int64(n)); busy != nil {
+		return 0, busy
+	}
+	return n, err //nolint:wrapcheck // the reader's
+}
+
+type heldKey struct{}
+
+// heldOf is what the request in ctx holds.
+func heldOf(ctx context.Context) *held {
+	h, ok := ctx.Value(heldKey{}).(*held)
+	if !ok {
+		return (&bodyPool{most: bodyPoolBytes}).begin(ctx) // of a handler that stands alone
+	}
+	return h
+}
+
+// holds counts the bytes of each request.
+func (s *server) holds(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := s.bodies.begin(r.Context())
+		defer h.release()
+		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), heldKey{}, h)))
+	})
+}
+
+// boundFor is how long the body of a request may be.
+func (s *server) boundFor(r *http.Request) int64 {
+	switch {
+	case isAnonymous(r.Context()):
+		return min(anonymousBodyBytes, s.opts.Limits.BodyBytes)
+	case (uploads{}).Supports(r):
+		return s.opts.Limits.UploadBytes
+	default:
+		return s.opts.Limits.BodyBytes
+	}
+}
