@@ -231,23 +231,58 @@ func (d DateTime) MarshalGQL(w io.Writer) {
 	}
 }
 
-// UnmarshalGQL accepts what ParseDateTime does, and null for none; it fails with fault.BadUserInput.
+// UnmarshalGQL accepts RFC 3339 of the years 2 to 9999 with an offset, and null for none: a caller's local time would else
+// be another one. It fails with fault.BadUserInput.
 func (d *DateTime) UnmarshalGQL(input any) error {
-	switch v := input.(type) {
-	case nil:
+	if input == nil {
 		*d = ""
 		return nil
-	case string:
-		parsed, err := ParseDateTime(v)
-		if err != nil {
-			return err
-		}
-		if parsed == "" {
-			return fault.BadInput("", "is not a time of the years 2 to 9999")
-		}
-		*d = parsed
-		return nil
-	default:
-		return fault.BadInput("", "is not an RFC 3339 time")
 	}
+	text, ok := input.(string)
+	if !ok || !isDateTime(text) {
+		return fault.BadInput("", "is not an RFC 3339 time, such as 2006-01-02T15:04:05Z")
+	}
+	if !hasOffset(text) {
+		return fault.BadInput("", "is an RFC 3339 time without an offset from UTC, such as Z or +08:00")
+	}
+	parsed, err := ParseDateTime(text)
+	if err != nil {
+		return err
+	}
+	if parsed == "" {
+		return fault.BadInput("", "is not a time of the years 2 to 9999")
+	}
+	*d = parsed
+	return nil
+}
+
+// isDateTime reports whether a text begins as RFC 3339, section 5.6, has it: time.Parse takes more than that.
+func isDateTime(s string) bool {
+	const form = "0000-00-00T00:00:00"
+	if len(s) < len(form) {
+		return false
+	}
+	for i := range len(form) {
+		switch c := s[i]; form[i] {
+		case '0':
+			if !isDigit(c) {
+				return false
+			}
+		case 'T':
+			if c != 'T' && c != 't' && c != ' ' {
+				return false
+			}
+		default:
+			if c != form[i] {
+				return false
+			}
+		}
+	}
+	return !strings.Contains(s, ",") && strings.TrimSpace(s) == s
+}
+
+// hasOffset reports whether a time ends in an offset from UTC.
+func hasOffset(s string) bool {
+	last := s[len(s)-1]
+	return last == 'Z' || last == 'z' || len(s) > 6 && (s[len(s)-6] == '+' || s[len(s)-6] == '-') && s[len(s)-3] == ':'
 }

@@ -225,3 +225,49 @@ func TestEnumConstants(t *testing.T) {
 		}
 	}
 }
+
+// TestDateTimeInput: what a caller sends is RFC 3339 with an offset, which alone says when it is.
+func TestDateTimeInput(t *testing.T) {
+	const offset, form, years = "without an offset", "is not an RFC 3339 time", "years 2 to 9999"
+	for input, want := range map[string]struct {
+		time  DateTime
+		wrong string
+	}{
+		"2026-11-28T08:00:00Z":           {"2026-11-28T08:00:00Z", ""},
+		"2026-11-28T08:00:00+08:00":      {"2026-11-28T00:00:00Z", ""},
+		"2026-11-28T08:00:00-00:30":      {"2026-11-28T08:30:00Z", ""},
+		"2026-11-28t08:00:00.5z":         {"2026-11-28T08:00:00.5Z", ""},
+		"2026-11-28 08:00:00.123456789Z": {"2026-11-28T08:00:00.123456789Z", ""},
+		"2024-02-29T23:59:59Z":           {"2024-02-29T23:59:59Z", ""},
+		"2026-11-28T08:00:00":            {"", offset},
+		"2026-11-28T08:00:00.5":          {"", offset},
+		"2026-11-28 08:00:00":            {"", offset},
+		"2026-11-28T08:00:00+0800":       {"", offset},
+		"2026-11-28T08:00:00 CST":        {"", offset},
+		"2026-11-28":                     {"", form},
+		"2026-11-28T08:00Z":              {"", form},
+		"2026-11-28T8:00:00Z":            {"", form},
+		"2026-11-28T08:00:00,5Z":         {"", form},
+		" 2026-11-28T08:00:00Z":          {"", form},
+		"2026-02-30T08:00:00Z":           {"", form},
+		"2026-11-28T24:00:00Z":           {"", form},
+		"2026-11-28T08:00:60Z":           {"", form},
+		"2026-11-28T08:00:00+25:00":      {"", form},
+		"0001-01-01T00:00:00Z":           {"", years},
+		"1764316800":                     {"", form},
+		"":                               {"", form},
+		"yesterday":                      {"", form},
+	} {
+		var got DateTime
+		err := got.UnmarshalGQL(input)
+		if got != want.time || (err == nil) != (want.wrong == "") || err != nil && (!strings.Contains(err.Error(), want.wrong) || fault.CodeOf(err) != fault.BadUserInput) {
+			t.Errorf("%q is read as %q, %v", input, got, err)
+		}
+	}
+	var got DateTime
+	for _, input := range []any{5, int64(1764316800), json.Number("1"), true, []any{}, map[string]any{}} {
+		if err := got.UnmarshalGQL(input); fault.CodeOf(err) != fault.BadUserInput {
+			t.Errorf("%v is read as %q, %v", input, got, err)
+		}
+	}
+}
