@@ -118,6 +118,7 @@ func (c *demoCommand) Run(ctx context.Context, s streams) (err error) {
 	if err != nil {
 		return err
 	}
+	g.hangups = s.hangups
 	fmt.Fprintf(s.out, "%s/ is GraphiQL: open it in a browser\n%s/graphql is the endpoint\n%s\n", g.url(), g.url(), notice)
 	return g.run(ctx)
 }

@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -29,6 +31,7 @@ import (
 	"github.com/consoleql/consoleql/internal/idempotency"
 	"github.com/consoleql/consoleql/internal/responsecache"
 	"github.com/consoleql/consoleql/internal/telemetry"
+	"github.com/consoleql/consoleql/internal/textfile"
 	"github.com/consoleql/consoleql/internal/tokencache"
 	"github.com/consoleql/consoleql/internal/verify"
 )
@@ -38,14 +41,16 @@ type gateway struct {
 	settings       *settings
 	log            *slog.Logger
 	tokens         *tokencache.Cache
-	keys           *apikey.Keys     // nil: there are none
-	verifier       *verify.Verifier // nil: tokens are not verified
+	keys           *apikey.File      // nil: there are none
+	files          *textfile.Watcher // of keys and passwords
+	hangups        <-chan os.Signal  // each has the files looked at; nil: there are none
+	verifier       *verify.Verifier  // nil: tokens are not verified
 	client         *consoleclient.Client
 	cache          *responsecache.Cache // nil: it is turned off
 	answers        *edge.Answers        // nil with it
 	console        *consolecache.Console
-	realm          string            // of the principals' names: the SSO that knows them
-	usernames      map[string]string // of the service accounts
+	realm          string                            // of the principals' names: the SSO that knows them
+	usernames      atomic.Pointer[map[string]string] // of the service accounts
 	sso            *consoleclient.SSO
 	once           *idempotency.Keeper
 	watches        *watch.Watcher
@@ -286,6 +291,11 @@ func (g *gateway) run(ctx context.Context) error {
 		g.log.Warn("callers without credentials act as the default service account", "username", g.settings.Username)
 	}
 	g.tellIdentity()
+	looking, stopLooking := context.WithCancel(ctx)
+	var ended sync.WaitGroup
+	ended.Go(func() { g.files.Run(looking, g.hangups) })
+	defer ended.Wait()
+	defer stopLooking()
 	warm, stopWarming := context.WithTimeout(ctx, g.settings.ConsoleTimeout)
 	defer stopWarming()
 	if err := g.tokens.Warm(warm); err != nil {

@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
-	"os"
 	"time"
 
 	"github.com/consoleql/consoleql/graph/generated"
@@ -15,6 +15,7 @@ import (
 	"github.com/consoleql/consoleql/internal/fault"
 	"github.com/consoleql/consoleql/internal/principal"
 	"github.com/consoleql/consoleql/internal/scope"
+	"github.com/consoleql/consoleql/internal/textfile"
 	"github.com/consoleql/consoleql/internal/tokencache"
 	"github.com/consoleql/consoleql/internal/verify"
 )
@@ -32,10 +33,8 @@ func (g *gateway) openTokens(carrier http.RoundTripper) error {
 			return fmt.Errorf("--sso-url: %w", err)
 		}
 	}
-	g.realm, g.usernames = hash(s.SSOURL)+"\n", make(map[string]string, len(accounts))
-	for name, a := range accounts {
-		g.usernames[name] = a.Username
-	}
+	g.realm = hash(s.SSOURL) + "\n"
+	g.nameUsers(accounts)
 	ring, err := s.tokenRing()
 	if err != nil {
 		return err
@@ -55,7 +54,59 @@ func (g *gateway) openTokens(carrier http.RoundTripper) error {
 		options.MAC = ring.MAC
 	}
 	g.tokens = tokencache.New(options)
+	g.files = textfile.NewWatcher(g.log, g.sources(ring)...)
 	return nil
+}
+
+// sources are the files of keys and passwords, with what reads them again.
+func (g *gateway) sources(ring *tokencache.Ring) (all []textfile.Source) {
+	s := g.settings
+	one := func(path string) func() []string { return func() []string { return []string{path} } }
+	if s.APIKeysFile != "" {
+		all = append(all, textfile.Source{Setting: "--api-keys-file", Paths: g.keys.Paths, Load: func() error {
+			if err := g.keys.Reload(); err != nil {
+				return err
+			}
+			return g.reloadAccounts()
+		}})
+	}
+	if s.Username != "" && s.PasswordFile != "" {
+		all = append(all, textfile.Source{Setting: "--password-file", Paths: one(s.PasswordFile), Load: g.reloadAccounts})
+	}
+	if s.TokenKeysFile != "" {
+		all = append(all, textfile.Source{Setting: "--token-keys-file", Paths: one(s.TokenKeysFile), Load: func() error {
+			next, err := s.tokenRing()
+			if err != nil {
+				return err
+			}
+			ring.Replace(next)
+			return nil
+		}})
+	}
+	return all
+}
+
+// reloadAccounts gives the token cache the accounts that are configured now.
+func (g *gateway) reloadAccounts() error {
+	accounts, err := g.accounts()
+	if err != nil {
+		return err
+	}
+	g.nameUsers(accounts)
+	g.tokens.SetAccounts(accounts)
+	return nil
+}
+
+// nameUsers notes the users of accounts, beside those of accounts that are gone.
+func (g *gateway) nameUsers(accounts map[string]tokencache.Account) {
+	users := make(map[string]string)
+	if before := g.usernames.Load(); before != nil {
+		maps.Copy(users, *before)
+	}
+	for name, a := range accounts {
+		users[name] = a.Username
+	}
+	g.usernames.Store(&users)
 }
 
 // watchSession tells of the end of a session: what a sign-out makes the replicas forget
@@ -77,13 +128,21 @@ func (g *gateway) watchSession(name string) func() tokencache.News {
 // openAccounts are the service accounts, the default one and those behind API keys.
 func (g *gateway) openAccounts() (map[string]tokencache.Account, error) {
 	s := g.settings
-	accounts := make(map[string]tokencache.Account)
 	if s.APIKeysFile != "" {
 		var err error
-		if g.keys, err = apikey.Load(s.APIKeysFile, apikey.Options{Default: s.Username != "", Fields: rootFields()}); err != nil {
+		if g.keys, err = apikey.Open(s.APIKeysFile, apikey.Options{Default: s.Username != "", Fields: rootFields()}); err != nil {
 			return nil, fmt.Errorf("--api-keys-file: %w", err)
 		}
-		accounts = g.keys.Accounts()
+	}
+	return g.accounts()
+}
+
+// accounts are the service accounts as they were last read, with the default one's password
+// as it is now.
+func (g *gateway) accounts() (map[string]tokencache.Account, error) {
+	s, accounts := g.settings, make(map[string]tokencache.Account)
+	if g.keys != nil {
+		maps.Copy(accounts, g.keys.Accounts())
 	}
 	password, err := s.password()
 	if err != nil {
@@ -113,11 +172,11 @@ func rootFields() []string {
 func (i identity) tokenRing() (*tokencache.Ring, error) {
 	text, setting := i.TokenKeys, "--token-keys"
 	if i.TokenKeysFile != "" {
-		raw, err := os.ReadFile(i.TokenKeysFile)
-		if err != nil {
+		var err error
+		if text, err = textfile.Read(i.TokenKeysFile); err != nil {
 			return nil, fmt.Errorf("--token-keys-file: %w", err)
 		}
-		text, setting = string(raw), "--token-keys-file"
+		setting = "--token-keys-file"
 	} else if text == "" {
 		return nil, nil //nolint:nilnil // no ring
 	}
@@ -158,7 +217,7 @@ func (g *gateway) sharedName(p principal.Principal) string {
 		return ""
 	}
 	if p.Kind() == principal.Service {
-		return g.realm + name + "\n" + g.usernames[p.Account()]
+		return g.realm + name + "\n" + (*g.usernames.Load())[p.Account()]
 	}
 	return g.realm + name
 }

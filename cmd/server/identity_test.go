@@ -83,7 +83,8 @@ func TestATokenLivesFromItsRequest(t *testing.T) {
 // TestSharedNamesStay as they are: replicas of two versions find each other's idempotency keys by them, and to be called
 // otherwise is to start something a second time.
 func TestSharedNamesStay(t *testing.T) {
-	g := &gateway{realm: "realm\n", usernames: map[string]string{principal.DefaultAccount: "demo", "dashboards": "svc"}}
+	g := &gateway{realm: "realm\n"}
+	g.usernames.Store(&map[string]string{principal.DefaultAccount: "demo", "dashboards": "svc"})
 	limits := &principal.Limits{Scopes: []principal.ScopeLimit{{CompanyID: "c", DepartmentIDs: []string{"d"}}}}
 	for name, tt := range map[string]struct {
 		of   principal.Principal

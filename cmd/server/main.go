@@ -23,7 +23,9 @@ func main() {
 	sampleAllocations()
 	silenceLibraries()
 	ctx, stop := untilSignalled(context.Background())
-	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	hangups, ignore := onHangup()
+	code := runCommand(ctx, os.Args[1:], streams{os.Stdout, os.Stderr, hangups})
+	ignore()
 	stop()
 	os.Exit(code)
 }
@@ -46,13 +48,21 @@ type commands struct {
 	Healthcheck healthcheckCommand `cmd:"" help:"Exit with status 0 if a gateway serves at --listen, for containers."`
 }
 
-// streams are where a command writes: what it is asked for, and the log.
+// streams are where a command writes: what it is asked for, and the log; and what tells it to
+// read its files of keys and passwords again (nil: nothing does).
 type streams struct {
 	out, log io.Writer
+	hangups  <-chan os.Signal
 }
 
-// run is the program: it returns the exit status when ctx is done or the command has ended.
+// run is runCommand without signals.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	return runCommand(ctx, args, streams{out: stdout, log: stderr})
+}
+
+// runCommand is the program: it returns the exit status when ctx is done or the command has ended.
+func runCommand(ctx context.Context, args []string, s streams) int {
+	stdout, stderr := s.out, s.log
 	var c commands
 	exit := -1
 	parser, err := kong.New(&c,
@@ -64,7 +74,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		kong.Writers(stdout, stderr),
 		kong.Exit(func(code int) { exit = code }),
 		kong.BindTo(ctx, (*context.Context)(nil)),
-		kong.Bind(streams{stdout, stderr}),
+		kong.Bind(s),
 	)
 	if err != nil {
 		fmt.Fprintln(stderr, "consoleql:", err)
@@ -100,6 +110,7 @@ func (c *serveCommand) Run(ctx context.Context, s streams) error {
 	if err != nil {
 		return err
 	}
+	g.hangups = s.hangups
 	return g.run(ctx)
 }
 

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"strings"
 	"time"
 
@@ -12,6 +11,7 @@ import (
 	"github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/consoleql/consoleql/internal/edge"
 	"github.com/consoleql/consoleql/internal/scope"
+	"github.com/consoleql/consoleql/internal/textfile"
 )
 
 // settings are the gateway's flags and, by the same names, its environment:
@@ -53,7 +53,7 @@ type console struct {
 type account struct {
 	Username     string `help:"User name of the default service account." placeholder:"NAME"`
 	Password     string `help:"Password of the default service account; prefer --password-file." placeholder:"SECRET"`
-	PasswordFile string `help:"File that holds the password of the default service account." placeholder:"FILE"`
+	PasswordFile string `help:"File that holds the password of the default service account; it is read again when its content changes, as the other files of keys and passwords are, and on SIGHUP." placeholder:"FILE"`
 	Anonymous    bool   `default:"false" help:"Let callers without credentials act as the default service account; only for trusted networks."`
 }
 
@@ -170,11 +170,11 @@ func (a account) password() (string, error) {
 	if a.PasswordFile == "" {
 		return a.Password, nil
 	}
-	raw, err := os.ReadFile(a.PasswordFile)
+	password, err := textfile.Secret(a.PasswordFile)
 	if err != nil {
 		return "", fmt.Errorf("--password-file: %w", err)
 	}
-	return strings.TrimRight(string(raw), "\r\n"), nil
+	return password, nil
 }
 
 func (s *settings) loaderOptions(log *slog.Logger) loader.Options {

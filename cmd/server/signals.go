@@ -25,3 +25,11 @@ func untilSignalled(parent context.Context) (context.Context, context.CancelFunc
 	}()
 	return ctx, cancel
 }
+
+// onHangup makes SIGHUP a message: instead of ending the process, it has files of keys and
+// passwords read again where there are any.
+func onHangup() (hangups <-chan os.Signal, ignore func()) {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGHUP)
+	return signals, func() { signal.Stop(signals) }
+}

@@ -15,7 +15,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -25,6 +24,7 @@ import (
 
 	"github.com/consoleql/consoleql/internal/principal"
 	"github.com/consoleql/consoleql/internal/scope"
+	"github.com/consoleql/consoleql/internal/textfile"
 	"github.com/consoleql/consoleql/internal/tokencache"
 )
 
@@ -34,8 +34,6 @@ const (
 	keyBytes  = 32
 	// hashPrefix may stand before a hash.
 	hashPrefix = "sha256:"
-	// maxFile bounds the file of keys, in bytes.
-	maxFile = 1 << 20
 )
 
 // New makes a key, and the hash of it that the file of keys holds.
@@ -52,6 +50,7 @@ func New() (key, hash string) {
 type Keys struct {
 	keys     []known
 	accounts map[string]tokencache.Account
+	files    []string // of passwords
 }
 
 type known struct {
@@ -149,19 +148,12 @@ type Options struct {
 // Load reads a file of keys, YAML or JSON. Its errors name the place and never
 // repeat a password or a hash.
 func Load(path string, o Options) (*Keys, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	if info.Size() > maxFile {
-		return nil, fmt.Errorf("%s is larger than %d bytes", path, maxFile)
-	}
-	raw, err := os.ReadFile(path) //nolint:gosec // the operator's own setting
+	text, err := textfile.Read(path)
 	if err != nil {
 		return nil, err
 	}
 	var f file
-	decoder := yaml.NewDecoder(bytes.NewReader(raw), yaml.Strict())
+	decoder := yaml.NewDecoder(strings.NewReader(text), yaml.Strict())
 	if err := decoder.Decode(&f); err != nil {
 		return nil, fmt.Errorf("%s: %s", path, where(err))
 	}
@@ -229,12 +221,10 @@ func (k *Keys) addAccount(a fileAccount, dir string) error {
 		if !filepath.IsAbs(path) {
 			path = filepath.Join(dir, path)
 		}
-		raw, err := os.ReadFile(path) //nolint:gosec // the operator's own setting
-		if err != nil {
+		k.files = append(k.files, path)
+		var err error
+		if password, err = textfile.Secret(path); err != nil {
 			return fmt.Errorf("passwordFile: %w", err)
-		}
-		if password = strings.TrimRight(string(raw), "\r\n"); password == "" {
-			return fmt.Errorf("passwordFile: %s is empty", path)
 		}
 	}
 	k.accounts[a.Name] = tokencache.Account{Username: a.Username, Password: password}

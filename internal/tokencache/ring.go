@@ -11,12 +11,13 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 )
 
 // Ring encrypts what is stored, by AES-256-GCM: the newest key encrypts, every
 // key decrypts. Each ciphertext is bound to the record that it belongs to, so
 // that none can be put in another's place.
-type Ring struct{ keys []ringKey }
+type Ring struct{ keys atomic.Pointer[[]ringKey] }
 
 type ringKey struct {
 	id   [keyIDBytes]byte
@@ -34,19 +35,24 @@ const (
 // in base64 or hexadecimal, separated by commas or white space. Its errors never
 // repeat a key.
 func NewRing(text string) (*Ring, error) {
-	r := &Ring{}
+	var keys []ringKey
 	for i, word := range strings.FieldsFunc(text, func(c rune) bool { return c == ',' || c == ' ' || c == '\n' || c == '\r' || c == '\t' }) {
 		key, err := ringKeyOf(word)
 		if err != nil {
 			return nil, fmt.Errorf("key %d: %w", i+1, err)
 		}
-		r.keys = append(r.keys, key)
+		keys = append(keys, key)
 	}
-	if len(r.keys) == 0 {
+	if len(keys) == 0 {
 		return nil, errors.New("there is no key")
 	}
+	r := &Ring{}
+	r.keys.Store(&keys)
 	return r, nil
 }
+
+// Replace gives r the keys of another ring, from now on.
+func (r *Ring) Replace(other *Ring) { r.keys.Store(other.keys.Load()) }
 
 func ringKeyOf(word string) (ringKey, error) {
 	var raw []byte
@@ -74,7 +80,7 @@ func ringKeyOf(word string) (ringKey, error) {
 }
 
 // MAC is a hash of a text that only holders of the newest key can compute.
-func (r *Ring) MAC(text string) string { return mac(r.keys[0].mac, text) }
+func (r *Ring) MAC(text string) string { return mac((*r.keys.Load())[0].mac, text) }
 
 // String keeps the keys out of printed values.
 func (*Ring) String() string { return hidden }
@@ -87,7 +93,7 @@ func (*Ring) LogValue() slog.Value { return slog.StringValue(hidden) }
 
 // seal encrypts plain for a record: version, the key's id, nonce, ciphertext.
 func (r *Ring) seal(record string, plain []byte) []byte {
-	key := r.keys[0]
+	key := (*r.keys.Load())[0]
 	out := append([]byte{sealVersion}, key.id[:]...)
 	nonce := make([]byte, key.aead.NonceSize())
 	_, _ = rand.Read(nonce) // never fails
@@ -103,7 +109,7 @@ func (r *Ring) open(record string, sealed []byte) ([]byte, error) {
 		return nil, errSealed
 	}
 	id, rest := [keyIDBytes]byte(sealed[1:1+keyIDBytes]), sealed[1+keyIDBytes:]
-	for _, key := range r.keys {
+	for _, key := range *r.keys.Load() {
 		if key.id != id || len(rest) < key.aead.NonceSize() {
 			continue
 		}

@@ -1,0 +1,117 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/consoleql/consoleql/internal/consolesim"
+	"github.com/consoleql/consoleql/internal/redistest"
+)
+
+// TestAPasswordThatChanges at the console: the old one is tried once by all replicas, and again by none that is restarted;
+// the new one is used as soon as the file has it.
+func TestAPasswordThatChanges(t *testing.T) {
+	t.Parallel()
+	sim := newSim(t, consolesim.Options{TokenLifetime: 2 * time.Second})
+	username, right := sim.DefaultUser()
+	file := filepath.Join(t.TempDir(), "password")
+	put := func(text string) {
+		t.Helper()
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put("the-old-one\n")
+	store := redistest.Start(t)
+	env := []string{
+		tokenKeys, "CONSOLEQL_USERNAME=" + username, "CONSOLEQL_PASSWORD=", "CONSOLEQL_PASSWORD_FILE=" + file,
+		"CONSOLEQL_ANONYMOUS=true", "CONSOLEQL_COMPANY_ID=" + sim.Data().MainCompanyID(), "CONSOLEQL_DEPARTMENT_ID=" + sim.Data().MainDepartmentID(),
+	}
+	start := func() *process { return newProcess(t, sim, store.URL(), env...) }
+	replicas := []*process{start(), start(), start()}
+	code := func(p *process) string {
+		if a := p.ask(`{ viewer { userName } }`, request{}); len(a.Errors) > 0 {
+			return a.Errors[0].Extensions.Code
+		}
+		return ""
+	}
+	for range 20 {
+		for _, p := range replicas {
+			if got := code(p); got != "UNAUTHENTICATED" {
+				t.Fatalf("told %q", got)
+			}
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	if got := code(start()); got != "UNAUTHENTICATED" {
+		t.Errorf("told %q", got)
+	}
+	if n := len(sim.Grants()); n != 1 {
+		t.Errorf("the refused password was tried %d times", n)
+	}
+	put("\ufeff" + right + "\r\n")
+	if err := replicas[0].cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range replicas {
+		await(t, "the new password", func() bool { return code(p) == "" })
+	}
+}
+
+// TestHangupEndsNothing: neither a gateway nor a simulated console ends at SIGHUP, whatever is there to be read again.
+func TestHangupEndsNothing(t *testing.T) {
+	t.Parallel()
+	sim := newSim(t, consolesim.Options{})
+	p := newProcess(t, sim, "")
+	for range 3 {
+		if err := p.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+			t.Fatal(err)
+		}
+		if a := p.ask(`{ __typename }`, request{}); len(a.Errors) > 0 {
+			t.Errorf("answered %s", a.Body)
+		}
+	}
+}
+
+// TestAPIKeysChange while the gateway runs: a new key is known, and a file that cannot be used changes nothing.
+func TestAPIKeysChange(t *testing.T) {
+	t.Parallel()
+	k := &keyring{t: t}
+	var first map[string]string
+	var path string
+	w := newWorld(t, consolesim.Options{}, strict, func(s *settings, sim *consolesim.Server) {
+		k.account("owner", sim.Data().Users()[0])
+		first = k.key("first", "owner", "")
+		path = k.write()
+		s.APIKeysFile = path
+	})
+	ok := func(header map[string]string) bool {
+		a := w.ask(`{ viewer { userName } }`, request{header: header})
+		return a.Status == 200 && len(a.Errors) == 0
+	}
+	if !ok(first) {
+		t.Fatal("the first key is not known")
+	}
+	replace := func(text []byte) {
+		t.Helper()
+		if err := os.WriteFile(path, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	second := k.key("second", "owner", "")
+	with2, err := os.ReadFile(k.write())
+	if err != nil {
+		t.Fatal(err)
+	}
+	replace(with2)
+	await(t, "the second key", func() bool { return ok(second) })
+	replace([]byte("accounts: ["))
+	await(t, "the refusal", func() bool { return strings.Contains(w.logs.String(), "cannot be used") })
+	if !ok(first) || !ok(second) {
+		t.Error("a file that cannot be used has changed the keys")
+	}
+}

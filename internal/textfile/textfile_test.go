@@ -1,0 +1,148 @@
+package textfile_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/consoleql/consoleql/internal/textfile"
+)
+
+func write(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestSecrets(t *testing.T) {
+	for name, tt := range map[string]struct{ text, want, refusal string }{
+		"plain":              {"secret", "secret", ""},
+		"line end":           {"secret\r\n", "secret", ""},
+		"blanks are kept":    {" secret \n", " secret ", ""},
+		"byte order mark":    {"\ufeffsecret\n", "secret", ""},
+		"two of them":        {"\ufeff\ufeffsecret", "\ufeffsecret", ""},
+		"a mark alone":       {"\ufeff\r\n", "", "is empty"},
+		"empty":              {"", "", "is empty"},
+		"UTF-16 of Windows":  {"\xff\xfes\x00", "", "UTF-16"},
+		"UTF-16, big-endian": {"\xfe\xff\x00s", "", "UTF-16"},
+		"UTF-16, no mark":    {"s\x00e\x00", "", "UTF-16"},
+		"GBK":                {"\xc3\xdc\xc2\xeb", "", "not UTF-8"},
+		"too large":          {strings.Repeat("x", 1<<20+1), "", "larger"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "secret")
+			write(t, path, tt.text)
+			got, err := textfile.Secret(path)
+			switch {
+			case tt.refusal == "" && (err != nil || got != tt.want):
+				t.Errorf("got %q, %v", got, err)
+			case tt.refusal != "" && (err == nil || !strings.Contains(err.Error(), tt.refusal) || !strings.Contains(err.Error(), path) || strings.Contains(err.Error(), "secret\r")):
+				t.Errorf("got %q, %v; want a refusal: %s", got, err, tt.refusal)
+			}
+		})
+	}
+}
+
+// watching runs a watcher of one source, which tells what it loads, on fake time.
+func watching(t *testing.T, paths func() []string, load func() error, test func(now chan os.Signal, logs *bytes.Buffer)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		var logs bytes.Buffer
+		w := textfile.NewWatcher(slog.New(slog.NewTextHandler(&logs, nil)), textfile.Source{Setting: "--file", Paths: paths, Load: load})
+		ctx, stop := context.WithCancel(t.Context())
+		now, ended := make(chan os.Signal), make(chan struct{})
+		go func() {
+			w.Run(ctx, now)
+			close(ended)
+		}()
+		test(now, &logs)
+		stop()
+		<-ended
+	})
+}
+
+func TestChangesAreLoaded(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "file")
+	write(t, path, "one")
+	loads := 0
+	watching(t, func() []string { return []string{path} }, func() error { loads++; return nil }, func(now chan os.Signal, _ *bytes.Buffer) {
+		want := func(what string, n int) {
+			t.Helper()
+			time.Sleep(3 * time.Second)
+			synctest.Wait()
+			if loads != n {
+				t.Errorf("%s: %d loads, want %d", what, loads, n)
+			}
+		}
+		want("unchanged", 0)
+		write(t, path, "one")
+		want("written again", 0)
+		write(t, path, "two")
+		want("another content", 1)
+		if err := os.Remove(path); err != nil {
+			t.Fatal(err)
+		}
+		target := filepath.Join(t.TempDir(), "elsewhere")
+		write(t, target, "three")
+		if err := os.Symlink(target, path); err != nil {
+			t.Fatal(err)
+		}
+		want("a link to another content", 2)
+		write(t, path, "four")
+		now <- syscall.SIGHUP
+		time.Sleep(200 * time.Millisecond)
+		synctest.Wait()
+		if loads != 3 {
+			t.Errorf("%d loads after a signal", loads)
+		}
+	})
+}
+
+// TestWhatCannotBeLoaded is logged once, and tried again until it can.
+func TestWhatCannotBeLoaded(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "file")
+	write(t, path, "good")
+	var bad error
+	loaded := 0
+	watching(t, func() []string { return []string{path} }, func() error { loaded++; return bad }, func(_ chan os.Signal, logs *bytes.Buffer) {
+		bad = errors.New("line 7 is wrong")
+		write(t, path, "bad")
+		time.Sleep(20 * time.Second)
+		synctest.Wait()
+		if n := strings.Count(logs.String(), "line 7 is wrong"); n != 1 {
+			t.Errorf("logged %d times:\n%s", n, logs)
+		}
+		bad = nil // what it refers to has been mended
+		before := loaded
+		time.Sleep(3 * time.Second)
+		synctest.Wait()
+		if loaded != before+1 || !strings.Contains(logs.String(), "read again") {
+			t.Errorf("%d loads:\n%s", loaded-before, logs)
+		}
+	})
+}
+
+// TestPipesAreReadOnce, at the start: they have nothing more to tell, and opening one may wait for ever.
+func TestPipesAreReadOnce(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "pipe")
+	if err := syscall.Mkfifo(path, 0o600); err != nil {
+		t.Skip("no pipes here")
+	}
+	loads := 0
+	watching(t, func() []string { return []string{path} }, func() error { loads++; return nil }, func(_ chan os.Signal, _ *bytes.Buffer) {
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		if loads != 0 {
+			t.Errorf("%d loads", loads)
+		}
+	})
+}
