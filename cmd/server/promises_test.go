@@ -136,6 +136,11 @@ func TestTransportsKeepThePromises(t *testing.T) {
 			}
 			hits := func() string { return w.labelled("consoleql_answers_total", `source="hit"`) }
 			first := send(nil)
+			if tt.name != "WebSocket" { // whose requests last as long as their clients stay
+				await(t, "the request among the figures", func() bool {
+					return w.labelled("consoleql_http_request_duration_seconds_count", `route="/graphql"`) == "1"
+				})
+			}
 			w.checkForm(tt, listQuery, first)
 			if !tt.noHit {
 				before := hits()

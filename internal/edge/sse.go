@@ -131,7 +131,10 @@ func (t sse) single(ctx context.Context, cancel context.CancelFunc, w http.Respo
 	soon := time.NewTimer(t.keepalive)
 	defer soon.Stop()
 	select {
-	case frame := <-frames:
+	case frame, answered := <-frames:
+		if !answered {
+			return // the client has gone
+		}
 		var by *encoder
 		if t.answers != nil {
 			by = t.answers.encoder
