@@ -101,6 +101,7 @@ type Client struct {
 	permit          func(context.Context, scope.Scope) error
 	uploadTimeout   time.Duration
 	queueCreatePath string
+	pauses          *pauses
 }
 
 // New makes a client. It fails where a required option is missing, or an option makes no sense.
@@ -123,7 +124,7 @@ func New(o Options) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Client{wire: w, log: o.Logger, base: base, tokens: o.Tokens, permit: o.Permit, uploadTimeout: o.UploadTimeout, queueCreatePath: path}
+	c := &Client{wire: w, log: o.Logger, base: base, tokens: o.Tokens, permit: o.Permit, uploadTimeout: o.UploadTimeout, queueCreatePath: path, pauses: &pauses{all: make(map[string]pause)}}
 	if c.log == nil {
 		c.log = slog.New(slog.DiscardHandler)
 	}

@@ -27,7 +27,7 @@ type Error struct {
 	Title, Detail string
 	// Kind says what a caller can make of it.
 	Kind fault.Code
-	// RetryAfter is how long the console asks to be left alone; 0 where it does not say.
+	// RetryAfter is how long the console asks to be left alone, at most 5 minutes; 0 where it does not say.
 	RetryAfter time.Duration
 	// Foreign says that the answer is not the console's word but that of something before it, such as a proxy.
 	Foreign bool
@@ -85,11 +85,16 @@ func kindOfStatus(status int) fault.Code {
 	return fault.UpstreamInvalidResponse
 }
 
-// retryAfter reads seconds, or a date relative to the answer's own.
+// retryAfter reads seconds, or a date relative to the answer's own (RFC 9110, section 10.2.3): at most maxRetryAfter, 0
+// for none.
 func retryAfter(h http.Header) time.Duration {
-	value := h.Get("Retry-After")
-	if seconds, err := strconv.Atoi(value); err == nil {
-		return max(0, time.Duration(min(seconds, 86400))*time.Second)
+	value := strings.TrimSpace(h.Get("Retry-After"))
+	if value != "" && strings.Trim(value, "0123456789") == "" {
+		seconds, err := strconv.Atoi(value)
+		if err != nil || seconds > int(maxRetryAfter/time.Second) { // more than an int holds
+			return maxRetryAfter
+		}
+		return time.Duration(seconds) * time.Second
 	}
 	until, err := http.ParseTime(value)
 	if err != nil {
@@ -97,9 +102,9 @@ func retryAfter(h http.Header) time.Duration {
 	}
 	now, err := http.ParseTime(h.Get("Date"))
 	if err != nil {
-		return 0
+		now = time.Now()
 	}
-	return min(max(0, until.Sub(now)), 24*time.Hour)
+	return min(max(0, until.Sub(now)), maxRetryAfter)
 }
 
 // invalid makes an error of an answer that cannot be understood.

@@ -104,6 +104,9 @@ func (c *Client) do(ctx context.Context, sc scope.Scope, r request, decode func(
 	if err := c.permit(ctx, sc); err != nil {
 		return err
 	}
+	if err := c.pauses.check(ctx, r.operation); err != nil {
+		return err
+	}
 	method, path, _ := strings.Cut(r.operation, " ")
 	if r.path != "" {
 		path = r.path
@@ -161,6 +164,7 @@ func (c *Client) do(ctx context.Context, sc scope.Scope, r request, decode func(
 			}
 		}
 	}
+	c.pauses.observe(ctx, err)
 	c.logHidden(ctx, err)
 	return err
 }

@@ -10,6 +10,7 @@ import (
 	"runtime/debug"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
@@ -44,6 +45,9 @@ func (s *server) present(ctx context.Context, err error) *gqlerror.Error {
 		out.Extensions["code"] = code
 		if answer.Status != 0 {
 			out.Extensions["console"] = consoleExtension(answer)
+		}
+		if answer.RetryAfter > 0 {
+			out.Extensions[extensionRetryAfter] = int((answer.RetryAfter + time.Second - 1) / time.Second)
 		}
 	case errors.Is(err, context.DeadlineExceeded):
 		out.Message, out.Extensions["code"] = "the console did not answer in time", fault.UpstreamTimeout

@@ -78,7 +78,10 @@ const writeTimeout = 10 * time.Second
 
 // answerOnce executes operations that have one answer, and refuses
 // subscriptions, of which it could give the first event only.
-type answerOnce struct{ graphql.GraphExecutor }
+type answerOnce struct {
+	graphql.GraphExecutor
+	header http.Header // of the answer
+}
 
 // CreateOperationContext refuses a subscription.
 func (e answerOnce) CreateOperationContext(ctx context.Context, params *graphql.RawParams) (*graphql.OperationContext, gqlerror.List) {
@@ -94,5 +97,5 @@ type once struct{ graphql.Transport }
 
 // Do answers the request.
 func (t once) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
-	t.Transport.Do(w, r, answerOnce{exec})
+	t.Transport.Do(w, r, answerOnce{exec, w.Header()})
 }

@@ -1,0 +1,72 @@
+package consoleclient
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/consoleql/consoleql/internal/fault"
+	"github.com/consoleql/consoleql/internal/principal"
+)
+
+const (
+	// maxRetryAfter bounds how long a Retry-After is obeyed.
+	maxRetryAfter = 5 * time.Minute
+	// maxPauses bounds the principals that are paused at once; those above it are asked for as before.
+	maxPauses = 10_000
+)
+
+// errPaused is the cause of a call that was not made because the console has asked its principal to wait.
+var errPaused = errors.New("the console has asked to wait")
+
+// pauses are what the console has asked for by 429 or 503 with a Retry-After (RFC 9110, section 10.2.3): one for each
+// principal. It is safe for concurrent use.
+type pauses struct {
+	mu  sync.Mutex
+	all map[string]pause // by the principal's name
+}
+
+type pause struct {
+	until time.Time
+	kind  fault.Code // of the answer that asked for it
+}
+
+// check returns an error in place of a call of a principal that is paused.
+func (p *pauses) check(ctx context.Context, operation string) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	name := principal.FromContext(ctx).Name()
+	found, ok := p.all[name]
+	if !ok {
+		return nil
+	}
+	left := time.Until(found.until)
+	if left <= 0 {
+		delete(p.all, name)
+		return nil
+	}
+	return &Error{Operation: operation, Title: "the console has asked to wait", Kind: found.kind, RetryAfter: left, Err: errPaused}
+}
+
+// observe begins a pause where the answer of a call asks for one. A pause that is longer stays.
+func (p *pauses) observe(ctx context.Context, err error) {
+	var e *Error
+	if !errors.As(err, &e) || e.RetryAfter <= 0 || e.Status != http.StatusTooManyRequests && e.Status != http.StatusServiceUnavailable {
+		return
+	}
+	now := time.Now()
+	until := now.Add(e.RetryAfter)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.all) >= maxPauses {
+		maps.DeleteFunc(p.all, func(_ string, q pause) bool { return !now.Before(q.until) })
+	}
+	name := principal.FromContext(ctx).Name()
+	if found, ok := p.all[name]; ok && found.until.After(until) || !ok && len(p.all) >= maxPauses {
+		return
+	}
+	p.all[name] = pause{until, e.Kind}
+}
