@@ -1,16 +1,17 @@
 # The words of this project. `make help` explains them.
 .DEFAULT_GOAL := help
-.PHONY: help demo test clients lint generate bench soak fuzz rotation build tools graphiql graphqljs
+.PHONY: help demo test clients lint generate bench soak fuzz rotation build tools graphiql graphqljs vuln test-go126
 
 # The toolchain of builds, tests and releases. It wins over an environment that says "local".
 export GOTOOLCHAIN := go1.27.3
+OLDEST_GO := go1.26.8
 
 BIN := $(CURDIR)/bin
 GOLANGCI_LINT := $(BIN)/golangci-lint
 GOLANGCI_LINT_VERSION := v2.15.0
 
 help: ## Explain these words
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/\1|\2/' | awk -F'|' '{printf "  %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/\1|\2/' | awk -F'|' '{printf "  %-10s %s\n", $$1, $$2}'
 
 demo: ## Serve the graph in front of a simulated console
 	go run ./cmd/server demo
@@ -21,6 +22,12 @@ test: ## Install what the tests need and run all of them, with the race detector
 
 clients: build ## Run clients that people use against the gateway: Apollo, urql, graphql-ws, graphql-sse, undici (needs Node.js and npm)
 	cd test/clients && npm ci --no-audit --no-fund && npm test
+
+test-go126: ## Test JSON and HTTP with the oldest Go that go.mod allows (encoding/json differs from 1.27's)
+	GOTOOLCHAIN=$(OLDEST_GO) go test ./graph/... ./internal/consoleclient/... ./internal/edge/...
+
+vuln: ## Look for known vulnerabilities in the release binary: fail where a vulnerable function is called
+	./scripts/vuln
 
 lint: $(GOLANGCI_LINT) ## Check the code's form: golangci-lint, go vet, formatting, spelling
 	$(GOLANGCI_LINT) run ./...
