@@ -51,10 +51,11 @@ func (p *pauses) check(ctx context.Context, operation string) error {
 	return &Error{Operation: operation, Title: "the console has asked to wait", Kind: found.kind, RetryAfter: left, Err: errPaused}
 }
 
-// observe begins a pause where the answer of a call asks for one. A pause that is longer stays.
-func (p *pauses) observe(ctx context.Context, err error) {
+// observe begins a pause where the answer of a call asks for one. A pause that is longer stays. What the SSO asks for is
+// the token cache's to obey.
+func (p *pauses) observe(ctx context.Context, operation string, err error) {
 	var e *Error
-	if !errors.As(err, &e) || e.RetryAfter <= 0 || e.Status != http.StatusTooManyRequests && e.Status != http.StatusServiceUnavailable {
+	if !errors.As(err, &e) || e.Operation != operation || e.RetryAfter <= 0 || e.Status != http.StatusTooManyRequests && e.Status != http.StatusServiceUnavailable {
 		return
 	}
 	now := time.Now()

@@ -164,7 +164,7 @@ func (c *Client) do(ctx context.Context, sc scope.Scope, r request, decode func(
 			}
 		}
 	}
-	c.pauses.observe(ctx, err)
+	c.pauses.observe(ctx, r.operation, err)
 	c.logHidden(ctx, err)
 	return err
 }
