@@ -33,9 +33,15 @@ type process struct {
 // are more settings.
 func newProcess(t *testing.T, sim *consolesim.Server, redisURL string, env ...string) *process {
 	t.Helper()
+	return startProcess(t, os.Args[0], sim, redisURL, env...)
+}
+
+// startProcess is newProcess for any release's binary.
+func startProcess(t *testing.T, binary string, sim *consolesim.Server, redisURL string, env ...string) *process {
+	t.Helper()
 	username, password := sim.DefaultUser()
 	p := &process{log: &lockedBuffer{}}
-	p.cmd = exec.Command(os.Args[0], "serve", "--listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0", "--log-format=json")
+	p.cmd = exec.Command(binary, "serve", "--listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0", "--log-format=json")
 	p.cmd.Env = append(os.Environ(), actAsServer+"=1", "CONSOLEQL_CONSOLE_URL="+sim.APIURL(), "CONSOLEQL_SSO_URL="+sim.SSOURL(),
 		"CONSOLEQL_REDIS_URL="+redisURL, "CONSOLEQL_USERNAME="+username, "CONSOLEQL_PASSWORD="+password, "CONSOLEQL_ANONYMOUS=true",
 		"CONSOLEQL_COMPANY_ID="+sim.Data().MainCompanyID(), "CONSOLEQL_DEPARTMENT_ID="+sim.Data().MainDepartmentID(),
