@@ -4,10 +4,7 @@ package mutation
 
 import (
 	"context"
-	"errors"
 	"io"
-	"net"
-	"net/http"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/go-json-experiment/json"
@@ -75,11 +72,11 @@ func New(console Console, once Once, tokens Tokens, name func(principal.Principa
 func change[P any](ctx context.Context, do func(sc scope.Scope) (*P, error)) (*P, error) {
 	l := loader.From(ctx)
 	if err := l.Refusal(); err != nil {
-		return nil, err
+		return nil, fault.WithOutcome(err, fault.NotSent)
 	}
 	sc, err := l.RequestScope()()
 	if err != nil {
-		return nil, err
+		return nil, fault.WithOutcome(err, fault.NotSent)
 	}
 	payload, err := do(sc)
 	if err != nil {
@@ -97,11 +94,11 @@ func do[I, T any](ctx context.Context, w *Writer, sc scope.Scope, key *string, i
 	}
 	var none T
 	if _, err := w.tokens.Token(ctx); err != nil {
-		return none, err // what is kept under the key is not for who is no longer accepted
+		return none, fault.WithOutcome(err, fault.NotSent) // what is kept under the key is not for who is no longer accepted
 	}
 	asked, err := json.Marshal(scoped[I]{sc, input})
 	if err != nil {
-		return none, err
+		return none, fault.WithOutcome(err, fault.NotSent)
 	}
 	k := idempotency.Key{
 		Principal: caller,
@@ -111,51 +108,37 @@ func do[I, T any](ctx context.Context, w *Writer, sc scope.Scope, key *string, i
 	answer, err := w.once.Do(ctx, k, asked, func(ctx context.Context) ([]byte, idempotency.Outcome, error) {
 		v, err := call(ctx)
 		if err != nil {
-			return nil, outcomeOf(err), err
+			return nil, recorded(err), err
 		}
 		raw, err := json.Marshal(v)
-		return raw, idempotency.Completed, err
+		return raw, idempotency.Completed, fault.WithOutcome(err, fault.Done)
 	})
 	if err != nil {
 		return none, err
 	}
 	var v T
 	if err := json.Unmarshal(answer, &v); err != nil {
-		return none, err
+		return none, fault.WithOutcome(err, fault.Done)
 	}
 	return v, nil
 }
 
 // errNoDetails says that a change was made and that the console's answer does not describe it.
 func errNoDetails() error {
-	return fault.New(fault.UpstreamInvalidResponse, "done: the console made the change and its answer says nothing about it")
+	return &fault.Error{
+		Code:    fault.UpstreamInvalidResponse,
+		Message: "done: the console made the change, and its answer says nothing about it",
+		Outcome: fault.Done,
+	}
 }
 
-// outcomeOf says what a failed call may have done. Nothing was started where the
-// request never left, or the console refused it; else it may have been: a status
-// that has no meaning here, such as 499, may be a proxy's that gave up after the
-// console had begun.
-func outcomeOf(err error) idempotency.Outcome {
-	var refused *cc.Error
-	if !errors.As(err, &refused) {
-		var own *fault.Error
-		if errors.As(err, &own) {
-			return idempotency.NotStarted // refused by the gateway itself, or without a token to ask with
-		}
+// recorded is what an idempotency key remembers of a call that failed: it is free again only where it is certain that the
+// console did nothing.
+func recorded(err error) idempotency.Outcome {
+	switch fault.OutcomeOf(err) {
+	case fault.NotSent, fault.Refused:
+		return idempotency.NotStarted
+	default:
 		return idempotency.Unknown
 	}
-	switch {
-	case refused.Status == http.StatusMethodNotAllowed: // which means nothing to a caller, but enough here
-		return idempotency.NotStarted
-	case refused.Status >= 400 && refused.Status < 500:
-		if refused.Kind == fault.UpstreamTimeout || refused.Kind == fault.UpstreamInvalidResponse {
-			return idempotency.Unknown
-		}
-		return idempotency.NotStarted
-	}
-	var dial *net.OpError
-	if refused.Status == 0 && errors.As(err, &dial) && dial.Op == "dial" {
-		return idempotency.NotStarted
-	}
-	return idempotency.Unknown
 }

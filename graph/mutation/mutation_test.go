@@ -49,7 +49,7 @@ func executed(t *testing.T, handler http.HandlerFunc, adjust ...func(*cc.Options
 
 func wantOutcome(t *testing.T, err error, want idempotency.Outcome) {
 	t.Helper()
-	if got := outcomeOf(err); got != want {
+	if got := recorded(err); got != want {
 		t.Errorf("outcome %d, want %d, of %#v", got, want, err)
 	}
 }

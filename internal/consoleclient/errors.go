@@ -35,6 +35,8 @@ type Error struct {
 	Empty bool
 	// Err is the cause, if there is one. Its text may name hosts and is not part of the error's.
 	Err error
+	// Unsent says that no connection was had to send the request on.
+	Unsent bool
 	// hidden is what the console said of its own failure, for the log.
 	hidden string
 	// oauth is what the SSO said in OAuth's words (RFC 6749, section 5.2), which are looked at and never told.
@@ -61,6 +63,24 @@ func (e *Error) Unwrap() error { return e.Err }
 
 // FaultCode returns Kind, for fault.CodeOf.
 func (e *Error) FaultCode() fault.Code { return e.Kind }
+
+// FaultOutcome says what became of a change that failed with e, for fault.OutcomeOf. Only the console's own word with a
+// status of 400 to 499 whose meaning is known is its refusal: another one, such as 499, may be a proxy's that gave up
+// after the console had begun.
+func (e *Error) FaultOutcome() fault.Outcome {
+	switch {
+	case e.Unsent:
+		return fault.NotSent
+	case e.Foreign || e.Status < 400 || e.Status > 499:
+		return fault.Unknown
+	case e.Status == http.StatusMethodNotAllowed: // which means nothing to a caller, but enough here
+		return fault.Refused
+	case e.Kind == fault.UpstreamTimeout, e.Kind == fault.UpstreamUnavailable, e.Kind == fault.UpstreamInvalidResponse:
+		return fault.Unknown
+	default:
+		return fault.Refused
+	}
+}
 
 func kindOfStatus(status int) fault.Code {
 	switch status {
@@ -121,11 +141,15 @@ func invalid(operation string, status int, detail string, err error) *Error {
 
 // connectionError makes an error of a request that got no answer, or not all of it. A call that its caller cancelled
 // fails with context.Canceled, which is nobody's fault.
-func connectionError(ctx context.Context, operation string, status int, err error) error {
+func connectionError(ctx context.Context, operation string, status int, unsent bool, err error) error {
 	if errors.Is(ctx.Err(), context.Canceled) {
-		return fmt.Errorf("%s: %w", operation, context.Canceled)
+		err := fmt.Errorf("%s: %w", operation, context.Canceled)
+		if unsent {
+			return fault.WithOutcome(err, fault.NotSent)
+		}
+		return err
 	}
-	e := &Error{Operation: operation, Status: status, Title: "no answer", Detail: reason(err), Kind: fault.UpstreamUnavailable, Err: err}
+	e := &Error{Operation: operation, Status: status, Title: "no answer", Detail: reason(err), Kind: fault.UpstreamUnavailable, Unsent: unsent, Err: err}
 	var timeout interface{ Timeout() bool }
 	if ctx.Err() != nil || errors.Is(err, context.DeadlineExceeded) || (errors.As(err, &timeout) && timeout.Timeout()) {
 		e.Kind, e.Title, e.Detail = fault.UpstreamTimeout, "timed out", ""

@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/consoleql/consoleql/internal/fault"
@@ -245,16 +247,17 @@ func (w wire) exchange(ctx context.Context, x exchange,
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 
+	ctx, unsent := watchConnection(ctx, operation)
 	req, err := build(ctx)
 	if err != nil {
 		if errors.Is(caller.Err(), context.Canceled) {
-			return connectionError(caller, operation, 0, err)
+			return connectionError(caller, operation, 0, true, err)
 		}
-		return err
+		return fault.WithOutcome(err, fault.NotSent)
 	}
 	resp, err := w.carrier(operation).Do(req) //nolint:bodyclose // drain closes it
 	if err != nil {
-		return connectionError(ctx, operation, 0, withoutURL(err))
+		return connectionError(ctx, operation, 0, unsent(), withoutURL(err))
 	}
 	defer drain(resp.Body)
 	status = resp.StatusCode
@@ -272,7 +275,7 @@ func (w wire) exchange(ctx context.Context, x exchange,
 	case body.tooLarge:
 		return invalid(operation, resp.StatusCode, fmt.Sprintf("the answer is larger than %d bytes", w.max), nil)
 	case body.err != nil:
-		return connectionError(ctx, operation, resp.StatusCode, body.err)
+		return connectionError(ctx, operation, resp.StatusCode, false, body.err)
 	case errors.Is(err, errEmptyList):
 		return &Error{Operation: operation, Status: resp.StatusCode, Title: http.StatusText(http.StatusNotFound), Kind: fault.NotFound, Err: err}
 	case errors.Is(err, io.EOF):
@@ -328,6 +331,24 @@ func (x exchange) readChange(resp *http.Response, body *limitedReader, decode fu
 
 // errForeign says that something before the console has answered in its place.
 var errForeign = errors.New("the answer is not the console's own")
+
+// watchConnection returns a context in which an operation's request is sent. unsent says, of a request that failed in it,
+// whether it never had a connection to be sent on: then the console cannot have seen it.
+//
+// The request has one connection at most that matters. net/http asks for another one only where nothing was written on the
+// first or, in HTTP/2, the server says that it did not process the stream; our transport where there was none. net/http
+// would also repeat a request that has the header Idempotency-Key or X-Idempotency-Key, which none of ours may have
+// (net/http, Transport).
+func watchConnection(ctx context.Context, operation string) (_ context.Context, unsent func() bool) {
+	if strings.HasPrefix(operation, http.MethodGet+" ") {
+		return ctx, func() bool { return false } // nobody asks
+	}
+	var connected atomic.Bool
+	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		GetConn: func(string) { connected.Store(false) },
+		GotConn: func(httptrace.GotConnInfo) { connected.Store(true) },
+	}), func() bool { return !connected.Load() }
+}
 
 // begin tells who observes calls that one begins; ended tells them how it ended.
 func (w wire) begin(ctx context.Context, operation string) (_ context.Context, ended func(status int, err error)) {

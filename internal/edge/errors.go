@@ -30,6 +30,7 @@ func (s *server) present(ctx context.Context, err error) *gqlerror.Error {
 	if errs != nil && (inorder.From(ctx).Err() != nil || !errs.admit(fault.CodeOf(err))) {
 		return nil
 	}
+	outcome := outcomeAt(ctx, err)
 	out := *graphql.DefaultErrorPresenter(ctx, err) // a copy: errors may be shared by fields
 	out.Extensions = map[string]any{}
 
@@ -38,10 +39,10 @@ func (s *server) present(ctx context.Context, err error) *gqlerror.Error {
 	var of *gqlerror.Error
 	switch {
 	case errors.As(err, &argument):
-		presentFault(ctx, &out, argument)
+		presentFault(ctx, &out, argument, outcome)
 	case errors.As(err, &answer):
 		code := fault.CodeOf(answer)
-		out.Message = consoleMessage(code, answer)
+		out.Message = consoleMessage(code, answer, outcome)
 		out.Extensions["code"] = code
 		if answer.Status != 0 {
 			out.Extensions["console"] = consoleExtension(answer)
@@ -50,20 +51,23 @@ func (s *server) present(ctx context.Context, err error) *gqlerror.Error {
 			out.Extensions[extensionRetryAfter] = int((answer.RetryAfter + time.Second - 1) / time.Second)
 		}
 	case errors.Is(err, context.DeadlineExceeded):
-		out.Message, out.Extensions["code"] = "the console did not answer in time", fault.UpstreamTimeout
+		out.Message, out.Extensions["code"] = meaning(fault.UpstreamTimeout)+consequence(outcome), fault.UpstreamTimeout
 	case errors.Is(err, context.Canceled):
-		out.Message, out.Extensions["code"] = "the request was cancelled", fault.Internal
+		out.Message, out.Extensions["code"] = "the request was cancelled"+consequence(outcome), fault.Internal
 	case errors.As(err, &of) && codeOfRule(of.Rule) != "":
 		maps.Copy(out.Extensions, of.Extensions)
 		out.Message, out.Extensions["code"] = of.Message, codeOfRule(of.Rule)
 	case errors.As(err, &of) && of.Extensions["code"] != nil:
-		out.Message, out.Extensions = validatorMessage(ctx, of), of.Extensions // of gqlgen's parser and validator, or ours
+		out.Message, out.Extensions = validatorMessage(ctx, of), maps.Clone(of.Extensions) // of gqlgen's parser and validator, or ours
 	case strings.HasPrefix(out.Message, "json request body could not be decoded"):
 		// gqlgen's own text repeats the body, variables with secrets included: neither caller nor log may see it.
 		out.Message, out.Extensions["code"] = notAnOperation, fault.BadUserInput
 	default:
 		s.opts.Logger.ErrorContext(ctx, "internal error", "error", err, "path", out.Path.String())
-		out.Message, out.Extensions["code"] = "internal error", fault.Internal
+		out.Message, out.Extensions["code"] = "internal error"+consequence(outcome), fault.Internal
+	}
+	if _, told := out.Extensions["outcome"]; outcome != "" && !told {
+		out.Extensions["outcome"] = outcome
 	}
 	return &out
 }
@@ -87,7 +91,7 @@ func withoutText(message string) string {
 
 // presentFault presents an error of our own. One about an argument has the path
 // of the argument, below the field that it is an argument of.
-func presentFault(ctx context.Context, out *gqlerror.Error, f *fault.Error) {
+func presentFault(ctx context.Context, out *gqlerror.Error, f *fault.Error, outcome fault.Outcome) {
 	field := out.Path
 	if fc := graphql.GetFieldContext(ctx); fc != nil {
 		field = fc.Path()
@@ -97,9 +101,13 @@ func presentFault(ctx context.Context, out *gqlerror.Error, f *fault.Error) {
 		argument = fault.ArgumentAt(out.Path[len(field):]) // gqlgen could not read it, and says so by the path alone
 	}
 	out.Extensions["code"] = f.Code
-	out.Message, out.Path = f.Message, field
+	message := f.Message
+	if f.Outcome == "" && outcome != fault.NotSent { // else the message says it, or is about what came before
+		message += consequence(outcome)
+	}
+	out.Message, out.Path = message, field
 	if argument != "" {
-		out.Message = argument + ": " + f.Message
+		out.Message = argument + ": " + message
 		out.Extensions["argument"] = argument
 		if !f.Elsewhere {
 			out.Path = argumentPath(field, argument)
@@ -128,15 +136,16 @@ func validatorMessage(ctx context.Context, e *gqlerror.Error) string {
 }
 
 // consoleMessage says what a failed call means, and what the console said of it.
-func consoleMessage(code fault.Code, e *consoleclient.Error) string {
+func consoleMessage(code fault.Code, e *consoleclient.Error, outcome fault.Outcome) string {
 	said := e.Detail
 	if said == "" {
 		said = e.Title
 	}
+	message := meaning(code) + consequence(outcome)
 	if said == "" {
-		return meaning(code)
+		return message
 	}
-	return meaning(code) + ": " + said
+	return message + ": " + said
 }
 
 func meaning(code fault.Code) string {

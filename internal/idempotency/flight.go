@@ -137,7 +137,7 @@ func (k *Keeper) lead(ctx context.Context, f *flight, run Run) {
 			if ctx.Err() != nil {
 				k.settle(f, answer{again: true})
 			} else {
-				k.settle(f, answer{err: shuttingDown()})
+				k.settle(f, answer{err: shuttingDown(fault.Unknown)})
 			}
 			return
 		default:
@@ -162,18 +162,23 @@ func settled(c Claim) answer {
 	case Done:
 		return answer{result: c.Result}
 	case Oversized:
-		return answer{err: fault.New(fault.UpstreamInvalidResponse, "%w", ErrTooLarge)}
+		return answer{err: failure(fault.UpstreamInvalidResponse, fault.Done, ErrTooLarge)}
 	case Lost:
 		return answer{err: unknown()}
 	case Foreign:
-		return answer{err: fault.New(fault.Conflict, "%w", ErrOtherInput)}
+		return answer{err: failure(fault.Conflict, fault.NotSent, ErrOtherInput)}
 	default:
 		return answer{err: fault.New(fault.Internal, "idempotency: a record stands at %d", c.Standing)}
 	}
 }
 
 // unknown is the answer where nobody knows what became of the run.
-func unknown() error { return fault.New(fault.Conflict, "%w", ErrUnknown) }
+func unknown() error { return failure(fault.Conflict, fault.Unknown, ErrUnknown) }
+
+// failure makes an error with a code of a text that tells the outcome.
+func failure(code fault.Code, outcome fault.Outcome, text error) error {
+	return &fault.Error{Code: code, Message: text.Error(), Outcome: outcome, Err: text}
+}
 
 // failClaim ends a flight whose claim failed. Nothing runs; but the claim may have
 // arrived and only its answer got lost, so it is taken back.
@@ -190,6 +195,7 @@ func (k *Keeper) failClaim(ctx context.Context, f *flight, err error) {
 		k.settle(f, answer{err: &fault.Error{
 			Code:    fault.UpstreamUnavailable,
 			Message: "the store of idempotency keys cannot be reached, so nothing was started: ask again with the same idempotencyKey",
+			Outcome: fault.NotSent,
 			Err:     err,
 		}})
 	}
@@ -258,7 +264,7 @@ func (k *Keeper) call(ctx context.Context, run Run) (result []byte, outcome Outc
 	defer func() {
 		if v := recover(); v != nil {
 			k.opts.Logger.ErrorContext(ctx, "idempotency: a run panicked", "type", fmt.Sprintf("%T", v), "stack", string(debug.Stack()))
-			result, outcome, err = nil, Unknown, fault.New(fault.Internal, "the call failed half-way: its outcome is unknown")
+			result, outcome, err = nil, Unknown, &fault.Error{Code: fault.Internal, Message: "the call failed half-way: its outcome is unknown", Outcome: fault.Unknown}
 		}
 	}()
 	return run(ctx)

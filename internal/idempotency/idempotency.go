@@ -229,7 +229,7 @@ func (k *Keeper) Do(ctx context.Context, key Key, input []byte, run Run) ([]byte
 // gone is what a caller is told whose context ended before its answer came.
 func gone(err error) error {
 	if errors.Is(err, context.DeadlineExceeded) {
-		return &fault.Error{Code: fault.UpstreamTimeout, Message: "no answer in time: ask again with the same idempotencyKey", Err: err}
+		return &fault.Error{Code: fault.UpstreamTimeout, Message: "no answer in time: ask again with the same idempotencyKey", Outcome: fault.Unknown, Err: err}
 	}
 	return fmt.Errorf("idempotency: wait for the first call: %w", err)
 }
@@ -239,15 +239,15 @@ func (k *Keeper) enter() error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.closed {
-		return shuttingDown()
+		return shuttingDown(fault.NotSent)
 	}
 	k.tasks.Add(1)
 	return nil
 }
 
-// shuttingDown is the answer to calls that come too late.
-func shuttingDown() error {
-	return fault.New(fault.UpstreamUnavailable, "the gateway is shutting down: ask again with the same idempotencyKey")
+// shuttingDown is the answer to calls that come too late, or wait for another replica's call.
+func shuttingDown(outcome fault.Outcome) error {
+	return &fault.Error{Code: fault.UpstreamUnavailable, Message: "the gateway is shutting down: ask again with the same idempotencyKey", Outcome: outcome}
 }
 
 // idleTimeout is how long it may take to notice that no call is under way.

@@ -1,0 +1,66 @@
+package edge
+
+import (
+	"context"
+	"errors"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+
+	"github.com/consoleql/consoleql/internal/fault"
+)
+
+// typeMutation is the object type whose fields are the mutations.
+const typeMutation = "Mutation"
+
+// outcomeAt is the outcome that an error has where it stands: "" outside of mutations.
+//
+// A mutation that fails has what fault.OutcomeOf says. What its payload selects is read after the change, so that an error
+// below the mutation's own field says that the change was made. An operation that is refused before it is executed has sent
+// nothing.
+func outcomeAt(ctx context.Context, err error) fault.Outcome {
+	if !graphql.HasOperationContext(ctx) {
+		return ""
+	}
+	op := graphql.GetOperationContext(ctx)
+	if op.Operation == nil || op.Operation.Operation != ast.Mutation {
+		return ""
+	}
+	switch field := graphql.GetFieldContext(ctx); {
+	case !executed(ctx):
+		return fault.NotSent
+	case field != nil && field.Object != "" && field.Object != typeMutation:
+		return fault.Done
+	default:
+		return outcomeOf(err)
+	}
+}
+
+// outcomeOf is fault.OutcomeOf with what gqlgen says of a mutation's arguments, which it reads before it calls the
+// resolver.
+func outcomeOf(err error) fault.Outcome {
+	var refusal *gqlerror.Error
+	for errors.As(err, &refusal) {
+		if err = refusal.Err; err == nil && codeOf(refusal) != string(fault.Internal) {
+			return fault.NotSent
+		}
+	}
+	return fault.OutcomeOf(err)
+}
+
+// consequence continues a message with what an outcome means.
+func consequence(outcome fault.Outcome) string {
+	switch outcome {
+	case fault.NotSent:
+		return ", and nothing was sent"
+	case fault.Refused:
+		return ", and nothing was done"
+	case fault.Done:
+		return ", after the change was made"
+	case fault.Unknown:
+		return ", and the change may have been made or not: check before you repeat it"
+	default:
+		return ""
+	}
+}
