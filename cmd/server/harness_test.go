@@ -148,6 +148,8 @@ type graphError struct {
 	Extensions struct {
 		Code     string
 		Argument string
+		Outcome  string
+		UploadID string
 		Console  map[string]any
 	}
 }

@@ -471,6 +471,13 @@ func (ec *executionContext) fieldContext_Package_fullDescription(_ context.Conte
 	return graphql.NewScalarFieldContext("Package", field, false, false, "String")
 }
 
+func (ec *executionContext) _Package_etag(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Package) (ret graphql.Marshaler) {
+	return ec.marshalOString2ᚖstring(ctx, field.Selections, obj.ETag)
+}
+func (ec *executionContext) fieldContext_Package_etag(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Package", field, false, false, "String")
+}
+
 func (ec *executionContext) _Package_versions(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Package) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -1554,7 +1561,7 @@ func (ec *executionContext) unmarshalInputUploadPackageInput(ctx context.Context
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"file"}
+	fieldsInOrder := [...]string{"file", "size"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -1568,6 +1575,13 @@ func (ec *executionContext) unmarshalInputUploadPackageInput(ctx context.Context
 				return it, err
 			}
 			it.File = data
+		case "size":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("size"))
+			data, err := ec.unmarshalOFloat2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋscalarᚐSize(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Size = data
 		}
 	}
 	return it, nil
@@ -1924,6 +1938,11 @@ func (ec *executionContext) _Package(ctx context.Context, sel ast.SelectionSet, 
 			}
 		case "fullDescription":
 			out.Values[i] = ec._Package_fullDescription(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "etag":
+			out.Values[i] = ec._Package_etag(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}

@@ -1746,6 +1746,22 @@ func (ec *executionContext) marshalOBoolean2ᚖbool(ctx context.Context, sel ast
 	return res
 }
 
+func (ec *executionContext) unmarshalOFloat2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋscalarᚐSize(ctx context.Context, v any) (*scalar.Size, error) {
+	if v == nil {
+		return nil, nil
+	}
+	var res = new(scalar.Size)
+	err := res.UnmarshalGQL(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOFloat2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋscalarᚐSize(ctx context.Context, sel ast.SelectionSet, v *scalar.Size) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return v
+}
+
 func (ec *executionContext) unmarshalOID2githubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐOptionalID(ctx context.Context, v any) (consoleclient.OptionalID, error) {
 	var res consoleclient.OptionalID
 	err := res.UnmarshalGQL(v)

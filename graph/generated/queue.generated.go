@@ -17,6 +17,9 @@ import (
 
 // region    ************************** generated!.gotpl **************************
 
+type CreateQueuePayloadResolver interface {
+	Queue(ctx context.Context, obj *loader.CreateQueuePayload) (*consoleclient.Queue, error)
+}
 type QueueResolver interface {
 	Robots(ctx context.Context, obj *consoleclient.Queue, filter *consoleclient.RobotFilter, order *loader.SortOrder, first *int, after *string, offset *int) (*loader.Connection[consoleclient.Robot], error)
 	Workflows(ctx context.Context, obj *consoleclient.Queue, filter *consoleclient.WorkflowFilter, order *loader.SortOrder, first *int, after *string, offset *int) (*loader.Connection[consoleclient.Workflow], error)
@@ -136,7 +139,7 @@ func (ec *executionContext) _CreateQueuePayload_queue(ctx context.Context, field
 			return ec.fieldContext_CreateQueuePayload_queue(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return obj.Queue, nil
+			return ec.Resolvers.CreateQueuePayload().Queue(ctx, obj)
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *consoleclient.Queue) graphql.Marshaler {
@@ -150,8 +153,8 @@ func (ec *executionContext) fieldContext_CreateQueuePayload_queue(_ context.Cont
 	fc = &graphql.FieldContext{
 		Object:     "CreateQueuePayload",
 		Field:      field,
-		IsMethod:   false,
-		IsResolver: false,
+		IsMethod:   true,
+		IsResolver: true,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_Queue(ctx, field)
 		},

@@ -28,6 +28,8 @@ type ResolverRoot interface {
 	Company() CompanyResolver
 	CompanyUser() CompanyUserResolver
 	CompletePackageUploadPayload() CompletePackageUploadPayloadResolver
+	CreateQueuePayload() CreateQueuePayloadResolver
+	CreateWorkflowPayload() CreateWorkflowPayloadResolver
 	Department() DepartmentResolver
 	ExecuteWorkflowLayoutPayload() ExecuteWorkflowLayoutPayloadResolver
 	ExecuteWorkflowPayload() ExecuteWorkflowPayloadResolver
@@ -309,6 +311,7 @@ type ComplexityRoot struct {
 		Department      func(childComplexity int) int
 		DepartmentID    func(childComplexity int) int
 		Description     func(childComplexity int) int
+		ETag            func(childComplexity int) int
 		FullDescription func(childComplexity int) int
 		ID              func(childComplexity int) int
 		IconURL         func(childComplexity int) int
@@ -1965,6 +1968,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Package.Description(childComplexity), true
+	case "Package.etag":
+		if e.ComplexityRoot.Package.ETag == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Package.ETag(childComplexity), true
 	case "Package.fullDescription":
 		if e.ComplexityRoot.Package.FullDescription == nil {
 			break
@@ -3959,6 +3968,8 @@ type Package {
   iconUrl: String
   "The long form of the remark."
   fullDescription: String
+  "The version tag of the package (optimistic concurrency), for ` + "`" + `updatePackage` + "`" + `: it changes with every change of the package. Null where the console sends none; some send one on versions only."
+  etag: String
   "Every version of the package; an empty list where it has none. The console sends them together with a list of packages where the query selects them, so they cost no extra console call there."
   versions: [PackageVersion!]
   "The version that ` + "`" + `lastVersionId` + "`" + ` names; null where there is none. Costs what ` + "`" + `versions` + "`" + ` costs, and nothing beside it."
@@ -4104,7 +4115,7 @@ enum ArgumentDirection {
 }
 
 extend type Mutation {
-  "Changes a package's labels (更新流程包). Two console calls where ` + "`" + `etag` + "`" + ` is left out, else one, and one more where the console answers without the package and the payload selects of it."
+  "Changes a package's labels (更新流程包). Two console calls where ` + "`" + `etag` + "`" + ` is left out, three where the console refuses the tag of the latest version in place of one of the package, else one, and one more where the console answers without the package and the payload selects of it."
   updatePackage("The package and its new values." input: UpdatePackageInput!): UpdatePackagePayload
   "Deletes a package with all its versions (删除流程包). A package that a workflow runs is refused with ` + "`" + `BAD_USER_INPUT` + "`" + `. One console call."
   deletePackage("The package to delete." input: DeletePackageInput!): DeletePackagePayload
@@ -4114,7 +4125,7 @@ extend type Mutation {
 input UpdatePackageInput {
   "The package's GUID."
   id: ID!
-  "The version tag that the package had when it was read. Where it has changed since, the update is refused with ` + "`" + `CONFLICT` + "`" + `. Left out: the package as it is now is changed."
+  "The ` + "`" + `etag` + "`" + ` that the package had when it was read. Where it has changed since, the update is refused with ` + "`" + `CONFLICT` + "`" + `. Left out: the package as it is now is changed."
   etag: String
   "The package's labels, replacing those it has."
   tags: [String!]
@@ -4163,7 +4174,7 @@ input AssetContentInput {
 }
 
 extend type Mutation {
-  "Uploads a package file (上传流程包并创建信息), which becomes a package or a new version of one. The file is sent along by the GraphQL multipart request specification and passed on as it comes: up to 200 MiB straight to the console, above that, and where its length is not known, through the console's upload channel. One console call, or three."
+  "Uploads a package file (上传流程包并创建信息), which becomes a package or a new version of one. The file is sent along by the GraphQL multipart request specification and passed on as it comes: up to 200 MiB straight to the console, above that through the console's upload channel. One console call, or three. Where the channel's file was sent and its completion failed, ` + "`" + `extensions.uploadId` + "`" + ` of the error is the id with which ` + "`" + `completePackageUpload` + "`" + ` ends the upload."
   uploadPackage("The file." input: UploadPackageInput!): UploadPackagePayload
   "Prepares an upload (生成流程包上传地址), for a client that puts the file into the storage itself and then calls ` + "`" + `completePackageUpload` + "`" + `. One console call."
   createPackageUpload: CreatePackageUploadPayload
@@ -4173,8 +4184,10 @@ extend type Mutation {
 
 "A package file to upload."
 input UploadPackageInput {
-  "The package file (.dgs)."
+  "The package file (.dgs). Its length must be known before it is sent on: from the request's or the part's own Content-Length, or from ` + "`" + `size` + "`" + `. A file of up to 2 MiB needs none, as the gateway holds that much."
   file: Upload!
+  "The length of the file in bytes, a whole number, for clients whose request does not tell it, such as one in chunks. A file of another length is refused and not completed. Left out or null: see ` + "`" + `file` + "`" + `."
+  size: Float
 }
 
 "What an uploaded file has become."
@@ -5844,6 +5857,8 @@ func (ec *executionContext) childFields_Package(ctx context.Context, field graph
 		return ec.fieldContext_Package_iconUrl(ctx, field)
 	case "fullDescription":
 		return ec.fieldContext_Package_fullDescription(ctx, field)
+	case "etag":
+		return ec.fieldContext_Package_etag(ctx, field)
 	case "versions":
 		return ec.fieldContext_Package_versions(ctx, field)
 	case "latestVersion":

@@ -20,6 +20,9 @@ import (
 type AddWorkflowRobotsPayloadResolver interface {
 	Workflow(ctx context.Context, obj *loader.AddWorkflowRobotsPayload) (*consoleclient.Workflow, error)
 }
+type CreateWorkflowPayloadResolver interface {
+	Workflow(ctx context.Context, obj *loader.CreateWorkflowPayload) (*consoleclient.Workflow, error)
+}
 type ExecuteWorkflowPayloadResolver interface {
 	Workflow(ctx context.Context, obj *loader.ExecuteWorkflowPayload) (*consoleclient.Workflow, error)
 }
@@ -122,7 +125,7 @@ func (ec *executionContext) _CreateWorkflowPayload_workflow(ctx context.Context,
 			return ec.fieldContext_CreateWorkflowPayload_workflow(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return obj.Workflow, nil
+			return ec.Resolvers.CreateWorkflowPayload().Workflow(ctx, obj)
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *consoleclient.Workflow) graphql.Marshaler {
@@ -136,8 +139,8 @@ func (ec *executionContext) fieldContext_CreateWorkflowPayload_workflow(_ contex
 	fc = &graphql.FieldContext{
 		Object:     "CreateWorkflowPayload",
 		Field:      field,
-		IsMethod:   false,
-		IsResolver: false,
+		IsMethod:   true,
+		IsResolver: true,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_Workflow(ctx, field)
 		},

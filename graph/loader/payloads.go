@@ -25,8 +25,12 @@ type (
 	CreatePackageUploadPayload struct{ Upload *cc.PackageUpload }
 	// CompletePackageUploadPayload is what an uploaded file has become.
 	CompletePackageUploadPayload struct{ *cc.UploadedPackage }
-	// CreateQueuePayload is a new queue.
-	CreateQueuePayload struct{ Queue *cc.Queue }
+	// CreateQueuePayload is a new queue; Answer lacks all but the id where the
+	// console answered no more.
+	CreateQueuePayload struct {
+		Answer *cc.Queue
+		Target
+	}
 	// UpdateQueuePayload is a changed queue; Answer is nil where the console
 	// answered without it.
 	UpdateQueuePayload struct {
@@ -35,8 +39,12 @@ type (
 	}
 	// DeleteQueuePayload is what is left of a queue.
 	DeleteQueuePayload struct{ DeletedID string }
-	// CreateWorkflowPayload is a new workflow.
-	CreateWorkflowPayload struct{ Workflow *cc.Workflow }
+	// CreateWorkflowPayload is a new workflow; Answer lacks all but the id where
+	// the console answered no more.
+	CreateWorkflowPayload struct {
+		Answer *cc.Workflow
+		Target
+	}
 	// UpdateWorkflowPayload is a changed workflow; Answer is nil where the console
 	// answered without it.
 	UpdateWorkflowPayload struct {
@@ -95,7 +103,7 @@ type targeted interface{ target() Target }
 // where it did not and more than the id is selected, as it is read now.
 func (l *Loaders) UpdatedPackage(p *UpdatePackagePayload, s Selection) Thunk[*cc.Package] {
 	switch {
-	case p.Answer != nil:
+	case p.Answer != nil && p.Answer.Name != "": // an answer without a name describes nothing
 		return ready(p.Answer)
 	case s.onlyNames("Package"):
 		return ready(&cc.Package{ID: p.ID})
@@ -107,7 +115,7 @@ func (l *Loaders) UpdatedPackage(p *UpdatePackagePayload, s Selection) Thunk[*cc
 // UpdatedQueue is to a queue what UpdatedPackage is to a package.
 func (l *Loaders) UpdatedQueue(p *UpdateQueuePayload, s Selection) Thunk[*cc.Queue] {
 	switch {
-	case p.Answer != nil:
+	case p.Answer != nil && p.Answer.Name != "": // an answer without a name describes nothing
 		return ready(p.Answer)
 	case s.onlyNames("Queue"):
 		return ready(&cc.Queue{ID: p.ID})
@@ -119,13 +127,23 @@ func (l *Loaders) UpdatedQueue(p *UpdateQueuePayload, s Selection) Thunk[*cc.Que
 // UpdatedWorkflow is to a workflow what UpdatedPackage is to a package.
 func (l *Loaders) UpdatedWorkflow(p *UpdateWorkflowPayload, s Selection) Thunk[*cc.Workflow] {
 	switch {
-	case p.Answer != nil:
+	case p.Answer != nil && p.Answer.Name != "": // an answer without a name describes nothing
 		return ready(p.Answer)
 	case s.onlyNames("Workflow"):
 		return ready(&cc.Workflow{ID: p.ID})
 	default:
 		return l.workflows.load(l, p.Scope, p.ID, false)
 	}
+}
+
+// CreatedQueue is the queue that was created, as UpdatedQueue is one that was changed.
+func (l *Loaders) CreatedQueue(p *CreateQueuePayload, s Selection) Thunk[*cc.Queue] {
+	return l.UpdatedQueue((*UpdateQueuePayload)(p), s)
+}
+
+// CreatedWorkflow is the workflow that was created, as UpdatedWorkflow is one that was changed.
+func (l *Loaders) CreatedWorkflow(p *CreateWorkflowPayload, s Selection) Thunk[*cc.Workflow] {
+	return l.UpdatedWorkflow((*UpdateWorkflowPayload)(p), s)
 }
 
 // ChangedWorkflow is the workflow that a mutation was about.
@@ -189,13 +207,9 @@ func payloadEdges(all edges) {
 			"version": one("PackageVersion", (*Loaders).UploadedVersion),
 		}
 	}
-	all["CreateQueuePayload"] = map[string]edge{
-		"queue": inline("Queue", func(p *CreateQueuePayload) []*cc.Queue { return some(p.Queue) }),
-	}
+	all["CreateQueuePayload"] = map[string]edge{"queue": oneOf("Queue", (*Loaders).CreatedQueue)}
 	all["UpdateQueuePayload"] = map[string]edge{"queue": oneOf("Queue", (*Loaders).UpdatedQueue)}
-	all["CreateWorkflowPayload"] = map[string]edge{
-		"workflow": inline("Workflow", func(p *CreateWorkflowPayload) []*cc.Workflow { return some(p.Workflow) }),
-	}
+	all["CreateWorkflowPayload"] = map[string]edge{"workflow": oneOf("Workflow", (*Loaders).CreatedWorkflow)}
 	all["UpdateWorkflowPayload"] = map[string]edge{"workflow": oneOf("Workflow", (*Loaders).UpdatedWorkflow)}
 	all["ExecuteWorkflowPayload"] = map[string]edge{
 		"jobs":     inline("Job", func(p *ExecuteWorkflowPayload) []*cc.Job { return p.Jobs }),

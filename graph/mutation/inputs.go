@@ -21,8 +21,12 @@ type (
 	}
 	// DeletePackageInput names a package.
 	DeletePackageInput struct{ ID string }
-	// UploadPackageInput is a package file.
-	UploadPackageInput struct{ File scalar.Upload }
+	// UploadPackageInput is a package file, and its length in bytes where the
+	// request does not tell it.
+	UploadPackageInput struct {
+		File scalar.Upload
+		Size *scalar.Size
+	}
 	// CompletePackageUploadInput names a prepared upload.
 	CompletePackageUploadInput struct {
 		ID             string

@@ -18,20 +18,31 @@ import (
 // package as it is now.
 func (w *Writer) UpdatePackage(ctx context.Context, in UpdatePackageInput) (*loader.UpdatePackagePayload, error) {
 	return change(ctx, func(sc scope.Scope) (*loader.UpdatePackagePayload, error) {
+		guessed := false
 		if etag, set := in.ETag.ValueOK(); !set || etag == nil {
-			anew := trail.New(trail.Wish{Refresh: true}) // an old ETag would be refused
-			now, err := w.console.Package(trail.NewContext(ctx, anew), sc, in.ID)
-			for _, r := range anew.Reads() {
-				trail.FromContext(ctx).Add(r)
-			}
+			now, err := w.packageNow(ctx, sc, in.ID)
 			if err != nil {
-				return nil, err
+				return nil, fault.WithOutcome(err, fault.NotSent)
 			}
-			in.ETag = graphql.OmittableOf(etagOf(now))
+			in.ETag, guessed = etagOf(now)
 		}
 		p, err := w.console.UpdatePackage(ctx, sc, in.ID, in.PackageUpdate)
+		if guessed && fault.CodeOf(err) == fault.Conflict && fault.OutcomeOf(err) == fault.Refused {
+			in.ETag = graphql.Omittable[*string]{}
+			p, err = w.console.UpdatePackage(ctx, sc, in.ID, in.PackageUpdate)
+		}
 		return &loader.UpdatePackagePayload{Answer: p, Target: loader.Target{Scope: sc, ID: in.ID}}, err
 	})
+}
+
+// packageNow reads a package past all caches: an old ETag would be refused.
+func (w *Writer) packageNow(ctx context.Context, sc scope.Scope, id string) (*cc.Package, error) {
+	anew := trail.New(trail.Wish{Refresh: true})
+	now, err := w.console.Package(trail.NewContext(ctx, anew), sc, id)
+	for _, r := range anew.Reads() {
+		trail.FromContext(ctx).Add(r)
+	}
+	return now, err
 }
 
 // distinct are the ids without those that are there before.
@@ -45,18 +56,19 @@ func distinct(ids []string) []string {
 	})
 }
 
-// etagOf is the ETag with which to update p. The document lists one on versions
-// only, and real consoles send the package's own beside it.
-func etagOf(p *cc.Package) *string {
-	if p.ETag != nil || p.LastVersionID == nil {
-		return p.ETag
+// etagOf is the ETag with which to update p: the package's own. Consoles that send
+// none take no ETag, or that of the latest version, on which alone the document
+// lists one: then it is guessed.
+func etagOf(p *cc.Package) (etag graphql.Omittable[*string], guessed bool) {
+	if p.ETag != nil {
+		return graphql.OmittableOf(p.ETag), false
 	}
 	for _, v := range p.Versions {
-		if strings.EqualFold(v.ID, *p.LastVersionID) {
-			return v.ETag
+		if p.LastVersionID != nil && v.ETag != nil && strings.EqualFold(v.ID, *p.LastVersionID) {
+			return graphql.OmittableOf(v.ETag), true
 		}
 	}
-	return nil
+	return graphql.Omittable[*string]{}, false
 }
 
 // DeletePackage deletes a package.
@@ -88,7 +100,7 @@ func (w *Writer) CreateQueue(ctx context.Context, in CreateQueueInput) (*loader.
 			return nil, errNoDetails()
 		}
 		q.Stamp(sc)
-		return &loader.CreateQueuePayload{Queue: q}, nil
+		return &loader.CreateQueuePayload{Answer: q, Target: loader.Target{Scope: q.Scope(), ID: q.ID}}, nil
 	})
 }
 
@@ -120,7 +132,7 @@ func (w *Writer) CreateWorkflow(ctx context.Context, in CreateWorkflowInput) (*l
 			return nil, errNoDetails()
 		}
 		created.Stamp(sc)
-		return &loader.CreateWorkflowPayload{Workflow: created}, nil
+		return &loader.CreateWorkflowPayload{Answer: created, Target: loader.Target{Scope: created.Scope(), ID: created.ID}}, nil
 	})
 }
 

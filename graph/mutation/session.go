@@ -56,7 +56,7 @@ func (d Door) SignIn(ctx context.Context, in SignInInput) (*loader.SignInPayload
 	}
 	session, err := d.Sessions.SignIn(ctx, in.Username, in.Password)
 	if err != nil {
-		return nil, err
+		return nil, fault.WithOutcome(err, signInOutcome(err))
 	}
 	payload := &loader.SignInPayload{SessionToken: session.Token, ExpiresAt: cc.DateTime(session.Expires.UTC().Format(time.RFC3339))}
 	l.As(principal.FromSession(session.Token))
@@ -73,10 +73,24 @@ func (d Door) SignOut(ctx context.Context) (*loader.SignOutPayload, error) {
 	if fault.CodeOf(err) != fault.Unauthenticated { // else there was no session, and nobody needs to know
 		d.Answers.Forget(ctx) // an error may hide that the session has been ended
 	}
-	if err != nil {
+	switch {
+	case fault.CodeOf(err) == fault.Unauthenticated:
 		return nil, err
+	case err != nil:
+		return nil, fault.WithOutcome(err, fault.Unknown)
 	}
 	return &loader.SignOutPayload{Ok: true}, nil
+}
+
+// signInOutcome is what became of a sign-in that failed. Wrong passwords and locked
+// accounts are the SSO's refusals, which the gateway remembers as well.
+func signInOutcome(err error) fault.Outcome {
+	switch fault.CodeOf(err) {
+	case fault.Unauthenticated, fault.Forbidden:
+		return fault.Refused
+	default:
+		return fault.OutcomeOf(err)
+	}
 }
 
 func checkSignIn(in SignInInput) error {

@@ -14,6 +14,10 @@ import (
 	"github.com/consoleql/consoleql/internal/consoleclient"
 )
 
+func (r *createQueuePayloadResolver) Queue(ctx context.Context, obj *loader.CreateQueuePayload) (*consoleclient.Queue, error) {
+	return loader.From(ctx).CreatedQueue(obj, loader.Selected(ctx))()
+}
+
 func (r *departmentResolver) Queues(ctx context.Context, obj *consoleclient.Department, filter *consoleclient.QueueFilter, order *loader.SortOrder, first *int, after *string, offset *int) (*loader.Connection[consoleclient.Queue], error) {
 	return loader.From(ctx).DepartmentQueues(obj, listArgs(filter, order, first, after, offset), loader.Selected(ctx))()
 }
@@ -62,6 +66,10 @@ func (r *updateQueuePayloadResolver) Queue(ctx context.Context, obj *loader.Upda
 	return loader.From(ctx).UpdatedQueue(obj, loader.Selected(ctx))()
 }
 
+func (r *Resolver) CreateQueuePayload() generated.CreateQueuePayloadResolver {
+	return &createQueuePayloadResolver{r}
+}
+
 func (r *Resolver) Queue() generated.QueueResolver { return &queueResolver{r} }
 
 func (r *Resolver) UpdateQueuePayload() generated.UpdateQueuePayloadResolver {
@@ -69,6 +77,7 @@ func (r *Resolver) UpdateQueuePayload() generated.UpdateQueuePayloadResolver {
 }
 
 type (
+	createQueuePayloadResolver struct{ *Resolver }
 	queueResolver              struct{ *Resolver }
 	updateQueuePayloadResolver struct{ *Resolver }
 )

@@ -18,6 +18,10 @@ func (r *addWorkflowRobotsPayloadResolver) Workflow(ctx context.Context, obj *lo
 	return loader.From(ctx).ChangedWorkflow(obj)()
 }
 
+func (r *createWorkflowPayloadResolver) Workflow(ctx context.Context, obj *loader.CreateWorkflowPayload) (*consoleclient.Workflow, error) {
+	return loader.From(ctx).CreatedWorkflow(obj, loader.Selected(ctx))()
+}
+
 func (r *departmentResolver) Workflows(ctx context.Context, obj *consoleclient.Department, filter *consoleclient.WorkflowFilter, order *loader.SortOrder, first *int, after *string, offset *int) (*loader.Connection[consoleclient.Workflow], error) {
 	return loader.From(ctx).DepartmentWorkflows(obj, listArgs(filter, order, first, after, offset), loader.Selected(ctx))()
 }
@@ -110,6 +114,10 @@ func (r *Resolver) AddWorkflowRobotsPayload() generated.AddWorkflowRobotsPayload
 	return &addWorkflowRobotsPayloadResolver{r}
 }
 
+func (r *Resolver) CreateWorkflowPayload() generated.CreateWorkflowPayloadResolver {
+	return &createWorkflowPayloadResolver{r}
+}
+
 func (r *Resolver) ExecuteWorkflowPayload() generated.ExecuteWorkflowPayloadResolver {
 	return &executeWorkflowPayloadResolver{r}
 }
@@ -130,6 +138,7 @@ func (r *Resolver) Workflow() generated.WorkflowResolver { return &workflowResol
 
 type (
 	addWorkflowRobotsPayloadResolver   struct{ *Resolver }
+	createWorkflowPayloadResolver      struct{ *Resolver }
 	executeWorkflowPayloadResolver     struct{ *Resolver }
 	removeWorkflowRobotPayloadResolver struct{ *Resolver }
 	updateWorkflowPayloadResolver      struct{ *Resolver }

@@ -113,7 +113,7 @@ func (c *Cache) beginSession(ctx context.Context, token Token) (Session, error) 
 		created, err = c.opts.Store.Create(ctx, e.key, c.put(token, generation, ends))
 		return err
 	}); err != nil {
-		return Session{}, noStore(err)
+		return Session{}, fault.WithOutcome(noStore(err), fault.Done)
 	}
 	if !created { // two equal random numbers of 256 bits
 		return Session{}, fault.New(fault.Internal, "no session could be made")

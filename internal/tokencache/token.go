@@ -117,7 +117,8 @@ func refusal(who string, reason Reason, err error) error {
 	default:
 		code = fault.UpstreamUnavailable
 	}
-	return fault.New(code, "%s cannot sign in: the console's SSO gives no answer that could be used", who)
+	refused := fault.New(code, "%s cannot sign in: the console's SSO gives no answer that could be used", who)
+	return fault.WithOutcome(refused, fault.OutcomeOf(err))
 }
 
 // errSession is what callers with a session are told that there is not, or no
