@@ -17,16 +17,20 @@ func (w *Writer) UploadPackage(ctx context.Context, in UploadPackageInput) (*loa
 	return change(ctx, func(sc scope.Scope) (*loader.UploadPackagePayload, error) {
 		file, err := in.File.Open()
 		if err != nil {
-			return nil, fileError(err)
+			return nil, fault.WithOutcome(fileError(err), fault.NotSent)
+		}
+		if in.Size != nil {
+			if err := file.Declare(int64(*in.Size)); err != nil {
+				return nil, fault.BadInput("input.size", "%w", err)
+			}
 		}
 		u, err := w.upload(ctx, sc, file, in.File.AtMost)
-		if err != nil {
-			if file.Err() != nil {
-				err = file.Err() // the cause of whatever else there is
-			}
+		switch {
+		case err != nil && file.Err() != nil:
+			return nil, fault.WithOutcome(clientError(file.Err()), fault.NotSent) // the cause of whatever else there is
+		case err != nil:
 			return nil, clientError(err)
-		}
-		if u == nil {
+		case u == nil:
 			return nil, errNoDetails()
 		}
 		return &loader.UploadPackagePayload{UploadedPackage: u}, nil
@@ -51,15 +55,43 @@ func (w *Writer) upload(ctx context.Context, sc scope.Scope, file scalar.File, a
 	if size < 0 {
 		size = file.Expect() // object storages such as Azure's refuse a file without a length
 	}
+	if size < 0 {
+		return nil, fault.BadInput("input.size", "is needed: neither the request nor the form's part tells the length of input.file")
+	}
 	prepared, err := w.console.CreatePackageUpload(ctx, sc)
 	if err != nil {
-		return nil, err
+		return nil, unlessRefused(err)
 	}
 	if err := w.console.PutPackageFile(ctx, *prepared.Channel, file, size); err != nil {
-		return nil, err
+		return nil, unlessRefused(err)
 	}
-	return w.console.CompletePackageUpload(ctx, sc, prepared.ID)
+	u, err := w.console.CompletePackageUpload(ctx, sc, prepared.ID)
+	if err != nil {
+		return nil, &incompleteUpload{err, prepared.ID}
+	}
+	return u, nil
 }
+
+// unlessRefused says of a step before the completion that failed that nothing was done,
+// whatever became of the step: without its completion an upload has no effect.
+func unlessRefused(err error) error {
+	if fault.OutcomeOf(err) == fault.Refused {
+		return err
+	}
+	return fault.WithOutcome(err, fault.NotSent)
+}
+
+// incompleteUpload is an error of an upload whose file is in its place.
+type incompleteUpload struct {
+	error
+	id string
+}
+
+// Unwrap returns the error itself.
+func (e *incompleteUpload) Unwrap() error { return e.error }
+
+// UploadID is the id with which completePackageUpload ends the upload.
+func (e *incompleteUpload) UploadID() string { return e.id }
 
 // fileError is why a file cannot be had of the request: to the caller an error
 // about the argument that is the file, whatever part of the form was at fault.

@@ -23,6 +23,9 @@ type Upload struct {
 // File is the content of an Upload, read while the client sends it.
 type File interface {
 	io.Reader
+	// Declare says how many bytes the file has, by the caller's word. It fails where the form
+	// says otherwise or cannot hold as many. From then on a file of another length is an ErrLength.
+	Declare(size int64) error
 	// Length is how many bytes the file has, where that is certain, else -1. It reads some of
 	// the file ahead, and fails with ErrRead.
 	Length() (int64, error)
@@ -51,4 +54,4 @@ func (Upload) MarshalGQL(w io.Writer) { _, _ = io.WriteString(w, "null") }
 var ErrRead = errors.New("the file could not be read from the client")
 
 // ErrLength is an ErrRead of a file that is not as long as its request let expect.
-var ErrLength = fmt.Errorf("%w: the form does not end with the file and a line break, as the request's Content-Length was taken to say", ErrRead)
+var ErrLength = fmt.Errorf("%w: its length is not the one that input.size, the part's Content-Length or, for a form that ends with the file and a line break, the request's Content-Length says", ErrRead)

@@ -81,9 +81,10 @@ func (c *Client) UploadPackage(ctx context.Context, sc scope.Scope, file io.Read
 	return one(ctx, c, sc, r, uploadedID)
 }
 
-// CreatePackageUpload prepares the upload of a package file (document, section Packages: create upload address).
+// CreatePackageUpload prepares the upload of a package file (document, section Packages: create upload address). The call
+// is repeated as a GET is, as a prepared upload has no effect.
 func (c *Client) CreatePackageUpload(ctx context.Context, sc scope.Scope) (*PackageUpload, error) {
-	u, err := one(ctx, c, sc, request{operation: OpCreateUpload}, func(u *PackageUpload) string { return u.ID })
+	u, err := one(ctx, c, sc, request{operation: OpCreateUpload, again: true}, func(u *PackageUpload) string { return u.ID })
 	if err != nil {
 		return nil, err
 	}

@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/consoleql/consoleql/internal/consoleclient/transport"
 	"github.com/consoleql/consoleql/internal/fault"
 	"github.com/consoleql/consoleql/internal/scope"
 )
@@ -27,6 +28,7 @@ type request struct {
 	file      io.Reader     // sent instead of body, if not nil
 	size      int64         // of file; -1: unknown
 	timeout   time.Duration // 0: Options.Timeout
+	again     bool          // whether the call may be repeated although it is no GET
 	optional  bool          // whether a success may come without the entity, as that of a change may
 }
 
@@ -120,6 +122,9 @@ func (c *Client) do(ctx context.Context, sc scope.Scope, r request, decode func(
 	content, err := r.content(method)
 	if err != nil {
 		return err
+	}
+	if r.again {
+		ctx = transport.Repeatable(ctx)
 	}
 	target := c.base.JoinPath(path)
 	target.RawQuery = r.query.Encode()

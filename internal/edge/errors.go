@@ -66,6 +66,11 @@ func (s *server) present(ctx context.Context, err error) *gqlerror.Error {
 		s.opts.Logger.ErrorContext(ctx, "internal error", "error", err, "path", out.Path.String())
 		out.Message, out.Extensions["code"] = "internal error"+consequence(outcome), fault.Internal
 	}
+	var upload interface{ UploadID() string }
+	if errors.As(err, &upload) {
+		out.Message += ": the file is in its place, and completePackageUpload ends the upload"
+		out.Extensions["uploadId"] = upload.UploadID()
+	}
 	if _, told := out.Extensions["outcome"]; outcome != "" && !told {
 		out.Extensions["outcome"] = outcome
 	}

@@ -146,6 +146,18 @@ type fromClient struct {
 	failed atomic.Pointer[error]
 }
 
+// Declare implements scalar.File.
+func (r *fromClient) Declare(size int64) error {
+	switch {
+	case r.size >= 0 && r.size != size:
+		return fmt.Errorf("is not the %d bytes of the part's Content-Length", r.size)
+	case r.expected >= 0 && size > r.expected+int64(len("\r\n")): // some clients end the form without a line break
+		return errors.New("is more than the request's Content-Length leaves for the file")
+	}
+	r.size = size
+	return nil
+}
+
 // Length implements scalar.File: it is the part's own word, or that of a short file.
 func (r *fromClient) Length() (int64, error) {
 	if r.size >= 0 {

@@ -43,7 +43,7 @@ type ConnectionLog interface {
 
 // New makes a transport.
 //
-// A GET is retried where the connection failed or the answer is 502, 503 or 504
+// A GET, or a request under Repeatable, is retried where the connection failed or the answer is 502, 503 or 504
 // without a Retry-After. Whatever else is retried only where it
 // was certainly never sent, because there was no connection, and its body can be had again. All retries together are
 // held to a fifth of the requests, so that a console in trouble is not asked three times as much.
@@ -158,9 +158,9 @@ func retriable(ctx context.Context, req *http.Request, resp *http.Response, err 
 	if err != nil {
 		var op *net.OpError
 		neverSent := errors.As(err, &op) && op.Op == "dial"
-		return neverSent || req.Method == http.MethodGet
+		return neverSent || repeatable(req)
 	}
-	if req.Method != http.MethodGet {
+	if !repeatable(req) {
 		return false
 	}
 	switch resp.StatusCode {
@@ -168,6 +168,18 @@ func retriable(ctx context.Context, req *http.Request, resp *http.Response, err 
 		return resp.Header.Get("Retry-After") == "" // who asks to be left alone, is
 	}
 	return false
+}
+
+type repeatableKey struct{}
+
+// Repeatable returns a context whose requests have no effect that matters when they are repeated, whatever their method.
+func Repeatable(ctx context.Context) context.Context {
+	return context.WithValue(ctx, repeatableKey{}, true)
+}
+
+// repeatable says whether a request may be sent again that may have been received.
+func repeatable(req *http.Request) bool {
+	return req.Method == http.MethodGet || req.Context().Value(repeatableKey{}) != nil
 }
 
 var errNotRepeatable = errors.New("the request's body cannot be had again")
