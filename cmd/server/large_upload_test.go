@@ -24,7 +24,7 @@ var uploadBytes = flag.Int64("upload-bytes", 300<<20, "size of the file that Tes
 const maxUploadGrowth = 64 << 20
 
 // TestLargeUploadIsStreamed sends a large file through a gateway in a process of
-// its own, whose length the request tells or not, and watches what the system
+// its own, whose length the request tells or input.size, and watches what the system
 // says of the process's memory, and its disk.
 func TestLargeUploadIsStreamed(t *testing.T) {
 	sim, err := consolesim.Start(context.Background(), consolesim.Options{})
@@ -66,7 +66,7 @@ func TestLargeUploadIsStreamed(t *testing.T) {
 // uploadLarge streams a form; known says whether the request tells its length.
 func (w *world) uploadLarge(file io.Reader, known bool) (answer, error) {
 	if !known {
-		return w.uploadStream(file)
+		return w.uploadChunked(sized(strconv.FormatInt(*uploadBytes, 10)), file)
 	}
 	var empty bytes.Buffer
 	contentType, send := form(&empty, uploadQuery, strings.NewReader(""))

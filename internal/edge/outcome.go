@@ -3,6 +3,7 @@ package edge
 import (
 	"context"
 	"errors"
+	"maps"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
@@ -35,6 +36,25 @@ func outcomeAt(ctx context.Context, err error) fault.Outcome {
 	default:
 		return outcomeOf(err)
 	}
+}
+
+// notExecuted says of the errors that keep a mutation from being executed that it was not. gqlgen's transport of WebSockets
+// presents not all of them.
+func notExecuted(op *graphql.OperationContext, errs gqlerror.List) gqlerror.List {
+	if len(errs) == 0 || op == nil || op.Operation == nil || op.Operation.Operation != ast.Mutation {
+		return errs
+	}
+	told := make(gqlerror.List, len(errs))
+	for i, err := range errs {
+		e := *err // errors may be shared
+		e.Extensions = maps.Clone(e.Extensions)
+		if e.Extensions == nil {
+			e.Extensions = make(map[string]any)
+		}
+		e.Extensions["outcome"] = fault.NotSent
+		told[i] = &e
+	}
+	return told
 }
 
 // outcomeOf is fault.OutcomeOf with what gqlgen says of a mutation's arguments, which it reads before it calls the

@@ -56,9 +56,9 @@ func (e executor) CreateOperationContext(ctx context.Context, given *graphql.Raw
 	v := &variables{parameters: p, params: raw}
 	op, errs := e.GraphExecutor.CreateOperationContext(context.WithValue(ctx, variablesKey{}, v), raw)
 	if v.err != nil {
-		return op, gqlerror.List{v.err}
+		errs = gqlerror.List{v.err}
 	}
-	return op, errs
+	return op, notExecuted(op, errs)
 }
 
 // requestError is an error about a request that did not become an operation.

@@ -1,0 +1,192 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/consoleql/consoleql/internal/consolesim"
+)
+
+// wantOutcome fails the test where the one error of an answer has another code or outcome.
+func (w *world) wantOutcome(a answer, code, outcome string) {
+	w.t.Helper()
+	e := w.onlyError(a)
+	if e.Extensions.Code != code || e.Extensions.Outcome != outcome {
+		w.t.Errorf("%s, %s instead of %s, %s: %s", e.Extensions.Code, e.Extensions.Outcome, code, outcome, a.Body)
+	}
+}
+
+// executions matches the executions of workflows.
+func executions(r *http.Request) bool { return strings.HasSuffix(r.URL.Path, "/execute") }
+
+// TestOutcomes: what a failed mutation says of what became of it, by POST and over a WebSocket.
+func TestOutcomes(t *testing.T) {
+	w := newWorld(t, consolesim.Options{})
+	id := w.sim.Data().WorkflowIDs(w.sim.Data().MainDepartmentID())[0]
+	failing := func(f consolesim.Fault) *consolesim.Fault { return &f }
+	execution := fmt.Sprintf(`mutation { executeWorkflow(input: {id: %q}) { jobs { id } } }`, id)
+	for name, tt := range map[string]struct {
+		fault         *consolesim.Fault
+		query         string
+		code, outcome string
+		text          string // part of the message
+	}{
+		"bad input":              {nil, fmt.Sprintf(`mutation { executeWorkflow(input: {id: %q, priority: 9000}) { jobs { id } } }`, id), "BAD_USER_INPUT", "NOT_SENT", "input.priority"},
+		"an id that is none":     {nil, `mutation { executeWorkflow(input: {id: "x"}) { jobs { id } } }`, "BAD_USER_INPUT", "NOT_SENT", "input.id"},
+		"400":                    {failing(consolesim.Fault{Status: 400, Detail: "No."}), execution, "BAD_USER_INPUT", "REFUSED", "nothing was done: No."},
+		"403":                    {failing(consolesim.Fault{Status: 403}), execution, "FORBIDDEN", "REFUSED", "nothing was done"},
+		"404":                    {failing(consolesim.Fault{Status: 404}), execution, "NOT_FOUND", "REFUSED", "nothing was done"},
+		"409":                    {failing(consolesim.Fault{Status: 409}), execution, "CONFLICT", "REFUSED", "nothing was done"},
+		"429":                    {failing(consolesim.Fault{Status: 429}), execution, "RATE_LIMITED", "REFUSED", "nothing was done"},
+		"408":                    {failing(consolesim.Fault{Status: 408}), execution, "UPSTREAM_TIMEOUT", "UNKNOWN", "check before"},
+		"500 after it was done":  {failing(consolesim.Fault{Status: 500, After: true}), execution, "UPSTREAM_UNAVAILABLE", "UNKNOWN", "check before"},
+		"503":                    {failing(consolesim.Fault{Status: 503}), execution, "UPSTREAM_UNAVAILABLE", "UNKNOWN", "check before"},
+		"an answer that is lost": {failing(consolesim.Fault{Drop: true, After: true}), execution, "UPSTREAM_UNAVAILABLE", "UNKNOWN", "check before"},
+		"an answer that is cut":  {failing(consolesim.Fault{Truncate: true, After: true}), execution, "UPSTREAM_UNAVAILABLE", "UNKNOWN", "check before"},
+		"a page with 200":        {failing(consolesim.Fault{Body: []byte("<html>"), ContentType: "text/html"}), execution, "UPSTREAM_INVALID_RESPONSE", "UNKNOWN", "check before"},
+		"no session to end":      {nil, `mutation { signOut { ok } }`, "UNAUTHENTICATED", "NOT_SENT", "no session"},
+		"a wrong password":       {nil, `mutation { signIn(input: {username: "nobody", password: "wrong"}) { sessionToken } }`, "UNAUTHENTICATED", "REFUSED", "does not accept"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if tt.fault != nil {
+				defer w.sim.Fail(executions, *tt.fault)()
+			}
+			a := w.ask(tt.query, request{})
+			w.wantOutcome(a, tt.code, tt.outcome)
+			if message := a.Errors[0].Message; !strings.Contains(message, tt.text) {
+				t.Errorf("%q does not say %q", message, tt.text)
+			}
+			s := w.socket(nil)
+			s.send(message{ID: "1", Type: "subscribe", Payload: encode(t, map[string]any{"query": tt.query})})
+			w.wantOutcome(decode[answer](t, s.receive().Payload), tt.code, tt.outcome)
+		})
+	}
+	queries := w.ask(`{ workflow(id: "x") { id } }`, request{})
+	if e := w.onlyError(queries); e.Extensions.Outcome != "" {
+		t.Errorf("a query has an outcome: %s", queries.Body)
+	}
+}
+
+// TestOutcomeOfAMutationThatIsNotExecuted: its variables are wrong.
+func TestOutcomeOfAMutationThatIsNotExecuted(t *testing.T) {
+	w := newWorld(t, consolesim.Options{})
+	const query = `mutation($input: ExecuteWorkflowInput!) { executeWorkflow(input: $input) { jobs { id } } }`
+	variables := map[string]any{"input": map[string]any{"id": nobody, "priority": "high"}}
+	a := w.ask(query, request{variables: variables})
+	if e := w.onlyError(a); e.Extensions.Outcome != "NOT_SENT" {
+		t.Errorf("%s", a.Body)
+	}
+	s := w.socket(nil)
+	s.send(message{ID: "1", Type: "subscribe", Payload: encode(t, map[string]any{"query": query, "variables": variables})})
+	m := s.receive()
+	if !strings.Contains(string(m.Payload), `"outcome":"NOT_SENT"`) {
+		t.Errorf("%+v: %s", m, m.Payload)
+	}
+	w.noCalls()
+}
+
+// TestOutcomeWithoutAConnection: what no connection could be had for was not sent.
+func TestOutcomeWithoutAConnection(t *testing.T) {
+	w := newWorld(t, consolesim.Options{}, func(s *settings, _ *consolesim.Server) { s.ConsoleURL = "http://127.0.0.1:1" })
+	for range 2 { // a key does not remember what was not sent
+		a := w.tryMutation("executeWorkflow", map[string]any{"id": nobody, "idempotencyKey": "k"}, "jobs { id }")
+		w.wantOutcome(a, "UPSTREAM_UNAVAILABLE", "NOT_SENT")
+		if message := a.Errors[0].Message; !strings.Contains(message, "nothing was sent") {
+			t.Error(message)
+		}
+	}
+}
+
+// TestOutcomesOfKeys: what a key knows of its first call.
+func TestOutcomesOfKeys(t *testing.T) {
+	w := newWorld(t, consolesim.Options{})
+	ids := w.sim.Data().WorkflowIDs(w.sim.Data().MainDepartmentID())
+	run := func(id, key string) answer {
+		return w.tryMutation("executeWorkflow", map[string]any{"id": id, "idempotencyKey": key}, "jobs { id }")
+	}
+	if a := run(ids[0], "done"); len(a.Errors) > 0 {
+		t.Fatalf("%s", a.Body)
+	}
+	w.wantOutcome(run(ids[1], "done"), "CONFLICT", "NOT_SENT")
+	cancel := w.sim.Fail(executions, consolesim.Fault{Drop: true, After: true, Times: 1})
+	defer cancel()
+	w.wantOutcome(run(ids[0], "lost"), "UPSTREAM_UNAVAILABLE", "UNKNOWN")
+	w.wantOutcome(run(ids[0], "lost"), "CONFLICT", "UNKNOWN")
+	w.wantOutcome(run(ids[0], strings.Repeat("k", 300)), "BAD_USER_INPUT", "NOT_SENT")
+}
+
+// TestOutcomeOfWhatFollows: a payload that cannot be read does not unmake the change, and
+// what is read before a change does not make it.
+func TestOutcomeOfWhatFollows(t *testing.T) {
+	w := newWorld(t, consolesim.Options{})
+	data := w.sim.Data()
+	w.emptied(http.MethodPatch, "/queues/")
+	defer w.sim.Fail(func(r *http.Request) bool { return r.Method == http.MethodGet }, consolesim.Fault{Status: 500})()
+	a := w.tryMutation("updateQueue", map[string]any{"id": data.QueueIDs(data.MainDepartmentID())[0], "name": "changed"}, "queue { name }")
+	w.wantOutcome(a, "UPSTREAM_UNAVAILABLE", "DONE")
+	if e := a.Errors[0]; e.path() != "updateQueue.queue" || !strings.Contains(e.Message, "after the change was made") {
+		t.Errorf("%s", a.Body)
+	}
+	w.sim.ResetCounts()
+	a = w.tryMutation("updatePackage", map[string]any{"id": data.PackageIDs(data.MainDepartmentID())[0], "tags": []string{}}, "package { id }")
+	w.wantOutcome(a, "UPSTREAM_UNAVAILABLE", "NOT_SENT")
+	if n := w.calls()["PATCH /openapi/packages/{packageId}"]; n != 0 {
+		t.Errorf("%d updates", n)
+	}
+}
+
+// TestCreationsThatTellLittle are read back by their id. Without one the caller is told that
+// the console has created what it does not describe.
+func TestCreationsThatTellLittle(t *testing.T) {
+	said := ""
+	w := newWorld(t, consolesim.Options{}, through(t, func(r *http.Request, body string) string {
+		if r.Method != http.MethodPost || said == "" {
+			return body
+		}
+		id, _, _ := strings.Cut(body[strings.Index(body, `"id":"`)+len(`"id":"`):], `"`)
+		return strings.ReplaceAll(said, "ID", id)
+	}))
+	like, _ := w.sim.Data().Workflow(w.sim.Data().WorkflowIDs(w.sim.Data().MainDepartmentID())[0])
+	inputs := map[string]map[string]any{
+		"Queue": {"name": "new"},
+		"Workflow": {
+			"name": "new", "packageName": like.PackageName, "packageId": like.PackageID, "packageVersionId": like.PackageVersionID,
+			"packageVersion": like.PackageVersion, "associatedQueueId": like.QueueID,
+		},
+	}
+	for kind, operation := range map[string]string{"Queue": queue, "Workflow": workflow} {
+		field := strings.ToLower(kind)
+		create := func(answered, selection string) answer {
+			said = answered
+			w.sim.ResetCounts()
+			return w.tryMutation("create"+kind, inputs[kind], selection)
+		}
+		for _, answered := range []string{`{"id":"ID"}`, `{"Id":"ID","Name":null}`, `{"count":1,"list":[{"id":"ID","name":""}]}`} {
+			a := create(answered, field+" { id name }")
+			if len(a.Errors) > 0 || !strings.Contains(string(a.Data), `"name":"new"`) || w.calls()[operation] != 1 {
+				t.Errorf("%s %s: %v, %s", kind, answered, w.calls(), a.Body)
+			}
+			if a := create(answered, field+" { id }"); len(a.Errors) > 0 || w.calls()[operation] != 0 {
+				t.Errorf("%s %s, nothing but the id: %v, %s", kind, answered, w.calls(), a.Body)
+			}
+		}
+		for _, answered := range []string{`{}`, `null`, `""`, ` `} {
+			a := create(answered, field+" { id name }")
+			w.wantOutcome(a, "UPSTREAM_INVALID_RESPONSE", "DONE")
+			if !strings.Contains(a.Errors[0].Message, "done: the console made the change") {
+				t.Errorf("%s", a.Body)
+			}
+		}
+		heal := w.sim.Fail(func(r *http.Request) bool { return r.Method == http.MethodGet }, consolesim.Fault{Status: 500})
+		a := create(`{"id":"ID"}`, field+" { id name }")
+		heal()
+		w.wantOutcome(a, "UPSTREAM_UNAVAILABLE", "DONE")
+	}
+	said = `{}`
+	for range 2 { // the key remembers that it was done
+		a := w.tryMutation("createQueue", map[string]any{"name": "once", "idempotencyKey": "k"}, "queue { id }")
+		w.wantOutcome(a, "UPSTREAM_INVALID_RESPONSE", "DONE")
+	}
+}
