@@ -46,6 +46,9 @@ func TestOutcomes(t *testing.T) {
 		"an answer that is lost": {failing(consolesim.Fault{Drop: true, After: true}), execution, "UPSTREAM_UNAVAILABLE", "UNKNOWN", "check before"},
 		"an answer that is cut":  {failing(consolesim.Fault{Truncate: true, After: true}), execution, "UPSTREAM_UNAVAILABLE", "UNKNOWN", "check before"},
 		"a page with 200":        {failing(consolesim.Fault{Body: []byte("<html>"), ContentType: "text/html"}), execution, "UPSTREAM_INVALID_RESPONSE", "UNKNOWN", "check before"},
+		"a page with 403":        {failing(consolesim.Fault{Status: 403, Body: []byte("RBAC: access denied"), ContentType: "text/plain"}), execution, "UPSTREAM_INVALID_RESPONSE", "UNKNOWN", "check before"},
+		"a page with 404":        {failing(consolesim.Fault{Status: 404, Body: []byte("<html>"), ContentType: "text/html"}), execution, "UPSTREAM_INVALID_RESPONSE", "UNKNOWN", "check before"},
+		"an empty 403":           {failing(consolesim.Fault{Status: 403, Body: []byte{}}), execution, "FORBIDDEN", "REFUSED", "nothing was done"},
 		"no session to end":      {nil, `mutation { signOut { ok } }`, "UNAUTHENTICATED", "NOT_SENT", "no session"},
 		"a wrong password":       {nil, `mutation { signIn(input: {username: "nobody", password: "wrong"}) { sessionToken } }`, "UNAUTHENTICATED", "REFUSED", "does not accept"},
 	} {

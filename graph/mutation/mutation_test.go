@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"strconv"
 	"testing"
 	"time"
 
@@ -54,18 +53,29 @@ func wantOutcome(t *testing.T, err error, want idempotency.Outcome) {
 	}
 }
 
-// TestOutcomeOfStatuses: only what the console says when it refuses may be run again
+// TestOutcomeOfStatuses: only what the console says itself when it refuses may be run again
 // under its key.
 func TestOutcomeOfStatuses(t *testing.T) {
-	for want, statuses := range map[idempotency.Outcome][]int{
-		idempotency.NotStarted: {400, 401, 403, 404, 405, 409, 410, 412, 413, 415, 422, 429},
-		idempotency.Unknown:    {302, 402, 406, 408, 418, 425, 451, 499, 500, 501, 502, 503, 504, 599},
+	const problem, page, nothing = `{"title":"No","status":400}`, "<html>", ""
+	for _, tt := range []struct {
+		want     idempotency.Outcome
+		body     string
+		statuses []int
+	}{
+		{idempotency.NotStarted, problem, []int{400, 401, 403, 404, 405, 409, 410, 412, 413, 415, 422, 429}},
+		{idempotency.NotStarted, nothing, []int{403, 429}},
+		{idempotency.Unknown, problem, []int{302, 402, 406, 408, 418, 425, 451, 499, 500, 501, 502, 503, 504, 599}},
+		{idempotency.Unknown, page, []int{400, 401, 403, 404, 405, 409, 412, 413, 415, 422, 429, 503}},
+		{idempotency.Unknown, nothing, []int{400, 404, 405, 409, 412, 415, 422, 499, 503}},
 	} {
-		for _, status := range statuses {
-			t.Run(strconv.Itoa(status), func(t *testing.T) {
-				err := executed(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) })
-				wantOutcome(t, err, want)
-				wantOutcome(t, fmt.Errorf("wrapped: %w", err), want)
+		for _, status := range tt.statuses {
+			t.Run(fmt.Sprintf("%d %q", status, tt.body), func(t *testing.T) {
+				err := executed(t, func(w http.ResponseWriter, _ *http.Request) {
+					w.WriteHeader(status)
+					_, _ = io.WriteString(w, tt.body)
+				})
+				wantOutcome(t, err, tt.want)
+				wantOutcome(t, fmt.Errorf("wrapped: %w", err), tt.want)
 			})
 		}
 	}
