@@ -2,6 +2,7 @@ package loader
 
 import (
 	"errors"
+	"slices"
 	"sync"
 
 	cc "github.com/consoleql/consoleql/internal/consoleclient"
@@ -53,7 +54,7 @@ func (e *entities[T, F]) read(w window[F]) (*view[T], error) {
 	switch {
 	case err != nil:
 		return nil, err
-	case p.Count < 0:
+	case p.Count < 0, key.index == 0 && p.Served > p.Count: // a count that is less than what came is none
 		return e.readUncounted(w, key, p)
 	case w.count == 0:
 		return &view[T]{total: p.Count}, nil
@@ -85,19 +86,51 @@ func (e *entities[T, F]) readFrom(w window[F], key pageKey[F], p, first *cc.Page
 	if size == key.size {
 		r.put(key.index*size, p)
 	}
-	whole, err := e.readRest(&r, key, size)
-	if err == nil && !whole && size != key.size {
+	rest, err := e.readRest(&r, key, size)
+	if err == nil && !rest.whole && size != key.size && e.hides(key, p, rest.pages, size) {
 		// Pages of that size are not whole either: something on them is hidden, on the first
 		// one, too, and the console does serve what it was asked for.
+		r = reader[T]{from: w.offset, to: w.offset + w.count, total: p.Count, at: r.at}
 		clear(r.at)
 		r.put(0, first)
 		r.put(key.index*key.size, p)
-		_, err = e.readRest(&r, key, key.size)
+		rest, err = e.readRest(&r, key, key.size)
 	}
 	if err != nil {
 		return nil, err
 	}
+	if r.beyond && first != nil {
+		key.index = 0
+		return e.readUncounted(w, key, first) // the count is too small: the pages tell where the list ends
+	}
 	return r.view(e.k.id), nil
+}
+
+// hides says whether p, the page of key, may be as large as was asked for, with entities that
+// are left out. It cannot be where another page shows entities of the same places that p does
+// not hold: then the console serves smaller pages, and its count is too large.
+func (e *entities[T, F]) hides(key pageKey[F], p *cc.Page[T], others []pageAt[T], size int) bool {
+	ids := make(map[string]struct{}, len(p.List))
+	for _, v := range p.List {
+		ids[e.k.id(v)] = struct{}{}
+	}
+	from, to := key.index*key.size, (key.index+1)*key.size
+	found, begin, behind := false, p.Count, 0
+	for _, other := range others {
+		end := min(other.start+size, p.Count)
+		leftOut := end - other.start - other.page.Served
+		common := min(end, to) - max(other.start, from)
+		shared := slices.ContainsFunc(other.page.List, func(v *T) bool {
+			_, ok := ids[e.k.id(v)]
+			return ok
+		})
+		if common > leftOut && !shared {
+			return false
+		}
+		found, begin, behind = found || shared, min(begin, other.start), max(behind, end)
+	}
+	covered := begin <= from && behind >= min(to, p.Count)
+	return found || !covered || len(p.List) == 0
 }
 
 // placed says whether a page of an index beyond 0 holds the places that were asked for: a
@@ -164,9 +197,21 @@ func (e *entities[T, F]) readUncounted(w window[F], key pageKey[F], first *cc.Pa
 	return r.view(e.k.id), nil
 }
 
-// readRest reads, all at once, the pages of the given size that r still lacks. It says
-// whether all of them were as long as they should be.
-func (e *entities[T, F]) readRest(r *reader[T], key pageKey[F], size int) (whole bool, err error) {
+// rest are the pages that complete a stretch; whole: all of them are as long as they should be.
+type rest[T any] struct {
+	pages []pageAt[T]
+	whole bool
+}
+
+// pageAt is a page that begins at a place of the list.
+type pageAt[T any] struct {
+	start int
+	page  *cc.Page[T]
+}
+
+// readRest reads, all at once, the pages of the given size that r still lacks.
+func (e *entities[T, F]) readRest(r *reader[T], key pageKey[F], size int) (rest[T], error) {
+	all := rest[T]{whole: true}
 	var lacking []int
 	for i := r.from / size; i*size < min(r.to, r.total); i++ {
 		if !r.has(max(i*size, r.from), min((i+1)*size, r.to, r.total)) {
@@ -179,10 +224,9 @@ func (e *entities[T, F]) readRest(r *reader[T], key pageKey[F], size int) (whole
 		return k
 	}
 	if err := e.admitPages(len(lacking), of); err != nil {
-		return false, err
+		return all, err
 	}
 	errs := make([]error, len(lacking))
-	whole = true
 	var mu sync.Mutex
 	parallel(len(lacking), func(i int) {
 		k := of(i)
@@ -194,22 +238,31 @@ func (e *entities[T, F]) readRest(r *reader[T], key pageKey[F], size int) (whole
 		mu.Lock()
 		defer mu.Unlock()
 		r.put(k.index*size, p)
-		whole = whole && p.Served >= min(size, p.Count-k.index*size)
+		all.pages = append(all.pages, pageAt[T]{k.index * size, p})
+		all.whole = all.whole && p.Served >= min(size, p.Count-k.index*size)
 	})
-	return whole, errors.Join(errs...)
+	return all, errors.Join(errs...)
 }
 
 // reader gathers the entities of the positions from (included) to to (excluded).
 type reader[T any] struct {
 	from, to, total int
 	at              map[int]*T
-	pages           int // that were put
+	pages           int  // that were put
+	beyond          bool // a page went on behind the length that the console told
+	end             int  // where an empty page begins, plus 1; 0: none was empty
+	last            int  // behind the last place that a page took
 }
 
 // put notes the entities of a page that begins at position start. A place that
 // the page left empty is noted as such, so that it is not asked for again.
 func (r *reader[T]) put(start int, page *cc.Page[T]) {
 	r.pages++
+	if page.Served == 0 && (r.end == 0 || start < r.end-1) {
+		r.end = start + 1
+	}
+	r.last = max(r.last, start+page.Served)
+	r.beyond = r.beyond || start+page.Served > r.total && page.Served > 0
 	for i := range page.Served {
 		if p := start + i; p >= r.from && p < r.to {
 			r.at[p] = nil
@@ -238,6 +291,12 @@ func (r *reader[T]) has(from, to int) bool {
 // shorter meanwhile) is left out, and so is what came twice: it has moved from one page to
 // the other meanwhile, or stands where the console left something out.
 func (r *reader[T]) view(id func(*T) string) *view[T] {
+	if r.end > 0 && r.last == 0 {
+		r.last = r.end - 1
+	}
+	if r.end > 0 {
+		r.total = min(r.total, r.last) // an empty page ends the list, whatever the count
+	}
 	v := &view[T]{items: make([]*T, 0, len(r.at)), places: make([]int, 0, len(r.at)), total: r.total}
 	var seen map[string]struct{}
 	if r.pages > 1 {
