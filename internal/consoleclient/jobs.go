@@ -99,7 +99,7 @@ func (j *Job) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
 	j.ID = scope.Canonical(j.ID)
 	for _, id := range []**string{
 		&j.WorkflowID, &j.PackageID, &j.PackageVersionID, &j.ContainingQueueID, &j.LastRunInstanceID, &j.DepartmentID, &j.CompanyID,
-		&j.CronTriggerID, &j.JobStartupID, &j.JobGroupID, &j.JobSubjectID,
+		&j.CronTriggerID, &j.JobStartupID, &j.JobGroupID, &j.JobSubjectID, &j.CreatedBy, &j.ModifiedBy,
 	} {
 		if *id != nil {
 			**id = scope.Canonical(**id)

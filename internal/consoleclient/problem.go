@@ -198,6 +198,7 @@ func (r *reasons) add(about string, v jsontext.Value, depth int) {
 		}
 	case kindObject:
 		r.addMembers(about, v, depth)
+	default: // a number or literal is no reason
 	}
 }
 
@@ -233,7 +234,7 @@ func (r *reasons) addMembers(about string, v jsontext.Value, depth int) {
 }
 
 // jwt is what a JSON Web Token looks like (RFC 7519, section 3), or the beginning of one.
-var jwt = regexp.MustCompile(`eyJ[\w-]{8,}(\.[\w-]*)*`) //nolint:gochecknoglobals // compiled once
+var jwt = regexp.MustCompile(`eyJ[\w-]{8,}(\.[\w-]*)*`)
 
 // plain makes one bounded line of a text, without control and format characters, and without the token or any JWT.
 func plain(s, token string) string {

@@ -100,11 +100,11 @@ func (e *Company) read(s *scanner) error {
 		case 7:
 			err = readDateTime(s, &e.CreatedAt)
 		case 8:
-			err = readStringPointer(s, &e.CreatedBy)
+			err = readIDPointer(s, &e.CreatedBy)
 		case 9:
 			err = readStringPointer(s, &e.CreatedByName)
 		case 10:
-			err = readStringPointer(s, &e.ModifiedBy)
+			err = readIDPointer(s, &e.ModifiedBy)
 		case 11:
 			err = readStringPointer(s, &e.ModifiedByName)
 		case 12:
@@ -298,13 +298,13 @@ func (e *JobGroup) read(s *scanner) error {
 		case 6:
 			err = readDateTime(s, &e.CreatedAt)
 		case 7:
-			err = readStringPointer(s, &e.CreatedBy)
+			err = readIDPointer(s, &e.CreatedBy)
 		case 8:
 			err = readStringPointer(s, &e.CreatedByName)
 		case 9:
 			err = readDateTime(s, &e.ModifiedAt)
 		case 10:
-			err = readStringPointer(s, &e.ModifiedBy)
+			err = readIDPointer(s, &e.ModifiedBy)
 		case 11:
 			err = readStringPointer(s, &e.ModifiedByName)
 		case 12:
@@ -384,11 +384,11 @@ func (e *Package) read(s *scanner) error {
 		case 7:
 			err = readDateTime(s, &e.ModifiedAt)
 		case 8:
-			err = readStringPointer(s, &e.CreatedBy)
+			err = readIDPointer(s, &e.CreatedBy)
 		case 9:
 			err = readStringPointer(s, &e.CreatedByName)
 		case 10:
-			err = readStringPointer(s, &e.ModifiedBy)
+			err = readIDPointer(s, &e.ModifiedBy)
 		case 11:
 			err = readStringPointer(s, &e.ModifiedByName)
 		case 12:
@@ -478,11 +478,11 @@ func (e *PackageVersion) read(s *scanner) error {
 		case 9:
 			err = readDateTime(s, &e.ModifiedAt)
 		case 10:
-			err = readStringPointer(s, &e.CreatedBy)
+			err = readIDPointer(s, &e.CreatedBy)
 		case 11:
 			err = readStringPointer(s, &e.CreatedByName)
 		case 12:
-			err = readStringPointer(s, &e.ModifiedBy)
+			err = readIDPointer(s, &e.ModifiedBy)
 		case 13:
 			err = readStringPointer(s, &e.ModifiedByName)
 		case 14:
@@ -525,13 +525,13 @@ func (e *Queue) read(s *scanner) error {
 		case 5:
 			err = readDateTime(s, &e.CreatedAt)
 		case 6:
-			err = readStringPointer(s, &e.CreatedBy)
+			err = readIDPointer(s, &e.CreatedBy)
 		case 7:
 			err = readStringPointer(s, &e.CreatedByName)
 		case 8:
 			err = readDateTime(s, &e.ModifiedAt)
 		case 9:
-			err = readStringPointer(s, &e.ModifiedBy)
+			err = readIDPointer(s, &e.ModifiedBy)
 		case 10:
 			err = readStringPointer(s, &e.ModifiedByName)
 		case 11:
@@ -732,13 +732,13 @@ func (e *Workflow) read(s *scanner) error {
 		case 19:
 			err = readDateTime(s, &e.CreatedAt)
 		case 20:
-			err = readStringPointer(s, &e.CreatedBy)
+			err = readIDPointer(s, &e.CreatedBy)
 		case 21:
 			err = readStringPointer(s, &e.CreatedByName)
 		case 22:
 			err = readDateTime(s, &e.ModifiedAt)
 		case 23:
-			err = readStringPointer(s, &e.ModifiedBy)
+			err = readIDPointer(s, &e.ModifiedBy)
 		case 24:
 			err = readStringPointer(s, &e.ModifiedByName)
 		case 25:
@@ -789,13 +789,13 @@ func (e *WorkflowLayout) read(s *scanner) error {
 		case 10:
 			err = readDateTime(s, &e.CreatedAt)
 		case 11:
-			err = readStringPointer(s, &e.CreatedBy)
+			err = readIDPointer(s, &e.CreatedBy)
 		case 12:
 			err = readStringPointer(s, &e.CreatedByName)
 		case 13:
 			err = readDateTime(s, &e.ModifiedAt)
 		case 14:
-			err = readStringPointer(s, &e.ModifiedBy)
+			err = readIDPointer(s, &e.ModifiedBy)
 		case 15:
 			err = readStringPointer(s, &e.ModifiedByName)
 		case noMore:
@@ -836,13 +836,13 @@ func (e *WorkflowLayoutNode) read(s *scanner) error {
 		case 7:
 			err = readDateTime(s, &e.CreatedAt)
 		case 8:
-			err = readStringPointer(s, &e.CreatedBy)
+			err = readIDPointer(s, &e.CreatedBy)
 		case 9:
 			err = readStringPointer(s, &e.CreatedByName)
 		case 10:
 			err = readDateTime(s, &e.ModifiedAt)
 		case 11:
-			err = readStringPointer(s, &e.ModifiedBy)
+			err = readIDPointer(s, &e.ModifiedBy)
 		case 12:
 			err = readStringPointer(s, &e.ModifiedByName)
 		case noMore:

@@ -322,6 +322,7 @@ func (x exchange) readChange(resp *http.Response, body *limitedReader, decode fu
 		return errForeign
 	case emptyWord:
 		return nil
+	case ownWord:
 	}
 	if decode == nil {
 		return nil

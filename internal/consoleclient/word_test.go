@@ -15,7 +15,7 @@ import (
 )
 
 // pages are bodies of answers that are not the console's, with their content types.
-var pages = map[string]struct{ contentType, body string }{ //nolint:gochecknoglobals // a table
+var pages = map[string]struct{ contentType, body string }{
 	"ingress":                {"text/plain; charset=utf-8", "default backend - 404"},
 	"Go":                     {"text/plain; charset=utf-8", "404 page not found\n"},
 	"nginx":                  {"text/html", "<html>\r\n<head><title>404 Not Found</title></head>\r\n<body><hr><center>nginx</center></body>\r\n</html>\r\n"},

@@ -27,6 +27,22 @@ type Dialect struct {
 	NoExtraFields bool
 	// CorrectSpelling prints lastRunInstanceId where the console's wire has lastRunInstaceId.
 	CorrectSpelling bool
+	// EmptyRefusals answers 401 and 403 without a body, as ASP.NET does; 401 keeps its challenge.
+	EmptyRefusals bool
+	// ValidationMap answers 400 with ASP.NET's {"errors":{"Request":["…"]}} and a general title in place of a detail.
+	ValidationMap bool
+	// ProblemsAsText says text/plain of the JSON of problems.
+	ProblemsAsText bool
+	// ByteOrderMark puts one before every body of console and SSO.
+	ByteOrderMark bool
+	// GUIDs is the form in which ids are printed.
+	GUIDs GUIDForm
+	// SingleExecute answers an execution that starts one job with that job, rather than a list of it.
+	SingleExecute bool
+	// EmptyCreate answers the creation of a queue or workflow with 204. CreateReturnsID answers it with the id only;
+	// EmptyCreate wins.
+	EmptyCreate     bool
+	CreateReturnsID bool
 }
 
 // Enums of the document, each in the document's order, which is also the order of their integers.

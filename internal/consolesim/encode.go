@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 	"unicode/utf8"
 )
@@ -65,6 +66,9 @@ func (e *encoder) null(k string) {
 
 func (e *encoder) str(k, v string) {
 	e.key(k)
+	if k == "id" || strings.HasSuffix(k, "Id") || k == "createdBy" || k == "modifiedBy" {
+		v = e.d.GUIDs.print(v)
+	}
 	e.value(v)
 }
 
@@ -106,6 +110,9 @@ func (e *encoder) time(k string, t time.Time) {
 func (e *encoder) strs(k string, v []string) {
 	e.beginListAt(k)
 	for _, s := range v {
+		if strings.HasSuffix(k, "Ids") {
+			s = e.d.GUIDs.print(s)
+		}
 		e.value(s)
 	}
 	e.endList()

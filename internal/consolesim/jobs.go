@@ -55,7 +55,11 @@ func (s *Server) executeWorkflow(c *call) (reply, error) {
 	if s.opts.Dialect.EmptyExecute {
 		return reply{status: http.StatusOK}, nil
 	}
-	return okJSON(e.bytes()), nil
+	out := e.bytes()
+	if s.opts.Dialect.SingleExecute && n == 1 {
+		out = out[1 : len(out)-1] // without the brackets of the list
+	}
+	return okJSON(out), nil
 }
 
 // newJob prepares a job of a workflow. The write lock must be held.

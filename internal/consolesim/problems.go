@@ -45,9 +45,20 @@ func (p *problem) reply(d Dialect, instance string) reply {
 	e := encoder{d: d}
 	e.begin()
 	e.str("type", fmt.Sprintf("https://httpstatuses.io/%d", p.status))
-	e.str("title", p.title)
+	validation := d.ValidationMap && p.status == http.StatusBadRequest
+	if validation {
+		e.str("title", "One or more validation errors occurred.")
+	} else {
+		e.str("title", p.title)
+	}
 	e.int("status", int64(p.status))
-	e.str("detail", p.detail)
+	if validation {
+		e.beginAt("errors")
+		e.strs("Request", []string{p.detail})
+		e.end()
+	} else {
+		e.str("detail", p.detail)
+	}
 	e.str("instance", instance)
 	e.beginAt("extensions")
 	e.str("traceId", fmt.Sprintf("00-%016x-01", hash64(instance, p.detail)))

@@ -241,7 +241,7 @@ func lowered(name string) string { return strings.ToLower(name[:1]) + name[1:] }
 func (p *pkg) read(f field) string {
 	at := "s, &e." + f.name
 	text, texts := "readString", "readTexts"
-	if strings.HasSuffix(f.name, "ID") {
+	if strings.HasSuffix(f.name, "ID") || f.name == "CreatedBy" || f.name == "ModifiedBy" { // users, by their ids
 		text = "readID"
 	} else if strings.HasSuffix(f.name, "IDs") {
 		texts = "readIDs"

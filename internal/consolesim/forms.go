@@ -1,0 +1,93 @@
+package consolesim
+
+import (
+	"encoding/json"
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// Page is the answer of something that stands before the console: its content type and body.
+type Page struct{ ContentType, Body string }
+
+// Pages that proxies, meshes and portals answer with in the console's place.
+//
+//nolint:gochecknoglobals // a table, written by nobody
+var (
+	IngressPage = Page{"text/plain; charset=utf-8", "default backend - 404"}
+	NginxPage   = Page{"text/html", "<html>\r\n<head><title>404 Not Found</title></head>\r\n<body>\r\n<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n"}
+	MeshPage    = Page{"text/plain", "RBAC: access denied"}
+	PortalPage  = Page{"text/html; charset=utf-8", "<!DOCTYPE html><html><title>Sign in to the network</title></html>"}
+)
+
+// Fault answers with the page and a status. The operation does not happen.
+func (p Page) Fault(status int) Fault {
+	return Fault{Status: status, ContentType: p.ContentType, Body: []byte(p.Body)}
+}
+
+// GUIDForm is a form in which GUIDs are printed, by the letter that .NET's Guid.ToString has for it.
+type GUIDForm string
+
+// The forms of GUIDs. The zero value is that with dashes in lower case.
+const (
+	GUIDDigits GUIDForm = "N" // without dashes
+	GUIDBraces GUIDForm = "B"
+	GUIDUpper  GUIDForm = "D" // with dashes, in upper case
+)
+
+func (f GUIDForm) print(id string) string {
+	switch {
+	case f == "" || !isGUID(id):
+		return id
+	case f == GUIDDigits:
+		return strings.ReplaceAll(id, "-", "")
+	case f == GUIDBraces:
+		return "{" + id + "}"
+	}
+	return strings.ToUpper(id)
+}
+
+// creates are the operations that make an entity.
+//
+//nolint:gochecknoglobals // a table, written by nobody
+var creates = []string{"POST /openapi/queues/{queueId}", "POST /openapi/queues", "POST /openapi/workflows"}
+
+// inForm gives an answer of an operation the form that the dialect has for it.
+func (out reply) inForm(d Dialect, operation string) reply {
+	switch out.status {
+	case http.StatusUnauthorized, http.StatusForbidden:
+		if d.EmptyRefusals && !strings.Contains(operation, "/connect/") {
+			out.body = nil
+		}
+	case http.StatusOK, http.StatusCreated:
+		if slices.Contains(creates, operation) {
+			out = out.created(d)
+		}
+	}
+	if d.ProblemsAsText && strings.HasPrefix(out.contentType, "application/problem+json") {
+		out.contentType = "text/plain; charset=utf-8"
+	}
+	if d.ByteOrderMark && len(out.body) > 0 {
+		out.body = slices.Concat([]byte("\xef\xbb\xbf"), out.body)
+	}
+	return out
+}
+
+func (out reply) created(d Dialect) reply {
+	if d.EmptyCreate {
+		return reply{status: http.StatusNoContent}
+	}
+	if !d.CreateReturnsID {
+		return out
+	}
+	var entity map[string]json.RawMessage
+	if json.Unmarshal(out.body, &entity) != nil {
+		return out
+	}
+	for _, name := range []string{"id", "Id"} {
+		if id, ok := entity[name]; ok {
+			out.body = []byte(`{"` + name + `":` + string(id) + `}`)
+		}
+	}
+	return out
+}
