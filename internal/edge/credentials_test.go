@@ -82,7 +82,8 @@ func TestScopeOf(t *testing.T) {
 		"upper case":    {http.Header{"Companyid": {strings.ToUpper(company)}}, scope.Scope{CompanyID: company}, ""},
 		"department":    {http.Header{"Departmentid": {department}}, scope.Scope{DepartmentID: department}, ""},
 		"no company":    {http.Header{"Companyid": {"acme"}, "Departmentid": {department}}, scope.Scope{}, "CompanyId"},
-		"no department": {http.Header{"Companyid": {company}, "Departmentid": {"{" + department + "}"}}, scope.Scope{}, "DepartmentId"},
+		"in braces":     {http.Header{"Companyid": {"{" + company + "}"}}, scope.Scope{CompanyID: company}, ""},
+		"no department": {http.Header{"Companyid": {company}, "Departmentid": {"x" + department}}, scope.Scope{}, "DepartmentId"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := scopeOf(with(tt.header))
