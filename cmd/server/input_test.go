@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/base64"
 	"fmt"
+	"net/http"
 	"net/url"
 	"strings"
 	"testing"
@@ -67,6 +68,12 @@ func (w *wrongInputs) lists() {
 				map[string]any{"f": map[string]any{text: "a\r\nX-Header: b"}})
 			w.bad(list+" C1 control in "+text, in(fmt.Sprintf(`filter: {%s: "a\u0085b"}`, text)), "filter."+text, "control", nil)
 		}
+		w.bad(list+" after a long cursor", fmt.Sprintf(`query($a: String) { %s(after: $a) { totalCount } }`, list), "after", "cursor",
+			map[string]any{"a": base64.RawURLEncoding.EncodeToString([]byte("position:" + strings.Repeat("0", 600_000) + "3"))})
+		for _, text := range []string{"name", "searchString"} {
+			w.bad(list+" long "+text, fmt.Sprintf(`query($f: %s) { %s(filter: $f) { totalCount } }`, filterOf(list), list), "filter."+text, "is longer than 1000 bytes",
+				map[string]any{"f": map[string]any{text: strings.Repeat("n", 700_000)}})
+		}
 		w.invalid(list+" junk order", in(`order: SIDEWAYS`), "SIDEWAYS", nil)
 		w.invalid(list+" junk order in a variable", fmt.Sprintf(`query($o: SortOrder) { %s(order: $o) { totalCount } }`, list), "", map[string]any{"o": "SIDEWAYS"})
 		w.invalid(list+" order as text", in(`order: "ASC"`), "", nil)
@@ -91,6 +98,7 @@ func (w *wrongInputs) filters() {
 		w.bad("packages by "+field, fmt.Sprintf(`{ packages(filter: {%s: "yesterday"}) { totalCount } }`, field), "filter."+field, "RFC 3339", nil)
 		w.bad("packages by a number as "+field, fmt.Sprintf(`{ packages(filter: {%s: 3}) { totalCount } }`, field), "filter."+field, "RFC 3339", nil)
 	}
+	w.bad("companies by a long name", `query($n: String) { companies(name: $n) { name } }`, "name", "is longer than 1000 bytes", map[string]any{"n": strings.Repeat("n", 700_000)})
 	w.bad("companies by a control character", `{ companies(name: "a\u0007") { name } }`, "name", "control", nil)
 }
 
@@ -118,12 +126,15 @@ func TestInputIsCheckedBeforeTheConsoleIsAsked(t *testing.T) {
 				if e.Extensions.Argument != tt.argument || !strings.HasPrefix(e.Message, tt.argument+": ") {
 					t.Errorf("does not name %s: %s", tt.argument, a.Body)
 				}
-				if _, argument, _ := strings.Cut(e.path(), "."); argument != tt.argument {
-					t.Errorf("path %s does not lead to %s", e.path(), tt.argument)
+				if len(a.Errors) != 1 || e.Path != nil || a.Data != nil {
+					t.Errorf("is no request error: %s", a.Body)
 				}
 				if len(e.Locations) != 1 || e.Locations[0].Line != 1 {
 					t.Errorf("locations %v", e.Locations)
 				}
+			}
+			if len(a.Body) > 1000 {
+				t.Errorf("%d bytes are answered", len(a.Body))
 			}
 			w.noCalls()
 			w.tellsNothing(a)
@@ -131,9 +142,9 @@ func TestInputIsCheckedBeforeTheConsoleIsAsked(t *testing.T) {
 	}
 }
 
-// TestOtherFieldsAreToldOfABadArgument: each at its own path, by the argument's
-// place in the document.
-func TestOtherFieldsAreToldOfABadArgument(t *testing.T) {
+// TestABadArgumentIsARequestError: there is one error, which says where the argument stands, and
+// no data; the status says so to who asks for that.
+func TestABadArgumentIsARequestError(t *testing.T) {
 	w := newWorld(t, consolesim.Options{})
 	id := w.sim.Data().WorkflowIDs(w.sim.Data().MainDepartmentID())[0]
 	for argument, bad := range map[string]string{
@@ -141,22 +152,25 @@ func TestOtherFieldsAreToldOfABadArgument(t *testing.T) {
 		"filter.name":      `queues(filter: {name: "\u0000"}) { totalCount }`,
 		"first":            `queues(first: 501) { totalCount }`,
 		"id":               `queue(id: "q") { name }`,
+		"after":            `queues(after: "!") { totalCount }`,
+		"filter.startTime": `packages(filter: {startTime: "2026-11-28T08:00:00"}) { totalCount }`,
+		"filter.endTime":   `packages(filter: {endTime: "2026-11-28 08:00:00"}) { totalCount }`,
 	} {
-		t.Run(argument, func(t *testing.T) {
-			w.sim.ResetCounts()
-			a := w.ask(fmt.Sprintf(`{ a: workflow(id: %q) { name } b: %s }`, id, bad), request{})
-			if len(a.Errors) != 2 {
-				t.Fatalf("answered %s", a.Body)
-			}
-			told := map[string]string{"a": " (at b; nothing was asked)", "b." + argument: ""}
-			for _, e := range a.Errors {
-				place, ok := told[e.path()]
-				if !ok || e.Extensions.Argument != argument || !strings.HasPrefix(e.Message, argument+": ") || !strings.HasSuffix(e.Message, place) {
-					t.Errorf("told %+v", e)
+		for media, status := range map[string]int{"application/json": http.StatusOK, "application/graphql-response+json": http.StatusBadRequest} {
+			t.Run(argument+" as "+media, func(t *testing.T) {
+				w.sim.ResetCounts()
+				a := w.ask(fmt.Sprintf(`{ a: workflow(id: %q) { name } b: %s }`, id, bad), request{header: map[string]string{"Accept": media}})
+				if a.Status != status || len(a.Errors) != 1 || strings.Contains(string(a.Body), `"data"`) {
+					t.Fatalf("status %d: %s", a.Status, a.Body)
 				}
-			}
-			w.noCalls()
-		})
+				e := a.Errors[0]
+				if e.Path != nil || e.Extensions.Code != "BAD_USER_INPUT" || e.Extensions.Argument != argument || len(e.Locations) != 1 ||
+					!strings.HasPrefix(e.Message, argument+": ") || !strings.HasSuffix(e.Message, " (at b; nothing was asked)") {
+					t.Errorf("told %s", a.Body)
+				}
+				w.noCalls()
+			})
+		}
 	}
 }
 

@@ -170,7 +170,7 @@ func TestScopeHeadersThatAreNoGUID(t *testing.T) {
 	w := newWorld(t, consolesim.Options{})
 	for name, value := range map[string]string{
 		"CompanyId": "acme", "DepartmentId": "11111111-1111-4111-8111-11111111111",
-		"companyid": "11111111111141118111111111111111", "departmentid": "../../etc/passwd",
+		"companyid": "1111111111114111811111111111111", "departmentid": "../../etc/passwd",
 	} {
 		t.Run(name+" "+value, func(t *testing.T) {
 			w.sim.ResetCounts()

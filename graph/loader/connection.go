@@ -176,7 +176,11 @@ func (a ListArgs[F]) window(sc scope.Scope) (window[F], error) {
 // maxOffset keeps positions within GraphQL's 32-bit Int.
 const maxOffset = 1<<31 - 1 - MaxFirst
 
-const cursorPrefix = "position:"
+const (
+	cursorPrefix = "position:"
+	// maxCursor bounds a cursor that is read, in bytes: no list has a longer one.
+	maxCursor = 64
+)
 
 // cursorAt is the cursor of the node at a position. Clients must take it as opaque.
 func cursorAt(position int) string {
@@ -184,6 +188,9 @@ func cursorAt(position int) string {
 }
 
 func positionOf(cursor string) (int, bool) {
+	if len(cursor) > maxCursor {
+		return 0, false
+	}
 	raw, err := base64.RawURLEncoding.DecodeString(cursor)
 	if err != nil {
 		return 0, false
@@ -212,10 +219,16 @@ func checkFilter(filter any) error {
 	}
 }
 
-// checkTexts refuses control characters, which no name holds and which have no
+// maxText bounds a text that lists are searched for, in bytes: it is sent in a query string.
+const maxText = 1000
+
+// checkTexts refuses what is long, and control characters, which no name holds and which have no
 // business in a query string.
 func checkTexts(place, name, searchString string) error {
 	for argument, text := range map[string]string{"name": name, "searchString": searchString} {
+		if len(text) > maxText {
+			return fault.BadInput(place+argument, "is longer than %d bytes", maxText)
+		}
 		if strings.ContainsFunc(text, unicode.IsControl) {
 			return fault.BadInput(place+argument, "holds a control character")
 		}

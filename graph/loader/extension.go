@@ -61,7 +61,15 @@ func (x Extension) InterceptResponse(ctx context.Context, next graphql.ResponseH
 	if begun != nil && begun.turns != nil {
 		return nextEvent(ctx, begun.turns, next)
 	}
-	return next(ctx)
+	response := next(ctx)
+	if l := From(ctx); response != nil && len(l.refusals) > 0 {
+		extensions := map[string]any{}
+		if graphql.GetOperationContext(ctx).Operation.Operation == ast.Mutation {
+			extensions["outcome"] = "NOT_SENT"
+		}
+		response.Data, response.Errors = nil, l.requestErrors(extensions)
+	}
+	return response
 }
 
 // InterceptRootField starts the look-ahead of a query: from here on ctx can

@@ -190,6 +190,7 @@ type operation struct {
 
 	plan      sync.Once
 	refusal   error            // bad input somewhere in the operation: nothing is asked; written before any resolver runs
+	refusals  []error          // all of them, where the operation was not executed
 	badInputs map[string]error // of a mutation's fields, by alias; written with refusal
 	unplanned atomic.Int64
 

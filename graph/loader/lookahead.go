@@ -4,10 +4,12 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"maps"
 	"runtime/debug"
 	"slices"
 
 	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
 	"github.com/consoleql/consoleql/internal/fault"
@@ -71,9 +73,11 @@ func (l *Loaders) planQuery(ctx context.Context) {
 	l.plan.Do(func() {
 		op := graphql.GetOperationContext(ctx)
 		all := Selection{op, op.Operation.SelectionSet}
-		if l.refusal = l.badInput("Query", all, ""); l.refusal == nil {
-			l.lookAhead("Query", all, nil)
+		if err := l.badInput("Query", all, ""); err != nil {
+			l.refuse(err)
+			return
 		}
+		l.lookAhead("Query", all, nil)
 	})
 }
 
@@ -89,7 +93,7 @@ func (l *Loaders) badInput(typ string, s Selection, place string) error {
 		below := s.below(f)
 		if e.check != nil {
 			if err := e.check(fieldCall{field: f, Selection: below}); err != nil {
-				return elsewhere(err, place+f.Alias)
+				return elsewhere(err, f, place+f.Alias)
 			}
 		}
 		if err := l.badInput(e.to, below, place+f.Alias+"."); err != nil {
@@ -100,7 +104,7 @@ func (l *Loaders) badInput(typ string, s Selection, place string) error {
 }
 
 // elsewhere is err as the fields are told whose own arguments are good.
-func elsewhere(err error, place string) error {
+func elsewhere(err error, field graphql.CollectedField, place string) error {
 	told := &fault.Error{Code: fault.BadUserInput, Message: err.Error(), Elsewhere: true, Err: err}
 	var unread *gqlerror.Error // gqlgen could not read an argument; its path leads to that from the root, where look-ahead reads it
 	if errors.As(err, &unread) {
@@ -111,7 +115,47 @@ func elsewhere(err error, place string) error {
 		told.Message, told.Argument = bad.Message, cmp.Or(bad.Argument, told.Argument)
 	}
 	told.Message += " (at " + place + "; nothing was asked)"
-	return told
+	return &badArgument{told, field.Position}
+}
+
+// badArgument is what is wrong with an argument, and the field that has it.
+type badArgument struct {
+	told *fault.Error
+	at   *ast.Position
+}
+
+// Error returns the message.
+func (e *badArgument) Error() string { return e.told.Error() }
+
+// Unwrap returns what callers are told.
+func (e *badArgument) Unwrap() error { return e.told }
+
+// refuse keeps why the operation is not executed.
+func (l *Loaders) refuse(err error) {
+	if l.refusal == nil {
+		l.refusal = err
+	}
+	l.refusals = append(l.refusals, err)
+}
+
+// requestErrors are the errors of an operation that was refused for its arguments before
+// anything was executed: it has no data, and they have no path (GraphQL specification,
+// section 7.1.2). extensions are those of each beside code and argument.
+func (l *Loaders) requestErrors(extensions map[string]any) gqlerror.List {
+	list := make(gqlerror.List, 0, len(l.refusals))
+	for _, err := range l.refusals {
+		told := &gqlerror.Error{Message: err.Error(), Extensions: maps.Clone(extensions)}
+		told.Extensions["code"] = fault.CodeOf(err)
+		var bad *badArgument
+		if errors.As(err, &bad) {
+			told.Extensions["argument"] = bad.told.Argument
+			if bad.at != nil {
+				told.Locations = []gqlerror.Location{{Line: bad.at.Line, Column: bad.at.Column}}
+			}
+		}
+		list = append(list, told)
+	}
+	return list
 }
 
 // checkAnswer refuses a subscription of whose answer a field has bad arguments.
@@ -138,12 +182,12 @@ func (l *Loaders) checkMutations(ctx context.Context, check CheckInput) {
 			err := check(ctx, f.Name, f.ArgumentMap(op.Variables))
 			if err != nil {
 				l.badInputs[f.Alias] = err
-				err = elsewhere(err, f.Alias)
+				err = elsewhere(err, f, f.Alias)
 			} else {
 				err = l.badAnswer(ctx, f)
 			}
-			if l.refusal == nil {
-				l.refusal = err
+			if err != nil {
+				l.refuse(err)
 			}
 		}
 	})

@@ -20,8 +20,14 @@ const (
 // checks keeps the first thing that is wrong with an input.
 type checks struct{ err error }
 
-// line refuses control characters in a text of one line.
+// maxLine bounds a text of one line, in bytes.
+const maxLine = 4 << 10
+
+// line refuses control characters in a text of one line, and a long one.
 func (c *checks) line(argument string, text *string) {
+	if c.err == nil && text != nil && len(*text) > maxLine {
+		c.err = fault.BadInput(argument, "is longer than %d bytes", maxLine)
+	}
 	if c.err == nil && text != nil && strings.ContainsFunc(*text, unicode.IsControl) {
 		c.err = fault.BadInput(argument, "holds a control character")
 	}

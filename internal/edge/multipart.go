@@ -70,7 +70,11 @@ func (u uploads) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphEx
 		return
 	}
 	responses, ctx := exec.DispatchOperation(ctx, op)
-	writeResponse(w, orCancelled(responses(ctx)))
+	response := orCancelled(responses(ctx))
+	if response.Data == nil && media == typeGraphQLResponse {
+		w.WriteHeader(http.StatusBadRequest)
+	}
+	writeResponse(w, response)
 }
 
 // parameters reads the parts `operations` and `map`. The files that the map names are still to come.

@@ -91,10 +91,10 @@ func (w *verbatimWriter) Write(p []byte) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	if !w.begun {
-		w.begin()
-	}
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	if !w.begun {
+		w.WriteHeader(http.StatusOK)
+	}
 	if _, err := w.ResponseWriter.Write(body); err != nil {
 		return 0, err //nolint:wrapcheck // the transport's
 	}
