@@ -190,7 +190,7 @@ func (e *loggedExporter) ExportSpans(ctx context.Context, spans []sdktrace.ReadO
 	defer e.mu.Unlock()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	defer context.AfterFunc(e.exporting, cancel)()
+	defer context.AfterFunc(e.exporting, cancel)() //nolint:contextcheck // ends with either of two contexts
 	if e.exporting.Err() != nil {
 		return nil
 	}
@@ -205,8 +205,8 @@ func (e *loggedExporter) ExportSpans(ctx context.Context, spans []sdktrace.ReadO
 // close ends the export under way and waits for it.
 func (e *loggedExporter) close() {
 	e.stop()
-	e.mu.Lock() //nolint:staticcheck // waits for the export under way
-	e.mu.Unlock()
+	e.mu.Lock()
+	e.mu.Unlock() //nolint:staticcheck // the export under way has ended
 	e.carrier.CloseIdleConnections()
 }
 

@@ -65,7 +65,7 @@ func (l *lines) Write(p []byte) (int, error) {
 func (l *lines) text() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.Buffer.String()
+	return l.String()
 }
 
 // TestFailedConnectionsAreLogged with their cause, once, whatever fails.

@@ -62,8 +62,8 @@ func (s *silence) send(req *http.Request) (*http.Response, *attempt, error) {
 	ctx, cancel := context.WithCancel(req.Context())
 	a := &attempt{silence: s, req: req, cancel: cancel}
 	traced := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: a.gotConn})
-	resp, err := s.base.RoundTrip(req.WithContext(traced)) //nolint:bodyclose // cancelledBody's Close does
-	resp, err = a.end(resp, err)                           //nolint:bodyclose // as above
+	resp, err := s.base.RoundTrip(req.WithContext(traced))
+	resp, err = a.end(resp, err)
 	if err != nil {
 		cancel()
 		return nil, a, err
@@ -148,7 +148,7 @@ func (s *silence) suspect(a *attempt) {
 // sendSecond sends a GET a second time, on a new connection.
 func (s *silence) sendSecond(ctx context.Context, a *attempt) {
 	closeIdle(s.base)
-	resp, err := s.base.RoundTrip(a.req.WithContext(ctx)) //nolint:bodyclose // secondBody's Close does
+	resp, err := s.base.RoundTrip(a.req.WithContext(ctx))
 	a.mu.Lock()
 	dead := err == nil && !a.ended
 	if dead {
