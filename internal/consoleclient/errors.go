@@ -35,7 +35,7 @@ type Error struct {
 	Empty bool
 	// Err is the cause, if there is one. Its text may name hosts and is not part of the error's.
 	Err error
-	// Unsent says that no connection was had to send the request on.
+	// Unsent says that the request was not sent: no connection was had, or the console has asked to wait.
 	Unsent bool
 	// hidden is what the console said of its own failure, for the log.
 	hidden string

@@ -48,7 +48,7 @@ func (p *pauses) check(ctx context.Context, operation string) error {
 		delete(p.all, name)
 		return nil
 	}
-	return &Error{Operation: operation, Title: "the console has asked to wait", Kind: found.kind, RetryAfter: left, Err: errPaused}
+	return &Error{Operation: operation, Title: "the console has asked to wait", Kind: found.kind, RetryAfter: left, Unsent: true, Err: errPaused}
 }
 
 // observe begins a pause where the answer of a call asks for one. A pause that is longer stays. What the SSO asks for is

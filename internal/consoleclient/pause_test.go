@@ -96,6 +96,9 @@ func TestRetryAfterPausesAPrincipal(t *testing.T) {
 				if sent := console.calls.Load() - before; err == nil || sent != 0 && tt.pause > 0 {
 					t.Errorf("a write was sent %d times: %v", sent, err)
 				}
+				if outcome := fault.OutcomeOf(err); tt.pause > 0 && outcome != fault.NotSent {
+					t.Errorf("the outcome of a write that was not sent is %q", outcome)
+				}
 				// Nobody else waits.
 				console.status.Store(0)
 				if _, err := c.Queues(other, sc, List[QueueFilter]{}); err != nil {
