@@ -308,12 +308,24 @@ func (q *enquiry) connection(at place, path string, f *ast.Field, implied ...str
 			query.Set(name, text)
 		}
 	}
+	other := false // the filter names another id than the parent
 	for i := 0; i < len(implied); i += 2 {
+		own := query.Get(implied[i])
+		for name := range query {
+			if strings.EqualFold(name, implied[i]) {
+				own = query.Get(name)
+				query.Del(name)
+			}
+		}
+		other = other || own != "" && !strings.EqualFold(own, implied[i+1])
 		query.Set(implied[i], implied[i+1])
 	}
-	all, err := q.list(q.who, at, path, query)
-	if err != nil {
-		return nil, err
+	var all []any
+	if !other {
+		var err error
+		if all, err = q.list(q.who, at, path, query); err != nil {
+			return nil, err
+		}
 	}
 	nodes := all[min(offset, len(all)):min(offset+first, len(all))]
 	edges := make([]any, len(nodes))

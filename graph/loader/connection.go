@@ -120,17 +120,36 @@ type ListArgs[F comparable] struct {
 	First  *int
 	After  *string
 	Offset *int
+	// nothing says that no entity satisfies both the filter and the parent of the list.
+	nothing bool
 }
 
-// with sets the part of the filter that the parent of the list implies.
-func (a ListArgs[F]) with(imply func(*F)) ListArgs[F] {
+// with joins, by AND, the filter and what the parent of the list implies. imply sets that
+// by [implied] and says whether an entity can satisfy both.
+func (a ListArgs[F]) with(imply func(*F) bool) ListArgs[F] {
 	var f F
 	if a.Filter != nil {
 		f = *a.Filter
 	}
-	imply(&f)
+	a.nothing = !imply(&f)
 	a.Filter = &f
 	return a
+}
+
+// implied sets a filter's id, unless the filter names another.
+func implied(filter *cc.OptionalID, id string) bool {
+	if *filter != "" && !sameID(string(*filter), id) {
+		return false
+	}
+	*filter = cc.OptionalID(id)
+	return true
+}
+
+// sameID compares GUIDs whatever their case and form.
+func sameID(a, b string) bool {
+	x, errX := scope.ParseID(a)
+	y, errY := scope.ParseID(b)
+	return errX == nil && errY == nil && strings.EqualFold(x, y) || strings.EqualFold(a, b)
 }
 
 // window checks the arguments and gives the stretch that they name.

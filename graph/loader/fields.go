@@ -12,6 +12,9 @@ func (e *entities[T, F]) list(l *Loaders, sc scope.Scope, a ListArgs[F], s Selec
 	if err != nil {
 		return failed[*Connection[T]](err)
 	}
+	if a.nothing {
+		return ready(&Connection[T]{offset: w.offset})
+	}
 	wants := s.connection(e.k.name)
 	if !wants.nodes && !wants.length {
 		return ready(&Connection[T]{})

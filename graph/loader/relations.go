@@ -193,7 +193,7 @@ func (l *Loaders) WorkflowLayoutNodeWorkflow(n *cc.WorkflowLayoutNode) Thunk[*cc
 
 // PackageWorkflows lists the workflows that run p.
 func (l *Loaders) PackageWorkflows(p *cc.Package, a ListArgs[cc.WorkflowFilter], s Selection) Thunk[*WorkflowConnection] {
-	return l.workflows.list(l, p.Scope(), a.with(func(f *cc.WorkflowFilter) { f.PackageID = cc.OptionalID(p.ID) }), s)
+	return l.workflows.list(l, p.Scope(), a.with(func(f *cc.WorkflowFilter) bool { return implied(&f.PackageID, p.ID) }), s)
 }
 
 // PackageVersionPackage is the package of v.
@@ -203,17 +203,22 @@ func (l *Loaders) PackageVersionPackage(v *cc.PackageVersion, s Selection) Thunk
 
 // PackageVersionWorkflows lists the workflows that run v.
 func (l *Loaders) PackageVersionWorkflows(v *cc.PackageVersion, a ListArgs[cc.WorkflowFilter], s Selection) Thunk[*WorkflowConnection] {
-	return l.workflows.list(l, v.Scope(), a.with(func(f *cc.WorkflowFilter) { f.PackageVersionID = cc.OptionalID(v.ID) }), s)
+	return l.workflows.list(l, v.Scope(), a.with(func(f *cc.WorkflowFilter) bool {
+		if f.PackageID != "" && v.PackageID != nil && !sameID(string(f.PackageID), *v.PackageID) {
+			return false
+		}
+		return implied(&f.PackageVersionID, v.ID)
+	}), s)
 }
 
 // QueueRobots lists the robots of q.
 func (l *Loaders) QueueRobots(q *cc.Queue, a ListArgs[cc.RobotFilter], s Selection) Thunk[*RobotConnection] {
-	return l.robots.list(l, q.Scope(), a.with(func(f *cc.RobotFilter) { f.AssociatedQueueID = cc.OptionalID(q.ID) }), s)
+	return l.robots.list(l, q.Scope(), a.with(func(f *cc.RobotFilter) bool { return implied(&f.AssociatedQueueID, q.ID) }), s)
 }
 
 // QueueWorkflows lists the workflows that run on q.
 func (l *Loaders) QueueWorkflows(q *cc.Queue, a ListArgs[cc.WorkflowFilter], s Selection) Thunk[*WorkflowConnection] {
-	return l.workflows.list(l, q.Scope(), a.with(func(f *cc.WorkflowFilter) { f.AssociatedQueueID = cc.OptionalID(q.ID) }), s)
+	return l.workflows.list(l, q.Scope(), a.with(func(f *cc.WorkflowFilter) bool { return implied(&f.AssociatedQueueID, q.ID) }), s)
 }
 
 // JobWorkflow is the workflow that j runs.

@@ -291,11 +291,8 @@ func (r *reader[T]) has(from, to int) bool {
 // shorter meanwhile) is left out, and so is what came twice: it has moved from one page to
 // the other meanwhile, or stands where the console left something out.
 func (r *reader[T]) view(id func(*T) string) *view[T] {
-	if r.end > 0 && r.last == 0 {
-		r.last = r.end - 1
-	}
 	if r.end > 0 {
-		r.total = min(r.total, r.last) // an empty page ends the list, whatever the count
+		r.total = min(r.total, max(r.end-1, r.last)) // an empty page ends the list, whatever the count
 	}
 	v := &view[T]{items: make([]*T, 0, len(r.at)), places: make([]int, 0, len(r.at)), total: r.total}
 	var seen map[string]struct{}
