@@ -22,7 +22,7 @@ func newCallBudget(limit int) *callBudget { return &callBudget{limit: int64(limi
 
 // err is why no call may be made any more; nil if one may.
 func (b *callBudget) err() error {
-	if err := b.exceeded.Load(); err != nil {
+	if err := b.exceeded.Load(); err != nil { //nolint:revive // a nil *fault.Error is no nil error
 		return err
 	}
 	return nil

@@ -94,7 +94,7 @@ func (e *entities[T, F]) readFrom(w window[F], key pageKey[F], p, first *cc.Page
 		clear(r.at)
 		r.put(0, first)
 		r.put(key.index*key.size, p)
-		rest, err = e.readRest(&r, key, key.size)
+		_, err = e.readRest(&r, key, key.size)
 	}
 	if err != nil {
 		return nil, err
