@@ -29,8 +29,10 @@ func (g *gateway) openTokens(carrier http.RoundTripper) error {
 		return err
 	}
 	if s.VerifyTokens == "on" {
-		if g.verifier, err = verify.New(verify.Options{SSOURL: s.SSOURL, Transport: carrier, Logger: g.log}); err != nil {
-			return fmt.Errorf("--sso-url: %w", err)
+		if g.verifier, err = verify.New(verify.Options{
+			SSOURL: s.SSOURL, Issuers: s.TokenIssuers, KeysURL: s.JWKSURL, Transport: carrier, Logger: g.log,
+		}); err != nil {
+			return fmt.Errorf("--sso-url, --jwks-url: %w", err)
 		}
 	}
 	g.realm = hash(s.SSOURL) + "\n"

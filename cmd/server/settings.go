@@ -60,6 +60,8 @@ type account struct {
 type identity struct {
 	APIKeysFile     string        `name:"api-keys-file" help:"File of API keys, as hashes, and of the service accounts behind them (YAML or JSON); empty: there are none." placeholder:"FILE"`
 	VerifyTokens    string        `enum:"off,on" default:"off" help:"Whether callers' console tokens are verified before the console is asked, against the keys that the SSO publishes (${enum}); off leaves that to the console."`
+	TokenIssuers    []string      `help:"Issuers whose console tokens are accepted where tokens are verified, joined by commas; empty: the one that the SSO's discovery document names." placeholder:"URL"`
+	JWKSURL         string        `name:"jwks-url" help:"Where the SSO publishes its keys, for verifying console tokens; empty: where its discovery document says." placeholder:"URL"`
 	SessionLifetime time.Duration `default:"12h" help:"How long a session lasts from its signIn, however much it is used."`
 	TokenKeys       string        `help:"Keys that encrypt console tokens in Redis, the newest first: 32 bytes each in base64 or hexadecimal, joined by commas. Without one, tokens and sessions stay in the memory of each process. Prefer --token-keys-file." placeholder:"SECRET"`
 	TokenKeysFile   string        `help:"File that holds the token keys, joined by commas or line breaks." placeholder:"FILE"`

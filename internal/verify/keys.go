@@ -7,8 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"sync"
 	"time"
 
@@ -37,9 +39,9 @@ const (
 
 // keySet is what the SSO publishes.
 type keySet struct {
-	issuer string
-	byID   map[string]*rsa.PublicKey
-	at     time.Time
+	issuers []string
+	byID    map[string]*rsa.PublicKey
+	at      time.Time
 }
 
 // key is the key of that name; a token without one can only mean a single key.
@@ -59,6 +61,8 @@ func (s *keySet) key(id string) *rsa.PublicKey {
 // be had, so that the SSO may be away.
 type keys struct {
 	discovery string
+	issuers   []string // configured
+	address   string   // of the keys, as configured
 	http      *http.Client
 	now       func() time.Time
 	log       *slog.Logger
@@ -77,7 +81,11 @@ func newKeys(o Options) (*keys, error) {
 	if err != nil || base.Host == "" || base.Scheme != "http" && base.Scheme != "https" {
 		return nil, errors.New("verify: the SSO's address is not an http or https URL")
 	}
+	if at, err := url.Parse(o.KeysURL); o.KeysURL != "" && (err != nil || at.Host == "" || at.Scheme != "http" && at.Scheme != "https") {
+		return nil, errors.New("verify: the address of the keys is not an http or https URL")
+	}
 	k := &keys{
+		issuers: o.Issuers, address: o.KeysURL,
 		discovery: base.JoinPath(discoveryPath).String(),
 		http: &http.Client{
 			Transport: o.Transport,
@@ -163,40 +171,67 @@ func (k *keys) begin() <-chan struct{} {
 	return look
 }
 
-// fetch reads the SSO's discovery document and the keys that it points to.
+// fetch reads the SSO's keys, and its discovery document for what is not configured.
 func (k *keys) fetch(ctx context.Context) (*keySet, error) {
-	var provider struct {
-		Issuer string `json:"issuer"`
-		Keys   string `json:"jwks_uri"`
+	set := &keySet{issuers: k.issuers, byID: make(map[string]*rsa.PublicKey)}
+	address := k.address
+	if address == "" || len(set.issuers) == 0 {
+		var provider struct {
+			Issuer string `json:"issuer"`
+			Keys   string `json:"jwks_uri"`
+		}
+		if err := k.get(ctx, k.discovery, &provider); err != nil {
+			return nil, fmt.Errorf("discovery: %w", err)
+		}
+		if address == "" {
+			address = provider.Keys
+		}
+		if len(set.issuers) == 0 && provider.Issuer != "" {
+			set.issuers = []string{provider.Issuer}
+		}
 	}
-	if err := k.get(ctx, k.discovery, &provider); err != nil {
-		return nil, fmt.Errorf("discovery: %w", err)
-	}
-	at, err := url.Parse(provider.Keys)
-	if err != nil || at.Host == "" || at.Scheme != "http" && at.Scheme != "https" || provider.Issuer == "" {
+	at, err := url.Parse(address)
+	if err != nil || at.Host == "" || at.Scheme != "http" && at.Scheme != "https" || len(set.issuers) == 0 {
 		return nil, errors.New("discovery: the document names no issuer and keys")
 	}
 	var published struct {
 		Keys []json.RawMessage `json:"keys"`
 	}
-	if err := k.get(ctx, provider.Keys, &published); err != nil {
+	if err := k.get(ctx, address, &published); err != nil {
 		return nil, fmt.Errorf("keys: %w", err)
 	}
-	set := &keySet{issuer: provider.Issuer, byID: make(map[string]*rsa.PublicKey)}
 	for _, raw := range published.Keys {
-		var key jose.JSONWebKey
-		if json.Unmarshal(raw, &key) != nil {
-			continue // of a kind that is not used here
-		}
-		public, ok := key.Key.(*rsa.PublicKey)
-		if ok && key.Valid() && public.N.BitLen() >= leastKeyBits && (key.Use == "" || key.Use == "sig") && (key.Algorithm == "" || key.Algorithm == string(jose.RS256)) {
-			set.byID[key.KeyID] = public
+		if id, public := signingKey(raw); public != nil {
+			set.byID[id] = public
 		}
 	}
 	if len(set.byID) == 0 {
 		return nil, errors.New("keys: there is none for RS256")
 	}
 	return set, nil
+}
+
+// signingKey reads a key (RFC 7517) that may sign by RS256; nil for any other. Members that
+// are not needed are not looked at: some SSOs publish certificates (x5c) and thumbprints
+// (x5t) in forms that go-jose refuses.
+func signingKey(raw json.RawMessage) (id string, public *rsa.PublicKey) {
+	var members map[string]json.RawMessage
+	if json.Unmarshal(raw, &members) != nil {
+		return "", nil
+	}
+	maps.DeleteFunc(members, func(name string, _ json.RawMessage) bool {
+		return !slices.Contains([]string{"kty", "kid", "use", "alg", "n", "e"}, name)
+	})
+	needed, err := json.Marshal(members)
+	var key jose.JSONWebKey
+	if err != nil || json.Unmarshal(needed, &key) != nil {
+		return "", nil // of a kind that is not used here
+	}
+	public, ok := key.Key.(*rsa.PublicKey)
+	if !ok || !key.Valid() || public.N.BitLen() < leastKeyBits || key.Use != "" && key.Use != "sig" || key.Algorithm != "" && key.Algorithm != string(jose.RS256) {
+		return "", nil
+	}
+	return key.KeyID, public
 }
 
 func (k *keys) get(ctx context.Context, address string, into any) error {
