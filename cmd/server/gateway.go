@@ -109,7 +109,7 @@ func newGateway(ctx context.Context, s *settings, log *slog.Logger, p page) (_ *
 		return nil, err
 	}
 	g.openStore()
-	g.watches = watch.New(engine, watch.Options{Interval: s.PollInterval, MaxSubscriptions: s.MaxSubscriptions, Logger: log})
+	g.watches = watch.New(engine, watch.Options{Interval: s.PollInterval, MaxSubscriptions: s.MaxSubscriptions, Answers: g.console, Logger: log})
 	metrics.Watch(g.watches.Subscriptions, g.watches.Polls)
 	options := g.edgeOptions(engine, metrics, p)
 	g.identify(&options)

@@ -58,7 +58,9 @@ type QueryResolver interface {
 }
 type SubscriptionResolver interface {
 	RobotChanged(ctx context.Context, ids []string, queueID *string) (<-chan *consoleclient.Robot, error)
+	RobotEvents(ctx context.Context, ids []string, queueID *string, initial bool) (<-chan *loader.RobotEvent, error)
 	WorkflowChanged(ctx context.Context, ids []string) (<-chan *consoleclient.Workflow, error)
+	WorkflowEvents(ctx context.Context, ids []string, initial bool) (<-chan *loader.WorkflowEvent, error)
 }
 
 // endregion ************************** generated!.gotpl **************************
@@ -667,6 +669,36 @@ func (ec *executionContext) field_Subscription_robotChanged_args(ctx context.Con
 	return args, nil
 }
 
+func (ec *executionContext) field_Subscription_robotEvents_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "ids",
+		func(ctx context.Context, v any) ([]string, error) {
+			return ec.unmarshalOID2ᚕstringᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["ids"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "queueId",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOID2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["queueId"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "initial",
+		func(ctx context.Context, v any) (bool, error) {
+			return ec.unmarshalNBoolean2bool(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["initial"] = arg2
+	return args, nil
+}
+
 func (ec *executionContext) field_Subscription_workflowChanged_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -678,6 +710,28 @@ func (ec *executionContext) field_Subscription_workflowChanged_args(ctx context.
 		return nil, err
 	}
 	args["ids"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Subscription_workflowEvents_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "ids",
+		func(ctx context.Context, v any) ([]string, error) {
+			return ec.unmarshalOID2ᚕstringᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["ids"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "initial",
+		func(ctx context.Context, v any) (bool, error) {
+			return ec.unmarshalNBoolean2bool(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["initial"] = arg1
 	return args, nil
 }
 
@@ -2237,6 +2291,50 @@ func (ec *executionContext) fieldContext_Subscription_robotChanged(ctx context.C
 	return fc, nil
 }
 
+func (ec *executionContext) _Subscription_robotEvents(ctx context.Context, field graphql.CollectedField) (ret func(ctx context.Context) graphql.Marshaler) {
+	return graphql.ResolveFieldStream(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Subscription_robotEvents(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Subscription().RobotEvents(ctx, fc.Args["ids"].([]string), fc.Args["queueId"].(*string), fc.Args["initial"].(bool))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *loader.RobotEvent) graphql.Marshaler {
+			return ec.marshalNRobotEvent2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐRobotEvent(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Subscription_robotEvents(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Subscription",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_RobotEvent(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Subscription_robotEvents_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Subscription_workflowChanged(ctx context.Context, field graphql.CollectedField) (ret func(ctx context.Context) graphql.Marshaler) {
 	return graphql.ResolveFieldStream(
 		ctx,
@@ -2275,6 +2373,50 @@ func (ec *executionContext) fieldContext_Subscription_workflowChanged(ctx contex
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = ec.field_Subscription_workflowChanged_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Subscription_workflowEvents(ctx context.Context, field graphql.CollectedField) (ret func(ctx context.Context) graphql.Marshaler) {
+	return graphql.ResolveFieldStream(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Subscription_workflowEvents(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Subscription().WorkflowEvents(ctx, fc.Args["ids"].([]string), fc.Args["initial"].(bool))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *loader.WorkflowEvent) graphql.Marshaler {
+			return ec.marshalNWorkflowEvent2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐWorkflowEvent(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Subscription_workflowEvents(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Subscription",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_WorkflowEvent(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Subscription_workflowEvents_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -2682,8 +2824,12 @@ func (ec *executionContext) _Subscription(ctx context.Context, sel ast.Selection
 	switch fields[0].Name {
 	case "robotChanged":
 		return ec._Subscription_robotChanged(ctx, fields[0])
+	case "robotEvents":
+		return ec._Subscription_robotEvents(ctx, fields[0])
 	case "workflowChanged":
 		return ec._Subscription_workflowChanged(ctx, fields[0])
+	case "workflowEvents":
+		return ec._Subscription_workflowEvents(ctx, fields[0])
 	default:
 		panic("unknown field " + strconv.Quote(fields[0].Name))
 	}
@@ -2700,6 +2846,16 @@ func (ec *executionContext) unmarshalNDateTime2githubᚗcomᚋconsoleqlᚋconsol
 }
 
 func (ec *executionContext) marshalNDateTime2githubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐDateTime(ctx context.Context, sel ast.SelectionSet, v consoleclient.DateTime) graphql.Marshaler {
+	return v
+}
+
+func (ec *executionContext) unmarshalNEventType2githubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐEventType(ctx context.Context, v any) (loader.EventType, error) {
+	var res loader.EventType
+	err := res.UnmarshalGQL(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNEventType2githubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐEventType(ctx context.Context, sel ast.SelectionSet, v loader.EventType) graphql.Marshaler {
 	return v
 }
 

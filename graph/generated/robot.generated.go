@@ -333,6 +333,52 @@ func (ec *executionContext) fieldContext_RobotEdge_node(_ context.Context, field
 	return fc, nil
 }
 
+func (ec *executionContext) _RobotEvent_type(ctx context.Context, field graphql.CollectedField, obj *loader.RobotEvent) (ret graphql.Marshaler) {
+	return ec.marshalNEventType2githubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐEventType(ctx, field.Selections, obj.Type)
+}
+func (ec *executionContext) fieldContext_RobotEvent_type(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RobotEvent", field, false, false, "EventType")
+}
+
+func (ec *executionContext) _RobotEvent_id(ctx context.Context, field graphql.CollectedField, obj *loader.RobotEvent) (ret graphql.Marshaler) {
+	return ec.marshalNID2string(ctx, field.Selections, obj.ID)
+}
+func (ec *executionContext) fieldContext_RobotEvent_id(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RobotEvent", field, false, false, "ID")
+}
+
+func (ec *executionContext) _RobotEvent_robot(ctx context.Context, field graphql.CollectedField, obj *loader.RobotEvent) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RobotEvent_robot(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Robot, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *consoleclient.Robot) graphql.Marshaler {
+			return ec.marshalORobot2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐRobot(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_RobotEvent_robot(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RobotEvent",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Robot(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 // endregion **************************** field.gotpl *****************************
 
 // region    **************************** input.gotpl *****************************
@@ -618,6 +664,49 @@ func (ec *executionContext) _RobotEdge(ctx context.Context, sel ast.SelectionSet
 	return out
 }
 
+var robotEventImplementors = []string{"RobotEvent"}
+
+func (ec *executionContext) _RobotEvent(ctx context.Context, sel ast.SelectionSet, obj *loader.RobotEvent) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, robotEventImplementors)
+
+	out := inorder.NewFieldSet(fields)
+	var deferred graphql.DeferredGroup
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("RobotEvent")
+		case "type":
+			out.Values[i] = ec._RobotEvent_type(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "id":
+			out.Values[i] = ec._RobotEvent_id(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "robot":
+			out.Values[i] = ec._RobotEvent_robot(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
 // endregion **************************** object.gotpl ****************************
 
 // region    ***************************** type.gotpl *****************************
@@ -678,6 +767,14 @@ func (ec *executionContext) marshalNRobotEdge2ᚖgithubᚗcomᚋconsoleqlᚋcons
 		return graphql.Null
 	}
 	return ec._RobotEdge(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNRobotEvent2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐRobotEvent(ctx context.Context, sel ast.SelectionSet, v *loader.RobotEvent) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "RobotEvent!")
+		return graphql.Null
+	}
+	return ec._RobotEvent(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalNRobotStatus2githubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐRobotStatus(ctx context.Context, v any) (consoleclient.RobotStatus, error) {

@@ -463,6 +463,12 @@ type ComplexityRoot struct {
 		Node   func(childComplexity int) int
 	}
 
+	RobotEvent struct {
+		ID    func(childComplexity int) int
+		Robot func(childComplexity int) int
+		Type  func(childComplexity int) int
+	}
+
 	SignInPayload struct {
 		ExpiresAt    func(childComplexity int) int
 		SessionToken func(childComplexity int) int
@@ -475,7 +481,9 @@ type ComplexityRoot struct {
 
 	Subscription struct {
 		RobotChanged    func(childComplexity int, ids []string, queueID *string) int
+		RobotEvents     func(childComplexity int, ids []string, queueID *string, initial bool) int
 		WorkflowChanged func(childComplexity int, ids []string) int
+		WorkflowEvents  func(childComplexity int, ids []string, initial bool) int
 	}
 
 	UpdatePackagePayload struct {
@@ -565,6 +573,12 @@ type ComplexityRoot struct {
 	WorkflowEdge struct {
 		Cursor func(childComplexity int) int
 		Node   func(childComplexity int) int
+	}
+
+	WorkflowEvent struct {
+		ID       func(childComplexity int) int
+		Type     func(childComplexity int) int
+		Workflow func(childComplexity int) int
 	}
 
 	WorkflowLayout struct {
@@ -2734,6 +2748,25 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.RobotEdge.Node(childComplexity), true
 
+	case "RobotEvent.id":
+		if e.ComplexityRoot.RobotEvent.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RobotEvent.ID(childComplexity), true
+	case "RobotEvent.robot":
+		if e.ComplexityRoot.RobotEvent.Robot == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RobotEvent.Robot(childComplexity), true
+	case "RobotEvent.type":
+		if e.ComplexityRoot.RobotEvent.Type == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RobotEvent.Type(childComplexity), true
+
 	case "SignInPayload.expiresAt":
 		if e.ComplexityRoot.SignInPayload.ExpiresAt == nil {
 			break
@@ -2771,6 +2804,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Subscription.RobotChanged(childComplexity, args["ids"].([]string), args["queueId"].(*string)), true
+	case "Subscription.robotEvents":
+		if e.ComplexityRoot.Subscription.RobotEvents == nil {
+			break
+		}
+
+		args, err := ec.field_Subscription_robotEvents_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Subscription.RobotEvents(childComplexity, args["ids"].([]string), args["queueId"].(*string), args["initial"].(bool)), true
 	case "Subscription.workflowChanged":
 		if e.ComplexityRoot.Subscription.WorkflowChanged == nil {
 			break
@@ -2782,6 +2826,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Subscription.WorkflowChanged(childComplexity, args["ids"].([]string)), true
+	case "Subscription.workflowEvents":
+		if e.ComplexityRoot.Subscription.WorkflowEvents == nil {
+			break
+		}
+
+		args, err := ec.field_Subscription_workflowEvents_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Subscription.WorkflowEvents(childComplexity, args["ids"].([]string), args["initial"].(bool)), true
 
 	case "UpdatePackagePayload.package":
 		if e.ComplexityRoot.UpdatePackagePayload.Package == nil {
@@ -3146,6 +3201,25 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.WorkflowEdge.Node(childComplexity), true
+
+	case "WorkflowEvent.id":
+		if e.ComplexityRoot.WorkflowEvent.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WorkflowEvent.ID(childComplexity), true
+	case "WorkflowEvent.type":
+		if e.ComplexityRoot.WorkflowEvent.Type == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WorkflowEvent.Type(childComplexity), true
+	case "WorkflowEvent.workflow":
+		if e.ComplexityRoot.WorkflowEvent.Workflow == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WorkflowEvent.Workflow(childComplexity), true
 
 	case "WorkflowLayout.company":
 		if e.ComplexityRoot.WorkflowLayout.Company == nil {
@@ -3593,8 +3667,20 @@ type PageInfo {
 "Everything that changes the console or starts something on it. Every mutation runs in the scope of the request. The mutations of one operation run one after the other, and what a payload selects is read after its own change. A mutation that fails is null with an error at its path; the results of those before it stand, and those after it are carried out all the same. An input that is out of its bounds is refused, with the argument at fault, before the console is asked anything for any of them."
 type Mutation
 
-"What can be followed as it changes, over a WebSocket (` + "`" + `graphql-transport-ws` + "`" + `) or as Server-Sent Events. Every subscription runs in the scope of the request. The gateway looks at the console every few seconds, for all who follow the same thing as the same principal together, and answers changes only, each once and in order; to begin with, read the same by a query. Where the console cannot be asked for a while the subscription goes on: its subscriber is told once, by a response with errors, and is given what has changed meanwhile as soon as the console answers again. It ends when the credentials do."
+"What can be followed as it changes, over a WebSocket (` + "`" + `graphql-transport-ws` + "`" + `) or as Server-Sent Events. Every subscription runs in the scope of the request. The gateway looks at the console every few seconds, for all who follow the same thing as the same principal together, and answers changes only, each once and in order; an event whose entity would read as it did in the last one is left out. To begin with, read the same by a query once the subscription is under way, or ask the events for ` + "`" + `initial` + "`" + `; a query never answers what is older than an event before it. Where the console cannot be asked for a while the subscription goes on: its subscriber is told once, by a response with errors, and is given what has changed meanwhile as soon as the console answers again. It ends when the credentials do."
 type Subscription
+
+"What an event of a subscription tells of an entity."
+enum EventType {
+  "The entity as it was when the subscription began."
+  SNAPSHOT
+  "The entity is new, or new among those that are followed."
+  ADDED
+  "One of the selected fields has changed."
+  UPDATED
+  "The entity is gone: the console says that it does not exist, or two complete reads of the list have been without it."
+  REMOVED
+}
 `, BuiltIn: false},
 	{Name: "../schema/company.graphql", Input: `# The console document's section "公司" (companies).
 
@@ -4508,13 +4594,32 @@ extend type Department {
 }
 
 extend type Subscription {
-  "A robot of the department in scope, each time one of its fields changes, its heartbeat included. Without arguments: any robot of the department."
+  "A robot of the department in scope, each time one of the selected fields changes. Without arguments: any robot of the department. A robot that is removed is not told of: ` + "`" + `robotEvents` + "`" + ` does that."
   robotChanged(
     "Follows only these robots, by their GUIDs, 1 to 500 of them; where none of them exists, the error NOT_FOUND. Left out or null: whichever robots there are, new ones included."
     ids: [ID!]
     "Follows only robots of this queue, by its GUID; left out or null: of any queue and of none."
     queueId: ID
   ): Robot!
+  "What happens to the robots of the department in scope: which are added and removed, and each time one of the selected fields changes. Without arguments: to any robot of the department."
+  robotEvents(
+    "Follows only these robots, by their GUIDs, 1 to 500 of them; where none of them exists, the error NOT_FOUND. Left out or null: whichever robots there are, new ones included."
+    ids: [ID!]
+    "Follows only robots of this queue, by its GUID; left out or null: of any queue and of none."
+    queueId: ID
+    "Whether each robot comes first as it is, as a ` + "`" + `SNAPSHOT` + "`" + `."
+    initial: Boolean! = false
+  ): RobotEvent!
+}
+
+"Something that has happened to a robot."
+type RobotEvent {
+  "What has happened."
+  type: EventType!
+  "The robot's GUID."
+  id: ID!
+  "The robot as it is now; null where it was removed."
+  robot: Robot
 }
 
 "A robot (机器人): the program on a computer that runs jobs. Its credentials are no part of this schema."
@@ -4823,11 +4928,28 @@ extend type Department {
 }
 
 extend type Subscription {
-  "A workflow of the department in scope, each time one of its fields changes."
+  "A workflow of the department in scope, each time one of the selected fields changes. A workflow that is deleted is not told of: ` + "`" + `workflowEvents` + "`" + ` does that."
   workflowChanged(
     "The GUIDs of the workflows to follow, 1 to 500 of them; where none of them exists, the error NOT_FOUND."
     ids: [ID!]!
   ): Workflow!
+  "What happens to the workflows of the department in scope: which are added and removed, and each time one of the selected fields changes."
+  workflowEvents(
+    "Follows only these workflows, by their GUIDs, 1 to 500 of them; where none of them exists, the error NOT_FOUND. Left out or null: whichever workflows there are, new ones included."
+    ids: [ID!]
+    "Whether each workflow comes first as it is, as a ` + "`" + `SNAPSHOT` + "`" + `."
+    initial: Boolean! = false
+  ): WorkflowEvent!
+}
+
+"Something that has happened to a workflow."
+type WorkflowEvent {
+  "What has happened."
+  type: EventType!
+  "The workflow's GUID."
+  id: ID!
+  "The workflow as it is now; null where it was removed."
+  workflow: Workflow
 }
 
 "A workflow (流程部署, deployment): a package version made ready to run, with its arguments and the queue or robots that run it. Executing it starts jobs."
@@ -6107,6 +6229,18 @@ func (ec *executionContext) childFields_RobotEdge(ctx context.Context, field gra
 	return nil, fmt.Errorf("no field named %q was found under type RobotEdge", field.Name)
 }
 
+func (ec *executionContext) childFields_RobotEvent(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "type":
+		return ec.fieldContext_RobotEvent_type(ctx, field)
+	case "id":
+		return ec.fieldContext_RobotEvent_id(ctx, field)
+	case "robot":
+		return ec.fieldContext_RobotEvent_robot(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RobotEvent", field.Name)
+}
+
 func (ec *executionContext) childFields_SignInPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "sessionToken":
@@ -6303,6 +6437,18 @@ func (ec *executionContext) childFields_WorkflowEdge(ctx context.Context, field 
 		return ec.fieldContext_WorkflowEdge_node(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type WorkflowEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_WorkflowEvent(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "type":
+		return ec.fieldContext_WorkflowEvent_type(ctx, field)
+	case "id":
+		return ec.fieldContext_WorkflowEvent_id(ctx, field)
+	case "workflow":
+		return ec.fieldContext_WorkflowEvent_workflow(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type WorkflowEvent", field.Name)
 }
 
 func (ec *executionContext) childFields_WorkflowLayout(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

@@ -1001,6 +1001,52 @@ func (ec *executionContext) fieldContext_WorkflowEdge_node(_ context.Context, fi
 	return fc, nil
 }
 
+func (ec *executionContext) _WorkflowEvent_type(ctx context.Context, field graphql.CollectedField, obj *loader.WorkflowEvent) (ret graphql.Marshaler) {
+	return ec.marshalNEventType2githubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐEventType(ctx, field.Selections, obj.Type)
+}
+func (ec *executionContext) fieldContext_WorkflowEvent_type(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("WorkflowEvent", field, false, false, "EventType")
+}
+
+func (ec *executionContext) _WorkflowEvent_id(ctx context.Context, field graphql.CollectedField, obj *loader.WorkflowEvent) (ret graphql.Marshaler) {
+	return ec.marshalNID2string(ctx, field.Selections, obj.ID)
+}
+func (ec *executionContext) fieldContext_WorkflowEvent_id(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("WorkflowEvent", field, false, false, "ID")
+}
+
+func (ec *executionContext) _WorkflowEvent_workflow(ctx context.Context, field graphql.CollectedField, obj *loader.WorkflowEvent) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_WorkflowEvent_workflow(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Workflow, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *consoleclient.Workflow) graphql.Marshaler {
+			return ec.marshalOWorkflow2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐWorkflow(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_WorkflowEvent_workflow(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "WorkflowEvent",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Workflow(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _WorkflowRobotResult_workflowId(ctx context.Context, field graphql.CollectedField, obj *consoleclient.WorkflowRobotResult) (ret graphql.Marshaler) {
 	return ec.marshalNID2string(ctx, field.Selections, obj.WorkflowID)
 }
@@ -2402,6 +2448,49 @@ func (ec *executionContext) _WorkflowEdge(ctx context.Context, sel ast.Selection
 	return out
 }
 
+var workflowEventImplementors = []string{"WorkflowEvent"}
+
+func (ec *executionContext) _WorkflowEvent(ctx context.Context, sel ast.SelectionSet, obj *loader.WorkflowEvent) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, workflowEventImplementors)
+
+	out := inorder.NewFieldSet(fields)
+	var deferred graphql.DeferredGroup
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("WorkflowEvent")
+		case "type":
+			out.Values[i] = ec._WorkflowEvent_type(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "id":
+			out.Values[i] = ec._WorkflowEvent_id(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "workflow":
+			out.Values[i] = ec._WorkflowEvent_workflow(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
 var workflowRobotResultImplementors = []string{"WorkflowRobotResult"}
 
 func (ec *executionContext) _WorkflowRobotResult(ctx context.Context, sel ast.SelectionSet, obj *consoleclient.WorkflowRobotResult) graphql.Marshaler {
@@ -2599,6 +2688,14 @@ func (ec *executionContext) marshalNWorkflowEdge2ᚖgithubᚗcomᚋconsoleqlᚋc
 		return graphql.Null
 	}
 	return ec._WorkflowEdge(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNWorkflowEvent2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐWorkflowEvent(ctx context.Context, sel ast.SelectionSet, v *loader.WorkflowEvent) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "WorkflowEvent!")
+		return graphql.Null
+	}
+	return ec._WorkflowEvent(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalNWorkflowRobotResult2ᚕᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐWorkflowRobotResultᚄ(ctx context.Context, sel ast.SelectionSet, v []*consoleclient.WorkflowRobotResult) graphql.Marshaler {

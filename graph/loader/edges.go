@@ -100,6 +100,7 @@ func newEdges() edges { //nolint:funlen // a table, best read in one piece
 	addConnection[cc.Workflow](all, "Workflow")
 	addConnection[cc.WorkflowLayout](all, "WorkflowLayout")
 	payloadEdges(all)
+	eventEdges(all)
 	return all
 }
 

@@ -2,6 +2,7 @@ package loader
 
 import (
 	"context"
+	"hash/maphash"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
@@ -45,11 +46,11 @@ func (x Extension) InterceptOperation(ctx context.Context, next graphql.Operatio
 	ctx, closeLoaders := x.open(ctx)
 	defer closeLoaders() // next returns when the subscription has begun
 	l := From(ctx)
-	l.turns = make(chan *turn, 1)
+	l.subscription = &subscription{turns: make(chan *turn, 1), seed: maphash.MakeSeed()}
 	if fc, ok := subscribed(ctx); ok {
 		l.checkAnswer(ctx, fc.Field)
 	}
-	return next(ctx)
+	return l.subscription.repeated(next(ctx))
 }
 
 // InterceptResponse gives the response its own loaders, so that nothing is
@@ -58,8 +59,8 @@ func (x Extension) InterceptResponse(ctx context.Context, next graphql.ResponseH
 	begun := From(ctx)
 	ctx, closeLoaders := x.open(ctx)
 	defer closeLoaders()
-	if begun != nil && begun.turns != nil {
-		return nextEvent(ctx, begun.turns, next)
+	if begun != nil && begun.subscription != nil {
+		return nextEvent(ctx, begun.subscription, next)
 	}
 	response := next(ctx)
 	if l := From(ctx); response != nil && len(l.refusals) > 0 {

@@ -186,7 +186,7 @@ type operation struct {
 	calls  *callBudget // shared by the fields of a mutation
 	tasks  tasks
 
-	turns chan *turn // of a subscription: its next event's; nil in any other operation
+	subscription *subscription // nil in any other operation
 
 	plan      sync.Once
 	refusal   error            // bad input somewhere in the operation: nothing is asked; written before any resolver runs

@@ -41,6 +41,10 @@ func (r *subscriptionResolver) RobotChanged(ctx context.Context, ids []string, q
 	return r.Watches.Robots(ctx, ids, queueID)
 }
 
+func (r *subscriptionResolver) RobotEvents(ctx context.Context, ids []string, queueID *string, initial bool) (<-chan *loader.RobotEvent, error) {
+	return r.Watches.RobotEvents(ctx, ids, queueID, initial)
+}
+
 func (r *Resolver) Robot() generated.RobotResolver { return &robotResolver{r} }
 
 type robotResolver struct{ *Resolver }

@@ -78,6 +78,10 @@ func (r *subscriptionResolver) WorkflowChanged(ctx context.Context, ids []string
 	return r.Watches.Workflows(ctx, ids)
 }
 
+func (r *subscriptionResolver) WorkflowEvents(ctx context.Context, ids []string, initial bool) (<-chan *loader.WorkflowEvent, error) {
+	return r.Watches.WorkflowEvents(ctx, ids, initial)
+}
+
 func (r *updateWorkflowPayloadResolver) Workflow(ctx context.Context, obj *loader.UpdateWorkflowPayload) (*consoleclient.Workflow, error) {
 	return loader.From(ctx).UpdatedWorkflow(obj, loader.Selected(ctx))()
 }

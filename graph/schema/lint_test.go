@@ -150,8 +150,8 @@ func (l *linter) enum(def *ast.Definition) {
 		l.described(def.Name+"."+v.Name, v.Description)
 		l.named(def.Name, v.Name, screamingCase)
 	}
-	if def.Name == "SortOrder" {
-		return // only an input, so the console sends no value of it
+	if def.Name == "SortOrder" || def.Name == "EventType" {
+		return // the console sends no value of it
 	}
 	if last := def.EnumValues[len(def.EnumValues)-1]; last.Name != "UNKNOWN" {
 		l.problem("enum %s does not end with UNKNOWN", def.Name)

@@ -128,7 +128,13 @@ var relations = map[string][]string{
 		"executeWorkflowLayout(input: ExecuteWorkflowLayoutInput!): ExecuteWorkflowLayoutPayload",
 	},
 	"SignInPayload": {"viewer: CompanyUser"},
-	"Subscription":  {"robotChanged(ids: [ID!], queueId: ID): Robot!", "workflowChanged(ids: [ID!]!): Workflow!"},
+	"Subscription": {
+		"robotChanged(ids: [ID!], queueId: ID): Robot!", "workflowChanged(ids: [ID!]!): Workflow!",
+		"robotEvents(ids: [ID!], queueId: ID, initial: Boolean! = false): RobotEvent!",
+		"workflowEvents(ids: [ID!], initial: Boolean! = false): WorkflowEvent!",
+	},
+	"RobotEvent":    {"robot: Robot"},
+	"WorkflowEvent": {"workflow: Workflow"},
 
 	"UploadPackagePayload":         {"package: Package", "version: PackageVersion"},
 	"CompletePackageUploadPayload": {"package: Package", "version: PackageVersion"},

@@ -4,14 +4,16 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
-	"reflect"
 	"slices"
 	"sync"
 	"time"
 
+	"github.com/consoleql/consoleql/graph/loader"
+	"github.com/consoleql/consoleql/internal/consolecache"
 	cc "github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/consoleql/consoleql/internal/fault"
 	"github.com/consoleql/consoleql/internal/principal"
+	"github.com/consoleql/consoleql/internal/responsecache"
 	"github.com/consoleql/consoleql/internal/scope"
 	"github.com/consoleql/consoleql/internal/trail"
 )
@@ -20,7 +22,10 @@ import (
 type watches[T any] struct {
 	w     *Watcher
 	id    func(*T) string
-	fetch func(ctx context.Context, t thing) ([]*T, error)
+	fetch func(ctx context.Context, t thing) (loader.Snapshot[T], error)
+	// differ and expire are those of Answers; nil: there are none.
+	differ func(ctx context.Context, seen consolecache.Seen[T]) bool
+	expire func(ctx context.Context, sc scope.Scope, look responsecache.Dependency) error
 
 	mu    sync.Mutex // guards all below, the polls and their subscribers
 	polls map[thing]*poll[T]
@@ -35,7 +40,11 @@ type poll[T any] struct {
 	settled     chan struct{} // closed after the first poll, however it went
 	subscribers []*subscriber[T]
 
-	state map[string]*T // as last seen, by lower-case id; nil before the first success
+	state  map[string]*T            // as last seen, by lower-case id; nil before the first success
+	gone   map[string]*T            // what was removed from the state, as it was
+	absent map[string]int           // in how many whole looks in a row an entity of the state was not there
+	seen   responsecache.Dependency // the last look that succeeded
+	behind bool                     // what was answered before seen may differ from it and was not expired
 	// Of polls that fail, and zero while they do not:
 	failures int
 	since    time.Time // of the first failure
@@ -47,7 +56,10 @@ type poll[T any] struct {
 
 // subscribe joins the poll of t, or starts it, and waits until it has looked
 // once. It fails where there is nothing to follow.
-func (g *watches[T]) subscribe(ctx context.Context, t thing, who principal.Principal) (*subscriber[T], error) {
+func (g *watches[T]) subscribe(ctx context.Context, t thing, terms terms[T]) (*subscriber[T], error) {
+	if terms.differ == nil {
+		terms.differ = anyDifference[T]
+	}
 	if err := g.w.admit(); err != nil {
 		return nil, err
 	}
@@ -56,8 +68,9 @@ func (g *watches[T]) subscribe(ctx context.Context, t thing, who principal.Princ
 	if p == nil {
 		p = g.start(t) //nolint:contextcheck // a poll serves every subscriber, so no single one may end it
 	}
-	s := &subscriber[T]{poll: p, who: who, wake: make(chan struct{}, 1)}
+	s := &subscriber[T]{terms: terms, poll: p, wake: make(chan struct{}, 1)}
 	p.subscribers = append(p.subscribers, s)
+	s.begin(p.state)
 	if p.told != nil {
 		s.push(event[T]{err: p.told}) // who comes later is to know, too
 	}
@@ -73,6 +86,7 @@ func (g *watches[T]) subscribe(ctx context.Context, t thing, who principal.Princ
 		s.leave()
 		return nil, err
 	}
+	p.catchUp(ctx, terms.who)
 	return s, nil
 }
 
@@ -98,11 +112,15 @@ func (p *poll[T]) run(ctx context.Context) {
 			return
 		}
 		began := time.Now()
-		found, err := p.g.fetch(p.look(ctx, who), p.thing)
+		look, seen := p.look(ctx, who)
+		found, err := p.g.fetch(look, p.thing)
 		if ctx.Err() != nil {
 			return
 		}
-		pause := p.settle(who, found, err)
+		if err == nil {
+			p.tell(look, found, seen.Dependency())
+		}
+		pause := p.settle(who, err)
 		if first {
 			close(p.settled)
 		}
@@ -115,10 +133,11 @@ func (p *poll[T]) run(ctx context.Context) {
 
 // look is the context of one look at the console, in the name of who. It is content with
 // what a cache shared by the replicas has seen since about the last one, so that those
-// who watch the same thing share their looks.
-func (p *poll[T]) look(ctx context.Context, who principal.Principal) context.Context {
-	recent := trail.New(trail.Wish{MaxAge: p.g.w.opts.Interval * 3 / 4})
-	return trail.NewContext(principal.NewContext(ctx, who), recent)
+// who watch the same thing share their looks. What it brings can be spared when what was
+// answered before is expired.
+func (p *poll[T]) look(ctx context.Context, who principal.Principal) (context.Context, *trail.Trail) {
+	recent := trail.New(trail.Wish{MaxAge: p.g.w.opts.Interval * 3 / 4, Renewal: responsecache.NewRenewal()})
+	return trail.NewContext(principal.NewContext(ctx, who), recent), recent
 }
 
 // sleep waits for d and reports whether it was left to.
@@ -144,9 +163,9 @@ func (p *poll[T]) asker() (principal.Principal, bool) {
 	return p.subscribers[0].who, true
 }
 
-// settle tells the subscribers what a poll has brought, and returns the time
-// from its beginning to the next.
-func (p *poll[T]) settle(who principal.Principal, found []*T, err error) time.Duration {
+// settle tells the subscribers how a poll has failed, and returns the time from its
+// beginning to the next.
+func (p *poll[T]) settle(who principal.Principal, err error) time.Duration {
 	p.g.mu.Lock()
 	defer p.g.mu.Unlock()
 	if fault.CodeOf(err) != fault.Unauthenticated {
@@ -156,7 +175,6 @@ func (p *poll[T]) settle(who principal.Principal, found []*T, err error) time.Du
 	}
 	if err == nil {
 		p.failures, p.since, p.told = 0, time.Time{}, nil
-		p.compare(found)
 		return about(p.g.w.opts.Interval)
 	}
 	if p.failures++; p.failures == 1 {
@@ -173,29 +191,6 @@ func (p *poll[T]) settle(who principal.Principal, found []*T, err error) time.Du
 		}
 	}
 	return p.backoff(err)
-}
-
-// compare makes events of what has changed since the last poll.
-func (p *poll[T]) compare(found []*T) {
-	known := p.state
-	if known == nil {
-		p.state = make(map[string]*T, len(found))
-	}
-	for _, v := range found {
-		id := scope.Lower(p.g.id(v))
-		if old, ok := known[id]; ok && reflect.DeepEqual(old, v) {
-			continue
-		}
-		p.state[id] = v
-		if known == nil {
-			continue // what was there to begin with has not changed
-		}
-		for _, s := range p.subscribers {
-			s.push(event[T]{value: v, id: id})
-		}
-	}
-	// What is gone stays in the state: should it come back as it was, after a
-	// page that left it out, that is no change.
 }
 
 // final ends the subscriptions that err leaves no hope for, and reports whether

@@ -28,7 +28,8 @@ func TestPrincipalsShareNoPoll(t *testing.T) {
 		defer cancel()
 		sc := scope.Scope{CompanyID: "c", DepartmentID: "d"}
 		for _, who := range []principal.Principal{alice, bob, alice} {
-			ctx := principal.NewContext(graphql.WithFieldContext(ctx, &graphql.FieldContext{}), who)
+			ctx := graphql.WithOperationContext(ctx, &graphql.OperationContext{})
+			ctx = principal.NewContext(graphql.WithFieldContext(ctx, &graphql.FieldContext{}), who)
 			l := engine.Loaders(ctx, sc)
 			_, err := w.Robots(loader.NewContext(ctx, l), nil, nil)
 			l.Close()

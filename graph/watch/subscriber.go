@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/consoleql/consoleql/graph/loader"
 	"github.com/consoleql/consoleql/internal/fault"
 	"github.com/consoleql/consoleql/internal/principal"
 )
@@ -15,10 +16,18 @@ import (
 // slow subscriber costs bounded memory and still learns how everything is.
 const maxPending = 256
 
+// terms are what a subscriber wants.
+type terms[T any] struct {
+	who     principal.Principal
+	differ  func(before, now *T) loader.Difference // by what it is told of an entity; nil: in whatever is not equal
+	all     bool                                   // every type of event; else those that give an entity that has changed
+	initial bool                                   // each entity comes first as it is
+}
+
 // subscriber is one subscription. Its poll's lock guards it.
 type subscriber[T any] struct {
+	terms[T]
 	poll    *poll[T]
-	who     principal.Principal
 	pending []event[T]
 	wake    chan struct{} // holds one token where there may be something new
 	over    bool          // no event will follow those pending
@@ -28,15 +37,26 @@ type subscriber[T any] struct {
 
 // event is a change, or what went wrong instead.
 type event[T any] struct {
-	value *T
-	id    string
-	err   error
+	typ    loader.EventType
+	value  *T // nil of what was removed
+	id     string
+	unsure bool // see loader.Event
+	err    error
 }
 
 // push adds an event. The caller holds the lock.
 func (s *subscriber[T]) push(e event[T]) {
-	if len(s.pending) >= maxPending && e.err == nil {
-		s.pending = slices.DeleteFunc(s.pending, func(old event[T]) bool { return old.err == nil && old.id == e.id })
+	if len(s.pending) >= maxPending && e.err == nil && e.typ != loader.EventSnapshot {
+		s.pending = slices.DeleteFunc(s.pending, func(old event[T]) bool {
+			if old.err != nil || old.id != e.id {
+				return false
+			}
+			if old.typ != loader.EventRemoved && e.typ == loader.EventUpdated {
+				e.typ = old.typ // the subscriber does not know the entity yet
+			}
+			e.unsure = e.unsure && old.unsure
+			return true
+		})
 	}
 	s.pending = append(s.pending, e)
 	s.rouse()
@@ -62,7 +82,7 @@ func (s *subscriber[T]) rouse() {
 
 // next waits for the next event; io.EOF says that none will come. With the
 // credentials the subscription ends, where it is known when that is.
-func (s *subscriber[T]) next(ctx context.Context) (*T, error) {
+func (s *subscriber[T]) next(ctx context.Context) (event[T], error) {
 	var expired <-chan time.Time
 	if at, known := s.who.Expires(); known {
 		timer := time.NewTimer(time.Until(at))
@@ -71,16 +91,16 @@ func (s *subscriber[T]) next(ctx context.Context) (*T, error) {
 	}
 	for {
 		if e, ok, over := s.take(); ok {
-			return e.value, e.err
+			return e, e.err
 		} else if over {
-			return nil, io.EOF
+			return event[T]{}, io.EOF
 		}
 		select {
 		case <-s.wake:
 		case <-expired:
 			s.expire()
 		case <-ctx.Done():
-			return nil, io.EOF
+			return event[T]{}, io.EOF
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/consoleql/consoleql/graph/loader"
 	cc "github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/consoleql/consoleql/internal/fault"
 	"github.com/consoleql/consoleql/internal/principal"
@@ -44,8 +45,10 @@ type wishes struct {
 	wished sync.Map // of trail.Wish
 }
 
-func (c *wishes) RobotsNow(ctx context.Context, sc scope.Scope, ids []string, queueID string) ([]*cc.Robot, error) {
-	c.wished.Store(trail.FromContext(ctx).Wish(), true)
+func (c *wishes) RobotsNow(ctx context.Context, sc scope.Scope, ids []string, queueID string) (loader.Snapshot[cc.Robot], error) {
+	wish := trail.FromContext(ctx).Wish()
+	wish.Renewal = 0 // each look has its own
+	c.wished.Store(wish, true)
 	return c.console.RobotsNow(ctx, sc, ids, queueID)
 }
 

@@ -12,16 +12,30 @@ import (
 	"time"
 
 	"github.com/consoleql/consoleql/graph/loader"
+	"github.com/consoleql/consoleql/internal/consolecache"
 	cc "github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/consoleql/consoleql/internal/fault"
 	"github.com/consoleql/consoleql/internal/principal"
+	"github.com/consoleql/consoleql/internal/responsecache"
 	"github.com/consoleql/consoleql/internal/scope"
 )
 
 // Source is what is polled; *loader.Engine is one.
 type Source interface {
-	RobotsNow(ctx context.Context, sc scope.Scope, ids []string, queueID string) ([]*cc.Robot, error)
-	WorkflowsNow(ctx context.Context, sc scope.Scope, ids []string) ([]*cc.Workflow, error)
+	RobotsNow(ctx context.Context, sc scope.Scope, ids []string, queueID string) (loader.Snapshot[cc.Robot], error)
+	WorkflowsNow(ctx context.Context, sc scope.Scope, ids []string) (loader.Snapshot[cc.Workflow], error)
+}
+
+// Answers are what the principal in ctx may be answered from without a call of the
+// console; *consolecache.Console is them.
+type Answers interface {
+	// RobotsDiffer and WorkflowsDiffer say whether some of them differ from what was seen.
+	RobotsDiffer(ctx context.Context, seen consolecache.Seen[cc.Robot]) bool
+	WorkflowsDiffer(ctx context.Context, seen consolecache.Seen[cc.Workflow]) bool
+	// ExpireRobots and ExpireWorkflows make those of before look unreadable on all replicas,
+	// here at once.
+	ExpireRobots(ctx context.Context, sc scope.Scope, look responsecache.Dependency) error
+	ExpireWorkflows(ctx context.Context, sc scope.Scope, look responsecache.Dependency) error
 }
 
 // Options are the times and bounds of a Watcher; the zero value of each field
@@ -34,6 +48,8 @@ type Options struct {
 	Patience time.Duration
 	// MaxSubscriptions bounds the subscriptions of the gateway at once; default 10,000.
 	MaxSubscriptions int
+	// Answers are expired before subscribers are told of what is newer; nil: there are none.
+	Answers Answers
 	// Logger is told of things that cannot be polled; default: discarded.
 	Logger *slog.Logger
 }
@@ -83,22 +99,26 @@ func New(source Source, opts Options) *Watcher {
 	w.stop, w.close = context.WithCancel(context.Background())
 	w.robots = &watches[cc.Robot]{
 		w: w, polls: make(map[thing]*poll[cc.Robot]), id: func(r *cc.Robot) string { return r.ID },
-		fetch: func(ctx context.Context, t thing) ([]*cc.Robot, error) {
+		fetch: func(ctx context.Context, t thing) (loader.Snapshot[cc.Robot], error) {
 			ids := t.list()
-			robots, err := source.RobotsNow(ctx, t.scope, ids, t.queueID)
+			seen, err := source.RobotsNow(ctx, t.scope, ids, t.queueID)
 			if len(ids) > 0 {
-				robots = slices.DeleteFunc(slices.Clone(robots), func(r *cc.Robot) bool {
+				seen.Entities = slices.DeleteFunc(slices.Clone(seen.Entities), func(r *cc.Robot) bool {
 					return !slices.Contains(ids, scope.Lower(r.ID))
 				})
 			}
-			return robots, err
+			return seen, err
 		},
 	}
 	w.workflows = &watches[cc.Workflow]{
 		w: w, polls: make(map[thing]*poll[cc.Workflow]), id: func(f *cc.Workflow) string { return f.ID },
-		fetch: func(ctx context.Context, t thing) ([]*cc.Workflow, error) {
+		fetch: func(ctx context.Context, t thing) (loader.Snapshot[cc.Workflow], error) {
 			return source.WorkflowsNow(ctx, t.scope, t.list())
 		},
+	}
+	if a := w.opts.Answers; a != nil {
+		w.robots.differ, w.robots.expire = a.RobotsDiffer, a.ExpireRobots
+		w.workflows.differ, w.workflows.expire = a.WorkflowsDiffer, a.ExpireWorkflows
 	}
 	return w
 }
@@ -118,16 +138,37 @@ func (w *Watcher) Polls() int64 { return w.polls.Load() }
 // Robots answers Subscription.robotChanged: the robots of ids, nil for all,
 // that are in the queue queueID, nil for any.
 func (w *Watcher) Robots(ctx context.Context, ids []string, queueID *string) (<-chan *cc.Robot, error) {
+	t, err := robotsOf(ids, queueID)
+	if err != nil {
+		return nil, err
+	}
+	return begin(ctx, w.robots, t, terms[cc.Robot]{}, loader.ShownOf[cc.Robot](ctx, "Robot", ""), entityOf[cc.Robot])
+}
+
+// RobotEvents answers Subscription.robotEvents. With initial, each robot comes first as it
+// is.
+func (w *Watcher) RobotEvents(ctx context.Context, ids []string, queueID *string, initial bool) (<-chan *loader.RobotEvent, error) {
+	t, err := robotsOf(ids, queueID)
+	if err != nil {
+		return nil, err
+	}
+	terms, shown := terms[cc.Robot]{all: true, initial: initial}, loader.ShownOf[cc.Robot](ctx, "Robot", "robot")
+	return begin(ctx, w.robots, t, terms, shown, func(e event[cc.Robot]) *loader.RobotEvent {
+		return &loader.RobotEvent{Type: e.typ, ID: e.id, Robot: e.value}
+	})
+}
+
+func robotsOf(ids []string, queueID *string) (t thing, err error) {
 	if ids != nil {
 		if err := checkIDs(ids); err != nil {
-			return nil, err
+			return t, err
 		}
 	}
-	t := thing{ids: normal(ids)}
+	t.ids = normal(ids)
 	if queueID != nil {
 		t.queueID = scope.Lower(*queueID)
 	}
-	return begin(ctx, w.robots, t)
+	return t, nil
 }
 
 // Workflows answers Subscription.workflowChanged.
@@ -135,8 +176,24 @@ func (w *Watcher) Workflows(ctx context.Context, ids []string) (<-chan *cc.Workf
 	if err := checkIDs(ids); err != nil {
 		return nil, err
 	}
-	return begin(ctx, w.workflows, thing{ids: normal(ids)})
+	return begin(ctx, w.workflows, thing{ids: normal(ids)}, terms[cc.Workflow]{}, loader.ShownOf[cc.Workflow](ctx, "Workflow", ""), entityOf[cc.Workflow])
 }
+
+// WorkflowEvents answers Subscription.workflowEvents: nil ids are for all workflows.
+func (w *Watcher) WorkflowEvents(ctx context.Context, ids []string, initial bool) (<-chan *loader.WorkflowEvent, error) {
+	if ids != nil {
+		if err := checkIDs(ids); err != nil {
+			return nil, err
+		}
+	}
+	terms, shown := terms[cc.Workflow]{all: true, initial: initial}, loader.ShownOf[cc.Workflow](ctx, "Workflow", "workflow")
+	return begin(ctx, w.workflows, thing{ids: normal(ids)}, terms, shown, func(e event[cc.Workflow]) *loader.WorkflowEvent {
+		return &loader.WorkflowEvent{Type: e.typ, ID: e.id, Workflow: e.value}
+	})
+}
+
+// entityOf is what a subscription to changes gives of an event.
+func entityOf[T any](e event[T]) *T { return e.value }
 
 func checkIDs(ids []string) error {
 	if len(ids) == 0 || len(ids) > maxIDs {
@@ -171,8 +228,9 @@ func (t thing) list() []string {
 }
 
 // begin subscribes to t in the scope and in the name of the request, once it is
-// known that there is something to follow.
-func begin[T any](ctx context.Context, g *watches[T], t thing) (<-chan *T, error) {
+// known that there is something to follow. shown is what is selected of an entity, and
+// give makes of an event what the field gives.
+func begin[T, E any](ctx context.Context, g *watches[T], t thing, terms terms[T], shown loader.Shown, give func(event[T]) *E) (<-chan *E, error) {
 	l := loader.From(ctx)
 	if err := l.Refusal(); err != nil {
 		return nil, err
@@ -186,14 +244,22 @@ func begin[T any](ctx context.Context, g *watches[T], t thing) (<-chan *T, error
 		return nil, fault.New(fault.Unauthenticated, "no credentials")
 	}
 	t.principal, t.scope = who.Name(), sc
-	s, err := g.subscribe(ctx, t, who)
+	terms.who = who
+	terms.differ = func(before, now *T) loader.Difference { return shown.Difference(before, now) }
+	s, err := g.subscribe(ctx, t, terms)
 	if err != nil {
 		return nil, err
 	}
-	out := make(chan *T)
+	out := make(chan *E)
 	g.w.tasks.Go(func() {
 		defer s.leave()
-		loader.Serve(ctx, out, s.next)
+		loader.Serve(ctx, out, shown, func(ctx context.Context) (loader.Event[E], error) {
+			e, err := s.next(ctx)
+			if err != nil {
+				return loader.Event[E]{}, err
+			}
+			return loader.Event[E]{Value: give(e), Entity: e.id, Unsure: e.unsure}, nil
+		})
 	})
 	return out, nil
 }

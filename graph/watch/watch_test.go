@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/consoleql/consoleql/graph/loader"
 	cc "github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/consoleql/consoleql/internal/fault"
 	"github.com/consoleql/consoleql/internal/principal"
@@ -22,10 +23,12 @@ import (
 type console struct {
 	mu     sync.Mutex
 	robots []*cc.Robot
-	err    error
-	asked  []asked
-	slow   time.Duration
-	dead   map[string]bool // tokens that are no longer accepted
+	// missing are the ids that the console says do not exist.
+	missing []string
+	err     error
+	asked   []asked
+	slow    time.Duration
+	dead    map[string]bool // tokens that are no longer accepted
 }
 
 type asked struct {
@@ -36,24 +39,24 @@ type asked struct {
 	queue string
 }
 
-func (c *console) RobotsNow(ctx context.Context, sc scope.Scope, ids []string, queueID string) ([]*cc.Robot, error) {
+func (c *console) RobotsNow(ctx context.Context, sc scope.Scope, ids []string, queueID string) (loader.Snapshot[cc.Robot], error) {
 	time.Sleep(c.slow)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	who := principal.FromContext(ctx)
 	c.asked = append(c.asked, asked{time.Now(), who.Token(), sc, ids, queueID})
 	if c.dead[who.Token()] {
-		return nil, fault.New(fault.Unauthenticated, "expired")
+		return loader.Snapshot[cc.Robot]{}, fault.New(fault.Unauthenticated, "expired")
 	}
-	return slices.Clone(c.robots), c.err
+	return loader.Snapshot[cc.Robot]{Entities: slices.Clone(c.robots), Missing: slices.Clone(c.missing), Whole: len(ids) == 0}, c.err
 }
 
-func (c *console) WorkflowsNow(_ context.Context, _ scope.Scope, ids []string) ([]*cc.Workflow, error) {
+func (c *console) WorkflowsNow(_ context.Context, _ scope.Scope, ids []string) (loader.Snapshot[cc.Workflow], error) {
 	all := make([]*cc.Workflow, len(ids))
 	for i, id := range ids {
 		all[i] = &cc.Workflow{ID: id}
 	}
-	return all, nil
+	return loader.Snapshot[cc.Workflow]{Entities: all}, nil
 }
 
 // set puts a robot in the place of the one that has its id.
@@ -107,7 +110,7 @@ func watched(t *testing.T, c *console, o Options, f func(t *testing.T, w *Watche
 
 func follow(t *testing.T, w *Watcher, who principal.Principal, ids ...string) *subscriber[cc.Robot] {
 	t.Helper()
-	s, err := w.robots.subscribe(t.Context(), thing{principal: who.Name(), ids: normal(ids)}, who)
+	s, err := w.robots.subscribe(t.Context(), thing{principal: who.Name(), ids: normal(ids)}, terms[cc.Robot]{who: who})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,11 +122,11 @@ func names(t *testing.T, s *subscriber[cc.Robot], n int) []string {
 	t.Helper()
 	var all []string
 	for range n {
-		r, err := s.next(t.Context())
+		e, err := s.next(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
-		all = append(all, r.Name)
+		all = append(all, e.value.Name)
 	}
 	return all
 }
@@ -226,10 +229,10 @@ func TestPrincipalsAndThingsDoNotShare(t *testing.T) {
 		follow(t, w, bob, "a")
 		follow(t, w, alice, "b")
 		follow(t, w, alice)
-		if _, err := w.robots.subscribe(t.Context(), thing{principal: alice.Name(), queueID: "q"}, alice); err != nil {
+		if _, err := w.robots.subscribe(t.Context(), thing{principal: alice.Name(), queueID: "q"}, terms[cc.Robot]{who: alice}); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := w.robots.subscribe(t.Context(), thing{principal: alice.Name(), scope: scope.Scope{CompanyID: "c"}}, alice); err != nil {
+		if _, err := w.robots.subscribe(t.Context(), thing{principal: alice.Name(), scope: scope.Scope{CompanyID: "c"}}, terms[cc.Robot]{who: alice}); err != nil {
 			t.Fatal(err)
 		}
 		if w.Polls() != 6 {
@@ -324,7 +327,7 @@ func TestSubscriptionsEndWithTheirToken(t *testing.T) {
 		s.leave()
 		c.set("a", "a1")
 		names(t, other, 1)
-		if _, err := w.robots.subscribe(t.Context(), thing{principal: alice.Name()}, alice); fault.CodeOf(err) != fault.Unauthenticated {
+		if _, err := w.robots.subscribe(t.Context(), thing{principal: alice.Name()}, terms[cc.Robot]{who: alice}); fault.CodeOf(err) != fault.Unauthenticated {
 			t.Errorf("a dead token subscribes: %v", err)
 		}
 		synctest.Wait() // what told of the refusal may not have ended yet
@@ -379,7 +382,7 @@ func TestFinalErrorsEndTheSubscription(t *testing.T) {
 				if _, err := s.next(t.Context()); !errors.Is(err, io.EOF) {
 					t.Errorf("and then %v", err)
 				}
-				if _, err := w.robots.subscribe(t.Context(), thing{principal: alice.Name()}, alice); fault.CodeOf(err) != code {
+				if _, err := w.robots.subscribe(t.Context(), thing{principal: alice.Name()}, terms[cc.Robot]{who: alice}); fault.CodeOf(err) != code {
 					t.Errorf("subscribes to what is refused: %v", err)
 				}
 			})
@@ -457,7 +460,7 @@ func TestRetryAfterIsBounded(t *testing.T) {
 func TestNothingToFollow(t *testing.T) {
 	c := &console{}
 	watched(t, c, Options{}, func(t *testing.T, w *Watcher) {
-		_, err := w.robots.subscribe(t.Context(), thing{principal: alice.Name(), ids: "x,y"}, alice)
+		_, err := w.robots.subscribe(t.Context(), thing{principal: alice.Name(), ids: "x,y"}, terms[cc.Robot]{who: alice})
 		if fault.CodeOf(err) != fault.NotFound {
 			t.Errorf("%v", err)
 		}
@@ -512,7 +515,7 @@ func TestTooManySubscriptions(t *testing.T) {
 	watched(t, c, Options{MaxSubscriptions: 2}, func(t *testing.T, w *Watcher) {
 		s := follow(t, w, alice)
 		follow(t, w, bob)
-		if _, err := w.robots.subscribe(t.Context(), thing{principal: bob.Name()}, bob); fault.CodeOf(err) != fault.RateLimited {
+		if _, err := w.robots.subscribe(t.Context(), thing{principal: bob.Name()}, terms[cc.Robot]{who: bob}); fault.CodeOf(err) != fault.RateLimited {
 			t.Errorf("%v", err)
 		}
 		s.leave()
@@ -528,7 +531,7 @@ func TestCloseEndsSubscriptions(t *testing.T) {
 		if _, err := s.next(t.Context()); !errors.Is(err, io.EOF) {
 			t.Errorf("%v", err)
 		}
-		if _, err := w.robots.subscribe(t.Context(), thing{principal: bob.Name()}, bob); err == nil {
+		if _, err := w.robots.subscribe(t.Context(), thing{principal: bob.Name()}, terms[cc.Robot]{who: bob}); err == nil {
 			t.Error("subscribed to a closed watcher")
 		}
 	})
@@ -540,7 +543,7 @@ func TestLeavingBeforeTheFirstLook(t *testing.T) {
 	watched(t, c, Options{}, func(t *testing.T, w *Watcher) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		if _, err := w.robots.subscribe(ctx, thing{principal: alice.Name()}, alice); !errors.Is(err, context.DeadlineExceeded) {
+		if _, err := w.robots.subscribe(ctx, thing{principal: alice.Name()}, terms[cc.Robot]{who: alice}); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("%v", err)
 		}
 		if w.Subscriptions() != 0 {

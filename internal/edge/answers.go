@@ -43,6 +43,9 @@ type Validity interface {
 	Valid(d responsecache.Dependency) bool
 	// Current says the same to those who asked while it was made.
 	Current(d responsecache.Dependency) bool
+	// Overtaken says that what depends on d was outdated for what is newer, of which somebody
+	// may have been told.
+	Overtaken(d responsecache.Dependency) bool
 	// Outdate makes what carries the tags a thing of the past, on all replicas, but for what
 	// was read for of.
 	Outdate(ctx context.Context, of responsecache.Renewal, tags ...string) error

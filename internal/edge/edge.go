@@ -150,7 +150,11 @@ func (s *server) graphql() http.Handler {
 	h.SetValidationRulesFn(validation(s.opts.Limits.Fields))
 	h.SetErrorPresenter(s.present)
 	h.SetRecoverFunc(s.recovered)
-	h.Use(operations{observe: s.opts.ObserveOperation, slow: s.opts.SlowOperation, tracer: s.opts.Tracer, log: s.opts.Logger})
+	seen := operations{observe: s.opts.ObserveOperation, slow: s.opts.SlowOperation, tracer: s.opts.Tracer, log: s.opts.Logger}
+	if s.opts.Answers != nil {
+		seen.overtaken = s.opts.Answers.opts.Validity.Overtaken
+	}
+	h.Use(seen)
 	h.Use(newAnswerLimits(s.opts.Limits))
 	h.Use(&tracer{explainer: s.opts.Explainer, cached: s.opts.Answers != nil})
 	h.Use(extension.Introspection{})

@@ -40,7 +40,10 @@ type operations struct {
 	observe func(Operation) // nil: nobody is told
 	slow    time.Duration
 	tracer  trace.Tracer // nil: there are no spans
-	log     *slog.Logger
+	// overtaken says whether what an answer was made of has been outdated by what somebody
+	// may have been told; nil: never.
+	overtaken func(responsecache.Dependency) bool
+	log       *slog.Logger
 }
 
 var _ interface {
@@ -66,6 +69,9 @@ func executed(ctx context.Context) bool { return ctx.Value(executedKey{}) != nil
 func (o operations) InterceptOperation(ctx context.Context, next graphql.OperationHandler) graphql.ResponseHandler {
 	ctx = context.WithValue(ctx, executedKey{}, true)
 	op := graphql.GetOperationContext(ctx)
+	if op.Operation.Operation == ast.Query {
+		next = o.repeating(next)
+	}
 	if o.tracer == nil || op.Operation.Operation == ast.Subscription {
 		return next(ctx)
 	}
@@ -75,6 +81,58 @@ func (o operations) InterceptOperation(ctx context.Context, next graphql.Operati
 		defer span.End()
 		return responses(ctx)
 	}
+}
+
+// maxRepeats bounds how often a query is executed again. Each time, somebody was told of a
+// change while it was under way.
+const maxRepeats = 3
+
+// repeating lets a query be executed again whose answer would be older than an event that
+// its principal was given meanwhile.
+func (o operations) repeating(next graphql.OperationHandler) graphql.OperationHandler {
+	if o.overtaken == nil {
+		return next
+	}
+	return func(begun context.Context) graphql.ResponseHandler {
+		responses := next(begun)
+		a := &attempts{overtaken: o.overtaken}
+		return func(ctx context.Context) *graphql.Response {
+			t := trail.FromContext(ctx)
+			if t == nil { // as over a WebSocket
+				t = trail.New(trail.Wish{Batches: tracing(ctx) != untraced})
+				ctx = trail.NewContext(ctx, t)
+			}
+			ctx = context.WithValue(ctx, attemptsKey{}, a)
+			resp := responses(ctx)
+			for a.again {
+				a.again = false
+				t.Restart()
+				responses = next(begun)
+				resp = responses(ctx)
+			}
+			return resp
+		}
+	}
+}
+
+// attempts are the executions of one query, one after another.
+type attempts struct {
+	overtaken func(responsecache.Dependency) bool
+	repeats   int
+	again     bool // the last answer is not to be given
+}
+
+type attemptsKey struct{}
+
+// executeAgain says whether the query in ctx is executed again rather than answered by resp.
+func executeAgain(ctx context.Context, resp *graphql.Response) bool {
+	a, ok := ctx.Value(attemptsKey{}).(*attempts)
+	if !ok || resp == nil || resp.HasNext != nil || a.repeats == maxRepeats || !a.overtaken(trail.FromContext(ctx).Dependency()) {
+		return false
+	}
+	a.repeats++
+	a.again = true
+	return true
 }
 
 // InterceptResponse sees the answer, and how it came about: where there is no trail yet, as
@@ -90,6 +148,9 @@ func (o operations) InterceptResponse(ctx context.Context, next graphql.Response
 		ctx = trail.NewContext(ctx, trail.New(trail.Wish{Batches: tracing(ctx) != untraced}))
 	}
 	resp := next(ctx)
+	if executeAgain(ctx, resp) {
+		return resp
+	}
 	if once {
 		trail.FromContext(ctx).Answered(op.Operation.Operation == ast.Query, resp == nil || spoiled(resp.Errors))
 	}

@@ -37,13 +37,14 @@ func spotsOf(tags ...string) []spot {
 // has beside them, leaves it good enough for where nothing better can be had.
 type ground struct{ spots, firm []spot }
 
-// groundOf is that of a principal's answer. A soft tag that shares a spot with another is
-// as firm as that.
+// groundOf is that of a principal's answer. A soft tag has a firm one beside it, which
+// Expire ends; where it shares a spot with another, it is as firm as that.
 func groundOf(principal string, tags []string, soft string) ground {
-	firm := spotsOf(append([]string{principalTag(principal)}, tags...)...)
 	if soft == "" {
+		firm := spotsOf(append([]string{principalTag(principal)}, tags...)...)
 		return ground{firm, firm}
 	}
+	firm := spotsOf(append([]string{principalTag(principal), expiryTag(soft)}, tags...)...)
 	s := spotOf(soft)
 	i, found := slices.BinarySearch(firm, s)
 	if found {

@@ -73,6 +73,7 @@ type Trail struct {
 	mu      sync.Mutex
 	begun   bool
 	reads   []Read
+	restart int // how many reads were made before the operation was last begun again
 	batches []Batch
 	query   bool
 	spoiled bool
@@ -179,6 +180,17 @@ func (t *Trail) Batches() []Batch {
 	return slices.Clone(t.batches)
 }
 
+// Restart notes that the operation is executed again from its beginning: its answer is
+// made of later reads only.
+func (t *Trail) Restart() {
+	if t == nil {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.restart, t.spoiled = len(t.reads), false
+}
+
 // Dependency is what an answer made of all the reads depends on. It is never valid
 // where there was no read, and where one failed with what is not kept either.
 func (t *Trail) Dependency() responsecache.Dependency {
@@ -187,8 +199,9 @@ func (t *Trail) Dependency() responsecache.Dependency {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	all := make([]responsecache.Dependency, len(t.reads))
-	for i, r := range t.reads {
+	reads := t.reads[t.restart:]
+	all := make([]responsecache.Dependency, len(reads))
+	for i, r := range reads {
 		all[i] = r.Dependency
 	}
 	return responsecache.Combine(all...)
