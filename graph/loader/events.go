@@ -72,7 +72,7 @@ type Event[T any] struct {
 	// Entity is the id of the entity that the event is about.
 	Entity string
 	// Unsure says that the event is left out where the entity renders as it did in the last
-	// event that was sent of it, or where there was none.
+	// event that was sent of it.
 	Unsure bool
 }
 
@@ -94,8 +94,8 @@ type turn struct {
 // subscription is what a subscription's responses share. They come one after another.
 type subscription struct {
 	turns chan *turn
-	// rendered are, by entity, hashes of what was sent last. Only events of an entity whose
-	// relations are selected need them; else it is nil.
+	// rendered are, by entity, hashes of what was sent last; nil where events are not compared
+	// by them.
 	rendered map[string]uint64
 	seed     maphash.Seed
 	quiet    bool // the last response was left out
@@ -199,10 +199,10 @@ func Serve[T any](ctx context.Context, out chan<- *T, shown Shown, next func(con
 		case <-ctx.Done():
 			return
 		}
-		if first && shown.relations { // the turn's response looks at it after it has got its event
+		if first && shown.rendered() { // the turn's response looks at it after it has got its event
 			begun.rendered = make(map[string]uint64)
 		}
-		e, err := nextTold(ctx, begun, next)
+		e, err := nextTold(ctx, begun, shown, next)
 		if errors.Is(err, io.EOF) {
 			return
 		}
@@ -219,11 +219,13 @@ func Serve[T any](ctx context.Context, out chan<- *T, shown Shown, next func(con
 	}
 }
 
-// nextTold waits for the next event that may tell something new.
-func nextTold[T any](ctx context.Context, s *subscription, next func(context.Context) (Event[T], error)) (Event[T], error) {
+// nextTold waits for the next event that may tell something new. Where something of the
+// entity itself is selected and nothing was told of it yet, it is known not to differ from
+// what a query told.
+func nextTold[T any](ctx context.Context, s *subscription, shown Shown, next func(context.Context) (Event[T], error)) (Event[T], error) {
 	for {
 		e, err := next(ctx)
-		if _, known := s.rendered[e.Entity]; err != nil || !e.Unsure || known {
+		if _, known := s.rendered[e.Entity]; err != nil || !e.Unsure || known || !shown.own {
 			return e, err
 		}
 	}

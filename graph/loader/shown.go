@@ -15,8 +15,8 @@ type Difference int
 const (
 	// Same: the subscriber would be told the same of both.
 	Same Difference = iota
-	// Unsure: nothing that is selected of the entity itself differs. What its relations lead
-	// to may, which only the rendered event shows.
+	// Unsure: nothing that is selected of the entity itself differs, if anything is. What its
+	// relations lead to may, which only the rendered event shows.
 	Unsure
 	// Differs: something that is selected differs.
 	Differs
@@ -26,7 +26,11 @@ const (
 type Shown struct {
 	fields    []shownField
 	relations bool
+	own       bool // more than the id is selected of the entity itself
 }
+
+// rendered says whether events are compared as they are rendered.
+func (s Shown) rendered() bool { return s.relations || !s.own }
 
 // shownField is a Go field, and what is selected of the values in it; nil: all.
 type shownField struct {
@@ -71,6 +75,7 @@ func ShownOf[T any](ctx context.Context, typ, within string) Shown {
 			}
 			continue
 		}
+		all.own = all.own || f.Name != "id" && f.Name != "__typename"
 		all.fields = append(all.fields, goFields(of, f.Name, fieldsBelow(of, f.Name, f.Definition.Type.Name(), s.below(f)))...)
 	}
 	return all
@@ -115,7 +120,7 @@ func (s Shown) Difference(before, after any) Difference {
 	switch {
 	case !equalFields(reflect.ValueOf(before).Elem(), reflect.ValueOf(after).Elem(), s.fields):
 		return Differs
-	case s.relations:
+	case s.rendered():
 		return Unsure
 	default:
 		return Same

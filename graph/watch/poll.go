@@ -112,7 +112,7 @@ func (p *poll[T]) run(ctx context.Context) {
 			return
 		}
 		began := time.Now()
-		look, seen := p.look(ctx, who)
+		look, seen := p.look(ctx, who, first)
 		found, err := p.g.fetch(look, p.thing)
 		if ctx.Err() != nil {
 			return
@@ -135,8 +135,12 @@ func (p *poll[T]) run(ctx context.Context) {
 // what a cache shared by the replicas has seen since about the last one, so that those
 // who watch the same thing share their looks. What it brings can be spared when what was
 // answered before is expired.
-func (p *poll[T]) look(ctx context.Context, who principal.Principal) (context.Context, *trail.Trail) {
-	recent := trail.New(trail.Wish{MaxAge: p.g.w.opts.Interval * 3 / 4, Renewal: responsecache.NewRenewal()})
+func (p *poll[T]) look(ctx context.Context, who principal.Principal, first bool) (context.Context, *trail.Trail) {
+	wish := trail.Wish{MaxAge: p.g.w.opts.Interval * 3 / 4, Renewal: responsecache.NewRenewal()}
+	if first {
+		wish.MaxAge = 1 // what was kept before is what it is compared with
+	}
+	recent := trail.New(wish)
 	return trail.NewContext(principal.NewContext(ctx, who), recent), recent
 }
 

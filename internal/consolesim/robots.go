@@ -129,3 +129,20 @@ func (s *Server) SetRobotStatus(robotID, status string) bool {
 	it.changed()
 	return true
 }
+
+// RemoveRobot takes a robot out of the console, as if it had been deleted there, and reports whether there was one.
+// What is returned first puts it back as it was.
+func (s *Server) RemoveRobot(robotID string) (putBack func(), ok bool) {
+	s.st.mu.Lock()
+	defer s.st.mu.Unlock()
+	it := s.st.robots.byID[robotID]
+	if it == nil {
+		return func() {}, false
+	}
+	s.st.robots.remove(it)
+	return func() {
+		s.st.mu.Lock()
+		defer s.st.mu.Unlock()
+		s.st.robots.add(it.v)
+	}, true
+}

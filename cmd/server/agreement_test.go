@@ -1,0 +1,263 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/consoleql/consoleql/internal/consolesim"
+)
+
+// hourly makes a gateway keep everything for an hour, so that only what ends answers early
+// lets it answer what is new.
+func hourly(s *settings, _ *consolesim.Server) {
+	s.Cache = "on"
+	s.CacheLife = byKind{"robots": time.Hour, "workflows": time.Hour, "queues": time.Hour}
+}
+
+// workflowReads are queries that answer the trigger counts of workflows, in which one is among
+// the first.
+func workflowReads(sim *consolesim.Server, id string) map[string]string {
+	w, _ := sim.Data().Workflow(id)
+	return map[string]string{
+		"list":       `{ workflows(first: 100) { nodes { id triggeredCount } } }`,
+		"short list": `{ workflows(first: 30) { nodes { id triggeredCount } totalCount } }`,
+		"filtered":   fmt.Sprintf(`{ workflows(filter: {name: %q}, first: 100) { nodes { id triggeredCount } } }`, w.Name),
+		"by id":      fmt.Sprintf(`{ workflow(id: %q) { id triggeredCount } }`, id),
+		"department": fmt.Sprintf(`{ department(id: %q) { workflows(first: 100) { nodes { id triggeredCount } } } }`, sim.Data().MainDepartmentID()),
+	}
+}
+
+// triggered is the trigger count of a workflow in an answer.
+func triggered(t testing.TB, a answer, id string) int {
+	t.Helper()
+	if len(a.Errors) > 0 {
+		t.Fatalf("%s", a.Body)
+	}
+	_, rest, found := strings.Cut(string(a.Data), fmt.Sprintf(`"id":%q,"triggeredCount":`, id))
+	n := -1
+	if _, err := fmt.Sscanf(rest, "%d", &n); !found || err != nil {
+		t.Fatalf("no trigger count of %s in %s", id, a.Body)
+	}
+	return n
+}
+
+// TestQueriesAreNotOlderThanEvents (D10): what a subscription tells, a query of the same
+// principal answers from then on, whatever was kept, on each replica.
+func TestQueriesAreNotOlderThanEvents(t *testing.T) {
+	t.Parallel()
+	sim, replicas := newReplicas(t, 2, consolesim.Options{}, "CONSOLEQL_POLL_INTERVAL=200ms")
+	id := sim.Data().WorkflowIDs(sim.Data().MainDepartmentID())[0]
+	reads := workflowReads(sim, id)
+	for _, field := range []string{`workflowChanged(ids: [%q]) { id triggeredCount }`, `workflowEvents(ids: [%q], initial: true) { workflow { id triggeredCount } }`} {
+		e := replicas[0].events(http.MethodPost, "subscription { "+fmt.Sprintf(field, id)+" }", nil)
+		if strings.Contains(field, "initial") {
+			triggered(t, e.answer(), id)
+		} else {
+			replicas[0].polls(2)
+		}
+		for range 3 {
+			for _, p := range replicas {
+				for _, q := range reads {
+					triggered(t, p.ask(q, request{}), id)
+				}
+			}
+			sim.TouchWorkflow(id)
+			told := triggered(t, e.answer(), id)
+			for i, p := range replicas {
+				for name, q := range reads {
+					if got := triggered(t, p.ask(q, request{}), id); got < told {
+						t.Errorf("%s: replica %d answers %s with %d after the event of %d", field, i, name, got, told)
+					}
+				}
+			}
+		}
+		e.close()
+	}
+}
+
+// TestFirstLookEndsWhatItOutdates (D11): a subscriber who reads once the subscription is under way
+// misses nothing, though what was kept before was older.
+func TestFirstLookEndsWhatItOutdates(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, standing(consolesim.Options{}), hourly)
+	id := w.sim.Data().WorkflowIDs(w.sim.Data().MainDepartmentID())[0]
+	for name, q := range workflowReads(w.sim, id) {
+		kept := triggered(t, w.ask(q, request{}), id)
+		if !w.sim.TouchWorkflow(id) {
+			t.Fatal("no such workflow")
+		}
+		e := w.events(http.MethodPost, fmt.Sprintf(`subscription { workflowEvents(ids: [%q], initial: true) { type workflow { id triggeredCount } } }`, id), nil)
+		a := e.answer()
+		if told := triggered(t, a, id); told != kept+1 || !strings.Contains(string(a.Data), `"SNAPSHOT"`) {
+			t.Errorf("%s: the snapshot is %s", name, a.Body)
+		}
+		if got := triggered(t, w.ask(q, request{}), id); got != kept+1 {
+			t.Errorf("%s answers %d after the first look saw %d", name, got, kept+1)
+		}
+		e.close()
+		await(t, "the poll's end", func() bool { return w.metric("consoleql_watched_things") == "0" })
+	}
+}
+
+// TestLooksThatShowNothingNewEndNothing: what a look finds as it is kept stays kept.
+func TestLooksThatShowNothingNewEndNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, standing(consolesim.Options{}), hourly)
+	id := w.sim.Data().WorkflowIDs(w.sim.Data().MainDepartmentID())[0]
+	reads := workflowReads(w.sim, id)
+	delete(reads, "filtered") // it cannot be known what would be on it now
+	for _, q := range reads {
+		triggered(t, w.ask(q, request{}), id)
+	}
+	e := w.events(http.MethodPost, fmt.Sprintf(`subscription { workflowEvents(ids: [%q], initial: true) { workflow { id triggeredCount } } }`, id), nil)
+	triggered(t, e.answer(), id)
+	w.polls(3)
+	for name, q := range reads {
+		w.sim.ResetCounts()
+		triggered(t, w.ask(q, request{}), id)
+		if n := w.calls()[workflows] + w.calls()[workflow]; n > 1 { // a poll may come between
+			t.Errorf("%s takes %d calls", name, n)
+		}
+	}
+	if n := w.metric("consoleql_cache_invalidation_duration_seconds_count"); n != "0" {
+		t.Errorf("%s invalidations", n)
+	}
+}
+
+// TestRemovalsAreTold (D12): by the console's 404, by whole reads of a list, and what comes back.
+func TestRemovalsAreTold(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, standing(consolesim.Options{}), hourly)
+	ids := w.sim.Data().RobotIDs(w.sim.Data().MainDepartmentID())
+	for name, field := range map[string]string{
+		"some": fmt.Sprintf(`robotEvents(ids: [%q, %q], initial: true)`, ids[0], ids[1]),
+		"one":  fmt.Sprintf(`robotEvents(ids: [%q], initial: true)`, strings.ToUpper(ids[0])),
+		"all":  `robotEvents(initial: true)`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := w.events(http.MethodPost, `subscription { e: `+field+` { type id robot { id name } } }`, nil)
+			defer e.close()
+			next := func() (got struct {
+				E struct {
+					Type, ID string
+					Robot    *struct{ ID string }
+				}
+			}) {
+				return decode[struct {
+					E struct {
+						Type, ID string
+						Robot    *struct{ ID string }
+					}
+				}](t, e.answer().Data)
+			}
+			for first := next(); first.E.ID != ids[0]; first = next() {
+				if first.E.Type != "SNAPSHOT" {
+					t.Fatalf("%+v", first)
+				}
+			}
+			putBack, ok := w.sim.RemoveRobot(ids[0])
+			if !ok {
+				t.Fatal("no such robot")
+			}
+			defer func() { putBack() }()
+			got := next()
+			for got.E.Type == "SNAPSHOT" {
+				got = next()
+			}
+			if got.E.Type != "REMOVED" || got.E.ID != ids[0] || got.E.Robot != nil {
+				t.Errorf("told of the removal: %+v", got)
+			}
+			if a := w.ask(fmt.Sprintf(`{ robot(id: %q) { id } }`, ids[0]), request{}); string(a.Data) != `{"robot":null}` {
+				t.Errorf("a query answers %s", a.Body)
+			}
+			putBack()
+			putBack = func() {}
+			if got := next(); got.E.Type != "ADDED" || got.E.ID != ids[0] || got.E.Robot == nil {
+				t.Errorf("told of the return: %+v", got)
+			}
+			if a := w.ask(fmt.Sprintf(`{ robot(id: %q) { id } }`, ids[0]), request{}); string(a.Data) != fmt.Sprintf(`{"robot":{"id":%q}}`, ids[0]) {
+				t.Errorf("then a query answers %s", a.Body)
+			}
+		})
+	}
+}
+
+// TestChangesOfWhatIsNotSelectedAreQuiet: an event comes only of what a subscriber selects, and once.
+func TestChangesOfWhatIsNotSelectedAreQuiet(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, standing(consolesim.Options{}))
+	id := w.sim.Data().WorkflowIDs(w.sim.Data().MainDepartmentID())[0]
+	rename := func(name string) {
+		t.Helper()
+		if a := w.ask(fmt.Sprintf(`mutation { updateWorkflow(input: {id: %q, name: %q}) { workflow { id } } }`, id, name), request{}); len(a.Errors) > 0 {
+			t.Fatalf("%s", a.Body)
+		}
+	}
+	for i, field := range []string{
+		`f: workflowChanged(ids: [%q]) { id name }`,
+		`f: workflowChanged(ids: [%q]) { ...on Workflow { name department { name } } }`,
+		`f: workflowChanged(ids: [%q]) { name package { name } queue { name } }`,
+		`f: workflowEvents(ids: [%q]) { type id workflow { name jobStateNotification { switchOn } } }`,
+		`f: workflowEvents(ids: [%q]) { type workflow { name } w: workflow { version { version } } }`,
+	} {
+		e := w.events(http.MethodPost, "subscription { "+fmt.Sprintf(field, id)+" }", nil)
+		w.polls(2)
+		for round := range 2 {
+			w.sim.TouchWorkflow(id) // what is selected stays
+			w.polls(3)
+			name := fmt.Sprintf("name %d-%d", i, round)
+			rename(name)
+			if a := e.answer(); !strings.Contains(string(a.Data), fmt.Sprintf("%q", name)) || len(a.Errors) > 0 {
+				t.Errorf("%s: the first event of round %d is %s", field, round, a.Body)
+			}
+		}
+		e.close()
+	}
+}
+
+// TestQueriesUnderWayAreNotOlderThanEvents: what was read before a change that is told meanwhile is read again.
+func TestQueriesUnderWayAreNotOlderThanEvents(t *testing.T) {
+	t.Parallel()
+	held, hold, release := make(chan struct{}), make(chan struct{}, 1), make(chan struct{})
+	w := newWorld(t, standing(consolesim.Options{}), hourly, through(t, func(r *http.Request, body string) string {
+		if strings.Contains(r.URL.RawQuery, "PageSize=7") {
+			select {
+			case <-hold:
+				close(held)
+				<-release
+			default:
+			}
+		}
+		return body
+	}))
+	id := w.sim.Data().WorkflowIDs(w.sim.Data().MainDepartmentID())[0]
+	e := w.events(http.MethodPost, fmt.Sprintf(`subscription { workflowEvents(ids: [%q], initial: true) { workflow { id triggeredCount } } }`, id), nil)
+	before := triggered(t, e.answer(), id)
+	for i, send := range []func(string) answer{
+		func(q string) answer { return w.ask(q, request{}) },
+		func(q string) answer {
+			s := w.socket(nil)
+			s.subscribe("q", q)
+			return s.next("q")
+		},
+	} {
+		held, release = make(chan struct{}), make(chan struct{})
+		hold <- struct{}{}
+		answers := make(chan answer, 1)
+		go func() { answers <- send(fmt.Sprintf(`{ workflows(first: 7%d) { nodes { id triggeredCount } } }`, i)) }()
+		<-held
+		w.sim.TouchWorkflow(id)
+		told := triggered(t, e.answer(), id)
+		if told != before+1 {
+			t.Errorf("told of %d after %d", told, before)
+		}
+		close(release)
+		if got := triggered(t, <-answers, id); got < told {
+			t.Errorf("a query answers %d after the event of %d", got, told)
+		}
+		before = told
+	}
+}
