@@ -669,7 +669,10 @@ var robotEventImplementors = []string{"RobotEvent"}
 func (ec *executionContext) _RobotEvent(ctx context.Context, sel ast.SelectionSet, obj *loader.RobotEvent) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, robotEventImplementors)
 
-	out := inorder.NewFieldSet(fields)
+	out := ec.answer.FieldSet(fields)
+	if out == nil {
+		return graphql.Null
+	}
 	var deferred graphql.DeferredGroup
 	for i, field := range fields {
 		switch field.Name {

@@ -2453,7 +2453,10 @@ var workflowEventImplementors = []string{"WorkflowEvent"}
 func (ec *executionContext) _WorkflowEvent(ctx context.Context, sel ast.SelectionSet, obj *loader.WorkflowEvent) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, workflowEventImplementors)
 
-	out := inorder.NewFieldSet(fields)
+	out := ec.answer.FieldSet(fields)
+	if out == nil {
+		return graphql.Null
+	}
 	var deferred graphql.DeferredGroup
 	for i, field := range fields {
 		switch field.Name {
