@@ -31,17 +31,18 @@ type change[T any] struct {
 
 // tell compares a look with the one before and tells the subscribers. What the principal
 // may still be answered of before is expired first, so that no query takes back what a
-// subscriber was told. look is the context of the look, and seen what it depends on.
-func (p *poll[T]) tell(look context.Context, found loader.Snapshot[T], seen responsecache.Dependency) {
+// subscriber was told. look is the context of the look, and seen what it depends on. differ, of the first look, says
+// whether the principal may be answered otherwise.
+func (p *poll[T]) tell(look context.Context, found loader.Snapshot[T], seen responsecache.Dependency, differ func(consolecache.Seen[T]) bool) {
 	p.g.mu.Lock()
 	first := p.state == nil
 	changes := p.changes(found)
 	concerned := p.concerns(changes)
 	p.g.mu.Unlock()
 
-	if first && p.g.differ != nil {
-		concerned = p.g.differ(look, consolecache.Seen[T]{
-			Scope: p.thing.scope, Entities: found.Entities, Missing: found.Missing, Look: seen,
+	if differ != nil {
+		concerned = differ(consolecache.Seen[T]{
+			Entities: found.Entities, Missing: found.Missing, Look: seen,
 			All: found.Whole && p.thing.ids == "" && p.thing.queueID == "",
 		})
 	}

@@ -23,9 +23,9 @@ type watches[T any] struct {
 	w     *Watcher
 	id    func(*T) string
 	fetch func(ctx context.Context, t thing) (loader.Snapshot[T], error)
-	// differ and expire are those of Answers; nil: there are none.
-	differ func(ctx context.Context, seen consolecache.Seen[T]) bool
-	expire func(ctx context.Context, sc scope.Scope, look responsecache.Dependency) error
+	// compare and expire are those of Answers; nil: there are none.
+	compare func(ctx context.Context, sc scope.Scope) func(consolecache.Seen[T]) bool
+	expire  func(ctx context.Context, sc scope.Scope, look responsecache.Dependency) error
 
 	mu    sync.Mutex // guards all below, the polls and their subscribers
 	polls map[thing]*poll[T]
@@ -113,12 +113,16 @@ func (p *poll[T]) run(ctx context.Context) {
 		}
 		began := time.Now()
 		look, seen := p.look(ctx, who, first)
+		var differ func(consolecache.Seen[T]) bool
+		if p.g.compare != nil && p.state == nil { // only this goroutine sets it
+			differ = p.g.compare(look, p.thing.scope)
+		}
 		found, err := p.g.fetch(look, p.thing)
 		if ctx.Err() != nil {
 			return
 		}
 		if err == nil {
-			p.tell(look, found, seen.Dependency())
+			p.tell(look, found, seen.Dependency(), differ)
 		}
 		pause := p.settle(who, err)
 		if first {

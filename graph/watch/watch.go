@@ -29,9 +29,10 @@ type Source interface {
 // Answers are what the principal in ctx may be answered from without a call of the
 // console; *consolecache.Console is them.
 type Answers interface {
-	// RobotsDiffer and WorkflowsDiffer say whether some of them differ from what was seen.
-	RobotsDiffer(ctx context.Context, seen consolecache.Seen[cc.Robot]) bool
-	WorkflowsDiffer(ctx context.Context, seen consolecache.Seen[cc.Workflow]) bool
+	// CompareRobots and CompareWorkflows are called before a look; what they return says
+	// whether some of the answers differ from what it has seen.
+	CompareRobots(ctx context.Context, sc scope.Scope) func(consolecache.Seen[cc.Robot]) bool
+	CompareWorkflows(ctx context.Context, sc scope.Scope) func(consolecache.Seen[cc.Workflow]) bool
 	// ExpireRobots and ExpireWorkflows make those of before look unreadable on all replicas,
 	// here at once.
 	ExpireRobots(ctx context.Context, sc scope.Scope, look responsecache.Dependency) error
@@ -117,8 +118,8 @@ func New(source Source, opts Options) *Watcher {
 		},
 	}
 	if a := w.opts.Answers; a != nil {
-		w.robots.differ, w.robots.expire = a.RobotsDiffer, a.ExpireRobots
-		w.workflows.differ, w.workflows.expire = a.WorkflowsDiffer, a.ExpireWorkflows
+		w.robots.compare, w.robots.expire = a.CompareRobots, a.ExpireRobots
+		w.workflows.compare, w.workflows.expire = a.CompareWorkflows, a.ExpireWorkflows
 	}
 	return w
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/url"
 	"reflect"
+	"slices"
 	"strings"
 
 	cc "github.com/consoleql/consoleql/internal/consoleclient"
@@ -14,7 +15,6 @@ import (
 
 // Seen is what a subscription's look at the console showed.
 type Seen[T any] struct {
-	Scope scope.Scope
 	// Entities are those that the look showed.
 	Entities []*T
 	// Missing are the ids, in lower case, of those that do not exist.
@@ -36,15 +36,16 @@ func (c *Console) ExpireWorkflows(ctx context.Context, sc scope.Scope, look resp
 	return c.expire(ctx, sc, Workflows, look)
 }
 
-// RobotsDiffer says whether the principal in ctx may still be answered otherwise than seen
-// shows, by this replica or, as far as it can know, by another.
-func (c *Console) RobotsDiffer(ctx context.Context, seen Seen[cc.Robot]) bool {
-	return differ(ctx, c, c.kinds.robots, seen)
+// CompareRobots returns what says whether the principal in ctx may still be answered
+// otherwise than seen shows, by this replica or, as far as it can know, by another. It is
+// called before a look, which may replace what memory holds.
+func (c *Console) CompareRobots(ctx context.Context, sc scope.Scope) func(Seen[cc.Robot]) bool {
+	return compare(ctx, c, c.kinds.robots, sc)
 }
 
-// WorkflowsDiffer is RobotsDiffer for workflows.
-func (c *Console) WorkflowsDiffer(ctx context.Context, seen Seen[cc.Workflow]) bool {
-	return differ(ctx, c, c.kinds.workflows, seen)
+// CompareWorkflows is CompareRobots for workflows.
+func (c *Console) CompareWorkflows(ctx context.Context, sc scope.Scope) func(Seen[cc.Workflow]) bool {
+	return compare(ctx, c, c.kinds.workflows, sc)
 }
 
 func (c *Console) expire(ctx context.Context, sc scope.Scope, kind string, look responsecache.Dependency) error {
@@ -55,16 +56,40 @@ func (c *Console) expire(ctx context.Context, sc scope.Scope, kind string, look 
 	return c.opts.Cache.Expire(ctx, look, renewal(who, sc, kind))
 }
 
-// differ compares seen with all that memory holds for the principal. What other replicas
-// hold cannot be known: with others, it is taken to differ.
-func differ[T any](ctx context.Context, c *Console, k listed[T], seen Seen[T]) bool {
+// compare compares what is seen with all that memory holds for the principal, before the
+// look and after it. What other replicas hold cannot be known: with others, it is taken to
+// differ.
+func compare[T any](ctx context.Context, c *Console, k listed[T], sc scope.Scope) func(Seen[T]) bool {
 	who := c.opts.Identity(principal.FromContext(ctx))
 	if k.pages == nil || who == "" {
-		return false
+		return func(Seen[T]) bool { return false }
 	}
 	if !c.opts.Cache.Alone() {
-		return true
+		return func(Seen[T]) bool { return true }
 	}
+	var pages []responsecache.Held[*cc.Page[T]]
+	var ones []responsecache.Held[*T]
+	collect := func(look responsecache.Dependency) {
+		soft := renewal(who, sc, k.kind)
+		k.pages.Older(who, soft, look, func(h responsecache.Held[*cc.Page[T]]) bool {
+			pages = append(pages, h)
+			return true
+		})
+		k.one.Older(who, soft, look, func(h responsecache.Held[*T]) bool {
+			ones = append(ones, h)
+			return true
+		})
+	}
+	collect(responsecache.Dependency{})
+	return func(seen Seen[T]) bool {
+		collect(seen.Look)
+		return differ(k, seen, callOf(k.list, sc), pages, ones)
+	}
+}
+
+// differ says whether some of the answers show anything otherwise than it was seen. lists
+// begins the calls of the scope's own list.
+func differ[T any](k listed[T], seen Seen[T], lists string, pages []responsecache.Held[*cc.Page[T]], ones []responsecache.Held[*T]) bool {
 	now := make(map[string]*T, len(seen.Entities)+len(seen.Missing))
 	for _, v := range seen.Entities {
 		now[scope.Lower(k.id(v))] = v
@@ -76,21 +101,10 @@ func differ[T any](ctx context.Context, c *Console, k listed[T], seen Seen[T]) b
 		seen, known := now[id]
 		return known && !reflect.DeepEqual(seen, v)
 	}
-	found := false
-	soft, lists := renewal(who, seen.Scope, k.kind), callOf(k.list, seen.Scope)
-	k.pages.Older(who, soft, seen.Look, func(h responsecache.Held[*cc.Page[T]]) bool {
+	return slices.ContainsFunc(pages, func(h responsecache.Held[*cc.Page[T]]) bool {
 		params, own := strings.CutPrefix(h.Call, lists)
-		found = h.Err == nil && pageDiffers(k, h.Value, other) || own && listDiffers(k, params, h.Value, seen.All, now)
-		return !found
-	})
-	if found {
-		return true
-	}
-	k.one.Older(who, soft, seen.Look, func(h responsecache.Held[*T]) bool {
-		found = other(h.Part, h.Value)
-		return !found
-	})
-	return found
+		return h.Err == nil && pageDiffers(k, h.Value, other) || own && listDiffers(k, params, h.Value, seen.All, now)
+	}) || slices.ContainsFunc(ones, func(h responsecache.Held[*T]) bool { return other(h.Part, h.Value) })
 }
 
 // pageDiffers says whether a page holds an entity otherwise than it is now.
