@@ -42,14 +42,7 @@ func TestCallsAreBounded(t *testing.T) {
 	if got := w.called(); got > 60 || got > 2+12 { // the lists, and what a resolver asked for before look-ahead came there
 		t.Errorf("%d calls", got)
 	}
-	var data struct {
-		Queues struct {
-			TotalCount int
-			Nodes      []map[string]any
-		}
-		Robots struct{ Nodes []struct{ ID string } }
-	}
-	data = decode[struct {
+	data := decode[struct {
 		Queues struct {
 			TotalCount int
 			Nodes      []map[string]any

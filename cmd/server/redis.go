@@ -98,7 +98,7 @@ func (d *redisDialer) dialer(config *tls.Config) func(ctx context.Context, netwo
 		defer d.dials.Done()
 		dialing, cancel := context.WithCancel(ctx)
 		defer cancel()
-		defer context.AfterFunc(d.ctx, cancel)()
+		defer context.AfterFunc(d.ctx, cancel)() //nolint:contextcheck // the end of the gateway cancels the dial, too
 		conn, err := dial(dialing, network, addr)
 		switch {
 		case err == nil:

@@ -137,21 +137,20 @@ func (s *settings) Validate() error {
 	if s.CacheBytes == 0 || s.AnswerBytes == 0 {
 		return errors.New("--cache-bytes and --answer-bytes must be positive")
 	}
-	if s.Password != "" && s.PasswordFile != "" {
-		return errors.New("give either --password or --password-file")
-	}
-	if s.Username == "" && (s.Password != "" || s.PasswordFile != "") {
-		return errors.New("a password needs --username")
+	if err := s.check(); err != nil {
+		return err
 	}
 	if s.ShutdownDelay < 0 {
 		return errors.New("--shutdown-delay must not be negative")
 	}
-	if s.Anonymous && s.Username == "" {
-		return errors.New("--anonymous needs a service account: --username and a password")
-	}
 	if s.TokenKeys != "" && s.TokenKeysFile != "" {
 		return errors.New("give either --token-keys or --token-keys-file")
 	}
+	return s.checkPositive()
+}
+
+// checkPositive refuses a setting that has to be positive and is not.
+func (s *settings) checkPositive() error {
 	for name, n := range map[string]int64{
 		"session-lifetime": int64(s.SessionLifetime), "console-concurrency": int64(s.ConsoleConcurrency), "operation-concurrency": int64(s.OperationConcurrency),
 		"console-max-response-bytes": s.ConsoleMaxResponseBytes, "max-depth": int64(s.MaxDepth),
@@ -163,6 +162,19 @@ func (s *settings) Validate() error {
 		if n <= 0 {
 			return fmt.Errorf("--%s must be positive", name)
 		}
+	}
+	return nil
+}
+
+// check refuses a service account that is incomplete or given twice.
+func (a account) check() error {
+	switch {
+	case a.Password != "" && a.PasswordFile != "":
+		return errors.New("give either --password or --password-file")
+	case a.Username == "" && (a.Password != "" || a.PasswordFile != ""):
+		return errors.New("a password needs --username")
+	case a.Anonymous && a.Username == "":
+		return errors.New("--anonymous needs a service account: --username and a password")
 	}
 	return nil
 }

@@ -115,20 +115,20 @@ func elsewhere(err error, field graphql.CollectedField, place string) error {
 		told.Message, told.Argument = bad.Message, cmp.Or(bad.Argument, told.Argument)
 	}
 	told.Message += " (at " + place + "; nothing was asked)"
-	return &badArgument{told, field.Position}
+	return &badArgumentError{told, field.Position}
 }
 
-// badArgument is what is wrong with an argument, and the field that has it.
-type badArgument struct {
+// badArgumentError is what is wrong with an argument, and the field that has it.
+type badArgumentError struct {
 	told *fault.Error
 	at   *ast.Position
 }
 
 // Error returns the message.
-func (e *badArgument) Error() string { return e.told.Error() }
+func (e *badArgumentError) Error() string { return e.told.Error() }
 
 // Unwrap returns what callers are told.
-func (e *badArgument) Unwrap() error { return e.told }
+func (e *badArgumentError) Unwrap() error { return e.told }
 
 // refuse keeps why the operation is not executed.
 func (l *Loaders) refuse(err error) {
@@ -146,7 +146,7 @@ func (l *Loaders) requestErrors(extensions map[string]any) gqlerror.List {
 	for _, err := range l.refusals {
 		told := &gqlerror.Error{Message: err.Error(), Extensions: maps.Clone(extensions)}
 		told.Extensions["code"] = fault.CodeOf(err)
-		var bad *badArgument
+		var bad *badArgumentError
 		if errors.As(err, &bad) {
 			told.Extensions["argument"] = bad.told.Argument
 			if bad.at != nil {

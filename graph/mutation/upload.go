@@ -67,7 +67,7 @@ func (w *Writer) upload(ctx context.Context, sc scope.Scope, file scalar.File, a
 	}
 	u, err := w.console.CompletePackageUpload(ctx, sc, prepared.ID)
 	if err != nil {
-		return nil, &incompleteUpload{err, prepared.ID}
+		return nil, &incompleteUploadError{err, prepared.ID}
 	}
 	return u, nil
 }
@@ -81,17 +81,17 @@ func unlessRefused(err error) error {
 	return fault.WithOutcome(err, fault.NotSent)
 }
 
-// incompleteUpload is an error of an upload whose file is in its place.
-type incompleteUpload struct {
+// incompleteUploadError is an error of an upload whose file is in its place.
+type incompleteUploadError struct {
 	error
 	id string
 }
 
 // Unwrap returns the error itself.
-func (e *incompleteUpload) Unwrap() error { return e.error }
+func (e *incompleteUploadError) Unwrap() error { return e.error }
 
 // UploadID is the id with which completePackageUpload ends the upload.
-func (e *incompleteUpload) UploadID() string { return e.id }
+func (e *incompleteUploadError) UploadID() string { return e.id }
 
 // fileError is why a file cannot be had of the request: to the caller an error
 // about the argument that is the file, whatever part of the form was at fault.

@@ -11,7 +11,7 @@ import (
 	"github.com/consoleql/consoleql/internal/fault"
 )
 
-// A change that the console answers with success is done, however little the answer says (faults.md, U21).
+// A change that the console answers with success is done, however little the answer says.
 func TestChangesAnsweredWithLittle(t *testing.T) {
 	job := `{"id":"` + guid + `","name":"a job"}`
 	calls := map[string]func(context.Context, *Client) (id string, err error){

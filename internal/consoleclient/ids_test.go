@@ -9,7 +9,7 @@ import (
 	"github.com/consoleql/consoleql/internal/scope"
 )
 
-// guidForms are the forms in which consoles and callers write a GUID (faults.md, U20).
+// guidForms are the forms in which consoles and callers write a GUID.
 func guidForms() map[string]func(string) string {
 	bare := func(id string) string { return strings.ReplaceAll(id, "-", "") }
 	return map[string]func(string) string{

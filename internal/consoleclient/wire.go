@@ -144,15 +144,7 @@ func (c *Client) do(ctx context.Context, sc scope.Scope, r request, decode func(
 			if body != nil {
 				req.Header.Set(headerContentType, content.mediaType)
 			}
-			req.Header.Set("Accept", "application/json")
-			req.Header.Set("User-Agent", c.wire.userAgent)
-			req.Header.Set("Authorization", "Bearer "+token)
-			if sc.CompanyID != "" {
-				req.Header.Set("CompanyId", sc.CompanyID)
-			}
-			if sc.DepartmentID != "" {
-				req.Header.Set("DepartmentId", sc.DepartmentID)
-			}
+			c.setHeaders(req.Header, sc, token)
 			return req, nil
 		}, decode)
 	}
@@ -174,6 +166,19 @@ func (c *Client) do(ctx context.Context, sc scope.Scope, r request, decode func(
 	c.pauses.observe(ctx, r.operation, err)
 	c.logHidden(ctx, err)
 	return err
+}
+
+// setHeaders sets the headers that every call of the API gateway carries.
+func (c *Client) setHeaders(h http.Header, sc scope.Scope, token string) {
+	h.Set("Accept", "application/json")
+	h.Set("User-Agent", c.wire.userAgent)
+	h.Set("Authorization", "Bearer "+token)
+	if sc.CompanyID != "" {
+		h.Set("CompanyId", sc.CompanyID)
+	}
+	if sc.DepartmentID != "" {
+		h.Set("DepartmentId", sc.DepartmentID)
+	}
 }
 
 // logHidden tells the log what the console said of its own failure, which callers do not see.

@@ -75,7 +75,7 @@ func (t *countingTokens) Token(context.Context) (string, error) {
 
 func (t *countingTokens) Refused(context.Context, string) { t.refused++ }
 
-// What answers in the console's place refuses nothing, denies nothing, and has done nothing (faults.md, K1, U2, U3).
+// What answers in the console's place refuses nothing, denies nothing, and has done nothing.
 func TestPagesAreNotTheConsolesWord(t *testing.T) {
 	for _, status := range []int{200, 203, 302, 400, 401, 403, 404, 409, 412, 413, 422, 429, 451, 503} {
 		for name, page := range pages {
@@ -236,7 +236,7 @@ func TestStorageAnswers(t *testing.T) {
 	}
 }
 
-// Why the console refuses reaches the caller, in whatever form it says so (faults.md, U9).
+// Why the console refuses reaches the caller, in whatever form it says so.
 func TestReasons(t *testing.T) {
 	const asp = "One or more validation errors occurred."
 	for name, c := range map[string]struct{ contentType, body, title, detail string }{
@@ -299,7 +299,7 @@ func TestReasons(t *testing.T) {
 	}
 }
 
-// What a failed console says of its inside is for the log, at debug, and for nobody else (faults.md, U10).
+// What a failed console says of its inside is for the log, at debug, and for nobody else.
 func TestFailuresOfTheConsole(t *testing.T) {
 	const secret = "Server=10.0.0.1;Password=hunter2"
 	for name, body := range map[string]string{

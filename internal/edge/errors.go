@@ -28,7 +28,7 @@ import (
 func (s *server) present(ctx context.Context, err error) *gqlerror.Error {
 	errs, _ := ctx.Value(errorCountKey{}).(*errorCount)
 	if errs != nil && (inorder.From(ctx).Err() != nil || !errs.admit(fault.CodeOf(err))) {
-		return nil
+		return nil //nolint:nilerr // the error is counted rather than listed
 	}
 	outcome := outcomeAt(ctx, err)
 	out := *graphql.DefaultErrorPresenter(ctx, err) // a copy: errors may be shared by fields

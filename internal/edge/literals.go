@@ -71,6 +71,7 @@ func (l literals) correct(v *ast.Value) {
 		if v.Definition != nil && (v.Definition.BuiltIn && v.Definition.Kind == ast.Scalar || v.Definition.Kind == ast.Enum || v.ExpectedType != nil && v.ExpectedType.Elem != nil && v.Definition.Kind != ast.InputObject) {
 			l.wrong[v] = true // gqlparser takes an empty one for any type
 		}
+	default: // gqlparser and gqlgen read the other kinds as the specification says
 	}
 	if err != nil {
 		v.Raw = "0" // gqlgen panics over a number that it cannot hold
@@ -85,10 +86,10 @@ func (l literals) tell(v *ast.Value, argument string) {
 	}
 	if l.wrong[v] {
 		delete(l.wrong, v)
-		switch {
-		case v.Kind == ast.ObjectValue:
+		switch v.Kind {
+		case ast.ObjectValue:
 			l.refuse(rules.ValuesOfCorrectTypeRule.Name, v.Position, "is no "+v.ExpectedType.String(), argument)
-		case v.Kind == ast.FloatValue:
+		case ast.FloatValue:
 			l.refuse(ruleNumbers, v.Position, "is no finite number", argument)
 		default:
 			l.refuse(ruleNumbers, v.Position, notInt32, argument)

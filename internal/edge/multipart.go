@@ -118,7 +118,7 @@ func readMap(form *multipart.Reader, h *held) (map[string][]string, error) {
 		return nil, err
 	}
 	var places map[string][]string
-	switch err := json.Unmarshal(bytes.TrimPrefix(raw, byteOrderMark), &places); {
+	switch err := json.Unmarshal(bytes.TrimPrefix(raw, []byte(byteOrderMark)), &places); {
 	case !utf8.Valid(raw):
 		return nil, fault.BadInput("map", "is not encoded in UTF-8")
 	case err != nil:

@@ -44,7 +44,7 @@ const (
 // notAnOperation is said of a body that is none.
 const notAnOperation = "the request body is not a JSON object of query, operationName, variables and extensions"
 
-var byteOrderMark = []byte("\uFEFF")
+const byteOrderMark = "\uFEFF"
 
 // errNotUTF8 refuses text in another encoding: decoded as UTF-8 it would be another text.
 var errNotUTF8 = fault.BadInput("", "the request is not encoded in UTF-8")
@@ -52,7 +52,7 @@ var errNotUTF8 = fault.BadInput("", "the request is not encoded in UTF-8")
 // parseParameters reads the JSON object of a request. One byte order mark before it is skipped
 // (RFC 8259, section 8.1). It fails with fault.BadUserInput, whose argument is the member at fault.
 func parseParameters(text []byte) (*parameters, error) {
-	text = bytes.TrimPrefix(text, byteOrderMark)
+	text = bytes.TrimPrefix(text, []byte(byteOrderMark))
 	if !utf8.Valid(text) {
 		return nil, errNotUTF8
 	}
@@ -223,10 +223,10 @@ func (p *parameters) setText(name, value string) error {
 		}
 		return fault.BadInput(name, "is not a JSON object")
 	}
-	if v.Kind() == 'n' {
-		v = nil
-	} else if err := object(name, v, into); err != nil {
-		return err
+	if v.Kind() != 'n' {
+		if err := object(name, v, into); err != nil {
+			return err
+		}
 	}
 	if _, err := dec.ReadToken(); !errors.Is(err, io.EOF) {
 		return fault.BadInput(name, "is not a JSON object")
@@ -316,7 +316,7 @@ func readBody(r *http.Request) (*parameters, error) {
 func checkCharset(contentType string) error {
 	_, params, err := mime.ParseMediaType(contentType)
 	if err != nil {
-		return nil //nolint:nilerror // no transport takes such a body
+		return nil //nolint:nilerr // no transport takes such a body
 	}
 	switch charset := params["charset"]; strings.ToLower(charset) {
 	case "", "utf-8", "utf8", "us-ascii", "ascii":

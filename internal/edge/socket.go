@@ -128,7 +128,7 @@ func (c *socket) NextReader() (int, io.Reader, error) {
 		if kind == websocket.MessageText && !utf8.Valid(message) {
 			return 0, nil, c.refuse(websocket.StatusInvalidFramePayloadData, "The message is not encoded in UTF-8") // RFC 6455, section 8.1
 		}
-		message = bytes.TrimPrefix(message, byteOrderMark)
+		message = bytes.TrimPrefix(message, []byte(byteOrderMark))
 		e, ok := open(message)
 		if kind != websocket.MessageText || !ok || !e.complete() {
 			return 0, nil, c.refuse(statusBadRequest, "Invalid message received")
@@ -241,7 +241,7 @@ func (c *socket) operation(e envelope) (p *parameters, told *gqlerror.Error, ok 
 		Extensions    map[string]jsontext.Value `json:"extensions"`
 	}
 	if jsonv2.Unmarshal(e.Payload, &form, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)) != nil {
-		return nil, nil, false
+		return nil, nil, false //nolint:nilerr // the message is none of the protocol
 	}
 	return nil, requestError(err), true
 }
