@@ -58,6 +58,20 @@ func (a *answer) begins() (byte, error) {
 	return first, err
 }
 
+// ends fails with errSyntax where more than white space follows: then the answer is not one JSON value.
+func (a *answer) ends() error {
+	err := a.whole(func() error {
+		if a.peek() == 0 {
+			return io.ErrUnexpectedEOF
+		}
+		return errSyntax
+	})
+	if errors.Is(err, io.ErrUnexpectedEOF) && a.err == nil {
+		return nil
+	}
+	return err
+}
+
 // whole calls read, and again from the same place with more of the answer where it came to the end of what is held.
 func (a *answer) whole(read func() error) error {
 	start, depth := a.at, a.depth

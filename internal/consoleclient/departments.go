@@ -8,8 +8,8 @@ import (
 
 // DepartmentTree is all departments of a company (document, section Departments: tree).
 type DepartmentTree struct {
-	// Count is how many departments there are.
-	Count Int `json:"count"`
+	// Count is how many departments there are; nil where the console does not say.
+	Count *Int `json:"count,omitzero"`
 	// RootDepartment is the root of the tree; nil where the console shows none.
 	RootDepartment *Department `json:"rootDepartment,omitzero"`
 }
@@ -60,5 +60,16 @@ const OpDepartmentTree = "GET /openapi/departments/tree"
 
 // DepartmentTree gets the whole department tree of the scope's company (document, section Departments: tree).
 func (c *Client) DepartmentTree(ctx context.Context, sc scope.Scope) (*DepartmentTree, error) {
-	return one[DepartmentTree](ctx, c, sc, request{operation: OpDepartmentTree}, nil)
+	return one(ctx, c, sc, request{operation: OpDepartmentTree}, treeID)
+}
+
+// treeID tells a tree, be it one that shows nothing, from JSON that is none.
+func treeID(t *DepartmentTree) string {
+	switch {
+	case t.RootDepartment != nil:
+		return t.RootDepartment.ID
+	case t.Count != nil:
+		return scope.NoID
+	}
+	return ""
 }

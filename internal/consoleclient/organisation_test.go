@@ -64,3 +64,17 @@ func TestSelf(t *testing.T) {
 		call: func(ctx context.Context, c *Client) (any, error) { return c.Self(ctx, testScope) },
 	}.run(t)
 }
+
+// A company may show no departments, and white space may follow an answer.
+func TestDepartmentTreeWithoutARoot(t *testing.T) {
+	for name, tree := range map[string]string{
+		"null": `{"count":0,"rootDepartment":null}`, "absent": `{"Count":0}`, "white space": `{"count":0}` + "\r\n \t\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := newTestClient(t, serve(t, jsonAnswer(tree)), nil).DepartmentTree(t.Context(), testScope)
+			if err != nil || got.RootDepartment != nil {
+				t.Errorf("got %+v, %v", got, err)
+			}
+		})
+	}
+}

@@ -259,7 +259,7 @@ func (e *DepartmentTree) read(s *scanner) error {
 		}
 		switch field {
 		case 0:
-			err = readInt(s, &e.Count)
+			err = readPointer(s, &e.Count, &s.kept.ints, readInt)
 		case 1:
 			err = readObject(s, &e.RootDepartment, &s.kept.department, false)
 		case noMore:

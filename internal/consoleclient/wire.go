@@ -313,7 +313,10 @@ func (x exchange) read(resp *http.Response, body *limitedReader, decode func(*an
 	if isPage(resp.Header) {
 		return errForeign
 	}
-	return decode(a)
+	if err := decode(a); err != nil {
+		return err
+	}
+	return a.ends()
 }
 
 // readChange is read for a change: it is done if the answer is the console's word, whether or not that describes it.

@@ -209,11 +209,23 @@ func TestInvalidAnswers(t *testing.T) {
 		_, err := c.Robots(ctx, testScope, List[RobotFilter]{})
 		return err
 	}
+	tree := func(ctx context.Context, c *Client) error { _, err := c.DepartmentTree(ctx, testScope); return err }
 	for name, c := range map[string]struct {
 		answer http.HandlerFunc
 		call   func(context.Context, *Client) error
 		want   fault.Code
 	}{
+		"entity: and a text":       {jsonAnswer(`{"id":"` + guid + `"} upstream reset`), entity, fault.UpstreamInvalidResponse},
+		"entity: twice":            {jsonAnswer(`{"id":"` + guid + `"}` + "\n" + `{"id":"` + guid + `"}`), entity, fault.UpstreamInvalidResponse},
+		"entity: closed twice":     {jsonAnswer(`{"id":"` + guid + `"}}`), entity, fault.UpstreamInvalidResponse},
+		"list: and a page":         {jsonAnswer(`{"count":1,"list":[{"id":"1"}]}<html>`), list, fault.UpstreamInvalidResponse},
+		"list: and a far page":     {jsonAnswer(`{"count":1,"list":[{"id":"1"}]}` + strings.Repeat(" ", 200<<10) + `<html>`), list, fault.UpstreamInvalidResponse},
+		"list: bare, and a text":   {jsonAnswer(`[{"id":"1"}],`), list, fault.UpstreamInvalidResponse},
+		"tree: and a text":         {jsonAnswer(`{"count":1,"rootDepartment":{"id":"` + guid + `"}}x`), tree, fault.UpstreamInvalidResponse},
+		"tree: an object":          {jsonAnswer(`{}`), tree, fault.UpstreamInvalidResponse},
+		"tree: a message":          {jsonAnswer(`{"message":"no Route matched"}`), tree, fault.UpstreamInvalidResponse},
+		"tree: a problem":          {jsonAnswer(`{"title":"Not Found","status":404}`), tree, fault.UpstreamInvalidResponse},
+		"tree: without an id":      {jsonAnswer(`{"count":1,"rootDepartment":{}}`), tree, fault.UpstreamInvalidResponse},
 		"entity: empty":            {jsonAnswer(""), entity, fault.UpstreamInvalidResponse},
 		"entity: 204":              {statusAnswer(204, "", ""), entity, fault.UpstreamInvalidResponse},
 		"entity: page of a proxy":  {statusAnswer(200, "text/html", "<html>sign in</html>"), entity, fault.UpstreamInvalidResponse},
