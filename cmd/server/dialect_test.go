@@ -110,6 +110,9 @@ func TestDialectsAnswerTheSame(t *testing.T) {
 			if o.Dialect.ConditionIntegers {
 				want = renumber(want)
 			}
+			if o.Dialect.NoExtraFields {
+				want = withoutPackageETags(want)
+			}
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("- plain + dialect:\n%.3000s", diff)
 			}
@@ -169,4 +172,21 @@ func restored(field string, got, want any, unknown map[string]int) any {
 		}
 	}
 	return got
+}
+
+// withoutPackageETags is a decoded answer as a console gives it whose packages carry no ETag.
+func withoutPackageETags(v any) any {
+	switch v := v.(type) {
+	case []any:
+		for i := range v {
+			v[i] = withoutPackageETags(v[i])
+		}
+	case map[string]any:
+		for name := range v {
+			if v[name] = withoutPackageETags(v[name]); name == "etag" && v["__typename"] == "Package" {
+				v[name] = nil
+			}
+		}
+	}
+	return v
 }

@@ -202,7 +202,8 @@ func TestOddRequests(t *testing.T) {
 				"too deep, by the status":             {"POST", "/graphql", `{"query":"{` + strings.Repeat("viewer{company{", 9) + "id" + strings.Repeat("}}", 9) + `}"}`, modern, 400, "QUERY_TOO_DEEP"},
 				"too deep, as it always was":          {"POST", "/graphql", `{"query":"{` + strings.Repeat("viewer{company{", 9) + "id" + strings.Repeat("}}", 9) + `}"}`, nil, 200, "QUERY_TOO_DEEP"},
 				"unknown hash, by the status":         {"POST", "/graphql", `{"extensions":{"persistedQuery":{"version":1,"sha256Hash":"` + strings.Repeat("0", 64) + `"}}}`, modern, 400, "PERSISTED_QUERY_NOT_FOUND"},
-				"data and an error, by the status":    {"POST", "/graphql", `{"query":"{ workflows(first: -1) { nodes { id } } }"}`, modern, 200, "BAD_USER_INPUT"},
+				"a bad argument, by the status":       {"POST", "/graphql", `{"query":"{ workflows(first: -1) { nodes { id } } }"}`, modern, 400, "BAD_USER_INPUT"},
+				"data and an error, by the status":    {"POST", "/graphql", `{"query":"mutation { deleteQueue(input: {id: \"` + nobody + `\"}) { deletedId } }"}`, modern, 200, `"data"`},
 			} {
 				resp, body := w.send(tt.method, tt.path, tt.body, with(jsonBody, tt.header))
 				if resp.StatusCode != tt.status || !strings.Contains(string(body), tt.holds) {

@@ -90,7 +90,6 @@ func wantPackage(p consolesim.Package) object {
 		"iconUrl": text(p.IconURL), "fullDescription": p.FullDescription,
 	})
 	delete(o, "properties")
-	delete(o, "etag")
 	return o
 }
 

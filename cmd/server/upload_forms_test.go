@@ -74,6 +74,12 @@ func TestFormsAsClientsWriteThem(t *testing.T) {
 						body = io.MultiReader(body)
 					}
 					a, err := w.post200(body, tt.contentType)
+					if !length && size > 2<<20 && !strings.Contains(tt.form, "Content-Length:") {
+						if len(a.Errors) != 1 || a.Errors[0].Extensions.Argument != "input.size" {
+							t.Errorf("%s, %s, %d bytes of unknown length: %v, %s", route, name, size, err, a.Body)
+						}
+						continue
+					}
 					if err != nil || len(a.Errors) > 0 {
 						t.Errorf("%s, %s, %d bytes, length %v: %v, %s", route, name, size, length, err, a.Body)
 						continue

@@ -210,12 +210,9 @@ func (o operations) tell(ctx context.Context, op *graphql.OperationContext, done
 	}
 }
 
-// nameOf is the operation's name, or its beginning, apart from the document, which a log or a
-// span would else keep in memory.
-func nameOf(op *graphql.OperationContext) string {
-	const longest = 128
-	return strings.Clone(op.Operation.Name[:min(len(op.Operation.Name), longest)])
-}
+// nameOf is a copy of the operation's name, which the limits of a document bound. The copy keeps
+// logs and spans from holding the document in memory.
+func nameOf(op *graphql.OperationContext) string { return strings.Clone(op.Operation.Name) }
 
 // hashOf is the SHA-256 of the operation's document, as automatic persisted queries have it,
 // if that holds nothing but queries: in a mutation's a password may be written out, which
