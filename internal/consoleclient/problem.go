@@ -36,13 +36,13 @@ func statusError(operation string, byID bool, resp *http.Response) *Error {
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxProblemBytes))
 	said := foreignWord
 	if err == nil {
-		said = wordOf(resp.StatusCode, resp.Header, body, byID)
+		said = wordOf(operation, resp.StatusCode, resp.Header, body, byID)
 	}
-	e.Kind, e.Foreign, e.Empty = kindOf(resp.StatusCode, said), said == foreignWord, said == emptyWord
+	e.Kind, e.Foreign, e.Empty = kindOf(resp.StatusCode, said), said.isForeign(), said == emptyWord
 	body = bytes.TrimSpace(withoutBOM(body))
 	switch {
 	case err != nil: // the status alone says what happened
-	case said == ownWord:
+	case said == ownWord, said == otherJSON && (isValidation(e.Status) || e.Status >= http.StatusInternalServerError):
 		e.read(body, bearerOf(resp))
 	case isPlainReason(resp, body):
 		e.Kind, e.Detail = fault.BadUserInput, plain(string(body), bearerOf(resp))
@@ -68,12 +68,7 @@ func storageError(operation string, resp *http.Response) *Error {
 // isPlainReason says whether an answer is ASP.NET's BadRequest("…"), which writes a text as it is. Nothing but the text is
 // taken from it: it may be a proxy's.
 func isPlainReason(resp *http.Response, body []byte) bool {
-	switch resp.StatusCode {
-	case http.StatusBadRequest, http.StatusUnprocessableEntity:
-	default:
-		return false
-	}
-	return len(body) > 0 && body[0] != '<' && body[0] != '{' && mediaType(resp.Header) == "text/plain"
+	return isValidation(resp.StatusCode) && len(body) > 0 && body[0] != '<' && body[0] != '{' && mediaType(resp.Header) == "text/plain"
 }
 
 // bearerOf is the token that an answer's request was sent with, empty if there was none.

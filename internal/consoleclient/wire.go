@@ -325,8 +325,8 @@ func (x exchange) readChange(resp *http.Response, body *limitedReader, decode fu
 	if err != nil {
 		return err
 	}
-	switch wordOf(resp.StatusCode, resp.Header, raw, false) {
-	case foreignWord:
+	switch wordOf(x.operation, resp.StatusCode, resp.Header, raw, false) {
+	case foreignWord, otherJSON:
 		return errForeign
 	case emptyWord:
 		return nil
