@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/vektah/gqlparser/v2/ast"
+
 	"github.com/consoleql/consoleql/graph/generated"
 	"github.com/consoleql/consoleql/internal/apikey"
 	"github.com/consoleql/consoleql/internal/consoleclient"
@@ -69,6 +71,7 @@ func (g *gateway) sources(ring *tokencache.Ring) (all []textfile.Source) {
 			if err := g.keys.Reload(); err != nil {
 				return err
 			}
+			g.warnOfFieldsAlone()
 			return g.reloadAccounts()
 		}})
 	}
@@ -132,7 +135,7 @@ func (g *gateway) openAccounts() (map[string]tokencache.Account, error) {
 	s := g.settings
 	if s.APIKeysFile != "" {
 		var err error
-		if g.keys, err = apikey.Open(s.APIKeysFile, apikey.Options{Default: s.Username != "", Fields: rootFields()}); err != nil {
+		if g.keys, err = apikey.Open(s.APIKeysFile, apikey.Options{Default: s.Username != "", Fields: rootFields(), Types: objectTypes()}); err != nil {
 			return nil, fmt.Errorf("--api-keys-file: %w", err)
 		}
 	}
@@ -165,6 +168,18 @@ func rootFields() []string {
 			for _, f := range def.Fields {
 				names = append(names, f.Name)
 			}
+		}
+	}
+	return names
+}
+
+// objectTypes are the types that an API key can be held to.
+func objectTypes() []string {
+	var names []string
+	schema := generated.NewExecutableSchema(generated.Config{}).Schema()
+	for name, def := range schema.Types {
+		if def.Kind == ast.Object && !def.BuiltIn && def != schema.Query && def != schema.Mutation && def != schema.Subscription {
+			names = append(names, name)
 		}
 	}
 	return names
@@ -204,10 +219,19 @@ func (g *gateway) identify(o *edge.Options) {
 func (g *gateway) tellIdentity() {
 	if g.keys != nil {
 		g.log.Info("API keys", "keys", g.keys.Len(), "accounts", len(g.keys.Accounts()))
+		g.warnOfFieldsAlone()
 	}
 	if g.redis != nil && g.settings.TokenKeys == "" && g.settings.TokenKeysFile == "" {
 		g.log.Warn("there is no CONSOLEQL_TOKEN_KEYS, so that console tokens are not kept in Redis: " +
 			"sessions are known to this process only and end with it, and each replica logs in for itself")
+	}
+}
+
+// warnOfFieldsAlone logs which API keys limit root fields, but not what these lead to.
+func (g *gateway) warnOfFieldsAlone() {
+	if names := g.keys.FieldsAlone(); len(names) > 0 {
+		g.log.Warn("API keys limit fields without types: relations and payloads of these fields lead to entities of any type; "+
+			"name the entity types in types, which a later release requires", "keys", names)
 	}
 }
 

@@ -78,6 +78,17 @@ func (k *Keys) Find(key string) (principal.Principal, bool) {
 // Len is how many keys there are.
 func (k *Keys) Len() int { return len(k.keys) }
 
+// FieldsAlone are the names of the keys that limit root fields without limiting types: what the
+// fields lead to can be read with them.
+func (k *Keys) FieldsAlone() (names []string) {
+	for _, each := range k.keys {
+		if l := each.principal.Limits(); l != nil && len(l.Fields) > 0 && len(l.Types) == 0 {
+			names = append(names, l.Key)
+		}
+	}
+	return names
+}
+
 // Accounts are the service accounts that the file describes, by name.
 func (k *Keys) Accounts() map[string]tokencache.Account { return k.accounts }
 
@@ -95,13 +106,15 @@ type fileAccount struct {
 }
 
 type fileKey struct {
-	Name       string      `yaml:"name"`
-	Hash       string      `yaml:"hash"`
-	Account    string      `yaml:"account"`
-	Operations []string    `yaml:"operations"`
-	Fields     []string    `yaml:"fields"`
-	Scopes     []fileScope `yaml:"scopes"`
-	there      there
+	Name            string      `yaml:"name"`
+	Hash            string      `yaml:"hash"`
+	Account         string      `yaml:"account"`
+	Operations      []string    `yaml:"operations"`
+	Fields          []string    `yaml:"fields"`
+	Types           []string    `yaml:"types"`
+	MaxConsoleCalls int         `yaml:"maxConsoleCalls"`
+	Scopes          []fileScope `yaml:"scopes"`
+	there           there
 }
 
 type fileScope struct {
@@ -143,6 +156,8 @@ type Options struct {
 	Default bool
 	// Fields are the root fields of the schema; empty: any will do.
 	Fields []string
+	// Types are the object types of the schema; empty: any will do.
+	Types []string
 }
 
 // Load reads a file of keys, YAML or JSON. Its errors name the place and never
@@ -190,12 +205,13 @@ func (o Options) keys(f file, dir string) (*Keys, error) {
 		return nil, errors.New("there are no keys")
 	}
 	names := make(map[string]bool)
+	var problems []error
 	for i, key := range f.Keys {
 		if err := o.add(k, key, names); err != nil {
-			return nil, fmt.Errorf("keys, number %d: %w", i+1, err)
+			problems = append(problems, fmt.Errorf("keys, number %d: %w", i+1, err))
 		}
 	}
-	return k, nil
+	return k, errors.Join(problems...)
 }
 
 // accountName is what a service account may be called: it stands in logs.
@@ -262,23 +278,21 @@ func (o Options) add(k *Keys, f fileKey, names map[string]bool) error {
 }
 
 func (o Options) limits(f fileKey) (*principal.Limits, error) {
-	if err := f.there.empty("operations", "fields", "scopes"); err != nil {
+	if err := f.there.empty("operations", "fields", "types", "scopes"); err != nil {
 		return nil, err
 	}
-	if len(f.Operations)+len(f.Fields)+len(f.Scopes) == 0 {
+	if value, written := f.there["maxConsoleCalls"]; written {
+		if whole, ok := value.(uint64); !ok || whole == 0 { // the decoder cuts fractions off
+			return nil, errors.New("maxConsoleCalls: it is not a whole number above 0; leave it out for the gateway's own bound")
+		}
+	}
+	if len(f.Operations)+len(f.Fields)+len(f.Types)+len(f.Scopes)+f.MaxConsoleCalls == 0 {
 		return nil, nil //nolint:nilnil // no limits
 	}
-	for _, operation := range f.Operations {
-		if operation != "query" && operation != "mutation" && operation != "subscription" {
-			return nil, fmt.Errorf("operations: %q is none of query, mutation, subscription", operation)
-		}
+	if err := o.checkNames(f); err != nil {
+		return nil, err
 	}
-	for _, field := range f.Fields {
-		if len(o.Fields) > 0 && !slices.Contains(o.Fields, field) {
-			return nil, fmt.Errorf("fields: the schema has no root field %q", field)
-		}
-	}
-	limits := &principal.Limits{Operations: f.Operations, Fields: f.Fields}
+	limits := &principal.Limits{Key: f.Name, Operations: f.Operations, Fields: f.Fields, Types: f.Types, ConsoleCalls: f.MaxConsoleCalls}
 	for i, s := range f.Scopes {
 		if err := s.there.empty("departmentIds"); err != nil {
 			return nil, fmt.Errorf("scopes, number %d: %w", i+1, err)
@@ -298,4 +312,25 @@ func (o Options) limits(f fileKey) (*principal.Limits, error) {
 		limits.Scopes = append(limits.Scopes, limit)
 	}
 	return limits, nil
+}
+
+// checkNames finds all names of a key's limits that mean nothing.
+func (o Options) checkNames(f fileKey) error {
+	var problems []error
+	for _, operation := range f.Operations {
+		if operation != "query" && operation != "mutation" && operation != "subscription" {
+			problems = append(problems, fmt.Errorf("operations: %q is none of query, mutation, subscription", operation))
+		}
+	}
+	for _, field := range f.Fields {
+		if len(o.Fields) > 0 && !slices.Contains(o.Fields, field) {
+			problems = append(problems, fmt.Errorf("fields: the schema has no root field %q", field))
+		}
+	}
+	for _, name := range f.Types {
+		if len(o.Types) > 0 && !slices.Contains(o.Types, name) {
+			problems = append(problems, fmt.Errorf("types: the schema has no object type %q", name))
+		}
+	}
+	return errors.Join(problems...)
 }

@@ -135,6 +135,16 @@ func TestFilesThatMakeNoSense(t *testing.T) {
 		"a space in a name":        {"accounts: [{name: 'a b', username: u, password: " + secret + "}]\nkeys: [" + key + "]", "name:"},
 		"unknown operation":        {account + "keys: [" + strings.Replace(key, "}", ", operations: [read]}", 1) + "]", `"read" is none of`},
 		"unknown field":            {account + "keys: [" + strings.Replace(key, "}", ", fields: [robotz]}", 1) + "]", `no root field "robotz"`},
+		"unknown type":             {account + "keys: [" + strings.Replace(key, "}", ", types: [Robot, Robots]}", 1) + "]", `no object type "Robots"`},
+		"a type in lower case":     {account + "keys: [" + strings.Replace(key, "}", ", types: [robot]}", 1) + "]", `no object type "robot"`},
+		"a type that is null":      {account + "keys: [" + strings.Replace(key, "}", ", types: [null]}", 1) + "]", `no object type ""`},
+		"no types":                 {account + "keys: [" + strings.Replace(key, "}", ", types: []}", 1) + "]", "number 1: types: it is empty"},
+		"null for types":           {account + "keys: [" + strings.Replace(key, "}", ", types: }", 1) + "]", "number 1: types: it is empty"},
+		"no calls":                 {account + "keys: [" + strings.Replace(key, "}", ", maxConsoleCalls: 0}", 1) + "]", "number 1: maxConsoleCalls: it is not a whole number above 0"},
+		"less than no calls":       {account + "keys: [" + strings.Replace(key, "}", ", maxConsoleCalls: -5}", 1) + "]", "number 1: maxConsoleCalls: it is not a whole number above 0"},
+		"null for calls":           {account + "keys: [" + strings.Replace(key, "}", ", maxConsoleCalls: null}", 1) + "]", "number 1: maxConsoleCalls: it is not a whole number above 0"},
+		"a text for calls":         {account + "keys: [" + strings.Replace(key, "}", ", maxConsoleCalls: many}", 1) + "]", "line 2, column"},
+		"a fraction of a call":     {account + "keys: [" + strings.Replace(key, "}", ", maxConsoleCalls: 1.5}", 1) + "]", "maxConsoleCalls: it is not a whole number above 0"},
 		"company is no GUID":       {account + "keys: [" + strings.Replace(key, "}", ", scopes: [{companyId: acme}]}", 1) + "]", "companyId"},
 		"department is no GUID":    {account + "keys: [" + strings.Replace(key, "}", ", scopes: [{companyId: "+company+", departmentIds: [x]}]}", 1) + "]", "departmentIds"},
 		"no operations":            {account + "keys: [" + strings.Replace(key, "}", ", operations: []}", 1) + "]", "number 1: operations: it is empty"},
@@ -145,7 +155,7 @@ func TestFilesThatMakeNoSense(t *testing.T) {
 		"a department, no company": {account + "keys: [" + strings.Replace(key, "}", ", scopes: [{departmentIds: ["+dept+"]}]}", 1) + "]", "companyId"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := apikey.Load(write(t, "keys.yaml", tt.text), apikey.Options{Fields: []string{"robots"}})
+			_, err := apikey.Load(write(t, "keys.yaml", tt.text), apikey.Options{Fields: []string{"robots"}, Types: []string{"Robot"}})
 			if err == nil || !strings.Contains(err.Error(), tt.says) {
 				t.Fatalf("said %v, want %q", err, tt.says)
 			}
@@ -171,5 +181,58 @@ func TestJSONWillDo(t *testing.T) {
 	}
 	if _, ok := keys.Find(key); !ok {
 		t.Error("the key is not found")
+	}
+}
+
+// TestAllProblemsAtOnce: an operator sees every entry that makes no sense, in the order of the file.
+func TestAllProblemsAtOnce(t *testing.T) {
+	_, first := apikey.New()
+	_, second := apikey.New()
+	text := "accounts: [{name: a, username: u, password: p}]\nkeys:\n" +
+		"- {name: k, account: a, hash: '" + first + "', operations: [read], fields: [robotz, robots], types: [Robots, Robot, Queu]}\n" +
+		"- {name: l, account: a, hash: '" + second + "', types: [workflow]}\n"
+	_, err := apikey.Load(write(t, "keys.yaml", text), apikey.Options{Fields: []string{"robots"}, Types: []string{"Robot"}})
+	if err == nil {
+		t.Fatal("the file was read")
+	}
+	rest := err.Error()
+	for _, says := range []string{"number 1", `"read"`, `"robotz"`, `"Robots"`, `"Queu"`, "number 2", `"workflow"`} {
+		var found bool
+		if _, rest, found = strings.Cut(rest, says); !found {
+			t.Errorf("%s is not told, or not in its turn: %v", says, err)
+		}
+	}
+}
+
+func TestTypesAndCalls(t *testing.T) {
+	var texts []string
+	var shown []string
+	for i, limits := range []string{", fields: [robots]", ", fields: [robots], types: [Robot]", ", types: [Robot, Queue]", ", maxConsoleCalls: 7", ""} {
+		key, hash := apikey.New()
+		shown = append(shown, key)
+		texts = append(texts, fmt.Sprintf("{name: k%d, account: a, hash: '%s'%s}", i, hash, limits))
+	}
+	keys, err := apikey.Load(write(t, "keys.yaml", "accounts: [{name: a, username: u, password: p}]\nkeys: ["+strings.Join(texts, ", ")+"]"), apikey.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if alone := fmt.Sprint(keys.FieldsAlone()); alone != "[k0]" {
+		t.Errorf("fields alone: %s", alone)
+	}
+	for i, want := range []struct {
+		robot, queue bool
+		calls        int
+	}{{true, true, 0}, {true, false, 0}, {true, true, 0}, {true, true, 7}} {
+		p, _ := keys.Find(shown[i])
+		l := p.Limits()
+		if l == nil || l.Key != fmt.Sprint("k", i) || l.ConsoleCalls != want.calls {
+			t.Fatalf("%d: %+v", i, l)
+		}
+		if l.CheckType("Robot") == nil != want.robot || l.CheckType("Queue") == nil != want.queue {
+			t.Errorf("%d: it reads a robot: %v, a queue: %v", i, l.CheckType("Robot"), l.CheckType("Queue"))
+		}
+	}
+	if p, _ := keys.Find(shown[4]); p.Limits() != nil {
+		t.Errorf("a key without limits has %+v", p.Limits())
 	}
 }

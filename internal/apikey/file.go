@@ -68,6 +68,9 @@ func (f *File) Find(key string) (principal.Principal, bool) { return f.keys.Load
 // Len is how many keys there are.
 func (f *File) Len() int { return f.keys.Load().Len() }
 
+// FieldsAlone are the names of the keys that limit root fields without limiting types.
+func (f *File) FieldsAlone() []string { return f.keys.Load().FieldsAlone() }
+
 // Accounts are the service accounts that the file describes, by name.
 func (f *File) Accounts() map[string]tokencache.Account { return f.keys.Load().Accounts() }
 

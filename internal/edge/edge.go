@@ -159,7 +159,7 @@ func (s *server) graphql() http.Handler {
 	h.Use(&tracer{explainer: s.opts.Explainer, cached: s.opts.Answers != nil})
 	h.Use(extension.Introspection{})
 	h.Use(persistedQueries{extension.AutomaticPersistedQuery{Cache: persisted}})
-	h.Use(permits{})
+	h.Use(newPermits(s.opts.Schema.Schema()))
 	h.Use(&limiter{limits: s.opts.Limits})
 	for _, x := range s.opts.Extensions {
 		h.Use(x)

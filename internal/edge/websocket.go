@@ -69,6 +69,7 @@ func (t sockets) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphEx
 			return c.parameters(), payloadHeader(ctx)
 		}}
 	}
+	exec = currentKeyExecutor{exec, t.s}
 	limit := t.s.boundFor(r)
 	transport.Websocket{
 		Implementation:   accepted{c},
@@ -114,6 +115,9 @@ func (t sockets) initialise(r *http.Request, c *socket) transport.WebsocketInitF
 		}
 		if directives := asked.Header.Values("Cache-Control"); len(directives) > 0 {
 			ctx = context.WithValue(ctx, payloadKey{}, http.Header{"Cache-Control": directives})
+		}
+		if keys := nonEmpty(asked.Header.Values("X-Api-Key")); len(keys) == 1 {
+			ctx = context.WithValue(ctx, shownKeyKey{}, shownKey{keys[0], sc})
 		}
 		ctx = identified(ctx, who, sc)
 		mode, err := t.s.traceMode(asked.WithContext(ctx))

@@ -66,6 +66,14 @@ func (l *Limits) CheckField(operation, field string) error {
 	}
 }
 
+// CheckType says whether an entity type may be read: FORBIDDEN if not.
+func (l *Limits) CheckType(name string) error {
+	if l == nil || len(l.Types) == 0 || slices.Contains(l.Types, name) {
+		return nil
+	}
+	return fault.New(fault.Forbidden, "the API key %q may not read the type %s", l.Key, name)
+}
+
 // CheckScope says whether the console may be asked in a scope: FORBIDDEN if not.
 // A scope without a company asks which companies there are, and one without a
 // department concerns the company itself; see SeesCompany for the former.
