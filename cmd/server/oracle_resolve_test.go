@@ -15,8 +15,18 @@ var contents = map[string]string{
 	"package": "packages", "queue": "queues", "robot": "robots", "workflow": "workflows", "workflowLayout": "workflowlayouts",
 }
 
-// resolve gives the value of a field: a relation, or what the console has sent under its name.
+// resolve gives the value of a field, null where it is one entity that does not exist.
 func (q *enquiry) resolve(def *ast.Definition, of thing, f *ast.Field) (any, error) {
+	v, err := q.resolved(def, of, f)
+	list := f.Definition.Type.Elem != nil || strings.HasSuffix(f.Definition.Type.Name(), "Connection")
+	if !list && errors.Is(err, refusal("NOT_FOUND")) {
+		return nil, nil
+	}
+	return v, err
+}
+
+// resolved gives the value of a field: a relation, or what the console has sent under its name.
+func (q *enquiry) resolved(def *ast.Definition, of thing, f *ast.Field) (any, error) {
 	switch def.Name {
 	case "Query":
 		return q.root(f)
@@ -54,14 +64,6 @@ func (q *enquiry) resolve(def *ast.Definition, of thing, f *ast.Field) (any, err
 	return of.fields[strings.ToLower(f.Name)], nil
 }
 
-// orNone makes null of what does not exist, as for all that is asked for by id.
-func orNone(v any, err error) (any, error) {
-	if errors.Is(err, refusal("NOT_FOUND")) {
-		return nil, nil
-	}
-	return v, err
-}
-
 func (q *enquiry) id(f *ast.Field) string {
 	id, _ := q.arguments(f)["id"].(string)
 	return id
@@ -73,7 +75,7 @@ func (q *enquiry) root(f *ast.Field) (any, error) {
 		name, _ := q.arguments(f)["name"].(string)
 		return listed(q.companies(q.who, name))
 	case "company":
-		return orNone(q.company(q.who, q.id(f)))
+		return q.company(q.who, q.id(f))
 	}
 	switch f.Name {
 	case "viewer", "rootDepartment", "department":
@@ -98,7 +100,7 @@ func listed(list []any, err error) (any, error) {
 func (q *enquiry) content(at place, f *ast.Field) (any, error) {
 	path := contents[f.Name]
 	if f.Definition.Arguments.ForName("id") != nil {
-		return orNone(q.one(q.who, at, path, q.id(f)))
+		return q.one(q.who, at, path, q.id(f))
 	}
 	return q.connection(at, path, f)
 }
@@ -109,7 +111,7 @@ func (q *enquiry) ofCompany(of thing, f *ast.Field) (any, error) {
 	case "viewer":
 		return q.viewer(q.who, company)
 	case "department":
-		return orNone(q.department(q.who, company, q.id(f)))
+		return q.department(q.who, company, q.id(f))
 	case "departments":
 		return listed(q.departments(q.who, company))
 	case "rootDepartment":

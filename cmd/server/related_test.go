@@ -3,11 +3,13 @@ package main
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/consoleql/consoleql/internal/consolesim"
 )
@@ -40,7 +42,7 @@ func (w *world) wantRelated(first int) []related {
 }
 
 // checkRelated compares an answer with want, in which nil stands for what has
-// failed with code.
+// failed with code; without a code, for what does not exist, which is no error.
 func (w *world) checkRelated(a answer, want []related, code string) {
 	w.t.Helper()
 	if diff := cmp.Diff(want, decode[relatedAnswer](w.t, a.Data).Workflows.Nodes); diff != "" {
@@ -56,6 +58,9 @@ func (w *world) checkRelated(a answer, want []related, code string) {
 	}
 	if len(failed) == 0 {
 		w.t.Fatal("nothing is to fail")
+	}
+	if code == "" {
+		clear(failed)
 	}
 	for _, e := range a.Errors {
 		if !failed[e.path()] || e.Extensions.Code != code {
@@ -148,21 +153,22 @@ func TestRelationsThatLeadNowhere(t *testing.T) {
 					"packageId": f.PackageID, "packageVersionId": f.PackageVersionID, "associatedQueueId": f.QueueID,
 				}[tt.field])
 				tt.lose(&want[0])
-				w.checkRelated(w.ask(relatedQuery(first), request{}), want, "NOT_FOUND")
+				w.checkRelated(w.ask(relatedQuery(first), request{}), want, "")
 			})
 		}
 	}
 }
 
+// TestOtherRelationsThatLeadNowhere are null without an error.
 func TestOtherRelationsThatLeadNowhere(t *testing.T) {
 	for name, tt := range map[string]struct {
-		path, field, query, at string
+		path, id, query, field string
 	}{
-		"a step's workflow":       {"/openapi/workflowlayouts", "workflowId", `{ workflowLayouts(first: 1) { nodes { nodes { name workflow { name } } } } }`, "workflowLayouts.nodes.0.nodes.0.workflow"},
-		"an entity's company":     {"/openapi/queues", "companyId", `{ queues(first: 1) { nodes { name company { name } } } }`, "queues.nodes.0.company"},
-		"an entity's department":  {"/openapi/queues", "departmentId", `{ queues(first: 1) { nodes { name department { name } } } }`, "queues.nodes.0.department"},
-		"the latest version":      {"/openapi/packages", "lastVersionId", `{ packages(first: 1) { nodes { name latestVersion { version } } } }`, "packages.nodes.0.latestVersion"},
-		"the viewer's department": {"/openapi/companyusers/self", "assignedDepartmentId", `{ viewer { name assignedDepartment { name } } }`, "viewer.assignedDepartment"},
+		"a step's workflow":       {"/openapi/workflowlayouts", "workflowId", `{ workflowLayouts(first: 1) { nodes { nodes { name workflow { name } } } } }`, "workflow"},
+		"an entity's company":     {"/openapi/queues", "companyId", `{ queues(first: 1) { nodes { name company { name } } } }`, "company"},
+		"an entity's department":  {"/openapi/queues", "departmentId", `{ queues(first: 1) { nodes { name department { name } } } }`, "department"},
+		"the latest version":      {"/openapi/packages", "lastVersionId", `{ packages(first: 1) { nodes { name latestVersion { version } } } }`, "latestVersion"},
+		"the viewer's department": {"/openapi/companyusers/self", "assignedDepartmentId", `{ viewer { name assignedDepartment { name } } }`, "assignedDepartment"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -170,7 +176,7 @@ func TestOtherRelationsThatLeadNowhere(t *testing.T) {
 				if r.URL.Path != tt.path {
 					return body
 				}
-				key := fmt.Sprintf("%q:\"", tt.field)
+				key := fmt.Sprintf("%q:\"", tt.id)
 				at := strings.Index(body, key)
 				if at < 0 {
 					t.Errorf("no %s in %s", key, body)
@@ -180,11 +186,83 @@ func TestOtherRelationsThatLeadNowhere(t *testing.T) {
 				return body[:at] + nobody + body[at+36:]
 			}))
 			a := w.ask(tt.query, request{})
-			if e := w.onlyError(a); e.Extensions.Code != "NOT_FOUND" || e.path() != tt.at || e.Message == "" {
-				t.Errorf("%+v", e)
-			}
-			if !strings.Contains(string(a.Data), `"name":"`) || !strings.HasSuffix(tt.at, lastNull(string(a.Data))) {
+			if !strings.Contains(string(a.Data), `"name":"`) || lastNull(string(a.Data)) != tt.field || len(a.Errors) > 0 {
 				t.Errorf("answered %s", a.Body)
+			}
+		})
+	}
+}
+
+// TestARobotThatDoesNotExist is left out of its workflow's robots, with no call for their list.
+func TestARobotThatDoesNotExist(t *testing.T) {
+	for _, first := range []int{1, 2, 50} {
+		t.Run(fmt.Sprint("one in ", first), func(t *testing.T) {
+			t.Parallel()
+			var from string
+			w := newWorld(t, consolesim.Options{}, through(t, func(r *http.Request, body string) string {
+				if r.URL.Path != "/openapi/workflows" {
+					return body
+				}
+				return strings.Replace(body, from, fmt.Sprintf("\"associatedRobotIds\":[%q", nobody), 1)
+			}))
+			want := w.wantRelated(first)
+			at := slices.IndexFunc(want, func(r related) bool { return len(r.Robots) > 0 })
+			if at < 0 {
+				t.Fatal("no workflow has robots")
+			}
+			from = fmt.Sprintf("\"associatedRobotIds\":[%q", want[at].Robots[0].ID)
+			want[at].Robots = want[at].Robots[1:]
+			a := w.ask(relatedQuery(first), request{})
+			if diff := cmp.Diff(want, decode[relatedAnswer](t, a.Data).Workflows.Nodes, cmpopts.EquateEmpty()); diff != "" || len(a.Errors) > 0 {
+				t.Errorf("%+v, - wanted + answered:\n%s", a.Errors, diff)
+			}
+			if n := w.calls()[workflowRobots]; n > 0 {
+				t.Errorf("%d calls for lists of robots", n)
+			}
+		})
+	}
+}
+
+// TestNoWordOfAbsence lets the console answer in other ways than that an entity does not
+// exist: each is an error at the relation, and its siblings are answered.
+func TestNoWordOfAbsence(t *testing.T) {
+	for name, tt := range map[string]struct {
+		fault consolesim.Fault
+		code  string
+	}{
+		"an ingress":             {consolesim.IngressPage.Fault(http.StatusNotFound), "UPSTREAM_INVALID_RESPONSE"},
+		"nginx":                  {consolesim.NginxPage.Fault(http.StatusNotFound), "UPSTREAM_INVALID_RESPONSE"},
+		"not the caller's":       {consolesim.Fault{Status: http.StatusForbidden}, "FORBIDDEN"},
+		"down, in all its calls": {consolesim.Fault{Status: http.StatusServiceUnavailable}, "UPSTREAM_UNAVAILABLE"},
+	} {
+		for _, ids := range []string{"auto", "off"} {
+			t.Run(name+", Ids "+ids, func(t *testing.T) {
+				t.Parallel()
+				w := newWorld(t, consolesim.Options{}, func(s *settings, _ *consolesim.Server) { s.ConsoleIDs = ids })
+				want := w.wantRelated(2)
+				w.sim.Fail(func(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, "/openapi/queues") }, tt.fault)
+				want[0].Queue, want[1].Queue = nil, nil
+				w.checkRelated(w.ask(relatedQuery(2), request{}), want, tt.code)
+			})
+		}
+	}
+}
+
+// TestNoWordOfAbsenceInATree: a department is not known to be absent where the tree cannot be had.
+func TestNoWordOfAbsenceInATree(t *testing.T) {
+	for name, tt := range map[string]struct{ path, query, at string }{
+		"a relation":          {"/openapi/departments/tree", `{ queues(first: 1) { nodes { name department { name } } } }`, "queues.nodes.0.department"},
+		"by id":               {"/openapi/departments/tree", `{ department(id: "` + nobody + `") { name } viewer { name } }`, "department"},
+		"a company":           {"/openapi/companies/companylist", `{ queues(first: 1) { nodes { name company { name } } } }`, "queues.nodes.0.company"},
+		"a company by its id": {"/openapi/companies/companylist", `{ company(id: "` + nobody + `") { name } viewer { name } }`, "company"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, consolesim.Options{})
+			w.sim.Fail(on(tt.path), consolesim.Fault{Status: http.StatusNotFound})
+			a := w.ask(tt.query, request{})
+			if e := w.onlyError(a); e.Extensions.Code != "NOT_FOUND" || e.path() != tt.at || !strings.Contains(string(a.Data), `"name":"`) {
+				t.Errorf("%s", a.Body)
 			}
 		})
 	}

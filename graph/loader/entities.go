@@ -164,8 +164,9 @@ func (a *asked[V]) Clear() {
 	clear(a.thunks)
 }
 
-// load asks for the entity id in sc, in the name of l. What look-ahead asks for
-// waits for the flush of its level.
+// load asks for the entity id in sc, in the name of l. It is nil, without an error, where
+// the console says that it does not exist. What look-ahead asks for waits for the flush of
+// its level.
 func (e *entities[T, F]) load(l *Loaders, sc scope.Scope, id string, whole bool) Thunk[*T] {
 	k := key{scope.Lower(id), e.l.places.of(sc), whole && e.k.whole != nil}
 	if err := e.l.calls.err(); err != nil {
@@ -350,9 +351,9 @@ func (e *entities[T, F]) batch(ctx context.Context, keys []key) []*dataloader.Re
 			results[i] = &dataloader.Result[*T]{Data: v}
 			continue
 		}
-		err := groups[k.place].failed[k.id]
-		if err == nil {
-			err = fault.New(fault.NotFound, "the console has no such %s", e.k.name)
+		err, known := groups[k.place].failed[k.id]
+		if !known {
+			err = fault.New(fault.UpstreamInvalidResponse, "the console answered without the %s that was asked for", e.k.name)
 		}
 		results[i] = &dataloader.Result[*T]{Error: err}
 	}

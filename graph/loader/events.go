@@ -303,12 +303,12 @@ func now[T any, F comparable](l *Loaders, e *entities[T, F], sc scope.Scope, ids
 	var refused error
 	for i, t := range thunks {
 		v, err := t()
-		switch fault.CodeOf(err) {
-		case "":
+		switch {
+		case v != nil:
 			found.Entities = append(found.Entities, v)
-		case fault.NotFound:
+		case err == nil:
 			found.Missing = append(found.Missing, scope.Lower(ids[i]))
-		case fault.Forbidden:
+		case fault.CodeOf(err) == fault.Forbidden:
 			refused = err
 		default:
 			return Snapshot[T]{}, err

@@ -38,7 +38,7 @@ type group struct {
 	keys    int // of the batch
 	missing []string
 	lacks   map[string]struct{} // what was ever in missing
-	failed  map[string]error
+	failed  map[string]error    // why an id has not come; nil: the console says that it does not exist
 }
 
 func (g *group) add(id string) {
@@ -93,7 +93,10 @@ func (e *entities[T, F]) fetch(g *group) {
 		thunks[i] = e.get(g.scope, id)
 	}
 	for i, t := range thunks {
-		if _, err := t(); err != nil {
+		_, err := t()
+		if fault.CodeOf(err) == fault.NotFound {
+			g.failed[g.missing[i]] = nil
+		} else if err != nil {
 			g.failed[g.missing[i]] = err
 		}
 	}

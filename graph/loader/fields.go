@@ -87,7 +87,7 @@ func (l *Loaders) WorkflowLayouts(a ListArgs[cc.WorkflowLayoutFilter], s Selecti
 	return inRequest(l, l.layouts, a, s)
 }
 
-// Package is the package id, an error NOT_FOUND where there is none.
+// Package is the package id, nil where there is none.
 func (l *Loaders) Package(id string, s Selection) Thunk[*cc.Package] {
 	sc, err := l.RequestScope()()
 	if err != nil {
@@ -96,16 +96,16 @@ func (l *Loaders) Package(id string, s Selection) Thunk[*cc.Package] {
 	return l.packageIn(sc, &id, s)
 }
 
-// Queue is the robot group id, an error NOT_FOUND where there is none.
+// Queue is the robot group id, nil where there is none.
 func (l *Loaders) Queue(id string) Thunk[*cc.Queue] { return oneInRequest(l, l.queues, id) }
 
-// Robot is the robot id, an error NOT_FOUND where there is none.
+// Robot is the robot id, nil where there is none.
 func (l *Loaders) Robot(id string) Thunk[*cc.Robot] { return oneInRequest(l, l.robots, id) }
 
-// Workflow is the workflow id, an error NOT_FOUND where there is none.
+// Workflow is the workflow id, nil where there is none.
 func (l *Loaders) Workflow(id string) Thunk[*cc.Workflow] { return oneInRequest(l, l.workflows, id) }
 
-// WorkflowLayout is the workflow layout id, an error NOT_FOUND where there is none.
+// WorkflowLayout is the workflow layout id, nil where there is none.
 func (l *Loaders) WorkflowLayout(id string) Thunk[*cc.WorkflowLayout] {
 	return oneInRequest(l, l.layouts, id)
 }

@@ -102,7 +102,7 @@ func seen(limits *principal.Limits, companies []*cc.Company) []*cc.Company {
 	return allowed
 }
 
-// Company is one of the principal's companies, or an error NOT_FOUND.
+// Company is one of the principal's companies, nil where there is none by that id.
 func (l *Loaders) Company(id string) Thunk[*cc.Company] {
 	return then(l.Companies(""), func(companies []*cc.Company) (*cc.Company, error) {
 		for _, c := range companies {
@@ -110,7 +110,7 @@ func (l *Loaders) Company(id string) Thunk[*cc.Company] {
 				return c, nil
 			}
 		}
-		return nil, fault.New(fault.NotFound, "the console has no such Company for this user")
+		return nil, nil
 	})
 }
 
@@ -203,13 +203,6 @@ func (l *Loaders) tree(company string) Thunk[*tree] {
 	})
 }
 
-func (t *tree) find(id string) (*cc.Department, error) {
-	if d, ok := t.byID[scope.Lower(id)]; ok {
-		return d, nil
-	}
-	return nil, fault.New(fault.NotFound, "the company's tree has no such Department")
-}
-
 // RootDepartment is the root of the request's company.
 func (l *Loaders) RootDepartment() Thunk[*cc.Department] {
 	company, err := l.requestCompany()()
@@ -223,7 +216,7 @@ func (l *Loaders) rootOf(company string) Thunk[*cc.Department] {
 	return then(l.tree(company), func(t *tree) (*cc.Department, error) { return t.root, nil })
 }
 
-// Department is a department of the request's company, or an error NOT_FOUND.
+// Department is a department of the request's company, nil where there is none by that id.
 func (l *Loaders) Department(id string) Thunk[*cc.Department] {
 	company, err := l.requestCompany()()
 	if err != nil {
@@ -233,7 +226,7 @@ func (l *Loaders) Department(id string) Thunk[*cc.Department] {
 }
 
 func (l *Loaders) department(company, id string) Thunk[*cc.Department] {
-	return then(l.tree(company), func(t *tree) (*cc.Department, error) { return t.find(id) })
+	return then(l.tree(company), func(t *tree) (*cc.Department, error) { return t.byID[scope.Lower(id)], nil })
 }
 
 // departmentOf is the department that an entity came with.
@@ -254,7 +247,7 @@ func (l *Loaders) CompanyDepartments(c *cc.Company) Thunk[[]*cc.Department] {
 	return then(l.tree(c.Scope().CompanyID), func(t *tree) ([]*cc.Department, error) { return t.all, nil })
 }
 
-// CompanyDepartment is one department of c, or an error NOT_FOUND.
+// CompanyDepartment is one department of c, nil where there is none by that id.
 func (l *Loaders) CompanyDepartment(c *cc.Company, id string) Thunk[*cc.Department] {
 	return l.department(c.Scope().CompanyID, id)
 }

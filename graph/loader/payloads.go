@@ -4,7 +4,6 @@ import (
 	"log/slog"
 
 	cc "github.com/consoleql/consoleql/internal/consoleclient"
-	"github.com/consoleql/consoleql/internal/fault"
 	"github.com/consoleql/consoleql/internal/scope"
 )
 
@@ -184,11 +183,10 @@ func (l *Loaders) UpgradedWorkflows(p *UpgradeWorkflowsPayload) Thunk[[]*cc.Work
 		found := make([]*cc.Workflow, 0, len(thunks))
 		for _, t := range thunks {
 			w, err := t()
-			switch {
-			case fault.CodeOf(err) == fault.NotFound:
-			case err != nil:
+			if err != nil {
 				return nil, err
-			default:
+			}
+			if w != nil {
 				found = append(found, w)
 			}
 		}

@@ -24,12 +24,20 @@ func (l *Loaders) PackageVersions(p *cc.Package) Thunk[[]*cc.PackageVersion] {
 	if p.Versions != nil {
 		return ready(p.Versions)
 	}
-	return then(l.packages.load(l, p.Scope(), p.ID, true), func(p *cc.Package) ([]*cc.PackageVersion, error) {
+	return l.versions(p.Scope(), p.ID)
+}
+
+// versions are all versions of the package id in sc, nil where there is no such package.
+func (l *Loaders) versions(sc scope.Scope, id string) Thunk[[]*cc.PackageVersion] {
+	return then(l.packages.load(l, sc, id, true), func(p *cc.Package) ([]*cc.PackageVersion, error) {
+		if p == nil {
+			return nil, nil
+		}
 		return p.Versions, nil
 	})
 }
 
-// PackageLatestVersion is the version that p's lastVersionId names.
+// PackageLatestVersion is the version that p's lastVersionId names, nil where there is none.
 func (l *Loaders) PackageLatestVersion(p *cc.Package) Thunk[*cc.PackageVersion] {
 	return versionIn(l.PackageVersions(p), p.LastVersionID)
 }
@@ -44,19 +52,16 @@ func versionIn(versions Thunk[[]*cc.PackageVersion], id *string) Thunk[*cc.Packa
 				return v, nil
 			}
 		}
-		return nil, fault.New(fault.NotFound, "the package has no such PackageVersion")
+		return nil, nil
 	})
 }
 
-// version is the version id of the package packageID.
+// version is the version id of the package packageID, nil where there is none.
 func (l *Loaders) version(sc scope.Scope, packageID, id *string) Thunk[*cc.PackageVersion] {
 	if scope.None(packageID) || scope.None(id) {
 		return ready[*cc.PackageVersion](nil)
 	}
-	versions := then(l.packages.load(l, sc, *packageID, true), func(p *cc.Package) ([]*cc.PackageVersion, error) {
-		return p.Versions, nil
-	})
-	return versionIn(versions, id)
+	return versionIn(l.versions(sc, *packageID), id)
 }
 
 // versionRun is the version id of the package packageID, of which whoever runs it knows
@@ -76,8 +81,8 @@ func (l *Loaders) versionRun(sc scope.Scope, packageID, id, number *string, s Se
 }
 
 // WorkflowRobots are the robots that w runs on: by the ids that came with w
-// where they did, else, or where the console refuses or no longer has one, as it
-// lists them for w.
+// where they did, without those that do not exist; else, or where the console
+// refuses one, as it lists them for w.
 func (l *Loaders) WorkflowRobots(w *cc.Workflow) Thunk[[]*cc.Robot] {
 	if begun, ok := l.namedRobots.Load(w); ok {
 		return begun.(*namedRobots).wait
@@ -91,7 +96,7 @@ func (l *Loaders) WorkflowRobots(w *cc.Workflow) Thunk[[]*cc.Robot] {
 		named.robots[i] = l.robots.load(l, w.Scope(), id, false)
 	}
 	if l.ahead {
-		// Should robots be missing, the workflows' lists are asked for together.
+		// Should robots be refused, the workflows' lists are asked for together.
 		l.next = append(l.next, named.find)
 		l.namedRobots.Store(w, named)
 	}
@@ -109,7 +114,7 @@ type namedRobots struct {
 
 	once  sync.Once
 	found []*cc.Robot
-	list  Thunk[[]*cc.Robot] // in the place of found, where one is missing
+	list  Thunk[[]*cc.Robot] // in the place of found, where one is refused
 }
 
 // wait returns the robots once they are there.
@@ -121,23 +126,25 @@ func (n *namedRobots) wait() ([]*cc.Robot, error) {
 	return n.found, nil
 }
 
-// find waits for each robot, and has the list asked for where one is missing.
+// find waits for each robot, and has the list asked for where one is refused.
 func (n *namedRobots) find() { n.once.Do(n.look) }
 
 func (n *namedRobots) look() {
-	n.found = make([]*cc.Robot, len(n.robots))
-	for i, wait := range n.robots {
+	n.found = make([]*cc.Robot, 0, len(n.robots))
+	for _, wait := range n.robots {
 		robot, err := wait()
 		switch fault.CodeOf(err) {
 		case "":
-		case fault.NotFound, fault.Forbidden:
+		case fault.Forbidden:
 			n.list = n.l.workflowRobots.spawn(n.l, n.l.robotsOf(n.w), func() ([]*cc.Robot, error) { return n.l.listWorkflowRobots(n.w) })
 			return
 		default: // asking more of a console in trouble, or for a client that has gone, helps nobody
 			n.list = failed[[]*cc.Robot](err)
 			return
 		}
-		n.found[i] = robot
+		if robot != nil {
+			n.found = append(n.found, robot)
+		}
 	}
 }
 

@@ -26,7 +26,7 @@ func (r *companyResolver) Departments(ctx context.Context, obj *consoleclient.Co
 }
 
 func (r *companyResolver) Department(ctx context.Context, obj *consoleclient.Company, id string) (*consoleclient.Department, error) {
-	return orNull(loader.From(ctx).CompanyDepartment(obj, id)())
+	return loader.From(ctx).CompanyDepartment(obj, id)()
 }
 
 func (r *queryResolver) Companies(ctx context.Context, name *string) ([]*consoleclient.Company, error) {
@@ -38,7 +38,7 @@ func (r *queryResolver) Companies(ctx context.Context, name *string) ([]*console
 }
 
 func (r *queryResolver) Company(ctx context.Context, id string) (*consoleclient.Company, error) {
-	return orNull(loader.From(ctx).Company(id)())
+	return loader.From(ctx).Company(id)()
 }
 
 func (r *Resolver) Company() generated.CompanyResolver { return &companyResolver{r} }

@@ -26,7 +26,7 @@ func (r *queryResolver) RootDepartment(ctx context.Context) (*consoleclient.Depa
 }
 
 func (r *queryResolver) Department(ctx context.Context, id string) (*consoleclient.Department, error) {
-	return orNull(loader.From(ctx).Department(id)())
+	return loader.From(ctx).Department(id)()
 }
 
 func (r *Resolver) Department() generated.DepartmentResolver { return &departmentResolver{r} }

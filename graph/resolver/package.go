@@ -27,7 +27,7 @@ func (r *departmentResolver) Packages(ctx context.Context, obj *consoleclient.De
 }
 
 func (r *departmentResolver) Package(ctx context.Context, obj *consoleclient.Department, id string) (*consoleclient.Package, error) {
-	return orNull(loader.From(ctx).DepartmentPackage(obj, id, loader.Selected(ctx))())
+	return loader.From(ctx).DepartmentPackage(obj, id, loader.Selected(ctx))()
 }
 
 func (r *mutationResolver) UpdatePackage(ctx context.Context, input mutation.UpdatePackageInput) (*loader.UpdatePackagePayload, error) {
@@ -83,7 +83,7 @@ func (r *queryResolver) Packages(ctx context.Context, filter *consoleclient.Pack
 }
 
 func (r *queryResolver) Package(ctx context.Context, id string) (*consoleclient.Package, error) {
-	return orNull(loader.From(ctx).Package(id, loader.Selected(ctx))())
+	return loader.From(ctx).Package(id, loader.Selected(ctx))()
 }
 
 func (r *updatePackagePayloadResolver) Package(ctx context.Context, obj *loader.UpdatePackagePayload) (*consoleclient.Package, error) {

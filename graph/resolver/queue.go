@@ -23,7 +23,7 @@ func (r *departmentResolver) Queues(ctx context.Context, obj *consoleclient.Depa
 }
 
 func (r *departmentResolver) Queue(ctx context.Context, obj *consoleclient.Department, id string) (*consoleclient.Queue, error) {
-	return orNull(loader.From(ctx).DepartmentQueue(obj, id)())
+	return loader.From(ctx).DepartmentQueue(obj, id)()
 }
 
 func (r *mutationResolver) CreateQueue(ctx context.Context, input mutation.CreateQueueInput) (*loader.CreateQueuePayload, error) {
@@ -43,7 +43,7 @@ func (r *queryResolver) Queues(ctx context.Context, filter *consoleclient.QueueF
 }
 
 func (r *queryResolver) Queue(ctx context.Context, id string) (*consoleclient.Queue, error) {
-	return orNull(loader.From(ctx).Queue(id)())
+	return loader.From(ctx).Queue(id)()
 }
 
 func (r *queueResolver) Robots(ctx context.Context, obj *consoleclient.Queue, filter *consoleclient.RobotFilter, order *loader.SortOrder, first *int, after *string, offset *int) (*loader.Connection[consoleclient.Robot], error) {

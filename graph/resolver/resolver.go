@@ -6,7 +6,6 @@ import (
 	"github.com/consoleql/consoleql/graph/loader"
 	"github.com/consoleql/consoleql/graph/mutation"
 	"github.com/consoleql/consoleql/graph/watch"
-	"github.com/consoleql/consoleql/internal/fault"
 )
 
 // Resolver is the root of the graph. What reads need travels with the operation.
@@ -17,14 +16,6 @@ type Resolver struct {
 	Door mutation.Door
 	// Watches answers the subscriptions.
 	Watches *watch.Watcher
-}
-
-// orNull makes null of an entity that does not exist: a query by id is no error then.
-func orNull[T any](v *T, err error) (*T, error) {
-	if fault.CodeOf(err) == fault.NotFound {
-		return nil, nil
-	}
-	return v, err
 }
 
 // listArgs gathers the arguments of a connection field.

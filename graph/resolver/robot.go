@@ -18,7 +18,7 @@ func (r *departmentResolver) Robots(ctx context.Context, obj *consoleclient.Depa
 }
 
 func (r *departmentResolver) Robot(ctx context.Context, obj *consoleclient.Department, id string) (*consoleclient.Robot, error) {
-	return orNull(loader.From(ctx).DepartmentRobot(obj, id)())
+	return loader.From(ctx).DepartmentRobot(obj, id)()
 }
 
 func (r *queryResolver) Robots(ctx context.Context, filter *consoleclient.RobotFilter, order *loader.SortOrder, first *int, after *string, offset *int) (*loader.Connection[consoleclient.Robot], error) {
@@ -26,7 +26,7 @@ func (r *queryResolver) Robots(ctx context.Context, filter *consoleclient.RobotF
 }
 
 func (r *queryResolver) Robot(ctx context.Context, id string) (*consoleclient.Robot, error) {
-	return orNull(loader.From(ctx).Robot(id)())
+	return loader.From(ctx).Robot(id)()
 }
 
 func (r *robotResolver) Department(ctx context.Context, obj *consoleclient.Robot) (*consoleclient.Department, error) {

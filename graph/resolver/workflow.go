@@ -27,7 +27,7 @@ func (r *departmentResolver) Workflows(ctx context.Context, obj *consoleclient.D
 }
 
 func (r *departmentResolver) Workflow(ctx context.Context, obj *consoleclient.Department, id string) (*consoleclient.Workflow, error) {
-	return orNull(loader.From(ctx).DepartmentWorkflow(obj, id)())
+	return loader.From(ctx).DepartmentWorkflow(obj, id)()
 }
 
 func (r *executeWorkflowPayloadResolver) Workflow(ctx context.Context, obj *loader.ExecuteWorkflowPayload) (*consoleclient.Workflow, error) {
@@ -67,7 +67,7 @@ func (r *queryResolver) Workflows(ctx context.Context, filter *consoleclient.Wor
 }
 
 func (r *queryResolver) Workflow(ctx context.Context, id string) (*consoleclient.Workflow, error) {
-	return orNull(loader.From(ctx).Workflow(id)())
+	return loader.From(ctx).Workflow(id)()
 }
 
 func (r *removeWorkflowRobotPayloadResolver) Workflow(ctx context.Context, obj *loader.RemoveWorkflowRobotPayload) (*consoleclient.Workflow, error) {

@@ -19,7 +19,7 @@ func (r *departmentResolver) WorkflowLayouts(ctx context.Context, obj *consolecl
 }
 
 func (r *departmentResolver) WorkflowLayout(ctx context.Context, obj *consoleclient.Department, id string) (*consoleclient.WorkflowLayout, error) {
-	return orNull(loader.From(ctx).DepartmentWorkflowLayout(obj, id)())
+	return loader.From(ctx).DepartmentWorkflowLayout(obj, id)()
 }
 
 func (r *executeWorkflowLayoutPayloadResolver) WorkflowLayout(ctx context.Context, obj *loader.ExecuteWorkflowLayoutPayload) (*consoleclient.WorkflowLayout, error) {
@@ -35,7 +35,7 @@ func (r *queryResolver) WorkflowLayouts(ctx context.Context, filter *consoleclie
 }
 
 func (r *queryResolver) WorkflowLayout(ctx context.Context, id string) (*consoleclient.WorkflowLayout, error) {
-	return orNull(loader.From(ctx).WorkflowLayout(id)())
+	return loader.From(ctx).WorkflowLayout(id)()
 }
 
 func (r *workflowLayoutResolver) Department(ctx context.Context, obj *consoleclient.WorkflowLayout) (*consoleclient.Department, error) {
