@@ -126,11 +126,10 @@ type errorCountKey struct{}
 type errorCount struct {
 	told int
 	left int
-	code fault.Code // of an error that was left out; NOT_FOUND only where all of them are
+	code fault.Code // of the first error that was left out
 }
 
-// admit says whether one more error is listed; else it is counted. An answer may be kept
-// while all of its errors are NOT_FOUND, so any other code wins.
+// admit says whether one more error is listed; else it is counted.
 func (c *errorCount) admit(code fault.Code) bool {
 	if c == nil {
 		return true
@@ -140,7 +139,7 @@ func (c *errorCount) admit(code fault.Code) bool {
 		return true
 	}
 	c.left++
-	if c.code == "" || c.code == fault.NotFound {
+	if c.code == "" {
 		c.code = code
 	}
 	return false

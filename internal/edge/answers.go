@@ -12,7 +12,6 @@ import (
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/maypok86/otter/v2"
-	"github.com/vektah/gqlparser/v2/gqlerror"
 
 	"github.com/consoleql/consoleql/internal/fault"
 	"github.com/consoleql/consoleql/internal/principal"
@@ -353,13 +352,4 @@ func cancelled(media string) *answer {
 	rec := &transcript{header: make(http.Header)}
 	writeErrorAs(rec, media, 499, fault.New(fault.Internal, "the request was cancelled"))
 	return rec.answer()
-}
-
-func spoiled(errs gqlerror.List) bool {
-	for _, err := range errs {
-		if code, _ := err.Extensions["code"].(fault.Code); code != fault.NotFound {
-			return true
-		}
-	}
-	return false
 }
