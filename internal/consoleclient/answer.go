@@ -141,8 +141,8 @@ func (l *limitedReader) Read(p []byte) (int, error) {
 	}
 	l.begun = true
 	n, err := io.ReadAtLeast(readerFunc(l.read), p, len(bom))
-	if errors.Is(err, io.ErrUnexpectedEOF) {
-		err = io.EOF
+	if errors.Is(err, io.ErrUnexpectedEOF) && l.err == nil {
+		err = io.EOF // of a short answer, rather than of one that was cut off
 	}
 	if bytes.HasPrefix(p[:n], []byte(bom)) {
 		n = copy(p, p[len(bom):n])

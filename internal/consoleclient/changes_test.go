@@ -3,7 +3,10 @@ package consoleclient
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -131,5 +134,32 @@ func ifAny[T any](id func(*T) string) func(*T, error) (string, error) {
 			return "", err
 		}
 		return id(e), err
+	}
+}
+
+// A change whose answer breaks off, wherever it does, is not known to be done.
+func TestChangesWhoseAnswerBreaksOff(t *testing.T) {
+	for _, framing := range []string{"Content-Length: 500", "Transfer-Encoding: chunked"} {
+		for _, body := range []string{"", "{", "{}", "nul", "{} ", "\xef\xbb\xbf{}", `{"id":"` + guid + `"}`} {
+			t.Run(fmt.Sprintf("%s %q", framing, body), func(t *testing.T) {
+				console := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+					conn, _, err := http.NewResponseController(w).Hijack()
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					defer conn.Close()
+					if body != "" && strings.HasPrefix(framing, "Transfer") {
+						body = fmt.Sprintf("%x\r\n%s\r\n", len(body), body)
+					}
+					_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"+framing+"\r\n\r\n"+body)
+				})
+				client := newTestClient(t, console, nil)
+				err := client.DeleteQueue(t.Context(), testScope, guid)
+				if fault.CodeOf(err) != fault.UpstreamUnavailable || fault.OutcomeOf(err) != fault.Unknown {
+					t.Errorf("got %v, outcome %v", err, fault.OutcomeOf(err))
+				}
+			})
+		}
 	}
 }
