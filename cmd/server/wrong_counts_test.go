@@ -21,9 +21,9 @@ func TestWrongCounts(t *testing.T) {
 	all := anyData(t).WorkflowIDs(main) // 66
 	n := len(all)
 	count := regexp.MustCompile(`"count":-?\d+`)
-	windows := []struct{ first, offset int }{{200, 0}, {500, 0}, {n, 0}, {30, 40}, {10, n - 3}, {25, 20}, {5, 0}}
+	windows := []struct{ first, offset int }{{200, 0}, {500, 0}, {n, 0}, {30, 40}, {10, n - 3}, {25, 20}, {5, 0}, {20, n}, {50, n}, {20, n + 3}, {7, n + 1}}
 	for _, clamp := range []int{7, 20, 500} {
-		for _, said := range []int{n + 1, n + 20, 500, n - 1, 41, 0, -1} {
+		for _, said := range []int{n + 1, n + 20, n + 22, 500, n - 1, 41, 40, 60, 21, 14, 0, -1} {
 			t.Run(fmt.Sprintf("pages of %d, count %d", clamp, said), func(t *testing.T) {
 				w := newWorld(t, consolesim.Options{PageClamp: clamp}, through(t, func(r *http.Request, body string) string {
 					if !strings.HasSuffix(r.URL.Path, "/openapi/workflows") {

@@ -22,6 +22,7 @@ type pager struct {
 	most   int          // the largest page; 0: as large as is asked for
 	least  int          // the smallest page
 	hidden map[int]bool // places that the caller may not see: they take room, and do not come
+	said   int          // the count that is told; 0: the length
 
 	mu    sync.Mutex
 	calls int
@@ -42,6 +43,9 @@ func (p *pager) Queues(_ context.Context, _ scope.Scope, l cc.List[cc.QueueFilte
 		if !p.hidden[i] {
 			page.List = append(page.List, &cc.Queue{ID: queueAt(i)})
 		}
+	}
+	if p.said > 0 {
+		page.Count = p.said
 	}
 	page.Served = len(page.List)
 	return page, nil
@@ -172,5 +176,50 @@ func TestPlacesThatAreHidden(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// TestCountsThatAreWrong lose nothing that a stretch from the beginning of the list holds, and
+// put nothing in places behind its end.
+func TestCountsThatAreWrong(t *testing.T) {
+	for _, tt := range []struct{ length, said, most, offset, first, calls int }{
+		// The count is a multiple of the limit, and the last page is full.
+		{66, 40, 20, 0, 500, 6},
+		{66, 40, 20, 0, 41, 6},
+		{66, 60, 20, 0, 100, 5},
+		{66, 14, 7, 0, 50, 12},
+		{350, 200, 100, 0, 500, 5},
+		{60, 40, 20, 0, 100, 5},
+		{66, 40, 20, 50, 50, 7}, // behind the count
+		{66, 40, 20, 0, 40, 2},  // within the count: nothing more is asked
+		// The count is right: one call more where the last page is full, and the stretch goes on.
+		{40, 40, 20, 0, 40, 2},
+		{40, 40, 20, 0, 100, 3},
+		{41, 41, 20, 0, 100, 3},
+		{40, 40, 0, 0, 100, 1},
+		{40, 40, 0, 0, 40, 1},
+		{120, 120, 20, 100, 100, 3},
+		// The count is too large.
+		{66, 86, 20, 66, 20, 4},
+		{66, 67, 20, 66, 20, 4},
+		{66, 500, 20, 66, 20, 4},
+		{66, 86, 20, 67, 20, 4},
+		{45, 70, 20, 45, 20, 4},
+		{66, 86, 0, 66, 20, 2},
+		{66, 500, 7, 69, 20, 6}, // p reaches beyond the pages that the stretch needs
+		{66, 86, 7, 66, 20, 6},
+	} {
+		t.Run(fmt.Sprint(tt), func(t *testing.T) {
+			p := &pager{length: tt.length, said: tt.said, most: tt.most}
+			e := p.engine(t)
+			for round := range 2 {
+				if diff := cmp.Diff(p.want(tt.offset, tt.first), p.window(t, e, tt.offset, tt.first)); diff != "" {
+					t.Errorf("round %d: - want, + got\n%s", round, diff)
+				}
+				if round == 0 && p.calls > tt.calls {
+					t.Errorf("%d calls, want at most %d", p.calls, tt.calls)
+				}
+			}
+		})
 	}
 }

@@ -103,12 +103,49 @@ func (e *entities[T, F]) readFrom(w window[F], key pageKey[F], p, first *cc.Page
 		key.index = 0
 		return e.readUncounted(w, key, first) // the count is too small: the pages tell where the list ends
 	}
+	if e.mayGoOn(w, key, p, r.total, size) {
+		k := key
+		k.index, k.size = max(r.total, w.offset)/size, size
+		next, err := e.page(k)
+		switch {
+		case err != nil:
+			return nil, err
+		case next.Served > 0 && first != nil:
+			key.index = 0
+			return e.readUncounted(w, key, first)
+		case next.Served > 0:
+			return e.readUncounted(w, key, p)
+		}
+	}
 	return r.view(e.k.id), nil
+}
+
+// mayGoOn says whether a list of which the console counts total entities, and serves p as the
+// page of key and pages of size, is asked for one page behind them: the count may be too small.
+// That costs a call, so it is done only for a stretch that reaches behind the count, where the
+// console is known to serve no larger pages and the last page is full. A stretch that begins
+// further on is taken at the console's word while the size of its pages is only being found
+// out, unless p shows entities where none should be.
+func (e *entities[T, F]) mayGoOn(w window[F], key pageKey[F], p *cc.Page[T], total, size int) bool {
+	switch {
+	case w.offset+w.count <= total || total == 0:
+		return false
+	case w.offset >= total:
+		return size < key.size && p.Served > 0
+	case total%size > 0:
+		return false
+	case size < key.size:
+		return w.offset == 0
+	default:
+		return e.pageSize() < e.l.engine.opts.PageSize
+	}
 }
 
 // hides says whether p, the page of key, may be as large as was asked for, with entities that
 // are left out. It cannot be where another page shows entities of the same places that p does
-// not hold: then the console serves smaller pages, and its count is too large.
+// not hold: then the console serves smaller pages, and its count is too large. Neither can it be
+// where the page of the same index and a smaller size shows just the same entities, or where
+// the entities of p are more than the places that others do not show.
 func (e *entities[T, F]) hides(key pageKey[F], p *cc.Page[T], others []pageAt[T], size int) bool {
 	ids := make(map[string]struct{}, len(p.List))
 	for _, v := range p.List {
@@ -124,13 +161,22 @@ func (e *entities[T, F]) hides(key pageKey[F], p *cc.Page[T], others []pageAt[T]
 			_, ok := ids[e.k.id(v)]
 			return ok
 		})
-		if common > leftOut && !shared {
+		same := other.start/size == key.index && other.start != from && len(other.page.List) == len(p.List)
+		if common > leftOut && !shared || shared && same && e.holdsAll(ids, other.page.List) {
 			return false
 		}
 		found, begin, behind = found || shared, min(begin, other.start), max(behind, end)
 	}
-	covered := begin <= from && behind >= min(to, p.Count)
-	return found || !covered || len(p.List) == 0
+	unseen := max(0, begin-from) + max(0, min(to, p.Count)-behind) // places of p that no other page has
+	return found || len(p.List) <= unseen
+}
+
+// holdsAll says whether all entities of a list are among ids.
+func (e *entities[T, F]) holdsAll(ids map[string]struct{}, list []*T) bool {
+	return !slices.ContainsFunc(list, func(v *T) bool {
+		_, ok := ids[e.k.id(v)]
+		return !ok
+	})
 }
 
 // placed says whether a page of an index beyond 0 holds the places that were asked for: a
