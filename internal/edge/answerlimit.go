@@ -42,7 +42,7 @@ func (answerLimits) ExtensionName() string { return "AnswerLimits" }
 func (answerLimits) Validate(graphql.ExecutableSchema) error { return nil }
 
 // InterceptResponse counts what the response is collected into. A response that is too large
-// has no data and one error.
+// has no data and one error; that of a mutation has the errors of its fields as well.
 func (x answerLimits) InterceptResponse(ctx context.Context, next graphql.ResponseHandler) *graphql.Response {
 	mutation := isMutation(ctx)
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -74,7 +74,14 @@ func (x answerLimits) InterceptResponse(ctx context.Context, next graphql.Respon
 	}
 	if err := answer.Err(); err != nil {
 		resp.Data = []byte("null")
-		resp.Errors = gqlerror.List{tooLarge(err, mutation)}
+		switch {
+		case !mutation:
+			resp.Errors = gqlerror.List{tooLarge(err, "")}
+		case !errs.executed:
+			resp.Errors = gqlerror.List{tooLarge(err, fault.NotSent)}
+		default:
+			resp.Errors = errs.limit(append(gqlerror.List{tooLarge(err, fault.Done)}, resp.Errors...))
+		}
 		return resp
 	}
 	resp.Errors = errs.limit(resp.Errors)
@@ -84,6 +91,9 @@ func (x answerLimits) InterceptResponse(ctx context.Context, next graphql.Respon
 // InterceptRootField makes null of a mutation's field whose payload is too large. The
 // change was made, and those of the next fields are made.
 func (x answerLimits) InterceptRootField(ctx context.Context, next graphql.RootResolver) graphql.Marshaler {
+	if errs, ok := ctx.Value(errorCountKey{}).(*errorCount); ok {
+		errs.executed = true
+	}
 	m := next(ctx)
 	answer := inorder.From(ctx)
 	if !isMutation(ctx) || answer.Err() == nil {
@@ -92,7 +102,7 @@ func (x answerLimits) InterceptRootField(ctx context.Context, next graphql.RootR
 	err := answer.Err()
 	answer.Resume()
 	field := graphql.GetRootFieldContext(ctx).Field
-	graphql.AddError(graphql.WithFieldContext(ctx, &graphql.FieldContext{Object: "Mutation", Field: field}), tooLarge(err, true))
+	graphql.AddError(graphql.WithFieldContext(ctx, &graphql.FieldContext{Object: "Mutation", Field: field}), tooLarge(err, fault.Done))
 	return graphql.Null
 }
 
@@ -104,16 +114,21 @@ func isMutation(ctx context.Context) bool {
 	return op.Operation != nil && op.Operation.Operation == ast.Mutation
 }
 
-// tooLarge tells the caller why the answer ends. Of a mutation it says that the change was made.
-func tooLarge(err error, mutation bool) *gqlerror.Error {
-	code := fault.CodeOf(err)
-	if code != fault.QueryTooComplex {
-		return refuse(fault.Internal, "the request was cancelled")
+// tooLarge tells the caller why the answer ends and, of a mutation, what became of the change.
+func tooLarge(err error, outcome fault.Outcome) *gqlerror.Error {
+	var told *gqlerror.Error
+	switch code := fault.CodeOf(err); {
+	case code != fault.QueryTooComplex:
+		told = refuse(fault.Internal, "the request was cancelled%s", consequence(outcome))
+	case outcome == fault.Done:
+		told = refuse(code, "the change was made, but %s", err.Error())
+	default:
+		told = refuse(code, "%s%s", err.Error(), consequence(outcome))
 	}
-	if mutation {
-		return refuse(code, "the change was made, but %s", err.Error())
+	if outcome != "" {
+		told.Extensions["outcome"] = outcome
 	}
-	return refuse(code, "%s", err.Error())
+	return told
 }
 
 // maxErrors bounds the errors that are listed in an answer; one more tells how many were left out.
@@ -122,8 +137,10 @@ const maxErrors = 100
 type errorCountKey struct{}
 
 // errorCount counts the errors of one response, of which the first are listed. The errors of
-// a response are presented by one goroutine.
+// a response are presented by one goroutine, which executes a mutation's fields as well.
 type errorCount struct {
+	executed bool // one of the root fields
+
 	told int
 	left int
 	code fault.Code // of the first error that was left out
