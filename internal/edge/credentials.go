@@ -2,6 +2,7 @@ package edge
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"slices"
 	"strings"
@@ -28,7 +29,10 @@ func (s *server) identify(next http.Handler) http.Handler {
 			return
 		}
 		p, err := s.principalOf(r.Context(), r.Header)
-		if err != nil {
+		var refused *tokenRefusal
+		if errors.As(err, &refused) {
+			r = r.WithContext(withRefusal(r.Context(), refused))
+		} else if err != nil {
 			refuseCredentials(w, r, err)
 			return
 		}
@@ -69,18 +73,20 @@ func identified(ctx context.Context, p principal.Principal, sc scope.Scope) cont
 // refuseCredentials answers a request whose credentials cannot be used: it is the
 // caller's matter, unless the gateway could not find out.
 func refuseCredentials(w http.ResponseWriter, r *http.Request, err error) {
-	if fault.CodeOf(err) != fault.Unauthenticated {
-		writeError(w, r, http.StatusServiceUnavailable, err)
-		return
+	status := http.StatusUnauthorized
+	if fault.CodeOf(err) == fault.Unauthenticated {
+		w.Header().Set("WWW-Authenticate", "Bearer")
+	} else {
+		status = http.StatusServiceUnavailable
 	}
-	w.Header().Set("WWW-Authenticate", "Bearer")
-	writeError(w, r, http.StatusUnauthorized, err)
+	writeErrorAs(w, answerType(r), status, err)
 }
 
 // principalOf reads who asks, from the headers of a request or from what stands
 // for them. An empty header counts as absent: clients write one where they have no
 // token. Credentials that cannot be used are an error, for falling back to
-// another identity would answer in the wrong name; so are two of them at once.
+// another identity would answer in the wrong name; so are two of them at once. That
+// error is a *tokenRefusal where the Verifier does not accept the token.
 func (s *server) principalOf(ctx context.Context, header http.Header) (principal.Principal, error) {
 	authorization, keys := nonEmpty(header.Values("Authorization")), nonEmpty(header.Values("X-Api-Key"))
 	switch {
@@ -130,7 +136,11 @@ func (s *server) bearer(ctx context.Context, authorization string) (principal.Pr
 	case principal.IsSessionToken(token):
 		return principal.FromSession(token), nil
 	case s.opts.Verifier != nil:
-		return s.opts.Verifier.Verify(ctx, token)
+		p, err := s.opts.Verifier.Verify(ctx, token)
+		if fault.CodeOf(err) == fault.Unauthenticated {
+			return principal.Principal{}, &tokenRefusal{err}
+		}
+		return p, err
 	default:
 		return principal.FromToken(token), nil
 	}

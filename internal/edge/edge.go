@@ -93,6 +93,8 @@ type Request struct {
 type server struct {
 	opts   Options
 	bodies *bodyPool
+	// persisted are the texts of automatic persisted queries, by their hash.
+	persisted documents[string]
 }
 
 // New returns the handler of the public listener.
@@ -110,11 +112,14 @@ func New(opts Options) http.Handler {
 		opts.Around = func(h http.Handler) http.Handler { return h }
 	}
 	opts.Limits = opts.Limits.withDefaults()
-	s := &server{opts: opts, bodies: &bodyPool{most: max(bodyPoolBytes, 4*opts.Limits.BodyBytes)}}
+	s := &server{
+		opts: opts, bodies: &bodyPool{most: max(bodyPoolBytes, 4*opts.Limits.BodyBytes)},
+		persisted: newDocuments(documentBytes, func(hash, text string) int { return len(hash) + len(text) }),
+	}
 
 	r := chi.NewRouter()
 	r.Use(gathered, impatient(bodyTimeout), s.observe)
-	r.With(opts.Around, unkeptUnlessSaid).With(s.origins()...).With(s.identify, s.admitTrace, s.holds, s.bound, withoutUpgrade, s.readParameters).Handle("/graphql", s.graphql())
+	r.With(opts.Around, unkeptUnlessSaid).With(s.origins()...).With(s.identify, s.admitTrace, s.holds, s.bound, withoutUpgrade, s.readParameters, s.admitSignIn).Handle("/graphql", s.graphql())
 	for path, h := range map[string]http.HandlerFunc{"/schema.graphql": s.sdl, "/healthz": healthy, "/readyz": s.ready} {
 		r.Get(path, h)
 		r.Head(path, h)
@@ -130,11 +135,10 @@ func (s *server) graphql() http.Handler {
 	h := handler.New(s.opts.Schema)
 	h.AddTransport(options{})
 	h.AddTransport(sockets{s})
-	persisted := newDocuments(documentBytes, func(hash, text string) int { return len(hash) + len(text) })
 	queries, files := []graphql.Transport{once{verbatim{get{}}}, once{verbatim{post{}}}}, graphql.Transport(once{uploads{s.opts.Limits}})
 	if s.opts.Answers != nil {
 		for i, t := range queries {
-			queries[i] = s.opts.Answers.before(t, persisted)
+			queries[i] = s.opts.Answers.before(t, s.persisted)
 		}
 		files = compressing{files, s.opts.Answers.encoder}
 	}
@@ -158,7 +162,7 @@ func (s *server) graphql() http.Handler {
 	h.Use(newAnswerLimits(s.opts.Limits))
 	h.Use(&tracer{explainer: s.opts.Explainer, cached: s.opts.Answers != nil})
 	h.Use(extension.Introspection{})
-	h.Use(persistedQueries{extension.AutomaticPersistedQuery{Cache: persisted}})
+	h.Use(persistedQueries{extension.AutomaticPersistedQuery{Cache: s.persisted}})
 	h.Use(newPermits(s.opts.Schema.Schema()))
 	h.Use(&limiter{limits: s.opts.Limits})
 	for _, x := range s.opts.Extensions {

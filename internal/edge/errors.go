@@ -219,8 +219,12 @@ func logPanic(ctx context.Context, log *slog.Logger, panicked any) {
 // errPanicked is what callers hear of a panic.
 func errPanicked() *gqlerror.Error { return refuse(fault.Internal, "internal error") }
 
-// writeError answers a request that did not become an operation.
+// writeError answers a request that did not become an operation. That its token is refused is told before all else.
 func writeError(w http.ResponseWriter, r *http.Request, status int, err error) {
+	if refused := refusalOf(r.Context()); refused != nil {
+		refuseCredentials(w, r, refused)
+		return
+	}
 	writeErrorAs(w, answerType(r), status, err)
 }
 

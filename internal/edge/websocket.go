@@ -70,6 +70,7 @@ func (t sockets) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphEx
 		}}
 	}
 	exec = currentKeyExecutor{exec, t.s}
+	exec = signInExecutor{exec, t.s, c.parameters}
 	limit := t.s.boundFor(r)
 	transport.Websocket{
 		Implementation:   accepted{c},
@@ -106,7 +107,10 @@ func (t sockets) initialise(r *http.Request, c *socket) transport.WebsocketInitF
 			return closing(ctx, statusBadRequest, err), nil, err
 		}
 		who, err := t.s.principalOf(ctx, asked.Header)
-		if err != nil {
+		var refused *tokenRefusal
+		if ctx = withRefusal(ctx, nil); errors.As(err, &refused) {
+			ctx = withRefusal(ctx, refused)
+		} else if err != nil {
 			return closing(ctx, statusUnauthorized, err), nil, err
 		}
 		sc, err := scopeOf(asked)
