@@ -49,9 +49,10 @@ type poll[T any] struct {
 	failures int
 	since    time.Time // of the first failure
 	told     error     // what the subscribers know of it
-	// Of polls that are refused, with none of another outcome between:
+	// Of polls that are refused by the console for one reason, with none of another outcome between:
 	refusals int
 	refused  time.Time // the first
+	refusal  fault.Code
 }
 
 // subscribe joins the poll of t, or starts it, and waits until it has looked
@@ -176,11 +177,7 @@ func (p *poll[T]) asker() (principal.Principal, bool) {
 func (p *poll[T]) settle(who principal.Principal, err error) time.Duration {
 	p.g.mu.Lock()
 	defer p.g.mu.Unlock()
-	if fault.CodeOf(err) != fault.Unauthenticated {
-		p.refusals = 0
-	} else if p.refusals++; p.refusals == 1 {
-		p.refused = time.Now()
-	}
+	p.countRefusal(err)
 	if err == nil {
 		p.failures, p.since, p.told = 0, time.Time{}, nil
 		return about(p.g.w.opts.Interval)
@@ -211,7 +208,7 @@ func (p *poll[T]) final(who principal.Principal, err error) bool {
 		// has ended the gateway says itself.
 		var console *cc.Error
 		ended := who.Kind() == principal.PassThrough || who.Kind() == principal.Session && !errors.As(err, &console)
-		if !ended && (p.refusals < 2 || time.Since(p.refused) < p.doubt()) {
+		if !ended && !p.persists() {
 			return false
 		}
 		p.dismiss(err, func(s *subscriber[T]) bool { return s.who.Token() == who.Token() })
@@ -219,8 +216,12 @@ func (p *poll[T]) final(who principal.Principal, err error) bool {
 		return true
 	case fault.Forbidden, fault.NotFound, fault.BadUserInput, fault.ScopeRequired:
 		var console *cc.Error
-		if errors.As(err, &console) && (console.Empty || console.Foreign) {
+		said := errors.As(err, &console)
+		if said && (console.Empty || console.Foreign) {
 			return false // it says nothing of the next look
+		}
+		if said && console.Kind == fault.Forbidden && p.state != nil && !p.persists() {
+			return false // rights that are being changed may be back at the next look
 		}
 		p.dismiss(err, func(*subscriber[T]) bool { return true })
 		return true
@@ -228,6 +229,27 @@ func (p *poll[T]) final(who principal.Principal, err error) bool {
 		return false
 	}
 }
+
+// countRefusal keeps count of the console's refusals in a row. An answer that is not the console's, or that is empty, is
+// none. The caller holds the lock.
+func (p *poll[T]) countRefusal(err error) {
+	code := fault.CodeOf(err)
+	var console *cc.Error
+	switch {
+	case code != fault.Unauthenticated && code != fault.Forbidden,
+		code == fault.Forbidden && errors.As(err, &console) && (console.Empty || console.Foreign):
+		p.refusals = 0
+		return
+	case code != p.refusal:
+		p.refusals = 0
+	}
+	if p.refusals++; p.refusals == 1 {
+		p.refused, p.refusal = time.Now(), code
+	}
+}
+
+// persists says whether the console has refused long enough to be believed. The caller holds the lock.
+func (p *poll[T]) persists() bool { return p.refusals >= 2 && time.Since(p.refused) >= p.doubt() }
 
 // dismiss ends the subscriptions for which it is over, with err as their last
 // event. The caller holds the lock.
@@ -265,7 +287,7 @@ func (p *poll[T]) end(err error) {
 	}
 }
 
-// doubt is how long a refusal of a token that the gateway keeps must go on to be believed.
+// doubt is how long a refusal must go on to be believed.
 func (p *poll[T]) doubt() time.Duration { return max(p.g.w.opts.Interval, 2*time.Second) }
 
 // backoff doubles the interval with each failure in a row, and leaves a console

@@ -1,0 +1,97 @@
+package watch
+
+import (
+	"errors"
+	"io"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	cc "github.com/consoleql/consoleql/internal/consoleclient"
+	"github.com/consoleql/consoleql/internal/fault"
+)
+
+// look waits for one more look at the console, which fails with err.
+func look(c *console, err error) {
+	c.fail(err)
+	for before := c.calls(); c.calls() == before; {
+		time.Sleep(50 * time.Millisecond)
+	}
+	synctest.Wait()
+}
+
+// TestWhatSaysNothingEndsNothing: neither pages and errors of what stands before the console nor empty refusals end a
+// subscription, however long they last.
+func TestWhatSaysNothingEndsNothing(t *testing.T) {
+	for name, err := range map[string]error{
+		"a page, 404":           &cc.Error{Status: 404, Kind: fault.UpstreamInvalidResponse, Foreign: true},
+		"a page, 403":           &cc.Error{Status: 403, Kind: fault.UpstreamInvalidResponse, Foreign: true},
+		"a page, 401":           &cc.Error{Status: 401, Kind: fault.UpstreamInvalidResponse, Foreign: true},
+		"a text, 400":           &cc.Error{Status: 400, Kind: fault.BadUserInput, Foreign: true},
+		"a gateway's JSON, 422": &cc.Error{Status: 422, Kind: fault.BadUserInput, Foreign: true},
+		"an empty 403":          &cc.Error{Status: 403, Kind: fault.Forbidden, Empty: true},
+		"an empty 404":          &cc.Error{Status: 404, Kind: fault.NotFound, Empty: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := &console{}
+			c.set("a", "a0")
+			watched(t, c, Options{Patience: time.Hour}, func(t *testing.T, w *Watcher) {
+				s := follow(t, w, alice)
+				for range 20 {
+					look(c, err)
+					silent(t, s)
+				}
+				c.set("a", "a1")
+				c.fail(nil)
+				if got := names(t, s, 1); got[0] != "a1" {
+					t.Errorf("told %v", got)
+				}
+			})
+		})
+	}
+}
+
+// TestForbiddenEndsWhenItPersists: the console's own 403 ends a subscription if it goes on, with no other outcome between.
+func TestForbiddenEndsWhenItPersists(t *testing.T) {
+	forbidden := &cc.Error{Status: 403, Kind: fault.Forbidden, Title: "Forbidden"}
+	for name, between := range map[string]error{
+		"a success":    nil,
+		"an outage":    &cc.Error{Status: 503, Kind: fault.UpstreamUnavailable},
+		"a page":       &cc.Error{Status: 403, Kind: fault.UpstreamInvalidResponse, Foreign: true},
+		"an empty 403": &cc.Error{Status: 403, Kind: fault.Forbidden, Empty: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := &console{}
+			watched(t, c, Options{Patience: time.Hour}, func(t *testing.T, w *Watcher) {
+				s := follow(t, w, alice)
+				for range 5 {
+					look(c, forbidden)
+					look(c, between)
+					silent(t, s)
+				}
+				begun := time.Now()
+				c.fail(forbidden)
+				if _, err := s.next(t.Context()); fault.CodeOf(err) != fault.Forbidden {
+					t.Errorf("told %v", err)
+				}
+				if took := time.Since(begun); took < w.robots.w.opts.Interval {
+					t.Errorf("believed after %v", took)
+				}
+				if _, err := s.next(t.Context()); !errors.Is(err, io.EOF) {
+					t.Errorf("and then %v", err)
+				}
+			})
+		})
+	}
+	t.Run("the gateway's own", func(t *testing.T) {
+		c := &console{}
+		watched(t, c, Options{}, func(t *testing.T, w *Watcher) {
+			s := follow(t, w, alice)
+			before := c.calls()
+			c.fail(fault.New(fault.Forbidden, "the API key is not for this scope"))
+			if _, err := s.next(t.Context()); fault.CodeOf(err) != fault.Forbidden || c.calls() != before+1 {
+				t.Errorf("told %v after %d looks", err, c.calls()-before)
+			}
+		})
+	})
+}
