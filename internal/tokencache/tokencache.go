@@ -222,9 +222,9 @@ func (c *Cache) entryOf(p principal.Principal) (*entry, error) {
 
 // Refused gives up a token that the console did not accept before its time, so
 // that the principal's next call renews it, once for all that were refused it.
-// A token that is very young is kept, since the next would hardly fare better;
-// the more often that happens in a row, the older it has to be. A caller's own
-// token is the caller's matter.
+// After that, a token that is young is kept, since the next would hardly fare
+// better; the more often that happens in a row, the older it has to be. A
+// caller's own token is the caller's matter.
 func (c *Cache) Refused(ctx context.Context, token string) {
 	e, err := c.entryOf(principal.FromContext(ctx))
 	if err != nil || e == nil {
@@ -239,7 +239,7 @@ func (c *Cache) Refused(ctx context.Context, token string) {
 	if now.Sub(e.gaveUp) > 2*maxPause {
 		e.gaveUps = 0
 	}
-	if young := min(firstPause<<min(e.gaveUps, 6), maxPause); now.Sub(h.token.Obtained) < min(young, h.token.life()/2) {
+	if young := min(firstPause<<min(e.gaveUps, 6), maxPause); e.gaveUps > 0 && now.Sub(h.token.Obtained) < min(young, h.token.life()/2) {
 		return
 	}
 	e.gaveUps, e.gaveUp = e.gaveUps+1, now

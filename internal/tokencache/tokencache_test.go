@@ -106,9 +106,14 @@ func TestRefusedTokenIsRenewed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &sso{}
 		c := newCache(t, s)
-		first, err := c.Token(service(t))
+		forgotten, err := c.Token(service(t))
 		if err != nil {
 			t.Fatal(err)
+		}
+		c.Refused(service(t), forgotten)
+		first, err := c.Token(service(t))
+		if err != nil || first == forgotten {
+			t.Fatalf("a refused token was kept: %q, %v", first, err)
 		}
 		c.Refused(service(t), first)
 		if young, err := c.Token(service(t)); err != nil || young != first {
@@ -131,7 +136,7 @@ func TestRefusedTokenIsRenewed(t *testing.T) {
 		time.Sleep(10 * time.Second)
 		c.Refused(service(t), first) // by a call that took long
 		wantToken(t, c, service(t), next)
-		s.want(t, 1, 1)
+		s.want(t, 1, 2)
 	})
 }
 
