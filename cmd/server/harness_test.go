@@ -29,7 +29,10 @@ func TestMain(m *testing.M) {
 		main()
 	}
 	silenceLibraries()
-	goleak.VerifyTestMain(m)
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+		release.remove()
+		os.Exit(code)
+	}))
 }
 
 // world is a simulated console and a gateway in front of it, both over real HTTP.

@@ -1,0 +1,185 @@
+//go:build linux
+
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/consoleql/consoleql/internal/consolesim"
+)
+
+// containerMemory is the limit of deploy/kubernetes.yaml.
+const containerMemory = 1 << 30
+
+// graphqlBody is the body of a query.
+func graphqlBody(query string) string {
+	body, _ := json.Marshal(map[string]string{"query": query}) // cannot fail
+	return string(body)
+}
+
+// attack is a request that needs much memory. It is sent many times at once.
+type attack struct {
+	body      string
+	anonymous bool // without credentials
+	times     int  // default 100
+	scale     int  // of the console; default 1500
+	right     func(answer) bool
+}
+
+// TestRequestsDoNotExhaustTheMemory sends requests that need much memory, many at once, to the released binary in a
+// container's memory. The process lives, and answers another caller meanwhile.
+func TestRequestsDoNotExhaustTheMemory(t *testing.T) {
+	alias := strings.Repeat("n", 150_000)
+	rows := func(lists int, fields string) string {
+		return graphqlBody(`{ ` + aliased(lists, 4, "workflows(first: 500) { nodes { ...F } }") + `} fragment F on Workflow { ` + fields + `}`)
+	}
+	counts := func(queues, n int) string {
+		return graphqlBody(`{ companies { departments { queues(first: ` + strconv.Itoa(queues) + `) { nodes { ` + counted(n) + `} } } } }`)
+	}
+	variables := func(query string) string {
+		return `{"query":"` + query + `","variables":{"v":[` + strings.Repeat("{},", 349_000) + `{}]}}`
+	}
+	whole := orBusy(func(a answer) bool { return a.Status == http.StatusOK && len(a.Errors) == 0 })
+	for name, tt := range map[string]attack{
+		"an alias of 150 KB":          {body: graphqlBody(`{ workflows(first: 500) { nodes { ` + alias + `: id } } }`), right: tooComplex},
+		"long aliases in a fragment":  {body: rows(20, aliased(400, 128, "id")), right: tooComplex},
+		"answers of 15 MB":            {body: rows(1, aliased(180, 128, "id")), right: whole, times: 16},
+		"answers of 490,000 values":   {body: rows(2, aliased(490, 4, "priority")), right: whole, times: 16},
+		"calls of many queues":        {body: counts(500, 12), right: tooComplex, scale: 20_000},
+		"45 KB of calls":              {body: counts(2, 490), right: tooComplex},
+		"variables without a caller":  {body: variables("{__typename}"), anonymous: true, right: func(a answer) bool { return a.Status == http.StatusRequestEntityTooLarge }},
+		"variables":                   {body: variables("{__typename}"), right: whole},
+		"variables that are declared": {body: variables("query($v: [ID!]) { robots(filter: {ids: $v}) { totalCount } }"), right: orBusy(invalid)},
+	} {
+		t.Run(name, func(t *testing.T) { startLimited(t, tt.scale).attack(tt) })
+	}
+}
+
+func tooComplex(a answer) bool {
+	return len(a.Errors) > 0 && a.Errors[0].Extensions.Code == "QUERY_TOO_COMPLEX"
+}
+
+func invalid(a answer) bool {
+	return len(a.Errors) > 0 && a.Status == http.StatusUnprocessableEntity
+}
+
+// orBusy accepts an answer that says that the gateway has no memory for one more.
+func orBusy(right func(answer) bool) func(answer) bool {
+	return func(a answer) bool {
+		return right(a) || len(a.Errors) == 1 && a.Errors[0].Extensions.Code == "RATE_LIMITED"
+	}
+}
+
+// limited is a gateway in a process that may have containerMemory.
+type limited struct {
+	*process
+	cgroup      *memoryCgroup     // nil: none could be made
+	user, other map[string]string // credentials of two callers
+}
+
+// startLimited starts the release with its default settings.
+func startLimited(t *testing.T, scale int) *limited {
+	t.Helper()
+	sim := newSim(t, consolesim.Options{Scale: cmp.Or(scale, 1500)})
+	binary := release.binary(t)
+	l := &limited{cgroup: newMemoryCgroup(t, containerMemory)}
+	if l.cgroup != nil {
+		binary = l.cgroup.command(t, binary)
+	}
+	l.process = startProcess(t, binary, sim, "", "CONSOLEQL_CACHE=on", "CONSOLEQL_ANONYMOUS=false", "GOMEMLIMIT=", "GOGC=")
+	if l.cgroup != nil && !strings.Contains(l.log.String(), `"from":"cgroup"`) {
+		t.Errorf("the gateway does not see its limit:\n%s", l.log)
+	}
+	user, _ := sim.DefaultUser()
+	l.user = with(l.as(user), in(sim.Data().MainCompanyID(), sim.Data().MainDepartmentID()))
+	solo := sim.Data().SoloUser()
+	l.other = with(l.as(solo.Username), in(solo.CompanyIDs[0], ""))
+	return l
+}
+
+// attack sends a body many times at once while another caller asks something small again and again.
+func (l *limited) attack(of attack) {
+	l.t.Helper()
+	header := l.user
+	if of.anonymous {
+		header = nil
+	}
+	times := cmp.Or(of.times, 100)
+	var attacks, other sync.WaitGroup
+	var mu sync.Mutex
+	said := make(map[string]int)
+	for range times {
+		attacks.Go(func() {
+			a, err := l.post(of.body, header)
+			what := fmt.Sprintf("right, status %d", a.Status)
+			if err != nil || !of.right(a) {
+				what = fmt.Sprintf("%v, status %d: %.300s", err, a.Status, a.Body)
+				l.t.Errorf("answered %s", what)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			said[what]++
+		})
+	}
+	over := make(chan struct{})
+	answered := 0
+	other.Go(func() {
+		for ended := false; !ended; answered++ {
+			a, err := l.post(graphqlBody(`{ viewer { userName } }`), l.other)
+			if err != nil || len(a.Errors) > 0 || !strings.Contains(string(a.Data), l.sim.Data().SoloUser().Username) {
+				l.t.Errorf("another caller is answered %v: %.300s", err, a.Body)
+				return
+			}
+			select {
+			case <-over:
+				ended = true
+			default:
+			}
+		}
+	})
+	attacks.Wait()
+	close(over)
+	other.Wait()
+	if l.cgroup != nil {
+		if n := l.cgroup.killed(l.t); n != "0" {
+			l.t.Fatalf("the kernel has killed %s processes", n)
+		}
+	}
+	peak := peakMemory(l.t, l.cmd.Process.Pid)
+	l.t.Logf("at most %d MiB (in a cgroup: %t); another caller was answered %d times; %v", peak>>20, l.cgroup != nil, answered, said)
+	if peak >= containerMemory {
+		l.t.Errorf("the process has had %d MiB", peak>>20)
+	}
+}
+
+// post sends a body of any size. The server may answer before it has read all of it.
+func (l *limited) post(body string, header map[string]string) (answer, error) {
+	req, err := http.NewRequestWithContext(l.t.Context(), http.MethodPost, l.url+"/graphql", strings.NewReader(body))
+	if err != nil {
+		return answer{}, err
+	}
+	for name, value := range with(jsonBody, header) {
+		req.Header.Set(name, value)
+	}
+	resp, err := l.http.Do(req)
+	if err != nil {
+		return answer{}, err
+	}
+	defer resp.Body.Close()
+	a := answer{Status: resp.StatusCode}
+	var read bytes.Buffer
+	if _, err := io.Copy(&read, resp.Body); err != nil {
+		return answer{}, err
+	}
+	a.Body = read.Bytes()
+	return a, json.Unmarshal(a.Body, &a)
+}
