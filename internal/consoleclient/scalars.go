@@ -278,6 +278,9 @@ func isDateTime(s string) bool {
 			}
 		}
 	}
+	if n := len(s); n > len(form)+5 && (s[n-6] == '+' || s[n-6] == '-') && s[n-3] == ':' && (s[n-5:n-3] > "23" || s[n-2:] > "59") {
+		return false // an offset that time.Parse takes
+	}
 	return !strings.Contains(s, ",") && strings.TrimSpace(s) == s
 }
 
