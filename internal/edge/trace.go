@@ -79,7 +79,7 @@ func (s *server) admitTrace(next http.Handler) http.Handler {
 
 // traceMode is what the request's header wants to know, if it may.
 func (s *server) traceMode(r *http.Request) (traceMode, error) {
-	values := r.Header[headerTrace]
+	values := nonEmpty(r.Header[headerTrace])
 	if len(values) == 0 {
 		return untraced, nil
 	}
