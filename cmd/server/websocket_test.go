@@ -475,6 +475,7 @@ func TestSocketsThatBreakTheProtocol(t *testing.T) {
 		"no payload":            {[]any{initialised, message{ID: "1", Type: "subscribe"}}, 4400, "Invalid message received"},
 		"query of no text":      {[]any{initialised, message{ID: "1", Type: "subscribe", Payload: json.RawMessage(`{"query":5}`)}}, 4400, "Invalid message received"},
 		"two spellings":         {[]any{message{Type: "connection_init", Payload: json.RawMessage(`{"CompanyId":"x","companyid":"x"}`)}}, 4400, "Companyid: is there in two spellings"},
+		"half a character":      {[]any{initialised, `{"id":"\ud800","type":"subscribe","payload":{"query":"{ __typename }"}}`}, 4400, "Invalid message received"},
 		"no JSON":               {[]any{"hello"}, 4400, "Invalid message received"},
 		"bad credentials":       {[]any{message{Type: "connection_init", Payload: encode(t, map[string]string{"Authorization": "secret"})}}, 4401, "the Authorization header is not of the form: Bearer <token>"},
 		"bad scope":             {[]any{message{Type: "connection_init", Payload: encode(t, map[string]string{"CompanyId": "x"})}}, 4400, `CompanyId: "x" is not a GUID`},

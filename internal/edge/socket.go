@@ -316,6 +316,12 @@ func (c *socket) WriteJSON(v any) error {
 	if e.ID != "" && !c.sending(e) {
 		return nil
 	}
+	if e.Type == "next" {
+		if payload, changed := withoutUnmade(e.Payload); changed {
+			e.Payload = payload
+			return c.write(e)
+		}
+	}
 	return c.send(message)
 }
 

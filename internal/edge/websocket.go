@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/99designs/gqlgen/graphql/handler/transport"
@@ -71,6 +72,7 @@ func (t sockets) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphEx
 	}
 	exec = currentKeyExecutor{exec, t.s}
 	exec = signInExecutor{exec, t.s, c.parameters}
+	exec = socketExecutor{exec}
 	limit := t.s.boundFor(r)
 	transport.Websocket{
 		Implementation:   accepted{c},
@@ -209,5 +211,6 @@ func (e envelope) complete() bool {
 func open(message []byte) (envelope, bool) {
 	var e envelope
 	err := json.Unmarshal(message, &e, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
-	return e, err == nil && e.Type != ""
+	// In an id, U+FFFD stands for one half of a surrogate pair, which is like any other.
+	return e, err == nil && e.Type != "" && !strings.ContainsRune(e.ID, utf8.RuneError)
 }
