@@ -84,6 +84,10 @@ func (x answerLimits) InterceptResponse(ctx context.Context, next graphql.Respon
 		}
 		return resp
 	}
+	if resp.Data == nil {
+		resp.Errors = firstErrors(resp.Errors) // those of the request, not of fields that were counted
+		return resp
+	}
 	resp.Errors = errs.limit(resp.Errors)
 	return resp
 }
@@ -168,6 +172,15 @@ func (c *errorCount) limit(errs gqlerror.List) gqlerror.List {
 		return errs
 	}
 	return append(errs, leftOut(c.code, c.left))
+}
+
+// firstErrors are the errors of a request that was not executed, at most maxErrors and one that
+// tells how many were left out.
+func firstErrors(errs gqlerror.List) gqlerror.List {
+	if len(errs) <= maxErrors {
+		return errs
+	}
+	return append(errs[:maxErrors:maxErrors], leftOut(fault.BadUserInput, len(errs)-maxErrors))
 }
 
 // leftOut is the error that stands for those that are not listed.

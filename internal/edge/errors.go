@@ -130,6 +130,9 @@ func validatorMessage(ctx context.Context, e *gqlerror.Error) string {
 			return "the document holds several operations: name the one to execute by operationName"
 		}
 	}
+	if code := e.Extensions["code"]; code == string(fault.BadUserInput) {
+		return e.Message // ours
+	}
 	if len(e.Path) < 2 || e.Path[0] != ast.PathName("variable") {
 		return withoutText(e.Message)
 	}

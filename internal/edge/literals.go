@@ -22,8 +22,9 @@ const (
 
 // literals corrects the literals of a document, and refuses those that are none.
 type literals struct {
-	blocks map[int]string // the value of each block string, by the position of its token
-	wrong  map[*ast.Value]bool
+	blocks map[int]string      // the value of each block string, by the position of its token
+	wrong  map[*ast.Value]bool // to be told
+	found  map[*ast.Value]bool // all of them, told or not
 	refuse func(rule string, at *ast.Position, message, argument string)
 }
 
@@ -69,13 +70,20 @@ func (l literals) correct(v *ast.Value) {
 		_, err = strconv.ParseFloat(v.Raw, 64)
 	case ast.ObjectValue:
 		if v.Definition != nil && (v.Definition.BuiltIn && v.Definition.Kind == ast.Scalar || v.Definition.Kind == ast.Enum || v.ExpectedType != nil && v.ExpectedType.Elem != nil && v.Definition.Kind != ast.InputObject) {
-			l.wrong[v] = true // gqlparser takes an empty one for any type
+			l.find(v) // gqlparser takes an empty one for any type
 		}
 	default: // gqlparser and gqlgen read the other kinds as the specification says
 	}
 	if err != nil {
 		v.Raw = "0" // gqlgen panics over a number that it cannot hold
-		l.wrong[v] = true
+		l.find(v)
+	}
+}
+
+// find notes a literal that is wrong.
+func (l literals) find(v *ast.Value) {
+	if !l.found[v] {
+		l.wrong[v], l.found[v] = true, true
 	}
 }
 

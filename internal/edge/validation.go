@@ -82,7 +82,7 @@ func (v *validating) document(schema *ast.Schema, document *ast.QueryDocument) b
 		v.tell(ruleLexical, []core.ErrorOption{wrong.option()})
 		return false
 	}
-	v.literals = literals{blocks: blocks, wrong: make(map[*ast.Value]bool), refuse: func(rule string, at *ast.Position, message, argument string) {
+	v.literals = literals{blocks: blocks, wrong: make(map[*ast.Value]bool), found: make(map[*ast.Value]bool), refuse: func(rule string, at *ast.Position, message, argument string) {
 		v.tell(rule, []core.ErrorOption{core.Message("%s: %s", argument, message), core.At(at), func(err *gqlerror.Error) {
 			err.Extensions = map[string]any{"argument": argument}
 		}})
@@ -124,6 +124,7 @@ func (v *validating) tellRest(schema *ast.Schema, document *ast.QueryDocument) {
 		var walker *core.Walker
 		events := &core.Events{}
 		events.OnDirectiveList(func(w *core.Walker, _ []*ast.Directive) { walker = w })
+		events.OnValue(func(_ *core.Walker, value *ast.Value) { v.literals.correct(value) })
 		for _, rule := range asked {
 			rule.RuleFunc(events, func(...core.ErrorOption) {
 				if all++; all >= maxCounted && walker != nil {
@@ -135,7 +136,7 @@ func (v *validating) tellRest(schema *ast.Schema, document *ast.QueryDocument) {
 	}
 	count(specified(false))
 	count([]core.Rule{rules.OverlappingFieldsCanBeMergedRule})
-	if left := all - v.listed; left > 0 {
+	if left := all + len(v.literals.found) - v.listed; left > 0 {
 		v.add(core.Message("%s", leftOut(fault.ValidationFailed, left).Message))
 	}
 }

@@ -106,6 +106,36 @@ func TestErrorsAreFew(t *testing.T) {
 	}
 }
 
+// TestErrorsThatAreNotListedAreCounted, those about literals among them.
+func TestErrorsThatAreNotListedAreCounted(t *testing.T) {
+	sdl := gqlparser.MustLoadSchema(&ast.Source{Input: schema.SDL()})
+	for name, tt := range map[string]struct {
+		query string
+		left  int
+	}{
+		"fields":               {"{" + numbered(150, "zz%d ") + "}", 50},
+		"numbers":              {"{" + numbered(300, "a%d:queues(first:99999999999){totalCount}") + "}", 200},
+		"numbers of a filter":  {"{" + numbered(130, "a%d:queues(filter:{name:{}}){totalCount}") + "}", 30},
+		"numbers in a default": {numbered(101, "query q%d($n:Int=2147483648){queues(first:$n){totalCount}}"), 1},
+		"numbers and fields":   {"{" + numbered(80, "a%d:queues(first:99999999999){totalCount zz}") + "}", 60},
+		"a hundred":            {"{" + numbered(100, "a%d:queues(first:99999999999){totalCount}") + "}", 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			broken := validated(t, sdl, tt.query)
+			want := maxErrors
+			if tt.left > 0 {
+				want++
+			}
+			if len(broken) != want {
+				t.Fatalf("%d errors; want %d", len(broken), want)
+			}
+			if said := fmt.Sprintf("%d more errors are not listed", tt.left); tt.left > 0 && broken[maxErrors].Message != said {
+				t.Errorf("the last error is %q; want %q", broken[maxErrors].Message, said)
+			}
+		})
+	}
+}
+
 // TestNamesAreShort: a name is at most 128 characters, wherever it stands.
 func TestNamesAreShort(t *testing.T) {
 	sdl := gqlparser.MustLoadSchema(&ast.Source{Input: schema.SDL()})
