@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -73,14 +74,14 @@ func watching(t *testing.T, paths func() []string, load func() error, test func(
 func TestChangesAreLoaded(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "file")
 	write(t, path, "one")
-	loads := 0
-	watching(t, func() []string { return []string{path} }, func() error { loads++; return nil }, func(now chan os.Signal, _ *bytes.Buffer) {
-		want := func(what string, n int) {
+	var loads atomic.Int64
+	watching(t, func() []string { return []string{path} }, func() error { loads.Add(1); return nil }, func(now chan os.Signal, _ *bytes.Buffer) {
+		want := func(what string, n int64) {
 			t.Helper()
 			time.Sleep(3 * time.Second)
 			synctest.Wait()
-			if loads != n {
-				t.Errorf("%s: %d loads, want %d", what, loads, n)
+			if got := loads.Load(); got != n {
+				t.Errorf("%s: %d loads, want %d", what, got, n)
 			}
 		}
 		want("unchanged", 0)
@@ -101,8 +102,8 @@ func TestChangesAreLoaded(t *testing.T) {
 		now <- syscall.SIGHUP
 		time.Sleep(200 * time.Millisecond)
 		synctest.Wait()
-		if loads != 3 {
-			t.Errorf("%d loads after a signal", loads)
+		if n := loads.Load(); n != 3 {
+			t.Errorf("%d loads after a signal", n)
 		}
 	})
 }
@@ -111,22 +112,29 @@ func TestChangesAreLoaded(t *testing.T) {
 func TestWhatCannotBeLoaded(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "file")
 	write(t, path, "good")
-	var bad error
-	loaded := 0
-	watching(t, func() []string { return []string{path} }, func() error { loaded++; return bad }, func(_ chan os.Signal, logs *bytes.Buffer) {
-		bad = errors.New("line 7 is wrong")
+	var bad atomic.Pointer[error]
+	var loaded atomic.Int64
+	load := func() error {
+		loaded.Add(1)
+		if err := bad.Load(); err != nil {
+			return *err
+		}
+		return nil
+	}
+	watching(t, func() []string { return []string{path} }, load, func(_ chan os.Signal, logs *bytes.Buffer) {
+		bad.Store(new(errors.New("line 7 is wrong")))
 		write(t, path, "bad")
 		time.Sleep(20 * time.Second)
 		synctest.Wait()
 		if n := strings.Count(logs.String(), "line 7 is wrong"); n != 1 {
 			t.Errorf("logged %d times:\n%s", n, logs)
 		}
-		bad = nil // what it refers to has been mended
-		before := loaded
+		bad.Store(nil) // what it refers to has been mended
+		before := loaded.Load()
 		time.Sleep(3 * time.Second)
 		synctest.Wait()
-		if loaded != before+1 || !strings.Contains(logs.String(), "read again") {
-			t.Errorf("%d loads:\n%s", loaded-before, logs)
+		if n := loaded.Load() - before; n != 1 || !strings.Contains(logs.String(), "read again") {
+			t.Errorf("%d loads:\n%s", n, logs)
 		}
 	})
 }
@@ -135,14 +143,14 @@ func TestWhatCannotBeLoaded(t *testing.T) {
 func TestPipesAreReadOnce(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "pipe")
 	if err := syscall.Mkfifo(path, 0o600); err != nil {
-		t.Skip("no pipes here")
+		t.Fatal(err)
 	}
-	loads := 0
-	watching(t, func() []string { return []string{path} }, func() error { loads++; return nil }, func(_ chan os.Signal, _ *bytes.Buffer) {
+	var loads atomic.Int64
+	watching(t, func() []string { return []string{path} }, func() error { loads.Add(1); return nil }, func(_ chan os.Signal, _ *bytes.Buffer) {
 		time.Sleep(10 * time.Second)
 		synctest.Wait()
-		if loads != 0 {
-			t.Errorf("%d loads", loads)
+		if n := loads.Load(); n != 0 {
+			t.Errorf("%d loads", n)
 		}
 	})
 }
