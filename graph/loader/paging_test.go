@@ -206,6 +206,7 @@ func TestCountsThatAreWrong(t *testing.T) {
 		{66, 86, 20, 67, 20, 4},
 		{45, 70, 20, 45, 20, 4},
 		{66, 86, 0, 66, 20, 2},
+		{47, 105, 35, 9, 48, 3}, // the last page is short, and no other tells why
 		{66, 500, 7, 69, 20, 6}, // p reaches beyond the pages that the stretch needs
 		{66, 86, 7, 66, 20, 6},
 	} {
@@ -221,5 +222,32 @@ func TestCountsThatAreWrong(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestAnyStretchWhateverTheCount: what is answered lies where it should, a stretch from the
+// beginning of the list misses nothing, and neither does any where the count is too large.
+func TestAnyStretchWhateverTheCount(t *testing.T) {
+	random := rand.New(rand.NewPCG(3, 4))
+	for range 400 {
+		p := &pager{length: 1 + random.IntN(300), most: 2 + random.IntN(40)}
+		p.said = p.most + 1 + random.IntN(2*p.length)
+		if random.IntN(2) == 0 {
+			p.said = p.most * (2 + random.IntN(5))
+		}
+		e := p.engine(t)
+		for i := range 4 {
+			offset, first := random.IntN(p.length+50), 1+random.IntN(MaxFirst)
+			if i%2 == 0 && p.said < p.length {
+				offset, first = 0, max(first, p.said+1)
+			}
+			got, want := p.window(t, e, offset, first), p.want(offset, first)
+			if p.said < p.length && offset > 0 { // it may end with the count
+				want = want[:min(len(got), len(want))]
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Fatalf("%d of %d from %d on, count %d, pages of %d: - want, + got\n%s", first, p.length, offset, p.said, p.most, diff)
+			}
+		}
 	}
 }
