@@ -75,7 +75,10 @@ func (e *entities[T, F]) goesOn(key pageKey[F], pages []pageAt[T], count, size i
 			last = page
 		}
 	}
-	if last.start+size >= count || last.page.Served == 0 || last.page.Served >= size {
+	switch {
+	case last.page.Served == 0:
+		return false, nil // an empty page ends the list, whatever the count
+	case last.start+size >= count, last.page.Served >= size:
 		return true, nil
 	}
 	key.index, key.size = last.start/size+1, size

@@ -206,6 +206,7 @@ func TestCountsThatAreWrong(t *testing.T) {
 		{66, 86, 20, 67, 20, 4},
 		{45, 70, 20, 45, 20, 4},
 		{66, 86, 0, 66, 20, 2},
+		{183, 301, 15, 226, 316, 7},
 		{47, 105, 35, 9, 48, 3}, // the last page is short, and no other tells why
 		{66, 500, 7, 69, 20, 6}, // p reaches beyond the pages that the stretch needs
 		{66, 86, 7, 66, 20, 6},
