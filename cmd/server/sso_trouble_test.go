@@ -30,6 +30,12 @@ func ssoTroubles() map[string]consolesim.Fault {
 		"429":                        {Status: http.StatusTooManyRequests},
 		"another OAuth error":        text(http.StatusBadRequest, "application/json", `{"error":"invalid_client"}`),
 		"JSON without a token":       text(http.StatusOK, "application/json", `{"access_token":{}}`),
+		"403 text":                   text(http.StatusForbidden, "text/plain", "RBAC: access denied"),
+		"403 of an API gateway":      text(http.StatusForbidden, "application/json", `{"message":"Forbidden"}`),
+		"403 problem":                {Status: http.StatusForbidden, Title: "Forbidden"},
+		"an empty 401":               text(http.StatusUnauthorized, "", ""),
+		"an empty 403":               text(http.StatusForbidden, "", ""),
+		"400 text":                   text(http.StatusBadRequest, "text/plain", "Bad Request"),
 		"a redirect to a login page": {Status: http.StatusFound, Header: http.Header{"Location": {"/login"}}},
 	}
 }

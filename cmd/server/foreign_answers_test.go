@@ -1,0 +1,115 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/consoleql/consoleql/internal/consolesim"
+)
+
+// silences are answers that say nothing of what the console would say, and its empty refusal.
+func silences() map[string]consolesim.Fault {
+	all := pages()
+	all["an empty 403"] = consolesim.Fault{Status: http.StatusForbidden, Body: []byte{}}
+	all["an empty 404"] = consolesim.Fault{Status: http.StatusNotFound, Body: []byte{}}
+	return all
+}
+
+// TestPagesEndNoSubscription: subscriptions go on after whatever stands before the console has said instead of it.
+func TestPagesEndNoSubscription(t *testing.T) {
+	for name, page := range silences() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, standing(consolesim.Options{}))
+			robots := w.sim.Data().RobotIDs(w.sim.Data().MainDepartmentID())[:2]
+			for _, id := range robots {
+				w.sim.SetRobotStatus(id, "Ready")
+			}
+			s := w.socket(nil)
+			s.subscribe("1", fmt.Sprintf(`subscription { robotEvents(ids: [%q, %q]) { type robot { id status } } }`, robots[0], robots[1]))
+			w.polls(1)
+			heal := w.sim.Fail(func(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, "/openapi/") }, page)
+			w.polls(3)
+			heal()
+			w.sim.SetRobotStatus(robots[1], "Busy")
+			if a := s.next("1"); string(a.Data) != fmt.Sprintf(`{"robotEvents":{"type":"UPDATED","robot":{"id":%q,"status":"BUSY"}}}`, robots[1]) {
+				t.Errorf("told %s", a.Body)
+			}
+		})
+	}
+}
+
+// TestAForbiddenRobotIsNotRemoved: that one of the followed robots is forbidden says neither that it is gone nor anything
+// of the others.
+func TestAForbiddenRobotIsNotRemoved(t *testing.T) {
+	for name, forbidden := range map[string]consolesim.Fault{
+		"a problem": {Status: http.StatusForbidden}, "empty": {Status: http.StatusForbidden, Body: []byte{}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, standing(consolesim.Options{}))
+			robots := w.sim.Data().RobotIDs(w.sim.Data().MainDepartmentID())[:2]
+			for _, id := range robots {
+				w.sim.SetRobotStatus(id, "Ready")
+			}
+			s := w.socket(nil)
+			s.subscribe("1", fmt.Sprintf(`subscription { robotEvents(ids: [%q, %q]) { type id robot { status } } }`, robots[0], robots[1]))
+			w.polls(1)
+			path := func(path string) func(*http.Request) bool {
+				return func(r *http.Request) bool { return strings.EqualFold(r.URL.Path, path) }
+			}
+			unlisted := w.sim.Fail(path("/openapi/robots"), consolesim.Fault{Body: []byte(`{"count":0,"list":[]}`)})
+			denied := w.sim.Fail(path("/openapi/robots/"+robots[0]), forbidden)
+			w.sim.ResetCounts()
+			await(t, "looks at the one that is forbidden", func() bool { return w.calls()["GET /openapi/robots/{robotId}"] >= 8 })
+			w.sim.SetRobotStatus(robots[1], "Busy")
+			if a := s.next("1"); string(a.Data) != fmt.Sprintf(`{"robotEvents":{"type":"UPDATED","id":%q,"robot":{"status":"BUSY"}}}`, robots[1]) {
+				t.Errorf("told %s", a.Body)
+			}
+			denied()
+			unlisted()
+			w.sim.SetRobotStatus(robots[0], "Busy")
+			if a := s.next("1"); string(a.Data) != fmt.Sprintf(`{"robotEvents":{"type":"UPDATED","id":%q,"robot":{"status":"BUSY"}}}`, robots[0]) {
+				t.Errorf("told %s", a.Body)
+			}
+		})
+	}
+}
+
+// TestStaleDataOutlivesPages: after a page what was read before is served, and after an empty refusal, which is told to its
+// caller, it is still there.
+func TestStaleDataOutlivesPages(t *testing.T) {
+	const query = `{ queues(first: 5) { nodes { name } } }`
+	for name, page := range silences() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, consolesim.Options{}, cached, func(s *settings, _ *consolesim.Server) {
+				s.CacheLife["queues"], s.CacheStaleWhileRevalidate, s.CacheStaleIfError = time.Millisecond, byKind{"queues": 0}, byKind{"queues": time.Hour}
+			})
+			user, _ := w.sim.DefaultUser()
+			caller := request{header: w.as(user)}
+			before := w.ask(query, caller)
+			if len(before.Errors) > 0 {
+				t.Fatalf("%s", before.Body)
+			}
+			time.Sleep(2 * time.Millisecond) // longer than anything is fresh
+			queues := func(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, "/openapi/queues") }
+			heal := w.sim.Fail(queues, page)
+			if name == "an empty 403" {
+				if e := w.refused(query, caller); e.Extensions.Code != "FORBIDDEN" {
+					t.Errorf("%+v", e)
+				}
+			} else if a := w.ask(query, caller); len(a.Errors) > 0 || string(a.Data) != string(before.Data) {
+				t.Errorf("answered %s", a.Body)
+			}
+			heal()
+			defer w.sim.Fail(queues, consolesim.Fault{Status: http.StatusServiceUnavailable})()
+			if a := w.ask(query, caller); len(a.Errors) > 0 || string(a.Data) != string(before.Data) {
+				t.Errorf("afterwards: %s", a.Body)
+			}
+		})
+	}
+}
