@@ -184,3 +184,19 @@ func nullAt(body, id string) string {
 	}
 	return body
 }
+
+// TestAnotherEntityIsNoAbsence: an answer about another entity does not say that the one asked for is gone.
+func TestAnotherEntityIsNoAbsence(t *testing.T) {
+	for name, answered := range map[string]string{
+		"bare": `{"id":"` + nobody + `","name":"x"}`, "wrapped": `{"count":1,"list":[{"id":"` + nobody + `","name":"x"}]}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, consolesim.Options{}, through(t, func(*http.Request, string) string { return answered }))
+			d := w.sim.Data()
+			e := w.refused(`{ queue(id: "`+d.QueueIDs(d.MainDepartmentID())[0]+`") { id } }`, request{})
+			if e.Extensions.Code != "UPSTREAM_INVALID_RESPONSE" {
+				t.Errorf("answered %+v", e)
+			}
+		})
+	}
+}

@@ -385,6 +385,10 @@ func (e *entities[T, F]) get(sc scope.Scope, id string) Thunk[*T] {
 		if err != nil {
 			return nil, err
 		}
+		if scope.Lower(e.k.id(v)) != id {
+			// Which says nothing of whether the entity exists that was asked for.
+			return nil, fault.New(fault.UpstreamInvalidResponse, "the console answered with another %s than the one that was asked for", e.k.name)
+		}
 		e.hold(sc, v)
 		return v, nil
 	})
