@@ -1,7 +1,6 @@
 package consoleclient
 
 import (
-	"cmp"
 	"errors"
 	"slices"
 	"strings"
@@ -390,25 +389,14 @@ func decodeOne[T any](a *answer, id func(*T) string) (*T, error) {
 	if len(list) == 0 || list[0] == nil {
 		return nil, errEmptyList
 	}
-	return firstElement(&scanner{in: wrapped, kept: a.kept}, id)
-}
-
-// firstElement reads the first object of a list.
-func firstElement[T any](s *scanner, id func(*T) string) (*T, error) {
-	for first := true; ; first = false {
-		if more, err := s.next('[', ']', first); err != nil || !more {
-			return nil, cmp.Or(err, errEmptyList)
-		}
-		c := s.peek()
-		if c == '{' {
-			break
-		}
-		if err := s.skip(c); err != nil {
-			return nil, err
-		}
+	first := &scanner{in: wrapped, kept: a.kept}
+	if _, err := first.next('[', ']', true); err != nil {
+		return nil, err
 	}
-	e := new(T)
-	if err := decodeElement(s, e); err != nil {
+	if first.peek() != '{' {
+		return checked(list[0], id)
+	}
+	if err := decodeElement(first, e); err != nil { // which also reads ids in their canonical form
 		return nil, err
 	}
 	return checked(e, id)
