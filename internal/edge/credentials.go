@@ -29,7 +29,7 @@ func (s *server) identify(next http.Handler) http.Handler {
 			return
 		}
 		p, err := s.principalOf(r.Context(), r.Header)
-		var refused *tokenRefusal
+		var refused *refusedTokenError
 		if errors.As(err, &refused) {
 			r = r.WithContext(withRefusal(r.Context(), refused))
 		} else if err != nil {
@@ -86,7 +86,7 @@ func refuseCredentials(w http.ResponseWriter, r *http.Request, err error) {
 // for them. An empty header counts as absent: clients write one where they have no
 // token. Credentials that cannot be used are an error, for falling back to
 // another identity would answer in the wrong name; so are two of them at once. That
-// error is a *tokenRefusal where the Verifier does not accept the token.
+// error is a *refusedTokenError where the Verifier does not accept the token.
 func (s *server) principalOf(ctx context.Context, header http.Header) (principal.Principal, error) {
 	authorization, keys := nonEmpty(header.Values("Authorization")), nonEmpty(header.Values("X-Api-Key"))
 	switch {
@@ -138,7 +138,7 @@ func (s *server) bearer(ctx context.Context, authorization string) (principal.Pr
 	case s.opts.Verifier != nil:
 		p, err := s.opts.Verifier.Verify(ctx, token)
 		if fault.CodeOf(err) == fault.Unauthenticated {
-			return principal.Principal{}, &tokenRefusal{err}
+			return principal.Principal{}, &refusedTokenError{err}
 		}
 		return p, err
 	default:

@@ -10,23 +10,23 @@ import (
 	"github.com/vektah/gqlparser/v2/parser"
 )
 
-// tokenRefusal is why the Verifier does not accept a console token. Clients send a stale one beside signIn, which
+// refusedTokenError is why the Verifier does not accept a console token. Clients send a stale one beside signIn, which
 // needs no credentials: the caller counts as nobody, and is refused unless the operation only signs in.
-type tokenRefusal struct{ error }
+type refusedTokenError struct{ error }
 
 // Unwrap returns the Verifier's error.
-func (e *tokenRefusal) Unwrap() error { return e.error }
+func (e *refusedTokenError) Unwrap() error { return e.error }
 
 type refusalKey struct{}
 
 // withRefusal is ctx of a caller whose token is refused; nil: it is not, or no longer of interest.
-func withRefusal(ctx context.Context, refused *tokenRefusal) context.Context {
+func withRefusal(ctx context.Context, refused *refusedTokenError) context.Context {
 	return context.WithValue(ctx, refusalKey{}, refused)
 }
 
 // refusalOf is why the token of the caller in ctx is refused; nil: it is not.
-func refusalOf(ctx context.Context) *tokenRefusal {
-	refused, _ := ctx.Value(refusalKey{}).(*tokenRefusal)
+func refusalOf(ctx context.Context) *refusedTokenError {
+	refused, _ := ctx.Value(refusalKey{}).(*refusedTokenError)
 	return refused
 }
 

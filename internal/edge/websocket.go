@@ -109,7 +109,7 @@ func (t sockets) initialise(r *http.Request, c *socket) transport.WebsocketInitF
 			return closing(ctx, statusBadRequest, err), nil, err
 		}
 		who, err := t.s.principalOf(ctx, asked.Header)
-		var refused *tokenRefusal
+		var refused *refusedTokenError
 		if ctx = withRefusal(ctx, nil); errors.As(err, &refused) {
 			ctx = withRefusal(ctx, refused)
 		} else if err != nil {
