@@ -218,3 +218,42 @@ func TestLargeDocumentsAreValid(t *testing.T) {
 		})
 	}
 }
+
+// TestErrorsLeftOutAreCounted: as many errors are listed and counted as the document has,
+// whichever of them are of literals.
+func TestErrorsLeftOutAreCounted(t *testing.T) {
+	sdl := gqlparser.MustLoadSchema(&ast.Source{Input: schema.SDL()})
+	large := func(n int) string { return numbered(n, "a%d:queues(first:3000000000){totalCount} ") }
+	unknown := func(n int) string { return numbered(n, "zz%d ") }
+	objects := func(n int) string { return numbered(n, "o%d:queues(first:{}){totalCount} ") }
+	for name, tt := range map[string]struct {
+		query string
+		want  int
+	}{
+		"numbers":                     {"{" + large(250) + "}", 250},
+		"numbers before fields":       {"{" + large(90) + unknown(200) + "}", 290},
+		"fields before numbers":       {"{" + unknown(150) + large(120) + "}", 270},
+		"numbers, a hundred":          {"{" + large(100) + "}", 100},
+		"numbers, one more":           {"{" + large(101) + "}", 101},
+		"objects":                     {"{" + objects(3) + "}", 3},
+		"objects, many":               {"{" + objects(130) + "}", 130},
+		"numbers of a fragment twice": {"{...f ...f}fragment f on Query{" + large(130) + "}", 130},
+		"objects of a fragment twice": {"{...f ...f}fragment f on Query{" + objects(3) + "}", 3},
+		"numbers of variables":        {"query(" + numbered(140, "$a%d:Int=3000000000 ") + "){" + numbered(140, "a%[1]d:queues(first:$a%[1]d){totalCount} ") + "}", 140},
+	} {
+		t.Run(name, func(t *testing.T) {
+			broken := validated(t, sdl, tt.query)
+			got := len(broken)
+			if got > maxErrors {
+				left := 0
+				if _, err := fmt.Sscanf(broken[got-1].Message, "%d more errors are not listed", &left); err != nil {
+					t.Fatalf("%d errors, the last of which is %v", got, broken[got-1])
+				}
+				got += left - 1
+			}
+			if got != tt.want {
+				t.Errorf("%d errors, want %d: %.300v", got, tt.want, broken)
+			}
+		})
+	}
+}
