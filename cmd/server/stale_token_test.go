@@ -116,7 +116,7 @@ func TestNothingElseBesideAStaleToken(t *testing.T) {
 	both := `{"query":"mutation A { ` + strings.ReplaceAll(signIn, `"`, `\"`) + ` } mutation B { signOut { ok } }","operationName":"B"}`
 	hash := sha256.Sum256([]byte(`{ viewer { userName } }`))
 	persisted := fmt.Sprintf(`{"extensions":{"persistedQuery":{"version":1,"sha256Hash":%q}}}`, hex.EncodeToString(hash[:]))
-	if resp, body := w.send(http.MethodPost, "/graphql", persisted[:len(persisted)-1]+`,"query":"{ viewer { userName } }"}`, map[string]string{"Content-Type": "application/json"}); resp.StatusCode != 200 {
+	if resp, body := w.send(http.MethodPost, "/graphql", persisted[:len(persisted)-1]+`,"query":"{ viewer { userName } }"}`, map[string]string{"Content-Type": "application/json"}); resp.StatusCode != http.StatusOK {
 		t.Fatalf("%s", body)
 	}
 	w.sim.ResetCounts()

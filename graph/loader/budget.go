@@ -22,10 +22,11 @@ func newCallBudget(limit int) *callBudget { return &callBudget{limit: int64(limi
 
 // err is why no call may be made any more; nil if one may.
 func (b *callBudget) err() error {
-	if err := b.exceeded.Load(); err != nil { //nolint:revive // a nil *fault.Error is no nil error
-		return err
+	exceeded := b.exceeded.Load()
+	if exceeded == nil {
+		return nil // a nil *fault.Error is not a nil error
 	}
-	return nil
+	return exceeded
 }
 
 // take counts n calls that are about to be made, or refuses all of them.
