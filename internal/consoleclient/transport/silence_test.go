@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -15,101 +14,12 @@ import (
 	"time"
 
 	"github.com/consoleql/consoleql/internal/consoleclient/transport"
+	"github.com/consoleql/consoleql/internal/silentproxy"
 )
 
-// swallower is a TCP proxy that can leave its connections open and pass on nothing of what is sent on them.
-type swallower struct {
-	net.Listener
-	target string
-
-	mu    sync.Mutex
-	conns []*swallowed
-	tasks sync.WaitGroup
-}
-
-type swallowed struct {
-	client, server net.Conn
-	dead           atomic.Bool
-}
-
-func newSwallower(t *testing.T, target string) *swallower {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := &swallower{Listener: l, target: target}
-	p.tasks.Go(func() {
-		for {
-			client, err := l.Accept()
-			if err != nil {
-				return
-			}
-			server, err := net.Dial("tcp", target)
-			if err != nil {
-				_ = client.Close() // as the server is away
-				continue
-			}
-			c := &swallowed{client: client, server: server}
-			p.mu.Lock()
-			p.conns = append(p.conns, c)
-			p.mu.Unlock()
-			p.tasks.Go(func() { c.copy(server, client) })
-			p.tasks.Go(func() { c.copy(client, server) })
-		}
-	})
-	t.Cleanup(func() {
-		_ = l.Close() // the test is over
-		p.mu.Lock()
-		for _, c := range p.conns {
-			c.close()
-		}
-		p.mu.Unlock()
-		p.tasks.Wait()
-	})
-	return p
-}
-
-func (c *swallowed) close() {
-	_ = c.client.Close() // either may be closed already
-	_ = c.server.Close()
-}
-
-func (c *swallowed) copy(to, from net.Conn) {
-	buffer := make([]byte, 32<<10)
-	for {
-		n, err := from.Read(buffer)
-		switch {
-		case c.dead.Load() && err != nil && from == c.client:
-			c.close()
-			return
-		case c.dead.Load() && err != nil:
-			return // the client hears nothing of it
-		case c.dead.Load():
-		case err != nil:
-			c.close()
-			return
-		default:
-			_, _ = to.Write(buffer[:n]) // its end is seen by the other copy
-		}
-	}
-}
-
-// swallow lets the connections that there are go silent, and returns how many.
-func (p *swallower) swallow() (silenced int) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, c := range p.conns {
-		if c.dead.CompareAndSwap(false, true) {
-			silenced++
-		}
-	}
-	return silenced
-}
-
-// swallowing is a server behind a swallower, and a client that reaches it there.
+// swallowing is a server behind a silent proxy, and a client that reaches it there.
 type swallowing struct {
-	*swallower
+	*silentproxy.Proxy
 	client *http.Client
 	url    string
 	seen   atomic.Int64 // requests that the server has seen
@@ -129,7 +39,7 @@ func newSwallowing(t *testing.T, http2 bool) *swallowing {
 	server.EnableHTTP2 = http2
 	server.StartTLS()
 	t.Cleanup(server.Close)
-	s.swallower = newSwallower(t, server.Listener.Addr().String())
+	s.Proxy = silentproxy.New(t, server.Listener.Addr().String())
 	pool := transport.NewPool(100, 0)
 	pool.TLSClientConfig = &tls.Config{RootCAs: server.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs, ServerName: "example.com"}
 	s.client = &http.Client{Transport: transport.New(transport.Options{Base: pool})}
@@ -185,7 +95,7 @@ func TestSilentHTTP2Connection(t *testing.T) {
 		if proto, err := s.do(t, http.MethodGet, time.Minute); proto != "HTTP/2.0" || err != nil {
 			t.Fatal(proto, err)
 		}
-		if n := s.swallow(); n != 1 {
+		if n := s.Silence(); n != 1 {
 			t.Fatalf("%d connections were pooled", n)
 		}
 		failed := 0
@@ -204,7 +114,7 @@ func TestSilentHTTP2Connection(t *testing.T) {
 		if _, err := s.do(t, http.MethodGet, time.Minute); err != nil {
 			t.Fatal(err)
 		}
-		s.swallow()
+		s.Silence()
 		var done sync.WaitGroup
 		for range 20 {
 			done.Go(func() {
@@ -221,7 +131,7 @@ func TestSilentHTTP2Connection(t *testing.T) {
 		if _, err := s.do(t, http.MethodPost, time.Minute); err != nil {
 			t.Fatal(err)
 		}
-		s.swallow()
+		s.Silence()
 		if _, err := s.do(t, http.MethodPost, time.Minute); err == nil || s.seen.Load() != 1 {
 			t.Errorf("a write on a dead connection: %v; the server has seen %d", err, s.seen.Load())
 		}
@@ -238,7 +148,7 @@ func TestSilentHTTP1Connections(t *testing.T) {
 		t.Parallel()
 		s := newSwallowing(t, false)
 		s.connect(t, pooled)
-		if n := s.swallow(); n < pooled { // net/http may dial more than it needs
+		if n := s.Silence(); n < pooled { // net/http may dial more than it needs
 			t.Fatalf("%d connections were pooled", n)
 		}
 		s.seen.Store(0)
@@ -259,7 +169,7 @@ func TestSilentHTTP1Connections(t *testing.T) {
 		t.Parallel()
 		s := newSwallowing(t, false)
 		s.connect(t, pooled)
-		s.swallow()
+		s.Silence()
 		failed := 0
 		for range callers {
 			if _, err := s.do(t, http.MethodGet, 2*time.Second); err != nil {
@@ -274,7 +184,7 @@ func TestSilentHTTP1Connections(t *testing.T) {
 		t.Parallel()
 		s := newSwallowing(t, false)
 		s.connect(t, pooled)
-		s.swallow()
+		s.Silence()
 		s.seen.Store(0)
 		if _, err := s.do(t, http.MethodPost, 500*time.Millisecond); !errors.Is(err, context.DeadlineExceeded) || s.seen.Load() != 0 {
 			t.Errorf("a write on a dead connection: %v; the server has seen %d", err, s.seen.Load())
