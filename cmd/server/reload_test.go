@@ -115,3 +115,46 @@ func TestAPIKeysChange(t *testing.T) {
 		t.Error("a file that cannot be used has changed the keys")
 	}
 }
+
+// TestTokenKeysChange while the gateway runs: the newest key of the file encrypts new sessions, older keys still open
+// the sessions that there are, and a file that cannot be used changes nothing.
+func TestTokenKeysChange(t *testing.T) {
+	t.Parallel()
+	sim := newSim(t, consolesim.Options{})
+	oldKey, newKey := strings.Repeat("11", 32), strings.Repeat("22", 32)
+	file := filepath.Join(t.TempDir(), "token-keys")
+	put := func(text string) {
+		t.Helper()
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put(oldKey)
+	store := redistest.Start(t)
+	p := newProcess(t, sim, store.URL(), "CONSOLEQL_TOKEN_KEYS_FILE="+file)
+	// The other replica has the new key only, so it knows the sessions that are encrypted with it.
+	other := newProcess(t, sim, store.URL(), "CONSOLEQL_TOKEN_KEYS="+newKey)
+	knows := func(p *process, session map[string]string) bool {
+		a := p.ask(`{ viewer { userName } }`, request{header: session})
+		return a.Status == 200 && len(a.Errors) == 0
+	}
+	user := sim.Data().Users()[0]
+	before := p.signIn(user)
+	if !knows(p, before) || knows(other, before) {
+		t.Fatal("a session is not encrypted with the key of the file")
+	}
+	put("\ufeff" + newKey + "\r\n" + oldKey + "\r\n")
+	var after map[string]string
+	await(t, "a session that the new key encrypts", func() bool {
+		after = p.signIn(user)
+		return knows(other, after)
+	})
+	put(newKey[1:])
+	await(t, "the refusal", func() bool { return strings.Contains(p.log.String(), "cannot be used") })
+	if strings.Contains(p.log.String(), newKey[1:]) {
+		t.Error("the log holds a key")
+	}
+	if !knows(p, before) || !knows(p, after) {
+		t.Error("a session ended with a change of the keys")
+	}
+}
