@@ -175,9 +175,9 @@ func (c *errorCount) limit(errs gqlerror.List) gqlerror.List {
 }
 
 // firstErrors are the errors of a request that was not executed, at most maxErrors and one that
-// tells how many were left out.
+// tells how many were left out. The validation of a document bounds its own errors.
 func firstErrors(errs gqlerror.List) gqlerror.List {
-	if len(errs) <= maxErrors {
+	if len(errs) <= maxErrors || codeOf(errs[0]) != string(fault.BadUserInput) {
 		return errs
 	}
 	return append(errs[:maxErrors:maxErrors], leftOut(fault.BadUserInput, len(errs)-maxErrors))
