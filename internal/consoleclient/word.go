@@ -92,18 +92,6 @@ func silenceCounts(status int, h http.Header, byID bool) bool {
 
 func isSuccess(status int) bool { return status >= 200 && status <= 299 }
 
-// challengesBearer says whether one of the answer's challenges is of the scheme Bearer (RFC 9110, section 11.6.1).
-func challengesBearer(h http.Header) bool {
-	for _, header := range h.Values("Www-Authenticate") {
-		for challenge := range strings.SplitSeq(header, ",") {
-			if fields := strings.Fields(challenge); len(fields) > 0 && strings.EqualFold(fields[0], "Bearer") {
-				return true
-			}
-		}
-	}
-	return false
-}
-
 // mediaType is the content type without its parameters, in lower case. Malformed parameters do not matter.
 func mediaType(h http.Header) string {
 	media, _, _ := strings.Cut(h.Get(headerContentType), ";")
