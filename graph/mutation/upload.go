@@ -59,8 +59,11 @@ func (w *Writer) upload(ctx context.Context, sc scope.Scope, file scalar.File, a
 		return nil, fault.BadInput("input.size", "is needed: neither the request nor the form's part tells the length of input.file")
 	}
 	prepared, err := w.console.CreatePackageUpload(ctx, sc)
-	if err != nil {
+	switch {
+	case err != nil:
 		return nil, unlessRefused(err)
+	case prepared == nil:
+		return nil, fault.New(fault.UpstreamInvalidResponse, "the console's answer names no upload, and nothing was changed")
 	}
 	if err := w.console.PutPackageFile(ctx, *prepared.Channel, file, size); err != nil {
 		return nil, unlessRefused(err)
@@ -121,6 +124,9 @@ func clientError(err error) error {
 func (w *Writer) CreatePackageUpload(ctx context.Context) (*loader.CreatePackageUploadPayload, error) {
 	return change(ctx, func(sc scope.Scope) (*loader.CreatePackageUploadPayload, error) {
 		u, err := w.console.CreatePackageUpload(ctx, sc)
+		if err == nil && u == nil {
+			err = errNoDetails()
+		}
 		return &loader.CreatePackageUploadPayload{Upload: u}, err
 	})
 }

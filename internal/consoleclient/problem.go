@@ -60,10 +60,13 @@ func storageError(operation string, resp *http.Response) *Error {
 	e := statusError(operation, false, resp)
 	e.Kind, e.Foreign, e.Empty, e.Title, e.hidden = kindOf(e.Status, foreignWord), true, false, http.StatusText(e.Status), ""
 	if e.Detail = ""; e.Status < http.StatusInternalServerError {
-		e.Detail = "the storage did not take the file"
+		e.Detail = storageRefusal
 	}
 	return e
 }
+
+// storageRefusal is all that is told of the storage's words.
+const storageRefusal = "the storage did not take the file"
 
 // isPlainReason says whether an answer is ASP.NET's BadRequest("…"), which writes a text as it is. Nothing but the text is
 // taken from it: it may be a proxy's.

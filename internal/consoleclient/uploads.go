@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/consoleql/consoleql/internal/fault"
 	"github.com/consoleql/consoleql/internal/scope"
 )
 
@@ -82,14 +83,15 @@ func (c *Client) UploadPackage(ctx context.Context, sc scope.Scope, file io.Read
 }
 
 // CreatePackageUpload prepares the upload of a package file (document, section Packages: create upload address). The call
-// is repeated as a GET is, as a prepared upload has no effect.
+// is repeated as a GET is, as a prepared upload has no effect. It returns nil where the console answers without the upload.
 func (c *Client) CreatePackageUpload(ctx context.Context, sc scope.Scope) (*PackageUpload, error) {
-	u, err := one(ctx, c, sc, request{operation: OpCreateUpload, again: true}, func(u *PackageUpload) string { return u.ID })
-	if err != nil {
+	u, err := one(ctx, c, sc, request{operation: OpCreateUpload, again: true, optional: true}, func(u *PackageUpload) string { return u.ID })
+	if err != nil || u == nil {
 		return nil, err
 	}
 	if u.Channel == nil || u.Channel.URI == "" {
-		return nil, invalid(OpCreateUpload, http.StatusOK, "the answer names no upload channel", nil)
+		err := invalid(OpCreateUpload, http.StatusOK, "the answer names no upload channel", nil)
+		return nil, fault.WithOutcome(err, fault.Done)
 	}
 	return u, nil
 }

@@ -32,77 +32,6 @@ type request struct {
 	optional  bool          // whether a success may come without the entity, as that of a change may
 }
 
-// list gets a page of a list, element by element.
-func list[T any](ctx context.Context, c *Client, sc scope.Scope, r request, names ...string) (*Page[T], error) {
-	var page *Page[T]
-	err := c.do(ctx, sc, r, func(a *answer) error {
-		page = &Page[T]{}
-		var err error
-		page.Count, page.Served, err = decodeList(a, names, func(e *T, place int) {
-			if s, ok := any(e).(stamper); ok {
-				s.Stamp(sc)
-			}
-			if place != len(page.List) && page.Places == nil {
-				page.Places = make([]int, len(page.List))
-				for i := range page.Places {
-					page.Places[i] = i
-				}
-			}
-			if page.Places != nil {
-				page.Places = append(page.Places, place)
-			}
-			page.List = append(page.List, e)
-		})
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	return page, nil
-}
-
-// one gets an entity, bare or wrapped. It is nil where the answer holds none and r says that it is optional. id, if not
-// nil, finds the id without which it would be none.
-func one[T any](ctx context.Context, c *Client, sc scope.Scope, r request, id func(*T) string) (*T, error) {
-	var entity *T
-	err := c.do(ctx, sc, r, func(a *answer) (err error) {
-		if !r.optional {
-			entity, err = decodeOne(a, id)
-			return err
-		}
-		entities, err := decodeSome(a, id)
-		if err == nil && len(entities) > 0 {
-			entity = entities[0]
-		}
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	if s, ok := any(entity).(stamper); ok && entity != nil {
-		s.Stamp(sc)
-	}
-	return entity, nil
-}
-
-// some gets the entities that a change answers with, nil where it answers with none.
-func some[T any](ctx context.Context, c *Client, sc scope.Scope, r request, id func(*T) string) ([]*T, error) {
-	var entities []*T
-	err := c.do(ctx, sc, r, func(a *answer) (err error) {
-		entities, err = decodeSome(a, id)
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	for _, e := range entities {
-		if s, ok := any(e).(stamper); ok {
-			s.Stamp(sc)
-		}
-	}
-	return entities, nil
-}
-
 // do makes a call of the API gateway and hands its answer to decode, if not nil.
 func (c *Client) do(ctx context.Context, sc scope.Scope, r request, decode func(*answer) error) error {
 	if err := c.permit(ctx, sc); err != nil {
@@ -286,15 +215,18 @@ func (w wire) exchange(ctx context.Context, x exchange,
 		return invalid(operation, resp.StatusCode, fmt.Sprintf("the answer is larger than %d bytes", w.max), nil)
 	case body.err != nil:
 		return connectionError(ctx, operation, resp.StatusCode, false, body.err)
-	case errors.Is(err, errEmptyList):
+	case errors.Is(err, errEmptyList) && x.byID:
 		return &Error{Operation: operation, Status: resp.StatusCode, Title: http.StatusText(http.StatusNotFound), Kind: fault.NotFound, Err: err}
 	case errors.Is(err, io.EOF):
 		return invalid(operation, resp.StatusCode, "the answer is empty", err)
 	case errors.Is(err, errForeign):
 		foreign := invalid(operation, resp.StatusCode, err.Error(), err)
 		foreign.Foreign = true
+		if x.storage {
+			foreign.Detail = storageRefusal
+		}
 		return foreign
-	case errors.Is(err, errNotAList), errors.Is(err, errNoEntity):
+	case errors.Is(err, errNotAList), errors.Is(err, errNoEntity), errors.Is(err, errEmptyList), errors.As(err, new(noIDError)):
 		return invalid(operation, resp.StatusCode, err.Error(), err)
 	}
 	return invalid(operation, resp.StatusCode, "the answer cannot be decoded", err)

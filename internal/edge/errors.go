@@ -149,7 +149,15 @@ func consoleMessage(code fault.Code, e *consoleclient.Error, outcome fault.Outco
 	if said == "" {
 		said = e.Title
 	}
-	message := meaning(code) + consequence(outcome)
+	message := meaning(code)
+	if e.Operation == consoleclient.OpPutPackageFile {
+		message = meaningOfStorage(code)
+	}
+	if outcome == fault.NotSent && e.Unsent {
+		message += ", and nothing was sent"
+	} else {
+		message += consequence(outcome)
+	}
 	if said == "" {
 		return message
 	}
@@ -178,6 +186,18 @@ func meaning(code fault.Code) string {
 		return "the console's answer cannot be understood"
 	default:
 		return "the console failed"
+	}
+}
+
+// meaningOfStorage is meaning for the storage that a file is uploaded to, which is not the console.
+func meaningOfStorage(code fault.Code) string {
+	switch code {
+	case fault.UpstreamUnavailable:
+		return "the storage of the upload is not available"
+	case fault.UpstreamTimeout:
+		return "the storage of the upload did not answer in time"
+	default:
+		return "the storage of the upload failed"
 	}
 }
 

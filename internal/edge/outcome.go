@@ -73,7 +73,7 @@ func outcomeOf(err error) fault.Outcome {
 func consequence(outcome fault.Outcome) string {
 	switch outcome {
 	case fault.NotSent:
-		return ", and nothing was sent"
+		return ", and nothing was changed"
 	case fault.Refused:
 		return ", and nothing was done"
 	case fault.Done:

@@ -1,0 +1,85 @@
+package consoleclient
+
+import (
+	"cmp"
+	"context"
+
+	"github.com/consoleql/consoleql/internal/scope"
+)
+
+// list gets a page of a list, element by element.
+func list[T any](ctx context.Context, c *Client, sc scope.Scope, r request, names ...string) (*Page[T], error) {
+	var page *Page[T]
+	err := c.do(ctx, sc, r, func(a *answer) error {
+		page = &Page[T]{}
+		var err error
+		var unidentified error
+		page.Count, page.Served, err = decodeList(a, names, func(e *T, place int) {
+			if unidentified == nil {
+				unidentified = identified(e)
+			}
+			if s, ok := any(e).(stamper); ok {
+				s.Stamp(sc)
+			}
+			if place != len(page.List) && page.Places == nil {
+				page.Places = make([]int, len(page.List))
+				for i := range page.Places {
+					page.Places[i] = i
+				}
+			}
+			if page.Places != nil {
+				page.Places = append(page.Places, place)
+			}
+			page.List = append(page.List, e)
+		})
+		return cmp.Or(err, unidentified)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return page, nil
+}
+
+// one gets an entity, bare or wrapped. It is nil where the answer holds none and r says that it is optional. id, if not
+// nil, finds the id without which it would be none.
+func one[T any](ctx context.Context, c *Client, sc scope.Scope, r request, id func(*T) string) (*T, error) {
+	var entity *T
+	err := c.do(ctx, sc, r, func(a *answer) (err error) {
+		if !r.optional {
+			if entity, err = decodeOne(a, id); err != nil {
+				return err
+			}
+			return identified(entity)
+		}
+		entities, err := decodeSome(a, id)
+		if err == nil && len(entities) > 0 && identified(entities[0]) == nil {
+			entity = entities[0]
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if s, ok := any(entity).(stamper); ok && entity != nil {
+		s.Stamp(sc)
+	}
+	return entity, nil
+}
+
+// some gets the entities that a change answers with, nil where it answers with none.
+func some[T any](ctx context.Context, c *Client, sc scope.Scope, r request, id func(*T) string) ([]*T, error) {
+	var entities []*T
+	err := c.do(ctx, sc, r, func(a *answer) (err error) {
+		entities, err = decodeSome(a, id)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range entities {
+		if s, ok := any(e).(stamper); ok {
+			s.Stamp(sc)
+		}
+	}
+	return entities, nil
+}
