@@ -1,6 +1,7 @@
 package inorder
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 
@@ -179,7 +180,7 @@ func (a *Answer) Bytes(m graphql.Marshaler) []byte {
 type writer struct {
 	answer *Answer
 	first  *buffer
-	more   [][]byte // what does not fit into the first, in pieces: a buffer that grows is copied each time
+	more   []*bytes.Buffer // what does not fit into the first, in pieces: a buffer that grows is copied each time
 	size   int
 }
 
@@ -188,38 +189,53 @@ const (
 	pieceBytes = 1 << 20
 )
 
-// Write keeps p. What exceeds the limit is dropped, and the answer failed.
+// Write keeps p. It drops what exceeds the limit, and fails the answer.
 func (w *writer) Write(p []byte) (int, error) {
+	if b := w.buffer(len(p)); b != nil {
+		return b.Write(p)
+	}
+	return len(p), nil
+}
+
+// WriteString is Write for a string, without a copy: gqlgen writes each name and delimiter as one.
+func (w *writer) WriteString(s string) (int, error) {
+	if b := w.buffer(len(s)); b != nil {
+		return b.WriteString(s)
+	}
+	return len(s), nil
+}
+
+// buffer returns the buffer for the next size bytes, nil if the answer is too long.
+func (w *writer) buffer(size int) *bytes.Buffer {
 	a := w.answer
 	if a.err != nil {
-		return len(p), nil //nolint:nilerr // the answer keeps the error
+		return nil
 	}
-	w.size += len(p)
+	w.size += size
 	if a.limits.Bytes > 0 && w.size > a.limits.Bytes {
 		w.more, a.truncated = nil, true
 		a.fail(a.tooLong())
-		return len(p), nil
+		return nil
 	}
 	if w.size <= firstBytes {
-		return w.first.Write(p)
+		return w.first
 	}
 	if a.grow(); a.err != nil {
 		w.more, a.truncated = nil, true
-		return len(p), nil //nolint:nilerr // the answer keeps the error
+		return nil
 	}
-	last := len(w.more) - 1
-	if last < 0 || len(w.more[last])+len(p) > cap(w.more[last]) {
-		w.more = append(w.more, make([]byte, 0, max(pieceBytes, len(p))))
-		last++
+	if last := len(w.more) - 1; last >= 0 && w.more[last].Available() >= size {
+		return w.more[last]
 	}
-	w.more[last] = append(w.more[last], p...)
-	return len(p), nil
+	b := bytes.NewBuffer(make([]byte, 0, max(pieceBytes, size)))
+	w.more = append(w.more, b)
+	return b
 }
 
 func (w *writer) bytes() []byte {
 	made := append(make([]byte, 0, w.size), w.first.Bytes()...)
 	for i, piece := range w.more {
-		made = append(made, piece...)
+		made = append(made, piece.Bytes()...)
 		w.more[i] = nil
 	}
 	return made
