@@ -39,11 +39,13 @@ bench: ## Measure what operations cost, cold, warm and mixed, beside a bare hand
 	@./scripts/install-bench-needs
 	go run ./cmd/bench $(BENCH)
 
-soak: ## Load the gateway with everything for ten minutes, send uploads of 2 GiB, and profile cold operations (12 minutes)
+soak: ## Load the gateway with everything for ten minutes, send uploads of 2 GiB, crowds of 1,000, and profile cold operations (15 minutes)
 	go test -run '^$$' -bench . -benchmem ./cmd/server
 	go test -count=1 -v -run 'TestSoak|TestLargeUpload' -timeout 30m ./cmd/server -soak 10m -upload-bytes 2147483648
+	go test -count=1 -v -run 'TestManyAtOnce|TestSubscribersShareAPoll|TestRequestsDoNotExhaust' -timeout 30m ./cmd/server -crowd 1000 -attacks 200
 
 fuzz: ## Hold what reads the console's answers and Redis's entries to random bytes, a minute each
+	go test ./internal/consoleclient -run TestDecodersAgreeOnMutations -mutants 200
 	go test ./internal/consoleclient -run '^$$' -fuzz FuzzDecodersAgree -fuzztime 60s -fuzzminimizetime 1x
 	go test ./internal/responsecache -run '^$$' -fuzz FuzzEnvelope -fuzztime 60s -fuzzminimizetime 1x
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"flag"
 	"io"
 	"math/rand/v2"
 	"net/http"
@@ -192,7 +193,10 @@ func FuzzDecodersAgree(f *testing.F) {
 	})
 }
 
-// Answers in which one value after the other is replaced by another are decoded as json would.
+// mutants is how many changed answers TestDecodersAgreeOnMutations makes of each answer.
+var mutants = flag.Int("mutants", 2, "how many changed answers TestDecodersAgreeOnMutations makes of each answer")
+
+// Answers in which one value is replaced by another are decoded as json would. make fuzz tries more of them.
 func TestDecodersAgreeOnMutations(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	all := agreements()
@@ -211,7 +215,7 @@ func TestDecodersAgreeOnMutations(t *testing.T) {
 					members = append(members, i+1)
 				}
 			}
-			for range 20 {
+			for range *mutants {
 				at := members[random.IntN(len(members))]
 				s := &scanner{in: answer, at: at}
 				if _, err := s.raw(); err != nil {

@@ -8,6 +8,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"fmt"
 	"io"
 	"log/slog"
 	"math/big"
@@ -15,8 +16,10 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -195,15 +198,45 @@ func TestFailedConnectionsAreLogged(t *testing.T) {
 	}
 }
 
-// TestTheEndOfAnOutageIsLogged with the number of failures.
-func TestTheEndOfAnOutageIsLogged(t *testing.T) {
-	t.Parallel()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+// reserved is an address that refuses connections until listen is called. Its port is bound,
+// so that no other process can take it.
+func reserved(t *testing.T) (address string, listen func() net.Listener) {
+	t.Helper()
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	address := l.Addr().String()
-	_ = l.Close() // whoever connects is refused
+	syscall.CloseOnExec(fd)
+	socket := os.NewFile(uintptr(fd), "reserved")
+	t.Cleanup(func() { _ = socket.Close() })
+	if err := syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+		t.Fatal(err)
+	}
+	bound, err := syscall.Getsockname(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	in, ok := bound.(*syscall.SockaddrInet4)
+	if !ok {
+		t.Fatalf("bound to a %T", bound)
+	}
+	return fmt.Sprint("127.0.0.1:", in.Port), func() net.Listener {
+		t.Helper()
+		if err := syscall.Listen(fd, 16); err != nil {
+			t.Fatal(err)
+		}
+		l, err := net.FileListener(socket)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return l
+	}
+}
+
+// TestTheEndOfAnOutageIsLogged with the number of failures.
+func TestTheEndOfAnOutageIsLogged(t *testing.T) {
+	t.Parallel()
+	address, listen := reserved(t)
 	log := &lines{}
 	client := &http.Client{Transport: transport.New(transport.Options{
 		Retries: -1, Log: telemetry.NewConnectionLog(slog.New(slog.NewJSONHandler(log, nil)), "SSO"),
@@ -225,10 +258,7 @@ func TestTheEndOfAnOutageIsLogged(t *testing.T) {
 			t.Fatal("answered")
 		}
 	}
-	if l, err = net.Listen("tcp", address); err != nil {
-		t.Skip("the port was taken meanwhile:", err)
-	}
-	server := &httptest.Server{Listener: l, Config: &http.Server{Handler: http.NotFoundHandler()}}
+	server := &httptest.Server{Listener: listen(), Config: &http.Server{Handler: http.NotFoundHandler()}}
 	server.Start()
 	defer server.Close()
 	for range 2 {
