@@ -18,7 +18,7 @@ import (
 	"github.com/consoleql/consoleql/internal/redistest"
 )
 
-var uploadBytes = flag.Int64("upload-bytes", 160<<20, "size of the file that TestLargeUploadIsStreamed sends, in bytes")
+var uploadBytes = flag.Int64("upload-bytes", 210<<20, "size of the file that TestLargeUploadIsStreamed sends, in bytes")
 
 // maxUploadGrowth is how much memory one upload may add to a gateway, whatever its size.
 const maxUploadGrowth = 64 << 20
