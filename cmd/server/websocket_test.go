@@ -371,18 +371,19 @@ func TestRobotsAreFollowedByQueue(t *testing.T) {
 func TestSubscriptionsThatCannotBegin(t *testing.T) {
 	w := newWorld(t, standing(consolesim.Options{}))
 	s := w.socket(nil)
-	for i, tt := range []struct{ query, code, path string }{
-		{`subscription { workflowChanged(ids: []) { id } }`, "BAD_USER_INPUT", "workflowChanged.ids"},
-		{`subscription { robotChanged(ids: []) { id } }`, "BAD_USER_INPUT", "robotChanged.ids"},
-		{`subscription { workflowChanged(ids: ["x"]) { id } }`, "BAD_USER_INPUT", "workflowChanged.ids.0"},
-		{`subscription { robotChanged(queueId: "x") { id } }`, "BAD_USER_INPUT", "robotChanged.queueId"},
-		{`subscription { robotChanged(ids: ["00000000-0000-4000-8000-000000000000"]) { id } }`, "NOT_FOUND", "robotChanged.ids"},
-		{`subscription { robotChanged { department { robots(first: 501) { totalCount } } } }`, "BAD_USER_INPUT", "robotChanged"},
-		{`subscription { robotChanged { department { queues(filter: {packageId: "x"}) { totalCount } } } }`, "BAD_USER_INPUT", "robotChanged"},
-		{`subscription { robotChanged { password } }`, "GRAPHQL_VALIDATION_FAILED", ""},
-		{`subscription { __typename }`, "GRAPHQL_VALIDATION_FAILED", ""},
-		{`subscription { a: robotChanged { id } b: robotChanged { id } }`, "GRAPHQL_VALIDATION_FAILED", ""},
-		{`subscription {`, "GRAPHQL_PARSE_FAILED", ""},
+	for i, tt := range []struct{ query, code, path, argument string }{
+		{`subscription { workflowChanged(ids: []) { id } }`, "BAD_USER_INPUT", "workflowChanged", "ids"},
+		{`subscription { robotChanged(ids: []) { id } }`, "BAD_USER_INPUT", "robotChanged", "ids"},
+		{`subscription { workflowChanged(ids: ["x"]) { id } }`, "BAD_USER_INPUT", "workflowChanged", "ids.0"},
+		{`subscription { c: workflowEvents(ids: ["x"]) { id } }`, "BAD_USER_INPUT", "c", "ids.0"},
+		{`subscription { robotChanged(queueId: "x") { id } }`, "BAD_USER_INPUT", "robotChanged", "queueId"},
+		{`subscription { robotChanged(ids: ["00000000-0000-4000-8000-000000000000"]) { id } }`, "NOT_FOUND", "robotChanged", "ids"},
+		{`subscription { robotChanged { department { robots(first: 501) { totalCount } } } }`, "BAD_USER_INPUT", "robotChanged", "first"},
+		{`subscription { robotChanged { department { queues(filter: {packageId: "x"}) { totalCount } } } }`, "BAD_USER_INPUT", "robotChanged", "filter.packageId"},
+		{`subscription { robotChanged { password } }`, "GRAPHQL_VALIDATION_FAILED", "", ""},
+		{`subscription { __typename }`, "GRAPHQL_VALIDATION_FAILED", "", ""},
+		{`subscription { a: robotChanged { id } b: robotChanged { id } }`, "GRAPHQL_VALIDATION_FAILED", "", ""},
+		{`subscription {`, "GRAPHQL_PARSE_FAILED", "", ""},
 	} {
 		id := fmt.Sprint(i)
 		s.subscribe(id, tt.query)
@@ -396,7 +397,7 @@ func TestSubscriptionsThatCannotBegin(t *testing.T) {
 			e = w.onlyError(a)
 			s.completed(id)
 		}
-		if e.Extensions.Code != tt.code || e.path() != tt.path {
+		if e.Extensions.Code != tt.code || e.path() != tt.path || e.Extensions.Argument != tt.argument {
 			t.Errorf("%s: %s", tt.query, m.Payload)
 		}
 	}

@@ -105,7 +105,7 @@ func (l *Loaders) badInput(typ string, s Selection, place string) error {
 
 // elsewhere is err as the fields are told whose own arguments are good.
 func elsewhere(err error, field graphql.CollectedField, place string) error {
-	told := &fault.Error{Code: fault.BadUserInput, Message: err.Error(), Elsewhere: true, Err: err}
+	told := &fault.Error{Code: fault.BadUserInput, Message: err.Error(), Err: err}
 	var unread *gqlerror.Error // gqlgen could not read an argument; its path leads to that from the root, where look-ahead reads it
 	if errors.As(err, &unread) {
 		told.Message, told.Argument, told.Err = unread.Message, fault.ArgumentAt(unread.Path), unread.Err

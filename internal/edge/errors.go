@@ -8,7 +8,6 @@ import (
 	"maps"
 	"net/http"
 	"runtime/debug"
-	"strconv"
 	"strings"
 	"time"
 
@@ -94,8 +93,8 @@ func withoutText(message string) string {
 	return message
 }
 
-// presentFault presents an error of our own. One about an argument has the path
-// of the argument, below the field that it is an argument of.
+// presentFault presents an error of our own. The path is that of the field in the response, and
+// the extension `argument` leads from the field to the argument at fault.
 func presentFault(ctx context.Context, out *gqlerror.Error, f *fault.Error, outcome fault.Outcome) {
 	field := out.Path
 	if fc := graphql.GetFieldContext(ctx); fc != nil {
@@ -114,9 +113,6 @@ func presentFault(ctx context.Context, out *gqlerror.Error, f *fault.Error, outc
 	if argument != "" {
 		out.Message = argument + ": " + message
 		out.Extensions["argument"] = argument
-		if !f.Elsewhere {
-			out.Path = argumentPath(field, argument)
-		}
 	}
 	_ = graphql.AddFieldLocationToError(ctx, out) // which gqlgen forgets where it could not read an argument
 }
@@ -213,19 +209,6 @@ func consoleExtension(e *consoleclient.Error) map[string]any {
 		said["detail"] = e.Detail
 	}
 	return said
-}
-
-// argumentPath appends the names of an argument's path to the field's.
-func argumentPath(field ast.Path, argument string) ast.Path {
-	path := append(ast.Path(nil), field...)
-	for name := range strings.SplitSeq(argument, ".") {
-		if i, err := strconv.Atoi(name); err == nil {
-			path = append(path, ast.PathIndex(i))
-		} else {
-			path = append(path, ast.PathName(name))
-		}
-	}
-	return path
 }
 
 // recovered turns a panic of a resolver into an error that tells the caller nothing.

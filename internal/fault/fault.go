@@ -56,8 +56,6 @@ type Error struct {
 	Message string
 	// Argument is the path of the argument at fault, such as "input.priority"; empty where there is none.
 	Argument string
-	// Elsewhere says that the argument is not one of the field at which the error stands.
-	Elsewhere bool
 	// Outcome is what became of a mutation that fails with this error, where Message says it as well; see OutcomeOf.
 	Outcome Outcome
 	// Err is the cause, for logs; it may be nil and is not part of the message.
