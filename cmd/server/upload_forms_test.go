@@ -55,7 +55,9 @@ func TestFormsAsClientsWriteThem(t *testing.T) {
 				"no last line break":         {"multipart/form-data; boundary=B", joinForm("", "", operations, mapping, file), false},
 				"a field after the file":     {"multipart/form-data; boundary=B", joinForm("", "\r\n", operations, mapping, file, field), false},
 				"fields, and no line break":  {"multipart/form-data; boundary=B", joinForm("", "", operations, mapping, file, field, field), false},
-				"a field before the file":    {"multipart/form-data; boundary=B", joinForm("", "\r\n", operations, mapping, field, file), false},
+				"a field before the file":    {"multipart/form-data; boundary=B", joinForm("", "\r\n", operations, mapping, field, file), true},
+				"fields before all parts":    {"multipart/form-data; boundary=B", joinForm("", "\r\n", field, operations, field, "\r\nno name", mapping, file), true},
+				"binary content":             {"multipart/form-data; boundary=B", joinForm("", "\r\n", operations, mapping, "Content-Transfer-Encoding: Binary\r\n"+file), true},
 				"an epilogue":                {"multipart/form-data; boundary=B", joinForm("", "\r\nmore\r\n--B\r\nstill more", operations, mapping, file), false},
 				"line breaks at the end":     {"multipart/form-data; boundary=B", joinForm("", "\r\n\r\n", operations, mapping, file), false},
 				"a preamble":                 {"multipart/form-data; boundary=B", "This is a form.\r\n" + joinForm("", "\r\n", operations, mapping, file), true},
@@ -91,6 +93,28 @@ func TestFormsAsClientsWriteThem(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// TestEncodedParts: base64 is refused, as its text would be taken for the content.
+func TestEncodedParts(t *testing.T) {
+	w := newWorld(t, consolesim.Options{})
+	const encoded = "Content-Transfer-Encoding: base64\r\n"
+	parts := [3]string{
+		formPart(`Content-Disposition: form-data; name="operations"`, string(encode(t, map[string]any{"query": uploadQuery, "variables": map[string]any{"file": nil}}))),
+		formPart(`Content-Disposition: form-data; name="map"`, `{"0":["variables.file"]}`),
+		formPart(`Content-Disposition: form-data; name="0"; filename="a"`, "four"),
+	}
+	for i, argument := range []string{"operations", "map", "input.file"} {
+		form := parts
+		form[i] = encoded + form[i]
+		a, err := w.post200(strings.NewReader(joinForm("", "\r\n", form[:]...)), "multipart/form-data; boundary=B")
+		if err != nil || len(a.Errors) != 1 || a.Errors[0].Extensions.Code != "BAD_USER_INPUT" || a.Errors[0].Extensions.Argument != argument || !strings.Contains(a.Errors[0].Message, `"base64"`) {
+			t.Errorf("%s: %v, %s", argument, err, a.Body)
+		}
+	}
+	if n := len(w.sim.Data().Uploads()); n != 0 {
+		t.Errorf("%d files arrived", n)
 	}
 }
 

@@ -117,6 +117,9 @@ func (s *server) holder(key string) (principal.Principal, error) {
 	if s.opts.Keys == nil {
 		return principal.Principal{}, fault.New(fault.Unauthenticated, "this gateway has no API keys")
 	}
+	if len(key) > maxCredential {
+		return principal.Principal{}, fault.New(fault.Unauthenticated, "the API key is longer than %d bytes", maxCredential)
+	}
 	if p, ok := s.opts.Keys.Find(key); ok {
 		return p, nil
 	}

@@ -124,6 +124,7 @@ func New(opts Options) http.Handler {
 		r.Get(path, h)
 		r.Head(path, h)
 	}
+	r.MethodNotAllowed(unknownMethod)
 	page := graphiql.Handler(opts.GraphiQL)
 	r.Handle("/", page)
 	r.Handle(graphiql.AssetPrefix+"*", page)
@@ -198,13 +199,13 @@ func withoutUpgrade(next http.Handler) http.Handler {
 // bound limits the size of the request body.
 func (s *server) bound(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if coding := r.Header.Get("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") {
+		if isEncoded(r.Header) {
 			w.Header().Set("Accept-Encoding", "identity") // RFC 9110, section 12.5.3
 			writeError(w, r, http.StatusUnsupportedMediaType, fault.BadInput("Content-Encoding", "is not taken: send the body as it is"))
 			return
 		}
-		if err := checkCharset(r.Header.Get("Content-Type")); err != nil {
-			writeError(w, r, http.StatusUnsupportedMediaType, err)
+		if status, err := checkContentType(r); err != nil {
+			writeError(w, r, status, err)
 			return
 		}
 		limit := s.boundFor(r)
@@ -215,6 +216,18 @@ func (s *server) bound(next http.Handler) http.Handler {
 		r.Body = http.MaxBytesReader(w, patient(w, r.Body, bodyTimeout), limit)
 		next.ServeHTTP(w, r)
 	})
+}
+
+// isEncoded says whether a body has a content coding (RFC 9110, section 8.4).
+func isEncoded(h http.Header) bool {
+	for _, value := range h.Values("Content-Encoding") {
+		for coding := range strings.SplitSeq(value, ",") {
+			if coding = strings.TrimSpace(coding); coding != "" && !strings.EqualFold(coding, "identity") {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func (s *server) sdl(w http.ResponseWriter, _ *http.Request) {

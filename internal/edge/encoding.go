@@ -98,7 +98,11 @@ func acceptable(header []string) (best encoding, must bool) {
 	for _, value := range header {
 		for part := range strings.SplitSeq(value, ",") {
 			name, parameters, _ := strings.Cut(part, ";")
-			weights[strings.ToLower(strings.TrimSpace(name))] = weight(parameters)
+			name = strings.ToLower(strings.TrimSpace(name))
+			if name == "x-gzip" { // RFC 9110, section 8.4.1.3
+				name = inGzip.name()
+			}
+			weights[name] = weight(parameters)
 		}
 	}
 	others, hasOthers := weights["*"]

@@ -10,6 +10,8 @@ func TestAcceptable(t *testing.T) {
 		"":                         identity,
 		"gzip":                     inGzip,
 		"GZIP":                     inGzip,
+		"x-gzip":                   inGzip,
+		"X-Gzip;q=0, *":            identity,
 		"gzip, zstd":               inZstd,
 		"gzip;q=1, zstd;q=0.5":     inGzip,
 		"zstd;q=0, gzip;q=0":       identity,

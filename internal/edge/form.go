@@ -22,6 +22,7 @@ type form struct {
 	boundary string
 	length   int64           // of the request, -1 where it does not say
 	files    map[string]bool // the parts that are files by the form's map
+	parts    int             // that have begun
 	opened   int
 	// begun is what has been read up to the first file, until that has been found.
 	begun *recorder
@@ -60,6 +61,31 @@ func newForm(r *http.Request, most int64) (*form, error) {
 	return &form{Reader: multipart.NewReader(begun, boundary), boundary: boundary, length: r.ContentLength, begun: begun}, nil
 }
 
+// NextPart begins the next part.
+func (f *form) NextPart() (*multipart.Part, error) {
+	part, err := f.Reader.NextPart()
+	if err == nil {
+		f.parts++
+	}
+	return part, err //nolint:wrapcheck // the callers say what it is
+}
+
+// isField says whether a part is neither a file nor one of the two that make an operation.
+func isField(part *multipart.Part) bool {
+	return part.FileName() == "" && part.FormName() != "operations" && part.FormName() != "map"
+}
+
+// checkTransferEncoding refuses a part whose content is encoded for its transport. The multipart
+// reader decodes quoted-printable itself.
+func checkTransferEncoding(part *multipart.Part) error {
+	switch encoding := strings.TrimSpace(part.Header.Get("Content-Transfer-Encoding")); strings.ToLower(encoding) {
+	case "", "7bit", "8bit", "binary":
+		return nil
+	default:
+		return fault.BadInput(part.FormName(), "has the Content-Transfer-Encoding %q: send its bytes as they are", short(encoding))
+	}
+}
+
 // upload is the file of the part name, still to come.
 func (f *form) upload(name string) scalar.Upload {
 	u := scalar.Upload{AtMost: f.length}
@@ -72,6 +98,9 @@ func (f *form) upload(name string) scalar.Upload {
 			return nil, fmt.Errorf("%w: %w", scalar.ErrRead, err)
 		case part.FormName() != name:
 			return nil, fault.BadInput("map", "file %q has to come before file %q, in the order of their use", name, part.FormName())
+		}
+		if err := checkTransferEncoding(part); err != nil {
+			return nil, err
 		}
 		f.opened++
 		file := &fromClient{file: part, size: lengthOf(part), expected: -1}
@@ -103,9 +132,6 @@ func lengthOf(part *multipart.Part) int64 {
 	return int64(n) // it has 63 bits
 }
 
-// partsBefore is how many parts come before the first file: `operations` and `map`.
-const partsBefore = 2
-
 // sizeOfFirst is the length of the first file, if it is the last part as well:
 // what the request has left, without the delimiter that ends the form and its line break.
 // -1 where that is not known. It is not certain: parts may follow, and clients leave the
@@ -116,7 +142,7 @@ func (f *form) sizeOfFirst() int64 {
 	}
 	raw, at := f.begun.kept.Bytes(), 0
 	delimiter := []byte("--" + f.boundary)
-	for range partsBefore + 1 {
+	for range f.parts {
 		i := bytes.Index(raw[at:], delimiter)
 		if i < 0 {
 			return -1

@@ -110,12 +110,24 @@ func TestRequestsAreHeldInBounds(t *testing.T) {
 	}
 }
 
+// everyKey knows every API key.
+type everyKey struct{}
+
+func (everyKey) Find(string) (principal.Principal, bool) { return principal.DefaultService(), true }
+
 func TestCredentialsAreShortAndUTF8(t *testing.T) {
 	s := &server{}
 	if _, err := s.bearer(t.Context(), "Bearer "+strings.Repeat("x", maxCredential+1)); err == nil || len(err.Error()) > 200 {
 		t.Errorf("%v", err)
 	}
 	if _, err := s.bearer(t.Context(), "Bearer "+strings.Repeat("x", maxCredential)); err != nil {
+		t.Error(err)
+	}
+	s.opts.Keys = everyKey{}
+	if _, err := s.holder(strings.Repeat("x", maxCredential+1)); err == nil || len(err.Error()) > 200 {
+		t.Errorf("%v", err)
+	}
+	if _, err := s.holder(strings.Repeat("x", maxCredential)); err != nil {
 		t.Error(err)
 	}
 	for _, name := range []string{"Authorization", "X-Api-Key", "CompanyId", "DepartmentId", "X-ConsoleQL-Trace"} {

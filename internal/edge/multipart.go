@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"mime"
-	"mime/multipart"
 	"net/http"
 	"strings"
 	"unicode/utf8"
@@ -79,7 +78,7 @@ func (u uploads) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphEx
 
 // parameters reads the parts `operations` and `map`. The files that the map names are still to come.
 func (u uploads) parameters(form *form, h *held) (*parameters, error) {
-	raw, err := readPart(form.Reader, "operations", u.limits.BodyBytes, h)
+	raw, err := readPart(form, "operations", u.limits.BodyBytes, h)
 	if err != nil {
 		return nil, err
 	}
@@ -91,7 +90,7 @@ func (u uploads) parameters(form *form, h *held) (*parameters, error) {
 		}
 		return nil, err
 	}
-	places, err := readMap(form.Reader, h)
+	places, err := readMap(form, h)
 	if err != nil {
 		return nil, err
 	}
@@ -112,7 +111,7 @@ func (u uploads) parameters(form *form, h *held) (*parameters, error) {
 }
 
 // readMap reads the part `map`, which says for each file of which variables it is the value.
-func readMap(form *multipart.Reader, h *held) (map[string][]string, error) {
+func readMap(form *form, h *held) (map[string][]string, error) {
 	raw, err := readPart(form, "map", maxMapBytes, h)
 	if err != nil {
 		return nil, err
@@ -132,15 +131,21 @@ func readMap(form *multipart.Reader, h *held) (map[string][]string, error) {
 // errCharset refuses text that says to be in another encoding than UTF-8.
 var errCharset = errors.New("edge: the part names another charset than UTF-8")
 
-// readPart reads the next part, which has to have the given name.
-func readPart(form *multipart.Reader, name string, limit int64, h *held) ([]byte, error) {
+// readPart reads the next part that is no other field, which has to have the given name.
+func readPart(form *form, name string, limit int64, h *held) ([]byte, error) {
 	part, err := form.NextPart()
+	for err == nil && isField(part) {
+		part, err = form.NextPart()
+	}
 	var told *fault.Error
 	if errors.As(err, &told) {
 		return nil, told
 	}
 	if err != nil || part.FormName() != name {
 		return nil, fault.BadInput(name, "has to come first, before any file")
+	}
+	if err := checkTransferEncoding(part); err != nil {
+		return nil, err
 	}
 	if err := checkCharset(part.Header.Get("Content-Type")); err != nil {
 		return nil, fmt.Errorf("%w: %w", errCharset, err)

@@ -213,7 +213,7 @@ func (p *parameters) setText(name, value string) error {
 	if value == "" {
 		return nil
 	}
-	dec := jsontext.NewDecoder(strings.NewReader(value), jsontext.AllowDuplicateNames(true))
+	dec := jsontext.NewDecoder(strings.NewReader(strings.TrimPrefix(value, byteOrderMark)), jsontext.AllowDuplicateNames(true))
 	v, err := dec.ReadValue()
 	if err != nil {
 		var told *fault.Error
@@ -310,6 +310,24 @@ func readBody(r *http.Request) (*parameters, error) {
 		return nil, err //nolint:wrapcheck // refuseBody says what it is
 	}
 	return parseParameters(into.Bytes())
+}
+
+// checkContentType refuses a request whose Content-Type names another charset than UTF-8, and a
+// POST of which it is not one readable media type. It returns the status of the answer as well.
+func checkContentType(r *http.Request) (status int, err error) {
+	lines := r.Header.Values("Content-Type")
+	if len(lines) == 0 {
+		return 0, nil
+	}
+	if r.Method == http.MethodPost {
+		if len(lines) > 1 {
+			return http.StatusBadRequest, fault.BadInput("Content-Type", "is there more than once")
+		}
+		if _, _, err := mime.ParseMediaType(lines[0]); err != nil && lines[0] != "" {
+			return http.StatusUnsupportedMediaType, fault.BadInput("Content-Type", "%q cannot be read as a media type", short(lines[0]))
+		}
+	}
+	return http.StatusUnsupportedMediaType, checkCharset(lines[0])
 }
 
 // checkCharset refuses a body that says that it is not encoded in UTF-8 (RFC 8259, section 8.1).

@@ -85,6 +85,8 @@ func TestParseQueryString(t *testing.T) {
 	for name, tt := range map[string]struct{ raw, want string }{
 		"plain":              {"query=%7Ba%7D&variables=%7B%7D&operationName=&extensions=", ""},
 		"null":               {"query=%7Ba%7D&variables=null", ""},
+		"byte order marks":   {"query=%EF%BB%BF%7Ba%7D&variables=%EF%BB%BF%7B%7D&extensions=%EF%BB%BFnull", ""},
+		"two of them":        {"query=%7Ba%7D&variables=%EF%BB%BF%EF%BB%BF%7B%7D", "variables: is not a JSON object"},
 		"others":             {"query=%7Ba%7D&utm=%C4%E3&utm=x", ""},
 		"nothing":            {"", ""},
 		"twice":              {"query=%7Ba%7D&query=%7Bb%7D", "query: is there more than once"},

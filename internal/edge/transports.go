@@ -144,6 +144,16 @@ func (otherwise) Do(w http.ResponseWriter, r *http.Request, _ graphql.GraphExecu
 	writeError(w, r, http.StatusMethodNotAllowed, fault.BadInput("", "send the operation by POST or GET"))
 }
 
+// unknownMethod refuses a method that the router does not know, or that its route does not take.
+func unknownMethod(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path == "/graphql" {
+		otherwise{}.Do(w, r, nil)
+		return
+	}
+	w.Header().Set("Allow", "GET, HEAD")
+	w.WriteHeader(http.StatusMethodNotAllowed)
+}
+
 // persistedQueries is gqlgen's extension, most of whose refusals carry no code.
 type persistedQueries struct {
 	extension.AutomaticPersistedQuery

@@ -1,18 +1,18 @@
 package edge
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"slices"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/99designs/gqlgen/graphql/handler/transport"
 	"github.com/coder/websocket"
-	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/consoleql/consoleql/internal/fault"
@@ -177,7 +177,7 @@ func withPayload(r *http.Request, payload transport.InitPayload) (*http.Request,
 			return nil, fault.BadInput(canonical, "is there in two spellings")
 		}
 		named[canonical] = true
-		asked.Header.Set(canonical, text)
+		asked.Header.Set(canonical, strings.Trim(text, " \t")) // as net/http does with a header
 	}
 	return asked, nil
 }
@@ -203,14 +203,52 @@ type envelope struct {
 }
 
 // complete says whether a client's message, other than subscribe, has the payload that its type wants.
+// No member of it may be there twice: credentials are taken from one place.
 func (e envelope) complete() bool {
-	return e.Type != "connection_init" || len(e.Payload) == 0 || e.Payload.Kind() == '{' || e.Payload.Kind() == 'n'
+	return e.Type != "connection_init" || len(e.Payload) == 0 || e.Payload.Kind() == '{' && e.Payload.IsValid() || e.Payload.Kind() == 'n'
 }
 
-// open reads a message. Its payload is looked at by whoever knows its type.
+// open reads a message, of which no member may be there twice. Its payload is looked at by whoever
+// knows its type.
 func open(message []byte) (envelope, bool) {
 	var e envelope
-	err := json.Unmarshal(message, &e, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
-	// In an id, U+FFFD stands for one half of a surrogate pair, which is like any other.
-	return e, err == nil && e.Type != "" && !strings.ContainsRune(e.ID, utf8.RuneError)
+	dec := jsontext.NewDecoder(bytes.NewBuffer(message), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+	if begin, err := dec.ReadToken(); err != nil || begin.Kind() != '{' {
+		return e, false
+	}
+	seen := make(map[string]bool, 3)
+	for dec.PeekKind() != '}' {
+		name, err := dec.ReadToken()
+		if err != nil {
+			return e, false
+		}
+		member := name.String()
+		value, err := dec.ReadValue()
+		if err != nil || !e.set(seen, member, value) {
+			return e, false
+		}
+	}
+	_, _ = dec.ReadToken() // }, as PeekKind says
+	_, err := dec.ReadToken()
+	return e, errors.Is(err, io.EOF) && e.Type != ""
+}
+
+// set keeps a member. Other members than the three have no meaning.
+func (e *envelope) set(seen map[string]bool, member string, value jsontext.Value) bool {
+	var into *string
+	switch member {
+	case "id":
+		into = &e.ID
+	case "type":
+		into = &e.Type
+	case "payload":
+		e.Payload = value.Clone()
+	default:
+		return true
+	}
+	if seen[member] {
+		return false
+	}
+	seen[member] = true
+	return into == nil || value.Kind() == 'n' || text(member, value, into) == nil
 }
