@@ -15,12 +15,17 @@ import (
 func newEpoch() string { return rand.Text() }
 
 // invalidate tells every replica of spots, and returns when all of them know or have
-// lost their lease. It goes on whatever becomes of the caller.
+// lost their lease. It goes on whatever becomes of the caller. The spots are untold when it
+// is called.
 func (r *ring) invalidate(at []spot, of Renewal) error {
 	ctx := r.cache.ctx
 	a := &announcement{spots: at, of: of, told: make(chan struct{})}
-	if err := r.tell(ctx, a); err != nil {
-		a = r.postpone(at)
+	err := r.tell(ctx, a)
+	if err != nil {
+		a = r.postpone(at) // without trust, nothing of Redis is current either
+	}
+	r.cache.ledger.endTelling(at)
+	if err != nil {
 		limit := time.NewTimer(r.lease)
 		defer limit.Stop()
 		select {

@@ -74,6 +74,8 @@ type ledger struct {
 	floor atomic.Uint64             // what is older than this is invalid altogether
 	marks marks                     // by seq
 	mu    sync.Mutex                // of whoever moves anything
+	// untold counts, per spot, the invalidations of this process that the log lacks: Redis may not know of them yet.
+	untold [spots]atomic.Int32
 	log   atomic.Pointer[sharedLog] // nil until the replicas' common state is known
 }
 
@@ -140,8 +142,14 @@ func (l *ledger) current(seq uint64, at []spot, of Renewal) bool {
 	return true
 }
 
-// currentShared says the same of an answer from Redis.
+// currentShared says the same of an answer from Redis. Nothing on an untold spot is current: this process may have told
+// a subscriber already of what Redis has not heard.
 func (l *ledger) currentShared(epoch string, version uint64, at []spot, of Renewal) bool {
+	for _, s := range at { // before the log is read, which has the invalidation when it is no longer untold
+		if l.untold[s].Load() > 0 {
+			return false
+		}
+	}
 	log := l.log.Load()
 	if log == nil || log.epoch != epoch {
 		return false
@@ -152,6 +160,16 @@ func (l *ledger) currentShared(epoch string, version uint64, at []spot, of Renew
 		}
 	}
 	return true
+}
+
+// beginTelling makes spots untold, and endTelling ends that.
+func (l *ledger) beginTelling(at []spot) { l.addUntold(at, 1) }
+func (l *ledger) endTelling(at []spot)   { l.addUntold(at, -1) }
+
+func (l *ledger) addUntold(at []spot, n int32) {
+	for _, s := range at {
+		l.untold[s].Add(n)
+	}
 }
 
 // touch invalidates spots for this process.

@@ -259,7 +259,9 @@ func (c *Cache) invalidate(ctx context.Context, at []spot, of Renewal) error {
 		return nil
 	}
 	ended := make(chan error, 1)
+	c.ledger.beginTelling(at)
 	if !c.start(func() { ended <- c.ring.invalidate(at, of) }) {
+		c.ledger.endTelling(at)
 		return fmt.Errorf("%w: the cache is closed", ErrUnconfirmed)
 	}
 	var err error

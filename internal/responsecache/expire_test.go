@@ -1,0 +1,65 @@
+package responsecache
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+)
+
+// TestExpireBypassesWhatOthersHaveNotConfirmed: whoever gives up the wait for another replica reads nothing older from
+// this one, neither while the console answers nor while it fails. The replicas that live hear of it all the same.
+func TestExpireBypassesWhatOthersHaveNotConfirmed(t *testing.T) {
+	t.Parallel()
+	_, a, _, va, vb := pair(t, Options{Policies: Policies{"k": {Life: time.Hour, StaleIfError: time.Hour}}})
+	if err := a.ring.client.HSet(t.Context(), a.ring.keys[0], "m:dead", 0).Err(); err != nil {
+		t.Fatal(err)
+	}
+	con := &console{}
+	read := func() Read[int64] {
+		r := softly(con, "a")
+		r.Tags = append(r.Tags, expiryTag("soft"))
+		return r
+	}
+	want(t, va, read(), 1, Loaded)
+	shared(t, a, 1)
+	want(t, vb, read(), 1, Redis)
+
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond) // the lease of the dead replica is much longer
+	defer cancel()
+	if err := a.Expire(ctx, Dependency{}, "soft"); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("the dead replica is not waited for: %v", err)
+	}
+	con.err = errDown
+	wantErr(t, va, read(), errDown)
+	con.err = nil
+	if got, info, err := va.Get(t.Context(), read()); err != nil || got < 2 {
+		t.Errorf("this replica answers %d from %s, %v", got, info.Source, err)
+	}
+	waitFor(t, "the other replica's obedience", func() bool {
+		got, _, err := vb.Get(t.Context(), read())
+		return err == nil && got >= 2
+	})
+}
+
+// TestExpireBypassesWhatRedisHolds: this replica reads nothing older even where Redis has not taken the news yet, and
+// still gives the older answer.
+func TestExpireBypassesWhatRedisHolds(t *testing.T) {
+	t.Parallel()
+	s, a, _, va, vb := pair(t, Options{Policies: Policies{"k": {Life: time.Hour, StaleIfError: time.Hour}}})
+	con := &console{}
+	want(t, vb, softly(con, "a"), 1, Loaded) // is in Redis, and not in the memory of the other
+	shared(t, a, 1)
+	admin := newClient(t, s)
+	if err := admin.Do(t.Context(), "CLIENT", "PAUSE", 1000, "WRITE").Err(); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	if err := a.Expire(ctx, Dependency{}, "soft"); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("Redis is not waited for: %v", err)
+	}
+	if got, info, err := va.Get(t.Context(), softly(con, "a")); err != nil || got != 2 {
+		t.Errorf("answered %d from %s, %v", got, info.Source, err)
+	}
+}
