@@ -102,6 +102,48 @@ func TestFirstLookEndsWhatItOutdates(t *testing.T) {
 	}
 }
 
+// TestFirstLookEndsWhatReplicasKeep: the first look of a subscription at one replica ends what is outdated at each.
+func TestFirstLookEndsWhatReplicasKeep(t *testing.T) {
+	t.Parallel()
+	sim, replicas := newReplicas(t, 2, consolesim.Options{}, "CONSOLEQL_POLL_INTERVAL=200ms")
+	id := sim.Data().WorkflowIDs(sim.Data().MainDepartmentID())[0]
+	reads := workflowReads(sim, id)
+	for round, field := range []string{
+		`workflowEvents(ids: [%q], initial: true) { workflow { id triggeredCount } }`,
+		`workflowEvents(initial: true) { workflow { id triggeredCount } }`,
+		`workflowChanged(ids: [%q]) { id triggeredCount }`,
+	} {
+		kept := 0
+		for _, p := range replicas {
+			for _, q := range reads {
+				kept = max(kept, triggered(t, p.ask(q, request{}), id))
+			}
+		}
+		sim.TouchWorkflow(id)
+		if strings.Contains(field, "%q") {
+			field = fmt.Sprintf(field, id)
+		}
+		sim.ResetCounts()
+		subscribed := replicas[round%2]
+		e := subscribed.events(http.MethodPost, "subscription { "+field+" }", nil)
+		if strings.Contains(field, "initial") {
+			for !strings.Contains(string(e.answer().Data), id) {
+			}
+		} else {
+			subscribed.polls(2) // the second look begins when the first has been told
+		}
+		for i, p := range replicas {
+			for name, q := range reads {
+				if got := triggered(t, p.ask(q, request{}), id); got <= kept {
+					t.Errorf("%s: replica %d answers %s with %d, as before the first look at replica %d", field, i, name, got, round%2)
+				}
+			}
+		}
+		e.close()
+		await(t, "the poll's end", func() bool { return subscribed.metric("consoleql_watched_things") == "0" })
+	}
+}
+
 // TestLooksThatShowNothingNewEndNothing: what a look finds as it is kept stays kept.
 func TestLooksThatShowNothingNewEndNothing(t *testing.T) {
 	t.Parallel()

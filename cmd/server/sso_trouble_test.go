@@ -141,6 +141,36 @@ func TestSessionsOutliveReplicas(t *testing.T) {
 	}
 }
 
+// TestIdleSessionsOfRefusedTokens: of many sessions that were idle, none is refused where the console refuses their
+// tokens before these expire. Each is looked up in Redis at that moment, as it was idle so long.
+func TestIdleSessionsOfRefusedTokens(t *testing.T) {
+	t.Parallel()
+	store := redistest.Start(t)
+	w := newWorld(t, consolesim.Options{}, func(s *settings, _ *consolesim.Server) {
+		s.RedisURL, s.TokenKeys = store.URL(), strings.TrimPrefix(tokenKeys, "CONSOLEQL_TOKEN_KEYS=")
+	})
+	u := w.sim.Data().SoloUser()
+	sessions := make([]request, 48)
+	for i := range sessions {
+		sessions[i].header = with(w.signIn(u), in(u.CompanyIDs[0], ""))
+	}
+	time.Sleep(2500 * time.Millisecond) // they are idle
+	w.sim.ExpireTokens()
+	begin := make(chan struct{})
+	var asking sync.WaitGroup
+	for i, session := range sessions {
+		asking.Go(func() {
+			<-begin
+			a := w.ask(`{ viewer { userName } robots(first: 1) { totalCount } queues(first: 1) { totalCount } }`, session)
+			if len(a.Errors) > 0 || !strings.Contains(string(a.Data), u.Username) {
+				t.Errorf("session %d is answered %s", i, a.Body)
+			}
+		})
+	}
+	close(begin)
+	asking.Wait()
+}
+
 // TestALostGrantEndsTheSession: the SSO has granted, nobody has the answer, and it refuses the refresh token that was used.
 func TestALostGrantEndsTheSession(t *testing.T) {
 	t.Parallel()
