@@ -70,13 +70,13 @@ func (g ground) over(at []spot) ground {
 // the version that all replicas share, of which this one knows every invalidation up
 // to the version of its log.
 type ledger struct {
-	seq   atomic.Uint64             // moves with every invalidation that is heard of
-	floor atomic.Uint64             // what is older than this is invalid altogether
-	marks marks                     // by seq
-	mu    sync.Mutex                // of whoever moves anything
+	seq   atomic.Uint64 // moves with every invalidation that is heard of
+	floor atomic.Uint64 // what is older than this is invalid altogether
+	marks marks         // by seq
+	mu    sync.Mutex    // of whoever moves anything
 	// untold counts, per spot, the invalidations of this process that the log lacks: Redis may not know of them yet.
 	untold [spots]atomic.Int32
-	log   atomic.Pointer[sharedLog] // nil until the replicas' common state is known
+	log    atomic.Pointer[sharedLog] // nil until the replicas' common state is known
 }
 
 // sharedLog is the part of the ledger that all replicas share: one epoch of it.
