@@ -414,8 +414,11 @@ func (e *entities[T, F]) page(k pageKey[F]) (*cc.Page[T], error) {
 		if err != nil {
 			return nil, err
 		}
-		if k.size > 0 && p.Served == k.size {
+		switch {
+		case k.size > 0 && p.Served == k.size:
 			e.l.engine.learned.sawPage(e.l.who, e.k.name, k.size)
+		case k.size > 0 && p.Served > k.size:
+			e.l.engine.learned.sawLeastPage(e.l.who, e.k.name, p.Served)
 		}
 		e.hold(k.scope, p.List...)
 		return p, nil

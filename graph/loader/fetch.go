@@ -14,6 +14,9 @@ import (
 // pageSize is the largest page that this operation's principal is known, or hoped, to be served.
 func (e *entities[T, F]) pageSize() int { return e.l.engine.learned.pageSize(e.l.who, e.k.name) }
 
+// leastPage is the smallest page that the console is known to serve this operation's principal, 0 where none is known.
+func (e *entities[T, F]) leastPage() int { return e.l.engine.learned.leastPage(e.l.who, e.k.name) }
+
 func (e *entities[T, F]) sawClamp(size int) { e.l.engine.learned.sawClamp(e.l.who, e.k.name, size) }
 
 // servesPagesOf says whether the console is known to serve this operation's principal pages of size.

@@ -20,6 +20,7 @@ type learned struct {
 	ids   map[string]fact[bool]
 	pages map[listOf]fact[int] // the size of the console's pages where it is less than was asked for
 	whole map[listOf]fact[int] // the largest pages that came as large as they were asked for
+	least map[listOf]fact[int] // the size of pages that came larger than they were asked for
 	sizes map[listOf]fact[int]
 }
 
@@ -46,6 +47,7 @@ func newLearned(opts Options) *learned {
 		ids:   make(map[string]fact[bool]),
 		pages: make(map[listOf]fact[int]),
 		whole: make(map[listOf]fact[int]),
+		least: make(map[listOf]fact[int]),
 		sizes: make(map[listOf]fact[int]),
 	}
 }
@@ -112,6 +114,19 @@ func (k *learned) pageServed(who, kind string) int {
 func (k *learned) sawPage(who, kind string, size int) {
 	if who != "" && size > k.pageServed(who, kind) {
 		put(k, k.whole, listOf{who: who, kind: kind}, size)
+	}
+}
+
+// leastPage is the size of the smallest page of kind that who is known to be served; 0 where none is.
+func (k *learned) leastPage(who, kind string) int {
+	size, _ := get(k, k.least, listOf{who: who, kind: kind})
+	return size
+}
+
+// sawLeastPage notes that the console served who a page of size where it was asked for a smaller one.
+func (k *learned) sawLeastPage(who, kind string, size int) {
+	if who != "" {
+		put(k, k.least, listOf{who: who, kind: kind}, size)
 	}
 }
 

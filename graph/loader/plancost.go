@@ -91,7 +91,7 @@ func (p *planner) list(typ string, f graphql.CollectedField, below Selection, pa
 		how = "the length of the list, by one call"
 	default:
 		limit := p.engine.learned.pageSize(p.who, typ)
-		size := pageSizeFor(offset, first, limit)
+		size := pageSizeFor(offset, first, p.engine.learned.leastPage(p.who, typ), limit)
 		pages = pagesFor(offset, first, size)
 		how = fmt.Sprintf("pages of %d, %d of them", size, pages)
 		if pages == 1 {

@@ -46,7 +46,7 @@ func (e *entities[T, F]) view(l *Loaders, w window[F]) Thunk[*view[T]] {
 func (e *entities[T, F]) read(w window[F]) (*view[T], error) {
 	key := pageKey[F]{scope: w.scope, filter: w.filter, ascending: w.ascending, size: 1} // the smallest page there is
 	if w.count > 0 {
-		key.size = pageSizeFor(w.offset, w.count, e.pageSize())
+		key.size = pageSizeFor(w.offset, w.count, e.leastPage(), e.pageSize())
 		key.index = w.offset / key.size
 	}
 	p, err := e.page(key)
@@ -68,6 +68,9 @@ func (e *entities[T, F]) read(w window[F]) (*view[T], error) {
 		if first, err = e.page(k); err != nil {
 			return nil, err
 		}
+		if first.Served > first.Count {
+			return e.readUncounted(w, k, first)
+		}
 	}
 	return e.readFrom(w, key, p, first)
 }
@@ -86,7 +89,7 @@ func (e *entities[T, F]) readFrom(w window[F], key pageKey[F], p, first *cc.Page
 		r.put(key.index*size, p)
 	}
 	rest, err := e.readRest(&r, key, size)
-	hidden := err == nil && !rest.whole && size != key.size && e.hides(key, p, rest.pages, size)
+	hidden := err == nil && !rest.whole && size < key.size && e.hides(key, p, rest.pages, size)
 	if hidden && key.index == 0 {
 		hidden, err = e.goesOn(key, rest.pages, p.Count, size)
 	}
@@ -138,7 +141,7 @@ func (e *entities[T, F]) placed(k pageKey[F], p *cc.Page[T]) bool {
 // least), or leaves out what the caller may not see.
 func (e *entities[T, F]) sizeServed(p *cc.Page[T], size int) int {
 	got := p.Served
-	if got == 0 || got == size || got >= p.Count {
+	if got == 0 || got <= size && got >= p.Count {
 		return size
 	}
 	if got < size {
@@ -153,8 +156,8 @@ const maxUncounted = 1000
 // readUncounted reads a list whose length the console does not say, to its end:
 // nothing else tells how long it is. first is the page of key.
 func (e *entities[T, F]) readUncounted(w window[F], key pageKey[F], first *cc.Page[T]) (*view[T], error) {
-	if key.index > 0 || key.size == 1 {
-		key.index, key.size = 0, e.pageSize()
+	if key.index > 0 || first.Served >= key.size && key.size < e.pageSize() {
+		key.index, key.size = 0, e.pageSize() // with the fewest calls
 		p, err := e.page(key)
 		if err != nil {
 			return nil, err
@@ -305,11 +308,12 @@ func (r *reader[T]) view(id func(*T) string) *view[T] {
 	return v
 }
 
-// pageSizeFor is the page size, at most limit, that needs the fewest pages for
-// the count positions from offset on; among those, the smallest.
-func pageSizeFor(offset, count, limit int) int {
+// pageSizeFor is the page size, from least to limit, that needs the fewest pages for the
+// count positions from offset on; among those, the smallest.
+func pageSizeFor(offset, count, least, limit int) int {
+	limit = max(limit, least)
 	best, fewest := limit, pagesFor(offset, count, limit)
-	for size := limit - 1; size >= max(1, min(count, limit/2)); size-- {
+	for size := limit - 1; size >= max(1, least, min(count, limit/2)); size-- {
 		if n := pagesFor(offset, count, size); n <= fewest {
 			best, fewest = size, n
 		}

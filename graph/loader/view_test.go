@@ -21,7 +21,7 @@ func TestPageSizeForNeedsTheFewestPages(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	check := func(offset, count, limit int) {
 		t.Helper()
-		size := pageSizeFor(offset, count, limit)
+		size := pageSizeFor(offset, count, 0, limit)
 		if size < 1 || size > limit {
 			t.Fatalf("offset %d, count %d, limit %d: size %d", offset, count, limit, size)
 		}
@@ -57,11 +57,12 @@ func TestPageSizeForNeedsTheFewestPages(t *testing.T) {
 }
 
 func TestPageSizeForKnownStretches(t *testing.T) {
-	for _, tt := range []struct{ offset, count, limit, want int }{
-		{0, 20, 500, 20}, {20, 20, 500, 20}, {0, 500, 500, 500}, {0, 1, 500, 1}, {7, 1, 500, 1}, {1, 2, 500, 3}, {0, 5, 1, 1}, {3, 1, 1, 1},
+	for _, tt := range []struct{ offset, count, least, limit, want int }{
+		{0, 20, 0, 500, 20}, {20, 20, 0, 500, 20}, {0, 500, 0, 500, 500}, {0, 1, 0, 500, 1}, {7, 1, 0, 500, 1}, {1, 2, 0, 500, 3}, {0, 5, 0, 1, 1}, {3, 1, 0, 1, 1},
+		{0, 5, 27, 500, 27}, {30, 5, 27, 500, 27}, {20, 20, 27, 27, 27}, {0, 500, 27, 20, 27}, {0, 100, 27, 500, 100},
 	} {
 		t.Run(fmt.Sprint(tt), func(t *testing.T) {
-			if got := pageSizeFor(tt.offset, tt.count, tt.limit); got != tt.want {
+			if got := pageSizeFor(tt.offset, tt.count, tt.least, tt.limit); got != tt.want {
 				t.Errorf("got %d", got)
 			}
 		})

@@ -243,9 +243,10 @@ func decodeList[T any](a *answer, names []string, each func(e *T, place int)) (c
 		} else {
 			var raw []byte
 			if raw, err = a.value(); err == nil && name == countName {
-				var i Int
-				err = json.Unmarshal(raw, &i, decoding)
-				count, counted = int(i), kind != 'n'
+				var text string
+				err = json.Unmarshal(raw, &text, decoding)
+				n, isNumber := parseInt(text)
+				count, counted = int(saturate(n)), isNumber
 			}
 			found = found || wanted && kind == 'n'
 		}

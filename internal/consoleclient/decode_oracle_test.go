@@ -45,9 +45,10 @@ func listByJSON[T any](dec *jsontext.Decoder, names []string, each func(e *T, pl
 		kind := dec.PeekKind()
 		switch wanted := slices.Contains(names, name); {
 		case name == "count":
-			var i Int
-			err = json.UnmarshalDecode(dec, &i)
-			count, counted = int(i), kind != kindNull
+			var text string
+			text, _, err = readText(dec)
+			n, isNumber := parseInt(text)
+			count, counted = int(saturate(n)), isNumber
 		case wanted && kind == kindArray:
 			found = true
 			err = elements(dec, one)
