@@ -16,7 +16,7 @@ import { WebSocket } from 'ws';
 
 import { serve, simulate } from './gateway.mjs';
 
-const limit = { timeout: 60_000 };
+const limit = { timeout: 180_000 }; // only against hanging: the machine may be busy
 const QUEUES = 'query Queues { queues(first: 500) { totalCount nodes { id name description } } }';
 const CREATE = 'mutation Create($name: String!) { createQueue(input: { name: $name }) { queue { id name } } }';
 const RENAME = 'mutation Rename($id: ID!, $name: String!) { updateQueue(input: { id: $id, name: $name }) { queue { id name } } }';
@@ -30,12 +30,13 @@ let other; // keeps none, and its changes are unknown to the first
 
 before(async () => {
   simulated = await simulate();
-  [gateway, other] = await Promise.all([serve(simulated, '--poll-interval=100ms'), serve(simulated, '--cache=off')]);
+  [gateway, other] = await Promise.all([serve(simulated, '--poll-interval=100ms', '--cache-life=queues=1h'), serve(simulated, '--cache=off')]);
 }, limit);
 
 after(async () => {
-  await Promise.all([gateway?.stop(), other?.stop()]);
+  const stopped = await Promise.allSettled([gateway?.stop(), other?.stop()]);
   await simulated?.stop();
+  assert.deepEqual(stopped.filter(({ status }) => status === 'rejected').map(({ reason }) => reason.message), []);
 }, limit);
 
 // ask sends an operation as plainly as can be.

@@ -1,33 +1,56 @@
 // Starts a simulated console and gateways in front of it, each a process of the built program.
 import { spawn } from 'node:child_process';
+import { constants } from 'node:os';
 import { createInterface } from 'node:readline';
 
 const binary = process.env.CONSOLEQL_BINARY ?? new URL('../../bin/consoleql', import.meta.url).pathname;
 
+// grace is how long a program may take to stop before it is killed.
+const grace = 20_000;
+
+// No program outlives this process, however it ends.
+const running = new Set();
+process.on('exit', () => running.forEach((child) => child.kill('SIGKILL')));
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
+  process.on(signal, () => process.exit(128 + constants.signals[signal]));
+}
+
 // start runs a command of the program. It resolves with what found returns for one of its lines.
 function start(args, found) {
   const child = spawn(binary, args, { stdio: ['ignore', 'pipe', 'pipe'], env: { PATH: process.env.PATH } });
-  const stop = () =>
-    new Promise((resolve) => {
-      if (child.exitCode !== null || child.signalCode !== null) return resolve();
-      child.once('exit', resolve);
-      child.kill('SIGTERM');
+  running.add(child);
+  const said = [];
+  const ended = new Promise((resolve) => {
+    child.once('close', (code, signal) => {
+      running.delete(child);
+      resolve(`${binary} ${args[0]} ended with ${signal ?? code}:\n${said.slice(-20).join('\n')}`);
     });
+  });
+  // stop fails where the program has ended before it was told to, or does not end in good order.
+  const stop = async () => {
+    const early = !running.has(child);
+    child.kill('SIGTERM');
+    const late = setTimeout(() => child.kill('SIGKILL'), grace);
+    const how = await ended;
+    clearTimeout(late);
+    if (early || child.exitCode !== 0) throw new Error(how);
+  };
   return new Promise((resolve, reject) => {
-    const said = [];
     for (const stream of [child.stdout, child.stderr]) {
       createInterface({ input: stream }).on('line', (line) => {
         said.push(line);
         const value = found(line, said);
-        if (value) resolve({ value, stop });
+        if (!value) return;
+        for (const handle of [child, child.stdout, child.stderr]) handle.unref(); // a test that fails leaves it running
+        resolve({ value, stop });
       });
     }
     child.once('error', reject);
-    child.once('exit', (code) => reject(new Error(`${args[0]} ended with ${code}:\n${said.join('\n')}`)));
+    ended.then((how) => reject(new Error(how)));
   });
 }
 
-// console simulates a console.
+// simulate runs a simulated console.
 export async function simulate() {
   const { value, stop } = await start(
     ['simulate', '--api-listen=127.0.0.1:0', '--sso-listen=127.0.0.1:0', '--storage-listen=127.0.0.1:0'],
@@ -42,7 +65,7 @@ export async function simulate() {
   return { ...value, stop };
 }
 
-// gateway serves the graph in front of a console for callers without credentials.
+// serve runs a gateway in front of a console, for callers without credentials.
 export async function serve(console, ...flags) {
   const { value, stop } = await start(
     [
