@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -75,6 +76,10 @@ func TestWhatIsLeftOutOfAnInputIsNotSent(t *testing.T) {
 func TestMutationInputIsCheckedFirst(t *testing.T) {
 	w := newWorld(t, consolesim.Options{})
 	id := w.sim.Data().WorkflowIDs(w.sim.Data().MainDepartmentID())[0]
+	manyProperties := make(map[string]string)
+	for i := range 1001 {
+		manyProperties[fmt.Sprint(i)] = ""
+	}
 	for name, tt := range map[string]struct {
 		mutation string
 		input    map[string]any
@@ -96,6 +101,11 @@ func TestMutationInputIsCheckedFirst(t *testing.T) {
 		"workflow id":     {"upgradeWorkflows", map[string]any{"workflowIds": []string{"x"}}, "input.workflowIds.0"},
 		"asset":           {"executeWorkflow", map[string]any{"id": id, "arguments": []any{map[string]any{"name": "a", "direction": "UNKNOWN"}}}, "input.arguments.0.direction"},
 		"no workflows":    {"upgradeWorkflows", map[string]any{"workflowIds": []string{}}, "input.workflowIds"},
+		"many tags":       {"createQueue", map[string]any{"name": "a", "tags": slices.Repeat([]string{"t"}, 1001)}, "input.tags"},
+		"many arguments":  {"executeWorkflow", map[string]any{"id": id, "arguments": slices.Repeat([]any{map[string]any{"name": "a"}}, 1001)}, "input.arguments"},
+		"many properties": {"updateWorkflow", map[string]any{"id": id, "properties": manyProperties}, "input.properties"},
+		"many robots":     {"addWorkflowRobots", map[string]any{"workflowId": id, "robotIds": slices.Repeat([]string{id}, 1001)}, "input.robotIds"},
+		"many workflows":  {"upgradeWorkflows", map[string]any{"workflowIds": slices.Repeat([]string{id}, 1001)}, "input.workflowIds"},
 		"idempotency key": {"executeWorkflow", map[string]any{"id": id, "idempotencyKey": ""}, "input.idempotencyKey"},
 	} {
 		t.Run(name, func(t *testing.T) {

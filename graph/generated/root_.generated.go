@@ -4213,7 +4213,7 @@ input UpdatePackageInput {
   id: ID!
   "The ` + "`" + `etag` + "`" + ` that the package had when it was read. Where it has changed since, the update is refused with ` + "`" + `CONFLICT` + "`" + `. Left out: the package as it is now is changed."
   etag: String
-  "The package's labels, replacing those it has."
+  "The package's labels, replacing those it has, at most 1,000 of them."
   tags: [String!]
 }
 
@@ -4499,7 +4499,7 @@ input CreateQueueInput {
   name: String!
   "A remark about the queue."
   description: String
-  "The queue's labels."
+  "The queue's labels, at most 1,000 of them."
   tags: [String!]
   "The GUID of the company to create it in; left out: the company in scope."
   companyId: ID
@@ -4527,7 +4527,7 @@ input UpdateQueueInput {
   name: String
   "A remark about the queue."
   description: String
-  "The queue's labels, replacing those it has."
+  "The queue's labels, replacing those it has, at most 1,000 of them."
   tags: [String!]
 }
 
@@ -5115,9 +5115,9 @@ input JobStateNotificationInput {
   switchOn: Boolean
   "By its name, whether only the last run instance is reported; the document's remark merely repeats that of ` + "`" + `switchOn` + "`" + `."
   justNoticeAgainstLastRuninstance: Boolean
-  "The conditions that cause an e-mail, for example ` + "`" + `Finished` + "`" + `."
+  "The conditions that cause an e-mail, for example ` + "`" + `Finished` + "`" + `, at most 1,000 of them."
   conditions: [String!]
-  "The e-mail addresses to tell."
+  "The e-mail addresses to tell, at most 1,000 of them."
   recipients: [String!]
 }
 
@@ -5127,9 +5127,9 @@ input CreateWorkflowInput {
   name: String!
   "A remark about the workflow."
   description: String
-  "The workflow's labels."
+  "The workflow's labels, at most 1,000 of them."
   tags: [String!]
-  "The arguments that runs are started with."
+  "The arguments that runs are started with, at most 1,000 of them."
   arguments: [ArgumentInput!]
   "Whether runs are recorded on video, and when recordings are uploaded."
   videoRecordMode: VideoRecordMode
@@ -5169,11 +5169,11 @@ input UpdateWorkflowInput {
   name: String
   "A remark about the workflow."
   description: String
-  "The arguments that runs are started with, replacing those it has."
+  "The arguments that runs are started with, replacing those it has, at most 1,000 of them."
   arguments: [ArgumentInput!]
-  "The workflow's labels, replacing those it has."
+  "The workflow's labels, replacing those it has, at most 1,000 of them."
   tags: [String!]
-  "Additional properties, replacing those it has."
+  "Additional properties, replacing those it has, at most 1,000 of them."
   properties: StringMap
   "Whether runs are recorded on video, and when recordings are uploaded."
   videoRecordMode: VideoRecordMode
@@ -5219,7 +5219,7 @@ input ExecuteWorkflowInput {
   id: ID!
   "Where the call comes from; the document knows ` + "`" + `External` + "`" + `, an external system."
   source: String
-  "The arguments of this run."
+  "The arguments of this run, at most 1,000 of them."
   arguments: [ArgumentInput!]
   "Whether this run is recorded on video, and when the recording is uploaded."
   videoRecordMode: VideoRecordMode
@@ -5255,7 +5255,7 @@ type ExecuteWorkflowPayload {
 input AddWorkflowRobotsInput {
   "The workflow's GUID."
   workflowId: ID!
-  "The GUIDs of the robots to add."
+  "The GUIDs of the robots to add, 1 to 1,000 of them."
   robotIds: [ID!]!
 }
 
@@ -5293,7 +5293,7 @@ type RemoveWorkflowRobotPayload {
 
 "Workflows to upgrade."
 input UpgradeWorkflowsInput {
-  "The GUIDs of the workflows."
+  "The GUIDs of the workflows, 1 to 1,000 of them."
   workflowIds: [ID!]!
 }
 

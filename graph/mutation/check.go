@@ -50,7 +50,18 @@ func (c *checks) text(argument string, text *string) {
 	}
 }
 
+// maxItems bounds the elements of a list.
+const maxItems = 1000
+
+// few refuses a list of too many elements.
+func (c *checks) few(argument string, n int) {
+	if c.err == nil && n > maxItems {
+		c.err = fault.BadInput(argument, "has more than %d elements", maxItems)
+	}
+}
+
 func (c *checks) lines(argument string, texts []string) {
+	c.few(argument, len(texts))
 	for i := range texts {
 		c.line(argument+"."+strconv.Itoa(i), &texts[i])
 	}
@@ -63,6 +74,7 @@ func (c *checks) bounds(argument string, n *cc.Int, most cc.Int) {
 }
 
 func (c *checks) arguments(argument string, all []*cc.ArgumentInput) {
+	c.few(argument, len(all))
 	for i, a := range all {
 		at := argument + "." + strconv.Itoa(i)
 		c.name(at+".name", &a.Name)
@@ -83,13 +95,16 @@ func (c *checks) notification(argument string, n *cc.JobStateNotificationInput) 
 }
 
 func (c *checks) properties(argument string, all cc.StringMap) {
+	c.few(argument, len(all))
 	for _, p := range all {
 		c.line(argument, &p.Name)
 		c.text(argument, &p.Value)
 	}
 }
 
-func (c *checks) nonEmpty(argument string, ids []string) {
+// ids refuses a list of no ids, and of too many.
+func (c *checks) ids(argument string, ids []string) {
+	c.few(argument, len(ids))
 	if c.err == nil && len(ids) == 0 {
 		c.err = fault.BadInput(argument, "is empty")
 	}
@@ -184,12 +199,12 @@ func checkUploadCompletion(in CompletePackageUploadInput) error {
 
 func checkRobotsAdded(in AddWorkflowRobotsInput) error {
 	var c checks
-	c.nonEmpty("input.robotIds", in.RobotIDs)
+	c.ids("input.robotIds", in.RobotIDs)
 	return c.err
 }
 
 func checkUpgrade(in UpgradeWorkflowsInput) error {
 	var c checks
-	c.nonEmpty("input.workflowIds", in.WorkflowIDs)
+	c.ids("input.workflowIds", in.WorkflowIDs)
 	return c.err
 }
