@@ -175,7 +175,7 @@ func TestCreationsThatTellLittle(t *testing.T) {
 				t.Errorf("%s %s, nothing but the id: %v, %s", kind, answered, w.calls(), a.Body)
 			}
 		}
-		for _, answered := range []string{`{}`, `null`, `""`, ` `} {
+		for _, answered := range []string{`{}`, `null`, `""`, ` `, `{"id":"00000000-0000-0000-0000-000000000000"}`} {
 			a := create(answered, field+" { id name }")
 			w.wantOutcome(a, "UPSTREAM_INVALID_RESPONSE", "DONE")
 			if !strings.Contains(a.Errors[0].Message, "done: the console made the change") {

@@ -437,8 +437,9 @@ func wrappedList(raw []byte) (found []byte, err error) {
 	}
 }
 
+// checked fails with errNoEntity where id finds none in e, or the empty GUID, which .NET writes where an id is not set.
 func checked[T any](e *T, id func(*T) string) (*T, error) {
-	if id != nil && id(e) == "" {
+	if id != nil && (id(e) == "" || id(e) == scope.NoID) {
 		return nil, errNoEntity
 	}
 	return e, nil

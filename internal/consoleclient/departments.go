@@ -69,7 +69,7 @@ func treeID(t *DepartmentTree) string {
 	case t.RootDepartment != nil:
 		return t.RootDepartment.ID
 	case t.Count != nil:
-		return scope.NoID
+		return "count"
 	}
 	return ""
 }
