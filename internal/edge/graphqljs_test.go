@@ -52,7 +52,7 @@ func TestGraphqlJS(t *testing.T) {
 	if err := json.Unmarshal(text, &table); err != nil {
 		t.Fatal(err)
 	}
-	if !strings.HasPrefix(table.GraphQL, "16.") || len(table.Rows) < 4000 {
+	if !strings.HasPrefix(table.GraphQL, "16.") || len(table.Rows) < 5800 {
 		t.Fatalf("%d rows of graphql-js %s", len(table.Rows), table.GraphQL)
 	}
 	valid, used := 0, make(map[string]bool)
@@ -78,7 +78,7 @@ func TestGraphqlJS(t *testing.T) {
 			t.Errorf("%s is no exception any more", key)
 		}
 	}
-	if valid < 800 {
+	if valid < 1300 {
 		t.Errorf("only %d rows are valid", valid)
 	}
 }

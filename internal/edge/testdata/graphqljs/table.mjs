@@ -92,5 +92,36 @@ for (const [type, field, use, text] of placed) {
 add('placed', 'Int', 'undeclared', '{ int(v: 1) }', '{"v":[{}],"w":1}');
 add('placed', 'Int', 'others', 'query($v: Int) { int(v: $v) }', '{"v":1,"w":{"x":[]}}');
 
+// Numbers at the bounds of JavaScript's, and whole ones that are written with fractions or exponents.
+const bounds = ['0e0', '0.0e99999', '1e-99999', '5e-324', '4e-324', '1.7976931348623157e308', '100e-2', '1e2', '1.0e0', '1.50e1', '1.5e0', '21474836470e-1', '2.147483647e9', '2.147483648e9', '-2147483648.0', '-2147483649.0', '9007199254740991', '9007199254740992', '1e15', '1e20', '1.5e21', '-0e1'];
+for (const field of ['int', 'intRequired', 'float', 'id', 'ids', 'ints', 'matrix', 'string', 'boolean', 'enum']) {
+  const type = typeOf(field);
+  for (const text of bounds) {
+    add('literal', type, text, `{ ${field}(v: ${text}) }`);
+    add('variable', type, text, `query($v: ${type}) { ${field}(v: $v) }`, `{"v":${text}}`);
+    add('variable', type, `[${text}]`, `query($v: ${type}) { ${field}(v: $v) }`, `{"v":[${text}]}`);
+    add('default', type, text, `query($v: ${type} = ${text}) { ${field}(v: $v) }`, '{}');
+  }
+}
+// Block strings of two and three lines, by what ends a line and what begins it.
+for (const end of ['\n', '\r', '\r\n', '\n\r', '\u2028', '\u0085']) {
+  for (const first of ['', ' ', '\t', '\u3000', '\ufeff']) {
+    for (const second of ['', '  ', '\t ', '\u00a0']) {
+      for (const text of [`${q}${first}a${end}${second}b${q}`, `${q}${end}${first}a${end}${second}\\"""b ${end}${q}`]) add('text', 'String', text, `{ string(v: ${text}) }`);
+    }
+  }
+}
+// Characters between all tokens of a document, and in its comment.
+const spread = 'query Q ( $v : Int = 1 ) { a : int ( v : $v ) # c\n }';
+for (const c of ['\u007f', '\u0085', '\u00a0', '\u2028', '\u200b', '\ufeff', '\t', '\r', ',', '&', '|', '@', '!', '?', '%', '=', '..', '...', '$', '\\', '😀', 'é']) {
+  for (const [i, at] of [...spread].entries()) if (at === ' ') add('document', '', `${JSON.stringify(c)} at ${i}`, spread.slice(0, i) + c + spread.slice(i), '{}');
+}
+// Conditions of every kind.
+for (const directive of ['@skip(if: true)', '@include(if: false)', '@skip(if: $b)', '@include(if: null)', '@skip(if: "true")', '@include(if: 1)', '@nope', '@skip(if: true) @skip(if: false)', '@deprecated']) {
+  for (const [declared, values] of [['', '{}'], ['($b: Boolean!)', '{"b":true}'], ['($b: Boolean!)', '{"b":1}'], ['($b: Boolean!)', '{"b":"true"}'], ['($b: Boolean)', '{"b":true}'], ['($b: Boolean = true)', '{}'], ['($b: String!)', '{"b":"x"}']]) {
+    add('document', '', `${directive} ${declared} ${values}`, `query${declared} { string(v: "a") ${directive} boolean }`, values);
+  }
+}
+
 writeFileSync(here('table.json'), `{"graphql":${JSON.stringify(version)},"rows":[\n${rows.map((r) => JSON.stringify(r)).join(',\n')}\n]}\n`);
 console.log(`${rows.length} rows of graphql-js ${version}`);
