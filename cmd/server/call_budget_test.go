@@ -57,9 +57,10 @@ func TestCallsAreBounded(t *testing.T) {
 			t.Errorf("a queue is %v", n)
 		}
 	}
-	needed := fmt.Sprint(2 + 12*len(all))
+	// "n or more": the list of robots may not be counted yet when the counts are refused. Nothing is counted twice.
+	needed, fewer := fmt.Sprint(2+12*len(all)), fmt.Sprint(1+12*len(all))
 	for i, e := range a.Errors[:min(len(a.Errors), 100)] {
-		if e.Extensions.Code != "QUERY_TOO_COMPLEX" || !strings.Contains(e.Message, "60") || !strings.Contains(e.Message, needed) || len(e.Path) != 4 {
+		if e.Extensions.Code != "QUERY_TOO_COMPLEX" || !strings.Contains(e.Message, "60") || !strings.Contains(e.Message, needed) && !strings.Contains(e.Message, fewer) || len(e.Path) != 4 {
 			t.Fatalf("error %d: %+v, want %s calls", i, e, needed)
 		}
 	}

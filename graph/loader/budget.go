@@ -91,7 +91,8 @@ func (k *look) gathered() int64 {
 // refuse begins none of the calls that were gathered, as they would exceed the limit.
 // unstarted are the calls that would have been gathered next.
 func (k *look) refuse(unstarted int) {
-	k.needed = k.l.calls.used.Load() + k.gathered() + int64(unstarted)
+	// Resolvers begin some of these calls meanwhile, also of those that are unstarted. No call is counted twice.
+	k.needed = max(k.l.calls.used.Load()+k.gathered(), int64(k.asked+len(k.l.begun)+unstarted))
 	err := k.l.calls.excess(k.needed)
 	for _, b := range k.l.begun {
 		b.fail(err)

@@ -58,6 +58,7 @@ type look struct {
 	ahead  []pending
 	waits  [][]func(visit func(child any)) // of what the last two levels have begun
 	recent int                             // how many of waits the level before had begun
+	asked  int                             // console calls of the levels before
 	needed int64                           // console calls, more than the operation may make; 0: it needs no more
 }
 
@@ -265,6 +266,7 @@ func (k *look) descend() {
 
 // start begins what is not done by batches.
 func (k *look) start() {
+	k.asked += len(k.l.begun)
 	for _, b := range k.l.begun {
 		if !b.isBegun() {
 			k.l.tasks.Go(b.begin)
@@ -276,9 +278,11 @@ func (k *look) start() {
 // startFirst is start for the first level. One thing alone is left to the resolver that is
 // about to wait for it, and saves a goroutine.
 func (k *look) startFirst() {
+	all := len(k.l.begun)
 	if k.l.begun = slices.DeleteFunc(k.l.begun, beginning.isBegun); len(k.l.begun) > 1 || k.l.gathers() {
 		k.start()
 	}
+	k.asked = all
 	k.l.begun = nil
 }
 

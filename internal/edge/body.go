@@ -55,3 +55,19 @@ func (b *patientBody) Read(p []byte) (int, error) {
 	}
 	return n, err
 }
+
+const (
+	// lingerTime and lingerBytes bound what is read of a body after its refusal.
+	lingerTime  = 2 * time.Second
+	lingerBytes = 4 << 20
+)
+
+// linger sends what was answered and then reads the rest of the body, which it drops. A client that is still writing when
+// the connection closes gets a reset, and may never see the answer.
+func linger(w http.ResponseWriter, body io.Reader) {
+	connection := http.NewResponseController(w)
+	if connection.Flush() != nil || connection.SetReadDeadline(time.Now().Add(lingerTime)) != nil {
+		return // not every connection can
+	}
+	_, _ = io.CopyN(io.Discard, body, lingerBytes) // whoever goes away, or is too slow, has had the answer
+}

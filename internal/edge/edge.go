@@ -211,6 +211,7 @@ func (s *server) bound(next http.Handler) http.Handler {
 		limit := s.boundFor(r)
 		if r.ContentLength > limit {
 			writeError(w, r, http.StatusRequestEntityTooLarge, fault.BadInput("", "the request body has %d bytes, more than the %d that are taken", r.ContentLength, limit))
+			linger(w, r.Body)
 			return
 		}
 		r.Body = http.MaxBytesReader(w, patient(w, r.Body, bodyTimeout), limit)
