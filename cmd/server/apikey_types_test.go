@@ -47,7 +47,6 @@ func TestTypesOfAnAPIKey(t *testing.T) {
 		{"a fragment", queues, `{ queues { nodes { ...f } } } fragment f on Queue { ...g } fragment g on Queue { robots { totalCount } }`, "Robot"},
 		{"an inline fragment", queues, `{ queues { nodes { ... on Queue { ... { robots { totalCount } } } } } }`, "Robot"},
 		{"skipped for now", queues, `query($no: Boolean = false) { queues { nodes { robots @include(if: $no) { totalCount } } } }`, "Robot"},
-		{"deferred", queues, `{ queues { nodes { id ... @defer { robots { totalCount } } } } }`, "Robot"},
 		{"the viewer", queues, `{ viewer { email } }`, "CompanyUser"},
 		{"the companies", queues, `{ companies { id } }`, "Company"},
 		{"a named operation", queues, `query a { queues { totalCount } }`, ""},

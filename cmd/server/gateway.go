@@ -14,6 +14,7 @@ import (
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/redis/go-redis/v9"
+	"github.com/vektah/gqlparser/v2/ast"
 
 	"github.com/consoleql/consoleql/graph/generated"
 	"github.com/consoleql/consoleql/graph/loader"
@@ -40,6 +41,7 @@ import (
 type gateway struct {
 	settings       *settings
 	log            *slog.Logger
+	schema         *ast.Schema
 	tokens         *tokencache.Cache
 	keys           *apikey.File      // nil: there are none
 	files          *textfile.Watcher // of keys and passwords
@@ -88,6 +90,9 @@ func newGateway(ctx context.Context, s *settings, log *slog.Logger, p page) (_ *
 			g.release()
 		}
 	}()
+	if g.schema, err = schema.Load(); err != nil {
+		return nil, err
+	}
 	metrics := telemetry.NewMetrics()
 	if g.traces, err = telemetry.NewTracing(ctx, s.OTLPURL, transport.NewPool(1, rareIdleTimeout), log); err != nil {
 		return nil, err
@@ -158,6 +163,7 @@ func (g *gateway) edgeOptions(engine *loader.Engine, metrics *telemetry.Metrics,
 // executable is the schema with what answers it.
 func (g *gateway) executable() graphql.ExecutableSchema {
 	return generated.NewExecutableSchema(generated.Config{
+		Schema: g.schema,
 		Resolvers: &resolver.Resolver{
 			Writes:  mutation.New(g.console, g.once, g.tokens, g.sharedName, g.settings.DirectUploadBytes),
 			Door:    mutation.Door{Sessions: g.tokens, Answers: g.console},

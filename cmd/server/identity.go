@@ -10,7 +10,6 @@ import (
 
 	"github.com/vektah/gqlparser/v2/ast"
 
-	"github.com/consoleql/consoleql/graph/generated"
 	"github.com/consoleql/consoleql/internal/apikey"
 	"github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/consoleql/consoleql/internal/edge"
@@ -135,7 +134,7 @@ func (g *gateway) openAccounts() (map[string]tokencache.Account, error) {
 	s := g.settings
 	if s.APIKeysFile != "" {
 		var err error
-		if g.keys, err = apikey.Open(s.APIKeysFile, apikey.Options{Default: s.Username != "", Fields: rootFields(), Types: objectTypes()}); err != nil {
+		if g.keys, err = apikey.Open(s.APIKeysFile, apikey.Options{Default: s.Username != "", Fields: rootFields(g.schema), Types: objectTypes(g.schema)}); err != nil {
 			return nil, fmt.Errorf("--api-keys-file: %w", err)
 		}
 	}
@@ -160,9 +159,8 @@ func (g *gateway) accounts() (map[string]tokencache.Account, error) {
 }
 
 // rootFields are the fields that an API key can be held to.
-func rootFields() []string {
+func rootFields(schema *ast.Schema) []string {
 	var names []string
-	schema := generated.NewExecutableSchema(generated.Config{}).Schema()
 	for _, root := range []string{"Query", "Mutation", "Subscription"} {
 		if def := schema.Types[root]; def != nil {
 			for _, f := range def.Fields {
@@ -174,9 +172,8 @@ func rootFields() []string {
 }
 
 // objectTypes are the types that an API key can be held to.
-func objectTypes() []string {
+func objectTypes(schema *ast.Schema) []string {
 	var names []string
-	schema := generated.NewExecutableSchema(generated.Config{}).Schema()
 	for name, def := range schema.Types {
 		if def.Kind == ast.Object && !def.BuiltIn && def != schema.Query && def != schema.Mutation && def != schema.Subscription {
 			names = append(names, name)

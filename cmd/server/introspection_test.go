@@ -196,3 +196,23 @@ func isData(typ string) bool {
 		return false
 	}
 }
+
+// TestDeferIsUnknown: answers come in one part, so no client is told to expect several.
+func TestDeferIsUnknown(t *testing.T) {
+	w := newWorld(t, consolesim.Options{})
+	var told struct {
+		Schema struct {
+			Directives []struct{ Name string } `json:"directives"`
+		} `json:"__schema"`
+	}
+	w.query(`{ __schema { directives { name } } }`, &told)
+	if len(told.Schema.Directives) == 0 {
+		t.Error("introspection lists no directives")
+	}
+	for _, d := range told.Schema.Directives {
+		if d.Name == "defer" {
+			t.Error("introspection lists @defer")
+		}
+	}
+	w.refusedEverywhere(`{ workflows { nodes { id ... @defer { name } } } }`, "GRAPHQL_VALIDATION_FAILED")
+}

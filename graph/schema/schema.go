@@ -3,9 +3,11 @@ package schema
 
 import (
 	"embed"
+	"fmt"
 	"io/fs"
 	"strings"
 
+	"github.com/vektah/gqlparser/v2"
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/formatter"
 	"github.com/vektah/gqlparser/v2/parser"
@@ -24,6 +26,17 @@ func Sources() []*ast.Source {
 		sources[i] = &ast.Source{Name: name, Input: string(text)}
 	}
 	return sources
+}
+
+// Load returns the schema that the gateway executes. It is without @defer, which gqlparser defines in every schema:
+// clients expect incremental delivery of it, and the gateway has none.
+func Load() (*ast.Schema, error) {
+	s, err := gqlparser.LoadSchema(Sources()...)
+	if err != nil {
+		return nil, fmt.Errorf("load the schema: %w", err)
+	}
+	delete(s.Directives, "defer")
+	return s, nil
 }
 
 // SDL returns the whole schema as one document of the schema definition language, the types in the order of Sources and each in one piece:

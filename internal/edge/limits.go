@@ -165,14 +165,10 @@ func (m *measure) of(set ast.SelectionSet) extent {
 // (GraphQL specification, section 5.8.5); gqlgen panics over it.
 func (m *measure) decide(directives ast.DirectiveList) {
 	for _, d := range directives {
-		if d.Name != "skip" && d.Name != "include" && d.Name != "defer" {
+		if d.Name != "skip" && d.Name != "include" {
 			continue
 		}
-		argument := d.Arguments.ForName("if")
-		if argument == nil {
-			continue // only @defer may do without
-		}
-		if value, err := argument.Value.Value(m.variables); err != nil || !isBool(value) {
+		if value, err := d.Arguments.ForName("if").Value.Value(m.variables); err != nil || !isBool(value) {
 			m.undecided = d
 		}
 	}
