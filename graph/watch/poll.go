@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/consoleql/consoleql/graph/loader"
+	"github.com/consoleql/consoleql/internal/backoff"
 	"github.com/consoleql/consoleql/internal/consolecache"
 	cc "github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/consoleql/consoleql/internal/fault"
@@ -130,7 +131,7 @@ func (p *poll[T]) run(ctx context.Context) {
 			close(p.settled)
 		}
 		// From beginning to beginning, but a console slower than that has a rest.
-		if !sleep(ctx, max(pause-time.Since(began), pause/2)) {
+		if !backoff.Wait(ctx, max(pause-time.Since(began), pause/2)) {
 			return
 		}
 	}
@@ -147,18 +148,6 @@ func (p *poll[T]) look(ctx context.Context, who principal.Principal, first bool)
 	}
 	recent := trail.New(wish)
 	return trail.NewContext(principal.NewContext(ctx, who), recent), recent
-}
-
-// sleep waits for d and reports whether it was left to.
-func sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }
 
 // asker is in whose name to ask: all subscribers are the same principal, though

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/consoleql/consoleql/internal/backoff"
 	"github.com/consoleql/consoleql/internal/fault"
 )
 
@@ -303,7 +304,7 @@ func (k *Keeper) renew(ctx context.Context, cancel context.CancelFunc, r Record,
 		select {
 		case <-ran:
 			return true
-		case <-k.stop:
+		case <-k.stopping.Done():
 			cancel()
 			return k.overrun(r, ran)
 		case <-ctx.Done():
@@ -369,16 +370,10 @@ func (k *Keeper) finish(ctx context.Context, r Record, end End) {
 
 // sleep pauses; false when ctx ended or Close no longer waits.
 func (k *Keeper) sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	case <-k.stop:
-		return false
-	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(k.stopping, cancel)()
+	return backoff.Wait(ctx, d)
 }
 
 // short is enough of a record's name to find its lines in a log.

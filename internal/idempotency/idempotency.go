@@ -174,8 +174,9 @@ type Keeper struct {
 	store Store
 	opts  Options
 	tasks sync.WaitGroup // calls of Do, and what outlives them
-	stop  chan struct{}  // closed when Close no longer waits
-	halt  sync.Once      // closes stop
+	// stopping ends when Close no longer waits.
+	stopping context.Context //nolint:containedctx // the Keeper's own lifetime, not that of a call
+	stop     context.CancelFunc
 
 	mu       sync.Mutex
 	closed   bool
@@ -185,11 +186,13 @@ type Keeper struct {
 
 // New returns a Keeper. Close ends it.
 func New(store Store, o Options) *Keeper {
+	stopping, stop := context.WithCancel(context.Background())
 	return &Keeper{
-		store:   store,
-		opts:    o.withDefaults(),
-		stop:    make(chan struct{}),
-		flights: make(map[flightKey]*flight),
+		store:    store,
+		opts:     o.withDefaults(),
+		stopping: stopping,
+		stop:     stop,
+		flights:  make(map[flightKey]*flight),
 	}
 }
 
@@ -274,7 +277,7 @@ func (k *Keeper) Close(ctx context.Context) error {
 			return nil // a context that had ended before is no reason
 		case <-time.After(idleTimeout):
 		}
-		k.halt.Do(func() { close(k.stop) })
+		k.stop()
 		return fmt.Errorf("idempotency: calls are still under way: %w", ctx.Err())
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/rand"
 	"time"
+
+	"github.com/consoleql/consoleql/internal/backoff"
 )
 
 const (
@@ -184,22 +186,10 @@ func (c *Cache) fromRedis(ctx context.Context, f *flight, trip *errand, at stamp
 		if ahead = !found.busy; ahead {
 			continue
 		}
-		if time.Now().After(limit) || !sleep(ctx, pause) {
+		if time.Now().After(limit) || !backoff.Wait(ctx, pause) {
 			return nil, stale
 		}
 		pause = min(2*pause, lastLook)
-	}
-}
-
-// sleep returns false where ctx ends before the pause does.
-func sleep(ctx context.Context, pause time.Duration) bool {
-	timer := time.NewTimer(pause)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
 	}
 }
 

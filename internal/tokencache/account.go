@@ -181,9 +181,6 @@ func jittered(g *GrantError, most time.Duration) Failure {
 	return f
 }
 
-// jitter is a random time between half of d and d.
-func jitter(d time.Duration) time.Duration { return d/2 + mathrand.N(d/2) } //nolint:gosec // nothing secret
-
 // randomMAC is a keyed hash of a key that nobody else has.
 func randomMAC() func(string) string {
 	key := make([]byte, sha256.Size)

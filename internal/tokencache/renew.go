@@ -6,6 +6,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/consoleql/consoleql/internal/backoff"
 	"github.com/consoleql/consoleql/internal/fault"
 )
 
@@ -82,7 +83,7 @@ func (c *Cache) renew(ctx context.Context, e *entry, h *held) (next *held, again
 			return c.obtain(ctx, e, h, owner, r)
 		case Busy:
 		}
-		if !c.sleep(ctx, min(look, max(r.Busy, time.Millisecond))) {
+		if !backoff.Wait(ctx, min(look, max(r.Busy, time.Millisecond))) {
 			return c.keep(e, h, now.Add(storePause), fault.New(fault.UpstreamTimeout, "the console's SSO did not answer in time"))
 		}
 	}
@@ -298,7 +299,7 @@ func (c *Cache) refreshSession(ctx context.Context, refreshToken string, again b
 	if err == nil || !again || c.opts.Now().Sub(asked) > firstPause {
 		return token, err
 	}
-	if g := grantError(err); g.Reason != Unavailable || g.RetryAfter > 0 || !c.sleep(ctx, jitter(shortPause)) {
+	if g := grantError(err); g.Reason != Unavailable || g.RetryAfter > 0 || !backoff.Wait(ctx, backoff.Jitter(shortPause, 0.5)) {
 		return token, err
 	}
 	return c.refresh(ctx, refreshToken)
@@ -333,7 +334,7 @@ func (c *Cache) store(ctx context.Context, e *entry, owner string, p Put) (kept 
 			kept, err = c.opts.Store.Put(ctx, e.key, owner, p)
 			return err
 		})
-		if err == nil || !c.opts.Now().Before(until) || !c.sleep(ctx, pause) {
+		if err == nil || !c.opts.Now().Before(until) || !backoff.Wait(ctx, pause) {
 			return kept, err
 		}
 	}
@@ -360,7 +361,7 @@ func (c *Cache) refused(e *entry, reason Reason, err error) error {
 func (c *Cache) extend(ctx context.Context, key, owner string) (release func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	c.tasks.Go(func() {
-		for c.sleep(ctx, c.opts.Lease/3) {
+		for backoff.Wait(ctx, c.opts.Lease/3) {
 			bounded, done := context.WithTimeout(ctx, storeTimeout)
 			held, err := c.opts.Store.Extend(bounded, key, owner, c.opts.Lease)
 			done()
@@ -370,16 +371,4 @@ func (c *Cache) extend(ctx context.Context, key, owner string) (release func()) 
 		}
 	})
 	return cancel
-}
-
-// sleep pauses; false when ctx ended.
-func (*Cache) sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

@@ -3,6 +3,8 @@ package tokencache
 import (
 	"context"
 	"time"
+
+	"github.com/consoleql/consoleql/internal/backoff"
 )
 
 // Store keeps one record per service account and session, and lets one holder at
@@ -111,7 +113,7 @@ type Failure struct {
 func (f Failure) pause(failures int) time.Duration {
 	pause := f.Least
 	if n := failures - f.Free; n > 0 {
-		pause = max(pause, min(f.First<<min(n-1, 20), f.Most))
+		pause = max(pause, backoff.Exponential(f.First, f.Most, n-1))
 	}
 	return pause
 }

@@ -6,11 +6,12 @@ import (
 	"context"
 	"errors"
 	"io"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"sync"
 	"time"
+
+	"github.com/consoleql/consoleql/internal/backoff"
 )
 
 // Options are what New makes a transport of.
@@ -117,7 +118,7 @@ func (t *transport) attempts(ctx context.Context, req *http.Request) (*http.Resp
 			return resp, err
 		}
 		next, again := rewind(req)
-		if again != nil || !wait(ctx, t.backoff<<attempt) {
+		if again != nil || !backoff.Wait(ctx, backoff.FullJitter(t.backoff<<attempt)) {
 			return resp, err // which says more than why there is no further attempt
 		}
 		if resp != nil {
@@ -199,18 +200,6 @@ func rewind(req *http.Request) (*http.Request, error) {
 	next := req.Clone(req.Context())
 	next.Body = body
 	return next, nil
-}
-
-// wait sleeps for a random time below limit, and reports whether it was left to.
-func wait(ctx context.Context, limit time.Duration) bool {
-	timer := time.NewTimer(rand.N(limit)) //nolint:gosec // spreads retries, keeps no secret
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }
 
 // discard reads a short body to its end, so that its connection can be used again.
