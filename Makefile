@@ -1,6 +1,6 @@
 # The words of this project. `make help` explains them.
 .DEFAULT_GOAL := help
-.PHONY: help demo test clients lint generate bench soak fuzz rotation build tools graphiql graphqljs vuln test-go126
+.PHONY: help demo test clients lint fmt cover generate bench soak fuzz rotation build tools graphiql graphqljs vuln test-go126
 
 # The toolchain of builds, tests and releases. It wins over an environment that says "local".
 export GOTOOLCHAIN := go1.27.3
@@ -28,6 +28,14 @@ test-go126: ## Test JSON and HTTP with the oldest Go that go.mod allows (encodin
 
 vuln: ## Look for known vulnerabilities in the release binary: fail where a vulnerable function is called
 	./scripts/vuln
+
+fmt: $(GOLANGCI_LINT) ## Format the code
+	$(GOLANGCI_LINT) fmt ./...
+
+cover: ## Measure which statements the tests run: coverage.html
+	@./scripts/install-test-needs
+	go test -coverpkg=./... -coverprofile=coverage.out ./...
+	go tool cover -html=coverage.out -o coverage.html
 
 lint: $(GOLANGCI_LINT) ## Check the code's form: golangci-lint, go vet, formatting, spelling
 	$(GOLANGCI_LINT) run ./...
