@@ -93,7 +93,6 @@ func (c *tableCommand) run(ctx context.Context, stdout, stderr io.Writer) (err e
 	r, err := bench.NewRunner(ctx, bench.Options{
 		Binary: binary, Warm: c.Warm, Measure: c.Measure, MixedWarm: c.MixedWarm, Mixed: c.Mixed,
 		Rate: c.Rate, Every: c.Every, Principals: c.Principals,
-		Lives: bench.DefaultLives(), ReadChanges: map[string]bool{"workflows": true}, ReadAsked: map[string]bool{"workflows": true},
 	}, c.Op, c.Latency)
 	if err != nil {
 		return err

@@ -75,12 +75,6 @@ type Measurement struct {
 	Evictions float64       // from the response cache for want of room, per operation
 	Resident  uint64        // bytes, at the end
 	Peak      uint64        // bytes, at most
-
-	// Predicted is nil but for mixed.
-	Predicted *Prediction
-	warmRate  float64       // before the measurement
-	load      time.Duration // of a console call, on average
-	execution time.Duration // of a request that was executed, on average
 }
 
 // Rate is in operations per second.

@@ -58,17 +58,15 @@ func TestMedian(t *testing.T) {
 func TestLinesAreBenchmarks(t *testing.T) {
 	m := Measurement{Requests: 2000, Elapsed: 4 * time.Second, P50: time.Millisecond, P99: 12500 * time.Microsecond,
 		CPU: 45 * time.Microsecond, Calls: 0.25, Hits: 0.5, Evictions: 1.5, Resident: 3 << 20, Peak: 4 << 20}
-	predicted := m
-	predicted.Predicted = &Prediction{Calls: 0.3, Hits: 0.4}
 	for name, c := range map[string]struct {
 		mode string
 		m    Measurement
 		want map[string]string
 		none []string
 	}{
-		"ceiling": {Ceiling, m, map[string]string{"ns/op": "2000000", "cpu-ms/op": "0.04500", "req/s": "500"}, []string{"calls/op", "predicted-calls/op"}},
-		"warm":    {Warm, m, map[string]string{"p99-ms": "12.500", "calls/op": "0.250", "evictions/op": "1.50", "hit-%": "50.00", "rss-MiB": "3.0", "peak-MiB": "4.0"}, []string{"predicted-calls/op"}},
-		"mixed":   {Mixed, predicted, map[string]string{"predicted-calls/op": "0.300", "predicted-hit-%": "40.00"}, nil},
+		"ceiling": {Ceiling, m, map[string]string{"ns/op": "2000000", "cpu-ms/op": "0.04500", "req/s": "500"}, []string{"calls/op"}},
+		"warm":    {Warm, m, map[string]string{"p99-ms": "12.500", "calls/op": "0.250", "evictions/op": "1.50", "hit-%": "50.00", "rss-MiB": "3.0", "peak-MiB": "4.0"}, nil},
+		"mixed":   {Mixed, m, map[string]string{"calls/op": "0.250", "hit-%": "50.00"}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var b strings.Builder
@@ -100,7 +98,7 @@ func TestLinesAreBenchmarks(t *testing.T) {
 
 func TestTableShowsMedians(t *testing.T) {
 	run := func(calls float64) Measurement {
-		return Measurement{Requests: 100, Elapsed: time.Second, CPU: 5 * time.Millisecond, Calls: calls, Predicted: &Prediction{Calls: 0.77, Hits: 0.33}}
+		return Measurement{Requests: 100, Elapsed: time.Second, CPU: 5 * time.Millisecond, Calls: calls, Hits: 0.33}
 	}
 	var b strings.Builder
 	err := WriteTable(&b, []Result{
@@ -111,7 +109,7 @@ func TestTableShowsMedians(t *testing.T) {
 		t.Fatal(err)
 	}
 	lines := strings.Split(b.String(), "\n")
-	if !strings.Contains(lines[1], "0.70") || !strings.Contains(lines[1], "0.77") || !strings.Contains(lines[1], "33.0%") {
+	if !strings.Contains(lines[1], "0.70") || !strings.Contains(lines[1], "33.0%") {
 		t.Errorf("mixed is shown as %q", lines[1])
 	}
 	if got := strings.Fields(lines[1]); got[8] != "2.5" {
@@ -181,9 +179,6 @@ consoleql_console_call_duration_seconds_count{operation="GET /openapi/workflows"
 	if before.operations != 8 || before.calls["workflows"] != 4 || total(before.calls) != 4 {
 		t.Errorf("counters %+v", before)
 	}
-	if before.load() != 500*time.Millisecond || before.execution() != time.Second/8 {
-		t.Errorf("a call took %v, an execution %v", before.load(), before.execution())
-	}
 	if before.hits() != 0 {
 		t.Errorf("hits %v without a cache", before.hits())
 	}
@@ -197,7 +192,7 @@ consoleql_answers_total{source="executed"} 4
 	if err != nil {
 		t.Fatal(err)
 	}
-	if d := after.since(before); d.operations != 10 || total(d.calls) != 0 || d.hits() != 0.6 || d.evictions != 3 || d.execution() != 0 || d.load() != 0 {
+	if d := after.since(before); d.operations != 10 || total(d.calls) != 0 || d.hits() != 0.6 || d.evictions != 3 {
 		t.Errorf("counted since %+v, hits %v", d, d.hits())
 	}
 	if _, err := parseCounters(strings.NewReader("<html>")); err == nil {

@@ -45,7 +45,7 @@ func millis(d time.Duration) float64 { return float64(d) / float64(time.Millisec
 // WriteTable writes the medians, a scenario a line.
 func WriteTable(w io.Writer, results []Result) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, "scenario\top\tconns\tlatency ms\treq/s\tp50 ms\tp99 ms\tCPU ms/op\t× ceiling\tcalls/op\tpredicted\thits\tpredicted\tRSS MiB\tpeak MiB\t")
+	fmt.Fprintln(t, "scenario\top\tconns\tlatency ms\treq/s\tp50 ms\tp99 ms\tCPU ms/op\t× ceiling\tcalls/op\thits\tRSS MiB\tpeak MiB\t")
 	bare := make(map[Scenario]float64)
 	for _, r := range results {
 		if r.Mode == Ceiling {
@@ -57,22 +57,18 @@ func WriteTable(w io.Writer, results []Result) error {
 		if ceiling := bare[Scenario{Mode: Ceiling, Op: r.Op, Conns: r.Conns}]; ceiling > 0 && r.Mode != Ceiling {
 			multiple = fmt.Sprintf("%.1f", r.cpu()/ceiling)
 		}
-		calls, hits, wantCalls, wantHits := "-", "-", "-", "-"
+		calls, hits := "-", "-"
 		if r.Mode != Ceiling {
 			calls = fmt.Sprintf("%.2f", r.median(func(m Measurement) float64 { return m.Calls }))
 			hits = fmt.Sprintf("%.1f%%", 100*r.median(func(m Measurement) float64 { return m.Hits }))
 		}
-		if r.Mode == Mixed {
-			wantCalls = fmt.Sprintf("%.2f", r.median(func(m Measurement) float64 { return m.Predicted.Calls }))
-			wantHits = fmt.Sprintf("%.1f%%", 100*r.median(func(m Measurement) float64 { return m.Predicted.Hits }))
-		}
-		fmt.Fprintf(t, "%s\t%s\t%d\t%d\t%.0f\t%.2f\t%.2f\t%.4f\t%s\t%s\t%s\t%s\t%s\t%.1f\t%.1f\t\n",
+		fmt.Fprintf(t, "%s\t%s\t%d\t%d\t%.0f\t%.2f\t%.2f\t%.4f\t%s\t%s\t%s\t%.1f\t%.1f\t\n",
 			r.Mode, r.Op, r.Conns, r.Latency.Milliseconds(),
 			r.median(Measurement.Rate),
 			r.median(func(m Measurement) float64 { return millis(m.P50) }),
 			r.median(func(m Measurement) float64 { return millis(m.P99) }),
 			r.cpu(), multiple,
-			calls, wantCalls, hits, wantHits,
+			calls, hits,
 			r.median(func(m Measurement) float64 { return float64(m.Resident) / mebibyte }),
 			r.median(func(m Measurement) float64 { return float64(m.Peak) / mebibyte }))
 	}
@@ -93,9 +89,6 @@ func WriteLine(w io.Writer, s Scenario, m Measurement) error {
 		millis(m.P50), millis(m.P99), float64(m.Resident)/mebibyte, float64(m.Peak)/mebibyte)
 	if s.Mode != Ceiling {
 		line += fmt.Sprintf(" %.3f calls/op %.2f hit-%% %.2f evictions/op", m.Calls, 100*m.Hits, m.Evictions)
-	}
-	if m.Predicted != nil {
-		line += fmt.Sprintf(" %.3f predicted-calls/op %.2f predicted-hit-%%", m.Predicted.Calls, 100*m.Predicted.Hits)
 	}
 	_, err := fmt.Fprintln(w, line)
 	return err

@@ -10,17 +10,14 @@ import (
 
 // Options are what a Runner measures with.
 type Options struct {
-	Binary      string        // the gateway's
-	Warm        time.Duration // load before the measurement, whole seconds
-	Measure     time.Duration // load under measurement, whole seconds
-	MixedWarm   time.Duration // the same for mixed
-	Mixed       time.Duration
-	Rate        float64 // of mixed: requests per second that the think time aims at
-	Every       int     // one in so many of mixed's requests mutates
-	Principals  int     // of mixed
-	Lives       map[string]Life
-	ReadChanges map[string]bool // kinds that mixed's mutation makes unreadable
-	ReadAsked   map[string]bool // kinds that the operations ask for in the same words each time
+	Binary     string        // the gateway's
+	Warm       time.Duration // load before the measurement, whole seconds
+	Measure    time.Duration // load under measurement, whole seconds
+	MixedWarm  time.Duration // the same for mixed
+	Mixed      time.Duration
+	Rate       float64 // of mixed: requests per second that the think time aims at
+	Every      int     // one in so many of mixed's requests mutates
+	Principals int     // of mixed
 }
 
 // Runner measures scenarios, and owns the consoles in front of which they run.
@@ -132,24 +129,13 @@ func (r *Runner) run(ctx context.Context, s Scenario) (Measurement, error) {
 	}
 	l.script.Tokens, l.script.Mutation, l.script.Every = c.tokens, c.mutation, r.opts.Every
 	l.script.Think = time.Duration(float64(s.Conns) / r.opts.Rate * float64(time.Second))
-	m, err := r.measure(ctx, g, l, r.opts.MixedWarm, r.opts.Mixed)
-	if err != nil {
-		return m, err
-	}
-	p := Predict(Mix{
-		Rate: m.Rate(), WarmRate: m.warmRate, Principals: len(c.tokens), Every: r.opts.Every, Reads: c.reads[s.Op], Write: c.write,
-		Changed: r.opts.ReadChanges, Asked: r.opts.ReadAsked, Lives: r.opts.Lives, Load: m.load, Execution: m.execution,
-		WarmUp: r.opts.MixedWarm, Window: m.Elapsed,
-	})
-	m.Predicted = &p
-	return m, nil
+	return r.measure(ctx, g, l, r.opts.MixedWarm, r.opts.Mixed)
 }
 
 // measure warms up, drives the load, and says what it cost.
 func (r *Runner) measure(ctx context.Context, g *gateway, l load, warm, duration time.Duration) (Measurement, error) {
 	l.url, l.duration = g.url, warm
-	warmed, err := r.drive(ctx, l)
-	if err != nil {
+	if _, err := r.drive(ctx, l); err != nil {
 		return Measurement{}, err
 	}
 	// Metrics are read outside of the time that is charged.
@@ -188,9 +174,6 @@ func (r *Runner) measure(ctx context.Context, g *gateway, l load, warm, duration
 		Evictions: counted.evictions / operations,
 		Resident:  now.resident,
 		Peak:      now.peak,
-		load:      counted.load(),
-		execution: counted.execution(),
-		warmRate:  float64(warmed.Requests) / (time.Duration(warmed.Duration) * time.Microsecond).Seconds(),
 	}, nil
 }
 

@@ -44,9 +44,7 @@ func readUsage(proc string, pid int) (usage, error) {
 type counters struct {
 	evictions  float64            // of the response cache, for want of room
 	operations float64            // HTTP requests answered at /graphql
-	took       float64            // seconds that these took
 	calls      map[string]float64 // of the console, by kind
-	waited     float64            // seconds that these took
 	answers    map[string]float64 // by source; empty where there is no cache
 }
 
@@ -72,27 +70,23 @@ func parseCounters(r io.Reader) (counters, error) {
 		return counters{}, fmt.Errorf("metrics: %w", err)
 	}
 	c := counters{calls: map[string]float64{}, answers: map[string]float64{}}
-	each := func(family string, f func(labels map[string]string, count, sum float64)) {
+	each := func(family string, f func(labels map[string]string, count float64)) {
 		for _, m := range families[family].GetMetric() {
 			labels := map[string]string{}
 			for _, l := range m.GetLabel() {
 				labels[l.GetName()] = l.GetValue()
 			}
-			f(labels, float64(m.GetHistogram().GetSampleCount())+m.GetCounter().GetValue(), m.GetHistogram().GetSampleSum())
+			f(labels, float64(m.GetHistogram().GetSampleCount())+m.GetCounter().GetValue())
 		}
 	}
-	each("consoleql_http_request_duration_seconds", func(l map[string]string, n, sum float64) {
+	each("consoleql_http_request_duration_seconds", func(l map[string]string, n float64) {
 		if l["route"] == "/graphql" {
 			c.operations += n
-			c.took += sum
 		}
 	})
-	each("consoleql_console_call_duration_seconds", func(l map[string]string, n, sum float64) {
-		c.calls[kindOf(l["operation"])] += n
-		c.waited += sum
-	})
-	each("consoleql_cache_evictions_total", func(_ map[string]string, n, _ float64) { c.evictions += n })
-	each("consoleql_answers_total", func(l map[string]string, n, _ float64) { c.answers[l["source"]] += n })
+	each("consoleql_console_call_duration_seconds", func(l map[string]string, n float64) { c.calls[kindOf(l["operation"])] += n })
+	each("consoleql_cache_evictions_total", func(_ map[string]string, n float64) { c.evictions += n })
+	each("consoleql_answers_total", func(l map[string]string, n float64) { c.answers[l["source"]] += n })
 	return c, nil
 }
 
@@ -114,7 +108,7 @@ func kindOf(operation string) string {
 // since is what was counted from before to c.
 func (c counters) since(before counters) counters {
 	d := counters{operations: c.operations - before.operations, evictions: c.evictions - before.evictions,
-		took: c.took - before.took, waited: c.waited - before.waited, calls: map[string]float64{}, answers: map[string]float64{}}
+		calls: map[string]float64{}, answers: map[string]float64{}}
 	for kind, n := range c.calls {
 		d.calls[kind] = n - before.calls[kind]
 	}
@@ -138,20 +132,4 @@ func (c counters) hits() float64 {
 		return (c.answers["hit"] + c.answers["shared"]) / all
 	}
 	return 0
-}
-
-// load is the mean time of a console call.
-func (c counters) load() time.Duration { return mean(c.waited, total(c.calls)) }
-
-// execution is the mean time of what was executed: all but hits, whose time is nothing
-// beside it; and but for those who shared, who waited for a part of it.
-func (c counters) execution() time.Duration {
-	return mean(c.took, c.operations-c.answers["hit"]-c.answers["shared"]/2)
-}
-
-func mean(seconds, n float64) time.Duration {
-	if n <= 0 {
-		return 0
-	}
-	return time.Duration(seconds / n * float64(time.Second))
 }
