@@ -1,5 +1,6 @@
 // Command generate writes how the console's answers are read into the client's structs:
-// for each struct a method that reads its members, and a table of their names.
+// for each struct a method that reads its members, and a table of their names. Of each enum,
+// which is a table made by newEnum, it writes the text forms.
 //
 // It is run in the package's directory with the names of the structs that answers hold;
 // those within them it finds itself. What it writes is held to encoding by json's own
@@ -15,6 +16,7 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"maps"
 	"os"
 	"reflect"
 	"slices"
@@ -22,7 +24,11 @@ import (
 	"strings"
 )
 
-const output = "readers_generated.go"
+// The files that are written.
+const (
+	readersFile = "readers_generated.go"
+	enumsFile   = "enums_generated.go"
+)
 
 func main() {
 	if err := run(os.Args[1:]); err != nil {
@@ -41,18 +47,25 @@ func run(roots []string) error {
 			return err
 		}
 	}
-	code, err := format.Source(p.write())
-	if err != nil {
-		return fmt.Errorf("what was made of the structs is not Go: %w", err)
+	if err := writeSource(readersFile, p.write()); err != nil {
+		return err
 	}
-	return os.WriteFile(output, code, 0o644) //nolint:gosec // source code, for all to read
+	return writeSource(enumsFile, p.writeEnums())
+}
+
+func writeSource(name string, text []byte) error {
+	code, err := format.Source(text)
+	if err != nil {
+		return fmt.Errorf("%s: the text is not Go: %w", name, err)
+	}
+	return os.WriteFile(name, code, 0o644) //nolint:gosec // source code, for all to read
 }
 
 // pkg is what the package's source says of its types.
 type pkg struct {
 	structs  map[string]*ast.StructType
 	readers  map[string]bool   // types that read themselves
-	enums    map[string]string // names of the enums' tables by type
+	enums    map[string]string // by type, the name of its table
 	forgives map[string]bool   // "[]T": lists without what is no object; "T": what is no object is an empty one
 	wanted   []string          // structs, sorted at the end
 	nested   []string          // of them those that others hold
@@ -67,7 +80,7 @@ func parse(dir string) (*pkg, error) {
 		return nil, err
 	}
 	for _, name := range names {
-		if name == output || strings.HasSuffix(name, "_test.go") {
+		if name == readersFile || name == enumsFile || strings.HasSuffix(name, "_test.go") {
 			continue
 		}
 		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.SkipObjectResolution)
@@ -90,10 +103,12 @@ func (p *pkg) note(n ast.Node) bool {
 		if n.Recv == nil || n.Name.Name != "UnmarshalJSONFrom" && n.Name.Name != "UnmarshalJSON" {
 			break
 		}
-		typ := nameOf(n.Recv.List[0].Type)
-		p.readers[typ] = true
-		if table := tableOf(n.Body); table != "" {
-			p.enums[typ] = table
+		p.readers[nameOf(n.Recv.List[0].Type)] = true
+	case *ast.ValueSpec:
+		for i, value := range n.Values {
+			if typ := enumOf(value); typ != "" {
+				p.enums[typ], p.readers[typ] = n.Names[i].Name, true
+			}
 		}
 	case *ast.IndexExpr: // decoding forgives what decodeObjects and decodeObject are made for
 		switch typ := nameOf(n.Index); nameOf(n.X) {
@@ -106,19 +121,18 @@ func (p *pkg) note(n ast.Node) bool {
 	return true
 }
 
-// tableOf gives the name of the table that decodeEnum is called with, if it is all that a body does.
-func tableOf(body *ast.BlockStmt) string {
-	if len(body.List) != 1 {
+// enumOf returns the name of the enum for which value calls newEnum; empty if it does not.
+func enumOf(value ast.Expr) string {
+	call, ok := value.(*ast.CallExpr)
+	if !ok || nameOf(call.Fun) != "newEnum" {
 		return ""
 	}
-	result, ok := body.List[0].(*ast.ReturnStmt)
-	if !ok || len(result.Results) != 1 {
+	name, ok := call.Args[0].(*ast.BasicLit)
+	if !ok {
 		return ""
 	}
-	if call, ok := result.Results[0].(*ast.CallExpr); ok && nameOf(call.Fun) == "decodeEnum" {
-		return nameOf(call.Args[0])
-	}
-	return ""
+	typ, _ := strconv.Unquote(name.Value) // of a file that was parsed
+	return typ
 }
 
 // nameOf gives the name that an expression consists of, with or without a star before it.
@@ -230,6 +244,30 @@ func (p *pkg) write() []byte {
 			fmt.Fprintf(&b, "\t\tcase %d:\n\t\t\terr = %s\n", i, p.read(f))
 		}
 		b.WriteString("\t\tcase noMore:\n\t\t\treturn nil\n\t\tdefault:\n\t\t\terr = s.skip(s.peek())\n\t\t}\n\t\tif err != nil {\n\t\t\treturn err\n\t\t}\n\t}\n}\n")
+	}
+	return b.Bytes()
+}
+
+// enumTemplate is the text forms of an enum: its type, and its table.
+const enumTemplate = `
+// MarshalText gives the documented name, empty for an unknown value.
+func (v %[1]s) MarshalText() ([]byte, error) { return text(%[2]s, v) }
+
+// UnmarshalJSONFrom accepts names and integers; what is not known becomes %[1]sUnknown.
+func (v *%[1]s) UnmarshalJSONFrom(d *jsontext.Decoder) error { return decodeEnum(%[2]s, v, d) }
+
+// MarshalGQL writes the name in SCREAMING_SNAKE_CASE.
+func (v %[1]s) MarshalGQL(w io.Writer) { writeGQL(%[2]s, v, w) }
+
+// UnmarshalGQL fails with fault.BadUserInput for UNKNOWN and for what is no value.
+func (v *%[1]s) UnmarshalGQL(input any) error { return readGQL(%[2]s, v, input) }
+`
+
+func (p *pkg) writeEnums() []byte {
+	var b bytes.Buffer
+	b.WriteString("// Code generated by ./generate; DO NOT EDIT.\n\npackage consoleclient\n\nimport (\n\t\"io\"\n\n\t\"github.com/go-json-experiment/json/jsontext\"\n)\n")
+	for _, typ := range slices.Sorted(maps.Keys(p.enums)) {
+		fmt.Fprintf(&b, enumTemplate, typ, p.enums[typ])
 	}
 	return b.Bytes()
 }
