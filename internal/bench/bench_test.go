@@ -1,7 +1,6 @@
 package bench
 
 import (
-	"math"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -212,12 +211,5 @@ func TestKinds(t *testing.T) {
 		if got := kindOf(operation); got != want {
 			t.Errorf("%s is of kind %s, want %s", operation, got, want)
 		}
-	}
-}
-
-func within(t *testing.T, what string, got, want, tolerance float64) {
-	t.Helper()
-	if math.Abs(got-want) > tolerance*want {
-		t.Errorf("%s %.4f, want %.4f ± %.0f %%", what, got, want, 100*tolerance)
 	}
 }
