@@ -182,6 +182,12 @@ func TestCreationsThatTellLittle(t *testing.T) {
 				t.Errorf("%s", a.Body)
 			}
 		}
+		const absent = "7f3a2f0e-1111-4222-8333-444455556666"
+		lost := create(`{"id":"`+absent+`"}`, field+" { id name }")
+		w.wantOutcome(lost, "NOT_FOUND", "DONE")
+		if !strings.Contains(lost.Errors[0].Message, absent) {
+			t.Errorf("%s: the id is lost: %s", kind, lost.Body)
+		}
 		heal := w.sim.Fail(func(r *http.Request) bool { return r.Method == http.MethodGet }, consolesim.Fault{Status: 500})
 		a := create(`{"id":"ID"}`, field+" { id name }")
 		heal()

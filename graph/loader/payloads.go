@@ -1,9 +1,11 @@
 package loader
 
 import (
+	"fmt"
 	"log/slog"
 
 	cc "github.com/consoleql/consoleql/internal/consoleclient"
+	"github.com/consoleql/consoleql/internal/fault"
 	"github.com/consoleql/consoleql/internal/scope"
 )
 
@@ -98,6 +100,18 @@ func (t Target) target() Target { return t }
 
 type targeted interface{ target() Target }
 
+// existing is what a mutation was about, as it is read now. Where the console does not find it,
+// the error names its id: the change was made, and the caller may know the id from nowhere else.
+func existing[T any](id string, read Thunk[*T]) Thunk[*T] {
+	return func() (*T, error) {
+		found, err := read()
+		if found == nil && err == nil {
+			err = &fault.Error{Code: fault.NotFound, Message: fmt.Sprintf("the change was made, but the console does not find %s now", id), Outcome: fault.Done}
+		}
+		return found, err
+	}
+}
+
 // UpdatedPackage is the package that was changed, as the console answered it or,
 // where it did not and more than the id is selected, as it is read now.
 func (l *Loaders) UpdatedPackage(p *UpdatePackagePayload, s Selection) Thunk[*cc.Package] {
@@ -107,7 +121,7 @@ func (l *Loaders) UpdatedPackage(p *UpdatePackagePayload, s Selection) Thunk[*cc
 	case s.onlyNames("Package"):
 		return ready(&cc.Package{ID: p.ID})
 	default:
-		return l.packageIn(p.Scope, &p.ID, s)
+		return existing(p.ID, l.packageIn(p.Scope, &p.ID, s))
 	}
 }
 
@@ -119,7 +133,7 @@ func (l *Loaders) UpdatedQueue(p *UpdateQueuePayload, s Selection) Thunk[*cc.Que
 	case s.onlyNames("Queue"):
 		return ready(&cc.Queue{ID: p.ID})
 	default:
-		return l.queues.load(l, p.Scope, p.ID, false)
+		return existing(p.ID, l.queues.load(l, p.Scope, p.ID, false))
 	}
 }
 
@@ -131,7 +145,7 @@ func (l *Loaders) UpdatedWorkflow(p *UpdateWorkflowPayload, s Selection) Thunk[*
 	case s.onlyNames("Workflow"):
 		return ready(&cc.Workflow{ID: p.ID})
 	default:
-		return l.workflows.load(l, p.Scope, p.ID, false)
+		return existing(p.ID, l.workflows.load(l, p.Scope, p.ID, false))
 	}
 }
 
@@ -147,12 +161,12 @@ func (l *Loaders) CreatedWorkflow(p *CreateWorkflowPayload, s Selection) Thunk[*
 
 // ChangedWorkflow is the workflow that a mutation was about.
 func (l *Loaders) ChangedWorkflow(p targeted) Thunk[*cc.Workflow] {
-	return l.workflows.load(l, p.target().Scope, p.target().ID, false)
+	return existing(p.target().ID, l.workflows.load(l, p.target().Scope, p.target().ID, false))
 }
 
 // ChangedWorkflowLayout is the workflow layout that a mutation was about.
 func (l *Loaders) ChangedWorkflowLayout(p targeted) Thunk[*cc.WorkflowLayout] {
-	return l.layouts.load(l, p.target().Scope, p.target().ID, false)
+	return existing(p.target().ID, l.layouts.load(l, p.target().Scope, p.target().ID, false))
 }
 
 func (p *UploadPackagePayload) uploaded() *cc.UploadedPackage { return p.UploadedPackage }
@@ -164,7 +178,7 @@ type uploader interface{ uploaded() *cc.UploadedPackage }
 // UploadedPackage is the package that an uploaded file belongs to.
 func (l *Loaders) UploadedPackage(p uploader, s Selection) Thunk[*cc.Package] {
 	u := p.uploaded()
-	return l.packageIn(u.Scope(), &u.PackageID, s)
+	return existing(u.PackageID, l.packageIn(u.Scope(), &u.PackageID, s))
 }
 
 // UploadedVersion is the version that an uploaded file has become.

@@ -92,7 +92,7 @@ func kindOfStatus(status int) fault.Code {
 		return fault.Forbidden
 	case http.StatusNotFound, http.StatusGone:
 		return fault.NotFound
-	case http.StatusConflict, http.StatusPreconditionFailed:
+	case http.StatusConflict, http.StatusPreconditionFailed, http.StatusLocked:
 		return fault.Conflict
 	case http.StatusTooManyRequests:
 		return fault.RateLimited

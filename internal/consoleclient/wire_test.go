@@ -137,6 +137,7 @@ func TestErrors(t *testing.T) {
 		"408": {408, "", "", fault.UpstreamTimeout, "Request Timeout", ""},
 		"410": {410, "", `{"detail":""}`, fault.NotFound, "Gone", ""},
 		"412": {412, "", `{"detail":""}`, fault.Conflict, "Precondition Failed", ""},
+		"423": {423, "", `{"detail":""}`, fault.Conflict, "Locked", ""},
 		"413": {413, "", `{"detail":""}`, fault.BadUserInput, "Request Entity Too Large", ""},
 		"415": {415, "", `{"detail":""}`, fault.BadUserInput, "Unsupported Media Type", ""},
 		"422": {422, "", `{"detail":""}`, fault.BadUserInput, "Unprocessable Entity", ""},
