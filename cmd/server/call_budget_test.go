@@ -104,6 +104,20 @@ func TestCallsUpToTheBound(t *testing.T) {
 	}
 }
 
+// TestALevelIsSentWholeOrNot: of a level that needs one call more than is left, look-ahead makes
+// none. A resolver may have begun one of them before.
+func TestALevelIsSentWholeOrNot(t *testing.T) {
+	t.Parallel()
+	const query = `{ queues(first: 500) { nodes { a: workflows(first: 0) { totalCount } } } }`
+	free := newWorld(t, consolesim.Options{})
+	free.query(query, nil)
+	w := newWorld(t, consolesim.Options{}, budget(free.called()-1))
+	w.ask(query, request{})
+	if n := w.called(); n > 2 {
+		t.Errorf("%d calls, want that of the queues, and one at most of the next level", n)
+	}
+}
+
 // TestCallsOfAMutation: its writes and what its payloads read have one budget. Writes that
 // exceed it are not begun; payloads that do are null below.
 func TestCallsOfAMutation(t *testing.T) {

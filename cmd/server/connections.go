@@ -27,7 +27,7 @@ type transports struct {
 // storage gets the headers that it asks for and no others (document, section Packages: put file). An SSO that hangs takes
 // none either.
 func (g *gateway) openTransports() transports {
-	console := transport.Options{Concurrency: g.settings.ConsoleConcurrency, Log: g.connectionLog("console")}
+	console := transport.Options{Concurrency: g.settings.ConsoleConcurrency, Silence: g.settings.silence, Log: g.connectionLog("console")}
 	files := transport.Options{Concurrency: uploadConcurrency, IdleTimeout: rareIdleTimeout, Uncompressed: true, Log: g.connectionLog("storage")}
 	sso := transport.Options{Concurrency: ssoConcurrency, IdleTimeout: rareIdleTimeout, Log: g.connectionLog("SSO")}
 	return transports{

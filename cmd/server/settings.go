@@ -38,11 +38,13 @@ type listeners struct {
 }
 
 type console struct {
-	ConsoleURL              string        `name:"console-url" default:"https://api.encoo.com" help:"Base URL of the console's API gateway."`
-	SSOURL                  string        `name:"sso-url" default:"https://auth.encoo.com" help:"Base URL of the console's SSO."`
-	ConsoleIDs              string        `name:"console-ids" enum:"auto,on,off" default:"auto" help:"Whether lists of queues, robots and workflows take the Ids parameter (${enum}); auto finds out and looks again every ten minutes."`
-	ConsoleTimeout          time.Duration `default:"30s" help:"How long one call of the console may take."`
-	ConsoleConcurrency      int           `default:"256" help:"Calls of the console under way at once, for the whole gateway."`
+	ConsoleURL         string        `name:"console-url" default:"https://api.encoo.com" help:"Base URL of the console's API gateway."`
+	SSOURL             string        `name:"sso-url" default:"https://auth.encoo.com" help:"Base URL of the console's SSO."`
+	ConsoleIDs         string        `name:"console-ids" enum:"auto,on,off" default:"auto" help:"Whether lists of queues, robots and workflows take the Ids parameter (${enum}); auto finds out and looks again every ten minutes."`
+	ConsoleTimeout     time.Duration `default:"30s" help:"How long one call of the console may take."`
+	ConsoleConcurrency int           `default:"256" help:"Calls of the console under way at once, for the whole gateway."`
+
+	silence                 time.Duration // see transport.Options; tests set it
 	ConsoleMaxResponseBytes int64         `default:"67108864" help:"Largest answer of the console that is read, in bytes."`
 	ConsoleQueueCreatePath  string        `default:"/openapi/queues/{queueId}" help:"Path to which a new queue is posted; some consoles want /openapi/queues."`
 	OperationConcurrency    int           `default:"64" help:"Calls of the console under way at once, for one GraphQL operation."`

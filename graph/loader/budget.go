@@ -76,6 +76,13 @@ func (k *look) full() bool {
 	return b.used.Load()+k.gathered() > b.limit
 }
 
+// check refuses the level if it needs more calls than the operation may make.
+func (k *look) check() {
+	if k.needed == 0 && k.full() {
+		k.refuse(0)
+	}
+}
+
 // gathered are the calls that wait for the level to be sent. A resolver may have been faster,
 // and its call is counted already.
 func (k *look) gathered() int64 {

@@ -219,6 +219,7 @@ func (l *Loaders) lookAhead(typ string, s Selection, object any) {
 	look := &look{l: &Loaders{operation: l.operation, ahead: true}}
 	look.guard(func() {
 		look.walk(typ, s, []any{object})
+		look.check()
 		look.startFirst()
 		look.send()
 		look.finish()
@@ -257,6 +258,7 @@ func (k *look) descend() {
 		k.waits, k.recent = k.waits[k.recent:], len(k.waits)-k.recent
 		for _, p := range level {
 			k.walk(p.to, p.below, p.objects())
+			k.check()
 			k.start()
 		}
 		k.send()

@@ -372,7 +372,7 @@ func (k *Keeper) finish(ctx context.Context, r Record, end End) {
 func (k *Keeper) sleep(ctx context.Context, d time.Duration) bool {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	defer context.AfterFunc(k.stopping, cancel)()
+	defer context.AfterFunc(k.stopping, cancel)() //nolint:contextcheck // Close ends every wait
 	return backoff.Wait(ctx, d)
 }
 

@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	// maxPatience is how long a GET waits on a used HTTP/1.1 connection before it is suspected to be dead.
+	// maxPatience is the default of Options.Silence.
 	maxPatience = 2 * time.Second
 	// secondsPause is how long no request is sent a second time after one that proved nothing: the console is slow.
 	secondsPause = 5 * time.Second
@@ -24,7 +24,8 @@ const (
 // are closed, and the other GETs that wait too long are sent again. One request at a time is sent a second time, so that
 // a slow console is asked little more.
 type silence struct {
-	base http.RoundTripper
+	base     http.RoundTripper
+	patience time.Duration // see Options.Silence
 
 	mu       sync.Mutex
 	waiting  map[*attempt]struct{} // GETs that wait too long
@@ -83,7 +84,7 @@ func (a *attempt) gotConn(info httptrace.GotConnInfo) {
 	if c, ok := info.Conn.(interface{ ConnectionState() tls.ConnectionState }); ok && c.ConnectionState().NegotiatedProtocol == "h2" {
 		return // which has pings
 	}
-	patience := maxPatience
+	patience := a.silence.patience
 	if deadline, ok := a.req.Context().Deadline(); ok {
 		patience = min(patience, time.Until(deadline)/2)
 	}

@@ -28,6 +28,9 @@ type Options struct {
 	Uncompressed bool
 	// IdleTimeout is how long a connection that is not used is kept. 0: 55 s.
 	IdleTimeout time.Duration
+	// Silence is how long a GET waits on a used HTTP/1.1 connection, half of its deadline at most, before it is sent a
+	// second time on a new one. 0: 2 s.
+	Silence time.Duration
 	// Log, if not nil, is told of connections that cannot be made, and of answers.
 	Log ConnectionLog
 	// Base carries single attempts. nil: NewPool, which keeps Concurrency idle connections per host.
@@ -61,6 +64,9 @@ func New(o Options) http.RoundTripper {
 	if o.Backoff <= 0 {
 		o.Backoff = 100 * time.Millisecond
 	}
+	if o.Silence <= 0 {
+		o.Silence = maxPatience
+	}
 	if o.Base == nil {
 		pool := NewPool(o.Concurrency, o.IdleTimeout)
 		pool.DisableCompression = o.Uncompressed
@@ -68,7 +74,7 @@ func New(o Options) http.RoundTripper {
 	}
 	return &transport{
 		base:    o.Base,
-		silence: silence{base: o.Base, waiting: make(map[*attempt]struct{})},
+		silence: silence{base: o.Base, patience: o.Silence, waiting: make(map[*attempt]struct{})},
 		log:     o.Log,
 		slots:   make(chan struct{}, o.Concurrency),
 		retries: o.Retries,
