@@ -73,7 +73,8 @@ func (k *look) full() bool {
 	if b.limit == 0 || b.used.Load()+int64(len(k.l.begun)) <= b.limit {
 		return false
 	}
-	return b.used.Load()+k.gathered() > b.limit
+	// A call that a resolver has begun may not be counted as used yet.
+	return int64(k.asked+len(k.l.begun)) > b.limit || b.used.Load()+k.gathered() > b.limit
 }
 
 // check refuses the level if it needs more calls than the operation may make.
