@@ -19,13 +19,13 @@ import (
 
 // caching is what is kept of the console's answers, and for how long.
 type caching struct {
-	Cache                     string `enum:"on,off" default:"on" help:"Whether answers are kept, and identical ones in flight shared (${enum}); off asks the console for each operation anew, for measuring and for debugging."`
-	CacheBytes                uint64 `default:"268435456" help:"Memory for the console's answers, in bytes, as estimated, and at most half of the process's memory limit; as much, compressed, lies in Redis at most for each replica, a quarter of it for one principal."`
-	AnswerBytes               uint64 `default:"67108864" help:"Memory for the answers of whole queries, in bytes, and at most an eighth of the process's memory limit."`
-	CacheLife                 byKind `help:"How long answers are fresh, by kind, where that is not the default; 0 keeps none of a kind. The defaults: companies=5m, tree=5m (departments), self=5m (the caller as a company's user), packages=1m (and their versions), queues=15s, workflows=10s, layouts=10s, robots=2s." placeholder:"KIND=DURATION"`
-	CacheStaleWhileRevalidate byKind `help:"How long after that an answer is still given while a new one is fetched in the background, by kind. The defaults: companies, tree and self 1m, packages 15s, queues, workflows and layouts 5s, robots 1s." placeholder:"KIND=DURATION"`
+	Cache                     string `enum:"on,off" default:"on" help:"Whether answers are cached, and identical reads in flight are shared (${enum}). off: each operation asks the console anew, for measuring and debugging."`
+	CacheBytes                uint64 `default:"268435456" help:"Memory for the console's answers, in bytes, as estimated. It is at most half of the process's memory limit. Redis holds at most as much for each replica, compressed, and a quarter of that for one principal."`
+	AnswerBytes               uint64 `default:"67108864" help:"Memory for the answers of whole queries, in bytes. It is at most an eighth of the process's memory limit."`
+	CacheLife                 byKind `help:"How long answers are fresh, by kind, such as robots=5s,queues=1m. Other kinds keep their defaults. 0 caches none of a kind. The defaults: companies=5m, tree=5m (departments), self=5m (the caller as a company's user), packages=1m (and their versions), queues=15s, workflows=10s, layouts=10s, robots=2s." placeholder:"KIND=DURATION"`
+	CacheStaleWhileRevalidate byKind `help:"How long after its life an answer is still given while a new one is fetched in the background, by kind. The defaults: companies, tree and self 1m, packages 15s, queues, workflows and layouts 5s, robots 1s." placeholder:"KIND=DURATION"`
 	CacheStaleIfError         byKind `help:"How long after its life an answer is still given where the console cannot be reached, by kind. The defaults: companies, tree and self 30m, packages 5m, queues, workflows and layouts 1m, robots 30s." placeholder:"KIND=DURATION"`
-	CacheNegative             byKind `help:"How long it is believed that something does not exist, by kind. The default is 2s." placeholder:"KIND=DURATION"`
+	CacheNegative             byKind `help:"How long it is cached that an entity does not exist, by kind. The default is 2s." placeholder:"KIND=DURATION"`
 }
 
 // fit brings what the caches may take within the process's memory limit: a collector that had

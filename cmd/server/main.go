@@ -63,14 +63,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 // runCommand is the program: it returns the exit status when ctx is done or the command has ended.
 func runCommand(ctx context.Context, args []string, s streams) int {
 	stdout, stderr := s.out, s.log
-	var c commands
 	exit := -1
-	parser, err := kong.New(&c,
-		kong.Name("consoleql"),
-		kong.Description("One typed GraphQL graph in front of an RPA console's REST API.\n\nEvery flag is also an environment variable: --console-url is CONSOLEQL_CONSOLE_URL. A flag wins."),
-		kong.DefaultEnvars("CONSOLEQL"),
-		kong.UsageOnError(),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+	parser, err := newParser(
 		kong.Writers(stdout, stderr),
 		kong.Exit(func(code int) { exit = code }),
 		kong.BindTo(ctx, (*context.Context)(nil)),
@@ -93,6 +87,17 @@ func runCommand(ctx context.Context, args []string, s streams) int {
 		return 1
 	}
 	return 0
+}
+
+// newParser returns the parser of the command line.
+func newParser(options ...kong.Option) (*kong.Kong, error) {
+	return kong.New(&commands{}, append(options,
+		kong.Name("consoleql"),
+		kong.Description("One typed GraphQL graph in front of an RPA console's REST API.\n\nEvery flag is also an environment variable: --console-url is CONSOLEQL_CONSOLE_URL. A flag wins."),
+		kong.DefaultEnvars("CONSOLEQL"),
+		kong.UsageOnError(),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+	)...)
 }
 
 type serveCommand struct{ settings }

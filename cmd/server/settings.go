@@ -17,91 +17,91 @@ import (
 // settings are the gateway's flags and, by the same names, its environment:
 // --console-url is CONSOLEQL_CONSOLE_URL. A flag wins over the environment.
 type settings struct {
-	listeners
-	console
-	account
-	identity
-	shared
-	caching
-	watching
-	limits
-	tracing
-	logging
+	listeners `group:"Listeners"`
+	console   `group:"Console and scope"`
+	account   `group:"Default service account"`
+	identity  `group:"Credentials"`
+	shared    `group:"Replicas"`
+	caching   `group:"Caches"`
+	watching  `group:"Subscriptions"`
+	limits    `group:"Limits"`
+	tracing   `group:"Traces and slow operations"`
+	logging   `group:"Log"`
 }
 
 type listeners struct {
-	Listen          string        `default:"127.0.0.1:8080" help:"Address of the public listener; port 0 picks one."`
-	AdminListen     string        `default:"127.0.0.1:9090" help:"Address of the admin listener (metrics, profiles); empty turns it off."`
-	AllowedOrigins  []string      `help:"Origins whose pages may use the gateway from a browser, beside its own, joined by commas." placeholder:"https://dashboards.example"`
-	ShutdownDelay   time.Duration `default:"0s" help:"How long the gateway serves on, while /readyz says that it is not ready, when it is told to stop; as long as what sends requests to it takes to notice."`
-	ShutdownTimeout time.Duration `default:"15s" help:"How long requests under way may take to end after that."`
+	Listen          string        `default:"127.0.0.1:8080" help:"Address of the public listener. Port 0 picks a free port, which the log names."`
+	AdminListen     string        `default:"127.0.0.1:9090" help:"Address of the admin listener (metrics and profiles). Empty: there is none."`
+	AllowedOrigins  []string      `help:"Origins whose pages may use the gateway from a browser, beside its own pages; separated by commas." placeholder:"https://dashboards.example"`
+	ShutdownDelay   time.Duration `default:"0s" help:"How long the gateway serves after SIGTERM while /readyz answers 503. Set it to the time that a load balancer takes to notice."`
+	ShutdownTimeout time.Duration `default:"15s" help:"How long requests in flight may take to end after the shutdown delay."`
 }
 
 type console struct {
 	ConsoleURL         string        `name:"console-url" default:"https://api.encoo.com" help:"Base URL of the console's API gateway."`
 	SSOURL             string        `name:"sso-url" default:"https://auth.encoo.com" help:"Base URL of the console's SSO."`
-	ConsoleIDs         string        `name:"console-ids" enum:"auto,on,off" default:"auto" help:"Whether lists of queues, robots and workflows take the Ids parameter (${enum}); auto finds out and looks again every ten minutes."`
+	ConsoleIDs         string        `name:"console-ids" enum:"auto,on,off" default:"auto" help:"Whether the console's lists of queues, robots and workflows take the parameter Ids (${enum}). auto: the gateway finds out, and looks again every ten minutes."`
 	ConsoleTimeout     time.Duration `default:"30s" help:"How long one call of the console may take."`
-	ConsoleConcurrency int           `default:"256" help:"Calls of the console under way at once, for the whole gateway."`
+	ConsoleConcurrency int           `default:"256" help:"Concurrent calls of the console, for the whole gateway."`
 
 	silence                 time.Duration // see transport.Options; tests set it
 	ConsoleMaxResponseBytes int64         `default:"67108864" help:"Largest answer of the console that is read, in bytes."`
-	ConsoleQueueCreatePath  string        `default:"/openapi/queues/{queueId}" help:"Path to which a new queue is posted; some consoles want /openapi/queues."`
-	OperationConcurrency    int           `default:"64" help:"Calls of the console under way at once, for one GraphQL operation."`
-	CompanyID               string        `name:"company-id" help:"Company of requests that name none." placeholder:"GUID"`
-	DepartmentID            string        `name:"department-id" help:"Department of requests that name none." placeholder:"GUID"`
+	ConsoleQueueCreatePath  string        `default:"/openapi/queues/{queueId}" help:"Path to which a new queue is posted. Some consoles want /openapi/queues."`
+	OperationConcurrency    int           `default:"64" help:"Concurrent calls of the console, for one GraphQL operation."`
+	CompanyID               string        `name:"company-id" help:"Company of requests that name none, without the header CompanyId." placeholder:"GUID"`
+	DepartmentID            string        `name:"department-id" help:"Department of requests that name none, without the header DepartmentId." placeholder:"GUID"`
 }
 
 type account struct {
 	Username     string `help:"User name of the default service account." placeholder:"NAME"`
-	Password     string `help:"Password of the default service account; prefer --password-file." placeholder:"SECRET"`
-	PasswordFile string `help:"File that holds the password of the default service account; it is read again when its content changes, as the other files of keys and passwords are, and on SIGHUP." placeholder:"FILE"`
-	Anonymous    bool   `default:"false" help:"Let callers without credentials act as the default service account; only for trusted networks."`
+	Password     string `help:"Password of the default service account. Prefer --password-file." placeholder:"SECRET"`
+	PasswordFile string `help:"File that holds the password of the default service account. Files of passwords, API keys and token keys are read again when their content changes, and on SIGHUP. A file that cannot be used is logged and changes nothing." placeholder:"FILE"`
+	Anonymous    bool   `default:"false" help:"Let callers without credentials act as the default service account. Only for trusted networks."`
 }
 
 type identity struct {
-	APIKeysFile     string        `name:"api-keys-file" help:"File of API keys, as hashes, and of the service accounts behind them (YAML or JSON); empty: there are none." placeholder:"FILE"`
-	VerifyTokens    string        `enum:"off,on" default:"off" help:"Whether callers' console tokens are verified before the console is asked, against the keys that the SSO publishes (${enum}); off leaves that to the console."`
-	TokenIssuers    []string      `help:"Issuers whose console tokens are accepted where tokens are verified, joined by commas; empty: the one that the SSO's discovery document names." placeholder:"URL"`
-	JWKSURL         string        `name:"jwks-url" help:"Where the SSO publishes its keys, for verifying console tokens; empty: where its discovery document says." placeholder:"URL"`
-	SessionLifetime time.Duration `default:"12h" help:"How long a session lasts from its signIn, however much it is used."`
-	TokenKeys       string        `help:"Keys that encrypt console tokens in Redis, the newest first: 32 bytes each in base64 or hexadecimal, joined by commas. Without one, tokens and sessions stay in the memory of each process. Prefer --token-keys-file." placeholder:"SECRET"`
-	TokenKeysFile   string        `help:"File that holds the token keys, joined by commas or line breaks." placeholder:"FILE"`
+	APIKeysFile     string        `name:"api-keys-file" help:"File of API keys, as hashes, and of the service accounts behind them (YAML or JSON). Empty: there are none." placeholder:"FILE"`
+	VerifyTokens    string        `enum:"off,on" default:"off" help:"Whether callers' console tokens are verified before the console is asked, against the keys that the SSO publishes (${enum}). off: only the console checks them."`
+	TokenIssuers    []string      `help:"Issuers that verified tokens may name, separated by commas, for an SSO that is reached by an inner address. Empty: the issuer in the SSO's discovery document." placeholder:"URL"`
+	JWKSURL         string        `name:"jwks-url" help:"URL of the keys with which tokens are verified. Empty: the URL in the SSO's discovery document." placeholder:"URL"`
+	SessionLifetime time.Duration `default:"12h" help:"How long a session lasts from its signIn. Use does not extend it."`
+	TokenKeys       string        `help:"Keys that encrypt console tokens in Redis, the newest first: 32 bytes each in base64 or hexadecimal, separated by commas. Without a key, tokens and sessions stay in the memory of each process. Prefer --token-keys-file." placeholder:"SECRET"`
+	TokenKeysFile   string        `help:"File that holds the token keys, separated by commas or line breaks." placeholder:"FILE"`
 }
 
 type shared struct {
-	RedisURL             string        `name:"redis-url" help:"Redis in which replicas share state: redis:// or rediss://, with ?master_name= for Sentinel, with ?addr= for a Cluster; empty: memory only." placeholder:"URL"`
+	RedisURL             string        `name:"redis-url" help:"Redis in which replicas share state: redis:// or rediss://, with ?master_name= for Sentinel, with ?addr= for a Cluster. Redis must not evict keys, and should persist them. Empty: memory only." placeholder:"URL"`
 	IdempotencyRetention time.Duration `default:"24h" help:"How long the outcome of a mutation with an idempotencyKey is kept."`
 }
 
 type watching struct {
-	PollInterval     time.Duration `default:"2s" help:"Time from one look at the console to the next, for each thing that subscriptions watch."`
-	MaxSubscriptions int           `default:"10000" help:"Subscriptions under way at once, for the whole gateway."`
-	StreamKeepalive  time.Duration `default:"15s" help:"How often a quiet WebSocket is pinged and a quiet event stream gets a comment; less than what proxies on the way close idle connections after."`
+	PollInterval     time.Duration `default:"2s" help:"Time between two polls of the console, for each list or entity that subscriptions follow."`
+	MaxSubscriptions int           `default:"10000" help:"Concurrent subscriptions, for the whole gateway."`
+	StreamKeepalive  time.Duration `default:"15s" help:"How often an idle WebSocket is pinged and an idle event stream gets a comment. Set it below the idle timeout of proxies in front."`
 }
 
 type limits struct {
 	MaxDepth          int           `default:"15" help:"How many fields may nest in an operation."`
-	MaxFields         int           `default:"500" help:"How many fields of one object an operation may select, those of its fragments included."`
-	MaxConsoleCalls   int           `default:"2000" help:"Calls of the console that one operation, or one event of a subscription, may make; reads that a cache answers count, too. The keys file may set another number for a key."`
-	MaxAnswerBytes    int           `default:"16777216" help:"Largest data of an answer, in bytes of JSON."`
-	MaxAnswerValues   int           `default:"500000" help:"How many objects, lists and scalars an answer may hold."`
-	MaxComplexity     string        `help:"Ignored, and accepted for one release: what an operation uses is counted as it runs (--max-console-calls, --max-answer-bytes, --max-answer-values)." placeholder:"NUMBER"`
-	MaxRequestBytes   int64         `default:"1048576" help:"Largest body of a GraphQL request, in bytes."`
+	MaxFields         int           `default:"500" help:"How many fields of one object an operation may select, including those of fragments. A name in a document has at most 128 characters."`
+	MaxConsoleCalls   int           `default:"2000" help:"Calls of the console that one operation, or one event of a subscription, may make. Reads that a cache answers count too. Fields beyond the limit are null with QUERY_TOO_COMPLEX. The file of API keys may set another limit for a key."`
+	MaxAnswerBytes    int           `default:"16777216" help:"Largest data of an answer, in bytes of JSON. Beyond it, data is null with QUERY_TOO_COMPLEX."`
+	MaxAnswerValues   int           `default:"500000" help:"How many objects, lists and scalars an answer may hold. Beyond it, data is null with QUERY_TOO_COMPLEX. Introspection may ask for 100,000 values."`
+	MaxComplexity     string        `help:"Ignored, and accepted for one release. --max-console-calls, --max-answer-bytes and --max-answer-values bound operations instead." placeholder:"NUMBER"`
+	MaxRequestBytes   int64         `default:"1048576" help:"Largest body of a GraphQL request, in bytes; without credentials, 16 KiB. All bodies in flight hold at most 64 MiB (4 MiB without credentials). Beyond that, the answer is 503 with Retry-After."`
 	MaxUploadBytes    int64         `default:"4294967296" help:"Largest request that carries a file, in bytes."`
-	UploadTimeout     time.Duration `default:"1h" help:"How long one file may take on its way to the console or its storage."`
-	DirectUploadBytes int64         `default:"209715200" help:"Largest upload that is sent straight to the console, in bytes; larger ones go through its upload channel."`
+	UploadTimeout     time.Duration `default:"1h" help:"How long the upload of one file to the console or its storage may take."`
+	DirectUploadBytes int64         `default:"209715200" help:"Largest upload that is sent straight to the console, in bytes. Larger files go through its upload channel."`
 }
 
 type tracing struct {
-	SlowOperation time.Duration `default:"5s" help:"How long a query or mutation may take before it is logged as slow; 0: for ever."`
-	OTLPURL       string        `name:"otlp-url" help:"Base URL of an OpenTelemetry collector that takes traces by OTLP over HTTP; empty: none are made. The variables OTEL_EXPORTER_OTLP_HEADERS, OTEL_TRACES_SAMPLER and their like hold, too." placeholder:"http://collector:4318"`
-	Trace         string        `enum:"on,api-key,off" default:"on" help:"Who may send the header X-ConsoleQL-Trace, which asks how an answer came about (${enum}); api-key: holders of API keys only."`
+	SlowOperation time.Duration `default:"5s" help:"How long a query or mutation may take before it is logged as slow. 0: none is logged."`
+	OTLPURL       string        `name:"otlp-url" help:"Base URL of an OpenTelemetry collector that takes traces by OTLP over HTTP. Variables of the OpenTelemetry SDK such as OTEL_EXPORTER_OTLP_HEADERS and OTEL_TRACES_SAMPLER apply. Empty: there are no traces." placeholder:"http://collector:4318"`
+	Trace         string        `enum:"on,api-key,off" default:"on" help:"Who may send the header X-ConsoleQL-Trace, which asks how an answer was made (${enum}). on: everybody. api-key: holders of API keys. off: nobody."`
 }
 
 type logging struct {
 	LogLevel  string `enum:"debug,info,warn,error" default:"info" help:"Least level that is logged (${enum})."`
-	LogFormat string `enum:"auto,json,text" default:"auto" help:"Format of the log on standard error (${enum}); auto is text on a terminal, JSON elsewhere."`
+	LogFormat string `enum:"auto,json,text" default:"auto" help:"Format of the log on standard error (${enum}). auto: text on a terminal, JSON elsewhere."`
 }
 
 // Validate checks what the types of the flags cannot.
