@@ -1,4 +1,4 @@
-// Command bench measures what the gateway's operations cost, and prints a table. See docs/measurements.md.
+// Command bench measures what the gateway's operations cost, and prints a table. See docs/performance.md.
 package main
 
 import (
