@@ -20,7 +20,7 @@ const configurationDocument = "../../docs/configuration.md"
 func TestConfigurationDocument(t *testing.T) {
 	want := configuration(t)
 	if *update {
-		if err := os.WriteFile(configurationDocument, []byte(want), 0o644); err != nil { //nolint:gosec // a document
+		if err := os.WriteFile(configurationDocument, []byte(want), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
