@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -131,5 +132,50 @@ func TestReadmesHoldTheSameCode(t *testing.T) {
 func TestReadmeIsShort(t *testing.T) {
 	if n := strings.Count(read(t, filepath.Join(root, "README.md")), "\n"); n > 130 {
 		t.Errorf("README.md has %d lines, more than 130", n)
+	}
+}
+
+var (
+	code    = regexp.MustCompile("`([^`\n]+)`")
+	goFile  = regexp.MustCompile(`^[\w./-]+\.go$`)
+	setting = regexp.MustCompile(`CONSOLEQL_[A-Z_]*[A-Z]`)
+)
+
+// TestDocumentsNameFilesThatThereAre holds the Go files that documents name, by path or by
+// name alone, to the repository.
+func TestDocumentsNameFilesThatThereAre(t *testing.T) {
+	var files []string
+	err := filepath.WalkDir(root, func(path string, entry os.DirEntry, err error) error {
+		if entry != nil && entry.IsDir() && (entry.Name() == ".git" || entry.Name() == "node_modules") {
+			return filepath.SkipDir
+		}
+		if err == nil && strings.HasSuffix(path, ".go") {
+			files = append(files, "/"+filepath.ToSlash(path))
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range documents(t) {
+		for _, match := range code.FindAllStringSubmatch(codeBlock.ReplaceAllString(read(t, path), ""), -1) {
+			isThere := func(file string) bool { return strings.HasSuffix(file, "/"+match[1]) }
+			if goFile.MatchString(match[1]) && !slices.ContainsFunc(files, isThere) {
+				t.Errorf("%s names the file %s, which does not exist", path, match[1])
+			}
+		}
+	}
+}
+
+// TestDocumentsNameSettingsThatThereAre holds the settings that documents name to the list of
+// them. CONSOLEQL_SIM_ begins those of the simulated console.
+func TestDocumentsNameSettingsThatThereAre(t *testing.T) {
+	known := read(t, filepath.Join(root, "docs/configuration.md"))
+	for _, path := range documents(t) {
+		for _, name := range setting.FindAllString(read(t, path), -1) {
+			if !strings.Contains(known, "`"+name+"`") && !strings.HasPrefix(name, "CONSOLEQL_SIM_") {
+				t.Errorf("%s names the setting %s, which does not exist", path, name)
+			}
+		}
 	}
 }
