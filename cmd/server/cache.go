@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/alecthomas/kong"
+
 	"github.com/consoleql/consoleql/internal/consolecache"
 	"github.com/consoleql/consoleql/internal/edge"
 	"github.com/consoleql/consoleql/internal/responsecache"
@@ -22,10 +24,10 @@ type caching struct {
 	Cache                     string `enum:"on,off" default:"on" help:"Whether answers are cached, and identical reads in flight are shared (${enum}). off: each operation asks the console anew, for measuring and debugging."`
 	CacheBytes                uint64 `default:"268435456" help:"Memory for the console's answers, in bytes, as estimated. It is at most half of the process's memory limit. Redis holds at most as much for each replica, compressed, and a quarter of that for one principal."`
 	AnswerBytes               uint64 `default:"67108864" help:"Memory for the answers of whole queries, in bytes. It is at most an eighth of the process's memory limit."`
-	CacheLife                 byKind `help:"How long answers are fresh, by kind, such as robots=5s,queues=1m. Other kinds keep their defaults. 0 caches none of a kind. The defaults: companies=5m, tree=5m (departments), self=5m (the caller as a company's user), packages=1m (and their versions), queues=15s, workflows=10s, layouts=10s, robots=2s." placeholder:"KIND=DURATION"`
-	CacheStaleWhileRevalidate byKind `help:"How long after its life an answer is still given while a new one is fetched in the background, by kind. The defaults: companies, tree and self 1m, packages 15s, queues, workflows and layouts 5s, robots 1s." placeholder:"KIND=DURATION"`
-	CacheStaleIfError         byKind `help:"How long after its life an answer is still given where the console cannot be reached, by kind. The defaults: companies, tree and self 30m, packages 5m, queues, workflows and layouts 1m, robots 30s." placeholder:"KIND=DURATION"`
-	CacheNegative             byKind `help:"How long it is cached that an entity does not exist, by kind. The default is 2s." placeholder:"KIND=DURATION"`
+	CacheLife                 byKind `help:"How long answers are fresh, by kind, such as robots=5s,queues=1m. Other kinds keep their defaults. 0 caches none of a kind. The kind tree is departments, self is the caller as a company's user, packages includes versions. The defaults: ${cache_life}." placeholder:"KIND=DURATION"`
+	CacheStaleWhileRevalidate byKind `help:"How long after its life an answer is still given while a new one is fetched in the background, by kind. The defaults: ${cache_stale_while_revalidate}." placeholder:"KIND=DURATION"`
+	CacheStaleIfError         byKind `help:"How long after its life an answer is still given where the console cannot be reached, by kind. The defaults: ${cache_stale_if_error}." placeholder:"KIND=DURATION"`
+	CacheNegative             byKind `help:"How long it is cached that an entity does not exist, by kind. The defaults: ${cache_negative}." placeholder:"KIND=DURATION"`
 }
 
 // fit brings what the caches may take within the process's memory limit: a collector that had
@@ -94,6 +96,33 @@ func (c caching) parts() []lifetimePart {
 		{"cache-stale-if-error", c.CacheStaleIfError, func(p *responsecache.Policy) *time.Duration { return &p.StaleIfError }},
 		{"cache-negative", c.CacheNegative, func(p *responsecache.Policy) *time.Duration { return &p.Negative }},
 	}
+}
+
+// defaults are the default durations by kind, as the help of the flags has them: by the name
+// of the flag, with underscores.
+func (c caching) defaults() kong.Vars {
+	all := make(kong.Vars)
+	for _, part := range c.parts() {
+		var words []string
+		lifetimes := consolecache.DefaultLifetimes()
+		for _, kind := range slices.Sorted(maps.Keys(lifetimes)) {
+			policy := lifetimes[kind]
+			words = append(words, kind+"="+shortly(*part.of(&policy)))
+		}
+		all[strings.ReplaceAll(part.setting, "-", "_")] = strings.Join(words, ", ")
+	}
+	return all
+}
+
+// shortly writes a duration without parts that are zero: 5m in place of 5m0s.
+func shortly(d time.Duration) string {
+	text := d.String()
+	for _, part := range []string{"m0s", "h0m"} {
+		if strings.HasSuffix(text, part) {
+			text = text[:len(text)-len(part)+1]
+		}
+	}
+	return text
 }
 
 // inForce are the durations of every kind, by the setting that changes them.

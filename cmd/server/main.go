@@ -95,6 +95,7 @@ func newParser(options ...kong.Option) (*kong.Kong, error) {
 		kong.Name("consoleql"),
 		kong.Description("One typed GraphQL graph in front of an RPA console's REST API.\n\nEvery flag is also an environment variable: --console-url is CONSOLEQL_CONSOLE_URL. A flag wins."),
 		kong.DefaultEnvars("CONSOLEQL"),
+		caching{}.defaults(),
 		kong.UsageOnError(),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 	)...)
