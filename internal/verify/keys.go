@@ -26,9 +26,11 @@ const (
 	discoveryPath = "/.well-known/openid-configuration"
 	// fetchTimeout bounds one look at the SSO's keys.
 	fetchTimeout = 10 * time.Second
-	// fetchPause is how long at least lies between two looks: a flood of tokens
-	// with made-up key names costs the SSO no more than that.
+	// fetchPause is the least time between a look that found no new key and the next:
+	// a flood of tokens with made-up key names costs the SSO no more than that.
 	fetchPause = 10 * time.Second
+	// failedPause is the least time between a look that failed and the next.
+	failedPause = 2 * time.Second
 	// keysAge is the age after which the keys are looked at again beside their use.
 	keysAge = time.Hour
 	// maxDocument bounds what is read of the SSO's documents, in bytes.
@@ -70,10 +72,11 @@ type keys struct {
 	stop      context.Context //nolint:containedctx // ends the look under way when the verifier closes
 	halt      context.CancelFunc
 
-	mu   sync.Mutex
-	set  *keySet
-	last time.Time     // when the last look began
-	look chan struct{} // closed when the look under way has ended; nil: there is none
+	mu       sync.Mutex
+	set      *keySet
+	next     time.Time     // no look begins before
+	failures int           // looks that failed since the last that did not
+	look     chan struct{} // closed when the look under way has ended; nil: there is none
 }
 
 func newKeys(o Options) (*keys, error) {
@@ -111,7 +114,7 @@ func (k *keys) find(ctx context.Context, id string) (*keySet, *rsa.PublicKey, er
 	key := set.key(id)
 	if key == nil {
 		k.mu.Unlock()
-		return k.again(ctx, id)
+		return k.again(ctx, id, nil)
 	}
 	defer k.mu.Unlock()
 	if k.now().Sub(set.at) >= keysAge {
@@ -121,8 +124,9 @@ func (k *keys) find(ctx context.Context, id string) (*keySet, *rsa.PublicKey, er
 }
 
 // again is find after a look at what the SSO publishes now, unless the last was
-// a moment ago.
-func (k *keys) again(ctx context.Context, id string) (*keySet, *rsa.PublicKey, error) {
+// a moment ago. before is the key of that name that is known. A look that found
+// another key does not delay the next: keys may change twice in a short time.
+func (k *keys) again(ctx context.Context, id string, before *rsa.PublicKey) (*keySet, *rsa.PublicKey, error) {
 	k.mu.Lock()
 	look := k.begin() //nolint:contextcheck // a look serves every caller, so no single one may end it
 	k.mu.Unlock()
@@ -138,7 +142,11 @@ func (k *keys) again(ctx context.Context, id string) (*keySet, *rsa.PublicKey, e
 	if k.set == nil {
 		return nil, nil, fault.New(fault.UpstreamUnavailable, "the console token cannot be verified: the keys of the console's SSO are not known yet")
 	}
-	return k.set, k.set.key(id), nil
+	key := k.set.key(id)
+	if look != nil && key != nil && (before == nil || !key.Equal(before)) {
+		k.next = time.Time{}
+	}
+	return k.set, key, nil
 }
 
 // begin starts a look at the SSO's keys, unless the last was a moment ago. The
@@ -148,11 +156,11 @@ func (k *keys) begin() <-chan struct{} {
 		return k.look
 	}
 	now := k.now()
-	if !k.last.IsZero() && now.Sub(k.last) < fetchPause || k.stop.Err() != nil {
+	if now.Before(k.next) || k.stop.Err() != nil {
 		return nil
 	}
 	look := make(chan struct{})
-	k.look, k.last = look, now
+	k.look, k.next = look, now.Add(fetchPause)
 	k.tasks.Go(func() {
 		ctx, cancel := context.WithTimeout(k.stop, fetchTimeout)
 		defer cancel()
@@ -160,15 +168,35 @@ func (k *keys) begin() <-chan struct{} {
 		k.mu.Lock()
 		defer k.mu.Unlock()
 		if err != nil {
-			k.log.Warn("the keys of the console's SSO cannot be had", "error", err, "known", k.set != nil)
+			k.next = k.now().Add(failedPause)
+			k.failed(err)
 		} else {
 			set.at = k.now()
 			k.set = set
+			k.succeeded()
 		}
 		k.look = nil
 		close(look)
 	})
 	return look
+}
+
+// failed logs the first failure of several at warn. The caller holds k.mu.
+func (k *keys) failed(err error) {
+	level := slog.LevelDebug
+	if k.failures == 0 {
+		level = slog.LevelWarn
+	}
+	k.failures++
+	k.log.Log(k.stop, level, "the keys of the console's SSO cannot be had", "error", err, "known", k.set != nil)
+}
+
+// succeeded logs that keys can be had again after failures. The caller holds k.mu.
+func (k *keys) succeeded() {
+	if k.failures > 0 {
+		k.log.Info("the keys of the console's SSO can be had again", "failures", k.failures)
+	}
+	k.failures = 0
 }
 
 // fetch reads the SSO's keys, and its discovery document for what is not configured.

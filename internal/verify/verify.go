@@ -104,7 +104,7 @@ func (v *Verifier) Verify(ctx context.Context, token string) (principal.Principa
 	err = parsed.Claims(key, &c)
 	if err != nil {
 		// The SSO may have a new key by the old name.
-		if set, key, err = v.keys.again(ctx, parsed.Headers[0].KeyID); err != nil {
+		if set, key, err = v.keys.again(ctx, parsed.Headers[0].KeyID, key); err != nil {
 			return principal.Principal{}, err
 		}
 		if key != nil {

@@ -1,6 +1,7 @@
 package verify_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/rsa"
@@ -9,6 +10,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -281,6 +283,46 @@ func TestKeysRotate(t *testing.T) {
 		if time.Now().After(deadline) {
 			t.Fatal("a key that was withdrawn stays good")
 		}
+	}
+}
+
+// The first token is the reason for the first look, which must not delay the look for the next key.
+func TestKeysRotateTwiceAtOnce(t *testing.T) {
+	b := newBench(t)
+	for _, id := range []string{"k1", "k2", "k3", "k3"} {
+		next := newSigner(t, id)
+		b.publish(next)
+		if err := b.verify(t, sign(t, jose.RS256, next.key, id, b.claims(nil))); err != nil {
+			t.Errorf("a token of the new key %s: %v", id, err)
+		}
+	}
+}
+
+// A look that failed delays the next by two seconds, so that callers do not wait for keys that can be had.
+func TestKeysAreKnownSoonAfterAnOutage(t *testing.T) {
+	var log bytes.Buffer
+	b := newBench(t)
+	carrier := &http.Transport{}
+	defer carrier.CloseIdleConnections()
+	v, err := verify.New(verify.Options{SSOURL: b.URL, Now: b.now, Transport: carrier, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.away.Store(true)
+	for range 3 {
+		b.move(3 * time.Second)
+		if _, err := v.Verify(t.Context(), b.token(t, nil)); fault.CodeOf(err) != fault.UpstreamUnavailable {
+			t.Errorf("while the SSO is away: %v", err)
+		}
+	}
+	b.away.Store(false)
+	b.move(3 * time.Second)
+	if _, err := v.Verify(t.Context(), b.token(t, nil)); err != nil {
+		t.Errorf("3 s after the SSO is back: %v", err)
+	}
+	v.Close()
+	if n := strings.Count(log.String(), "level=WARN"); n != 1 || !strings.Contains(log.String(), "failures=3") {
+		t.Errorf("want one warning and a line with the count:\n%s", &log)
 	}
 }
 
