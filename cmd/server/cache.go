@@ -103,8 +103,8 @@ func (c caching) parts() []lifetimePart {
 func (c caching) defaults() kong.Vars {
 	all := make(kong.Vars)
 	for _, part := range c.parts() {
-		var words []string
 		lifetimes := consolecache.DefaultLifetimes()
+		words := make([]string, 0, len(lifetimes))
 		for _, kind := range slices.Sorted(maps.Keys(lifetimes)) {
 			policy := lifetimes[kind]
 			words = append(words, kind+"="+shortly(*part.of(&policy)))
