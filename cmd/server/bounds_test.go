@@ -97,17 +97,26 @@ func TestDearDocuments(t *testing.T) {
 // can read.
 func TestErrorsOfDocumentsAreBounded(t *testing.T) {
 	w := newWorld(t, consolesim.Options{})
-	var fields strings.Builder
-	for i := range 1500 {
-		fmt.Fprintf(&fields, "zz%d ", i)
-	}
-	for transport, errors := range w.everywhere("{" + fields.String() + "}") {
-		if len(errors) != 101 || errors[0].Extensions.Code != "GRAPHQL_VALIDATION_FAILED" {
-			t.Errorf("%s: %d errors", transport, len(errors))
-			continue
+	for name, tt := range map[string]struct {
+		n            int
+		field, first string
+		last         string
+	}{
+		"fields":  {1500, "zz%d ", "GRAPHQL_VALIDATION_FAILED", "1400 more errors are not listed"},
+		"numbers": {300, "a%d: queues(first: 99999999999) { totalCount } ", "BAD_USER_INPUT", "200 more errors are not listed"},
+	} {
+		var fields strings.Builder
+		for i := range tt.n {
+			fmt.Fprintf(&fields, tt.field, i)
 		}
-		if last := errors[100]; last.Message != "1400 more errors are not listed" || last.Extensions.Code != "GRAPHQL_VALIDATION_FAILED" {
-			t.Errorf("%s: the last error is %+v", transport, last)
+		for transport, errors := range w.everywhere("{" + fields.String() + "}") {
+			if len(errors) != 101 || errors[0].Extensions.Code != tt.first {
+				t.Errorf("%s, %s: %d errors", name, transport, len(errors))
+				continue
+			}
+			if last := errors[100]; last.Message != tt.last || last.Extensions.Code != "GRAPHQL_VALIDATION_FAILED" {
+				t.Errorf("%s, %s: the last error is %+v", name, transport, last)
+			}
 		}
 	}
 }

@@ -147,7 +147,7 @@ func TestForeignPagesAskNothing(t *testing.T) {
 }
 
 // TestHostsThatLeadHere: a page whose name was made to lead here sends a GET to its own host,
-// and no Origin with it.
+// and no Origin with it, or one that names no host.
 func TestHostsThatLeadHere(t *testing.T) {
 	for _, anonymous := range []bool{true, false} {
 		w := newWorld(t, consolesim.Options{}, func(s *settings, _ *consolesim.Server) {
@@ -164,9 +164,12 @@ func TestHostsThatLeadHere(t *testing.T) {
 				method, path, body string
 				header             map[string]string
 			}{
-				"GET":  {"GET", "/graphql?query=" + url.QueryEscape(`{ __typename }`), "", nil},
-				"POST": {"POST", "/graphql", `{"query":"{ __typename }"}`, jsonBody},
-				"SSE":  {"GET", "/graphql?query=" + url.QueryEscape(`{ __typename }`), "", map[string]string{"Accept": "text/event-stream"}},
+				"GET":                           {"GET", "/graphql?query=" + url.QueryEscape(`{ __typename }`), "", nil},
+				"POST":                          {"POST", "/graphql", `{"query":"{ __typename }"}`, jsonBody},
+				"SSE":                           {"GET", "/graphql?query=" + url.QueryEscape(`{ __typename }`), "", map[string]string{"Accept": "text/event-stream"}},
+				"GET of a page without a name":  {"GET", "/graphql?query=" + url.QueryEscape(`{ __typename }`), "", map[string]string{"Origin": "null", "Sec-Fetch-Site": "same-origin"}},
+				"POST of a page without a name": {"POST", "/graphql", `{"query":"{ __typename }"}`, map[string]string{"Content-Type": "application/json", "Origin": "null", "Sec-Fetch-Site": "same-origin"}},
+				"POST of an extension":          {"POST", "/graphql", `{"query":"{ __typename }"}`, map[string]string{"Content-Type": "application/json", "Origin": "chrome-extension://abc", "Sec-Fetch-Site": "none"}},
 			} {
 				req, err := http.NewRequestWithContext(t.Context(), r.method, w.url+r.path, strings.NewReader(r.body))
 				if err != nil {

@@ -175,12 +175,13 @@ func (c *errorCount) limit(errs gqlerror.List) gqlerror.List {
 }
 
 // firstErrors are the errors of a request that was not executed, at most maxErrors and one that
-// tells how many were left out. The validation of a document bounds its own errors.
+// tells how many were left out. Validation stops listing errors earlier, as their texts are
+// expensive, and counts the rest itself: ruleRest marks its count.
 func firstErrors(errs gqlerror.List) gqlerror.List {
-	if len(errs) <= maxErrors || codeOf(errs[0]) != string(fault.BadUserInput) {
+	if len(errs) <= maxErrors || errs[maxErrors].Rule == ruleRest {
 		return errs
 	}
-	return append(errs[:maxErrors:maxErrors], leftOut(fault.BadUserInput, len(errs)-maxErrors))
+	return append(errs[:maxErrors:maxErrors], leftOut(fault.Code(codeOf(errs[maxErrors])), len(errs)-maxErrors))
 }
 
 // leftOut is the error that stands for those that are not listed.

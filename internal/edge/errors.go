@@ -78,7 +78,8 @@ func (s *server) present(ctx context.Context, err error) *gqlerror.Error {
 
 // withoutText takes out of a message of the parser or validator the text that it
 // quotes where a text was expected or stands in the wrong place: that may be a
-// password. Where it stands, the error's location says.
+// password. Where it stands, the error's location says. A list or an object may hold such a
+// text, and a value longer than a name is not repeated.
 func withoutText(message string) string {
 	for _, quoted := range []string{"String cannot represent a non string value", "Unexpected String", "Unexpected BlockString"} {
 		if strings.HasPrefix(message, quoted) {
@@ -89,6 +90,9 @@ func withoutText(message string) string {
 		if before, _, quotes := strings.Cut(message, quoting); quotes {
 			message = before
 		}
+	}
+	if before, value, quotes := strings.Cut(message, " value: "); quotes && (len(value) > maxName || strings.HasPrefix(value, "[") || strings.HasPrefix(value, "{")) {
+		return before + " value"
 	}
 	return message
 }

@@ -123,14 +123,17 @@ func TestWriteError(t *testing.T) {
 
 func TestWithoutText(t *testing.T) {
 	for message, want := range map[string]string{
-		`String cannot represent a non string value: ["hunter2"]`:   "String cannot represent a non string value",
-		`Expected value of type "SignInInput!", found "hunter2".`:   `Expected value of type "SignInInput!"`,
-		`Unexpected String "hunter2"`:                               "Unexpected String",
-		`Cannot query field "x" on type "Query".`:                   `Cannot query field "x" on type "Query".`,
-		`Int cannot represent non-integer value: "7"`:               "Int cannot represent non-integer value",
-		`Int cannot represent non-integer value: 7.5`:               `Int cannot represent non-integer value: 7.5`,
-		`Expected value of type "[SignInInput!]", found "hunter2".`: `Expected value of type "[SignInInput!]"`,
-		`Expected Name, found String "hunter2"`:                     "Expected Name",
+		`String cannot represent a non string value: ["hunter2"]`:                   "String cannot represent a non string value",
+		`Expected value of type "SignInInput!", found "hunter2".`:                   `Expected value of type "SignInInput!"`,
+		`Unexpected String "hunter2"`:                                               "Unexpected String",
+		`Cannot query field "x" on type "Query".`:                                   `Cannot query field "x" on type "Query".`,
+		`Int cannot represent non-integer value: "7"`:                               "Int cannot represent non-integer value",
+		`Int cannot represent non-integer value: 7.5`:                               `Int cannot represent non-integer value: 7.5`,
+		`Int cannot represent non-integer value: ["hunter2"]`:                       "Int cannot represent non-integer value",
+		`Int cannot represent non-integer value: {a:"hunter2"}`:                     "Int cannot represent non-integer value",
+		"Int cannot represent non-integer value: 1." + strings.Repeat("9", maxName): "Int cannot represent non-integer value",
+		`Expected value of type "[SignInInput!]", found "hunter2".`:                 `Expected value of type "[SignInInput!]"`,
+		`Expected Name, found String "hunter2"`:                                     "Expected Name",
 	} {
 		if got := withoutText(message); got != want {
 			t.Errorf("%s becomes %s", message, got)

@@ -74,10 +74,21 @@ func (l literals) correct(v *ast.Value) {
 		}
 	default: // gqlparser and gqlgen read the other kinds as the specification says
 	}
-	if err != nil {
-		v.Raw = "0" // gqlgen panics over a number that it cannot hold
+	if err == nil {
+		return
+	}
+	v.Raw = "0" // gqlgen panics over a number that it cannot hold
+	if isType(v, "Int") {
+		v.Kind = ast.IntValue // the rules do not refuse it a second time
+	}
+	if !refusesNumbers(v.Definition) {
 		l.find(v)
 	}
+}
+
+// refusesNumbers says whether the rules refuse each number as a value of a type.
+func refusesNumbers(d *ast.Definition) bool {
+	return d != nil && (d.Kind != ast.Scalar || d.BuiltIn && d.Name != "Int" && d.Name != "Float")
 }
 
 // find notes a literal that is wrong.

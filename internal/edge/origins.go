@@ -28,10 +28,10 @@ func ParseOrigin(s string) error {
 
 // ownNames refuses requests under names that anybody may have made lead here (DNS
 // rebinding): where callers need no credentials, a page of such a name could do all that
-// they may. A request is judged by its Origin, and one without by its Host, as browsers
-// send no Origin with a GET to the page's own host. Over https an Origin is proven; of
-// others only names that are none of the Internet's pass, and the hosts of the allowed
-// origins. A caller that shows credentials is no such page.
+// they may. A request is judged by its Origin, and one whose Origin names no host by its Host:
+// browsers send no Origin with a GET to the page's own host, and "null" where the page asks for
+// it. Over https an Origin is proven; of others only names that are none of the Internet's
+// pass, and the hosts of the allowed origins. A caller that shows credentials is no such page.
 func (s *server) ownNames(next http.Handler) http.Handler {
 	hosts := make(map[string]bool, len(s.opts.Origins))
 	for _, origin := range s.opts.Origins {
@@ -40,11 +40,14 @@ func (s *server) ownNames(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		origin := r.Header.Get("Origin")
 		var own bool
-		if origin == "" {
+		switch {
+		case strings.HasPrefix(origin, "https://"):
+			own = true
+		case strings.HasPrefix(origin, "http://"):
+			own = slices.Contains(s.opts.Origins, origin) || isLocal(hostOf(origin))
+		default:
 			host := hostOf("http://" + r.Host)
 			own = r.TLS != nil || isLocal(host) || hosts[host] || showsCredentials(r.Header)
-		} else {
-			own = !strings.HasPrefix(origin, "http://") || slices.Contains(s.opts.Origins, origin) || isLocal(hostOf(origin))
 		}
 		if !own {
 			writeError(w, r, http.StatusForbidden, fault.New(fault.Forbidden, "callers need no credentials here: use the gateway by its address, by a local name, or by the name of one of the allowed origins; pages also over https"))

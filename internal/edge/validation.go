@@ -31,6 +31,9 @@ const (
 // ruleSelections is the validator's rule that a document breaks which is too dear to validate.
 const ruleSelections = "SelectionsAreFew"
 
+// ruleRest marks the error that counts those that validation does not list.
+const ruleRest = "ErrorsAreFew"
+
 // validation is one rule that stands for all of the specification: it looks at how large the
 // document is before the others are asked, and asks no more of them when enough is told. Both
 // names are those of rules that gqlgen would add.
@@ -137,7 +140,11 @@ func (v *validating) tellRest(schema *ast.Schema, document *ast.QueryDocument) {
 	count(specified(false))
 	count([]core.Rule{rules.OverlappingFieldsCanBeMergedRule})
 	if left := all + len(v.literals.found) - v.listed; left > 0 {
-		v.add(core.Message("%s", leftOut(fault.ValidationFailed, left).Message))
+		atLeast := ""
+		if all >= maxCounted {
+			atLeast = "at least "
+		}
+		v.add(core.Message("%s%s", atLeast, leftOut(fault.ValidationFailed, left).Message), func(err *gqlerror.Error) { err.Rule = ruleRest })
 	}
 }
 
@@ -213,6 +220,7 @@ func measured(document *ast.QueryDocument) magnitude {
 		p.named(op.Name)
 		for _, v := range op.VariableDefinitions {
 			p.named(v.Variable)
+			p.named(v.Type.Name())
 			p.value(v.DefaultValue)
 			p.directives(v.Directives)
 		}

@@ -136,6 +136,36 @@ func TestErrorsThatAreNotListedAreCounted(t *testing.T) {
 	}
 }
 
+// TestCountOfErrorsIsBounded: a count that ends early says so.
+func TestCountOfErrorsIsBounded(t *testing.T) {
+	sdl := gqlparser.MustLoadSchema(&ast.Source{Input: schema.SDL()})
+	broken := validated(t, sdl, "{"+numbered(14_000, "zz%d ")+"}")
+	if said := "at least 9900 more errors are not listed"; len(broken) != maxErrors+1 || broken[maxErrors].Message != said {
+		t.Errorf("%d errors, the last %q; want %q", len(broken), broken[len(broken)-1].Message, said)
+	}
+}
+
+// TestNumberIsRefusedOnce: a number that is too large is one error, whatever its type.
+func TestNumberIsRefusedOnce(t *testing.T) {
+	sdl := gqlparser.MustLoadSchema(&ast.Source{Input: schema.SDL()})
+	for literal, want := range map[string]string{
+		"first: 1e400":                       "first: is not an integer of 32 bits",
+		"first: 99999999999":                 "first: is not an integer of 32 bits",
+		"order: 1e400":                       `Enum "SortOrder" cannot represent non-enum value`,
+		"after: 1e400":                       "String cannot represent a non string value",
+		"after: " + strings.Repeat("9", 30):  "String cannot represent a non string value",
+		"filter: " + strings.Repeat("9", 30): `Expected value of type "QueueFilter"`,
+		"filter: {name: 1e400}":              "String cannot represent a non string value",
+	} {
+		t.Run(literal, func(t *testing.T) {
+			broken := validated(t, sdl, "{queues("+literal+"){totalCount}}")
+			if len(broken) != 1 || !strings.HasPrefix(broken[0].Message, want) {
+				t.Errorf("%v; want %q alone", broken, want)
+			}
+		})
+	}
+}
+
 // TestNamesAreShort: a name is at most 128 characters, wherever it stands.
 func TestNamesAreShort(t *testing.T) {
 	sdl := gqlparser.MustLoadSchema(&ast.Source{Input: schema.SDL()})
@@ -159,7 +189,7 @@ func TestNamesAreShort(t *testing.T) {
 	}
 	for name, query := range map[string]string{ // which are not valid either way
 		"a field": "{%s}", "an argument": "{queues(%s:1){totalCount}}", "a directive": "{viewer @%s{id}}",
-		"a type": "{...on %s{id}}", "an enum value": "{queues(order:%s){totalCount}}", "a member of an input": "{queues(filter:{%s:1}){totalCount}}",
+		"a type": "{...on %s{id}}", "a variable's type": "query($a:%s){queues(first:$a){totalCount}}", "a variable's type in a list": "query($a:[[%s!]]){queues(first:$a){totalCount}}", "an enum value": "{queues(order:%s){totalCount}}", "a member of an input": "{queues(filter:{%s:1}){totalCount}}",
 	} {
 		t.Run(name, func(t *testing.T) {
 			if broken := validated(t, sdl, fmt.Sprintf(query, strings.Repeat("n", 150_000))); len(broken) != 1 || broken[0].Rule != ruleSelections {
