@@ -7,9 +7,11 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	mathrand "math/rand/v2"
+	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/consoleql/consoleql/internal/backoff"
 	"github.com/consoleql/consoleql/internal/fault"
 )
 
@@ -17,6 +19,8 @@ import (
 type login struct {
 	Account
 	refusedUntil atomic.Int64 // the password is not tried before (Unix nanoseconds)
+	changed      bool         // it replaced another, so that tokens of before do not prove it
+	accepted     atomic.Bool  // the SSO has accepted the password
 	warned       atomic.Bool  // the log holds that the SSO does not accept it
 }
 
@@ -47,7 +51,7 @@ func (c *Cache) SetAccounts(accounts map[string]Account) {
 func (e *entry) setAccount(account Account) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.account.Store(&login{Account: account})
+	e.account.Store(&login{Account: account, changed: e.account.Load() != nil})
 	e.retryAt, e.failed = time.Time{}, nil
 }
 
@@ -55,6 +59,9 @@ func (e *entry) setAccount(account Account) {
 // by the password. A spent refresh token is the last resort where the password is refused.
 // failures is how many attempts have failed in a row.
 func (c *Cache) login(ctx context.Context, e *entry, refresh string, spent bool, failures int) (Token, error) {
+	if l := e.account.Load(); refresh != "" && !l.changed {
+		l.accepted.Store(true)
+	}
 	if refresh == e.dead {
 		refresh = ""
 	}
@@ -87,8 +94,11 @@ func (c *Cache) login(ctx context.Context, e *entry, refresh string, spent bool,
 	return Token{}, err
 }
 
-// refreshAccount is the refresh grant of a service account.
+// refreshAccount is the refresh grant of a service account. It is bounded, as the password
+// serves as well.
 func (c *Cache) refreshAccount(ctx context.Context, e *entry, refresh string) (Token, error) {
+	ctx, cancel := context.WithTimeout(ctx, hedgeDelay)
+	defer cancel()
 	token, err := c.refresh(ctx, refresh)
 	if err != nil {
 		g := grantError(err)
@@ -111,15 +121,61 @@ func (c *Cache) logIn(ctx context.Context, e *entry, failures int) (Token, error
 			Err: fault.New(fault.Unauthenticated, "the console has refused the password"),
 		}
 	}
-	if failures%fullProbe != 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, probeTimeout)
-		defer cancel()
+	try := c.password
+	switch {
+	case failures%fullProbe != 0:
+		try = c.probe
+	case l.accepted.Load():
+		try = c.hedged
 	}
-	token, err := c.password(ctx, l.Username, l.Password)
+	token, err := try(ctx, l.Username, l.Password)
+	if err == nil {
+		l.accepted.Store(true)
+	}
 	if err != nil && grantError(err).Reason == Refused {
 		l.refusedUntil.Store(c.opts.Now().Add(refusedPause).UnixNano())
 		c.fail(context.WithoutCancel(ctx), key, "", Failure{Reason: Refused, First: refusedPause, Most: refusedPause})
+	}
+	return token, err
+}
+
+// probe is the password grant with a short time to answer.
+func (c *Cache) probe(ctx context.Context, username, password string) (Token, error) {
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	return c.password(ctx, username, password)
+}
+
+// hedged is the password grant with the whole time to answer. Where it takes long, probes
+// run beside it, so that a grant that hangs does not outlast the SSO's trouble. Only for
+// a password that the SSO has accepted: grants that are given up may count as attempts.
+func (c *Cache) hedged(ctx context.Context, username, password string) (Token, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	type outcome struct {
+		token Token
+		err   error
+	}
+	probed := make(chan outcome, 1)
+	var probes sync.WaitGroup
+	probes.Go(func() {
+		for pause := hedgeDelay; backoff.Wait(ctx, pause); pause = probePause {
+			token, err := c.probe(ctx, username, password)
+			if err == nil || grantError(err).Reason != Unavailable {
+				probed <- outcome{token, err}
+				cancel()
+				return
+			}
+		}
+	})
+	token, err := c.password(ctx, username, password)
+	cancel()
+	probes.Wait()
+	select {
+	case o := <-probed:
+		if err != nil {
+			return o.token, o.err
+		}
+	default:
 	}
 	return token, err
 }

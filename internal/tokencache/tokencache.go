@@ -89,7 +89,10 @@ const (
 	// a login that hangs does not outlast the SSO's trouble. Each fullProbe-th login has
 	// the whole time, for an SSO that has become slow.
 	probeTimeout = 2500 * time.Millisecond
-	fullProbe    = 8
+	// hedgeDelay is how long a service account waits for a refresh before it uses its
+	// password, and for a whole login before it probes beside it.
+	hedgeDelay = 4500 * time.Millisecond
+	fullProbe  = 8
 	// storeTimeout bounds one question to the store, and storePause is how long one
 	// that gave no answer is not asked again.
 	storeTimeout = time.Second

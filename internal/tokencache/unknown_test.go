@@ -241,23 +241,6 @@ func TestServiceAccountIsBackSoon(t *testing.T) {
 	}
 }
 
-// hangingSSO may give no answer at all; its client then gives up after 30 seconds.
-type hangingSSO struct {
-	*sso
-	hangs atomic.Bool
-}
-
-func (h *hangingSSO) Password(ctx context.Context, username, password string) (tokencache.Token, error) {
-	if !h.hangs.Load() {
-		return h.sso.Password(ctx, username, password)
-	}
-	h.passwords.Add(1)
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
-	defer cancel()
-	<-ctx.Done()
-	return tokencache.Token{}, ctx.Err()
-}
-
 // TestRefusedPasswordIsTriedOnce by all replicas that share a store, in an hour, whatever
 // restarts meanwhile; and a new one at once.
 func TestRefusedPasswordIsTriedOnce(t *testing.T) {

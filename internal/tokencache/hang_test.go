@@ -1,0 +1,80 @@
+package tokencache_test
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/consoleql/consoleql/internal/tokencache"
+)
+
+// TestServiceAccountIsBackSoonAfterGrantsHang, whatever had begun while the SSO gave no answer.
+func TestServiceAccountIsBackSoonAfterGrantsHang(t *testing.T) {
+	for _, shared := range []bool{false, true} {
+		for away := 5 * time.Second; away < 100*time.Second; away += 7 * time.Second {
+			t.Run(fmt.Sprintf("store %v, %v", shared, away), func(t *testing.T) {
+				bubble(t, func(t *testing.T) {
+					s := &sso{}
+					hanging := &hangingSSO{sso: s}
+					var options []func(*tokencache.Options)
+					if shared {
+						options = append(options, sharing(newFlaky()))
+					}
+					c := newCache(t, hanging, options...)
+					ask := func() error {
+						ctx, cancel := context.WithTimeout(service(t), 100*time.Millisecond)
+						defer cancel()
+						_, err := c.Token(ctx)
+						return err
+					}
+					for ask() != nil {
+						time.Sleep(50 * time.Millisecond)
+					}
+					hanging.hangs.Store(true)
+					for ask() == nil {
+						time.Sleep(time.Second)
+					}
+					for began := time.Now(); time.Since(began) < away; time.Sleep(50 * time.Millisecond) {
+						_ = ask()
+					}
+					hanging.hangs.Store(false)
+					for began := time.Now(); ask() != nil; time.Sleep(50 * time.Millisecond) {
+						if time.Since(began) > 5*time.Second {
+							t.Fatal("not back after 5 s")
+						}
+					}
+				})
+			})
+		}
+	}
+}
+
+// hangingSSO may give no answer at all; its client then gives up after 30 seconds.
+type hangingSSO struct {
+	*sso
+	hangs atomic.Bool
+}
+
+func (h *hangingSSO) Password(ctx context.Context, username, password string) (tokencache.Token, error) {
+	if !h.hangs.Load() {
+		return h.sso.Password(ctx, username, password)
+	}
+	h.passwords.Add(1)
+	return h.hang(ctx)
+}
+
+func (h *hangingSSO) Refresh(ctx context.Context, refresh string) (tokencache.Token, error) {
+	if !h.hangs.Load() {
+		return h.sso.Refresh(ctx, refresh)
+	}
+	return h.hang(ctx)
+}
+
+func (h *hangingSSO) hang(ctx context.Context) (tokencache.Token, error) {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	<-ctx.Done()
+	return tokencache.Token{}, ctx.Err()
+}
