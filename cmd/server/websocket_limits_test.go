@@ -25,3 +25,19 @@ func TestMessagesOfSocketsAreBounded(t *testing.T) {
 		t.Errorf("closed with %d", code)
 	}
 }
+
+// TestOperationIDsAreShort: the connection keeps them, and each event repeats one.
+func TestOperationIDsAreShort(t *testing.T) {
+	w := newWorld(t, consolesim.Options{})
+	s := w.socket(nil)
+	id := strings.Repeat("i", 128)
+	s.subscribe(id, "{ __typename }")
+	if a := s.next(id); len(a.Errors) > 0 {
+		t.Errorf("an id of 128 bytes: %s", a.Body)
+	}
+	s.completed(id)
+	s.subscribe(id+"i", "{ __typename }")
+	if code, reason := s.closedWith(); code != 4400 || reason != "id: is longer than 128 bytes" {
+		t.Errorf("closed with %d %q", code, reason)
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"sync"
@@ -197,6 +198,9 @@ func (c *socket) received(e envelope) (pass bool, err error) {
 	case "subscribe":
 		if !c.isInitialised() {
 			return false, c.refuse(statusUnauthorized, "Unauthorized")
+		}
+		if len(e.ID) > maxName { // it is kept, and written with each event
+			return false, c.refuse(statusBadRequest, fmt.Sprintf("id: is longer than %d bytes", maxName))
 		}
 		p, told, ok := c.operation(e)
 		if !ok {
