@@ -46,7 +46,8 @@ type keySet struct {
 	at      time.Time
 }
 
-// key is the key of that name; a token without one can only mean a single key.
+// key is the key of that name; a token without one can only mean a single key. A key that
+// is published without a name may sign any token (RFC 7517, section 4.5).
 func (s *keySet) key(id string) *rsa.PublicKey {
 	if s == nil {
 		return nil
@@ -56,7 +57,10 @@ func (s *keySet) key(id string) *rsa.PublicKey {
 			return k
 		}
 	}
-	return s.byID[id]
+	if k, named := s.byID[id]; named {
+		return k
+	}
+	return s.byID[""]
 }
 
 // keys keeps the SSO's keys. Those it has serve for as long as no newer ones can

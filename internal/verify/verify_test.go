@@ -326,6 +326,20 @@ func TestKeysAreKnownSoonAfterAnOutage(t *testing.T) {
 	}
 }
 
+// The name of a published key is optional; the signature decides.
+func TestAKeyWithoutAName(t *testing.T) {
+	b := newBench(t)
+	b.publish(signer{b.key, ""})
+	for _, id := range []string{"", "k1"} {
+		if err := b.verify(t, sign(t, jose.RS256, b.key, id, b.claims(nil))); err != nil {
+			t.Errorf("a token that names the key %q: %v", id, err)
+		}
+	}
+	if err := b.verify(t, sign(t, jose.RS256, newSigner(t, "k1").key, "k1", b.claims(nil))); fault.CodeOf(err) != fault.Unauthenticated {
+		t.Errorf("a token of another key: %v", err)
+	}
+}
+
 // A restored SSO may sign with another key by the name of the one before.
 func TestANewKeyByAnOldName(t *testing.T) {
 	b := newBench(t)
