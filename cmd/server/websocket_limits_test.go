@@ -41,3 +41,30 @@ func TestOperationIDsAreShort(t *testing.T) {
 		t.Errorf("closed with %d %q", code, reason)
 	}
 }
+
+// TestSubscriptionsKeepLittle: what a subscription keeps of its request is bounded, unlike what a query needs.
+func TestSubscriptionsKeepLittle(t *testing.T) {
+	w := newWorld(t, consolesim.Options{})
+	padding := strings.Repeat("x", 40<<10)
+	s := w.socket(nil)
+	for name, payload := range map[string]map[string]any{
+		"a comment":   {"query": "subscription { robotChanged { id } } #" + padding},
+		"a literal":   {"query": `subscription { robotChanged(queueId: "` + padding + `") { id } }`},
+		"a variable":  {"query": "subscription($q: ID) { robotChanged(queueId: $q) { id } }", "variables": map[string]any{"q": padding}},
+		"a default":   {"query": `subscription($q: ID = "` + padding + `") { robotChanged(queueId: $q) { id } }`},
+		"many values": {"query": "subscription($i: [ID!]) { robotChanged(ids: $i) { id } }", "variables": map[string]any{"i": strings.Split(padding, "x")}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s.send(message{ID: "1", Type: "subscribe", Payload: encode(t, payload)})
+			if e := w.onlyError(s.next("1")); e.Extensions.Code != "QUERY_TOO_COMPLEX" || !strings.Contains(e.Message, "32768 bytes") {
+				t.Errorf("%+v", e)
+			}
+			s.completed("1")
+		})
+	}
+	w.noCalls()
+	s.subscribe("2", "{ __typename } #"+padding)
+	if a := s.next("2"); len(a.Errors) > 0 {
+		t.Errorf("a query: %s", a.Body)
+	}
+}

@@ -2,6 +2,7 @@ package edge
 
 import (
 	"context"
+	"encoding/json"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
@@ -83,6 +84,9 @@ func (l *limiter) MutateOperationContext(_ context.Context, op *graphql.Operatio
 	if op.Operation.Operation == ast.Subscription && len(graphql.CollectFields(op, op.Operation.SelectionSet, []string{"Subscription"})) != 1 {
 		return refuse(fault.ValidationFailed, "a subscription must select exactly one field")
 	}
+	if op.Operation.Operation == ast.Subscription && len(op.RawQuery)+textBytes(op.Variables) > maxSubscriptionBytes {
+		return refuse(fault.QueryTooComplex, "the document and the variables of a subscription, which are kept while it lasts, have more than %d bytes", maxSubscriptionBytes)
+	}
 	if introspects(l.schema.Schema(), op.Operation, op.Variables) {
 		return refuse(fault.QueryTooComplex, "the operation asks introspection for more than %d values", maxIntrospected)
 	}
@@ -90,6 +94,29 @@ func (l *limiter) MutateOperationContext(_ context.Context, op *graphql.Operatio
 		return refuse(fault.BadUserInput, "signIn: may be asked for once in an operation")
 	}
 	return nil
+}
+
+// maxSubscriptionBytes bounds what each subscription keeps of its request: 500 ids take 20 KB.
+const maxSubscriptionBytes = 32 << 10
+
+// textBytes is how many bytes the texts in a variable's value have, each value counted as one more.
+func textBytes(value any) int {
+	n := 1
+	switch value := value.(type) {
+	case string:
+		n += len(value)
+	case json.Number:
+		n += len(value)
+	case []any:
+		for _, v := range value {
+			n += textBytes(v)
+		}
+	case map[string]any:
+		for name, v := range value {
+			n += len(name) + textBytes(v)
+		}
+	}
+	return n
 }
 
 // signIns counts the fields of an operation that try a password. Guesses are counted by
