@@ -78,3 +78,23 @@ func (h *hangingSSO) hang(ctx context.Context) (tokencache.Token, error) {
 	<-ctx.Done()
 	return tokencache.Token{}, ctx.Err()
 }
+
+// TestTokensThatEndEarlyAreRenewed each time, where the SSO tells a longer life than the
+// console accepts.
+func TestTokensThatEndEarlyAreRenewed(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s := &sso{life: time.Hour}
+		c := newCache(t, s)
+		for i := range 20 {
+			token, err := c.Token(service(t))
+			if err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(12 * time.Second)
+			c.Refused(service(t), token)
+			if next, err := c.Token(service(t)); err != nil || next == token {
+				t.Fatalf("token %d was refused after 12 s and is kept: %v", i+1, err)
+			}
+		}
+	})
+}

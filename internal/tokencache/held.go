@@ -21,6 +21,7 @@ type entry struct {
 	retryAt time.Time // no renewal before
 	failed  error     // why
 	gaveUps int       // tokens given up as refused, in a row
+	doubted string    // the token that was last refused and kept, as it was young
 	gaveUp  time.Time // when the last was
 
 	// Only the renewal under way uses the following.

@@ -93,6 +93,8 @@ const (
 	// password, and for a whole login before it probes beside it.
 	hedgeDelay = 4500 * time.Millisecond
 	fullProbe  = 8
+	// servedFor is the age at which a token that was never refused has served.
+	servedFor = 5 * time.Second
 	// storeTimeout bounds one question to the store, and storePause is how long one
 	// that gave no answer is not asked again.
 	storeTimeout = time.Second
@@ -226,8 +228,8 @@ func (c *Cache) entryOf(p principal.Principal) (*entry, error) {
 // Refused gives up a token that the console did not accept before its time, so
 // that the principal's next call renews it, once for all that were refused it.
 // After that, a token that is young is kept, since the next would hardly fare
-// better; the more often that happens in a row, the older it has to be. A
-// caller's own token is the caller's matter.
+// better; the more often that happens in a row, the older it has to be. A token
+// that was not refused in its first seconds ends the row: it served. A caller's own token is the caller's matter.
 func (c *Cache) Refused(ctx context.Context, token string) {
 	e, err := c.entryOf(principal.FromContext(ctx))
 	if err != nil || e == nil {
@@ -239,10 +241,12 @@ func (c *Cache) Refused(ctx context.Context, token string) {
 	if h == nil || h.token.Access != token || h.refused {
 		return
 	}
-	if now.Sub(e.gaveUp) > 2*maxPause {
+	age := now.Sub(h.token.Obtained)
+	if now.Sub(e.gaveUp) > 2*maxPause || e.doubted != token && age >= servedFor {
 		e.gaveUps = 0
 	}
-	if young := min(firstPause<<min(e.gaveUps, 6), maxPause); e.gaveUps > 0 && now.Sub(h.token.Obtained) < min(young, h.token.life()/2) {
+	if young := min(firstPause<<min(e.gaveUps, 6), maxPause); e.gaveUps > 0 && age < min(young, h.token.life()/2) {
+		e.doubted = token
 		return
 	}
 	e.gaveUps, e.gaveUp = e.gaveUps+1, now
