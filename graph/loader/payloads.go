@@ -100,9 +100,9 @@ func (t Target) target() Target { return t }
 
 type targeted interface{ target() Target }
 
-// existing is what a mutation was about, as it is read now. Where the console does not find it,
-// the error names its id: the change was made, and the caller may know the id from nowhere else.
-func existing[T any](id string, read Thunk[*T]) Thunk[*T] {
+// created is what a mutation created, as it is read now. Where the console does not find it, the
+// error names its id, which the caller knows from nowhere else.
+func created[T any](id string, read Thunk[*T]) Thunk[*T] {
 	return func() (*T, error) {
 		found, err := read()
 		if found == nil && err == nil {
@@ -121,7 +121,7 @@ func (l *Loaders) UpdatedPackage(p *UpdatePackagePayload, s Selection) Thunk[*cc
 	case s.onlyNames("Package"):
 		return ready(&cc.Package{ID: p.ID})
 	default:
-		return existing(p.ID, l.packageIn(p.Scope, &p.ID, s))
+		return l.packageIn(p.Scope, &p.ID, s)
 	}
 }
 
@@ -133,7 +133,7 @@ func (l *Loaders) UpdatedQueue(p *UpdateQueuePayload, s Selection) Thunk[*cc.Que
 	case s.onlyNames("Queue"):
 		return ready(&cc.Queue{ID: p.ID})
 	default:
-		return existing(p.ID, l.queues.load(l, p.Scope, p.ID, false))
+		return l.queues.load(l, p.Scope, p.ID, false)
 	}
 }
 
@@ -145,28 +145,28 @@ func (l *Loaders) UpdatedWorkflow(p *UpdateWorkflowPayload, s Selection) Thunk[*
 	case s.onlyNames("Workflow"):
 		return ready(&cc.Workflow{ID: p.ID})
 	default:
-		return existing(p.ID, l.workflows.load(l, p.Scope, p.ID, false))
+		return l.workflows.load(l, p.Scope, p.ID, false)
 	}
 }
 
 // CreatedQueue is the queue that was created, as UpdatedQueue is one that was changed.
 func (l *Loaders) CreatedQueue(p *CreateQueuePayload, s Selection) Thunk[*cc.Queue] {
-	return l.UpdatedQueue((*UpdateQueuePayload)(p), s)
+	return created(p.ID, l.UpdatedQueue((*UpdateQueuePayload)(p), s))
 }
 
 // CreatedWorkflow is the workflow that was created, as UpdatedWorkflow is one that was changed.
 func (l *Loaders) CreatedWorkflow(p *CreateWorkflowPayload, s Selection) Thunk[*cc.Workflow] {
-	return l.UpdatedWorkflow((*UpdateWorkflowPayload)(p), s)
+	return created(p.ID, l.UpdatedWorkflow((*UpdateWorkflowPayload)(p), s))
 }
 
 // ChangedWorkflow is the workflow that a mutation was about.
 func (l *Loaders) ChangedWorkflow(p targeted) Thunk[*cc.Workflow] {
-	return existing(p.target().ID, l.workflows.load(l, p.target().Scope, p.target().ID, false))
+	return l.workflows.load(l, p.target().Scope, p.target().ID, false)
 }
 
 // ChangedWorkflowLayout is the workflow layout that a mutation was about.
 func (l *Loaders) ChangedWorkflowLayout(p targeted) Thunk[*cc.WorkflowLayout] {
-	return existing(p.target().ID, l.layouts.load(l, p.target().Scope, p.target().ID, false))
+	return l.layouts.load(l, p.target().Scope, p.target().ID, false)
 }
 
 func (p *UploadPackagePayload) uploaded() *cc.UploadedPackage { return p.UploadedPackage }
@@ -178,7 +178,7 @@ type uploader interface{ uploaded() *cc.UploadedPackage }
 // UploadedPackage is the package that an uploaded file belongs to.
 func (l *Loaders) UploadedPackage(p uploader, s Selection) Thunk[*cc.Package] {
 	u := p.uploaded()
-	return existing(u.PackageID, l.packageIn(u.Scope(), &u.PackageID, s))
+	return l.packageIn(u.Scope(), &u.PackageID, s)
 }
 
 // UploadedVersion is the version that an uploaded file has become.
