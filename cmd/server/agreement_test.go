@@ -14,7 +14,7 @@ import (
 // lets it answer what is new.
 func hourly(s *settings, _ *consolesim.Server) {
 	s.Cache = "on"
-	s.CacheLife = byKind{"robots": time.Hour, "workflows": time.Hour, "queues": time.Hour}
+	s.CacheLife = durationsByKind{"robots": time.Hour, "workflows": time.Hour, "queues": time.Hour}
 }
 
 // workflowReads are queries that answer the trigger counts of workflows, in which one is among

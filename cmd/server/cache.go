@@ -21,13 +21,13 @@ import (
 
 // caching is what is kept of the console's answers, and for how long.
 type caching struct {
-	Cache                     string `enum:"on,off" default:"on" help:"Whether answers are cached, and identical reads in flight are shared (${enum}). off: each operation asks the console anew, for measuring and debugging."`
-	CacheBytes                uint64 `default:"268435456" help:"Memory for the console's answers, in bytes, as estimated. It is at most half of the process's memory limit. Redis holds at most as much for each replica, compressed, and a quarter of that for one principal."`
-	AnswerBytes               uint64 `default:"67108864" help:"Memory for the answers of whole queries, in bytes. It is at most an eighth of the process's memory limit."`
-	CacheLife                 byKind `help:"How long answers are fresh, by kind, such as robots=5s,queues=1m. Other kinds keep their defaults. 0 caches none of a kind. The kind tree is departments, self is the caller as a company's user, packages includes versions. The defaults: ${cache_life}." placeholder:"KIND=DURATION"`
-	CacheStaleWhileRevalidate byKind `help:"How long after its life an answer is still given while a new one is fetched in the background, by kind. The defaults: ${cache_stale_while_revalidate}." placeholder:"KIND=DURATION"`
-	CacheStaleIfError         byKind `help:"How long after its life an answer is still given where the console cannot be reached, by kind. The defaults: ${cache_stale_if_error}." placeholder:"KIND=DURATION"`
-	CacheNegative             byKind `help:"How long it is cached that an entity does not exist, by kind. The defaults: ${cache_negative}." placeholder:"KIND=DURATION"`
+	Cache                     string          `enum:"on,off" default:"on" help:"Whether answers are cached, and identical reads in flight are shared (${enum}). off: each operation asks the console anew, for measuring and debugging."`
+	CacheBytes                uint64          `default:"268435456" help:"Memory for the console's answers, in bytes, as estimated. It is at most half of the process's memory limit. Redis holds at most as much for each replica, compressed, and a quarter of that for one principal."`
+	AnswerBytes               uint64          `default:"67108864" help:"Memory for the answers of whole queries, in bytes. It is at most an eighth of the process's memory limit."`
+	CacheLife                 durationsByKind `help:"How long answers are fresh, by kind, such as robots=5s,queues=1m. Other kinds keep their defaults. 0 caches none of a kind. The kind tree is departments, self is the caller as a company's user, packages includes versions. The defaults: ${cache_life}." placeholder:"KIND=DURATION"`
+	CacheStaleWhileRevalidate durationsByKind `help:"How long after its life an answer is still given while a new one is fetched in the background, by kind. The defaults: ${cache_stale_while_revalidate}." placeholder:"KIND=DURATION"`
+	CacheStaleIfError         durationsByKind `help:"How long after its life an answer is still given where the console cannot be reached, by kind. The defaults: ${cache_stale_if_error}." placeholder:"KIND=DURATION"`
+	CacheNegative             durationsByKind `help:"How long it is cached that an entity does not exist, by kind. The defaults: ${cache_negative}." placeholder:"KIND=DURATION"`
 }
 
 // fit brings what the caches may take within the process's memory limit: a collector that had
@@ -41,14 +41,14 @@ func (c *caching) fit(limit int64, log *slog.Logger) {
 	log.Info("the caches are smaller than they were set, for the memory limit", "cache", c.CacheBytes, "answers", c.AnswerBytes)
 }
 
-// byKind are durations by kind: "robots=1s, queues=30s".
-type byKind map[string]time.Duration
+// durationsByKind are durations by kind: "robots=1s, queues=30s".
+type durationsByKind map[string]time.Duration
 
 // UnmarshalText adds those that the text names: a flag may be repeated.
-func (k *byKind) UnmarshalText(text []byte) error {
+func (k *durationsByKind) UnmarshalText(text []byte) error {
 	read := maps.Clone(*k)
 	if read == nil {
-		read = make(byKind)
+		read = make(durationsByKind)
 	}
 	for part := range strings.SplitSeq(string(text), ",") {
 		if part = strings.TrimSpace(part); part == "" {
@@ -73,7 +73,7 @@ func (k *byKind) UnmarshalText(text []byte) error {
 }
 
 // String is what UnmarshalText reads.
-func (k byKind) String() string {
+func (k durationsByKind) String() string {
 	parts := make([]string, 0, len(k))
 	for _, kind := range slices.Sorted(maps.Keys(k)) {
 		parts = append(parts, kind+"="+k[kind].String())
@@ -84,7 +84,7 @@ func (k byKind) String() string {
 // lifetimePart is one of the settings of lifetimes, and what of a policy it sets.
 type lifetimePart struct {
 	setting string
-	given   byKind
+	given   durationsByKind
 	of      func(*responsecache.Policy) *time.Duration
 }
 
@@ -126,14 +126,14 @@ func shortly(d time.Duration) string {
 }
 
 // inForce are the durations of every kind, by the setting that changes them.
-func (c caching) inForce() (map[string]byKind, error) {
+func (c caching) inForce() (map[string]durationsByKind, error) {
 	l, err := c.lifetimes()
 	if err != nil {
 		return nil, err
 	}
-	all := make(map[string]byKind)
+	all := make(map[string]durationsByKind)
 	for _, part := range c.parts() {
-		durations := make(byKind, len(l))
+		durations := make(durationsByKind, len(l))
 		for kind, policy := range l {
 			durations[kind] = *part.of(&policy)
 		}
@@ -179,7 +179,7 @@ func (g *gateway) openCache(metrics *telemetry.Metrics) error {
 		Observe: func(e responsecache.Event) {
 			observeCache(metrics, e)
 			if e.Type == responsecache.Trust && !e.Failed {
-				g.reached.Store(true)
+				g.redisSeen.Store(true)
 			}
 		},
 		Logger: g.log,
@@ -204,15 +204,15 @@ func (g *gateway) keepAnswers(o *edge.Options, metrics *telemetry.Metrics) (err 
 	if g.cache == nil {
 		return nil
 	}
-	g.answers, err = edge.NewAnswers(edge.AnswersOptions{
+	g.answers, err = edge.NewOperationCache(edge.OperationCacheOptions{
 		Schema:   o.SDL,
 		Validity: g.cache,
 		Accepted: g.accepted,
 		MaxBytes: g.settings.AnswerBytes,
-		Observe:  func(source edge.AnswerSource) { metrics.Answer(string(source)) },
+		Observe:  func(source edge.CacheSource) { metrics.Answer(string(source)) },
 		Logger:   g.log,
 	})
-	o.Answers = g.answers
+	o.OperationCache = g.answers
 	return err
 }
 

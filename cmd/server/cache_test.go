@@ -26,7 +26,7 @@ import (
 // caching turns the caches on, with lifetimes that end only where a test lets them.
 func cached(s *settings, _ *consolesim.Server) {
 	s.Cache = "on"
-	s.CacheLife = byKind{
+	s.CacheLife = durationsByKind{
 		"companies": time.Hour, "tree": time.Hour, "self": time.Hour, "packages": time.Hour,
 		"queues": time.Hour, "robots": time.Hour, "workflows": time.Hour, "layouts": time.Hour,
 	}
@@ -206,7 +206,7 @@ func TestManyAtOnce(t *testing.T) {
 	many := *crowd
 	w := newWorld(t, consolesim.Options{}, func(s *settings, sim *consolesim.Server) {
 		cached(s, sim)
-		s.CacheStaleWhileRevalidate = byKind{"workflows": 0, "packages": 0, "queues": 0, "robots": 0}
+		s.CacheStaleWhileRevalidate = durationsByKind{"workflows": 0, "packages": 0, "queues": 0, "robots": 0}
 	})
 	w.query(joinQuery, nil) // the gateway knows its console, and the query
 	alone := w.asked(func() { w.ask(joinQuery, request{header: noCache}) })

@@ -78,7 +78,7 @@ type demoCommand struct {
 }
 
 // Run serves the graph in front of a simulated console until ctx is done.
-func (c *demoCommand) Run(ctx context.Context, s streams) (err error) {
+func (c *demoCommand) Run(ctx context.Context, s stdio) (err error) {
 	log, err := c.logger(s.log)
 	if err != nil {
 		return err
@@ -159,7 +159,7 @@ type simulateCommand struct {
 }
 
 // Run simulates a console until ctx is done.
-func (c *simulateCommand) Run(ctx context.Context, s streams) error {
+func (c *simulateCommand) Run(ctx context.Context, s stdio) error {
 	log, err := c.logger(s.log)
 	if err != nil {
 		return err

@@ -46,7 +46,7 @@ func TestARevokedRightEndsWhatIsStale(t *testing.T) {
 	for status, code := range map[int]string{http.StatusForbidden: "FORBIDDEN", http.StatusUnauthorized: "UNAUTHENTICATED"} {
 		t.Run(code, func(t *testing.T) {
 			w := newWorld(t, consolesim.Options{}, cached, func(s *settings, _ *consolesim.Server) {
-				s.CacheLife["queues"], s.CacheStaleWhileRevalidate, s.CacheStaleIfError = time.Millisecond, byKind{"queues": 0}, byKind{"queues": time.Hour}
+				s.CacheLife["queues"], s.CacheStaleWhileRevalidate, s.CacheStaleIfError = time.Millisecond, durationsByKind{"queues": 0}, durationsByKind{"queues": time.Hour}
 			})
 			user, _ := w.sim.DefaultUser()
 			caller := request{header: w.as(user)}

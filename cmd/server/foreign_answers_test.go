@@ -87,7 +87,7 @@ func TestStaleDataOutlivesPages(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, consolesim.Options{}, cached, func(s *settings, _ *consolesim.Server) {
-				s.CacheLife["queues"], s.CacheStaleWhileRevalidate, s.CacheStaleIfError = time.Millisecond, byKind{"queues": 0}, byKind{"queues": time.Hour}
+				s.CacheLife["queues"], s.CacheStaleWhileRevalidate, s.CacheStaleIfError = time.Millisecond, durationsByKind{"queues": 0}, durationsByKind{"queues": time.Hour}
 			})
 			user, _ := w.sim.DefaultUser()
 			caller := request{header: w.as(user)}

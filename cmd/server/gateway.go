@@ -49,19 +49,19 @@ type gateway struct {
 	verifier       *verify.Verifier  // nil: tokens are not verified
 	client         *consoleclient.Client
 	cache          *responsecache.Cache // nil: it is turned off
-	answers        *edge.Answers        // nil with it
+	answers        *edge.OperationCache // nil with it
 	console        *consolecache.Console
 	realm          string                            // of the principals' names: the SSO that knows them
 	usernames      atomic.Pointer[map[string]string] // of the service accounts
 	sso            *consoleclient.SSO
-	once           *idempotency.Keeper
+	once           *idempotency.Executor
 	watches        *watch.Watcher
 	streams        edge.Streams
 	redis          redis.UniversalClient // nil: state is in memory
 	redisDialer    *redisDialer          // nil with it
 	connectionLogs []*telemetry.ConnectionLog
 	traces         *telemetry.Tracing // nil: there are none
-	reached        atomic.Bool        // Redis has answered
+	redisSeen      atomic.Bool        // Redis has answered
 	stopping       atomic.Bool        // it was told to
 	public         listening
 	admin          *listening // nil where it is turned off
@@ -166,7 +166,7 @@ func (g *gateway) executable() graphql.ExecutableSchema {
 		Schema: g.schema,
 		Resolvers: &resolver.Resolver{
 			Writes:  mutation.New(g.console, g.once, g.tokens, g.sharedName, g.settings.DirectUploadBytes),
-			Door:    mutation.Door{Sessions: g.tokens, Answers: g.console},
+			Door:    mutation.SessionService{Sessions: g.tokens, Answers: g.console},
 			Watches: g.watches,
 		},
 		Complexity: resolver.Complexity(),
@@ -238,12 +238,12 @@ func (g *gateway) ready(ctx context.Context) error {
 	if g.stopping.Load() {
 		return errStopping
 	}
-	if g.redis == nil || g.reached.Load() {
+	if g.redis == nil || g.redisSeen.Load() {
 		return nil
 	}
 	err := g.redis.Ping(ctx).Err()
 	if err == nil {
-		g.reached.Store(true)
+		g.redisSeen.Store(true)
 	}
 	return err
 }
@@ -255,7 +255,7 @@ func listen(ctx context.Context, address string, h http.Handler) (listening, err
 	if err != nil {
 		return listening{}, err
 	}
-	return listening{edge.Gather(l), &http.Server{
+	return listening{edge.CoalesceWrites(l), &http.Server{
 		Handler:           h,
 		ConnContext:       edge.ConnContext,
 		ReadHeaderTimeout: 10 * time.Second,
@@ -296,7 +296,7 @@ func (g *gateway) run(ctx context.Context) error {
 	if g.settings.Anonymous {
 		g.log.Warn("callers without credentials act as the default service account", "username", g.settings.Username)
 	}
-	g.tellIdentity()
+	g.logIdentity()
 	looking, stopLooking := context.WithCancel(ctx)
 	var ended sync.WaitGroup
 	ended.Go(func() { g.files.Run(looking, g.hangups) })
@@ -311,14 +311,14 @@ func (g *gateway) run(ctx context.Context) error {
 	var err error
 	select {
 	case <-ctx.Done():
-		g.linger()
+		g.waitForDeregistration()
 	case err = <-failed:
 	}
 	return errors.Join(err, g.drain(context.WithoutCancel(ctx)))
 }
 
-// linger serves on, unready, until whoever sends requests here has had the time to see that.
-func (g *gateway) linger() {
+// waitForDeregistration serves on, unready, until whoever sends requests here has had the time to see that.
+func (g *gateway) waitForDeregistration() {
 	g.stopping.Store(true)
 	if g.settings.ShutdownDelay > 0 {
 		g.log.Info("serving on until requests go elsewhere", "delay", g.settings.ShutdownDelay.String())

@@ -53,7 +53,7 @@ func (g *gateway) openTokens(carrier http.RoundTripper) error {
 		options.Watch = g.watchSession
 	}
 	if g.redis != nil && ring != nil { // nothing readable is ever stored
-		options.Store = tokencache.NewRedis(tokencache.RedisOptions{Client: g.redis, Ring: ring, Logger: g.log})
+		options.Store = tokencache.NewRedis(tokencache.RedisOptions{Client: g.redis, Keyring: ring, Logger: g.log})
 		options.MAC = ring.MAC
 	}
 	g.tokens = tokencache.New(options)
@@ -62,7 +62,7 @@ func (g *gateway) openTokens(carrier http.RoundTripper) error {
 }
 
 // sources are the files of keys and passwords, with what reads them again.
-func (g *gateway) sources(ring *tokencache.Ring) (all []textfile.Source) {
+func (g *gateway) sources(ring *tokencache.Keyring) (all []textfile.Source) {
 	s := g.settings
 	one := func(path string) func() []string { return func() []string { return []string{path} } }
 	if s.APIKeysFile != "" {
@@ -115,16 +115,16 @@ func (g *gateway) nameUsers(accounts map[string]tokencache.Account) {
 
 // watchSession tells of the end of a session: what a sign-out makes the replicas forget
 // tells them of that, too.
-func (g *gateway) watchSession(name string) func() tokencache.News {
+func (g *gateway) watchSession(name string) func() tokencache.Revocation {
 	since := g.cache.Watch(g.realm + name)
-	return func() tokencache.News {
+	return func() tokencache.Revocation {
 		switch {
 		case g.cache.Ended(since):
-			return tokencache.Told
+			return tokencache.Revoked
 		case g.cache.Current(since):
-			return tokencache.Quiet
+			return tokencache.NotRevoked
 		default:
-			return tokencache.Unsure
+			return tokencache.RevocationUnknown
 		}
 	}
 }
@@ -183,7 +183,7 @@ func objectTypes(schema *ast.Schema) []string {
 }
 
 // tokenRing is the ring of keys that encrypt tokens; nil where there are none.
-func (i identity) tokenRing() (*tokencache.Ring, error) {
+func (i identity) tokenRing() (*tokencache.Keyring, error) {
 	text, setting := i.TokenKeys, "--token-keys"
 	if i.TokenKeysFile != "" {
 		var err error
@@ -194,7 +194,7 @@ func (i identity) tokenRing() (*tokencache.Ring, error) {
 	} else if text == "" {
 		return nil, nil //nolint:nilnil // no ring
 	}
-	ring, err := tokencache.NewRing(text)
+	ring, err := tokencache.NewKeyring(text)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", setting, err)
 	}
@@ -212,8 +212,8 @@ func (g *gateway) identify(o *edge.Options) {
 	}
 }
 
-// tellIdentity logs what an operator should know of who can ask.
-func (g *gateway) tellIdentity() {
+// logIdentity logs what an operator should know of who can ask.
+func (g *gateway) logIdentity() {
 	if g.keys != nil {
 		g.log.Info("API keys", "keys", g.keys.Len(), "accounts", len(g.keys.Accounts()))
 		g.warnOfFieldsAlone()

@@ -17,7 +17,7 @@ type configCommand struct{ settings }
 
 // Run prints the settings in force as environment variables, secrets masked.
 // It walks what kong parsed, so that no setting can be forgotten.
-func (c *configCommand) Run(k *kong.Context, s streams) error {
+func (c *configCommand) Run(k *kong.Context, s stdio) error {
 	durations, err := c.inForce()
 	if err != nil {
 		return err
@@ -77,7 +77,7 @@ func maskedURL(value string) string {
 type apiKeyCommand struct{}
 
 // Run makes an API key: it is printed this once, its hash is for the file of keys.
-func (apiKeyCommand) Run(s streams) error {
+func (apiKeyCommand) Run(s stdio) error {
 	key, hash := apikey.New()
 	_, err := fmt.Fprintf(s.out, "key:  %s\nhash: %s\n", key, hash)
 	return err

@@ -24,7 +24,7 @@ func main() {
 	silenceLibraries()
 	ctx, stop := untilSignalled(context.Background())
 	hangups, ignore := onHangup()
-	code := runCommand(ctx, os.Args[1:], streams{os.Stdout, os.Stderr, hangups})
+	code := runCommand(ctx, os.Args[1:], stdio{os.Stdout, os.Stderr, hangups})
 	ignore()
 	stop()
 	os.Exit(code)
@@ -48,20 +48,20 @@ type commands struct {
 	Healthcheck healthcheckCommand `cmd:"" help:"Exit with status 0 if a gateway serves at --listen, for containers."`
 }
 
-// streams are where a command writes: what it is asked for, and the log; and what tells it to
+// stdio are where a command writes: what it is asked for, and the log; and what tells it to
 // read its files of keys and passwords again (nil: nothing does).
-type streams struct {
+type stdio struct {
 	out, log io.Writer
 	hangups  <-chan os.Signal
 }
 
 // run is runCommand without signals.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	return runCommand(ctx, args, streams{out: stdout, log: stderr})
+	return runCommand(ctx, args, stdio{out: stdout, log: stderr})
 }
 
 // runCommand is the program: it returns the exit status when ctx is done or the command has ended.
-func runCommand(ctx context.Context, args []string, s streams) int {
+func runCommand(ctx context.Context, args []string, s stdio) int {
 	stdout, stderr := s.out, s.log
 	exit := -1
 	parser, err := newParser(
@@ -104,7 +104,7 @@ func newParser(options ...kong.Option) (*kong.Kong, error) {
 type serveCommand struct{ settings }
 
 // Run serves until ctx is done.
-func (c *serveCommand) Run(ctx context.Context, s streams) error {
+func (c *serveCommand) Run(ctx context.Context, s stdio) error {
 	log, err := c.logger(s.log)
 	if err != nil {
 		return err
@@ -127,7 +127,7 @@ func (l logging) logger(w io.Writer) (*slog.Logger, error) {
 type schemaCommand struct{}
 
 // Run prints the schema.
-func (schemaCommand) Run(s streams) error {
+func (schemaCommand) Run(s stdio) error {
 	_, err := io.WriteString(s.out, schema.SDL())
 	return err
 }

@@ -369,7 +369,7 @@ func TestTraceHeaderThatSaysNothing(t *testing.T) {
 // TestTraceOfCallsInVain: what is answered from before was waited for all the same.
 func TestTraceOfCallsInVain(t *testing.T) {
 	w := newWorld(t, consolesim.Options{}, cached, func(s *settings, _ *consolesim.Server) {
-		s.CacheLife["robots"], s.CacheStaleWhileRevalidate = 50*time.Millisecond, byKind{"robots": 0}
+		s.CacheLife["robots"], s.CacheStaleWhileRevalidate = 50*time.Millisecond, durationsByKind{"robots": 0}
 	})
 	w.query(`{ robots { totalCount } }`, nil)
 	time.Sleep(60 * time.Millisecond)

@@ -65,7 +65,7 @@ func (b *callBudget) excess(needed int64) *fault.Error {
 
 // full says whether the calls that look-ahead has gathered for its level, with those made
 // before, exceed the limit.
-func (k *look) full() bool {
+func (k *prefetcher) full() bool {
 	b := k.l.calls
 	if b.err() != nil {
 		return true
@@ -74,11 +74,11 @@ func (k *look) full() bool {
 		return false
 	}
 	// A call that a resolver has begun may not be counted as used yet.
-	return int64(k.asked+len(k.l.begun)) > b.limit || b.used.Load()+k.gathered() > b.limit
+	return int64(k.thunks+len(k.l.begun)) > b.limit || b.used.Load()+k.gathered() > b.limit
 }
 
 // check refuses the level if it needs more calls than the operation may make.
-func (k *look) check() {
+func (k *prefetcher) check() {
 	if k.needed == 0 && k.full() {
 		k.refuse(0)
 	}
@@ -86,7 +86,7 @@ func (k *look) check() {
 
 // gathered are the calls that wait for the level to be sent. A resolver may have been faster,
 // and its call is counted already.
-func (k *look) gathered() int64 {
+func (k *prefetcher) gathered() int64 {
 	n := int64(0)
 	for _, b := range k.l.begun {
 		if !b.isBegun() {
@@ -98,9 +98,9 @@ func (k *look) gathered() int64 {
 
 // refuse begins none of the calls that were gathered, as they would exceed the limit.
 // unstarted are the calls that would have been gathered next.
-func (k *look) refuse(unstarted int) {
+func (k *prefetcher) refuse(unstarted int) {
 	// Resolvers begin some of these calls meanwhile, also of those that are unstarted. No call is counted twice.
-	k.needed = max(k.l.calls.used.Load()+k.gathered(), int64(k.asked+len(k.l.begun)+unstarted))
+	k.needed = max(k.l.calls.used.Load()+k.gathered(), int64(k.thunks+len(k.l.begun)+unstarted))
 	err := k.l.calls.excess(k.needed)
 	for _, b := range k.l.begun {
 		b.fail(err)
@@ -110,7 +110,7 @@ func (k *look) refuse(unstarted int) {
 
 // finish ends the operation's calls where refuse has said so, when those that were begun
 // before have been answered.
-func (k *look) finish() {
+func (k *prefetcher) finish() {
 	if k.needed == 0 {
 		return
 	}

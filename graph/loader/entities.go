@@ -73,7 +73,7 @@ func newKinds(c Console) kinds {
 // key names one entity in the scope in which it is asked for.
 type key struct {
 	id    string // in lower case
-	place place
+	place scopeIndex
 	whole bool // all that a get would bring is wanted: a package with its versions
 }
 
@@ -83,31 +83,31 @@ func (k key) entity() key { k.whole = false; return k }
 // look-ahead has gathered a level's keys, never by a timer: the wait below is
 // only what ends a batch of an operation that died.
 type entities[T any, F comparable] struct {
-	l     *operation
-	k     *kind[T, F]
-	asked *asked[*T]
-	byID  *dataloader.Loader[key, *T]
-	pages memo[pageKey[F], *cc.Page[T]]
-	views memo[window[F], *view[T]]
-	gets  memo[key, *T]
+	l      *operation
+	k      *kind[T, F]
+	thunks *thunkCache[*T]
+	byID   *dataloader.Loader[key, *T]
+	pages  memo[pageKey[F], *cc.Page[T]]
+	views  memo[window[F], *view[T]]
+	gets   memo[key, *T]
 
 	mu      sync.Mutex
-	brought []bringing[T] // whatever this operation was brought and nobody has looked for yet
-	held    map[key]*T    // the same, once somebody has, by entity()
+	brought []fetched[T] // whatever this operation was brought and nobody has looked for yet
+	held    map[key]*T   // the same, once somebody has, by entity()
 	lists   []asList[T]
-	earlier int                // how many of lists were begun before look-ahead's present level
-	wanted  map[place]struct{} // where look-ahead's present level asks for entities
+	earlier int                     // how many of lists were begun before look-ahead's present level
+	wanted  map[scopeIndex]struct{} // where look-ahead's present level asks for entities
 }
 
-// bringing is what a call in a scope brought.
-type bringing[T any] struct {
-	place    place
+// fetched is what a call in a scope brought.
+type fetched[T any] struct {
+	place    scopeIndex
 	entities []*T
 }
 
 // asList is a list that this operation has begun to read.
 type asList[T any] struct {
-	place place
+	place scopeIndex
 	read  Thunk[*view[T]]
 }
 
@@ -117,21 +117,21 @@ const deadBatch = time.Minute
 const batchRoom = 128
 
 func newEntities[T any, F comparable](l *operation, k *kind[T, F]) *entities[T, F] {
-	e := &entities[T, F]{l: l, k: k, asked: &asked[*T]{}}
+	e := &entities[T, F]{l: l, k: k, thunks: &thunkCache[*T]{}}
 	e.byID = dataloader.NewBatchedLoader(e.batch,
-		dataloader.WithWait[key, *T](deadBatch), dataloader.WithCache[key, *T](e.asked), dataloader.WithInputCapacity[key, *T](batchRoom))
+		dataloader.WithWait[key, *T](deadBatch), dataloader.WithCache[key, *T](e.thunks), dataloader.WithInputCapacity[key, *T](batchRoom))
 	return e
 }
 
-// asked keeps the thunks of a dataloader and lets others look whether a key has
+// thunkCache keeps the thunks of a dataloader and lets others look whether a key has
 // been asked for without asking for it.
-type asked[V any] struct {
+type thunkCache[V any] struct {
 	mu     sync.RWMutex
 	thunks map[key]Thunk[V]
 }
 
 // Get returns the thunk of k, if it was asked for.
-func (a *asked[V]) Get(_ context.Context, k key) (Thunk[V], bool) {
+func (a *thunkCache[V]) Get(_ context.Context, k key) (Thunk[V], bool) {
 	a.mu.RLock()
 	defer a.mu.RUnlock()
 	t, ok := a.thunks[k]
@@ -139,7 +139,7 @@ func (a *asked[V]) Get(_ context.Context, k key) (Thunk[V], bool) {
 }
 
 // Set keeps the thunk of a key that is asked for the first time.
-func (a *asked[V]) Set(_ context.Context, k key, t Thunk[V]) {
+func (a *thunkCache[V]) Set(_ context.Context, k key, t Thunk[V]) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.thunks == nil {
@@ -149,7 +149,7 @@ func (a *asked[V]) Set(_ context.Context, k key, t Thunk[V]) {
 }
 
 // Delete forgets k.
-func (a *asked[V]) Delete(_ context.Context, k key) bool {
+func (a *thunkCache[V]) Delete(_ context.Context, k key) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	_, ok := a.thunks[k]
@@ -158,7 +158,7 @@ func (a *asked[V]) Delete(_ context.Context, k key) bool {
 }
 
 // Clear forgets every key.
-func (a *asked[V]) Clear() {
+func (a *thunkCache[V]) Clear() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	clear(a.thunks)
@@ -176,7 +176,7 @@ func (e *entities[T, F]) load(l *Loaders, sc scope.Scope, id string, whole bool)
 		e.want(k.place)
 		return e.byID.Load(e.l.ctx, k)
 	}
-	if t, ok := e.asked.Get(e.l.ctx, k); ok {
+	if t, ok := e.thunks.Get(e.l.ctx, k); ok {
 		return t
 	}
 	return func() (*T, error) { return e.await(k) }
@@ -185,7 +185,7 @@ func (e *entities[T, F]) load(l *Loaders, sc scope.Scope, id string, whole bool)
 // withoutCalls is load for an operation that may make no more calls: it has what was asked
 // for before, or brought.
 func (e *entities[T, F]) withoutCalls(k key, refusal error) Thunk[*T] {
-	if t, ok := e.asked.Get(e.l.ctx, k); ok {
+	if t, ok := e.thunks.Get(e.l.ctx, k); ok {
 		return t
 	}
 	if v, ok := e.find(k); ok {
@@ -194,11 +194,11 @@ func (e *entities[T, F]) withoutCalls(k key, refusal error) Thunk[*T] {
 	return failed[*T](refusal)
 }
 
-func (e *entities[T, F]) want(at place) {
+func (e *entities[T, F]) want(at scopeIndex) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.wanted == nil {
-		e.wanted = make(map[place]struct{})
+		e.wanted = make(map[scopeIndex]struct{})
 	}
 	e.wanted[at] = struct{}{}
 }
@@ -210,9 +210,9 @@ func (e *entities[T, F]) gathers() bool {
 	return len(e.wanted) > 0
 }
 
-// settle waits for the lists of earlier levels that may bring what this level
+// awaitLists waits for the lists of earlier levels that may bring what this level
 // asks for: one that is slower than others of its level is not asked past.
-func (e *entities[T, F]) settle() {
+func (e *entities[T, F]) awaitLists() {
 	e.mu.Lock()
 	wanted, lists := e.wanted, e.lists[:e.earlier]
 	e.wanted = nil
@@ -232,7 +232,7 @@ func (e *entities[T, F]) settle() {
 func (e *entities[T, F]) await(k key) (*T, error) {
 	for {
 		level, walking := e.l.current()
-		if t, ok := e.asked.Get(e.l.ctx, k); ok {
+		if t, ok := e.thunks.Get(e.l.ctx, k); ok {
 			return t()
 		}
 		if err := e.l.calls.err(); err != nil {
@@ -269,7 +269,7 @@ func (e *entities[T, F]) hold(sc scope.Scope, brought ...*T) {
 	at := e.l.places.of(sc)
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.brought = append(e.brought, bringing[T]{at, brought})
+	e.brought = append(e.brought, fetched[T]{at, brought})
 }
 
 // index makes what was brought known by its ids; e.mu is held. It waits until one is
@@ -313,7 +313,7 @@ func (e *entities[T, F]) batch(ctx context.Context, keys []key) []*dataloader.Re
 		return slices.Repeat([]*dataloader.Result[*T]{{Error: context.Canceled}}, len(keys))
 	}
 	defer e.l.tasks.leave()
-	groups := make(map[place]*group)
+	groups := make(map[scopeIndex]*group)
 	missing := 0
 	for _, k := range keys {
 		g, ok := groups[k.place]
@@ -339,7 +339,7 @@ func (e *entities[T, F]) batch(ctx context.Context, keys []key) []*dataloader.Re
 			lacking = append(lacking, g)
 		}
 	}
-	if t := trail.FromContext(ctx); t.Wish().Batches {
+	if t := trail.FromContext(ctx); t.Options().Batches {
 		asked := distinct(keys)
 		t.AddBatch(trail.Batch{Kind: e.k.name, Keys: asked, Kept: asked - missing})
 	}
@@ -416,9 +416,9 @@ func (e *entities[T, F]) page(k pageKey[F]) (*cc.Page[T], error) {
 		}
 		switch {
 		case k.size > 0 && p.Served == k.size:
-			e.l.engine.learned.sawPage(e.l.who, e.k.name, k.size)
+			e.l.engine.capabilities.observePage(e.l.who, e.k.name, k.size)
 		case k.size > 0 && p.Served > k.size:
-			e.l.engine.learned.sawLeastPage(e.l.who, e.k.name, p.Served)
+			e.l.engine.capabilities.observeLeastPage(e.l.who, e.k.name, p.Served)
 		}
 		e.hold(k.scope, p.List...)
 		return p, nil

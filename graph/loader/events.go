@@ -53,9 +53,9 @@ type WorkflowEvent struct {
 }
 
 // eventEdges lists the ways from events to their entities.
-func eventEdges(all edges) {
-	all["RobotEvent"] = map[string]edge{"robot": inline("Robot", func(e *RobotEvent) []*cc.Robot { return present(e.Robot) })}
-	all["WorkflowEvent"] = map[string]edge{"workflow": inline("Workflow", func(e *WorkflowEvent) []*cc.Workflow { return present(e.Workflow) })}
+func eventEdges(all relations) {
+	all["RobotEvent"] = map[string]relation{"robot": inline("Robot", func(e *RobotEvent) []*cc.Robot { return present(e.Robot) })}
+	all["WorkflowEvent"] = map[string]relation{"workflow": inline("Workflow", func(e *WorkflowEvent) []*cc.Workflow { return present(e.Workflow) })}
 }
 
 func present[T any](v *T) []*T {
@@ -83,8 +83,8 @@ type Event[T any] struct {
 // [Serve] takes the turn, waits for an event, looks ahead from it, and only
 // then hands it to gqlgen.
 
-// turn is one response of a subscription that waits for its event.
-type turn struct {
+// eventSlot is one response of a subscription that waits for its event.
+type eventSlot struct {
 	ctx    context.Context //nolint:containedctx // the response's own
 	l      *Loaders
 	entity string // of the event that it gets; set with the next before the event is handed on
@@ -93,7 +93,7 @@ type turn struct {
 
 // subscription is what a subscription's responses share. They come one after another.
 type subscription struct {
-	turns chan *turn
+	turns chan *eventSlot
 	// rendered are, by entity, hashes of what was sent last; nil where events are not compared
 	// by them.
 	rendered map[string]uint64
@@ -119,7 +119,7 @@ func nextEvent(ctx context.Context, s *subscription, next graphql.ResponseHandle
 	if ok {
 		ctx = graphql.WithFieldContext(ctx, fc) // which gqlgen leaves out of the paths of an event's errors
 	}
-	t := &turn{ctx: ctx, l: From(ctx)}
+	t := &eventSlot{ctx: ctx, l: From(ctx)}
 	select {
 	case s.turns <- t:
 	case <-ctx.Done():
@@ -141,7 +141,7 @@ func nextEvent(ctx context.Context, s *subscription, next graphql.ResponseHandle
 
 // repeats says whether an unsure event tells what the last one of its entity told, and
 // else keeps what it tells.
-func (s *subscription) repeats(ctx context.Context, t *turn, f graphql.CollectedField, resp *graphql.Response) bool {
+func (s *subscription) repeats(ctx context.Context, t *eventSlot, f graphql.CollectedField, resp *graphql.Response) bool {
 	var h maphash.Hash
 	h.SetSeed(s.seed)
 	var data map[string]jsontext.Value
@@ -193,7 +193,7 @@ func Serve[T any](ctx context.Context, out chan<- *T, shown Shown, next func(con
 	}
 	field := graphql.GetFieldContext(ctx).Field
 	for first := true; ; first = false {
-		var t *turn
+		var t *eventSlot
 		select {
 		case t = <-begun.turns:
 		case <-ctx.Done():
@@ -232,7 +232,7 @@ func nextTold[T any](ctx context.Context, s *subscription, shown Shown, next fun
 }
 
 // answer prepares the response of a turn: an event, or an error in its place.
-func answer[T any](t *turn, field graphql.CollectedField, v *T, err error) {
+func answer[T any](t *eventSlot, field graphql.CollectedField, v *T, err error) {
 	if err != nil {
 		graphql.AddError(t.ctx, err)
 		return

@@ -46,7 +46,7 @@ func (x Extension) InterceptOperation(ctx context.Context, next graphql.Operatio
 	ctx, closeLoaders := x.open(ctx)
 	defer closeLoaders() // next returns when the subscription has begun
 	l := From(ctx)
-	l.subscription = &subscription{turns: make(chan *turn, 1), seed: maphash.MakeSeed()}
+	l.subscription = &subscription{turns: make(chan *eventSlot, 1), seed: maphash.MakeSeed()}
 	if fc, ok := subscribed(ctx); ok {
 		l.checkAnswer(ctx, fc.Field)
 	}

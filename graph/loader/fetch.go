@@ -12,30 +12,32 @@ import (
 )
 
 // pageSize is the largest page that this operation's principal is known, or hoped, to be served.
-func (e *entities[T, F]) pageSize() int { return e.l.engine.learned.pageSize(e.l.who, e.k.name) }
+func (e *entities[T, F]) pageSize() int { return e.l.engine.capabilities.pageSize(e.l.who, e.k.name) }
 
 // leastPage is the smallest page that the console is known to serve this operation's principal, 0 where none is known.
-func (e *entities[T, F]) leastPage() int { return e.l.engine.learned.leastPage(e.l.who, e.k.name) }
+func (e *entities[T, F]) leastPage() int { return e.l.engine.capabilities.leastPage(e.l.who, e.k.name) }
 
-func (e *entities[T, F]) sawClamp(size int) { e.l.engine.learned.sawClamp(e.l.who, e.k.name, size) }
+func (e *entities[T, F]) observeClamp(size int) {
+	e.l.engine.capabilities.observeClamp(e.l.who, e.k.name, size)
+}
 
 // servesPagesOf says whether the console is known to serve this operation's principal pages of size.
 func (e *entities[T, F]) servesPagesOf(size int) bool {
-	return e.l.engine.learned.pageServed(e.l.who, e.k.name) >= size
+	return e.l.engine.capabilities.pageServed(e.l.who, e.k.name) >= size
 }
 
 // listSize is the length of the unfiltered list in sc when the principal last saw it.
 func (e *entities[T, F]) listSize(sc scope.Scope) (int, bool) {
-	return e.l.engine.learned.listSize(e.l.who, e.k.name, sc)
+	return e.l.engine.capabilities.listSize(e.l.who, e.k.name, sc)
 }
 
-func (e *entities[T, F]) sawListSize(sc scope.Scope, n int) {
-	e.l.engine.learned.sawListSize(e.l.who, e.k.name, sc, n)
+func (e *entities[T, F]) observeListSize(sc scope.Scope, n int) {
+	e.l.engine.capabilities.observeListSize(e.l.who, e.k.name, sc, n)
 }
 
 // group is what one batch still lacks in one scope.
 type group struct {
-	place   place
+	place   scopeIndex
 	scope   scope.Scope // what the place stands for
 	whole   bool
 	keys    int // of the batch
@@ -110,7 +112,7 @@ func (e *entities[T, F]) fetchFromLists(g *group) error {
 	if err != nil || len(g.missing) < 2 {
 		return err
 	}
-	return e.sweep(g, first)
+	return e.scanList(g, first)
 }
 
 // filter is the list filter that the group needs: none, but for detail.
@@ -134,13 +136,13 @@ func (e *entities[T, F]) drop(g *group) {
 // ignores it silently, and its answer is then the first page of the whole list:
 // it is returned, since a sweep can go on from there.
 func (e *entities[T, F]) fetchByIDs(g *group) (first *firstPage[T], err error) {
-	takes, known := e.l.engine.learned.takesIDs(e.k.name)
+	takes, known := e.l.engine.capabilities.takesIDs(e.k.name)
 	if !e.k.ids || known && !takes {
 		return nil, nil
 	}
 	limit := e.pageSize()
 	chunks := slices.Collect(slices.Chunk(slices.Clone(g.missing), min(limit, e.l.engine.opts.idsPerURL())))
-	if n, ok := e.listSize(g.scope); ok && known && sweepCost(n, limit) < float64(len(chunks)) {
+	if n, ok := e.listSize(g.scope); ok && known && scanCost(n, limit) < float64(len(chunks)) {
 		return nil, nil
 	}
 	if !known {
@@ -182,14 +184,14 @@ func (e *entities[T, F]) askAllIDs(g *group, chunks [][]string) (*firstPage[T], 
 // asked for; any other id in it means that `Ids` is not known there: it is then the
 // page that a sweep begins with.
 func (e *entities[T, F]) askIDs(g *group, ids []string) (*firstPage[T], error) {
-	learned := e.l.engine.learned
+	learned := e.l.engine.capabilities
 	asked, size := strings.Join(ids, ","), roomFor(len(ids), e.pageSize())
 	k := pageKey[F]{scope: g.scope, filter: e.filter(g), ids: asked, size: size}
 	page, err := e.page(k)
 	switch {
 	case refusesParameter(err):
 		if saysSo(err) {
-			learned.sawIDs(e.k.name, false)
+			learned.observeIDs(e.k.name, false)
 		}
 		return nil, nil
 	case err != nil:
@@ -204,16 +206,16 @@ func (e *entities[T, F]) askIDs(g *group, ids []string) (*firstPage[T], error) {
 		return !ok
 	})
 	if foreign || page.Count > len(ids) {
-		learned.sawIDs(e.k.name, false)
+		learned.observeIDs(e.k.name, false)
 		return &firstPage[T]{page: page, size: size}, nil
 	}
 	if n, known := e.listSize(g.scope); known && n > len(ids) || len(g.missing) > len(ids) {
 		// There is more than was asked for. Where there is not, a console that
 		// ignores `Ids` gives the same answer, which then says nothing.
-		learned.sawIDs(e.k.name, true)
+		learned.observeIDs(e.k.name, true)
 	}
 	if n := page.Served; n > 0 && n < page.Count {
-		e.sawClamp(n)
+		e.observeClamp(n)
 		of := func(i int) pageKey[F] {
 			return pageKey[F]{scope: g.scope, filter: e.filter(g), ids: asked, index: i + 1, size: n}
 		}
@@ -277,9 +279,9 @@ func roomFor(n, limit int) int {
 	return limit
 }
 
-// sweepSize is the page size with which to begin reading a list: the largest where that
+// scanPageSize is the page size with which to begin reading a list: the largest where that
 // is known to save pages.
-func (e *entities[T, F]) sweepSize(g *group) int {
+func (e *entities[T, F]) scanPageSize(g *group) int {
 	limit := e.pageSize()
 	size := roomFor(len(g.missing), limit)
 	if n, ok := e.listSize(g.scope); ok && pageCount(n, limit) < pageCount(n, size) {
@@ -288,15 +290,15 @@ func (e *entities[T, F]) sweepSize(g *group) int {
 	return size
 }
 
-// sweep reads pages of the whole list as long as that promises to be cheaper
+// scanList reads pages of the whole list as long as that promises to be cheaper
 // than asking for the missing entities one by one.
-func (e *entities[T, F]) sweep(g *group, first *firstPage[T]) error {
+func (e *entities[T, F]) scanList(g *group, first *firstPage[T]) error {
 	if first == nil {
 		n, known := e.listSize(g.scope)
-		if known && sweepCost(n, e.pageSize()) >= float64(len(g.missing)) || !known && len(g.missing) < guessBelow {
+		if known && scanCost(n, e.pageSize()) >= float64(len(g.missing)) || !known && len(g.missing) < guessBelow {
 			return nil
 		}
-		size := e.sweepSize(g)
+		size := e.scanPageSize(g)
 		page, err := e.page(pageKey[F]{scope: g.scope, filter: e.filter(g), size: size})
 		if err != nil {
 			return err
@@ -308,12 +310,12 @@ func (e *entities[T, F]) sweep(g *group, first *firstPage[T]) error {
 		e.drop(g)
 		return nil // of a list without an end in sight, one page has to do
 	}
-	e.sawListSize(g.scope, page.Count)
+	e.observeListSize(g.scope, page.Count)
 	if n := page.Served; n < min(size, page.Count) {
 		if n == 0 {
 			return nil // a count without entities: nothing to page through
 		}
-		e.sawClamp(n)
+		e.observeClamp(n)
 		size = n
 	}
 	e.drop(g)
@@ -333,8 +335,8 @@ func (e *entities[T, F]) sweep(g *group, first *firstPage[T]) error {
 	return errors.Join(errs...)
 }
 
-// sweepCost is what reading a list of n entities costs, in calls.
-func sweepCost(n, pageSize int) float64 {
+// scanCost is what reading a list of n entities costs, in calls.
+func scanCost(n, pageSize int) float64 {
 	return float64(pageCount(n, pageSize)) + float64(n)*perEntity
 }
 

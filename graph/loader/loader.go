@@ -131,11 +131,11 @@ func (o Options) Validate() error {
 // Engine makes the Loaders of each operation. It is safe for concurrent use and
 // holds no data of any principal.
 type Engine struct {
-	console Console
-	opts    Options
-	learned *learned
-	kinds   kinds
-	edges   edges
+	console      Console
+	opts         Options
+	capabilities *capabilities
+	kinds        kinds
+	relations    relations
 }
 
 // New returns an Engine over console.
@@ -145,11 +145,11 @@ func New(console Console, opts Options) (*Engine, error) {
 	}
 	opts = opts.withDefaults()
 	return &Engine{
-		console: console,
-		opts:    opts,
-		learned: newLearned(opts),
-		kinds:   newKinds(console),
-		edges:   newEdges(),
+		console:      console,
+		opts:         opts,
+		capabilities: newLearned(opts),
+		kinds:        newKinds(console),
+		relations:    newEdges(),
 	}, nil
 }
 
@@ -198,7 +198,7 @@ type operation struct {
 	level   chan struct{} // closed when look-ahead has sent the batches of its level
 	walking bool          // look-ahead is on its way, and asks for whatever it can know
 
-	places  places
+	places  scopeIndexes
 	answers sync.Map // looking to bool: what selections were found to be
 
 	packages  *entities[cc.Package, cc.PackageFilter]
@@ -263,13 +263,13 @@ func (l *operation) gathers() bool {
 	return l.packages.gathers() || l.queues.gathers() || l.robots.gathers() || l.workflows.gathers() || l.layouts.gathers()
 }
 
-// settle waits for what may bring the entities that are gathered, before they are asked for.
-func (l *operation) settle() {
-	l.packages.settle()
-	l.queues.settle()
-	l.robots.settle()
-	l.workflows.settle()
-	l.layouts.settle()
+// awaitLists waits for what may bring the entities that are gathered, before they are asked for.
+func (l *operation) awaitLists() {
+	l.packages.awaitLists()
+	l.queues.awaitLists()
+	l.robots.awaitLists()
+	l.workflows.awaitLists()
+	l.layouts.awaitLists()
 }
 
 // flush sends every batch that has been gathered.

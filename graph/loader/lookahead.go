@@ -24,12 +24,12 @@ import (
 // Look-ahead decides only when and with whom a key travels. Were it to overlook
 // a field, its resolver would still be answered, by a call of its own.
 
-// edges says of each object field of the schema that is not plain data where it
+// relations says of each object field of the schema that is not plain data where it
 // leads and how; by object type, then field.
-type edges map[string]map[string]edge
+type relations map[string]map[string]relation
 
-// edge is one such field. Just one of inline and start is set.
-type edge struct {
+// relation is one such field. Just one of inline and start is set.
+type relation struct {
 	to string // the object type that the field leads to
 	// inline gives the objects that the parent holds already.
 	inline func(parent any, visit func(child any))
@@ -52,13 +52,13 @@ type fieldCall struct {
 
 func (f fieldCall) arguments() map[string]any { return f.field.ArgumentMap(f.op.Variables) }
 
-// look is one walk over one operation.
-type look struct {
+// prefetcher is one walk over one operation.
+type prefetcher struct {
 	l      *Loaders
 	ahead  []pending
 	waits  [][]func(visit func(child any)) // of what the last two levels have begun
 	recent int                             // how many of waits the level before had begun
-	asked  int                             // console calls of the levels before
+	thunks int                             // console calls of the levels before
 	needed int64                           // console calls, more than the operation may make; 0: it needs no more
 }
 
@@ -85,7 +85,7 @@ func (l *Loaders) planQuery(ctx context.Context) {
 // badInput is what is wrong with the arguments of any field in the selection on
 // typ: the console is asked nothing for an operation of which a part is bad.
 func (l *Loaders) badInput(typ string, s Selection, place string) error {
-	known := l.engine.edges[typ]
+	known := l.engine.relations[typ]
 	for _, f := range s.fields(typ) {
 		e, ok := known[f.Name]
 		if !ok {
@@ -216,7 +216,7 @@ func (l *Loaders) PlanPayload(ctx context.Context, payload any) {
 // it beside the execution.
 func (l *Loaders) lookAhead(typ string, s Selection, object any) {
 	l.sent(true)
-	look := &look{l: &Loaders{operation: l.operation, ahead: true}}
+	look := &prefetcher{l: &Loaders{operation: l.operation, ahead: true}}
 	look.guard(func() {
 		look.walk(typ, s, []any{object})
 		look.check()
@@ -235,7 +235,7 @@ func (l *Loaders) lookAhead(typ string, s Selection, object any) {
 }
 
 // guard ends the walk where part of it panics.
-func (k *look) guard(part func()) {
+func (k *prefetcher) guard(part func()) {
 	defer func() {
 		if r := recover(); r != nil {
 			k.ahead = nil
@@ -246,12 +246,12 @@ func (k *look) guard(part func()) {
 }
 
 // end sends what is left and lets every later load travel alone.
-func (k *look) end() {
+func (k *prefetcher) end() {
 	k.l.flush()
 	k.l.sent(false)
 }
 
-func (k *look) descend() {
+func (k *prefetcher) descend() {
 	for len(k.ahead) > 0 {
 		level := k.ahead
 		k.ahead = nil
@@ -267,8 +267,8 @@ func (k *look) descend() {
 }
 
 // start begins what is not done by batches.
-func (k *look) start() {
-	k.asked += len(k.l.begun)
+func (k *prefetcher) start() {
+	k.thunks += len(k.l.begun)
 	for _, b := range k.l.begun {
 		if !b.isBegun() {
 			k.l.tasks.Go(b.begin)
@@ -279,18 +279,18 @@ func (k *look) start() {
 
 // startFirst is start for the first level. One thing alone is left to the resolver that is
 // about to wait for it, and saves a goroutine.
-func (k *look) startFirst() {
+func (k *prefetcher) startFirst() {
 	all := len(k.l.begun)
 	if k.l.begun = slices.DeleteFunc(k.l.begun, beginning.isBegun); len(k.l.begun) > 1 || k.l.gathers() {
 		k.start()
 	}
-	k.asked = all
+	k.thunks = all
 	k.l.begun = nil
 }
 
 // send sends the batches of a level.
-func (k *look) send() {
-	k.l.settle()
+func (k *prefetcher) send() {
+	k.l.awaitLists()
 	k.l.flush()
 	k.l.sent(true)
 	next := k.l.next
@@ -321,11 +321,11 @@ func (p pending) objects() []any {
 }
 
 // walk begins what the selection takes of the console for the objects of type typ.
-func (k *look) walk(typ string, s Selection, objects []any) {
+func (k *prefetcher) walk(typ string, s Selection, objects []any) {
 	if len(objects) == 0 || k.needed > 0 {
 		return
 	}
-	known := k.l.engine.edges[typ]
+	known := k.l.engine.relations[typ]
 	fields := s.fields(typ)
 	for n, f := range fields {
 		e, ok := known[f.Name]
@@ -355,7 +355,7 @@ func (k *look) walk(typ string, s Selection, objects []any) {
 }
 
 // calling counts the fields that take a call of their own for each parent.
-func calling(known map[string]edge, fields []graphql.CollectedField) int {
+func calling(known map[string]relation, fields []graphql.CollectedField) int {
 	n := 0
 	for _, f := range fields {
 		if known[f.Name].calls {
@@ -365,7 +365,7 @@ func calling(known map[string]edge, fields []graphql.CollectedField) int {
 	return n
 }
 
-func children(e edge, parents []any) []any {
+func children(e relation, parents []any) []any {
 	var all []any
 	for _, p := range parents {
 		e.inline(p, func(child any) { all = append(all, child) })
@@ -374,8 +374,8 @@ func children(e edge, parents []any) []any {
 }
 
 // leadsOn says whether the selection on typ takes anything more of the console.
-func (k *look) leadsOn(typ string, s Selection) bool {
-	known := k.l.engine.edges[typ]
+func (k *prefetcher) leadsOn(typ string, s Selection) bool {
+	known := k.l.engine.relations[typ]
 	for _, f := range s.fields(typ) {
 		e, ok := known[f.Name]
 		if ok && (e.start != nil || k.leadsOn(e.to, s.below(f))) {

@@ -209,29 +209,29 @@ func (l *Loaders) UpgradedWorkflows(p *UpgradeWorkflowsPayload) Thunk[[]*cc.Work
 }
 
 // payloadEdges are the ways from the payloads to what they hold.
-func payloadEdges(all edges) {
-	all["UpdatePackagePayload"] = map[string]edge{
+func payloadEdges(all relations) {
+	all["UpdatePackagePayload"] = map[string]relation{
 		"package": oneOf("Package", (*Loaders).UpdatedPackage),
 	}
 	for _, typ := range []string{"UploadPackagePayload", "CompletePackageUploadPayload"} {
-		all[typ] = map[string]edge{
+		all[typ] = map[string]relation{
 			"package": oneOf("Package", (*Loaders).UploadedPackage),
 			"version": one("PackageVersion", (*Loaders).UploadedVersion),
 		}
 	}
-	all["CreateQueuePayload"] = map[string]edge{"queue": oneOf("Queue", (*Loaders).CreatedQueue)}
-	all["UpdateQueuePayload"] = map[string]edge{"queue": oneOf("Queue", (*Loaders).UpdatedQueue)}
-	all["CreateWorkflowPayload"] = map[string]edge{"workflow": oneOf("Workflow", (*Loaders).CreatedWorkflow)}
-	all["UpdateWorkflowPayload"] = map[string]edge{"workflow": oneOf("Workflow", (*Loaders).UpdatedWorkflow)}
-	all["ExecuteWorkflowPayload"] = map[string]edge{
+	all["CreateQueuePayload"] = map[string]relation{"queue": oneOf("Queue", (*Loaders).CreatedQueue)}
+	all["UpdateQueuePayload"] = map[string]relation{"queue": oneOf("Queue", (*Loaders).UpdatedQueue)}
+	all["CreateWorkflowPayload"] = map[string]relation{"workflow": oneOf("Workflow", (*Loaders).CreatedWorkflow)}
+	all["UpdateWorkflowPayload"] = map[string]relation{"workflow": oneOf("Workflow", (*Loaders).UpdatedWorkflow)}
+	all["ExecuteWorkflowPayload"] = map[string]relation{
 		"jobs":     inline("Job", func(p *ExecuteWorkflowPayload) []*cc.Job { return p.Jobs }),
 		"workflow": one("Workflow", (*Loaders).ChangedWorkflow),
 	}
-	all["AddWorkflowRobotsPayload"] = map[string]edge{"workflow": one("Workflow", (*Loaders).ChangedWorkflow)}
-	all["RemoveWorkflowRobotPayload"] = map[string]edge{"workflow": one("Workflow", (*Loaders).ChangedWorkflow)}
-	all["UpgradeWorkflowsPayload"] = map[string]edge{"workflows": many("Workflow", (*Loaders).UpgradedWorkflows)}
-	all["SignInPayload"] = map[string]edge{"viewer": one("CompanyUser", (*Loaders).SignedInViewer)}
-	all["ExecuteWorkflowLayoutPayload"] = map[string]edge{
+	all["AddWorkflowRobotsPayload"] = map[string]relation{"workflow": one("Workflow", (*Loaders).ChangedWorkflow)}
+	all["RemoveWorkflowRobotPayload"] = map[string]relation{"workflow": one("Workflow", (*Loaders).ChangedWorkflow)}
+	all["UpgradeWorkflowsPayload"] = map[string]relation{"workflows": many("Workflow", (*Loaders).UpgradedWorkflows)}
+	all["SignInPayload"] = map[string]relation{"viewer": one("CompanyUser", (*Loaders).SignedInViewer)}
+	all["ExecuteWorkflowLayoutPayload"] = map[string]relation{
 		"jobGroup":       inline("JobGroup", func(p *ExecuteWorkflowLayoutPayload) []*cc.JobGroup { return some(p.JobGroup) }),
 		"workflowLayout": one("WorkflowLayout", (*Loaders).ChangedWorkflowLayout),
 	}

@@ -22,27 +22,27 @@ func (e *Engine) Plan(ctx context.Context, op *graphql.OperationContext) (trail.
 	who := principal.FromContext(ctx).Name()
 	l := &Loaders{operation: &operation{engine: e, ctx: ctx, who: who, scope: named}}
 	all := Selection{op, op.Operation.SelectionSet}
-	p := &planner{engine: e, who: who, scope: l.named(), asked: make(map[string]int)}
+	p := &planner{engine: e, who: who, scope: l.named(), thunks: make(map[string]int)}
 	switch op.Operation.Operation {
 	case ast.Query:
 		if err := l.badInput("Query", all, ""); err != nil {
 			return trail.Plan{}, err
 		}
 		p.findScope(all)
-		p.walk("Query", all, crowd{1, 1, 1}, "")
+		p.walk("Query", all, cardinality{1, 1, 1}, "")
 		p.descend()
 	case ast.Mutation:
 		p.findScope(all)
 		for _, f := range all.fields("Mutation") { // one after the other
 			p.change(fieldCall{f, all.below(f)})
-			p.walk(f.Definition.Type.Name(), all.below(f), crowd{1, 1, 1}, f.Alias+".")
+			p.walk(f.Definition.Type.Name(), all.below(f), cardinality{1, 1, 1}, f.Alias+".")
 			p.descend()
 		}
 	case ast.Subscription:
 		p.findScope(all)
 		for _, f := range all.fields("Subscription") {
 			p.watch(f)
-			p.walk(f.Definition.Type.Name(), all.below(f), crowd{1, 1, 1}, f.Alias+".")
+			p.walk(f.Definition.Type.Name(), all.below(f), cardinality{1, 1, 1}, f.Alias+".")
 			p.descend()
 		}
 	}
@@ -53,9 +53,9 @@ func (e *Engine) Plan(ctx context.Context, op *graphql.OperationContext) (trail.
 	return p.plan, nil
 }
 
-// crowd is how many objects there are of one type at one place of an answer, and over
+// cardinality is how many objects there are of one type at one place of an answer, and over
 // how many departments and companies they are spread.
-type crowd struct{ entities, departments, companies int }
+type cardinality struct{ entities, departments, companies int }
 
 // maxCrowd keeps products of nested lists within an int.
 const maxCrowd = 1 << 30
@@ -75,8 +75,8 @@ type planner struct {
 	plan   trail.Plan
 	rounds int            // that the levels so far have taken
 	depth  int            // of them, those of the level that is walked
-	asked  map[string]int // calls made already for what is asked for once in an operation
-	batch  []*gathering
+	thunks map[string]int // calls made already for what is asked for once in an operation
+	batch  []*batchEstimate
 	next   []planned
 }
 
@@ -84,12 +84,12 @@ type planner struct {
 type planned struct {
 	typ   string
 	below Selection
-	crowd crowd
+	crowd cardinality
 	place string
 }
 
-// gathering is one level's batch of one kind.
-type gathering struct {
+// batchEstimate is one level's batch of one kind.
+type batchEstimate struct {
 	typ         string
 	fields      []string
 	entities    int
@@ -135,11 +135,11 @@ func (p *planner) step(s trail.Step, rounds int) {
 }
 
 // gather adds entities to the level's batch of a type.
-func (p *planner) gather(typ, field string, entities, departments int) *gathering {
-	i := slices.IndexFunc(p.batch, func(g *gathering) bool { return g.typ == typ })
+func (p *planner) gather(typ, field string, entities, departments int) *batchEstimate {
+	i := slices.IndexFunc(p.batch, func(g *batchEstimate) bool { return g.typ == typ })
 	if i < 0 {
 		i = len(p.batch)
-		p.batch = append(p.batch, &gathering{typ: typ})
+		p.batch = append(p.batch, &batchEstimate{typ: typ})
 	}
 	g := p.batch[i]
 	g.fields = append(g.fields, field)
@@ -194,8 +194,8 @@ func (p *planner) findScope(all Selection) {
 }
 
 // walk plans what the selection takes of the console for the objects of type typ.
-func (p *planner) walk(typ string, s Selection, objects crowd, place string) {
-	known := p.engine.edges[typ]
+func (p *planner) walk(typ string, s Selection, objects cardinality, place string) {
+	known := p.engine.relations[typ]
 	related := make(map[string]int) // entities of a kind that this parent names: its fields name the same ones
 	for _, f := range s.fields(typ) {
 		e, ok := known[f.Name]
@@ -218,7 +218,7 @@ func (p *planner) walk(typ string, s Selection, objects crowd, place string) {
 }
 
 // relation plans a field that leads to single entities.
-func (p *planner) relation(typ string, f fieldCall, e edge, reached crowd, related map[string]int, at string) {
+func (p *planner) relation(typ string, f fieldCall, e relation, reached cardinality, related map[string]int, at string) {
 	switch e.to {
 	case "Company":
 		name, _ := f.arguments()["name"].(string)
@@ -243,7 +243,7 @@ func (p *planner) relation(typ string, f fieldCall, e edge, reached crowd, relat
 
 // related gathers what a field names. Of one parent, fields without arguments that lead
 // to the same kind name the same entity.
-func (p *planner) related(typ string, e edge, reached crowd, related map[string]int, at string) {
+func (p *planner) related(typ string, e relation, reached cardinality, related map[string]int, at string) {
 	n := reached.entities
 	if e.check == nil {
 		n = max(0, n-related[typ])
@@ -253,8 +253,8 @@ func (p *planner) related(typ string, e edge, reached crowd, related map[string]
 }
 
 // workflowRobots are named by their workflow, if the console sends their ids.
-func (p *planner) workflowRobots(reached crowd, at string) {
-	if p.engine.learned.sendsRobotIDs() {
+func (p *planner) workflowRobots(reached cardinality, at string) {
+	if p.engine.capabilities.sendsRobotIDs() {
 		p.gather("Robot", at, reached.entities, reached.departments).how =
 			fmt.Sprintf("about %d robots per workflow; a workflow that comes without the ids of its robots takes a call of its own", LikelyRobots)
 		return
@@ -267,8 +267,8 @@ func (p *planner) workflowRobots(reached crowd, at string) {
 
 // companies are asked for once, for each name that they are filtered by.
 func (p *planner) companies(name, at, how string) {
-	calls := 1 - p.asked["Company "+name]
-	p.asked["Company "+name] = 1
+	calls := 1 - p.thunks["Company "+name]
+	p.thunks["Company "+name] = 1
 	if calls == 0 {
 		how = "asked for already"
 	}
@@ -277,8 +277,8 @@ func (p *planner) companies(name, at, how string) {
 
 // perCompany is what each company is asked for once: its tree, or who the caller is there.
 func (p *planner) perCompany(typ, at string, companies int) {
-	calls := max(0, companies-p.asked[typ])
-	p.asked[typ] += calls
+	calls := max(0, companies-p.thunks[typ])
+	p.thunks[typ] += calls
 	how, entities := "the department tree of each company, one call each", times(companies, LikelyDepartments)
 	if typ == "CompanyUser" {
 		how, entities = "the caller as a user of each company, one call each", companies
@@ -290,11 +290,11 @@ func (p *planner) perCompany(typ, at string, companies int) {
 }
 
 // along is the crowd that a field leads to.
-func (c crowd) along(typ, field, to string) crowd {
+func (c cardinality) along(typ, field, to string) cardinality {
 	n := c.entities
 	switch typ + "." + field {
 	case "Query.companies":
-		return crowd{LikelyCompanies, LikelyCompanies, LikelyCompanies}
+		return cardinality{LikelyCompanies, LikelyCompanies, LikelyCompanies}
 	case "Company.departments":
 		n = times(n, LikelyDepartments)
 	case "Department.children":
@@ -310,12 +310,12 @@ func (c crowd) along(typ, field, to string) crowd {
 	}
 	switch {
 	case to == "Company", to == "CompanyUser":
-		return crowd{c.companies, c.companies, c.companies}
+		return cardinality{c.companies, c.companies, c.companies}
 	case to == "Department" && field == "department" && typ != "Query" && typ != "Company":
 		n = c.departments
 		fallthrough
 	case to == "Department":
-		return crowd{n, n, c.companies}
+		return cardinality{n, n, c.companies}
 	}
-	return crowd{n, c.departments, c.companies}
+	return cardinality{n, c.departments, c.companies}
 }

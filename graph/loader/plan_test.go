@@ -101,8 +101,8 @@ func TestAPlanTellsNothingOfOthers(t *testing.T) {
 	others := []principal.Principal{{}, principal.FromToken("bob"), principal.FromSession("cqs_bob"), principal.DefaultService()}
 	before := plan(e, ann)
 	for _, kind := range []string{"Workflow", "Package", "Queue"} {
-		e.learned.sawListSize(ann.Name(), kind, sc, 1234)
-		e.learned.sawClamp(ann.Name(), kind, 37)
+		e.capabilities.observeListSize(ann.Name(), kind, sc, 1234)
+		e.capabilities.observeClamp(ann.Name(), kind, 37)
 	}
 	if cmp.Equal(before, plan(e, ann)) {
 		t.Error("a plan does not use what its own principal was answered")
@@ -116,25 +116,25 @@ func TestAPlanTellsNothingOfOthers(t *testing.T) {
 
 func TestPlan(t *testing.T) {
 	for name, tt := range map[string]struct {
-		document string
-		learned  func(*learned)
-		scope    scope.Scope
-		want     []trail.Step // How is left out
+		document     string
+		capabilities func(*capabilities)
+		scope        scope.Scope
+		want         []trail.Step // How is left out
 	}{
 		"nothing": {document: `{ __typename }`},
 		"a list": {document: `{ w: workflows(first: 50) { nodes { id } } }`, want: []trail.Step{
 			{Round: 1, Kind: "workflows", Field: "w", Entities: 50, Calls: 1},
 		}},
 		"small pages": {
-			document: `{ workflows(first: 50) { nodes { id } } }`, learned: func(k *learned) { k.sawClamp(ann.Name(), "Workflow", 20) },
+			document: `{ workflows(first: 50) { nodes { id } } }`, capabilities: func(k *capabilities) { k.observeClamp(ann.Name(), "Workflow", 20) },
 			want: []trail.Step{{Round: 1, Kind: "workflows", Field: "workflows", Entities: 50, Calls: 3}},
 		},
 		"a connection of which nothing is taken": {document: `{ workflows(first: 50) { __typename } }`},
 		"no Ids": {
 			document: `{ workflows(first: 50) { nodes { queue { id } } } }`,
-			learned: func(k *learned) {
-				k.sawIDs("Queue", false)
-				k.sawListSize(ann.Name(), "Queue", scope.Scope{CompanyID: "c", DepartmentID: "d"}, 1200)
+			capabilities: func(k *capabilities) {
+				k.observeIDs("Queue", false)
+				k.observeListSize(ann.Name(), "Queue", scope.Scope{CompanyID: "c", DepartmentID: "d"}, 1200)
 			},
 			want: []trail.Step{
 				{Round: 1, Kind: "workflows", Field: "workflows", Entities: 50, Calls: 1},
@@ -142,14 +142,14 @@ func TestPlan(t *testing.T) {
 			},
 		},
 		"Ids": {
-			document: `{ workflows(first: 50) { nodes { robots { id } } } }`, learned: func(k *learned) { k.sawIDs("Robot", true) },
+			document: `{ workflows(first: 50) { nodes { robots { id } } } }`, capabilities: func(k *capabilities) { k.observeIDs("Robot", true) },
 			want: []trail.Step{
 				{Round: 1, Kind: "workflows", Field: "workflows", Entities: 50, Calls: 1},
 				{Round: 2, Kind: "robots", Field: "workflows.nodes.robots", Entities: 250, Calls: 2},
 			},
 		},
 		"a console that sends no ids of robots": {
-			document: `{ workflows(first: 50) { nodes { robots { id } } } }`, learned: func(k *learned) { k.sawIDs(robotIDs, false) },
+			document: `{ workflows(first: 50) { nodes { robots { id } } } }`, capabilities: func(k *capabilities) { k.observeIDs(robotIDs, false) },
 			want: []trail.Step{
 				{Round: 1, Kind: "workflows", Field: "workflows", Entities: 50, Calls: 1},
 				{Round: 2, Kind: "robots", Field: "workflows.nodes.robots", Entities: 250, Calls: 50},
@@ -182,8 +182,8 @@ func TestPlan(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			e := newTestEngine(t)
-			if tt.learned != nil {
-				tt.learned(e.learned)
+			if tt.capabilities != nil {
+				tt.capabilities(e.capabilities)
 			}
 			op := operationOf(t, tt.document, nil)
 			ctx := principal.NewContext(scope.NewContext(t.Context(), tt.scope), ann)

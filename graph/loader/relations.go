@@ -88,7 +88,7 @@ func (l *Loaders) WorkflowRobots(w *cc.Workflow) Thunk[[]*cc.Robot] {
 		return begun.(*namedRobots).wait
 	}
 	if w.AssociatedRobotIDs == nil {
-		l.engine.learned.sawIDs(robotIDs, false)
+		l.engine.capabilities.observeIDs(robotIDs, false)
 		return l.workflowRobots.load(l, l.robotsOf(w), func() ([]*cc.Robot, error) { return l.listWorkflowRobots(w) })
 	}
 	named := &namedRobots{l: l.operation, w: w, robots: make([]Thunk[*cc.Robot], len(*w.AssociatedRobotIDs))}

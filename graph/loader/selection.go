@@ -57,8 +57,8 @@ func (s Selection) connection(typ string) connectionWants {
 	return w
 }
 
-// looking is a question about a selection.
-type looking struct {
+// selectionMemo is a question about a selection.
+type selectionMemo struct {
 	first *ast.Selection
 	count int
 	what  string
@@ -70,7 +70,7 @@ func (l *operation) looked(s Selection, what string, look func() bool) bool {
 	if len(s.set) == 0 {
 		return look()
 	}
-	k := looking{&s.set[0], len(s.set), what}
+	k := selectionMemo{&s.set[0], len(s.set), what}
 	if answer, ok := l.answers.Load(k); ok {
 		return answer.(bool)
 	}

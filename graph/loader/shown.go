@@ -65,7 +65,7 @@ func ShownOf[T any](ctx context.Context, typ, within string) Shown {
 		s.set = sets
 	}
 	var all Shown
-	known := From(ctx).engine.edges[typ]
+	known := From(ctx).engine.relations[typ]
 	of := reflect.TypeFor[T]()
 	for _, f := range s.fields(typ) {
 		if _, relation := known[f.Name]; relation {

@@ -30,7 +30,7 @@ func (e *entities[T, F]) view(l *Loaders, w window[F]) Thunk[*view[T]] {
 		v, err := e.read(w)
 		var none F
 		if err == nil && w.filter == none {
-			e.sawListSize(w.scope, v.total)
+			e.observeListSize(w.scope, v.total)
 		}
 		return v, err
 	})
@@ -145,7 +145,7 @@ func (e *entities[T, F]) sizeServed(p *cc.Page[T], size int) int {
 		return size
 	}
 	if got < size {
-		e.sawClamp(got)
+		e.observeClamp(got)
 	}
 	return got
 }

@@ -50,8 +50,8 @@ type Tokens interface {
 	Token(ctx context.Context) (string, error)
 }
 
-// Writer carries out mutations. It is safe for concurrent use.
-type Writer struct {
+// Service carries out mutations. It is safe for concurrent use.
+type Service struct {
 	console Console
 	once    Once
 	tokens  Tokens
@@ -63,13 +63,13 @@ type Writer struct {
 // principal that name names beyond this gateway: whoever shares what once keeps may know
 // another by the same Name. Files of up to direct bytes are sent straight to the console,
 // larger ones through its upload channel; the document bounds the former to 200 MiB.
-func New(console Console, once Once, tokens Tokens, name func(principal.Principal) string, direct int64) *Writer {
-	return &Writer{console, once, tokens, name, direct}
+func New(console Console, once Once, tokens Tokens, name func(principal.Principal) string, direct int64) *Service {
+	return &Service{console, once, tokens, name, direct}
 }
 
-// change finds the scope of the request, makes the change unless the operation
+// mutate finds the scope of the request, makes the change unless the operation
 // has bad input, and looks ahead over what the payload selects.
-func change[P any](ctx context.Context, do func(sc scope.Scope) (*P, error)) (*P, error) {
+func mutate[P any](ctx context.Context, do func(sc scope.Scope) (*P, error)) (*P, error) {
 	l := loader.From(ctx)
 	if err := l.Refusal(); err != nil {
 		return nil, fault.WithOutcome(err, fault.NotSent)
@@ -86,8 +86,8 @@ func change[P any](ctx context.Context, do func(sc scope.Scope) (*P, error)) (*P
 	return payload, nil
 }
 
-// do makes a call of the console, once per idempotency key where there is one.
-func do[I, T any](ctx context.Context, w *Writer, sc scope.Scope, key *string, input I, call func(context.Context) (T, error)) (T, error) {
+// idempotent makes a call of the console, once per idempotency key where there is one.
+func idempotent[I, T any](ctx context.Context, w *Service, sc scope.Scope, key *string, input I, call func(context.Context) (T, error)) (T, error) {
 	caller := w.name(principal.FromContext(ctx))
 	if key == nil || caller == "" {
 		return call(ctx) // which refuses a caller who showed nothing

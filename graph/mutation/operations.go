@@ -16,8 +16,8 @@ import (
 
 // UpdatePackage changes a package's labels. Without an ETag it changes the
 // package as it is now.
-func (w *Writer) UpdatePackage(ctx context.Context, in UpdatePackageInput) (*loader.UpdatePackagePayload, error) {
-	return change(ctx, func(sc scope.Scope) (*loader.UpdatePackagePayload, error) {
+func (w *Service) UpdatePackage(ctx context.Context, in UpdatePackageInput) (*loader.UpdatePackagePayload, error) {
+	return mutate(ctx, func(sc scope.Scope) (*loader.UpdatePackagePayload, error) {
 		guessed := false
 		if etag, set := in.ETag.ValueOK(); !set || etag == nil {
 			now, err := w.packageNow(ctx, sc, in.ID)
@@ -36,8 +36,8 @@ func (w *Writer) UpdatePackage(ctx context.Context, in UpdatePackageInput) (*loa
 }
 
 // packageNow reads a package past all caches: an old ETag would be refused.
-func (w *Writer) packageNow(ctx context.Context, sc scope.Scope, id string) (*cc.Package, error) {
-	anew := trail.New(trail.Wish{Refresh: true})
+func (w *Service) packageNow(ctx context.Context, sc scope.Scope, id string) (*cc.Package, error) {
+	anew := trail.New(trail.ReadOptions{Refresh: true})
 	now, err := w.console.Package(trail.NewContext(ctx, anew), sc, id)
 	for _, r := range anew.Reads() {
 		trail.FromContext(ctx).Add(r)
@@ -72,15 +72,15 @@ func etagOf(p *cc.Package) (etag graphql.Omittable[*string], guessed bool) {
 }
 
 // DeletePackage deletes a package.
-func (w *Writer) DeletePackage(ctx context.Context, in DeletePackageInput) (*loader.DeletePackagePayload, error) {
-	return change(ctx, func(sc scope.Scope) (*loader.DeletePackagePayload, error) {
+func (w *Service) DeletePackage(ctx context.Context, in DeletePackageInput) (*loader.DeletePackagePayload, error) {
+	return mutate(ctx, func(sc scope.Scope) (*loader.DeletePackagePayload, error) {
 		return &loader.DeletePackagePayload{DeletedID: in.ID}, w.console.DeletePackage(ctx, sc, in.ID)
 	})
 }
 
 // CreateQueue creates a queue, in the department that it names, else in scope.
-func (w *Writer) CreateQueue(ctx context.Context, in CreateQueueInput) (*loader.CreateQueuePayload, error) {
-	return change(ctx, func(sc scope.Scope) (*loader.CreateQueuePayload, error) {
+func (w *Service) CreateQueue(ctx context.Context, in CreateQueueInput) (*loader.CreateQueuePayload, error) {
+	return mutate(ctx, func(sc scope.Scope) (*loader.CreateQueuePayload, error) {
 		if in.CompanyID != nil && !strings.EqualFold(*in.CompanyID, sc.CompanyID) {
 			if in.DepartmentID == nil {
 				return nil, fault.BadInput("input.departmentId", "is needed: the department in scope belongs to another company than companyId")
@@ -90,7 +90,7 @@ func (w *Writer) CreateQueue(ctx context.Context, in CreateQueueInput) (*loader.
 		if in.DepartmentID != nil {
 			sc.DepartmentID = *in.DepartmentID
 		}
-		q, err := do(ctx, w, sc, in.IdempotencyKey, in, func(ctx context.Context) (*cc.Queue, error) {
+		q, err := idempotent(ctx, w, sc, in.IdempotencyKey, in, func(ctx context.Context) (*cc.Queue, error) {
 			return w.console.CreateQueue(ctx, sc, in.QueueCreate)
 		})
 		if err != nil {
@@ -105,24 +105,24 @@ func (w *Writer) CreateQueue(ctx context.Context, in CreateQueueInput) (*loader.
 }
 
 // UpdateQueue changes a queue.
-func (w *Writer) UpdateQueue(ctx context.Context, in UpdateQueueInput) (*loader.UpdateQueuePayload, error) {
-	return change(ctx, func(sc scope.Scope) (*loader.UpdateQueuePayload, error) {
+func (w *Service) UpdateQueue(ctx context.Context, in UpdateQueueInput) (*loader.UpdateQueuePayload, error) {
+	return mutate(ctx, func(sc scope.Scope) (*loader.UpdateQueuePayload, error) {
 		q, err := w.console.UpdateQueue(ctx, sc, in.ID, in.QueueUpdate)
 		return &loader.UpdateQueuePayload{Answer: q, Target: loader.Target{Scope: sc, ID: in.ID}}, err
 	})
 }
 
 // DeleteQueue deletes a queue.
-func (w *Writer) DeleteQueue(ctx context.Context, in DeleteQueueInput) (*loader.DeleteQueuePayload, error) {
-	return change(ctx, func(sc scope.Scope) (*loader.DeleteQueuePayload, error) {
+func (w *Service) DeleteQueue(ctx context.Context, in DeleteQueueInput) (*loader.DeleteQueuePayload, error) {
+	return mutate(ctx, func(sc scope.Scope) (*loader.DeleteQueuePayload, error) {
 		return &loader.DeleteQueuePayload{DeletedID: in.ID}, w.console.DeleteQueue(ctx, sc, in.ID)
 	})
 }
 
 // CreateWorkflow creates a workflow.
-func (w *Writer) CreateWorkflow(ctx context.Context, in CreateWorkflowInput) (*loader.CreateWorkflowPayload, error) {
-	return change(ctx, func(sc scope.Scope) (*loader.CreateWorkflowPayload, error) {
-		created, err := do(ctx, w, sc, in.IdempotencyKey, in, func(ctx context.Context) (*cc.Workflow, error) {
+func (w *Service) CreateWorkflow(ctx context.Context, in CreateWorkflowInput) (*loader.CreateWorkflowPayload, error) {
+	return mutate(ctx, func(sc scope.Scope) (*loader.CreateWorkflowPayload, error) {
+		created, err := idempotent(ctx, w, sc, in.IdempotencyKey, in, func(ctx context.Context) (*cc.Workflow, error) {
 			return w.console.CreateWorkflow(ctx, sc, in.WorkflowCreate)
 		})
 		if err != nil {
@@ -137,24 +137,24 @@ func (w *Writer) CreateWorkflow(ctx context.Context, in CreateWorkflowInput) (*l
 }
 
 // UpdateWorkflow changes a workflow.
-func (w *Writer) UpdateWorkflow(ctx context.Context, in UpdateWorkflowInput) (*loader.UpdateWorkflowPayload, error) {
-	return change(ctx, func(sc scope.Scope) (*loader.UpdateWorkflowPayload, error) {
+func (w *Service) UpdateWorkflow(ctx context.Context, in UpdateWorkflowInput) (*loader.UpdateWorkflowPayload, error) {
+	return mutate(ctx, func(sc scope.Scope) (*loader.UpdateWorkflowPayload, error) {
 		changed, err := w.console.UpdateWorkflow(ctx, sc, in.ID, in.WorkflowUpdate)
 		return &loader.UpdateWorkflowPayload{Answer: changed, Target: loader.Target{Scope: sc, ID: in.ID}}, err
 	})
 }
 
 // DeleteWorkflow deletes a workflow.
-func (w *Writer) DeleteWorkflow(ctx context.Context, in DeleteWorkflowInput) (*loader.DeleteWorkflowPayload, error) {
-	return change(ctx, func(sc scope.Scope) (*loader.DeleteWorkflowPayload, error) {
+func (w *Service) DeleteWorkflow(ctx context.Context, in DeleteWorkflowInput) (*loader.DeleteWorkflowPayload, error) {
+	return mutate(ctx, func(sc scope.Scope) (*loader.DeleteWorkflowPayload, error) {
 		return &loader.DeleteWorkflowPayload{DeletedID: in.ID}, w.console.DeleteWorkflow(ctx, sc, in.ID)
 	})
 }
 
 // ExecuteWorkflow executes a workflow.
-func (w *Writer) ExecuteWorkflow(ctx context.Context, in ExecuteWorkflowInput) (*loader.ExecuteWorkflowPayload, error) {
-	return change(ctx, func(sc scope.Scope) (*loader.ExecuteWorkflowPayload, error) {
-		jobs, err := do(ctx, w, sc, in.IdempotencyKey, in, func(ctx context.Context) ([]*cc.Job, error) {
+func (w *Service) ExecuteWorkflow(ctx context.Context, in ExecuteWorkflowInput) (*loader.ExecuteWorkflowPayload, error) {
+	return mutate(ctx, func(sc scope.Scope) (*loader.ExecuteWorkflowPayload, error) {
+		jobs, err := idempotent(ctx, w, sc, in.IdempotencyKey, in, func(ctx context.Context) ([]*cc.Job, error) {
 			return w.console.ExecuteWorkflow(ctx, sc, in.ID, in.WorkflowExecution)
 		})
 		if err != nil {
@@ -168,24 +168,24 @@ func (w *Writer) ExecuteWorkflow(ctx context.Context, in ExecuteWorkflowInput) (
 }
 
 // AddWorkflowRobots lets a workflow run on more robots.
-func (w *Writer) AddWorkflowRobots(ctx context.Context, in AddWorkflowRobotsInput) (*loader.AddWorkflowRobotsPayload, error) {
-	return change(ctx, func(sc scope.Scope) (*loader.AddWorkflowRobotsPayload, error) {
+func (w *Service) AddWorkflowRobots(ctx context.Context, in AddWorkflowRobotsInput) (*loader.AddWorkflowRobotsPayload, error) {
+	return mutate(ctx, func(sc scope.Scope) (*loader.AddWorkflowRobotsPayload, error) {
 		results, err := w.console.AddWorkflowRobots(ctx, sc, in.WorkflowID, distinct(in.RobotIDs))
 		return &loader.AddWorkflowRobotsPayload{Results: results, Target: loader.Target{Scope: sc, ID: in.WorkflowID}}, err
 	})
 }
 
 // RemoveWorkflowRobot takes a robot from a workflow.
-func (w *Writer) RemoveWorkflowRobot(ctx context.Context, in RemoveWorkflowRobotInput) (*loader.RemoveWorkflowRobotPayload, error) {
-	return change(ctx, func(sc scope.Scope) (*loader.RemoveWorkflowRobotPayload, error) {
+func (w *Service) RemoveWorkflowRobot(ctx context.Context, in RemoveWorkflowRobotInput) (*loader.RemoveWorkflowRobotPayload, error) {
+	return mutate(ctx, func(sc scope.Scope) (*loader.RemoveWorkflowRobotPayload, error) {
 		err := w.console.RemoveWorkflowRobot(ctx, sc, in.WorkflowID, in.RobotID)
 		return &loader.RemoveWorkflowRobotPayload{Target: loader.Target{Scope: sc, ID: in.WorkflowID}}, err
 	})
 }
 
 // UpgradeWorkflows lets workflows run the latest version of their package.
-func (w *Writer) UpgradeWorkflows(ctx context.Context, in UpgradeWorkflowsInput) (*loader.UpgradeWorkflowsPayload, error) {
-	return change(ctx, func(sc scope.Scope) (*loader.UpgradeWorkflowsPayload, error) {
+func (w *Service) UpgradeWorkflows(ctx context.Context, in UpgradeWorkflowsInput) (*loader.UpgradeWorkflowsPayload, error) {
+	return mutate(ctx, func(sc scope.Scope) (*loader.UpgradeWorkflowsPayload, error) {
 		ids := distinct(in.WorkflowIDs)
 		upgrade, err := w.console.UpgradeWorkflows(ctx, sc, ids)
 		return &loader.UpgradeWorkflowsPayload{WorkflowUpgrade: upgrade, Scope: sc, IDs: ids}, err
@@ -193,9 +193,9 @@ func (w *Writer) UpgradeWorkflows(ctx context.Context, in UpgradeWorkflowsInput)
 }
 
 // ExecuteWorkflowLayout executes a workflow layout.
-func (w *Writer) ExecuteWorkflowLayout(ctx context.Context, in ExecuteWorkflowLayoutInput) (*loader.ExecuteWorkflowLayoutPayload, error) {
-	return change(ctx, func(sc scope.Scope) (*loader.ExecuteWorkflowLayoutPayload, error) {
-		group, err := do(ctx, w, sc, in.IdempotencyKey, in, func(ctx context.Context) (*cc.JobGroup, error) {
+func (w *Service) ExecuteWorkflowLayout(ctx context.Context, in ExecuteWorkflowLayoutInput) (*loader.ExecuteWorkflowLayoutPayload, error) {
+	return mutate(ctx, func(sc scope.Scope) (*loader.ExecuteWorkflowLayoutPayload, error) {
+		group, err := idempotent(ctx, w, sc, in.IdempotencyKey, in, func(ctx context.Context) (*cc.JobGroup, error) {
 			return w.console.ExecuteWorkflowLayout(ctx, sc, in.ID)
 		})
 		if err != nil {

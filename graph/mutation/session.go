@@ -42,14 +42,14 @@ func (SignInInput) String() string { return "[redacted]" }
 // GoString keeps the password out of %#v.
 func (SignInInput) GoString() string { return "[redacted]" }
 
-// Door lets users in and out: the mutations signIn and signOut.
-type Door struct {
+// SessionService lets users in and out: the mutations signIn and signOut.
+type SessionService struct {
 	Sessions Sessions
 	Answers  Answers
 }
 
 // SignIn begins a session. What the payload selects is read as who has signed in.
-func (d Door) SignIn(ctx context.Context, in SignInInput) (*loader.SignInPayload, error) {
+func (d SessionService) SignIn(ctx context.Context, in SignInInput) (*loader.SignInPayload, error) {
 	l := loader.From(ctx)
 	if err := l.Refusal(); err != nil {
 		return nil, err
@@ -65,7 +65,7 @@ func (d Door) SignIn(ctx context.Context, in SignInInput) (*loader.SignInPayload
 }
 
 // SignOut ends the caller's session and forgets what it was answered.
-func (d Door) SignOut(ctx context.Context) (*loader.SignOutPayload, error) {
+func (d SessionService) SignOut(ctx context.Context) (*loader.SignOutPayload, error) {
 	if err := loader.From(ctx).Refusal(); err != nil {
 		return nil, err
 	}

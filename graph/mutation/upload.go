@@ -13,8 +13,8 @@ import (
 )
 
 // UploadPackage passes a package file on to the console while it comes.
-func (w *Writer) UploadPackage(ctx context.Context, in UploadPackageInput) (*loader.UploadPackagePayload, error) {
-	return change(ctx, func(sc scope.Scope) (*loader.UploadPackagePayload, error) {
+func (w *Service) UploadPackage(ctx context.Context, in UploadPackageInput) (*loader.UploadPackagePayload, error) {
+	return mutate(ctx, func(sc scope.Scope) (*loader.UploadPackagePayload, error) {
 		file, err := in.File.Open()
 		if err != nil {
 			return nil, fault.WithOutcome(fileError(err), fault.NotSent)
@@ -41,7 +41,7 @@ func (w *Writer) UploadPackage(ctx context.Context, in UploadPackageInput) (*loa
 // be short enough for that, else through the channel (document, section
 // Packages: upload). A file that breaks off is never completed, and so comes to
 // nothing.
-func (w *Writer) upload(ctx context.Context, sc scope.Scope, file scalar.File, atMost int64) (*cc.UploadedPackage, error) {
+func (w *Service) upload(ctx context.Context, sc scope.Scope, file scalar.File, atMost int64) (*cc.UploadedPackage, error) {
 	size, err := file.Length()
 	if err != nil {
 		return nil, err
@@ -121,8 +121,8 @@ func clientError(err error) error {
 }
 
 // CreatePackageUpload prepares an upload that the client makes itself.
-func (w *Writer) CreatePackageUpload(ctx context.Context) (*loader.CreatePackageUploadPayload, error) {
-	return change(ctx, func(sc scope.Scope) (*loader.CreatePackageUploadPayload, error) {
+func (w *Service) CreatePackageUpload(ctx context.Context) (*loader.CreatePackageUploadPayload, error) {
+	return mutate(ctx, func(sc scope.Scope) (*loader.CreatePackageUploadPayload, error) {
 		u, err := w.console.CreatePackageUpload(ctx, sc)
 		if err == nil && u == nil {
 			err = errNoDetails()
@@ -132,9 +132,9 @@ func (w *Writer) CreatePackageUpload(ctx context.Context) (*loader.CreatePackage
 }
 
 // CompletePackageUpload tells the console that a prepared upload's file is there.
-func (w *Writer) CompletePackageUpload(ctx context.Context, in CompletePackageUploadInput) (*loader.CompletePackageUploadPayload, error) {
-	return change(ctx, func(sc scope.Scope) (*loader.CompletePackageUploadPayload, error) {
-		u, err := do(ctx, w, sc, in.IdempotencyKey, in, func(ctx context.Context) (*cc.UploadedPackage, error) {
+func (w *Service) CompletePackageUpload(ctx context.Context, in CompletePackageUploadInput) (*loader.CompletePackageUploadPayload, error) {
+	return mutate(ctx, func(sc scope.Scope) (*loader.CompletePackageUploadPayload, error) {
+		u, err := idempotent(ctx, w, sc, in.IdempotencyKey, in, func(ctx context.Context) (*cc.UploadedPackage, error) {
 			return w.console.CompletePackageUpload(ctx, sc, in.ID)
 		})
 		if err != nil {

@@ -11,9 +11,9 @@ import (
 // Resolver is the root of the graph. What reads need travels with the operation.
 type Resolver struct {
 	// Writes carries out the mutations.
-	Writes *mutation.Writer
+	Writes *mutation.Service
 	// Door lets users in and out.
-	Door mutation.Door
+	Door mutation.SessionService
 	// Watches answers the subscriptions.
 	Watches *watch.Watcher
 }

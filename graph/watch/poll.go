@@ -19,24 +19,24 @@ import (
 	"github.com/consoleql/consoleql/internal/trail"
 )
 
-// watches are the polls of one kind of entity.
-type watches[T any] struct {
+// pollGroups are the polls of one kind of entity.
+type pollGroups[T any] struct {
 	w     *Watcher
 	id    func(*T) string
-	fetch func(ctx context.Context, t thing) (loader.Snapshot[T], error)
+	fetch func(ctx context.Context, t target) (loader.Snapshot[T], error)
 	// compare and expire are those of Answers; nil: there are none.
 	compare func(ctx context.Context, sc scope.Scope) func(consolecache.Seen[T]) bool
 	expire  func(ctx context.Context, sc scope.Scope, look responsecache.Dependency) error
 
 	mu    sync.Mutex // guards all below, the polls and their subscribers
-	polls map[thing]*poll[T]
+	polls map[target]*poll[T]
 }
 
 // poll looks at one thing again and again for its subscribers. It ends with the
 // last of them.
 type poll[T any] struct {
-	g           *watches[T]
-	thing       thing
+	g           *pollGroups[T]
+	thing       target
 	cancel      context.CancelFunc
 	settled     chan struct{} // closed after the first poll, however it went
 	subscribers []*subscriber[T]
@@ -58,7 +58,7 @@ type poll[T any] struct {
 
 // subscribe joins the poll of t, or starts it, and waits until it has looked
 // once. It fails where there is nothing to follow.
-func (g *watches[T]) subscribe(ctx context.Context, t thing, terms terms[T]) (*subscriber[T], error) {
+func (g *pollGroups[T]) subscribe(ctx context.Context, t target, terms terms[T]) (*subscriber[T], error) {
 	if terms.differ == nil {
 		terms.differ = anyDifference[T]
 	}
@@ -93,7 +93,7 @@ func (g *watches[T]) subscribe(ctx context.Context, t thing, terms terms[T]) (*s
 }
 
 // start begins a poll. The caller holds g.mu.
-func (g *watches[T]) start(t thing) *poll[T] {
+func (g *pollGroups[T]) start(t target) *poll[T] {
 	ctx, cancel := context.WithCancel(g.w.stop)
 	p := &poll[T]{g: g, thing: t, cancel: cancel, settled: make(chan struct{})}
 	g.polls[t] = p
@@ -109,7 +109,7 @@ func (g *watches[T]) start(t thing) *poll[T] {
 func (p *poll[T]) run(ctx context.Context) {
 	defer p.end(nil)
 	for first := true; ; first = false {
-		who, ok := p.asker()
+		who, ok := p.principal()
 		if !ok {
 			return
 		}
@@ -141,8 +141,8 @@ func (p *poll[T]) run(ctx context.Context) {
 // what a cache shared by the replicas has seen since about the last one, so that those
 // who watch the same thing share their looks. What it brings can be spared when what was
 // answered before is expired.
-func (p *poll[T]) look(ctx context.Context, who principal.Principal, first bool) (context.Context, *trail.Trail) {
-	wish := trail.Wish{MaxAge: p.g.w.opts.Interval * 3 / 4, Renewal: responsecache.NewRenewal()}
+func (p *poll[T]) look(ctx context.Context, who principal.Principal, first bool) (context.Context, *trail.State) {
+	wish := trail.ReadOptions{MaxAge: p.g.w.opts.Interval * 3 / 4, RefreshID: responsecache.NewRefreshID()}
 	if first {
 		wish.MaxAge = 1 // what was kept before is what it is compared with
 	}
@@ -150,9 +150,9 @@ func (p *poll[T]) look(ctx context.Context, who principal.Principal, first bool)
 	return trail.NewContext(principal.NewContext(ctx, who), recent), recent
 }
 
-// asker is in whose name to ask: all subscribers are the same principal, though
+// principal is in whose name to ask: all subscribers are the same principal, though
 // not every one of their tokens may live equally long.
-func (p *poll[T]) asker() (principal.Principal, bool) {
+func (p *poll[T]) principal() (principal.Principal, bool) {
 	p.g.mu.Lock()
 	defer p.g.mu.Unlock()
 	if len(p.subscribers) == 0 {
@@ -169,7 +169,7 @@ func (p *poll[T]) settle(who principal.Principal, err error) time.Duration {
 	p.countRefusal(err)
 	if err == nil {
 		p.failures, p.since, p.told = 0, time.Time{}, nil
-		return about(p.g.w.opts.Interval)
+		return jittered(p.g.w.opts.Interval)
 	}
 	if p.failures++; p.failures == 1 {
 		p.since = time.Now()
@@ -238,7 +238,9 @@ func (p *poll[T]) countRefusal(err error) {
 }
 
 // persists says whether the console has refused long enough to be believed. The caller holds the lock.
-func (p *poll[T]) persists() bool { return p.refusals >= 2 && time.Since(p.refused) >= p.doubt() }
+func (p *poll[T]) persists() bool {
+	return p.refusals >= 2 && time.Since(p.refused) >= p.unauthorizedGrace()
+}
 
 // dismiss ends the subscriptions for which it is over, with err as their last
 // event. The caller holds the lock.
@@ -276,8 +278,8 @@ func (p *poll[T]) end(err error) {
 	}
 }
 
-// doubt is how long a refusal must go on to be believed.
-func (p *poll[T]) doubt() time.Duration { return max(p.g.w.opts.Interval, 2*time.Second) }
+// unauthorizedGrace is how long a refusal must go on to be believed.
+func (p *poll[T]) unauthorizedGrace() time.Duration { return max(p.g.w.opts.Interval, 2*time.Second) }
 
 // backoff doubles the interval with each failure in a row, and leaves a console
 // alone for as long as it asks to be.
@@ -285,16 +287,16 @@ func (p *poll[T]) backoff(err error) time.Duration {
 	pause := p.g.w.opts.Interval << min(p.failures, 10)
 	pause = min(pause, max(longestPause, p.g.w.opts.Interval))
 	if p.refusals > 0 {
-		return p.doubt() * 11 / 10
+		return p.unauthorizedGrace() * 11 / 10
 	}
 	var said *cc.Error
 	if errors.As(err, &said) {
 		pause = max(pause, min(said.RetryAfter, longestRest))
 	}
-	return about(pause)
+	return jittered(pause)
 }
 
-// about is d give or take a tenth, so that polls that began together do not stay so.
-func about(d time.Duration) time.Duration {
+// jittered is d give or take a tenth, so that polls that began together do not stay so.
+func jittered(d time.Duration) time.Duration {
 	return time.Duration(float64(d) * (0.9 + 0.2*rand.Float64())) //nolint:gosec // spreads polls, keeps no secret
 }

@@ -46,8 +46,8 @@ type wishes struct {
 }
 
 func (c *wishes) RobotsNow(ctx context.Context, sc scope.Scope, ids []string, queueID string) (loader.Snapshot[cc.Robot], error) {
-	wish := trail.FromContext(ctx).Wish()
-	wish.Renewal = 0 // each look has its own
+	wish := trail.FromContext(ctx).Options()
+	wish.RefreshID = 0 // each look has its own
 	c.wished.Store(wish, true)
 	return c.console.RobotsNow(ctx, sc, ids, queueID)
 }
@@ -64,7 +64,7 @@ func TestAPollIsContentWithWhatIsRecent(t *testing.T) {
 		n := 0
 		c.wished.Range(func(wish, _ any) bool {
 			n++
-			if wish != (trail.Wish{MaxAge: 3 * time.Second}) && wish != (trail.Wish{MaxAge: 1}) {
+			if wish != (trail.ReadOptions{MaxAge: 3 * time.Second}) && wish != (trail.ReadOptions{MaxAge: 1}) {
 				t.Errorf("%+v", wish)
 			}
 			return true

@@ -90,17 +90,17 @@ type Watcher struct {
 
 	subscriptions, polls atomic.Int64
 
-	robots    *watches[cc.Robot]
-	workflows *watches[cc.Workflow]
+	robots    *pollGroups[cc.Robot]
+	workflows *pollGroups[cc.Workflow]
 }
 
 // New returns a watcher of source. Close ends what it began.
 func New(source Source, opts Options) *Watcher {
 	w := &Watcher{opts: opts.withDefaults()}
 	w.stop, w.close = context.WithCancel(context.Background())
-	w.robots = &watches[cc.Robot]{
-		w: w, polls: make(map[thing]*poll[cc.Robot]), id: func(r *cc.Robot) string { return r.ID },
-		fetch: func(ctx context.Context, t thing) (loader.Snapshot[cc.Robot], error) {
+	w.robots = &pollGroups[cc.Robot]{
+		w: w, polls: make(map[target]*poll[cc.Robot]), id: func(r *cc.Robot) string { return r.ID },
+		fetch: func(ctx context.Context, t target) (loader.Snapshot[cc.Robot], error) {
 			ids := t.list()
 			seen, err := source.RobotsNow(ctx, t.scope, ids, t.queueID)
 			if len(ids) > 0 {
@@ -111,9 +111,9 @@ func New(source Source, opts Options) *Watcher {
 			return seen, err
 		},
 	}
-	w.workflows = &watches[cc.Workflow]{
-		w: w, polls: make(map[thing]*poll[cc.Workflow]), id: func(f *cc.Workflow) string { return f.ID },
-		fetch: func(ctx context.Context, t thing) (loader.Snapshot[cc.Workflow], error) {
+	w.workflows = &pollGroups[cc.Workflow]{
+		w: w, polls: make(map[target]*poll[cc.Workflow]), id: func(f *cc.Workflow) string { return f.ID },
+		fetch: func(ctx context.Context, t target) (loader.Snapshot[cc.Workflow], error) {
 			return source.WorkflowsNow(ctx, t.scope, t.list())
 		},
 	}
@@ -159,7 +159,7 @@ func (w *Watcher) RobotEvents(ctx context.Context, ids []string, queueID *string
 	})
 }
 
-func robotsOf(ids []string, queueID *string) (t thing, err error) {
+func robotsOf(ids []string, queueID *string) (t target, err error) {
 	if ids != nil {
 		if err := checkIDs(ids); err != nil {
 			return t, err
@@ -177,7 +177,7 @@ func (w *Watcher) Workflows(ctx context.Context, ids []string) (<-chan *cc.Workf
 	if err := checkIDs(ids); err != nil {
 		return nil, err
 	}
-	return begin(ctx, w.workflows, thing{ids: normal(ids)}, terms[cc.Workflow]{}, loader.ShownOf[cc.Workflow](ctx, "Workflow", ""), entityOf[cc.Workflow])
+	return begin(ctx, w.workflows, target{ids: normal(ids)}, terms[cc.Workflow]{}, loader.ShownOf[cc.Workflow](ctx, "Workflow", ""), entityOf[cc.Workflow])
 }
 
 // WorkflowEvents answers Subscription.workflowEvents: nil ids are for all workflows.
@@ -188,7 +188,7 @@ func (w *Watcher) WorkflowEvents(ctx context.Context, ids []string, initial bool
 		}
 	}
 	terms, shown := terms[cc.Workflow]{all: true, initial: initial}, loader.ShownOf[cc.Workflow](ctx, "Workflow", "workflow")
-	return begin(ctx, w.workflows, thing{ids: normal(ids)}, terms, shown, func(e event[cc.Workflow]) *loader.WorkflowEvent {
+	return begin(ctx, w.workflows, target{ids: normal(ids)}, terms, shown, func(e event[cc.Workflow]) *loader.WorkflowEvent {
 		return &loader.WorkflowEvent{Type: e.typ, ID: e.id, Workflow: e.value}
 	})
 }
@@ -203,9 +203,9 @@ func checkIDs(ids []string) error {
 	return nil
 }
 
-// thing is what a poll asks for. Its principal's name is part of it, so that
+// target is what a poll asks for. Its principal's name is part of it, so that
 // nobody is told what was answered to another.
-type thing struct {
+type target struct {
 	principal string
 	scope     scope.Scope
 	ids       string // lower case, sorted, each once, joined by commas; empty: all
@@ -221,7 +221,7 @@ func normal(ids []string) string {
 	return strings.Join(slices.Compact(all), ",")
 }
 
-func (t thing) list() []string {
+func (t target) list() []string {
 	if t.ids == "" {
 		return nil
 	}
@@ -231,7 +231,7 @@ func (t thing) list() []string {
 // begin subscribes to t in the scope and in the name of the request, once it is
 // known that there is something to follow. shown is what is selected of an entity, and
 // give makes of an event what the field gives.
-func begin[T, E any](ctx context.Context, g *watches[T], t thing, terms terms[T], shown loader.Shown, give func(event[T]) *E) (<-chan *E, error) {
+func begin[T, E any](ctx context.Context, g *pollGroups[T], t target, terms terms[T], shown loader.Shown, give func(event[T]) *E) (<-chan *E, error) {
 	l := loader.From(ctx)
 	if err := l.Refusal(); err != nil {
 		return nil, err
@@ -278,7 +278,7 @@ func (w *Watcher) admit() error {
 }
 
 // nothingThere is the error of a subscription that could never have an event.
-func nothingThere(t thing) error {
+func nothingThere(t target) error {
 	err := fault.New(fault.NotFound, "none of these %d exists in this scope", len(t.list()))
 	err.Argument = "ids"
 	return err

@@ -110,7 +110,7 @@ func watched(t *testing.T, c *console, o Options, f func(t *testing.T, w *Watche
 
 func follow(t *testing.T, w *Watcher, who principal.Principal, ids ...string) *subscriber[cc.Robot] {
 	t.Helper()
-	s, err := w.robots.subscribe(t.Context(), thing{principal: who.Name(), ids: normal(ids)}, terms[cc.Robot]{who: who})
+	s, err := w.robots.subscribe(t.Context(), target{principal: who.Name(), ids: normal(ids)}, terms[cc.Robot]{who: who})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -229,10 +229,10 @@ func TestPrincipalsAndThingsDoNotShare(t *testing.T) {
 		follow(t, w, bob, "a")
 		follow(t, w, alice, "b")
 		follow(t, w, alice)
-		if _, err := w.robots.subscribe(t.Context(), thing{principal: alice.Name(), queueID: "q"}, terms[cc.Robot]{who: alice}); err != nil {
+		if _, err := w.robots.subscribe(t.Context(), target{principal: alice.Name(), queueID: "q"}, terms[cc.Robot]{who: alice}); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := w.robots.subscribe(t.Context(), thing{principal: alice.Name(), scope: scope.Scope{CompanyID: "c"}}, terms[cc.Robot]{who: alice}); err != nil {
+		if _, err := w.robots.subscribe(t.Context(), target{principal: alice.Name(), scope: scope.Scope{CompanyID: "c"}}, terms[cc.Robot]{who: alice}); err != nil {
 			t.Fatal(err)
 		}
 		if w.Polls() != 6 {
@@ -327,7 +327,7 @@ func TestSubscriptionsEndWithTheirToken(t *testing.T) {
 		s.leave()
 		c.set("a", "a1")
 		names(t, other, 1)
-		if _, err := w.robots.subscribe(t.Context(), thing{principal: alice.Name()}, terms[cc.Robot]{who: alice}); fault.CodeOf(err) != fault.Unauthenticated {
+		if _, err := w.robots.subscribe(t.Context(), target{principal: alice.Name()}, terms[cc.Robot]{who: alice}); fault.CodeOf(err) != fault.Unauthenticated {
 			t.Errorf("a dead token subscribes: %v", err)
 		}
 		synctest.Wait() // what told of the refusal may not have ended yet
@@ -382,7 +382,7 @@ func TestFinalErrorsEndTheSubscription(t *testing.T) {
 				if _, err := s.next(t.Context()); !errors.Is(err, io.EOF) {
 					t.Errorf("and then %v", err)
 				}
-				if _, err := w.robots.subscribe(t.Context(), thing{principal: alice.Name()}, terms[cc.Robot]{who: alice}); fault.CodeOf(err) != code {
+				if _, err := w.robots.subscribe(t.Context(), target{principal: alice.Name()}, terms[cc.Robot]{who: alice}); fault.CodeOf(err) != code {
 					t.Errorf("subscribes to what is refused: %v", err)
 				}
 			})
@@ -460,7 +460,7 @@ func TestRetryAfterIsBounded(t *testing.T) {
 func TestNothingToFollow(t *testing.T) {
 	c := &console{}
 	watched(t, c, Options{}, func(t *testing.T, w *Watcher) {
-		_, err := w.robots.subscribe(t.Context(), thing{principal: alice.Name(), ids: "x,y"}, terms[cc.Robot]{who: alice})
+		_, err := w.robots.subscribe(t.Context(), target{principal: alice.Name(), ids: "x,y"}, terms[cc.Robot]{who: alice})
 		if fault.CodeOf(err) != fault.NotFound {
 			t.Errorf("%v", err)
 		}
@@ -515,7 +515,7 @@ func TestTooManySubscriptions(t *testing.T) {
 	watched(t, c, Options{MaxSubscriptions: 2}, func(t *testing.T, w *Watcher) {
 		s := follow(t, w, alice)
 		follow(t, w, bob)
-		if _, err := w.robots.subscribe(t.Context(), thing{principal: bob.Name()}, terms[cc.Robot]{who: bob}); fault.CodeOf(err) != fault.RateLimited {
+		if _, err := w.robots.subscribe(t.Context(), target{principal: bob.Name()}, terms[cc.Robot]{who: bob}); fault.CodeOf(err) != fault.RateLimited {
 			t.Errorf("%v", err)
 		}
 		s.leave()
@@ -531,7 +531,7 @@ func TestCloseEndsSubscriptions(t *testing.T) {
 		if _, err := s.next(t.Context()); !errors.Is(err, io.EOF) {
 			t.Errorf("%v", err)
 		}
-		if _, err := w.robots.subscribe(t.Context(), thing{principal: bob.Name()}, terms[cc.Robot]{who: bob}); err == nil {
+		if _, err := w.robots.subscribe(t.Context(), target{principal: bob.Name()}, terms[cc.Robot]{who: bob}); err == nil {
 			t.Error("subscribed to a closed watcher")
 		}
 	})
@@ -543,7 +543,7 @@ func TestLeavingBeforeTheFirstLook(t *testing.T) {
 	watched(t, c, Options{}, func(t *testing.T, w *Watcher) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		if _, err := w.robots.subscribe(ctx, thing{principal: alice.Name()}, terms[cc.Robot]{who: alice}); !errors.Is(err, context.DeadlineExceeded) {
+		if _, err := w.robots.subscribe(ctx, target{principal: alice.Name()}, terms[cc.Robot]{who: alice}); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("%v", err)
 		}
 		if w.Subscriptions() != 0 {

@@ -43,9 +43,9 @@ type Options struct {
 // fails as the client does. What it returns is shared and must not be changed.
 type Console struct {
 	*cc.Client
-	opts   Options
-	kinds  kinds
-	habits *habits // nil without a cache
+	opts      Options
+	kinds     kinds
+	predictor *Predictor // nil without a cache
 }
 
 // New returns a Console. It fails where the cache has no policy for a kind.
@@ -68,7 +68,7 @@ func New(o Options) (*Console, error) {
 			return nil, err
 		}
 		var err error
-		if c.habits, err = newHabits(); err != nil {
+		if c.predictor, err = newHabits(); err != nil {
 			return nil, err
 		}
 	}
@@ -81,14 +81,14 @@ func (c *Console) Forget(ctx context.Context) {
 	if c.opts.Cache == nil || name == "" {
 		return
 	}
-	c.habits.forget(name)
+	c.predictor.forget(name)
 	if err := c.opts.Cache.Forget(ctx, name); err != nil {
 		c.opts.Logger.WarnContext(ctx, "not all replicas are known to have forgotten a principal", "error", err)
 	}
 }
 
-// question is one read: what is asked, and what its answer depends on.
-type question[T any] struct {
+// request is one read: what is asked, and what its answer depends on.
+type request[T any] struct {
 	operation string
 	kind      string
 	scope     scope.Scope
@@ -97,11 +97,11 @@ type question[T any] struct {
 	on        []string // kinds whose change in the scope's company ends the answer
 	load      func(context.Context) (T, error)
 	restore   func(T)
-	landed    func(who string, value T, whole responsecache.Whole) // nil: nothing to do then
+	landed    func(who string, value T, whole responsecache.Container) // nil: nothing to do then
 }
 
 // key names the question for a principal.
-func (q question[T]) key(who string) responsecache.Key {
+func (q request[T]) key(who string) responsecache.Key {
 	return responsecache.Key{Principal: who, Call: callOf(q.operation, q.scope) + q.params, Part: q.part}
 }
 
@@ -110,31 +110,31 @@ func callOf(operation string, sc scope.Scope) string {
 }
 
 // read is the question as the cache is asked it.
-func (q question[T]) read(who string) responsecache.Read[T] {
+func (q request[T]) read(who string) responsecache.Read[T] {
 	r := responsecache.Read[T]{
-		Key: q.key(who), Tags: tags(q.scope, q.on), Soft: renewal(who, q.scope, q.kind), Load: q.load, Restore: q.restore,
+		Key: q.key(who), Tags: tags(q.scope, q.on), SoftTag: renewal(who, q.scope, q.kind), Load: q.load, Restore: q.restore,
 	}
 	if q.landed != nil {
-		r.Landed = func(value T, whole responsecache.Whole) { q.landed(who, value, whole) }
+		r.OnLoaded = func(value T, whole responsecache.Container) { q.landed(who, value, whole) }
 	}
 	return r
 }
 
 // ask answers q, and notes that on the operation's trail.
-func ask[T any](ctx context.Context, c *Console, v *responsecache.View[T], q question[T]) (T, responsecache.Info, error) {
+func ask[T any](ctx context.Context, c *Console, v *responsecache.View[T], q request[T]) (T, responsecache.Info, error) {
 	t := trail.FromContext(ctx)
 	who := c.opts.Identity(principal.FromContext(ctx))
-	foresee(ctx, c, v, q, t, who)
+	predict(ctx, c, v, q, t, who)
 	began := time.Now()
-	value, info, err := get(ctx, c, v, q, t.Wish(), who)
-	if t.Wish().Renewal != 0 && who != "" && (err == nil || fault.CodeOf(err) == fault.NotFound) {
+	value, info, err := get(ctx, c, v, q, t.Options(), who)
+	if t.Options().RefreshID != 0 && who != "" && (err == nil || fault.CodeOf(err) == fault.NotFound) {
 		t.Outdate(renewal(who, q.scope, q.kind))
 	}
 	note(t, q.operation, q.kind, began, info, err)
 	return value, info, err
 }
 
-func get[T any](ctx context.Context, c *Console, v *responsecache.View[T], q question[T], wish trail.Wish, who string) (T, responsecache.Info, error) {
+func get[T any](ctx context.Context, c *Console, v *responsecache.View[T], q request[T], wish trail.ReadOptions, who string) (T, responsecache.Info, error) {
 	p := principal.FromContext(ctx)
 	if v == nil || who == "" {
 		began := time.Now()
@@ -147,7 +147,7 @@ func get[T any](ctx context.Context, c *Console, v *responsecache.View[T], q que
 	}
 	var own atomic.Bool // a load goes on when its reader has gone
 	r := q.read(who)
-	r.Refresh, r.Renewal, r.MaxAge = wish.Refresh, wish.Renewal, wish.MaxAge
+	r.Refresh, r.RefreshID, r.MaxAge = wish.Refresh, wish.RefreshID, wish.MaxAge
 	r.Load = func(ctx context.Context) (T, error) {
 		own.Store(true)
 		return q.load(ctx)
@@ -174,7 +174,7 @@ func (c *Console) accepted(ctx context.Context, p principal.Principal) error {
 }
 
 // note adds a read to a trail.
-func note(t *trail.Trail, operation, kind string, began time.Time, info responsecache.Info, err error) {
+func note(t *trail.State, operation, kind string, began time.Time, info responsecache.Info, err error) {
 	if t == nil {
 		return
 	}
@@ -186,7 +186,7 @@ func note(t *trail.Trail, operation, kind string, began time.Time, info response
 	}
 	if err == nil && info.Failed != nil {
 		err = info.Failed
-		r.Code, r.InVain = fault.CodeOf(err), true
+		r.Code, r.ServedStaleOnError = fault.CodeOf(err), true
 	}
 	if err != nil {
 		var answered *cc.Error

@@ -237,11 +237,11 @@ func TestWishes(t *testing.T) {
 	}
 	ctx := f.owner()
 	id := must[*cc.Page[cc.Robot]](t)(c.Robots(ctx, sc, list)).List[0].ID
-	anew, recent := trail.New(trail.Wish{Refresh: true}), trail.New(trail.Wish{MaxAge: time.Nanosecond})
+	anew, recent := trail.New(trail.ReadOptions{Refresh: true}), trail.New(trail.ReadOptions{MaxAge: time.Nanosecond})
 	for name, tt := range map[string]struct {
-		t    *trail.Trail
+		t    *trail.State
 		want int
-	}{"nothing said": {trail.New(trail.Wish{}), 0}, "anew": {anew, 1}, "recent": {recent, 1}, "young enough": {trail.New(trail.Wish{MaxAge: time.Hour}), 0}} {
+	}{"nothing said": {trail.New(trail.ReadOptions{}), 0}, "anew": {anew, 1}, "recent": {recent, 1}, "young enough": {trail.New(trail.ReadOptions{MaxAge: time.Hour}), 0}} {
 		if n := read(trail.NewContext(ctx, tt.t)); n != tt.want {
 			t.Errorf("%s: %d calls, want %d", name, n, tt.want)
 		}
@@ -250,7 +250,7 @@ func TestWishes(t *testing.T) {
 			t.Errorf("%s: trail %+v", name, reads)
 		}
 	}
-	for _, w := range []*trail.Trail{anew, recent} {
+	for _, w := range []*trail.State{anew, recent} {
 		if kept := c.KeptRobots(trail.NewContext(ctx, w), sc, []string{id}, true); len(kept) > 0 {
 			t.Error("what is kept was given in spite of the wish")
 		}

@@ -14,7 +14,7 @@ import (
 
 // Companies are the principal's companies, those whose name contains the given one.
 func (c *Console) Companies(ctx context.Context, sc scope.Scope, name string) ([]*cc.Company, error) {
-	v, _, err := ask(ctx, c, c.kinds.companies, question[[]*cc.Company]{
+	v, _, err := ask(ctx, c, c.kinds.companies, request[[]*cc.Company]{
 		operation: cc.OpCompanies, kind: Companies, scope: sc, params: name,
 		load: func(ctx context.Context) ([]*cc.Company, error) { return c.Client.Companies(ctx, sc, name) },
 	})
@@ -23,7 +23,7 @@ func (c *Console) Companies(ctx context.Context, sc scope.Scope, name string) ([
 
 // DepartmentTree is the department tree of the scope's company.
 func (c *Console) DepartmentTree(ctx context.Context, sc scope.Scope) (*cc.DepartmentTree, error) {
-	v, _, err := ask(ctx, c, c.kinds.tree, question[*cc.DepartmentTree]{
+	v, _, err := ask(ctx, c, c.kinds.tree, request[*cc.DepartmentTree]{
 		operation: cc.OpDepartmentTree, kind: Tree, scope: sc,
 		load:    func(ctx context.Context) (*cc.DepartmentTree, error) { return c.Client.DepartmentTree(ctx, sc) },
 		restore: stamping[*cc.DepartmentTree](sc),
@@ -33,7 +33,7 @@ func (c *Console) DepartmentTree(ctx context.Context, sc scope.Scope) (*cc.Depar
 
 // Self is the principal as a user of the scope's company.
 func (c *Console) Self(ctx context.Context, sc scope.Scope) (*cc.CompanyUser, error) {
-	v, _, err := ask(ctx, c, c.kinds.self, question[*cc.CompanyUser]{
+	v, _, err := ask(ctx, c, c.kinds.self, request[*cc.CompanyUser]{
 		operation: cc.OpSelf, kind: Self, scope: sc,
 		load:    func(ctx context.Context) (*cc.CompanyUser, error) { return c.Client.Self(ctx, sc) },
 		restore: stamping[*cc.CompanyUser](sc),
@@ -86,14 +86,14 @@ func (c *Console) Workflow(ctx context.Context, sc scope.Scope, id string) (*cc.
 // WorkflowRobots is a page of the robots that a workflow runs on: it changes with the
 // robots and with the workflow.
 func (c *Console) WorkflowRobots(ctx context.Context, sc scope.Scope, id string, index, size int) (*cc.Page[cc.Robot], error) {
-	v, _, err := ask(ctx, c, c.kinds.robots.pages, question[*cc.Page[cc.Robot]]{
+	v, _, err := ask(ctx, c, c.kinds.robots.pages, request[*cc.Page[cc.Robot]]{
 		operation: cc.OpWorkflowRobots, kind: Robots, scope: sc, on: []string{Robots, Workflows},
 		params: scope.Lower(id) + "\n" + strconv.Itoa(index) + "\n" + strconv.Itoa(size),
 		load: func(ctx context.Context) (*cc.Page[cc.Robot], error) {
 			return c.Client.WorkflowRobots(ctx, sc, id, index, size)
 		},
 		restore: stampingPage[cc.Robot](sc),
-		landed:  laying(c.kinds.robots, sc),
+		landed:  indexPage(c.kinds.robots, sc),
 	})
 	return v, err
 }
@@ -141,18 +141,18 @@ func page[T, F any](ctx context.Context, c *Console, k listed[T], sc scope.Scope
 	if filtered {
 		on = []string{Packages, Queues, Robots, Workflows, Layouts}
 	}
-	v, _, err := ask(ctx, c, k.pages, question[*cc.Page[T]]{
+	v, _, err := ask(ctx, c, k.pages, request[*cc.Page[T]]{
 		operation: k.list, kind: k.kind, scope: sc, params: l.Encode(), on: on,
 		load:    func(ctx context.Context) (*cc.Page[T], error) { return load(ctx, sc, l) },
 		restore: stampingPage[T](sc),
-		landed:  laying(k, sc),
+		landed:  indexPage(k, sc),
 	})
 	return v, err
 }
 
 // single is the question for one entity.
-func single[T any](k listed[T], sc scope.Scope, id string, load func(context.Context, scope.Scope, string) (*T, error)) question[*T] {
-	return question[*T]{
+func single[T any](k listed[T], sc scope.Scope, id string, load func(context.Context, scope.Scope, string) (*T, error)) request[*T] {
+	return request[*T]{
 		operation: k.get, kind: k.kind, scope: sc, part: scope.Lower(id), on: []string{k.kind},
 		load:    func(ctx context.Context) (*T, error) { return load(ctx, sc, id) },
 		restore: stamping[*T](sc),
@@ -166,22 +166,22 @@ func one[T any](ctx context.Context, c *Console, k listed[T], sc scope.Scope, id
 	return v, err
 }
 
-// bare marks the question for entities of which less is wanted than a get brings.
-const bare = "bare\n"
+// partial marks the question for entities of which less is wanted than a get brings.
+const partial = "bare\n"
 
-// laying lets the entities of a page that has just come answer for themselves: those that
+// indexPage lets the entities of a page that has just come answer for themselves: those that
 // carry all that a get would for a get, the others for who wants no more than they have.
-func laying[T any](k listed[T], sc scope.Scope) func(string, *cc.Page[T], responsecache.Whole) {
+func indexPage[T any](k listed[T], sc scope.Scope) func(string, *cc.Page[T], responsecache.Container) {
 	if k.one == nil {
 		return nil
 	}
-	return func(who string, p *cc.Page[T], whole responsecache.Whole) {
+	return func(who string, p *cc.Page[T], whole responsecache.Container) {
 		if p == nil {
 			return
 		}
 		on, soft := tags(sc, []string{k.kind}), renewal(who, sc, k.kind) // elsewhere is in the same company
 		for call, parts := range sorted(k, sc, p) {
-			_ = k.one.Lay(responsecache.Key{Principal: who, Call: call}, on, soft, parts, whole) // fails only without a principal, who then has no view
+			_ = k.one.Index(responsecache.Key{Principal: who, Call: call}, on, soft, parts, whole) // fails only without a principal, who then has no view
 		}
 	}
 }
@@ -206,7 +206,7 @@ func sorted[T any](k listed[T], sc scope.Scope, p *cc.Page[T]) map[string][]resp
 	for in, parts := range at {
 		call := callOf(k.get, in.scope)
 		if in.less {
-			call += bare
+			call += partial
 		}
 		calls[call] = parts
 	}
@@ -230,7 +230,7 @@ func kept[T any](ctx context.Context, c *Console, k listed[T], sc scope.Scope, i
 	p := principal.FromContext(ctx)
 	t := trail.FromContext(ctx)
 	who := c.opts.Identity(p)
-	if k.one == nil || who == "" || t.Wish().Refresh || c.accepted(ctx, p) != nil {
+	if k.one == nil || who == "" || t.Options().Refresh || c.accepted(ctx, p) != nil {
 		return nil
 	}
 	began := time.Now()
@@ -239,10 +239,10 @@ func kept[T any](ctx context.Context, c *Console, k listed[T], sc scope.Scope, i
 		names[i] = scope.Lower(id)
 	}
 	at := responsecache.Key{Principal: who, Call: callOf(k.get, sc)}
-	found, missing, info := k.one.Peek(at, names, t.Wish().MaxAge)
+	found, missing, info := k.one.Peek(at, names, t.Options().MaxAge)
 	if !whole && k.whole != nil && len(missing) > 0 {
-		at.Call += bare
-		more, _, other := k.one.Peek(at, missing, t.Wish().MaxAge)
+		at.Call += partial
+		more, _, other := k.one.Peek(at, missing, t.Options().MaxAge)
 		if found = append(found, more...); len(more) > 0 && len(more) < len(found) {
 			other.Age = max(other.Age, info.Age)
 			other.Dependency = responsecache.Combine(info.Dependency, other.Dependency)
@@ -252,7 +252,7 @@ func kept[T any](ctx context.Context, c *Console, k listed[T], sc scope.Scope, i
 		}
 	}
 	if len(found) > 0 {
-		c.habits.served(who, t.Wish().Like, k.kind, info.Dependency.Begun())
+		c.predictor.observeHit(who, t.Options().OperationKey, k.kind, info.Dependency.Begun())
 		note(t, k.get, k.kind, began, info, nil)
 	}
 	return found

@@ -29,7 +29,7 @@ var buffers = sync.Pool{New: func() any { return new(make([]byte, 0, bufferBytes
 // newAnswer begins to read an answer; free must be called at its end.
 func newAnswer(from io.Reader) *answer {
 	a := &answer{from: from, pooled: buffers.Get().(*[]byte)} //nolint:forcetypeassert // see buffers
-	a.in, a.kept = (*a.pooled)[:0], &kept{}
+	a.in, a.arena = (*a.pooled)[:0], &arena{}
 	return a
 }
 

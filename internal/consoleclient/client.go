@@ -94,7 +94,7 @@ type Call struct {
 
 // Client calls the console's API gateway. It is safe for concurrent use.
 type Client struct {
-	wire            wire
+	http            httpClient
 	log             *slog.Logger
 	base            *url.URL
 	tokens          Tokens
@@ -124,7 +124,7 @@ func New(o Options) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Client{wire: w, log: o.Logger, base: base, tokens: o.Tokens, permit: o.Permit, uploadTimeout: o.UploadTimeout, queueCreatePath: path, pauses: &pauses{all: make(map[string]pause)}}
+	c := &Client{http: w, log: o.Logger, base: base, tokens: o.Tokens, permit: o.Permit, uploadTimeout: o.UploadTimeout, queueCreatePath: path, pauses: &pauses{all: make(map[string]pause)}}
 	if c.log == nil {
 		c.log = slog.New(slog.DiscardHandler)
 	}
@@ -139,8 +139,8 @@ func New(o Options) (*Client, error) {
 
 // CloseIdleConnections closes the connections that no call is using.
 func (c *Client) CloseIdleConnections() {
-	c.wire.http.CloseIdleConnections()
-	c.wire.files.CloseIdleConnections()
+	c.http.http.CloseIdleConnections()
+	c.http.files.CloseIdleConnections()
 }
 
 // ParseBaseURL reads a base URL of Options. What it fails with does not repeat the URL,
@@ -159,11 +159,11 @@ func ParseBaseURL(s string) (*url.URL, error) {
 	return u, nil
 }
 
-func newWire(o Options) (wire, error) {
+func newWire(o Options) (httpClient, error) {
 	if o.Timeout < 0 || o.UploadTimeout < 0 || o.MaxResponseBytes < 0 {
-		return wire{}, errors.New("consoleclient: a negative time-out or size in Options")
+		return httpClient{}, errors.New("consoleclient: a negative time-out or size in Options")
 	}
-	w := wire{timeout: o.Timeout, max: o.MaxResponseBytes, observe: o.Observe, trace: o.Trace, userAgent: o.UserAgent}
+	w := httpClient{timeout: o.Timeout, max: o.MaxResponseBytes, observe: o.Observe, trace: o.Trace, userAgent: o.UserAgent}
 	if w.timeout == 0 {
 		w.timeout = DefaultTimeout
 	}

@@ -195,7 +195,7 @@ func (l *listReader[T]) elements() error {
 			return l.a.skip('n')
 		}
 		e = new(T)
-		return decodeElement(&l.a.scanner, e)
+		return readInto(&l.a.scanner, e)
 	}
 	for first = true; ; first = false {
 		if err := l.a.whole(next); err != nil || !more {
@@ -323,11 +323,11 @@ func decodeSome[T any](a *answer, id func(*T) string) ([]*T, error) {
 			raw = wrapped
 		}
 	}
-	s := &scanner{in: raw, last: true, kept: a.kept}
+	s := &scanner{in: raw, last: true, arena: a.arena}
 	switch raw[0] {
 	case '{':
 		e := new(T)
-		if err := decodeElement(s, e); err != nil {
+		if err := readInto(s, e); err != nil {
 			return nil, err
 		}
 		if _, err := checked(e, id); err != nil {
@@ -350,7 +350,7 @@ func decodeSome[T any](a *answer, id func(*T) string) ([]*T, error) {
 			}
 			continue
 		}
-		if err := decodeElement(s, e); err != nil {
+		if err := readInto(s, e); err != nil {
 			return nil, err
 		}
 		if _, err := checked(e, id); err == nil {
@@ -375,12 +375,12 @@ func decodeOne[T any](a *answer, id func(*T) string) (*T, error) {
 	}
 	e := new(T)
 	if wrapped == nil {
-		if err := decodeElement(&scanner{in: raw, kept: a.kept}, e); err != nil {
+		if err := readInto(&scanner{in: raw, arena: a.arena}, e); err != nil {
 			return nil, err
 		}
 		return checked(e, id)
 	}
-	if onlyElement(&scanner{in: wrapped, kept: a.kept}, e) {
+	if onlyElement(&scanner{in: wrapped, arena: a.arena}, e) {
 		return checked(e, id)
 	}
 	var list []*T
@@ -390,14 +390,14 @@ func decodeOne[T any](a *answer, id func(*T) string) (*T, error) {
 	if len(list) == 0 || list[0] == nil {
 		return nil, errEmptyList
 	}
-	first := &scanner{in: wrapped, kept: a.kept}
+	first := &scanner{in: wrapped, arena: a.arena}
 	if _, err := first.next('[', ']', true); err != nil {
 		return nil, err
 	}
 	if first.peek() != '{' {
 		return checked(list[0], id)
 	}
-	if err := decodeElement(first, e); err != nil { // which also reads ids in their canonical form
+	if err := readInto(first, e); err != nil { // which also reads ids in their canonical form
 		return nil, err
 	}
 	return checked(e, id)
@@ -406,7 +406,7 @@ func decodeOne[T any](a *answer, id func(*T) string) (*T, error) {
 // onlyElement reads the object that a list consists of into e, which is new, and says whether it was such a list.
 func onlyElement[T any](s *scanner, e *T) bool {
 	more, err := s.next('[', ']', true)
-	if err != nil || !more || s.peek() != '{' || decodeElement(s, e) != nil {
+	if err != nil || !more || s.peek() != '{' || readInto(s, e) != nil {
 		return false
 	}
 	more, err = s.next('[', ']', false)

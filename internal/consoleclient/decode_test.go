@@ -71,7 +71,7 @@ func agreementOn[T any]() agreement {
 
 // cramped is an answer that arrives in small pieces, in a buffer that is soon full.
 func cramped(text []byte) *answer {
-	return &answer{scanner: scanner{in: make([]byte, 0, 16), kept: &kept{}}, from: iotest.HalfReader(bytes.NewReader(text))}
+	return &answer{scanner: scanner{in: make([]byte, 0, 16), arena: &arena{}}, from: iotest.HalfReader(bytes.NewReader(text))}
 }
 
 // known leaves of an error only what callers tell apart.
@@ -260,7 +260,7 @@ func TestReadByMembers(t *testing.T) {
 func TestTextsAreCopies(t *testing.T) {
 	answer := []byte(`{"id":"1","name":"first","description":"second","tags":["third"],"properties":{"k":"v"},"robotCount":3}`)
 	q := new(Queue)
-	if err := decodeElement(&scanner{in: answer, kept: &kept{}}, q); err != nil {
+	if err := readInto(&scanner{in: answer, arena: &arena{}}, q); err != nil {
 		t.Fatal(err)
 	}
 	for i := range answer {

@@ -28,7 +28,7 @@ type member struct {
 
 // What scanner.field gives for no field.
 const (
-	notOurs = -1 - iota
+	unknownField = -1 - iota
 	noMore
 )
 
@@ -95,7 +95,7 @@ func (t *members) find(rawName []byte) *member {
 	if m := t.folded[string(fold(room[:0], name))]; m != nil {
 		return m
 	}
-	return &member{written: string(rawName) + ":", field: notOurs}
+	return &member{written: string(rawName) + ":", field: unknownField}
 }
 
 // object is one that is being read.
@@ -151,8 +151,8 @@ func (s *scanner) anyField(o *object) (int, error) {
 	return m.field, nil
 }
 
-// decodeElement reads the value that comes next into e, which is new.
-func decodeElement[T any](s *scanner, e *T) error {
+// readInto reads the value that comes next into e, which is new.
+func readInto[T any](s *scanner, e *T) error {
 	if r, ok := any(e).(interface{ read(s *scanner) error }); ok {
 		return r.read(s)
 	}

@@ -30,7 +30,7 @@ func readStringPointer(s *scanner, p **string) error {
 	text, kind, err := s.text()
 	*p = nil
 	if err == nil && kind != kindNull && text != scope.NoID {
-		*p = s.kept.pointer(text)
+		*p = s.arena.pointer(text)
 	}
 	return err
 }
@@ -47,7 +47,7 @@ func readIDPointer(s *scanner, p **string) error {
 	text, kind, err := s.text()
 	*p = nil
 	if text = scope.Canonical(text); err == nil && kind != kindNull && text != scope.NoID {
-		*p = s.kept.pointer(text)
+		*p = s.arena.pointer(text)
 	}
 	return err
 }
@@ -105,11 +105,11 @@ func readTexts(s *scanner, p *[]string) error {
 		}
 		return err
 	}
-	s.kept.list = s.kept.list[:0]
+	s.arena.list = s.arena.list[:0]
 	for first := true; ; first = false {
 		more, err := s.next('[', ']', first)
 		if err != nil || !more {
-			*p = s.kept.texts(s.kept.list)
+			*p = s.arena.texts(s.arena.list)
 			return err
 		}
 		text, kind, err := s.text()
@@ -117,7 +117,7 @@ func readTexts(s *scanner, p *[]string) error {
 			return err
 		}
 		if kind != kindNull {
-			s.kept.list = append(s.kept.list, text)
+			s.arena.list = append(s.arena.list, text)
 		}
 	}
 }
@@ -127,11 +127,11 @@ func readStringMap(s *scanner, p *StringMap) error {
 	if s.peek() != '{' {
 		return s.skip(s.peek())
 	}
-	s.kept.members = s.kept.members[:0]
+	s.arena.members = s.arena.members[:0]
 	for first := true; ; first = false {
 		more, err := s.next('{', '}', first)
 		if err != nil || !more {
-			*p = s.kept.maps.list(settled(s.kept.members))
+			*p = s.arena.maps.list(settled(s.arena.members))
 			return err
 		}
 		name, err := s.name()
@@ -143,7 +143,7 @@ func readStringMap(s *scanner, p *StringMap) error {
 			return err
 		}
 		if kind != kindNull {
-			s.kept.members = append(s.kept.members, StringMember{s.kept.memberName(unquoted(name)), value})
+			s.arena.members = append(s.arena.members, StringMember{s.arena.memberName(unquoted(name)), value})
 		}
 	}
 }

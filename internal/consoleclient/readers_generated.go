@@ -34,7 +34,7 @@ func (e *Argument) read(s *scanner) error {
 		case 3:
 			err = readStringPointer(s, &e.DefaultValue)
 		case 4:
-			err = readObject(s, &e.AssetContent, &s.kept.assetContent, true)
+			err = readObject(s, &e.AssetContent, &s.arena.assetContent, true)
 		case noMore:
 			return nil
 		default:
@@ -135,7 +135,7 @@ func (e *CompanyUser) read(s *scanner) error {
 		}
 		switch field {
 		case 0:
-			err = readObject(s, &e.UserExtensionInfo, &s.kept.userExtensionInfo, true)
+			err = readObject(s, &e.UserExtensionInfo, &s.arena.userExtensionInfo, true)
 		case 1:
 			err = readBool(s, &e.IsExternalUser)
 		case 2:
@@ -206,7 +206,7 @@ func (e *Department) read(s *scanner) error {
 		}
 		switch field {
 		case 0:
-			err = readObjects(s, &e.Children, &s.kept.department, true)
+			err = readObjects(s, &e.Children, &s.arena.department, true)
 		case 1:
 			err = readStringPointer(s, &e.DepartmentPath)
 		case 2:
@@ -259,9 +259,9 @@ func (e *DepartmentTree) read(s *scanner) error {
 		}
 		switch field {
 		case 0:
-			err = readPointer(s, &e.Count, &s.kept.ints, readInt)
+			err = readPointer(s, &e.Count, &s.arena.ints, readInt)
 		case 1:
-			err = readObject(s, &e.RootDepartment, &s.kept.department, false)
+			err = readObject(s, &e.RootDepartment, &s.arena.department, false)
 		case noMore:
 			return nil
 		default:
@@ -402,7 +402,7 @@ func (e *Package) read(s *scanner) error {
 		case 16:
 			err = readStringPointer(s, &e.FullDescription)
 		case 17:
-			err = readObjects(s, &e.Versions, &s.kept.packageVersion, true)
+			err = readObjects(s, &e.Versions, &s.arena.packageVersion, true)
 		case 18:
 			err = readStringPointer(s, &e.ETag)
 		case noMore:
@@ -429,7 +429,7 @@ func (e *PackageUpload) read(s *scanner) error {
 		case 0:
 			err = readID(s, &e.ID)
 		case 1:
-			err = readObject(s, &e.Channel, &s.kept.uploadChannel, false)
+			err = readObject(s, &e.Channel, &s.arena.uploadChannel, false)
 		case 2:
 			err = readDateTime(s, &e.CreatedAt)
 		case 3:
@@ -466,7 +466,7 @@ func (e *PackageVersion) read(s *scanner) error {
 		case 3:
 			err = readStringPointer(s, &e.Description)
 		case 4:
-			err = readObjects(s, &e.Arguments, &s.kept.argument, true)
+			err = readObjects(s, &e.Arguments, &s.arena.argument, true)
 		case 5:
 			err = readStringPointer(s, &e.ETag)
 		case 6:
@@ -535,7 +535,7 @@ func (e *Queue) read(s *scanner) error {
 		case 10:
 			err = readStringPointer(s, &e.ModifiedByName)
 		case 11:
-			err = readPointer(s, &e.RobotCount, &s.kept.ints, readInt)
+			err = readPointer(s, &e.RobotCount, &s.arena.ints, readInt)
 		case 12:
 			err = readIDPointer(s, &e.CompanyID)
 		case 13:
@@ -700,7 +700,7 @@ func (e *Workflow) read(s *scanner) error {
 		case 3:
 			err = readStringPointer(s, &e.Description)
 		case 4:
-			err = readObjects(s, &e.Arguments, &s.kept.argument, true)
+			err = readObjects(s, &e.Arguments, &s.arena.argument, true)
 		case 5:
 			err = readTexts(s, &e.Tags)
 		case 6:
@@ -708,7 +708,7 @@ func (e *Workflow) read(s *scanner) error {
 		case 7:
 			err = readStringMap(s, &e.Properties)
 		case 8:
-			err = readObject(s, &e.JobStateNotification, &s.kept.jobStateNotification, true)
+			err = readObject(s, &e.JobStateNotification, &s.arena.jobStateNotification, true)
 		case 9:
 			err = readStringPointer(s, &e.PackageName)
 		case 10:
@@ -744,7 +744,7 @@ func (e *Workflow) read(s *scanner) error {
 		case 25:
 			err = readIDPointer(s, &e.CompanyID)
 		case 26:
-			err = readPointer(s, &e.AssociatedRobotIDs, &s.kept.lists, readIDs)
+			err = readPointer(s, &e.AssociatedRobotIDs, &s.arena.lists, readIDs)
 		case noMore:
 			return nil
 		default:
@@ -777,7 +777,7 @@ func (e *WorkflowLayout) read(s *scanner) error {
 		case 4:
 			err = readStringMap(s, &e.Properties)
 		case 5:
-			err = readObjects(s, &e.Nodes, &s.kept.workflowLayoutNode, true)
+			err = readObjects(s, &e.Nodes, &s.arena.workflowLayoutNode, true)
 		case 6:
 			err = readDateTime(s, &e.LastTriggeredAt)
 		case 7:
@@ -832,7 +832,7 @@ func (e *WorkflowLayoutNode) read(s *scanner) error {
 		case 5:
 			err = readTexts(s, &e.Tags)
 		case 6:
-			err = readObjects(s, &e.Arguments, &s.kept.argument, true)
+			err = readObjects(s, &e.Arguments, &s.arena.argument, true)
 		case 7:
 			err = readDateTime(s, &e.CreatedAt)
 		case 8:
@@ -894,17 +894,17 @@ func (e *WorkflowUpgrade) read(s *scanner) error {
 		}
 		switch field {
 		case 0:
-			err = readPointer(s, &e.Total, &s.kept.ints, readInt)
+			err = readPointer(s, &e.Total, &s.arena.ints, readInt)
 		case 1:
-			err = readPointer(s, &e.SuccessCount, &s.kept.ints, readInt)
+			err = readPointer(s, &e.SuccessCount, &s.arena.ints, readInt)
 		case 2:
-			err = readPointer(s, &e.FailureCount, &s.kept.ints, readInt)
+			err = readPointer(s, &e.FailureCount, &s.arena.ints, readInt)
 		case 3:
-			err = readPointer(s, &e.MissingCount, &s.kept.ints, readInt)
+			err = readPointer(s, &e.MissingCount, &s.arena.ints, readInt)
 		case 4:
-			err = readObjects(s, &e.FailedList, &s.kept.workflowUpgradeItem, true)
+			err = readObjects(s, &e.FailedList, &s.arena.workflowUpgradeItem, true)
 		case 5:
-			err = readObjects(s, &e.WarningList, &s.kept.workflowUpgradeItem, true)
+			err = readObjects(s, &e.WarningList, &s.arena.workflowUpgradeItem, true)
 		case noMore:
 			return nil
 		default:

@@ -34,7 +34,7 @@ func TestRobot(t *testing.T) {
 
 func TestRobotListeningStatus(t *testing.T) {
 	for name, c := range map[string]struct {
-		wire string
+		http string
 		want []string
 	}{
 		"integers": {`[1,2]`, []string{"1", "2"}},
@@ -45,7 +45,7 @@ func TestRobotListeningStatus(t *testing.T) {
 		"mixed":    {`[null,true,"x"]`, []string{"true", "x"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			console := serve(t, jsonAnswer(`{"id":"`+guid+`","listeningStatus":`+c.wire+`}`))
+			console := serve(t, jsonAnswer(`{"id":"`+guid+`","listeningStatus":`+c.http+`}`))
 			got, err := newTestClient(t, console, nil).Robot(t.Context(), testScope, guid)
 			if err != nil {
 				t.Fatal(err)

@@ -19,7 +19,7 @@ type scanner struct {
 	depth  int  // of objects and arrays that are open here
 	last   bool // whether nothing comes after in
 	simple bool // whether the last value of raw is a string that is its own text
-	kept   *kept
+	arena  *arena
 }
 
 // maxDepth is how deep objects and arrays may be nested, as in jsontext.
@@ -304,7 +304,7 @@ func (s *scanner) text() (string, jsontext.Kind, error) {
 		start := s.at + 1
 		if end := start + plainBytes(s.in[start:]); end < len(s.in) && s.in[end] == '"' {
 			s.at = end + 1
-			return s.kept.text(s.in[start:end]), kindString, nil
+			return s.arena.text(s.in[start:end]), kindString, nil
 		}
 	case s.follows(s.at, "null"):
 		s.at += len("null")
@@ -314,7 +314,7 @@ func (s *scanner) text() (string, jsontext.Kind, error) {
 	if err != nil || kind == kindNull {
 		return "", kind, err
 	}
-	return s.kept.text(b), kind, nil
+	return s.arena.text(b), kind, nil
 }
 
 // unquoted gives what a JSON string says, invalid UTF-8 replaced: most are their own text.

@@ -45,7 +45,7 @@ func (t Token) LogValue() slog.Value { return slog.StringValue(t.String()) }
 
 // SSO obtains tokens (document, section Authentication). It is safe for concurrent use.
 type SSO struct {
-	wire     wire
+	http     httpClient
 	endpoint *url.URL
 }
 
@@ -59,11 +59,11 @@ func NewSSO(o Options) (*SSO, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &SSO{wire: w, endpoint: base.JoinPath("/connect/token")}, nil
+	return &SSO{http: w, endpoint: base.JoinPath("/connect/token")}, nil
 }
 
 // CloseIdleConnections closes the connections that no call is using.
-func (s *SSO) CloseIdleConnections() { s.wire.http.CloseIdleConnections() }
+func (s *SSO) CloseIdleConnections() { s.http.http.CloseIdleConnections() }
 
 // The operations, as the document writes them.
 const (
@@ -100,14 +100,14 @@ func (s *SSO) grant(ctx context.Context, form url.Values) (Token, error) {
 		ExpiresIn    Int    `json:"expires_in"`
 	}
 	encoded := form.Encode()
-	err := s.wire.exchange(ctx, exchange{operation: OpToken}, func(ctx context.Context) (*http.Request, error) {
+	err := s.http.exchange(ctx, exchange{operation: OpToken}, func(ctx context.Context) (*http.Request, error) {
 		req, err := newRequest(ctx, http.MethodPost, s.endpoint, strings.NewReader(encoded), int64(len(encoded)))
 		if err != nil {
 			return nil, err
 		}
 		req.Header.Set(headerContentType, "application/x-www-form-urlencoded")
 		req.Header.Set("Accept", "application/json")
-		req.Header.Set("User-Agent", s.wire.userAgent)
+		req.Header.Set("User-Agent", s.http.userAgent)
 		return req, nil
 	}, func(a *answer) error {
 		raw, err := a.value()

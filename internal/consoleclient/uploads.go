@@ -106,7 +106,7 @@ func (c *Client) PutPackageFile(ctx context.Context, channel UploadChannel, file
 		// The URI is not quoted, nor the cause: both may hold the key to the storage.
 		return invalid(OpCreateUpload, http.StatusOK, "the upload channel is not an http or https URL", nil)
 	}
-	return c.wire.exchange(ctx, exchange{operation: OpPutPackageFile, timeout: c.uploadTimeout, storage: true}, func(ctx context.Context) (*http.Request, error) {
+	return c.http.exchange(ctx, exchange{operation: OpPutPackageFile, timeout: c.uploadTimeout, storage: true}, func(ctx context.Context) (*http.Request, error) {
 		req, err := newRequest(ctx, http.MethodPut, u, file, size)
 		if err != nil {
 			return nil, err

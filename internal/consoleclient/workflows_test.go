@@ -34,7 +34,7 @@ func TestWorkflow(t *testing.T) {
 
 func TestWorkflowAssociatedRobotIDs(t *testing.T) {
 	for name, c := range map[string]struct {
-		wire string
+		http string
 		want *[]string
 	}{
 		"absent": {``, nil},
@@ -43,7 +43,7 @@ func TestWorkflowAssociatedRobotIDs(t *testing.T) {
 		"some":   {`,"AssociatedRobotIds":["a","b"]`, &[]string{"a", "b"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			console := serve(t, jsonAnswer(`{"id":"`+guid+`"`+c.wire+`}`))
+			console := serve(t, jsonAnswer(`{"id":"`+guid+`"`+c.http+`}`))
 			got, err := newTestClient(t, console, nil).Workflow(t.Context(), testScope, guid)
 			if err != nil {
 				t.Fatal(err)

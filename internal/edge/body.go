@@ -12,9 +12,9 @@ import (
 // connection for ever, and a gateway that is to stop.
 const bodyTimeout = 30 * time.Second
 
-// impatient bounds how long the server waits for a body that nobody reads, which it
+// readDeadline bounds how long the server waits for a body that nobody reads, which it
 // does before it answers, to leave the connection usable.
-func impatient(limit time.Duration) func(http.Handler) http.Handler {
+func readDeadline(limit time.Duration) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if r.ContentLength != 0 {
@@ -25,16 +25,16 @@ func impatient(limit time.Duration) func(http.Handler) http.Handler {
 	}
 }
 
-// patient reads a body of which no piece takes longer than limit, or a tenth less. How
+// idleTimeout reads a body of which no piece takes longer than limit, or a tenth less. How
 // long the whole takes, an upload of hours, is not its matter.
-func patient(w http.ResponseWriter, body io.ReadCloser, limit time.Duration) io.ReadCloser {
+func idleTimeout(w http.ResponseWriter, body io.ReadCloser, limit time.Duration) io.ReadCloser {
 	if body == nil || body == http.NoBody {
 		return body
 	}
-	return &patientBody{ReadCloser: body, connection: http.NewResponseController(w), limit: limit}
+	return &idleTimeoutBody{ReadCloser: body, connection: http.NewResponseController(w), limit: limit}
 }
 
-type patientBody struct {
+type idleTimeoutBody struct {
 	io.ReadCloser
 	connection *http.ResponseController
 	limit      time.Duration
@@ -44,7 +44,7 @@ type patientBody struct {
 // Read waits for the next piece. At the end the deadline is lifted: from then on
 // the server reads only to notice that the client has gone. It stays where the body has
 // not come to its end, as the server will read on.
-func (b *patientBody) Read(p []byte) (int, error) {
+func (b *idleTimeoutBody) Read(p []byte) (int, error) {
 	if now := time.Now(); now.Sub(b.set) > b.limit/10 {
 		b.set = now
 		_ = b.connection.SetReadDeadline(now.Add(b.limit)) // not every connection has one

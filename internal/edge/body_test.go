@@ -17,7 +17,7 @@ func TestBodiesThatStopInTheMiddle(t *testing.T) {
 	const pause = time.Second // long enough for a busy machine
 	read := make(chan error, 1)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		_, err := io.ReadAll(patient(w, r.Body, pause))
+		_, err := io.ReadAll(idleTimeout(w, r.Body, pause))
 		read <- err
 		if err == nil { // the deadline of the body is not one of the answer
 			time.Sleep(2 * pause)
@@ -65,7 +65,7 @@ func TestBodiesThatStopInTheMiddle(t *testing.T) {
 // TestBodiesThatNobodyReads hold neither their connections nor their answers for ever.
 func TestBodiesThatNobodyReads(t *testing.T) {
 	const limit = 500 * time.Millisecond
-	server := httptest.NewServer(impatient(limit)(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	server := httptest.NewServer(readDeadline(limit)(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(http.StatusTeapot)
 	})))
 	defer server.Close()
@@ -100,7 +100,7 @@ func TestClientsThatDoNotRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer client.Close()
-	conn, err := Gather(listener).Accept()
+	conn, err := CoalesceWrites(listener).Accept()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,7 +15,7 @@ import (
 // are those of POST and GET, and the other way round.
 type cachingExecutor struct {
 	graphql.GraphExecutor
-	answers *Answers
+	answers *OperationCache
 	// request gives the parameters and the header of the operation that is created in ctx.
 	request func(ctx context.Context) (*parameters, http.Header)
 }
@@ -29,14 +29,14 @@ func (e cachingExecutor) CreateOperationContext(ctx context.Context, params *gra
 	given, header := e.request(ctx)
 	op, errs := e.GraphExecutor.CreateOperationContext(ctx, params)
 	if len(errs) == 0 && given != nil && op.Operation.Operation == ast.Query {
-		op.Stats.SetExtension(statsEnquiry, e.answers.enquire(ctx, given, header, typeJSON))
+		op.Stats.SetExtension(statsEnquiry, e.answers.cacheRequest(ctx, given, header, typeJSON))
 	}
 	return op, errs
 }
 
 // DispatchOperation answers a query from what is kept, or executes the operation.
 func (e cachingExecutor) DispatchOperation(ctx context.Context, op *graphql.OperationContext) (graphql.ResponseHandler, context.Context) {
-	asked, ok := op.Stats.GetExtension(statsEnquiry).(*enquiry)
+	asked, ok := op.Stats.GetExtension(statsEnquiry).(*cacheRequest)
 	if !ok {
 		return e.GraphExecutor.DispatchOperation(ctx, op)
 	}
@@ -84,7 +84,7 @@ type compressing struct {
 
 // Do answers the request.
 func (c compressing) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
-	rec := &transcript{header: make(http.Header)}
+	rec := &responseRecorder{header: make(http.Header)}
 	c.Transport.Do(rec, r, exec)
 	rec.answer().write(w, r, c.encoder)
 }

@@ -44,8 +44,8 @@ type Options struct {
 	// Explainer knows what an operation asks the console for; nil: nothing is planned,
 	// nor any root field's age told.
 	Explainer Explainer
-	// Answers keeps the answers of queries; nil: each is executed.
-	Answers *Answers
+	// OperationCache keeps the answers of queries; nil: each is executed.
+	OperationCache *OperationCache
 	// Origins are those whose pages may use the endpoint beside the gateway's
 	// own, each as [ParseOrigin] wants it.
 	Origins []string
@@ -118,8 +118,8 @@ func New(opts Options) http.Handler {
 	}
 
 	r := chi.NewRouter()
-	r.Use(gathered, impatient(bodyTimeout), s.observe)
-	r.With(opts.Around, unkeptUnlessSaid).With(s.origins()...).With(s.identify, s.admitTrace, s.holds, s.bound, withoutUpgrade, s.readParameters, s.admitSignIn).Handle("/graphql", s.graphql())
+	r.Use(coalescedWrites, readDeadline(bodyTimeout), s.observe)
+	r.With(opts.Around, noStoreByDefault).With(s.origins()...).With(s.identify, s.admitTrace, s.holds, s.limitBody, ignoreUpgrade, s.readParameters, s.admitSignIn).Handle("/graphql", s.graphql())
 	for path, h := range map[string]http.HandlerFunc{"/schema.graphql": s.sdl, "/healthz": healthy, "/readyz": s.ready} {
 		r.Get(path, h)
 		r.Head(path, h)
@@ -136,18 +136,18 @@ func (s *server) graphql() http.Handler {
 	h := handler.New(s.opts.Schema)
 	h.AddTransport(options{})
 	h.AddTransport(sockets{s})
-	queries, files := []graphql.Transport{once{verbatim{get{}}}, once{verbatim{post{}}}}, graphql.Transport(once{uploads{s.opts.Limits}})
-	if s.opts.Answers != nil {
+	queries, files := []graphql.Transport{singleResult{rawTransport{get{}}}, singleResult{rawTransport{post{}}}}, graphql.Transport(singleResult{uploads{s.opts.Limits}})
+	if s.opts.OperationCache != nil {
 		for i, t := range queries {
-			queries[i] = s.opts.Answers.before(t, s.persisted)
+			queries[i] = s.opts.OperationCache.before(t, s.persisted)
 		}
-		files = compressing{files, s.opts.Answers.encoder}
+		files = compressing{files, s.opts.OperationCache.encoder}
 	}
-	h.AddTransport(reading{sse{s.opts.Streams, s.opts.Keepalive, queries, s.opts.Answers, s.opts.Logger}})
+	h.AddTransport(reading{sse{s.opts.Streams, s.opts.Keepalive, queries, s.opts.OperationCache, s.opts.Logger}})
 	for _, t := range append(queries, files) {
 		h.AddTransport(reading{t})
 	}
-	h.AddTransport(otherwise{})
+	h.AddTransport(fallback{})
 	h.SetQueryCache(parsedDocuments{
 		newDocuments(documentBytes, func(text string, _ *ast.QueryDocument) int { return parsed * len(text) }), s.opts.Schema.Schema(),
 	})
@@ -156,12 +156,12 @@ func (s *server) graphql() http.Handler {
 	h.SetErrorPresenter(s.present)
 	h.SetRecoverFunc(s.recovered)
 	seen := operations{observe: s.opts.ObserveOperation, slow: s.opts.SlowOperation, tracer: s.opts.Tracer, log: s.opts.Logger}
-	if s.opts.Answers != nil {
-		seen.overtaken = s.opts.Answers.opts.Validity.Overtaken
+	if s.opts.OperationCache != nil {
+		seen.overtaken = s.opts.OperationCache.opts.Validity.Overtaken
 	}
 	h.Use(seen)
 	h.Use(newAnswerLimits(s.opts.Limits))
-	h.Use(&tracer{explainer: s.opts.Explainer, cached: s.opts.Answers != nil})
+	h.Use(&tracer{explainer: s.opts.Explainer, cached: s.opts.OperationCache != nil})
 	h.Use(extension.Introspection{})
 	h.Use(persistedQueries{extension.AutomaticPersistedQuery{Cache: s.persisted}})
 	h.Use(newPermits(s.opts.Schema.Schema()))
@@ -172,9 +172,9 @@ func (s *server) graphql() http.Handler {
 	return h
 }
 
-// unkeptUnlessSaid tells caches on the way what a response of the endpoint depends on,
+// noStoreByDefault tells caches on the way what a response of the endpoint depends on,
 // and to keep none but those that say that they may be kept.
-func unkeptUnlessSaid(next http.Handler) http.Handler {
+func noStoreByDefault(next http.Handler) http.Handler {
 	unkept, varies := []string{"no-store"}, []string{vary} // of all responses: headers are replaced, or copied to be added to
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
@@ -183,10 +183,10 @@ func unkeptUnlessSaid(next http.Handler) http.Handler {
 	})
 }
 
-// withoutUpgrade ignores the wish for another protocol than that of WebSockets, as
+// ignoreUpgrade ignores the wish for another protocol than that of WebSockets, as
 // clients have it that would rather speak HTTP/2 (RFC 9110, section 7.8): gqlgen's
 // transports take no request with one.
-func withoutUpgrade(next http.Handler) http.Handler {
+func ignoreUpgrade(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if _, wishes := r.Header["Upgrade"]; wishes && !(sockets{}).Supports(r) {
 			r = r.Clone(r.Context())
@@ -196,8 +196,8 @@ func withoutUpgrade(next http.Handler) http.Handler {
 	})
 }
 
-// bound limits the size of the request body.
-func (s *server) bound(next http.Handler) http.Handler {
+// limitBody limits the size of the request body.
+func (s *server) limitBody(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if isEncoded(r.Header) {
 			w.Header().Set("Accept-Encoding", "identity") // RFC 9110, section 12.5.3
@@ -214,7 +214,7 @@ func (s *server) bound(next http.Handler) http.Handler {
 			linger(w, r.Body)
 			return
 		}
-		r.Body = http.MaxBytesReader(w, patient(w, r.Body, bodyTimeout), limit)
+		r.Body = http.MaxBytesReader(w, idleTimeout(w, r.Body, bodyTimeout), limit)
 		next.ServeHTTP(w, r)
 	})
 }

@@ -89,7 +89,7 @@ func TestWantsFresh(t *testing.T) {
 		"HTTP/1.0":                  {http.Header{"Pragma": {"no-cache"}}, true},
 		"Pragma beside the new one": {http.Header{"Pragma": {"no-cache"}, "Cache-Control": {"max-age=10"}}, false},
 	} {
-		if got := wantsFresh(tt.header); got != tt.want {
+		if got := noCache(tt.header); got != tt.want {
 			t.Errorf("%s: %v", name, got)
 		}
 	}

@@ -47,7 +47,7 @@ func TestBodyPool(t *testing.T) {
 func TestRequestsAreHeldInBounds(t *testing.T) {
 	s := &server{opts: Options{Limits: Limits{}.withDefaults()}, bodies: &bodyPool{most: bodyPoolBytes}}
 	reached := 0
-	h := s.holds(s.bound(s.readParameters(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached++ }))))
+	h := s.holds(s.limitBody(s.readParameters(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached++ }))))
 	body := func(n int) string {
 		const frame = `{"query":"{__typename}","variables":{"v":""}}`
 		return strings.Replace(frame, `""`, `"`+strings.Repeat("x", n-len(frame))+`"`, 1)

@@ -99,7 +99,7 @@ func (o operations) repeating(next graphql.OperationHandler) graphql.OperationHa
 		return func(ctx context.Context) *graphql.Response {
 			t := trail.FromContext(ctx)
 			if t == nil { // as over a WebSocket
-				t = trail.New(trail.Wish{Batches: tracing(ctx) != untraced})
+				t = trail.New(trail.ReadOptions{Batches: tracing(ctx) != untraced})
 				ctx = trail.NewContext(ctx, t)
 			}
 			ctx = context.WithValue(ctx, attemptsKey{}, a)
@@ -145,7 +145,7 @@ func (o operations) InterceptResponse(ctx context.Context, next graphql.Response
 	known := op != nil && op.Operation != nil
 	once := known && op.Operation.Operation != ast.Subscription
 	if once && trail.FromContext(ctx) == nil {
-		ctx = trail.NewContext(ctx, trail.New(trail.Wish{Batches: tracing(ctx) != untraced}))
+		ctx = trail.NewContext(ctx, trail.New(trail.ReadOptions{Batches: tracing(ctx) != untraced}))
 	}
 	resp := next(ctx)
 	if executeAgain(ctx, resp) {
@@ -241,7 +241,7 @@ func ofTheServer(code string) bool {
 func consoleCalls(reads []trail.Read) int {
 	n := 0
 	for _, r := range reads {
-		if r.Source == responsecache.Loaded || r.InVain {
+		if r.Source == responsecache.Loaded || r.ServedStaleOnError {
 			n++
 		}
 	}

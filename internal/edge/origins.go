@@ -26,13 +26,13 @@ func ParseOrigin(s string) error {
 	return nil
 }
 
-// ownNames refuses requests under names that anybody may have made lead here (DNS
+// rebindingGuard refuses requests under names that anybody may have made lead here (DNS
 // rebinding): where callers need no credentials, a page of such a name could do all that
 // they may. A request is judged by its Origin, and one whose Origin names no host by its Host:
 // browsers send no Origin with a GET to the page's own host, and "null" where the page asks for
 // it. Over https an Origin is proven; of others only names that are none of the Internet's
 // pass, and the hosts of the allowed origins. A caller that shows credentials is no such page.
-func (s *server) ownNames(next http.Handler) http.Handler {
+func (s *server) rebindingGuard(next http.Handler) http.Handler {
 	hosts := make(map[string]bool, len(s.opts.Origins))
 	for _, origin := range s.opts.Origins {
 		hosts[hostOf(origin)] = true
@@ -127,7 +127,7 @@ func (s *server) origins() []func(http.Handler) http.Handler {
 	}
 	chain := []func(http.Handler) http.Handler{s.ownPages(protection)}
 	if s.opts.Anonymous {
-		chain = append(chain, s.ownNames)
+		chain = append(chain, s.rebindingGuard)
 	}
 	if len(s.opts.Origins) == 0 {
 		return chain

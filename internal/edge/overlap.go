@@ -10,8 +10,8 @@ const (
 	maxVisits = 10 * maxFields
 )
 
-// circular is a fragment that spreads itself, be it by others; nil if none does.
-func circular(document *ast.QueryDocument) *ast.FragmentDefinition {
+// findCycle is a fragment that spreads itself, be it by others; nil if none does.
+func findCycle(document *ast.QueryDocument) *ast.FragmentDefinition {
 	spreads := make(map[string][]string, len(document.Fragments))
 	for _, f := range document.Fragments {
 		spreads[f.Name] = spreadIn(f.SelectionSet, spreads[f.Name]) // of all of a name, which another rule forbids

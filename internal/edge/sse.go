@@ -30,7 +30,7 @@ type sse struct {
 	keepalive time.Duration
 	// plain answer what is no subscription for clients that take JSON, too.
 	plain   []graphql.Transport
-	answers *Answers // nil: each query is executed
+	answers *OperationCache // nil: each query is executed
 	log     *slog.Logger
 }
 

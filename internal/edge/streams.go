@@ -92,10 +92,10 @@ func (e answerOnce) CreateOperationContext(ctx context.Context, params *graphql.
 	return op, errs
 }
 
-// once is a transport for operations that have one answer.
-type once struct{ graphql.Transport }
+// singleResult is a transport for operations that have one answer.
+type singleResult struct{ graphql.Transport }
 
 // Do answers the request.
-func (t once) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
+func (t singleResult) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
 	t.Transport.Do(w, r, answerOnce{exec, w.Header()})
 }

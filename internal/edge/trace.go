@@ -133,8 +133,8 @@ func (t *tracer) Validate(schema graphql.ExecutableSchema) error {
 	return nil
 }
 
-// account is what is told of an operation; it is in the context of one that is traced.
-type account struct {
+// report is what is told of an operation; it is in the context of one that is traced.
+type report struct {
 	Calls        []call    `json:"calls"`
 	ConsoleCalls int       `json:"consoleCalls"`
 	Batches      []batched `json:"batches"`
@@ -152,11 +152,11 @@ type call struct {
 	Status     int                  `json:"status,omitempty"`
 	Code       fault.Code           `json:"code,omitempty"`
 	AgeMs      *float64             `json:"ageMs,omitempty"` // of what was read; not of a write
-	With       *joined              `json:"with,omitempty"`  // of one that was coalesced
+	With       *coalescedReport     `json:"with,omitempty"`  // of one that was coalesced
 }
 
-// joined is the identical call of another operation that a read waited for.
-type joined struct {
+// coalescedReport is the identical call of another operation that a read waited for.
+type coalescedReport struct {
 	StartMs float64 `json:"startMs"` // from the beginning of this operation; mostly before it
 }
 
@@ -171,8 +171,8 @@ type freshness struct {
 	Stale bool    `json:"stale"`
 }
 
-// planned is a plan with what the gateway itself knows of the operation.
-type planned struct {
+// planReport is a plan with what the gateway itself knows of the operation.
+type planReport struct {
 	Cost  int `json:"cost"`
 	Depth int `json:"depth"`
 	trail.Plan
@@ -188,7 +188,7 @@ func (t *tracer) InterceptOperation(ctx context.Context, next graphql.OperationH
 
 func (t *tracer) plan(ctx context.Context) *graphql.Response {
 	op := graphql.GetOperationContext(ctx)
-	p := planned{
+	p := planReport{
 		Cost:  complexity.Calculate(ctx, t.schema, op.Operation, op.Variables),
 		Depth: newMeasure(op).of(op.Operation.SelectionSet).depth,
 	}
@@ -229,8 +229,8 @@ func (t *tracer) InterceptResponse(ctx context.Context, next graphql.ResponseHan
 	return resp
 }
 
-func (t *tracer) account(ctx context.Context, op *graphql.OperationContext, way *trail.Trail, reads []trail.Read, now time.Time) account {
-	a := account{
+func (t *tracer) account(ctx context.Context, op *graphql.OperationContext, way *trail.State, reads []trail.Read, now time.Time) report {
+	a := report{
 		Calls:        make([]call, 0, len(reads)),
 		ConsoleCalls: consoleCalls(reads),
 		Batches:      []batched{},
@@ -265,14 +265,14 @@ func callOf(r trail.Read, start, now time.Time) call {
 		c.AgeMs = &age
 	}
 	if r.Source == responsecache.Coalesced && !r.Loaded.IsZero() {
-		c.With = &joined{StartMs: float64(r.Loaded.Sub(start).Microseconds()) / 1000} // negative where it began before
+		c.With = &coalescedReport{StartMs: float64(r.Loaded.Sub(start).Microseconds()) / 1000} // negative where it began before
 	}
 	return c
 }
 
 // told says whether a read has an answer that has an age: that there is nothing is one, too.
 func told(r trail.Read) bool {
-	return r.Source != "" && (r.Code == "" || r.Code == fault.NotFound || r.InVain)
+	return r.Source != "" && (r.Code == "" || r.Code == fault.NotFound || r.ServedStaleOnError)
 }
 
 // freshness tells of each root field how old the oldest answer is that it may be made

@@ -82,7 +82,7 @@ func TestTraceHeader(t *testing.T) {
 func TestCallsThatWereJoined(t *testing.T) {
 	start := time.Now()
 	read := trail.Read{Operation: "GET /openapi/robots", Kind: "robots", Began: start.Add(5 * time.Millisecond), Duration: 8 * time.Millisecond, Loaded: start.Add(-12 * time.Millisecond)}
-	for source, want := range map[responsecache.Source]*joined{
+	for source, want := range map[responsecache.Source]*coalescedReport{
 		responsecache.Loaded: nil, responsecache.Memory: nil, responsecache.Stale: nil, responsecache.Coalesced: {StartMs: -12},
 	} {
 		read.Source = source

@@ -66,7 +66,7 @@ type get struct{ transport.GET }
 // Do answers a GET.
 func (g get) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
 	g.ResponseHeaders = answeredAs(r)
-	g.GET.Do(&coded{ResponseWriter: w, request: r}, r, exec)
+	g.GET.Do(&errorCodeWriter{ResponseWriter: w, request: r}, r, exec)
 }
 
 // post is gqlgen's transport. Its body has been read.
@@ -99,15 +99,15 @@ func refuseBody(w http.ResponseWriter, r *http.Request, err error) {
 	}
 }
 
-// coded gives the one refusal that gqlgen writes past the error presenter a code.
-type coded struct {
+// errorCodeWriter gives the one refusal that gqlgen writes past the error presenter a code.
+type errorCodeWriter struct {
 	http.ResponseWriter
 	request *http.Request
 	refused bool
 }
 
 // WriteHeader answers the refusal of what is no query itself.
-func (w *coded) WriteHeader(status int) {
+func (w *errorCodeWriter) WriteHeader(status int) {
 	if status == http.StatusNotAcceptable {
 		w.refused = true
 		w.Header().Set("Allow", "POST")
@@ -118,7 +118,7 @@ func (w *coded) WriteHeader(status int) {
 }
 
 // Write passes on what is no refusal.
-func (w *coded) Write(p []byte) (int, error) {
+func (w *errorCodeWriter) Write(p []byte) (int, error) {
 	if w.refused {
 		return len(p), nil
 	}
@@ -126,16 +126,16 @@ func (w *coded) Write(p []byte) (int, error) {
 }
 
 // Unwrap lets http.ResponseController reach the real writer.
-func (w *coded) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+func (w *errorCodeWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// otherwise refuses what no other transport takes.
-type otherwise struct{}
+// fallback refuses what no other transport takes.
+type fallback struct{}
 
 // Supports is true: it comes last.
-func (otherwise) Supports(*http.Request) bool { return true }
+func (fallback) Supports(*http.Request) bool { return true }
 
 // Do refuses the request.
-func (otherwise) Do(w http.ResponseWriter, r *http.Request, _ graphql.GraphExecutor) {
+func (fallback) Do(w http.ResponseWriter, r *http.Request, _ graphql.GraphExecutor) {
 	if r.Method == http.MethodPost {
 		writeError(w, r, http.StatusUnsupportedMediaType, fault.BadInput("", "send the operation as Content-Type: application/json"))
 		return
@@ -147,7 +147,7 @@ func (otherwise) Do(w http.ResponseWriter, r *http.Request, _ graphql.GraphExecu
 // unknownMethod refuses a method that the router does not know, or that its route does not take.
 func unknownMethod(w http.ResponseWriter, r *http.Request) {
 	if r.URL.Path == "/graphql" {
-		otherwise{}.Do(w, r, nil)
+		fallback{}.Do(w, r, nil)
 		return
 	}
 	w.Header().Set("Allow", "GET, HEAD")

@@ -90,7 +90,7 @@ func (v *validating) document(schema *ast.Schema, document *ast.QueryDocument) b
 			err.Extensions = map[string]any{"argument": argument}
 		}})
 	}}
-	size := measured(document)
+	size := measureDocument(document)
 	if size.name > maxName {
 		v.refuse(ruleSelections, document.Operations[0].Position, fmt.Sprintf("the document holds a name of more than %d characters", maxName))
 		return false
@@ -99,7 +99,7 @@ func (v *validating) document(schema *ast.Schema, document *ast.QueryDocument) b
 		v.refuse(ruleSelections, document.Operations[0].Position, "the document selects too much, what is in a fragment counted for each operation and fragment that spreads it")
 		return false
 	}
-	if f := circular(document); f != nil {
+	if f := findCycle(document); f != nil {
 		v.refuse(rules.NoFragmentCyclesRule.Name, f.Position, fmt.Sprintf("Cannot spread fragment %q within itself.", f.Name))
 		return false
 	}
@@ -201,8 +201,8 @@ func (v *validating) refuse(rule string, at *ast.Position, message string) {
 	v.tell(rule, []core.ErrorOption{core.Message("%s", message), core.At(at)})
 }
 
-// magnitude is how large a document is to the validator.
-type magnitude struct {
+// documentSize is how large a document is to the validator.
+type documentSize struct {
 	// walked are the selections, arguments and values that it walks over: from each operation
 	// and from each fragment into all fragments that can be reached from there.
 	walked  int
@@ -210,13 +210,13 @@ type magnitude struct {
 	name    int // the longest name, in bytes
 }
 
-// measured looks at each part of a document once, and then at which lead to which, until it
+// measureDocument looks at each part of a document once, and then at which lead to which, until it
 // is certain that they are too many.
-func measured(document *ast.QueryDocument) magnitude {
-	parts := make([]*part, 0, len(document.Operations)+len(document.Fragments))
-	fragments := make(map[string]*part, len(document.Fragments))
+func measureDocument(document *ast.QueryDocument) documentSize {
+	parts := make([]*documentNode, 0, len(document.Operations)+len(document.Fragments))
+	fragments := make(map[string]*documentNode, len(document.Fragments))
 	for _, op := range document.Operations {
-		p := &part{}
+		p := &documentNode{}
 		p.named(op.Name)
 		for _, v := range op.VariableDefinitions {
 			p.named(v.Variable)
@@ -229,7 +229,7 @@ func measured(document *ast.QueryDocument) magnitude {
 		parts = append(parts, p)
 	}
 	for _, f := range document.Fragments {
-		p := &part{}
+		p := &documentNode{}
 		p.named(f.Name)
 		p.named(f.TypeCondition)
 		p.directives(f.Directives)
@@ -239,7 +239,7 @@ func measured(document *ast.QueryDocument) magnitude {
 			fragments[f.Name] = p
 		}
 	}
-	var all magnitude
+	var all documentSize
 	for _, p := range parts {
 		all.longest, all.name = max(all.longest, p.longest), max(all.name, p.name)
 		for _, name := range p.spread {
@@ -256,18 +256,18 @@ func measured(document *ast.QueryDocument) magnitude {
 	return all
 }
 
-// part is an operation or a fragment.
-type part struct {
+// documentNode is an operation or a fragment.
+type documentNode struct {
 	size    int // of its own
 	longest int
 	name    int
 	spread  []string
-	leads   []*part // where the spreads lead
-	from    *part   // from where it has been reached last
+	leads   []*documentNode // where the spreads lead
+	from    *documentNode   // from where it has been reached last
 }
 
 // reach is the size of all that can be reached from root by p.
-func (p *part) reach(root *part) int {
+func (p *documentNode) reach(root *documentNode) int {
 	if p.from == root {
 		return 0
 	}
@@ -281,7 +281,7 @@ func (p *part) reach(root *part) int {
 
 // selections counts what is in a selection. What is below a field of introspection counts
 // several times: a rule looks into each of these, wherever it stands.
-func (p *part) selections(set ast.SelectionSet, times int) {
+func (p *documentNode) selections(set ast.SelectionSet, times int) {
 	for _, s := range set {
 		p.size += times
 		switch s := s.(type) {
@@ -307,7 +307,7 @@ func (p *part) selections(set ast.SelectionSet, times int) {
 	}
 }
 
-func (p *part) directives(list ast.DirectiveList) {
+func (p *documentNode) directives(list ast.DirectiveList) {
 	for _, d := range list {
 		p.size++
 		p.name = max(p.name, len(d.Name))
@@ -315,14 +315,14 @@ func (p *part) directives(list ast.DirectiveList) {
 	}
 }
 
-func (p *part) arguments(list ast.ArgumentList) {
+func (p *documentNode) arguments(list ast.ArgumentList) {
 	for _, a := range list {
 		p.named(a.Name)
 		p.value(a.Value)
 	}
 }
 
-func (p *part) value(v *ast.Value) {
+func (p *documentNode) value(v *ast.Value) {
 	if v == nil {
 		return
 	}
@@ -337,9 +337,9 @@ func (p *part) value(v *ast.Value) {
 	}
 }
 
-func (p *part) note(text string) { p.longest = max(p.longest, len(text)) }
+func (p *documentNode) note(text string) { p.longest = max(p.longest, len(text)) }
 
-func (p *part) named(name string) {
+func (p *documentNode) named(name string) {
 	p.note(name)
 	p.name = max(p.name, len(name))
 }

@@ -183,16 +183,18 @@ func (c *coercion) takesFile(declared ast.VariableDefinitionList, path string, s
 	return typ.Name() == "Upload"
 }
 
-// misfit is where in the variables a value is not of its type, and what is wrong with it.
-type misfit struct {
+// coercionError is where in the variables a value is not of its type, and what is wrong with it.
+type coercionError struct {
 	at   ast.Path
 	says string
 	code fault.Code // default fault.ValidationFailed
 }
 
-func misfitOf(format string, args ...any) *misfit { return &misfit{says: fmt.Sprintf(format, args...)} }
+func misfitOf(format string, args ...any) *coercionError {
+	return &coercionError{says: fmt.Sprintf(format, args...)}
+}
 
-func (m *misfit) below(e ast.PathElement) *misfit {
+func (m *coercionError) below(e ast.PathElement) *coercionError {
 	if m != nil {
 		m.at = append(ast.Path{e}, m.at...)
 	}
@@ -208,12 +210,12 @@ type coercion struct {
 }
 
 // all decodes the variables that are declared.
-func (c *coercion) all(declared ast.VariableDefinitionList, text jsontext.Value) (map[string]any, *misfit) {
+func (c *coercion) all(declared ast.VariableDefinitionList, text jsontext.Value) (map[string]any, *coercionError) {
 	values := make(map[string]any, len(declared))
 	if len(text) > 0 {
 		c.dec = jsontext.NewDecoder(bytes.NewBuffer(text), jsontext.AllowDuplicateNames(true))
 		_, _ = c.dec.ReadToken() // {, as whoever read the request has seen
-		wrong := c.members(func(name string) (*misfit, bool) {
+		wrong := c.members(func(name string) (*coercionError, bool) {
 			v := declared.ForName(name)
 			if v == nil {
 				return nil, false
@@ -262,7 +264,7 @@ func listed(typ *ast.Type, value any) any {
 
 // members goes through an object that has been begun, to its end. take decodes a member, or
 // says that it is to be skipped.
-func (c *coercion) members(take func(name string) (*misfit, bool)) *misfit {
+func (c *coercion) members(take func(name string) (*coercionError, bool)) *coercionError {
 	for c.dec.PeekKind() != '}' {
 		token, err := c.dec.ReadToken()
 		if err != nil {
@@ -281,7 +283,7 @@ func (c *coercion) members(take func(name string) (*misfit, bool)) *misfit {
 	return nil
 }
 
-func (c *coercion) skip() *misfit {
+func (c *coercion) skip() *coercionError {
 	if c.dec.SkipValue() != nil {
 		return misfitOf("is not JSON")
 	}
@@ -289,7 +291,7 @@ func (c *coercion) skip() *misfit {
 }
 
 // member decodes a member of an object.
-func (c *coercion) member(into map[string]any, name string, typ *ast.Type, path string) *misfit {
+func (c *coercion) member(into map[string]any, name string, typ *ast.Type, path string) *coercionError {
 	if _, twice := into[name]; twice {
 		return misfitOf("is there more than once")
 	}
@@ -301,7 +303,7 @@ func (c *coercion) member(into map[string]any, name string, typ *ast.Type, path 
 }
 
 // value decodes the next value, which the path below the variables leads to.
-func (c *coercion) value(typ *ast.Type, path string) (any, *misfit) {
+func (c *coercion) value(typ *ast.Type, path string) (any, *coercionError) {
 	if c.left--; c.left < 0 {
 		return nil, misfitOf("comes after more than %d values", maxVariableValues)
 	}
@@ -339,7 +341,7 @@ func (c *coercion) file(typ *ast.Type, path string) (scalar.Upload, bool) {
 }
 
 // list decodes a list. What is no list is one of a single element.
-func (c *coercion) list(typ *ast.Type, path string) (any, *misfit) {
+func (c *coercion) list(typ *ast.Type, path string) (any, *coercionError) {
 	if c.dec.PeekKind() != '[' {
 		value, wrong := c.value(typ.Elem, path)
 		return []any{value}, wrong
@@ -357,13 +359,13 @@ func (c *coercion) list(typ *ast.Type, path string) (any, *misfit) {
 	return values, nil
 }
 
-func (c *coercion) object(def *ast.Definition, path string) (any, *misfit) {
+func (c *coercion) object(def *ast.Definition, path string) (any, *coercionError) {
 	if c.dec.PeekKind() != '{' {
 		return nil, misfitOf("is no %s", def.Name)
 	}
 	_, _ = c.dec.ReadToken()
 	values := make(map[string]any, min(len(def.Fields), 8))
-	wrong := c.members(func(name string) (*misfit, bool) {
+	wrong := c.members(func(name string) (*coercionError, bool) {
 		field := def.Fields.ForName(name)
 		if field == nil {
 			return misfitOf("unknown field"), true
@@ -386,7 +388,7 @@ func (c *coercion) object(def *ast.Definition, path string) (any, *misfit) {
 	return values, nil
 }
 
-func (c *coercion) enum(def *ast.Definition) (any, *misfit) {
+func (c *coercion) enum(def *ast.Definition) (any, *coercionError) {
 	if c.dec.PeekKind() == '"' {
 		if name := c.token().String(); def.EnumValues.ForName(name) != nil {
 			return name, nil
@@ -402,13 +404,13 @@ func (c *coercion) token() jsontext.Token {
 	return token
 }
 
-func (c *coercion) scalar(def *ast.Definition) (any, *misfit) {
+func (c *coercion) scalar(def *ast.Definition) (any, *coercionError) {
 	kind := c.dec.PeekKind()
 	switch {
 	case def.Name == "Int" && kind == '0':
 		if n, ok := wholeNumber(c.token().String()); ok {
 			if n < math.MinInt32 || n > math.MaxInt32 {
-				return nil, &misfit{says: notInt32, code: fault.BadUserInput}
+				return nil, &coercionError{says: notInt32, code: fault.BadUserInput}
 			}
 			return int64(n), nil
 		}
@@ -458,12 +460,12 @@ func numberAsID(text string) (string, bool) {
 }
 
 // any decodes a value of a custom scalar, which reads itself, numbers as they are written.
-func (c *coercion) any() (any, *misfit) {
+func (c *coercion) any() (any, *coercionError) {
 	switch c.dec.PeekKind() {
 	case '{':
 		values := make(map[string]any)
 		_, _ = c.dec.ReadToken()
-		return values, c.members(func(name string) (*misfit, bool) {
+		return values, c.members(func(name string) (*coercionError, bool) {
 			if _, twice := values[name]; twice {
 				return misfitOf("is there more than once"), true
 			}
@@ -495,7 +497,7 @@ func (c *coercion) any() (any, *misfit) {
 }
 
 // next is any, of a value below another.
-func (c *coercion) next() (any, *misfit) {
+func (c *coercion) next() (any, *coercionError) {
 	if c.left--; c.left < 0 {
 		return nil, misfitOf("comes after more than %d values", maxVariableValues)
 	}

@@ -65,8 +65,8 @@ func (t sockets) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphEx
 	}
 	defer done()
 	exec = executor{GraphExecutor: exec, parameters: c.parameters}
-	if t.s.opts.Answers != nil {
-		exec = cachingExecutor{exec, t.s.opts.Answers, func(ctx context.Context) (*parameters, http.Header) {
+	if t.s.opts.OperationCache != nil {
+		exec = cachingExecutor{exec, t.s.opts.OperationCache, func(ctx context.Context) (*parameters, http.Header) {
 			return c.parameters(), payloadHeader(ctx)
 		}}
 	}

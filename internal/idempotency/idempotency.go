@@ -168,9 +168,9 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// Keeper runs calls at most once. It is safe for concurrent use; any number of
+// Executor runs calls at most once. It is safe for concurrent use; any number of
 // them, in any number of processes, may share a store.
-type Keeper struct {
+type Executor struct {
 	store Store
 	opts  Options
 	tasks sync.WaitGroup // calls of Do, and what outlives them
@@ -185,9 +185,9 @@ type Keeper struct {
 }
 
 // New returns a Keeper. Close ends it.
-func New(store Store, o Options) *Keeper {
+func New(store Store, o Options) *Executor {
 	stopping, stop := context.WithCancel(context.Background())
-	return &Keeper{
+	return &Executor{
 		store:    store,
 		opts:     o.withDefaults(),
 		stopping: stopping,
@@ -206,7 +206,7 @@ func New(store Store, o Options) *Keeper {
 // with UPSTREAM_UNAVAILABLE where the store cannot be asked (nothing was run by
 // this call) or after Close, with RATE_LIMITED where the store is full, with
 // INTERNAL where the run panicked, and with ctx's error.
-func (k *Keeper) Do(ctx context.Context, key Key, input []byte, run Run) ([]byte, error) {
+func (k *Executor) Do(ctx context.Context, key Key, input []byte, run Run) ([]byte, error) {
 	if err := key.validate(); err != nil {
 		return nil, err
 	}
@@ -219,18 +219,18 @@ func (k *Keeper) Do(ctx context.Context, key Key, input []byte, run Run) ([]byte
 	for ctx.Err() == nil {
 		f, first := k.join(at)
 		if first {
-			k.lead(ctx, f, run)
+			k.claimRecord(ctx, f, run)
 		}
 		got, ok := f.wait(ctx, first)
 		if ok && !got.again {
 			return bytes.Clone(got.result), got.err
 		}
 	}
-	return nil, gone(ctx.Err())
+	return nil, callerGone(ctx.Err())
 }
 
-// gone is what a caller is told whose context ended before its answer came.
-func gone(err error) error {
+// callerGone is what a caller is told whose context ended before its answer came.
+func callerGone(err error) error {
 	if errors.Is(err, context.DeadlineExceeded) {
 		return &fault.Error{Code: fault.UpstreamTimeout, Message: "no answer in time: ask again with the same idempotencyKey", Outcome: fault.Unknown, Err: err}
 	}
@@ -238,7 +238,7 @@ func gone(err error) error {
 }
 
 // enter counts a call in, unless the Keeper is closed.
-func (k *Keeper) enter() error {
+func (k *Executor) enter() error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.closed {
@@ -259,7 +259,7 @@ const idleTimeout = 50 * time.Millisecond
 // Close refuses further calls and waits for those under way, recording included.
 // When ctx ends first, it cancels the runs that are left and fails with ctx's
 // error; what does not record its outcome any more becomes unknown by its lease.
-func (k *Keeper) Close(ctx context.Context) error {
+func (k *Executor) Close(ctx context.Context) error {
 	k.mu.Lock()
 	k.closed = true
 	k.mu.Unlock()

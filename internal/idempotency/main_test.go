@@ -80,7 +80,7 @@ func redisClient(t testing.TB, s *redistest.Server) *redis.Client {
 }
 
 // newKeeper returns a Keeper that must end in good order with the test.
-func newKeeper(t testing.TB, s idempotency.Store, o idempotency.Options) *idempotency.Keeper {
+func newKeeper(t testing.TB, s idempotency.Store, o idempotency.Options) *idempotency.Executor {
 	t.Helper()
 	k := idempotency.New(s, o)
 	t.Cleanup(func() {
@@ -94,7 +94,7 @@ func newKeeper(t testing.TB, s idempotency.Store, o idempotency.Options) *idempo
 }
 
 // newRedisKeeper returns a Keeper with a client of its own, as another replica has.
-func newRedisKeeper(t testing.TB, s *redistest.Server, o idempotency.Options) *idempotency.Keeper {
+func newRedisKeeper(t testing.TB, s *redistest.Server, o idempotency.Options) *idempotency.Executor {
 	t.Helper()
 	return newKeeper(t, idempotency.NewRedis(redisClient(t, s), ""), o)
 }
@@ -141,7 +141,7 @@ type reply struct {
 }
 
 // begin calls Do beside the test.
-func begin(ctx context.Context, k *idempotency.Keeper, key idempotency.Key, in []byte, run idempotency.Run) <-chan reply {
+func begin(ctx context.Context, k *idempotency.Executor, key idempotency.Key, in []byte, run idempotency.Run) <-chan reply {
 	c := make(chan reply, 1)
 	go func() {
 		result, err := k.Do(ctx, key, in, run)

@@ -87,26 +87,26 @@ func (m *Memory) Claim(_ context.Context, r Record) (Claim, error) {
 		return Claim{}, fault.New(fault.RateLimited, "too many idempotency keys are kept: nothing was started")
 	case e == nil:
 		m.hold(r, now)
-		return Claim{Standing: Claimed}, nil
+		return Claim{Status: Claimed}, nil
 	case e.state == free:
-		return Claim{Standing: Released}, nil
+		return Claim{Status: Released}, nil
 	case e.input != r.Input:
-		return Claim{Standing: Foreign}, nil
+		return Claim{Status: Foreign}, nil
 	case e.owner == r.Owner && (e.state == pending || e.state == lapsed):
 		m.hold(r, now)
-		return Claim{Standing: Claimed}, nil
+		return Claim{Status: Claimed}, nil
 	case e.state == pending && now.After(e.lease):
 		e.state = lapsed
 		m.keep(e, now.Add(r.Retention))
-		return Claim{Standing: Lost}, nil
+		return Claim{Status: Lost}, nil
 	case e.state == pending:
-		return Claim{Standing: Pending}, nil
+		return Claim{Status: Pending}, nil
 	case e.state == done:
-		return Claim{Standing: Done, Result: bytes.Clone(e.result)}, nil
+		return Claim{Status: Done, Result: bytes.Clone(e.result)}, nil
 	case e.state == oversized:
-		return Claim{Standing: Oversized}, nil
+		return Claim{Status: Oversized}, nil
 	default:
-		return Claim{Standing: Lost}, nil
+		return Claim{Status: Lost}, nil
 	}
 }
 

@@ -20,7 +20,7 @@ type Redis struct {
 	client               redis.UniversalClient
 	prefix               string
 	claim, renew, finish *redis.Script
-	masters              masters
+	replication          replicationTracker
 }
 
 // NewRedis returns a Store in the client's Redis (7 or newer, or a compatible
@@ -108,32 +108,32 @@ func (s *Redis) Claim(ctx context.Context, r Record) (Claim, error) {
 	if err != nil {
 		return Claim{}, fmt.Errorf("idempotency: claim a record: %w", err)
 	}
-	return standing(got)
+	return claimStatus(got)
 }
 
-// standing is what the script says.
-func standing(got []string) (Claim, error) {
+// claimStatus is what the script says.
+func claimStatus(got []string) (Claim, error) {
 	if len(got) == 0 {
 		return Claim{}, errors.New("idempotency: claim a record: no standing in the answer")
 	}
 	switch got[0] {
 	case "claimed":
-		return Claim{Standing: Claimed}, nil
+		return Claim{Status: Claimed}, nil
 	case "released":
-		return Claim{Standing: Released}, nil
+		return Claim{Status: Released}, nil
 	case "foreign":
-		return Claim{Standing: Foreign}, nil
+		return Claim{Status: Foreign}, nil
 	}
 	switch state(got[0]) {
 	case pending:
-		return Claim{Standing: Pending}, nil
+		return Claim{Status: Pending}, nil
 	case oversized:
-		return Claim{Standing: Oversized}, nil
+		return Claim{Status: Oversized}, nil
 	case lapsed, lost:
-		return Claim{Standing: Lost}, nil
+		return Claim{Status: Lost}, nil
 	case done:
 		if len(got) == 2 {
-			return Claim{Standing: Done, Result: []byte(got[1])}, nil
+			return Claim{Status: Done, Result: []byte(got[1])}, nil
 		}
 	case free:
 	}

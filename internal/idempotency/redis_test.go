@@ -70,7 +70,7 @@ func TestReplicaDiesInTheMiddle(t *testing.T) {
 		t.Fatalf("the child said %q, %v", line, err)
 	}
 
-	keepers := []*idempotency.Keeper{newRedisKeeper(t, server, childOptions), newRedisKeeper(t, server, childOptions)}
+	keepers := []*idempotency.Executor{newRedisKeeper(t, server, childOptions), newRedisKeeper(t, server, childOptions)}
 	run := func(ctx context.Context) ([]byte, idempotency.Outcome, error) {
 		return nil, idempotency.Completed, client.Incr(ctx, "runs").Err()
 	}
@@ -369,7 +369,7 @@ func TestRedisIsFull(t *testing.T) {
 	begun := idempotency.Record{ID: "begun", Input: "i", Owner: "a", Lease: time.Minute, Retention: time.Minute}
 	late := begun
 	late.ID = "late"
-	if c, err := store.Claim(t.Context(), begun); err != nil || c.Standing != idempotency.Claimed {
+	if c, err := store.Claim(t.Context(), begun); err != nil || c.Status != idempotency.Claimed {
 		t.Fatalf("claim: got %+v, %v", c, err)
 	}
 	if err := client.ConfigSet(t.Context(), "maxmemory", "1").Err(); err != nil {
@@ -384,7 +384,7 @@ func TestRedisIsFull(t *testing.T) {
 	if held, err := store.Finish(t.Context(), begun, idempotency.End{Outcome: idempotency.Completed, Result: []byte("r")}); !held || err != nil {
 		t.Errorf("finish: got %t, %v", held, err)
 	}
-	if c, err := store.Claim(t.Context(), begun); err != nil || c.Standing != idempotency.Done || string(c.Result) != "r" {
+	if c, err := store.Claim(t.Context(), begun); err != nil || c.Status != idempotency.Done || string(c.Result) != "r" {
 		t.Errorf("claim of what was done: got %+v, %v", c, err)
 	}
 }

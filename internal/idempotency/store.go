@@ -16,13 +16,13 @@ type Record struct {
 	Lease, Retention time.Duration
 }
 
-// Standing is how a claimant stands with a record.
-type Standing int
+// ClaimStatus is how a claimant stands with a record.
+type ClaimStatus int
 
 // The standings.
 const (
 	// Claimed: the record is the claimant's, who may run.
-	Claimed Standing = iota + 1
+	Claimed ClaimStatus = iota + 1
 	// Pending: another owner is at work.
 	Pending
 	// Done: the record holds the result.
@@ -40,7 +40,7 @@ const (
 
 // Claim is the answer to a claim.
 type Claim struct {
-	Standing Standing
+	Status ClaimStatus
 	// Result is what Done comes with.
 	Result []byte
 }

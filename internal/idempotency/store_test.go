@@ -21,13 +21,13 @@ type step struct {
 	lease time.Duration // default: an hour
 	end   idempotency.End
 	// want is the standing of a claim, or 1 or 0 of the rest.
-	want   idempotency.Standing
+	want   idempotency.ClaimStatus
 	result string
 }
 
 const (
-	yes   = idempotency.Standing(1)
-	no    = idempotency.Standing(0)
+	yes   = idempotency.ClaimStatus(1)
+	no    = idempotency.ClaimStatus(0)
 	brief = 5 * time.Millisecond
 )
 
@@ -141,13 +141,13 @@ var storeTests = map[string][]step{
 }
 
 // play does one step.
-func play(t *testing.T, s idempotency.Store, id string, p step) (idempotency.Standing, string) {
+func play(t *testing.T, s idempotency.Store, id string, p step) (idempotency.ClaimStatus, string) {
 	t.Helper()
 	r := idempotency.Record{ID: id, Owner: p.owner, Input: "input" + p.input, Lease: p.lease, Retention: time.Hour}
 	if r.Lease == 0 {
 		r.Lease = time.Hour
 	}
-	var standing idempotency.Standing
+	var standing idempotency.ClaimStatus
 	var result string
 	var held bool
 	var err error
@@ -157,7 +157,7 @@ func play(t *testing.T, s idempotency.Store, id string, p step) (idempotency.Sta
 	case "claim":
 		var c idempotency.Claim
 		c, err = s.Claim(t.Context(), r)
-		standing, result = c.Standing, string(c.Result)
+		standing, result = c.Status, string(c.Result)
 	case "renew":
 		held, err = s.Renew(t.Context(), r)
 	case "finish":
@@ -266,7 +266,7 @@ func TestMemoryClock(t *testing.T) {
 	for _, c := range []struct {
 		after  time.Duration
 		record idempotency.Record
-		want   idempotency.Standing
+		want   idempotency.ClaimStatus
 	}{
 		{0, r, idempotency.Claimed},
 		{time.Minute, b, idempotency.Pending},
@@ -275,7 +275,7 @@ func TestMemoryClock(t *testing.T) {
 		{time.Nanosecond, b, idempotency.Claimed},
 	} {
 		now = now.Add(c.after)
-		if got, err := m.Claim(t.Context(), c.record); got.Standing != c.want || err != nil {
+		if got, err := m.Claim(t.Context(), c.record); got.Status != c.want || err != nil {
 			t.Errorf("at %v: got %v, %v; want %v", now, got, err, c.want)
 		}
 	}

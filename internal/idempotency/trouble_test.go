@@ -203,13 +203,13 @@ func TestFailedClaimsAreBounded(t *testing.T) {
 
 // An answer that makes no sense starts nothing.
 func TestStoreAnswersNonsense(t *testing.T) {
-	for name, standing := range map[string]idempotency.Standing{"none": 0, "released": idempotency.Released, "unheard of": 99} {
+	for name, standing := range map[string]idempotency.ClaimStatus{"none": 0, "released": idempotency.Released, "unheard of": 99} {
 		t.Run(name, func(t *testing.T) {
 			var c counter
 			store := newTroubled()
 			k := newKeeper(t, store, idempotency.Options{})
 			store.tamper(func(idempotency.Claim, error) (idempotency.Claim, error) {
-				return idempotency.Claim{Standing: standing}, nil
+				return idempotency.Claim{Status: standing}, nil
 			})
 			result, err := k.Do(t.Context(), key(t), input, c.completing())
 			wantFault(t, result, err, fault.Internal, nil)

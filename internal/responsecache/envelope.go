@@ -24,10 +24,10 @@ type envelope struct {
 	id      uint64
 	epoch   string
 	version uint64
-	of      Renewal
+	of      RefreshID
 	begun   int64 // by the server's clock, milliseconds
 	cost    time.Duration
-	spots   []spot
+	slots   []tagSlot
 	payload []byte // compressed
 }
 
@@ -50,7 +50,7 @@ func owner(digest, principal string) [16]byte {
 
 // seal returns the envelope's bytes around a value's.
 func (e envelope) seal(value []byte) []byte {
-	b := make([]byte, 0, 64+len(e.epoch)+2*len(e.spots)+s2.MaxEncodedLen(len(value)))
+	b := make([]byte, 0, 64+len(e.epoch)+2*len(e.slots)+s2.MaxEncodedLen(len(value)))
 	b = append(b, envelopeForm)
 	b = append(b, e.owner[:]...)
 	b = binary.BigEndian.AppendUint64(b, e.id)
@@ -60,8 +60,8 @@ func (e envelope) seal(value []byte) []byte {
 	b = binary.AppendUvarint(b, uint64(e.of))
 	b = binary.AppendVarint(b, e.begun)
 	b = binary.AppendVarint(b, int64(e.cost))
-	b = binary.AppendUvarint(b, uint64(len(e.spots)))
-	for _, s := range e.spots {
+	b = binary.AppendUvarint(b, uint64(len(e.slots)))
+	for _, s := range e.slots {
 		b = binary.BigEndian.AppendUint16(b, uint16(s))
 	}
 	return append(b, s2.Encode(nil, value)...)
@@ -83,15 +83,15 @@ func openEnvelope(data []byte) (envelope, error) {
 	}
 	e.epoch = string(r.bytes(r.uvarint()))
 	e.version = r.uvarint()
-	e.of = Renewal(r.uvarint())
+	e.of = RefreshID(r.uvarint())
 	e.begun = r.varint()
 	e.cost = time.Duration(r.varint())
 	n := r.uvarint()
-	if n > spots {
+	if n > tagSlots {
 		return e, errEnvelope
 	}
 	for at := r.bytes(2 * n); len(at) > 0; at = at[2:] {
-		e.spots = append(e.spots, spot(binary.BigEndian.Uint16(at)))
+		e.slots = append(e.slots, tagSlot(binary.BigEndian.Uint16(at)))
 	}
 	if r.bad || e.cost < 0 {
 		return e, errEnvelope

@@ -8,7 +8,7 @@ import (
 func TestEnvelope(t *testing.T) {
 	e := envelope{
 		owner: owner("d", "p"), id: 7, epoch: "epoch", version: 300, of: 9, begun: 1 << 41, cost: time.Second,
-		spots: []spot{1, 500, spots - 1},
+		slots: []tagSlot{1, 500, tagSlots - 1},
 	}
 	sealed := e.seal([]byte("value"))
 	got, err := openEnvelope(sealed)
@@ -17,7 +17,7 @@ func TestEnvelope(t *testing.T) {
 	}
 	value, err := got.value()
 	if err != nil || string(value) != "value" || got.owner != e.owner || got.id != e.id || got.epoch != e.epoch ||
-		got.version != e.version || got.of != e.of || got.begun != e.begun || got.cost != e.cost || len(got.spots) != 3 || got.spots[2] != spots-1 {
+		got.version != e.version || got.of != e.of || got.begun != e.begun || got.cost != e.cost || len(got.slots) != 3 || got.slots[2] != tagSlots-1 {
 		t.Errorf("got %+v, %q, %v", got, value, err)
 	}
 	for n := range sealed {
@@ -35,7 +35,7 @@ func TestEnvelope(t *testing.T) {
 }
 
 func FuzzEnvelope(f *testing.F) {
-	f.Add(envelope{epoch: "e", spots: []spot{1}}.seal([]byte("value")))
+	f.Add(envelope{epoch: "e", slots: []tagSlot{1}}.seal([]byte("value")))
 	f.Fuzz(func(_ *testing.T, data []byte) {
 		if e, err := openEnvelope(data); err == nil {
 			_, _ = e.value()

@@ -43,9 +43,9 @@ type Info struct {
 // in the process that made it only. The zero value is never valid.
 type Dependency struct {
 	seq     uint64 // of the oldest part
-	spots   []spot
-	since   []uint64 // of each spot, the seq of the oldest part that has it; nil: seq
-	of      Renewal  // for which all parts were loaded
+	slots   []tagSlot
+	since   []uint64  // of each spot, the seq of the oldest part that has it; nil: seq
+	of      RefreshID // for which all parts were loaded
 	expires time.Time
 	begun   time.Time
 }
@@ -63,7 +63,7 @@ func Combine(deps ...Dependency) Dependency {
 		return Dependency{}
 	}
 	all := Dependency{seq: deps[0].seq, of: deps[0].of, expires: deps[0].expires, begun: deps[0].begun}
-	since := make(map[spot]uint64)
+	since := make(map[tagSlot]uint64)
 	for _, d := range deps {
 		all.seq = min(all.seq, d.seq)
 		if d.of != all.of {
@@ -75,7 +75,7 @@ func Combine(deps ...Dependency) Dependency {
 		if d.begun.Before(all.begun) {
 			all.begun = d.begun
 		}
-		for i, s := range d.spots {
+		for i, s := range d.slots {
 			// Each part is as old as it is: what was loaded after a change is not ended by
 			// it, whatever older parts it stands beside.
 			seq := d.seqOf(i)
@@ -84,9 +84,9 @@ func Combine(deps ...Dependency) Dependency {
 			}
 		}
 	}
-	all.spots = slices.Sorted(maps.Keys(since))
-	all.since = make([]uint64, len(all.spots))
-	for i, s := range all.spots {
+	all.slots = slices.Sorted(maps.Keys(since))
+	all.since = make([]uint64, len(all.slots))
+	for i, s := range all.slots {
 		all.since[i] = since[s]
 	}
 	return all
@@ -101,14 +101,14 @@ func (d Dependency) seqOf(i int) uint64 {
 }
 
 // current says whether nothing that d depends on was invalidated, as far as l knows.
-func (d Dependency) current(l *ledger) bool {
+func (d Dependency) current(l *invalidationLog) bool {
 	return l.current(d.seq, nil, d.of) && !d.hit(l)
 }
 
 // hit says whether something that d depends on is known to have been invalidated.
-func (d Dependency) hit(l *ledger) bool {
-	for i, s := range d.spots {
-		if l.marks.hit(s, d.seqOf(i), d.of) {
+func (d Dependency) hit(l *invalidationLog) bool {
+	for i, s := range d.slots {
+		if l.versions.hit(s, d.seqOf(i), d.of) {
 			return true
 		}
 	}
@@ -119,15 +119,15 @@ func (d Dependency) hit(l *ledger) bool {
 // nothing that it depends on was invalidated. It asks nobody, and takes no lock.
 func (c *Cache) Valid(d Dependency) bool {
 	now := time.Now()
-	return !c.off.Load() && now.Before(d.expires) && c.trusts(now) && d.current(c.ledger)
+	return !c.off.Load() && now.Before(d.expires) && c.leased(now) && d.current(c.log)
 }
 
 // Ended says whether something that d depends on is known to have been invalidated. What
 // is neither Current nor Ended may have been, unheard by this replica.
-func (c *Cache) Ended(d Dependency) bool { return d.hit(c.ledger) }
+func (c *Cache) Ended(d Dependency) bool { return d.hit(c.log) }
 
 // Current says whether nothing that d depends on was invalidated, be it fresh or not:
 // what was made under it may still be given to who asked before it was finished.
 func (c *Cache) Current(d Dependency) bool {
-	return !d.begun.IsZero() && !c.off.Load() && c.trusts(time.Now()) && d.current(c.ledger)
+	return !d.begun.IsZero() && !c.off.Load() && c.leased(time.Now()) && d.current(c.log)
 }

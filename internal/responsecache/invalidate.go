@@ -17,14 +17,14 @@ func newEpoch() string { return rand.Text() }
 // invalidate tells every replica of spots, and returns when all of them know or have
 // lost their lease. It goes on whatever becomes of the caller. The spots are untold when it
 // is called.
-func (r *ring) invalidate(at []spot, of Renewal) error {
+func (r *cluster) invalidate(at []tagSlot, of RefreshID) error {
 	ctx := r.cache.ctx
-	a := &announcement{spots: at, of: of, told: make(chan struct{})}
-	err := r.tell(ctx, a)
+	a := &invalidation{slots: at, of: of, told: make(chan struct{})}
+	err := r.publish(ctx, a)
 	if err != nil {
-		a = r.postpone(at) // without trust, nothing of Redis is current either
+		a = r.enqueue(at) // without trust, nothing of Redis is current either
 	}
-	r.cache.ledger.endTelling(at)
+	r.cache.log.endTelling(at)
 	if err != nil {
 		limit := time.NewTimer(r.lease)
 		defer limit.Stop()
@@ -39,14 +39,14 @@ func (r *ring) invalidate(at []spot, of Renewal) error {
 	return r.await(ctx, a)
 }
 
-// tell makes a version of an announcement.
-func (r *ring) tell(ctx context.Context, a *announcement) error {
+// publish makes a version of an announcement.
+func (r *cluster) publish(ctx context.Context, a *invalidation) error {
 	var spared string
 	if a.of != 0 {
 		spared = sparing + strconv.FormatUint(uint64(a.of), 10)
 	}
 	args := append(r.arguments(), r.news, spared)
-	for _, s := range a.spots {
+	for _, s := range a.slots {
 		args = append(args, int(s))
 	}
 	ctx, cancel := context.WithTimeout(ctx, r.lease/2)
@@ -71,62 +71,62 @@ func (r *ring) tell(ctx context.Context, a *announcement) error {
 	r.mu.Lock()
 	a.young = !state.settled && time.Since(r.since) <= r.lease
 	r.mu.Unlock()
-	if !r.cache.ledger.apply(state.epoch, state.version, a.spots, a.of) {
-		log := r.cache.ledger.log.Load()
+	if !r.cache.log.apply(state.epoch, state.version, a.slots, a.of) {
+		log := r.cache.log.log.Load()
 		if log == nil || log.epoch != state.epoch {
-			r.trust.Store(nil) // what is known is another epoch's
+			r.leaseState.Store(nil) // what is known is another epoch's
 		}
 		r.rouse()
 	}
-	r.remember(a.spots)
+	r.remember(a.slots)
 	close(a.told)
 	return nil
 }
 
 // remember notes what was told.
-func (r *ring) remember(at []spot) {
+func (r *cluster) remember(at []tagSlot) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if now := time.Now(); now.Sub(r.turned) > retold {
-		r.told, r.turned = [...]map[spot]struct{}{{}, r.told[0]}, now
+		r.told, r.turned = [...]map[tagSlot]struct{}{{}, r.told[0]}, now
 	}
 	for _, s := range at {
 		r.told[0][s] = struct{}{}
 	}
 }
 
-// retell tells again, to the replicas of another epoch, what this one told before. Redis may
+// republish tells again, to the replicas of another epoch, what this one told before. Redis may
 // have got another master that others heard of earlier; what the old one was told meanwhile,
 // they have not heard.
-func (r *ring) retell() {
+func (r *cluster) republish() {
 	r.mu.Lock()
 	at := slices.AppendSeq(slices.Collect(maps.Keys(r.told[0])), maps.Keys(r.told[1]))
-	r.told, r.turned = [2]map[spot]struct{}{}, time.Time{}
+	r.told, r.turned = [2]map[tagSlot]struct{}{}, time.Time{}
 	r.mu.Unlock()
 	if len(at) > 0 {
-		r.postpone(at)
+		r.enqueue(at)
 	}
 }
 
-// postpone leaves spots to be told as soon as Redis answers. Until then, this replica
+// enqueue leaves spots to be told as soon as Redis answers. Until then, this replica
 // does not trust even itself: it could read from Redis what it has just invalidated.
-func (r *ring) postpone(at []spot) *announcement {
+func (r *cluster) enqueue(at []tagSlot) *invalidation {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.pending == nil {
-		r.pending = &announcement{told: make(chan struct{})}
+		r.pending = &invalidation{told: make(chan struct{})}
 	}
-	r.pending.spots = append(r.pending.spots, at...)
-	slices.Sort(r.pending.spots)
-	r.pending.spots = slices.Compact(r.pending.spots)
-	r.trust.Store(nil)
-	r.cache.ledger.touch(at, 0)
+	r.pending.slots = append(r.pending.slots, at...)
+	slices.Sort(r.pending.slots)
+	r.pending.slots = slices.Compact(r.pending.slots)
+	r.leaseState.Store(nil)
+	r.cache.log.bump(at, 0)
 	r.rouse()
 	return r.pending
 }
 
-// tellPending tells what was postponed.
-func (r *ring) tellPending(ctx context.Context) error {
+// publishPending tells what was postponed.
+func (r *cluster) publishPending(ctx context.Context) error {
 	r.mu.Lock()
 	if r.pending != nil && r.sending == nil {
 		r.sending, r.pending = r.pending, nil
@@ -137,7 +137,7 @@ func (r *ring) tellPending(ctx context.Context) error {
 		return nil
 	}
 	// What could not be told stays in sending: it is told before anything later.
-	if err := r.tell(ctx, a); err != nil {
+	if err := r.publish(ctx, a); err != nil {
 		return err
 	}
 	r.mu.Lock()
@@ -152,7 +152,7 @@ func (r *ring) tellPending(ctx context.Context) error {
 
 // await waits until every member has taken in an announcement, or cannot have a lease
 // any more that it got without it.
-func (r *ring) await(ctx context.Context, a *announcement) error {
+func (r *cluster) await(ctx context.Context, a *invalidation) error {
 	r.mu.Lock()
 	r.waiters++
 	r.mu.Unlock()
@@ -172,7 +172,7 @@ func (r *ring) await(ctx context.Context, a *announcement) error {
 		case <-poll.C:
 			r.look(ctx)
 		case <-limit.C:
-			r.expel(ctx, a, missing)
+			r.evictMember(ctx, a, missing)
 			return nil
 		case <-ctx.Done():
 			return fmt.Errorf("%w: closed", ErrUnconfirmed)
@@ -181,7 +181,7 @@ func (r *ring) await(ctx context.Context, a *announcement) error {
 }
 
 // missing returns who has not taken in an announcement, and what closes when that may change.
-func (r *ring) missing(a *announcement) ([]string, <-chan struct{}) {
+func (r *cluster) missing(a *invalidation) ([]string, <-chan struct{}) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var missing []string
@@ -197,7 +197,7 @@ func (r *ring) missing(a *announcement) ([]string, <-chan struct{}) {
 	return missing, r.acked
 }
 
-func (r *ring) stopWaiting() {
+func (r *cluster) stopWaiting() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.waiters--
@@ -207,7 +207,7 @@ func (r *ring) stopWaiting() {
 }
 
 // hearAck notes how far a member is.
-func (r *ring) hearAck(payload string) {
+func (r *cluster) hearAck(payload string) {
 	words := strings.Fields(payload)
 	if len(words) != 3 {
 		return
@@ -220,7 +220,7 @@ func (r *ring) hearAck(payload string) {
 }
 
 // look asks the server how far the members are.
-func (r *ring) look(ctx context.Context) {
+func (r *cluster) look(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, r.lease/2)
 	defer cancel()
 	ring, err := r.client.HGetAll(ctx, r.keys[0]).Result()
@@ -239,7 +239,7 @@ func (r *ring) look(ctx context.Context) {
 }
 
 // advance takes in how far members are.
-func (r *ring) advance(seen map[string]progress) {
+func (r *cluster) advance(seen map[string]progress) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.waiters == 0 {
@@ -254,8 +254,8 @@ func (r *ring) advance(seen map[string]progress) {
 	r.acked = make(chan struct{})
 }
 
-// expel takes members without a lease from the ring, so that nobody waits for them again.
-func (r *ring) expel(ctx context.Context, a *announcement, missing []string) {
+// evictMember takes members without a lease from the ring, so that nobody waits for them again.
+func (r *cluster) evictMember(ctx context.Context, a *invalidation, missing []string) {
 	if len(missing) == 0 {
 		return
 	}
@@ -265,7 +265,7 @@ func (r *ring) expel(ctx context.Context, a *announcement, missing []string) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, r.lease/2)
 	defer cancel()
-	if err := r.scripts.expel.Run(ctx, r.client, r.keys[:1], args...).Err(); err != nil {
+	if err := r.scripts.evictMember.Run(ctx, r.client, r.keys[:1], args...).Err(); err != nil {
 		r.cache.opts.Logger.WarnContext(ctx, "responsecache: cannot expel members without a lease", "error", err)
 	}
 }

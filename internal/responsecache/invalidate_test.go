@@ -45,7 +45,7 @@ func TestInvalidateWithoutTheChannel(t *testing.T) {
 	shared(t, a, 1)
 	want(t, vb, con.read("a", "tag"), 1, Redis)
 	for i := range 5 {
-		if err := a.ring.client.Do(t.Context(), "CLIENT", "KILL", "TYPE", "pubsub").Err(); err != nil {
+		if err := a.cluster.client.Do(t.Context(), "CLIENT", "KILL", "TYPE", "pubsub").Err(); err != nil {
 			t.Fatal(err)
 		}
 		if err := a.Invalidate(t.Context(), "tag"); err != nil {
@@ -79,7 +79,7 @@ func TestInvalidateWithADeadReplica(t *testing.T) {
 	t.Parallel()
 	const lease = 500 * time.Millisecond
 	_, a, _, _, _ := pair(t, Options{lease: lease})
-	if err := a.ring.client.HSet(t.Context(), a.ring.keys[0], "m:dead", 0).Err(); err != nil {
+	if err := a.cluster.client.HSet(t.Context(), a.cluster.keys[0], "m:dead", 0).Err(); err != nil {
 		t.Fatal(err)
 	}
 	begun := time.Now()
@@ -89,7 +89,7 @@ func TestInvalidateWithADeadReplica(t *testing.T) {
 	if took := time.Since(begun); took < lease {
 		t.Errorf("waited for %v, less than a lease", took)
 	}
-	if ring := a.ring.client.HGetAll(t.Context(), a.ring.keys[0]).Val(); ring["m:dead"] != "" {
+	if ring := a.cluster.client.HGetAll(t.Context(), a.cluster.keys[0]).Val(); ring["m:dead"] != "" {
 		t.Errorf("the dead replica is still waited for: %v", ring)
 	}
 }
@@ -102,7 +102,7 @@ func TestOutage(t *testing.T) {
 	want(t, va, con.read("a", "tag"), 1, Loaded)
 	// Reads go on, at the console's price, and none waits for Redis for long.
 	s.Pause()
-	waitFor(t, "the end of the leases", func() bool { return !a.trusts(time.Now()) && !b.trusts(time.Now()) })
+	waitFor(t, "the end of the leases", func() bool { return !a.leased(time.Now()) && !b.leased(time.Now()) })
 	want(t, va, con.read("a", "tag"), 2, Loaded)
 	want(t, vb, con.read("a", "tag"), 3, Loaded)
 	// What cannot be told is said to be so, after a bounded time, and told later.
@@ -137,7 +137,7 @@ func TestWithoutALease(t *testing.T) {
 	}
 	s.Pause()
 	defer s.Resume()
-	a.ring.trust.Store(nil)
+	a.cluster.leaseState.Store(nil)
 	if a.Valid(d) || a.Current(d) || a.Ended(d) {
 		t.Errorf("valid %t, current %t, ended %t", a.Valid(d), a.Current(d), a.Ended(d))
 	}
@@ -188,17 +188,17 @@ func TestLostState(t *testing.T) {
 	for name, lose := range map[string]func(s *redistest.Server, c *Cache){
 		"restart":       func(s *redistest.Server, _ *Cache) { s.Restart() },
 		"empty restart": func(s *redistest.Server, _ *Cache) { s.RestartEmpty() },
-		"flush":         func(_ *redistest.Server, c *Cache) { c.ring.client.FlushAll(context.Background()) },
-		"ring evicted":  func(_ *redistest.Server, c *Cache) { c.ring.client.Del(context.Background(), c.ring.keys[0]) },
-		"gens evicted":  func(_ *redistest.Server, c *Cache) { c.ring.client.Del(context.Background(), c.ring.keys[1]) },
+		"flush":         func(_ *redistest.Server, c *Cache) { c.cluster.client.FlushAll(context.Background()) },
+		"ring evicted":  func(_ *redistest.Server, c *Cache) { c.cluster.client.Del(context.Background(), c.cluster.keys[0]) },
+		"gens evicted":  func(_ *redistest.Server, c *Cache) { c.cluster.client.Del(context.Background(), c.cluster.keys[1]) },
 		"writes lost": func(_ *redistest.Server, c *Cache) {
-			c.ring.client.HSet(context.Background(), c.ring.keys[0], "version", 0)
+			c.cluster.client.HSet(context.Background(), c.cluster.keys[0], "version", 0)
 		},
 		"another server": func(_ *redistest.Server, c *Cache) {
-			c.ring.client.HSet(context.Background(), c.ring.keys[0], "server", "the one before")
+			c.cluster.client.HSet(context.Background(), c.cluster.keys[0], "server", "the one before")
 		},
 		"nobody had a lease": func(_ *redistest.Server, c *Cache) {
-			c.ring.client.HSet(context.Background(), c.ring.keys[0], "seen", 1)
+			c.cluster.client.HSet(context.Background(), c.cluster.keys[0], "seen", 1)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -212,15 +212,15 @@ func TestLostState(t *testing.T) {
 			want(t, va, con.read("a", "tag"), 1, Loaded)
 			shared(t, a, 1)
 			want(t, vb, con.read("a", "tag"), 1, Redis)
-			epoch := a.ledger.log.Load().epoch
+			epoch := a.log.log.Load().epoch
 			lose(s, a)
 			if err := a.Invalidate(t.Context(), "another"); err != nil && !errors.Is(err, ErrUnconfirmed) {
 				t.Error(err)
 			}
 			for _, c := range []*Cache{a, b} {
 				waitFor(t, "another epoch", func() bool {
-					log := c.ledger.log.Load()
-					return log.epoch != epoch && c.trusts(time.Now())
+					log := c.log.log.Load()
+					return log.epoch != epoch && c.leased(time.Now())
 				})
 			}
 			if n, info, err := vb.Get(t.Context(), con.read("a", "tag")); n != 2 || err != nil {
@@ -244,7 +244,7 @@ func TestYoungEpoch(t *testing.T) {
 		t.Errorf("an invalidation returned %v after the epoch began", took)
 	}
 	waitFor(t, "an epoch that is settled", func() bool {
-		return a.ring.client.HGet(t.Context(), a.ring.keys[0], "settled").Val() == "1"
+		return a.cluster.client.HGet(t.Context(), a.cluster.keys[0], "settled").Val() == "1"
 	})
 }
 

@@ -91,7 +91,7 @@ func newReplica(t testing.TB, s *redistest.Server, o Options) *Cache {
 
 func waitTrusted(t testing.TB, c *Cache) {
 	t.Helper()
-	waitFor(t, "the lease", func() bool { return c.trusts(time.Now()) })
+	waitFor(t, "the lease", func() bool { return c.leased(time.Now()) })
 }
 
 func waitFor(t testing.TB, what string, ready func() bool) {
@@ -106,7 +106,7 @@ func waitFor(t testing.TB, what string, ready func() bool) {
 // settle makes the replicas' state look older than a lease.
 func settle(t testing.TB, c *Cache) {
 	t.Helper()
-	if err := c.ring.client.HSet(t.Context(), c.ring.keys[0], "settled", 1).Err(); err != nil {
+	if err := c.cluster.client.HSet(t.Context(), c.cluster.keys[0], "settled", 1).Err(); err != nil {
 		t.Fatal(err)
 	}
 }

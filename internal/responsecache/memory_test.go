@@ -250,7 +250,7 @@ func TestAhead(t *testing.T) {
 	windows := Policy{Life: 10 * time.Second, StaleWhileRevalidate: 5 * time.Second}
 	ahead := func(t *testing.T, v *View[int64], r Read[int64], want bool) {
 		t.Helper()
-		if got := v.Ahead(t.Context(), r); got != want {
+		if got := v.Prefetch(t.Context(), r); got != want {
 			t.Errorf("begun ahead: %t", got)
 		}
 	}

@@ -202,9 +202,9 @@ func (m *model) read(r *modelReplica, rng *rand.Rand) error {
 	oldest := max(m.truth.confirmed[entity].Load(), r.own[entity].Load())
 	renewed := m.truth.renewedAt(kind, principal)
 	notBefore := renewed.Load()
-	var renewal Renewal
+	var renewal RefreshID
 	if rng.IntN(200) == 0 {
-		renewal = NewRenewal()
+		renewal = NewRefreshID()
 	}
 	soft := kind + " of " + principal
 	begun := time.Since(m.start)
@@ -213,11 +213,11 @@ func (m *model) read(r *modelReplica, rng *rand.Rand) error {
 		delay *= 100
 	}
 	got, info, err := r.views[kind].Get(ctx, Read[*fact]{
-		Key:     Key{Principal: principal, Call: fmt.Sprint(entity)},
-		Tags:    []string{fmt.Sprint("entity:", entity), "everything"},
-		Soft:    soft,
-		Refresh: renewal != 0,
-		Renewal: renewal,
+		Key:       Key{Principal: principal, Call: fmt.Sprint(entity)},
+		Tags:      []string{fmt.Sprint("entity:", entity), "everything"},
+		SoftTag:   soft,
+		Refresh:   renewal != 0,
+		RefreshID: renewal,
 		Load: func(ctx context.Context) (*fact, error) {
 			f := &fact{Principal: principal, Entity: entity, Begun: int64(time.Since(m.start))}
 			f.Version = m.truth.versions[entity].Load()
@@ -263,7 +263,7 @@ func (m *model) read(r *modelReplica, rng *rand.Rand) error {
 	case got.Begun < notBefore && !info.Stale:
 		return fmt.Errorf("%s of %d from %s was loaded %v before what was read anew", kind, entity, info.Source, time.Duration(notBefore-got.Begun))
 	}
-	if renewal != 0 && !r.cache.off.Load() && r.cache.invalidate(context.Background(), spotsOf(soft), renewal) == nil {
+	if renewal != 0 && !r.cache.off.Load() && r.cache.invalidate(context.Background(), slotsOf(soft), renewal) == nil {
 		m.renewals.Add(1)
 		raise(renewed, got.Begun)
 	}
@@ -365,7 +365,7 @@ func (m *model) trouble(rng *rand.Rand) {
 		m.mu.Unlock()
 		old.close()
 	case 11: // a key is evicted
-		client.Del(ctx, some.cache.ring.keys[rng.IntN(2)])
+		client.Del(ctx, some.cache.cluster.keys[rng.IntN(2)])
 	case 12, 13: // a replica hears no news, and does not know
 		some.ears.shut()
 		nap(4 * modelLease)

@@ -8,8 +8,8 @@ import (
 	"weak"
 )
 
-// Whole is an answer in memory of which others may be parts, such as a page of a list.
-type Whole struct{ entry *entry }
+// Container is an answer in memory of which others may be parts, such as a page of a list.
+type Container struct{ entry *entry }
 
 // Part is the n-th part of a larger answer, by its name (Key.Part).
 type Part struct {
@@ -25,7 +25,7 @@ const itself = -1
 // it, its parts are no longer found. So a list of a thousand entities is one entry, not
 // a thousand and one.
 type index struct {
-	ground // of every part
+	dependencies // of every part
 
 	mu    sync.RWMutex
 	at    map[uint64]where // by the hash of a part's name: what is found is asked for its name
@@ -43,12 +43,12 @@ const weight = 48
 
 func (v *View[T]) indexKey(k Key) key { return key{v.kind.Name, k.Principal, k.Call + "\x00parts"} }
 
-// Lay lets parts of a larger answer answer for themselves, as if each had been loaded
+// Index lets parts of a larger answer answer for themselves, as if each had been loaded
 // when that was: k is their key but for Part, and tags and soft are what each of them
 // depends on (Read.Tags, Read.Soft).
 // They are found as long as the larger answer is in this process's memory, unless
 // something newer is.
-func (v *View[T]) Lay(k Key, tags []string, soft string, parts []Part, whole Whole) error {
+func (v *View[T]) Index(k Key, tags []string, soft string, parts []Part, whole Container) error {
 	if k.Principal == "" {
 		return ErrPrincipal
 	}
@@ -56,22 +56,22 @@ func (v *View[T]) Lay(k Key, tags []string, soft string, parts []Part, whole Who
 	if v.policy.Life == 0 || e == nil || v.kind.Part == nil || c.off.Load() || len(parts) == 0 {
 		return nil
 	}
-	c.lay(v.indexKey(k), groundOf(k.Principal, tags, soft), e, parts...)
+	c.addIndex(v.indexKey(k), dependenciesOf(k.Principal, tags, soft), e, parts...)
 	return nil
 }
 
-// lay puts parts into their index.
-func (c *Cache) lay(k key, on ground, whole *entry, parts ...Part) {
+// addIndex puts parts into their index.
+func (c *Cache) addIndex(k key, on dependencies, whole *entry, parts ...Part) {
 	held, ok := c.memory.GetIfPresent(k)
 	if !ok {
-		made := &index{ground: on, at: make(map[uint64]where, len(parts)), sweep: 64 + 2*len(parts)}
+		made := &index{dependencies: on, at: make(map[uint64]where, len(parts)), sweep: 64 + 2*len(parts)}
 		held = &entry{value: made, ends: whole.ends}
 	}
 	x, ok := held.value.(*index)
 	if !ok {
 		return
 	}
-	n := x.lay(c, whole, parts)
+	n := x.addIndex(c, whole, parts)
 	// Anew, as it has another weight. Of two who do this at once one may undo what the other
 	// did, which costs a load.
 	ends := whole.ends
@@ -81,8 +81,8 @@ func (c *Cache) lay(k key, on ground, whole *entry, parts ...Part) {
 	c.memory.Set(k, &entry{value: x, begun: whole.begun, ends: ends, size: n * weight})
 }
 
-// lay returns how many parts there are then.
-func (x *index) lay(c *Cache, whole *entry, parts []Part) int {
+// addIndex returns how many parts there are then.
+func (x *index) addIndex(c *Cache, whole *entry, parts []Part) int {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	here := weak.Make(whole)
@@ -93,7 +93,7 @@ func (x *index) lay(c *Cache, whole *entry, parts []Part) int {
 		if old, ok := x.at[h]; ok && old.whole != known {
 			known = old.whole
 			e := known.Value()
-			newer = e != nil && e != whole && !e.begun.Before(whole.begun) && c.ledger.current(e.seq, x.spots, e.of)
+			newer = e != nil && e != whole && !e.begun.Before(whole.begun) && c.log.current(e.seq, x.slots, e.of)
 		} else if !ok {
 			x.at[h] = where{here, p.N}
 			continue
@@ -114,8 +114,8 @@ func (x *index) lay(c *Cache, whole *entry, parts []Part) int {
 	return len(x.at)
 }
 
-// unlay removes a part from its index.
-func (c *Cache) unlay(k key, name string) {
+// removeIndex removes a part from its index.
+func (c *Cache) removeIndex(k key, name string) {
 	if x := c.index(k); x != nil {
 		x.mu.Lock()
 		defer x.mu.Unlock()
@@ -161,7 +161,7 @@ func (v *View[T]) partOf(k Key) *entry {
 		return nil
 	}
 	return &entry{
-		value: value, id: whole.id, begun: whole.begun, seq: whole.seq, of: whole.of, ground: x.ground,
+		value: value, id: whole.id, begun: whole.begun, seq: whole.seq, of: whole.of, dependencies: x.dependencies,
 		fresh: whole.begun.Add(v.policy.Life), ends: whole.begun.Add(v.policy.kept()),
 	}
 }
@@ -172,7 +172,7 @@ func (v *View[T]) partOf(k Key) *entry {
 // oldest, but for its Dependency, which is that of all.
 func (v *View[T]) Peek(k Key, names []string, maxAge time.Duration) (found []T, missing []string, info Info) {
 	c, now := v.cache, time.Now()
-	if v.policy.Life == 0 || k.Principal == "" || c.off.Load() || !c.trusts(now) {
+	if v.policy.Life == 0 || k.Principal == "" || c.off.Load() || !c.leased(now) {
 		return nil, names, info
 	}
 	x := c.index(v.indexKey(k))
@@ -188,7 +188,7 @@ func (v *View[T]) Peek(k Key, names []string, maxAge time.Duration) (found []T, 
 		if at.whole != known {
 			known, whole = at.whole, at.whole.Value()
 			if whole != nil && (whole.gone.Load() || whole.err != nil || !now.Before(whole.begun.Add(v.policy.Life)) ||
-				!young(whole.begun, now, maxAge) || !c.ledger.current(whole.seq, x.spots, whole.of)) {
+				!young(whole.begun, now, maxAge) || !c.log.current(whole.seq, x.slots, whole.of)) {
 				whole = nil
 			}
 		}
@@ -210,14 +210,14 @@ func (v *View[T]) Peek(k Key, names []string, maxAge time.Duration) (found []T, 
 		return nil, names, info
 	}
 	c.observe(Event{Type: Served, Kind: v.kind.Name, Source: Memory})
-	return found, missing, v.infoOf(wholes, x.spots, now)
+	return found, missing, v.infoOf(wholes, x.slots, now)
 }
 
 // infoOf is that of parts of larger answers.
-func (v *View[T]) infoOf(wholes []*entry, at []spot, now time.Time) Info {
+func (v *View[T]) infoOf(wholes []*entry, at []tagSlot, now time.Time) Info {
 	deps := make([]Dependency, len(wholes))
 	for i, e := range wholes {
-		deps[i] = Dependency{seq: e.seq, spots: at, of: e.of, expires: e.begun.Add(v.policy.Life), begun: e.begun}
+		deps[i] = Dependency{seq: e.seq, slots: at, of: e.of, expires: e.begun.Add(v.policy.Life), begun: e.begun}
 	}
 	all := deps[0]
 	if len(deps) > 1 {

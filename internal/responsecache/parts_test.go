@@ -73,12 +73,12 @@ func (l *lists) read(names string, refresh bool, wait func()) Info {
 			wait()
 			return list, nil
 		},
-		Landed: func(list []entity, whole Whole) {
+		OnLoaded: func(list []entity, whole Container) {
 			parts := make([]Part, len(list))
 			for i, e := range list {
 				parts[i] = Part{i, e.name}
 			}
-			if err := l.one.Lay(Key{Principal: "alice", Call: "robot "}, []string{"robots"}, "", parts, whole); err != nil {
+			if err := l.one.Index(Key{Principal: "alice", Call: "robot "}, []string{"robots"}, "", parts, whole); err != nil {
 				l.t.Error(err)
 			}
 		},
@@ -236,7 +236,7 @@ func TestParts(t *testing.T) {
 			}
 		},
 		"nobody's": func(t *testing.T, l *lists) {
-			if err := l.one.Lay(Key{}, nil, "", []Part{{0, "a"}}, Whole{}); !errors.Is(err, ErrPrincipal) {
+			if err := l.one.Index(Key{}, nil, "", []Part{{0, "a"}}, Container{}); !errors.Is(err, ErrPrincipal) {
 				t.Errorf("got %v", err)
 			}
 			l.peek("", "a", "", 0)

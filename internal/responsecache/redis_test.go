@@ -26,7 +26,7 @@ func pair(t *testing.T, o Options) (s *redistest.Server, a, b *Cache, va, vb *Vi
 	}
 	a, b = newReplica(t, s, o), newReplica(t, s, o)
 	settle(t, a)
-	waitFor(t, "each to know of the other", func() bool { return !a.ring.alone.Load() && !b.ring.alone.Load() })
+	waitFor(t, "each to know of the other", func() bool { return !a.cluster.alone.Load() && !b.cluster.alone.Load() })
 	return s, a, b, view(t, a, Kind[int64]{}), view(t, b, Kind[int64]{})
 }
 
@@ -34,7 +34,7 @@ func pair(t *testing.T, o Options) (s *redistest.Server, a, b *Cache, va, vb *Vi
 func shared(t testing.TB, c *Cache, n int) {
 	t.Helper()
 	waitFor(t, "an answer in Redis", func() bool {
-		keys, err := c.ring.client.Keys(t.Context(), c.opts.Prefix+"*:v").Result()
+		keys, err := c.cluster.client.Keys(t.Context(), c.opts.Prefix+"*:v").Result()
 		return err == nil && len(keys) == n
 	})
 }
@@ -128,7 +128,7 @@ func TestOtherVersionsShareInvalidationsOnly(t *testing.T) {
 func TestRedisTellsNobodysName(t *testing.T) {
 	t.Parallel()
 	_, a, _, va, _ := pair(t, Options{})
-	client := a.ring.client
+	client := a.cluster.client
 	if err := client.ConfigSet(t.Context(), "slowlog-log-slower-than", "0").Err(); err != nil {
 		t.Fatal(err)
 	}
@@ -166,9 +166,9 @@ func TestAnswersProveTheirPrincipal(t *testing.T) {
 	con := &console{}
 	want(t, va, con.read("a"), 1, Loaded)
 	shared(t, a, 1)
-	from := a.shelf.keys(digest("", key{"k", "alice", "a"}))[0]
-	to := a.shelf.keys(digest("", key{"k", "bob", "a"}))[0]
-	if err := a.ring.client.Rename(t.Context(), from, to).Err(); err != nil {
+	from := a.redis.keys(digest("", key{"k", "alice", "a"}))[0]
+	to := a.redis.keys(digest("", key{"k", "bob", "a"}))[0]
+	if err := a.cluster.client.Rename(t.Context(), from, to).Err(); err != nil {
 		t.Fatal(err)
 	}
 	bob := con.read("a")
@@ -223,7 +223,7 @@ func TestLockOfADeadReplica(t *testing.T) {
 	_, a, _, _, vb := pair(t, Options{LockWait: 200 * time.Millisecond})
 	con := &console{}
 	name := digest("", key{"k", "alice", "a"})
-	if found, err := a.shelf.seek(t.Context(), name, "a replica that died", 0, true); !found.held || err != nil {
+	if found, err := a.redis.getOrLock(t.Context(), name, "a replica that died", 0, true); !found.held || err != nil {
 		t.Fatal(found, err)
 	}
 	want(t, vb, con.read("a"), 1, Loaded)
@@ -272,7 +272,7 @@ func TestSlowRedis(t *testing.T) {
 	s.Pause()
 	defer s.Resume()
 	want(t, va, con.read("a"), 2, Loaded)
-	if va.cache.shelf.open() {
+	if va.cache.redis.open() {
 		t.Error("Redis is asked again at once")
 	}
 }
@@ -312,14 +312,14 @@ func TestAloneAndInCompany(t *testing.T) {
 	o := Options{Policies: Policies{"k": {Life: brief}, "long": minute}, Eagerness: -1}
 	a := newReplica(t, s, o)
 	settle(t, a)
-	waitFor(t, "being alone", a.ring.alone.Load)
+	waitFor(t, "being alone", a.cluster.alone.Load)
 	va, long, con := view(t, a, Kind[int64]{}), view(t, a, Kind[int64]{Name: "long"}), &console{}
 	want(t, va, con.read("a", "tag"), 1, Loaded)
 	want(t, long, con.read("a", "tag"), 2, Loaded)
 	shared(t, a, 1)
 
 	b := newReplica(t, s, o)
-	waitFor(t, "company", func() bool { return !a.ring.alone.Load() && !b.ring.alone.Load() })
+	waitFor(t, "company", func() bool { return !a.cluster.alone.Load() && !b.cluster.alone.Load() })
 	vb := view(t, b, Kind[int64]{})
 	want(t, vb, con.read("a", "tag"), 3, Loaded)
 	shared(t, a, 2)
@@ -331,8 +331,8 @@ func TestAloneAndInCompany(t *testing.T) {
 	want(t, va, con.read("a", "tag"), 4, Redis)
 
 	b.Close()
-	a.ring.rouse()
-	waitFor(t, "being alone", a.ring.alone.Load)
+	a.cluster.rouse()
+	waitFor(t, "being alone", a.cluster.alone.Load)
 	refresh := con.read("a", "tag")
 	refresh.Refresh = true
 	want(t, va, refresh, 5, Loaded)
@@ -352,7 +352,7 @@ func TestSeekAndShare(t *testing.T) {
 	name := digest("", k)
 	seek := func(token string, known uint64, ahead, data, held, busy bool) {
 		t.Helper()
-		found, err := a.shelf.seek(t.Context(), name, token, known, ahead)
+		found, err := a.redis.getOrLock(t.Context(), name, token, known, ahead)
 		if err != nil || (found.data != "") != data || found.held != held || found.busy != busy || found.clock.server == 0 {
 			t.Errorf("data %t, held %t, busy %t, %v", found.data != "", found.held, found.busy, err)
 		}
@@ -363,9 +363,9 @@ func TestSeekAndShare(t *testing.T) {
 	seek("second", old.id, false, false, false, true)
 	seek("second", 0, false, true, false, true)
 	seek("second", 0, true, false, false, true)
-	a.shelf.free(t.Context(), name, "second")
+	a.redis.free(t.Context(), name, "second")
 	seek("second", 0, true, false, false, true)
-	a.shelf.remove(t.Context(), name, "first")
+	a.redis.remove(t.Context(), name, "first")
 	shared(t, a, 0)
 	seek("second", 0, false, false, true, false)
 }

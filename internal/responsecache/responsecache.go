@@ -150,11 +150,11 @@ func honoursContexts(client redis.UniversalClient) bool {
 // Cache keeps answers. It is safe for concurrent use.
 type Cache struct {
 	opts    Options
-	ledger  *ledger
+	log     *invalidationLog
 	memory  *otter.Cache[key, *entry]
 	seed    maphash.Seed // of the names of parts
-	ring    *ring        // nil without Redis
-	shelf   *shelf       // nil without Redis
+	cluster *cluster     // nil without Redis
+	redis   *redisStore  // nil without Redis
 	flights flights
 	slots   chan struct{} // of loads in the background
 
@@ -170,7 +170,7 @@ func New(o Options) (*Cache, error) {
 	if err := o.Validate(); err != nil {
 		return nil, fmt.Errorf("responsecache: %w", err)
 	}
-	c := &Cache{opts: o.withDefaults(), ledger: &ledger{}, seed: maphash.MakeSeed()}
+	c := &Cache{opts: o.withDefaults(), log: &invalidationLog{}, seed: maphash.MakeSeed()}
 	c.slots = make(chan struct{}, c.opts.Refreshes)
 	c.flights.of = map[key]*flight{}
 	c.off.Store(o.Off)
@@ -196,10 +196,10 @@ func New(o Options) (*Cache, error) {
 	c.memory = memory
 	if c.opts.Redis != nil && !o.Off {
 		scripts := newScripts()
-		c.shelf = newShelf(c.opts, scripts)
-		c.ring = newRing(c, scripts, rand.Text())
-		c.tasks.Go(func() { c.ring.listen(c.ctx) })
-		c.tasks.Go(func() { c.ring.run(c.ctx) })
+		c.redis = newRedisStore(c.opts, scripts)
+		c.cluster = newCluster(c, scripts, rand.Text())
+		c.tasks.Go(func() { c.cluster.listen(c.ctx) })
+		c.tasks.Go(func() { c.cluster.run(c.ctx) })
 	}
 	return c, nil
 }
@@ -212,16 +212,16 @@ func (c *Cache) Close() {
 	c.flights.mu.Unlock()
 	c.end()
 	c.tasks.Wait()
-	if c.ring != nil {
-		c.ring.leave()
+	if c.cluster != nil {
+		c.cluster.leave()
 	}
 	c.memory.StopAllGoroutines()
 	c.memory.InvalidateAll()
 }
 
-// trusts says whether this replica may believe what it keeps.
-func (c *Cache) trusts(now time.Time) bool {
-	return c.ring == nil || c.ring.trusted(now)
+// leased says whether this replica may believe what it keeps.
+func (c *Cache) leased(now time.Time) bool {
+	return c.cluster == nil || c.cluster.trusted(now)
 }
 
 // start runs a task that Close ends and waits for; false after Close.
@@ -244,24 +244,24 @@ func (c *Cache) start(task func()) bool {
 // most twice a lease, or ctx's, where that ends first; either way, the other replicas
 // are still told as soon as that is possible.
 func (c *Cache) Invalidate(ctx context.Context, tags ...string) error {
-	return c.invalidate(ctx, spotsOf(tags...), 0)
+	return c.invalidate(ctx, slotsOf(tags...), 0)
 }
 
 // invalidate is Invalidate for spots; it spares what was loaded for of.
-func (c *Cache) invalidate(ctx context.Context, at []spot, of Renewal) error {
-	if c.off.Load() && c.ring == nil || len(at) == 0 {
+func (c *Cache) invalidate(ctx context.Context, at []tagSlot, of RefreshID) error {
+	if c.off.Load() && c.cluster == nil || len(at) == 0 {
 		return nil
 	}
 	begun := time.Now()
-	c.ledger.touch(at, of)
-	if c.ring == nil {
+	c.log.bump(at, of)
+	if c.cluster == nil {
 		c.observe(Event{Type: Invalidated})
 		return nil
 	}
 	ended := make(chan error, 1)
-	c.ledger.beginTelling(at)
-	if !c.start(func() { ended <- c.ring.invalidate(at, of) }) {
-		c.ledger.endTelling(at)
+	c.log.beginTelling(at)
+	if !c.start(func() { ended <- c.cluster.invalidate(at, of) }) {
+		c.log.endTelling(at)
 		return fmt.Errorf("%w: the cache is closed", ErrUnconfirmed)
 	}
 	var err error
@@ -274,24 +274,24 @@ func (c *Cache) invalidate(ctx context.Context, at []spot, of Renewal) error {
 	return err
 }
 
-// Renewal names who asks anew (Read.Refresh) and then wants nothing older to be given by
+// RefreshID names who asks anew (Read.Refresh) and then wants nothing older to be given by
 // anybody: NewRenewal makes one for each operation. The zero Renewal is nobody's.
-type Renewal uint64
+type RefreshID uint64
 
-// NewRenewal returns a Renewal that is nobody else's.
-func NewRenewal() Renewal { return Renewal(max(1, newID())) }
+// NewRefreshID returns a Renewal that is nobody else's.
+func NewRefreshID() RefreshID { return RefreshID(max(1, newID())) }
 
 // Outdate is Invalidate for soft tags (Read.Soft), after all that was read for of, and
 // spares that. While this replica has no lease, as in an outage of Redis, it waits for the
 // others no longer than RedisTimeout, and returns nil: they are told as soon as that is
 // possible.
-func (c *Cache) Outdate(ctx context.Context, of Renewal, tags ...string) error {
-	if c.trusts(time.Now()) {
-		return c.invalidate(ctx, spotsOf(tags...), of)
+func (c *Cache) Outdate(ctx context.Context, of RefreshID, tags ...string) error {
+	if c.leased(time.Now()) {
+		return c.invalidate(ctx, slotsOf(tags...), of)
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.opts.RedisTimeout)
 	defer cancel()
-	_ = c.invalidate(ctx, spotsOf(tags...), of) // unconfirmed, it goes on by itself
+	_ = c.invalidate(ctx, slotsOf(tags...), of) // unconfirmed, it goes on by itself
 	return nil
 }
 
@@ -313,7 +313,7 @@ func (c *Cache) Forget(ctx context.Context, principal string) error {
 // Watch returns a Dependency on nothing but the principal: it is Current until somebody
 // makes the principal forgotten, through any replica, and Ended from then on.
 func (c *Cache) Watch(principal string) Dependency {
-	return Dependency{seq: c.ledger.seq.Load(), spots: spotsOf(principalTag(principal)), begun: time.Now()}
+	return Dependency{seq: c.log.seq.Load(), slots: slotsOf(principalTag(principal)), begun: time.Now()}
 }
 
 // principalTag is the tag that every answer of a principal carries; no tag of a
@@ -333,8 +333,8 @@ type entry struct {
 	ends  time.Time // when it is of no more use
 	cost  time.Duration
 	seq   uint64 // of the ledger, when the load, or the look into Redis, began
-	of    Renewal
-	ground
+	of    RefreshID
+	dependencies
 	size int
 	part string // its name, if it is one (Key.Part)
 
@@ -346,11 +346,11 @@ type entry struct {
 // weight is what an entry counts in memory, in bytes.
 func (e *entry) weight(k key) uint32 {
 	const own = 256 // the entry, the key, and the table's nodes
-	n := own + e.size + len(k.call) + len(k.principal) + 2*len(e.spots)
+	n := own + e.size + len(k.call) + len(k.principal) + 2*len(e.slots)
 	return uint32(min(max(n, own), math.MaxUint32))
 }
 
 // dependency is what an answer made from this one depends on.
 func (e *entry) dependency() Dependency {
-	return Dependency{seq: e.seq, spots: e.spots, of: e.of, expires: e.fresh, begun: e.begun}
+	return Dependency{seq: e.seq, slots: e.slots, of: e.of, expires: e.fresh, begun: e.begun}
 }

@@ -137,16 +137,16 @@ return 1
 
 // scripts are the scripts as go-redis runs them: by hash, and with their text once.
 type scripts struct {
-	beat, invalidate, expel, leave, seek, share *redis.Script
+	heartbeat, invalidate, evictMember, leave, getOrLock, share *redis.Script
 }
 
 func newScripts() scripts {
 	return scripts{
-		beat:       redis.NewScript(scriptHead + scriptBeat),
-		invalidate: redis.NewScript(scriptHead + scriptInvalidate),
-		expel:      redis.NewScript(scriptExpel),
-		leave:      redis.NewScript(scriptLeave),
-		seek:       redis.NewScript(scriptSeek),
-		share:      redis.NewScript(scriptShare),
+		heartbeat:   redis.NewScript(scriptHead + scriptBeat),
+		invalidate:  redis.NewScript(scriptHead + scriptInvalidate),
+		evictMember: redis.NewScript(scriptExpel),
+		leave:       redis.NewScript(scriptLeave),
+		getOrLock:   redis.NewScript(scriptSeek),
+		share:       redis.NewScript(scriptShare),
 	}
 }

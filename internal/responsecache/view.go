@@ -51,22 +51,22 @@ type Read[T any] struct {
 	Key
 	// Tags are what the answer depends on, in the words that Cache.Invalidate is given.
 	Tags []string
-	// Soft is a tag of another sort, or empty: once it is invalidated, the answer is as if its
+	// SoftTag is a tag of another sort, or empty: once it is invalidated, the answer is as if its
 	// Life and its stale window had ended. It is asked for anew, and given only where that
 	// fails, for as long as Policy.StaleIfError lets it.
-	Soft string
+	SoftTag string
 	// Load asks. It may run when the caller has gone, with the values of the ctx of
 	// whoever asked first. What it returns is shared: nobody may change it.
 	Load func(ctx context.Context) (T, error)
 	// Restore completes a value that was decoded, before anybody sees it; it may be nil.
 	Restore func(T)
-	// Landed is told of an answer that a load, or Redis, brought, before anybody sees it: also
+	// OnLoaded is told of an answer that a load, or Redis, brought, before anybody sees it: also
 	// of one that nobody waits for. It may be nil.
-	Landed func(value T, whole Whole)
+	OnLoaded func(value T, whole Container)
 	// Refresh asks anew, whatever is kept, and replaces it (Cache-Control: no-cache).
 	Refresh bool
-	// Renewal is for whom, if that will outdate what else there is (Cache.Outdate).
-	Renewal Renewal
+	// RefreshID is for whom, if that will outdate what else there is (Cache.Outdate).
+	RefreshID RefreshID
 	// MaxAge, if positive, takes nothing that is stale, nor anything whose load began
 	// longer ago: what follows changes looks with it, and shares looks with others.
 	MaxAge time.Duration
@@ -145,7 +145,7 @@ func (v *View[T]) Get(ctx context.Context, r Read[T]) (T, Info, error) {
 // is old, or that many ask for and will be.
 func (v *View[T]) serve(ctx context.Context, e *entry, now time.Time, r Read[T]) (Info, bool) {
 	c := v.cache
-	if c.off.Load() || !young(e.begun, now, r.MaxAge) || !c.trusts(now) || !c.ledger.current(e.seq, e.spots, e.of) {
+	if c.off.Load() || !young(e.begun, now, r.MaxAge) || !c.leased(now) || !c.log.current(e.seq, e.slots, e.of) {
 		return Info{}, false
 	}
 	info := Info{Source: Memory, Age: now.Sub(e.begun), Expires: e.fresh, Dependency: e.dependency()}
@@ -167,21 +167,21 @@ func (v *View[T]) serve(ctx context.Context, e *entry, now time.Time, r Read[T])
 	return info, true
 }
 
-// Ahead begins a load in the background whose answer is about to be wanted, so that the
+// Prefetch begins a load in the background whose answer is about to be wanted, so that the
 // read which then asks need not wait for all of it, nor be given what is stale. It
 // returns false where there is nothing to gain: memory has a fresh answer, somebody loads
 // already, nothing of the kind is kept, or too many loads are under way. It waits for nobody.
-func (v *View[T]) Ahead(ctx context.Context, r Read[T]) bool {
+func (v *View[T]) Prefetch(ctx context.Context, r Read[T]) bool {
 	c, now := v.cache, time.Now()
-	if v.policy.Life == 0 || r.Principal == "" || c.off.Load() || !c.trusts(now) {
+	if v.policy.Life == 0 || r.Principal == "" || c.off.Load() || !c.leased(now) {
 		return false
 	}
-	if e := v.held(r.Key); e != nil && now.Before(e.fresh) && c.ledger.current(e.seq, e.spots, e.of) {
+	if e := v.held(r.Key); e != nil && now.Before(e.fresh) && c.log.current(e.seq, e.slots, e.of) {
 		return false
 	}
 	select {
 	case c.slots <- struct{}{}:
-		return c.launchBehind(ctx, &flight{work: v.work(r), behind: true})
+		return c.startInBackground(ctx, &flight{work: v.work(r), background: true})
 	default:
 		return false
 	}
@@ -200,7 +200,7 @@ func (c *Cache) failing(e *entry, k key, now time.Time) bool {
 	c.flights.mu.Lock()
 	defer c.flights.mu.Unlock()
 	f := c.flights.of[k]
-	return f != nil && f.behind
+	return f != nil && f.background
 }
 
 // early says whether to replace an entry that has left until it expires: the more
@@ -234,13 +234,13 @@ func (v *View[T]) held(k Key) *entry {
 // work is r without its type.
 func (v *View[T]) work(r Read[T]) *work {
 	w := &work{
-		key:     v.key(r.Key),
-		policy:  v.policy,
-		ground:  groundOf(r.Principal, r.Tags, r.Soft),
-		refresh: r.Refresh,
-		of:      r.Renewal,
-		maxAge:  r.MaxAge,
-		load:    func(ctx context.Context) (any, error) { return r.Load(ctx) },
+		key:          v.key(r.Key),
+		policy:       v.policy,
+		dependencies: dependenciesOf(r.Principal, r.Tags, r.SoftTag),
+		refresh:      r.Refresh,
+		of:           r.RefreshID,
+		maxAge:       r.MaxAge,
+		load:         func(ctx context.Context) (any, error) { return r.Load(ctx) },
 		encode: func(value any) ([]byte, error) {
 			typed, ok := value.(T)
 			if !ok && value != nil {
@@ -261,10 +261,10 @@ func (v *View[T]) work(r Read[T]) *work {
 		refused:  v.kind.Refused,
 		held:     func() *entry { return v.held(r.Key) },
 	}
-	if r.Landed != nil {
-		w.landed = func(e *entry) {
+	if r.OnLoaded != nil {
+		w.onLoaded = func(e *entry) {
 			if value, ok := e.value.(T); ok {
-				r.Landed(value, Whole{e})
+				r.OnLoaded(value, Container{e})
 			}
 		}
 	}

@@ -247,9 +247,9 @@ func newFlaky() *flaky { return &flaky{Store: tokencache.NewMemory(nil)} }
 
 const ringKey = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"
 
-func ring(t testing.TB, keys string) *tokencache.Ring {
+func ring(t testing.TB, keys string) *tokencache.Keyring {
 	t.Helper()
-	r, err := tokencache.NewRing(keys)
+	r, err := tokencache.NewKeyring(keys)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -273,7 +273,7 @@ func redisClient(t testing.TB, s *redistest.Server) *redis.Client {
 
 func redisStore(t testing.TB, s *redistest.Server, adjust ...func(*tokencache.RedisOptions)) *tokencache.Redis {
 	t.Helper()
-	o := tokencache.RedisOptions{Client: redisClient(t, s), Ring: ring(t, ringKey)}
+	o := tokencache.RedisOptions{Client: redisClient(t, s), Keyring: ring(t, ringKey)}
 	for _, f := range adjust {
 		f(&o)
 	}

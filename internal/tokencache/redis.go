@@ -20,8 +20,8 @@ type RedisOptions struct {
 	// Client is the caller's to close. It should have ContextTimeoutEnabled set, so
 	// that a server that hangs is given up in time.
 	Client redis.UniversalClient
-	// Ring encrypts the tokens; required.
-	Ring *Ring
+	// Keyring encrypts the tokens; required.
+	Keyring *Keyring
 	// Prefix begins the records' names; default DefaultPrefix.
 	Prefix string
 	// Now is the clock that records are read on; default time.Now.
@@ -233,7 +233,7 @@ func (s *Redis) write(ctx context.Context, script *redis.Script, key, owner stri
 	if !p.Ends.IsZero() {
 		ends = strconv.FormatInt(p.Ends.Sub(now).Milliseconds(), 10)
 	}
-	held, err := script.Run(ctx, s.opts.Client, []string{s.name(key)}, owner, p.Generation, s.opts.Ring.seal(s.name(key), plain),
+	held, err := script.Run(ctx, s.opts.Client, []string{s.name(key)}, owner, p.Generation, s.opts.Keyring.seal(s.name(key), plain),
 		now.Sub(p.Token.Obtained).Milliseconds(), p.Token.Expires.Sub(now).Milliseconds(), flag(p.Token.Refresh != ""),
 		milliseconds(p.Keep), ends).Bool()
 	return held, wrapped("keep a token", err)
@@ -304,7 +304,7 @@ func (s *Redis) view(ctx context.Context, script *redis.Script, key string, args
 	if got[viewGeneration] == "" {
 		return got[0], r, nil
 	}
-	plain, err := s.opts.Ring.open(s.name(key), []byte(got[viewSealed]))
+	plain, err := s.opts.Keyring.open(s.name(key), []byte(got[viewSealed]))
 	var token sealedToken
 	if err != nil || json.Unmarshal(plain, &token) != nil {
 		s.opts.Logger.ErrorContext(ctx, "a stored token cannot be decrypted: its key is not in CONSOLEQL_TOKEN_KEYS, or it was changed")

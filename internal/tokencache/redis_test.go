@@ -125,7 +125,7 @@ func TestOneKeyPerScript(t *testing.T) {
 	}
 	narrow := redis.NewClient(&redis.Options{Addr: u.Host, Username: "narrow", Password: "pass"})
 	defer func() { _ = narrow.Close() }()
-	s := tokencache.NewRedis(tokencache.RedisOptions{Client: narrow, Ring: ring(t, ringKey)})
+	s := tokencache.NewRedis(tokencache.RedisOptions{Client: narrow, Keyring: ring(t, ringKey)})
 	claim(t, s, "only", tokencache.Claim{Owner: "one"}, tokencache.Claimed)
 	ok, err := s.Extend(t.Context(), "only", "one", time.Minute)
 	says(t, "extend", ok, err, true)

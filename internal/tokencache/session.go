@@ -119,8 +119,8 @@ func (c *Cache) beginSession(ctx context.Context, token Token) (Session, error) 
 		return Session{}, fault.New(fault.Internal, "no session could be made")
 	}
 	h := hold(token, generation, true, ends, now)
-	h.news = news
-	e.held.Store(h)
+	h.revocation = news
+	e.cached.Store(h)
 	c.sweep()
 	c.sessions.Store(name, e)
 	return Session{Token: text, Expires: ends}, nil
@@ -164,12 +164,12 @@ func (c *Cache) SignOut(ctx context.Context) error {
 }
 
 // drop forgets what this process holds of a session, and returns it.
-func (c *Cache) drop(name string) *held {
+func (c *Cache) drop(name string) *cachedToken {
 	e, ok := c.sessions.LoadAndDelete(name)
 	if !ok {
 		return nil
 	}
-	return e.(*entry).held.Swap(nil)
+	return e.(*entry).cached.Swap(nil)
 }
 
 // noStore is what callers are told where sessions cannot be kept or looked up.

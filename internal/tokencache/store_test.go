@@ -303,7 +303,7 @@ func TestKeysOfTheRingRotate(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	with := func(keys string) *tokencache.Redis {
-		return redisStore(t, server, func(o *tokencache.RedisOptions) { o.Ring = ring(t, keys) })
+		return redisStore(t, server, func(o *tokencache.RedisOptions) { o.Keyring = ring(t, keys) })
 	}
 	newer := strings.Repeat("ab", 32)
 	before, during, after := with(ringKey), with(newer+","+ringKey), with(newer)
@@ -361,7 +361,7 @@ func TestRings(t *testing.T) {
 		"no key":          {"correct horse battery staple", false},
 		"one of them bad": {ringKey + ",x", false},
 	} {
-		_, err := tokencache.NewRing(tt.text)
+		_, err := tokencache.NewKeyring(tt.text)
 		if (err == nil) != tt.good {
 			t.Errorf("%s: %v", name, err)
 		}

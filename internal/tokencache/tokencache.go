@@ -47,21 +47,21 @@ type Options struct {
 	// Watch begins to watch over a session, by its principal's name. What it returns says
 	// what has been heard since of its end, through any replica. It is quick. nil: nobody
 	// tells.
-	Watch func(name string) (news func() News)
+	Watch func(name string) (news func() Revocation)
 	// Now is the clock; default time.Now.
 	Now func() time.Time
 	// Logger is told of grants that failed, without their secrets; default: discarded.
 	Logger *slog.Logger
 }
 
-// News is what has been heard of the end of a session.
-type News uint8
+// Revocation is what has been heard of the end of a session.
+type Revocation uint8
 
 // The news.
 const (
-	Quiet  News = iota // it has certainly not been ended
-	Unsure             // somebody may have ended it and not be heard
-	Told               // somebody has said so
+	NotRevoked        Revocation = iota // it has certainly not been ended
+	RevocationUnknown                   // somebody may have ended it and not be heard
+	Revoked                             // somebody has said so
 )
 
 // The times of a token.
@@ -129,7 +129,7 @@ type Cache struct {
 	down     atomic.Int64 // the store is not asked before (Unix nanoseconds)
 
 	sessions sync.Map // of *entry, by the principal's name
-	signIns  turns
+	signIns  signInQueue
 	mu       sync.Mutex
 	closed   bool
 	swept    time.Time
@@ -196,10 +196,10 @@ func (c *Cache) Token(ctx context.Context) (string, error) {
 		}
 		return p.Token(), nil
 	}
-	if h := e.held.Load(); h != nil && now.Before(h.dueAt) && h.heard() == Quiet {
+	if h := e.cached.Load(); h != nil && now.Before(h.dueAt) && h.revoked() == NotRevoked {
 		return h.token.Access, nil
 	}
-	return c.renewed(ctx, e, now)
+	return c.waitForRefresh(ctx, e, now)
 }
 
 // entryOf is what is held for a principal; nil for a caller's own token.
@@ -237,7 +237,7 @@ func (c *Cache) Refused(ctx context.Context, token string) {
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	h, now := e.held.Load(), c.opts.Now()
+	h, now := e.cached.Load(), c.opts.Now()
 	if h == nil || h.token.Access != token || h.refused {
 		return
 	}
@@ -252,7 +252,7 @@ func (c *Cache) Refused(ctx context.Context, token string) {
 	e.gaveUps, e.gaveUp = e.gaveUps+1, now
 	given := *h
 	given.refused, given.dueAt, given.goodUntil = true, time.Time{}, time.Time{}
-	e.held.Store(&given)
+	e.cached.Store(&given)
 }
 
 // Warm obtains the default service account's token before anyone asks for it.
@@ -281,7 +281,7 @@ func (c *Cache) sweep() {
 		e.mu.Lock()
 		defer e.mu.Unlock()
 		// What is looked up again while in use has not been used for as long as that is ago.
-		if h := e.held.Load(); e.flight == nil && (h == nil || now.Sub(h.checked) > forgetAfter) {
+		if h := e.cached.Load(); e.flight == nil && (h == nil || now.Sub(h.checked) > forgetAfter) {
 			c.sessions.CompareAndDelete(name, e)
 		}
 		return true

@@ -169,7 +169,7 @@ func TestNothingPrintsAToken(t *testing.T) {
 	token := tokencache.Token{Access: secret, Refresh: secret}
 	account := tokencache.Account{Username: "u", Password: secret}
 	session := tokencache.Session{Token: secret}
-	keys, err := tokencache.NewRing(ringKey)
+	keys, err := tokencache.NewKeyring(ringKey)
 	if err != nil {
 		t.Fatal(err)
 	}

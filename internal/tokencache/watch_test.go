@@ -18,17 +18,17 @@ type told struct {
 	name   atomic.Value // of the session that was watched last
 }
 
-func (w *told) watch(name string) func() tokencache.News {
+func (w *told) watch(name string) func() tokencache.Revocation {
 	w.name.Store(name)
 	since := w.words.Load()
-	return func() tokencache.News {
+	return func() tokencache.Revocation {
 		switch {
 		case w.words.Load() != since:
-			return tokencache.Told
+			return tokencache.Revoked
 		case w.unsure.Load():
-			return tokencache.Unsure
+			return tokencache.RevocationUnknown
 		default:
-			return tokencache.Quiet
+			return tokencache.NotRevoked
 		}
 	}
 }

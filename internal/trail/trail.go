@@ -13,21 +13,21 @@ import (
 	"github.com/consoleql/consoleql/internal/responsecache"
 )
 
-// Wish is what reads may be answered with, and what is noted beside them. The zero Wish
+// ReadOptions is what reads may be answered with, and what is noted beside them. The zero Wish
 // takes whatever is kept.
-type Wish struct {
+type ReadOptions struct {
 	// Refresh asks the console anew, whatever is kept (Cache-Control: no-cache).
 	Refresh bool
-	// Renewal is for whom, if what was kept before is to be outdated when all has been read.
-	Renewal responsecache.Renewal
+	// RefreshID is for whom, if what was kept before is to be outdated when all has been read.
+	RefreshID responsecache.RefreshID
 	// MaxAge, if positive, takes nothing whose load began longer ago.
 	MaxAge time.Duration
 	// Batches lets those who ask for entities together count them for AddBatch: an
 	// operation that nobody wants explained is spared that.
 	Batches bool
-	// Like, if not empty, names what the operation asks: another one of the same name is
+	// OperationKey, if not empty, names what the operation asks: another one of the same name is
 	// expected to make the same reads, which can then begin before they are asked for.
-	Like string
+	OperationKey string
 }
 
 // Read is one read of the console, or of what is kept of it.
@@ -50,9 +50,9 @@ type Read struct {
 	Status int
 	// Code is that of the read's error; empty for a success.
 	Code fault.Code
-	// InVain says that the answer is one of before, as the console was asked anew and failed:
+	// ServedStaleOnError says that the answer is one of before, as the console was asked anew and failed:
 	// Status and Code tell how.
-	InVain bool
+	ServedStaleOnError bool
 	// Dependency is what ends the answer.
 	Dependency responsecache.Dependency
 }
@@ -66,9 +66,9 @@ type Batch struct {
 	Keys, Kept int
 }
 
-// Trail is one operation's. It is safe for concurrent use; a nil one keeps nothing.
-type Trail struct {
-	wish Wish
+// State is one operation's. It is safe for concurrent use; a nil one keeps nothing.
+type State struct {
+	wish ReadOptions
 
 	mu      sync.Mutex
 	begun   bool
@@ -81,18 +81,18 @@ type Trail struct {
 }
 
 // New returns an empty trail.
-func New(w Wish) *Trail { return &Trail{wish: w} }
+func New(w ReadOptions) *State { return &State{wish: w} }
 
-// Wish is what the operation's reads may be answered with.
-func (t *Trail) Wish() Wish {
+// Options is what the operation's reads may be answered with.
+func (t *State) Options() ReadOptions {
 	if t == nil {
-		return Wish{}
+		return ReadOptions{}
 	}
 	return t.wish
 }
 
 // Begin returns whether the operation's first read is about to be made.
-func (t *Trail) Begin() bool {
+func (t *State) Begin() bool {
 	if t == nil {
 		return false
 	}
@@ -104,7 +104,7 @@ func (t *Trail) Begin() bool {
 }
 
 // Outdate notes a tag of what is older than what the operation has read anew.
-func (t *Trail) Outdate(tag string) {
+func (t *State) Outdate(tag string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if !slices.Contains(t.old, tag) {
@@ -113,14 +113,14 @@ func (t *Trail) Outdate(tag string) {
 }
 
 // Outdated are the tags that Outdate noted.
-func (t *Trail) Outdated() []string {
+func (t *State) Outdated() []string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return slices.Clone(t.old)
 }
 
 // Add notes a read that has ended.
-func (t *Trail) Add(r Read) {
+func (t *State) Add(r Read) {
 	if t == nil {
 		return
 	}
@@ -130,7 +130,7 @@ func (t *Trail) Add(r Read) {
 }
 
 // AddBatch notes a batch that is about to be asked for.
-func (t *Trail) AddBatch(b Batch) {
+func (t *State) AddBatch(b Batch) {
 	if t == nil {
 		return
 	}
@@ -141,7 +141,7 @@ func (t *Trail) AddBatch(b Batch) {
 
 // Answered notes how the operation came out: whether it is a query, and whether its
 // answer is worth nothing beyond this request.
-func (t *Trail) Answered(query, spoiled bool) {
+func (t *State) Answered(query, spoiled bool) {
 	if t == nil {
 		return
 	}
@@ -151,7 +151,7 @@ func (t *Trail) Answered(query, spoiled bool) {
 }
 
 // Outcome is what Answered noted; without it, the operation was no query.
-func (t *Trail) Outcome() (query, spoiled bool) {
+func (t *State) Outcome() (query, spoiled bool) {
 	if t == nil {
 		return false, false
 	}
@@ -161,7 +161,7 @@ func (t *Trail) Outcome() (query, spoiled bool) {
 }
 
 // Reads are those noted so far, in the order in which they ended.
-func (t *Trail) Reads() []Read {
+func (t *State) Reads() []Read {
 	if t == nil {
 		return nil
 	}
@@ -171,7 +171,7 @@ func (t *Trail) Reads() []Read {
 }
 
 // Batches are those noted so far.
-func (t *Trail) Batches() []Batch {
+func (t *State) Batches() []Batch {
 	if t == nil {
 		return nil
 	}
@@ -182,7 +182,7 @@ func (t *Trail) Batches() []Batch {
 
 // Restart notes that the operation is executed again from its beginning: its answer is
 // made of later reads only.
-func (t *Trail) Restart() {
+func (t *State) Restart() {
 	if t == nil {
 		return
 	}
@@ -193,7 +193,7 @@ func (t *Trail) Restart() {
 
 // Dependency is what an answer made of all the reads depends on. It is never valid
 // where there was no read, and where one failed with what is not kept either.
-func (t *Trail) Dependency() responsecache.Dependency {
+func (t *State) Dependency() responsecache.Dependency {
 	if t == nil {
 		return responsecache.Dependency{}
 	}
@@ -210,12 +210,12 @@ func (t *Trail) Dependency() responsecache.Dependency {
 type contextKey struct{}
 
 // NewContext returns ctx with the operation's trail.
-func NewContext(ctx context.Context, t *Trail) context.Context {
+func NewContext(ctx context.Context, t *State) context.Context {
 	return context.WithValue(ctx, contextKey{}, t)
 }
 
 // FromContext is the operation's trail; nil where there is none.
-func FromContext(ctx context.Context) *Trail {
-	t, _ := ctx.Value(contextKey{}).(*Trail)
+func FromContext(ctx context.Context) *State {
+	t, _ := ctx.Value(contextKey{}).(*State)
 	return t
 }

@@ -293,9 +293,9 @@ func (p *pkg) read(f field) string {
 	}
 	switch _, isList := f.typ.(*ast.ArrayType); {
 	case inner != "" && isList:
-		return fmt.Sprintf("readObjects(%s, &s.kept.%s, %t)", at, lowered(inner), p.forgives["[]"+inner])
+		return fmt.Sprintf("readObjects(%s, &s.arena.%s, %t)", at, lowered(inner), p.forgives["[]"+inner])
 	case inner != "":
-		return fmt.Sprintf("readObject(%s, &s.kept.%s, %t)", at, lowered(inner), p.forgives[inner])
+		return fmt.Sprintf("readObject(%s, &s.arena.%s, %t)", at, lowered(inner), p.forgives[inner])
 	case isTexts(f.typ):
 		return fmt.Sprintf("%s(%s)", texts, at)
 	}
@@ -304,9 +304,9 @@ func (p *pkg) read(f field) string {
 	case pointer && typ == "string":
 		return fmt.Sprintf("%sPointer(%s)", text, at)
 	case pointer && typ == "Int":
-		return fmt.Sprintf("readPointer(%s, &s.kept.ints, readInt)", at)
+		return fmt.Sprintf("readPointer(%s, &s.arena.ints, readInt)", at)
 	case pointer && typ == "" && isTexts(star.X):
-		return fmt.Sprintf("readPointer(%s, &s.kept.lists, %s)", at, texts)
+		return fmt.Sprintf("readPointer(%s, &s.arena.lists, %s)", at, texts)
 	case !pointer:
 		if reader := map[string]string{"string": text, "bool": "readBool", "Int": "readInt", "DateTime": "readDateTime", "StringMap": "readStringMap"}[typ]; reader != "" {
 			return fmt.Sprintf("%s(%s)", reader, at)

@@ -1,0 +1,338 @@
+package consoleclient
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptrace"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/consoleql/consoleql/internal/consoleclient/transport"
+	"github.com/consoleql/consoleql/internal/fault"
+	"github.com/consoleql/consoleql/internal/scope"
+)
+
+// request is one call of the API gateway, before it has a scope and a token.
+type request struct {
+	operation string   // the document's method and path, with its placeholders
+	ids       []string // what the placeholders stand for, in order; GUIDs
+	path      string   // instead of the operation's path, if not empty
+	query     url.Values
+	body      any           // sent as JSON; nil: {}, except with GET
+	file      io.Reader     // sent instead of body, if not nil
+	size      int64         // of file; -1: unknown
+	timeout   time.Duration // 0: Options.Timeout
+	again     bool          // whether the call may be repeated although it is no GET
+	optional  bool          // whether a success may come without the entity, as that of a change may
+}
+
+// do makes a call of the API gateway and hands its answer to decode, if not nil.
+func (c *Client) do(ctx context.Context, sc scope.Scope, r request, decode func(*answer) error) error {
+	if err := c.permit(ctx, sc); err != nil {
+		return err
+	}
+	if err := c.pauses.check(ctx, r.operation); err != nil {
+		return err
+	}
+	method, path, _ := strings.Cut(r.operation, " ")
+	if r.path != "" {
+		path = r.path
+	}
+	path, err := expand(path, r.ids)
+	if err != nil {
+		return err
+	}
+	content, err := r.content(method)
+	if err != nil {
+		return err
+	}
+	if r.again {
+		ctx = transport.Repeatable(ctx)
+	}
+	target := c.base.JoinPath(path)
+	target.RawQuery = r.query.Encode()
+	var token string
+	send := func() error {
+		x := exchange{operation: r.operation, timeout: r.timeout, optional: r.optional, byID: method == http.MethodGet && strings.HasSuffix(r.operation, "}")}
+		return c.http.exchange(ctx, x, func(ctx context.Context) (*http.Request, error) {
+			var err error
+			if token, err = c.tokens.Token(ctx); err != nil {
+				return nil, fmt.Errorf("%s: token: %w", r.operation, err)
+			}
+			body := content.body()
+			req, err := newRequest(ctx, method, target, body, content.size)
+			if err != nil {
+				return nil, err
+			}
+			if body != nil {
+				req.Header.Set(headerContentType, content.mediaType)
+			}
+			c.setHeaders(req.Header, sc, token)
+			return req, nil
+		}, decode)
+	}
+	err = send()
+	if token != "" && fault.CodeOf(err) == fault.Unauthenticated {
+		refused := token
+		c.tokens.Refused(ctx, refused)
+		// The token may have been revoked before its time, and nothing was done: the request is sent once more, if there
+		// is another token and its body can be sent again.
+		if content.body != nil {
+			switch next, tokenErr := c.tokens.Token(ctx); {
+			case tokenErr == nil && next != refused:
+				err = send()
+			case tokenErr != nil && fault.CodeOf(tokenErr) != fault.Unauthenticated: // then nobody says that the caller is not accepted
+				err = fmt.Errorf("%s: token: %w", r.operation, tokenErr)
+			}
+		}
+	}
+	c.pauses.observe(ctx, r.operation, err)
+	c.logHidden(ctx, err)
+	return err
+}
+
+// setHeaders sets the headers that every call of the API gateway carries.
+func (c *Client) setHeaders(h http.Header, sc scope.Scope, token string) {
+	h.Set("Accept", "application/json")
+	h.Set("User-Agent", c.http.userAgent)
+	h.Set("Authorization", "Bearer "+token)
+	if sc.CompanyID != "" {
+		h.Set("CompanyId", sc.CompanyID)
+	}
+	if sc.DepartmentID != "" {
+		h.Set("DepartmentId", sc.DepartmentID)
+	}
+}
+
+// logHidden tells the log what the console said of its own failure, which callers do not see.
+func (c *Client) logHidden(ctx context.Context, err error) {
+	var e *Error
+	if errors.As(err, &e) && e.hidden != "" {
+		c.log.DebugContext(ctx, "the console says why it failed", "operation", e.Operation, "status", e.Status, "detail", e.hidden)
+	}
+}
+
+// expand puts ids into a path for its placeholders. An id that is no GUID never becomes part of a path.
+func expand(path string, ids []string) (string, error) {
+	for _, id := range ids {
+		open, end := strings.IndexByte(path, '{'), strings.IndexByte(path, '}')
+		if open < 0 || end < open {
+			break
+		}
+		parsed, err := scope.ParseID(id)
+		if err != nil {
+			return "", fault.BadInput(path[open+1:end], "%w", err)
+		}
+		path = path[:open] + url.PathEscape(parsed) + path[end+1:]
+	}
+	return path, nil
+}
+
+func newRequest(ctx context.Context, method string, u *url.URL, body io.Reader, size int64) (*http.Request, error) {
+	if body != nil && size == 0 {
+		body = http.NoBody // to net/http, 0 bytes of anything else are an unknown number
+	}
+	// The URL's own text may hold secrets, so it is not parsed again here, where an error would quote it.
+	req, err := http.NewRequestWithContext(ctx, method, "http://placeholder/", body)
+	if err != nil {
+		return nil, err
+	}
+	req.URL, req.Host = u, u.Host
+	if body != nil {
+		req.ContentLength = size
+	}
+	return req, nil
+}
+
+// httpClient is what Client and SSO share: how a request goes out, and what its answer can turn out to be.
+type httpClient struct {
+	http      *http.Client
+	files     *http.Client // for what has a file as its body
+	timeout   time.Duration
+	max       int64
+	observe   func(Call)
+	trace     func(context.Context, string) (context.Context, func(Call)) // nil: nobody is told
+	userAgent string
+}
+
+// exchange is one request and its answer.
+type exchange struct {
+	operation string
+	timeout   time.Duration // 0: wire.timeout
+	optional  bool          // whether a success may come without the entity
+	byID      bool          // whether it gets one entity by its id
+	storage   bool          // whether the storage of uploads is asked, rather than the console
+}
+
+// exchange makes a request with build, sends it, and hands the answer's JSON to decode. Of a change, and without decode, a
+// success is one whose body is empty or JSON. Whatever comes of it, the answer is read to its end, or near it, so that its connection can be used again.
+func (w httpClient) exchange(ctx context.Context, x exchange,
+	build func(context.Context) (*http.Request, error), decode func(*answer) error,
+) (err error) {
+	operation, timeout := x.operation, x.timeout
+	if timeout == 0 {
+		timeout = w.timeout
+	}
+	ctx, ended := w.begin(ctx, operation)
+	status := 0
+	defer func() { ended(status, err) }()
+	caller := ctx
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+
+	ctx, unsent := watchConnection(ctx, operation)
+	req, err := build(ctx)
+	if err != nil {
+		if errors.Is(caller.Err(), context.Canceled) {
+			return connectionError(caller, operation, 0, true, err)
+		}
+		return fault.WithOutcome(err, fault.NotSent)
+	}
+	resp, err := w.carrier(operation).Do(req) //nolint:bodyclose // drain closes it
+	if err != nil {
+		return connectionError(ctx, operation, 0, unsent(), withoutURL(err))
+	}
+	defer drain(resp.Body)
+	status = resp.StatusCode
+	switch {
+	case x.storage && !isSuccess(status):
+		return storageError(operation, resp)
+	case !isSuccess(status):
+		return statusError(operation, x.byID, resp)
+	}
+	body := &limitedReader{r: resp.Body, left: w.max}
+	err = x.read(resp, body, decode)
+	switch {
+	case err == nil:
+		return nil
+	case body.tooLarge:
+		return invalid(operation, resp.StatusCode, fmt.Sprintf("the answer is larger than %d bytes", w.max), nil)
+	case body.err != nil:
+		return connectionError(ctx, operation, resp.StatusCode, false, body.err)
+	case errors.Is(err, errEmptyList) && x.byID:
+		return &Error{Operation: operation, Status: resp.StatusCode, Title: http.StatusText(http.StatusNotFound), Kind: fault.NotFound, Err: err}
+	case errors.Is(err, io.EOF):
+		return invalid(operation, resp.StatusCode, "the answer is empty", err)
+	case errors.Is(err, errForeign):
+		foreign := invalid(operation, resp.StatusCode, err.Error(), err)
+		foreign.Foreign = true
+		if x.storage {
+			foreign.Detail = storageRefusal
+		}
+		return foreign
+	case errors.Is(err, errNotAList), errors.Is(err, errNoEntity), errors.Is(err, errEmptyList), errors.As(err, new(noIDError)):
+		return invalid(operation, resp.StatusCode, err.Error(), err)
+	}
+	return invalid(operation, resp.StatusCode, "the answer cannot be decoded", err)
+}
+
+// read reads the JSON of a successful answer by decode, which may be nil.
+func (x exchange) read(resp *http.Response, body *limitedReader, decode func(*answer) error) error {
+	if x.optional || decode == nil {
+		return x.readChange(resp, body, decode)
+	}
+	a := newAnswer(body)
+	defer a.free()
+	if _, err := a.begins(); err != nil {
+		return err
+	}
+	if isPage(resp.Header) {
+		return errForeign
+	}
+	if err := decode(a); err != nil {
+		return err
+	}
+	return a.ends()
+}
+
+// readChange is read for a change: it is done if the answer is the console's word, whether or not that describes it.
+func (x exchange) readChange(resp *http.Response, body *limitedReader, decode func(*answer) error) error {
+	raw, err := io.ReadAll(body)
+	if err != nil {
+		return err
+	}
+	switch wordOf(x.operation, resp.StatusCode, resp.Header, raw, false) {
+	case foreignWord, otherJSON:
+		return errForeign
+	case emptyWord:
+		return nil
+	case ownWord:
+	}
+	if decode == nil {
+		return nil
+	}
+	a := newAnswer(bytes.NewReader(raw))
+	defer a.free()
+	if err = decode(a); holdsNothing(err) {
+		return nil
+	}
+	return err
+}
+
+// errForeign says that something before the console has answered in its place.
+var errForeign = errors.New("the answer is not the console's own")
+
+// watchConnection returns a context in which an operation's request is sent. unsent says, of a request that failed in it,
+// whether it never had a connection to be sent on: then the console cannot have seen it.
+//
+// The request has one connection at most that matters. net/http asks for another one only where nothing was written on the
+// first or, in HTTP/2, the server says that it did not process the stream; our transport where there was none. net/http
+// would also repeat a request that has the header Idempotency-Key or X-Idempotency-Key, which none of ours may have
+// (net/http, Transport).
+func watchConnection(ctx context.Context, operation string) (_ context.Context, unsent func() bool) {
+	if strings.HasPrefix(operation, http.MethodGet+" ") {
+		return ctx, func() bool { return false } // nobody asks
+	}
+	var connected atomic.Bool
+	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		GetConn: func(string) { connected.Store(false) },
+		GotConn: func(httptrace.GotConnInfo) { connected.Store(true) },
+	}), func() bool { return !connected.Load() }
+}
+
+// begin tells who observes calls that one begins; ended tells them how it ended.
+func (w httpClient) begin(ctx context.Context, operation string) (_ context.Context, ended func(status int, err error)) {
+	start := time.Now()
+	var traced func(Call)
+	if w.trace != nil {
+		ctx, traced = w.trace(ctx, operation)
+	}
+	return ctx, func(status int, err error) {
+		call := Call{Operation: operation, Status: status, Duration: time.Since(start), Err: err}
+		w.observe(call)
+		if traced != nil {
+			traced(call)
+		}
+	}
+}
+
+// carrier sends the requests of an operation.
+func (w httpClient) carrier(operation string) *http.Client {
+	if operation == OpUploadPackage || operation == OpPutPackageFile {
+		return w.files
+	}
+	return w.http
+}
+
+// withoutURL takes off what net/http wraps around an error: it quotes the URL, whose query may hold secrets.
+func withoutURL(err error) error {
+	var wrapped *url.Error
+	if errors.As(err, &wrapped) {
+		return wrapped.Err
+	}
+	return err
+}
+
+// maxDrain is how much of an unread answer is read to keep its connection; a longer rest costs more than a new one.
+const maxDrain = 256 << 10
+
+func drain(body io.ReadCloser) {
+	_, _ = io.CopyN(io.Discard, body, maxDrain) // for the connection's sake only
+	_ = body.Close()                            // nothing was written that could be lost
+}

@@ -1,0 +1,693 @@
+package consoleclient
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/consoleql/consoleql/internal/fault"
+	"github.com/consoleql/consoleql/internal/scope"
+)
+
+func TestNewRefuses(t *testing.T) {
+	good := Options{APIURL: "https://console.test/api/", Tokens: staticToken("t")}
+	if _, err := New(good); err != nil {
+		t.Fatal(err)
+	}
+	for name, change := range map[string]func(*Options){
+		"no URL":             func(o *Options) { o.APIURL = "" },
+		"relative URL":       func(o *Options) { o.APIURL = "/api" },
+		"another scheme":     func(o *Options) { o.APIURL = "ftp://console.test" },
+		"not a URL":          func(o *Options) { o.APIURL = "http://[" },
+		"credentials in URL": func(o *Options) { o.APIURL = "http://user:secret@console.test" },
+		"query in URL":       func(o *Options) { o.APIURL = "http://console.test/?key=secret" },
+		"no tokens":          func(o *Options) { o.Tokens = nil },
+		"relative path":      func(o *Options) { o.QueueCreatePath = "openapi/queues" },
+		"negative time-out":  func(o *Options) { o.Timeout = -1 },
+		"negative size":      func(o *Options) { o.MaxResponseBytes = -1 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := good
+			change(&o)
+			_, err := New(o)
+			if err == nil {
+				t.Fatal("accepted")
+			}
+			if strings.Contains(err.Error(), "secret") {
+				t.Errorf("the error shows a secret: %v", err)
+			}
+		})
+	}
+	if _, err := NewSSO(good); err == nil {
+		t.Error("an SSO without a URL was accepted")
+	}
+}
+
+func TestBasePath(t *testing.T) {
+	for name, base := range map[string]string{"without slash": "/console/api", "with slash": "/console/api/"} {
+		t.Run(name, func(t *testing.T) {
+			console := serve(t, jsonAnswer(`{"count":0,"list":[]}`))
+			client := newTestClient(t, console, func(o *Options) { o.APIURL += base })
+			if _, err := client.Robots(t.Context(), testScope, List[RobotFilter]{}); err != nil {
+				t.Fatal(err)
+			}
+			if r := console.last(t); r.Path != "/console/api/openapi/robots" {
+				t.Errorf("path %s", r.Path)
+			}
+		})
+	}
+}
+
+// Whatever the id, it does not get into a path unless it is a GUID.
+func TestPathIDs(t *testing.T) {
+	console := serve(t, jsonAnswer(`{}`))
+	client := newTestClient(t, console, nil)
+	for name, id := range map[string]string{
+		"empty": "", "text": "abc", "traversal": "../../queues/" + guid, "escape": "%2e%2e%2f", "query": guid + "?x=1",
+		"braces": "{" + guid, "newline": guid + "\n", "not hexadecimal": strings.Replace(guid, "a", "g", 1),
+		"placeholder": "{robotId}", "long": strings.Repeat("x", 1000),
+	} {
+		t.Run(name, func(t *testing.T) {
+			calls := map[string]func(context.Context) error{
+				"packageId":        func(ctx context.Context) error { return client.DeletePackage(ctx, testScope, id) },
+				"queueId":          func(ctx context.Context) error { _, err := client.Queue(ctx, testScope, id); return err },
+				"workflowId":       func(ctx context.Context) error { return client.RemoveWorkflowRobot(ctx, testScope, id, guid) },
+				"robotId":          func(ctx context.Context) error { return client.RemoveWorkflowRobot(ctx, testScope, guid, id) },
+				"workflowlayoutId": func(ctx context.Context) error { _, err := client.WorkflowLayout(ctx, testScope, id); return err },
+				"id": func(ctx context.Context) error {
+					_, err := client.CompletePackageUpload(ctx, testScope, id)
+					return err
+				},
+			}
+			for argument, call := range calls {
+				err := call(t.Context())
+				var f *fault.Error
+				if !errors.As(err, &f) || f.Code != fault.BadUserInput || f.Argument != argument {
+					t.Errorf("%s: got %#v", argument, err)
+				} else if len(f.Message) > 200 {
+					t.Errorf("%s: a long message: %s", argument, f.Message)
+				}
+			}
+		})
+	}
+	if n := len(console.all()); n != 0 {
+		t.Errorf("the console was asked %d times", n)
+	}
+}
+
+func TestErrors(t *testing.T) {
+	const notOwn = "the answer is not the console's own"
+	const problem = `{"type":"about:blank","title":"Queue in use","status":409,"detail":"3 workflows\nuse it","instance":"/x","extensions":{"k":1}}`
+	for name, c := range map[string]struct {
+		status              int
+		contentType, body   string
+		kind                fault.Code
+		wantTitle, wantText string
+	}{
+		"problem":                {409, "application/problem+json", problem, fault.Conflict, "Queue in use", "3 workflows use it"},
+		"problem in Pascal case": {400, "application/json", `{"Title":"T","Detail":"D"}`, fault.BadUserInput, "T", "D"},
+		"problem without texts":  {400, "application/json", `{"title":null}`, fault.BadUserInput, "Bad Request", ""},
+		"page of a proxy":        {502, "text/html", "<html>10.0.0.1 secret</html>", fault.UpstreamUnavailable, "Bad Gateway", ""},
+		"cut short":              {400, "application/json", `{"title":"T`, fault.UpstreamInvalidResponse, "Bad Request", notOwn},
+		"a list":                 {400, "application/json", `["is taken"]`, fault.BadUserInput, "Bad Request", "is taken"},
+		"huge":                   {400, "application/json", `{"x":"` + strings.Repeat("y", 70<<10) + `","title":"T"}`, fault.BadUserInput, "T", ""},
+		"too large": {400, "application/json", `{"x":"` + strings.Repeat("y", maxProblemBytes) + `","title":"T"}`,
+			fault.UpstreamInvalidResponse, "Bad Request", notOwn},
+		"long detail": {400, "application/json", `{"title":"T","detail":"` + strings.Repeat("云", 2000) + `"}`,
+			fault.BadUserInput, "T", strings.Repeat("云", 1024) + "…"},
+		"401": {401, "", `{"detail":""}`, fault.Unauthenticated, "Unauthorized", ""},
+		"403": {403, "", "", fault.Forbidden, "Forbidden", ""},
+		"404": {404, "", `{"detail":""}`, fault.NotFound, "Not Found", ""},
+		"405": {405, "", `{"detail":""}`, fault.UpstreamInvalidResponse, "Method Not Allowed", ""},
+		"408": {408, "", "", fault.UpstreamTimeout, "Request Timeout", ""},
+		"410": {410, "", `{"detail":""}`, fault.NotFound, "Gone", ""},
+		"412": {412, "", `{"detail":""}`, fault.Conflict, "Precondition Failed", ""},
+		"423": {423, "", `{"detail":""}`, fault.Conflict, "Locked", ""},
+		"413": {413, "", `{"detail":""}`, fault.BadUserInput, "Request Entity Too Large", ""},
+		"415": {415, "", `{"detail":""}`, fault.BadUserInput, "Unsupported Media Type", ""},
+		"422": {422, "", `{"detail":""}`, fault.BadUserInput, "Unprocessable Entity", ""},
+		"429": {429, "", "", fault.RateLimited, "Too Many Requests", ""},
+		"500": {500, "", "", fault.UpstreamUnavailable, "Internal Server Error", ""},
+		"503": {503, "", "", fault.UpstreamUnavailable, "Service Unavailable", ""},
+		"504": {504, "", "", fault.UpstreamTimeout, "Gateway Timeout", ""},
+		"302": {302, "", "", fault.UpstreamInvalidResponse, "Found", "the answer is empty"},
+		"599": {599, "", "", fault.UpstreamUnavailable, "", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			console := serve(t, statusAnswer(c.status, c.contentType, c.body))
+			client := newTestClient(t, console, nil)
+			err := client.DeleteQueue(t.Context(), testScope, guid)
+			var e *Error
+			if !errors.As(err, &e) {
+				t.Fatalf("got %v", err)
+			}
+			if e.Status != c.status || e.Kind != c.kind || e.Title != c.wantTitle || e.Detail != c.wantText {
+				t.Errorf("got %d %s %q %q", e.Status, e.Kind, e.Title, e.Detail)
+			}
+			if e.Operation != "DELETE /openapi/queues/{queueId}" || fault.CodeOf(fmt.Errorf("wrapped: %w", err)) != c.kind {
+				t.Errorf("operation %q, code %s", e.Operation, fault.CodeOf(err))
+			}
+			text := err.Error()
+			for _, hidden := range []string{"secret", bearer, "127.0.0.1", guid} {
+				if strings.Contains(text, hidden) {
+					t.Errorf("the error shows %q: %s", hidden, text)
+				}
+			}
+		})
+	}
+}
+
+func TestRetryAfter(t *testing.T) {
+	for name, c := range map[string]struct {
+		header, date string
+		want         time.Duration
+	}{
+		"seconds":         {"7", "", 7 * time.Second},
+		"nothing":         {"", "", 0},
+		"nonsense":        {"soon", "", 0},
+		"negative":        {"-5", "", 0},
+		"absurd":          {"99999999", "", 5 * time.Minute},
+		"date":            {"Fri, 29 Jul 2022 12:14:00 GMT", "Fri, 29 Jul 2022 12:13:00 GMT", time.Minute},
+		"date past":       {"Fri, 29 Jul 2022 12:12:00 GMT", "Fri, 29 Jul 2022 12:13:00 GMT", 0},
+		"date of nothing": {"Fri, 29 Jul 2022 12:14:00 GMT", "no date", 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			console := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Retry-After", c.header)
+				if c.date != "" {
+					w.Header().Set("Date", c.date)
+				}
+				w.WriteHeader(http.StatusTooManyRequests)
+			})
+			_, err := newTestClient(t, console, nil).Robot(t.Context(), testScope, guid)
+			var e *Error
+			if !errors.As(err, &e) || e.RetryAfter != c.want {
+				t.Errorf("got %v of %v, want %v", e.RetryAfter, err, c.want)
+			}
+		})
+	}
+}
+
+// What is no answer, or not all of one, is told apart.
+func TestInvalidAnswers(t *testing.T) {
+	entity := func(ctx context.Context, c *Client) error { _, err := c.Robot(ctx, testScope, guid); return err }
+	list := func(ctx context.Context, c *Client) error {
+		_, err := c.Robots(ctx, testScope, List[RobotFilter]{})
+		return err
+	}
+	tree := func(ctx context.Context, c *Client) error { _, err := c.DepartmentTree(ctx, testScope); return err }
+	for name, c := range map[string]struct {
+		answer http.HandlerFunc
+		call   func(context.Context, *Client) error
+		want   fault.Code
+	}{
+		"entity: and a text":       {jsonAnswer(`{"id":"` + guid + `"} upstream reset`), entity, fault.UpstreamInvalidResponse},
+		"entity: twice":            {jsonAnswer(`{"id":"` + guid + `"}` + "\n" + `{"id":"` + guid + `"}`), entity, fault.UpstreamInvalidResponse},
+		"entity: closed twice":     {jsonAnswer(`{"id":"` + guid + `"}}`), entity, fault.UpstreamInvalidResponse},
+		"list: and a page":         {jsonAnswer(`{"count":1,"list":[{"id":"1"}]}<html>`), list, fault.UpstreamInvalidResponse},
+		"list: and a far page":     {jsonAnswer(`{"count":1,"list":[{"id":"1"}]}` + strings.Repeat(" ", 200<<10) + `<html>`), list, fault.UpstreamInvalidResponse},
+		"list: bare, and a text":   {jsonAnswer(`[{"id":"1"}],`), list, fault.UpstreamInvalidResponse},
+		"tree: and a text":         {jsonAnswer(`{"count":1,"rootDepartment":{"id":"` + guid + `"}}x`), tree, fault.UpstreamInvalidResponse},
+		"tree: an object":          {jsonAnswer(`{}`), tree, fault.UpstreamInvalidResponse},
+		"tree: a message":          {jsonAnswer(`{"message":"no Route matched"}`), tree, fault.UpstreamInvalidResponse},
+		"tree: a problem":          {jsonAnswer(`{"title":"Not Found","status":404}`), tree, fault.UpstreamInvalidResponse},
+		"tree: without an id":      {jsonAnswer(`{"count":1,"rootDepartment":{}}`), tree, fault.UpstreamInvalidResponse},
+		"entity: empty":            {jsonAnswer(""), entity, fault.UpstreamInvalidResponse},
+		"entity: 204":              {statusAnswer(204, "", ""), entity, fault.UpstreamInvalidResponse},
+		"entity: page of a proxy":  {statusAnswer(200, "text/html", "<html>sign in</html>"), entity, fault.UpstreamInvalidResponse},
+		"entity: no id":            {jsonAnswer(`{"name":"x"}`), entity, fault.UpstreamInvalidResponse},
+		"entity: null":             {jsonAnswer(`null`), entity, fault.UpstreamInvalidResponse},
+		"entity: a text":           {jsonAnswer(`"x"`), entity, fault.UpstreamInvalidResponse},
+		"entity: a list":           {jsonAnswer(`[]`), entity, fault.UpstreamInvalidResponse},
+		"entity: cut short":        {jsonAnswer(`{"id":"` + guid), entity, fault.UpstreamInvalidResponse},
+		"entity: wrapped, none":    {jsonAnswer(`{"count":0,"list":[]}`), entity, fault.NotFound},
+		"entity: Wrapped, none":    {jsonAnswer(`{"Count":0,"List":[]}`), entity, fault.NotFound},
+		"entity: wrapped, null":    {jsonAnswer(`{"count":0,"list":null}`), entity, fault.NotFound},
+		"entity: wrapped, no list": {jsonAnswer(`{"count":1,"list":3}`), entity, fault.UpstreamInvalidResponse},
+		"list: empty":              {jsonAnswer(""), list, fault.UpstreamInvalidResponse},
+		"list: an object":          {jsonAnswer(`{}`), list, fault.UpstreamInvalidResponse},
+		"list: a text":             {jsonAnswer(`"x"`), list, fault.UpstreamInvalidResponse},
+		"list: of texts":           {jsonAnswer(`{"count":1,"list":["x"]}`), list, fault.UpstreamInvalidResponse},
+		"list: cut short":          {jsonAnswer(`{"count":2,"list":[{"id":"1"},`), list, fault.UpstreamInvalidResponse},
+		"list: cut after element":  {jsonAnswer(`{"count":2,"list":[{"id":"1"}`), list, fault.UpstreamInvalidResponse},
+		"list: cut after list":     {jsonAnswer(`{"count":2,"list":[{"id":"1"}]`), list, fault.UpstreamInvalidResponse},
+		"list: connection lost": {func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Length", "1000")
+			_, _ = io.WriteString(w, `{"list":[`)
+		}, list, fault.UpstreamUnavailable},
+		"no answer": {dropConnection, func(ctx context.Context, c *Client) error {
+			return c.DeleteQueue(ctx, testScope, guid)
+		}, fault.UpstreamUnavailable},
+	} {
+		t.Run(name, func(t *testing.T) {
+			err := c.call(t.Context(), newTestClient(t, serve(t, c.answer), nil))
+			var e *Error
+			if !errors.As(err, &e) || e.Kind != c.want {
+				t.Fatalf("got %v, want %s", err, c.want)
+			}
+			if strings.Contains(err.Error(), "127.0.0.1") {
+				t.Errorf("the error shows an address: %v", err)
+			}
+		})
+	}
+}
+
+func TestListShapes(t *testing.T) {
+	for name, c := range map[string]struct {
+		http        string
+		count, size int
+	}{
+		"count last":     {`{"list":[{"id":"1"}],"count":7}`, 7, 1},
+		"no count":       {`{"list":[{"id":"1"},{"id":"2"}]}`, -1, 2},
+		"bare":           {`[{"id":"1"}]`, 1, 1},
+		"null list":      {`{"count":0,"list":null}`, 0, 0},
+		"null element":   {`{"count":"2","list":[null,{"id":"1"}]}`, 2, 1},
+		"null count":     {`{"count":null,"list":[]}`, -1, 0},
+		"other members":  {`{"next":{"list":[]},"LIST":[{"id":"1"}],"COUNT":1}`, 1, 1},
+		"wrong types":    {`{"count":1,"list":[{"id":7,"name":null,"status":{},"canUpgrade":"true","lastHeartbeatTime":5,"companyId":3}]}`, 1, 1},
+		"repeated names": {`{"count":1,"list":[{"id":"0","id":"1"}]}`, 1, 1},
+		"bad UTF-8":      {"{\"count\":1,\"list\":[{\"id\":\"1\",\"name\":\"\xff\"}]}", 1, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := newTestClient(t, serve(t, jsonAnswer(c.http)), nil).Robots(t.Context(), testScope, List[RobotFilter]{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got.Count != c.count || len(got.List) != c.size {
+				t.Errorf("got count %d, %d elements", got.Count, len(got.List))
+			}
+		})
+	}
+}
+
+// A field of a type that nobody expects does not lose the entity around it.
+func TestMistypedFields(t *testing.T) {
+	const wire = `{"id":"` + guid + `","name":7,"description":{"a":1},"tags":"one","arguments":[{"name":"a","assetContent":"b"},3,null],` +
+		`"jobStateNotification":[],"priority":"high","videoRecordMode":true,"lastTriggeredAt":[],"properties":"x","packageId":null}`
+	got, err := newTestClient(t, serve(t, jsonAnswer(wire)), nil).Workflow(t.Context(), testScope, guid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]any{
+		"id": guid, "name": "7", "description": `{"a":1}`, "tags": []any{"one"}, "priority": 0.0, "maxRetryCount": 0.0, "triggeredCount": 0.0,
+		"arguments":            []any{map[string]any{"name": "a", "assetContent": map[string]any{"name": "", "isRequiredEncryption": false}}},
+		"jobStateNotification": map[string]any{"switchOn": false, "justNoticeAgainstLastRuninstance": false},
+	}
+	if diff := cmp.Diff(want, tree(t, got)); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestAnswerTooLarge(t *testing.T) {
+	answer := `{"count":1,"list":[{"id":"` + guid + `"}]}`
+	for name, c := range map[string]struct {
+		max  int64
+		want fault.Code
+	}{
+		"just fits":     {int64(len(answer)), ""},
+		"one too large": {int64(len(answer)) - 1, fault.UpstreamInvalidResponse},
+		"far too large": {3, fault.UpstreamInvalidResponse},
+	} {
+		t.Run(name, func(t *testing.T) {
+			client := newTestClient(t, serve(t, jsonAnswer(answer)), func(o *Options) { o.MaxResponseBytes = c.max })
+			_, listErr := client.Robots(t.Context(), testScope, List[RobotFilter]{})
+			_, oneErr := client.Robot(t.Context(), testScope, guid)
+			for _, err := range []error{listErr, oneErr} {
+				if got := fault.CodeOf(err); got != c.want {
+					t.Errorf("got %v", err)
+				}
+				if err != nil && !strings.Contains(err.Error(), "larger than") {
+					t.Errorf("the error does not say why: %v", err)
+				}
+			}
+		})
+	}
+}
+
+// endless gives a list of n elements without ever holding it.
+type endless struct {
+	n    int
+	rest []byte
+	head bool
+}
+
+func (e *endless) Read(p []byte) (int, error) {
+	if len(e.rest) == 0 {
+		switch {
+		case !e.head:
+			e.head, e.rest = true, []byte(`{"count":1,"list":[`)
+		case e.n > 0:
+			e.n--
+			e.rest = []byte(`{"id":"` + guid + `","name":"` + strings.Repeat("n", 4000) + `"}`)
+			if e.n > 0 {
+				e.rest = append(e.rest, ',')
+			}
+		case e.n == 0:
+			e.n--
+			e.rest = []byte("]}")
+		default:
+			return 0, io.EOF
+		}
+	}
+	n := copy(p, e.rest)
+	e.rest = e.rest[n:]
+	return n, nil
+}
+
+// A list is never held as a whole: 80 MB of it pass through a heap of a few.
+func TestListIsAStream(t *testing.T) {
+	const elements = 20_000
+	var before, now runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	var highest uint64
+	n := 0
+	a := newAnswer(&endless{n: elements})
+	defer a.free()
+	_, _, err := decodeList(a, []string{"list"}, func(*Robot, int) {
+		if n++; n%2000 == 0 {
+			runtime.GC()
+			runtime.ReadMemStats(&now)
+			highest = max(highest, now.HeapAlloc)
+		}
+	})
+	if err != nil || n != elements {
+		t.Fatalf("got %d elements, %v", n, err)
+	}
+	if grown := int64(highest) - int64(before.HeapAlloc); grown > 4<<20 {
+		t.Errorf("the heap grew by %d bytes", grown)
+	}
+}
+
+func TestTimeouts(t *testing.T) {
+	hang := func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
+	slowBody := func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.WriteString(w, `{"list":[`)
+		w.(http.Flusher).Flush()
+		<-r.Context().Done()
+	}
+	for name, answer := range map[string]http.HandlerFunc{"no answer": hang, "half an answer": slowBody} {
+		t.Run(name+", our time-out", func(t *testing.T) {
+			client := newTestClient(t, serve(t, answer), func(o *Options) { o.Timeout = 50 * time.Millisecond })
+			_, err := client.Robots(t.Context(), testScope, List[RobotFilter]{})
+			if fault.CodeOf(err) != fault.UpstreamTimeout || !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("got %v", err)
+			}
+		})
+		t.Run(name+", the caller's", func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+			defer cancel()
+			_, err := newTestClient(t, serve(t, answer), nil).Robots(ctx, testScope, List[RobotFilter]{})
+			if fault.CodeOf(err) != fault.UpstreamTimeout {
+				t.Errorf("got %v", err)
+			}
+		})
+		t.Run(name+", cancelled", func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			time.AfterFunc(50*time.Millisecond, cancel)
+			_, err := newTestClient(t, serve(t, answer), nil).Robots(ctx, testScope, List[RobotFilter]{})
+			if !errors.Is(err, context.Canceled) || fault.CodeOf(err) == fault.UpstreamTimeout {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+}
+
+func TestUploadHasItsOwnTimeout(t *testing.T) {
+	console := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		time.Sleep(100 * time.Millisecond)
+		jsonAnswer(`{"packageId":"`+guid+`"}`)(w, r)
+	})
+	client := newTestClient(t, console, func(o *Options) { o.Timeout = 20 * time.Millisecond })
+	if _, err := client.UploadPackage(t.Context(), testScope, strings.NewReader("x"), 1); err != nil {
+		t.Error(err)
+	}
+	if err := client.PutPackageFile(t.Context(), UploadChannel{URI: console.URL}, strings.NewReader("x"), 1); err != nil {
+		t.Error(err)
+	}
+}
+
+type failingTokens struct{ err error }
+
+func (f failingTokens) Token(context.Context) (string, error) { return "", f.err }
+
+func (failingTokens) Refused(context.Context, string) {}
+
+func TestTokenFails(t *testing.T) {
+	console := serve(t, jsonAnswer(`{}`))
+	client := newTestClient(t, console, func(o *Options) {
+		o.Tokens = failingTokens{fault.New(fault.Unauthenticated, "sign in again")}
+	})
+	_, err := client.Self(t.Context(), testScope)
+	if fault.CodeOf(err) != fault.Unauthenticated {
+		t.Errorf("got %v", err)
+	}
+	if n := len(console.all()); n != 0 {
+		t.Errorf("the console was asked %d times", n)
+	}
+}
+
+// onceTokens has one token, and no other when that is refused.
+type onceTokens struct {
+	asked *int
+	err   error
+}
+
+func (t onceTokens) Token(context.Context) (string, error) {
+	if *t.asked++; *t.asked > 1 {
+		return "", t.err
+	}
+	return "first", nil
+}
+
+func (onceTokens) Refused(context.Context, string) {}
+
+// TestNoOtherTokenForWantOfAnSSO says nothing of who asked.
+func TestNoOtherTokenForWantOfAnSSO(t *testing.T) {
+	console := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("WWW-Authenticate", "Bearer")
+		w.WriteHeader(http.StatusUnauthorized)
+	})
+	for _, code := range []fault.Code{fault.UpstreamUnavailable, fault.Unauthenticated} {
+		client := newTestClient(t, console, func(o *Options) { o.Tokens = onceTokens{new(int), fault.New(code, "no token")} })
+		if _, err := client.Self(t.Context(), testScope); fault.CodeOf(err) != code {
+			t.Errorf("got %v, want %s", err, code)
+		}
+	}
+}
+
+func TestRedirectIsNotFollowed(t *testing.T) {
+	elsewhere := serve(t, jsonAnswer(`{"id":"1"}`))
+	console := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, elsewhere.URL, http.StatusFound)
+	})
+	_, err := newTestClient(t, console, nil).Robot(t.Context(), testScope, guid)
+	if fault.CodeOf(err) != fault.UpstreamInvalidResponse || len(elsewhere.all()) != 0 {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestUnreachable(t *testing.T) {
+	console := serve(t, jsonAnswer(``))
+	client := newTestClient(t, console, nil)
+	console.Close()
+	_, err := client.Queues(t.Context(), testScope, List[QueueFilter]{Filter: QueueFilter{Name: "a-secret-name"}})
+	if fault.CodeOf(err) != fault.UpstreamUnavailable {
+		t.Errorf("got %v", err)
+	}
+	if want := "GET /openapi/queues: no answer: connection refused"; err == nil || err.Error() != want {
+		t.Errorf("got %q, want %q", err, want)
+	}
+}
+
+func TestReason(t *testing.T) {
+	for name, c := range map[string]struct {
+		err  error
+		want string
+	}{
+		"name":        {&net.OpError{Op: "dial", Err: &net.DNSError{Err: "no such host", Name: "console.test"}}, "the host name was not found"},
+		"certificate": {&tls.CertificateVerificationError{Err: errors.New("console.test")}, "the certificate is not trusted"},
+		"refused":     {&net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}, "connection refused"},
+		"closed":      {fmt.Errorf("console.test: %w", io.EOF), "the connection was closed"},
+		"cut short":   {io.ErrUnexpectedEOF, "the connection was closed"},
+		"another":     {errors.New("console.test"), "the connection failed"},
+	} {
+		if got := reason(c.err); got != c.want {
+			t.Errorf("%s: got %q, want %q", name, got, c.want)
+		}
+	}
+}
+
+func TestObserve(t *testing.T) {
+	var mu sync.Mutex
+	var calls []Call
+	console := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodDelete {
+			w.WriteHeader(http.StatusConflict)
+			return
+		}
+		jsonAnswer(`{"count":0,"list":[]}`)(w, r)
+	})
+	client := newTestClient(t, console, func(o *Options) {
+		o.Observe = func(c Call) {
+			mu.Lock()
+			defer mu.Unlock()
+			calls = append(calls, c)
+		}
+	})
+	_, err := client.Robots(t.Context(), testScope, List[RobotFilter]{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	refused := client.DeletePackage(t.Context(), testScope, guid)
+	console.Close()
+	unreachable := client.DeleteQueue(t.Context(), testScope, guid)
+	want := []Call{
+		{Operation: "GET /openapi/robots", Status: 200},
+		{Operation: "DELETE /openapi/packages/{packageId}", Status: 409, Err: refused},
+		{Operation: "DELETE /openapi/queues/{queueId}", Err: unreachable},
+	}
+	if len(calls) != len(want) {
+		t.Fatalf("got %d calls, want %d", len(calls), len(want))
+	}
+	for i, c := range calls {
+		if c.Duration <= 0 {
+			t.Errorf("call %d took %v", i, c.Duration)
+		}
+		if c.Duration = 0; c != want[i] {
+			t.Errorf("call %d: got %+v, want %+v", i, c, want[i])
+		}
+	}
+}
+
+// Answers are read to their end, successes and failures alike, so that one connection serves them all.
+func TestConnectionIsReused(t *testing.T) {
+	var n atomic.Int64
+	console := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.Method == http.MethodDelete:
+			jsonAnswer(`{"id":"`+guid+`","name":"`+strings.Repeat("x", 10_000)+`"}`)(w, r)
+		case strings.Contains(r.URL.Path, guid):
+			statusAnswer(http.StatusNotFound, "text/html", strings.Repeat("y", 100_000))(w, r)
+		default:
+			jsonAnswer(`{"count":0,"list":[]}`+strings.Repeat(" ", 20_000))(w, r)
+		}
+	}))
+	console.Config.ConnState = func(_ net.Conn, s http.ConnState) {
+		if s == http.StateNew {
+			n.Add(1)
+		}
+	}
+	console.Start()
+	t.Cleanup(console.Close)
+	client, err := New(Options{APIURL: console.URL, Tokens: staticToken(bearer)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(client.CloseIdleConnections)
+	for range 34 {
+		if _, err := client.Robots(t.Context(), testScope, List[RobotFilter]{}); err != nil {
+			t.Fatal(err)
+		}
+		if err := client.DeleteQueue(t.Context(), testScope, guid); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := client.Robot(t.Context(), testScope, guid); fault.CodeOf(err) != fault.UpstreamInvalidResponse {
+			t.Fatal(err)
+		}
+	}
+	if got := n.Load(); got != 1 {
+		t.Errorf("102 calls took %d connections", got)
+	}
+}
+
+func TestScopes(t *testing.T) {
+	const ownCompany, ownDepartment = "AAAAAAAA-f359-4b9f-949f-ad179bcf1397", "bbbbbbbb-f359-4b9f-949f-ad179bcf1397"
+	origin := testScope
+	own := scope.Scope{CompanyID: strings.ToLower(ownCompany), DepartmentID: ownDepartment}
+	ids := func(w *Workflow) *Workflow {
+		w.CompanyID, w.DepartmentID = ptr(ownCompany), ptr(ownDepartment)
+		return w
+	}
+	stamped := func(s interface {
+		Stamp(scope.Scope)
+		Scope() scope.Scope
+	}) scope.Scope {
+		s.Stamp(origin)
+		return s.Scope()
+	}
+	layout := &WorkflowLayout{DepartmentID: ptr(ownDepartment), Nodes: []*WorkflowLayoutNode{{}}}
+	layout.Stamp(origin)
+	group := &JobGroup{CompanyID: ptr(ownCompany), Jobs: []*Job{{}, {DepartmentID: ptr(ownDepartment)}}}
+	group.Stamp(origin)
+	pkg := &Package{CompanyID: ptr(ownCompany), DepartmentID: ptr(ownDepartment), Versions: []*PackageVersion{{}}}
+	pkg.Stamp(origin)
+	tree := &DepartmentTree{RootDepartment: &Department{ID: "r", CompanyID: ptr(ownCompany), Children: []*Department{{ID: "c"}}}}
+	tree.Stamp(origin)
+	for name, c := range map[string]struct{ got, want scope.Scope }{
+		"workflow, its own":      {stamped(ids(&Workflow{})), own},
+		"workflow, the request":  {stamped(&Workflow{}), origin},
+		"workflow, empty ids":    {stamped(&Workflow{CompanyID: ptr(""), DepartmentID: ptr("")}), origin},
+		"robot":                  {stamped(&Robot{}), origin},
+		"queue":                  {stamped(&Queue{DepartmentID: ptr(ownDepartment)}), scope.Scope{CompanyID: company, DepartmentID: ownDepartment}},
+		"user":                   {stamped(&CompanyUser{CompanyID: ptr(ownCompany)}), scope.Scope{CompanyID: own.CompanyID, DepartmentID: department}},
+		"upload":                 {stamped(&PackageUpload{}), origin},
+		"uploaded":               {stamped(&UploadedPackage{}), origin},
+		"layout":                 {layout.Scope(), scope.Scope{CompanyID: company, DepartmentID: ownDepartment}},
+		"node, its layout's":     {layout.Nodes[0].Scope(), scope.Scope{CompanyID: company, DepartmentID: ownDepartment}},
+		"job, its group's":       {group.Jobs[0].Scope(), scope.Scope{CompanyID: own.CompanyID, DepartmentID: department}},
+		"job, its own":           {group.Jobs[1].Scope(), own},
+		"version, its package's": {pkg.Versions[0].Scope(), own},
+		"department":             {tree.RootDepartment.Scope(), scope.Scope{CompanyID: own.CompanyID, DepartmentID: "r"}},
+		"child department":       {tree.RootDepartment.Children[0].Scope(), scope.Scope{CompanyID: company, DepartmentID: "c"}},
+		"company":                {(&Company{ID: "i", CompanyID: ptr(ownCompany)}).Scope(), scope.Scope{CompanyID: own.CompanyID}},
+		"company without its id": {(&Company{ID: "i"}).Scope(), scope.Scope{CompanyID: "i"}},
+	} {
+		if c.got != c.want {
+			t.Errorf("%s: got %v, want %v", name, c.got, c.want)
+		}
+	}
+}
+
+// Entities know the scope of the request that brought them, in every way they can come.
+func TestAnswersAreStamped(t *testing.T) {
+	const bare = `{"id":"` + guid + `","rootDepartment":{"id":"` + department + `"},"jobs":[{"id":"1"}],"nodes":[{"id":"1"}]}`
+	single := newTestClient(t, serve(t, jsonAnswer(bare)), nil)
+	listed := newTestClient(t, serve(t, jsonAnswer(`[`+bare+`]`)), nil)
+	ctx := t.Context()
+	check := func(name string, e interface{ Scope() scope.Scope }, err error) {
+		t.Helper()
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		} else if e.Scope() != testScope {
+			t.Errorf("%s: got %v", name, e.Scope())
+		}
+	}
+	w, err := single.Workflow(ctx, testScope, guid)
+	check("workflow", w, err)
+	tree, err := single.DepartmentTree(ctx, testScope)
+	check("tree", tree.RootDepartment, err)
+	g, err := single.ExecuteWorkflowLayout(ctx, testScope, guid)
+	check("job of a group", g.Jobs[0], err)
+	l, err := single.WorkflowLayout(ctx, testScope, guid)
+	check("node", l.Nodes[0], err)
+	robots, err := listed.WorkflowRobots(ctx, testScope, guid, 0, 0)
+	check("robot", robots.List[0], err)
+	jobs, err := listed.ExecuteWorkflow(ctx, testScope, guid, WorkflowExecution{})
+	check("job", jobs[0], err)
+}

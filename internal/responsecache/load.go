@@ -1,0 +1,292 @@
+package responsecache
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"runtime/debug"
+	"sync"
+	"time"
+)
+
+// refreshTimeout bounds a load that nobody waits for.
+const refreshTimeout = time.Minute
+
+// errEnded: a load ended its goroutine instead of returning.
+var errEnded = errors.New("responsecache: the load did not return")
+
+// work is one question, without its type.
+type work struct {
+	key    key
+	policy Policy
+	dependencies
+	refresh  bool
+	of       RefreshID
+	maxAge   time.Duration // 0: any
+	load     func(ctx context.Context) (any, error)
+	encode   func(any) ([]byte, error)
+	decode   func([]byte) (any, error)
+	size     func(any) int
+	negative func(error) bool
+	final    func(error) bool
+	refused  func(error) bool
+	held     func() *entry // what memory holds for the key; nil: nothing
+	onLoaded func(*entry)  // nil: nobody is told
+	part     string        // the key's, with its index; empty: it is none
+	index    key
+}
+
+// contentWith says whether what the work of a flight brings is young enough for w, too.
+func (w *work) contentWith(other *work) bool {
+	return w.maxAge <= 0 || other.maxAge > 0 && other.maxAge <= w.maxAge
+}
+
+// flights are the loads under way in this process.
+type flights struct {
+	mu sync.Mutex
+	of map[key]*flight // the one that a new read may join
+}
+
+// flight is one load and all who wait for it.
+type flight struct {
+	work       *work
+	cancel     context.CancelFunc
+	after      <-chan struct{} // closed when it may begin; nil: at once
+	renews     *entry          // whose successor it brings; nil: it need not be another than the one kept
+	background bool            // in the background: for later readers, whoever waits
+	done       chan struct{}   // closed when result is set
+	result     result
+
+	// Under flights.mu:
+	waiting  int
+	begun    bool
+	snapshot snapshot // when it began; what it brings contains everything invalidated until then
+	refresh  bool     // somebody who waits wants it asked anew
+	onLoaded bool
+}
+
+// result is what a flight brings.
+type result struct {
+	entry  *entry // nil with an error that is no negative
+	source Source
+	err    error
+	until  time.Time // who asked later is not given entry, but err; zero: everybody is given it
+}
+
+// read answers by a flight, another's or its own.
+func (c *Cache) read(ctx context.Context, w *work) (any, Info, error) {
+	asked := time.Now()
+	f, own := c.join(ctx, w)
+	if f == nil { // everything is off
+		begun := time.Now()
+		value, err := c.call(ctx, w)
+		c.tellServed(w, Loaded, time.Since(begun), err)
+		return value, Info{Source: Loaded, Age: time.Since(begun), Expires: begun}, err
+	}
+	select {
+	case <-f.done:
+	case <-ctx.Done():
+		select {
+		case <-f.done:
+		default:
+			c.leave(f)
+			return nil, Info{}, context.Cause(ctx)
+		}
+	}
+	res := f.result
+	if res.entry == nil || !res.until.IsZero() && !asked.Before(res.until) {
+		c.tellServed(w, "", 0, res.err)
+		return nil, Info{}, res.err
+	}
+	e, now := res.entry, time.Now()
+	info := Info{
+		Source: res.source, Stale: res.source == Stale,
+		Age: now.Sub(e.begun), Expires: e.fresh, Dependency: e.dependency(), Failed: res.err,
+	}
+	if info.Stale && now.Before(info.Expires) {
+		info.Expires = now // by a soft tag
+	}
+	if !own && res.source == Loaded {
+		info.Source = Coalesced
+	}
+	c.tellServed(w, info.Source, e.cost, nil)
+	return e.value, info, e.err
+}
+
+// tellServed observes the end of a read.
+func (c *Cache) tellServed(w *work, source Source, took time.Duration, err error) {
+	e := Event{Type: Served, Kind: w.key.kind, Source: source}
+	if err != nil {
+		e.Type, e.Source, e.Failed = Failed, "", true
+	} else if source == Loaded {
+		e.Took = took
+	}
+	c.observe(e)
+}
+
+// join returns the flight to wait for; own says that this read began it. It is nil
+// when the cache is off.
+//
+// A read must not get what was loaded before something was invalidated that it may
+// know of. So it joins a flight that has begun only while this replica is sure to know
+// of all invalidations, and none concerned it. Else its flight begins later: behind the
+// one under way where the replica does not know, lest Redis's end be a stampede.
+func (c *Cache) join(ctx context.Context, w *work) (_ *flight, own bool) {
+	c.flights.mu.Lock()
+	defer c.flights.mu.Unlock()
+	if c.off.Load() {
+		return nil, false
+	}
+	f := c.flights.of[w.key]
+	sure := c.leased(time.Now())
+	if f != nil && w.contentWith(f.work) && (!f.begun || !w.refresh && sure && c.log.current(f.snapshot.seq, w.slots, f.work.of)) {
+		f.waiting++
+		f.refresh = f.refresh || w.refresh
+		return f, false
+	}
+	next := &flight{work: w, waiting: 1, refresh: w.refresh}
+	if f != nil && (w.refresh || !sure) {
+		next.after = f.done
+	}
+	c.startLoad(ctx, next)
+	return next, true
+}
+
+// startLoad lets a flight go; flights.mu is held.
+func (c *Cache) startLoad(ctx context.Context, f *flight) {
+	f.done = make(chan struct{})
+	ctx = context.WithoutCancel(ctx)
+	if f.background {
+		ctx, f.cancel = context.WithTimeout(ctx, refreshTimeout)
+	} else {
+		ctx, f.cancel = context.WithCancel(ctx)
+	}
+	c.flights.of[f.work.key] = f
+	c.tasks.Go(func() {
+		stop := context.AfterFunc(c.ctx, f.cancel) //nolint:contextcheck // Close ends whatever anybody began
+		defer stop()
+		defer f.cancel()
+		if f.background {
+			defer func() { <-c.slots }()
+		}
+		defer c.complete(f, result{err: errEnded})
+		c.load(ctx, f)
+	})
+}
+
+// renew loads an entry's successor in the background, unless somebody does, or too
+// many others are under way.
+func (c *Cache) renew(ctx context.Context, w *work, e *entry) {
+	select {
+	case c.slots <- struct{}{}:
+	default:
+		e.renewing.Store(false)
+		return
+	}
+	c.startInBackground(ctx, &flight{work: w, renews: e, background: true})
+}
+
+// startInBackground lets a flight go in the background, unless somebody loads the same. The
+// caller has taken a slot for it.
+func (c *Cache) startInBackground(ctx context.Context, f *flight) bool {
+	c.flights.mu.Lock()
+	defer c.flights.mu.Unlock()
+	if c.flights.of[f.work.key] != nil || c.off.Load() {
+		<-c.slots
+		return false
+	}
+	c.startLoad(ctx, f)
+	return true
+}
+
+// leave is a waiter who leaves. The last one ends the load.
+func (c *Cache) leave(f *flight) {
+	c.flights.mu.Lock()
+	defer c.flights.mu.Unlock()
+	f.waiting--
+	if f.waiting > 0 || f.background {
+		return
+	}
+	f.cancel()
+	if c.flights.of[f.work.key] == f {
+		delete(c.flights.of, f.work.key)
+	}
+}
+
+// begin marks the moment from which on what a flight brings counts. It returns whether
+// somebody wants it asked anew.
+func (c *Cache) begin(f *flight) (snapshot, bool) {
+	c.flights.mu.Lock()
+	defer c.flights.mu.Unlock()
+	f.begun, f.snapshot = true, c.log.now()
+	return f.snapshot, f.refresh
+}
+
+// complete ends a flight for those who wait; only the first call counts.
+func (c *Cache) complete(f *flight, r result) {
+	c.flights.mu.Lock()
+	defer c.flights.mu.Unlock()
+	if f.onLoaded {
+		return
+	}
+	f.onLoaded, f.result = true, r
+	if c.flights.of[f.work.key] == f {
+		delete(c.flights.of, f.work.key)
+	}
+	if f.renews != nil && r.err != nil {
+		f.renews.renewing.Store(false)
+	}
+	close(f.done)
+}
+
+// call loads, with a panic as an error. The panic's value is not told, as nobody knows
+// what is in it.
+func (c *Cache) call(ctx context.Context, w *work) (value any, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			c.opts.Logger.ErrorContext(ctx, "responsecache: a load panicked",
+				"kind", w.key.kind, "type", fmt.Sprintf("%T", v), "stack", string(debug.Stack()))
+			value, err = nil, errors.New("responsecache: the load failed half-way")
+		}
+	}()
+	return w.load(ctx)
+}
+
+// entry makes an entry of what a load brought.
+func (c *Cache) entry(w *work, value any, id uint64, begun time.Time, cost time.Duration, seq uint64) *entry {
+	return &entry{
+		value: value, id: id, begun: begun, cost: cost, seq: seq, of: w.of, dependencies: w.dependencies,
+		fresh: begun.Add(w.policy.Life), ends: begun.Add(w.policy.kept()), part: w.part,
+	}
+}
+
+// keep puts an entry into memory, unless it could not be read there.
+func (c *Cache) keep(w *work, e *entry) {
+	if !time.Now().Before(e.ends) || !c.log.current(e.seq, e.slots, e.of) {
+		return
+	}
+	if e.err == nil {
+		e.size = w.size(e.value)
+	}
+	c.memory.Set(w.key, e)
+	if w.part != "" {
+		c.addIndex(w.index, w.dependencies, e, Part{itself, w.part})
+	}
+	if e.err == nil && w.onLoaded != nil {
+		w.onLoaded(e)
+	}
+}
+
+// forget removes what memory holds for a key, and with it the parts that it has.
+func (c *Cache) forget(w *work) {
+	if e, ok := c.memory.Invalidate(w.key); ok {
+		e.gone.Store(true)
+	}
+	if w.part != "" {
+		c.removeIndex(w.index, w.part)
+	}
+}
+
+// newID names a load.
+func newID() uint64 { return rand.Uint64() } //nolint:gosec // nothing secret

@@ -1,0 +1,155 @@
+package responsecache
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// TestMaxAge: who wants nothing older gets nothing older, neither fresh, nor stale, nor
+// in the place of an error; and those who want the same share a load.
+func TestMaxAge(t *testing.T) {
+	windows := Policy{Life: 10 * time.Second, StaleWhileRevalidate: time.Minute, StaleIfError: time.Minute}
+	bubble(t, windows, func(t *testing.T, c *Cache, v *View[int64], con *console) {
+		young := con.read("a")
+		young.MaxAge = 3 * time.Second
+		want(t, v, young, 1, Loaded)
+		time.Sleep(2 * time.Second)
+		want(t, v, young, 1, Memory)
+		time.Sleep(2 * time.Second)
+		want(t, v, con.read("a"), 1, Memory)
+		want(t, v, young, 2, Loaded)
+		time.Sleep(11 * time.Second)
+		con.err = errDown
+		if _, _, err := v.Get(t.Context(), young); err == nil {
+			t.Error("an older answer was given for an error")
+		}
+		want(t, v, con.read("a"), 2, Stale)
+		time.Sleep(time.Second)
+		synctest.Wait() // the load in the background has ended
+		con.err = nil
+
+		// A load that anybody began who takes whatever there is may come from Redis,
+		// and be old; one of the same wish is as good as an own one.
+		time.Sleep(2 * time.Minute)
+		before := con.asked.Load()
+		results := make(chan int64, 2)
+		for range 2 {
+			go func() {
+				n, _, err := v.Get(t.Context(), young)
+				if err != nil {
+					t.Error(err)
+				}
+				results <- n
+			}()
+		}
+		if a, b := <-results, <-results; a != b || con.asked.Load() != before+1 {
+			t.Errorf("two of one wish were given %d and %d by %d loads", a, b, con.asked.Load()-before)
+		}
+	})
+}
+
+// TestPeek: what was asked for one by one is at hand, too.
+func TestPeek(t *testing.T) {
+	bubble(t, Policy{Life: 10 * time.Second, StaleWhileRevalidate: time.Minute}, func(t *testing.T, c *Cache, v *View[int64], con *console) {
+		read := func(part string) Read[int64] {
+			r := con.read("of ", "tag")
+			r.Part = part
+			return r
+		}
+		peek := func(principal string, n int) Info {
+			t.Helper()
+			found, missing, info := v.Peek(Key{Principal: principal, Call: "of "}, []string{"a", "b", "c"}, 0)
+			if len(found) != n || len(missing) != 3-n {
+				t.Errorf("%v at hand, %v missing", found, missing)
+			}
+			return info
+		}
+		peek("alice", 0)
+		want(t, v, read("a"), 1, Loaded)
+		want(t, v, read("b"), 2, Loaded)
+		if info := peek("alice", 2); info.Source != Memory || !c.Valid(info.Dependency) {
+			t.Errorf("%+v", info)
+		}
+		peek("another", 0)
+		time.Sleep(11 * time.Second)
+		peek("alice", 0)
+		want(t, v, read("c"), 3, Loaded)
+		peek("alice", 1)
+		if err := c.Invalidate(t.Context(), "tag"); err != nil {
+			t.Fatal(err)
+		}
+		peek("alice", 0)
+	})
+}
+
+// TestDependenciesOfDifferentAges: a change ends what is made of an answer from before
+// it, and not what is made of one from after it, whatever else that is made of.
+func TestDependenciesOfDifferentAges(t *testing.T) {
+	bubble(t, Policy{Life: time.Minute}, func(t *testing.T, c *Cache, v *View[int64], con *console) {
+		info := func(call, tag string) Info {
+			t.Helper()
+			_, i, err := v.Get(t.Context(), con.read(call, tag))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return i
+		}
+		a, b := info("a", "A"), info("b", "B")
+		before := Combine(a.Dependency, b.Dependency)
+		if err := c.Invalidate(t.Context(), "B"); err != nil {
+			t.Fatal(err)
+		}
+		after := Combine(a.Dependency, info("b", "B").Dependency)
+		if c.Valid(before) || c.Current(before) {
+			t.Error("what is made of an invalidated answer is valid")
+		}
+		if !c.Valid(after) || !c.Current(after) {
+			t.Error("what is made after the change is not valid")
+		}
+		if nested := Combine(after, before); c.Valid(nested) {
+			t.Error("the older of two parts was forgotten")
+		}
+		if err := c.Invalidate(t.Context(), "A"); err != nil {
+			t.Fatal(err)
+		}
+		if c.Valid(after) {
+			t.Error("a change of another part was overlooked")
+		}
+		d := info("a", "A").Dependency
+		time.Sleep(2 * time.Minute)
+		if c.Valid(d) || !c.Current(d) {
+			t.Error("what has only become old is not: current, and no longer valid")
+		}
+		if c.Valid(Combine()) || c.Current(Combine()) || c.Current(Dependency{}) {
+			t.Error("what depends on nothing is valid")
+		}
+	})
+}
+
+// TestADependencyIsAsOldAsItsOldestPart, and spared by a renewal only where each part is.
+func TestADependencyIsAsOldAsItsOldestPart(t *testing.T) {
+	bubble(t, minute, func(t *testing.T, c *Cache, v *View[int64], con *console) {
+		of := NewRefreshID()
+		old := want(t, v, softly(con, "old"), 1, Loaded).Dependency
+		time.Sleep(time.Second)
+		renewed := want(t, v, anew(con, "renewed", of), 2, Loaded).Dependency
+		parts := [][]Dependency{{old, renewed}, {renewed, old}}
+		for i, deps := range parts {
+			if d := Combine(deps...); !d.Begun().Equal(old.Begun()) || !c.Valid(d) {
+				t.Errorf("%d: begun %v after its oldest part, valid: %t", i, d.Begun().Sub(old.Begun()), c.Valid(d))
+			}
+		}
+		if err := c.Outdate(t.Context(), of, "soft"); err != nil {
+			t.Fatal(err)
+		}
+		if !c.Valid(renewed) || !c.Valid(Combine(renewed, renewed)) {
+			t.Error("what was read for the renewal is not spared")
+		}
+		for i, deps := range parts {
+			if c.Valid(Combine(deps...)) {
+				t.Errorf("%d: what is made of something older, too, is spared", i)
+			}
+		}
+	})
+}

@@ -1,0 +1,25 @@
+package responsecache
+
+import (
+	"errors"
+	"math"
+	"testing"
+)
+
+// TestAPauseKeepsNoPlace: however many ask while Redis is given a rest, all places are
+// free when it is asked again.
+func TestAPauseKeepsNoPlace(t *testing.T) {
+	s := newRedisStore(Options{}.withDefaults(), newScripts())
+	s.paused.Store(math.MaxInt64)
+	for range shelfPlaces {
+		if _, err := s.acquire(t.Context()); !errors.Is(err, errPaused) {
+			t.Errorf("got %v", err)
+		}
+	}
+	s.paused.Store(0)
+	for range shelfPlaces {
+		if _, err := s.acquire(t.Context()); err != nil {
+			t.Errorf("got %v", err)
+		}
+	}
+}

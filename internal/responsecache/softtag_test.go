@@ -1,0 +1,229 @@
+package responsecache
+
+import (
+	"testing"
+	"time"
+)
+
+// softly is a read with a soft tag.
+func softly(con *console, call string) Read[int64] {
+	r := con.read(call, "tag")
+	r.SoftTag = "soft"
+	return r
+}
+
+// TestASoftTagEndsTheLife of an answer, and leaves it for where the console fails.
+func TestASoftTagEndsTheLife(t *testing.T) {
+	windows := Policy{Life: 10 * time.Second, StaleWhileRevalidate: time.Minute, StaleIfError: time.Minute}
+	bubble(t, windows, func(t *testing.T, c *Cache, v *View[int64], con *console) {
+		invalidate := func(tag string) {
+			t.Helper()
+			if err := c.Invalidate(t.Context(), tag); err != nil {
+				t.Fatal(err)
+			}
+		}
+		info := want(t, v, softly(con, "a"), 1, Loaded)
+		want(t, v, softly(con, "a"), 1, Memory)
+		invalidate("soft")
+		if c.Valid(info.Dependency) {
+			t.Error("what was made of it goes on")
+		}
+		want(t, v, softly(con, "a"), 2, Loaded)
+
+		invalidate("soft")
+		con.err = errDown
+		want(t, v, softly(con, "a"), 2, Stale)
+		refresh := softly(con, "a")
+		refresh.Refresh = true
+		wantErr(t, v, refresh, errDown)
+		want(t, v, softly(con, "a"), 2, Stale)
+		invalidate("tag")
+		wantErr(t, v, softly(con, "a"), errDown)
+
+		// One without is not touched.
+		con.err = nil
+		want(t, v, con.read("b", "tag"), con.asked.Load()+1, Loaded)
+		invalidate("soft")
+		want(t, v, con.read("b", "tag"), con.asked.Load(), Memory)
+
+		// A name that shares its spot with a firm tag is as firm.
+		same := con.read("c", "soft")
+		same.SoftTag = "soft"
+		want(t, v, same, con.asked.Load()+1, Loaded)
+		invalidate("soft")
+		con.err = errDown
+		wantErr(t, v, same, errDown)
+	})
+}
+
+// TestASoftTagReachesOtherReplicas, what lies in Redis, and parts of what was asked.
+func TestASoftTagReachesOtherReplicas(t *testing.T) {
+	t.Parallel()
+	_, a, b, va, vb := pair(t, Options{Policies: Policies{"k": {Life: time.Hour, StaleIfError: time.Minute}}})
+	con := &console{}
+	want(t, va, softly(con, "a"), 1, Loaded)
+	shared(t, a, 1)
+	want(t, vb, softly(con, "a"), 1, Redis)
+	if err := b.Invalidate(t.Context(), "soft"); err != nil {
+		t.Fatal(err)
+	}
+	down := &console{err: errDown}
+	want(t, va, softly(down, "a"), 1, Stale)
+	b.memory.InvalidateAll()
+	want(t, vb, softly(down, "a"), 1, Stale) // from Redis
+	want(t, va, softly(con, "a"), 2, Loaded)
+	shared(t, a, 1)
+	want(t, vb, softly(con, "a"), 2, Redis)
+	if err := a.Invalidate(t.Context(), "tag"); err != nil {
+		t.Fatal(err)
+	}
+	wantErr(t, vb, softly(down, "a"), errDown)
+}
+
+// TestASoftTagEndsPartsToo: what a larger answer brought is no longer at hand.
+func TestASoftTagEndsPartsToo(t *testing.T) {
+	c := newCache(t, Options{Policies: Policies{"k": minute}})
+	v := view(t, c, Kind[int64]{})
+	con := &console{}
+	r := softly(con, "of ")
+	r.Part = "a"
+	want(t, v, r, 1, Loaded)
+	at := Key{Principal: "alice", Call: "of "}
+	if found, _, _ := v.Peek(at, []string{"a"}, 0); len(found) != 1 {
+		t.Fatalf("%v at hand", found)
+	}
+	if err := c.Invalidate(t.Context(), "soft"); err != nil {
+		t.Fatal(err)
+	}
+	if found, _, _ := v.Peek(at, []string{"a"}, 0); len(found) != 0 {
+		t.Errorf("%v at hand", found)
+	}
+}
+
+// anew is a read for a renewal.
+func anew(con *console, call string, of RefreshID) Read[int64] {
+	r := softly(con, call)
+	r.Refresh, r.RefreshID = true, of
+	return r
+}
+
+// TestARenewalSparesWhatItRead, here and on the other replica, and nothing else: neither
+// what was there before, nor what somebody loaded meanwhile, nor what another renewal or
+// a change has ended.
+func TestARenewalSparesWhatItRead(t *testing.T) {
+	t.Parallel()
+	_, a, b, va, vb := pair(t, Options{})
+	con := &console{}
+	outdate := func(c *Cache, of RefreshID) {
+		t.Helper()
+		if err := c.Outdate(t.Context(), of, "soft"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	both := func(call string, want int64, fresh bool) {
+		t.Helper()
+		for _, v := range []*View[int64]{va, vb} {
+			got, info, err := v.Get(t.Context(), softly(con, call))
+			if err != nil || fresh && got != want || !fresh && got <= want {
+				t.Errorf("%s is %d from %s, %v; last seen was %d", call, got, info.Source, err, want)
+			}
+		}
+	}
+	want(t, va, softly(con, "old"), 1, Loaded)
+	want(t, va, softly(con, "a"), 2, Loaded)
+	shared(t, a, 2)
+	want(t, vb, softly(con, "old"), 1, Redis)
+	want(t, vb, softly(con, "a"), 2, Redis)
+
+	first := NewRefreshID()
+	info := want(t, va, anew(con, "a", first), 3, Loaded)
+	want(t, vb, softly(con, "meanwhile"), 4, Loaded)
+	want(t, va, anew(con, "b", first), 5, Loaded)
+	shared(t, a, 4)
+	outdate(a, first)
+	if !a.Valid(info.Dependency) {
+		t.Error("what was made of what was read anew is of no use")
+	}
+	both("a", 3, true)
+	both("b", 5, true)
+	both("old", 1, false)
+	both("meanwhile", 4, false)
+	outdate(a, first)
+	both("a", 3, true)
+
+	// What another one has ended in between stays ended.
+	second, third := NewRefreshID(), NewRefreshID()
+	now := con.asked.Load()
+	want(t, vb, anew(con, "c", second), now+1, Loaded)
+	outdate(a, third)
+	outdate(b, second)
+	both("c", now+1, false)
+	both("a", 3, false)
+
+	now = con.asked.Load()
+	want(t, vb, anew(con, "d", second), now+1, Loaded)
+	if err := a.Invalidate(t.Context(), "tag"); err != nil {
+		t.Fatal(err)
+	}
+	outdate(b, second)
+	both("d", now+1, false)
+
+	// A tag of others in the same place does not spare it either.
+	fourth := NewRefreshID()
+	now = con.asked.Load()
+	want(t, va, anew(con, "e", fourth), now+1, Loaded)
+	outdate(a, fourth)
+	if err := b.Invalidate(t.Context(), "soft"); err != nil {
+		t.Fatal(err)
+	}
+	both("e", now+1, false)
+}
+
+// TestARenewalSparesNothingOverAGap: what comes in between, late or never, may have ended
+// what was loaded for it.
+func TestARenewalSparesNothingOverAGap(t *testing.T) {
+	const of, s = RefreshID(1), tagSlot(7)
+	for name, rest := range map[string]func(*invalidationLog){
+		"a late word": func(l *invalidationLog) { l.apply("e", 5, []tagSlot{s}, 0); l.catchUp("e", 6, []place{{s, 6}}) },
+		"a lost word": func(l *invalidationLog) { l.catchUp("e", 6, []place{{s, 6}}) },
+	} {
+		l := &invalidationLog{}
+		l.catchUp("e", 4, nil)
+		if !l.apply("e", 5, []tagSlot{s}, of) || !l.currentShared("e", 4, []tagSlot{s}, of) || l.currentShared("e", 4, []tagSlot{s}, 0) {
+			t.Error("without a gap, what was loaded for it is not spared, or something else is")
+		}
+		l = &invalidationLog{}
+		l.catchUp("e", 4, nil)
+		l.apply("e", 6, []tagSlot{s}, of)
+		rest(l)
+		if l.currentShared("e", 4, []tagSlot{s}, of) {
+			t.Errorf("%s: what was loaded before it is current", name)
+		}
+	}
+}
+
+// TestOutdateWithoutALease hardly waits, and the others are told later.
+func TestOutdateWithoutALease(t *testing.T) {
+	t.Parallel()
+	server, a, _, va, vb := pair(t, Options{RedisTimeout: 2 * time.Second})
+	con := &console{}
+	want(t, va, softly(con, "a"), 1, Loaded)
+	shared(t, a, 1)
+	want(t, vb, softly(con, "a"), 1, Redis)
+	server.Pause()
+	defer server.Resume()
+	a.cluster.leaseState.Store(nil)
+	begun := time.Now()
+	if err := a.Outdate(t.Context(), NewRefreshID(), "soft"); err != nil {
+		t.Error(err)
+	}
+	if took := time.Since(begun); took > 10*time.Second { // the lease is longer
+		t.Errorf("it took %v", took)
+	}
+	want(t, vb, softly(con, "a"), 1, Memory)
+	server.Resume()
+	waitFor(t, "the word", func() bool {
+		v, _, err := vb.Get(t.Context(), softly(con, "a"))
+		return v > 1 && err == nil
+	})
+}

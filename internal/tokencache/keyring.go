@@ -1,0 +1,124 @@
+package tokencache
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync/atomic"
+)
+
+// Keyring encrypts what is stored, by AES-256-GCM: the newest key encrypts, every
+// key decrypts. Each ciphertext is bound to the record that it belongs to, so
+// that none can be put in another's place.
+type Keyring struct{ keys atomic.Pointer[[]ringKey] }
+
+type ringKey struct {
+	id   [keyIDBytes]byte
+	aead cipher.AEAD
+	mac  []byte
+}
+
+const (
+	keyBytes    = 32
+	keyIDBytes  = 4
+	sealVersion = 1
+)
+
+// NewKeyring makes a ring of keys, the newest first: 32 random bytes each, written
+// in base64 or hexadecimal, separated by commas or white space. Its errors never
+// repeat a key.
+func NewKeyring(text string) (*Keyring, error) {
+	var keys []ringKey
+	for i, word := range strings.FieldsFunc(text, func(c rune) bool { return c == ',' || c == ' ' || c == '\n' || c == '\r' || c == '\t' }) {
+		key, err := ringKeyOf(word)
+		if err != nil {
+			return nil, fmt.Errorf("key %d: %w", i+1, err)
+		}
+		keys = append(keys, key)
+	}
+	if len(keys) == 0 {
+		return nil, errors.New("there is no key")
+	}
+	r := &Keyring{}
+	r.keys.Store(&keys)
+	return r, nil
+}
+
+// Replace gives r the keys of another ring, from now on.
+func (r *Keyring) Replace(other *Keyring) { r.keys.Store(other.keys.Load()) }
+
+func ringKeyOf(word string) (ringKey, error) {
+	var raw []byte
+	var err error
+	if len(word) == hex.EncodedLen(keyBytes) {
+		raw, err = hex.DecodeString(word)
+	} else {
+		text := strings.NewReplacer("-", "+", "_", "/").Replace(strings.TrimRight(word, "="))
+		raw, err = base64.RawStdEncoding.DecodeString(text)
+	}
+	if err != nil || len(raw) != keyBytes {
+		return ringKey{}, fmt.Errorf("it is not %d bytes in base64 or hexadecimal, as `openssl rand -base64 %d` makes them", keyBytes, keyBytes)
+	}
+	block, err := aes.NewCipher(raw)
+	if err != nil {
+		return ringKey{}, err
+	}
+	aead, err := cipher.NewGCM(block)
+	if err != nil {
+		return ringKey{}, err
+	}
+	sum := sha256.Sum256(append([]byte("consoleql token key id\x00"), raw...))
+	hashing := sha256.Sum256(append([]byte("consoleql mac key\x00"), raw...))
+	return ringKey{id: [keyIDBytes]byte(sum[:keyIDBytes]), aead: aead, mac: hashing[:]}, nil
+}
+
+// MAC is a hash of a text that only holders of the newest key can compute.
+func (r *Keyring) MAC(text string) string { return mac((*r.keys.Load())[0].mac, text) }
+
+// String keeps the keys out of printed values.
+func (*Keyring) String() string { return hidden }
+
+// GoString keeps the keys out of %#v.
+func (*Keyring) GoString() string { return hidden }
+
+// LogValue keeps the keys out of logs.
+func (*Keyring) LogValue() slog.Value { return slog.StringValue(hidden) }
+
+// seal encrypts plain for a record: version, the key's id, nonce, ciphertext.
+func (r *Keyring) seal(record string, plain []byte) []byte {
+	key := (*r.keys.Load())[0]
+	out := append([]byte{sealVersion}, key.id[:]...)
+	nonce := make([]byte, key.aead.NonceSize())
+	_, _ = rand.Read(nonce) // never fails
+	out = append(out, nonce...)
+	return key.aead.Seal(out, nonce, plain, sealedFor(record))
+}
+
+var errSealed = errors.New("tokencache: what is stored cannot be decrypted: it is of a key that is not in the ring, or was changed")
+
+// open decrypts what seal has made for the same record.
+func (r *Keyring) open(record string, sealed []byte) ([]byte, error) {
+	if len(sealed) < 1+keyIDBytes || sealed[0] != sealVersion {
+		return nil, errSealed
+	}
+	id, rest := [keyIDBytes]byte(sealed[1:1+keyIDBytes]), sealed[1+keyIDBytes:]
+	for _, key := range *r.keys.Load() {
+		if key.id != id || len(rest) < key.aead.NonceSize() {
+			continue
+		}
+		nonce, box := rest[:key.aead.NonceSize()], rest[key.aead.NonceSize():]
+		if plain, err := key.aead.Open(nil, nonce, box, sealedFor(record)); err == nil {
+			return plain, nil
+		}
+	}
+	return nil, errSealed
+}
+
+func sealedFor(record string) []byte { return []byte("consoleql token v1\x00" + record) }

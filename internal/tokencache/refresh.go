@@ -1,0 +1,374 @@
+package tokencache
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"time"
+
+	"github.com/consoleql/consoleql/internal/backoff"
+	"github.com/consoleql/consoleql/internal/fault"
+)
+
+var errStoreDown = errors.New("tokencache: the store gave no answer a moment ago")
+
+// ask puts one question to the store, unless it has just failed to answer.
+func (c *Cache) ask(ctx context.Context, question func(ctx context.Context) error) error {
+	return c.askWithin(ctx, storeTimeout, false, question)
+}
+
+// askOf is ask about what is held of a principal. Where somebody has told that its session
+// has ended, the store is asked whatever became of the last question, but not for long.
+func (c *Cache) askOf(ctx context.Context, h *cachedToken, question func(ctx context.Context) error) error {
+	if h != nil && h.revoked() == Revoked {
+		return c.askWithin(ctx, unsureWait, true, question)
+	}
+	return c.ask(ctx, question)
+}
+
+// storeIsDown says whether the store is not asked now, as it has just failed to answer.
+func (c *Cache) storeIsDown(now time.Time) bool { return now.UnixNano() < c.down.Load() }
+
+func (c *Cache) askWithin(ctx context.Context, limit time.Duration, anyhow bool, question func(ctx context.Context) error) error {
+	if !anyhow && c.storeIsDown(c.opts.Now()) {
+		return errStoreDown
+	}
+	bounded, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	err := question(bounded)
+	var told *fault.Error
+	if err != nil && !errors.As(err, &told) && ctx.Err() == nil {
+		c.down.Store(c.opts.Now().Add(storePause).UnixNano())
+		c.opts.Logger.Warn("the store of tokens gives no answer", "error", err)
+	}
+	return err
+}
+
+// renew finds the next token of an entry: the store's, if another replica has
+// been faster, else a new one. With an error it may give the old token, where
+// that serves a little longer, and says when to try again.
+func (c *Cache) renew(ctx context.Context, e *entry, h *cachedToken) (next *cachedToken, again time.Time, err error) {
+	if e.session() && h.serves(c.opts.Now()) && c.opts.Now().Before(h.token.renewAt()) {
+		return c.check(ctx, e, h)
+	}
+	owner, seen := rand.Text(), ""
+	if h != nil {
+		seen = h.generation
+	}
+	const firstLook, maxLook = 10 * time.Millisecond, 100 * time.Millisecond
+	for look := firstLook; ; look = min(2*look, maxLook) {
+		var standing Standing
+		var r Record
+		err := c.askOf(ctx, h, func(ctx context.Context) (err error) {
+			standing, r, err = c.opts.Store.Claim(ctx, e.key, Claim{Owner: owner, Lease: c.opts.Lease, Seen: seen, Session: e.session()})
+			return err
+		})
+		if err != nil {
+			return c.withoutStore(ctx, e, h)
+		}
+		now := c.opts.Now()
+		switch standing {
+		case Fresh:
+			return hold(r.Token, r.Generation, true, r.Ends, now), time.Time{}, nil
+		case Paused:
+			return c.keep(e, h, r.Until, c.refused(e, r.Reason, nil))
+		case Absent:
+			if restored, err := c.restore(ctx, e, h); restored != nil || err != nil {
+				return restored, time.Time{}, err
+			}
+			return c.keep(e, h, now.Add(storePause), errSession())
+		case Ended:
+			return nil, time.Time{}, errSession()
+		case Claimed:
+			return c.obtain(ctx, e, h, owner, r)
+		case Busy:
+		}
+		if !backoff.Wait(ctx, min(look, max(r.Busy, time.Millisecond))) {
+			return c.keep(e, h, now.Add(storePause), fault.New(fault.UpstreamTimeout, "the console's SSO did not answer in time"))
+		}
+	}
+}
+
+// check looks a session up again whose token is good.
+func (c *Cache) check(ctx context.Context, e *entry, h *cachedToken) (*cachedToken, time.Time, error) {
+	var r Record
+	err := c.askOf(ctx, h, func(ctx context.Context) (err error) {
+		r, err = c.opts.Store.Load(ctx, e.key)
+		return err
+	})
+	now := c.opts.Now()
+	switch {
+	case err != nil:
+		return h.again(now), now.Add(storePause), nil //nolint:nilerr // what is in memory goes on while the store is away
+	case r.Ended:
+		return nil, time.Time{}, errSession()
+	case r.Generation == "" && r.Ends.IsZero():
+		if restored, err := c.restore(ctx, e, h); restored != nil || err != nil {
+			return restored, time.Time{}, err
+		}
+		return h.again(now), now.Add(storePause), nil
+	case r.Generation == "" || r.Generation == h.generation:
+		return h.seen(now), time.Time{}, nil
+	default:
+		return hold(r.Token, r.Generation, true, r.Ends, now), time.Time{}, nil
+	}
+}
+
+// restore gives a session back to a store that has lost it. Only a token that is
+// not due for renewal is: of an older one, another replica may hold the next. A
+// session of which somebody has told that it ended is not: that is the error.
+func (c *Cache) restore(ctx context.Context, e *entry, h *cachedToken) (*cachedToken, error) {
+	now := c.opts.Now()
+	if !e.session() || h == nil {
+		return nil, nil //nolint:nilnil // nothing to give back
+	}
+	if h.revoked() == Revoked {
+		return nil, errSession()
+	}
+	if !h.serves(now) || !now.Before(h.token.renewAt()) {
+		return nil, nil //nolint:nilnil // nothing to give back
+	}
+	err := c.ask(ctx, func(ctx context.Context) error {
+		_, err := c.opts.Store.Create(ctx, e.key, c.put(h.token, h.generation, h.ends))
+		return err // where there is one by now, another replica was faster
+	})
+	if err != nil {
+		return nil, nil //nolint:nilerr,nilnil // it is not given back, and goes on without
+	}
+	c.opts.Logger.Info("a session that the store had lost was given back to it")
+	return h.seen(now), nil
+}
+
+func (c *Cache) put(t Token, generation string, ends time.Time) Put {
+	p := Put{Token: t, Generation: generation, Keep: keepAccount, Ends: ends}
+	if !ends.IsZero() {
+		p.Keep = max(time.Second, ends.Sub(c.opts.Now()))
+	}
+	return p
+}
+
+// keep goes on with the old token as long as it serves, else fails.
+func (c *Cache) keep(e *entry, h *cachedToken, again time.Time, err error) (*cachedToken, time.Time, error) {
+	if h.serves(c.opts.Now()) {
+		return h.seen(c.opts.Now()), again, err
+	}
+	if e.session() && fault.CodeOf(err) == fault.Unauthenticated {
+		again = time.Time{}
+	}
+	return nil, again, err
+}
+
+// withoutStore does without the store: what is in memory serves as long as it is good.
+// After that a service account logs in by itself, and keeps and renews its token
+// by itself; a session has to wait for the store, as its refresh token is not
+// this replica's alone.
+func (c *Cache) withoutStore(ctx context.Context, e *entry, h *cachedToken) (*cachedToken, time.Time, error) {
+	now := c.opts.Now()
+	if h.serves(now) && h.shared {
+		return h.again(now), now.Add(storePause), nil
+	}
+	if e.session() {
+		return nil, now.Add(shortPause), fault.New(fault.UpstreamUnavailable, "the session cannot be looked up at the moment")
+	}
+	refresh := ""
+	if h != nil && !h.shared {
+		refresh = h.token.Refresh
+	}
+	token, err := c.login(ctx, e, refresh, false, e.failures)
+	if err != nil {
+		e.failures++
+		again := c.opts.Now().Add(c.accountFailure(e, err).pause(e.failures))
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		e.spend(h)
+		g := grantError(err)
+		return c.keep(e, e.cached.Load(), again, c.refused(e, g.Reason, g.Err))
+	}
+	e.failures = 0
+	return hold(token, rand.Text(), false, time.Time{}, c.opts.Now()), time.Time{}, nil
+}
+
+// obtain renews the tokens of a record that owner has claimed.
+func (c *Cache) obtain(ctx context.Context, e *entry, h *cachedToken, owner string, r Record) (*cachedToken, time.Time, error) {
+	release := c.extend(ctx, e.key, owner)
+	defer release()
+	if e.session() {
+		return c.obtainSession(ctx, e, h, owner, r)
+	}
+	refresh, spent := r.Token.Refresh, r.Spent
+	if r.Generation == "" && h != nil && !h.shared {
+		refresh, spent = h.token.Refresh, false // obtained while the store was away, and this replica's alone
+	}
+	token, err := c.login(ctx, e, refresh, spent, r.Failures)
+	if err != nil {
+		f := c.accountFailure(e, err)
+		again := c.opts.Now().Add(f.pause(r.Failures + 1))
+		e.mu.Lock()
+		e.spend(h)
+		e.mu.Unlock()
+		c.fail(ctx, e.key, owner, f)
+		g := grantError(err)
+		return c.keep(e, h, again, c.refused(e, g.Reason, g.Err))
+	}
+	generation := rand.Text()
+	kept, err := c.store(ctx, e, owner, c.put(token, generation, time.Time{}))
+	switch {
+	case err != nil: // whether it was stored is not known, so that it may be shared
+		return hold(token, generation, true, time.Time{}, c.opts.Now()), time.Time{}, nil
+	case kept:
+		return hold(token, generation, true, time.Time{}, c.opts.Now()), time.Time{}, nil
+	default:
+		// The claim was lost, and the record is another's. What it holds by now is for
+		// the next renewal to find; the token that was granted is good all the same.
+		c.opts.Logger.Warn("a claim on a service account's tokens was lost while the SSO was asked", "account", e.name)
+		return hold(token, generation, false, time.Time{}, c.opts.Now()), time.Time{}, nil
+	}
+}
+
+// spend notes that the refresh token of h has been used. The caller holds e.mu.
+func (e *entry) spend(h *cachedToken) {
+	if current := e.cached.Load(); h != nil && !h.shared && current != nil && current.generation == h.generation {
+		spent := *current
+		spent.shared = true
+		e.cached.Store(&spent)
+	}
+}
+
+// password is the password grant; its token lives from before it was asked for.
+func (c *Cache) password(ctx context.Context, username, password string) (Token, error) {
+	asked := c.opts.Now()
+	token, err := c.opts.Grants.Password(ctx, username, password)
+	token.Obtained = asked
+	return token, err
+}
+
+// refresh is the refresh grant; its token lives from before it was asked for.
+func (c *Cache) refresh(ctx context.Context, refreshToken string) (Token, error) {
+	asked := c.opts.Now()
+	token, err := c.opts.Grants.Refresh(ctx, refreshToken)
+	token.Obtained = asked
+	if token.Refresh == "" {
+		token.Refresh = refreshToken // it stays good (RFC 6749, section 6)
+	}
+	return token, err
+}
+
+// obtainSession renews a session's token, for which there is nothing but the
+// refresh token. It is tried again for as long as nobody knows what became of it.
+func (c *Cache) obtainSession(ctx context.Context, e *entry, h *cachedToken, owner string, r Record) (*cachedToken, time.Time, error) {
+	now := c.opts.Now()
+	current := h
+	if r.Generation != "" && (h == nil || h.generation != r.Generation) {
+		current = hold(r.Token, r.Generation, true, r.Ends, now)
+	}
+	if r.Token.Refresh == "" {
+		// Nobody can renew it: it ends with its token.
+		if current.serves(now) {
+			left := current.token.goodUntil()
+			c.fail(ctx, e.key, owner, Failure{Reason: Refused, Least: left.Sub(now)})
+			return current.seen(now), time.Time{}, nil
+		}
+		return nil, time.Time{}, c.end(ctx, e)
+	}
+	token, err := c.refreshSession(ctx, r.Token.Refresh, r.Failures == 0 && !current.serves(now))
+	if err != nil {
+		g := grantError(err)
+		c.opts.Logger.Info("a session's token was not refreshed", "reason", string(g.Reason), "code", fault.CodeOf(g.Err))
+		if g.Reason != Unavailable {
+			return c.refreshRefused(ctx, e, r)
+		}
+		f := jittered(g, sessionPause)
+		f.Unspent = true
+		c.fail(ctx, e.key, owner, f)
+		return c.keep(e, current, c.opts.Now().Add(f.pause(r.Failures+1)), c.refused(e, g.Reason, g.Err))
+	}
+	generation := rand.Text()
+	kept, err := c.store(ctx, e, owner, c.put(token, generation, r.Ends))
+	if err == nil && !kept {
+		// Signed out meanwhile, or its claim was lost and with it the session.
+		return nil, time.Time{}, errSession()
+	}
+	return hold(token, generation, true, r.Ends, c.opts.Now()), time.Time{}, nil
+}
+
+// refreshSession is the refresh grant of a session. With again, as where callers wait for
+// it and the SSO was well before, a quick failure is followed by a second attempt.
+func (c *Cache) refreshSession(ctx context.Context, refreshToken string, again bool) (Token, error) {
+	asked := c.opts.Now()
+	token, err := c.refresh(ctx, refreshToken)
+	if err == nil || !again || c.opts.Now().Sub(asked) > firstPause {
+		return token, err
+	}
+	if g := grantError(err); g.Reason != Unavailable || g.RetryAfter > 0 || !backoff.Wait(ctx, backoff.Jitter(shortPause, 0.5)) {
+		return token, err
+	}
+	return c.refresh(ctx, refreshToken)
+}
+
+// refreshRefused ends a session whose refresh token was refused, unless another replica
+// has taken its claim over and renewed it meanwhile.
+func (c *Cache) refreshRefused(ctx context.Context, e *entry, claimed Record) (*cachedToken, time.Time, error) {
+	var r Record
+	err := c.ask(ctx, func(ctx context.Context) (err error) {
+		r, err = c.opts.Store.Load(ctx, e.key)
+		return err
+	})
+	if err == nil && r.Generation != "" && r.Generation != claimed.Generation {
+		return hold(r.Token, r.Generation, true, r.Ends, c.opts.Now()), time.Time{}, nil
+	}
+	return nil, time.Time{}, c.end(ctx, e)
+}
+
+// end ends a session that cannot be renewed.
+func (c *Cache) end(ctx context.Context, e *entry) error {
+	if err := c.ask(ctx, func(ctx context.Context) error { return c.opts.Store.End(ctx, e.key, c.opts.SessionLifetime) }); err != nil {
+		c.opts.Logger.Warn("a session that has ended is not yet forgotten", "error", err)
+	}
+	return errSession()
+}
+
+// store keeps new tokens, and tries for a while: nobody but this goroutine has them.
+func (c *Cache) store(ctx context.Context, e *entry, owner string, p Put) (kept bool, err error) {
+	for pause, until := 20*time.Millisecond, c.opts.Now().Add(c.opts.Lease); ; pause *= 2 {
+		err = c.ask(ctx, func(ctx context.Context) (err error) {
+			kept, err = c.opts.Store.Put(ctx, e.key, owner, p)
+			return err
+		})
+		if err == nil || !c.opts.Now().Before(until) || !backoff.Wait(ctx, pause) {
+			return kept, err
+		}
+	}
+}
+
+func (c *Cache) fail(ctx context.Context, key, owner string, f Failure) {
+	if err := c.ask(ctx, func(ctx context.Context) error {
+		_, err := c.opts.Store.Fail(ctx, key, owner, f)
+		return err
+	}); err != nil {
+		c.opts.Logger.Warn("a failed grant is not known to other replicas", "error", err)
+	}
+}
+
+// refused is what callers are told of an entry without a token.
+func (c *Cache) refused(e *entry, reason Reason, err error) error {
+	if e.session() {
+		return refusal("the session", reason, err)
+	}
+	return refusal("the gateway's service account", reason, err)
+}
+
+// extend keeps a claim from lapsing until release is called.
+func (c *Cache) extend(ctx context.Context, key, owner string) (release func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	c.tasks.Go(func() {
+		for backoff.Wait(ctx, c.opts.Lease/3) {
+			bounded, done := context.WithTimeout(ctx, storeTimeout)
+			held, err := c.opts.Store.Extend(bounded, key, owner, c.opts.Lease)
+			done()
+			if err == nil && !held {
+				return // lost, or ended by the holder itself
+			}
+		}
+	})
+	return cancel
+}
