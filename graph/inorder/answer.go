@@ -205,24 +205,33 @@ func (w *writer) WriteString(s string) (int, error) {
 	return len(s), nil
 }
 
+// field writes a field of an object. It counts a scalar once it is written: gqlgen writes a text
+// in many pieces.
+func (w *writer) field(before, name string, value graphql.Marshaler) {
+	b := w.buffer(len(before) + len(name) + len(`":`))
+	if b == nil {
+		return
+	}
+	b.WriteString(before)
+	b.WriteString(name)
+	b.WriteString(`":`)
+	switch value.(type) {
+	case *FieldSet, graphql.Array:
+		value.MarshalGQL(w)
+	default:
+		begun := b.Len()
+		value.MarshalGQL(b)
+		w.count(b.Len() - begun)
+	}
+}
+
 // buffer returns the buffer for the next size bytes, nil if the answer is too long.
 func (w *writer) buffer(size int) *bytes.Buffer {
-	a := w.answer
-	if a.err != nil {
-		return nil
-	}
-	w.size += size
-	if a.limits.Bytes > 0 && w.size > a.limits.Bytes {
-		w.more, a.truncated = nil, true
-		a.fail(a.tooLong())
+	if !w.count(size) {
 		return nil
 	}
 	if w.size <= firstBytes {
 		return w.first
-	}
-	if a.grow(); a.err != nil {
-		w.more, a.truncated = nil, true
-		return nil
 	}
 	if last := len(w.more) - 1; last >= 0 && w.more[last].Available() >= size {
 		return w.more[last]
@@ -230,6 +239,24 @@ func (w *writer) buffer(size int) *bytes.Buffer {
 	b := bytes.NewBuffer(make([]byte, 0, max(pieceBytes, size)))
 	w.more = append(w.more, b)
 	return b
+}
+
+// count counts bytes. It is false if the answer is too long.
+func (w *writer) count(size int) bool {
+	a := w.answer
+	if a.err != nil {
+		return false
+	}
+	w.size += size
+	if a.limits.Bytes > 0 && w.size > a.limits.Bytes {
+		a.fail(a.tooLong())
+	} else if w.size > firstBytes {
+		a.grow()
+	}
+	if a.err != nil {
+		w.more, a.truncated = nil, true
+	}
+	return a.err == nil
 }
 
 func (w *writer) bytes() []byte {

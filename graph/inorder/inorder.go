@@ -75,17 +75,27 @@ func (s *FieldSet) MarshalGQL(w io.Writer) {
 			}
 			written[name] = struct{}{}
 		}
-		// A name needs no escapes (GraphQL, section 2.1.9), and gqlgen's writers do not fail.
-		_, _ = io.WriteString(w, before)
-		_, _ = io.WriteString(w, name)
-		_, _ = io.WriteString(w, `":`)
-		s.Values[i].MarshalGQL(w)
+		writeField(w, before, name, s.Values[i])
 		before = `,"`
 	}
 	if before == `{"` {
 		_, _ = io.WriteString(w, `{`)
 	}
 	_, _ = io.WriteString(w, `}`)
+}
+
+// writeField writes a name and its value. A name needs no escapes (GraphQL, section 2.1.9), and
+// gqlgen's writers do not fail.
+func writeField(w io.Writer, before, name string, value graphql.Marshaler) {
+	limited, ok := w.(*writer)
+	if ok {
+		limited.field(before, name, value)
+		return
+	}
+	_, _ = io.WriteString(w, before)
+	_, _ = io.WriteString(w, name)
+	_, _ = io.WriteString(w, `":`)
+	value.MarshalGQL(w)
 }
 
 func named(fields []graphql.CollectedField, name string) bool {

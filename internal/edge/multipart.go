@@ -36,8 +36,12 @@ const (
 
 // Supports takes POST with a multipart form.
 func (uploads) Supports(r *http.Request) bool {
-	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	return err == nil && r.Method == http.MethodPost && media == "multipart/form-data"
+	contentType := r.Header.Get("Content-Type")
+	if contentType == plainJSON || r.Method != http.MethodPost {
+		return false
+	}
+	media, _, err := mime.ParseMediaType(contentType)
+	return err == nil && media == "multipart/form-data"
 }
 
 // Do reads the operation, executes it while its files come, and answers.

@@ -312,11 +312,14 @@ func readBody(r *http.Request) (*parameters, error) {
 	return parseParameters(into.Bytes())
 }
 
+// plainJSON is what most clients send as Content-Type; it is known without being parsed.
+const plainJSON = "application/json"
+
 // checkContentType refuses a request whose Content-Type names another charset than UTF-8, and a
 // POST of which it is not one readable media type. It returns the status of the answer as well.
 func checkContentType(r *http.Request) (status int, err error) {
 	lines := r.Header.Values("Content-Type")
-	if len(lines) == 0 {
+	if len(lines) == 0 || len(lines) == 1 && lines[0] == plainJSON {
 		return 0, nil
 	}
 	if r.Method == http.MethodPost {

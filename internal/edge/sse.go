@@ -58,8 +58,12 @@ func eventWeights(r *http.Request) (events, plain float64) {
 }
 
 func isJSON(r *http.Request) bool {
-	t, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	return err == nil && t == "application/json"
+	contentType := r.Header.Get("Content-Type")
+	if contentType == plainJSON {
+		return true
+	}
+	t, _, err := mime.ParseMediaType(contentType)
+	return err == nil && t == plainJSON
 }
 
 // Do answers the request. A client that takes JSON as readily gets events for subscriptions only.

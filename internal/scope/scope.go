@@ -112,6 +112,9 @@ func ParseID(s string) (string, error) {
 // Canonical is ParseID for what may be no GUID, which it returns as it is.
 func Canonical(s string) string {
 	if len(s) == guidLength && Lower(s) == s {
+		return s // canonical already, as most are, or no GUID
+	}
+	if len(s) == guidLength && Lower(s) == s {
 		return s // in whatever else it differs from a GUID, nothing is left to change
 	}
 	if id, ok := canonical(s); ok {
