@@ -77,7 +77,7 @@ func TestAnswersAreBounded(t *testing.T) {
 	}
 	t.Run("an event", func(t *testing.T) {
 		s := w.socket(nil)
-		s.subscribe("1", `subscription { robotChanged { `+aliased(499, 128, "id")+` } }`)
+		s.subscribe("1", `subscription { robotChanged { status `+aliased(20, 3, "company { ...F }")+` } } fragment F on Company { `+aliased(40, 128, "id")+` }`)
 		w.polls(2)
 		robot := w.sim.Data().RobotIDs(w.sim.Data().MainDepartmentID())[0]
 		for _, status := range []string{"Ready", "Busy"} {
