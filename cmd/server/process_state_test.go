@@ -97,7 +97,7 @@ func TestNothingIsLoggedAfterTheEnd(t *testing.T) {
 func parsed(t *testing.T, args ...string) *settings {
 	t.Helper()
 	var c serveCommand
-	parser, err := kong.New(&c)
+	parser, err := kong.New(&c, caching{}.defaults())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -34,10 +34,12 @@ func verifiedTokens(t *testing.T, caching func(*settings, *consolesim.Server)) {
 	late.Store(0)
 	parts := strings.Split(strings.TrimPrefix(good["Authorization"], "Bearer "), ".")
 	another := strings.Split(w.sim.Token("demo"), ".")
+	forged := bearer(parts[0] + "." + another[1] + "." + parts[2])
+	w.refused(scopeQuery, scoped(forged)) // the SSO is asked once whether it has a new key of that name
 	none := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"none"}`))
 	for name, header := range map[string]map[string]string{
 		"expired":          expired,
-		"another's claims": bearer(parts[0] + "." + another[1] + "." + parts[2]),
+		"another's claims": forged,
 		"unsigned":         bearer(none + "." + parts[1] + "."),
 		"opaque":           bearer("abcdef"),
 	} {

@@ -74,7 +74,7 @@ func (k *prefetcher) full() bool {
 		return false
 	}
 	// A call that a resolver has begun may not be counted as used yet.
-	return int64(k.thunks+len(k.l.begun)) > b.limit || b.used.Load()+k.gathered() > b.limit
+	return int64(k.calls+len(k.l.begun)) > b.limit || b.used.Load()+k.gathered() > b.limit
 }
 
 // check refuses the level if it needs more calls than the operation may make.
@@ -100,7 +100,7 @@ func (k *prefetcher) gathered() int64 {
 // unstarted are the calls that would have been gathered next.
 func (k *prefetcher) refuse(unstarted int) {
 	// Resolvers begin some of these calls meanwhile, also of those that are unstarted. No call is counted twice.
-	k.needed = max(k.l.calls.used.Load()+k.gathered(), int64(k.thunks+len(k.l.begun)+unstarted))
+	k.needed = max(k.l.calls.used.Load()+k.gathered(), int64(k.calls+len(k.l.begun)+unstarted))
 	err := k.l.calls.excess(k.needed)
 	for _, b := range k.l.begun {
 		b.fail(err)

@@ -58,7 +58,7 @@ type prefetcher struct {
 	ahead  []pending
 	waits  [][]func(visit func(child any)) // of what the last two levels have begun
 	recent int                             // how many of waits the level before had begun
-	thunks int                             // console calls of the levels before
+	calls  int                             // console calls of the levels before
 	needed int64                           // console calls, more than the operation may make; 0: it needs no more
 }
 
@@ -268,7 +268,7 @@ func (k *prefetcher) descend() {
 
 // start begins what is not done by batches.
 func (k *prefetcher) start() {
-	k.thunks += len(k.l.begun)
+	k.calls += len(k.l.begun)
 	for _, b := range k.l.begun {
 		if !b.isBegun() {
 			k.l.tasks.Go(b.begin)
@@ -284,7 +284,7 @@ func (k *prefetcher) startFirst() {
 	if k.l.begun = slices.DeleteFunc(k.l.begun, beginning.isBegun); len(k.l.begun) > 1 || k.l.gathers() {
 		k.start()
 	}
-	k.thunks = all
+	k.calls = all
 	k.l.begun = nil
 }
 
