@@ -22,7 +22,7 @@ func (e *Engine) Plan(ctx context.Context, op *graphql.OperationContext) (trail.
 	who := principal.FromContext(ctx).Name()
 	l := &Loaders{operation: &operation{engine: e, ctx: ctx, who: who, scope: named}}
 	all := Selection{op, op.Operation.SelectionSet}
-	p := &planner{engine: e, who: who, scope: l.named(), thunks: make(map[string]int)}
+	p := &planner{engine: e, who: who, scope: l.named(), calls: make(map[string]int)}
 	switch op.Operation.Operation {
 	case ast.Query:
 		if err := l.badInput("Query", all, ""); err != nil {
@@ -75,7 +75,7 @@ type planner struct {
 	plan   trail.Plan
 	rounds int            // that the levels so far have taken
 	depth  int            // of them, those of the level that is walked
-	thunks map[string]int // calls made already for what is asked for once in an operation
+	calls  map[string]int // calls made already for what is asked for once in an operation
 	batch  []*batchEstimate
 	next   []planned
 }
@@ -267,8 +267,8 @@ func (p *planner) workflowRobots(reached cardinality, at string) {
 
 // companies are asked for once, for each name that they are filtered by.
 func (p *planner) companies(name, at, how string) {
-	calls := 1 - p.thunks["Company "+name]
-	p.thunks["Company "+name] = 1
+	calls := 1 - p.calls["Company "+name]
+	p.calls["Company "+name] = 1
 	if calls == 0 {
 		how = "asked for already"
 	}
@@ -277,8 +277,8 @@ func (p *planner) companies(name, at, how string) {
 
 // perCompany is what each company is asked for once: its tree, or who the caller is there.
 func (p *planner) perCompany(typ, at string, companies int) {
-	calls := max(0, companies-p.thunks[typ])
-	p.thunks[typ] += calls
+	calls := max(0, companies-p.calls[typ])
+	p.calls[typ] += calls
 	how, entities := "the department tree of each company, one call each", times(companies, LikelyDepartments)
 	if typ == "CompanyUser" {
 		how, entities = "the caller as a user of each company, one call each", companies

@@ -24,13 +24,13 @@ const (
 
 // Shown is what a subscription selects of the entities that it follows.
 type Shown struct {
-	fields    []shownField
-	relations bool
-	own       bool // more than the id is selected of the entity itself
+	fields []shownField
+	edges  bool
+	own    bool // more than the id is selected of the entity itself
 }
 
 // rendered says whether events are compared as they are rendered.
-func (s Shown) rendered() bool { return s.relations || !s.own }
+func (s Shown) rendered() bool { return s.edges || !s.own }
 
 // shownField is a Go field, and what is selected of the values in it; nil: all.
 type shownField struct {
@@ -69,7 +69,7 @@ func ShownOf[T any](ctx context.Context, typ, within string) Shown {
 	of := reflect.TypeFor[T]()
 	for _, f := range s.fields(typ) {
 		if _, relation := known[f.Name]; relation {
-			all.relations = true
+			all.edges = true
 			for _, key := range relationKeys()[f.Name] {
 				all.fields = append(all.fields, goFields(of, key, nil)...)
 			}

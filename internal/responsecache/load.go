@@ -59,11 +59,11 @@ type flight struct {
 	result     result
 
 	// Under flights.mu:
-	waiting  int
-	begun    bool
-	snapshot snapshot // when it began; what it brings contains everything invalidated until then
-	refresh  bool     // somebody who waits wants it asked anew
-	onLoaded bool
+	waiting   int
+	begun     bool
+	snapshot  snapshot // when it began; what it brings contains everything invalidated until then
+	refresh   bool     // somebody who waits wants it asked anew
+	completed bool
 }
 
 // result is what a flight brings.
@@ -227,10 +227,10 @@ func (c *Cache) begin(f *flight) (snapshot, bool) {
 func (c *Cache) complete(f *flight, r result) {
 	c.flights.mu.Lock()
 	defer c.flights.mu.Unlock()
-	if f.onLoaded {
+	if f.completed {
 		return
 	}
-	f.onLoaded, f.result = true, r
+	f.completed, f.result = true, r
 	if c.flights.of[f.work.key] == f {
 		delete(c.flights.of, f.work.key)
 	}
