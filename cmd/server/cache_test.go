@@ -197,7 +197,7 @@ func TestNoCacheAsksAnew(t *testing.T) {
 	}
 }
 
-// crowd is how many clients ask or listen at once in tests of what they share.
+// crowd is the number of concurrent clients in tests of shared work.
 var crowd = flag.Int("crowd", 100, "how many clients ask or listen at once in tests of what they share")
 
 // TestManyAtOnce: those who ask the same expired question at once share one round

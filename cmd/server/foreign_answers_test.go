@@ -10,7 +10,7 @@ import (
 	"github.com/consoleql/consoleql/internal/consolesim"
 )
 
-// silences are answers that say nothing of what the console would say, and its empty refusal.
+// silences are answers of a proxy in place of the console, and the console's empty 403.
 func silences() map[string]consolesim.Fault {
 	all := pages()
 	all["an empty 403"] = consolesim.Fault{Status: http.StatusForbidden, Body: []byte{}}
@@ -18,19 +18,26 @@ func silences() map[string]consolesim.Fault {
 	return all
 }
 
+// followTwoRobots subscribes to the events of two robots that are ready, and awaits the first poll.
+func followTwoRobots(t *testing.T, selection string) (*world, *socket, []string) {
+	t.Helper()
+	w := newWorld(t, standing(consolesim.Options{}))
+	robots := w.sim.Data().RobotIDs(w.sim.Data().MainDepartmentID())[:2]
+	for _, id := range robots {
+		w.sim.SetRobotStatus(id, "Ready")
+	}
+	s := w.socket(nil)
+	s.subscribe("1", fmt.Sprintf(`subscription { robotEvents(ids: [%q, %q]) { %s } }`, robots[0], robots[1], selection))
+	w.polls(1)
+	return w, s, robots
+}
+
 // TestPagesEndNoSubscription: subscriptions go on after whatever stands before the console has said instead of it.
 func TestPagesEndNoSubscription(t *testing.T) {
 	for name, page := range silences() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, standing(consolesim.Options{}))
-			robots := w.sim.Data().RobotIDs(w.sim.Data().MainDepartmentID())[:2]
-			for _, id := range robots {
-				w.sim.SetRobotStatus(id, "Ready")
-			}
-			s := w.socket(nil)
-			s.subscribe("1", fmt.Sprintf(`subscription { robotEvents(ids: [%q, %q]) { type robot { id status } } }`, robots[0], robots[1]))
-			w.polls(1)
+			w, s, robots := followTwoRobots(t, "type robot { id status }")
 			heal := w.sim.Fail(func(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, "/openapi/") }, page)
 			w.polls(3)
 			heal()
@@ -50,14 +57,7 @@ func TestAForbiddenRobotIsNotRemoved(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, standing(consolesim.Options{}))
-			robots := w.sim.Data().RobotIDs(w.sim.Data().MainDepartmentID())[:2]
-			for _, id := range robots {
-				w.sim.SetRobotStatus(id, "Ready")
-			}
-			s := w.socket(nil)
-			s.subscribe("1", fmt.Sprintf(`subscription { robotEvents(ids: [%q, %q]) { type id robot { status } } }`, robots[0], robots[1]))
-			w.polls(1)
+			w, s, robots := followTwoRobots(t, "type id robot { status }")
 			path := func(path string) func(*http.Request) bool {
 				return func(r *http.Request) bool { return strings.EqualFold(r.URL.Path, path) }
 			}

@@ -317,7 +317,7 @@ func (g *gateway) run(ctx context.Context) error {
 	return errors.Join(err, g.drain(context.WithoutCancel(ctx)))
 }
 
-// waitForDeregistration serves on, unready, until whoever sends requests here has had the time to see that.
+// waitForDeregistration keeps serving while /readyz fails, so that load balancers can stop sending requests.
 func (g *gateway) waitForDeregistration() {
 	g.stopping.Store(true)
 	if g.settings.ShutdownDelay > 0 {

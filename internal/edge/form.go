@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"mime"
 	"mime/multipart"
 	"net/http"
 	"strconv"
@@ -52,7 +51,7 @@ func (r *recorder) Read(p []byte) (int, error) {
 
 // newForm begins to read a form. It has at most so many bytes before its first file.
 func newForm(r *http.Request, most int64) (*form, error) {
-	_, parameters, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	_, parameters, err := parseMediaType(r.Header.Get("Content-Type"))
 	boundary := parameters["boundary"]
 	if err != nil || boundary == "" {
 		return nil, fault.BadInput("", "the Content-Type names no boundary of the multipart form")

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"mime"
 	"net/http"
 	"strings"
 	"unicode/utf8"
@@ -36,12 +35,8 @@ const (
 
 // Supports takes POST with a multipart form.
 func (uploads) Supports(r *http.Request) bool {
-	contentType := r.Header.Get("Content-Type")
-	if contentType == plainJSON || r.Method != http.MethodPost {
-		return false
-	}
-	media, _, err := mime.ParseMediaType(contentType)
-	return err == nil && media == "multipart/form-data"
+	media, _, err := parseMediaType(r.Header.Get("Content-Type"))
+	return err == nil && r.Method == http.MethodPost && media == "multipart/form-data"
 }
 
 // Do reads the operation, executes it while its files come, and answers.

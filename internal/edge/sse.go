@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"maps"
 	"math"
-	"mime"
 	"net/http"
 	"strings"
 	"time"
@@ -58,12 +57,8 @@ func eventWeights(r *http.Request) (events, plain float64) {
 }
 
 func isJSON(r *http.Request) bool {
-	contentType := r.Header.Get("Content-Type")
-	if contentType == plainJSON {
-		return true
-	}
-	t, _, err := mime.ParseMediaType(contentType)
-	return err == nil && t == plainJSON
+	t, _, err := parseMediaType(r.Header.Get("Content-Type"))
+	return err == nil && t == "application/json"
 }
 
 // Do answers the request. A client that takes JSON as readily gets events for subscriptions only.
