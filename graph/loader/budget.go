@@ -1,94 +1,51 @@
 package loader
 
 import (
-	"sync/atomic"
-
-	"github.com/consoleql/consoleql/internal/fault"
+	"context"
+	"iter"
+	"math"
 )
 
 // DefaultCalls is how many console calls an operation may make unless Options or the API key
 // say otherwise.
 const DefaultCalls = 2000
 
-// callBudget counts the console calls of one operation. It is exact: no call is made beyond
-// the limit, and once more is asked for than it allows, none is made any more.
-type callBudget struct {
-	limit    int64 // 0: none
-	used     atomic.Int64
-	exceeded atomic.Pointer[fault.Error]
+// Cache is a Console that knows which reads it answers without a call.
+type Cache interface {
+	// Cached says whether all that read asks of the Console is answered by what is kept.
+	// Nothing is asked for, and the answers are empty.
+	Cached(ctx context.Context, read func(ctx context.Context) error) bool
 }
 
-func newCallBudget(limit int) *callBudget { return &callBudget{limit: int64(limit)} }
-
-// err is why no call may be made any more; nil if one may.
-func (b *callBudget) err() error {
-	exceeded := b.exceeded.Load()
-	if exceeded == nil {
-		return nil // a nil *fault.Error is not a nil error
-	}
-	return exceeded
+// cached says whether read takes no call of the console.
+func (l *operation) cached(read func(ctx context.Context) error) bool {
+	cache := l.engine.cache
+	return cache != nil && cache.Cached(l.ctx, read)
 }
 
-// take counts n calls that are about to be made, or refuses all of them.
-func (b *callBudget) take(n int) error {
-	if err := b.err(); err != nil {
-		return err
-	}
-	if used := b.used.Add(int64(n)); b.limit > 0 && used > b.limit {
-		return b.exceed(used)
-	}
-	return nil
-}
-
-// admit says whether n more calls may be made, which are counted as they are made: of calls
-// that belong together, none is made if not all may be.
-func (b *callBudget) admit(n int) error {
-	if err := b.err(); err != nil {
-		return err
-	}
-	if needed := b.used.Load() + int64(n); b.limit > 0 && needed > b.limit {
-		return b.exceed(needed)
-	}
-	return nil
-}
-
-// exceed ends the operation's calls. The first who exceeds the limit says by how much.
-func (b *callBudget) exceed(needed int64) error {
-	b.exceeded.CompareAndSwap(nil, b.excess(needed))
-	return b.exceeded.Load()
-}
-
-func (b *callBudget) excess(needed int64) *fault.Error {
-	return fault.New(fault.QueryTooComplex,
-		"the operation needs %d console calls or more, and may make %d: ask for fewer entities (first) or in several operations", needed, b.limit)
-}
-
-// full says whether the calls that look-ahead has gathered for its level, with those made
-// before, exceed the limit.
+// full says whether the calls that look-ahead has gathered for its level, with those sent
+// before, exceed the limit. What is gathered and cached is no call.
 func (k *prefetcher) full() bool {
 	b := k.l.calls
-	if b.err() != nil {
+	if b.Err() != nil || b.ReadsExceeded(len(k.l.begun)) != nil {
 		return true
 	}
-	if b.limit == 0 || b.used.Load()+int64(len(k.l.begun)) <= b.limit {
+	if b.Limit() == 0 || b.Sent()+len(k.l.begun) <= b.Limit() {
 		return false
 	}
-	// A call that a resolver has begun may not be counted as used yet.
-	return int64(k.calls+len(k.l.begun)) > b.limit || b.used.Load()+k.gathered() > b.limit
-}
-
-// check refuses the level if it needs more calls than the operation may make.
-func (k *prefetcher) check() {
-	if k.needed == 0 && k.full() {
-		k.refuse(0)
+	for ; k.probed < len(k.l.begun); k.probed++ {
+		if begun := k.l.begun[k.probed]; !begun.cached() {
+			k.missing = append(k.missing, begun)
+		}
 	}
+	return b.Sent()+len(k.missing) > b.Limit() && b.Sent()+k.unsent() > b.Limit()
 }
 
-// gathered are the calls that wait for the level to be sent. A resolver may have been faster,
+// unsent are the calls that wait for the level to be sent. A resolver may have been faster,
 // and its call is counted already.
-func (k *prefetcher) gathered() int64 {
-	n := int64(0)
-	for _, b := range k.l.begun {
+func (k *prefetcher) unsent() int {
+	n := 0
+	for _, b := range k.missing {
 		if !b.isBegun() {
 			n++
 		}
@@ -99,19 +56,37 @@ func (k *prefetcher) gathered() int64 {
 // refuse begins none of the calls that were gathered, as they would exceed the limit.
 // unstarted are the calls that would have been gathered next.
 func (k *prefetcher) refuse(unstarted int) {
-	// Resolvers begin some of these calls meanwhile, also of those that are unstarted. No call is counted twice.
-	k.needed = max(k.l.calls.used.Load()+k.gathered(), int64(k.calls+len(k.l.begun)+unstarted))
-	err := k.l.calls.excess(k.needed)
-	for _, b := range k.l.begun {
-		b.fail(err)
+	b := k.l.calls
+	if k.excess = b.ReadsExceeded(len(k.l.begun)); k.excess == nil {
+		needed := b.Sent() + k.unsent()
+		if len(k.missing) == len(k.l.begun) { // else some of the others may be cached as well
+			// Resolvers begin some of these calls meanwhile, also of those that are unstarted. No call is counted twice.
+			needed = max(needed, k.calls+len(k.l.begun)+unstarted)
+		}
+		k.excess = b.CallsExceeded(needed)
 	}
-	k.l.begun = nil
+	for _, begun := range k.l.begun {
+		begun.fail(k.excess)
+	}
+	k.started()
+}
+
+// started forgets what was gathered.
+func (k *prefetcher) started() { k.l.begun, k.missing, k.probed = nil, nil, 0 }
+
+// early is how many calls of a level may be sent before all of them are known: an eighth of
+// what the operation may still send.
+func (k *prefetcher) early() int {
+	if b := k.l.calls; b.Limit() > 0 {
+		return (b.Limit() - b.Sent()) / 8
+	}
+	return math.MaxInt
 }
 
 // finish ends the operation's calls where refuse has said so, when those that were begun
 // before have been answered.
 func (k *prefetcher) finish() {
-	if k.needed == 0 {
+	if k.excess == nil {
 		return
 	}
 	k.ahead = nil
@@ -120,29 +95,60 @@ func (k *prefetcher) finish() {
 			wait(func(any) {}) // its failure is told where it was asked for
 		}
 	}
-	_ = k.l.calls.exceed(k.needed) // is told by the fields' resolvers
+	_ = k.l.calls.Exceed(k.excess) // is told by the fields' resolvers
 }
 
-// lacking counts those of keys that m does not know yet: each is a call.
-func lacking[K comparable, V any](m *memo[K, V], keys func(yield func(K) bool)) int {
-	m.mu.Lock()
-	defer m.mu.Unlock()
+// admit says whether those of keys may be read that m does not know yet: of calls that belong
+// together, none is sent if not all may be. cached says whether a key takes no call.
+func admit[K comparable, V any](l *operation, m *memo[K, V], keys iter.Seq[K], cached func(K) bool) error {
+	if n := lacking(m, keys, nil); l.calls.Limit() == 0 || l.calls.Sent()+n <= l.calls.Limit() {
+		return l.calls.Err()
+	}
+	return l.calls.Admit(lacking(m, keys, cached))
+}
+
+// lacking counts those of keys that m does not know yet, without those that are cached.
+func lacking[K comparable, V any](m *memo[K, V], keys iter.Seq[K], cached func(K) bool) int {
 	n := 0
 	for k := range keys {
-		if _, ok := m.known[k]; !ok {
+		if !m.knows(k) && (cached == nil || !cached(k)) {
 			n++
 		}
 	}
 	return n
 }
 
-// admitPages is callBudget.admit for count pages of a list, of which of gives the keys.
+// admitPages is admit for count pages of a list, of which of gives the keys.
 func (e *entities[T, F]) admitPages(count int, of func(i int) pageKey[F]) error {
-	return e.l.calls.admit(lacking(&e.pages, func(yield func(pageKey[F]) bool) {
+	return admit(e.l, &e.pages, func(yield func(pageKey[F]) bool) {
 		for i := range count {
 			if !yield(of(i)) {
 				return
 			}
 		}
-	}))
+	}, e.pageCached)
+}
+
+// admitGets is admit for the entities that a group still lacks.
+func (e *entities[T, F]) admitGets(g *group) error {
+	return admit(e.l, &e.gets, func(yield func(key) bool) {
+		for _, id := range g.missing {
+			if !yield(key{id: id, place: g.place}) {
+				return
+			}
+		}
+	}, func(k key) bool {
+		return e.l.cached(func(ctx context.Context) error {
+			_, err := e.k.get(ctx, g.scope, k.id)
+			return err
+		})
+	})
+}
+
+// pageCached says whether a page takes no call.
+func (e *entities[T, F]) pageCached(k pageKey[F]) bool {
+	return e.l.cached(func(ctx context.Context) error {
+		_, err := e.k.list(ctx, k.scope, k.list())
+		return err
+	})
 }

@@ -169,7 +169,7 @@ func (a *thunkCache[V]) Clear() {
 // its level.
 func (e *entities[T, F]) load(l *Loaders, sc scope.Scope, id string, whole bool) Thunk[*T] {
 	k := key{scope.Lower(id), e.l.places.of(sc), whole && e.k.whole != nil}
-	if err := e.l.calls.err(); err != nil {
+	if err := e.l.calls.Err(); err != nil {
 		return e.withoutCalls(k, err)
 	}
 	if l.ahead {
@@ -235,7 +235,7 @@ func (e *entities[T, F]) await(k key) (*T, error) {
 		if t, ok := e.thunks.Get(e.l.ctx, k); ok {
 			return t()
 		}
-		if err := e.l.calls.err(); err != nil {
+		if err := e.l.calls.Err(); err != nil {
 			return e.withoutCalls(k, err)()
 		}
 		if !walking {
@@ -403,14 +403,19 @@ type pageKey[F comparable] struct {
 	index, size int
 }
 
+// list is the page as the console is asked for it.
+func (k pageKey[F]) list() cc.List[F] {
+	list := cc.List[F]{Filter: k.filter, Ascending: k.ascending, PageIndex: k.index, PageSize: k.size}
+	if k.ids != "" {
+		list.IDs = strings.Split(k.ids, ",")
+	}
+	return list
+}
+
 // page asks the console for one page of a list, and waits for it.
 func (e *entities[T, F]) page(k pageKey[F]) (*cc.Page[T], error) {
 	return e.pages.later(e.l, k, func() (*cc.Page[T], error) {
-		list := cc.List[F]{Filter: k.filter, Ascending: k.ascending, PageIndex: k.index, PageSize: k.size}
-		if k.ids != "" {
-			list.IDs = strings.Split(k.ids, ",")
-		}
-		p, err := call(e.l, func(ctx context.Context) (*cc.Page[T], error) { return e.k.list(ctx, k.scope, list) })
+		p, err := call(e.l, func(ctx context.Context) (*cc.Page[T], error) { return e.k.list(ctx, k.scope, k.list()) })
 		if err != nil {
 			return nil, err
 		}

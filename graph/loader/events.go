@@ -12,6 +12,7 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/consoleql/consoleql/internal/budget"
 	cc "github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/consoleql/consoleql/internal/fault"
 	"github.com/consoleql/consoleql/internal/scope"
@@ -243,9 +244,7 @@ func answer[T any](t *eventSlot, field graphql.CollectedField, v *T, err error) 
 
 // pollLoaders are the loaders of a poll, which subscriptions share: its calls are on nobody's budget.
 func (e *Engine) pollLoaders(ctx context.Context, sc scope.Scope) *Loaders {
-	l := e.Loaders(ctx, sc)
-	l.calls = newCallBudget(0)
-	return l
+	return e.Loaders(budget.NewContext(ctx, nil), sc)
 }
 
 // Snapshot is what a look at the console showed of the entities that a subscription follows.

@@ -7,6 +7,7 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
 
+	"github.com/consoleql/consoleql/internal/budget"
 	"github.com/consoleql/consoleql/internal/scope"
 )
 
@@ -43,7 +44,7 @@ func (x Extension) InterceptOperation(ctx context.Context, next graphql.Operatio
 	if graphql.GetOperationContext(ctx).Operation.Operation != ast.Subscription {
 		return next(ctx)
 	}
-	ctx, closeLoaders := x.open(ctx)
+	ctx, closeLoaders := x.begin(ctx)
 	defer closeLoaders() // next returns when the subscription has begun
 	l := From(ctx)
 	l.subscription = &subscription{turns: make(chan *eventSlot, 1), seed: maphash.MakeSeed()}
@@ -57,7 +58,7 @@ func (x Extension) InterceptOperation(ctx context.Context, next graphql.Operatio
 // shared between operations nor between the events of a subscription.
 func (x Extension) InterceptResponse(ctx context.Context, next graphql.ResponseHandler) *graphql.Response {
 	begun := From(ctx)
-	ctx, closeLoaders := x.open(ctx)
+	ctx, closeLoaders := x.begin(ctx)
 	defer closeLoaders()
 	if begun != nil && begun.subscription != nil {
 		return nextEvent(ctx, begun.subscription, next)
@@ -89,10 +90,17 @@ func (x Extension) InterceptRootField(ctx context.Context, next graphql.RootReso
 		ctx = fresh
 		l := From(ctx)
 		l.refusal = whole.refusalOf(graphql.GetRootFieldContext(ctx).Field.Alias)
-		l.requestScope, l.calls = whole.requestScope, whole.calls
+		whole.writes--
+		l.requestScope, l.writes = whole.requestScope, whole.writes
+		defer l.unreserve()
 	case ast.Subscription: // gqlgen does not call this for one
 	}
 	return next(ctx)
+}
+
+// begin is open for an operation, or an event, which has a budget of its own.
+func (x Extension) begin(ctx context.Context) (with context.Context, closeLoaders func()) {
+	return x.open(budget.NewContext(ctx, x.Engine.budget(ctx)))
 }
 
 // open puts fresh loaders into ctx; closeLoaders ends them.

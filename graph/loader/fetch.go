@@ -83,13 +83,7 @@ func (e *entities[T, F]) fetch(g *group) {
 			return
 		}
 	}
-	if err := e.l.calls.admit(lacking(&e.gets, func(yield func(key) bool) {
-		for _, id := range g.missing {
-			if !yield(key{id: id, place: g.place}) {
-				return
-			}
-		}
-	})); err != nil {
+	if err := e.admitGets(g); err != nil {
 		g.fail(err)
 		return
 	}
@@ -163,7 +157,7 @@ func (e *entities[T, F]) askAllIDs(g *group, chunks [][]string) (*firstPage[T], 
 		first *firstPage[T]
 		err   error
 	}
-	if err := e.l.calls.admit(len(chunks)); err != nil {
+	if err := e.admitPages(len(chunks), func(i int) pageKey[F] { return e.idsPage(g, chunks[i]) }); err != nil {
 		return nil, err
 	}
 	answers := make([]answer, len(chunks))
@@ -180,18 +174,23 @@ func (e *entities[T, F]) askAllIDs(g *group, chunks [][]string) (*firstPage[T], 
 	return nil, nil
 }
 
+// idsPage is the page that has the entities ids of a group.
+func (e *entities[T, F]) idsPage(g *group, ids []string) pageKey[F] {
+	return pageKey[F]{scope: g.scope, filter: e.filter(g), ids: strings.Join(ids, ","), size: roomFor(len(ids), e.pageSize())}
+}
+
 // askIDs asks for one chunk. The answer is believed as far as it holds the ids
 // asked for; any other id in it means that `Ids` is not known there: it is then the
 // page that a sweep begins with.
 func (e *entities[T, F]) askIDs(g *group, ids []string) (*firstPage[T], error) {
-	learned := e.l.engine.capabilities
-	asked, size := strings.Join(ids, ","), roomFor(len(ids), e.pageSize())
-	k := pageKey[F]{scope: g.scope, filter: e.filter(g), ids: asked, size: size}
+	capabilities := e.l.engine.capabilities
+	k := e.idsPage(g, ids)
+	asked, size := k.ids, k.size
 	page, err := e.page(k)
 	switch {
 	case refusesParameter(err):
 		if saysSo(err) {
-			learned.observeIDs(e.k.name, false)
+			capabilities.observeIDs(e.k.name, false)
 		}
 		return nil, nil
 	case err != nil:
@@ -206,13 +205,13 @@ func (e *entities[T, F]) askIDs(g *group, ids []string) (*firstPage[T], error) {
 		return !ok
 	})
 	if foreign || page.Count > len(ids) {
-		learned.observeIDs(e.k.name, false)
+		capabilities.observeIDs(e.k.name, false)
 		return &firstPage[T]{page: page, size: size}, nil
 	}
 	if n, known := e.listSize(g.scope); known && n > len(ids) || len(g.missing) > len(ids) {
 		// There is more than was asked for. Where there is not, a console that
 		// ignores `Ids` gives the same answer, which then says nothing.
-		learned.observeIDs(e.k.name, true)
+		capabilities.observeIDs(e.k.name, true)
 	}
 	if n := page.Served; n > 0 && n < page.Count {
 		e.observeClamp(n)
@@ -268,7 +267,7 @@ type firstPage[T any] struct {
 
 // roomFor is the size of a page that shall hold n entities, or else be a good beginning
 // of the list that has them. It comes in few steps, and hangs as little as can be on what
-// this process has learned: whoever asks for the same asks in the same words, so that
+// this process has capabilities: whoever asks for the same asks in the same words, so that
 // the answer is shared, with other operations and with other replicas.
 func roomFor(n, limit int) int {
 	for _, size := range []int{100, 200, 500, 1000, 2000, 5000} {

@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/consoleql/consoleql/internal/budget"
 	cc "github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/consoleql/consoleql/internal/principal"
 	"github.com/consoleql/consoleql/internal/scope"
@@ -132,6 +133,7 @@ func (o Options) Validate() error {
 // holds no data of any principal.
 type Engine struct {
 	console      Console
+	cache        Cache // the console's; nil: it has none
 	opts         Options
 	capabilities *capabilities
 	kinds        kinds
@@ -144,8 +146,10 @@ func New(console Console, opts Options) (*Engine, error) {
 		return nil, fmt.Errorf("loader: %w", err)
 	}
 	opts = opts.withDefaults()
+	cache, _ := console.(Cache)
 	return &Engine{
 		console:      console,
+		cache:        cache,
 		opts:         opts,
 		capabilities: newLearned(opts),
 		kinds:        newKinds(console),
@@ -170,6 +174,7 @@ type Loaders struct {
 type beginning interface {
 	begin()
 	isBegun() bool
+	cached() bool   // it takes no console call
 	fail(err error) // in the place of begin
 }
 
@@ -183,7 +188,8 @@ type operation struct {
 	who    string      // the principal's name
 	scope  scope.Scope // what the request named, either part may be empty
 	slots  chan struct{}
-	calls  *callBudget // shared by the fields of a mutation
+	calls  *budget.Budget // shared by the fields of a mutation
+	writes int            // fields of a mutation that are not yet carried out
 	tasks  tasks
 
 	subscription *subscription // nil in any other operation
@@ -216,7 +222,8 @@ type operation struct {
 }
 
 // Loaders returns fresh loaders for one operation whose request named the scope
-// sc. Close must be called when the operation has been answered.
+// sc, and which takes of the budget in ctx. Close must be called when the operation has been
+// answered.
 func (e *Engine) Loaders(ctx context.Context, sc scope.Scope) *Loaders {
 	ctx, cancel := context.WithCancel(ctx)
 	l := &operation{
@@ -226,7 +233,7 @@ func (e *Engine) Loaders(ctx context.Context, sc scope.Scope) *Loaders {
 		who:    principal.FromContext(ctx).Name(),
 		scope:  sc,
 		slots:  make(chan struct{}, e.opts.Concurrency),
-		calls:  newCallBudget(e.callsOf(principal.FromContext(ctx))),
+		calls:  budget.FromContext(ctx),
 		level:  make(chan struct{}),
 
 		requestScope: &memo[struct{}, scope.Scope]{},
@@ -237,6 +244,11 @@ func (e *Engine) Loaders(ctx context.Context, sc scope.Scope) *Loaders {
 	l.workflows = newEntities(l, &e.kinds.workflows)
 	l.layouts = newEntities(l, &e.kinds.layouts)
 	return &Loaders{operation: l}
+}
+
+// budget returns a budget for the operation in ctx.
+func (e *Engine) budget(ctx context.Context) *budget.Budget {
+	return budget.New(e.callsOf(principal.FromContext(ctx)))
 }
 
 // callsOf is how many console calls an operation of p may make.
@@ -298,13 +310,13 @@ func (l *operation) current() (level <-chan struct{}, walking bool) {
 	return l.level, l.walking
 }
 
-// call runs f, one console call, within the operation's bound on concurrency.
+// call runs f, one read of the console, within the operation's bound on concurrency.
 func call[T any](l *operation, f func(ctx context.Context) (T, error)) (T, error) {
 	if l.refusal != nil {
 		var none T
 		return none, l.refusal
 	}
-	if err := l.calls.take(1); err != nil {
+	if err := l.calls.Read(); err != nil {
 		var none T
 		return none, err
 	}

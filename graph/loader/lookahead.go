@@ -54,12 +54,14 @@ func (f fieldCall) arguments() map[string]any { return f.field.ArgumentMap(f.op.
 
 // prefetcher is one walk over one operation.
 type prefetcher struct {
-	l      *Loaders
-	ahead  []pending
-	waits  [][]func(visit func(child any)) // of what the last two levels have begun
-	recent int                             // how many of waits the level before had begun
-	calls  int                             // console calls of the levels before
-	needed int64                           // console calls, more than the operation may make; 0: it needs no more
+	l       *Loaders
+	ahead   []pending
+	waits   [][]func(visit func(child any)) // of what the last two levels have begun
+	recent  int                             // how many of waits the level before had begun
+	calls   int                             // reads of the levels before
+	missing []beginning                     // those of the level's probed reads that the cache does not answer
+	probed  int                             // how many of the level's reads the cache was asked about
+	excess  *fault.Error                    // why the operation ends; nil if it does not
 }
 
 // pending is a field whose answers lead on to the next level.
@@ -178,7 +180,8 @@ func (l *Loaders) checkMutations(ctx context.Context, check CheckInput) {
 		op := graphql.GetOperationContext(ctx)
 		l.badInputs = make(map[string]error)
 		fields := (Selection{op, op.Operation.SelectionSet}).fields("Mutation")
-		l.refusal = l.calls.take(len(fields)) // each changes something by a call, which is counted with what the payloads read
+		l.writes = len(fields)
+		l.refusal = l.calls.Reserve(l.writes) // each changes something by a call, which is counted with what the payloads read
 		for _, f := range fields {
 			err := check(ctx, f.Name, f.ArgumentMap(op.Variables))
 			if err != nil {
@@ -209,8 +212,16 @@ func (l *Loaders) Refusal() error { return l.refusal }
 // PlanPayload looks ahead over what is selected of a mutation's payload. The
 // mutation's resolver calls it when the change has been made.
 func (l *Loaders) PlanPayload(ctx context.Context, payload any) {
+	l.unreserve()
 	l.lookAhead(graphql.GetFieldContext(ctx).Field.Definition.Type.Name(), Selected(ctx), payload)
 }
+
+// ReserveCalls sets n calls aside for the change of a mutation's field, where that takes more
+// than one.
+func (l *Loaders) ReserveCalls(n int) error { return l.calls.Reserve(l.writes + n) }
+
+// unreserve leaves what is set aside to the fields that follow.
+func (l *Loaders) unreserve() { _ = l.calls.Reserve(l.writes) } // not more than before
 
 // lookAhead begins the walk from one object: the first level at once, and what is below
 // it beside the execution.
@@ -256,13 +267,24 @@ func (k *prefetcher) descend() {
 		level := k.ahead
 		k.ahead = nil
 		k.waits, k.recent = k.waits[k.recent:], len(k.waits)-k.recent
+		early := k.early()
 		for _, p := range level {
 			k.walk(p.to, p.below, p.objects())
-			k.check()
-			k.start()
+			if early -= len(k.l.begun); early >= 0 {
+				k.start()
+			}
 		}
+		k.check()
+		k.start()
 		k.send()
 		k.finish()
+	}
+}
+
+// check refuses the level if it needs more calls than the operation may send.
+func (k *prefetcher) check() {
+	if k.excess == nil && k.full() {
+		k.refuse(0)
 	}
 }
 
@@ -274,7 +296,7 @@ func (k *prefetcher) start() {
 			k.l.tasks.Go(b.begin)
 		}
 	}
-	k.l.begun = nil
+	k.started()
 }
 
 // startFirst is start for the first level. One thing alone is left to the resolver that is
@@ -285,7 +307,7 @@ func (k *prefetcher) startFirst() {
 		k.start()
 	}
 	k.calls = all
-	k.l.begun = nil
+	k.started()
 }
 
 // send sends the batches of a level.
@@ -322,7 +344,7 @@ func (p pending) objects() []any {
 
 // walk begins what the selection takes of the console for the objects of type typ.
 func (k *prefetcher) walk(typ string, s Selection, objects []any) {
-	if len(objects) == 0 || k.needed > 0 {
+	if len(objects) == 0 || k.excess != nil {
 		return
 	}
 	known := k.l.engine.relations[typ]

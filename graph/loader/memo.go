@@ -48,19 +48,21 @@ type outcome[V any] struct {
 	once  sync.Once
 	begun atomic.Bool
 	work  func() (V, error)
+	held  func() bool // whether the work takes no console call
 	log   *slog.Logger
 	value V
 	err   error
 }
 
 // load returns the outcome of key. Work for it, if there is none yet, is begun at once, or
-// where look-ahead asks, with its level.
-func (m *memo[K, V]) load(l *Loaders, key K, work func() (V, error)) Thunk[V] {
+// where look-ahead asks, with its level. held says whether the work takes no console call.
+func (m *memo[K, V]) load(l *Loaders, key K, held func() bool, work func() (V, error)) Thunk[V] {
 	if !l.ahead {
 		return m.spawn(l.operation, key, work)
 	}
 	o, first := m.claim(l.operation, key, work)
 	if first {
+		o.held = held
 		l.begun = append(l.begun, o)
 	}
 	return o.wait
@@ -88,7 +90,7 @@ func (m *memo[K, V]) claim(l *operation, key K, work func() (V, error)) (o *outc
 	if o, ok := m.known[key]; ok {
 		return o, false
 	}
-	if err := l.calls.err(); err != nil { // nothing is kept of what is refused, which may be a great many
+	if err := l.calls.Err(); err != nil { // nothing is kept of what is refused, which may be a great many
 		o = &outcome[V]{work: func() (V, error) {
 			var none V
 			return none, err
@@ -101,6 +103,14 @@ func (m *memo[K, V]) claim(l *operation, key K, work func() (V, error)) (o *outc
 	o = &outcome[V]{work: work, log: l.engine.opts.Logger}
 	m.known[key] = o
 	return o, true
+}
+
+// knows says whether there is an outcome of key, or will be.
+func (m *memo[K, V]) knows(key K) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	_, ok := m.known[key]
+	return ok
 }
 
 // wait returns the outcome once it is there.
@@ -119,6 +129,9 @@ func (o *outcome[V]) fail(err error) {
 		o.work, o.err = nil, err
 	})
 }
+
+// cached says whether the work takes no console call.
+func (o *outcome[V]) cached() bool { return o.held() }
 
 // isBegun says whether somebody does the work, or has.
 func (o *outcome[V]) isBegun() bool { return o.begun.Load() }

@@ -76,7 +76,12 @@ func (l *Loaders) Companies(name string) Thunk[[]*cc.Company] {
 	if err := checkTexts("", name, ""); err != nil {
 		return failed[[]*cc.Company](err)
 	}
-	return l.companies.load(l, name, func() ([]*cc.Company, error) {
+	return l.companies.load(l, name, func() bool {
+		return l.cached(func(ctx context.Context) error {
+			_, err := l.engine.console.Companies(ctx, l.named(), name)
+			return err
+		})
+	}, func() ([]*cc.Company, error) {
 		return call(l.operation, func(ctx context.Context) ([]*cc.Company, error) {
 			companies, err := l.engine.console.Companies(ctx, l.named(), name)
 			if companies == nil && err == nil {
@@ -143,7 +148,12 @@ func (l *Loaders) CompanyViewer(c *cc.Company) Thunk[*cc.CompanyUser] {
 }
 
 func (l *Loaders) self(company string) Thunk[*cc.CompanyUser] {
-	return l.selves.load(l, company, func() (*cc.CompanyUser, error) {
+	return l.selves.load(l, company, func() bool {
+		return l.cached(func(ctx context.Context) error {
+			_, err := l.engine.console.Self(ctx, l.companyScope(company))
+			return err
+		})
+	}, func() (*cc.CompanyUser, error) {
 		return call(l.operation, func(ctx context.Context) (*cc.CompanyUser, error) {
 			return l.engine.console.Self(ctx, l.companyScope(company))
 		})
@@ -192,7 +202,12 @@ func newTree(root *cc.Department) *tree {
 
 func (l *Loaders) tree(company string) Thunk[*tree] {
 	company = scope.Lower(company)
-	return l.trees.load(l, company, func() (*tree, error) {
+	return l.trees.load(l, company, func() bool {
+		return l.cached(func(ctx context.Context) error {
+			_, err := l.engine.console.DepartmentTree(ctx, l.companyScope(company))
+			return err
+		})
+	}, func() (*tree, error) {
 		t, err := call(l.operation, func(ctx context.Context) (*cc.DepartmentTree, error) {
 			return l.engine.console.DepartmentTree(ctx, l.companyScope(company))
 		})

@@ -89,7 +89,12 @@ func (l *Loaders) WorkflowRobots(w *cc.Workflow) Thunk[[]*cc.Robot] {
 	}
 	if w.AssociatedRobotIDs == nil {
 		l.engine.capabilities.observeIDs(robotIDs, false)
-		return l.workflowRobots.load(l, l.robotsOf(w), func() ([]*cc.Robot, error) { return l.listWorkflowRobots(w) })
+		return l.workflowRobots.load(l, l.robotsOf(w), func() bool {
+			return l.cached(func(ctx context.Context) error {
+				_, err := l.engine.console.WorkflowRobots(ctx, w.Scope(), w.ID, 0, 0)
+				return err
+			})
+		}, func() ([]*cc.Robot, error) { return l.listWorkflowRobots(w) })
 	}
 	named := &namedRobots{l: l.operation, w: w, robots: make([]Thunk[*cc.Robot], len(*w.AssociatedRobotIDs))}
 	for i, id := range *w.AssociatedRobotIDs {

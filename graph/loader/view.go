@@ -26,7 +26,7 @@ type view[T any] struct {
 
 // view reads a stretch of a list with as few console pages as can be.
 func (e *entities[T, F]) view(l *Loaders, w window[F]) Thunk[*view[T]] {
-	read := e.views.load(l, w, func() (*view[T], error) {
+	read := e.views.load(l, w, func() bool { return e.pageCached(e.firstPage(w)) }, func() (*view[T], error) {
 		v, err := e.read(w)
 		var none F
 		if err == nil && w.filter == none {
@@ -34,7 +34,7 @@ func (e *entities[T, F]) view(l *Loaders, w window[F]) Thunk[*view[T]] {
 		}
 		return v, err
 	})
-	if e.l.calls.err() != nil {
+	if e.l.calls.Err() != nil {
 		return read // there is no batch that would wait for it
 	}
 	e.mu.Lock()
@@ -43,12 +43,18 @@ func (e *entities[T, F]) view(l *Loaders, w window[F]) Thunk[*view[T]] {
 	return read
 }
 
-func (e *entities[T, F]) read(w window[F]) (*view[T], error) {
+// firstPage is the page that is read first of a stretch.
+func (e *entities[T, F]) firstPage(w window[F]) pageKey[F] {
 	key := pageKey[F]{scope: w.scope, filter: w.filter, ascending: w.ascending, size: 1} // the smallest page there is
 	if w.count > 0 {
 		key.size = pageSizeFor(w.offset, w.count, e.leastPage(), e.pageSize())
 		key.index = w.offset / key.size
 	}
+	return key
+}
+
+func (e *entities[T, F]) read(w window[F]) (*view[T], error) {
+	key := e.firstPage(w)
 	p, err := e.page(key)
 	switch {
 	case err != nil:

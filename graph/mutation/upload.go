@@ -37,6 +37,10 @@ func (w *Service) UploadPackage(ctx context.Context, in UploadPackageInput) (*lo
 	})
 }
 
+// channelCalls are the calls of an upload through the channel: to prepare it, to put the file,
+// and to complete it.
+const channelCalls = 3
+
 // upload chooses the way: straight to the console where the file is certain to
 // be short enough for that, else through the channel (document, section
 // Packages: upload). A file that breaks off is never completed, and so comes to
@@ -57,6 +61,9 @@ func (w *Service) upload(ctx context.Context, sc scope.Scope, file scalar.File, 
 	}
 	if size < 0 {
 		return nil, fault.BadInput("input.size", "is needed: neither the request nor the form's part tells the length of input.file")
+	}
+	if err := loader.From(ctx).ReserveCalls(channelCalls); err != nil {
+		return nil, fault.WithOutcome(err, fault.NotSent)
 	}
 	prepared, err := w.console.CreatePackageUpload(ctx, sc)
 	switch {

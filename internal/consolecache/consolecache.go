@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/consoleql/consoleql/internal/budget"
 	cc "github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/consoleql/consoleql/internal/fault"
 	"github.com/consoleql/consoleql/internal/principal"
@@ -120,10 +121,21 @@ func (q request[T]) read(who string) responsecache.Read[T] {
 	return r
 }
 
+// readWith is q with the read options of its operation.
+func (q request[T]) readWith(opts trail.ReadOptions, who string) responsecache.Read[T] {
+	r := q.read(who)
+	r.Refresh, r.RefreshID, r.MaxAge = opts.Refresh, opts.RefreshID, opts.MaxAge
+	return r
+}
+
 // ask answers q, and notes that on the operation's trail.
 func ask[T any](ctx context.Context, c *Console, v *responsecache.View[T], q request[T]) (T, responsecache.Info, error) {
 	t := trail.FromContext(ctx)
 	who := c.opts.Identity(principal.FromContext(ctx))
+	if isProbe(ctx) {
+		var none T
+		return none, responsecache.Info{}, probe(v, q, t.Options(), who)
+	}
 	predict(ctx, c, v, q, t, who)
 	began := time.Now()
 	value, info, err := get(ctx, c, v, q, t.Options(), who)
@@ -146,13 +158,18 @@ func get[T any](ctx context.Context, c *Console, v *responsecache.View[T], q req
 		return none, responsecache.Info{}, err
 	}
 	var own atomic.Bool // a load goes on when its reader has gone
-	r := q.read(who)
-	r.Refresh, r.RefreshID, r.MaxAge = wish.Refresh, wish.RefreshID, wish.MaxAge
+	r := q.readWith(wish, who)
 	r.Load = func(ctx context.Context) (T, error) {
 		own.Store(true)
+		if responsecache.InBackground(ctx) {
+			ctx = budget.NewContext(ctx, nil) // a renewal is for later operations
+		}
 		return q.load(ctx)
 	}
 	value, info, err := v.Get(ctx, r)
+	for errors.Is(err, budget.ErrExceeded) && !own.Load() && ctx.Err() == nil {
+		value, info, err = v.Get(ctx, r) // it joined a load of another operation, which may send no more calls
+	}
 	if _, verified := p.Expires(); verified && fault.CodeOf(err) == fault.Unauthenticated && !own.Load() {
 		// The token that was refused may have been another one of the same user.
 		value, err = q.load(ctx)

@@ -36,10 +36,16 @@ type fixture struct {
 	ended   atomic.Bool // the principal is no longer accepted
 }
 
+// beforeToken is the key of what is to be done before a token is asked for.
+type beforeToken struct{}
+
 // tokens are the principals' own.
 type tokens struct{}
 
 func (tokens) Token(ctx context.Context) (string, error) {
+	if before, ok := ctx.Value(beforeToken{}).(func()); ok {
+		before()
+	}
 	return principal.FromContext(ctx).Token(), nil
 }
 func (tokens) Refused(context.Context, string) {}

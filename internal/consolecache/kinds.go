@@ -11,6 +11,7 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/consoleql/consoleql/internal/budget"
 	cc "github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/consoleql/consoleql/internal/fault"
 	"github.com/consoleql/consoleql/internal/responsecache"
@@ -203,7 +204,7 @@ func viewOf[T any](c *responsecache.Cache, row string, into **responsecache.View
 			code := fault.CodeOf(err)
 			return code == fault.Forbidden && !emptyAnswer(err) || code == fault.Unauthenticated
 		},
-		Refused: emptyAnswer,
+		Refused: func(err error) bool { return emptyAnswer(err) || errors.Is(err, budget.ErrExceeded) },
 	})
 	return err
 }

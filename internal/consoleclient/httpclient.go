@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/consoleql/consoleql/internal/budget"
 	"github.com/consoleql/consoleql/internal/consoleclient/transport"
 	"github.com/consoleql/consoleql/internal/fault"
 	"github.com/consoleql/consoleql/internal/scope"
@@ -64,6 +65,9 @@ func (c *Client) do(ctx context.Context, sc scope.Scope, r request, decode func(
 			var err error
 			if token, err = c.tokens.Token(ctx); err != nil {
 				return nil, fmt.Errorf("%s: token: %w", r.operation, err)
+			}
+			if err := budget.FromContext(ctx).Send(method != http.MethodGet); err != nil {
+				return nil, err
 			}
 			body := content.body()
 			req, err := newRequest(ctx, method, target, body, content.size)

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/consoleql/consoleql/internal/budget"
 	"github.com/consoleql/consoleql/internal/fault"
 	"github.com/consoleql/consoleql/internal/scope"
 )
@@ -107,6 +108,9 @@ func (c *Client) PutPackageFile(ctx context.Context, channel UploadChannel, file
 		return invalid(OpCreateUpload, http.StatusOK, "the upload channel is not an http or https URL", nil)
 	}
 	return c.http.exchange(ctx, exchange{operation: OpPutPackageFile, timeout: c.uploadTimeout, storage: true}, func(ctx context.Context) (*http.Request, error) {
+		if err := budget.FromContext(ctx).Send(true); err != nil {
+			return nil, err
+		}
 		req, err := newRequest(ctx, http.MethodPut, u, file, size)
 		if err != nil {
 			return nil, err

@@ -16,6 +16,11 @@ const refreshTimeout = time.Minute
 // errEnded: a load ended its goroutine instead of returning.
 var errEnded = errors.New("responsecache: the load did not return")
 
+type backgroundKey struct{}
+
+// InBackground reports whether ctx is that of a load that started in the background: no reader waited for it.
+func InBackground(ctx context.Context) bool { return ctx.Value(backgroundKey{}) != nil }
+
 // work is one question, without its type.
 type work struct {
 	key    key
@@ -158,7 +163,7 @@ func (c *Cache) startLoad(ctx context.Context, f *flight) {
 	f.done = make(chan struct{})
 	ctx = context.WithoutCancel(ctx)
 	if f.background {
-		ctx, f.cancel = context.WithTimeout(ctx, refreshTimeout)
+		ctx, f.cancel = context.WithTimeout(context.WithValue(ctx, backgroundKey{}, true), refreshTimeout)
 	} else {
 		ctx, f.cancel = context.WithCancel(ctx)
 	}

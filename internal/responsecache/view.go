@@ -141,27 +141,47 @@ func (v *View[T]) Get(ctx context.Context, r Read[T]) (T, Info, error) {
 	return typed, info, nil
 }
 
+// Holds reports whether Get answers r from memory, without waiting.
+func (v *View[T]) Holds(r Read[T]) bool {
+	if r.Principal == "" || v.policy.Life == 0 || r.Refresh {
+		return false
+	}
+	e := v.held(r.Key)
+	if e == nil {
+		return false
+	}
+	_, answers := v.answers(e, time.Now(), r)
+	return answers
+}
+
+// answers says whether an entry in memory may be given, and whether it is stale then.
+func (v *View[T]) answers(e *entry, now time.Time, r Read[T]) (stale, ok bool) {
+	c := v.cache
+	if c.off.Load() || !young(e.begun, now, r.MaxAge) || !c.leased(now) || !c.log.current(e.seq, e.slots, e.of) {
+		return false, false
+	}
+	age := now.Sub(e.fresh)
+	if age < 0 {
+		return false, true
+	}
+	return true, e.err == nil && r.MaxAge <= 0 &&
+		(age < v.policy.StaleWhileRevalidate || age < v.policy.StaleIfError && c.failing(e, v.key(r.Key), now))
+}
+
 // serve says whether an entry in memory answers, and how; it begins to replace one that
 // is old, or that many ask for and will be.
 func (v *View[T]) serve(ctx context.Context, e *entry, now time.Time, r Read[T]) (Info, bool) {
 	c := v.cache
-	if c.off.Load() || !young(e.begun, now, r.MaxAge) || !c.leased(now) || !c.log.current(e.seq, e.slots, e.of) {
+	stale, ok := v.answers(e, now, r)
+	if !ok {
 		return Info{}, false
 	}
 	info := Info{Source: Memory, Age: now.Sub(e.begun), Expires: e.fresh, Dependency: e.dependency()}
-	switch left := e.fresh.Sub(now); {
-	case left > 0:
-		if e.err == nil && c.early(e, left) && e.renewing.CompareAndSwap(false, true) {
-			c.renew(ctx, v.work(r), e)
-		}
-	case e.err == nil && r.MaxAge <= 0 && -left < v.policy.StaleWhileRevalidate:
+	if stale {
 		info.Source, info.Stale = Stale, true
 		c.renew(ctx, v.work(r), e)
-	case e.err == nil && r.MaxAge <= 0 && -left < v.policy.StaleIfError && c.failing(e, v.key(r.Key), now):
-		info.Source, info.Stale = Stale, true
+	} else if e.err == nil && c.early(e, e.fresh.Sub(now)) && e.renewing.CompareAndSwap(false, true) {
 		c.renew(ctx, v.work(r), e)
-	default:
-		return Info{}, false
 	}
 	c.observe(Event{Type: Served, Kind: v.kind.Name, Source: info.Source})
 	return info, true

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/consoleql/consoleql/internal/backoff"
+	"github.com/consoleql/consoleql/internal/budget"
 )
 
 // Options are what New makes a transport of.
@@ -79,7 +80,7 @@ func New(o Options) http.RoundTripper {
 		slots:   make(chan struct{}, o.Concurrency),
 		retries: o.Retries,
 		backoff: o.Backoff,
-		budget:  budget{credit: budgetFloor},
+		budget:  retryBudget{credit: budgetFloor},
 	}
 }
 
@@ -90,7 +91,7 @@ type transport struct {
 	slots   chan struct{}
 	retries int
 	backoff time.Duration
-	budget  budget
+	budget  retryBudget
 }
 
 // CloseIdleConnections closes the connections that no request is using; http.Client calls it.
@@ -126,6 +127,9 @@ func (t *transport) attempts(ctx context.Context, req *http.Request) (*http.Resp
 		next, again := rewind(req)
 		if again != nil || !backoff.Wait(ctx, backoff.FullJitter(t.backoff<<attempt)) {
 			return resp, err // which says more than why there is no further attempt
+		}
+		if budget.FromContext(ctx).Send(false) != nil { // a retry is one more call of its operation
+			return resp, err
 		}
 		if resp != nil {
 			discard(resp.Body)
@@ -239,18 +243,18 @@ const (
 	budgetCeiling = 100
 )
 
-type budget struct {
+type retryBudget struct {
 	mu     sync.Mutex
 	credit float64
 }
 
-func (b *budget) request() {
+func (b *retryBudget) request() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.credit = min(b.credit+budgetShare, budgetCeiling)
 }
 
-func (b *budget) retry() bool {
+func (b *retryBudget) retry() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.credit < 1 {

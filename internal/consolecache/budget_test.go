@@ -1,0 +1,103 @@
+package consolecache_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/consoleql/consoleql/internal/budget"
+	cc "github.com/consoleql/consoleql/internal/consoleclient"
+	"github.com/consoleql/consoleql/internal/fault"
+	"github.com/consoleql/consoleql/internal/trail"
+)
+
+// TestSharedLoadsAreOnOneBudget: a load is on the budget of the operation that began it. Where that may send no more calls,
+// an operation that has joined the load sends the call itself.
+func TestSharedLoadsAreOnOneBudget(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct{ first, second, sent int }{
+		"the first may send none":  {1, 9, 1},
+		"the first may send one":   {9, 9, 1},
+		"the second may send none": {9, 1, 1},
+		"neither may":              {1, 1, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture(t, nil)
+			one, other := spent(tt.first), spent(tt.second)
+			list := func(ctx context.Context, b *budget.Budget) error {
+				_, err := f.console.Queues(budget.NewContext(ctx, b), f.scope, cc.List[cc.QueueFilter]{PageSize: 5})
+				return err
+			}
+			ctx := f.owner()
+			joined := make(chan error, 1)
+			begun := context.WithValue(ctx, beforeToken{}, func() {
+				go func() { joined <- list(ctx, other) }()
+				time.Sleep(50 * time.Millisecond) // which is time to join; who comes later begins a load, and the outcome is the same
+			})
+			sent := f.calls(func() {
+				check(t, list(begun, one), tt.first > 1)
+				check(t, <-joined, tt.first > 1 || tt.second > 1)
+			})
+			if sent != tt.sent {
+				t.Errorf("%d calls, want %d", sent, tt.sent)
+			}
+			if n := one.Sent() + other.Sent() - 2; n != tt.sent {
+				t.Errorf("%d calls are counted, want %d", n, tt.sent)
+			}
+		})
+	}
+}
+
+// check checks that a read that may be made succeeds, and that another is refused.
+func check(t *testing.T, err error, may bool) {
+	t.Helper()
+	if refused := errors.Is(err, budget.ErrExceeded) && fault.CodeOf(err) == fault.QueryTooComplex; may && err != nil || !may && !refused {
+		t.Errorf("failed with %v", err)
+	}
+}
+
+// spent is a budget of which one call was sent.
+func spent(most int) *budget.Budget {
+	b := budget.New(most)
+	_ = b.Send(false) // may be sent
+	return b
+}
+
+// TestCached: what is kept is known without a call, for who was answered it and for as long as it may be given.
+func TestCached(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, nil)
+	user, _ := f.sim.DefaultUser()
+	list := func(ctx context.Context) error {
+		_, err := f.console.Queues(ctx, f.scope, cc.List[cc.QueueFilter]{PageSize: 5})
+		return err
+	}
+	ctx := f.as(user)
+	anew := trail.NewContext(ctx, trail.New(trail.ReadOptions{Refresh: true}))
+	young := trail.NewContext(ctx, trail.New(trail.ReadOptions{MaxAge: 1}))
+	cached := func() (all [4]bool) {
+		for i, ctx := range []context.Context{ctx, f.as(f.sim.Data().SoloUser().Username), anew, young} {
+			all[i] = f.console.Cached(ctx, list)
+		}
+		return all
+	}
+	sent := f.calls(func() {
+		if got := cached(); got != [4]bool{} {
+			t.Errorf("before the first read: %v", got)
+		}
+	})
+	if err := list(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if got := cached(); got != [4]bool{true} {
+		t.Errorf("after it: %v", got)
+	}
+	f.console.Forget(ctx)
+	if got := cached(); got != [4]bool{} {
+		t.Errorf("after the principal was forgotten: %v", got)
+	}
+	if sent > 0 || f.counted() != 1 {
+		t.Errorf("%d calls", f.counted())
+	}
+}
