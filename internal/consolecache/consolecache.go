@@ -44,9 +44,8 @@ type Options struct {
 // fails as the client does. What it returns is shared and must not be changed.
 type Console struct {
 	*cc.Client
-	opts      Options
-	kinds     kinds
-	predictor *Predictor // nil without a cache
+	opts  Options
+	kinds kinds
 }
 
 // New returns a Console. It fails where the cache has no policy for a kind.
@@ -68,10 +67,6 @@ func New(o Options) (*Console, error) {
 		if err := c.kinds.keepIn(o.Cache); err != nil {
 			return nil, err
 		}
-		var err error
-		if c.predictor, err = newHabits(); err != nil {
-			return nil, err
-		}
 	}
 	return c, nil
 }
@@ -82,7 +77,6 @@ func (c *Console) Forget(ctx context.Context) {
 	if c.opts.Cache == nil || name == "" {
 		return
 	}
-	c.predictor.forget(name)
 	if err := c.opts.Cache.Forget(ctx, name); err != nil {
 		c.opts.Logger.WarnContext(ctx, "not all replicas are known to have forgotten a principal", "error", err)
 	}
@@ -136,7 +130,6 @@ func ask[T any](ctx context.Context, c *Console, v *responsecache.View[T], q req
 		var none T
 		return none, responsecache.Info{}, probe(v, q, t.Options(), who)
 	}
-	predict(ctx, c, v, q, t, who)
 	began := time.Now()
 	value, info, err := get(ctx, c, v, q, t.Options(), who)
 	if t.Options().RefreshID != 0 && who != "" && (err == nil || fault.CodeOf(err) == fault.NotFound) {

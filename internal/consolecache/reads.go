@@ -252,7 +252,6 @@ func kept[T any](ctx context.Context, c *Console, k listed[T], sc scope.Scope, i
 		}
 	}
 	if len(found) > 0 {
-		c.predictor.observeHit(who, t.Options().OperationKey, k.kind, info.Dependency.Begun())
 		note(t, k.get, k.kind, began, info, nil)
 	}
 	return found

@@ -264,9 +264,6 @@ func (a *OperationCache) run(ctx context.Context, e *cacheRequest) *answer {
 	if e.noCache {
 		wish.RefreshID = responsecache.NewRefreshID()
 	}
-	if _, query := a.queries.GetIfPresent(e.document); query {
-		wish.OperationKey = string(e.key.sum[:]) // what a mutation reads is not to be read ahead
-	}
 	t := trail.New(wish)
 	made := a.record(trail.NewContext(ctx, t), e)
 	if e.noCache {

@@ -192,17 +192,16 @@ func (c *Cache) renew(ctx context.Context, w *work, e *entry) {
 	c.startInBackground(ctx, &flight{work: w, renews: e, background: true})
 }
 
-// startInBackground lets a flight go in the background, unless somebody loads the same. The
-// caller has taken a slot for it.
-func (c *Cache) startInBackground(ctx context.Context, f *flight) bool {
+// startInBackground starts a load in the background, unless the same is under way. The caller
+// has taken a slot for it.
+func (c *Cache) startInBackground(ctx context.Context, f *flight) {
 	c.flights.mu.Lock()
 	defer c.flights.mu.Unlock()
 	if c.flights.of[f.work.key] != nil || c.off.Load() {
 		<-c.slots
-		return false
+		return
 	}
 	c.startLoad(ctx, f)
-	return true
 }
 
 // leave is a waiter who leaves. The last one ends the load.

@@ -187,26 +187,6 @@ func (v *View[T]) serve(ctx context.Context, e *entry, now time.Time, r Read[T])
 	return info, true
 }
 
-// Prefetch begins a load in the background whose answer is about to be wanted, so that the
-// read which then asks need not wait for all of it, nor be given what is stale. It
-// returns false where there is nothing to gain: memory has a fresh answer, somebody loads
-// already, nothing of the kind is kept, or too many loads are under way. It waits for nobody.
-func (v *View[T]) Prefetch(ctx context.Context, r Read[T]) bool {
-	c, now := v.cache, time.Now()
-	if v.policy.Life == 0 || r.Principal == "" || c.off.Load() || !c.leased(now) {
-		return false
-	}
-	if e := v.held(r.Key); e != nil && now.Before(e.fresh) && c.log.current(e.seq, e.slots, e.of) {
-		return false
-	}
-	select {
-	case c.slots <- struct{}{}:
-		return c.startInBackground(ctx, &flight{work: v.work(r), background: true})
-	default:
-		return false
-	}
-}
-
 // respite is for how long after a load that failed nobody waits for another one who may be
 // given the old answer: a console that hangs would let each of them wait as long.
 const respite = 5 * time.Second

@@ -13,7 +13,7 @@ import (
 	"github.com/consoleql/consoleql/internal/responsecache"
 )
 
-// ReadOptions is what reads may be answered with, and what is noted beside them. The zero Wish
+// ReadOptions is what reads may be answered with, and what is noted beside them. The zero value
 // takes whatever is kept.
 type ReadOptions struct {
 	// Refresh asks the console anew, whatever is kept (Cache-Control: no-cache).
@@ -25,9 +25,6 @@ type ReadOptions struct {
 	// Batches lets those who ask for entities together count them for AddBatch: an
 	// operation that nobody wants explained is spared that.
 	Batches bool
-	// OperationKey, if not empty, names what the operation asks: another one of the same name is
-	// expected to make the same reads, which can then begin before they are asked for.
-	OperationKey string
 }
 
 // Read is one read of the console, or of what is kept of it.
