@@ -173,13 +173,39 @@ func TestOneSignInPerOperation(t *testing.T) {
 	})
 }
 
-// TestIntrospectionIsBounded: what tools ask for is answered, a hundred times of it is not.
+// TestIntrospectionIsBounded: what tools select is answered, and what repeats the schema is refused.
 func TestIntrospectionIsBounded(t *testing.T) {
 	w := newWorld(t, consolesim.Options{})
-	w.query(whole.Query, nil)
-	var often strings.Builder
-	for i := range 100 {
-		fmt.Fprintf(&often, "a%d: __schema { ...F } ", i)
+	nested := strings.Repeat("ofType { kind name ", 9) + strings.Repeat("}", 9)
+	tool := strings.Replace(whole.NewQuery(whole.QueryOptions{OneOf: true}), "fragment TypeRef on __Type {", "fragment TypeRef on __Type { ...Nested", 1)
+	for name, query := range map[string]string{
+		"all of it":         whole.Query,
+		"a chain of nine":   tool + " fragment Nested on __Type { " + nested + " }",
+		"what is supported": `{ __type(name: "__Type") { fields { name } } input: __type(name: "__InputValue") { fields { name } } __schema { types { name specifiedByURL isOneOf inputFields(includeDeprecated: true) { name isDeprecated } } } }`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			here := *w
+			here.t = t
+			here.query(query, nil)
+		})
 	}
-	w.refusedEverywhere("{ "+often.String()+"} fragment F on __Schema { types { name fields { name description args { name type { name } } } } }", "QUERY_TOO_COMPLEX")
+	const every = " fragment F on __Type { name description fields { name description args { name description type { name kind ofType { name kind } } } type { name } } }"
+	for name, tt := range map[string]struct{ query, code string }{
+		"all of it, often":       {"{ " + aliased(100, 3, "__schema { types { ...F } }") + " }" + every, "QUERY_TOO_COMPLEX"},
+		"a type, often":          {"{ " + aliased(100, 3, `__type(name: "Query") { ...F }`) + " }" + every, "QUERY_TOO_COMPLEX"},
+		"types, often":           {"{ __schema { " + aliased(200, 3, "types { ...F }") + " } }" + every, "QUERY_TOO_COMPLEX"},
+		"fields, often":          {"{ __schema { types { " + aliased(400, 3, "fields { name description type { name } }") + " } } }", "QUERY_TOO_COMPLEX"},
+		"names, often":           {"{ __schema { types { " + aliased(2000, 4, "name") + " } } }", "QUERY_TOO_COMPLEX"},
+		"descriptions, often":    {"{ __schema { types { fields { " + aliased(490, 3, "description") + " } } } }", "QUERY_TOO_COMPLEX"},
+		"types of types":         {"{ __schema { types { fields { type { fields { type { fields { name } } } } } } } }", "GRAPHQL_VALIDATION_FAILED"},
+		"types of types, spread": {"{ __schema { types { ...A } } } fragment A on __Type { fields { type { ...B } } } fragment B on __Type { fields { type { fields { name } } } }", "GRAPHQL_VALIDATION_FAILED"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := w.ask(tt.query, request{})
+			if len(a.Errors) != 1 || a.Errors[0].Extensions.Code != tt.code {
+				t.Errorf("%d errors: %.500s", len(a.Errors), a.Body)
+			}
+		})
+	}
+	w.refusedEverywhere("{ "+aliased(11, 3, "__schema { types { ...F } }")+" }"+every, "QUERY_TOO_COMPLEX")
 }

@@ -85,7 +85,7 @@ type limits struct {
 	MaxFields         int           `default:"500" help:"How many fields of one object an operation may select, including those of fragments. A name in a document has at most 128 characters."`
 	MaxConsoleCalls   int           `default:"2000" help:"Calls of the console that one operation, or one event of a subscription, may make. Reads that a cache answers count too. Fields beyond the limit are null with QUERY_TOO_COMPLEX. The file of API keys may set another limit for a key."`
 	MaxAnswerBytes    int           `default:"16777216" help:"Largest data of an answer, in bytes of JSON. Beyond it, data is null with QUERY_TOO_COMPLEX."`
-	MaxAnswerValues   int           `default:"500000" help:"How many objects, lists and scalars an answer may hold. Beyond it, data is null with QUERY_TOO_COMPLEX. Introspection may ask for 100,000 values."`
+	MaxAnswerValues   int           `default:"500000" help:"How many objects, lists and scalars an answer may hold. Beyond it, data is null with QUERY_TOO_COMPLEX."`
 	MaxComplexity     string        `help:"Ignored, and accepted for one release. --max-console-calls, --max-answer-bytes and --max-answer-values bound operations instead." placeholder:"NUMBER"`
 	MaxRequestBytes   int64         `default:"1048576" help:"Largest body of a GraphQL request, in bytes; without credentials, 16 KiB. All bodies in flight hold at most 64 MiB (4 MiB without credentials). Beyond that, the answer is 503 with Retry-After."`
 	MaxUploadBytes    int64         `default:"4294967296" help:"Largest request that carries a file, in bytes."`

@@ -57,15 +57,13 @@ func (l Limits) withDefaults() Limits {
 // limiter refuses operations that are too deep or too large before they run.
 type limiter struct {
 	limits Limits
-	schema graphql.ExecutableSchema
 }
 
+// ExtensionName is the name under which gqlgen knows the extension.
 func (*limiter) ExtensionName() string { return "Limits" }
 
-func (l *limiter) Validate(schema graphql.ExecutableSchema) error {
-	l.schema = schema
-	return nil
-}
+// Validate accepts every schema.
+func (*limiter) Validate(graphql.ExecutableSchema) error { return nil }
 
 func (l *limiter) MutateOperationContext(_ context.Context, op *graphql.OperationContext) *gqlerror.Error {
 	// The size first: it bounds the work of all that follows, which walks into
@@ -87,8 +85,8 @@ func (l *limiter) MutateOperationContext(_ context.Context, op *graphql.Operatio
 	if op.Operation.Operation == ast.Subscription && len(op.RawQuery)+textBytes(op.Variables) > maxSubscriptionBytes {
 		return refuse(fault.QueryTooComplex, "the document and the variables of a subscription, which are kept while it lasts, have more than %d bytes", maxSubscriptionBytes)
 	}
-	if introspects(l.schema.Schema(), op.Operation, op.Variables) {
-		return refuse(fault.QueryTooComplex, "the operation asks introspection for more than %d values", maxIntrospected)
+	if introspections(op) > maxIntrospections {
+		return refuse(fault.QueryTooComplex, "the operation selects __schema and __type more than %d times", maxIntrospections)
 	}
 	if signIns(op) > 1 {
 		return refuse(fault.BadUserInput, "signIn: may be asked for once in an operation")
@@ -114,6 +112,24 @@ func textBytes(value any) int {
 	case map[string]any:
 		for name, v := range value {
 			n += len(name) + textBytes(v)
+		}
+	}
+	return n
+}
+
+// maxIntrospections bounds the root fields that read the schema. The validator's rule MaxIntrospectionDepth bounds what
+// one of them repeats, and Limits.AnswerValues bounds their answers.
+const maxIntrospections = 10
+
+// introspections counts the root fields of an operation that read the schema.
+func introspections(op *graphql.OperationContext) int {
+	if op.Operation.Operation != ast.Query {
+		return 0
+	}
+	n := 0
+	for _, f := range graphql.CollectFields(op, op.Operation.SelectionSet, []string{"Query"}) {
+		if f.Name == "__schema" || f.Name == "__type" {
+			n++
 		}
 	}
 	return n
