@@ -7,13 +7,13 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"sync"
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/maypok86/otter/v2"
 
 	"github.com/consoleql/consoleql/internal/fault"
+	"github.com/consoleql/consoleql/internal/flight"
 	"github.com/consoleql/consoleql/internal/principal"
 	"github.com/consoleql/consoleql/internal/responsecache"
 	"github.com/consoleql/consoleql/internal/trail"
@@ -70,10 +70,7 @@ type OperationCache struct {
 	// queries are the documents known to be queries: nothing else is ever shared.
 	queries *otter.Cache[documentKey, struct{}]
 	encoder *encoder
-
-	mu      sync.Mutex
-	flights map[answerKey]*flight
-	tasks   sync.WaitGroup
+	flights flight.Group[answerKey, *answer]
 }
 
 // knownDocuments bounds how many documents are known to be queries; one that is
@@ -115,23 +112,15 @@ func NewOperationCache(o OperationCacheOptions) (*OperationCache, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &OperationCache{opts: o, schema: sha256.Sum256([]byte(o.Schema)), kept: kept, queries: queries, encoder: encoder, flights: make(map[answerKey]*flight)}, nil
+	return &OperationCache{opts: o, schema: sha256.Sum256([]byte(o.Schema)), kept: kept, queries: queries, encoder: encoder}, nil
 }
 
 // Close waits for what is under way, which ends with its clients, and frees the memory.
 func (a *OperationCache) Close() {
-	a.tasks.Wait()
+	a.flights.Wait()
 	a.kept.StopAllGoroutines()
 	a.queries.StopAllGoroutines()
 	a.kept.InvalidateAll()
-}
-
-// flight is one execution and all who wait for it.
-type flight struct {
-	done    chan struct{}
-	cancel  context.CancelFunc
-	answer  *answer // set when done is closed
-	waiting int     // under Answers.mu
 }
 
 // before returns the transport that answers from what is kept, and else by t. persisted are
@@ -196,66 +185,24 @@ func (a *OperationCache) valid(made *answer) bool {
 	return made.constant || a.opts.Validity.Valid(made.dependency)
 }
 
-// share answers by an execution that identical requests share. Who came while it was
-// under way is given its answer only if nothing that it was made of has been changed
-// since: so nobody is answered with what was there before a change that was made
-// before the request.
+// share answers by an execution that identical requests share. A request that joined gets the
+// shared answer only if nothing it was made of was invalidated meanwhile. So no request gets
+// data from before a change that precedes the request.
 func (a *OperationCache) share(e *cacheRequest) *answer {
-	a.mu.Lock()
-	f, joined := a.flights[e.key]
-	if !joined {
-		f = a.launch(e)
-	}
-	f.waiting++
-	a.mu.Unlock()
-
-	select {
-	case <-f.done:
-	case <-e.ctx.Done():
-		a.leave(e.key, f)
+	made, joined, err := a.flights.Do(e.ctx, e.key, func(ctx context.Context) (*answer, error) { return a.run(ctx, e), nil })
+	switch {
+	case err != nil && e.ctx.Err() != nil:
 		return cancelled(e.media)
-	}
-	if !joined {
-		return f.answer
-	}
-	if !f.answer.constant && !a.opts.Validity.Current(f.answer.dependency) {
-		return a.run(e.ctx, e) // the cache below lets those who are here together share their calls
+	case err != nil:
+		a.opts.Logger.ErrorContext(e.ctx, "an execution ended without an answer", "error", err)
+		return errorAnswer(e.media, http.StatusInternalServerError, "internal error")
+	case !joined:
+		return made
+	case !made.constant && !a.opts.Validity.Current(made.dependency):
+		return a.run(e.ctx, e) // the response cache lets concurrent executions share their calls
 	}
 	a.opts.Observe(AnswerShared)
-	return f.answer
-}
-
-// launch begins an execution that ends with the last who waits for it; a.mu is held.
-func (a *OperationCache) launch(e *cacheRequest) *flight {
-	ctx, cancel := context.WithCancel(context.WithoutCancel(e.ctx))
-	f := &flight{done: make(chan struct{}), cancel: cancel}
-	a.flights[e.key] = f
-	a.tasks.Go(func() {
-		defer cancel()
-		f.answer = a.run(ctx, e)
-		a.mu.Lock()
-		a.forget(e.key, f)
-		a.mu.Unlock()
-		close(f.done)
-	})
-	return f
-}
-
-// leave is a waiter whose client has gone.
-func (a *OperationCache) leave(key answerKey, f *flight) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if f.waiting--; f.waiting == 0 {
-		f.cancel()
-		a.forget(key, f)
-	}
-}
-
-// forget lets nobody join a flight any more; a.mu is held.
-func (a *OperationCache) forget(key answerKey, f *flight) {
-	if a.flights[key] == f {
-		delete(a.flights, key)
-	}
+	return made
 }
 
 // run executes the request, and keeps the answer if it may be given again.
@@ -310,9 +257,7 @@ func (a *OperationCache) record(ctx context.Context, e *cacheRequest) (made *ans
 	defer func() {
 		if v := recover(); v != nil {
 			logPanic(ctx, a.opts.Logger, v)
-			rec = &responseRecorder{header: make(http.Header)}
-			writeErrorAs(rec, e.media, http.StatusInternalServerError, fault.New(fault.Internal, "internal error"))
-			made = rec.answer()
+			made = errorAnswer(e.media, http.StatusInternalServerError, "internal error")
 		}
 	}()
 	e.execute(ctx, rec)
@@ -344,9 +289,12 @@ func (r *responseRecorder) answer() *answer {
 	return &answer{status: r.status, header: r.header, body: r.body.Bytes()}
 }
 
-// cancelled is for a client that has gone.
-func cancelled(media string) *answer {
+// cancelled is the answer for a client that has gone.
+func cancelled(media string) *answer { return errorAnswer(media, 499, "the request was cancelled") }
+
+// errorAnswer is the answer of a request that has no result.
+func errorAnswer(media string, status int, message string) *answer {
 	rec := &responseRecorder{header: make(http.Header)}
-	writeErrorAs(rec, media, 499, fault.New(fault.Internal, "the request was cancelled"))
+	writeErrorAs(rec, media, status, fault.New(fault.Internal, "%s", message))
 	return rec.answer()
 }

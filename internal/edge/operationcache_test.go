@@ -3,6 +3,7 @@ package edge
 import (
 	"context"
 	"net/http"
+	"runtime"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -67,6 +68,37 @@ func TestTheLastWhoLeavesEndsTheExecution(t *testing.T) {
 		got := ask(later, func(_ context.Context, w http.ResponseWriter) { w.WriteHeader(http.StatusTeapot) })
 		if got.status != http.StatusTeapot {
 			t.Errorf("who came later was answered with %d", got.status)
+		}
+	})
+}
+
+// An execution that ends its goroutine answers all its clients, and the next request is executed.
+func TestAnExecutionThatEndsItsGoroutineAnswers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, err := NewOperationCache(OperationCacheOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer a.Close()
+		release := make(chan struct{})
+		var clients sync.WaitGroup
+		for range 2 {
+			clients.Go(func() {
+				got := a.share(&cacheRequest{ctx: t.Context(), media: typeJSON, execute: func(context.Context, http.ResponseWriter) {
+					<-release
+					runtime.Goexit()
+				}})
+				if got.status != http.StatusInternalServerError {
+					t.Errorf("answered with %d", got.status)
+				}
+			})
+			synctest.Wait()
+		}
+		close(release)
+		clients.Wait()
+		got := a.share(&cacheRequest{ctx: t.Context(), media: typeJSON, execute: func(_ context.Context, w http.ResponseWriter) { w.WriteHeader(http.StatusTeapot) }})
+		if got.status != http.StatusTeapot {
+			t.Errorf("the next request was answered with %d", got.status)
 		}
 	})
 }

@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"runtime/debug"
 	"sync"
 )
@@ -25,6 +26,11 @@ type PanicError struct {
 
 // Error implements error.
 func (e *PanicError) Error() string { return "flight: the call panicked with a " + e.Type }
+
+// LogValue gives a log the stack, too.
+func (e *PanicError) LogValue() slog.Value {
+	return slog.GroupValue(slog.String("message", e.Error()), slog.String("stack", string(e.Stack)))
+}
 
 // Call is one execution of a function and the callers that wait for it. New and Background
 // make one; Run executes it. All methods are safe for concurrent use.
