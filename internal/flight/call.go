@@ -88,17 +88,21 @@ func (c *Call[V]) Run(fn func(ctx context.Context) (V, error)) {
 	value, err = fn(c.ctx)
 }
 
-// Complete gives all waiters the result. Only the first completion counts. The function may
-// use it to release its waiters before it returns.
-func (c *Call[V]) Complete(value V, err error) {
+// Complete gives all waiters the result. Only the first completion counts; for others,
+// Complete returns false. The function may use it to release its waiters before it returns.
+func (c *Call[V]) Complete(value V, err error) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.completed {
-		return
+		return false
 	}
 	c.completed, c.value, c.err = true, value, err
 	close(c.done)
+	return true
 }
+
+// Cancel ends the context of the call, which its waiters go on to wait for.
+func (c *Call[V]) Cancel() { c.cancel() }
 
 func (c *Call[V]) isCompleted() bool {
 	c.mu.Lock()

@@ -176,7 +176,9 @@ func TestCallComplete(t *testing.T) {
 		go func() {
 			defer close(ran)
 			call.Run(func(ctx context.Context) (string, error) {
-				call.Complete("early", nil)
+				if !call.Complete("early", nil) || call.Complete("again", nil) {
+					t.Error("not the first completion counts, but another one")
+				}
 				<-release
 				if ctx.Err() != nil {
 					t.Error("the context ended before the function")
@@ -208,6 +210,21 @@ func TestCallPanicsAfterComplete(t *testing.T) {
 	call.Run(func(context.Context) (string, error) {
 		call.Complete("early", nil)
 		return panics("late")(t.Context())
+	})
+}
+
+func TestCallCancel(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		call := flight.New[string](t.Context())
+		go call.Run(func(ctx context.Context) (string, error) {
+			<-ctx.Done()
+			return "cancelled", ctx.Err()
+		})
+		synctest.Wait()
+		call.Cancel()
+		if value, err := call.Wait(t.Context()); value != "cancelled" || !errors.Is(err, context.Canceled) {
+			t.Errorf("got %q and %v", value, err)
+		}
 	})
 }
 

@@ -44,7 +44,7 @@ func (c *Cache) redisAccess(w *work) redisAccess {
 }
 
 // load brings a flight's result, and then shares it with the other replicas.
-func (c *Cache) load(ctx context.Context, f *flight) {
+func (c *Cache) load(ctx context.Context, f *sharedLoad) {
 	if f.after != nil {
 		select {
 		case <-f.after:
@@ -89,7 +89,7 @@ func (c *Cache) load(ctx context.Context, f *flight) {
 
 // skipLoadID is the load that brought an entry in memory, if the flight is not content with
 // it; 0 if it may be, as another flight has just brought it.
-func (c *Cache) skipLoadID(f *flight, old *entry, refresh bool) uint64 {
+func (c *Cache) skipLoadID(f *sharedLoad, old *entry, refresh bool) uint64 {
 	if old == nil {
 		return 0
 	}
@@ -112,7 +112,7 @@ func (c *Cache) remembered(w *work, renews *entry) *entry {
 }
 
 // completeNegative ends a flight that found nothing there.
-func (c *Cache) completeNegative(f *flight, e *entry, err error) {
+func (c *Cache) completeNegative(f *sharedLoad, e *entry, err error) {
 	w := f.work
 	e.value, e.err, e.fresh = nil, err, e.begun.Add(w.policy.Negative)
 	e.ends = e.fresh
@@ -126,7 +126,7 @@ func (c *Cache) completeNegative(f *flight, e *entry, err error) {
 // completeWithError ends a flight whose load failed: with the old entry, where there is one and it
 // might be given when the load began. What takes until the console is given up may take
 // longer than that.
-func (c *Cache) completeWithError(f *flight, old *entry, refresh bool, begun time.Time, err error) {
+func (c *Cache) completeWithError(f *sharedLoad, old *entry, refresh bool, begun time.Time, err error) {
 	w, now := f.work, time.Now()
 	switch {
 	case w.final(err):
@@ -156,7 +156,7 @@ func (c *Cache) completeWithError(f *flight, old *entry, refresh bool, begun tim
 // none of use: it asks Redis once, unless another replica loads, or what lies there was
 // invalidated unseen. It returns the answer, or one that is stale and of use if the load
 // fails. known is the load of which memory has all that Redis could, and no use for it.
-func (c *Cache) fromRedis(ctx context.Context, f *flight, access *redisAccess, at snapshot, known uint64, refresh bool) (fresh, stale *entry) {
+func (c *Cache) fromRedis(ctx context.Context, f *sharedLoad, access *redisAccess, at snapshot, known uint64, refresh bool) (fresh, stale *entry) {
 	if access.redis == nil || access.alone {
 		return nil, nil
 	}
@@ -196,7 +196,7 @@ func (c *Cache) fromRedis(ctx context.Context, f *flight, access *redisAccess, a
 // decode makes an entry of what lay in Redis; nil where it is of no use: nobody's of
 // this principal, invalidated, or of another form. One that is not current is for where
 // nothing better can be had.
-func (c *Cache) decode(f *flight, digest, data string, m serverTime, at snapshot) (e *entry, current bool) {
+func (c *Cache) decode(f *sharedLoad, digest, data string, m serverTime, at snapshot) (e *entry, current bool) {
 	if data == "" {
 		return nil, false
 	}

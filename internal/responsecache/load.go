@@ -8,12 +8,14 @@ import (
 	"runtime/debug"
 	"sync"
 	"time"
+
+	"github.com/consoleql/consoleql/internal/flight"
 )
 
 // refreshTimeout bounds a load that nobody waits for.
 const refreshTimeout = time.Minute
 
-// errEnded: a load ended its goroutine instead of returning.
+// errEnded is the error of a load that ends its goroutine instead of returning.
 var errEnded = errors.New("responsecache: the load did not return")
 
 type backgroundKey struct{}
@@ -47,28 +49,24 @@ func (w *work) contentWith(other *work) bool {
 	return w.maxAge <= 0 || other.maxAge > 0 && other.maxAge <= w.maxAge
 }
 
-// flights are the loads under way in this process.
-type flights struct {
+// loads are the loads under way in this process.
+type loads struct {
 	mu sync.Mutex
-	of map[key]*flight // the one that a new read may join
+	of map[key]*sharedLoad // the one that a new read may join
 }
 
-// flight is one load and all who wait for it.
-type flight struct {
+// sharedLoad is one load and the reads that wait for it.
+type sharedLoad struct {
+	*flight.Call[result]
 	work       *work
-	cancel     context.CancelFunc
 	after      <-chan struct{} // closed when it may begin; nil: at once
 	renews     *entry          // whose successor it brings; nil: it need not be another than the one kept
 	background bool            // in the background: for later readers, whoever waits
-	done       chan struct{}   // closed when result is set
-	result     result
 
-	// Under flights.mu:
-	waiting   int
-	begun     bool
-	snapshot  snapshot // when it began; what it brings contains everything invalidated until then
-	refresh   bool     // somebody who waits wants it asked anew
-	completed bool
+	// Under loads.mu:
+	begun    bool
+	snapshot snapshot // when it began; what it brings contains everything invalidated until then
+	refresh  bool     // somebody who waits wants it asked anew
 }
 
 // result is what a flight brings.
@@ -89,17 +87,11 @@ func (c *Cache) read(ctx context.Context, w *work) (any, Info, error) {
 		c.tellServed(w, Loaded, time.Since(begun), err)
 		return value, Info{Source: Loaded, Age: time.Since(begun), Expires: begun}, err
 	}
-	select {
-	case <-f.done:
-	case <-ctx.Done():
-		select {
-		case <-f.done:
-		default:
-			c.leave(f)
-			return nil, Info{}, context.Cause(ctx)
-		}
+	res, err := f.Wait(ctx)
+	if err != nil {
+		c.removeAbandoned(f)
+		return nil, Info{}, err
 	}
-	res := f.result
 	if res.entry == nil || !res.until.IsZero() && !asked.Before(res.until) {
 		c.tellServed(w, "", 0, res.err)
 		return nil, Info{}, res.err
@@ -137,46 +129,50 @@ func (c *Cache) tellServed(w *work, source Source, took time.Duration, err error
 // know of. So it joins a flight that has begun only while this replica is sure to know
 // of all invalidations, and none concerned it. Else its flight begins later: behind the
 // one under way where the replica does not know, lest Redis's end be a stampede.
-func (c *Cache) join(ctx context.Context, w *work) (_ *flight, own bool) {
-	c.flights.mu.Lock()
-	defer c.flights.mu.Unlock()
+func (c *Cache) join(ctx context.Context, w *work) (_ *sharedLoad, own bool) {
+	c.loads.mu.Lock()
+	defer c.loads.mu.Unlock()
 	if c.off.Load() {
 		return nil, false
 	}
-	f := c.flights.of[w.key]
+	f := c.loads.of[w.key]
+	if f != nil && f.Abandoned() {
+		f = nil
+	}
 	sure := c.leased(time.Now())
-	if f != nil && w.contentWith(f.work) && (!f.begun || !w.refresh && sure && c.log.current(f.snapshot.seq, w.slots, f.work.of)) {
-		f.waiting++
+	if f != nil && w.contentWith(f.work) && (!f.begun || !w.refresh && sure && c.log.current(f.snapshot.seq, w.slots, f.work.of)) && f.Join() {
 		f.refresh = f.refresh || w.refresh
 		return f, false
 	}
-	next := &flight{work: w, waiting: 1, refresh: w.refresh}
+	next := &sharedLoad{work: w, refresh: w.refresh}
 	if f != nil && (w.refresh || !sure) {
-		next.after = f.done
+		next.after = f.Done()
 	}
 	c.startLoad(ctx, next)
 	return next, true
 }
 
-// startLoad lets a flight go; flights.mu is held.
-func (c *Cache) startLoad(ctx context.Context, f *flight) {
-	f.done = make(chan struct{})
-	ctx = context.WithoutCancel(ctx)
+// startLoad starts a load; loads.mu is held.
+func (c *Cache) startLoad(ctx context.Context, f *sharedLoad) {
+	release := func() {}
 	if f.background {
-		ctx, f.cancel = context.WithTimeout(context.WithValue(ctx, backgroundKey{}, true), refreshTimeout)
+		ctx, release = context.WithTimeout(context.WithValue(context.WithoutCancel(ctx), backgroundKey{}, true), refreshTimeout)
+		f.Call = flight.Background[result](ctx)
 	} else {
-		ctx, f.cancel = context.WithCancel(ctx)
+		f.Call = flight.New[result](ctx)
 	}
-	c.flights.of[f.work.key] = f
+	c.loads.of[f.work.key] = f
 	c.tasks.Go(func() {
-		stop := context.AfterFunc(c.ctx, f.cancel) //nolint:contextcheck // Close ends whatever anybody began
-		defer stop()
-		defer f.cancel()
+		defer release()
 		if f.background {
 			defer func() { <-c.slots }()
 		}
-		defer c.complete(f, result{err: errEnded})
-		c.load(ctx, f)
+		f.Run(func(ctx context.Context) (result, error) {
+			defer context.AfterFunc(c.ctx, f.Cancel)() //nolint:contextcheck // Close ends every load
+			defer c.complete(f, result{err: errEnded})
+			c.load(ctx, f)
+			return result{}, nil
+		})
 	})
 }
 
@@ -189,59 +185,54 @@ func (c *Cache) renew(ctx context.Context, w *work, e *entry) {
 		e.renewing.Store(false)
 		return
 	}
-	c.startInBackground(ctx, &flight{work: w, renews: e, background: true})
+	c.startInBackground(ctx, &sharedLoad{work: w, renews: e, background: true})
 }
 
 // startInBackground starts a load in the background, unless the same is under way. The caller
 // has taken a slot for it.
-func (c *Cache) startInBackground(ctx context.Context, f *flight) {
-	c.flights.mu.Lock()
-	defer c.flights.mu.Unlock()
-	if c.flights.of[f.work.key] != nil || c.off.Load() {
+func (c *Cache) startInBackground(ctx context.Context, f *sharedLoad) {
+	c.loads.mu.Lock()
+	defer c.loads.mu.Unlock()
+	if c.loads.of[f.work.key] != nil || c.off.Load() {
 		<-c.slots
 		return
 	}
 	c.startLoad(ctx, f)
 }
 
-// leave is a waiter who leaves. The last one ends the load.
-func (c *Cache) leave(f *flight) {
-	c.flights.mu.Lock()
-	defer c.flights.mu.Unlock()
-	f.waiting--
-	if f.waiting > 0 || f.background {
-		return
+// removeAbandoned closes a load whose last waiter has left to further reads.
+func (c *Cache) removeAbandoned(f *sharedLoad) {
+	c.loads.mu.Lock()
+	defer c.loads.mu.Unlock()
+	if f.Abandoned() {
+		c.loads.remove(f)
 	}
-	f.cancel()
-	if c.flights.of[f.work.key] == f {
-		delete(c.flights.of, f.work.key)
+}
+
+// remove closes a load to further reads; mu is held.
+func (l *loads) remove(f *sharedLoad) {
+	if l.of[f.work.key] == f {
+		delete(l.of, f.work.key)
 	}
 }
 
 // begin marks the moment from which on what a flight brings counts. It returns whether
 // somebody wants it asked anew.
-func (c *Cache) begin(f *flight) (snapshot, bool) {
-	c.flights.mu.Lock()
-	defer c.flights.mu.Unlock()
+func (c *Cache) begin(f *sharedLoad) (snapshot, bool) {
+	c.loads.mu.Lock()
+	defer c.loads.mu.Unlock()
 	f.begun, f.snapshot = true, c.log.now()
 	return f.snapshot, f.refresh
 }
 
-// complete ends a flight for those who wait; only the first call counts.
-func (c *Cache) complete(f *flight, r result) {
-	c.flights.mu.Lock()
-	defer c.flights.mu.Unlock()
-	if f.completed {
-		return
-	}
-	f.completed, f.result = true, r
-	if c.flights.of[f.work.key] == f {
-		delete(c.flights.of, f.work.key)
-	}
-	if f.renews != nil && r.err != nil {
+// complete gives a load's result to the reads that wait for it; only the first call counts.
+func (c *Cache) complete(f *sharedLoad, r result) {
+	c.loads.mu.Lock()
+	defer c.loads.mu.Unlock()
+	c.loads.remove(f)
+	if f.Complete(r, nil) && f.renews != nil && r.err != nil {
 		f.renews.renewing.Store(false)
 	}
-	close(f.done)
 }
 
 // call loads, with a panic as an error. The panic's value is not told, as nobody knows

@@ -155,7 +155,7 @@ type Cache struct {
 	seed    maphash.Seed // of the names of parts
 	cluster *cluster     // nil without Redis
 	redis   *redisStore  // nil without Redis
-	flights flights
+	loads   loads
 	slots   chan struct{} // of loads in the background
 
 	off   atomic.Bool     // from the beginning, or closed
@@ -172,7 +172,7 @@ func New(o Options) (*Cache, error) {
 	}
 	c := &Cache{opts: o.withDefaults(), log: &invalidationLog{}, seed: maphash.MakeSeed()}
 	c.slots = make(chan struct{}, c.opts.Refreshes)
-	c.flights.of = map[key]*flight{}
+	c.loads.of = map[key]*sharedLoad{}
 	c.off.Store(o.Off)
 	c.ctx, c.end = context.WithCancel(context.Background())
 	memory, err := otter.New(&otter.Options[key, *entry]{
@@ -207,9 +207,9 @@ func New(o Options) (*Cache, error) {
 // Close ends every load and background work, waits for it, and leaves the replicas.
 // Reads that come later are loads of their own.
 func (c *Cache) Close() {
-	c.flights.mu.Lock()
+	c.loads.mu.Lock()
 	c.off.Store(true)
-	c.flights.mu.Unlock()
+	c.loads.mu.Unlock()
 	c.end()
 	c.tasks.Wait()
 	if c.cluster != nil {
@@ -226,8 +226,8 @@ func (c *Cache) leased(now time.Time) bool {
 
 // start runs a task that Close ends and waits for; false after Close.
 func (c *Cache) start(task func()) bool {
-	c.flights.mu.Lock()
-	defer c.flights.mu.Unlock()
+	c.loads.mu.Lock()
+	defer c.loads.mu.Unlock()
 	if c.off.Load() {
 		return false
 	}

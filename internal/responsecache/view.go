@@ -197,9 +197,9 @@ func (c *Cache) failing(e *entry, k key, now time.Time) bool {
 	if last == 0 || now.UnixNano()-last < int64(respite) {
 		return last != 0
 	}
-	c.flights.mu.Lock()
-	defer c.flights.mu.Unlock()
-	f := c.flights.of[k]
+	c.loads.mu.Lock()
+	defer c.loads.mu.Unlock()
+	f := c.loads.of[k]
 	return f != nil && f.background
 }
 
