@@ -4,4 +4,4 @@ package graph
 // gqlgen looks at the client's structs, whose package must compile for that.
 //
 //go:generate go generate ../internal/consoleclient
-//go:generate go run ./generate
+//go:generate go run ./codegen

@@ -8,9 +8,9 @@ import (
 	"sync/atomic"
 
 	"github.com/99designs/gqlgen/graphql"
-	"github.com/consoleql/consoleql/graph/inorder"
 	"github.com/consoleql/consoleql/graph/loader"
 	"github.com/consoleql/consoleql/graph/mutation"
+	"github.com/consoleql/consoleql/graph/sequential"
 	"github.com/consoleql/consoleql/internal/consoleclient"
 	gqlparser "github.com/vektah/gqlparser/v2"
 	"github.com/vektah/gqlparser/v2/ast"
@@ -3536,7 +3536,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			if first {
 				first = false
 				ctx = graphql.WithLazyInputUnmarshalerIndex(ctx, inputUnmarshalers)
-				ec.answer = inorder.From(ctx)
+				ec.answer = sequential.From(ctx)
 				data = ec._Query(ctx, opCtx.Operation.SelectionSet)
 			} else {
 				if atomic.LoadInt32(&ec.PendingDeferred) > 0 {
@@ -3565,7 +3565,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			}
 			first = false
 			ctx = graphql.WithLazyInputUnmarshalerIndex(ctx, inputUnmarshalers)
-			ec.answer = inorder.From(ctx)
+			ec.answer = sequential.From(ctx)
 			data := ec._Mutation(ctx, opCtx.Operation.SelectionSet)
 
 			return &graphql.Response{
@@ -3576,7 +3576,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		next := ec._Subscription(ctx, opCtx.Operation.SelectionSet)
 
 		return func(ctx context.Context) *graphql.Response {
-			ec.answer = inorder.From(ctx)
+			ec.answer = sequential.From(ctx)
 			data := next(ctx)
 
 			if data == nil {
@@ -3595,7 +3595,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 
 type executionContext struct {
 	*graphql.ExecutionContextState[ResolverRoot, DirectiveRoot, ComplexityRoot]
-	answer *inorder.Answer // that is being collected
+	answer *sequential.Answer // that is being collected
 }
 
 func newExecutionContext(

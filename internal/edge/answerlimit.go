@@ -7,18 +7,18 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
-	"github.com/consoleql/consoleql/graph/inorder"
+	"github.com/consoleql/consoleql/graph/sequential"
 	"github.com/consoleql/consoleql/internal/fault"
 )
 
-// largeAnswers bounds the answers beyond inorder.SmallBytes that are collected at once, in
+// largeAnswers bounds the answers beyond sequential.SmallBytes that are collected at once, in
 // the whole gateway: each may need some 50 MiB until it is written.
 const largeAnswers = 8
 
 // answerLimits bounds the bytes, the values and the errors of each answer, an event of a
 // subscription included.
 type answerLimits struct {
-	limits inorder.Limits
+	limits sequential.Limits
 	large  chan struct{} // holds an element for each large answer
 }
 
@@ -30,7 +30,7 @@ var _ interface {
 
 func newAnswerLimits(l Limits) answerLimits {
 	return answerLimits{
-		limits: inorder.Limits{Bytes: l.AnswerBytes, Values: l.AnswerValues},
+		limits: sequential.Limits{Bytes: l.AnswerBytes, Values: l.AnswerValues},
 		large:  make(chan struct{}, largeAnswers),
 	}
 }
@@ -57,7 +57,7 @@ func (x answerLimits) InterceptResponse(ctx context.Context, next graphql.Respon
 			<-x.large
 		}
 	}()
-	answer := inorder.NewAnswer(x.limits, exceed, func() error {
+	answer := sequential.NewAnswer(x.limits, exceed, func() error {
 		select {
 		case x.large <- struct{}{}:
 			large = true
@@ -67,7 +67,7 @@ func (x answerLimits) InterceptResponse(ctx context.Context, next graphql.Respon
 		}
 	})
 	errs := &errorCount{}
-	ctx = inorder.NewContext(context.WithValue(ctx, errorCountKey{}, errs), answer)
+	ctx = sequential.NewContext(context.WithValue(ctx, errorCountKey{}, errs), answer)
 	resp := next(ctx)
 	if resp == nil {
 		return nil
@@ -99,7 +99,7 @@ func (x answerLimits) InterceptRootField(ctx context.Context, next graphql.RootR
 		errs.executed = true
 	}
 	m := next(ctx)
-	answer := inorder.From(ctx)
+	answer := sequential.From(ctx)
 	if !isMutation(ctx) || answer.Err() == nil {
 		return m
 	}

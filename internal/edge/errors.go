@@ -15,7 +15,7 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
-	"github.com/consoleql/consoleql/graph/inorder"
+	"github.com/consoleql/consoleql/graph/sequential"
 	"github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/consoleql/consoleql/internal/fault"
 )
@@ -26,7 +26,7 @@ import (
 // has become too large.
 func (s *server) present(ctx context.Context, err error) *gqlerror.Error {
 	errs, _ := ctx.Value(errorCountKey{}).(*errorCount)
-	if errs != nil && (inorder.From(ctx).Err() != nil || !errs.admit(fault.CodeOf(err))) {
+	if errs != nil && (sequential.From(ctx).Err() != nil || !errs.admit(fault.CodeOf(err))) {
 		return nil //nolint:nilerr // the error is counted rather than listed
 	}
 	outcome := outcomeAt(ctx, err)

@@ -1,4 +1,4 @@
-package inorder_test
+package sequential_test
 
 import (
 	"bytes"
@@ -10,7 +10,7 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
 
-	"github.com/consoleql/consoleql/graph/inorder"
+	"github.com/consoleql/consoleql/graph/sequential"
 )
 
 // Names and delimiters are written as strings: a copy of each costs an allocation.
@@ -19,7 +19,7 @@ func TestBytesCopiesNoStrings(t *testing.T) {
 	for i := range list {
 		list[i] = graphql.WriterFunc(func(w io.Writer) { _, _ = io.WriteString(w, "true") })
 	}
-	a := inorder.NewAnswer(inorder.Limits{}, nil, nil)
+	a := sequential.NewAnswer(sequential.Limits{}, nil, nil)
 	if n := testing.AllocsPerRun(20, func() { a.Bytes(list) }); n > 100 {
 		t.Errorf("%v allocations for %d values", n, len(list))
 	}
@@ -31,20 +31,20 @@ func TestBytesInPieces(t *testing.T) {
 		for _, fields := range []int{1, 3, 40} {
 			list := graphql.Array{graphql.MarshalString("begin")}
 			for i := range fields {
-				set := inorder.NewFieldSet([]graphql.CollectedField{{Field: &ast.Field{Alias: fmt.Sprint("f", i)}}})
+				set := sequential.NewFieldSet([]graphql.CollectedField{{Field: &ast.Field{Alias: fmt.Sprint("f", i)}}})
 				set.Values[0] = graphql.MarshalString(strings.Repeat("a text of thirty-one characters\n", length/fields/32))
 				list = append(list, set)
 			}
-			want := inorder.Bytes(list)
-			got := inorder.NewAnswer(inorder.Limits{}, nil, nil).Bytes(list)
+			want := sequential.Bytes(list)
+			got := sequential.NewAnswer(sequential.Limits{}, nil, nil).Bytes(list)
 			if !bytes.Equal(want, got) {
 				t.Errorf("%d fields of %d bytes: %d bytes, want %d", fields, length, len(got), len(want))
 			}
-			exact := inorder.NewAnswer(inorder.Limits{Bytes: len(want)}, nil, nil)
+			exact := sequential.NewAnswer(sequential.Limits{Bytes: len(want)}, nil, nil)
 			if got := exact.Bytes(list); !bytes.Equal(want, got) || exact.Err() != nil {
 				t.Errorf("%d fields of %d bytes: refused at its size: %v", fields, length, exact.Err())
 			}
-			short := inorder.NewAnswer(inorder.Limits{Bytes: len(want) - 1}, nil, nil)
+			short := sequential.NewAnswer(sequential.Limits{Bytes: len(want) - 1}, nil, nil)
 			if got := short.Bytes(list); string(got) != "null" || !short.Truncated() {
 				t.Errorf("%d fields of %d bytes: not refused at a byte less", fields, length)
 			}

@@ -1,4 +1,4 @@
-// Command generate runs gqlgen over the schema (gqlgen.yml), so that what it writes
+// Command codegen runs gqlgen over the schema (gqlgen.yml), so that what it writes
 // executes an operation on one goroutine.
 //
 // gqlgen executes each field with a resolver, and each element of a list, on a goroutine
@@ -27,7 +27,7 @@ import (
 
 func main() {
 	if err := run(); err != nil {
-		fmt.Fprintln(os.Stderr, "generate:", err)
+		fmt.Fprintln(os.Stderr, "codegen:", err)
 		os.Exit(1)
 	}
 }
@@ -38,23 +38,23 @@ func run() error {
 	if err != nil {
 		return fmt.Errorf("gqlgen.yml: %w", err)
 	}
-	plugin := &inOrder{}
+	plugin := &sequentialExecution{}
 	if err := api.Generate(cfg, api.AddPlugin(plugin)); err != nil {
 		return fmt.Errorf("gqlgen: %w", err)
 	}
 	return edit(cfg.Exec.DirName, plugin.leaves)
 }
 
-// inOrder is a plugin by which fields are executed one after the other.
-type inOrder struct {
+// sequentialExecution is a plugin by which fields are executed one after the other.
+type sequentialExecution struct {
 	leaves []string // how the functions of fields begin that write what stands in the object
 }
 
 // Name is the plugin's.
-func (*inOrder) Name() string { return "inorder" }
+func (*sequentialExecution) Name() string { return "sequential" }
 
 // GenerateCode runs before gqlgen writes the code that executes operations.
-func (p *inOrder) GenerateCode(data *codegen.Data) error { //nolint:unparam // gqlgen's interface
+func (p *sequentialExecution) GenerateCode(data *codegen.Data) error { //nolint:unparam // gqlgen's interface
 	for _, object := range data.Objects {
 		object.DisableConcurrency = true
 		for _, field := range object.Fields {
@@ -87,10 +87,10 @@ var edits = []struct{ old, new string }{ //nolint:gochecknoglobals // a constant
 	{"graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, ", "ec.answer.Slice(ctx, len(v), "},
 	// What is collected is counted: values, and the bytes that they are written as.
 	{"ret := make(graphql.Array, len(v))\n", "ret := ec.answer.Array(len(v))\n\tif ret == nil {\n\t\treturn graphql.Null\n\t}\n"},
-	{"*graphql.ExecutionContextState[ResolverRoot, DirectiveRoot, ComplexityRoot]\n}", "*graphql.ExecutionContextState[ResolverRoot, DirectiveRoot, ComplexityRoot]\n\tanswer *inorder.Answer // that is being collected\n}"},
-	{"\t\t\t\tdata = ec._Query(", "\t\t\t\tec.answer = inorder.From(ctx)\n\t\t\t\tdata = ec._Query("},
-	{"\t\t\tdata := ec._Mutation(", "\t\t\tec.answer = inorder.From(ctx)\n\t\t\tdata := ec._Mutation("},
-	{"\t\t\tbuf.Reset()\n\t\t\tdata := next(ctx)\n", "\t\t\tec.answer = inorder.From(ctx)\n\t\t\tdata := next(ctx)\n"},
+	{"*graphql.ExecutionContextState[ResolverRoot, DirectiveRoot, ComplexityRoot]\n}", "*graphql.ExecutionContextState[ResolverRoot, DirectiveRoot, ComplexityRoot]\n\tanswer *sequential.Answer // that is being collected\n}"},
+	{"\t\t\t\tdata = ec._Query(", "\t\t\t\tec.answer = sequential.From(ctx)\n\t\t\t\tdata = ec._Query("},
+	{"\t\t\tdata := ec._Mutation(", "\t\t\tec.answer = sequential.From(ctx)\n\t\t\tdata := ec._Mutation("},
+	{"\t\t\tbuf.Reset()\n\t\t\tdata := next(ctx)\n", "\t\t\tec.answer = sequential.From(ctx)\n\t\t\tdata := next(ctx)\n"},
 	// And what holds an object's fields need not reckon with others that are not there yet.
 	{"out := graphql.NewFieldSet(fields)", "out := ec.answer.FieldSet(fields)\n\tif out == nil {\n\t\treturn graphql.Null\n\t}"},
 	// No field is ever deferred, as that is for fields that are executed concurrently;
@@ -106,7 +106,7 @@ var edits = []struct{ old, new string }{ //nolint:gochecknoglobals // a constant
 
 const (
 	imported = `"github.com/99designs/gqlgen/graphql"` + "\n"
-	imports  = imported + "\t" + `"github.com/consoleql/consoleql/graph/inorder"` + "\n"
+	imports  = imported + "\t" + `"github.com/consoleql/consoleql/graph/sequential"` + "\n"
 )
 
 // body is that of a function that executes a field: what is read, and what writes it.
@@ -162,7 +162,7 @@ func edit(dir string, leaves []string) error {
 		if !strings.Contains(text, "bytes.Buffer") {
 			text = strings.Replace(text, "\t\"bytes\"\n", "", 1)
 		}
-		if strings.Contains(text, "inorder.") {
+		if strings.Contains(text, "sequential.") {
 			text = strings.Replace(text, imported, imports, 1)
 		}
 		after, err := format.Source([]byte(text)) // puts the imports in order

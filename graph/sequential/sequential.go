@@ -1,6 +1,6 @@
-// Package inorder is what generated code executes lists and objects with, one element and
+// Package sequential executes the lists and objects of generated code: one element and
 // one field after the other.
-package inorder
+package sequential
 
 import (
 	"bytes"

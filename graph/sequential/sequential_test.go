@@ -1,4 +1,4 @@
-package inorder_test
+package sequential_test
 
 import (
 	"context"
@@ -8,7 +8,7 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
 
-	"github.com/consoleql/consoleql/graph/inorder"
+	"github.com/consoleql/consoleql/graph/sequential"
 )
 
 func TestMarshalSlice(t *testing.T) {
@@ -27,7 +27,7 @@ func TestMarshalSlice(t *testing.T) {
 			recovered := func(context.Context, any) error { return context.Canceled }
 			ctx := graphql.WithResponseContext(t.Context(), graphql.DefaultErrorPresenter, recovered)
 			ctx = graphql.WithFieldContext(ctx, &graphql.FieldContext{Field: graphql.CollectedField{Field: &ast.Field{Alias: "list"}}})
-			list := inorder.MarshalSlice(ctx, len(tt.texts), func(ctx context.Context, i int) graphql.Marshaler {
+			list := sequential.MarshalSlice(ctx, len(tt.texts), func(ctx context.Context, i int) graphql.Marshaler {
 				if at := graphql.GetFieldContext(ctx); at.Index == nil || *at.Index != i {
 					t.Errorf("element %d has the field context %+v", i, at)
 				}
@@ -65,7 +65,7 @@ func TestFieldSet(t *testing.T) {
 			for _, alias := range aliases {
 				fields = append(fields, graphql.CollectedField{Field: &ast.Field{Alias: alias}})
 			}
-			theirs, ours := graphql.NewFieldSet(fields), inorder.NewFieldSet(fields)
+			theirs, ours := graphql.NewFieldSet(fields), sequential.NewFieldSet(fields)
 			for i := range fields {
 				value := graphql.MarshalInt(i)
 				theirs.Values[i], ours.Values[i] = value, value
@@ -85,7 +85,7 @@ func TestFieldSet(t *testing.T) {
 func TestBytes(t *testing.T) {
 	var made [][]byte
 	for _, text := range []string{"first", "second", strings.Repeat("x", 2<<20), "", "last"} {
-		made = append(made, inorder.Bytes(graphql.MarshalString(text)))
+		made = append(made, sequential.Bytes(graphql.MarshalString(text)))
 	}
 	for i, want := range []string{`"first"`, `"second"`, `"` + strings.Repeat("x", 2<<20) + `"`, `""`, `"last"`} {
 		if string(made[i]) != want {
