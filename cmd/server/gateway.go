@@ -21,7 +21,7 @@ import (
 	"github.com/consoleql/consoleql/graph/mutation"
 	"github.com/consoleql/consoleql/graph/resolver"
 	"github.com/consoleql/consoleql/graph/schema"
-	"github.com/consoleql/consoleql/graph/watch"
+	"github.com/consoleql/consoleql/graph/subscription"
 	"github.com/consoleql/consoleql/internal/apikey"
 	"github.com/consoleql/consoleql/internal/consolecache"
 	"github.com/consoleql/consoleql/internal/consoleclient"
@@ -55,7 +55,7 @@ type gateway struct {
 	usernames      atomic.Pointer[map[string]string] // of the service accounts
 	sso            *consoleclient.SSO
 	once           *idempotency.Executor
-	watches        *watch.Watcher
+	watches        *subscription.Service
 	streams        edge.Streams
 	redis          redis.UniversalClient // nil: state is in memory
 	redisDialer    *redisDialer          // nil with it
@@ -114,7 +114,7 @@ func newGateway(ctx context.Context, s *settings, log *slog.Logger, p page) (_ *
 		return nil, err
 	}
 	g.openStore()
-	g.watches = watch.New(engine, watch.Options{Interval: s.PollInterval, MaxSubscriptions: s.MaxSubscriptions, Answers: g.console, Logger: log})
+	g.watches = subscription.New(engine, subscription.Options{Interval: s.PollInterval, MaxSubscriptions: s.MaxSubscriptions, Cache: g.console, Logger: log})
 	metrics.Watch(g.watches.Subscriptions, g.watches.Polls)
 	options := g.edgeOptions(engine, metrics, p)
 	g.identify(&options)
@@ -165,9 +165,9 @@ func (g *gateway) executable() graphql.ExecutableSchema {
 	return generated.NewExecutableSchema(generated.Config{
 		Schema: g.schema,
 		Resolvers: &resolver.Resolver{
-			Writes:  mutation.New(g.console, g.once, g.tokens, g.sharedName, g.settings.DirectUploadBytes),
-			Door:    mutation.SessionService{Sessions: g.tokens, Answers: g.console},
-			Watches: g.watches,
+			Mutations:  mutation.New(g.console, g.once, g.tokens, g.sharedName, g.settings.DirectUploadBytes),
+			Sessions:    mutation.SessionService{Sessions: g.tokens, Answers: g.console},
+			Subscriptions: g.watches,
 		},
 		Complexity: resolver.Complexity(),
 	})

@@ -31,23 +31,23 @@ func (r *departmentResolver) Package(ctx context.Context, obj *consoleclient.Dep
 }
 
 func (r *mutationResolver) UpdatePackage(ctx context.Context, input mutation.UpdatePackageInput) (*loader.UpdatePackagePayload, error) {
-	return r.Writes.UpdatePackage(ctx, input)
+	return r.Mutations.UpdatePackage(ctx, input)
 }
 
 func (r *mutationResolver) DeletePackage(ctx context.Context, input mutation.DeletePackageInput) (*loader.DeletePackagePayload, error) {
-	return r.Writes.DeletePackage(ctx, input)
+	return r.Mutations.DeletePackage(ctx, input)
 }
 
 func (r *mutationResolver) UploadPackage(ctx context.Context, input mutation.UploadPackageInput) (*loader.UploadPackagePayload, error) {
-	return r.Writes.UploadPackage(ctx, input)
+	return r.Mutations.UploadPackage(ctx, input)
 }
 
 func (r *mutationResolver) CreatePackageUpload(ctx context.Context) (*loader.CreatePackageUploadPayload, error) {
-	return r.Writes.CreatePackageUpload(ctx)
+	return r.Mutations.CreatePackageUpload(ctx)
 }
 
 func (r *mutationResolver) CompletePackageUpload(ctx context.Context, input mutation.CompletePackageUploadInput) (*loader.CompletePackageUploadPayload, error) {
-	return r.Writes.CompletePackageUpload(ctx, input)
+	return r.Mutations.CompletePackageUpload(ctx, input)
 }
 
 func (r *packageResolver) Versions(ctx context.Context, obj *consoleclient.Package) ([]*consoleclient.PackageVersion, error) {

@@ -27,15 +27,15 @@ func (r *departmentResolver) Queue(ctx context.Context, obj *consoleclient.Depar
 }
 
 func (r *mutationResolver) CreateQueue(ctx context.Context, input mutation.CreateQueueInput) (*loader.CreateQueuePayload, error) {
-	return r.Writes.CreateQueue(ctx, input)
+	return r.Mutations.CreateQueue(ctx, input)
 }
 
 func (r *mutationResolver) UpdateQueue(ctx context.Context, input mutation.UpdateQueueInput) (*loader.UpdateQueuePayload, error) {
-	return r.Writes.UpdateQueue(ctx, input)
+	return r.Mutations.UpdateQueue(ctx, input)
 }
 
 func (r *mutationResolver) DeleteQueue(ctx context.Context, input mutation.DeleteQueueInput) (*loader.DeleteQueuePayload, error) {
-	return r.Writes.DeleteQueue(ctx, input)
+	return r.Mutations.DeleteQueue(ctx, input)
 }
 
 func (r *queryResolver) Queues(ctx context.Context, filter *consoleclient.QueueFilter, order *loader.SortOrder, first *int, after *string, offset *int) (*loader.Connection[consoleclient.Queue], error) {

@@ -5,17 +5,17 @@ package resolver
 import (
 	"github.com/consoleql/consoleql/graph/loader"
 	"github.com/consoleql/consoleql/graph/mutation"
-	"github.com/consoleql/consoleql/graph/watch"
+	"github.com/consoleql/consoleql/graph/subscription"
 )
 
 // Resolver is the root of the graph. What reads need travels with the operation.
 type Resolver struct {
-	// Writes carries out the mutations.
-	Writes *mutation.Service
-	// Door lets users in and out.
-	Door mutation.SessionService
-	// Watches answers the subscriptions.
-	Watches *watch.Watcher
+	// Mutations carries out the mutations.
+	Mutations *mutation.Service
+	// Sessions lets users in and out.
+	Sessions mutation.SessionService
+	// Subscriptions answers the subscriptions.
+	Subscriptions *subscription.Service
 }
 
 // listArgs gathers the arguments of a connection field.

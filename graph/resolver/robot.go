@@ -38,11 +38,11 @@ func (r *robotResolver) Company(ctx context.Context, obj *consoleclient.Robot) (
 }
 
 func (r *subscriptionResolver) RobotChanged(ctx context.Context, ids []string, queueID *string) (<-chan *consoleclient.Robot, error) {
-	return r.Watches.Robots(ctx, ids, queueID)
+	return r.Subscriptions.Robots(ctx, ids, queueID)
 }
 
 func (r *subscriptionResolver) RobotEvents(ctx context.Context, ids []string, queueID *string, initial bool) (<-chan *loader.RobotEvent, error) {
-	return r.Watches.RobotEvents(ctx, ids, queueID, initial)
+	return r.Subscriptions.RobotEvents(ctx, ids, queueID, initial)
 }
 
 func (r *Resolver) Robot() generated.RobotResolver { return &robotResolver{r} }

@@ -23,11 +23,11 @@ func (r *companyUserResolver) AssignedDepartment(ctx context.Context, obj *conso
 }
 
 func (r *mutationResolver) SignIn(ctx context.Context, input mutation.SignInInput) (*loader.SignInPayload, error) {
-	return r.Door.SignIn(ctx, input)
+	return r.Sessions.SignIn(ctx, input)
 }
 
 func (r *mutationResolver) SignOut(ctx context.Context) (*loader.SignOutPayload, error) {
-	return r.Door.SignOut(ctx)
+	return r.Sessions.SignOut(ctx)
 }
 
 func (r *queryResolver) Viewer(ctx context.Context) (*consoleclient.CompanyUser, error) {

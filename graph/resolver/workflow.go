@@ -35,31 +35,31 @@ func (r *executeWorkflowPayloadResolver) Workflow(ctx context.Context, obj *load
 }
 
 func (r *mutationResolver) CreateWorkflow(ctx context.Context, input mutation.CreateWorkflowInput) (*loader.CreateWorkflowPayload, error) {
-	return r.Writes.CreateWorkflow(ctx, input)
+	return r.Mutations.CreateWorkflow(ctx, input)
 }
 
 func (r *mutationResolver) UpdateWorkflow(ctx context.Context, input mutation.UpdateWorkflowInput) (*loader.UpdateWorkflowPayload, error) {
-	return r.Writes.UpdateWorkflow(ctx, input)
+	return r.Mutations.UpdateWorkflow(ctx, input)
 }
 
 func (r *mutationResolver) DeleteWorkflow(ctx context.Context, input mutation.DeleteWorkflowInput) (*loader.DeleteWorkflowPayload, error) {
-	return r.Writes.DeleteWorkflow(ctx, input)
+	return r.Mutations.DeleteWorkflow(ctx, input)
 }
 
 func (r *mutationResolver) ExecuteWorkflow(ctx context.Context, input mutation.ExecuteWorkflowInput) (*loader.ExecuteWorkflowPayload, error) {
-	return r.Writes.ExecuteWorkflow(ctx, input)
+	return r.Mutations.ExecuteWorkflow(ctx, input)
 }
 
 func (r *mutationResolver) AddWorkflowRobots(ctx context.Context, input mutation.AddWorkflowRobotsInput) (*loader.AddWorkflowRobotsPayload, error) {
-	return r.Writes.AddWorkflowRobots(ctx, input)
+	return r.Mutations.AddWorkflowRobots(ctx, input)
 }
 
 func (r *mutationResolver) RemoveWorkflowRobot(ctx context.Context, input mutation.RemoveWorkflowRobotInput) (*loader.RemoveWorkflowRobotPayload, error) {
-	return r.Writes.RemoveWorkflowRobot(ctx, input)
+	return r.Mutations.RemoveWorkflowRobot(ctx, input)
 }
 
 func (r *mutationResolver) UpgradeWorkflows(ctx context.Context, input mutation.UpgradeWorkflowsInput) (*loader.UpgradeWorkflowsPayload, error) {
-	return r.Writes.UpgradeWorkflows(ctx, input)
+	return r.Mutations.UpgradeWorkflows(ctx, input)
 }
 
 func (r *queryResolver) Workflows(ctx context.Context, filter *consoleclient.WorkflowFilter, order *loader.SortOrder, first *int, after *string, offset *int) (*loader.Connection[consoleclient.Workflow], error) {
@@ -75,11 +75,11 @@ func (r *removeWorkflowRobotPayloadResolver) Workflow(ctx context.Context, obj *
 }
 
 func (r *subscriptionResolver) WorkflowChanged(ctx context.Context, ids []string) (<-chan *consoleclient.Workflow, error) {
-	return r.Watches.Workflows(ctx, ids)
+	return r.Subscriptions.Workflows(ctx, ids)
 }
 
 func (r *subscriptionResolver) WorkflowEvents(ctx context.Context, ids []string, initial bool) (<-chan *loader.WorkflowEvent, error) {
-	return r.Watches.WorkflowEvents(ctx, ids, initial)
+	return r.Subscriptions.WorkflowEvents(ctx, ids, initial)
 }
 
 func (r *updateWorkflowPayloadResolver) Workflow(ctx context.Context, obj *loader.UpdateWorkflowPayload) (*consoleclient.Workflow, error) {

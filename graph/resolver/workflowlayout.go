@@ -27,7 +27,7 @@ func (r *executeWorkflowLayoutPayloadResolver) WorkflowLayout(ctx context.Contex
 }
 
 func (r *mutationResolver) ExecuteWorkflowLayout(ctx context.Context, input mutation.ExecuteWorkflowLayoutInput) (*loader.ExecuteWorkflowLayoutPayload, error) {
-	return r.Writes.ExecuteWorkflowLayout(ctx, input)
+	return r.Mutations.ExecuteWorkflowLayout(ctx, input)
 }
 
 func (r *queryResolver) WorkflowLayouts(ctx context.Context, filter *consoleclient.WorkflowLayoutFilter, order *loader.SortOrder, first *int, after *string, offset *int) (*loader.Connection[consoleclient.WorkflowLayout], error) {

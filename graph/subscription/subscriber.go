@@ -1,4 +1,4 @@
-package watch
+package subscription
 
 import (
 	"context"
@@ -59,7 +59,7 @@ func (s *subscriber[T]) push(e event[T]) {
 		})
 	}
 	s.pending = append(s.pending, e)
-	s.rouse()
+	s.signal()
 }
 
 // finish ends the subscription after what is pending and, unless nil, err. The
@@ -70,10 +70,10 @@ func (s *subscriber[T]) finish(err error) {
 		s.reason = err
 	}
 	s.over = true
-	s.rouse()
+	s.signal()
 }
 
-func (s *subscriber[T]) rouse() {
+func (s *subscriber[T]) signal() {
 	select {
 	case s.wake <- struct{}{}:
 	default:
@@ -115,7 +115,7 @@ func (s *subscriber[T]) expire() {
 	}
 	s.finish(fault.New(fault.Unauthenticated, "the console token has expired"))
 	p.subscribers = slices.DeleteFunc(p.subscribers, func(o *subscriber[T]) bool { return o == s })
-	p.dropIfDeserted()
+	p.removeIfUnused()
 }
 
 func (s *subscriber[T]) take() (e event[T], ok, over bool) {
@@ -137,8 +137,8 @@ func (s *subscriber[T]) refusal() error {
 		return s.reason
 	case s.over:
 		return context.Canceled
-	case s.poll.thing.ids != "" && s.poll.state != nil && len(s.poll.state) == 0:
-		return nothingThere(s.poll.thing)
+	case s.poll.target.ids != "" && s.poll.state != nil && len(s.poll.state) == 0:
+		return errNoneExists(s.poll.target)
 	}
 	return nil
 }
@@ -152,7 +152,7 @@ func (s *subscriber[T]) leave() {
 		return
 	}
 	s.left = true
-	p.g.w.subscriptions.Add(-1)
+	p.g.service.subscriptions.Add(-1)
 	p.subscribers = slices.DeleteFunc(p.subscribers, func(o *subscriber[T]) bool { return o == s })
-	p.dropIfDeserted()
+	p.removeIfUnused()
 }

@@ -1,4 +1,4 @@
-package watch
+package subscription
 
 import (
 	"context"
@@ -20,7 +20,7 @@ func TestEventsWaitForOtherReplicas(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c := &console{}
 			c.set("a", "a0")
-			watched(t, c, Options{}, func(t *testing.T, w *Watcher) {
+			withService(t, c, Options{}, func(t *testing.T, w *Service) {
 				begun := make(chan time.Time, 10)
 				w.robots.expire = func(ctx context.Context, _ scope.Scope, _ responsecache.Dependency) error {
 					begun <- time.Now()

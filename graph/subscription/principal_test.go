@@ -1,4 +1,4 @@
-package watch
+package subscription
 
 import (
 	"context"
@@ -23,7 +23,7 @@ func TestPrincipalsShareNoPoll(t *testing.T) {
 	}
 	c := &console{}
 	c.set("1", "a")
-	watched(t, c, Options{}, func(t *testing.T, w *Watcher) {
+	withService(t, c, Options{}, func(t *testing.T, w *Service) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		sc := scope.Scope{CompanyID: "c", DepartmentID: "d"}

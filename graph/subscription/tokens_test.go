@@ -1,4 +1,4 @@
-package watch
+package subscription
 
 import (
 	"context"
@@ -19,7 +19,7 @@ import (
 func TestARefusedTokenEndsItsOwnSubscription(t *testing.T) {
 	c := &console{}
 	c.set("a", "a0")
-	watched(t, c, Options{Interval: time.Second}, func(t *testing.T, w *Watcher) {
+	withService(t, c, Options{Interval: time.Second}, func(t *testing.T, w *Service) {
 		hour := time.Now().Add(time.Hour)
 		first, second := principal.Verified("first", "alice", hour), principal.Verified("second", "alice", hour)
 		s, other := follow(t, w, first, "a"), follow(t, w, second, "a")

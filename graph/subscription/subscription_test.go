@@ -1,4 +1,4 @@
-package watch
+package subscription
 
 import (
 	"context"
@@ -90,8 +90,8 @@ var (
 	bob   = principal.FromToken("bob")
 )
 
-// watched runs f in a bubble of time with a watcher that it need not close.
-func watched(t *testing.T, c *console, o Options, f func(t *testing.T, w *Watcher)) {
+// withService runs f in a bubble of time with a service that it need not close.
+func withService(t *testing.T, c *console, o Options, f func(t *testing.T, w *Service)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		w := New(c, o)
@@ -108,7 +108,7 @@ func watched(t *testing.T, c *console, o Options, f func(t *testing.T, w *Watche
 	})
 }
 
-func follow(t *testing.T, w *Watcher, who principal.Principal, ids ...string) *subscriber[cc.Robot] {
+func follow(t *testing.T, w *Service, who principal.Principal, ids ...string) *subscriber[cc.Robot] {
 	t.Helper()
 	s, err := w.robots.subscribe(t.Context(), target{principal: who.Name(), ids: normal(ids)}, terms[cc.Robot]{who: who})
 	if err != nil {
@@ -143,7 +143,7 @@ func TestChangesOnlyEachOnceInOrder(t *testing.T) {
 	c := &console{}
 	c.set("a", "a0")
 	c.set("b", "b0")
-	watched(t, c, Options{}, func(t *testing.T, w *Watcher) {
+	withService(t, c, Options{}, func(t *testing.T, w *Service) {
 		s := follow(t, w, alice)
 		time.Sleep(10 * time.Second)
 		silent(t, s)
@@ -165,7 +165,7 @@ func TestWhatComesBackUnchangedIsNoChange(t *testing.T) {
 	c := &console{}
 	c.set("a", "a0")
 	c.set("b", "b0")
-	watched(t, c, Options{}, func(t *testing.T, w *Watcher) {
+	withService(t, c, Options{}, func(t *testing.T, w *Service) {
 		s := follow(t, w, alice)
 		c.remove("b")
 		time.Sleep(5 * time.Second)
@@ -184,7 +184,7 @@ func TestWhatComesBackUnchangedIsNoChange(t *testing.T) {
 func TestOnePollForAllWhoFollowTheSame(t *testing.T) {
 	c := &console{}
 	c.set("a", "a0")
-	watched(t, c, Options{Interval: time.Second}, func(t *testing.T, w *Watcher) {
+	withService(t, c, Options{Interval: time.Second}, func(t *testing.T, w *Service) {
 		var all []*subscriber[cc.Robot]
 		for range 1000 {
 			all = append(all, follow(t, w, alice, "a", "A", "b"))
@@ -224,7 +224,7 @@ func TestPrincipalsAndThingsDoNotShare(t *testing.T) {
 	c := &console{}
 	c.set("a", "a0")
 	c.set("b", "b0")
-	watched(t, c, Options{}, func(t *testing.T, w *Watcher) {
+	withService(t, c, Options{}, func(t *testing.T, w *Service) {
 		follow(t, w, alice, "a")
 		follow(t, w, bob, "a")
 		follow(t, w, alice, "b")
@@ -251,7 +251,7 @@ func TestOutage(t *testing.T) {
 	down := &cc.Error{Operation: "GET /openapi/robots", Status: 503, Kind: fault.UpstreamUnavailable}
 	c := &console{}
 	c.set("a", "a0")
-	watched(t, c, Options{Interval: time.Second, Patience: 20 * time.Second}, func(t *testing.T, w *Watcher) {
+	withService(t, c, Options{Interval: time.Second, FailureGrace: 20 * time.Second}, func(t *testing.T, w *Service) {
 		s := follow(t, w, alice)
 		c.fail(down)
 		time.Sleep(18 * time.Second)
@@ -283,7 +283,7 @@ func TestOutage(t *testing.T) {
 // A console that asks to be left alone is.
 func TestRetryAfter(t *testing.T) {
 	c := &console{err: &cc.Error{Status: 429, Kind: fault.RateLimited, RetryAfter: 5 * time.Minute}}
-	watched(t, c, Options{}, func(t *testing.T, w *Watcher) {
+	withService(t, c, Options{}, func(t *testing.T, w *Service) {
 		s := follow(t, w, alice) // an outage at the start is no reason to fail either
 		time.Sleep(4 * time.Minute)
 		if n := c.calls(); n != 1 {
@@ -300,7 +300,7 @@ func TestRetryAfter(t *testing.T) {
 
 func TestSlowConsoleHasARest(t *testing.T) {
 	c := &console{slow: 10 * time.Second}
-	watched(t, c, Options{Interval: 2 * time.Second}, func(t *testing.T, w *Watcher) {
+	withService(t, c, Options{Interval: 2 * time.Second}, func(t *testing.T, w *Service) {
 		follow(t, w, alice)
 		time.Sleep(10 * time.Minute)
 		if n := c.calls(); n > 56 {
@@ -312,7 +312,7 @@ func TestSlowConsoleHasARest(t *testing.T) {
 func TestSubscriptionsEndWithTheirToken(t *testing.T) {
 	c := &console{dead: map[string]bool{}}
 	c.set("a", "a0")
-	watched(t, c, Options{Interval: time.Second}, func(t *testing.T, w *Watcher) {
+	withService(t, c, Options{Interval: time.Second}, func(t *testing.T, w *Service) {
 		s := follow(t, w, alice, "a")
 		other := follow(t, w, bob, "a")
 		c.mu.Lock()
@@ -342,7 +342,7 @@ func TestSubscriptionsEndWithTheirToken(t *testing.T) {
 func TestSubscriptionsEndWhenTheirTokenExpires(t *testing.T) {
 	c := &console{}
 	c.set("a", "a0")
-	watched(t, c, Options{Interval: time.Second}, func(t *testing.T, w *Watcher) {
+	withService(t, c, Options{Interval: time.Second}, func(t *testing.T, w *Service) {
 		first := principal.Verified("first", "alice", time.Now().Add(time.Minute))
 		second := principal.Verified("second", "alice", time.Now().Add(time.Hour))
 		s, next := follow(t, w, first, "a"), follow(t, w, second, "a")
@@ -373,7 +373,7 @@ func TestFinalErrorsEndTheSubscription(t *testing.T) {
 	for _, code := range []fault.Code{fault.Forbidden, fault.NotFound, fault.BadUserInput} {
 		t.Run(string(code), func(t *testing.T) {
 			c := &console{}
-			watched(t, c, Options{}, func(t *testing.T, w *Watcher) {
+			withService(t, c, Options{}, func(t *testing.T, w *Service) {
 				s := follow(t, w, alice)
 				c.fail(&cc.Error{Kind: code})
 				if _, err := s.next(t.Context()); fault.CodeOf(err) != code {
@@ -393,7 +393,7 @@ func TestFinalErrorsEndTheSubscription(t *testing.T) {
 // A service account's token is renewed by the next call, so one refusal is no end.
 func TestServiceAccountSurvivesOneRefusal(t *testing.T) {
 	c := &console{}
-	watched(t, c, Options{}, func(t *testing.T, w *Watcher) {
+	withService(t, c, Options{}, func(t *testing.T, w *Service) {
 		s := follow(t, w, principal.DefaultService())
 		c.fail(&cc.Error{Kind: fault.Unauthenticated})
 		for before := c.calls(); c.calls() == before; {
@@ -418,7 +418,7 @@ func TestServiceAccountSurvivesOneRefusal(t *testing.T) {
 // while apart, or with the gateway's own.
 func TestRefusalsAfterAnOutage(t *testing.T) {
 	c := &console{}
-	watched(t, c, Options{}, func(t *testing.T, w *Watcher) {
+	withService(t, c, Options{}, func(t *testing.T, w *Service) {
 		session := principal.FromSession(principal.SessionPrefix + "x")
 		s := follow(t, w, session)
 		next := func(err error) {
@@ -448,7 +448,7 @@ func TestRefusalsAfterAnOutage(t *testing.T) {
 // No console is left alone for a day.
 func TestRetryAfterIsBounded(t *testing.T) {
 	c := &console{err: &cc.Error{Status: 503, Kind: fault.UpstreamUnavailable, RetryAfter: 24 * time.Hour}}
-	watched(t, c, Options{}, func(t *testing.T, w *Watcher) {
+	withService(t, c, Options{}, func(t *testing.T, w *Service) {
 		follow(t, w, alice)
 		time.Sleep(11 * time.Minute)
 		if n := c.calls(); n != 3 {
@@ -459,7 +459,7 @@ func TestRetryAfterIsBounded(t *testing.T) {
 
 func TestNothingToFollow(t *testing.T) {
 	c := &console{}
-	watched(t, c, Options{}, func(t *testing.T, w *Watcher) {
+	withService(t, c, Options{}, func(t *testing.T, w *Service) {
 		_, err := w.robots.subscribe(t.Context(), target{principal: alice.Name(), ids: "x,y"}, terms[cc.Robot]{who: alice})
 		if fault.CodeOf(err) != fault.NotFound {
 			t.Errorf("%v", err)
@@ -488,7 +488,7 @@ func TestSlowSubscriberGetsTheLatest(t *testing.T) {
 	c := &console{}
 	c.set("a", "0")
 	c.set("b", "0")
-	watched(t, c, Options{Interval: time.Second}, func(t *testing.T, w *Watcher) {
+	withService(t, c, Options{Interval: time.Second}, func(t *testing.T, w *Service) {
 		s := follow(t, w, alice)
 		c.set("b", "b1")
 		for i := range 2000 {
@@ -512,7 +512,7 @@ func TestSlowSubscriberGetsTheLatest(t *testing.T) {
 
 func TestTooManySubscriptions(t *testing.T) {
 	c := &console{}
-	watched(t, c, Options{MaxSubscriptions: 2}, func(t *testing.T, w *Watcher) {
+	withService(t, c, Options{MaxSubscriptions: 2}, func(t *testing.T, w *Service) {
 		s := follow(t, w, alice)
 		follow(t, w, bob)
 		if _, err := w.robots.subscribe(t.Context(), target{principal: bob.Name()}, terms[cc.Robot]{who: bob}); fault.CodeOf(err) != fault.RateLimited {
@@ -525,14 +525,14 @@ func TestTooManySubscriptions(t *testing.T) {
 
 func TestCloseEndsSubscriptions(t *testing.T) {
 	c := &console{}
-	watched(t, c, Options{}, func(t *testing.T, w *Watcher) {
+	withService(t, c, Options{}, func(t *testing.T, w *Service) {
 		s := follow(t, w, alice)
 		w.Close()
 		if _, err := s.next(t.Context()); !errors.Is(err, io.EOF) {
 			t.Errorf("%v", err)
 		}
 		if _, err := w.robots.subscribe(t.Context(), target{principal: bob.Name()}, terms[cc.Robot]{who: bob}); err == nil {
-			t.Error("subscribed to a closed watcher")
+			t.Error("subscribed to a closed service")
 		}
 	})
 }
@@ -540,7 +540,7 @@ func TestCloseEndsSubscriptions(t *testing.T) {
 // Who gives up while the first look is still under way leaves nothing behind.
 func TestLeavingBeforeTheFirstLook(t *testing.T) {
 	c := &console{slow: time.Minute}
-	watched(t, c, Options{}, func(t *testing.T, w *Watcher) {
+	withService(t, c, Options{}, func(t *testing.T, w *Service) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		if _, err := w.robots.subscribe(ctx, target{principal: alice.Name()}, terms[cc.Robot]{who: alice}); !errors.Is(err, context.DeadlineExceeded) {

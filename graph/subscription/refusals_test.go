@@ -1,4 +1,4 @@
-package watch
+package subscription
 
 import (
 	"errors"
@@ -35,7 +35,7 @@ func TestWhatSaysNothingEndsNothing(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c := &console{}
 			c.set("a", "a0")
-			watched(t, c, Options{Patience: time.Hour}, func(t *testing.T, w *Watcher) {
+			withService(t, c, Options{FailureGrace: time.Hour}, func(t *testing.T, w *Service) {
 				s := follow(t, w, alice)
 				for range 20 {
 					look(c, err)
@@ -62,7 +62,7 @@ func TestForbiddenEndsWhenItPersists(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := &console{}
-			watched(t, c, Options{Patience: time.Hour}, func(t *testing.T, w *Watcher) {
+			withService(t, c, Options{FailureGrace: time.Hour}, func(t *testing.T, w *Service) {
 				s := follow(t, w, alice)
 				for range 5 {
 					look(c, forbidden)
@@ -74,7 +74,7 @@ func TestForbiddenEndsWhenItPersists(t *testing.T) {
 				if _, err := s.next(t.Context()); fault.CodeOf(err) != fault.Forbidden {
 					t.Errorf("told %v", err)
 				}
-				if took := time.Since(begun); took < w.robots.w.opts.Interval {
+				if took := time.Since(begun); took < w.robots.service.opts.Interval {
 					t.Errorf("believed after %v", took)
 				}
 				if _, err := s.next(t.Context()); !errors.Is(err, io.EOF) {
@@ -85,7 +85,7 @@ func TestForbiddenEndsWhenItPersists(t *testing.T) {
 	}
 	t.Run("the gateway's own", func(t *testing.T) {
 		c := &console{}
-		watched(t, c, Options{}, func(t *testing.T, w *Watcher) {
+		withService(t, c, Options{}, func(t *testing.T, w *Service) {
 			s := follow(t, w, alice)
 			before := c.calls()
 			c.fail(fault.New(fault.Forbidden, "the API key is not for this scope"))

@@ -1,6 +1,6 @@
-// Package watch follows what changes on the console, which has no push, by
+// Package subscription follows what changes on the console, which has no push, by
 // polling it: once for all who follow the same thing as the same principal.
-package watch
+package subscription
 
 import (
 	"context"
@@ -26,9 +26,9 @@ type Source interface {
 	WorkflowsNow(ctx context.Context, sc scope.Scope, ids []string) (loader.Snapshot[cc.Workflow], error)
 }
 
-// Answers are what the principal in ctx may be answered from without a call of the
+// Cache are what the principal in ctx may be answered from without a call of the
 // console; *consolecache.Console is them.
-type Answers interface {
+type Cache interface {
 	// CompareRobots and CompareWorkflows are called before a look; what they return says
 	// whether some of the answers differ from what it has seen.
 	CompareRobots(ctx context.Context, sc scope.Scope) func(consolecache.Seen[cc.Robot]) bool
@@ -39,18 +39,18 @@ type Answers interface {
 	ExpireWorkflows(ctx context.Context, sc scope.Scope, look responsecache.Dependency) error
 }
 
-// Options are the times and bounds of a Watcher; the zero value of each field
+// Options are the times and bounds of a Service; the zero value of each field
 // means its default.
 type Options struct {
 	// Interval is the time from one poll of a thing to the next, give or take a
 	// tenth; default 2 s.
 	Interval time.Duration
-	// Patience is how long polls may fail before subscribers are told; default 30 s.
-	Patience time.Duration
+	// FailureGrace is how long polls may fail before subscribers are told; default 30 s.
+	FailureGrace time.Duration
 	// MaxSubscriptions bounds the subscriptions of the gateway at once; default 10,000.
 	MaxSubscriptions int
-	// Answers are expired before subscribers are told of what is newer; nil: there are none.
-	Answers Answers
+	// Cache are expired before subscribers are told of what is newer; nil: there are none.
+	Cache Cache
 	// Logger is told of things that cannot be polled; default: discarded.
 	Logger *slog.Logger
 }
@@ -69,8 +69,8 @@ func (o Options) withDefaults() Options {
 	if o.Interval <= 0 {
 		o.Interval = 2 * time.Second
 	}
-	if o.Patience <= 0 {
-		o.Patience = 30 * time.Second
+	if o.FailureGrace <= 0 {
+		o.FailureGrace = 30 * time.Second
 	}
 	if o.MaxSubscriptions <= 0 {
 		o.MaxSubscriptions = 10_000
@@ -81,11 +81,11 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// Watcher answers the graph's subscriptions. It is safe for concurrent use.
-type Watcher struct {
+// Service answers the graph's subscriptions. It is safe for concurrent use.
+type Service struct {
 	opts  Options
 	tasks sync.WaitGroup
-	stop  context.Context //nolint:containedctx // ends the polls when the watcher closes
+	stop  context.Context //nolint:containedctx // ends the polls when the service closes
 	close context.CancelFunc
 
 	subscriptions, polls atomic.Int64
@@ -94,12 +94,12 @@ type Watcher struct {
 	workflows *pollGroups[cc.Workflow]
 }
 
-// New returns a watcher of source. Close ends what it began.
-func New(source Source, opts Options) *Watcher {
-	w := &Watcher{opts: opts.withDefaults()}
-	w.stop, w.close = context.WithCancel(context.Background())
-	w.robots = &pollGroups[cc.Robot]{
-		w: w, polls: make(map[target]*poll[cc.Robot]), id: func(r *cc.Robot) string { return r.ID },
+// New returns a Service that polls source. Close ends it.
+func New(source Source, opts Options) *Service {
+	s := &Service{opts: opts.withDefaults()}
+	s.stop, s.close = context.WithCancel(context.Background())
+	s.robots = &pollGroups[cc.Robot]{
+		service: s, polls: make(map[target]*poll[cc.Robot]), id: func(r *cc.Robot) string { return r.ID },
 		fetch: func(ctx context.Context, t target) (loader.Snapshot[cc.Robot], error) {
 			ids := t.list()
 			seen, err := source.RobotsNow(ctx, t.scope, ids, t.queueID)
@@ -111,50 +111,50 @@ func New(source Source, opts Options) *Watcher {
 			return seen, err
 		},
 	}
-	w.workflows = &pollGroups[cc.Workflow]{
-		w: w, polls: make(map[target]*poll[cc.Workflow]), id: func(f *cc.Workflow) string { return f.ID },
+	s.workflows = &pollGroups[cc.Workflow]{
+		service: s, polls: make(map[target]*poll[cc.Workflow]), id: func(f *cc.Workflow) string { return f.ID },
 		fetch: func(ctx context.Context, t target) (loader.Snapshot[cc.Workflow], error) {
 			return source.WorkflowsNow(ctx, t.scope, t.list())
 		},
 	}
-	if a := w.opts.Answers; a != nil {
-		w.robots.compare, w.robots.expire = a.CompareRobots, a.ExpireRobots
-		w.workflows.compare, w.workflows.expire = a.CompareWorkflows, a.ExpireWorkflows
+	if a := s.opts.Cache; a != nil {
+		s.robots.compare, s.robots.expire = a.CompareRobots, a.ExpireRobots
+		s.workflows.compare, s.workflows.expire = a.CompareWorkflows, a.ExpireWorkflows
 	}
-	return w
+	return s
 }
 
 // Close ends every subscription and poll, and waits for them.
-func (w *Watcher) Close() {
-	w.close()
-	w.tasks.Wait()
+func (s *Service) Close() {
+	s.close()
+	s.tasks.Wait()
 }
 
 // Subscriptions is how many subscriptions there are now.
-func (w *Watcher) Subscriptions() int64 { return w.subscriptions.Load() }
+func (s *Service) Subscriptions() int64 { return s.subscriptions.Load() }
 
 // Polls is how many things are polled for them.
-func (w *Watcher) Polls() int64 { return w.polls.Load() }
+func (s *Service) Polls() int64 { return s.polls.Load() }
 
 // Robots answers Subscription.robotChanged: the robots of ids, nil for all,
 // that are in the queue queueID, nil for any.
-func (w *Watcher) Robots(ctx context.Context, ids []string, queueID *string) (<-chan *cc.Robot, error) {
+func (s *Service) Robots(ctx context.Context, ids []string, queueID *string) (<-chan *cc.Robot, error) {
 	t, err := robotsOf(ids, queueID)
 	if err != nil {
 		return nil, err
 	}
-	return begin(ctx, w.robots, t, terms[cc.Robot]{}, loader.ShownOf[cc.Robot](ctx, "Robot", ""), entityOf[cc.Robot])
+	return begin(ctx, s.robots, t, terms[cc.Robot]{}, loader.ShownOf[cc.Robot](ctx, "Robot", ""), entityOf[cc.Robot])
 }
 
 // RobotEvents answers Subscription.robotEvents. With initial, each robot comes first as it
 // is.
-func (w *Watcher) RobotEvents(ctx context.Context, ids []string, queueID *string, initial bool) (<-chan *loader.RobotEvent, error) {
+func (s *Service) RobotEvents(ctx context.Context, ids []string, queueID *string, initial bool) (<-chan *loader.RobotEvent, error) {
 	t, err := robotsOf(ids, queueID)
 	if err != nil {
 		return nil, err
 	}
 	terms, shown := terms[cc.Robot]{all: true, initial: initial}, loader.ShownOf[cc.Robot](ctx, "Robot", "robot")
-	return begin(ctx, w.robots, t, terms, shown, func(e event[cc.Robot]) *loader.RobotEvent {
+	return begin(ctx, s.robots, t, terms, shown, func(e event[cc.Robot]) *loader.RobotEvent {
 		return &loader.RobotEvent{Type: e.typ, ID: e.id, Robot: e.value}
 	})
 }
@@ -173,22 +173,22 @@ func robotsOf(ids []string, queueID *string) (t target, err error) {
 }
 
 // Workflows answers Subscription.workflowChanged.
-func (w *Watcher) Workflows(ctx context.Context, ids []string) (<-chan *cc.Workflow, error) {
+func (s *Service) Workflows(ctx context.Context, ids []string) (<-chan *cc.Workflow, error) {
 	if err := checkIDs(ids); err != nil {
 		return nil, err
 	}
-	return begin(ctx, w.workflows, target{ids: normal(ids)}, terms[cc.Workflow]{}, loader.ShownOf[cc.Workflow](ctx, "Workflow", ""), entityOf[cc.Workflow])
+	return begin(ctx, s.workflows, target{ids: normal(ids)}, terms[cc.Workflow]{}, loader.ShownOf[cc.Workflow](ctx, "Workflow", ""), entityOf[cc.Workflow])
 }
 
 // WorkflowEvents answers Subscription.workflowEvents: nil ids are for all workflows.
-func (w *Watcher) WorkflowEvents(ctx context.Context, ids []string, initial bool) (<-chan *loader.WorkflowEvent, error) {
+func (s *Service) WorkflowEvents(ctx context.Context, ids []string, initial bool) (<-chan *loader.WorkflowEvent, error) {
 	if ids != nil {
 		if err := checkIDs(ids); err != nil {
 			return nil, err
 		}
 	}
 	terms, shown := terms[cc.Workflow]{all: true, initial: initial}, loader.ShownOf[cc.Workflow](ctx, "Workflow", "workflow")
-	return begin(ctx, w.workflows, target{ids: normal(ids)}, terms, shown, func(e event[cc.Workflow]) *loader.WorkflowEvent {
+	return begin(ctx, s.workflows, target{ids: normal(ids)}, terms, shown, func(e event[cc.Workflow]) *loader.WorkflowEvent {
 		return &loader.WorkflowEvent{Type: e.typ, ID: e.id, Workflow: e.value}
 	})
 }
@@ -252,7 +252,7 @@ func begin[T, E any](ctx context.Context, g *pollGroups[T], t target, terms term
 		return nil, err
 	}
 	out := make(chan *E)
-	g.w.tasks.Go(func() {
+	g.service.tasks.Go(func() {
 		defer s.leave()
 		loader.Serve(ctx, out, shown, func(ctx context.Context) (loader.Event[E], error) {
 			e, err := s.next(ctx)
@@ -266,19 +266,19 @@ func begin[T, E any](ctx context.Context, g *pollGroups[T], t target, terms term
 }
 
 // admit counts a subscription, unless there are too many.
-func (w *Watcher) admit() error {
-	if w.stop.Err() != nil {
+func (s *Service) admit() error {
+	if s.stop.Err() != nil {
 		return fault.New(fault.UpstreamUnavailable, "the gateway is stopping")
 	}
-	if w.subscriptions.Add(1) > int64(w.opts.MaxSubscriptions) {
-		w.subscriptions.Add(-1)
-		return fault.New(fault.RateLimited, "the gateway has %d subscriptions, as many as it takes", w.opts.MaxSubscriptions)
+	if s.subscriptions.Add(1) > int64(s.opts.MaxSubscriptions) {
+		s.subscriptions.Add(-1)
+		return fault.New(fault.RateLimited, "the gateway has %d subscriptions, as many as it takes", s.opts.MaxSubscriptions)
 	}
 	return nil
 }
 
-// nothingThere is the error of a subscription that could never have an event.
-func nothingThere(t target) error {
+// errNoneExists is the error of a subscription that could never have an event.
+func errNoneExists(t target) error {
 	err := fault.New(fault.NotFound, "none of these %d exists in this scope", len(t.list()))
 	err.Argument = "ids"
 	return err

@@ -1,4 +1,4 @@
-package watch
+package subscription
 
 import (
 	"context"
@@ -21,9 +21,9 @@ import (
 
 // pollGroups are the polls of one kind of entity.
 type pollGroups[T any] struct {
-	w     *Watcher
-	id    func(*T) string
-	fetch func(ctx context.Context, t target) (loader.Snapshot[T], error)
+	service *Service
+	id      func(*T) string
+	fetch   func(ctx context.Context, t target) (loader.Snapshot[T], error)
 	// compare and expire are those of Answers; nil: there are none.
 	compare func(ctx context.Context, sc scope.Scope) func(consolecache.Seen[T]) bool
 	expire  func(ctx context.Context, sc scope.Scope, look responsecache.Dependency) error
@@ -36,7 +36,7 @@ type pollGroups[T any] struct {
 // last of them.
 type poll[T any] struct {
 	g           *pollGroups[T]
-	thing       target
+	target      target
 	cancel      context.CancelFunc
 	settled     chan struct{} // closed after the first poll, however it went
 	subscribers []*subscriber[T]
@@ -47,9 +47,9 @@ type poll[T any] struct {
 	seen   responsecache.Dependency // the last look that succeeded
 	behind bool                     // what was answered before seen may differ from it and was not expired
 	// Of polls that fail, and zero while they do not:
-	failures int
-	since    time.Time // of the first failure
-	told     error     // what the subscribers know of it
+	failures  int
+	since     time.Time // of the first failure
+	toldError error     // what the subscribers know of it
 	// Of polls that are refused by the console for one reason, with none of another outcome between:
 	refusals int
 	refused  time.Time // the first
@@ -62,7 +62,7 @@ func (g *pollGroups[T]) subscribe(ctx context.Context, t target, terms terms[T])
 	if terms.differ == nil {
 		terms.differ = anyDifference[T]
 	}
-	if err := g.w.admit(); err != nil {
+	if err := g.service.admit(); err != nil {
 		return nil, err
 	}
 	g.mu.Lock()
@@ -73,8 +73,8 @@ func (g *pollGroups[T]) subscribe(ctx context.Context, t target, terms terms[T])
 	s := &subscriber[T]{terms: terms, poll: p, wake: make(chan struct{}, 1)}
 	p.subscribers = append(p.subscribers, s)
 	s.begin(p.state)
-	if p.told != nil {
-		s.push(event[T]{err: p.told}) // who comes later is to know, too
+	if p.toldError != nil {
+		s.push(event[T]{err: p.toldError}) // who comes later is to know, too
 	}
 	g.mu.Unlock()
 
@@ -94,12 +94,12 @@ func (g *pollGroups[T]) subscribe(ctx context.Context, t target, terms terms[T])
 
 // start begins a poll. The caller holds g.mu.
 func (g *pollGroups[T]) start(t target) *poll[T] {
-	ctx, cancel := context.WithCancel(g.w.stop)
-	p := &poll[T]{g: g, thing: t, cancel: cancel, settled: make(chan struct{})}
+	ctx, cancel := context.WithCancel(g.service.stop)
+	p := &poll[T]{g: g, target: t, cancel: cancel, settled: make(chan struct{})}
 	g.polls[t] = p
-	g.w.polls.Add(1)
-	g.w.tasks.Go(func() {
-		defer g.w.polls.Add(-1)
+	g.service.polls.Add(1)
+	g.service.tasks.Go(func() {
+		defer g.service.polls.Add(-1)
 		defer cancel()
 		p.run(ctx)
 	})
@@ -114,12 +114,12 @@ func (p *poll[T]) run(ctx context.Context) {
 			return
 		}
 		began := time.Now()
-		look, seen := p.look(ctx, who, first)
+		look, seen := p.lookContext(ctx, who, first)
 		var differ func(consolecache.Seen[T]) bool
 		if p.g.compare != nil && p.state == nil { // only this goroutine sets it
-			differ = p.g.compare(look, p.thing.scope)
+			differ = p.g.compare(look, p.target.scope)
 		}
-		found, err := p.g.fetch(look, p.thing)
+		found, err := p.g.fetch(look, p.target)
 		if ctx.Err() != nil {
 			return
 		}
@@ -137,12 +137,12 @@ func (p *poll[T]) run(ctx context.Context) {
 	}
 }
 
-// look is the context of one look at the console, in the name of who. It is content with
+// lookContext is the context of one look at the console, in the name of who. It is content with
 // what a cache shared by the replicas has seen since about the last one, so that those
 // who watch the same thing share their looks. What it brings can be spared when what was
 // answered before is expired.
-func (p *poll[T]) look(ctx context.Context, who principal.Principal, first bool) (context.Context, *trail.State) {
-	wish := trail.ReadOptions{MaxAge: p.g.w.opts.Interval * 3 / 4, RefreshID: responsecache.NewRefreshID()}
+func (p *poll[T]) lookContext(ctx context.Context, who principal.Principal, first bool) (context.Context, *trail.State) {
+	wish := trail.ReadOptions{MaxAge: p.g.service.opts.Interval * 3 / 4, RefreshID: responsecache.NewRefreshID()}
 	if first {
 		wish.MaxAge = 1 // what was kept before is what it is compared with
 	}
@@ -168,8 +168,8 @@ func (p *poll[T]) settle(who principal.Principal, err error) time.Duration {
 	defer p.g.mu.Unlock()
 	p.countRefusal(err)
 	if err == nil {
-		p.failures, p.since, p.told = 0, time.Time{}, nil
-		return jittered(p.g.w.opts.Interval)
+		p.failures, p.since, p.toldError = 0, time.Time{}, nil
+		return withJitter(p.g.service.opts.Interval)
 	}
 	if p.failures++; p.failures == 1 {
 		p.since = time.Now()
@@ -177,9 +177,9 @@ func (p *poll[T]) settle(who principal.Principal, err error) time.Duration {
 	if p.final(who, err) {
 		return 0
 	}
-	if p.told == nil && time.Since(p.since) >= p.g.w.opts.Patience {
-		p.told = err
-		p.g.w.opts.Logger.Warn("subscribers are told of a failing poll", "principal", p.thing.principal, "code", fault.CodeOf(err), "failures", p.failures)
+	if p.toldError == nil && time.Since(p.since) >= p.g.service.opts.FailureGrace {
+		p.toldError = err
+		p.g.service.opts.Logger.Warn("subscribers are told of a failing poll", "principal", p.target.principal, "code", fault.CodeOf(err), "failures", p.failures)
 		for _, s := range p.subscribers {
 			s.push(event[T]{err: err})
 		}
@@ -200,7 +200,7 @@ func (p *poll[T]) final(who principal.Principal, err error) bool {
 		if !ended && !p.persists() {
 			return false
 		}
-		p.dismiss(err, func(s *subscriber[T]) bool { return s.who.Token() == who.Token() })
+		p.endWhere(err, func(s *subscriber[T]) bool { return s.who.Token() == who.Token() })
 		p.failures, p.refusals = 0, 0
 		return true
 	case fault.Forbidden, fault.NotFound, fault.BadUserInput, fault.ScopeRequired:
@@ -212,7 +212,7 @@ func (p *poll[T]) final(who principal.Principal, err error) bool {
 		if said && console.Kind == fault.Forbidden && p.state != nil && !p.persists() {
 			return false // rights that are being changed may be back at the next look
 		}
-		p.dismiss(err, func(*subscriber[T]) bool { return true })
+		p.endWhere(err, func(*subscriber[T]) bool { return true })
 		return true
 	default:
 		return false
@@ -242,9 +242,9 @@ func (p *poll[T]) persists() bool {
 	return p.refusals >= 2 && time.Since(p.refused) >= p.unauthorizedGrace()
 }
 
-// dismiss ends the subscriptions for which it is over, with err as their last
+// endWhere ends the subscriptions for which it is over, with err as their last
 // event. The caller holds the lock.
-func (p *poll[T]) dismiss(err error, over func(*subscriber[T]) bool) {
+func (p *poll[T]) endWhere(err error, over func(*subscriber[T]) bool) {
 	p.subscribers = slices.DeleteFunc(p.subscribers, func(s *subscriber[T]) bool {
 		if !over(s) {
 			return false
@@ -252,17 +252,17 @@ func (p *poll[T]) dismiss(err error, over func(*subscriber[T]) bool) {
 		s.finish(err)
 		return true
 	})
-	p.dropIfDeserted()
+	p.removeIfUnused()
 }
 
-// dropIfDeserted makes room for a new poll of the same thing. The caller holds the lock.
-func (p *poll[T]) dropIfDeserted() {
+// removeIfUnused makes room for a new poll of the same thing. The caller holds the lock.
+func (p *poll[T]) removeIfUnused() {
 	if len(p.subscribers) > 0 {
 		return
 	}
 	p.cancel()
-	if p.g.polls[p.thing] == p {
-		delete(p.g.polls, p.thing)
+	if p.g.polls[p.target] == p {
+		delete(p.g.polls, p.target)
 	}
 }
 
@@ -270,7 +270,7 @@ func (p *poll[T]) dropIfDeserted() {
 func (p *poll[T]) end(err error) {
 	p.g.mu.Lock()
 	defer p.g.mu.Unlock()
-	p.dismiss(err, func(*subscriber[T]) bool { return true })
+	p.endWhere(err, func(*subscriber[T]) bool { return true })
 	select {
 	case <-p.settled:
 	default:
@@ -279,13 +279,15 @@ func (p *poll[T]) end(err error) {
 }
 
 // unauthorizedGrace is how long a refusal must go on to be believed.
-func (p *poll[T]) unauthorizedGrace() time.Duration { return max(p.g.w.opts.Interval, 2*time.Second) }
+func (p *poll[T]) unauthorizedGrace() time.Duration {
+	return max(p.g.service.opts.Interval, 2*time.Second)
+}
 
 // backoff doubles the interval with each failure in a row, and leaves a console
 // alone for as long as it asks to be.
 func (p *poll[T]) backoff(err error) time.Duration {
-	pause := p.g.w.opts.Interval << min(p.failures, 10)
-	pause = min(pause, max(longestPause, p.g.w.opts.Interval))
+	pause := p.g.service.opts.Interval << min(p.failures, 10)
+	pause = min(pause, max(longestPause, p.g.service.opts.Interval))
 	if p.refusals > 0 {
 		return p.unauthorizedGrace() * 11 / 10
 	}
@@ -293,10 +295,10 @@ func (p *poll[T]) backoff(err error) time.Duration {
 	if errors.As(err, &said) {
 		pause = max(pause, min(said.RetryAfter, longestRest))
 	}
-	return jittered(pause)
+	return withJitter(pause)
 }
 
-// jittered is d give or take a tenth, so that polls that began together do not stay so.
-func jittered(d time.Duration) time.Duration {
+// withJitter is d give or take a tenth, so that polls that began together do not stay so.
+func withJitter(d time.Duration) time.Duration {
 	return time.Duration(float64(d) * (0.9 + 0.2*rand.Float64())) //nolint:gosec // spreads polls, keeps no secret
 }

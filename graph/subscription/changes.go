@@ -1,4 +1,4 @@
-package watch
+package subscription
 
 import (
 	"context"
@@ -43,7 +43,7 @@ func (p *poll[T]) tell(look context.Context, found loader.Snapshot[T], seen resp
 	if differ != nil {
 		concerned = differ(consolecache.Seen[T]{
 			Entities: found.Entities, Missing: found.Missing, Look: seen,
-			All: found.Whole && p.thing.ids == "" && p.thing.queueID == "",
+			All: found.Whole && p.target.ids == "" && p.target.queueID == "",
 		})
 	}
 	if concerned {
@@ -192,8 +192,8 @@ func (p *poll[T]) expire(ctx context.Context, seen responsecache.Dependency) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, expiryWait)
 	defer cancel()
-	if err := p.g.expire(ctx, p.thing.scope, seen); err != nil {
-		p.g.w.opts.Logger.DebugContext(ctx, "not all replicas have confirmed in time what a subscription outdates", "error", err)
+	if err := p.g.expire(ctx, p.target.scope, seen); err != nil {
+		p.g.service.opts.Logger.DebugContext(ctx, "not all replicas have confirmed in time what a subscription outdates", "error", err)
 	}
 }
 
