@@ -169,7 +169,6 @@ func (g *gateway) executable() graphql.ExecutableSchema {
 			Sessions:    mutation.SessionService{Sessions: g.tokens, Answers: g.console},
 			Subscriptions: g.watches,
 		},
-		Complexity: resolver.Complexity(),
 	})
 }
 

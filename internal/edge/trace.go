@@ -9,7 +9,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/99designs/gqlgen/complexity"
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
@@ -127,7 +126,7 @@ var _ interface {
 // ExtensionName is the name under which gqlgen knows the extension.
 func (*tracer) ExtensionName() string { return "Trace" }
 
-// Validate keeps the schema, which prices operations.
+// Validate keeps the schema, which names the root types.
 func (t *tracer) Validate(schema graphql.ExecutableSchema) error {
 	t.schema = schema
 	return nil
@@ -139,7 +138,6 @@ type report struct {
 	ConsoleCalls int       `json:"consoleCalls"`
 	Batches      []batched `json:"batches"`
 	DurationMs   float64   `json:"durationMs"`
-	Cost         int       `json:"cost"`
 	Cache        string    `json:"cache"`
 }
 
@@ -173,7 +171,6 @@ type freshness struct {
 
 // planReport is a plan with what the gateway itself knows of the operation.
 type planReport struct {
-	Cost  int `json:"cost"`
 	Depth int `json:"depth"`
 	trail.Plan
 }
@@ -189,7 +186,6 @@ func (t *tracer) InterceptOperation(ctx context.Context, next graphql.OperationH
 func (t *tracer) plan(ctx context.Context) *graphql.Response {
 	op := graphql.GetOperationContext(ctx)
 	p := planReport{
-		Cost:  complexity.Calculate(ctx, t.schema, op.Operation, op.Variables),
 		Depth: newMeasure(op).of(op.Operation.SelectionSet).depth,
 	}
 	if t.explainer != nil {
@@ -235,7 +231,6 @@ func (t *tracer) account(ctx context.Context, op *graphql.OperationContext, way 
 		ConsoleCalls: consoleCalls(reads),
 		Batches:      []batched{},
 		DurationMs:   millis(now.Sub(op.Stats.OperationStart)),
-		Cost:         complexity.Calculate(ctx, t.schema, op.Operation, op.Variables),
 		Cache:        "off",
 	}
 	if t.cached {
