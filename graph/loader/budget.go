@@ -119,7 +119,7 @@ func lacking[K comparable, V any](m *memo[K, V], keys iter.Seq[K], cached func(K
 }
 
 // admitPages is admit for count pages of a list, of which of gives the keys.
-func (e *entities[T, F]) admitPages(count int, of func(i int) pageKey[F]) error {
+func (e *Entities[T, F]) admitPages(count int, of func(i int) pageKey[F]) error {
 	return admit(e.l, &e.pages, func(yield func(pageKey[F]) bool) {
 		for i := range count {
 			if !yield(of(i)) {
@@ -130,10 +130,10 @@ func (e *entities[T, F]) admitPages(count int, of func(i int) pageKey[F]) error 
 }
 
 // admitGets is admit for the entities that a group still lacks.
-func (e *entities[T, F]) admitGets(g *group) error {
+func (e *Entities[T, F]) admitGets(g *group) error {
 	return admit(e.l, &e.gets, func(yield func(key) bool) {
 		for _, id := range g.missing {
-			if !yield(key{id: id, place: g.place}) {
+			if !yield(key{id: id, scope: g.index}) {
 				return
 			}
 		}
@@ -146,7 +146,7 @@ func (e *entities[T, F]) admitGets(g *group) error {
 }
 
 // pageCached says whether a page takes no call.
-func (e *entities[T, F]) pageCached(k pageKey[F]) bool {
+func (e *Entities[T, F]) pageCached(k pageKey[F]) bool {
 	return e.l.cached(func(ctx context.Context) error {
 		_, err := e.k.list(ctx, k.scope, k.list())
 		return err

@@ -41,7 +41,7 @@ type fact[T any] struct {
 // they are all forgotten, which costs one page of guessing per list.
 const maxSizes = 50_000
 
-func newLearned(opts Options) *capabilities {
+func newCapabilities(opts Options) *capabilities {
 	return &capabilities{
 		opts:  opts,
 		ids:   make(map[string]fact[bool]),

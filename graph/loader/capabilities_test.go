@@ -15,7 +15,7 @@ func (c *clock) read() time.Time { return c.now }
 
 func TestWhatWasLearnedExpires(t *testing.T) {
 	c := &clock{time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
-	k := newLearned(Options{Now: c.read, Relearn: 10 * time.Minute, PageSize: 500, IDs: IDsAuto})
+	k := newCapabilities(Options{Now: c.read, Relearn: 10 * time.Minute, PageSize: 500, IDs: IDsAuto})
 	here, there := scope.Scope{CompanyID: "c", DepartmentID: "d"}, scope.Scope{CompanyID: "c", DepartmentID: "e"}
 
 	check := func(when string, known bool) {
@@ -65,7 +65,7 @@ func TestWhatWasLearnedExpires(t *testing.T) {
 
 func TestSettingWinsOverWhatWasLearned(t *testing.T) {
 	for mode, want := range map[IDsMode]bool{IDsOn: true, IDsOff: false} {
-		k := newLearned(Options{IDs: mode}.withDefaults())
+		k := newCapabilities(Options{IDs: mode}.withDefaults())
 		k.observeIDs("Queue", !want)
 		if takes, known := k.takesIDs("Queue"); takes != want || !known {
 			t.Errorf("%s: takes %v, known %v", mode, takes, known)
@@ -74,7 +74,7 @@ func TestSettingWinsOverWhatWasLearned(t *testing.T) {
 }
 
 func TestClampNeverRaisesThePageSize(t *testing.T) {
-	k := newLearned(Options{PageSize: 50}.withDefaults())
+	k := newCapabilities(Options{PageSize: 50}.withDefaults())
 	k.observeClamp("ann", "Queue", 80)
 	if n := k.pageSize("ann", "Queue"); n != 50 {
 		t.Errorf("page size %d", n)
@@ -82,7 +82,7 @@ func TestClampNeverRaisesThePageSize(t *testing.T) {
 }
 
 func TestListSizesAreBounded(t *testing.T) {
-	k := newLearned(Options{}.withDefaults())
+	k := newCapabilities(Options{}.withDefaults())
 	for i := range 2*maxSizes + 1 {
 		k.observeListSize("ann", "Queue", scope.Scope{DepartmentID: fmt.Sprint(i)}, i)
 		if len(k.sizes) > maxSizes {
@@ -97,7 +97,7 @@ func TestListSizesAreBounded(t *testing.T) {
 // That `Ids` is ignored is seen beyond doubt; that it is taken may be chance.
 func TestIgnoredIDsOutweighTakenOnes(t *testing.T) {
 	c := &clock{time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
-	k := newLearned(Options{Now: c.read, Relearn: time.Minute, IDs: IDsAuto})
+	k := newCapabilities(Options{Now: c.read, Relearn: time.Minute, IDs: IDsAuto})
 	k.observeIDs("Queue", true)
 	k.observeIDs("Queue", false)
 	k.observeIDs("Queue", true)

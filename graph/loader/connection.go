@@ -124,9 +124,9 @@ type ListArgs[F comparable] struct {
 	nothing bool
 }
 
-// with joins, by AND, the filter and what the parent of the list implies. imply sets that
+// With joins, by AND, the filter and what the parent of the list implies. imply sets that
 // by [implied] and says whether an entity can satisfy both.
-func (a ListArgs[F]) with(imply func(*F) bool) ListArgs[F] {
+func (a ListArgs[F]) With(imply func(*F) bool) ListArgs[F] {
 	var f F
 	if a.Filter != nil {
 		f = *a.Filter

@@ -12,7 +12,7 @@ import (
 // console is known to serve no larger pages and the last page is full. A stretch that begins
 // further on is taken at the console's word while the size of its pages is only being found
 // out, unless p shows entities where none should be.
-func (e *entities[T, F]) mayGoOn(w window[F], key pageKey[F], p *cc.Page[T], total, size int) bool {
+func (e *Entities[T, F]) mayGoOn(w window[F], key pageKey[F], p *cc.Page[T], total, size int) bool {
 	switch {
 	case w.offset+w.count <= total || total == 0:
 		return false
@@ -32,7 +32,7 @@ func (e *entities[T, F]) mayGoOn(w window[F], key pageKey[F], p *cc.Page[T], tot
 // not hold: then the console serves smaller pages, and its count is too large. Neither can it be
 // where the page of the same index and a smaller size shows just the same entities, or where
 // the entities of p are more than the places that others do not show.
-func (e *entities[T, F]) hides(key pageKey[F], p *cc.Page[T], others []pageAt[T], size int) bool {
+func (e *Entities[T, F]) hides(key pageKey[F], p *cc.Page[T], others []pageAt[T], size int) bool {
 	ids := make(map[string]struct{}, len(p.List))
 	for _, v := range p.List {
 		ids[e.k.id(v)] = struct{}{}
@@ -58,7 +58,7 @@ func (e *entities[T, F]) hides(key pageKey[F], p *cc.Page[T], others []pageAt[T]
 }
 
 // holdsAll says whether all entities of a list are among ids.
-func (e *entities[T, F]) holdsAll(ids map[string]struct{}, list []*T) bool {
+func (e *Entities[T, F]) holdsAll(ids map[string]struct{}, list []*T) bool {
 	return !slices.ContainsFunc(list, func(v *T) bool {
 		_, ok := ids[e.k.id(v)]
 		return !ok
@@ -68,7 +68,7 @@ func (e *entities[T, F]) holdsAll(ids map[string]struct{}, list []*T) bool {
 // goesOn says whether the list goes on behind a page that is shorter than it should be. Where
 // it does not, the count is too large, and nothing need be hidden. It costs a call where the
 // console counts entities behind the last of the pages, which have the given size.
-func (e *entities[T, F]) goesOn(key pageKey[F], pages []pageAt[T], count, size int) (bool, error) {
+func (e *Entities[T, F]) goesOn(key pageKey[F], pages []pageAt[T], count, size int) (bool, error) {
 	last := pages[0]
 	for _, page := range pages {
 		if page.start > last.start {

@@ -63,7 +63,7 @@ func newKinds(c Console) kinds {
 			id: func(w *cc.WorkflowLayout) string { return w.ID }, scope: (*cc.WorkflowLayout).Scope,
 		},
 	}
-	if cache, ok := c.(Kept); ok {
+	if cache, ok := c.(EntityCache); ok {
 		k.packages.kept, k.queues.kept, k.robots.kept = cache.KeptPackages, cache.KeptQueues, cache.KeptRobots
 		k.workflows.kept, k.layouts.kept = cache.KeptWorkflows, cache.KeptWorkflowLayouts
 	}
@@ -73,16 +73,16 @@ func newKinds(c Console) kinds {
 // key names one entity in the scope in which it is asked for.
 type key struct {
 	id    string // in lower case
-	place scopeIndex
+	scope scopeIndex
 	whole bool // all that a get would bring is wanted: a package with its versions
 }
 
 func (k key) entity() key { k.whole = false; return k }
 
-// entities loads one kind of entity for one operation. A batch is sent when
+// Entities loads one kind of entity for one operation. A batch is sent when
 // look-ahead has gathered a level's keys, never by a timer: the wait below is
 // only what ends a batch of an operation that died.
-type entities[T any, F comparable] struct {
+type Entities[T any, F comparable] struct {
 	l      *operation
 	k      *kind[T, F]
 	thunks *thunkCache[*T]
@@ -101,13 +101,13 @@ type entities[T any, F comparable] struct {
 
 // fetched is what a call in a scope brought.
 type fetched[T any] struct {
-	place    scopeIndex
+	scope    scopeIndex
 	entities []*T
 }
 
 // asList is a list that this operation has begun to read.
 type asList[T any] struct {
-	place scopeIndex
+	scope scopeIndex
 	read  Thunk[*view[T]]
 }
 
@@ -116,8 +116,8 @@ const deadBatch = time.Minute
 // batchRoom is how many keys a batch takes before whoever brings them waits until they are counted in.
 const batchRoom = 128
 
-func newEntities[T any, F comparable](l *operation, k *kind[T, F]) *entities[T, F] {
-	e := &entities[T, F]{l: l, k: k, thunks: &thunkCache[*T]{}}
+func newEntities[T any, F comparable](l *operation, k *kind[T, F]) *Entities[T, F] {
+	e := &Entities[T, F]{l: l, k: k, thunks: &thunkCache[*T]{}}
 	e.byID = dataloader.NewBatchedLoader(e.batch,
 		dataloader.WithWait[key, *T](deadBatch), dataloader.WithCache[key, *T](e.thunks), dataloader.WithInputCapacity[key, *T](batchRoom))
 	return e
@@ -167,13 +167,13 @@ func (a *thunkCache[V]) Clear() {
 // load asks for the entity id in sc, in the name of l. It is nil, without an error, where
 // the console says that it does not exist. What look-ahead asks for waits for the flush of
 // its level.
-func (e *entities[T, F]) load(l *Loaders, sc scope.Scope, id string, whole bool) Thunk[*T] {
-	k := key{scope.Lower(id), e.l.places.of(sc), whole && e.k.whole != nil}
+func (e *Entities[T, F]) load(l *Loaders, sc scope.Scope, id string, whole bool) Thunk[*T] {
+	k := key{scope.Lower(id), e.l.scopes.of(sc), whole && e.k.whole != nil}
 	if err := e.l.calls.Err(); err != nil {
 		return e.withoutCalls(k, err)
 	}
 	if l.ahead {
-		e.want(k.place)
+		e.want(k.scope)
 		return e.byID.Load(e.l.ctx, k)
 	}
 	if t, ok := e.thunks.Get(e.l.ctx, k); ok {
@@ -184,7 +184,7 @@ func (e *entities[T, F]) load(l *Loaders, sc scope.Scope, id string, whole bool)
 
 // withoutCalls is load for an operation that may make no more calls: it has what was asked
 // for before, or brought.
-func (e *entities[T, F]) withoutCalls(k key, refusal error) Thunk[*T] {
+func (e *Entities[T, F]) withoutCalls(k key, refusal error) Thunk[*T] {
 	if t, ok := e.thunks.Get(e.l.ctx, k); ok {
 		return t
 	}
@@ -194,7 +194,7 @@ func (e *entities[T, F]) withoutCalls(k key, refusal error) Thunk[*T] {
 	return failed[*T](refusal)
 }
 
-func (e *entities[T, F]) want(at scopeIndex) {
+func (e *Entities[T, F]) want(at scopeIndex) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.wanted == nil {
@@ -204,7 +204,7 @@ func (e *entities[T, F]) want(at scopeIndex) {
 }
 
 // gathers says whether look-ahead's present level asks for entities.
-func (e *entities[T, F]) gathers() bool {
+func (e *Entities[T, F]) gathers() bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return len(e.wanted) > 0
@@ -212,13 +212,13 @@ func (e *entities[T, F]) gathers() bool {
 
 // awaitLists waits for the lists of earlier levels that may bring what this level
 // asks for: one that is slower than others of its level is not asked past.
-func (e *entities[T, F]) awaitLists() {
+func (e *Entities[T, F]) awaitLists() {
 	e.mu.Lock()
 	wanted, lists := e.wanted, e.lists[:e.earlier]
 	e.wanted = nil
 	e.mu.Unlock()
 	for _, list := range lists {
-		if _, ok := wanted[list.place]; ok {
+		if _, ok := wanted[list.scope]; ok {
 			_, _ = list.read() // its failure is told where it was asked for
 		}
 	}
@@ -229,9 +229,9 @@ func (e *entities[T, F]) awaitLists() {
 
 // await waits until look-ahead has asked for k. Where it has come to its end
 // without, or there was none, k travels alone.
-func (e *entities[T, F]) await(k key) (*T, error) {
+func (e *Entities[T, F]) await(k key) (*T, error) {
 	for {
-		level, walking := e.l.current()
+		level, walking := e.l.currentLevel()
 		if t, ok := e.thunks.Get(e.l.ctx, k); ok {
 			return t()
 		}
@@ -253,7 +253,7 @@ func (e *entities[T, F]) await(k key) (*T, error) {
 }
 
 // loadOptional is load for an id that may be absent.
-func (e *entities[T, F]) loadOptional(l *Loaders, sc scope.Scope, id *string, whole bool) Thunk[*T] {
+func (e *Entities[T, F]) loadOptional(l *Loaders, sc scope.Scope, id *string, whole bool) Thunk[*T] {
 	if scope.None(id) {
 		return ready[*T](nil)
 	}
@@ -265,8 +265,8 @@ func (e *entities[T, F]) loadOptional(l *Loaders, sc scope.Scope, id *string, wh
 }
 
 // hold keeps what a call in sc brought, so that no second call asks for it.
-func (e *entities[T, F]) hold(sc scope.Scope, brought ...*T) {
-	at := e.l.places.of(sc)
+func (e *Entities[T, F]) hold(sc scope.Scope, brought ...*T) {
+	at := e.l.scopes.of(sc)
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.brought = append(e.brought, fetched[T]{at, brought})
@@ -274,15 +274,15 @@ func (e *entities[T, F]) hold(sc scope.Scope, brought ...*T) {
 
 // index makes what was brought known by its ids; e.mu is held. It waits until one is
 // looked for, as the entities of a list mostly are not.
-func (e *entities[T, F]) index() {
+func (e *Entities[T, F]) index() {
 	if e.held == nil && len(e.brought) > 0 {
 		e.held = make(map[key]*T, len(e.brought[0].entities))
 	}
 	for _, b := range e.brought {
 		for _, v := range b.entities {
-			k := key{id: scope.Lower(e.k.id(v)), place: b.place}
+			k := key{id: scope.Lower(e.k.id(v)), scope: b.scope}
 			e.keep(k, v)
-			if k.place = e.l.places.of(e.k.scope(v)); k.place != b.place {
+			if k.scope = e.l.scopes.of(e.k.scope(v)); k.scope != b.scope {
 				e.keep(k, v)
 			}
 		}
@@ -290,16 +290,16 @@ func (e *entities[T, F]) index() {
 	e.brought = nil
 }
 
-func (e *entities[T, F]) keep(k key, v *T) {
+func (e *Entities[T, F]) keep(k key, v *T) {
 	if old, ok := e.held[k]; !ok || !e.isWhole(old) {
 		e.held[k] = v
 	}
 }
 
-func (e *entities[T, F]) isWhole(v *T) bool { return e.k.whole == nil || e.k.whole(v) }
+func (e *Entities[T, F]) isWhole(v *T) bool { return e.k.whole == nil || e.k.whole(v) }
 
 // find returns the entity of k if this operation already holds it.
-func (e *entities[T, F]) find(k key) (*T, bool) {
+func (e *Entities[T, F]) find(k key) (*T, bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.index()
@@ -308,7 +308,7 @@ func (e *entities[T, F]) find(k key) (*T, bool) {
 }
 
 // batch answers the keys of one level, scope by scope.
-func (e *entities[T, F]) batch(ctx context.Context, keys []key) []*dataloader.Result[*T] {
+func (e *Entities[T, F]) batch(ctx context.Context, keys []key) []*dataloader.Result[*T] {
 	if !e.l.tasks.enter() {
 		return slices.Repeat([]*dataloader.Result[*T]{{Error: context.Canceled}}, len(keys))
 	}
@@ -316,16 +316,16 @@ func (e *entities[T, F]) batch(ctx context.Context, keys []key) []*dataloader.Re
 	groups := make(map[scopeIndex]*group)
 	missing := 0
 	for _, k := range keys {
-		g, ok := groups[k.place]
+		g, ok := groups[k.scope]
 		if !ok {
-			g = &group{place: k.place, scope: e.l.places.scope(k.place), failed: make(map[string]error)}
-			groups[k.place] = g
+			g = &group{index: k.scope, scope: e.l.scopes.scope(k.scope), failed: make(map[string]error)}
+			groups[k.scope] = g
 		}
 		g.keys++
 		g.whole = g.whole || k.whole
 	}
 	for _, k := range keys {
-		g := groups[k.place]
+		g := groups[k.scope]
 		k.whole = g.whole // one call serves those who want less, too
 		if _, ok := e.find(k); !ok {
 			g.add(k.id)
@@ -351,7 +351,7 @@ func (e *entities[T, F]) batch(ctx context.Context, keys []key) []*dataloader.Re
 			results[i] = &dataloader.Result[*T]{Data: v}
 			continue
 		}
-		err, known := groups[k.place].failed[k.id]
+		err, known := groups[k.scope].failed[k.id]
 		if !known {
 			err = fault.New(fault.UpstreamInvalidResponse, "the console answered without the %s that was asked for", e.k.name)
 		}
@@ -370,7 +370,7 @@ func distinct(keys []key) int {
 }
 
 // take holds what of the group is at hand without a call.
-func (e *entities[T, F]) take(g *group) {
+func (e *Entities[T, F]) take(g *group) {
 	if e.k.kept == nil || len(g.missing) == 0 || e.l.refusal != nil {
 		return
 	}
@@ -379,8 +379,8 @@ func (e *entities[T, F]) take(g *group) {
 }
 
 // get asks the console for one entity by its id.
-func (e *entities[T, F]) get(sc scope.Scope, id string) Thunk[*T] {
-	return e.gets.spawn(e.l, key{id: id, place: e.l.places.of(sc)}, func() (*T, error) {
+func (e *Entities[T, F]) get(sc scope.Scope, id string) Thunk[*T] {
+	return e.gets.spawn(e.l, key{id: id, scope: e.l.scopes.of(sc)}, func() (*T, error) {
 		v, err := call(e.l, func(ctx context.Context) (*T, error) { return e.k.get(ctx, sc, id) })
 		if err != nil {
 			return nil, err
@@ -413,7 +413,7 @@ func (k pageKey[F]) list() cc.List[F] {
 }
 
 // page asks the console for one page of a list, and waits for it.
-func (e *entities[T, F]) page(k pageKey[F]) (*cc.Page[T], error) {
+func (e *Entities[T, F]) page(k pageKey[F]) (*cc.Page[T], error) {
 	return e.pages.later(e.l, k, func() (*cc.Page[T], error) {
 		p, err := call(e.l, func(ctx context.Context) (*cc.Page[T], error) { return e.k.list(ctx, k.scope, k.list()) })
 		if err != nil {

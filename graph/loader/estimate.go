@@ -51,15 +51,15 @@ func (e *Engine) Kinds(op *graphql.OperationContext, field graphql.CollectedFiel
 }
 
 func (e *Engine) reach(kinds []string, typ string, s Selection) []string {
-	for _, f := range s.fields(typ) {
+	for _, f := range s.Fields(typ) {
 		known, ok := e.relations[typ][f.Name]
 		if !ok {
 			continue
 		}
-		if kind := kindOf(known.to); known.start != nil && kind != "" {
+		if kind := kindOf(known.To); known.Load != nil && kind != "" {
 			kinds = append(kinds, kind)
 		}
-		kinds = e.reach(kinds, known.to, s.below(f))
+		kinds = e.reach(kinds, known.To, s.Below(f))
 	}
 	return kinds
 }
@@ -67,8 +67,8 @@ func (e *Engine) reach(kinds []string, typ string, s Selection) []string {
 // list plans a connection, of which each parent has one, and gives its nodes.
 func (p *planner) list(typ string, f graphql.CollectedField, below Selection, parents cardinality, at string) cardinality {
 	first, offset := DefaultFirst, 0
-	c := fieldCall{field: f, Selection: below}
-	raw := c.arguments()
+	c := FieldCall{Field: f, Selection: below}
+	raw := c.Arguments()
 	if n, err := graphql.UnmarshalInt(raw["first"]); err == nil && raw["first"] != nil {
 		first = min(max(n, 0), MaxFirst)
 	}

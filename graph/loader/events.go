@@ -54,9 +54,9 @@ type WorkflowEvent struct {
 }
 
 // eventEdges lists the ways from events to their entities.
-func eventEdges(all relations) {
-	all["RobotEvent"] = map[string]relation{"robot": inline("Robot", func(e *RobotEvent) []*cc.Robot { return present(e.Robot) })}
-	all["WorkflowEvent"] = map[string]relation{"workflow": inline("Workflow", func(e *WorkflowEvent) []*cc.Workflow { return present(e.Workflow) })}
+func eventEdges(all Relations) {
+	all["RobotEvent"] = map[string]Relation{"robot": inline("Robot", func(e *RobotEvent) []*cc.Robot { return present(e.Robot) })}
+	all["WorkflowEvent"] = map[string]Relation{"workflow": inline("Workflow", func(e *WorkflowEvent) []*cc.Workflow { return present(e.Workflow) })}
 }
 
 func present[T any](v *T) []*T {
@@ -152,7 +152,7 @@ func (s *subscription) repeats(ctx context.Context, t *eventSlot, f graphql.Coll
 	told := data[f.Alias]
 	var members map[string]jsontext.Value
 	if typ := f.Definition.Type.Name(); typ != "Robot" && typ != "Workflow" && json.Unmarshal(told, &members) == nil {
-		for _, member := range (Selection{graphql.GetOperationContext(ctx), f.Selections}).fields(typ) {
+		for _, member := range (Selection{graphql.GetOperationContext(ctx), f.Selections}).Fields(typ) {
 			if member.Name != "type" {
 				_, _ = h.Write(members[member.Alias])
 			}
@@ -239,7 +239,7 @@ func answer[T any](t *eventSlot, field graphql.CollectedField, v *T, err error) 
 		return
 	}
 	below := Selection{op: graphql.GetOperationContext(t.ctx), set: field.Selections}
-	t.l.lookAhead(field.Definition.Type.Name(), below, v)
+	t.l.LookAhead(field.Definition.Type.Name(), below, v)
 }
 
 // pollLoaders are the loaders of a poll, which subscriptions share: its calls are on nobody's budget.
@@ -281,7 +281,7 @@ func (e *Engine) WorkflowsNow(ctx context.Context, sc scope.Scope, ids []string)
 }
 
 // allNow reads a whole list.
-func allNow[T any, F comparable](l *Loaders, e *entities[T, F], sc scope.Scope, filter F) (Snapshot[T], error) {
+func allNow[T any, F comparable](l *Loaders, e *Entities[T, F], sc scope.Scope, filter F) (Snapshot[T], error) {
 	v, err := e.view(l, window[F]{scope: sc, filter: filter, count: maxOffset})()
 	if err != nil {
 		return Snapshot[T]{}, err
@@ -291,7 +291,7 @@ func allNow[T any, F comparable](l *Loaders, e *entities[T, F], sc scope.Scope, 
 
 // now loads entities by their ids, in one batch. One that is gone, or that the
 // principal may no longer see, does not take the others along.
-func now[T any, F comparable](l *Loaders, e *entities[T, F], sc scope.Scope, ids []string) (Snapshot[T], error) {
+func now[T any, F comparable](l *Loaders, e *Entities[T, F], sc scope.Scope, ids []string) (Snapshot[T], error) {
 	ahead := &Loaders{operation: l.operation, ahead: true}
 	thunks := make([]Thunk[*T], len(ids))
 	for i, id := range ids {

@@ -49,7 +49,7 @@ func (x Extension) InterceptOperation(ctx context.Context, next graphql.Operatio
 	l := From(ctx)
 	l.subscription = &subscription{turns: make(chan *eventSlot, 1), seed: maphash.MakeSeed()}
 	if fc, ok := subscribed(ctx); ok {
-		l.checkAnswer(ctx, fc.Field)
+		l.CheckSelection(ctx, fc.Field)
 	}
 	return l.subscription.repeated(next(ctx))
 }
@@ -81,7 +81,7 @@ func (x Extension) InterceptResponse(ctx context.Context, next graphql.ResponseH
 func (x Extension) InterceptRootField(ctx context.Context, next graphql.RootResolver) graphql.Marshaler {
 	switch graphql.GetOperationContext(ctx).Operation.Operation {
 	case ast.Query:
-		From(ctx).planQuery(ctx)
+		From(ctx).LookAheadQuery(ctx)
 	case ast.Mutation:
 		whole := From(ctx)
 		whole.checkMutations(ctx, x.CheckInput)

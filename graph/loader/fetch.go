@@ -12,32 +12,32 @@ import (
 )
 
 // pageSize is the largest page that this operation's principal is known, or hoped, to be served.
-func (e *entities[T, F]) pageSize() int { return e.l.engine.capabilities.pageSize(e.l.who, e.k.name) }
+func (e *Entities[T, F]) pageSize() int { return e.l.engine.capabilities.pageSize(e.l.who, e.k.name) }
 
 // leastPage is the smallest page that the console is known to serve this operation's principal, 0 where none is known.
-func (e *entities[T, F]) leastPage() int { return e.l.engine.capabilities.leastPage(e.l.who, e.k.name) }
+func (e *Entities[T, F]) leastPage() int { return e.l.engine.capabilities.leastPage(e.l.who, e.k.name) }
 
-func (e *entities[T, F]) observeClamp(size int) {
+func (e *Entities[T, F]) observeClamp(size int) {
 	e.l.engine.capabilities.observeClamp(e.l.who, e.k.name, size)
 }
 
 // servesPagesOf says whether the console is known to serve this operation's principal pages of size.
-func (e *entities[T, F]) servesPagesOf(size int) bool {
+func (e *Entities[T, F]) servesPagesOf(size int) bool {
 	return e.l.engine.capabilities.pageServed(e.l.who, e.k.name) >= size
 }
 
 // listSize is the length of the unfiltered list in sc when the principal last saw it.
-func (e *entities[T, F]) listSize(sc scope.Scope) (int, bool) {
+func (e *Entities[T, F]) listSize(sc scope.Scope) (int, bool) {
 	return e.l.engine.capabilities.listSize(e.l.who, e.k.name, sc)
 }
 
-func (e *entities[T, F]) observeListSize(sc scope.Scope, n int) {
+func (e *Entities[T, F]) observeListSize(sc scope.Scope, n int) {
 	e.l.engine.capabilities.observeListSize(e.l.who, e.k.name, sc, n)
 }
 
 // group is what one batch still lacks in one scope.
 type group struct {
-	place   scopeIndex
+	index   scopeIndex
 	scope   scope.Scope // what the place stands for
 	whole   bool
 	keys    int // of the batch
@@ -75,7 +75,7 @@ const guessBelow = 3
 // fetch brings the group's missing entities by the cheapest means: an `Ids`
 // batch, pages of the list, or single gets, which also have the last word on
 // every id that a list did not bring.
-func (e *entities[T, F]) fetch(g *group) {
+func (e *Entities[T, F]) fetch(g *group) {
 	if len(g.missing) > 1 {
 		// A list that is refused says nothing of the entities: single gets do.
 		if err := e.fetchFromLists(g); err != nil && fault.CodeOf(err) != fault.Forbidden && !refusesParameter(err) {
@@ -101,7 +101,7 @@ func (e *entities[T, F]) fetch(g *group) {
 	}
 }
 
-func (e *entities[T, F]) fetchFromLists(g *group) error {
+func (e *Entities[T, F]) fetchFromLists(g *group) error {
 	first, err := e.fetchByIDs(g)
 	if err != nil || len(g.missing) < 2 {
 		return err
@@ -110,7 +110,7 @@ func (e *entities[T, F]) fetchFromLists(g *group) error {
 }
 
 // filter is the list filter that the group needs: none, but for detail.
-func (e *entities[T, F]) filter(g *group) F {
+func (e *Entities[T, F]) filter(g *group) F {
 	var f F
 	if g.whole && e.k.detail != nil {
 		e.k.detail(&f)
@@ -119,9 +119,9 @@ func (e *entities[T, F]) filter(g *group) F {
 }
 
 // drop forgets the ids that have come meanwhile.
-func (e *entities[T, F]) drop(g *group) {
+func (e *Entities[T, F]) drop(g *group) {
 	g.missing = slices.DeleteFunc(g.missing, func(id string) bool {
-		_, ok := e.find(key{id, g.place, g.whole})
+		_, ok := e.find(key{id, g.index, g.whole})
 		return ok
 	})
 }
@@ -129,7 +129,7 @@ func (e *entities[T, F]) drop(g *group) {
 // fetchByIDs tries lists with `Ids`. A console that does not know the parameter
 // ignores it silently, and its answer is then the first page of the whole list:
 // it is returned, since a sweep can go on from there.
-func (e *entities[T, F]) fetchByIDs(g *group) (first *firstPage[T], err error) {
+func (e *Entities[T, F]) fetchByIDs(g *group) (first *firstPage[T], err error) {
 	takes, known := e.l.engine.capabilities.takesIDs(e.k.name)
 	if !e.k.ids || known && !takes {
 		return nil, nil
@@ -152,7 +152,7 @@ func (e *entities[T, F]) fetchByIDs(g *group) (first *firstPage[T], err error) {
 }
 
 // askAllIDs asks for all chunks at once.
-func (e *entities[T, F]) askAllIDs(g *group, chunks [][]string) (*firstPage[T], error) {
+func (e *Entities[T, F]) askAllIDs(g *group, chunks [][]string) (*firstPage[T], error) {
 	type answer struct {
 		first *firstPage[T]
 		err   error
@@ -175,14 +175,14 @@ func (e *entities[T, F]) askAllIDs(g *group, chunks [][]string) (*firstPage[T], 
 }
 
 // idsPage is the page that has the entities ids of a group.
-func (e *entities[T, F]) idsPage(g *group, ids []string) pageKey[F] {
+func (e *Entities[T, F]) idsPage(g *group, ids []string) pageKey[F] {
 	return pageKey[F]{scope: g.scope, filter: e.filter(g), ids: strings.Join(ids, ","), size: roomFor(len(ids), e.pageSize())}
 }
 
 // askIDs asks for one chunk. The answer is believed as far as it holds the ids
 // asked for; any other id in it means that `Ids` is not known there: it is then the
 // page that a sweep begins with.
-func (e *entities[T, F]) askIDs(g *group, ids []string) (*firstPage[T], error) {
+func (e *Entities[T, F]) askIDs(g *group, ids []string) (*firstPage[T], error) {
 	capabilities := e.l.engine.capabilities
 	k := e.idsPage(g, ids)
 	asked, size := k.ids, k.size
@@ -280,7 +280,7 @@ func roomFor(n, limit int) int {
 
 // scanPageSize is the page size with which to begin reading a list: the largest where that
 // is known to save pages.
-func (e *entities[T, F]) scanPageSize(g *group) int {
+func (e *Entities[T, F]) scanPageSize(g *group) int {
 	limit := e.pageSize()
 	size := roomFor(len(g.missing), limit)
 	if n, ok := e.listSize(g.scope); ok && pageCount(n, limit) < pageCount(n, size) {
@@ -291,7 +291,7 @@ func (e *entities[T, F]) scanPageSize(g *group) int {
 
 // scanList reads pages of the whole list as long as that promises to be cheaper
 // than asking for the missing entities one by one.
-func (e *entities[T, F]) scanList(g *group, first *firstPage[T]) error {
+func (e *Entities[T, F]) scanList(g *group, first *firstPage[T]) error {
 	if first == nil {
 		n, known := e.listSize(g.scope)
 		if known && scanCost(n, e.pageSize()) >= float64(len(g.missing)) || !known && len(g.missing) < guessBelow {

@@ -7,7 +7,7 @@ import (
 
 // list loads a stretch of a kind's list in sc. What the selection does not
 // want (the nodes, their versions) is not asked for.
-func (e *entities[T, F]) list(l *Loaders, sc scope.Scope, a ListArgs[F], s Selection) Thunk[*Connection[T]] {
+func (e *Entities[T, F]) list(l *Loaders, sc scope.Scope, a ListArgs[F], s Selection) Thunk[*Connection[T]] {
 	w, err := a.window(sc)
 	if err != nil {
 		return failed[*Connection[T]](err)
@@ -32,7 +32,7 @@ func (e *entities[T, F]) list(l *Loaders, sc scope.Scope, a ListArgs[F], s Selec
 }
 
 // inRequest is list in the scope of the request.
-func inRequest[T any, F comparable](l *Loaders, e *entities[T, F], a ListArgs[F], s Selection) Thunk[*Connection[T]] {
+func inRequest[T any, F comparable](l *Loaders, e *Entities[T, F], a ListArgs[F], s Selection) Thunk[*Connection[T]] {
 	// Bad arguments are told before the console is asked for a scope.
 	if _, err := a.window(scope.Scope{}); err != nil {
 		return failed[*Connection[T]](err)
@@ -45,7 +45,7 @@ func inRequest[T any, F comparable](l *Loaders, e *entities[T, F], a ListArgs[F]
 }
 
 // oneInRequest is the entity id in the scope of the request.
-func oneInRequest[T any, F comparable](l *Loaders, e *entities[T, F], id string) Thunk[*T] {
+func oneInRequest[T any, F comparable](l *Loaders, e *Entities[T, F], id string) Thunk[*T] {
 	sc, err := l.RequestScope()()
 	if err != nil {
 		return failed[*T](err)
@@ -56,7 +56,7 @@ func oneInRequest[T any, F comparable](l *Loaders, e *entities[T, F], id string)
 // packageIn is a package in sc, of which the selection may want the versions:
 // both keys then travel in one batch, and one call answers both.
 func (l *Loaders) packageIn(sc scope.Scope, id *string, s Selection) Thunk[*cc.Package] {
-	if l.looked(s, "whole", func() bool { return s.wantsWhole("Package") }) {
+	if l.memoized(s, "whole", func() bool { return s.wantsWhole("Package") }) {
 		l.packages.loadOptional(l, sc, id, true)
 	}
 	return l.packages.loadOptional(l, sc, id, false)

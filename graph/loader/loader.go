@@ -37,10 +37,10 @@ type Console interface {
 	WorkflowLayout(ctx context.Context, sc scope.Scope, id string) (*cc.WorkflowLayout, error)
 }
 
-// Kept is a Console that has entities at hand, which lists brought for other operations:
+// EntityCache is a Console that has entities at hand, which lists brought for other operations:
 // each method gives those of ids that it has, in any order, and asks nobody; with whole,
 // those that carry all that a get would bring.
-type Kept interface {
+type EntityCache interface {
 	KeptPackages(ctx context.Context, sc scope.Scope, ids []string, whole bool) []*cc.Package
 	KeptQueues(ctx context.Context, sc scope.Scope, ids []string, whole bool) []*cc.Queue
 	KeptRobots(ctx context.Context, sc scope.Scope, ids []string, whole bool) []*cc.Robot
@@ -137,7 +137,7 @@ type Engine struct {
 	opts         Options
 	capabilities *capabilities
 	kinds        kinds
-	relations    relations
+	relations    Relations
 }
 
 // New returns an Engine over console.
@@ -151,7 +151,7 @@ func New(console Console, opts Options) (*Engine, error) {
 		console:      console,
 		cache:        cache,
 		opts:         opts,
-		capabilities: newLearned(opts),
+		capabilities: newCapabilities(opts),
 		kinds:        newKinds(console),
 		relations:    newEdges(),
 	}, nil
@@ -200,18 +200,18 @@ type operation struct {
 	badInputs map[string]error // of a mutation's fields, by alias; written with refusal
 	unplanned atomic.Int64
 
-	levels  sync.Mutex
-	level   chan struct{} // closed when look-ahead has sent the batches of its level
-	walking bool          // look-ahead is on its way, and asks for whatever it can know
+	levels       sync.Mutex
+	level        chan struct{} // closed when look-ahead has sent the batches of its level
+	lookingAhead bool          // look-ahead is on its way, and asks for whatever it can know
 
-	places  scopeIndexes
-	answers sync.Map // looking to bool: what selections were found to be
+	scopes     scopeIndexes
+	selections sync.Map // looking to bool: what selections were found to be
 
-	packages  *entities[cc.Package, cc.PackageFilter]
-	queues    *entities[cc.Queue, cc.QueueFilter]
-	robots    *entities[cc.Robot, cc.RobotFilter]
-	workflows *entities[cc.Workflow, cc.WorkflowFilter]
-	layouts   *entities[cc.WorkflowLayout, cc.WorkflowLayoutFilter]
+	packages  *Entities[cc.Package, cc.PackageFilter]
+	queues    *Entities[cc.Queue, cc.QueueFilter]
+	robots    *Entities[cc.Robot, cc.RobotFilter]
+	workflows *Entities[cc.Workflow, cc.WorkflowFilter]
+	layouts   *Entities[cc.WorkflowLayout, cc.WorkflowLayoutFilter]
 
 	requestScope   *memo[struct{}, scope.Scope] // shared by the fields of a mutation, which share nothing else that was answered
 	companies      memo[string, []*cc.Company]
@@ -293,21 +293,21 @@ func (l *operation) flush() {
 	l.layouts.byID.Flush()
 }
 
-// sent tells the resolvers that look-ahead has sent the batches of a level, or
+// levelSent tells the resolvers that look-ahead has sent the batches of a level, or
 // with walking false, that it has come to its end.
-func (l *operation) sent(walking bool) {
+func (l *operation) levelSent(walking bool) {
 	l.levels.Lock()
 	defer l.levels.Unlock()
 	close(l.level)
 	l.level = make(chan struct{})
-	l.walking = walking
+	l.lookingAhead = walking
 }
 
-// current is closed with the level that look-ahead is at.
-func (l *operation) current() (level <-chan struct{}, walking bool) {
+// currentLevel is closed with the level that look-ahead is at.
+func (l *operation) currentLevel() (level <-chan struct{}, walking bool) {
 	l.levels.Lock()
 	defer l.levels.Unlock()
-	return l.level, l.walking
+	return l.level, l.lookingAhead
 }
 
 // call runs f, one read of the console, within the operation's bound on concurrency.

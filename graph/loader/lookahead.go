@@ -24,33 +24,33 @@ import (
 // Look-ahead decides only when and with whom a key travels. Were it to overlook
 // a field, its resolver would still be answered, by a call of its own.
 
-// relations says of each object field of the schema that is not plain data where it
+// Relations says of each object field of the schema that is not plain data where it
 // leads and how; by object type, then field.
-type relations map[string]map[string]relation
+type Relations map[string]map[string]Relation
 
-// relation is one such field. Just one of inline and start is set.
-type relation struct {
-	to string // the object type that the field leads to
-	// inline gives the objects that the parent holds already.
-	inline func(parent any, visit func(child any))
-	// start begins what the field takes of the console. The function it returns
+// Relation is one such field. Just one of inline and start is set.
+type Relation struct {
+	To string // the object type that the field leads to
+	// Inline gives the objects that the parent holds already.
+	Inline func(parent any, visit func(child any))
+	// Load begins what the field takes of the console. The function it returns
 	// waits for the answer and gives the objects in it; failures are for the
 	// field's resolver to tell.
-	start func(l *Loaders, parent any, f fieldCall) (wait func(visit func(child any)))
-	// calls says that the field takes a console call of its own for each parent.
-	calls bool
-	// check says what is wrong with the field's arguments; nil: it has none.
-	check func(f fieldCall) error
+	Load func(l *Loaders, parent any, f FieldCall) (wait func(visit func(child any)))
+	// Lists says that the field takes a console call of its own for each parent.
+	Lists bool
+	// Check says what is wrong with the field's arguments; nil: it has none.
+	Check func(f FieldCall) error
 }
 
-// fieldCall is a field as it stands in an operation: what its arguments are
+// FieldCall is a field as it stands in an operation: what its arguments are
 // decoded from and what is selected below it.
-type fieldCall struct {
-	field graphql.CollectedField
+type FieldCall struct {
+	Field graphql.CollectedField
 	Selection
 }
 
-func (f fieldCall) arguments() map[string]any { return f.field.ArgumentMap(f.op.Variables) }
+func (f FieldCall) Arguments() map[string]any { return f.Field.ArgumentMap(f.op.Variables) }
 
 // prefetcher is one walk over one operation.
 type prefetcher struct {
@@ -71,8 +71,8 @@ type pending struct {
 	waits []func(visit func(child any))
 }
 
-// planQuery looks ahead over a query, once; calls after the first do nothing.
-func (l *Loaders) planQuery(ctx context.Context) {
+// LookAheadQuery looks ahead over a query, once; calls after the first do nothing.
+func (l *Loaders) LookAheadQuery(ctx context.Context) {
 	l.plan.Do(func() {
 		op := graphql.GetOperationContext(ctx)
 		all := Selection{op, op.Operation.SelectionSet}
@@ -80,7 +80,7 @@ func (l *Loaders) planQuery(ctx context.Context) {
 			l.refuse(err)
 			return
 		}
-		l.lookAhead("Query", all, nil)
+		l.LookAhead("Query", all, nil)
 	})
 }
 
@@ -88,26 +88,26 @@ func (l *Loaders) planQuery(ctx context.Context) {
 // typ: the console is asked nothing for an operation of which a part is bad.
 func (l *Loaders) badInput(typ string, s Selection, place string) error {
 	known := l.engine.relations[typ]
-	for _, f := range s.fields(typ) {
+	for _, f := range s.Fields(typ) {
 		e, ok := known[f.Name]
 		if !ok {
 			continue
 		}
-		below := s.below(f)
-		if e.check != nil {
-			if err := e.check(fieldCall{field: f, Selection: below}); err != nil {
-				return elsewhere(err, f, place+f.Alias)
+		below := s.Below(f)
+		if e.Check != nil {
+			if err := e.Check(FieldCall{Field: f, Selection: below}); err != nil {
+				return errorElsewhere(err, f, place+f.Alias)
 			}
 		}
-		if err := l.badInput(e.to, below, place+f.Alias+"."); err != nil {
+		if err := l.badInput(e.To, below, place+f.Alias+"."); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// elsewhere is err as the fields are told whose own arguments are good.
-func elsewhere(err error, field graphql.CollectedField, place string) error {
+// errorElsewhere is err as the fields are told whose own arguments are good.
+func errorElsewhere(err error, field graphql.CollectedField, place string) error {
 	told := &fault.Error{Code: fault.BadUserInput, Message: err.Error(), Err: err}
 	var unread *gqlerror.Error // gqlgen could not read an argument; its path leads to that from the root, where look-ahead reads it
 	if errors.As(err, &unread) {
@@ -161,14 +161,14 @@ func (l *Loaders) requestErrors(extensions map[string]any) gqlerror.List {
 	return list
 }
 
-// checkAnswer refuses a subscription of whose answer a field has bad arguments.
-func (l *Loaders) checkAnswer(ctx context.Context, f graphql.CollectedField) {
-	l.refusal = l.badAnswer(ctx, f)
+// CheckSelection refuses a subscription of whose answer a field has bad arguments.
+func (l *Loaders) CheckSelection(ctx context.Context, f graphql.CollectedField) {
+	l.refusal = l.badSelection(ctx, f)
 }
 
-// badAnswer is what is wrong with the arguments of any field below a mutation or
+// badSelection is what is wrong with the arguments of any field below a mutation or
 // a subscription.
-func (l *Loaders) badAnswer(ctx context.Context, f graphql.CollectedField) error {
+func (l *Loaders) badSelection(ctx context.Context, f graphql.CollectedField) error {
 	below := Selection{op: graphql.GetOperationContext(ctx), set: f.Selections}
 	return l.badInput(f.Definition.Type.Name(), below, f.Alias+".")
 }
@@ -179,16 +179,16 @@ func (l *Loaders) checkMutations(ctx context.Context, check CheckInput) {
 	l.plan.Do(func() {
 		op := graphql.GetOperationContext(ctx)
 		l.badInputs = make(map[string]error)
-		fields := (Selection{op, op.Operation.SelectionSet}).fields("Mutation")
+		fields := (Selection{op, op.Operation.SelectionSet}).Fields("Mutation")
 		l.writes = len(fields)
 		l.refusal = l.calls.Reserve(l.writes) // each changes something by a call, which is counted with what the payloads read
 		for _, f := range fields {
 			err := check(ctx, f.Name, f.ArgumentMap(op.Variables))
 			if err != nil {
 				l.badInputs[f.Alias] = err
-				err = elsewhere(err, f, f.Alias)
+				err = errorElsewhere(err, f, f.Alias)
 			} else {
-				err = l.badAnswer(ctx, f)
+				err = l.badSelection(ctx, f)
 			}
 			if err != nil {
 				l.refuse(err)
@@ -213,7 +213,7 @@ func (l *Loaders) Refusal() error { return l.refusal }
 // mutation's resolver calls it when the change has been made.
 func (l *Loaders) PlanPayload(ctx context.Context, payload any) {
 	l.unreserve()
-	l.lookAhead(graphql.GetFieldContext(ctx).Field.Definition.Type.Name(), Selected(ctx), payload)
+	l.LookAhead(graphql.GetFieldContext(ctx).Field.Definition.Type.Name(), Selected(ctx), payload)
 }
 
 // ReserveCalls sets n calls aside for the change of a mutation's field, where that takes more
@@ -223,10 +223,10 @@ func (l *Loaders) ReserveCalls(n int) error { return l.calls.Reserve(l.writes + 
 // unreserve leaves what is set aside to the fields that follow.
 func (l *Loaders) unreserve() { _ = l.calls.Reserve(l.writes) } // not more than before
 
-// lookAhead begins the walk from one object: the first level at once, and what is below
+// LookAhead begins the walk from one object: the first level at once, and what is below
 // it beside the execution.
-func (l *Loaders) lookAhead(typ string, s Selection, object any) {
-	l.sent(true)
+func (l *Loaders) LookAhead(typ string, s Selection, object any) {
+	l.levelSent(true)
 	look := &prefetcher{l: &Loaders{operation: l.operation, ahead: true}}
 	look.guard(func() {
 		look.walk(typ, s, []any{object})
@@ -259,7 +259,7 @@ func (k *prefetcher) guard(part func()) {
 // end sends what is left and lets every later load travel alone.
 func (k *prefetcher) end() {
 	k.l.flush()
-	k.l.sent(false)
+	k.l.levelSent(false)
 }
 
 func (k *prefetcher) descend() {
@@ -314,7 +314,7 @@ func (k *prefetcher) startFirst() {
 func (k *prefetcher) send() {
 	k.l.awaitLists()
 	k.l.flush()
-	k.l.sent(true)
+	k.l.levelSent(true)
 	next := k.l.next
 	k.l.next = nil
 	if len(next) == 0 {
@@ -348,16 +348,16 @@ func (k *prefetcher) walk(typ string, s Selection, objects []any) {
 		return
 	}
 	known := k.l.engine.relations[typ]
-	fields := s.fields(typ)
+	fields := s.Fields(typ)
 	for n, f := range fields {
 		e, ok := known[f.Name]
 		if !ok {
 			continue
 		}
-		below := s.below(f)
-		if e.inline != nil {
-			if k.leadsOn(e.to, below) {
-				k.walk(e.to, below, children(e, objects))
+		below := s.Below(f)
+		if e.Inline != nil {
+			if k.leadsOn(e.To, below) {
+				k.walk(e.To, below, children(e, objects))
 			}
 			continue
 		}
@@ -367,30 +367,30 @@ func (k *prefetcher) walk(typ string, s Selection, objects []any) {
 				k.refuse(len(objects) - i + calling(known, fields[n+1:])*len(objects))
 				return
 			}
-			waits[i] = e.start(k.l, o, fieldCall{field: f, Selection: below})
+			waits[i] = e.Load(k.l, o, FieldCall{Field: f, Selection: below})
 		}
 		k.waits = append(k.waits, waits)
-		if k.leadsOn(e.to, below) {
-			k.ahead = append(k.ahead, pending{to: e.to, below: below, waits: waits})
+		if k.leadsOn(e.To, below) {
+			k.ahead = append(k.ahead, pending{to: e.To, below: below, waits: waits})
 		}
 	}
 }
 
 // calling counts the fields that take a call of their own for each parent.
-func calling(known map[string]relation, fields []graphql.CollectedField) int {
+func calling(known map[string]Relation, fields []graphql.CollectedField) int {
 	n := 0
 	for _, f := range fields {
-		if known[f.Name].calls {
+		if known[f.Name].Lists {
 			n++
 		}
 	}
 	return n
 }
 
-func children(e relation, parents []any) []any {
+func children(e Relation, parents []any) []any {
 	var all []any
 	for _, p := range parents {
-		e.inline(p, func(child any) { all = append(all, child) })
+		e.Inline(p, func(child any) { all = append(all, child) })
 	}
 	return all
 }
@@ -398,9 +398,9 @@ func children(e relation, parents []any) []any {
 // leadsOn says whether the selection on typ takes anything more of the console.
 func (k *prefetcher) leadsOn(typ string, s Selection) bool {
 	known := k.l.engine.relations[typ]
-	for _, f := range s.fields(typ) {
+	for _, f := range s.Fields(typ) {
 		e, ok := known[f.Name]
-		if ok && (e.start != nil || k.leadsOn(e.to, s.below(f))) {
+		if ok && (e.Load != nil || k.leadsOn(e.To, s.Below(f))) {
 			return true
 		}
 	}

@@ -45,13 +45,13 @@ type memo[K comparable, V any] struct {
 // outcome comes about by whoever first wants it: it is begun beside the operation, or by
 // someone who would only wait for it.
 type outcome[V any] struct {
-	once  sync.Once
-	begun atomic.Bool
-	work  func() (V, error)
-	held  func() bool // whether the work takes no console call
-	log   *slog.Logger
-	value V
-	err   error
+	once            sync.Once
+	begun           atomic.Bool
+	work            func() (V, error)
+	answeredByCache func() bool // whether the work takes no console call
+	log             *slog.Logger
+	value           V
+	err             error
 }
 
 // load returns the outcome of key. Work for it, if there is none yet, is begun at once, or
@@ -62,7 +62,7 @@ func (m *memo[K, V]) load(l *Loaders, key K, held func() bool, work func() (V, e
 	}
 	o, first := m.claim(l.operation, key, work)
 	if first {
-		o.held = held
+		o.answeredByCache = held
 		l.begun = append(l.begun, o)
 	}
 	return o.wait
@@ -131,7 +131,7 @@ func (o *outcome[V]) fail(err error) {
 }
 
 // cached says whether the work takes no console call.
-func (o *outcome[V]) cached() bool { return o.held() }
+func (o *outcome[V]) cached() bool { return o.answeredByCache() }
 
 // isBegun says whether somebody does the work, or has.
 func (o *outcome[V]) isBegun() bool { return o.begun.Load() }

@@ -132,9 +132,9 @@ func (l *Loaders) Viewer() Thunk[*cc.CompanyUser] {
 	return l.inCompany(l.self)
 }
 
-// As lets whatever is asked from here on be asked as p: the payload of signIn is
+// SetPrincipal lets whatever is asked from here on be asked as p: the payload of signIn is
 // read as who has signed in. Nothing may have been asked before.
-func (l *Loaders) As(p principal.Principal) {
+func (l *Loaders) SetPrincipal(p principal.Principal) {
 	l.ctx, l.who = principal.NewContext(l.ctx, p), p.Name()
 	l.requestScope = &memo[struct{}, scope.Scope]{} // the operation's other fields are asked as the caller, whose scope is another
 }

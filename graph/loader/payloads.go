@@ -209,29 +209,29 @@ func (l *Loaders) UpgradedWorkflows(p *UpgradeWorkflowsPayload) Thunk[[]*cc.Work
 }
 
 // payloadEdges are the ways from the payloads to what they hold.
-func payloadEdges(all relations) {
-	all["UpdatePackagePayload"] = map[string]relation{
+func payloadEdges(all Relations) {
+	all["UpdatePackagePayload"] = map[string]Relation{
 		"package": oneOf("Package", (*Loaders).UpdatedPackage),
 	}
 	for _, typ := range []string{"UploadPackagePayload", "CompletePackageUploadPayload"} {
-		all[typ] = map[string]relation{
+		all[typ] = map[string]Relation{
 			"package": oneOf("Package", (*Loaders).UploadedPackage),
 			"version": one("PackageVersion", (*Loaders).UploadedVersion),
 		}
 	}
-	all["CreateQueuePayload"] = map[string]relation{"queue": oneOf("Queue", (*Loaders).CreatedQueue)}
-	all["UpdateQueuePayload"] = map[string]relation{"queue": oneOf("Queue", (*Loaders).UpdatedQueue)}
-	all["CreateWorkflowPayload"] = map[string]relation{"workflow": oneOf("Workflow", (*Loaders).CreatedWorkflow)}
-	all["UpdateWorkflowPayload"] = map[string]relation{"workflow": oneOf("Workflow", (*Loaders).UpdatedWorkflow)}
-	all["ExecuteWorkflowPayload"] = map[string]relation{
+	all["CreateQueuePayload"] = map[string]Relation{"queue": oneOf("Queue", (*Loaders).CreatedQueue)}
+	all["UpdateQueuePayload"] = map[string]Relation{"queue": oneOf("Queue", (*Loaders).UpdatedQueue)}
+	all["CreateWorkflowPayload"] = map[string]Relation{"workflow": oneOf("Workflow", (*Loaders).CreatedWorkflow)}
+	all["UpdateWorkflowPayload"] = map[string]Relation{"workflow": oneOf("Workflow", (*Loaders).UpdatedWorkflow)}
+	all["ExecuteWorkflowPayload"] = map[string]Relation{
 		"jobs":     inline("Job", func(p *ExecuteWorkflowPayload) []*cc.Job { return p.Jobs }),
 		"workflow": one("Workflow", (*Loaders).ChangedWorkflow),
 	}
-	all["AddWorkflowRobotsPayload"] = map[string]relation{"workflow": one("Workflow", (*Loaders).ChangedWorkflow)}
-	all["RemoveWorkflowRobotPayload"] = map[string]relation{"workflow": one("Workflow", (*Loaders).ChangedWorkflow)}
-	all["UpgradeWorkflowsPayload"] = map[string]relation{"workflows": many("Workflow", (*Loaders).UpgradedWorkflows)}
-	all["SignInPayload"] = map[string]relation{"viewer": one("CompanyUser", (*Loaders).SignedInViewer)}
-	all["ExecuteWorkflowLayoutPayload"] = map[string]relation{
+	all["AddWorkflowRobotsPayload"] = map[string]Relation{"workflow": one("Workflow", (*Loaders).ChangedWorkflow)}
+	all["RemoveWorkflowRobotPayload"] = map[string]Relation{"workflow": one("Workflow", (*Loaders).ChangedWorkflow)}
+	all["UpgradeWorkflowsPayload"] = map[string]Relation{"workflows": many("Workflow", (*Loaders).UpgradedWorkflows)}
+	all["SignInPayload"] = map[string]Relation{"viewer": one("CompanyUser", (*Loaders).SignedInViewer)}
+	all["ExecuteWorkflowLayoutPayload"] = map[string]Relation{
 		"jobGroup":       inline("JobGroup", func(p *ExecuteWorkflowLayoutPayload) []*cc.JobGroup { return some(p.JobGroup) }),
 		"workflowLayout": one("WorkflowLayout", (*Loaders).ChangedWorkflowLayout),
 	}

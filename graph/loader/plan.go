@@ -33,16 +33,16 @@ func (e *Engine) Plan(ctx context.Context, op *graphql.OperationContext) (trail.
 		p.descend()
 	case ast.Mutation:
 		p.findScope(all)
-		for _, f := range all.fields("Mutation") { // one after the other
-			p.change(fieldCall{f, all.below(f)})
-			p.walk(f.Definition.Type.Name(), all.below(f), cardinality{1, 1, 1}, f.Alias+".")
+		for _, f := range all.Fields("Mutation") { // one after the other
+			p.change(FieldCall{f, all.Below(f)})
+			p.walk(f.Definition.Type.Name(), all.Below(f), cardinality{1, 1, 1}, f.Alias+".")
 			p.descend()
 		}
 	case ast.Subscription:
 		p.findScope(all)
-		for _, f := range all.fields("Subscription") {
+		for _, f := range all.Fields("Subscription") {
 			p.watch(f)
-			p.walk(f.Definition.Type.Name(), all.below(f), cardinality{1, 1, 1}, f.Alias+".")
+			p.walk(f.Definition.Type.Name(), all.Below(f), cardinality{1, 1, 1}, f.Alias+".")
 			p.descend()
 		}
 	}
@@ -149,19 +149,19 @@ func (p *planner) gather(typ, field string, entities, departments int) *batchEst
 }
 
 // change is what a mutation's field itself takes, call after call.
-func (p *planner) change(f fieldCall) {
+func (p *planner) change(f FieldCall) {
 	calls, how := 1, "the change itself"
-	switch f.field.Name {
+	switch f.Field.Name {
 	case "signIn", "signOut":
 		calls, how = 0, "the SSO is asked, and the console is not"
 	case "updatePackage":
-		if input, _ := f.arguments()["input"].(map[string]any); input["etag"] == nil {
+		if input, _ := f.Arguments()["input"].(map[string]any); input["etag"] == nil {
 			calls, how = 2, "the package's ETag is read, and then the change itself"
 		}
 	case "uploadPackage":
 		calls, how = 2, "the file goes with one call, or between two if it is large or its length is not known"
 	}
-	p.step(trail.Step{Field: f.field.Alias, Entities: 1, Calls: calls, How: how}, calls)
+	p.step(trail.Step{Field: f.Field.Alias, Entities: 1, Calls: calls, How: how}, calls)
 	p.rounds, p.depth = p.rounds+p.depth, 0
 }
 
@@ -174,7 +174,7 @@ func (p *planner) watch(f graphql.CollectedField) {
 // findScope is what finding the request's scope takes, where nothing names it.
 func (p *planner) findScope(all Selection) {
 	company, department := false, false
-	for _, f := range all.fields("Query") {
+	for _, f := range all.Fields("Query") {
 		switch f.Name {
 		case "companies", "company", "signIn", "signOut", "__typename", "__schema", "__type":
 		case "viewer", "rootDepartment", "department":
@@ -197,34 +197,34 @@ func (p *planner) findScope(all Selection) {
 func (p *planner) walk(typ string, s Selection, objects cardinality, place string) {
 	known := p.engine.relations[typ]
 	related := make(map[string]int) // entities of a kind that this parent names: its fields name the same ones
-	for _, f := range s.fields(typ) {
+	for _, f := range s.Fields(typ) {
 		e, ok := known[f.Name]
 		if !ok {
 			continue
 		}
-		below, at := s.below(f), place+f.Alias
-		reached := objects.along(typ, f.Name, e.to)
-		if e.inline != nil {
-			p.walk(e.to, below, reached, at+".")
+		below, at := s.Below(f), place+f.Alias
+		reached := objects.along(typ, f.Name, e.To)
+		if e.Inline != nil {
+			p.walk(e.To, below, reached, at+".")
 			continue
 		}
-		if entity, ok := strings.CutSuffix(e.to, "Connection"); ok {
+		if entity, ok := strings.CutSuffix(e.To, "Connection"); ok {
 			reached = p.list(entity, f, below, objects, at)
 		} else {
-			p.relation(typ, fieldCall{f, below}, e, reached, related, at)
+			p.relation(typ, FieldCall{f, below}, e, reached, related, at)
 		}
-		p.next = append(p.next, planned{e.to, below, reached, at + "."})
+		p.next = append(p.next, planned{e.To, below, reached, at + "."})
 	}
 }
 
 // relation plans a field that leads to single entities.
-func (p *planner) relation(typ string, f fieldCall, e relation, reached cardinality, related map[string]int, at string) {
-	switch e.to {
+func (p *planner) relation(typ string, f FieldCall, e Relation, reached cardinality, related map[string]int, at string) {
+	switch e.To {
 	case "Company":
-		name, _ := f.arguments()["name"].(string)
+		name, _ := f.Arguments()["name"].(string)
 		p.companies(name, at, "all companies of the caller in one call")
 	case "Department", "CompanyUser":
-		p.perCompany(e.to, at, reached.companies)
+		p.perCompany(e.To, at, reached.companies)
 	case "PackageVersion":
 		if typ == "Package" {
 			return // they came with the package
@@ -235,17 +235,17 @@ func (p *planner) relation(typ string, f fieldCall, e relation, reached cardinal
 			p.workflowRobots(reached, at)
 			return
 		}
-		p.related(e.to, e, reached, related, at)
+		p.related(e.To, e, reached, related, at)
 	default:
-		p.related(e.to, e, reached, related, at)
+		p.related(e.To, e, reached, related, at)
 	}
 }
 
 // related gathers what a field names. Of one parent, fields without arguments that lead
 // to the same kind name the same entity.
-func (p *planner) related(typ string, e relation, reached cardinality, related map[string]int, at string) {
+func (p *planner) related(typ string, e Relation, reached cardinality, related map[string]int, at string) {
 	n := reached.entities
-	if e.check == nil {
+	if e.Check == nil {
 		n = max(0, n-related[typ])
 		related[typ] += n
 	}

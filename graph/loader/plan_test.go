@@ -77,8 +77,8 @@ func TestKinds(t *testing.T) {
 func TestEveryObjectThatIsAskedForHasAKind(t *testing.T) {
 	for typ, fields := range newEdges() {
 		for name, e := range fields {
-			if e.start != nil && kindOf(e.to) == "" {
-				t.Errorf("%s.%s leads to %s, which has no kind", typ, name, e.to)
+			if e.Load != nil && kindOf(e.To) == "" {
+				t.Errorf("%s.%s leads to %s, which has no kind", typ, name, e.To)
 			}
 		}
 	}

@@ -69,7 +69,7 @@ func (l *Loaders) version(sc scope.Scope, packageID, id *string) Thunk[*cc.Packa
 // all packages, their arguments with them, are by far the largest answers there are. An id
 // alone is worth nothing unless there is such a version.
 func (l *Loaders) versionRun(sc scope.Scope, packageID, id, number *string, s Selection) Thunk[*cc.PackageVersion] {
-	if scope.None(packageID) || scope.None(id) || scope.None(number) || !l.looked(s, "number", s.onlyNumber) {
+	if scope.None(packageID) || scope.None(id) || scope.None(number) || !l.memoized(s, "number", s.onlyNumber) {
 		return l.version(sc, packageID, id)
 	}
 	if l.ahead {
@@ -109,7 +109,7 @@ func (l *Loaders) WorkflowRobots(w *cc.Workflow) Thunk[[]*cc.Robot] {
 }
 
 // robotsOf is the key of a workflow's list of robots.
-func (l *operation) robotsOf(w *cc.Workflow) key { return key{id: w.ID, place: l.places.of(w.Scope())} }
+func (l *operation) robotsOf(w *cc.Workflow) key { return key{id: w.ID, scope: l.scopes.of(w.Scope())} }
 
 // namedRobots are the robots of a workflow that came with their ids.
 type namedRobots struct {
@@ -205,7 +205,7 @@ func (l *Loaders) WorkflowLayoutNodeWorkflow(n *cc.WorkflowLayoutNode) Thunk[*cc
 
 // PackageWorkflows lists the workflows that run p.
 func (l *Loaders) PackageWorkflows(p *cc.Package, a ListArgs[cc.WorkflowFilter], s Selection) Thunk[*WorkflowConnection] {
-	return l.workflows.list(l, p.Scope(), a.with(func(f *cc.WorkflowFilter) bool { return implied(&f.PackageID, p.ID) }), s)
+	return l.workflows.list(l, p.Scope(), a.With(func(f *cc.WorkflowFilter) bool { return implied(&f.PackageID, p.ID) }), s)
 }
 
 // PackageVersionPackage is the package of v.
@@ -215,7 +215,7 @@ func (l *Loaders) PackageVersionPackage(v *cc.PackageVersion, s Selection) Thunk
 
 // PackageVersionWorkflows lists the workflows that run v.
 func (l *Loaders) PackageVersionWorkflows(v *cc.PackageVersion, a ListArgs[cc.WorkflowFilter], s Selection) Thunk[*WorkflowConnection] {
-	return l.workflows.list(l, v.Scope(), a.with(func(f *cc.WorkflowFilter) bool {
+	return l.workflows.list(l, v.Scope(), a.With(func(f *cc.WorkflowFilter) bool {
 		if f.PackageID != "" && v.PackageID != nil && !sameID(string(f.PackageID), *v.PackageID) {
 			return false
 		}
@@ -225,12 +225,12 @@ func (l *Loaders) PackageVersionWorkflows(v *cc.PackageVersion, a ListArgs[cc.Wo
 
 // QueueRobots lists the robots of q.
 func (l *Loaders) QueueRobots(q *cc.Queue, a ListArgs[cc.RobotFilter], s Selection) Thunk[*RobotConnection] {
-	return l.robots.list(l, q.Scope(), a.with(func(f *cc.RobotFilter) bool { return implied(&f.AssociatedQueueID, q.ID) }), s)
+	return l.robots.list(l, q.Scope(), a.With(func(f *cc.RobotFilter) bool { return implied(&f.AssociatedQueueID, q.ID) }), s)
 }
 
 // QueueWorkflows lists the workflows that run on q.
 func (l *Loaders) QueueWorkflows(q *cc.Queue, a ListArgs[cc.WorkflowFilter], s Selection) Thunk[*WorkflowConnection] {
-	return l.workflows.list(l, q.Scope(), a.with(func(f *cc.WorkflowFilter) bool { return implied(&f.AssociatedQueueID, q.ID) }), s)
+	return l.workflows.list(l, q.Scope(), a.With(func(f *cc.WorkflowFilter) bool { return implied(&f.AssociatedQueueID, q.ID) }), s)
 }
 
 // JobWorkflow is the workflow that j runs.

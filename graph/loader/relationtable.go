@@ -10,11 +10,11 @@ import (
 
 // newEdges lists every field that leads from object to object. A field that
 // stands here and in a resolver is answered by the same function in both.
-func newEdges() relations { //nolint:funlen // a table, best read in one piece
-	all := relations{
+func newEdges() Relations { //nolint:funlen // a table, best read in one piece
+	all := Relations{
 		"Query": {
 			"viewer":          root("CompanyUser", (*Loaders).Viewer),
-			"companies":       {to: "Company", start: startCompanies, check: checkCompanies},
+			"companies":       {To: "Company", Load: startCompanies, Check: checkCompanies},
 			"company":         rootByID("Company", (*Loaders).Company),
 			"rootDepartment":  root("Department", (*Loaders).RootDepartment),
 			"department":      rootByID("Department", (*Loaders).Department),
@@ -105,15 +105,15 @@ func newEdges() relations { //nolint:funlen // a table, best read in one piece
 }
 
 // addConnection lists the way from a connection to its nodes.
-func addConnection[T any](all relations, typ string) {
+func addConnection[T any](all Relations, typ string) {
 	nodes := func(c *Connection[T]) []*T { return c.Nodes }
-	all[typ+"Connection"] = map[string]relation{"nodes": inline(typ, nodes), "edges": inline(typ+"Edge", nodes)}
-	all[typ+"Edge"] = map[string]relation{"node": inline(typ, func(node *T) []*T { return []*T{node} })}
+	all[typ+"Connection"] = map[string]Relation{"nodes": inline(typ, nodes), "edges": inline(typ+"Edge", nodes)}
+	all[typ+"Edge"] = map[string]Relation{"node": inline(typ, func(node *T) []*T { return []*T{node} })}
 }
 
 // inline is a field whose objects are in the parent.
-func inline[P, C any](to string, f func(*P) []*C) relation {
-	return relation{to: to, inline: func(parent any, visit func(any)) {
+func inline[P, C any](to string, f func(*P) []*C) Relation {
+	return Relation{To: to, Inline: func(parent any, visit func(any)) {
 		for _, c := range f(parent.(*P)) {
 			visit(c)
 		}
@@ -144,27 +144,27 @@ func nothing(func(any)) {}
 
 // one is a field that leads to one object. The parent is passed as P where P is
 // an interface, too.
-func one[P, C any](to string, f func(*Loaders, P) Thunk[*C]) relation {
-	return relation{to: to, start: func(l *Loaders, parent any, _ fieldCall) func(func(any)) {
+func one[P, C any](to string, f func(*Loaders, P) Thunk[*C]) Relation {
+	return Relation{To: to, Load: func(l *Loaders, parent any, _ FieldCall) func(func(any)) {
 		return waitOne(f(l, parent.(P)))
 	}}
 }
 
 // oneOf is one for an object of which the selection decides what is asked for.
-func oneOf[P, C any](to string, f func(*Loaders, P, Selection) Thunk[*C]) relation {
-	return relation{to: to, start: func(l *Loaders, parent any, c fieldCall) func(func(any)) {
+func oneOf[P, C any](to string, f func(*Loaders, P, Selection) Thunk[*C]) Relation {
+	return Relation{To: to, Load: func(l *Loaders, parent any, c FieldCall) func(func(any)) {
 		return waitOne(f(l, parent.(P), c.Selection))
 	}}
 }
 
-func many[P, C any](to string, f func(*Loaders, P) Thunk[[]*C]) relation {
-	return relation{to: to, start: func(l *Loaders, parent any, _ fieldCall) func(func(any)) {
+func many[P, C any](to string, f func(*Loaders, P) Thunk[[]*C]) Relation {
+	return Relation{To: to, Load: func(l *Loaders, parent any, _ FieldCall) func(func(any)) {
 		return waitMany(f(l, parent.(P)))
 	}}
 }
 
-func byID[P, C any](to string, f func(*Loaders, P, string) Thunk[*C]) relation {
-	return relation{to: to, check: checkID, start: func(l *Loaders, parent any, c fieldCall) func(func(any)) {
+func byID[P, C any](to string, f func(*Loaders, P, string) Thunk[*C]) Relation {
+	return Relation{To: to, Check: checkID, Load: func(l *Loaders, parent any, c FieldCall) func(func(any)) {
 		id, err := c.id()
 		if err != nil {
 			return nothing
@@ -173,8 +173,8 @@ func byID[P, C any](to string, f func(*Loaders, P, string) Thunk[*C]) relation {
 	}}
 }
 
-func packageByID[P any](f func(*Loaders, P, string, Selection) Thunk[*cc.Package]) relation {
-	return relation{to: "Package", check: checkID, start: func(l *Loaders, parent any, c fieldCall) func(func(any)) {
+func packageByID[P any](f func(*Loaders, P, string, Selection) Thunk[*cc.Package]) Relation {
+	return Relation{To: "Package", Check: checkID, Load: func(l *Loaders, parent any, c FieldCall) func(func(any)) {
 		id, err := c.id()
 		if err != nil {
 			return nothing
@@ -183,8 +183,8 @@ func packageByID[P any](f func(*Loaders, P, string, Selection) Thunk[*cc.Package
 	}}
 }
 
-func list[P, T any, F comparable](typ string, f func(*Loaders, P, ListArgs[F], Selection) Thunk[*Connection[T]]) relation {
-	return relation{to: typ + "Connection", calls: true, check: checkList[F], start: func(l *Loaders, parent any, c fieldCall) func(func(any)) {
+func list[P, T any, F comparable](typ string, f func(*Loaders, P, ListArgs[F], Selection) Thunk[*Connection[T]]) Relation {
+	return Relation{To: typ + "Connection", Lists: true, Check: checkList[F], Load: func(l *Loaders, parent any, c FieldCall) func(func(any)) {
 		args, err := listArgs[F](c)
 		if err != nil {
 			return nothing
@@ -193,12 +193,12 @@ func list[P, T any, F comparable](typ string, f func(*Loaders, P, ListArgs[F], S
 	}}
 }
 
-func root[C any](to string, f func(*Loaders) Thunk[*C]) relation {
-	return relation{to: to, start: func(l *Loaders, _ any, _ fieldCall) func(func(any)) { return waitOne(f(l)) }}
+func root[C any](to string, f func(*Loaders) Thunk[*C]) Relation {
+	return Relation{To: to, Load: func(l *Loaders, _ any, _ FieldCall) func(func(any)) { return waitOne(f(l)) }}
 }
 
-func rootByID[C any](to string, f func(*Loaders, string) Thunk[*C]) relation {
-	return relation{to: to, check: checkID, start: func(l *Loaders, _ any, c fieldCall) func(func(any)) {
+func rootByID[C any](to string, f func(*Loaders, string) Thunk[*C]) Relation {
+	return Relation{To: to, Check: checkID, Load: func(l *Loaders, _ any, c FieldCall) func(func(any)) {
 		id, err := c.id()
 		if err != nil {
 			return nothing
@@ -207,8 +207,8 @@ func rootByID[C any](to string, f func(*Loaders, string) Thunk[*C]) relation {
 	}}
 }
 
-func rootList[T any, F comparable](typ string, f func(*Loaders, ListArgs[F], Selection) Thunk[*Connection[T]]) relation {
-	return relation{to: typ + "Connection", check: checkList[F], start: func(l *Loaders, _ any, c fieldCall) func(func(any)) {
+func rootList[T any, F comparable](typ string, f func(*Loaders, ListArgs[F], Selection) Thunk[*Connection[T]]) Relation {
+	return Relation{To: typ + "Connection", Check: checkList[F], Load: func(l *Loaders, _ any, c FieldCall) func(func(any)) {
 		args, err := listArgs[F](c)
 		if err != nil {
 			return nothing
@@ -217,8 +217,8 @@ func rootList[T any, F comparable](typ string, f func(*Loaders, ListArgs[F], Sel
 	}}
 }
 
-func rootPackage(f func(*Loaders, string, Selection) Thunk[*cc.Package]) relation {
-	return relation{to: "Package", check: checkID, start: func(l *Loaders, _ any, c fieldCall) func(func(any)) {
+func rootPackage(f func(*Loaders, string, Selection) Thunk[*cc.Package]) Relation {
+	return Relation{To: "Package", Check: checkID, Load: func(l *Loaders, _ any, c FieldCall) func(func(any)) {
 		id, err := c.id()
 		if err != nil {
 			return nothing
@@ -227,19 +227,19 @@ func rootPackage(f func(*Loaders, string, Selection) Thunk[*cc.Package]) relatio
 	}}
 }
 
-func checkCompanies(c fieldCall) error {
-	name, _ := c.arguments()["name"].(string)
+func checkCompanies(c FieldCall) error {
+	name, _ := c.Arguments()["name"].(string)
 	return checkTexts("", name, "")
 }
 
-func startCompanies(l *Loaders, _ any, c fieldCall) func(func(any)) {
-	name, _ := c.arguments()["name"].(string)
+func startCompanies(l *Loaders, _ any, c FieldCall) func(func(any)) {
+	name, _ := c.Arguments()["name"].(string)
 	return waitMany(l.Companies(name))
 }
 
 // id decodes the argument `id` as gqlgen does for the resolver.
-func (f fieldCall) id() (string, error) {
-	raw, err := graphql.UnmarshalID(f.arguments()["id"])
+func (f FieldCall) id() (string, error) {
+	raw, err := graphql.UnmarshalID(f.Arguments()["id"])
 	if err != nil {
 		return "", fault.BadInput("id", "%w", err)
 	}
@@ -250,13 +250,13 @@ func (f fieldCall) id() (string, error) {
 	return id, nil
 }
 
-func checkID(f fieldCall) error {
+func checkID(f FieldCall) error {
 	_, err := f.id()
 	return err
 }
 
 // checkList says what is wrong with the arguments of a connection field.
-func checkList[F comparable](c fieldCall) error {
+func checkList[F comparable](c FieldCall) error {
 	args, err := listArgs[F](c)
 	if err != nil {
 		return err
@@ -268,9 +268,9 @@ func checkList[F comparable](c fieldCall) error {
 // listArgs decodes the arguments of a connection field as gqlgen does for the
 // resolver. Where they are wrong the resolver is never called, and nothing is
 // to be asked.
-func listArgs[F comparable](c fieldCall) (ListArgs[F], error) {
+func listArgs[F comparable](c FieldCall) (ListArgs[F], error) {
 	var a ListArgs[F]
-	raw := c.arguments()
+	raw := c.Arguments()
 	if v := raw["filter"]; v != nil {
 		filter, err := filterFrom[F](v)
 		if err != nil {

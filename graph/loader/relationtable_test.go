@@ -57,8 +57,8 @@ func TestEdgesAreTheSchemas(t *testing.T) {
 			t.Errorf("the schema has no type %s", typ)
 		}
 		for name, e := range fields {
-			got[typ+"."+name] = e.to
-			if (e.inline == nil) == (e.start == nil) {
+			got[typ+"."+name] = e.To
+			if (e.Inline == nil) == (e.Load == nil) {
 				t.Errorf("%s.%s is either inline or begins something, and not both", typ, name)
 			}
 		}
@@ -99,7 +99,7 @@ func TestInlineFieldsTakeNoArguments(t *testing.T) {
 	s := loadSchema(t)
 	for typ, fields := range newEdges() {
 		for name, e := range fields {
-			if f := s.Types[typ].Fields.ForName(name); e.inline != nil && f != nil && len(f.Arguments) > 0 {
+			if f := s.Types[typ].Fields.ForName(name); e.Inline != nil && f != nil && len(f.Arguments) > 0 {
 				t.Errorf("%s.%s is inline and takes arguments", typ, name)
 			}
 		}

@@ -18,13 +18,13 @@ func Selected(ctx context.Context) Selection {
 	return Selection{op: graphql.GetOperationContext(ctx), set: graphql.GetFieldContext(ctx).Field.Selections}
 }
 
-// fields are the selected fields of the object type typ, fragments and the
+// Fields are the selected fields of the object type typ, fragments and the
 // directives skip and include applied.
-func (s Selection) fields(typ string) []graphql.CollectedField {
+func (s Selection) Fields(typ string) []graphql.CollectedField {
 	return graphql.CollectFields(s.op, s.set, []string{typ})
 }
 
-func (s Selection) below(f graphql.CollectedField) Selection {
+func (s Selection) Below(f graphql.CollectedField) Selection {
 	return Selection{op: s.op, set: f.Selections}
 }
 
@@ -38,16 +38,16 @@ type connectionWants struct {
 // connection reads a selection on the connection of the entity type typ.
 func (s Selection) connection(typ string) connectionWants {
 	var w connectionWants
-	for _, f := range s.fields(typ + "Connection") {
+	for _, f := range s.Fields(typ + "Connection") {
 		switch f.Name {
 		case "nodes":
 			w.nodes = true
-			w.whole = w.whole || s.below(f).wantsWhole(typ)
+			w.whole = w.whole || s.Below(f).wantsWhole(typ)
 		case "edges":
 			w.nodes = true
-			for _, edge := range s.below(f).fields(typ + "Edge") {
+			for _, edge := range s.Below(f).Fields(typ + "Edge") {
 				if edge.Name == "node" {
-					w.whole = w.whole || s.below(edge).wantsWhole(typ)
+					w.whole = w.whole || s.Below(edge).wantsWhole(typ)
 				}
 			}
 		case "pageInfo", "totalCount":
@@ -64,25 +64,25 @@ type selectionMemo struct {
 	what  string
 }
 
-// looked answers a question about a selection once in an operation, rather than
+// memoized answers a question about a selection once in an operation, rather than
 // for each of the parents on which it stands.
-func (l *operation) looked(s Selection, what string, look func() bool) bool {
+func (l *operation) memoized(s Selection, what string, look func() bool) bool {
 	if len(s.set) == 0 {
 		return look()
 	}
 	k := selectionMemo{&s.set[0], len(s.set), what}
-	if answer, ok := l.answers.Load(k); ok {
+	if answer, ok := l.selections.Load(k); ok {
 		return answer.(bool)
 	}
 	answer := look()
-	l.answers.Store(k, answer)
+	l.selections.Store(k, answer)
 	return answer
 }
 
 // onlyNames says whether a selection on the entity type typ takes no more than
 // what whoever named the entity knows already.
 func (s Selection) onlyNames(typ string) bool {
-	for _, f := range s.fields(typ) {
+	for _, f := range s.Fields(typ) {
 		if f.Name != "id" && f.Name != "__typename" {
 			return false
 		}
@@ -94,7 +94,7 @@ func (s Selection) onlyNames(typ string) bool {
 // and no more than whoever runs the version knows of it.
 func (s Selection) onlyNumber() bool {
 	number := false
-	for _, f := range s.fields("PackageVersion") {
+	for _, f := range s.Fields("PackageVersion") {
 		switch f.Name {
 		case "version":
 			number = true
@@ -112,7 +112,7 @@ func (s Selection) wantsWhole(typ string) bool {
 	if typ != "Package" {
 		return false
 	}
-	for _, f := range s.fields(typ) {
+	for _, f := range s.Fields(typ) {
 		if f.Name == "versions" || f.Name == "latestVersion" {
 			return true
 		}

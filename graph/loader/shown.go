@@ -57,7 +57,7 @@ func ShownOf[T any](ctx context.Context, typ, within string) Shown {
 	s := Selected(ctx)
 	if within != "" {
 		var sets ast.SelectionSet
-		for _, f := range s.fields(typ + "Event") {
+		for _, f := range s.Fields(typ + "Event") {
 			if f.Name == within {
 				sets = append(sets, f.Selections...)
 			}
@@ -67,7 +67,7 @@ func ShownOf[T any](ctx context.Context, typ, within string) Shown {
 	var all Shown
 	known := From(ctx).engine.relations[typ]
 	of := reflect.TypeFor[T]()
-	for _, f := range s.fields(typ) {
+	for _, f := range s.Fields(typ) {
 		if _, relation := known[f.Name]; relation {
 			all.edges = true
 			for _, key := range relationKeys()[f.Name] {
@@ -76,7 +76,7 @@ func ShownOf[T any](ctx context.Context, typ, within string) Shown {
 			continue
 		}
 		all.own = all.own || f.Name != "id" && f.Name != "__typename"
-		all.fields = append(all.fields, goFields(of, f.Name, fieldsBelow(of, f.Name, f.Definition.Type.Name(), s.below(f)))...)
+		all.fields = append(all.fields, goFields(of, f.Name, fieldsBelow(of, f.Name, f.Definition.Type.Name(), s.Below(f)))...)
 	}
 	return all
 }
@@ -95,8 +95,8 @@ func fieldsBelow(of reflect.Type, name, typ string, s Selection) []shownField {
 		return nil
 	}
 	below := []shownField{}
-	for _, f := range s.fields(typ) {
-		below = append(below, goFields(elem, f.Name, fieldsBelow(elem, f.Name, f.Definition.Type.Name(), s.below(f)))...)
+	for _, f := range s.Fields(typ) {
+		below = append(below, goFields(elem, f.Name, fieldsBelow(elem, f.Name, f.Definition.Type.Name(), s.Below(f)))...)
 	}
 	return below
 }

@@ -6,10 +6,10 @@ import "sync"
 // while others are waited for: it is refused then. A batch begins on a goroutine of
 // dataloader's, whoever is still there to want it.
 type tasks struct {
-	mu    sync.Mutex
-	under int // way
-	ended bool
-	none  chan struct{} // closed when none is under way any more, after the end
+	mu      sync.Mutex
+	running int // way
+	ended   bool
+	done    chan struct{} // closed when none is under way any more, after the end
 }
 
 // enter is false after the end; else leave is to be called.
@@ -19,15 +19,15 @@ func (t *tasks) enter() bool {
 	if t.ended {
 		return false
 	}
-	t.under++
+	t.running++
 	return true
 }
 
 func (t *tasks) leave() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.under--; t.ended && t.under == 0 {
-		close(t.none)
+	if t.running--; t.ended && t.running == 0 {
+		close(t.done)
 	}
 }
 
@@ -45,12 +45,12 @@ func (t *tasks) Go(f func()) {
 // Wait ends them: from here on none is begun, and those that are have ended.
 func (t *tasks) Wait() {
 	t.mu.Lock()
-	if t.none == nil {
-		t.ended, t.none = true, make(chan struct{})
-		if t.under == 0 {
-			close(t.none)
+	if t.done == nil {
+		t.ended, t.done = true, make(chan struct{})
+		if t.running == 0 {
+			close(t.done)
 		}
 	}
 	t.mu.Unlock()
-	<-t.none
+	<-t.done
 }

@@ -25,7 +25,7 @@ type view[T any] struct {
 }
 
 // view reads a stretch of a list with as few console pages as can be.
-func (e *entities[T, F]) view(l *Loaders, w window[F]) Thunk[*view[T]] {
+func (e *Entities[T, F]) view(l *Loaders, w window[F]) Thunk[*view[T]] {
 	read := e.views.load(l, w, func() bool { return e.pageCached(e.firstPage(w)) }, func() (*view[T], error) {
 		v, err := e.read(w)
 		var none F
@@ -39,12 +39,12 @@ func (e *entities[T, F]) view(l *Loaders, w window[F]) Thunk[*view[T]] {
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.lists = append(e.lists, asList[T]{e.l.places.of(w.scope), read})
+	e.lists = append(e.lists, asList[T]{e.l.scopes.of(w.scope), read})
 	return read
 }
 
 // firstPage is the page that is read first of a stretch.
-func (e *entities[T, F]) firstPage(w window[F]) pageKey[F] {
+func (e *Entities[T, F]) firstPage(w window[F]) pageKey[F] {
 	key := pageKey[F]{scope: w.scope, filter: w.filter, ascending: w.ascending, size: 1} // the smallest page there is
 	if w.count > 0 {
 		key.size = pageSizeFor(w.offset, w.count, e.leastPage(), e.pageSize())
@@ -53,7 +53,7 @@ func (e *entities[T, F]) firstPage(w window[F]) pageKey[F] {
 	return key
 }
 
-func (e *entities[T, F]) read(w window[F]) (*view[T], error) {
+func (e *Entities[T, F]) read(w window[F]) (*view[T], error) {
 	key := e.firstPage(w)
 	p, err := e.page(key)
 	switch {
@@ -83,7 +83,7 @@ func (e *entities[T, F]) read(w window[F]) (*view[T], error) {
 
 // readFrom reads the rest of a stretch of which p, the page of key, has come. Unless that
 // is certain to hold its places, first has come, too, the first page of that size.
-func (e *entities[T, F]) readFrom(w window[F], key pageKey[F], p, first *cc.Page[T]) (*view[T], error) {
+func (e *Entities[T, F]) readFrom(w window[F], key pageKey[F], p, first *cc.Page[T]) (*view[T], error) {
 	r := reader[T]{from: w.offset, to: w.offset + w.count, total: p.Count, at: make(map[int]*T, len(p.List))}
 	size := key.size
 	if first != nil {
@@ -136,7 +136,7 @@ func (e *entities[T, F]) readFrom(w window[F], key pageKey[F], p, first *cc.Page
 // console that serves pages of another size counts its index in those. A whole page does,
 // and so does one that ends the list where it should, if pages of that size are known to
 // be served. Else a limit of the console may look the same.
-func (e *entities[T, F]) placed(k pageKey[F], p *cc.Page[T]) bool {
+func (e *Entities[T, F]) placed(k pageKey[F], p *cc.Page[T]) bool {
 	left := max(0, p.Count-k.index*k.size)
 	return p.Served == k.size && left >= k.size || p.Served == left && (left == 0 || e.servesPagesOf(k.size))
 }
@@ -145,7 +145,7 @@ func (e *entities[T, F]) placed(k pageKey[F], p *cc.Page[T]) bool {
 // size with p. What p brought is good in any case, and pages of the size that came are
 // served by every console: one that serves less than was asked for (its limit), more (its
 // least), or leaves out what the caller may not see.
-func (e *entities[T, F]) sizeServed(p *cc.Page[T], size int) int {
+func (e *Entities[T, F]) sizeServed(p *cc.Page[T], size int) int {
 	got := p.Served
 	if got == 0 || got <= size && got >= p.Count {
 		return size
@@ -161,7 +161,7 @@ const maxUncounted = 1000
 
 // readUncounted reads a list whose length the console does not say, to its end:
 // nothing else tells how long it is. first is the page of key.
-func (e *entities[T, F]) readUncounted(w window[F], key pageKey[F], first *cc.Page[T]) (*view[T], error) {
+func (e *Entities[T, F]) readUncounted(w window[F], key pageKey[F], first *cc.Page[T]) (*view[T], error) {
 	if key.index > 0 || first.Served >= key.size && key.size < e.pageSize() {
 		key.index, key.size = 0, e.pageSize() // with the fewest calls
 		p, err := e.page(key)
@@ -209,7 +209,7 @@ type pageAt[T any] struct {
 }
 
 // readRest reads, all at once, the pages of the given size that r still lacks.
-func (e *entities[T, F]) readRest(r *reader[T], key pageKey[F], size int) (rest[T], error) {
+func (e *Entities[T, F]) readRest(r *reader[T], key pageKey[F], size int) (rest[T], error) {
 	all := rest[T]{whole: true}
 	var lacking []int
 	for i := r.from / size; i*size < min(r.to, r.total); i++ {

@@ -59,7 +59,7 @@ func (d SessionService) SignIn(ctx context.Context, in SignInInput) (*loader.Sig
 		return nil, fault.WithOutcome(err, signInOutcome(err))
 	}
 	payload := &loader.SignInPayload{SessionToken: session.Token, ExpiresAt: cc.DateTime(session.Expires.UTC().Format(time.RFC3339))}
-	l.As(principal.FromSession(session.Token))
+	l.SetPrincipal(principal.FromSession(session.Token))
 	l.PlanPayload(ctx, payload)
 	return payload, nil
 }
