@@ -2,11 +2,13 @@ package tokencache
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/consoleql/consoleql/internal/fault"
+	"github.com/consoleql/consoleql/internal/flight"
 )
 
 // entry is what is held in memory for a service account or a session.
@@ -17,12 +19,13 @@ type entry struct {
 	cached  atomic.Pointer[cachedToken]
 
 	mu      sync.Mutex
-	flight  *flight
-	retryAt time.Time // no renewal before
-	failed  error     // why
-	gaveUps int       // tokens given up as refused, in a row
-	doubted string    // the token that was last refused and kept, as it was young
-	gaveUp  time.Time // when the last was
+	call    *flight.Call[string] // the renewal under way; nil: none
+	begun   time.Time            // when it began
+	retryAt time.Time            // no renewal before
+	failed  error                // why
+	gaveUps int                  // tokens given up as refused, in a row
+	doubted string               // the token that was last refused and kept, as it was young
+	gaveUp  time.Time            // when the last was
 
 	// Only the renewal under way uses the following.
 	failures int    // logins without the store that failed, in a row
@@ -105,13 +108,8 @@ func earlier(a, b time.Time) time.Time {
 	return a
 }
 
-// flight is one renewal that any number of callers wait for.
-type flight struct {
-	begun  time.Time
-	done   chan struct{}
-	access string
-	err    error
-}
+// errUnsureWait ends a wait for a renewal whose caller has a token that may serve.
+var errUnsureWait = errors.New("tokencache: the renewal takes too long to wait for")
 
 // waitForRefresh is the way of a token that is not, or no longer, to be handed out
 // without further ado: it is renewed, and waited for only where it must be.
@@ -123,7 +121,7 @@ func (c *Cache) waitForRefresh(ctx context.Context, e *entry, now time.Time) (st
 	if good {
 		news = h.revoked()
 	}
-	joined := e.flight != nil
+	joined := e.call != nil
 	switch {
 	case good && news == NotRevoked && now.Before(h.dueAt), good && !joined && now.Before(e.retryAt) && (news == NotRevoked || news == RevocationUnknown && c.storeIsDown(now)):
 		defer e.mu.Unlock()
@@ -137,57 +135,73 @@ func (c *Cache) waitForRefresh(ctx context.Context, e *entry, now time.Time) (st
 			return "", err
 		}
 	}
-	f := e.flight
+	call, begun := e.call, e.begun
+	call.Join()
 	e.mu.Unlock()
 	if good && news == NotRevoked {
 		return h.token.Access, nil
 	}
-	var enough <-chan time.Time
-	if good && news == RevocationUnknown { // the store may be what is away: then it goes on
-		timer := time.NewTimer(unsureWait - now.Sub(f.begun))
-		defer timer.Stop()
-		enough = timer.C
+	waitCtx := ctx
+	if good && news == RevocationUnknown { // the store may be what is away: then the token goes on
+		var cancel context.CancelFunc
+		waitCtx, cancel = context.WithTimeoutCause(ctx, unsureWait-now.Sub(begun), errUnsureWait)
+		defer cancel()
 	}
-	select {
-	case <-f.done:
-	case <-enough:
+	access, err := call.Wait(waitCtx)
+	if errors.Is(err, errUnsureWait) {
 		return h.token.Access, nil
-	case <-ctx.Done():
-		return "", context.Cause(ctx)
 	}
-	if next := e.cached.Load(); joined && f.err == nil && next != nil && (next.revoked() == Revoked || next.refused) {
+	if next := e.cached.Load(); joined && err == nil && next != nil && (next.revoked() == Revoked || next.refused) {
 		return c.waitForRefresh(ctx, e, c.opts.Now()) // it was begun before that was known
 	}
-	return f.access, f.err
+	return access, err
 }
 
-// begin starts a renewal. The caller holds e.mu.
+// begin starts a renewal, which goes on without callers. The caller holds e.mu.
 func (c *Cache) begin(e *entry) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
 		return fault.New(fault.UpstreamUnavailable, "the gateway is shutting down")
 	}
-	f := &flight{begun: c.opts.Now(), done: make(chan struct{})}
-	e.flight = f
+	call := flight.Background[string](c.stop)
+	e.call, e.begun = call, c.opts.Now()
 	c.tasks.Go(func() {
-		ctx, cancel := context.WithTimeout(c.stop, grantTimeout)
-		defer cancel()
-		news := c.watch(e)
-		next, again, err := c.renew(ctx, e, e.cached.Load())
-		if next != nil && next.revocation == nil {
-			next.revocation = news
+		call.Run(func(ctx context.Context) (string, error) {
+			defer e.endCall()
+			return c.runRenewal(ctx, e)
+		})
+		var panicked *flight.PanicError
+		if _, err := call.Wait(c.stop); errors.As(err, &panicked) {
+			c.opts.Logger.Error("a renewal panicked", "error", panicked)
 		}
-		e.mu.Lock()
-		defer e.mu.Unlock()
-		c.keepOutcome(e, next, again, err)
-		if f.err = err; next != nil {
-			f.access, f.err = next.token.Access, nil
-		}
-		e.flight = nil
-		close(f.done)
 	})
 	return nil
+}
+
+// endCall lets the next caller start a renewal.
+func (e *entry) endCall() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.call = nil
+}
+
+// runRenewal renews a token and keeps the outcome.
+func (c *Cache) runRenewal(ctx context.Context, e *entry) (access string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, grantTimeout)
+	defer cancel()
+	news := c.watch(e)
+	next, again, err := c.renew(ctx, e, e.cached.Load())
+	if next != nil && next.revocation == nil {
+		next.revocation = news
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	c.keepOutcome(e, next, again, err)
+	if next != nil {
+		return next.token.Access, nil
+	}
+	return "", err
 }
 
 // keepOutcome keeps the outcome of a renewal: a token, an error, or both, where the

@@ -16,7 +16,8 @@ const (
 	turnWait = 10 * time.Second
 )
 
-// signInQueue lets the sign-ins of a user take turns, and bounds those of all.
+// signInQueue runs the sign-ins of a user one after the other, and bounds those of all users.
+// It shares no calls (package flight), since each sign-in has its own password and result.
 type signInQueue struct {
 	mu    sync.Mutex
 	taken map[string]chan struct{} // by user; closed at the end of the turn

@@ -281,7 +281,7 @@ func (c *Cache) sweep() {
 		e.mu.Lock()
 		defer e.mu.Unlock()
 		// What is looked up again while in use has not been used for as long as that is ago.
-		if h := e.cached.Load(); e.flight == nil && (h == nil || now.Sub(h.checked) > forgetAfter) {
+		if h := e.cached.Load(); e.call == nil && (h == nil || now.Sub(h.checked) > forgetAfter) {
 			c.sessions.CompareAndDelete(name, e)
 		}
 		return true
