@@ -3,7 +3,6 @@ package subscription
 import (
 	"context"
 	"errors"
-	"math/rand/v2"
 	"slices"
 	"sync"
 	"time"
@@ -169,7 +168,7 @@ func (p *poll[T]) settle(who principal.Principal, err error) time.Duration {
 	p.countRefusal(err)
 	if err == nil {
 		p.failures, p.since, p.toldError = 0, time.Time{}, nil
-		return withJitter(p.g.service.opts.Interval)
+		return backoff.Spread(p.g.service.opts.Interval, pollSpread)
 	}
 	if p.failures++; p.failures == 1 {
 		p.since = time.Now()
@@ -286,8 +285,7 @@ func (p *poll[T]) unauthorizedGrace() time.Duration {
 // backoff doubles the interval with each failure in a row, and leaves a console
 // alone for as long as it asks to be.
 func (p *poll[T]) backoff(err error) time.Duration {
-	pause := p.g.service.opts.Interval << min(p.failures, 10)
-	pause = min(pause, max(longestPause, p.g.service.opts.Interval))
+	pause := backoff.Exponential(p.g.service.opts.Interval, max(longestPause, p.g.service.opts.Interval), p.failures)
 	if p.refusals > 0 {
 		return p.unauthorizedGrace() * 11 / 10
 	}
@@ -295,10 +293,5 @@ func (p *poll[T]) backoff(err error) time.Duration {
 	if errors.As(err, &said) {
 		pause = max(pause, min(said.RetryAfter, longestRest))
 	}
-	return withJitter(pause)
-}
-
-// withJitter is d give or take a tenth, so that polls that began together do not stay so.
-func withJitter(d time.Duration) time.Duration {
-	return time.Duration(float64(d) * (0.9 + 0.2*rand.Float64())) //nolint:gosec // spreads polls, keeps no secret
+	return backoff.Spread(pause, pollSpread)
 }

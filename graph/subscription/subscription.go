@@ -62,6 +62,9 @@ const longestPause = 5 * time.Second
 // longestRest bounds for how long a console that asks for rest (Retry-After) is left alone.
 const longestRest = 5 * time.Minute
 
+// pollSpread is the share by which pauses vary, so that polls that began together do not stay so.
+const pollSpread = 0.1
+
 // maxIDs bounds the entities that one subscription names.
 const maxIDs = 500
 

@@ -28,6 +28,13 @@ func Jitter(d time.Duration, share float64) time.Duration {
 	return d - time.Duration(rand.Float64()*share*float64(max(d, 0))) //nolint:gosec // spreads attempts, protects no secret
 }
 
+// Spread returns d plus or minus a random part, of at most the given share of d: what repeats
+// at the same rate does not stay in step. The share is in [0, 1].
+func Spread(d time.Duration, share float64) time.Duration {
+	half := time.Duration(share * float64(max(d, 0)))
+	return d - half + FullJitter(2*half)
+}
+
 // Wait waits for d. It returns false if ctx ends first.
 func Wait(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)

@@ -40,11 +40,14 @@ func TestJitter(t *testing.T) {
 		draw     func() time.Duration
 		from, to time.Duration
 	}{
-		"full":      {func() time.Duration { return backoff.FullJitter(d) }, 0, d},
-		"half":      {func() time.Duration { return backoff.Jitter(d, 0.5) }, d / 2, d},
-		"none":      {func() time.Duration { return backoff.Jitter(d, 0) }, d, d},
-		"of none":   {func() time.Duration { return backoff.FullJitter(0) }, 0, 0},
-		"too short": {func() time.Duration { return backoff.FullJitter(-time.Second) }, -time.Second, -time.Second},
+		"full":       {func() time.Duration { return backoff.FullJitter(d) }, 0, d},
+		"half":       {func() time.Duration { return backoff.Jitter(d, 0.5) }, d / 2, d},
+		"spread":     {func() time.Duration { return backoff.Spread(d, 0.1) }, d * 9 / 10, d * 11 / 10},
+		"spread 0":   {func() time.Duration { return backoff.Spread(d, 0) }, d, d},
+		"spread < 0": {func() time.Duration { return backoff.Spread(-d, 0.5) }, -d, -d},
+		"none":       {func() time.Duration { return backoff.Jitter(d, 0) }, d, d},
+		"of none":    {func() time.Duration { return backoff.FullJitter(0) }, 0, 0},
+		"too short":  {func() time.Duration { return backoff.FullJitter(-time.Second) }, -time.Second, -time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			least, most := time.Duration(math.MaxInt64), time.Duration(math.MinInt64)

@@ -31,7 +31,8 @@ const (
 type flightKey struct{ id, input string }
 
 // flight is one call in this process and all who wait for it: first a claim, and
-// if that succeeds, a run.
+// if that succeeds, a run. It is no flight.Call, because the claim ends with its first
+// caller, the run ends with none, and the first caller and the others get different answers.
 type flight struct {
 	at     flightKey
 	record Record
@@ -121,7 +122,7 @@ func (k *Executor) finishWith(f *flight, a answer) {
 // claimRecord claims the flight's record, waiting for another owner's run if there is
 // one, and starts the run if the claim succeeds.
 func (k *Executor) claimRecord(ctx context.Context, f *flight, run Run) {
-	for pause := firstPause; ; pause = min(2*pause, maxPause) {
+	for tries := 0; ; tries++ {
 		claim, err := k.claim(ctx, f.record)
 		if err != nil {
 			k.failClaim(ctx, f, err)
@@ -132,7 +133,7 @@ func (k *Executor) claimRecord(ctx context.Context, f *flight, run Run) {
 			k.start(ctx, f, run)
 			return
 		case Pending:
-			if k.sleep(ctx, pause) {
+			if k.sleep(ctx, backoff.Exponential(firstPause, maxPause, tries)) {
 				continue
 			}
 			if ctx.Err() != nil {
@@ -353,7 +354,7 @@ func (k *Executor) renewOnce(ctx context.Context, r Record, beat time.Duration) 
 func (k *Executor) finish(ctx context.Context, r Record, end End) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.Lease)
 	defer cancel()
-	for pause, tries := firstPause, 1; ; pause, tries = min(2*pause, maxPause), tries+1 {
+	for tries := 1; ; tries++ {
 		held, err := k.store.Finish(ctx, r, end)
 		switch {
 		case err == nil && !held && end.Outcome != NotStarted:
@@ -361,7 +362,7 @@ func (k *Executor) finish(ctx context.Context, r Record, end End) {
 			return
 		case err == nil:
 			return
-		case !k.sleep(ctx, pause):
+		case !k.sleep(ctx, backoff.Exponential(firstPause, maxPause, tries-1)):
 			k.opts.Logger.ErrorContext(ctx, "idempotency: an outcome was not recorded and will count as unknown", "record", short(r), "tries", tries, "error", err)
 			return
 		}

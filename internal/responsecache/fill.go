@@ -162,7 +162,7 @@ func (c *Cache) fromRedis(ctx context.Context, f *sharedLoad, access *redisAcces
 	}
 	limit := time.Now().Add(c.opts.LockWait)
 	token, ahead := rand.Text(), refresh
-	for pause := firstLook; ; {
+	for waits := 0; ; {
 		found, err := access.redis.getOrLock(ctx, access.digest, token, known, ahead)
 		if err != nil {
 			access.redis = nil
@@ -186,10 +186,10 @@ func (c *Cache) fromRedis(ctx context.Context, f *sharedLoad, access *redisAcces
 		if ahead = !found.busy; ahead {
 			continue
 		}
-		if time.Now().After(limit) || !backoff.Wait(ctx, pause) {
+		if time.Now().After(limit) || !backoff.Wait(ctx, backoff.Exponential(firstLook, lastLook, waits)) {
 			return nil, stale
 		}
-		pause = min(2*pause, lastLook)
+		waits++
 	}
 }
 

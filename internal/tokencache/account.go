@@ -6,7 +6,6 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
-	mathrand "math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -205,34 +204,23 @@ func (c *Cache) accountFailure(e *entry, err error) Failure {
 		l.warned.Store(g.Reason == Refused)
 		c.opts.Logger.Warn("a service account cannot log in", "account", e.name, "reason", string(g.Reason), "code", fault.CodeOf(g.Err))
 	}
-	f := jittered(g, probePause)
+	f := failure(g, probePause)
 	if g.Reason == Refused {
 		f.Most = f.First
 	}
 	return f
 }
 
-// failure is what a failed grant means to the attempts after it.
-func failure(g *GrantError) Failure {
+// failure is what a failed grant means for later attempts. While the SSO is in trouble, the
+// pauses are at most most, and random, so that replicas do not ask together.
+func failure(g *GrantError, most time.Duration) Failure {
 	f := Failure{Reason: g.Reason, First: firstPause, Most: maxPause, Least: min(g.RetryAfter, maxPause)}
 	switch g.Reason {
 	case Unavailable:
-		f.First = shortPause
+		f.First, f.Most = backoff.Jitter(shortPause, 0.5), backoff.Jitter(most, 0.5)
 	case Locked:
 		f.First = maxPause
 	case Refused:
-	}
-	return f
-}
-
-// jittered is failure with pauses that differ from attempt to attempt, and are at most
-// most where the SSO is in trouble.
-func jittered(g *GrantError, most time.Duration) Failure {
-	f := failure(g)
-	if g.Reason == Unavailable {
-		share := 0.5 + mathrand.Float64()/2 //nolint:gosec // nothing secret
-		f.First = time.Duration(share * float64(f.First))
-		f.Most = time.Duration(share * float64(most))
 	}
 	return f
 }

@@ -56,7 +56,7 @@ func (c *Cache) renew(ctx context.Context, e *entry, h *cachedToken) (next *cach
 		seen = h.generation
 	}
 	const firstLook, maxLook = 10 * time.Millisecond, 100 * time.Millisecond
-	for look := firstLook; ; look = min(2*look, maxLook) {
+	for looks := 0; ; looks++ {
 		var standing Standing
 		var r Record
 		err := c.askOf(ctx, h, func(ctx context.Context) (err error) {
@@ -83,7 +83,7 @@ func (c *Cache) renew(ctx context.Context, e *entry, h *cachedToken) (next *cach
 			return c.obtain(ctx, e, h, owner, r)
 		case Busy:
 		}
-		if !backoff.Wait(ctx, min(look, max(r.Busy, time.Millisecond))) {
+		if !backoff.Wait(ctx, min(backoff.Exponential(firstLook, maxLook, looks), max(r.Busy, time.Millisecond))) {
 			return c.keep(e, h, now.Add(storePause), fault.New(fault.UpstreamTimeout, "the console's SSO did not answer in time"))
 		}
 	}
@@ -277,7 +277,7 @@ func (c *Cache) obtainSession(ctx context.Context, e *entry, h *cachedToken, own
 		if g.Reason != Unavailable {
 			return c.refreshRefused(ctx, e, r)
 		}
-		f := jittered(g, sessionPause)
+		f := failure(g, sessionPause)
 		f.Unspent = true
 		c.fail(ctx, e.key, owner, f)
 		return c.keep(e, current, c.opts.Now().Add(f.pause(r.Failures+1)), c.refused(e, g.Reason, g.Err))
@@ -329,12 +329,14 @@ func (c *Cache) end(ctx context.Context, e *entry) error {
 
 // store keeps new tokens, and tries for a while: nobody but this goroutine has them.
 func (c *Cache) store(ctx context.Context, e *entry, owner string, p Put) (kept bool, err error) {
-	for pause, until := 20*time.Millisecond, c.opts.Now().Add(c.opts.Lease); ; pause *= 2 {
+	const firstPause = 20 * time.Millisecond
+	until := c.opts.Now().Add(c.opts.Lease)
+	for tries := 0; ; tries++ {
 		err = c.ask(ctx, func(ctx context.Context) (err error) {
 			kept, err = c.opts.Store.Put(ctx, e.key, owner, p)
 			return err
 		})
-		if err == nil || !c.opts.Now().Before(until) || !backoff.Wait(ctx, pause) {
+		if err == nil || !c.opts.Now().Before(until) || !backoff.Wait(ctx, backoff.Exponential(firstPause, c.opts.Lease, tries)) {
 			return kept, err
 		}
 	}

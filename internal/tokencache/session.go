@@ -83,7 +83,7 @@ func (c *Cache) SignIn(ctx context.Context, username, password string) (Session,
 // wrongGuess counts a sign-in that failed.
 func (c *Cache) wrongGuess(ctx context.Context, guesses string, g *GrantError) error {
 	if g.Reason != Unavailable {
-		f := failure(g)
+		f := failure(g, maxPause)
 		if g.Reason == Refused {
 			f.Free = freeGuesses
 		}

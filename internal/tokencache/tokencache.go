@@ -20,6 +20,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/consoleql/consoleql/internal/backoff"
 	"github.com/consoleql/consoleql/internal/fault"
 	"github.com/consoleql/consoleql/internal/principal"
 )
@@ -245,7 +246,7 @@ func (c *Cache) Refused(ctx context.Context, token string) {
 	if now.Sub(e.gaveUp) > 2*maxPause || e.doubted != token && age >= servedFor {
 		e.gaveUps = 0
 	}
-	if young := min(firstPause<<min(e.gaveUps, 6), maxPause); e.gaveUps > 0 && age < min(young, h.token.life()/2) {
+	if young := backoff.Exponential(firstPause, maxPause, e.gaveUps); e.gaveUps > 0 && age < min(young, h.token.life()/2) {
 		e.doubted = token
 		return
 	}

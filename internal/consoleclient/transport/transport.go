@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"math"
 	"net"
 	"net/http"
 	"sync"
@@ -125,7 +126,7 @@ func (t *transport) attempts(ctx context.Context, req *http.Request) (*http.Resp
 			return resp, err
 		}
 		next, again := rewind(req)
-		if again != nil || !backoff.Wait(ctx, backoff.FullJitter(t.backoff<<attempt)) {
+		if again != nil || !backoff.Wait(ctx, backoff.FullJitter(backoff.Exponential(t.backoff, math.MaxInt64, attempt))) {
 			return resp, err // which says more than why there is no further attempt
 		}
 		if budget.FromContext(ctx).Send(false) != nil { // a retry is one more call of its operation
