@@ -22,13 +22,12 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/consoleql/consoleql/internal/consolesim"
+	"github.com/consoleql/consoleql/internal/telemetry"
 )
 
-func TestMain(m *testing.M) {
-	if os.Getenv(actAsServer) != "" {
-		main()
-	}
-	silenceLibraries()
+// runTests runs the tests of a package, checks that no goroutine outlives them, and ends the process. It is for TestMain.
+func runTests(m *testing.M) {
+	telemetry.SilenceLibraries()
 	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
 		release.remove()
 		os.Exit(code)

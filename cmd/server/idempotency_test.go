@@ -19,9 +19,6 @@ import (
 	"github.com/consoleql/consoleql/internal/redistest"
 )
 
-// actAsServer, in the environment, makes the test binary the program itself.
-const actAsServer = "CONSOLEQL_TEST_ACTS_AS_SERVER"
-
 // process is a gateway in a process of its own.
 type process struct {
 	*world
@@ -33,7 +30,7 @@ type process struct {
 // are more settings.
 func newProcess(t *testing.T, sim *consolesim.Server, redisURL string, env ...string) *process {
 	t.Helper()
-	return startProcess(t, os.Args[0], sim, redisURL, env...)
+	return startProcess(t, release.binary(t), sim, redisURL, env...)
 }
 
 // startProcess is newProcess for any release's binary.
@@ -42,7 +39,7 @@ func startProcess(t *testing.T, binary string, sim *consolesim.Server, redisURL 
 	username, password := sim.DefaultUser()
 	p := &process{log: &lockedBuffer{}}
 	p.cmd = exec.Command(binary, "serve", "--listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0", "--log-format=json")
-	p.cmd.Env = append(os.Environ(), actAsServer+"=1", "CONSOLEQL_CONSOLE_URL="+sim.APIURL(), "CONSOLEQL_SSO_URL="+sim.SSOURL(),
+	p.cmd.Env = append(os.Environ(), "CONSOLEQL_CONSOLE_URL="+sim.APIURL(), "CONSOLEQL_SSO_URL="+sim.SSOURL(),
 		"CONSOLEQL_REDIS_URL="+redisURL, "CONSOLEQL_USERNAME="+username, "CONSOLEQL_PASSWORD="+password, "CONSOLEQL_ANONYMOUS=true",
 		"CONSOLEQL_COMPANY_ID="+sim.Data().MainCompanyID(), "CONSOLEQL_DEPARTMENT_ID="+sim.Data().MainDepartmentID(),
 		"CONSOLEQL_CACHE=off") // what is about the cache turns it on

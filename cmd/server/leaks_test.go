@@ -1,13 +1,13 @@
 package main
 
 import (
-	"context"
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
+	"os/exec"
 	"net/url"
 	"strings"
 	"sync"
@@ -184,11 +184,11 @@ func TestSecretsOfPrincipals(t *testing.T) {
 	}
 	spans := traces.after(w)
 	places["traces"] = string(traces.raw)
-	var config lockedBuffer
-	if code := run(context.Background(), []string{"config", "--token-keys=" + key, "--api-keys-file=" + k.write()}, &config, &config); code != 0 {
-		t.Fatalf("config: exit status %d", code)
+	config, err := exec.Command(release.binary(t), "config", "--token-keys="+key, "--api-keys-file="+k.write()).CombinedOutput()
+	if err != nil {
+		t.Fatalf("config: %v\n%s", err, config)
 	}
-	places["config"] = config.String()
+	places["config"] = string(config)
 	secrets = append(secrets, d.Secrets()...)
 	if len(secrets) < 100 || len(dumped) < 1000 || strings.Count(places["logs"], "a sign-in failed") < 3 || len(places["answers"]) < 10_000 || len(spans) < 500 {
 		t.Fatalf("not much of a run: %d secrets, %d bytes in Redis, %d of logs, %d of answers, %d spans", len(secrets), len(dumped), len(places["logs"]), len(places["answers"]), len(spans))

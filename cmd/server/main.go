@@ -10,10 +10,6 @@ import (
 	"os"
 
 	"github.com/alecthomas/kong"
-	"github.com/go-logr/logr"
-	"github.com/redis/go-redis/v9"
-	redislogging "github.com/redis/go-redis/v9/logging"
-	"go.opentelemetry.io/otel"
 
 	"github.com/consoleql/consoleql/graph/schema"
 	"github.com/consoleql/consoleql/internal/telemetry"
@@ -21,20 +17,13 @@ import (
 
 func main() {
 	sampleAllocations()
-	silenceLibraries()
+	telemetry.SilenceLibraries()
 	ctx, stop := untilSignalled(context.Background())
 	hangups, ignore := onHangup()
 	code := runCommand(ctx, os.Args[1:], stdio{os.Stdout, os.Stderr, hangups})
 	ignore()
 	stop()
 	os.Exit(code)
-}
-
-// silenceLibraries turns off loggers that belong to the process. go-redis' repeats what a gateway logs of its own client;
-// OpenTelemetry's repeats values of OTEL_EXPORTER_OTLP_HEADERS that it cannot read.
-func silenceLibraries() {
-	redis.SetLogger(&redislogging.VoidLogger{})
-	otel.SetLogger(logr.Discard())
 }
 
 // commands are the words of the command line.

@@ -35,7 +35,7 @@ func (b *releaseBuild) build() (err error) {
 		return err
 	}
 	var said bytes.Buffer
-	build := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w", "-o", filepath.Join(b.dir, "consoleql"), ".")
+	build := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w", "-o", filepath.Join(b.dir, "consoleql"), "github.com/consoleql/consoleql/cmd/server")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	build.Stdout, build.Stderr = &said, &said
 	if err := build.Run(); err != nil {

@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"net/http"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -72,7 +71,7 @@ func (r *releases) gateways(do func(first *process), env ...string) (first, seco
 func TestUpgrade(t *testing.T) {
 	t.Parallel()
 	old := buildOldRelease(t)
-	for name, order := range map[string][2]string{"from old to new": {old, os.Args[0]}, "from new to old": {os.Args[0], old}} {
+	for name, order := range map[string][2]string{"from old to new": {old, release.binary(t)}, "from new to old": {release.binary(t), old}} {
 		for when, beside := range map[string]bool{"beside": true, "after": false} {
 			t.Run(name+" "+when, func(t *testing.T) {
 				t.Parallel()
