@@ -38,7 +38,7 @@ func TestPayloadsOfWhatIsGone(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, consolesim.Options{})
 			a := w.ask("mutation { m: "+fmt.Sprintf(tt.query, nobody)+" }", request{})
-			if e := w.onlyError(a); e.Extensions.Code != "NOT_FOUND" || e.Extensions.Outcome != "REFUSED" || e.path() != "m" {
+			if e := w.onlyError(a); e.Extensions.Code != "NOT_FOUND" || e.Extensions.Outcome != "REFUSED" || e.fieldPath() != "m" {
 				t.Errorf("of what does not exist: %s", a.Body)
 			}
 			w.sim.Fail(func(r *http.Request) bool {

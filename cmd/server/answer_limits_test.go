@@ -154,7 +154,7 @@ func TestMutationsOfLargePayloads(t *testing.T) {
 	if string(data["m0"]) == "null" || string(data["m1"]) != "null" {
 		t.Errorf("answered %s", a.Body)
 	}
-	if len(a.Errors) == 0 || a.Errors[0].path() != "m1" {
+	if len(a.Errors) == 0 || a.Errors[0].fieldPath() != "m1" {
 		t.Errorf("answered %s", a.Body)
 	}
 	for _, e := range a.Errors {
@@ -205,7 +205,7 @@ func TestOutcomesOfLargePayloads(t *testing.T) {
 			a := w.ask("mutation { "+tt.query+"}", request{})
 			var got []want
 			for _, e := range a.Errors {
-				got = append(got, want{e.path(), e.Extensions.Code, e.Extensions.Outcome})
+				got = append(got, want{e.fieldPath(), e.Extensions.Code, e.Extensions.Outcome})
 			}
 			if !slices.Equal(got, tt.want) {
 				t.Errorf("told %v: %.500s", got, a.Body)

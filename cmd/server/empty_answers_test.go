@@ -44,7 +44,7 @@ func TestChangesWithAnEmptyAnswer(t *testing.T) {
 			heal := w.sim.Fail(func(r *http.Request) bool { return r.Method == http.MethodGet }, consolesim.Fault{Status: 500})
 			defer heal()
 			a = update(field + " { description }")
-			if e := w.onlyError(a); e.path() != "update"+kind+"."+field || e.Extensions.Code != "UPSTREAM_UNAVAILABLE" || string(a.Data) != fmt.Sprintf(`{"update%s":{%q:null}}`, kind, field) {
+			if e := w.onlyError(a); e.fieldPath() != "update"+kind+"."+field || e.Extensions.Code != "UPSTREAM_UNAVAILABLE" || string(a.Data) != fmt.Sprintf(`{"update%s":{%q:null}}`, kind, field) {
 				t.Errorf("%s", a.Body)
 			}
 		})

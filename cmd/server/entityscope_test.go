@@ -102,7 +102,7 @@ func checkWalk(t *testing.T, a answer, want []walkedCompany) {
 	}
 	var paths []string
 	for _, e := range a.Errors {
-		paths = append(paths, e.path())
+		paths = append(paths, e.fieldPath())
 		if e.Extensions.Code != "FORBIDDEN" || fmt.Sprint(e.Extensions.Console["status"]) != "403" {
 			t.Errorf("%+v", e)
 		}
@@ -187,7 +187,7 @@ func TestForbiddenDepartmentsLeaveTheOthersAlone(t *testing.T) {
 
 	t.Run("a forbidden scope of the request", func(t *testing.T) {
 		a := w.ask(scopeQuery, request{})
-		if e := w.onlyError(a); e.Extensions.Code != "FORBIDDEN" || e.path() != "workflows" || !strings.HasPrefix(string(a.Data), `{"workflows":null`) {
+		if e := w.onlyError(a); e.Extensions.Code != "FORBIDDEN" || e.fieldPath() != "workflows" || !strings.HasPrefix(string(a.Data), `{"workflows":null`) {
 			t.Errorf("answered %s", a.Body)
 		}
 	})

@@ -72,7 +72,7 @@ func TestFaultsOfTheConsole(t *testing.T) {
 			defer tt.world.sim.Fail(on("/openapi/workflows"), tt.fault)()
 			a := tt.world.ask(`{ workflows { nodes { id name } } queues(first: 1) { nodes { id } } }`, request{})
 			e := tt.world.onlyError(a)
-			if e.Extensions.Code != tt.code || e.path() != "workflows" || e.Message == "" || a.Status != http.StatusOK {
+			if e.Extensions.Code != tt.code || e.fieldPath() != "workflows" || e.Message == "" || a.Status != http.StatusOK {
 				t.Errorf("want %s: %s", tt.code, a.Body)
 			}
 			switch said := e.Extensions.Console; {

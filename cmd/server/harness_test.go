@@ -157,7 +157,7 @@ type graphError struct {
 	}
 }
 
-func (e graphError) path() string {
+func (e graphError) fieldPath() string {
 	parts := make([]string, len(e.Path))
 	for i, p := range e.Path {
 		parts[i] = fmt.Sprint(p)

@@ -354,7 +354,7 @@ func TestMutationsFailAlone(t *testing.T) {
 		b: executeWorkflow(input: {id: %[2]q}) { jobs { id } }
 		c: executeWorkflow(input: {id: %[1]q}) { jobs { id } }
 	}`, id, nobody), request{})
-	if e := w.onlyError(a); e.path() != "b" || e.Extensions.Code != "NOT_FOUND" {
+	if e := w.onlyError(a); e.fieldPath() != "b" || e.Extensions.Code != "NOT_FOUND" {
 		t.Errorf("told %+v", e)
 	}
 	type executed *struct{ Jobs []struct{ ID string } }

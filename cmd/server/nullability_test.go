@@ -28,8 +28,8 @@ func TestOneFailureCostsOneField(t *testing.T) {
 				return
 			}
 			a := w.ask(`query ($id: ID!) { department(id: $id) { `+lists+` } }`, request{variables: map[string]any{"id": w.sim.Data().MainDepartmentID()}})
-			if e := w.onlyError(a); e.path() != "department."+field {
-				t.Errorf("the error is at %q: %s", e.path(), a.Body)
+			if e := w.onlyError(a); e.fieldPath() != "department."+field {
+				t.Errorf("the error is at %q: %s", e.fieldPath(), a.Body)
 			}
 			data := decode[struct{ Department json.RawMessage }](t, a.Data)
 			w.checkNulls(data.Department, field)
@@ -40,7 +40,7 @@ func TestOneFailureCostsOneField(t *testing.T) {
 // checkOneNull fails the test unless field is the only null of the answer, with the only error.
 func (w *world) checkOneNull(a answer, field string) {
 	w.t.Helper()
-	if e := w.onlyError(a); e.path() != field || e.Extensions.Code != "UPSTREAM_UNAVAILABLE" {
+	if e := w.onlyError(a); e.fieldPath() != field || e.Extensions.Code != "UPSTREAM_UNAVAILABLE" {
 		w.t.Errorf("the error is %+v", e)
 	}
 	w.checkNulls(a.Data, field)

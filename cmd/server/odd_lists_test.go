@@ -156,7 +156,7 @@ func TestAPageThatFails(t *testing.T) {
 		return r.URL.Path == "/openapi/workflows" && page != "" && page != "0"
 	}, consolesim.Fault{Status: http.StatusInternalServerError})
 	a := w.ask(`{ workflows(first: 60) { totalCount nodes { id } } }`, request{})
-	if e := w.onlyError(a); e.path() != "workflows" || e.Extensions.Code != "UPSTREAM_UNAVAILABLE" || string(a.Data) != `{"workflows":null}` {
+	if e := w.onlyError(a); e.fieldPath() != "workflows" || e.Extensions.Code != "UPSTREAM_UNAVAILABLE" || string(a.Data) != `{"workflows":null}` {
 		t.Errorf("answered %s", a.Body)
 	}
 	if a := w.ask(`{ workflows(first: 20) { nodes { id } } }`, request{}); len(a.Errors) > 0 {

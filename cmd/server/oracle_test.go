@@ -199,7 +199,7 @@ func (c *contest) change() {
 	c.names = nil
 	a := answers[0]
 	c.counts.changed++
-	if slices.ContainsFunc(a.Errors, func(e graphError) bool { return e.path() == m.field }) {
+	if slices.ContainsFunc(a.Errors, func(e graphError) bool { return e.fieldPath() == m.field }) {
 		c.counts.refused++ // nothing has changed, which the next questions see to
 		return
 	}
@@ -243,7 +243,7 @@ func (c *contest) compare(q question, a answer, m change) {
 	}
 	var failures []string
 	for _, e := range a.Errors {
-		failures = append(failures, e.path()+" "+e.Extensions.Code)
+		failures = append(failures, e.fieldPath()+" "+e.Extensions.Code)
 	}
 	slices.Sort(failures)
 	c.counts.asked++

@@ -129,7 +129,7 @@ func TestOutcomeOfWhatFollows(t *testing.T) {
 	defer w.sim.Fail(func(r *http.Request) bool { return r.Method == http.MethodGet }, consolesim.Fault{Status: 500})()
 	a := w.tryMutation("updateQueue", map[string]any{"id": data.QueueIDs(data.MainDepartmentID())[0], "name": "changed"}, "queue { name }")
 	w.wantOutcome(a, "UPSTREAM_UNAVAILABLE", "DONE")
-	if e := a.Errors[0]; e.path() != "updateQueue.queue" || !strings.Contains(e.Message, "after the change was made") {
+	if e := a.Errors[0]; e.fieldPath() != "updateQueue.queue" || !strings.Contains(e.Message, "after the change was made") {
 		t.Errorf("%s", a.Body)
 	}
 	w.sim.ResetCounts()

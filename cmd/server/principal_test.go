@@ -64,7 +64,7 @@ func TestTokensThatTheConsoleRefuses(t *testing.T) {
 			w.sim.ResetCounts()
 			a := w.ask(`{ workflows { totalCount } }`, request{header: header})
 			e := w.onlyError(a)
-			if e.Extensions.Code != "UNAUTHENTICATED" || e.path() != "workflows" || e.Extensions.Console["status"] != 401.0 {
+			if e.Extensions.Code != "UNAUTHENTICATED" || e.fieldPath() != "workflows" || e.Extensions.Console["status"] != 401.0 {
 				t.Errorf("answered %s", a.Body)
 			}
 			if diff := cmp.Diff(counts{workflows: 1}, w.calls()); diff != "" {

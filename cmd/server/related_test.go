@@ -63,10 +63,10 @@ func (w *world) checkRelated(a answer, want []related, code string) {
 		clear(failed)
 	}
 	for _, e := range a.Errors {
-		if !failed[e.path()] || e.Extensions.Code != code {
+		if !failed[e.fieldPath()] || e.Extensions.Code != code {
 			w.t.Errorf("unexpected: %+v", e)
 		}
-		delete(failed, e.path())
+		delete(failed, e.fieldPath())
 	}
 	if len(failed) > 0 {
 		w.t.Errorf("no error at %v", failed)
@@ -261,7 +261,7 @@ func TestNoWordOfAbsenceInATree(t *testing.T) {
 			w := newWorld(t, consolesim.Options{})
 			w.sim.Fail(on(tt.path), consolesim.Fault{Status: http.StatusNotFound})
 			a := w.ask(tt.query, request{})
-			if e := w.onlyError(a); e.Extensions.Code != "NOT_FOUND" || e.path() != tt.at || !strings.Contains(string(a.Data), `"name":"`) {
+			if e := w.onlyError(a); e.Extensions.Code != "NOT_FOUND" || e.fieldPath() != tt.at || !strings.Contains(string(a.Data), `"name":"`) {
 				t.Errorf("%s", a.Body)
 			}
 		})

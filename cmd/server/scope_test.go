@@ -87,7 +87,7 @@ func scopeOfTheRequest(t *testing.T, caching func(*settings, *consolesim.Server)
 	t.Run("a company that is not the caller's", func(t *testing.T) {
 		solo := data.SoloUser()
 		e := w.refused(scopeQuery, request{header: with(w.as(solo.Username), in(all[0].ID, all[0].RootDepartmentID))})
-		if e.Extensions.Code != "FORBIDDEN" || e.path() != "workflows" {
+		if e.Extensions.Code != "FORBIDDEN" || e.fieldPath() != "workflows" {
 			t.Errorf("%+v", e)
 		}
 	})

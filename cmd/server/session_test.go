@@ -156,7 +156,7 @@ func TestSessionOfSeveralCompanies(t *testing.T) {
 	w := newWorld(t, consolesim.Options{}, strict, noDefault)
 	a := w.ask(signInMutation, request{variables: login(w.sim.Data().Users()[0])})
 	got := decode[signInAnswer](t, a.Data).SignIn
-	if e := w.onlyError(a); e.Extensions.Code != "SCOPE_REQUIRED" || e.path() != "signIn.viewer" || got.Viewer != nil || got.SessionToken == "" {
+	if e := w.onlyError(a); e.Extensions.Code != "SCOPE_REQUIRED" || e.fieldPath() != "signIn.viewer" || got.Viewer != nil || got.SessionToken == "" {
 		t.Errorf("answered %s", a.Body)
 	}
 }

@@ -326,7 +326,7 @@ func TestMultipartFormsThatAreWrong(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if e := w.onlyError(a); e.path() != "uploadPackage" || e.Extensions.Argument != "input.file" || !strings.Contains(e.Message, "did not come") {
+		if e := w.onlyError(a); e.fieldPath() != "uploadPackage" || e.Extensions.Argument != "input.file" || !strings.Contains(e.Message, "did not come") {
 			t.Errorf("told %+v", e)
 		}
 	})

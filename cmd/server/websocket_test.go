@@ -289,7 +289,7 @@ func TestEventsCarryRelations(t *testing.T) {
 	defer heal()
 	w.sim.TouchWorkflow(ids[0])
 	a = s.next("a")
-	if len(a.Errors) != 1 || a.Errors[0].path() != "changed.department" || a.Errors[0].Extensions.Code != "FORBIDDEN" || !strings.Contains(string(a.Data), `"department":null`) {
+	if len(a.Errors) != 1 || a.Errors[0].fieldPath() != "changed.department" || a.Errors[0].Extensions.Code != "FORBIDDEN" || !strings.Contains(string(a.Data), `"department":null`) {
 		t.Errorf("%s", a.Body)
 	}
 }
@@ -397,7 +397,7 @@ func TestSubscriptionsThatCannotBegin(t *testing.T) {
 			e = w.onlyError(a)
 			s.completed(id)
 		}
-		if e.Extensions.Code != tt.code || e.path() != tt.path || e.Extensions.Argument != tt.argument {
+		if e.Extensions.Code != tt.code || e.fieldPath() != tt.path || e.Extensions.Argument != tt.argument {
 			t.Errorf("%s: %s", tt.query, m.Payload)
 		}
 	}
@@ -556,7 +556,7 @@ func TestSubscriptionEndsWithItsToken(t *testing.T) {
 	s.subscribe("1", `subscription { robotChanged { id } }`)
 	w.polls(1)
 	w.sim.ExpireTokens()
-	if e := w.onlyError(s.next("1")); e.Extensions.Code != "UNAUTHENTICATED" || e.path() != "robotChanged" {
+	if e := w.onlyError(s.next("1")); e.Extensions.Code != "UNAUTHENTICATED" || e.fieldPath() != "robotChanged" {
 		t.Errorf("%+v", e)
 	}
 	s.completed("1")
