@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"net/http/httptest"
@@ -65,7 +66,15 @@ func TestUnknownOutcomesOfARefresh(t *testing.T) {
 // TestATokenLivesFromItsRequest, however long its answer takes.
 func TestATokenLivesFromItsRequest(t *testing.T) {
 	const takes, life = 100 * time.Millisecond, time.Minute
-	sim := newSim(t, consolesim.Options{TokenLifetime: life})
+	sim, err := consolesim.Start(context.Background(), consolesim.Options{TokenLifetime: life})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := sim.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 	username, password := sim.DefaultUser()
 	g := newGrants(t, sim.SSOURL())
 	sim.Fail(func(r *http.Request) bool { return r.Method == http.MethodPost }, consolesim.Fault{Delay: takes})

@@ -96,13 +96,13 @@ func TestNothingIsLoggedAfterTheEnd(t *testing.T) {
 // parsed are the settings of a command line of serve.
 func parsed(t *testing.T, args ...string) *settings {
 	t.Helper()
-	var c serveCommand
-	parser, err := kong.New(&c, caching{}.defaults())
+	var s settings
+	parser, err := kong.New(&s, caching{}.defaults())
 	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := parser.Parse(args); err != nil {
 		t.Fatal(err)
 	}
-	return &c.settings
+	return &s
 }
