@@ -48,9 +48,12 @@ bench: ## Measure what operations cost, cold, warm and mixed, beside a bare hand
 	go run ./cmd/bench $(BENCH)
 
 soak: ## Load the gateway with everything for ten minutes, send uploads of 2 GiB, crowds of 1,000, and profile cold operations (15 minutes)
-	go test -run '^$$' -bench . -benchmem ./cmd/server
-	go test -count=1 -v -run 'TestSoak|TestLargeUpload' -timeout 30m ./cmd/server -soak 10m -upload-bytes 2147483648
-	go test -count=1 -v -run 'TestManyAtOnce|TestSubscribersShareAPoll|TestRequestsDoNotExhaust' -timeout 30m ./cmd/server -crowd 1000 -attacks 200
+	go test -run '^$$' -bench . -benchmem ./test/e2e/caching
+	go test -count=1 -v -run TestSoak -timeout 30m ./test/e2e/operations -soak 10m
+	go test -count=1 -v -run TestLargeUpload -timeout 30m ./test/e2e/uploads -upload-bytes 2147483648
+	go test -count=1 -v -run TestManyAtOnce -timeout 30m ./test/e2e/caching -crowd 1000
+	go test -count=1 -v -run TestSubscribersShareAPoll -timeout 30m ./test/e2e/subscriptions -crowd 1000
+	go test -count=1 -v -run TestRequestsDoNotExhaust -timeout 30m ./test/e2e/limits -attacks 200
 
 fuzz: ## Hold what reads the console's answers and Redis's entries to random bytes, a minute each
 	go test ./internal/consoleclient -run TestDecodersAgreeOnMutations -mutants 200
@@ -58,7 +61,7 @@ fuzz: ## Hold what reads the console's answers and Redis's entries to random byt
 	go test ./internal/responsecache -run '^$$' -fuzz FuzzEnvelope -fuzztime 60s -fuzzminimizetime 1x
 
 rotation: ## Let four gateways and 200 callers rotate tokens of one second 200 times, with and without kills (6 minutes)
-	go test -count=1 -run TestTokensRotate -v -timeout 30m ./cmd/server -expiries 200 -token-life 1s -think-time 0
+	go test -count=1 -run TestTokensRotate -v -timeout 30m ./test/e2e/identity -expiries 200 -token-life 1s -think-time 0
 
 build: ## Build the release binary into bin/
 	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o $(BIN)/consoleql ./cmd/server

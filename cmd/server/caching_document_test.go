@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/consoleql/consoleql/internal/consolecache"
+	"github.com/consoleql/consoleql/internal/gateway"
 )
 
 // TestCachingDocument holds the table of lifetimes in docs/caching.md to the one in force.
@@ -38,9 +39,9 @@ func TestCachingDocument(t *testing.T) {
 }
 
 func inWords(d time.Duration) string {
-	minutes, isMinutes := strings.CutSuffix(shortly(d), "m")
+	minutes, isMinutes := strings.CutSuffix(gateway.Shortly(d), "m")
 	if isMinutes {
 		return minutes + " min"
 	}
-	return strings.TrimSuffix(shortly(d), "s") + " s"
+	return strings.TrimSuffix(gateway.Shortly(d), "s") + " s"
 }

@@ -20,13 +20,14 @@ import (
 
 	"github.com/consoleql/consoleql/internal/consolesim"
 	"github.com/consoleql/consoleql/internal/edge/graphiql/browsertest"
+	"github.com/consoleql/consoleql/test/e2e"
 )
 
 var picture = flag.String("picture", "", "file for a picture of GraphiQL answering the demo's first example")
 
 // started is a command that runs until the test ends.
 type started struct {
-	out, log *lockedBuffer
+	out, log *e2e.LockedBuffer
 	code     chan int
 	stop     context.CancelFunc
 }
@@ -35,7 +36,7 @@ type started struct {
 func start(t *testing.T, want string, args ...string) *started {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	s := &started{out: &lockedBuffer{}, log: &lockedBuffer{}, code: make(chan int, 1), stop: cancel}
+	s := &started{out: &e2e.LockedBuffer{}, log: &e2e.LockedBuffer{}, code: make(chan int, 1), stop: cancel}
 	go func() { s.code <- run(ctx, args, s.out, s.log) }()
 	t.Cleanup(func() {
 		http.DefaultClient.CloseIdleConnections()
@@ -87,16 +88,16 @@ func TestDemoAnswersItsExamples(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			w := &world{t: t, url: url, http: http.DefaultClient}
+			w := &e2e.World{T: t, URL: url, Http: http.DefaultClient}
 			if strings.Contains(example.Query, "\nsubscription ") {
-				e := w.events(http.MethodGet, example.Query, nil)
-				defer e.close()
-				if a := e.answer(); len(a.Errors) > 0 { // the robots' hearts beat all the time
+				e := w.Events(http.MethodGet, example.Query, nil)
+				defer e.Close()
+				if a := e.Answer(); len(a.Errors) > 0 { // the robots' hearts beat all the time
 					t.Errorf("answered %s", a.Body)
 				}
 				return
 			}
-			a := w.ask(example.Query, request{variables: variables})
+			a := w.Ask(example.Query, e2e.Request{Variables: variables})
 			if len(a.Errors) > 0 || len(a.Data) < 200 {
 				t.Errorf("answered %s", a.Body)
 			}
@@ -145,8 +146,8 @@ func TestSchemaIsPrintedAndServed(t *testing.T) {
 	if _, err := gqlparser.LoadSchema(&ast.Source{Input: printed.String()}); err != nil {
 		t.Fatalf("the printed schema does not load: %v", err)
 	}
-	w := newWorld(t, consolesim.Options{})
-	resp, err := w.http.Get(w.url + "/schema.graphql")
+	w := e2e.NewWorld(t, consolesim.Options{})
+	resp, err := w.Http.Get(w.URL + "/schema.graphql")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -310,8 +311,8 @@ func TestServeAgainstASimulatedConsole(t *testing.T) {
 	serve := start(t, "msg=listening", "serve")
 	url := regexp.MustCompile(`url=(http://\S+)`).FindStringSubmatch(serve.log.String())[1]
 
-	w := &world{t: t, url: url, http: http.DefaultClient}
-	a := w.ask(`{ workflows { totalCount } viewer { userName } }`, request{header: map[string]string{"CompanyId": found[5], "DepartmentId": found[6]}})
+	w := &e2e.World{T: t, URL: url, Http: http.DefaultClient}
+	a := w.Ask(`{ workflows { totalCount } viewer { userName } }`, e2e.Request{Header: map[string]string{"CompanyId": found[5], "DepartmentId": found[6]}})
 	if len(a.Errors) > 0 || !bytes.Contains(a.Data, []byte(`"userName":"demo"`)) {
 		t.Errorf("answered %s", a.Body)
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/consoleql/consoleql/internal/consolesim"
 	"github.com/consoleql/consoleql/internal/edge/graphiql"
+	"github.com/consoleql/consoleql/internal/gateway"
 )
 
 // simulation is what a simulated console is made of.
@@ -67,19 +68,19 @@ func (s simulation) options() consolesim.Options {
 }
 
 type demoCommand struct {
-	listeners
+	gateway.Listeners
 	IdempotencyRetention time.Duration `default:"24h" help:"How long the outcome of a mutation with an idempotencyKey is kept."`
-	caching
-	watching
-	limits
-	tracing
-	logging
+	gateway.Caching
+	gateway.Watching
+	gateway.Limits
+	gateway.Tracing
+	gateway.Logging
 	simulation
 }
 
 // Run serves the graph in front of a simulated console until ctx is done.
 func (c *demoCommand) Run(ctx context.Context, s stdio) (err error) {
-	log, err := c.logger(s.log)
+	log, err := c.Logger(s.log)
 	if err != nil {
 		return err
 	}
@@ -89,17 +90,17 @@ func (c *demoCommand) Run(ctx context.Context, s stdio) (err error) {
 	}
 	defer func() { err = errors.Join(err, sim.Close()) }()
 	username, password := sim.DefaultUser()
-	settings := &settings{
-		listeners: c.listeners,
-		caching:   c.caching,
-		watching:  c.watching,
-		limits:    c.limits,
-		tracing:   c.tracing,
-		logging:   c.logging,
-		account:   account{Username: username, Password: password, Anonymous: true},
-		identity:  identity{VerifyTokens: "off", SessionLifetime: 12 * time.Hour},
-		shared:    shared{IdempotencyRetention: c.IdempotencyRetention},
-		console: console{
+	settings := &gateway.Settings{
+		Listeners: c.Listeners,
+		Caching:   c.Caching,
+		Watching:  c.Watching,
+		Limits:    c.Limits,
+		Tracing:   c.Tracing,
+		Logging:   c.Logging,
+		Account:   gateway.Account{Username: username, Password: password, Anonymous: true},
+		Identity:  gateway.Identity{VerifyTokens: "off", SessionLifetime: 12 * time.Hour},
+		Shared:    gateway.Shared{IdempotencyRetention: c.IdempotencyRetention},
+		Console: gateway.Console{
 			ConsoleURL: sim.APIURL(), SSOURL: sim.SSOURL(), ConsoleIDs: "auto",
 			ConsoleTimeout: 30 * time.Second, ConsoleConcurrency: 256, OperationConcurrency: 64,
 			ConsoleMaxResponseBytes: 64 << 20, ConsoleQueueCreatePath: "/openapi/queues/{queueId}",
@@ -114,13 +115,13 @@ func (c *demoCommand) Run(ctx context.Context, s stdio) (err error) {
 	if err != nil {
 		return err
 	}
-	g, err := newGateway(ctx, settings, log, page{examples: queries, notice: notice})
+	g, err := gateway.New(ctx, settings, log, gateway.Page{Examples: queries, Notice: notice})
 	if err != nil {
 		return err
 	}
-	g.hangups = s.hangups
-	fmt.Fprintf(s.out, "%s/ is GraphiQL: open it in a browser\n%s/graphql is the endpoint\n%s\n", g.url(), g.url(), notice)
-	return g.run(ctx)
+	g.Hangups = s.hangups
+	fmt.Fprintf(s.out, "%s/ is GraphiQL: open it in a browser\n%s/graphql is the endpoint\n%s\n", g.URL(), g.URL(), notice)
+	return g.Run(ctx)
 }
 
 //go:embed examples/*.graphql
@@ -154,13 +155,13 @@ type simulateCommand struct {
 	APIListen     string `name:"api-listen" env:"CONSOLEQL_SIM_API_LISTEN" default:"127.0.0.1:8081" help:"Address of the API gateway."`
 	SSOListen     string `name:"sso-listen" env:"CONSOLEQL_SIM_SSO_LISTEN" default:"127.0.0.1:8082" help:"Address of the SSO."`
 	StorageListen string `name:"storage-listen" env:"CONSOLEQL_SIM_STORAGE_LISTEN" default:"127.0.0.1:8083" help:"Address of the upload storage."`
-	logging
+	gateway.Logging
 	simulation
 }
 
 // Run simulates a console until ctx is done.
 func (c *simulateCommand) Run(ctx context.Context, s stdio) error {
-	log, err := c.logger(s.log)
+	log, err := c.Logger(s.log)
 	if err != nil {
 		return err
 	}

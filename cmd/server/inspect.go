@@ -11,14 +11,15 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/consoleql/consoleql/internal/apikey"
+	"github.com/consoleql/consoleql/internal/gateway"
 )
 
-type configCommand struct{ settings }
+type configCommand struct{ gateway.Settings }
 
 // Run prints the settings in force as environment variables, secrets masked.
 // It walks what kong parsed, so that no setting can be forgotten.
 func (c *configCommand) Run(k *kong.Context, s stdio) error {
-	durations, err := c.inForce()
+	durations, err := c.InForce()
 	if err != nil {
 		return err
 	}
@@ -91,7 +92,7 @@ type healthcheckCommand struct {
 func (c *healthcheckCommand) Run(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+reachable(c.Listen)+"/healthz", nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+gateway.Reachable(c.Listen)+"/healthz", nil)
 	if err != nil {
 		return err
 	}

@@ -6,17 +6,17 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 
 	"github.com/alecthomas/kong"
 
 	"github.com/consoleql/consoleql/graph/schema"
+	"github.com/consoleql/consoleql/internal/gateway"
 	"github.com/consoleql/consoleql/internal/telemetry"
 )
 
 func main() {
-	sampleAllocations()
+	gateway.SampleAllocations()
 	telemetry.SilenceLibraries()
 	ctx, stop := untilSignalled(context.Background())
 	hangups, ignore := onHangup()
@@ -84,33 +84,29 @@ func newParser(options ...kong.Option) (*kong.Kong, error) {
 		kong.Name("consoleql"),
 		kong.Description("One typed GraphQL graph in front of an RPA console's REST API.\n\nEvery flag is also an environment variable: --console-url is CONSOLEQL_CONSOLE_URL. A flag wins."),
 		kong.DefaultEnvars("CONSOLEQL"),
-		caching{}.defaults(),
+		gateway.Caching{}.Defaults(),
 		kong.UsageOnError(),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 	)...)
 }
 
-type serveCommand struct{ settings }
+type serveCommand struct{ gateway.Settings }
 
 // Run serves until ctx is done.
 func (c *serveCommand) Run(ctx context.Context, s stdio) error {
-	log, err := c.logger(s.log)
+	log, err := c.Logger(s.log)
 	if err != nil {
 		return err
 	}
-	m := runtimeMemory()
-	m.tune(log)
-	c.fit(m.setLimit(-1), log) // which leaves it, and says what holds
-	g, err := newGateway(ctx, &c.settings, log, page{})
+	m := gateway.RuntimeMemory()
+	m.Tune(log)
+	c.Fit(m.SetLimit(-1), log) // which leaves it, and says what holds
+	g, err := gateway.New(ctx, &c.Settings, log, gateway.Page{})
 	if err != nil {
 		return err
 	}
-	g.hangups = s.hangups
-	return g.run(ctx)
-}
-
-func (l logging) logger(w io.Writer) (*slog.Logger, error) {
-	return telemetry.NewLogger(w, l.LogLevel, l.LogFormat)
+	g.Hangups = s.hangups
+	return g.Run(ctx)
 }
 
 type schemaCommand struct{}

@@ -1,5 +1,9 @@
 package main
 
-import "testing"
+import (
+	"testing"
 
-func TestMain(m *testing.M) { runTests(m) }
+	"github.com/consoleql/consoleql/test/e2e"
+)
+
+func TestMain(m *testing.M) { e2e.RunTests(m) }

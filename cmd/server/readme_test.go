@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/consoleql/consoleql/internal/consolesim"
+	"github.com/consoleql/consoleql/test/e2e"
 )
 
 func readme(t *testing.T) string {
@@ -30,9 +31,9 @@ func TestReadmeQuery(t *testing.T) {
 		t.Fatal("the README has no query with an answer")
 	}
 	demo := start(t, "admin listening", "demo", "--listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0")
-	w := &world{t: t, url: demo.demoURL(t), http: http.DefaultClient}
+	w := &e2e.World{T: t, URL: demo.demoURL(t), Http: http.DefaultClient}
 	var got, want any
-	if err := json.Unmarshal(w.ask(example[1], request{}).Body, &got); err != nil {
+	if err := json.Unmarshal(w.Ask(example[1], e2e.Request{}).Body, &got); err != nil {
 		t.Fatal(err)
 	}
 	if err := json.Unmarshal([]byte(example[2]), &want); err != nil {
@@ -63,15 +64,15 @@ func TestReadmeConnects(t *testing.T) {
 		t.Fatalf("the README has %d requests, not the sign-in, the ids and the first query", len(bodies))
 	}
 
-	w := newWorld(t, consolesim.Options{}, strict, noDefault)
-	username, password := w.sim.DefaultUser()
+	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Strict, e2e.NoDefault)
+	username, password := w.Sim.DefaultUser()
 	given := bodies[0].Variables["in"]
 	given["username"], given["password"] = username, password
-	a := w.ask(bodies[0].Query, request{variables: map[string]any{"in": given}})
-	header := bearer(decode[signInAnswer](t, a.Data).SignIn.SessionToken)
+	a := w.Ask(bodies[0].Query, e2e.Request{Variables: map[string]any{"in": given}})
+	header := e2e.Bearer(e2e.Decode[e2e.SignInAnswer](t, a.Data).SignIn.SessionToken)
 
-	a = w.ask(bodies[1].Query, request{header: header})
-	companies := decode[struct {
+	a = w.Ask(bodies[1].Query, e2e.Request{Header: header})
+	companies := e2e.Decode[struct {
 		Companies []struct {
 			ID          string
 			Departments []struct{ ID string }
@@ -82,8 +83,8 @@ func TestReadmeConnects(t *testing.T) {
 	}
 
 	header["CompanyId"], header["DepartmentId"] = companies[0].ID, companies[0].Departments[1].ID
-	a = w.ask(bodies[2].Query, request{header: header})
-	robots := decode[struct{ Robots struct{ TotalCount int } }](t, a.Data).Robots
+	a = w.Ask(bodies[2].Query, e2e.Request{Header: header})
+	robots := e2e.Decode[struct{ Robots struct{ TotalCount int } }](t, a.Data).Robots
 	if len(a.Errors) > 0 || robots.TotalCount == 0 {
 		t.Errorf("answered %s", a.Body)
 	}

@@ -1,0 +1,247 @@
+package gateway
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/consoleql/consoleql/internal/consolecache"
+	"github.com/consoleql/consoleql/internal/edge"
+	"github.com/consoleql/consoleql/internal/responsecache"
+	"github.com/consoleql/consoleql/internal/telemetry"
+)
+
+// Caching is what is kept of the console's answers, and for how long.
+type Caching struct {
+	Cache                     string          `enum:"on,off" default:"on" help:"Whether answers are cached, and identical reads in flight are shared (${enum}). off: each operation asks the console anew, for measuring and debugging."`
+	CacheBytes                uint64          `default:"268435456" help:"Memory for the console's answers, in bytes, as estimated. It is at most half of the process's memory limit. Redis holds at most as much for each replica, compressed, and a quarter of that for one principal."`
+	AnswerBytes               uint64          `default:"67108864" help:"Memory for the answers of whole queries, in bytes. It is at most an eighth of the process's memory limit."`
+	CacheLife                 DurationsByKind `help:"How long answers are fresh, by kind, such as robots=5s,queues=1m. Other kinds keep their defaults. 0 caches none of a kind. The kind tree is departments, self is the caller as a company's user, packages includes versions. The defaults: ${cache_life}." placeholder:"KIND=DURATION"`
+	CacheStaleWhileRevalidate DurationsByKind `help:"How long after its life an answer is still given while a new one is fetched in the background, by kind. The defaults: ${cache_stale_while_revalidate}." placeholder:"KIND=DURATION"`
+	CacheStaleIfError         DurationsByKind `help:"How long after its life an answer is still given where the console cannot be reached, by kind. The defaults: ${cache_stale_if_error}." placeholder:"KIND=DURATION"`
+	CacheNegative             DurationsByKind `help:"How long it is cached that an entity does not exist, by kind. The defaults: ${cache_negative}." placeholder:"KIND=DURATION"`
+}
+
+// Fit brings what the caches may take within the process's memory limit: a collector that had
+// no room beside them would do nothing but collect.
+func (c *Caching) Fit(limit int64, log *slog.Logger) {
+	forCache, forAnswers := uint64(limit/2), uint64(limit/8) //nolint:gosec,mnd // a limit is not negative, and its shares stand in the help
+	if c.CacheBytes <= forCache && c.AnswerBytes <= forAnswers {
+		return
+	}
+	c.CacheBytes, c.AnswerBytes = min(c.CacheBytes, forCache), min(c.AnswerBytes, forAnswers)
+	log.Info("the caches are smaller than they were set, for the memory limit", "cache", c.CacheBytes, "answers", c.AnswerBytes)
+}
+
+// DurationsByKind are durations by kind: "robots=1s, queues=30s".
+type DurationsByKind map[string]time.Duration
+
+// UnmarshalText adds those that the text names: a flag may be repeated.
+func (k *DurationsByKind) UnmarshalText(text []byte) error {
+	read := maps.Clone(*k)
+	if read == nil {
+		read = make(DurationsByKind)
+	}
+	for part := range strings.SplitSeq(string(text), ",") {
+		if part = strings.TrimSpace(part); part == "" {
+			continue
+		}
+		kind, value, found := strings.Cut(part, "=")
+		kind = strings.TrimSpace(kind)
+		if !found {
+			return fmt.Errorf("%q is not of the form KIND=DURATION", part)
+		}
+		if _, twice := read[kind]; twice {
+			return fmt.Errorf("%q is given twice", kind)
+		}
+		d, err := time.ParseDuration(strings.TrimSpace(value))
+		if err != nil {
+			return fmt.Errorf("%s: %w", kind, err)
+		}
+		read[kind] = d
+	}
+	*k = read
+	return nil
+}
+
+// String is what UnmarshalText reads.
+func (k DurationsByKind) String() string {
+	parts := make([]string, 0, len(k))
+	for _, kind := range slices.Sorted(maps.Keys(k)) {
+		parts = append(parts, kind+"="+k[kind].String())
+	}
+	return strings.Join(parts, ",")
+}
+
+// lifetimePart is one of the settings of lifetimes, and what of a policy it sets.
+type lifetimePart struct {
+	setting string
+	given   DurationsByKind
+	of      func(*responsecache.Policy) *time.Duration
+}
+
+// parts are all of them.
+func (c Caching) parts() []lifetimePart {
+	return []lifetimePart{
+		{"cache-life", c.CacheLife, func(p *responsecache.Policy) *time.Duration { return &p.Life }},
+		{"cache-stale-while-revalidate", c.CacheStaleWhileRevalidate, func(p *responsecache.Policy) *time.Duration { return &p.StaleWhileRevalidate }},
+		{"cache-stale-if-error", c.CacheStaleIfError, func(p *responsecache.Policy) *time.Duration { return &p.StaleIfError }},
+		{"cache-negative", c.CacheNegative, func(p *responsecache.Policy) *time.Duration { return &p.Negative }},
+	}
+}
+
+// Defaults are the default durations by kind, as the help of the flags has them: by the name
+// of the flag, with underscores.
+func (c Caching) Defaults() kong.Vars {
+	all := make(kong.Vars)
+	for _, part := range c.parts() {
+		lifetimes := consolecache.DefaultLifetimes()
+		words := make([]string, 0, len(lifetimes))
+		for _, kind := range slices.Sorted(maps.Keys(lifetimes)) {
+			policy := lifetimes[kind]
+			words = append(words, kind+"="+Shortly(*part.of(&policy)))
+		}
+		all[strings.ReplaceAll(part.setting, "-", "_")] = strings.Join(words, ", ")
+	}
+	return all
+}
+
+// Shortly writes a duration without parts that are zero: 5m in place of 5m0s.
+func Shortly(d time.Duration) string {
+	text := d.String()
+	for _, part := range []string{"m0s", "h0m"} {
+		if strings.HasSuffix(text, part) {
+			text = text[:len(text)-len(part)+1]
+		}
+	}
+	return text
+}
+
+// InForce are the durations of every kind, by the setting that changes them.
+func (c Caching) InForce() (map[string]DurationsByKind, error) {
+	l, err := c.lifetimes()
+	if err != nil {
+		return nil, err
+	}
+	all := make(map[string]DurationsByKind)
+	for _, part := range c.parts() {
+		durations := make(DurationsByKind, len(l))
+		for kind, policy := range l {
+			durations[kind] = *part.of(&policy)
+		}
+		all[part.setting] = durations
+	}
+	return all, nil
+}
+
+// lifetimes are the defaults with what the settings change of them.
+func (c Caching) lifetimes() (consolecache.Lifetimes, error) {
+	l := consolecache.DefaultLifetimes()
+	for _, part := range c.parts() {
+		var err error
+		if l, err = l.With(part.given, func(p *responsecache.Policy, d time.Duration) { *part.of(p) = d }); err != nil {
+			return nil, fmt.Errorf("--%s: %w", part.setting, err)
+		}
+	}
+	if err := l.Policies().Validate(); err != nil {
+		return nil, fmt.Errorf("--cache-life and its windows: %w", err)
+	}
+	return l, nil
+}
+
+// openCache makes what keeps the console's answers.
+func (g *gateway) openCache(metrics *telemetry.Metrics) error {
+	s := g.settings
+	// With replicas, the memory is believed from the first word of Redis on.
+	metrics.CacheTrusted(g.redis == nil || s.Cache == "off")
+	if s.Cache == "off" {
+		return nil
+	}
+	lifetimes, err := s.lifetimes()
+	if err != nil {
+		return err
+	}
+	g.cache, err = responsecache.New(responsecache.Options{
+		Policies: lifetimes.Policies(),
+		MaxBytes: s.CacheBytes,
+		Redis:    g.redis,
+		// Consoles that share a Redis share neither answers nor invalidations.
+		Prefix:  responsecache.DefaultPrefix + hash(s.ConsoleURL) + ":",
+		Version: consolecache.Form(),
+		Observe: func(e responsecache.Event) {
+			observeCache(metrics, e)
+			if e.Type == responsecache.Trust && !e.Failed {
+				g.redisSeen.Store(true)
+			}
+		},
+		Logger: g.log,
+	})
+	return err
+}
+
+// openConsole makes the console as the graph asks it.
+func (g *gateway) openConsole() (err error) {
+	g.console, err = consolecache.New(consolecache.Options{
+		Client:   g.client,
+		Cache:    g.cache,
+		Identity: g.sharedName,
+		Accepted: g.accepted,
+		Logger:   g.log,
+	})
+	return err
+}
+
+// keepAnswers lets the edge keep the answers of whole queries.
+func (g *gateway) keepAnswers(o *edge.Options, metrics *telemetry.Metrics) (err error) {
+	if g.cache == nil {
+		return nil
+	}
+	g.answers, err = edge.NewOperationCache(edge.OperationCacheOptions{
+		Schema:   o.SDL,
+		Validity: g.cache,
+		Accepted: g.accepted,
+		MaxBytes: g.settings.AnswerBytes,
+		Observe:  func(source edge.CacheSource) { metrics.Answer(string(source)) },
+		Logger:   g.log,
+	})
+	o.OperationCache = g.answers
+	return err
+}
+
+// accepted says whether the principal in ctx is, as far as the gateway can tell.
+func (g *gateway) accepted(ctx context.Context) error {
+	_, err := g.Tokens.Token(ctx)
+	return err
+}
+
+// hash shortens what distinguishes keys in Redis.
+func hash(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return hex.EncodeToString(sum[:8])
+}
+
+// observeCache makes figures of what happens in the response cache.
+func observeCache(m *telemetry.Metrics, e responsecache.Event) {
+	switch e.Type {
+	case responsecache.Served, responsecache.Failed:
+		m.CacheRead(e.Kind, string(e.Source))
+	case responsecache.Evicted:
+		m.CacheEvicted(e.Kind)
+	case responsecache.Unshared:
+		m.CacheUnshared(e.Kind)
+	case responsecache.Invalidated:
+		m.CacheInvalidated(e.Took, !e.Failed)
+	case responsecache.Trust:
+		m.CacheTrusted(!e.Failed)
+	case responsecache.RedisFailed:
+		m.CacheRedisFailed()
+	}
+}

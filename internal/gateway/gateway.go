@@ -1,0 +1,387 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/redis/go-redis/v9"
+	"github.com/vektah/gqlparser/v2/ast"
+
+	"github.com/consoleql/consoleql/graph/generated"
+	"github.com/consoleql/consoleql/graph/loader"
+	"github.com/consoleql/consoleql/graph/mutation"
+	"github.com/consoleql/consoleql/graph/resolver"
+	"github.com/consoleql/consoleql/graph/schema"
+	"github.com/consoleql/consoleql/graph/subscription"
+	"github.com/consoleql/consoleql/internal/apikey"
+	"github.com/consoleql/consoleql/internal/consolecache"
+	"github.com/consoleql/consoleql/internal/consoleclient"
+	"github.com/consoleql/consoleql/internal/consoleclient/transport"
+	"github.com/consoleql/consoleql/internal/edge"
+	"github.com/consoleql/consoleql/internal/edge/graphiql"
+	"github.com/consoleql/consoleql/internal/fault"
+	"github.com/consoleql/consoleql/internal/idempotency"
+	"github.com/consoleql/consoleql/internal/responsecache"
+	"github.com/consoleql/consoleql/internal/telemetry"
+	"github.com/consoleql/consoleql/internal/textfile"
+	"github.com/consoleql/consoleql/internal/tokencache"
+	"github.com/consoleql/consoleql/internal/verify"
+)
+
+// gateway is the whole service as a value: the rooms put together, listening.
+type gateway struct {
+	settings       *Settings
+	log            *slog.Logger
+	schema         *ast.Schema
+	Tokens         *tokencache.Cache
+	keys           *apikey.File      // nil: there are none
+	files          *textfile.Watcher // of keys and passwords
+	Hangups        <-chan os.Signal  // each has the files looked at; nil: there are none
+	verifier       *verify.Verifier  // nil: tokens are not verified
+	client         *consoleclient.Client
+	cache          *responsecache.Cache // nil: it is turned off
+	answers        *edge.OperationCache // nil with it
+	console        *consolecache.Console
+	realm          string                            // of the principals' names: the SSO that knows them
+	usernames      atomic.Pointer[map[string]string] // of the service accounts
+	sso            *consoleclient.SSO
+	once           *idempotency.Executor
+	watches        *subscription.Service
+	streams        edge.Streams
+	redis          redis.UniversalClient // nil: state is in memory
+	redisDialer    *redisDialer          // nil with it
+	connectionLogs []*telemetry.ConnectionLog
+	traces         *telemetry.Tracing // nil: there are none
+	redisSeen      atomic.Bool        // Redis has answered
+	stopping       atomic.Bool        // it was told to
+	public         listening
+	Admin          *listening // nil where it is turned off
+}
+
+// listening is an HTTP server and the address it has.
+type listening struct {
+	net.Listener
+	server *http.Server
+}
+
+// Page is what GraphiQL opens with.
+type Page struct {
+	Examples []graphiql.Example
+	Notice   string
+}
+
+// New puts the rooms together and listens. run serves and ends it.
+func New(ctx context.Context, s *Settings, log *slog.Logger, p Page) (_ *gateway, err error) {
+	g := &gateway{settings: s, log: log}
+	if s.MaxComplexity != "" {
+		log.Warn("--max-complexity is ignored and will be refused by the next release: see --max-console-calls, --max-answer-bytes and --max-answer-values")
+	}
+	defer func() { //nolint:contextcheck // what ends must end, whatever became of ctx
+		if err != nil {
+			g.release()
+		}
+	}()
+	if g.schema, err = schema.Load(); err != nil {
+		return nil, err
+	}
+	metrics := telemetry.NewMetrics()
+	if g.traces, err = telemetry.NewTracing(ctx, s.OTLPURL, transport.NewPool(1, rareIdleTimeout), log); err != nil {
+		return nil, err
+	}
+	if err := g.openRedis(metrics); err != nil {
+		return nil, err
+	}
+	if err := g.openCache(metrics); err != nil {
+		return nil, err
+	}
+	if err := g.dialConsole(metrics); err != nil {
+		return nil, err
+	}
+	if err := g.openConsole(); err != nil {
+		return nil, err
+	}
+	engine, err := loader.New(g.console, s.loaderOptions(log))
+	if err != nil {
+		return nil, err
+	}
+	g.openStore()
+	g.watches = subscription.New(engine, subscription.Options{Interval: s.PollInterval, MaxSubscriptions: s.MaxSubscriptions, Cache: g.console, Logger: log})
+	metrics.Watch(g.watches.Subscriptions, g.watches.Polls)
+	options := g.edgeOptions(engine, metrics, p)
+	g.identify(&options)
+	if err := g.keepAnswers(&options, metrics); err != nil {
+		return nil, err
+	}
+	if g.public, err = listen(ctx, s.Listen, edge.New(options)); err != nil {
+		return nil, fmt.Errorf("--listen: %w", err)
+	}
+	if s.AdminListen != "" {
+		admin, err := listen(ctx, s.AdminListen, metrics.Handler())
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("--admin-listen: %w", err), g.public.Close())
+		}
+		g.Admin = &admin
+	}
+	return g, nil
+}
+
+// edgeOptions are what the public listener serves, and to whom it tells what.
+func (g *gateway) edgeOptions(engine *loader.Engine, metrics *telemetry.Metrics, p Page) edge.Options {
+	s := g.settings
+	options := edge.Options{
+		Schema: g.executable(),
+		Extensions: []graphql.HandlerExtension{loader.Extension{
+			Engine:     engine,
+			CheckInput: mutation.InputChecker(),
+			Closed:     func(l *loader.Loaders) { metrics.Unplanned(l.Unplanned()) },
+		}},
+		SDL:       schema.SDL(),
+		GraphiQL:  graphiql.Options{Examples: p.Examples, Notice: p.Notice},
+		Anonymous: s.Anonymous,
+		Limits:    s.edgeLimits(),
+		Trace:     edge.TracePolicy(s.Trace),
+		Explainer: engine,
+		Origins:   s.AllowedOrigins,
+		Streams:   &g.streams,
+		Keepalive: s.StreamKeepalive,
+		Ready:     g.ready,
+		Logger:    g.log,
+	}
+	g.observe(&options, metrics)
+	return options
+}
+
+// executable is the schema with what answers it.
+func (g *gateway) executable() graphql.ExecutableSchema {
+	return generated.NewExecutableSchema(generated.Config{
+		Schema: g.schema,
+		Resolvers: &resolver.Resolver{
+			Mutations:     mutation.New(g.console, g.once, g.Tokens, g.sharedName, g.settings.DirectUploadBytes),
+			Sessions:      mutation.SessionService{Sessions: g.Tokens, Answers: g.console},
+			Subscriptions: g.watches,
+		},
+	})
+}
+
+// dialConsole makes what speaks with the console.
+func (g *gateway) dialConsole(metrics *telemetry.Metrics) error {
+	s, by := g.settings, g.openTransports()
+	opts := consoleclient.Options{
+		APIURL:           s.ConsoleURL,
+		SSOURL:           s.SSOURL,
+		Permit:           permit,
+		Transport:        by.console,
+		FileTransport:    by.files,
+		Timeout:          s.ConsoleTimeout,
+		UploadTimeout:    s.UploadTimeout,
+		MaxResponseBytes: s.ConsoleMaxResponseBytes,
+		QueueCreatePath:  s.ConsoleQueueCreatePath,
+		Observe:          g.observeCalls(metrics),
+		Trace:            g.traceCalls(),
+		Logger:           g.log,
+	}
+	sso := opts
+	sso.Transport = by.sso
+	var err error
+	if g.sso, err = consoleclient.NewSSO(sso); err != nil {
+		return err
+	}
+	if err := g.openTokens(sso.Transport); err != nil {
+		return err
+	}
+	opts.Tokens = g.Tokens
+	g.client, err = consoleclient.New(opts)
+	return err
+}
+
+// openRedis makes the client of what replicas share. It does not connect yet.
+func (g *gateway) openRedis(metrics *telemetry.Metrics) (err error) {
+	if g.settings.RedisURL == "" {
+		return nil
+	}
+	g.redisDialer = newRedisDialer(g.log)
+	if g.redis, err = dialRedis(g.settings.RedisURL, g.redisDialer); err != nil {
+		return err
+	}
+	g.redis.AddHook(metrics.RedisHook())
+	return nil
+}
+
+// openStore makes what keeps state between requests: in Redis, which any number
+// of replicas share, or in memory.
+func (g *gateway) openStore() {
+	var store idempotency.Store = idempotency.NewMemory(idempotency.MemoryOptions{})
+	if g.redis != nil {
+		// Consoles that share a Redis do not share what was started on them.
+		store = idempotency.NewRedis(g.redis, idempotency.DefaultPrefix+hash(g.settings.ConsoleURL)+":")
+	}
+	g.once = idempotency.New(store, idempotency.Options{Retention: g.settings.IdempotencyRetention, Logger: g.log})
+}
+
+// errStopping: whoever spreads requests over replicas should leave this one out.
+var errStopping = errors.New("the gateway is stopping")
+
+// ready says whether what the gateway shares with its replicas could ever be reached: if
+// not, its settings are to blame. Later, while Redis is away, the gateway serves without
+// it, as all replicas do: to take them off would make an outage of it.
+func (g *gateway) ready(ctx context.Context) error {
+	if g.stopping.Load() {
+		return errStopping
+	}
+	if g.redis == nil || g.redisSeen.Load() {
+		return nil
+	}
+	err := g.redis.Ping(ctx).Err()
+	if err == nil {
+		g.redisSeen.Store(true)
+	}
+	return err
+}
+
+// listen opens an address. Slow clients are cut off, answers may take their time.
+func listen(ctx context.Context, address string, h http.Handler) (listening, error) {
+	var config net.ListenConfig
+	l, err := config.Listen(ctx, "tcp", address)
+	if err != nil {
+		return listening{}, err
+	}
+	return listening{edge.CoalesceWrites(l), &http.Server{
+		Handler:           h,
+		ConnContext:       edge.ConnContext,
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+	}}, nil
+}
+
+// URL is the address of the public listener as a browser takes it.
+func (g *gateway) URL() string { return "http://" + Reachable(g.public.Addr().String()) }
+
+// Reachable makes an address that can be dialled of one that stands for every interface.
+func Reachable(address string) string {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return address
+	}
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return net.JoinHostPort(host, port)
+}
+
+// Run serves until ctx is done, then lets the requests under way end.
+func (g *gateway) Run(ctx context.Context) error {
+	defer g.Close() //nolint:contextcheck // what ends must end, whatever became of ctx
+	failed := make(chan error, 2)
+	serve := func(l listening) {
+		if err := l.server.Serve(l.Listener); !errors.Is(err, http.ErrServerClosed) {
+			failed <- err
+		}
+	}
+	go serve(g.public)
+	g.log.Info("listening", "address", g.public.Addr().String(), "url", g.URL())
+	if g.Admin != nil {
+		go serve(*g.Admin)
+		g.log.Info("admin listening", "admin_address", g.Admin.Addr().String())
+	}
+	if g.settings.Anonymous {
+		g.log.Warn("callers without credentials act as the default service account", "username", g.settings.Username)
+	}
+	g.logIdentity()
+	looking, stopLooking := context.WithCancel(ctx)
+	var ended sync.WaitGroup
+	ended.Go(func() { g.files.Run(looking, g.Hangups) })
+	defer ended.Wait()
+	defer stopLooking()
+	warm, stopWarming := context.WithTimeout(ctx, g.settings.ConsoleTimeout)
+	defer stopWarming()
+	if err := g.Tokens.Warm(warm); err != nil {
+		// The console may come later; each request will say what is wrong until it does.
+		g.log.Warn("no token for the default service account yet", "code", fault.CodeOf(err), "error", err)
+	}
+	var err error
+	select {
+	case <-ctx.Done():
+		g.waitForDeregistration()
+	case err = <-failed:
+	}
+	return errors.Join(err, g.drain(context.WithoutCancel(ctx)))
+}
+
+// waitForDeregistration keeps serving while /readyz fails, so that load balancers can stop sending requests.
+func (g *gateway) waitForDeregistration() {
+	g.stopping.Store(true)
+	if g.settings.ShutdownDelay > 0 {
+		g.log.Info("serving on until requests go elsewhere", "delay", g.settings.ShutdownDelay.String())
+		time.Sleep(g.settings.ShutdownDelay)
+	}
+}
+
+func (g *gateway) drain(ctx context.Context) error {
+	g.log.Info("stopping")
+	ctx, cancel := context.WithTimeout(ctx, g.settings.ShutdownTimeout)
+	defer cancel()
+	err := errors.Join(g.streams.Shutdown(ctx), g.public.server.Shutdown(ctx))
+	if g.Admin != nil {
+		err = errors.Join(err, g.Admin.server.Shutdown(ctx))
+	}
+	err = errors.Join(err, g.once.Close(ctx))
+	g.sendTraces(context.WithoutCancel(ctx)) // which has a bound of its own
+	if err != nil {
+		return fmt.Errorf("stopped with requests under way: %w", err)
+	}
+	g.log.Info("stopped")
+	return nil
+}
+
+// Close ends what serves no more.
+func (g *gateway) Close() {
+	_ = g.public.server.Close() // after a clean drain there is nothing to close
+	if g.Admin != nil {
+		_ = g.Admin.server.Close()
+	}
+	g.release()
+}
+
+// release ends what a gateway was made of, as far as it has come.
+func (g *gateway) release() {
+	if g.watches != nil {
+		g.watches.Close()
+	}
+	if g.answers != nil {
+		g.answers.Close()
+	}
+	if g.cache != nil {
+		g.cache.Close()
+	}
+	if g.Tokens != nil {
+		g.Tokens.Close()
+	}
+	if g.verifier != nil {
+		g.verifier.Close()
+	}
+	if g.client != nil {
+		g.client.CloseIdleConnections()
+	}
+	if g.sso != nil {
+		g.sso.CloseIdleConnections()
+	}
+	if g.redis != nil {
+		_ = g.redis.Close() // nothing is left to be written
+	}
+	if g.redisDialer != nil {
+		g.redisDialer.Close()
+	}
+	for _, l := range g.connectionLogs {
+		l.Close()
+	}
+	g.sendTraces(context.Background()) // again after a clean drain, when there are none
+}

@@ -1,0 +1,116 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/consoleql/consoleql/internal/consoleclient"
+	"github.com/consoleql/consoleql/internal/consolesim"
+	"github.com/consoleql/consoleql/internal/principal"
+	"github.com/consoleql/consoleql/internal/tokencache"
+)
+
+// newGrants are those of an SSO.
+func newGrants(t *testing.T, url string) grants {
+	t.Helper()
+	sso, err := consoleclient.NewSSO(consoleclient.Options{SSOURL: url, Timeout: 10 * time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(sso.CloseIdleConnections)
+	return grants{sso}
+}
+
+// TestUnknownOutcomesOfARefresh end nothing.
+func TestUnknownOutcomesOfARefresh(t *testing.T) {
+	answers := func(status int) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) }
+	}
+	for name, tt := range map[string]struct {
+		answer http.HandlerFunc // nil: nobody listens
+	}{
+		"nobody listens": {nil},
+		"500":            {answers(http.StatusInternalServerError)},
+		"503":            {answers(http.StatusServiceUnavailable)},
+		"429":            {answers(http.StatusTooManyRequests)},
+		"404":            {answers(http.StatusNotFound)},
+		"502 of a proxy": {answers(http.StatusBadGateway)},
+		"504 of a proxy": {answers(http.StatusGatewayTimeout)},
+		"no token":       {answers(http.StatusOK)},
+		"a lost answer":  {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }}, //nolint:forbidigo // net/http's own way to do so
+		"half an answer": {func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Length", "9")
+			_, _ = w.Write([]byte(`{"a`))
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			sso := httptest.NewServer(tt.answer)
+			t.Cleanup(sso.Close)
+			if tt.answer == nil {
+				sso.Close()
+			}
+			_, err := newGrants(t, sso.URL).Refresh(t.Context(), "refresh")
+			var g *tokencache.GrantError
+			if !errors.As(err, &g) || g.Reason != tokencache.Unavailable {
+				t.Errorf("%+v", g)
+			}
+		})
+	}
+}
+
+// TestATokenLivesFromItsRequest, however long its answer takes.
+func TestATokenLivesFromItsRequest(t *testing.T) {
+	const takes, life = 100 * time.Millisecond, time.Minute
+	sim, err := consolesim.Start(context.Background(), consolesim.Options{TokenLifetime: life})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := sim.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	username, password := sim.DefaultUser()
+	g := newGrants(t, sim.SSOURL())
+	sim.Fail(func(r *http.Request) bool { return r.Method == http.MethodPost }, consolesim.Fault{Delay: takes})
+	check := func(token tokencache.Token, err error) string {
+		t.Helper()
+		if latest := time.Now().Add(life - takes); err != nil || token.Expires.After(latest) {
+			t.Errorf("it expires %v too late, %v", token.Expires.Sub(latest), err)
+		}
+		return token.Refresh
+	}
+	refresh := check(g.Password(t.Context(), username, password))
+	check(g.Refresh(t.Context(), refresh))
+}
+
+// TestSharedNamesStay as they are: replicas of two versions find each other's idempotency keys by them, and to be called
+// otherwise is to start something a second time.
+func TestSharedNamesStay(t *testing.T) {
+	g := &gateway{realm: "realm\n"}
+	g.usernames.Store(&map[string]string{principal.DefaultAccount: "demo", "dashboards": "svc"})
+	limits := &principal.Limits{Scopes: []principal.ScopeLimit{{CompanyID: "c", DepartmentIDs: []string{"d"}}}}
+	for name, tt := range map[string]struct {
+		of   principal.Principal
+		want string
+	}{
+		"a token":                  {principal.FromToken("token"), "realm\ntoken:3c469e9d6c5875d37a43f353d4f88e61fcf812c66eee3457465a40b0da4153e0"},
+		"a verified token":         {principal.Verified("token", "user", time.Now()), "realm\nuser:user"},
+		"a session":                {principal.FromSession("cqs_token"), "realm\nsession:0a608bdd052a100de35c9b1975a6f5fc729b30a920a8ea6d7520701de20852ba"},
+		"the default account":      {principal.DefaultService(), "realm\nservice:default\ndemo"},
+		"an account":               {principal.ForAccount("dashboards", nil), "realm\nservice:dashboards\nsvc"},
+		"an account, by its key":   {principal.ForAccount("dashboards", limits), "realm\nservice:dashboards#1fb5dd54214e9d2a\nsvc"},
+		"who shows nothing at all": {principal.Principal{}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := g.sharedName(tt.of); got != tt.want {
+				t.Errorf("%q, not %q", got, tt.want)
+			}
+		})
+	}
+}

@@ -1,0 +1,79 @@
+package gateway
+
+import (
+	"bytes"
+	"errors"
+	"log/slog"
+	"math"
+	"strings"
+	"testing"
+
+	"github.com/KimMachineGun/automemlimit/memlimit"
+)
+
+func TestMemoryIsTuned(t *testing.T) {
+	none := func(err error) memlimit.Provider { return func() (uint64, error) { return 0, err } }
+	for name, c := range map[string]struct {
+		env              map[string]string
+		limit            memlimit.Provider
+		wantLimit        int64 // -1: not set
+		wantPercent      int   // -1: not set
+		wantLog, wantGog string
+	}{
+		"a container's limit":      {nil, memlimit.Limit(1000 << 20), 900 << 20, 400, "gomemlimit=943718400 from=cgroup", "gogc=400"},
+		"GOMEMLIMIT wins":          {map[string]string{"GOMEMLIMIT": "64MiB"}, memlimit.Limit(1 << 30), -1, 400, "gomemlimit=64MiB from=GOMEMLIMIT", "gogc=400"},
+		"GOGC wins":                {map[string]string{"GOGC": "50"}, memlimit.Limit(1000 << 20), 900 << 20, -1, "gomemlimit=943718400", "gogc=50 from=GOGC"},
+		"both win":                 {map[string]string{"GOGC": "off", "GOMEMLIMIT": "1GiB"}, memlimit.Limit(1 << 30), -1, -1, "gomemlimit=1GiB", "gogc=off"},
+		"empty is unset":           {map[string]string{"GOGC": "", "GOMEMLIMIT": ""}, memlimit.Limit(1000 << 20), 900 << 20, 400, "from=cgroup", "gogc=400"},
+		"no limit":                 {nil, none(memlimit.ErrNoLimit), -1, 400, "gomemlimit=none", "gogc=400"},
+		"no limit, as a number":    {nil, memlimit.Limit(math.MaxUint64), -1, 400, "gomemlimit=none", "gogc=400"},
+		"no cgroup":                {nil, none(memlimit.ErrNoCgroup), -1, 400, "gomemlimit=none", "gogc=400"},
+		"another system":           {nil, none(memlimit.ErrCgroupsNotSupported), -1, 400, "gomemlimit=none", "gogc=400"},
+		"a limit that is not read": {nil, none(errors.New("denied")), -1, 400, "level=WARN msg=\"the memory limit is not known\" error=denied", "gogc=400"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			limit, percent := int64(-1), -1
+			var log bytes.Buffer
+			memory{
+				getenv:     func(name string) string { return c.env[name] },
+				limit:      c.limit,
+				SetLimit:   func(n int64) int64 { limit = n; return 0 },
+				setPercent: func(n int) int { percent = n; return 100 },
+			}.Tune(slog.New(slog.NewTextHandler(&log, nil)))
+			if limit != c.wantLimit || percent != c.wantPercent {
+				t.Errorf("limit %d, percent %d", limit, percent)
+			}
+			for _, want := range []string{c.wantLog, c.wantGog} {
+				if !strings.Contains(log.String(), want) {
+					t.Errorf("the log does not say %s:\n%s", want, &log)
+				}
+			}
+		})
+	}
+}
+
+func TestCachesFitTheMemory(t *testing.T) {
+	for name, c := range map[string]struct {
+		limit                  int64
+		cache, answers         uint64
+		wantCache, wantAnswers uint64
+		wantLog                bool
+	}{
+		"no limit":            {math.MaxInt64, 256 << 20, 64 << 20, 256 << 20, 64 << 20, false},
+		"room enough":         {512 << 20, 256 << 20, 64 << 20, 256 << 20, 64 << 20, false},
+		"a small container":   {128 << 20, 256 << 20, 64 << 20, 64 << 20, 16 << 20, true},
+		"one of them too big": {512 << 20, 1 << 30, 8 << 20, 256 << 20, 8 << 20, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var log bytes.Buffer
+			settings := Caching{CacheBytes: c.cache, AnswerBytes: c.answers}
+			settings.Fit(c.limit, slog.New(slog.NewTextHandler(&log, nil)))
+			if settings.CacheBytes != c.wantCache || settings.AnswerBytes != c.wantAnswers {
+				t.Errorf("cache %d, answers %d", settings.CacheBytes, settings.AnswerBytes)
+			}
+			if said := log.Len() > 0; said != c.wantLog {
+				t.Errorf("logged %q", &log)
+			}
+		})
+	}
+}

@@ -1,0 +1,212 @@
+package gateway
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/consoleql/consoleql/graph/loader"
+	"github.com/consoleql/consoleql/internal/consoleclient"
+	"github.com/consoleql/consoleql/internal/edge"
+	"github.com/consoleql/consoleql/internal/scope"
+	"github.com/consoleql/consoleql/internal/textfile"
+)
+
+// Settings are the gateway's flags and, by the same names, its environment:
+// --console-url is CONSOLEQL_CONSOLE_URL. A flag wins over the environment.
+type Settings struct {
+	Listeners `group:"Listeners"`
+	Console   `group:"Console and scope"`
+	Account   `group:"Default service account"`
+	Identity  `group:"Credentials"`
+	Shared    `group:"Replicas"`
+	Caching   `group:"Caches"`
+	Watching  `group:"Subscriptions"`
+	Limits    `group:"Limits"`
+	Tracing   `group:"Traces and slow operations"`
+	Logging   `group:"Log"`
+}
+
+type Listeners struct {
+	Listen          string        `default:"127.0.0.1:8080" help:"Address of the public listener. Port 0 picks a free port, which the log names."`
+	AdminListen     string        `default:"127.0.0.1:9090" help:"Address of the admin listener (metrics and profiles). Empty: there is none."`
+	AllowedOrigins  []string      `help:"Origins whose pages may use the gateway from a browser, beside its own pages; separated by commas." placeholder:"https://dashboards.example"`
+	ShutdownDelay   time.Duration `default:"0s" help:"How long the gateway serves after SIGTERM while /readyz answers 503. Set it to the time that a load balancer takes to notice."`
+	ShutdownTimeout time.Duration `default:"15s" help:"How long requests in flight may take to end after the shutdown delay."`
+}
+
+type Console struct {
+	ConsoleURL         string        `name:"console-url" default:"https://api.encoo.com" help:"Base URL of the console's API gateway."`
+	SSOURL             string        `name:"sso-url" default:"https://auth.encoo.com" help:"Base URL of the console's SSO."`
+	ConsoleIDs         string        `name:"console-ids" enum:"auto,on,off" default:"auto" help:"Whether the console's lists of queues, robots and workflows take the parameter Ids (${enum}). auto: the gateway finds out, and looks again every ten minutes."`
+	ConsoleTimeout     time.Duration `default:"30s" help:"How long one call of the console may take."`
+	ConsoleConcurrency int           `default:"256" help:"Concurrent calls of the console, for the whole gateway."`
+
+	Silence                 time.Duration // see transport.Options; tests set it
+	ConsoleMaxResponseBytes int64         `default:"67108864" help:"Largest answer of the console that is read, in bytes."`
+	ConsoleQueueCreatePath  string        `default:"/openapi/queues/{queueId}" help:"Path to which a new queue is posted. Some consoles want /openapi/queues."`
+	OperationConcurrency    int           `default:"64" help:"Concurrent calls of the console, for one GraphQL operation."`
+	CompanyID               string        `name:"company-id" help:"Company of requests that name none, without the header CompanyId." placeholder:"GUID"`
+	DepartmentID            string        `name:"department-id" help:"Department of requests that name none, without the header DepartmentId." placeholder:"GUID"`
+}
+
+type Account struct {
+	Username     string `help:"User name of the default service account." placeholder:"NAME"`
+	Password     string `help:"Password of the default service account. Prefer --password-file." placeholder:"SECRET"`
+	PasswordFile string `help:"File that holds the password of the default service account. Files of passwords, API keys and token keys are read again when their content changes, and on SIGHUP. A file that cannot be used is logged and changes nothing." placeholder:"FILE"`
+	Anonymous    bool   `default:"false" help:"Let callers without credentials act as the default service account. Only for trusted networks."`
+}
+
+type Identity struct {
+	APIKeysFile     string        `name:"api-keys-file" help:"File of API keys, as hashes, and of the service accounts behind them (YAML or JSON). Empty: there are none." placeholder:"FILE"`
+	VerifyTokens    string        `enum:"off,on" default:"off" help:"Whether callers' console tokens are verified before the console is asked, against the keys that the SSO publishes (${enum}). off: only the console checks them."`
+	TokenIssuers    []string      `help:"Issuers that verified tokens may name, separated by commas, for an SSO that is reached by an inner address. Empty: the issuer in the SSO's discovery document." placeholder:"URL"`
+	JWKSURL         string        `name:"jwks-url" help:"URL of the keys with which tokens are verified. Empty: the URL in the SSO's discovery document." placeholder:"URL"`
+	SessionLifetime time.Duration `default:"12h" help:"How long a session lasts from its signIn. Use does not extend it."`
+	TokenKeys       string        `help:"Keys that encrypt console tokens in Redis, the newest first: 32 bytes each in base64 or hexadecimal, separated by commas. Without a key, tokens and sessions stay in the memory of each process. Prefer --token-keys-file." placeholder:"SECRET"`
+	TokenKeysFile   string        `help:"File that holds the token keys, separated by commas or line breaks." placeholder:"FILE"`
+}
+
+type Shared struct {
+	RedisURL             string        `name:"redis-url" help:"Redis in which replicas share state: redis:// or rediss://, with ?master_name= for Sentinel, with ?addr= for a Cluster. Redis must not evict keys, and should persist them. Empty: memory only." placeholder:"URL"`
+	IdempotencyRetention time.Duration `default:"24h" help:"How long the outcome of a mutation with an idempotencyKey is kept."`
+}
+
+type Watching struct {
+	PollInterval     time.Duration `default:"2s" help:"Time between two polls of the console, for each list or entity that subscriptions follow."`
+	MaxSubscriptions int           `default:"10000" help:"Concurrent subscriptions, for the whole gateway."`
+	StreamKeepalive  time.Duration `default:"15s" help:"How often an idle WebSocket is pinged and an idle event stream gets a comment. Set it below the idle timeout of proxies in front."`
+}
+
+type Limits struct {
+	MaxDepth          int           `default:"15" help:"How many fields may nest in an operation."`
+	MaxFields         int           `default:"500" help:"How many fields of one object an operation may select, including those of fragments. A name in a document has at most 128 characters."`
+	MaxConsoleCalls   int           `default:"2000" help:"Calls of the console that one operation, or one event of a subscription, may make. Reads that a cache answers count too. Fields beyond the limit are null with QUERY_TOO_COMPLEX. The file of API keys may set another limit for a key."`
+	MaxAnswerBytes    int           `default:"16777216" help:"Largest data of an answer, in bytes of JSON. Beyond it, data is null with QUERY_TOO_COMPLEX."`
+	MaxAnswerValues   int           `default:"500000" help:"How many objects, lists and scalars an answer may hold. Beyond it, data is null with QUERY_TOO_COMPLEX."`
+	MaxComplexity     string        `help:"Ignored, and accepted for one release. --max-console-calls, --max-answer-bytes and --max-answer-values bound operations instead." placeholder:"NUMBER"`
+	MaxRequestBytes   int64         `default:"1048576" help:"Largest body of a GraphQL request, in bytes; without credentials, 16 KiB. All bodies in flight hold at most 64 MiB (4 MiB without credentials). Beyond that, the answer is 503 with Retry-After."`
+	MaxUploadBytes    int64         `default:"4294967296" help:"Largest request that carries a file, in bytes."`
+	UploadTimeout     time.Duration `default:"1h" help:"How long the upload of one file to the console or its storage may take."`
+	DirectUploadBytes int64         `default:"209715200" help:"Largest upload that is sent straight to the console, in bytes. Larger files go through its upload channel."`
+}
+
+type Tracing struct {
+	SlowOperation time.Duration `default:"5s" help:"How long a query or mutation may take before it is logged as slow. 0: none is logged."`
+	OTLPURL       string        `name:"otlp-url" help:"Base URL of an OpenTelemetry collector that takes traces by OTLP over HTTP. Variables of the OpenTelemetry SDK such as OTEL_EXPORTER_OTLP_HEADERS and OTEL_TRACES_SAMPLER apply. Empty: there are no traces." placeholder:"http://collector:4318"`
+	Trace         string        `enum:"on,api-key,off" default:"on" help:"Who may send the header X-ConsoleQL-Trace, which asks how an answer was made (${enum}). on: everybody. api-key: holders of API keys. off: nobody."`
+}
+
+type Logging struct {
+	LogLevel  string `enum:"debug,info,warn,error" default:"info" help:"Least level that is logged (${enum})."`
+	LogFormat string `enum:"auto,json,text" default:"auto" help:"Format of the log on standard error (${enum}). auto: text on a terminal, JSON elsewhere."`
+}
+
+// Validate checks what the types of the flags cannot.
+func (s *Settings) Validate() error {
+	if _, err := scope.New(s.CompanyID, s.DepartmentID); err != nil {
+		return err
+	}
+	if s.DepartmentID != "" && s.CompanyID == "" {
+		return errors.New("--department-id needs --company-id")
+	}
+	for _, origin := range s.AllowedOrigins {
+		if err := edge.ParseOrigin(origin); err != nil {
+			return fmt.Errorf("--allowed-origins: %w", err)
+		}
+	}
+	for name, base := range map[string]string{"console-url": s.ConsoleURL, "sso-url": s.SSOURL} {
+		if _, err := consoleclient.ParseBaseURL(base); err != nil {
+			return fmt.Errorf("--%s %w", name, err)
+		}
+	}
+	if s.OTLPURL != "" {
+		if _, err := consoleclient.ParseBaseURL(s.OTLPURL); err != nil {
+			return fmt.Errorf("--otlp-url %w", err)
+		}
+	}
+	if s.SlowOperation < 0 {
+		return errors.New("--slow-operation must not be negative")
+	}
+	if !strings.HasPrefix(s.ConsoleQueueCreatePath, "/") {
+		return errors.New("--console-queue-create-path must begin with a slash")
+	}
+	if _, err := s.lifetimes(); err != nil {
+		return err
+	}
+	if s.CacheBytes == 0 || s.AnswerBytes == 0 {
+		return errors.New("--cache-bytes and --answer-bytes must be positive")
+	}
+	if err := s.check(); err != nil {
+		return err
+	}
+	if s.ShutdownDelay < 0 {
+		return errors.New("--shutdown-delay must not be negative")
+	}
+	if s.TokenKeys != "" && s.TokenKeysFile != "" {
+		return errors.New("give either --token-keys or --token-keys-file")
+	}
+	return s.checkPositive()
+}
+
+// checkPositive refuses a setting that has to be positive and is not.
+func (s *Settings) checkPositive() error {
+	for name, n := range map[string]int64{
+		"session-lifetime": int64(s.SessionLifetime), "console-concurrency": int64(s.ConsoleConcurrency), "operation-concurrency": int64(s.OperationConcurrency),
+		"console-max-response-bytes": s.ConsoleMaxResponseBytes, "max-depth": int64(s.MaxDepth),
+		"max-fields": int64(s.MaxFields), "max-console-calls": int64(s.MaxConsoleCalls), "max-answer-bytes": int64(s.MaxAnswerBytes), "max-answer-values": int64(s.MaxAnswerValues),
+		"max-request-bytes": s.MaxRequestBytes, "max-upload-bytes": s.MaxUploadBytes, "direct-upload-bytes": s.DirectUploadBytes,
+		"poll-interval": int64(s.PollInterval), "max-subscriptions": int64(s.MaxSubscriptions), "stream-keepalive": int64(s.StreamKeepalive),
+		"console-timeout": int64(s.ConsoleTimeout), "idempotency-retention": int64(s.IdempotencyRetention), "shutdown-timeout": int64(s.ShutdownTimeout), "upload-timeout": int64(s.UploadTimeout),
+	} {
+		if n <= 0 {
+			return fmt.Errorf("--%s must be positive", name)
+		}
+	}
+	return nil
+}
+
+// check refuses a service account that is incomplete or given twice.
+func (a Account) check() error {
+	switch {
+	case a.Password != "" && a.PasswordFile != "":
+		return errors.New("give either --password or --password-file")
+	case a.Username == "" && (a.Password != "" || a.PasswordFile != ""):
+		return errors.New("a password needs --username")
+	case a.Anonymous && a.Username == "":
+		return errors.New("--anonymous needs a service account: --username and a password")
+	}
+	return nil
+}
+
+// password is the service account's, wherever it is configured.
+func (a Account) password() (string, error) {
+	if a.PasswordFile == "" {
+		return a.Password, nil
+	}
+	password, err := textfile.Secret(a.PasswordFile)
+	if err != nil {
+		return "", fmt.Errorf("--password-file: %w", err)
+	}
+	return password, nil
+}
+
+func (s *Settings) loaderOptions(log *slog.Logger) loader.Options {
+	def, _ := scope.New(s.CompanyID, s.DepartmentID) // checked by Validate
+	return loader.Options{
+		Default:     def,
+		IDs:         loader.IDsMode(s.ConsoleIDs),
+		Concurrency: s.OperationConcurrency,
+		Calls:       s.MaxConsoleCalls,
+		Logger:      log,
+	}
+}
+
+func (s *Settings) edgeLimits() edge.Limits {
+	return edge.Limits{
+		Depth: s.MaxDepth, Fields: s.MaxFields, AnswerBytes: s.MaxAnswerBytes, AnswerValues: s.MaxAnswerValues,
+		BodyBytes: s.MaxRequestBytes, UploadBytes: s.MaxUploadBytes,
+	}
+}

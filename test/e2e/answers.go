@@ -1,0 +1,10 @@
+package e2e
+
+import (
+	"net/http"
+)
+
+// PostText sends a body as it stands.
+func (w *World) PostText(body string, header ...map[string]string) (*http.Response, []byte) {
+	return w.Send(http.MethodPost, "/graphql", body, With(append(header, map[string]string{"Content-Type": "application/json"})...))
+}

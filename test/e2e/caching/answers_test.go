@@ -1,0 +1,278 @@
+package caching
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/klauspost/compress/zstd"
+
+	"github.com/consoleql/consoleql/internal/consolesim"
+	"github.com/consoleql/consoleql/internal/gateway"
+	"github.com/consoleql/consoleql/test/e2e"
+)
+
+// TestAnswersAreNotConfused: requests that differ in anything that the answer can depend
+// on do not get each other's.
+func TestAnswersAreNotConfused(t *testing.T) {
+	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Cached)
+	data := w.Sim.Data()
+	ids := data.WorkflowIDs(data.MainDepartmentID())
+	document := `query A($id: ID!, $skip: Boolean = false) { workflow(id: $id) { id name @skip(if: $skip) } } query B($id: ID!) { workflow(id: $id) { priority id } }`
+	request := func(operation, variables string) string {
+		text, err := json.Marshal(document)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return fmt.Sprintf(`{"query": %s, "operationName": %q, "variables": %s}`, text, operation, variables)
+	}
+	bodies := []string{
+		request("A", fmt.Sprintf(`{"id": %q}`, ids[0])),
+		request("A", fmt.Sprintf(`{"id": %q}`, ids[1])),
+		request("A", fmt.Sprintf(`{"id": %q, "skip": true}`, ids[0])),
+		request("B", fmt.Sprintf(`{"id": %q}`, ids[0])),
+	}
+	first := make([]string, len(bodies))
+	for range 3 {
+		seen := make(map[string]int)
+		for i, body := range bodies {
+			_, answer := w.PostText(body)
+			if other, ok := seen[string(answer)]; ok || strings.Contains(string(answer), "errors") {
+				t.Errorf("requests %d and %d: %s", other, i, answer)
+			}
+			seen[string(answer)] = i
+			if first[i] == "" {
+				first[i] = string(answer)
+			}
+			if first[i] != string(answer) {
+				t.Errorf("request %d: %s, then %s", i, first[i], answer)
+			}
+		}
+	}
+	// A member in another case is not one of the request's, and one that comes twice is refused:
+	// such a request must not lay its answer where another looks for one.
+	query, other := fmt.Sprintf(`{ workflow(id: \"%s\") { id } }`, ids[0]), fmt.Sprintf(`{ workflow(id: \"%s\") { id } }`, ids[1])
+	for body, want := range map[string]string{
+		fmt.Sprintf(`{"query": "%s", "Query": "%s"}`, query, other): ids[0],
+		fmt.Sprintf(`{"query": "%s", "query": "%s"}`, query, other): "query: is there more than once",
+		fmt.Sprintf(`{"query": "%s", "QUERY": "%s"}`, query, other): ids[0],
+	} {
+		for range 2 {
+			if _, answer := w.PostText(body); !strings.Contains(string(answer), want) {
+				t.Errorf("%s: %s", body, answer)
+			}
+		}
+		if _, answer := w.PostText(fmt.Sprintf(`{"query": "%s"}`, query)); !strings.Contains(string(answer), ids[0]) {
+			t.Errorf("after %s: %s", body, answer)
+		}
+	}
+}
+
+// TestAnswersAreOfTheirScope: the same body asked in another department, or in another
+// company whose department the gateway finds, is another question.
+func TestAnswersAreOfTheirScope(t *testing.T) {
+	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Cached)
+	data := w.Sim.Data()
+	owner, main, others := data.Users()[0], data.Companies()[0], data.Companies()[1:]
+	for range 3 { // asked, known to be a query, kept
+		for _, d := range data.Departments(main.ID) {
+			w.AnswersOf(main.ID, d.ID, e2e.Request{Header: e2e.In(main.ID, d.ID)})
+		}
+		for _, c := range others {
+			w.AnswersOf(c.ID, owner.Assigned[c.ID], e2e.Request{Header: e2e.In(c.ID, "")})
+		}
+	}
+}
+
+// TestAnswersAreAsAccepted: who accepts another form is not given what is kept in this one.
+func TestAnswersAreAsAccepted(t *testing.T) {
+	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Cached)
+	body := fmt.Sprintf(`{"query": %s}`, e2e.Encode(t, e2e.ListQuery))
+	for range 3 {
+		for _, form := range []string{"application/json", "application/graphql-response+json"} {
+			resp, answered := w.PostText(body, map[string]string{"Accept": form})
+			if got := resp.Header.Get("Content-Type"); !strings.HasPrefix(got, form) || strings.Contains(string(answered), "errors") {
+				t.Errorf("accepts %s, is given %s: %.200s", form, got, answered)
+			}
+		}
+	}
+}
+
+// TestAKeptAnswerIsNotForEveryKey: of two API keys of one account, one is refused what the
+// other one is answered, kept or not.
+func TestAKeptAnswerIsNotForEveryKey(t *testing.T) {
+	var plain, limited map[string]string
+	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Cached, func(s *gateway.Settings, sim *consolesim.Server) {
+		k := &e2e.Keyring{T: t}
+		k.Account("owner", sim.Data().Users()[0])
+		plain, limited = k.Key("plain", "owner", ""), k.Key("limited", "owner", ", fields: [robots]")
+		s.APIKeysFile = k.Write()
+	})
+	for range 3 {
+		if a := w.Ask(e2e.ListQuery, e2e.Request{Header: plain}); len(a.Errors) > 0 {
+			t.Fatalf("%s", a.Body)
+		}
+		if e := w.Refused(e2e.ListQuery, e2e.Request{Header: limited}); e.Extensions.Code != "FORBIDDEN" {
+			t.Errorf("%+v", e)
+		}
+	}
+	if n := w.Asked(func() { w.Ask(e2e.ListQuery, e2e.Request{Header: plain}) }); len(n) > 0 {
+		t.Errorf("nothing is kept, so that this test shows nothing: %v", n)
+	}
+}
+
+// TestPersistedQueriesHit: a document that is named by its hash is the same document.
+func TestPersistedQueriesHit(t *testing.T) {
+	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Cached)
+	sum := sha256.Sum256([]byte(e2e.ListQuery))
+	named := fmt.Sprintf(`{"extensions": {"persistedQuery": {"version": 1, "sha256Hash": %q}}}`, hex.EncodeToString(sum[:]))
+	text, err := json.Marshal(e2e.ListQuery)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, answer := w.PostText(named); !strings.Contains(string(answer), "PERSISTED_QUERY_NOT_FOUND") {
+		t.Fatalf("%s", answer)
+	}
+	_, told := w.PostText(strings.Replace(named, "{", fmt.Sprintf(`{"query": %s, `, text), 1))
+	var answer []byte
+	if n := w.Asked(func() { _, answer = w.PostText(named) }); len(n) > 0 || string(answer) != string(told) {
+		t.Errorf("%v calls for %s", n, answer)
+	}
+	wrong := sha256.Sum256([]byte("another"))
+	_, answer = w.PostText(fmt.Sprintf(`{"query": %s, "extensions": {"persistedQuery": {"version": 1, "sha256Hash": %q}}}`, text, hex.EncodeToString(wrong[:])))
+	if !strings.Contains(string(answer), "errors") {
+		t.Errorf("a hash of another document: %s", answer)
+	}
+}
+
+// TestPersistedQueriesAreRegisteredByAHit: who sends a document and its hash may send the hash
+// alone from then on, be the answer kept already or not.
+func TestPersistedQueriesAreRegisteredByAHit(t *testing.T) {
+	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Cached)
+	const query = `query($n: Int = 3) { workflows(first: $n) { nodes { name } } }`
+	sum := sha256.Sum256([]byte(query))
+	text, extensions := string(e2e.Encode(t, query)), fmt.Sprintf(`"extensions": {"persistedQuery": {"version": 1, "sha256Hash": %q}}`, hex.EncodeToString(sum[:]))
+	w.PostText(fmt.Sprintf(`{"query": %s}`, text))
+	resp, _ := w.PostText(fmt.Sprintf(`{"query": %s, %s}`, text, extensions))
+	if resp.Header.Get("Age") == "" {
+		t.Fatal("the answer was not kept")
+	}
+	if _, answer := w.PostText(fmt.Sprintf(`{"variables": {"n": 2}, %s}`, extensions)); strings.Contains(string(answer), "errors") {
+		t.Errorf("%s", answer)
+	}
+}
+
+// TestMutationsAreNeverShared: identical ones at once are all carried out.
+func TestMutationsAreNeverShared(t *testing.T) {
+	const many = 100
+	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Cached)
+	id := w.Sim.Data().WorkflowIDs(w.Sim.Data().MainDepartmentID())[0]
+	query := fmt.Sprintf(`mutation { executeWorkflow(input: {id: %q}) { jobs { id } } }`, id)
+	n := w.Asked(func() {
+		var all sync.WaitGroup
+		for range many {
+			all.Go(func() {
+				if a := w.Ask(query, e2e.Request{}); len(a.Errors) > 0 {
+					t.Errorf("%s", a.Body)
+				}
+			})
+		}
+		all.Wait()
+	})
+	if n["POST /openapi/workflows/{workflowId}/execute"] != many {
+		t.Errorf("%v", n)
+	}
+}
+
+// TestAClientThatLeaves does not take the answer of the others along.
+func TestAClientThatLeaves(t *testing.T) {
+	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Cached)
+	w.Query(e2e.ListQuery, nil) // the document is known to be a query
+	id := w.Sim.Data().WorkflowIDs(w.Sim.Data().MainDepartmentID())[0]
+	renew := func() {
+		w.Query(fmt.Sprintf(`mutation { updateWorkflow(input: {id: %q, priority: 3}) { workflow { id } } }`, id), nil)
+		w.Sim.ResetCounts()
+	}
+	hold := func() (release func(), waiting func() bool) {
+		held, arrived := make(chan struct{}), make(chan struct{}, 100)
+		heal := w.Sim.Fail(func(r *http.Request) bool {
+			if strings.HasPrefix(r.URL.Path, "/openapi/workflows") && r.Method == http.MethodGet {
+				arrived <- struct{}{}
+				<-held
+			}
+			return false
+		}, consolesim.Fault{})
+		return func() { close(held); heal() }, func() bool { return len(arrived) > 0 }
+	}
+	body, err := json.Marshal(map[string]string{"query": e2e.ListQuery})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ask := func(ctx context.Context) (int, error) {
+		req, err := http.NewRequestWithContext(ctx, http.MethodPost, w.URL+"/graphql", strings.NewReader(string(body)))
+		if err != nil {
+			return 0, err
+		}
+		req.Header.Set("Content-Type", "application/json")
+		resp, err := w.Http.Do(req)
+		if err != nil {
+			return 0, err
+		}
+		return resp.StatusCode, resp.Body.Close()
+	}
+	renew()
+	release, waiting := hold()
+	first, leave := context.WithCancel(t.Context())
+	var clients sync.WaitGroup
+	clients.Go(func() { _, _ = ask(first) })
+	e2e.Await(t, "the first client's call", waiting)
+	stays := make(chan error, 1)
+	clients.Go(func() {
+		status, err := ask(t.Context())
+		if err == nil && status != http.StatusOK {
+			err = fmt.Errorf("status %d", status)
+		}
+		stays <- err
+	})
+	time.Sleep(50 * time.Millisecond) // the second joins; should it come late, it asks for itself, which is as good
+	leave()
+	time.Sleep(50 * time.Millisecond)
+	release()
+	if err := <-stays; err != nil {
+		t.Errorf("the client who stayed: %v", err)
+	}
+	clients.Wait()
+	if a := w.Ask(e2e.ListQuery, e2e.Request{}); len(a.Errors) > 0 {
+		t.Errorf("afterwards: %s", a.Body)
+	}
+}
+
+// TestZstd: browsers of today ask for it first.
+func TestZstd(t *testing.T) {
+	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Cached)
+	text, err := json.Marshal(map[string]string{"query": e2e.JoinQuery})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, plain := w.PostText(string(text), map[string]string{"Accept-Encoding": "identity"})
+	resp, packed := w.PostText(string(text), map[string]string{"Accept-Encoding": "gzip, deflate, br, zstd"})
+	if resp.Header.Get("Content-Encoding") != "zstd" {
+		t.Fatalf("Content-Encoding %q", resp.Header.Get("Content-Encoding"))
+	}
+	d, err := zstd.NewReader(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	unpacked, err := d.DecodeAll(packed, nil)
+	if err != nil || string(unpacked) != string(plain) {
+		t.Errorf("%v: %d bytes for %d", err, len(unpacked), len(plain))
+	}
+}

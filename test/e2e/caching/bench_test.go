@@ -1,0 +1,105 @@
+package caching
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/consoleql/consoleql/internal/consolesim"
+	"github.com/consoleql/consoleql/internal/gateway"
+	"github.com/consoleql/consoleql/test/e2e"
+)
+
+// BenchmarkCold measures operations with nothing cached, against a simulated
+// console in the same process without latency: time and allocations are those
+// of the gateway, the console and the client together. Beside them stand the
+// console calls that one operation makes.
+func BenchmarkCold(b *testing.B) {
+	for name, query := range map[string]string{
+		"list": e2e.ListQuery,
+		"join": e2e.JoinQuery,
+		"tree": e2e.TreeQuery,
+	} {
+		b.Run(name, func(b *testing.B) {
+			w := e2e.NewWorld(b, consolesim.Options{})
+			body, err := json.Marshal(map[string]any{"query": query})
+			if err != nil {
+				b.Fatal(err)
+			}
+			size := w.Post(b, body) // the gateway now knows its console
+			w.Sim.ResetCounts()
+			b.SetBytes(int64(size))
+			b.ReportAllocs()
+			for b.Loop() {
+				w.Post(b, body)
+			}
+			calls := 0
+			for _, n := range w.Calls() {
+				calls += n
+			}
+			b.ReportMetric(float64(calls)/float64(b.N), "calls/op")
+		})
+	}
+}
+
+// BenchmarkWarm measures answers that are kept, over one connection of a client that
+// allocates nothing, beside what net/http itself takes to serve the same bytes.
+func BenchmarkWarm(b *testing.B) {
+	w := e2e.NewWorld(b, consolesim.Options{}, e2e.Cached, func(s *gateway.Settings, _ *consolesim.Server) { s.LogLevel = "info" })
+	for name, query := range map[string]string{
+		"list": e2e.ListQuery,
+		"join": e2e.JoinQuery,
+	} {
+		body, err := json.Marshal(map[string]any{"query": query})
+		if err != nil {
+			b.Fatal(err)
+		}
+		w.Post(b, body) // executed
+		size := w.Post(b, body)
+		answer := make([]byte, size)
+		bare := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(io.Discard, r.Body)
+			w.Header().Set("Content-Type", "application/json")
+			w.Header().Set("Content-Length", strconv.Itoa(size))
+			_, _ = w.Write(answer)
+		}))
+		b.Cleanup(bare.Close)
+		for server, url := range map[string]string{"gateway": w.URL, "bare": bare.URL} {
+			b.Run(name+"/"+server, func(b *testing.B) { warm(b, url, body, size) })
+		}
+	}
+}
+
+// warm sends the same request over one connection, and reads answers of a size.
+func warm(b *testing.B, url string, body []byte, size int) {
+	conn, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	request := fmt.Appendf(nil, "POST /graphql HTTP/1.1\r\nHost: gateway\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
+	in := bufio.NewReaderSize(conn, 64<<10)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := conn.Write(request); err != nil {
+			b.Fatal(err)
+		}
+		for ended := false; !ended; {
+			line, err := in.ReadSlice('\n')
+			if err != nil {
+				b.Fatal(err)
+			}
+			ended = len(line) == len("\r\n")
+		}
+		if _, err := in.Discard(size); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -1,0 +1,46 @@
+package caching
+
+import (
+	"net/http"
+	"testing"
+
+	"github.com/consoleql/consoleql/internal/consolesim"
+	"github.com/consoleql/consoleql/internal/redistest"
+	"github.com/consoleql/consoleql/test/e2e"
+)
+
+// TestReplicasShareTheirPolls: two replicas that follow the same robots look at the
+// console about as often as one. Each look is a read of the cache; without sharing, each
+// would also be a call.
+func TestReplicasShareTheirPolls(t *testing.T) {
+	t.Parallel()
+	sim := e2e.NewSim(t, consolesim.Options{})
+	store := redistest.Start(t)
+	var replicas []*e2e.Process
+	for range 2 {
+		p := e2e.NewProcess(t, sim, store.URL(), "CONSOLEQL_CACHE=on", "CONSOLEQL_POLL_INTERVAL=500ms")
+		e := p.Events(http.MethodGet, `subscription { robotChanged { id } }`, nil)
+		t.Cleanup(e.Close)
+		replicas = append(replicas, p)
+	}
+	looks := func() (n int) {
+		for _, p := range replicas {
+			n += p.Reads("robots")
+		}
+		return n
+	}
+	e2e.Await(t, "both to look", func() bool { return replicas[0].Reads("robots") > 1 && replicas[1].Reads("robots") > 1 })
+	// A machine that stands still for most of an interval makes a look older than others
+	// take it, never one younger: so the least of a few shares is the true one.
+	const enough = 0.75 // half, and half of the rest
+	least := 1.0
+	for range 3 {
+		sim.ResetCounts()
+		before := looks()
+		e2e.Await(t, "looks", func() bool { return looks() >= before+12 })
+		if least = min(least, float64(sim.Counts()[e2e.Robots])/float64(looks()-before)); least <= enough {
+			return
+		}
+	}
+	t.Errorf("%.0f of 100 looks were calls, want at most %.0f", 100*least, 100*enough)
+}

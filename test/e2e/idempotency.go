@@ -1,0 +1,91 @@
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/consoleql/consoleql/internal/consolesim"
+)
+
+// Process is a gateway in a process of its own.
+type Process struct {
+	*World
+	Cmd *exec.Cmd
+	Log *LockedBuffer
+}
+
+// NewProcess starts a gateway that shares a Redis and a simulated console; env
+// are more settings.
+func NewProcess(t *testing.T, sim *consolesim.Server, redisURL string, env ...string) *Process {
+	t.Helper()
+	return StartProcess(t, Release.Binary(t), sim, redisURL, env...)
+}
+
+// StartProcess is newProcess for any release's binary.
+func StartProcess(t *testing.T, binary string, sim *consolesim.Server, redisURL string, env ...string) *Process {
+	t.Helper()
+	username, password := sim.DefaultUser()
+	p := &Process{Log: &LockedBuffer{}}
+	p.Cmd = exec.Command(binary, "serve", "--listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0", "--log-format=json")
+	p.Cmd.Env = append(os.Environ(), "CONSOLEQL_CONSOLE_URL="+sim.APIURL(), "CONSOLEQL_SSO_URL="+sim.SSOURL(),
+		"CONSOLEQL_REDIS_URL="+redisURL, "CONSOLEQL_USERNAME="+username, "CONSOLEQL_PASSWORD="+password, "CONSOLEQL_ANONYMOUS=true",
+		"CONSOLEQL_COMPANY_ID="+sim.Data().MainCompanyID(), "CONSOLEQL_DEPARTMENT_ID="+sim.Data().MainDepartmentID(),
+		"CONSOLEQL_CACHE=off") // what is about the cache turns it on
+	p.Cmd.Env = append(p.Cmd.Env, env...)
+	p.Cmd.Stdout, p.Cmd.Stderr = p.Log, p.Log
+	if err := p.Cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 100}}
+	t.Cleanup(func() {
+		client.CloseIdleConnections()
+		_ = p.Cmd.Process.Kill() // it may have been killed before
+		_ = p.Cmd.Wait()
+	})
+	listening := regexp.MustCompile(`(?s)"url":"(http://[^"]+)".*"admin_address":"([^"]+)"`)
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		if found := listening.FindStringSubmatch(p.Log.String()); found != nil {
+			p.World = &World{T: t, Sim: sim, URL: found[1], Adm: "http://" + found[2], Http: client}
+			return p
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the gateway does not listen:\n%s", p.Log)
+		}
+	}
+}
+
+const Execute = "POST /openapi/workflows/{workflowId}/execute"
+
+// ExecuteOnce asks one of the gateways to execute a workflow. It gives the
+// answer's body, or the code of the error; nothing where the gateway died.
+func ExecuteOnce(p *Process, workflow, key string) (body, code string) {
+	query := fmt.Sprintf(`{"query":"mutation { executeWorkflow(input: {id: \"%s\", priority: 7, idempotencyKey: \"%s\"}) { jobs { id name state createdAt priority } } }"}`, workflow, key)
+	req, err := http.NewRequestWithContext(context.Background(), http.MethodPost, p.URL+"/graphql", strings.NewReader(query))
+	if err != nil {
+		return "", ""
+	}
+	req.Header.Set("Content-Type", "application/json")
+	resp, err := p.Http.Do(req)
+	if err != nil {
+		return "", ""
+	}
+	defer resp.Body.Close()
+	var raw bytes.Buffer
+	if _, err := raw.ReadFrom(resp.Body); err != nil {
+		return "", ""
+	}
+	var a Answer
+	if json.Unmarshal(raw.Bytes(), &a) == nil && len(a.Errors) > 0 {
+		return "", a.Errors[0].Extensions.Code + " " + a.Errors[0].Message
+	}
+	return raw.String(), ""
+}

@@ -1,0 +1,189 @@
+package identity
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/consoleql/consoleql/internal/consolesim"
+	"github.com/consoleql/consoleql/internal/gateway"
+	"github.com/consoleql/consoleql/test/e2e"
+)
+
+// TestTypesOfAnAPIKey: a key reads the entity types that it names, by whatever way they are
+// reached, and what it may not is refused before anything runs.
+func TestTypesOfAnAPIKey(t *testing.T) {
+	t.Parallel()
+	var queues, users, all map[string]string
+	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Strict, e2e.NoDefault, func(s *gateway.Settings, sim *consolesim.Server) {
+		k := &e2e.Keyring{T: t}
+		k.Account("owner", sim.Data().Users()[0])
+		queues = k.Key("only-queues", "owner", ", types: [Queue]")
+		users = k.Key("users", "owner", ", types: [CompanyUser, Workflow, PageInfo], fields: [viewer, workflows, updateWorkflow, executeWorkflow]")
+		all = k.Key("fields-alone", "owner", ", fields: [queues]")
+		s.APIKeysFile = k.Write()
+	})
+	d := w.Sim.Data()
+	main, dept := d.MainCompanyID(), d.MainDepartmentID()
+	queue, workflow := d.QueueIDs(dept)[0], d.WorkflowIDs(dept)[0]
+	for _, tt := range []struct {
+		name    string
+		key     map[string]string
+		query   string
+		missing string // the type that is not permitted; empty: the query is answered
+	}{
+		{"the type", queues, `{ queues(first: 2) { totalCount pageInfo { hasNextPage } edges { cursor node { id name } } nodes { id } } }`, ""},
+		{"by id", queues, `{ queue(id: "` + queue + `") { name } }`, ""},
+		{"introspection", queues, `{ __typename __schema { types { name } } __type(name: "Robot") { fields { name } } }`, ""},
+		{"another list", queues, `{ robots { nodes { id } } }`, "Robot"},
+		{"a count alone", queues, `{ workflows(first: 0) { totalCount } }`, "Workflow"},
+		{"beside what is permitted", queues, `{ queues { totalCount } packages { totalCount } }`, "Package"},
+		{"a relation", queues, `{ queues { nodes { robots { nodes { id } } } } }`, "Robot"},
+		{"a relation's count", queues, `{ queues { nodes { robots(first: 0) { totalCount } } } }`, "Robot"},
+		{"a relation's edges", queues, `{ queues { edges { node { workflows { edges { cursor } } } } } }`, "Workflow"},
+		{"one entity", queues, `{ queues { nodes { department { name } } } }`, "Department"},
+		{"its company", queues, `{ queues { nodes { company { name } } } }`, "Company"},
+		{"__typename alone", queues, `{ queues { nodes { company { __typename } } } }`, "Company"},
+		{"an alias", queues, `{ queues { nodes { queue: company { id: name } } } }`, "Company"},
+		{"a fragment", queues, `{ queues { nodes { ...f } } } fragment f on Queue { ...g } fragment g on Queue { robots { totalCount } }`, "Robot"},
+		{"an inline fragment", queues, `{ queues { nodes { ... on Queue { ... { robots { totalCount } } } } } }`, "Robot"},
+		{"skipped for now", queues, `query($no: Boolean = false) { queues { nodes { robots @include(if: $no) { totalCount } } } }`, "Robot"},
+		{"the viewer", queues, `{ viewer { email } }`, "CompanyUser"},
+		{"the companies", queues, `{ companies { id } }`, "Company"},
+		{"a named operation", queues, `query a { queues { totalCount } }`, ""},
+		{"a subscription", queues, `subscription { robotChanged { id } }`, "Robot"},
+		{"events", queues, `subscription { workflowEvents { type id } }`, "Workflow"},
+		{"a payload", users, `mutation { executeWorkflow(input: {id: "` + workflow + `"}) { jobs { id } } }`, "Job"},
+		{"a payload's relation", users, `mutation { updateWorkflow(input: {id: "` + workflow + `", description: "x"}) { workflow { queue { id } } } }`, "Queue"},
+		{"a payload that is permitted", users, `mutation { updateWorkflow(input: {id: "` + workflow + `", description: "y"}) { workflow { id description arguments { name } } } }`, ""},
+		{"the viewer that is permitted", users, `{ viewer { userExtensionInfo { extensionEmail } userName } workflows(first: 1) { nodes { jobStateNotification { switchOn } } } }`, ""},
+		{"the viewer's company", users, `{ viewer { company { id } } }`, "Company"},
+		{"a field that is not permitted", users, `{ queues { totalCount } }`, "queues"},
+		{"fields alone", all, `{ queues(first: 1) { nodes { robots(first: 1) { totalCount } department { name } company { name } } } }`, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			w.Sim.ResetCounts()
+			a := w.Ask(tt.query, e2e.Request{Header: e2e.With(tt.key, e2e.In(main, dept))})
+			if tt.missing == "" {
+				if len(a.Errors) > 0 {
+					t.Errorf("answered %s", a.Body)
+				}
+				return
+			}
+			e := w.OnlyError(a)
+			if e.Extensions.Code != "FORBIDDEN" || !strings.HasSuffix(e.Message, " "+tt.missing) || len(a.Data) > 0 && string(a.Data) != "null" {
+				t.Errorf("answered %s", a.Body)
+			}
+			if name := "only-queues"; fmt.Sprint(tt.key) == fmt.Sprint(queues) && !strings.Contains(e.Message, name) {
+				t.Errorf("%s does not name the key", e.Message)
+			}
+			w.NoCalls()
+		})
+	}
+	if logs := w.Logs.String(); !strings.Contains(logs, "fields without types") || !strings.Contains(logs, `"keys":["fields-alone"]`) {
+		t.Errorf("there is no warning of the key that has fields alone:\n%s", logs)
+	}
+}
+
+// TestCallsOfAnAPIKey: a key's own bound on console calls stands in the place of the gateway's.
+func TestCallsOfAnAPIKey(t *testing.T) {
+	t.Parallel()
+	var few, many map[string]string
+	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Strict, e2e.NoDefault, e2e.Budget(10), func(s *gateway.Settings, sim *consolesim.Server) {
+		k := &e2e.Keyring{T: t}
+		k.Account("owner", sim.Data().Users()[0])
+		few = k.Key("few", "owner", ", maxConsoleCalls: 3")
+		many = k.Key("many", "owner", ", maxConsoleCalls: 30")
+		s.APIKeysFile = k.Write()
+	})
+	scope := e2e.In(w.Sim.Data().MainCompanyID(), w.Sim.Data().MainDepartmentID())
+	a := w.Ask(`{ `+e2e.Counted(8)+` }`, e2e.Request{Header: e2e.With(few, scope)})
+	if len(a.Errors) == 0 || w.Called() > 3 {
+		t.Errorf("%d calls with a bound of 3: %s", w.Called(), a.Body)
+	}
+	for _, e := range a.Errors {
+		if e.Extensions.Code != "QUERY_TOO_COMPLEX" || !strings.Contains(e.Message, "3") {
+			t.Errorf("%+v", e)
+		}
+	}
+	if a := w.Ask(`{ `+e2e.Counted(20)+` }`, e2e.Request{Header: e2e.With(many, scope)}); len(a.Errors) > 0 {
+		t.Errorf("20 calls with a bound of 30: %s", a.Body)
+	}
+}
+
+// TestTypesThatChange take effect on what is kept, and on the next operation of a WebSocket
+// that is open; so does the removal of the key.
+func TestTypesThatChange(t *testing.T) {
+	t.Parallel()
+	k := &e2e.Keyring{T: t}
+	var key, other map[string]string
+	var path string
+	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Strict, e2e.NoDefault, func(s *gateway.Settings, sim *consolesim.Server) {
+		k.Account("owner", sim.Data().Users()[0])
+		other = k.Key("other", "owner", "")
+		key = k.Key("changing", "owner", "")
+		path = k.Write()
+		s.APIKeysFile = path
+	})
+	main, dept := w.Sim.Data().MainCompanyID(), w.Sim.Data().MainDepartmentID()
+	const query = `{ queues(first: 1) { nodes { id robots(first: 1) { totalCount } } } }`
+	ask := func(header map[string]string) string {
+		if a := w.Ask(query, e2e.Request{Header: e2e.With(header, e2e.In(main, dept))}); len(a.Errors) > 0 {
+			return a.Errors[0].Extensions.Code
+		}
+		return ""
+	}
+	socket := w.Socket(map[string]string{"X-Api-Key": key["X-Api-Key"], "CompanyId": main, "DepartmentId": dept})
+	operations := 0
+	over := func() string {
+		operations++
+		id := fmt.Sprint(operations)
+		socket.Subscribe(id, query)
+		a := socket.Next(id)
+		socket.Completed(id)
+		if len(a.Errors) > 0 {
+			return a.Errors[0].Extensions.Code
+		}
+		return ""
+	}
+	entry := k.Keys
+	change := func(text string) {
+		t.Helper()
+		k.Keys = text
+		raw, err := os.ReadFile(k.Write())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, raw, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, header := range []map[string]string{key, key, other} {
+		if got := ask(header); got != "" {
+			t.Fatal(got)
+		}
+	}
+	if got := over() + over(); got != "" {
+		t.Fatal(got)
+	}
+	narrowed := strings.TrimSuffix(entry, "}\n") + ", types: [Queue]}\n"
+	change(narrowed)
+	e2e.Await(t, "the limit", func() bool { return ask(key) == "FORBIDDEN" })
+	if got := over(); got != "FORBIDDEN" {
+		t.Errorf("the socket is told %q", got)
+	}
+	if got := ask(other); got != "" {
+		t.Errorf("another key is told %q", got)
+	}
+	change(strings.Replace(narrowed, "[Queue]", "[Queue, Robot]", 1))
+	e2e.Await(t, "the wider limit", func() bool { return ask(key) == "" })
+	if got := over(); got != "" {
+		t.Errorf("the socket is told %q", got)
+	}
+	change(strings.SplitAfter(entry, "\n")[0]) // the other key alone
+	e2e.Await(t, "the removal", func() bool { return ask(key) == "UNAUTHENTICATED" })
+	if got := over(); got != "UNAUTHENTICATED" {
+		t.Errorf("the socket is told %q", got)
+	}
+}

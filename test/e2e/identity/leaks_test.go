@@ -1,0 +1,201 @@
+package identity
+
+import (
+	"encoding/base64"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"os/exec"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/consoleql/consoleql/internal/consolesim"
+	"github.com/consoleql/consoleql/internal/gateway"
+	"github.com/consoleql/consoleql/internal/redistest"
+	"github.com/consoleql/consoleql/test/e2e"
+)
+
+// leaks are the places in which a secret stands, as it is or encoded in a way
+// that anybody can undo. It says what stands before it, never the secret.
+func leaks(places map[string]string, secrets []string) []string {
+	var found []string
+	for _, secret := range secrets {
+		forms := []string{
+			secret, url.QueryEscape(secret), hex.EncodeToString([]byte(secret)),
+			base64.StdEncoding.EncodeToString([]byte(secret)), base64.RawURLEncoding.EncodeToString([]byte(secret)),
+		}
+		for name, text := range places {
+			for _, form := range forms {
+				if at := strings.Index(text, form); at >= 0 {
+					found = append(found, fmt.Sprintf("%s: …%s…", name, strings.ReplaceAll(text[max(0, at-120):at], "\n", " ")))
+					break
+				}
+			}
+		}
+	}
+	return found
+}
+
+// TestLeaksAreFound is the control: every kind of place is looked at, and every
+// kind of secret is found there.
+func TestLeaksAreFound(t *testing.T) {
+	store := redistest.Start(t)
+	o, err := redis.ParseURL(store.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := redis.NewClient(o)
+	defer func() { _ = client.Close() }()
+	const inName, inValue, inLog, inBase64 = "secret-in-a-name", "secret-in-a-value", "secret-in-the-log", "secret-in-base64"
+	if err := client.HSet(t.Context(), inName, "field", inValue).Err(); err != nil {
+		t.Fatal(err)
+	}
+	if err := client.Set(t.Context(), "k", base64.StdEncoding.EncodeToString([]byte(inBase64)), time.Hour).Err(); err != nil {
+		t.Fatal(err)
+	}
+	if err := client.Expire(t.Context(), inName, time.Hour).Err(); err != nil {
+		t.Fatal(err)
+	}
+	logs := &e2e.LockedBuffer{}
+	slog.New(slog.NewJSONHandler(logs, &slog.HandlerOptions{Level: slog.LevelDebug})).Debug("a call", "token", inLog)
+	places := map[string]string{"Redis": redisDump(t, store), "logs": logs.String()}
+	secrets := []string{inName, inValue, inLog, inBase64}
+	if found := leaks(places, secrets); len(found) != len(secrets) {
+		t.Errorf("of %d secrets %d are found: %v", len(secrets), len(found), found)
+	}
+	if found := leaks(places, []string{"secret-elsewhere"}); len(found) > 0 {
+		t.Errorf("found what is not there: %v", found)
+	}
+}
+
+// TestSecretsOfPrincipals makes a busy run of everything by which a caller can be
+// somebody, good and bad, with tokens that expire, a Redis that goes away and
+// every log on, and then looks for everything secret wherever something is kept
+// or told.
+func TestSecretsOfPrincipals(t *testing.T) {
+	t.Parallel()
+	store := redistest.Start(t)
+	k := &e2e.Keyring{T: t}
+	var secrets []string
+	key := strings.TrimPrefix(e2e.TokenKeys, "CONSOLEQL_TOKEN_KEYS=")
+	var keyHeader map[string]string
+	traces := e2e.NewCollector(t)
+	w := e2e.NewWorld(t, consolesim.Options{TokenLifetime: 2 * time.Second}, traces.Take, func(s *gateway.Settings, sim *consolesim.Server) {
+		s.SlowOperation = time.Nanosecond
+		k.Account("solo", sim.Data().SoloUser())
+		keyHeader = k.Key("solo", "solo", "")
+		s.APIKeysFile, s.RedisURL, s.TokenKeys, s.VerifyTokens = k.Write(), store.URL(), key, "on"
+	})
+	d := w.Sim.Data()
+	secrets = append(secrets, key, keyHeader["X-Api-Key"], "the-wrong-password", "cqk_a-wrong-key-of-some-length")
+	var mu sync.Mutex
+	var answers strings.Builder
+	keep := func(body []byte) {
+		mu.Lock()
+		defer mu.Unlock()
+		answers.Write(body)
+	}
+	ask := func(query string, r e2e.Request) { keep(w.Ask(query, r).Body) }
+	post := func(body string, header map[string]string) {
+		_, answered := w.Send(http.MethodPost, "/graphql", body, e2e.With(e2e.JsonBody, header))
+		keep(answered)
+	}
+	var sessions []map[string]string
+	for _, u := range d.Users() {
+		session := w.SignIn(u) // whose answer is where its token belongs
+		sessions = append(sessions, e2e.With(session, e2e.In(u.CompanyIDs[0], u.Assigned[u.CompanyIDs[0]])))
+		secrets = append(secrets, strings.TrimPrefix(session["Authorization"], "Bearer "))
+	}
+	busy := func(d time.Duration) {
+		var wait sync.WaitGroup
+		for _, header := range append(sessions, keyHeader, nil) {
+			wait.Go(func() {
+				for until := time.Now().Add(d); time.Now().Before(until); time.Sleep(20 * time.Millisecond) {
+					ask(`{ viewer { userName } workflows(first: 2) { nodes { name } } }`, e2e.Request{Header: header})
+				}
+			})
+		}
+		wait.Wait()
+	}
+	busy(3 * time.Second)
+	dumped := redisDump(t, store)
+	// literal makes a name of GraphQL of a password, as of one whose quotes were forgotten.
+	literal := func(password string) string {
+		name := "n" + strings.NewReplacer(`-`, `_`, `.`, `_`, `!`, `_`, `#`, `_`).Replace(password)
+		secrets = append(secrets, name)
+		return name
+	}
+	for _, u := range d.Users() {
+		ask(e2e.SignInMutation, e2e.Request{Variables: map[string]any{"u": u.Username, "p": "the-wrong-password"}})
+		ask(e2e.SignInMutation, e2e.Request{Variables: map[string]any{"u": u.Password, "p": u.Password}})
+		for _, password := range []string{u.Password, w.Sim.Token(u.Username)} {
+			// Passwords in every place and form in which they do not belong.
+			post(`{"query":"mutation { signIn(input: {username: \"u\", password: `+literal(password)+`}) { sessionToken } }"}`, nil)
+			post(`{"query":"mutation { signIn(input: {username: \"u\", pass: \"`+password+`\"}) { sessionToken } }"}`, nil)
+			post(`{"query":"mutation { signIn(input: {username: \"u\", password: [\"`+password+`\"]}) { sessionToken } }"}`, nil)
+			post(`{"query":"mutation { signIn(input: {username: \"u\", password: \"`+password+`\" }) { nonsense } }"}`, nil)
+			post(`{"query":"mutation { signIn(input: {username: \"u\", password: \"`+password+` }) { sessionToken } }"}`, nil)
+			post(`{"query":"mutation { signIn(input: \"`+password+`\") { sessionToken } }"}`, nil)
+			post(`{"query":"mutation { signIn(input: `+literal(password)+`) { sessionToken } }"}`, nil)
+			post(`{"query":"mutation { signIn(\"`+password+`\") { sessionToken } }"}`, nil)
+			post(`{"query":"mutation { signIn(input: {username: \"u\", password: }) { sessionToken } } \"`+password+`\""}`, nil)
+			post(`{"query":"\"`+password+`\""}`, nil)
+			post(`{"query":"mutation($i: SignInInput!) { signIn(input: $i) { sessionToken } }","variables":{"i":{"username":"u","password":{"is":"`+password+`"}}}}`, nil)
+			post(`{"query":"mutation($i: SignInInput!) { signIn(input: $i) { sessionToken } }","variables":{"i":"`+password+`"}}`, nil)
+			post(`{"query":"{ viewer { name } }"}`, map[string]string{"X-Api-Key": password})
+			resp, body := w.Send(http.MethodGet, "/graphql?query="+url.QueryEscape(`mutation { signIn(input: {username: "u", password: "`+password+`"}) { sessionToken } }`), "", nil)
+			if resp.StatusCode < 400 {
+				t.Errorf("signIn by GET: status %d", resp.StatusCode)
+			}
+			keep(body)
+		}
+	}
+	post(`{"query":"{ viewer { name } }"}`, map[string]string{"X-Api-Key": "cqk_a-wrong-key-of-some-length"})
+	post(`{"query":"{ viewer { name } }"}`, e2e.With(keyHeader, sessions[0]))
+	post(`{"query":"{ viewer { name } }"}`, e2e.Bearer(secrets[len(secrets)-1]+"x"))
+	for _, fault := range []consolesim.Fault{{Status: 500}, {Drop: true}, {Status: 401}, {Body: []byte(`{"access_token": {}}`)}} {
+		disarm := w.Sim.Fail(func(r *http.Request) bool { return r.URL.Path == "/connect/token" }, fault)
+		busy(2 * time.Second)
+		disarm()
+	}
+	store.Stop()
+	busy(3 * time.Second)
+	store.Restart()
+	busy(3 * time.Second)
+	ask(`mutation { signOut { ok } }`, e2e.Request{Header: w.SignIn(d.SoloUser())})
+
+	places := map[string]string{"Redis": dumped + redisDump(t, store), "answers": answers.String(), "logs": w.Logs.String()}
+	for _, path := range []string{"/metrics", "/debug/pprof/goroutine?debug=2"} {
+		resp, err := w.Http.Get(w.Adm + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if err != nil || len(text) < 1000 {
+			t.Fatalf("%s: %d bytes, %v", path, len(text), err)
+		}
+		places[path] = string(text)
+	}
+	spans := traces.After(w)
+	places["traces"] = string(traces.Raw)
+	config, err := exec.Command(e2e.Release.Binary(t), "config", "--token-keys="+key, "--api-keys-file="+k.Write()).CombinedOutput()
+	if err != nil {
+		t.Fatalf("config: %v\n%s", err, config)
+	}
+	places["config"] = string(config)
+	secrets = append(secrets, d.Secrets()...)
+	if len(secrets) < 100 || len(dumped) < 1000 || strings.Count(places["logs"], "a sign-in failed") < 3 || len(places["answers"]) < 10_000 || len(spans) < 500 {
+		t.Fatalf("not much of a run: %d secrets, %d bytes in Redis, %d of logs, %d of answers, %d spans", len(secrets), len(dumped), len(places["logs"]), len(places["answers"]), len(spans))
+	}
+	for _, leak := range leaks(places, secrets) {
+		t.Errorf("a secret stands in %s", leak)
+	}
+}

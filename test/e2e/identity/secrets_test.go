@@ -1,0 +1,116 @@
+package identity
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/consoleql/consoleql/internal/consolesim"
+	"github.com/consoleql/consoleql/internal/gateway"
+	"github.com/consoleql/consoleql/test/e2e"
+)
+
+// TestSecretsStayWhereTheyAre makes a busy run of whatever can be asked and go
+// wrong, with every log on, and then looks for everything secret.
+func TestSecretsStayWhereTheyAre(t *testing.T) {
+	t.Parallel()
+	traces := e2e.NewCollector(t)
+	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Priceless, traces.Take, func(s *gateway.Settings, _ *consolesim.Server) {
+		s.ConsoleTimeout, s.SlowOperation = 800*time.Millisecond, time.Nanosecond
+	})
+	d := w.Sim.Data()
+	var mu sync.Mutex
+	var answers strings.Builder
+	keep := func(body []byte) {
+		mu.Lock()
+		defer mu.Unlock()
+		answers.Write(body)
+	}
+	ask := func(query string, r e2e.Request) { keep(w.Ask(query, r).Body) }
+	post := func(body string, header map[string]string) {
+		_, answered := w.Send(http.MethodPost, "/graphql", body, e2e.With(e2e.JsonBody, header))
+		keep(answered)
+	}
+
+	everything := w.Everything()
+	ask(everything, e2e.Request{})
+	for _, u := range d.Users() {
+		ask(everything, e2e.Request{Header: e2e.With(w.As(u.Username), e2e.In(u.CompanyIDs[0], u.Assigned[u.CompanyIDs[0]]))})
+		// Secrets in places where they do not belong.
+		token := w.Sim.Token(u.Username)
+		for _, secret := range []string{token, u.Password} {
+			post(`{"query":"{ __typename }","variables":{"password":"`+secret+`"`, nil)
+			post(`{"query":"query($password: String) { companies(name: $password) { id } }","variables":{"password":{"is":"`+secret+`"}}}`, nil)
+			post(`{"query":"query($n: Int) { workflows(first: $n) { totalCount } }","variables":{"n":"`+secret+`"}}`, nil)
+			post(`{"query":"{ __typename }","operationName":7,"extensions":"`+secret+`"}`, nil)
+			post(`{"query":"{ __typename }"}`, map[string]string{"Authorization": "Basic " + secret})
+			post(`{"query":"{ __typename }"}`, map[string]string{"Authorization": "Bearer  " + secret + " " + secret})
+			post(`{"query":"{ __typename }"}`, map[string]string{"X-Api-Key": secret})
+			post(`{"query":"{ viewer { name } }"}`, map[string]string{"Authorization": "Bearer " + secret})
+			post(`password=`+secret, map[string]string{"Content-Type": "text/plain"})
+			_, answered := w.Send(http.MethodGet, "/graphql?"+url.Values{"query": {"{ __typename }"}, "variables": {secret}, "access_token": {secret}}.Encode(), "", nil)
+			keep(answered)
+		}
+	}
+	for _, fault := range []consolesim.Fault{
+		{Status: 500, Detail: "broken"}, {Status: 401}, {Status: 403}, {Status: 429, Header: http.Header{"Retry-After": {"1"}}}, {Drop: true},
+		{Truncate: true}, {Body: []byte("garbage")}, {Delay: 2 * time.Second}, {Status: 302, Header: http.Header{"Location": {"http://127.0.0.1:1/"}}},
+	} {
+		disarm := w.Sim.Fail(func(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, "/openapi") }, fault)
+		ask(e2e.JoinQuery, e2e.Request{})
+		ask(e2e.JoinQuery, e2e.Request{Header: w.As("demo")})
+		disarm()
+	}
+	w.Sim.ExpireTokens()
+	w.Sim.RevokeRefreshTokens()
+	ask(e2e.JoinQuery, e2e.Request{})
+
+	answered, logs := answers.String(), w.Logs.String()
+	for path := range map[string]bool{"/metrics": true, "/debug/pprof/goroutine?debug=2": true} {
+		resp, err := w.Http.Get(w.Adm + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if err != nil || resp.StatusCode != http.StatusOK || len(text) < 1000 {
+			t.Fatalf("%s: %s, %d bytes, %v", path, resp.Status, len(text), err)
+		}
+		logs += string(text)
+	}
+	spans := traces.After(w)
+	if len(answered) < 1<<19 || strings.Count(logs, "console call") < 100 || strings.Count(logs, "slow operation") < 20 || len(spans) < 200 {
+		t.Fatalf("not much of a run: answers of %d bytes, logs of %d, %d spans", len(answered), len(logs), len(spans))
+	}
+	secrets := d.Secrets()
+	if len(secrets) < 200 {
+		t.Fatalf("only %d secrets", len(secrets))
+	}
+	for _, secret := range secrets {
+		for name, where := range map[string]string{"the answers hold": answered, "the logs or the admin listener hold": logs, "the traces hold": string(traces.Raw)} {
+			if at := strings.Index(where, secret); at >= 0 {
+				t.Errorf("%s a secret: …%s…", name, strings.ReplaceAll(where[max(0, at-200):at], "\n", " "))
+			}
+		}
+	}
+}
+
+// TestConsoleThatRepeatsTheToken quotes a console without its caller's token.
+func TestConsoleThatRepeatsTheToken(t *testing.T) {
+	w := e2e.NewWorld(t, consolesim.Options{})
+	header := w.As("demo")
+	token := strings.TrimPrefix(header["Authorization"], "Bearer ")
+	w.Sim.Fail(e2e.On("/openapi/queues"), consolesim.Fault{Status: 400, Title: "Bad " + token, Detail: fmt.Sprintf("The header 'Authorization: Bearer %s' is odd", token)})
+	a := w.Ask(`{ queues { totalCount } }`, e2e.Request{Header: header})
+	if e := w.OnlyError(a); e.Extensions.Code != "BAD_USER_INPUT" || !strings.Contains(e.Message, "is odd") {
+		t.Errorf("%+v", e)
+	}
+	if strings.Contains(string(a.Body), token) || strings.Contains(w.Logs.String(), token) {
+		t.Error("the answer or the log holds the token")
+	}
+}

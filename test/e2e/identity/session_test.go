@@ -1,0 +1,258 @@
+package identity
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/consoleql/consoleql/internal/consolesim"
+	"github.com/consoleql/consoleql/internal/gateway"
+	"github.com/consoleql/consoleql/internal/redistest"
+	"github.com/consoleql/consoleql/test/e2e"
+)
+
+func TestSignIn(t *testing.T) { e2e.EitherWay(t, signInAndOut) }
+
+func signInAndOut(t *testing.T, caching func(*gateway.Settings, *consolesim.Server)) {
+	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Strict, e2e.NoDefault, caching)
+	u := w.Sim.Data().SoloUser()
+	company := u.CompanyIDs[0]
+	w.Sim.ResetCounts()
+	a := w.Ask(e2e.SignInMutation, e2e.Request{Variables: e2e.Login(u)})
+	if len(a.Errors) > 0 {
+		t.Fatalf("answered %s", a.Body)
+	}
+	got := e2e.Decode[e2e.SignInAnswer](t, a.Data).SignIn
+	if got.Viewer == nil || got.Viewer.UserName != u.Username || got.Viewer.Company.ID != company || got.Viewer.AssignedDepartment.ID != u.Assigned[company] {
+		t.Errorf("the viewer is %s", a.Data)
+	}
+	if !strings.HasPrefix(got.SessionToken, "cqs_") || time.Until(got.ExpiresAt) > time.Hour || time.Until(got.ExpiresAt) < 50*time.Minute {
+		t.Errorf("a session until %v", got.ExpiresAt)
+	}
+	if diff := cmp.Diff(e2e.Counts{"POST /connect/token": 1, e2e.Companies: 1, e2e.Self: 1, e2e.Tree: 1}, w.Calls()); diff != "" {
+		t.Error(diff)
+	}
+	session := e2e.Bearer(got.SessionToken)
+	w.AnswersOf(company, u.Assigned[company], e2e.Request{Header: session})
+	if strings.Contains(w.Logs.String(), got.SessionToken) {
+		t.Error("the log holds the session token")
+	}
+
+	t.Run("signOut", func(t *testing.T) {
+		w.Sim.ResetCounts()
+		a := w.Ask(`mutation { signOut { ok } }`, e2e.Request{Header: session})
+		if len(a.Errors) > 0 || string(a.Data) != `{"signOut":{"ok":true}}` {
+			t.Errorf("answered %s", a.Body)
+		}
+		for _, query := range []string{e2e.ScopeQuery, `{ viewer { name } }`, `mutation { signOut { ok } }`} {
+			if e := w.Refused(query, e2e.Request{Header: session}); e.Extensions.Code != "UNAUTHENTICATED" {
+				t.Errorf("%s: %+v", query, e)
+			}
+		}
+		w.NoCalls()
+	})
+}
+
+func TestSignInIsRefused(t *testing.T) {
+	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Strict)
+	u := w.Sim.Data().SoloUser()
+	ask := func(username, password string) e2e.GraphError {
+		t.Helper()
+		return w.Refused(e2e.SignInMutation, e2e.Request{Variables: map[string]any{"u": username, "p": password}})
+	}
+	t.Run("before the console is asked", func(t *testing.T) {
+		w.Sim.ResetCounts()
+		for argument, e := range map[string]e2e.GraphError{
+			"input.username": ask(" ", "p"), "input.password": ask("u", ""),
+		} {
+			if e.Extensions.Code != "BAD_USER_INPUT" || e.Extensions.Argument != argument {
+				t.Errorf("%s: %+v", argument, e)
+			}
+		}
+		for _, e := range []e2e.GraphError{ask("a\nb", "p"), ask(strings.Repeat("u", 300), "p"), ask("u", strings.Repeat("p", 2000))} {
+			if e.Extensions.Code != "BAD_USER_INPUT" {
+				t.Errorf("%+v", e)
+			}
+		}
+		w.NoCalls()
+	})
+	t.Run("a wrong password", func(t *testing.T) {
+		w.Sim.ResetCounts()
+		var codes []string
+		for range 8 {
+			e := ask(u.Username, "wrong-password")
+			codes = append(codes, e.Extensions.Code)
+			if strings.Contains(e.Message, "wrong-password") {
+				t.Errorf("the answer repeats the password: %s", e.Message)
+			}
+		}
+		if codes[0] != "UNAUTHENTICATED" || codes[2] != "UNAUTHENTICATED" || codes[7] != "RATE_LIMITED" {
+			t.Errorf("codes %v", codes)
+		}
+		if n := w.Calls()["POST /connect/token"]; n > 5 {
+			t.Errorf("the SSO was asked %d times", n)
+		}
+	})
+	t.Run("a locked account", func(t *testing.T) {
+		other := w.Sim.Data().RestrictedUser()
+		w.Sim.LockUser(other.Username, true)
+		w.Sim.ResetCounts()
+		for range 5 {
+			if e := ask(other.Username, other.Password); e.Extensions.Code != "FORBIDDEN" || !strings.Contains(e.Message, "locked") {
+				t.Errorf("%+v", e)
+			}
+		}
+		if n := w.Calls()["POST /connect/token"]; n != 1 {
+			t.Errorf("the SSO was asked %d times", n)
+		}
+	})
+	t.Run("over GET", func(t *testing.T) {
+		w.Sim.ResetCounts()
+		resp, body := w.Send(http.MethodGet, "/graphql?query="+url.QueryEscape(`mutation { signIn(input: {username: "u", password: "p"}) { sessionToken } }`), "", nil)
+		if resp.StatusCode != http.StatusMethodNotAllowed || strings.Contains(string(body), "cqs_") {
+			t.Errorf("status %d: %s", resp.StatusCode, body)
+		}
+		w.NoCalls()
+	})
+}
+
+// TestSessionOfSeveralCompanies: the session begins although the viewer cannot be
+// told without a scope.
+func TestSessionOfSeveralCompanies(t *testing.T) {
+	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Strict, e2e.NoDefault)
+	a := w.Ask(e2e.SignInMutation, e2e.Request{Variables: e2e.Login(w.Sim.Data().Users()[0])})
+	got := e2e.Decode[e2e.SignInAnswer](t, a.Data).SignIn
+	if e := w.OnlyError(a); e.Extensions.Code != "SCOPE_REQUIRED" || e.FieldPath() != "signIn.viewer" || got.Viewer != nil || got.SessionToken == "" {
+		t.Errorf("answered %s", a.Body)
+	}
+}
+
+// TestSignInAsSomebodyElse: who shows a credential and signs in as another reads
+// the payload as that other.
+func TestSignInAsSomebodyElse(t *testing.T) {
+	w := e2e.NewWorld(t, consolesim.Options{})
+	solo := w.Sim.Data().SoloUser()
+	a := w.Ask(`mutation($u: String!, $p: String!) {
+		signIn(input: {username: $u, password: $p}) { viewer { userName } }
+	}`, e2e.Request{Variables: e2e.Login(solo), Header: e2e.With(w.As("demo"), e2e.In(solo.CompanyIDs[0], ""))})
+	if want := `{"signIn":{"viewer":{"userName":"` + solo.Username + `"}}}`; string(a.Data) != want {
+		t.Errorf("answered %s", a.Body)
+	}
+}
+
+// TestSessionsAreShared between processes by way of Redis, and end in all of them.
+func TestSessionsAreShared(t *testing.T) {
+	t.Parallel()
+	sim, err := consolesim.Start(t.Context(), consolesim.Options{TokenLifetime: 2 * time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sim.Close()
+	store := redistest.Start(t)
+	a, b := e2e.NewProcess(t, sim, store.URL(), e2e.TokenKeys), e2e.NewProcess(t, sim, store.URL(), e2e.TokenKeys)
+	session := a.SignIn(sim.Data().SoloUser())
+	ask := func(p *e2e.Process) e2e.Answer {
+		return p.Ask(`{ viewer { userName } }`, e2e.Request{Header: e2e.With(session, e2e.In(sim.Data().SoloUser().CompanyIDs[0], ""))})
+	}
+	for began := time.Now(); time.Since(began) < 5*time.Second; time.Sleep(50 * time.Millisecond) {
+		for _, p := range []*e2e.Process{a, b} {
+			if answered := ask(p); !strings.Contains(string(answered.Data), sim.Data().SoloUser().Username) {
+				t.Fatalf("answered %s", answered.Body)
+			}
+		}
+	}
+	for _, g := range sim.Grants() {
+		if g.Refused || g.Reused {
+			t.Errorf("grant %+v", g)
+		}
+	}
+	// A gateway that starts later, or anew, knows the session.
+	if answered := ask(e2e.NewProcess(t, sim, store.URL(), e2e.TokenKeys)); len(answered.Errors) > 0 {
+		t.Errorf("a third gateway answers %s", answered.Body)
+	}
+	if out := b.Ask(`mutation { signOut { ok } }`, e2e.Request{Header: session}); len(out.Errors) > 0 {
+		t.Fatalf("answered %s", out.Body)
+	}
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		answered := ask(a)
+		if len(answered.Errors) == 1 && answered.Errors[0].Extensions.Code == "UNAUTHENTICATED" {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the other gateway still answers %s", answered.Body)
+		}
+	}
+}
+
+// TestWhoHasSignedOutIsToldNothing, not even what an idempotency key has kept.
+func TestWhoHasSignedOutIsToldNothing(t *testing.T) {
+	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Strict)
+	d := w.Sim.Data()
+	session := e2e.With(w.SignIn(d.Users()[0]), e2e.In(d.MainCompanyID(), d.MainDepartmentID()))
+	execution := `mutation { executeWorkflow(input: {id: "` + d.WorkflowIDs(d.MainDepartmentID())[0] + `", idempotencyKey: "k"}) { jobs { id } } }`
+	if a := w.Ask(execution, e2e.Request{Header: session}); len(a.Errors) > 0 {
+		t.Fatalf("%s", a.Body)
+	}
+	if a := w.Ask(`mutation { signOut { ok } }`, e2e.Request{Header: session}); len(a.Errors) > 0 {
+		t.Fatalf("%s", a.Body)
+	}
+	if a := w.Ask(execution, e2e.Request{Header: session}); w.OnlyError(a).Extensions.Code != "UNAUTHENTICATED" || strings.Contains(string(a.Data), "jobs") {
+		t.Errorf("%s", a.Body)
+	}
+}
+
+// TestSessionsAreOfOneConsole: a gateway before another console that shares the
+// store and its keys does not know the session, and sends no token anywhere.
+func TestSessionsAreOfOneConsole(t *testing.T) {
+	sim, err := consolesim.Start(t.Context(), consolesim.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sim.Close()
+	other, err := consolesim.Start(t.Context(), consolesim.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	store := redistest.Start(t)
+	here, there := e2e.NewProcess(t, sim, store.URL(), e2e.TokenKeys), e2e.NewProcess(t, other, store.URL(), e2e.TokenKeys)
+	u := sim.Data().SoloUser()
+	header := e2e.With(here.SignIn(u), e2e.In(u.CompanyIDs[0], ""))
+	other.ResetCounts()
+	if e := there.Refused(`{ viewer { userName } }`, e2e.Request{Header: header}); e.Extensions.Code != "UNAUTHENTICATED" {
+		t.Errorf("%+v", e)
+	}
+	there.NoCalls()
+	if a := here.Ask(`{ viewer { userName } }`, e2e.Request{Header: header}); len(a.Errors) > 0 {
+		t.Errorf("%s", a.Body)
+	}
+}
+
+// TestWithoutTokenKeys: nothing of a token goes to Redis.
+func TestWithoutTokenKeys(t *testing.T) {
+	sim, err := consolesim.Start(t.Context(), consolesim.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sim.Close()
+	store := redistest.Start(t)
+	p := e2e.NewProcess(t, sim, store.URL())
+	session := p.SignIn(sim.Data().SoloUser())
+	if a := p.Ask(`{ viewer { userName } }`, e2e.Request{Header: e2e.With(session, e2e.In(sim.Data().SoloUser().CompanyIDs[0], ""))}); len(a.Errors) > 0 {
+		t.Errorf("answered %s", a.Body)
+	}
+	if held := redisDump(t, store); len(held) > 0 {
+		t.Errorf("Redis holds %q", held)
+	}
+	if !strings.Contains(p.Log.String(), "there is no CONSOLEQL_TOKEN_KEYS") {
+		t.Errorf("no warning:\n%s", p.Log)
+	}
+	other := e2e.NewProcess(t, sim, store.URL())
+	if e := other.Refused(`{ viewer { userName } }`, e2e.Request{Header: session}); e.Extensions.Code != "UNAUTHENTICATED" {
+		t.Errorf("another process: %+v", e)
+	}
+}

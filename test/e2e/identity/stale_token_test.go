@@ -1,0 +1,143 @@
+package identity
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/consoleql/consoleql/internal/consolesim"
+	"github.com/consoleql/consoleql/internal/gateway"
+	"github.com/consoleql/consoleql/test/e2e"
+)
+
+// TestSignInBesideAStaleToken works whatever is wrong with the token, over POST and over WebSockets, with and without
+// verification. Nothing else is done beside a token that is refused.
+func TestSignInBesideAStaleToken(t *testing.T) {
+	for mode, adjust := range map[string]func(*gateway.Settings, *consolesim.Server){
+		"verified": e2e.Verifying, "verified, default account": func(s *gateway.Settings, sim *consolesim.Server) { e2e.Verifying(s, sim); s.Anonymous = true },
+		"not verified": func(*gateway.Settings, *consolesim.Server) {},
+	} {
+		t.Run(mode, func(t *testing.T) {
+			t.Parallel()
+			w := e2e.NewWorld(t, consolesim.Options{}, e2e.Strict, adjust)
+			u := w.Sim.Data().SoloUser()
+			session := w.SignIn(u)
+			if a := w.Ask(`mutation { signOut { ok } }`, e2e.Request{Header: session}); len(a.Errors) > 0 {
+				t.Fatalf("%s", a.Body)
+			}
+			for name, header := range map[string]map[string]string{
+				"no JWT": e2e.Bearer("abcdef"), "a session that has ended": session, "a signature that does not fit": e2e.Bearer(w.Sim.Token("demo") + "x"),
+			} {
+				header = e2e.With(header, e2e.In(u.CompanyIDs[0], ""))
+				for form, query := range map[string]string{
+					"plain": e2e.SignInMutation,
+					"in fragments": `mutation($u: String!, $p: String!) { ...A ...A } fragment A on Mutation { ... on Mutation { ...B } __typename }
+						fragment B on Mutation { signIn(input: {username: $u, password: $p}) { sessionToken viewer { userName } } }`,
+				} {
+					a := w.Ask(query, e2e.Request{Header: header, Variables: e2e.Login(u)})
+					if len(a.Errors) > 0 || !strings.Contains(string(a.Data), `"userName":"`+u.Username) {
+						t.Errorf("%s, %s: %s", name, form, a.Body)
+					}
+				}
+				for way, s := range map[string]*e2e.Socket{"payload": w.Socket(header), "header": upgradedWith(w, header)} {
+					s.Send(e2e.Message{ID: "1", Type: "subscribe", Payload: e2e.Encode(t, map[string]any{"query": e2e.SignInMutation, "variables": e2e.Login(u)})})
+					if a := s.Next("1"); len(a.Errors) > 0 || !strings.Contains(string(a.Data), `"userName":"`+u.Username) {
+						t.Errorf("%s, WebSocket, %s: %s", name, way, a.Body)
+					}
+				}
+			}
+			for name, header := range map[string]map[string]string{
+				"an API key": {"X-Api-Key": "abcdef"}, "another scheme": {"Authorization": "Basic abcdef"},
+			} {
+				if a := w.Ask(e2e.SignInMutation, e2e.Request{Header: header, Variables: e2e.Login(u)}); a.Status != http.StatusUnauthorized {
+					t.Errorf("%s: %s", name, a.Body)
+				}
+			}
+		})
+	}
+}
+
+// upgradedWith is a WebSocket whose request has the headers, and whose payload is empty.
+func upgradedWith(w *e2e.World, header map[string]string) *e2e.Socket {
+	w.T.Helper()
+	s := w.Connect(header)
+	s.Send(e2e.Message{Type: "connection_init"})
+	if m := s.Receive(); m.Type != "connection_ack" {
+		w.T.Fatalf("answered %+v", m)
+	}
+	return s
+}
+
+// TestNothingElseBesideAStaleToken: what is not signIn alone is refused as the token is, and asks the console for nothing,
+// also where callers without credentials act as the default account.
+func TestNothingElseBesideAStaleToken(t *testing.T) {
+	late := time.Duration(0)
+	w := e2e.NewWorld(t, consolesim.Options{TokenLifetime: time.Minute, Now: func() time.Time { return time.Now().Add(late) }}, e2e.Verifying)
+	u, id := w.Sim.Data().SoloUser(), w.Sim.Data().QueueIDs(w.Sim.Data().MainDepartmentID())[0]
+	late = -time.Hour
+	stale := w.As(u.Username)
+	late = 0
+	const signIn = `signIn(input: {username: "u", password: "p"}) { sessionToken }`
+	w.Sim.ResetCounts()
+	s := w.Socket(stale)
+	for name, query := range map[string]string{
+		"a query":                   `{ viewer { userName } }`,
+		"a query of no console":     `{ __typename }`,
+		"introspection":             `{ __schema { queryType { name } } }`,
+		"another mutation":          `mutation { signOut { ok } }`,
+		"signIn and another":        `mutation { ` + signIn + ` signOut { ok } }`,
+		"another and signIn":        `mutation { deleteQueue(input: {id: "` + id + `"}) { deletedId } ` + signIn + ` }`,
+		"another by the name":       `mutation { signIn: deleteQueue(input: {id: "` + id + `"}) { deletedId } }`,
+		"another in a fragment":     `mutation { ` + signIn + ` ...A } fragment A on Mutation { ... { signOut { ok } } }`,
+		"another that is left out":  `mutation { ` + signIn + ` signOut @skip(if: true) { ok } }`,
+		"a fragment in itself":      `mutation { ...A } fragment A on Mutation { ...A signOut { ok } }`,
+		"a fragment that is absent": `mutation { ` + signIn + ` ...A }`,
+		"a query by the name":       `{ signIn: viewer { userName } }`,
+		"a subscription":            `subscription { robotChanged { id } }`,
+		"two operations, no name":   `mutation A { ` + signIn + ` } mutation B { signOut { ok } }`,
+		"not GraphQL":               `mutation { signIn(`,
+		"nothing":                   ``,
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := w.Ask(query, e2e.Request{Header: stale})
+			if a.Status != http.StatusUnauthorized || len(a.Errors) != 1 || a.Errors[0].Extensions.Code != "UNAUTHENTICATED" || len(a.Data) > 0 {
+				t.Errorf("answered %d %s", a.Status, a.Body)
+			}
+			s.Subscribe(name, query)
+			told := s.Next(name)
+			s.Completed(name)
+			if len(told.Errors) != 1 || told.Errors[0].Message != a.Errors[0].Message || told.Errors[0].Extensions.Code != "UNAUTHENTICATED" || len(told.Data) > 0 && string(told.Data) != "null" {
+				t.Errorf("WebSocket: %s", told.Body)
+			}
+		})
+	}
+	both := `{"query":"mutation A { ` + strings.ReplaceAll(signIn, `"`, `\"`) + ` } mutation B { signOut { ok } }","operationName":"B"}`
+	hash := sha256.Sum256([]byte(`{ viewer { userName } }`))
+	persisted := fmt.Sprintf(`{"extensions":{"persistedQuery":{"version":1,"sha256Hash":%q}}}`, hex.EncodeToString(hash[:]))
+	if resp, body := w.Send(http.MethodPost, "/graphql", persisted[:len(persisted)-1]+`,"query":"{ viewer { userName } }"}`, map[string]string{"Content-Type": "application/json"}); resp.StatusCode != http.StatusOK {
+		t.Fatalf("%s", body)
+	}
+	w.Sim.ResetCounts()
+	for name, tt := range map[string]struct{ method, path, contentType, body string }{
+		"the other of two operations": {http.MethodPost, "/graphql", "application/json", both},
+		"a hash":                      {http.MethodPost, "/graphql", "application/json", persisted},
+		"a long body":                 {http.MethodPost, "/graphql", "application/json", `{"query":"{ viewer { userName } }` + strings.Repeat(" ", 40<<10) + `"}`},
+		"not JSON":                    {http.MethodPost, "/graphql", "application/json", `{"query":`},
+		"another type":                {http.MethodPost, "/graphql", "text/plain", `x`},
+		"a form":                      {http.MethodPost, "/graphql", "multipart/form-data; boundary=B", "--B--"},
+		"a GET":                       {http.MethodGet, "/graphql?query=%7B__typename%7D", "", ""},
+		"a GET of signIn":             {http.MethodGet, "/graphql?query=mutation%7BsignIn(input:%7Busername:%22u%22,password:%22p%22%7D)%7BsessionToken%7D%7D", "", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			resp, body := w.Send(tt.method, tt.path, tt.body, e2e.With(stale, map[string]string{"Content-Type": tt.contentType}))
+			if resp.StatusCode != http.StatusUnauthorized || resp.Header.Get("WWW-Authenticate") != "Bearer" || !strings.Contains(string(body), "UNAUTHENTICATED") {
+				t.Errorf("answered %d %s", resp.StatusCode, body)
+			}
+		})
+	}
+	w.NoCalls()
+}

@@ -1,0 +1,88 @@
+package joins
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/consoleql/consoleql/internal/consolesim"
+	"github.com/consoleql/consoleql/test/e2e"
+)
+
+// TestPayloadsOfWhatIsGone: what a mutation changed and the console no longer has when the
+// payload is read is null without an error. What a mutation is asked to change has to exist.
+func TestPayloadsOfWhatIsGone(t *testing.T) {
+	t.Parallel()
+	data := e2e.AnyData(t)
+	main := data.MainDepartmentID()
+	var id, robotID string
+	for _, id = range data.WorkflowIDs(main) {
+		if f, _ := data.Workflow(id); len(f.RobotIDs) > 0 {
+			robotID = f.RobotIDs[0]
+			break
+		}
+	}
+	layout := data.LayoutIDs(main)[0]
+	for name, tt := range map[string]struct{ query, target, want string }{
+		"a robot is removed": {
+			fmt.Sprintf(`removeWorkflowRobot(input: {workflowId: %%q, robotId: %q}) { workflow { name } }`, robotID), id, `"workflow":null`,
+		},
+		"robots are added": {
+			fmt.Sprintf(`addWorkflowRobots(input: {workflowId: %%q, robotIds: [%q]}) { results { robotId } workflow { name } }`, robotID), id, `"workflow":null`,
+		},
+		"a workflow is executed": {`executeWorkflow(input: {id: %q}) { jobs { id } workflow { name package { name } } }`, id, `"workflow":null`},
+		"a layout is executed":   {`executeWorkflowLayout(input: {id: %q}) { workflowLayout { name } }`, layout, `"workflowLayout":null`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := e2e.NewWorld(t, consolesim.Options{})
+			a := w.Ask("mutation { m: "+fmt.Sprintf(tt.query, e2e.Nobody)+" }", e2e.Request{})
+			if e := w.OnlyError(a); e.Extensions.Code != "NOT_FOUND" || e.Extensions.Outcome != "REFUSED" || e.FieldPath() != "m" {
+				t.Errorf("of what does not exist: %s", a.Body)
+			}
+			w.Sim.Fail(func(r *http.Request) bool {
+				return r.Method == http.MethodGet && (strings.HasSuffix(r.URL.Path, id) || strings.HasSuffix(r.URL.Path, layout))
+			}, consolesim.Fault{Status: http.StatusNotFound})
+			a = w.Ask("mutation { m: "+fmt.Sprintf(tt.query, tt.target)+" }", e2e.Request{})
+			if len(a.Errors) > 0 || !strings.Contains(string(a.Data), tt.want) {
+				t.Errorf("answered %s", a.Body)
+			}
+		})
+	}
+}
+
+// TestEventsOfWhatLeadsNowhere: a relation of an event is null without an error, as a query's.
+func TestEventsOfWhatLeadsNowhere(t *testing.T) {
+	t.Parallel()
+	var from, to string
+	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Hourly, e2e.Through(t, func(r *http.Request, body string) string {
+		if !strings.HasPrefix(r.URL.Path, "/openapi/workflows") {
+			return body
+		}
+		return strings.ReplaceAll(body, from, to)
+	}))
+	id := w.Sim.Data().WorkflowIDs(w.Sim.Data().MainDepartmentID())[0]
+	f, _ := w.Sim.Data().Workflow(id)
+	from, to = fmt.Sprintf(`"associatedQueueId":%q`, f.QueueID), fmt.Sprintf(`"associatedQueueId":%q`, e2e.Nobody)
+	e := w.Events(http.MethodPost, fmt.Sprintf(`subscription { workflowEvents(ids: [%q], initial: true) { workflow { associatedQueueId queue { name } package { name } } } }`, id), nil)
+	a := e.Answer()
+	e.Close()
+	var got struct {
+		WorkflowEvents struct {
+			Workflow struct {
+				AssociatedQueueID string
+				Queue             json.RawMessage
+				Package           struct{ Name string }
+			}
+		}
+	}
+	if err := json.Unmarshal(a.Data, &got); err != nil {
+		t.Fatal(err)
+	}
+	workflow := got.WorkflowEvents.Workflow
+	if len(a.Errors) > 0 || workflow.AssociatedQueueID != e2e.Nobody || string(workflow.Queue) != "null" || workflow.Package.Name == "" {
+		t.Errorf("told %s", a.Body)
+	}
+}

@@ -1,0 +1,275 @@
+package joins
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/consoleql/consoleql/internal/consolesim"
+	"github.com/consoleql/consoleql/internal/gateway"
+	"github.com/consoleql/consoleql/test/e2e"
+)
+
+// TestCostTable is the golden table of queries and what they cost the console,
+// so that a regression is seen at once. Each runs against a fresh gateway,
+// which has learned nothing about its console yet.
+func TestCostTable(t *testing.T) {
+	plain := consolesim.Options{}
+	noIDs := consolesim.Options{NoIDs: true}
+	neither := consolesim.Options{NoIDs: true, NoAssociatedRobotIDs: true}
+	clamped := consolesim.Options{PageClamp: 20}
+	for _, tt := range []struct {
+		name    string
+		console consolesim.Options
+		query   string
+		want    e2e.Counts
+	}{
+		{"nothing", plain, `{ __typename }`, e2e.Counts{}},
+		{"introspection", plain, `{ __schema { queryType { name } } }`, e2e.Counts{}},
+		{"connection, nothing selected", plain, `{ packages { __typename } }`, e2e.Counts{}},
+		{"total count", plain, `{ packages { totalCount } }`, e2e.Counts{e2e.Packages: 1}},
+		{"page info", plain, `{ packages { pageInfo { hasNextPage endCursor } } }`, e2e.Counts{e2e.Packages: 1}},
+		{"ids of relations", plain, `{ workflows(first: 50) { nodes { id packageId packageName associatedQueueId } } }`, e2e.Counts{e2e.Workflows: 1}},
+		{"join", plain, e2e.JoinQuery, e2e.Counts{e2e.Workflows: 1, e2e.Packages: 1, e2e.Queues: 1, e2e.Robots: 1}},
+		{"join without Ids", noIDs, e2e.JoinQuery, e2e.Counts{e2e.Workflows: 1, e2e.Packages: 1, e2e.Queues: 1, e2e.Robots: 1}},
+		{"join without Ids or robots' ids", neither, e2e.JoinQuery, e2e.Counts{e2e.Workflows: 1, e2e.Packages: 1, e2e.Queues: 1, e2e.WorkflowRobots: 50}},
+		{"join, small pages", clamped, e2e.JoinQuery, e2e.Counts{e2e.Workflows: 3, e2e.Packages: 4, e2e.Queues: 1, e2e.Robots: 4}},
+		{"tree", plain, `{ companies { name departments { name } } }`, e2e.Counts{e2e.Companies: 1, e2e.Tree: 3}},
+		{"relations up", plain, `{ workflows(first: 50) { nodes { company { name } department { name parent { name company { name } } } } } }`, e2e.Counts{e2e.Workflows: 1, e2e.Companies: 1, e2e.Tree: 1}},
+		{"versions ride along", plain, `{ packages(first: 5) { nodes { name versions { version } latestVersion { uploadTime } } } }`, e2e.Counts{e2e.Packages: 1}},
+		{"what a list brought", plain, `{ queues(first: 100) { nodes { name } } workflows(first: 50) { nodes { queue { name } } } }`, e2e.Counts{e2e.Queues: 1, e2e.Workflows: 1}},
+		{"versions of what a list brought", plain, `{ packages(first: 100) { nodes { name } } workflows(first: 50) { nodes { version { version description } } } }`, e2e.Counts{e2e.Packages: 2, e2e.Workflows: 1}},
+		{"a version's number comes with its workflow", plain, `{ workflows(first: 50) { nodes { version { id version packageId } } } }`, e2e.Counts{e2e.Workflows: 1}},
+		{"one", plain, `{ workflow(id: "$workflow") { name package { name versions { version } } version { version } queue { name } } }`, e2e.Counts{e2e.Workflow: 1, e2e.Pkg: 1, e2e.Queue: 1}},
+		{"several by id are one", plain, `{ a: workflow(id: "$workflow") { name } b: workflow(id: "$workflow2") { name } c: workflow(id: "$workflow") { id } }`, e2e.Counts{e2e.Workflows: 1}},
+		{"not there", plain, `{ workflow(id: "00000000-0000-4000-8000-000000000000") { name package { name } } }`, e2e.Counts{e2e.Workflow: 1}},
+		{"lists by parent", plain, `{ queues(first: 3, order: ASC) { nodes { robots(first: 2) { nodes { name } } workflows(first: 2) { nodes { package { name } } } } } }`, e2e.Counts{e2e.Queues: 1, e2e.Robots: 3, e2e.Workflows: 3, e2e.Packages: 1}},
+		{"layouts", plain, `{ workflowLayouts { nodes { nodes { workflow { name package { name } } } } } }`, e2e.Counts{e2e.Layouts: 1, e2e.Workflows: 1, e2e.Packages: 1}},
+		{"aliases of the same", plain, `{ a: robots { nodes { name } } b: robots(first: 20, order: DESC) { nodes { status } } }`, e2e.Counts{e2e.Robots: 1}},
+		{"viewer", plain, `{ viewer { name company { name } assignedDepartment { name } } }`, e2e.Counts{e2e.Self: 1, e2e.Companies: 1, e2e.Tree: 1}},
+		{"skipped", plain, `{ workflows(first: 2) { nodes { name package @skip(if: true) { name } } } }`, e2e.Counts{e2e.Workflows: 1}},
+		{"fragments", plain, `{ workflows(first: 50) { nodes { ...A ... on Workflow { queue { robotCount } } } } } fragment A on Workflow { queue { name } robots { name } }`, e2e.Counts{e2e.Workflows: 1, e2e.Queues: 1, e2e.Robots: 1}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			w := e2e.NewWorld(t, tt.console)
+			w.Query(w.Fill(tt.query), nil)
+			if diff := cmp.Diff(tt.want, w.Calls()); diff != "" {
+				t.Errorf("console calls, - wanted + made:\n%s", diff)
+			}
+			w.NoCallTwice()
+			if n := w.Unplanned(); n != "0" {
+				t.Errorf("look-ahead overlooked %s loads", n)
+			}
+		})
+	}
+}
+
+// TestASlowListIsNotAskedPast: what a list of an earlier level brings is not asked
+// for by its id because another list of that level came first.
+func TestASlowListIsNotAskedPast(t *testing.T) {
+	w := e2e.NewWorld(t, consolesim.Options{})
+	defer w.Sim.Fail(func(r *http.Request) bool { return strings.HasSuffix(r.URL.Path, "/queues") }, consolesim.Fault{Delay: 300 * time.Millisecond})()
+	for range 2 {
+		w.Sim.ResetCounts()
+		w.Query(`{ queues(first: 100) { nodes { name } } workflows(first: 50) { nodes { queue { name } package { name } } } }`, nil)
+		if diff := cmp.Diff(e2e.Counts{e2e.Queues: 1, e2e.Workflows: 1, e2e.Packages: 1}, w.Calls()); diff != "" {
+			t.Errorf("- wanted + made: %s", diff)
+		}
+	}
+	if n := w.Unplanned(); n != "0" {
+		t.Errorf("look-ahead overlooked %s loads", n)
+	}
+}
+
+// TestJoinStaysWithinItsBudget holds the join to what the product promises,
+// against consoles of different abilities.
+func TestJoinStaysWithinItsBudget(t *testing.T) {
+	for name, tt := range map[string]struct {
+		console consolesim.Options
+		most    func(packagePages int) int
+	}{
+		"with Ids and robots' ids": {consolesim.Options{PageClamp: 100}, func(int) int { return 5 }},
+		"with neither":             {consolesim.Options{PageClamp: 100, NoIDs: true, NoAssociatedRobotIDs: true}, func(pages int) int { return 2 + pages + 50 }},
+		"large, with neither":      {consolesim.Options{PageClamp: 100, NoIDs: true, NoAssociatedRobotIDs: true, Scale: 2000}, func(pages int) int { return 2 + pages + 50 + 1 }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := e2e.NewWorld(t, tt.console)
+			w.Query(e2e.JoinQuery, nil)
+			all := 0
+			for _, n := range w.Calls() {
+				all += n
+			}
+			pages := (len(w.Sim.Data().PackageIDs(w.Sim.Data().MainDepartmentID())) + 99) / 100
+			if most := tt.most(pages); all > most {
+				t.Errorf("%d calls, want at most %d: %v", all, most, w.Calls())
+			}
+			w.NoCallTwice()
+		})
+	}
+}
+
+// TestJoinIsThreeRoundsDeep counts rounds rather than seconds.
+func TestJoinIsThreeRoundsDeep(t *testing.T) {
+	for name, console := range map[string]consolesim.Options{
+		"with Ids":     {},
+		"with neither": {NoIDs: true, NoAssociatedRobotIDs: true},
+		"small pages":  {PageClamp: 50},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			e2e.AtMostRounds(t, 3, func(t *testing.T) int {
+				g := &e2e.Gate{}
+				w := e2e.NewWorld(t, console, e2e.Proxied(t, g.Hold, g.Answered))
+				w.Query(e2e.JoinQuery, nil)
+				return g.Rounds()
+			})
+		})
+	}
+}
+
+// TestRobotsThatCannotBeHadAreListedTogether: where the robots that workflows name
+// are refused, their lists are asked for in one round.
+func TestRobotsThatCannotBeHadAreListedTogether(t *testing.T) {
+	t.Parallel()
+	for name, query := range map[string]string{
+		"the last level": `{ workflows(first: 20) { nodes { robots { name } } } }`,
+		"on the way":     `{ workflows(first: 20) { nodes { robots { department { name } } } } }`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			const workflowsThenRobotsThenOneByOneThenLists, departments = 4, 1
+			e2e.AtMostRounds(t, workflowsThenRobotsThenOneByOneThenLists+departments, func(t *testing.T) int {
+				g := &e2e.Gate{}
+				w := e2e.NewWorld(t, consolesim.Options{}, e2e.Proxied(t, g.Hold, g.Answered))
+				defer w.Sim.Fail(func(r *http.Request) bool { return strings.Contains(r.URL.Path, "/openapi/robots") }, consolesim.Fault{Status: http.StatusForbidden})()
+				w.Query(query, nil)
+				return g.Rounds()
+			})
+		})
+	}
+}
+
+// TestAConsoleInTroubleIsNotAskedMore: robots that fail for a reason that is not
+// theirs are not looked for in other ways.
+func TestAConsoleInTroubleIsNotAskedMore(t *testing.T) {
+	t.Parallel()
+	w := e2e.NewWorld(t, consolesim.Options{})
+	defer w.Sim.Fail(func(r *http.Request) bool { return strings.Contains(r.URL.Path, "/openapi/robots") }, consolesim.Fault{Status: http.StatusServiceUnavailable})()
+	a := w.Ask(`{ workflows(first: 20) { nodes { name robots { name } } } }`, e2e.Request{})
+	if len(a.Errors) == 0 || a.Errors[0].Extensions.Code != "UPSTREAM_UNAVAILABLE" {
+		t.Errorf("%s, errors %+v", a.Data, a.Errors)
+	}
+	if n := w.Calls()[e2e.WorkflowRobots]; n > 0 {
+		t.Errorf("%d lists of workflows' robots were asked for", n)
+	}
+}
+
+// TestTreeIsFourRoundsDeep: companies, departments, workflows, and queues with
+// robots, however many of them there are.
+func TestTreeIsFourRoundsDeep(t *testing.T) {
+	t.Parallel()
+	e2e.AtMostRounds(t, 4, func(t *testing.T) int {
+		g := &e2e.Gate{}
+		w := e2e.NewWorld(t, consolesim.Options{}, e2e.Proxied(t, g.Hold, g.Answered))
+		w.Query(e2e.TreeQuery, nil) // the gateway now knows its console
+		before := g.Rounds()
+		w.Query(e2e.TreeQuery, nil)
+		return g.Rounds() - before
+	})
+}
+
+// TestTreeCostsTheSameInACrowd asks for the tree alone and then 64 times at
+// once: each request makes the calls that it makes alone, none shared, none split.
+func TestTreeCostsTheSameInACrowd(t *testing.T) {
+	// A slow machine takes more than the usual time for them all.
+	w := e2e.NewWorld(t, consolesim.Options{Latency: 50 * time.Millisecond}, func(s *gateway.Settings, _ *consolesim.Server) { s.ConsoleTimeout = e2e.Patience })
+	w.Query(e2e.TreeQuery, nil) // the gateway now knows its console
+	w.Sim.ResetCounts()
+	w.Query(e2e.TreeQuery, nil)
+	alone := w.Calls()
+	w.NoCallTwice()
+
+	const many = 64
+	w.Sim.ResetCounts()
+	var wait sync.WaitGroup
+	for range many {
+		wait.Go(func() {
+			if a := w.Ask(e2e.TreeQuery, e2e.Request{}); len(a.Errors) > 0 {
+				t.Errorf("%+v", a.Errors)
+			}
+		})
+	}
+	wait.Wait()
+	want := e2e.Counts{}
+	for operation, n := range alone {
+		want[operation] = many * n
+	}
+	if diff := cmp.Diff(want, w.Calls()); diff != "" {
+		t.Errorf("calls of %d requests at once, - wanted + made:\n%s", many, diff)
+	}
+	if n := w.Unplanned(); n != "0" {
+		t.Errorf("look-ahead overlooked %s loads", n)
+	}
+}
+
+// TestWindowsAreExact compares stretches of a list, whatever the console's page
+// size, with the list itself.
+func TestWindowsAreExact(t *testing.T) {
+	for _, clamp := range []int{7, 20, 100, 500} {
+		t.Run(fmt.Sprint("pages of ", clamp), func(t *testing.T) {
+			t.Parallel()
+			w := e2e.NewWorld(t, consolesim.Options{Scale: 2000, PageClamp: clamp})
+			all := w.Sim.Data().WorkflowIDs(w.Sim.Data().MainDepartmentID())
+			if len(all) < 540 {
+				t.Fatalf("only %d workflows in the main department", len(all))
+			}
+			for _, s := range []struct{ first, offset int }{
+				{500, 30}, {1, 0}, {20, 0}, {20, 30}, {99, 1}, {500, 0}, {3, len(all) - 2}, {5, len(all)}, {5, len(all) + 100}, {0, 0}, {17, 333},
+			} {
+				w.CheckWindow(all, s.first, s.offset)
+			}
+		})
+	}
+}
+
+// TestCursorsWalkTheWholeList follows endCursor from page to page.
+func TestCursorsWalkTheWholeList(t *testing.T) {
+	w := e2e.NewWorld(t, consolesim.Options{})
+	all := w.Sim.Data().WorkflowIDs(w.Sim.Data().MainDepartmentID())
+	var walked []string
+	for after := "null"; ; {
+		var got struct {
+			Workflows struct {
+				Edges []struct {
+					Cursor string
+					Node   struct{ ID string }
+				}
+				PageInfo struct {
+					HasNextPage bool
+					EndCursor   *string
+				}
+			}
+		}
+		w.Query(fmt.Sprintf(`{ workflows(first: 7, after: %s) { edges { cursor node { id } } pageInfo { hasNextPage endCursor } } }`, after), &got)
+		for _, e := range got.Workflows.Edges {
+			walked = append(walked, e.Node.ID)
+		}
+		if !got.Workflows.PageInfo.HasNextPage {
+			break
+		}
+		if last := got.Workflows.Edges[len(got.Workflows.Edges)-1].Cursor; last != *got.Workflows.PageInfo.EndCursor {
+			t.Fatalf("end cursor %q is not that of the last edge, %q", *got.Workflows.PageInfo.EndCursor, last)
+		}
+		after = fmt.Sprintf("%q", *got.Workflows.PageInfo.EndCursor)
+	}
+	if diff := cmp.Diff(all, walked); diff != "" {
+		t.Errorf("- list + walked:\n%s", diff)
+	}
+}

@@ -1,0 +1,219 @@
+package joins
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/consoleql/consoleql/internal/consolesim"
+	"github.com/consoleql/consoleql/internal/gateway"
+	"github.com/consoleql/consoleql/test/e2e"
+)
+
+// asIs changes no answer.
+func asIs(_ *http.Request, body string) string { return body }
+
+func TestIDsSetting(t *testing.T) {
+	for _, mode := range []string{"auto", "on", "off"} {
+		for _, takes := range []bool{true, false} {
+			t.Run(fmt.Sprintf("%s, console takes them: %v", mode, takes), func(t *testing.T) {
+				t.Parallel()
+				w := e2e.NewWorld(t, consolesim.Options{NoIDs: !takes}, func(s *gateway.Settings, _ *consolesim.Server) { s.ConsoleIDs = mode })
+				for _, first := range []int{2, 3, 50} {
+					w.Sim.ResetCounts()
+					w.Joined(first)
+					w.NoCallTwice()
+					if n := w.WithIDs(); mode == "off" && n > 0 {
+						t.Errorf("%d calls with Ids", n)
+					}
+				}
+				w.Sim.ResetCounts()
+				w.Joined(10)
+				n := w.WithIDs()
+				if mode == "on" && n == 0 && takes || mode == "auto" && !takes && n > 0 {
+					t.Errorf("%d calls with Ids", n)
+				}
+			})
+		}
+	}
+}
+
+// TestAConsoleThatBeginsToIgnoreIDs is what an update of the console or a
+// proxy before it may do, after the gateway has learned otherwise.
+func TestAConsoleThatBeginsToIgnoreIDs(t *testing.T) {
+	for _, mode := range []string{"auto", "on"} {
+		t.Run(mode, func(t *testing.T) {
+			t.Parallel()
+			var ignores atomic.Bool
+			w := e2e.NewWorld(t, consolesim.Options{}, func(s *gateway.Settings, _ *consolesim.Server) { s.ConsoleIDs = mode },
+				e2e.Proxied(t, func(r *http.Request) {
+					if q := r.URL.Query(); ignores.Load() && q.Has("Ids") {
+						q.Del("Ids")
+						r.URL.RawQuery = q.Encode()
+					}
+				}, asIs))
+			w.Joined(10)
+			if w.WithIDs() == 0 {
+				t.Fatal("Ids were not tried")
+			}
+			ignores.Store(true)
+			for _, first := range []int{2, 10, 30, 50} {
+				w.Joined(first)
+			}
+			ignores.Store(false)
+			w.Joined(50)
+		})
+	}
+}
+
+// TestAnAnswerToIDsThatIsNotWhole lacks an entity that the console has.
+func TestAnAnswerToIDsThatIsNotWhole(t *testing.T) {
+	t.Parallel()
+	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Proxied(t, func(r *http.Request) {
+		if q := r.URL.Query(); len(q["Ids"]) > 2 {
+			q["Ids"] = q["Ids"][1:]
+			r.URL.RawQuery = q.Encode()
+		}
+	}, asIs))
+	for range 2 {
+		w.Sim.ResetCounts()
+		w.Joined(50)
+		calls := w.Calls()
+		if calls[e2e.Queue] != 1 || calls[e2e.Robot] != 1 {
+			t.Errorf("want one queue and one robot by itself: %v", calls)
+		}
+	}
+}
+
+// TestAConsoleThatRefusesIDs does so as servers and proxies do.
+func TestAConsoleThatRefusesIDs(t *testing.T) {
+	for _, status := range []int{http.StatusBadRequest, http.StatusNotFound, http.StatusRequestURITooLong, http.StatusRequestHeaderFieldsTooLarge} {
+		t.Run(fmt.Sprint(status), func(t *testing.T) {
+			t.Parallel()
+			w := e2e.NewWorld(t, consolesim.Options{})
+			w.Sim.Fail(func(r *http.Request) bool { return strings.Contains(r.URL.RawQuery, "Ids=") }, consolesim.Fault{Status: status})
+			w.Joined(50)
+			w.Sim.ResetCounts()
+			w.Joined(30)
+			if n := w.WithIDs(); n > 0 {
+				t.Errorf("%d calls with Ids after they were refused", n)
+			}
+		})
+	}
+}
+
+// TestIDsInOtherLetters compares GUIDs without regard to case.
+func TestIDsInOtherLetters(t *testing.T) {
+	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Through(t, func(r *http.Request, body string) string {
+		if r.URL.Path != "/openapi/workflows" && !strings.HasPrefix(r.URL.Path, "/openapi/companies") {
+			return body
+		}
+		parts := strings.Split(body, `"`)
+		for i, part := range parts {
+			if len(part) == 36 && strings.Count(part, "-") == 4 {
+				parts[i] = strings.ToUpper(part)
+			}
+		}
+		return strings.Join(parts, `"`)
+	}))
+	a := w.Ask(`{ workflows(first: 30) { nodes { id package { id } queue { id } robots { id } version { id } department { id } company { name } } } }`, e2e.Request{})
+	if len(a.Errors) > 0 || strings.Contains(string(a.Data), "null") {
+		t.Errorf("%+v in %.500s", a.Errors, a.Data)
+	}
+	w.NoCallTwice()
+	if n := w.Calls()[e2e.Robot] + w.Calls()[e2e.Queue] + w.Calls()[e2e.Pkg]; n > 0 {
+		t.Errorf("calls for single entities: %v", w.Calls())
+	}
+}
+
+// TestPagesOfOne is the smallest console there is.
+func TestPagesOfOne(t *testing.T) {
+	t.Parallel()
+	w := e2e.NewWorld(t, consolesim.Options{PageClamp: 1})
+	for range 2 {
+		w.Joined(5)
+		for _, s := range []struct{ first, offset int }{{1, 0}, {5, 0}, {3, 60}, {5, 64}, {2, 7}} {
+			w.CheckWindow(w.Sim.Data().WorkflowIDs(w.Sim.Data().MainDepartmentID()), s.first, s.offset)
+		}
+	}
+}
+
+// TestAListThatShrinksWhileItIsRead counts an entity that is gone from its page.
+func TestAListThatShrinksWhileItIsRead(t *testing.T) {
+	t.Parallel()
+	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Through(t, func(r *http.Request, body string) string {
+		if r.URL.Path != "/openapi/queues" {
+			return body
+		}
+		return strings.Replace(body, `"count":24`, `"count":25`, 1)
+	}))
+	ids := w.Sim.Data().QueueIDs(w.Sim.Data().MainDepartmentID())
+	for range 3 {
+		for _, tt := range []struct{ first, offset, want int }{{20, 0, 20}, {500, 0, 24}, {10, 20, 4}, {1, 24, 0}, {2, 0, 2}} {
+			var got struct {
+				Queues struct{ Nodes []struct{ ID string } }
+			}
+			w.Query(fmt.Sprintf(`{ queues(first: %d, offset: %d) { totalCount nodes { id } } }`, tt.first, tt.offset), &got)
+			var answered []string
+			for _, n := range got.Queues.Nodes {
+				answered = append(answered, n.ID)
+			}
+			if want := ids[min(tt.offset, 24):][:tt.want]; !slices.Equal(answered, want) {
+				t.Errorf("first %d, offset %d: %d nodes, want %d", tt.first, tt.offset, len(answered), tt.want)
+			}
+		}
+	}
+}
+
+// TestIgnoredIDsAreLearnedForGood: in a small department the whole list can be
+// just what was asked for, which says nothing of whether `Ids` is taken. However
+// the departments' answers race, no later operation asks with `Ids`.
+func TestIgnoredIDsAreLearnedForGood(t *testing.T) {
+	const query = `{ companies { departments { workflows(first: 50) { nodes { queue { name } robots { name } } } } } }`
+	for range 4 {
+		w := e2e.NewWorld(t, consolesim.Options{NoIDs: true})
+		w.Query(query, nil)
+		w.Sim.ResetCounts()
+		w.Query(query, nil)
+		alone := w.Calls()
+		if n := w.WithIDs(); n > 0 {
+			t.Errorf("%d calls with Ids after they were ignored", n)
+		}
+		w.Sim.ResetCounts()
+		w.Query(query, nil)
+		if diff := cmp.Diff(alone, w.Calls()); diff != "" {
+			t.Errorf("the same query costs another number of calls: %s", diff)
+		}
+	}
+}
+
+// TestFirstQuestionOfSeveralChunks: that it is not known yet whether a console takes Ids
+// changes nothing in what the rest of them ask.
+func TestFirstQuestionOfSeveralChunks(t *testing.T) {
+	w := e2e.NewWorld(t, consolesim.Options{PageClamp: 20})
+	ids := w.Sim.Data().WorkflowIDs(w.Sim.Data().MainDepartmentID())[:45]
+	var query strings.Builder
+	for i, id := range ids {
+		fmt.Fprintf(&query, " w%d: workflow(id: %q) { id name }", i, id)
+	}
+	w.Query(`{ workflows(first: 50) { totalCount nodes { id } } }`, nil) // how much comes at once is known
+	w.Sim.ResetCounts()
+	a := w.Ask("{"+query.String()+" }", e2e.Request{})
+	if len(a.Errors) > 0 || strings.Count(string(a.Data), `"name"`) != len(ids) {
+		t.Errorf("%s", a.Body)
+	}
+	for _, r := range w.Sim.Requests() {
+		if values, err := url.ParseQuery(r.RawQuery); err != nil || slices.Contains(values["Ids"], "") {
+			t.Errorf("asked for %s", r.RawQuery)
+		}
+	}
+	if diff := cmp.Diff(e2e.Counts{e2e.Workflows: 3}, w.Calls()); diff != "" {
+		t.Errorf("- three chunks + asked: %s", diff)
+	}
+}

@@ -1,0 +1,149 @@
+package joins
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/consoleql/consoleql/internal/consolesim"
+	"github.com/consoleql/consoleql/internal/gateway"
+	"github.com/consoleql/consoleql/internal/redistest"
+	"github.com/consoleql/consoleql/test/e2e"
+)
+
+// sharing lets gateways share a Redis.
+func sharing(store *redistest.Server) func(*gateway.Settings, *consolesim.Server) {
+	return func(s *gateway.Settings, _ *consolesim.Server) { s.RedisURL = store.URL() }
+}
+
+// acting lets the default service account be another user's.
+func acting(u consolesim.User) func(*gateway.Settings, *consolesim.Server) {
+	return func(s *gateway.Settings, _ *consolesim.Server) { s.Username, s.Password = u.Username, u.Password }
+}
+
+// elsewhere gives the console another address: to the gateway, it is another console of
+// the same SSO.
+func elsewhere(t testing.TB) func(*gateway.Settings, *consolesim.Server) {
+	return e2e.Through(t, func(_ *http.Request, body string) string { return body })
+}
+
+// otherSSO lets a gateway believe another SSO than the console does. As simulators are
+// alike, it has the same users by the same ids.
+func otherSSO(sso *consolesim.Server) func(*gateway.Settings, *consolesim.Server) {
+	return func(s *gateway.Settings, _ *consolesim.Server) { s.SSOURL = sso.SSOURL() }
+}
+
+// TestKeysAreOfOneAccount: of gateways that share a Redis and a console, those that act as
+// another user by the same name are not answered what that one has started; replicas are.
+func TestKeysAreOfOneAccount(t *testing.T) {
+	store := redistest.Start(t)
+	w := e2e.NewWorld(t, consolesim.Options{}, sharing(store))
+	twin, other := w.Neighbour(sharing(store)), w.Neighbour(sharing(store), acting(w.Sim.Data().RestrictedUser()))
+	started := w.Ask(w.Execution("k"), e2e.Request{})
+	for name, tt := range map[string]struct {
+		of         *e2e.World
+		executions int
+	}{"a replica": {twin, 0}, "another account": {other, 1}} {
+		var again e2e.Answer
+		n := w.Asked(func() { again = tt.of.Ask(w.Execution("k"), e2e.Request{}) })
+		if same := string(again.Data) == string(started.Data); n[e2e.Execute] != tt.executions || same != (tt.executions == 0) || len(again.Errors) > 0 {
+			t.Errorf("%s: %d executions for %s after %s", name, n[e2e.Execute], again.Body, started.Body)
+		}
+	}
+}
+
+// TestKeysAreOfOneConsole: what was started on one console was not on another.
+func TestKeysAreOfOneConsole(t *testing.T) {
+	store := redistest.Start(t)
+	w := e2e.NewWorld(t, consolesim.Options{}, sharing(store))
+	other := w.Neighbour(sharing(store), elsewhere(t))
+	for of, g := range map[string]*e2e.World{"one": w, "the other": other} {
+		if n := w.Asked(func() { g.Query(w.Execution("k"), nil) }); n[e2e.Execute] != 1 {
+			t.Errorf("%s: %v", of, n)
+		}
+	}
+}
+
+// TestKeysAreOfOneSSO: a user of another SSO by the same id is another user.
+func TestKeysAreOfOneSSO(t *testing.T) {
+	store, sso := redistest.Start(t), e2e.NewSim(t, consolesim.Options{})
+	w := e2e.NewWorld(t, consolesim.Options{}, sharing(store), e2e.Verifying)
+	other := w.Neighbour(sharing(store), e2e.Verifying, otherSSO(sso))
+	username, _ := w.Sim.DefaultUser()
+	if a := w.Ask(w.Execution("k"), e2e.Request{Header: w.As(username)}); len(a.Errors) > 0 {
+		t.Fatalf("%s", a.Body)
+	}
+	if e := other.Refused(w.Execution("k"), e2e.Request{Header: e2e.Bearer(sso.Token(username))}); e.Extensions.Code != "UNAUTHENTICATED" {
+		t.Errorf("%+v", e)
+	}
+}
+
+// TestKeysAreOfOneScope: the same key and input in another company or department stand for
+// something else, which the caller is told.
+func TestKeysAreOfOneScope(t *testing.T) {
+	w := e2e.NewWorld(t, consolesim.Options{})
+	d := w.Sim.Data()
+	create := `mutation { createQueue(input: {name: "q", idempotencyKey: "k"}) { queue { id companyId departmentId } } }`
+	if a := w.Ask(create, e2e.Request{}); len(a.Errors) > 0 {
+		t.Fatalf("%s", a.Body)
+	}
+	for name, header := range map[string]map[string]string{
+		"another department": e2e.In(d.MainCompanyID(), d.Companies()[0].RootDepartmentID),
+		"another company":    e2e.In(d.Companies()[1].ID, d.Companies()[1].RootDepartmentID),
+	} {
+		w.Sim.ResetCounts()
+		a := w.Ask(create, e2e.Request{Header: header})
+		if e := w.OnlyError(a); e.Extensions.Code != "CONFLICT" || strings.Contains(string(a.Data), d.MainDepartmentID()) {
+			t.Errorf("%s: %s", name, a.Body)
+		}
+		w.NoCalls()
+	}
+}
+
+// TestAnOddRefusalMayHideAnExecution: a proxy that answers for the console may do so after
+// it has executed.
+func TestAnOddRefusalMayHideAnExecution(t *testing.T) {
+	w := e2e.NewWorld(t, consolesim.Options{})
+	defer w.Sim.Fail(func(r *http.Request) bool { return strings.HasSuffix(r.URL.Path, "/execute") }, consolesim.Fault{Status: 499, After: true, Times: 1})()
+	if e := w.Refused(w.Execution("k"), e2e.Request{}); e.Extensions.Code != "UPSTREAM_INVALID_RESPONSE" {
+		t.Errorf("%+v", e)
+	}
+	w.Sim.ResetCounts()
+	if e := w.Refused(w.Execution("k"), e2e.Request{}); e.Extensions.Code != "CONFLICT" || !strings.Contains(e.Message, "unknown") {
+		t.Errorf("asked again: %+v", e)
+	}
+	w.NoCalls()
+}
+
+// TestAnswersAreOfOneIdentity: of gateways that share a Redis, replicas share what they
+// were answered; those of another account, console or SSO have no part in it.
+func TestAnswersAreOfOneIdentity(t *testing.T) {
+	store, sso := redistest.Start(t), e2e.NewSim(t, consolesim.Options{})
+	w := e2e.NewWorld(t, consolesim.Options{}, sharing(store), e2e.Cached, e2e.Verifying)
+	twin := w.Neighbour(sharing(store), e2e.Cached, e2e.Verifying)
+	others := map[string]*e2e.World{
+		"another account": w.Neighbour(sharing(store), e2e.Cached, e2e.Verifying, acting(w.Sim.Data().RestrictedUser())),
+		"another console": w.Neighbour(sharing(store), e2e.Cached, e2e.Verifying, elsewhere(t)),
+		"another SSO":     w.Neighbour(sharing(store), e2e.Cached, e2e.Verifying, otherSSO(sso)),
+	}
+	username, _ := w.Sim.DefaultUser()
+	for name, header := range map[string]map[string]string{"its account": nil, "a user": w.As(username)} {
+		size, query := 0, ""
+		e2e.Await(t, "an answer that is shared", func() bool { // a Redis that is slow is done without
+			size++
+			query = fmt.Sprintf(`{ workflows(first: %d) { nodes { name } } }`, size)
+			w.Ask(query, e2e.Request{Header: header})
+			return len(w.Asked(func() { twin.Ask(query, e2e.Request{Header: header}) })) == 0
+		})
+		for of, other := range others {
+			shown := header
+			if of == "another SSO" && header != nil {
+				shown = e2e.Bearer(sso.Token(username))
+			}
+			if n := w.Asked(func() { other.Ask(query, e2e.Request{Header: shown}) }); n[e2e.Workflows] == 0 && (of != "another account" || header == nil) {
+				t.Errorf("%s, asked as %s: %v", of, name, n)
+			}
+		}
+	}
+}

@@ -1,0 +1,168 @@
+package joins
+
+import (
+	"fmt"
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/consoleql/consoleql/internal/consolesim"
+	"github.com/consoleql/consoleql/internal/gateway"
+	"github.com/consoleql/consoleql/test/e2e"
+)
+
+// TestListsWithoutACount reads lists of which the console does not say how long
+// they are: to their end, so that nothing is lost and no length is made up.
+func TestListsWithoutACount(t *testing.T) {
+	count := regexp.MustCompile(`"count":\d+,?`)
+	for _, clamp := range []int{20, 500} {
+		t.Run(fmt.Sprint("pages of ", clamp), func(t *testing.T) {
+			t.Parallel()
+			w := e2e.NewWorld(t, consolesim.Options{PageClamp: clamp}, e2e.Through(t, func(_ *http.Request, body string) string {
+				return count.ReplaceAllString(body, "")
+			}))
+			all := w.Sim.Data().WorkflowIDs(w.Sim.Data().MainDepartmentID())
+			for _, s := range []struct{ first, offset int }{{500, 0}, {30, 0}, {7, 33}, {0, 0}, {20, len(all)}} {
+				w.CheckWindow(all, s.first, s.offset)
+			}
+			var total struct{ Workflows struct{ TotalCount int } }
+			w.Query(`{ workflows { totalCount } }`, &total)
+			if total.Workflows.TotalCount != len(all) {
+				t.Errorf("total count %d, want %d", total.Workflows.TotalCount, len(all))
+			}
+			a := w.Ask(e2e.RelatedQuery(50), e2e.Request{})
+			if diff := cmp.Diff(w.WantRelated(50), e2e.Decode[e2e.RelatedAnswer](t, a.Data).Workflows.Nodes); diff != "" {
+				t.Errorf("- wanted + answered:\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestListsWithoutACountOrPages: a console that neither counts nor pages is
+// read once more than it has pages, and nothing of it twice.
+func TestListsWithoutACountOrPages(t *testing.T) {
+	count := regexp.MustCompile(`"count":\d+,?`)
+	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Proxied(t, func(r *http.Request) {
+		if r.URL.Path == "/openapi/queues" {
+			r.URL.RawQuery = "PageSize=20"
+		}
+	}, func(_ *http.Request, body string) string { return count.ReplaceAllString(body, "") }))
+	all := w.Sim.Data().QueueIDs(w.Sim.Data().MainDepartmentID())[:20]
+	var got struct {
+		Queues struct {
+			TotalCount int
+			Nodes      []struct{ ID string }
+		}
+	}
+	w.Query(`{ queues(first: 50) { totalCount nodes { id } } }`, &got)
+	ids := make([]string, len(got.Queues.Nodes))
+	for i, n := range got.Queues.Nodes {
+		ids[i] = n.ID
+	}
+	if diff := cmp.Diff(all, ids); diff != "" || got.Queues.TotalCount != 20 {
+		t.Errorf("total count %d, - wanted + answered:\n%s", got.Queues.TotalCount, diff)
+	}
+	if n := w.Calls()[e2e.Queues]; n > 2 {
+		t.Errorf("%d calls", n)
+	}
+}
+
+// TestNullsInAList take a place each: they shift no entity and shorten no page.
+func TestNullsInAList(t *testing.T) {
+	for _, clamp := range []int{20, 500} {
+		t.Run(fmt.Sprint("pages of ", clamp), func(t *testing.T) {
+			t.Parallel()
+			var gone string
+			w := e2e.NewWorld(t, consolesim.Options{PageClamp: clamp}, func(s *gateway.Settings, sim *consolesim.Server) {
+				gone = sim.Data().WorkflowIDs(sim.Data().MainDepartmentID())[1]
+				// The entity's object is flat but for its lists; its end is found by counting braces.
+				e2e.Through(t, func(r *http.Request, body string) string {
+					if !strings.HasSuffix(r.URL.Path, "/openapi/workflows") {
+						return body
+					}
+					return nullAt(body, gone)
+				})(s, sim)
+			})
+			all := w.Sim.Data().WorkflowIDs(w.Sim.Data().MainDepartmentID())
+			var got struct {
+				Workflows struct {
+					TotalCount int
+					Nodes      []struct{ ID string }
+				}
+			}
+			w.Query(`{ workflows(first: 60) { totalCount nodes { id } } }`, &got)
+			ids := make([]string, len(got.Workflows.Nodes))
+			for i, n := range got.Workflows.Nodes {
+				ids[i] = n.ID
+			}
+			want := slices.DeleteFunc(slices.Clone(all[:60]), func(id string) bool { return id == gone })
+			if diff := cmp.Diff(want, ids); diff != "" || got.Workflows.TotalCount != len(all) {
+				t.Errorf("total count %d, - wanted + answered:\n%s", got.Workflows.TotalCount, diff)
+			}
+			w.NoCallTwice()
+			for _, first := range []int{1, 3, 20} {
+				want := slices.DeleteFunc(slices.Clone(all), func(id string) bool { return id == gone })
+				if diff := cmp.Diff(want, w.Walk(first)); diff != "" {
+					t.Errorf("by cursors, %d at once: - wanted + answered:\n%s", first, diff)
+				}
+			}
+		})
+	}
+}
+
+// TestAPageThatFails fails its list: nodes that nobody could read are not left out of it.
+func TestAPageThatFails(t *testing.T) {
+	w := e2e.NewWorld(t, consolesim.Options{PageClamp: 20})
+	w.Sim.Fail(func(r *http.Request) bool {
+		page := r.URL.Query().Get("PageIndex")
+		return r.URL.Path == "/openapi/workflows" && page != "" && page != "0"
+	}, consolesim.Fault{Status: http.StatusInternalServerError})
+	a := w.Ask(`{ workflows(first: 60) { totalCount nodes { id } } }`, e2e.Request{})
+	if e := w.OnlyError(a); e.FieldPath() != "workflows" || e.Extensions.Code != "UPSTREAM_UNAVAILABLE" || string(a.Data) != `{"workflows":null}` {
+		t.Errorf("answered %s", a.Body)
+	}
+	if a := w.Ask(`{ workflows(first: 20) { nodes { id } } }`, e2e.Request{}); len(a.Errors) > 0 {
+		t.Errorf("the first page alone: %s", a.Body)
+	}
+}
+
+// nullAt puts null in the place of the object that begins with the id.
+func nullAt(body, id string) string {
+	at := strings.Index(body, fmt.Sprintf(`{"id":%q`, id))
+	if at < 0 {
+		return body
+	}
+	depth := 0
+	for i := at; i < len(body); i++ {
+		switch body[i] {
+		case '{':
+			depth++
+		case '}':
+			depth--
+		}
+		if depth == 0 {
+			return body[:at] + "null" + body[i+1:]
+		}
+	}
+	return body
+}
+
+// TestAnotherEntityIsNoAbsence: an answer about another entity does not say that the one asked for is gone.
+func TestAnotherEntityIsNoAbsence(t *testing.T) {
+	for name, answered := range map[string]string{
+		"bare": `{"id":"` + e2e.Nobody + `","name":"x"}`, "wrapped": `{"count":1,"list":[{"id":"` + e2e.Nobody + `","name":"x"}]}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := e2e.NewWorld(t, consolesim.Options{}, e2e.Through(t, func(*http.Request, string) string { return answered }))
+			d := w.Sim.Data()
+			e := w.Refused(`{ queue(id: "`+d.QueueIDs(d.MainDepartmentID())[0]+`") { id } }`, e2e.Request{})
+			if e.Extensions.Code != "UPSTREAM_INVALID_RESPONSE" {
+				t.Errorf("answered %+v", e)
+			}
+		})
+	}
+}

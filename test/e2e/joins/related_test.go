@@ -1,0 +1,250 @@
+package joins
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/consoleql/consoleql/internal/consolesim"
+	"github.com/consoleql/consoleql/internal/gateway"
+	"github.com/consoleql/consoleql/test/e2e"
+)
+
+// TestARelatedEntityThatFails lets every call fail that names one entity.
+func TestARelatedEntityThatFails(t *testing.T) {
+	for name, tt := range map[string]struct {
+		status int
+		code   string
+	}{
+		"forbidden": {http.StatusForbidden, "FORBIDDEN"},
+		"broken":    {http.StatusInternalServerError, "UPSTREAM_UNAVAILABLE"},
+		"busy":      {http.StatusTooManyRequests, "RATE_LIMITED"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			// Without Ids, two entities are got one by one.
+			w := e2e.NewWorld(t, consolesim.Options{}, func(s *gateway.Settings, _ *consolesim.Server) { s.ConsoleIDs = "off" })
+			want := w.WantRelated(2)
+			bad := []string{want[0].Package.ID, want[1].Queue.ID}
+			w.Sim.Fail(func(r *http.Request) bool {
+				return strings.Contains(r.URL.Path, bad[0]) || strings.Contains(r.URL.Path, bad[1])
+			}, consolesim.Fault{Status: tt.status})
+			want[0].Package, want[0].Version, want[1].Queue = nil, nil, nil
+			w.CheckRelated(w.Ask(e2e.RelatedQuery(2), e2e.Request{}), want, tt.code)
+		})
+	}
+}
+
+// TestAFailingListOfRelatedEntities leaves the other relations alone.
+func TestAFailingListOfRelatedEntities(t *testing.T) {
+	w := e2e.NewWorld(t, consolesim.Options{})
+	w.Sim.Fail(e2e.On("/openapi/packages"), consolesim.Fault{Status: 503})
+	want := w.WantRelated(50)
+	for i := range want {
+		want[i].Package, want[i].Version = nil, nil
+	}
+	w.CheckRelated(w.Ask(e2e.RelatedQuery(50), e2e.Request{}), want, "UPSTREAM_UNAVAILABLE")
+}
+
+// TestARefusedListOfRelatedEntities leaves the last word to single gets.
+func TestARefusedListOfRelatedEntities(t *testing.T) {
+	for _, status := range []int{400, 403, 404, 500} {
+		t.Run(strconv.Itoa(status), func(t *testing.T) {
+			t.Parallel()
+			w := e2e.NewWorld(t, consolesim.Options{})
+			w.Sim.Fail(e2e.On("/openapi/packages"), consolesim.Fault{Status: status})
+			a := w.Ask(e2e.RelatedQuery(50), e2e.Request{})
+			if diff := cmp.Diff(w.WantRelated(50), e2e.Decode[e2e.RelatedAnswer](t, a.Data).Workflows.Nodes); diff != "" || len(a.Errors) > 0 {
+				t.Errorf("%+v, - wanted + answered:\n%s", a.Errors, diff)
+			}
+		})
+	}
+}
+
+// TestRelationsThatLeadNowhere changes ids on their way, since no console lets
+// a related entity be deleted.
+func TestRelationsThatLeadNowhere(t *testing.T) {
+	for name, tt := range map[string]struct {
+		field string
+		lose  func(*e2e.Related)
+	}{
+		"package": {"packageId", func(r *e2e.Related) { r.Package, r.Version = nil, nil }},
+		"version": {"packageVersionId", func(r *e2e.Related) { r.Version = nil }},
+		"queue":   {"associatedQueueId", func(r *e2e.Related) { r.Queue = nil }},
+	} {
+		for _, first := range []int{1, 2, 50} {
+			t.Run(fmt.Sprint(name, " of one in ", first), func(t *testing.T) {
+				t.Parallel()
+				var from string
+				w := e2e.NewWorld(t, consolesim.Options{}, e2e.Through(t, func(r *http.Request, body string) string {
+					if r.URL.Path != "/openapi/workflows" {
+						return body
+					}
+					return strings.Replace(body, from, fmt.Sprintf("%q:%q", tt.field, e2e.Nobody), 1)
+				}))
+				want := w.WantRelated(first)
+				f, _ := w.Sim.Data().Workflow(want[0].ID)
+				from = fmt.Sprintf("%q:%q", tt.field, map[string]string{
+					"packageId": f.PackageID, "packageVersionId": f.PackageVersionID, "associatedQueueId": f.QueueID,
+				}[tt.field])
+				tt.lose(&want[0])
+				w.CheckRelated(w.Ask(e2e.RelatedQuery(first), e2e.Request{}), want, "")
+			})
+		}
+	}
+}
+
+// TestOtherRelationsThatLeadNowhere are null without an error.
+func TestOtherRelationsThatLeadNowhere(t *testing.T) {
+	for name, tt := range map[string]struct {
+		path, id, query, field string
+	}{
+		"a step's workflow":       {"/openapi/workflowlayouts", "workflowId", `{ workflowLayouts(first: 1) { nodes { nodes { name workflow { name } } } } }`, "workflow"},
+		"an entity's company":     {"/openapi/queues", "companyId", `{ queues(first: 1) { nodes { name company { name } } } }`, "company"},
+		"an entity's department":  {"/openapi/queues", "departmentId", `{ queues(first: 1) { nodes { name department { name } } } }`, "department"},
+		"the latest version":      {"/openapi/packages", "lastVersionId", `{ packages(first: 1) { nodes { name latestVersion { version } } } }`, "latestVersion"},
+		"the viewer's department": {"/openapi/companyusers/self", "assignedDepartmentId", `{ viewer { name assignedDepartment { name } } }`, "assignedDepartment"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := e2e.NewWorld(t, consolesim.Options{}, e2e.Through(t, func(r *http.Request, body string) string {
+				if r.URL.Path != tt.path {
+					return body
+				}
+				key := fmt.Sprintf("%q:\"", tt.id)
+				at := strings.Index(body, key)
+				if at < 0 {
+					t.Errorf("no %s in %s", key, body)
+					return body
+				}
+				at += len(key)
+				return body[:at] + e2e.Nobody + body[at+36:]
+			}))
+			a := w.Ask(tt.query, e2e.Request{})
+			if !strings.Contains(string(a.Data), `"name":"`) || lastNull(string(a.Data)) != tt.field || len(a.Errors) > 0 {
+				t.Errorf("answered %s", a.Body)
+			}
+		})
+	}
+}
+
+// TestARobotThatDoesNotExist is left out of its workflow's robots, with no call for their list.
+func TestARobotThatDoesNotExist(t *testing.T) {
+	for _, first := range []int{1, 2, 50} {
+		t.Run(fmt.Sprint("one in ", first), func(t *testing.T) {
+			t.Parallel()
+			var from string
+			w := e2e.NewWorld(t, consolesim.Options{}, e2e.Through(t, func(r *http.Request, body string) string {
+				if r.URL.Path != "/openapi/workflows" {
+					return body
+				}
+				return strings.Replace(body, from, fmt.Sprintf("\"associatedRobotIds\":[%q", e2e.Nobody), 1)
+			}))
+			want := w.WantRelated(first)
+			at := slices.IndexFunc(want, func(r e2e.Related) bool { return len(r.Robots) > 0 })
+			if at < 0 {
+				t.Fatal("no workflow has robots")
+			}
+			from = fmt.Sprintf("\"associatedRobotIds\":[%q", want[at].Robots[0].ID)
+			want[at].Robots = want[at].Robots[1:]
+			a := w.Ask(e2e.RelatedQuery(first), e2e.Request{})
+			if diff := cmp.Diff(want, e2e.Decode[e2e.RelatedAnswer](t, a.Data).Workflows.Nodes, cmpopts.EquateEmpty()); diff != "" || len(a.Errors) > 0 {
+				t.Errorf("%+v, - wanted + answered:\n%s", a.Errors, diff)
+			}
+			if n := w.Calls()[e2e.WorkflowRobots]; n > 0 {
+				t.Errorf("%d calls for lists of robots", n)
+			}
+		})
+	}
+}
+
+// TestNoWordOfAbsence lets the console answer in other ways than that an entity does not
+// exist: each is an error at the relation, and its siblings are answered.
+func TestNoWordOfAbsence(t *testing.T) {
+	for name, tt := range map[string]struct {
+		fault consolesim.Fault
+		code  string
+	}{
+		"an ingress":             {consolesim.IngressPage.Fault(http.StatusNotFound), "UPSTREAM_INVALID_RESPONSE"},
+		"nginx":                  {consolesim.NginxPage.Fault(http.StatusNotFound), "UPSTREAM_INVALID_RESPONSE"},
+		"not the caller's":       {consolesim.Fault{Status: http.StatusForbidden}, "FORBIDDEN"},
+		"down, in all its calls": {consolesim.Fault{Status: http.StatusServiceUnavailable}, "UPSTREAM_UNAVAILABLE"},
+	} {
+		for _, ids := range []string{"auto", "off"} {
+			t.Run(name+", Ids "+ids, func(t *testing.T) {
+				t.Parallel()
+				w := e2e.NewWorld(t, consolesim.Options{}, func(s *gateway.Settings, _ *consolesim.Server) { s.ConsoleIDs = ids })
+				want := w.WantRelated(2)
+				w.Sim.Fail(func(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, "/openapi/queues") }, tt.fault)
+				want[0].Queue, want[1].Queue = nil, nil
+				w.CheckRelated(w.Ask(e2e.RelatedQuery(2), e2e.Request{}), want, tt.code)
+			})
+		}
+	}
+}
+
+// TestNoWordOfAbsenceInATree: a department is not known to be absent where the tree cannot be had.
+func TestNoWordOfAbsenceInATree(t *testing.T) {
+	for name, tt := range map[string]struct{ path, query, at string }{
+		"a relation":          {"/openapi/departments/tree", `{ queues(first: 1) { nodes { name department { name } } } }`, "queues.nodes.0.department"},
+		"by id":               {"/openapi/departments/tree", `{ department(id: "` + e2e.Nobody + `") { name } viewer { name } }`, "department"},
+		"a company":           {"/openapi/companies/companylist", `{ queues(first: 1) { nodes { name company { name } } } }`, "queues.nodes.0.company"},
+		"a company by its id": {"/openapi/companies/companylist", `{ company(id: "` + e2e.Nobody + `") { name } viewer { name } }`, "company"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := e2e.NewWorld(t, consolesim.Options{})
+			w.Sim.Fail(e2e.On(tt.path), consolesim.Fault{Status: http.StatusNotFound})
+			a := w.Ask(tt.query, e2e.Request{})
+			if e := w.OnlyError(a); e.Extensions.Code != "NOT_FOUND" || e.FieldPath() != tt.at || !strings.Contains(string(a.Data), `"name":"`) {
+				t.Errorf("%s", a.Body)
+			}
+		})
+	}
+}
+
+// lastNull is the name of the last field that is null.
+func lastNull(data string) string {
+	before, _, _ := strings.Cut(data, `":null`)
+	return before[strings.LastIndexByte(before, '"')+1:]
+}
+
+func TestNoneByThisIDIsNoError(t *testing.T) {
+	for name, console := range map[string]consolesim.Options{"plain": {}, "wrapped": {Dialect: consolesim.Dialect{WrapSingle: true}}, "without Ids": {NoIDs: true}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := e2e.NewWorld(t, console)
+			fields := ""
+			for _, field := range []string{"package", "queue", "robot", "workflow", "workflowLayout"} {
+				fields += fmt.Sprintf("%s(id: %q) { name } ", field, e2e.Nobody)
+				fields += fmt.Sprintf("other_%s: %s(id: %q) { name } ", field, field, strings.ReplaceAll(e2e.Nobody, "dead", "beef"))
+			}
+			var got struct {
+				Root map[string]any
+			}
+			query := fmt.Sprintf(`{ %s company(id: %q) { name } missing: department(id: %q) { name }
+				department(id: %q) { %s } here: company(id: %q) { department(id: %q) { name } } }`,
+				fields, e2e.Nobody, e2e.Nobody, w.Sim.Data().MainDepartmentID(), fields, w.Sim.Data().MainCompanyID(), e2e.Nobody)
+			w.Query(query, &got.Root)
+			check := func(where string, fields map[string]any) {
+				for field, v := range fields {
+					if v != nil && field != "here" && (field != "department" || where != "query") {
+						t.Errorf("%s of %s is %v", field, where, v)
+					}
+				}
+			}
+			if len(got.Root) != 14 {
+				t.Errorf("%d fields: %v", len(got.Root), got.Root)
+			}
+			check("query", got.Root)
+			check("department", got.Root["department"].(map[string]any))
+			check("company", got.Root["here"].(map[string]any))
+		})
+	}
+}

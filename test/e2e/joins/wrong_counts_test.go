@@ -1,0 +1,67 @@
+package joins
+
+import (
+	"fmt"
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/consoleql/consoleql/internal/consolesim"
+	"github.com/consoleql/consoleql/test/e2e"
+)
+
+// TestWrongCounts reads lists whose count is not how many entities they have: nothing that the
+// console shows is lost, whichever stretch is read first, and nothing comes twice.
+func TestWrongCounts(t *testing.T) {
+	t.Parallel()
+	main := e2e.AnyData(t).MainDepartmentID()
+	all := e2e.AnyData(t).WorkflowIDs(main) // 66
+	n := len(all)
+	count := regexp.MustCompile(`"count":-?\d+`)
+	windows := []struct{ first, offset int }{{200, 0}, {500, 0}, {n, 0}, {30, 40}, {10, n - 3}, {25, 20}, {5, 0}, {20, n}, {50, n}, {20, n + 3}, {7, n + 1}}
+	for _, clamp := range []int{7, 20, 500} {
+		for _, said := range []int{n + 1, n + 20, n + 22, 500, n - 1, 41, 40, 60, 21, 14, 0, -1} {
+			t.Run(fmt.Sprintf("pages of %d, count %d", clamp, said), func(t *testing.T) {
+				w := e2e.NewWorld(t, consolesim.Options{PageClamp: clamp}, e2e.Through(t, func(r *http.Request, body string) string {
+					if !strings.HasSuffix(r.URL.Path, "/openapi/workflows") {
+						return body
+					}
+					return count.ReplaceAllString(body, fmt.Sprintf(`"count":%d`, said))
+				}))
+				for _, s := range rotated(windows, said+clamp) {
+					if said >= 0 && said < n && s.offset > 0 {
+						continue
+					}
+					w.CheckShown(all, s.first, s.offset, said)
+				}
+				for _, order := range []string{"ASC", "DESC"} {
+					var got struct {
+						Workflows struct{ Nodes []struct{ ID string } }
+					}
+					w.Query(fmt.Sprintf(`{ workflows(first: 500, order: %s) { nodes { id } } }`, order), &got)
+					if len(got.Workflows.Nodes) != n {
+						t.Errorf("%s: %d nodes of %d", order, len(got.Workflows.Nodes), n)
+					}
+				}
+				if said >= 0 && said < n {
+					return // what begins behind a count that is too small is not looked for
+				}
+				for _, first := range []int{13, 50} {
+					if diff := cmp.Diff(all, w.Walk(first)); diff != "" {
+						t.Errorf("by cursors, %d at once: - wanted + answered:\n%s", first, diff)
+					}
+				}
+			})
+		}
+	}
+}
+
+// rotated begins a list with another element, so that each is the first that a gateway reads.
+func rotated[T any](list []T, by int) []T {
+	by = max(0, by) % len(list)
+	return append(slices.Clone(list[by:]), list[:by]...)
+}

@@ -1,0 +1,150 @@
+package limits
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/consoleql/consoleql/internal/consolesim"
+	"github.com/consoleql/consoleql/test/e2e"
+)
+
+// TestCallsAreBounded: an operation that would make more calls than it may ends before the
+// level that would; what was read before is answered.
+func TestCallsAreBounded(t *testing.T) {
+	t.Parallel()
+	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Budget(60))
+	all := w.Sim.Data().QueueIDs(w.Sim.Data().MainDepartmentID())
+	a := w.Ask(`{ queues(first: 500) { totalCount nodes { id `+e2e.Counted(12)+`} } robots(first: 1) { nodes { id } } }`, e2e.Request{})
+	if got := w.Called(); got > 60 {
+		t.Errorf("%d calls", got)
+	}
+	data := e2e.Decode[struct {
+		Queues struct {
+			TotalCount int
+			Nodes      []map[string]any
+		}
+		Robots struct{ Nodes []struct{ ID string } }
+	}](t, a.Data)
+	if len(data.Queues.Nodes) != len(all) || data.Queues.TotalCount != len(all) || len(data.Robots.Nodes) != 1 {
+		t.Fatalf("what was read is not answered: %.500s", a.Body)
+	}
+	for _, n := range data.Queues.Nodes {
+		if n["id"] == nil || n["a11"] != nil {
+			t.Errorf("a queue is %v", n)
+		}
+	}
+	// "n or more": what a resolver has begun when the counts are refused may not be counted. Nothing is counted twice.
+	most := 2 + 12*len(all)
+	for i, e := range a.Errors[:min(len(a.Errors), 100)] {
+		var needed, limit int
+		_, err := fmt.Sscanf(e.Message, "the operation needs %d console calls or more, and may make %d:", &needed, &limit)
+		if err != nil || e.Extensions.Code != "QUERY_TOO_COMPLEX" || limit != 60 || needed <= limit || needed > most || len(e.Path) != 4 {
+			t.Fatalf("error %d: %+v, want more than 60 and at most %d calls: %v", i, e, most, err)
+		}
+	}
+	if last := a.Errors[len(a.Errors)-1]; len(a.Errors) != 101 || !strings.HasSuffix(last.Message, " more errors are not listed") || last.Extensions.Code != "QUERY_TOO_COMPLEX" {
+		t.Errorf("%d errors, the last is %+v", len(a.Errors), last)
+	}
+}
+
+// TestCallsUpToTheBound: an operation that needs just what it may is answered whole, however
+// its calls come about.
+func TestCallsUpToTheBound(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		sim   consolesim.Options
+		query string
+	}{
+		"lists":          {consolesim.Options{}, `{ queues(first: 500) { nodes { ` + e2e.Counted(3) + `} } }`},
+		"pages":          {consolesim.Options{PageClamp: 10}, `{ workflows(first: 60) { nodes { id } } }`},
+		"single gets":    {consolesim.Options{NoIDs: true, PageClamp: 10}, `{ workflows(first: 10) { nodes { queue { name } package { name } } } }`},
+		"trees":          {consolesim.Options{}, `{ companies { viewer { name } departments { name } } }`},
+		"root fields":    {consolesim.Options{}, `{ ` + e2e.Counted(9) + ` viewer { name } }`},
+		"robots by list": {consolesim.Options{NoAssociatedRobotIDs: true}, `{ workflows(first: 12) { nodes { robots { name } } } }`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			free := e2e.NewWorld(t, tt.sim)
+			free.Query(tt.query, nil)
+			needed := free.Called()
+			w := e2e.NewWorld(t, tt.sim, e2e.Budget(needed))
+			w.Query(tt.query, nil)
+			short := e2e.NewWorld(t, tt.sim, e2e.Budget(needed-1))
+			a := short.Ask(tt.query, e2e.Request{})
+			if len(a.Errors) == 0 || short.Called() > needed-1 {
+				t.Errorf("%d calls, %d of them allowed: %.300s", short.Called(), needed-1, a.Body)
+			}
+			for _, e := range a.Errors {
+				if e.Extensions.Code != "QUERY_TOO_COMPLEX" {
+					t.Errorf("%+v", e)
+				}
+			}
+		})
+	}
+}
+
+// TestALevelIsSentWholeOrNot: of a level that needs one call more than is left, look-ahead makes
+// none. A resolver may have begun one of them before.
+func TestALevelIsSentWholeOrNot(t *testing.T) {
+	t.Parallel()
+	const query = `{ queues(first: 500) { nodes { a: workflows(first: 0) { totalCount } } } }`
+	free := e2e.NewWorld(t, consolesim.Options{})
+	free.Query(query, nil)
+	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Budget(free.Called()-1))
+	w.Ask(query, e2e.Request{})
+	if n := w.Called(); n > 2 {
+		t.Errorf("%d calls, want that of the queues, and one at most of the next level", n)
+	}
+}
+
+// TestCallsOfAMutation: its writes and what its payloads read have one budget. Writes that
+// exceed it are not begun; payloads that do are null below.
+func TestCallsOfAMutation(t *testing.T) {
+	t.Parallel()
+	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Budget(4))
+	ids := w.Sim.Data().QueueIDs(w.Sim.Data().MainDepartmentID())
+	update := func(n int, fields string) string {
+		var b strings.Builder
+		for i := range n {
+			fmt.Fprintf(&b, `m%d: updateQueue(input: {id: %q, name: "n"}) { queue { %s } } `, i, ids[i], fields)
+		}
+		return "mutation { " + b.String() + "}"
+	}
+	a := w.Ask(update(5, "id"), e2e.Request{})
+	if len(a.Errors) != 5 || a.Errors[0].Extensions.Code != "QUERY_TOO_COMPLEX" {
+		t.Errorf("answered %s", a.Body)
+	}
+	w.NoCalls()
+	if a := w.Ask(update(4, "id"), e2e.Request{}); len(a.Errors) > 0 || w.Called() != 4 {
+		t.Errorf("%d calls: %s", w.Called(), a.Body)
+	}
+	w.Sim.ResetCounts()
+	a = w.Ask(update(2, "id "+e2e.Counted(2)), e2e.Request{})
+	if w.Called() > 4 || len(a.Errors) != 2 || a.Errors[0].Extensions.Code != "QUERY_TOO_COMPLEX" || a.Errors[0].Path[0] != "m1" {
+		t.Errorf("%d calls: %s", w.Called(), a.Body)
+	}
+}
+
+// TestCallsOfEvents: each event has a budget of its own.
+func TestCallsOfEvents(t *testing.T) {
+	t.Parallel()
+	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Budget(3))
+	robot := w.Sim.Data().RobotIDs(w.Sim.Data().MainDepartmentID())[0]
+	w.Sim.SetRobotStatus(robot, "Ready")
+	s := w.Socket(nil)
+	s.Subscribe("1", fmt.Sprintf(`subscription { robotChanged(ids: [%q]) { id status department { %s} } }`, robot, e2e.Counted(2)))
+	for _, status := range []string{"Busy", "Disconnected", "Ready"} {
+		w.Polls(2)
+		w.Sim.SetRobotStatus(robot, status)
+		for {
+			a := s.Next("1")
+			if len(a.Errors) > 0 {
+				t.Fatalf("answered %s", a.Body)
+			}
+			if slices.Contains([]string{strings.ToUpper(status)}, e2e.Decode[struct{ RobotChanged struct{ Status string } }](t, a.Data).RobotChanged.Status) {
+				break
+			}
+		}
+	}
+}

@@ -1,0 +1,136 @@
+package operations
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/consoleql/consoleql/internal/consolesim"
+	"github.com/consoleql/consoleql/internal/redistest"
+	"github.com/consoleql/consoleql/test/e2e"
+)
+
+// TestFailover: when a master of Redis dies and its replica takes its place, gateways go on as
+// before within seconds. Nothing is started twice meanwhile, and nobody is given what has been
+// changed.
+func TestFailover(t *testing.T) {
+	for name, start := range map[string]func(testing.TB) *redistest.Several{"Sentinel": redistest.StartSentinel, "Cluster": redistest.StartCluster} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			sim, err := consolesim.Start(context.Background(), consolesim.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = sim.Close() })
+			f := &failover{t: t, sim: sim, store: start(t), workflow: sim.Data().WorkflowIDs(sim.Data().MainDepartmentID())[0]}
+			for range 2 {
+				f.replicas = append(f.replicas, e2e.NewProcess(t, sim, f.store.URL, append([]string{e2e.TokenKeys}, e2e.KeptForAnHour...)...))
+			}
+			u := sim.Data().SoloUser()
+			f.session = e2e.With(f.replicas[0].SignIn(u), e2e.In(u.CompanyIDs[0], ""))
+			f.goesOn()
+			for i := range f.store.Masters { // each, as they have different keys
+				stop := f.executing()
+				f.store.FailOver(i)
+				stop()
+				f.goesOn()
+			}
+			if n := sim.Counts()[e2e.Execute]; n > f.keys {
+				t.Errorf("%d executions for %d keys", n, f.keys)
+			}
+		})
+	}
+}
+
+// failover are gateways whose Redis fails over.
+type failover struct {
+	t        *testing.T
+	sim      *consolesim.Server
+	store    *redistest.Several
+	replicas []*e2e.Process
+	session  map[string]string
+	workflow string
+	written  int
+	keys     int
+}
+
+// goesOn waits until all is as it should be, and says what is not.
+func (f *failover) goesOn() {
+	f.t.Helper()
+	for _, p := range f.replicas {
+		e2e.Await(f.t, "trust", func() bool { return p.Metric("consoleql_cache_trusted") == "1" })
+	}
+	a, b := f.replicas[0], f.replicas[1]
+	for range 4 {
+		f.change(a)
+		for _, p := range []*e2e.Process{b, a} {
+			var got struct{ Workflow struct{ Priority int } }
+			p.Query(fmt.Sprintf(`{ workflow(id: %q) { priority } }`, f.workflow), &got)
+			if got.Workflow.Priority != 100+f.written {
+				f.t.Errorf("priority %d after %d", got.Workflow.Priority, 100+f.written)
+			}
+		}
+		a, b = b, a
+	}
+	// A command that was late gives Redis a second's rest, in which each replica reads for itself.
+	e2e.Await(f.t, "that a replica calls nobody for what the other one has read anew", func() bool {
+		f.change(a)
+		a.Query(e2e.JoinQuery, nil)
+		calls := len(f.sim.Requests())
+		b.Query(e2e.JoinQuery, nil)
+		return len(f.sim.Requests()) == calls
+	})
+	for _, p := range f.replicas {
+		if got := p.Ask(`{ viewer { userName } }`, e2e.Request{Header: e2e.With(f.session, e2e.NoCache)}); len(got.Errors) > 0 {
+			f.t.Errorf("the session: %s", got.Body)
+		}
+	}
+	f.keys++
+	first, code := e2e.ExecuteOnce(a, f.workflow, fmt.Sprint("calm-", f.keys))
+	if again, _ := e2e.ExecuteOnce(b, f.workflow, fmt.Sprint("calm-", f.keys)); again != first || first == "" {
+		f.t.Errorf("executed, and again: %q, %q, %s", first, again, code)
+	}
+}
+
+// change gives the workflow another priority, so that it has to be read anew.
+func (f *failover) change(by *e2e.Process) {
+	f.written++
+	by.Query(fmt.Sprintf(`mutation { updateWorkflow(input: {id: %q, priority: %d}) { workflow { id } } }`, f.workflow, 100+f.written), nil)
+}
+
+// executing executes with key after key, each until it is answered, through all replicas;
+// what it returns ends it.
+func (f *failover) executing() (stop func()) {
+	ctx, cancel := context.WithCancel(f.t.Context())
+	var callers sync.WaitGroup
+	var mu sync.Mutex
+	for n := range 4 {
+		callers.Go(func() {
+			for i := 0; ctx.Err() == nil; i++ {
+				mu.Lock()
+				f.keys++
+				key := fmt.Sprint("storm-", f.keys)
+				mu.Unlock()
+				for try := range 100 {
+					body, code := e2e.ExecuteOnce(f.replicas[(n+try)%2], f.workflow, key)
+					if body != "" || strings.Contains(code, "unknown: check before retrying") {
+						break
+					}
+					if !strings.HasPrefix(code, "UPSTREAM_UNAVAILABLE ") {
+						f.t.Errorf("told %q", code)
+					}
+					time.Sleep(100 * time.Millisecond)
+				}
+				time.Sleep(20 * time.Millisecond)
+			}
+		})
+	}
+	time.Sleep(300 * time.Millisecond) // they are at it
+	return func() {
+		cancel()
+		callers.Wait()
+	}
+}

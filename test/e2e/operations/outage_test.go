@@ -1,0 +1,225 @@
+package operations
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/consoleql/consoleql/internal/consolesim"
+	"github.com/consoleql/consoleql/internal/gateway"
+	"github.com/consoleql/consoleql/test/e2e"
+)
+
+// answeredAs is a check that an answer is that user's, or one of the errors.
+func answeredAs(username string, answered *atomic.Int64, codes ...string) func(e2e.Answer) string {
+	return func(a e2e.Answer) string {
+		var data struct{ Viewer *struct{ UserName string } }
+		if len(a.Data) > 0 && string(a.Data) != "null" {
+			if err := json.Unmarshal(a.Data, &data); err != nil {
+				return err.Error()
+			}
+		}
+		switch {
+		case data.Viewer != nil && data.Viewer.UserName != username:
+			return fmt.Sprintf("%s is answered as %s", username, data.Viewer.UserName)
+		case data.Viewer != nil:
+			answered.Add(1)
+			return ""
+		case len(a.Errors) == 1 && slices.Contains(codes, a.Errors[0].Extensions.Code):
+			return ""
+		default:
+			return fmt.Sprintf("%s: %+v", username, a.Errors)
+		}
+	}
+}
+
+// bodyOf reads a request's body, for a fault that strikes by it.
+func bodyOf(r *http.Request) string {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return ""
+	}
+	return string(body)
+}
+
+// TestRedisIsAway stops Redis for ten seconds under load, then starts it empty.
+// Tokens expire all the while. Service accounts and callers' own tokens see no
+// error, sessions recover or end, and nobody is ever taken for anybody else.
+func TestRedisIsAway(t *testing.T) {
+	t.Parallel()
+	f := e2e.NewFleet(t, 2, consolesim.Options{TokenLifetime: 4 * time.Second})
+	solo, restricted := f.Sim.Data().SoloUser(), f.Sim.Data().RestrictedUser()
+	home := e2e.In(solo.CompanyIDs[0], "")
+	session := e2e.With(f.Slots[0].Load().SignIn(solo), home)
+	var service, bySession, own atomic.Int64
+	ctx, stop := context.WithCancel(t.Context())
+	var wait sync.WaitGroup
+	wait.Go(func() {
+		f.Load(ctx, 10, 100*time.Millisecond, nil, answeredAs("demo", &service))
+	})
+	wait.Go(func() {
+		f.Load(ctx, 10, 100*time.Millisecond, session, answeredAs(solo.Username, &bySession, "UNAUTHENTICATED", "UPSTREAM_UNAVAILABLE"))
+	})
+	wait.Go(func() {
+		for ctx.Err() == nil { // a caller renews its own token by itself
+			f.Ask(f.Slots[1].Load(), f.Slots[1].Load().As(restricted.Username), answeredAs(restricted.Username, &own))
+			time.Sleep(100 * time.Millisecond)
+		}
+	})
+	phase := func(what string, d time.Duration, count *atomic.Int64) {
+		t.Helper()
+		before := count.Load()
+		time.Sleep(d)
+		if count.Load() == before {
+			t.Errorf("%s: no answer in %v", what, d)
+		}
+	}
+	phase("at first", 2*time.Second, &bySession)
+	f.Redis.Stop()
+	phase("without Redis", 10*time.Second, &service)
+	f.Redis.Restart()
+	phase("with Redis again", 6*time.Second, &bySession)
+	f.Redis.RestartEmpty()
+	phase("with an empty Redis", 6*time.Second, &service)
+
+	// Whatever became of the old session, a new one works everywhere.
+	fresh := f.Slots[1].Load().SignIn(solo)
+	for i := range f.Slots {
+		if a := f.Slots[i].Load().Ask(`{ viewer { userName } }`, e2e.Request{Header: e2e.With(fresh, home)}); !strings.Contains(string(a.Data), solo.Username) {
+			t.Errorf("a new session is answered %s", a.Body)
+		}
+	}
+	stop()
+	wait.Wait()
+	for said, n := range f.Errors {
+		t.Errorf("%d callers were told %s", n, said)
+	}
+	if own.Load() < 10 {
+		t.Errorf("%d answers to a caller with its own token", own.Load())
+	}
+	if _, _, _, reused := f.Granted(); reused > 0 {
+		t.Errorf("%d refresh tokens were used twice", reused)
+	}
+}
+
+// TestKilledWithTheAnswer kills a gateway after the SSO has granted its refresh
+// and before that could be stored. Its service account logs in again at the next
+// gateway; its session ends; neither refresh token is used twice.
+func TestKilledWithTheAnswer(t *testing.T) {
+	t.Parallel()
+	f := e2e.NewFleet(t, 2, consolesim.Options{TokenLifetime: 3 * time.Second})
+	solo := f.Sim.Data().SoloUser()
+	first, second := f.Slots[0].Load(), f.Slots[1].Load()
+	session := e2e.With(first.SignIn(solo), e2e.In(solo.CompanyIDs[0], ""))
+	var answered atomic.Int64
+	asDemo, asSolo := answeredAs("demo", &answered), answeredAs(solo.Username, &answered)
+	f.Ask(first, nil, asDemo)
+	f.Ask(first, session, asSolo)
+	f.Sim.ResetGrants()
+	// The SSO takes its time over refreshes. The simulator carries one out even
+	// where its client has gone away meanwhile, as an SSO may well.
+	disarm := f.Sim.Fail(func(r *http.Request) bool {
+		return r.URL.Path == "/connect/token" && strings.Contains(bodyOf(r), "grant_type=refresh_token")
+	}, consolesim.Fault{Delay: time.Minute})
+	defer disarm()
+	var callers sync.WaitGroup
+	asking := f.Sim.Counts()["POST /connect/token"] + 2
+	for deadline := time.Now().Add(20 * time.Second); f.Sim.Counts()["POST /connect/token"] < asking; time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("the tokens are not renewed")
+		}
+		callers.Go(func() { f.Ask(first, nil, asDemo) })
+		callers.Go(func() { f.Ask(first, session, asSolo) })
+	}
+	f.Kill(0)
+	callers.Wait()
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		if _, refreshes, _, _ := f.Granted(); refreshes == 2 {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("the SSO does not grant what it was asked")
+		}
+	}
+	disarm()
+	// For the rest of their lives the old tokens serve; then the account logs in and
+	// the session is over.
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		f.Ask(second, nil, asDemo)
+		var over bool
+		f.Ask(second, session, func(a e2e.Answer) string {
+			over = len(a.Errors) == 1 && a.Errors[0].Extensions.Code == "UNAUTHENTICATED"
+			if over {
+				return ""
+			}
+			return asSolo(a)
+		})
+		if logins, _, _, _ := f.Granted(); over && logins > 0 {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("after the end of the tokens: the session is over: %v", over)
+		}
+	}
+	logins, _, refused, reused := f.Granted()
+	// The gateway never learns of the lost grants, so it shows the session's refresh token once more.
+	if logins != 1 || refused > 0 || reused > 1 {
+		t.Errorf("%d logins, %d grants refused, %d refresh tokens used twice; want 1, 0, at most 1", logins, refused, reused)
+	}
+	f.Mu.Lock()
+	defer f.Mu.Unlock()
+	for said, n := range f.Errors {
+		t.Errorf("%d callers were told %s", n, said)
+	}
+}
+
+// TestAHangingSSOTakesNothingFromTheConsole: who shows a console token needs no SSO.
+func TestAHangingSSOTakesNothingFromTheConsole(t *testing.T) {
+	const places = 8
+	w := e2e.NewWorld(t, consolesim.Options{}, func(s *gateway.Settings, _ *consolesim.Server) {
+		s.ConsoleConcurrency, s.ConsoleTimeout = places, time.Hour
+	})
+	owner, _ := w.Sim.DefaultUser()
+	caller := w.As(owner)
+	defer w.Sim.Fail(func(r *http.Request) bool { return r.URL.Path == "/connect/token" }, consolesim.Fault{Delay: time.Hour})()
+	var signIns sync.WaitGroup
+	defer signIns.Wait()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	for i := range 300 {
+		signIns.Go(func() {
+			body := fmt.Sprintf(`{"query":%q,"variables":{"u":"user%d","p":"p"}}`, e2e.SignInMutation, i)
+			req, err := http.NewRequestWithContext(ctx, http.MethodPost, w.URL+"/graphql", strings.NewReader(body))
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			req.Header.Set("Content-Type", "application/json")
+			if resp, err := w.Http.Do(req); err == nil {
+				_ = resp.Body.Close() // too many at once are refused
+			}
+		})
+	}
+	e2e.Await(t, "sign-ins under way", func() bool { return w.Calls()["POST /connect/token"] > places })
+	// Until the test ends, no sign-in gives back its place.
+	asking, stop := context.WithTimeout(t.Context(), e2e.Patience)
+	defer stop()
+	req, err := http.NewRequestWithContext(asking, http.MethodPost, w.URL+"/graphql", strings.NewReader(`{"query":"{ robots { totalCount } }"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, value := range e2e.With(e2e.JsonBody, caller) {
+		req.Header.Set(name, value)
+	}
+	if a, err := w.Do(req); err != nil || len(a.Errors) > 0 {
+		t.Errorf("%s, %v", a.Body, err)
+	}
+}

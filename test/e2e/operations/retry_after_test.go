@@ -1,0 +1,110 @@
+package operations
+
+import (
+	"net/http"
+	"net/url"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/consoleql/consoleql/internal/consolesim"
+	"github.com/consoleql/consoleql/internal/gateway"
+	"github.com/consoleql/consoleql/test/e2e"
+)
+
+// told is how long an answer says that its caller should wait, in seconds, by its body and by its header.
+func told(t *testing.T, resp *http.Response, body []byte) (seconds int) {
+	t.Helper()
+	said := e2e.Decode[struct {
+		Errors []struct {
+			Extensions struct {
+				Code       string
+				RetryAfter int
+				Console    map[string]any
+			}
+		}
+	}](t, body)
+	if len(said.Errors) != 1 {
+		t.Fatalf("%d errors: %s", len(said.Errors), body)
+	}
+	inBody := said.Errors[0].Extensions.RetryAfter
+	if header := resp.Header.Get("Retry-After"); header != strconv.Itoa(inBody) {
+		t.Errorf("Retry-After: %s, extensions.retryAfter: %d", header, inBody)
+	}
+	return inBody
+}
+
+// TestRetryAfterIsObeyed: a console that asks to wait is not asked again meanwhile, and callers are told how long.
+func TestRetryAfterIsObeyed(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		status     int
+		retryAfter string
+		code       string
+	}{"429": {429, "20", "RATE_LIMITED"}, "503": {503, "20", "UPSTREAM_UNAVAILABLE"}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := e2e.NewWorld(t, consolesim.Options{})
+			w.AsksToWait(tt.status, tt.retryAfter)
+			post := map[string]string{"Content-Type": "application/json"}
+			for i := range 20 {
+				resp, body := w.Send(http.MethodPost, "/graphql", `{"query":"{ robots { totalCount } }"}`, post)
+				if i%2 == 1 {
+					resp, body = w.Send(http.MethodGet, "/graphql?query="+url.QueryEscape("{ queues { totalCount } }"), "", nil)
+				}
+				if seconds := told(t, resp, body); seconds < 1 || seconds > 20 || i == 0 && seconds != 20 {
+					t.Errorf("query %d is told to wait for %d s", i, seconds)
+				}
+			}
+			id := w.Sim.Data().WorkflowIDs(w.Sim.Data().MainDepartmentID())[0]
+			e := w.Refused(`mutation($id: ID!) { executeWorkflow(input: {id: $id}) { jobs { id } } }`, e2e.Request{Variables: map[string]any{"id": id}})
+			if e.Extensions.Code != tt.code || e.Extensions.Console != nil {
+				t.Errorf("a mutation is told %+v", e)
+			}
+			if n := w.ConsoleCalls(); n != 1 {
+				t.Errorf("the console was called %d times: %v", n, w.Calls())
+			}
+			// Another principal is asked for as before.
+			before := w.ConsoleCalls()
+			owner, _ := w.Sim.DefaultUser()
+			w.Ask(`{ robots { totalCount } }`, e2e.Request{Header: w.As(owner)})
+			if w.ConsoleCalls() == before {
+				t.Error("another principal waits as well")
+			}
+		})
+	}
+}
+
+// TestStaleDataWhileTheConsoleAsksToWait is given where there is some.
+func TestStaleDataWhileTheConsoleAsksToWait(t *testing.T) {
+	t.Parallel()
+	w := e2e.NewWorld(t, consolesim.Options{}, func(s *gateway.Settings, _ *consolesim.Server) { s.Cache = "on" })
+	w.Query(`{ robots { totalCount } }`, nil)
+	time.Sleep(3100 * time.Millisecond) // the life of robots, and what is given while they are read anew
+	w.AsksToWait(429, "20")
+	for range 5 {
+		w.Query(`{ robots { totalCount } }`, nil)
+	}
+	if n := w.ConsoleCalls(); n != 1 {
+		t.Errorf("the console was called %d times: %v", n, w.Calls())
+	}
+}
+
+// TestPollsWaitAsTheConsoleAsks, and go on afterwards.
+func TestPollsWaitAsTheConsoleAsks(t *testing.T) {
+	t.Parallel()
+	w := e2e.NewWorld(t, e2e.Standing(consolesim.Options{}))
+	s := w.Socket(nil)
+	s.Subscribe("1", `subscription { robotChanged { id } }`)
+	w.Polls(2)
+	disarm := w.Sim.Fail(nil, consolesim.Fault{Status: 429, Header: http.Header{"Retry-After": {"2"}}, Times: 1})
+	defer disarm()
+	w.Sim.ResetCounts()
+	e2e.Await(t, "the poll that is refused", func() bool { return w.ConsoleCalls() > 0 })
+	refused := time.Now()
+	e2e.Await(t, "the next poll", func() bool { return w.ConsoleCalls() > 1 })
+	if waited := time.Since(refused); waited < 1500*time.Millisecond {
+		t.Errorf("polled again after %v", waited)
+	}
+	w.Polls(2)
+}

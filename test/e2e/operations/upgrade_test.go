@@ -1,0 +1,191 @@
+package operations
+
+import (
+	"bytes"
+	"net/http"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/consoleql/consoleql/internal/consolesim"
+	"github.com/consoleql/consoleql/internal/redistest"
+	"github.com/consoleql/consoleql/test/e2e"
+)
+
+// oldRelease is the commit of the release whose data in Redis this one reads, and that reads this one's.
+const oldRelease = "538e60c"
+
+// buildOldRelease builds the old release from the repository's history.
+func buildOldRelease(t *testing.T) (binary string) {
+	t.Helper()
+	dir := t.TempDir()
+	command := func(in string, stdin []byte, name string, args ...string) []byte {
+		var stdout, stderr bytes.Buffer
+		c := exec.Command(name, args...)
+		c.Dir, c.Stdin, c.Stdout, c.Stderr = in, bytes.NewReader(stdin), &stdout, &stderr
+		if err := c.Run(); err != nil {
+			t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, &stderr)
+		}
+		return stdout.Bytes()
+	}
+	if err := exec.Command("git", "cat-file", "-e", oldRelease+"^{commit}").Run(); err != nil {
+		t.Fatalf("the release %s cannot be built: its commit is missing. Test in a full clone: git fetch --unshallow", oldRelease)
+	}
+	command(dir, command("../../..", nil, "git", "archive", oldRelease), "tar", "-x")
+	binary = filepath.Join(dir, "old-release")
+	command(dir, nil, "go", "build", "-trimpath", "-buildvcs=false", "-o", binary, "./cmd/server")
+	return binary
+}
+
+// releases are a gateway of one release and then, or beside it, one of another, on one Redis and one console.
+type releases struct {
+	t             *testing.T
+	first, second string // their binaries
+	beside        bool
+	sim           *consolesim.Server
+	store         *redistest.Server
+}
+
+// gateways starts the first release, lets it do something, and starts the second: beside it, or after its end.
+func (r *releases) gateways(do func(first *e2e.Process), env ...string) (first, second *e2e.Process) {
+	first = e2e.StartProcess(r.t, r.first, r.sim, r.store.URL(), env...)
+	if r.beside {
+		second = e2e.StartProcess(r.t, r.second, r.sim, r.store.URL(), env...)
+		do(first)
+		return first, second
+	}
+	do(first)
+	if err := first.Cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		r.t.Fatal(err)
+	}
+	if err := first.Cmd.Wait(); err != nil {
+		r.t.Errorf("the first release ended with %v", err)
+	}
+	return first, e2e.StartProcess(r.t, r.second, r.sim, r.store.URL(), env...)
+}
+
+// TestUpgrade runs this release and the old one on one Redis, in both orders: while instances are replaced, and where a
+// release is rolled back.
+func TestUpgrade(t *testing.T) {
+	t.Parallel()
+	old := buildOldRelease(t)
+	for name, order := range map[string][2]string{"from old to new": {old, e2e.Release.Binary(t)}, "from new to old": {e2e.Release.Binary(t), old}} {
+		for when, beside := range map[string]bool{"beside": true, "after": false} {
+			t.Run(name+" "+when, func(t *testing.T) {
+				t.Parallel()
+				start := func(t *testing.T, o consolesim.Options) *releases {
+					return &releases{t, order[0], order[1], beside, e2e.NewSim(t, o), redistest.Start(t)}
+				}
+				t.Run("sessions", func(t *testing.T) { start(t, consolesim.Options{TokenLifetime: 2 * time.Second}).sessions() })
+				t.Run("idempotency keys", func(t *testing.T) { start(t, consolesim.Options{}).keys() })
+				if beside {
+					t.Run("a claim under way", func(t *testing.T) { start(t, consolesim.Options{}).claim() })
+					t.Run("invalidations", func(t *testing.T) { start(t, consolesim.Options{}).invalidations() })
+				}
+			})
+		}
+	}
+}
+
+// sessions of the first release are used and refreshed by the second, and then used by the first.
+func (r *releases) sessions() {
+	user := r.sim.Data().SoloUser()
+	var session map[string]string
+	first, second := r.gateways(func(first *e2e.Process) { session = first.SignIn(user) }, e2e.TokenKeys)
+	ask := func(p *e2e.Process) {
+		r.t.Helper()
+		a := p.Ask(`{ viewer { userName } }`, e2e.Request{Header: e2e.With(session, e2e.In(user.CompanyIDs[0], ""))})
+		if !strings.Contains(string(a.Data), user.Username) {
+			r.t.Fatalf("answered %s", a.Body)
+		}
+	}
+	ask(second)
+	refreshed := func() (n int) {
+		for _, g := range r.sim.Grants() {
+			if g.Refused || g.Reused {
+				r.t.Fatalf("grant %+v", g)
+			}
+			if g.Type == "refresh_token" && g.Username == user.Username {
+				n++
+			}
+		}
+		return n
+	}
+	before := refreshed()
+	e2e.Await(r.t, "a refresh", func() bool { ask(second); return refreshed() > before })
+	if r.beside {
+		ask(first)
+	}
+}
+
+// keys of executions that the first release made are known to the second.
+func (r *releases) keys() {
+	workflow := r.sim.Data().WorkflowIDs(r.sim.Data().MainDepartmentID())[0]
+	var body, code string
+	_, second := r.gateways(func(first *e2e.Process) { body, code = e2e.ExecuteOnce(first, workflow, "upgrade") })
+	if code != "" {
+		r.t.Fatalf("not executed: %s", code)
+	}
+	again, code := e2e.ExecuteOnce(second, workflow, "upgrade")
+	if again != body || code != "" {
+		r.t.Errorf("repeated, it answers %s%s, want %s", again, code, body)
+	}
+	if n := r.sim.Counts()[e2e.Execute]; n != 1 {
+		r.t.Errorf("executed %d times", n)
+	}
+}
+
+// claim is an execution under way at the first release, for which the second waits.
+func (r *releases) claim() {
+	workflow := r.sim.Data().WorkflowIDs(r.sim.Data().MainDepartmentID())[0]
+	first, second := r.gateways(func(*e2e.Process) {})
+	r.sim.Fail(func(q *http.Request) bool { return strings.HasSuffix(q.URL.Path, "/execute") }, consolesim.Fault{Delay: time.Second})
+	type reply struct{ body, code string }
+	replied := make(chan reply, 1)
+	go func() {
+		body, code := e2e.ExecuteOnce(first, workflow, "upgrade")
+		replied <- reply{body, code}
+	}()
+	e2e.Await(r.t, "the execution", func() bool { return r.sim.Counts()[e2e.Execute] == 1 })
+	body, code := e2e.ExecuteOnce(second, workflow, "upgrade")
+	if got := <-replied; got.code != "" || code != "" || got.body != body {
+		r.t.Errorf("the first answers %s%s, the second %s%s", got.body, got.code, body, code)
+	}
+	if n := r.sim.Counts()[e2e.Execute]; n != 1 {
+		r.t.Errorf("executed %d times", n)
+	}
+}
+
+// invalidations by the one release are heard by the other, whichever of them makes the change.
+func (r *releases) invalidations() {
+	queue := r.sim.Data().QueueIDs(r.sim.Data().MainDepartmentID())[0]
+	first, second := r.gateways(func(*e2e.Process) {}, e2e.KeptForAnHour...)
+	name := func(p *e2e.Process) string {
+		var got struct{ Queue struct{ Name string } }
+		a := p.Ask(`query($id: ID!) { queue(id: $id) { name } }`, e2e.Request{Variables: map[string]any{"id": queue}})
+		got = e2e.Decode[struct{ Queue struct{ Name string } }](r.t, a.Data)
+		return got.Queue.Name
+	}
+	for _, p := range []*e2e.Process{first, second} {
+		e2e.Await(r.t, "trust", func() bool { return p.Metric("consoleql_cache_trusted") == "1" })
+	}
+	for _, tt := range []struct {
+		by, other *e2e.Process
+		to        string
+	}{{first, second, "changed by the first"}, {second, first, "changed by the second"}} {
+		if was := name(tt.other); was == "" || was == tt.to {
+			r.t.Fatalf("the queue's name is %q before", was)
+		}
+		a := tt.by.Ask(`mutation($id: ID!, $name: String!) { updateQueue(input: {id: $id, name: $name}) { queue { name } } }`,
+			e2e.Request{Variables: map[string]any{"id": queue, "name": tt.to}})
+		if len(a.Errors) > 0 {
+			r.t.Fatalf("%s", a.Body)
+		}
+		if is := name(tt.other); is != tt.to {
+			r.t.Errorf("the other release still answers %q, want %q", is, tt.to)
+		}
+	}
+}

@@ -1,0 +1,68 @@
+package e2e
+
+import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"sync"
+	"testing"
+
+	collector "go.opentelemetry.io/proto/otlp/collector/trace/v1"
+	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/consoleql/consoleql/internal/consolesim"
+	"github.com/consoleql/consoleql/internal/gateway"
+)
+
+// otlpCollector takes traces as an OpenTelemetry collector does.
+type otlpCollector struct {
+	*httptest.Server
+	t testing.TB
+
+	Mu    sync.Mutex
+	Raw   []byte
+	Spans []*tracepb.Span
+}
+
+func NewCollector(t testing.TB) *otlpCollector {
+	c := &otlpCollector{t: t}
+	c.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		var sent collector.ExportTraceServiceRequest
+		if err == nil {
+			err = proto.Unmarshal(body, &sent)
+		}
+		if r.URL.Path != "/v1/traces" || err != nil {
+			t.Errorf("the collector was sent %s: %v", r.URL.Path, err)
+		}
+		c.Mu.Lock()
+		defer c.Mu.Unlock()
+		c.Raw = append(c.Raw, body...)
+		for _, resource := range sent.GetResourceSpans() {
+			for _, of := range resource.GetScopeSpans() {
+				c.Spans = append(c.Spans, of.GetSpans()...)
+			}
+		}
+		w.Header().Set("Content-Type", "application/x-protobuf")
+	}))
+	t.Cleanup(c.Close)
+	return c
+}
+
+// Take has a gateway send its traces here.
+func (c *otlpCollector) Take(s *gateway.Settings, _ *consolesim.Server) { s.OTLPURL = c.URL }
+
+// After ends the gateway, which sends all that is left, and returns the spans in the order in which they began.
+func (c *otlpCollector) After(w *World) []*tracepb.Span {
+	c.t.Helper()
+	w.Stop()
+	if err := w.Stopped(); err != nil {
+		c.t.Fatal(err)
+	}
+	c.Mu.Lock()
+	defer c.Mu.Unlock()
+	slices.SortStableFunc(c.Spans, func(a, b *tracepb.Span) int { return int(a.StartTimeUnixNano) - int(b.StartTimeUnixNano) })
+	return c.Spans
+}

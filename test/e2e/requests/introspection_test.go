@@ -1,0 +1,114 @@
+package requests
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/vektah/gqlparser/v2"
+	"github.com/vektah/gqlparser/v2/ast"
+
+	"github.com/consoleql/consoleql/internal/consolesim"
+	"github.com/consoleql/consoleql/test/e2e"
+)
+
+// TestIntrospectionAndSDLTellTheSame compares both, description by description.
+func TestIntrospectionAndSDLTellTheSame(t *testing.T) {
+	w := e2e.NewWorld(t, consolesim.Options{})
+	resp, err := w.Http.Get(w.URL + "/schema.graphql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		t.Fatal(resp.Status)
+	}
+	sdl, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	parsed, err := gqlparser.LoadSchema(&ast.Source{Input: string(sdl)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	written := make(map[string]string)
+	for name, d := range parsed.Types {
+		if strings.HasPrefix(name, "__") {
+			continue
+		}
+		written[name] = fmt.Sprint(d.Kind, d.Description)
+		for _, f := range d.Fields {
+			if strings.HasPrefix(f.Name, "__") {
+				continue
+			}
+			written[name+"."+f.Name] = f.Type.String() + " " + f.Description
+			for _, a := range f.Arguments {
+				written[name+"."+f.Name+"."+a.Name] = a.Type.String() + " " + fmt.Sprint(a.DefaultValue) + " " + a.Description
+			}
+		}
+		for _, v := range d.EnumValues {
+			written[name+"."+v.Name] = v.Description
+		}
+	}
+	told := make(map[string]string)
+	undescribed := []string{}
+	note := func(name, text, description string) {
+		told[name] = text + description
+		if strings.TrimSpace(description) == "" {
+			undescribed = append(undescribed, name)
+		}
+	}
+	for name, s := range w.Schema() {
+		note(name, s.Kind, s.Description)
+		for _, f := range s.Fields {
+			note(name+"."+f.Name, f.Type.String()+" ", f.Description)
+			for _, a := range f.Args {
+				value := "<nil>"
+				if a.DefaultValue != nil {
+					value = *a.DefaultValue
+				}
+				note(name+"."+f.Name+"."+a.Name, a.Type.String()+" "+value+" ", a.Description)
+			}
+		}
+		for _, f := range s.InputFields {
+			note(name+"."+f.Name, f.Type.String()+" ", f.Description)
+		}
+		for _, v := range s.EnumValues {
+			note(name+"."+v.Name, "", v.Description)
+		}
+	}
+	if diff := cmp.Diff(written, told); diff != "" {
+		t.Errorf("- SDL + introspection:\n%s", diff)
+	}
+	if len(undescribed) > 0 {
+		slices.Sort(undescribed)
+		t.Errorf("no description: %v", undescribed)
+	}
+	if len(told) < 400 {
+		t.Errorf("only %d things in the schema", len(told))
+	}
+}
+
+// TestDeferIsUnknown: answers come in one part, so no client is told to expect several.
+func TestDeferIsUnknown(t *testing.T) {
+	w := e2e.NewWorld(t, consolesim.Options{})
+	var told struct {
+		Schema struct {
+			Directives []struct{ Name string } `json:"directives"`
+		} `json:"__schema"`
+	}
+	w.Query(`{ __schema { directives { name } } }`, &told)
+	if len(told.Schema.Directives) == 0 {
+		t.Error("introspection lists no directives")
+	}
+	for _, d := range told.Schema.Directives {
+		if d.Name == "defer" {
+			t.Error("introspection lists @defer")
+		}
+	}
+	w.RefusedEverywhere(`{ workflows { nodes { id ... @defer { name } } } }`, "GRAPHQL_VALIDATION_FAILED")
+}

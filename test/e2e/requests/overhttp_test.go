@@ -1,0 +1,78 @@
+package requests
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/consoleql/consoleql/internal/consolesim"
+	"github.com/consoleql/consoleql/internal/gateway"
+	"github.com/consoleql/consoleql/test/e2e"
+)
+
+// TestBodiesThatGoOn are no JSON, and nothing of them is carried out.
+func TestBodiesThatGoOn(t *testing.T) {
+	for name, settings := range map[string]func(*gateway.Settings, *consolesim.Server){"cached": e2e.Cached, "uncached": func(*gateway.Settings, *consolesim.Server) {}} {
+		w := e2e.NewWorld(t, consolesim.Options{}, settings)
+		const operation = `{"query":"mutation { createQueue(input: {name: \"twice\"}) { queue { name } } }"}`
+		for _, behind := range []string{` trailing`, `{"query":"{ __typename }"}`, `]`} {
+			for _, accept := range []string{"*/*", "text/event-stream"} {
+				w.Sim.ResetCounts()
+				resp, body := w.Send(http.MethodPost, "/graphql", operation+behind, e2e.With(e2e.JsonBody, map[string]string{"Accept": accept}))
+				if resp.StatusCode != http.StatusBadRequest || !strings.Contains(string(body), "BAD_USER_INPUT") {
+					t.Errorf("%s, %s behind the operation, for %s: %d %s", name, behind, accept, resp.StatusCode, body)
+				}
+				w.NoCalls()
+			}
+		}
+	}
+}
+
+// TestRefusalsAreOfTheMediaTypeAskedFor, and have no data: nothing was executed.
+func TestRefusalsAreOfTheMediaTypeAskedFor(t *testing.T) {
+	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Cached)
+	const query = `{"query":"{ __typename }"}`
+	for name, tt := range map[string]struct {
+		method, path, body string
+		header             map[string]string
+		status             int
+		code               string
+	}{
+		"credentials":     {"POST", "/graphql", query, e2e.With(e2e.JsonBody, map[string]string{"X-Api-Key": "nope"}), 401, "UNAUTHENTICATED"},
+		"scope":           {"POST", "/graphql", query, e2e.With(e2e.JsonBody, map[string]string{"CompanyId": "nope"}), 400, "BAD_USER_INPUT"},
+		"trace":           {"POST", "/graphql", query, e2e.With(e2e.JsonBody, map[string]string{"X-ConsoleQL-Trace": "nope"}), 400, "BAD_USER_INPUT"},
+		"content type":    {"POST", "/graphql", query, map[string]string{"Content-Type": "text/plain"}, 415, "BAD_USER_INPUT"},
+		"encoding":        {"POST", "/graphql", query, e2e.With(e2e.JsonBody, map[string]string{"Content-Encoding": "br"}), 415, "BAD_USER_INPUT"},
+		"method":          {"PUT", "/graphql", query, e2e.JsonBody, 405, "BAD_USER_INPUT"},
+		"no JSON":         {"POST", "/graphql", `{`, e2e.JsonBody, 400, "BAD_USER_INPUT"},
+		"no object":       {"POST", "/graphql", `[]`, e2e.JsonBody, 400, "BAD_USER_INPUT"},
+		"mutation by GET": {"GET", "/graphql?query=" + url.QueryEscape(`mutation { signOut { ok } }`), "", nil, 405, "BAD_USER_INPUT"},
+		"syntax":          {"POST", "/graphql", `{"query":"{"}`, e2e.JsonBody, 400, "GRAPHQL_PARSE_FAILED"},
+		"validation":      {"POST", "/graphql", `{"query":"{ nope }"}`, e2e.JsonBody, 400, "GRAPHQL_VALIDATION_FAILED"},
+		"form":            {"POST", "/graphql", "--B--", map[string]string{"Content-Type": "multipart/form-data; boundary=B"}, 400, "BAD_USER_INPUT"},
+	} {
+		for accept, want := range map[string]string{
+			"":                                  "application/json",
+			"*/*":                               "application/json",
+			"application/graphql-response+json": "application/graphql-response+json",
+			"application/json;q=0.5, application/graphql-response+json": "application/graphql-response+json",
+			"application/graphql-response+json;q=0, application/json":   "application/json",
+		} {
+			header := e2e.With(tt.header, map[string]string{"Accept": accept})
+			resp, body := w.Send(tt.method, tt.path, tt.body, header)
+			status := tt.status
+			if want == "application/json" && (name == "syntax" || name == "validation") {
+				status = http.StatusUnprocessableEntity
+			}
+			if got := resp.Header.Get("Content-Type"); got != want+"; charset=utf-8" || resp.StatusCode != status {
+				t.Errorf("%s for %q: %d %s, want %d %s", name, accept, resp.StatusCode, got, status, want)
+			}
+			var members map[string]json.RawMessage
+			if err := json.Unmarshal(body, &members); err != nil || len(members) != 1 || !strings.Contains(string(members["errors"]), tt.code) {
+				t.Errorf("%s for %q: %s", name, accept, body)
+			}
+		}
+	}
+}

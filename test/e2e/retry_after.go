@@ -1,0 +1,21 @@
+package e2e
+
+import (
+	"net/http"
+
+	"github.com/consoleql/consoleql/internal/consolesim"
+)
+
+// AsksToWait lets the console answer everything with a status and a Retry-After.
+func (w *World) AsksToWait(status int, retryAfter string) {
+	w.T.Cleanup(w.Sim.Fail(func(r *http.Request) bool { return r.URL.Path != "/connect/token" },
+		consolesim.Fault{Status: status, Header: http.Header{"Retry-After": {retryAfter}}}))
+	w.Sim.ResetCounts()
+}
+
+func (w *World) ConsoleCalls() (all int) {
+	for _, n := range w.Calls() {
+		all += n
+	}
+	return all
+}

@@ -1,0 +1,145 @@
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/consoleql/consoleql/internal/consolesim"
+	"github.com/consoleql/consoleql/internal/redistest"
+)
+
+// Fleet are gateway processes that share a Redis and a console, under load.
+type Fleet struct {
+	T     *testing.T
+	Sim   *consolesim.Server
+	Redis *redistest.Server
+	env   []string
+	Slots []atomic.Pointer[member]
+
+	Asked, Lost atomic.Int64 // requests answered; those that died with their process
+	Mu          sync.Mutex
+	Errors      map[string]int
+	Slowest     time.Duration
+}
+
+type member struct {
+	*Process
+	dead atomic.Bool
+}
+
+func NewFleet(t *testing.T, size int, o consolesim.Options, env ...string) *Fleet {
+	t.Helper()
+	sim, err := consolesim.Start(context.Background(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = sim.Close() })
+	f := &Fleet{T: t, Sim: sim, Redis: redistest.Start(t), env: append(env, TokenKeys), Slots: make([]atomic.Pointer[member], size), Errors: map[string]int{}}
+	for i := range f.Slots {
+		f.Start(i)
+	}
+	return f
+}
+
+// Start puts a new process into a slot.
+func (f *Fleet) Start(i int) {
+	f.T.Helper()
+	f.Slots[i].Store(&member{Process: NewProcess(f.T, f.Sim, f.Redis.URL(), f.env...)})
+}
+
+// Kill ends the process of a slot without a word, by SIGKILL.
+func (f *Fleet) Kill(i int) {
+	m := f.Slots[i].Load()
+	m.dead.Store(true)
+	_ = m.Cmd.Process.Kill()
+}
+
+// Load lets callers ask each process until ctx is done. It returns when they have ended.
+func (f *Fleet) Load(ctx context.Context, callers int, think time.Duration, header map[string]string, check func(Answer) string) {
+	var wait sync.WaitGroup
+	for n := range callers * len(f.Slots) {
+		wait.Go(func() {
+			for ctx.Err() == nil {
+				f.Ask(f.Slots[n%len(f.Slots)].Load(), header, check)
+				select {
+				case <-time.After(think):
+				case <-ctx.Done():
+				}
+			}
+		})
+	}
+	wait.Wait()
+}
+
+const FleetQuery = `{"query":"{ viewer { userName } }"}`
+
+func (f *Fleet) Ask(m *member, header map[string]string, check func(Answer) string) {
+	wrong := func() string {
+		req, err := http.NewRequestWithContext(context.Background(), http.MethodPost, m.URL+"/graphql", strings.NewReader(FleetQuery))
+		if err != nil {
+			return err.Error()
+		}
+		req.Header.Set("Content-Type", "application/json")
+		for name, value := range header {
+			req.Header.Set(name, value)
+		}
+		resp, err := m.Http.Do(req)
+		if err != nil {
+			return err.Error()
+		}
+		defer resp.Body.Close()
+		body, err := io.ReadAll(resp.Body)
+		if err != nil {
+			return err.Error()
+		}
+		var a Answer
+		if err := json.NewDecoder(bytes.NewReader(body)).Decode(&a); err != nil {
+			return err.Error()
+		}
+		if len(a.Errors) > 0 && check == nil {
+			return string(body)
+		}
+		if check != nil {
+			return check(a)
+		}
+		return ""
+	}
+	began := time.Now()
+	said := wrong()
+	f.Mu.Lock()
+	defer f.Mu.Unlock()
+	f.Slowest = max(f.Slowest, time.Since(began))
+	switch {
+	case said == "":
+		f.Asked.Add(1)
+	case m.dead.Load():
+		f.Lost.Add(1)
+	default:
+		f.Errors[said]++
+	}
+}
+
+// Granted counts what the SSO has granted.
+func (f *Fleet) Granted() (logins, refreshes, refused, reused int) {
+	for _, g := range f.Sim.Grants() {
+		switch {
+		case g.Reused:
+			reused++
+		case g.Refused:
+			refused++
+		case g.Type == "password":
+			logins++
+		default:
+			refreshes++
+		}
+	}
+	return
+}

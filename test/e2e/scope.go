@@ -1,0 +1,44 @@
+package e2e
+
+import (
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/consoleql/consoleql/internal/consolesim"
+	"github.com/consoleql/consoleql/internal/gateway"
+)
+
+const ScopeQuery = `{ workflows(first: 500) { totalCount nodes { id departmentId companyId } } }`
+
+type scopeAnswer struct {
+	Workflows struct {
+		TotalCount int
+		Nodes      []struct{ ID, DepartmentID, CompanyID string }
+	}
+}
+
+// NoDefault takes the configured scope away.
+func NoDefault(s *gateway.Settings, _ *consolesim.Server) { s.CompanyID, s.DepartmentID = "", "" }
+
+// AnswersOf asks for the workflows in scope and fails the test where they are
+// not those of the department.
+func (w *World) AnswersOf(company, department string, r Request) {
+	w.T.Helper()
+	a := w.Ask(ScopeQuery, r)
+	if len(a.Errors) > 0 {
+		w.T.Fatalf("headers %v: %s", r.Header, a.Body)
+	}
+	got := Decode[scopeAnswer](w.T, a.Data)
+	ids := []string{}
+	for _, n := range got.Workflows.Nodes {
+		ids = append(ids, n.ID)
+		if n.DepartmentID != department || n.CompanyID != company {
+			w.T.Errorf("workflow %s is of company %s, department %s", n.ID, n.CompanyID, n.DepartmentID)
+		}
+	}
+	if diff := cmp.Diff(w.Sim.Data().WorkflowIDs(department), ids); diff != "" {
+		w.T.Errorf("workflows of %s, - wanted + answered:\n%s", department, diff)
+	}
+	if got.Workflows.TotalCount != len(ids) {
+		w.T.Errorf("total count %d of %d", got.Workflows.TotalCount, len(ids))
+	}
+}

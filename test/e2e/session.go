@@ -1,0 +1,42 @@
+package e2e
+
+import (
+	"time"
+
+	"github.com/consoleql/consoleql/internal/consolesim"
+)
+
+const SignInMutation = `mutation($u: String!, $p: String!) { signIn(input: {username: $u, password: $p}) { sessionToken expiresAt viewer { userName company { id } assignedDepartment { id } } } }`
+
+type SignInAnswer struct {
+	SignIn struct {
+		SessionToken string
+		ExpiresAt    time.Time
+		Viewer       *struct {
+			UserName           string
+			Company            struct{ ID string }
+			AssignedDepartment struct{ ID string }
+		}
+	}
+}
+
+func Login(u consolesim.User) map[string]any {
+	return map[string]any{"u": u.Username, "p": u.Password}
+}
+
+// SignIn begins a session of the user's and returns the headers that show it.
+func (w *World) SignIn(u consolesim.User) map[string]string {
+	w.T.Helper()
+	a := w.Ask(SignInMutation, Request{Variables: Login(u), Header: In(u.CompanyIDs[0], "")})
+	if len(a.Errors) > 0 {
+		w.T.Fatalf("%s cannot sign in: %s", u.Username, a.Body)
+	}
+	return Bearer(Decode[SignInAnswer](w.T, a.Data).SignIn.SessionToken)
+}
+
+func Bearer(token string) map[string]string {
+	return map[string]string{"Authorization": "Bearer " + token}
+}
+
+// tokenKeys is the setting without which tokens are not shared.
+const TokenKeys = "CONSOLEQL_TOKEN_KEYS=000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"

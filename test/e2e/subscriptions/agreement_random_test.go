@@ -1,0 +1,198 @@
+package subscriptions
+
+import (
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/consoleql/consoleql/internal/consolesim"
+	"github.com/consoleql/consoleql/test/e2e"
+)
+
+var agreementSeeds = flag.Int("agreement-seeds", 3, "how many random plays of subscriptions, queries and changes to make")
+
+// state is a workflow as a client knows it. Both numbers only grow: schedules change the first, mutations the other.
+type state struct{ TriggeredCount, Version int64 }
+
+func (s state) olderThan(o state) bool {
+	return s.TriggeredCount < o.TriggeredCount || s.Version < o.Version
+}
+
+// normalised is a client's cache: each entity is as it was last told, by an answer or an event.
+type normalised struct {
+	mu     sync.Mutex
+	known  map[string]state
+	told   map[string]state // by events only
+	events map[string]int   // how many there were
+}
+
+// event is an event of the subscription.
+func (c *normalised) event(id string, s state) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.known[id], c.told[id] = s, s
+	c.events[id]++
+}
+
+// Answered takes in the answer to a query that was sent when told and events were as given. An
+// entity of which an event came meanwhile stays as that told it: of two connections, nobody
+// knows which was first.
+func (c *normalised) Answered(t *testing.T, what string, nodes map[string]state, told map[string]state, events map[string]int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for id, s := range nodes {
+		if s.olderThan(told[id]) {
+			t.Errorf("%s answers %+v after an event of %+v", what, s, told[id])
+		}
+		if c.events[id] == events[id] {
+			c.known[id] = s
+		}
+	}
+}
+
+func (c *normalised) now() (told map[string]state, events map[string]int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	told, events = make(map[string]state), make(map[string]int)
+	for id, s := range c.told {
+		told[id], events[id] = s, c.events[id]
+	}
+	return told, events
+}
+
+// TestSubscriptionsAndQueriesAgree plays subscriptions, queries, changes at the console and
+// mutations in random order through two replicas. No query answers what is older than an event
+// that came before it, and in the end a client's cache is as the console.
+func TestSubscriptionsAndQueriesAgree(t *testing.T) {
+	sim, replicas := e2e.NewReplicas(t, 2, consolesim.Options{Latency: 2 * time.Millisecond}, "CONSOLEQL_POLL_INTERVAL=100ms")
+	for seed := range *agreementSeeds {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) { playAgreement(t, sim, replicas, rand.New(rand.NewPCG(uint64(seed), 1))) })
+	}
+}
+
+func playAgreement(t *testing.T, sim *consolesim.Server, replicas []*e2e.Process, random *rand.Rand) {
+	all := sim.Data().WorkflowIDs(sim.Data().MainDepartmentID())
+	ids := all[:6]
+	client := &normalised{known: map[string]state{}, told: map[string]state{}, events: map[string]int{}}
+	read := func() {
+		p := replicas[random.IntN(2)]
+		one := ids[random.IntN(len(ids))]
+		q := []string{
+			`{ w: workflows(first: 100) { nodes { id triggeredCount description } } }`,
+			`{ w: workflows(first: 40) { nodes { id triggeredCount description } } }`,
+			fmt.Sprintf(`{ w: department(id: %q) { nodes: workflows(first: 90) { nodes { id triggeredCount description } } } }`, sim.Data().MainDepartmentID()),
+			fmt.Sprintf(`{ w: workflow(id: %q) { id triggeredCount description } }`, one),
+		}[random.IntN(4)]
+		told, events := client.now()
+		a := p.Ask(q, e2e.Request{})
+		if len(a.Errors) > 0 {
+			t.Fatalf("%s", a.Body)
+		}
+		client.Answered(t, q, nodesOf(t, a, ids), told, events)
+	}
+	for range random.IntN(4) { // some of it is kept before the subscription begins
+		read()
+		sim.TouchWorkflow(ids[random.IntN(len(ids))])
+	}
+	field := []string{
+		`workflowEvents(initial: true) { workflow { id triggeredCount description } }`,
+		`workflowEvents(ids: [%q, %q, %q, %q, %q, %q], initial: true) { workflow { id triggeredCount description } }`,
+		`workflowEvents(ids: [%q, %q, %q, %q, %q, %q], initial: true) { workflow { id triggeredCount description package { name } } }`,
+	}[random.IntN(3)]
+	if strings.Contains(field, "ids") {
+		field = fmt.Sprintf(field, ids[0], ids[1], ids[2], ids[3], ids[4], ids[5])
+	}
+	e := replicas[random.IntN(2)].Events(http.MethodPost, `subscription { w: `+field+` }`, nil)
+	defer e.Close()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for {
+			event, ok := e.Next()
+			if !ok || event.Name != "next" {
+				return
+			}
+			for id, s := range nodesOf(t, e2e.Decode[e2e.Answer](t, []byte(event.Data)), ids) {
+				client.event(id, s)
+			}
+		}
+	}()
+	for range 120 {
+		id := ids[random.IntN(len(ids))]
+		switch random.IntN(8) {
+		case 0:
+			sim.TouchWorkflow(id)
+		case 1:
+			w, _ := sim.Data().Workflow(id)
+			told, events := client.now()
+			a := replicas[random.IntN(2)].Ask(fmt.Sprintf(`mutation { w: updateWorkflow(input: {id: %q, description: "v%d"}) { nodes: workflow { id triggeredCount description } } }`, id, versionIn(w.Description)+1), e2e.Request{})
+			if len(a.Errors) > 0 {
+				t.Fatalf("%s", a.Body)
+			}
+			client.Answered(t, "a mutation", nodesOf(t, a, ids), told, events)
+		case 2:
+			time.Sleep(time.Duration(random.IntN(60)) * time.Millisecond)
+		default:
+			read()
+		}
+	}
+	agrees := func() bool {
+		client.mu.Lock()
+		defer client.mu.Unlock()
+		for _, id := range ids {
+			w, _ := sim.Data().Workflow(id)
+			if client.known[id] != (state{w.TriggeredCount, versionIn(w.Description)}) {
+				return false
+			}
+		}
+		return true
+	}
+	e2e.Await(t, "the client's cache to be as the console", agrees)
+	e.Close()
+	<-ended
+}
+
+// versionIn is the version that mutations have written into a description; 0 before.
+func versionIn(description any) int64 {
+	var n int64
+	if _, err := fmt.Sscanf(fmt.Sprint(description), "v%d", &n); err != nil {
+		return 0
+	}
+	return n
+}
+
+// nodesOf are the workflows of ids in an answer, wherever they stand in it.
+func nodesOf(t *testing.T, a e2e.Answer, ids []string) map[string]state {
+	t.Helper()
+	found := make(map[string]state)
+	var walk func(v any)
+	walk = func(v any) {
+		switch v := v.(type) {
+		case []any:
+			for _, each := range v {
+				walk(each)
+			}
+		case map[string]any:
+			if id, ok := v["id"].(string); ok {
+				count, _ := v["triggeredCount"].(float64)
+				found[id] = state{int64(count), versionIn(v["description"])}
+			}
+			for _, each := range v {
+				walk(each)
+			}
+		}
+	}
+	walk(e2e.Decode[any](t, a.Data))
+	for id := range found {
+		if !slices.Contains(ids, id) {
+			delete(found, id)
+		}
+	}
+	return found
+}

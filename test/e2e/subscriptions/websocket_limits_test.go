@@ -1,0 +1,72 @@
+package subscriptions
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/coder/websocket"
+
+	"github.com/consoleql/consoleql/internal/consolesim"
+	"github.com/consoleql/consoleql/internal/gateway"
+	"github.com/consoleql/consoleql/test/e2e"
+)
+
+// TestMessagesOfSocketsAreBounded, as the bodies of requests are.
+func TestMessagesOfSocketsAreBounded(t *testing.T) {
+	const most = 64 << 10
+	w := e2e.NewWorld(t, consolesim.Options{}, func(s *gateway.Settings, _ *consolesim.Server) { s.MaxRequestBytes = most })
+	padded := func(n int) string { return e2e.ListQuery + "#" + strings.Repeat("x", n) }
+	s := w.Socket(nil)
+	s.Subscribe("1", padded(most/2))
+	if a := s.Next("1"); len(a.Errors) > 0 {
+		t.Errorf("a message within the bound: %s", a.Body)
+	}
+	s.Completed("1")
+	s.Subscribe("2", padded(most))
+	if code, _ := s.ClosedWith(); code != websocket.StatusMessageTooBig {
+		t.Errorf("closed with %d", code)
+	}
+}
+
+// TestOperationIDsAreShort: the connection keeps them, and each event repeats one.
+func TestOperationIDsAreShort(t *testing.T) {
+	w := e2e.NewWorld(t, consolesim.Options{})
+	s := w.Socket(nil)
+	id := strings.Repeat("i", 128)
+	s.Subscribe(id, "{ __typename }")
+	if a := s.Next(id); len(a.Errors) > 0 {
+		t.Errorf("an id of 128 bytes: %s", a.Body)
+	}
+	s.Completed(id)
+	s.Subscribe(id+"i", "{ __typename }")
+	if code, reason := s.ClosedWith(); code != 4400 || reason != "id: is longer than 128 bytes" {
+		t.Errorf("closed with %d %q", code, reason)
+	}
+}
+
+// TestSubscriptionsKeepLittle: what a subscription keeps of its request is bounded, unlike what a query needs.
+func TestSubscriptionsKeepLittle(t *testing.T) {
+	w := e2e.NewWorld(t, consolesim.Options{})
+	padding := strings.Repeat("x", 40<<10)
+	s := w.Socket(nil)
+	for name, payload := range map[string]map[string]any{
+		"a comment":   {"query": "subscription { robotChanged { id } } #" + padding},
+		"a literal":   {"query": `subscription { robotChanged(queueId: "` + padding + `") { id } }`},
+		"a variable":  {"query": "subscription($q: ID) { robotChanged(queueId: $q) { id } }", "variables": map[string]any{"q": padding}},
+		"a default":   {"query": `subscription($q: ID = "` + padding + `") { robotChanged(queueId: $q) { id } }`},
+		"many values": {"query": "subscription($i: [ID!]) { robotChanged(ids: $i) { id } }", "variables": map[string]any{"i": strings.Split(padding, "x")}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s.Send(e2e.Message{ID: "1", Type: "subscribe", Payload: e2e.Encode(t, payload)})
+			if e := w.OnlyError(s.Next("1")); e.Extensions.Code != "QUERY_TOO_COMPLEX" || !strings.Contains(e.Message, "32768 bytes") {
+				t.Errorf("%+v", e)
+			}
+			s.Completed("1")
+		})
+	}
+	w.NoCalls()
+	s.Subscribe("2", "{ __typename } #"+padding)
+	if a := s.Next("2"); len(a.Errors) > 0 {
+		t.Errorf("a query: %s", a.Body)
+	}
+}

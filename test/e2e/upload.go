@@ -1,0 +1,129 @@
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"io"
+	"math/rand/v2"
+	"mime/multipart"
+	"net/http"
+	"net/textproto"
+	"strings"
+
+	"github.com/consoleql/consoleql/internal/consolesim"
+)
+
+const UploadQuery = `mutation($file: Upload!) { uploadPackage(input: {file: $file}) { packageId packageVersionId packageName lastVersion package { id name } version { id version } } }`
+
+// Form writes a GraphQL multipart request with one file.
+func Form(to io.Writer, query string, file io.Reader) (contentType string, send func() error) {
+	w := multipart.NewWriter(to)
+	return w.FormDataContentType(), func() error {
+		operations, err := json.Marshal(map[string]any{"query": query, "variables": map[string]any{"file": nil}})
+		if err != nil {
+			return err
+		}
+		for _, part := range [][2]string{{"operations", string(operations)}, {"map", `{"0":["variables.file"]}`}} {
+			if err := w.WriteField(part[0], part[1]); err != nil {
+				return err
+			}
+		}
+		p, err := w.CreatePart(textproto.MIMEHeader{"Content-Disposition": {`form-data; name="0"; filename="a.dgs"`}})
+		if err != nil {
+			return err
+		}
+		if _, err := io.Copy(p, file); err != nil {
+			return err
+		}
+		return w.Close()
+	}
+}
+
+// UploadStream sends a file of unknown length, as it is read.
+func (w *World) UploadStream(file io.Reader) (Answer, error) {
+	return w.UploadChunked(UploadQuery, file)
+}
+
+// Sized is uploadQuery with input.size.
+func Sized(size string) string {
+	return strings.Replace(UploadQuery, "file: $file", "file: $file, size: "+size, 1)
+}
+
+// UploadChunked sends a query and a file in chunks, as it is read.
+func (w *World) UploadChunked(query string, file io.Reader) (Answer, error) {
+	r, pipe := io.Pipe()
+	contentType, send := Form(pipe, query, file)
+	go func() { _ = pipe.CloseWithError(send()) }()
+	return w.Post200(r, contentType)
+}
+
+func (w *World) Post200(body io.Reader, contentType string) (Answer, error) {
+	req, err := http.NewRequestWithContext(context.Background(), http.MethodPost, w.URL+"/graphql", body)
+	if err != nil {
+		return Answer{}, err
+	}
+	req.Header.Set("Content-Type", contentType)
+	return w.Do(req)
+}
+
+func (w *World) Do(req *http.Request) (Answer, error) {
+	resp, err := w.Http.Do(req)
+	if err != nil {
+		return Answer{}, err
+	}
+	defer resp.Body.Close()
+	a := Answer{Status: resp.StatusCode}
+	if a.Body, err = io.ReadAll(resp.Body); err != nil {
+		return a, err
+	}
+	return a, json.Unmarshal(a.Body, &a)
+}
+
+// Noise is n bytes that no compression makes less of, and their hash.
+func Noise(n int64) (file io.Reader, sum func() string) {
+	h := sha256.New()
+	return io.TeeReader(io.LimitReader(rand.NewChaCha8([32]byte{}), n), h), func() string { return hex.EncodeToString(h.Sum(nil)) }
+}
+
+// LastUpload is what the console's storage or upload operation has received last.
+func (w *World) LastUpload() consolesim.Upload {
+	w.T.Helper()
+	all := w.Sim.Data().Uploads()
+	if len(all) == 0 {
+		w.T.Fatal("nothing was uploaded")
+	}
+	return all[len(all)-1]
+}
+
+func (w *World) CheckUploaded(a Answer, sum string, size int64) {
+	w.T.Helper()
+	var got struct {
+		UploadPackage struct {
+			PackageID, PackageVersionID string
+			Package, Version            struct{ ID string }
+		}
+	}
+	if err := json.Unmarshal(a.Data, &got); err != nil {
+		w.T.Fatal(err)
+	}
+	if u := got.UploadPackage; u.PackageID == "" || u.Package.ID != u.PackageID || u.Version.ID != u.PackageVersionID {
+		w.T.Errorf("answered %s", a.Body)
+	}
+	if u := w.LastUpload(); u.SHA256 != sum || u.Size != size {
+		w.T.Errorf("the console has %d bytes with hash %s, want %d with %s", u.Size, u.SHA256, size, sum)
+	}
+}
+
+// WithLength sends a form of known length, as tail changes it.
+func (w *World) WithLength(file io.Reader, tail func(form []byte) []byte) (Answer, error) {
+	w.T.Helper()
+	var body bytes.Buffer
+	contentType, send := Form(&body, UploadQuery, file)
+	if err := send(); err != nil {
+		w.T.Fatal(err)
+	}
+	return w.Post200(bytes.NewReader(tail(body.Bytes())), contentType)
+}

@@ -1,0 +1,17 @@
+package e2e
+
+import (
+	"strings"
+)
+
+// FormPart is a part of a multipart form with its headers as they are sent.
+func FormPart(header, body string) string { return header + "\r\n\r\n" + body }
+
+// JoinForm writes a form. open is what follows each boundary, and end what follows the last.
+func JoinForm(open, end string, parts ...string) string {
+	var b strings.Builder
+	for _, p := range parts {
+		b.WriteString("--B" + open + "\r\n" + p + "\r\n")
+	}
+	return b.String() + "--B--" + end
+}

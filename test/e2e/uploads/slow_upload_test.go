@@ -1,0 +1,57 @@
+package uploads
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/consoleql/consoleql/internal/consolesim"
+	"github.com/consoleql/consoleql/internal/gateway"
+	"github.com/consoleql/consoleql/test/e2e"
+)
+
+// TestSlowUploadsTakeNoPlaces from those who ask the console something, be the file small
+// or large.
+func TestSlowUploadsTakeNoPlaces(t *testing.T) {
+	for name, direct := range map[string]int64{"straight to the console": 1 << 20, "to the storage": 1} {
+		t.Run(name, func(t *testing.T) {
+			w := e2e.NewWorld(t, consolesim.Options{}, func(s *gateway.Settings, _ *consolesim.Server) {
+				s.ConsoleConcurrency, s.DirectUploadBytes = 1, direct
+			})
+			file, more := io.Pipe()
+			ended := make(chan error, 1)
+			go func() {
+				a, err := w.UploadStream(file)
+				if err == nil && len(a.Errors) > 0 {
+					err = fmt.Errorf("answered with %s", a.Body)
+				}
+				ended <- err
+			}()
+			if _, err := more.Write([]byte("first")); err != nil {
+				t.Fatal(err)
+			}
+			for range 3 {
+				ctx, cancel := context.WithTimeout(t.Context(), e2e.Patience)
+				req, err := http.NewRequestWithContext(ctx, http.MethodPost, w.URL+"/graphql", strings.NewReader(`{"query":"{ robots { totalCount } }"}`))
+				if err != nil {
+					t.Fatal(err)
+				}
+				req.Header.Set("Content-Type", "application/json")
+				if a, err := w.Do(req); err != nil || len(a.Errors) > 0 {
+					t.Errorf("beside an upload, a query is answered with %s, %v", a.Body, err)
+				}
+				cancel()
+			}
+			if _, err := more.Write([]byte("last")); err != nil {
+				t.Fatal(err)
+			}
+			_ = more.Close()
+			if err := <-ended; err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}

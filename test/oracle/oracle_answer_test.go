@@ -1,0 +1,354 @@
+package oracle
+
+import (
+	"cmp"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+
+	"github.com/vektah/gqlparser/v2/ast"
+)
+
+// enquiry is one operation as the oracle answers it, straight after the specification.
+type enquiry struct {
+	*oracle
+	who       string // a user of the console
+	named     place  // what the headers name
+	fallback  place  // what the settings name
+	fragments ast.FragmentDefinitionList
+	variables map[string]any
+	payload   any      // what a mutation's payload holds
+	failures  []string // path and code of each
+}
+
+// record is a JSON object in the order of its members.
+type record []pair
+
+type pair struct {
+	Key   string
+	Value any
+}
+
+// Answer gives the data that the operation has to have, and notes the failures.
+func (q *enquiry) Answer(op *ast.OperationDefinition, given map[string]any) any {
+	q.variables = maps.Clone(given)
+	for _, v := range op.VariableDefinitions {
+		if _, ok := given[v.Variable]; !ok && v.DefaultValue != nil {
+			q.variables[v.Variable], _ = q.value(v.DefaultValue)
+		}
+	}
+	root := q.schema.Query
+	if op.Operation == ast.Mutation {
+		root = q.schema.Mutation
+	}
+	data, ok := q.object(root, thing{}, []ast.SelectionSet{op.SelectionSet}, "")
+	slices.Sort(q.failures)
+	if !ok {
+		return nil
+	}
+	return data
+}
+
+// value is what is written in the document; false where it is a variable without a value.
+func (q *enquiry) value(v *ast.Value) (any, bool) {
+	switch v.Kind {
+	case ast.Variable:
+		x, ok := q.variables[v.Raw]
+		return x, ok
+	case ast.IntValue:
+		n, err := strconv.Atoi(v.Raw)
+		return n, err == nil
+	case ast.BooleanValue:
+		return v.Raw == "true", true
+	case ast.NullValue:
+		return nil, true
+	case ast.ObjectValue:
+		fields := make(map[string]any)
+		for _, child := range v.Children {
+			if x, ok := q.value(child.Value); ok {
+				fields[child.Name] = x
+			}
+		}
+		return fields, true
+	default:
+		return v.Raw, true
+	}
+}
+
+func (q *enquiry) arguments(f *ast.Field) map[string]any {
+	args := make(map[string]any)
+	for _, def := range f.Definition.Arguments {
+		if given := f.Arguments.ForName(def.Name); given != nil {
+			if x, ok := q.value(given.Value); ok {
+				args[def.Name] = x
+				continue
+			}
+		}
+		if def.DefaultValue != nil {
+			args[def.Name], _ = q.value(def.DefaultValue)
+		}
+	}
+	return args
+}
+
+func (q *enquiry) wanted(directives ast.DirectiveList) bool {
+	for _, d := range directives {
+		if on, _ := q.value(d.Arguments.ForName("if").Value); on != (d.Name == "include") {
+			return false
+		}
+	}
+	return true
+}
+
+// collect gathers the fields of a selection under their keys, in order.
+func (q *enquiry) collect(set ast.SelectionSet, keys *[]string, fields map[string][]*ast.Field) {
+	for _, s := range set {
+		switch s := s.(type) {
+		case *ast.Field:
+			if !q.wanted(s.Directives) {
+				continue
+			}
+			if fields[s.Alias] == nil {
+				*keys = append(*keys, s.Alias)
+			}
+			fields[s.Alias] = append(fields[s.Alias], s)
+		case *ast.InlineFragment:
+			if q.wanted(s.Directives) {
+				q.collect(s.SelectionSet, keys, fields)
+			}
+		case *ast.FragmentSpread:
+			if q.wanted(s.Directives) {
+				q.collect(q.fragments.ForName(s.Name).SelectionSet, keys, fields)
+			}
+		}
+	}
+}
+
+// object answers the selections of an object; false where it has to be null.
+func (q *enquiry) object(def *ast.Definition, of thing, sets []ast.SelectionSet, path string) (record, bool) {
+	var keys []string
+	fields := make(map[string][]*ast.Field)
+	for _, set := range sets {
+		q.collect(set, &keys, fields)
+	}
+	out, whole := record{}, true
+	for _, key := range keys {
+		f := fields[key][0]
+		at := strings.TrimPrefix(path+"."+key, ".")
+		if f.Name == "__typename" {
+			out = append(out, pair{key, def.Name})
+			continue
+		}
+		v, err := q.resolve(def, of, f)
+		if err != nil && q.idle(fields[key]) {
+			v, err = thing{}, nil
+		}
+		if err != nil {
+			q.failures = append(q.failures, fmt.Sprint(at, " ", err))
+			v = nil
+		}
+		v, ok := q.complete(f.Definition.Type, v, of.in, fields[key], at, err != nil)
+		whole = whole && ok
+		out = append(out, pair{key, v})
+	}
+	return out, whole
+}
+
+// idle says whether nothing of a list is selected: the gateway then asks for none, and
+// whether there is one, or the caller may see it, is not told.
+func (q *enquiry) idle(connections []*ast.Field) bool {
+	if !strings.HasSuffix(connections[0].Definition.Type.Name(), "Connection") {
+		return false
+	}
+	var keys []string
+	fields := make(map[string][]*ast.Field)
+	for _, f := range connections {
+		q.collect(f.SelectionSet, &keys, fields)
+	}
+	return !slices.ContainsFunc(keys, func(key string) bool { return fields[key][0].Name != "__typename" })
+}
+
+// complete makes an answer of a value; false where a null has to go up. A field that
+// has failed is null, one for which the console has sent nothing need not be.
+func (q *enquiry) complete(t *ast.Type, v any, in place, fields []*ast.Field, path string, failed bool) (any, bool) {
+	if v == nil {
+		if t.NonNull && !failed {
+			return q.nothing(t), true
+		}
+		return nil, !t.NonNull
+	}
+	if t.Elem != nil {
+		list := []any{}
+		for i, element := range v.([]any) {
+			x, ok := q.complete(t.Elem, element, in, fields, fmt.Sprint(path, ".", i), false)
+			if !ok {
+				return nil, !t.NonNull
+			}
+			list = append(list, x)
+		}
+		return list, true
+	}
+	def := q.schema.Types[t.NamedType]
+	if def.Kind != ast.Object {
+		return leaf(def, v), true
+	}
+	of, ok := v.(thing)
+	if !ok {
+		of = entityOf(v.(map[string]any), in)
+	}
+	sets := make([]ast.SelectionSet, len(fields))
+	for i, f := range fields {
+		sets[i] = f.SelectionSet
+	}
+	out, ok := q.object(def, of, sets, path)
+	if !ok {
+		return nil, !t.NonNull
+	}
+	return out, true
+}
+
+// nothing is what stands for a value that the console has not sent and the schema promises.
+func (q *enquiry) nothing(t *ast.Type) any {
+	switch def := q.schema.Types[t.Name()]; {
+	case t.Elem != nil:
+		return []any{}
+	case def.Kind == ast.Enum:
+		return "UNKNOWN"
+	case def.Name == "Boolean":
+		return false
+	case def.Name == "Int":
+		return json.Number("0")
+	default:
+		return ""
+	}
+}
+
+// leaf brings a value of the console to the form of its GraphQL type.
+func leaf(def *ast.Definition, v any) any {
+	switch {
+	case def.Kind == ast.Enum:
+		if n, ok := v.(json.Number); ok {
+			if i, err := strconv.Atoi(string(n)); err == nil && i < len(def.EnumValues) {
+				return def.EnumValues[i].Name // the schema has them in the document's order, and UNKNOWN last
+			}
+			return "UNKNOWN"
+		}
+		if name := screaming(v.(string)); def.EnumValues.ForName(name) != nil {
+			return name
+		}
+		return "UNKNOWN"
+	case def.Name == "StringMap":
+		properties := v.(map[string]any)
+		out := record{}
+		for _, key := range slices.Sorted(maps.Keys(properties)) {
+			out = append(out, pair{key, properties[key]})
+		}
+		return out
+	case def.Name == "String":
+		return fmt.Sprint(v) // numbers, too
+	default:
+		return v
+	}
+}
+
+func screaming(name string) string {
+	var b strings.Builder
+	for i, r := range name {
+		if i > 0 && unicode.IsUpper(r) {
+			b.WriteByte('_')
+		}
+		b.WriteRune(unicode.ToUpper(r))
+	}
+	return b.String()
+}
+
+// home is the company in which the request asks.
+func (q *enquiry) home() string { return cmp.Or(q.named.company, q.fallback.company) }
+
+// scope is where the request asks.
+func (q *enquiry) scope() (place, error) {
+	at := place{q.home(), q.named.department}
+	if at.department == "" && at.company == q.fallback.company {
+		at.department = q.fallback.department
+	}
+	if at.department != "" {
+		return at, nil
+	}
+	viewer, err := q.viewer(q.who, at.company)
+	if err != nil {
+		return at, err
+	}
+	at.department = viewer.(thing).text("assigneddepartmentid")
+	return at, nil
+}
+
+// connection answers a list, which it reads whole. implied is what the list's parent
+// asks for beside the filter.
+func (q *enquiry) connection(at place, path string, f *ast.Field, implied ...string) (any, error) {
+	args := q.arguments(f)
+	first, ok := args["first"].(int)
+	if !ok {
+		first = 20
+	}
+	offset, _ := args["offset"].(int)
+	after, resumed := args["after"].(string)
+	if resumed {
+		offset = positionAt(after) + 1
+	}
+	query := url.Values{"IsDesc": {strconv.FormatBool(args["order"] != "ASC")}}
+	filter, _ := args["filter"].(map[string]any)
+	for name, v := range filter {
+		if text, _ := v.(string); text != "" {
+			query.Set(name, text)
+		}
+	}
+	other := false // the filter names another id than the parent
+	for i := 0; i < len(implied); i += 2 {
+		own := query.Get(implied[i])
+		for name := range query {
+			if strings.EqualFold(name, implied[i]) {
+				own = query.Get(name)
+				query.Del(name)
+			}
+		}
+		other = other || own != "" && !strings.EqualFold(own, implied[i+1])
+		query.Set(implied[i], implied[i+1])
+	}
+	var all []any
+	if !other {
+		var err error
+		if all, err = q.list(q.who, at, path, query); err != nil {
+			return nil, err
+		}
+	}
+	nodes := all[min(offset, len(all)):min(offset+first, len(all))]
+	edges := make([]any, len(nodes))
+	for i := range nodes {
+		edges[i] = thing{fields: map[string]any{"cursor": cursor(offset + i), "node": nodes[i]}}
+	}
+	info := map[string]any{"hasnextpage": offset+len(nodes) < len(all), "haspreviouspage": offset > 0 && len(all) > 0}
+	if len(nodes) > 0 {
+		info["startcursor"], info["endcursor"] = cursor(offset), cursor(offset+len(nodes)-1)
+	}
+	return thing{fields: map[string]any{
+		"edges": edges, "nodes": nodes, "pageinfo": thing{fields: info}, "totalcount": json.Number(strconv.Itoa(len(all))),
+	}}, nil
+}
+
+// cursor is that of a position. No client knows this, but where the gateway's cursors
+// are those that are expected, these are the gateway's.
+func cursor(position int) string {
+	return base64.RawURLEncoding.EncodeToString(fmt.Append(nil, "position:", position))
+}
+
+func positionAt(cursor string) int {
+	text, _ := base64.RawURLEncoding.DecodeString(cursor)
+	n, _ := strconv.Atoi(strings.TrimPrefix(string(text), "position:"))
+	return n
+}

@@ -1,0 +1,279 @@
+package oracle
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/vektah/gqlparser/v2/ast"
+
+	"github.com/consoleql/consoleql/internal/consolesim"
+)
+
+// oracle knows what the gateway has to answer, as it asks the console the plainest
+// way there is: one entity or page at a time, and everything anew after a change. It
+// shares no code with the gateway.
+type oracle struct {
+	t       testing.TB
+	sim     *consolesim.Server
+	schema  *ast.Schema
+	http    *http.Client
+	tokens  map[string]string  // by user
+	answers map[string]reading // since the console last changed
+}
+
+// reading is what the console said to one GET.
+type reading struct {
+	body map[string]any
+	err  error
+}
+
+// place is where the console is asked.
+type place struct{ company, department string }
+
+// refusal is the code of the error with which a field fails.
+type refusal string
+
+// Error is the code.
+func (r refusal) Error() string { return string(r) }
+
+// thing is an object of the console, its keys in lower case, with the place from
+// which its relations are asked.
+type thing struct {
+	fields map[string]any
+	in     place
+}
+
+func (e thing) text(field string) string {
+	s, _ := e.fields[strings.ToLower(field)].(string)
+	return s
+}
+
+// entityOf gives an object the place that it came with, or else that of the request.
+func entityOf(fields map[string]any, from place) thing {
+	e := thing{fields, from}
+	if company := e.text("companyid"); company != "" {
+		e.in.company = company
+	}
+	if department := e.text("departmentid"); department != "" {
+		e.in.department = department
+	}
+	return e
+}
+
+func entitiesOf(list []any, from place) []any {
+	all := make([]any, len(list))
+	for i, v := range list {
+		all[i] = entityOf(v.(map[string]any), from)
+	}
+	return all
+}
+
+// forget is told of every change of the console.
+func (o *oracle) forget() { clear(o.answers) }
+
+// Get asks the console one thing as a user.
+func (o *oracle) Get(who string, at place, path string, query url.Values) (map[string]any, error) {
+	target := path + "?" + query.Encode()
+	key := fmt.Sprint(who, at, target)
+	if known, ok := o.answers[key]; ok {
+		return known.body, known.err
+	}
+	body, err := o.Ask(who, at, target)
+	o.answers[key] = reading{body, err}
+	return body, err
+}
+
+func (o *oracle) Ask(who string, at place, target string) (map[string]any, error) {
+	o.t.Helper()
+	req, err := http.NewRequestWithContext(o.t.Context(), http.MethodGet, o.sim.APIURL()+"/openapi/"+target, http.NoBody)
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	if o.tokens[who] == "" {
+		o.tokens[who] = o.sim.Token(who)
+	}
+	req.Header.Set("Authorization", "Bearer "+o.tokens[who])
+	req.Header.Set("CompanyId", at.company)
+	req.Header.Set("DepartmentId", at.department)
+	resp, err := o.http.Do(req)
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	switch resp.StatusCode {
+	case http.StatusOK:
+	case http.StatusBadRequest:
+		return nil, refusal("BAD_USER_INPUT")
+	case http.StatusForbidden:
+		return nil, refusal("FORBIDDEN")
+	case http.StatusNotFound:
+		return nil, refusal("NOT_FOUND")
+	default:
+		o.t.Fatalf("%s: status %d: %s", target, resp.StatusCode, text)
+	}
+	dec := json.NewDecoder(strings.NewReader(string(text)))
+	dec.UseNumber()
+	var body map[string]any
+	if err := dec.Decode(&body); err != nil {
+		o.t.Fatalf("%s: %v", target, err)
+	}
+	return lowered(body).(map[string]any), nil
+}
+
+// lowered brings keys to lower case, but for those that are data.
+func lowered(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		out := make(map[string]any, len(v))
+		for key, value := range v {
+			key = strings.ToLower(key)
+			if key != "properties" {
+				value = lowered(value)
+			}
+			out[key] = value
+		}
+		return out
+	case []any:
+		for i := range v {
+			v[i] = lowered(v[i])
+		}
+	}
+	return v
+}
+
+// list reads a list to its end.
+func (o *oracle) list(who string, at place, path string, query url.Values) ([]any, error) {
+	all := []any{}
+	for index := 0; ; index++ {
+		page := maps.Clone(query)
+		page.Set("PageIndex", strconv.Itoa(index))
+		page.Set("PageSize", "500")
+		body, err := o.Get(who, at, path, page)
+		if err != nil {
+			return nil, err
+		}
+		list, _ := body["list"].([]any)
+		all = append(all, entitiesOf(list, at)...)
+		if count, _ := body["count"].(json.Number).Int64(); len(list) == 0 || len(all) >= int(count) {
+			return all, nil
+		}
+	}
+}
+
+// one gets a thing, which may come wrapped in a list.
+func (o *oracle) one(who string, at place, path, id string) (any, error) {
+	body, err := o.Get(who, at, path+"/"+strings.ToLower(id), url.Values{})
+	if err != nil {
+		return nil, err
+	}
+	if list, ok := body["list"].([]any); ok {
+		body = list[0].(map[string]any)
+	}
+	return entityOf(body, at), nil
+}
+
+// optional gets what an id names that may be missing.
+func (o *oracle) optional(who string, at place, path, id string) (any, error) {
+	if id == "" {
+		return nil, nil
+	}
+	return o.one(who, at, path, id)
+}
+
+// companies are those of a user.
+func (o *oracle) companies(who, name string) ([]any, error) {
+	query := url.Values{}
+	if name != "" {
+		query.Set("Name", name)
+	}
+	body, err := o.Get(who, place{}, "companies/companylist", query)
+	if err != nil {
+		return nil, err
+	}
+	return entitiesOf(body["companies"].([]any), place{}), nil
+}
+
+func (o *oracle) company(who, id string) (any, error) {
+	all, err := o.companies(who, "")
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range all {
+		if strings.EqualFold(c.(thing).text("id"), id) {
+			return c, nil
+		}
+	}
+	return nil, refusal("NOT_FOUND")
+}
+
+// viewer is a user within a company.
+func (o *oracle) viewer(who, company string) (any, error) {
+	body, err := o.Get(who, place{company: company}, "companyusers/self", url.Values{})
+	if err != nil {
+		return nil, err
+	}
+	return entityOf(body, place{company: company}), nil
+}
+
+// departments is a company's tree, parents before their children.
+func (o *oracle) departments(who, company string) ([]any, error) {
+	body, err := o.Get(who, place{company: company}, "departments/tree", url.Values{})
+	if err != nil {
+		return nil, err
+	}
+	all := []any{}
+	var add func(map[string]any)
+	add = func(d map[string]any) {
+		all = append(all, entityOf(d, place{company: company}))
+		for _, child := range d["children"].([]any) {
+			add(child.(map[string]any))
+		}
+	}
+	add(body["rootdepartment"].(map[string]any))
+	return all, nil
+}
+
+// department is one of the company's; "" names none.
+func (o *oracle) department(who, company, id string) (any, error) {
+	if id == "" {
+		return nil, nil
+	}
+	all, err := o.departments(who, company)
+	if err != nil {
+		return nil, err
+	}
+	for _, d := range all {
+		if strings.EqualFold(d.(thing).text("id"), id) {
+			return d, nil
+		}
+	}
+	return nil, refusal("NOT_FOUND")
+}
+
+// version is one of a package's versions; "" names none.
+func (o *oracle) version(who string, at place, packageID, id string) (any, error) {
+	if packageID == "" || id == "" {
+		return nil, nil
+	}
+	p, err := o.one(who, at, "packages", packageID)
+	if err != nil {
+		return nil, err
+	}
+	for _, v := range entitiesOf(p.(thing).fields["versions"].([]any), at) {
+		if strings.EqualFold(v.(thing).text("id"), id) {
+			return v, nil
+		}
+	}
+	return nil, refusal("NOT_FOUND")
+}

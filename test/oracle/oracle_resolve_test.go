@@ -1,0 +1,173 @@
+package oracle
+
+import (
+	"errors"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/vektah/gqlparser/v2/ast"
+)
+
+// contents are the fields that stand on Query and on Department, with their paths at the console.
+var contents = map[string]string{
+	"packages": "packages", "queues": "queues", "robots": "robots", "workflows": "workflows", "workflowLayouts": "workflowlayouts",
+	"package": "packages", "queue": "queues", "robot": "robots", "workflow": "workflows", "workflowLayout": "workflowlayouts",
+}
+
+// resolve gives the value of a field, null where it is one entity that does not exist.
+func (q *enquiry) resolve(def *ast.Definition, of thing, f *ast.Field) (any, error) {
+	v, err := q.resolved(def, of, f)
+	list := f.Definition.Type.Elem != nil || strings.HasSuffix(f.Definition.Type.Name(), "Connection")
+	if !list && errors.Is(err, refusal("NOT_FOUND")) {
+		return nil, nil
+	}
+	return v, err
+}
+
+// resolved gives the value of a field: a relation, or what the console has sent under its name.
+func (q *enquiry) resolved(def *ast.Definition, of thing, f *ast.Field) (any, error) {
+	switch def.Name {
+	case "Query":
+		return q.root(f)
+	case "Mutation":
+		return q.payload, nil
+	case "Company":
+		return q.ofCompany(of, f)
+	case "Department":
+		return q.ofDepartment(of, f)
+	}
+	switch f.Name {
+	case "department":
+		return q.department(q.who, of.in.company, of.in.department)
+	case "company":
+		return q.company(q.who, of.in.company)
+	}
+	switch def.Name {
+	case "Package":
+		return q.ofPackage(of, f)
+	case "Workflow":
+		return q.ofWorkflow(of, f)
+	}
+	switch def.Name + "." + f.Name {
+	case "PackageVersion.package":
+		return q.one(q.who, of.in, "packages", of.text("packageId"))
+	case "PackageVersion.workflows":
+		return q.connection(of.in, "workflows", f, "packageVersionId", of.text("id"))
+	case "Queue.robots", "Queue.workflows":
+		return q.connection(of.in, f.Name, f, "associatedQueueId", of.text("id"))
+	case "WorkflowLayoutNode.workflow":
+		return q.optional(q.who, of.in, "workflows", of.text("workflowid"))
+	case "CompanyUser.assignedDepartment":
+		return q.department(q.who, of.in.company, of.text("assigneddepartmentid"))
+	}
+	return of.fields[strings.ToLower(f.Name)], nil
+}
+
+func (q *enquiry) id(f *ast.Field) string {
+	id, _ := q.arguments(f)["id"].(string)
+	return id
+}
+
+func (q *enquiry) root(f *ast.Field) (any, error) {
+	switch f.Name {
+	case "companies":
+		name, _ := q.arguments(f)["name"].(string)
+		return listed(q.companies(q.who, name))
+	case "company":
+		return q.company(q.who, q.id(f))
+	}
+	switch f.Name {
+	case "viewer", "rootDepartment", "department":
+		return q.ofCompany(thing{in: place{company: q.home()}}, f)
+	}
+	at, err := q.scope()
+	if err != nil {
+		return nil, err
+	}
+	return q.content(at, f)
+}
+
+// listed is a list as a value.
+func listed(list []any, err error) (any, error) {
+	if err != nil {
+		return nil, err
+	}
+	return list, nil
+}
+
+// content answers what belongs to a department: a list or one entity.
+func (q *enquiry) content(at place, f *ast.Field) (any, error) {
+	path := contents[f.Name]
+	if f.Definition.Arguments.ForName("id") != nil {
+		return q.one(q.who, at, path, q.id(f))
+	}
+	return q.connection(at, path, f)
+}
+
+func (q *enquiry) ofCompany(of thing, f *ast.Field) (any, error) {
+	company := of.in.company
+	switch f.Name {
+	case "viewer":
+		return q.viewer(q.who, company)
+	case "department":
+		return q.department(q.who, company, q.id(f))
+	case "departments":
+		return listed(q.departments(q.who, company))
+	case "rootDepartment":
+		all, err := q.departments(q.who, company)
+		if err != nil {
+			return nil, err
+		}
+		return all[0], nil
+	}
+	return of.fields[strings.ToLower(f.Name)], nil
+}
+
+func (q *enquiry) ofDepartment(of thing, f *ast.Field) (any, error) {
+	switch f.Name {
+	case "company":
+		return q.company(q.who, of.in.company)
+	case "parent":
+		all, err := q.departments(q.who, of.in.company)
+		i := slices.IndexFunc(all, func(d any) bool { return d.(thing).text("id") == of.text("parentid") })
+		if err != nil || i < 0 {
+			return nil, err
+		}
+		return all[i], nil
+	}
+	if contents[f.Name] != "" {
+		return q.content(of.in, f)
+	}
+	return of.fields[strings.ToLower(f.Name)], nil
+}
+
+func (q *enquiry) ofPackage(of thing, f *ast.Field) (any, error) {
+	switch f.Name {
+	case "versions":
+		p, err := q.one(q.who, of.in, "packages", of.text("id"))
+		if err != nil {
+			return nil, err
+		}
+		return p.(thing).fields["versions"], nil
+	case "latestVersion":
+		return q.version(q.who, of.in, of.text("id"), of.text("lastversionid"))
+	case "workflows":
+		return q.connection(of.in, "workflows", f, "packageId", of.text("id"))
+	}
+	return of.fields[strings.ToLower(f.Name)], nil
+}
+
+func (q *enquiry) ofWorkflow(of thing, f *ast.Field) (any, error) {
+	switch f.Name {
+	case "package":
+		return q.optional(q.who, of.in, "packages", of.text("packageId"))
+	case "version":
+		return q.version(q.who, of.in, of.text("packageId"), of.text("packageVersionId"))
+	case "queue":
+		return q.optional(q.who, of.in, "queues", of.text("associatedqueueid"))
+	case "robots":
+		return listed(q.list(q.who, of.in, "workflows/"+of.text("id")+"/robots", url.Values{}))
+	}
+	return of.fields[strings.ToLower(f.Name)], nil
+}

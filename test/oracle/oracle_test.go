@@ -1,0 +1,334 @@
+package oracle
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/vektah/gqlparser/v2"
+	"github.com/vektah/gqlparser/v2/validator/rules"
+
+	"github.com/consoleql/consoleql/graph/schema"
+	"github.com/consoleql/consoleql/internal/consolesim"
+	"github.com/consoleql/consoleql/internal/gateway"
+	"github.com/consoleql/consoleql/test/e2e"
+)
+
+var (
+	oracleTime = flag.Duration("oracle", 0, "how long TestAnswersAreTheOracles plays with each console; 0: some rounds")
+	oracleSeed = flag.Uint64("oracle-seed", 0, "what TestAnswersAreTheOracles begins with; 0: something new")
+)
+
+// TestAnswersAreTheOracles: whatever is asked, by whomever, of whichever console, alone
+// or together with others, with caches or without, and whatever was changed right
+// before, the answer is the one that asking the console one thing at a time gives.
+func TestAnswersAreTheOracles(t *testing.T) {
+	type options = consolesim.Options
+	type dialect = consolesim.Dialect
+	for name, tt := range map[string]struct {
+		console options
+		adjust  []func(*gateway.Settings, *consolesim.Server)
+	}{
+		"uncached":          {},
+		"cached":            {adjust: []func(*gateway.Settings, *consolesim.Server){e2e.Cached}},
+		"small pages":       {options{PageClamp: 10, NoIDs: true, NoAssociatedRobotIDs: true}, []func(*gateway.Settings, *consolesim.Server){e2e.Cached}},
+		"as the document":   {options{Dialect: dialect{PascalKeys: true, NoExtraFields: true, WrapSingle: true, DeleteReturnsEntity: true}}, []func(*gateway.Settings, *consolesim.Server){e2e.Cached}},
+		"numbers for names": {console: options{PageClamp: 25, UnknownEnums: true, Dialect: dialect{EnumIntegers: true, ConditionIntegers: true, BareSingle: true, EmptyExecute: true}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			seed := *oracleSeed
+			if seed == 0 {
+				seed = rand.Uint64()
+			}
+			for end := time.Now().Add(*oracleTime); ; seed++ {
+				if !t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) { newContest(t, seed, tt.console, tt.adjust...).play(6) }) || time.Now().After(end) {
+					return
+				}
+			}
+		})
+	}
+}
+
+// contest is a gateway against the oracle.
+type contest struct {
+	*e2e.World
+	*rand.Rand
+	oracle  *oracle
+	land    *territory
+	names   *names
+	clock   atomic.Int64 // milliseconds of the console's
+	earlier []question
+	counts  struct{ asked, failing, changed, refused int }
+}
+
+// question is an operation and who asks it, where.
+type question struct {
+	operation
+	who    string // a user of the console; "" is the default account
+	header map[string]string
+	named  place
+}
+
+// territory is the department that is changed.
+type territory struct {
+	data *consolesim.Data
+	id   string
+}
+
+func (l *territory) workflows() []string { return l.data.WorkflowIDs(l.id) }
+func (l *territory) queues() []string    { return l.data.QueueIDs(l.id) }
+func (l *territory) packages() []string  { return l.data.PackageIDs(l.id) }
+func (l *territory) robots() []string    { return l.data.RobotIDs(l.id) }
+func (l *territory) layouts() []string   { return l.data.LayoutIDs(l.id) }
+
+func newContest(t *testing.T, seed uint64, console consolesim.Options, adjust ...func(*gateway.Settings, *consolesim.Server)) *contest {
+	t.Helper()
+	c := &contest{Rand: rand.New(rand.NewPCG(seed, 1))}
+	// Robots change at whole seconds: this clock goes on with each change, and no robot with it.
+	began := time.Now().Truncate(time.Second)
+	console.Now = func() time.Time { return began.Add(time.Duration(c.clock.Load()) * time.Millisecond) }
+	console.Seed = 1 + seed%3
+	c.World = e2e.NewWorld(t, console, append(adjust, func(s *gateway.Settings, _ *consolesim.Server) { s.LogLevel = "warn" })...)
+	parsed, err := gqlparser.LoadSchema(schema.Sources()...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.oracle = &oracle{t: t, sim: c.Sim, schema: parsed, http: c.Http, tokens: make(map[string]string), answers: make(map[string]reading)}
+	c.land = &territory{c.Sim.Data(), c.Sim.Data().MainDepartmentID()}
+	return c
+}
+
+func (c *contest) generator() *generator {
+	if c.names == nil {
+		c.names = namesOf(c.Sim.Data())
+	}
+	return newGenerator(c.Rand, c.oracle.schema, c.names)
+}
+
+// play asks for some rounds: in each, some operations at once, and often a change.
+func (c *contest) play(rounds int) {
+	c.T.Helper()
+	for range rounds {
+		questions := make([]question, 1+c.IntN(4))
+		for i := range questions {
+			questions[i] = c.question()
+		}
+		c.together(questions)
+		if c.IntN(3) > 0 {
+			c.change()
+		}
+		if c.T.Failed() {
+			return
+		}
+	}
+	c.T.Logf("%+v", c.counts)
+}
+
+// question makes a new one or gives one of before.
+func (c *contest) question() question {
+	if len(c.earlier) > 0 && c.IntN(10) < 3 {
+		return c.earlier[c.IntN(len(c.earlier))]
+	}
+	q := question{operation: c.generator().Query()}
+	data := c.Sim.Data()
+	main, solo := data.MainCompanyID(), data.SoloUser()
+	companies := data.Companies()
+	company := companies[c.IntN(len(companies))]
+	departments := data.Departments(company.ID)
+	department := departments[c.IntN(len(departments))].ID
+	switch n := c.IntN(100); {
+	case n < 60:
+	case n < 80:
+		q.named = place{company.ID, department}
+	case n < 85:
+		q.named = place{company: company.ID}
+	case n < 93:
+		q.who = data.RestrictedUser().Username
+	case n < 95:
+		q.who, q.named = data.RestrictedUser().Username, place{main, department} // refused, mostly
+	case n < 99:
+		q.who, q.named = solo.Username, place{company: solo.CompanyIDs[0]}
+	default:
+		q.who = solo.Username
+	}
+	q.header = e2e.In(q.named.company, q.named.department)
+	if q.who != "" {
+		q.header = e2e.With(q.header, c.As(q.who))
+	}
+	c.earlier = append(c.earlier, q)
+	return q
+}
+
+// together asks all questions at once and compares each answer.
+func (c *contest) together(questions []question) {
+	c.T.Helper()
+	answers := c.Asked(questions)
+	for i, a := range answers {
+		c.compare(questions[i], a, change{})
+	}
+}
+
+func (c *contest) Asked(questions []question) []e2e.Answer {
+	c.T.Helper()
+	answers := make([]e2e.Answer, len(questions))
+	var all sync.WaitGroup
+	for i, q := range questions {
+		all.Go(func() { answers[i] = c.Ask(q.text, e2e.Request{Header: q.header, Variables: q.variables}) })
+	}
+	all.Wait()
+	return answers
+}
+
+// change changes something while others read, whose answers may be of before or after.
+// Who has read it right before must see the change right after.
+func (c *contest) change() {
+	c.T.Helper()
+	m := c.generator().mutation(c.land)
+	q, witness := question{operation: m.operation}, question{operation: c.generator().witness(m)}
+	c.together([]question{witness})
+	c.clock.Add(1)
+	answers := c.Asked([]question{q, c.question(), c.question()})
+	c.oracle.forget()
+	c.names = nil
+	a := answers[0]
+	c.counts.changed++
+	if slices.ContainsFunc(a.Errors, func(e e2e.GraphError) bool { return e.FieldPath() == m.field }) {
+		c.counts.refused++ // nothing has changed, which the next questions see to
+		return
+	}
+	if len(m.ids) == 0 {
+		var made map[string]struct{ Created struct{ ID string } }
+		if err := json.Unmarshal(a.Data, &made); err != nil {
+			c.T.Fatalf("%s is answered by %s", m.text, a.Body)
+		}
+		m.ids = []string{made[m.field].Created.ID}
+	}
+	c.compare(q, a, m)
+	c.together([]question{witness})
+}
+
+// compare compares an answer with the oracle's, both data and errors.
+func (c *contest) compare(q question, a e2e.Answer, m change) {
+	c.T.Helper()
+	doc, errs := gqlparser.LoadQueryWithRules(c.oracle.schema, q.text, rules.NewDefaultRules())
+	if len(errs) > 0 {
+		c.T.Fatalf("%v in %s", errs, q.text)
+	}
+	data := c.Sim.Data()
+	e := &enquiry{
+		oracle: c.oracle, who: q.who, named: q.named, fragments: doc.Fragments,
+		fallback: place{data.MainCompanyID(), data.MainDepartmentID()},
+	}
+	if e.who == "" {
+		e.who, _ = c.Sim.DefaultUser()
+	}
+	if m.field != "" {
+		payload, err := e.holding(m, e.fallback)
+		if err != nil {
+			c.T.Fatalf("after %s: %v", m.field, err)
+		}
+		e.payload = payload
+	}
+	want := e.Answer(doc.Operations[0], q.variables)
+	got, err := ordered(json.NewDecoder(bytes.NewReader(a.Data)))
+	if err != nil && len(a.Data) > 0 {
+		c.T.Fatal(err)
+	}
+	var failures []string
+	for _, e := range a.Errors {
+		failures = append(failures, e.FieldPath()+" "+e.Extensions.Code)
+	}
+	slices.Sort(failures)
+	c.counts.asked++
+	if len(failures) > 0 {
+		c.counts.failing++
+	}
+	diff := difference(want, got, "data") + cmp.Diff(e.failures, failures)
+	if diff != "" {
+		variables, _ := json.Marshal(q.variables)
+		c.T.Errorf("%s\nwith %s, as %q in %v: - wanted + answered:\n%.4000s\nerrors: %+v", q.text, variables, q.who, q.named, diff, a.Errors)
+	}
+}
+
+// difference tells the first place where two answers differ; cmp takes too long where lists
+// are as deep within each other as here.
+func difference(want, got any, path string) string {
+	switch want := want.(type) {
+	case record:
+		got, ok := got.(record)
+		for i := range min(len(want), len(got)) {
+			if want[i].Key != got[i].Key {
+				break
+			}
+			if diff := difference(want[i].Value, got[i].Value, path+"."+want[i].Key); diff != "" {
+				return diff
+			}
+		}
+		if ok && slices.EqualFunc(want, got, func(a, b pair) bool { return a.Key == b.Key }) {
+			return ""
+		}
+	case []any:
+		got, ok := got.([]any)
+		for i := range min(len(want), len(got)) {
+			if diff := difference(want[i], got[i], fmt.Sprint(path, ".", i)); diff != "" {
+				return diff
+			}
+		}
+		if ok && len(want) == len(got) {
+			return ""
+		}
+	default:
+		if want == got {
+			return ""
+		}
+	}
+	return fmt.Sprintf("%s:\n- %.1500v\n+ %.1500v\n", path, want, got)
+}
+
+// ordered reads a JSON value with the members of objects in their order.
+func ordered(dec *json.Decoder) (any, error) {
+	dec.UseNumber()
+	token, err := dec.Token()
+	if err != nil {
+		return nil, err
+	}
+	switch token {
+	case json.Delim('{'):
+		o := record{}
+		for dec.More() {
+			key, err := dec.Token()
+			if err != nil {
+				return nil, err
+			}
+			value, err := ordered(dec)
+			if err != nil {
+				return nil, err
+			}
+			o = append(o, pair{key.(string), value})
+		}
+		_, err = dec.Token()
+		return o, err
+	case json.Delim('['):
+		list := []any{}
+		for dec.More() {
+			value, err := ordered(dec)
+			if err != nil {
+				return nil, err
+			}
+			list = append(list, value)
+		}
+		_, err = dec.Token()
+		return list, err
+	default:
+		return token, nil
+	}
+}
