@@ -44,7 +44,7 @@ type Console struct {
 	ConsoleTimeout     time.Duration `default:"30s" help:"How long one call of the console may take."`
 	ConsoleConcurrency int           `default:"256" help:"Concurrent calls of the console, for the whole gateway."`
 
-	Silence                 time.Duration // see transport.Options; tests set it
+	Silence                 time.Duration `kong:"-"` // see transport.Options; tests set it
 	ConsoleMaxResponseBytes int64         `default:"67108864" help:"Largest answer of the console that is read, in bytes."`
 	ConsoleQueueCreatePath  string        `default:"/openapi/queues/{queueId}" help:"Path to which a new queue is posted. Some consoles want /openapi/queues."`
 	OperationConcurrency    int           `default:"64" help:"Concurrent calls of the console, for one GraphQL operation."`
