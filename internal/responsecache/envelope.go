@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/klauspost/compress/s2"
+
+	"github.com/consoleql/consoleql/internal/invalidation"
 )
 
 // envelopeForm is the first byte of every answer in Redis.
@@ -27,7 +29,7 @@ type envelope struct {
 	of      RefreshID
 	begun   int64 // by the server's clock, milliseconds
 	cost    time.Duration
-	slots   []tagSlot
+	slots   []invalidation.Slot
 	payload []byte // compressed
 }
 
@@ -87,11 +89,11 @@ func openEnvelope(data []byte) (envelope, error) {
 	e.begun = r.varint()
 	e.cost = time.Duration(r.varint())
 	n := r.uvarint()
-	if n > tagSlots {
+	if n > invalidation.SlotCount {
 		return e, errEnvelope
 	}
 	for at := r.bytes(2 * n); len(at) > 0; at = at[2:] {
-		e.slots = append(e.slots, tagSlot(binary.BigEndian.Uint16(at)))
+		e.slots = append(e.slots, invalidation.Slot(binary.BigEndian.Uint16(at)))
 	}
 	if r.bad || e.cost < 0 {
 		return e, errEnvelope

@@ -3,12 +3,14 @@ package responsecache
 import (
 	"testing"
 	"time"
+
+	"github.com/consoleql/consoleql/internal/invalidation"
 )
 
 func TestEnvelope(t *testing.T) {
 	e := envelope{
 		owner: owner("d", "p"), id: 7, epoch: "epoch", version: 300, of: 9, begun: 1 << 41, cost: time.Second,
-		slots: []tagSlot{1, 500, tagSlots - 1},
+		slots: []invalidation.Slot{1, 500, invalidation.SlotCount - 1},
 	}
 	sealed := e.seal([]byte("value"))
 	got, err := openEnvelope(sealed)
@@ -17,7 +19,7 @@ func TestEnvelope(t *testing.T) {
 	}
 	value, err := got.value()
 	if err != nil || string(value) != "value" || got.owner != e.owner || got.id != e.id || got.epoch != e.epoch ||
-		got.version != e.version || got.of != e.of || got.begun != e.begun || got.cost != e.cost || len(got.slots) != 3 || got.slots[2] != tagSlots-1 {
+		got.version != e.version || got.of != e.of || got.begun != e.begun || got.cost != e.cost || len(got.slots) != 3 || got.slots[2] != invalidation.SlotCount-1 {
 		t.Errorf("got %+v, %q, %v", got, value, err)
 	}
 	for n := range sealed {
@@ -35,7 +37,7 @@ func TestEnvelope(t *testing.T) {
 }
 
 func FuzzEnvelope(f *testing.F) {
-	f.Add(envelope{epoch: "e", slots: []tagSlot{1}}.seal([]byte("value")))
+	f.Add(envelope{epoch: "e", slots: []invalidation.Slot{1}}.seal([]byte("value")))
 	f.Fuzz(func(_ *testing.T, data []byte) {
 		if e, err := openEnvelope(data); err == nil {
 			_, _ = e.value()

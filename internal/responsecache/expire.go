@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/consoleql/consoleql/internal/invalidation"
 )
 
 // expiryTag is the tag that Expire invalidates beside a soft tag. It is an ordinary
@@ -24,27 +26,17 @@ func (c *Cache) Expire(ctx context.Context, look Dependency, soft ...string) err
 	of := look.of
 	if of == 0 {
 		of = NewRefreshID() // Overtaken tells by it that this is no change of somebody's
-	} else if c.log.madeFor(of, slotsOf(tags...)) {
+	} else if c.log.MadeFor(of, invalidation.SlotsOf(tags...)) {
 		return nil
 	}
 	return c.Outdate(ctx, of, tags...)
-}
-
-// madeFor says whether the last invalidation of each spot was made for of.
-func (l *invalidationLog) madeFor(of RefreshID, at []tagSlot) bool {
-	for _, s := range at {
-		if l.versions.of[s].Load() != uint64(of) {
-			return false
-		}
-	}
-	return true
 }
 
 // Overtaken says whether something that d depends on was made a thing of the past by
 // Outdate or Expire, so that somebody may have been told what is newer.
 func (c *Cache) Overtaken(d Dependency) bool {
 	for i, s := range d.slots {
-		if c.log.versions.of[s].Load() != 0 && c.log.versions.hit(s, d.seqOf(i), d.of) {
+		if c.log.HitByRefresh(s, d.seqOf(i), d.of) {
 			return true
 		}
 	}
@@ -53,7 +45,7 @@ func (c *Cache) Overtaken(d Dependency) bool {
 
 // Alone says whether no other replica may keep answers: there is no Redis, or nobody else
 // was there when this replica last heard from it.
-func (c *Cache) Alone() bool { return c.cluster == nil || c.cluster.alone.Load() }
+func (c *Cache) Alone() bool { return c.invalidator.Alone() }
 
 // Held is an answer that this process's memory holds.
 type Held[T any] struct {
@@ -68,12 +60,12 @@ type Held[T any] struct {
 // still be given to somebody, but for those that were loaded for the Renewal of look,
 // until visit returns false. It walks through the whole memory.
 func (v *View[T]) Older(principal, soft string, look Dependency, visit func(Held[T]) bool) {
-	c, now, mark := v.cache, time.Now(), slotOf(soft)
+	c, now, mark := v.cache, time.Now(), invalidation.SlotOf(soft)
 	for k, e := range c.memory.All() {
 		if k.kind != v.kind.Name || k.principal != principal || look.of != 0 && e.of == look.of || !now.Before(e.ends) {
 			continue
 		}
-		if _, carries := slices.BinarySearch(e.slots, mark); !carries || !c.log.current(e.seq, e.hard, e.of) {
+		if _, carries := slices.BinarySearch(e.slots, mark); !carries || !c.log.Current(e.seq, e.hard, e.of) {
 			continue
 		}
 		value, ok := e.value.(T)

@@ -12,7 +12,7 @@ import (
 func TestExpireBypassesWhatOthersHaveNotConfirmed(t *testing.T) {
 	t.Parallel()
 	_, a, _, va, vb := pair(t, Options{Policies: Policies{"k": {Life: time.Hour, StaleIfError: time.Hour}}})
-	if err := a.cluster.client.HSet(t.Context(), a.cluster.keys[0], "m:dead", 0).Err(); err != nil {
+	if err := a.opts.Redis.HSet(t.Context(), stateKeys(a)[0], "m:dead", 0).Err(); err != nil {
 		t.Fatal(err)
 	}
 	con := &console{}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/consoleql/consoleql/internal/backoff"
+	"github.com/consoleql/consoleql/internal/invalidation"
 )
 
 const (
@@ -36,7 +37,7 @@ func (c *Cache) redisAccess(w *work) redisAccess {
 	if c.redis == nil || w.policy.Life == 0 || !c.redis.open() || !c.leased(time.Now()) {
 		return redisAccess{}
 	}
-	e := redisAccess{redis: c.redis, alone: w.policy.Life <= brief && c.cluster.alone.Load()}
+	e := redisAccess{redis: c.redis, alone: w.policy.Life <= brief && c.invalidator.Alone()}
 	if !e.alone {
 		e.digest = digest(c.opts.Version, w.key)
 	}
@@ -72,7 +73,7 @@ func (c *Cache) load(ctx context.Context, f *sharedLoad) {
 	at, _ = c.begin(f)
 	begun := time.Now()
 	value, err := c.call(ctx, w)
-	e := c.entry(w, value, newID(), begun, time.Since(begun), at.seq)
+	e := c.entry(w, value, newID(), begun, time.Since(begun), at.Seq)
 	switch {
 	case err == nil:
 		if w.policy.Life > 0 {
@@ -94,7 +95,7 @@ func (c *Cache) skipLoadID(f *sharedLoad, old *entry, refresh bool) uint64 {
 		return 0
 	}
 	now := time.Now()
-	if f.renews == nil && !refresh && now.Before(old.fresh) && young(old.begun, now, f.work.maxAge) && c.log.current(old.seq, old.slots, old.of) {
+	if f.renews == nil && !refresh && now.Before(old.fresh) && young(old.begun, now, f.work.maxAge) && c.log.Current(old.seq, old.slots, old.of) {
 		return 0
 	}
 	return old.id
@@ -141,9 +142,9 @@ func (c *Cache) completeWithError(f *sharedLoad, old *entry, refresh bool, begun
 	}
 	until := old.fresh.Add(w.policy.StaleIfError)
 	old.failed.Store(now.UnixNano())
-	if !refresh && w.maxAge <= 0 && begun.Before(until) && c.leased(now) && c.log.current(old.seq, old.hard, old.of) {
+	if !refresh && w.maxAge <= 0 && begun.Before(until) && c.leased(now) && c.log.Current(old.seq, old.hard, old.of) {
 		source := Stale
-		if now.Before(old.fresh) && c.log.current(old.seq, old.slots, old.of) {
+		if now.Before(old.fresh) && c.log.Current(old.seq, old.slots, old.of) {
 			source = Memory
 		}
 		c.complete(f, result{entry: old, source: source, err: err, until: until})
@@ -156,7 +157,7 @@ func (c *Cache) completeWithError(f *sharedLoad, old *entry, refresh bool, begun
 // none of use: it asks Redis once, unless another replica loads, or what lies there was
 // invalidated unseen. It returns the answer, or one that is stale and of use if the load
 // fails. known is the load of which memory has all that Redis could, and no use for it.
-func (c *Cache) fromRedis(ctx context.Context, f *sharedLoad, access *redisAccess, at snapshot, known uint64, refresh bool) (fresh, stale *entry) {
+func (c *Cache) fromRedis(ctx context.Context, f *sharedLoad, access *redisAccess, at invalidation.Snapshot, known uint64, refresh bool) (fresh, stale *entry) {
 	if access.redis == nil || access.alone {
 		return nil, nil
 	}
@@ -196,7 +197,7 @@ func (c *Cache) fromRedis(ctx context.Context, f *sharedLoad, access *redisAcces
 // decode makes an entry of what lay in Redis; nil where it is of no use: nobody's of
 // this principal, invalidated, or of another form. One that is not current is for where
 // nothing better can be had.
-func (c *Cache) decode(f *sharedLoad, digest, data string, m serverTime, at snapshot) (e *entry, current bool) {
+func (c *Cache) decode(f *sharedLoad, digest, data string, m serverTime, at invalidation.Snapshot) (e *entry, current bool) {
 	if data == "" {
 		return nil, false
 	}
@@ -205,7 +206,7 @@ func (c *Cache) decode(f *sharedLoad, digest, data string, m serverTime, at snap
 		return nil, false
 	}
 	on := f.work.over(env.slots)
-	if !c.leased(time.Now()) || !c.log.currentShared(env.epoch, env.version, on.hard, env.of) {
+	if !c.leased(time.Now()) || !c.log.CurrentShared(env.epoch, env.version, on.hard, env.of) {
 		return nil, false
 	}
 	raw, err := env.value()
@@ -216,8 +217,8 @@ func (c *Cache) decode(f *sharedLoad, digest, data string, m serverTime, at snap
 	if err != nil {
 		return nil, false
 	}
-	current = c.log.currentShared(env.epoch, env.version, on.slots, env.of)
-	e = c.entry(f.work, value, env.id, m.local(env.begun), env.cost, at.seq)
+	current = c.log.CurrentShared(env.epoch, env.version, on.slots, env.of)
+	e = c.entry(f.work, value, env.id, m.local(env.begun), env.cost, at.Seq)
 	e.dependencies, e.of = on, env.of
 	if now := time.Now(); !current && now.Before(e.fresh) {
 		e.fresh = now // its life was ended
@@ -226,7 +227,7 @@ func (c *Cache) decode(f *sharedLoad, digest, data string, m serverTime, at snap
 }
 
 // share lays what a load brought into Redis, and gives its lock back.
-func (c *Cache) share(ctx context.Context, w *work, access redisAccess, e *entry, at snapshot, refresh bool, err error) {
+func (c *Cache) share(ctx context.Context, w *work, access redisAccess, e *entry, at invalidation.Snapshot, refresh bool, err error) {
 	if access.redis == nil {
 		return
 	}
@@ -239,14 +240,14 @@ func (c *Cache) share(ctx context.Context, w *work, access redisAccess, e *entry
 		return
 	}
 	switch {
-	case err == nil && access.known && at.epoch != "" && c.log.current(e.seq, e.slots, e.of):
+	case err == nil && access.known && at.Epoch != "" && c.log.Current(e.seq, e.slots, e.of):
 		raw, err := w.encode(e.value)
 		if err != nil {
 			c.opts.Logger.ErrorContext(ctx, "responsecache: cannot encode an answer", "kind", w.key.kind, "error", err)
 			break
 		}
 		env := envelope{
-			owner: owner(access.digest, w.key.principal), id: e.id, epoch: at.epoch, version: at.version,
+			owner: owner(access.digest, w.key.principal), id: e.id, epoch: at.Epoch, version: at.Version,
 			begun: access.clock.server, cost: e.cost, of: e.of, slots: e.slots,
 		}
 		sealed, now := env.seal(raw), time.Now()

@@ -45,7 +45,7 @@ func TestInvalidateWithoutTheChannel(t *testing.T) {
 	shared(t, a, 1)
 	want(t, vb, con.read("a", "tag"), 1, Redis)
 	for i := range 5 {
-		if err := a.cluster.client.Do(t.Context(), "CLIENT", "KILL", "TYPE", "pubsub").Err(); err != nil {
+		if err := a.opts.Redis.Do(t.Context(), "CLIENT", "KILL", "TYPE", "pubsub").Err(); err != nil {
 			t.Fatal(err)
 		}
 		if err := a.Invalidate(t.Context(), "tag"); err != nil {
@@ -54,43 +54,6 @@ func TestInvalidateWithoutTheChannel(t *testing.T) {
 		if n, info, err := vb.Get(t.Context(), con.read("a", "tag")); n != int64(i+2) || err != nil {
 			t.Errorf("got %d from %s, %v", n, info.Source, err)
 		}
-	}
-}
-
-func TestInvalidateIsQuick(t *testing.T) {
-	t.Parallel()
-	_, a, _, _, _ := pair(t, Options{})
-	quickest := time.Hour
-	for range 50 {
-		begun := time.Now()
-		if err := a.Invalidate(t.Context(), "tag", "other"); err != nil {
-			t.Fatal(err)
-		}
-		quickest = min(quickest, time.Since(begun))
-	}
-	t.Logf("an invalidation over two replicas takes %v", quickest)
-	if quickest > ackPoll {
-		t.Errorf("an invalidation takes %v: nobody hears who knows", quickest)
-	}
-}
-
-// A replica that does not answer is waited for once, as long as its lease.
-func TestInvalidateWithADeadReplica(t *testing.T) {
-	t.Parallel()
-	const lease = 500 * time.Millisecond
-	_, a, _, _, _ := pair(t, Options{lease: lease})
-	if err := a.cluster.client.HSet(t.Context(), a.cluster.keys[0], "m:dead", 0).Err(); err != nil {
-		t.Fatal(err)
-	}
-	begun := time.Now()
-	if err := a.Invalidate(t.Context(), "tag"); err != nil {
-		t.Error(err)
-	}
-	if took := time.Since(begun); took < lease {
-		t.Errorf("waited for %v, less than a lease", took)
-	}
-	if ring := a.cluster.client.HGetAll(t.Context(), a.cluster.keys[0]).Val(); ring["m:dead"] != "" {
-		t.Errorf("the dead replica is still waited for: %v", ring)
 	}
 }
 
@@ -137,7 +100,7 @@ func TestWithoutALease(t *testing.T) {
 	}
 	s.Pause()
 	defer s.Resume()
-	a.cluster.leaseState.Store(nil)
+	a.invalidator.EndLease()
 	if a.Valid(d) || a.Current(d) || a.Ended(d) {
 		t.Errorf("valid %t, current %t, ended %t", a.Valid(d), a.Current(d), a.Ended(d))
 	}
@@ -188,17 +151,17 @@ func TestLostState(t *testing.T) {
 	for name, lose := range map[string]func(s *redistest.Server, c *Cache){
 		"restart":       func(s *redistest.Server, _ *Cache) { s.Restart() },
 		"empty restart": func(s *redistest.Server, _ *Cache) { s.RestartEmpty() },
-		"flush":         func(_ *redistest.Server, c *Cache) { c.cluster.client.FlushAll(context.Background()) },
-		"ring evicted":  func(_ *redistest.Server, c *Cache) { c.cluster.client.Del(context.Background(), c.cluster.keys[0]) },
-		"gens evicted":  func(_ *redistest.Server, c *Cache) { c.cluster.client.Del(context.Background(), c.cluster.keys[1]) },
+		"flush":         func(_ *redistest.Server, c *Cache) { c.opts.Redis.FlushAll(context.Background()) },
+		"ring evicted":  func(_ *redistest.Server, c *Cache) { c.opts.Redis.Del(context.Background(), stateKeys(c)[0]) },
+		"gens evicted":  func(_ *redistest.Server, c *Cache) { c.opts.Redis.Del(context.Background(), stateKeys(c)[1]) },
 		"writes lost": func(_ *redistest.Server, c *Cache) {
-			c.cluster.client.HSet(context.Background(), c.cluster.keys[0], "version", 0)
+			c.opts.Redis.HSet(context.Background(), stateKeys(c)[0], "version", 0)
 		},
 		"another server": func(_ *redistest.Server, c *Cache) {
-			c.cluster.client.HSet(context.Background(), c.cluster.keys[0], "server", "the one before")
+			c.opts.Redis.HSet(context.Background(), stateKeys(c)[0], "server", "the one before")
 		},
 		"nobody had a lease": func(_ *redistest.Server, c *Cache) {
-			c.cluster.client.HSet(context.Background(), c.cluster.keys[0], "seen", 1)
+			c.opts.Redis.HSet(context.Background(), stateKeys(c)[0], "seen", 1)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -212,15 +175,14 @@ func TestLostState(t *testing.T) {
 			want(t, va, con.read("a", "tag"), 1, Loaded)
 			shared(t, a, 1)
 			want(t, vb, con.read("a", "tag"), 1, Redis)
-			epoch := a.log.log.Load().epoch
+			epoch := a.log.Now().Epoch
 			lose(s, a)
 			if err := a.Invalidate(t.Context(), "another"); err != nil && !errors.Is(err, ErrUnconfirmed) {
 				t.Error(err)
 			}
 			for _, c := range []*Cache{a, b} {
 				waitFor(t, "another epoch", func() bool {
-					log := c.log.log.Load()
-					return log.epoch != epoch && c.leased(time.Now())
+					return c.log.Now().Epoch != epoch && c.leased(time.Now())
 				})
 			}
 			if n, info, err := vb.Get(t.Context(), con.read("a", "tag")); n != 2 || err != nil {
@@ -228,24 +190,6 @@ func TestLostState(t *testing.T) {
 			}
 		})
 	}
-}
-
-// The first epoch's invalidations wait for leases of an epoch before, which nobody knows of.
-func TestYoungEpoch(t *testing.T) {
-	t.Parallel()
-	const lease = 500 * time.Millisecond
-	s := redistest.Start(t)
-	begun := time.Now()
-	a := newReplica(t, s, Options{lease: lease})
-	if err := a.Invalidate(t.Context(), "tag"); err != nil {
-		t.Error(err)
-	}
-	if took := time.Since(begun); took < lease {
-		t.Errorf("an invalidation returned %v after the epoch began", took)
-	}
-	waitFor(t, "an epoch that is settled", func() bool {
-		return a.cluster.client.HGet(t.Context(), a.cluster.keys[0], "settled").Val() == "1"
-	})
 }
 
 func TestLeaving(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/consoleql/consoleql/internal/flight"
+	"github.com/consoleql/consoleql/internal/invalidation"
 )
 
 // refreshTimeout bounds a load that nobody waits for.
@@ -65,8 +66,8 @@ type sharedLoad struct {
 
 	// Under loads.mu:
 	begun    bool
-	snapshot snapshot // when it began; what it brings contains everything invalidated until then
-	refresh  bool     // somebody who waits wants it asked anew
+	snapshot invalidation.Snapshot // when it began; what it brings contains everything invalidated until then
+	refresh  bool                  // somebody who waits wants it asked anew
 }
 
 // result is what a flight brings.
@@ -140,7 +141,7 @@ func (c *Cache) join(ctx context.Context, w *work) (_ *sharedLoad, own bool) {
 		f = nil
 	}
 	sure := c.leased(time.Now())
-	if f != nil && w.contentWith(f.work) && (!f.begun || !w.refresh && sure && c.log.current(f.snapshot.seq, w.slots, f.work.of)) && f.Join() {
+	if f != nil && w.contentWith(f.work) && (!f.begun || !w.refresh && sure && c.log.Current(f.snapshot.Seq, w.slots, f.work.of)) && f.Join() {
 		f.refresh = f.refresh || w.refresh
 		return f, false
 	}
@@ -218,10 +219,10 @@ func (l *loads) remove(f *sharedLoad) {
 
 // begin marks the moment from which on what a flight brings counts. It returns whether
 // somebody wants it asked anew.
-func (c *Cache) begin(f *sharedLoad) (snapshot, bool) {
+func (c *Cache) begin(f *sharedLoad) (invalidation.Snapshot, bool) {
 	c.loads.mu.Lock()
 	defer c.loads.mu.Unlock()
-	f.begun, f.snapshot = true, c.log.now()
+	f.begun, f.snapshot = true, c.log.Now()
 	return f.snapshot, f.refresh
 }
 
@@ -258,7 +259,7 @@ func (c *Cache) entry(w *work, value any, id uint64, begun time.Time, cost time.
 
 // keep puts an entry into memory, unless it could not be read there.
 func (c *Cache) keep(w *work, e *entry) {
-	if !time.Now().Before(e.ends) || !c.log.current(e.seq, e.slots, e.of) {
+	if !time.Now().Before(e.ends) || !c.log.Current(e.seq, e.slots, e.of) {
 		return
 	}
 	if e.err == nil {

@@ -103,10 +103,15 @@ func waitFor(t testing.TB, what string, ready func() bool) {
 	}
 }
 
+// stateKeys are the keys of the replicas' common state. They are part of the format in Redis.
+func stateKeys(c *Cache) []string {
+	return []string{c.opts.Prefix + "{state}:ring", c.opts.Prefix + "{state}:gens"}
+}
+
 // settle makes the replicas' state look older than a lease.
 func settle(t testing.TB, c *Cache) {
 	t.Helper()
-	if err := c.cluster.client.HSet(t.Context(), c.cluster.keys[0], "settled", 1).Err(); err != nil {
+	if err := c.opts.Redis.HSet(t.Context(), stateKeys(c)[0], "settled", 1).Err(); err != nil {
 		t.Fatal(err)
 	}
 }

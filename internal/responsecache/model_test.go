@@ -16,6 +16,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/consoleql/consoleql/internal/invalidation"
 	"github.com/consoleql/consoleql/internal/redistest"
 )
 
@@ -263,7 +264,7 @@ func (m *model) read(r *modelReplica, rng *rand.Rand) error {
 	case got.Begun < notBefore && !info.Stale:
 		return fmt.Errorf("%s of %d from %s was loaded %v before what was read anew", kind, entity, info.Source, time.Duration(notBefore-got.Begun))
 	}
-	if renewal != 0 && !r.cache.off.Load() && r.cache.invalidate(context.Background(), slotsOf(soft), renewal) == nil {
+	if renewal != 0 && !r.cache.off.Load() && r.cache.invalidate(context.Background(), invalidation.SlotsOf(soft), renewal) == nil {
 		m.renewals.Add(1)
 		raise(renewed, got.Begun)
 	}
@@ -365,7 +366,7 @@ func (m *model) trouble(rng *rand.Rand) {
 		m.mu.Unlock()
 		old.close()
 	case 11: // a key is evicted
-		client.Del(ctx, some.cache.cluster.keys[rng.IntN(2)])
+		client.Del(ctx, stateKeys(some.cache)[rng.IntN(2)])
 	case 12, 13: // a replica hears no news, and does not know
 		some.ears.shut()
 		nap(4 * modelLease)

@@ -6,6 +6,8 @@ import (
 	"sync"
 	"time"
 	"weak"
+
+	"github.com/consoleql/consoleql/internal/invalidation"
 )
 
 // Container is an answer in memory of which others may be parts, such as a page of a list.
@@ -93,7 +95,7 @@ func (x *index) addIndex(c *Cache, whole *entry, parts []Part) int {
 		if old, ok := x.at[h]; ok && old.whole != known {
 			known = old.whole
 			e := known.Value()
-			newer = e != nil && e != whole && !e.begun.Before(whole.begun) && c.log.current(e.seq, x.slots, e.of)
+			newer = e != nil && e != whole && !e.begun.Before(whole.begun) && c.log.Current(e.seq, x.slots, e.of)
 		} else if !ok {
 			x.at[h] = where{here, p.N}
 			continue
@@ -188,7 +190,7 @@ func (v *View[T]) Peek(k Key, names []string, maxAge time.Duration) (found []T, 
 		if at.whole != known {
 			known, whole = at.whole, at.whole.Value()
 			if whole != nil && (whole.gone.Load() || whole.err != nil || !now.Before(whole.begun.Add(v.policy.Life)) ||
-				!young(whole.begun, now, maxAge) || !c.log.current(whole.seq, x.slots, whole.of)) {
+				!young(whole.begun, now, maxAge) || !c.log.Current(whole.seq, x.slots, whole.of)) {
 				whole = nil
 			}
 		}
@@ -214,7 +216,7 @@ func (v *View[T]) Peek(k Key, names []string, maxAge time.Duration) (found []T, 
 }
 
 // infoOf is that of parts of larger answers.
-func (v *View[T]) infoOf(wholes []*entry, at []tagSlot, now time.Time) Info {
+func (v *View[T]) infoOf(wholes []*entry, at []invalidation.Slot, now time.Time) Info {
 	deps := make([]Dependency, len(wholes))
 	for i, e := range wholes {
 		deps[i] = Dependency{seq: e.seq, slots: at, of: e.of, expires: e.begun.Add(v.policy.Life), begun: e.begun}

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/consoleql/consoleql/internal/invalidation"
 )
 
 // Policy is how long answers of one kind serve. Every time counts from the moment
@@ -25,7 +27,7 @@ type Policy struct {
 
 // maxKept bounds how long anything is kept, so that what the replicas know of
 // invalidations (kept for stateLife) outlives every entry.
-const maxKept = 12 * time.Hour
+const maxKept = invalidation.MaxLifetime
 
 // Validate says which time is out of its bounds: none is negative, and Life with
 // its windows is at most 12 h.

@@ -19,7 +19,7 @@ func TestOnePrincipalDoesNotFillRedis(t *testing.T) {
 		}
 	}})
 	lying := func() int64 {
-		keys, err := a.cluster.client.Keys(t.Context(), a.opts.Prefix+"*:v").Result()
+		keys, err := a.opts.Redis.Keys(t.Context(), a.opts.Prefix+"*:v").Result()
 		if err != nil {
 			t.Error(err)
 		}

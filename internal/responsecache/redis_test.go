@@ -26,7 +26,7 @@ func pair(t *testing.T, o Options) (s *redistest.Server, a, b *Cache, va, vb *Vi
 	}
 	a, b = newReplica(t, s, o), newReplica(t, s, o)
 	settle(t, a)
-	waitFor(t, "each to know of the other", func() bool { return !a.cluster.alone.Load() && !b.cluster.alone.Load() })
+	waitFor(t, "each to know of the other", func() bool { return !a.Alone() && !b.Alone() })
 	return s, a, b, view(t, a, Kind[int64]{}), view(t, b, Kind[int64]{})
 }
 
@@ -34,7 +34,7 @@ func pair(t *testing.T, o Options) (s *redistest.Server, a, b *Cache, va, vb *Vi
 func shared(t testing.TB, c *Cache, n int) {
 	t.Helper()
 	waitFor(t, "an answer in Redis", func() bool {
-		keys, err := c.cluster.client.Keys(t.Context(), c.opts.Prefix+"*:v").Result()
+		keys, err := c.opts.Redis.Keys(t.Context(), c.opts.Prefix+"*:v").Result()
 		return err == nil && len(keys) == n
 	})
 }
@@ -128,7 +128,7 @@ func TestOtherVersionsShareInvalidationsOnly(t *testing.T) {
 func TestRedisTellsNobodysName(t *testing.T) {
 	t.Parallel()
 	_, a, _, va, _ := pair(t, Options{})
-	client := a.cluster.client
+	client := a.opts.Redis
 	if err := client.ConfigSet(t.Context(), "slowlog-log-slower-than", "0").Err(); err != nil {
 		t.Fatal(err)
 	}
@@ -168,7 +168,7 @@ func TestAnswersProveTheirPrincipal(t *testing.T) {
 	shared(t, a, 1)
 	from := a.redis.keys(digest("", key{"k", "alice", "a"}))[0]
 	to := a.redis.keys(digest("", key{"k", "bob", "a"}))[0]
-	if err := a.cluster.client.Rename(t.Context(), from, to).Err(); err != nil {
+	if err := a.opts.Redis.Rename(t.Context(), from, to).Err(); err != nil {
 		t.Fatal(err)
 	}
 	bob := con.read("a")
@@ -312,14 +312,14 @@ func TestAloneAndInCompany(t *testing.T) {
 	o := Options{Policies: Policies{"k": {Life: brief}, "long": minute}, Eagerness: -1}
 	a := newReplica(t, s, o)
 	settle(t, a)
-	waitFor(t, "being alone", a.cluster.alone.Load)
+	waitFor(t, "being alone", a.Alone)
 	va, long, con := view(t, a, Kind[int64]{}), view(t, a, Kind[int64]{Name: "long"}), &console{}
 	want(t, va, con.read("a", "tag"), 1, Loaded)
 	want(t, long, con.read("a", "tag"), 2, Loaded)
 	shared(t, a, 1)
 
 	b := newReplica(t, s, o)
-	waitFor(t, "company", func() bool { return !a.cluster.alone.Load() && !b.cluster.alone.Load() })
+	waitFor(t, "company", func() bool { return !a.Alone() && !b.Alone() })
 	vb := view(t, b, Kind[int64]{})
 	want(t, vb, con.read("a", "tag"), 3, Loaded)
 	shared(t, a, 2)
@@ -331,8 +331,8 @@ func TestAloneAndInCompany(t *testing.T) {
 	want(t, va, con.read("a", "tag"), 4, Redis)
 
 	b.Close()
-	a.cluster.rouse()
-	waitFor(t, "being alone", a.cluster.alone.Load)
+	a.invalidator.Renew()
+	waitFor(t, "being alone", a.Alone)
 	refresh := con.read("a", "tag")
 	refresh.Refresh = true
 	want(t, va, refresh, 5, Loaded)

@@ -130,7 +130,7 @@ func (s *redisStore) getOrLock(ctx context.Context, digest, token string, known 
 		id = binary.BigEndian.AppendUint64(nil, known)
 	}
 	found := lookup{clock: serverTime{sent: time.Now()}}
-	got, err := s.scripts.getOrLock.Run(bounded, s.client, s.keys(digest), token, max(1, s.lock.Milliseconds()), id, digit(!ahead)).Slice()
+	got, err := s.scripts.getOrLock.Run(bounded, s.client, s.keys(digest), token, max(1, s.lock.Milliseconds()), id, !ahead).Slice()
 	if err != nil {
 		return found, fmt.Errorf("ask Redis: %w", err)
 	}

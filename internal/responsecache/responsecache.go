@@ -22,7 +22,6 @@ package responsecache
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"hash/maphash"
@@ -34,16 +33,16 @@ import (
 
 	"github.com/maypok86/otter/v2"
 	"github.com/redis/go-redis/v9"
+
+	"github.com/consoleql/consoleql/internal/invalidation"
 )
 
 var (
 	// ErrPrincipal is the error of a read without a principal, which could be anybody's.
 	ErrPrincipal = errors.New("responsecache: no principal")
-	// ErrUnconfirmed says that what was invalidated is unreadable here, but Redis did not answer,
-	// so that another replica that reaches it may still read it. It is told to them as
-	// soon as Redis answers this one. An outage of Redis for all replicas that lasts
-	// longer than a lease (1 s) ends with empty caches, so nothing is left to read then.
-	ErrUnconfirmed = errors.New("responsecache: the invalidation could not be confirmed by all replicas")
+	// ErrUnconfirmed says that what was invalidated is unreadable here, but perhaps not yet on
+	// another replica (invalidation.ErrUnconfirmed).
+	ErrUnconfirmed = invalidation.ErrUnconfirmed
 )
 
 // DefaultPrefix begins the names of everything in Redis.
@@ -113,9 +112,6 @@ func (o Options) withDefaults() Options {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	if o.lease == 0 {
-		o.lease = time.Second
-	}
 	return o
 }
 
@@ -149,14 +145,14 @@ func honoursContexts(client redis.UniversalClient) bool {
 
 // Cache keeps answers. It is safe for concurrent use.
 type Cache struct {
-	opts    Options
-	log     *invalidationLog
-	memory  *otter.Cache[key, *entry]
-	seed    maphash.Seed // of the names of parts
-	cluster *cluster     // nil without Redis
-	redis   *redisStore  // nil without Redis
-	loads   loads
-	slots   chan struct{} // of loads in the background
+	opts        Options
+	log         *invalidation.Log
+	memory      *otter.Cache[key, *entry]
+	seed        maphash.Seed // of the names of parts
+	invalidator *invalidation.Invalidator
+	redis       *redisStore // nil without Redis
+	loads       loads
+	slots       chan struct{} // of loads in the background
 
 	off   atomic.Bool     // from the beginning, or closed
 	ctx   context.Context //nolint:containedctx // ends with Close, and so does all that was started here
@@ -170,7 +166,7 @@ func New(o Options) (*Cache, error) {
 	if err := o.Validate(); err != nil {
 		return nil, fmt.Errorf("responsecache: %w", err)
 	}
-	c := &Cache{opts: o.withDefaults(), log: &invalidationLog{}, seed: maphash.MakeSeed()}
+	c := &Cache{opts: o.withDefaults(), seed: maphash.MakeSeed()}
 	c.slots = make(chan struct{}, c.opts.Refreshes)
 	c.loads.of = map[key]*sharedLoad{}
 	c.off.Store(o.Off)
@@ -194,13 +190,16 @@ func New(o Options) (*Cache, error) {
 		return nil, fmt.Errorf("responsecache: make the memory: %w", err)
 	}
 	c.memory = memory
-	if c.opts.Redis != nil && !o.Off {
-		scripts := newScripts()
-		c.redis = newRedisStore(c.opts, scripts)
-		c.cluster = newCluster(c, scripts, rand.Text())
-		c.tasks.Go(func() { c.cluster.listen(c.ctx) })
-		c.tasks.Go(func() { c.cluster.run(c.ctx) })
+	shared := invalidation.Options{
+		Prefix: c.opts.Prefix, Lease: c.opts.lease, Logger: c.opts.Logger,
+		OnLease: func(held bool) { c.observe(Event{Type: Trust, Failed: !held}) },
 	}
+	if c.opts.Redis != nil && !o.Off {
+		c.redis = newRedisStore(c.opts, newScripts())
+		shared.Redis = c.opts.Redis
+	}
+	c.invalidator = invalidation.New(shared)
+	c.log = c.invalidator.Log()
 	return c, nil
 }
 
@@ -212,27 +211,14 @@ func (c *Cache) Close() {
 	c.loads.mu.Unlock()
 	c.end()
 	c.tasks.Wait()
-	if c.cluster != nil {
-		c.cluster.leave()
-	}
+	c.invalidator.Close()
 	c.memory.StopAllGoroutines()
 	c.memory.InvalidateAll()
 }
 
 // leased says whether this replica may believe what it keeps.
 func (c *Cache) leased(now time.Time) bool {
-	return c.cluster == nil || c.cluster.trusted(now)
-}
-
-// start runs a task that Close ends and waits for; false after Close.
-func (c *Cache) start(task func()) bool {
-	c.loads.mu.Lock()
-	defer c.loads.mu.Unlock()
-	if c.off.Load() {
-		return false
-	}
-	c.tasks.Go(task)
-	return true
+	return c.invalidator.Leased(now)
 }
 
 // Invalidate makes every answer that carries one of the tags unreadable. When it
@@ -244,42 +230,26 @@ func (c *Cache) start(task func()) bool {
 // most twice a lease, or ctx's, where that ends first; either way, the other replicas
 // are still told as soon as that is possible.
 func (c *Cache) Invalidate(ctx context.Context, tags ...string) error {
-	return c.invalidate(ctx, slotsOf(tags...), 0)
+	return c.invalidate(ctx, invalidation.SlotsOf(tags...), 0)
 }
 
-// invalidate is Invalidate for spots; it spares what was loaded for of.
-func (c *Cache) invalidate(ctx context.Context, at []tagSlot, of RefreshID) error {
-	if c.off.Load() && c.cluster == nil || len(at) == 0 {
+// invalidate is Invalidate for slots; it spares what was loaded for the refresh.
+func (c *Cache) invalidate(ctx context.Context, at []invalidation.Slot, of RefreshID) error {
+	if c.off.Load() && !c.invalidator.Shared() || len(at) == 0 {
 		return nil
 	}
 	begun := time.Now()
-	c.log.bump(at, of)
-	if c.cluster == nil {
-		c.observe(Event{Type: Invalidated})
-		return nil
-	}
-	ended := make(chan error, 1)
-	c.log.beginTelling(at)
-	if !c.start(func() { ended <- c.cluster.invalidate(at, of) }) {
-		c.log.endTelling(at)
-		return fmt.Errorf("%w: the cache is closed", ErrUnconfirmed)
-	}
-	var err error
-	select {
-	case err = <-ended:
-	case <-ctx.Done():
-		err = fmt.Errorf("responsecache: wait for an invalidation: %w", context.Cause(ctx))
-	}
+	err := c.invalidator.Invalidate(ctx, at, of)
 	c.observe(Event{Type: Invalidated, Took: time.Since(begun), Failed: err != nil})
 	return err
 }
 
 // RefreshID names who asks anew (Read.Refresh) and then wants nothing older to be given by
-// anybody: NewRenewal makes one for each operation. The zero Renewal is nobody's.
-type RefreshID uint64
+// anybody. The zero value is nobody's.
+type RefreshID = invalidation.RefreshID
 
-// NewRefreshID returns a Renewal that is nobody else's.
-func NewRefreshID() RefreshID { return RefreshID(max(1, newID())) }
+// NewRefreshID returns a RefreshID that is nobody else's.
+func NewRefreshID() RefreshID { return invalidation.NewRefreshID() }
 
 // Outdate is Invalidate for soft tags (Read.Soft), after all that was read for of, and
 // spares that. While this replica has no lease, as in an outage of Redis, it waits for the
@@ -287,11 +257,11 @@ func NewRefreshID() RefreshID { return RefreshID(max(1, newID())) }
 // possible.
 func (c *Cache) Outdate(ctx context.Context, of RefreshID, tags ...string) error {
 	if c.leased(time.Now()) {
-		return c.invalidate(ctx, slotsOf(tags...), of)
+		return c.invalidate(ctx, invalidation.SlotsOf(tags...), of)
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.opts.RedisTimeout)
 	defer cancel()
-	_ = c.invalidate(ctx, slotsOf(tags...), of) // unconfirmed, it goes on by itself
+	_ = c.invalidate(ctx, invalidation.SlotsOf(tags...), of) // unconfirmed, it goes on by itself
 	return nil
 }
 
@@ -313,7 +283,7 @@ func (c *Cache) Forget(ctx context.Context, principal string) error {
 // Watch returns a Dependency on nothing but the principal: it is Current until somebody
 // makes the principal forgotten, through any replica, and Ended from then on.
 func (c *Cache) Watch(principal string) Dependency {
-	return Dependency{seq: c.log.seq.Load(), slots: slotsOf(principalTag(principal)), begun: time.Now()}
+	return Dependency{seq: c.log.Seq(), slots: invalidation.SlotsOf(principalTag(principal)), begun: time.Now()}
 }
 
 // principalTag is the tag that every answer of a principal carries; no tag of a

@@ -179,29 +179,6 @@ func TestARenewalSparesWhatItRead(t *testing.T) {
 	both("e", now+1, false)
 }
 
-// TestARenewalSparesNothingOverAGap: what comes in between, late or never, may have ended
-// what was loaded for it.
-func TestARenewalSparesNothingOverAGap(t *testing.T) {
-	const of, s = RefreshID(1), tagSlot(7)
-	for name, rest := range map[string]func(*invalidationLog){
-		"a late word": func(l *invalidationLog) { l.apply("e", 5, []tagSlot{s}, 0); l.catchUp("e", 6, []place{{s, 6}}) },
-		"a lost word": func(l *invalidationLog) { l.catchUp("e", 6, []place{{s, 6}}) },
-	} {
-		l := &invalidationLog{}
-		l.catchUp("e", 4, nil)
-		if !l.apply("e", 5, []tagSlot{s}, of) || !l.currentShared("e", 4, []tagSlot{s}, of) || l.currentShared("e", 4, []tagSlot{s}, 0) {
-			t.Error("without a gap, what was loaded for it is not spared, or something else is")
-		}
-		l = &invalidationLog{}
-		l.catchUp("e", 4, nil)
-		l.apply("e", 6, []tagSlot{s}, of)
-		rest(l)
-		if l.currentShared("e", 4, []tagSlot{s}, of) {
-			t.Errorf("%s: what was loaded before it is current", name)
-		}
-	}
-}
-
 // TestOutdateWithoutALease hardly waits, and the others are told later.
 func TestOutdateWithoutALease(t *testing.T) {
 	t.Parallel()
@@ -212,7 +189,7 @@ func TestOutdateWithoutALease(t *testing.T) {
 	want(t, vb, softly(con, "a"), 1, Redis)
 	server.Pause()
 	defer server.Resume()
-	a.cluster.leaseState.Store(nil)
+	a.invalidator.EndLease()
 	begun := time.Now()
 	if err := a.Outdate(t.Context(), NewRefreshID(), "soft"); err != nil {
 		t.Error(err)

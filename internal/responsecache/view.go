@@ -157,7 +157,7 @@ func (v *View[T]) Holds(r Read[T]) bool {
 // answers says whether an entry in memory may be given, and whether it is stale then.
 func (v *View[T]) answers(e *entry, now time.Time, r Read[T]) (stale, ok bool) {
 	c := v.cache
-	if c.off.Load() || !young(e.begun, now, r.MaxAge) || !c.leased(now) || !c.log.current(e.seq, e.slots, e.of) {
+	if c.off.Load() || !young(e.begun, now, r.MaxAge) || !c.leased(now) || !c.log.Current(e.seq, e.slots, e.of) {
 		return false, false
 	}
 	age := now.Sub(e.fresh)

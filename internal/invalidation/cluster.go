@@ -1,8 +1,9 @@
-package responsecache
+package invalidation
 
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"maps"
 	"slices"
 	"strconv"
@@ -17,7 +18,7 @@ import (
 const (
 	// stateLife is how long the replicas' common state is kept when nobody renews it;
 	// longer than anything is kept that it could invalidate.
-	stateLife = 2 * maxKept
+	stateLife = 2 * MaxLifetime
 	// beats is how many renewals fit into a lease.
 	beats = 5
 	// retold is for how long what was told is told again to another epoch: longer than a client
@@ -41,7 +42,9 @@ type leaseState struct {
 // whoever makes a version knows: a lease given before it ends within the lease's time,
 // and one given after it belongs to a member that knows of it.
 type cluster struct {
-	cache      *Cache
+	log        *Log
+	logger     *slog.Logger
+	onLease    func(held bool)
 	client     redis.UniversalClient
 	scripts    scripts
 	id         string
@@ -53,13 +56,13 @@ type cluster struct {
 	alone      atomic.Bool // no other member was there when the lease was last renewed, nor came since
 	wake       chan struct{}
 	mu         sync.Mutex
-	ackers     map[string]struct{}     // channels of members who wait for this one
-	acks       map[string]progress     // of other members, while somebody here waits
-	acked      chan struct{}           // closed when acks changes
-	waiters    int                     // who read acks
-	pending    *invalidation           // what could not be told yet
-	sending    *invalidation           // what is just being told of it
-	told       [2]map[tagSlot]struct{} // what was told since turned, and for at least retold before
+	ackers     map[string]struct{}  // channels of members who wait for this one
+	acks       map[string]progress  // of other members, while somebody here waits
+	acked      chan struct{}        // closed when acks changes
+	waiters    int                  // who read acks
+	pending    *invalidation        // what could not be told yet
+	sending    *invalidation        // what is just being told of it
+	told       [2]map[Slot]struct{} // what was told since turned, and for at least retold before
 	turned     time.Time
 	epoch      string    // the server's, as last heard
 	since      time.Time // since when epoch is known here
@@ -83,7 +86,7 @@ type progress struct {
 
 // invalidation is an invalidation to be told.
 type invalidation struct {
-	slots []tagSlot
+	slots []Slot
 	of    RefreshID
 	told  chan struct{} // closed when the following is set
 
@@ -93,12 +96,11 @@ type invalidation struct {
 	members map[string]uint64 // how far the others were
 }
 
-func newCluster(c *Cache, s scripts, id string) *cluster {
-	prefix := c.opts.Prefix
+func newCluster(o Options, log *Log, id string) *cluster {
 	return &cluster{
-		cache: c, client: c.opts.Redis, scripts: s, id: id, lease: c.opts.lease,
-		keys: []string{prefix + "{state}:ring", prefix + "{state}:gens"},
-		news: prefix + "news", ackTo: prefix + "ack:",
+		log: log, logger: o.Logger, onLease: o.OnLease, client: o.Redis, scripts: newScripts(), id: id, lease: o.Lease,
+		keys: []string{o.Prefix + "{state}:ring", o.Prefix + "{state}:gens"},
+		news: o.Prefix + "news", ackTo: o.Prefix + "ack:",
 		wake:   make(chan struct{}, 1),
 		ackers: map[string]struct{}{}, acks: map[string]progress{}, acked: make(chan struct{}),
 	}
@@ -156,12 +158,12 @@ func (r *cluster) note(ctx context.Context, err error) {
 		return
 	}
 	r.health = now
-	r.cache.observe(Event{Type: Trust, Failed: err != nil})
+	r.onLease(err == nil)
 	switch {
 	case err != nil:
-		r.cache.opts.Logger.WarnContext(ctx, "responsecache: no lease, so the console is asked every time", "error", err)
+		r.logger.WarnContext(ctx, "invalidation: no lease, so the console is asked every time", "error", err)
 	case before == unwell:
-		r.cache.opts.Logger.InfoContext(ctx, "responsecache: in touch with the other replicas again")
+		r.logger.InfoContext(ctx, "invalidation: in touch with the other replicas again")
 	}
 }
 
@@ -169,7 +171,7 @@ func (r *cluster) note(ctx context.Context, err error) {
 func (r *cluster) arguments() []any {
 	var epoch string
 	var version uint64
-	if log := r.cache.log.log.Load(); log != nil {
+	if log := r.log.log.Load(); log != nil {
 		epoch, version = log.epoch, log.version.Load()
 	}
 	return []any{r.id, epoch, version, r.lease.Milliseconds(), newEpoch(), stateLife.Milliseconds()}
@@ -199,9 +201,9 @@ func (r *cluster) heartbeat(ctx context.Context) (bool, error) {
 		}
 		if known := args[1]; known != "" && known != state.epoch {
 			r.republish()
-			r.cache.opts.Logger.WarnContext(ctx, "responsecache: the replicas' state in Redis is another one, so nothing kept before is believed")
+			r.logger.WarnContext(ctx, "invalidation: the replicas' state in Redis is another one, so nothing kept before is believed")
 		}
-		r.cache.log.catchUp(state.epoch, state.version, changed)
+		r.log.catchUp(state.epoch, state.version, changed)
 		return false, nil
 	}
 	r.alone.Store(len(state.rest) == 1 && state.rest[0] == "1")
@@ -274,7 +276,7 @@ func (s state) places() ([]place, error) {
 		if err != nil {
 			return nil, fmt.Errorf("read a version: %w", err)
 		}
-		changed = append(changed, place{tagSlot(at), uint64(version)})
+		changed = append(changed, place{Slot(at), uint64(version)})
 	}
 	return changed, nil
 }
@@ -342,15 +344,15 @@ func (r *cluster) hearNews(payload string) {
 		}
 		places = places[1:]
 	}
-	at := make([]tagSlot, 0, len(places))
+	at := make([]Slot, 0, len(places))
 	for _, word := range places {
 		n, err := strconv.ParseUint(word, 10, 16)
 		if err != nil {
 			return
 		}
-		at = append(at, tagSlot(n))
+		at = append(at, Slot(n))
 	}
-	follows := r.cache.log.apply(words[0], version, at, RefreshID(of))
+	follows := r.log.apply(words[0], version, at, RefreshID(of))
 	if from := words[2]; from != r.id {
 		r.mu.Lock()
 		r.ackers[r.ackTo+from] = struct{}{}
@@ -367,7 +369,7 @@ func (r *cluster) leave() {
 	ctx, cancel := context.WithTimeout(context.Background(), r.lease/2)
 	defer cancel()
 	if err := r.scripts.leave.Run(ctx, r.client, r.keys[:1], "m:"+r.id).Err(); err != nil {
-		r.cache.opts.Logger.WarnContext(ctx, "responsecache: cannot leave the ring, so the next invalidation waits for a lease", "error", err)
+		r.logger.WarnContext(ctx, "invalidation: cannot leave the ring, so the next invalidation waits for a lease", "error", err)
 	}
 }
 

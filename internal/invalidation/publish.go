@@ -1,8 +1,7 @@
-package responsecache
+package invalidation
 
 import (
 	"context"
-	"crypto/rand"
 	"fmt"
 	"maps"
 	"slices"
@@ -11,20 +10,16 @@ import (
 	"time"
 )
 
-// newEpoch returns a name that no epoch had before.
-func newEpoch() string { return rand.Text() }
-
 // invalidate tells every replica of spots, and returns when all of them know or have
 // lost their lease. It goes on whatever becomes of the caller. The spots are untold when it
 // is called.
-func (r *cluster) invalidate(at []tagSlot, of RefreshID) error {
-	ctx := r.cache.ctx
+func (r *cluster) invalidate(ctx context.Context, at []Slot, of RefreshID) error {
 	a := &invalidation{slots: at, of: of, told: make(chan struct{})}
 	err := r.publish(ctx, a)
 	if err != nil {
 		a = r.enqueue(at) // without trust, nothing of Redis is current either
 	}
-	r.cache.log.endTelling(at)
+	r.log.endTelling(at)
 	if err != nil {
 		limit := time.NewTimer(r.lease)
 		defer limit.Stop()
@@ -71,8 +66,8 @@ func (r *cluster) publish(ctx context.Context, a *invalidation) error {
 	r.mu.Lock()
 	a.young = !state.settled && time.Since(r.since) <= r.lease
 	r.mu.Unlock()
-	if !r.cache.log.apply(state.epoch, state.version, a.slots, a.of) {
-		log := r.cache.log.log.Load()
+	if !r.log.apply(state.epoch, state.version, a.slots, a.of) {
+		log := r.log.log.Load()
 		if log == nil || log.epoch != state.epoch {
 			r.leaseState.Store(nil) // what is known is another epoch's
 		}
@@ -84,11 +79,11 @@ func (r *cluster) publish(ctx context.Context, a *invalidation) error {
 }
 
 // remember notes what was told.
-func (r *cluster) remember(at []tagSlot) {
+func (r *cluster) remember(at []Slot) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if now := time.Now(); now.Sub(r.turned) > retold {
-		r.told, r.turned = [...]map[tagSlot]struct{}{{}, r.told[0]}, now
+		r.told, r.turned = [...]map[Slot]struct{}{{}, r.told[0]}, now
 	}
 	for _, s := range at {
 		r.told[0][s] = struct{}{}
@@ -101,7 +96,7 @@ func (r *cluster) remember(at []tagSlot) {
 func (r *cluster) republish() {
 	r.mu.Lock()
 	at := slices.AppendSeq(slices.Collect(maps.Keys(r.told[0])), maps.Keys(r.told[1]))
-	r.told, r.turned = [2]map[tagSlot]struct{}{}, time.Time{}
+	r.told, r.turned = [2]map[Slot]struct{}{}, time.Time{}
 	r.mu.Unlock()
 	if len(at) > 0 {
 		r.enqueue(at)
@@ -110,7 +105,7 @@ func (r *cluster) republish() {
 
 // enqueue leaves spots to be told as soon as Redis answers. Until then, this replica
 // does not trust even itself: it could read from Redis what it has just invalidated.
-func (r *cluster) enqueue(at []tagSlot) *invalidation {
+func (r *cluster) enqueue(at []Slot) *invalidation {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.pending == nil {
@@ -120,7 +115,7 @@ func (r *cluster) enqueue(at []tagSlot) *invalidation {
 	slices.Sort(r.pending.slots)
 	r.pending.slots = slices.Compact(r.pending.slots)
 	r.leaseState.Store(nil)
-	r.cache.log.bump(at, 0)
+	r.log.bump(at, 0)
 	r.rouse()
 	return r.pending
 }
@@ -266,6 +261,6 @@ func (r *cluster) evictMember(ctx context.Context, a *invalidation, missing []st
 	ctx, cancel := context.WithTimeout(ctx, r.lease/2)
 	defer cancel()
 	if err := r.scripts.evictMember.Run(ctx, r.client, r.keys[:1], args...).Err(); err != nil {
-		r.cache.opts.Logger.WarnContext(ctx, "responsecache: cannot expel members without a lease", "error", err)
+		r.logger.WarnContext(ctx, "invalidation: cannot expel members without a lease", "error", err)
 	}
 }

@@ -1,0 +1,177 @@
+package invalidation
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/logging"
+	"go.uber.org/goleak"
+
+	"github.com/consoleql/consoleql/internal/redistest"
+)
+
+func TestMain(m *testing.M) {
+	logging.Disable()
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/redis/go-redis/v9/internal/pool.(*ConnPool).tryDial"))
+}
+
+// ring is the key of the replicas' common state. It is part of the format in Redis.
+const ring = "test:{state}:ring"
+
+// patient is the lease of tests that are not about its end, however slow the machine.
+const patient = 5 * time.Minute
+
+func newClient(t *testing.T, s *redistest.Server) *redis.Client {
+	t.Helper()
+	o, err := redis.ParseURL(s.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.ContextTimeoutEnabled, o.MaxRetries = true, -1
+	client := redis.NewClient(o)
+	t.Cleanup(func() { _ = client.Close() })
+	return client
+}
+
+// newReplica returns an Invalidator that has its lease and closes with the test.
+func newReplica(t *testing.T, client *redis.Client, o Options) *Invalidator {
+	t.Helper()
+	o.Redis, o.Prefix = client, "test:"
+	if o.Lease == 0 {
+		o.Lease = patient
+	}
+	i := New(o)
+	t.Cleanup(i.Close)
+	waitFor(t, "the lease", func() bool { return i.Leased(time.Now()) })
+	return i
+}
+
+// pair returns one of two replicas whose epoch is settled, and a client of their server.
+func pair(t *testing.T, o Options) (*Invalidator, *redis.Client) {
+	t.Helper()
+	s := redistest.Start(t)
+	client := newClient(t, s)
+	a, b := newReplica(t, newClient(t, s), o), newReplica(t, newClient(t, s), o)
+	waitFor(t, "each to know of the other", func() bool { return !a.Alone() && !b.Alone() })
+	if err := client.HSet(t.Context(), ring, "settled", 1).Err(); err != nil {
+		t.Fatal(err)
+	}
+	return a, client
+}
+
+func waitFor(t *testing.T, what string, ready func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); !ready(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%s does not come", what)
+		}
+	}
+}
+
+// Without Redis, an invalidation concerns this process only.
+func TestWithoutRedis(t *testing.T) {
+	i := New(Options{})
+	defer i.Close()
+	if !i.Alone() || i.Shared() || !i.Leased(time.Now()) {
+		t.Errorf("alone %t, shared %t, leased %t", i.Alone(), i.Shared(), i.Leased(time.Now()))
+	}
+	seq := i.Log().Seq()
+	if err := i.Invalidate(t.Context(), SlotsOf("tag"), 0); err != nil {
+		t.Error(err)
+	}
+	for tag, current := range map[string]bool{"tag": false, "other": true} {
+		if got := i.Log().Current(seq, SlotsOf(tag), 0); got != current {
+			t.Errorf("%s: current %t, want %t", tag, got, current)
+		}
+	}
+}
+
+func TestAfterClose(t *testing.T) {
+	t.Parallel()
+	a, _ := pair(t, Options{})
+	seq := a.Log().Seq()
+	a.Close()
+	if err := a.Invalidate(t.Context(), SlotsOf("tag"), 0); !errors.Is(err, ErrUnconfirmed) {
+		t.Errorf("got %v, want %v", err, ErrUnconfirmed)
+	}
+	if a.Leased(time.Now()) || a.Log().Current(seq, SlotsOf("tag"), 0) {
+		t.Error("a closed replica has a lease, or does not obey its own invalidation")
+	}
+}
+
+// A caller that leaves gets its context's error, and the invalidation holds in this process.
+func TestCallerLeaves(t *testing.T) {
+	t.Parallel()
+	a, client := pair(t, Options{})
+	if err := client.HSet(t.Context(), ring, "m:dead", 0).Err(); err != nil {
+		t.Fatal(err)
+	}
+	seq := a.Log().Seq()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := a.Invalidate(ctx, SlotsOf("tag"), 0); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+	if a.Log().Current(seq, SlotsOf("tag"), 0) {
+		t.Error("the invalidation does not hold here")
+	}
+}
+
+func TestInvalidateIsQuick(t *testing.T) {
+	t.Parallel()
+	a, _ := pair(t, Options{})
+	quickest := time.Hour
+	for range 50 {
+		begun := time.Now()
+		if err := a.Invalidate(t.Context(), SlotsOf("tag", "other"), 0); err != nil {
+			t.Fatal(err)
+		}
+		quickest = min(quickest, time.Since(begun))
+	}
+	t.Logf("an invalidation over two replicas takes %v", quickest)
+	if quickest > ackPoll {
+		t.Errorf("an invalidation takes %v: nobody hears who knows", quickest)
+	}
+}
+
+// A replica that does not answer is waited for once, as long as its lease.
+func TestInvalidateWithADeadReplica(t *testing.T) {
+	t.Parallel()
+	const lease = 500 * time.Millisecond
+	a, client := pair(t, Options{Lease: lease})
+	if err := client.HSet(t.Context(), ring, "m:dead", 0).Err(); err != nil {
+		t.Fatal(err)
+	}
+	begun := time.Now()
+	if err := a.Invalidate(t.Context(), SlotsOf("tag"), 0); err != nil {
+		t.Error(err)
+	}
+	if took := time.Since(begun); took < lease {
+		t.Errorf("waited for %v, less than a lease", took)
+	}
+	if members := client.HGetAll(t.Context(), ring).Val(); members["m:dead"] != "" {
+		t.Errorf("the dead replica is still waited for: %v", members)
+	}
+}
+
+// The first epoch's invalidations wait for leases of an epoch before, which nobody knows of.
+func TestYoungEpoch(t *testing.T) {
+	t.Parallel()
+	const lease = 500 * time.Millisecond
+	s := redistest.Start(t)
+	begun := time.Now()
+	client := newClient(t, s)
+	a := newReplica(t, client, Options{Lease: lease})
+	if err := a.Invalidate(t.Context(), SlotsOf("tag"), 0); err != nil {
+		t.Error(err)
+	}
+	if took := time.Since(begun); took < lease {
+		t.Errorf("an invalidation returned %v after the epoch began", took)
+	}
+	waitFor(t, "an epoch that is settled", func() bool {
+		return client.HGet(t.Context(), ring, "settled").Val() == "1"
+	})
+}

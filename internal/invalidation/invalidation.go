@@ -1,0 +1,170 @@
+// Package invalidation tells all replicas what is no longer valid. Tags name what may change.
+//
+// An Invalidator returns from Invalidate when no replica may use what depends on the tags. A
+// replica may use what it keeps only under a lease. It gets the lease from Redis, and only if
+// it knows every invalidation so far. The invalidating replica waits until each of the others
+// has acknowledged, or until its lease has run out. Without Redis, one process is complete.
+package invalidation
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	mathrand "math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// ErrUnconfirmed says that an invalidation holds in this process, but that Redis did not
+// answer. Another replica that reaches Redis may still use what was invalidated. It learns of
+// the invalidation as soon as Redis answers this process. After an outage of Redis that lasts
+// longer than a lease (1 s), all replicas begin with nothing.
+var ErrUnconfirmed = errors.New("invalidation: not confirmed by all replicas")
+
+// MaxLifetime bounds how long anything that an invalidation could concern may be kept. The
+// replicas' common state outlives it.
+const MaxLifetime = 12 * time.Hour
+
+// RefreshID names a refresh: a read that ignores what is kept. An invalidation that is made
+// for a refresh spares what the refresh itself has loaded. The zero value is no refresh.
+type RefreshID uint64
+
+// NewRefreshID returns a new random RefreshID.
+func NewRefreshID() RefreshID {
+	return RefreshID(max(1, mathrand.Uint64())) //nolint:gosec // a name, not a secret
+}
+
+// newEpoch returns the name of a new epoch.
+func newEpoch() string { return rand.Text() }
+
+// Options are the parameters of an Invalidator.
+type Options struct {
+	// Redis is what the replicas share; nil: there is no other replica. The caller closes it,
+	// after the Invalidator.
+	Redis redis.UniversalClient
+	// Prefix begins the names of all keys and channels.
+	Prefix string
+	// Lease is how long a replica may use what it keeps after it sent the renewal; default 1 s.
+	// All replicas must have the same value, so that only tests set it.
+	Lease time.Duration
+	// OnLease is told when this replica gets its lease (held), and when it fails to; nil: nobody.
+	OnLease func(held bool)
+	// Logger is told of failures of Redis; default: discarded.
+	Logger *slog.Logger
+}
+
+// Invalidator invalidates tags on all replicas. It is safe for concurrent use.
+type Invalidator struct {
+	log     Log
+	cluster *cluster // nil without Redis
+
+	ctx    context.Context //nolint:containedctx // ends with Close
+	cancel context.CancelFunc
+	tasks  sync.WaitGroup
+	mu     sync.Mutex
+	closed bool
+}
+
+// New returns an Invalidator; Close ends it. It does not wait for Redis. With Redis, there is
+// no lease before Redis has answered.
+func New(o Options) *Invalidator {
+	if o.Lease == 0 {
+		o.Lease = time.Second
+	}
+	if o.OnLease == nil {
+		o.OnLease = func(bool) {}
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	i := &Invalidator{}
+	i.ctx, i.cancel = context.WithCancel(context.Background())
+	if o.Redis != nil {
+		i.cluster = newCluster(o, &i.log, rand.Text())
+		i.tasks.Go(func() { i.cluster.listen(i.ctx) })
+		i.tasks.Go(func() { i.cluster.run(i.ctx) })
+	}
+	return i
+}
+
+// Close ends everything that the Invalidator began, waits for it, and returns the lease.
+func (i *Invalidator) Close() {
+	i.mu.Lock()
+	i.closed = true
+	i.mu.Unlock()
+	i.cancel()
+	i.tasks.Wait()
+	if i.cluster != nil {
+		i.cluster.leave()
+	}
+}
+
+// Log returns what this replica knows of invalidations.
+func (i *Invalidator) Log() *Log { return &i.log }
+
+// Shared reports whether there is a Redis through which other replicas may exist.
+func (i *Invalidator) Shared() bool { return i.cluster != nil }
+
+// Leased reports whether this replica may use what it keeps. It takes no lock.
+func (i *Invalidator) Leased(now time.Time) bool {
+	return i.cluster == nil || i.cluster.trusted(now)
+}
+
+// Alone reports whether no other replica may keep anything: there is no Redis, or no other
+// replica was there at the last heartbeat.
+func (i *Invalidator) Alone() bool { return i.cluster == nil || i.cluster.alone.Load() }
+
+// EndLease gives up the lease until the next heartbeat.
+func (i *Invalidator) EndLease() {
+	if i.cluster != nil {
+		i.cluster.leaseState.Store(nil)
+	}
+}
+
+// Renew sends a heartbeat now, instead of when it is due.
+func (i *Invalidator) Renew() {
+	if i.cluster != nil {
+		i.cluster.rouse()
+	}
+}
+
+// Invalidate invalidates the slots, and spares what was loaded for the refresh. When it
+// returns nil, the invalidation holds on every replica and for all time. A replica that hangs
+// or died holds it up for a lease at most, and so does the first second of an epoch.
+//
+// With an error, the invalidation holds in this process only. The error is ErrUnconfirmed,
+// after at most twice a lease, or ctx's, if that ends first. The other replicas are still told
+// as soon as possible.
+func (i *Invalidator) Invalidate(ctx context.Context, at []Slot, of RefreshID) error {
+	i.log.bump(at, of)
+	if i.cluster == nil {
+		return nil
+	}
+	ended := make(chan error, 1)
+	i.log.beginTelling(at)
+	if !i.start(func() { ended <- i.cluster.invalidate(i.ctx, at, of) }) {
+		i.log.endTelling(at)
+		return fmt.Errorf("%w: closed", ErrUnconfirmed)
+	}
+	select {
+	case err := <-ended:
+		return err
+	case <-ctx.Done():
+		return fmt.Errorf("invalidation: wait for the replicas: %w", context.Cause(ctx))
+	}
+}
+
+// start runs a task that Close ends and waits for. It returns false after Close.
+func (i *Invalidator) start(task func()) bool {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.closed {
+		return false
+	}
+	i.tasks.Go(task)
+	return true
+}

@@ -1,0 +1,50 @@
+package invalidation
+
+import (
+	"testing"
+	"testing/quick"
+)
+
+// Every replica places a tag in the same slot, also one of another release.
+func TestSlotOf(t *testing.T) {
+	for tag, want := range map[string]Slot{"": 61457, "tag": 7541, "robots:9f5c": 25927} {
+		if got := SlotOf(tag); got != want {
+			t.Errorf("%q is in slot %d, want %d", tag, got, want)
+		}
+	}
+	sorted := func(tags []string) bool {
+		slots := SlotsOf(tags...)
+		for i := range slots {
+			if i > 0 && slots[i-1] >= slots[i] {
+				return false
+			}
+		}
+		return len(slots) <= len(tags)
+	}
+	if err := quick.Check(sorted, nil); err != nil {
+		t.Error(err)
+	}
+}
+
+// An invalidation for a refresh spares nothing if another one is missing before it: that may
+// concern what the refresh loaded.
+func TestARefreshSparesNothingOverAGap(t *testing.T) {
+	const of, s = RefreshID(1), Slot(7)
+	for name, rest := range map[string]func(*Log){
+		"a late word": func(l *Log) { l.apply("e", 5, []Slot{s}, 0); l.catchUp("e", 6, []place{{s, 6}}) },
+		"a lost word": func(l *Log) { l.catchUp("e", 6, []place{{s, 6}}) },
+	} {
+		l := &Log{}
+		l.catchUp("e", 4, nil)
+		if !l.apply("e", 5, []Slot{s}, of) || !l.CurrentShared("e", 4, []Slot{s}, of) || l.CurrentShared("e", 4, []Slot{s}, 0) {
+			t.Error("without a gap, what was loaded for it is not spared, or something else is")
+		}
+		l = &Log{}
+		l.catchUp("e", 4, nil)
+		l.apply("e", 6, []Slot{s}, of)
+		rest(l)
+		if l.CurrentShared("e", 4, []Slot{s}, of) {
+			t.Errorf("%s: what was loaded before it is current", name)
+		}
+	}
+}
