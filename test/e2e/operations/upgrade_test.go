@@ -3,6 +3,7 @@ package operations
 import (
 	"bytes"
 	"net/http"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -26,6 +27,7 @@ func buildOldRelease(t *testing.T) (binary string) {
 		var stdout, stderr bytes.Buffer
 		c := exec.Command(name, args...)
 		c.Dir, c.Stdin, c.Stdout, c.Stderr = in, bytes.NewReader(stdin), &stdout, &stderr
+		c.Env = append(os.Environ(), "CGO_ENABLED=0") // as of a release, so that what is compiled for one is compiled for both
 		if err := c.Run(); err != nil {
 			t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, &stderr)
 		}

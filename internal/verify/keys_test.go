@@ -1,0 +1,207 @@
+package verify_test
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+
+	"github.com/consoleql/consoleql/internal/consolesim"
+	"github.com/consoleql/consoleql/internal/fault"
+	"github.com/consoleql/consoleql/internal/verify"
+)
+
+func TestKeysRotate(t *testing.T) {
+	b := newBench(t)
+	if err := b.verify(t, b.token(t, nil)); err != nil {
+		t.Fatal(err)
+	}
+	next := newSigner(t, "k2")
+	b.publish(b.signer, next)
+	b.move(time.Minute)
+	if err := b.verify(t, sign(t, jose.RS256, next.key, "k2", b.claims(nil))); err != nil {
+		t.Errorf("a token of the new key: %v", err)
+	}
+	b.publish(next)
+	b.move(2 * time.Hour)
+	old := b.token(t, nil)
+	if err := b.verify(t, old); err != nil {
+		t.Errorf("a key is no longer good while the keys are looked at: %v", err)
+	}
+	for deadline := time.Now().Add(10 * time.Second); b.verify(t, old) == nil; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("a key that was withdrawn stays good")
+		}
+	}
+}
+
+// The first token is the reason for the first look, which must not delay the look for the next key.
+func TestKeysRotateTwiceAtOnce(t *testing.T) {
+	b := newBench(t)
+	for _, id := range []string{"k1", "k2", "k3", "k3"} {
+		next := newSigner(t, id)
+		b.publish(next)
+		if err := b.verify(t, sign(t, jose.RS256, next.key, id, b.claims(nil))); err != nil {
+			t.Errorf("a token of the new key %s: %v", id, err)
+		}
+	}
+}
+
+// A look that failed delays the next by two seconds, so that callers do not wait for keys that can be had.
+func TestKeysAreKnownSoonAfterAnOutage(t *testing.T) {
+	var log bytes.Buffer
+	b := newBench(t)
+	carrier := &http.Transport{}
+	defer carrier.CloseIdleConnections()
+	v, err := verify.New(verify.Options{SSOURL: b.URL, Now: b.now, Transport: carrier, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.away.Store(true)
+	for range 3 {
+		b.move(3 * time.Second)
+		if _, err := v.Verify(t.Context(), b.token(t, nil)); fault.CodeOf(err) != fault.UpstreamUnavailable {
+			t.Errorf("while the SSO is away: %v", err)
+		}
+	}
+	b.away.Store(false)
+	b.move(3 * time.Second)
+	if _, err := v.Verify(t.Context(), b.token(t, nil)); err != nil {
+		t.Errorf("3 s after the SSO is back: %v", err)
+	}
+	v.Close()
+	if n := strings.Count(log.String(), "level=WARN"); n != 1 || !strings.Contains(log.String(), "failures=3") {
+		t.Errorf("want one warning and a line with the count:\n%s", &log)
+	}
+}
+
+// The name of a published key is optional; the signature decides.
+func TestAKeyWithoutAName(t *testing.T) {
+	b := newBench(t)
+	b.publish(signer{b.key, ""})
+	for _, id := range []string{"", "k1"} {
+		if err := b.verify(t, sign(t, jose.RS256, b.key, id, b.claims(nil))); err != nil {
+			t.Errorf("a token that names the key %q: %v", id, err)
+		}
+	}
+	if err := b.verify(t, sign(t, jose.RS256, newSigner(t, "k1").key, "k1", b.claims(nil))); fault.CodeOf(err) != fault.Unauthenticated {
+		t.Errorf("a token of another key: %v", err)
+	}
+}
+
+// A restored SSO may sign with another key by the name of the one before.
+func TestANewKeyByAnOldName(t *testing.T) {
+	b := newBench(t)
+	if err := b.verify(t, b.token(t, nil)); err != nil {
+		t.Fatal(err)
+	}
+	next := newSigner(t, "k1")
+	if b.id != next.id {
+		t.Fatalf("the keys are called %s and %s", b.id, next.id)
+	}
+	b.publish(next)
+	b.move(time.Minute)
+	if err := b.verify(t, sign(t, jose.RS256, next.key, next.id, b.claims(nil))); err != nil {
+		t.Errorf("a token of the new key: %v", err)
+	}
+	if b.verify(t, b.token(t, nil)) == nil {
+		t.Error("the key before stays good")
+	}
+	fetches := b.fetches.Load()
+	for range 20 {
+		if b.verify(t, b.token(t, nil)) == nil {
+			t.Error("a token of no key is accepted")
+		}
+	}
+	if n := b.fetches.Load() - fetches; n > 1 {
+		t.Errorf("%d looks at the keys for one bad token", n)
+	}
+}
+
+func TestUnknownKeysAreNotAskedForAllTheTime(t *testing.T) {
+	b := newBench(t)
+	stranger := sign(t, jose.RS256, newSigner(t, "x").key, "x", b.claims(nil))
+	var wait sync.WaitGroup
+	for range 50 {
+		wait.Go(func() {
+			for range 20 {
+				if err := b.verify(t, stranger); fault.CodeOf(err) != fault.Unauthenticated {
+					t.Errorf("got %v", err)
+				}
+			}
+		})
+	}
+	wait.Wait()
+	if n := b.fetches.Load(); n != 1 {
+		t.Errorf("1000 strangers cost %d looks", n)
+	}
+	b.move(11 * time.Second)
+	if _ = b.verify(t, stranger); b.fetches.Load() != 2 {
+		t.Errorf("%d looks after a pause, want 2", b.fetches.Load())
+	}
+}
+
+func TestTheSSOMayBeAway(t *testing.T) {
+	b := newBench(t)
+	b.away.Store(true)
+	if err := b.verify(t, b.token(t, nil)); fault.CodeOf(err) != fault.UpstreamUnavailable {
+		t.Errorf("without any keys: %v", err)
+	}
+	b.away.Store(false)
+	b.move(11 * time.Second)
+	if err := b.verify(t, b.token(t, nil)); err != nil {
+		t.Fatalf("the SSO is back: %v", err)
+	}
+	b.away.Store(true)
+	for range 3 {
+		b.move(3 * time.Hour)
+		if err := b.verify(t, b.token(t, nil)); err != nil {
+			t.Errorf("with keys from before: %v", err)
+		}
+	}
+}
+
+func TestACallerMayGiveUp(t *testing.T) {
+	b := newBench(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	// Either the keys were faster or the caller is told; it must not be refused.
+	if _, err := b.verifier.Verify(ctx, b.token(t, nil)); fault.CodeOf(err) == fault.Unauthenticated {
+		t.Error(err)
+	}
+}
+
+func TestSimulatedConsole(t *testing.T) {
+	sim, err := consolesim.Start(t.Context(), consolesim.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = sim.Close() }()
+	carrier := &http.Transport{}
+	defer carrier.CloseIdleConnections()
+	v, err := verify.New(verify.Options{SSOURL: sim.SSOURL(), Transport: carrier})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer v.Close()
+	for _, u := range sim.Data().Users() {
+		p, err := v.Verify(t.Context(), sim.Token(u.Username))
+		if err != nil || p.Name() != "user:"+u.ID {
+			t.Errorf("%s: %v, %v", u.Username, p, err)
+		}
+	}
+}
+
+func TestOptions(t *testing.T) {
+	for _, address := range []string{"", "nowhere", "ftp://x", "://"} {
+		if _, err := verify.New(verify.Options{SSOURL: address}); err == nil {
+			t.Errorf("%q is taken for an SSO", address)
+		}
+	}
+}

@@ -1,0 +1,153 @@
+// Package architecture holds the repository to the rules of docs/architecture.md: which package imports which, and how
+// large packages and files are.
+package architecture
+
+import (
+	"bytes"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const (
+	root   = "../.."
+	module = "github.com/consoleql/consoleql/"
+
+	maxPackageLines = 2500 // without tests and generated code
+	maxPackageFiles = 15   // the same
+	maxFileLines    = 400  // tests, too
+)
+
+// layers are the packages from the lowest to the highest. A package imports packages of lower layers only.
+var layers = [][]string{
+}
+
+// perSection are the packages that have a file for each section of the console's document. Only their files are bounded.
+var perSection = []string{"internal/consoleclient", "internal/consolesim"}
+
+// source is a Go file that a person writes.
+type source struct {
+	path    string // from the root, with slashes
+	dir     string
+	lines   int
+	test    bool
+	imports []string // packages of this module, from the root
+}
+
+var generated = regexp.MustCompile(`(?m)^// Code generated .* DO NOT EDIT\.$`)
+
+// sources are the Go files of the repository that are not generated.
+func sources(t *testing.T) []source {
+	t.Helper()
+	var all []source
+	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+		switch name := entry.Name(); {
+		case err != nil:
+			return err
+		case entry.IsDir() && (name == "node_modules" || strings.HasPrefix(name, ".") && path != root):
+			return filepath.SkipDir
+		case entry.IsDir() || !strings.HasSuffix(name, ".go"):
+			return nil
+		}
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		if generated.Match(text) {
+			return nil
+		}
+		parsed, err := parser.ParseFile(token.NewFileSet(), path, text, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		relative, err := filepath.Rel(root, path)
+		if err != nil {
+			return err
+		}
+		s := source{path: filepath.ToSlash(relative), lines: bytes.Count(text, []byte("\n")), test: strings.HasSuffix(path, "_test.go")}
+		s.dir = filepath.ToSlash(filepath.Dir(relative))
+		for _, i := range parsed.Imports {
+			name, err := strconv.Unquote(i.Path.Value)
+			if err != nil {
+				return err
+			}
+			if of, ok := strings.CutPrefix(name, module); ok {
+				s.imports = append(s.imports, of)
+			}
+		}
+		all = append(all, s)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(all) < 200 {
+		t.Fatalf("only %d files were found", len(all))
+	}
+	return all
+}
+
+// TestImports: imports run downwards only.
+func TestImports(t *testing.T) {
+	t.Parallel()
+	layerOf := make(map[string]int)
+	for i, layer := range layers {
+		for _, dir := range layer {
+			layerOf[dir] = i + 1
+		}
+	}
+	found := make(map[string]bool)
+	for _, s := range sources(t) {
+		if s.test || strings.HasPrefix(s.dir, "test/") {
+			continue
+		}
+		found[s.dir] = true
+		own, ok := layerOf[s.dir]
+		if !ok {
+			t.Errorf("%s: the package %s is in no layer", s.path, s.dir)
+			continue
+		}
+		for _, i := range s.imports {
+			if layerOf[i] >= own {
+				t.Errorf("%s: the package %s imports %s, which is not below it", s.path, s.dir, i)
+			}
+		}
+	}
+	for dir := range layerOf {
+		if _, err := os.Stat(filepath.Join(root, dir)); err != nil {
+			t.Errorf("a layer has %s: %v", dir, err)
+		}
+	}
+}
+
+// TestSizes: no package and no file is too large to be read.
+func TestSizes(t *testing.T) {
+	t.Parallel()
+	type size struct{ lines, files int }
+	packages := make(map[string]size)
+	for _, s := range sources(t) {
+		if s.lines > maxFileLines {
+			t.Errorf("%s has %d lines, more than %d", s.path, s.lines, maxFileLines)
+		}
+		if s.test || strings.HasPrefix(s.dir, "test/") || slices.Contains(perSection, s.dir) {
+			continue
+		}
+		p := packages[s.dir]
+		packages[s.dir] = size{p.lines + s.lines, p.files + 1}
+	}
+	for dir, p := range packages {
+		if p.lines > maxPackageLines {
+			t.Errorf("the package %s has %d lines, more than %d", dir, p.lines, maxPackageLines)
+		}
+		if p.files > maxPackageFiles {
+			t.Errorf("the package %s has %d files, more than %d", dir, p.files, maxPackageFiles)
+		}
+	}
+}
