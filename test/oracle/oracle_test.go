@@ -31,6 +31,7 @@ var (
 // or together with others, with caches or without, and whatever was changed right
 // before, the answer is the one that asking the console one thing at a time gives.
 func TestAnswersAreTheOracles(t *testing.T) {
+	t.Parallel()
 	type options = consolesim.Options
 	type dialect = consolesim.Dialect
 	for name, tt := range map[string]struct {

@@ -244,6 +244,7 @@ func all[T any](t *testing.T, ids []string, find func(string) (T, bool), f func(
 
 // TestViewerIsTheConsoles does for users what the test above does for entities.
 func TestViewerIsTheConsoles(t *testing.T) {
+	t.Parallel()
 	noon := time.Now().Truncate(time.Hour)
 	w := e2e.NewWorld(t, consolesim.Options{Now: func() time.Time { return noon }})
 	schema, d := w.Schema(), w.Sim.Data()

@@ -22,6 +22,7 @@ import (
 // TestAnswersAreNotConfused: requests that differ in anything that the answer can depend
 // on do not get each other's.
 func TestAnswersAreNotConfused(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Cached)
 	data := w.Sim.Data()
 	ids := data.WorkflowIDs(data.MainDepartmentID())
@@ -78,6 +79,7 @@ func TestAnswersAreNotConfused(t *testing.T) {
 // TestAnswersAreOfTheirScope: the same body asked in another department, or in another
 // company whose department the gateway finds, is another question.
 func TestAnswersAreOfTheirScope(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Cached)
 	data := w.Sim.Data()
 	owner, main, others := data.Users()[0], data.Companies()[0], data.Companies()[1:]
@@ -93,6 +95,7 @@ func TestAnswersAreOfTheirScope(t *testing.T) {
 
 // TestAnswersAreAsAccepted: who accepts another form is not given what is kept in this one.
 func TestAnswersAreAsAccepted(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Cached)
 	body := fmt.Sprintf(`{"query": %s}`, e2e.Encode(t, e2e.ListQuery))
 	for range 3 {
@@ -108,6 +111,7 @@ func TestAnswersAreAsAccepted(t *testing.T) {
 // TestAKeptAnswerIsNotForEveryKey: of two API keys of one account, one is refused what the
 // other one is answered, kept or not.
 func TestAKeptAnswerIsNotForEveryKey(t *testing.T) {
+	t.Parallel()
 	var plain, limited map[string]string
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Cached, func(s *gateway.Settings, sim *consolesim.Server) {
 		k := &e2e.Keyring{T: t}
@@ -130,6 +134,7 @@ func TestAKeptAnswerIsNotForEveryKey(t *testing.T) {
 
 // TestPersistedQueriesHit: a document that is named by its hash is the same document.
 func TestPersistedQueriesHit(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Cached)
 	sum := sha256.Sum256([]byte(e2e.ListQuery))
 	named := fmt.Sprintf(`{"extensions": {"persistedQuery": {"version": 1, "sha256Hash": %q}}}`, hex.EncodeToString(sum[:]))
@@ -155,6 +160,7 @@ func TestPersistedQueriesHit(t *testing.T) {
 // TestPersistedQueriesAreRegisteredByAHit: who sends a document and its hash may send the hash
 // alone from then on, be the answer kept already or not.
 func TestPersistedQueriesAreRegisteredByAHit(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Cached)
 	const query = `query($n: Int = 3) { workflows(first: $n) { nodes { name } } }`
 	sum := sha256.Sum256([]byte(query))
@@ -171,6 +177,7 @@ func TestPersistedQueriesAreRegisteredByAHit(t *testing.T) {
 
 // TestMutationsAreNeverShared: identical ones at once are all carried out.
 func TestMutationsAreNeverShared(t *testing.T) {
+	t.Parallel()
 	const many = 100
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Cached)
 	id := w.Sim.Data().WorkflowIDs(w.Sim.Data().MainDepartmentID())[0]
@@ -193,6 +200,7 @@ func TestMutationsAreNeverShared(t *testing.T) {
 
 // TestAClientThatLeaves does not take the answer of the others along.
 func TestAClientThatLeaves(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Cached)
 	w.Query(e2e.ListQuery, nil) // the document is known to be a query
 	id := w.Sim.Data().WorkflowIDs(w.Sim.Data().MainDepartmentID())[0]
@@ -256,6 +264,7 @@ func TestAClientThatLeaves(t *testing.T) {
 
 // TestZstd: browsers of today ask for it first.
 func TestZstd(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Cached)
 	text, err := json.Marshal(map[string]string{"query": e2e.JoinQuery})
 	if err != nil {

@@ -26,6 +26,7 @@ import (
 // TestAWarmAnswerAsksNobody: neither the same query nor another one over the same data
 // makes a call, and what comes back is what came first.
 func TestAWarmAnswerAsksNobody(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Cached)
 	cold := w.Ask(e2e.JoinQuery, e2e.Request{})
 	if len(cold.Errors) > 0 {
@@ -48,6 +49,7 @@ func TestAWarmAnswerAsksNobody(t *testing.T) {
 
 // TestHeadersOfAKeptAnswer looks at what HTTP is told of an answer.
 func TestHeadersOfAKeptAnswer(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Cached)
 	get := func(header map[string]string) (*http.Response, []byte) {
 		return w.Send(http.MethodGet, "/graphql?query="+url.QueryEscape(e2e.JoinQuery), "", header)
@@ -95,6 +97,7 @@ func TestHeadersOfAKeptAnswer(t *testing.T) {
 // TestHeadersOfAnAnswerThatIsNotKept: whatever it is and however it is asked for, caches
 // on the way know what it depends on and that they must not keep it.
 func TestHeadersOfAnAnswerThatIsNotKept(t *testing.T) {
+	t.Parallel()
 	for name, adjust := range map[string]func(*gateway.Settings, *consolesim.Server){"cache on": e2e.Cached, "cache off": func(*gateway.Settings, *consolesim.Server) {}} {
 		w := e2e.NewWorld(t, consolesim.Options{}, adjust)
 		for what, ask := range map[string]func() *http.Response{
@@ -121,6 +124,7 @@ func TestHeadersOfAnAnswerThatIsNotKept(t *testing.T) {
 // TestReadsAfterWrites: who has changed something reads it, by whichever query and
 // however often it was read before; others of the same company do, too.
 func TestReadsAfterWrites(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Cached)
 	id := w.Sim.Data().WorkflowIDs(w.Sim.Data().MainDepartmentID())[0]
 	reads := []string{
@@ -149,6 +153,7 @@ func TestReadsAfterWrites(t *testing.T) {
 
 // TestNoCacheAsksAnew: and what it brings is kept.
 func TestNoCacheAsksAnew(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Cached)
 	id := w.Sim.Data().WorkflowIDs(w.Sim.Data().MainDepartmentID())[0]
 	query := fmt.Sprintf(`{ workflow(id: %q) { modifiedAt } }`, id)
@@ -175,6 +180,7 @@ func TestNoCacheAsksAnew(t *testing.T) {
 // TestManyAtOnce: those who ask the same expired question at once share one round
 // of calls.
 func TestManyAtOnce(t *testing.T) {
+	t.Parallel()
 	many := *e2e.Crowd
 	w := e2e.NewWorld(t, consolesim.Options{}, func(s *gateway.Settings, sim *consolesim.Server) {
 		e2e.Cached(s, sim)
@@ -231,6 +237,7 @@ func TestManyAtOnce(t *testing.T) {
 
 // TestSignOutForgets: nothing that a session was answered is given to it again.
 func TestSignOutForgets(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Cached)
 	user, password := w.Sim.DefaultUser()
 	a := w.Ask(fmt.Sprintf(`mutation { signIn(input: {username: %q, password: %q}) { sessionToken } }`, user, password), e2e.Request{})
@@ -254,6 +261,7 @@ func TestSignOutForgets(t *testing.T) {
 
 // TestPrincipalsShareNothingKept: what one was answered makes no other's call unnecessary.
 func TestPrincipalsShareNothingKept(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Cached)
 	user, _ := w.Sim.DefaultUser()
 	first, second := w.As(user), w.As(user) // two tokens of one user: nobody has verified whose they are
@@ -274,6 +282,7 @@ func TestPrincipalsShareNothingKept(t *testing.T) {
 
 // TestErrorsAreNotKept: when the console is back, so are the answers.
 func TestErrorsAreNotKept(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Cached)
 	heal := w.Sim.Fail(func(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, "/openapi/queues") }, consolesim.Fault{Status: 403})
 	query := `{ workflows(first: 5) { nodes { name queue { name } } } }`
@@ -293,6 +302,7 @@ func TestErrorsAreNotKept(t *testing.T) {
 
 // TestAPackageIsUpdatedAsItIs: somebody else has changed it since it was kept.
 func TestAPackageIsUpdatedAsItIs(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Cached)
 	var got struct {
 		Packages struct{ Nodes []struct{ ID string } }

@@ -15,6 +15,7 @@ import (
 
 // TestPackageETag is what an update names, where the console sends one.
 func TestPackageETag(t *testing.T) {
+	t.Parallel()
 	for name, tt := range map[string]struct {
 		dialect consolesim.Dialect
 		sent    bool
@@ -45,6 +46,7 @@ func TestPackageETag(t *testing.T) {
 // TestPackageWithoutETag: a console that carries none on packages takes updates without one, and
 // refuses that of a version.
 func TestPackageWithoutETag(t *testing.T) {
+	t.Parallel()
 	for name, tt := range map[string]struct {
 		versions bool // carry ETags
 		status   int  // with which an ETag is refused

@@ -63,6 +63,7 @@ func transportsOfTest() []e2e.TransportOfTest {
 // TestTransportsKeepThePromises: a query is answered by the same rules, whichever transport
 // brings it.
 func TestTransportsKeepThePromises(t *testing.T) {
+	t.Parallel()
 	for _, tt := range transportsOfTest() {
 		t.Run(tt.Name, func(t *testing.T) {
 			w := e2e.NewWorld(t, consolesim.Options{}, e2e.Cached)
@@ -118,6 +119,7 @@ func TestTransportsKeepThePromises(t *testing.T) {
 
 // TestTransportsShareAnswers: an answer that was kept for one transport is given by all.
 func TestTransportsShareAnswers(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Cached)
 	all := transportsOfTest()
 	want := all[0].Send(w, e2e.ListQuery, nil)
@@ -138,6 +140,7 @@ func TestTransportsShareAnswers(t *testing.T) {
 // TestCacheControlInExtensions: what an EventSource and an operation of a WebSocket cannot say
 // in a header.
 func TestCacheControlInExtensions(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Cached)
 	w.Query(e2e.ListQuery, nil)
 	const fresh = `{"cacheControl":"no-cache"}`
@@ -169,6 +172,7 @@ func TestCacheControlInExtensions(t *testing.T) {
 // TestEventsOrJSON: events only where the client does not take JSON as readily, and for
 // subscriptions, which JSON cannot carry.
 func TestEventsOrJSON(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, e2e.Standing(consolesim.Options{}), e2e.Cached)
 	for accept, events := range map[string]bool{
 		"text/event-stream":                                          true,
@@ -203,6 +207,7 @@ func TestEventsOrJSON(t *testing.T) {
 
 // TestSlowAnswersAsEvents: a query that takes longer than a keepalive shows that it is alive.
 func TestSlowAnswersAsEvents(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Cached, func(s *gateway.Settings, _ *consolesim.Server) { s.StreamKeepalive = 5 * time.Millisecond })
 	held := make(chan struct{})
 	defer w.Sim.Fail(func(r *http.Request) bool {
@@ -224,6 +229,7 @@ func TestSlowAnswersAsEvents(t *testing.T) {
 
 // TestIntrospectionWithoutCredentials is compressed and kept like any answer.
 func TestIntrospectionWithoutCredentials(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Cached, e2e.Strict)
 	const query = `{ __schema { types { name description fields { name description } } } }`
 	for _, tt := range transportsOfTest() {

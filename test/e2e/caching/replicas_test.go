@@ -18,6 +18,7 @@ import (
 // TestReplicasShareWhatAnOperationReads: what one replica has read is not asked for by
 // another one, though that has learned nothing yet of the console.
 func TestReplicasShareWhatAnOperationReads(t *testing.T) {
+	t.Parallel()
 	for name, tt := range map[string]struct {
 		console consolesim.Options
 		ids     string
@@ -276,6 +277,7 @@ func TestNoCacheOfSeveralRounds(t *testing.T) {
 // TestStrangersEndNothing: whoever the console does not know cannot have anything read
 // anew, and so ends nobody's answers.
 func TestStrangersEndNothing(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Cached)
 	w.Query(e2e.JoinQuery, nil)
 	for i := range 10 {
@@ -294,6 +296,7 @@ func TestStrangersEndNothing(t *testing.T) {
 
 // TestNoCacheOfAnOddRequest is as good as that of a plain one.
 func TestNoCacheOfAnOddRequest(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Cached)
 	w.Query(e2e.ListQuery, nil)
 	body := fmt.Sprintf(`{"query":%q,"id":"of a client that numbers its requests"}`, e2e.ListQuery)
@@ -317,6 +320,7 @@ func TestNoCacheOfAnOddRequest(t *testing.T) {
 // TestNoCacheWhileTheConsoleIsAway: it fails, and takes nothing from those who are content
 // with what there was.
 func TestNoCacheWhileTheConsoleIsAway(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Cached)
 	before := w.Ask(e2e.ListQuery, e2e.Request{})
 	defer w.Sim.Fail(nil, consolesim.Fault{Status: 503})()

@@ -18,6 +18,7 @@ import (
 )
 
 func TestTraceColdThenWarm(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Cached)
 	w.Sim.ResetCounts()
 	cold, _ := w.Trace(e2e.JoinQuery)
@@ -80,6 +81,7 @@ func TestTraceColdThenWarm(t *testing.T) {
 }
 
 func TestTraceWithoutCache(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	for range 2 {
 		told, _ := w.Trace(e2e.JoinQuery)
@@ -95,6 +97,7 @@ func TestTraceWithoutCache(t *testing.T) {
 
 // TestTraceByEveryTransport also looks at the form: nothing secret, and plain numbers.
 func TestTraceByEveryTransport(t *testing.T) {
+	t.Parallel()
 	for name, adjust := range map[string]func(*gateway.Settings, *consolesim.Server){"cache on": e2e.Cached, "cache off": func(*gateway.Settings, *consolesim.Server) {}} {
 		t.Run(name, func(t *testing.T) {
 			w := e2e.NewWorld(t, consolesim.Options{}, adjust)
@@ -132,6 +135,7 @@ func TestTraceByEveryTransport(t *testing.T) {
 }
 
 func TestTraceOfACallThatFails(t *testing.T) {
+	t.Parallel()
 	for name, adjust := range map[string]func(*gateway.Settings, *consolesim.Server){"cache on": e2e.Cached, "cache off": func(*gateway.Settings, *consolesim.Server) {}} {
 		t.Run(name, func(t *testing.T) {
 			w := e2e.NewWorld(t, consolesim.Options{}, adjust)
@@ -160,6 +164,7 @@ func TestTraceOfACallThatFails(t *testing.T) {
 // TestFreshnessIsThatOfWhatAFieldIsMadeOf: a field is as old as the oldest of what it
 // reads, and not as what others read.
 func TestFreshnessIsThatOfWhatAFieldIsMadeOf(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, func(s *gateway.Settings, sim *consolesim.Server) {
 		e2e.Cached(s, sim)
 		s.CacheLife["queues"] = time.Millisecond
@@ -184,6 +189,7 @@ func TestFreshnessIsThatOfWhatAFieldIsMadeOf(t *testing.T) {
 
 // TestPlanRunsNothing: and refuses what is refused when it is run.
 func TestPlanRunsNothing(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Cached)
 	id := w.Sim.Data().WorkflowIDs(w.Sim.Data().MainDepartmentID())[0]
 	w.Sim.ResetCounts()
@@ -214,6 +220,7 @@ func TestPlanRunsNothing(t *testing.T) {
 
 // TestPlanIsNoLessThanWhatIsDone compares plans with what the simulator then counts.
 func TestPlanIsNoLessThanWhatIsDone(t *testing.T) {
+	t.Parallel()
 	for name, query := range map[string]string{"list": e2e.ListQuery, "join": e2e.JoinQuery, "tree": e2e.TreeQuery} {
 		for _, learned := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, learned %v", name, learned), func(t *testing.T) {
@@ -258,6 +265,7 @@ func TestPlanIsNoLessThanWhatIsDone(t *testing.T) {
 }
 
 func TestTracePolicy(t *testing.T) {
+	t.Parallel()
 	for policy, want := range map[string][]string{ // of a key's holder, of a token's, of anybody
 		"on":      {"", "", ""},
 		"api-key": {"", "FORBIDDEN", "FORBIDDEN"},
@@ -294,6 +302,7 @@ func TestTracePolicy(t *testing.T) {
 }
 
 func TestTraceHeaderThatSaysNothing(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	for _, value := range []string{"0", "true"} {
 		resp, body := w.Send(http.MethodPost, "/graphql", `{"query":"{ viewer { name } }"}`, e2e.With(e2e.JsonBody, e2e.Asking(value)))
@@ -306,6 +315,7 @@ func TestTraceHeaderThatSaysNothing(t *testing.T) {
 
 // TestTraceOfCallsInVain: what is answered from before was waited for all the same.
 func TestTraceOfCallsInVain(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Cached, func(s *gateway.Settings, _ *consolesim.Server) {
 		s.CacheLife["robots"], s.CacheStaleWhileRevalidate = 50*time.Millisecond, gateway.DurationsByKind{"robots": 0}
 	})
@@ -327,6 +337,7 @@ func TestTraceOfCallsInVain(t *testing.T) {
 
 // TestTraceOfAnETag: a change that needs the present one asks for it.
 func TestTraceOfAnETag(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Cached)
 	id := w.Sim.Data().PackageIDs(w.Sim.Data().MainDepartmentID())[0]
 	w.Sim.ResetCounts()

@@ -44,6 +44,7 @@ func TestWhatIsKeptOfASessionEndsWithIt(t *testing.T) {
 // TestARevokedRightEndsWhatIsStale: who may not read any more is told so, and is not given
 // what was once read when the console cannot be asked either.
 func TestARevokedRightEndsWhatIsStale(t *testing.T) {
+	t.Parallel()
 	const query = `{ queues(first: 5) { nodes { name } } }`
 	for status, code := range map[int]string{http.StatusForbidden: "FORBIDDEN", http.StatusUnauthorized: "UNAUTHENTICATED"} {
 		t.Run(code, func(t *testing.T) {

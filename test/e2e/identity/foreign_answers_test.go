@@ -36,6 +36,7 @@ func followTwoRobots(t *testing.T, selection string) (*e2e.World, *e2e.Socket, [
 
 // TestPagesEndNoSubscription: subscriptions go on after whatever stands before the console has said instead of it.
 func TestPagesEndNoSubscription(t *testing.T) {
+	t.Parallel()
 	for name, page := range silences() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -54,6 +55,7 @@ func TestPagesEndNoSubscription(t *testing.T) {
 // TestAForbiddenRobotIsNotRemoved: that one of the followed robots is forbidden says neither that it is gone nor anything
 // of the others.
 func TestAForbiddenRobotIsNotRemoved(t *testing.T) {
+	t.Parallel()
 	for name, forbidden := range map[string]consolesim.Fault{
 		"a problem": {Status: http.StatusForbidden}, "empty": {Status: http.StatusForbidden, Body: []byte{}},
 	} {
@@ -84,6 +86,7 @@ func TestAForbiddenRobotIsNotRemoved(t *testing.T) {
 // TestStaleDataOutlivesPages: after a page what was read before is served, and after an empty refusal, which is told to its
 // caller, it is still there.
 func TestStaleDataOutlivesPages(t *testing.T) {
+	t.Parallel()
 	const query = `{ queues(first: 5) { nodes { name } } }`
 	for name, page := range silences() {
 		t.Run(name, func(t *testing.T) {

@@ -46,6 +46,7 @@ func leaks(places map[string]string, secrets []string) []string {
 // TestLeaksAreFound is the control: every kind of place is looked at, and every
 // kind of secret is found there.
 func TestLeaksAreFound(t *testing.T) {
+	t.Parallel()
 	store := redistest.Start(t)
 	o, err := redis.ParseURL(store.URL())
 	if err != nil {

@@ -15,6 +15,7 @@ import (
 // TestLiveChangesOfPrincipals follows robots by every kind of credential that the
 // gateway itself gives out, over both transports, within its limits and to its end.
 func TestLiveChangesOfPrincipals(t *testing.T) {
+	t.Parallel()
 	var key, reader map[string]string
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Strict, e2e.NoDefault, func(s *gateway.Settings, sim *consolesim.Server) {
 		k := &e2e.Keyring{T: t}

@@ -52,6 +52,7 @@ func passThroughSeesItsOwn(t *testing.T, caching func(*gateway.Settings, *consol
 }
 
 func TestTokensThatTheConsoleRefuses(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Strict)
 	good := w.As(w.Sim.Data().SoloUser().Username)
 	w.Sim.ExpireTokens()
@@ -77,6 +78,7 @@ func TestTokensThatTheConsoleRefuses(t *testing.T) {
 }
 
 func TestCredentialsThatCannotBeUsed(t *testing.T) {
+	t.Parallel()
 	for name, anonymous := range map[string]bool{"anonymous callers welcome": true, "credentials required": false} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -111,6 +113,7 @@ func TestCredentialsThatCannotBeUsed(t *testing.T) {
 }
 
 func TestTwoAuthorizationHeadersAreRefused(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, w.URL+"/graphql", strings.NewReader(`{"query":"{ viewer { name } }"}`))
 	if err != nil {
@@ -132,6 +135,7 @@ func TestTwoAuthorizationHeadersAreRefused(t *testing.T) {
 }
 
 func TestCallersWithoutCredentials(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Strict)
 	for _, query := range []string{
 		`{ workflows { totalCount } }`, `{ companies { name } }`, `{ viewer { name } }`, `{ rootDepartment { name } }`,
@@ -154,6 +158,7 @@ func TestCallersWithoutCredentials(t *testing.T) {
 }
 
 func TestServiceAccountIsNotAskedForPassThrough(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	u := w.Sim.Data().SoloUser()
 	header := w.As(u.Username)

@@ -102,6 +102,7 @@ func TestSecretsStayWhereTheyAre(t *testing.T) {
 
 // TestConsoleThatRepeatsTheToken quotes a console without its caller's token.
 func TestConsoleThatRepeatsTheToken(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	header := w.As("demo")
 	token := strings.TrimPrefix(header["Authorization"], "Bearer ")

@@ -58,6 +58,7 @@ func signInAndOut(t *testing.T, caching func(*gateway.Settings, *consolesim.Serv
 }
 
 func TestSignInIsRefused(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Strict)
 	u := w.Sim.Data().SoloUser()
 	ask := func(username, password string) e2e.GraphError {
@@ -123,6 +124,7 @@ func TestSignInIsRefused(t *testing.T) {
 // TestSessionOfSeveralCompanies: the session begins although the viewer cannot be
 // told without a scope.
 func TestSessionOfSeveralCompanies(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Strict, e2e.NoDefault)
 	a := w.Ask(e2e.SignInMutation, e2e.Request{Variables: e2e.Login(w.Sim.Data().Users()[0])})
 	got := e2e.Decode[e2e.SignInAnswer](t, a.Data).SignIn
@@ -134,6 +136,7 @@ func TestSessionOfSeveralCompanies(t *testing.T) {
 // TestSignInAsSomebodyElse: who shows a credential and signs in as another reads
 // the payload as that other.
 func TestSignInAsSomebodyElse(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	solo := w.Sim.Data().SoloUser()
 	a := w.Ask(`mutation($u: String!, $p: String!) {
@@ -190,6 +193,7 @@ func TestSessionsAreShared(t *testing.T) {
 
 // TestWhoHasSignedOutIsToldNothing, not even what an idempotency key has kept.
 func TestWhoHasSignedOutIsToldNothing(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Strict)
 	d := w.Sim.Data()
 	session := e2e.With(w.SignIn(d.Users()[0]), e2e.In(d.MainCompanyID(), d.MainDepartmentID()))
@@ -208,6 +212,7 @@ func TestWhoHasSignedOutIsToldNothing(t *testing.T) {
 // TestSessionsAreOfOneConsole: a gateway before another console that shares the
 // store and its keys does not know the session, and sends no token anywhere.
 func TestSessionsAreOfOneConsole(t *testing.T) {
+	t.Parallel()
 	sim, err := consolesim.Start(t.Context(), consolesim.Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -234,6 +239,7 @@ func TestSessionsAreOfOneConsole(t *testing.T) {
 
 // TestWithoutTokenKeys: nothing of a token goes to Redis.
 func TestWithoutTokenKeys(t *testing.T) {
+	t.Parallel()
 	sim, err := consolesim.Start(t.Context(), consolesim.Options{})
 	if err != nil {
 		t.Fatal(err)

@@ -45,6 +45,7 @@ func ssoTroubles() map[string]consolesim.Fault {
 // TestSessionsOutliveTroubleOfTheSSO: while the SSO gives no answer of its own, sessions are told that it is not available,
 // and they and their subscriptions go on when it is well.
 func TestSessionsOutliveTroubleOfTheSSO(t *testing.T) {
+	t.Parallel()
 	for name, fault := range ssoTroubles() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

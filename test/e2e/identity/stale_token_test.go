@@ -17,6 +17,7 @@ import (
 // TestSignInBesideAStaleToken works whatever is wrong with the token, over POST and over WebSockets, with and without
 // verification. Nothing else is done beside a token that is refused.
 func TestSignInBesideAStaleToken(t *testing.T) {
+	t.Parallel()
 	for mode, adjust := range map[string]func(*gateway.Settings, *consolesim.Server){
 		"verified": e2e.Verifying, "verified, default account": func(s *gateway.Settings, sim *consolesim.Server) { e2e.Verifying(s, sim); s.Anonymous = true },
 		"not verified": func(*gateway.Settings, *consolesim.Server) {},
@@ -75,6 +76,7 @@ func upgradedWith(w *e2e.World, header map[string]string) *e2e.Socket {
 // TestNothingElseBesideAStaleToken: what is not signIn alone is refused as the token is, and asks the console for nothing,
 // also where callers without credentials act as the default account.
 func TestNothingElseBesideAStaleToken(t *testing.T) {
+	t.Parallel()
 	late := time.Duration(0)
 	w := e2e.NewWorld(t, consolesim.Options{TokenLifetime: time.Minute, Now: func() time.Time { return time.Now().Add(late) }}, e2e.Verifying)
 	u, id := w.Sim.Data().SoloUser(), w.Sim.Data().QueueIDs(w.Sim.Data().MainDepartmentID())[0]

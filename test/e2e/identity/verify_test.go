@@ -71,6 +71,7 @@ func verifiedTokens(t *testing.T, caching func(*gateway.Settings, *consolesim.Se
 // TestVerificationWithoutKeys: a gateway that has no keys yet trusts nobody, and
 // says that it is not the caller's fault.
 func TestVerificationWithoutKeys(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Strict, e2e.Verifying)
 	defer w.Sim.Fail(func(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, "/.well-known") }, consolesim.Fault{Status: 500})()
 	a := w.Ask(e2e.ScopeQuery, e2e.Request{Header: w.As("demo")})

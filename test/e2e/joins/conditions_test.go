@@ -19,6 +19,7 @@ import (
 // TestConditionsThatAreNull are the caller's mistake, be the transport what it may: the
 // validator lets a variable that has a default be null.
 func TestConditionsThatAreNull(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Cached)
 	const variables = `{"x":null}`
 	wrong := func(what string, a e2e.Answer) {
@@ -58,6 +59,7 @@ func TestConditionsThatAreNull(t *testing.T) {
 
 // TestEncodedBodies are not taken, and not for something else either.
 func TestEncodedBodies(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	for coding, status := range map[string]int{"gzip": 415, "identity": 200} {
 		resp, body := w.Send(http.MethodPost, "/graphql", `{"query":"{ __typename }"}`, e2e.With(e2e.JsonBody, map[string]string{"Content-Encoding": coding}))
@@ -69,6 +71,7 @@ func TestEncodedBodies(t *testing.T) {
 
 // TestHalfClosedConnections: a client that has closed its side only hears what became of its request.
 func TestHalfClosedConnections(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{Latency: 200 * time.Millisecond})
 	conn, err := net.Dial("tcp", strings.TrimPrefix(w.URL, "http://"))
 	if err != nil {

@@ -19,6 +19,7 @@ import (
 // so that a regression is seen at once. Each runs against a fresh gateway,
 // which has learned nothing about its console yet.
 func TestCostTable(t *testing.T) {
+	t.Parallel()
 	plain := consolesim.Options{}
 	noIDs := consolesim.Options{NoIDs: true}
 	neither := consolesim.Options{NoIDs: true, NoAssociatedRobotIDs: true}
@@ -73,6 +74,7 @@ func TestCostTable(t *testing.T) {
 // TestASlowListIsNotAskedPast: what a list of an earlier level brings is not asked
 // for by its id because another list of that level came first.
 func TestASlowListIsNotAskedPast(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	defer w.Sim.Fail(func(r *http.Request) bool { return strings.HasSuffix(r.URL.Path, "/queues") }, consolesim.Fault{Delay: 300 * time.Millisecond})()
 	for range 2 {
@@ -90,6 +92,7 @@ func TestASlowListIsNotAskedPast(t *testing.T) {
 // TestJoinStaysWithinItsBudget holds the join to what the product promises,
 // against consoles of different abilities.
 func TestJoinStaysWithinItsBudget(t *testing.T) {
+	t.Parallel()
 	for name, tt := range map[string]struct {
 		console consolesim.Options
 		most    func(packagePages int) int
@@ -117,6 +120,7 @@ func TestJoinStaysWithinItsBudget(t *testing.T) {
 
 // TestJoinIsThreeRoundsDeep counts rounds rather than seconds.
 func TestJoinIsThreeRoundsDeep(t *testing.T) {
+	t.Parallel()
 	for name, console := range map[string]consolesim.Options{
 		"with Ids":     {},
 		"with neither": {NoIDs: true, NoAssociatedRobotIDs: true},
@@ -188,6 +192,7 @@ func TestTreeIsFourRoundsDeep(t *testing.T) {
 // TestTreeCostsTheSameInACrowd asks for the tree alone and then 64 times at
 // once: each request makes the calls that it makes alone, none shared, none split.
 func TestTreeCostsTheSameInACrowd(t *testing.T) {
+	t.Parallel()
 	// A slow machine takes more than the usual time for them all.
 	w := e2e.NewWorld(t, consolesim.Options{Latency: 50 * time.Millisecond}, func(s *gateway.Settings, _ *consolesim.Server) { s.ConsoleTimeout = e2e.Patience })
 	w.Query(e2e.TreeQuery, nil) // the gateway now knows its console
@@ -222,6 +227,7 @@ func TestTreeCostsTheSameInACrowd(t *testing.T) {
 // TestWindowsAreExact compares stretches of a list, whatever the console's page
 // size, with the list itself.
 func TestWindowsAreExact(t *testing.T) {
+	t.Parallel()
 	for _, clamp := range []int{7, 20, 100, 500} {
 		t.Run(fmt.Sprint("pages of ", clamp), func(t *testing.T) {
 			t.Parallel()
@@ -241,6 +247,7 @@ func TestWindowsAreExact(t *testing.T) {
 
 // TestCursorsWalkTheWholeList follows endCursor from page to page.
 func TestCursorsWalkTheWholeList(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	all := w.Sim.Data().WorkflowIDs(w.Sim.Data().MainDepartmentID())
 	var walked []string

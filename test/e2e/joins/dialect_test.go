@@ -41,6 +41,7 @@ func renumber(v any) any {
 // TestDialectsAnswerTheSame asks consoles of every dialect and ability for
 // everything, and compares.
 func TestDialectsAnswerTheSame(t *testing.T) {
+	t.Parallel()
 	noon := time.Now().Truncate(time.Hour)
 	clock := func() time.Time { return noon } // a robot's status changes with time
 	plain := e2e.NewWorld(t, consolesim.Options{Now: clock}, e2e.Priceless)

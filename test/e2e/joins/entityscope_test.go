@@ -93,6 +93,7 @@ func checkWalk(t *testing.T, a e2e.Answer, want []e2e.WalkedCompany) {
 }
 
 func TestEveryDepartmentIsAskedInItsOwnScope(t *testing.T) {
+	t.Parallel()
 	for name, console := range map[string]consolesim.Options{
 		"plain":                    {},
 		"without Ids":              {NoIDs: true},
@@ -152,6 +153,7 @@ func TestForbiddenDepartmentsLeaveTheOthersAlone(t *testing.T) {
 }
 
 func TestRestrictedUserSeesTwoDepartments(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.NoDefault)
 	data := w.Sim.Data()
 	u := data.RestrictedUser()

@@ -90,6 +90,7 @@ func TestFiltersReachTheConsole(t *testing.T) {
 
 // TestTimesAreSentInUTC gives an offset, as any RFC 3339 time may have one.
 func TestTimesAreSentInUTC(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	w.Query(`{ packages(filter: {startTime: "2024-03-04T05:06:07+08:00"}) { totalCount } }`, nil)
 	if diff := cmp.Diff(url.Values{"StartTime": {"2024-03-03T21:06:07Z"}}, w.AskedFor(e2e.Packages)); diff != "" {

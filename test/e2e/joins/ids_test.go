@@ -20,6 +20,7 @@ import (
 func asIs(_ *http.Request, body string) string { return body }
 
 func TestIDsSetting(t *testing.T) {
+	t.Parallel()
 	for _, mode := range []string{"auto", "on", "off"} {
 		for _, takes := range []bool{true, false} {
 			t.Run(fmt.Sprintf("%s, console takes them: %v", mode, takes), func(t *testing.T) {
@@ -47,6 +48,7 @@ func TestIDsSetting(t *testing.T) {
 // TestAConsoleThatBeginsToIgnoreIDs is what an update of the console or a
 // proxy before it may do, after the gateway has learned otherwise.
 func TestAConsoleThatBeginsToIgnoreIDs(t *testing.T) {
+	t.Parallel()
 	for _, mode := range []string{"auto", "on"} {
 		t.Run(mode, func(t *testing.T) {
 			t.Parallel()
@@ -93,6 +95,7 @@ func TestAnAnswerToIDsThatIsNotWhole(t *testing.T) {
 
 // TestAConsoleThatRefusesIDs does so as servers and proxies do.
 func TestAConsoleThatRefusesIDs(t *testing.T) {
+	t.Parallel()
 	for _, status := range []int{http.StatusBadRequest, http.StatusNotFound, http.StatusRequestURITooLong, http.StatusRequestHeaderFieldsTooLarge} {
 		t.Run(fmt.Sprint(status), func(t *testing.T) {
 			t.Parallel()
@@ -110,6 +113,7 @@ func TestAConsoleThatRefusesIDs(t *testing.T) {
 
 // TestIDsInOtherLetters compares GUIDs without regard to case.
 func TestIDsInOtherLetters(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Through(t, func(r *http.Request, body string) string {
 		if r.URL.Path != "/openapi/workflows" && !strings.HasPrefix(r.URL.Path, "/openapi/companies") {
 			return body
@@ -175,6 +179,7 @@ func TestAListThatShrinksWhileItIsRead(t *testing.T) {
 // just what was asked for, which says nothing of whether `Ids` is taken. However
 // the departments' answers race, no later operation asks with `Ids`.
 func TestIgnoredIDsAreLearnedForGood(t *testing.T) {
+	t.Parallel()
 	const query = `{ companies { departments { workflows(first: 50) { nodes { queue { name } robots { name } } } } } }`
 	for range 4 {
 		w := e2e.NewWorld(t, consolesim.Options{NoIDs: true})
@@ -196,6 +201,7 @@ func TestIgnoredIDsAreLearnedForGood(t *testing.T) {
 // TestFirstQuestionOfSeveralChunks: that it is not known yet whether a console takes Ids
 // changes nothing in what the rest of them ask.
 func TestFirstQuestionOfSeveralChunks(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{PageClamp: 20})
 	ids := w.Sim.Data().WorkflowIDs(w.Sim.Data().MainDepartmentID())[:45]
 	var query strings.Builder

@@ -37,6 +37,7 @@ func otherSSO(sso *consolesim.Server) func(*gateway.Settings, *consolesim.Server
 // TestKeysAreOfOneAccount: of gateways that share a Redis and a console, those that act as
 // another user by the same name are not answered what that one has started; replicas are.
 func TestKeysAreOfOneAccount(t *testing.T) {
+	t.Parallel()
 	store := redistest.Start(t)
 	w := e2e.NewWorld(t, consolesim.Options{}, sharing(store))
 	twin, other := w.Neighbour(sharing(store)), w.Neighbour(sharing(store), acting(w.Sim.Data().RestrictedUser()))
@@ -55,6 +56,7 @@ func TestKeysAreOfOneAccount(t *testing.T) {
 
 // TestKeysAreOfOneConsole: what was started on one console was not on another.
 func TestKeysAreOfOneConsole(t *testing.T) {
+	t.Parallel()
 	store := redistest.Start(t)
 	w := e2e.NewWorld(t, consolesim.Options{}, sharing(store))
 	other := w.Neighbour(sharing(store), elsewhere(t))
@@ -67,6 +69,7 @@ func TestKeysAreOfOneConsole(t *testing.T) {
 
 // TestKeysAreOfOneSSO: a user of another SSO by the same id is another user.
 func TestKeysAreOfOneSSO(t *testing.T) {
+	t.Parallel()
 	store, sso := redistest.Start(t), e2e.NewSim(t, consolesim.Options{})
 	w := e2e.NewWorld(t, consolesim.Options{}, sharing(store), e2e.Verifying)
 	other := w.Neighbour(sharing(store), e2e.Verifying, otherSSO(sso))
@@ -82,6 +85,7 @@ func TestKeysAreOfOneSSO(t *testing.T) {
 // TestKeysAreOfOneScope: the same key and input in another company or department stand for
 // something else, which the caller is told.
 func TestKeysAreOfOneScope(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	d := w.Sim.Data()
 	create := `mutation { createQueue(input: {name: "q", idempotencyKey: "k"}) { queue { id companyId departmentId } } }`
@@ -104,6 +108,7 @@ func TestKeysAreOfOneScope(t *testing.T) {
 // TestAnOddRefusalMayHideAnExecution: a proxy that answers for the console may do so after
 // it has executed.
 func TestAnOddRefusalMayHideAnExecution(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	defer w.Sim.Fail(func(r *http.Request) bool { return strings.HasSuffix(r.URL.Path, "/execute") }, consolesim.Fault{Status: 499, After: true, Times: 1})()
 	if e := w.Refused(w.Execution("k"), e2e.Request{}); e.Extensions.Code != "UPSTREAM_INVALID_RESPONSE" {
@@ -119,6 +124,7 @@ func TestAnOddRefusalMayHideAnExecution(t *testing.T) {
 // TestAnswersAreOfOneIdentity: of gateways that share a Redis, replicas share what they
 // were answered; those of another account, console or SSO have no part in it.
 func TestAnswersAreOfOneIdentity(t *testing.T) {
+	t.Parallel()
 	store, sso := redistest.Start(t), e2e.NewSim(t, consolesim.Options{})
 	w := e2e.NewWorld(t, consolesim.Options{}, sharing(store), e2e.Cached, e2e.Verifying)
 	twin := w.Neighbour(sharing(store), e2e.Cached, e2e.Verifying)

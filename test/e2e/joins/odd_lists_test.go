@@ -18,6 +18,7 @@ import (
 // TestListsWithoutACount reads lists of which the console does not say how long
 // they are: to their end, so that nothing is lost and no length is made up.
 func TestListsWithoutACount(t *testing.T) {
+	t.Parallel()
 	count := regexp.MustCompile(`"count":\d+,?`)
 	for _, clamp := range []int{20, 500} {
 		t.Run(fmt.Sprint("pages of ", clamp), func(t *testing.T) {
@@ -45,6 +46,7 @@ func TestListsWithoutACount(t *testing.T) {
 // TestListsWithoutACountOrPages: a console that neither counts nor pages is
 // read once more than it has pages, and nothing of it twice.
 func TestListsWithoutACountOrPages(t *testing.T) {
+	t.Parallel()
 	count := regexp.MustCompile(`"count":\d+,?`)
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Proxied(t, func(r *http.Request) {
 		if r.URL.Path == "/openapi/queues" {
@@ -73,6 +75,7 @@ func TestListsWithoutACountOrPages(t *testing.T) {
 
 // TestNullsInAList take a place each: they shift no entity and shorten no page.
 func TestNullsInAList(t *testing.T) {
+	t.Parallel()
 	for _, clamp := range []int{20, 500} {
 		t.Run(fmt.Sprint("pages of ", clamp), func(t *testing.T) {
 			t.Parallel()
@@ -116,6 +119,7 @@ func TestNullsInAList(t *testing.T) {
 
 // TestAPageThatFails fails its list: nodes that nobody could read are not left out of it.
 func TestAPageThatFails(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{PageClamp: 20})
 	w.Sim.Fail(func(r *http.Request) bool {
 		page := r.URL.Query().Get("PageIndex")
@@ -153,6 +157,7 @@ func nullAt(body, id string) string {
 
 // TestAnotherEntityIsNoAbsence: an answer about another entity does not say that the one asked for is gone.
 func TestAnotherEntityIsNoAbsence(t *testing.T) {
+	t.Parallel()
 	for name, answered := range map[string]string{
 		"bare": `{"id":"` + e2e.Nobody + `","name":"x"}`, "wrapped": `{"count":1,"list":[{"id":"` + e2e.Nobody + `","name":"x"}]}`,
 	} {

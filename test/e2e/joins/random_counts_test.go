@@ -102,6 +102,7 @@ type oddAnswer struct {
 const perPage = "what the page holds"
 
 func TestRandomCounts(t *testing.T) {
+	t.Parallel()
 	seed, cases := uint64(1), 60
 	if s := os.Getenv("SEED"); s != "" {
 		n, _ := strconv.Atoi(s)

@@ -18,6 +18,7 @@ import (
 
 // TestARelatedEntityThatFails lets every call fail that names one entity.
 func TestARelatedEntityThatFails(t *testing.T) {
+	t.Parallel()
 	for name, tt := range map[string]struct {
 		status int
 		code   string
@@ -43,6 +44,7 @@ func TestARelatedEntityThatFails(t *testing.T) {
 
 // TestAFailingListOfRelatedEntities leaves the other relations alone.
 func TestAFailingListOfRelatedEntities(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	w.Sim.Fail(e2e.On("/openapi/packages"), consolesim.Fault{Status: 503})
 	want := w.WantRelated(50)
@@ -54,6 +56,7 @@ func TestAFailingListOfRelatedEntities(t *testing.T) {
 
 // TestARefusedListOfRelatedEntities leaves the last word to single gets.
 func TestARefusedListOfRelatedEntities(t *testing.T) {
+	t.Parallel()
 	for _, status := range []int{400, 403, 404, 500} {
 		t.Run(strconv.Itoa(status), func(t *testing.T) {
 			t.Parallel()
@@ -70,6 +73,7 @@ func TestARefusedListOfRelatedEntities(t *testing.T) {
 // TestRelationsThatLeadNowhere changes ids on their way, since no console lets
 // a related entity be deleted.
 func TestRelationsThatLeadNowhere(t *testing.T) {
+	t.Parallel()
 	for name, tt := range map[string]struct {
 		field string
 		lose  func(*e2e.Related)
@@ -102,6 +106,7 @@ func TestRelationsThatLeadNowhere(t *testing.T) {
 
 // TestOtherRelationsThatLeadNowhere are null without an error.
 func TestOtherRelationsThatLeadNowhere(t *testing.T) {
+	t.Parallel()
 	for name, tt := range map[string]struct {
 		path, id, query, field string
 	}{
@@ -136,6 +141,7 @@ func TestOtherRelationsThatLeadNowhere(t *testing.T) {
 
 // TestARobotThatDoesNotExist is left out of its workflow's robots, with no call for their list.
 func TestARobotThatDoesNotExist(t *testing.T) {
+	t.Parallel()
 	for _, first := range []int{1, 2, 50} {
 		t.Run(fmt.Sprint("one in ", first), func(t *testing.T) {
 			t.Parallel()
@@ -167,6 +173,7 @@ func TestARobotThatDoesNotExist(t *testing.T) {
 // TestNoWordOfAbsence lets the console answer in other ways than that an entity does not
 // exist: each is an error at the relation, and its siblings are answered.
 func TestNoWordOfAbsence(t *testing.T) {
+	t.Parallel()
 	for name, tt := range map[string]struct {
 		fault consolesim.Fault
 		code  string
@@ -191,6 +198,7 @@ func TestNoWordOfAbsence(t *testing.T) {
 
 // TestNoWordOfAbsenceInATree: a department is not known to be absent where the tree cannot be had.
 func TestNoWordOfAbsenceInATree(t *testing.T) {
+	t.Parallel()
 	for name, tt := range map[string]struct{ path, query, at string }{
 		"a relation":          {"/openapi/departments/tree", `{ queues(first: 1) { nodes { name department { name } } } }`, "queues.nodes.0.department"},
 		"by id":               {"/openapi/departments/tree", `{ department(id: "` + e2e.Nobody + `") { name } viewer { name } }`, "department"},
@@ -216,6 +224,7 @@ func lastNull(data string) string {
 }
 
 func TestNoneByThisIDIsNoError(t *testing.T) {
+	t.Parallel()
 	for name, console := range map[string]consolesim.Options{"plain": {}, "wrapped": {Dialect: consolesim.Dialect{WrapSingle: true}}, "without Ids": {NoIDs: true}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

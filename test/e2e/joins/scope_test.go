@@ -60,6 +60,7 @@ func scopeOfTheRequest(t *testing.T, caching func(*gateway.Settings, *consolesim
 }
 
 func TestScopeWithoutADefault(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.NoDefault)
 	data := w.Sim.Data()
 	solo, owner := data.SoloUser(), data.Users()[0]
@@ -133,6 +134,7 @@ func TestScopeWithoutADefault(t *testing.T) {
 }
 
 func TestScopeHeadersThatAreNoGUID(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	for name, value := range map[string]string{
 		"CompanyId": "acme", "DepartmentId": "11111111-1111-4111-8111-11111111111",

@@ -13,6 +13,7 @@ import (
 
 // TestDearDocuments are refused before they are validated.
 func TestDearDocuments(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	var fields, named strings.Builder
 	for i := range 1500 {
@@ -35,6 +36,7 @@ func TestDearDocuments(t *testing.T) {
 // TestErrorsOfDocumentsAreBounded: what is told of a document is no longer than who sends it
 // can read.
 func TestErrorsOfDocumentsAreBounded(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	for name, tt := range map[string]struct {
 		n            int
@@ -62,6 +64,7 @@ func TestErrorsOfDocumentsAreBounded(t *testing.T) {
 
 // TestOperationsOfAConnection: one that has a thousand under way is told so, and goes on.
 func TestOperationsOfAConnection(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, e2e.Standing(consolesim.Options{}))
 	s := w.Socket(nil)
 	const most = 1000
@@ -85,6 +88,7 @@ func TestOperationsOfAConnection(t *testing.T) {
 
 // TestOneSignInPerOperation: a request tries one password.
 func TestOneSignInPerOperation(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	for name, query := range map[string]string{
 		"aliases":       `mutation { a: $1 b: $2 }`,
@@ -114,6 +118,7 @@ func TestOneSignInPerOperation(t *testing.T) {
 
 // TestIntrospectionIsBounded: what tools select is answered, and what repeats the schema is refused.
 func TestIntrospectionIsBounded(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	nested := strings.Repeat("ofType { kind name ", 9) + strings.Repeat("}", 9)
 	tool := strings.Replace(whole.NewQuery(whole.QueryOptions{OneOf: true}), "fragment TypeRef on __Type {", "fragment TypeRef on __Type { ...Nested", 1)

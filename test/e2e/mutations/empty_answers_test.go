@@ -14,6 +14,7 @@ import (
 // TestChangesWithAnEmptyAnswer: a success without details stays a success, and
 // what the payload selects is read after it, if anything is.
 func TestChangesWithAnEmptyAnswer(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	data := w.Sim.Data()
 	id := map[string]string{
@@ -49,6 +50,7 @@ func TestChangesWithAnEmptyAnswer(t *testing.T) {
 // TestPackageChangedWithAnEmptyAnswer reads it before the change for its ETag,
 // and after it only where something is selected of it.
 func TestPackageChangedWithAnEmptyAnswer(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	w.Emptied(http.MethodPatch, "/packages/")
 	id := w.Sim.Data().PackageIDs(w.Sim.Data().MainDepartmentID())[0]
@@ -66,6 +68,7 @@ func TestPackageChangedWithAnEmptyAnswer(t *testing.T) {
 
 // TestRelationsOfAChangeWithAnEmptyAnswer: look-ahead sees through what has to be read first.
 func TestRelationsOfAChangeWithAnEmptyAnswer(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	w.Emptied(http.MethodPatch, "/queues/")
 	id := w.Sim.Data().QueueIDs(w.Sim.Data().MainDepartmentID())[0]
@@ -90,6 +93,7 @@ func TestRelationsOfAChangeWithAnEmptyAnswer(t *testing.T) {
 
 // TestUpgradeWithAnEmptyAnswer makes up no figures.
 func TestUpgradeWithAnEmptyAnswer(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	w.Emptied(http.MethodPost, "/batch/upgrade")
 	w.Emptied(http.MethodPost, "/robots")
@@ -107,6 +111,7 @@ func TestUpgradeWithAnEmptyAnswer(t *testing.T) {
 
 // TestScopeIsFoundOncePerOperation: what a change makes forgotten is not the scope of the request.
 func TestScopeIsFoundOncePerOperation(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Strict, func(s *gateway.Settings, _ *consolesim.Server) { s.CompanyID, s.DepartmentID = "", "" })
 	u := w.Sim.Data().SoloUser()
 	a := w.Ask(`mutation { a: createQueue(input: {name: "a"}) { queue { id } } b: createQueue(input: {name: "b"}) { queue { id } } }`, e2e.Request{Header: w.As(u.Username)})
@@ -120,6 +125,7 @@ func TestScopeIsFoundOncePerOperation(t *testing.T) {
 
 // TestQueueOfAnotherCompanyNeedsItsDepartment: the one in scope is another company's.
 func TestQueueOfAnotherCompanyNeedsItsDepartment(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	other := w.Sim.Data().Companies()[1].ID
 	e := w.Refused(fmt.Sprintf(`mutation { createQueue(input: {name: "x", companyId: %q}) { queue { id } } }`, other), e2e.Request{})

@@ -37,6 +37,7 @@ func storm(gateways []*e2e.Process, workflow, key string) (bodies, codes []strin
 }
 
 func TestOneExecutionPerKey(t *testing.T) {
+	t.Parallel()
 	sim, err := consolesim.Start(context.Background(), consolesim.Options{Latency: 20 * time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
@@ -126,6 +127,7 @@ func TestOneExecutionPerKey(t *testing.T) {
 // TestStoppingWaitsForExecutions, whoever has left: only so does the key know what became
 // of its execution.
 func TestStoppingWaitsForExecutions(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	arrived, held := make(chan struct{}), make(chan struct{})
 	defer w.Sim.Fail(func(r *http.Request) bool {

@@ -146,6 +146,7 @@ func TestInputIsCheckedBeforeTheConsoleIsAsked(t *testing.T) {
 // TestABadArgumentIsARequestError: there is one error, which says where the argument stands, and
 // no data; the status says so to who asks for that.
 func TestABadArgumentIsARequestError(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	id := w.Sim.Data().WorkflowIDs(w.Sim.Data().MainDepartmentID())[0]
 	for argument, bad := range map[string]string{
@@ -177,6 +178,7 @@ func TestABadArgumentIsARequestError(t *testing.T) {
 
 // TestRequestErrorsNameWhatIsWrong lists those that gqlgen words itself.
 func TestRequestErrorsNameWhatIsWrong(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	const one, update = `query($n: Int) { queues(first: $n) { totalCount } }`, `mutation($i: UpdateQueueInput!) { updateQueue(input: $i) { queue { id } } }`
 	for name, tt := range map[string]struct {
@@ -204,6 +206,7 @@ func TestRequestErrorsNameWhatIsWrong(t *testing.T) {
 // TestNestedInputIsCheckedBeforeTheConsoleIsAsked holds the fields below
 // others to the same rule.
 func TestNestedInputIsCheckedBeforeTheConsoleIsAsked(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	for name, query := range map[string]string{
 		"first":            `{ rootDepartment { workflows(first: 501) { nodes { id } } } }`,
@@ -280,6 +283,7 @@ func nullsOf(list string) map[string]any {
 // TestNullIDsInFiltersAreLeftOut gives them by variables within the filter, as
 // forms do whose field is empty.
 func TestNullIDsInFiltersAreLeftOut(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	for _, list := range []string{"queues", "robots", "workflows"} {
 		w.Sim.ResetCounts()
@@ -297,6 +301,7 @@ func TestNullIDsInFiltersAreLeftOut(t *testing.T) {
 // TestFragmentsThatDouble: each spreads the next one twice, so that one line
 // more asks for twice the work. It is refused before anything walks it all.
 func TestFragmentsThatDouble(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Strict)
 	for name, leaf := range map[string]string{"of the root": "__typename", "with data": "workflows { nodes { name } }"} {
 		t.Run(name, func(t *testing.T) {

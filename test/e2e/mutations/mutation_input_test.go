@@ -15,6 +15,7 @@ import (
 // TestWhatIsLeftOutOfAnInputIsNotSent gives objects within inputs some of their
 // fields, from variables and in the document itself.
 func TestWhatIsLeftOutOfAnInputIsNotSent(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	id := w.Sim.Data().WorkflowIDs(w.Sim.Data().MainDepartmentID())[0]
 	asset := []any{map[string]any{"name": "a", "assetContent": map[string]any{"name": "s"}}}
@@ -75,6 +76,7 @@ func TestWhatIsLeftOutOfAnInputIsNotSent(t *testing.T) {
 
 // TestMutationInputIsCheckedFirst lists inputs that never reach the console.
 func TestMutationInputIsCheckedFirst(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	id := w.Sim.Data().WorkflowIDs(w.Sim.Data().MainDepartmentID())[0]
 	manyProperties := make(map[string]string)
@@ -130,6 +132,7 @@ func TestMutationInputIsCheckedFirst(t *testing.T) {
 // TestOneBadInputStopsEveryMutation: of an operation with a bad part nothing is
 // carried out, neither before that part nor after it.
 func TestOneBadInputStopsEveryMutation(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	id := w.Sim.Data().QueueIDs(w.Sim.Data().MainDepartmentID())[0]
 	good := fmt.Sprintf(`updateQueue(input: {id: %q, name: "changed"}) { queue { name } }`, id)

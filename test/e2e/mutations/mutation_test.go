@@ -25,6 +25,7 @@ func dialects() map[string]consolesim.Options {
 // TestEveryMutation carries out each mutation in each dialect, with every field
 // of its input, and looks at what the console was sent and at the payload.
 func TestEveryMutation(t *testing.T) {
+	t.Parallel()
 	for name, console := range dialects() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -39,6 +40,7 @@ func TestEveryMutation(t *testing.T) {
 
 // TestMutationsRunInOrder reads after each change within one document.
 func TestMutationsRunInOrder(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	id := w.Sim.Data().QueueIDs(w.Sim.Data().MainDepartmentID())[0]
 	var got map[string]struct{ Queue struct{ Name string } }
@@ -55,6 +57,7 @@ func TestMutationsRunInOrder(t *testing.T) {
 // TestMutationsFailAlone: robots run for the executions before one that fails,
 // whose results must not be lost with it, and for those after it.
 func TestMutationsFailAlone(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	id := w.Sim.Data().WorkflowIDs(w.Sim.Data().MainDepartmentID())[0]
 	a := w.Ask(fmt.Sprintf(`mutation {

@@ -16,6 +16,7 @@ func executions(r *http.Request) bool { return strings.HasSuffix(r.URL.Path, "/e
 
 // TestOutcomes: what a failed mutation says of what became of it, by POST and over a WebSocket.
 func TestOutcomes(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	id := w.Sim.Data().WorkflowIDs(w.Sim.Data().MainDepartmentID())[0]
 	failing := func(f consolesim.Fault) *consolesim.Fault { return &f }
@@ -67,6 +68,7 @@ func TestOutcomes(t *testing.T) {
 
 // TestOutcomeOfAMutationThatIsNotExecuted: its variables are wrong.
 func TestOutcomeOfAMutationThatIsNotExecuted(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	const query = `mutation($input: ExecuteWorkflowInput!) { executeWorkflow(input: $input) { jobs { id } } }`
 	variables := map[string]any{"input": map[string]any{"id": e2e.Nobody, "priority": "high"}}
@@ -85,6 +87,7 @@ func TestOutcomeOfAMutationThatIsNotExecuted(t *testing.T) {
 
 // TestOutcomeWithoutAConnection: what no connection could be had for was not sent.
 func TestOutcomeWithoutAConnection(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, func(s *gateway.Settings, _ *consolesim.Server) { s.ConsoleURL = "http://127.0.0.1:1" })
 	for range 2 { // a key does not remember what was not sent
 		a := w.TryMutation("executeWorkflow", map[string]any{"id": e2e.Nobody, "idempotencyKey": "k"}, "jobs { id }")
@@ -97,6 +100,7 @@ func TestOutcomeWithoutAConnection(t *testing.T) {
 
 // TestOutcomesOfKeys: what a key knows of its first call.
 func TestOutcomesOfKeys(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	ids := w.Sim.Data().WorkflowIDs(w.Sim.Data().MainDepartmentID())
 	run := func(id, key string) e2e.Answer {
@@ -116,6 +120,7 @@ func TestOutcomesOfKeys(t *testing.T) {
 // TestOutcomeOfWhatFollows: a payload that cannot be read does not unmake the change, and
 // what is read before a change does not make it.
 func TestOutcomeOfWhatFollows(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	data := w.Sim.Data()
 	w.Emptied(http.MethodPatch, "/queues/")
@@ -136,6 +141,7 @@ func TestOutcomeOfWhatFollows(t *testing.T) {
 // TestCreationsThatTellLittle are read back by their id. Without one the caller is told that
 // the console has created what it does not describe.
 func TestCreationsThatTellLittle(t *testing.T) {
+	t.Parallel()
 	said := ""
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Through(t, func(r *http.Request, body string) string {
 		if r.Method != http.MethodPost || said == "" {

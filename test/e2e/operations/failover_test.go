@@ -17,6 +17,7 @@ import (
 // before within seconds. Nothing is started twice meanwhile, and nobody is given what has been
 // changed.
 func TestFailover(t *testing.T) {
+	t.Parallel()
 	for name, start := range map[string]func(testing.TB) *redistest.Several{"Sentinel": redistest.StartSentinel, "Cluster": redistest.StartCluster} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -183,6 +183,7 @@ func TestKilledWithTheAnswer(t *testing.T) {
 
 // TestAHangingSSOTakesNothingFromTheConsole: who shows a console token needs no SSO.
 func TestAHangingSSOTakesNothingFromTheConsole(t *testing.T) {
+	t.Parallel()
 	const places = 8
 	w := e2e.NewWorld(t, consolesim.Options{}, func(s *gateway.Settings, _ *consolesim.Server) {
 		s.ConsoleConcurrency, s.ConsoleTimeout = places, time.Hour

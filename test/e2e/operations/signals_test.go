@@ -14,6 +14,7 @@ import (
 
 // TestASecondSignalEndsTheProcess that waits for what is under way.
 func TestASecondSignalEndsTheProcess(t *testing.T) {
+	t.Parallel()
 	sim, err := consolesim.Start(context.Background(), consolesim.Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -40,6 +41,7 @@ func TestASecondSignalEndsTheProcess(t *testing.T) {
 // TestUnreadyBeforeItStops: whoever spreads requests over replicas hears of the end of one
 // while that still answers.
 func TestUnreadyBeforeItStops(t *testing.T) {
+	t.Parallel()
 	sim, err := consolesim.Start(context.Background(), consolesim.Options{})
 	if err != nil {
 		t.Fatal(err)

@@ -20,6 +20,7 @@ import (
 // TestSilentConnectionsOfTheConsole silences the pooled connections of an https console. New connections work, so
 // the gateway loses few queries and then answers all of them.
 func TestSilentConnectionsOfTheConsole(t *testing.T) {
+	t.Parallel()
 	for name, tt := range map[string]struct {
 		http2  bool
 		pooled int

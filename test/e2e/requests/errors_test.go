@@ -79,6 +79,7 @@ func TestFaultsOfTheConsole(t *testing.T) {
 }
 
 func TestPassingFaultsAreRetried(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	for name, fault := range map[string]consolesim.Fault{
 		"502": {Status: 502, Times: 1}, "503": {Status: 503, Times: 2}, "dropped": {Drop: true, Times: 1},

@@ -15,6 +15,7 @@ import (
 // TestEmptyCredentialsAreNone: clients send an empty header, null or "" where they have no
 // token. Whatever else cannot be used stays refused.
 func TestEmptyCredentialsAreNone(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	const body = `{"query":"{ viewer { userName } }"}`
 	for name, tt := range map[string]struct {
@@ -89,6 +90,7 @@ func TestEmptyCredentialsAreNone(t *testing.T) {
 
 // TestTextsNameTheirCharset: clients take Latin-1 for granted where no charset is named.
 func TestTextsNameTheirCharset(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Cached)
 	sse := map[string]string{"Accept": "text/event-stream"}
 	modern := map[string]string{"Accept": "application/graphql-response+json"}

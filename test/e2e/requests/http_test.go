@@ -18,6 +18,7 @@ import (
 )
 
 func TestGetAndPostAnswerTheSame(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	const query = `query Some($n: Int) { queues(first: $n) { nodes { id name } } }`
 	posted := w.Ask(query, e2e.Request{Variables: map[string]any{"n": 3}})
@@ -39,6 +40,7 @@ func TestGetAndPostAnswerTheSame(t *testing.T) {
 // TestRequestsThatAreNoOperation holds every refusal to be a GraphQL error
 // with a code that repeats nothing of what was sent.
 func TestRequestsThatAreNoOperation(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	const secret = "hunter2-secret"
 	get := func(values url.Values) string { return "/graphql?" + values.Encode() }
@@ -106,6 +108,7 @@ func TestRequestsThatAreNoOperation(t *testing.T) {
 
 // What names its operation by anything but a query is told of the query.
 func TestWithoutAQuery(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	for _, body := range []string{`{}`, `{"query":""}`, `{"query":" \n"}`, `{"documentId":"4711"}`} {
 		if e := w.OnlyError(w.Sent(http.MethodPost, "/graphql", body, e2e.JsonBody)); e.Extensions.Argument != "query" || !strings.Contains(e.Message, "query") {
@@ -115,6 +118,7 @@ func TestWithoutAQuery(t *testing.T) {
 }
 
 func TestOperationsOutOfBounds(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	nested := func(n int) string {
 		return `{ rootDepartment ` + strings.Repeat(`{ parent `, n) + `{ name }` + strings.Repeat(` }`, n) + ` }`
@@ -151,6 +155,7 @@ func TestOperationsOutOfBounds(t *testing.T) {
 }
 
 func TestAutomaticPersistedQueries(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	const query = `{ queues(first: 2) { nodes { id } } }`
 	sum := sha256.Sum256([]byte(query))
@@ -172,6 +177,7 @@ func TestAutomaticPersistedQueries(t *testing.T) {
 
 // TestOddRequests are answered for what they are, with the caches on and off.
 func TestOddRequests(t *testing.T) {
+	t.Parallel()
 	for name, adjust := range map[string]func(*gateway.Settings, *consolesim.Server){"cache on": e2e.Cached, "cache off": func(*gateway.Settings, *consolesim.Server) {}} {
 		t.Run(name, func(t *testing.T) {
 			w := e2e.NewWorld(t, consolesim.Options{}, adjust)
@@ -228,6 +234,7 @@ func TestOddRequests(t *testing.T) {
 // TestReadyOnceRedisHasAnswered: a gateway that cannot reach its Redis from the beginning
 // is not sent requests; one that could goes on without it.
 func TestReadyOnceRedisHasAnswered(t *testing.T) {
+	t.Parallel()
 	store := redistest.Start(t)
 	store.Stop()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Cached, func(s *gateway.Settings, _ *consolesim.Server) { s.RedisURL = store.URL() })
@@ -251,6 +258,7 @@ func TestReadyOnceRedisHasAnswered(t *testing.T) {
 }
 
 func TestOtherPaths(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	for _, tt := range []struct {
 		method, path string

@@ -18,6 +18,7 @@ import (
 
 // TestIntrospectionAndSDLTellTheSame compares both, description by description.
 func TestIntrospectionAndSDLTellTheSame(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	resp, err := w.Http.Get(w.URL + "/schema.graphql")
 	if err != nil {
@@ -95,6 +96,7 @@ func TestIntrospectionAndSDLTellTheSame(t *testing.T) {
 
 // TestDeferIsUnknown: answers come in one part, so no client is told to expect several.
 func TestDeferIsUnknown(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	var told struct {
 		Schema struct {

@@ -16,6 +16,7 @@ import (
 // TestForeignPagesChangeNothing: a browser sends a form to any host without
 // asking it first, and here every caller may change the console.
 func TestForeignPagesChangeNothing(t *testing.T) {
+	t.Parallel()
 	const dashboards = "https://dashboards.example"
 	w := e2e.NewWorld(t, consolesim.Options{}, func(s *gateway.Settings, _ *consolesim.Server) { s.AllowedOrigins = []string{dashboards} })
 	form := "--b\r\nContent-Disposition: form-data; name=\"operations\"\r\n\r\n" +
@@ -66,6 +67,7 @@ func TestForeignPagesChangeNothing(t *testing.T) {
 
 // TestNamesThatLeadHere are not the gateway's own, where callers need no credentials.
 func TestNamesThatLeadHere(t *testing.T) {
+	t.Parallel()
 	const named = "http://dashboards.example:8080"
 	for _, anonymous := range []bool{true, false} {
 		w := e2e.NewWorld(t, consolesim.Options{}, func(s *gateway.Settings, _ *consolesim.Server) {
@@ -103,6 +105,7 @@ func TestNamesThatLeadHere(t *testing.T) {
 // TestForeignPagesAskNothing: a GET by an image, a link or an EventSource of another site is
 // refused like a form, unless the origin is allowed.
 func TestForeignPagesAskNothing(t *testing.T) {
+	t.Parallel()
 	const dashboards = "https://dashboards.example"
 	for name, adjust := range map[string]func(*gateway.Settings, *consolesim.Server){
 		"anonymous": func(s *gateway.Settings, _ *consolesim.Server) {}, "with credentials": e2e.Strict,
@@ -151,6 +154,7 @@ func TestForeignPagesAskNothing(t *testing.T) {
 // TestHostsThatLeadHere: a page whose name was made to lead here sends a GET to its own host,
 // and no Origin with it, or one that names no host.
 func TestHostsThatLeadHere(t *testing.T) {
+	t.Parallel()
 	for _, anonymous := range []bool{true, false} {
 		w := e2e.NewWorld(t, consolesim.Options{}, func(s *gateway.Settings, _ *consolesim.Server) {
 			s.Anonymous, s.AllowedOrigins = anonymous, []string{"https://gateway.example", "http://dashboards.example:3000"}
@@ -215,6 +219,7 @@ func TestHostsThatLeadHere(t *testing.T) {
 // TestOriginsAreComparedAlike: a page that may send requests may open a WebSocket, and no
 // other may do either.
 func TestOriginsAreComparedAlike(t *testing.T) {
+	t.Parallel()
 	allowed := []string{"http://[::1]:3000", "https://ok.example"}
 	w := e2e.NewWorld(t, consolesim.Options{}, func(s *gateway.Settings, _ *consolesim.Server) { s.AllowedOrigins = allowed })
 	for origin, may := range map[string]bool{
@@ -237,6 +242,7 @@ func TestOriginsAreComparedAlike(t *testing.T) {
 }
 
 func TestOriginsAreChecked(t *testing.T) {
+	t.Parallel()
 	for _, origin := range []string{"*", "dashboards.example", "https://", "https://a.example/", "https://a.example/x", "ftp://a.example", "https://u@a.example", "https://*.example", "https://A.example", "https://a.example:443", "http://a.example:80", "https://a.example:"} {
 		s := &gateway.Settings{Listeners: gateway.Listeners{AllowedOrigins: []string{origin}}}
 		if err := s.Validate(); err == nil || !strings.Contains(err.Error(), "--allowed-origins") {

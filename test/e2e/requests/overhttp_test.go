@@ -14,6 +14,7 @@ import (
 
 // TestBodiesThatGoOn are no JSON, and nothing of them is carried out.
 func TestBodiesThatGoOn(t *testing.T) {
+	t.Parallel()
 	for name, settings := range map[string]func(*gateway.Settings, *consolesim.Server){"cached": e2e.Cached, "uncached": func(*gateway.Settings, *consolesim.Server) {}} {
 		w := e2e.NewWorld(t, consolesim.Options{}, settings)
 		const operation = `{"query":"mutation { createQueue(input: {name: \"twice\"}) { queue { name } } }"}`
@@ -32,6 +33,7 @@ func TestBodiesThatGoOn(t *testing.T) {
 
 // TestRefusalsAreOfTheMediaTypeAskedFor, and have no data: nothing was executed.
 func TestRefusalsAreOfTheMediaTypeAskedFor(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Cached)
 	const query = `{"query":"{ __typename }"}`
 	for name, tt := range map[string]struct {

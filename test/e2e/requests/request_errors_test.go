@@ -12,6 +12,7 @@ import (
 
 // TestManyBadArguments: a query is refused for the first of them; a mutation lists them, at most a hundred.
 func TestManyBadArguments(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	aliased := func(n int, format string) string {
 		var b strings.Builder
@@ -45,6 +46,7 @@ func TestManyBadArguments(t *testing.T) {
 
 // TestRequestErrorsOverAWebSocket: what was not executed has no data there either.
 func TestRequestErrorsOverAWebSocket(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	s := w.Socket(nil)
 	for name, query := range map[string]string{
@@ -64,6 +66,7 @@ func TestRequestErrorsOverAWebSocket(t *testing.T) {
 
 // TestAFileWithoutAPlace: the error names the path.
 func TestAFileWithoutAPlace(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	for _, path := range []string{"variables.other", "variables.file.x", `variables.a: "b", found c`} {
 		form := e2e.JoinForm("", "\r\n",

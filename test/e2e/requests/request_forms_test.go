@@ -14,6 +14,7 @@ import (
 // TestBodiesSayOnceWhatTheyAre: of two media types one would be believed, and the other one by
 // somebody on the way.
 func TestBodiesSayOnceWhatTheyAre(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	const operation = `{"query":"{ __typename }"}`
 	for name, tt := range map[string]struct {
@@ -54,6 +55,7 @@ func TestBodiesSayOnceWhatTheyAre(t *testing.T) {
 
 // TestOtherMethodsAreRefused says what is allowed, and in JSON.
 func TestOtherMethodsAreRefused(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	for _, method := range []string{"PUT", "DELETE", "PATCH", "get", "post", "QUERY", "FOO"} {
 		resp, body := w.Send(method, "/graphql", "", nil)
@@ -71,6 +73,7 @@ func TestOtherMethodsAreRefused(t *testing.T) {
 
 // TestMessagesSayOnceWhatTheyAre: as with headers, no member of a message is there twice.
 func TestMessagesSayOnceWhatTheyAre(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	for _, text := range []string{
 		`{"type":"connection_init","payload":{"Authorization":"Bearer a","Authorization":"Bearer b"}}`,

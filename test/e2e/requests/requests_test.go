@@ -100,6 +100,7 @@ func saidByEvents(_ *http.Response, body []byte) string {
 // TestRequestsByAllTransports: the same text is accepted or refused, whichever transport it
 // comes by, and what is refused asks the console nothing.
 func TestRequestsByAllTransports(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	const half = "holds one half of a surrogate pair, which is no character"
 	for name, tt := range map[string]struct{ variables, argument, says string }{
@@ -148,6 +149,7 @@ func TestRequestsByAllTransports(t *testing.T) {
 
 // TestTextThatIsNotUTF8 is refused, wherever it stands.
 func TestTextThatIsNotUTF8(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	for name, text := range map[string]string{"GBK": "\xc4\xe3\xba\xc3", "Latin-1": "M\xfcller", "half of a character": "\xe4\xbd", "a raw surrogate": "\xed\xa0\x80"} {
 		for transport, send := range transportsOfRequests {
@@ -189,6 +191,7 @@ func TestTextThatIsNotUTF8(t *testing.T) {
 
 // TestPartsOfFormsAreUTF8: operations and map, by their bytes and by the charset that they name.
 func TestPartsOfFormsAreUTF8(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	const operations = `{"query":"mutation($file: Upload!) { uploadPackage(input: {file: $file}) { packageId } }","variables":{"file":null}}`
 	for name, tt := range map[string]struct {
@@ -235,6 +238,7 @@ func TestPartsOfFormsAreUTF8(t *testing.T) {
 
 // TestMarksBeforeMessages are skipped, one each.
 func TestMarksBeforeMessages(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	s := w.Connect(nil)
 	for _, text := range []string{`{"type":"connection_init"}`, `{"id":"1","type":"subscribe","payload":{"query":"{ __typename }"}}`} {

@@ -12,6 +12,7 @@ import (
 // TestVariablesHaveTheirJSONKinds, as the GraphQL specification has it for the input
 // coercion of scalars (section 3.5).
 func TestVariablesHaveTheirJSONKinds(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	const (
 		first   = `query ($v: Int) { workflows(first: $v) { totalCount } }`

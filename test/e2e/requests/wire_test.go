@@ -14,6 +14,7 @@ import (
 // TestPagesAreNoAnswers: what stands before the console neither denies that something exists, nor does what was asked,
 // nor ends what is served while the console is away.
 func TestPagesAreNoAnswers(t *testing.T) {
+	t.Parallel()
 	unavailable := map[string]bool{"UPSTREAM_UNAVAILABLE": true, "UPSTREAM_INVALID_RESPONSE": true}
 	for name, page := range e2e.Pages() {
 		t.Run(name, func(t *testing.T) {
@@ -45,6 +46,7 @@ func TestPagesAreNoAnswers(t *testing.T) {
 
 // TestPagesTeachNothing: that a proxy refused a batch says nothing of whether the console takes one.
 func TestPagesTeachNothing(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	data := w.Sim.Data()
 	query := `{`
@@ -65,6 +67,7 @@ func TestPagesTeachNothing(t *testing.T) {
 
 // TestReasonsReachCallers: why the console refuses is told in whatever form it says so.
 func TestReasonsReachCallers(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	for name, c := range map[string]struct{ contentType, body string }{
 		"validation":       {"application/problem+json", `{"title":"One or more validation errors occurred.","errors":{"Name":["is taken"]}}`},
@@ -85,6 +88,7 @@ func TestReasonsReachCallers(t *testing.T) {
 
 // TestFailuresOfTheConsoleStayInside: what a failed console says of its inside goes to nobody but the log.
 func TestFailuresOfTheConsoleStayInside(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	w.Sim.Fail(nil, consolesim.Fault{Status: 500, Title: "An error occurred", Detail: "Server=db;Password=hunter2 at System.Data.Open()"})
 	a := w.Ask(`{ queues { totalCount } }`, e2e.Request{})
@@ -116,6 +120,7 @@ func TestEmptyRefusals(t *testing.T) {
 
 // TestGUIDsInWhateverForm: an id that a caller writes without dashes, in braces or in upper case names the same entity.
 func TestGUIDsInWhateverForm(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{Dialect: consolesim.Dialect{GUIDs: consolesim.GUIDBraces}})
 	data := w.Sim.Data()
 	id := data.QueueIDs(data.MainDepartmentID())[1]
@@ -134,6 +139,7 @@ func TestGUIDsInWhateverForm(t *testing.T) {
 
 // TestOneJobIsAListOfOne: an execution that is answered by its job alone has started it.
 func TestOneJobIsAListOfOne(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{Dialect: consolesim.Dialect{SingleExecute: true, ByteOrderMark: true}})
 	data := w.Sim.Data()
 	started := 0

@@ -70,6 +70,7 @@ func (c *normalised) now() (told map[string]state, events map[string]int) {
 // mutations in random order through two replicas. No query answers what is older than an event
 // that came before it, and in the end a client's cache is as the console.
 func TestSubscriptionsAndQueriesAgree(t *testing.T) {
+	t.Parallel()
 	sim, replicas := e2e.NewReplicas(t, 2, consolesim.Options{Latency: 2 * time.Millisecond}, "CONSOLEQL_POLL_INTERVAL=100ms")
 	for seed := range *agreementSeeds {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) { playAgreement(t, sim, replicas, rand.New(rand.NewPCG(uint64(seed), 1))) })

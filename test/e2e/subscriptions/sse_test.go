@@ -14,6 +14,7 @@ import (
 )
 
 func TestEventsByGetAndPost(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, e2e.Standing(consolesim.Options{}))
 	robot := w.Sim.Data().RobotIDs(w.Sim.Data().MainDepartmentID())[0]
 	w.Sim.SetRobotStatus(robot, "Ready")
@@ -43,6 +44,7 @@ func TestEventsByGetAndPost(t *testing.T) {
 
 // TestOneAnswerAsEvents: queries, mutations and errors end with `complete`.
 func TestOneAnswerAsEvents(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	for name, tt := range map[string]struct {
 		method, query, code string
@@ -66,6 +68,7 @@ func TestOneAnswerAsEvents(t *testing.T) {
 }
 
 func TestStreamsThatAreRefused(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	const change = `mutation { createQueue(input: {name: "by GET"}) { queue { name } } }`
 	for name, tt := range map[string]struct {
@@ -93,6 +96,7 @@ func TestStreamsThatAreRefused(t *testing.T) {
 
 // TestJSONIsPreferredForOneAnswer: clients that take both get a stream for subscriptions only.
 func TestJSONIsPreferredForOneAnswer(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	both := map[string]string{"Accept": "application/json, text/event-stream;q=0.5", "Content-Type": "application/json"}
 	resp, body := w.Send(http.MethodPost, "/graphql", `{"query":"{ queues { totalCount } }"}`, both)
@@ -107,6 +111,7 @@ func TestJSONIsPreferredForOneAnswer(t *testing.T) {
 
 // TestQuietStreamsShowThatTheyAreAlive: comments, which no client takes for events.
 func TestQuietStreamsShowThatTheyAreAlive(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, e2e.Standing(consolesim.Options{}), func(s *gateway.Settings, _ *consolesim.Server) { s.StreamKeepalive = 20 * time.Millisecond })
 	robot := w.Sim.Data().RobotIDs(w.Sim.Data().MainDepartmentID())[0]
 	w.Sim.SetRobotStatus(robot, "Ready")
@@ -120,6 +125,7 @@ func TestQuietStreamsShowThatTheyAreAlive(t *testing.T) {
 
 // TestEventsEndWithTheCredentials: the client is told, and that it is over.
 func TestEventsEndWithTheCredentials(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, e2e.Standing(consolesim.Options{}), e2e.Strict)
 	data := w.Sim.Data()
 	e := w.Events(http.MethodPost, `subscription { robotChanged { id } }`, e2e.With(w.As("demo"), e2e.In(data.MainCompanyID(), data.MainDepartmentID())))

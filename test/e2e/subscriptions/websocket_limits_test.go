@@ -13,6 +13,7 @@ import (
 
 // TestMessagesOfSocketsAreBounded, as the bodies of requests are.
 func TestMessagesOfSocketsAreBounded(t *testing.T) {
+	t.Parallel()
 	const most = 64 << 10
 	w := e2e.NewWorld(t, consolesim.Options{}, func(s *gateway.Settings, _ *consolesim.Server) { s.MaxRequestBytes = most })
 	padded := func(n int) string { return e2e.ListQuery + "#" + strings.Repeat("x", n) }
@@ -30,6 +31,7 @@ func TestMessagesOfSocketsAreBounded(t *testing.T) {
 
 // TestOperationIDsAreShort: the connection keeps them, and each event repeats one.
 func TestOperationIDsAreShort(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	s := w.Socket(nil)
 	id := strings.Repeat("i", 128)
@@ -46,6 +48,7 @@ func TestOperationIDsAreShort(t *testing.T) {
 
 // TestSubscriptionsKeepLittle: what a subscription keeps of its request is bounded, unlike what a query needs.
 func TestSubscriptionsKeepLittle(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	padding := strings.Repeat("x", 40<<10)
 	s := w.Socket(nil)

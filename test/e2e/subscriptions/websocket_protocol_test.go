@@ -16,6 +16,7 @@ import (
 )
 
 func TestSubscriptionsThatCannotBegin(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, e2e.Standing(consolesim.Options{}))
 	s := w.Socket(nil)
 	for i, tt := range []struct{ query, code, path, argument string }{
@@ -55,6 +56,7 @@ func TestSubscriptionsThatCannotBegin(t *testing.T) {
 
 // TestQueriesAndMutationsOverAWebSocket: the protocol carries any operation.
 func TestQueriesAndMutationsOverAWebSocket(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	s := w.Socket(nil)
 	s.Subscribe("q", `{ queues { totalCount } }`)
@@ -71,6 +73,7 @@ func TestQueriesAndMutationsOverAWebSocket(t *testing.T) {
 
 // TestSocketsCarryCredentialsInTheirPayload: whatever the headers carry elsewhere.
 func TestSocketsCarryCredentialsInTheirPayload(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Strict)
 	u := w.Sim.Data().SoloUser()
 	const viewer = `{ viewer { userName } }`
@@ -107,6 +110,7 @@ func TestSocketsCarryCredentialsInTheirPayload(t *testing.T) {
 }
 
 func TestSocketsThatBreakTheProtocol(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	initialised := e2e.Message{Type: "connection_init"}
 	forever := e2e.Message{ID: "1", Type: "subscribe", Payload: e2e.Encode(t, map[string]string{"query": `subscription { robotChanged { id } }`})}
@@ -165,6 +169,7 @@ func TestSocketsThatBreakTheProtocol(t *testing.T) {
 
 // TestPingsAndIDsOfSockets: a ping is answered, an id may be used again.
 func TestPingsAndIDsOfSockets(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, e2e.Standing(consolesim.Options{}))
 	s := w.Connect(nil)
 	s.Send(e2e.Message{Type: "ping"}) // allowed at any time
@@ -197,6 +202,7 @@ func TestPingsAndIDsOfSockets(t *testing.T) {
 
 // TestSubscriptionEndsWithItsToken: the subscriber is told, and the connection lives on.
 func TestSubscriptionEndsWithItsToken(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, e2e.Standing(consolesim.Options{}), e2e.Strict)
 	data := w.Sim.Data()
 	s := w.Socket(e2e.With(w.As("demo"), e2e.In(data.MainCompanyID(), data.MainDepartmentID())))
@@ -214,6 +220,7 @@ func TestSubscriptionEndsWithItsToken(t *testing.T) {
 
 // TestSubscriptionSurvivesTheConsole: an outage costs no subscription and no change.
 func TestSubscriptionSurvivesTheConsole(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, e2e.Standing(consolesim.Options{}))
 	robot := w.Sim.Data().RobotIDs(w.Sim.Data().MainDepartmentID())[0]
 	w.Sim.SetRobotStatus(robot, "Ready")
@@ -243,6 +250,7 @@ func TestVanishedClientIsNoticed(t *testing.T) {
 
 // TestStoppingEndsStreams: clients are told to come back, and nothing waits for them.
 func TestStoppingEndsStreams(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, e2e.Standing(consolesim.Options{}))
 	s := w.Socket(nil)
 	s.Subscribe("1", `subscription { robotChanged { id } }`)

@@ -18,6 +18,7 @@ import (
 
 // TestSubscribersShareAPoll lets many WebSockets follow one robot.
 func TestSubscribersShareAPoll(t *testing.T) {
+	t.Parallel()
 	const interval = 200 * time.Millisecond
 	many := *e2e.Crowd
 	w := e2e.NewWorld(t, e2e.Standing(consolesim.Options{}), func(s *gateway.Settings, _ *consolesim.Server) { s.PollInterval = interval })
@@ -92,6 +93,7 @@ func TestSubscribersShareAPoll(t *testing.T) {
 // TestEventsCarryRelations: what is selected below a changed entity costs one
 // round of calls, in the entity's own scope, and its errors stand at their paths.
 func TestEventsCarryRelations(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, e2e.Standing(consolesim.Options{}))
 	ids := w.Sim.Data().WorkflowIDs(w.Sim.Data().MainDepartmentID())
 	s := w.Socket(nil)
@@ -140,6 +142,7 @@ func TestEventsCarryRelations(t *testing.T) {
 
 // TestEventsCarryFilteredLists: an event's lists take filters as a query's do.
 func TestEventsCarryFilteredLists(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, e2e.Standing(consolesim.Options{}))
 	data := w.Sim.Data()
 	id := data.WorkflowIDs(data.MainDepartmentID())[0]
@@ -167,6 +170,7 @@ func TestEventsCarryFilteredLists(t *testing.T) {
 
 // TestRobotsAreFollowedByQueue: of a queue, of some ids, of both.
 func TestRobotsAreFollowedByQueue(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, e2e.Standing(consolesim.Options{}))
 	data := w.Sim.Data()
 	queueID, members := "", []string{}

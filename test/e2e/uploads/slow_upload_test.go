@@ -16,6 +16,7 @@ import (
 // TestSlowUploadsTakeNoPlaces from those who ask the console something, be the file small
 // or large.
 func TestSlowUploadsTakeNoPlaces(t *testing.T) {
+	t.Parallel()
 	for name, direct := range map[string]int64{"straight to the console": 1 << 20, "to the storage": 1} {
 		t.Run(name, func(t *testing.T) {
 			w := e2e.NewWorld(t, consolesim.Options{}, func(s *gateway.Settings, _ *consolesim.Server) {

@@ -19,6 +19,7 @@ import (
 // the first delimiter and after the last is ignored (RFC 2046, section 5.1.1), and so is a
 // part that the map does not name.
 func TestFormsAsClientsWriteThem(t *testing.T) {
+	t.Parallel()
 	const disposition = "Content-Disposition: form-data; "
 	operations := e2e.FormPart(disposition+`name="operations"`, string(e2e.Encode(t, map[string]any{"query": e2e.UploadQuery, "variables": map[string]any{"file": nil}})))
 	mapping := e2e.FormPart(disposition+`name="map"`, `{"0":["variables.file"]}`)
@@ -88,6 +89,7 @@ func TestFormsAsClientsWriteThem(t *testing.T) {
 
 // TestEncodedParts: base64 is refused, as its text would be taken for the content.
 func TestEncodedParts(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	const encoded = "Content-Transfer-Encoding: base64\r\n"
 	parts := [3]string{
@@ -110,6 +112,7 @@ func TestEncodedParts(t *testing.T) {
 
 // TestFormsThatLie: a part that is not as long as it says is no file.
 func TestFormsThatLie(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	for _, says := range []string{"3", "5", "0"} {
 		form := e2e.JoinForm("", "\r\n",
@@ -128,6 +131,7 @@ func TestFormsThatLie(t *testing.T) {
 
 // TestPlaceholdersOfFiles: the file takes the place that the map names, whatever stands there.
 func TestPlaceholdersOfFiles(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	const nested = `mutation($input: UploadPackageInput!) { uploadPackage(input: $input) { packageId } }`
 	for name, tt := range map[string]struct{ query, variables, path string }{

@@ -18,6 +18,7 @@ import (
 )
 
 func TestUploadStraightToTheConsole(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	var body bytes.Buffer
 	file, sum := e2e.Noise(3 << 20)
@@ -39,6 +40,7 @@ func TestUploadStraightToTheConsole(t *testing.T) {
 // TestStorageIsToldTheLength: object storages refuse a file of which they are
 // not told the length beforehand, which follows from that of the request.
 func TestStorageIsToldTheLength(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, func(s *gateway.Settings, _ *consolesim.Server) { s.DirectUploadBytes = 1 << 20 })
 	defer w.Sim.Fail(func(r *http.Request) bool {
 		return strings.HasPrefix(r.URL.Path, "/uploads/") && r.ContentLength < 0
@@ -76,6 +78,7 @@ func TestStorageIsToldTheLength(t *testing.T) {
 // TestRequestsThatAreTooLong are refused with the limit in the error, and before
 // the console is asked where they say how long they are.
 func TestRequestsThatAreTooLong(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, func(s *gateway.Settings, _ *consolesim.Server) { s.MaxUploadBytes, s.MaxRequestBytes = 100_000, 10_000 })
 	file, _ := e2e.Noise(300_000)
 	a, err := w.WithLength(file, func(form []byte) []byte { return form })
@@ -98,6 +101,7 @@ func TestRequestsThatAreTooLong(t *testing.T) {
 }
 
 func TestUploadThatBreaksOff(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	file, _ := e2e.Noise(1 << 20)
 	broken := io.MultiReader(file, &failingReader{})
@@ -115,6 +119,7 @@ type failingReader struct{}
 func (*failingReader) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
 
 func TestPreparedUpload(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	var prepared struct {
 		CreatePackageUpload struct {
@@ -159,6 +164,7 @@ func TestPreparedUpload(t *testing.T) {
 }
 
 func TestMultipartFormsThatAreWrong(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	const operations = `{"query":"mutation($file: Upload!) { uploadPackage(input: {file: $file}) { packageId } }","variables":{"file":null}}`
 	for name, parts := range map[string][][2]string{
@@ -225,6 +231,7 @@ func TestMultipartFormsThatAreWrong(t *testing.T) {
 // TestUploadOverAConnectionThatBreaksOff is the client's fault, and told as that, although a connection
 // that breaks off also cancels the request.
 func TestUploadOverAConnectionThatBreaksOff(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	var body bytes.Buffer
 	file, _ := e2e.Noise(100_000)

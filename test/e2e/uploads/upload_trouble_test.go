@@ -30,6 +30,7 @@ func same(form []byte) []byte { return form }
 // TestUploadsSurviveOneFailure: an upload is prepared again, and what could not be completed can be
 // completed by its id.
 func TestUploadsSurviveOneFailure(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, small)
 	for name, fault := range map[string]consolesim.Fault{"503": {Status: 503, Times: 1}, "504": {Status: 504, Times: 1}, "reset": {Drop: true, Times: 1}} {
 		t.Run("prepare, "+name, func(t *testing.T) {
@@ -96,6 +97,7 @@ func TestUploadsSurviveOneFailure(t *testing.T) {
 
 // TestUploadsOfDeclaredSize: a form in chunks tells no length, and console and storage want one.
 func TestUploadsOfDeclaredSize(t *testing.T) {
+	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, func(s *gateway.Settings, _ *consolesim.Server) { s.DirectUploadBytes = 3 << 20 })
 	defer w.Sim.Fail(func(r *http.Request) bool {
 		return r.Method == http.MethodPut && r.ContentLength < 0
