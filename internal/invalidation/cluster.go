@@ -16,31 +16,32 @@ import (
 )
 
 const (
-	// stateLife is how long the replicas' common state is kept when nobody renews it;
-	// longer than anything is kept that it could invalidate.
+	// stateLife is how long the replicas' common state is kept without a heartbeat. It exceeds
+	// the lifetime of everything that the state could invalidate.
 	stateLife = 2 * MaxLifetime
-	// beats is how many renewals fit into a lease.
-	beats = 5
-	// retold is for how long what was told is told again to another epoch: longer than a client
-	// can take to hear that Redis has another master.
-	retold = time.Minute
-	// ackPoll is how often somebody who waits looks itself, should an answer be lost.
+	// heartbeatsPerLease is the number of heartbeats in the time of one lease.
+	heartbeatsPerLease = 5
+	// republishWindow is for how long an invalidation is published again to a new epoch. A
+	// client hears of another Redis master in less time.
+	republishWindow = time.Minute
+	// ackPoll is the interval in which a waiting replica reads the acknowledgements itself, in
+	// case one was lost.
 	ackPoll = 50 * time.Millisecond
 )
 
-// leaseState is until when this replica may believe what it keeps: by the monotonic clock,
-// and also by the wall clock, as the former stands still while a machine is suspended.
+// leaseState is the end of this replica's lease. It counts by the monotonic clock, and also by
+// the wall clock, since the former stands still while a machine is suspended.
 type leaseState struct {
 	until time.Time
-	wall  int64 // nanoseconds
+	wall  int64 // Unix nanoseconds
 }
 
-// cluster is this replica's part in the invalidations of all.
+// cluster is this replica's part in the invalidations of all replicas.
 //
-// A lease is given only to a member that knows every invalidation of the server's
-// present version; pub/sub makes members know sooner, and nothing depends on it. Hence
-// whoever makes a version knows: a lease given before it ends within the lease's time,
-// and one given after it belongs to a member that knows of it.
+// A member gets a lease only if it knows every invalidation of the server's present version.
+// Pub/sub only speeds that up: the protocol does not depend on it. So the replica that makes a
+// version knows two things. A lease given before it ends within the time of a lease. A lease
+// given after it belongs to a member that knows the version.
 type cluster struct {
 	log        *Log
 	logger     *slog.Logger
@@ -49,51 +50,51 @@ type cluster struct {
 	scripts    scripts
 	id         string
 	keys       []string
-	news       string // channel of all
-	ackTo      string // what a member's own channel begins with
+	news       string // the channel of invalidations
+	ackTo      string // the prefix of the members' own channels
 	lease      time.Duration
 	leaseState atomic.Pointer[leaseState]
-	alone      atomic.Bool // no other member was there when the lease was last renewed, nor came since
+	alone      atomic.Bool // no other member was there at the last renewal, and none has come since
 	wake       chan struct{}
 	mu         sync.Mutex
-	ackers     map[string]struct{}  // channels of members who wait for this one
-	acks       map[string]progress  // of other members, while somebody here waits
+	ackers     map[string]struct{}  // channels of the members that wait for this one
+	acks       map[string]progress  // acknowledgements of other members, while an invalidation here waits
 	acked      chan struct{}        // closed when acks changes
-	waiters    int                  // who read acks
-	pending    *invalidation        // what could not be told yet
-	sending    *invalidation        // what is just being told of it
-	told       [2]map[Slot]struct{} // what was told since turned, and for at least retold before
-	turned     time.Time
+	waiters    int                  // number of invalidations that read acks
+	pending    *invalidation        // not yet published
+	sending    *invalidation        // being published from pending
+	published  [2]map[Slot]struct{} // slots published since rotated, and at least republishWindow before that
+	rotated    time.Time
 	epoch      string    // the server's, as last heard
-	since      time.Time // since when epoch is known here
+	since      time.Time // when epoch became known here
 	health     health
 }
 
-// health is what was last told of the lease.
+// health is the last reported state of the lease.
 type health uint8
 
 const (
-	untold health = iota
-	well
-	unwell
+	healthUnknown health = iota
+	healthy
+	unhealthy
 )
 
-// progress is how far a member is.
+// progress is the version that a member has reached.
 type progress struct {
 	epoch   string
 	version uint64
 }
 
-// invalidation is an invalidation to be told.
+// invalidation is an invalidation to publish.
 type invalidation struct {
-	slots []Slot
-	of    RefreshID
-	told  chan struct{} // closed when the following is set
+	slots     []Slot
+	of        RefreshID
+	published chan struct{} // closed when the fields below are set
 
-	at      progress
-	made    time.Time         // when the server's answer was here
-	young   bool              // leases of an epoch before may not have run out
-	members map[string]uint64 // how far the others were
+	at        progress
+	made      time.Time         // when the server's answer arrived
+	unsettled bool              // leases of the epoch before may still run
+	members   map[string]uint64 // versions of the other members
 }
 
 func newCluster(o Options, log *Log, id string) *cluster {
@@ -106,14 +107,14 @@ func newCluster(o Options, log *Log, id string) *cluster {
 	}
 }
 
-// trusted says whether the lease holds. It takes no lock.
-func (r *cluster) trusted(now time.Time) bool {
+// leased reports whether the lease holds. It takes no lock.
+func (r *cluster) leased(now time.Time) bool {
 	t := r.leaseState.Load()
 	return t != nil && now.Before(t.until) && now.UnixNano() < t.wall
 }
 
-// rouse makes run beat now.
-func (r *cluster) rouse() {
+// renewNow makes run send a heartbeat now.
+func (r *cluster) renewNow() {
 	select {
 	case r.wake <- struct{}{}:
 	default:
@@ -132,7 +133,7 @@ func (r *cluster) run(ctx context.Context) {
 		case <-r.wake:
 		}
 		err := r.publishPending(ctx)
-		// A member that lacks something reads it, and asks again at once.
+		// A member that lacks invalidations reads them, and asks again at once.
 		for range 4 {
 			var caughtUp bool
 			if err == nil {
@@ -142,17 +143,16 @@ func (r *cluster) run(ctx context.Context) {
 				break
 			}
 		}
-		r.note(ctx, err)
-		timer.Reset(r.lease / beats)
+		r.reportHealth(ctx, err)
+		timer.Reset(r.lease / heartbeatsPerLease)
 	}
 }
 
-// note tells the observer of the beginning and the end of trust, and the log of those of
-// trouble.
-func (r *cluster) note(ctx context.Context, err error) {
-	before, now := r.health, well
+// reportHealth tells OnLease and the log when the lease begins and when renewing it fails.
+func (r *cluster) reportHealth(ctx context.Context, err error) {
+	before, now := r.health, healthy
 	if err != nil {
-		now = unwell
+		now = unhealthy
 	}
 	if ctx.Err() != nil || before == now {
 		return
@@ -161,13 +161,13 @@ func (r *cluster) note(ctx context.Context, err error) {
 	r.onLease(err == nil)
 	switch {
 	case err != nil:
-		r.logger.WarnContext(ctx, "invalidation: no lease, so the console is asked every time", "error", err)
-	case before == unwell:
-		r.logger.InfoContext(ctx, "invalidation: in touch with the other replicas again")
+		r.logger.WarnContext(ctx, "invalidation: no lease, so every read asks the console", "error", err)
+	case before == unhealthy:
+		r.logger.InfoContext(ctx, "invalidation: the lease is back")
 	}
 }
 
-// arguments begin the arguments of the scripts with scriptHead.
+// arguments returns the first arguments of the scripts with scriptHead.
 func (r *cluster) arguments() []any {
 	var epoch string
 	var version uint64
@@ -177,8 +177,8 @@ func (r *cluster) arguments() []any {
 	return []any{r.id, epoch, version, r.lease.Milliseconds(), newEpoch(), stateLife.Milliseconds()}
 }
 
-// heartbeat asks for the lease. It returns false where this member lacked something, which
-// it has taken in then.
+// heartbeat asks for the lease. It returns false if this member lacked invalidations, which it
+// has applied then.
 func (r *cluster) heartbeat(ctx context.Context) (bool, error) {
 	r.mu.Lock()
 	args := append(r.arguments(), digit(r.epoch != "" && time.Since(r.since) > r.lease), r.news)
@@ -195,19 +195,19 @@ func (r *cluster) heartbeat(ctx context.Context) (bool, error) {
 		return false, fmt.Errorf("renew the lease: %w", err)
 	}
 	if !state.caughtUp {
-		changed, err := state.places()
+		changed, err := state.slotVersions()
 		if err != nil {
 			return false, err
 		}
 		if known := args[1]; known != "" && known != state.epoch {
 			r.republish()
-			r.logger.WarnContext(ctx, "invalidation: the replicas' state in Redis is another one, so nothing kept before is believed")
+			r.logger.WarnContext(ctx, "invalidation: a new epoch begins, so everything kept before is invalid")
 		}
 		r.log.catchUp(state.epoch, state.version, changed)
 		return false, nil
 	}
 	r.alone.Store(len(state.rest) == 1 && state.rest[0] == "1")
-	// A clock that runs slower than the others' by a twentieth is borne.
+	// A clock that runs a twentieth slower than the others is tolerated.
 	held := r.lease - r.lease/20
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -220,7 +220,7 @@ func (r *cluster) heartbeat(ctx context.Context) (bool, error) {
 	return true, nil
 }
 
-// state is what the scripts with scriptHead answer.
+// state is the answer of the scripts with scriptHead.
 type state struct {
 	epoch    string
 	version  uint64
@@ -261,34 +261,34 @@ func (r *cluster) call(ctx context.Context, script *redis.Script, args []any) (s
 	return s, nil
 }
 
-// places reads what a beat brought.
-func (s state) places() ([]place, error) {
-	changed := make([]place, 0, len(s.rest)/2)
+// slotVersions reads the invalidations that a heartbeat brought.
+func (s state) slotVersions() ([]slotVersion, error) {
+	changed := make([]slotVersion, 0, len(s.rest)/2)
 	for pair := range slices.Chunk(s.rest, 2) {
 		if len(pair) < 2 {
 			return nil, fmt.Errorf("an odd number of values: %d", len(s.rest))
 		}
 		at, err := strconv.ParseUint(pair[0], 10, 16)
 		if err != nil {
-			return nil, fmt.Errorf("read a spot: %w", err)
+			return nil, fmt.Errorf("read a slot: %w", err)
 		}
 		version, err := strconv.ParseFloat(pair[1], 64)
 		if err != nil {
 			return nil, fmt.Errorf("read a version: %w", err)
 		}
-		changed = append(changed, place{Slot(at), uint64(version)})
+		changed = append(changed, slotVersion{Slot(at), uint64(version)})
 	}
 	return changed, nil
 }
 
-// listen hears of invalidations and of who has heard of this member's, until ctx ends.
+// listen receives invalidations and acknowledgements until ctx ends.
 func (r *cluster) listen(ctx context.Context) {
 	own := r.ackTo + r.id
 	sub := r.client.Subscribe(ctx, r.news, own)
 	messages := sub.ChannelWithSubscriptions(redis.WithChannelSize(1024), redis.WithChannelHealthCheckInterval(r.lease))
 	defer func() {
-		_ = sub.Close()      // nothing hangs on how it ends
-		for range messages { // until its sender has ended
+		_ = sub.Close()      // its result has no consequence
+		for range messages { // until the sender has ended
 		}
 	}()
 	for {
@@ -299,13 +299,13 @@ func (r *cluster) listen(ctx context.Context) {
 		case got = <-messages:
 		}
 		switch m := got.(type) {
-		case *redis.Subscription: // the channel is new: something may have been missed
-			r.rouse()
+		case *redis.Subscription: // a new subscription: messages may have been missed
+			r.renewNow()
 		case *redis.Message:
 			if m.Channel == own {
-				r.hearAck(m.Payload)
+				r.handleAck(m.Payload)
 			} else {
-				r.hearNews(m.Payload)
+				r.handleInvalidation(m.Payload)
 			}
 		case nil:
 			return
@@ -313,18 +313,19 @@ func (r *cluster) listen(ctx context.Context) {
 	}
 }
 
-// sparing begins the word of an invalidation that names the Renewal that it spares.
-const sparing = "~"
+// refreshMark begins the field of an invalidation that names the refresh that it spares.
+const refreshMark = "~"
 
-// hello is what a new member tells all of them, before its id.
+// hello begins the message of a new member, before its id.
 const hello = "hello "
 
-// hearNews takes in another's invalidation. What it lacks before it, a beat brings.
-func (r *cluster) hearNews(payload string) {
+// handleInvalidation applies another replica's invalidation. A heartbeat brings what is
+// missing before it.
+func (r *cluster) handleInvalidation(payload string) {
 	if from, ok := strings.CutPrefix(payload, hello); ok {
 		if from != r.id {
 			r.alone.Store(false)
-			r.rouse()
+			r.renewNow()
 		}
 		return
 	}
@@ -338,8 +339,8 @@ func (r *cluster) hearNews(payload string) {
 	}
 	var of uint64
 	places := words[3:]
-	if len(places) > 0 && strings.HasPrefix(places[0], sparing) {
-		if of, err = strconv.ParseUint(places[0][len(sparing):], 10, 64); err != nil {
+	if len(places) > 0 && strings.HasPrefix(places[0], refreshMark) {
+		if of, err = strconv.ParseUint(places[0][len(refreshMark):], 10, 64); err != nil {
 			return
 		}
 		places = places[1:]
@@ -360,16 +361,16 @@ func (r *cluster) hearNews(payload string) {
 	} else if follows {
 		return
 	}
-	r.rouse()
+	r.renewNow()
 }
 
-// leave gives the lease back.
+// leave returns the lease.
 func (r *cluster) leave() {
 	r.leaseState.Store(nil)
 	ctx, cancel := context.WithTimeout(context.Background(), r.lease/2)
 	defer cancel()
 	if err := r.scripts.leave.Run(ctx, r.client, r.keys[:1], "m:"+r.id).Err(); err != nil {
-		r.logger.WarnContext(ctx, "invalidation: cannot leave the ring, so the next invalidation waits for a lease", "error", err)
+		r.logger.WarnContext(ctx, "invalidation: cannot return the lease, so the next invalidation waits for its end", "error", err)
 	}
 }
 

@@ -66,7 +66,7 @@ func waitFor(t *testing.T, what string, ready func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(20 * time.Second); !ready(); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("%s does not come", what)
+			t.Fatalf("waited in vain for %s", what)
 		}
 	}
 }
@@ -133,11 +133,11 @@ func TestInvalidateIsQuick(t *testing.T) {
 	}
 	t.Logf("an invalidation over two replicas takes %v", quickest)
 	if quickest > ackPoll {
-		t.Errorf("an invalidation takes %v: nobody hears who knows", quickest)
+		t.Errorf("an invalidation takes %v: acknowledgements do not arrive", quickest)
 	}
 }
 
-// A replica that does not answer is waited for once, as long as its lease.
+// The first invalidation waits for the lease of a replica that does not answer, the next does not.
 func TestInvalidateWithADeadReplica(t *testing.T) {
 	t.Parallel()
 	const lease = 500 * time.Millisecond
@@ -153,7 +153,7 @@ func TestInvalidateWithADeadReplica(t *testing.T) {
 		t.Errorf("waited for %v, less than a lease", took)
 	}
 	if members := client.HGetAll(t.Context(), ring).Val(); members["m:dead"] != "" {
-		t.Errorf("the dead replica is still waited for: %v", members)
+		t.Errorf("the dead replica is still a member: %v", members)
 	}
 }
 

@@ -111,7 +111,7 @@ func (i *Invalidator) Shared() bool { return i.cluster != nil }
 
 // Leased reports whether this replica may use what it keeps. It takes no lock.
 func (i *Invalidator) Leased(now time.Time) bool {
-	return i.cluster == nil || i.cluster.trusted(now)
+	return i.cluster == nil || i.cluster.leased(now)
 }
 
 // Alone reports whether no other replica may keep anything: there is no Redis, or no other
@@ -128,7 +128,7 @@ func (i *Invalidator) EndLease() {
 // Renew sends a heartbeat now, instead of when it is due.
 func (i *Invalidator) Renew() {
 	if i.cluster != nil {
-		i.cluster.rouse()
+		i.cluster.renewNow()
 	}
 }
 
@@ -145,9 +145,9 @@ func (i *Invalidator) Invalidate(ctx context.Context, at []Slot, of RefreshID) e
 		return nil
 	}
 	ended := make(chan error, 1)
-	i.log.beginTelling(at)
+	i.log.beginPublishing(at)
 	if !i.start(func() { ended <- i.cluster.invalidate(i.ctx, at, of) }) {
-		i.log.endTelling(at)
+		i.log.endPublishing(at)
 		return fmt.Errorf("%w: closed", ErrUnconfirmed)
 	}
 	select {

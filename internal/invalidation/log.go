@@ -5,38 +5,38 @@ import (
 	"sync/atomic"
 )
 
-// Log is what this replica knows of invalidations. Reading takes no lock.
+// Log is what this replica knows of invalidations. Reads take no lock.
 //
-// It counts in two ways. What is in this process's memory is measured by a sequence
-// of its own, which moves at once, Redis or no Redis. What is in Redis is measured by
-// the version that all replicas share, of which this one knows every invalidation up
-// to the version of its log.
+// It counts in two ways. A sequence of this process measures what is in memory. It moves at
+// once, with or without Redis. A version that all replicas share measures what is in Redis.
+// This replica knows every invalidation up to the version of its sharedLog.
 type Log struct {
-	seq      atomic.Uint64 // moves with every invalidation that is heard of
-	floor    atomic.Uint64 // what is older than this is invalid altogether
+	seq      atomic.Uint64 // moves with every invalidation
+	floor    atomic.Uint64 // everything older is invalid
 	versions versions      // by seq
-	mu       sync.Mutex    // of whoever moves anything
-	// untold counts, per spot, the invalidations of this process that the log lacks: Redis may not know of them yet.
-	untold [SlotCount]atomic.Int32
-	log    atomic.Pointer[sharedLog] // nil until the replicas' common state is known
+	mu       sync.Mutex    // held by writers
+	// unpublished counts, per slot, the invalidations of this process that are not in log yet.
+	// Redis may not know them.
+	unpublished [SlotCount]atomic.Int32
+	log         atomic.Pointer[sharedLog] // nil until the replicas' common state is known
 }
 
-// sharedLog is the part of the ledger that all replicas share: one epoch of it.
+// sharedLog is the part of the Log that all replicas share: one epoch of it.
 type sharedLog struct {
 	epoch    string
-	version  atomic.Uint64 // every invalidation up to here is in marks
+	version  atomic.Uint64 // every invalidation up to here is in versions
 	versions versions      // by version
 }
 
-// versions are the last invalidations of the spots, each with its number. One that was made
-// for a Renewal spares what that itself has loaded, since the invalidation before it.
+// versions holds the number of each slot's last invalidation. One that was made for a refresh
+// spares what that refresh has loaded since the invalidation before it.
 type versions struct {
 	last, before [SlotCount]atomic.Uint64
 	of           [SlotCount]atomic.Uint64
 }
 
-// set notes an invalidation; a lock keeps others from it. Who reads meanwhile sees a mark
-// that spares too little, never one that spares too much.
+// set notes an invalidation. Its callers hold a lock. A concurrent reader may see that too
+// little is spared, never that too much is.
 func (m *versions) set(s Slot, number uint64, of RefreshID) {
 	if of == 0 || m.of[s].Load() != uint64(of) {
 		m.before[s].Store(m.last[s].Load())
@@ -45,7 +45,8 @@ func (m *versions) set(s Slot, number uint64, of RefreshID) {
 	m.last[s].Store(number)
 }
 
-// hit says whether s was invalidated after a number, for who was loaded for of.
+// hit reports whether the slot was invalidated after a number, except for what was loaded for
+// the refresh.
 func (m *versions) hit(s Slot, after uint64, of RefreshID) bool {
 	if m.last[s].Load() <= after {
 		return false
@@ -53,15 +54,15 @@ func (m *versions) hit(s Slot, after uint64, of RefreshID) bool {
 	return of == 0 || m.of[s].Load() != uint64(of) || m.before[s].Load() > after
 }
 
-// Snapshot is a moment of the ledger. What was loaded after it contains everything
-// that had been invalidated by then.
+// Snapshot is a moment of the Log. What is loaded after it contains every change that had been
+// invalidated by then.
 type Snapshot struct {
 	Seq     uint64
 	Epoch   string // empty: not known
 	Version uint64
 }
 
-// Now returns the present stamp.
+// Now returns the present Snapshot.
 func (l *Log) Now() Snapshot {
 	s := Snapshot{Seq: l.seq.Load()}
 	if log := l.log.Load(); log != nil {
@@ -70,8 +71,8 @@ func (l *Log) Now() Snapshot {
 	return s
 }
 
-// Current says whether none of the spots was invalidated after seq, as far as this
-// process has heard, for what was loaded for of.
+// Current reports whether no slot was invalidated after seq, as far as this process knows,
+// except for what was loaded for the refresh.
 func (l *Log) Current(seq uint64, at []Slot, of RefreshID) bool {
 	if seq < l.floor.Load() {
 		return false
@@ -84,11 +85,11 @@ func (l *Log) Current(seq uint64, at []Slot, of RefreshID) bool {
 	return true
 }
 
-// CurrentShared says the same of an answer from Redis. Nothing on an untold spot is current: this process may have told
-// a subscriber already of what Redis has not heard.
+// CurrentShared reports the same for an entry from Redis. Nothing on an unpublished slot is
+// current: a subscriber may know already what Redis has not heard.
 func (l *Log) CurrentShared(epoch string, version uint64, at []Slot, of RefreshID) bool {
-	for _, s := range at { // before the log is read, which has the invalidation when it is no longer untold
-		if l.untold[s].Load() > 0 {
+	for _, s := range at { // before log is read, which has the invalidation once it is published
+		if l.unpublished[s].Load() > 0 {
 			return false
 		}
 	}
@@ -126,41 +127,40 @@ func (l *Log) MadeFor(of RefreshID, at []Slot) bool {
 	return true
 }
 
-// beginTelling makes spots untold, and endTelling ends that.
-func (l *Log) beginTelling(at []Slot) { l.addUntold(at, 1) }
-func (l *Log) endTelling(at []Slot)   { l.addUntold(at, -1) }
+// beginPublishing marks slots as unpublished, and endPublishing ends that.
+func (l *Log) beginPublishing(at []Slot) { l.addUnpublished(at, 1) }
+func (l *Log) endPublishing(at []Slot)   { l.addUnpublished(at, -1) }
 
-func (l *Log) addUntold(at []Slot, n int32) {
+func (l *Log) addUnpublished(at []Slot, n int32) {
 	for _, s := range at {
-		l.untold[s].Add(n)
+		l.unpublished[s].Add(n)
 	}
 }
 
-// bump invalidates spots for this process.
+// bump invalidates slots in this process.
 func (l *Log) bump(at []Slot, of RefreshID) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.touchLocked(at, of)
+	l.bumpLocked(at, of)
 }
 
-func (l *Log) touchLocked(at []Slot, of RefreshID) {
+func (l *Log) bumpLocked(at []Slot, of RefreshID) {
 	n := l.seq.Add(1)
 	for _, s := range at {
 		l.versions.set(s, n, of)
 	}
 }
 
-// apply takes in the invalidation that made the shared version. It returns false
-// where that does not follow on what is known: then, the log is to be read up.
-// The log moves before the sequence does: so whoever read the sequence and then
-// found an answer of Redis current in the log keeps it under a sequence that is
-// overtaken.
+// apply applies the invalidation that made a shared version. It returns false if versions
+// before it are missing. Then a heartbeat must read them. The shared log moves before the
+// sequence does. So a reader that read the sequence, and then found an entry from Redis
+// current, keeps it under a sequence that is overtaken.
 func (l *Log) apply(epoch string, version uint64, at []Slot, of RefreshID) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	log := l.log.Load()
 	if log == nil || log.epoch != epoch {
-		l.touchLocked(at, of)
+		l.bumpLocked(at, of)
 		return false
 	}
 	known := log.version.Load()
@@ -169,7 +169,7 @@ func (l *Log) apply(epoch string, version uint64, at []Slot, of RefreshID) bool 
 	}
 	spared := of
 	if version != known+1 {
-		spared = 0 // what came in between may have ended what was loaded for of
+		spared = 0 // a missing invalidation may concern what the refresh loaded
 	}
 	for _, s := range at {
 		if log.versions.last[s].Load() < version {
@@ -179,19 +179,19 @@ func (l *Log) apply(epoch string, version uint64, at []Slot, of RefreshID) bool 
 	if version == known+1 {
 		log.version.Store(version)
 	}
-	l.touchLocked(at, of)
+	l.bumpLocked(at, of)
 	return version == known+1
 }
 
-// place is one spot with the version of its last invalidation.
-type place struct {
+// slotVersion is a slot with the version of its last invalidation.
+type slotVersion struct {
 	slot    Slot
 	version uint64
 }
 
-// catchUp takes in everything that changed after the version known, up to the given
-// one. Another epoch than the one known makes all that this process holds invalid.
-func (l *Log) catchUp(epoch string, version uint64, changed []place) {
+// catchUp applies all invalidations after the known version, up to the given one. A new epoch
+// makes everything that this process holds invalid.
+func (l *Log) catchUp(epoch string, version uint64, changed []slotVersion) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	shared := l.log.Load()
@@ -213,5 +213,5 @@ func (l *Log) catchUp(epoch string, version uint64, changed []place) {
 		l.log.Store(shared)
 		l.floor.Store(l.seq.Add(1))
 	}
-	l.touchLocked(at, 0)
+	l.bumpLocked(at, 0)
 }

@@ -31,8 +31,8 @@ func TestSlotOf(t *testing.T) {
 func TestARefreshSparesNothingOverAGap(t *testing.T) {
 	const of, s = RefreshID(1), Slot(7)
 	for name, rest := range map[string]func(*Log){
-		"a late word": func(l *Log) { l.apply("e", 5, []Slot{s}, 0); l.catchUp("e", 6, []place{{s, 6}}) },
-		"a lost word": func(l *Log) { l.catchUp("e", 6, []place{{s, 6}}) },
+		"a late word": func(l *Log) { l.apply("e", 5, []Slot{s}, 0); l.catchUp("e", 6, []slotVersion{{s, 6}}) },
+		"a lost word": func(l *Log) { l.catchUp("e", 6, []slotVersion{{s, 6}}) },
 	} {
 		l := &Log{}
 		l.catchUp("e", 4, nil)

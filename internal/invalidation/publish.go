@@ -10,21 +10,21 @@ import (
 	"time"
 )
 
-// invalidate tells every replica of spots, and returns when all of them know or have
-// lost their lease. It goes on whatever becomes of the caller. The spots are untold when it
-// is called.
+// invalidate publishes an invalidation, and returns when all replicas know it or have lost
+// their lease. It goes on without its caller. The slots are marked as unpublished when it is
+// called.
 func (r *cluster) invalidate(ctx context.Context, at []Slot, of RefreshID) error {
-	a := &invalidation{slots: at, of: of, told: make(chan struct{})}
+	a := &invalidation{slots: at, of: of, published: make(chan struct{})}
 	err := r.publish(ctx, a)
 	if err != nil {
-		a = r.enqueue(at) // without trust, nothing of Redis is current either
+		a = r.enqueue(at) // without a lease, nothing from Redis is current either
 	}
-	r.log.endTelling(at)
+	r.log.endPublishing(at)
 	if err != nil {
 		limit := time.NewTimer(r.lease)
 		defer limit.Stop()
 		select {
-		case <-a.told:
+		case <-a.published:
 		case <-limit.C:
 			return fmt.Errorf("%w: %w", ErrUnconfirmed, err)
 		case <-ctx.Done():
@@ -34,11 +34,11 @@ func (r *cluster) invalidate(ctx context.Context, at []Slot, of RefreshID) error
 	return r.await(ctx, a)
 }
 
-// publish makes a version of an announcement.
+// publish makes a new version for an invalidation.
 func (r *cluster) publish(ctx context.Context, a *invalidation) error {
 	var spared string
 	if a.of != 0 {
-		spared = sparing + strconv.FormatUint(uint64(a.of), 10)
+		spared = refreshMark + strconv.FormatUint(uint64(a.of), 10)
 	}
 	args := append(r.arguments(), r.news, spared)
 	for _, s := range a.slots {
@@ -48,7 +48,7 @@ func (r *cluster) publish(ctx context.Context, a *invalidation) error {
 	defer cancel()
 	state, err := r.call(ctx, r.scripts.invalidate, args)
 	if err != nil {
-		return fmt.Errorf("tell an invalidation: %w", err)
+		return fmt.Errorf("publish an invalidation: %w", err)
 	}
 	a.at, a.made = progress{state.epoch, state.version}, time.Now()
 	a.members = map[string]uint64{}
@@ -64,63 +64,63 @@ func (r *cluster) publish(ctx context.Context, a *invalidation) error {
 	}
 	delete(a.members, r.id)
 	r.mu.Lock()
-	a.young = !state.settled && time.Since(r.since) <= r.lease
+	a.unsettled = !state.settled && time.Since(r.since) <= r.lease
 	r.mu.Unlock()
 	if !r.log.apply(state.epoch, state.version, a.slots, a.of) {
 		log := r.log.log.Load()
 		if log == nil || log.epoch != state.epoch {
-			r.leaseState.Store(nil) // what is known is another epoch's
+			r.leaseState.Store(nil) // the log is that of another epoch
 		}
-		r.rouse()
+		r.renewNow()
 	}
 	r.remember(a.slots)
-	close(a.told)
+	close(a.published)
 	return nil
 }
 
-// remember notes what was told.
+// remember notes which slots were published.
 func (r *cluster) remember(at []Slot) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if now := time.Now(); now.Sub(r.turned) > retold {
-		r.told, r.turned = [...]map[Slot]struct{}{{}, r.told[0]}, now
+	if now := time.Now(); now.Sub(r.rotated) > republishWindow {
+		r.published, r.rotated = [...]map[Slot]struct{}{{}, r.published[0]}, now
 	}
 	for _, s := range at {
-		r.told[0][s] = struct{}{}
+		r.published[0][s] = struct{}{}
 	}
 }
 
-// republish tells again, to the replicas of another epoch, what this one told before. Redis may
-// have got another master that others heard of earlier; what the old one was told meanwhile,
-// they have not heard.
+// republish publishes again, to the replicas of a new epoch, what this replica published
+// before. Redis may have another master, which others heard of earlier. They have not heard
+// what the old master was told meanwhile.
 func (r *cluster) republish() {
 	r.mu.Lock()
-	at := slices.AppendSeq(slices.Collect(maps.Keys(r.told[0])), maps.Keys(r.told[1]))
-	r.told, r.turned = [2]map[Slot]struct{}{}, time.Time{}
+	at := slices.AppendSeq(slices.Collect(maps.Keys(r.published[0])), maps.Keys(r.published[1]))
+	r.published, r.rotated = [2]map[Slot]struct{}{}, time.Time{}
 	r.mu.Unlock()
 	if len(at) > 0 {
 		r.enqueue(at)
 	}
 }
 
-// enqueue leaves spots to be told as soon as Redis answers. Until then, this replica
-// does not trust even itself: it could read from Redis what it has just invalidated.
+// enqueue keeps slots to be published as soon as Redis answers. Until then, this replica has
+// no lease: it could read from Redis what it has just invalidated.
 func (r *cluster) enqueue(at []Slot) *invalidation {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.pending == nil {
-		r.pending = &invalidation{told: make(chan struct{})}
+		r.pending = &invalidation{published: make(chan struct{})}
 	}
 	r.pending.slots = append(r.pending.slots, at...)
 	slices.Sort(r.pending.slots)
 	r.pending.slots = slices.Compact(r.pending.slots)
 	r.leaseState.Store(nil)
 	r.log.bump(at, 0)
-	r.rouse()
+	r.renewNow()
 	return r.pending
 }
 
-// publishPending tells what was postponed.
+// publishPending publishes what enqueue has kept.
 func (r *cluster) publishPending(ctx context.Context) error {
 	r.mu.Lock()
 	if r.pending != nil && r.sending == nil {
@@ -131,7 +131,7 @@ func (r *cluster) publishPending(ctx context.Context) error {
 	if a == nil {
 		return nil
 	}
-	// What could not be told stays in sending: it is told before anything later.
+	// If this fails, the invalidation stays in sending: it is published before any later one.
 	if err := r.publish(ctx, a); err != nil {
 		return err
 	}
@@ -140,32 +140,32 @@ func (r *cluster) publishPending(ctx context.Context) error {
 	again := r.pending != nil
 	r.mu.Unlock()
 	if again {
-		r.rouse()
+		r.renewNow()
 	}
 	return nil
 }
 
-// await waits until every member has taken in an announcement, or cannot have a lease
-// any more that it got without it.
+// await waits until every member has acknowledged an invalidation, or has no lease from before
+// it.
 func (r *cluster) await(ctx context.Context, a *invalidation) error {
 	r.mu.Lock()
 	r.waiters++
 	r.mu.Unlock()
 	defer r.stopWaiting()
-	// From here on this process's clock counts: the server's may be set meanwhile.
+	// From here on this process's clock counts, since the server's may be set meanwhile.
 	limit := time.NewTimer(time.Until(a.made.Add(r.lease)))
 	defer limit.Stop()
 	poll := time.NewTicker(ackPoll)
 	defer poll.Stop()
 	for {
 		missing, changed := r.missing(a)
-		if len(missing) == 0 && !a.young {
+		if len(missing) == 0 && !a.unsettled {
 			return nil
 		}
 		select {
 		case <-changed:
 		case <-poll.C:
-			r.look(ctx)
+			r.pollMembers(ctx)
 		case <-limit.C:
 			r.evictMember(ctx, a, missing)
 			return nil
@@ -175,7 +175,8 @@ func (r *cluster) await(ctx context.Context, a *invalidation) error {
 	}
 }
 
-// missing returns who has not taken in an announcement, and what closes when that may change.
+// missing returns the members that have not acknowledged, and a channel that is closed when
+// that may change.
 func (r *cluster) missing(a *invalidation) ([]string, <-chan struct{}) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -201,8 +202,8 @@ func (r *cluster) stopWaiting() {
 	}
 }
 
-// hearAck notes how far a member is.
-func (r *cluster) hearAck(payload string) {
+// handleAck notes the version that a member has reached.
+func (r *cluster) handleAck(payload string) {
 	words := strings.Fields(payload)
 	if len(words) != 3 {
 		return
@@ -211,30 +212,30 @@ func (r *cluster) hearAck(payload string) {
 	if err != nil {
 		return
 	}
-	r.advance(map[string]progress{words[2]: {words[0], version}})
+	r.recordProgress(map[string]progress{words[2]: {words[0], version}})
 }
 
-// look asks the server how far the members are.
-func (r *cluster) look(ctx context.Context) {
+// pollMembers asks the server for the versions that the members have reached.
+func (r *cluster) pollMembers(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, r.lease/2)
 	defer cancel()
-	ring, err := r.client.HGetAll(ctx, r.keys[0]).Result()
+	state, err := r.client.HGetAll(ctx, r.keys[0]).Result()
 	if err != nil {
-		return // the lease's end is waited for
+		return // the end of the lease is waited for
 	}
 	seen := map[string]progress{}
-	for field, value := range ring {
+	for field, value := range state {
 		member, ok := strings.CutPrefix(field, "m:")
 		version, err := strconv.ParseUint(value, 10, 64)
 		if ok && err == nil {
-			seen[member] = progress{ring["epoch"], version}
+			seen[member] = progress{state["epoch"], version}
 		}
 	}
-	r.advance(seen)
+	r.recordProgress(seen)
 }
 
-// advance takes in how far members are.
-func (r *cluster) advance(seen map[string]progress) {
+// recordProgress notes the versions that members have reached.
+func (r *cluster) recordProgress(seen map[string]progress) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.waiters == 0 {
@@ -249,7 +250,7 @@ func (r *cluster) advance(seen map[string]progress) {
 	r.acked = make(chan struct{})
 }
 
-// evictMember takes members without a lease from the ring, so that nobody waits for them again.
+// evictMember removes members without a lease, so that no later invalidation waits for them.
 func (r *cluster) evictMember(ctx context.Context, a *invalidation, missing []string) {
 	if len(missing) == 0 {
 		return
@@ -261,6 +262,6 @@ func (r *cluster) evictMember(ctx context.Context, a *invalidation, missing []st
 	ctx, cancel := context.WithTimeout(ctx, r.lease/2)
 	defer cancel()
 	if err := r.scripts.evictMember.Run(ctx, r.client, r.keys[:1], args...).Err(); err != nil {
-		r.logger.WarnContext(ctx, "invalidation: cannot expel members without a lease", "error", err)
+		r.logger.WarnContext(ctx, "invalidation: cannot remove members without a lease", "error", err)
 	}
 }

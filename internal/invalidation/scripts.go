@@ -2,23 +2,21 @@ package invalidation
 
 import "github.com/redis/go-redis/v9"
 
-// The replicas' common state is two keys of one slot, so that the scripts below see
-// and change it as one:
+// The replicas' common state is two keys of one Redis Cluster slot, so that a script sees and
+// changes them together:
 //
-//   - ring, a hash: the epoch (random, so that a state that was lost never looks like
-//     one that was not), its version (counts invalidations), when a lease was last
-//     granted (seen, on the server's clock), the server's run id, whether the epoch is
-//     older than any lease of the one before it (settled), and per member of the ring
-//     (m:id) the version up to which it has taken in invalidations;
-//   - gens, a sorted set: of each spot the version of its last invalidation, and a
-//     mark of the epoch, by which the loss of one key without the other is seen.
+//   - ring, a hash. epoch is random, so that a lost state is never mistaken for the present
+//     one. version counts invalidations. seen is when a lease was last granted, by the
+//     server's clock. server is the server's run id. settled says that no lease of the epoch
+//     before can still run. m:<id> is the version that a member has applied.
+//   - gens, a sorted set: the version of each slot's last invalidation, and a mark of the
+//     epoch. The mark shows the loss of one key without the other.
 //
-// scriptHead begins another epoch wherever it cannot be sure that no invalidation was
-// lost: the state is gone, the server is another one than before (a restart may lose
-// the last writes and a failover any), a member knows of more than the server does,
-// or nobody has had a lease for as long as one lasts. The last makes an outage of
-// Redis end with empty caches, so that an invalidation that could be told to nobody
-// meanwhile is not undone by those who trust their memory again.
+// scriptHead begins a new epoch unless it is sure that no invalidation was lost. It is not
+// sure in these cases. The state is gone. The server is another one (a restart may lose the
+// last writes, and a failover any). A member knows more than the server. No lease was granted
+// for the time of one. So all caches are empty after an outage of Redis: an invalidation that
+// reached no replica meanwhile is not undone.
 const scriptHead = `
 local ring, gens = KEYS[1], KEYS[2]
 local me, known, applied, lease, spare, ttl = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5], tonumber(ARGV[6])
@@ -42,12 +40,12 @@ redis.call('PEXPIRE', ring, ttl)
 redis.call('PEXPIRE', gens, ttl)
 `
 
-// scriptBeat renews the lease of a member that knows everything, and tells those who
-// wait for it; a member that does not is told what it lacks, and has no lease for it.
-// ARGV[7] says that the epoch is settled, ARGV[8] is the channel on which a member that
-// is new says so; then come the channels of who waits. The answer ends with how many
-// members there are: the state's fields but for those that are no member's.
-const scriptBeat = `
+// scriptHeartbeat renews the lease of a member that knows every invalidation, and acknowledges
+// to the waiting replicas. Another member gets what it lacks, and no lease. ARGV[7] says that
+// the epoch is settled. A new member announces itself on the channel ARGV[8]. The channels of
+// the waiting replicas follow. The answer ends with the number of members: the fields of the
+// state without those that are no member's.
+const scriptHeartbeat = `
 if epoch ~= known or applied ~= version then
   local after = epoch == known and '(' .. applied or '(0'
   return {epoch, version, settled, 0, redis.call('ZRANGEBYSCORE', gens, after, '+inf', 'WITHSCORES')}
@@ -62,9 +60,9 @@ for i = 9, #ARGV do redis.call('PUBLISH', ARGV[i], epoch .. ' ' .. version .. ' 
 return {epoch, version, settled, 1, {redis.call('HLEN', ring) - 4 - tonumber(settled)}}
 `
 
-// scriptInvalidate makes a version of the spots in ARGV[9] and later, tells it on the
-// channel ARGV[7], with ARGV[8] where that is not empty, and returns the members and how
-// far each is.
+// scriptInvalidate makes a version of the slots in ARGV[9] and later. It publishes it on the
+// channel ARGV[7], with ARGV[8] if that is not empty. It returns the members with their
+// versions.
 const scriptInvalidate = `
 version = version + 1
 redis.call('HSET', ring, 'version', version)
@@ -85,9 +83,9 @@ end
 return {epoch, version, settled, 1, members}
 `
 
-// scriptExpel takes members whose lease has run out from the ring, unless they have
-// come to the version ARGV[2] of the epoch ARGV[1] meanwhile.
-const scriptExpel = `
+// scriptEvict removes members whose lease has run out, unless they have reached the version
+// ARGV[2] of the epoch ARGV[1] meanwhile.
+const scriptEvict = `
 if redis.call('HGET', KEYS[1], 'epoch') ~= ARGV[1] then return 0 end
 for i = 3, #ARGV do
   local at = tonumber(redis.call('HGET', KEYS[1], ARGV[i]))
@@ -96,8 +94,8 @@ end
 return 1
 `
 
-// scriptLeave takes a member that closes from the ring. The last one to leave leaves
-// a state that may rest: without members there are no invalidations to miss.
+// scriptLeave removes a member that closes. After the last one the state may rest: without
+// members there are no invalidations to miss.
 const scriptLeave = `
 redis.call('HDEL', KEYS[1], ARGV[1])
 for _, field in ipairs(redis.call('HKEYS', KEYS[1])) do
@@ -107,16 +105,16 @@ redis.call('HDEL', KEYS[1], 'seen')
 return 1
 `
 
-// scripts are the scripts as go-redis runs them: by hash, and with their text once.
+// scripts holds the scripts. go-redis sends a script's text once, and then its hash.
 type scripts struct {
 	heartbeat, invalidate, evictMember, leave *redis.Script
 }
 
 func newScripts() scripts {
 	return scripts{
-		heartbeat:   redis.NewScript(scriptHead + scriptBeat),
+		heartbeat:   redis.NewScript(scriptHead + scriptHeartbeat),
 		invalidate:  redis.NewScript(scriptHead + scriptInvalidate),
-		evictMember: redis.NewScript(scriptExpel),
+		evictMember: redis.NewScript(scriptEvict),
 		leave:       redis.NewScript(scriptLeave),
 	}
 }
