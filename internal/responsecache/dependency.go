@@ -8,13 +8,13 @@ import (
 	"github.com/consoleql/consoleql/internal/invalidation"
 )
 
-// dependencies is what an answer stands on: none of the spots may be invalidated after it was
-// loaded. Those of firm end it altogether; that of a soft tag (Read.Soft), which spots
-// has beside them, leaves it good enough for where nothing better can be had.
+// dependencies are the slots of an entry's tags: the entry is current while none of them is
+// invalidated after its load. A slot in hard ends the entry. A soft tag's slot, which is in
+// slots only, leaves the entry usable where a load fails.
 type dependencies struct{ slots, hard []invalidation.Slot }
 
-// dependenciesOf is that of a principal's answer. A soft tag has a firm one beside it, which
-// Expire ends; where it shares a spot with another, it is as firm as that.
+// dependenciesOf returns the dependencies of a principal's entry. A soft tag has a hard tag
+// beside it, which Expire invalidates. A soft tag that collides with a hard one is hard.
 func dependenciesOf(principal string, tags []string, soft string) dependencies {
 	if soft == "" {
 		firm := invalidation.SlotsOf(append([]string{principalTag(principal)}, tags...)...)
@@ -29,8 +29,8 @@ func dependenciesOf(principal string, tags []string, soft string) dependencies {
 	return dependencies{slices.Insert(slices.Clone(firm), i, s), firm}
 }
 
-// over is the ground of an answer of the same question that names its spots.
-func (g dependencies) over(at []invalidation.Slot) dependencies {
+// withSlots returns the dependencies of an entry for the same read that names its slots.
+func (g dependencies) withSlots(at []invalidation.Slot) dependencies {
 	firm := slices.DeleteFunc(slices.Clone(at), func(s invalidation.Slot) bool {
 		_, known := slices.BinarySearch(g.slots, s)
 		_, firm := slices.BinarySearch(g.hard, s)
@@ -39,14 +39,14 @@ func (g dependencies) over(at []invalidation.Slot) dependencies {
 	return dependencies{at, firm}
 }
 
-// Dependency says what an answer depends on, apart from the answer, so that what
-// was made from it can be checked for validity later (Cache.Valid). It is of use
-// in the process that made it only. The zero value is never valid.
+// Dependency is what an answer depends on, without the answer. Cache.Valid tells whether
+// something that was made from the answer is still valid. A Dependency is of use only in the
+// process that made it. The zero value is never valid.
 type Dependency struct {
 	seq     uint64 // of the oldest part
 	slots   []invalidation.Slot
-	since   []uint64  // of each spot, the seq of the oldest part that has it; nil: seq
-	of      RefreshID // for which all parts were loaded
+	since   []uint64  // per slot, the seq of the oldest part that has it; nil: seq
+	of      RefreshID // for which all parts were loaded, if it is the same
 	expires time.Time
 	begun   time.Time
 }
@@ -54,11 +54,11 @@ type Dependency struct {
 // Expires is when the dependency ends at the latest.
 func (d Dependency) Expires() time.Time { return d.expires }
 
-// Begun is when the oldest load that the dependency stands for began.
+// Begun is when the oldest load of the dependency began.
 func (d Dependency) Begun() time.Time { return d.begun }
 
-// Combine returns a dependency that is valid only while all of deps are; of none,
-// it is never valid.
+// Combine returns a dependency that is valid while all of deps are. Without deps, it is never
+// valid.
 func Combine(deps ...Dependency) Dependency {
 	if len(deps) == 0 {
 		return Dependency{}
@@ -77,8 +77,7 @@ func Combine(deps ...Dependency) Dependency {
 			all.begun = d.begun
 		}
 		for i, s := range d.slots {
-			// Each part is as old as it is: what was loaded after a change is not ended by
-			// it, whatever older parts it stands beside.
+			// Each part has its own age: an older part does not make a newer one obsolete.
 			seq := d.seqOf(i)
 			if known, ok := since[s]; !ok || seq < known {
 				since[s] = seq
@@ -93,7 +92,7 @@ func Combine(deps ...Dependency) Dependency {
 	return all
 }
 
-// seqOf is since when the i-th spot must not have been invalidated.
+// seqOf is the sequence number after which the i-th slot must not have been invalidated.
 func (d Dependency) seqOf(i int) uint64 {
 	if d.since == nil {
 		return d.seq
@@ -101,12 +100,12 @@ func (d Dependency) seqOf(i int) uint64 {
 	return d.since[i]
 }
 
-// current says whether nothing that d depends on was invalidated, as far as l knows.
+// current reports whether nothing that d depends on is known to have been invalidated.
 func (d Dependency) current(l *invalidation.Log) bool {
 	return l.Current(d.seq, nil, d.of) && !d.hit(l)
 }
 
-// hit says whether something that d depends on is known to have been invalidated.
+// hit reports whether something that d depends on is known to have been invalidated.
 func (d Dependency) hit(l *invalidation.Log) bool {
 	for i, s := range d.slots {
 		if l.Hit(s, d.seqOf(i), d.of) {
@@ -116,19 +115,19 @@ func (d Dependency) hit(l *invalidation.Log) bool {
 	return false
 }
 
-// Valid says whether an answer made under d would still be given: it is fresh, and
-// nothing that it depends on was invalidated. It asks nobody, and takes no lock.
+// Valid reports whether an answer made under d may still be given: it is fresh, and nothing
+// that it depends on was invalidated. It waits for nothing and takes no lock.
 func (c *Cache) Valid(d Dependency) bool {
 	now := time.Now()
 	return !c.off.Load() && now.Before(d.expires) && c.leased(now) && d.current(c.log)
 }
 
-// Ended says whether something that d depends on is known to have been invalidated. What
-// is neither Current nor Ended may have been, unheard by this replica.
+// Ended reports whether something that d depends on is known to have been invalidated. A
+// dependency that is neither Current nor Ended may have been invalidated by another replica.
 func (c *Cache) Ended(d Dependency) bool { return d.hit(c.log) }
 
-// Current says whether nothing that d depends on was invalidated, be it fresh or not:
-// what was made under it may still be given to who asked before it was finished.
+// Current reports whether nothing that d depends on was invalidated, fresh or not. What was
+// made under d may still be given to requests that came before it was complete.
 func (c *Cache) Current(d Dependency) bool {
 	return !d.begun.IsZero() && !c.off.Load() && c.leased(time.Now()) && d.current(c.log)
 }

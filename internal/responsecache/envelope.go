@@ -13,28 +13,28 @@ import (
 	"github.com/consoleql/consoleql/internal/invalidation"
 )
 
-// envelopeForm is the first byte of every answer in Redis.
+// envelopeForm is the first byte of every entry in Redis.
 const envelopeForm = 2
 
-// maxDecoded bounds an answer from Redis, in bytes.
+// maxDecoded bounds the value of an entry from Redis, in bytes.
 const maxDecoded = 64 << 20
 
-// envelope is an answer as it lies in Redis. It names nobody: tags are spots, and the
-// principal is a digest that differs from answer to answer.
+// envelope is an entry in Redis. It names no principal and no tag: tags are slots, and the
+// principal is a digest that differs from entry to entry.
 type envelope struct {
 	owner   [16]byte
 	id      uint64
 	epoch   string
 	version uint64
 	of      RefreshID
-	begun   int64 // by the server's clock, milliseconds
+	begun   int64 // by the server's clock, in milliseconds
 	cost    time.Duration
 	slots   []invalidation.Slot
 	payload []byte // compressed
 }
 
-// digest is the name of an answer in Redis: a hash, each field with its length so that
-// none runs into the next.
+// digest is the name of an entry in Redis: a hash over all fields, each with its length, so
+// that no two keys look alike.
 func digest(version string, k key) string {
 	h := sha256.New()
 	for _, field := range []string{version, k.kind, k.principal, k.call} {
@@ -44,13 +44,13 @@ func digest(version string, k key) string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// owner proves whose an answer is.
+// owner returns the proof that an entry belongs to a principal.
 func owner(digest, principal string) [16]byte {
 	sum := sha256.Sum256([]byte(digest + "\x00" + principal))
 	return [16]byte(sum[:16])
 }
 
-// seal returns the envelope's bytes around a value's.
+// seal returns the bytes of the envelope with a value.
 func (e envelope) seal(value []byte) []byte {
 	b := make([]byte, 0, 64+len(e.epoch)+2*len(e.slots)+s2.MaxEncodedLen(len(value)))
 	b = append(b, envelopeForm)
@@ -69,10 +69,10 @@ func (e envelope) seal(value []byte) []byte {
 	return append(b, s2.Encode(nil, value)...)
 }
 
-// errEnvelope: what lies in Redis is no answer of this form.
+// errEnvelope is the error of data in Redis that has another form.
 var errEnvelope = errors.New("not an answer")
 
-// openEnvelope reads an envelope, apart from the value in it.
+// openEnvelope reads an envelope without its value.
 func openEnvelope(data []byte) (envelope, error) {
 	r := reader{rest: data}
 	var e envelope
@@ -102,7 +102,7 @@ func openEnvelope(data []byte) (envelope, error) {
 	return e, nil
 }
 
-// value returns the bytes that the envelope was sealed around.
+// value returns the value that the envelope was sealed with.
 func (e envelope) value() ([]byte, error) {
 	n, err := s2.DecodedLen(e.payload)
 	if err != nil || n > maxDecoded {
@@ -115,7 +115,7 @@ func (e envelope) value() ([]byte, error) {
 	return value, nil
 }
 
-// reader reads what may be too short.
+// reader reads data that may be too short.
 type reader struct {
 	rest []byte
 	bad  bool

@@ -9,15 +9,14 @@ import (
 	"github.com/consoleql/consoleql/internal/invalidation"
 )
 
-// expiryTag is the tag that Expire invalidates beside a soft tag. It is an ordinary
-// tag: what it ended is not given where a load fails either.
+// expiryTag is the hard tag that Expire invalidates beside a soft tag. Entries that it ended
+// are not used even if a load fails.
 func expiryTag(soft string) string { return soft + "\x00expired" }
 
-// Expire is Outdate for what a subscriber is about to be told. Answers that carry one of
-// the soft tags are unreadable afterwards, also where a load fails; answers that were
-// loaded for the Renewal of look are spared. It does nothing where that was done already
-// for the same Renewal, by whichever replica. It returns as Outdate does; this process
-// obeys at once.
+// Expire is Outdate for a change of which a subscriber is about to be told. Afterwards, no
+// entry with one of the soft tags is used, not even if a load fails. Entries that were loaded
+// for the refresh of look are spared. Expire does nothing if any replica has done the same for
+// that refresh. It returns as Outdate does. In this process it takes effect at once.
 func (c *Cache) Expire(ctx context.Context, look Dependency, soft ...string) error {
 	tags := make([]string, 0, 2*len(soft))
 	for _, tag := range soft {
@@ -25,15 +24,15 @@ func (c *Cache) Expire(ctx context.Context, look Dependency, soft ...string) err
 	}
 	of := look.of
 	if of == 0 {
-		of = NewRefreshID() // Overtaken tells by it that this is no change of somebody's
+		of = NewRefreshID() // so that Overtaken does not take it for a write
 	} else if c.log.MadeFor(of, invalidation.SlotsOf(tags...)) {
 		return nil
 	}
 	return c.Outdate(ctx, of, tags...)
 }
 
-// Overtaken says whether something that d depends on was made a thing of the past by
-// Outdate or Expire, so that somebody may have been told what is newer.
+// Overtaken reports whether Outdate or Expire has ended something that d depends on. Somebody
+// may have been told newer data then.
 func (c *Cache) Overtaken(d Dependency) bool {
 	for i, s := range d.slots {
 		if c.log.HitByRefresh(s, d.seqOf(i), d.of) {
@@ -43,22 +42,22 @@ func (c *Cache) Overtaken(d Dependency) bool {
 	return false
 }
 
-// Alone says whether no other replica may keep answers: there is no Redis, or nobody else
-// was there when this replica last heard from it.
+// Alone reports whether no other replica may keep entries: there is no Redis, or no other
+// replica was there at the last heartbeat.
 func (c *Cache) Alone() bool { return c.invalidator.Alone() }
 
-// Held is an answer that this process's memory holds.
+// Held is an entry in this process's memory.
 type Held[T any] struct {
-	// Call and Part are the answer's key.
+	// Call and Part are those of the entry's Key.
 	Call, Part string
 	Value      T
-	// Err is the error of a negative answer, which has no value.
+	// Err is the error of a negative entry, which has no value.
 	Err error
 }
 
-// Older visits the principal's answers of the view's kind that carry the soft tag and may
-// still be given to somebody, but for those that were loaded for the Renewal of look,
-// until visit returns false. It walks through the whole memory.
+// Older calls visit with the principal's entries of the view's kind that have the soft tag and
+// may still be used. It leaves out those that were loaded for the refresh of look. It ends
+// when visit returns false. It iterates over the whole memory.
 func (v *View[T]) Older(principal, soft string, look Dependency, visit func(Held[T]) bool) {
 	c, now, mark := v.cache, time.Now(), invalidation.SlotOf(soft)
 	for k, e := range c.memory.All() {
@@ -70,7 +69,7 @@ func (v *View[T]) Older(principal, soft string, look Dependency, visit func(Held
 		}
 		value, ok := e.value.(T)
 		if !ok && e.err == nil {
-			continue // it is no answer
+			continue // an index
 		}
 		if !visit(Held[T]{Call: strings.TrimSuffix(k.call, e.part), Part: e.part, Value: value, Err: e.err}) {
 			return

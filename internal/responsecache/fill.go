@@ -10,41 +10,41 @@ import (
 )
 
 const (
-	// firstLook and lastLook bound the pauses between looks for another's load.
-	firstLook = 2 * time.Millisecond
-	lastLook  = 25 * time.Millisecond
+	// minLockPoll and maxLockPoll bound the pauses while another replica loads.
+	minLockPoll = 2 * time.Millisecond
+	maxLockPoll = 25 * time.Millisecond
 )
 
-// brief is the Life up to which answers are not shared while this replica is alone: by
-// the time another one has started, they are worth nothing, and to write each of them
-// costs as much as to decode it did. What lives longer is laid into Redis all the same,
-// so that whoever starts next begins with it.
-const brief = 30 * time.Second
+// maxUnsharedLife is the Life up to which entries are not written to Redis while this replica
+// is alone. They expire before another replica could start and use them, and writing one costs
+// as much as decoding it did. Entries with a longer Life are written, so that the next process
+// starts with them.
+const maxUnsharedLife = 30 * time.Second
 
-// redisAccess is what a flight has to do with Redis.
+// redisAccess says whether a load may use Redis.
 type redisAccess struct {
-	redis  *redisStore // nil: nothing
-	alone  bool        // nobody is there to share with: only what is wrong in Redis is removed
+	redis  *redisStore // nil: it may not
+	alone  bool        // no replica to share with: only obsolete entries are removed
 	digest string
 	token  string     // of the lock, while it is held
-	clock  serverTime // before the load began
+	clock  serverTime // the server's time before the load began
 	known  bool       // clock is set
 }
 
-// redisAccess says what a flight may do with Redis: something only where this replica knows
-// which answers in it are still valid.
+// redisAccess allows a load to use Redis only if this replica knows which entries there are
+// valid.
 func (c *Cache) redisAccess(w *work) redisAccess {
 	if c.redis == nil || w.policy.Life == 0 || !c.redis.open() || !c.leased(time.Now()) {
 		return redisAccess{}
 	}
-	e := redisAccess{redis: c.redis, alone: w.policy.Life <= brief && c.invalidator.Alone()}
+	e := redisAccess{redis: c.redis, alone: w.policy.Life <= maxUnsharedLife && c.invalidator.Alone()}
 	if !e.alone {
 		e.digest = digest(c.opts.Version, w.key)
 	}
 	return e
 }
 
-// load brings a flight's result, and then shares it with the other replicas.
+// load completes a shared load, and then writes the entry to Redis.
 func (c *Cache) load(ctx context.Context, f *sharedLoad) {
 	if f.after != nil {
 		select {
@@ -56,7 +56,7 @@ func (c *Cache) load(ctx context.Context, f *sharedLoad) {
 	}
 	w := f.work
 	at, refresh := c.begin(f)
-	old := c.remembered(w, f.renews)
+	old := c.fallback(w, f.renews)
 	access := c.redisAccess(w)
 	if e, found := c.fromRedis(ctx, f, &access, at, c.skipLoadID(f, old, refresh), refresh); e != nil {
 		c.keep(w, e)
@@ -88,21 +88,21 @@ func (c *Cache) load(ctx context.Context, f *sharedLoad) {
 	c.share(ctx, w, access, e, at, refresh, err)
 }
 
-// skipLoadID is the load that brought an entry in memory, if the flight is not content with
-// it; 0 if it may be, as another flight has just brought it.
+// skipLoadID is the ID of the entry in memory, if this load must not return it again. It is 0
+// if another load has just brought a usable entry.
 func (c *Cache) skipLoadID(f *sharedLoad, old *entry, refresh bool) uint64 {
 	if old == nil {
 		return 0
 	}
 	now := time.Now()
-	if f.renews == nil && !refresh && now.Before(old.fresh) && young(old.begun, now, f.work.maxAge) && c.log.Current(old.seq, old.slots, old.of) {
+	if f.renews == nil && !refresh && now.Before(old.fresh) && youngEnough(old.begun, now, f.work.maxAge) && c.log.Current(old.seq, old.slots, old.of) {
 		return 0
 	}
 	return old.id
 }
 
-// remembered is the entry in memory that may serve where the load fails.
-func (c *Cache) remembered(w *work, renews *entry) *entry {
+// fallback is the entry in memory that may be returned if the load fails.
+func (c *Cache) fallback(w *work, renews *entry) *entry {
 	if renews != nil || w.policy.Life == 0 {
 		return renews
 	}
@@ -112,7 +112,7 @@ func (c *Cache) remembered(w *work, renews *entry) *entry {
 	return nil
 }
 
-// completeNegative ends a flight that found nothing there.
+// completeNegative completes a load whose error may be kept, such as "not found".
 func (c *Cache) completeNegative(f *sharedLoad, e *entry, err error) {
 	w := f.work
 	e.value, e.err, e.fresh = nil, err, e.begun.Add(w.policy.Negative)
@@ -124,9 +124,8 @@ func (c *Cache) completeNegative(f *sharedLoad, e *entry, err error) {
 	c.complete(f, result{entry: e, source: Loaded})
 }
 
-// completeWithError ends a flight whose load failed: with the old entry, where there is one and it
-// might be given when the load began. What takes until the console is given up may take
-// longer than that.
+// completeWithError completes a load that failed. Readers get the old entry if it was usable
+// when the load began, since a load may take longer than that until it fails.
 func (c *Cache) completeWithError(f *sharedLoad, old *entry, refresh bool, begun time.Time, err error) {
 	w, now := f.work, time.Now()
 	switch {
@@ -153,10 +152,10 @@ func (c *Cache) completeWithError(f *sharedLoad, old *entry, refresh bool, begun
 	c.complete(f, result{err: err})
 }
 
-// fromRedis looks for an answer in Redis, and takes the lock of its load where there is
-// none of use: it asks Redis once, unless another replica loads, or what lies there was
-// invalidated unseen. It returns the answer, or one that is stale and of use if the load
-// fails. known is the load of which memory has all that Redis could, and no use for it.
+// fromRedis looks for an entry in Redis, and takes the lock of its load if there is no usable
+// one. That is one command, unless another replica loads, or the entry was invalidated. It
+// returns a fresh entry, or a stale one that is usable if the load fails. known is the ID of a
+// load whose entry memory has already.
 func (c *Cache) fromRedis(ctx context.Context, f *sharedLoad, access *redisAccess, at invalidation.Snapshot, known uint64, refresh bool) (fresh, stale *entry) {
 	if access.redis == nil || access.alone {
 		return nil, nil
@@ -175,7 +174,7 @@ func (c *Cache) fromRedis(ctx context.Context, f *sharedLoad, access *redisAcces
 			return nil, stale
 		}
 		if e, current := c.decode(f, access.digest, found.data, found.clock, at); e != nil {
-			if now := time.Now(); current && now.Before(e.fresh) && young(e.begun, now, f.work.maxAge) && (f.renews == nil || f.renews.id != e.id) {
+			if now := time.Now(); current && now.Before(e.fresh) && youngEnough(e.begun, now, f.work.maxAge) && (f.renews == nil || f.renews.id != e.id) {
 				return e, nil
 			}
 			stale = e
@@ -183,20 +182,21 @@ func (c *Cache) fromRedis(ctx context.Context, f *sharedLoad, access *redisAcces
 		if refresh {
 			return nil, stale
 		}
-		// What is of no use and not being loaded is loaded here, if nobody is quicker.
+		// An unusable entry that no replica loads is loaded here, unless another replica is
+		// quicker.
 		if ahead = !found.busy; ahead {
 			continue
 		}
-		if time.Now().After(limit) || !backoff.Wait(ctx, backoff.Exponential(firstLook, lastLook, waits)) {
+		if time.Now().After(limit) || !backoff.Wait(ctx, backoff.Exponential(minLockPoll, maxLockPoll, waits)) {
 			return nil, stale
 		}
 		waits++
 	}
 }
 
-// decode makes an entry of what lay in Redis; nil where it is of no use: nobody's of
-// this principal, invalidated, or of another form. One that is not current is for where
-// nothing better can be had.
+// decode makes an entry of data from Redis. It returns nil for data that is another
+// principal's, was invalidated, or has another form. An entry that is not current serves only
+// if the load fails.
 func (c *Cache) decode(f *sharedLoad, digest, data string, m serverTime, at invalidation.Snapshot) (e *entry, current bool) {
 	if data == "" {
 		return nil, false
@@ -205,7 +205,7 @@ func (c *Cache) decode(f *sharedLoad, digest, data string, m serverTime, at inva
 	if err != nil || env.owner != owner(digest, f.work.key.principal) {
 		return nil, false
 	}
-	on := f.work.over(env.slots)
+	on := f.work.withSlots(env.slots)
 	if !c.leased(time.Now()) || !c.log.CurrentShared(env.epoch, env.version, on.hard, env.of) {
 		return nil, false
 	}
@@ -221,20 +221,20 @@ func (c *Cache) decode(f *sharedLoad, digest, data string, m serverTime, at inva
 	e = c.entry(f.work, value, env.id, m.local(env.begun), env.cost, at.Seq)
 	e.dependencies, e.of = on, env.of
 	if now := time.Now(); !current && now.Before(e.fresh) {
-		e.fresh = now // its life was ended
+		e.fresh = now // its soft tag was invalidated
 	}
 	return e, current
 }
 
-// share lays what a load brought into Redis, and gives its lock back.
+// share writes a loaded entry to Redis, and releases the lock of the load.
 func (c *Cache) share(ctx context.Context, w *work, access redisAccess, e *entry, at invalidation.Snapshot, refresh bool, err error) {
 	if access.redis == nil {
 		return
 	}
-	ctx = context.WithoutCancel(ctx) // those who wait may have gone; other replicas have not
+	ctx = context.WithoutCancel(ctx) // the readers may have left; other replicas need the entry
 	ended := err != nil && (w.negative(err) || w.final(err))
 	if access.alone {
-		if ended || refresh && err == nil { // it may lie there from when there were others
+		if ended || refresh && err == nil { // an entry from before this replica was alone
 			access.redis.remove(ctx, digest(c.opts.Version, w.key), "")
 		}
 		return
@@ -251,9 +251,9 @@ func (c *Cache) share(ctx context.Context, w *work, access redisAccess, e *entry
 			begun: access.clock.server, cost: e.cost, of: e.of, slots: e.slots,
 		}
 		sealed, now := env.seal(raw), time.Now()
-		if !access.redis.allowed.take(access.digest, w.key.principal, len(sealed), now, now.Add(w.policy.kept())) {
+		if !access.redis.quota.take(access.digest, w.key.principal, len(sealed), now, now.Add(w.policy.kept())) {
 			c.observe(Event{Type: Unshared, Kind: w.key.kind})
-			access.redis.remove(ctx, access.digest, access.token) // what lies there is older
+			access.redis.remove(ctx, access.digest, access.token) // the entry there is older
 			return
 		}
 		access.redis.put(ctx, access.digest, access.token, sealed, access.clock.server+w.policy.kept().Milliseconds())

@@ -13,7 +13,7 @@ import (
 	"github.com/consoleql/consoleql/internal/invalidation"
 )
 
-// refreshTimeout bounds a load that nobody waits for.
+// refreshTimeout bounds a load in the background.
 const refreshTimeout = time.Minute
 
 // errEnded is the error of a load that ends its goroutine instead of returning.
@@ -21,10 +21,11 @@ var errEnded = errors.New("responsecache: the load did not return")
 
 type backgroundKey struct{}
 
-// InBackground reports whether ctx is that of a load that started in the background: no reader waited for it.
+// InBackground reports whether ctx is that of a load that started in the background: no reader
+// waited for it.
 func InBackground(ctx context.Context) bool { return ctx.Value(backgroundKey{}) != nil }
 
-// work is one question, without its type.
+// work is a Read without its type.
 type work struct {
 	key    key
 	policy Policy
@@ -39,50 +40,50 @@ type work struct {
 	negative func(error) bool
 	final    func(error) bool
 	refused  func(error) bool
-	held     func() *entry // what memory holds for the key; nil: nothing
-	onLoaded func(*entry)  // nil: nobody is told
-	part     string        // the key's, with its index; empty: it is none
+	held     func() *entry // returns the entry in memory; nil: there is none
+	onLoaded func(*entry)  // is told of the entry; may be nil
+	part     string        // the key's Part, whose index is index; empty: none
 	index    key
 }
 
-// contentWith says whether what the work of a flight brings is young enough for w, too.
-func (w *work) contentWith(other *work) bool {
+// acceptsLoadOf reports whether the load of other is young enough for w, too.
+func (w *work) acceptsLoadOf(other *work) bool {
 	return w.maxAge <= 0 || other.maxAge > 0 && other.maxAge <= w.maxAge
 }
 
 // loads are the loads under way in this process.
 type loads struct {
 	mu sync.Mutex
-	of map[key]*sharedLoad // the one that a new read may join
+	of map[key]*sharedLoad // the load that a new read may join
 }
 
 // sharedLoad is one load and the reads that wait for it.
 type sharedLoad struct {
 	*flight.Call[result]
 	work       *work
-	after      <-chan struct{} // closed when it may begin; nil: at once
-	renews     *entry          // whose successor it brings; nil: it need not be another than the one kept
-	background bool            // in the background: for later readers, whoever waits
+	after      <-chan struct{} // the load begins when this is closed; nil: at once
+	renews     *entry          // the entry that the load replaces; nil: any entry will do
+	background bool            // it goes on without readers
 
-	// Under loads.mu:
+	// Guarded by loads.mu:
 	begun    bool
-	snapshot invalidation.Snapshot // when it began; what it brings contains everything invalidated until then
-	refresh  bool                  // somebody who waits wants it asked anew
+	snapshot invalidation.Snapshot // when the load began; the result contains every change invalidated until then
+	refresh  bool                  // a reader wants a new load
 }
 
-// result is what a flight brings.
+// result is the result of a load.
 type result struct {
-	entry  *entry // nil with an error that is no negative
+	entry  *entry // nil with an error that is not kept
 	source Source
 	err    error
-	until  time.Time // who asked later is not given entry, but err; zero: everybody is given it
+	until  time.Time // readers that came later get err, not entry; zero: all get entry
 }
 
-// read answers by a flight, another's or its own.
+// read returns the result of a shared load.
 func (c *Cache) read(ctx context.Context, w *work) (any, Info, error) {
 	asked := time.Now()
 	f, own := c.join(ctx, w)
-	if f == nil { // everything is off
+	if f == nil { // the cache is off
 		begun := time.Now()
 		value, err := c.call(ctx, w)
 		c.tellServed(w, Loaded, time.Since(begun), err)
@@ -103,7 +104,7 @@ func (c *Cache) read(ctx context.Context, w *work) (any, Info, error) {
 		Age: now.Sub(e.begun), Expires: e.fresh, Dependency: e.dependency(), Failed: res.err,
 	}
 	if info.Stale && now.Before(info.Expires) {
-		info.Expires = now // by a soft tag
+		info.Expires = now // its soft tag was invalidated
 	}
 	if !own && res.source == Loaded {
 		info.Source = Coalesced
@@ -123,13 +124,13 @@ func (c *Cache) tellServed(w *work, source Source, took time.Duration, err error
 	c.observe(e)
 }
 
-// join returns the flight to wait for; own says that this read began it. It is nil
-// when the cache is off.
+// join returns the load to wait for. own says that this read started it. The load is nil if
+// the cache is off.
 //
-// A read must not get what was loaded before something was invalidated that it may
-// know of. So it joins a flight that has begun only while this replica is sure to know
-// of all invalidations, and none concerned it. Else its flight begins later: behind the
-// one under way where the replica does not know, lest Redis's end be a stampede.
+// A read must not get data from before an invalidation that it may know of. It joins a load
+// that has begun only if this replica has its lease, and if no invalidation concerned that
+// load. Otherwise its load begins later. Without a lease it begins after the one under way, so
+// that an outage of Redis does not flood the console.
 func (c *Cache) join(ctx context.Context, w *work) (_ *sharedLoad, own bool) {
 	c.loads.mu.Lock()
 	defer c.loads.mu.Unlock()
@@ -141,7 +142,7 @@ func (c *Cache) join(ctx context.Context, w *work) (_ *sharedLoad, own bool) {
 		f = nil
 	}
 	sure := c.leased(time.Now())
-	if f != nil && w.contentWith(f.work) && (!f.begun || !w.refresh && sure && c.log.Current(f.snapshot.Seq, w.slots, f.work.of)) && f.Join() {
+	if f != nil && w.acceptsLoadOf(f.work) && (!f.begun || !w.refresh && sure && c.log.Current(f.snapshot.Seq, w.slots, f.work.of)) && f.Join() {
 		f.refresh = f.refresh || w.refresh
 		return f, false
 	}
@@ -153,7 +154,7 @@ func (c *Cache) join(ctx context.Context, w *work) (_ *sharedLoad, own bool) {
 	return next, true
 }
 
-// startLoad starts a load; loads.mu is held.
+// startLoad starts a load. The caller holds loads.mu.
 func (c *Cache) startLoad(ctx context.Context, f *sharedLoad) {
 	release := func() {}
 	if f.background {
@@ -177,8 +178,8 @@ func (c *Cache) startLoad(ctx context.Context, f *sharedLoad) {
 	})
 }
 
-// renew loads an entry's successor in the background, unless somebody does, or too
-// many others are under way.
+// renew replaces an entry in the background, unless a load is under way, or too many others
+// are.
 func (c *Cache) renew(ctx context.Context, w *work, e *entry) {
 	select {
 	case c.slots <- struct{}{}:
@@ -190,7 +191,7 @@ func (c *Cache) renew(ctx context.Context, w *work, e *entry) {
 }
 
 // startInBackground starts a load in the background, unless the same is under way. The caller
-// has taken a slot for it.
+// has taken a place in c.slots for it.
 func (c *Cache) startInBackground(ctx context.Context, f *sharedLoad) {
 	c.loads.mu.Lock()
 	defer c.loads.mu.Unlock()
@@ -201,7 +202,7 @@ func (c *Cache) startInBackground(ctx context.Context, f *sharedLoad) {
 	c.startLoad(ctx, f)
 }
 
-// removeAbandoned closes a load whose last waiter has left to further reads.
+// removeAbandoned closes a load whose last reader has left to further readers.
 func (c *Cache) removeAbandoned(f *sharedLoad) {
 	c.loads.mu.Lock()
 	defer c.loads.mu.Unlock()
@@ -210,15 +211,15 @@ func (c *Cache) removeAbandoned(f *sharedLoad) {
 	}
 }
 
-// remove closes a load to further reads; mu is held.
+// remove closes a load to further readers. The caller holds mu.
 func (l *loads) remove(f *sharedLoad) {
 	if l.of[f.work.key] == f {
 		delete(l.of, f.work.key)
 	}
 }
 
-// begin marks the moment from which on what a flight brings counts. It returns whether
-// somebody wants it asked anew.
+// begin notes the Snapshot with which a load begins. It reports whether a reader wants a new
+// load.
 func (c *Cache) begin(f *sharedLoad) (invalidation.Snapshot, bool) {
 	c.loads.mu.Lock()
 	defer c.loads.mu.Unlock()
@@ -226,7 +227,7 @@ func (c *Cache) begin(f *sharedLoad) (invalidation.Snapshot, bool) {
 	return f.snapshot, f.refresh
 }
 
-// complete gives a load's result to the reads that wait for it; only the first call counts.
+// complete gives a load's result to its readers. Only the first call counts.
 func (c *Cache) complete(f *sharedLoad, r result) {
 	c.loads.mu.Lock()
 	defer c.loads.mu.Unlock()
@@ -236,8 +237,8 @@ func (c *Cache) complete(f *sharedLoad, r result) {
 	}
 }
 
-// call loads, with a panic as an error. The panic's value is not told, as nobody knows
-// what is in it.
+// call loads, and turns a panic into an error. It does not tell the panic's value, which may
+// contain secrets.
 func (c *Cache) call(ctx context.Context, w *work) (value any, err error) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -249,7 +250,7 @@ func (c *Cache) call(ctx context.Context, w *work) (value any, err error) {
 	return w.load(ctx)
 }
 
-// entry makes an entry of what a load brought.
+// entry makes an entry of a loaded value.
 func (c *Cache) entry(w *work, value any, id uint64, begun time.Time, cost time.Duration, seq uint64) *entry {
 	return &entry{
 		value: value, id: id, begun: begun, cost: cost, seq: seq, of: w.of, dependencies: w.dependencies,
@@ -257,7 +258,7 @@ func (c *Cache) entry(w *work, value any, id uint64, begun time.Time, cost time.
 	}
 }
 
-// keep puts an entry into memory, unless it could not be read there.
+// keep puts an entry into memory if it is current.
 func (c *Cache) keep(w *work, e *entry) {
 	if !time.Now().Before(e.ends) || !c.log.Current(e.seq, e.slots, e.of) {
 		return
@@ -267,14 +268,14 @@ func (c *Cache) keep(w *work, e *entry) {
 	}
 	c.memory.Set(w.key, e)
 	if w.part != "" {
-		c.addIndex(w.index, w.dependencies, e, Part{itself, w.part})
+		c.addIndex(w.index, w.dependencies, e, Part{wholePart, w.part})
 	}
 	if e.err == nil && w.onLoaded != nil {
 		w.onLoaded(e)
 	}
 }
 
-// forget removes what memory holds for a key, and with it the parts that it has.
+// forget removes the entry of a key from memory, and with it its parts.
 func (c *Cache) forget(w *work) {
 	if e, ok := c.memory.Invalidate(w.key); ok {
 		e.gone.Store(true)
@@ -284,5 +285,5 @@ func (c *Cache) forget(w *work) {
 	}
 }
 
-// newID names a load.
+// newID returns the ID of a load.
 func newID() uint64 { return rand.Uint64() } //nolint:gosec // nothing secret

@@ -134,7 +134,7 @@ func view[T any](t testing.TB, c *Cache, k Kind[T]) *View[T] {
 	return v
 }
 
-// console is a load that counts itself: its answer is how often it was asked.
+// console is a load that counts wholePart: its answer is how often it was asked.
 type console struct {
 	asked atomic.Int64
 	takes time.Duration

@@ -2,29 +2,32 @@ package responsecache
 
 import "time"
 
-// EventType is what an Event tells of.
+// EventType is the type of an Event.
 type EventType string
 
 // The types of events.
 const (
-	// Served: a read was answered; Source says from where, and for a Loaded one Took is the load's time.
+	// Served: a read was answered. Source says from where. Took is the time of a load if
+	// Source is Loaded.
 	Served EventType = "served"
-	// Failed: a read ended with an error of its load (negatives that are served again are Served).
+	// Failed: a read ended with an error of its load. A negative entry from the cache counts
+	// as Served.
 	Failed EventType = "failed"
-	// Evicted: an answer left the memory to keep it within its bound.
+	// Evicted: an entry left the memory to keep it within its bound.
 	Evicted EventType = "evicted"
-	// Unshared: an answer was not laid into Redis, as the replica or the principal has its share there.
+	// Unshared: an entry was not written to Redis, since the replica or the principal has
+	// reached its quota.
 	Unshared EventType = "unshared"
-	// Invalidated: an Invalidate came to its end; Took is how long the caller had to
-	// wait for the other replicas, Failed whether it went unconfirmed.
+	// Invalidated: an invalidation ended. Took is how long the caller waited for the other
+	// replicas, and Failed says that it is unconfirmed.
 	Invalidated EventType = "invalidated"
-	// Trust: this replica trusts its memory (Failed: it does not), as it did not before.
+	// Trust: this replica has got its lease (or, with Failed, could not get it).
 	Trust EventType = "trust"
-	// RedisFailed: a Redis command of a read or a write of an answer failed.
+	// RedisFailed: a Redis command of a read or a write failed.
 	RedisFailed EventType = "redis_failed"
 )
 
-// Event is one thing that happened, for metrics. It names no principal, key or tag.
+// Event is something that happened, for metrics. It names no principal, key or tag.
 type Event struct {
 	Type   EventType
 	Kind   string        // the kind's name, where there is one
@@ -33,7 +36,7 @@ type Event struct {
 	Failed bool
 }
 
-// observe tells of an event.
+// observe passes an event to Options.Observe.
 func (c *Cache) observe(e Event) {
 	if c.opts.Observe != nil {
 		c.opts.Observe(e)

@@ -10,46 +10,44 @@ import (
 	"github.com/consoleql/consoleql/internal/invalidation"
 )
 
-// Container is an answer in memory of which others may be parts, such as a page of a list.
+// Container is an entry in memory with other answers as its parts, such as a page of a list.
 type Container struct{ entry *entry }
 
-// Part is the n-th part of a larger answer, by its name (Key.Part).
+// Part is the n-th part of a larger answer, with its name (Key.Part).
 type Part struct {
 	N    int
 	Name string
 }
 
-// itself is the N of an answer that is no part of a larger one.
-const itself = -1
+// wholePart is the N of an answer that is no part of a larger one.
+const wholePart = -1
 
-// index says where the parts of one Call lie: in the newest answers that have them. It
-// does not keep these: they are in memory once, as what they are, and when one leaves
-// it, its parts are no longer found. So a list of a thousand entities is one entry, not
-// a thousand and one.
+// index says in which entries the parts of one Call are: in the newest ones that have them. It
+// does not keep these entries: when one leaves the memory, its parts are no longer found. So a
+// list of a thousand entities is one entry, not a thousand and one.
 type index struct {
 	dependencies // of every part
 
 	mu    sync.RWMutex
-	at    map[uint64]where // by the hash of a part's name: what is found is asked for its name
-	sweep int              // how long at may get before what is gone is swept out
+	at    map[uint64]location // by the hash of a part's name; the found part's name is compared
+	sweep int                 // the size of at from which expired locations are removed
 }
 
-// where is the place of a part.
-type where struct {
+// location is where a part is.
+type location struct {
 	whole weak.Pointer[entry]
 	n     int
 }
 
-// weight is what a place takes in memory, in bytes.
+// weight is the size of a location in memory, in bytes.
 const weight = 48
 
 func (v *View[T]) indexKey(k Key) key { return key{v.kind.Name, k.Principal, k.Call + "\x00parts"} }
 
-// Index lets parts of a larger answer answer for themselves, as if each had been loaded
-// when that was: k is their key but for Part, and tags and soft are what each of them
-// depends on (Read.Tags, Read.Soft).
-// They are found as long as the larger answer is in this process's memory, unless
-// something newer is.
+// Index makes the parts of a larger answer answers of their own, as if each had been loaded
+// with it. k is their key without Part. tags and soft are what each part depends on
+// (Read.Tags, Read.SoftTag). A part is found while the larger answer is in this process's
+// memory, unless there is a newer one.
 func (v *View[T]) Index(k Key, tags []string, soft string, parts []Part, whole Container) error {
 	if k.Principal == "" {
 		return ErrPrincipal
@@ -62,11 +60,11 @@ func (v *View[T]) Index(k Key, tags []string, soft string, parts []Part, whole C
 	return nil
 }
 
-// addIndex puts parts into their index.
+// addIndex adds parts to their index.
 func (c *Cache) addIndex(k key, on dependencies, whole *entry, parts ...Part) {
 	held, ok := c.memory.GetIfPresent(k)
 	if !ok {
-		made := &index{dependencies: on, at: make(map[uint64]where, len(parts)), sweep: 64 + 2*len(parts)}
+		made := &index{dependencies: on, at: make(map[uint64]location, len(parts)), sweep: 64 + 2*len(parts)}
 		held = &entry{value: made, ends: whole.ends}
 	}
 	x, ok := held.value.(*index)
@@ -74,8 +72,8 @@ func (c *Cache) addIndex(k key, on dependencies, whole *entry, parts ...Part) {
 		return
 	}
 	n := x.addIndex(c, whole, parts)
-	// Anew, as it has another weight. Of two who do this at once one may undo what the other
-	// did, which costs a load.
+	// The entry is set again, since its weight has changed. Two concurrent calls may undo one
+	// another, which costs a load.
 	ends := whole.ends
 	if held.ends.After(ends) {
 		ends = held.ends
@@ -83,7 +81,7 @@ func (c *Cache) addIndex(k key, on dependencies, whole *entry, parts ...Part) {
 	c.memory.Set(k, &entry{value: x, begun: whole.begun, ends: ends, size: n * weight})
 }
 
-// addIndex returns how many parts there are then.
+// addIndex returns the number of parts in the index.
 func (x *index) addIndex(c *Cache, whole *entry, parts []Part) int {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -97,11 +95,11 @@ func (x *index) addIndex(c *Cache, whole *entry, parts []Part) int {
 			e := known.Value()
 			newer = e != nil && e != whole && !e.begun.Before(whole.begun) && c.log.Current(e.seq, x.slots, e.of)
 		} else if !ok {
-			x.at[h] = where{here, p.N}
+			x.at[h] = location{here, p.N}
 			continue
 		}
 		if !newer {
-			x.at[h] = where{here, p.N}
+			x.at[h] = location{here, p.N}
 		}
 	}
 	if len(x.at) > x.sweep {
@@ -125,7 +123,7 @@ func (c *Cache) removeIndex(k key, name string) {
 	}
 }
 
-// index is the one of a name; nil: none.
+// index returns the index of a key; nil: there is none.
 func (c *Cache) index(k key) *index {
 	held, ok := c.memory.GetIfPresent(k)
 	if !ok {
@@ -135,9 +133,9 @@ func (c *Cache) index(k key) *index {
 	return x
 }
 
-// pick takes a part out of the answer that has it.
+// pick returns a part of an entry.
 func (v *View[T]) pick(whole *entry, n int, name string) (value T, ok bool) {
-	if n == itself {
+	if n == wholePart {
 		value, ok = whole.value.(T)
 		return value, ok && whole.part == name
 	}
@@ -145,7 +143,7 @@ func (v *View[T]) pick(whole *entry, n int, name string) (value T, ok bool) {
 	return value, ok && actual == name
 }
 
-// partOf makes an entry of a part of a larger answer; nil if there is none.
+// partOf makes an entry of a part of a larger answer; nil: there is none.
 func (v *View[T]) partOf(k Key) *entry {
 	x := v.cache.index(v.indexKey(k))
 	if x == nil {
@@ -155,7 +153,7 @@ func (v *View[T]) partOf(k Key) *entry {
 	w := x.at[maphash.String(v.cache.seed, k.Part)]
 	x.mu.RUnlock()
 	whole := w.whole.Value()
-	if whole == nil || whole.gone.Load() || w.n == itself {
+	if whole == nil || whole.gone.Load() || w.n == wholePart {
 		return nil
 	}
 	value, ok := v.pick(whole, w.n, k.Part)
@@ -168,10 +166,9 @@ func (v *View[T]) partOf(k Key) *entry {
 	}
 }
 
-// Peek gives those of the parts of k that memory holds, if they are fresh, no errors,
-// and no older than maxAge (where that is positive), and the names of the others. It
-// never asks anybody, and leaves it to Get to replace what is old. Info is that of the
-// oldest, but for its Dependency, which is that of all.
+// Peek returns the parts of k that are fresh in memory and no older than maxAge (if that is
+// positive), and the names of the others. It never loads. Info is that of the oldest part,
+// with a Dependency on all of them.
 func (v *View[T]) Peek(k Key, names []string, maxAge time.Duration) (found []T, missing []string, info Info) {
 	c, now := v.cache, time.Now()
 	if v.policy.Life == 0 || k.Principal == "" || c.off.Load() || !c.leased(now) {
@@ -183,14 +180,14 @@ func (v *View[T]) Peek(k Key, names []string, maxAge time.Duration) (found []T, 
 	}
 	var wholes []*entry
 	var known weak.Pointer[entry]
-	var whole *entry // nil: of no use
+	var whole *entry // nil: not usable
 	x.mu.RLock()
 	for _, name := range names {
 		at := x.at[maphash.String(c.seed, name)]
 		if at.whole != known {
 			known, whole = at.whole, at.whole.Value()
 			if whole != nil && (whole.gone.Load() || whole.err != nil || !now.Before(whole.begun.Add(v.policy.Life)) ||
-				!young(whole.begun, now, maxAge) || !c.log.Current(whole.seq, x.slots, whole.of)) {
+				!youngEnough(whole.begun, now, maxAge) || !c.log.Current(whole.seq, x.slots, whole.of)) {
 				whole = nil
 			}
 		}
@@ -215,7 +212,7 @@ func (v *View[T]) Peek(k Key, names []string, maxAge time.Duration) (found []T, 
 	return found, missing, v.infoOf(wholes, x.slots, now)
 }
 
-// infoOf is that of parts of larger answers.
+// infoOf returns the Info of parts of larger answers.
 func (v *View[T]) infoOf(wholes []*entry, at []invalidation.Slot, now time.Time) Info {
 	deps := make([]Dependency, len(wholes))
 	for i, e := range wholes {

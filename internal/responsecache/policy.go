@@ -8,29 +8,27 @@ import (
 	"github.com/consoleql/consoleql/internal/invalidation"
 )
 
-// Policy is how long answers of one kind serve. Every time counts from the moment
-// at which the load that brought the answer began.
+// Policy is how long entries of one kind are used. All times count from the beginning of the
+// load.
 type Policy struct {
-	// Life is how long an answer is fresh. 0 turns the kind off: every read asks,
-	// but identical reads in flight still share one load.
+	// Life is how long an entry is fresh. With 0, every read loads, and only identical reads
+	// under way share a load.
 	Life time.Duration
-	// StaleWhileRevalidate is how long after its Life an answer is still given, marked
-	// stale, while a new one is loaded in the background.
+	// StaleWhileRevalidate is how long after its Life an entry is still returned, marked
+	// stale, while a new one is loaded in the background (RFC 5861).
 	StaleWhileRevalidate time.Duration
-	// StaleIfError is how long after its Life who asks is still given an answer, marked stale,
-	// where a load fails with an error that is not final.
+	// StaleIfError is how long after its Life an entry is still returned, marked stale, if a
+	// load fails with an error that is not final (RFC 5861).
 	StaleIfError time.Duration
-	// Negative is how long a negative error (such as "not found") is given again
-	// without asking; 0 asks each time. Negatives are kept in memory only.
+	// Negative is how long a negative error (such as "not found") is returned without a load.
+	// With 0 it is not kept. Negative entries are kept in memory only.
 	Negative time.Duration
 }
 
-// maxKept bounds how long anything is kept, so that what the replicas know of
-// invalidations (kept for stateLife) outlives every entry.
+// maxKept bounds how long an entry is kept, so that the replicas' invalidations outlive it.
 const maxKept = invalidation.MaxLifetime
 
-// Validate says which time is out of its bounds: none is negative, and Life with
-// its windows is at most 12 h.
+// Validate returns an error if a time is negative, or if Life and its windows exceed 12 h.
 func (p Policy) Validate() error {
 	switch {
 	case p.Life < 0 || p.StaleWhileRevalidate < 0 || p.StaleIfError < 0 || p.Negative < 0:
@@ -41,15 +39,15 @@ func (p Policy) Validate() error {
 	return nil
 }
 
-// kept is how long an answer can be of use.
+// kept is how long an entry can be of use.
 func (p Policy) kept() time.Duration {
 	return p.Life + max(p.StaleWhileRevalidate, p.StaleIfError)
 }
 
-// Policies is the one table of lifetimes: a Policy per name of a kind.
+// Policies is the table of lifetimes: one Policy per kind.
 type Policies map[string]Policy
 
-// Validate says which row is out of its bounds.
+// Validate returns an error that names a wrong row.
 func (p Policies) Validate() error {
 	for kind, policy := range p {
 		if kind == "" {

@@ -30,7 +30,7 @@ func TestOnePrincipalDoesNotFillRedis(t *testing.T) {
 		want(t, va, con.read(fmt.Sprint("call", i)), int64(i+1), Loaded)
 	}
 	waitFor(t, "each answer to be in Redis or known not to be", func() bool { return lying()+unshared.Load() == asked })
-	if n := lying(); n == 0 || n > room/principalShare/laidOverhead {
+	if n := lying(); n == 0 || n > room/principalShare/storedOverhead {
 		t.Errorf("%d answers of one principal in Redis", n)
 	}
 	r := con.read("call")
@@ -44,7 +44,7 @@ func TestOnePrincipalDoesNotFillRedis(t *testing.T) {
 func TestAllowance(t *testing.T) {
 	t.Parallel()
 	start := time.Now()
-	const size = 1000 - laidOverhead
+	const size = 1000 - storedOverhead
 	a := newQuota(8000, start)
 	take := func(digest, principal string, second, life int, want bool) {
 		t.Helper()
@@ -67,7 +67,7 @@ func TestAllowance(t *testing.T) {
 	take("20", "e", 22, 10, false) // beyond all
 	take("10", "e", 36, 10, true)
 	a.sweep(start.Add(time.Hour))
-	if a.used != 0 || len(a.of)+len(a.laid)+len(a.ends) != 0 {
+	if a.used != 0 || len(a.of)+len(a.stored)+len(a.ends) != 0 {
 		t.Errorf("after all have ended: %+v", a)
 	}
 }

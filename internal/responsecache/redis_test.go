@@ -309,7 +309,7 @@ func TestClientsThatIgnoreContexts(t *testing.T) {
 func TestAloneAndInCompany(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t)
-	o := Options{Policies: Policies{"k": {Life: brief}, "long": minute}, Eagerness: -1}
+	o := Options{Policies: Policies{"k": {Life: maxUnsharedLife}, "long": minute}, Eagerness: -1}
 	a := newReplica(t, s, o)
 	settle(t, a)
 	waitFor(t, "being alone", a.Alone)

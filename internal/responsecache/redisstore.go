@@ -12,21 +12,22 @@ import (
 )
 
 const (
-	// redisPause is how long reads do without Redis after it failed one of them.
+	// redisPause is how long reads do not use Redis after a command failed.
 	redisPause = time.Second
-	// shelfPlaces bounds the commands under way: what is to be done at once by hundreds of
-	// reads would wait for connections else, and be taken for Redis's own slowness.
-	shelfPlaces = 8
-	// turnTimeout bounds how long a command waits for its turn.
-	turnTimeout = 300 * time.Millisecond
-	// shareTimeout bounds what no read waits for.
+	// maxCommands bounds the commands under way. Otherwise, hundreds of reads at once would
+	// wait for connections, and that would look like a slow Redis.
+	maxCommands = 8
+	// acquireTimeout bounds how long a command waits until it may be sent.
+	acquireTimeout = 300 * time.Millisecond
+	// shareTimeout bounds commands that no read waits for.
 	shareTimeout = time.Second
 )
 
-// errPaused: Redis failed others while this one waited for its turn, or kept them too long.
-var errPaused = errors.New("responsecache: Redis is given a rest")
+// errPaused is the error of a command that was not sent, since Redis failed others or all
+// places were taken for too long.
+var errPaused = errors.New("responsecache: Redis is paused after a failure")
 
-// redisStore is where answers lie in Redis. No caller is told of its errors.
+// redisStore keeps entries in Redis. Its callers treat every error as a miss.
 type redisStore struct {
 	client  redis.UniversalClient
 	scripts scripts
@@ -35,8 +36,8 @@ type redisStore struct {
 	lock    time.Duration
 	start   time.Time
 	places  chan struct{}
-	paused  atomic.Int64 // until when after start, in nanoseconds
-	allowed *quota
+	paused  atomic.Int64 // end of the pause, in nanoseconds after start
+	quota   *quota
 	failed  func(ctx context.Context, err error)
 }
 
@@ -44,7 +45,7 @@ func newRedisStore(o Options, s scripts) *redisStore {
 	start := time.Now()
 	return &redisStore{
 		client: o.Redis, scripts: s, prefix: o.Prefix, timeout: o.RedisTimeout, lock: o.LockWait, start: start,
-		places: make(chan struct{}, shelfPlaces), allowed: newQuota(o.MaxBytes, start),
+		places: make(chan struct{}, maxCommands), quota: newQuota(o.MaxBytes, start),
 		failed: func(ctx context.Context, err error) {
 			if o.Observe != nil {
 				o.Observe(Event{Type: RedisFailed})
@@ -54,10 +55,10 @@ func newRedisStore(o Options, s scripts) *redisStore {
 	}
 }
 
-// open says whether Redis may be asked.
+// open reports whether Redis may be used.
 func (s *redisStore) open() bool { return int64(time.Since(s.start)) >= s.paused.Load() }
 
-// note begins a pause after an error that is Redis's own.
+// note begins a pause after an error of Redis itself.
 func (s *redisStore) note(ctx context.Context, err error) {
 	if err == nil || errors.Is(err, context.Canceled) || errors.Is(err, errPaused) {
 		return
@@ -66,12 +67,12 @@ func (s *redisStore) note(ctx context.Context, err error) {
 	s.failed(ctx, err)
 }
 
-// acquire waits until another command may be sent; leave ends it.
+// acquire waits until another command may be sent. leave must be called after it.
 func (s *redisStore) acquire(ctx context.Context) (leave func(), err error) {
 	select {
 	case s.places <- struct{}{}:
 	default:
-		timer := time.NewTimer(turnTimeout)
+		timer := time.NewTimer(acquireTimeout)
 		defer timer.Stop()
 		select {
 		case s.places <- struct{}{}:
@@ -88,34 +89,34 @@ func (s *redisStore) acquire(ctx context.Context) (leave func(), err error) {
 	return func() { <-s.places }, nil
 }
 
-// keys are those of an answer and of the lock of its load, in one slot.
+// keys returns the keys of an entry and of its load's lock, in one slot of Redis Cluster.
 func (s *redisStore) keys(digest string) []string {
 	return []string{s.prefix + "{" + digest + "}:v", s.prefix + "{" + digest + "}:l"}
 }
 
-// serverTime is a moment of the server's clock, between one of this process's and now.
+// serverTime is a time of the server's clock. It lies between sent and now.
 type serverTime struct {
 	server int64 // milliseconds
 	sent   time.Time
 }
 
-// local returns what was begun, by the server's clock in milliseconds, by this
-// process's: rather too early than too late.
+// local converts a time of the server's clock (milliseconds) to this process's clock. It is
+// rather too early than too late.
 func (m serverTime) local(begun int64) time.Time {
 	return m.sent.Add(-time.Duration(m.server-begun+1) * time.Millisecond)
 }
 
-// lookup is what seek came to know.
+// lookup is the result of getOrLock.
 type lookup struct {
 	clock serverTime
-	data  string // what lies under the name; empty: nothing
-	held  bool   // the lock is the caller's
-	busy  bool   // it is another's
+	data  string // the entry; empty: there is none
+	held  bool   // the caller holds the lock
+	busy  bool   // another replica holds the lock
 }
 
-// getOrLock returns what lies under a name, and whether it is being loaded. Where nothing of
-// use is there, it takes the lock of the load for token, if that is free. Of no use is
-// what the load known brought, if that is not 0; and with ahead, whatever it is.
+// getOrLock returns the entry of a name, and whether it is being loaded. If there is no usable
+// entry, it takes the lock of the load for token, if that is free. The entry of the load known
+// is not usable, and with ahead none is.
 func (s *redisStore) getOrLock(ctx context.Context, digest, token string, known uint64, ahead bool) (_ lookup, err error) {
 	leave, err := s.acquire(ctx)
 	if err != nil {
@@ -147,19 +148,19 @@ func (s *redisStore) getOrLock(ctx context.Context, digest, token string, known 
 	return found, nil
 }
 
-// put lays down data until a moment of the server's clock, in milliseconds, and gives
-// back the lock that is token's, if any.
+// put writes data until a time of the server's clock, in milliseconds, and releases token's
+// lock, if there is one.
 func (s *redisStore) put(ctx context.Context, digest, token string, data []byte, until int64) {
 	s.share(ctx, digest, token, "put", data, until)
 }
 
-// remove removes what lies under a name, and gives back the lock that is token's, if any.
+// remove removes an entry, and releases token's lock, if there is one.
 func (s *redisStore) remove(ctx context.Context, digest, token string) {
-	s.allowed.free(digest)
+	s.quota.free(digest)
 	s.share(ctx, digest, token, "remove")
 }
 
-// free gives back the lock that is token's; one that cannot be lapses.
+// free releases token's lock. If that fails, the lock expires.
 func (s *redisStore) free(ctx context.Context, digest, token string) {
 	s.share(ctx, digest, token, "")
 }
@@ -167,7 +168,7 @@ func (s *redisStore) free(ctx context.Context, digest, token string) {
 func (s *redisStore) share(ctx context.Context, digest, token, what string, args ...any) {
 	leave, err := s.acquire(ctx)
 	if err != nil {
-		return // a lock that is not given back lapses
+		return // a lock that is not released expires
 	}
 	defer leave()
 	ctx, cancel := context.WithTimeout(ctx, max(shareTimeout, s.timeout))

@@ -6,18 +6,18 @@ import (
 	"testing"
 )
 
-// TestAPauseKeepsNoPlace: however many ask while Redis is given a rest, all places are
+// TestAPauseKeepsNoPlace: however many ask while Redis is paused after a failure, all places are
 // free when it is asked again.
 func TestAPauseKeepsNoPlace(t *testing.T) {
 	s := newRedisStore(Options{}.withDefaults(), newScripts())
 	s.paused.Store(math.MaxInt64)
-	for range shelfPlaces {
+	for range maxCommands {
 		if _, err := s.acquire(t.Context()); !errors.Is(err, errPaused) {
 			t.Errorf("got %v", err)
 		}
 	}
 	s.paused.Store(0)
-	for range shelfPlaces {
+	for range maxCommands {
 		if _, err := s.acquire(t.Context()); err != nil {
 			t.Errorf("got %v", err)
 		}

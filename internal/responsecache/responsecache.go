@@ -1,23 +1,20 @@
-// Package responsecache keeps what the console answered, per principal: decoded values
-// in this process's memory, and behind it compressed ones in Redis, which all replicas
-// share. Identical reads in flight share one load, also across replicas.
+// Package responsecache caches the console's answers per principal. Decoded values are in this
+// process's memory, compressed ones in Redis, which all replicas share. Identical reads under
+// way share one load, also across replicas.
 //
-// What one principal was answered is never served to another: the principal is part of
-// every key, and answers from Redis prove theirs again.
+// An entry of one principal is never returned to another: the principal is part of every key,
+// and entries from Redis prove their principal.
 //
-// An answer lives as long as its kind's Policy says, and no longer than until one of
-// its tags is invalidated. Cache.Invalidate returns nil only when everything that
-// carries the tags is unreadable on every replica, and a load that was under way then
-// is never given to a later read. For that, a replica trusts what it keeps only under a
-// lease in Redis that it gets for knowing every invalidation, and whoever invalidates
-// waits until each replica has said that it knows, or until its lease has run out.
-// Without a lease (Redis away, or too slow) reads ask the console: identical ones at
-// most one at a time. A replica that is alone lays only what lives long into Redis: what
-// it keeps to itself is not missed by who comes later, and is no less bound to the rest.
+// An entry lives as long as its kind's Policy says, and ends when one of its tags is
+// invalidated. When Cache.Invalidate returns nil, no replica uses an entry with one of the
+// tags, and a load from before is never returned to a later read. Package invalidation does
+// that by leases: without one (Redis is away or too slow), all reads load, identical ones one
+// after the other. A replica that is alone writes only long-lived entries to Redis. Its
+// entries in memory obey the same invalidations.
 //
-// The promise across replicas is as good as Redis is one: a partition in which two
-// primaries take writes breaks it (min-replicas-to-write prevents that). A restart, a
-// failover, a flush or an eviction of the state empties the caches and breaks nothing.
+// Across replicas the promise depends on Redis. A partition in which two primaries accept
+// writes breaks it; min-replicas-to-write prevents that. A restart, a failover, a flush or an
+// eviction of the state empties the caches and breaks nothing.
 package responsecache
 
 import (
@@ -38,9 +35,9 @@ import (
 )
 
 var (
-	// ErrPrincipal is the error of a read without a principal, which could be anybody's.
+	// ErrPrincipal is the error of a read without a principal.
 	ErrPrincipal = errors.New("responsecache: no principal")
-	// ErrUnconfirmed says that what was invalidated is unreadable here, but perhaps not yet on
+	// ErrUnconfirmed says that an invalidation holds in this process, but perhaps not yet on
 	// another replica (invalidation.ErrUnconfirmed).
 	ErrUnconfirmed = invalidation.ErrUnconfirmed
 )
@@ -48,48 +45,47 @@ var (
 // DefaultPrefix begins the names of everything in Redis.
 const DefaultPrefix = "consoleql:rc1:"
 
-// Options are what a Cache is made of.
+// Options are the parameters of a Cache.
 type Options struct {
-	// Off turns everything off: each read is a load of its own.
+	// Off turns the cache off: each read loads by itself.
 	Off bool
-	// Policies is the table of lifetimes; a View of a kind that is not in it cannot be made.
+	// Policies is the table of lifetimes. A View needs a row for its kind.
 	Policies Policies
-	// MaxBytes bounds the memory by the sizes that the kinds estimate; default 64 MiB. As much
-	// may lie in Redis of what this replica was answered, compressed, a quarter of it for one
-	// principal; what is beyond that stays in memory only.
+	// MaxBytes bounds the memory by the sizes that the kinds estimate; default 64 MiB. It also
+	// bounds the compressed bytes that this replica stores in Redis, of which one principal
+	// may have a quarter. Other entries stay in memory only.
 	MaxBytes uint64
-	// Redis is what the replicas share (7 or newer, or a compatible server); nil: this
-	// process is alone. Its option ContextTimeoutEnabled must be set. It stays the
-	// caller's to close, after the Cache.
+	// Redis is what the replicas share (version 7, or a compatible server); nil: there is no
+	// other replica. Its option ContextTimeoutEnabled must be set. The caller closes it, after
+	// the Cache.
 	Redis redis.UniversalClient
 	// Prefix begins the names of all keys and channels; default DefaultPrefix.
 	Prefix string
 	// Version names the form of the encoded values. Replicas of different versions share
-	// invalidations, but no answers.
+	// invalidations, but no entries.
 	Version string
 	// RedisTimeout bounds a Redis command that a read waits for; default 100 ms. After one
-	// that failed, reads do without Redis for a second.
+	// that failed, reads do not use Redis for a second.
 	RedisTimeout time.Duration
-	// LockWait is how long a read waits for another replica's load of the same answer
-	// before it loads itself; default 1 s.
+	// LockWait is how long a read waits for another replica's load before it loads itself;
+	// default 1 s.
 	LockWait time.Duration
-	// Refreshes bounds the loads in the background; default 64. Beyond it, an early
-	// refresh is left to a later read.
+	// Refreshes bounds the loads in the background; default 64. Beyond it, a later read loads.
 	Refreshes int
-	// Eagerness scales how early hot answers are refreshed, in loads; default 1; negative: never.
+	// Eagerness scales how early popular entries are renewed, in loads; default 1; negative:
+	// never.
 	Eagerness float64
-	// Observe is told of events, on the path of reads: it must be quick and safe for
-	// concurrent use. It may be nil.
+	// Observe is told of events during reads. It must be quick and safe for concurrent use. It
+	// may be nil.
 	Observe func(Event)
-	// Logger is told of trouble, never of a principal, a key or a tag; default: discarded.
+	// Logger is told of failures, never of a principal, a key or a tag; default: discarded.
 	Logger *slog.Logger
 
-	// lease is how long a replica may trust what it keeps after it sent the renewal. It
-	// is a constant of the protocol, as all replicas must have the same; tests vary it.
+	// lease is invalidation.Options.Lease, which only tests set.
 	lease time.Duration
 }
 
-// withDefaults returns the options in force.
+// withDefaults returns the options with defaults filled in.
 func (o Options) withDefaults() Options {
 	if o.MaxBytes == 0 {
 		o.MaxBytes = 64 << 20
@@ -115,7 +111,7 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// Validate says which option is out of its bounds.
+// Validate returns an error that names a wrong option.
 func (o Options) Validate() error {
 	if err := o.Policies.Validate(); err != nil {
 		return err
@@ -131,7 +127,8 @@ func (o Options) Validate() error {
 	return nil
 }
 
-// honoursContexts says whether a client's commands end with their contexts, as far as can be known.
+// honoursContexts reports whether a client's commands end with their contexts, as far as that
+// is known.
 func honoursContexts(client redis.UniversalClient) bool {
 	switch c := client.(type) {
 	case *redis.Client:
@@ -143,16 +140,16 @@ func honoursContexts(client redis.UniversalClient) bool {
 	}
 }
 
-// Cache keeps answers. It is safe for concurrent use.
+// Cache caches the console's answers. It is safe for concurrent use.
 type Cache struct {
 	opts        Options
 	log         *invalidation.Log
 	memory      *otter.Cache[key, *entry]
-	seed        maphash.Seed // of the names of parts
+	seed        maphash.Seed // hashes the names of parts
 	invalidator *invalidation.Invalidator
 	redis       *redisStore // nil without Redis
 	loads       loads
-	slots       chan struct{} // of loads in the background
+	slots       chan struct{} // places of loads in the background
 
 	off   atomic.Bool     // from the beginning, or closed
 	ctx   context.Context //nolint:containedctx // ends with Close, and so does all that was started here
@@ -160,8 +157,8 @@ type Cache struct {
 	tasks sync.WaitGroup
 }
 
-// New returns a Cache; Close ends it. It does not wait for Redis: until it has
-// answered, reads ask the console.
+// New returns a Cache; Close ends it. It does not wait for Redis: until Redis has answered,
+// all reads load.
 func New(o Options) (*Cache, error) {
 	if err := o.Validate(); err != nil {
 		return nil, fmt.Errorf("responsecache: %w", err)
@@ -182,7 +179,8 @@ func New(o Options) (*Cache, error) {
 				c.observe(Event{Type: Evicted, Kind: e.Key.kind})
 			}
 		},
-		// On the caller's goroutine: whoever starts goroutines must be able to wait for them.
+		// Otter runs its tasks on the caller's goroutine, so that no goroutine outlives the
+		// Cache.
 		Executor: func(task func()) { task() },
 		Logger:   &otter.NoopLogger{},
 	})
@@ -203,8 +201,7 @@ func New(o Options) (*Cache, error) {
 	return c, nil
 }
 
-// Close ends every load and background work, waits for it, and leaves the replicas.
-// Reads that come later are loads of their own.
+// Close ends all loads, waits for them, and returns the lease. Later reads load by themselves.
 func (c *Cache) Close() {
 	c.loads.mu.Lock()
 	c.off.Store(true)
@@ -216,19 +213,19 @@ func (c *Cache) Close() {
 	c.memory.InvalidateAll()
 }
 
-// leased says whether this replica may believe what it keeps.
+// leased reports whether this replica may use its entries.
 func (c *Cache) leased(now time.Time) bool {
 	return c.invalidator.Leased(now)
 }
 
-// Invalidate makes every answer that carries one of the tags unreadable. When it
-// returns nil, that is so on every replica and stays so: no later read anywhere gets
-// an answer whose load began before this call. Replicas that hang or died hold it up
-// for a lease at most (1 s), and so does the first second of the replicas' common state.
+// Invalidate ends all entries with one of the tags. When it returns nil, that holds on every
+// replica and for all time: no later read anywhere gets an answer whose load began before this
+// call. A replica that hangs or died holds it up for a lease at most (1 s), and so does the
+// first second of the replicas' common state.
 //
-// With an error, answers are unreadable in this process only: ErrUnconfirmed, after at
-// most twice a lease, or ctx's, where that ends first; either way, the other replicas
-// are still told as soon as that is possible.
+// With an error, the invalidation holds in this process only. The error is ErrUnconfirmed,
+// after at most twice a lease, or ctx's, if that ends first. The other replicas are still told
+// as soon as possible.
 func (c *Cache) Invalidate(ctx context.Context, tags ...string) error {
 	return c.invalidate(ctx, invalidation.SlotsOf(tags...), 0)
 }
@@ -244,29 +241,28 @@ func (c *Cache) invalidate(ctx context.Context, at []invalidation.Slot, of Refre
 	return err
 }
 
-// RefreshID names who asks anew (Read.Refresh) and then wants nothing older to be given by
-// anybody. The zero value is nobody's.
+// RefreshID names a refresh (Read.Refresh) whose results must not be followed by older ones.
+// The zero value is no refresh.
 type RefreshID = invalidation.RefreshID
 
-// NewRefreshID returns a RefreshID that is nobody else's.
+// NewRefreshID returns a new RefreshID.
 func NewRefreshID() RefreshID { return invalidation.NewRefreshID() }
 
-// Outdate is Invalidate for soft tags (Read.Soft), after all that was read for of, and
-// spares that. While this replica has no lease, as in an outage of Redis, it waits for the
-// others no longer than RedisTimeout, and returns nil: they are told as soon as that is
-// possible.
+// Outdate is Invalidate for soft tags (Read.SoftTag), after all reads of a refresh, whose
+// entries it spares. Without a lease, as in an outage of Redis, it waits for the other
+// replicas no longer than RedisTimeout, and returns nil. They are told as soon as possible.
 func (c *Cache) Outdate(ctx context.Context, of RefreshID, tags ...string) error {
 	if c.leased(time.Now()) {
 		return c.invalidate(ctx, invalidation.SlotsOf(tags...), of)
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.opts.RedisTimeout)
 	defer cancel()
-	_ = c.invalidate(ctx, invalidation.SlotsOf(tags...), of) // unconfirmed, it goes on by itself
+	_ = c.invalidate(ctx, invalidation.SlotsOf(tags...), of) // it goes on without confirmation
 	return nil
 }
 
-// Forget makes every answer of a principal unreadable, as Invalidate does, and frees
-// this process's memory of them. What lies in Redis ends with its lifetime.
+// Forget ends all entries of a principal, as Invalidate does, and frees this process's memory
+// of them. Entries in Redis expire.
 func (c *Cache) Forget(ctx context.Context, principal string) error {
 	if principal == "" {
 		return ErrPrincipal
@@ -280,47 +276,47 @@ func (c *Cache) Forget(ctx context.Context, principal string) error {
 	return err
 }
 
-// Watch returns a Dependency on nothing but the principal: it is Current until somebody
-// makes the principal forgotten, through any replica, and Ended from then on.
+// Watch returns a Dependency on the principal alone. It is Current until Forget ends the
+// principal's entries, through any replica, and Ended from then on.
 func (c *Cache) Watch(principal string) Dependency {
 	return Dependency{seq: c.log.Seq(), slots: invalidation.SlotsOf(principalTag(principal)), begun: time.Now()}
 }
 
-// principalTag is the tag that every answer of a principal carries; no tag of a
-// caller should begin like it, and one that does costs loads only.
+// principalTag is the tag of all entries of a principal. A caller's tag that looks the same
+// costs loads only.
 func principalTag(principal string) string { return "\x00principal\x00" + principal }
 
-// key names an answer in memory.
+// key names an entry in memory.
 type key struct{ kind, principal, call string }
 
-// entry is an answer in memory. It does not change.
+// entry is an entry in memory. It is not changed, except for its atomic fields.
 type entry struct {
 	value any
-	err   error     // of a negative
-	id    uint64    // of the load that brought it, on whichever replica
-	begun time.Time // of that load
-	fresh time.Time // until when it is
-	ends  time.Time // when it is of no more use
+	err   error     // of a negative entry
+	id    uint64    // of the load, on whichever replica
+	begun time.Time // of the load
+	fresh time.Time // until then it is fresh
+	ends  time.Time // from then on it is of no use
 	cost  time.Duration
-	seq   uint64 // of the ledger, when the load, or the look into Redis, began
+	seq   uint64 // of the invalidation log, when the load, or the read from Redis, began
 	of    RefreshID
 	dependencies
 	size int
-	part string // its name, if it is one (Key.Part)
+	part string // its name, if it is a part (Key.Part)
 
-	renewing atomic.Bool  // somebody has begun an early refresh
-	failed   atomic.Int64 // when it was last asked for anew in vain, in Unix nanoseconds; 0: never
-	gone     atomic.Bool  // nothing may be taken out of it any more
+	renewing atomic.Bool  // an early renewal has begun
+	failed   atomic.Int64 // when a load to replace it last failed, in Unix nanoseconds; 0: never
+	gone     atomic.Bool  // no part may be taken from it
 }
 
-// weight is what an entry counts in memory, in bytes.
+// weight is the size of an entry in memory, in bytes.
 func (e *entry) weight(k key) uint32 {
 	const own = 256 // the entry, the key, and the table's nodes
 	n := own + e.size + len(k.call) + len(k.principal) + 2*len(e.slots)
 	return uint32(min(max(n, own), math.MaxUint32))
 }
 
-// dependency is what an answer made from this one depends on.
+// dependency is what an answer depends on that is made from this entry.
 func (e *entry) dependency() Dependency {
 	return Dependency{seq: e.seq, slots: e.slots, of: e.of, expires: e.fresh, begun: e.begun}
 }

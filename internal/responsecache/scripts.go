@@ -2,26 +2,26 @@ package responsecache
 
 import "github.com/redis/go-redis/v9"
 
-// Of one answer, KEYS[1], and the lock of its load, KEYS[2]. The server's clock
-// (milliseconds) is the one by which answers in Redis age: a write that is carried out
-// late, by a server that hung, still ends when it should.
+// The scripts use two keys of an entry: its value, KEYS[1], and the lock of its load, KEYS[2].
+// The server's clock (milliseconds) determines when an entry expires. So an entry expires in
+// time even if a server that hung writes it late.
 const (
 	scriptClock = `
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 `
-	// scriptSeek returns what lies there and whether it is being loaded (1: by another).
-	// Where nothing does, or only the load ARGV[3], of which the caller knows that it is of
-	// no use, or where the caller does not want to know (ARGV[4]), it takes the lock in the
-	// name of ARGV[1] if it is free (2: held by the caller).
-	scriptSeek = scriptClock + `
+	// scriptGetOrLock returns the entry, and whether it is being loaded (1: by another
+	// replica). It takes the lock in the name of ARGV[1], if that is free (2), in three cases.
+	// There is no entry. The entry is that of the load ARGV[3], which the caller cannot use.
+	// Or ARGV[4] is not 1: the caller wants no entry.
+	scriptGetOrLock = scriptClock + `
 local found = ARGV[4] == '1' and redis.call('GET', KEYS[1]) or ''
 if found ~= '' and string.sub(found, 18, 25) ~= ARGV[3] then return {now, found, redis.call('EXISTS', KEYS[2])} end
 if redis.call('SET', KEYS[2], ARGV[1], 'NX', 'PX', ARGV[2]) then return {now, '', 2} end
 return {now, '', 1}
 `
-	// scriptShare lays ARGV[3] down until ARGV[4], or removes what lies there, or does
-	// neither, and gives back the lock that is ARGV[1]'s.
+	// scriptShare writes ARGV[3] until ARGV[4], or removes the entry, or does neither. Then it
+	// releases the lock if that is ARGV[1]'s.
 	scriptShare = `
 if ARGV[2] == 'put' then redis.call('SET', KEYS[1], ARGV[3], 'PXAT', ARGV[4])
 elseif ARGV[2] == 'remove' then redis.call('DEL', KEYS[1]) end
@@ -30,9 +30,9 @@ return 1
 `
 )
 
-// scripts are the scripts as go-redis runs them: by hash, and with their text once.
+// scripts holds the scripts. go-redis sends a script's text once, and then its hash.
 type scripts struct{ getOrLock, share *redis.Script }
 
 func newScripts() scripts {
-	return scripts{getOrLock: redis.NewScript(scriptSeek), share: redis.NewScript(scriptShare)}
+	return scripts{getOrLock: redis.NewScript(scriptGetOrLock), share: redis.NewScript(scriptShare)}
 }

@@ -9,76 +9,77 @@ import (
 	"time"
 )
 
-// Kind says how answers of one kind are kept.
+// Kind describes the entries of one kind.
 type Kind[T any] struct {
-	// Name is the kind's row in Options.Policies. Two views of one Cache may share a
-	// name only if they have the same T.
+	// Name is the kind's row in Options.Policies. Two views of one Cache may share a name only
+	// if they have the same T.
 	Name string
-	// Encode and Decode make bytes of a value for Redis and back; default JSON. What
-	// JSON leaves out (unexported fields) Read.Restore can put back.
+	// Encode and Decode convert a value to bytes for Redis and back; default JSON.
+	// Read.Restore can restore what JSON leaves out (unexported fields).
 	Encode func(T) ([]byte, error)
 	Decode func([]byte) (T, error)
-	// Size estimates what a value takes in memory, in bytes; default: twice its encoded length.
+	// Size estimates the size of a value in memory, in bytes; default: twice its encoded
+	// length.
 	Size func(T) int
-	// Negative says whether an error is an answer that may be kept for Policy.Negative,
-	// such as "not found"; default: none is.
+	// Negative reports whether an error may be kept for Policy.Negative, such as "not found";
+	// default: none.
 	Negative func(error) bool
-	// Final says whether an error ends what was known, such as 401 and 403: no stale
-	// answer is given for it, and the one that was kept is removed; default: none does.
+	// Final reports whether an error ends the old entry, such as 401 and 403; default: none.
+	// No stale answer is returned then, and the entry is removed.
 	Final func(error) bool
-	// Refused says whether an error is about one load alone: no stale answer is given for it, and the one that was kept
-	// stays; default: none is.
+	// Refused reports whether an error concerns one load only; default: none. No stale answer
+	// is returned then, and the entry stays.
 	Refused func(error) bool
-	// Part gives the n-th part of a larger answer with its name, for a kind whose answers
-	// are laid (View.Lay); it is not ok where there is no such part.
+	// Part returns the n-th part of a larger answer with its name, for a kind with indexes
+	// (View.Index). ok is false if there is no such part.
 	Part func(whole any, n int) (value T, name string, ok bool)
 }
 
-// Key names an answer.
+// Key names an entry.
 type Key struct {
-	// Principal is who asks; never empty.
+	// Principal is the caller's identity; never empty.
 	Principal string
-	// Call says what is asked: the operation, the scope and the parameters, as the caller
-	// likes to write them, as long as different questions differ.
+	// Call is the request: the operation, the scope and the parameters, in any form that
+	// differs for different requests.
 	Call string
-	// Part, if not empty, goes on where Call ends, and names one of many answers that may
-	// also come as parts of larger ones (View.Lay).
+	// Part, if not empty, continues Call. It names one of many answers that may also come as
+	// parts of larger ones (View.Index).
 	Part string
 }
 
-// Read is one question.
+// Read is one read.
 type Read[T any] struct {
 	Key
-	// Tags are what the answer depends on, in the words that Cache.Invalidate is given.
+	// Tags are what the answer depends on, as in Cache.Invalidate.
 	Tags []string
-	// SoftTag is a tag of another sort, or empty: once it is invalidated, the answer is as if its
-	// Life and its stale window had ended. It is asked for anew, and given only where that
-	// fails, for as long as Policy.StaleIfError lets it.
+	// SoftTag is a tag, or empty, whose invalidation ends the Life and the stale window of the
+	// entry. The entry is loaded again, and returned only if that fails, within
+	// Policy.StaleIfError.
 	SoftTag string
-	// Load asks. It may run when the caller has gone, with the values of the ctx of
-	// whoever asked first. What it returns is shared: nobody may change it.
+	// Load reads from the console. It may run when the caller has left, with the values of the
+	// first caller's ctx. Its result is shared and must not be changed.
 	Load func(ctx context.Context) (T, error)
-	// Restore completes a value that was decoded, before anybody sees it; it may be nil.
+	// Restore completes a decoded value before anybody gets it; it may be nil.
 	Restore func(T)
-	// OnLoaded is told of an answer that a load, or Redis, brought, before anybody sees it: also
-	// of one that nobody waits for. It may be nil.
+	// OnLoaded is told of an entry from a load or from Redis, before anybody gets it, also if
+	// nobody waits for it. It may be nil.
 	OnLoaded func(value T, whole Container)
-	// Refresh asks anew, whatever is kept, and replaces it (Cache-Control: no-cache).
+	// Refresh loads whatever is kept, and replaces it (Cache-Control: no-cache).
 	Refresh bool
-	// RefreshID is for whom, if that will outdate what else there is (Cache.Outdate).
+	// RefreshID is the refresh, if Cache.Outdate follows.
 	RefreshID RefreshID
-	// MaxAge, if positive, takes nothing that is stale, nor anything whose load began
-	// longer ago: what follows changes looks with it, and shares looks with others.
+	// MaxAge, if positive, excludes stale entries, and entries whose load began longer ago.
+	// Polls use it, so that they share loads with each other.
 	MaxAge time.Duration
 }
 
-// young says whether an answer whose load began at begun is young enough; of a maxAge
-// that is not positive, each is.
-func young(begun, now time.Time, maxAge time.Duration) bool {
+// youngEnough reports whether a load that began at begun satisfies maxAge. A maxAge of 0 or
+// less accepts every load.
+func youngEnough(begun, now time.Time, maxAge time.Duration) bool {
 	return maxAge <= 0 || now.Sub(begun) <= maxAge
 }
 
-// View is a Cache's answers of one kind. It is safe for concurrent use.
+// View is the entries of one kind in a Cache. It is safe for concurrent use.
 type View[T any] struct {
 	cache  *Cache
 	kind   Kind[T]
@@ -111,9 +112,9 @@ func Of[T any](c *Cache, k Kind[T]) (*View[T], error) {
 	return &View[T]{cache: c, kind: k, policy: policy}, nil
 }
 
-// Get answers r, from what is kept or by its load. The value is shared and must not be
-// changed. The error is ErrPrincipal, ctx's, or the load's: also for an answer of the
-// past, where that was a negative one. A load that panics is an error.
+// Get returns the value of r, from an entry or by its load. The value is shared and must not
+// be changed. The error is ErrPrincipal, ctx's, or the load's, also that of a negative entry.
+// A load that panics is an error.
 func (v *View[T]) Get(ctx context.Context, r Read[T]) (T, Info, error) {
 	var none T
 	if r.Principal == "" {
@@ -154,10 +155,10 @@ func (v *View[T]) Holds(r Read[T]) bool {
 	return answers
 }
 
-// answers says whether an entry in memory may be given, and whether it is stale then.
+// answers reports whether an entry in memory may be returned, and whether it is stale then.
 func (v *View[T]) answers(e *entry, now time.Time, r Read[T]) (stale, ok bool) {
 	c := v.cache
-	if c.off.Load() || !young(e.begun, now, r.MaxAge) || !c.leased(now) || !c.log.Current(e.seq, e.slots, e.of) {
+	if c.off.Load() || !youngEnough(e.begun, now, r.MaxAge) || !c.leased(now) || !c.log.Current(e.seq, e.slots, e.of) {
 		return false, false
 	}
 	age := now.Sub(e.fresh)
@@ -168,8 +169,8 @@ func (v *View[T]) answers(e *entry, now time.Time, r Read[T]) (stale, ok bool) {
 		(age < v.policy.StaleWhileRevalidate || age < v.policy.StaleIfError && c.failing(e, v.key(r.Key), now))
 }
 
-// serve says whether an entry in memory answers, and how; it begins to replace one that
-// is old, or that many ask for and will be.
+// serve reports whether an entry in memory answers, and how. It starts to replace an entry
+// that is stale, or that is popular and about to expire.
 func (v *View[T]) serve(ctx context.Context, e *entry, now time.Time, r Read[T]) (Info, bool) {
 	c := v.cache
 	stale, ok := v.answers(e, now, r)
@@ -187,14 +188,15 @@ func (v *View[T]) serve(ctx context.Context, e *entry, now time.Time, r Read[T])
 	return info, true
 }
 
-// respite is for how long after a load that failed nobody waits for another one who may be
-// given the old answer: a console that hangs would let each of them wait as long.
-const respite = 5 * time.Second
+// failurePause is for how long after a failed load no reader waits for another one if it may
+// get the old entry. A console that hangs would delay each of them.
+const failurePause = 5 * time.Second
 
-// failing says whether an entry was just asked for anew in vain, or is again since then.
+// failing reports whether the last load to replace an entry failed just now, or whether
+// another one is under way since.
 func (c *Cache) failing(e *entry, k key, now time.Time) bool {
 	last := e.failed.Load()
-	if last == 0 || now.UnixNano()-last < int64(respite) {
+	if last == 0 || now.UnixNano()-last < int64(failurePause) {
 		return last != 0
 	}
 	c.loads.mu.Lock()
@@ -203,12 +205,12 @@ func (c *Cache) failing(e *entry, k key, now time.Time) bool {
 	return f != nil && f.background
 }
 
-// early says whether to replace an entry that has left until it expires: the more
-// likely the nearer that is, measured in loads, so that of many who ask one does in
-// time (XFetch: Vattani, Chierichetti and Lowenstein, 2015).
+// early reports whether to replace an entry that expires in left. That is the more likely the
+// fewer loads fit into left, so that one of many readers renews it in time (XFetch: Vattani,
+// Chierichetti and Lowenstein, 2015).
 func (c *Cache) early(e *entry, left time.Duration) bool {
 	life := e.fresh.Sub(e.begun)
-	// A load that takes long beside the life must not have the answer loaded all the time.
+	// A load that takes long compared to the Life must not run all the time.
 	cost := float64(min(e.cost, life/10)) * c.opts.Eagerness
 	if left > life/2 || float64(left) > 20*cost {
 		return false // e^-20
@@ -216,10 +218,11 @@ func (c *Cache) early(e *entry, left time.Duration) bool {
 	return -cost*math.Log(1-rand.Float64()) >= float64(left) //nolint:gosec // nothing secret
 }
 
-// key names an answer in memory.
+// key returns the name of an entry in memory.
 func (v *View[T]) key(k Key) key { return key{v.kind.Name, k.Principal, k.Call + k.Part} }
 
-// held is what memory holds for a key, good or not; of a part, the newest. Nil if nothing.
+// held returns the entry of a key in memory, usable or not; nil: there is none. Of a part, it
+// returns the newest.
 func (v *View[T]) held(k Key) *entry {
 	e, _ := v.cache.memory.GetIfPresent(v.key(k))
 	if k.Part == "" {
@@ -231,7 +234,7 @@ func (v *View[T]) held(k Key) *entry {
 	return e
 }
 
-// work is r without its type.
+// work returns r without its type.
 func (v *View[T]) work(r Read[T]) *work {
 	w := &work{
 		key:          v.key(r.Key),
@@ -274,7 +277,7 @@ func (v *View[T]) work(r Read[T]) *work {
 	return w
 }
 
-// size estimates a value's bytes.
+// size estimates the size of a value in bytes.
 func (v *View[T]) size(value any) int {
 	typed, ok := value.(T)
 	if !ok {
