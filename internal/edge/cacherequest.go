@@ -14,6 +14,7 @@ import (
 
 	"github.com/consoleql/consoleql/internal/principal"
 	"github.com/consoleql/consoleql/internal/scope"
+	"github.com/consoleql/consoleql/internal/trail"
 )
 
 // documentKey names an operation of a document: the document's hash, or where the
@@ -54,7 +55,7 @@ func (a *OperationCache) cacheRequest(ctx context.Context, p *parameters, h http
 	}
 	e.document = p.document(hash)
 	e.key = a.keyOf(ctx, p, e.document, media)
-	e.bypass = tracing(ctx) != untraced || noStore(h)
+	e.bypass = trail.TraceModeOf(ctx) != trail.Untraced || noStore(h)
 	if persisted && p.Query != "" {
 		e.persist, e.hash = p.Query, hex.EncodeToString(hash[:])
 	}

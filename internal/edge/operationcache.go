@@ -207,7 +207,7 @@ func (a *OperationCache) share(e *cacheRequest) *answer {
 
 // run executes the request, and keeps the answer if it may be given again.
 func (a *OperationCache) run(ctx context.Context, e *cacheRequest) *answer {
-	wish := trail.ReadOptions{Refresh: e.noCache, Batches: tracing(ctx) != untraced}
+	wish := trail.ReadOptions{Refresh: e.noCache, Batches: trail.TraceModeOf(ctx) != trail.Untraced}
 	if e.noCache {
 		wish.RefreshID = responsecache.NewRefreshID()
 	}

@@ -58,16 +58,11 @@ func (operations) ExtensionName() string { return "Operations" }
 // Validate has nothing to object to any schema.
 func (operations) Validate(graphql.ExecutableSchema) error { return nil }
 
-type executedKey struct{}
-
-// executed says that the operation of the response in ctx was not refused before it began.
-func executed(ctx context.Context) bool { return ctx.Value(executedKey{}) != nil }
-
 // InterceptOperation marks the operation as one that is executed, and gives it a span.
 // Subscriptions have none: they last as long as their clients stay, and what they see are
 // polls that others share.
 func (o operations) InterceptOperation(ctx context.Context, next graphql.OperationHandler) graphql.ResponseHandler {
-	ctx = context.WithValue(ctx, executedKey{}, true)
+	ctx = trail.WithExecuted(ctx)
 	op := graphql.GetOperationContext(ctx)
 	if op.Operation.Operation == ast.Query {
 		next = o.repeating(next)
@@ -99,7 +94,7 @@ func (o operations) repeating(next graphql.OperationHandler) graphql.OperationHa
 		return func(ctx context.Context) *graphql.Response {
 			t := trail.FromContext(ctx)
 			if t == nil { // as over a WebSocket
-				t = trail.New(trail.ReadOptions{Batches: tracing(ctx) != untraced})
+				t = trail.New(trail.ReadOptions{Batches: trail.TraceModeOf(ctx) != trail.Untraced})
 				ctx = trail.NewContext(ctx, t)
 			}
 			ctx = context.WithValue(ctx, attemptsKey{}, a)
@@ -145,7 +140,7 @@ func (o operations) InterceptResponse(ctx context.Context, next graphql.Response
 	known := op != nil && op.Operation != nil
 	once := known && op.Operation.Operation != ast.Subscription
 	if once && trail.FromContext(ctx) == nil {
-		ctx = trail.NewContext(ctx, trail.New(trail.ReadOptions{Batches: tracing(ctx) != untraced}))
+		ctx = trail.NewContext(ctx, trail.New(trail.ReadOptions{Batches: trail.TraceModeOf(ctx) != trail.Untraced}))
 	}
 	resp := next(ctx)
 	if executeAgain(ctx, resp) {
@@ -165,7 +160,7 @@ func (o operations) InterceptResponse(ctx context.Context, next graphql.Response
 	if known {
 		done.Type = string(op.Operation.Operation)
 	}
-	if once && executed(ctx) {
+	if once && trail.Executed(ctx) {
 		done.Duration = time.Since(op.Stats.OperationStart)
 		o.tell(ctx, op, done, cancelled)
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
 	"github.com/consoleql/consoleql/internal/fault"
+	"github.com/consoleql/consoleql/internal/trail"
 )
 
 // typeMutation is the object type whose fields are the mutations.
@@ -29,7 +30,7 @@ func outcomeAt(ctx context.Context, err error) fault.Outcome {
 		return ""
 	}
 	switch field := graphql.GetFieldContext(ctx); {
-	case !executed(ctx):
+	case !trail.Executed(ctx):
 		return fault.NotSent
 	case field != nil && field.Object != "" && field.Object != typeMutation:
 		return fault.Done

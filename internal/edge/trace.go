@@ -42,23 +42,6 @@ type Explainer interface {
 	Plan(ctx context.Context, op *graphql.OperationContext) (trail.Plan, error)
 }
 
-// traceMode is what a request wants to know.
-type traceMode uint8
-
-const (
-	untraced  traceMode = iota
-	traceRun            // the operation is run, and accounted for
-	tracePlan           // nothing is run
-)
-
-type traceKey struct{}
-
-// tracing is what the request of ctx wants to know.
-func tracing(ctx context.Context) traceMode {
-	mode, _ := ctx.Value(traceKey{}).(traceMode)
-	return mode
-}
-
 // admitTrace reads the header, and refuses it where it is not for the caller.
 func (s *server) admitTrace(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -68,30 +51,30 @@ func (s *server) admitTrace(next http.Handler) http.Handler {
 			writeError(w, r, http.StatusForbidden, err)
 		case err != nil:
 			writeError(w, r, http.StatusBadRequest, err)
-		case mode == untraced:
+		case mode == trail.Untraced:
 			next.ServeHTTP(w, r)
 		default:
-			next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), traceKey{}, mode)))
+			next.ServeHTTP(w, r.WithContext(trail.WithTraceMode(r.Context(), mode)))
 		}
 	})
 }
 
 // traceMode is what the request's header wants to know, if it may.
-func (s *server) traceMode(r *http.Request) (traceMode, error) {
+func (s *server) traceMode(r *http.Request) (trail.TraceMode, error) {
 	values := nonEmpty(r.Header[headerTrace])
 	if len(values) == 0 {
-		return untraced, nil
+		return trail.Untraced, nil
 	}
-	mode := untraced
+	mode := trail.Untraced
 	switch {
 	case len(values) > 1:
 	case values[0] == "1":
-		mode = traceRun
+		mode = trail.TraceRun
 	case values[0] == "plan":
-		mode = tracePlan
+		mode = trail.TracePlan
 	}
-	if mode == untraced {
-		return untraced, fault.BadInput("X-ConsoleQL-Trace", "is neither 1 nor plan")
+	if mode == trail.Untraced {
+		return trail.Untraced, fault.BadInput("X-ConsoleQL-Trace", "is neither 1 nor plan")
 	}
 	return mode, s.mayTrace(r)
 }
@@ -177,7 +160,7 @@ type planReport struct {
 
 // InterceptOperation answers with a plan in the place of the operation, where that is asked for.
 func (t *tracer) InterceptOperation(ctx context.Context, next graphql.OperationHandler) graphql.ResponseHandler {
-	if tracing(ctx) == tracePlan {
+	if trail.TraceModeOf(ctx) == trail.TracePlan {
 		return graphql.OneShot(t.plan(ctx))
 	}
 	return next(ctx)
@@ -206,7 +189,7 @@ func (t *tracer) plan(ctx context.Context) *graphql.Response {
 // InterceptResponse accounts for the answer. The events of a subscription have polls
 // behind them that others share, and are not accounted for.
 func (t *tracer) InterceptResponse(ctx context.Context, next graphql.ResponseHandler) *graphql.Response {
-	if tracing(ctx) != traceRun || !executed(ctx) || graphql.GetOperationContext(ctx).Operation.Operation == ast.Subscription {
+	if trail.TraceModeOf(ctx) != trail.TraceRun || !trail.Executed(ctx) || graphql.GetOperationContext(ctx).Operation.Operation == ast.Subscription {
 		return next(ctx)
 	}
 	resp := next(ctx)

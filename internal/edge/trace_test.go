@@ -43,28 +43,28 @@ func TestTraceHeader(t *testing.T) {
 		values []string
 		policy TracePolicy
 		status int
-		mode   traceMode
+		mode   trail.TraceMode
 	}{
-		"none":                {nil, TraceOn, http.StatusOK, untraced},
-		"none, policy off":    {nil, TraceOff, http.StatusOK, untraced},
-		"1":                   {[]string{"1"}, TraceOn, http.StatusOK, traceRun},
-		"1, zero policy":      {[]string{"1"}, "", http.StatusOK, traceRun},
-		"plan":                {[]string{"plan"}, TraceOn, http.StatusOK, tracePlan},
-		"other":               {[]string{"0"}, TraceOn, http.StatusBadRequest, untraced},
-		"empty":               {[]string{""}, TraceOn, http.StatusOK, untraced},
-		"empty, policy off":   {[]string{" "}, TraceOff, http.StatusOK, untraced},
-		"one of two empty":    {[]string{"", "1"}, TraceOn, http.StatusOK, traceRun},
-		"other case":          {[]string{"Plan"}, TraceOn, http.StatusBadRequest, untraced},
-		"twice":               {[]string{"1", "plan"}, TraceOn, http.StatusBadRequest, untraced},
-		"policy off":          {[]string{"1"}, TraceOff, http.StatusForbidden, untraced},
-		"no API key":          {[]string{"plan"}, TraceAPIKey, http.StatusForbidden, untraced},
-		"other, policy off":   {[]string{"x"}, TraceOff, http.StatusBadRequest, untraced},
-		"other, no key shown": {[]string{"x"}, TraceAPIKey, http.StatusBadRequest, untraced},
+		"none":                {nil, TraceOn, http.StatusOK, trail.Untraced},
+		"none, policy off":    {nil, TraceOff, http.StatusOK, trail.Untraced},
+		"1":                   {[]string{"1"}, TraceOn, http.StatusOK, trail.TraceRun},
+		"1, zero policy":      {[]string{"1"}, "", http.StatusOK, trail.TraceRun},
+		"plan":                {[]string{"plan"}, TraceOn, http.StatusOK, trail.TracePlan},
+		"other":               {[]string{"0"}, TraceOn, http.StatusBadRequest, trail.Untraced},
+		"empty":               {[]string{""}, TraceOn, http.StatusOK, trail.Untraced},
+		"empty, policy off":   {[]string{" "}, TraceOff, http.StatusOK, trail.Untraced},
+		"one of two empty":    {[]string{"", "1"}, TraceOn, http.StatusOK, trail.TraceRun},
+		"other case":          {[]string{"Plan"}, TraceOn, http.StatusBadRequest, trail.Untraced},
+		"twice":               {[]string{"1", "plan"}, TraceOn, http.StatusBadRequest, trail.Untraced},
+		"policy off":          {[]string{"1"}, TraceOff, http.StatusForbidden, trail.Untraced},
+		"no API key":          {[]string{"plan"}, TraceAPIKey, http.StatusForbidden, trail.Untraced},
+		"other, policy off":   {[]string{"x"}, TraceOff, http.StatusBadRequest, trail.Untraced},
+		"other, no key shown": {[]string{"x"}, TraceAPIKey, http.StatusBadRequest, trail.Untraced},
 	} {
 		t.Run(name, func(t *testing.T) {
-			mode := untraced
+			mode := trail.Untraced
 			h := (&server{opts: Options{Trace: tt.policy}}).admitTrace(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-				mode = tracing(r.Context())
+				mode = trail.TraceModeOf(r.Context())
 			}))
 			w, r := httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, "/graphql", http.NoBody)
 			for _, v := range tt.values {

@@ -16,6 +16,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/consoleql/consoleql/internal/fault"
+	"github.com/consoleql/consoleql/internal/trail"
 )
 
 // subprotocol is the one that is spoken: the GraphQL over WebSocket protocol of
@@ -134,7 +135,7 @@ func (t sockets) initialise(r *http.Request, c *socket) transport.WebsocketInitF
 		if c.held.anonymous = isAnonymous(ctx); !c.held.anonymous {
 			c.SetReadLimit(t.s.opts.Limits.BodyBytes)
 		}
-		return context.WithValue(ctx, traceKey{}, mode), nil, nil
+		return trail.WithTraceMode(ctx, mode), nil, nil
 	}
 }
 
