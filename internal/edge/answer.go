@@ -59,9 +59,6 @@ func (a *answer) weight() uint32 {
 	return uint32(min(own+len(a.body)+len(a.body)/2, math.MaxUint32))
 }
 
-// vary are the request headers on which a response of the endpoint depends.
-const vary = "Authorization, X-Api-Key, CompanyId, DepartmentId, Accept, Accept-Encoding, " + headerTrace
-
 // write answers a request.
 func (a *answer) write(w http.ResponseWriter, r *http.Request, by *encoder) {
 	h := w.Header()

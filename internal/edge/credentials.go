@@ -4,19 +4,11 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"slices"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/consoleql/consoleql/internal/fault"
 	"github.com/consoleql/consoleql/internal/principal"
-	"github.com/consoleql/consoleql/internal/scope"
-)
-
-// The headers of a request's scope: the console's own.
-const (
-	headerCompany    = "CompanyId"
-	headerDepartment = "DepartmentId"
 )
 
 // identify puts the principal and the scope of the request into its context. A
@@ -61,27 +53,6 @@ func checkHeaders(h http.Header) error {
 	return nil
 }
 
-// identified is ctx with who asks and where. The holder of an API key for one
-// scope need not name it, or its department.
-func identified(ctx context.Context, p principal.Principal, sc scope.Scope) context.Context {
-	if only := p.Limits().OnlyScope(); sc.CompanyID == "" || sc.CompanyID == only.CompanyID {
-		sc = sc.Or(only)
-	}
-	return scope.NewContext(principal.NewContext(ctx, p), sc)
-}
-
-// refuseCredentials answers a request whose credentials cannot be used: it is the
-// caller's matter, unless the gateway could not find out.
-func refuseCredentials(w http.ResponseWriter, r *http.Request, err error) {
-	status := http.StatusUnauthorized
-	if fault.CodeOf(err) == fault.Unauthenticated {
-		w.Header().Set("WWW-Authenticate", "Bearer")
-	} else {
-		status = http.StatusServiceUnavailable
-	}
-	writeErrorAs(w, answerType(r), status, err)
-}
-
 // principalOf reads who asks, from the headers of a request or from what stands
 // for them. An empty header counts as absent: clients write one where they have no
 // token. Credentials that cannot be used are an error, for falling back to
@@ -101,15 +72,6 @@ func (s *server) principalOf(ctx context.Context, header http.Header) (principal
 	default:
 		return principal.Principal{}, nil
 	}
-}
-
-// nonEmpty returns the values of a header that are not empty. It allocates only where some are.
-func nonEmpty(values []string) []string {
-	isEmpty := func(value string) bool { return strings.Trim(value, " \t") == "" }
-	if !slices.ContainsFunc(values, isEmpty) {
-		return values
-	}
-	return slices.DeleteFunc(slices.Clone(values), isEmpty)
 }
 
 // holder is who shows an API key.
@@ -163,29 +125,4 @@ func isToken(s string) bool {
 		}
 	}
 	return true
-}
-
-func scopeOf(r *http.Request) (scope.Scope, error) {
-	company, err := scopeID(r, headerCompany)
-	if err != nil {
-		return scope.Scope{}, err
-	}
-	department, err := scopeID(r, headerDepartment)
-	return scope.Scope{CompanyID: company, DepartmentID: department}, err
-}
-
-// scopeID reads one of the scope's headers; it is empty where there is none.
-func scopeID(r *http.Request, header string) (string, error) {
-	values := nonEmpty(r.Header.Values(header))
-	switch {
-	case len(values) == 0:
-		return "", nil
-	case len(values) > 1:
-		return "", fault.BadInput(header, "is there more than once")
-	}
-	id, err := scope.ParseID(strings.TrimSpace(values[0]))
-	if err != nil {
-		return "", fault.BadInput(header, "%w", err)
-	}
-	return id, nil
 }

@@ -7,19 +7,16 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/99designs/gqlgen/graphql/handler"
 	"github.com/99designs/gqlgen/graphql/handler/extension"
 	"github.com/go-chi/chi/v5"
-	"github.com/go-chi/chi/v5/middleware"
 	"github.com/vektah/gqlparser/v2/ast"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/consoleql/consoleql/internal/edge/graphiql"
-	"github.com/consoleql/consoleql/internal/fault"
 	"github.com/consoleql/consoleql/internal/principal"
 )
 
@@ -172,116 +169,7 @@ func (s *server) graphql() http.Handler {
 	return h
 }
 
-// noStoreByDefault tells caches on the way what a response of the endpoint depends on,
-// and to keep none but those that say that they may be kept.
-func noStoreByDefault(next http.Handler) http.Handler {
-	unkept, varies := []string{"no-store"}, []string{vary} // of all responses: headers are replaced, or copied to be added to
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		h := w.Header()
-		h["Cache-Control"], h["Vary"] = unkept, varies
-		next.ServeHTTP(w, r)
-	})
-}
-
-// ignoreUpgrade ignores the wish for another protocol than that of WebSockets, as
-// clients have it that would rather speak HTTP/2 (RFC 9110, section 7.8): gqlgen's
-// transports take no request with one.
-func ignoreUpgrade(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if _, wishes := r.Header["Upgrade"]; wishes && !(sockets{}).Supports(r) {
-			r = r.Clone(r.Context())
-			r.Header.Del("Upgrade")
-		}
-		next.ServeHTTP(w, r)
-	})
-}
-
-// limitBody limits the size of the request body.
-func (s *server) limitBody(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if isEncoded(r.Header) {
-			w.Header().Set("Accept-Encoding", "identity") // RFC 9110, section 12.5.3
-			writeError(w, r, http.StatusUnsupportedMediaType, fault.BadInput("Content-Encoding", "is not taken: send the body as it is"))
-			return
-		}
-		if status, err := checkContentType(r); err != nil {
-			writeError(w, r, status, err)
-			return
-		}
-		limit := s.boundFor(r)
-		if r.ContentLength > limit {
-			writeError(w, r, http.StatusRequestEntityTooLarge, fault.BadInput("", "the request body has %d bytes, more than the %d that are taken", r.ContentLength, limit))
-			linger(w, r.Body)
-			return
-		}
-		r.Body = http.MaxBytesReader(w, idleTimeout(w, r.Body, bodyTimeout), limit)
-		next.ServeHTTP(w, r)
-	})
-}
-
-// isEncoded says whether a body has a content coding (RFC 9110, section 8.4).
-func isEncoded(h http.Header) bool {
-	for _, value := range h.Values("Content-Encoding") {
-		for coding := range strings.SplitSeq(value, ",") {
-			if coding = strings.TrimSpace(coding); coding != "" && !strings.EqualFold(coding, "identity") {
-				return true
-			}
-		}
-	}
-	return false
-}
-
 func (s *server) sdl(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8") // which browsers show; tools do not mind
 	_, _ = w.Write([]byte(s.opts.SDL))                          // a client that went away is no fault of ours
-}
-
-// healthy answers as long as the process serves at all.
-func healthy(w http.ResponseWriter, _ *http.Request) { writeStatus(w, http.StatusOK, "ok") }
-
-// ready answers whether requests should be sent here.
-func (s *server) ready(w http.ResponseWriter, r *http.Request) {
-	if s.opts.Ready == nil {
-		writeStatus(w, http.StatusOK, "ready")
-		return
-	}
-	ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
-	defer cancel()
-	if err := s.opts.Ready(ctx); err != nil {
-		s.opts.Logger.WarnContext(ctx, "not ready", "error", err)
-		writeStatus(w, http.StatusServiceUnavailable, "not ready")
-		return
-	}
-	writeStatus(w, http.StatusOK, "ready")
-}
-
-func writeStatus(w http.ResponseWriter, status int, text string) {
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	w.Header().Set("Cache-Control", "no-store")
-	w.WriteHeader(status)
-	_, _ = w.Write([]byte(text + "\n")) // a client that went away is no fault of ours
-}
-
-// observe tells of each request when it has been answered.
-func (s *server) observe(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		start := time.Now()
-		recorder := middleware.NewWrapResponseWriter(w, r.ProtoMajor)
-		next.ServeHTTP(recorder, r)
-		route := chi.RouteContext(r.Context()).RoutePattern()
-		done := Request{Route: route, Method: r.Method, Status: recorder.Status(), Duration: time.Since(start)}
-		if s.opts.Logger.Enabled(r.Context(), slog.LevelDebug) { // else what is to be logged is not even gathered
-			s.opts.Logger.DebugContext(r.Context(), "request", "route", done.Route, "method", done.Method, "status", done.Status, "duration", done.Duration)
-		}
-		if s.opts.Observe != nil && !isStream(r, recorder) {
-			s.opts.Observe(done)
-		}
-	})
-}
-
-// isStream says that the request's duration tells how long a client stayed, and
-// nothing of the gateway: an answer whose length was known before it was sent is no stream.
-func isStream(r *http.Request, answered http.ResponseWriter) bool {
-	h := answered.Header()
-	return sockets{}.Supports(r) || strings.HasPrefix(h.Get("Content-Type"), eventStream) && h.Get("Content-Length") == ""
 }

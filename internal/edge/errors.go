@@ -228,25 +228,3 @@ func logPanic(ctx context.Context, log *slog.Logger, panicked any) {
 
 // errPanicked is what callers hear of a panic.
 func errPanicked() *gqlerror.Error { return refuse(fault.Internal, "internal error") }
-
-// writeError answers a request that did not become an operation. That its token is refused is told before all else.
-func writeError(w http.ResponseWriter, r *http.Request, status int, err error) {
-	if refused := refusalOf(r.Context()); refused != nil {
-		refuseCredentials(w, r, refused)
-		return
-	}
-	writeErrorAs(w, answerType(r), status, err)
-}
-
-// writeErrorAs answers such a request as a media type.
-func writeErrorAs(w http.ResponseWriter, media string, status int, err error) {
-	f := &fault.Error{Code: fault.Internal, Message: "internal error"}
-	_ = errors.As(err, &f)
-	extensions := map[string]any{"code": f.Code}
-	if f.Argument != "" {
-		extensions["argument"] = f.Argument
-	}
-	w.Header().Set("Content-Type", media+inUTF8)
-	w.WriteHeader(status)
-	writeResponse(w, &graphql.Response{Errors: gqlerror.List{{Message: f.Error(), Extensions: extensions}}})
-}

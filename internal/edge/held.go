@@ -3,7 +3,6 @@ package edge
 import (
 	"context"
 	"io"
-	"net/http"
 	"sync"
 
 	"github.com/consoleql/consoleql/internal/fault"
@@ -101,25 +100,4 @@ func heldOf(ctx context.Context) *held {
 		return (&bodyPool{most: bodyPoolBytes}).begin(ctx) // of a handler that stands alone
 	}
 	return h
-}
-
-// holds counts the bytes of each request.
-func (s *server) holds(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		h := s.bodies.begin(r.Context())
-		defer h.release()
-		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), heldKey{}, h)))
-	})
-}
-
-// boundFor is how long the body of a request may be.
-func (s *server) boundFor(r *http.Request) int64 {
-	switch {
-	case isAnonymous(r.Context()):
-		return min(anonymousBodyBytes, s.opts.Limits.BodyBytes)
-	case (uploads{}).Supports(r):
-		return s.opts.Limits.UploadBytes
-	default:
-		return s.opts.Limits.BodyBytes
-	}
 }

@@ -34,10 +34,7 @@ const (
 )
 
 // Supports takes POST with a multipart form.
-func (uploads) Supports(r *http.Request) bool {
-	media, _, err := parseMediaType(r.Header.Get("Content-Type"))
-	return err == nil && r.Method == http.MethodPost && media == "multipart/form-data"
-}
+func (uploads) Supports(r *http.Request) bool { return isMultipart(r) }
 
 // Do reads the operation, executes it while its files come, and answers.
 func (u uploads) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
@@ -126,9 +123,6 @@ func readMap(form *form, h *held) (map[string][]string, error) {
 	}
 	return places, nil
 }
-
-// errCharset refuses text that says to be in another encoding than UTF-8.
-var errCharset = errors.New("edge: the part names another charset than UTF-8")
 
 // readPart reads the next part that is no other field, which has to have the given name.
 func readPart(form *form, name string, limit int64, h *held) ([]byte, error) {

@@ -2,18 +2,12 @@ package edge
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
-	"io"
-	"log/slog"
 	"net/http"
 	"strconv"
 	"strings"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/gqlerror"
-
-	"github.com/consoleql/consoleql/internal/fault"
 )
 
 // rawTransport is a transport for operations that have one answer, of which it writes the
@@ -103,56 +97,3 @@ func (w *verbatimWriter) Write(p []byte) (int, error) {
 
 // Unwrap lets http.ResponseController reach the real writer.
 func (w *verbatimWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
-
-// orCancelled is the response. There is none where the client has gone, or has only closed
-// its own side.
-func orCancelled(resp *graphql.Response) *graphql.Response {
-	if resp == nil {
-		return &graphql.Response{Errors: gqlerror.List{refuse(fault.Internal, "the request was cancelled")}}
-	}
-	return resp
-}
-
-// writeResponse writes a response to a client, whose going away is no fault of ours.
-func writeResponse(w io.Writer, resp *graphql.Response) {
-	body, err := encodeResponse(resp)
-	if err != nil {
-		slog.Error("answer not written", "error", err) // what gqlgen answers is JSON
-		return
-	}
-	_, _ = w.Write(body)
-}
-
-// encodeResponse returns the response as encoding/json would write it, but for the data,
-// which is not there where the request failed before the operation was executed (GraphQL
-// specification, section 7.1).
-func encodeResponse(resp *graphql.Response) ([]byte, error) {
-	const frame = len(`{"errors":,"data":,"extensions":}`)
-	var errs, extensions []byte
-	var err error
-	if len(resp.Errors) > 0 {
-		if errs, err = json.Marshal(resp.Errors); err != nil {
-			return nil, fmt.Errorf("encode errors: %w", err)
-		}
-	}
-	if len(resp.Extensions) > 0 {
-		if extensions, err = json.Marshal(resp.Extensions); err != nil {
-			return nil, fmt.Errorf("encode extensions: %w", err)
-		}
-	}
-	body := append(make([]byte, 0, frame+len(errs)+len(resp.Data)+len(extensions)), '{')
-	if errs != nil {
-		body = append(append(append(body, `"errors":`...), errs...), ',')
-	}
-	if resp.Data != nil {
-		body = append(append(append(body, `"data":`...), resp.Data...), ',')
-	}
-	if extensions != nil {
-		body = append(append(append(body, `"extensions":`...), extensions...), ',')
-	}
-	if body[len(body)-1] != ',' {
-		return append(body, '}'), nil
-	}
-	body[len(body)-1] = '}'
-	return body, nil
-}

@@ -271,47 +271,6 @@ func withParameters(ctx context.Context, p *parameters) context.Context {
 	return context.WithValue(ctx, parametersKey{}, p)
 }
 
-// readParameters reads the operation of a GET or of a POST with a JSON body, once for all
-// transports. Those that follow find it in the context, and neither body nor query string.
-func (s *server) readParameters(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		var p *parameters
-		var err error
-		switch {
-		case r.Method == http.MethodGet && !(sockets{}).Supports(r):
-			if limit := s.boundFor(r); int64(len(r.URL.RawQuery)) > limit {
-				writeError(w, r, http.StatusRequestURITooLong, fault.BadInput("", "the query string has more than the %d bytes that are taken", limit))
-				return
-			}
-			p, err = parseQueryString(r.URL.RawQuery)
-		case r.Method == http.MethodPost && isJSON(r):
-			p, err = readBody(r)
-		default:
-			next.ServeHTTP(w, r)
-			return
-		}
-		if err != nil {
-			refuseBody(w, r, err)
-			return
-		}
-		r = r.WithContext(withParameters(r.Context(), p))
-		u := *r.URL
-		u.RawQuery = ""
-		r.URL, r.Body = &u, http.NoBody
-		next.ServeHTTP(w, r)
-	})
-}
-
-// readBody reads the JSON body of a POST.
-func readBody(r *http.Request) (*parameters, error) {
-	const most = 64 << 10 // that a client's word about its body is believed
-	into := bytes.NewBuffer(make([]byte, 0, min(max(0, r.ContentLength), most)+bytes.MinRead))
-	if _, err := into.ReadFrom(heldOf(r.Context()).reader(r.Body)); err != nil {
-		return nil, err //nolint:wrapcheck // refuseBody says what it is
-	}
-	return parseParameters(into.Bytes())
-}
-
 // parseMediaType is mime.ParseMediaType. It knows what most clients send without parsing it.
 func parseMediaType(contentType string) (media string, params map[string]string, err error) {
 	if contentType == "application/json" {
@@ -350,4 +309,33 @@ func checkCharset(contentType string) error {
 	default:
 		return fault.BadInput("Content-Type", "names the charset %q: send UTF-8", short(charset))
 	}
+}
+
+// readBody reads the JSON body of a POST.
+func readBody(r *http.Request) (*parameters, error) {
+	const most = 64 << 10 // that a client's word about its body is believed
+	into := bytes.NewBuffer(make([]byte, 0, min(max(0, r.ContentLength), most)+bytes.MinRead))
+	if _, err := into.ReadFrom(heldOf(r.Context()).reader(r.Body)); err != nil {
+		return nil, err //nolint:wrapcheck // refuseBody says what it is
+	}
+	return parseParameters(into.Bytes())
+}
+
+func isJSON(r *http.Request) bool {
+	t, _, err := parseMediaType(r.Header.Get("Content-Type"))
+	return err == nil && t == "application/json"
+}
+
+// errCharset refuses text that says to be in another encoding than UTF-8.
+var errCharset = errors.New("edge: the part names another charset than UTF-8")
+
+// isMultipart says whether r is a POST of a multipart form.
+func isMultipart(r *http.Request) bool {
+	media, _, err := parseMediaType(r.Header.Get("Content-Type"))
+	return err == nil && r.Method == http.MethodPost && media == "multipart/form-data"
+}
+
+// isWebSocket says whether the client asks for a WebSocket.
+func isWebSocket(r *http.Request) bool {
+	return strings.EqualFold(r.Header.Get("Upgrade"), "websocket")
 }

@@ -10,32 +10,12 @@ import (
 	"github.com/vektah/gqlparser/v2/parser"
 )
 
-// refusedTokenError is why the Verifier does not accept a console token. Clients send a stale one beside signIn, which
-// needs no credentials: the caller counts as nobody, and is refused unless the operation only signs in.
-type refusedTokenError struct{ error }
-
-// Unwrap returns the Verifier's error.
-func (e *refusedTokenError) Unwrap() error { return e.error }
-
-type refusalKey struct{}
-
-// withRefusal is ctx of a caller whose token is refused; nil: it is not, or no longer of interest.
-func withRefusal(ctx context.Context, refused *refusedTokenError) context.Context {
-	return context.WithValue(ctx, refusalKey{}, refused)
-}
-
-// refusalOf is why the token of the caller in ctx is refused; nil: it is not.
-func refusalOf(ctx context.Context) *refusedTokenError {
-	refused, _ := ctx.Value(refusalKey{}).(*refusedTokenError)
-	return refused
-}
-
 // admitSignIn refuses callers whose token is refused, unless they only sign in. A WebSocket decides
 // for each of its operations.
 func (s *server) admitSignIn(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		refused := refusalOf(r.Context())
-		if refused == nil || (sockets{}).Supports(r) {
+		if refused == nil || isWebSocket(r) {
 			next.ServeHTTP(w, r)
 			return
 		}

@@ -17,8 +17,6 @@ import (
 	"github.com/consoleql/consoleql/internal/fault"
 )
 
-const eventStream = "text/event-stream"
-
 // sse answers operations as Server-Sent Events, each response an event `next`
 // and the end an event `complete`: the "distinct connections mode" of the
 // GraphQL over SSE protocol. gqlgen's own transport takes POST only, which a
@@ -54,11 +52,6 @@ func eventWeights(r *http.Request) (events, plain float64) {
 		}
 	}
 	return events, plain
-}
-
-func isJSON(r *http.Request) bool {
-	t, _, err := parseMediaType(r.Header.Get("Content-Type"))
-	return err == nil && t == "application/json"
 }
 
 // Do answers the request. A client that takes JSON as readily gets events for subscriptions only.

@@ -19,10 +19,6 @@ import (
 	"github.com/consoleql/consoleql/internal/trail"
 )
 
-// headerTrace asks for an account of how an answer came about, which a kept one cannot
-// give. It is spelt as net/http has it in a request.
-const headerTrace = "X-Consoleql-Trace"
-
 // TracePolicy says who may ask for an account of an answer.
 type TracePolicy string
 

@@ -61,19 +61,6 @@ func (e executor) CreateOperationContext(ctx context.Context, given *graphql.Raw
 	return op, notExecuted(op, errs)
 }
 
-// requestError is an error about a request that did not become an operation.
-func requestError(err error) *gqlerror.Error {
-	f := &fault.Error{Code: fault.Internal, Message: "internal error"}
-	told := refuse(fault.CodeOf(err), "%s", f.Message)
-	if found, ok := err.(*fault.Error); ok { //nolint:errorlint // made by parameters
-		told = refuse(found.Code, "%s", found.Error())
-		if found.Argument != "" {
-			told.Extensions["argument"] = found.Argument
-		}
-	}
-	return told
-}
-
 type variablesKey struct{}
 
 // variables are those of one operation, to be decoded.

@@ -31,9 +31,7 @@ const initTimeout = 10 * time.Second
 type sockets struct{ s *server }
 
 // Supports says whether the client asks for a WebSocket.
-func (sockets) Supports(r *http.Request) bool {
-	return strings.EqualFold(r.Header.Get("Upgrade"), "websocket")
-}
+func (sockets) Supports(r *http.Request) bool { return isWebSocket(r) }
 
 // Do serves the connection until it ends.
 func (t sockets) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {

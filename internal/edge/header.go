@@ -1,0 +1,65 @@
+package edge
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/consoleql/consoleql/internal/fault"
+	"github.com/consoleql/consoleql/internal/principal"
+	"github.com/consoleql/consoleql/internal/scope"
+)
+
+// The headers of a request's scope: the console's own.
+const (
+	headerCompany    = "CompanyId"
+	headerDepartment = "DepartmentId"
+)
+
+// nonEmpty returns the values of a header that are not empty. It allocates only where some are.
+func nonEmpty(values []string) []string {
+	isEmpty := func(value string) bool { return strings.Trim(value, " \t") == "" }
+	if !slices.ContainsFunc(values, isEmpty) {
+		return values
+	}
+	return slices.DeleteFunc(slices.Clone(values), isEmpty)
+}
+
+// identified is ctx with who asks and where. The holder of an API key for one
+// scope need not name it, or its department.
+func identified(ctx context.Context, p principal.Principal, sc scope.Scope) context.Context {
+	if only := p.Limits().OnlyScope(); sc.CompanyID == "" || sc.CompanyID == only.CompanyID {
+		sc = sc.Or(only)
+	}
+	return scope.NewContext(principal.NewContext(ctx, p), sc)
+}
+
+func scopeOf(r *http.Request) (scope.Scope, error) {
+	company, err := scopeID(r, headerCompany)
+	if err != nil {
+		return scope.Scope{}, err
+	}
+	department, err := scopeID(r, headerDepartment)
+	return scope.Scope{CompanyID: company, DepartmentID: department}, err
+}
+
+// scopeID reads one of the scope's headers; it is empty where there is none.
+func scopeID(r *http.Request, header string) (string, error) {
+	values := nonEmpty(r.Header.Values(header))
+	switch {
+	case len(values) == 0:
+		return "", nil
+	case len(values) > 1:
+		return "", fault.BadInput(header, "is there more than once")
+	}
+	id, err := scope.ParseID(strings.TrimSpace(values[0]))
+	if err != nil {
+		return "", fault.BadInput(header, "%w", err)
+	}
+	return id, nil
+}
+
+// headerTrace asks for an account of how an answer came about, which a kept one cannot
+// give. It is spelt as net/http has it in a request.
+const headerTrace = "X-Consoleql-Trace"

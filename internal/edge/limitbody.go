@@ -1,0 +1,115 @@
+package edge
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/consoleql/consoleql/internal/fault"
+)
+
+const (
+	// lingerTime and lingerBytes bound what is read of a body after its refusal.
+	lingerTime  = 2 * time.Second
+	lingerBytes = 4 << 20
+)
+
+// limitBody limits the size of the request body.
+func (s *server) limitBody(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if isEncoded(r.Header) {
+			w.Header().Set("Accept-Encoding", "identity") // RFC 9110, section 12.5.3
+			writeError(w, r, http.StatusUnsupportedMediaType, fault.BadInput("Content-Encoding", "is not taken: send the body as it is"))
+			return
+		}
+		if status, err := checkContentType(r); err != nil {
+			writeError(w, r, status, err)
+			return
+		}
+		limit := s.boundFor(r)
+		if r.ContentLength > limit {
+			writeError(w, r, http.StatusRequestEntityTooLarge, fault.BadInput("", "the request body has %d bytes, more than the %d that are taken", r.ContentLength, limit))
+			linger(w, r.Body)
+			return
+		}
+		r.Body = http.MaxBytesReader(w, idleTimeout(w, r.Body, bodyTimeout), limit)
+		next.ServeHTTP(w, r)
+	})
+}
+
+// isEncoded says whether a body has a content coding (RFC 9110, section 8.4).
+func isEncoded(h http.Header) bool {
+	for _, value := range h.Values("Content-Encoding") {
+		for coding := range strings.SplitSeq(value, ",") {
+			if coding = strings.TrimSpace(coding); coding != "" && !strings.EqualFold(coding, "identity") {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// holds counts the bytes of each request.
+func (s *server) holds(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := s.bodies.begin(r.Context())
+		defer h.release()
+		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), heldKey{}, h)))
+	})
+}
+
+// boundFor is how long the body of a request may be.
+func (s *server) boundFor(r *http.Request) int64 {
+	switch {
+	case isAnonymous(r.Context()):
+		return min(anonymousBodyBytes, s.opts.Limits.BodyBytes)
+	case isMultipart(r):
+		return s.opts.Limits.UploadBytes
+	default:
+		return s.opts.Limits.BodyBytes
+	}
+}
+
+// idleTimeout reads a body of which no piece takes longer than limit, or a tenth less. How
+// long the whole takes, an upload of hours, is not its matter.
+func idleTimeout(w http.ResponseWriter, body io.ReadCloser, limit time.Duration) io.ReadCloser {
+	if body == nil || body == http.NoBody {
+		return body
+	}
+	return &idleTimeoutBody{ReadCloser: body, connection: http.NewResponseController(w), limit: limit}
+}
+
+type idleTimeoutBody struct {
+	io.ReadCloser
+	connection *http.ResponseController
+	limit      time.Duration
+	set        time.Time // when the connection's deadline was
+}
+
+// Read waits for the next piece. At the end the deadline is lifted: from then on
+// the server reads only to notice that the client has gone. It stays where the body has
+// not come to its end, as the server will read on.
+func (b *idleTimeoutBody) Read(p []byte) (int, error) {
+	if now := time.Now(); now.Sub(b.set) > b.limit/10 {
+		b.set = now
+		_ = b.connection.SetReadDeadline(now.Add(b.limit)) // not every connection has one
+	}
+	n, err := b.ReadCloser.Read(p)
+	if errors.Is(err, io.EOF) {
+		_ = b.connection.SetReadDeadline(time.Time{})
+	}
+	return n, err
+}
+
+// linger sends what was answered and then reads the rest of the body, which it drops. A client that is still writing when
+// the connection closes gets a reset, and may never see the answer.
+func linger(w http.ResponseWriter, body io.Reader) {
+	connection := http.NewResponseController(w)
+	if connection.Flush() != nil || connection.SetReadDeadline(time.Now().Add(lingerTime)) != nil {
+		return // not every connection can
+	}
+	_, _ = io.CopyN(io.Discard, body, lingerBytes) // whoever goes away, or is too slow, has had the answer
+}
