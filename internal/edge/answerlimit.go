@@ -166,6 +166,18 @@ func (c *errorCount) admit(code fault.Code) bool {
 	return false
 }
 
+// limitErrors presents the errors that are listed, by next, and counts the others. Those of an answer that
+// has become too large are neither.
+func limitErrors(next graphql.ErrorPresenterFunc) graphql.ErrorPresenterFunc {
+	return func(ctx context.Context, err error) *gqlerror.Error {
+		errs, _ := ctx.Value(errorCountKey{}).(*errorCount)
+		if errs != nil && (sequential.From(ctx).Err() != nil || !errs.admit(fault.CodeOf(err))) {
+			return nil //nolint:nilerr // the error is counted rather than listed
+		}
+		return next(ctx, err)
+	}
+}
+
 // limit appends the error that tells how many were left out.
 func (c *errorCount) limit(errs gqlerror.List) gqlerror.List {
 	if c.left == 0 {

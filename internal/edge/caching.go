@@ -20,6 +20,12 @@ type cachingExecutor struct {
 	request func(ctx context.Context) (*parameters, http.Header)
 }
 
+// executor returns exec with the operation cache before it. request gives the parameters and the
+// header of the operation that is created in ctx.
+func (a *OperationCache) executor(exec graphql.GraphExecutor, request func(ctx context.Context) (*parameters, http.Header)) graphql.GraphExecutor {
+	return cachingExecutor{exec, a, request}
+}
+
 // statsEnquiry names the enquiry among the statistics of an operation, where gqlgen lets
 // extensions keep what is theirs.
 const statsEnquiry = "consoleql.enquiry"
@@ -74,6 +80,20 @@ func (a *answer) response() *graphql.Response {
 		}
 	}
 	return r
+}
+
+// compress returns t with compressed answers.
+func (a *OperationCache) compress(t graphql.Transport) graphql.Transport {
+	return compressing{t, a.encoder}
+}
+
+// writeBody answers with a body that is not kept. A nil cache does not compress it.
+func (a *OperationCache) writeBody(w http.ResponseWriter, r *http.Request, header http.Header, body []byte) {
+	var by *encoder
+	if a != nil {
+		by = a.encoder
+	}
+	(&answer{status: http.StatusOK, header: header, body: body}).write(w, r, by)
 }
 
 // compressing is a transport whose answers are compressed.

@@ -20,7 +20,7 @@ func (s *server) identify(next http.Handler) http.Handler {
 			writeError(w, r, http.StatusBadRequest, err)
 			return
 		}
-		p, err := s.principalOf(r.Context(), r.Header)
+		p, err := s.Principal(r.Context(), r.Header)
 		var refused *refusedTokenError
 		if errors.As(err, &refused) {
 			r = r.WithContext(withRefusal(r.Context(), refused))
@@ -53,18 +53,18 @@ func checkHeaders(h http.Header) error {
 	return nil
 }
 
-// principalOf reads who asks, from the headers of a request or from what stands
+// Principal reads who asks, from the headers of a request or from what stands
 // for them. An empty header counts as absent: clients write one where they have no
 // token. Credentials that cannot be used are an error, for falling back to
 // another identity would answer in the wrong name; so are two of them at once. That
 // error is a *refusedTokenError where the Verifier does not accept the token.
-func (s *server) principalOf(ctx context.Context, header http.Header) (principal.Principal, error) {
+func (s *server) Principal(ctx context.Context, header http.Header) (principal.Principal, error) {
 	authorization, keys := nonEmpty(header.Values("Authorization")), nonEmpty(header.Values("X-Api-Key"))
 	switch {
 	case len(authorization)+len(keys) > 1:
 		return principal.Principal{}, fault.New(fault.Unauthenticated, "send one Authorization or one X-Api-Key header, not several")
 	case len(keys) == 1:
-		return s.holder(keys[0])
+		return s.Holder(keys[0])
 	case len(authorization) == 1:
 		return s.bearer(ctx, authorization[0])
 	case s.opts.Anonymous:
@@ -74,8 +74,8 @@ func (s *server) principalOf(ctx context.Context, header http.Header) (principal
 	}
 }
 
-// holder is who shows an API key.
-func (s *server) holder(key string) (principal.Principal, error) {
+// Holder is who shows an API key.
+func (s *server) Holder(key string) (principal.Principal, error) {
 	if s.opts.Keys == nil {
 		return principal.Principal{}, fault.New(fault.Unauthenticated, "this gateway has no API keys")
 	}

@@ -57,7 +57,7 @@ func TestPrincipalOf(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := &server{opts: Options{Anonymous: tt.anonymous}}
-			got, err := s.principalOf(t.Context(), with(tt.header).Header)
+			got, err := s.Principal(t.Context(), with(tt.header).Header)
 			if (err != nil) != tt.refused || got != tt.want {
 				t.Errorf("%v, %v", got, err)
 			}

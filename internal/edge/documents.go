@@ -11,9 +11,6 @@ const (
 	// documentBytes bounds each of the caches of documents, as estimated: of parsed ones,
 	// by their text, and of the texts of automatic persisted queries, by their hash.
 	documentBytes = 64 << 20
-	// parsed is how many times the memory of its text a parsed document takes at most: a
-	// list of numbers of one digit does. Fields of some letters take half of that.
-	parsed = 110
 )
 
 // documents is a cache for gqlgen that is bounded by bytes: by their number, a thousand

@@ -7,13 +7,13 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/99designs/gqlgen/graphql/handler"
 	"github.com/99designs/gqlgen/graphql/handler/extension"
 	"github.com/go-chi/chi/v5"
-	"github.com/vektah/gqlparser/v2/ast"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/consoleql/consoleql/internal/edge/graphiql"
@@ -92,6 +92,7 @@ type server struct {
 	bodies *bodyPool
 	// persisted are the texts of automatic persisted queries, by their hash.
 	persisted documents[string]
+	signIn    signInCheck
 }
 
 // New returns the handler of the public listener.
@@ -110,13 +111,14 @@ func New(opts Options) http.Handler {
 	}
 	opts.Limits = opts.Limits.withDefaults()
 	s := &server{
-		opts: opts, bodies: &bodyPool{most: max(bodyPoolBytes, 4*opts.Limits.BodyBytes)},
+		opts: opts, bodies: newBodyPool(4 * opts.Limits.BodyBytes),
 		persisted: newDocuments(documentBytes, func(hash, text string) int { return len(hash) + len(text) }),
 	}
+	s.signIn = signInCheck{s.persisted, opts.Limits.Tokens}
 
 	r := chi.NewRouter()
 	r.Use(coalescedWrites, readDeadline(bodyTimeout), s.observe)
-	r.With(opts.Around, noStoreByDefault).With(s.origins()...).With(s.identify, s.admitTrace, s.holds, s.limitBody, ignoreUpgrade, s.readParameters, s.admitSignIn).Handle("/graphql", s.graphql())
+	r.With(s.chain()...).Handle("/graphql", s.graphql())
 	for path, h := range map[string]http.HandlerFunc{"/schema.graphql": s.sdl, "/healthz": healthy, "/readyz": s.ready} {
 		r.Get(path, h)
 		r.Head(path, h)
@@ -128,42 +130,31 @@ func New(opts Options) http.Handler {
 	return r
 }
 
+// chain are the middlewares of the endpoint /graphql, the first one outermost.
+func (s *server) chain() []func(http.Handler) http.Handler {
+	return slices.Concat(
+		[]func(http.Handler) http.Handler{s.opts.Around, noStoreByDefault},
+		s.origins(),
+		[]func(http.Handler) http.Handler{s.identify, s.admitTrace, s.countBody, s.limitBody, ignoreUpgrade, s.readParameters, s.admitSignIn},
+	)
+}
+
 // graphql is the endpoint /graphql.
 func (s *server) graphql() http.Handler {
 	h := handler.New(s.opts.Schema)
-	h.AddTransport(options{})
-	h.AddTransport(sockets{s})
-	queries, files := []graphql.Transport{singleResult{rawTransport{get{}}}, singleResult{rawTransport{post{}}}}, graphql.Transport(singleResult{uploads{s.opts.Limits}})
-	if s.opts.OperationCache != nil {
-		for i, t := range queries {
-			queries[i] = s.opts.OperationCache.before(t, s.persisted)
-		}
-		files = compressing{files, s.opts.OperationCache.encoder}
+	for _, t := range transports(transportOptions{
+		Authenticator: s, Limits: s.opts.Limits, Origins: s.opts.Origins, Streams: s.opts.Streams, Keepalive: s.opts.Keepalive,
+		OperationCache: s.opts.OperationCache, Persisted: s.persisted, Logger: s.opts.Logger,
+	}) {
+		h.AddTransport(t)
 	}
-	h.AddTransport(reading{sse{s.opts.Streams, s.opts.Keepalive, queries, s.opts.OperationCache, s.opts.Logger}})
-	for _, t := range append(queries, files) {
-		h.AddTransport(reading{t})
-	}
-	h.AddTransport(fallback{})
-	h.SetQueryCache(parsedDocuments{
-		newDocuments(documentBytes, func(text string, _ *ast.QueryDocument) int { return parsed * len(text) }), s.opts.Schema.Schema(),
-	})
+	h.SetQueryCache(newParsedDocuments(s.opts.Schema.Schema()))
 	h.SetParserTokenLimit(s.opts.Limits.Tokens)
 	h.SetValidationRulesFn(validation(s.opts.Limits.Fields))
-	h.SetErrorPresenter(s.present)
-	h.SetRecoverFunc(s.recovered)
-	seen := operations{observe: s.opts.ObserveOperation, slow: s.opts.SlowOperation, tracer: s.opts.Tracer, log: s.opts.Logger}
-	if s.opts.OperationCache != nil {
-		seen.overtaken = s.opts.OperationCache.opts.Validity.Overtaken
-	}
-	h.Use(seen)
-	h.Use(newAnswerLimits(s.opts.Limits))
-	h.Use(&tracer{explainer: s.opts.Explainer, cached: s.opts.OperationCache != nil})
-	h.Use(extension.Introspection{})
-	h.Use(persistedQueries{extension.AutomaticPersistedQuery{Cache: s.persisted}})
-	h.Use(newPermits(s.opts.Schema.Schema()))
-	h.Use(&limiter{limits: s.opts.Limits})
-	for _, x := range s.opts.Extensions {
+	errs := presenter{s.opts.Logger, codeOfRule}
+	h.SetErrorPresenter(limitErrors(errs.present))
+	h.SetRecoverFunc(errs.recovered)
+	for _, x := range s.extensions() {
 		h.Use(x)
 	}
 	return h
@@ -172,4 +163,21 @@ func (s *server) graphql() http.Handler {
 func (s *server) sdl(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8") // which browsers show; tools do not mind
 	_, _ = w.Write([]byte(s.opts.SDL))                          // a client that went away is no fault of ours
+}
+
+// extensions take part in each operation, the first one outermost.
+func (s *server) extensions() []graphql.HandlerExtension {
+	seen := operations{observe: s.opts.ObserveOperation, slow: s.opts.SlowOperation, tracer: s.opts.Tracer, log: s.opts.Logger}
+	if s.opts.OperationCache != nil {
+		seen.overtaken = s.opts.OperationCache.overtaken
+	}
+	return append([]graphql.HandlerExtension{
+		seen,
+		newAnswerLimits(s.opts.Limits),
+		&tracer{explainer: s.opts.Explainer, cached: s.opts.OperationCache != nil},
+		extension.Introspection{},
+		persistedQueries{extension.AutomaticPersistedQuery{Cache: s.persisted}},
+		newKeyPolicy(s.opts.Schema.Schema()),
+		&limiter{limits: s.opts.Limits},
+	}, s.opts.Extensions...)
 }

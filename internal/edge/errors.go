@@ -15,20 +15,28 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
-	"github.com/consoleql/consoleql/graph/sequential"
 	"github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/consoleql/consoleql/internal/fault"
 )
 
-// present is the one place where an error becomes a GraphQL error. What is not
-// made for callers to read goes to the log and leaves as INTERNAL.
-// Of what is not listed there is nil: the errors beyond maxErrors, and those of an answer that
-// has become too large.
-func (s *server) present(ctx context.Context, err error) *gqlerror.Error {
-	errs, _ := ctx.Value(errorCountKey{}).(*errorCount)
-	if errs != nil && (sequential.From(ctx).Err() != nil || !errs.admit(fault.CodeOf(err))) {
-		return nil //nolint:nilerr // the error is counted rather than listed
-	}
+// extensionRetryAfter is the member of an error's extensions that holds the seconds after which the console may be asked
+// again. The longest of an answer is its header Retry-After as well (RFC 9110, section 10.2.3).
+const extensionRetryAfter = "retryAfter"
+
+// notAnOperation is said of a body that is none.
+const notAnOperation = "the request body is not a JSON object of query, operationName, variables and extensions"
+
+// presenter makes GraphQL errors of errors.
+type presenter struct {
+	// log receives the errors that callers are not told.
+	log *slog.Logger
+	// codeOfRule is the code of an error of a validation rule; empty: the error has its own.
+	codeOfRule func(rule string) fault.Code
+}
+
+// present is the one place where an error becomes a GraphQL error. An error that is not
+// made for callers goes to the log and leaves as INTERNAL.
+func (p presenter) present(ctx context.Context, err error) *gqlerror.Error {
 	outcome := outcomeAt(ctx, err)
 	out := *graphql.DefaultErrorPresenter(ctx, err) // a copy: errors may be shared by fields
 	out.Extensions = map[string]any{}
@@ -53,16 +61,16 @@ func (s *server) present(ctx context.Context, err error) *gqlerror.Error {
 		out.Message, out.Extensions["code"] = meaning(fault.UpstreamTimeout)+consequence(outcome), fault.UpstreamTimeout
 	case errors.Is(err, context.Canceled):
 		out.Message, out.Extensions["code"] = "the request was cancelled"+consequence(outcome), fault.Internal
-	case errors.As(err, &of) && codeOfRule(of.Rule) != "":
+	case errors.As(err, &of) && p.codeOfRule(of.Rule) != "":
 		maps.Copy(out.Extensions, of.Extensions)
-		out.Message, out.Extensions["code"] = of.Message, codeOfRule(of.Rule)
+		out.Message, out.Extensions["code"] = of.Message, p.codeOfRule(of.Rule)
 	case errors.As(err, &of) && of.Extensions["code"] != nil:
 		out.Message, out.Extensions = validatorMessage(ctx, of), maps.Clone(of.Extensions) // of gqlgen's parser and validator, or ours
 	case strings.HasPrefix(out.Message, "json request body could not be decoded"):
 		// gqlgen's own text repeats the body, variables with secrets included: neither caller nor log may see it.
 		out.Message, out.Extensions["code"] = notAnOperation, fault.BadUserInput
 	default:
-		s.opts.Logger.ErrorContext(ctx, "internal error", "error", err, "path", out.Path.String())
+		p.log.ErrorContext(ctx, "internal error", "error", err, "path", out.Path.String())
 		out.Message, out.Extensions["code"] = "internal error"+consequence(outcome), fault.Internal
 	}
 	var upload interface{ UploadID() string }
@@ -75,6 +83,9 @@ func (s *server) present(ctx context.Context, err error) *gqlerror.Error {
 	}
 	return &out
 }
+
+// maxQuoted bounds a value that an error repeats, in bytes.
+const maxQuoted = 128
 
 // withoutText takes out of a message of the parser or validator the text that it
 // quotes where a text was expected or stands in the wrong place: that may be a
@@ -91,7 +102,7 @@ func withoutText(message string) string {
 			message = before
 		}
 	}
-	if before, value, quotes := strings.Cut(message, " value: "); quotes && (len(value) > maxName || strings.HasPrefix(value, "[") || strings.HasPrefix(value, "{")) {
+	if before, value, quotes := strings.Cut(message, " value: "); quotes && (len(value) > maxQuoted || strings.HasPrefix(value, "[") || strings.HasPrefix(value, "{")) {
 		return before + " value"
 	}
 	return message
@@ -216,8 +227,8 @@ func consoleExtension(e *consoleclient.Error) map[string]any {
 }
 
 // recovered turns a panic of a resolver into an error that tells the caller nothing.
-func (s *server) recovered(ctx context.Context, panicked any) error {
-	logPanic(ctx, s.opts.Logger, panicked)
+func (p presenter) recovered(ctx context.Context, panicked any) error {
+	logPanic(ctx, p.log, panicked)
 	return errPanicked()
 }
 
@@ -228,3 +239,9 @@ func logPanic(ctx context.Context, log *slog.Logger, panicked any) {
 
 // errPanicked is what callers hear of a panic.
 func errPanicked() *gqlerror.Error { return refuse(fault.Internal, "internal error") }
+
+func refuse(code fault.Code, format string, args ...any) *gqlerror.Error {
+	err := gqlerror.Errorf(format, args...)
+	err.Extensions = map[string]any{"code": string(code)}
+	return err
+}

@@ -23,8 +23,8 @@ import (
 // presented is what becomes of an error, and what is logged of it.
 func presented(err error) (*gqlerror.Error, string) {
 	var logs bytes.Buffer
-	s := &server{opts: Options{Logger: slog.New(slog.NewTextHandler(&logs, &slog.HandlerOptions{Level: slog.LevelDebug}))}}
-	return s.present(context.Background(), err), logs.String()
+	p := presenter{slog.New(slog.NewTextHandler(&logs, &slog.HandlerOptions{Level: slog.LevelDebug})), codeOfRule}
+	return p.present(context.Background(), err), logs.String()
 }
 
 func TestPresent(t *testing.T) {

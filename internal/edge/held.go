@@ -10,9 +10,6 @@ import (
 )
 
 const (
-	// anonymousBodyBytes bounds a request of a caller without credentials: what needs none is
-	// signing in and introspection.
-	anonymousBodyBytes = 16 << 10
 	// anonymousBytes bounds the bytes of such requests that are held at once.
 	anonymousBytes = 4 << 20
 	// bodyPoolBytes bounds the bytes of all requests that are held at once, if it is not less
@@ -39,6 +36,9 @@ type held struct {
 	anonymous bool
 	bytes     int64
 }
+
+// newBodyPool returns a pool of bodyPoolBytes, or of atLeast if that is more.
+func newBodyPool(atLeast int64) *bodyPool { return &bodyPool{most: max(bodyPoolBytes, atLeast)} }
 
 // begin counts a request of the caller in ctx. release must be called in the end.
 func (p *bodyPool) begin(ctx context.Context) *held {
@@ -74,6 +74,12 @@ func (h *held) release() {
 	h.bytes = 0
 }
 
+// identify gives back what was counted, and counts for the caller in ctx from now on.
+func (h *held) identify(ctx context.Context) {
+	h.release()
+	h.anonymous = isAnonymous(ctx)
+}
+
 // reader counts what is read from r, which is kept.
 func (h *held) reader(r io.Reader) io.Reader { return heldReader{r, h} }
 
@@ -92,6 +98,11 @@ func (r heldReader) Read(p []byte) (int, error) {
 }
 
 type heldKey struct{}
+
+// withHeld is ctx with what its request holds.
+func withHeld(ctx context.Context, h *held) context.Context {
+	return context.WithValue(ctx, heldKey{}, h)
+}
 
 // heldOf is what the request in ctx holds.
 func heldOf(ctx context.Context) *held {

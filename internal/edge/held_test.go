@@ -47,7 +47,7 @@ func TestBodyPool(t *testing.T) {
 func TestRequestsAreHeldInBounds(t *testing.T) {
 	s := &server{opts: Options{Limits: Limits{}.withDefaults()}, bodies: &bodyPool{most: bodyPoolBytes}}
 	reached := 0
-	h := s.holds(s.limitBody(s.readParameters(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached++ }))))
+	h := s.countBody(s.limitBody(s.readParameters(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached++ }))))
 	body := func(n int) string {
 		const frame = `{"query":"{__typename}","variables":{"v":""}}`
 		return strings.Replace(frame, `""`, `"`+strings.Repeat("x", n-len(frame))+`"`, 1)
@@ -124,10 +124,10 @@ func TestCredentialsAreShortAndUTF8(t *testing.T) {
 		t.Error(err)
 	}
 	s.opts.Keys = everyKey{}
-	if _, err := s.holder(strings.Repeat("x", maxCredential+1)); err == nil || len(err.Error()) > 200 {
+	if _, err := s.Holder(strings.Repeat("x", maxCredential+1)); err == nil || len(err.Error()) > 200 {
 		t.Errorf("%v", err)
 	}
-	if _, err := s.holder(strings.Repeat("x", maxCredential)); err != nil {
+	if _, err := s.Holder(strings.Repeat("x", maxCredential)); err != nil {
 		t.Error(err)
 	}
 	for _, name := range []string{"Authorization", "X-Api-Key", "CompanyId", "DepartmentId", "X-ConsoleQL-Trace"} {

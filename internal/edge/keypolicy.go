@@ -19,7 +19,7 @@ type keyPolicy struct {
 	reads map[string][]string
 }
 
-func newPermits(schema *ast.Schema) keyPolicy { return keyPolicy{reads: entityTypes(schema)} }
+func newKeyPolicy(schema *ast.Schema) keyPolicy { return keyPolicy{reads: entityTypes(schema)} }
 
 func (keyPolicy) ExtensionName() string { return "Permits" }
 

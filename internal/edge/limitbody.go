@@ -1,7 +1,6 @@
 package edge
 
 import (
-	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -29,7 +28,7 @@ func (s *server) limitBody(next http.Handler) http.Handler {
 			writeError(w, r, status, err)
 			return
 		}
-		limit := s.boundFor(r)
+		limit := s.opts.Limits.bodyLimit(r)
 		if r.ContentLength > limit {
 			writeError(w, r, http.StatusRequestEntityTooLarge, fault.BadInput("", "the request body has %d bytes, more than the %d that are taken", r.ContentLength, limit))
 			linger(w, r.Body)
@@ -52,25 +51,13 @@ func isEncoded(h http.Header) bool {
 	return false
 }
 
-// holds counts the bytes of each request.
-func (s *server) holds(next http.Handler) http.Handler {
+// countBody counts the bytes of each request.
+func (s *server) countBody(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := s.bodies.begin(r.Context())
 		defer h.release()
-		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), heldKey{}, h)))
+		next.ServeHTTP(w, r.WithContext(withHeld(r.Context(), h)))
 	})
-}
-
-// boundFor is how long the body of a request may be.
-func (s *server) boundFor(r *http.Request) int64 {
-	switch {
-	case isAnonymous(r.Context()):
-		return min(anonymousBodyBytes, s.opts.Limits.BodyBytes)
-	case isMultipart(r):
-		return s.opts.Limits.UploadBytes
-	default:
-		return s.opts.Limits.BodyBytes
-	}
 }
 
 // idleTimeout reads a body of which no piece takes longer than limit, or a tenth less. How

@@ -3,6 +3,7 @@ package edge
 import (
 	"context"
 	"encoding/json"
+	"net/http"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
@@ -52,6 +53,22 @@ func (l Limits) withDefaults() Limits {
 		l.UploadBytes = 4 << 30
 	}
 	return l
+}
+
+// anonymousBodyBytes bounds a request of a caller without credentials: what needs none is
+// signing in and introspection.
+const anonymousBodyBytes = 16 << 10
+
+// bodyLimit returns how many bytes the body of a request may have.
+func (l Limits) bodyLimit(r *http.Request) int64 {
+	switch {
+	case isAnonymous(r.Context()):
+		return min(anonymousBodyBytes, l.BodyBytes)
+	case isMultipart(r):
+		return l.UploadBytes
+	default:
+		return l.BodyBytes
+	}
 }
 
 // limiter refuses operations that are too deep or too large before they run.
@@ -148,12 +165,6 @@ func signIns(op *graphql.OperationContext) int {
 		}
 	}
 	return n
-}
-
-func refuse(code fault.Code, format string, args ...any) *gqlerror.Error {
-	err := gqlerror.Errorf(format, args...)
-	err.Extensions = map[string]any{"code": string(code)}
-	return err
 }
 
 // maxFields bounds the selections of an operation once its fragments are spread.

@@ -16,7 +16,7 @@ import (
 	"github.com/consoleql/consoleql/internal/fault"
 )
 
-// uploads is the transport of the GraphQL multipart request specification.
+// multipartForm is the transport of the GraphQL multipart request specification.
 //
 // gqlgen's own reads a request without Content-Length whole into memory, spools
 // larger files to disk, and hands out a seekable copy of each. Here the
@@ -24,7 +24,7 @@ import (
 // from the request while it is passed on: neither memory nor disk holds it. The
 // price is that the files come in the order in which the operation uses them,
 // which is the order in which the specification has clients send them.
-type uploads struct{ limits Limits }
+type multipartForm struct{ limits Limits }
 
 const (
 	// maxMapBytes bounds the part that says which file is which variable.
@@ -34,10 +34,10 @@ const (
 )
 
 // Supports takes POST with a multipart form.
-func (uploads) Supports(r *http.Request) bool { return isMultipart(r) }
+func (multipartForm) Supports(r *http.Request) bool { return isMultipart(r) }
 
 // Do reads the operation, executes it while its files come, and answers.
-func (u uploads) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
+func (u multipartForm) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
 	form, err := newForm(r, u.limits.BodyBytes+maxMapBytes+maxFrameBytes)
 	if err != nil {
 		writeError(w, r, http.StatusBadRequest, err)
@@ -73,7 +73,7 @@ func (u uploads) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphEx
 }
 
 // parameters reads the parts `operations` and `map`. The files that the map names are still to come.
-func (u uploads) parameters(form *form, h *held) (*parameters, error) {
+func (u multipartForm) parameters(form *form, h *held) (*parameters, error) {
 	raw, err := readPart(form, "operations", u.limits.BodyBytes, h)
 	if err != nil {
 		return nil, err

@@ -39,7 +39,7 @@ func TestUploadsOfClientsThatHaveGone(t *testing.T) {
 	r := httptest.NewRequest(http.MethodPost, "/graphql", &body)
 	r.Header.Set("Content-Type", form.FormDataContentType())
 	w := httptest.NewRecorder()
-	uploads{Limits{}.withDefaults()}.Do(w, r, gone{})
+	multipartForm{Limits{}.withDefaults()}.Do(w, r, gone{})
 	if got := w.Body.String(); !strings.Contains(got, "the request was cancelled") || strings.Contains(got, "data") {
 		t.Errorf("answered %s", got)
 	}

@@ -123,6 +123,11 @@ func (a *OperationCache) Close() {
 	a.kept.InvalidateAll()
 }
 
+// overtaken says that what depends on d was outdated for what is newer, of which somebody may have been told.
+func (a *OperationCache) overtaken(d responsecache.Dependency) bool {
+	return a.opts.Validity.Overtaken(d)
+}
+
 // before returns the transport that answers from what is kept, and else by t. persisted are
 // the texts of automatic persisted queries: who sends one with its hash is answered from what
 // is kept, too, and will send the hash alone.

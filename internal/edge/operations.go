@@ -253,15 +253,3 @@ func codes(errs gqlerror.List) []string {
 	}
 	return all
 }
-
-// codeOf is the code of an error of an answer, which gqlgen's own have as a plain string.
-func codeOf(err *gqlerror.Error) string {
-	switch code := err.Extensions["code"].(type) {
-	case fault.Code:
-		return string(code)
-	case string:
-		return code
-	default:
-		return string(fault.Internal)
-	}
-}

@@ -85,3 +85,15 @@ func consequence(outcome fault.Outcome) string {
 		return ""
 	}
 }
+
+// codeOf is the code of an error of an answer, which gqlgen's own have as a plain string.
+func codeOf(err *gqlerror.Error) string {
+	switch code := err.Extensions["code"].(type) {
+	case fault.Code:
+		return string(code)
+	case string:
+		return code
+	default:
+		return string(fault.Internal)
+	}
+}

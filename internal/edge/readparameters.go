@@ -14,7 +14,7 @@ func (s *server) readParameters(next http.Handler) http.Handler {
 		var err error
 		switch {
 		case r.Method == http.MethodGet && !isWebSocket(r):
-			if limit := s.boundFor(r); int64(len(r.URL.RawQuery)) > limit {
+			if limit := s.opts.Limits.bodyLimit(r); int64(len(r.URL.RawQuery)) > limit {
 				writeError(w, r, http.StatusRequestURITooLong, fault.BadInput("", "the query string has more than the %d bytes that are taken", limit))
 				return
 			}

@@ -23,7 +23,9 @@ type shownKeyKey struct{}
 // the operation begins: the file of keys may have changed since the connection was opened.
 type currentKeyExecutor struct {
 	graphql.GraphExecutor
-	s *server
+	keys interface {
+		Holder(key string) (principal.Principal, error)
+	}
 }
 
 // statsPrincipal names the principal among the statistics of an operation, where gqlgen lets
@@ -37,7 +39,7 @@ func (e currentKeyExecutor) CreateOperationContext(ctx context.Context, params *
 	if !ok {
 		return e.GraphExecutor.CreateOperationContext(ctx, params)
 	}
-	who, err := e.s.holder(shown.key)
+	who, err := e.keys.Holder(shown.key)
 	if err != nil {
 		return &graphql.OperationContext{}, gqlerror.List{refuse(fault.CodeOf(err), "%s", err.Error())}
 	}

@@ -41,9 +41,6 @@ const (
 	maxPersistedQuery = 1024
 )
 
-// notAnOperation is said of a body that is none.
-const notAnOperation = "the request body is not a JSON object of query, operationName, variables and extensions"
-
 const byteOrderMark = "\uFEFF"
 
 // errNotUTF8 refuses text in another encoding: decoded as UTF-8 it would be another text.

@@ -172,3 +172,8 @@ func requestError(err error) *gqlerror.Error {
 	}
 	return told
 }
+
+// answeredAs tells gqlgen's transports the media type of the answer.
+func answeredAs(r *http.Request) map[string][]string {
+	return map[string][]string{"Content-Type": {answerType(r)}}
+}

@@ -30,6 +30,9 @@ const (
 	statusTooManyInits websocket.StatusCode = 4429
 )
 
+// maxID bounds the id of an operation, in bytes.
+const maxID = 128
+
 // maxOperations bounds the operations of a connection that are under way, each of which has a
 // goroutine at least. A dashboard keeps some hundred subscriptions.
 const maxOperations = 1000
@@ -199,8 +202,8 @@ func (c *socket) received(e envelope) (pass bool, err error) {
 		if !c.isInitialised() {
 			return false, c.refuse(statusUnauthorized, "Unauthorized")
 		}
-		if len(e.ID) > maxName { // it is kept, and written with each event
-			return false, c.refuse(statusBadRequest, fmt.Sprintf("id: is longer than %d bytes", maxName))
+		if len(e.ID) > maxID { // it is kept, and written with each event
+			return false, c.refuse(statusBadRequest, fmt.Sprintf("id: is longer than %d bytes", maxID))
 		}
 		p, told, ok := c.operation(e)
 		if !ok {

@@ -65,11 +65,12 @@ func (t sse) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecut
 	params := &graphql.RawParams{Headers: r.Header, ReadTime: graphql.TraceTiming{Start: graphql.Now(), End: graphql.Now()}}
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
+	uncached := exec
 	if t.answers != nil {
-		exec = cachingExecutor{exec, t.answers, func(ctx context.Context) (*parameters, http.Header) {
+		exec = t.answers.executor(exec, func(ctx context.Context) (*parameters, http.Header) {
 			p, _ := parametersOf(ctx)
 			return p, r.Header
-		}}
+		})
 	}
 	op, errs := exec.CreateOperationContext(ctx, params)
 	kind := ast.Operation("")
@@ -82,7 +83,7 @@ func (t sse) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecut
 		responses, ctx := exec.DispatchOperation(graphql.WithOperationContext(ctx, op), op)
 		t.stream(ctx, cancel, w, r, encoded(responses))
 	case takesJSON:
-		t.asJSON(w, r, exec)
+		t.asJSON(w, r, uncached)
 	case kind == ast.Mutation && r.Method == http.MethodGet:
 		w.Header().Set("Allow", "POST")
 		writeError(w, r, http.StatusMethodNotAllowed, fault.BadInput("query", "holds a mutation: send it by POST"))
@@ -97,9 +98,6 @@ func (t sse) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecut
 
 // asJSON answers as if the client had not named events.
 func (t sse) asJSON(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
-	if caching, ok := exec.(cachingExecutor); ok {
-		exec = caching.GraphExecutor
-	}
 	for _, plain := range t.plain {
 		if plain.Supports(r) {
 			plain.Do(w, r, exec)
@@ -127,12 +125,8 @@ func (t sse) single(ctx context.Context, cancel context.CancelFunc, w http.Respo
 		if !answered {
 			return // the client has gone
 		}
-		var by *encoder
-		if t.answers != nil {
-			by = t.answers.encoder
-		}
 		body := append(append(append(make([]byte, 0, len(frame)+64), frameNext...), frame...), frameEnd+frameComplete...)
-		(&answer{status: http.StatusOK, header: streamHeader(), body: body}).write(w, r, by)
+		t.answers.writeBody(w, r, streamHeader(), body)
 	case <-soon.C:
 		t.stream(ctx, cancel, w, r, func(context.Context) []byte { return <-frames })
 	}

@@ -2,15 +2,8 @@ package edge
 
 import (
 	"context"
-	"net/http"
 	"sync"
 	"time"
-
-	"github.com/99designs/gqlgen/graphql"
-	"github.com/vektah/gqlparser/v2/ast"
-	"github.com/vektah/gqlparser/v2/gqlerror"
-
-	"github.com/consoleql/consoleql/internal/fault"
 )
 
 // Streams are the answers under way that have no end of their own: WebSockets
@@ -75,27 +68,3 @@ func (s *Streams) Shutdown(ctx context.Context) error {
 
 // writeTimeout bounds how long a client may take to receive one message, or to answer a ping.
 const writeTimeout = 10 * time.Second
-
-// answerOnce executes operations that have one answer, and refuses
-// subscriptions, of which it could give the first event only.
-type answerOnce struct {
-	graphql.GraphExecutor
-	header http.Header // of the answer
-}
-
-// CreateOperationContext refuses a subscription.
-func (e answerOnce) CreateOperationContext(ctx context.Context, params *graphql.RawParams) (*graphql.OperationContext, gqlerror.List) {
-	op, errs := e.GraphExecutor.CreateOperationContext(ctx, params)
-	if len(errs) == 0 && op.Operation.Operation == ast.Subscription {
-		return op, gqlerror.List{refuse(fault.BadUserInput, "a subscription is answered over a WebSocket (graphql-transport-ws) or with Accept: text/event-stream")}
-	}
-	return op, errs
-}
-
-// singleResult is a transport for operations that have one answer.
-type singleResult struct{ graphql.Transport }
-
-// Do answers the request.
-func (t singleResult) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
-	t.Transport.Do(w, r, answerOnce{exec, w.Header()})
-}

@@ -41,7 +41,7 @@ type Explainer interface {
 // admitTrace reads the header, and refuses it where it is not for the caller.
 func (s *server) admitTrace(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		mode, err := s.traceMode(r)
+		mode, err := s.TraceMode(r)
 		switch {
 		case err != nil && fault.CodeOf(err) == fault.Forbidden:
 			writeError(w, r, http.StatusForbidden, err)
@@ -55,8 +55,8 @@ func (s *server) admitTrace(next http.Handler) http.Handler {
 	})
 }
 
-// traceMode is what the request's header wants to know, if it may.
-func (s *server) traceMode(r *http.Request) (trail.TraceMode, error) {
+// TraceMode is what the request's header wants to know, if it may.
+func (s *server) TraceMode(r *http.Request) (trail.TraceMode, error) {
 	values := nonEmpty(r.Header[headerTrace])
 	if len(values) == 0 {
 		return trail.Untraced, nil

@@ -16,6 +16,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/consoleql/consoleql/internal/fault"
+	"github.com/consoleql/consoleql/internal/principal"
 	"github.com/consoleql/consoleql/internal/trail"
 )
 
@@ -26,15 +27,25 @@ const subprotocol = "graphql-transport-ws"
 // initTimeout bounds how long a client may take to say connection_init.
 const initTimeout = 10 * time.Second
 
-// sockets answers operations over WebSockets: gqlgen's transport over a
+// webSocket answers operations over WebSockets: gqlgen's transport over a
 // connection of ours, which keeps to the protocol where that does not.
-type sockets struct{ s *server }
+type webSocket struct{ o transportOptions }
+
+// authenticator says whose a request is, and what it may want to know.
+type authenticator interface {
+	// Principal reads who asks from headers. A *refusedTokenError says that only signing in is left.
+	Principal(ctx context.Context, header http.Header) (principal.Principal, error)
+	// Holder returns who holds an API key now.
+	Holder(key string) (principal.Principal, error)
+	// TraceMode reads what the request wants to know, if it may.
+	TraceMode(r *http.Request) (trail.TraceMode, error)
+}
 
 // Supports says whether the client asks for a WebSocket.
-func (sockets) Supports(r *http.Request) bool { return isWebSocket(r) }
+func (webSocket) Supports(r *http.Request) bool { return isWebSocket(r) }
 
 // Do serves the connection until it ends.
-func (t sockets) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
+func (t webSocket) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
 	if !slices.Contains(offered(r), subprotocol) {
 		writeError(w, r, http.StatusBadRequest, fault.BadInput("Sec-WebSocket-Protocol", "does not offer %s", subprotocol))
 		return
@@ -43,36 +54,36 @@ func (t sockets) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphEx
 		Subprotocols: []string{subprotocol},
 		// Else the page's own origin only. Patterns would be compared in another way than
 		// the origins of requests are.
-		InsecureSkipVerify: slices.Contains(t.s.opts.Origins, r.Header.Get("Origin")),
+		InsecureSkipVerify: slices.Contains(t.o.Origins, r.Header.Get("Origin")),
 	})
 	if err != nil {
-		t.s.opts.Logger.DebugContext(r.Context(), "no WebSocket", "error", err) // the client has been answered
+		t.o.Logger.DebugContext(r.Context(), "no WebSocket", "error", err) // the client has been answered
 		return
 	}
-	c := newSocket(r.Context(), conn, t.s.opts.Keepalive, heldOf(r.Context()))
+	c := newSocket(r.Context(), conn, t.o.Keepalive, heldOf(r.Context()))
 	defer c.end()
 	defer func() { //nolint:contextcheck // the request's; net/http's guard would write past our log
 		if v := recover(); v != nil {
-			logPanic(r.Context(), t.s.opts.Logger, v)
+			logPanic(r.Context(), t.o.Logger, v)
 			c.shut(websocket.StatusInternalError, "internal error")
 		}
 	}()
-	done, ok := t.s.opts.Streams.begin(func() { c.shut(websocket.StatusGoingAway, "the gateway is stopping") })
+	done, ok := t.o.Streams.begin(func() { c.shut(websocket.StatusGoingAway, "the gateway is stopping") })
 	if !ok {
 		c.shut(websocket.StatusGoingAway, "the gateway is stopping")
 		return
 	}
 	defer done()
-	exec = executor{GraphExecutor: exec, parameters: c.parameters}
-	if t.s.opts.OperationCache != nil {
-		exec = cachingExecutor{exec, t.s.opts.OperationCache, func(ctx context.Context) (*parameters, http.Header) {
+	exec = newExecutor(exec, c.parameters)
+	if t.o.OperationCache != nil {
+		exec = t.o.OperationCache.executor(exec, func(ctx context.Context) (*parameters, http.Header) {
 			return c.parameters(), payloadHeader(ctx)
-		}}
+		})
 	}
-	exec = currentKeyExecutor{exec, t.s}
-	exec = signInExecutor{exec, t.s, c.parameters}
+	exec = currentKeyExecutor{exec, t.o.Authenticator}
+	exec = signInExecutor{exec, signInCheck{t.o.Persisted, t.o.Limits.Tokens}, c.parameters}
 	exec = socketExecutor{exec}
-	limit := t.s.boundFor(r)
+	limit := t.o.Limits.bodyLimit(r)
 	transport.Websocket{
 		Implementation:   accepted{c},
 		InitFunc:         t.initialise(r, c),
@@ -101,13 +112,13 @@ func (a accepted) Accept(http.ResponseWriter, *http.Request, transport.Websocket
 // initialise reads principal and scope from the connection_init payload, which
 // carries what headers carry elsewhere: a browser cannot set those of a
 // WebSocket. What the payload does not name is as the request's headers have it.
-func (t sockets) initialise(r *http.Request, c *socket) transport.WebsocketInitFunc {
+func (t webSocket) initialise(r *http.Request, c *socket) transport.WebsocketInitFunc {
 	return func(ctx context.Context, payload transport.InitPayload) (context.Context, *transport.InitPayload, error) {
 		asked, err := withPayload(r, payload)
 		if err != nil {
 			return closing(ctx, statusBadRequest, err), nil, err
 		}
-		who, err := t.s.principalOf(ctx, asked.Header)
+		who, err := t.o.Authenticator.Principal(ctx, asked.Header)
 		var refused *refusedTokenError
 		if ctx = withRefusal(ctx, nil); errors.As(err, &refused) {
 			ctx = withRefusal(ctx, refused)
@@ -125,13 +136,12 @@ func (t sockets) initialise(r *http.Request, c *socket) transport.WebsocketInitF
 			ctx = context.WithValue(ctx, shownKeyKey{}, shownKey{keys[0], sc})
 		}
 		ctx = identified(ctx, who, sc)
-		mode, err := t.s.traceMode(asked.WithContext(ctx))
+		mode, err := t.o.Authenticator.TraceMode(asked.WithContext(ctx))
 		if err != nil {
 			return closing(ctx, statusBadRequest, err), nil, err
 		}
-		c.held.release()
-		if c.held.anonymous = isAnonymous(ctx); !c.held.anonymous {
-			c.SetReadLimit(t.s.opts.Limits.BodyBytes)
+		if c.held.identify(ctx); !isAnonymous(ctx) {
+			c.SetReadLimit(t.o.Limits.BodyBytes)
 		}
 		return trail.WithTraceMode(ctx, mode), nil, nil
 	}

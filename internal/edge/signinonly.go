@@ -2,49 +2,20 @@ package edge
 
 import (
 	"context"
-	"net/http"
 
-	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
-	"github.com/vektah/gqlparser/v2/gqlerror"
 	"github.com/vektah/gqlparser/v2/parser"
 )
 
-// admitSignIn refuses callers whose token is refused, unless they only sign in. A WebSocket decides
-// for each of its operations.
-func (s *server) admitSignIn(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		refused := refusalOf(r.Context())
-		if refused == nil || isWebSocket(r) {
-			next.ServeHTTP(w, r)
-			return
-		}
-		if p, ok := parametersOf(r.Context()); !ok || r.Method != http.MethodPost || !s.onlySignsIn(r.Context(), p) {
-			refuseCredentials(w, r, refused)
-			return
-		}
-		next.ServeHTTP(w, r.WithContext(withRefusal(r.Context(), nil)))
-	})
-}
-
-// signInExecutor refuses the operations of a WebSocket whose token is refused, unless they only sign in.
-type signInExecutor struct {
-	graphql.GraphExecutor
-	s          *server
-	parameters func() *parameters
-}
-
-// CreateOperationContext makes an operation, if the caller may have it.
-func (e signInExecutor) CreateOperationContext(ctx context.Context, given *graphql.RawParams) (*graphql.OperationContext, gqlerror.List) {
-	if refused := refusalOf(ctx); refused != nil && !e.s.onlySignsIn(ctx, e.parameters()) {
-		return &graphql.OperationContext{}, gqlerror.List{requestError(refused.error)}
-	}
-	return e.GraphExecutor.CreateOperationContext(ctx, given)
+// signInCheck finds operations that only sign in.
+type signInCheck struct {
+	persisted documents[string] // texts of automatic persisted queries, by their hash
+	tokens    int               // bounds a document, in lexical tokens
 }
 
 // onlySignsIn says whether the operation that p selects has no other root field than signIn, __typename excepted. A hash
 // whose text is not known is let through: it is answered by asking for the text, and whatever it were, nobody would ask.
-func (s *server) onlySignsIn(ctx context.Context, p *parameters) bool {
+func (s signInCheck) onlySignsIn(ctx context.Context, p *parameters) bool {
 	query := p.Query
 	if query == "" {
 		raw, err := p.raw()
@@ -61,7 +32,7 @@ func (s *server) onlySignsIn(ctx context.Context, p *parameters) bool {
 			return true
 		}
 	}
-	document, err := parser.ParseQueryWithTokenLimit(&ast.Source{Input: query}, s.opts.Limits.Tokens)
+	document, err := parser.ParseQueryWithTokenLimit(&ast.Source{Input: query}, s.tokens)
 	if err != nil {
 		return false
 	}
