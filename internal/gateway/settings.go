@@ -83,7 +83,7 @@ type Watching struct {
 type Limits struct {
 	MaxDepth          int           `default:"15" help:"How many fields may nest in an operation."`
 	MaxFields         int           `default:"500" help:"How many fields of one object an operation may select, including those of fragments. A name in a document has at most 128 characters."`
-	MaxConsoleCalls   int           `default:"2000" help:"Calls of the console that one operation, or one event of a subscription, may make. Reads that a cache answers count too. Fields beyond the limit are null with QUERY_TOO_COMPLEX. The file of API keys may set another limit for a key."`
+	MaxConsoleCalls   int           `default:"2000" help:"Calls of the console that one operation, or one event of a subscription, may make. Reads that a cache answers are no calls; with them, an operation may make five reads for each call. Fields beyond the limit are null with QUERY_TOO_COMPLEX. The file of API keys may set another limit for a key."`
 	MaxAnswerBytes    int           `default:"16777216" help:"Largest data of an answer, in bytes of JSON. Beyond it, data is null with QUERY_TOO_COMPLEX."`
 	MaxAnswerValues   int           `default:"500000" help:"How many objects, lists and scalars an answer may hold. Beyond it, data is null with QUERY_TOO_COMPLEX."`
 	MaxComplexity     string        `help:"Ignored, and accepted for one release. --max-console-calls, --max-answer-bytes and --max-answer-values bound operations instead." placeholder:"NUMBER"`

@@ -26,8 +26,7 @@ const (
 )
 
 // layers are the packages from the lowest to the highest. A package imports packages of lower layers only.
-var layers = [][]string{
-}
+var layers = [][]string{}
 
 // perSection are the packages that have a file for each section of the console's document. Only their files are bounded.
 var perSection = []string{"internal/consoleclient", "internal/consolesim"}
