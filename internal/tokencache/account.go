@@ -14,18 +14,18 @@ import (
 	"github.com/consoleql/consoleql/internal/fault"
 )
 
-// login is a service account's user name and password, and what became of them.
+// login is a service account's user name and password, and what is known of them.
 type login struct {
 	Account
 	refusedUntil atomic.Int64 // the password is not tried before (Unix nanoseconds)
-	changed      bool         // it replaced another, so that tokens of before do not prove it
+	changed      bool         // the password was changed, so that older tokens do not prove it
 	accepted     atomic.Bool  // the SSO has accepted the password
-	warned       atomic.Bool  // the log holds that the SSO does not accept it
+	warned       atomic.Bool  // the log says that the SSO does not accept it
 }
 
-// SetAccounts replaces the service accounts. An account that did not change keeps its
-// tokens; so does one whose password changed, which is tried when it is next needed.
-// A name must not come to stand for another user: caches know accounts by name.
+// SetAccounts replaces the service accounts. An unchanged account keeps its tokens. So does an
+// account whose password changed: the new one is tried when it is next needed. A name must not
+// be given to another user, since caches know accounts by name.
 func (c *Cache) SetAccounts(accounts map[string]Account) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -54,9 +54,9 @@ func (e *entry) setAccount(account Account) {
 	e.retryAt, e.failed = time.Time{}, nil
 }
 
-// login obtains a service account's token: by the refresh token unless that is spent, else
-// by the password. A spent refresh token is the last resort where the password is refused.
-// failures is how many attempts have failed in a row.
+// login obtains a service account's token, by the refresh token unless that is spent, and
+// otherwise by the password. If the password is refused, a spent refresh token is tried, too.
+// failures is the number of failed attempts in a row.
 func (c *Cache) login(ctx context.Context, e *entry, refresh string, spent bool, failures int) (Token, error) {
 	if l := e.account.Load(); refresh != "" && !l.changed {
 		l.accepted.Store(true)
@@ -64,7 +64,7 @@ func (c *Cache) login(ctx context.Context, e *entry, refresh string, spent bool,
 	if refresh == e.dead {
 		refresh = ""
 	}
-	var failed error // of the refresh token, if its outcome is unknown
+	var failed error // error of the refresh token, if its outcome is unknown
 	if refresh != "" && !spent {
 		token, err := c.refreshAccount(ctx, e, refresh)
 		if err == nil {
@@ -88,13 +88,13 @@ func (c *Cache) login(ctx context.Context, e *entry, refresh string, spent bool,
 		}
 	}
 	if failed != nil {
-		return Token{}, failed // which may go well the next time
+		return Token{}, failed // the next attempt may succeed
 	}
 	return Token{}, err
 }
 
-// refreshAccount is the refresh grant of a service account. It is bounded, as the password
-// serves as well.
+// refreshAccount is the refresh grant of a service account. It has a short timeout, since
+// there is also the password.
 func (c *Cache) refreshAccount(ctx context.Context, e *entry, refresh string) (Token, error) {
 	ctx, cancel := context.WithTimeout(ctx, hedgeDelay)
 	defer cancel()
@@ -109,8 +109,8 @@ func (c *Cache) refreshAccount(ctx context.Context, e *entry, refresh string) (T
 	return token, err
 }
 
-// logIn is the password grant of a service account. A password that was refused, here or
-// at another replica, is not tried again for refusedPause: consoles lock accounts.
+// logIn is the password grant of a service account. A password that was refused, here or at
+// another replica, is not tried again for refusedPause: consoles lock accounts.
 func (c *Cache) logIn(ctx context.Context, e *entry, failures int) (Token, error) {
 	l := e.account.Load()
 	key := "refused:" + c.opts.MAC(c.digest(l.Username)+"\x00"+l.Password)
@@ -138,16 +138,16 @@ func (c *Cache) logIn(ctx context.Context, e *entry, failures int) (Token, error
 	return token, err
 }
 
-// probe is the password grant with a short time to answer.
+// probe is the password grant with a short timeout.
 func (c *Cache) probe(ctx context.Context, username, password string) (Token, error) {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
 	return c.password(ctx, username, password)
 }
 
-// hedged is the password grant with the whole time to answer. Where it takes long, probes
-// run beside it, so that a grant that hangs does not outlast the SSO's trouble. Only for
-// a password that the SSO has accepted: grants that are given up may count as attempts.
+// hedged is the password grant with the full timeout. If it takes long, probes run beside it,
+// so that a hanging grant does not outlast the outage of the SSO. It is used only for a
+// password that the SSO has accepted: cancelled grants may count as attempts.
 func (c *Cache) hedged(ctx context.Context, username, password string) (Token, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	type outcome struct {
@@ -179,7 +179,8 @@ func (c *Cache) hedged(ctx context.Context, username, password string) (Token, e
 	return token, err
 }
 
-// refusedUntil is until when a login is not tried, as this process or the store knows it.
+// refusedUntil returns the time before which a login is not tried, from this process or the
+// store.
 func (c *Cache) refusedUntil(ctx context.Context, l *login, key string) time.Time {
 	until := time.Unix(0, l.refusedUntil.Load())
 	if c.opts.Now().Before(until) {
@@ -196,8 +197,8 @@ func (c *Cache) refusedUntil(ctx context.Context, l *login, key string) time.Tim
 	return r.Until
 }
 
-// accountFailure is what a failed login of a service account means to the attempts after
-// it. A refusal pauses the record for a moment only: the password may change at any time.
+// accountFailure is what a failed login of a service account means for later attempts. A
+// refusal pauses the record only briefly, since the password may change at any time.
 func (c *Cache) accountFailure(e *entry, err error) Failure {
 	g, l := grantError(err), e.account.Load()
 	if !g.remembered || l.warned.CompareAndSwap(false, true) {
@@ -225,14 +226,14 @@ func failure(g *GrantError, most time.Duration) Failure {
 	return f
 }
 
-// randomMAC is a keyed hash of a key that nobody else has.
+// randomMAC returns a keyed hash with a random key.
 func randomMAC() func(string) string {
 	key := make([]byte, sha256.Size)
 	_, _ = rand.Read(key) // never fails
 	return func(text string) string { return mac(key, text) }
 }
 
-// mac is the HMAC-SHA256 of a text, in hexadecimal.
+// mac returns the HMAC-SHA256 of a text, in hexadecimal.
 func mac(key []byte, text string) string {
 	h := hmac.New(sha256.New, key)
 	h.Write([]byte(text))

@@ -11,49 +11,49 @@ import (
 	"github.com/consoleql/consoleql/internal/flight"
 )
 
-// entry is what is held in memory for a service account or a session.
+// entry is the state of a service account or a session in memory.
 type entry struct {
 	key     string
 	name    string                // of the account, or of the session's principal
 	account atomic.Pointer[login] // nil: a session
 	cached  atomic.Pointer[cachedToken]
 
-	mu      sync.Mutex
-	call    *flight.Call[string] // the renewal under way; nil: none
-	begun   time.Time            // when it began
-	retryAt time.Time            // no renewal before
-	failed  error                // why
-	gaveUps int                  // tokens given up as refused, in a row
-	doubted string               // the token that was last refused and kept, as it was young
-	gaveUp  time.Time            // when the last was
+	mu          sync.Mutex
+	call        *flight.Call[string] // the renewal under way; nil: none
+	begun       time.Time            // when call began
+	retryAt     time.Time            // there is no renewal before
+	failed      error                // the error of the last renewal
+	discards    int                  // refused tokens discarded in a row
+	keptRefused string               // the young token that was refused last, and kept
+	discardedAt time.Time            // when the last one was discarded
 
-	// Only the renewal under way uses the following.
-	failures int    // logins without the store that failed, in a row
+	// Only the renewal under way uses these fields:
+	failures int    // failed logins without the store, in a row
 	dead     string // the refresh token that the SSO has refused
 }
 
 func (e *entry) session() bool { return e.account.Load() == nil }
 
-// cachedToken is a token as it is held. It is never changed, only replaced.
+// cachedToken is a token in memory. It is immutable.
 type cachedToken struct {
 	token      Token
 	generation string
-	// shared says that other replicas may hold it, so that its refresh token is
-	// nobody's to use without a claim.
+	// shared says that other replicas may have the token, so that using its refresh token
+	// needs a claim.
 	shared bool
 	ends   time.Time // of the session; zero for a service account
-	// checked is when the store was last asked for it.
+	// checked is when the store was last asked.
 	checked time.Time
 	refused bool // by the console
 
-	revocation func() Revocation // of Options.Watch, from before the store was asked; nil: nobody tells
+	revocation func() Revocation // of Options.Watch, from before the store was asked; may be nil
 
-	dueAt     time.Time // until then it is handed out without further ado
-	goodUntil time.Time // until then it is handed out while it is renewed
+	dueAt     time.Time // until then it is returned as it is
+	goodUntil time.Time // until then it is returned while it is renewed
 }
 
-// hold makes of a token what is held of it as of now.
-func hold(t Token, generation string, shared bool, ends, now time.Time) *cachedToken {
+// newCachedToken returns a token as it is cached at now.
+func newCachedToken(t Token, generation string, shared bool, ends, now time.Time) *cachedToken {
 	h := &cachedToken{token: t, generation: generation, shared: shared, ends: ends, checked: now, dueAt: t.renewAt(), goodUntil: t.goodUntil()}
 	if !ends.IsZero() {
 		h.dueAt = earlier(earlier(h.dueAt, ends), now.Add(checkAfter))
@@ -62,7 +62,7 @@ func hold(t Token, generation string, shared bool, ends, now time.Time) *cachedT
 	return h
 }
 
-// revoked is what has been heard of the session's end since it was looked up.
+// revoked tells what is known of the session's end since it was last read from the store.
 func (h *cachedToken) revoked() Revocation {
 	if h.revocation == nil {
 		return NotRevoked
@@ -70,7 +70,7 @@ func (h *cachedToken) revoked() Revocation {
 	return h.revocation()
 }
 
-// watch begins to watch over a session.
+// watch begins to watch a session.
 func (c *Cache) watch(e *entry) func() Revocation {
 	if c.opts.Watch == nil || !e.session() {
 		return nil
@@ -78,16 +78,16 @@ func (c *Cache) watch(e *entry) func() Revocation {
 	return c.opts.Watch(e.name)
 }
 
-// seen is h after the store has said that it is still so.
-func (h *cachedToken) seen(now time.Time) *cachedToken {
-	next := h.again(now)
-	next.revocation = nil // whoever has asked the store knows since when
+// confirmed returns h as the store has confirmed it.
+func (h *cachedToken) confirmed(now time.Time) *cachedToken {
+	next := h.extended(now)
+	next.revocation = nil // the caller watches from before its read of the store
 	return next
 }
 
-// again is h for another while.
-func (h *cachedToken) again(now time.Time) *cachedToken {
-	next := hold(h.token, h.generation, h.shared, h.ends, now)
+// extended returns h for another while, without confirmation.
+func (h *cachedToken) extended(now time.Time) *cachedToken {
+	next := newCachedToken(h.token, h.generation, h.shared, h.ends, now)
 	next.revocation = h.revocation
 	if h.refused {
 		next.refused, next.dueAt, next.goodUntil = true, h.dueAt, h.goodUntil
@@ -95,9 +95,9 @@ func (h *cachedToken) again(now time.Time) *cachedToken {
 	return next
 }
 
-// serves says whether the token may be handed out while it is renewed, but for
-// when it was last looked up.
-func (h *cachedToken) serves(now time.Time) bool {
+// usable reports whether the token may be returned while it is renewed, however long ago the
+// store was asked.
+func (h *cachedToken) usable(now time.Time) bool {
 	return h != nil && !h.refused && now.Before(h.token.goodUntil()) && (h.ends.IsZero() || now.Before(h.ends))
 }
 
@@ -108,11 +108,11 @@ func earlier(a, b time.Time) time.Time {
 	return a
 }
 
-// errUnsureWait ends a wait for a renewal whose caller has a token that may serve.
+// errUnsureWait ends the wait for a renewal if the caller has a token that may still be good.
 var errUnsureWait = errors.New("tokencache: the renewal takes too long to wait for")
 
-// waitForRefresh is the way of a token that is not, or no longer, to be handed out
-// without further ado: it is renewed, and waited for only where it must be.
+// waitForRefresh renews a token that must not be returned as it is. It waits only if the token
+// must not be returned meanwhile.
 func (c *Cache) waitForRefresh(ctx context.Context, e *entry, now time.Time) (string, error) {
 	e.mu.Lock()
 	h := e.cached.Load()
@@ -142,7 +142,7 @@ func (c *Cache) waitForRefresh(ctx context.Context, e *entry, now time.Time) (st
 		return h.token.Access, nil
 	}
 	waitCtx := ctx
-	if good && news == RevocationUnknown { // the store may be what is away: then the token goes on
+	if good && news == RevocationUnknown { // perhaps the store is away: then the token is used
 		var cancel context.CancelFunc
 		waitCtx, cancel = context.WithTimeoutCause(ctx, unsureWait-now.Sub(begun), errUnsureWait)
 		defer cancel()
@@ -152,7 +152,7 @@ func (c *Cache) waitForRefresh(ctx context.Context, e *entry, now time.Time) (st
 		return h.token.Access, nil
 	}
 	if next := e.cached.Load(); joined && err == nil && next != nil && (next.revoked() == Revoked || next.refused) {
-		return c.waitForRefresh(ctx, e, c.opts.Now()) // it was begun before that was known
+		return c.waitForRefresh(ctx, e, c.opts.Now()) // the renewal began before that was known
 	}
 	return access, err
 }
@@ -204,15 +204,15 @@ func (c *Cache) runRenewal(ctx context.Context, e *entry) (access string, err er
 	return "", err
 }
 
-// keepOutcome keeps the outcome of a renewal: a token, an error, or both, where the
-// old token serves a little longer. The caller holds e.mu.
+// keepOutcome keeps the outcome of a renewal: a token, an error, or both, if the old token is
+// still good. The caller holds e.mu.
 func (c *Cache) keepOutcome(e *entry, next *cachedToken, again time.Time, err error) {
 	now, current := c.opts.Now(), e.cached.Load()
 	if next != nil && !now.Before(next.dueAt) {
-		again = later(again, now.Add(shortPause)) // what is due stays so, but is not asked for all the time
+		again = later(again, now.Add(shortPause)) // a token that stays due is not renewed all the time
 	}
 	if e.session() {
-		again = earlier(again, now.Add(checkAfter)) // it may be signed out at any time
+		again = earlier(again, now.Add(checkAfter)) // a session may be signed out at any time
 	}
 	e.retryAt, e.failed = again, err
 	if next != nil && (current == nil || !current.refused || current.generation != next.generation) {

@@ -14,9 +14,8 @@ import (
 	"sync/atomic"
 )
 
-// Keyring encrypts what is stored, by AES-256-GCM: the newest key encrypts, every
-// key decrypts. Each ciphertext is bound to the record that it belongs to, so
-// that none can be put in another's place.
+// Keyring encrypts stored tokens with AES-256-GCM. The newest key encrypts, and every key
+// decrypts. Each ciphertext is bound to its record, so that none can replace another.
 type Keyring struct{ keys atomic.Pointer[[]ringKey] }
 
 type ringKey struct {
@@ -31,9 +30,8 @@ const (
 	sealVersion = 1
 )
 
-// NewKeyring makes a ring of keys, the newest first: 32 random bytes each, written
-// in base64 or hexadecimal, separated by commas or white space. Its errors never
-// repeat a key.
+// NewKeyring makes a Keyring of keys, the newest first. A key is 32 random bytes in base64 or
+// hexadecimal. Commas or white space separate keys. Errors never contain a key.
 func NewKeyring(text string) (*Keyring, error) {
 	var keys []ringKey
 	for i, word := range strings.FieldsFunc(text, func(c rune) bool { return c == ',' || c == ' ' || c == '\n' || c == '\r' || c == '\t' }) {
@@ -51,7 +49,7 @@ func NewKeyring(text string) (*Keyring, error) {
 	return r, nil
 }
 
-// Replace gives r the keys of another ring, from now on.
+// Replace gives r the keys of another Keyring.
 func (r *Keyring) Replace(other *Keyring) { r.keys.Store(other.keys.Load()) }
 
 func ringKeyOf(word string) (ringKey, error) {
@@ -79,7 +77,7 @@ func ringKeyOf(word string) (ringKey, error) {
 	return ringKey{id: [keyIDBytes]byte(sum[:keyIDBytes]), aead: aead, mac: hashing[:]}, nil
 }
 
-// MAC is a hash of a text that only holders of the newest key can compute.
+// MAC returns a hash of a text that only holders of the newest key can compute.
 func (r *Keyring) MAC(text string) string { return mac((*r.keys.Load())[0].mac, text) }
 
 // String keeps the keys out of printed values.
@@ -91,7 +89,8 @@ func (*Keyring) GoString() string { return hidden }
 // LogValue keeps the keys out of logs.
 func (*Keyring) LogValue() slog.Value { return slog.StringValue(hidden) }
 
-// seal encrypts plain for a record: version, the key's id, nonce, ciphertext.
+// seal encrypts plain for a record. The result is the version, the key's ID, the nonce and the
+// ciphertext.
 func (r *Keyring) seal(record string, plain []byte) []byte {
 	key := (*r.keys.Load())[0]
 	out := append([]byte{sealVersion}, key.id[:]...)
@@ -103,7 +102,7 @@ func (r *Keyring) seal(record string, plain []byte) []byte {
 
 var errSealed = errors.New("tokencache: what is stored cannot be decrypted: it is of a key that is not in the ring, or was changed")
 
-// open decrypts what seal has made for the same record.
+// open decrypts what seal has encrypted for the same record.
 func (r *Keyring) open(record string, sealed []byte) ([]byte, error) {
 	if len(sealed) < 1+keyIDBytes || sealed[0] != sealVersion {
 		return nil, errSealed

@@ -171,7 +171,7 @@ func (f *flaky) Load(ctx context.Context, key string) (tokencache.Record, error)
 	return f.Store.Load(ctx, key)
 }
 
-func (f *flaky) Claim(ctx context.Context, key string, c tokencache.Claim) (tokencache.Standing, tokencache.Record, error) {
+func (f *flaky) Claim(ctx context.Context, key string, c tokencache.Claim) (tokencache.ClaimStatus, tokencache.Record, error) {
 	if err := f.up(); err != nil {
 		return 0, tokencache.Record{}, err
 	}

@@ -8,7 +8,7 @@ import (
 	"github.com/consoleql/consoleql/internal/fault"
 )
 
-// maxMemory bounds the records in memory; those of signed-in users above all.
+// maxMemory bounds the records in memory, most of which are sessions.
 const maxMemory = 100_000
 
 // Memory is the Store of a single process. It is safe for concurrent use.
@@ -27,7 +27,7 @@ type memoryRecord struct {
 	forget time.Time
 }
 
-// NewMemory returns an empty Store; now is its clock, nil for time.Now.
+// NewMemory returns an empty Store. now is its clock; nil: time.Now.
 func NewMemory(now func() time.Time) *Memory {
 	if now == nil {
 		now = time.Now
@@ -35,7 +35,7 @@ func NewMemory(now func() time.Time) *Memory {
 	return &Memory{now: now, records: make(map[string]*memoryRecord)}
 }
 
-// get is a record that is not to be forgotten yet, or nil. The caller holds m.mu.
+// get returns a record that has not expired, or nil. The caller holds m.mu.
 func (m *Memory) get(key string, now time.Time) *memoryRecord {
 	r := m.records[key]
 	if r != nil && !now.Before(r.forget) {
@@ -45,7 +45,7 @@ func (m *Memory) get(key string, now time.Time) *memoryRecord {
 	return r
 }
 
-// view is the record as a caller sees it.
+// view returns the record as callers see it.
 func (r *memoryRecord) view(now time.Time) Record {
 	v := r.Record
 	if r.owner != "" {
@@ -66,7 +66,7 @@ func (m *Memory) Load(_ context.Context, key string) (Record, error) {
 }
 
 // Claim implements Store.
-func (m *Memory) Claim(_ context.Context, key string, c Claim) (Standing, Record, error) {
+func (m *Memory) Claim(_ context.Context, key string, c Claim) (ClaimStatus, Record, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := m.now()
@@ -182,7 +182,7 @@ func (m *Memory) End(_ context.Context, key string, keep time.Duration) error {
 	return nil
 }
 
-// room fails where the store is full. The caller holds m.mu.
+// room fails if the store is full. The caller holds m.mu.
 func (m *Memory) room(now time.Time) error {
 	if len(m.records) < maxMemory && now.Sub(m.swept) < time.Minute {
 		return nil
@@ -195,7 +195,7 @@ func (m *Memory) room(now time.Time) error {
 	m.swept = now
 	if len(m.records) >= maxMemory {
 		for key, r := range m.records {
-			if r.Generation == "" && !r.Ended && r.owner == "" { // failed sign-ins, which anybody can have any number of
+			if r.Generation == "" && !r.Ended && r.owner == "" { // failed sign-ins, which anybody can cause
 				delete(m.records, key)
 				return nil
 			}

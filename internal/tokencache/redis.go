@@ -15,32 +15,31 @@ import (
 // DefaultPrefix begins the names of the records in Redis.
 const DefaultPrefix = "consoleql:token:"
 
-// RedisOptions are what a Redis store is made of.
+// RedisOptions are the parameters of a Redis store.
 type RedisOptions struct {
-	// Client is the caller's to close. It should have ContextTimeoutEnabled set, so
-	// that a server that hangs is given up in time.
+	// Client is closed by the caller. Its option ContextTimeoutEnabled should be set, so that
+	// commands to a hanging server end in time.
 	Client redis.UniversalClient
 	// Keyring encrypts the tokens; required.
 	Keyring *Keyring
-	// Prefix begins the records' names; default DefaultPrefix.
+	// Prefix begins the names of all records; default DefaultPrefix.
 	Prefix string
-	// Now is the clock that records are read on; default time.Now.
+	// Now is the clock of the returned records; default time.Now.
 	Now func() time.Time
 	// Logger is told of records that cannot be decrypted; default: discarded.
 	Logger *slog.Logger
 }
 
-// Redis is the Store that replicas share: one hash per record, with an expiry,
-// under a name whose hash tag keeps it in one slot of a Cluster. All its times
-// are on the server's clock, and travel as durations: replicas need not agree on
-// the time. It is safe for concurrent use.
+// Redis is the Store that replicas share. A record is a hash with an expiry. The hash tag in
+// its name keeps it in one slot of Redis Cluster. All times are on the server's clock, and
+// travel as durations, so that replicas need not agree on the time. It is safe for concurrent
+// use.
 type Redis struct {
 	opts                                        RedisOptions
 	load, claim, extend, put, fail, create, end *redis.Script
 }
 
-// NewRedis returns a Store in the client's Redis (7 or newer, or a compatible
-// server).
+// NewRedis returns a Store in the client's Redis (version 7, or a compatible server).
 func NewRedis(o RedisOptions) *Redis {
 	if o.Prefix == "" {
 		o.Prefix = DefaultPrefix
@@ -59,8 +58,8 @@ func NewRedis(o RedisOptions) *Redis {
 	}
 }
 
-// The scripts, the twins of Memory's methods. Times are milliseconds; arguments
-// are durations.
+// The scripts do the same as Memory's methods. Times are milliseconds; arguments are
+// durations.
 const (
 	scriptHead = `
 local key = KEYS[1]
@@ -153,16 +152,16 @@ return 1
 func (s *Redis) Load(ctx context.Context, key string) (Record, error) {
 	_, r, err := s.view(ctx, s.load, key)
 	if errors.Is(err, errSealed) {
-		err = nil // there is a record, and no token in it
+		err = nil // there is a record without a token
 	}
 	return r, wrapped("load a record", err)
 }
 
 // Claim implements Store.
-func (s *Redis) Claim(ctx context.Context, key string, c Claim) (Standing, Record, error) {
+func (s *Redis) Claim(ctx context.Context, key string, c Claim) (ClaimStatus, Record, error) {
 	if c.Session {
-		// A session's refresh token is needed to renew it; a replica that cannot read it
-		// must not keep those from it that can.
+		// Renewing a session needs its refresh token. A replica that cannot decrypt it must
+		// leave the claim to others that can.
 		if _, _, err := s.view(ctx, s.load, key); err != nil {
 			return Absent, Record{}, wrapped("claim a record", err)
 		}
@@ -179,8 +178,8 @@ func (s *Redis) Claim(ctx context.Context, key string, c Claim) (Standing, Recor
 		return Ended, r, nil
 	case "fresh":
 		if r.Generation == "" {
-			// It could not be decrypted, so that it is nothing to us. What is asked for
-			// next is a claim for which no generation but this one would be too old.
+			// The token cannot be decrypted, so it is useless here. The next claim is one for
+			// which only this generation is too old.
 			return s.claimUnreadable(ctx, key, c)
 		}
 		return Fresh, r, nil
@@ -194,8 +193,8 @@ func (s *Redis) Claim(ctx context.Context, key string, c Claim) (Standing, Recor
 	return Absent, Record{}, fmt.Errorf("tokencache: claim a record: its standing %.20q is none", word)
 }
 
-// claimUnreadable claims a record whose good token cannot be decrypted here.
-func (s *Redis) claimUnreadable(ctx context.Context, key string, c Claim) (Standing, Record, error) {
+// claimUnreadable claims a record with a good token that cannot be decrypted here.
+func (s *Redis) claimUnreadable(ctx context.Context, key string, c Claim) (ClaimStatus, Record, error) {
 	gen, err := s.opts.Client.HGet(ctx, s.name(key), "gen").Result()
 	if err != nil && !errors.Is(err, redis.Nil) {
 		return Absent, Record{}, wrapped("claim a record", err)
@@ -253,13 +252,13 @@ func (s *Redis) End(ctx context.Context, key string, keep time.Duration) error {
 
 func (s *Redis) name(key string) string { return s.opts.Prefix + "{" + key + "}" }
 
-// sealedToken is what is encrypted of a token.
+// sealedToken is the encrypted part of a token.
 type sealedToken struct {
 	Access  string `json:"a"`
 	Refresh string `json:"r,omitempty"`
 }
 
-// The places of a view's values; the first is the standing.
+// The indexes of a view's values. The first is the status of the claim.
 const (
 	viewGeneration = 1 + iota
 	viewSealed
@@ -275,8 +274,8 @@ const (
 	viewLength
 )
 
-// view runs a script that answers with a record. The error is errSealed beside a record whose
-// token cannot be decrypted: to a service account that is as good as none, and it logs in.
+// view runs a script that returns a record. The error is errSealed, beside the record, if its
+// token cannot be decrypted. A service account logs in then, as without a token.
 func (s *Redis) view(ctx context.Context, script *redis.Script, key string, args ...any) (string, Record, error) {
 	got, err := script.Run(ctx, s.opts.Client, []string{s.name(key)}, args...).StringSlice()
 	if err != nil {
@@ -322,7 +321,7 @@ func flag(b bool) string {
 	return "0"
 }
 
-// milliseconds rounds up, as an expiry of 0 would delete a record.
+// milliseconds rounds up, since an expiry of 0 would delete a record.
 func milliseconds(d time.Duration) int64 {
 	return max(1, int64((d+time.Millisecond-1)/time.Millisecond))
 }

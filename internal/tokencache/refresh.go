@@ -12,13 +12,13 @@ import (
 
 var errStoreDown = errors.New("tokencache: the store gave no answer a moment ago")
 
-// ask puts one question to the store, unless it has just failed to answer.
+// ask makes one call to the store, unless the last one failed a moment ago.
 func (c *Cache) ask(ctx context.Context, question func(ctx context.Context) error) error {
 	return c.askWithin(ctx, storeTimeout, false, question)
 }
 
-// askOf is ask about what is held of a principal. Where somebody has told that its session
-// has ended, the store is asked whatever became of the last question, but not for long.
+// askOf is ask about a session or account. If its session is known to be revoked, it asks the
+// store even after a failure, but with a short timeout.
 func (c *Cache) askOf(ctx context.Context, h *cachedToken, question func(ctx context.Context) error) error {
 	if h != nil && h.revoked() == Revoked {
 		return c.askWithin(ctx, unsureWait, true, question)
@@ -26,11 +26,11 @@ func (c *Cache) askOf(ctx context.Context, h *cachedToken, question func(ctx con
 	return c.ask(ctx, question)
 }
 
-// storeIsDown says whether the store is not asked now, as it has just failed to answer.
+// storeIsDown reports whether the store is not asked now, since it failed a moment ago.
 func (c *Cache) storeIsDown(now time.Time) bool { return now.UnixNano() < c.down.Load() }
 
-func (c *Cache) askWithin(ctx context.Context, limit time.Duration, anyhow bool, question func(ctx context.Context) error) error {
-	if !anyhow && c.storeIsDown(c.opts.Now()) {
+func (c *Cache) askWithin(ctx context.Context, limit time.Duration, force bool, question func(ctx context.Context) error) error {
+	if !force && c.storeIsDown(c.opts.Now()) {
 		return errStoreDown
 	}
 	bounded, cancel := context.WithTimeout(ctx, limit)
@@ -44,32 +44,32 @@ func (c *Cache) askWithin(ctx context.Context, limit time.Duration, anyhow bool,
 	return err
 }
 
-// renew finds the next token of an entry: the store's, if another replica has
-// been faster, else a new one. With an error it may give the old token, where
-// that serves a little longer, and says when to try again.
+// renew returns the next token of an entry: the store's, if another replica was faster, or a
+// new one. Beside an error it may return the old token, if that is still good. again is the
+// time of the next attempt.
 func (c *Cache) renew(ctx context.Context, e *entry, h *cachedToken) (next *cachedToken, again time.Time, err error) {
-	if e.session() && h.serves(c.opts.Now()) && c.opts.Now().Before(h.token.renewAt()) {
+	if e.session() && h.usable(c.opts.Now()) && c.opts.Now().Before(h.token.renewAt()) {
 		return c.check(ctx, e, h)
 	}
 	owner, seen := rand.Text(), ""
 	if h != nil {
 		seen = h.generation
 	}
-	const firstLook, maxLook = 10 * time.Millisecond, 100 * time.Millisecond
-	for looks := 0; ; looks++ {
-		var standing Standing
+	const minClaimPoll, maxClaimPoll = 10 * time.Millisecond, 100 * time.Millisecond
+	for polls := 0; ; polls++ {
+		var status ClaimStatus
 		var r Record
 		err := c.askOf(ctx, h, func(ctx context.Context) (err error) {
-			standing, r, err = c.opts.Store.Claim(ctx, e.key, Claim{Owner: owner, Lease: c.opts.Lease, Seen: seen, Session: e.session()})
+			status, r, err = c.opts.Store.Claim(ctx, e.key, Claim{Owner: owner, Lease: c.opts.Lease, Seen: seen, Session: e.session()})
 			return err
 		})
 		if err != nil {
 			return c.withoutStore(ctx, e, h)
 		}
 		now := c.opts.Now()
-		switch standing {
+		switch status {
 		case Fresh:
-			return hold(r.Token, r.Generation, true, r.Ends, now), time.Time{}, nil
+			return newCachedToken(r.Token, r.Generation, true, r.Ends, now), time.Time{}, nil
 		case Paused:
 			return c.keep(e, h, r.Until, c.refused(e, r.Reason, nil))
 		case Absent:
@@ -83,13 +83,13 @@ func (c *Cache) renew(ctx context.Context, e *entry, h *cachedToken) (next *cach
 			return c.obtain(ctx, e, h, owner, r)
 		case Busy:
 		}
-		if !backoff.Wait(ctx, min(backoff.Exponential(firstLook, maxLook, looks), max(r.Busy, time.Millisecond))) {
+		if !backoff.Wait(ctx, min(backoff.Exponential(minClaimPoll, maxClaimPoll, polls), max(r.Busy, time.Millisecond))) {
 			return c.keep(e, h, now.Add(storePause), fault.New(fault.UpstreamTimeout, "the console's SSO did not answer in time"))
 		}
 	}
 }
 
-// check looks a session up again whose token is good.
+// check reads a session again whose token is good.
 func (c *Cache) check(ctx context.Context, e *entry, h *cachedToken) (*cachedToken, time.Time, error) {
 	var r Record
 	err := c.askOf(ctx, h, func(ctx context.Context) (err error) {
@@ -99,24 +99,24 @@ func (c *Cache) check(ctx context.Context, e *entry, h *cachedToken) (*cachedTok
 	now := c.opts.Now()
 	switch {
 	case err != nil:
-		return h.again(now), now.Add(storePause), nil //nolint:nilerr // what is in memory goes on while the store is away
+		return h.extended(now), now.Add(storePause), nil //nolint:nilerr // what is in memory goes on while the store is away
 	case r.Ended:
 		return nil, time.Time{}, errSession()
 	case r.Generation == "" && r.Ends.IsZero():
 		if restored, err := c.restore(ctx, e, h); restored != nil || err != nil {
 			return restored, time.Time{}, err
 		}
-		return h.again(now), now.Add(storePause), nil
+		return h.extended(now), now.Add(storePause), nil
 	case r.Generation == "" || r.Generation == h.generation:
-		return h.seen(now), time.Time{}, nil
+		return h.confirmed(now), time.Time{}, nil
 	default:
-		return hold(r.Token, r.Generation, true, r.Ends, now), time.Time{}, nil
+		return newCachedToken(r.Token, r.Generation, true, r.Ends, now), time.Time{}, nil
 	}
 }
 
-// restore gives a session back to a store that has lost it. Only a token that is
-// not due for renewal is: of an older one, another replica may hold the next. A
-// session of which somebody has told that it ended is not: that is the error.
+// restore writes a session back to a store that has lost it, unless its token is due for
+// renewal: another replica may have a newer one. A session that is known to be revoked is not
+// written back but is an error.
 func (c *Cache) restore(ctx context.Context, e *entry, h *cachedToken) (*cachedToken, error) {
 	now := c.opts.Now()
 	if !e.session() || h == nil {
@@ -125,18 +125,18 @@ func (c *Cache) restore(ctx context.Context, e *entry, h *cachedToken) (*cachedT
 	if h.revoked() == Revoked {
 		return nil, errSession()
 	}
-	if !h.serves(now) || !now.Before(h.token.renewAt()) {
+	if !h.usable(now) || !now.Before(h.token.renewAt()) {
 		return nil, nil //nolint:nilnil // nothing to give back
 	}
 	err := c.ask(ctx, func(ctx context.Context) error {
 		_, err := c.opts.Store.Create(ctx, e.key, c.put(h.token, h.generation, h.ends))
-		return err // where there is one by now, another replica was faster
+		return err // if there is one by now, another replica was faster
 	})
 	if err != nil {
 		return nil, nil //nolint:nilerr,nilnil // it is not given back, and goes on without
 	}
 	c.opts.Logger.Info("a session that the store had lost was given back to it")
-	return h.seen(now), nil
+	return h.confirmed(now), nil
 }
 
 func (c *Cache) put(t Token, generation string, ends time.Time) Put {
@@ -147,10 +147,10 @@ func (c *Cache) put(t Token, generation string, ends time.Time) Put {
 	return p
 }
 
-// keep goes on with the old token as long as it serves, else fails.
+// keep returns the old token while that is usable, and the error otherwise.
 func (c *Cache) keep(e *entry, h *cachedToken, again time.Time, err error) (*cachedToken, time.Time, error) {
-	if h.serves(c.opts.Now()) {
-		return h.seen(c.opts.Now()), again, err
+	if h.usable(c.opts.Now()) {
+		return h.confirmed(c.opts.Now()), again, err
 	}
 	if e.session() && fault.CodeOf(err) == fault.Unauthenticated {
 		again = time.Time{}
@@ -158,14 +158,13 @@ func (c *Cache) keep(e *entry, h *cachedToken, again time.Time, err error) (*cac
 	return nil, again, err
 }
 
-// withoutStore does without the store: what is in memory serves as long as it is good.
-// After that a service account logs in by itself, and keeps and renews its token
-// by itself; a session has to wait for the store, as its refresh token is not
-// this replica's alone.
+// withoutStore renews while the store is away. A token in memory is used as long as it is
+// good. After that, a service account logs in and keeps its token for itself. A session has to
+// wait for the store, since other replicas may use its refresh token.
 func (c *Cache) withoutStore(ctx context.Context, e *entry, h *cachedToken) (*cachedToken, time.Time, error) {
 	now := c.opts.Now()
-	if h.serves(now) && h.shared {
-		return h.again(now), now.Add(storePause), nil
+	if h.usable(now) && h.shared {
+		return h.extended(now), now.Add(storePause), nil
 	}
 	if e.session() {
 		return nil, now.Add(shortPause), fault.New(fault.UpstreamUnavailable, "the session cannot be looked up at the moment")
@@ -185,7 +184,7 @@ func (c *Cache) withoutStore(ctx context.Context, e *entry, h *cachedToken) (*ca
 		return c.keep(e, e.cached.Load(), again, c.refused(e, g.Reason, g.Err))
 	}
 	e.failures = 0
-	return hold(token, rand.Text(), false, time.Time{}, c.opts.Now()), time.Time{}, nil
+	return newCachedToken(token, rand.Text(), false, time.Time{}, c.opts.Now()), time.Time{}, nil
 }
 
 // obtain renews the tokens of a record that owner has claimed.
@@ -197,7 +196,7 @@ func (c *Cache) obtain(ctx context.Context, e *entry, h *cachedToken, owner stri
 	}
 	refresh, spent := r.Token.Refresh, r.Spent
 	if r.Generation == "" && h != nil && !h.shared {
-		refresh, spent = h.token.Refresh, false // obtained while the store was away, and this replica's alone
+		refresh, spent = h.token.Refresh, false // obtained while the store was away, and known to this replica only
 	}
 	token, err := c.login(ctx, e, refresh, spent, r.Failures)
 	if err != nil {
@@ -213,19 +212,19 @@ func (c *Cache) obtain(ctx context.Context, e *entry, h *cachedToken, owner stri
 	generation := rand.Text()
 	kept, err := c.store(ctx, e, owner, c.put(token, generation, time.Time{}))
 	switch {
-	case err != nil: // whether it was stored is not known, so that it may be shared
-		return hold(token, generation, true, time.Time{}, c.opts.Now()), time.Time{}, nil
+	case err != nil: // the token may be stored, so it may be shared
+		return newCachedToken(token, generation, true, time.Time{}, c.opts.Now()), time.Time{}, nil
 	case kept:
-		return hold(token, generation, true, time.Time{}, c.opts.Now()), time.Time{}, nil
+		return newCachedToken(token, generation, true, time.Time{}, c.opts.Now()), time.Time{}, nil
 	default:
-		// The claim was lost, and the record is another's. What it holds by now is for
-		// the next renewal to find; the token that was granted is good all the same.
+		// The claim was lost, and the record is another replica's. The next renewal reads its
+		// token. The token that was granted is good, too.
 		c.opts.Logger.Warn("a claim on a service account's tokens was lost while the SSO was asked", "account", e.name)
-		return hold(token, generation, false, time.Time{}, c.opts.Now()), time.Time{}, nil
+		return newCachedToken(token, generation, false, time.Time{}, c.opts.Now()), time.Time{}, nil
 	}
 }
 
-// spend notes that the refresh token of h has been used. The caller holds e.mu.
+// spend notes that the refresh token of h was used. The caller holds e.mu.
 func (e *entry) spend(h *cachedToken) {
 	if current := e.cached.Load(); h != nil && !h.shared && current != nil && current.generation == h.generation {
 		spent := *current
@@ -234,7 +233,7 @@ func (e *entry) spend(h *cachedToken) {
 	}
 }
 
-// password is the password grant; its token lives from before it was asked for.
+// password is the password grant. Its token's life counts from before the request.
 func (c *Cache) password(ctx context.Context, username, password string) (Token, error) {
 	asked := c.opts.Now()
 	token, err := c.opts.Grants.Password(ctx, username, password)
@@ -242,35 +241,35 @@ func (c *Cache) password(ctx context.Context, username, password string) (Token,
 	return token, err
 }
 
-// refresh is the refresh grant; its token lives from before it was asked for.
+// refresh is the refresh grant. Its token's life counts from before the request.
 func (c *Cache) refresh(ctx context.Context, refreshToken string) (Token, error) {
 	asked := c.opts.Now()
 	token, err := c.opts.Grants.Refresh(ctx, refreshToken)
 	token.Obtained = asked
 	if token.Refresh == "" {
-		token.Refresh = refreshToken // it stays good (RFC 6749, section 6)
+		token.Refresh = refreshToken // the old one stays valid (RFC 6749, section 6)
 	}
 	return token, err
 }
 
-// obtainSession renews a session's token, for which there is nothing but the
-// refresh token. It is tried again for as long as nobody knows what became of it.
+// obtainSession renews a session's token, which only the refresh token can do. It is tried
+// again as long as the outcome is unknown.
 func (c *Cache) obtainSession(ctx context.Context, e *entry, h *cachedToken, owner string, r Record) (*cachedToken, time.Time, error) {
 	now := c.opts.Now()
 	current := h
 	if r.Generation != "" && (h == nil || h.generation != r.Generation) {
-		current = hold(r.Token, r.Generation, true, r.Ends, now)
+		current = newCachedToken(r.Token, r.Generation, true, r.Ends, now)
 	}
 	if r.Token.Refresh == "" {
-		// Nobody can renew it: it ends with its token.
-		if current.serves(now) {
+		// It cannot be renewed: the session ends with its token.
+		if current.usable(now) {
 			left := current.token.goodUntil()
 			c.fail(ctx, e.key, owner, Failure{Reason: Refused, Least: left.Sub(now)})
-			return current.seen(now), time.Time{}, nil
+			return current.confirmed(now), time.Time{}, nil
 		}
 		return nil, time.Time{}, c.end(ctx, e)
 	}
-	token, err := c.refreshSession(ctx, r.Token.Refresh, r.Failures == 0 && !current.serves(now))
+	token, err := c.refreshSession(ctx, r.Token.Refresh, r.Failures == 0 && !current.usable(now))
 	if err != nil {
 		g := grantError(err)
 		c.opts.Logger.Info("a session's token was not refreshed", "reason", string(g.Reason), "code", fault.CodeOf(g.Err))
@@ -285,14 +284,14 @@ func (c *Cache) obtainSession(ctx context.Context, e *entry, h *cachedToken, own
 	generation := rand.Text()
 	kept, err := c.store(ctx, e, owner, c.put(token, generation, r.Ends))
 	if err == nil && !kept {
-		// Signed out meanwhile, or its claim was lost and with it the session.
+		// The session was signed out, or the claim was lost.
 		return nil, time.Time{}, errSession()
 	}
-	return hold(token, generation, true, r.Ends, c.opts.Now()), time.Time{}, nil
+	return newCachedToken(token, generation, true, r.Ends, c.opts.Now()), time.Time{}, nil
 }
 
-// refreshSession is the refresh grant of a session. With again, as where callers wait for
-// it and the SSO was well before, a quick failure is followed by a second attempt.
+// refreshSession is the refresh grant of a session. With again, a second attempt follows a
+// quick failure: callers wait, and the SSO worked before.
 func (c *Cache) refreshSession(ctx context.Context, refreshToken string, again bool) (Token, error) {
 	asked := c.opts.Now()
 	token, err := c.refresh(ctx, refreshToken)
@@ -305,8 +304,8 @@ func (c *Cache) refreshSession(ctx context.Context, refreshToken string, again b
 	return c.refresh(ctx, refreshToken)
 }
 
-// refreshRefused ends a session whose refresh token was refused, unless another replica
-// has taken its claim over and renewed it meanwhile.
+// refreshRefused ends a session whose refresh token was refused, unless another replica has
+// taken over the claim and renewed it.
 func (c *Cache) refreshRefused(ctx context.Context, e *entry, claimed Record) (*cachedToken, time.Time, error) {
 	var r Record
 	err := c.ask(ctx, func(ctx context.Context) (err error) {
@@ -314,7 +313,7 @@ func (c *Cache) refreshRefused(ctx context.Context, e *entry, claimed Record) (*
 		return err
 	})
 	if err == nil && r.Generation != "" && r.Generation != claimed.Generation {
-		return hold(r.Token, r.Generation, true, r.Ends, c.opts.Now()), time.Time{}, nil
+		return newCachedToken(r.Token, r.Generation, true, r.Ends, c.opts.Now()), time.Time{}, nil
 	}
 	return nil, time.Time{}, c.end(ctx, e)
 }
@@ -327,7 +326,7 @@ func (c *Cache) end(ctx context.Context, e *entry) error {
 	return errSession()
 }
 
-// store keeps new tokens, and tries for a while: nobody but this goroutine has them.
+// store stores new tokens. It tries for a while, since no other goroutine has them.
 func (c *Cache) store(ctx context.Context, e *entry, owner string, p Put) (kept bool, err error) {
 	const firstPause = 20 * time.Millisecond
 	until := c.opts.Now().Add(c.opts.Lease)
@@ -351,7 +350,7 @@ func (c *Cache) fail(ctx context.Context, key, owner string, f Failure) {
 	}
 }
 
-// refused is what callers are told of an entry without a token.
+// refused is the error for callers of an entry without a token.
 func (c *Cache) refused(e *entry, reason Reason, err error) error {
 	if e.session() {
 		return refusal("the session", reason, err)
@@ -359,7 +358,7 @@ func (c *Cache) refused(e *entry, reason Reason, err error) error {
 	return refusal("the gateway's service account", reason, err)
 }
 
-// extend keeps a claim from lapsing until release is called.
+// extend keeps a claim from expiring until release is called.
 func (c *Cache) extend(ctx context.Context, key, owner string) (release func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	c.tasks.Go(func() {
@@ -368,7 +367,7 @@ func (c *Cache) extend(ctx context.Context, key, owner string) (release func()) 
 			held, err := c.opts.Store.Extend(bounded, key, owner, c.opts.Lease)
 			done()
 			if err == nil && !held {
-				return // lost, or ended by the holder itself
+				return // the claim is lost, or its holder has ended it
 			}
 		}
 	})

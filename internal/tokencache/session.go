@@ -15,16 +15,16 @@ import (
 const (
 	// sessionBytes is the length of a session token's random part.
 	sessionBytes = 32
-	// freeGuesses is how many wrong passwords of a user are passed on before further
-	// ones have to wait.
+	// freeGuesses is the number of wrong passwords of a user before further attempts have to
+	// wait.
 	freeGuesses = 3
 )
 
-// Session is what signIn hands out.
+// Session is the result of signIn.
 type Session struct {
-	// Token is the opaque session token; only its hash is kept.
+	// Token is the session token; only its hash is kept.
 	Token string
-	// Expires is when the session ends whatever happens.
+	// Expires is the latest end of the session.
 	Expires time.Time
 }
 
@@ -37,13 +37,13 @@ func (Session) String() string { return hidden }
 // GoString keeps the token out of %#v.
 func (Session) GoString() string { return hidden }
 
-// SignIn begins a session with a user's name and password (document, section
-// Authentication: get token). A wrong password is UNAUTHENTICATED, a locked
-// account FORBIDDEN; after some wrong passwords of a user, further attempts are
-// RATE_LIMITED without asking the SSO, as are those that find too many under way.
+// SignIn begins a session with a user's name and password (document, section Authentication:
+// get token). A wrong password is UNAUTHENTICATED, a locked account FORBIDDEN. After some
+// wrong passwords of a user, attempts are RATE_LIMITED without asking the SSO. So are attempts
+// while too many sign-ins are under way.
 func (c *Cache) SignIn(ctx context.Context, username, password string) (Session, error) {
 	guesses := "guesses:" + c.digest(strings.ToLower(username))
-	done, err := c.signIns.of(ctx, guesses) // so that each knows how the one before it ended
+	done, err := c.signIns.acquire(ctx, guesses) // so that each attempt knows the outcome of the one before
 	if err != nil {
 		return Session{}, err
 	}
@@ -80,7 +80,7 @@ func (c *Cache) SignIn(ctx context.Context, username, password string) (Session,
 	return c.beginSession(ctx, token)
 }
 
-// wrongGuess counts a sign-in that failed.
+// wrongGuess counts a failed sign-in.
 func (c *Cache) wrongGuess(ctx context.Context, guesses string, g *GrantError) error {
 	if g.Reason != Unavailable {
 		f := failure(g, maxPause)
@@ -93,7 +93,7 @@ func (c *Cache) wrongGuess(ctx context.Context, guesses string, g *GrantError) e
 	return refusal("the user", g.Reason, g.Err)
 }
 
-// beginSession keeps a token under a new session token.
+// beginSession stores a token under a new session token.
 func (c *Cache) beginSession(ctx context.Context, token Token) (Session, error) {
 	random := make([]byte, sessionBytes)
 	_, _ = rand.Read(random) // never fails
@@ -118,7 +118,7 @@ func (c *Cache) beginSession(ctx context.Context, token Token) (Session, error) 
 	if !created { // two equal random numbers of 256 bits
 		return Session{}, fault.New(fault.Internal, "no session could be made")
 	}
-	h := hold(token, generation, true, ends, now)
+	h := newCachedToken(token, generation, true, ends, now)
 	h.revocation = news
 	e.cached.Store(h)
 	c.sweep()
@@ -126,14 +126,14 @@ func (c *Cache) beginSession(ctx context.Context, token Token) (Session, error) 
 	return Session{Token: text, Expires: ends}, nil
 }
 
-// sessionKey names a session's record. The realm is part of it: a gateway before
-// another console that shares the store must not take the session for its own,
-// and send the user's tokens there.
+// sessionKey returns the name of a session's record. It contains the realm. A gateway for
+// another console that shares the store must not use the session, and send the user's tokens
+// there.
 func (c *Cache) sessionKey(name string) string { return "session:" + c.digest(name) }
 
-// SignOut ends the session of the principal in ctx, at once here, and at every other
-// replica when that is told (Options.Watch), else within seconds. Whoever has no
-// session is told so: UNAUTHENTICATED.
+// SignOut ends the session of the principal in ctx. That takes effect here at once, and at
+// other replicas when they are told (Options.Watch), or within seconds. Callers without a
+// session get UNAUTHENTICATED.
 func (c *Cache) SignOut(ctx context.Context) error {
 	p := principal.FromContext(ctx)
 	if p.Kind() != principal.Session {
@@ -146,7 +146,7 @@ func (c *Cache) SignOut(ctx context.Context) error {
 			return err
 		}
 		ends := r.Ends
-		if ends.IsZero() && known != nil { // the store has lost it, and another replica may give it back
+		if ends.IsZero() && known != nil { // the store has lost it, and another replica may restore it
 			ends = known.ends
 		}
 		if ends.IsZero() {
@@ -156,14 +156,14 @@ func (c *Cache) SignOut(ctx context.Context) error {
 	}); err != nil {
 		return noStore(err)
 	}
-	c.drop(p.Name()) // which a request in between may have looked up
+	c.drop(p.Name()) // a concurrent request may have read it again
 	if r.Ended || r.Ends.IsZero() && known == nil {
 		return errSession()
 	}
 	return nil
 }
 
-// drop forgets what this process holds of a session, and returns it.
+// drop removes a session from memory, and returns its token.
 func (c *Cache) drop(name string) *cachedToken {
 	e, ok := c.sessions.LoadAndDelete(name)
 	if !ok {
@@ -172,10 +172,10 @@ func (c *Cache) drop(name string) *cachedToken {
 	return e.(*entry).cached.Swap(nil)
 }
 
-// noStore is what callers are told where sessions cannot be kept or looked up.
+// noStore is the error for callers if sessions cannot be stored or read.
 func noStore(err error) error {
 	if code := fault.CodeOf(err); code != fault.Internal && code != fault.UpstreamTimeout {
-		return err // the store's own word
+		return err // the store's own error
 	}
 	return &fault.Error{Code: fault.UpstreamUnavailable, Message: "sessions cannot be kept at the moment: try again", Err: err}
 }

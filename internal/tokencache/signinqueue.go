@@ -9,38 +9,38 @@ import (
 )
 
 const (
-	// maxSignIns bounds the sign-ins that wait for the SSO: anybody may begin one, and the
-	// renewals of those who are signed in need the SSO as well.
+	// maxSignIns bounds the sign-ins under way at the SSO. Anybody may begin one, and renewals
+	// need the SSO as well.
 	maxSignIns = 32
-	// turnWait is how long a sign-in waits for others of the same user.
-	turnWait = 10 * time.Second
+	// signInWait is how long a sign-in waits for others of the same user.
+	signInWait = 10 * time.Second
 )
 
 // signInQueue runs the sign-ins of a user one after the other, and bounds those of all users.
 // It shares no calls (package flight), since each sign-in has its own password and result.
 type signInQueue struct {
-	mu    sync.Mutex
-	taken map[string]chan struct{} // by user; closed at the end of the turn
-	busy  int
+	mu     sync.Mutex
+	active map[string]chan struct{} // by user; closed when the sign-in ends
+	busy   int
 }
 
-// of waits for the user's turn, which done ends.
-func (t *signInQueue) of(ctx context.Context, user string) (done func(), err error) {
-	limit := time.NewTimer(turnWait)
+// acquire waits until no other sign-in of the user is under way. done ends this one.
+func (t *signInQueue) acquire(ctx context.Context, user string) (done func(), err error) {
+	limit := time.NewTimer(signInWait)
 	defer limit.Stop()
 	for {
 		t.mu.Lock()
-		before, taken := t.taken[user]
+		before, taken := t.active[user]
 		if !taken {
-			if t.taken == nil {
-				t.taken = make(map[string]chan struct{})
+			if t.active == nil {
+				t.active = make(map[string]chan struct{})
 			}
 			mine := make(chan struct{})
-			t.taken[user] = mine
+			t.active[user] = mine
 			t.mu.Unlock()
 			return func() {
 				t.mu.Lock()
-				delete(t.taken, user)
+				delete(t.active, user)
 				t.mu.Unlock()
 				close(mine)
 			}, nil
@@ -56,7 +56,7 @@ func (t *signInQueue) of(ctx context.Context, user string) (done func(), err err
 	}
 }
 
-// enter is false where too many are under way; else leave is to be called.
+// enter returns false if too many sign-ins are under way. Otherwise, leave must be called.
 func (t *signInQueue) enter() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -7,109 +7,109 @@ import (
 	"github.com/consoleql/consoleql/internal/backoff"
 )
 
-// Store keeps one record per service account and session, and lets one holder at
-// a time renew its tokens. Holders are named by an owner, a random text that is
-// used for one claim only: it fences off a holder whose claim was lost, as
-// whatever that one writes afterwards is refused. Memory serves one process,
-// Redis any number of replicas; they behave alike.
+// Store keeps one record per service account and session. Its claims let one holder at a time
+// renew the tokens. An owner names a claim: a random text that is used once. It is a fencing
+// token: writes of a holder that has lost its claim are refused. Memory serves one process,
+// Redis any number of replicas. Both behave alike.
 type Store interface {
-	// Load reads a record; the zero Record where there is none.
+	// Load reads a record; the zero Record if there is none.
 	Load(ctx context.Context, key string) (Record, error)
 	// Claim asks for the right to renew a record's tokens.
-	Claim(ctx context.Context, key string, c Claim) (Standing, Record, error)
-	// Extend keeps a claim from lapsing; false where it is no longer the owner's.
+	Claim(ctx context.Context, key string, c Claim) (ClaimStatus, Record, error)
+	// Extend keeps a claim from expiring. It returns false if the claim is not the owner's any
+	// more.
 	Extend(ctx context.Context, key, owner string, lease time.Duration) (bool, error)
-	// Put keeps new tokens and ends the claim; false, and nothing kept, where it is
-	// no longer the owner's. A service account's record that the store has lost is
-	// made anew; a session's is not, as it may have been signed out. Asked again
-	// with the same generation, as after an answer that was lost, it gives the same.
+	// Put stores new tokens and ends the claim. It returns false, and stores nothing, if the
+	// claim is not the owner's any more. It makes the record of a service account that the
+	// store has lost. It does not make a session's, which may have been signed out. A repeated
+	// call with the same generation, as after a lost answer, returns the same.
 	Put(ctx context.Context, key, owner string, p Put) (bool, error)
-	// Fail keeps why there are no new tokens, and ends the claim; false, and
-	// nothing kept, where it is no longer the owner's. An empty owner stands for
-	// everyone: failures are then counted without a claim.
+	// Fail stores the reason of a failure, and ends the claim. It returns false, and stores
+	// nothing, if the claim is not the owner's any more. With an empty owner, it counts a
+	// failure without a claim.
 	Fail(ctx context.Context, key, owner string, f Failure) (bool, error)
-	// Create makes a record where there is none; false where there is one of another
-	// generation. One of the same is the caller's own, whose answer was lost.
+	// Create makes a record. It returns false if there is one of another generation. One of
+	// the same generation is the caller's own, whose answer was lost.
 	Create(ctx context.Context, key string, p Put) (bool, error)
-	// End forgets a record, and for as long as keep remembers that it has ended.
+	// End removes a record, and remembers for the time keep that it has ended.
 	End(ctx context.Context, key string, keep time.Duration) error
 }
 
-// Record is what a store holds of a principal. Its times are on the clock of
-// whoever reads it, whatever the store's own.
+// Record is the record of a principal. Its times are on the reader's clock, whatever the
+// store's is.
 type Record struct {
 	Token Token
-	// Generation names the token, and changes with it; empty: there is none.
+	// Generation names the token, and changes with it; empty: there is no token.
 	Generation string
-	// Spent says that somebody may have used the refresh token: always so after a claim
-	// of a service account, and after one of a session by a release that had no retries.
+	// Spent says that the refresh token may have been used. A claim of a service account sets
+	// it, and so does a session's claim by a release without retries.
 	Spent bool
-	// Ends is when the session ends whatever happens; zero for a service account.
+	// Ends is the latest end of a session; zero for a service account.
 	Ends time.Time
 	// Ended says that the session was signed out, or could not be renewed.
 	Ended bool
-	// Failures is how many attempts have failed since the last success, Reason why
-	// the last did, and Until when the next may be made.
+	// Failures is the number of failed attempts since the last success. Reason is why the last
+	// one failed, and Until when the next one may begin.
 	Failures int
 	Reason   Reason
 	Until    time.Time
-	// Busy is how much longer another's claim holds unless it is extended.
+	// Busy is how long another owner's claim still lasts, if it is not extended.
 	Busy time.Duration
 }
 
-// Claim is what somebody wants of a record.
+// Claim is a request to renew a record's tokens.
 type Claim struct {
 	Owner string
 	Lease time.Duration
 	// Seen is the generation that is too old for the claimant; empty: none is.
 	Seen string
-	// Session says that a record that does not exist is not to be made, and that the
-	// refresh token is not marked as spent: there is nothing else to renew it with.
+	// Session says that the claim makes no record, and does not mark the refresh token as
+	// spent: nothing else can renew a session.
 	Session bool
 }
 
-// Standing is the answer to a Claim.
-type Standing int
+// ClaimStatus is the answer to a Claim.
+type ClaimStatus int
 
-// The standings.
+// The values of ClaimStatus.
 const (
 	// Absent: there is no such session.
-	Absent Standing = iota
+	Absent ClaimStatus = iota
 	// Ended: the session has ended.
 	Ended
-	// Fresh: the record holds a good token of another generation.
+	// Fresh: the record has a good token of another generation.
 	Fresh
-	// Paused: the last attempts failed, and it is too early for the next.
+	// Paused: attempts failed, and it is too early for the next one.
 	Paused
-	// Busy: somebody else is renewing the token.
+	// Busy: another owner renews the token.
 	Busy
-	// Claimed: the claimant is to renew the token. Record.Spent says whether the refresh
-	// token may be used up already; a service account's counts as spent after the claim.
+	// Claimed: the claimant must renew the token. Record.Spent says whether the refresh token
+	// may be used up. A service account's counts as spent after the claim.
 	Claimed
 )
 
-// Put is a token to be kept.
+// Put is a token to store.
 type Put struct {
 	Token      Token
 	Generation string
-	// Keep is how long an unused record is remembered.
+	// Keep is how long an unused record is kept.
 	Keep time.Duration
-	// Ends is a session's end; zero for a service account.
+	// Ends is the latest end of a session; zero for a service account.
 	Ends time.Time
 }
 
-// Failure is an attempt that gave no token.
+// Failure is a failed attempt to get a token.
 type Failure struct {
 	Reason Reason
-	// Unspent says that the refresh token is to be tried again.
+	// Unspent says that the refresh token may be tried again.
 	Unspent bool
-	// First is the pause after the first failure beyond Free ones; each further one
-	// doubles it, up to Most. Least is the shortest in any case.
+	// First is the pause after the first failure beyond Free ones. Each further failure
+	// doubles it, up to Most. Least is the shortest pause in any case.
 	First, Most, Least time.Duration
 	Free               int
 }
 
-// pause is how long the record is left alone after so many failures.
+// pause is the pause after so many failures.
 func (f Failure) pause(failures int) time.Duration {
 	pause := f.Least
 	if n := failures - f.Free; n > 0 {

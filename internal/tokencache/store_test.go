@@ -17,7 +17,7 @@ func stores(t *testing.T, test func(t *testing.T, s tokencache.Store)) {
 	t.Run("redis", func(t *testing.T) { test(t, redisStore(t, redistest.Start(t))) })
 }
 
-func claim(t *testing.T, s tokencache.Store, key string, c tokencache.Claim, want tokencache.Standing) tokencache.Record {
+func claim(t *testing.T, s tokencache.Store, key string, c tokencache.Claim, want tokencache.ClaimStatus) tokencache.Record {
 	t.Helper()
 	if c.Lease == 0 {
 		c.Lease = time.Minute

@@ -13,9 +13,9 @@ import (
 // Token is what the SSO granted (document, section Authentication).
 type Token struct {
 	Access  string
-	Refresh string // works once; empty where the SSO gave none
-	// Obtained is when the grant was asked for, which the cache notes. Expires must
-	// count from then as well, so that no token is taken for younger than it is.
+	Refresh string // works once; may be empty
+	// Obtained is when the grant was requested; the cache sets it. Expires must count from
+	// then as well, so that a token never seems younger than it is.
 	Obtained time.Time
 	Expires  time.Time
 }
@@ -31,14 +31,14 @@ func (Token) GoString() string { return hidden }
 
 const hidden = "[redacted]"
 
-// life is how long the token lives.
+// life is the token's lifetime.
 func (t Token) life() time.Duration { return t.Expires.Sub(t.Obtained) }
 
-// goodUntil is when the token is no longer handed out: before its end, for the
-// time that a call is under way.
+// goodUntil is when the token is no longer returned. That is before its end, since a call
+// takes time.
 func (t Token) goodUntil() time.Time { return t.Expires.Add(-min(expiryMargin, t.life()/10)) }
 
-// renewAt is when the token is renewed beside its use.
+// renewAt is when the token is renewed in the background.
 func (t Token) renewAt() time.Time { return t.Expires.Add(-min(renewAhead, t.life()/5)) }
 
 // Account is a console login.
@@ -59,38 +59,38 @@ type Grants interface {
 	Refresh(ctx context.Context, refreshToken string) (Token, error)
 }
 
-// Reason is why the SSO gave no token.
+// Reason is why the SSO granted no token.
 type Reason string
 
 // The reasons.
 const (
-	// Refused: the password or the refresh token is not, or no longer, good.
+	// Refused: the password or the refresh token is wrong or no longer valid.
 	Refused Reason = "refused"
-	// Locked: the account is locked; asking again only keeps it so.
+	// Locked: the account is locked, and further attempts keep it locked.
 	Locked Reason = "locked"
-	// Unavailable: the SSO is in trouble, not the account.
+	// Unavailable: the SSO fails, not the account.
 	Unavailable Reason = "unavailable"
 )
 
-// GrantError is a grant that gave no token.
+// GrantError is the error of a grant.
 type GrantError struct {
 	Reason Reason
-	// RetryAfter is how long the SSO asks to be left alone; 0 where it does not say.
+	// RetryAfter is the pause that the SSO asks for; 0: none.
 	RetryAfter time.Duration
-	// Err is the cause; its text is not told.
+	// Err is the cause. Callers are not told its text.
 	Err error
 
-	// remembered says that the SSO was not asked, as it has refused the same before.
+	// remembered says that the SSO was not asked, since it has refused the same before.
 	remembered bool
 }
 
-// Error says why, without repeating anything that was sent.
+// Error returns the reason, and nothing that was sent.
 func (e *GrantError) Error() string { return fmt.Sprintf("the SSO gave no token: %s", e.Reason) }
 
 // Unwrap returns the cause.
 func (e *GrantError) Unwrap() error { return e.Err }
 
-// grantError makes one of any error of a Grants.
+// grantError returns any error of a Grants as a *GrantError.
 func grantError(err error) *GrantError {
 	var g *GrantError
 	if errors.As(err, &g) {
@@ -102,7 +102,7 @@ func grantError(err error) *GrantError {
 	return &GrantError{Reason: Unavailable, Err: err}
 }
 
-// refusal is what callers are told of a login that failed: who names whose.
+// refusal is the error for callers whose login failed. who says whose login.
 func refusal(who string, reason Reason, err error) error {
 	switch reason {
 	case Refused:
@@ -121,8 +121,7 @@ func refusal(who string, reason Reason, err error) error {
 	return fault.WithOutcome(refused, fault.OutcomeOf(err))
 }
 
-// errSession is what callers with a session are told that there is not, or no
-// longer.
+// errSession is the error for callers whose session does not exist or has ended.
 func errSession() error {
 	return fault.New(fault.Unauthenticated, "there is no such session, or it has ended: sign in again")
 }

@@ -1,14 +1,13 @@
-// Package tokencache keeps the console tokens with which principals ask (GraphQL
-// contract, section Scope and principal): those of service accounts and of the
-// sessions that signIn began. A caller's own token passes through.
+// Package tokencache keeps the console tokens of principals (GraphQL contract, section Scope
+// and principal): those of service accounts, and those of sessions, which signIn begins. A
+// caller's own token passes through.
 //
-// A token in memory is handed out while it is good, without asking anyone. Before
-// its end it is renewed beside its use: one goroutine of one replica claims its
-// record in the Store, uses the refresh token and stores what it was given; the
-// others read that. A refresh token works once (document, section Authentication:
-// refresh token). Where the outcome of a refresh is unknown, as after a 502 or the
-// death of its replica, a session tries the same refresh token again, and ends only
-// if the SSO refuses it; a service account logs in by its password.
+// A token in memory is returned while it is good. Before its end it is renewed in the
+// background. One goroutine of one replica claims its record in the Store, uses the refresh
+// token, and stores the new tokens. The other replicas read those. A refresh token works once
+// (document, section Authentication: refresh token). The outcome of a refresh may be unknown,
+// as after a 502 or the death of the replica. Then a session tries the same refresh token
+// again, and ends only if the SSO refuses it. A service account logs in by its password.
 package tokencache
 
 import (
@@ -25,109 +24,106 @@ import (
 	"github.com/consoleql/consoleql/internal/principal"
 )
 
-// Options are what a Cache is made of.
+// Options are the parameters of a Cache.
 type Options struct {
 	Grants Grants
 	// Accounts are the service accounts by name; see principal.DefaultAccount and
 	// Cache.SetAccounts.
 	Accounts map[string]Account
-	// MAC is a keyed hash, under whose value the store remembers a refused password. All
-	// replicas that share the store must have the same; default: of a random key.
+	// MAC is a keyed hash. Its value names a refused password in the store. All replicas that
+	// share the store must have the same one; default: with a random key.
 	MAC func(text string) string
-	// Store keeps the records; default: a Memory of its own.
+	// Store keeps the records; default: a new Memory.
 	Store Store
-	// Realm names the console, so that records of two consoles in one store are not
-	// mixed up; the SSO's address will do.
+	// Realm names the console, such as by the SSO's address. It keeps apart the records of two
+	// consoles in one store.
 	Realm string
-	// SessionLifetime is how long a session lasts from its signIn; default 12 h.
+	// SessionLifetime is how long a session lasts after its signIn; default 12 h.
 	SessionLifetime time.Duration
-	// Lease is how long after its last sign of life a holder of a claim counts as
-	// dead; default 3 s. A holder that lives extends its claim for as long as the
-	// SSO takes to answer.
+	// Lease is how long a claim lasts without an extension; default 3 s. The holder extends
+	// its claim while it waits for the SSO.
 	Lease time.Duration
-	// Watch begins to watch over a session, by its principal's name. What it returns says
-	// what has been heard since of its end, through any replica. It is quick. nil: nobody
-	// tells.
+	// Watch begins to watch a session, by its principal's name. The function that it returns
+	// tells what has been heard since of the session's end, through any replica. It must be
+	// quick. nil: nothing is heard.
 	Watch func(name string) (news func() Revocation)
 	// Now is the clock; default time.Now.
 	Now func() time.Time
-	// Logger is told of grants that failed, without their secrets; default: discarded.
+	// Logger is told of failed grants, without secrets; default: discarded.
 	Logger *slog.Logger
 }
 
-// Revocation is what has been heard of the end of a session.
+// Revocation says whether a session is known to be ended.
 type Revocation uint8
 
-// The news.
+// The values of Revocation.
 const (
-	NotRevoked        Revocation = iota // it has certainly not been ended
-	RevocationUnknown                   // somebody may have ended it and not be heard
-	Revoked                             // somebody has said so
+	NotRevoked        Revocation = iota // the session was not ended
+	RevocationUnknown                   // the session may have been ended unheard
+	Revoked                             // the session was ended
 )
 
 // The times of a token.
 const (
-	// renewAhead is how long before its end a token is renewed, at most; a fifth of
-	// its life where that is less.
+	// renewAhead is how long before its end a token is renewed, but at most a fifth of its
+	// life.
 	renewAhead = 5 * time.Minute
-	// expiryMargin is taken off a token's life for the time that a call is under
-	// way, at most; a tenth of its life where that is less.
+	// expiryMargin is subtracted from a token's life, since a call takes time, but at most a
+	// tenth of its life.
 	expiryMargin = 5 * time.Second
-	// grantTimeout bounds one renewal, which outlives the caller that began it.
+	// grantTimeout bounds one renewal, which goes on without the caller that began it.
 	grantTimeout = 40 * time.Second
-	// firstPause and maxPause bound how long a refused login is not tried again, and
-	// refusedPause is how long the same password of a service account is not.
+	// firstPause and maxPause bound the pause after a refused login. refusedPause is the pause
+	// of a refused password of a service account.
 	firstPause   = time.Second
 	maxPause     = time.Minute
 	refusedPause = time.Hour
-	// shortPause is the first pause where the SSO, not the account, is in trouble, and
-	// probePause the longest of a service account, which all replicas share.
-	// sessionPause is the longest of a session.
+	// shortPause is the first pause while the SSO fails. probePause is the longest one of a
+	// service account, which all replicas share, and sessionPause that of a session.
 	shortPause   = 100 * time.Millisecond
 	probePause   = 2 * time.Second
 	sessionPause = 5 * time.Second
-	// probeTimeout bounds the logins of a service account after one has failed, so that
-	// a login that hangs does not outlast the SSO's trouble. Each fullProbe-th login has
-	// the whole time, for an SSO that has become slow.
+	// probeTimeout bounds the logins of a service account after a failure, so that a hanging
+	// login does not outlast the outage of the SSO. Each fullProbe-th login has the full
+	// timeout, for an SSO that has become slow.
 	probeTimeout = 2500 * time.Millisecond
 	// hedgeDelay is how long a service account waits for a refresh before it uses its
-	// password, and for a whole login before it probes beside it.
+	// password, and for a login before it probes beside it.
 	hedgeDelay = 4500 * time.Millisecond
 	fullProbe  = 8
-	// servedFor is the age at which a token that was never refused has served.
+	// servedFor is the age after which a token counts as accepted by the console, unless it
+	// was refused.
 	servedFor = 5 * time.Second
-	// storeTimeout bounds one question to the store, and storePause is how long one
-	// that gave no answer is not asked again.
+	// storeTimeout bounds one call to the store. After a failure the store is not called for
+	// storePause.
 	storeTimeout = time.Second
 	storePause   = time.Second
-	// keepAccount is how long an account's record is kept unused, keepFailure how
-	// long failures are remembered beyond their pause.
+	// keepAccount is how long an unused record of an account is kept. keepFailure is how long
+	// failures are remembered beyond their pause.
 	keepAccount = 7 * 24 * time.Hour
 	keepFailure = 10 * time.Minute
-	// checkAfter is the age of what is known of a session after which it is looked
-	// up again beside its use; mustCheckAfter, after which it is before its use. In
-	// between, a session that was signed out at another replica is still served where
-	// nobody tells (Options.Watch).
+	// checkAfter is the age after which a session is read again in the background. After
+	// mustCheckAfter it is read before it is used. In between, a session that was signed out
+	// at another replica is still used if Options.Watch tells nothing.
 	checkAfter     = 2 * time.Second
 	mustCheckAfter = 10 * time.Second
-	// unsureWait is how long a session waits for the store where it is not certain what
-	// has been heard of it.
+	// unsureWait is how long a session waits for the store if it may have been ended unheard.
 	unsureWait = 100 * time.Millisecond
 	// forgetAfter is how long an unused session stays in memory.
 	forgetAfter = 15 * time.Minute
-	// closeGrace is how long Close lets renewals end: their refresh tokens are spent.
+	// closeGrace is how long Close waits for renewals, since their refresh tokens are spent.
 	closeGrace = 5 * time.Second
 )
 
-// Cache gives each principal its console token. It is safe for concurrent use;
-// any number of them, in any number of processes, may share a store.
+// Cache returns the console token of each principal. It is safe for concurrent use. Any number
+// of caches, in any number of processes, may share a store.
 type Cache struct {
 	opts     Options
 	accounts atomic.Pointer[map[string]*entry] // by name
 	tasks    sync.WaitGroup
 	stop     context.Context //nolint:containedctx // ends the renewals under way when the cache closes
 	halt     context.CancelFunc
-	down     atomic.Int64 // the store is not asked before (Unix nanoseconds)
+	down     atomic.Int64 // the store is not called before (Unix nanoseconds)
 
 	sessions sync.Map // of *entry, by the principal's name
 	signIns  signInQueue
@@ -136,7 +132,7 @@ type Cache struct {
 	swept    time.Time
 }
 
-// New returns a cache. Close ends what it began.
+// New returns a Cache; Close ends it.
 func New(opts Options) *Cache {
 	if opts.Now == nil {
 		opts.Now = time.Now
@@ -162,14 +158,14 @@ func New(opts Options) *Cache {
 	return c
 }
 
-// digest names something of the console's in the store.
+// digest returns the name of something of this console in the store.
 func (c *Cache) digest(text string) string {
 	sum := sha256.Sum256([]byte(c.opts.Realm + "\x00" + text))
 	return hex.EncodeToString(sum[:])
 }
 
-// Close begins no further renewals, lets those under way end for a while and then
-// ends them.
+// Close begins no more renewals, and waits for those under way. After closeGrace it cancels
+// them.
 func (c *Cache) Close() {
 	c.mu.Lock()
 	c.closed = true
@@ -180,10 +176,9 @@ func (c *Cache) Close() {
 	c.halt()
 }
 
-// Token is the console token of the principal in ctx. It fails with
-// UNAUTHENTICATED for a caller who showed nothing, or whose session is unknown or
-// has ended, and with what the SSO said where a service account cannot log in:
-// FORBIDDEN for one that is locked.
+// Token returns the console token of the principal in ctx. It fails with UNAUTHENTICATED for
+// callers without credentials, and for sessions that are unknown or have ended. If a service
+// account cannot log in, it fails with the SSO's reason: FORBIDDEN for a locked account.
 func (c *Cache) Token(ctx context.Context) (string, error) {
 	p := principal.FromContext(ctx)
 	e, err := c.entryOf(p)
@@ -203,7 +198,7 @@ func (c *Cache) Token(ctx context.Context) (string, error) {
 	return c.waitForRefresh(ctx, e, now)
 }
 
-// entryOf is what is held for a principal; nil for a caller's own token.
+// entryOf returns the entry of a principal; nil for a caller's own token.
 func (c *Cache) entryOf(p principal.Principal) (*entry, error) {
 	switch p.Kind() {
 	case principal.PassThrough:
@@ -226,11 +221,11 @@ func (c *Cache) entryOf(p principal.Principal) (*entry, error) {
 	}
 }
 
-// Refused gives up a token that the console did not accept before its time, so
-// that the principal's next call renews it, once for all that were refused it.
-// After that, a token that is young is kept, since the next would hardly fare
-// better; the more often that happens in a row, the older it has to be. A token
-// that was not refused in its first seconds ends the row: it served. A caller's own token is the caller's matter.
+// Refused discards a token that the console refused before its end. The principal's next call
+// renews it, once for all calls that were refused. After that, a young token is kept, since
+// the next one would hardly be accepted. With each refusal in a row, the age of a young token
+// grows. A token that was not refused in its first seconds ends the row. A caller's own token
+// is ignored.
 func (c *Cache) Refused(ctx context.Context, token string) {
 	e, err := c.entryOf(principal.FromContext(ctx))
 	if err != nil || e == nil {
@@ -243,20 +238,20 @@ func (c *Cache) Refused(ctx context.Context, token string) {
 		return
 	}
 	age := now.Sub(h.token.Obtained)
-	if now.Sub(e.gaveUp) > 2*maxPause || e.doubted != token && age >= servedFor {
-		e.gaveUps = 0
+	if now.Sub(e.discardedAt) > 2*maxPause || e.keptRefused != token && age >= servedFor {
+		e.discards = 0
 	}
-	if young := backoff.Exponential(firstPause, maxPause, e.gaveUps); e.gaveUps > 0 && age < min(young, h.token.life()/2) {
-		e.doubted = token
+	if young := backoff.Exponential(firstPause, maxPause, e.discards); e.discards > 0 && age < min(young, h.token.life()/2) {
+		e.keptRefused = token
 		return
 	}
-	e.gaveUps, e.gaveUp = e.gaveUps+1, now
+	e.discards, e.discardedAt = e.discards+1, now
 	given := *h
 	given.refused, given.dueAt, given.goodUntil = true, time.Time{}, time.Time{}
 	e.cached.Store(&given)
 }
 
-// Warm obtains the default service account's token before anyone asks for it.
+// Warm obtains the default service account's token in advance.
 func (c *Cache) Warm(ctx context.Context) error {
 	if (*c.accounts.Load())[principal.DefaultAccount] == nil {
 		return nil
@@ -265,7 +260,7 @@ func (c *Cache) Warm(ctx context.Context) error {
 	return err
 }
 
-// sweep forgets sessions that have not been used for long, from time to time.
+// sweep removes sessions that were not used for long, once a minute.
 func (c *Cache) sweep() {
 	now := c.opts.Now()
 	c.mu.Lock()
@@ -281,7 +276,7 @@ func (c *Cache) sweep() {
 		e := value.(*entry)
 		e.mu.Lock()
 		defer e.mu.Unlock()
-		// What is looked up again while in use has not been used for as long as that is ago.
+		// A session that is used is also read again, so that checked tells its last use.
 		if h := e.cached.Load(); e.call == nil && (h == nil || now.Sub(h.checked) > forgetAfter) {
 			c.sessions.CompareAndDelete(name, e)
 		}
