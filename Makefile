@@ -1,6 +1,6 @@
 # The words of this project. `make help` explains them.
 .DEFAULT_GOAL := help
-.PHONY: help demo test clients lint fmt cover generate bench soak fuzz rotation build tools graphiql graphqljs vuln test-go126
+.PHONY: help demo test clients lint fmt cover generate bench soak pages fuzz rotation build tools graphiql graphqljs vuln test-go126
 
 # The toolchain of builds, tests and releases. It wins over an environment that says "local".
 export GOTOOLCHAIN := go1.27.3
@@ -55,7 +55,15 @@ soak: ## Load the gateway with everything for ten minutes, send uploads of 2 GiB
 	go test -count=1 -v -run TestSubscribersShareAPoll -timeout 30m ./test/e2e/subscriptions -crowd 1000
 	go test -count=1 -v -run TestRequestsDoNotExhaust -timeout 30m ./test/e2e/limits -attacks 200
 
-fuzz: ## Hold what reads the console's answers and Redis's entries to random bytes, a minute each
+pages: ## Run the tests that drive a real Chromium; make test runs them too
+	@./scripts/install-test-needs
+	go test -race -run Browser ./cmd/server ./internal/edge/graphiql/...
+
+fuzz: ## Play random queries, changes and bytes against independent calculations (10 minutes)
+	go test ./test/oracle -run TestAnswersAreTheOracles -oracle 20s
+	go test ./test/e2e/caching -run TestNoReadIsOlderThanAWrite -model 60s
+	go test ./test/e2e/subscriptions -run TestSubscriptionsAndQueriesAgree -agreement-seeds 20
+	go test ./test/e2e/joins -run TestWrongCounts -every-page-size
 	go test ./internal/consoleclient -run TestDecodersAgreeOnMutations -mutants 200
 	go test ./internal/consoleclient -run '^$$' -fuzz FuzzDecodersAgree -fuzztime 60s -fuzzminimizetime 1x
 	go test ./internal/responsecache -run '^$$' -fuzz FuzzEnvelope -fuzztime 60s -fuzzminimizetime 1x
