@@ -13,6 +13,7 @@ import (
 	"github.com/consoleql/consoleql/graph/loader"
 	"github.com/consoleql/consoleql/graph/mutation"
 	"github.com/consoleql/consoleql/graph/scalar"
+	"github.com/consoleql/consoleql/graph/subscription"
 	"github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/vektah/gqlparser/v2/ast"
 )
@@ -20,24 +21,24 @@ import (
 // region    ************************** generated!.gotpl **************************
 
 type MutationResolver interface {
-	UpdatePackage(ctx context.Context, input mutation.UpdatePackageInput) (*loader.UpdatePackagePayload, error)
-	DeletePackage(ctx context.Context, input mutation.DeletePackageInput) (*loader.DeletePackagePayload, error)
-	UploadPackage(ctx context.Context, input mutation.UploadPackageInput) (*loader.UploadPackagePayload, error)
-	CreatePackageUpload(ctx context.Context) (*loader.CreatePackageUploadPayload, error)
-	CompletePackageUpload(ctx context.Context, input mutation.CompletePackageUploadInput) (*loader.CompletePackageUploadPayload, error)
-	CreateQueue(ctx context.Context, input mutation.CreateQueueInput) (*loader.CreateQueuePayload, error)
-	UpdateQueue(ctx context.Context, input mutation.UpdateQueueInput) (*loader.UpdateQueuePayload, error)
-	DeleteQueue(ctx context.Context, input mutation.DeleteQueueInput) (*loader.DeleteQueuePayload, error)
-	SignIn(ctx context.Context, input mutation.SignInInput) (*loader.SignInPayload, error)
-	SignOut(ctx context.Context) (*loader.SignOutPayload, error)
-	CreateWorkflow(ctx context.Context, input mutation.CreateWorkflowInput) (*loader.CreateWorkflowPayload, error)
-	UpdateWorkflow(ctx context.Context, input mutation.UpdateWorkflowInput) (*loader.UpdateWorkflowPayload, error)
-	DeleteWorkflow(ctx context.Context, input mutation.DeleteWorkflowInput) (*loader.DeleteWorkflowPayload, error)
-	ExecuteWorkflow(ctx context.Context, input mutation.ExecuteWorkflowInput) (*loader.ExecuteWorkflowPayload, error)
-	AddWorkflowRobots(ctx context.Context, input mutation.AddWorkflowRobotsInput) (*loader.AddWorkflowRobotsPayload, error)
-	RemoveWorkflowRobot(ctx context.Context, input mutation.RemoveWorkflowRobotInput) (*loader.RemoveWorkflowRobotPayload, error)
-	UpgradeWorkflows(ctx context.Context, input mutation.UpgradeWorkflowsInput) (*loader.UpgradeWorkflowsPayload, error)
-	ExecuteWorkflowLayout(ctx context.Context, input mutation.ExecuteWorkflowLayoutInput) (*loader.ExecuteWorkflowLayoutPayload, error)
+	UpdatePackage(ctx context.Context, input mutation.UpdatePackageInput) (*mutation.UpdatePackagePayload, error)
+	DeletePackage(ctx context.Context, input mutation.DeletePackageInput) (*mutation.DeletePackagePayload, error)
+	UploadPackage(ctx context.Context, input mutation.UploadPackageInput) (*mutation.UploadPackagePayload, error)
+	CreatePackageUpload(ctx context.Context) (*mutation.CreatePackageUploadPayload, error)
+	CompletePackageUpload(ctx context.Context, input mutation.CompletePackageUploadInput) (*mutation.CompletePackageUploadPayload, error)
+	CreateQueue(ctx context.Context, input mutation.CreateQueueInput) (*mutation.CreateQueuePayload, error)
+	UpdateQueue(ctx context.Context, input mutation.UpdateQueueInput) (*mutation.UpdateQueuePayload, error)
+	DeleteQueue(ctx context.Context, input mutation.DeleteQueueInput) (*mutation.DeleteQueuePayload, error)
+	SignIn(ctx context.Context, input mutation.SignInInput) (*mutation.SignInPayload, error)
+	SignOut(ctx context.Context) (*mutation.SignOutPayload, error)
+	CreateWorkflow(ctx context.Context, input mutation.CreateWorkflowInput) (*mutation.CreateWorkflowPayload, error)
+	UpdateWorkflow(ctx context.Context, input mutation.UpdateWorkflowInput) (*mutation.UpdateWorkflowPayload, error)
+	DeleteWorkflow(ctx context.Context, input mutation.DeleteWorkflowInput) (*mutation.DeleteWorkflowPayload, error)
+	ExecuteWorkflow(ctx context.Context, input mutation.ExecuteWorkflowInput) (*mutation.ExecuteWorkflowPayload, error)
+	AddWorkflowRobots(ctx context.Context, input mutation.AddWorkflowRobotsInput) (*mutation.AddWorkflowRobotsPayload, error)
+	RemoveWorkflowRobot(ctx context.Context, input mutation.RemoveWorkflowRobotInput) (*mutation.RemoveWorkflowRobotPayload, error)
+	UpgradeWorkflows(ctx context.Context, input mutation.UpgradeWorkflowsInput) (*mutation.UpgradeWorkflowsPayload, error)
+	ExecuteWorkflowLayout(ctx context.Context, input mutation.ExecuteWorkflowLayoutInput) (*mutation.ExecuteWorkflowLayoutPayload, error)
 }
 type QueryResolver interface {
 	Companies(ctx context.Context, name *string) ([]*consoleclient.Company, error)
@@ -58,9 +59,9 @@ type QueryResolver interface {
 }
 type SubscriptionResolver interface {
 	RobotChanged(ctx context.Context, ids []string, queueID *string) (<-chan *consoleclient.Robot, error)
-	RobotEvents(ctx context.Context, ids []string, queueID *string, initial bool) (<-chan *loader.RobotEvent, error)
+	RobotEvents(ctx context.Context, ids []string, queueID *string, initial bool) (<-chan *subscription.RobotEvent, error)
 	WorkflowChanged(ctx context.Context, ids []string) (<-chan *consoleclient.Workflow, error)
-	WorkflowEvents(ctx context.Context, ids []string, initial bool) (<-chan *loader.WorkflowEvent, error)
+	WorkflowEvents(ctx context.Context, ids []string, initial bool) (<-chan *subscription.WorkflowEvent, error)
 }
 
 // endregion ************************** generated!.gotpl **************************
@@ -752,8 +753,8 @@ func (ec *executionContext) _Mutation_updatePackage(ctx context.Context, field g
 			return ec.Resolvers.Mutation().UpdatePackage(ctx, fc.Args["input"].(mutation.UpdatePackageInput))
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *loader.UpdatePackagePayload) graphql.Marshaler {
-			return ec.marshalOUpdatePackagePayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐUpdatePackagePayload(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *mutation.UpdatePackagePayload) graphql.Marshaler {
+			return ec.marshalOUpdatePackagePayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋmutationᚐUpdatePackagePayload(ctx, selections, v)
 		},
 		true,
 		false,
@@ -796,8 +797,8 @@ func (ec *executionContext) _Mutation_deletePackage(ctx context.Context, field g
 			return ec.Resolvers.Mutation().DeletePackage(ctx, fc.Args["input"].(mutation.DeletePackageInput))
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *loader.DeletePackagePayload) graphql.Marshaler {
-			return ec.marshalODeletePackagePayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐDeletePackagePayload(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *mutation.DeletePackagePayload) graphql.Marshaler {
+			return ec.marshalODeletePackagePayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋmutationᚐDeletePackagePayload(ctx, selections, v)
 		},
 		true,
 		false,
@@ -840,8 +841,8 @@ func (ec *executionContext) _Mutation_uploadPackage(ctx context.Context, field g
 			return ec.Resolvers.Mutation().UploadPackage(ctx, fc.Args["input"].(mutation.UploadPackageInput))
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *loader.UploadPackagePayload) graphql.Marshaler {
-			return ec.marshalOUploadPackagePayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐUploadPackagePayload(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *mutation.UploadPackagePayload) graphql.Marshaler {
+			return ec.marshalOUploadPackagePayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋmutationᚐUploadPackagePayload(ctx, selections, v)
 		},
 		true,
 		false,
@@ -883,8 +884,8 @@ func (ec *executionContext) _Mutation_createPackageUpload(ctx context.Context, f
 			return ec.Resolvers.Mutation().CreatePackageUpload(ctx)
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *loader.CreatePackageUploadPayload) graphql.Marshaler {
-			return ec.marshalOCreatePackageUploadPayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐCreatePackageUploadPayload(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *mutation.CreatePackageUploadPayload) graphql.Marshaler {
+			return ec.marshalOCreatePackageUploadPayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋmutationᚐCreatePackageUploadPayload(ctx, selections, v)
 		},
 		true,
 		false,
@@ -916,8 +917,8 @@ func (ec *executionContext) _Mutation_completePackageUpload(ctx context.Context,
 			return ec.Resolvers.Mutation().CompletePackageUpload(ctx, fc.Args["input"].(mutation.CompletePackageUploadInput))
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *loader.CompletePackageUploadPayload) graphql.Marshaler {
-			return ec.marshalOCompletePackageUploadPayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐCompletePackageUploadPayload(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *mutation.CompletePackageUploadPayload) graphql.Marshaler {
+			return ec.marshalOCompletePackageUploadPayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋmutationᚐCompletePackageUploadPayload(ctx, selections, v)
 		},
 		true,
 		false,
@@ -960,8 +961,8 @@ func (ec *executionContext) _Mutation_createQueue(ctx context.Context, field gra
 			return ec.Resolvers.Mutation().CreateQueue(ctx, fc.Args["input"].(mutation.CreateQueueInput))
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *loader.CreateQueuePayload) graphql.Marshaler {
-			return ec.marshalOCreateQueuePayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐCreateQueuePayload(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *mutation.CreateQueuePayload) graphql.Marshaler {
+			return ec.marshalOCreateQueuePayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋmutationᚐCreateQueuePayload(ctx, selections, v)
 		},
 		true,
 		false,
@@ -1004,8 +1005,8 @@ func (ec *executionContext) _Mutation_updateQueue(ctx context.Context, field gra
 			return ec.Resolvers.Mutation().UpdateQueue(ctx, fc.Args["input"].(mutation.UpdateQueueInput))
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *loader.UpdateQueuePayload) graphql.Marshaler {
-			return ec.marshalOUpdateQueuePayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐUpdateQueuePayload(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *mutation.UpdateQueuePayload) graphql.Marshaler {
+			return ec.marshalOUpdateQueuePayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋmutationᚐUpdateQueuePayload(ctx, selections, v)
 		},
 		true,
 		false,
@@ -1048,8 +1049,8 @@ func (ec *executionContext) _Mutation_deleteQueue(ctx context.Context, field gra
 			return ec.Resolvers.Mutation().DeleteQueue(ctx, fc.Args["input"].(mutation.DeleteQueueInput))
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *loader.DeleteQueuePayload) graphql.Marshaler {
-			return ec.marshalODeleteQueuePayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐDeleteQueuePayload(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *mutation.DeleteQueuePayload) graphql.Marshaler {
+			return ec.marshalODeleteQueuePayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋmutationᚐDeleteQueuePayload(ctx, selections, v)
 		},
 		true,
 		false,
@@ -1092,8 +1093,8 @@ func (ec *executionContext) _Mutation_signIn(ctx context.Context, field graphql.
 			return ec.Resolvers.Mutation().SignIn(ctx, fc.Args["input"].(mutation.SignInInput))
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *loader.SignInPayload) graphql.Marshaler {
-			return ec.marshalOSignInPayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐSignInPayload(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *mutation.SignInPayload) graphql.Marshaler {
+			return ec.marshalOSignInPayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋmutationᚐSignInPayload(ctx, selections, v)
 		},
 		true,
 		false,
@@ -1135,8 +1136,8 @@ func (ec *executionContext) _Mutation_signOut(ctx context.Context, field graphql
 			return ec.Resolvers.Mutation().SignOut(ctx)
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *loader.SignOutPayload) graphql.Marshaler {
-			return ec.marshalOSignOutPayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐSignOutPayload(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *mutation.SignOutPayload) graphql.Marshaler {
+			return ec.marshalOSignOutPayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋmutationᚐSignOutPayload(ctx, selections, v)
 		},
 		true,
 		false,
@@ -1168,8 +1169,8 @@ func (ec *executionContext) _Mutation_createWorkflow(ctx context.Context, field 
 			return ec.Resolvers.Mutation().CreateWorkflow(ctx, fc.Args["input"].(mutation.CreateWorkflowInput))
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *loader.CreateWorkflowPayload) graphql.Marshaler {
-			return ec.marshalOCreateWorkflowPayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐCreateWorkflowPayload(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *mutation.CreateWorkflowPayload) graphql.Marshaler {
+			return ec.marshalOCreateWorkflowPayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋmutationᚐCreateWorkflowPayload(ctx, selections, v)
 		},
 		true,
 		false,
@@ -1212,8 +1213,8 @@ func (ec *executionContext) _Mutation_updateWorkflow(ctx context.Context, field 
 			return ec.Resolvers.Mutation().UpdateWorkflow(ctx, fc.Args["input"].(mutation.UpdateWorkflowInput))
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *loader.UpdateWorkflowPayload) graphql.Marshaler {
-			return ec.marshalOUpdateWorkflowPayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐUpdateWorkflowPayload(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *mutation.UpdateWorkflowPayload) graphql.Marshaler {
+			return ec.marshalOUpdateWorkflowPayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋmutationᚐUpdateWorkflowPayload(ctx, selections, v)
 		},
 		true,
 		false,
@@ -1256,8 +1257,8 @@ func (ec *executionContext) _Mutation_deleteWorkflow(ctx context.Context, field 
 			return ec.Resolvers.Mutation().DeleteWorkflow(ctx, fc.Args["input"].(mutation.DeleteWorkflowInput))
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *loader.DeleteWorkflowPayload) graphql.Marshaler {
-			return ec.marshalODeleteWorkflowPayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐDeleteWorkflowPayload(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *mutation.DeleteWorkflowPayload) graphql.Marshaler {
+			return ec.marshalODeleteWorkflowPayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋmutationᚐDeleteWorkflowPayload(ctx, selections, v)
 		},
 		true,
 		false,
@@ -1300,8 +1301,8 @@ func (ec *executionContext) _Mutation_executeWorkflow(ctx context.Context, field
 			return ec.Resolvers.Mutation().ExecuteWorkflow(ctx, fc.Args["input"].(mutation.ExecuteWorkflowInput))
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *loader.ExecuteWorkflowPayload) graphql.Marshaler {
-			return ec.marshalOExecuteWorkflowPayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐExecuteWorkflowPayload(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *mutation.ExecuteWorkflowPayload) graphql.Marshaler {
+			return ec.marshalOExecuteWorkflowPayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋmutationᚐExecuteWorkflowPayload(ctx, selections, v)
 		},
 		true,
 		false,
@@ -1344,8 +1345,8 @@ func (ec *executionContext) _Mutation_addWorkflowRobots(ctx context.Context, fie
 			return ec.Resolvers.Mutation().AddWorkflowRobots(ctx, fc.Args["input"].(mutation.AddWorkflowRobotsInput))
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *loader.AddWorkflowRobotsPayload) graphql.Marshaler {
-			return ec.marshalOAddWorkflowRobotsPayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐAddWorkflowRobotsPayload(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *mutation.AddWorkflowRobotsPayload) graphql.Marshaler {
+			return ec.marshalOAddWorkflowRobotsPayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋmutationᚐAddWorkflowRobotsPayload(ctx, selections, v)
 		},
 		true,
 		false,
@@ -1388,8 +1389,8 @@ func (ec *executionContext) _Mutation_removeWorkflowRobot(ctx context.Context, f
 			return ec.Resolvers.Mutation().RemoveWorkflowRobot(ctx, fc.Args["input"].(mutation.RemoveWorkflowRobotInput))
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *loader.RemoveWorkflowRobotPayload) graphql.Marshaler {
-			return ec.marshalORemoveWorkflowRobotPayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐRemoveWorkflowRobotPayload(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *mutation.RemoveWorkflowRobotPayload) graphql.Marshaler {
+			return ec.marshalORemoveWorkflowRobotPayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋmutationᚐRemoveWorkflowRobotPayload(ctx, selections, v)
 		},
 		true,
 		false,
@@ -1432,8 +1433,8 @@ func (ec *executionContext) _Mutation_upgradeWorkflows(ctx context.Context, fiel
 			return ec.Resolvers.Mutation().UpgradeWorkflows(ctx, fc.Args["input"].(mutation.UpgradeWorkflowsInput))
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *loader.UpgradeWorkflowsPayload) graphql.Marshaler {
-			return ec.marshalOUpgradeWorkflowsPayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐUpgradeWorkflowsPayload(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *mutation.UpgradeWorkflowsPayload) graphql.Marshaler {
+			return ec.marshalOUpgradeWorkflowsPayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋmutationᚐUpgradeWorkflowsPayload(ctx, selections, v)
 		},
 		true,
 		false,
@@ -1476,8 +1477,8 @@ func (ec *executionContext) _Mutation_executeWorkflowLayout(ctx context.Context,
 			return ec.Resolvers.Mutation().ExecuteWorkflowLayout(ctx, fc.Args["input"].(mutation.ExecuteWorkflowLayoutInput))
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *loader.ExecuteWorkflowLayoutPayload) graphql.Marshaler {
-			return ec.marshalOExecuteWorkflowLayoutPayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐExecuteWorkflowLayoutPayload(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *mutation.ExecuteWorkflowLayoutPayload) graphql.Marshaler {
+			return ec.marshalOExecuteWorkflowLayoutPayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋmutationᚐExecuteWorkflowLayoutPayload(ctx, selections, v)
 		},
 		true,
 		false,
@@ -2304,8 +2305,8 @@ func (ec *executionContext) _Subscription_robotEvents(ctx context.Context, field
 			return ec.Resolvers.Subscription().RobotEvents(ctx, fc.Args["ids"].([]string), fc.Args["queueId"].(*string), fc.Args["initial"].(bool))
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *loader.RobotEvent) graphql.Marshaler {
-			return ec.marshalNRobotEvent2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐRobotEvent(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *subscription.RobotEvent) graphql.Marshaler {
+			return ec.marshalNRobotEvent2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋsubscriptionᚐRobotEvent(ctx, selections, v)
 		},
 		true,
 		true,
@@ -2392,8 +2393,8 @@ func (ec *executionContext) _Subscription_workflowEvents(ctx context.Context, fi
 			return ec.Resolvers.Subscription().WorkflowEvents(ctx, fc.Args["ids"].([]string), fc.Args["initial"].(bool))
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *loader.WorkflowEvent) graphql.Marshaler {
-			return ec.marshalNWorkflowEvent2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐWorkflowEvent(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *subscription.WorkflowEvent) graphql.Marshaler {
+			return ec.marshalNWorkflowEvent2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋsubscriptionᚐWorkflowEvent(ctx, selections, v)
 		},
 		true,
 		true,
@@ -2849,13 +2850,13 @@ func (ec *executionContext) marshalNDateTime2githubᚗcomᚋconsoleqlᚋconsoleq
 	return v
 }
 
-func (ec *executionContext) unmarshalNEventType2githubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐEventType(ctx context.Context, v any) (loader.EventType, error) {
-	var res loader.EventType
+func (ec *executionContext) unmarshalNEventType2githubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋsubscriptionᚐEventType(ctx context.Context, v any) (subscription.EventType, error) {
+	var res subscription.EventType
 	err := res.UnmarshalGQL(v)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) marshalNEventType2githubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐEventType(ctx context.Context, sel ast.SelectionSet, v loader.EventType) graphql.Marshaler {
+func (ec *executionContext) marshalNEventType2githubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋsubscriptionᚐEventType(ctx context.Context, sel ast.SelectionSet, v subscription.EventType) graphql.Marshaler {
 	return v
 }
 

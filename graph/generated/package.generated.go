@@ -18,8 +18,8 @@ import (
 // region    ************************** generated!.gotpl **************************
 
 type CompletePackageUploadPayloadResolver interface {
-	Package(ctx context.Context, obj *loader.CompletePackageUploadPayload) (*consoleclient.Package, error)
-	Version(ctx context.Context, obj *loader.CompletePackageUploadPayload) (*consoleclient.PackageVersion, error)
+	Package(ctx context.Context, obj *mutation.CompletePackageUploadPayload) (*consoleclient.Package, error)
+	Version(ctx context.Context, obj *mutation.CompletePackageUploadPayload) (*consoleclient.PackageVersion, error)
 }
 type PackageResolver interface {
 	Versions(ctx context.Context, obj *consoleclient.Package) ([]*consoleclient.PackageVersion, error)
@@ -33,11 +33,11 @@ type PackageVersionResolver interface {
 	Workflows(ctx context.Context, obj *consoleclient.PackageVersion, filter *consoleclient.WorkflowFilter, order *loader.SortOrder, first *int, after *string, offset *int) (*loader.Connection[consoleclient.Workflow], error)
 }
 type UpdatePackagePayloadResolver interface {
-	Package(ctx context.Context, obj *loader.UpdatePackagePayload) (*consoleclient.Package, error)
+	Package(ctx context.Context, obj *mutation.UpdatePackagePayload) (*consoleclient.Package, error)
 }
 type UploadPackagePayloadResolver interface {
-	Package(ctx context.Context, obj *loader.UploadPackagePayload) (*consoleclient.Package, error)
-	Version(ctx context.Context, obj *loader.UploadPackagePayload) (*consoleclient.PackageVersion, error)
+	Package(ctx context.Context, obj *mutation.UploadPackagePayload) (*consoleclient.Package, error)
+	Version(ctx context.Context, obj *mutation.UploadPackagePayload) (*consoleclient.PackageVersion, error)
 }
 
 // endregion ************************** generated!.gotpl **************************
@@ -221,35 +221,35 @@ func (ec *executionContext) fieldContext_AssetContent_isRequiredEncryption(_ con
 	return graphql.NewScalarFieldContext("AssetContent", field, false, false, "Boolean")
 }
 
-func (ec *executionContext) _CompletePackageUploadPayload_packageId(ctx context.Context, field graphql.CollectedField, obj *loader.CompletePackageUploadPayload) (ret graphql.Marshaler) {
+func (ec *executionContext) _CompletePackageUploadPayload_packageId(ctx context.Context, field graphql.CollectedField, obj *mutation.CompletePackageUploadPayload) (ret graphql.Marshaler) {
 	return ec.marshalNID2string(ctx, field.Selections, obj.PackageID)
 }
 func (ec *executionContext) fieldContext_CompletePackageUploadPayload_packageId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("CompletePackageUploadPayload", field, false, false, "ID")
 }
 
-func (ec *executionContext) _CompletePackageUploadPayload_packageVersionId(ctx context.Context, field graphql.CollectedField, obj *loader.CompletePackageUploadPayload) (ret graphql.Marshaler) {
+func (ec *executionContext) _CompletePackageUploadPayload_packageVersionId(ctx context.Context, field graphql.CollectedField, obj *mutation.CompletePackageUploadPayload) (ret graphql.Marshaler) {
 	return ec.marshalOID2ᚖstring(ctx, field.Selections, obj.PackageVersionID)
 }
 func (ec *executionContext) fieldContext_CompletePackageUploadPayload_packageVersionId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("CompletePackageUploadPayload", field, false, false, "ID")
 }
 
-func (ec *executionContext) _CompletePackageUploadPayload_packageName(ctx context.Context, field graphql.CollectedField, obj *loader.CompletePackageUploadPayload) (ret graphql.Marshaler) {
+func (ec *executionContext) _CompletePackageUploadPayload_packageName(ctx context.Context, field graphql.CollectedField, obj *mutation.CompletePackageUploadPayload) (ret graphql.Marshaler) {
 	return ec.marshalOString2ᚖstring(ctx, field.Selections, obj.PackageName)
 }
 func (ec *executionContext) fieldContext_CompletePackageUploadPayload_packageName(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("CompletePackageUploadPayload", field, false, false, "String")
 }
 
-func (ec *executionContext) _CompletePackageUploadPayload_lastVersion(ctx context.Context, field graphql.CollectedField, obj *loader.CompletePackageUploadPayload) (ret graphql.Marshaler) {
+func (ec *executionContext) _CompletePackageUploadPayload_lastVersion(ctx context.Context, field graphql.CollectedField, obj *mutation.CompletePackageUploadPayload) (ret graphql.Marshaler) {
 	return ec.marshalOString2ᚖstring(ctx, field.Selections, obj.LastVersion)
 }
 func (ec *executionContext) fieldContext_CompletePackageUploadPayload_lastVersion(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("CompletePackageUploadPayload", field, false, false, "String")
 }
 
-func (ec *executionContext) _CompletePackageUploadPayload_package(ctx context.Context, field graphql.CollectedField, obj *loader.CompletePackageUploadPayload) (ret graphql.Marshaler) {
+func (ec *executionContext) _CompletePackageUploadPayload_package(ctx context.Context, field graphql.CollectedField, obj *mutation.CompletePackageUploadPayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -281,7 +281,7 @@ func (ec *executionContext) fieldContext_CompletePackageUploadPayload_package(_ 
 	return fc, nil
 }
 
-func (ec *executionContext) _CompletePackageUploadPayload_version(ctx context.Context, field graphql.CollectedField, obj *loader.CompletePackageUploadPayload) (ret graphql.Marshaler) {
+func (ec *executionContext) _CompletePackageUploadPayload_version(ctx context.Context, field graphql.CollectedField, obj *mutation.CompletePackageUploadPayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -313,7 +313,7 @@ func (ec *executionContext) fieldContext_CompletePackageUploadPayload_version(_ 
 	return fc, nil
 }
 
-func (ec *executionContext) _CreatePackageUploadPayload_upload(ctx context.Context, field graphql.CollectedField, obj *loader.CreatePackageUploadPayload) (ret graphql.Marshaler) {
+func (ec *executionContext) _CreatePackageUploadPayload_upload(ctx context.Context, field graphql.CollectedField, obj *mutation.CreatePackageUploadPayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -345,7 +345,7 @@ func (ec *executionContext) fieldContext_CreatePackageUploadPayload_upload(_ con
 	return fc, nil
 }
 
-func (ec *executionContext) _DeletePackagePayload_deletedId(ctx context.Context, field graphql.CollectedField, obj *loader.DeletePackagePayload) (ret graphql.Marshaler) {
+func (ec *executionContext) _DeletePackagePayload_deletedId(ctx context.Context, field graphql.CollectedField, obj *mutation.DeletePackagePayload) (ret graphql.Marshaler) {
 	return ec.marshalNID2string(ctx, field.Selections, obj.DeletedID)
 }
 func (ec *executionContext) fieldContext_DeletePackagePayload_deletedId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
@@ -1072,7 +1072,7 @@ func (ec *executionContext) fieldContext_PackageVersion_workflows(ctx context.Co
 	return fc, nil
 }
 
-func (ec *executionContext) _UpdatePackagePayload_package(ctx context.Context, field graphql.CollectedField, obj *loader.UpdatePackagePayload) (ret graphql.Marshaler) {
+func (ec *executionContext) _UpdatePackagePayload_package(ctx context.Context, field graphql.CollectedField, obj *mutation.UpdatePackagePayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -1118,35 +1118,35 @@ func (ec *executionContext) fieldContext_UploadChannel_headers(_ context.Context
 	return graphql.NewScalarFieldContext("UploadChannel", field, false, false, "StringMap")
 }
 
-func (ec *executionContext) _UploadPackagePayload_packageId(ctx context.Context, field graphql.CollectedField, obj *loader.UploadPackagePayload) (ret graphql.Marshaler) {
+func (ec *executionContext) _UploadPackagePayload_packageId(ctx context.Context, field graphql.CollectedField, obj *mutation.UploadPackagePayload) (ret graphql.Marshaler) {
 	return ec.marshalNID2string(ctx, field.Selections, obj.PackageID)
 }
 func (ec *executionContext) fieldContext_UploadPackagePayload_packageId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("UploadPackagePayload", field, false, false, "ID")
 }
 
-func (ec *executionContext) _UploadPackagePayload_packageVersionId(ctx context.Context, field graphql.CollectedField, obj *loader.UploadPackagePayload) (ret graphql.Marshaler) {
+func (ec *executionContext) _UploadPackagePayload_packageVersionId(ctx context.Context, field graphql.CollectedField, obj *mutation.UploadPackagePayload) (ret graphql.Marshaler) {
 	return ec.marshalOID2ᚖstring(ctx, field.Selections, obj.PackageVersionID)
 }
 func (ec *executionContext) fieldContext_UploadPackagePayload_packageVersionId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("UploadPackagePayload", field, false, false, "ID")
 }
 
-func (ec *executionContext) _UploadPackagePayload_packageName(ctx context.Context, field graphql.CollectedField, obj *loader.UploadPackagePayload) (ret graphql.Marshaler) {
+func (ec *executionContext) _UploadPackagePayload_packageName(ctx context.Context, field graphql.CollectedField, obj *mutation.UploadPackagePayload) (ret graphql.Marshaler) {
 	return ec.marshalOString2ᚖstring(ctx, field.Selections, obj.PackageName)
 }
 func (ec *executionContext) fieldContext_UploadPackagePayload_packageName(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("UploadPackagePayload", field, false, false, "String")
 }
 
-func (ec *executionContext) _UploadPackagePayload_lastVersion(ctx context.Context, field graphql.CollectedField, obj *loader.UploadPackagePayload) (ret graphql.Marshaler) {
+func (ec *executionContext) _UploadPackagePayload_lastVersion(ctx context.Context, field graphql.CollectedField, obj *mutation.UploadPackagePayload) (ret graphql.Marshaler) {
 	return ec.marshalOString2ᚖstring(ctx, field.Selections, obj.LastVersion)
 }
 func (ec *executionContext) fieldContext_UploadPackagePayload_lastVersion(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("UploadPackagePayload", field, false, false, "String")
 }
 
-func (ec *executionContext) _UploadPackagePayload_package(ctx context.Context, field graphql.CollectedField, obj *loader.UploadPackagePayload) (ret graphql.Marshaler) {
+func (ec *executionContext) _UploadPackagePayload_package(ctx context.Context, field graphql.CollectedField, obj *mutation.UploadPackagePayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -1178,7 +1178,7 @@ func (ec *executionContext) fieldContext_UploadPackagePayload_package(_ context.
 	return fc, nil
 }
 
-func (ec *executionContext) _UploadPackagePayload_version(ctx context.Context, field graphql.CollectedField, obj *loader.UploadPackagePayload) (ret graphql.Marshaler) {
+func (ec *executionContext) _UploadPackagePayload_version(ctx context.Context, field graphql.CollectedField, obj *mutation.UploadPackagePayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -1711,7 +1711,7 @@ func (ec *executionContext) _AssetContent(ctx context.Context, sel ast.Selection
 
 var completePackageUploadPayloadImplementors = []string{"CompletePackageUploadPayload"}
 
-func (ec *executionContext) _CompletePackageUploadPayload(ctx context.Context, sel ast.SelectionSet, obj *loader.CompletePackageUploadPayload) graphql.Marshaler {
+func (ec *executionContext) _CompletePackageUploadPayload(ctx context.Context, sel ast.SelectionSet, obj *mutation.CompletePackageUploadPayload) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, completePackageUploadPayloadImplementors)
 
 	out := ec.answer.FieldSet(fields)
@@ -1772,7 +1772,7 @@ func (ec *executionContext) _CompletePackageUploadPayload(ctx context.Context, s
 
 var createPackageUploadPayloadImplementors = []string{"CreatePackageUploadPayload"}
 
-func (ec *executionContext) _CreatePackageUploadPayload(ctx context.Context, sel ast.SelectionSet, obj *loader.CreatePackageUploadPayload) graphql.Marshaler {
+func (ec *executionContext) _CreatePackageUploadPayload(ctx context.Context, sel ast.SelectionSet, obj *mutation.CreatePackageUploadPayload) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, createPackageUploadPayloadImplementors)
 
 	out := ec.answer.FieldSet(fields)
@@ -1808,7 +1808,7 @@ func (ec *executionContext) _CreatePackageUploadPayload(ctx context.Context, sel
 
 var deletePackagePayloadImplementors = []string{"DeletePackagePayload"}
 
-func (ec *executionContext) _DeletePackagePayload(ctx context.Context, sel ast.SelectionSet, obj *loader.DeletePackagePayload) graphql.Marshaler {
+func (ec *executionContext) _DeletePackagePayload(ctx context.Context, sel ast.SelectionSet, obj *mutation.DeletePackagePayload) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, deletePackagePayloadImplementors)
 
 	out := ec.answer.FieldSet(fields)
@@ -2264,7 +2264,7 @@ func (ec *executionContext) _PackageVersion(ctx context.Context, sel ast.Selecti
 
 var updatePackagePayloadImplementors = []string{"UpdatePackagePayload"}
 
-func (ec *executionContext) _UpdatePackagePayload(ctx context.Context, sel ast.SelectionSet, obj *loader.UpdatePackagePayload) graphql.Marshaler {
+func (ec *executionContext) _UpdatePackagePayload(ctx context.Context, sel ast.SelectionSet, obj *mutation.UpdatePackagePayload) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, updatePackagePayloadImplementors)
 
 	out := ec.answer.FieldSet(fields)
@@ -2341,7 +2341,7 @@ func (ec *executionContext) _UploadChannel(ctx context.Context, sel ast.Selectio
 
 var uploadPackagePayloadImplementors = []string{"UploadPackagePayload"}
 
-func (ec *executionContext) _UploadPackagePayload(ctx context.Context, sel ast.SelectionSet, obj *loader.UploadPackagePayload) graphql.Marshaler {
+func (ec *executionContext) _UploadPackagePayload(ctx context.Context, sel ast.SelectionSet, obj *mutation.UploadPackagePayload) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, uploadPackagePayloadImplementors)
 
 	out := ec.answer.FieldSet(fields)
@@ -2575,21 +2575,21 @@ func (ec *executionContext) unmarshalOAssetContentInput2ᚖgithubᚗcomᚋconsol
 	return &res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) marshalOCompletePackageUploadPayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐCompletePackageUploadPayload(ctx context.Context, sel ast.SelectionSet, v *loader.CompletePackageUploadPayload) graphql.Marshaler {
+func (ec *executionContext) marshalOCompletePackageUploadPayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋmutationᚐCompletePackageUploadPayload(ctx context.Context, sel ast.SelectionSet, v *mutation.CompletePackageUploadPayload) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
 	}
 	return ec._CompletePackageUploadPayload(ctx, sel, v)
 }
 
-func (ec *executionContext) marshalOCreatePackageUploadPayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐCreatePackageUploadPayload(ctx context.Context, sel ast.SelectionSet, v *loader.CreatePackageUploadPayload) graphql.Marshaler {
+func (ec *executionContext) marshalOCreatePackageUploadPayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋmutationᚐCreatePackageUploadPayload(ctx context.Context, sel ast.SelectionSet, v *mutation.CreatePackageUploadPayload) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
 	}
 	return ec._CreatePackageUploadPayload(ctx, sel, v)
 }
 
-func (ec *executionContext) marshalODeletePackagePayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐDeletePackagePayload(ctx context.Context, sel ast.SelectionSet, v *loader.DeletePackagePayload) graphql.Marshaler {
+func (ec *executionContext) marshalODeletePackagePayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋmutationᚐDeletePackagePayload(ctx context.Context, sel ast.SelectionSet, v *mutation.DeletePackagePayload) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
 	}
@@ -2644,7 +2644,7 @@ func (ec *executionContext) marshalOPackageVersion2ᚖgithubᚗcomᚋconsoleql�
 	return ec._PackageVersion(ctx, sel, v)
 }
 
-func (ec *executionContext) marshalOUpdatePackagePayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐUpdatePackagePayload(ctx context.Context, sel ast.SelectionSet, v *loader.UpdatePackagePayload) graphql.Marshaler {
+func (ec *executionContext) marshalOUpdatePackagePayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋmutationᚐUpdatePackagePayload(ctx context.Context, sel ast.SelectionSet, v *mutation.UpdatePackagePayload) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
 	}
@@ -2658,7 +2658,7 @@ func (ec *executionContext) marshalOUploadChannel2ᚖgithubᚗcomᚋconsoleqlᚋ
 	return ec._UploadChannel(ctx, sel, v)
 }
 
-func (ec *executionContext) marshalOUploadPackagePayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐUploadPackagePayload(ctx context.Context, sel ast.SelectionSet, v *loader.UploadPackagePayload) graphql.Marshaler {
+func (ec *executionContext) marshalOUploadPackagePayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋmutationᚐUploadPackagePayload(ctx context.Context, sel ast.SelectionSet, v *mutation.UploadPackagePayload) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
 	}

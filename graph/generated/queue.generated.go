@@ -18,7 +18,7 @@ import (
 // region    ************************** generated!.gotpl **************************
 
 type CreateQueuePayloadResolver interface {
-	Queue(ctx context.Context, obj *loader.CreateQueuePayload) (*consoleclient.Queue, error)
+	Queue(ctx context.Context, obj *mutation.CreateQueuePayload) (*consoleclient.Queue, error)
 }
 type QueueResolver interface {
 	Robots(ctx context.Context, obj *consoleclient.Queue, filter *consoleclient.RobotFilter, order *loader.SortOrder, first *int, after *string, offset *int) (*loader.Connection[consoleclient.Robot], error)
@@ -27,7 +27,7 @@ type QueueResolver interface {
 	Company(ctx context.Context, obj *consoleclient.Queue) (*consoleclient.Company, error)
 }
 type UpdateQueuePayloadResolver interface {
-	Queue(ctx context.Context, obj *loader.UpdateQueuePayload) (*consoleclient.Queue, error)
+	Queue(ctx context.Context, obj *mutation.UpdateQueuePayload) (*consoleclient.Queue, error)
 }
 
 // endregion ************************** generated!.gotpl **************************
@@ -130,7 +130,7 @@ func (ec *executionContext) field_Queue_workflows_args(ctx context.Context, rawA
 
 // region    **************************** field.gotpl *****************************
 
-func (ec *executionContext) _CreateQueuePayload_queue(ctx context.Context, field graphql.CollectedField, obj *loader.CreateQueuePayload) (ret graphql.Marshaler) {
+func (ec *executionContext) _CreateQueuePayload_queue(ctx context.Context, field graphql.CollectedField, obj *mutation.CreateQueuePayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -162,7 +162,7 @@ func (ec *executionContext) fieldContext_CreateQueuePayload_queue(_ context.Cont
 	return fc, nil
 }
 
-func (ec *executionContext) _DeleteQueuePayload_deletedId(ctx context.Context, field graphql.CollectedField, obj *loader.DeleteQueuePayload) (ret graphql.Marshaler) {
+func (ec *executionContext) _DeleteQueuePayload_deletedId(ctx context.Context, field graphql.CollectedField, obj *mutation.DeleteQueuePayload) (ret graphql.Marshaler) {
 	return ec.marshalNID2string(ctx, field.Selections, obj.DeletedID)
 }
 func (ec *executionContext) fieldContext_DeleteQueuePayload_deletedId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
@@ -561,7 +561,7 @@ func (ec *executionContext) fieldContext_QueueEdge_node(_ context.Context, field
 	return fc, nil
 }
 
-func (ec *executionContext) _UpdateQueuePayload_queue(ctx context.Context, field graphql.CollectedField, obj *loader.UpdateQueuePayload) (ret graphql.Marshaler) {
+func (ec *executionContext) _UpdateQueuePayload_queue(ctx context.Context, field graphql.CollectedField, obj *mutation.UpdateQueuePayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -873,7 +873,7 @@ func UnmarshalUpdateQueueInput(ctx context.Context, raw any) (mutation.UpdateQue
 
 var createQueuePayloadImplementors = []string{"CreateQueuePayload"}
 
-func (ec *executionContext) _CreateQueuePayload(ctx context.Context, sel ast.SelectionSet, obj *loader.CreateQueuePayload) graphql.Marshaler {
+func (ec *executionContext) _CreateQueuePayload(ctx context.Context, sel ast.SelectionSet, obj *mutation.CreateQueuePayload) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, createQueuePayloadImplementors)
 
 	out := ec.answer.FieldSet(fields)
@@ -909,7 +909,7 @@ func (ec *executionContext) _CreateQueuePayload(ctx context.Context, sel ast.Sel
 
 var deleteQueuePayloadImplementors = []string{"DeleteQueuePayload"}
 
-func (ec *executionContext) _DeleteQueuePayload(ctx context.Context, sel ast.SelectionSet, obj *loader.DeleteQueuePayload) graphql.Marshaler {
+func (ec *executionContext) _DeleteQueuePayload(ctx context.Context, sel ast.SelectionSet, obj *mutation.DeleteQueuePayload) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, deleteQueuePayloadImplementors)
 
 	out := ec.answer.FieldSet(fields)
@@ -1158,7 +1158,7 @@ func (ec *executionContext) _QueueEdge(ctx context.Context, sel ast.SelectionSet
 
 var updateQueuePayloadImplementors = []string{"UpdateQueuePayload"}
 
-func (ec *executionContext) _UpdateQueuePayload(ctx context.Context, sel ast.SelectionSet, obj *loader.UpdateQueuePayload) graphql.Marshaler {
+func (ec *executionContext) _UpdateQueuePayload(ctx context.Context, sel ast.SelectionSet, obj *mutation.UpdateQueuePayload) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, updateQueuePayloadImplementors)
 
 	out := ec.answer.FieldSet(fields)
@@ -1259,14 +1259,14 @@ func (ec *executionContext) unmarshalNUpdateQueueInput2githubᚗcomᚋconsoleql�
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) marshalOCreateQueuePayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐCreateQueuePayload(ctx context.Context, sel ast.SelectionSet, v *loader.CreateQueuePayload) graphql.Marshaler {
+func (ec *executionContext) marshalOCreateQueuePayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋmutationᚐCreateQueuePayload(ctx context.Context, sel ast.SelectionSet, v *mutation.CreateQueuePayload) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
 	}
 	return ec._CreateQueuePayload(ctx, sel, v)
 }
 
-func (ec *executionContext) marshalODeleteQueuePayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐDeleteQueuePayload(ctx context.Context, sel ast.SelectionSet, v *loader.DeleteQueuePayload) graphql.Marshaler {
+func (ec *executionContext) marshalODeleteQueuePayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋmutationᚐDeleteQueuePayload(ctx context.Context, sel ast.SelectionSet, v *mutation.DeleteQueuePayload) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
 	}
@@ -1295,7 +1295,7 @@ func (ec *executionContext) unmarshalOQueueFilter2ᚖgithubᚗcomᚋconsoleqlᚋ
 	return &res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) marshalOUpdateQueuePayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐUpdateQueuePayload(ctx context.Context, sel ast.SelectionSet, v *loader.UpdateQueuePayload) graphql.Marshaler {
+func (ec *executionContext) marshalOUpdateQueuePayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋmutationᚐUpdateQueuePayload(ctx context.Context, sel ast.SelectionSet, v *mutation.UpdateQueuePayload) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/consoleql/consoleql/graph/loader"
+	"github.com/consoleql/consoleql/graph/subscription"
 	"github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/vektah/gqlparser/v2/ast"
 )
@@ -333,21 +334,21 @@ func (ec *executionContext) fieldContext_RobotEdge_node(_ context.Context, field
 	return fc, nil
 }
 
-func (ec *executionContext) _RobotEvent_type(ctx context.Context, field graphql.CollectedField, obj *loader.RobotEvent) (ret graphql.Marshaler) {
-	return ec.marshalNEventType2githubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐEventType(ctx, field.Selections, obj.Type)
+func (ec *executionContext) _RobotEvent_type(ctx context.Context, field graphql.CollectedField, obj *subscription.RobotEvent) (ret graphql.Marshaler) {
+	return ec.marshalNEventType2githubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋsubscriptionᚐEventType(ctx, field.Selections, obj.Type)
 }
 func (ec *executionContext) fieldContext_RobotEvent_type(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("RobotEvent", field, false, false, "EventType")
 }
 
-func (ec *executionContext) _RobotEvent_id(ctx context.Context, field graphql.CollectedField, obj *loader.RobotEvent) (ret graphql.Marshaler) {
+func (ec *executionContext) _RobotEvent_id(ctx context.Context, field graphql.CollectedField, obj *subscription.RobotEvent) (ret graphql.Marshaler) {
 	return ec.marshalNID2string(ctx, field.Selections, obj.ID)
 }
 func (ec *executionContext) fieldContext_RobotEvent_id(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("RobotEvent", field, false, false, "ID")
 }
 
-func (ec *executionContext) _RobotEvent_robot(ctx context.Context, field graphql.CollectedField, obj *loader.RobotEvent) (ret graphql.Marshaler) {
+func (ec *executionContext) _RobotEvent_robot(ctx context.Context, field graphql.CollectedField, obj *subscription.RobotEvent) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -666,7 +667,7 @@ func (ec *executionContext) _RobotEdge(ctx context.Context, sel ast.SelectionSet
 
 var robotEventImplementors = []string{"RobotEvent"}
 
-func (ec *executionContext) _RobotEvent(ctx context.Context, sel ast.SelectionSet, obj *loader.RobotEvent) graphql.Marshaler {
+func (ec *executionContext) _RobotEvent(ctx context.Context, sel ast.SelectionSet, obj *subscription.RobotEvent) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, robotEventImplementors)
 
 	out := ec.answer.FieldSet(fields)
@@ -772,7 +773,7 @@ func (ec *executionContext) marshalNRobotEdge2ᚖgithubᚗcomᚋconsoleqlᚋcons
 	return ec._RobotEdge(ctx, sel, v)
 }
 
-func (ec *executionContext) marshalNRobotEvent2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐRobotEvent(ctx context.Context, sel ast.SelectionSet, v *loader.RobotEvent) graphql.Marshaler {
+func (ec *executionContext) marshalNRobotEvent2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋsubscriptionᚐRobotEvent(ctx context.Context, sel ast.SelectionSet, v *subscription.RobotEvent) graphql.Marshaler {
 	if v == nil {
 		graphql.AddInvalidNullError(ctx, "RobotEvent!")
 		return graphql.Null

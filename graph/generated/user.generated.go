@@ -9,7 +9,6 @@ import (
 	"sync/atomic"
 
 	"github.com/99designs/gqlgen/graphql"
-	"github.com/consoleql/consoleql/graph/loader"
 	"github.com/consoleql/consoleql/graph/mutation"
 	"github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/vektah/gqlparser/v2/ast"
@@ -22,7 +21,7 @@ type CompanyUserResolver interface {
 	AssignedDepartment(ctx context.Context, obj *consoleclient.CompanyUser) (*consoleclient.Department, error)
 }
 type SignInPayloadResolver interface {
-	Viewer(ctx context.Context, obj *loader.SignInPayload) (*consoleclient.CompanyUser, error)
+	Viewer(ctx context.Context, obj *mutation.SignInPayload) (*consoleclient.CompanyUser, error)
 }
 
 // endregion ************************** generated!.gotpl **************************
@@ -297,21 +296,21 @@ func (ec *executionContext) fieldContext_CompanyUser_assignedDepartment(_ contex
 	return fc, nil
 }
 
-func (ec *executionContext) _SignInPayload_sessionToken(ctx context.Context, field graphql.CollectedField, obj *loader.SignInPayload) (ret graphql.Marshaler) {
+func (ec *executionContext) _SignInPayload_sessionToken(ctx context.Context, field graphql.CollectedField, obj *mutation.SignInPayload) (ret graphql.Marshaler) {
 	return ec.marshalNString2string(ctx, field.Selections, obj.SessionToken)
 }
 func (ec *executionContext) fieldContext_SignInPayload_sessionToken(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("SignInPayload", field, false, false, "String")
 }
 
-func (ec *executionContext) _SignInPayload_expiresAt(ctx context.Context, field graphql.CollectedField, obj *loader.SignInPayload) (ret graphql.Marshaler) {
+func (ec *executionContext) _SignInPayload_expiresAt(ctx context.Context, field graphql.CollectedField, obj *mutation.SignInPayload) (ret graphql.Marshaler) {
 	return ec.marshalNDateTime2githubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐDateTime(ctx, field.Selections, obj.ExpiresAt)
 }
 func (ec *executionContext) fieldContext_SignInPayload_expiresAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("SignInPayload", field, false, false, "DateTime")
 }
 
-func (ec *executionContext) _SignInPayload_viewer(ctx context.Context, field graphql.CollectedField, obj *loader.SignInPayload) (ret graphql.Marshaler) {
+func (ec *executionContext) _SignInPayload_viewer(ctx context.Context, field graphql.CollectedField, obj *mutation.SignInPayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -343,7 +342,7 @@ func (ec *executionContext) fieldContext_SignInPayload_viewer(_ context.Context,
 	return fc, nil
 }
 
-func (ec *executionContext) _SignOutPayload_ok(ctx context.Context, field graphql.CollectedField, obj *loader.SignOutPayload) (ret graphql.Marshaler) {
+func (ec *executionContext) _SignOutPayload_ok(ctx context.Context, field graphql.CollectedField, obj *mutation.SignOutPayload) (ret graphql.Marshaler) {
 	return ec.marshalNBoolean2bool(ctx, field.Selections, obj.Ok)
 }
 func (ec *executionContext) fieldContext_SignOutPayload_ok(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
@@ -600,7 +599,7 @@ func (ec *executionContext) _CompanyUser(ctx context.Context, sel ast.SelectionS
 
 var signInPayloadImplementors = []string{"SignInPayload"}
 
-func (ec *executionContext) _SignInPayload(ctx context.Context, sel ast.SelectionSet, obj *loader.SignInPayload) graphql.Marshaler {
+func (ec *executionContext) _SignInPayload(ctx context.Context, sel ast.SelectionSet, obj *mutation.SignInPayload) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, signInPayloadImplementors)
 
 	out := ec.answer.FieldSet(fields)
@@ -646,7 +645,7 @@ func (ec *executionContext) _SignInPayload(ctx context.Context, sel ast.Selectio
 
 var signOutPayloadImplementors = []string{"SignOutPayload"}
 
-func (ec *executionContext) _SignOutPayload(ctx context.Context, sel ast.SelectionSet, obj *loader.SignOutPayload) graphql.Marshaler {
+func (ec *executionContext) _SignOutPayload(ctx context.Context, sel ast.SelectionSet, obj *mutation.SignOutPayload) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, signOutPayloadImplementors)
 
 	out := ec.answer.FieldSet(fields)
@@ -762,14 +761,14 @@ func (ec *executionContext) marshalOCompanyUser2ᚖgithubᚗcomᚋconsoleqlᚋco
 	return ec._CompanyUser(ctx, sel, v)
 }
 
-func (ec *executionContext) marshalOSignInPayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐSignInPayload(ctx context.Context, sel ast.SelectionSet, v *loader.SignInPayload) graphql.Marshaler {
+func (ec *executionContext) marshalOSignInPayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋmutationᚐSignInPayload(ctx context.Context, sel ast.SelectionSet, v *mutation.SignInPayload) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
 	}
 	return ec._SignInPayload(ctx, sel, v)
 }
 
-func (ec *executionContext) marshalOSignOutPayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐSignOutPayload(ctx context.Context, sel ast.SelectionSet, v *loader.SignOutPayload) graphql.Marshaler {
+func (ec *executionContext) marshalOSignOutPayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋmutationᚐSignOutPayload(ctx context.Context, sel ast.SelectionSet, v *mutation.SignOutPayload) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/consoleql/consoleql/graph/loader"
 	"github.com/consoleql/consoleql/graph/mutation"
+	"github.com/consoleql/consoleql/graph/subscription"
 	"github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/vektah/gqlparser/v2/ast"
 )
@@ -18,22 +19,22 @@ import (
 // region    ************************** generated!.gotpl **************************
 
 type AddWorkflowRobotsPayloadResolver interface {
-	Workflow(ctx context.Context, obj *loader.AddWorkflowRobotsPayload) (*consoleclient.Workflow, error)
+	Workflow(ctx context.Context, obj *mutation.AddWorkflowRobotsPayload) (*consoleclient.Workflow, error)
 }
 type CreateWorkflowPayloadResolver interface {
-	Workflow(ctx context.Context, obj *loader.CreateWorkflowPayload) (*consoleclient.Workflow, error)
+	Workflow(ctx context.Context, obj *mutation.CreateWorkflowPayload) (*consoleclient.Workflow, error)
 }
 type ExecuteWorkflowPayloadResolver interface {
-	Workflow(ctx context.Context, obj *loader.ExecuteWorkflowPayload) (*consoleclient.Workflow, error)
+	Workflow(ctx context.Context, obj *mutation.ExecuteWorkflowPayload) (*consoleclient.Workflow, error)
 }
 type RemoveWorkflowRobotPayloadResolver interface {
-	Workflow(ctx context.Context, obj *loader.RemoveWorkflowRobotPayload) (*consoleclient.Workflow, error)
+	Workflow(ctx context.Context, obj *mutation.RemoveWorkflowRobotPayload) (*consoleclient.Workflow, error)
 }
 type UpdateWorkflowPayloadResolver interface {
-	Workflow(ctx context.Context, obj *loader.UpdateWorkflowPayload) (*consoleclient.Workflow, error)
+	Workflow(ctx context.Context, obj *mutation.UpdateWorkflowPayload) (*consoleclient.Workflow, error)
 }
 type UpgradeWorkflowsPayloadResolver interface {
-	Workflows(ctx context.Context, obj *loader.UpgradeWorkflowsPayload) ([]*consoleclient.Workflow, error)
+	Workflows(ctx context.Context, obj *mutation.UpgradeWorkflowsPayload) ([]*consoleclient.Workflow, error)
 }
 type WorkflowResolver interface {
 	Package(ctx context.Context, obj *consoleclient.Workflow) (*consoleclient.Package, error)
@@ -52,7 +53,7 @@ type WorkflowResolver interface {
 
 // region    **************************** field.gotpl *****************************
 
-func (ec *executionContext) _AddWorkflowRobotsPayload_results(ctx context.Context, field graphql.CollectedField, obj *loader.AddWorkflowRobotsPayload) (ret graphql.Marshaler) {
+func (ec *executionContext) _AddWorkflowRobotsPayload_results(ctx context.Context, field graphql.CollectedField, obj *mutation.AddWorkflowRobotsPayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -84,7 +85,7 @@ func (ec *executionContext) fieldContext_AddWorkflowRobotsPayload_results(_ cont
 	return fc, nil
 }
 
-func (ec *executionContext) _AddWorkflowRobotsPayload_workflow(ctx context.Context, field graphql.CollectedField, obj *loader.AddWorkflowRobotsPayload) (ret graphql.Marshaler) {
+func (ec *executionContext) _AddWorkflowRobotsPayload_workflow(ctx context.Context, field graphql.CollectedField, obj *mutation.AddWorkflowRobotsPayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -116,7 +117,7 @@ func (ec *executionContext) fieldContext_AddWorkflowRobotsPayload_workflow(_ con
 	return fc, nil
 }
 
-func (ec *executionContext) _CreateWorkflowPayload_workflow(ctx context.Context, field graphql.CollectedField, obj *loader.CreateWorkflowPayload) (ret graphql.Marshaler) {
+func (ec *executionContext) _CreateWorkflowPayload_workflow(ctx context.Context, field graphql.CollectedField, obj *mutation.CreateWorkflowPayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -148,14 +149,14 @@ func (ec *executionContext) fieldContext_CreateWorkflowPayload_workflow(_ contex
 	return fc, nil
 }
 
-func (ec *executionContext) _DeleteWorkflowPayload_deletedId(ctx context.Context, field graphql.CollectedField, obj *loader.DeleteWorkflowPayload) (ret graphql.Marshaler) {
+func (ec *executionContext) _DeleteWorkflowPayload_deletedId(ctx context.Context, field graphql.CollectedField, obj *mutation.DeleteWorkflowPayload) (ret graphql.Marshaler) {
 	return ec.marshalNID2string(ctx, field.Selections, obj.DeletedID)
 }
 func (ec *executionContext) fieldContext_DeleteWorkflowPayload_deletedId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("DeleteWorkflowPayload", field, false, false, "ID")
 }
 
-func (ec *executionContext) _ExecuteWorkflowPayload_jobs(ctx context.Context, field graphql.CollectedField, obj *loader.ExecuteWorkflowPayload) (ret graphql.Marshaler) {
+func (ec *executionContext) _ExecuteWorkflowPayload_jobs(ctx context.Context, field graphql.CollectedField, obj *mutation.ExecuteWorkflowPayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -187,7 +188,7 @@ func (ec *executionContext) fieldContext_ExecuteWorkflowPayload_jobs(_ context.C
 	return fc, nil
 }
 
-func (ec *executionContext) _ExecuteWorkflowPayload_workflow(ctx context.Context, field graphql.CollectedField, obj *loader.ExecuteWorkflowPayload) (ret graphql.Marshaler) {
+func (ec *executionContext) _ExecuteWorkflowPayload_workflow(ctx context.Context, field graphql.CollectedField, obj *mutation.ExecuteWorkflowPayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -247,7 +248,7 @@ func (ec *executionContext) fieldContext_JobStateNotification_recipients(_ conte
 	return graphql.NewScalarFieldContext("JobStateNotification", field, false, false, "String")
 }
 
-func (ec *executionContext) _RemoveWorkflowRobotPayload_workflow(ctx context.Context, field graphql.CollectedField, obj *loader.RemoveWorkflowRobotPayload) (ret graphql.Marshaler) {
+func (ec *executionContext) _RemoveWorkflowRobotPayload_workflow(ctx context.Context, field graphql.CollectedField, obj *mutation.RemoveWorkflowRobotPayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -279,7 +280,7 @@ func (ec *executionContext) fieldContext_RemoveWorkflowRobotPayload_workflow(_ c
 	return fc, nil
 }
 
-func (ec *executionContext) _UpdateWorkflowPayload_workflow(ctx context.Context, field graphql.CollectedField, obj *loader.UpdateWorkflowPayload) (ret graphql.Marshaler) {
+func (ec *executionContext) _UpdateWorkflowPayload_workflow(ctx context.Context, field graphql.CollectedField, obj *mutation.UpdateWorkflowPayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -311,35 +312,35 @@ func (ec *executionContext) fieldContext_UpdateWorkflowPayload_workflow(_ contex
 	return fc, nil
 }
 
-func (ec *executionContext) _UpgradeWorkflowsPayload_total(ctx context.Context, field graphql.CollectedField, obj *loader.UpgradeWorkflowsPayload) (ret graphql.Marshaler) {
+func (ec *executionContext) _UpgradeWorkflowsPayload_total(ctx context.Context, field graphql.CollectedField, obj *mutation.UpgradeWorkflowsPayload) (ret graphql.Marshaler) {
 	return ec.marshalOInt2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐInt(ctx, field.Selections, obj.Total)
 }
 func (ec *executionContext) fieldContext_UpgradeWorkflowsPayload_total(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("UpgradeWorkflowsPayload", field, false, false, "Int")
 }
 
-func (ec *executionContext) _UpgradeWorkflowsPayload_successCount(ctx context.Context, field graphql.CollectedField, obj *loader.UpgradeWorkflowsPayload) (ret graphql.Marshaler) {
+func (ec *executionContext) _UpgradeWorkflowsPayload_successCount(ctx context.Context, field graphql.CollectedField, obj *mutation.UpgradeWorkflowsPayload) (ret graphql.Marshaler) {
 	return ec.marshalOInt2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐInt(ctx, field.Selections, obj.SuccessCount)
 }
 func (ec *executionContext) fieldContext_UpgradeWorkflowsPayload_successCount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("UpgradeWorkflowsPayload", field, false, false, "Int")
 }
 
-func (ec *executionContext) _UpgradeWorkflowsPayload_failureCount(ctx context.Context, field graphql.CollectedField, obj *loader.UpgradeWorkflowsPayload) (ret graphql.Marshaler) {
+func (ec *executionContext) _UpgradeWorkflowsPayload_failureCount(ctx context.Context, field graphql.CollectedField, obj *mutation.UpgradeWorkflowsPayload) (ret graphql.Marshaler) {
 	return ec.marshalOInt2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐInt(ctx, field.Selections, obj.FailureCount)
 }
 func (ec *executionContext) fieldContext_UpgradeWorkflowsPayload_failureCount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("UpgradeWorkflowsPayload", field, false, false, "Int")
 }
 
-func (ec *executionContext) _UpgradeWorkflowsPayload_missingCount(ctx context.Context, field graphql.CollectedField, obj *loader.UpgradeWorkflowsPayload) (ret graphql.Marshaler) {
+func (ec *executionContext) _UpgradeWorkflowsPayload_missingCount(ctx context.Context, field graphql.CollectedField, obj *mutation.UpgradeWorkflowsPayload) (ret graphql.Marshaler) {
 	return ec.marshalOInt2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐInt(ctx, field.Selections, obj.MissingCount)
 }
 func (ec *executionContext) fieldContext_UpgradeWorkflowsPayload_missingCount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("UpgradeWorkflowsPayload", field, false, false, "Int")
 }
 
-func (ec *executionContext) _UpgradeWorkflowsPayload_failedList(ctx context.Context, field graphql.CollectedField, obj *loader.UpgradeWorkflowsPayload) (ret graphql.Marshaler) {
+func (ec *executionContext) _UpgradeWorkflowsPayload_failedList(ctx context.Context, field graphql.CollectedField, obj *mutation.UpgradeWorkflowsPayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -371,7 +372,7 @@ func (ec *executionContext) fieldContext_UpgradeWorkflowsPayload_failedList(_ co
 	return fc, nil
 }
 
-func (ec *executionContext) _UpgradeWorkflowsPayload_warningList(ctx context.Context, field graphql.CollectedField, obj *loader.UpgradeWorkflowsPayload) (ret graphql.Marshaler) {
+func (ec *executionContext) _UpgradeWorkflowsPayload_warningList(ctx context.Context, field graphql.CollectedField, obj *mutation.UpgradeWorkflowsPayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -403,7 +404,7 @@ func (ec *executionContext) fieldContext_UpgradeWorkflowsPayload_warningList(_ c
 	return fc, nil
 }
 
-func (ec *executionContext) _UpgradeWorkflowsPayload_workflows(ctx context.Context, field graphql.CollectedField, obj *loader.UpgradeWorkflowsPayload) (ret graphql.Marshaler) {
+func (ec *executionContext) _UpgradeWorkflowsPayload_workflows(ctx context.Context, field graphql.CollectedField, obj *mutation.UpgradeWorkflowsPayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -1001,21 +1002,21 @@ func (ec *executionContext) fieldContext_WorkflowEdge_node(_ context.Context, fi
 	return fc, nil
 }
 
-func (ec *executionContext) _WorkflowEvent_type(ctx context.Context, field graphql.CollectedField, obj *loader.WorkflowEvent) (ret graphql.Marshaler) {
-	return ec.marshalNEventType2githubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐEventType(ctx, field.Selections, obj.Type)
+func (ec *executionContext) _WorkflowEvent_type(ctx context.Context, field graphql.CollectedField, obj *subscription.WorkflowEvent) (ret graphql.Marshaler) {
+	return ec.marshalNEventType2githubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋsubscriptionᚐEventType(ctx, field.Selections, obj.Type)
 }
 func (ec *executionContext) fieldContext_WorkflowEvent_type(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("WorkflowEvent", field, false, false, "EventType")
 }
 
-func (ec *executionContext) _WorkflowEvent_id(ctx context.Context, field graphql.CollectedField, obj *loader.WorkflowEvent) (ret graphql.Marshaler) {
+func (ec *executionContext) _WorkflowEvent_id(ctx context.Context, field graphql.CollectedField, obj *subscription.WorkflowEvent) (ret graphql.Marshaler) {
 	return ec.marshalNID2string(ctx, field.Selections, obj.ID)
 }
 func (ec *executionContext) fieldContext_WorkflowEvent_id(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("WorkflowEvent", field, false, false, "ID")
 }
 
-func (ec *executionContext) _WorkflowEvent_workflow(ctx context.Context, field graphql.CollectedField, obj *loader.WorkflowEvent) (ret graphql.Marshaler) {
+func (ec *executionContext) _WorkflowEvent_workflow(ctx context.Context, field graphql.CollectedField, obj *subscription.WorkflowEvent) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -1824,7 +1825,7 @@ func UnmarshalWorkflowFilter(ctx context.Context, raw any) (consoleclient.Workfl
 
 var addWorkflowRobotsPayloadImplementors = []string{"AddWorkflowRobotsPayload"}
 
-func (ec *executionContext) _AddWorkflowRobotsPayload(ctx context.Context, sel ast.SelectionSet, obj *loader.AddWorkflowRobotsPayload) graphql.Marshaler {
+func (ec *executionContext) _AddWorkflowRobotsPayload(ctx context.Context, sel ast.SelectionSet, obj *mutation.AddWorkflowRobotsPayload) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, addWorkflowRobotsPayloadImplementors)
 
 	out := ec.answer.FieldSet(fields)
@@ -1865,7 +1866,7 @@ func (ec *executionContext) _AddWorkflowRobotsPayload(ctx context.Context, sel a
 
 var createWorkflowPayloadImplementors = []string{"CreateWorkflowPayload"}
 
-func (ec *executionContext) _CreateWorkflowPayload(ctx context.Context, sel ast.SelectionSet, obj *loader.CreateWorkflowPayload) graphql.Marshaler {
+func (ec *executionContext) _CreateWorkflowPayload(ctx context.Context, sel ast.SelectionSet, obj *mutation.CreateWorkflowPayload) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, createWorkflowPayloadImplementors)
 
 	out := ec.answer.FieldSet(fields)
@@ -1901,7 +1902,7 @@ func (ec *executionContext) _CreateWorkflowPayload(ctx context.Context, sel ast.
 
 var deleteWorkflowPayloadImplementors = []string{"DeleteWorkflowPayload"}
 
-func (ec *executionContext) _DeleteWorkflowPayload(ctx context.Context, sel ast.SelectionSet, obj *loader.DeleteWorkflowPayload) graphql.Marshaler {
+func (ec *executionContext) _DeleteWorkflowPayload(ctx context.Context, sel ast.SelectionSet, obj *mutation.DeleteWorkflowPayload) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, deleteWorkflowPayloadImplementors)
 
 	out := ec.answer.FieldSet(fields)
@@ -1937,7 +1938,7 @@ func (ec *executionContext) _DeleteWorkflowPayload(ctx context.Context, sel ast.
 
 var executeWorkflowPayloadImplementors = []string{"ExecuteWorkflowPayload"}
 
-func (ec *executionContext) _ExecuteWorkflowPayload(ctx context.Context, sel ast.SelectionSet, obj *loader.ExecuteWorkflowPayload) graphql.Marshaler {
+func (ec *executionContext) _ExecuteWorkflowPayload(ctx context.Context, sel ast.SelectionSet, obj *mutation.ExecuteWorkflowPayload) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, executeWorkflowPayloadImplementors)
 
 	out := ec.answer.FieldSet(fields)
@@ -2029,7 +2030,7 @@ func (ec *executionContext) _JobStateNotification(ctx context.Context, sel ast.S
 
 var removeWorkflowRobotPayloadImplementors = []string{"RemoveWorkflowRobotPayload"}
 
-func (ec *executionContext) _RemoveWorkflowRobotPayload(ctx context.Context, sel ast.SelectionSet, obj *loader.RemoveWorkflowRobotPayload) graphql.Marshaler {
+func (ec *executionContext) _RemoveWorkflowRobotPayload(ctx context.Context, sel ast.SelectionSet, obj *mutation.RemoveWorkflowRobotPayload) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, removeWorkflowRobotPayloadImplementors)
 
 	out := ec.answer.FieldSet(fields)
@@ -2065,7 +2066,7 @@ func (ec *executionContext) _RemoveWorkflowRobotPayload(ctx context.Context, sel
 
 var updateWorkflowPayloadImplementors = []string{"UpdateWorkflowPayload"}
 
-func (ec *executionContext) _UpdateWorkflowPayload(ctx context.Context, sel ast.SelectionSet, obj *loader.UpdateWorkflowPayload) graphql.Marshaler {
+func (ec *executionContext) _UpdateWorkflowPayload(ctx context.Context, sel ast.SelectionSet, obj *mutation.UpdateWorkflowPayload) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, updateWorkflowPayloadImplementors)
 
 	out := ec.answer.FieldSet(fields)
@@ -2101,7 +2102,7 @@ func (ec *executionContext) _UpdateWorkflowPayload(ctx context.Context, sel ast.
 
 var upgradeWorkflowsPayloadImplementors = []string{"UpgradeWorkflowsPayload"}
 
-func (ec *executionContext) _UpgradeWorkflowsPayload(ctx context.Context, sel ast.SelectionSet, obj *loader.UpgradeWorkflowsPayload) graphql.Marshaler {
+func (ec *executionContext) _UpgradeWorkflowsPayload(ctx context.Context, sel ast.SelectionSet, obj *mutation.UpgradeWorkflowsPayload) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, upgradeWorkflowsPayloadImplementors)
 
 	out := ec.answer.FieldSet(fields)
@@ -2450,7 +2451,7 @@ func (ec *executionContext) _WorkflowEdge(ctx context.Context, sel ast.Selection
 
 var workflowEventImplementors = []string{"WorkflowEvent"}
 
-func (ec *executionContext) _WorkflowEvent(ctx context.Context, sel ast.SelectionSet, obj *loader.WorkflowEvent) graphql.Marshaler {
+func (ec *executionContext) _WorkflowEvent(ctx context.Context, sel ast.SelectionSet, obj *subscription.WorkflowEvent) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, workflowEventImplementors)
 
 	out := ec.answer.FieldSet(fields)
@@ -2693,7 +2694,7 @@ func (ec *executionContext) marshalNWorkflowEdge2ᚖgithubᚗcomᚋconsoleqlᚋc
 	return ec._WorkflowEdge(ctx, sel, v)
 }
 
-func (ec *executionContext) marshalNWorkflowEvent2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐWorkflowEvent(ctx context.Context, sel ast.SelectionSet, v *loader.WorkflowEvent) graphql.Marshaler {
+func (ec *executionContext) marshalNWorkflowEvent2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋsubscriptionᚐWorkflowEvent(ctx context.Context, sel ast.SelectionSet, v *subscription.WorkflowEvent) graphql.Marshaler {
 	if v == nil {
 		graphql.AddInvalidNullError(ctx, "WorkflowEvent!")
 		return graphql.Null
@@ -2749,28 +2750,28 @@ func (ec *executionContext) marshalNWorkflowUpgradeItem2ᚖgithubᚗcomᚋconsol
 	return ec._WorkflowUpgradeItem(ctx, sel, v)
 }
 
-func (ec *executionContext) marshalOAddWorkflowRobotsPayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐAddWorkflowRobotsPayload(ctx context.Context, sel ast.SelectionSet, v *loader.AddWorkflowRobotsPayload) graphql.Marshaler {
+func (ec *executionContext) marshalOAddWorkflowRobotsPayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋmutationᚐAddWorkflowRobotsPayload(ctx context.Context, sel ast.SelectionSet, v *mutation.AddWorkflowRobotsPayload) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
 	}
 	return ec._AddWorkflowRobotsPayload(ctx, sel, v)
 }
 
-func (ec *executionContext) marshalOCreateWorkflowPayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐCreateWorkflowPayload(ctx context.Context, sel ast.SelectionSet, v *loader.CreateWorkflowPayload) graphql.Marshaler {
+func (ec *executionContext) marshalOCreateWorkflowPayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋmutationᚐCreateWorkflowPayload(ctx context.Context, sel ast.SelectionSet, v *mutation.CreateWorkflowPayload) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
 	}
 	return ec._CreateWorkflowPayload(ctx, sel, v)
 }
 
-func (ec *executionContext) marshalODeleteWorkflowPayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐDeleteWorkflowPayload(ctx context.Context, sel ast.SelectionSet, v *loader.DeleteWorkflowPayload) graphql.Marshaler {
+func (ec *executionContext) marshalODeleteWorkflowPayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋmutationᚐDeleteWorkflowPayload(ctx context.Context, sel ast.SelectionSet, v *mutation.DeleteWorkflowPayload) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
 	}
 	return ec._DeleteWorkflowPayload(ctx, sel, v)
 }
 
-func (ec *executionContext) marshalOExecuteWorkflowPayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐExecuteWorkflowPayload(ctx context.Context, sel ast.SelectionSet, v *loader.ExecuteWorkflowPayload) graphql.Marshaler {
+func (ec *executionContext) marshalOExecuteWorkflowPayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋmutationᚐExecuteWorkflowPayload(ctx context.Context, sel ast.SelectionSet, v *mutation.ExecuteWorkflowPayload) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
 	}
@@ -2792,7 +2793,7 @@ func (ec *executionContext) unmarshalOJobStateNotificationInput2ᚖgithubᚗcom�
 	return &res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) marshalORemoveWorkflowRobotPayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐRemoveWorkflowRobotPayload(ctx context.Context, sel ast.SelectionSet, v *loader.RemoveWorkflowRobotPayload) graphql.Marshaler {
+func (ec *executionContext) marshalORemoveWorkflowRobotPayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋmutationᚐRemoveWorkflowRobotPayload(ctx context.Context, sel ast.SelectionSet, v *mutation.RemoveWorkflowRobotPayload) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
 	}
@@ -2815,14 +2816,14 @@ func (ec *executionContext) marshalOTriggerPolicy2ᚖgithubᚗcomᚋconsoleqlᚋ
 	return v
 }
 
-func (ec *executionContext) marshalOUpdateWorkflowPayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐUpdateWorkflowPayload(ctx context.Context, sel ast.SelectionSet, v *loader.UpdateWorkflowPayload) graphql.Marshaler {
+func (ec *executionContext) marshalOUpdateWorkflowPayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋmutationᚐUpdateWorkflowPayload(ctx context.Context, sel ast.SelectionSet, v *mutation.UpdateWorkflowPayload) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
 	}
 	return ec._UpdateWorkflowPayload(ctx, sel, v)
 }
 
-func (ec *executionContext) marshalOUpgradeWorkflowsPayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐUpgradeWorkflowsPayload(ctx context.Context, sel ast.SelectionSet, v *loader.UpgradeWorkflowsPayload) graphql.Marshaler {
+func (ec *executionContext) marshalOUpgradeWorkflowsPayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋmutationᚐUpgradeWorkflowsPayload(ctx context.Context, sel ast.SelectionSet, v *mutation.UpgradeWorkflowsPayload) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
 	}

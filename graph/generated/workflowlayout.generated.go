@@ -18,7 +18,7 @@ import (
 // region    ************************** generated!.gotpl **************************
 
 type ExecuteWorkflowLayoutPayloadResolver interface {
-	WorkflowLayout(ctx context.Context, obj *loader.ExecuteWorkflowLayoutPayload) (*consoleclient.WorkflowLayout, error)
+	WorkflowLayout(ctx context.Context, obj *mutation.ExecuteWorkflowLayoutPayload) (*consoleclient.WorkflowLayout, error)
 }
 type WorkflowLayoutResolver interface {
 	Department(ctx context.Context, obj *consoleclient.WorkflowLayout) (*consoleclient.Department, error)
@@ -36,7 +36,7 @@ type WorkflowLayoutNodeResolver interface {
 
 // region    **************************** field.gotpl *****************************
 
-func (ec *executionContext) _ExecuteWorkflowLayoutPayload_jobGroup(ctx context.Context, field graphql.CollectedField, obj *loader.ExecuteWorkflowLayoutPayload) (ret graphql.Marshaler) {
+func (ec *executionContext) _ExecuteWorkflowLayoutPayload_jobGroup(ctx context.Context, field graphql.CollectedField, obj *mutation.ExecuteWorkflowLayoutPayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -68,7 +68,7 @@ func (ec *executionContext) fieldContext_ExecuteWorkflowLayoutPayload_jobGroup(_
 	return fc, nil
 }
 
-func (ec *executionContext) _ExecuteWorkflowLayoutPayload_workflowLayout(ctx context.Context, field graphql.CollectedField, obj *loader.ExecuteWorkflowLayoutPayload) (ret graphql.Marshaler) {
+func (ec *executionContext) _ExecuteWorkflowLayoutPayload_workflowLayout(ctx context.Context, field graphql.CollectedField, obj *mutation.ExecuteWorkflowLayoutPayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -703,7 +703,7 @@ func UnmarshalWorkflowLayoutFilter(ctx context.Context, raw any) (consoleclient.
 
 var executeWorkflowLayoutPayloadImplementors = []string{"ExecuteWorkflowLayoutPayload"}
 
-func (ec *executionContext) _ExecuteWorkflowLayoutPayload(ctx context.Context, sel ast.SelectionSet, obj *loader.ExecuteWorkflowLayoutPayload) graphql.Marshaler {
+func (ec *executionContext) _ExecuteWorkflowLayoutPayload(ctx context.Context, sel ast.SelectionSet, obj *mutation.ExecuteWorkflowLayoutPayload) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, executeWorkflowLayoutPayloadImplementors)
 
 	out := ec.answer.FieldSet(fields)
@@ -1137,7 +1137,7 @@ func (ec *executionContext) marshalNWorkflowLayoutNode2ᚖgithubᚗcomᚋconsole
 	return ec._WorkflowLayoutNode(ctx, sel, v)
 }
 
-func (ec *executionContext) marshalOExecuteWorkflowLayoutPayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐExecuteWorkflowLayoutPayload(ctx context.Context, sel ast.SelectionSet, v *loader.ExecuteWorkflowLayoutPayload) graphql.Marshaler {
+func (ec *executionContext) marshalOExecuteWorkflowLayoutPayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋmutationᚐExecuteWorkflowLayoutPayload(ctx context.Context, sel ast.SelectionSet, v *mutation.ExecuteWorkflowLayoutPayload) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
 	}

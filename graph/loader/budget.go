@@ -92,7 +92,7 @@ func (k *prefetcher) finish() {
 	k.ahead = nil
 	for _, waits := range k.waits {
 		for _, wait := range waits {
-			wait(func(any) {}) // its failure is told where it was asked for
+			wait.Visit(func(any) {}) // its failure is told where it was asked for
 		}
 	}
 	_ = k.l.calls.Exceed(k.excess) // is told by the fields' resolvers

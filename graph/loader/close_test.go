@@ -23,7 +23,7 @@ func (hanging) Companies(ctx context.Context, _ scope.Scope, _ string) ([]*cc.Co
 // no use for.
 func TestCloseAbandonsWhatIsUnderWay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e, err := New(hanging{}, Options{})
+		e, err := New(hanging{}, nil, Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -49,7 +49,10 @@ func TestAPanicIsAnError(t *testing.T) {
 	defer l.Close()
 	for name, load := range map[string]func() error{
 		"one by one": func() error { _, err := l.Companies("")(); return err },
-		"a batch":    func() error { _, err := l.Queue("00000000-0000-4000-8000-000000000000")(); return err },
+		"a batch": func() error {
+			_, err := l.Queues().LoadByID(l, scope.Scope{}, "00000000-0000-4000-8000-000000000000", Selection{})()
+			return err
+		},
 	} {
 		if err := load(); err == nil {
 			t.Errorf("%s: no error", name)

@@ -124,8 +124,8 @@ type ListArgs[F comparable] struct {
 	nothing bool
 }
 
-// With joins, by AND, the filter and what the parent of the list implies. imply sets that
-// by [implied] and says whether an entity can satisfy both.
+// With joins, by AND, the filter and what the parent of the list implies. imply changes the
+// filter, and says whether an entity can satisfy both.
 func (a ListArgs[F]) With(imply func(*F) bool) ListArgs[F] {
 	var f F
 	if a.Filter != nil {
@@ -136,20 +136,10 @@ func (a ListArgs[F]) With(imply func(*F) bool) ListArgs[F] {
 	return a
 }
 
-// implied sets a filter's id, unless the filter names another.
-func implied(filter *cc.OptionalID, id string) bool {
-	if *filter != "" && !sameID(string(*filter), id) {
-		return false
-	}
-	*filter = cc.OptionalID(id)
-	return true
-}
-
-// sameID compares GUIDs whatever their case and form.
-func sameID(a, b string) bool {
-	x, errX := scope.ParseID(a)
-	y, errY := scope.ParseID(b)
-	return errX == nil && errY == nil && strings.EqualFold(x, y) || strings.EqualFold(a, b)
+// Check says what is wrong with the arguments.
+func (a ListArgs[F]) Check() error {
+	_, err := a.window(scope.Scope{})
+	return err
 }
 
 // window checks the arguments and gives the stretch that they name.
@@ -237,6 +227,9 @@ func checkFilter(filter any) error {
 		return fault.New(fault.Internal, "a filter of type %T", filter)
 	}
 }
+
+// CheckName refuses a text that companies are not searched for.
+func CheckName(name string) error { return checkTexts("", name, "") }
 
 // maxText bounds a text that lists are searched for, in bytes: it is sent in a query string.
 const maxText = 1000

@@ -2,7 +2,6 @@ package loader
 
 import (
 	"context"
-	"hash/maphash"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
@@ -46,23 +45,14 @@ func (x Extension) InterceptOperation(ctx context.Context, next graphql.Operatio
 	}
 	ctx, closeLoaders := x.begin(ctx)
 	defer closeLoaders() // next returns when the subscription has begun
-	l := From(ctx)
-	l.subscription = &subscription{turns: make(chan *eventSlot, 1), seed: maphash.MakeSeed()}
-	if fc, ok := subscribed(ctx); ok {
-		l.CheckSelection(ctx, fc.Field)
-	}
-	return l.subscription.repeated(next(ctx))
+	return next(ctx)
 }
 
 // InterceptResponse gives the response its own loaders, so that nothing is
 // shared between operations nor between the events of a subscription.
 func (x Extension) InterceptResponse(ctx context.Context, next graphql.ResponseHandler) *graphql.Response {
-	begun := From(ctx)
 	ctx, closeLoaders := x.begin(ctx)
 	defer closeLoaders()
-	if begun != nil && begun.subscription != nil {
-		return nextEvent(ctx, begun.subscription, next)
-	}
 	response := next(ctx)
 	if l := From(ctx); response != nil && len(l.refusals) > 0 {
 		extensions := map[string]any{}

@@ -140,8 +140,8 @@ type Engine struct {
 	relations    Relations
 }
 
-// New returns an Engine over console.
-func New(console Console, opts Options) (*Engine, error) {
+// New returns an Engine over console whose operations follow the relations.
+func New(console Console, relations Relations, opts Options) (*Engine, error) {
 	if err := opts.Validate(); err != nil {
 		return nil, fmt.Errorf("loader: %w", err)
 	}
@@ -153,7 +153,7 @@ func New(console Console, opts Options) (*Engine, error) {
 		opts:         opts,
 		capabilities: newCapabilities(opts),
 		kinds:        newKinds(console),
-		relations:    newEdges(),
+		relations:    relations,
 	}, nil
 }
 
@@ -191,8 +191,6 @@ type operation struct {
 	calls  *budget.Budget // shared by the fields of a mutation
 	writes int            // fields of a mutation that are not yet carried out
 	tasks  tasks
-
-	subscription *subscription // nil in any other operation
 
 	plan      sync.Once
 	refusal   error            // bad input somewhere in the operation: nothing is asked; written before any resolver runs

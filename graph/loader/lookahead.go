@@ -24,51 +24,23 @@ import (
 // Look-ahead decides only when and with whom a key travels. Were it to overlook
 // a field, its resolver would still be answered, by a call of its own.
 
-// Relations says of each object field of the schema that is not plain data where it
-// leads and how; by object type, then field.
-type Relations map[string]map[string]Relation
-
-// Relation is one such field. Just one of inline and start is set.
-type Relation struct {
-	To string // the object type that the field leads to
-	// Inline gives the objects that the parent holds already.
-	Inline func(parent any, visit func(child any))
-	// Load begins what the field takes of the console. The function it returns
-	// waits for the answer and gives the objects in it; failures are for the
-	// field's resolver to tell.
-	Load func(l *Loaders, parent any, f FieldCall) (wait func(visit func(child any)))
-	// Lists says that the field takes a console call of its own for each parent.
-	Lists bool
-	// Check says what is wrong with the field's arguments; nil: it has none.
-	Check func(f FieldCall) error
-}
-
-// FieldCall is a field as it stands in an operation: what its arguments are
-// decoded from and what is selected below it.
-type FieldCall struct {
-	Field graphql.CollectedField
-	Selection
-}
-
-func (f FieldCall) Arguments() map[string]any { return f.Field.ArgumentMap(f.op.Variables) }
-
 // prefetcher is one walk over one operation.
 type prefetcher struct {
 	l       *Loaders
 	ahead   []pending
-	waits   [][]func(visit func(child any)) // of what the last two levels have begun
-	recent  int                             // how many of waits the level before had begun
-	calls   int                             // reads of the levels before
-	missing []beginning                     // those of the level's probed reads that the cache does not answer
-	probed  int                             // how many of the level's reads the cache was asked about
-	excess  *fault.Error                    // why the operation ends; nil if it does not
+	waits   [][]Loaded   // of what the last two levels have begun
+	recent  int          // how many of waits the level before had begun
+	calls   int          // reads of the levels before
+	missing []beginning  // those of the level's probed reads that the cache does not answer
+	probed  int          // how many of the level's reads the cache was asked about
+	excess  *fault.Error // why the operation ends; nil if it does not
 }
 
 // pending is a field whose answers lead on to the next level.
 type pending struct {
 	to    string
 	below Selection
-	waits []func(visit func(child any))
+	waits []Loaded
 }
 
 // LookAheadQuery looks ahead over a query, once; calls after the first do nothing.
@@ -332,7 +304,7 @@ func (p pending) objects() []any {
 	var objects []any
 	seen := make(map[any]struct{})
 	for _, wait := range p.waits {
-		wait(func(child any) {
+		wait.Visit(func(child any) {
 			if _, ok := seen[child]; !ok {
 				seen[child] = struct{}{}
 				objects = append(objects, child)
@@ -361,10 +333,10 @@ func (k *prefetcher) walk(typ string, s Selection, objects []any) {
 			}
 			continue
 		}
-		waits := make([]func(func(any)), len(objects))
+		waits := make([]Loaded, len(objects))
 		for i, o := range objects {
 			if k.full() {
-				k.refuse(len(objects) - i + calling(known, fields[n+1:])*len(objects))
+				k.refuse(len(objects) - i + calling(typ, known, fields[n+1:])*len(objects))
 				return
 			}
 			waits[i] = e.Load(k.l, o, FieldCall{Field: f, Selection: below})
@@ -377,7 +349,10 @@ func (k *prefetcher) walk(typ string, s Selection, objects []any) {
 }
 
 // calling counts the fields that take a call of their own for each parent.
-func calling(known map[string]Relation, fields []graphql.CollectedField) int {
+func calling(typ string, known map[string]Relation, fields []graphql.CollectedField) int {
+	if typ == "Query" {
+		return 0 // its lists are few
+	}
 	n := 0
 	for _, f := range fields {
 		if known[f.Name].Lists {

@@ -119,8 +119,8 @@ func (l *Loaders) Company(id string) Thunk[*cc.Company] {
 	})
 }
 
-// companyOf is the company that an entity came with.
-func (l *Loaders) companyOf(sc scope.Scope) Thunk[*cc.Company] {
+// CompanyOf is the company of a scope.
+func (l *Loaders) CompanyOf(sc scope.Scope) Thunk[*cc.Company] {
 	if sc.CompanyID == "" {
 		return ready[*cc.Company](nil)
 	}
@@ -138,9 +138,6 @@ func (l *Loaders) SetPrincipal(p principal.Principal) {
 	l.ctx, l.who = principal.NewContext(l.ctx, p), p.Name()
 	l.requestScope = &memo[struct{}, scope.Scope]{} // the operation's other fields are asked as the caller, whose scope is another
 }
-
-// SignedInViewer is the user who has signed in.
-func (l *Loaders) SignedInViewer(*SignInPayload) Thunk[*cc.CompanyUser] { return l.Viewer() }
 
 // CompanyViewer is the caller as the user of company c.
 func (l *Loaders) CompanyViewer(c *cc.Company) Thunk[*cc.CompanyUser] {
@@ -244,8 +241,8 @@ func (l *Loaders) department(company, id string) Thunk[*cc.Department] {
 	return then(l.tree(company), func(t *tree) (*cc.Department, error) { return t.byID[scope.Lower(id)], nil })
 }
 
-// departmentOf is the department that an entity came with.
-func (l *Loaders) departmentOf(sc scope.Scope) Thunk[*cc.Department] {
+// DepartmentOf is the department of a scope.
+func (l *Loaders) DepartmentOf(sc scope.Scope) Thunk[*cc.Department] {
 	if sc.CompanyID == "" || sc.DepartmentID == "" {
 		return ready[*cc.Department](nil)
 	}
@@ -267,21 +264,11 @@ func (l *Loaders) CompanyDepartment(c *cc.Company, id string) Thunk[*cc.Departme
 	return l.department(c.Scope().CompanyID, id)
 }
 
-// DepartmentCompany is the company of d.
-func (l *Loaders) DepartmentCompany(d *cc.Department) Thunk[*cc.Company] {
-	return l.companyOf(d.Scope())
-}
-
 // DepartmentParent is the department above d, nil for the root.
 func (l *Loaders) DepartmentParent(d *cc.Department) Thunk[*cc.Department] {
 	return then(l.tree(d.Scope().CompanyID), func(t *tree) (*cc.Department, error) {
 		return t.parents[scope.Lower(d.ID)], nil
 	})
-}
-
-// CompanyUserCompany is the company of u.
-func (l *Loaders) CompanyUserCompany(u *cc.CompanyUser) Thunk[*cc.Company] {
-	return l.companyOf(u.Scope())
 }
 
 // CompanyUserAssignedDepartment is the department that u is assigned to.

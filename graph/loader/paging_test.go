@@ -72,7 +72,7 @@ func (p *pager) window(t *testing.T, e *Engine, offset, first int) []string {
 
 func (p *pager) engine(t *testing.T) *Engine {
 	t.Helper()
-	e, err := New(p, Options{})
+	e, err := New(p, nil, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

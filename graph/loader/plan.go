@@ -34,7 +34,7 @@ func (e *Engine) Plan(ctx context.Context, op *graphql.OperationContext) (trail.
 	case ast.Mutation:
 		p.findScope(all)
 		for _, f := range all.Fields("Mutation") { // one after the other
-			p.change(FieldCall{f, all.Below(f)})
+			p.change(FieldCall{Field: f, Selection: all.Below(f)})
 			p.walk(f.Definition.Type.Name(), all.Below(f), cardinality{1, 1, 1}, f.Alias+".")
 			p.descend()
 		}
@@ -211,7 +211,7 @@ func (p *planner) walk(typ string, s Selection, objects cardinality, place strin
 		if entity, ok := strings.CutSuffix(e.To, "Connection"); ok {
 			reached = p.list(entity, f, below, objects, at)
 		} else {
-			p.relation(typ, FieldCall{f, below}, e, reached, related, at)
+			p.relation(typ, FieldCall{Field: f, Selection: below}, e, reached, related, at)
 		}
 		p.next = append(p.next, planned{e.To, below, reached, at + "."})
 	}

@@ -1,4 +1,4 @@
-package loader
+package loader_test
 
 import (
 	"context"
@@ -11,6 +11,9 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/validator/rules"
 
+	"github.com/consoleql/consoleql/graph/loader"
+	"github.com/consoleql/consoleql/graph/relation"
+	"github.com/consoleql/consoleql/graph/schema"
 	"github.com/consoleql/consoleql/internal/principal"
 	"github.com/consoleql/consoleql/internal/scope"
 	"github.com/consoleql/consoleql/internal/trail"
@@ -19,7 +22,7 @@ import (
 // operationOf is the operation of a document, as gqlgen would have it.
 func operationOf(t *testing.T, document string, variables map[string]any) *graphql.OperationContext {
 	t.Helper()
-	doc, errs := gqlparser.LoadQueryWithRules(loadSchema(t), document, rules.NewDefaultRules())
+	doc, errs := gqlparser.LoadQueryWithRules(gqlparser.MustLoadSchema(schema.Sources()...), document, rules.NewDefaultRules())
 	if errs != nil {
 		t.Fatal(errs)
 	}
@@ -30,11 +33,11 @@ func operationOf(t *testing.T, document string, variables map[string]any) *graph
 var ann = principal.FromToken("ann")
 
 // noConsole panics where it is asked anything.
-type noConsole struct{ Console }
+type noConsole struct{ loader.Console }
 
-func newTestEngine(t *testing.T) *Engine {
+func newTestEngine(t *testing.T) *loader.Engine {
 	t.Helper()
-	e, err := New(noConsole{}, Options{Default: scope.Scope{CompanyID: "c", DepartmentID: "d"}})
+	e, err := loader.New(noConsole{}, relation.Table(), loader.Options{Default: scope.Scope{CompanyID: "c", DepartmentID: "d"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,9 +78,9 @@ func TestKinds(t *testing.T) {
 
 // TestEveryObjectThatIsAskedForHasAKind keeps the one map of types to kinds whole.
 func TestEveryObjectThatIsAskedForHasAKind(t *testing.T) {
-	for typ, fields := range newEdges() {
+	for typ, fields := range relation.Table() {
 		for name, e := range fields {
-			if e.Load != nil && kindOf(e.To) == "" {
+			if e.Load != nil && loader.KindOf(e.To) == "" {
 				t.Errorf("%s.%s leads to %s, which has no kind", typ, name, e.To)
 			}
 		}
@@ -89,7 +92,7 @@ func TestEveryObjectThatIsAskedForHasAKind(t *testing.T) {
 func TestAPlanTellsNothingOfOthers(t *testing.T) {
 	const document = `{ workflows(first: 50) { nodes { package { name } queue { name } } } }`
 	sc := scope.Scope{CompanyID: "c", DepartmentID: "d"}
-	plan := func(e *Engine, p principal.Principal) trail.Plan {
+	plan := func(e *loader.Engine, p principal.Principal) trail.Plan {
 		t.Helper()
 		got, err := e.Plan(principal.NewContext(scope.NewContext(t.Context(), sc), p), operationOf(t, document, nil))
 		if err != nil {
@@ -101,8 +104,8 @@ func TestAPlanTellsNothingOfOthers(t *testing.T) {
 	others := []principal.Principal{{}, principal.FromToken("bob"), principal.FromSession("cqs_bob"), principal.DefaultService()}
 	before := plan(e, ann)
 	for _, kind := range []string{"Workflow", "Package", "Queue"} {
-		e.capabilities.observeListSize(ann.Name(), kind, sc, 1234)
-		e.capabilities.observeClamp(ann.Name(), kind, 37)
+		e.ObserveListSize(ann.Name(), kind, sc, 1234)
+		e.ObserveClamp(ann.Name(), kind, 37)
 	}
 	if cmp.Equal(before, plan(e, ann)) {
 		t.Error("a plan does not use what its own principal was answered")
@@ -117,7 +120,7 @@ func TestAPlanTellsNothingOfOthers(t *testing.T) {
 func TestPlan(t *testing.T) {
 	for name, tt := range map[string]struct {
 		document     string
-		capabilities func(*capabilities)
+		capabilities func(*loader.Engine)
 		scope        scope.Scope
 		want         []trail.Step // How is left out
 	}{
@@ -126,15 +129,15 @@ func TestPlan(t *testing.T) {
 			{Round: 1, Kind: "workflows", Field: "w", Entities: 50, Calls: 1},
 		}},
 		"small pages": {
-			document: `{ workflows(first: 50) { nodes { id } } }`, capabilities: func(k *capabilities) { k.observeClamp(ann.Name(), "Workflow", 20) },
+			document: `{ workflows(first: 50) { nodes { id } } }`, capabilities: func(k *loader.Engine) { k.ObserveClamp(ann.Name(), "Workflow", 20) },
 			want: []trail.Step{{Round: 1, Kind: "workflows", Field: "workflows", Entities: 50, Calls: 3}},
 		},
 		"a connection of which nothing is taken": {document: `{ workflows(first: 50) { __typename } }`},
 		"no Ids": {
 			document: `{ workflows(first: 50) { nodes { queue { id } } } }`,
-			capabilities: func(k *capabilities) {
-				k.observeIDs("Queue", false)
-				k.observeListSize(ann.Name(), "Queue", scope.Scope{CompanyID: "c", DepartmentID: "d"}, 1200)
+			capabilities: func(k *loader.Engine) {
+				k.ObserveIDs("Queue", false)
+				k.ObserveListSize(ann.Name(), "Queue", scope.Scope{CompanyID: "c", DepartmentID: "d"}, 1200)
 			},
 			want: []trail.Step{
 				{Round: 1, Kind: "workflows", Field: "workflows", Entities: 50, Calls: 1},
@@ -142,14 +145,14 @@ func TestPlan(t *testing.T) {
 			},
 		},
 		"Ids": {
-			document: `{ workflows(first: 50) { nodes { robots { id } } } }`, capabilities: func(k *capabilities) { k.observeIDs("Robot", true) },
+			document: `{ workflows(first: 50) { nodes { robots { id } } } }`, capabilities: func(k *loader.Engine) { k.ObserveIDs("Robot", true) },
 			want: []trail.Step{
 				{Round: 1, Kind: "workflows", Field: "workflows", Entities: 50, Calls: 1},
 				{Round: 2, Kind: "robots", Field: "workflows.nodes.robots", Entities: 250, Calls: 2},
 			},
 		},
 		"a console that sends no ids of robots": {
-			document: `{ workflows(first: 50) { nodes { robots { id } } } }`, capabilities: func(k *capabilities) { k.observeIDs(robotIDs, false) },
+			document: `{ workflows(first: 50) { nodes { robots { id } } } }`, capabilities: func(k *loader.Engine) { k.ObserveIDs(loader.RobotIDs, false) },
 			want: []trail.Step{
 				{Round: 1, Kind: "workflows", Field: "workflows", Entities: 50, Calls: 1},
 				{Round: 2, Kind: "robots", Field: "workflows.nodes.robots", Entities: 250, Calls: 50},
@@ -183,7 +186,7 @@ func TestPlan(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			e := newTestEngine(t)
 			if tt.capabilities != nil {
-				tt.capabilities(e.capabilities)
+				tt.capabilities(e)
 			}
 			op := operationOf(t, tt.document, nil)
 			ctx := principal.NewContext(scope.NewContext(t.Context(), tt.scope), ann)
@@ -212,7 +215,7 @@ func TestPlan(t *testing.T) {
 
 // TestPlanFindsTheScope where the request names none.
 func TestPlanFindsTheScope(t *testing.T) {
-	e, err := New(noConsole{}, Options{})
+	e, err := loader.New(noConsole{}, relation.Table(), loader.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,6 +13,14 @@ type Selection struct {
 	set ast.SelectionSet
 }
 
+// NewSelection is the selection set of an operation's field.
+func NewSelection(op *graphql.OperationContext, set ast.SelectionSet) Selection {
+	return Selection{op: op, set: set}
+}
+
+// Empty says whether nothing is selected.
+func (s Selection) Empty() bool { return len(s.set) == 0 }
+
 // Selected is the selection of the field that ctx resolves.
 func Selected(ctx context.Context) Selection {
 	return Selection{op: graphql.GetOperationContext(ctx), set: graphql.GetFieldContext(ctx).Field.Selections}
@@ -79,9 +87,9 @@ func (l *operation) memoized(s Selection, what string, look func() bool) bool {
 	return answer
 }
 
-// onlyNames says whether a selection on the entity type typ takes no more than
+// OnlyNames says whether a selection on the entity type typ takes no more than
 // what whoever named the entity knows already.
-func (s Selection) onlyNames(typ string) bool {
+func (s Selection) OnlyNames(typ string) bool {
 	for _, f := range s.Fields(typ) {
 		if f.Name != "id" && f.Name != "__typename" {
 			return false

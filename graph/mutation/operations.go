@@ -7,7 +7,6 @@ import (
 
 	"github.com/99designs/gqlgen/graphql"
 
-	"github.com/consoleql/consoleql/graph/loader"
 	cc "github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/consoleql/consoleql/internal/fault"
 	"github.com/consoleql/consoleql/internal/scope"
@@ -16,8 +15,8 @@ import (
 
 // UpdatePackage changes a package's labels. Without an ETag it changes the
 // package as it is now.
-func (w *Service) UpdatePackage(ctx context.Context, in UpdatePackageInput) (*loader.UpdatePackagePayload, error) {
-	return mutate(ctx, func(sc scope.Scope) (*loader.UpdatePackagePayload, error) {
+func (w *Service) UpdatePackage(ctx context.Context, in UpdatePackageInput) (*UpdatePackagePayload, error) {
+	return mutate(ctx, func(sc scope.Scope) (*UpdatePackagePayload, error) {
 		guessed := false
 		if etag, set := in.ETag.ValueOK(); !set || etag == nil {
 			now, err := w.packageNow(ctx, sc, in.ID)
@@ -31,7 +30,7 @@ func (w *Service) UpdatePackage(ctx context.Context, in UpdatePackageInput) (*lo
 			in.ETag = graphql.Omittable[*string]{}
 			p, err = w.console.UpdatePackage(ctx, sc, in.ID, in.PackageUpdate)
 		}
-		return &loader.UpdatePackagePayload{Answer: p, Target: loader.Target{Scope: sc, ID: in.ID}}, err
+		return &UpdatePackagePayload{Changed[cc.Package]{Answer: p, Target: Target{Scope: sc, ID: in.ID}}}, err
 	})
 }
 
@@ -72,15 +71,15 @@ func etagOf(p *cc.Package) (etag graphql.Omittable[*string], guessed bool) {
 }
 
 // DeletePackage deletes a package.
-func (w *Service) DeletePackage(ctx context.Context, in DeletePackageInput) (*loader.DeletePackagePayload, error) {
-	return mutate(ctx, func(sc scope.Scope) (*loader.DeletePackagePayload, error) {
-		return &loader.DeletePackagePayload{DeletedID: in.ID}, w.console.DeletePackage(ctx, sc, in.ID)
+func (w *Service) DeletePackage(ctx context.Context, in DeletePackageInput) (*DeletePackagePayload, error) {
+	return mutate(ctx, func(sc scope.Scope) (*DeletePackagePayload, error) {
+		return &DeletePackagePayload{DeletedID: in.ID}, w.console.DeletePackage(ctx, sc, in.ID)
 	})
 }
 
 // CreateQueue creates a queue, in the department that it names, else in scope.
-func (w *Service) CreateQueue(ctx context.Context, in CreateQueueInput) (*loader.CreateQueuePayload, error) {
-	return mutate(ctx, func(sc scope.Scope) (*loader.CreateQueuePayload, error) {
+func (w *Service) CreateQueue(ctx context.Context, in CreateQueueInput) (*CreateQueuePayload, error) {
+	return mutate(ctx, func(sc scope.Scope) (*CreateQueuePayload, error) {
 		if in.CompanyID != nil && !strings.EqualFold(*in.CompanyID, sc.CompanyID) {
 			if in.DepartmentID == nil {
 				return nil, fault.BadInput("input.departmentId", "is needed: the department in scope belongs to another company than companyId")
@@ -100,28 +99,28 @@ func (w *Service) CreateQueue(ctx context.Context, in CreateQueueInput) (*loader
 			return nil, errNoDetails()
 		}
 		q.Stamp(sc)
-		return &loader.CreateQueuePayload{Answer: q, Target: loader.Target{Scope: q.Scope(), ID: q.ID}}, nil
+		return &CreateQueuePayload{Changed[cc.Queue]{Answer: q, Target: Target{Scope: q.Scope(), ID: q.ID}}}, nil
 	})
 }
 
 // UpdateQueue changes a queue.
-func (w *Service) UpdateQueue(ctx context.Context, in UpdateQueueInput) (*loader.UpdateQueuePayload, error) {
-	return mutate(ctx, func(sc scope.Scope) (*loader.UpdateQueuePayload, error) {
+func (w *Service) UpdateQueue(ctx context.Context, in UpdateQueueInput) (*UpdateQueuePayload, error) {
+	return mutate(ctx, func(sc scope.Scope) (*UpdateQueuePayload, error) {
 		q, err := w.console.UpdateQueue(ctx, sc, in.ID, in.QueueUpdate)
-		return &loader.UpdateQueuePayload{Answer: q, Target: loader.Target{Scope: sc, ID: in.ID}}, err
+		return &UpdateQueuePayload{Changed[cc.Queue]{Answer: q, Target: Target{Scope: sc, ID: in.ID}}}, err
 	})
 }
 
 // DeleteQueue deletes a queue.
-func (w *Service) DeleteQueue(ctx context.Context, in DeleteQueueInput) (*loader.DeleteQueuePayload, error) {
-	return mutate(ctx, func(sc scope.Scope) (*loader.DeleteQueuePayload, error) {
-		return &loader.DeleteQueuePayload{DeletedID: in.ID}, w.console.DeleteQueue(ctx, sc, in.ID)
+func (w *Service) DeleteQueue(ctx context.Context, in DeleteQueueInput) (*DeleteQueuePayload, error) {
+	return mutate(ctx, func(sc scope.Scope) (*DeleteQueuePayload, error) {
+		return &DeleteQueuePayload{DeletedID: in.ID}, w.console.DeleteQueue(ctx, sc, in.ID)
 	})
 }
 
 // CreateWorkflow creates a workflow.
-func (w *Service) CreateWorkflow(ctx context.Context, in CreateWorkflowInput) (*loader.CreateWorkflowPayload, error) {
-	return mutate(ctx, func(sc scope.Scope) (*loader.CreateWorkflowPayload, error) {
+func (w *Service) CreateWorkflow(ctx context.Context, in CreateWorkflowInput) (*CreateWorkflowPayload, error) {
+	return mutate(ctx, func(sc scope.Scope) (*CreateWorkflowPayload, error) {
 		created, err := idempotent(ctx, w, sc, in.IdempotencyKey, in, func(ctx context.Context) (*cc.Workflow, error) {
 			return w.console.CreateWorkflow(ctx, sc, in.WorkflowCreate)
 		})
@@ -132,28 +131,28 @@ func (w *Service) CreateWorkflow(ctx context.Context, in CreateWorkflowInput) (*
 			return nil, errNoDetails()
 		}
 		created.Stamp(sc)
-		return &loader.CreateWorkflowPayload{Answer: created, Target: loader.Target{Scope: created.Scope(), ID: created.ID}}, nil
+		return &CreateWorkflowPayload{Changed[cc.Workflow]{Answer: created, Target: Target{Scope: created.Scope(), ID: created.ID}}}, nil
 	})
 }
 
 // UpdateWorkflow changes a workflow.
-func (w *Service) UpdateWorkflow(ctx context.Context, in UpdateWorkflowInput) (*loader.UpdateWorkflowPayload, error) {
-	return mutate(ctx, func(sc scope.Scope) (*loader.UpdateWorkflowPayload, error) {
+func (w *Service) UpdateWorkflow(ctx context.Context, in UpdateWorkflowInput) (*UpdateWorkflowPayload, error) {
+	return mutate(ctx, func(sc scope.Scope) (*UpdateWorkflowPayload, error) {
 		changed, err := w.console.UpdateWorkflow(ctx, sc, in.ID, in.WorkflowUpdate)
-		return &loader.UpdateWorkflowPayload{Answer: changed, Target: loader.Target{Scope: sc, ID: in.ID}}, err
+		return &UpdateWorkflowPayload{Changed[cc.Workflow]{Answer: changed, Target: Target{Scope: sc, ID: in.ID}}}, err
 	})
 }
 
 // DeleteWorkflow deletes a workflow.
-func (w *Service) DeleteWorkflow(ctx context.Context, in DeleteWorkflowInput) (*loader.DeleteWorkflowPayload, error) {
-	return mutate(ctx, func(sc scope.Scope) (*loader.DeleteWorkflowPayload, error) {
-		return &loader.DeleteWorkflowPayload{DeletedID: in.ID}, w.console.DeleteWorkflow(ctx, sc, in.ID)
+func (w *Service) DeleteWorkflow(ctx context.Context, in DeleteWorkflowInput) (*DeleteWorkflowPayload, error) {
+	return mutate(ctx, func(sc scope.Scope) (*DeleteWorkflowPayload, error) {
+		return &DeleteWorkflowPayload{DeletedID: in.ID}, w.console.DeleteWorkflow(ctx, sc, in.ID)
 	})
 }
 
 // ExecuteWorkflow executes a workflow.
-func (w *Service) ExecuteWorkflow(ctx context.Context, in ExecuteWorkflowInput) (*loader.ExecuteWorkflowPayload, error) {
-	return mutate(ctx, func(sc scope.Scope) (*loader.ExecuteWorkflowPayload, error) {
+func (w *Service) ExecuteWorkflow(ctx context.Context, in ExecuteWorkflowInput) (*ExecuteWorkflowPayload, error) {
+	return mutate(ctx, func(sc scope.Scope) (*ExecuteWorkflowPayload, error) {
 		jobs, err := idempotent(ctx, w, sc, in.IdempotencyKey, in, func(ctx context.Context) ([]*cc.Job, error) {
 			return w.console.ExecuteWorkflow(ctx, sc, in.ID, in.WorkflowExecution)
 		})
@@ -163,38 +162,38 @@ func (w *Service) ExecuteWorkflow(ctx context.Context, in ExecuteWorkflowInput) 
 		for _, j := range jobs {
 			j.Stamp(sc)
 		}
-		return &loader.ExecuteWorkflowPayload{Jobs: jobs, Target: loader.Target{Scope: sc, ID: in.ID}}, nil
+		return &ExecuteWorkflowPayload{Jobs: jobs, Target: Target{Scope: sc, ID: in.ID}}, nil
 	})
 }
 
 // AddWorkflowRobots lets a workflow run on more robots.
-func (w *Service) AddWorkflowRobots(ctx context.Context, in AddWorkflowRobotsInput) (*loader.AddWorkflowRobotsPayload, error) {
-	return mutate(ctx, func(sc scope.Scope) (*loader.AddWorkflowRobotsPayload, error) {
+func (w *Service) AddWorkflowRobots(ctx context.Context, in AddWorkflowRobotsInput) (*AddWorkflowRobotsPayload, error) {
+	return mutate(ctx, func(sc scope.Scope) (*AddWorkflowRobotsPayload, error) {
 		results, err := w.console.AddWorkflowRobots(ctx, sc, in.WorkflowID, distinct(in.RobotIDs))
-		return &loader.AddWorkflowRobotsPayload{Results: results, Target: loader.Target{Scope: sc, ID: in.WorkflowID}}, err
+		return &AddWorkflowRobotsPayload{Results: results, Target: Target{Scope: sc, ID: in.WorkflowID}}, err
 	})
 }
 
 // RemoveWorkflowRobot takes a robot from a workflow.
-func (w *Service) RemoveWorkflowRobot(ctx context.Context, in RemoveWorkflowRobotInput) (*loader.RemoveWorkflowRobotPayload, error) {
-	return mutate(ctx, func(sc scope.Scope) (*loader.RemoveWorkflowRobotPayload, error) {
+func (w *Service) RemoveWorkflowRobot(ctx context.Context, in RemoveWorkflowRobotInput) (*RemoveWorkflowRobotPayload, error) {
+	return mutate(ctx, func(sc scope.Scope) (*RemoveWorkflowRobotPayload, error) {
 		err := w.console.RemoveWorkflowRobot(ctx, sc, in.WorkflowID, in.RobotID)
-		return &loader.RemoveWorkflowRobotPayload{Target: loader.Target{Scope: sc, ID: in.WorkflowID}}, err
+		return &RemoveWorkflowRobotPayload{Target: Target{Scope: sc, ID: in.WorkflowID}}, err
 	})
 }
 
 // UpgradeWorkflows lets workflows run the latest version of their package.
-func (w *Service) UpgradeWorkflows(ctx context.Context, in UpgradeWorkflowsInput) (*loader.UpgradeWorkflowsPayload, error) {
-	return mutate(ctx, func(sc scope.Scope) (*loader.UpgradeWorkflowsPayload, error) {
+func (w *Service) UpgradeWorkflows(ctx context.Context, in UpgradeWorkflowsInput) (*UpgradeWorkflowsPayload, error) {
+	return mutate(ctx, func(sc scope.Scope) (*UpgradeWorkflowsPayload, error) {
 		ids := distinct(in.WorkflowIDs)
 		upgrade, err := w.console.UpgradeWorkflows(ctx, sc, ids)
-		return &loader.UpgradeWorkflowsPayload{WorkflowUpgrade: upgrade, Scope: sc, IDs: ids}, err
+		return &UpgradeWorkflowsPayload{WorkflowUpgrade: upgrade, Scope: sc, IDs: ids}, err
 	})
 }
 
 // ExecuteWorkflowLayout executes a workflow layout.
-func (w *Service) ExecuteWorkflowLayout(ctx context.Context, in ExecuteWorkflowLayoutInput) (*loader.ExecuteWorkflowLayoutPayload, error) {
-	return mutate(ctx, func(sc scope.Scope) (*loader.ExecuteWorkflowLayoutPayload, error) {
+func (w *Service) ExecuteWorkflowLayout(ctx context.Context, in ExecuteWorkflowLayoutInput) (*ExecuteWorkflowLayoutPayload, error) {
+	return mutate(ctx, func(sc scope.Scope) (*ExecuteWorkflowLayoutPayload, error) {
 		group, err := idempotent(ctx, w, sc, in.IdempotencyKey, in, func(ctx context.Context) (*cc.JobGroup, error) {
 			return w.console.ExecuteWorkflowLayout(ctx, sc, in.ID)
 		})
@@ -204,6 +203,6 @@ func (w *Service) ExecuteWorkflowLayout(ctx context.Context, in ExecuteWorkflowL
 		if group != nil {
 			group.Stamp(sc)
 		}
-		return &loader.ExecuteWorkflowLayoutPayload{JobGroup: group, Target: loader.Target{Scope: sc, ID: in.ID}}, nil
+		return &ExecuteWorkflowLayoutPayload{JobGroup: group, Target: Target{Scope: sc, ID: in.ID}}, nil
 	})
 }

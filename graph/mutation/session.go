@@ -49,7 +49,7 @@ type SessionService struct {
 }
 
 // SignIn begins a session. What the payload selects is read as who has signed in.
-func (d SessionService) SignIn(ctx context.Context, in SignInInput) (*loader.SignInPayload, error) {
+func (d SessionService) SignIn(ctx context.Context, in SignInInput) (*SignInPayload, error) {
 	l := loader.From(ctx)
 	if err := l.Refusal(); err != nil {
 		return nil, err
@@ -58,14 +58,14 @@ func (d SessionService) SignIn(ctx context.Context, in SignInInput) (*loader.Sig
 	if err != nil {
 		return nil, fault.WithOutcome(err, signInOutcome(err))
 	}
-	payload := &loader.SignInPayload{SessionToken: session.Token, ExpiresAt: cc.DateTime(session.Expires.UTC().Format(time.RFC3339))}
+	payload := &SignInPayload{SessionToken: session.Token, ExpiresAt: cc.DateTime(session.Expires.UTC().Format(time.RFC3339))}
 	l.SetPrincipal(principal.FromSession(session.Token))
 	l.PlanPayload(ctx, payload)
 	return payload, nil
 }
 
 // SignOut ends the caller's session and forgets what it was answered.
-func (d SessionService) SignOut(ctx context.Context) (*loader.SignOutPayload, error) {
+func (d SessionService) SignOut(ctx context.Context) (*SignOutPayload, error) {
 	if err := loader.From(ctx).Refusal(); err != nil {
 		return nil, err
 	}
@@ -79,7 +79,7 @@ func (d SessionService) SignOut(ctx context.Context) (*loader.SignOutPayload, er
 	case err != nil:
 		return nil, fault.WithOutcome(err, fault.Unknown)
 	}
-	return &loader.SignOutPayload{Ok: true}, nil
+	return &SignOutPayload{Ok: true}, nil
 }
 
 // signInOutcome is what became of a sign-in that failed. Wrong passwords and locked

@@ -13,8 +13,8 @@ import (
 )
 
 // UploadPackage passes a package file on to the console while it comes.
-func (w *Service) UploadPackage(ctx context.Context, in UploadPackageInput) (*loader.UploadPackagePayload, error) {
-	return mutate(ctx, func(sc scope.Scope) (*loader.UploadPackagePayload, error) {
+func (w *Service) UploadPackage(ctx context.Context, in UploadPackageInput) (*UploadPackagePayload, error) {
+	return mutate(ctx, func(sc scope.Scope) (*UploadPackagePayload, error) {
 		file, err := in.File.Open()
 		if err != nil {
 			return nil, fault.WithOutcome(fileError(err), fault.NotSent)
@@ -33,7 +33,7 @@ func (w *Service) UploadPackage(ctx context.Context, in UploadPackageInput) (*lo
 		case u == nil:
 			return nil, errNoDetails()
 		}
-		return &loader.UploadPackagePayload{UploadedPackage: u}, nil
+		return &UploadPackagePayload{UploadedPackage: u}, nil
 	})
 }
 
@@ -128,19 +128,19 @@ func clientError(err error) error {
 }
 
 // CreatePackageUpload prepares an upload that the client makes itself.
-func (w *Service) CreatePackageUpload(ctx context.Context) (*loader.CreatePackageUploadPayload, error) {
-	return mutate(ctx, func(sc scope.Scope) (*loader.CreatePackageUploadPayload, error) {
+func (w *Service) CreatePackageUpload(ctx context.Context) (*CreatePackageUploadPayload, error) {
+	return mutate(ctx, func(sc scope.Scope) (*CreatePackageUploadPayload, error) {
 		u, err := w.console.CreatePackageUpload(ctx, sc)
 		if err == nil && u == nil {
 			err = errNoDetails()
 		}
-		return &loader.CreatePackageUploadPayload{Upload: u}, err
+		return &CreatePackageUploadPayload{Upload: u}, err
 	})
 }
 
 // CompletePackageUpload tells the console that a prepared upload's file is there.
-func (w *Service) CompletePackageUpload(ctx context.Context, in CompletePackageUploadInput) (*loader.CompletePackageUploadPayload, error) {
-	return mutate(ctx, func(sc scope.Scope) (*loader.CompletePackageUploadPayload, error) {
+func (w *Service) CompletePackageUpload(ctx context.Context, in CompletePackageUploadInput) (*CompletePackageUploadPayload, error) {
+	return mutate(ctx, func(sc scope.Scope) (*CompletePackageUploadPayload, error) {
 		u, err := idempotent(ctx, w, sc, in.IdempotencyKey, in, func(ctx context.Context) (*cc.UploadedPackage, error) {
 			return w.console.CompletePackageUpload(ctx, sc, in.ID)
 		})
@@ -151,6 +151,6 @@ func (w *Service) CompletePackageUpload(ctx context.Context, in CompletePackageU
 			return nil, errNoDetails()
 		}
 		u.Stamp(sc)
-		return &loader.CompletePackageUploadPayload{UploadedPackage: u}, nil
+		return &CompletePackageUploadPayload{UploadedPackage: u}, nil
 	})
 }

@@ -9,36 +9,32 @@ import (
 	"context"
 
 	"github.com/consoleql/consoleql/graph/generated"
-	"github.com/consoleql/consoleql/graph/loader"
+	"github.com/consoleql/consoleql/graph/relation"
 	"github.com/consoleql/consoleql/internal/consoleclient"
 )
 
 func (r *companyResolver) Viewer(ctx context.Context, obj *consoleclient.Company) (*consoleclient.CompanyUser, error) {
-	return loader.From(ctx).CompanyViewer(obj)()
+	return relation.Resolve[*consoleclient.CompanyUser](ctx, obj)
 }
 
 func (r *companyResolver) RootDepartment(ctx context.Context, obj *consoleclient.Company) (*consoleclient.Department, error) {
-	return loader.From(ctx).CompanyRootDepartment(obj)()
+	return relation.Resolve[*consoleclient.Department](ctx, obj)
 }
 
 func (r *companyResolver) Departments(ctx context.Context, obj *consoleclient.Company) ([]*consoleclient.Department, error) {
-	return loader.From(ctx).CompanyDepartments(obj)()
+	return relation.Resolve[[]*consoleclient.Department](ctx, obj)
 }
 
 func (r *companyResolver) Department(ctx context.Context, obj *consoleclient.Company, id string) (*consoleclient.Department, error) {
-	return loader.From(ctx).CompanyDepartment(obj, id)()
+	return relation.Resolve[*consoleclient.Department](ctx, obj)
 }
 
 func (r *queryResolver) Companies(ctx context.Context, name *string) ([]*consoleclient.Company, error) {
-	var part string
-	if name != nil {
-		part = *name
-	}
-	return loader.From(ctx).Companies(part)()
+	return relation.Resolve[[]*consoleclient.Company](ctx, nil)
 }
 
 func (r *queryResolver) Company(ctx context.Context, id string) (*consoleclient.Company, error) {
-	return loader.From(ctx).Company(id)()
+	return relation.Resolve[*consoleclient.Company](ctx, nil)
 }
 
 func (r *Resolver) Company() generated.CompanyResolver { return &companyResolver{r} }

@@ -9,24 +9,24 @@ import (
 	"context"
 
 	"github.com/consoleql/consoleql/graph/generated"
-	"github.com/consoleql/consoleql/graph/loader"
+	"github.com/consoleql/consoleql/graph/relation"
 	"github.com/consoleql/consoleql/internal/consoleclient"
 )
 
 func (r *departmentResolver) Company(ctx context.Context, obj *consoleclient.Department) (*consoleclient.Company, error) {
-	return loader.From(ctx).DepartmentCompany(obj)()
+	return relation.Resolve[*consoleclient.Company](ctx, obj)
 }
 
 func (r *departmentResolver) Parent(ctx context.Context, obj *consoleclient.Department) (*consoleclient.Department, error) {
-	return loader.From(ctx).DepartmentParent(obj)()
+	return relation.Resolve[*consoleclient.Department](ctx, obj)
 }
 
 func (r *queryResolver) RootDepartment(ctx context.Context) (*consoleclient.Department, error) {
-	return loader.From(ctx).RootDepartment()()
+	return relation.Resolve[*consoleclient.Department](ctx, nil)
 }
 
 func (r *queryResolver) Department(ctx context.Context, id string) (*consoleclient.Department, error) {
-	return loader.From(ctx).Department(id)()
+	return relation.Resolve[*consoleclient.Department](ctx, nil)
 }
 
 func (r *Resolver) Department() generated.DepartmentResolver { return &departmentResolver{r} }

@@ -9,40 +9,40 @@ import (
 	"context"
 
 	"github.com/consoleql/consoleql/graph/generated"
-	"github.com/consoleql/consoleql/graph/loader"
+	"github.com/consoleql/consoleql/graph/relation"
 	"github.com/consoleql/consoleql/internal/consoleclient"
 )
 
 func (r *jobResolver) Workflow(ctx context.Context, obj *consoleclient.Job) (*consoleclient.Workflow, error) {
-	return loader.From(ctx).JobWorkflow(obj)()
+	return relation.Resolve[*consoleclient.Workflow](ctx, obj)
 }
 
 func (r *jobResolver) Package(ctx context.Context, obj *consoleclient.Job) (*consoleclient.Package, error) {
-	return loader.From(ctx).JobPackage(obj, loader.Selected(ctx))()
+	return relation.Resolve[*consoleclient.Package](ctx, obj)
 }
 
 func (r *jobResolver) Version(ctx context.Context, obj *consoleclient.Job) (*consoleclient.PackageVersion, error) {
-	return loader.From(ctx).JobVersion(obj, loader.Selected(ctx))()
+	return relation.Resolve[*consoleclient.PackageVersion](ctx, obj)
 }
 
 func (r *jobResolver) Queue(ctx context.Context, obj *consoleclient.Job) (*consoleclient.Queue, error) {
-	return loader.From(ctx).JobQueue(obj)()
+	return relation.Resolve[*consoleclient.Queue](ctx, obj)
 }
 
 func (r *jobResolver) Department(ctx context.Context, obj *consoleclient.Job) (*consoleclient.Department, error) {
-	return loader.From(ctx).DepartmentOf(obj)()
+	return relation.Resolve[*consoleclient.Department](ctx, obj)
 }
 
 func (r *jobResolver) Company(ctx context.Context, obj *consoleclient.Job) (*consoleclient.Company, error) {
-	return loader.From(ctx).CompanyOf(obj)()
+	return relation.Resolve[*consoleclient.Company](ctx, obj)
 }
 
 func (r *jobGroupResolver) Department(ctx context.Context, obj *consoleclient.JobGroup) (*consoleclient.Department, error) {
-	return loader.From(ctx).DepartmentOf(obj)()
+	return relation.Resolve[*consoleclient.Department](ctx, obj)
 }
 
 func (r *jobGroupResolver) Company(ctx context.Context, obj *consoleclient.JobGroup) (*consoleclient.Company, error) {
-	return loader.From(ctx).CompanyOf(obj)()
+	return relation.Resolve[*consoleclient.Company](ctx, obj)
 }
 
 func (r *Resolver) Job() generated.JobResolver { return &jobResolver{r} }

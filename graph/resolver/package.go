@@ -11,91 +11,92 @@ import (
 	"github.com/consoleql/consoleql/graph/generated"
 	"github.com/consoleql/consoleql/graph/loader"
 	"github.com/consoleql/consoleql/graph/mutation"
+	"github.com/consoleql/consoleql/graph/relation"
 	"github.com/consoleql/consoleql/internal/consoleclient"
 )
 
-func (r *completePackageUploadPayloadResolver) Package(ctx context.Context, obj *loader.CompletePackageUploadPayload) (*consoleclient.Package, error) {
-	return loader.From(ctx).UploadedPackage(obj, loader.Selected(ctx))()
+func (r *completePackageUploadPayloadResolver) Package(ctx context.Context, obj *mutation.CompletePackageUploadPayload) (*consoleclient.Package, error) {
+	return relation.Resolve[*consoleclient.Package](ctx, obj)
 }
 
-func (r *completePackageUploadPayloadResolver) Version(ctx context.Context, obj *loader.CompletePackageUploadPayload) (*consoleclient.PackageVersion, error) {
-	return loader.From(ctx).UploadedVersion(obj)()
+func (r *completePackageUploadPayloadResolver) Version(ctx context.Context, obj *mutation.CompletePackageUploadPayload) (*consoleclient.PackageVersion, error) {
+	return relation.Resolve[*consoleclient.PackageVersion](ctx, obj)
 }
 
 func (r *departmentResolver) Packages(ctx context.Context, obj *consoleclient.Department, filter *consoleclient.PackageFilter, order *loader.SortOrder, first *int, after *string, offset *int) (*loader.Connection[consoleclient.Package], error) {
-	return loader.From(ctx).DepartmentPackages(obj, listArgs(filter, order, first, after, offset), loader.Selected(ctx))()
+	return relation.Resolve[*loader.Connection[consoleclient.Package]](ctx, obj)
 }
 
 func (r *departmentResolver) Package(ctx context.Context, obj *consoleclient.Department, id string) (*consoleclient.Package, error) {
-	return loader.From(ctx).DepartmentPackage(obj, id, loader.Selected(ctx))()
+	return relation.Resolve[*consoleclient.Package](ctx, obj)
 }
 
-func (r *mutationResolver) UpdatePackage(ctx context.Context, input mutation.UpdatePackageInput) (*loader.UpdatePackagePayload, error) {
+func (r *mutationResolver) UpdatePackage(ctx context.Context, input mutation.UpdatePackageInput) (*mutation.UpdatePackagePayload, error) {
 	return r.Mutations.UpdatePackage(ctx, input)
 }
 
-func (r *mutationResolver) DeletePackage(ctx context.Context, input mutation.DeletePackageInput) (*loader.DeletePackagePayload, error) {
+func (r *mutationResolver) DeletePackage(ctx context.Context, input mutation.DeletePackageInput) (*mutation.DeletePackagePayload, error) {
 	return r.Mutations.DeletePackage(ctx, input)
 }
 
-func (r *mutationResolver) UploadPackage(ctx context.Context, input mutation.UploadPackageInput) (*loader.UploadPackagePayload, error) {
+func (r *mutationResolver) UploadPackage(ctx context.Context, input mutation.UploadPackageInput) (*mutation.UploadPackagePayload, error) {
 	return r.Mutations.UploadPackage(ctx, input)
 }
 
-func (r *mutationResolver) CreatePackageUpload(ctx context.Context) (*loader.CreatePackageUploadPayload, error) {
+func (r *mutationResolver) CreatePackageUpload(ctx context.Context) (*mutation.CreatePackageUploadPayload, error) {
 	return r.Mutations.CreatePackageUpload(ctx)
 }
 
-func (r *mutationResolver) CompletePackageUpload(ctx context.Context, input mutation.CompletePackageUploadInput) (*loader.CompletePackageUploadPayload, error) {
+func (r *mutationResolver) CompletePackageUpload(ctx context.Context, input mutation.CompletePackageUploadInput) (*mutation.CompletePackageUploadPayload, error) {
 	return r.Mutations.CompletePackageUpload(ctx, input)
 }
 
 func (r *packageResolver) Versions(ctx context.Context, obj *consoleclient.Package) ([]*consoleclient.PackageVersion, error) {
-	return loader.From(ctx).PackageVersions(obj)()
+	return relation.Resolve[[]*consoleclient.PackageVersion](ctx, obj)
 }
 
 func (r *packageResolver) LatestVersion(ctx context.Context, obj *consoleclient.Package) (*consoleclient.PackageVersion, error) {
-	return loader.From(ctx).PackageLatestVersion(obj)()
+	return relation.Resolve[*consoleclient.PackageVersion](ctx, obj)
 }
 
 func (r *packageResolver) Workflows(ctx context.Context, obj *consoleclient.Package, filter *consoleclient.WorkflowFilter, order *loader.SortOrder, first *int, after *string, offset *int) (*loader.Connection[consoleclient.Workflow], error) {
-	return loader.From(ctx).PackageWorkflows(obj, listArgs(filter, order, first, after, offset), loader.Selected(ctx))()
+	return relation.Resolve[*loader.Connection[consoleclient.Workflow]](ctx, obj)
 }
 
 func (r *packageResolver) Department(ctx context.Context, obj *consoleclient.Package) (*consoleclient.Department, error) {
-	return loader.From(ctx).DepartmentOf(obj)()
+	return relation.Resolve[*consoleclient.Department](ctx, obj)
 }
 
 func (r *packageResolver) Company(ctx context.Context, obj *consoleclient.Package) (*consoleclient.Company, error) {
-	return loader.From(ctx).CompanyOf(obj)()
+	return relation.Resolve[*consoleclient.Company](ctx, obj)
 }
 
 func (r *packageVersionResolver) Package(ctx context.Context, obj *consoleclient.PackageVersion) (*consoleclient.Package, error) {
-	return loader.From(ctx).PackageVersionPackage(obj, loader.Selected(ctx))()
+	return relation.Resolve[*consoleclient.Package](ctx, obj)
 }
 
 func (r *packageVersionResolver) Workflows(ctx context.Context, obj *consoleclient.PackageVersion, filter *consoleclient.WorkflowFilter, order *loader.SortOrder, first *int, after *string, offset *int) (*loader.Connection[consoleclient.Workflow], error) {
-	return loader.From(ctx).PackageVersionWorkflows(obj, listArgs(filter, order, first, after, offset), loader.Selected(ctx))()
+	return relation.Resolve[*loader.Connection[consoleclient.Workflow]](ctx, obj)
 }
 
 func (r *queryResolver) Packages(ctx context.Context, filter *consoleclient.PackageFilter, order *loader.SortOrder, first *int, after *string, offset *int) (*loader.Connection[consoleclient.Package], error) {
-	return loader.From(ctx).Packages(listArgs(filter, order, first, after, offset), loader.Selected(ctx))()
+	return relation.Resolve[*loader.Connection[consoleclient.Package]](ctx, nil)
 }
 
 func (r *queryResolver) Package(ctx context.Context, id string) (*consoleclient.Package, error) {
-	return loader.From(ctx).Package(id, loader.Selected(ctx))()
+	return relation.Resolve[*consoleclient.Package](ctx, nil)
 }
 
-func (r *updatePackagePayloadResolver) Package(ctx context.Context, obj *loader.UpdatePackagePayload) (*consoleclient.Package, error) {
-	return loader.From(ctx).UpdatedPackage(obj, loader.Selected(ctx))()
+func (r *updatePackagePayloadResolver) Package(ctx context.Context, obj *mutation.UpdatePackagePayload) (*consoleclient.Package, error) {
+	return relation.Resolve[*consoleclient.Package](ctx, obj)
 }
 
-func (r *uploadPackagePayloadResolver) Package(ctx context.Context, obj *loader.UploadPackagePayload) (*consoleclient.Package, error) {
-	return loader.From(ctx).UploadedPackage(obj, loader.Selected(ctx))()
+func (r *uploadPackagePayloadResolver) Package(ctx context.Context, obj *mutation.UploadPackagePayload) (*consoleclient.Package, error) {
+	return relation.Resolve[*consoleclient.Package](ctx, obj)
 }
 
-func (r *uploadPackagePayloadResolver) Version(ctx context.Context, obj *loader.UploadPackagePayload) (*consoleclient.PackageVersion, error) {
-	return loader.From(ctx).UploadedVersion(obj)()
+func (r *uploadPackagePayloadResolver) Version(ctx context.Context, obj *mutation.UploadPackagePayload) (*consoleclient.PackageVersion, error) {
+	return relation.Resolve[*consoleclient.PackageVersion](ctx, obj)
 }
 
 func (r *Resolver) CompletePackageUploadPayload() generated.CompletePackageUploadPayloadResolver {

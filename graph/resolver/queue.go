@@ -11,59 +11,60 @@ import (
 	"github.com/consoleql/consoleql/graph/generated"
 	"github.com/consoleql/consoleql/graph/loader"
 	"github.com/consoleql/consoleql/graph/mutation"
+	"github.com/consoleql/consoleql/graph/relation"
 	"github.com/consoleql/consoleql/internal/consoleclient"
 )
 
-func (r *createQueuePayloadResolver) Queue(ctx context.Context, obj *loader.CreateQueuePayload) (*consoleclient.Queue, error) {
-	return loader.From(ctx).CreatedQueue(obj, loader.Selected(ctx))()
+func (r *createQueuePayloadResolver) Queue(ctx context.Context, obj *mutation.CreateQueuePayload) (*consoleclient.Queue, error) {
+	return relation.Resolve[*consoleclient.Queue](ctx, obj)
 }
 
 func (r *departmentResolver) Queues(ctx context.Context, obj *consoleclient.Department, filter *consoleclient.QueueFilter, order *loader.SortOrder, first *int, after *string, offset *int) (*loader.Connection[consoleclient.Queue], error) {
-	return loader.From(ctx).DepartmentQueues(obj, listArgs(filter, order, first, after, offset), loader.Selected(ctx))()
+	return relation.Resolve[*loader.Connection[consoleclient.Queue]](ctx, obj)
 }
 
 func (r *departmentResolver) Queue(ctx context.Context, obj *consoleclient.Department, id string) (*consoleclient.Queue, error) {
-	return loader.From(ctx).DepartmentQueue(obj, id)()
+	return relation.Resolve[*consoleclient.Queue](ctx, obj)
 }
 
-func (r *mutationResolver) CreateQueue(ctx context.Context, input mutation.CreateQueueInput) (*loader.CreateQueuePayload, error) {
+func (r *mutationResolver) CreateQueue(ctx context.Context, input mutation.CreateQueueInput) (*mutation.CreateQueuePayload, error) {
 	return r.Mutations.CreateQueue(ctx, input)
 }
 
-func (r *mutationResolver) UpdateQueue(ctx context.Context, input mutation.UpdateQueueInput) (*loader.UpdateQueuePayload, error) {
+func (r *mutationResolver) UpdateQueue(ctx context.Context, input mutation.UpdateQueueInput) (*mutation.UpdateQueuePayload, error) {
 	return r.Mutations.UpdateQueue(ctx, input)
 }
 
-func (r *mutationResolver) DeleteQueue(ctx context.Context, input mutation.DeleteQueueInput) (*loader.DeleteQueuePayload, error) {
+func (r *mutationResolver) DeleteQueue(ctx context.Context, input mutation.DeleteQueueInput) (*mutation.DeleteQueuePayload, error) {
 	return r.Mutations.DeleteQueue(ctx, input)
 }
 
 func (r *queryResolver) Queues(ctx context.Context, filter *consoleclient.QueueFilter, order *loader.SortOrder, first *int, after *string, offset *int) (*loader.Connection[consoleclient.Queue], error) {
-	return loader.From(ctx).Queues(listArgs(filter, order, first, after, offset), loader.Selected(ctx))()
+	return relation.Resolve[*loader.Connection[consoleclient.Queue]](ctx, nil)
 }
 
 func (r *queryResolver) Queue(ctx context.Context, id string) (*consoleclient.Queue, error) {
-	return loader.From(ctx).Queue(id)()
+	return relation.Resolve[*consoleclient.Queue](ctx, nil)
 }
 
 func (r *queueResolver) Robots(ctx context.Context, obj *consoleclient.Queue, filter *consoleclient.RobotFilter, order *loader.SortOrder, first *int, after *string, offset *int) (*loader.Connection[consoleclient.Robot], error) {
-	return loader.From(ctx).QueueRobots(obj, listArgs(filter, order, first, after, offset), loader.Selected(ctx))()
+	return relation.Resolve[*loader.Connection[consoleclient.Robot]](ctx, obj)
 }
 
 func (r *queueResolver) Workflows(ctx context.Context, obj *consoleclient.Queue, filter *consoleclient.WorkflowFilter, order *loader.SortOrder, first *int, after *string, offset *int) (*loader.Connection[consoleclient.Workflow], error) {
-	return loader.From(ctx).QueueWorkflows(obj, listArgs(filter, order, first, after, offset), loader.Selected(ctx))()
+	return relation.Resolve[*loader.Connection[consoleclient.Workflow]](ctx, obj)
 }
 
 func (r *queueResolver) Department(ctx context.Context, obj *consoleclient.Queue) (*consoleclient.Department, error) {
-	return loader.From(ctx).DepartmentOf(obj)()
+	return relation.Resolve[*consoleclient.Department](ctx, obj)
 }
 
 func (r *queueResolver) Company(ctx context.Context, obj *consoleclient.Queue) (*consoleclient.Company, error) {
-	return loader.From(ctx).CompanyOf(obj)()
+	return relation.Resolve[*consoleclient.Company](ctx, obj)
 }
 
-func (r *updateQueuePayloadResolver) Queue(ctx context.Context, obj *loader.UpdateQueuePayload) (*consoleclient.Queue, error) {
-	return loader.From(ctx).UpdatedQueue(obj, loader.Selected(ctx))()
+func (r *updateQueuePayloadResolver) Queue(ctx context.Context, obj *mutation.UpdateQueuePayload) (*consoleclient.Queue, error) {
+	return relation.Resolve[*consoleclient.Queue](ctx, obj)
 }
 
 func (r *Resolver) CreateQueuePayload() generated.CreateQueuePayloadResolver {

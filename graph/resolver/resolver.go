@@ -3,7 +3,6 @@
 package resolver
 
 import (
-	"github.com/consoleql/consoleql/graph/loader"
 	"github.com/consoleql/consoleql/graph/mutation"
 	"github.com/consoleql/consoleql/graph/subscription"
 )
@@ -16,9 +15,4 @@ type Resolver struct {
 	Sessions mutation.SessionService
 	// Subscriptions answers the subscriptions.
 	Subscriptions *subscription.Service
-}
-
-// listArgs gathers the arguments of a connection field.
-func listArgs[F comparable](filter *F, order *loader.SortOrder, first *int, after *string, offset *int) loader.ListArgs[F] {
-	return loader.ListArgs[F]{Filter: filter, Order: order, First: first, After: after, Offset: offset}
 }

@@ -10,38 +10,40 @@ import (
 
 	"github.com/consoleql/consoleql/graph/generated"
 	"github.com/consoleql/consoleql/graph/loader"
+	"github.com/consoleql/consoleql/graph/relation"
+	"github.com/consoleql/consoleql/graph/subscription"
 	"github.com/consoleql/consoleql/internal/consoleclient"
 )
 
 func (r *departmentResolver) Robots(ctx context.Context, obj *consoleclient.Department, filter *consoleclient.RobotFilter, order *loader.SortOrder, first *int, after *string, offset *int) (*loader.Connection[consoleclient.Robot], error) {
-	return loader.From(ctx).DepartmentRobots(obj, listArgs(filter, order, first, after, offset), loader.Selected(ctx))()
+	return relation.Resolve[*loader.Connection[consoleclient.Robot]](ctx, obj)
 }
 
 func (r *departmentResolver) Robot(ctx context.Context, obj *consoleclient.Department, id string) (*consoleclient.Robot, error) {
-	return loader.From(ctx).DepartmentRobot(obj, id)()
+	return relation.Resolve[*consoleclient.Robot](ctx, obj)
 }
 
 func (r *queryResolver) Robots(ctx context.Context, filter *consoleclient.RobotFilter, order *loader.SortOrder, first *int, after *string, offset *int) (*loader.Connection[consoleclient.Robot], error) {
-	return loader.From(ctx).Robots(listArgs(filter, order, first, after, offset), loader.Selected(ctx))()
+	return relation.Resolve[*loader.Connection[consoleclient.Robot]](ctx, nil)
 }
 
 func (r *queryResolver) Robot(ctx context.Context, id string) (*consoleclient.Robot, error) {
-	return loader.From(ctx).Robot(id)()
+	return relation.Resolve[*consoleclient.Robot](ctx, nil)
 }
 
 func (r *robotResolver) Department(ctx context.Context, obj *consoleclient.Robot) (*consoleclient.Department, error) {
-	return loader.From(ctx).DepartmentOf(obj)()
+	return relation.Resolve[*consoleclient.Department](ctx, obj)
 }
 
 func (r *robotResolver) Company(ctx context.Context, obj *consoleclient.Robot) (*consoleclient.Company, error) {
-	return loader.From(ctx).CompanyOf(obj)()
+	return relation.Resolve[*consoleclient.Company](ctx, obj)
 }
 
 func (r *subscriptionResolver) RobotChanged(ctx context.Context, ids []string, queueID *string) (<-chan *consoleclient.Robot, error) {
 	return r.Subscriptions.Robots(ctx, ids, queueID)
 }
 
-func (r *subscriptionResolver) RobotEvents(ctx context.Context, ids []string, queueID *string, initial bool) (<-chan *loader.RobotEvent, error) {
+func (r *subscriptionResolver) RobotEvents(ctx context.Context, ids []string, queueID *string, initial bool) (<-chan *subscription.RobotEvent, error) {
 	return r.Subscriptions.RobotEvents(ctx, ids, queueID, initial)
 }
 

@@ -9,33 +9,33 @@ import (
 	"context"
 
 	"github.com/consoleql/consoleql/graph/generated"
-	"github.com/consoleql/consoleql/graph/loader"
 	"github.com/consoleql/consoleql/graph/mutation"
+	"github.com/consoleql/consoleql/graph/relation"
 	"github.com/consoleql/consoleql/internal/consoleclient"
 )
 
 func (r *companyUserResolver) Company(ctx context.Context, obj *consoleclient.CompanyUser) (*consoleclient.Company, error) {
-	return loader.From(ctx).CompanyUserCompany(obj)()
+	return relation.Resolve[*consoleclient.Company](ctx, obj)
 }
 
 func (r *companyUserResolver) AssignedDepartment(ctx context.Context, obj *consoleclient.CompanyUser) (*consoleclient.Department, error) {
-	return loader.From(ctx).CompanyUserAssignedDepartment(obj)()
+	return relation.Resolve[*consoleclient.Department](ctx, obj)
 }
 
-func (r *mutationResolver) SignIn(ctx context.Context, input mutation.SignInInput) (*loader.SignInPayload, error) {
+func (r *mutationResolver) SignIn(ctx context.Context, input mutation.SignInInput) (*mutation.SignInPayload, error) {
 	return r.Sessions.SignIn(ctx, input)
 }
 
-func (r *mutationResolver) SignOut(ctx context.Context) (*loader.SignOutPayload, error) {
+func (r *mutationResolver) SignOut(ctx context.Context) (*mutation.SignOutPayload, error) {
 	return r.Sessions.SignOut(ctx)
 }
 
 func (r *queryResolver) Viewer(ctx context.Context) (*consoleclient.CompanyUser, error) {
-	return loader.From(ctx).Viewer()()
+	return relation.Resolve[*consoleclient.CompanyUser](ctx, nil)
 }
 
-func (r *signInPayloadResolver) Viewer(ctx context.Context, obj *loader.SignInPayload) (*consoleclient.CompanyUser, error) {
-	return loader.From(ctx).SignedInViewer(obj)()
+func (r *signInPayloadResolver) Viewer(ctx context.Context, obj *mutation.SignInPayload) (*consoleclient.CompanyUser, error) {
+	return relation.Resolve[*consoleclient.CompanyUser](ctx, obj)
 }
 
 func (r *Resolver) CompanyUser() generated.CompanyUserResolver { return &companyUserResolver{r} }

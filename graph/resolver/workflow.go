@@ -11,107 +11,109 @@ import (
 	"github.com/consoleql/consoleql/graph/generated"
 	"github.com/consoleql/consoleql/graph/loader"
 	"github.com/consoleql/consoleql/graph/mutation"
+	"github.com/consoleql/consoleql/graph/relation"
+	"github.com/consoleql/consoleql/graph/subscription"
 	"github.com/consoleql/consoleql/internal/consoleclient"
 )
 
-func (r *addWorkflowRobotsPayloadResolver) Workflow(ctx context.Context, obj *loader.AddWorkflowRobotsPayload) (*consoleclient.Workflow, error) {
-	return loader.From(ctx).ChangedWorkflow(obj)()
+func (r *addWorkflowRobotsPayloadResolver) Workflow(ctx context.Context, obj *mutation.AddWorkflowRobotsPayload) (*consoleclient.Workflow, error) {
+	return relation.Resolve[*consoleclient.Workflow](ctx, obj)
 }
 
-func (r *createWorkflowPayloadResolver) Workflow(ctx context.Context, obj *loader.CreateWorkflowPayload) (*consoleclient.Workflow, error) {
-	return loader.From(ctx).CreatedWorkflow(obj, loader.Selected(ctx))()
+func (r *createWorkflowPayloadResolver) Workflow(ctx context.Context, obj *mutation.CreateWorkflowPayload) (*consoleclient.Workflow, error) {
+	return relation.Resolve[*consoleclient.Workflow](ctx, obj)
 }
 
 func (r *departmentResolver) Workflows(ctx context.Context, obj *consoleclient.Department, filter *consoleclient.WorkflowFilter, order *loader.SortOrder, first *int, after *string, offset *int) (*loader.Connection[consoleclient.Workflow], error) {
-	return loader.From(ctx).DepartmentWorkflows(obj, listArgs(filter, order, first, after, offset), loader.Selected(ctx))()
+	return relation.Resolve[*loader.Connection[consoleclient.Workflow]](ctx, obj)
 }
 
 func (r *departmentResolver) Workflow(ctx context.Context, obj *consoleclient.Department, id string) (*consoleclient.Workflow, error) {
-	return loader.From(ctx).DepartmentWorkflow(obj, id)()
+	return relation.Resolve[*consoleclient.Workflow](ctx, obj)
 }
 
-func (r *executeWorkflowPayloadResolver) Workflow(ctx context.Context, obj *loader.ExecuteWorkflowPayload) (*consoleclient.Workflow, error) {
-	return loader.From(ctx).ChangedWorkflow(obj)()
+func (r *executeWorkflowPayloadResolver) Workflow(ctx context.Context, obj *mutation.ExecuteWorkflowPayload) (*consoleclient.Workflow, error) {
+	return relation.Resolve[*consoleclient.Workflow](ctx, obj)
 }
 
-func (r *mutationResolver) CreateWorkflow(ctx context.Context, input mutation.CreateWorkflowInput) (*loader.CreateWorkflowPayload, error) {
+func (r *mutationResolver) CreateWorkflow(ctx context.Context, input mutation.CreateWorkflowInput) (*mutation.CreateWorkflowPayload, error) {
 	return r.Mutations.CreateWorkflow(ctx, input)
 }
 
-func (r *mutationResolver) UpdateWorkflow(ctx context.Context, input mutation.UpdateWorkflowInput) (*loader.UpdateWorkflowPayload, error) {
+func (r *mutationResolver) UpdateWorkflow(ctx context.Context, input mutation.UpdateWorkflowInput) (*mutation.UpdateWorkflowPayload, error) {
 	return r.Mutations.UpdateWorkflow(ctx, input)
 }
 
-func (r *mutationResolver) DeleteWorkflow(ctx context.Context, input mutation.DeleteWorkflowInput) (*loader.DeleteWorkflowPayload, error) {
+func (r *mutationResolver) DeleteWorkflow(ctx context.Context, input mutation.DeleteWorkflowInput) (*mutation.DeleteWorkflowPayload, error) {
 	return r.Mutations.DeleteWorkflow(ctx, input)
 }
 
-func (r *mutationResolver) ExecuteWorkflow(ctx context.Context, input mutation.ExecuteWorkflowInput) (*loader.ExecuteWorkflowPayload, error) {
+func (r *mutationResolver) ExecuteWorkflow(ctx context.Context, input mutation.ExecuteWorkflowInput) (*mutation.ExecuteWorkflowPayload, error) {
 	return r.Mutations.ExecuteWorkflow(ctx, input)
 }
 
-func (r *mutationResolver) AddWorkflowRobots(ctx context.Context, input mutation.AddWorkflowRobotsInput) (*loader.AddWorkflowRobotsPayload, error) {
+func (r *mutationResolver) AddWorkflowRobots(ctx context.Context, input mutation.AddWorkflowRobotsInput) (*mutation.AddWorkflowRobotsPayload, error) {
 	return r.Mutations.AddWorkflowRobots(ctx, input)
 }
 
-func (r *mutationResolver) RemoveWorkflowRobot(ctx context.Context, input mutation.RemoveWorkflowRobotInput) (*loader.RemoveWorkflowRobotPayload, error) {
+func (r *mutationResolver) RemoveWorkflowRobot(ctx context.Context, input mutation.RemoveWorkflowRobotInput) (*mutation.RemoveWorkflowRobotPayload, error) {
 	return r.Mutations.RemoveWorkflowRobot(ctx, input)
 }
 
-func (r *mutationResolver) UpgradeWorkflows(ctx context.Context, input mutation.UpgradeWorkflowsInput) (*loader.UpgradeWorkflowsPayload, error) {
+func (r *mutationResolver) UpgradeWorkflows(ctx context.Context, input mutation.UpgradeWorkflowsInput) (*mutation.UpgradeWorkflowsPayload, error) {
 	return r.Mutations.UpgradeWorkflows(ctx, input)
 }
 
 func (r *queryResolver) Workflows(ctx context.Context, filter *consoleclient.WorkflowFilter, order *loader.SortOrder, first *int, after *string, offset *int) (*loader.Connection[consoleclient.Workflow], error) {
-	return loader.From(ctx).Workflows(listArgs(filter, order, first, after, offset), loader.Selected(ctx))()
+	return relation.Resolve[*loader.Connection[consoleclient.Workflow]](ctx, nil)
 }
 
 func (r *queryResolver) Workflow(ctx context.Context, id string) (*consoleclient.Workflow, error) {
-	return loader.From(ctx).Workflow(id)()
+	return relation.Resolve[*consoleclient.Workflow](ctx, nil)
 }
 
-func (r *removeWorkflowRobotPayloadResolver) Workflow(ctx context.Context, obj *loader.RemoveWorkflowRobotPayload) (*consoleclient.Workflow, error) {
-	return loader.From(ctx).ChangedWorkflow(obj)()
+func (r *removeWorkflowRobotPayloadResolver) Workflow(ctx context.Context, obj *mutation.RemoveWorkflowRobotPayload) (*consoleclient.Workflow, error) {
+	return relation.Resolve[*consoleclient.Workflow](ctx, obj)
 }
 
 func (r *subscriptionResolver) WorkflowChanged(ctx context.Context, ids []string) (<-chan *consoleclient.Workflow, error) {
 	return r.Subscriptions.Workflows(ctx, ids)
 }
 
-func (r *subscriptionResolver) WorkflowEvents(ctx context.Context, ids []string, initial bool) (<-chan *loader.WorkflowEvent, error) {
+func (r *subscriptionResolver) WorkflowEvents(ctx context.Context, ids []string, initial bool) (<-chan *subscription.WorkflowEvent, error) {
 	return r.Subscriptions.WorkflowEvents(ctx, ids, initial)
 }
 
-func (r *updateWorkflowPayloadResolver) Workflow(ctx context.Context, obj *loader.UpdateWorkflowPayload) (*consoleclient.Workflow, error) {
-	return loader.From(ctx).UpdatedWorkflow(obj, loader.Selected(ctx))()
+func (r *updateWorkflowPayloadResolver) Workflow(ctx context.Context, obj *mutation.UpdateWorkflowPayload) (*consoleclient.Workflow, error) {
+	return relation.Resolve[*consoleclient.Workflow](ctx, obj)
 }
 
-func (r *upgradeWorkflowsPayloadResolver) Workflows(ctx context.Context, obj *loader.UpgradeWorkflowsPayload) ([]*consoleclient.Workflow, error) {
-	return loader.From(ctx).UpgradedWorkflows(obj)()
+func (r *upgradeWorkflowsPayloadResolver) Workflows(ctx context.Context, obj *mutation.UpgradeWorkflowsPayload) ([]*consoleclient.Workflow, error) {
+	return relation.Resolve[[]*consoleclient.Workflow](ctx, obj)
 }
 
 func (r *workflowResolver) Package(ctx context.Context, obj *consoleclient.Workflow) (*consoleclient.Package, error) {
-	return loader.From(ctx).WorkflowPackage(obj, loader.Selected(ctx))()
+	return relation.Resolve[*consoleclient.Package](ctx, obj)
 }
 
 func (r *workflowResolver) Version(ctx context.Context, obj *consoleclient.Workflow) (*consoleclient.PackageVersion, error) {
-	return loader.From(ctx).WorkflowVersion(obj, loader.Selected(ctx))()
+	return relation.Resolve[*consoleclient.PackageVersion](ctx, obj)
 }
 
 func (r *workflowResolver) Queue(ctx context.Context, obj *consoleclient.Workflow) (*consoleclient.Queue, error) {
-	return loader.From(ctx).WorkflowQueue(obj)()
+	return relation.Resolve[*consoleclient.Queue](ctx, obj)
 }
 
 func (r *workflowResolver) Robots(ctx context.Context, obj *consoleclient.Workflow) ([]*consoleclient.Robot, error) {
-	return loader.From(ctx).WorkflowRobots(obj)()
+	return relation.Resolve[[]*consoleclient.Robot](ctx, obj)
 }
 
 func (r *workflowResolver) Department(ctx context.Context, obj *consoleclient.Workflow) (*consoleclient.Department, error) {
-	return loader.From(ctx).DepartmentOf(obj)()
+	return relation.Resolve[*consoleclient.Department](ctx, obj)
 }
 
 func (r *workflowResolver) Company(ctx context.Context, obj *consoleclient.Workflow) (*consoleclient.Company, error) {
-	return loader.From(ctx).CompanyOf(obj)()
+	return relation.Resolve[*consoleclient.Company](ctx, obj)
 }
 
 func (r *Resolver) AddWorkflowRobotsPayload() generated.AddWorkflowRobotsPayloadResolver {

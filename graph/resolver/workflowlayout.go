@@ -11,43 +11,44 @@ import (
 	"github.com/consoleql/consoleql/graph/generated"
 	"github.com/consoleql/consoleql/graph/loader"
 	"github.com/consoleql/consoleql/graph/mutation"
+	"github.com/consoleql/consoleql/graph/relation"
 	"github.com/consoleql/consoleql/internal/consoleclient"
 )
 
 func (r *departmentResolver) WorkflowLayouts(ctx context.Context, obj *consoleclient.Department, filter *consoleclient.WorkflowLayoutFilter, order *loader.SortOrder, first *int, after *string, offset *int) (*loader.Connection[consoleclient.WorkflowLayout], error) {
-	return loader.From(ctx).DepartmentWorkflowLayouts(obj, listArgs(filter, order, first, after, offset), loader.Selected(ctx))()
+	return relation.Resolve[*loader.Connection[consoleclient.WorkflowLayout]](ctx, obj)
 }
 
 func (r *departmentResolver) WorkflowLayout(ctx context.Context, obj *consoleclient.Department, id string) (*consoleclient.WorkflowLayout, error) {
-	return loader.From(ctx).DepartmentWorkflowLayout(obj, id)()
+	return relation.Resolve[*consoleclient.WorkflowLayout](ctx, obj)
 }
 
-func (r *executeWorkflowLayoutPayloadResolver) WorkflowLayout(ctx context.Context, obj *loader.ExecuteWorkflowLayoutPayload) (*consoleclient.WorkflowLayout, error) {
-	return loader.From(ctx).ChangedWorkflowLayout(obj)()
+func (r *executeWorkflowLayoutPayloadResolver) WorkflowLayout(ctx context.Context, obj *mutation.ExecuteWorkflowLayoutPayload) (*consoleclient.WorkflowLayout, error) {
+	return relation.Resolve[*consoleclient.WorkflowLayout](ctx, obj)
 }
 
-func (r *mutationResolver) ExecuteWorkflowLayout(ctx context.Context, input mutation.ExecuteWorkflowLayoutInput) (*loader.ExecuteWorkflowLayoutPayload, error) {
+func (r *mutationResolver) ExecuteWorkflowLayout(ctx context.Context, input mutation.ExecuteWorkflowLayoutInput) (*mutation.ExecuteWorkflowLayoutPayload, error) {
 	return r.Mutations.ExecuteWorkflowLayout(ctx, input)
 }
 
 func (r *queryResolver) WorkflowLayouts(ctx context.Context, filter *consoleclient.WorkflowLayoutFilter, order *loader.SortOrder, first *int, after *string, offset *int) (*loader.Connection[consoleclient.WorkflowLayout], error) {
-	return loader.From(ctx).WorkflowLayouts(listArgs(filter, order, first, after, offset), loader.Selected(ctx))()
+	return relation.Resolve[*loader.Connection[consoleclient.WorkflowLayout]](ctx, nil)
 }
 
 func (r *queryResolver) WorkflowLayout(ctx context.Context, id string) (*consoleclient.WorkflowLayout, error) {
-	return loader.From(ctx).WorkflowLayout(id)()
+	return relation.Resolve[*consoleclient.WorkflowLayout](ctx, nil)
 }
 
 func (r *workflowLayoutResolver) Department(ctx context.Context, obj *consoleclient.WorkflowLayout) (*consoleclient.Department, error) {
-	return loader.From(ctx).DepartmentOf(obj)()
+	return relation.Resolve[*consoleclient.Department](ctx, obj)
 }
 
 func (r *workflowLayoutResolver) Company(ctx context.Context, obj *consoleclient.WorkflowLayout) (*consoleclient.Company, error) {
-	return loader.From(ctx).CompanyOf(obj)()
+	return relation.Resolve[*consoleclient.Company](ctx, obj)
 }
 
 func (r *workflowLayoutNodeResolver) Workflow(ctx context.Context, obj *consoleclient.WorkflowLayoutNode) (*consoleclient.Workflow, error) {
-	return loader.From(ctx).WorkflowLayoutNodeWorkflow(obj)()
+	return relation.Resolve[*consoleclient.Workflow](ctx, obj)
 }
 
 func (r *Resolver) ExecuteWorkflowLayoutPayload() generated.ExecuteWorkflowLayoutPayloadResolver {

@@ -24,7 +24,7 @@ const removedAfter = 2
 
 // change is how an entity differs from the last look.
 type change[T any] struct {
-	typ         loader.EventType
+	typ         EventType
 	id          string // in lower case
 	before, now *T     // nil where there is none; of one that was removed and is back, before is how it was
 }
@@ -72,13 +72,13 @@ func (p *poll[T]) changes(found loader.Snapshot[T]) []change[T] {
 		before, known := p.state[id]
 		switch {
 		case !known:
-			all = append(all, change[T]{typ: loader.EventAdded, id: id, before: p.gone[id], now: v})
+			all = append(all, change[T]{typ: EventAdded, id: id, before: p.gone[id], now: v})
 		case !reflect.DeepEqual(before, v):
-			all = append(all, change[T]{typ: loader.EventUpdated, id: id, before: before, now: v})
+			all = append(all, change[T]{typ: EventUpdated, id: id, before: before, now: v})
 		}
 	}
 	for _, id := range p.removed(found, there) {
-		all = append(all, change[T]{typ: loader.EventRemoved, id: id, before: p.state[id]})
+		all = append(all, change[T]{typ: EventRemoved, id: id, before: p.state[id]})
 	}
 	return all
 }
@@ -127,7 +127,7 @@ func (p *poll[T]) apply(changes []change[T], first bool) {
 		p.state, p.gone = make(map[string]*T, len(changes)), make(map[string]*T)
 	}
 	for _, c := range changes {
-		if c.typ == loader.EventRemoved {
+		if c.typ == EventRemoved {
 			delete(p.state, c.id)
 			delete(p.absent, c.id)
 			p.gone[c.id] = c.before
@@ -153,24 +153,24 @@ func (p *poll[T]) apply(changes []change[T], first bool) {
 
 // event is what the subscriber is told of a change, if it is.
 func (s *subscriber[T]) event(idOf func(*T) string, c change[T]) (e event[T], ok bool) {
-	if c.typ == loader.EventRemoved {
+	if c.typ == EventRemoved {
 		return event[T]{typ: c.typ, id: idOf(c.before)}, s.all
 	}
 	e = event[T]{typ: c.typ, value: c.now, id: idOf(c.now)}
-	if c.before == nil || s.all && c.typ == loader.EventAdded {
+	if c.before == nil || s.all && c.typ == EventAdded {
 		return e, true
 	}
 	d := s.differ(c.before, c.now)
-	e.unsure = d == loader.Unsure
-	return e, d != loader.Same
+	e.unsure = d == unsure
+	return e, d != same
 }
 
 // anyDifference is the difference for a subscriber who is told everything of an entity.
-func anyDifference[T any](before, now *T) loader.Difference {
+func anyDifference[T any](before, now *T) difference {
 	if reflect.DeepEqual(before, now) {
-		return loader.Same
+		return same
 	}
-	return loader.Differs
+	return differs
 }
 
 // begin tells a subscriber who wants to know how everything is; state may be nil, as
@@ -180,7 +180,7 @@ func (s *subscriber[T]) begin(state map[string]*T) {
 		return
 	}
 	for _, id := range slices.Sorted(maps.Keys(state)) {
-		s.push(event[T]{typ: loader.EventSnapshot, value: state[id], id: s.poll.g.id(state[id])})
+		s.push(event[T]{typ: EventSnapshot, value: state[id], id: s.poll.g.id(state[id])})
 	}
 }
 

@@ -17,7 +17,7 @@ import (
 // polled for with a token of its own; as itself, it shares the poll.
 func TestPrincipalsShareNoPoll(t *testing.T) {
 	nobody := struct{ loader.Console }{} // is asked: the scopes are whole
-	engine, err := loader.New(nobody, loader.Options{})
+	engine, err := loader.New(nobody, nil, loader.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/consoleql/consoleql/graph/loader"
 	"github.com/consoleql/consoleql/internal/fault"
 	"github.com/consoleql/consoleql/internal/principal"
 )
@@ -19,9 +18,9 @@ const maxPending = 256
 // terms are what a subscriber wants.
 type terms[T any] struct {
 	who     principal.Principal
-	differ  func(before, now *T) loader.Difference // by what it is told of an entity; nil: in whatever is not equal
-	all     bool                                   // every type of event; else those that give an entity that has changed
-	initial bool                                   // each entity comes first as it is
+	differ  func(before, now *T) difference // by what it is told of an entity; nil: in whatever is not equal
+	all     bool                            // every type of event; else those that give an entity that has changed
+	initial bool                            // each entity comes first as it is
 }
 
 // subscriber is one subscription. Its poll's lock guards it.
@@ -37,21 +36,21 @@ type subscriber[T any] struct {
 
 // event is a change, or what went wrong instead.
 type event[T any] struct {
-	typ    loader.EventType
+	typ    EventType
 	value  *T // nil of what was removed
 	id     string
-	unsure bool // see loader.Event
+	unsure bool // see delivery
 	err    error
 }
 
 // push adds an event. The caller holds the lock.
 func (s *subscriber[T]) push(e event[T]) {
-	if len(s.pending) >= maxPending && e.err == nil && e.typ != loader.EventSnapshot {
+	if len(s.pending) >= maxPending && e.err == nil && e.typ != EventSnapshot {
 		s.pending = slices.DeleteFunc(s.pending, func(old event[T]) bool {
 			if old.err != nil || old.id != e.id {
 				return false
 			}
-			if old.typ != loader.EventRemoved && e.typ == loader.EventUpdated {
+			if old.typ != EventRemoved && e.typ == EventUpdated {
 				e.typ = old.typ // the subscriber does not know the entity yet
 			}
 			e.unsure = e.unsure && old.unsure

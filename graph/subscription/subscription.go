@@ -146,19 +146,19 @@ func (s *Service) Robots(ctx context.Context, ids []string, queueID *string) (<-
 	if err != nil {
 		return nil, err
 	}
-	return begin(ctx, s.robots, t, terms[cc.Robot]{}, loader.ShownOf[cc.Robot](ctx, "Robot", ""), entityOf[cc.Robot])
+	return begin(ctx, s.robots, t, terms[cc.Robot]{}, projectionOf[cc.Robot](ctx, "Robot", ""), entityOf[cc.Robot])
 }
 
 // RobotEvents answers Subscription.robotEvents. With initial, each robot comes first as it
 // is.
-func (s *Service) RobotEvents(ctx context.Context, ids []string, queueID *string, initial bool) (<-chan *loader.RobotEvent, error) {
+func (s *Service) RobotEvents(ctx context.Context, ids []string, queueID *string, initial bool) (<-chan *RobotEvent, error) {
 	t, err := robotsOf(ids, queueID)
 	if err != nil {
 		return nil, err
 	}
-	terms, shown := terms[cc.Robot]{all: true, initial: initial}, loader.ShownOf[cc.Robot](ctx, "Robot", "robot")
-	return begin(ctx, s.robots, t, terms, shown, func(e event[cc.Robot]) *loader.RobotEvent {
-		return &loader.RobotEvent{Type: e.typ, ID: e.id, Robot: e.value}
+	terms, selected := terms[cc.Robot]{all: true, initial: initial}, projectionOf[cc.Robot](ctx, "Robot", "robot")
+	return begin(ctx, s.robots, t, terms, selected, func(e event[cc.Robot]) *RobotEvent {
+		return &RobotEvent{Type: e.typ, ID: e.id, Robot: e.value}
 	})
 }
 
@@ -180,19 +180,19 @@ func (s *Service) Workflows(ctx context.Context, ids []string) (<-chan *cc.Workf
 	if err := checkIDs(ids); err != nil {
 		return nil, err
 	}
-	return begin(ctx, s.workflows, target{ids: normal(ids)}, terms[cc.Workflow]{}, loader.ShownOf[cc.Workflow](ctx, "Workflow", ""), entityOf[cc.Workflow])
+	return begin(ctx, s.workflows, target{ids: normal(ids)}, terms[cc.Workflow]{}, projectionOf[cc.Workflow](ctx, "Workflow", ""), entityOf[cc.Workflow])
 }
 
 // WorkflowEvents answers Subscription.workflowEvents: nil ids are for all workflows.
-func (s *Service) WorkflowEvents(ctx context.Context, ids []string, initial bool) (<-chan *loader.WorkflowEvent, error) {
+func (s *Service) WorkflowEvents(ctx context.Context, ids []string, initial bool) (<-chan *WorkflowEvent, error) {
 	if ids != nil {
 		if err := checkIDs(ids); err != nil {
 			return nil, err
 		}
 	}
-	terms, shown := terms[cc.Workflow]{all: true, initial: initial}, loader.ShownOf[cc.Workflow](ctx, "Workflow", "workflow")
-	return begin(ctx, s.workflows, target{ids: normal(ids)}, terms, shown, func(e event[cc.Workflow]) *loader.WorkflowEvent {
-		return &loader.WorkflowEvent{Type: e.typ, ID: e.id, Workflow: e.value}
+	terms, selected := terms[cc.Workflow]{all: true, initial: initial}, projectionOf[cc.Workflow](ctx, "Workflow", "workflow")
+	return begin(ctx, s.workflows, target{ids: normal(ids)}, terms, selected, func(e event[cc.Workflow]) *WorkflowEvent {
+		return &WorkflowEvent{Type: e.typ, ID: e.id, Workflow: e.value}
 	})
 }
 
@@ -232,9 +232,9 @@ func (t target) list() []string {
 }
 
 // begin subscribes to t in the scope and in the name of the request, once it is
-// known that there is something to follow. shown is what is selected of an entity, and
+// known that there is something to follow. selected is what is selected of an entity, and
 // give makes of an event what the field gives.
-func begin[T, E any](ctx context.Context, g *pollGroups[T], t target, terms terms[T], shown loader.Shown, give func(event[T]) *E) (<-chan *E, error) {
+func begin[T, E any](ctx context.Context, g *pollGroups[T], t target, terms terms[T], selected projection, give func(event[T]) *E) (<-chan *E, error) {
 	l := loader.From(ctx)
 	if err := l.Refusal(); err != nil {
 		return nil, err
@@ -249,7 +249,7 @@ func begin[T, E any](ctx context.Context, g *pollGroups[T], t target, terms term
 	}
 	t.principal, t.scope = who.Name(), sc
 	terms.who = who
-	terms.differ = func(before, now *T) loader.Difference { return shown.Difference(before, now) }
+	terms.differ = func(before, now *T) difference { return selected.difference(before, now) }
 	s, err := g.subscribe(ctx, t, terms)
 	if err != nil {
 		return nil, err
@@ -257,12 +257,12 @@ func begin[T, E any](ctx context.Context, g *pollGroups[T], t target, terms term
 	out := make(chan *E)
 	g.service.tasks.Go(func() {
 		defer s.leave()
-		loader.Serve(ctx, out, shown, func(ctx context.Context) (loader.Event[E], error) {
+		serve(ctx, out, selected, func(ctx context.Context) (delivery[E], error) {
 			e, err := s.next(ctx)
 			if err != nil {
-				return loader.Event[E]{}, err
+				return delivery[E]{}, err
 			}
-			return loader.Event[E]{Value: give(e), Entity: e.id, Unsure: e.unsure}, nil
+			return delivery[E]{value: give(e), entity: e.id, unsure: e.unsure}, nil
 		})
 	})
 	return out, nil

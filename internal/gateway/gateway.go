@@ -19,6 +19,7 @@ import (
 	"github.com/consoleql/consoleql/graph/generated"
 	"github.com/consoleql/consoleql/graph/loader"
 	"github.com/consoleql/consoleql/graph/mutation"
+	"github.com/consoleql/consoleql/graph/relation"
 	"github.com/consoleql/consoleql/graph/resolver"
 	"github.com/consoleql/consoleql/graph/schema"
 	"github.com/consoleql/consoleql/graph/subscription"
@@ -109,7 +110,7 @@ func New(ctx context.Context, s *Settings, log *slog.Logger, p Page) (_ *gateway
 	if err := g.openConsole(); err != nil {
 		return nil, err
 	}
-	engine, err := loader.New(g.console, s.loaderOptions(log))
+	engine, err := loader.New(g.console, relation.Table(), s.loaderOptions(log))
 	if err != nil {
 		return nil, err
 	}
@@ -143,7 +144,7 @@ func (g *gateway) edgeOptions(engine *loader.Engine, metrics *telemetry.Metrics,
 			Engine:     engine,
 			CheckInput: mutation.InputChecker(),
 			Closed:     func(l *loader.Loaders) { metrics.Unplanned(l.Unplanned()) },
-		}},
+		}, subscription.Extension{}},
 		SDL:       schema.SDL(),
 		GraphiQL:  graphiql.Options{Examples: p.Examples, Notice: p.Notice},
 		Anonymous: s.Anonymous,

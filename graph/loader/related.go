@@ -10,15 +10,6 @@ import (
 	"github.com/consoleql/consoleql/internal/scope"
 )
 
-// scoped is an entity that knows the company and the department it came with.
-type scoped interface{ Scope() scope.Scope }
-
-// DepartmentOf is the department of any entity that came with one.
-func (l *Loaders) DepartmentOf(v scoped) Thunk[*cc.Department] { return l.departmentOf(v.Scope()) }
-
-// CompanyOf is the company of any entity that came with one.
-func (l *Loaders) CompanyOf(v scoped) Thunk[*cc.Company] { return l.companyOf(v.Scope()) }
-
 // PackageVersions are all versions of p; no call where they came with p.
 func (l *Loaders) PackageVersions(p *cc.Package) Thunk[[]*cc.PackageVersion] {
 	if p.Versions != nil {
@@ -64,11 +55,10 @@ func (l *Loaders) version(sc scope.Scope, packageID, id *string) Thunk[*cc.Packa
 	return versionIn(l.versions(sc, *packageID), id)
 }
 
-// versionRun is the version id of the package packageID, of which whoever runs it knows
-// the number. Where s takes no more of it than that, it is not looked for: all versions of
+// Version is the version id of the package packageID, whose number may be known. Where s takes no more of it than that, it is not looked for: all versions of
 // all packages, their arguments with them, are by far the largest answers there are. An id
 // alone is worth nothing unless there is such a version.
-func (l *Loaders) versionRun(sc scope.Scope, packageID, id, number *string, s Selection) Thunk[*cc.PackageVersion] {
+func (l *Loaders) Version(sc scope.Scope, packageID, id, number *string, s Selection) Thunk[*cc.PackageVersion] {
 	if scope.None(packageID) || scope.None(id) || scope.None(number) || !l.memoized(s, "number", s.onlyNumber) {
 		return l.version(sc, packageID, id)
 	}
@@ -181,74 +171,4 @@ func (l *operation) listWorkflowRobots(w *cc.Workflow) ([]*cc.Robot, error) {
 			size = page.Served
 		}
 	}
-}
-
-// WorkflowPackage is the package that w runs.
-func (l *Loaders) WorkflowPackage(w *cc.Workflow, s Selection) Thunk[*cc.Package] {
-	return l.packageIn(w.Scope(), w.PackageID, s)
-}
-
-// WorkflowVersion is the version of the package that w runs.
-func (l *Loaders) WorkflowVersion(w *cc.Workflow, s Selection) Thunk[*cc.PackageVersion] {
-	return l.versionRun(w.Scope(), w.PackageID, w.PackageVersionID, w.PackageVersion, s)
-}
-
-// WorkflowQueue is the robot group that w runs on.
-func (l *Loaders) WorkflowQueue(w *cc.Workflow) Thunk[*cc.Queue] {
-	return l.queues.loadOptional(l, w.Scope(), w.AssociatedQueueID, false)
-}
-
-// WorkflowLayoutNodeWorkflow is the workflow that n runs, in its layout's scope.
-func (l *Loaders) WorkflowLayoutNodeWorkflow(n *cc.WorkflowLayoutNode) Thunk[*cc.Workflow] {
-	return l.workflows.loadOptional(l, n.Scope(), n.WorkflowID, false)
-}
-
-// PackageWorkflows lists the workflows that run p.
-func (l *Loaders) PackageWorkflows(p *cc.Package, a ListArgs[cc.WorkflowFilter], s Selection) Thunk[*WorkflowConnection] {
-	return l.workflows.list(l, p.Scope(), a.With(func(f *cc.WorkflowFilter) bool { return implied(&f.PackageID, p.ID) }), s)
-}
-
-// PackageVersionPackage is the package of v.
-func (l *Loaders) PackageVersionPackage(v *cc.PackageVersion, s Selection) Thunk[*cc.Package] {
-	return l.packageIn(v.Scope(), v.PackageID, s)
-}
-
-// PackageVersionWorkflows lists the workflows that run v.
-func (l *Loaders) PackageVersionWorkflows(v *cc.PackageVersion, a ListArgs[cc.WorkflowFilter], s Selection) Thunk[*WorkflowConnection] {
-	return l.workflows.list(l, v.Scope(), a.With(func(f *cc.WorkflowFilter) bool {
-		if f.PackageID != "" && v.PackageID != nil && !sameID(string(f.PackageID), *v.PackageID) {
-			return false
-		}
-		return implied(&f.PackageVersionID, v.ID)
-	}), s)
-}
-
-// QueueRobots lists the robots of q.
-func (l *Loaders) QueueRobots(q *cc.Queue, a ListArgs[cc.RobotFilter], s Selection) Thunk[*RobotConnection] {
-	return l.robots.list(l, q.Scope(), a.With(func(f *cc.RobotFilter) bool { return implied(&f.AssociatedQueueID, q.ID) }), s)
-}
-
-// QueueWorkflows lists the workflows that run on q.
-func (l *Loaders) QueueWorkflows(q *cc.Queue, a ListArgs[cc.WorkflowFilter], s Selection) Thunk[*WorkflowConnection] {
-	return l.workflows.list(l, q.Scope(), a.With(func(f *cc.WorkflowFilter) bool { return implied(&f.AssociatedQueueID, q.ID) }), s)
-}
-
-// JobWorkflow is the workflow that j runs.
-func (l *Loaders) JobWorkflow(j *cc.Job) Thunk[*cc.Workflow] {
-	return l.workflows.loadOptional(l, j.Scope(), j.WorkflowID, false)
-}
-
-// JobPackage is the package that j runs.
-func (l *Loaders) JobPackage(j *cc.Job, s Selection) Thunk[*cc.Package] {
-	return l.packageIn(j.Scope(), j.PackageID, s)
-}
-
-// JobVersion is the version of the package that j runs.
-func (l *Loaders) JobVersion(j *cc.Job, s Selection) Thunk[*cc.PackageVersion] {
-	return l.versionRun(j.Scope(), j.PackageID, j.PackageVersionID, j.PackageVersion, s)
-}
-
-// JobQueue is the robot group that j is to run on.
-func (l *Loaders) JobQueue(j *cc.Job) Thunk[*cc.Queue] {
-	return l.queues.loadOptional(l, j.Scope(), j.ContainingQueueID, false)
 }

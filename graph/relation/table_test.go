@@ -1,4 +1,4 @@
-package loader
+package relation
 
 import (
 	"slices"
@@ -24,16 +24,16 @@ func loadSchema(t *testing.T) *ast.Schema {
 	return s
 }
 
-// target is the object type that a field leads to, empty where it leads to none.
-func target(s *ast.Schema, f *ast.FieldDefinition) string {
+// objectOf is the object type that a field leads to, empty where it leads to none.
+func objectOf(s *ast.Schema, f *ast.FieldDefinition) string {
 	if name := f.Type.Name(); s.Types[name] != nil && s.Types[name].Kind == ast.Object {
 		return name
 	}
 	return ""
 }
 
-// TestEdgesAreTheSchemas compares the table with the schema, in both directions.
-func TestEdgesAreTheSchemas(t *testing.T) {
+// TestTableIsTheSchemas compares the table with the schema, in both directions.
+func TestTableIsTheSchemas(t *testing.T) {
 	s := loadSchema(t)
 	want, left := make(map[string]string), make(map[string]bool)
 	for name, d := range s.Types {
@@ -41,7 +41,7 @@ func TestEdgesAreTheSchemas(t *testing.T) {
 			continue // what leads on from a change is looked at when that has been made, or seen
 		}
 		for _, f := range d.Fields {
-			to := target(s, f)
+			to := objectOf(s, f)
 			switch {
 			case to == "" || s.Types[to].BuiltIn:
 			case slices.Contains(plainObjects, to):
@@ -52,7 +52,7 @@ func TestEdgesAreTheSchemas(t *testing.T) {
 		}
 	}
 	got := make(map[string]string)
-	for typ, fields := range newEdges() {
+	for typ, fields := range Table() {
 		if s.Types[typ] == nil {
 			t.Errorf("the schema has no type %s", typ)
 		}
@@ -80,11 +80,11 @@ func TestEdgesAreTheSchemas(t *testing.T) {
 func TestPlainObjectsLeadNowhere(t *testing.T) {
 	s := loadSchema(t)
 	for _, name := range plainObjects {
-		if newEdges()[name] != nil {
+		if Table()[name] != nil {
 			t.Errorf("%s is in the table", name)
 		}
 		for _, f := range s.Types[name].Fields {
-			if to := target(s, f); to != "" && !slices.Contains(plainObjects, to) {
+			if to := objectOf(s, f); to != "" && !slices.Contains(plainObjects, to) {
 				t.Errorf("%s.%s leads to %s", name, f.Name, to)
 			}
 			if len(f.Arguments) > 0 {
@@ -97,7 +97,7 @@ func TestPlainObjectsLeadNowhere(t *testing.T) {
 // TestInlineFieldsTakeNoArguments: what is in the parent depends on nothing else.
 func TestInlineFieldsTakeNoArguments(t *testing.T) {
 	s := loadSchema(t)
-	for typ, fields := range newEdges() {
+	for typ, fields := range Table() {
 		for name, e := range fields {
 			if f := s.Types[typ].Fields.ForName(name); e.Inline != nil && f != nil && len(f.Arguments) > 0 {
 				t.Errorf("%s.%s is inline and takes arguments", typ, name)

@@ -1,0 +1,68 @@
+package relation
+
+import (
+	"flag"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+)
+
+var update = flag.Bool("update", false, "write the table of docs/joins.md")
+
+// document is the table of relations as docs/joins.md has it.
+func document() string {
+	var b strings.Builder
+	b.WriteString("| field | leads to | named by | with |\n| --- | --- | --- | --- |\n")
+	table := Table()
+	for _, typ := range slices.Sorted(maps.Keys(table)) {
+		if strings.HasSuffix(typ, "Connection") || strings.HasSuffix(typ, "Edge") || strings.HasSuffix(typ, "Payload") || strings.HasSuffix(typ, "Event") {
+			continue // they hold what they lead to, or name it
+		}
+		for _, name := range slices.Sorted(maps.Keys(table[typ])) {
+			row := table[typ][name]
+			with := "a batch, or what the operation holds already"
+			switch {
+			case row.Inline != nil:
+				with = "its parent"
+			case row.Lists:
+				with = "pages of a list, for each parent"
+			case row.To == "Company":
+				with = "the list of companies"
+			case row.To == "Department":
+				with = "the company's department tree"
+			case row.To == "CompanyUser":
+				with = "one call for each company"
+			}
+			keys := slices.Clone(row.Keys)
+			if row.Check != nil && !row.Lists {
+				keys = append(keys, "the argument")
+			}
+			fmt.Fprintf(&b, "| `%s.%s` | `%s` | %s | %s |\n", typ, name, row.To, strings.Join(keys, ", "), with)
+		}
+	}
+	return b.String()
+}
+
+// TestDocument compares the table of docs/joins.md with the relations.
+func TestDocument(t *testing.T) {
+	const path, begin, end = "../../docs/joins.md", "<!-- relations: go test ./graph/relation -run TestDocument -update -->\n", "<!-- end of relations -->"
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, rest, ok := strings.Cut(string(raw), begin)
+	got, after, closed := strings.Cut(rest, end)
+	if !ok || !closed {
+		t.Fatalf("%s has no place for the table", path)
+	}
+	if want := document(); *update {
+		if err := os.WriteFile(path, []byte(before+begin+want+end+after), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	} else if got != want {
+		t.Errorf("%s has another table of relations: run go test ./graph/relation -run TestDocument -update", path)
+	}
+}

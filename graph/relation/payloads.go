@@ -1,0 +1,75 @@
+package relation
+
+import (
+	"fmt"
+
+	"github.com/consoleql/consoleql/graph/loader"
+	"github.com/consoleql/consoleql/graph/mutation"
+	cc "github.com/consoleql/consoleql/internal/consoleclient"
+	"github.com/consoleql/consoleql/internal/fault"
+)
+
+// fields gives the places of an entity's id and name.
+type fields[T any] func(*T) (id, name *string)
+
+func packageFields(p *cc.Package) (id, name *string)   { return &p.ID, &p.Name }
+func queueFields(q *cc.Queue) (id, name *string)       { return &q.ID, &q.Name }
+func workflowFields(w *cc.Workflow) (id, name *string) { return &w.ID, &w.Name }
+
+// changed is the entity that a mutation changed: as the console answered it or, where it did
+// not and more than the id is selected, as it is read now.
+func changed[P any, T any, F comparable, PP interface {
+	*P
+	Change() *mutation.Changed[T]
+}](of kind[T, F], fields fields[T]) loader.Relation {
+	return loader.Relation{To: typeName[T](), Keys: []string{"id"}, Load: func(l *loader.Loaders, parent any, c loader.FieldCall) loader.Loaded {
+		return loader.One[T](loadChanged(l, of, fields, parent.(PP).Change(), c.Selection))
+	}}
+}
+
+func loadChanged[T any, F comparable](l *loader.Loaders, of kind[T, F], fields fields[T], change *mutation.Changed[T], s loader.Selection) loader.Thunk[*T] {
+	if change.Answer != nil {
+		if _, name := fields(change.Answer); *name != "" { // an answer without a name describes nothing
+			return func() (*T, error) { return change.Answer, nil }
+		}
+	}
+	if s.OnlyNames(typeName[T]()) {
+		v := new(T)
+		id, _ := fields(v)
+		*id = change.ID
+		return func() (*T, error) { return v, nil }
+	}
+	return of(l).LoadByID(l, change.Scope, change.ID, s)
+}
+
+// created is changed for an entity that a mutation created. Where the console does not find it,
+// the error names its id, which the caller knows from nowhere else.
+func created[P any, T any, F comparable, PP interface {
+	*P
+	Change() *mutation.Changed[T]
+}](of kind[T, F], fields fields[T]) loader.Relation {
+	return loader.Relation{To: typeName[T](), Keys: []string{"id"}, Load: func(l *loader.Loaders, parent any, c loader.FieldCall) loader.Loaded {
+		change := parent.(PP).Change()
+		read := loadChanged(l, of, fields, change, c.Selection)
+		return loader.One[T](func() (*T, error) {
+			found, err := read()
+			if found == nil && err == nil {
+				err = &fault.Error{Code: fault.NotFound, Message: fmt.Sprintf("the change was made, but the console does not find %s now", change.ID), Outcome: fault.Done}
+			}
+			return found, err
+		})
+	}}
+}
+
+// target is the entity that a mutation named.
+func target[T any, F comparable](of kind[T, F]) loader.Relation {
+	return loader.Relation{To: typeName[T](), Keys: []string{"id"}, Load: func(l *loader.Loaders, parent any, c loader.FieldCall) loader.Loaded {
+		named := parent.(interface{ Named() mutation.Target }).Named()
+		return loader.One[T](of(l).LoadByID(l, named.Scope, named.ID, c.Selection))
+	}}
+}
+
+// upgradedWorkflows are the workflows of an upgrade that exist.
+func upgradedWorkflows(l *loader.Loaders, p *mutation.UpgradeWorkflowsPayload) loader.Thunk[[]*cc.Workflow] {
+	return l.Workflows().LoadAll(l, p.Scope, p.IDs)
+}

@@ -1,0 +1,27 @@
+package relation
+
+import (
+	"context"
+
+	"github.com/consoleql/consoleql/graph/loader"
+	"github.com/consoleql/consoleql/internal/fault"
+)
+
+// Resolve answers the field that ctx resolves, of the object parent, by the field's row of the
+// table. The parent of a root field is nil. V is *T where the field leads to one T, and []*T
+// where it leads to many. Arguments are those that gqlgen decoded.
+func Resolve[V any](ctx context.Context, parent any) (V, error) {
+	typ, call := loader.Resolving(ctx)
+	l := loader.From(ctx)
+	row, _ := l.Relation(typ, call.Field.Name)
+	if row.Load == nil {
+		var none V
+		return none, fault.New(fault.Internal, "no relation %s.%s", typ, call.Field.Name)
+	}
+	value, ok := row.Load(l, parent, call).(interface{ Wait() (V, error) })
+	if !ok {
+		var none V
+		return none, fault.New(fault.Internal, "the relation %s.%s leads to another type", typ, call.Field.Name)
+	}
+	return value.Wait()
+}

@@ -1,0 +1,198 @@
+package relation
+
+import (
+	"reflect"
+
+	"github.com/consoleql/consoleql/graph/loader"
+	cc "github.com/consoleql/consoleql/internal/consoleclient"
+	"github.com/consoleql/consoleql/internal/scope"
+)
+
+// scoped is an object that knows its company and department.
+type scoped interface{ Scope() scope.Scope }
+
+// scopeOf is the scope of a field's parent; of a root field, that of the request.
+func scopeOf(l *loader.Loaders, parent any) (scope.Scope, error) {
+	if parent == nil {
+		return l.RequestScope()()
+	}
+	return parent.(scoped).Scope(), nil
+}
+
+// typeName is the name of a Go type of the graph, which is also its name in the schema.
+func typeName[T any]() string { return reflect.TypeFor[T]().Name() }
+
+func failedOne[T any](err error) loader.Loaded {
+	return loader.One[T](func() (*T, error) { return nil, err })
+}
+
+// inline is a field whose objects are in the parent.
+func inline[P, C any](f func(*P) []*C) loader.Relation {
+	return inlineTo(typeName[C](), f)
+}
+
+func inlineTo[P, C any](to string, f func(*P) []*C) loader.Relation {
+	return loader.Relation{To: to, Inline: func(parent any, visit func(any)) {
+		for _, c := range f(parent.(*P)) {
+			visit(c)
+		}
+	}}
+}
+
+// present is the list of a value that may be nil.
+func present[T any](v *T) []*T {
+	if v == nil {
+		return nil
+	}
+	return []*T{v}
+}
+
+// addConnection adds the fields that lead from a connection to its nodes.
+func addConnection[T any](table loader.Relations) {
+	typ := typeName[T]()
+	nodes := func(c *loader.Connection[T]) []*T { return c.Nodes }
+	table[typ+"Connection"] = map[string]loader.Relation{"nodes": inline(nodes), "edges": inlineTo(typ+"Edge", nodes)}
+	table[typ+"Edge"] = map[string]loader.Relation{"node": inline(func(node *T) []*T { return []*T{node} })}
+}
+
+// root is a field that leads to one object, whatever its parent.
+func root[C any](f func(*loader.Loaders) loader.Thunk[*C]) loader.Relation {
+	return loader.Relation{To: typeName[C](), Load: func(l *loader.Loaders, _ any, _ loader.FieldCall) loader.Loaded {
+		return loader.One[C](f(l))
+	}}
+}
+
+// rootByID is a root field that leads to the object of the argument id.
+func rootByID[C any](f func(*loader.Loaders, string) loader.Thunk[*C]) loader.Relation {
+	return loader.Relation{To: typeName[C](), Check: checkID, Load: func(l *loader.Loaders, _ any, c loader.FieldCall) loader.Loaded {
+		id, err := idArgument(c)
+		if err != nil {
+			return failedOne[C](err)
+		}
+		return loader.One[C](f(l, id))
+	}}
+}
+
+// one is a field that leads to one object.
+func one[P, C any](f func(*loader.Loaders, P) loader.Thunk[*C], keys ...string) loader.Relation {
+	return loader.Relation{To: typeName[C](), Keys: keys, Load: func(l *loader.Loaders, parent any, _ loader.FieldCall) loader.Loaded {
+		return loader.One[C](f(l, parent.(P)))
+	}}
+}
+
+// oneByID is a field that leads to the object of the argument id.
+func oneByID[P, C any](f func(*loader.Loaders, P, string) loader.Thunk[*C], keys ...string) loader.Relation {
+	return loader.Relation{To: typeName[C](), Keys: keys, Check: checkID, Load: func(l *loader.Loaders, parent any, c loader.FieldCall) loader.Loaded {
+		id, err := idArgument(c)
+		if err != nil {
+			return failedOne[C](err)
+		}
+		return loader.One[C](f(l, parent.(P), id))
+	}}
+}
+
+// many is a field that leads to a list without paging.
+func many[P, C any](f func(*loader.Loaders, P) loader.Thunk[[]*C], keys ...string) loader.Relation {
+	return loader.Relation{To: typeName[C](), Keys: keys, Load: func(l *loader.Loaders, parent any, _ loader.FieldCall) loader.Loaded {
+		return loader.Many[C](f(l, parent.(P)))
+	}}
+}
+
+// kind gives the entities of one kind.
+type kind[T any, F comparable] = func(*loader.Loaders) *loader.Entities[T, F]
+
+// ref is a field that leads to the entity whose id the parent has under key.
+func ref[P scoped, T any, F comparable](of kind[T, F], key string, id func(P) *string) loader.Relation {
+	return loader.Relation{To: typeName[T](), Keys: []string{key}, Load: func(l *loader.Loaders, parent any, c loader.FieldCall) loader.Loaded {
+		p := parent.(P)
+		return loader.One[T](of(l).Load(l, p.Scope(), id(p), c.Selection))
+	}}
+}
+
+// byID is a field that leads to the entity of the argument id, in the parent's scope.
+func byID[T any, F comparable](of kind[T, F]) loader.Relation {
+	return loader.Relation{To: typeName[T](), Check: checkID, Load: func(l *loader.Loaders, parent any, c loader.FieldCall) loader.Loaded {
+		id, err := idArgument(c)
+		if err != nil {
+			return failedOne[T](err)
+		}
+		sc, err := scopeOf(l, parent)
+		if err != nil {
+			return failedOne[T](err)
+		}
+		return loader.One[T](of(l).LoadByID(l, sc, id, c.Selection))
+	}}
+}
+
+// list is a field that leads to a connection, in the parent's scope.
+func list[T any, F comparable](of kind[T, F]) loader.Relation {
+	return listOf(of, func(*F, any) bool { return true })
+}
+
+// listOf is list where the parent implies a part of the filter. imply adds that, and says
+// whether an entity can satisfy both.
+func listOf[P, T any, F comparable](of kind[T, F], imply func(*F, P) bool, keys ...string) loader.Relation {
+	return loader.Relation{To: typeName[T]() + "Connection", Keys: keys, Lists: true, Check: checkList[F], Load: func(l *loader.Loaders, parent any, c loader.FieldCall) loader.Loaded {
+		args, err := listArguments[F](c)
+		if err != nil {
+			return failedOne[loader.Connection[T]](err)
+		}
+		if err := args.Check(); err != nil { // before the console is asked for a scope
+			return failedOne[loader.Connection[T]](err)
+		}
+		sc, err := scopeOf(l, parent)
+		if err != nil {
+			return failedOne[loader.Connection[T]](err)
+		}
+		if len(keys) > 0 {
+			args = args.With(func(f *F) bool { return imply(f, parent.(P)) })
+		}
+		return loader.One[loader.Connection[T]](of(l).List(l, sc, args, c.Selection))
+	}}
+}
+
+func workflowsOfPackage(f *cc.WorkflowFilter, p *cc.Package) bool { return implied(&f.PackageID, p.ID) }
+
+func workflowsOfQueue(f *cc.WorkflowFilter, q *cc.Queue) bool {
+	return implied(&f.AssociatedQueueID, q.ID)
+}
+
+func robotsOfQueue(f *cc.RobotFilter, q *cc.Queue) bool { return implied(&f.AssociatedQueueID, q.ID) }
+
+func workflowsOfVersion(f *cc.WorkflowFilter, v *cc.PackageVersion) bool {
+	if f.PackageID != "" && v.PackageID != nil && !sameID(string(f.PackageID), *v.PackageID) {
+		return false
+	}
+	return implied(&f.PackageVersionID, v.ID)
+}
+
+// company is the company of any object that has a scope.
+func company() loader.Relation {
+	return one(func(l *loader.Loaders, v scoped) loader.Thunk[*cc.Company] { return l.CompanyOf(v.Scope()) }, "companyId")
+}
+
+// department is the department of any object that has a scope.
+func department() loader.Relation {
+	return one(func(l *loader.Loaders, v scoped) loader.Thunk[*cc.Department] { return l.DepartmentOf(v.Scope()) }, "companyId", "departmentId")
+}
+
+// version is the version of a package; ids are the package's id, the version's, and the
+// version's number where it is known.
+func version[P scoped](ids func(P) (pkg, id, number *string)) loader.Relation {
+	return loader.Relation{To: "PackageVersion", Keys: []string{"packageId", "packageVersionId", "packageVersion"}, Load: func(l *loader.Loaders, parent any, c loader.FieldCall) loader.Loaded {
+		p := parent.(P)
+		pkg, id, number := ids(p)
+		return loader.One[cc.PackageVersion](l.Version(p.Scope(), pkg, id, number, c.Selection))
+	}}
+}
+
+// companies are the caller's companies by a part of their name.
+func companies() loader.Relation {
+	return loader.Relation{
+		To:    "Company",
+		Check: func(c loader.FieldCall) error { return loader.CheckName(nameArgument(c)) },
+		Load: func(l *loader.Loaders, _ any, c loader.FieldCall) loader.Loaded {
+			return loader.Many[cc.Company](l.Companies(nameArgument(c)))
+		},
+	}
+}

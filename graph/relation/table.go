@@ -1,0 +1,157 @@
+// Package relation has the one table of relations: of each field of the schema that leads from
+// object to object, where it leads, by which keys, and how that is loaded. The table drives
+// look-ahead, and each resolver is one call of [Resolve], which reads the field's row.
+package relation
+
+import (
+	"github.com/consoleql/consoleql/graph/loader"
+	"github.com/consoleql/consoleql/graph/mutation"
+	"github.com/consoleql/consoleql/graph/subscription"
+	cc "github.com/consoleql/consoleql/internal/consoleclient"
+)
+
+// Table returns the table.
+func Table() loader.Relations { //nolint:funlen // a table, best read in one piece
+	var (
+		packages        = (*loader.Loaders).Packages
+		queues          = (*loader.Loaders).Queues
+		robots          = (*loader.Loaders).Robots
+		workflows       = (*loader.Loaders).Workflows
+		workflowLayouts = (*loader.Loaders).WorkflowLayouts
+	)
+	table := loader.Relations{
+		"Query": {
+			"viewer":          root((*loader.Loaders).Viewer),
+			"companies":       companies(),
+			"company":         rootByID((*loader.Loaders).Company),
+			"rootDepartment":  root((*loader.Loaders).RootDepartment),
+			"department":      rootByID((*loader.Loaders).Department),
+			"packages":        list(packages),
+			"package":         byID(packages),
+			"queues":          list(queues),
+			"queue":           byID(queues),
+			"robots":          list(robots),
+			"robot":           byID(robots),
+			"workflows":       list(workflows),
+			"workflow":        byID(workflows),
+			"workflowLayouts": list(workflowLayouts),
+			"workflowLayout":  byID(workflowLayouts),
+		},
+		"Company": {
+			"viewer":         one((*loader.Loaders).CompanyViewer, "companyId"),
+			"rootDepartment": one((*loader.Loaders).CompanyRootDepartment, "companyId"),
+			"departments":    many((*loader.Loaders).CompanyDepartments, "companyId"),
+			"department":     oneByID((*loader.Loaders).CompanyDepartment, "companyId"),
+		},
+		"Department": {
+			"company":         company(),
+			"parent":          one((*loader.Loaders).DepartmentParent, "companyId", "id"),
+			"children":        inline(func(d *cc.Department) []*cc.Department { return d.Children }),
+			"packages":        list(packages),
+			"package":         byID(packages),
+			"queues":          list(queues),
+			"queue":           byID(queues),
+			"robots":          list(robots),
+			"robot":           byID(robots),
+			"workflows":       list(workflows),
+			"workflow":        byID(workflows),
+			"workflowLayouts": list(workflowLayouts),
+			"workflowLayout":  byID(workflowLayouts),
+		},
+		"CompanyUser": {
+			"company":            company(),
+			"assignedDepartment": one((*loader.Loaders).CompanyUserAssignedDepartment, "companyId", "assignedDepartmentId"),
+		},
+		"Package": {
+			"versions":      many((*loader.Loaders).PackageVersions, "id"),
+			"latestVersion": one((*loader.Loaders).PackageLatestVersion, "id", "lastVersionId"),
+			"workflows":     listOf(workflows, workflowsOfPackage, "id"),
+			"department":    department(),
+			"company":       company(),
+		},
+		"PackageVersion": {
+			"package":   ref(packages, "packageId", func(v *cc.PackageVersion) *string { return v.PackageID }),
+			"workflows": listOf(workflows, workflowsOfVersion, "packageId", "id"),
+		},
+		"Queue": {
+			"robots":     listOf(robots, robotsOfQueue, "id"),
+			"workflows":  listOf(workflows, workflowsOfQueue, "id"),
+			"department": department(),
+			"company":    company(),
+		},
+		"Robot": {
+			"department": department(),
+			"company":    company(),
+		},
+		"Workflow": {
+			"package": ref(packages, "packageId", func(w *cc.Workflow) *string { return w.PackageID }),
+			"version": version(func(w *cc.Workflow) (pkg, id, number *string) {
+				return w.PackageID, w.PackageVersionID, w.PackageVersion
+			}),
+			"queue":      ref(queues, "associatedQueueId", func(w *cc.Workflow) *string { return w.AssociatedQueueID }),
+			"robots":     many((*loader.Loaders).WorkflowRobots, "associatedRobotIds"),
+			"department": department(),
+			"company":    company(),
+		},
+		"WorkflowLayout": {
+			"nodes":      inline(func(w *cc.WorkflowLayout) []*cc.WorkflowLayoutNode { return w.Nodes }),
+			"department": department(),
+			"company":    company(),
+		},
+		"WorkflowLayoutNode": {
+			"workflow": ref(workflows, "workflowId", func(n *cc.WorkflowLayoutNode) *string { return n.WorkflowID }),
+		},
+		"Job": {
+			"workflow":   ref(workflows, "workflowId", func(j *cc.Job) *string { return j.WorkflowID }),
+			"package":    ref(packages, "packageId", func(j *cc.Job) *string { return j.PackageID }),
+			"version":    version(func(j *cc.Job) (pkg, id, number *string) { return j.PackageID, j.PackageVersionID, j.PackageVersion }),
+			"queue":      ref(queues, "containingQueueId", func(j *cc.Job) *string { return j.ContainingQueueID }),
+			"department": department(),
+			"company":    company(),
+		},
+		"JobGroup": {
+			"jobs":       inline(func(g *cc.JobGroup) []*cc.Job { return g.Jobs }),
+			"department": department(),
+			"company":    company(),
+		},
+
+		"UpdatePackagePayload": {"package": changed[mutation.UpdatePackagePayload](packages, packageFields)},
+		"UploadPackagePayload": {
+			"package": ref(packages, "packageId", func(p *mutation.UploadPackagePayload) *string { return &p.PackageID }),
+			"version": version(func(p *mutation.UploadPackagePayload) (pkg, id, number *string) {
+				return &p.PackageID, p.PackageVersionID, nil
+			}),
+		},
+		"CompletePackageUploadPayload": {
+			"package": ref(packages, "packageId", func(p *mutation.CompletePackageUploadPayload) *string { return &p.PackageID }),
+			"version": version(func(p *mutation.CompletePackageUploadPayload) (pkg, id, number *string) {
+				return &p.PackageID, p.PackageVersionID, nil
+			}),
+		},
+		"CreateQueuePayload":    {"queue": created[mutation.CreateQueuePayload](queues, queueFields)},
+		"UpdateQueuePayload":    {"queue": changed[mutation.UpdateQueuePayload](queues, queueFields)},
+		"CreateWorkflowPayload": {"workflow": created[mutation.CreateWorkflowPayload](workflows, workflowFields)},
+		"UpdateWorkflowPayload": {"workflow": changed[mutation.UpdateWorkflowPayload](workflows, workflowFields)},
+		"ExecuteWorkflowPayload": {
+			"jobs":     inline(func(p *mutation.ExecuteWorkflowPayload) []*cc.Job { return p.Jobs }),
+			"workflow": target(workflows),
+		},
+		"AddWorkflowRobotsPayload":   {"workflow": target(workflows)},
+		"RemoveWorkflowRobotPayload": {"workflow": target(workflows)},
+		"UpgradeWorkflowsPayload":    {"workflows": many(upgradedWorkflows, "ids")},
+		"ExecuteWorkflowLayoutPayload": {
+			"jobGroup":       inline(func(p *mutation.ExecuteWorkflowLayoutPayload) []*cc.JobGroup { return present(p.JobGroup) }),
+			"workflowLayout": target(workflowLayouts),
+		},
+		"SignInPayload": {"viewer": root((*loader.Loaders).Viewer)},
+
+		"RobotEvent":    {"robot": inline(func(e *subscription.RobotEvent) []*cc.Robot { return present(e.Robot) })},
+		"WorkflowEvent": {"workflow": inline(func(e *subscription.WorkflowEvent) []*cc.Workflow { return present(e.Workflow) })},
+	}
+	addConnection[cc.Package](table)
+	addConnection[cc.Queue](table)
+	addConnection[cc.Robot](table)
+	addConnection[cc.Workflow](table)
+	addConnection[cc.WorkflowLayout](table)
+	return table
+}

@@ -1,0 +1,153 @@
+package subscription
+
+import (
+	"context"
+	"reflect"
+	"strings"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/ast"
+
+	"github.com/consoleql/consoleql/graph/loader"
+)
+
+// difference says what two states of an entity mean for a subscriber.
+type difference int
+
+// The differences, the smallest first.
+const (
+	// same: both render alike.
+	same difference = iota
+	// unsure: nothing that is selected of the entity itself differs. What its relations lead
+	// to may differ, which only the rendered event shows.
+	unsure
+	// differs: something that is selected differs.
+	differs
+)
+
+// projection is what a subscription selects of the entities that it follows.
+type projection struct {
+	fields    []projectedField
+	relations bool
+	own       bool // more than the id is selected of the entity itself
+}
+
+// rendered says whether events are compared as they are rendered.
+func (p projection) rendered() bool { return p.relations || !p.own }
+
+// projectedField is a Go field, and what is selected of the values in it; nil: all.
+type projectedField struct {
+	index int
+	below []projectedField
+}
+
+// projectionOf is what the subscription field that ctx resolves selects of entities of the Go
+// type T, which is typ in the schema. Where the field gives an event, within is the field of
+// the event that has the entity; otherwise it is empty.
+func projectionOf[T any](ctx context.Context, typ, within string) projection {
+	s := loader.Selected(ctx)
+	if within != "" {
+		var sets ast.SelectionSet
+		for _, f := range s.Fields(typ + "Event") {
+			if f.Name == within {
+				sets = append(sets, f.Selections...)
+			}
+		}
+		s = loader.NewSelection(graphql.GetOperationContext(ctx), sets)
+	}
+	var p projection
+	l := loader.From(ctx)
+	of := reflect.TypeFor[T]()
+	for _, f := range s.Fields(typ) {
+		if row, ok := l.Relation(typ, f.Name); ok {
+			p.relations = true
+			for _, key := range row.Keys {
+				p.fields = append(p.fields, goFields(of, key, nil)...)
+			}
+			continue
+		}
+		p.own = p.own || f.Name != "id" && f.Name != "__typename"
+		p.fields = append(p.fields, goFields(of, f.Name, fieldsBelow(of, f.Name, f.Definition.Type.Name(), s.Below(f)))...)
+	}
+	return p
+}
+
+// fieldsBelow is what s selects of the values in a field of of, where they are structs.
+func fieldsBelow(of reflect.Type, name, typ string, s loader.Selection) []projectedField {
+	field, ok := fieldOf(of, name)
+	if !ok || s.Empty() {
+		return nil
+	}
+	elem := field.Type
+	for elem.Kind() == reflect.Pointer || elem.Kind() == reflect.Slice {
+		elem = elem.Elem()
+	}
+	if elem.Kind() != reflect.Struct {
+		return nil
+	}
+	below := []projectedField{}
+	for _, f := range s.Fields(typ) {
+		below = append(below, goFields(elem, f.Name, fieldsBelow(elem, f.Name, f.Definition.Type.Name(), s.Below(f)))...)
+	}
+	return below
+}
+
+// goFields is the field of that name, none where there is none, as of __typename.
+func goFields(of reflect.Type, name string, below []projectedField) []projectedField {
+	field, ok := fieldOf(of, name)
+	if !ok {
+		return nil
+	}
+	return []projectedField{{field.Index[0], below}}
+}
+
+// fieldOf is the field that gqlgen binds the name to (parity rule of the schema).
+func fieldOf(of reflect.Type, name string) (reflect.StructField, bool) {
+	return of.FieldByNameFunc(func(field string) bool { return strings.EqualFold(field, name) })
+}
+
+// difference compares two states of an entity, pointers to the same struct type.
+func (p projection) difference(before, after any) difference {
+	switch {
+	case !equalFields(reflect.ValueOf(before).Elem(), reflect.ValueOf(after).Elem(), p.fields):
+		return differs
+	case p.rendered():
+		return unsure
+	default:
+		return same
+	}
+}
+
+func equalFields(a, b reflect.Value, fields []projectedField) bool {
+	for _, f := range fields {
+		if !equalValues(a.Field(f.index), b.Field(f.index), f.below) {
+			return false
+		}
+	}
+	return true
+}
+
+func equalValues(a, b reflect.Value, below []projectedField) bool {
+	if below == nil {
+		return reflect.DeepEqual(a.Interface(), b.Interface())
+	}
+	switch a.Kind() {
+	case reflect.Pointer:
+		if a.IsNil() || b.IsNil() {
+			return a.IsNil() && b.IsNil()
+		}
+		return equalValues(a.Elem(), b.Elem(), below)
+	case reflect.Slice:
+		if a.Len() != b.Len() {
+			return false
+		}
+		for i := range a.Len() {
+			if !equalValues(a.Index(i), b.Index(i), below) {
+				return false
+			}
+		}
+		return true
+	default:
+		return equalFields(a, b, below)
+	}
+}
