@@ -4,13 +4,11 @@ package mutation
 
 import (
 	"context"
-	"io"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/go-json-experiment/json"
 
 	"github.com/consoleql/consoleql/graph/loader"
-	cc "github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/consoleql/consoleql/internal/fault"
 	"github.com/consoleql/consoleql/internal/idempotency"
 	"github.com/consoleql/consoleql/internal/principal"
@@ -19,24 +17,10 @@ import (
 
 // Console is what the mutations ask of the console; *consoleclient.Client is one.
 type Console interface {
-	Package(ctx context.Context, sc scope.Scope, id string) (*cc.Package, error)
-	UpdatePackage(ctx context.Context, sc scope.Scope, id string, u cc.PackageUpdate) (*cc.Package, error)
-	DeletePackage(ctx context.Context, sc scope.Scope, id string) error
-	UploadPackage(ctx context.Context, sc scope.Scope, file io.Reader, size int64) (*cc.UploadedPackage, error)
-	CreatePackageUpload(ctx context.Context, sc scope.Scope) (*cc.PackageUpload, error)
-	PutPackageFile(ctx context.Context, channel cc.UploadChannel, file io.Reader, size int64) error
-	CompletePackageUpload(ctx context.Context, sc scope.Scope, id string) (*cc.UploadedPackage, error)
-	CreateQueue(ctx context.Context, sc scope.Scope, n cc.QueueCreate) (*cc.Queue, error)
-	UpdateQueue(ctx context.Context, sc scope.Scope, id string, u cc.QueueUpdate) (*cc.Queue, error)
-	DeleteQueue(ctx context.Context, sc scope.Scope, id string) error
-	CreateWorkflow(ctx context.Context, sc scope.Scope, n cc.WorkflowCreate) (*cc.Workflow, error)
-	UpdateWorkflow(ctx context.Context, sc scope.Scope, id string, u cc.WorkflowUpdate) (*cc.Workflow, error)
-	DeleteWorkflow(ctx context.Context, sc scope.Scope, id string) error
-	ExecuteWorkflow(ctx context.Context, sc scope.Scope, id string, x cc.WorkflowExecution) ([]*cc.Job, error)
-	AddWorkflowRobots(ctx context.Context, sc scope.Scope, id string, robotIDs []string) ([]*cc.WorkflowRobotResult, error)
-	RemoveWorkflowRobot(ctx context.Context, sc scope.Scope, id, robotID string) error
-	UpgradeWorkflows(ctx context.Context, sc scope.Scope, ids []string) (*cc.WorkflowUpgrade, error)
-	ExecuteWorkflowLayout(ctx context.Context, sc scope.Scope, id string) (*cc.JobGroup, error)
+	packageConsole
+	queueConsole
+	workflowConsole
+	workflowLayoutConsole
 }
 
 // Once lets the work behind an idempotency key be done once; *idempotency.Keeper does.

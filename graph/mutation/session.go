@@ -108,3 +108,22 @@ func checkSignIn(in SignInInput) error {
 	}
 	return nil
 }
+
+// SignInPayload is a session that has begun.
+type SignInPayload struct {
+	SessionToken string
+	ExpiresAt    cc.DateTime
+}
+
+// SignOutPayload is a session that has ended.
+type SignOutPayload struct{ Ok bool }
+
+// LogValue keeps the session token out of logs.
+func (SignInPayload) LogValue() slog.Value { return slog.StringValue("[redacted]") }
+
+// sessionInputs decode and check the input of each mutation of this file.
+func sessionInputs() map[string]inputCheck {
+	return map[string]inputCheck{
+		"signIn": input("SignInInput", checkSignIn),
+	}
+}

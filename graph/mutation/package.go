@@ -1,0 +1,140 @@
+package mutation
+
+import (
+	"context"
+	"io"
+	"strings"
+
+	"github.com/99designs/gqlgen/graphql"
+
+	"github.com/consoleql/consoleql/graph/scalar"
+	cc "github.com/consoleql/consoleql/internal/consoleclient"
+	"github.com/consoleql/consoleql/internal/fault"
+	"github.com/consoleql/consoleql/internal/scope"
+	"github.com/consoleql/consoleql/internal/trail"
+)
+
+// packageConsole is what the mutations of packages ask of the console.
+type packageConsole interface {
+	Package(ctx context.Context, sc scope.Scope, id string) (*cc.Package, error)
+	UpdatePackage(ctx context.Context, sc scope.Scope, id string, u cc.PackageUpdate) (*cc.Package, error)
+	DeletePackage(ctx context.Context, sc scope.Scope, id string) error
+	UploadPackage(ctx context.Context, sc scope.Scope, file io.Reader, size int64) (*cc.UploadedPackage, error)
+	CreatePackageUpload(ctx context.Context, sc scope.Scope) (*cc.PackageUpload, error)
+	PutPackageFile(ctx context.Context, channel cc.UploadChannel, file io.Reader, size int64) error
+	CompletePackageUpload(ctx context.Context, sc scope.Scope, id string) (*cc.UploadedPackage, error)
+}
+
+// UpdatePackageInput names a package and its new values.
+type UpdatePackageInput struct {
+	ID string
+	cc.PackageUpdate
+}
+
+// DeletePackageInput names a package.
+type DeletePackageInput struct{ ID string }
+
+// UploadPackageInput is a package file, and its length in bytes where the
+// request does not tell it.
+type UploadPackageInput struct {
+	File scalar.Upload
+	Size *scalar.Size
+}
+
+// CompletePackageUploadInput names a prepared upload.
+type CompletePackageUploadInput struct {
+	ID             string
+	IdempotencyKey *string `json:"-"`
+}
+
+// UpdatePackagePayload is a changed package; Answer is nil where the console
+// answered without it.
+type UpdatePackagePayload struct{ Changed[cc.Package] }
+
+// DeletePackagePayload is what is left of a package.
+type DeletePackagePayload struct{ DeletedID string }
+
+// UploadPackagePayload is what an uploaded file has become.
+type UploadPackagePayload struct{ *cc.UploadedPackage }
+
+// CreatePackageUploadPayload is a prepared upload.
+type CreatePackageUploadPayload struct{ Upload *cc.PackageUpload }
+
+// CompletePackageUploadPayload is what an uploaded file has become.
+type CompletePackageUploadPayload struct{ *cc.UploadedPackage }
+
+// packageInputs decode and check the input of each mutation of this file.
+func packageInputs() map[string]inputCheck {
+	return map[string]inputCheck{
+		"updatePackage":         input("UpdatePackageInput", checkPackageUpdate),
+		"deletePackage":         input[DeletePackageInput]("DeletePackageInput", nil),
+		"uploadPackage":         input[UploadPackageInput]("UploadPackageInput", nil),
+		"completePackageUpload": input("CompletePackageUploadInput", checkUploadCompletion),
+	}
+}
+
+func checkPackageUpdate(in UpdatePackageInput) error {
+	var c checks
+	c.line("input.etag", in.ETag.Value())
+	c.lines("input.tags", in.Tags.Value())
+	return c.err
+}
+
+func checkUploadCompletion(in CompletePackageUploadInput) error {
+	var c checks
+	c.key(in.IdempotencyKey)
+	return c.err
+}
+
+// UpdatePackage changes a package's labels. Without an ETag it changes the
+// package as it is now.
+func (w *Service) UpdatePackage(ctx context.Context, in UpdatePackageInput) (*UpdatePackagePayload, error) {
+	return mutate(ctx, func(sc scope.Scope) (*UpdatePackagePayload, error) {
+		guessed := false
+		if etag, set := in.ETag.ValueOK(); !set || etag == nil {
+			now, err := w.packageNow(ctx, sc, in.ID)
+			if err != nil {
+				return nil, fault.WithOutcome(err, fault.NotSent)
+			}
+			in.ETag, guessed = etagOf(now)
+		}
+		p, err := w.console.UpdatePackage(ctx, sc, in.ID, in.PackageUpdate)
+		if guessed && fault.CodeOf(err) == fault.Conflict && fault.OutcomeOf(err) == fault.Refused {
+			in.ETag = graphql.Omittable[*string]{}
+			p, err = w.console.UpdatePackage(ctx, sc, in.ID, in.PackageUpdate)
+		}
+		return &UpdatePackagePayload{Changed[cc.Package]{Answer: p, Target: Target{Scope: sc, ID: in.ID}}}, err
+	})
+}
+
+// etagOf is the ETag with which to update p: the package's own. Consoles that send
+// none take no ETag, or that of the latest version, on which alone the document
+// lists one: then it is guessed.
+func etagOf(p *cc.Package) (etag graphql.Omittable[*string], guessed bool) {
+	if p.ETag != nil {
+		return graphql.OmittableOf(p.ETag), false
+	}
+	for _, v := range p.Versions {
+		if p.LastVersionID != nil && v.ETag != nil && strings.EqualFold(v.ID, *p.LastVersionID) {
+			return graphql.OmittableOf(v.ETag), true
+		}
+	}
+	return graphql.Omittable[*string]{}, false
+}
+
+// DeletePackage deletes a package.
+func (w *Service) DeletePackage(ctx context.Context, in DeletePackageInput) (*DeletePackagePayload, error) {
+	return mutate(ctx, func(sc scope.Scope) (*DeletePackagePayload, error) {
+		return &DeletePackagePayload{DeletedID: in.ID}, w.console.DeletePackage(ctx, sc, in.ID)
+	})
+}
+
+// packageNow reads a package past all caches: an old ETag would be refused.
+func (w *Service) packageNow(ctx context.Context, sc scope.Scope, id string) (*cc.Package, error) {
+	anew := trail.New(trail.ReadOptions{Refresh: true})
+	now, err := w.console.Package(trail.NewContext(ctx, anew), sc, id)
+	for _, r := range anew.Reads() {
+		trail.FromContext(ctx).Add(r)
+	}
+	return now, err
+}

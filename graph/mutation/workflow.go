@@ -1,0 +1,239 @@
+package mutation
+
+import (
+	"context"
+	"slices"
+
+	cc "github.com/consoleql/consoleql/internal/consoleclient"
+	"github.com/consoleql/consoleql/internal/scope"
+)
+
+// workflowConsole is what the mutations of workflows ask of the console.
+type workflowConsole interface {
+	CreateWorkflow(ctx context.Context, sc scope.Scope, n cc.WorkflowCreate) (*cc.Workflow, error)
+	UpdateWorkflow(ctx context.Context, sc scope.Scope, id string, u cc.WorkflowUpdate) (*cc.Workflow, error)
+	DeleteWorkflow(ctx context.Context, sc scope.Scope, id string) error
+	ExecuteWorkflow(ctx context.Context, sc scope.Scope, id string, x cc.WorkflowExecution) ([]*cc.Job, error)
+	AddWorkflowRobots(ctx context.Context, sc scope.Scope, id string, robotIDs []string) ([]*cc.WorkflowRobotResult, error)
+	RemoveWorkflowRobot(ctx context.Context, sc scope.Scope, id, robotID string) error
+	UpgradeWorkflows(ctx context.Context, sc scope.Scope, ids []string) (*cc.WorkflowUpgrade, error)
+}
+
+// CreateWorkflowInput is a workflow to be.
+type CreateWorkflowInput struct {
+	cc.WorkflowCreate
+	IdempotencyKey *string `json:"-"`
+}
+
+// UpdateWorkflowInput names a workflow and its new values.
+type UpdateWorkflowInput struct {
+	ID string
+	cc.WorkflowUpdate
+}
+
+// DeleteWorkflowInput names a workflow.
+type DeleteWorkflowInput struct{ ID string }
+
+// ExecuteWorkflowInput names a workflow and says how to run it.
+type ExecuteWorkflowInput struct {
+	ID string
+	cc.WorkflowExecution
+	IdempotencyKey *string `json:"-"`
+}
+
+// AddWorkflowRobotsInput names a workflow and robots.
+type AddWorkflowRobotsInput struct {
+	WorkflowID string
+	RobotIDs   []string
+}
+
+// RemoveWorkflowRobotInput names a workflow and a robot.
+type RemoveWorkflowRobotInput struct{ WorkflowID, RobotID string }
+
+// UpgradeWorkflowsInput names workflows.
+type UpgradeWorkflowsInput struct{ WorkflowIDs []string }
+
+// CreateWorkflowPayload is a new workflow; Answer lacks all but the id where
+// the console answered no more.
+type CreateWorkflowPayload struct{ Changed[cc.Workflow] }
+
+// UpdateWorkflowPayload is a changed workflow; Answer is nil where the console
+// answered without it.
+type UpdateWorkflowPayload struct{ Changed[cc.Workflow] }
+
+// DeleteWorkflowPayload is what is left of a workflow.
+type DeleteWorkflowPayload struct{ DeletedID string }
+
+// ExecuteWorkflowPayload is what an execution has started.
+type ExecuteWorkflowPayload struct {
+	Jobs []*cc.Job
+	Target
+}
+
+// AddWorkflowRobotsPayload is what became of each robot.
+type AddWorkflowRobotsPayload struct {
+	Results []*cc.WorkflowRobotResult
+	Target
+}
+
+// RemoveWorkflowRobotPayload is the workflow that has lost a robot.
+type RemoveWorkflowRobotPayload struct{ Target }
+
+// UpgradeWorkflowsPayload is what became of an upgrade.
+type UpgradeWorkflowsPayload struct {
+	*cc.WorkflowUpgrade
+	Scope scope.Scope
+	IDs   []string
+}
+
+// workflowInputs decode and check the input of each mutation of this file.
+func workflowInputs() map[string]inputCheck {
+	return map[string]inputCheck{
+		"createWorkflow":      input("CreateWorkflowInput", checkWorkflowCreate),
+		"updateWorkflow":      input("UpdateWorkflowInput", checkWorkflowUpdate),
+		"deleteWorkflow":      input[DeleteWorkflowInput]("DeleteWorkflowInput", nil),
+		"executeWorkflow":     input("ExecuteWorkflowInput", checkExecution),
+		"addWorkflowRobots":   input("AddWorkflowRobotsInput", checkRobotsAdded),
+		"removeWorkflowRobot": input[RemoveWorkflowRobotInput]("RemoveWorkflowRobotInput", nil),
+		"upgradeWorkflows":    input("UpgradeWorkflowsInput", checkUpgrade),
+	}
+}
+
+func checkWorkflowCreate(in CreateWorkflowInput) error {
+	var c checks
+	c.name("input.name", &in.Name)
+	c.text("input.description", in.Description)
+	c.lines("input.tags", in.Tags)
+	c.arguments("input.arguments", in.Arguments)
+	c.notification("input.jobStateNotification", in.JobStateNotification)
+	c.line("input.packageName", in.PackageName)
+	c.line("input.packageVersion", in.PackageVersion)
+	c.bounds("input.priority", in.Priority, maxPriority)
+	c.bounds("input.maxRetryCount", in.MaxRetryCount, maxRetryCount)
+	c.key(in.IdempotencyKey)
+	return c.err
+}
+
+func checkWorkflowUpdate(in UpdateWorkflowInput) error {
+	var c checks
+	c.name("input.name", in.Name.Value())
+	c.text("input.description", in.Description.Value())
+	c.lines("input.tags", in.Tags.Value())
+	c.arguments("input.arguments", in.Arguments.Value())
+	c.properties("input.properties", in.Properties.Value())
+	c.notification("input.jobStateNotification", in.JobStateNotification.Value())
+	c.line("input.packageName", in.PackageName.Value())
+	c.line("input.packageVersion", in.PackageVersion.Value())
+	c.bounds("input.priority", in.Priority.Value(), maxPriority)
+	c.bounds("input.maxRetryCount", in.MaxRetryCount.Value(), maxRetryCount)
+	return c.err
+}
+
+func checkExecution(in ExecuteWorkflowInput) error {
+	var c checks
+	c.line("input.source", in.Source)
+	c.arguments("input.arguments", in.Arguments)
+	c.bounds("input.priority", in.Priority, maxPriority)
+	c.bounds("input.maxRetryCount", in.MaxRetryCount, maxRetryCount)
+	c.line("input.startupName", in.StartupName)
+	c.line("input.jobSubjectName", in.JobSubjectName)
+	c.line("input.jobSubjectType", in.JobSubjectType)
+	c.key(in.IdempotencyKey)
+	return c.err
+}
+
+func checkRobotsAdded(in AddWorkflowRobotsInput) error {
+	var c checks
+	c.ids("input.robotIds", in.RobotIDs)
+	return c.err
+}
+
+func checkUpgrade(in UpgradeWorkflowsInput) error {
+	var c checks
+	c.ids("input.workflowIds", in.WorkflowIDs)
+	return c.err
+}
+
+// CreateWorkflow creates a workflow.
+func (w *Service) CreateWorkflow(ctx context.Context, in CreateWorkflowInput) (*CreateWorkflowPayload, error) {
+	return mutate(ctx, func(sc scope.Scope) (*CreateWorkflowPayload, error) {
+		created, err := idempotent(ctx, w, sc, in.IdempotencyKey, in, func(ctx context.Context) (*cc.Workflow, error) {
+			return w.console.CreateWorkflow(ctx, sc, in.WorkflowCreate)
+		})
+		if err != nil {
+			return nil, err
+		}
+		if created == nil {
+			return nil, errNoDetails()
+		}
+		created.Stamp(sc)
+		return &CreateWorkflowPayload{Changed[cc.Workflow]{Answer: created, Target: Target{Scope: created.Scope(), ID: created.ID}}}, nil
+	})
+}
+
+// UpdateWorkflow changes a workflow.
+func (w *Service) UpdateWorkflow(ctx context.Context, in UpdateWorkflowInput) (*UpdateWorkflowPayload, error) {
+	return mutate(ctx, func(sc scope.Scope) (*UpdateWorkflowPayload, error) {
+		changed, err := w.console.UpdateWorkflow(ctx, sc, in.ID, in.WorkflowUpdate)
+		return &UpdateWorkflowPayload{Changed[cc.Workflow]{Answer: changed, Target: Target{Scope: sc, ID: in.ID}}}, err
+	})
+}
+
+// DeleteWorkflow deletes a workflow.
+func (w *Service) DeleteWorkflow(ctx context.Context, in DeleteWorkflowInput) (*DeleteWorkflowPayload, error) {
+	return mutate(ctx, func(sc scope.Scope) (*DeleteWorkflowPayload, error) {
+		return &DeleteWorkflowPayload{DeletedID: in.ID}, w.console.DeleteWorkflow(ctx, sc, in.ID)
+	})
+}
+
+// ExecuteWorkflow executes a workflow.
+func (w *Service) ExecuteWorkflow(ctx context.Context, in ExecuteWorkflowInput) (*ExecuteWorkflowPayload, error) {
+	return mutate(ctx, func(sc scope.Scope) (*ExecuteWorkflowPayload, error) {
+		jobs, err := idempotent(ctx, w, sc, in.IdempotencyKey, in, func(ctx context.Context) ([]*cc.Job, error) {
+			return w.console.ExecuteWorkflow(ctx, sc, in.ID, in.WorkflowExecution)
+		})
+		if err != nil {
+			return nil, err
+		}
+		for _, j := range jobs {
+			j.Stamp(sc)
+		}
+		return &ExecuteWorkflowPayload{Jobs: jobs, Target: Target{Scope: sc, ID: in.ID}}, nil
+	})
+}
+
+// AddWorkflowRobots lets a workflow run on more robots.
+func (w *Service) AddWorkflowRobots(ctx context.Context, in AddWorkflowRobotsInput) (*AddWorkflowRobotsPayload, error) {
+	return mutate(ctx, func(sc scope.Scope) (*AddWorkflowRobotsPayload, error) {
+		results, err := w.console.AddWorkflowRobots(ctx, sc, in.WorkflowID, distinct(in.RobotIDs))
+		return &AddWorkflowRobotsPayload{Results: results, Target: Target{Scope: sc, ID: in.WorkflowID}}, err
+	})
+}
+
+// RemoveWorkflowRobot takes a robot from a workflow.
+func (w *Service) RemoveWorkflowRobot(ctx context.Context, in RemoveWorkflowRobotInput) (*RemoveWorkflowRobotPayload, error) {
+	return mutate(ctx, func(sc scope.Scope) (*RemoveWorkflowRobotPayload, error) {
+		err := w.console.RemoveWorkflowRobot(ctx, sc, in.WorkflowID, in.RobotID)
+		return &RemoveWorkflowRobotPayload{Target: Target{Scope: sc, ID: in.WorkflowID}}, err
+	})
+}
+
+// UpgradeWorkflows lets workflows run the latest version of their package.
+func (w *Service) UpgradeWorkflows(ctx context.Context, in UpgradeWorkflowsInput) (*UpgradeWorkflowsPayload, error) {
+	return mutate(ctx, func(sc scope.Scope) (*UpgradeWorkflowsPayload, error) {
+		ids := distinct(in.WorkflowIDs)
+		upgrade, err := w.console.UpgradeWorkflows(ctx, sc, ids)
+		return &UpgradeWorkflowsPayload{WorkflowUpgrade: upgrade, Scope: sc, IDs: ids}, err
+	})
+}
+
+// distinct are the ids without those that are there before.
+func distinct(ids []string) []string {
+	seen := make(map[string]bool, len(ids))
+	return slices.DeleteFunc(slices.Clone(ids), func(id string) bool {
+		id = scope.Lower(id)
+		again := seen[id]
+		seen[id] = true
+		return again
+	})
+}

@@ -1,0 +1,55 @@
+package mutation
+
+import (
+	"context"
+
+	cc "github.com/consoleql/consoleql/internal/consoleclient"
+	"github.com/consoleql/consoleql/internal/scope"
+)
+
+// workflowLayoutConsole is what the mutations of workflow layouts ask of the console.
+type workflowLayoutConsole interface {
+	ExecuteWorkflowLayout(ctx context.Context, sc scope.Scope, id string) (*cc.JobGroup, error)
+}
+
+// ExecuteWorkflowLayoutInput names a workflow layout.
+type ExecuteWorkflowLayoutInput struct {
+	ID             string
+	IdempotencyKey *string `json:"-"`
+}
+
+// ExecuteWorkflowLayoutPayload is what an execution has started; JobGroup
+// is nil where the console said nothing of it.
+type ExecuteWorkflowLayoutPayload struct {
+	JobGroup *cc.JobGroup
+	Target
+}
+
+// workflowLayoutInputs decode and check the input of each mutation of this file.
+func workflowLayoutInputs() map[string]inputCheck {
+	return map[string]inputCheck{
+		"executeWorkflowLayout": input("ExecuteWorkflowLayoutInput", checkLayoutExecution),
+	}
+}
+
+func checkLayoutExecution(in ExecuteWorkflowLayoutInput) error {
+	var c checks
+	c.key(in.IdempotencyKey)
+	return c.err
+}
+
+// ExecuteWorkflowLayout executes a workflow layout.
+func (w *Service) ExecuteWorkflowLayout(ctx context.Context, in ExecuteWorkflowLayoutInput) (*ExecuteWorkflowLayoutPayload, error) {
+	return mutate(ctx, func(sc scope.Scope) (*ExecuteWorkflowLayoutPayload, error) {
+		group, err := idempotent(ctx, w, sc, in.IdempotencyKey, in, func(ctx context.Context) (*cc.JobGroup, error) {
+			return w.console.ExecuteWorkflowLayout(ctx, sc, in.ID)
+		})
+		if err != nil {
+			return nil, err
+		}
+		if group != nil {
+			group.Stamp(sc)
+		}
+		return &ExecuteWorkflowLayoutPayload{JobGroup: group, Target: Target{Scope: sc, ID: in.ID}}, nil
+	})
+}
