@@ -7,33 +7,32 @@ import (
 	"sync"
 )
 
-// answer is what a call is answered with, read as it arrives: of it, no more is held than a part that is read in one go,
-// which is an element of a list, or a buffer's size of them.
+// answer is a response body that is parsed while it arrives. It buffers only the value that is read in one step,
+// which is one element of a list, or one buffer of them.
 type answer struct {
-	scanner // over the bytes that are held
+	scanner // over the buffered bytes
 	from    io.Reader
 	pooled  *[]byte
-	err     error // other than io.EOF, of from
+	err     error // read error of from, other than io.EOF
 }
 
-// The buffer of an answer begins with bufferBytes, and is kept for other answers unless it had to become larger than
-// bufferKept.
+// bufferBytes is the initial size of a response buffer. Buffers above bufferKept bytes do not return to the pool.
 const (
 	bufferBytes = 64 << 10
 	bufferKept  = 512 << 10
 )
 
-// buffers are those that no answer uses.
-var buffers = sync.Pool{New: func() any { return new(make([]byte, 0, bufferBytes)) }} //nolint:gochecknoglobals // nothing but memory is shared
+// buffers is the pool of unused response buffers.
+var buffers = sync.Pool{New: func() any { return new(make([]byte, 0, bufferBytes)) }} //nolint:gochecknoglobals // shares memory only
 
-// newAnswer begins to read an answer; free must be called at its end.
+// newAnswer starts to read a response. The caller must call free at the end.
 func newAnswer(from io.Reader) *answer {
 	a := &answer{from: from, pooled: buffers.Get().(*[]byte)} //nolint:forcetypeassert // see buffers
 	a.in, a.arena = (*a.pooled)[:0], &arena{}
 	return a
 }
 
-// free gives the buffer back: nothing of it may be used any more.
+// free returns the buffer to the pool. Slices of the buffer must not be used afterwards.
 func (a *answer) free() {
 	if cap(a.in) > bufferKept {
 		return
@@ -43,7 +42,7 @@ func (a *answer) free() {
 	buffers.Put(a.pooled)
 }
 
-// begins gives the first byte of the answer; it fails with io.EOF where there is none.
+// begins returns the first byte of the response that is not white space. It fails with io.EOF if there is none.
 func (a *answer) begins() (byte, error) {
 	var first byte
 	err := a.whole(func() error {
@@ -58,7 +57,7 @@ func (a *answer) begins() (byte, error) {
 	return first, err
 }
 
-// ends fails with errSyntax where more than white space follows: then the answer is not one JSON value.
+// ends fails with errSyntax if anything but white space follows, because the response is then not one JSON value.
 func (a *answer) ends() error {
 	err := a.whole(func() error {
 		if a.peek() == 0 {
@@ -72,7 +71,8 @@ func (a *answer) ends() error {
 	return err
 }
 
-// whole calls read, and again from the same place with more of the answer where it came to the end of what is held.
+// whole calls read. If read reaches the end of the buffer, whole reads more and calls it again from the same
+// position.
 func (a *answer) whole(read func() error) error {
 	start, depth := a.at, a.depth
 	for {
@@ -92,7 +92,8 @@ func (a *answer) whole(read func() error) error {
 	}
 }
 
-// fill reads on until the buffer is full, having left in it only what begins at start. It says whether anything came, be it the end.
+// fill drops the bytes before start and reads until the buffer is full. It reports whether it read bytes or reached
+// the end of the response.
 func (a *answer) fill(start int) (more bool, err error) {
 	if a.last {
 		return false, a.err
@@ -120,19 +121,19 @@ func (a *answer) fill(start int) (more bool, err error) {
 		}
 	}
 	if a.err != nil {
-		return false, a.err // what has come before is of no use without the rest
+		return false, a.err // an incomplete value cannot be used
 	}
 	return len(a.in) > before || a.last, nil
 }
 
-// limitedReader gives at most max bytes of an answer, without a byte order mark before them, and remembers why reading ended early: that tells an answer that
-// cannot be decoded from one that did not arrive.
+// limitedReader reads at most left bytes of a response and removes a byte order mark. It records why reading ended
+// early, which separates an invalid response from an incomplete one.
 type limitedReader struct {
 	r        io.Reader
 	left     int64
 	begun    bool
 	tooLarge bool
-	err      error // of the connection, other than io.EOF
+	err      error // read error of the connection, other than io.EOF
 }
 
 func (l *limitedReader) Read(p []byte) (int, error) {
@@ -142,7 +143,7 @@ func (l *limitedReader) Read(p []byte) (int, error) {
 	l.begun = true
 	n, err := io.ReadAtLeast(readerFunc(l.read), p, len(bom))
 	if errors.Is(err, io.ErrUnexpectedEOF) && l.err == nil {
-		err = io.EOF // of a short answer, rather than of one that was cut off
+		err = io.EOF // the response is short, not truncated
 	}
 	if bytes.HasPrefix(p[:n], []byte(bom)) {
 		n = copy(p, p[len(bom):n])
@@ -150,7 +151,7 @@ func (l *limitedReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// readerFunc is a function as a reader.
+// readerFunc adapts a function to io.Reader.
 type readerFunc func([]byte) (int, error)
 
 func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
@@ -159,7 +160,7 @@ func (l *limitedReader) read(p []byte) (int, error) {
 	if l.tooLarge {
 		return 0, errTooLarge
 	}
-	// One byte more than allowed shows that there is more.
+	// One byte above the limit shows that the response is too large.
 	if int64(len(p)) > l.left+1 {
 		p = p[:l.left+1]
 	}

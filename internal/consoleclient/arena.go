@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// arena is what is kept of an answer: its texts and the structs that lie in others, many to an allocation each.
+// arena allocates the strings and nested structs that outlive a response, many per allocation.
 type arena struct {
 	objects
 	bytes strings.Builder
@@ -14,24 +14,24 @@ type arena struct {
 	lists slab[[]string]
 	maps  slab[StringMember]
 
-	list    []string       // for the list that is being read
-	members []StringMember // for the StringMap that is being read
+	list    []string       // scratch for the list being read
+	members []StringMember // scratch for the StringMap being read
 }
 
-// A text or a struct that outlives the rest of its answer keeps this much of it: few enough not to matter.
+// Allocation sizes. A retained value keeps its whole allocation alive, so the sizes are small.
 const (
 	textBytes   = 2 << 10
 	textSlots   = 32
 	slabObjects = 16
 )
 
-// text copies a text.
+// text copies b into a string.
 func (k *arena) text(b []byte) string {
 	if len(b) > textBytes/8 {
 		return string(b)
 	}
 	if k.bytes.Cap()-k.bytes.Len() < len(b) {
-		k.bytes.Reset() // leaves what it held to the texts that were made of it
+		k.bytes.Reset() // strings returned earlier keep the old allocation
 		k.bytes.Grow(textBytes)
 	}
 	start := k.bytes.Len()
@@ -39,7 +39,7 @@ func (k *arena) text(b []byte) string {
 	return k.bytes.String()[start:]
 }
 
-// pointer gives a text an address.
+// pointer returns a pointer to a copy of s.
 func (k *arena) pointer(s string) *string {
 	if len(k.slots) == 0 {
 		k.slots = make([]string, textSlots)
@@ -50,7 +50,7 @@ func (k *arena) pointer(s string) *string {
 	return p
 }
 
-// texts copies a list of texts; it is not nil.
+// texts returns a copy of list that is never nil.
 func (k *arena) texts(list []string) []string {
 	n := len(list)
 	if n > textSlots/4 {
@@ -65,8 +65,8 @@ func (k *arena) texts(list []string) []string {
 	return copied
 }
 
-// memberName copies the name of the next member, unless the last StringMap had it in the same place: elements of a list
-// mostly have the same names.
+// memberName copies the name of the next member. It reuses the name at the same position of the previous StringMap if
+// equal, because elements of a list usually have the same names.
 func (k *arena) memberName(name []byte) string {
 	if last := k.members[:cap(k.members)]; len(last) > len(k.members) {
 		if before := last[len(k.members)].Name; before == string(name) {
@@ -76,13 +76,13 @@ func (k *arena) memberName(name []byte) string {
 	return k.text(name)
 }
 
-// slab gives structs of one type addresses.
+// slab allocates structs of one type in chunks.
 type slab[T any] struct {
 	free []T
-	made int // how many there were in the last piece
+	made int // size of the last chunk
 }
 
-// take gives an empty struct. Pieces grow, so that an answer that needs few has few that nobody needs.
+// take returns a pointer to a zero struct. Chunks grow, so that small responses waste little memory.
 func (b *slab[T]) take() *T {
 	if len(b.free) == 0 {
 		b.made = min(max(1, 2*b.made), slabObjects)
@@ -93,7 +93,7 @@ func (b *slab[T]) take() *T {
 	return p
 }
 
-// list copies a list; it is not nil.
+// list returns a copy of of that is never nil.
 func (b *slab[T]) list(of []T) []T {
 	n := len(of)
 	if n == 0 {

@@ -7,7 +7,7 @@ import (
 	"github.com/consoleql/consoleql/internal/scope"
 )
 
-// list gets a page of a list, element by element.
+// list gets one page of a list and decodes it element by element.
 func list[T any](ctx context.Context, c *Client, sc scope.Scope, r request, names ...string) (*Page[T], error) {
 	var page *Page[T]
 	err := c.do(ctx, sc, r, func(a *answer) error {
@@ -40,8 +40,8 @@ func list[T any](ctx context.Context, c *Client, sc scope.Scope, r request, name
 	return page, nil
 }
 
-// one gets an entity, bare or wrapped. It is nil where the answer holds none and r says that it is optional. id, if not
-// nil, finds the id without which it would be none.
+// one gets an entity, bare or wrapped in a list. It returns nil if the response holds none and r is optional. If id
+// is not nil, an entity without an id counts as none.
 func one[T any](ctx context.Context, c *Client, sc scope.Scope, r request, id func(*T) string) (*T, error) {
 	var entity *T
 	err := c.do(ctx, sc, r, func(a *answer) (err error) {
@@ -66,7 +66,7 @@ func one[T any](ctx context.Context, c *Client, sc scope.Scope, r request, id fu
 	return entity, nil
 }
 
-// some gets the entities that a change answers with, nil where it answers with none.
+// some gets the entities in the response to a mutation. It returns nil if the response holds none.
 func some[T any](ctx context.Context, c *Client, sc scope.Scope, r request, id func(*T) string) ([]*T, error) {
 	var entities []*T
 	err := c.do(ctx, sc, r, func(a *answer) (err error) {

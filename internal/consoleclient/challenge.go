@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// challengesBearer says whether one of an answer's challenges is of the scheme Bearer.
+// challengesBearer reports whether a WWW-Authenticate header holds a challenge of the scheme Bearer.
 func challengesBearer(h http.Header) bool {
 	for _, line := range h.Values("WWW-Authenticate") {
 		for line != "" {
@@ -19,7 +19,7 @@ func challengesBearer(h http.Header) bool {
 	return false
 }
 
-// cutElement cuts a list at its first comma outside of quoted strings (RFC 9110, sections 5.6.1 and 5.6.4).
+// cutElement splits a list at its first comma outside quoted strings (RFC 9110, sections 5.6.1 and 5.6.4).
 func cutElement(list string) (element, rest string) {
 	quoted := false
 	for i := 0; i < len(list); i++ {
@@ -35,8 +35,8 @@ func cutElement(list string) (element, rest string) {
 	return list, ""
 }
 
-// schemeOf is the scheme of the challenge that begins with an element of WWW-Authenticate, empty where the element is a
-// further parameter of the challenge before it (RFC 9110, section 11.6.1).
+// schemeOf returns the scheme of the challenge that begins with a list element of WWW-Authenticate. It returns "" if
+// the element is a further parameter of the previous challenge (RFC 9110, section 11.6.1).
 func schemeOf(element string) string {
 	const whitespace = " \t"
 	element = strings.Trim(element, whitespace)

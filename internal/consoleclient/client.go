@@ -1,12 +1,12 @@
-// Package consoleclient is the console's REST API as typed Go: one file per section of the console's document, in each
-// the section's types first, then its operations in the document's order.
+// Package consoleclient is a typed client of the console's REST API. It has one file per section of the console's
+// document: first the types, then the operations in the document's order.
 //
-// Its structs are the models of the GraphQL schema as well: there is no second set. They are an allow-list of what the
-// console sends; whatever has no field here, a robot's credentials above all, is never decoded.
+// Its structs are also the models of the GraphQL schema. They are an allow-list: a field without a counterpart here,
+// such as a robot's credentials, is never decoded.
 //
-// Every operation takes the scope whose CompanyId and DepartmentId headers it sends. It fails with an *Error where the
-// console was asked, with a *fault.Error where an argument kept it from being asked, and with an error that wraps
-// context.Canceled where its context was cancelled.
+// Every operation takes the scope whose CompanyId and DepartmentId headers it sends. It fails with an *Error if the
+// console was called, and with a *fault.Error if an argument is invalid. It fails with an error that wraps
+// context.Canceled if the caller cancelled its context.
 package consoleclient
 
 import (
@@ -23,27 +23,27 @@ import (
 	"github.com/consoleql/consoleql/internal/scope"
 )
 
-// What Options stand for where they are zero.
+// Defaults of Options.
 const (
-	// DefaultTimeout bounds a call, from its token to the last byte of its answer.
+	// DefaultTimeout bounds a call, from obtaining the token to the last byte of the response.
 	DefaultTimeout = 30 * time.Second
 	// DefaultUploadTimeout bounds the upload of one file.
 	DefaultUploadTimeout = time.Hour
-	// DefaultMaxResponseBytes bounds an answer, after decompression.
+	// DefaultMaxResponseBytes bounds a response after decompression.
 	DefaultMaxResponseBytes = 64 << 20
-	// DefaultQueueCreatePath is where the document posts a new queue to (document, section Queues: create).
+	// DefaultQueueCreatePath is the documented path for creating a queue (document, section Queues: create).
 	DefaultQueueCreatePath = "/openapi/queues/{queueId}"
 )
 
-// Tokens gives the bearer token with which a call is made.
+// Tokens supplies the bearer tokens of calls.
 type Tokens interface {
 	// Token returns the console access token of the principal in ctx.
 	Token(ctx context.Context) (string, error)
-	// Refused is told of a token of that principal that the console has not accepted (status 401).
+	// Refused reports that the console rejected a token of that principal with status 401.
 	Refused(ctx context.Context, token string)
 }
 
-// Options are what a Client and an SSO are made of.
+// Options configures a Client and an SSO.
 type Options struct {
 	// APIURL is the base URL of the console's API gateway; required by New.
 	APIURL string
@@ -51,44 +51,44 @@ type Options struct {
 	SSOURL string
 	// Tokens gives each call's bearer token; required by New.
 	Tokens Tokens
-	// Permit, if not nil, is asked before each call of the API gateway whether the principal in ctx may make it in that
-	// scope; its error is the call's. Nothing has been sent by then.
+	// Permit, if not nil, decides before each call of the API gateway whether the principal in ctx may make it in that
+	// scope. Its error becomes the error of the call, and no request is sent.
 	Permit func(ctx context.Context, sc scope.Scope) error
-	// Transport carries the requests; nil: transport.New with its defaults.
+	// Transport sends the requests; nil: transport.New with its defaults.
 	Transport http.RoundTripper
-	// FileTransport carries the requests that have a file as their body, which take as long as their sender does;
-	// nil: Transport.
+	// FileTransport sends the requests with a file as body, whose duration depends on the uploading client; nil:
+	// Transport.
 	FileTransport http.RoundTripper
 	// Timeout bounds each call; 0: DefaultTimeout.
 	Timeout time.Duration
 	// UploadTimeout bounds UploadPackage and PutPackageFile; 0: DefaultUploadTimeout.
 	UploadTimeout time.Duration
-	// MaxResponseBytes bounds each answer; 0: DefaultMaxResponseBytes.
+	// MaxResponseBytes bounds each response; 0: DefaultMaxResponseBytes.
 	MaxResponseBytes int64
-	// QueueCreatePath is the path that new queues are posted to; a {queueId} in it becomes a new random GUID.
-	// Empty: DefaultQueueCreatePath. Every other create of the API posts to the collection: "/openapi/queues".
+	// QueueCreatePath is the path for creating queues. A {queueId} in it becomes a new random GUID. Empty:
+	// DefaultQueueCreatePath. Every other create of the API posts to the collection: "/openapi/queues".
 	QueueCreatePath string
-	// Observe, if not nil, is told of every call when it has finished. It is called concurrently.
+	// Observe, if not nil, receives every finished call. It is called concurrently.
 	Observe func(Call)
-	// Trace, if not nil, is told of every call before it is made, in its caller's context, and returns the context to make
-	// it in; what it returns beside that, if not nil, is told when the call has finished.
+	// Trace, if not nil, is called before every call with the caller's context and returns the context to use. The
+	// returned function, if not nil, receives the finished call.
 	Trace func(ctx context.Context, operation string) (context.Context, func(Call))
-	// Logger is told at debug what the console says of its own failures (status 500 and above), which callers do not see;
-	// nil: nobody.
+	// Logger logs at debug level the console's details of its own failures (status 500 and above). Callers do not see
+	// them. nil: no log.
 	Logger *slog.Logger
-	// UserAgent is sent with every call, except to the upload channel's storage; empty: "consoleql".
+	// UserAgent is sent with every call, except to the upload storage; empty: "consoleql".
 	UserAgent string
 }
 
-// Call is one finished call, as Options.Observe is told of it.
+// Call describes one finished call for Options.Observe.
 type Call struct {
 	// Operation is the document's method and path: "GET /openapi/workflows/{workflowId}".
 	Operation string
-	// Status is the HTTP status of the answer, 0 where there was none.
+	// Status is the HTTP status of the response, 0 if there was none.
 	Status int
-	// Duration is the time from asking for a token to the end of the answer.
+	// Duration is the time from obtaining the token to the end of the response.
 	Duration time.Duration
-	// Err is what the call failed with; nil for a success.
+	// Err is the error of the call; nil on success.
 	Err error
 }
 
@@ -104,7 +104,7 @@ type Client struct {
 	pauses          *pauses
 }
 
-// New makes a client. It fails where a required option is missing, or an option makes no sense.
+// New creates a client. It fails if a required option is missing or an option is invalid.
 func New(o Options) (*Client, error) {
 	base, err := ParseBaseURL(o.APIURL)
 	if err != nil {
@@ -137,14 +137,13 @@ func New(o Options) (*Client, error) {
 	return c, nil
 }
 
-// CloseIdleConnections closes the connections that no call is using.
+// CloseIdleConnections closes connections that no call uses.
 func (c *Client) CloseIdleConnections() {
 	c.http.http.CloseIdleConnections()
 	c.http.files.CloseIdleConnections()
 }
 
-// ParseBaseURL reads a base URL of Options. What it fails with does not repeat the URL,
-// which may hold a password by mistake.
+// ParseBaseURL parses a base URL of Options. Its error does not repeat the URL, which may hold a password by mistake.
 func ParseBaseURL(s string) (*url.URL, error) {
 	u, err := url.Parse(s)
 	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
@@ -154,7 +153,7 @@ func ParseBaseURL(s string) (*url.URL, error) {
 		return nil, errors.New("has a query, a fragment or credentials in it")
 	}
 	if u.Path == "" {
-		u.Path = "/" // what is joined to an empty path would be relative
+		u.Path = "/" // a path joined to an empty path would be relative
 	}
 	return u, nil
 }
@@ -180,7 +179,7 @@ func newWire(o Options) (httpClient, error) {
 	if rt == nil {
 		rt = transport.New(transport.Options{})
 	}
-	// A redirect would take the bearer token, or a file, to a place that nobody configured.
+	// Redirects are not followed: they would send the bearer token or a file to a host that is not configured.
 	stay := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	w.http = &http.Client{Transport: rt, CheckRedirect: stay}
 	w.files = w.http
@@ -190,7 +189,7 @@ func newWire(o Options) (httpClient, error) {
 	return w, nil
 }
 
-// own is the scope of an entity: the ids that it came with, else those of the request that brought it.
+// own returns the scope of an entity: its own ids, or those of the request that returned it.
 func own(company, department *string, origin scope.Scope) scope.Scope {
 	s := origin
 	if !scope.None(company) {
@@ -199,6 +198,6 @@ func own(company, department *string, origin scope.Scope) scope.Scope {
 	if !scope.None(department) {
 		s.DepartmentID = *department
 	}
-	// Consoles differ in the case of GUIDs; scopes are compared.
+	// Consoles differ in the case of GUIDs, and scopes are compared as text.
 	return scope.Scope{CompanyID: scope.Lower(s.CompanyID), DepartmentID: scope.Lower(s.DepartmentID)}
 }

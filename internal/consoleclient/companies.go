@@ -32,11 +32,10 @@ func (c *Company) Scope() scope.Scope {
 	return scope.Scope{CompanyID: own(c.CompanyID, nil, scope.Scope{CompanyID: c.ID}).CompanyID}
 }
 
-// OpCompanies is the operation, as the document writes it.
+// OpCompanies is the operation as the document writes it.
 const OpCompanies = "GET /openapi/companies/companylist"
 
-// Companies lists the companies that the principal belongs to, those whose name contains the given one (empty: all)
-// (document, section Companies: list).
+// Companies lists the principal's companies whose name contains name; empty: all (document, section Companies: list).
 func (c *Client) Companies(ctx context.Context, sc scope.Scope, name string) ([]*Company, error) {
 	q := query{}
 	q.add("Name", name)

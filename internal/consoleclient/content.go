@@ -16,16 +16,16 @@ import (
 type content struct {
 	size      int64 // -1: unknown
 	mediaType string
-	body      func() io.Reader // a reader of the whole body, nil if there is none; nil once the body cannot be sent again
+	body      func() io.Reader // returns a reader of the whole body, nil for none; nil itself if the body cannot be sent again
 }
 
-// rewindable is a file that can be read from any place, also while an earlier request still holds it.
+// rewindable is a file that can be read at any offset, even while an earlier request still reads it.
 type rewindable interface {
 	io.ReaderAt
 	io.Seeker
 }
 
-// content is the request's body.
+// content returns the request's body.
 func (r request) content(method string) (*content, error) {
 	switch {
 	case r.file != nil:
@@ -46,7 +46,7 @@ func (r request) content(method string) (*content, error) {
 	}, nil
 }
 
-// fileContent is a file as a body. A stream can be sent once only.
+// fileContent returns a file as a body. A stream can be sent only once.
 func fileContent(file io.Reader, size int64) *content {
 	c := &content{size: size, mediaType: octetStream}
 	if whole, ok := file.(rewindable); ok && size >= 0 {

@@ -22,9 +22,10 @@ const (
 	kindArrayEnd  = jsontext.Kind(']')
 )
 
-// decoding says how answers are read: PascalCase as in the document or camelCase as on the wire, and forgiving of what
-// does not matter. It is never written to, and kept because the unmarshalers in it remember which types they are for.
-var decoding = newDecoding() //nolint:gochecknoglobals // as said
+// decoding holds the JSON options for responses. It matches PascalCase (document) and camelCase (wire) names, and
+// accepts duplicate names and invalid UTF-8. It is a shared read-only value, because its unmarshalers cache the types
+// they apply to.
+var decoding = newDecoding() //nolint:gochecknoglobals // see above
 
 func newDecoding() json.Options {
 	return json.JoinOptions(
@@ -49,10 +50,10 @@ func newDecoding() json.Options {
 	)
 }
 
-// decodeString holds a number or boolean where a text is expected as its text.
+// decodeString decodes a string. A number or boolean becomes its text.
 func decodeString(dec *jsontext.Decoder, v *string) error {
 	if k := dec.PeekKind(); k == kindString || k == kindNull {
-		return errors.ErrUnsupported // the ordinary way
+		return errors.ErrUnsupported // falls back to the default decoding
 	}
 	s, _, err := readText(dec)
 	if err != nil {
@@ -62,7 +63,8 @@ func decodeString(dec *jsontext.Decoder, v *string) error {
 	return nil
 }
 
-// decodeStringPointer is decodeString for what may be missing, as an id is that .NET has as its empty GUID.
+// decodeStringPointer is decodeString for optional values. Null and the empty GUID, which .NET writes for an unset
+// id, become nil.
 func decodeStringPointer(dec *jsontext.Decoder, v **string) error {
 	s, kind, err := readText(dec)
 	if err != nil {
@@ -75,7 +77,7 @@ func decodeStringPointer(dec *jsontext.Decoder, v **string) error {
 	return nil
 }
 
-// decodeBool takes "true" and 1 for true, and whatever is neither that nor true for false.
+// decodeBool decodes true, "true" and 1 as true, and everything else as false.
 func decodeBool(dec *jsontext.Decoder, v *bool) error {
 	s, _, err := readText(dec)
 	if err != nil {
@@ -85,7 +87,7 @@ func decodeBool(dec *jsontext.Decoder, v *bool) error {
 	return nil
 }
 
-// decodeTexts holds each element as its text, and a single value as a list of one.
+// decodeTexts decodes a list of strings. Other elements become their text, and a single value becomes a list of one.
 func decodeTexts(dec *jsontext.Decoder, v *[]string) error {
 	*v = nil
 	if dec.PeekKind() != kindArray {
@@ -107,8 +109,8 @@ func decodeTexts(dec *jsontext.Decoder, v *[]string) error {
 	return err
 }
 
-// decodeObjects leaves null elements out of a list, and takes what is no list for none; the document itself prints an
-// object where a list of departments is meant.
+// decodeObjects drops null elements and decodes a value that is no list as nil. The document prints an object where
+// it means a list of departments.
 func decodeObjects[T any](dec *jsontext.Decoder, v *[]*T) error {
 	*v = nil
 	if dec.PeekKind() != kindArray {
@@ -127,15 +129,15 @@ func decodeObjects[T any](dec *jsontext.Decoder, v *[]*T) error {
 	return err
 }
 
-// decodeObject takes what is no object for an empty one.
+// decodeObject decodes a value that is no object as an empty object.
 func decodeObject[T any](dec *jsontext.Decoder, _ *T) error {
 	if dec.PeekKind() == kindObject {
-		return errors.ErrUnsupported // the ordinary way
+		return errors.ErrUnsupported // falls back to the default decoding
 	}
 	return dec.SkipValue()
 }
 
-// elements calls read before each element of the array that comes next; read consumes the element.
+// elements calls read for each element of the next array. read consumes the element.
 func elements(dec *jsontext.Decoder, read func() error) error {
 	if _, err := dec.ReadToken(); err != nil {
 		return err
@@ -146,7 +148,7 @@ func elements(dec *jsontext.Decoder, read func() error) error {
 			_, err := dec.ReadToken()
 			return err
 		case jsontext.KindInvalid:
-			_, err := dec.ReadToken() // says what is wrong
+			_, err := dec.ReadToken() // returns the syntax error
 			return err
 		default:
 			if err := read(); err != nil {
@@ -156,7 +158,7 @@ func elements(dec *jsontext.Decoder, read func() error) error {
 	}
 }
 
-// readText consumes the next value and gives its text: that of a string, and the JSON of whatever else.
+// readText consumes the next value and returns a string's text, or the JSON of any other value.
 func readText(dec *jsontext.Decoder) (string, jsontext.Kind, error) {
 	kind := dec.PeekKind()
 	switch kind {
@@ -172,17 +174,17 @@ func readText(dec *jsontext.Decoder) (string, jsontext.Kind, error) {
 	}
 }
 
-// stamper is an entity that wants to know the scope of the request that brought it.
+// stamper is an entity that stores the scope of the request that returned it.
 type stamper interface{ Stamp(origin scope.Scope) }
 
-// listReader reads a list, element by element.
+// listReader reads a list element by element.
 type listReader[T any] struct {
 	a    *answer
 	each func(e *T, place int)
-	n    int // places so far
+	n    int // elements so far, null ones included
 }
 
-// elements reads the array that comes next.
+// elements reads the next array.
 func (l *listReader[T]) elements() error {
 	var first, more bool
 	var e *T
@@ -208,9 +210,9 @@ func (l *listReader[T]) elements() error {
 	}
 }
 
-// decodeList reads a list as a stream and hands over its elements one by one. The list is the whole answer, or the
-// member of it that has one of the given lower-case names, beside which "count" is the list's whole length; count is -1
-// where the answer does not say it. A null element is not handed over, but takes a place.
+// decodeList reads a list as a stream and calls each for every element. The list is the whole response, or its member
+// with one of the given lower-case names. "count" is the total length of the list, -1 if the response does not hold
+// it. A null element is skipped but counts as a place.
 func decodeList[T any](a *answer, names []string, each func(e *T, place int)) (count, places int, err error) {
 	list := &listReader[T]{a: a, each: each}
 	c, err := a.begins()
@@ -263,11 +265,11 @@ func decodeList[T any](a *answer, names []string, each func(e *T, place int)) (c
 	return count, list.n, nil
 }
 
-// countName is the member that has a list's length.
+// countName is the member that holds the total length of a list.
 const countName = "count"
 
-// member goes to the next member of the object that is being read, and gives its name in lower case and the first byte of
-// its value, which comes next; '}' at the object's end.
+// member moves to the next member of the current object. It returns the lower-case name and the first byte of the
+// value, or '}' at the object's end.
 func (s *scanner) member(first bool) (name string, kind byte, err error) {
 	more, err := s.next('{', '}', first)
 	if err != nil {

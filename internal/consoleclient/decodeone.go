@@ -8,12 +8,12 @@ import (
 	"github.com/consoleql/consoleql/internal/scope"
 )
 
-// holdsNothing says whether err means that an answer is JSON without the entity or list that it could hold.
+// holdsNothing reports whether err means that a response is JSON without the optional entity or list.
 func holdsNothing(err error) bool {
 	return errors.Is(err, errNotAList) || errors.Is(err, errNoEntity) || errors.Is(err, errEmptyList)
 }
 
-// value reads the value that comes next. The bytes must not be kept.
+// value reads the next value. The returned bytes are valid until the next read.
 func (a *answer) value() (raw []byte, err error) {
 	err = a.whole(func() error {
 		raw, err = a.raw()
@@ -22,8 +22,8 @@ func (a *answer) value() (raw []byte, err error) {
 	return raw, err
 }
 
-// decodeSome reads the entities that a change answers with: a list, bare or wrapped, or one entity in its place. Elements
-// in which id, if not nil, finds no id are left out. It fails with errNoEntity where the answer is neither.
+// decodeSome reads the entities in the response to a mutation: a list, bare or wrapped, or a single entity. If id is
+// not nil, elements without an id are dropped. It fails with errNoEntity for any other response.
 func decodeSome[T any](a *answer, id func(*T) string) ([]*T, error) {
 	raw, err := a.value()
 	if err != nil {
@@ -75,8 +75,8 @@ func decodeSome[T any](a *answer, id func(*T) string) ([]*T, error) {
 	}
 }
 
-// decodeOne reads an entity that stands bare or as {count, list: [entity]}. It fails with errEmptyList where the list is
-// empty, and with errNoEntity where id finds none.
+// decodeOne reads an entity that is bare or wrapped as {count, list: [entity]}. It fails with errEmptyList if the
+// list is empty, and with errNoEntity if the entity has no id.
 func decodeOne[T any](a *answer, id func(*T) string) (*T, error) {
 	raw, err := a.value()
 	if err != nil {
@@ -113,13 +113,14 @@ func decodeOne[T any](a *answer, id func(*T) string) (*T, error) {
 	if first.peek() != '{' {
 		return checked(list[0], id)
 	}
-	if err := readInto(first, e); err != nil { // which also reads ids in their canonical form
+	if err := readInto(first, e); err != nil { // also reads ids in their canonical form
 		return nil, err
 	}
 	return checked(e, id)
 }
 
-// onlyElement reads the object that a list consists of into e, which is new, and says whether it was such a list.
+// onlyElement reads the single object of a list into e, which must be zero. It reports whether the list has exactly
+// one object.
 func onlyElement[T any](s *scanner, e *T) bool {
 	more, err := s.next('[', ']', true)
 	if err != nil || !more || s.peek() != '{' || readInto(s, e) != nil {
@@ -129,8 +130,8 @@ func onlyElement[T any](s *scanner, e *T) bool {
 	return err == nil && !more
 }
 
-// wrappedList finds the list that an entity may be wrapped in: the last member of that name, however it is written; nil
-// if there is none.
+// wrappedList returns the list that wraps an entity: the last member named "list" in any case. It returns nil if
+// there is none.
 func wrappedList(raw []byte) (found []byte, err error) {
 	s := &scanner{in: raw}
 	for first := true; ; first = false {
@@ -153,7 +154,7 @@ func wrappedList(raw []byte) (found []byte, err error) {
 	}
 }
 
-// checked fails with errNoEntity where id finds none in e, or the empty GUID, which .NET writes where an id is not set.
+// checked fails with errNoEntity if the id of e is missing or is the empty GUID, which .NET writes for an unset id.
 func checked[T any](e *T, id func(*T) string) (*T, error) {
 	if id != nil && (id(e) == "" || id(e) == scope.NoID) {
 		return nil, errNoEntity

@@ -6,17 +6,17 @@ import (
 	"github.com/consoleql/consoleql/internal/scope"
 )
 
-// DepartmentTree is all departments of a company (document, section Departments: tree).
+// DepartmentTree is the tree of a company's departments (document, section Departments: tree).
 type DepartmentTree struct {
-	// Count is how many departments there are; nil where the console does not say.
+	// Count is the number of departments; nil if the console does not report it.
 	Count *Int `json:"count,omitzero"`
-	// RootDepartment is the root of the tree; nil where the console shows none.
+	// RootDepartment is the root of the tree; nil if the console returns none.
 	RootDepartment *Department `json:"rootDepartment,omitzero"`
 }
 
 // Department is a node of a company's department tree.
 type Department struct {
-	// Children are the departments right below.
+	// Children are the direct subdepartments.
 	Children             []*Department `json:"children,omitzero"`
 	DepartmentPath       *string       `json:"departmentPath,omitzero"`
 	VisitorHasAnyRole    bool          `json:"visitorHasAnyRole"`
@@ -37,10 +37,10 @@ type Department struct {
 	origin scope.Scope
 }
 
-// Scope returns the department itself, in its company.
+// Scope returns the department itself within its company.
 func (d *Department) Scope() scope.Scope { return own(d.CompanyID, &d.ID, d.origin) }
 
-// Stamp records the scope of the request that brought the department and all that is below it.
+// Stamp records the scope of the request that returned the department and its subtree.
 func (d *Department) Stamp(origin scope.Scope) {
 	d.origin = origin
 	for _, child := range d.Children {
@@ -48,14 +48,14 @@ func (d *Department) Stamp(origin scope.Scope) {
 	}
 }
 
-// Stamp records the scope of the request that brought the tree.
+// Stamp records the scope of the request that returned the tree.
 func (t *DepartmentTree) Stamp(origin scope.Scope) {
 	if t.RootDepartment != nil {
 		t.RootDepartment.Stamp(origin)
 	}
 }
 
-// OpDepartmentTree is the operation, as the document writes it.
+// OpDepartmentTree is the operation as the document writes it.
 const OpDepartmentTree = "GET /openapi/departments/tree"
 
 // DepartmentTree gets the whole department tree of the scope's company (document, section Departments: tree).
@@ -63,7 +63,7 @@ func (c *Client) DepartmentTree(ctx context.Context, sc scope.Scope) (*Departmen
 	return one(ctx, c, sc, request{operation: OpDepartmentTree}, treeID)
 }
 
-// treeID tells a tree, be it one that shows nothing, from JSON that is none.
+// treeID returns a non-empty text for a tree, even an empty one, and "" for other JSON.
 func treeID(t *DepartmentTree) string {
 	switch {
 	case t.RootDepartment != nil:

@@ -10,29 +10,29 @@ import (
 	"github.com/consoleql/consoleql/internal/fault"
 )
 
-// The enums of the document. Of each, 0 is a value that the console knows and we do not; the others follow in the
-// document's order, so that the console's integers are theirs less one. All are received by name in any case, by
-// integer and by numeric text, and sent by their documented name.
+// The enums of the document. Value 0 stands for an unknown value. The others follow the document's order, so the
+// console's integers are one less. The console's values are accepted by name in any case, by integer and by numeric
+// text. They are sent by their documented name.
 type (
 	// CompanyEdition is the edition of a company's licence (document, section Companies).
 	CompanyEdition uint8
-	// ArgumentDirection is the way an argument goes (document, section Packages).
+	// ArgumentDirection is the direction of an argument (document, section Packages).
 	ArgumentDirection uint8
-	// LicenseStatus is where a robot has its licence from (document, section Robots).
+	// LicenseStatus is the source of a robot's licence (document, section Robots).
 	LicenseStatus uint8
-	// RobotStatus is what a robot is doing (document, section Robots).
+	// RobotStatus is the activity of a robot (document, section Robots).
 	RobotStatus uint8
 	// UserStatus is the state of a user's account (document, section Users).
 	UserStatus uint8
 	// ResourceType is the kind of a resource (document, section Users).
 	ResourceType uint8
-	// VideoRecordMode says when a job's video is recorded and reported (document, section Workflows).
+	// VideoRecordMode selects when a job's video is recorded and reported (document, section Workflows).
 	VideoRecordMode uint8
-	// TriggerPolicy says what to do when no robot is free (document, section Workflows).
+	// TriggerPolicy selects what happens if no robot is free (document, section Workflows).
 	TriggerPolicy uint8
 	// JobState is the state of a job (document, section Workflows: execute).
 	JobState uint8
-	// JobStartupType says what started a job; its values come from the vendor's samples.
+	// JobStartupType is what started a job. Its values come from the vendor's samples.
 	JobStartupType uint8
 )
 
@@ -100,7 +100,7 @@ const (
 	ResourceTypeTaskQueue
 )
 
-// Ways to record a job.
+// Recording modes of a job.
 const (
 	VideoRecordModeUnknown VideoRecordMode = iota
 	VideoRecordModeNeverRecord
@@ -110,7 +110,7 @@ const (
 	VideoRecordModeAlwaysReport
 )
 
-// What to do when no robot is free.
+// Policies for the case that no robot is free.
 const (
 	TriggerPolicyUnknown TriggerPolicy = iota
 	TriggerPolicySkipWhenNoResource
@@ -136,7 +136,7 @@ const (
 	JobStartupTypeTaskQueue
 )
 
-// The documented names, in the document's order. They are only ever read.
+// The documented names, in the document's order. The tables are read-only.
 //
 //nolint:gochecknoglobals // Go has no constant tables
 var (
@@ -155,7 +155,7 @@ var (
 	jobStartupTypes = newEnum("JobStartupType", "Manually", "Trigger", "TaskQueue")
 )
 
-// enum is the table of one enum: what the generic functions below need to know of it.
+// enum holds the names of one enum type for the generic functions below.
 type enum struct {
 	typeName string
 	names    []string         // by value; "" for 0
@@ -196,7 +196,7 @@ func screamingSnake(s string) string {
 	return b.String()
 }
 
-// text is the documented name of a value, empty for an unknown one.
+// text returns the documented name of a value, empty for the unknown value.
 func text[E ~uint8](e *enum, v E) ([]byte, error) {
 	if int(v) >= len(e.names) {
 		return nil, nil
@@ -204,7 +204,7 @@ func text[E ~uint8](e *enum, v E) ([]byte, error) {
 	return []byte(e.names[v]), nil
 }
 
-// decodeEnum reads a name or an integer; whatever else it finds is the unknown value, never an error.
+// decodeEnum reads a name or an integer. Everything else becomes the unknown value without an error.
 func decodeEnum[E ~uint8](e *enum, v *E, dec *jsontext.Decoder) error {
 	s, kind, err := readText(dec)
 	if err != nil {
@@ -222,7 +222,7 @@ func writeGQL[E ~uint8](e *enum, v E, w io.Writer) {
 	_, _ = io.WriteString(w, e.gql[v]) // gqlgen's writers do not fail
 }
 
-// readGQL takes a GraphQL name; UNKNOWN is no valid input.
+// readGQL reads a GraphQL name. UNKNOWN is not a valid input.
 func readGQL[E ~uint8](e *enum, v *E, input any) error {
 	s, ok := input.(string)
 	known, isName := e.byGQL[s]

@@ -16,34 +16,34 @@ import (
 	"github.com/consoleql/consoleql/internal/fault"
 )
 
-// Error is a call of the console that failed.
+// Error is a failed call of the console.
 type Error struct {
 	// Operation is the document's method and path: "GET /openapi/workflows/{workflowId}".
 	Operation string
-	// Status is the HTTP status of the answer, 0 where there was none.
+	// Status is the HTTP status of the response, 0 if there was none.
 	Status int
-	// Title and Detail are the console's own words (RFC 7807 and its like), bounded, on one line and without a token. Title
-	// is the status' text where it said nothing. Detail is empty where the status is 500 or above.
+	// Title and Detail are the console's own text (RFC 7807 and similar formats), bounded, on one line and without a
+	// token. Title is the text of the status if the console sends none. Detail is empty for status 500 and above.
 	Title, Detail string
-	// Kind says what a caller can make of it.
+	// Kind is the error code for callers.
 	Kind fault.Code
-	// RetryAfter is how long the console asks to be left alone, at most 5 minutes; 0 where it does not say.
+	// RetryAfter is the wait that the console asks for, at most 5 minutes; 0 if it asks for none.
 	RetryAfter time.Duration
-	// Foreign says that the answer is not the console's word but that of something before it, such as a proxy.
+	// Foreign reports that an intermediary such as a proxy wrote the response.
 	Foreign bool
-	// Empty says that the answer is the console's word and has no body: its status is about this call alone.
+	// Empty reports that the console wrote the response and it has no body. Its status then concerns this call only.
 	Empty bool
-	// Err is the cause, if there is one. Its text may name hosts and is not part of the error's.
+	// Err is the cause, or nil. Its text may name hosts, so Error leaves it out.
 	Err error
-	// Unsent says that the request was not sent: no connection was had, or the console has asked to wait.
+	// Unsent reports that the request was not sent: there was no connection, or the console had asked to wait.
 	Unsent bool
-	// hidden is what the console said of its own failure, for the log.
+	// hidden is the console's detail of its own failure, for the log only.
 	hidden string
-	// oauth is what the SSO said in OAuth's words (RFC 6749, section 5.2), which are looked at and never told.
+	// oauth is the SSO's OAuth error (RFC 6749, section 5.2). It is inspected and never shown.
 	oauth, oauthCode string
 }
 
-// Error says what failed, without host, query string or token.
+// Error returns a message without host, query string or token.
 func (e *Error) Error() string {
 	var b strings.Builder
 	b.WriteString(e.Operation)
@@ -64,16 +64,16 @@ func (e *Error) Unwrap() error { return e.Err }
 // FaultCode returns Kind, for fault.CodeOf.
 func (e *Error) FaultCode() fault.Code { return e.Kind }
 
-// FaultOutcome says what became of a change that failed with e, for fault.OutcomeOf. Only the console's own word with a
-// status of 400 to 499 whose meaning is known is its refusal: another one, such as 499, may be a proxy's that gave up
-// after the console had begun.
+// FaultOutcome returns the outcome of a mutation that failed with e, for fault.OutcomeOf. Only a known status of 400
+// to 499 in the console's own response is a refusal. An unknown one, such as 499, may come from a proxy that gave up
+// after the console had started.
 func (e *Error) FaultOutcome() fault.Outcome {
 	switch {
 	case e.Unsent:
 		return fault.NotSent
 	case e.Foreign || e.Status < 400 || e.Status > 499:
 		return fault.Unknown
-	case e.Status == http.StatusMethodNotAllowed: // which means nothing to a caller, but enough here
+	case e.Status == http.StatusMethodNotAllowed: // its error code is UpstreamInvalidResponse, but nothing was done
 		return fault.Refused
 	case e.Kind == fault.UpstreamTimeout, e.Kind == fault.UpstreamUnavailable, e.Kind == fault.UpstreamInvalidResponse:
 		return fault.Unknown
@@ -105,13 +105,13 @@ func kindOfStatus(status int) fault.Code {
 	return fault.UpstreamInvalidResponse
 }
 
-// retryAfter reads seconds, or a date relative to the answer's own (RFC 9110, section 10.2.3): at most maxRetryAfter, 0
-// for none.
+// retryAfter parses Retry-After as seconds, or as a date relative to the response's Date (RFC 9110, section 10.2.3).
+// It returns at most maxRetryAfter, 0 for none.
 func retryAfter(h http.Header) time.Duration {
 	value := strings.TrimSpace(h.Get("Retry-After"))
 	if value != "" && strings.Trim(value, "0123456789") == "" {
 		seconds, err := strconv.Atoi(value)
-		if err != nil || seconds > int(maxRetryAfter/time.Second) { // more than an int holds
+		if err != nil || seconds > int(maxRetryAfter/time.Second) { // Atoi fails if the number exceeds an int
 			return maxRetryAfter
 		}
 		return time.Duration(seconds) * time.Second
@@ -127,7 +127,7 @@ func retryAfter(h http.Header) time.Duration {
 	return min(max(0, until.Sub(now)), maxRetryAfter)
 }
 
-// invalid makes an error of an answer that cannot be understood.
+// invalid returns the error for a response that cannot be understood.
 func invalid(operation string, status int, detail string, err error) *Error {
 	return &Error{
 		Operation: operation,
@@ -139,8 +139,8 @@ func invalid(operation string, status int, detail string, err error) *Error {
 	}
 }
 
-// connectionError makes an error of a request that got no answer, or not all of it. A call that its caller cancelled
-// fails with context.Canceled, which is nobody's fault.
+// connectionError returns the error for a request without a complete response. A call that its caller cancelled fails
+// with context.Canceled.
 func connectionError(ctx context.Context, operation string, status int, unsent bool, err error) error {
 	if errors.Is(ctx.Err(), context.Canceled) {
 		err := fmt.Errorf("%s: %w", operation, context.Canceled)
@@ -157,7 +157,7 @@ func connectionError(ctx context.Context, operation string, status int, unsent b
 	return e
 }
 
-// reason says what became of a connection in words that hold no address.
+// reason describes a connection failure without addresses.
 func reason(err error) string {
 	var (
 		dns   *net.DNSError

@@ -19,21 +19,21 @@ import (
 	"github.com/consoleql/consoleql/internal/scope"
 )
 
-// request is one call of the API gateway, before it has a scope and a token.
+// request is one call of the API gateway without its scope and token.
 type request struct {
 	operation string   // the document's method and path, with its placeholders
-	ids       []string // what the placeholders stand for, in order; GUIDs
-	path      string   // instead of the operation's path, if not empty
+	ids       []string // values of the placeholders, in order; GUIDs
+	path      string   // replaces the operation's path, if not empty
 	query     url.Values
 	body      any           // sent as JSON; nil: {}, except with GET
-	file      io.Reader     // sent instead of body, if not nil
+	file      io.Reader     // sent instead of body if not nil
 	size      int64         // of file; -1: unknown
 	timeout   time.Duration // 0: Options.Timeout
-	again     bool          // whether the call may be repeated although it is no GET
-	optional  bool          // whether a success may come without the entity, as that of a change may
+	again     bool          // whether the call may be repeated although it is not a GET
+	optional  bool          // whether a success may lack the entity, as the response to a mutation may
 }
 
-// do makes a call of the API gateway and hands its answer to decode, if not nil.
+// do calls the API gateway and passes the response to decode, if not nil.
 func (c *Client) do(ctx context.Context, sc scope.Scope, r request, decode func(*answer) error) error {
 	if err := c.permit(ctx, sc); err != nil {
 		return err
@@ -85,13 +85,13 @@ func (c *Client) do(ctx context.Context, sc scope.Scope, r request, decode func(
 	if token != "" && fault.CodeOf(err) == fault.Unauthenticated {
 		refused := token
 		c.tokens.Refused(ctx, refused)
-		// The token may have been revoked before its time, and nothing was done: the request is sent once more, if there
-		// is another token and its body can be sent again.
+		// The token may have been revoked early, and the console has done nothing. The request is sent once more if
+		// there is another token and the body can be sent again.
 		if content.body != nil {
 			switch next, tokenErr := c.tokens.Token(ctx); {
 			case tokenErr == nil && next != refused:
 				err = send()
-			case tokenErr != nil && fault.CodeOf(tokenErr) != fault.Unauthenticated: // then nobody says that the caller is not accepted
+			case tokenErr != nil && fault.CodeOf(tokenErr) != fault.Unauthenticated: // not a refusal of the caller
 				err = fmt.Errorf("%s: token: %w", r.operation, tokenErr)
 			}
 		}
@@ -101,7 +101,7 @@ func (c *Client) do(ctx context.Context, sc scope.Scope, r request, decode func(
 	return err
 }
 
-// setHeaders sets the headers that every call of the API gateway carries.
+// setHeaders sets the headers of every call of the API gateway.
 func (c *Client) setHeaders(h http.Header, sc scope.Scope, token string) {
 	h.Set("Accept", "application/json")
 	h.Set("User-Agent", c.http.userAgent)
@@ -114,7 +114,7 @@ func (c *Client) setHeaders(h http.Header, sc scope.Scope, token string) {
 	}
 }
 
-// logHidden tells the log what the console said of its own failure, which callers do not see.
+// logHidden logs the console's detail of its own failure, which callers do not see.
 func (c *Client) logHidden(ctx context.Context, err error) {
 	var e *Error
 	if errors.As(err, &e) && e.hidden != "" {
@@ -122,7 +122,7 @@ func (c *Client) logHidden(ctx context.Context, err error) {
 	}
 }
 
-// expand puts ids into a path for its placeholders. An id that is no GUID never becomes part of a path.
+// expand replaces the placeholders of a path with ids. It fails for an id that is not a GUID.
 func expand(path string, ids []string) (string, error) {
 	for _, id := range ids {
 		open, end := strings.IndexByte(path, '{'), strings.IndexByte(path, '}')
@@ -140,9 +140,9 @@ func expand(path string, ids []string) (string, error) {
 
 func newRequest(ctx context.Context, method string, u *url.URL, body io.Reader, size int64) (*http.Request, error) {
 	if body != nil && size == 0 {
-		body = http.NoBody // to net/http, 0 bytes of anything else are an unknown number
+		body = http.NoBody // net/http treats 0 bytes of any other body as an unknown length
 	}
-	// The URL's own text may hold secrets, so it is not parsed again here, where an error would quote it.
+	// The URL may hold secrets. It is not parsed here, because a parse error would quote it.
 	req, err := http.NewRequestWithContext(ctx, method, "http://placeholder/", body)
 	if err != nil {
 		return nil, err
@@ -154,28 +154,28 @@ func newRequest(ctx context.Context, method string, u *url.URL, body io.Reader, 
 	return req, nil
 }
 
-// httpClient is what Client and SSO share: how a request goes out, and what its answer can turn out to be.
+// httpClient sends requests and classifies responses for Client and SSO.
 type httpClient struct {
 	http      *http.Client
-	files     *http.Client // for what has a file as its body
+	files     *http.Client // for requests with a file as body
 	timeout   time.Duration
 	max       int64
 	observe   func(Call)
-	trace     func(context.Context, string) (context.Context, func(Call)) // nil: nobody is told
+	trace     func(context.Context, string) (context.Context, func(Call)) // nil: no tracing
 	userAgent string
 }
 
-// exchange is one request and its answer.
+// exchange describes one request and its response.
 type exchange struct {
 	operation string
-	timeout   time.Duration // 0: wire.timeout
-	optional  bool          // whether a success may come without the entity
-	byID      bool          // whether it gets one entity by its id
-	storage   bool          // whether the storage of uploads is asked, rather than the console
+	timeout   time.Duration // 0: httpClient.timeout
+	optional  bool          // whether a success may lack the entity
+	byID      bool          // whether the request gets one entity by its id
+	storage   bool          // whether the request goes to the upload storage instead of the console
 }
 
-// exchange makes a request with build, sends it, and hands the answer's JSON to decode. Of a change, and without decode, a
-// success is one whose body is empty or JSON. Whatever comes of it, the answer is read to its end, or near it, so that its connection can be used again.
+// exchange builds a request, sends it, and passes the JSON of the response to decode. For a mutation, or without
+// decode, a success may have an empty body. The body is drained up to maxDrain so that its connection can be reused.
 func (w httpClient) exchange(ctx context.Context, x exchange,
 	build func(context.Context) (*http.Request, error), decode func(*answer) error,
 ) (err error) {
@@ -236,7 +236,7 @@ func (w httpClient) exchange(ctx context.Context, x exchange,
 	return invalid(operation, resp.StatusCode, "the answer cannot be decoded", err)
 }
 
-// read reads the JSON of a successful answer by decode, which may be nil.
+// read reads the JSON of a successful response with decode, which may be nil.
 func (x exchange) read(resp *http.Response, body *limitedReader, decode func(*answer) error) error {
 	if x.optional || decode == nil {
 		return x.readChange(resp, body, decode)
@@ -255,7 +255,8 @@ func (x exchange) read(resp *http.Response, body *limitedReader, decode func(*an
 	return a.ends()
 }
 
-// readChange is read for a change: it is done if the answer is the console's word, whether or not that describes it.
+// readChange is read for a mutation. The mutation succeeded if the console itself wrote the response, even if the
+// response holds no entity.
 func (x exchange) readChange(resp *http.Response, body *limitedReader, decode func(*answer) error) error {
 	raw, err := io.ReadAll(body)
 	if err != nil {
@@ -279,19 +280,19 @@ func (x exchange) readChange(resp *http.Response, body *limitedReader, decode fu
 	return err
 }
 
-// errForeign says that something before the console has answered in its place.
+// errForeign reports that an intermediary answered instead of the console.
 var errForeign = errors.New("the answer is not the console's own")
 
-// watchConnection returns a context in which an operation's request is sent. unsent says, of a request that failed in it,
-// whether it never had a connection to be sent on: then the console cannot have seen it.
+// watchConnection returns a context for sending an operation's request. For a failed request, unsent reports that it
+// never had a connection, so the console cannot have received it.
 //
-// The request has one connection at most that matters. net/http asks for another one only where nothing was written on the
-// first or, in HTTP/2, the server says that it did not process the stream; our transport where there was none. net/http
-// would also repeat a request that has the header Idempotency-Key or X-Idempotency-Key, which none of ours may have
-// (net/http, Transport).
+// At most one connection of a request matters. net/http uses another one only if it wrote nothing to the first, or if
+// an HTTP/2 server did not process the stream. The transport uses another one only if there was none. net/http also
+// repeats a request with the header Idempotency-Key or X-Idempotency-Key (net/http, Transport). Our requests must not
+// have them.
 func watchConnection(ctx context.Context, operation string) (_ context.Context, unsent func() bool) {
 	if strings.HasPrefix(operation, http.MethodGet+" ") {
-		return ctx, func() bool { return false } // nobody asks
+		return ctx, func() bool { return false } // a GET does not need the answer
 	}
 	var connected atomic.Bool
 	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
@@ -300,7 +301,7 @@ func watchConnection(ctx context.Context, operation string) (_ context.Context, 
 	}), func() bool { return !connected.Load() }
 }
 
-// begin tells who observes calls that one begins; ended tells them how it ended.
+// begin reports the start of a call to the tracer. ended reports its end to the tracer and the observer.
 func (w httpClient) begin(ctx context.Context, operation string) (_ context.Context, ended func(status int, err error)) {
 	start := time.Now()
 	var traced func(Call)
@@ -316,7 +317,7 @@ func (w httpClient) begin(ctx context.Context, operation string) (_ context.Cont
 	}
 }
 
-// carrier sends the requests of an operation.
+// carrier returns the HTTP client for an operation.
 func (w httpClient) carrier(operation string) *http.Client {
 	if operation == OpUploadPackage || operation == OpPutPackageFile {
 		return w.files
@@ -324,7 +325,7 @@ func (w httpClient) carrier(operation string) *http.Client {
 	return w.http
 }
 
-// withoutURL takes off what net/http wraps around an error: it quotes the URL, whose query may hold secrets.
+// withoutURL removes net/http's wrapper from an error, because it quotes the URL, whose query may hold secrets.
 func withoutURL(err error) error {
 	var wrapped *url.Error
 	if errors.As(err, &wrapped) {
@@ -333,10 +334,11 @@ func withoutURL(err error) error {
 	return err
 }
 
-// maxDrain is how much of an unread answer is read to keep its connection; a longer rest costs more than a new one.
+// maxDrain is the number of bytes read from an unread body to keep its connection. A longer rest costs more than a
+// new connection.
 const maxDrain = 256 << 10
 
 func drain(body io.ReadCloser) {
-	_, _ = io.CopyN(io.Discard, body, maxDrain) // for the connection's sake only
-	_ = body.Close()                            // nothing was written that could be lost
+	_, _ = io.CopyN(io.Discard, body, maxDrain) // only to reuse the connection
+	_ = body.Close()                            // nothing was written
 }

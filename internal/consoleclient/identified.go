@@ -1,12 +1,12 @@
 package consoleclient
 
-// noIDError is an answer with an entity that has no id. It is the entity's type.
+// noIDError reports an entity without an id in a response. Its value is the entity's type.
 type noIDError string
 
-// Error names the type.
+// Error returns a message with the type.
 func (e noIDError) Error() string { return "the answer holds a " + string(e) + " without an id" }
 
-// identified fails with a noIDError where an entity of a list or get, or one within it, has no id.
+// identified fails with a noIDError if an entity of a list or get, or a nested one, has no id.
 func identified(entity any) error {
 	switch e := entity.(type) {
 	case *Company:
@@ -35,7 +35,7 @@ func identified(entity any) error {
 	return nil
 }
 
-// allIdentified is err, else what identified says of the first of the entities that it fails for.
+// allIdentified returns err, or else the first error of identified for the entities.
 func allIdentified[T any](err error, entities []*T) error {
 	for _, e := range entities {
 		if err != nil {

@@ -7,8 +7,8 @@ import (
 	"github.com/consoleql/consoleql/internal/scope"
 )
 
-// Job is one run of a workflow, waiting, under way or over (document, sections Workflows: execute and Workflow layouts:
-// execute).
+// Job is one run of a workflow: queued, running or finished (document, sections Workflows: execute and Workflow
+// layouts: execute).
 type Job struct {
 	ID                string      `json:"id"`
 	WorkflowID        *string     `json:"workflowId,omitzero"`
@@ -26,7 +26,7 @@ type Job struct {
 	DisplayState    JobState        `json:"displayState,omitzero"`
 	VideoRecordMode VideoRecordMode `json:"videoRecordMode,omitzero"`
 	Message         *string         `json:"message,omitzero"`
-	// LastRunInstanceID is LastRunInstaceId in the document and on the wire; the right spelling is accepted as well.
+	// LastRunInstanceID is LastRunInstaceId in the document and on the wire. The correct spelling is accepted as well.
 	LastRunInstanceID *string  `json:"lastRunInstanceId,omitzero"`
 	LastRobotName     *string  `json:"lastRobotName,omitzero"`
 	StartedAt         DateTime `json:"startedAt,omitzero"`
@@ -74,17 +74,17 @@ type JobGroup struct {
 	JobStartupType *JobStartupType `json:"jobStartupType,omitzero"`
 	JobStartupID   *string         `json:"jobStartupId,omitzero"`
 	JobStartupName *string         `json:"jobStartupName,omitzero"`
-	// OwnerID is what the group belongs to, such as a workflow.
+	// OwnerID is the id of the group's owner, such as a workflow.
 	OwnerID *string `json:"ownerId,omitzero"`
 	Jobs    []*Job  `json:"jobs,omitzero"`
 
 	origin scope.Scope
 }
 
-// UnmarshalJSONFrom accepts the wire's spelling of lastRunInstanceId beside the right one, which wins, and brings ids to
-// their canonical form.
+// UnmarshalJSONFrom accepts the wire's spelling of lastRunInstanceId beside the correct one, which takes precedence.
+// It converts ids to their canonical form.
 func (j *Job) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
-	type plain Job // without this method
+	type plain Job // has no UnmarshalJSONFrom
 	with := struct {
 		plain
 		Misspelt *string `json:"lastRunInstaceId"`
@@ -114,13 +114,13 @@ func (j *Job) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
 // Scope returns the job's company and department, by default its group's.
 func (j *Job) Scope() scope.Scope { return own(j.CompanyID, j.DepartmentID, j.origin) }
 
-// Stamp records the scope of the request or group that brought the job.
+// Stamp records the scope of the request or group that returned the job.
 func (j *Job) Stamp(origin scope.Scope) { j.origin = origin }
 
 // Scope returns the group's company and department.
 func (g *JobGroup) Scope() scope.Scope { return own(g.CompanyID, g.DepartmentID, g.origin) }
 
-// Stamp records the scope of the request that brought the group and its jobs.
+// Stamp records the scope of the request that returned the group and its jobs.
 func (g *JobGroup) Stamp(origin scope.Scope) {
 	g.origin = origin
 	for _, j := range g.Jobs {

@@ -7,32 +7,32 @@ import (
 
 // Page is one page of a list.
 type Page[T any] struct {
-	// Count is how many entities the whole list has, on all its pages; -1 where the console does not say.
+	// Count is the number of entities on all pages of the list; -1 if the console does not report it.
 	Count int `json:"count"`
-	// Served is how many places of the list the page takes: as many as List is long, and one for each null.
+	// Served is the number of places on this page: the length of List plus the null elements.
 	Served int `json:"served"`
-	// Places are the places of List's entities on the page, from 0; nil where there was no null and each has its own.
+	// Places are the positions of List's entities on the page, from 0. It is nil if the page has no null element.
 	Places []int `json:"places,omitzero"`
-	// List holds this page's entities; none of them is nil.
+	// List holds the entities of this page; none is nil.
 	List []*T `json:"list,omitzero"`
 }
 
-// List says which page of which list to get. F is one of the filters; each is a comparable struct of plain values, in
-// which an empty value is not sent.
+// List selects a page of a list. F is one of the filters, which are comparable structs of plain values. Empty values
+// are not sent.
 type List[F any] struct {
 	Filter F
 	// Ascending sorts by creation time, oldest first; the console's default is newest first (IsDesc).
 	Ascending bool
-	// IDs asks for these entities only, with the console's undocumented parameter Ids. Lists of queues, robots and
-	// workflows take it; a console that does not know it ignores it silently.
+	// IDs restricts the list to these entities with the console's undocumented parameter Ids. Queues, robots and
+	// workflows support it. A console without it ignores it silently.
 	IDs []string
 	// PageIndex counts from 0.
 	PageIndex int
-	// PageSize is the wanted page size; the console may give less. 0 leaves it to the console (20).
+	// PageSize is the requested page size; the console may return less. 0: the console's default (20).
 	PageSize int
 }
 
-// filter is what List needs of a filter: its parameters as the document names them.
+// filter adds its parameters, named as in the document, to a query.
 type filter interface{ addTo(q query) }
 
 func (l List[F]) query() url.Values {
@@ -50,7 +50,7 @@ func (l List[F]) query() url.Values {
 	return url.Values(q)
 }
 
-// Encode is the list's query string: lists that ask the same have the same.
+// Encode returns the list's query string. Equal lists have equal query strings.
 func (l List[F]) Encode() string { return l.query().Encode() }
 
 // query collects the parameters of a query string.
@@ -73,7 +73,7 @@ func (q query) page(index, size int) {
 	}
 }
 
-// addEntityFilter adds the filter that queues, robots and workflows share.
+// addEntityFilter adds the filter parameters that queues, robots and workflows share.
 func (q query) addEntityFilter(name, search string, queue, pkg, version OptionalID) {
 	q.add("Name", name)
 	q.add("SearchString", search)

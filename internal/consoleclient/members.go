@@ -10,23 +10,22 @@ import (
 
 //go:generate go run ./generate Company DepartmentTree Package Queue Robot Workflow WorkflowLayout CompanyUser UploadedPackage PackageUpload JobGroup WorkflowRobotResult WorkflowUpgrade
 
-// members are the names of a struct's fields. What they let pass for a name is what json with the options of decoding
-// does.
+// members maps JSON member names to a struct's fields. It matches names as json does with the options of decoding.
 type members struct {
-	exact  map[string]*member // by name in the two ways the console writes it: camelCase and PascalCase
+	exact  map[string]*member // by name as the console writes it: camelCase and PascalCase
 	folded map[string]*member // by folded name
 	first  atomic.Pointer[member]
 }
 
-// member is a name of a field, or one that nobody wants.
+// member is the name of a field, or an unknown name.
 type member struct {
-	written string // in JSON, with the colon after it
-	field   int    // by the order of the names, or notOurs
-	// next is the member that followed last time. Answers have their members in one order, so that it will again.
+	written string // JSON text including the colon
+	field   int    // index of the field, or unknownField
+	// next is the member that followed last time. Responses usually have their members in the same order.
 	next atomic.Pointer[member]
 }
 
-// What scanner.field gives for no field.
+// Results of scanner.field that are not a field.
 const (
 	unknownField = -1 - iota
 	noMore
@@ -34,7 +33,7 @@ const (
 
 var errMistyped = errors.New("a value is not of the type that is expected")
 
-// newMembers makes a table of names, of which each is its own in Go and JSON.
+// newMembers creates the table of names. Each name must be unique.
 func newMembers(names ...string) *members {
 	t := &members{exact: map[string]*member{}, folded: map[string]*member{}}
 	for i, name := range names {
@@ -53,7 +52,7 @@ func newMembers(names ...string) *members {
 	return t
 }
 
-// fold appends a name so that names that differ in case, hyphens and underscores only become the same, as json does.
+// fold appends name in a form that ignores case, hyphens and underscores, as json does.
 func fold(out, name []byte) []byte {
 	for i := 0; i < len(name); {
 		c := name[i]
@@ -72,7 +71,7 @@ func fold(out, name []byte) []byte {
 				wrapped := next <= r
 				r = next
 				if wrapped {
-					break // at the least of all that are the same
+					break // r is the smallest of the equivalent runes
 				}
 			}
 			out = utf8.AppendRune(out, r)
@@ -82,7 +81,7 @@ func fold(out, name []byte) []byte {
 	return out
 }
 
-// find gives what a name's JSON stands for.
+// find returns the member for a name's JSON text.
 func (t *members) find(rawName []byte) *member {
 	if m := t.exact[string(rawName[1:len(rawName)-1])]; m != nil {
 		return m
@@ -98,14 +97,14 @@ func (t *members) find(rawName []byte) *member {
 	return &member{written: string(rawName) + ":", field: unknownField}
 }
 
-// object is one that is being read.
+// object is the state of reading one object.
 type object struct {
 	members  *members
-	expected *atomic.Pointer[member] // what comes next, if it is as the last time; nil before the first member
+	expected *atomic.Pointer[member] // predicted next member; nil before the first member
 }
 
-// field goes to the value of the next member of an object and gives the field that it is for; notOurs, or noMore after
-// the last.
+// field moves to the value of the next member and returns its field. It returns unknownField for an unknown name, and
+// noMore after the last member.
 func (s *scanner) field(o *object) (int, error) {
 	if o.expected != nil {
 		if m := o.expected.Load(); m != nil && s.at < len(s.in) && s.in[s.at] == ',' && s.follows(s.at+1, m.written) {
@@ -117,13 +116,13 @@ func (s *scanner) field(o *object) (int, error) {
 	return s.anyField(o)
 }
 
-// follows says whether the given text stands at a place, with something after it.
+// follows reports whether text is at position at, with at least one byte after it.
 func (s *scanner) follows(at int, text string) bool {
 	rest := s.in[at:]
 	return len(rest) > len(text) && string(rest[:len(text)]) == text
 }
 
-// anyField is field for what is not as the last time.
+// anyField is field without the prediction.
 func (s *scanner) anyField(o *object) (int, error) {
 	first := o.expected == nil
 	if first {
@@ -151,7 +150,7 @@ func (s *scanner) anyField(o *object) (int, error) {
 	return m.field, nil
 }
 
-// readInto reads the value that comes next into e, which is new.
+// readInto reads the next value into e, which must be zero.
 func readInto[T any](s *scanner, e *T) error {
 	if r, ok := any(e).(interface{ read(s *scanner) error }); ok {
 		return r.read(s)

@@ -8,7 +8,7 @@ import (
 	"github.com/consoleql/consoleql/internal/scope"
 )
 
-// Package is an automation package: what workflows run (document, section Packages).
+// Package is an automation package, which workflows run (document, section Packages).
 type Package struct {
 	ID          string  `json:"id"`
 	Name        string  `json:"name"`
@@ -28,9 +28,9 @@ type Package struct {
 	DepartmentID    *string  `json:"departmentId,omitzero"`
 	IconURL         *string  `json:"iconUrl,omitzero"`
 	FullDescription *string  `json:"fullDescription,omitzero"`
-	// Versions is nil where the answer did not include them, and empty but not nil where there are none.
+	// Versions is nil if the response does not include them, and not nil but empty if there are none.
 	Versions []*PackageVersion `json:"versions,omitzero"`
-	// ETag is what an update must name. The document does not list it here, though the console sends it.
+	// ETag is the version that an update must name. The console sends it although the document does not list it here.
 	ETag *string `json:"eTag,omitzero"`
 
 	origin scope.Scope
@@ -64,41 +64,41 @@ type Argument struct {
 	Name      string            `json:"name"`
 	Type      *string           `json:"type,omitzero"`
 	Direction ArgumentDirection `json:"direction,omitzero"`
-	// DefaultValue is an asset's id where AssetContent is not nil.
+	// DefaultValue is an asset's id if AssetContent is not nil.
 	DefaultValue *string       `json:"defaultValue,omitzero"`
 	AssetContent *AssetContent `json:"assetContent,omitzero"`
 }
 
-// AssetContent is the asset that an argument takes its value from.
+// AssetContent is the asset that supplies an argument's value.
 type AssetContent struct {
 	Name                 string  `json:"name"`
 	Description          *string `json:"description,omitzero"`
 	IsRequiredEncryption bool    `json:"isRequiredEncryption"`
 }
 
-// ArgumentInput is an Argument as it is sent: what is nil is not sent.
+// ArgumentInput is an Argument in a request. Nil fields are not sent.
 type ArgumentInput struct {
 	Name      string             `json:"name"`
 	Type      *string            `json:"type,omitzero"`
 	Direction *ArgumentDirection `json:"direction,omitzero"`
-	// DefaultValue is an asset's id where AssetContent is not nil.
+	// DefaultValue is an asset's id if AssetContent is not nil.
 	DefaultValue *string            `json:"defaultValue,omitzero"`
 	AssetContent *AssetContentInput `json:"assetContent,omitzero"`
 }
 
-// AssetContentInput is an AssetContent as it is sent: what is nil is not sent.
+// AssetContentInput is an AssetContent in a request. Nil fields are not sent.
 type AssetContentInput struct {
 	Name                 string  `json:"name"`
 	Description          *string `json:"description,omitzero"`
 	IsRequiredEncryption *bool   `json:"isRequiredEncryption,omitzero"`
 }
 
-// PackageFilter is what the document lists for packages; an empty field is not sent.
+// PackageFilter holds the documented filters of packages. Empty fields are not sent.
 type PackageFilter struct {
 	Name, SearchString string
 	// StartTime and EndTime bound the creation time.
 	StartTime, EndTime DateTime
-	// IncludeVersions asks for each package's versions as well.
+	// IncludeVersions includes each package's versions.
 	IncludeVersions bool
 }
 
@@ -112,9 +112,9 @@ func (f PackageFilter) addTo(q query) {
 	}
 }
 
-// PackageUpdate changes a package: what is not set is left alone.
+// PackageUpdate describes the changes to a package. Unset fields keep their value.
 type PackageUpdate struct {
-	// ETag is the package's ETag as it was read; the console refuses an outdated one with fault.Conflict.
+	// ETag is the package's ETag as it was read. The console rejects an outdated one with fault.Conflict.
 	ETag graphql.Omittable[*string]  `json:"eTag,omitzero"`
 	Tags graphql.Omittable[[]string] `json:"tags,omitzero"`
 }
@@ -122,7 +122,7 @@ type PackageUpdate struct {
 // Scope returns the package's company and department.
 func (p *Package) Scope() scope.Scope { return own(p.CompanyID, p.DepartmentID, p.origin) }
 
-// Stamp records the scope of the request that brought the package and its versions.
+// Stamp records the scope of the request that returned the package and its versions.
 func (p *Package) Stamp(origin scope.Scope) {
 	p.origin = origin
 	for _, v := range p.Versions {
@@ -133,12 +133,12 @@ func (p *Package) Stamp(origin scope.Scope) {
 // Scope returns the version's company and department, by default its package's.
 func (v *PackageVersion) Scope() scope.Scope { return own(v.CompanyID, v.DepartmentID, v.origin) }
 
-// Stamp records the scope of the package that brought the version.
+// Stamp records the scope of the package that contains the version.
 func (v *PackageVersion) Stamp(origin scope.Scope) { v.origin = origin }
 
 func packageID(p *Package) string { return p.ID }
 
-// The operations, as the document writes them.
+// The operations as the document writes them.
 const (
 	OpPackages      = "GET /openapi/packages"
 	OpPackage       = "GET /openapi/packages/{packageId}"
@@ -146,8 +146,8 @@ const (
 	OpDeletePackage = "DELETE /openapi/packages/{packageId}"
 )
 
-// Packages lists the packages of the scope's department (document, section Packages: list). The console knows no Ids
-// here. Versions are nil unless the filter asks for them.
+// Packages lists the packages of the scope's department (document, section Packages: list). The console does not
+// support Ids here. Versions are nil unless the filter includes them.
 func (c *Client) Packages(ctx context.Context, sc scope.Scope, l List[PackageFilter]) (*Page[Package], error) {
 	page, err := list[Package](ctx, c, sc, request{operation: OpPackages, query: l.query()}, "list")
 	if err != nil {
@@ -158,7 +158,7 @@ func (c *Client) Packages(ctx context.Context, sc scope.Scope, l List[PackageFil
 		case l.Filter.IncludeVersions && p.Versions == nil:
 			p.Versions = []*PackageVersion{}
 		case !l.Filter.IncludeVersions && len(p.Versions) == 0:
-			// A console that was not asked for versions may say null or [] alike.
+			// Without IncludeVersions, a console may send null or [].
 			p.Versions = nil
 		}
 	}
@@ -177,8 +177,8 @@ func (c *Client) Package(ctx context.Context, sc scope.Scope, id string) (*Packa
 	return p, nil
 }
 
-// UpdatePackage changes a package and returns it as it then is, nil where the console answers without it
-// (document, section Packages: update).
+// UpdatePackage changes a package and returns its new state, nil if the response holds none (document, section
+// Packages: update).
 func (c *Client) UpdatePackage(ctx context.Context, sc scope.Scope, id string, u PackageUpdate) (*Package, error) {
 	r := request{operation: OpUpdatePackage, ids: []string{id}, body: u, optional: true}
 	p, err := one(ctx, c, sc, r, packageID)
@@ -186,7 +186,7 @@ func (c *Client) UpdatePackage(ctx context.Context, sc scope.Scope, id string, u
 		return nil, err
 	}
 	if len(p.Versions) == 0 {
-		p.Versions = nil // an update that lists none has left them out, rather than lost them
+		p.Versions = nil // an update without versions omits them; it does not delete them
 	}
 	return p, nil
 }

@@ -13,17 +13,17 @@ import (
 )
 
 const (
-	// maxRetryAfter bounds how long a Retry-After is obeyed.
+	// maxRetryAfter bounds how long a Retry-After is followed.
 	maxRetryAfter = 5 * time.Minute
-	// maxPauses bounds the principals that are paused at once; those above it are asked for as before.
+	// maxPauses bounds the principals that are paused at once. Further ones are not paused.
 	maxPauses = 10_000
 )
 
-// errPaused is the cause of a call that was not made because the console has asked its principal to wait.
+// errPaused is the cause of a call that was not made because its principal is paused.
 var errPaused = errors.New("the console has asked to wait")
 
-// pauses are what the console has asked for by 429 or 503 with a Retry-After (RFC 9110, section 10.2.3): one for each
-// principal. It is safe for concurrent use.
+// pauses holds the waits that the console asked for by 429 or 503 with a Retry-After (RFC 9110, section 10.2.3).
+// There is one per principal. It is safe for concurrent use.
 type pauses struct {
 	mu  sync.Mutex
 	all map[string]pause // by the principal's name
@@ -31,10 +31,10 @@ type pauses struct {
 
 type pause struct {
 	until time.Time
-	kind  fault.Code // of the answer that asked for it
+	kind  fault.Code // of the response that asked for the pause
 }
 
-// check returns an error in place of a call of a principal that is paused.
+// check returns an error if the principal of ctx is paused.
 func (p *pauses) check(ctx context.Context, operation string) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -51,8 +51,8 @@ func (p *pauses) check(ctx context.Context, operation string) error {
 	return &Error{Operation: operation, Title: "the console has asked to wait", Kind: found.kind, RetryAfter: left, Unsent: true, Err: errPaused}
 }
 
-// observe begins a pause where the answer of a call asks for one. A pause that is longer stays. What the SSO asks for is
-// the token cache's to obey.
+// observe starts a pause if the error of a call asks for one. It never shortens a pause. The token cache handles the
+// SSO's Retry-After.
 func (p *pauses) observe(ctx context.Context, operation string, err error) {
 	var e *Error
 	if !errors.As(err, &e) || e.Operation != operation || e.RetryAfter <= 0 || e.Status != http.StatusTooManyRequests && e.Status != http.StatusServiceUnavailable {

@@ -16,16 +16,16 @@ import (
 )
 
 const (
-	maxProblemBytes   = 1 << 20 // of an answer without success
+	maxProblemBytes   = 1 << 20 // of an unsuccessful response
 	maxProblemText    = 1024    // characters of a title or detail
-	maxProblemReasons = 20      // texts that a detail is made of
-	maxProblemDepth   = 4       // objects and arrays in which a reason may lie
+	maxProblemReasons = 20      // texts in a detail
+	maxProblemDepth   = 4       // nesting depth of a reason
 )
 
-// hiddenText stands in place of a token.
+// hiddenText replaces a token.
 const hiddenText = "(hidden)"
 
-// statusError makes an error of an answer whose status is no success. byID says that one entity was asked for by its id.
+// statusError returns the error for an unsuccessful status. byID reports that the request got one entity by its id.
 func statusError(operation string, byID bool, resp *http.Response) *Error {
 	e := &Error{
 		Operation:  operation,
@@ -41,7 +41,7 @@ func statusError(operation string, byID bool, resp *http.Response) *Error {
 	e.Kind, e.Foreign, e.Empty = kindOf(resp.StatusCode, said), said.isForeign(), said == emptyWord
 	body = bytes.TrimSpace(withoutBOM(body))
 	switch {
-	case err != nil: // the status alone says what happened
+	case err != nil: // only the status is known
 	case said == ownWord, said == otherJSON && (isValidation(e.Status) || e.Status >= http.StatusInternalServerError):
 		e.read(body, bearerOf(resp))
 	case isPlainReason(resp, body):
@@ -54,8 +54,8 @@ func statusError(operation string, byID bool, resp *http.Response) *Error {
 	return e
 }
 
-// storageError makes an error of an answer of the storage that is no success. What the storage says is about the file and
-// its address, in the storage's own XML: it is not the console's word, and never that the console refuses its caller.
+// storageError returns the error for an unsuccessful response of the upload storage. Its XML is about the file and
+// its address. It is never the console's response, and never a refusal of the caller.
 func storageError(operation string, resp *http.Response) *Error {
 	e := statusError(operation, false, resp)
 	e.Kind, e.Foreign, e.Empty, e.Title, e.hidden = kindOf(e.Status, foreignWord), true, false, http.StatusText(e.Status), ""
@@ -65,16 +65,16 @@ func storageError(operation string, resp *http.Response) *Error {
 	return e
 }
 
-// storageRefusal is all that is told of the storage's words.
+// storageRefusal replaces the storage's own text.
 const storageRefusal = "the storage did not take the file"
 
-// isPlainReason says whether an answer is ASP.NET's BadRequest("…"), which writes a text as it is. Nothing but the text is
-// taken from it: it may be a proxy's.
+// isPlainReason reports whether a response is ASP.NET's BadRequest("…"), which writes plain text. Only the text is
+// used, because a proxy may have written it.
 func isPlainReason(resp *http.Response, body []byte) bool {
 	return isValidation(resp.StatusCode) && len(body) > 0 && body[0] != '<' && body[0] != '{' && mediaType(resp.Header) == "text/plain"
 }
 
-// bearerOf is the token that an answer's request was sent with, empty if there was none.
+// bearerOf returns the token of the response's request, empty if there was none.
 func bearerOf(resp *http.Response) string {
 	if resp.Request == nil {
 		return ""
@@ -82,9 +82,9 @@ func bearerOf(resp *http.Response) string {
 	return strings.TrimPrefix(resp.Request.Header.Get("Authorization"), "Bearer ")
 }
 
-// read takes title and reason from the JSON of an answer: a problem (RFC 7807), ASP.NET's forms of validation errors, or
-// what else gateways and frameworks write. What a failed server says beside its title may tell of its inside, and is
-// kept for the log.
+// read sets the title and reason from JSON: a problem (RFC 7807), ASP.NET's validation errors, or the formats of
+// gateways and frameworks. The details of a server failure (status 500 and above) may expose internals, so they go to
+// the log only.
 func (e *Error) read(body []byte, token string) {
 	title, said := reasonOf(body, token)
 	if title != "" {
@@ -96,7 +96,7 @@ func (e *Error) read(body []byte, token string) {
 		e.Detail = said
 	}
 	var grant struct {
-		// Of whatever type: they only matter where the SSO says them.
+		// Of any type: they only matter for the SSO.
 		Error       jsontext.Value `json:"error"`
 		Description jsontext.Value `json:"error_description"`
 	}
@@ -106,7 +106,7 @@ func (e *Error) read(body []byte, token string) {
 	}
 }
 
-// reasonOf finds the title and the reason in the JSON of an error.
+// reasonOf returns the title and the reason of an error's JSON.
 func reasonOf(body []byte, token string) (title, reason string) {
 	r := reasons{token: token}
 	var members map[string]jsontext.Value
@@ -136,7 +136,7 @@ func reasonOf(body []byte, token string) (title, reason string) {
 	return title, r.String()
 }
 
-// plainName is a member's name without regard to case, underscores and dashes.
+// plainName returns a member's name in lower case, without underscores and dashes.
 func plainName(name string) string {
 	return strings.ToLower(strings.NewReplacer("_", "", "-", "").Replace(name))
 }
@@ -149,7 +149,7 @@ func textOf(v jsontext.Value) string {
 	return text
 }
 
-// onlyTexts says whether every member is a list.
+// onlyTexts reports whether every member is a list.
 func onlyTexts(members map[string]jsontext.Value) bool {
 	for _, value := range members {
 		if value.Kind() != kindArray {
@@ -159,13 +159,13 @@ func onlyTexts(members map[string]jsontext.Value) bool {
 	return true
 }
 
-// reasons collects texts that say why something was refused.
+// reasons collects texts that explain a refusal.
 type reasons struct {
 	token string
 	texts []string
 }
 
-// String is all of them on one line.
+// String returns the texts on one line.
 func (r *reasons) String() string { return plain(strings.Join(r.texts, "; "), "") }
 
 func (r *reasons) say(about, text string) {
@@ -178,8 +178,8 @@ func (r *reasons) say(about, text string) {
 	}
 }
 
-// add collects the texts of a value: of an object's members those that are meant for people, else all, each after its
-// name.
+// add collects the texts of a value. Of an object's members it takes the one meant for people, or else all, each with
+// its name.
 func (r *reasons) add(about string, v jsontext.Value, depth int) {
 	if depth > maxProblemDepth || len(r.texts) >= maxProblemReasons {
 		return
@@ -231,10 +231,10 @@ func (r *reasons) addMembers(about string, v jsontext.Value, depth int) {
 	}
 }
 
-// jwt is what a JSON Web Token looks like (RFC 7519, section 3), or the beginning of one.
+// jwt matches a JSON Web Token (RFC 7519, section 3), or the beginning of one.
 var jwt = regexp.MustCompile(`eyJ[\w-]{8,}(\.[\w-]*)*`)
 
-// plain makes one bounded line of a text, without control and format characters, and without the token or any JWT.
+// plain returns s as one bounded line without control and format characters, the token or any JWT.
 func plain(s, token string) string {
 	if token != "" {
 		s = strings.ReplaceAll(s, token, hiddenText)

@@ -10,7 +10,7 @@ import (
 	"github.com/consoleql/consoleql/internal/scope"
 )
 
-// Queue is a robot group: the robots among which a workflow's jobs are shared (document, section Robot groups).
+// Queue is a robot group, whose robots share a workflow's jobs (document, section Robot groups).
 type Queue struct {
 	ID             string    `json:"id"`
 	Name           string    `json:"name"`
@@ -23,7 +23,7 @@ type Queue struct {
 	ModifiedAt     DateTime  `json:"modifiedAt,omitzero"`
 	ModifiedBy     *string   `json:"modifiedBy,omitzero"`
 	ModifiedByName *string   `json:"modifiedByName,omitzero"`
-	// RobotCount is how many robots the group has; nil where the console does not say.
+	// RobotCount is the number of robots in the group; nil if the console does not report it.
 	RobotCount   *Int    `json:"robotCount,omitzero"`
 	CompanyID    *string `json:"companyId,omitzero"`
 	DepartmentID *string `json:"departmentId,omitzero"`
@@ -31,7 +31,7 @@ type Queue struct {
 	origin scope.Scope
 }
 
-// QueueFilter is what the document lists for queues; an empty field is not sent.
+// QueueFilter holds the documented filters of queues. Empty fields are not sent.
 type QueueFilter struct {
 	Name, SearchString                             string
 	AssociatedQueueID, PackageID, PackageVersionID OptionalID
@@ -41,7 +41,7 @@ func (f QueueFilter) addTo(q query) {
 	q.addEntityFilter(f.Name, f.SearchString, f.AssociatedQueueID, f.PackageID, f.PackageVersionID)
 }
 
-// QueueUpdate changes a queue: what is not set is left alone.
+// QueueUpdate describes the changes to a queue. Unset fields keep their value.
 type QueueUpdate struct {
 	Name        graphql.Omittable[*string]  `json:"name,omitzero"`
 	Description graphql.Omittable[*string]  `json:"description,omitzero"`
@@ -63,12 +63,12 @@ type QueueCreate struct {
 // Scope returns the queue's company and department.
 func (q *Queue) Scope() scope.Scope { return own(q.CompanyID, q.DepartmentID, q.origin) }
 
-// Stamp records the scope of the request that brought the queue.
+// Stamp records the scope of the request that returned the queue.
 func (q *Queue) Stamp(origin scope.Scope) { q.origin = origin }
 
 func queueID(q *Queue) string { return q.ID }
 
-// The operations, as the document writes them.
+// The operations as the document writes them.
 const (
 	OpQueues      = "GET /openapi/queues"
 	OpQueue       = "GET /openapi/queues/{queueId}"
@@ -92,16 +92,16 @@ func (c *Client) DeleteQueue(ctx context.Context, sc scope.Scope, id string) err
 	return c.do(ctx, sc, request{operation: OpDeleteQueue, ids: []string{id}}, nil)
 }
 
-// UpdateQueue changes a queue and returns it as it then is, nil where the console answers without it (document,
-// section Robot groups: update).
+// UpdateQueue changes a queue and returns its new state, nil if the response holds none (document, section Robot
+// groups: update).
 func (c *Client) UpdateQueue(ctx context.Context, sc scope.Scope, id string, u QueueUpdate) (*Queue, error) {
 	r := request{operation: OpUpdateQueue, ids: []string{id}, body: u, optional: true}
 	return one(ctx, c, sc, r, queueID)
 }
 
-// CreateQueue makes a queue, in the scope's department unless n names another (document, section Robot groups: create).
-// It is posted to Options.QueueCreatePath. It returns nil where the console answers without it, and a queue without a name
-// where the answer holds only the id.
+// CreateQueue creates a queue, in the scope's department unless n names another (document, section Robot groups:
+// create). It posts to Options.QueueCreatePath. It returns nil if the response holds no queue, and a queue without a
+// name if the response holds only the id.
 func (c *Client) CreateQueue(ctx context.Context, sc scope.Scope, n QueueCreate) (*Queue, error) {
 	target := own(n.CompanyID, n.DepartmentID, sc)
 	if target.CompanyID != "" {

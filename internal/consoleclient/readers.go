@@ -9,9 +9,9 @@ import (
 	"github.com/consoleql/consoleql/internal/scope"
 )
 
-// The readers consume the next value and set what p points to, in the ways of json with the options of decoding.
+// The readers consume the next value and set *p, with the same results as json with the options of decoding.
 
-// readOther leaves a value to json.
+// readOther reads a value with json.
 func readOther[T any](s *scanner, p *T) error {
 	raw, err := s.raw()
 	if err != nil {
@@ -35,14 +35,14 @@ func readStringPointer(s *scanner, p **string) error {
 	return err
 }
 
-// readID is readString for the id of an entity: a GUID in whatever form is read in its canonical one.
+// readID is readString for an entity's id. It converts a GUID of any form to the canonical one.
 func readID(s *scanner, p *string) error {
 	err := readString(s, p)
 	*p = scope.Canonical(*p)
 	return err
 }
 
-// readIDPointer is readID for what may be missing, as an id is that .NET has as its empty GUID.
+// readIDPointer is readID for optional ids. Null and the empty GUID, which .NET writes for an unset id, become nil.
 func readIDPointer(s *scanner, p **string) error {
 	text, kind, err := s.text()
 	*p = nil
@@ -73,7 +73,7 @@ func readInt(s *scanner, p *Int) error {
 	return err
 }
 
-// toInt is what Int makes of a text.
+// toInt converts text as Int.UnmarshalJSONFrom does.
 func toInt(text []byte) Int {
 	const digits = 9 // always fit
 	n := Int(0)
@@ -91,7 +91,7 @@ func readDateTime(s *scanner, p *DateTime) error {
 	text, kind, err := s.text()
 	*p = ""
 	if kind == kindString {
-		*p, _ = ParseDateTime(text) // as with UnmarshalJSONFrom
+		*p, _ = ParseDateTime(text) // as UnmarshalJSONFrom does
 	}
 	return err
 }
@@ -154,7 +154,7 @@ func readEnum[E ~uint8](s *scanner, p *E, table *enum) error {
 	return err
 }
 
-// readPointer reads null as nil, and everything else with read, into a place of room's.
+// readPointer reads null as nil, and any other value with read into a struct of room.
 func readPointer[T any](s *scanner, p **T, room *slab[T], read func(*scanner, *T) error) error {
 	if s.peek() == 'n' {
 		*p = nil
@@ -170,13 +170,13 @@ func readEnumPointer[E ~uint8](s *scanner, p **E, table *enum) error {
 	return readPointer(s, p, &slab[E]{}, func(s *scanner, p *E) error { return readEnum(s, p, table) })
 }
 
-// readable is a pointer to a struct that is read by its members.
+// readable is a pointer to a struct with a generated reader.
 type readable[T any] interface {
 	*T
 	read(s *scanner) error
 }
 
-// readObject reads an object, and null as nil. What else there is, is an empty object if forgiving.
+// readObject reads an object, and null as nil. If forgiving, any other value becomes an empty object.
 func readObject[T any, P readable[T]](s *scanner, p **T, room *slab[T], forgiving bool) error {
 	return readPointer(s, p, room, func(s *scanner, e *T) error {
 		if c := s.peek(); c != '{' && forgiving {
@@ -186,8 +186,8 @@ func readObject[T any, P readable[T]](s *scanner, p **T, room *slab[T], forgivin
 	})
 }
 
-// readObjects reads a list of objects. What is no object, or no list, is left out if forgiving; otherwise it is an error,
-// except for null.
+// readObjects reads a list of objects. If forgiving, it drops elements that are no objects and reads any other value
+// as nil. Otherwise only null may replace a list or an object.
 func readObjects[T any, P readable[T]](s *scanner, p *[]*T, room *slab[T], forgiving bool) error {
 	*p = nil
 	if c := s.peek(); c != '[' {
@@ -222,10 +222,10 @@ func readObjects[T any, P readable[T]](s *scanner, p *[]*T, room *slab[T], forgi
 	}
 }
 
-// isTrue says what is true: "true" in any case, and 1.
+// isTrue reports whether text is "true" in any case, or "1".
 func isTrue(text string) bool { return text == "1" || strings.EqualFold(text, "true") }
 
-// value gives the value that a name or integer stands for; whatever else there is, is the unknown one.
+// value returns the value for a name or an integer, 0 for anything else.
 func (e *enum) value(text []byte, kind jsontext.Kind) uint8 {
 	if kind != kindString && kind != kindNumber {
 		return 0

@@ -2,7 +2,7 @@
 
 package consoleclient
 
-// objects are what structs that lie in others are made of.
+// objects holds an allocator for each nested struct type.
 type objects struct {
 	argument             slab[Argument]
 	assetContent         slab[AssetContent]

@@ -6,13 +6,13 @@ import (
 	"github.com/consoleql/consoleql/internal/scope"
 )
 
-// Robot is a robot that runs workflows (document, section Robots). The credentials that the console sends with it have
-// no field here, on purpose.
+// Robot is a robot that runs workflows (document, section Robots). The credentials that the console sends with it
+// have no field here on purpose.
 type Robot struct {
 	ID                string   `json:"id"`
 	CurrentDeviceID   *string  `json:"currentDeviceId,omitzero"`
 	LastHeartbeatTime DateTime `json:"lastHeartbeatTime,omitzero"`
-	// ListeningStatus holds the elements of the console's list as texts, numbers too.
+	// ListeningStatus holds the elements of the console's list as text, including numbers.
 	ListeningStatus []string      `json:"listeningStatus,omitzero"`
 	CompanyID       *string       `json:"companyId,omitzero"`
 	DepartmentID    *string       `json:"departmentId,omitzero"`
@@ -28,7 +28,7 @@ type Robot struct {
 	origin scope.Scope
 }
 
-// RobotFilter is what the document lists for robots; an empty field is not sent.
+// RobotFilter holds the documented filters of robots. Empty fields are not sent.
 type RobotFilter struct {
 	Name, SearchString                             string
 	AssociatedQueueID, PackageID, PackageVersionID OptionalID
@@ -41,12 +41,12 @@ func (f RobotFilter) addTo(q query) {
 // Scope returns the robot's company and department.
 func (r *Robot) Scope() scope.Scope { return own(r.CompanyID, r.DepartmentID, r.origin) }
 
-// Stamp records the scope of the request that brought the robot.
+// Stamp records the scope of the request that returned the robot.
 func (r *Robot) Stamp(origin scope.Scope) { r.origin = origin }
 
 func robotID(r *Robot) string { return r.ID }
 
-// The operations, as the document writes them.
+// The operations as the document writes them.
 const (
 	OpRobots = "GET /openapi/robots"
 	OpRobot  = "GET /openapi/robots/{robotId}"
@@ -57,7 +57,8 @@ func (c *Client) Robots(ctx context.Context, sc scope.Scope, l List[RobotFilter]
 	return list[Robot](ctx, c, sc, request{operation: OpRobots, query: l.query()}, "list")
 }
 
-// Robot gets a robot (document, section Robots: details). It was captured wrapped in a list, which is accepted as well.
+// Robot gets a robot (document, section Robots: details). The captured response wraps it in a list; a bare one is
+// accepted as well.
 func (c *Client) Robot(ctx context.Context, sc scope.Scope, id string) (*Robot, error) {
 	return one(ctx, c, sc, request{operation: OpRobot, ids: []string{id}}, robotID)
 }

@@ -1,7 +1,7 @@
 package consoleclient
 
 import (
-	"encoding/json" // only for the Number that gqlgen hands over
+	"encoding/json" // only for the Number that gqlgen passes
 	"errors"
 	"io"
 	"math"
@@ -16,11 +16,11 @@ import (
 	"github.com/consoleql/consoleql/internal/scope"
 )
 
-// Int is a number of the console as GraphQL's Int can hold it: it saturates at the limits of 32 bits. It is received as
-// a number or a numeric text; null and what is no number are 0.
+// Int is a number of the console within the 32 bits of GraphQL's Int; larger values saturate. It accepts a number or
+// a numeric text. Null and anything else become 0.
 type Int int32
 
-// UnmarshalJSONFrom accepts whatever the console may send for a number.
+// UnmarshalJSONFrom accepts any value.
 func (i *Int) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
 	s, _, err := readText(dec)
 	if err != nil {
@@ -36,7 +36,7 @@ func (i Int) MarshalGQL(w io.Writer) {
 	_, _ = io.WriteString(w, strconv.Itoa(int(i))) // gqlgen's writers do not fail
 }
 
-// UnmarshalGQL accepts an integer of 32 bits; it fails with fault.BadUserInput.
+// UnmarshalGQL accepts an integer of 32 bits and fails with fault.BadUserInput for other values.
 func (i *Int) UnmarshalGQL(input any) error {
 	var n int64
 	switch v := input.(type) {
@@ -70,12 +70,12 @@ func (i *Int) UnmarshalGQL(input any) error {
 
 func saturate(n int64) Int { return Int(min(max(n, math.MinInt32), math.MaxInt32)) }
 
-// parseInt reads an integer, or the integral part of a decimal number, saturating at 64 bits.
+// parseInt parses an integer, or the integral part of a decimal number. It saturates at 64 bits.
 func parseInt(s string) (int64, bool) {
 	s = strings.TrimSpace(s)
 	n, err := strconv.ParseInt(s, 10, 64)
 	if err == nil || errors.Is(err, strconv.ErrRange) {
-		return n, true // ParseInt gives the limit where the number is out of range
+		return n, true // out of range, ParseInt returns the limit
 	}
 	f, err := strconv.ParseFloat(s, 64)
 	switch {
@@ -89,10 +89,10 @@ func parseInt(s string) (int64, bool) {
 	return int64(f), true
 }
 
-// OptionalID is an entity's GUID in lower case, or empty for none: where null counts as left out, as in a filter.
+// OptionalID is a GUID in lower case, or empty. It serves where null means "omitted", as in a filter.
 type OptionalID string
 
-// MarshalGQL writes the id, or null for none.
+// MarshalGQL writes the id, or null if empty.
 func (id OptionalID) MarshalGQL(w io.Writer) {
 	out := "null"
 	if id != "" {
@@ -101,7 +101,7 @@ func (id OptionalID) MarshalGQL(w io.Writer) {
 	_, _ = io.WriteString(w, out) // gqlgen's writers do not fail
 }
 
-// UnmarshalGQL accepts a GUID, and null for none; it fails with fault.BadUserInput.
+// UnmarshalGQL accepts a GUID, and null as empty. It fails with fault.BadUserInput.
 func (id *OptionalID) UnmarshalGQL(input any) error {
 	if input == nil {
 		*id = ""
@@ -119,15 +119,16 @@ func (id *OptionalID) UnmarshalGQL(input any) error {
 	return nil
 }
 
-// DateTime is a time as RFC 3339 text in UTC; empty is none, which GraphQL shows as null. As text it is compared and
-// passed on without being parsed.
+// DateTime is an RFC 3339 time in UTC as text. Empty means no time, which is null in GraphQL. Text can be compared
+// and copied without parsing.
 type DateTime string
 
-// layoutWithoutZone is how .NET writes a time of unspecified kind, which is UTC here. Parsing accepts a fraction too.
+// layoutWithoutZone is .NET's format for a time of unspecified kind, which means UTC here. Parsing also accepts a
+// fraction.
 const layoutWithoutZone = "2006-01-02T15:04:05"
 
-// ParseDateTime accepts RFC 3339 with any offset, or without one, which means UTC. The year 1, .NET's time of nothing,
-// and an empty text give the empty DateTime. It fails with fault.BadUserInput.
+// ParseDateTime parses RFC 3339 with any offset, or without one, which means UTC. An empty text and the year 1,
+// .NET's default time, become the empty DateTime. It fails with fault.BadUserInput.
 func ParseDateTime(s string) (DateTime, error) {
 	if s == "" {
 		return "", nil
@@ -141,7 +142,7 @@ func ParseDateTime(s string) (DateTime, error) {
 func parseDateTime(s string) (DateTime, error) {
 	normal := strings.ToUpper(strings.TrimSpace(s))
 	if len(normal) > 10 && normal[10] == ' ' {
-		normal = normal[:10] + "T" + normal[11:] // as databases write it
+		normal = normal[:10] + "T" + normal[11:] // the format of databases
 	}
 	t, err := time.Parse(time.RFC3339, normal)
 	if err != nil {
@@ -159,8 +160,8 @@ func parseDateTime(s string) (DateTime, error) {
 	return DateTime(t.Format(time.RFC3339Nano)), nil
 }
 
-// isPlainTime says of most times of a console that parsing them would leave them as they are: RFC 3339 in UTC, of a day
-// that every month has, in this century.
+// isPlainTime reports whether s is already in the form that parsing returns. It recognizes RFC 3339 in UTC, days 1 to
+// 28, years 2000 to 2099.
 func isPlainTime(s string) bool {
 	const form = "2000-00-00T00:00:00Z"
 	if len(s) < len(form) || s[0] != '2' || s[1] != '0' || s[len(s)-1] != 'Z' {
@@ -190,12 +191,12 @@ func isPlainTime(s string) bool {
 	return true
 }
 
-// wellFormed reports whether a text that could be parsed is RFC 3339 in UTC; parsing is more forgiving than that.
+// wellFormed reports whether a text that time.Parse accepts is RFC 3339 in UTC. time.Parse accepts more than that.
 func wellFormed(s string) bool {
 	return len(s) >= len("2006-01-02T15:04:05Z") && s[13] == ':' && s[len(s)-1] == 'Z' && !strings.Contains(s, ",")
 }
 
-// Time returns the time, or the zero time where there is none.
+// Time returns the time, or the zero time if d is empty.
 func (d DateTime) Time() time.Time {
 	t, err := time.Parse(time.RFC3339, string(d))
 	if err != nil {
@@ -204,7 +205,7 @@ func (d DateTime) Time() time.Time {
 	return t
 }
 
-// UnmarshalJSONFrom accepts what ParseDateTime does; whatever else the console sends is none.
+// UnmarshalJSONFrom accepts the formats of ParseDateTime. Any other value becomes empty.
 func (d *DateTime) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
 	s, kind, err := readText(dec)
 	if err != nil {
@@ -212,17 +213,17 @@ func (d *DateTime) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
 	}
 	*d = ""
 	if kind == kindString {
-		*d, _ = ParseDateTime(s) // a time that cannot be read must not lose the entity
+		*d, _ = ParseDateTime(s) // an invalid time must not lose the entity
 	}
 	return nil
 }
 
-// MarshalGQL writes the text, or null for none.
+// MarshalGQL writes the text, or null if empty.
 func (d DateTime) MarshalGQL(w io.Writer) {
 	switch {
 	case d == "":
 		_, _ = io.WriteString(w, "null") // gqlgen's writers do not fail
-	case strings.TrimLeft(string(d), "0123456789-:.TZ") == "": // which is what ParseDateTime gives
+	case strings.TrimLeft(string(d), "0123456789-:.TZ") == "": // the form that ParseDateTime returns
 		_, _ = io.WriteString(w, `"`)
 		_, _ = io.WriteString(w, string(d))
 		_, _ = io.WriteString(w, `"`)
@@ -231,8 +232,8 @@ func (d DateTime) MarshalGQL(w io.Writer) {
 	}
 }
 
-// UnmarshalGQL accepts RFC 3339 of the years 2 to 9999 with an offset, and null for none: a caller's local time would else
-// be another one. It fails with fault.BadUserInput.
+// UnmarshalGQL accepts RFC 3339 with an offset in the years 2 to 9999, and null as empty. It requires the offset
+// because a local time would be read as UTC. It fails with fault.BadUserInput.
 func (d *DateTime) UnmarshalGQL(input any) error {
 	if input == nil {
 		*d = ""
@@ -256,7 +257,7 @@ func (d *DateTime) UnmarshalGQL(input any) error {
 	return nil
 }
 
-// isDateTime reports whether a text begins as RFC 3339, section 5.6, has it: time.Parse takes more than that.
+// isDateTime reports whether s begins with the form of RFC 3339, section 5.6. time.Parse accepts more than that.
 func isDateTime(s string) bool {
 	const form = "0000-00-00T00:00:00"
 	if len(s) < len(form) {
@@ -279,7 +280,7 @@ func isDateTime(s string) bool {
 		}
 	}
 	if n := len(s); n > len(form)+5 && (s[n-6] == '+' || s[n-6] == '-') && s[n-3] == ':' && (s[n-5:n-3] > "23" || s[n-2:] > "59") {
-		return false // an offset that time.Parse takes
+		return false // time.Parse accepts this invalid offset
 	}
 	return !strings.Contains(s, ",") && strings.TrimSpace(s) == s
 }

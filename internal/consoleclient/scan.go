@@ -11,29 +11,29 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// scanner walks through JSON and checks it as it goes, as jsontext with the options of decoding does. It fails with
-// io.ErrUnexpectedEOF where the JSON is cut off, and with errSyntax where it is none.
+// scanner tokenizes and validates JSON as jsontext does with the options of decoding. It fails with
+// io.ErrUnexpectedEOF if the JSON is truncated, and with errSyntax if it is invalid.
 type scanner struct {
 	in     []byte
 	at     int
-	depth  int  // of objects and arrays that are open here
-	last   bool // whether nothing comes after in
-	simple bool // whether the last value of raw is a string that is its own text
+	depth  int  // open objects and arrays at this position
+	last   bool // whether in ends with the response
+	simple bool // whether the last value of raw is a string without escapes and only ASCII
 	arena  *arena
 }
 
-// maxDepth is how deep objects and arrays may be nested, as in jsontext.
+// maxDepth bounds the nesting of objects and arrays, as jsontext does.
 const maxDepth = 10_000
 
 var errSyntax = errors.New("not JSON")
 
-// peek skips white space and gives the first byte of what follows, 0 at the end.
+// peek skips white space and returns the next byte, 0 at the end.
 func (s *scanner) peek() byte {
 	for ; s.at < len(s.in); s.at++ {
 		switch c := s.in[s.at]; c {
 		case ' ', '\n', '\r', '\t':
 		case 0:
-			return '\x01' // as wrong as 0, which means the end here
+			return '\x01' // also invalid, but not the end
 		default:
 			return c
 		}
@@ -41,7 +41,7 @@ func (s *scanner) peek() byte {
 	return 0
 }
 
-// wrong is what stands at a byte that peek gave and nobody expects.
+// wrong returns the error for an unexpected byte of peek.
 func wrong(c byte) error {
 	if c == 0 {
 		return io.ErrUnexpectedEOF
@@ -49,8 +49,8 @@ func wrong(c byte) error {
 	return errSyntax
 }
 
-// raw consumes the next value and gives its JSON, which is that of the answer itself: it must not be kept. It is never
-// empty unless there is an error.
+// raw consumes the next value and returns its JSON as a slice of the buffer, which must not be retained. The slice is
+// empty only with an error.
 func (s *scanner) raw() ([]byte, error) {
 	c := s.peek()
 	start := s.at
@@ -58,7 +58,7 @@ func (s *scanner) raw() ([]byte, error) {
 	return s.in[start:s.at], err
 }
 
-// skip consumes the value that begins here with c.
+// skip consumes the value that begins with c.
 func (s *scanner) skip(c byte) error {
 	s.simple = false
 	switch c {
@@ -110,7 +110,6 @@ func (s *scanner) skipLiteral(word string) error {
 	return errSyntax
 }
 
-// skipNumber consumes a number.
 func (s *scanner) skipNumber(c byte) error {
 	at := s.at
 	if c == '-' {
@@ -135,7 +134,7 @@ func (s *scanner) skipNumber(c byte) error {
 		at = s.digits(whole)
 	}
 	switch {
-	case at == len(s.in) && !s.last: // it may go on
+	case at == len(s.in) && !s.last: // more digits may follow
 		return io.ErrUnexpectedEOF
 	case at == whole && at == len(s.in) && at > s.at:
 		return io.ErrUnexpectedEOF
@@ -146,7 +145,7 @@ func (s *scanner) skipNumber(c byte) error {
 	return nil
 }
 
-// digits gives the place after the digits that begin at a place.
+// digits returns the position after the digits that begin at at.
 func (s *scanner) digits(at int) int {
 	for at < len(s.in) && isDigit(s.in[at]) {
 		at++
@@ -156,7 +155,7 @@ func (s *scanner) digits(at int) int {
 
 func isDigit(c byte) bool { return '0' <= c && c <= '9' }
 
-// skipString consumes a string, which begins here, and says whether it is its own text: without escapes, and all ASCII.
+// skipString consumes a string. simple reports that it has no escapes and only ASCII.
 func (s *scanner) skipString() (simple bool, err error) {
 	simple = true
 	for at := s.at + 1; ; {
@@ -187,7 +186,7 @@ func (s *scanner) skipString() (simple bool, err error) {
 	}
 }
 
-// escapeLength gives the length of the escape sequence that b begins with.
+// escapeLength returns the length of the escape sequence at the start of b.
 func escapeLength(b []byte) (int, error) {
 	if len(b) < 2 {
 		return 0, io.ErrUnexpectedEOF
@@ -211,8 +210,8 @@ func escapeLength(b []byte) (int, error) {
 	return length, nil
 }
 
-// plainBytes counts the bytes before the first that is a quotation mark, a backslash, a control character or not ASCII;
-// it looks at eight at a time, and leaves off where fewer are left.
+// plainBytes counts the bytes before the first quotation mark, backslash, control character or non-ASCII byte. It
+// reads eight bytes at a time and ignores a shorter rest.
 func plainBytes(b []byte) (n int) {
 	const (
 		ones, highs    = 0x0101010101010101, 0x8080808080808080
@@ -221,16 +220,16 @@ func plainBytes(b []byte) (n int) {
 	)
 	for ; len(b)-n >= 8; n += 8 {
 		w := binary.LittleEndian.Uint64(b[n:])
-		q, e := w^quotes, w^slants // 0 where one stands, which borrows from above when 1 is taken away
+		q, e := w^quotes, w^slants // a byte is 0 where one stands; subtracting 1 borrows from the byte above
 		if hit := (w | (q-ones)&^q | (e-ones)&^e | (w-spaces)&^w) & highs; hit != 0 {
-			return n + bits.TrailingZeros64(hit)/8 // the lowest is never wrong
+			return n + bits.TrailingZeros64(hit)/8 // the lowest hit is exact
 		}
 	}
 	return n
 }
 
-// next goes to the next element of an array, or the next member of an object: from its opening bracket, which it
-// consumes, to the first, and from the end of one to the following. Where there is none it consumes the closing bracket.
+// next moves to the next element of an array or member of an object. With first it consumes the opening bracket,
+// otherwise the comma. At the end it consumes the closing bracket and returns false.
 func (s *scanner) next(begin, end byte, first bool) (more bool, err error) {
 	if first {
 		if c := s.peek(); c != begin {
@@ -264,7 +263,7 @@ func (s *scanner) next(begin, end byte, first bool) (more bool, err error) {
 	return true, nil
 }
 
-// name consumes a member's name and the colon after it, and gives the name's JSON.
+// name consumes a member's name and its colon, and returns the name's JSON.
 func (s *scanner) name() ([]byte, error) {
 	if c := s.peek(); c != '"' {
 		return nil, wrong(c)
@@ -281,7 +280,7 @@ func (s *scanner) name() ([]byte, error) {
 	return name, nil
 }
 
-// plain consumes the next value and gives its text as readText does. The bytes must not be kept.
+// plain consumes the next value and returns the same text as readText. The bytes must not be retained.
 func (s *scanner) plain() ([]byte, jsontext.Kind, error) {
 	raw, err := s.raw()
 	if err != nil {
@@ -296,11 +295,11 @@ func (s *scanner) plain() ([]byte, jsontext.Kind, error) {
 	return unquoted(raw), kindString, nil
 }
 
-// text is plain for keeping; of null it is empty.
+// text is plain with a copy of the text; null becomes empty.
 func (s *scanner) text() (string, jsontext.Kind, error) {
 	switch {
 	case s.at >= len(s.in):
-	case s.in[s.at] == '"': // most texts are plain, and the buffer goes on after them
+	case s.in[s.at] == '"': // fast path: most strings are plain
 		start := s.at + 1
 		if end := start + plainBytes(s.in[start:]); end < len(s.in) && s.in[end] == '"' {
 			s.at = end + 1
@@ -317,7 +316,8 @@ func (s *scanner) text() (string, jsontext.Kind, error) {
 	return s.arena.text(b), kind, nil
 }
 
-// unquoted gives what a JSON string says, invalid UTF-8 replaced: most are their own text.
+// unquoted returns the text of a JSON string with invalid UTF-8 replaced. It avoids a copy for strings without
+// escapes.
 func unquoted(raw []byte) []byte {
 	if len(raw) >= 2 {
 		inner := raw[1 : len(raw)-1]
@@ -325,6 +325,6 @@ func unquoted(raw []byte) []byte {
 			return inner
 		}
 	}
-	b, _ := jsontext.AppendUnquote(nil, raw) // the only error left is that something was replaced
+	b, _ := jsontext.AppendUnquote(nil, raw) // the only possible error reports replaced UTF-8
 	return b
 }

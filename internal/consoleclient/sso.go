@@ -16,18 +16,17 @@ import (
 	"github.com/consoleql/consoleql/internal/fault"
 )
 
-// Token is what the SSO issues (document, section Authentication). Printed or logged in whatever way, it shows none of
-// its secrets.
+// Token is a token response of the SSO (document, section Authentication). No format or log verb prints its secrets.
 type Token struct {
-	// Access is the bearer token of calls to the API gateway.
+	// Access is the bearer token for calls of the API gateway.
 	Access string
-	// Refresh obtains the next token, once.
+	// Refresh obtains the next token and can be used once.
 	Refresh string
 	// Type is "Bearer".
 	Type string
-	// Scope is what the token is good for, in OAuth's sense of the word.
+	// Scope is the OAuth scope of the token.
 	Scope string
-	// ExpiresIn is how long the access token lives from when it was issued; 0 where the SSO does not say.
+	// ExpiresIn is the lifetime of the access token from its issue; 0 if the SSO does not report it.
 	ExpiresIn time.Duration
 }
 
@@ -49,7 +48,7 @@ type SSO struct {
 	endpoint *url.URL
 }
 
-// NewSSO makes a client of the SSO, from the options that are not about the API gateway.
+// NewSSO creates a client of the SSO. It ignores the options of the API gateway.
 func NewSSO(o Options) (*SSO, error) {
 	base, err := ParseBaseURL(o.SSOURL)
 	if err != nil {
@@ -62,28 +61,28 @@ func NewSSO(o Options) (*SSO, error) {
 	return &SSO{http: w, endpoint: base.JoinPath("/connect/token")}, nil
 }
 
-// CloseIdleConnections closes the connections that no call is using.
+// CloseIdleConnections closes connections that no call uses.
 func (s *SSO) CloseIdleConnections() { s.http.http.CloseIdleConnections() }
 
-// The operations, as the document writes them.
+// The operations as the document writes them.
 const (
 	OpToken = "POST /connect/token"
 	// clientID is fixed by the document for both grants.
 	clientID = "thirdpartyservice"
 )
 
-// Password obtains a token with a user's name and password (document, section Authentication: get token). A wrong one
-// is an *Error of kind fault.Unauthenticated, a locked account one of kind fault.Forbidden. An error of any other kind
-// says nothing about the password.
+// Password obtains a token with a user's name and password (document, section Authentication: get token). For a wrong
+// password it fails with an *Error of kind fault.Unauthenticated, for a locked account of kind fault.Forbidden. An
+// error of any other kind does not concern the password.
 func (s *SSO) Password(ctx context.Context, username, password string) (Token, error) {
 	return s.grant(ctx, url.Values{
 		"client_id": {clientID}, "grant_type": {"password"}, "username": {username}, "password": {password},
 	})
 }
 
-// Refresh obtains the next token with a refresh token, which is used up by it (document, section Authentication: refresh
-// token). One that was used before is an *Error of kind fault.Unauthenticated. After an error of any other
-// kind, fault.Forbidden of a locked account excepted, it is unknown whether the refresh token was used up.
+// Refresh obtains the next token and consumes the refresh token (document, section Authentication: refresh token).
+// For a consumed token it fails with an *Error of kind fault.Unauthenticated, for a locked account of kind
+// fault.Forbidden. After any other error it is unknown whether the refresh token was consumed.
 func (s *SSO) Refresh(ctx context.Context, refreshToken string) (Token, error) {
 	return s.grant(ctx, url.Values{
 		"client_id": {clientID}, "grant_type": {"refresh_token"}, "refresh_token": {refreshToken},
@@ -91,7 +90,7 @@ func (s *SSO) Refresh(ctx context.Context, refreshToken string) (Token, error) {
 }
 
 func (s *SSO) grant(ctx context.Context, form url.Values) (Token, error) {
-	// Names are matched without regard to case and underscores: the document writes Access_token, the wire access_token.
+	// Names match without regard to case and underscores: the document writes Access_token, the wire access_token.
 	var granted struct {
 		AccessToken  string `json:"access_token"`
 		RefreshToken string `json:"refresh_token"`
@@ -115,11 +114,11 @@ func (s *SSO) grant(ctx context.Context, form url.Values) (Token, error) {
 			return err
 		}
 		if err := json.Unmarshal(raw, &granted, decoding); err != nil {
-			// What cannot be decoded may be a token; the decoder's error could quote it.
+			// The value may be a token, and the decoder's error could quote it.
 			return errors.New("not a token answer")
 		}
 		if !isBearer(granted.AccessToken) {
-			return errNoEntity // what stands there is no token (an object, say), and nothing to send in a header
+			return errNoEntity // not a token (an object, say), so it cannot go into a header
 		}
 		return nil
 	})
@@ -135,14 +134,14 @@ func (s *SSO) grant(ctx context.Context, form url.Values) (Token, error) {
 	}, nil
 }
 
-// isBearer says whether s is a token as RFC 6750, section 2.1, has them.
+// isBearer reports whether s is a token in the syntax of RFC 6750, section 2.1.
 func isBearer(s string) bool {
 	return s != "" && strings.IndexFunc(s, func(c rune) bool {
 		return (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && !strings.ContainsRune("-._~+/=", c)
 	}) < 0
 }
 
-// speaksOfALock says whether a description has the word, and not one that it is part of, as in "clock skew".
+// speaksOfALock reports whether a description contains the word lock on its own, and not as in "clock skew".
 func speaksOfALock(said string) bool {
 	said = strings.ToLower(said)
 	for word := range strings.FieldsFuncSeq(said, func(c rune) bool { return c < 'a' || c > 'z' }) {
@@ -157,10 +156,10 @@ func speaksOfALock(said string) bool {
 	return strings.Contains(said, "锁")
 }
 
-// refusal makes of an answer without a token what it means for who signs in. Only the SSO's own JSON refuses: with the
-// error invalid_grant (RFC 6749, section 5.2), or with status 423 or a code or description that speaks of a lock (锁定),
-// as nothing else tells a locked account from a wrong password. After everything else the outcome of the grant is
-// unknown. What the SSO says is only looked at and never told: it may repeat what was sent.
+// refusal converts an unsuccessful response to its meaning for the sign-in. Only the SSO's own JSON refuses: by the
+// error invalid_grant (RFC 6749, section 5.2), or by a locked account. A locked account shows as status 423, or as a
+// code or description about a lock (锁定). After every other error the outcome of the grant is unknown. The SSO's text
+// is never shown, because it may repeat the request.
 func refusal(err error) error {
 	var e *Error
 	if !errors.As(err, &e) || e.Status < http.StatusMultipleChoices {
@@ -183,5 +182,5 @@ func refusal(err error) error {
 	return said
 }
 
-// invalidGrant is the code of a refusal of what was shown: a password or refresh token (RFC 6749, section 5.2).
+// invalidGrant is the error code for a rejected password or refresh token (RFC 6749, section 5.2).
 const invalidGrant = "invalid_grant"

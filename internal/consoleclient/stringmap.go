@@ -11,15 +11,15 @@ import (
 	"github.com/consoleql/consoleql/internal/fault"
 )
 
-// StringMap is a JSON object of texts, its members in order of their names and no name twice; nil is none. A value of the
-// console that is no text is held as its JSON text; null is left out. It is no map because a list of workflows has one for
-// each, with a few members: those take a fifth of the memory that a map would.
+// StringMap is a JSON object of strings, sorted by unique names; nil means none. A value of the console that is no
+// string becomes its JSON text; null members are dropped. A slice takes a fifth of a map's memory for the few members
+// that each workflow of a list has.
 type StringMap []StringMember
 
 // StringMember is a member of a StringMap.
 type StringMember struct{ Name, Value string }
 
-// settled puts members that were read in order; of those by one name the last counts.
+// settled sorts members as read. Of members with one name it keeps the last.
 func settled(members []StringMember) StringMap {
 	for i := range members {
 		if i > 0 && members[i-1].Name >= members[i].Name {
@@ -40,7 +40,7 @@ func sorted(members []StringMember) StringMap {
 	return kept
 }
 
-// UnmarshalJSONFrom accepts an object; whatever else the console sends is none.
+// UnmarshalJSONFrom accepts an object. Any other value becomes nil.
 func (m *StringMap) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
 	*m = nil
 	if dec.PeekKind() != kindObject {
@@ -90,18 +90,18 @@ func (m StringMap) MarshalJSONTo(enc *jsontext.Encoder) error {
 	return enc.WriteToken(jsontext.EndObject)
 }
 
-// MarshalJSON is for encoding/json, by which gqlgen's Omittable is encoded.
+// MarshalJSON serves encoding/json, which gqlgen's Omittable uses.
 func (m StringMap) MarshalJSON() ([]byte, error) {
 	return jsonv2.Marshal(m, jsontext.AllowInvalidUTF8(true))
 }
 
-// MarshalGQL writes the object, its keys in order, or null for nil.
+// MarshalGQL writes the object with sorted keys, or null for nil.
 func (m StringMap) MarshalGQL(w io.Writer) {
-	// Texts of the console were made valid UTF-8 when they were read, so that this cannot fail; nor do gqlgen's writers.
+	// This cannot fail: texts became valid UTF-8 when they were read, and gqlgen's writers do not fail.
 	_ = jsonv2.MarshalWrite(w, m, jsontext.AllowInvalidUTF8(true))
 }
 
-// UnmarshalGQL accepts an object of texts, and null for none; it fails with fault.BadUserInput.
+// UnmarshalGQL accepts an object of strings, and null as nil. It fails with fault.BadUserInput.
 func (m *StringMap) UnmarshalGQL(input any) error {
 	if input == nil {
 		*m = nil

@@ -13,7 +13,7 @@ import (
 	"github.com/consoleql/consoleql/internal/scope"
 )
 
-// UploadedPackage says what an uploaded file became (document, section Packages: upload).
+// UploadedPackage is the result of an upload (document, section Packages: upload).
 type UploadedPackage struct {
 	PackageID        string  `json:"packageId"`
 	PackageVersionID *string `json:"packageVersionId,omitzero"`
@@ -23,8 +23,8 @@ type UploadedPackage struct {
 	origin scope.Scope
 }
 
-// PackageUpload is a prepared upload: where to put the file, and the id to complete it with (document, section
-// Packages: create upload address).
+// PackageUpload is a prepared upload: its target, and the id for its completion (document, section Packages: create
+// upload address).
 type PackageUpload struct {
 	ID           string         `json:"id"`
 	Channel      *UploadChannel `json:"channel,omitzero"`
@@ -35,7 +35,7 @@ type PackageUpload struct {
 	origin scope.Scope
 }
 
-// UploadChannel is where a file is put, with which headers. The URI is a secret: whoever has it can put a file there.
+// UploadChannel is the target of an upload with its headers. The URI is a secret, because it allows anyone to upload.
 type UploadChannel struct {
 	URI     string    `json:"uri"`
 	Headers StringMap `json:"headers,omitzero"`
@@ -53,18 +53,18 @@ func (u UploadChannel) LogValue() slog.Value { return slog.StringValue(u.String(
 // Scope returns the scope of the upload.
 func (u *UploadedPackage) Scope() scope.Scope { return own(nil, nil, u.origin) }
 
-// Stamp records the scope of the request that brought the result.
+// Stamp records the scope of the request that returned the result.
 func (u *UploadedPackage) Stamp(origin scope.Scope) { u.origin = origin }
 
-// Scope returns the company and department that the upload is for.
+// Scope returns the target company and department of the upload.
 func (u *PackageUpload) Scope() scope.Scope { return own(u.CompanyID, u.DepartmentID, u.origin) }
 
-// Stamp records the scope of the request that brought the upload.
+// Stamp records the scope of the request that returned the upload.
 func (u *PackageUpload) Stamp(origin scope.Scope) { u.origin = origin }
 
 func uploadedID(u *UploadedPackage) string { return u.PackageID }
 
-// The operations, as the document writes them.
+// The operations as the document writes them.
 const (
 	OpUploadPackage   = "PUT /openapi/packages"
 	OpCreateUpload    = "POST /openapi/preloadedVersionFiles"
@@ -74,17 +74,18 @@ const (
 	headerContentType = "Content-Type"
 )
 
-// UploadPackage sends a package file (.dgs), which makes a package or a version of one (document, section Packages:
-// upload). The file is streamed; size is its length in bytes, -1 if unknown. The document bounds it to 200 MiB; larger
-// ones go through CreatePackageUpload, PutPackageFile and CompletePackageUpload. It returns nil where the console answers
-// without the result.
+// UploadPackage sends a package file (.dgs), which creates a package or a version of one (document, section Packages:
+// upload). The file is streamed; size is its length in bytes, -1 if unknown. The document limits it to 200 MiB.
+// Larger files go through CreatePackageUpload, PutPackageFile and CompletePackageUpload. It returns nil if the
+// response holds no result.
 func (c *Client) UploadPackage(ctx context.Context, sc scope.Scope, file io.Reader, size int64) (*UploadedPackage, error) {
 	r := request{operation: OpUploadPackage, file: file, size: size, timeout: c.uploadTimeout, optional: true}
 	return one(ctx, c, sc, r, uploadedID)
 }
 
-// CreatePackageUpload prepares the upload of a package file (document, section Packages: create upload address). The call
-// is repeated as a GET is, as a prepared upload has no effect. It returns nil where the console answers without the upload.
+// CreatePackageUpload prepares the upload of a package file (document, section Packages: create upload address). The
+// call is retried like a GET, because a prepared upload has no effect. It returns nil if the response holds no
+// upload.
 func (c *Client) CreatePackageUpload(ctx context.Context, sc scope.Scope) (*PackageUpload, error) {
 	u, err := one(ctx, c, sc, request{operation: OpCreateUpload, again: true, optional: true}, func(u *PackageUpload) string { return u.ID })
 	if err != nil || u == nil {
@@ -97,14 +98,14 @@ func (c *Client) CreatePackageUpload(ctx context.Context, sc scope.Scope) (*Pack
 	return u, nil
 }
 
-// PutPackageFile puts a file where the channel says, with exactly the channel's headers: neither our token nor our
-// scope leaves for the storage host, and a redirect is not followed (document, section Packages: put file). The file is
-// streamed; size is its length in bytes, -1 if unknown. The file is in place only where the storage answers 2xx without a
-// body or with JSON: a page comes from something before it.
+// PutPackageFile sends a file to the channel's URI with exactly the channel's headers (document, section Packages:
+// put file). The storage host receives neither the token nor the scope, and redirects are not followed. The file is
+// streamed; size is its length in bytes, -1 if unknown. The upload succeeded only if the storage answers 2xx without
+// a body or with JSON. A page comes from an intermediary.
 func (c *Client) PutPackageFile(ctx context.Context, channel UploadChannel, file io.Reader, size int64) error {
 	u, err := url.Parse(channel.URI)
 	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
-		// The URI is not quoted, nor the cause: both may hold the key to the storage.
+		// Neither the URI nor the cause is quoted, because both may hold the key to the storage.
 		return invalid(OpCreateUpload, http.StatusOK, "the upload channel is not an http or https URL", nil)
 	}
 	return c.http.exchange(ctx, exchange{operation: OpPutPackageFile, timeout: c.uploadTimeout, storage: true}, func(ctx context.Context) (*http.Request, error) {
@@ -121,7 +122,7 @@ func (c *Client) PutPackageFile(ctx context.Context, channel UploadChannel, file
 			case strings.EqualFold(h.Name, "Host"):
 				req.Host = h.Value
 			case strings.EqualFold(h.Name, "Content-Length"):
-				// The length of the body is net/http's to send.
+				// net/http sends the length of the body.
 			default:
 				req.Header.Set(h.Name, h.Value)
 			}
@@ -130,8 +131,8 @@ func (c *Client) PutPackageFile(ctx context.Context, channel UploadChannel, file
 	}, nil)
 }
 
-// CompletePackageUpload tells the console that the file of an upload is in place (document, section Packages: complete
-// upload). It returns nil where the console answers without the result.
+// CompletePackageUpload reports to the console that an upload's file is complete (document, section Packages:
+// complete upload). It returns nil if the response holds no result.
 func (c *Client) CompletePackageUpload(ctx context.Context, sc scope.Scope, id string) (*UploadedPackage, error) {
 	return one(ctx, c, sc, request{operation: OpCompleteUpload, ids: []string{id}, optional: true}, uploadedID)
 }

@@ -37,20 +37,20 @@ type CompanyUser struct {
 	origin scope.Scope
 }
 
-// UserExtensionInfo is what a third-party directory knows of a user.
+// UserExtensionInfo is a user's data in a third-party directory.
 type UserExtensionInfo struct {
 	ExtensionID     *string `json:"extensionId,omitzero"`
 	ExtensionMobile *string `json:"extensionMobile,omitzero"`
 	ExtensionEmail  *string `json:"extensionEmail,omitzero"`
 }
 
-// Scope returns the user's company, with the department of the request that brought the user.
+// Scope returns the user's company, with the department of the request that returned the user.
 func (u *CompanyUser) Scope() scope.Scope { return own(u.CompanyID, nil, u.origin) }
 
-// Stamp records the scope of the request that brought the user.
+// Stamp records the scope of the request that returned the user.
 func (u *CompanyUser) Stamp(origin scope.Scope) { u.origin = origin }
 
-// OpSelf is the operation, as the document writes it.
+// OpSelf is the operation as the document writes it.
 const OpSelf = "GET /openapi/companyusers/self"
 
 // Self gets the principal as a user of the scope's company (document, section Users: self).

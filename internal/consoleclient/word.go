@@ -14,26 +14,26 @@ import (
 	"github.com/consoleql/consoleql/internal/fault"
 )
 
-// word says how far an HTTP answer is the word of the server that was asked. Proxies, portals and firewalls answer in its
-// place, with any status.
+// word classifies who wrote an HTTP response. Proxies, portals and firewalls can answer instead of the server, with
+// any status.
 type word int
 
 const (
-	// foreignWord: another answered, and nothing is known of what the server would say.
+	// foreignWord: an intermediary answered, and the server's answer is unknown.
 	foreignWord word = iota
-	// emptyWord: the answer has no body, and its status is the server's for this one request.
+	// emptyWord: the server answered without a body, and its status concerns this one request.
 	emptyWord
-	// ownWord: the answer is the server's JSON.
+	// ownWord: the server answered with JSON.
 	ownWord
-	// otherJSON: the answer is JSON, and an API gateway before the server may have written it. It is as foreign as
-	// foreignWord, and a reason may be read from it.
+	// otherJSON: the response is JSON that an API gateway before the server may have written. It counts as foreign,
+	// but a reason may be read from it.
 	otherJSON
 )
 
-// wordOf decides whether an answer to operation is the word of the server that was asked. The content type does not
-// matter, except that HTML never is its word. With success every JSON is, without it JSON in one of the server's forms of
-// an error. An empty body is its word for 2xx, 403 and 429, for 401 with a Bearer challenge (RFC 6750, section 3), and for
-// 404 and 410 where byID says that one entity was asked for by its id.
+// wordOf reports who wrote the response to operation. The content type does not matter, except that HTML is always
+// foreign. On success any JSON is the server's. Otherwise the JSON must have one of the server's error forms. An
+// empty body is the server's for 2xx, 403 and 429, and for 401 with a Bearer challenge (RFC 6750, section 3). It also
+// is for 404 and 410 if byID says that the request got one entity by its id.
 func wordOf(operation string, status int, h http.Header, body []byte, byID bool) word {
 	body = bytes.TrimSpace(withoutBOM(body))
 	switch {
@@ -47,12 +47,12 @@ func wordOf(operation string, status int, h http.Header, body []byte, byID bool)
 	return otherJSON
 }
 
-// isOwnError says whether JSON of an answer without success is in a form that the console and its SSO use. API gateways
-// before them answer in JSON, too: {"message":"Forbidden"}, for instance.
+// isOwnError reports whether the JSON of an unsuccessful response has a form of the console or its SSO. API gateways
+// before them also answer with JSON, for instance {"message":"Forbidden"}.
 func isOwnError(operation string, status int, body []byte) bool {
 	var object map[string]jsontext.Value
 	if json.Unmarshal(body, &object, decoding) != nil {
-		// A text, or a list of ASP.NET Identity's errors. With another status it may be anybody's.
+		// A text, or a list of ASP.NET Identity errors. With any other status, anyone may have written it.
 		return isValidation(status)
 	}
 	members := make(map[string]jsontext.Value, len(object))
@@ -73,7 +73,7 @@ func isOwnError(operation string, status int, body []byte) bool {
 	return isValidation(status) && len(members) > 0 && onlyTexts(object)
 }
 
-// isValidation says whether a status is one with which input is refused.
+// isValidation reports whether a status rejects the input.
 func isValidation(status int) bool {
 	return status == http.StatusBadRequest || status == http.StatusUnprocessableEntity
 }
@@ -92,20 +92,20 @@ func silenceCounts(status int, h http.Header, byID bool) bool {
 
 func isSuccess(status int) bool { return status >= 200 && status <= 299 }
 
-// mediaType is the content type without its parameters, in lower case. Malformed parameters do not matter.
+// mediaType returns the content type without parameters, in lower case. It tolerates malformed parameters.
 func mediaType(h http.Header) string {
 	media, _, _ := strings.Cut(h.Get(headerContentType), ";")
 	return strings.ToLower(strings.TrimSpace(media))
 }
 
-// isPage says whether the content type is that of a page for people.
+// isPage reports whether the content type is HTML.
 func isPage(h http.Header) bool {
 	media := mediaType(h)
 	return media == "text/html" || media == "application/xhtml+xml"
 }
 
-// isJSON says whether the whole body is one JSON value. A bare number, literal or null is one only under a content type
-// of JSON: a text such as "404" is no answer of the console.
+// isJSON reports whether the whole body is one JSON value. A bare number, literal or null needs a JSON content type,
+// because a text such as "404" is no answer of the console.
 func isJSON(h http.Header, body []byte) bool {
 	if !jsontext.Value(body).IsValid(decoding) {
 		return false
@@ -118,13 +118,13 @@ func isJSON(h http.Header, body []byte) bool {
 	return media == "application/json" || strings.HasSuffix(media, "+json")
 }
 
-// bom is the byte order mark of UTF-8, which some servers and editors put before JSON (RFC 8259, section 8.1).
+// bom is the UTF-8 byte order mark, which some servers and editors write before JSON (RFC 8259, section 8.1).
 const bom = "\xef\xbb\xbf"
 
 func withoutBOM(b []byte) []byte { return bytes.TrimPrefix(b, []byte(bom)) }
 
-// ReadJSON reads the JSON of a successful answer, of at most max bytes, without a byte order mark. It fails where the
-// answer has another status than 2xx, is larger, or is not JSON: a page of a proxy, for instance.
+// ReadJSON reads the JSON of a successful response, up to maxBytes bytes, without a byte order mark. It fails if the
+// status is not 2xx, if the body is larger, or if it is not JSON.
 func ReadJSON(resp *http.Response, maxBytes int64) ([]byte, error) {
 	if !isSuccess(resp.StatusCode) {
 		return nil, fmt.Errorf("the answer has status %d", resp.StatusCode)
@@ -139,11 +139,11 @@ func ReadJSON(resp *http.Response, maxBytes int64) ([]byte, error) {
 	return withoutBOM(body), nil
 }
 
-// isForeign says whether the answer is not, or may not be, that of the server that was asked.
+// isForeign reports whether an intermediary wrote, or may have written, the response.
 func (w word) isForeign() bool { return w == foreignWord || w == otherJSON }
 
-// kindOf says what a caller can make of an answer without success. Of a foreign one it is never that the console refuses
-// its caller, or that something does not exist. That input is refused can be believed of an API gateway, too.
+// kindOf returns the error code for an unsuccessful response. A foreign response never becomes a refusal of the
+// caller or "not found". Rejected input is the exception, because an API gateway may report it, too.
 func kindOf(status int, w word) fault.Code {
 	kind := kindOfStatus(status)
 	switch {

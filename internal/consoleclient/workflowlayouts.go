@@ -47,7 +47,7 @@ type WorkflowLayoutNode struct {
 	origin scope.Scope
 }
 
-// WorkflowLayoutFilter is what the document lists for workflow layouts; an empty field is not sent.
+// WorkflowLayoutFilter holds the documented filters of workflow layouts. Empty fields are not sent.
 type WorkflowLayoutFilter struct {
 	Name, SearchString string
 }
@@ -60,7 +60,7 @@ func (f WorkflowLayoutFilter) addTo(q query) {
 // Scope returns the layout's company and department.
 func (w *WorkflowLayout) Scope() scope.Scope { return own(w.CompanyID, w.DepartmentID, w.origin) }
 
-// Stamp records the scope of the request that brought the layout and its nodes.
+// Stamp records the scope of the request that returned the layout and its nodes.
 func (w *WorkflowLayout) Stamp(origin scope.Scope) {
 	w.origin = origin
 	for _, n := range w.Nodes {
@@ -71,10 +71,10 @@ func (w *WorkflowLayout) Stamp(origin scope.Scope) {
 // Scope returns the scope of the node's layout.
 func (n *WorkflowLayoutNode) Scope() scope.Scope { return own(nil, nil, n.origin) }
 
-// Stamp records the scope of the layout that brought the node.
+// Stamp records the scope of the layout that contains the node.
 func (n *WorkflowLayoutNode) Stamp(origin scope.Scope) { n.origin = origin }
 
-// The operations, as the document writes them.
+// The operations as the document writes them.
 //
 //nolint:gosec // paths, not credentials
 const (
@@ -83,21 +83,21 @@ const (
 	OpExecuteWorkflowLayout = "POST /openapi/workflowlayouts/{workflowlayoutId}/execute"
 )
 
-// WorkflowLayouts lists the workflow layouts of the scope's department (document, section Workflow layouts: list). The
-// console knows no Ids here.
+// WorkflowLayouts lists the workflow layouts of the scope's department (document, section Workflow layouts: list).
+// The console does not support Ids here.
 func (c *Client) WorkflowLayouts(ctx context.Context, sc scope.Scope, l List[WorkflowLayoutFilter]) (*Page[WorkflowLayout], error) {
 	return list[WorkflowLayout](ctx, c, sc, request{operation: OpWorkflowLayouts, query: l.query()}, "list")
 }
 
-// WorkflowLayout gets a workflow layout (document, section Workflow layouts: details). It is documented wrapped in a
+// WorkflowLayout gets a workflow layout (document, section Workflow layouts: details). The document wraps it in a
 // list; a bare one is accepted as well.
 func (c *Client) WorkflowLayout(ctx context.Context, sc scope.Scope, id string) (*WorkflowLayout, error) {
 	r := request{operation: OpWorkflowLayout, ids: []string{id}}
 	return one(ctx, c, sc, r, func(w *WorkflowLayout) string { return w.ID })
 }
 
-// ExecuteWorkflowLayout runs a workflow layout and returns the group of jobs it started, nil where the console's
-// answer holds none (document, section Workflow layouts: execute).
+// ExecuteWorkflowLayout runs a workflow layout and returns its group of jobs, nil if the response holds none
+// (document, section Workflow layouts: execute).
 func (c *Client) ExecuteWorkflowLayout(ctx context.Context, sc scope.Scope, id string) (*JobGroup, error) {
 	r := request{operation: OpExecuteWorkflowLayout, ids: []string{id}, optional: true}
 	return one(ctx, c, sc, r, func(g *JobGroup) string { return g.ID })

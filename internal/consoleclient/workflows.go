@@ -40,23 +40,23 @@ type Workflow struct {
 	ModifiedBy      *string       `json:"modifiedBy,omitzero"`
 	ModifiedByName  *string       `json:"modifiedByName,omitzero"`
 	CompanyID       *string       `json:"companyId,omitzero"`
-	// AssociatedRobotIDs are the workflow's robots, where the console sends them though the document does not list
-	// them: nil where it did not, not nil but possibly empty where it did.
+	// AssociatedRobotIDs are the workflow's robots. The document does not list the field. It is nil if the console
+	// omits it, and not nil but possibly empty if the console sends it.
 	AssociatedRobotIDs *[]string `json:"associatedRobotIds,omitzero"`
 
 	origin scope.Scope
 }
 
-// JobStateNotification says who is told by mail of which states of a workflow's jobs.
+// JobStateNotification selects who gets a mail about which states of a workflow's jobs.
 type JobStateNotification struct {
 	SwitchOn                         bool `json:"switchOn"`
 	JustNoticeAgainstLastRuninstance bool `json:"justNoticeAgainstLastRuninstance"`
-	// Conditions holds the elements of the console's list as texts, numbers too.
+	// Conditions holds the elements of the console's list as text, including numbers.
 	Conditions []string `json:"conditions,omitzero"`
 	Recipients []string `json:"recipients,omitzero"`
 }
 
-// JobStateNotificationInput is a JobStateNotification as it is sent: what is not set is left alone.
+// JobStateNotificationInput is a JobStateNotification in a request. Unset fields keep their value.
 type JobStateNotificationInput struct {
 	SwitchOn                         graphql.Omittable[*bool]    `json:"switchOn,omitzero"`
 	JustNoticeAgainstLastRuninstance graphql.Omittable[*bool]    `json:"justNoticeAgainstLastRuninstance,omitzero"`
@@ -64,7 +64,7 @@ type JobStateNotificationInput struct {
 	Recipients                       graphql.Omittable[[]string] `json:"recipients,omitzero"`
 }
 
-// WorkflowFilter is what the document lists for workflows; an empty field is not sent.
+// WorkflowFilter holds the documented filters of workflows. Empty fields are not sent.
 type WorkflowFilter struct {
 	Name, SearchString                             string
 	AssociatedQueueID, PackageID, PackageVersionID OptionalID
@@ -94,7 +94,7 @@ type WorkflowCreate struct {
 	TriggerPolicy *TriggerPolicy `json:"triggerPolicy,omitzero"`
 }
 
-// WorkflowUpdate changes a workflow: what is not set is left alone.
+// WorkflowUpdate describes the changes to a workflow. Unset fields keep their value.
 type WorkflowUpdate struct {
 	Name                 graphql.Omittable[*string]                    `json:"name,omitzero"`
 	Description          graphql.Omittable[*string]                    `json:"description,omitzero"`
@@ -114,9 +114,9 @@ type WorkflowUpdate struct {
 	MaxRetryCount graphql.Omittable[*Int] `json:"maxRetryCount,omitzero"`
 }
 
-// WorkflowExecution says how to run a workflow; what is nil is left to the workflow.
+// WorkflowExecution holds the parameters of a run. Nil fields use the workflow's values.
 type WorkflowExecution struct {
-	// Source is who asks; the document knows "External", an external system.
+	// Source is the caller's type. The document lists "External", an external system.
 	Source          *string          `json:"source,omitzero"`
 	Arguments       []*ArgumentInput `json:"arguments,omitzero"`
 	VideoRecordMode *VideoRecordMode `json:"videoRecordMode,omitzero"`
@@ -132,15 +132,15 @@ type WorkflowExecution struct {
 	JobSubjectType *string         `json:"jobSubjectType,omitzero"`
 }
 
-// WorkflowRobotResult is what became of one robot of AddWorkflowRobots.
+// WorkflowRobotResult is the result of AddWorkflowRobots for one robot.
 type WorkflowRobotResult struct {
 	WorkflowID string `json:"workflowId"`
 	RobotID    string `json:"robotId"`
-	// ErrorMessage says why the robot was not added; nil where it was.
+	// ErrorMessage is the reason that the robot was not added; nil if it was added.
 	ErrorMessage *string `json:"errorMessage,omitzero"`
 }
 
-// WorkflowUpgrade is what became of the workflows of UpgradeWorkflows; a count is nil where the console does not say it.
+// WorkflowUpgrade is the result of UpgradeWorkflows. A count is nil if the console does not report it.
 type WorkflowUpgrade struct {
 	Total        *Int                   `json:"total,omitzero"`
 	SuccessCount *Int                   `json:"successCount,omitzero"`
@@ -150,7 +150,7 @@ type WorkflowUpgrade struct {
 	WarningList  []*WorkflowUpgradeItem `json:"warningList,omitzero"`
 }
 
-// WorkflowUpgradeItem is a workflow that was not upgraded, or not without a warning.
+// WorkflowUpgradeItem is a workflow whose upgrade failed or produced a warning.
 type WorkflowUpgradeItem struct {
 	ID      string  `json:"id"`
 	Name    string  `json:"name"`
@@ -160,12 +160,12 @@ type WorkflowUpgradeItem struct {
 // Scope returns the workflow's company and department.
 func (w *Workflow) Scope() scope.Scope { return own(w.CompanyID, w.DepartmentID, w.origin) }
 
-// Stamp records the scope of the request that brought the workflow.
+// Stamp records the scope of the request that returned the workflow.
 func (w *Workflow) Stamp(origin scope.Scope) { w.origin = origin }
 
 func workflowID(w *Workflow) string { return w.ID }
 
-// The operations, as the document writes them.
+// The operations as the document writes them.
 //
 //nolint:gosec // paths, not credentials
 const (
@@ -191,14 +191,14 @@ func (c *Client) Workflow(ctx context.Context, sc scope.Scope, id string) (*Work
 	return one(ctx, c, sc, request{operation: OpWorkflow, ids: []string{id}}, workflowID)
 }
 
-// CreateWorkflow makes a workflow in the scope's department (document, section Workflows: create). It returns nil where the
-// console answers without it, and a workflow without a name where the answer holds only the id.
+// CreateWorkflow creates a workflow in the scope's department (document, section Workflows: create). It returns nil
+// if the response holds no workflow, and one without a name if the response holds only the id.
 func (c *Client) CreateWorkflow(ctx context.Context, sc scope.Scope, n WorkflowCreate) (*Workflow, error) {
 	return one(ctx, c, sc, request{operation: OpCreateWorkflow, body: n, optional: true}, workflowID)
 }
 
-// UpdateWorkflow changes a workflow and returns it as it then is, nil where the console answers without it
-// (document, section Workflows: update).
+// UpdateWorkflow changes a workflow and returns its new state, nil if the response holds none (document, section
+// Workflows: update).
 func (c *Client) UpdateWorkflow(ctx context.Context, sc scope.Scope, id string, u WorkflowUpdate) (*Workflow, error) {
 	r := request{operation: OpUpdateWorkflow, ids: []string{id}, body: u, optional: true}
 	return one(ctx, c, sc, r, workflowID)
@@ -209,23 +209,23 @@ func (c *Client) DeleteWorkflow(ctx context.Context, sc scope.Scope, id string) 
 	return c.do(ctx, sc, request{operation: OpDeleteWorkflow, ids: []string{id}}, nil)
 }
 
-// ExecuteWorkflow runs a workflow and returns the jobs it started, nil where the console's answer names none (document,
-// section Workflows: execute). An answer that is one job is a list of one.
+// ExecuteWorkflow runs a workflow and returns the started jobs, nil if the response holds none (document, section
+// Workflows: execute). A response with a single job becomes a list of one.
 func (c *Client) ExecuteWorkflow(ctx context.Context, sc scope.Scope, id string, x WorkflowExecution) ([]*Job, error) {
 	r := request{operation: OpExecuteWorkflow, ids: []string{id}, body: x, optional: true}
 	return some(ctx, c, sc, r, func(j *Job) string { return j.ID })
 }
 
-// WorkflowRobots lists the robots that a workflow runs on (document, section Workflows: robots). The document knows no
-// paging here: with 0 and 0 none is asked for.
+// WorkflowRobots lists the robots of a workflow (document, section Workflows: robots). The document has no paging
+// here: if both are 0, no paging parameter is sent.
 func (c *Client) WorkflowRobots(ctx context.Context, sc scope.Scope, id string, pageIndex, pageSize int) (*Page[Robot], error) {
 	q := query{}
 	q.page(pageIndex, pageSize)
 	return list[Robot](ctx, c, sc, request{operation: OpWorkflowRobots, ids: []string{id}, query: url.Values(q)}, "list")
 }
 
-// AddWorkflowRobots adds robots to a workflow (document, section Workflows: add robots). That one of them could not be
-// added is no error, but said in its result. An answer that names none gives nil.
+// AddWorkflowRobots adds robots to a workflow (document, section Workflows: add robots). A robot that could not be
+// added is reported in its result, not as an error. It returns nil if the response holds no result.
 func (c *Client) AddWorkflowRobots(ctx context.Context, sc scope.Scope, id string, robotIDs []string) ([]*WorkflowRobotResult, error) {
 	ids, err := parseIDs("robotIds", robotIDs)
 	if err != nil {
@@ -241,7 +241,7 @@ func (c *Client) AddWorkflowRobots(ctx context.Context, sc scope.Scope, id strin
 	}
 	for _, result := range results {
 		if result.ErrorMessage != nil && *result.ErrorMessage == "" {
-			result.ErrorMessage = nil // nothing went wrong
+			result.ErrorMessage = nil // an empty message is no error
 		}
 	}
 	return results, nil
@@ -252,8 +252,8 @@ func (c *Client) RemoveWorkflowRobot(ctx context.Context, sc scope.Scope, id, ro
 	return c.do(ctx, sc, request{operation: OpRemoveWorkflowRobot, ids: []string{id, robotID}}, nil)
 }
 
-// UpgradeWorkflows makes workflows use the latest version of their package (document, section Workflows: batch upgrade).
-// An answer without one gives an upgrade of which nothing is known.
+// UpgradeWorkflows upgrades workflows to the latest version of their package (document, section Workflows: batch
+// upgrade). If the response holds no result, all counts are nil.
 func (c *Client) UpgradeWorkflows(ctx context.Context, sc scope.Scope, ids []string) (*WorkflowUpgrade, error) {
 	parsed, err := parseIDs("workflowIds", ids)
 	if err != nil {
@@ -269,7 +269,7 @@ func (c *Client) UpgradeWorkflows(ctx context.Context, sc scope.Scope, ids []str
 	return u, err
 }
 
-// parseIDs checks the ids of a request's body. The result is not nil.
+// parseIDs validates the ids in a request body. The result is not nil.
 func parseIDs(argument string, ids []string) ([]string, error) {
 	parsed := make([]string, len(ids))
 	for i, id := range ids {

@@ -1,10 +1,8 @@
-// Command generate writes how the console's answers are read into the client's structs:
-// for each struct a method that reads its members, and a table of their names. Of each enum,
-// which is a table made by newEnum, it writes the text forms.
+// Command generate writes the JSON readers of the client's structs: for each struct a method that reads its members,
+// and a table of their names. For each enum table made by newEnum it writes the text forms.
 //
-// It is run in the package's directory with the names of the structs that answers hold;
-// those within them it finds itself. What it writes is held to encoding by json's own
-// decoder in the package's tests.
+// It runs in the package's directory with the names of the top-level structs in responses, and finds nested structs
+// itself. The package's tests compare the readers with json's own decoder.
 package main
 
 import (
@@ -24,7 +22,7 @@ import (
 	"strings"
 )
 
-// The files that are written.
+// The generated files.
 const (
 	readersFile = "readers_generated.go"
 	enumsFile   = "enums_generated.go"
@@ -61,18 +59,18 @@ func writeSource(name string, text []byte) error {
 	return os.WriteFile(name, code, 0o644) //nolint:gosec // source code, for all to read
 }
 
-// pkg is what the package's source says of its types.
+// pkg describes the types in the package's source.
 type pkg struct {
 	structs  map[string]*ast.StructType
-	readers  map[string]bool   // types that read themselves
+	readers  map[string]bool   // types with their own UnmarshalJSON or UnmarshalJSONFrom
 	enums    map[string]string // by type, the name of its table
-	forgives map[string]bool   // "[]T": lists without what is no object; "T": what is no object is an empty one
+	forgives map[string]bool   // "[]T": lists that drop other values; "T": other values become an empty object
 	wanted   []string          // structs, sorted at the end
-	nested   []string          // of them those that others hold
+	nested   []string          // those of wanted that other structs contain
 }
 
-// parse reads the package's sources without what this command writes, so that it can
-// also be run when that is not there or does not fit.
+// parse reads the package's sources except the generated files, so that it also works when those are missing or
+// outdated.
 func parse(dir string) (*pkg, error) {
 	p := &pkg{structs: map[string]*ast.StructType{}, readers: map[string]bool{}, enums: map[string]string{}, forgives: map[string]bool{}}
 	names, err := fs.Glob(os.DirFS(dir), "*.go")
@@ -92,7 +90,7 @@ func parse(dir string) (*pkg, error) {
 	return p, nil
 }
 
-// note takes down what a node says of the package's types.
+// note records what a node declares about the package's types.
 func (p *pkg) note(n ast.Node) bool {
 	switch n := n.(type) {
 	case *ast.TypeSpec:
@@ -110,7 +108,7 @@ func (p *pkg) note(n ast.Node) bool {
 				p.enums[typ], p.readers[typ] = n.Names[i].Name, true
 			}
 		}
-	case *ast.IndexExpr: // decoding forgives what decodeObjects and decodeObject are made for
+	case *ast.IndexExpr: // a type argument of decodeObjects or decodeObject
 		switch typ := nameOf(n.Index); nameOf(n.X) {
 		case "decodeObjects":
 			p.forgives["[]"+typ] = true
@@ -121,7 +119,7 @@ func (p *pkg) note(n ast.Node) bool {
 	return true
 }
 
-// enumOf returns the name of the enum for which value calls newEnum; empty if it does not.
+// enumOf returns the name of the enum if value is a call of newEnum, else "".
 func enumOf(value ast.Expr) string {
 	call, ok := value.(*ast.CallExpr)
 	if !ok || nameOf(call.Fun) != "newEnum" {
@@ -131,11 +129,11 @@ func enumOf(value ast.Expr) string {
 	if !ok {
 		return ""
 	}
-	typ, _ := strconv.Unquote(name.Value) // of a file that was parsed
+	typ, _ := strconv.Unquote(name.Value) // a parsed literal is valid
 	return typ
 }
 
-// nameOf gives the name that an expression consists of, with or without a star before it.
+// nameOf returns the identifier of an expression, with or without a star before it, else "".
 func nameOf(e ast.Expr) string {
 	if star, ok := e.(*ast.StarExpr); ok {
 		e = star.X
@@ -146,7 +144,7 @@ func nameOf(e ast.Expr) string {
 	return ""
 }
 
-// want takes down that a struct is read, and those within it.
+// want marks a struct and its nested structs for generation.
 func (p *pkg) want(name string) error {
 	if slices.Contains(p.wanted, name) {
 		return nil
@@ -168,7 +166,7 @@ func (p *pkg) want(name string) error {
 	return nil
 }
 
-// inner gives the struct that a field holds by a pointer or by a list of them, if it is read by its members.
+// inner returns the struct that a field holds by pointer or in a list of pointers, if it has a generated reader.
 func (p *pkg) inner(t ast.Expr) string {
 	if list, ok := t.(*ast.ArrayType); ok {
 		t = list.Elt
@@ -179,7 +177,7 @@ func (p *pkg) inner(t ast.Expr) string {
 	return ""
 }
 
-// isRead says whether a type is a struct that asks of json nothing but names.
+// isRead reports whether a type is a struct whose JSON tags hold only names and omitzero.
 func (p *pkg) isRead(name string) bool {
 	s := p.structs[name]
 	if s == nil || p.readers[name] {
@@ -194,7 +192,7 @@ func (p *pkg) isRead(name string) bool {
 	return true
 }
 
-// field is a field that answers fill.
+// field is a field that responses fill.
 type field struct {
 	name, member string
 	typ          ast.Expr
@@ -217,7 +215,7 @@ func jsonTag(f *ast.Field) string {
 	if f.Tag == nil {
 		return ""
 	}
-	tag, _ := strconv.Unquote(f.Tag.Value) // of a file that was parsed
+	tag, _ := strconv.Unquote(f.Tag.Value) // a parsed literal is valid
 	return reflect.StructTag(tag).Get("json")
 }
 
@@ -226,7 +224,7 @@ func (p *pkg) write() []byte {
 	slices.Sort(p.nested)
 	var b bytes.Buffer
 	b.WriteString("// Code generated by ./generate; DO NOT EDIT.\n\npackage consoleclient\n")
-	b.WriteString("\n// objects are what structs that lie in others are made of.\ntype objects struct {\n")
+	b.WriteString("\n// objects holds an allocator for each nested struct type.\ntype objects struct {\n")
 	for _, name := range p.nested {
 		fmt.Fprintf(&b, "\t%s slab[%s]\n", lowered(name), name)
 	}
@@ -248,18 +246,18 @@ func (p *pkg) write() []byte {
 	return b.Bytes()
 }
 
-// enumTemplate is the text forms of an enum: its type, and its table.
+// enumTemplate is the text of an enum's methods. Its arguments are the type and the table.
 const enumTemplate = `
-// MarshalText gives the documented name, empty for an unknown value.
+// MarshalText returns the documented name, empty for the unknown value.
 func (v %[1]s) MarshalText() ([]byte, error) { return text(%[2]s, v) }
 
-// UnmarshalJSONFrom accepts names and integers; what is not known becomes %[1]sUnknown.
+// UnmarshalJSONFrom accepts names and integers. Any other value becomes %[1]sUnknown.
 func (v *%[1]s) UnmarshalJSONFrom(d *jsontext.Decoder) error { return decodeEnum(%[2]s, v, d) }
 
 // MarshalGQL writes the name in SCREAMING_SNAKE_CASE.
 func (v %[1]s) MarshalGQL(w io.Writer) { writeGQL(%[2]s, v, w) }
 
-// UnmarshalGQL fails with fault.BadUserInput for UNKNOWN and for what is no value.
+// UnmarshalGQL fails with fault.BadUserInput for UNKNOWN and for any other text that is no value.
 func (v *%[1]s) UnmarshalGQL(input any) error { return readGQL(%[2]s, v, input) }
 `
 
@@ -272,14 +270,14 @@ func (p *pkg) writeEnums() []byte {
 	return b.Bytes()
 }
 
-// lowered gives a type's name as that of something unexported.
+// lowered returns a type's name with a lower-case initial.
 func lowered(name string) string { return strings.ToLower(name[:1]) + name[1:] }
 
-// read gives the call that reads a field.
+// read returns the call that reads a field.
 func (p *pkg) read(f field) string {
 	at := "s, &e." + f.name
 	text, texts := "readString", "readTexts"
-	if strings.HasSuffix(f.name, "ID") || f.name == "CreatedBy" || f.name == "ModifiedBy" { // users, by their ids
+	if strings.HasSuffix(f.name, "ID") || f.name == "CreatedBy" || f.name == "ModifiedBy" { // users' ids
 		text = "readID"
 	} else if strings.HasSuffix(f.name, "IDs") {
 		texts = "readIDs"
@@ -315,7 +313,7 @@ func (p *pkg) read(f field) string {
 	return fmt.Sprintf("readOther(%s)", at)
 }
 
-// isTexts says whether a type is []string.
+// isTexts reports whether a type is []string.
 func isTexts(e ast.Expr) bool {
 	list, ok := e.(*ast.ArrayType)
 	if !ok {

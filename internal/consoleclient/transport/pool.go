@@ -12,16 +12,16 @@ import (
 const (
 	dialTimeout      = 3 * time.Second
 	handshakeTimeout = 5 * time.Second
-	// sendPingAfter and pingTimeout find a silent HTTP/2 connection within 4 s. Requests on it then fail, and those that
-	// may be repeated go to a new one.
+	// sendPingAfter and pingTimeout detect a dead HTTP/2 connection within 4 s. Its requests then fail, and repeatable
+	// ones are retried on a new connection.
 	sendPingAfter = 2 * time.Second
 	pingTimeout   = 2 * time.Second
-	// defaultIdleTimeout is below the idle time of common servers, so that the client closes first.
+	// defaultIdleTimeout is shorter than the idle timeout of common servers, so that the client closes first.
 	defaultIdleTimeout = 55 * time.Second
 )
 
-// NewPool returns connections that are used again, up to idle of them per host, until nothing was sent on them for
-// idleTimeout (0: 55 s). Connections that died unnoticed are found by pings (HTTP/2) and by TCP keep-alive.
+// NewPool returns a transport that keeps up to idle unused connections per host for idleTimeout (0: 55 s). Pings
+// (HTTP/2) and TCP keep-alive detect dead connections.
 func NewPool(idle int, idleTimeout time.Duration) *http.Transport {
 	if idleTimeout <= 0 {
 		idleTimeout = defaultIdleTimeout
@@ -44,7 +44,7 @@ func NewPool(idle int, idleTimeout time.Duration) *http.Transport {
 	}
 }
 
-// proxyAnswer names the status of a proxy that refuses a CONNECT; net/http tells its text only.
+// proxyAnswer adds the status to the error of a proxy that refuses a CONNECT. net/http reports only its text.
 func proxyAnswer(_ context.Context, _ *url.URL, _ *http.Request, resp *http.Response) error {
 	if resp.StatusCode != http.StatusOK {
 		return fmt.Errorf("the proxy answers CONNECT with status %d", resp.StatusCode)

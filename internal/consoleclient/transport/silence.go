@@ -15,14 +15,15 @@ import (
 const (
 	// maxPatience is the default of Options.Silence.
 	maxPatience = 2 * time.Second
-	// secondsPause is how long no request is sent a second time after one that proved nothing: the console is slow.
+	// secondsPause is the pause without duplicates after one that found no dead connection, because the console is
+	// then slow.
 	secondsPause = 5 * time.Second
 )
 
-// silence finds HTTP/1.1 connections of a pool that swallow what is sent: HTTP/1.1 has no pings. A GET that waits too
-// long on a used connection is sent a second time, on a new one. If the second is answered first, the idle connections
-// are closed, and the other GETs that wait too long are sent again. One request at a time is sent a second time, so that
-// a slow console is asked little more.
+// silence detects dead HTTP/1.1 connections of a pool, because HTTP/1.1 has no pings. A GET that waits too long on a
+// reused connection is sent a second time on a new one. If the second is answered first, idle connections are closed
+// and other waiting GETs are sent again. Only one duplicate is in flight at a time, which limits the load on a slow
+// console.
 type silence struct {
 	base     http.RoundTripper
 	patience time.Duration // see Options.Silence
@@ -33,32 +34,33 @@ type silence struct {
 	notUntil time.Time
 }
 
-// attempt is one request on one connection. A GET may be overtaken by a second one.
+// attempt is one request on one connection. A second request may overtake a GET.
 type attempt struct {
 	silence *silence
-	req     *http.Request // in the caller's context
+	req     *http.Request // with the caller's context
 	cancel  context.CancelFunc
 
 	mu        sync.Mutex
-	connected bool // a connection was had
-	reused    bool // and had been used before
+	connected bool // the request got a connection
+	reused    bool // that connection had been used before
 	timer     *time.Timer
 	ended     bool           // the first request has ended
-	second    *http.Response // which was answered before the first
+	second    *http.Response // the response that arrived before the first
 	again     bool           // the connection is dead
-	probe     chan struct{}  // closed when the second request has ended; nil: there is none
+	probe     chan struct{}  // closed when the second request has ended; nil: none
 	stopProbe context.CancelFunc
 }
 
-// errSilent says that a GET waited on a connection that is dead, and may be sent again.
+// errSilent reports that a GET's connection is dead and that the GET may be sent again.
 var errSilent = errors.New("the connection is dead")
 
-// pingLost says that an HTTP/2 connection answered no ping. net/http does not export its error.
+// pingLost reports whether an HTTP/2 connection did not answer a ping. net/http does not export its error, so the
+// text is compared.
 func pingLost(err error) bool {
 	return err != nil && strings.Contains(err.Error(), "http2: client connection lost")
 }
 
-// send sends a request once. The answer's body must be closed.
+// send sends a request once. The caller must close the response body.
 func (s *silence) send(req *http.Request) (*http.Response, *attempt, error) {
 	ctx, cancel := context.WithCancel(req.Context())
 	a := &attempt{silence: s, req: req, cancel: cancel}
@@ -73,7 +75,7 @@ func (s *silence) send(req *http.Request) (*http.Response, *attempt, error) {
 	return resp, a, nil
 }
 
-// gotConn is told of the connection that a request is sent on; a request may have several.
+// gotConn records the connection of a request. A request may have several.
 func (a *attempt) gotConn(info httptrace.GotConnInfo) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -82,7 +84,7 @@ func (a *attempt) gotConn(info httptrace.GotConnInfo) {
 		return
 	}
 	if c, ok := info.Conn.(interface{ ConnectionState() tls.ConnectionState }); ok && c.ConnectionState().NegotiatedProtocol == "h2" {
-		return // which has pings
+		return // HTTP/2 has pings
 	}
 	patience := a.silence.patience
 	if deadline, ok := a.req.Context().Deadline(); ok {
@@ -91,7 +93,7 @@ func (a *attempt) gotConn(info httptrace.GotConnInfo) {
 	a.timer = time.AfterFunc(patience, func() { a.silence.suspect(a) })
 }
 
-// end takes what the first request came to, and returns what the attempt comes to.
+// end takes the result of the first request and returns the result of the attempt.
 func (a *attempt) end(resp *http.Response, err error) (*http.Response, error) {
 	a.mu.Lock()
 	probe := a.probe
@@ -106,7 +108,7 @@ func (a *attempt) end(resp *http.Response, err error) (*http.Response, error) {
 	}
 	a.mu.Unlock()
 	if err != nil && probe != nil {
-		<-probe // which may still be answered; it ends with the caller's context
+		<-probe // may still succeed; it ends with the caller's context
 	}
 	a.silence.forget(a)
 	a.mu.Lock()
@@ -115,7 +117,7 @@ func (a *attempt) end(resp *http.Response, err error) (*http.Response, error) {
 	switch {
 	case a.second != nil:
 		if err == nil {
-			_ = resp.Body.Close() // the second was as good
+			_ = resp.Body.Close() // the second response is used
 		}
 		return a.second, nil
 	case a.again && err != nil && a.req.Context().Err() == nil:
@@ -124,7 +126,7 @@ func (a *attempt) end(resp *http.Response, err error) (*http.Response, error) {
 	return resp, err
 }
 
-// suspect is called when a GET has waited too long.
+// suspect handles a GET that has waited too long.
 func (s *silence) suspect(a *attempt) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -146,7 +148,7 @@ func (s *silence) suspect(a *attempt) {
 	go s.sendSecond(ctx, a)
 }
 
-// sendSecond sends a GET a second time, on a new connection.
+// sendSecond sends a GET a second time on a new connection.
 func (s *silence) sendSecond(ctx context.Context, a *attempt) {
 	closeIdle(s.base)
 	resp, err := s.base.RoundTrip(a.req.WithContext(ctx))
@@ -160,7 +162,7 @@ func (s *silence) sendSecond(ctx context.Context, a *attempt) {
 	if !dead {
 		a.stopProbe()
 		if err == nil {
-			_ = resp.Body.Close() // the first was answered before
+			_ = resp.Body.Close() // the first response arrived earlier
 		}
 	}
 	s.mu.Lock()
@@ -182,7 +184,7 @@ func (s *silence) sendSecond(ctx context.Context, a *attempt) {
 	close(a.probe)
 	if dead {
 		closeIdle(s.base)
-		a.cancel() // the first request
+		a.cancel() // ends the first request
 	}
 }
 
@@ -198,8 +200,8 @@ func (s *silence) forget(a *attempt) {
 	delete(s.waiting, a)
 }
 
-// timedOut closes the pool's idle connections where a request timed out on one that was used before: the others may be
-// as dead.
+// timedOut closes the pool's idle connections if a request timed out on a reused connection, because the others may
+// be dead, too.
 func (a *attempt) timedOut(err error) {
 	if !errors.Is(err, context.DeadlineExceeded) {
 		return
@@ -212,8 +214,8 @@ func (a *attempt) timedOut(err error) {
 	}
 }
 
-// used says whether a connection was had that had been used before, or that was had in time and gave no answer in time:
-// its failure says nothing of new ones.
+// used reports whether the failure says nothing about new connections. The request had a reused connection, or had a
+// connection in time but no response.
 func (a *attempt) used() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -226,7 +228,7 @@ func closeIdle(rt http.RoundTripper) {
 	}
 }
 
-// attemptBody is an answer's body.
+// attemptBody is the body of the response to the first request.
 type attemptBody struct {
 	io.ReadCloser
 	attempt *attempt
@@ -237,7 +239,7 @@ func (b *attemptBody) Read(p []byte) (int, error) {
 	if err != nil {
 		b.attempt.timedOut(err)
 	}
-	return n, err //nolint:wrapcheck // as io.Reader's
+	return n, err //nolint:wrapcheck // returned as io.Reader requires
 }
 
 func (b *attemptBody) Close() error {
@@ -245,7 +247,7 @@ func (b *attemptBody) Close() error {
 	return b.ReadCloser.Close()
 }
 
-// secondBody is the body of an answer to a second request.
+// secondBody is the body of the response to the second request.
 type secondBody struct {
 	io.ReadCloser
 	cancel context.CancelFunc

@@ -1,5 +1,5 @@
-// Package transport is how a request gets to the console and back: pooled connections, a bound on how many requests are
-// under way, and a few careful retries.
+// Package transport sends requests to the console. It pools connections, bounds the requests in flight, and retries a
+// few of them.
 package transport
 
 import (
@@ -16,46 +16,45 @@ import (
 	"github.com/consoleql/consoleql/internal/budget"
 )
 
-// Options are what New makes a transport of.
+// Options configures New.
 type Options struct {
-	// Concurrency bounds the requests under way, from sending to the close of the answer's body; further ones wait for as
-	// long as their context allows. 0: 256.
+	// Concurrency bounds the requests in flight, from sending to the close of the response body. Further requests wait
+	// until their context ends. 0: 256.
 	Concurrency int
-	// Retries is how often a request is repeated at most. 0: 2; negative: never.
+	// Retries is the maximum number of retries per request. 0: 2; negative: none.
 	Retries int
-	// Backoff is the longest wait before the first retry, doubled for each further one; the wait is random below that.
-	// 0: 100 ms.
+	// Backoff is the maximum wait before the first retry; it doubles for each further one. The actual wait is random
+	// below that. 0: 100 ms.
 	Backoff time.Duration
-	// Uncompressed asks for no compressed answers, and sends no header about it.
+	// Uncompressed disables compressed responses and sends no Accept-Encoding header.
 	Uncompressed bool
-	// IdleTimeout is how long a connection that is not used is kept. 0: 55 s.
+	// IdleTimeout is how long an unused connection stays open. 0: 55 s.
 	IdleTimeout time.Duration
-	// Silence is how long a GET waits on a used HTTP/1.1 connection, half of its deadline at most, before it is sent a
-	// second time on a new one. 0: 2 s.
+	// Silence is how long a GET waits on a reused HTTP/1.1 connection before it is sent again on a new one. It is at
+	// most half of the time to the deadline. 0: 2 s.
 	Silence time.Duration
-	// Log, if not nil, is told of connections that cannot be made, and of answers.
+	// Log, if not nil, receives connection failures and responses.
 	Log ConnectionLog
-	// Base carries single attempts. nil: NewPool, which keeps Concurrency idle connections per host.
+	// Base sends single attempts. nil: NewPool, which keeps Concurrency idle connections per host.
 	Base http.RoundTripper
 }
 
-// ConnectionLog is told of a host's connections. It is called concurrently.
+// ConnectionLog receives the state of a host's connections. It is called concurrently.
 type ConnectionLog interface {
-	// Failed is told of a connection that could not be made, or was lost before it was answered for the first time.
+	// Failed reports a connection that could not be opened, or that was lost before its first response.
 	Failed(host string, err error)
-	// Connected is told of each answer.
+	// Connected reports a response.
 	Connected(host string)
 }
 
-// New makes a transport.
+// New creates a transport.
 //
-// A GET, or a request under Repeatable, is retried where the connection failed or the answer is 502, 503 or 504
-// without a Retry-After. Whatever else is retried only where it
-// was certainly never sent, because there was no connection, and its body can be had again. All retries together are
-// held to a fifth of the requests, so that a console in trouble is not asked three times as much.
+// It retries a GET, or a request under Repeatable, if the connection failed or the status is 502, 503 or 504 without
+// a Retry-After. It retries any other request only if there was no connection to send it on and its body can be sent
+// again. Retries are limited to a fifth of the requests, which spares a failing console.
 //
-// Redirects are the http.Client's to follow or not. The transport keeps no cookies. Its CloseIdleConnections closes what
-// no request is using.
+// The http.Client decides about redirects. The transport keeps no cookies. Its CloseIdleConnections closes
+// connections that no request uses.
 func New(o Options) http.RoundTripper {
 	if o.Concurrency <= 0 {
 		o.Concurrency = 256
@@ -88,19 +87,19 @@ func New(o Options) http.RoundTripper {
 type transport struct {
 	base    http.RoundTripper
 	silence silence
-	log     ConnectionLog // nil: nobody is told
+	log     ConnectionLog // nil: no log
 	slots   chan struct{}
 	retries int
 	backoff time.Duration
 	budget  retryBudget
 }
 
-// CloseIdleConnections closes the connections that no request is using; http.Client calls it.
+// CloseIdleConnections closes connections that no request uses; http.Client calls it.
 func (t *transport) CloseIdleConnections() {
 	closeIdle(t.base)
 }
 
-// RoundTrip sends a request, as http.RoundTripper says.
+// RoundTrip implements http.RoundTripper.
 func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	ctx := req.Context()
 	select {
@@ -127,9 +126,9 @@ func (t *transport) attempts(ctx context.Context, req *http.Request) (*http.Resp
 		}
 		next, again := rewind(req)
 		if again != nil || !backoff.Wait(ctx, backoff.FullJitter(backoff.Exponential(t.backoff, math.MaxInt64, attempt))) {
-			return resp, err // which says more than why there is no further attempt
+			return resp, err // the first error explains more than the failed retry
 		}
-		if budget.FromContext(ctx).Send(false) != nil { // a retry is one more call of its operation
+		if budget.FromContext(ctx).Send(false) != nil { // a retry counts as one more call of its operation
 			return resp, err
 		}
 		if resp != nil {
@@ -139,8 +138,8 @@ func (t *transport) attempts(ctx context.Context, req *http.Request) (*http.Resp
 	}
 }
 
-// once sends a request, and a GET whose connection proves to be dead a second time. That needs no budget: nobody listens
-// at the other end.
+// once sends a request, and sends a GET a second time if its connection is dead. The second time needs no retry
+// budget, because a dead connection puts no load on the console.
 func (t *transport) once(req *http.Request) (*http.Response, error) {
 	resp, a, err := t.silence.send(req)
 	if errors.Is(err, errSilent) || req.Method == http.MethodGet && pingLost(err) && req.Context().Err() == nil {
@@ -162,7 +161,7 @@ func (t *transport) once(req *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
-// retriable reports whether a request may be sent again after what became of it.
+// retriable reports whether a request may be retried after its result.
 func retriable(ctx context.Context, req *http.Request, resp *http.Response, err error) bool {
 	if ctx.Err() != nil {
 		return false
@@ -177,26 +176,26 @@ func retriable(ctx context.Context, req *http.Request, resp *http.Response, err 
 	}
 	switch resp.StatusCode {
 	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
-		return resp.Header.Get("Retry-After") == "" // who asks to be left alone, is
+		return resp.Header.Get("Retry-After") == "" // a Retry-After is followed
 	}
 	return false
 }
 
 type repeatableKey struct{}
 
-// Repeatable returns a context whose requests have no effect that matters when they are repeated, whatever their method.
+// Repeatable returns a context whose requests may be repeated whatever their method, because repeating has no effect.
 func Repeatable(ctx context.Context) context.Context {
 	return context.WithValue(ctx, repeatableKey{}, true)
 }
 
-// repeatable says whether a request may be sent again that may have been received.
+// repeatable reports whether a request may be sent again after the server may have received it.
 func repeatable(req *http.Request) bool {
 	return req.Method == http.MethodGet || req.Context().Value(repeatableKey{}) != nil
 }
 
 var errNotRepeatable = errors.New("the request's body cannot be had again")
 
-// rewind returns the request as it was before it was sent.
+// rewind returns the request with its body at the start.
 func rewind(req *http.Request) (*http.Request, error) {
 	if req.Body == nil || req.Body == http.NoBody {
 		return req, nil
@@ -213,19 +212,19 @@ func rewind(req *http.Request) (*http.Request, error) {
 	return next, nil
 }
 
-// discard reads a short body to its end, so that its connection can be used again.
+// discard reads a short body to its end so that its connection can be reused.
 func discard(body io.ReadCloser) {
-	_, _ = io.CopyN(io.Discard, body, 64<<10) // for the connection's sake only
-	_ = body.Close()                          // the answer is not wanted
+	_, _ = io.CopyN(io.Discard, body, 64<<10) // only to reuse the connection
+	_ = body.Close()                          // the response is not used
 }
 
 func closeBody(req *http.Request) {
 	if req.Body != nil {
-		_ = req.Body.Close() // as RoundTripper must, whatever it says
+		_ = req.Body.Close() // required of a RoundTripper in all cases
 	}
 }
 
-// slottedBody gives its slot back when it is closed.
+// slottedBody releases its concurrency slot on Close.
 type slottedBody struct {
 	io.ReadCloser
 	release func()
@@ -236,8 +235,7 @@ func (b *slottedBody) Close() error {
 	return b.ReadCloser.Close()
 }
 
-// The budget of retries: each request earns a fifth of a retry, up to a limit, and a quiet process has a few to begin
-// with.
+// The retry budget: each request earns a fifth of a retry up to a ceiling. An idle process starts with a few.
 const (
 	budgetShare   = 0.2
 	budgetFloor   = 10
