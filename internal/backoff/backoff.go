@@ -19,7 +19,7 @@ func Exponential(initial, limit time.Duration, n int) time.Duration {
 	return delay
 }
 
-// FullJitter returns a random duration in [0, d), or 0 where d is not positive: callers that
+// FullJitter returns a random duration in [0, d), or d if that is not positive. Callers that
 // failed together spread over all of d.
 func FullJitter(d time.Duration) time.Duration { return Jitter(d, 1) }
 
@@ -28,8 +28,8 @@ func Jitter(d time.Duration, share float64) time.Duration {
 	return d - time.Duration(rand.Float64()*share*float64(max(d, 0))) //nolint:gosec // spreads attempts, protects no secret
 }
 
-// Spread returns d plus or minus a random part, of at most the given share of d: what repeats
-// at the same rate does not stay in step. The share is in [0, 1].
+// Spread returns d plus or minus a random part, of at most the given share of d. It keeps
+// tasks with the same interval from running in step. The share is in [0, 1].
 func Spread(d time.Duration, share float64) time.Duration {
 	half := time.Duration(share * float64(max(d, 0)))
 	return d - half + FullJitter(2*half)

@@ -19,65 +19,66 @@ import (
 	"github.com/consoleql/consoleql/internal/trail"
 )
 
-// OperationCacheOptions are what Answers are made of.
+// OperationCacheOptions are the parameters of an OperationCache.
 type OperationCacheOptions struct {
 	// Schema is the version of the schema, such as its text.
 	Schema string
-	// Validity says what has become of what an answer was made of; required.
+	// Validity tells which answers are still valid; required.
 	Validity Validity
-	// Accepted says whether the principal in ctx may still be answered without asking
-	// anybody; nil: always. It is not asked for service accounts, which do not end.
+	// Accepted returns an error if the principal in ctx must not be answered from the cache;
+	// nil: every principal is answered. It is not called for service accounts, which do not
+	// expire.
 	Accepted func(ctx context.Context) error
 	// MaxBytes bounds the memory; default 64 MiB.
 	MaxBytes uint64
-	// Observe is told of each answer of a query by this cache; nil: nobody.
+	// Observe is told of each answer of a query by this cache; it may be nil.
 	Observe func(CacheSource)
 	// Logger is told of panics; default: discarded.
 	Logger *slog.Logger
 }
 
-// Validity is what *responsecache.Cache says of what depends on its answers.
+// Validity is the part of *responsecache.Cache that tells whether dependencies still hold.
 type Validity interface {
-	// Valid says that what depends on d may be given to anybody who asks now.
+	// Valid reports whether an answer with the dependency may be given to any request.
 	Valid(d responsecache.Dependency) bool
-	// Current says the same to those who asked while it was made.
+	// Current reports the same for requests that came while the answer was made.
 	Current(d responsecache.Dependency) bool
-	// Overtaken says that what depends on d was outdated for what is newer, of which somebody
-	// may have been told.
+	// Overtaken reports whether a refresh has ended something that d depends on. Somebody may
+	// have been told newer data then.
 	Overtaken(d responsecache.Dependency) bool
-	// Outdate makes what carries the tags a thing of the past, on all replicas, but for what
-	// was read for of.
+	// Outdate expires entries with the tags on all replicas, except those loaded for the
+	// refresh.
 	Outdate(ctx context.Context, of responsecache.RefreshID, tags ...string) error
 }
 
 // CacheSource is where the answer of a query came from.
 type CacheSource string
 
-// The sources.
+// The values of CacheSource.
 const (
-	AnswerHit      CacheSource = "hit"      // kept from an earlier request
-	AnswerShared   CacheSource = "shared"   // made for an identical request that was under way
-	AnswerExecuted CacheSource = "executed" // made for this request
+	AnswerHit      CacheSource = "hit"      // from an earlier request
+	AnswerShared   CacheSource = "shared"   // from an identical request under way
+	AnswerExecuted CacheSource = "executed" // executed for this request
 )
 
-// OperationCache keeps the answers of whole queries: those that were made of nothing but what
-// the response cache keeps, for as long as all of that is valid. It lets identical
-// queries under way share one execution. It is safe for concurrent use.
+// OperationCache keeps the answers of whole queries that were made of cached reads only. An
+// answer is valid while all of these reads are. Identical queries under way share one
+// execution. It is safe for concurrent use.
 type OperationCache struct {
 	opts   OperationCacheOptions
-	schema [sha256.Size]byte // the hash of its version
+	schema [sha256.Size]byte // the hash of Options.Schema
 	kept   *otter.Cache[answerKey, *answer]
-	// queries are the documents known to be queries: nothing else is ever shared.
+	// queries are the documents known to be queries. No other document is shared.
 	queries *otter.Cache[documentKey, struct{}]
 	encoder *encoder
 	flights flight.Group[answerKey, *answer]
 }
 
-// knownDocuments bounds how many documents are known to be queries; one that is
-// forgotten is executed alone once more.
+// knownDocuments bounds the known queries. One that is forgotten is executed without sharing
+// once.
 const knownDocuments = 10_000
 
-// NewOperationCache returns Answers that keep nothing yet; Close ends them.
+// NewOperationCache returns an empty OperationCache; Close ends it.
 func NewOperationCache(o OperationCacheOptions) (*OperationCache, error) {
 	if o.MaxBytes == 0 {
 		o.MaxBytes = 64 << 20
@@ -91,7 +92,7 @@ func NewOperationCache(o OperationCacheOptions) (*OperationCache, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	onCaller := func(task func()) { task() } // whoever starts goroutines must be able to wait for them
+	onCaller := func(task func()) { task() } // no goroutine outlives the cache
 	kept, err := otter.New(&otter.Options[answerKey, *answer]{
 		MaximumWeight: o.MaxBytes,
 		Weigher:       func(_ answerKey, a *answer) uint32 { return a.weight() },
@@ -115,7 +116,8 @@ func NewOperationCache(o OperationCacheOptions) (*OperationCache, error) {
 	return &OperationCache{opts: o, schema: sha256.Sum256([]byte(o.Schema)), kept: kept, queries: queries, encoder: encoder}, nil
 }
 
-// Close waits for what is under way, which ends with its clients, and frees the memory.
+// Close waits for the executions under way, which end with their clients, and frees the
+// memory.
 func (a *OperationCache) Close() {
 	a.flights.Wait()
 	a.kept.StopAllGoroutines()
@@ -123,19 +125,19 @@ func (a *OperationCache) Close() {
 	a.kept.InvalidateAll()
 }
 
-// overtaken says that what depends on d was outdated for what is newer, of which somebody may have been told.
+// overtaken reports whether a refresh has ended something that d depends on.
 func (a *OperationCache) overtaken(d responsecache.Dependency) bool {
 	return a.opts.Validity.Overtaken(d)
 }
 
-// before returns the transport that answers from what is kept, and else by t. persisted are
-// the texts of automatic persisted queries: who sends one with its hash is answered from what
-// is kept, too, and will send the hash alone.
+// before returns a transport that answers from the cache, and otherwise by t. persisted has
+// the texts of automatic persisted queries. A query with its hash is registered there even if
+// the cache answers it.
 func (a *OperationCache) before(t graphql.Transport, persisted documents[string]) graphql.Transport {
 	return cachingTransport{a, t, persisted}
 }
 
-// cachingTransport is a transport whose answers are kept.
+// cachingTransport is a transport with a cache in front.
 type cachingTransport struct {
 	*OperationCache
 	graphql.Transport
@@ -147,7 +149,7 @@ func (k cachingTransport) Do(w http.ResponseWriter, r *http.Request, exec graphq
 	ctx := r.Context()
 	p, ok := parametersOf(ctx)
 	if !ok {
-		k.Transport.Do(w, r, exec) // which says what is wrong
+		k.Transport.Do(w, r, exec) // it answers with the error
 		return
 	}
 	e := k.cacheRequest(ctx, p, r.Header, answerType(r))
@@ -158,7 +160,7 @@ func (k cachingTransport) Do(w http.ResponseWriter, r *http.Request, exec graphq
 	k.answer(e).write(w, r, k.encoder) //nolint:contextcheck // e has the request's
 }
 
-// answer answers from what is kept, by an execution under way, or by one of its own.
+// answer answers from the cache, by an execution under way, or by a new one.
 func (a *OperationCache) answer(e *cacheRequest) *answer {
 	if e.noCache || e.bypass {
 		return a.run(e.ctx, e)
@@ -173,19 +175,19 @@ func (a *OperationCache) answer(e *cacheRequest) *answer {
 	return a.run(e.ctx, e)
 }
 
-// hit is the kept answer, if it may be given.
+// hit returns the cached answer, if it may be given.
 func (a *OperationCache) hit(ctx context.Context, key answerKey) (*answer, bool) {
 	found, ok := a.kept.GetIfPresent(key)
 	if !ok || !a.valid(found) {
 		return nil, false
 	}
 	if p := principal.FromContext(ctx); p.Name() != "" && p.Kind() != principal.Service && a.opts.Accepted(ctx) != nil {
-		return nil, false // the execution will say why
+		return nil, false // the execution returns the error
 	}
 	return found, true
 }
 
-// valid says whether an answer may be given to anybody who asks now.
+// valid reports whether an answer may be given to any request.
 func (a *OperationCache) valid(made *answer) bool {
 	return made.constant || a.opts.Validity.Valid(made.dependency)
 }
@@ -210,7 +212,7 @@ func (a *OperationCache) share(e *cacheRequest) *answer {
 	return made
 }
 
-// run executes the request, and keeps the answer if it may be given again.
+// run executes the request, and caches the answer if that is allowed.
 func (a *OperationCache) run(ctx context.Context, e *cacheRequest) *answer {
 	wish := trail.ReadOptions{Refresh: e.noCache, Batches: trail.TraceModeOf(ctx) != trail.Untraced}
 	if e.noCache {
@@ -238,12 +240,12 @@ func (a *OperationCache) run(ctx context.Context, e *cacheRequest) *answer {
 	return made
 }
 
-// outdateTimeout bounds how long an answer that was asked for anew waits until nobody is
-// given an older one. Replicas that hang have lost their leases by then (responsecache).
+// outdateTimeout bounds how long a refreshed answer waits until no replica gives an older one.
+// Replicas that hang have lost their leases by then.
 const outdateTimeout = 1500 * time.Millisecond
 
-// outdate sees to it that what was read for of is followed by nothing older, be it of
-// another page of the same list or by another replica.
+// outdate expires what is older than the refresh: other pages of the same list, on all
+// replicas.
 func (a *OperationCache) outdate(ctx context.Context, of responsecache.RefreshID, tags []string) {
 	if len(tags) == 0 {
 		return
@@ -255,8 +257,8 @@ func (a *OperationCache) outdate(ctx context.Context, of responsecache.RefreshID
 	}
 }
 
-// record executes and takes down what is answered. A panic is an answer, too: it may
-// be on a goroutine that nobody else guards.
+// record executes the request and records the response. It recovers panics, since no other
+// function on this goroutine does.
 func (a *OperationCache) record(ctx context.Context, e *cacheRequest) (made *answer) {
 	rec := &responseRecorder{header: make(http.Header)}
 	defer func() {
@@ -269,7 +271,7 @@ func (a *OperationCache) record(ctx context.Context, e *cacheRequest) (made *ans
 	return rec.answer()
 }
 
-// responseRecorder takes down a response.
+// responseRecorder records a response.
 type responseRecorder struct {
 	header http.Header
 	status int

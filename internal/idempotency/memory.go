@@ -10,36 +10,37 @@ import (
 	"github.com/consoleql/consoleql/internal/fault"
 )
 
-// MemoryOptions bound a Memory.
+// MemoryOptions are the parameters of a Memory.
 type MemoryOptions struct {
-	// MaxEntries is how many records are kept; default 100,000. A record that is
-	// still good is never dropped for a new one, which would let its call start
-	// twice: beyond the bound, new claims fail with RATE_LIMITED.
+	// MaxEntries is the number of records; default 100,000. A record that is still valid is
+	// never dropped for a new one, since its call could start twice. Beyond the limit, new
+	// claims fail with RATE_LIMITED.
 	MaxEntries int
-	// MaxBytes is how many bytes of results are kept together; default 64 MiB. A
-	// result beyond it counts as too large to keep.
+	// MaxBytes bounds the bytes of all results; default 64 MiB. A result beyond it counts as
+	// too large to keep.
 	MaxBytes int
 	// Now is the clock of leases and retention; default time.Now.
 	Now func() time.Time
 }
 
-// state is where a kept record stands.
+// state is the state of a record.
 type state string
 
-// The states, as a Redis record spells them too.
+// The states, as in Redis.
 const (
-	// pending: the owner runs, as far as its lease tells.
+	// pending: the owner runs, according to its lease.
 	pending state = "pending"
-	// lapsed: the owner's lease ran out; the owner may still speak.
+	// lapsed: the owner's lease ran out. The owner may still finish.
 	lapsed state = "lapsed"
-	// done: the owner said Completed.
+	// done: the owner finished with Completed.
 	done state = "done"
-	// oversized: the owner said Completed, and the result was too large to keep.
+	// oversized: the owner finished with Completed, and the result was too large to keep.
 	oversized state = "oversized"
-	// lost: the owner said Unknown.
+	// lost: the owner finished with Unknown.
 	lost state = "lost"
-	// free: the owner said NotStarted. It is kept for a lease, against what that
-	// owner sent earlier and arrives later; to everyone else it is not there.
+	// free: the owner finished with NotStarted. The record is kept for a lease, so that
+	// earlier messages of the owner that arrive later change nothing. Other claimants do not
+	// see it.
 	free state = "free"
 )
 
@@ -76,7 +77,7 @@ func NewMemory(o MemoryOptions) *Memory {
 	return &Memory{opts: o, entries: make(map[string]*entry)}
 }
 
-// Claim implements Store. It fails with RATE_LIMITED when the memory is full.
+// Claim implements Store. It fails with RATE_LIMITED if the memory is full.
 func (m *Memory) Claim(_ context.Context, r Record) (Claim, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -135,7 +136,7 @@ func (m *Memory) Finish(_ context.Context, r Record, end End) (bool, error) {
 	case e.owner != r.Owner:
 		return false, nil
 	case e.state != pending && e.state != lapsed:
-		// An answer that got lost: the same word again is no news.
+		// A repeated message, as after a lost answer, is no error.
 		return e.state == to || e.state == oversized && to == done, nil
 	}
 	if to == free {
@@ -155,7 +156,7 @@ func (m *Memory) Finish(_ context.Context, r Record, end End) (bool, error) {
 	return true, nil
 }
 
-// state is where a record stands after its owner's last word.
+// state is the state of a record that its owner has finished.
 func (e End) state() state {
 	switch {
 	case e.Outcome == NotStarted:
@@ -169,8 +170,8 @@ func (e End) state() state {
 	}
 }
 
-// entry is what the claimant sees of a record: nothing, too, where another owner
-// has given it up. The caller has m.mu.
+// entry returns the record as the claimant sees it. It is nil if another owner has given the
+// record up. The caller holds m.mu.
 func (m *Memory) entry(r Record) *entry {
 	e := m.entries[r.ID]
 	if e != nil && e.state == free && e.owner != r.Owner {
@@ -179,7 +180,7 @@ func (m *Memory) entry(r Record) *entry {
 	return e
 }
 
-// hold makes the record pending and the claimant's. The caller has m.mu.
+// hold makes the record pending for the claimant. The caller holds m.mu.
 func (m *Memory) hold(r Record, now time.Time) *entry {
 	e := m.entries[r.ID]
 	if e == nil {
@@ -191,7 +192,7 @@ func (m *Memory) hold(r Record, now time.Time) *entry {
 	return e
 }
 
-// keep sets when the entry is forgotten. The caller has m.mu.
+// keep sets when the entry expires. The caller holds m.mu.
 func (m *Memory) keep(e *entry, until time.Time) {
 	e.expires = until
 	if e.index < 0 {
@@ -201,7 +202,7 @@ func (m *Memory) keep(e *entry, until time.Time) {
 	heap.Fix(&m.expiry, e.index)
 }
 
-// sweep forgets what has expired and returns the time. The caller has m.mu.
+// sweep removes expired entries, and returns the time. The caller holds m.mu.
 func (m *Memory) sweep() time.Time {
 	now := m.opts.Now()
 	for len(m.expiry) > 0 && !now.Before(m.expiry[0].expires) {
@@ -213,7 +214,7 @@ func (m *Memory) sweep() time.Time {
 	return now
 }
 
-// expiry is the heap of entries by the time at which they are forgotten.
+// expiry is the heap of entries by the time at which they expire.
 type expiry []*entry
 
 // Len implements heap.Interface.

@@ -12,10 +12,9 @@ import (
 // DefaultPrefix begins the names of the records in Redis.
 const DefaultPrefix = "consoleql:idem:"
 
-// Redis is the Store that replicas share: one hash per record, with an expiry,
-// under a name whose hash tag keeps it in one slot of a Cluster. Leases run on
-// the server's clock, so that replicas need not agree on the time. It is safe
-// for concurrent use.
+// Redis is the Store that replicas share. A record is a hash with an expiry. The hash tag in
+// its name keeps it in one slot of Redis Cluster. Leases run on the server's clock, so that
+// replicas need not agree on the time. It is safe for concurrent use.
 type Redis struct {
 	client               redis.UniversalClient
 	prefix               string
@@ -23,10 +22,9 @@ type Redis struct {
 	replication          replicationTracker
 }
 
-// NewRedis returns a Store in the client's Redis (7 or newer, or a compatible
-// server). An empty prefix stands for DefaultPrefix. The client should have
-// ContextTimeoutEnabled set, so that a server that hangs is given up in time; it
-// stays the caller's to close.
+// NewRedis returns a Store in the client's Redis (version 7, or a compatible server). An empty
+// prefix stands for DefaultPrefix. The client's option ContextTimeoutEnabled should be set, so
+// that commands to a hanging server end in time. The caller closes the client.
 func NewRedis(client redis.UniversalClient, prefix string) *Redis {
 	if prefix == "" {
 		prefix = DefaultPrefix
@@ -39,8 +37,8 @@ func NewRedis(client redis.UniversalClient, prefix string) *Redis {
 	}
 }
 
-// The scripts, the twins of Memory's methods. All are given owner, input, lease and
-// retention (milliseconds), and finish the state and the result beside.
+// The scripts do the same as Memory's methods. Their arguments are owner, input, lease and
+// retention (milliseconds). finish also takes the state and the result.
 const (
 	scriptHead = `
 local key, me, input, lease, retention = KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4]
@@ -58,8 +56,8 @@ end
 -- begun is recorded to its end all the same.
 local function go_on() redis.call('PEXPIRE', key, retention) end
 `
-	// scriptClaim says of a claim that succeeded how many replicas the server has, and which
-	// server it is.
+	// scriptClaim also returns, for a claim that succeeded, the number of the server's
+	// replicas and the server's run id.
 	scriptClaim = `
 local function claimed()
   hold()
@@ -111,7 +109,7 @@ func (s *Redis) Claim(ctx context.Context, r Record) (Claim, error) {
 	return claimStatus(got)
 }
 
-// claimStatus is what the script says.
+// claimStatus reads the script's answer.
 func claimStatus(got []string) (Claim, error) {
 	if len(got) == 0 {
 		return Claim{}, errors.New("idempotency: claim a record: no standing in the answer")
@@ -158,15 +156,15 @@ func (s *Redis) Finish(ctx context.Context, r Record, end End) (bool, error) {
 	return held, nil
 }
 
-// keys is the one key of a record.
+// keys returns the one key of a record.
 func (s *Redis) keys(r Record) []string { return []string{s.prefix + "{" + r.ID + "}"} }
 
-// arguments are those that every script takes.
+// arguments returns the arguments of all scripts.
 func arguments(r Record) []any {
 	return []any{r.Owner, r.Input, milliseconds(r.Lease), milliseconds(r.Retention)}
 }
 
-// milliseconds rounds up, as an expiry of 0 would delete a record.
+// milliseconds rounds up, since an expiry of 0 would delete a record.
 func milliseconds(d time.Duration) int64 {
 	return max(1, int64((d+time.Millisecond-1)/time.Millisecond))
 }

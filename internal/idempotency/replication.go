@@ -12,30 +12,30 @@ import (
 )
 
 const (
-	// ackWait is how long a replica may take to have a claim.
+	// ackWait is how long a replica may take to acknowledge a claim.
 	ackWait = 500 * time.Millisecond
-	// failoverGrace is how long a master is not believed after it has lost its replicas: they may
-	// have another one, of which clients hear within seconds.
+	// failoverGrace is how long a master that has lost its replicas is not trusted. There may
+	// be a new master, of which clients hear within seconds.
 	failoverGrace = 10 * time.Second
-	// reload is how long a client takes to hear where a slot is now.
+	// reload is how long a client takes to learn where a slot is now.
 	reload = 100 * time.Millisecond
-	// forget is when a server that is asked no more is forgotten.
+	// forget is when a server that is not used any more is forgotten.
 	forget = time.Hour
 )
 
-// ErrUnreplicated says that a claim is nowhere but on a master that may not be the master any
-// more: one that hung or was cut off, and is back, answers those who have not heard of the
-// new one. Who asks again is answered by the new one, or a while later.
+// ErrUnreplicated says that a claim is only on a master that may have been replaced. A master
+// that hung or was cut off answers clients that have not heard of the new one. A retry is
+// answered by the new master, or by this one a while later.
 var ErrUnreplicated = errors.New("no replica has the claim")
 
-// replicationTracker remembers which servers had replicas, and when they had them last.
+// replicationTracker remembers which servers had replicas, and when.
 type replicationTracker struct {
 	mu   sync.Mutex
 	seen map[string]time.Time // by run id
 }
 
-// replicated says whether a server's claims are to be confirmed by a replica. It is an error
-// if they cannot be.
+// replicated reports whether a replica must acknowledge a server's claims. It is an error if
+// no replica can.
 func (m *replicationTracker) replicated(server string, replicas int, now time.Time) (bool, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -57,8 +57,8 @@ func (m *replicationTracker) replicated(server string, replicas int, now time.Ti
 	return false, nil
 }
 
-// confirm claims once more on the connection to one server, and waits until a replica has it,
-// where there is one. claimed is what the first claim was answered with.
+// confirm repeats a claim on a connection to one server, and waits until a replica has it, if
+// there is one. claimed is the answer to the first claim.
 func (s *Redis) confirm(ctx context.Context, r Record, claimed []string) ([]string, error) {
 	replicas, err := strconv.Atoi(claimed[1])
 	if err != nil {
@@ -70,7 +70,7 @@ func (s *Redis) confirm(ctx context.Context, r Record, claimed []string) ([]stri
 	}
 	got, err := s.claimReplicated(ctx, r)
 	if cluster, ok := s.client.(*redis.ClusterClient); ok && redis.HasErrorPrefix(err, "MOVED") {
-		cluster.ReloadState(ctx) // which goes on beside
+		cluster.ReloadState(ctx) // it goes on in the background
 		select {
 		case <-time.After(reload):
 			return s.claimReplicated(ctx, r)
@@ -80,7 +80,7 @@ func (s *Redis) confirm(ctx context.Context, r Record, claimed []string) ([]stri
 	return got, err
 }
 
-// claimReplicated claims a record that is the claimant's already, and waits for a replica.
+// claimReplicated repeats the claimant's own claim, and waits for a replica.
 func (s *Redis) claimReplicated(ctx context.Context, r Record) (got []string, err error) {
 	var server redis.Cmdable = s.client
 	if cluster, ok := s.client.(*redis.ClusterClient); ok {
@@ -88,7 +88,7 @@ func (s *Redis) claimReplicated(ctx context.Context, r Record) (got []string, er
 			return nil, fmt.Errorf("find the master: %w", err)
 		}
 	}
-	pipe := server.Pipeline() // WAIT is about what its own connection has written
+	pipe := server.Pipeline() // WAIT concerns the writes of its own connection
 	again := pipe.Eval(ctx, scriptHead+scriptClaim, s.keys(r), arguments(r)...)
 	acknowledged := pipe.Do(ctx, "WAIT", 1, ackWait.Milliseconds())
 	_, _ = pipe.Exec(ctx) // each command has its own error
@@ -99,7 +99,7 @@ func (s *Redis) claimReplicated(ctx context.Context, r Record) (got []string, er
 	n, err := acknowledged.Int()
 	var refused redis.Error
 	switch {
-	case errors.As(err, &refused): // a server that knows no WAIT
+	case errors.As(err, &refused): // the server does not know WAIT
 		return got, nil
 	case err != nil:
 		return nil, err

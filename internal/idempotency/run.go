@@ -15,40 +15,40 @@ import (
 )
 
 const (
-	// firstPause and maxPause bound the pauses between two looks at a record, and
-	// between two tries to write one.
+	// firstPause and maxPause bound the pauses between reads of a record, and between attempts
+	// to write one.
 	firstPause = 20 * time.Millisecond
 	maxPause   = 500 * time.Millisecond
-	// recordWait is how long the answer of a run that is over waits to be recorded.
+	// recordWait is how long the answer of a finished run waits until it is recorded.
 	recordWait = time.Second
-	// maxReleases bounds how many doubtful claims are taken back at a time. Those
-	// beyond it are left to their lease: unknown, not free.
+	// maxReleases bounds the concurrent releases of claims whose outcome is in doubt. The
+	// others expire with their lease: they become unknown, not free.
 	maxReleases = 64
 )
 
-// flightKey names what callers of one process wait for together. Another input is
-// another flight, as the store alone decides which of two inputs came first.
-type flightKey struct{ id, input string }
+// runKey names a run that callers of one process share. Another input is another run, since
+// only the store decides which of two inputs came first.
+type runKey struct{ id, input string }
 
-// flight is one call in this process and all who wait for it: first a claim, and
-// if that succeeds, a run. It is no flight.Call, because the claim ends with its first
-// caller, the run ends with none, and the first caller and the others get different answers.
-type flight struct {
-	at     flightKey
+// sharedRun is one claim in this process, the run that follows it, and the callers that wait
+// for them. It is no flight.Call: the claim ends with its first caller, the run ends with
+// none, and the first caller and the others get different answers.
+type sharedRun struct {
+	at     runKey
 	record Record
 
-	known chan struct{} // closed once own and share are set
-	kept  chan struct{} // closed once the flight needs the store no more
-	once  sync.Once     // sets own and share
-	own   answer        // for the caller who leads
-	share answer        // for everybody else
+	answered chan struct{} // closed when own and share are set
+	recorded chan struct{} // closed when the store is not needed any more
+	once     sync.Once     // sets own and share
+	own      answer        // for the first caller
+	share    answer        // for the other callers
 }
 
-// setAnswers sets the flight's answers, unless they are set.
-func (f *flight) setAnswers(own, share answer) {
+// setAnswers sets the answers, unless they are set.
+func (f *sharedRun) setAnswers(own, share answer) {
 	f.once.Do(func() {
 		f.own, f.share = own, share
-		close(f.known)
+		close(f.answered)
 	})
 }
 
@@ -56,38 +56,38 @@ func (f *flight) setAnswers(own, share answer) {
 type answer struct {
 	result []byte
 	err    error
-	again  bool // nothing was started on the caller's behalf: it may claim itself
+	retry  bool // nothing was started for the caller, which may claim by itself
 }
 
-// join returns the flight under way, or a new one for the caller to lead.
-func (k *Executor) join(at flightKey) (_ *flight, first bool) {
+// join returns the run under way, or a new one, which its first caller must claim.
+func (k *Executor) join(at runKey) (_ *sharedRun, first bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if f := k.flights[at]; f != nil {
+	if f := k.runs[at]; f != nil {
 		return f, false
 	}
-	f := &flight{
+	f := &sharedRun{
 		at: at,
 		record: Record{
 			ID: at.id, Input: at.input, Owner: newOwner(),
 			Lease: k.opts.Lease, Retention: k.opts.Retention,
 		},
-		known: make(chan struct{}),
-		kept:  make(chan struct{}),
+		answered: make(chan struct{}),
+		recorded: make(chan struct{}),
 	}
-	k.flights[at] = f
+	k.runs[at] = f
 	return f, true
 }
 
-// wait returns the flight's answer; false when ctx ended before there was one. An
-// answer waits a moment for its record, so that what a caller was told is not
-// unknown to the next one; but an answer that is known is given.
-func (f *flight) wait(ctx context.Context, first bool) (answer, bool) {
+// wait returns the answer, or false if ctx ended before there was one. It waits a moment until
+// the answer is recorded, so that the next caller does not get ErrUnknown. An answer that is
+// known is returned in any case.
+func (f *sharedRun) wait(ctx context.Context, first bool) (answer, bool) {
 	select {
-	case <-f.known:
+	case <-f.answered:
 	case <-ctx.Done():
 		select {
-		case <-f.known:
+		case <-f.answered:
 		default:
 			return answer{}, false
 		}
@@ -95,7 +95,7 @@ func (f *flight) wait(ctx context.Context, first bool) (answer, bool) {
 	timer := time.NewTimer(recordWait)
 	defer timer.Stop()
 	select {
-	case <-f.kept:
+	case <-f.recorded:
 	case <-timer.C:
 	case <-ctx.Done():
 	}
@@ -105,23 +105,23 @@ func (f *flight) wait(ctx context.Context, first bool) (answer, bool) {
 	return f.share, true
 }
 
-// complete ends a flight: whoever comes now begins another.
-func (k *Executor) complete(f *flight) {
+// complete ends a run. The next caller begins another.
+func (k *Executor) complete(f *sharedRun) {
 	k.mu.Lock()
-	delete(k.flights, f.at)
+	delete(k.runs, f.at)
 	k.mu.Unlock()
-	close(f.kept)
+	close(f.recorded)
 }
 
-// finishWith ends a flight without a run: one answer for all.
-func (k *Executor) finishWith(f *flight, a answer) {
+// finishWith ends a run that was not started, with one answer for all.
+func (k *Executor) finishWith(f *sharedRun, a answer) {
 	f.setAnswers(a, a)
 	k.complete(f)
 }
 
-// claimRecord claims the flight's record, waiting for another owner's run if there is
-// one, and starts the run if the claim succeeds.
-func (k *Executor) claimRecord(ctx context.Context, f *flight, run Run) {
+// claimRecord claims the record, waits while another owner runs, and starts the run if the
+// claim succeeds.
+func (k *Executor) claimRecord(ctx context.Context, f *sharedRun, run Run) {
 	for tries := 0; ; tries++ {
 		claim, err := k.claim(ctx, f.record)
 		if err != nil {
@@ -137,19 +137,19 @@ func (k *Executor) claimRecord(ctx context.Context, f *flight, run Run) {
 				continue
 			}
 			if ctx.Err() != nil {
-				k.finishWith(f, answer{again: true})
+				k.finishWith(f, answer{retry: true})
 			} else {
 				k.finishWith(f, answer{err: shuttingDown(fault.Unknown)})
 			}
 			return
 		default:
-			k.finishWith(f, settled(claim))
+			k.finishWith(f, finishedAnswer(claim))
 			return
 		}
 	}
 }
 
-// claimTimeout bounds a claim. What a store says later may not be so any more.
+// claimTimeout bounds a claim. A later answer of the store may be obsolete.
 const claimTimeout = time.Second
 
 func (k *Executor) claim(ctx context.Context, r Record) (Claim, error) {
@@ -158,8 +158,8 @@ func (k *Executor) claim(ctx context.Context, r Record) (Claim, error) {
 	return k.store.Claim(ctx, r)
 }
 
-// settled is the answer that a finished record gives.
-func settled(c Claim) answer {
+// finishedAnswer is the answer for a finished record.
+func finishedAnswer(c Claim) answer {
 	switch c.Status {
 	case Done:
 		return answer{result: c.Result}
@@ -174,26 +174,26 @@ func settled(c Claim) answer {
 	}
 }
 
-// unknown is the answer where nobody knows what became of the run.
+// unknown is the error if nobody knows the outcome of the run.
 func unknown() error { return failure(fault.Conflict, fault.Unknown, ErrUnknown) }
 
-// failure makes an error with a code of a text that tells the outcome.
+// failure makes an error with a code and an outcome.
 func failure(code fault.Code, outcome fault.Outcome, text error) error {
 	return &fault.Error{Code: code, Message: text.Error(), Outcome: outcome, Err: text}
 }
 
-// failClaim ends a flight whose claim failed. Nothing runs; but the claim may have
-// arrived and only its answer got lost, so it is taken back.
-func (k *Executor) failClaim(ctx context.Context, f *flight, err error) {
+// failClaim ends a run whose claim failed. Nothing runs. The claim may have succeeded with its
+// answer lost, so it is released.
+func (k *Executor) failClaim(ctx context.Context, f *sharedRun, err error) {
 	var refused *fault.Error
 	switch {
 	case errors.As(err, &refused):
 		k.finishWith(f, answer{err: err})
 		return
 	case ctx.Err() != nil:
-		k.finishWith(f, answer{again: true})
+		k.finishWith(f, answer{retry: true})
 	default:
-		k.opts.Logger.WarnContext(ctx, "idempotency: cannot claim a record, so nothing is run", "record", short(f.record), "error", err)
+		k.opts.Logger.WarnContext(ctx, "idempotency: cannot claim a record, so nothing is run", "record", shortID(f.record), "error", err)
 		k.finishWith(f, answer{err: &fault.Error{
 			Code:    fault.UpstreamUnavailable,
 			Message: "the store of idempotency keys cannot be reached, so nothing was started: ask again with the same idempotencyKey",
@@ -204,7 +204,7 @@ func (k *Executor) failClaim(ctx context.Context, f *flight, err error) {
 	k.release(ctx, f.record)
 }
 
-// release gives a record back beside everything else: nothing was run for it.
+// release gives a record back in the background, since nothing was run for it.
 func (k *Executor) release(ctx context.Context, r Record) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -220,11 +220,10 @@ func (k *Executor) release(ctx context.Context, r Record) {
 	})
 }
 
-// start lets a claimed flight run, apart from the caller who began it. For a
-// caller who has gone in the meantime, nothing is begun.
-func (k *Executor) start(ctx context.Context, f *flight, run Run) {
+// start starts a claimed run on its own goroutine. If the caller has left, it starts nothing.
+func (k *Executor) start(ctx context.Context, f *sharedRun, run Run) {
 	if ctx.Err() != nil {
-		f.setAnswers(answer{again: true}, answer{again: true})
+		f.setAnswers(answer{retry: true}, answer{retry: true})
 		k.tasks.Go(func() {
 			k.finish(ctx, f.record, End{Outcome: NotStarted})
 			k.complete(f)
@@ -238,13 +237,13 @@ func (k *Executor) start(ctx context.Context, f *flight, run Run) {
 	})
 }
 
-// run runs, keeps the lease meanwhile, and records how it ended.
-func (k *Executor) run(ctx context.Context, cancel context.CancelFunc, f *flight, run Run) {
+// run runs, renews the lease meanwhile, and records the outcome.
+func (k *Executor) run(ctx context.Context, cancel context.CancelFunc, f *sharedRun, run Run) {
 	ran := make(chan struct{})
 	var end End
 	go func() {
 		defer close(ran)
-		// Told if the run ends its goroutine instead of returning, too.
+		// These answers are set also if the run ends its goroutine.
 		own, share := answer{err: unknown()}, answer{err: unknown()}
 		defer func() { f.setAnswers(own, share) }()
 		result, outcome, err := k.call(ctx, run)
@@ -260,8 +259,8 @@ func (k *Executor) run(ctx context.Context, cancel context.CancelFunc, f *flight
 	k.finish(ctx, f.record, end)
 }
 
-// call runs, with a panic as an error. The panic's value is not told, as nobody
-// knows what is in it.
+// call runs, and turns a panic into an error. It does not tell the panic's value, which may
+// contain secrets.
 func (k *Executor) call(ctx context.Context, run Run) (result []byte, outcome Outcome, err error) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -272,12 +271,12 @@ func (k *Executor) call(ctx context.Context, run Run) (result []byte, outcome Ou
 	return run(ctx)
 }
 
-// conclude is what a run's outcome means to the record, to the caller whose run
-// it was, and to everybody else.
+// conclude returns what a run's outcome means for the record, for the first caller, and for
+// the others.
 func conclude(result []byte, outcome Outcome, err error) (end End, own, share answer) {
 	switch {
 	case outcome == Completed && err == nil:
-		// The caller's slice is the caller's; this one is read while it is stored.
+		// The caller may change its slice while this one is stored.
 		result = bytes.Clone(result)
 		end = End{Outcome: Completed, Result: result}
 		if len(result) > MaxResult {
@@ -285,7 +284,7 @@ func conclude(result []byte, outcome Outcome, err error) (end End, own, share an
 		}
 		return end, answer{result: result}, answer{result: result}
 	case outcome == NotStarted:
-		return End{Outcome: NotStarted}, answer{result: result, err: err}, answer{again: true}
+		return End{Outcome: NotStarted}, answer{result: result, err: err}, answer{retry: true}
 	case err == nil:
 		return End{Outcome: Unknown}, answer{err: unknown()}, answer{err: unknown()}
 	default:
@@ -293,12 +292,11 @@ func conclude(result []byte, outcome Outcome, err error) (end End, own, share an
 	}
 }
 
-// renew shows that the owner lives until the run is over. For a run that does not
-// end with its context it stops doing so, and returns false after a lease: then
-// its outcome counts as unknown.
+// renew renews the lease until the run is over. If a run does not end with its context, renew
+// stops, and returns false after a lease. Then the outcome counts as unknown.
 func (k *Executor) renew(ctx context.Context, cancel context.CancelFunc, r Record, ran <-chan struct{}) bool {
-	beat := r.Lease / 3
-	timer := time.NewTimer(beat)
+	interval := r.Lease / 3
+	timer := time.NewTimer(interval)
 	defer timer.Stop()
 	healthy := true
 	for {
@@ -312,16 +310,16 @@ func (k *Executor) renew(ctx context.Context, cancel context.CancelFunc, r Recor
 			return k.overrun(r, ran)
 		case <-timer.C:
 		}
-		next := beat
-		switch held, err := k.renewOnce(ctx, r, beat); {
+		next := interval
+		switch held, err := k.renewOnce(ctx, r, interval); {
 		case err != nil:
 			if healthy {
-				k.opts.Logger.WarnContext(ctx, "idempotency: cannot renew a lease", "record", short(r), "error", err)
+				k.opts.Logger.WarnContext(ctx, "idempotency: cannot renew a lease", "record", shortID(r), "error", err)
 			}
-			healthy, next = false, beat/3
+			healthy, next = false, interval/3
 		case !held:
 			if healthy {
-				k.opts.Logger.ErrorContext(ctx, "idempotency: a record under way was lost by the store and is another's now", "record", short(r))
+				k.opts.Logger.ErrorContext(ctx, "idempotency: a record under way was lost by the store and is another's now", "record", shortID(r))
 			}
 			healthy = false
 		default:
@@ -343,14 +341,14 @@ func (k *Executor) overrun(r Record, ran <-chan struct{}) bool {
 	}
 }
 
-// renewOnce renews within the time of one beat.
-func (k *Executor) renewOnce(ctx context.Context, r Record, beat time.Duration) (bool, error) {
-	ctx, cancel := context.WithTimeout(ctx, beat)
+// renewOnce renews within one interval.
+func (k *Executor) renewOnce(ctx context.Context, r Record, interval time.Duration) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, interval)
 	defer cancel()
 	return k.store.Renew(ctx, r)
 }
 
-// finish writes an owner's last word, and tries again for as long as a lease.
+// finish records an owner's outcome. It tries again for as long as a lease.
 func (k *Executor) finish(ctx context.Context, r Record, end End) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.Lease)
 	defer cancel()
@@ -358,18 +356,18 @@ func (k *Executor) finish(ctx context.Context, r Record, end End) {
 		held, err := k.store.Finish(ctx, r, end)
 		switch {
 		case err == nil && !held && end.Outcome != NotStarted:
-			k.opts.Logger.ErrorContext(ctx, "idempotency: an outcome was not recorded, as the store lost the record and it is another's now", "record", short(r))
+			k.opts.Logger.ErrorContext(ctx, "idempotency: an outcome was not recorded, as the store lost the record and it is another's now", "record", shortID(r))
 			return
 		case err == nil:
 			return
 		case !k.sleep(ctx, backoff.Exponential(firstPause, maxPause, tries-1)):
-			k.opts.Logger.ErrorContext(ctx, "idempotency: an outcome was not recorded and will count as unknown", "record", short(r), "tries", tries, "error", err)
+			k.opts.Logger.ErrorContext(ctx, "idempotency: an outcome was not recorded and will count as unknown", "record", shortID(r), "tries", tries, "error", err)
 			return
 		}
 	}
 }
 
-// sleep pauses; false when ctx ended or Close no longer waits.
+// sleep pauses. It returns false if ctx ended or Close gave up.
 func (k *Executor) sleep(ctx context.Context, d time.Duration) bool {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -377,5 +375,5 @@ func (k *Executor) sleep(ctx context.Context, d time.Duration) bool {
 	return backoff.Wait(ctx, d)
 }
 
-// short is enough of a record's name to find its lines in a log.
-func short(r Record) slog.Value { return slog.StringValue(r.ID[:min(12, len(r.ID))]) }
+// shortID is the beginning of a record's name, which finds its lines in a log.
+func shortID(r Record) slog.Value { return slog.StringValue(r.ID[:min(12, len(r.ID))]) }
