@@ -58,7 +58,7 @@ func (e cachingExecutor) DispatchOperation(ctx context.Context, op *graphql.Oper
 		}
 		answered = true
 		asked.ctx = ctx
-		return e.answers.answer(asked).response() //nolint:contextcheck // asked has it
+		return e.answers.answer(asked).response()
 	}, ctx
 }
 

@@ -157,7 +157,7 @@ func (k cachingTransport) Do(w http.ResponseWriter, r *http.Request, exec graphq
 	if e.persist != "" {
 		k.persisted.Add(ctx, e.hash, e.persist)
 	}
-	k.answer(e).write(w, r, k.encoder) //nolint:contextcheck // e has the request's
+	k.answer(e).write(w, r, k.encoder)
 }
 
 // answer answers from the cache, by an execution under way, or by a new one.

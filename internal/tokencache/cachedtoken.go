@@ -130,7 +130,7 @@ func (c *Cache) waitForRefresh(ctx context.Context, e *entry, now time.Time) (st
 		defer e.mu.Unlock()
 		return "", e.failed
 	case !joined:
-		if err := c.begin(e); err != nil { //nolint:contextcheck // a renewal serves every caller, so no single one may end it
+		if err := c.begin(e); err != nil {
 			defer e.mu.Unlock()
 			return "", err
 		}
