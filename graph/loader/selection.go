@@ -32,6 +32,7 @@ func (s Selection) Fields(typ string) []graphql.CollectedField {
 	return graphql.CollectFields(s.op, s.set, []string{typ})
 }
 
+// Below is what is selected below one of the fields.
 func (s Selection) Below(f graphql.CollectedField) Selection {
 	return Selection{op: s.op, set: f.Selections}
 }
