@@ -1,5 +1,5 @@
-// Package budget counts the console calls of one operation as they are sent, and its reads, whether a cache or the
-// console answers them.
+// Package budget counts the console calls of one operation as they are sent. It also counts its reads, whether a cache
+// or the console answers them.
 package budget
 
 import (
@@ -17,25 +17,25 @@ const readsPerCall = 5
 // ErrExceeded is the cause of each error that says that a budget is exceeded.
 var ErrExceeded = errors.New("the operation's budget is exceeded")
 
-// Budget bounds the console calls and the reads of one operation. A nil Budget bounds nothing. Once an operation asks for
-// more than its budget allows, every later call and read is refused too. A Budget is safe for concurrent use.
+// Budget bounds the console calls and the reads of one operation. A nil Budget bounds nothing. Once an operation
+// exceeds its budget, every later call and read is refused. A Budget is safe for concurrent use.
 type Budget struct {
-	limit int // console calls; 0: any number
+	limit int // console calls; 0: unlimited
 
 	mu       sync.Mutex
-	sent     int // calls
-	reserved int // calls that are certain to be made: those of a mutation's changes
+	sent     int // console calls
+	reserved int // calls that are set aside for the writes of a mutation
 
 	reads    atomic.Int64
 	exceeded atomic.Pointer[fault.Error]
 }
 
-// New returns the budget of an operation that may send so many console calls; 0: any number.
+// New returns the budget of an operation that may send the given number of console calls; 0: unlimited.
 func New(calls int) *Budget { return &Budget{limit: calls} }
 
 type contextKey struct{}
 
-// NewContext returns ctx with the budget of its operation; nil: none.
+// NewContext returns ctx with the budget of its operation. A nil budget removes the limit.
 func NewContext(ctx context.Context, b *Budget) context.Context {
 	return context.WithValue(ctx, contextKey{}, b)
 }
@@ -46,7 +46,7 @@ func FromContext(ctx context.Context) *Budget {
 	return b
 }
 
-// Err is the reason for which nothing more may be asked for; nil if something may.
+// Err returns the error that exceeded the budget, or nil.
 func (b *Budget) Err() error {
 	if b == nil {
 		return nil
@@ -57,7 +57,7 @@ func (b *Budget) Err() error {
 	return nil
 }
 
-// Send counts a call that is about to be sent, or refuses it. A write uses what was reserved first.
+// Send counts a call that is about to be sent, or refuses it. A write uses the reserved calls first.
 func (b *Budget) Send(write bool) error {
 	if b == nil {
 		return nil
@@ -76,8 +76,8 @@ func (b *Budget) Send(write bool) error {
 	return nil
 }
 
-// Admit says whether n more calls may be sent, which are counted when they are sent: of calls that belong together, none
-// is sent if not all may be.
+// Admit reports an error unless n more calls may be sent. It counts none of them; Send does. Callers use it to send all
+// calls of a group or none.
 func (b *Budget) Admit(n int) error {
 	if b == nil {
 		return nil
@@ -97,7 +97,7 @@ func (b *Budget) admit(n int) error {
 	return nil
 }
 
-// Reserve sets n calls aside for writes, in place of what was set aside before.
+// Reserve sets n calls aside for writes. It replaces an earlier reservation.
 func (b *Budget) Reserve(n int) error {
 	if b == nil {
 		return nil
@@ -111,7 +111,7 @@ func (b *Budget) Reserve(n int) error {
 	return nil
 }
 
-// Sent is how many calls were sent or are reserved.
+// Sent returns how many calls were sent or are reserved.
 func (b *Budget) Sent() int {
 	if b == nil {
 		return 0
@@ -121,7 +121,7 @@ func (b *Budget) Sent() int {
 	return b.sent + b.reserved
 }
 
-// Limit is how many calls may be sent in all; 0: any number.
+// Limit returns how many calls may be sent in all; 0: unlimited.
 func (b *Budget) Limit() int {
 	if b == nil {
 		return 0
@@ -129,18 +129,18 @@ func (b *Budget) Limit() int {
 	return b.limit
 }
 
-// Exceed refuses every later call and read with err, and returns the error of the first call to it.
+// Exceed refuses every later call and read with err. It returns the error of the first call to Exceed.
 func (b *Budget) Exceed(err *fault.Error) error {
 	b.exceeded.CompareAndSwap(nil, err)
 	return b.exceeded.Load()
 }
 
-// CallsExceeded is the error of an operation that needs so many calls, more than it may send.
+// CallsExceeded returns the error of an operation that needs more calls than it may send.
 func (b *Budget) CallsExceeded(needed int) *fault.Error {
 	return tooComplex("the operation needs %d console calls or more, and may make %d: ask for fewer entities (first) or in several operations", needed, b.limit)
 }
 
-// Read counts a read, whether a cache or the console answers it, or refuses it.
+// Read counts a read, or refuses it. It makes no difference whether a cache or the console answers the read.
 func (b *Budget) Read() error {
 	if b == nil {
 		return nil
@@ -154,7 +154,7 @@ func (b *Budget) Read() error {
 	return nil
 }
 
-// ReadsExceeded is the error of an operation that makes n more reads, nil if it may make them.
+// ReadsExceeded returns the error of an operation that may not make n more reads, or nil.
 func (b *Budget) ReadsExceeded(n int) *fault.Error {
 	if b == nil {
 		return nil

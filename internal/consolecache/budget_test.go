@@ -12,8 +12,8 @@ import (
 	"github.com/consoleql/consoleql/internal/trail"
 )
 
-// TestSharedLoadsAreOnOneBudget: a load is on the budget of the operation that began it. Where that may send no more calls,
-// an operation that has joined the load sends the call itself.
+// TestSharedLoadsAreOnOneBudget checks that a load counts against the budget of the operation that began it. If that
+// budget is exceeded, an operation that joined the load sends the call itself.
 func TestSharedLoadsAreOnOneBudget(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct{ first, second, sent int }{
@@ -33,7 +33,7 @@ func TestSharedLoadsAreOnOneBudget(t *testing.T) {
 			joined := make(chan error, 1)
 			begun := context.WithValue(ctx, beforeToken{}, func() {
 				go func() { joined <- list(ctx, other) }()
-				time.Sleep(50 * time.Millisecond) // which is time to join; who comes later begins a load, and the outcome is the same
+				time.Sleep(50 * time.Millisecond) // lets the second reader join; a late reader starts its own load with the same outcome
 			})
 			sent := f.calls(func() {
 				check(t, list(begun, one), tt.first > 1)
@@ -49,7 +49,7 @@ func TestSharedLoadsAreOnOneBudget(t *testing.T) {
 	}
 }
 
-// check checks that a read that may be made succeeds, and that another is refused.
+// check checks that a permitted read succeeds and that any other is refused.
 func check(t *testing.T, err error, may bool) {
 	t.Helper()
 	if refused := errors.Is(err, budget.ErrExceeded) && fault.CodeOf(err) == fault.QueryTooComplex; may && err != nil || !may && !refused {
@@ -57,14 +57,14 @@ func check(t *testing.T, err error, may bool) {
 	}
 }
 
-// spent is a budget of which one call was sent.
+// spent returns a budget of which one call is spent.
 func spent(most int) *budget.Budget {
 	b := budget.New(most)
-	_ = b.Send(false) // may be sent
+	_ = b.Send(false) // the result is irrelevant
 	return b
 }
 
-// TestCached: what is kept is known without a call, for who was answered it and for as long as it may be given.
+// TestCached checks that Cached needs no call, and that it respects principal and lifetime.
 func TestCached(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, nil)

@@ -1,9 +1,8 @@
-// Package consolecache is the console as the graph asks it: reads are answered from
-// the response cache where that may be, and a change makes whatever it may have
-// touched unreadable before its own answer is handed on.
+// Package consolecache reads the console through the response cache. A change invalidates everything that it may have
+// touched before its own answer is returned.
 //
-// Only this package knows what depends on what: the table of kinds and lifetimes, the
-// tags of a read, and what each change invalidates.
+// Only this package knows the dependencies: the table of kinds and lifetimes, the tags of each read, and what each
+// change invalidates.
 package consolecache
 
 import (
@@ -22,33 +21,32 @@ import (
 	"github.com/consoleql/consoleql/internal/trail"
 )
 
-// Options are what a Console is made of.
+// Options configure a Console.
 type Options struct {
-	// Client asks the console; required.
+	// Client calls the console; required.
 	Client *cc.Client
-	// Cache keeps the answers, with the policies that Lifetimes.Policies gives; nil:
-	// every read asks the console.
+	// Cache stores the answers, with the policies of Lifetimes.Policies; nil: every read calls the console.
 	Cache *responsecache.Cache
-	// Identity names a principal to the cache: two that may see different things, on
-	// whichever gateway that shares the cache's Redis, must have different names. An
-	// empty name is never answered from the cache. Default: the principal's own name.
+	// Identity returns the cache name of a principal. Principals that may see different data need different names on
+	// all gateways that share a Redis. An empty name disables caching for the principal. Default: the principal's own
+	// name.
 	Identity func(principal.Principal) string
-	// Accepted says whether the principal in ctx may still be answered from the cache;
-	// default: always. It is asked on each read of a principal that can end.
+	// Accepted returns an error if the principal in ctx may no longer be answered from the cache; default: nil. Each
+	// cached read calls it, except for service accounts.
 	Accepted func(ctx context.Context) error
-	// Logger is told of invalidations that not all replicas confirmed; default: discarded.
+	// Logger receives invalidations that some replicas did not confirm; default: discarded.
 	Logger *slog.Logger
 }
 
-// Console asks the console through the cache. It is safe for concurrent use, and
-// fails as the client does. What it returns is shared and must not be changed.
+// Console reads the console through the cache. It is safe for concurrent use and returns the client's errors. Returned
+// values are shared and must not be modified.
 type Console struct {
 	*cc.Client
 	opts  Options
 	kinds kinds
 }
 
-// New returns a Console. It fails where the cache has no policy for a kind.
+// New returns a Console. It fails if the cache has no policy for a kind.
 func New(o Options) (*Console, error) {
 	if o.Client == nil {
 		return nil, errors.New("consolecache: Options.Client is missing")
@@ -71,7 +69,7 @@ func New(o Options) (*Console, error) {
 	return c, nil
 }
 
-// Forget makes every answer of the principal in ctx unreadable.
+// Forget invalidates every answer of the principal in ctx.
 func (c *Console) Forget(ctx context.Context) {
 	name := c.opts.Identity(principal.FromContext(ctx))
 	if c.opts.Cache == nil || name == "" {
@@ -82,20 +80,20 @@ func (c *Console) Forget(ctx context.Context) {
 	}
 }
 
-// request is one read: what is asked, and what its answer depends on.
+// request is one read and its dependencies.
 type request[T any] struct {
 	operation string
 	kind      string
 	scope     scope.Scope
-	params    string   // that tell it from others of the operation
-	part      string   // the entity that is asked for, where params leave that open
-	on        []string // kinds whose change in the scope's company ends the answer
+	params    string   // distinguish it from other reads of the operation
+	part      string   // the requested entity, unless params name it
+	on        []string // kinds whose change in the scope's company invalidates the answer
 	load      func(context.Context) (T, error)
 	restore   func(T)
-	landed    func(who string, value T, whole responsecache.Container) // nil: nothing to do then
+	landed    func(who string, value T, whole responsecache.Container) // nil: none
 }
 
-// key names the question for a principal.
+// key returns the cache key of the request for a principal.
 func (q request[T]) key(who string) responsecache.Key {
 	return responsecache.Key{Principal: who, Call: callOf(q.operation, q.scope) + q.params, Part: q.part}
 }
@@ -104,7 +102,7 @@ func callOf(operation string, sc scope.Scope) string {
 	return operation + "\n" + sc.CompanyID + "\n" + sc.DepartmentID + "\n"
 }
 
-// read is the question as the cache is asked it.
+// read returns the request in the form of the response cache.
 func (q request[T]) read(who string) responsecache.Read[T] {
 	r := responsecache.Read[T]{
 		Key: q.key(who), Tags: tags(q.scope, q.on), SoftTag: renewal(who, q.scope, q.kind), Load: q.load, Restore: q.restore,
@@ -115,14 +113,14 @@ func (q request[T]) read(who string) responsecache.Read[T] {
 	return r
 }
 
-// readWith is q with the read options of its operation.
+// readWith returns the read of q with the read options of its operation.
 func (q request[T]) readWith(opts trail.ReadOptions, who string) responsecache.Read[T] {
 	r := q.read(who)
 	r.Refresh, r.RefreshID, r.MaxAge = opts.Refresh, opts.RefreshID, opts.MaxAge
 	return r
 }
 
-// ask answers q, and notes that on the operation's trail.
+// ask answers q and records the read in the operation's state.
 func ask[T any](ctx context.Context, c *Console, v *responsecache.View[T], q request[T]) (T, responsecache.Info, error) {
 	t := trail.FromContext(ctx)
 	who := c.opts.Identity(principal.FromContext(ctx))
@@ -150,32 +148,31 @@ func get[T any](ctx context.Context, c *Console, v *responsecache.View[T], q req
 		var none T
 		return none, responsecache.Info{}, err
 	}
-	var own atomic.Bool // a load goes on when its reader has gone
+	var own atomic.Bool // a load may outlive its reader
 	r := q.readWith(wish, who)
 	r.Load = func(ctx context.Context) (T, error) {
 		own.Store(true)
 		if responsecache.InBackground(ctx) {
-			ctx = budget.NewContext(ctx, nil) // a renewal is for later operations
+			ctx = budget.NewContext(ctx, nil) // a background refresh serves later operations
 		}
 		return q.load(ctx)
 	}
 	value, info, err := v.Get(ctx, r)
 	for errors.Is(err, budget.ErrExceeded) && !own.Load() && ctx.Err() == nil {
-		value, info, err = v.Get(ctx, r) // it joined a load of another operation, which may send no more calls
+		value, info, err = v.Get(ctx, r) // it joined a load of another operation, whose budget is exceeded
 	}
 	if _, verified := p.Expires(); verified && fault.CodeOf(err) == fault.Unauthenticated && !own.Load() {
-		// The token that was refused may have been another one of the same user.
+		// The refused token may have been another token of the same user.
 		value, err = q.load(ctx)
 		info = responsecache.Info{Source: responsecache.Loaded}
 	}
 	if err != nil && info.Source == "" && own.Load() {
-		info.Source = responsecache.Loaded // in vain
+		info.Source = responsecache.Loaded // the load failed
 	}
 	return value, info, err
 }
 
-// accepted says whether a principal that can end has not: the others are no concern of
-// what only gives back what it gave them.
+// accepted returns an error if the principal has ended. Service accounts never end.
 func (c *Console) accepted(ctx context.Context, p principal.Principal) error {
 	if p.Kind() == principal.Service {
 		return nil
@@ -183,7 +180,7 @@ func (c *Console) accepted(ctx context.Context, p principal.Principal) error {
 	return c.opts.Accepted(ctx)
 }
 
-// note adds a read to a trail.
+// note records a read in the operation's state.
 func note(t *trail.State, operation, kind string, began time.Time, info responsecache.Info, err error) {
 	if t == nil {
 		return

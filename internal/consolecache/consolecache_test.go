@@ -33,13 +33,13 @@ type fixture struct {
 	sim     *consolesim.Server
 	console *consolecache.Console
 	scope   scope.Scope
-	ended   atomic.Bool // the principal is no longer accepted
+	ended   atomic.Bool // whether the principal is no longer accepted
 }
 
-// beforeToken is the key of what is to be done before a token is asked for.
+// beforeToken is the context key of a function that runs before a token is requested.
 type beforeToken struct{}
 
-// tokens are the principals' own.
+// tokens returns the token of each principal.
 type tokens struct{}
 
 func (tokens) Token(ctx context.Context) (string, error) {
@@ -73,7 +73,7 @@ func newFixture(t *testing.T, client redis.UniversalClient, sims ...*consolesim.
 	t.Cleanup(api.CloseIdleConnections)
 	lives := consolecache.DefaultLifetimes()
 	for kind, p := range lives {
-		p.Life = time.Hour // nothing expires by itself here
+		p.Life = time.Hour // no entry expires during the test
 		lives[kind] = p
 	}
 	cache, err := responsecache.New(responsecache.Options{Policies: lives.Policies(), Redis: client, Version: consolecache.Form(), Eagerness: -1})
@@ -93,7 +93,7 @@ func newFixture(t *testing.T, client redis.UniversalClient, sims ...*consolesim.
 	return f
 }
 
-// as is a context of the user's.
+// as returns a context with the given user as principal.
 func (f *fixture) as(user string) context.Context {
 	return principal.NewContext(f.t.Context(), principal.FromToken(f.sim.Token(user)))
 }
@@ -103,14 +103,14 @@ func (f *fixture) owner() context.Context {
 	return f.as(user)
 }
 
-// calls is how many calls of the console f makes.
+// calls returns how many console calls do makes.
 func (f *fixture) calls(do func()) int {
 	f.sim.ResetCounts()
 	do()
 	return f.counted()
 }
 
-// counted is how many there were.
+// counted returns the number of console calls so far.
 func (f *fixture) counted() int {
 	n := 0
 	for _, c := range f.sim.Counts() {
@@ -129,7 +129,7 @@ func must[T any](t *testing.T) func(T, error) T {
 	}
 }
 
-// reads are all reads of the console, each by its operation.
+// reads returns every read of the console by its operation.
 func (f *fixture) reads(ctx context.Context) map[string]func() (any, error) {
 	data, c, sc := f.sim.Data(), f.console, f.scope
 	d := data.MainDepartmentID()
@@ -156,8 +156,7 @@ func (f *fixture) reads(ctx context.Context) map[string]func() (any, error) {
 	}
 }
 
-// TestAnswersComeBackAsTheyWere: what another replica asked is, from Redis, the same to
-// the last field, those that are not exported included.
+// TestAnswersComeBackAsTheyWere checks that a value survives Redis unchanged, unexported fields included.
 func TestAnswersComeBackAsTheyWere(t *testing.T) {
 	server := redistest.Start(t)
 	first := newFixture(t, dial(t, server))
@@ -166,7 +165,7 @@ func TestAnswersComeBackAsTheyWere(t *testing.T) {
 	reads, again := first.reads(ctx), second.reads(ctx)
 	for operation, read := range reads {
 		var want any
-		// Until Redis has given the replicas their leases, each asks for itself.
+		// Each replica loads by itself until Redis has granted it a lease.
 		for deadline := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
 			want = must[any](t)(read())
 			var got any
@@ -196,7 +195,7 @@ func dial(t *testing.T, server *redistest.Server) redis.UniversalClient {
 	return client
 }
 
-// TestAnEntityOfAList answers for itself.
+// TestAnEntityOfAList checks that an entity of a cached list answers a read of that entity.
 func TestAnEntityOfAList(t *testing.T) {
 	f := newFixture(t, nil)
 	ctx, sc, c := f.owner(), f.scope, f.console
@@ -233,7 +232,7 @@ func TestAnEntityOfAList(t *testing.T) {
 	}
 }
 
-// TestWishes: what is not to come from the cache does not.
+// TestWishes checks that the read options restrict what the cache may answer.
 func TestWishes(t *testing.T) {
 	f := newFixture(t, nil)
 	c, sc := f.console, f.scope
@@ -275,7 +274,7 @@ func TestWishes(t *testing.T) {
 	}
 }
 
-// TestLifetimes: the table can be changed in parts.
+// TestLifetimes checks that parts of the table can be replaced.
 func TestLifetimes(t *testing.T) {
 	life := func(p *responsecache.Policy, d time.Duration) { p.Life = d }
 	l, err := consolecache.DefaultLifetimes().With(map[string]time.Duration{consolecache.Robots: 0, consolecache.Queues: time.Minute}, life)
@@ -291,8 +290,8 @@ func TestLifetimes(t *testing.T) {
 	}
 }
 
-// TestARefusalIsItsOwnTokens: who has joined the question of another token of the same user
-// is not told that it was refused.
+// TestARefusalIsItsOwnTokens checks that a reader who joins a load is not refused because of another token of the same
+// user.
 func TestARefusalIsItsOwnTokens(t *testing.T) {
 	f := newFixture(t, nil)
 	user, _ := f.sim.DefaultUser()
@@ -325,7 +324,7 @@ func TestARefusalIsItsOwnTokens(t *testing.T) {
 			t.Errorf("the good token is told %v", err)
 		}
 	})
-	time.Sleep(50 * time.Millisecond) // it joins; should it come late, it asks for itself, which is as good
+	time.Sleep(50 * time.Millisecond) // lets the second reader join; a late reader loads by itself, with the same result
 	close(held)
 	readers.Wait()
 }

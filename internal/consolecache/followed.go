@@ -13,37 +13,37 @@ import (
 	"github.com/consoleql/consoleql/internal/scope"
 )
 
-// Seen is what a subscription's look at the console showed.
+// Seen is what a poll of a subscription observed.
 type Seen[T any] struct {
-	// Entities are those that the look showed.
+	// Entities are the entities that the poll returned.
 	Entities []*T
-	// Missing are the ids, in lower case, of those that do not exist.
+	// Missing are the lower-case ids of followed entities that do not exist.
 	Missing []string
-	// All says that the scope has no other entities of the kind.
+	// All reports that the scope has no other entities of the kind.
 	All bool
-	// Look is what the look depends on.
+	// Look is the dependency of the poll.
 	Look responsecache.Dependency
 }
 
-// ExpireRobots makes unreadable, on all replicas, whatever the principal in ctx was answered
-// of the robots of the scope's company before look.
+// ExpireRobots marks the principal's robots of the scope's company as stale on all replicas, unless they were loaded
+// after look.
 func (c *Console) ExpireRobots(ctx context.Context, sc scope.Scope, look responsecache.Dependency) error {
 	return c.expire(ctx, sc, Robots, look)
 }
 
-// ExpireWorkflows is ExpireRobots for workflows.
+// ExpireWorkflows does the same for workflows.
 func (c *Console) ExpireWorkflows(ctx context.Context, sc scope.Scope, look responsecache.Dependency) error {
 	return c.expire(ctx, sc, Workflows, look)
 }
 
-// CompareRobots returns what says whether the principal in ctx may still be answered
-// otherwise than seen shows, by this replica or, as far as it can know, by another. It is
-// called before a look, which may replace what memory holds.
+// CompareRobots returns a function that reports whether a cached answer of the principal differs from the poll. It
+// considers this replica and, as far as known, the others. It must be called before the poll, which may replace entries
+// in memory.
 func (c *Console) CompareRobots(ctx context.Context, sc scope.Scope) func(Seen[cc.Robot]) bool {
 	return compare(ctx, c, c.kinds.robots, sc)
 }
 
-// CompareWorkflows is CompareRobots for workflows.
+// CompareWorkflows does the same for workflows.
 func (c *Console) CompareWorkflows(ctx context.Context, sc scope.Scope) func(Seen[cc.Workflow]) bool {
 	return compare(ctx, c, c.kinds.workflows, sc)
 }
@@ -56,9 +56,8 @@ func (c *Console) expire(ctx context.Context, sc scope.Scope, kind string, look 
 	return c.opts.Cache.Expire(ctx, look, renewal(who, sc, kind))
 }
 
-// compare compares what is seen with all that memory holds for the principal, before the
-// look and after it. What other replicas hold cannot be known: with others, it is taken to
-// differ.
+// compare collects what memory holds for the principal before and after the poll, and compares it with the result. The
+// memory of other replicas is unknown, so with other replicas the function always reports a difference.
 func compare[T any](ctx context.Context, c *Console, k listed[T], sc scope.Scope) func(Seen[T]) bool {
 	who := c.opts.Identity(principal.FromContext(ctx))
 	if k.pages == nil || who == "" {
@@ -87,8 +86,8 @@ func compare[T any](ctx context.Context, c *Console, k listed[T], sc scope.Scope
 	}
 }
 
-// differ says whether some of the answers show anything otherwise than it was seen. lists
-// begins the calls of the scope's own list.
+// differ reports whether a page or an entity in memory differs from what was seen. lists is the prefix of the calls for
+// the scope's own list.
 func differ[T any](k listed[T], seen Seen[T], lists string, pages []responsecache.Held[*cc.Page[T]], ones []responsecache.Held[*T]) bool {
 	now := make(map[string]*T, len(seen.Entities)+len(seen.Missing))
 	for _, v := range seen.Entities {
@@ -107,7 +106,7 @@ func differ[T any](k listed[T], seen Seen[T], lists string, pages []responsecach
 	}) || slices.ContainsFunc(ones, func(h responsecache.Held[*T]) bool { return other(h.Part, h.Value) })
 }
 
-// pageDiffers says whether a page holds an entity otherwise than it is now.
+// pageDiffers reports whether a page holds an entity that has changed.
 func pageDiffers[T any](k listed[T], p *cc.Page[T], other func(string, *T) bool) bool {
 	if p == nil {
 		return false
@@ -120,8 +119,8 @@ func pageDiffers[T any](k listed[T], p *cc.Page[T], other func(string, *T) bool)
 	return false
 }
 
-// listDiffers says whether a page of the scope's own list has, or may have, other entities
-// on it than it would have now. What a filter lets through is not known here.
+// listDiffers reports whether a page of the scope's own list may now hold other entities. The effect of a filter is
+// unknown, so a filtered list always differs.
 func listDiffers[T any](k listed[T], params string, p *cc.Page[T], all bool, now map[string]*T) bool {
 	if p == nil || filters(params) {
 		return true
@@ -140,7 +139,7 @@ func listDiffers[T any](k listed[T], params string, p *cc.Page[T], all bool, now
 	return false
 }
 
-// filters says whether the parameters of a list leave entities out by what they are.
+// filters reports whether the parameters of a list select entities by their properties.
 func filters(params string) bool {
 	names, err := url.ParseQuery(params)
 	for _, harmless := range []string{"PageIndex", "PageSize", "IsDesc", "Ids"} {

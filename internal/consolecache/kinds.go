@@ -18,11 +18,11 @@ import (
 	"github.com/consoleql/consoleql/internal/scope"
 )
 
-// The kinds of answers: the rows of the table of lifetimes.
+// The kinds of answers are the rows of the table of lifetimes.
 const (
 	Companies = "companies"
-	Tree      = "tree" // of a company's departments
-	Self      = "self" // the caller as a company's user
+	Tree      = "tree" // departments of a company
+	Self      = "self" // the caller as a user of a company
 	Packages  = "packages"
 	Queues    = "queues"
 	Robots    = "robots"
@@ -30,12 +30,12 @@ const (
 	Layouts   = "layouts"
 )
 
-// Lifetimes are the policies of the kinds.
+// Lifetimes are the cache policies by kind.
 type Lifetimes map[string]responsecache.Policy
 
-// DefaultLifetimes is the one table of them.
+// DefaultLifetimes returns the default cache policies.
 func DefaultLifetimes() Lifetimes {
-	const negative = 2 * time.Second // what is created elsewhere appears soon
+	const negative = 2 * time.Second // short, so that entities created elsewhere appear soon
 	return Lifetimes{
 		Companies: {Life: 5 * time.Minute, StaleWhileRevalidate: time.Minute, StaleIfError: 30 * time.Minute, Negative: negative},
 		Tree:      {Life: 5 * time.Minute, StaleWhileRevalidate: time.Minute, StaleIfError: 30 * time.Minute, Negative: negative},
@@ -48,8 +48,8 @@ func DefaultLifetimes() Lifetimes {
 	}
 }
 
-// With returns l with parts of its policies replaced: set puts a duration into a
-// policy. An unknown kind is an error that names it.
+// With returns a copy of l in which set has stored each duration in the policy of its kind. An unknown kind is an error
+// that names it.
 func (l Lifetimes) With(parts map[string]time.Duration, set func(*responsecache.Policy, time.Duration)) (Lifetimes, error) {
 	changed := maps.Clone(l)
 	for kind, d := range parts {
@@ -63,12 +63,10 @@ func (l Lifetimes) With(parts map[string]time.Duration, set func(*responsecache.
 	return changed, nil
 }
 
-// entity is the row of a kind's entities that are answered one by one: the cache knows
-// a row by the type of its values.
+// entity returns the cache's name for single entities of a kind. The cache needs one name per value type.
 func entity(kind string) string { return kind + ".entity" }
 
-// Policies are l for the cache. A kind of which nothing may be fresh has nothing that
-// may be stale.
+// Policies returns l in the form of the response cache. A kind with lifetime 0 is never stale either.
 func (l Lifetimes) Policies() responsecache.Policies {
 	policies := make(responsecache.Policies, 2*len(l))
 	for kind, p := range l {
@@ -80,9 +78,8 @@ func (l Lifetimes) Policies() responsecache.Policies {
 	return policies
 }
 
-// tags are those of an answer that ends when one of the kinds changes in the company
-// of sc. Departments are told apart nowhere: no document says that the console's lists
-// keep to one, or that a change does.
+// tags returns the tags of an answer that depends on the kinds in the company of sc. Tags do not distinguish
+// departments: the console's document does not say that lists or changes stay within one.
 func tags(sc scope.Scope, kinds []string) []string {
 	all := make([]string, len(kinds))
 	for i, kind := range kinds {
@@ -91,9 +88,8 @@ func tags(sc scope.Scope, kinds []string) []string {
 	return all
 }
 
-// renewal is the tag of what who was answered of a kind in the company of sc: it ends the
-// life of that when the console has been asked anew for who (trail.Wish.Renewal). What
-// companies there are is the same whichever of them the request names.
+// renewal returns the tag that expires a principal's older answers of a kind after a refresh
+// (trail.ReadOptions.RefreshID). The list of companies does not depend on the company in scope.
 func renewal(who string, sc scope.Scope, kind string) string {
 	if kind == Companies {
 		sc = scope.Scope{}
@@ -103,7 +99,7 @@ func renewal(who string, sc scope.Scope, kind string) string {
 
 func tag(sc scope.Scope, kind string) string { return kind + "@" + scope.Lower(sc.CompanyID) }
 
-// kinds are what the console is asked for, kind by kind. Without a cache, the views are nil.
+// kinds holds the views by kind. Without a cache, the views are nil.
 type kinds struct {
 	companies *responsecache.View[[]*cc.Company]
 	tree      *responsecache.View[*cc.DepartmentTree]
@@ -115,12 +111,12 @@ type kinds struct {
 	layouts   listed[cc.WorkflowLayout]
 }
 
-// listed is a kind that comes on pages and one by one.
+// listed is a kind that can be read by page and by id.
 type listed[T any] struct {
 	kind      string
-	list, get string // operations of the document
+	list, get string // operations of the console's document
 	id        func(*T) string
-	whole     func(*T) bool // whether an entity carries all that a get would; nil: always
+	whole     func(*T) bool // reports whether an entity has every field that get returns; nil: always
 	pages     *responsecache.View[*cc.Page[T]]
 	one       *responsecache.View[*T]
 }
@@ -147,7 +143,7 @@ func newKinds() kinds {
 	}
 }
 
-// keepIn lets the kinds be answered from a cache.
+// keepIn creates the views in a cache.
 func (k *kinds) keepIn(c *responsecache.Cache) error {
 	for _, err := range []error{
 		viewOf(c, Companies, &k.companies, nil),
@@ -179,15 +175,14 @@ func (l *listed[T]) keepIn(c *responsecache.Cache) error {
 	})
 }
 
-// emptyAnswer says whether err is a refusal without a body, which is about one call: it is
-// neither answered with what is kept nor ends that.
+// emptyAnswer reports whether err is a refusal without a body. It concerns one call only: stale data does not replace
+// it, and it invalidates nothing.
 func emptyAnswer(err error) bool {
 	var answer *cc.Error
 	return fault.CodeOf(err) == fault.Forbidden && errors.As(err, &answer) && answer.Empty
 }
 
-// viewOf makes the view of a row. What is kept are the client's own structs, which are
-// an allow-list of what the console sends. What is no part of a page has no part.
+// viewOf creates a view. Entries hold the client's own structs, which are an allow-list of the console's fields.
 func viewOf[T any](c *responsecache.Cache, row string, into **responsecache.View[T], part func(any, int) (T, string, bool)) (err error) {
 	size := sizeOf[T]()
 	*into, err = responsecache.Of(c, responsecache.Kind[T]{

@@ -12,7 +12,7 @@ import (
 	"github.com/consoleql/consoleql/internal/trail"
 )
 
-// Companies are the principal's companies, those whose name contains the given one.
+// Companies returns the principal's companies whose name contains the given text.
 func (c *Console) Companies(ctx context.Context, sc scope.Scope, name string) ([]*cc.Company, error) {
 	v, _, err := ask(ctx, c, c.kinds.companies, request[[]*cc.Company]{
 		operation: cc.OpCompanies, kind: Companies, scope: sc, params: name,
@@ -21,7 +21,7 @@ func (c *Console) Companies(ctx context.Context, sc scope.Scope, name string) ([
 	return v, err
 }
 
-// DepartmentTree is the department tree of the scope's company.
+// DepartmentTree returns the department tree of the scope's company.
 func (c *Console) DepartmentTree(ctx context.Context, sc scope.Scope) (*cc.DepartmentTree, error) {
 	v, _, err := ask(ctx, c, c.kinds.tree, request[*cc.DepartmentTree]{
 		operation: cc.OpDepartmentTree, kind: Tree, scope: sc,
@@ -31,7 +31,7 @@ func (c *Console) DepartmentTree(ctx context.Context, sc scope.Scope) (*cc.Depar
 	return v, err
 }
 
-// Self is the principal as a user of the scope's company.
+// Self returns the principal as a user of the scope's company.
 func (c *Console) Self(ctx context.Context, sc scope.Scope) (*cc.CompanyUser, error) {
 	v, _, err := ask(ctx, c, c.kinds.self, request[*cc.CompanyUser]{
 		operation: cc.OpSelf, kind: Self, scope: sc,
@@ -41,50 +41,49 @@ func (c *Console) Self(ctx context.Context, sc scope.Scope) (*cc.CompanyUser, er
 	return v, err
 }
 
-// Packages is a page of packages.
+// Packages returns a page of packages.
 func (c *Console) Packages(ctx context.Context, sc scope.Scope, l cc.List[cc.PackageFilter]) (*cc.Page[cc.Package], error) {
 	f := l.Filter
-	f.IncludeVersions = false // it lets the same packages through
+	f.IncludeVersions = false // it does not filter
 	return page(ctx, c, c.kinds.packages, sc, l, f != cc.PackageFilter{}, c.Client.Packages)
 }
 
-// Package is a package with its versions.
+// Package returns a package with its versions.
 func (c *Console) Package(ctx context.Context, sc scope.Scope, id string) (*cc.Package, error) {
 	return one(ctx, c, c.kinds.packages, sc, id, c.Client.Package)
 }
 
-// Queues is a page of queues.
+// Queues returns a page of queues.
 func (c *Console) Queues(ctx context.Context, sc scope.Scope, l cc.List[cc.QueueFilter]) (*cc.Page[cc.Queue], error) {
 	return page(ctx, c, c.kinds.queues, sc, l, l.Filter != cc.QueueFilter{}, c.Client.Queues)
 }
 
-// Queue is a queue.
+// Queue returns a queue.
 func (c *Console) Queue(ctx context.Context, sc scope.Scope, id string) (*cc.Queue, error) {
 	return one(ctx, c, c.kinds.queues, sc, id, c.Client.Queue)
 }
 
-// Robots is a page of robots.
+// Robots returns a page of robots.
 func (c *Console) Robots(ctx context.Context, sc scope.Scope, l cc.List[cc.RobotFilter]) (*cc.Page[cc.Robot], error) {
 	return page(ctx, c, c.kinds.robots, sc, l, l.Filter != cc.RobotFilter{}, c.Client.Robots)
 }
 
-// Robot is a robot.
+// Robot returns a robot.
 func (c *Console) Robot(ctx context.Context, sc scope.Scope, id string) (*cc.Robot, error) {
 	return one(ctx, c, c.kinds.robots, sc, id, c.Client.Robot)
 }
 
-// Workflows is a page of workflows.
+// Workflows returns a page of workflows.
 func (c *Console) Workflows(ctx context.Context, sc scope.Scope, l cc.List[cc.WorkflowFilter]) (*cc.Page[cc.Workflow], error) {
 	return page(ctx, c, c.kinds.workflows, sc, l, l.Filter != cc.WorkflowFilter{}, c.Client.Workflows)
 }
 
-// Workflow is a workflow.
+// Workflow returns a workflow.
 func (c *Console) Workflow(ctx context.Context, sc scope.Scope, id string) (*cc.Workflow, error) {
 	return one(ctx, c, c.kinds.workflows, sc, id, c.Client.Workflow)
 }
 
-// WorkflowRobots is a page of the robots that a workflow runs on: it changes with the
-// robots and with the workflow.
+// WorkflowRobots returns a page of the robots of a workflow. It depends on the robots and on the workflow.
 func (c *Console) WorkflowRobots(ctx context.Context, sc scope.Scope, id string, index, size int) (*cc.Page[cc.Robot], error) {
 	v, _, err := ask(ctx, c, c.kinds.robots.pages, request[*cc.Page[cc.Robot]]{
 		operation: cc.OpWorkflowRobots, kind: Robots, scope: sc, on: []string{Robots, Workflows},
@@ -98,42 +97,42 @@ func (c *Console) WorkflowRobots(ctx context.Context, sc scope.Scope, id string,
 	return v, err
 }
 
-// WorkflowLayouts is a page of workflow layouts.
+// WorkflowLayouts returns a page of workflow layouts.
 func (c *Console) WorkflowLayouts(ctx context.Context, sc scope.Scope, l cc.List[cc.WorkflowLayoutFilter]) (*cc.Page[cc.WorkflowLayout], error) {
 	return page(ctx, c, c.kinds.layouts, sc, l, l.Filter != cc.WorkflowLayoutFilter{}, c.Client.WorkflowLayouts)
 }
 
-// WorkflowLayout is a workflow layout.
+// WorkflowLayout returns a workflow layout.
 func (c *Console) WorkflowLayout(ctx context.Context, sc scope.Scope, id string) (*cc.WorkflowLayout, error) {
 	return one(ctx, c, c.kinds.layouts, sc, id, c.Client.WorkflowLayout)
 }
 
-// KeptPackages are those of the packages that are at hand; with their versions, if whole.
+// KeptPackages returns those of the packages that memory holds; with their versions, if whole is set.
 func (c *Console) KeptPackages(ctx context.Context, sc scope.Scope, ids []string, whole bool) []*cc.Package {
 	return kept(ctx, c, c.kinds.packages, sc, ids, whole)
 }
 
-// KeptQueues are those of the queues that are at hand.
+// KeptQueues returns those of the queues that memory holds.
 func (c *Console) KeptQueues(ctx context.Context, sc scope.Scope, ids []string, _ bool) []*cc.Queue {
 	return kept(ctx, c, c.kinds.queues, sc, ids, true)
 }
 
-// KeptRobots are those of the robots that are at hand.
+// KeptRobots returns those of the robots that memory holds.
 func (c *Console) KeptRobots(ctx context.Context, sc scope.Scope, ids []string, _ bool) []*cc.Robot {
 	return kept(ctx, c, c.kinds.robots, sc, ids, true)
 }
 
-// KeptWorkflows are those of the workflows that are at hand.
+// KeptWorkflows returns those of the workflows that memory holds.
 func (c *Console) KeptWorkflows(ctx context.Context, sc scope.Scope, ids []string, _ bool) []*cc.Workflow {
 	return kept(ctx, c, c.kinds.workflows, sc, ids, true)
 }
 
-// KeptWorkflowLayouts are those of the workflow layouts that are at hand.
+// KeptWorkflowLayouts returns those of the workflow layouts that memory holds.
 func (c *Console) KeptWorkflowLayouts(ctx context.Context, sc scope.Scope, ids []string, _ bool) []*cc.WorkflowLayout {
 	return kept(ctx, c, c.kinds.layouts, sc, ids, true)
 }
 
-// page answers one page of a list. What a filter lets through may hang on any kind.
+// page returns a page of a list. A filtered list depends on every kind.
 func page[T, F any](ctx context.Context, c *Console, k listed[T], sc scope.Scope, l cc.List[F], filtered bool,
 	load func(context.Context, scope.Scope, cc.List[F]) (*cc.Page[T], error),
 ) (*cc.Page[T], error) {
@@ -150,7 +149,7 @@ func page[T, F any](ctx context.Context, c *Console, k listed[T], sc scope.Scope
 	return v, err
 }
 
-// single is the question for one entity.
+// single returns the request for one entity.
 func single[T any](k listed[T], sc scope.Scope, id string, load func(context.Context, scope.Scope, string) (*T, error)) request[*T] {
 	return request[*T]{
 		operation: k.get, kind: k.kind, scope: sc, part: scope.Lower(id), on: []string{k.kind},
@@ -166,11 +165,11 @@ func one[T any](ctx context.Context, c *Console, k listed[T], sc scope.Scope, id
 	return v, err
 }
 
-// partial marks the question for entities of which less is wanted than a get brings.
+// partial marks the key of an entity that lacks fields which get returns.
 const partial = "bare\n"
 
-// indexPage lets the entities of a page that has just come answer for themselves: those that
-// carry all that a get would for a get, the others for who wants no more than they have.
+// indexPage makes the entities of a loaded page readable by id. Complete entities are indexed under get, the others
+// under partial.
 func indexPage[T any](k listed[T], sc scope.Scope) func(string, *cc.Page[T], responsecache.Container) {
 	if k.one == nil {
 		return nil
@@ -179,15 +178,14 @@ func indexPage[T any](k listed[T], sc scope.Scope) func(string, *cc.Page[T], res
 		if p == nil {
 			return
 		}
-		on, soft := tags(sc, []string{k.kind}), renewal(who, sc, k.kind) // elsewhere is in the same company
+		on, soft := tags(sc, []string{k.kind}), renewal(who, sc, k.kind) // elsewhere stays in the same company, so the tags are the same
 		for call, parts := range sorted(k, sc, p) {
-			_ = k.one.Index(responsecache.Key{Principal: who, Call: call}, on, soft, parts, whole) // fails only without a principal, who then has no view
+			_ = k.one.Index(responsecache.Key{Principal: who, Call: call}, on, soft, parts, whole) // it fails only without a principal, and then there is no view
 		}
 	}
 }
 
-// sorted are the entities of a page that came in sc, by what they may be asked for as
-// parts of.
+// sorted groups the entities of a page loaded in sc by the call under which they are indexed.
 func sorted[T any](k listed[T], sc scope.Scope, p *cc.Page[T]) map[string][]responsecache.Part {
 	type place struct {
 		scope scope.Scope
@@ -213,8 +211,8 @@ func sorted[T any](k listed[T], sc scope.Scope, p *cc.Page[T]) map[string][]resp
 	return calls
 }
 
-// elsewhere is where an entity that came in sc is asked for, too: in its own scope, if that
-// is another one of the same company, whose tags it carries.
+// elsewhere returns the entity's own scope, and whether it is another scope of the same company. The entity is indexed
+// under both scopes.
 func elsewhere(sc scope.Scope, v any) (own scope.Scope, ok bool) {
 	s, ok := v.(interface{ Scope() scope.Scope })
 	if !ok {
@@ -224,8 +222,8 @@ func elsewhere(sc scope.Scope, v any) (own scope.Scope, ok bool) {
 	return own, own != sc && own.CompanyID == sc.CompanyID
 }
 
-// kept are the entities of ids that memory holds, in any order; with whole, only those
-// that carry all that a get would. Nobody is asked.
+// kept returns the entities of ids that memory holds, in any order. If whole is set, it returns complete entities only.
+// It makes no call.
 func kept[T any](ctx context.Context, c *Console, k listed[T], sc scope.Scope, ids []string, whole bool) []*T {
 	p := principal.FromContext(ctx)
 	t := trail.FromContext(ctx)
@@ -257,7 +255,7 @@ func kept[T any](ctx context.Context, c *Console, k listed[T], sc scope.Scope, i
 	return found
 }
 
-// stamping puts the scope of the request back, which what lies in Redis does not name.
+// stamping returns a function that restores the scope of the request, which entries in Redis do not contain.
 func stamping[T any](sc scope.Scope) func(T) {
 	return func(v T) {
 		if s, ok := any(v).(interface{ Stamp(scope.Scope) }); ok {

@@ -10,8 +10,8 @@ import (
 	cc "github.com/consoleql/consoleql/internal/consoleclient"
 )
 
-// sizeOf returns what estimates the memory that a T and all that it points to take, in
-// bytes. It looks at the type once, and then only at what can point to anything.
+// sizeOf returns a function that estimates the memory of a T and of everything that it points to, in bytes. It inspects
+// the type once and then visits only fields that can hold pointers.
 func sizeOf[T any]() func(T) int {
 	t := reflect.TypeFor[T]()
 	measure := make(sizers).of(t)
@@ -24,12 +24,12 @@ func sizeOf[T any]() func(T) int {
 	}
 }
 
-// sizer measures what the values of one type point to, themselves not counted.
+// sizer measures what values of one type point to, without the values themselves.
 type sizer struct {
-	behind func(reflect.Value) int // nil: nothing
+	behind func(reflect.Value) int // nil: the type holds no pointers
 }
 
-// sizers are those of types, which may contain themselves.
+// sizers holds the sizer of each type, since types may be recursive.
 type sizers map[reflect.Type]*sizer
 
 func (s sizers) of(t reflect.Type) *sizer {
@@ -87,7 +87,7 @@ func (s sizers) ofStruct(t reflect.Type) func(reflect.Value) int {
 	}
 	var fields []field
 	for i := range t.NumField() {
-		// A type that is not finished contains itself, which takes a pointer.
+		// A type that is still being built contains itself, which is only possible through a pointer.
 		if f := s.of(t.Field(i).Type); f.behind != nil {
 			fields = append(fields, field{i, f})
 		}
@@ -111,8 +111,7 @@ func (s *sizer) measure(v reflect.Value) int {
 	return s.behind(v)
 }
 
-// Form names the form of what is kept, so that gateways of different versions do not
-// read each other's answers.
+// Form returns a fingerprint of the cached types. Gateways of different versions do not read each other's entries.
 func Form() string {
 	h := sha256.New()
 	seen := make(map[reflect.Type]bool)
@@ -126,7 +125,7 @@ func Form() string {
 	return hex.EncodeToString(h.Sum(nil)[:8])
 }
 
-// describe writes a type's fields, and those of the types below it.
+// describe writes a type's fields, and those of the types that it refers to.
 func describe(w io.Writer, t reflect.Type, seen map[reflect.Type]bool) {
 	if seen[t] {
 		return
@@ -138,7 +137,7 @@ func describe(w io.Writer, t reflect.Type, seen map[reflect.Type]bool) {
 	case reflect.Struct:
 		for i := range t.NumField() {
 			f := t.Field(i)
-			_, _ = fmt.Fprintf(w, "%v.%s %v %s\n", t, f.Name, f.Type, f.Tag) // a hash does not fail
+			_, _ = fmt.Fprintf(w, "%v.%s %v %s\n", t, f.Name, f.Type, f.Tag) // a hash never fails
 			describe(w, f.Type, seen)
 		}
 	default:

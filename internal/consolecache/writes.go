@@ -12,13 +12,13 @@ import (
 	"github.com/consoleql/consoleql/internal/trail"
 )
 
-// invalidationTimeout is how long a change's answer waits for all replicas at most.
-// Their leases end before (see responsecache).
+// invalidationTimeout is how long a change waits for all replicas at most. Their leases end before that (see
+// internal/invalidation).
 const invalidationTimeout = 5 * time.Second
 
-// change makes a change and then makes the kinds that it may have touched unreadable in
-// its company, unless it is certain that there was none: a call that failed may have
-// done its work, and a conflict says that what is kept is not as it is.
+// change makes a change and then invalidates the kinds that it may have touched in its company. It skips this only if
+// the change certainly did not happen. A failed call may have taken effect, and a conflict shows that the cache is
+// outdated.
 func change[T any](ctx context.Context, c *Console, operation string, sc scope.Scope, kinds []string, call func() (T, error)) (T, error) {
 	began := time.Now()
 	v, err := call()
@@ -26,7 +26,7 @@ func change[T any](ctx context.Context, c *Console, operation string, sc scope.S
 	if c.opts.Cache == nil || neverBegun(err) {
 		return v, err
 	}
-	// Those who wait for this change may have gone; those who read have not.
+	// The callers of this change may have gone, but other readers must not see old data.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), invalidationTimeout)
 	defer cancel()
 	if err := c.opts.Cache.Invalidate(ctx, tags(sc, kinds)...); err != nil {
@@ -35,8 +35,8 @@ func change[T any](ctx context.Context, c *Console, operation string, sc scope.S
 	return v, err
 }
 
-// neverBegun says that a change was refused for who asked, or how: those who may change
-// nothing must not be able to empty the caches either.
+// neverBegun reports that a change was refused because of its caller or its form. Callers without the right to change
+// anything must not be able to empty the caches.
 func neverBegun(err error) bool {
 	switch fault.CodeOf(err) {
 	case fault.Unauthenticated, fault.Forbidden, fault.BadUserInput, fault.ScopeRequired:
@@ -46,15 +46,14 @@ func neverBegun(err error) bool {
 	}
 }
 
-// done is change for a call that answers nothing.
+// done is change for a call that returns no value.
 func done(ctx context.Context, c *Console, operation string, sc scope.Scope, kinds []string, call func() error) error {
 	_, err := change(ctx, c, operation, sc, kinds, func() (struct{}, error) { return struct{}{}, call() })
 	return err
 }
 
-// What a change may touch. Workflows repeat what they run and where they run, layouts
-// what they are made of; a queue counts its robots, and an execution moves whatever it
-// runs on.
+// The kinds that a change may touch. Workflows repeat fields of their package, queue and robots, and layouts those of
+// their workflows. Queues count robots, and an execution changes the state of robots.
 func touchesPackages() []string  { return []string{Packages, Workflows, Layouts} }
 func touchesQueues() []string    { return []string{Queues, Robots, Workflows, Layouts} }
 func touchesWorkflows() []string { return []string{Workflows, Layouts} }
@@ -75,14 +74,14 @@ func (c *Console) DeletePackage(ctx context.Context, sc scope.Scope, id string) 
 	})
 }
 
-// UploadPackage sends a package file.
+// UploadPackage uploads a package file.
 func (c *Console) UploadPackage(ctx context.Context, sc scope.Scope, file io.Reader, size int64) (*cc.UploadedPackage, error) {
 	return change(ctx, c, cc.OpUploadPackage, sc, touchesPackages(), func() (*cc.UploadedPackage, error) {
 		return c.Client.UploadPackage(ctx, sc, file, size)
 	})
 }
 
-// CreatePackageUpload prepares an upload, which changes nothing yet.
+// CreatePackageUpload prepares an upload. It changes nothing yet.
 func (c *Console) CreatePackageUpload(ctx context.Context, sc scope.Scope) (*cc.PackageUpload, error) {
 	began := time.Now()
 	u, err := c.Client.CreatePackageUpload(ctx, sc)
@@ -90,21 +89,21 @@ func (c *Console) CreatePackageUpload(ctx context.Context, sc scope.Scope) (*cc.
 	return u, err
 }
 
-// CompletePackageUpload makes a package of what was uploaded.
+// CompletePackageUpload creates a package from an uploaded file.
 func (c *Console) CompletePackageUpload(ctx context.Context, sc scope.Scope, id string) (*cc.UploadedPackage, error) {
 	return change(ctx, c, cc.OpCompleteUpload, sc, touchesPackages(), func() (*cc.UploadedPackage, error) {
 		return c.Client.CompletePackageUpload(ctx, sc, id)
 	})
 }
 
-// CreateQueue makes a queue.
+// CreateQueue creates a queue.
 func (c *Console) CreateQueue(ctx context.Context, sc scope.Scope, n cc.QueueCreate) (*cc.Queue, error) {
 	return change(ctx, c, cc.OpCreateQueue, sc, touchesQueues(), func() (*cc.Queue, error) {
 		return c.Client.CreateQueue(ctx, sc, n)
 	})
 }
 
-// UpdateQueue changes a queue.
+// UpdateQueue updates a queue.
 func (c *Console) UpdateQueue(ctx context.Context, sc scope.Scope, id string, u cc.QueueUpdate) (*cc.Queue, error) {
 	return change(ctx, c, cc.OpUpdateQueue, sc, touchesQueues(), func() (*cc.Queue, error) {
 		return c.Client.UpdateQueue(ctx, sc, id, u)
@@ -118,14 +117,14 @@ func (c *Console) DeleteQueue(ctx context.Context, sc scope.Scope, id string) er
 	})
 }
 
-// CreateWorkflow makes a workflow.
+// CreateWorkflow creates a workflow.
 func (c *Console) CreateWorkflow(ctx context.Context, sc scope.Scope, n cc.WorkflowCreate) (*cc.Workflow, error) {
 	return change(ctx, c, cc.OpCreateWorkflow, sc, touchesWorkflows(), func() (*cc.Workflow, error) {
 		return c.Client.CreateWorkflow(ctx, sc, n)
 	})
 }
 
-// UpdateWorkflow changes a workflow.
+// UpdateWorkflow updates a workflow.
 func (c *Console) UpdateWorkflow(ctx context.Context, sc scope.Scope, id string, u cc.WorkflowUpdate) (*cc.Workflow, error) {
 	return change(ctx, c, cc.OpUpdateWorkflow, sc, touchesWorkflows(), func() (*cc.Workflow, error) {
 		return c.Client.UpdateWorkflow(ctx, sc, id, u)
@@ -160,7 +159,7 @@ func (c *Console) RemoveWorkflowRobot(ctx context.Context, sc scope.Scope, id, r
 	})
 }
 
-// UpgradeWorkflows lets workflows run their packages' last versions.
+// UpgradeWorkflows upgrades workflows to the latest version of their packages.
 func (c *Console) UpgradeWorkflows(ctx context.Context, sc scope.Scope, ids []string) (*cc.WorkflowUpgrade, error) {
 	return change(ctx, c, cc.OpUpgradeWorkflows, sc, touchesWorkflows(), func() (*cc.WorkflowUpgrade, error) {
 		return c.Client.UpgradeWorkflows(ctx, sc, ids)

@@ -15,8 +15,7 @@ import (
 	"github.com/consoleql/consoleql/internal/scope"
 )
 
-// TestEveryChangeInvalidates looks at which reads each change makes the cache ask anew.
-// The console's document says nothing of it, so this is the table to argue about.
+// TestEveryChangeInvalidates checks which reads each change invalidates. The console's document does not specify this.
 func TestEveryChangeInvalidates(t *testing.T) {
 	f := newFixture(t, nil)
 	ctx, sc, c := f.owner(), f.scope, f.console
@@ -128,7 +127,7 @@ func TestEveryChangeInvalidates(t *testing.T) {
 					anew[operation] = true
 				}
 			}
-			// One by one first: a list that is asked anew brings its entities.
+			// The first pass reads single entities before lists, since a loaded list also brings its entities.
 			for _, first := range []bool{true, false} {
 				for operation, read := range reads {
 					one := operation == cc.OpPackage || operation == cc.OpQueue || operation == cc.OpRobot || operation == cc.OpWorkflow || operation == cc.OpWorkflowLayout
@@ -144,7 +143,7 @@ func TestEveryChangeInvalidates(t *testing.T) {
 	}
 }
 
-// ignore is err, unless it is of a code that the change is meant to be refused with.
+// ignore returns err, or nil if err has the code that the change is expected to fail with.
 func ignore(err error, code fault.Code) error {
 	if fault.CodeOf(err) == code {
 		return nil
@@ -152,8 +151,7 @@ func ignore(err error, code fault.Code) error {
 	return errors.Join(err)
 }
 
-// TestAChangeThatFailsMayHaveBeenMade: whatever came of its answer, what it may have
-// touched is asked anew.
+// TestAChangeThatFailsMayHaveBeenMade checks that a failed change invalidates what it may have touched.
 func TestAChangeThatFailsMayHaveBeenMade(t *testing.T) {
 	f := newFixture(t, nil)
 	ctx, sc, c := f.owner(), f.scope, f.console
@@ -191,8 +189,7 @@ func TestAChangeThatFailsMayHaveBeenMade(t *testing.T) {
 	}
 }
 
-// TestAFilteredListHangsOnEveryKind: a change of a workflow alters which robots and queues
-// run a package.
+// TestAFilteredListHangsOnEveryKind checks that a change of a workflow invalidates filtered lists of robots and queues.
 func TestAFilteredListHangsOnEveryKind(t *testing.T) {
 	f := newFixture(t, nil)
 	ctx, sc, c := f.owner(), f.scope, f.console

@@ -7,8 +7,8 @@ import (
 	"github.com/consoleql/consoleql/internal/fault"
 )
 
-// An error carries a code for callers, and what became of a mutation that fails with it. Both
-// are found however the error is wrapped.
+// An error carries a code for callers and the outcome of a failed mutation. Both are found however the error is
+// wrapped.
 func Example() {
 	err := fmt.Errorf("update the workflow: %w", fault.BadInput("input.priority", "is 9000, not 0 to 5000"))
 	fmt.Println(err)

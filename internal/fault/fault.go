@@ -1,5 +1,5 @@
-// Package fault is the vocabulary of errors that callers of the gateway see: the codes of its GraphQL contract, and an
-// error that carries one.
+// Package fault defines the errors that callers of the gateway see: the codes of its GraphQL contract, and an error
+// that carries one.
 package fault
 
 import (
@@ -14,39 +14,39 @@ import (
 // Code is the value of extensions.code of a GraphQL error.
 type Code string
 
-// The codes, each with what it tells a caller.
+// The codes and what each means to a caller.
 const (
-	// Unauthenticated: no credentials, or ones that are not (or no longer) accepted.
+	// Unauthenticated: the credentials are missing, invalid or no longer accepted.
 	Unauthenticated Code = "UNAUTHENTICATED"
 	// Forbidden: the principal is known and may not do this.
 	Forbidden Code = "FORBIDDEN"
-	// NotFound: the thing that was named does not exist in this scope.
+	// NotFound: the named entity does not exist in this scope.
 	NotFound Code = "NOT_FOUND"
-	// BadUserInput: an argument is wrong; asking again will not help.
+	// BadUserInput: an argument is wrong; repeating the request does not help.
 	BadUserInput Code = "BAD_USER_INPUT"
-	// ScopeRequired: no company or department is known for the request.
+	// ScopeRequired: the request names no company or department, and there is no default.
 	ScopeRequired Code = "SCOPE_REQUIRED"
-	// Conflict: the thing changed in between, or an idempotency key was used for something else.
+	// Conflict: the entity has changed meanwhile, or an idempotency key was used with other input.
 	Conflict Code = "CONFLICT"
 	// RateLimited: too many requests; later ones may succeed.
 	RateLimited Code = "RATE_LIMITED"
-	// UpstreamUnavailable: the console cannot be reached, or failed.
+	// UpstreamUnavailable: the console is unreachable, or it failed.
 	UpstreamUnavailable Code = "UPSTREAM_UNAVAILABLE"
 	// UpstreamTimeout: the console did not answer in time.
 	UpstreamTimeout Code = "UPSTREAM_TIMEOUT"
-	// UpstreamInvalidResponse: the console's answer cannot be understood, or is too large.
+	// UpstreamInvalidResponse: the console's response cannot be decoded, or is too large.
 	UpstreamInvalidResponse Code = "UPSTREAM_INVALID_RESPONSE"
-	// QueryTooComplex: the operation would cost more than one operation may.
+	// QueryTooComplex: the operation costs more than the limit.
 	QueryTooComplex Code = "QUERY_TOO_COMPLEX"
-	// QueryTooDeep: the operation nests deeper than one operation may.
+	// QueryTooDeep: the operation nests deeper than the limit.
 	QueryTooDeep Code = "QUERY_TOO_DEEP"
-	// PersistedQueryNotFound: the hash of a persisted query is not known; send the text along.
+	// PersistedQueryNotFound: the hash of a persisted query is unknown; the client must send the text too.
 	PersistedQueryNotFound Code = "PERSISTED_QUERY_NOT_FOUND"
-	// ValidationFailed: the operation does not fit the schema.
+	// ValidationFailed: the operation does not match the schema.
 	ValidationFailed Code = "GRAPHQL_VALIDATION_FAILED"
 	// ParseFailed: the operation is not GraphQL.
 	ParseFailed Code = "GRAPHQL_PARSE_FAILED"
-	// Internal: everything else; its details are for the operator's log only.
+	// Internal: any other error; its details go to the operator's log only.
 	Internal Code = "INTERNAL"
 )
 
@@ -54,15 +54,15 @@ const (
 type Error struct {
 	Code    Code
 	Message string
-	// Argument is the path of the argument at fault, such as "input.priority"; empty where there is none.
+	// Argument is the path of the wrong argument, such as "input.priority". It is empty if there is none.
 	Argument string
-	// Outcome is what became of a mutation that fails with this error, where Message says it as well; see OutcomeOf.
+	// Outcome is the outcome of the failed mutation, if Message states it as well; see OutcomeOf.
 	Outcome Outcome
-	// Err is the cause, for logs; it may be nil and is not part of the message.
+	// Err is the cause, for logs. It may be nil and is not part of the message.
 	Err error
 }
 
-// Error returns the message, led by the argument at fault where there is one.
+// Error returns the message, preceded by the path of the wrong argument if there is one.
 func (e *Error) Error() string {
 	if e.Argument != "" {
 		return e.Argument + ": " + e.Message
@@ -76,20 +76,20 @@ func (e *Error) Unwrap() error { return e.Err }
 // FaultCode returns the code, for CodeOf.
 func (e *Error) FaultCode() Code { return e.Code }
 
-// New makes an error with the given code. A %w in the format becomes the cause as well.
+// New returns an error with the given code. A %w in the format also sets the cause.
 func New(code Code, format string, args ...any) *Error {
 	err := fmt.Errorf(format, args...)
 	return &Error{Code: code, Message: err.Error(), Err: errors.Unwrap(err)}
 }
 
-// BadInput makes a BAD_USER_INPUT error about the argument at the given path (empty: no particular one).
+// BadInput returns a BAD_USER_INPUT error about the argument at the given path; empty: about no particular one.
 func BadInput(argument, format string, args ...any) *Error {
 	e := New(BadUserInput, format, args...)
 	e.Argument = argument
 	return e
 }
 
-// ArgumentAt writes a path that leads from a field to an argument, or into one, as Error.Argument has it.
+// ArgumentAt formats the path of an argument, or of a part of one, in the form of Error.Argument.
 func ArgumentAt(p ast.Path) string {
 	names := make([]string, len(p))
 	for i, element := range p {
@@ -98,11 +98,11 @@ func ArgumentAt(p ast.Path) string {
 	return strings.Join(names, ".")
 }
 
-// CodeOf returns the code of the first error in err's chain that has one: FaultCode() of whatever implements it, else
-// UPSTREAM_TIMEOUT for an exceeded deadline, else INTERNAL. Of nil it is the empty code.
+// CodeOf returns the code of the first error in err's chain that implements FaultCode. Otherwise it returns
+// UPSTREAM_TIMEOUT for an exceeded deadline, and INTERNAL for anything else. For nil it returns the empty code.
 func CodeOf(err error) Code {
 	if err == nil {
-		return "" // before what an error in a chain is put into, which is memory of its own
+		return "" // returns early, because the walk below allocates
 	}
 	var coded interface{ FaultCode() Code }
 	switch {

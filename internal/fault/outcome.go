@@ -5,19 +5,19 @@ import (
 	"errors"
 )
 
-// Outcome is the value of extensions.outcome of an error of a mutation: what became of the change at the console
-// (GraphQL contract, section Errors).
+// Outcome is the value of extensions.outcome of a mutation's error: whether the console made the change (GraphQL
+// contract, section Errors).
 type Outcome string
 
-// The outcomes, each with what it tells a caller.
+// The outcomes and what each means to a caller.
 const (
-	// NotSent: nothing that changes anything reached the console. The mutation can be repeated.
+	// NotSent: the console received no request that changes anything. The mutation can be repeated.
 	NotSent Outcome = "NOT_SENT"
-	// Refused: the console refused the change and did nothing.
+	// Refused: the console refused the change and made none of it.
 	Refused Outcome = "REFUSED"
-	// Done: the console made the change, and what followed failed. The mutation must not be repeated.
+	// Done: the console made the change, and a later step failed. The mutation must not be repeated.
 	Done Outcome = "DONE"
-	// Unknown: the console may have made the change or not. A caller has to look before it repeats the mutation.
+	// Unknown: the console may have made the change or not. The caller must check before repeating the mutation.
 	Unknown Outcome = "UNKNOWN"
 )
 
@@ -27,13 +27,14 @@ type outcomeError struct {
 	outcome Outcome
 }
 
-// Unwrap returns the error itself.
+// Unwrap returns the wrapped error.
 func (e *outcomeError) Unwrap() error { return e.error }
 
 // FaultOutcome returns the outcome, for OutcomeOf.
 func (e *outcomeError) FaultOutcome() Outcome { return e.outcome }
 
-// WithOutcome returns err with an outcome that OutcomeOf finds before any other in err's chain; nil where err is nil.
+// WithOutcome wraps err with an outcome. OutcomeOf finds it before any other in err's chain. It returns nil for a nil
+// err.
 func WithOutcome(err error, outcome Outcome) error {
 	if err == nil {
 		return nil
@@ -41,8 +42,8 @@ func WithOutcome(err error, outcome Outcome) error {
 	return &outcomeError{err, outcome}
 }
 
-// FaultOutcome returns what became of a change that failed with e, for OutcomeOf: what e says itself, else what its cause
-// says. An error of the gateway's own without such a cause kept the change from being sent.
+// FaultOutcome returns the outcome of a change that failed with e: its own, or else its cause's. An error of the
+// gateway without such a cause means that the change was not sent.
 func (e *Error) FaultOutcome() Outcome {
 	switch {
 	case e.Outcome != "":
@@ -56,15 +57,14 @@ func (e *Error) FaultOutcome() Outcome {
 	return NotSent
 }
 
-// OutcomeOf says what became of a change that failed with err. It decides this for the callers of the graph and for
-// idempotency keys alike: the FaultOutcome() of the first error in err's chain that has one, else Unknown.
+// OutcomeOf returns the outcome of a change that failed with err. GraphQL errors and idempotency keys both use it. It
+// is the FaultOutcome of the first error in err's chain that has one, else Unknown.
 func OutcomeOf(err error) Outcome {
 	outcome, _ := outcomeIn(err)
 	return outcome
 }
 
-// outcomeIn is the outcome that err's chain tells, and whether it tells any. A context that ended tells that the outcome
-// is unknown.
+// outcomeIn returns the outcome in err's chain, and whether there is one. For an ended context the outcome is Unknown.
 func outcomeIn(err error) (_ Outcome, told bool) {
 	var known interface{ FaultOutcome() Outcome }
 	if errors.As(err, &known) {

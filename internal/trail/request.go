@@ -2,24 +2,24 @@ package trail
 
 import "context"
 
-// TraceMode says what a request wants to know of its operation.
+// TraceMode is what a request wants to know about its operation.
 type TraceMode uint8
 
-// The modes.
+// The trace modes.
 const (
 	Untraced  TraceMode = iota
-	TraceRun            // the operation is run, and its calls are told
-	TracePlan           // nothing is run
+	TraceRun            // executes the operation and reports its calls
+	TracePlan           // executes nothing
 )
 
 type traceModeKey struct{}
 
-// WithTraceMode returns ctx with what its request wants to know.
+// WithTraceMode returns ctx with the trace mode of its request.
 func WithTraceMode(ctx context.Context, mode TraceMode) context.Context {
 	return context.WithValue(ctx, traceModeKey{}, mode)
 }
 
-// TraceModeOf returns what the request of ctx wants to know.
+// TraceModeOf returns the trace mode of the request in ctx.
 func TraceModeOf(ctx context.Context) TraceMode {
 	mode, _ := ctx.Value(traceModeKey{}).(TraceMode)
 	return mode
@@ -27,10 +27,10 @@ func TraceModeOf(ctx context.Context) TraceMode {
 
 type executedKey struct{}
 
-// WithExecuted returns ctx of an operation that is executed.
+// WithExecuted marks ctx as that of an operation that is executed.
 func WithExecuted(ctx context.Context) context.Context {
 	return context.WithValue(ctx, executedKey{}, true)
 }
 
-// Executed says whether the operation in ctx is executed. Before that, it may be refused.
+// Executed reports whether the operation in ctx is executed. Before that, the operation may still be refused.
 func Executed(ctx context.Context) bool { return ctx.Value(executedKey{}) != nil }

@@ -1,6 +1,5 @@
-// Package trail says what one operation's reads of the console may be answered with,
-// and keeps what they were: from where, how old, and what an answer that is made of
-// them depends on.
+// Package trail holds the state of one operation: what its reads may be answered with, and the reads that it made. The
+// state gives the source and age of each read, and the dependencies of an answer composed of them.
 package trail
 
 import (
@@ -13,74 +12,70 @@ import (
 	"github.com/consoleql/consoleql/internal/responsecache"
 )
 
-// ReadOptions is what reads may be answered with, and what is noted beside them. The zero value
-// takes whatever is kept.
+// ReadOptions restricts what reads may be answered with. The zero value accepts any cached answer.
 type ReadOptions struct {
-	// Refresh asks the console anew, whatever is kept (Cache-Control: no-cache).
+	// Refresh bypasses the cache (Cache-Control: no-cache).
 	Refresh bool
-	// RefreshID is for whom, if what was kept before is to be outdated when all has been read.
+	// RefreshID identifies a refresh that marks older entries as stale when all reads have ended. 0: none.
 	RefreshID responsecache.RefreshID
-	// MaxAge, if positive, takes nothing whose load began longer ago.
+	// MaxAge, if positive, rejects entries whose load began longer ago.
 	MaxAge time.Duration
-	// Batches lets those who ask for entities together count them for AddBatch: an
-	// operation that nobody wants explained is spared that.
+	// Batches enables AddBatch. Operations that nobody traces skip the counting.
 	Batches bool
 }
 
-// Read is one read of the console, or of what is kept of it.
+// Read is one read of the console or of the cache.
 type Read struct {
-	// Operation is the document's method and path: "GET /openapi/robots".
+	// Operation is the method and path in the console's document, such as "GET /openapi/robots".
 	Operation string
-	// Kind is the row of the table of lifetimes.
+	// Kind is the kind in the table of lifetimes.
 	Kind string
-	// Source is where the answer came from; of a read that failed, loaded where the
-	// read's own call did, else empty.
+	// Source is where the answer came from. For a failed read it is Loaded if the read's own call failed, else empty.
 	Source responsecache.Source
-	// Began and Duration are those of the read, as its operation had to wait for it.
+	// Began and Duration are those of the read as its operation waited for it.
 	Began    time.Time
 	Duration time.Duration
-	// Loaded is when the console was asked for what was answered.
+	// Loaded is when the load of the answer began.
 	Loaded time.Time
-	// Stale says that the answer is past its life.
+	// Stale reports that the answer is older than its lifetime.
 	Stale bool
-	// Status is the HTTP status of a console that refused; 0 where it did not.
+	// Status is the HTTP status of the console's error response; 0 if there was none.
 	Status int
-	// Code is that of the read's error; empty for a success.
+	// Code is the code of the read's error; empty for a success.
 	Code fault.Code
-	// ServedStaleOnError says that the answer is one of before, as the console was asked anew and failed:
-	// Status and Code tell how.
+	// ServedStaleOnError reports that a refresh failed and an older answer was served. Status and Code describe the
+	// failure.
 	ServedStaleOnError bool
-	// Dependency is what ends the answer.
+	// Dependency holds what invalidates the answer.
 	Dependency responsecache.Dependency
 }
 
-// Batch is what a dataloader asked for at once.
+// Batch is one batch of a dataloader.
 type Batch struct {
 	// Kind is the type's name in the schema.
 	Kind string
-	// Keys is how many entities were asked for; Kept, how many of them the operation,
-	// or the cache, held already.
+	// Keys is the number of requested entities. Kept is how many of them the operation or the cache already held.
 	Keys, Kept int
 }
 
-// State is one operation's. It is safe for concurrent use; a nil one keeps nothing.
+// State is the state of one operation. It is safe for concurrent use. A nil State records nothing.
 type State struct {
 	wish ReadOptions
 
 	mu      sync.Mutex
 	begun   bool
 	reads   []Read
-	restart int // how many reads were made before the operation was last begun again
+	restart int // the number of reads before the operation last restarted
 	batches []Batch
 	query   bool
 	spoiled bool
 	old     []string
 }
 
-// New returns an empty trail.
+// New returns an empty State with the given read options.
 func New(w ReadOptions) *State { return &State{wish: w} }
 
-// Options is what the operation's reads may be answered with.
+// Options returns the read options of the operation.
 func (t *State) Options() ReadOptions {
 	if t == nil {
 		return ReadOptions{}
@@ -88,7 +83,7 @@ func (t *State) Options() ReadOptions {
 	return t.wish
 }
 
-// Begin returns whether the operation's first read is about to be made.
+// Begin reports whether the caller makes the operation's first read.
 func (t *State) Begin() bool {
 	if t == nil {
 		return false
@@ -100,7 +95,7 @@ func (t *State) Begin() bool {
 	return first
 }
 
-// Outdate notes a tag of what is older than what the operation has read anew.
+// Outdate records the tag of entries that are older than what the operation has refreshed.
 func (t *State) Outdate(tag string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -109,14 +104,14 @@ func (t *State) Outdate(tag string) {
 	}
 }
 
-// Outdated are the tags that Outdate noted.
+// Outdated returns the tags that Outdate recorded.
 func (t *State) Outdated() []string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return slices.Clone(t.old)
 }
 
-// Add notes a read that has ended.
+// Add records a read that has ended.
 func (t *State) Add(r Read) {
 	if t == nil {
 		return
@@ -126,7 +121,7 @@ func (t *State) Add(r Read) {
 	t.reads = append(t.reads, r)
 }
 
-// AddBatch notes a batch that is about to be asked for.
+// AddBatch records a batch before it is loaded.
 func (t *State) AddBatch(b Batch) {
 	if t == nil {
 		return
@@ -136,8 +131,7 @@ func (t *State) AddBatch(b Batch) {
 	t.batches = append(t.batches, b)
 }
 
-// Answered notes how the operation came out: whether it is a query, and whether its
-// answer is worth nothing beyond this request.
+// Answered records whether the operation is a query, and whether its answer is uncacheable.
 func (t *State) Answered(query, spoiled bool) {
 	if t == nil {
 		return
@@ -147,7 +141,7 @@ func (t *State) Answered(query, spoiled bool) {
 	t.query, t.spoiled = query, t.spoiled || spoiled
 }
 
-// Outcome is what Answered noted; without it, the operation was no query.
+// Outcome returns what Answered recorded. Before that, both values are false.
 func (t *State) Outcome() (query, spoiled bool) {
 	if t == nil {
 		return false, false
@@ -157,7 +151,7 @@ func (t *State) Outcome() (query, spoiled bool) {
 	return t.query, t.spoiled
 }
 
-// Reads are those noted so far, in the order in which they ended.
+// Reads returns the recorded reads in the order in which they ended.
 func (t *State) Reads() []Read {
 	if t == nil {
 		return nil
@@ -167,7 +161,7 @@ func (t *State) Reads() []Read {
 	return slices.Clone(t.reads)
 }
 
-// Batches are those noted so far.
+// Batches returns the recorded batches.
 func (t *State) Batches() []Batch {
 	if t == nil {
 		return nil
@@ -177,8 +171,7 @@ func (t *State) Batches() []Batch {
 	return slices.Clone(t.batches)
 }
 
-// Restart notes that the operation is executed again from its beginning: its answer is
-// made of later reads only.
+// Restart records that the operation is executed again from its beginning. Its answer depends on later reads only.
 func (t *State) Restart() {
 	if t == nil {
 		return
@@ -188,8 +181,8 @@ func (t *State) Restart() {
 	t.restart, t.spoiled = len(t.reads), false
 }
 
-// Dependency is what an answer made of all the reads depends on. It is never valid
-// where there was no read, and where one failed with what is not kept either.
+// Dependency returns the combined dependency of all reads. It is invalid if there were no reads, or if the failure of a
+// read cannot be cached.
 func (t *State) Dependency() responsecache.Dependency {
 	if t == nil {
 		return responsecache.Dependency{}
@@ -206,12 +199,12 @@ func (t *State) Dependency() responsecache.Dependency {
 
 type contextKey struct{}
 
-// NewContext returns ctx with the operation's trail.
+// NewContext returns ctx with the state of its operation.
 func NewContext(ctx context.Context, t *State) context.Context {
 	return context.WithValue(ctx, contextKey{}, t)
 }
 
-// FromContext is the operation's trail; nil where there is none.
+// FromContext returns the state of the operation in ctx, or nil.
 func FromContext(ctx context.Context) *State {
 	t, _ := ctx.Value(contextKey{}).(*State)
 	return t
