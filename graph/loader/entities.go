@@ -64,8 +64,8 @@ func newKinds(c Console) kinds {
 		},
 	}
 	if cache, ok := c.(EntityCache); ok {
-		k.packages.kept, k.queues.kept, k.robots.kept = cache.KeptPackages, cache.KeptQueues, cache.KeptRobots
-		k.workflows.kept, k.layouts.kept = cache.KeptWorkflows, cache.KeptWorkflowLayouts
+		k.packages.kept, k.queues.kept, k.robots.kept = cache.CachedPackages, cache.CachedQueues, cache.CachedRobots
+		k.workflows.kept, k.layouts.kept = cache.CachedWorkflows, cache.CachedWorkflowLayouts
 	}
 	return k
 }

@@ -41,11 +41,11 @@ type Console interface {
 // each method gives those of ids that it has, in any order, and asks nobody; with whole,
 // those that carry all that a get would bring.
 type EntityCache interface {
-	KeptPackages(ctx context.Context, sc scope.Scope, ids []string, whole bool) []*cc.Package
-	KeptQueues(ctx context.Context, sc scope.Scope, ids []string, whole bool) []*cc.Queue
-	KeptRobots(ctx context.Context, sc scope.Scope, ids []string, whole bool) []*cc.Robot
-	KeptWorkflows(ctx context.Context, sc scope.Scope, ids []string, whole bool) []*cc.Workflow
-	KeptWorkflowLayouts(ctx context.Context, sc scope.Scope, ids []string, whole bool) []*cc.WorkflowLayout
+	CachedPackages(ctx context.Context, sc scope.Scope, ids []string, whole bool) []*cc.Package
+	CachedQueues(ctx context.Context, sc scope.Scope, ids []string, whole bool) []*cc.Queue
+	CachedRobots(ctx context.Context, sc scope.Scope, ids []string, whole bool) []*cc.Robot
+	CachedWorkflows(ctx context.Context, sc scope.Scope, ids []string, whole bool) []*cc.Workflow
+	CachedWorkflowLayouts(ctx context.Context, sc scope.Scope, ids []string, whole bool) []*cc.WorkflowLayout
 }
 
 // IDsMode says whether lists are asked with the `Ids` parameter, which the

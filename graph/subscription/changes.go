@@ -33,7 +33,7 @@ type change[T any] struct {
 // may still be answered of before is expired first, so that no query takes back what a
 // subscriber was told. look is the context of the look, and seen what it depends on. differ, of the first look, says
 // whether the principal may be answered otherwise.
-func (p *poll[T]) tell(look context.Context, found loader.Snapshot[T], seen responsecache.Dependency, differ func(consolecache.Seen[T]) bool) {
+func (p *poll[T]) tell(look context.Context, found loader.Snapshot[T], seen responsecache.Dependency, differ func(consolecache.PollResult[T]) bool) {
 	p.g.mu.Lock()
 	first := p.state == nil
 	changes := p.changes(found)
@@ -41,8 +41,8 @@ func (p *poll[T]) tell(look context.Context, found loader.Snapshot[T], seen resp
 	p.g.mu.Unlock()
 
 	if differ != nil {
-		concerned = differ(consolecache.Seen[T]{
-			Entities: found.Entities, Missing: found.Missing, Look: seen,
+		concerned = differ(consolecache.PollResult[T]{
+			Entities: found.Entities, Missing: found.Missing, Dependency: seen,
 			All: found.Whole && p.target.ids == "" && p.target.queueID == "",
 		})
 	}

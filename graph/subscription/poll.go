@@ -24,7 +24,7 @@ type pollGroups[T any] struct {
 	id      func(*T) string
 	fetch   func(ctx context.Context, t target) (loader.Snapshot[T], error)
 	// compare and expire are those of Answers; nil: there are none.
-	compare func(ctx context.Context, sc scope.Scope) func(consolecache.Seen[T]) bool
+	compare func(ctx context.Context, sc scope.Scope) func(consolecache.PollResult[T]) bool
 	expire  func(ctx context.Context, sc scope.Scope, look responsecache.Dependency) error
 
 	mu    sync.Mutex // guards all below, the polls and their subscribers
@@ -114,7 +114,7 @@ func (p *poll[T]) run(ctx context.Context) {
 		}
 		began := time.Now()
 		look, seen := p.lookContext(ctx, who, first)
-		var differ func(consolecache.Seen[T]) bool
+		var differ func(consolecache.PollResult[T]) bool
 		if p.g.compare != nil && p.state == nil { // only this goroutine sets it
 			differ = p.g.compare(look, p.target.scope)
 		}

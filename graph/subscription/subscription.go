@@ -31,8 +31,8 @@ type Source interface {
 type Cache interface {
 	// CompareRobots and CompareWorkflows are called before a look; what they return says
 	// whether some of the answers differ from what it has seen.
-	CompareRobots(ctx context.Context, sc scope.Scope) func(consolecache.Seen[cc.Robot]) bool
-	CompareWorkflows(ctx context.Context, sc scope.Scope) func(consolecache.Seen[cc.Workflow]) bool
+	CompareRobots(ctx context.Context, sc scope.Scope) func(consolecache.PollResult[cc.Robot]) bool
+	CompareWorkflows(ctx context.Context, sc scope.Scope) func(consolecache.PollResult[cc.Workflow]) bool
 	// ExpireRobots and ExpireWorkflows make those of before look unreadable on all replicas,
 	// here at once.
 	ExpireRobots(ctx context.Context, sc scope.Scope, look responsecache.Dependency) error

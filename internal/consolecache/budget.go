@@ -23,8 +23,8 @@ func (c *Console) Cached(ctx context.Context, read func(ctx context.Context) err
 func isProbe(ctx context.Context) bool { return ctx.Value(probeKey{}) != nil }
 
 // probe returns nil if memory answers q.
-func probe[T any](v *responsecache.View[T], q request[T], opts trail.ReadOptions, who string) error {
-	if v == nil || !v.Holds(q.readWith(opts, who)) {
+func probe[T any](v *responsecache.View[T], q request[T], opts trail.ReadOptions, identity string) error {
+	if v == nil || !v.Holds(q.readWith(opts, identity)) {
 		return errNotCached
 	}
 	return nil

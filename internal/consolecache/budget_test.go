@@ -12,9 +12,9 @@ import (
 	"github.com/consoleql/consoleql/internal/trail"
 )
 
-// TestSharedLoadsAreOnOneBudget checks that a load counts against the budget of the operation that began it. If that
+// TestSharedLoadUsesOneBudget checks that a load counts against the budget of the operation that began it. If that
 // budget is exceeded, an operation that joined the load sends the call itself.
-func TestSharedLoadsAreOnOneBudget(t *testing.T) {
+func TestSharedLoadUsesOneBudget(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct{ first, second, sent int }{
 		"the first may send none":  {1, 9, 1},

@@ -62,7 +62,7 @@ func New(o Options) (*Console, error) {
 	}
 	c := &Console{Client: o.Client, opts: o, kinds: newKinds()}
 	if o.Cache != nil {
-		if err := c.kinds.keepIn(o.Cache); err != nil {
+		if err := c.kinds.createViews(o.Cache); err != nil {
 			return nil, err
 		}
 	}
@@ -87,15 +87,15 @@ type request[T any] struct {
 	scope     scope.Scope
 	params    string   // distinguish it from other reads of the operation
 	part      string   // the requested entity, unless params name it
-	on        []string // kinds whose change in the scope's company invalidates the answer
+	dependsOn []string // kinds whose change in the scope's company invalidates the answer
 	load      func(context.Context) (T, error)
 	restore   func(T)
-	landed    func(who string, value T, whole responsecache.Container) // nil: none
+	onLoaded  func(identity string, value T, whole responsecache.Container) // nil: none
 }
 
 // key returns the cache key of the request for a principal.
-func (q request[T]) key(who string) responsecache.Key {
-	return responsecache.Key{Principal: who, Call: callOf(q.operation, q.scope) + q.params, Part: q.part}
+func (q request[T]) key(identity string) responsecache.Key {
+	return responsecache.Key{Principal: identity, Call: callOf(q.operation, q.scope) + q.params, Part: q.part}
 }
 
 func callOf(operation string, sc scope.Scope) string {
@@ -103,19 +103,19 @@ func callOf(operation string, sc scope.Scope) string {
 }
 
 // read returns the request in the form of the response cache.
-func (q request[T]) read(who string) responsecache.Read[T] {
+func (q request[T]) read(identity string) responsecache.Read[T] {
 	r := responsecache.Read[T]{
-		Key: q.key(who), Tags: tags(q.scope, q.on), SoftTag: renewal(who, q.scope, q.kind), Load: q.load, Restore: q.restore,
+		Key: q.key(identity), Tags: tags(q.scope, q.dependsOn), SoftTag: refreshTag(identity, q.scope, q.kind), Load: q.load, Restore: q.restore,
 	}
-	if q.landed != nil {
-		r.OnLoaded = func(value T, whole responsecache.Container) { q.landed(who, value, whole) }
+	if q.onLoaded != nil {
+		r.OnLoaded = func(value T, whole responsecache.Container) { q.onLoaded(identity, value, whole) }
 	}
 	return r
 }
 
 // readWith returns the read of q with the read options of its operation.
-func (q request[T]) readWith(opts trail.ReadOptions, who string) responsecache.Read[T] {
-	r := q.read(who)
+func (q request[T]) readWith(opts trail.ReadOptions, identity string) responsecache.Read[T] {
+	r := q.read(identity)
 	r.Refresh, r.RefreshID, r.MaxAge = opts.Refresh, opts.RefreshID, opts.MaxAge
 	return r
 }
@@ -123,23 +123,23 @@ func (q request[T]) readWith(opts trail.ReadOptions, who string) responsecache.R
 // ask answers q and records the read in the operation's state.
 func ask[T any](ctx context.Context, c *Console, v *responsecache.View[T], q request[T]) (T, responsecache.Info, error) {
 	t := trail.FromContext(ctx)
-	who := c.opts.Identity(principal.FromContext(ctx))
+	identity := c.opts.Identity(principal.FromContext(ctx))
 	if isProbe(ctx) {
 		var none T
-		return none, responsecache.Info{}, probe(v, q, t.Options(), who)
+		return none, responsecache.Info{}, probe(v, q, t.Options(), identity)
 	}
 	began := time.Now()
-	value, info, err := get(ctx, c, v, q, t.Options(), who)
-	if t.Options().RefreshID != 0 && who != "" && (err == nil || fault.CodeOf(err) == fault.NotFound) {
-		t.Outdate(renewal(who, q.scope, q.kind))
+	value, info, err := get(ctx, c, v, q, t.Options(), identity)
+	if t.Options().RefreshID != 0 && identity != "" && (err == nil || fault.CodeOf(err) == fault.NotFound) {
+		t.ExpireTag(refreshTag(identity, q.scope, q.kind))
 	}
-	note(t, q.operation, q.kind, began, info, err)
+	recordRead(t, q.operation, q.kind, began, info, err)
 	return value, info, err
 }
 
-func get[T any](ctx context.Context, c *Console, v *responsecache.View[T], q request[T], wish trail.ReadOptions, who string) (T, responsecache.Info, error) {
+func get[T any](ctx context.Context, c *Console, v *responsecache.View[T], q request[T], opts trail.ReadOptions, identity string) (T, responsecache.Info, error) {
 	p := principal.FromContext(ctx)
-	if v == nil || who == "" {
+	if v == nil || identity == "" {
 		began := time.Now()
 		value, err := q.load(ctx)
 		return value, responsecache.Info{Source: responsecache.Loaded, Age: time.Since(began)}, err
@@ -149,7 +149,7 @@ func get[T any](ctx context.Context, c *Console, v *responsecache.View[T], q req
 		return none, responsecache.Info{}, err
 	}
 	var own atomic.Bool // a load may outlive its reader
-	r := q.readWith(wish, who)
+	r := q.readWith(opts, identity)
 	r.Load = func(ctx context.Context) (T, error) {
 		own.Store(true)
 		if responsecache.InBackground(ctx) {
@@ -180,8 +180,8 @@ func (c *Console) accepted(ctx context.Context, p principal.Principal) error {
 	return c.opts.Accepted(ctx)
 }
 
-// note records a read in the operation's state.
-func note(t *trail.State, operation, kind string, began time.Time, info responsecache.Info, err error) {
+// recordRead records a read in the operation's state.
+func recordRead(t *trail.State, operation, kind string, began time.Time, info responsecache.Info, err error) {
 	if t == nil {
 		return
 	}

@@ -156,8 +156,8 @@ func (f *fixture) reads(ctx context.Context) map[string]func() (any, error) {
 	}
 }
 
-// TestAnswersComeBackAsTheyWere checks that a value survives Redis unchanged, unexported fields included.
-func TestAnswersComeBackAsTheyWere(t *testing.T) {
+// TestValuesSurviveRedis checks that a value survives Redis unchanged, unexported fields included.
+func TestValuesSurviveRedis(t *testing.T) {
 	server := redistest.Start(t)
 	first := newFixture(t, dial(t, server))
 	second := newFixture(t, dial(t, server), first.sim)
@@ -195,8 +195,8 @@ func dial(t *testing.T, server *redistest.Server) redis.UniversalClient {
 	return client
 }
 
-// TestAnEntityOfAList checks that an entity of a cached list answers a read of that entity.
-func TestAnEntityOfAList(t *testing.T) {
+// TestEntityOfCachedList checks that an entity of a cached list answers a read of that entity.
+func TestEntityOfCachedList(t *testing.T) {
 	f := newFixture(t, nil)
 	ctx, sc, c := f.owner(), f.scope, f.console
 	list := cc.List[cc.PackageFilter]{PageSize: 50}
@@ -205,10 +205,10 @@ func TestAnEntityOfAList(t *testing.T) {
 		t.Errorf("a package of a list without versions answered for one with them: %d calls", n)
 	}
 	other := must[*cc.Page[cc.Package]](t)(c.Packages(ctx, sc, list)).List[1]
-	if kept := c.KeptPackages(ctx, sc, []string{other.ID}, true); len(kept) != 0 {
+	if kept := c.CachedPackages(ctx, sc, []string{other.ID}, true); len(kept) != 0 {
 		t.Error("a package of a list without versions was given for one with them")
 	}
-	if kept := c.KeptPackages(ctx, sc, []string{other.ID, bare.ID}, false); len(kept) != 2 {
+	if kept := c.CachedPackages(ctx, sc, []string{other.ID, bare.ID}, false); len(kept) != 2 {
 		t.Errorf("%d packages were at hand for who wants no versions", len(kept))
 	}
 	page := must[*cc.Page[cc.Workflow]](t)(c.Workflows(ctx, sc, cc.List[cc.WorkflowFilter]{PageSize: 50}))
@@ -220,10 +220,10 @@ func TestAnEntityOfAList(t *testing.T) {
 		if got := must[*cc.Workflow](t)(c.Workflow(ctx, w.Scope(), w.ID)); got != w {
 			t.Errorf("got another one in its own scope: %+v", got)
 		}
-		if kept := c.KeptWorkflows(ctx, sc, []string{w.ID, "00000000-0000-4000-8000-000000000001"}, true); len(kept) != 1 || kept[0] != w {
+		if kept := c.CachedWorkflows(ctx, sc, []string{w.ID, "00000000-0000-4000-8000-000000000001"}, true); len(kept) != 1 || kept[0] != w {
 			t.Errorf("kept %+v", kept)
 		}
-		if kept := c.KeptWorkflows(f.as("solo"), sc, []string{w.ID}, true); len(kept) != 0 {
+		if kept := c.CachedWorkflows(f.as("solo"), sc, []string{w.ID}, true); len(kept) != 0 {
 			t.Error("another user was given what was kept")
 		}
 	})
@@ -232,8 +232,8 @@ func TestAnEntityOfAList(t *testing.T) {
 	}
 }
 
-// TestWishes checks that the read options restrict what the cache may answer.
-func TestWishes(t *testing.T) {
+// TestReadOptions checks that the read options restrict what the cache may answer.
+func TestReadOptions(t *testing.T) {
 	f := newFixture(t, nil)
 	c, sc := f.console, f.scope
 	list := cc.List[cc.RobotFilter]{PageSize: 50}
@@ -256,7 +256,7 @@ func TestWishes(t *testing.T) {
 		}
 	}
 	for _, w := range []*trail.State{anew, recent} {
-		if kept := c.KeptRobots(trail.NewContext(ctx, w), sc, []string{id}, true); len(kept) > 0 {
+		if kept := c.CachedRobots(trail.NewContext(ctx, w), sc, []string{id}, true); len(kept) > 0 {
 			t.Error("what is kept was given in spite of the wish")
 		}
 	}
@@ -264,7 +264,7 @@ func TestWishes(t *testing.T) {
 	if _, err := c.Robots(ctx, sc, list); !errors.Is(err, errEnded) {
 		t.Errorf("who is no longer accepted was answered: %v", err)
 	}
-	if kept := c.KeptRobots(ctx, sc, []string{id}, true); len(kept) > 0 {
+	if kept := c.CachedRobots(ctx, sc, []string{id}, true); len(kept) > 0 {
 		t.Error("who is no longer accepted was given what is kept")
 	}
 	f.ended.Store(false)
@@ -290,9 +290,9 @@ func TestLifetimes(t *testing.T) {
 	}
 }
 
-// TestARefusalIsItsOwnTokens checks that a reader who joins a load is not refused because of another token of the same
+// TestRefusedTokenIsNotShared checks that a reader who joins a load is not refused because of another token of the same
 // user.
-func TestARefusalIsItsOwnTokens(t *testing.T) {
+func TestRefusedTokenIsNotShared(t *testing.T) {
 	f := newFixture(t, nil)
 	user, _ := f.sim.DefaultUser()
 	hour := time.Now().Add(time.Hour)

@@ -13,16 +13,16 @@ import (
 	"github.com/consoleql/consoleql/internal/scope"
 )
 
-// Seen is what a poll of a subscription observed.
-type Seen[T any] struct {
+// PollResult is what a poll of a subscription observed.
+type PollResult[T any] struct {
 	// Entities are the entities that the poll returned.
 	Entities []*T
 	// Missing are the lower-case ids of followed entities that do not exist.
 	Missing []string
 	// All reports that the scope has no other entities of the kind.
 	All bool
-	// Look is the dependency of the poll.
-	Look responsecache.Dependency
+	// Dependency is the dependency of the poll.
+	Dependency responsecache.Dependency
 }
 
 // ExpireRobots marks the principal's robots of the scope's company as stale on all replicas, unless they were loaded
@@ -39,56 +39,56 @@ func (c *Console) ExpireWorkflows(ctx context.Context, sc scope.Scope, look resp
 // CompareRobots returns a function that reports whether a cached answer of the principal differs from the poll. It
 // considers this replica and, as far as known, the others. It must be called before the poll, which may replace entries
 // in memory.
-func (c *Console) CompareRobots(ctx context.Context, sc scope.Scope) func(Seen[cc.Robot]) bool {
+func (c *Console) CompareRobots(ctx context.Context, sc scope.Scope) func(PollResult[cc.Robot]) bool {
 	return compare(ctx, c, c.kinds.robots, sc)
 }
 
 // CompareWorkflows does the same for workflows.
-func (c *Console) CompareWorkflows(ctx context.Context, sc scope.Scope) func(Seen[cc.Workflow]) bool {
+func (c *Console) CompareWorkflows(ctx context.Context, sc scope.Scope) func(PollResult[cc.Workflow]) bool {
 	return compare(ctx, c, c.kinds.workflows, sc)
 }
 
 func (c *Console) expire(ctx context.Context, sc scope.Scope, kind string, look responsecache.Dependency) error {
-	who := c.opts.Identity(principal.FromContext(ctx))
-	if c.opts.Cache == nil || who == "" {
+	identity := c.opts.Identity(principal.FromContext(ctx))
+	if c.opts.Cache == nil || identity == "" {
 		return nil
 	}
-	return c.opts.Cache.Expire(ctx, look, renewal(who, sc, kind))
+	return c.opts.Cache.Expire(ctx, look, refreshTag(identity, sc, kind))
 }
 
 // compare collects what memory holds for the principal before and after the poll, and compares it with the result. The
 // memory of other replicas is unknown, so with other replicas the function always reports a difference.
-func compare[T any](ctx context.Context, c *Console, k listed[T], sc scope.Scope) func(Seen[T]) bool {
-	who := c.opts.Identity(principal.FromContext(ctx))
-	if k.pages == nil || who == "" {
-		return func(Seen[T]) bool { return false }
+func compare[T any](ctx context.Context, c *Console, k listedKind[T], sc scope.Scope) func(PollResult[T]) bool {
+	identity := c.opts.Identity(principal.FromContext(ctx))
+	if k.pages == nil || identity == "" {
+		return func(PollResult[T]) bool { return false }
 	}
 	if !c.opts.Cache.Alone() {
-		return func(Seen[T]) bool { return true }
+		return func(PollResult[T]) bool { return true }
 	}
 	var pages []responsecache.Held[*cc.Page[T]]
 	var ones []responsecache.Held[*T]
 	collect := func(look responsecache.Dependency) {
-		soft := renewal(who, sc, k.kind)
-		k.pages.Older(who, soft, look, func(h responsecache.Held[*cc.Page[T]]) bool {
+		soft := refreshTag(identity, sc, k.kind)
+		k.pages.Older(identity, soft, look, func(h responsecache.Held[*cc.Page[T]]) bool {
 			pages = append(pages, h)
 			return true
 		})
-		k.one.Older(who, soft, look, func(h responsecache.Held[*T]) bool {
+		k.one.Older(identity, soft, look, func(h responsecache.Held[*T]) bool {
 			ones = append(ones, h)
 			return true
 		})
 	}
 	collect(responsecache.Dependency{})
-	return func(seen Seen[T]) bool {
-		collect(seen.Look)
+	return func(seen PollResult[T]) bool {
+		collect(seen.Dependency)
 		return differ(k, seen, callOf(k.list, sc), pages, ones)
 	}
 }
 
 // differ reports whether a page or an entity in memory differs from what was seen. lists is the prefix of the calls for
 // the scope's own list.
-func differ[T any](k listed[T], seen Seen[T], lists string, pages []responsecache.Held[*cc.Page[T]], ones []responsecache.Held[*T]) bool {
+func differ[T any](k listedKind[T], seen PollResult[T], lists string, pages []responsecache.Held[*cc.Page[T]], ones []responsecache.Held[*T]) bool {
 	now := make(map[string]*T, len(seen.Entities)+len(seen.Missing))
 	for _, v := range seen.Entities {
 		now[scope.Lower(k.id(v))] = v
@@ -107,7 +107,7 @@ func differ[T any](k listed[T], seen Seen[T], lists string, pages []responsecach
 }
 
 // pageDiffers reports whether a page holds an entity that has changed.
-func pageDiffers[T any](k listed[T], p *cc.Page[T], other func(string, *T) bool) bool {
+func pageDiffers[T any](k listedKind[T], p *cc.Page[T], other func(string, *T) bool) bool {
 	if p == nil {
 		return false
 	}
@@ -121,7 +121,7 @@ func pageDiffers[T any](k listed[T], p *cc.Page[T], other func(string, *T) bool)
 
 // listDiffers reports whether a page of the scope's own list may now hold other entities. The effect of a filter is
 // unknown, so a filtered list always differs.
-func listDiffers[T any](k listed[T], params string, p *cc.Page[T], all bool, now map[string]*T) bool {
+func listDiffers[T any](k listedKind[T], params string, p *cc.Page[T], all bool, now map[string]*T) bool {
 	if p == nil || filters(params) {
 		return true
 	}

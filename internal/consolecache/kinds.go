@@ -88,13 +88,13 @@ func tags(sc scope.Scope, kinds []string) []string {
 	return all
 }
 
-// renewal returns the tag that expires a principal's older answers of a kind after a refresh
+// refreshTag returns the tag that expires a principal's older answers of a kind after a refresh
 // (trail.ReadOptions.RefreshID). The list of companies does not depend on the company in scope.
-func renewal(who string, sc scope.Scope, kind string) string {
+func refreshTag(identity string, sc scope.Scope, kind string) string {
 	if kind == Companies {
 		sc = scope.Scope{}
 	}
-	return who + "\n" + tag(sc, kind)
+	return identity + "\n" + tag(sc, kind)
 }
 
 func tag(sc scope.Scope, kind string) string { return kind + "@" + scope.Lower(sc.CompanyID) }
@@ -104,56 +104,56 @@ type kinds struct {
 	companies *responsecache.View[[]*cc.Company]
 	tree      *responsecache.View[*cc.DepartmentTree]
 	self      *responsecache.View[*cc.CompanyUser]
-	packages  listed[cc.Package]
-	queues    listed[cc.Queue]
-	robots    listed[cc.Robot]
-	workflows listed[cc.Workflow]
-	layouts   listed[cc.WorkflowLayout]
+	packages  listedKind[cc.Package]
+	queues    listedKind[cc.Queue]
+	robots    listedKind[cc.Robot]
+	workflows listedKind[cc.Workflow]
+	layouts   listedKind[cc.WorkflowLayout]
 }
 
-// listed is a kind that can be read by page and by id.
-type listed[T any] struct {
+// listedKind is a kind that can be read by page and by id.
+type listedKind[T any] struct {
 	kind      string
 	list, get string // operations of the console's document
 	id        func(*T) string
-	whole     func(*T) bool // reports whether an entity has every field that get returns; nil: always
+	complete  func(*T) bool // reports whether an entity has every field that get returns; nil: always
 	pages     *responsecache.View[*cc.Page[T]]
 	one       *responsecache.View[*T]
 }
 
 func newKinds() kinds {
 	return kinds{
-		packages: listed[cc.Package]{
+		packages: listedKind[cc.Package]{
 			kind: Packages, list: cc.OpPackages, get: cc.OpPackage,
-			id:    func(p *cc.Package) string { return p.ID },
-			whole: func(p *cc.Package) bool { return p.Versions != nil },
+			id:       func(p *cc.Package) string { return p.ID },
+			complete: func(p *cc.Package) bool { return p.Versions != nil },
 		},
-		queues: listed[cc.Queue]{
+		queues: listedKind[cc.Queue]{
 			kind: Queues, list: cc.OpQueues, get: cc.OpQueue, id: func(q *cc.Queue) string { return q.ID },
 		},
-		robots: listed[cc.Robot]{
+		robots: listedKind[cc.Robot]{
 			kind: Robots, list: cc.OpRobots, get: cc.OpRobot, id: func(r *cc.Robot) string { return r.ID },
 		},
-		workflows: listed[cc.Workflow]{
+		workflows: listedKind[cc.Workflow]{
 			kind: Workflows, list: cc.OpWorkflows, get: cc.OpWorkflow, id: func(w *cc.Workflow) string { return w.ID },
 		},
-		layouts: listed[cc.WorkflowLayout]{
+		layouts: listedKind[cc.WorkflowLayout]{
 			kind: Layouts, list: cc.OpWorkflowLayouts, get: cc.OpWorkflowLayout, id: func(w *cc.WorkflowLayout) string { return w.ID },
 		},
 	}
 }
 
-// keepIn creates the views in a cache.
-func (k *kinds) keepIn(c *responsecache.Cache) error {
+// createViews creates the views in a cache.
+func (k *kinds) createViews(c *responsecache.Cache) error {
 	for _, err := range []error{
 		viewOf(c, Companies, &k.companies, nil),
 		viewOf(c, Tree, &k.tree, nil),
 		viewOf(c, Self, &k.self, nil),
-		k.packages.keepIn(c),
-		k.queues.keepIn(c),
-		k.robots.keepIn(c),
-		k.workflows.keepIn(c),
-		k.layouts.keepIn(c),
+		k.packages.createViews(c),
+		k.queues.createViews(c),
+		k.robots.createViews(c),
+		k.workflows.createViews(c),
+		k.layouts.createViews(c),
 	} {
 		if err != nil {
 			return fmt.Errorf("consolecache: %w", err)
@@ -162,7 +162,7 @@ func (k *kinds) keepIn(c *responsecache.Cache) error {
 	return nil
 }
 
-func (l *listed[T]) keepIn(c *responsecache.Cache) error {
+func (l *listedKind[T]) createViews(c *responsecache.Cache) error {
 	if err := viewOf(c, l.kind, &l.pages, nil); err != nil {
 		return err
 	}
@@ -175,9 +175,9 @@ func (l *listed[T]) keepIn(c *responsecache.Cache) error {
 	})
 }
 
-// emptyAnswer reports whether err is a refusal without a body. It concerns one call only: stale data does not replace
+// emptyRefusal reports whether err is a refusal without a body. It concerns one call only: stale data does not replace
 // it, and it invalidates nothing.
-func emptyAnswer(err error) bool {
+func emptyRefusal(err error) bool {
 	var answer *cc.Error
 	return fault.CodeOf(err) == fault.Forbidden && errors.As(err, &answer) && answer.Empty
 }
@@ -197,9 +197,9 @@ func viewOf[T any](c *responsecache.Cache, row string, into **responsecache.View
 		Negative: func(err error) bool { return fault.CodeOf(err) == fault.NotFound },
 		Final: func(err error) bool {
 			code := fault.CodeOf(err)
-			return code == fault.Forbidden && !emptyAnswer(err) || code == fault.Unauthenticated
+			return code == fault.Forbidden && !emptyRefusal(err) || code == fault.Unauthenticated
 		},
-		Refused: func(err error) bool { return emptyAnswer(err) || errors.Is(err, budget.ErrExceeded) },
+		Refused: func(err error) bool { return emptyRefusal(err) || errors.Is(err, budget.ErrExceeded) },
 	})
 	return err
 }

@@ -26,7 +26,7 @@ func (c *Console) DepartmentTree(ctx context.Context, sc scope.Scope) (*cc.Depar
 	v, _, err := ask(ctx, c, c.kinds.tree, request[*cc.DepartmentTree]{
 		operation: cc.OpDepartmentTree, kind: Tree, scope: sc,
 		load:    func(ctx context.Context) (*cc.DepartmentTree, error) { return c.Client.DepartmentTree(ctx, sc) },
-		restore: stamping[*cc.DepartmentTree](sc),
+		restore: restoreScope[*cc.DepartmentTree](sc),
 	})
 	return v, err
 }
@@ -36,7 +36,7 @@ func (c *Console) Self(ctx context.Context, sc scope.Scope) (*cc.CompanyUser, er
 	v, _, err := ask(ctx, c, c.kinds.self, request[*cc.CompanyUser]{
 		operation: cc.OpSelf, kind: Self, scope: sc,
 		load:    func(ctx context.Context) (*cc.CompanyUser, error) { return c.Client.Self(ctx, sc) },
-		restore: stamping[*cc.CompanyUser](sc),
+		restore: restoreScope[*cc.CompanyUser](sc),
 	})
 	return v, err
 }
@@ -86,13 +86,13 @@ func (c *Console) Workflow(ctx context.Context, sc scope.Scope, id string) (*cc.
 // WorkflowRobots returns a page of the robots of a workflow. It depends on the robots and on the workflow.
 func (c *Console) WorkflowRobots(ctx context.Context, sc scope.Scope, id string, index, size int) (*cc.Page[cc.Robot], error) {
 	v, _, err := ask(ctx, c, c.kinds.robots.pages, request[*cc.Page[cc.Robot]]{
-		operation: cc.OpWorkflowRobots, kind: Robots, scope: sc, on: []string{Robots, Workflows},
+		operation: cc.OpWorkflowRobots, kind: Robots, scope: sc, dependsOn: []string{Robots, Workflows},
 		params: scope.Lower(id) + "\n" + strconv.Itoa(index) + "\n" + strconv.Itoa(size),
 		load: func(ctx context.Context) (*cc.Page[cc.Robot], error) {
 			return c.Client.WorkflowRobots(ctx, sc, id, index, size)
 		},
-		restore: stampingPage[cc.Robot](sc),
-		landed:  indexPage(c.kinds.robots, sc),
+		restore:  restorePageScope[cc.Robot](sc),
+		onLoaded: indexPage(c.kinds.robots, sc),
 	})
 	return v, err
 }
@@ -107,33 +107,33 @@ func (c *Console) WorkflowLayout(ctx context.Context, sc scope.Scope, id string)
 	return one(ctx, c, c.kinds.layouts, sc, id, c.Client.WorkflowLayout)
 }
 
-// KeptPackages returns those of the packages that memory holds; with their versions, if whole is set.
-func (c *Console) KeptPackages(ctx context.Context, sc scope.Scope, ids []string, whole bool) []*cc.Package {
-	return kept(ctx, c, c.kinds.packages, sc, ids, whole)
+// CachedPackages returns those of the packages that memory holds; with their versions, if whole is set.
+func (c *Console) CachedPackages(ctx context.Context, sc scope.Scope, ids []string, whole bool) []*cc.Package {
+	return cachedEntities(ctx, c, c.kinds.packages, sc, ids, whole)
 }
 
-// KeptQueues returns those of the queues that memory holds.
-func (c *Console) KeptQueues(ctx context.Context, sc scope.Scope, ids []string, _ bool) []*cc.Queue {
-	return kept(ctx, c, c.kinds.queues, sc, ids, true)
+// CachedQueues returns those of the queues that memory holds.
+func (c *Console) CachedQueues(ctx context.Context, sc scope.Scope, ids []string, _ bool) []*cc.Queue {
+	return cachedEntities(ctx, c, c.kinds.queues, sc, ids, true)
 }
 
-// KeptRobots returns those of the robots that memory holds.
-func (c *Console) KeptRobots(ctx context.Context, sc scope.Scope, ids []string, _ bool) []*cc.Robot {
-	return kept(ctx, c, c.kinds.robots, sc, ids, true)
+// CachedRobots returns those of the robots that memory holds.
+func (c *Console) CachedRobots(ctx context.Context, sc scope.Scope, ids []string, _ bool) []*cc.Robot {
+	return cachedEntities(ctx, c, c.kinds.robots, sc, ids, true)
 }
 
-// KeptWorkflows returns those of the workflows that memory holds.
-func (c *Console) KeptWorkflows(ctx context.Context, sc scope.Scope, ids []string, _ bool) []*cc.Workflow {
-	return kept(ctx, c, c.kinds.workflows, sc, ids, true)
+// CachedWorkflows returns those of the workflows that memory holds.
+func (c *Console) CachedWorkflows(ctx context.Context, sc scope.Scope, ids []string, _ bool) []*cc.Workflow {
+	return cachedEntities(ctx, c, c.kinds.workflows, sc, ids, true)
 }
 
-// KeptWorkflowLayouts returns those of the workflow layouts that memory holds.
-func (c *Console) KeptWorkflowLayouts(ctx context.Context, sc scope.Scope, ids []string, _ bool) []*cc.WorkflowLayout {
-	return kept(ctx, c, c.kinds.layouts, sc, ids, true)
+// CachedWorkflowLayouts returns those of the workflow layouts that memory holds.
+func (c *Console) CachedWorkflowLayouts(ctx context.Context, sc scope.Scope, ids []string, _ bool) []*cc.WorkflowLayout {
+	return cachedEntities(ctx, c, c.kinds.layouts, sc, ids, true)
 }
 
 // page returns a page of a list. A filtered list depends on every kind.
-func page[T, F any](ctx context.Context, c *Console, k listed[T], sc scope.Scope, l cc.List[F], filtered bool,
+func page[T, F any](ctx context.Context, c *Console, k listedKind[T], sc scope.Scope, l cc.List[F], filtered bool,
 	load func(context.Context, scope.Scope, cc.List[F]) (*cc.Page[T], error),
 ) (*cc.Page[T], error) {
 	on := []string{k.kind}
@@ -141,27 +141,27 @@ func page[T, F any](ctx context.Context, c *Console, k listed[T], sc scope.Scope
 		on = []string{Packages, Queues, Robots, Workflows, Layouts}
 	}
 	v, _, err := ask(ctx, c, k.pages, request[*cc.Page[T]]{
-		operation: k.list, kind: k.kind, scope: sc, params: l.Encode(), on: on,
-		load:    func(ctx context.Context) (*cc.Page[T], error) { return load(ctx, sc, l) },
-		restore: stampingPage[T](sc),
-		landed:  indexPage(k, sc),
+		operation: k.list, kind: k.kind, scope: sc, params: l.Encode(), dependsOn: on,
+		load:     func(ctx context.Context) (*cc.Page[T], error) { return load(ctx, sc, l) },
+		restore:  restorePageScope[T](sc),
+		onLoaded: indexPage(k, sc),
 	})
 	return v, err
 }
 
-// single returns the request for one entity.
-func single[T any](k listed[T], sc scope.Scope, id string, load func(context.Context, scope.Scope, string) (*T, error)) request[*T] {
+// entityRequest returns the request for one entity.
+func entityRequest[T any](k listedKind[T], sc scope.Scope, id string, load func(context.Context, scope.Scope, string) (*T, error)) request[*T] {
 	return request[*T]{
-		operation: k.get, kind: k.kind, scope: sc, part: scope.Lower(id), on: []string{k.kind},
+		operation: k.get, kind: k.kind, scope: sc, part: scope.Lower(id), dependsOn: []string{k.kind},
 		load:    func(ctx context.Context) (*T, error) { return load(ctx, sc, id) },
-		restore: stamping[*T](sc),
+		restore: restoreScope[*T](sc),
 	}
 }
 
-func one[T any](ctx context.Context, c *Console, k listed[T], sc scope.Scope, id string,
+func one[T any](ctx context.Context, c *Console, k listedKind[T], sc scope.Scope, id string,
 	load func(context.Context, scope.Scope, string) (*T, error),
 ) (*T, error) {
-	v, _, err := ask(ctx, c, k.one, single(k, sc, id, load))
+	v, _, err := ask(ctx, c, k.one, entityRequest(k, sc, id, load))
 	return v, err
 }
 
@@ -170,23 +170,23 @@ const partial = "bare\n"
 
 // indexPage makes the entities of a loaded page readable by id. Complete entities are indexed under get, the others
 // under partial.
-func indexPage[T any](k listed[T], sc scope.Scope) func(string, *cc.Page[T], responsecache.Container) {
+func indexPage[T any](k listedKind[T], sc scope.Scope) func(string, *cc.Page[T], responsecache.Container) {
 	if k.one == nil {
 		return nil
 	}
-	return func(who string, p *cc.Page[T], whole responsecache.Container) {
+	return func(identity string, p *cc.Page[T], whole responsecache.Container) {
 		if p == nil {
 			return
 		}
-		on, soft := tags(sc, []string{k.kind}), renewal(who, sc, k.kind) // elsewhere stays in the same company, so the tags are the same
-		for call, parts := range sorted(k, sc, p) {
-			_ = k.one.Index(responsecache.Key{Principal: who, Call: call}, on, soft, parts, whole) // it fails only without a principal, and then there is no view
+		on, soft := tags(sc, []string{k.kind}), refreshTag(identity, sc, k.kind) // ownScope stays in the same company, so the tags are the same
+		for call, parts := range partsByCall(k, sc, p) {
+			_ = k.one.Index(responsecache.Key{Principal: identity, Call: call}, on, soft, parts, whole) // it fails only without a principal, and then there is no view
 		}
 	}
 }
 
-// sorted groups the entities of a page loaded in sc by the call under which they are indexed.
-func sorted[T any](k listed[T], sc scope.Scope, p *cc.Page[T]) map[string][]responsecache.Part {
+// partsByCall groups the entities of a page loaded in sc by the call under which they are indexed.
+func partsByCall[T any](k listedKind[T], sc scope.Scope, p *cc.Page[T]) map[string][]responsecache.Part {
 	type place struct {
 		scope scope.Scope
 		less  bool
@@ -194,9 +194,9 @@ func sorted[T any](k listed[T], sc scope.Scope, p *cc.Page[T]) map[string][]resp
 	at := make(map[place][]responsecache.Part, 2)
 	for i, v := range p.List {
 		part := responsecache.Part{N: i, Name: scope.Lower(k.id(v))}
-		less := k.whole != nil && !k.whole(v)
+		less := k.complete != nil && !k.complete(v)
 		at[place{sc, less}] = append(at[place{sc, less}], part)
-		if own, ok := elsewhere(sc, v); ok {
+		if own, ok := ownScope(sc, v); ok {
 			at[place{own, less}] = append(at[place{own, less}], part)
 		}
 	}
@@ -211,9 +211,9 @@ func sorted[T any](k listed[T], sc scope.Scope, p *cc.Page[T]) map[string][]resp
 	return calls
 }
 
-// elsewhere returns the entity's own scope, and whether it is another scope of the same company. The entity is indexed
+// ownScope returns the entity's own scope, and whether it is another scope of the same company. The entity is indexed
 // under both scopes.
-func elsewhere(sc scope.Scope, v any) (own scope.Scope, ok bool) {
+func ownScope(sc scope.Scope, v any) (own scope.Scope, ok bool) {
 	s, ok := v.(interface{ Scope() scope.Scope })
 	if !ok {
 		return own, false
@@ -222,13 +222,13 @@ func elsewhere(sc scope.Scope, v any) (own scope.Scope, ok bool) {
 	return own, own != sc && own.CompanyID == sc.CompanyID
 }
 
-// kept returns the entities of ids that memory holds, in any order. If whole is set, it returns complete entities only.
+// cachedEntities returns the entities of ids that memory holds, in any order. If whole is set, it returns complete entities only.
 // It makes no call.
-func kept[T any](ctx context.Context, c *Console, k listed[T], sc scope.Scope, ids []string, whole bool) []*T {
+func cachedEntities[T any](ctx context.Context, c *Console, k listedKind[T], sc scope.Scope, ids []string, whole bool) []*T {
 	p := principal.FromContext(ctx)
 	t := trail.FromContext(ctx)
-	who := c.opts.Identity(p)
-	if k.one == nil || who == "" || t.Options().Refresh || c.accepted(ctx, p) != nil {
+	identity := c.opts.Identity(p)
+	if k.one == nil || identity == "" || t.Options().Refresh || c.accepted(ctx, p) != nil {
 		return nil
 	}
 	began := time.Now()
@@ -236,9 +236,9 @@ func kept[T any](ctx context.Context, c *Console, k listed[T], sc scope.Scope, i
 	for i, id := range ids {
 		names[i] = scope.Lower(id)
 	}
-	at := responsecache.Key{Principal: who, Call: callOf(k.get, sc)}
+	at := responsecache.Key{Principal: identity, Call: callOf(k.get, sc)}
 	found, missing, info := k.one.Peek(at, names, t.Options().MaxAge)
-	if !whole && k.whole != nil && len(missing) > 0 {
+	if !whole && k.complete != nil && len(missing) > 0 {
 		at.Call += partial
 		more, _, other := k.one.Peek(at, missing, t.Options().MaxAge)
 		if found = append(found, more...); len(more) > 0 && len(more) < len(found) {
@@ -250,13 +250,13 @@ func kept[T any](ctx context.Context, c *Console, k listed[T], sc scope.Scope, i
 		}
 	}
 	if len(found) > 0 {
-		note(t, k.get, k.kind, began, info, nil)
+		recordRead(t, k.get, k.kind, began, info, nil)
 	}
 	return found
 }
 
-// stamping returns a function that restores the scope of the request, which entries in Redis do not contain.
-func stamping[T any](sc scope.Scope) func(T) {
+// restoreScope returns a function that restores the scope of the request, which entries in Redis do not contain.
+func restoreScope[T any](sc scope.Scope) func(T) {
 	return func(v T) {
 		if s, ok := any(v).(interface{ Stamp(scope.Scope) }); ok {
 			s.Stamp(sc)
@@ -264,8 +264,8 @@ func stamping[T any](sc scope.Scope) func(T) {
 	}
 }
 
-func stampingPage[T any](sc scope.Scope) func(*cc.Page[T]) {
-	stamp := stamping[*T](sc)
+func restorePageScope[T any](sc scope.Scope) func(*cc.Page[T]) {
+	stamp := restoreScope[*T](sc)
 	return func(p *cc.Page[T]) {
 		if p == nil {
 			return

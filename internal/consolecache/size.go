@@ -17,8 +17,8 @@ func sizeOf[T any]() func(T) int {
 	measure := make(sizers).of(t)
 	return func(v T) int {
 		n := int(t.Size())
-		if measure.behind != nil {
-			n += measure.behind(reflect.ValueOf(&v).Elem())
+		if measure.referenced != nil {
+			n += measure.referenced(reflect.ValueOf(&v).Elem())
 		}
 		return n
 	}
@@ -26,7 +26,7 @@ func sizeOf[T any]() func(T) int {
 
 // sizer measures what values of one type point to, without the values themselves.
 type sizer struct {
-	behind func(reflect.Value) int // nil: the type holds no pointers
+	referenced func(reflect.Value) int // nil: the type holds no pointers
 }
 
 // sizers holds the sizer of each type, since types may be recursive.
@@ -40,20 +40,20 @@ func (s sizers) of(t reflect.Type) *sizer {
 	s[t] = made
 	switch t.Kind() {
 	case reflect.String:
-		made.behind = reflect.Value.Len
+		made.referenced = reflect.Value.Len
 	case reflect.Pointer:
 		elem, size := s.of(t.Elem()), int(t.Elem().Size())
-		made.behind = func(v reflect.Value) int {
+		made.referenced = func(v reflect.Value) int {
 			if v.IsNil() {
 				return 0
 			}
 			return size + elem.measure(v.Elem())
 		}
 	case reflect.Slice:
-		made.behind = s.ofSlice(t)
+		made.referenced = s.ofSlice(t)
 	case reflect.Map:
 		key, elem, size := s.of(t.Key()), s.of(t.Elem()), int(t.Key().Size()+t.Elem().Size())+16
-		made.behind = func(v reflect.Value) int {
+		made.referenced = func(v reflect.Value) int {
 			n := v.Len() * size
 			for it := v.MapRange(); it.Next(); {
 				n += key.measure(it.Key()) + elem.measure(it.Value())
@@ -61,7 +61,7 @@ func (s sizers) of(t reflect.Type) *sizer {
 			return n
 		}
 	case reflect.Struct:
-		made.behind = s.ofStruct(t)
+		made.referenced = s.ofStruct(t)
 	default:
 	}
 	return made
@@ -71,9 +71,9 @@ func (s sizers) ofSlice(t reflect.Type) func(reflect.Value) int {
 	elem, size := s.of(t.Elem()), int(t.Elem().Size())
 	return func(v reflect.Value) int {
 		n := v.Cap() * size
-		if elem.behind != nil {
+		if elem.referenced != nil {
 			for i := range v.Len() {
-				n += elem.behind(v.Index(i))
+				n += elem.referenced(v.Index(i))
 			}
 		}
 		return n
@@ -88,7 +88,7 @@ func (s sizers) ofStruct(t reflect.Type) func(reflect.Value) int {
 	var fields []field
 	for i := range t.NumField() {
 		// A type that is still being built contains itself, which is only possible through a pointer.
-		if f := s.of(t.Field(i).Type); f.behind != nil {
+		if f := s.of(t.Field(i).Type); f.referenced != nil {
 			fields = append(fields, field{i, f})
 		}
 	}
@@ -98,17 +98,17 @@ func (s sizers) ofStruct(t reflect.Type) func(reflect.Value) int {
 	return func(v reflect.Value) int {
 		n := 0
 		for _, f := range fields {
-			n += f.behind(v.Field(f.at))
+			n += f.referenced(v.Field(f.at))
 		}
 		return n
 	}
 }
 
 func (s *sizer) measure(v reflect.Value) int {
-	if s.behind == nil {
+	if s.referenced == nil {
 		return 0
 	}
-	return s.behind(v)
+	return s.referenced(v)
 }
 
 // Form returns a fingerprint of the cached types. Gateways of different versions do not read each other's entries.

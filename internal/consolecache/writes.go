@@ -22,8 +22,8 @@ const invalidationTimeout = 5 * time.Second
 func change[T any](ctx context.Context, c *Console, operation string, sc scope.Scope, kinds []string, call func() (T, error)) (T, error) {
 	began := time.Now()
 	v, err := call()
-	note(trail.FromContext(ctx), operation, "", began, responsecache.Info{Source: responsecache.Loaded}, err)
-	if c.opts.Cache == nil || neverBegun(err) {
+	recordRead(trail.FromContext(ctx), operation, "", began, responsecache.Info{Source: responsecache.Loaded}, err)
+	if c.opts.Cache == nil || rejected(err) {
 		return v, err
 	}
 	// The callers of this change may have gone, but other readers must not see old data.
@@ -35,9 +35,9 @@ func change[T any](ctx context.Context, c *Console, operation string, sc scope.S
 	return v, err
 }
 
-// neverBegun reports that a change was refused because of its caller or its form. Callers without the right to change
+// rejected reports that a change was refused because of its caller or its form. Callers without the right to change
 // anything must not be able to empty the caches.
-func neverBegun(err error) bool {
+func rejected(err error) bool {
 	switch fault.CodeOf(err) {
 	case fault.Unauthenticated, fault.Forbidden, fault.BadUserInput, fault.ScopeRequired:
 		return true
@@ -46,8 +46,8 @@ func neverBegun(err error) bool {
 	}
 }
 
-// done is change for a call that returns no value.
-func done(ctx context.Context, c *Console, operation string, sc scope.Scope, kinds []string, call func() error) error {
+// changeWithoutResult is change for a call that returns no value.
+func changeWithoutResult(ctx context.Context, c *Console, operation string, sc scope.Scope, kinds []string, call func() error) error {
 	_, err := change(ctx, c, operation, sc, kinds, func() (struct{}, error) { return struct{}{}, call() })
 	return err
 }
@@ -69,7 +69,7 @@ func (c *Console) UpdatePackage(ctx context.Context, sc scope.Scope, id string, 
 
 // DeletePackage deletes a package.
 func (c *Console) DeletePackage(ctx context.Context, sc scope.Scope, id string) error {
-	return done(ctx, c, cc.OpDeletePackage, sc, touchesPackages(), func() error {
+	return changeWithoutResult(ctx, c, cc.OpDeletePackage, sc, touchesPackages(), func() error {
 		return c.Client.DeletePackage(ctx, sc, id)
 	})
 }
@@ -85,7 +85,7 @@ func (c *Console) UploadPackage(ctx context.Context, sc scope.Scope, file io.Rea
 func (c *Console) CreatePackageUpload(ctx context.Context, sc scope.Scope) (*cc.PackageUpload, error) {
 	began := time.Now()
 	u, err := c.Client.CreatePackageUpload(ctx, sc)
-	note(trail.FromContext(ctx), cc.OpCreateUpload, "", began, responsecache.Info{Source: responsecache.Loaded}, err)
+	recordRead(trail.FromContext(ctx), cc.OpCreateUpload, "", began, responsecache.Info{Source: responsecache.Loaded}, err)
 	return u, err
 }
 
@@ -112,7 +112,7 @@ func (c *Console) UpdateQueue(ctx context.Context, sc scope.Scope, id string, u 
 
 // DeleteQueue deletes a queue.
 func (c *Console) DeleteQueue(ctx context.Context, sc scope.Scope, id string) error {
-	return done(ctx, c, cc.OpDeleteQueue, sc, touchesQueues(), func() error {
+	return changeWithoutResult(ctx, c, cc.OpDeleteQueue, sc, touchesQueues(), func() error {
 		return c.Client.DeleteQueue(ctx, sc, id)
 	})
 }
@@ -133,7 +133,7 @@ func (c *Console) UpdateWorkflow(ctx context.Context, sc scope.Scope, id string,
 
 // DeleteWorkflow deletes a workflow.
 func (c *Console) DeleteWorkflow(ctx context.Context, sc scope.Scope, id string) error {
-	return done(ctx, c, cc.OpDeleteWorkflow, sc, touchesWorkflows(), func() error {
+	return changeWithoutResult(ctx, c, cc.OpDeleteWorkflow, sc, touchesWorkflows(), func() error {
 		return c.Client.DeleteWorkflow(ctx, sc, id)
 	})
 }
@@ -154,7 +154,7 @@ func (c *Console) AddWorkflowRobots(ctx context.Context, sc scope.Scope, id stri
 
 // RemoveWorkflowRobot removes a robot from a workflow.
 func (c *Console) RemoveWorkflowRobot(ctx context.Context, sc scope.Scope, id, robotID string) error {
-	return done(ctx, c, cc.OpRemoveWorkflowRobot, sc, touchesRobots(), func() error {
+	return changeWithoutResult(ctx, c, cc.OpRemoveWorkflowRobot, sc, touchesRobots(), func() error {
 		return c.Client.RemoveWorkflowRobot(ctx, sc, id, robotID)
 	})
 }

@@ -151,8 +151,8 @@ func ignore(err error, code fault.Code) error {
 	return errors.Join(err)
 }
 
-// TestAChangeThatFailsMayHaveBeenMade checks that a failed change invalidates what it may have touched.
-func TestAChangeThatFailsMayHaveBeenMade(t *testing.T) {
+// TestFailedChangeInvalidates checks that a failed change invalidates what it may have touched.
+func TestFailedChangeInvalidates(t *testing.T) {
 	f := newFixture(t, nil)
 	ctx, sc, c := f.owner(), f.scope, f.console
 	id := f.sim.Data().QueueIDs(sc.DepartmentID)[0]
@@ -189,8 +189,8 @@ func TestAChangeThatFailsMayHaveBeenMade(t *testing.T) {
 	}
 }
 
-// TestAFilteredListHangsOnEveryKind checks that a change of a workflow invalidates filtered lists of robots and queues.
-func TestAFilteredListHangsOnEveryKind(t *testing.T) {
+// TestFilteredListDependsOnEveryKind checks that a change of a workflow invalidates filtered lists of robots and queues.
+func TestFilteredListDependsOnEveryKind(t *testing.T) {
 	f := newFixture(t, nil)
 	ctx, sc, c := f.owner(), f.scope, f.console
 	workflow := must[*cc.Workflow](t)(c.Workflow(ctx, sc, f.sim.Data().WorkflowIDs(sc.DepartmentID)[0]))

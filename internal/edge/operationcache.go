@@ -221,9 +221,9 @@ func (a *OperationCache) run(ctx context.Context, e *cacheRequest) *answer {
 	t := trail.New(wish)
 	made := a.record(trail.NewContext(ctx, t), e)
 	if e.noCache {
-		a.outdate(ctx, wish.RefreshID, t.Outdated())
+		a.outdate(ctx, wish.RefreshID, t.ExpiredTags())
 	}
-	query, spoiled := t.Outcome()
+	query, spoiled := t.Result()
 	if !query {
 		return made
 	}

@@ -147,7 +147,7 @@ func (o operations) InterceptResponse(ctx context.Context, next graphql.Response
 		return resp
 	}
 	if once {
-		trail.FromContext(ctx).Answered(op.Operation.Operation == ast.Query, resp == nil || len(resp.Errors) > 0)
+		trail.FromContext(ctx).SetResult(op.Operation.Operation == ast.Query, resp == nil || len(resp.Errors) > 0)
 	}
 	if resp == nil {
 		return nil

@@ -60,27 +60,27 @@ type Batch struct {
 
 // State is the state of one operation. It is safe for concurrent use. A nil State records nothing.
 type State struct {
-	wish ReadOptions
+	options ReadOptions
 
-	mu      sync.Mutex
-	begun   bool
-	reads   []Read
-	restart int // the number of reads before the operation last restarted
-	batches []Batch
-	query   bool
-	spoiled bool
-	old     []string
+	mu          sync.Mutex
+	begun       bool
+	reads       []Read
+	restart     int // the number of reads before the operation last restarted
+	batches     []Batch
+	query       bool
+	uncacheable bool
+	expiredTags []string
 }
 
 // New returns an empty State with the given read options.
-func New(w ReadOptions) *State { return &State{wish: w} }
+func New(w ReadOptions) *State { return &State{options: w} }
 
 // Options returns the read options of the operation.
 func (t *State) Options() ReadOptions {
 	if t == nil {
 		return ReadOptions{}
 	}
-	return t.wish
+	return t.options
 }
 
 // Begin reports whether the caller makes the operation's first read.
@@ -95,20 +95,20 @@ func (t *State) Begin() bool {
 	return first
 }
 
-// Outdate records the tag of entries that are older than what the operation has refreshed.
-func (t *State) Outdate(tag string) {
+// ExpireTag records the tag of entries that are older than what the operation has refreshed.
+func (t *State) ExpireTag(tag string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if !slices.Contains(t.old, tag) {
-		t.old = append(t.old, tag)
+	if !slices.Contains(t.expiredTags, tag) {
+		t.expiredTags = append(t.expiredTags, tag)
 	}
 }
 
-// Outdated returns the tags that Outdate recorded.
-func (t *State) Outdated() []string {
+// ExpiredTags returns the tags that ExpireTag recorded.
+func (t *State) ExpiredTags() []string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return slices.Clone(t.old)
+	return slices.Clone(t.expiredTags)
 }
 
 // Add records a read that has ended.
@@ -131,24 +131,24 @@ func (t *State) AddBatch(b Batch) {
 	t.batches = append(t.batches, b)
 }
 
-// Answered records whether the operation is a query, and whether its answer is uncacheable.
-func (t *State) Answered(query, spoiled bool) {
+// SetResult records whether the operation is a query, and whether its answer is uncacheable.
+func (t *State) SetResult(query, uncacheable bool) {
 	if t == nil {
 		return
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.query, t.spoiled = query, t.spoiled || spoiled
+	t.query, t.uncacheable = query, t.uncacheable || uncacheable
 }
 
-// Outcome returns what Answered recorded. Before that, both values are false.
-func (t *State) Outcome() (query, spoiled bool) {
+// Result returns what SetResult recorded. Before that, both values are false.
+func (t *State) Result() (query, uncacheable bool) {
 	if t == nil {
 		return false, false
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.query, t.spoiled
+	return t.query, t.uncacheable
 }
 
 // Reads returns the recorded reads in the order in which they ended.
@@ -178,7 +178,7 @@ func (t *State) Restart() {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.restart, t.spoiled = len(t.reads), false
+	t.restart, t.uncacheable = len(t.reads), false
 }
 
 // Dependency returns the combined dependency of all reads. It is invalid if there were no reads, or if the failure of a
