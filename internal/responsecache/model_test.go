@@ -1,12 +1,10 @@
 package responsecache
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"net"
 	"sync"
@@ -64,79 +62,6 @@ type renewedOf struct{ kind, principal string }
 func (t *truth) renewedAt(kind, principal string) *atomic.Int64 {
 	at, _ := t.renewed.LoadOrStore(renewedOf{kind, principal}, &atomic.Int64{})
 	return at.(*atomic.Int64)
-}
-
-// gate is a replica's way to Redis. While it is shut, nothing gets through, and nobody
-// is told: as when a replica hangs or its network is cut.
-type gate struct {
-	mu   sync.Mutex
-	open chan struct{} // closed while the gate is open
-}
-
-func newGate() *gate {
-	g := &gate{open: make(chan struct{})}
-	close(g.open)
-	return g
-}
-
-func (g *gate) shut() {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	select {
-	case <-g.open:
-		g.open = make(chan struct{})
-	default:
-	}
-}
-
-func (g *gate) reopen() {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	select {
-	case <-g.open:
-	default:
-		close(g.open)
-	}
-}
-
-// pass waits for the gate; it returns whether that took any time.
-func (g *gate) pass() bool {
-	g.mu.Lock()
-	open := g.open
-	g.mu.Unlock()
-	select {
-	case <-open:
-		return false
-	default:
-		<-open
-		return true
-	}
-}
-
-// gated is a connection through a gate: what was read or is to be written waits there,
-// and what a channel brings while its ears are shut is lost.
-type gated struct {
-	net.Conn
-	gate    *gate
-	ears    *gate // of subscriptions only
-	listens atomic.Bool
-}
-
-func (c *gated) Read(b []byte) (int, error) {
-	n, err := c.Conn.Read(b)
-	c.gate.pass()
-	if c.listens.Load() && c.ears.pass() {
-		return 0, io.ErrUnexpectedEOF // what came meanwhile is lost
-	}
-	return n, err
-}
-
-func (c *gated) Write(b []byte) (int, error) {
-	c.gate.pass()
-	if bytes.Contains(bytes.ToLower(b), []byte("subscribe")) {
-		c.listens.Store(true)
-	}
-	return c.Conn.Write(b)
 }
 
 // modelReplica is a replica with its views and its way to Redis.

@@ -1,0 +1,242 @@
+package idempotency_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/consoleql/consoleql/internal/fault"
+	"github.com/consoleql/consoleql/internal/idempotency"
+)
+
+func TestDefaultsLastADay(t *testing.T) {
+	for name, c := range map[string]struct {
+		outcome idempotency.Outcome
+		err     error
+	}{
+		"completed": {idempotency.Completed, nil},
+		"unknown":   {idempotency.Unknown, idempotency.ErrUnknown},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var n counter
+				k := newKeeper(t, idempotency.NewMemory(idempotency.MemoryOptions{}), idempotency.Options{})
+				_, _ = k.Do(t.Context(), key(t), input, n.returning(truth, c.outcome, nil))
+				time.Sleep(24*time.Hour - time.Second)
+				if _, err := k.Do(t.Context(), key(t), input, n.completing()); !errors.Is(err, c.err) {
+					t.Errorf("got %v, want %v", err, c.err)
+				}
+				n.want(t, 1)
+				time.Sleep(time.Second)
+				result, err := k.Do(t.Context(), key(t), input, n.completing())
+				wantResult(t, result, err, truth)
+				n.want(t, 2)
+			})
+		})
+	}
+}
+
+// A long run is waited for across many leases and beyond its caller, and the end
+// of RunTimeout reaches it.
+func TestRunTimeout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := idempotency.NewMemory(idempotency.MemoryOptions{})
+		a, b := newKeeper(t, store, idempotency.Options{}), newKeeper(t, store, idempotency.Options{})
+		start := time.Now()
+		ended := errors.New("ended")
+		first := begin(t.Context(), a, key(t), input, func(ctx context.Context) ([]byte, idempotency.Outcome, error) {
+			<-ctx.Done()
+			return nil, idempotency.Unknown, ended
+		})
+		synctest.Wait()
+		var c counter
+		result, err := b.Do(t.Context(), key(t), input, c.completing())
+		wantUnknown(t, result, err)
+		if took := time.Since(start); took < 5*time.Minute || took > 5*time.Minute+time.Second {
+			t.Errorf("the run ended after %v", took)
+		}
+		if r := <-first; !errors.Is(r.err, ended) {
+			t.Errorf("the first caller got %v", r.err)
+		}
+		c.want(t, 0)
+	})
+}
+
+func TestBadKeys(t *testing.T) {
+	k := newKeeper(t, idempotency.NewMemory(idempotency.MemoryOptions{}), idempotency.Options{})
+	for name, c := range map[string]struct {
+		key  string
+		want fault.Code
+	}{
+		"empty":                      {"", fault.BadUserInput},
+		"one byte":                   {"k", ""},
+		"as long as can be":          {strings.Repeat("k", 255), ""},
+		"too long":                   {strings.Repeat("k", 256), fault.BadUserInput},
+		"too many bytes":             {strings.Repeat("键", 86), fault.BadUserInput},
+		"Chinese":                    {"键", ""},
+		"a line break":               {"a\nb", fault.BadUserInput},
+		"a null":                     {"\x00", fault.BadUserInput},
+		"a delete":                   {"\x7f", fault.BadUserInput},
+		"a control of the upper set": {"\u0085", fault.BadUserInput},
+		"no UTF-8":                   {"\xff", fault.BadUserInput},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var n counter
+			result, err := k.Do(t.Context(), idempotency.Key{Principal: "p", Operation: "o", Key: c.key}, input, n.completing())
+			if c.want == "" {
+				wantResult(t, result, err, truth)
+				n.want(t, 1)
+				return
+			}
+			wantFault(t, result, err, c.want, nil)
+			if e := new(fault.Error); !errors.As(err, &e) || e.Argument != "idempotencyKey" {
+				t.Errorf("the argument at fault is %q", e.Argument)
+			}
+			n.want(t, 0)
+		})
+	}
+	for name, key := range map[string]idempotency.Key{
+		"no principal": {Operation: "o", Key: "k"},
+		"no operation": {Principal: "p", Key: "k"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var n counter
+			result, err := k.Do(t.Context(), key, input, n.completing())
+			wantFault(t, result, err, fault.Internal, nil)
+			n.want(t, 0)
+		})
+	}
+}
+
+func TestClose(t *testing.T) {
+	t.Run("waits for what is under way", func(t *testing.T) {
+		var c counter
+		k := idempotency.New(idempotency.NewMemory(idempotency.MemoryOptions{}), idempotency.Options{})
+		run, started, release := c.blocking()
+		ctx, cancel := context.WithCancel(t.Context())
+		first := begin(ctx, k, key(t), input, run)
+		receive(t, started, "the run")
+		cancel()
+		receive(t, first, "the first answer")
+		closed := make(chan error, 1)
+		go func() { closed <- k.Close(t.Context()) }()
+		for {
+			result, err := k.Do(t.Context(), idempotency.Key{Principal: "p", Operation: "o", Key: "k"}, input, c.returning(nil, idempotency.NotStarted, nil))
+			if err != nil {
+				wantFault(t, result, err, fault.UpstreamUnavailable, nil)
+				break
+			}
+		}
+		select {
+		case err := <-closed:
+			t.Errorf("closed with a run under way: %v", err)
+		default:
+		}
+		release()
+		if err := receive(t, closed, "the end"); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Run("cancels when it may not wait", func(t *testing.T) {
+		store := idempotency.NewMemory(idempotency.MemoryOptions{})
+		a, b := idempotency.New(store, idempotency.Options{}), newKeeper(t, store, idempotency.Options{})
+		started, ended := make(chan struct{}), errors.New("ended")
+		first := begin(t.Context(), a, key(t), input, func(ctx context.Context) ([]byte, idempotency.Outcome, error) {
+			close(started)
+			<-ctx.Done()
+			return nil, idempotency.NotStarted, ended
+		})
+		receive(t, started, "the run")
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if err := a.Close(ctx); !errors.Is(err, context.Canceled) {
+			t.Errorf("got %v", err)
+		}
+		if r := receive(t, first, "the first answer"); !errors.Is(r.err, ended) {
+			t.Errorf("got %v", r.err)
+		}
+		if err := a.Close(t.Context()); err != nil {
+			t.Errorf("the second time: %v", err)
+		}
+		var c counter
+		result, err := b.Do(t.Context(), key(t), input, c.completing())
+		wantResult(t, result, err, truth)
+	})
+	t.Run("ends those who wait for another replica", func(t *testing.T) {
+		store := idempotency.NewMemory(idempotency.MemoryOptions{})
+		a, b := newKeeper(t, store, idempotency.Options{}), idempotency.New(store, idempotency.Options{})
+		var c counter
+		run, started, release := c.blocking()
+		first := begin(t.Context(), a, key(t), input, run)
+		receive(t, started, "the run")
+		waiter := begin(t.Context(), b, key(t), input, c.completing())
+		time.Sleep(30 * time.Millisecond)
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+		defer cancel()
+		if err := b.Close(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("got %v", err)
+		}
+		r := receive(t, waiter, "the waiter's answer")
+		wantFault(t, r.result, r.err, fault.UpstreamUnavailable, nil)
+		release()
+		r = receive(t, first, "the first answer")
+		wantResult(t, r.result, r.err, truth)
+		c.want(t, 1)
+	})
+}
+
+func TestFullMemoryRefuses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var c counter
+		k := newKeeper(t, idempotency.NewMemory(idempotency.MemoryOptions{MaxEntries: 2, MaxBytes: 20}), idempotency.Options{})
+		do := func(name string) ([]byte, error) {
+			return k.Do(t.Context(), idempotency.Key{Principal: "p", Operation: "o", Key: name}, input, c.completing())
+		}
+		for _, name := range []string{"a", "b"} {
+			result, err := do(name)
+			wantResult(t, result, err, truth)
+		}
+		result, err := do("c")
+		wantFault(t, result, err, fault.RateLimited, nil)
+		// What is kept stays: the first result, and of the second that it happened.
+		result, err = do("a")
+		wantResult(t, result, err, truth)
+		result, err = do("b")
+		wantFault(t, result, err, fault.UpstreamInvalidResponse, idempotency.ErrTooLarge)
+		c.want(t, 2)
+		// A day later there is room again, for entries and for bytes.
+		time.Sleep(24 * time.Hour)
+		for range 2 {
+			result, err = do("c")
+			wantResult(t, result, err, truth)
+		}
+		c.want(t, 3)
+	})
+}
+
+// A hundred keys at once do not get in each other's way.
+func TestManyKeys(t *testing.T) {
+	store := idempotency.NewMemory(idempotency.MemoryOptions{})
+	keepers := []*idempotency.Executor{newKeeper(t, store, idempotency.Options{}), newKeeper(t, store, idempotency.Options{})}
+	counters := make([]counter, 100)
+	var calls sync.WaitGroup
+	for i := range 400 {
+		calls.Go(func() {
+			n := i % len(counters)
+			want := slices.Repeat([]byte{byte(n)}, 3)
+			result, err := keepers[i%2].Do(t.Context(), idempotency.Key{Principal: "p", Operation: "o", Key: strconv.Itoa(n)}, input,
+				counters[n].returning(want, idempotency.Completed, nil))
+			wantResult(t, result, err, want)
+		})
+	}
+	calls.Wait()
+	for i := range counters {
+		counters[i].want(t, 1)
+	}
+}
