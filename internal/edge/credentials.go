@@ -103,7 +103,7 @@ func (s *server) bearer(ctx context.Context, authorization string) (principal.Pr
 	case s.opts.Verifier != nil:
 		p, err := s.opts.Verifier.Verify(ctx, token)
 		if fault.CodeOf(err) == fault.Unauthenticated {
-			return principal.Principal{}, &refusedTokenError{err}
+			return principal.Principal{}, &refusedTokenError{err: err}
 		}
 		return p, err
 	default:

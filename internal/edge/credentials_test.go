@@ -114,3 +114,36 @@ func TestScopeHeadersAreThereOnce(t *testing.T) {
 		}
 	}
 }
+
+// everyKey knows every API key.
+type everyKey struct{}
+
+func (everyKey) Find(string) (principal.Principal, bool) { return principal.DefaultService(), true }
+
+func TestCredentialsAreShortAndUTF8(t *testing.T) {
+	s := &server{}
+	if _, err := s.bearer(t.Context(), "Bearer "+strings.Repeat("x", maxCredential+1)); err == nil || len(err.Error()) > 200 {
+		t.Errorf("%v", err)
+	}
+	if _, err := s.bearer(t.Context(), "Bearer "+strings.Repeat("x", maxCredential)); err != nil {
+		t.Error(err)
+	}
+	s.opts.Keys = everyKey{}
+	if _, err := s.Holder(strings.Repeat("x", maxCredential+1)); err == nil || len(err.Error()) > 200 {
+		t.Errorf("%v", err)
+	}
+	if _, err := s.Holder(strings.Repeat("x", maxCredential)); err != nil {
+		t.Error(err)
+	}
+	for _, name := range []string{"Authorization", "X-Api-Key", "CompanyId", "DepartmentId", "X-ConsoleQL-Trace"} {
+		h := http.Header{}
+		h.Set(name, "\xc4\xe3")
+		if err := checkHeaders(h); fault.CodeOf(err) != fault.BadUserInput {
+			t.Errorf("%s is taken", name)
+		}
+		h.Set(name, "ä")
+		if err := checkHeaders(h); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

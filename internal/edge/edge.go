@@ -114,7 +114,7 @@ func New(opts Options) http.Handler {
 		opts: opts, bodies: newBodyPool(4 * opts.Limits.BodyBytes),
 		persisted: newDocuments(documentBytes, func(hash, text string) int { return len(hash) + len(text) }),
 	}
-	s.signIn = signInCheck{s.persisted, opts.Limits.Tokens}
+	s.signIn = signInCheck{persisted: s.persisted, tokens: opts.Limits.Tokens}
 
 	r := chi.NewRouter()
 	r.Use(coalescedWrites, readDeadline(bodyTimeout), s.observe)
@@ -151,7 +151,7 @@ func (s *server) graphql() http.Handler {
 	h.SetQueryCache(newParsedDocuments(s.opts.Schema.Schema()))
 	h.SetParserTokenLimit(s.opts.Limits.Tokens)
 	h.SetValidationRulesFn(validation(s.opts.Limits.Fields))
-	errs := presenter{s.opts.Logger, codeOfRule}
+	errs := presenter{log: s.opts.Logger, codeOfRule: codeOfRule}
 	h.SetErrorPresenter(limitErrors(errs.present))
 	h.SetRecoverFunc(errs.recovered)
 	for _, x := range s.extensions() {
@@ -176,7 +176,7 @@ func (s *server) extensions() []graphql.HandlerExtension {
 		newAnswerLimits(s.opts.Limits),
 		&tracer{explainer: s.opts.Explainer, cached: s.opts.OperationCache != nil},
 		extension.Introspection{},
-		persistedQueries{extension.AutomaticPersistedQuery{Cache: s.persisted}},
+		persistedQueries{AutomaticPersistedQuery: extension.AutomaticPersistedQuery{Cache: s.persisted}},
 		newKeyPolicy(s.opts.Schema.Schema()),
 		&limiter{limits: s.opts.Limits},
 	}, s.opts.Extensions...)

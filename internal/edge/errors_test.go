@@ -7,8 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -23,7 +21,7 @@ import (
 // presented is what becomes of an error, and what is logged of it.
 func presented(err error) (*gqlerror.Error, string) {
 	var logs bytes.Buffer
-	p := presenter{slog.New(slog.NewTextHandler(&logs, &slog.HandlerOptions{Level: slog.LevelDebug})), codeOfRule}
+	p := presenter{slog.New(slog.NewTextHandler(&logs, &slog.HandlerOptions{Level: slog.LevelDebug})), func(string) fault.Code { return "" }}
 	return p.present(context.Background(), err), logs.String()
 }
 
@@ -103,37 +101,19 @@ func TestEveryCodeHasItsWords(t *testing.T) {
 	}
 }
 
-func TestWriteError(t *testing.T) {
-	for name, tt := range map[string]struct {
-		err  error
-		want string
-	}{
-		"a fault":       {fault.BadInput("CompanyId", "is no GUID"), `{"errors":[{"message":"CompanyId: is no GUID","extensions":{"argument":"CompanyId","code":"BAD_USER_INPUT"}}]}`},
-		"anything else": {errors.New("10.0.0.1"), `{"errors":[{"message":"internal error","extensions":{"code":"INTERNAL"}}]}`},
-	} {
-		t.Run(name, func(t *testing.T) {
-			w := httptest.NewRecorder()
-			writeError(w, httptest.NewRequest(http.MethodPost, "/graphql", nil), http.StatusBadRequest, tt.err)
-			if got := strings.TrimSpace(w.Body.String()); got != tt.want || w.Code != http.StatusBadRequest || w.Header().Get("Content-Type") != "application/json; charset=utf-8" {
-				t.Errorf("%d %s", w.Code, got)
-			}
-		})
-	}
-}
-
 func TestWithoutText(t *testing.T) {
 	for message, want := range map[string]string{
-		`String cannot represent a non string value: ["hunter2"]`:                   "String cannot represent a non string value",
-		`Expected value of type "SignInInput!", found "hunter2".`:                   `Expected value of type "SignInInput!"`,
-		`Unexpected String "hunter2"`:                                               "Unexpected String",
-		`Cannot query field "x" on type "Query".`:                                   `Cannot query field "x" on type "Query".`,
-		`Int cannot represent non-integer value: "7"`:                               "Int cannot represent non-integer value",
-		`Int cannot represent non-integer value: 7.5`:                               `Int cannot represent non-integer value: 7.5`,
-		`Int cannot represent non-integer value: ["hunter2"]`:                       "Int cannot represent non-integer value",
-		`Int cannot represent non-integer value: {a:"hunter2"}`:                     "Int cannot represent non-integer value",
-		"Int cannot represent non-integer value: 1." + strings.Repeat("9", maxName): "Int cannot represent non-integer value",
-		`Expected value of type "[SignInInput!]", found "hunter2".`:                 `Expected value of type "[SignInInput!]"`,
-		`Expected Name, found String "hunter2"`:                                     "Expected Name",
+		`String cannot represent a non string value: ["hunter2"]`:                     "String cannot represent a non string value",
+		`Expected value of type "SignInInput!", found "hunter2".`:                     `Expected value of type "SignInInput!"`,
+		`Unexpected String "hunter2"`:                                                 "Unexpected String",
+		`Cannot query field "x" on type "Query".`:                                     `Cannot query field "x" on type "Query".`,
+		`Int cannot represent non-integer value: "7"`:                                 "Int cannot represent non-integer value",
+		`Int cannot represent non-integer value: 7.5`:                                 `Int cannot represent non-integer value: 7.5`,
+		`Int cannot represent non-integer value: ["hunter2"]`:                         "Int cannot represent non-integer value",
+		`Int cannot represent non-integer value: {a:"hunter2"}`:                       "Int cannot represent non-integer value",
+		"Int cannot represent non-integer value: 1." + strings.Repeat("9", maxQuoted): "Int cannot represent non-integer value",
+		`Expected value of type "[SignInInput!]", found "hunter2".`:                   `Expected value of type "[SignInInput!]"`,
+		`Expected Name, found String "hunter2"`:                                       "Expected Name",
 	} {
 		if got := withoutText(message); got != want {
 			t.Errorf("%s becomes %s", message, got)

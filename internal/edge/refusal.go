@@ -9,10 +9,13 @@ import (
 
 // refusedTokenError is why the Verifier does not accept a console token. Clients send a stale one beside signIn, which
 // needs no credentials: the caller counts as nobody, and is refused unless the operation only signs in.
-type refusedTokenError struct{ error }
+type refusedTokenError struct{ err error }
+
+// Error returns the text of the Verifier's error.
+func (e *refusedTokenError) Error() string { return e.err.Error() }
 
 // Unwrap returns the Verifier's error.
-func (e *refusedTokenError) Unwrap() error { return e.error }
+func (e *refusedTokenError) Unwrap() error { return e.err }
 
 type refusalKey struct{}
 

@@ -17,7 +17,7 @@ type signInExecutor struct {
 // CreateOperationContext makes an operation, if the caller may have it.
 func (e signInExecutor) CreateOperationContext(ctx context.Context, given *graphql.RawParams) (*graphql.OperationContext, gqlerror.List) {
 	if refused := refusalOf(ctx); refused != nil && !e.check.onlySignsIn(ctx, e.parameters()) {
-		return &graphql.OperationContext{}, gqlerror.List{requestError(refused.error)}
+		return &graphql.OperationContext{}, gqlerror.List{requestError(refused.err)}
 	}
 	return e.GraphExecutor.CreateOperationContext(ctx, given)
 }

@@ -81,7 +81,7 @@ func (t webSocket) Do(w http.ResponseWriter, r *http.Request, exec graphql.Graph
 		})
 	}
 	exec = currentKeyExecutor{exec, t.o.Authenticator}
-	exec = signInExecutor{exec, signInCheck{t.o.Persisted, t.o.Limits.Tokens}, c.parameters}
+	exec = signInExecutor{exec, signInCheck{persisted: t.o.Persisted, tokens: t.o.Limits.Tokens}, c.parameters}
 	exec = socketExecutor{exec}
 	limit := t.o.Limits.bodyLimit(r)
 	transport.Websocket{

@@ -1,7 +1,7 @@
 package edge
 
 import (
-	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -11,41 +11,9 @@ import (
 	"github.com/consoleql/consoleql/internal/principal"
 )
 
-func TestBodyPool(t *testing.T) {
-	p := &bodyPool{most: 10 << 20}
-	anonymous := []*held{{pool: p, anonymous: true}, {pool: p, anonymous: true}}
-	known := &held{pool: p}
-	for i, step := range []struct {
-		of   *held
-		n    int64
-		busy bool
-	}{
-		{anonymous[0], anonymousBytes - 1, false},
-		{anonymous[1], 2, true},
-		{anonymous[1], 1, false},
-		{anonymous[0], 1, true},
-		{known, 6 << 20, false},
-		{known, 1, true}, // the pool of all
-	} {
-		if err := step.of.take(step.n); errors.Is(err, errBusy) != step.busy {
-			t.Errorf("step %d: %v", i, err)
-		}
-	}
-	anonymous[0].release()
-	anonymous[0].release()
-	if err := anonymous[1].take(anonymousBytes - 1); err != nil {
-		t.Errorf("after a release: %v", err)
-	}
-	anonymous[1].release()
-	known.release()
-	if p.all != 0 || p.anonymous != 0 {
-		t.Errorf("%d and %d bytes are still counted", p.all, p.anonymous)
-	}
-}
-
 // TestRequestsAreHeldInBounds: by their length, and by what all of them hold.
 func TestRequestsAreHeldInBounds(t *testing.T) {
-	s := &server{opts: Options{Limits: Limits{}.withDefaults()}, bodies: &bodyPool{most: bodyPoolBytes}}
+	s := &server{opts: Options{Limits: Limits{}.withDefaults()}, bodies: newBodyPool(0)}
 	reached := 0
 	h := s.countBody(s.limitBody(s.readParameters(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached++ }))))
 	body := func(n int) string {
@@ -88,12 +56,17 @@ func TestRequestsAreHeldInBounds(t *testing.T) {
 		"room again":                {post(1000), 0, 0, 200},
 	} {
 		t.Run(name, func(t *testing.T) {
-			others := []*held{{pool: s.bodies, anonymous: true}, {pool: s.bodies}}
-			if err := errors.Join(others[0].take(tt.held), others[1].take(tt.all)); err != nil {
-				t.Fatal(err)
+			for caller, n := range map[string]int64{"": tt.held, "t": tt.all} {
+				ctx := t.Context()
+				if caller != "" {
+					ctx = principal.NewContext(ctx, principal.FromToken(caller))
+				}
+				others := s.bodies.begin(ctx)
+				defer others.release()
+				if _, err := io.Copy(io.Discard, others.reader(io.LimitReader(endless{}, n))); err != nil {
+					t.Fatal(err)
+				}
 			}
-			defer others[0].release()
-			defer others[1].release()
 			reached = 0
 			rec := httptest.NewRecorder()
 			h.ServeHTTP(rec, tt.request)
@@ -105,40 +78,19 @@ func TestRequestsAreHeldInBounds(t *testing.T) {
 			}
 		})
 	}
-	if s.bodies.all != 0 || s.bodies.anonymous != 0 {
-		t.Errorf("%d and %d bytes are still counted", s.bodies.all, s.bodies.anonymous)
+	all := s.bodies.begin(t.Context())
+	defer all.release()
+	if _, err := io.Copy(io.Discard, all.reader(io.LimitReader(endless{}, anonymousBytes))); err != nil {
+		t.Errorf("bytes of requests without credentials are still counted: %v", err)
+	}
+	other := s.bodies.begin(principal.NewContext(t.Context(), principal.FromToken("t")))
+	defer other.release()
+	if _, err := io.Copy(io.Discard, other.reader(io.LimitReader(endless{}, bodyPoolBytes-anonymousBytes))); err != nil {
+		t.Errorf("bytes of requests are still counted: %v", err)
 	}
 }
 
-// everyKey knows every API key.
-type everyKey struct{}
+// endless is a body without an end.
+type endless struct{}
 
-func (everyKey) Find(string) (principal.Principal, bool) { return principal.DefaultService(), true }
-
-func TestCredentialsAreShortAndUTF8(t *testing.T) {
-	s := &server{}
-	if _, err := s.bearer(t.Context(), "Bearer "+strings.Repeat("x", maxCredential+1)); err == nil || len(err.Error()) > 200 {
-		t.Errorf("%v", err)
-	}
-	if _, err := s.bearer(t.Context(), "Bearer "+strings.Repeat("x", maxCredential)); err != nil {
-		t.Error(err)
-	}
-	s.opts.Keys = everyKey{}
-	if _, err := s.Holder(strings.Repeat("x", maxCredential+1)); err == nil || len(err.Error()) > 200 {
-		t.Errorf("%v", err)
-	}
-	if _, err := s.Holder(strings.Repeat("x", maxCredential)); err != nil {
-		t.Error(err)
-	}
-	for _, name := range []string{"Authorization", "X-Api-Key", "CompanyId", "DepartmentId", "X-ConsoleQL-Trace"} {
-		h := http.Header{}
-		h.Set(name, "\xc4\xe3")
-		if err := checkHeaders(h); verdictOf(err) == "" {
-			t.Errorf("%s is taken", name)
-		}
-		h.Set(name, "ä")
-		if err := checkHeaders(h); err != nil {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
-}
+func (endless) Read(p []byte) (int, error) { return len(p), nil }
