@@ -8,6 +8,7 @@ import (
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
 	"github.com/consoleql/consoleql/graph/sequential"
+	"github.com/consoleql/consoleql/internal/apierror"
 	"github.com/consoleql/consoleql/internal/fault"
 )
 
@@ -123,11 +124,11 @@ func tooLarge(err error, outcome fault.Outcome) *gqlerror.Error {
 	var told *gqlerror.Error
 	switch code := fault.CodeOf(err); {
 	case code != fault.QueryTooComplex:
-		told = refuse(fault.Internal, "the request was cancelled%s", consequence(outcome))
+		told = apierror.Refusal(fault.Internal, "the request was cancelled%s", apierror.Consequence(outcome))
 	case outcome == fault.Done:
-		told = refuse(code, "the change was made, but %s", err.Error())
+		told = apierror.Refusal(code, "the change was made, but %s", err.Error())
 	default:
-		told = refuse(code, "%s%s", err.Error(), consequence(outcome))
+		told = apierror.Refusal(code, "%s%s", err.Error(), apierror.Consequence(outcome))
 	}
 	if outcome != "" {
 		told.Extensions["outcome"] = outcome
@@ -193,10 +194,10 @@ func firstErrors(errs gqlerror.List) gqlerror.List {
 	if len(errs) <= maxErrors || errs[maxErrors].Rule == ruleRest {
 		return errs
 	}
-	return append(errs[:maxErrors:maxErrors], leftOut(fault.Code(codeOf(errs[maxErrors])), len(errs)-maxErrors))
+	return append(errs[:maxErrors:maxErrors], leftOut(fault.Code(apierror.ExtensionCode(errs[maxErrors])), len(errs)-maxErrors))
 }
 
 // leftOut is the error that stands for those that are not listed.
 func leftOut(code fault.Code, n int) *gqlerror.Error {
-	return refuse(code, "%d more errors are not listed", n)
+	return apierror.Refusal(code, "%d more errors are not listed", n)
 }

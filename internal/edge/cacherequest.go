@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/consoleql/consoleql/internal/edge/graphqlhttp"
 	"github.com/consoleql/consoleql/internal/principal"
 	"github.com/consoleql/consoleql/internal/scope"
 	"github.com/consoleql/consoleql/internal/trail"
@@ -26,7 +27,7 @@ type answerKey struct {
 type cacheRequest struct {
 	ctx      context.Context //nolint:containedctx // the request's own
 	key      answerKey
-	document documentKey
+	document graphqlhttp.DocumentKey
 	noCache  bool   // Cache-Control: no-cache
 	bypass   bool   // neither from what is kept nor to be kept
 	media    string // the media type of the answer
@@ -37,16 +38,16 @@ type cacheRequest struct {
 
 // cacheRequest names the answer that a request asks for. It depends on the media type and on no
 // other matter of the transport. The answer of a request that is in any way unusual is apart.
-func (a *OperationCache) cacheRequest(ctx context.Context, p *parameters, h http.Header, media string) *cacheRequest {
-	if directives := p.cacheControl(); directives != "" {
+func (a *OperationCache) cacheRequest(ctx context.Context, p *graphqlhttp.Parameters, h http.Header, media string) *cacheRequest {
+	if directives := p.CacheControl(); directives != "" {
 		h = http.Header{"Cache-Control": append(slices.Clone(h.Values("Cache-Control")), directives)}
 	}
 	e := &cacheRequest{ctx: ctx, media: media, noCache: noCache(h), bypass: true}
-	hash, persisted, ok := p.hash()
+	hash, persisted, ok := p.Hash()
 	if !ok {
 		return e
 	}
-	e.document = p.document(hash)
+	e.document = p.Document(hash)
 	e.key = a.keyOf(ctx, p, e.document, media)
 	e.bypass = trail.TraceModeOf(ctx) != trail.Untraced || noStore(h)
 	if persisted && p.Query != "" {
@@ -56,7 +57,7 @@ func (a *OperationCache) cacheRequest(ctx context.Context, p *parameters, h http
 }
 
 // keyOf names the answer: a hash over each part with its length.
-func (a *OperationCache) keyOf(ctx context.Context, p *parameters, document documentKey, media string) answerKey {
+func (a *OperationCache) keyOf(ctx context.Context, p *graphqlhttp.Parameters, document graphqlhttp.DocumentKey, media string) answerKey {
 	who := principal.FromContext(ctx)
 	sc, _ := scope.FromContext(ctx)
 	variables := p.Variables

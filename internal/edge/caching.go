@@ -8,6 +8,9 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
+
+	"github.com/consoleql/consoleql/internal/apierror"
+	"github.com/consoleql/consoleql/internal/edge/graphqlhttp"
 )
 
 // cachingExecutor answers queries from the operation cache, for transports whose answers are
@@ -17,12 +20,12 @@ type cachingExecutor struct {
 	graphql.GraphExecutor
 	answers *OperationCache
 	// request gives the parameters and the header of the operation that is created in ctx.
-	request func(ctx context.Context) (*parameters, http.Header)
+	request func(ctx context.Context) (*graphqlhttp.Parameters, http.Header)
 }
 
 // executor returns exec with the operation cache before it. request gives the parameters and the
 // header of the operation that is created in ctx.
-func (a *OperationCache) executor(exec graphql.GraphExecutor, request func(ctx context.Context) (*parameters, http.Header)) graphql.GraphExecutor {
+func (a *OperationCache) executor(exec graphql.GraphExecutor, request func(ctx context.Context) (*graphqlhttp.Parameters, http.Header)) graphql.GraphExecutor {
 	return cachingExecutor{exec, a, request}
 }
 
@@ -35,7 +38,7 @@ func (e cachingExecutor) CreateOperationContext(ctx context.Context, params *gra
 	given, header := e.request(ctx)
 	op, errs := e.GraphExecutor.CreateOperationContext(ctx, params)
 	if len(errs) == 0 && given != nil && op.Operation.Operation == ast.Query {
-		op.Stats.SetExtension(statsEnquiry, e.answers.cacheRequest(ctx, given, header, typeJSON))
+		op.Stats.SetExtension(statsEnquiry, e.answers.cacheRequest(ctx, given, header, graphqlhttp.TypeJSON))
 	}
 	return op, errs
 }
@@ -47,9 +50,9 @@ func (e cachingExecutor) DispatchOperation(ctx context.Context, op *graphql.Oper
 		return e.GraphExecutor.DispatchOperation(ctx, op)
 	}
 	asked.execute = func(ctx context.Context, w http.ResponseWriter) {
-		w.Header().Set("Content-Type", asked.media+inUTF8) // which POST and GET are answered with
+		w.Header().Set("Content-Type", asked.media+graphqlhttp.InUTF8) // which POST and GET are answered with
 		responses, ctx := e.GraphExecutor.DispatchOperation(ctx, op)
-		writeResponse(w, orCancelled(responses(ctx)))
+		graphqlhttp.WriteResponse(w, graphqlhttp.OrCancelled(responses(ctx)))
 	}
 	answered := false
 	return func(ctx context.Context) *graphql.Response {
@@ -70,7 +73,7 @@ func (a *answer) response() *graphql.Response {
 		Extensions map[string]json.RawMessage `json:"extensions"`
 	}
 	if err := json.Unmarshal(a.body, &parts); err != nil {
-		return &graphql.Response{Errors: gqlerror.List{errPanicked()}} // what is kept is JSON
+		return &graphql.Response{Errors: gqlerror.List{apierror.InternalError()}} // what is kept is JSON
 	}
 	r := &graphql.Response{Errors: parts.Errors, Data: parts.Data}
 	if len(parts.Extensions) > 0 {

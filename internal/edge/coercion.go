@@ -16,6 +16,8 @@ import (
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
 	"github.com/consoleql/consoleql/graph/scalar"
+	"github.com/consoleql/consoleql/internal/apierror"
+	"github.com/consoleql/consoleql/internal/edge/graphqlhttp"
 	"github.com/consoleql/consoleql/internal/fault"
 )
 
@@ -42,7 +44,7 @@ func decodeVariables(schema *ast.Schema, op *ast.OperationDefinition, text jsont
 		return values, nil
 	}
 	argument := fault.ArgumentAt(wrong.at)
-	err := refuse(cmp.Or(wrong.code, fault.ValidationFailed), "variable $%s: %s", argument, wrong.says)
+	err := apierror.Refusal(cmp.Or(wrong.code, fault.ValidationFailed), "variable $%s: %s", argument, wrong.says)
 	err.Extensions["argument"] = argument
 	if name, ok := wrong.at[0].(ast.PathName); ok {
 		if v := op.VariableDefinitions.ForName(string(name)); v != nil && v.Position != nil {
@@ -54,7 +56,7 @@ func decodeVariables(schema *ast.Schema, op *ast.OperationDefinition, text jsont
 
 // noPlace refuses a file of a multipart request for which there is no place.
 func noPlace(path string) *gqlerror.Error {
-	err := refuse(fault.BadUserInput, "map: %q is no variable of type Upload", "variables."+short(path))
+	err := apierror.Refusal(fault.BadUserInput, "map: %q is no variable of type Upload", "variables."+graphqlhttp.Truncate(path))
 	err.Extensions["argument"] = "map"
 	return err
 }
@@ -173,7 +175,7 @@ func (c *coercion) members(take func(name string) (*coercionError, bool)) *coerc
 			wrong = c.skip()
 		}
 		if wrong != nil {
-			return wrong.below(ast.PathName(short(name)))
+			return wrong.below(ast.PathName(graphqlhttp.Truncate(name)))
 		}
 	}
 	_, _ = c.dec.ReadToken()

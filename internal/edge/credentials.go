@@ -7,6 +7,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/consoleql/consoleql/internal/edge/graphqlhttp"
 	"github.com/consoleql/consoleql/internal/fault"
 	"github.com/consoleql/consoleql/internal/principal"
 )
@@ -17,23 +18,23 @@ import (
 func (s *server) identify(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if err := checkHeaders(r.Header); err != nil {
-			writeError(w, r, http.StatusBadRequest, err)
+			graphqlhttp.WriteError(w, r, http.StatusBadRequest, err)
 			return
 		}
 		p, err := s.Principal(r.Context(), r.Header)
-		var refused *refusedTokenError
+		var refused *graphqlhttp.RefusedTokenError
 		if errors.As(err, &refused) {
-			r = r.WithContext(withRefusal(r.Context(), refused))
+			r = r.WithContext(graphqlhttp.WithRefusal(r.Context(), refused))
 		} else if err != nil {
-			refuseCredentials(w, r, err)
+			graphqlhttp.RefuseCredentials(w, r, err)
 			return
 		}
-		sc, err := scopeOf(r)
+		sc, err := graphqlhttp.ScopeOf(r)
 		if err != nil {
-			writeError(w, r, http.StatusBadRequest, err)
+			graphqlhttp.WriteError(w, r, http.StatusBadRequest, err)
 			return
 		}
-		ctx := identified(r.Context(), p, sc)
+		ctx := graphqlhttp.WithIdentity(r.Context(), p, sc)
 		next.ServeHTTP(w, r.WithContext(ctx))
 	})
 }
@@ -43,7 +44,7 @@ const maxCredential = 16 << 10
 
 // checkHeaders refuses text in another encoding than UTF-8 in the headers that the gateway reads.
 func checkHeaders(h http.Header) error {
-	for _, name := range [...]string{"Authorization", "X-Api-Key", headerCompany, headerDepartment, headerTrace} {
+	for _, name := range [...]string{"Authorization", "X-Api-Key", graphqlhttp.HeaderCompany, graphqlhttp.HeaderDepartment, graphqlhttp.HeaderTrace} {
 		for _, value := range h.Values(name) {
 			if !utf8.ValidString(value) {
 				return fault.BadInput(name, "is not encoded in UTF-8")
@@ -59,7 +60,7 @@ func checkHeaders(h http.Header) error {
 // another identity would answer in the wrong name; so are two of them at once. That
 // error is a *refusedTokenError where the Verifier does not accept the token.
 func (s *server) Principal(ctx context.Context, header http.Header) (principal.Principal, error) {
-	authorization, keys := nonEmpty(header.Values("Authorization")), nonEmpty(header.Values("X-Api-Key"))
+	authorization, keys := graphqlhttp.NonEmpty(header.Values("Authorization")), graphqlhttp.NonEmpty(header.Values("X-Api-Key"))
 	switch {
 	case len(authorization)+len(keys) > 1:
 		return principal.Principal{}, fault.New(fault.Unauthenticated, "send one Authorization or one X-Api-Key header, not several")
@@ -103,7 +104,7 @@ func (s *server) bearer(ctx context.Context, authorization string) (principal.Pr
 	case s.opts.Verifier != nil:
 		p, err := s.opts.Verifier.Verify(ctx, token)
 		if fault.CodeOf(err) == fault.Unauthenticated {
-			return principal.Principal{}, &refusedTokenError{err: err}
+			return principal.Principal{}, &graphqlhttp.RefusedTokenError{Err: err}
 		}
 		return p, err
 	default:

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/consoleql/consoleql/internal/edge/graphqlhttp"
 	"github.com/consoleql/consoleql/internal/fault"
 	"github.com/consoleql/consoleql/internal/principal"
 	"github.com/consoleql/consoleql/internal/scope"
@@ -86,7 +87,7 @@ func TestScopeOf(t *testing.T) {
 		"no department": {http.Header{"Companyid": {company}, "Departmentid": {"x" + department}}, scope.Scope{}, "DepartmentId"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, err := scopeOf(with(tt.header))
+			got, err := graphqlhttp.ScopeOf(with(tt.header))
 			if tt.bad == "" {
 				if err != nil || got != tt.want {
 					t.Errorf("%+v, %v", got, err)
@@ -103,11 +104,11 @@ func TestScopeOf(t *testing.T) {
 
 // TestScopeHeadersAreThereOnce: of two, a proxy's and a client's say, none is taken.
 func TestScopeHeadersAreThereOnce(t *testing.T) {
-	for _, name := range []string{headerCompany, headerDepartment} {
+	for _, name := range []string{graphqlhttp.HeaderCompany, graphqlhttp.HeaderDepartment} {
 		r := httptest.NewRequest(http.MethodPost, "/graphql", nil)
 		for range 2 {
 			r.Header.Add(name, "11111111-1111-4111-8111-111111111111")
-			_, err := scopeOf(r)
+			_, err := graphqlhttp.ScopeOf(r)
 			if twice := len(r.Header.Values(name)) > 1; twice != (fault.CodeOf(err) == fault.BadUserInput) {
 				t.Errorf("%v: %v", r.Header, err)
 			}

@@ -16,7 +16,9 @@ import (
 	"github.com/go-chi/chi/v5"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/consoleql/consoleql/internal/apierror"
 	"github.com/consoleql/consoleql/internal/edge/graphiql"
+	"github.com/consoleql/consoleql/internal/edge/graphqlhttp"
 	"github.com/consoleql/consoleql/internal/principal"
 )
 
@@ -89,10 +91,10 @@ type Request struct {
 
 type server struct {
 	opts   Options
-	bodies *bodyPool
+	bodies *graphqlhttp.BodyPool
 	// persisted are the texts of automatic persisted queries, by their hash.
-	persisted documents[string]
-	signIn    signInCheck
+	persisted graphqlhttp.Documents[string]
+	signIn    graphqlhttp.SignInCheck
 }
 
 // New returns the handler of the public listener.
@@ -111,10 +113,10 @@ func New(opts Options) http.Handler {
 	}
 	opts.Limits = opts.Limits.withDefaults()
 	s := &server{
-		opts: opts, bodies: newBodyPool(4 * opts.Limits.BodyBytes),
-		persisted: newDocuments(documentBytes, func(hash, text string) int { return len(hash) + len(text) }),
+		opts: opts, bodies: graphqlhttp.NewBodyPool(4 * opts.Limits.BodyBytes),
+		persisted: graphqlhttp.NewDocuments(graphqlhttp.MaxDocumentBytes, func(hash, text string) int { return len(hash) + len(text) }),
 	}
-	s.signIn = signInCheck{persisted: s.persisted, tokens: opts.Limits.Tokens}
+	s.signIn = graphqlhttp.SignInCheck{Persisted: s.persisted, Tokens: opts.Limits.Tokens}
 
 	r := chi.NewRouter()
 	r.Use(coalescedWrites, readDeadline(bodyTimeout), s.observe)
@@ -151,9 +153,9 @@ func (s *server) graphql() http.Handler {
 	h.SetQueryCache(newParsedDocuments(s.opts.Schema.Schema()))
 	h.SetParserTokenLimit(s.opts.Limits.Tokens)
 	h.SetValidationRulesFn(validation(s.opts.Limits.Fields))
-	errs := presenter{log: s.opts.Logger, codeOfRule: codeOfRule}
-	h.SetErrorPresenter(limitErrors(errs.present))
-	h.SetRecoverFunc(errs.recovered)
+	errs := apierror.Presenter{Log: s.opts.Logger, CodeOfRule: codeOfRule}
+	h.SetErrorPresenter(limitErrors(errs.Present))
+	h.SetRecoverFunc(errs.Recover)
 	for _, x := range s.extensions() {
 		h.Use(x)
 	}
@@ -176,7 +178,7 @@ func (s *server) extensions() []graphql.HandlerExtension {
 		newAnswerLimits(s.opts.Limits),
 		&tracer{explainer: s.opts.Explainer, cached: s.opts.OperationCache != nil},
 		extension.Introspection{},
-		persistedQueries{AutomaticPersistedQuery: extension.AutomaticPersistedQuery{Cache: s.persisted}},
+		graphqlhttp.PersistedQueries{AutomaticPersistedQuery: extension.AutomaticPersistedQuery{Cache: s.persisted}},
 		newKeyPolicy(s.opts.Schema.Schema()),
 		&limiter{limits: s.opts.Limits},
 	}, s.opts.Extensions...)

@@ -9,6 +9,8 @@ import (
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
+
+	"github.com/consoleql/consoleql/internal/edge/graphqlhttp"
 )
 
 // worthCompressing is the length of a body, in bytes, from which on it is compressed:
@@ -101,7 +103,7 @@ func acceptable(header []string) (best encoding, must bool) {
 			if name == "x-gzip" { // RFC 9110, section 8.4.1.3
 				name = inGzip.name()
 			}
-			weights[name] = weight(parameters)
+			weights[name] = graphqlhttp.Weight(parameters)
 		}
 	}
 	others, hasOthers := weights["*"]

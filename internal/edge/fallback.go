@@ -5,6 +5,7 @@ import (
 
 	"github.com/99designs/gqlgen/graphql"
 
+	"github.com/consoleql/consoleql/internal/edge/graphqlhttp"
 	"github.com/consoleql/consoleql/internal/fault"
 )
 
@@ -17,11 +18,11 @@ func (fallback) Supports(*http.Request) bool { return true }
 // Do refuses the request.
 func (fallback) Do(w http.ResponseWriter, r *http.Request, _ graphql.GraphExecutor) {
 	if r.Method == http.MethodPost {
-		writeError(w, r, http.StatusUnsupportedMediaType, fault.BadInput("", "send the operation as Content-Type: application/json"))
+		graphqlhttp.WriteError(w, r, http.StatusUnsupportedMediaType, fault.BadInput("", "send the operation as Content-Type: application/json"))
 		return
 	}
 	w.Header().Set("Allow", "OPTIONS, GET, POST")
-	writeError(w, r, http.StatusMethodNotAllowed, fault.BadInput("", "send the operation by POST or GET"))
+	graphqlhttp.WriteError(w, r, http.StatusMethodNotAllowed, fault.BadInput("", "send the operation by POST or GET"))
 }
 
 // unknownMethod refuses a method that the router does not know, or that its route does not take.

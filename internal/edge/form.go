@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 
 	"github.com/consoleql/consoleql/graph/scalar"
+	"github.com/consoleql/consoleql/internal/edge/graphqlhttp"
 	"github.com/consoleql/consoleql/internal/fault"
 )
 
@@ -51,7 +52,7 @@ func (r *recorder) Read(p []byte) (int, error) {
 
 // newForm begins to read a form. It has at most so many bytes before its first file.
 func newForm(r *http.Request, most int64) (*form, error) {
-	_, parameters, err := parseMediaType(r.Header.Get("Content-Type"))
+	_, parameters, err := graphqlhttp.ParseMediaType(r.Header.Get("Content-Type"))
 	boundary := parameters["boundary"]
 	if err != nil || boundary == "" {
 		return nil, fault.BadInput("", "the Content-Type names no boundary of the multipart form")
@@ -81,7 +82,7 @@ func checkTransferEncoding(part *multipart.Part) error {
 	case "", "7bit", "8bit", "binary":
 		return nil
 	default:
-		return fault.BadInput(part.FormName(), "has the Content-Transfer-Encoding %q: send its bytes as they are", short(encoding))
+		return fault.BadInput(part.FormName(), "has the Content-Transfer-Encoding %q: send its bytes as they are", graphqlhttp.Truncate(encoding))
 	}
 }
 

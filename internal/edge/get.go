@@ -6,6 +6,7 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/99designs/gqlgen/graphql/handler/transport"
 
+	"github.com/consoleql/consoleql/internal/edge/graphqlhttp"
 	"github.com/consoleql/consoleql/internal/fault"
 )
 
@@ -14,7 +15,7 @@ type get struct{ transport.GET }
 
 // Do answers a GET.
 func (g get) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
-	g.ResponseHeaders = answeredAs(r)
+	g.ResponseHeaders = graphqlhttp.AnsweredAs(r)
 	g.GET.Do(&errorCodeWriter{ResponseWriter: w, request: r}, r, exec)
 }
 
@@ -30,7 +31,7 @@ func (w *errorCodeWriter) WriteHeader(status int) {
 	if status == http.StatusNotAcceptable {
 		w.refused = true
 		w.Header().Set("Allow", "POST")
-		writeError(w.ResponseWriter, w.request, http.StatusMethodNotAllowed, fault.BadInput("query", "holds no query: send mutations by POST"))
+		graphqlhttp.WriteError(w.ResponseWriter, w.request, http.StatusMethodNotAllowed, fault.BadInput("query", "holds no query: send mutations by POST"))
 		return
 	}
 	w.ResponseWriter.WriteHeader(status)

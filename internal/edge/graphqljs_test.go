@@ -13,6 +13,7 @@ import (
 	"github.com/vektah/gqlparser/v2/parser"
 	"github.com/vektah/gqlparser/v2/validator"
 
+	"github.com/consoleql/consoleql/internal/edge/graphqlhttp"
 	"github.com/consoleql/consoleql/internal/fault"
 )
 
@@ -92,7 +93,7 @@ func argumentOf(schema *ast.Schema, row graphqljsRow) (any, error) {
 	if row.Variables == "" {
 		row.Variables = "{}"
 	}
-	p, err := parseParameters([]byte(`{"query":` + string(body) + `,"variables":` + row.Variables + `}`))
+	p, err := graphqlhttp.ParseParameters([]byte(`{"query":` + string(body) + `,"variables":` + row.Variables + `}`))
 	if err != nil {
 		return nil, err
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 
 	"github.com/consoleql/consoleql/graph/schema"
+	"github.com/consoleql/consoleql/internal/apierror"
 	"github.com/consoleql/consoleql/internal/fault"
 )
 
@@ -48,7 +49,7 @@ func TestFewFieldsReadTheSchema(t *testing.T) {
 			if (refused != nil) != tt.refused {
 				t.Fatalf("refused: %v", refused)
 			}
-			if refused != nil && (codeOf(refused) != string(fault.QueryTooComplex) || !strings.Contains(refused.Message, "__schema and __type")) {
+			if refused != nil && (apierror.ExtensionCode(refused) != string(fault.QueryTooComplex) || !strings.Contains(refused.Message, "__schema and __type")) {
 				t.Errorf("refused by %v", refused)
 			}
 		})

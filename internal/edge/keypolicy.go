@@ -8,6 +8,7 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
+	"github.com/consoleql/consoleql/internal/apierror"
 	"github.com/consoleql/consoleql/internal/fault"
 	"github.com/consoleql/consoleql/internal/principal"
 )
@@ -37,7 +38,7 @@ func (x keyPolicy) MutateOperationContext(ctx context.Context, op *graphql.Opera
 		err = x.permittedTypes(limits, op.Operation.SelectionSet, make(map[string]bool))
 	}
 	if err != nil {
-		return refuse(fault.CodeOf(err), "%s", err.Error())
+		return apierror.Refusal(fault.CodeOf(err), "%s", err.Error())
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/consoleql/consoleql/internal/edge/graphqlhttp"
 	"github.com/consoleql/consoleql/internal/fault"
 )
 
@@ -21,16 +22,16 @@ func (s *server) limitBody(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if isEncoded(r.Header) {
 			w.Header().Set("Accept-Encoding", "identity") // RFC 9110, section 12.5.3
-			writeError(w, r, http.StatusUnsupportedMediaType, fault.BadInput("Content-Encoding", "is not taken: send the body as it is"))
+			graphqlhttp.WriteError(w, r, http.StatusUnsupportedMediaType, fault.BadInput("Content-Encoding", "is not taken: send the body as it is"))
 			return
 		}
-		if status, err := checkContentType(r); err != nil {
-			writeError(w, r, status, err)
+		if status, err := graphqlhttp.CheckContentType(r); err != nil {
+			graphqlhttp.WriteError(w, r, status, err)
 			return
 		}
 		limit := s.opts.Limits.bodyLimit(r)
 		if r.ContentLength > limit {
-			writeError(w, r, http.StatusRequestEntityTooLarge, fault.BadInput("", "the request body has %d bytes, more than the %d that are taken", r.ContentLength, limit))
+			graphqlhttp.WriteError(w, r, http.StatusRequestEntityTooLarge, fault.BadInput("", "the request body has %d bytes, more than the %d that are taken", r.ContentLength, limit))
 			linger(w, r.Body)
 			return
 		}
@@ -54,9 +55,9 @@ func isEncoded(h http.Header) bool {
 // countBody counts the bytes of each request.
 func (s *server) countBody(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		h := s.bodies.begin(r.Context())
-		defer h.release()
-		next.ServeHTTP(w, r.WithContext(withHeld(r.Context(), h)))
+		h := s.bodies.Begin(r.Context())
+		defer h.Release()
+		next.ServeHTTP(w, r.WithContext(graphqlhttp.WithReservation(r.Context(), h)))
 	})
 }
 

@@ -8,12 +8,13 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/consoleql/consoleql/internal/edge/graphqlhttp"
 	"github.com/consoleql/consoleql/internal/principal"
 )
 
 // TestRequestsAreHeldInBounds: by their length, and by what all of them hold.
 func TestRequestsAreHeldInBounds(t *testing.T) {
-	s := &server{opts: Options{Limits: Limits{}.withDefaults()}, bodies: newBodyPool(0)}
+	s := &server{opts: Options{Limits: Limits{}.withDefaults()}, bodies: graphqlhttp.NewBodyPool(0)}
 	reached := 0
 	h := s.countBody(s.limitBody(s.readParameters(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached++ }))))
 	body := func(n int) string {
@@ -50,9 +51,9 @@ func TestRequestsAreHeldInBounds(t *testing.T) {
 		"with credentials":          {as(post(1 << 20)), 0, 0, 200},
 		"with credentials, by GET":  {as(get(anonymousBodyBytes)), 0, 0, 200},
 		"too long with credentials": {as(post(1<<20 + 1)), 0, 0, 413},
-		"many":                      {post(1000), anonymousBytes - 999, 0, 503},
-		"many others":               {as(post(1000)), anonymousBytes, 0, 200},
-		"as many as can be":         {as(post(1000)), 0, bodyPoolBytes - 999, 503},
+		"many":                      {post(1000), graphqlhttp.AnonymousBytes - 999, 0, 503},
+		"many others":               {as(post(1000)), graphqlhttp.AnonymousBytes, 0, 200},
+		"as many as can be":         {as(post(1000)), 0, graphqlhttp.BodyPoolBytes - 999, 503},
 		"room again":                {post(1000), 0, 0, 200},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -61,9 +62,9 @@ func TestRequestsAreHeldInBounds(t *testing.T) {
 				if caller != "" {
 					ctx = principal.NewContext(ctx, principal.FromToken(caller))
 				}
-				others := s.bodies.begin(ctx)
-				defer others.release()
-				if _, err := io.Copy(io.Discard, others.reader(io.LimitReader(endless{}, n))); err != nil {
+				others := s.bodies.Begin(ctx)
+				defer others.Release()
+				if _, err := io.Copy(io.Discard, others.Reader(io.LimitReader(endless{}, n))); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -78,14 +79,14 @@ func TestRequestsAreHeldInBounds(t *testing.T) {
 			}
 		})
 	}
-	all := s.bodies.begin(t.Context())
-	defer all.release()
-	if _, err := io.Copy(io.Discard, all.reader(io.LimitReader(endless{}, anonymousBytes))); err != nil {
+	all := s.bodies.Begin(t.Context())
+	defer all.Release()
+	if _, err := io.Copy(io.Discard, all.Reader(io.LimitReader(endless{}, graphqlhttp.AnonymousBytes))); err != nil {
 		t.Errorf("bytes of requests without credentials are still counted: %v", err)
 	}
-	other := s.bodies.begin(principal.NewContext(t.Context(), principal.FromToken("t")))
-	defer other.release()
-	if _, err := io.Copy(io.Discard, other.reader(io.LimitReader(endless{}, bodyPoolBytes-anonymousBytes))); err != nil {
+	other := s.bodies.Begin(principal.NewContext(t.Context(), principal.FromToken("t")))
+	defer other.Release()
+	if _, err := io.Copy(io.Discard, other.Reader(io.LimitReader(endless{}, graphqlhttp.BodyPoolBytes-graphqlhttp.AnonymousBytes))); err != nil {
 		t.Errorf("bytes of requests are still counted: %v", err)
 	}
 }

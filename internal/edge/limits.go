@@ -9,6 +9,8 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
+	"github.com/consoleql/consoleql/internal/apierror"
+	"github.com/consoleql/consoleql/internal/edge/graphqlhttp"
 	"github.com/consoleql/consoleql/internal/fault"
 )
 
@@ -62,9 +64,9 @@ const anonymousBodyBytes = 16 << 10
 // bodyLimit returns how many bytes the body of a request may have.
 func (l Limits) bodyLimit(r *http.Request) int64 {
 	switch {
-	case isAnonymous(r.Context()):
+	case graphqlhttp.IsAnonymous(r.Context()):
 		return min(anonymousBodyBytes, l.BodyBytes)
-	case isMultipart(r):
+	case graphqlhttp.IsMultipart(r):
 		return l.UploadBytes
 	default:
 		return l.BodyBytes
@@ -88,25 +90,25 @@ func (l *limiter) MutateOperationContext(_ context.Context, op *graphql.Operatio
 	m := newMeasure(op)
 	size := m.of(op.Operation.SelectionSet)
 	if size.depth > l.limits.Depth {
-		return refuse(fault.QueryTooDeep, "the operation nests more than %d fields", l.limits.Depth)
+		return apierror.Refusal(fault.QueryTooDeep, "the operation nests more than %d fields", l.limits.Depth)
 	}
 	if size.fields > maxFields {
-		return refuse(fault.QueryTooComplex, "the operation selects more than %d fields, those of each spread of a fragment counted", maxFields)
+		return apierror.Refusal(fault.QueryTooComplex, "the operation selects more than %d fields, those of each spread of a fragment counted", maxFields)
 	}
 	if m.undecided != nil {
-		return refuse(fault.BadUserInput, "variable $%s: is null, where @%s needs true or false", m.undecided.Arguments.ForName("if").Value.Raw, m.undecided.Name)
+		return apierror.Refusal(fault.BadUserInput, "variable $%s: is null, where @%s needs true or false", m.undecided.Arguments.ForName("if").Value.Raw, m.undecided.Name)
 	}
 	if op.Operation.Operation == ast.Subscription && len(graphql.CollectFields(op, op.Operation.SelectionSet, []string{"Subscription"})) != 1 {
-		return refuse(fault.ValidationFailed, "a subscription must select exactly one field")
+		return apierror.Refusal(fault.ValidationFailed, "a subscription must select exactly one field")
 	}
 	if op.Operation.Operation == ast.Subscription && len(op.RawQuery)+textBytes(op.Variables) > maxSubscriptionBytes {
-		return refuse(fault.QueryTooComplex, "the document and the variables of a subscription, which are kept while it lasts, have more than %d bytes", maxSubscriptionBytes)
+		return apierror.Refusal(fault.QueryTooComplex, "the document and the variables of a subscription, which are kept while it lasts, have more than %d bytes", maxSubscriptionBytes)
 	}
 	if introspections(op) > maxIntrospections {
-		return refuse(fault.QueryTooComplex, "the operation selects __schema and __type more than %d times", maxIntrospections)
+		return apierror.Refusal(fault.QueryTooComplex, "the operation selects __schema and __type more than %d times", maxIntrospections)
 	}
 	if signIns(op) > 1 {
-		return refuse(fault.BadUserInput, "signIn: may be asked for once in an operation")
+		return apierror.Refusal(fault.BadUserInput, "signIn: may be asked for once in an operation")
 	}
 	return nil
 }

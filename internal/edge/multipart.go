@@ -13,6 +13,7 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"github.com/consoleql/consoleql/graph/scalar"
+	"github.com/consoleql/consoleql/internal/edge/graphqlhttp"
 	"github.com/consoleql/consoleql/internal/fault"
 )
 
@@ -34,51 +35,51 @@ const (
 )
 
 // Supports takes POST with a multipart form.
-func (multipartForm) Supports(r *http.Request) bool { return isMultipart(r) }
+func (multipartForm) Supports(r *http.Request) bool { return graphqlhttp.IsMultipart(r) }
 
 // Do reads the operation, executes it while its files come, and answers.
 func (u multipartForm) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
 	form, err := newForm(r, u.limits.BodyBytes+maxMapBytes+maxFrameBytes)
 	if err != nil {
-		writeError(w, r, http.StatusBadRequest, err)
+		graphqlhttp.WriteError(w, r, http.StatusBadRequest, err)
 		return
 	}
 	params := &graphql.RawParams{Headers: r.Header}
 	params.ReadTime.Start = graphql.Now()
-	parameters, err := u.parameters(form, heldOf(r.Context()))
+	parameters, err := u.parameters(form, graphqlhttp.ReservationOf(r.Context()))
 	if err != nil {
-		refuseBody(w, r, err)
+		graphqlhttp.RefuseBody(w, r, err)
 		return
 	}
 	params.ReadTime.End = graphql.Now()
-	media := answerType(r)
-	w.Header().Set("Content-Type", media+inUTF8)
-	ctx := withParameters(r.Context(), parameters)
+	media := graphqlhttp.AnswerType(r)
+	w.Header().Set("Content-Type", media+graphqlhttp.InUTF8)
+	ctx := graphqlhttp.WithParameters(r.Context(), parameters)
 	op, errs := exec.CreateOperationContext(ctx, params)
 	if errs != nil {
 		status := http.StatusUnprocessableEntity
-		if media == typeGraphQLResponse {
+		if media == graphqlhttp.TypeGraphQLResponse {
 			status = http.StatusBadRequest
 		}
 		w.WriteHeader(status)
-		writeResponse(w, exec.DispatchError(graphql.WithOperationContext(ctx, op), errs))
+		graphqlhttp.WriteResponse(w, exec.DispatchError(graphql.WithOperationContext(ctx, op), errs))
 		return
 	}
 	responses, ctx := exec.DispatchOperation(ctx, op)
-	response := orCancelled(responses(ctx))
-	if response.Data == nil && media == typeGraphQLResponse {
+	response := graphqlhttp.OrCancelled(responses(ctx))
+	if response.Data == nil && media == graphqlhttp.TypeGraphQLResponse {
 		w.WriteHeader(http.StatusBadRequest)
 	}
-	writeResponse(w, response)
+	graphqlhttp.WriteResponse(w, response)
 }
 
 // parameters reads the parts `operations` and `map`. The files that the map names are still to come.
-func (u multipartForm) parameters(form *form, h *held) (*parameters, error) {
+func (u multipartForm) parameters(form *form, h *graphqlhttp.Reservation) (*graphqlhttp.Parameters, error) {
 	raw, err := readPart(form, "operations", u.limits.BodyBytes, h)
 	if err != nil {
 		return nil, err
 	}
-	p, err := parseParameters(raw)
+	p, err := graphqlhttp.ParseParameters(raw)
 	if err != nil {
 		var told *fault.Error
 		if errors.As(err, &told) && told.Argument == "" {
@@ -91,29 +92,29 @@ func (u multipartForm) parameters(form *form, h *held) (*parameters, error) {
 		return nil, err
 	}
 	form.files = make(map[string]bool, len(places))
-	p.files = make(map[string]scalar.Upload, len(places))
+	p.Files = make(map[string]scalar.Upload, len(places))
 	for name, paths := range places {
 		form.files[name] = true
 		if len(paths) != 1 {
-			return nil, fault.BadInput("map", "file %q has to stand for one variable", short(name))
+			return nil, fault.BadInput("map", "file %q has to stand for one variable", graphqlhttp.Truncate(name))
 		}
 		path, ok := strings.CutPrefix(paths[0], "variables.")
-		if _, twice := p.files[path]; !ok || twice {
-			return nil, fault.BadInput("map", "%q is no variable, or one of two files", short(paths[0]))
+		if _, twice := p.Files[path]; !ok || twice {
+			return nil, fault.BadInput("map", "%q is no variable, or one of two files", graphqlhttp.Truncate(paths[0]))
 		}
-		p.files[path] = form.upload(name)
+		p.Files[path] = form.upload(name)
 	}
 	return p, nil
 }
 
 // readMap reads the part `map`, which says for each file of which variables it is the value.
-func readMap(form *form, h *held) (map[string][]string, error) {
+func readMap(form *form, h *graphqlhttp.Reservation) (map[string][]string, error) {
 	raw, err := readPart(form, "map", maxMapBytes, h)
 	if err != nil {
 		return nil, err
 	}
 	var places map[string][]string
-	switch err := json.Unmarshal(bytes.TrimPrefix(raw, []byte(byteOrderMark)), &places); {
+	switch err := json.Unmarshal(bytes.TrimPrefix(raw, []byte(graphqlhttp.ByteOrderMark)), &places); {
 	case !utf8.Valid(raw):
 		return nil, fault.BadInput("map", "is not encoded in UTF-8")
 	case err != nil:
@@ -125,7 +126,7 @@ func readMap(form *form, h *held) (map[string][]string, error) {
 }
 
 // readPart reads the next part that is no other field, which has to have the given name.
-func readPart(form *form, name string, limit int64, h *held) ([]byte, error) {
+func readPart(form *form, name string, limit int64, h *graphqlhttp.Reservation) ([]byte, error) {
 	part, err := form.NextPart()
 	for err == nil && isField(part) {
 		part, err = form.NextPart()
@@ -140,13 +141,13 @@ func readPart(form *form, name string, limit int64, h *held) ([]byte, error) {
 	if err := checkTransferEncoding(part); err != nil {
 		return nil, err
 	}
-	if err := checkCharset(part.Header.Get("Content-Type")); err != nil {
-		return nil, fmt.Errorf("%w: %w", errCharset, err)
+	if err := graphqlhttp.CheckCharset(part.Header.Get("Content-Type")); err != nil {
+		return nil, fmt.Errorf("%w: %w", graphqlhttp.ErrCharset, err)
 	}
-	raw, err := io.ReadAll(h.reader(io.LimitReader(part, limit+1)))
+	raw, err := io.ReadAll(h.Reader(io.LimitReader(part, limit+1)))
 	var large *http.MaxBytesError
 	switch {
-	case errors.As(err, &large), errors.Is(err, errBusy):
+	case errors.As(err, &large), errors.Is(err, graphqlhttp.ErrBusy):
 		return nil, err //nolint:wrapcheck // refuseBody says what it is
 	case err != nil:
 		return nil, fault.BadInput(name, "cannot be read")

@@ -1,6 +1,10 @@
 package edge
 
-import "net/http"
+import (
+	"net/http"
+
+	"github.com/consoleql/consoleql/internal/edge/graphqlhttp"
+)
 
 // noStoreByDefault tells caches on the way what a response of the endpoint depends on,
 // and to keep none but those that say that they may be kept.
@@ -14,4 +18,4 @@ func noStoreByDefault(next http.Handler) http.Handler {
 }
 
 // vary are the request headers on which a response of the endpoint depends.
-const vary = "Authorization, X-Api-Key, CompanyId, DepartmentId, Accept, Accept-Encoding, " + headerTrace
+const vary = "Authorization, X-Api-Key, CompanyId, DepartmentId, Accept, Accept-Encoding, " + graphqlhttp.HeaderTrace

@@ -8,6 +8,8 @@ import (
 
 	"github.com/go-chi/chi/v5"
 	"github.com/go-chi/chi/v5/middleware"
+
+	"github.com/consoleql/consoleql/internal/edge/graphqlhttp"
 )
 
 // observe tells of each request when it has been answered.
@@ -31,5 +33,5 @@ func (s *server) observe(next http.Handler) http.Handler {
 // nothing of the gateway: an answer whose length was known before it was sent is no stream.
 func isStream(r *http.Request, answered http.ResponseWriter) bool {
 	h := answered.Header()
-	return isWebSocket(r) || strings.HasPrefix(h.Get("Content-Type"), eventStream) && h.Get("Content-Length") == ""
+	return graphqlhttp.IsWebSocket(r) || strings.HasPrefix(h.Get("Content-Type"), graphqlhttp.EventStream) && h.Get("Content-Length") == ""
 }

@@ -12,6 +12,8 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/maypok86/otter/v2"
 
+	"github.com/consoleql/consoleql/internal/apierror"
+	"github.com/consoleql/consoleql/internal/edge/graphqlhttp"
 	"github.com/consoleql/consoleql/internal/fault"
 	"github.com/consoleql/consoleql/internal/flight"
 	"github.com/consoleql/consoleql/internal/principal"
@@ -69,7 +71,7 @@ type OperationCache struct {
 	schema [sha256.Size]byte // the hash of Options.Schema
 	kept   *otter.Cache[answerKey, *answer]
 	// queries are the documents known to be queries. No other document is shared.
-	queries *otter.Cache[documentKey, struct{}]
+	queries *otter.Cache[graphqlhttp.DocumentKey, struct{}]
 	encoder *encoder
 	flights flight.Group[answerKey, *answer]
 }
@@ -105,7 +107,7 @@ func NewOperationCache(o OperationCacheOptions) (*OperationCache, error) {
 	if err != nil {
 		return nil, fmt.Errorf("edge: make the memory for answers: %w", err)
 	}
-	queries, err := otter.New(&otter.Options[documentKey, struct{}]{MaximumSize: knownDocuments, Executor: onCaller, Logger: &otter.NoopLogger{}})
+	queries, err := otter.New(&otter.Options[graphqlhttp.DocumentKey, struct{}]{MaximumSize: knownDocuments, Executor: onCaller, Logger: &otter.NoopLogger{}})
 	if err != nil {
 		return nil, fmt.Errorf("edge: make the memory for documents: %w", err)
 	}
@@ -133,7 +135,7 @@ func (a *OperationCache) overtaken(d responsecache.Dependency) bool {
 // before returns a transport that answers from the cache, and otherwise by t. persisted has
 // the texts of automatic persisted queries. A query with its hash is registered there even if
 // the cache answers it.
-func (a *OperationCache) before(t graphql.Transport, persisted documents[string]) graphql.Transport {
+func (a *OperationCache) before(t graphql.Transport, persisted graphqlhttp.Documents[string]) graphql.Transport {
 	return cachingTransport{a, t, persisted}
 }
 
@@ -141,18 +143,18 @@ func (a *OperationCache) before(t graphql.Transport, persisted documents[string]
 type cachingTransport struct {
 	*OperationCache
 	graphql.Transport
-	persisted documents[string]
+	persisted graphqlhttp.Documents[string]
 }
 
 // Do answers the request.
 func (k cachingTransport) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
 	ctx := r.Context()
-	p, ok := parametersOf(ctx)
+	p, ok := graphqlhttp.ParametersOf(ctx)
 	if !ok {
 		k.Transport.Do(w, r, exec) // it answers with the error
 		return
 	}
-	e := k.cacheRequest(ctx, p, r.Header, answerType(r))
+	e := k.cacheRequest(ctx, p, r.Header, graphqlhttp.AnswerType(r))
 	e.execute = func(ctx context.Context, w http.ResponseWriter) { k.Transport.Do(w, r.WithContext(ctx), exec) }
 	if e.persist != "" {
 		k.persisted.Add(ctx, e.hash, e.persist)
@@ -230,7 +232,7 @@ func (a *OperationCache) run(ctx context.Context, e *cacheRequest) *answer {
 	a.opts.Observe(AnswerExecuted)
 	made.dependency = t.Dependency()
 	made.constant = len(t.Reads()) == 0 && !spoiled
-	if e.document != (documentKey{}) {
+	if e.document != (graphqlhttp.DocumentKey{}) {
 		a.queries.Set(e.document, struct{}{})
 	}
 	if made.status == http.StatusOK && !spoiled && !e.bypass && a.valid(made) {
@@ -263,7 +265,7 @@ func (a *OperationCache) record(ctx context.Context, e *cacheRequest) (made *ans
 	rec := &responseRecorder{header: make(http.Header)}
 	defer func() {
 		if v := recover(); v != nil {
-			logPanic(ctx, a.opts.Logger, v)
+			apierror.LogPanic(ctx, a.opts.Logger, v)
 			made = errorAnswer(e.media, http.StatusInternalServerError, "internal error")
 		}
 	}()
@@ -302,6 +304,6 @@ func cancelled(media string) *answer { return errorAnswer(media, 499, "the reque
 // errorAnswer is the answer of a request that has no result.
 func errorAnswer(media string, status int, message string) *answer {
 	rec := &responseRecorder{header: make(http.Header)}
-	writeErrorAs(rec, media, status, fault.New(fault.Internal, "%s", message))
+	graphqlhttp.WriteErrorAs(rec, media, status, fault.New(fault.Internal, "%s", message))
 	return rec.answer()
 }

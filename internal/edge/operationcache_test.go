@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/consoleql/consoleql/internal/edge/graphqlhttp"
 	"github.com/consoleql/consoleql/internal/responsecache"
 )
 
@@ -30,7 +31,7 @@ func TestTheLastWhoLeavesEndsTheExecution(t *testing.T) {
 		over := make(chan struct{})
 		defer close(over)
 		ask := func(ctx context.Context, execute func(context.Context, http.ResponseWriter)) *answer {
-			return a.share(&cacheRequest{ctx: ctx, media: typeJSON, execute: execute})
+			return a.share(&cacheRequest{ctx: ctx, media: graphqlhttp.TypeJSON, execute: execute})
 		}
 		hang := func(ctx context.Context, _ http.ResponseWriter) {
 			begun++
@@ -84,7 +85,7 @@ func TestAnExecutionThatEndsItsGoroutineAnswers(t *testing.T) {
 		var clients sync.WaitGroup
 		for range 2 {
 			clients.Go(func() {
-				got := a.share(&cacheRequest{ctx: t.Context(), media: typeJSON, execute: func(context.Context, http.ResponseWriter) {
+				got := a.share(&cacheRequest{ctx: t.Context(), media: graphqlhttp.TypeJSON, execute: func(context.Context, http.ResponseWriter) {
 					<-release
 					runtime.Goexit()
 				}})
@@ -96,7 +97,7 @@ func TestAnExecutionThatEndsItsGoroutineAnswers(t *testing.T) {
 		}
 		close(release)
 		clients.Wait()
-		got := a.share(&cacheRequest{ctx: t.Context(), media: typeJSON, execute: func(_ context.Context, w http.ResponseWriter) { w.WriteHeader(http.StatusTeapot) }})
+		got := a.share(&cacheRequest{ctx: t.Context(), media: graphqlhttp.TypeJSON, execute: func(_ context.Context, w http.ResponseWriter) { w.WriteHeader(http.StatusTeapot) }})
 		if got.status != http.StatusTeapot {
 			t.Errorf("the next request was answered with %d", got.status)
 		}

@@ -17,6 +17,7 @@ import (
 	otelcodes "go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/consoleql/consoleql/internal/apierror"
 	"github.com/consoleql/consoleql/internal/fault"
 	"github.com/consoleql/consoleql/internal/principal"
 	"github.com/consoleql/consoleql/internal/responsecache"
@@ -247,7 +248,7 @@ func consoleCalls(reads []trail.Read) int {
 func codes(errs gqlerror.List) []string {
 	var all []string
 	for _, err := range errs {
-		if code := codeOf(err); !slices.Contains(all, code) {
+		if code := apierror.ExtensionCode(err); !slices.Contains(all, code) {
 			all = append(all, code)
 		}
 	}

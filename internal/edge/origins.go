@@ -10,6 +10,7 @@ import (
 
 	"github.com/go-chi/cors"
 
+	"github.com/consoleql/consoleql/internal/edge/graphqlhttp"
 	"github.com/consoleql/consoleql/internal/fault"
 )
 
@@ -50,7 +51,7 @@ func (s *server) rebindingGuard(next http.Handler) http.Handler {
 			own = r.TLS != nil || isLocal(host) || hosts[host] || showsCredentials(r.Header)
 		}
 		if !own {
-			writeError(w, r, http.StatusForbidden, fault.New(fault.Forbidden, "callers need no credentials here: use the gateway by its address, by a local name, or by the name of one of the allowed origins; pages also over https"))
+			graphqlhttp.WriteError(w, r, http.StatusForbidden, fault.New(fault.Forbidden, "callers need no credentials here: use the gateway by its address, by a local name, or by the name of one of the allowed origins; pages also over https"))
 			return
 		}
 		next.ServeHTTP(w, r)
@@ -78,7 +79,7 @@ func isLocal(host string) bool {
 }
 
 func showsCredentials(h http.Header) bool {
-	return len(nonEmpty(h.Values("Authorization")))+len(nonEmpty(h.Values("X-Api-Key"))) > 0
+	return len(graphqlhttp.NonEmpty(h.Values("Authorization")))+len(graphqlhttp.NonEmpty(h.Values("X-Api-Key"))) > 0
 }
 
 // ownPages refuses requests that the pages of other origins send, be it by a form, a link, an
@@ -99,7 +100,7 @@ func (s *server) ownPages(protection *http.CrossOriginProtection) func(http.Hand
 				judged = &as
 			}
 			if protection.Check(judged) != nil {
-				writeError(w, r, http.StatusForbidden, fault.New(fault.Forbidden, "pages of this origin may not use the gateway: it is neither that of the Host that the request names nor one of the allowed origins"))
+				graphqlhttp.WriteError(w, r, http.StatusForbidden, fault.New(fault.Forbidden, "pages of this origin may not use the gateway: it is neither that of the Host that the request names nor one of the allowed origins"))
 				return
 			}
 			next.ServeHTTP(w, r)

@@ -7,6 +7,8 @@ import (
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/99designs/gqlgen/graphql/handler/transport"
+
+	"github.com/consoleql/consoleql/internal/edge/graphqlhttp"
 )
 
 // post is gqlgen's transport. Its body has been read.
@@ -16,6 +18,6 @@ type post struct{ transport.POST }
 func (p post) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
 	r = r.WithContext(r.Context())
 	r.Body = io.NopCloser(strings.NewReader("{}"))
-	p.ResponseHeaders = answeredAs(r)
+	p.ResponseHeaders = graphqlhttp.AnsweredAs(r)
 	p.POST.Do(w, r, exec)
 }

@@ -8,6 +8,8 @@ import (
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/gqlerror"
+
+	"github.com/consoleql/consoleql/internal/edge/graphqlhttp"
 )
 
 // rawTransport is a transport for operations that have one answer, of which it writes the
@@ -31,7 +33,7 @@ type verbatimExecutor struct {
 func (e verbatimExecutor) DispatchOperation(ctx context.Context, op *graphql.OperationContext) (graphql.ResponseHandler, context.Context) {
 	respond, ctx := e.GraphExecutor.DispatchOperation(ctx, op)
 	return func(ctx context.Context) *graphql.Response {
-		return e.hand(orCancelled(respond(ctx)))
+		return e.hand(graphqlhttp.OrCancelled(respond(ctx)))
 	}, ctx
 }
 
@@ -56,7 +58,7 @@ type verbatimWriter struct {
 // by the status (GraphQL over HTTP, section application/graphql-response+json).
 func (w *verbatimWriter) WriteHeader(status int) {
 	media := w.begin()
-	if status == http.StatusOK && (w.response == nil || w.response.Data == nil) && media == typeGraphQLResponse {
+	if status == http.StatusOK && (w.response == nil || w.response.Data == nil) && media == graphqlhttp.TypeGraphQLResponse {
 		status = http.StatusBadRequest
 	}
 	w.ResponseWriter.WriteHeader(status)
@@ -68,7 +70,7 @@ func (w *verbatimWriter) begin() string {
 	w.begun = true
 	media, _, _ := strings.Cut(w.Header().Get("Content-Type"), ";")
 	if media != "" {
-		w.Header().Set("Content-Type", media+inUTF8)
+		w.Header().Set("Content-Type", media+graphqlhttp.InUTF8)
 	}
 	return media
 }
@@ -81,7 +83,7 @@ func (w *verbatimWriter) Write(p []byte) (int, error) {
 		}
 		return w.ResponseWriter.Write(p)
 	}
-	body, err := encodeResponse(w.response)
+	body, err := graphqlhttp.EncodeResponse(w.response)
 	if err != nil {
 		return 0, err
 	}

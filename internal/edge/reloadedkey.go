@@ -6,6 +6,8 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
+	"github.com/consoleql/consoleql/internal/apierror"
+	"github.com/consoleql/consoleql/internal/edge/graphqlhttp"
 	"github.com/consoleql/consoleql/internal/fault"
 	"github.com/consoleql/consoleql/internal/principal"
 	"github.com/consoleql/consoleql/internal/scope"
@@ -41,9 +43,9 @@ func (e currentKeyExecutor) CreateOperationContext(ctx context.Context, params *
 	}
 	who, err := e.keys.Holder(shown.key)
 	if err != nil {
-		return &graphql.OperationContext{}, gqlerror.List{refuse(fault.CodeOf(err), "%s", err.Error())}
+		return &graphql.OperationContext{}, gqlerror.List{apierror.Refusal(fault.CodeOf(err), "%s", err.Error())}
 	}
-	op, errs := e.GraphExecutor.CreateOperationContext(identified(ctx, who, shown.scope), params)
+	op, errs := e.GraphExecutor.CreateOperationContext(graphqlhttp.WithIdentity(ctx, who, shown.scope), params)
 	if op != nil {
 		op.Stats.SetExtension(statsPrincipal, who)
 	}
@@ -54,7 +56,7 @@ func (e currentKeyExecutor) CreateOperationContext(ctx context.Context, params *
 func (e currentKeyExecutor) DispatchOperation(ctx context.Context, op *graphql.OperationContext) (graphql.ResponseHandler, context.Context) {
 	if who, ok := op.Stats.GetExtension(statsPrincipal).(principal.Principal); ok {
 		shown, _ := ctx.Value(shownKeyKey{}).(shownKey)
-		ctx = identified(ctx, who, shown.scope)
+		ctx = graphqlhttp.WithIdentity(ctx, who, shown.scope)
 	}
 	return e.GraphExecutor.DispatchOperation(ctx, op)
 }

@@ -5,19 +5,21 @@ import (
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/gqlerror"
+
+	"github.com/consoleql/consoleql/internal/edge/graphqlhttp"
 )
 
 // signInExecutor refuses the operations of a WebSocket whose token is refused, unless they only sign in.
 type signInExecutor struct {
 	graphql.GraphExecutor
-	check      signInCheck
-	parameters func() *parameters
+	check      graphqlhttp.SignInCheck
+	parameters func() *graphqlhttp.Parameters
 }
 
 // CreateOperationContext makes an operation, if the caller may have it.
 func (e signInExecutor) CreateOperationContext(ctx context.Context, given *graphql.RawParams) (*graphql.OperationContext, gqlerror.List) {
-	if refused := refusalOf(ctx); refused != nil && !e.check.onlySignsIn(ctx, e.parameters()) {
-		return &graphql.OperationContext{}, gqlerror.List{requestError(refused.err)}
+	if refused := graphqlhttp.RefusalOf(ctx); refused != nil && !e.check.OnlySignsIn(ctx, e.parameters()) {
+		return &graphql.OperationContext{}, gqlerror.List{graphqlhttp.RequestError(refused.Err)}
 	}
 	return e.GraphExecutor.CreateOperationContext(ctx, given)
 }

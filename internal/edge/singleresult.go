@@ -9,6 +9,7 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
+	"github.com/consoleql/consoleql/internal/apierror"
 	"github.com/consoleql/consoleql/internal/fault"
 )
 
@@ -22,7 +23,7 @@ func (e answerOnce) DispatchOperation(ctx context.Context, op *graphql.Operation
 		}
 		longest := 0
 		for _, err := range response.Errors {
-			if seconds, ok := err.Extensions[extensionRetryAfter].(int); ok {
+			if seconds, ok := err.Extensions[apierror.ExtensionRetryAfter].(int); ok {
 				longest = max(longest, seconds)
 			}
 		}
@@ -44,7 +45,7 @@ type answerOnce struct {
 func (e answerOnce) CreateOperationContext(ctx context.Context, params *graphql.RawParams) (*graphql.OperationContext, gqlerror.List) {
 	op, errs := e.GraphExecutor.CreateOperationContext(ctx, params)
 	if len(errs) == 0 && op.Operation.Operation == ast.Subscription {
-		return op, gqlerror.List{refuse(fault.BadUserInput, "a subscription is answered over a WebSocket (graphql-transport-ws) or with Accept: text/event-stream")}
+		return op, gqlerror.List{apierror.Refusal(fault.BadUserInput, "a subscription is answered over a WebSocket (graphql-transport-ws) or with Accept: text/event-stream")}
 	}
 	return op, errs
 }

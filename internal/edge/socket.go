@@ -18,6 +18,8 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
+	"github.com/consoleql/consoleql/internal/apierror"
+	"github.com/consoleql/consoleql/internal/edge/graphqlhttp"
 	"github.com/consoleql/consoleql/internal/fault"
 )
 
@@ -45,8 +47,8 @@ type socket struct {
 	stop    context.CancelFunc
 	tasks   sync.WaitGroup
 	closing sync.WaitGroup
-	held    *held       // by the message that is read
-	next    *parameters // of the operation that gqlgen is handed; read and written by its loop only
+	held    *graphqlhttp.Reservation // by the message that is read
+	next    *graphqlhttp.Parameters  // of the operation that gqlgen is handed; read and written by its loop only
 
 	mu          sync.Mutex
 	initialised bool
@@ -62,7 +64,7 @@ type running struct {
 }
 
 // newSocket takes over a connection and pings its client at each keepalive.
-func newSocket(ctx context.Context, conn *websocket.Conn, keepalive time.Duration, h *held) *socket {
+func newSocket(ctx context.Context, conn *websocket.Conn, keepalive time.Duration, h *graphqlhttp.Reservation) *socket {
 	c := &socket{conn: conn, operations: make(map[string]*running), held: h}
 	c.ctx, c.stop = context.WithCancel(ctx)
 	c.tasks.Go(func() { c.ping(c.ctx, keepalive) })
@@ -121,10 +123,10 @@ func (c *socket) isInitialised() bool {
 // NextReader gives gqlgen the next message that it should see.
 func (c *socket) NextReader() (int, io.Reader, error) {
 	for {
-		c.held.release() // the message before, of which gqlgen has taken what it needs
+		c.held.Release() // the message before, of which gqlgen has taken what it needs
 		kind, message, err := c.readMessage()
-		if errors.Is(err, errBusy) {
-			return 0, nil, c.refuse(websocket.StatusTryAgainLater, errBusy.Message)
+		if errors.Is(err, graphqlhttp.ErrBusy) {
+			return 0, nil, c.refuse(websocket.StatusTryAgainLater, graphqlhttp.ErrBusy.Message)
 		}
 		if err != nil {
 			return 0, nil, closed(err)
@@ -132,7 +134,7 @@ func (c *socket) NextReader() (int, io.Reader, error) {
 		if kind == websocket.MessageText && !utf8.Valid(message) {
 			return 0, nil, c.refuse(websocket.StatusInvalidFramePayloadData, "The message is not encoded in UTF-8") // RFC 6455, section 8.1
 		}
-		message = bytes.TrimPrefix(message, []byte(byteOrderMark))
+		message = bytes.TrimPrefix(message, []byte(graphqlhttp.ByteOrderMark))
 		e, ok := open(message)
 		if kind != websocket.MessageText || !ok || !e.complete() {
 			return 0, nil, c.refuse(statusBadRequest, "Invalid message received")
@@ -153,7 +155,7 @@ func (c *socket) readMessage() (websocket.MessageType, []byte, error) {
 	if err != nil {
 		return 0, nil, err //nolint:wrapcheck // closed looks at it
 	}
-	message, err := io.ReadAll(c.held.reader(from))
+	message, err := io.ReadAll(c.held.Reader(from))
 	return kind, message, err //nolint:wrapcheck // closed looks at it
 }
 
@@ -169,7 +171,7 @@ func (c *socket) handed(e envelope, message []byte) io.Reader {
 
 // parameters are those of the operation that gqlgen begins: it does that before it asks for the
 // next message.
-func (c *socket) parameters() *parameters { return c.next }
+func (c *socket) parameters() *graphqlhttp.Parameters { return c.next }
 
 // closed says that the connection has ended in gqlgen's terms.
 func closed(err error) error {
@@ -214,7 +216,7 @@ func (c *socket) received(e envelope) (pass bool, err error) {
 			return false, c.refuse(statusIDInUse, "Subscriber for "+e.ID+" already exists")
 		case tooMany:
 			return false, c.write(map[string]any{"id": e.ID, "type": "error", "payload": gqlerror.List{
-				refuse(fault.RateLimited, "the connection has %d operations under way: end some, or open another", maxOperations),
+				apierror.Refusal(fault.RateLimited, "the connection has %d operations under way: end some, or open another", maxOperations),
 			}})
 		case begun:
 		}
@@ -233,11 +235,11 @@ func (c *socket) received(e envelope) (pass bool, err error) {
 
 // operation reads what a client begins. told is the error that it gets where the message is of
 // the protocol's form, and its text is none that the gateway takes.
-func (c *socket) operation(e envelope) (p *parameters, told *gqlerror.Error, ok bool) {
+func (c *socket) operation(e envelope) (p *graphqlhttp.Parameters, told *gqlerror.Error, ok bool) {
 	if e.ID == "" || e.Payload.Kind() != '{' {
 		return nil, nil, false
 	}
-	p, err := parseParameters(e.Payload)
+	p, err := graphqlhttp.ParseParameters(e.Payload)
 	if err == nil {
 		return p, nil, true
 	}
@@ -250,7 +252,7 @@ func (c *socket) operation(e envelope) (p *parameters, told *gqlerror.Error, ok 
 	if jsonv2.Unmarshal(e.Payload, &form, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)) != nil {
 		return nil, nil, false //nolint:nilerr // the message is none of the protocol
 	}
-	return nil, requestError(err), true
+	return nil, graphqlhttp.RequestError(err), true
 }
 
 // drop ends an operation that gqlgen has not seen.

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
+
+	"github.com/consoleql/consoleql/internal/edge/graphqlhttp"
 )
 
 // pipes is a listener of connections in memory, which a bubble of time can wait for.
@@ -54,7 +56,7 @@ func TestASocketThatSaysNothingIsClosed(t *testing.T) {
 						t.Error(err)
 						return
 					}
-					c := newSocket(r.Context(), conn, time.Hour, heldOf(r.Context()))
+					c := newSocket(r.Context(), conn, time.Hour, graphqlhttp.ReservationOf(r.Context()))
 					defer c.end()
 					for err == nil {
 						_, _, err = c.NextReader()

@@ -14,6 +14,8 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
+	"github.com/consoleql/consoleql/internal/apierror"
+	"github.com/consoleql/consoleql/internal/edge/graphqlhttp"
 	"github.com/consoleql/consoleql/internal/fault"
 )
 
@@ -34,7 +36,7 @@ type sse struct {
 // Supports says whether the client takes events.
 func (sse) Supports(r *http.Request) bool {
 	events, _ := eventWeights(r)
-	return events > 0 && (r.Method == http.MethodGet || r.Method == http.MethodPost && isJSON(r))
+	return events > 0 && (r.Method == http.MethodGet || r.Method == http.MethodPost && graphqlhttp.IsJSON(r))
 }
 
 // eventWeights are the weights that Accept gives to events and to JSON, each by its name
@@ -44,10 +46,10 @@ func eventWeights(r *http.Request) (events, plain float64) {
 		for part := range strings.SplitSeq(header, ",") {
 			name, parameters, _ := strings.Cut(part, ";")
 			switch strings.ToLower(strings.TrimSpace(name)) {
-			case eventStream:
-				events = max(events, weight(parameters))
-			case typeJSON, typeGraphQLResponse:
-				plain = max(plain, weight(parameters))
+			case graphqlhttp.EventStream:
+				events = max(events, graphqlhttp.Weight(parameters))
+			case graphqlhttp.TypeJSON, graphqlhttp.TypeGraphQLResponse:
+				plain = max(plain, graphqlhttp.Weight(parameters))
 			}
 		}
 	}
@@ -58,7 +60,7 @@ func eventWeights(r *http.Request) (events, plain float64) {
 func (t sse) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
 	events, plain := eventWeights(r)
 	takesJSON := plain > 0 && plain >= events
-	if p, ok := parametersOf(r.Context()); takesJSON && ok && p.Query != "" && !strings.Contains(p.Query, "subscription") {
+	if p, ok := graphqlhttp.ParametersOf(r.Context()); takesJSON && ok && p.Query != "" && !strings.Contains(p.Query, "subscription") {
 		t.asJSON(w, r, exec)
 		return
 	}
@@ -67,8 +69,8 @@ func (t sse) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecut
 	defer cancel()
 	uncached := exec
 	if t.answers != nil {
-		exec = t.answers.executor(exec, func(ctx context.Context) (*parameters, http.Header) {
-			p, _ := parametersOf(ctx)
+		exec = t.answers.executor(exec, func(ctx context.Context) (*graphqlhttp.Parameters, http.Header) {
+			p, _ := graphqlhttp.ParametersOf(ctx)
 			return p, r.Header
 		})
 	}
@@ -79,14 +81,14 @@ func (t sse) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecut
 	}
 	switch {
 	case kind == ast.Subscription:
-		heldOf(ctx).release() // it may last for hours, and needs the text no more
+		graphqlhttp.ReservationOf(ctx).Release() // it may last for hours, and needs the text no more
 		responses, ctx := exec.DispatchOperation(graphql.WithOperationContext(ctx, op), op)
 		t.stream(ctx, cancel, w, r, encoded(responses))
 	case takesJSON:
 		t.asJSON(w, r, uncached)
 	case kind == ast.Mutation && r.Method == http.MethodGet:
 		w.Header().Set("Allow", "POST")
-		writeError(w, r, http.StatusMethodNotAllowed, fault.BadInput("query", "holds a mutation: send it by POST"))
+		graphqlhttp.WriteError(w, r, http.StatusMethodNotAllowed, fault.BadInput("query", "holds a mutation: send it by POST"))
 	case len(errs) > 0:
 		ctx = graphql.WithOperationContext(ctx, op)
 		t.single(ctx, cancel, w, r, graphql.OneShot(exec.DispatchError(ctx, errs)))
@@ -117,7 +119,7 @@ const (
 // any other, or as a stream with comments where the response takes longer than a keepalive.
 func (t sse) single(ctx context.Context, cancel context.CancelFunc, w http.ResponseWriter, r *http.Request, responses graphql.ResponseHandler) {
 	frames := make(chan []byte, 1)
-	go t.produce(ctx, frames, encoded(func(ctx context.Context) *graphql.Response { return orCancelled(responses(ctx)) }), 1)
+	go t.produce(ctx, frames, encoded(func(ctx context.Context) *graphql.Response { return graphqlhttp.OrCancelled(responses(ctx)) }), 1)
 	soon := time.NewTimer(t.keepalive)
 	defer soon.Stop()
 	select {
@@ -135,7 +137,7 @@ func (t sse) single(ctx context.Context, cancel context.CancelFunc, w http.Respo
 // streamHeader is the header of all answers of this transport.
 func streamHeader() http.Header {
 	return http.Header{
-		"Content-Type":      {eventStream + inUTF8},
+		"Content-Type":      {graphqlhttp.EventStream + graphqlhttp.InUTF8},
 		"X-Accel-Buffering": {"no"}, // nginx would keep events back
 	}
 }
@@ -147,7 +149,7 @@ func encoded(responses graphql.ResponseHandler) func(context.Context) []byte {
 		if response == nil {
 			return nil
 		}
-		frame, _ := encodeResponse(response) // what gqlgen answers is JSON
+		frame, _ := graphqlhttp.EncodeResponse(response) // what gqlgen answers is JSON
 		return frame
 	}
 }
@@ -155,9 +157,9 @@ func encoded(responses graphql.ResponseHandler) func(context.Context) []byte {
 // stream writes the responses as they come, and comments while none do.
 func (t sse) stream(ctx context.Context, cancel context.CancelFunc, w http.ResponseWriter, r *http.Request, next func(context.Context) []byte) {
 	stop := make(chan struct{})
-	done, ok := t.streams.begin(func() { close(stop) })
+	done, ok := t.streams.Begin(func() { close(stop) })
 	if !ok {
-		writeError(w, r, http.StatusServiceUnavailable, fault.New(fault.UpstreamUnavailable, "the gateway is stopping"))
+		graphqlhttp.WriteError(w, r, http.StatusServiceUnavailable, fault.New(fault.UpstreamUnavailable, "the gateway is stopping"))
 		return
 	}
 	defer done()
@@ -220,8 +222,8 @@ func (t sse) produce(ctx context.Context, frames chan<- []byte, next func(contex
 	}
 	defer func() {
 		if v := recover(); v != nil {
-			logPanic(ctx, t.log, v)
-			frame, _ := encodeResponse(&graphql.Response{Errors: gqlerror.List{errPanicked()}})
+			apierror.LogPanic(ctx, t.log, v)
+			frame, _ := graphqlhttp.EncodeResponse(&graphql.Response{Errors: gqlerror.List{apierror.InternalError()}})
 			send(frame)
 		}
 	}()

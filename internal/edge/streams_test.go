@@ -1,12 +1,14 @@
 package edge
 
-import "testing"
+import (
+	"testing"
+)
 
 // TestNoStreamBeginsAfterTheShutdown: nobody would end it.
 func TestNoStreamBeginsAfterTheShutdown(t *testing.T) {
 	var s Streams
 	ended := make(chan struct{})
-	done, ok := s.begin(func() { close(ended) })
+	done, ok := s.Begin(func() { close(ended) })
 	if !ok {
 		t.Fatal("no stream begins")
 	}
@@ -17,7 +19,7 @@ func TestNoStreamBeginsAfterTheShutdown(t *testing.T) {
 	if err := s.Shutdown(t.Context()); err != nil {
 		t.Error(err)
 	}
-	if _, ok := s.begin(func() {}); ok {
+	if _, ok := s.Begin(func() {}); ok {
 		t.Error("a stream began after the shutdown")
 	}
 }

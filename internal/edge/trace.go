@@ -13,6 +13,8 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
+	"github.com/consoleql/consoleql/internal/apierror"
+	"github.com/consoleql/consoleql/internal/edge/graphqlhttp"
 	"github.com/consoleql/consoleql/internal/fault"
 	"github.com/consoleql/consoleql/internal/principal"
 	"github.com/consoleql/consoleql/internal/responsecache"
@@ -44,9 +46,9 @@ func (s *server) admitTrace(next http.Handler) http.Handler {
 		mode, err := s.TraceMode(r)
 		switch {
 		case err != nil && fault.CodeOf(err) == fault.Forbidden:
-			writeError(w, r, http.StatusForbidden, err)
+			graphqlhttp.WriteError(w, r, http.StatusForbidden, err)
 		case err != nil:
-			writeError(w, r, http.StatusBadRequest, err)
+			graphqlhttp.WriteError(w, r, http.StatusBadRequest, err)
 		case mode == trail.Untraced:
 			next.ServeHTTP(w, r)
 		default:
@@ -57,7 +59,7 @@ func (s *server) admitTrace(next http.Handler) http.Handler {
 
 // TraceMode is what the request's header wants to know, if it may.
 func (s *server) TraceMode(r *http.Request) (trail.TraceMode, error) {
-	values := nonEmpty(r.Header[headerTrace])
+	values := graphqlhttp.NonEmpty(r.Header[graphqlhttp.HeaderTrace])
 	if len(values) == 0 {
 		return trail.Untraced, nil
 	}
@@ -82,7 +84,7 @@ func (s *server) mayTrace(r *http.Request) error {
 	case TraceOff:
 		return fault.New(fault.Forbidden, "this gateway does not trace: leave the header X-ConsoleQL-Trace out")
 	case TraceAPIKey:
-		if principal.FromContext(r.Context()).Kind() != principal.Service || len(nonEmpty(r.Header.Values("X-Api-Key"))) == 0 {
+		if principal.FromContext(r.Context()).Kind() != principal.Service || len(graphqlhttp.NonEmpty(r.Header.Values("X-Api-Key"))) == 0 {
 			return fault.New(fault.Forbidden, "this gateway traces for the holders of API keys only")
 		}
 	}
@@ -170,7 +172,7 @@ func (t *tracer) plan(ctx context.Context) *graphql.Response {
 	if t.explainer != nil {
 		var err error
 		if p.Plan, err = t.explainer.Plan(ctx, op); err != nil {
-			return &graphql.Response{Errors: gqlerror.List{refuse(fault.CodeOf(err), "%s", err.Error())}}
+			return &graphql.Response{Errors: gqlerror.List{apierror.Refusal(fault.CodeOf(err), "%s", err.Error())}}
 		}
 	}
 	if p.Steps == nil {

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
+
+	"github.com/consoleql/consoleql/internal/edge/graphqlhttp"
 )
 
 // transportOptions are what the transports share.
@@ -20,7 +22,7 @@ type transportOptions struct {
 	// OperationCache keeps the answers of queries; nil: each is executed.
 	OperationCache *OperationCache
 	// Persisted are the texts of automatic persisted queries, by their hash.
-	Persisted documents[string]
+	Persisted graphqlhttp.Documents[string]
 	Logger    *slog.Logger
 }
 

@@ -1,12 +1,15 @@
 package edge
 
 import (
-	"context" // only for the Number that custom scalars take
+	"context"
 	"net/http"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
+
+	"github.com/consoleql/consoleql/internal/apierror"
+	"github.com/consoleql/consoleql/internal/edge/graphqlhttp"
 )
 
 // executor executes operations by their parameters, whichever transport read them: gqlgen's
@@ -14,11 +17,11 @@ import (
 type executor struct {
 	graphql.GraphExecutor
 	// parameters are those of the operation; nil: those in the context.
-	parameters func() *parameters
+	parameters func() *graphqlhttp.Parameters
 }
 
 // newExecutor returns exec for operations whose parameters are given by parameters.
-func newExecutor(exec graphql.GraphExecutor, parameters func() *parameters) graphql.GraphExecutor {
+func newExecutor(exec graphql.GraphExecutor, parameters func() *graphqlhttp.Parameters) graphql.GraphExecutor {
 	return executor{exec, parameters}
 }
 
@@ -29,7 +32,7 @@ const parsed = 110
 // newParsedDocuments returns a cache of the documents of a schema. It decodes the variables of operations.
 func newParsedDocuments(schema *ast.Schema) graphql.Cache[*ast.QueryDocument] {
 	return parsedDocuments{
-		newDocuments(documentBytes, func(text string, _ *ast.QueryDocument) int { return parsed * len(text) }), schema,
+		graphqlhttp.NewDocuments(graphqlhttp.MaxDocumentBytes, func(text string, _ *ast.QueryDocument) int { return parsed * len(text) }), schema,
 	}
 }
 
@@ -47,31 +50,31 @@ func (t reading) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphEx
 // CreateOperationContext makes an operation of the parameters. Their variables are decoded, by
 // the types that the operation declares, as soon as its document is known.
 func (e executor) CreateOperationContext(ctx context.Context, given *graphql.RawParams) (*graphql.OperationContext, gqlerror.List) {
-	p, ok := parametersOf(ctx)
+	p, ok := graphqlhttp.ParametersOf(ctx)
 	if e.parameters != nil {
 		p, ok = e.parameters(), true
 	}
 	if !ok {
 		return e.GraphExecutor.CreateOperationContext(ctx, given)
 	}
-	raw, err := p.raw()
+	raw, err := p.Raw()
 	if err != nil {
-		return &graphql.OperationContext{}, gqlerror.List{requestError(err)}
+		return &graphql.OperationContext{}, gqlerror.List{graphqlhttp.RequestError(err)}
 	}
 	raw.Headers, raw.ReadTime = given.Headers, given.ReadTime
-	v := &variables{parameters: p, params: raw}
+	v := &variables{Parameters: p, params: raw}
 	op, errs := e.GraphExecutor.CreateOperationContext(context.WithValue(ctx, variablesKey{}, v), raw)
 	if v.err != nil {
 		errs = gqlerror.List{v.err}
 	}
-	return op, notExecuted(op, errs)
+	return op, apierror.NotExecuted(op, errs)
 }
 
 type variablesKey struct{}
 
 // variables are those of one operation, to be decoded.
 type variables struct {
-	*parameters
+	*graphqlhttp.Parameters
 	params *graphql.RawParams // where they go
 	err    *gqlerror.Error
 }
@@ -79,13 +82,13 @@ type variables struct {
 // parsedDocuments is gqlgen's cache of documents. gqlgen reads the variables right after it has
 // asked the cache, or told it, of the document, and has no other hook between the two.
 type parsedDocuments struct {
-	documents[*ast.QueryDocument]
+	graphqlhttp.Documents[*ast.QueryDocument]
 	schema *ast.Schema
 }
 
 // Get returns a document that is kept, and decodes the variables of the operation in ctx.
 func (d parsedDocuments) Get(ctx context.Context, text string) (*ast.QueryDocument, bool) {
-	document, ok := d.documents.Get(ctx, text)
+	document, ok := d.Documents.Get(ctx, text)
 	if ok {
 		d.decode(ctx, document)
 	}
@@ -94,7 +97,7 @@ func (d parsedDocuments) Get(ctx context.Context, text string) (*ast.QueryDocume
 
 // Add keeps a document, and decodes the variables of the operation in ctx.
 func (d parsedDocuments) Add(ctx context.Context, text string, document *ast.QueryDocument) {
-	d.documents.Add(ctx, text, document)
+	d.Documents.Add(ctx, text, document)
 	d.decode(ctx, document)
 }
 
@@ -104,7 +107,7 @@ func (d parsedDocuments) decode(ctx context.Context, document *ast.QueryDocument
 		return
 	}
 	if op := document.Operations.ForName(v.OperationName); op != nil {
-		v.params.Variables, v.err = decodeVariables(d.schema, op, v.Variables, v.files)
+		v.params.Variables, v.err = decodeVariables(d.schema, op, v.Variables, v.Files)
 	}
 }
 

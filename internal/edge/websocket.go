@@ -15,6 +15,8 @@ import (
 	"github.com/coder/websocket"
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/consoleql/consoleql/internal/apierror"
+	"github.com/consoleql/consoleql/internal/edge/graphqlhttp"
 	"github.com/consoleql/consoleql/internal/fault"
 	"github.com/consoleql/consoleql/internal/principal"
 	"github.com/consoleql/consoleql/internal/trail"
@@ -42,12 +44,12 @@ type authenticator interface {
 }
 
 // Supports says whether the client asks for a WebSocket.
-func (webSocket) Supports(r *http.Request) bool { return isWebSocket(r) }
+func (webSocket) Supports(r *http.Request) bool { return graphqlhttp.IsWebSocket(r) }
 
 // Do serves the connection until it ends.
 func (t webSocket) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
 	if !slices.Contains(offered(r), subprotocol) {
-		writeError(w, r, http.StatusBadRequest, fault.BadInput("Sec-WebSocket-Protocol", "does not offer %s", subprotocol))
+		graphqlhttp.WriteError(w, r, http.StatusBadRequest, fault.BadInput("Sec-WebSocket-Protocol", "does not offer %s", subprotocol))
 		return
 	}
 	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{
@@ -60,15 +62,15 @@ func (t webSocket) Do(w http.ResponseWriter, r *http.Request, exec graphql.Graph
 		t.o.Logger.DebugContext(r.Context(), "no WebSocket", "error", err) // the client has been answered
 		return
 	}
-	c := newSocket(r.Context(), conn, t.o.Keepalive, heldOf(r.Context()))
+	c := newSocket(r.Context(), conn, t.o.Keepalive, graphqlhttp.ReservationOf(r.Context()))
 	defer c.end()
 	defer func() { //nolint:contextcheck // the request's; net/http's guard would write past our log
 		if v := recover(); v != nil {
-			logPanic(r.Context(), t.o.Logger, v)
+			apierror.LogPanic(r.Context(), t.o.Logger, v)
 			c.shut(websocket.StatusInternalError, "internal error")
 		}
 	}()
-	done, ok := t.o.Streams.begin(func() { c.shut(websocket.StatusGoingAway, "the gateway is stopping") })
+	done, ok := t.o.Streams.Begin(func() { c.shut(websocket.StatusGoingAway, "the gateway is stopping") })
 	if !ok {
 		c.shut(websocket.StatusGoingAway, "the gateway is stopping")
 		return
@@ -76,12 +78,12 @@ func (t webSocket) Do(w http.ResponseWriter, r *http.Request, exec graphql.Graph
 	defer done()
 	exec = newExecutor(exec, c.parameters)
 	if t.o.OperationCache != nil {
-		exec = t.o.OperationCache.executor(exec, func(ctx context.Context) (*parameters, http.Header) {
+		exec = t.o.OperationCache.executor(exec, func(ctx context.Context) (*graphqlhttp.Parameters, http.Header) {
 			return c.parameters(), payloadHeader(ctx)
 		})
 	}
 	exec = currentKeyExecutor{exec, t.o.Authenticator}
-	exec = signInExecutor{exec, signInCheck{persisted: t.o.Persisted, tokens: t.o.Limits.Tokens}, c.parameters}
+	exec = signInExecutor{exec, graphqlhttp.SignInCheck{Persisted: t.o.Persisted, Tokens: t.o.Limits.Tokens}, c.parameters}
 	exec = socketExecutor{exec}
 	limit := t.o.Limits.bodyLimit(r)
 	transport.Websocket{
@@ -119,28 +121,28 @@ func (t webSocket) initialise(r *http.Request, c *socket) transport.WebsocketIni
 			return closing(ctx, statusBadRequest, err), nil, err
 		}
 		who, err := t.o.Authenticator.Principal(ctx, asked.Header)
-		var refused *refusedTokenError
-		if ctx = withRefusal(ctx, nil); errors.As(err, &refused) {
-			ctx = withRefusal(ctx, refused)
+		var refused *graphqlhttp.RefusedTokenError
+		if ctx = graphqlhttp.WithRefusal(ctx, nil); errors.As(err, &refused) {
+			ctx = graphqlhttp.WithRefusal(ctx, refused)
 		} else if err != nil {
 			return closing(ctx, statusUnauthorized, err), nil, err
 		}
-		sc, err := scopeOf(asked)
+		sc, err := graphqlhttp.ScopeOf(asked)
 		if err != nil {
 			return closing(ctx, statusBadRequest, err), nil, err
 		}
 		if directives := asked.Header.Values("Cache-Control"); len(directives) > 0 {
 			ctx = context.WithValue(ctx, payloadKey{}, http.Header{"Cache-Control": directives})
 		}
-		if keys := nonEmpty(asked.Header.Values("X-Api-Key")); len(keys) == 1 {
+		if keys := graphqlhttp.NonEmpty(asked.Header.Values("X-Api-Key")); len(keys) == 1 {
 			ctx = context.WithValue(ctx, shownKeyKey{}, shownKey{keys[0], sc})
 		}
-		ctx = identified(ctx, who, sc)
+		ctx = graphqlhttp.WithIdentity(ctx, who, sc)
 		mode, err := t.o.Authenticator.TraceMode(asked.WithContext(ctx))
 		if err != nil {
 			return closing(ctx, statusBadRequest, err), nil, err
 		}
-		if c.held.identify(ctx); !isAnonymous(ctx) {
+		if c.held.Identify(ctx); !graphqlhttp.IsAnonymous(ctx) {
 			c.SetReadLimit(t.o.Limits.BodyBytes)
 		}
 		return trail.WithTraceMode(ctx, mode), nil, nil
@@ -175,7 +177,7 @@ func withPayload(r *http.Request, payload transport.InitPayload) (*http.Request,
 				asked.Header.Del("X-Api-Key")
 				replaced = true
 			}
-		case http.CanonicalHeaderKey(headerCompany), http.CanonicalHeaderKey(headerDepartment), "Cache-Control", headerTrace:
+		case http.CanonicalHeaderKey(graphqlhttp.HeaderCompany), http.CanonicalHeaderKey(graphqlhttp.HeaderDepartment), "Cache-Control", graphqlhttp.HeaderTrace:
 		default:
 			continue
 		}
@@ -259,5 +261,5 @@ func (e *envelope) set(seen map[string]bool, member string, value jsontext.Value
 		return false
 	}
 	seen[member] = true
-	return into == nil || value.Kind() == 'n' || text(member, value, into) == nil
+	return into == nil || value.Kind() == 'n' || graphqlhttp.ReadString(member, value, into) == nil
 }

@@ -1,4 +1,4 @@
-package edge
+package graphqlhttp
 
 import (
 	"errors"
@@ -20,7 +20,7 @@ func TestWriteError(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := httptest.NewRecorder()
-			writeError(w, httptest.NewRequest(http.MethodPost, "/graphql", nil), http.StatusBadRequest, tt.err)
+			WriteError(w, httptest.NewRequest(http.MethodPost, "/graphql", nil), http.StatusBadRequest, tt.err)
 			if got := strings.TrimSpace(w.Body.String()); got != tt.want || w.Code != http.StatusBadRequest || w.Header().Get("Content-Type") != "application/json; charset=utf-8" {
 				t.Errorf("%d %s", w.Code, got)
 			}

@@ -1,4 +1,4 @@
-package edge
+package apierror
 
 import (
 	"context"
@@ -39,9 +39,9 @@ func outcomeAt(ctx context.Context, err error) fault.Outcome {
 	}
 }
 
-// notExecuted says of the errors that keep a mutation from being executed that it was not. gqlgen's transport of WebSockets
+// NotExecuted says of the errors that keep a mutation from being executed that it was not. gqlgen's transport of WebSockets
 // presents not all of them.
-func notExecuted(op *graphql.OperationContext, errs gqlerror.List) gqlerror.List {
+func NotExecuted(op *graphql.OperationContext, errs gqlerror.List) gqlerror.List {
 	if len(errs) == 0 || op == nil || op.Operation == nil || op.Operation.Operation != ast.Mutation {
 		return errs
 	}
@@ -63,15 +63,15 @@ func notExecuted(op *graphql.OperationContext, errs gqlerror.List) gqlerror.List
 func outcomeOf(err error) fault.Outcome {
 	var refusal *gqlerror.Error
 	for errors.As(err, &refusal) {
-		if err = refusal.Err; err == nil && codeOf(refusal) != string(fault.Internal) {
+		if err = refusal.Err; err == nil && ExtensionCode(refusal) != string(fault.Internal) {
 			return fault.NotSent
 		}
 	}
 	return fault.OutcomeOf(err)
 }
 
-// consequence continues a message with what an outcome means.
-func consequence(outcome fault.Outcome) string {
+// Consequence continues a message with what an outcome means.
+func Consequence(outcome fault.Outcome) string {
 	switch outcome {
 	case fault.NotSent:
 		return ", and nothing was changed"
@@ -86,8 +86,8 @@ func consequence(outcome fault.Outcome) string {
 	}
 }
 
-// codeOf is the code of an error of an answer, which gqlgen's own have as a plain string.
-func codeOf(err *gqlerror.Error) string {
+// ExtensionCode is the code of an error of an answer, which gqlgen's own have as a plain string.
+func ExtensionCode(err *gqlerror.Error) string {
 	switch code := err.Extensions["code"].(type) {
 	case fault.Code:
 		return string(code)

@@ -1,4 +1,5 @@
-package edge
+// Package graphqlhttp reads GraphQL requests from HTTP, and writes responses without an operation.
+package graphqlhttp
 
 import (
 	"bytes"
@@ -11,25 +12,25 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/99designs/gqlgen/graphql"
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
-	"github.com/99designs/gqlgen/graphql"
-
 	"github.com/consoleql/consoleql/graph/scalar"
+	"github.com/consoleql/consoleql/internal/apierror"
 	"github.com/consoleql/consoleql/internal/fault"
 )
 
-// parameters are those of one GraphQL request. All transports read them with the functions of
+// Parameters are those of one GraphQL request. All transports read them with the functions of
 // this file, so that the same text is accepted or refused by each.
-type parameters struct {
+type Parameters struct {
 	Query         string
 	OperationName string
 	Variables     jsontext.Value // a JSON object, or empty
 	Extensions    jsontext.Value // a JSON object, or empty
 
-	// files are those of a multipart request, by their path below the variables.
-	files map[string]scalar.Upload
+	// Files are those of a multipart request, by their path below the variables.
+	Files map[string]scalar.Upload
 }
 
 const (
@@ -41,24 +42,25 @@ const (
 	maxPersistedQuery = 1024
 )
 
-const byteOrderMark = "\uFEFF"
+// ByteOrderMark may stand before a JSON text.
+const ByteOrderMark = "\uFEFF"
 
 // errNotUTF8 refuses text in another encoding: decoded as UTF-8 it would be another text.
 var errNotUTF8 = fault.BadInput("", "the request is not encoded in UTF-8")
 
-// parseParameters reads the JSON object of a request. One byte order mark before it is skipped
+// ParseParameters reads the JSON object of a request. One byte order mark before it is skipped
 // (RFC 8259, section 8.1). It fails with fault.BadUserInput, whose argument is the member at fault.
-func parseParameters(text []byte) (*parameters, error) {
-	text = bytes.TrimPrefix(text, []byte(byteOrderMark))
+func ParseParameters(text []byte) (*Parameters, error) {
+	text = bytes.TrimPrefix(text, []byte(ByteOrderMark))
 	if !utf8.Valid(text) {
 		return nil, errNotUTF8
 	}
-	p := &parameters{}
+	p := &Parameters{}
 	// Names are not compared: a map of them costs more memory than the text. Members that
 	// count are compared where they are read.
 	dec := jsontext.NewDecoder(bytes.NewBuffer(text), jsontext.AllowDuplicateNames(true))
 	if begin, err := dec.ReadToken(); err != nil || begin.Kind() != '{' {
-		return nil, fault.BadInput("", notAnOperation)
+		return nil, fault.BadInput("", apierror.NotAnOperation)
 	}
 	seen := make(map[string]bool, 4)
 	for dec.PeekKind() != '}' {
@@ -79,13 +81,13 @@ func parseParameters(text []byte) (*parameters, error) {
 		return nil, malformed(err)
 	}
 	if _, err := dec.ReadToken(); !errors.Is(err, io.EOF) {
-		return nil, fault.BadInput("", notAnOperation)
+		return nil, fault.BadInput("", apierror.NotAnOperation)
 	}
 	return p, p.check()
 }
 
 // set keeps a member, in memory of its own. Other members than the four have no meaning.
-func (p *parameters) set(seen map[string]bool, member string, value jsontext.Value) error {
+func (p *Parameters) set(seen map[string]bool, member string, value jsontext.Value) error {
 	switch member {
 	case "query", "operationName", "variables", "extensions":
 	default:
@@ -100,9 +102,9 @@ func (p *parameters) set(seen map[string]bool, member string, value jsontext.Val
 	}
 	switch member {
 	case "query":
-		return text(member, value, &p.Query)
+		return ReadString(member, value, &p.Query)
 	case "operationName":
-		return text(member, value, &p.OperationName)
+		return ReadString(member, value, &p.OperationName)
 	case "variables":
 		return object(member, value, &p.Variables)
 	default:
@@ -110,7 +112,8 @@ func (p *parameters) set(seen map[string]bool, member string, value jsontext.Val
 	}
 }
 
-func text(member string, value jsontext.Value, into *string) error {
+// ReadString reads a member that has to be a string.
+func ReadString(member string, value jsontext.Value, into *string) error {
 	if value.Kind() != '"' {
 		return fault.BadInput(member, "is not a string")
 	}
@@ -131,7 +134,7 @@ func object(member string, value jsontext.Value, into *jsontext.Value) error {
 }
 
 // check refuses what no operation has.
-func (p *parameters) check() error {
+func (p *Parameters) check() error {
 	if len(p.OperationName) > maxOperationName {
 		return fault.BadInput("operationName", "is longer than %d bytes", maxOperationName)
 	}
@@ -142,29 +145,29 @@ func (p *parameters) check() error {
 func malformed(err error) error {
 	var syntax *jsontext.SyntacticError
 	if !errors.As(err, &syntax) {
-		return fault.BadInput("", notAnOperation)
+		return fault.BadInput("", apierror.NotAnOperation)
 	}
 	if cause := err.Error(); !strings.Contains(cause, "surrogate") && !strings.Contains(cause, "UTF-8") && !strings.Contains(cause, `escape sequence "\ud`) && !strings.Contains(cause, `escape sequence "\uD`) {
-		return fault.BadInput("", notAnOperation)
+		return fault.BadInput("", apierror.NotAnOperation)
 	}
 	names := make([]string, 0, 4)
 	for name := range syntax.JSONPointer.Tokens() {
 		names = append(names, name)
 	}
-	return fault.BadInput(short(strings.Join(names, ".")), "holds one half of a surrogate pair, which is no character")
+	return fault.BadInput(Truncate(strings.Join(names, ".")), "holds one half of a surrogate pair, which is no character")
 }
 
-// short is a caller's text as an error repeats it.
-func short(s string) string {
+// Truncate is a caller's text as an error repeats it.
+func Truncate(s string) string {
 	if len(s) <= maxEchoed {
 		return s
 	}
 	return strings.ToValidUTF8(s[:maxEchoed], "") + "…"
 }
 
-// parseQueryString reads the parameters of a GET.
-func parseQueryString(raw string) (*parameters, error) {
-	p := &parameters{}
+// ParseQueryString reads the parameters of a GET.
+func ParseQueryString(raw string) (*Parameters, error) {
+	p := &Parameters{}
 	seen := make(map[string]bool, 4)
 	for part := range strings.SplitSeq(raw, "&") {
 		name, value, _ := strings.Cut(part, "=")
@@ -195,7 +198,7 @@ func parseQueryString(raw string) (*parameters, error) {
 }
 
 // setText keeps a parameter of a query string.
-func (p *parameters) setText(name, value string) error {
+func (p *Parameters) setText(name, value string) error {
 	into := &p.Variables
 	switch name {
 	case "query":
@@ -210,11 +213,11 @@ func (p *parameters) setText(name, value string) error {
 	if value == "" {
 		return nil
 	}
-	dec := jsontext.NewDecoder(strings.NewReader(strings.TrimPrefix(value, byteOrderMark)), jsontext.AllowDuplicateNames(true))
+	dec := jsontext.NewDecoder(strings.NewReader(strings.TrimPrefix(value, ByteOrderMark)), jsontext.AllowDuplicateNames(true))
 	v, err := dec.ReadValue()
 	if err != nil {
 		var told *fault.Error
-		if told, _ = malformed(err).(*fault.Error); told != nil && told.Message != notAnOperation { //nolint:errorlint // made here
+		if told, _ = malformed(err).(*fault.Error); told != nil && told.Message != apierror.NotAnOperation { //nolint:errorlint // made here
 			told.Argument = strings.TrimSuffix(name+"."+told.Argument, ".")
 			return told
 		}
@@ -231,8 +234,8 @@ func (p *parameters) setText(name, value string) error {
 	return nil
 }
 
-// raw are the parameters as gqlgen takes them. Variables follow when the document is known.
-func (p *parameters) raw() (*graphql.RawParams, error) {
+// Raw are the parameters as gqlgen takes them. Variables follow when the document is known.
+func (p *Parameters) Raw() (*graphql.RawParams, error) {
 	raw := &graphql.RawParams{Query: p.Query, OperationName: p.OperationName}
 	if len(p.Extensions) == 0 {
 		return raw, nil
@@ -257,28 +260,28 @@ func (p *parameters) raw() (*graphql.RawParams, error) {
 
 type parametersKey struct{}
 
-// parametersOf are those of the request in ctx, if they have been read.
-func parametersOf(ctx context.Context) (*parameters, bool) {
-	p, ok := ctx.Value(parametersKey{}).(*parameters)
+// ParametersOf are those of the request in ctx, if they have been read.
+func ParametersOf(ctx context.Context) (*Parameters, bool) {
+	p, ok := ctx.Value(parametersKey{}).(*Parameters)
 	return p, ok
 }
 
-// withParameters is ctx with the parameters of its request.
-func withParameters(ctx context.Context, p *parameters) context.Context {
+// WithParameters is ctx with the parameters of its request.
+func WithParameters(ctx context.Context, p *Parameters) context.Context {
 	return context.WithValue(ctx, parametersKey{}, p)
 }
 
-// parseMediaType is mime.ParseMediaType. It knows what most clients send without parsing it.
-func parseMediaType(contentType string) (media string, params map[string]string, err error) {
+// ParseMediaType is mime.ParseMediaType. It knows what most clients send without parsing it.
+func ParseMediaType(contentType string) (media string, params map[string]string, err error) {
 	if contentType == "application/json" {
 		return contentType, nil, nil
 	}
 	return mime.ParseMediaType(contentType) //nolint:wrapcheck // the callers say what it is
 }
 
-// checkContentType refuses a request whose Content-Type names another charset than UTF-8, and a
+// CheckContentType refuses a request whose Content-Type names another charset than UTF-8, and a
 // POST of which it is not one readable media type. It returns the status of the answer as well.
-func checkContentType(r *http.Request) (status int, err error) {
+func CheckContentType(r *http.Request) (status int, err error) {
 	lines := r.Header.Values("Content-Type")
 	if len(lines) == 0 {
 		return 0, nil
@@ -287,16 +290,16 @@ func checkContentType(r *http.Request) (status int, err error) {
 		if len(lines) > 1 {
 			return http.StatusBadRequest, fault.BadInput("Content-Type", "is there more than once")
 		}
-		if _, _, err := parseMediaType(lines[0]); err != nil && lines[0] != "" {
-			return http.StatusUnsupportedMediaType, fault.BadInput("Content-Type", "%q cannot be read as a media type", short(lines[0]))
+		if _, _, err := ParseMediaType(lines[0]); err != nil && lines[0] != "" {
+			return http.StatusUnsupportedMediaType, fault.BadInput("Content-Type", "%q cannot be read as a media type", Truncate(lines[0]))
 		}
 	}
-	return http.StatusUnsupportedMediaType, checkCharset(lines[0])
+	return http.StatusUnsupportedMediaType, CheckCharset(lines[0])
 }
 
-// checkCharset refuses a body that says that it is not encoded in UTF-8 (RFC 8259, section 8.1).
-func checkCharset(contentType string) error {
-	_, params, err := parseMediaType(contentType)
+// CheckCharset refuses a body that says that it is not encoded in UTF-8 (RFC 8259, section 8.1).
+func CheckCharset(contentType string) error {
+	_, params, err := ParseMediaType(contentType)
 	if err != nil {
 		return nil //nolint:nilerr // no transport takes such a body
 	}
@@ -304,35 +307,36 @@ func checkCharset(contentType string) error {
 	case "", "utf-8", "utf8", "us-ascii", "ascii":
 		return nil
 	default:
-		return fault.BadInput("Content-Type", "names the charset %q: send UTF-8", short(charset))
+		return fault.BadInput("Content-Type", "names the charset %q: send UTF-8", Truncate(charset))
 	}
 }
 
-// readBody reads the JSON body of a POST.
-func readBody(r *http.Request) (*parameters, error) {
+// ReadBody reads the JSON body of a POST.
+func ReadBody(r *http.Request) (*Parameters, error) {
 	const most = 64 << 10 // that a client's word about its body is believed
 	into := bytes.NewBuffer(make([]byte, 0, min(max(0, r.ContentLength), most)+bytes.MinRead))
-	if _, err := into.ReadFrom(heldOf(r.Context()).reader(r.Body)); err != nil {
+	if _, err := into.ReadFrom(ReservationOf(r.Context()).Reader(r.Body)); err != nil {
 		return nil, err //nolint:wrapcheck // refuseBody says what it is
 	}
-	return parseParameters(into.Bytes())
+	return ParseParameters(into.Bytes())
 }
 
-func isJSON(r *http.Request) bool {
-	t, _, err := parseMediaType(r.Header.Get("Content-Type"))
+// IsJSON says whether the body of a request is JSON.
+func IsJSON(r *http.Request) bool {
+	t, _, err := ParseMediaType(r.Header.Get("Content-Type"))
 	return err == nil && t == "application/json"
 }
 
-// errCharset refuses text that says to be in another encoding than UTF-8.
-var errCharset = errors.New("edge: the part names another charset than UTF-8")
+// ErrCharset refuses text that says to be in another encoding than UTF-8.
+var ErrCharset = errors.New("edge: the part names another charset than UTF-8")
 
-// isMultipart says whether r is a POST of a multipart form.
-func isMultipart(r *http.Request) bool {
-	media, _, err := parseMediaType(r.Header.Get("Content-Type"))
+// IsMultipart says whether r is a POST of a multipart form.
+func IsMultipart(r *http.Request) bool {
+	media, _, err := ParseMediaType(r.Header.Get("Content-Type"))
 	return err == nil && r.Method == http.MethodPost && media == "multipart/form-data"
 }
 
-// isWebSocket says whether the client asks for a WebSocket.
-func isWebSocket(r *http.Request) bool {
+// IsWebSocket says whether the client asks for a WebSocket.
+func IsWebSocket(r *http.Request) bool {
 	return strings.EqualFold(r.Header.Get("Upgrade"), "websocket")
 }

@@ -1,4 +1,4 @@
-package edge
+package graphqlhttp
 
 import (
 	"context"
@@ -13,12 +13,12 @@ import (
 
 // The headers of a request's scope: the console's own.
 const (
-	headerCompany    = "CompanyId"
-	headerDepartment = "DepartmentId"
+	HeaderCompany    = "CompanyId"
+	HeaderDepartment = "DepartmentId"
 )
 
-// nonEmpty returns the values of a header that are not empty. It allocates only where some are.
-func nonEmpty(values []string) []string {
+// NonEmpty returns the values of a header that are not empty. It allocates only where some are.
+func NonEmpty(values []string) []string {
 	isEmpty := func(value string) bool { return strings.Trim(value, " \t") == "" }
 	if !slices.ContainsFunc(values, isEmpty) {
 		return values
@@ -26,27 +26,28 @@ func nonEmpty(values []string) []string {
 	return slices.DeleteFunc(slices.Clone(values), isEmpty)
 }
 
-// identified is ctx with who asks and where. The holder of an API key for one
+// WithIdentity is ctx with who asks and where. The holder of an API key for one
 // scope need not name it, or its department.
-func identified(ctx context.Context, p principal.Principal, sc scope.Scope) context.Context {
+func WithIdentity(ctx context.Context, p principal.Principal, sc scope.Scope) context.Context {
 	if only := p.Limits().OnlyScope(); sc.CompanyID == "" || sc.CompanyID == only.CompanyID {
 		sc = sc.Or(only)
 	}
 	return scope.NewContext(principal.NewContext(ctx, p), sc)
 }
 
-func scopeOf(r *http.Request) (scope.Scope, error) {
-	company, err := scopeID(r, headerCompany)
+// ScopeOf reads the scope that the headers of a request name.
+func ScopeOf(r *http.Request) (scope.Scope, error) {
+	company, err := scopeID(r, HeaderCompany)
 	if err != nil {
 		return scope.Scope{}, err
 	}
-	department, err := scopeID(r, headerDepartment)
+	department, err := scopeID(r, HeaderDepartment)
 	return scope.Scope{CompanyID: company, DepartmentID: department}, err
 }
 
 // scopeID reads one of the scope's headers; it is empty where there is none.
 func scopeID(r *http.Request, header string) (string, error) {
-	values := nonEmpty(r.Header.Values(header))
+	values := NonEmpty(r.Header.Values(header))
 	switch {
 	case len(values) == 0:
 		return "", nil
@@ -60,6 +61,6 @@ func scopeID(r *http.Request, header string) (string, error) {
 	return id, nil
 }
 
-// headerTrace asks for an account of how an answer came about, which a kept one cannot
+// HeaderTrace asks for an account of how an answer came about, which a kept one cannot
 // give. It is spelt as net/http has it in a request.
-const headerTrace = "X-Consoleql-Trace"
+const HeaderTrace = "X-Consoleql-Trace"

@@ -1,4 +1,4 @@
-package edge
+package graphqlhttp
 
 import (
 	"context"
@@ -7,18 +7,18 @@ import (
 	"github.com/vektah/gqlparser/v2/parser"
 )
 
-// signInCheck finds operations that only sign in.
-type signInCheck struct {
-	persisted documents[string] // texts of automatic persisted queries, by their hash
-	tokens    int               // bounds a document, in lexical tokens
+// SignInCheck finds operations that only sign in.
+type SignInCheck struct {
+	Persisted Documents[string] // texts of automatic persisted queries, by their hash
+	Tokens    int               // bounds a document, in lexical tokens
 }
 
-// onlySignsIn says whether the operation that p selects has no other root field than signIn, __typename excepted. A hash
+// OnlySignsIn says whether the operation that p selects has no other root field than signIn, __typename excepted. A hash
 // whose text is not known is let through: it is answered by asking for the text, and whatever it were, nobody would ask.
-func (s signInCheck) onlySignsIn(ctx context.Context, p *parameters) bool {
+func (s SignInCheck) OnlySignsIn(ctx context.Context, p *Parameters) bool {
 	query := p.Query
 	if query == "" {
-		raw, err := p.raw()
+		raw, err := p.Raw()
 		if err != nil {
 			return false
 		}
@@ -28,11 +28,11 @@ func (s signInCheck) onlySignsIn(ctx context.Context, p *parameters) bool {
 			return false
 		}
 		var known bool
-		if query, known = s.persisted.Get(ctx, hash); !known {
+		if query, known = s.Persisted.Get(ctx, hash); !known {
 			return true
 		}
 	}
-	document, err := parser.ParseQueryWithTokenLimit(&ast.Source{Input: query}, s.tokens)
+	document, err := parser.ParseQueryWithTokenLimit(&ast.Source{Input: query}, s.Tokens)
 	if err != nil {
 		return false
 	}

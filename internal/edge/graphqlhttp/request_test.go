@@ -1,4 +1,4 @@
-package edge
+package graphqlhttp
 
 import (
 	"encoding/json"
@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/consoleql/consoleql/internal/apierror"
 	"github.com/consoleql/consoleql/internal/fault"
 )
 
@@ -27,25 +28,25 @@ func TestParseParameters(t *testing.T) {
 	for name, tt := range map[string]struct{ body, want string }{
 		"plain":                  {`{"query":"{a}"}`, ""},
 		"mark":                   {"\uFEFF" + `{"query":"{a}"}`, ""},
-		"two marks":              {"\uFEFF\uFEFF" + `{"query":"{a}"}`, notAnOperation},
+		"two marks":              {"\uFEFF\uFEFF" + `{"query":"{a}"}`, apierror.NotAnOperation},
 		"space around":           {" \r\n\t" + `{"query":"{a}"}` + " \n", ""},
 		"all":                    {`{"query":"{a}","operationName":null,"variables":null,"extensions":null}`, ""},
 		"unknown member":         {`{"query":"{a}","id":"q1","documentId":{"a":[1]}}`, ""},
 		"other case":             {`{"query":"{a}","Query":1}`, ""},
 		"empty object":           {`{}`, ""},
-		"nothing":                {``, notAnOperation},
-		"array":                  {`[{"query":"{a}"}]`, notAnOperation},
-		"text":                   {`"{a}"`, notAnOperation},
-		"null":                   {`null`, notAnOperation},
-		"behind":                 {`{"query":"{a}"}{}`, notAnOperation},
-		"comma behind":           {`{"query":"{a}",}`, notAnOperation},
-		"NaN":                    {`{"query":"{a}","variables":{"n":NaN}}`, notAnOperation},
-		"Infinity":               {`{"query":"{a}","variables":{"n":-Infinity}}`, notAnOperation},
-		"leading zero":           {`{"query":"{a}","variables":{"n":01}}`, notAnOperation},
-		"comment":                {`{"query":"{a}" /* x */}`, notAnOperation},
-		"single quotes":          {`{'query':'{a}'}`, notAnOperation},
-		"raw control":            {"{\"query\":\"{a\n}\"}", notAnOperation},
-		"unfinished":             {`{"query":"{a}"`, notAnOperation},
+		"nothing":                {``, apierror.NotAnOperation},
+		"array":                  {`[{"query":"{a}"}]`, apierror.NotAnOperation},
+		"text":                   {`"{a}"`, apierror.NotAnOperation},
+		"null":                   {`null`, apierror.NotAnOperation},
+		"behind":                 {`{"query":"{a}"}{}`, apierror.NotAnOperation},
+		"comma behind":           {`{"query":"{a}",}`, apierror.NotAnOperation},
+		"NaN":                    {`{"query":"{a}","variables":{"n":NaN}}`, apierror.NotAnOperation},
+		"Infinity":               {`{"query":"{a}","variables":{"n":-Infinity}}`, apierror.NotAnOperation},
+		"leading zero":           {`{"query":"{a}","variables":{"n":01}}`, apierror.NotAnOperation},
+		"comment":                {`{"query":"{a}" /* x */}`, apierror.NotAnOperation},
+		"single quotes":          {`{'query':'{a}'}`, apierror.NotAnOperation},
+		"raw control":            {"{\"query\":\"{a\n}\"}", apierror.NotAnOperation},
+		"unfinished":             {`{"query":"{a}"`, apierror.NotAnOperation},
 		"twice":                  {`{"query":"{a}","query":"{b}"}`, "query: is there more than once"},
 		"twice, escaped":         {`{"variables":{},"v\u0061riables":{}}`, "variables: is there more than once"},
 		"query a number":         {`{"query":1}`, "query: is not a string"},
@@ -71,10 +72,10 @@ func TestParseParameters(t *testing.T) {
 		"half in the query":      {`{"query":"\ud800"}`, "query: " + surrogate},
 		"pair":                   {`{"query":"{a}","variables":{"n":"\ud83d\ude00"}}`, ""},
 		"no character":           {`{"query":"{a}","variables":{"n":"\uffff\ufffe\u0000"}}`, ""},
-		"nesting":                {`{"query":"{a}","variables":{"n":` + strings.Repeat("[", 200_000), notAnOperation},
+		"nesting":                {`{"query":"{a}","variables":{"n":` + strings.Repeat("[", 200_000), apierror.NotAnOperation},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if _, err := parseParameters([]byte(tt.body)); verdictOf(err) != tt.want {
+			if _, err := ParseParameters([]byte(tt.body)); verdictOf(err) != tt.want {
 				t.Errorf("%q, want %q", verdictOf(err), tt.want)
 			}
 		})
@@ -105,7 +106,7 @@ func TestParseQueryString(t *testing.T) {
 		"long operationName": {"operationName=" + strings.Repeat("n", 129), "operationName: is longer than 128 bytes"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if _, err := parseQueryString(tt.raw); verdictOf(err) != tt.want {
+			if _, err := ParseQueryString(tt.raw); verdictOf(err) != tt.want {
 				t.Errorf("%q, want %q", verdictOf(err), tt.want)
 			}
 		})
@@ -120,15 +121,15 @@ func TestParametersByBodyAndQueryString(t *testing.T) {
 		values.Set(name, value)
 	}
 	body := `{"query":"{ ä\ud83d\ude00 }","operationName":"Q","variables":{"a": [1.50, "b"]},"extensions":{"x": {}}}`
-	posted, err := parseParameters([]byte(body))
+	posted, err := ParseParameters([]byte(body))
 	if err != nil {
 		t.Fatal(err)
 	}
-	queried, err := parseQueryString(values.Encode())
+	queried, err := ParseQueryString(values.Encode())
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, p := range []*parameters{posted, queried} {
+	for _, p := range []*Parameters{posted, queried} {
 		got := map[string]string{"query": p.Query, "operationName": p.OperationName, "variables": string(p.Variables), "extensions": string(p.Extensions)}
 		for name, want := range members {
 			if got[name] != want {
@@ -153,7 +154,7 @@ func TestCheckCharset(t *testing.T) {
 		"":      true, // no body
 		"junk;": true, // which no transport takes
 	} {
-		if err := checkCharset(contentType); (err == nil) != ok {
+		if err := CheckCharset(contentType); (err == nil) != ok {
 			t.Errorf("%q: %v", contentType, err)
 		}
 	}
@@ -172,7 +173,7 @@ func TestPersistedQueriesOfExtensions(t *testing.T) {
 		"long":      {`{"persistedQuery":{"version":1,"sha256Hash":"` + strings.Repeat("0", 2000) + `"}}`, "extensions.persistedQuery: is not an object of version and sha256Hash", 0},
 	} {
 		t.Run(name, func(t *testing.T) {
-			raw, err := (&parameters{Extensions: []byte(tt.extensions)}).raw()
+			raw, err := (&Parameters{Extensions: []byte(tt.extensions)}).Raw()
 			if verdictOf(err) != tt.want {
 				t.Fatalf("%q, want %q", verdictOf(err), tt.want)
 			}
@@ -187,11 +188,11 @@ func TestPersistedQueriesOfExtensions(t *testing.T) {
 }
 
 func TestShort(t *testing.T) {
-	long := short(strings.Repeat("ä", 200_000))
+	long := Truncate(strings.Repeat("ä", 200_000))
 	if len(long) > maxEchoed+len("…") || !json.Valid([]byte(`"`+long+`"`)) {
 		t.Errorf("%d bytes: %q", len(long), long)
 	}
-	if short("ä") != "ä" {
-		t.Errorf("%q", short("ä"))
+	if Truncate("ä") != "ä" {
+		t.Errorf("%q", Truncate("ä"))
 	}
 }

@@ -1,4 +1,4 @@
-package edge
+package graphqlhttp
 
 import (
 	"fmt"
@@ -7,7 +7,7 @@ import (
 
 // TestDocumentsAreBoundedByBytes, however many there are and however long each is.
 func TestDocumentsAreBoundedByBytes(t *testing.T) {
-	d := newDocuments(100_000, func(key, text string) int { return len(key) + len(text) })
+	d := NewDocuments(100_000, func(key, text string) int { return len(key) + len(text) })
 	for i := range 1000 {
 		d.Add(t.Context(), fmt.Sprint("small ", i), string(make([]byte, 100)))
 	}

@@ -1,4 +1,4 @@
-package edge
+package graphqlhttp
 
 import (
 	"context"
@@ -8,22 +8,23 @@ import (
 	"github.com/99designs/gqlgen/graphql/handler/extension"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
+	"github.com/consoleql/consoleql/internal/apierror"
 	"github.com/consoleql/consoleql/internal/fault"
 )
 
-// persistedQueries is gqlgen's extension, most of whose refusals carry no code.
-type persistedQueries struct {
+// PersistedQueries is gqlgen's extension, most of whose refusals carry no code.
+type PersistedQueries struct {
 	extension.AutomaticPersistedQuery
 }
 
 // MutateOperationParameters puts the text in the place of its hash, and refuses a request that has neither.
-func (p persistedQueries) MutateOperationParameters(ctx context.Context, params *graphql.RawParams) *gqlerror.Error {
+func (p PersistedQueries) MutateOperationParameters(ctx context.Context, params *graphql.RawParams) *gqlerror.Error {
 	err := p.AutomaticPersistedQuery.MutateOperationParameters(ctx, params)
 	if err != nil && err.Extensions["code"] == nil {
 		err.Extensions = map[string]any{"code": string(fault.BadUserInput)}
 	}
 	if err == nil && strings.TrimSpace(params.Query) == "" {
-		err = refuse(fault.ValidationFailed, "query: holds no operation")
+		err = apierror.Refusal(fault.ValidationFailed, "query: holds no operation")
 		err.Extensions["argument"] = "query"
 	}
 	return err

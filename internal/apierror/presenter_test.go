@@ -1,4 +1,4 @@
-package edge
+package apierror
 
 import (
 	"bytes"
@@ -21,8 +21,8 @@ import (
 // presented is what becomes of an error, and what is logged of it.
 func presented(err error) (*gqlerror.Error, string) {
 	var logs bytes.Buffer
-	p := presenter{slog.New(slog.NewTextHandler(&logs, &slog.HandlerOptions{Level: slog.LevelDebug})), func(string) fault.Code { return "" }}
-	return p.present(context.Background(), err), logs.String()
+	p := Presenter{slog.New(slog.NewTextHandler(&logs, &slog.HandlerOptions{Level: slog.LevelDebug})), func(string) fault.Code { return "" }}
+	return p.Present(context.Background(), err), logs.String()
 }
 
 func TestPresent(t *testing.T) {
@@ -43,7 +43,7 @@ func TestPresent(t *testing.T) {
 		"no answer":           {silent, fault.UpstreamUnavailable, "not available", nil, false},
 		"too late":            {fmt.Errorf("queues: %w", context.DeadlineExceeded), fault.UpstreamTimeout, "in time", nil, false},
 		"cancelled":           {fmt.Errorf("queues: %w", context.Canceled), fault.Internal, "cancelled", nil, false},
-		"a panic":             {errPanicked(), fault.Internal, "internal error", nil, false},
+		"a panic":             {InternalError(), fault.Internal, "internal error", nil, false},
 		"anything else":       {errors.New("postgres://u:p@host/db"), fault.Internal, "internal error", nil, true},
 		"the body, no JSON":   {gqlerror.Errorf("json request body could not be decoded: EOF body:hunter2"), fault.BadUserInput, "not a JSON object", nil, false},
 	} {

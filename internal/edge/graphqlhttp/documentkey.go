@@ -1,4 +1,4 @@
-package edge
+package graphqlhttp
 
 import (
 	"crypto/sha256"
@@ -8,14 +8,14 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// documentKey names an operation of a document: the document's hash, or where the
+// DocumentKey names an operation of a document: the document's hash, or where the
 // operation is named, a hash of both.
-type documentKey [sha256.Size]byte
+type DocumentKey [sha256.Size]byte
 
-// cacheControl is the member cacheControl of the request's extensions: what the header
+// CacheControl is the member cacheControl of the request's extensions: what the header
 // Cache-Control says, for clients that cannot set a header, such as an EventSource, or not
 // for one operation, as over a WebSocket.
-func (p *parameters) cacheControl() string {
+func (p *Parameters) CacheControl() string {
 	if len(p.Extensions) == 0 {
 		return ""
 	}
@@ -30,17 +30,17 @@ func (p *parameters) cacheControl() string {
 	return directives
 }
 
-// document names the operation of the document with that hash.
-func (p *parameters) document(hash [sha256.Size]byte) documentKey {
+// Document names the operation of the document with that hash.
+func (p *Parameters) Document(hash [sha256.Size]byte) DocumentKey {
 	if p.OperationName == "" {
-		return documentKey(hash)
+		return DocumentKey(hash)
 	}
 	return sha256.Sum256(append(hash[:], p.OperationName...))
 }
 
-// hash is the document's, as automatic persisted queries have it, and whether it is one of
+// Hash is the document's, as automatic persisted queries have it, and whether it is one of
 // those. Where both are there, they must be the same.
-func (p *parameters) hash() (hash [sha256.Size]byte, isPersisted, ok bool) {
+func (p *Parameters) Hash() (hash [sha256.Size]byte, isPersisted, ok bool) {
 	if p.Query != "" {
 		hash = sha256.Sum256([]byte(p.Query))
 	}

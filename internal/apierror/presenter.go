@@ -1,4 +1,5 @@
-package edge
+// Package apierror makes GraphQL errors of errors.
+package apierror
 
 import (
 	"context"
@@ -19,24 +20,24 @@ import (
 	"github.com/consoleql/consoleql/internal/fault"
 )
 
-// extensionRetryAfter is the member of an error's extensions that holds the seconds after which the console may be asked
+// ExtensionRetryAfter is the member of an error's extensions that holds the seconds after which the console may be asked
 // again. The longest of an answer is its header Retry-After as well (RFC 9110, section 10.2.3).
-const extensionRetryAfter = "retryAfter"
+const ExtensionRetryAfter = "retryAfter"
 
-// notAnOperation is said of a body that is none.
-const notAnOperation = "the request body is not a JSON object of query, operationName, variables and extensions"
+// NotAnOperation is said of a body that is none.
+const NotAnOperation = "the request body is not a JSON object of query, operationName, variables and extensions"
 
-// presenter makes GraphQL errors of errors.
-type presenter struct {
+// Presenter makes GraphQL errors of errors.
+type Presenter struct {
 	// log receives the errors that callers are not told.
-	log *slog.Logger
-	// codeOfRule is the code of an error of a validation rule; empty: the error has its own.
-	codeOfRule func(rule string) fault.Code
+	Log *slog.Logger
+	// CodeOfRule is the code of an error of a validation rule; empty: the error has its own.
+	CodeOfRule func(rule string) fault.Code
 }
 
-// present is the one place where an error becomes a GraphQL error. An error that is not
+// Present is the one place where an error becomes a GraphQL error. An error that is not
 // made for callers goes to the log and leaves as INTERNAL.
-func (p presenter) present(ctx context.Context, err error) *gqlerror.Error {
+func (p Presenter) Present(ctx context.Context, err error) *gqlerror.Error {
 	outcome := outcomeAt(ctx, err)
 	out := *graphql.DefaultErrorPresenter(ctx, err) // a copy: errors may be shared by fields
 	out.Extensions = map[string]any{}
@@ -55,23 +56,23 @@ func (p presenter) present(ctx context.Context, err error) *gqlerror.Error {
 			out.Extensions["console"] = consoleExtension(answer)
 		}
 		if answer.RetryAfter > 0 {
-			out.Extensions[extensionRetryAfter] = int((answer.RetryAfter + time.Second - 1) / time.Second)
+			out.Extensions[ExtensionRetryAfter] = int((answer.RetryAfter + time.Second - 1) / time.Second)
 		}
 	case errors.Is(err, context.DeadlineExceeded):
-		out.Message, out.Extensions["code"] = meaning(fault.UpstreamTimeout)+consequence(outcome), fault.UpstreamTimeout
+		out.Message, out.Extensions["code"] = meaning(fault.UpstreamTimeout)+Consequence(outcome), fault.UpstreamTimeout
 	case errors.Is(err, context.Canceled):
-		out.Message, out.Extensions["code"] = "the request was cancelled"+consequence(outcome), fault.Internal
-	case errors.As(err, &of) && p.codeOfRule(of.Rule) != "":
+		out.Message, out.Extensions["code"] = "the request was cancelled"+Consequence(outcome), fault.Internal
+	case errors.As(err, &of) && p.CodeOfRule(of.Rule) != "":
 		maps.Copy(out.Extensions, of.Extensions)
-		out.Message, out.Extensions["code"] = of.Message, p.codeOfRule(of.Rule)
+		out.Message, out.Extensions["code"] = of.Message, p.CodeOfRule(of.Rule)
 	case errors.As(err, &of) && of.Extensions["code"] != nil:
 		out.Message, out.Extensions = validatorMessage(ctx, of), maps.Clone(of.Extensions) // of gqlgen's parser and validator, or ours
 	case strings.HasPrefix(out.Message, "json request body could not be decoded"):
 		// gqlgen's own text repeats the body, variables with secrets included: neither caller nor log may see it.
-		out.Message, out.Extensions["code"] = notAnOperation, fault.BadUserInput
+		out.Message, out.Extensions["code"] = NotAnOperation, fault.BadUserInput
 	default:
-		p.log.ErrorContext(ctx, "internal error", "error", err, "path", out.Path.String())
-		out.Message, out.Extensions["code"] = "internal error"+consequence(outcome), fault.Internal
+		p.Log.ErrorContext(ctx, "internal error", "error", err, "path", out.Path.String())
+		out.Message, out.Extensions["code"] = "internal error"+Consequence(outcome), fault.Internal
 	}
 	var upload interface{ UploadID() string }
 	if errors.As(err, &upload) {
@@ -122,7 +123,7 @@ func presentFault(ctx context.Context, out *gqlerror.Error, f *fault.Error, outc
 	out.Extensions["code"] = f.Code
 	message := f.Message
 	if f.Outcome == "" && outcome != fault.NotSent { // else the message says it, or is about what came before
-		message += consequence(outcome)
+		message += Consequence(outcome)
 	}
 	out.Message, out.Path = message, field
 	if argument != "" {
@@ -167,7 +168,7 @@ func consoleMessage(code fault.Code, e *consoleclient.Error, outcome fault.Outco
 	if outcome == fault.NotSent && e.Unsent {
 		message += ", and nothing was sent"
 	} else {
-		message += consequence(outcome)
+		message += Consequence(outcome)
 	}
 	if said == "" {
 		return message
@@ -226,21 +227,22 @@ func consoleExtension(e *consoleclient.Error) map[string]any {
 	return said
 }
 
-// recovered turns a panic of a resolver into an error that tells the caller nothing.
-func (p presenter) recovered(ctx context.Context, panicked any) error {
-	logPanic(ctx, p.log, panicked)
-	return errPanicked()
+// Recover turns a panic of a resolver into an error that tells the caller nothing.
+func (p Presenter) Recover(ctx context.Context, panicked any) error {
+	LogPanic(ctx, p.Log, panicked)
+	return InternalError()
 }
 
-// logPanic logs what a panic tells without its words, which may be anything.
-func logPanic(ctx context.Context, log *slog.Logger, panicked any) {
+// LogPanic logs what a panic tells without its words, which may be anything.
+func LogPanic(ctx context.Context, log *slog.Logger, panicked any) {
 	log.ErrorContext(ctx, "panic in an operation", "type", fmt.Sprintf("%T", panicked), "stack", string(debug.Stack()))
 }
 
-// errPanicked is what callers hear of a panic.
-func errPanicked() *gqlerror.Error { return refuse(fault.Internal, "internal error") }
+// InternalError is what callers hear of a panic.
+func InternalError() *gqlerror.Error { return Refusal(fault.Internal, "internal error") }
 
-func refuse(code fault.Code, format string, args ...any) *gqlerror.Error {
+// Refusal returns a GraphQL error with a code.
+func Refusal(code fault.Code, format string, args ...any) *gqlerror.Error {
 	err := gqlerror.Errorf(format, args...)
 	err.Extensions = map[string]any{"code": string(code)}
 	return err

@@ -1,0 +1,180 @@
+package graphqlhttp
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+
+	"github.com/consoleql/consoleql/internal/apierror"
+	"github.com/consoleql/consoleql/internal/fault"
+)
+
+// Media types of answers.
+const (
+	TypeJSON            = "application/json"
+	TypeGraphQLResponse = "application/graphql-response+json"
+	EventStream         = "text/event-stream"
+)
+
+// InUTF8 is the parameter of all media types of texts: clients take other charsets for granted
+// where there is none (Python's requests, PowerShell 5.1 and Dart take Latin-1).
+const InUTF8 = "; charset=utf-8"
+
+// AnswerType is the media type of an answer: that of the two which Accept gives more
+// weight, the first of equals; JSON for who names neither (GraphQL over HTTP, section Accept).
+func AnswerType(r *http.Request) string {
+	best, most := TypeJSON, 0.0
+	for _, header := range r.Header.Values("Accept") {
+		for part := range strings.SplitSeq(header, ",") {
+			name, parameters, _ := strings.Cut(part, ";")
+			candidate := TypeJSON
+			switch strings.ToLower(strings.TrimSpace(name)) {
+			case TypeGraphQLResponse:
+				candidate = TypeGraphQLResponse
+			case TypeJSON, "application/*", "*/*":
+			default:
+				continue
+			}
+			if q := Weight(parameters); q > most {
+				best, most = candidate, q
+			}
+		}
+	}
+	return best
+}
+
+// Weight reads the q of an element: 1 where there is none, 0 where it cannot be read.
+func Weight(parameters string) float64 {
+	for p := range strings.SplitSeq(parameters, ";") {
+		name, value, _ := strings.Cut(strings.TrimSpace(p), "=")
+		if !strings.EqualFold(strings.TrimSpace(name), "q") {
+			continue
+		}
+		q, err := strconv.ParseFloat(strings.TrimSpace(value), 64)
+		if err != nil || q < 0 || q > 1 {
+			return 0
+		}
+		return q
+	}
+	return 1
+}
+
+// OrCancelled is the response. There is none where the client has gone, or has only closed
+// its own side.
+func OrCancelled(resp *graphql.Response) *graphql.Response {
+	if resp == nil {
+		return &graphql.Response{Errors: gqlerror.List{apierror.Refusal(fault.Internal, "the request was cancelled")}}
+	}
+	return resp
+}
+
+// WriteResponse writes a response to a client, whose going away is no fault of ours.
+func WriteResponse(w io.Writer, resp *graphql.Response) {
+	body, err := EncodeResponse(resp)
+	if err != nil {
+		slog.Error("answer not written", "error", err) // what gqlgen answers is JSON
+		return
+	}
+	_, _ = w.Write(body)
+}
+
+// EncodeResponse returns the response as encoding/json would write it, but for the data,
+// which is not there where the request failed before the operation was executed (GraphQL
+// specification, section 7.1).
+func EncodeResponse(resp *graphql.Response) ([]byte, error) {
+	const frame = len(`{"errors":,"data":,"extensions":}`)
+	var errs, extensions []byte
+	var err error
+	if len(resp.Errors) > 0 {
+		if errs, err = json.Marshal(resp.Errors); err != nil {
+			return nil, fmt.Errorf("encode errors: %w", err)
+		}
+	}
+	if len(resp.Extensions) > 0 {
+		if extensions, err = json.Marshal(resp.Extensions); err != nil {
+			return nil, fmt.Errorf("encode extensions: %w", err)
+		}
+	}
+	body := append(make([]byte, 0, frame+len(errs)+len(resp.Data)+len(extensions)), '{')
+	if errs != nil {
+		body = append(append(append(body, `"errors":`...), errs...), ',')
+	}
+	if resp.Data != nil {
+		body = append(append(append(body, `"data":`...), resp.Data...), ',')
+	}
+	if extensions != nil {
+		body = append(append(append(body, `"extensions":`...), extensions...), ',')
+	}
+	if body[len(body)-1] != ',' {
+		return append(body, '}'), nil
+	}
+	body[len(body)-1] = '}'
+	return body, nil
+}
+
+// WriteError answers a request that did not become an operation. That its token is refused is told before all else.
+func WriteError(w http.ResponseWriter, r *http.Request, status int, err error) {
+	if refused := RefusalOf(r.Context()); refused != nil {
+		RefuseCredentials(w, r, refused)
+		return
+	}
+	WriteErrorAs(w, AnswerType(r), status, err)
+}
+
+// WriteErrorAs answers such a request as a media type.
+func WriteErrorAs(w http.ResponseWriter, media string, status int, err error) {
+	f := &fault.Error{Code: fault.Internal, Message: "internal error"}
+	_ = errors.As(err, &f)
+	extensions := map[string]any{"code": f.Code}
+	if f.Argument != "" {
+		extensions["argument"] = f.Argument
+	}
+	w.Header().Set("Content-Type", media+InUTF8)
+	w.WriteHeader(status)
+	WriteResponse(w, &graphql.Response{Errors: gqlerror.List{{Message: f.Error(), Extensions: extensions}}})
+}
+
+// RefuseBody answers a body that could not be read, or holds no operation.
+func RefuseBody(w http.ResponseWriter, r *http.Request, err error) {
+	var large *http.MaxBytesError
+	var told *fault.Error
+	switch {
+	case errors.As(err, &large):
+		WriteError(w, r, http.StatusRequestEntityTooLarge, fault.BadInput("", "the request body has more than the %d bytes that are taken", large.Limit))
+	case errors.Is(err, ErrBusy):
+		w.Header().Set("Retry-After", strconv.Itoa(busySeconds))
+		WriteError(w, r, http.StatusServiceUnavailable, ErrBusy)
+	case errors.Is(err, ErrCharset) && errors.As(err, &told):
+		WriteError(w, r, http.StatusUnsupportedMediaType, told)
+	case errors.As(err, &told):
+		WriteError(w, r, http.StatusBadRequest, told)
+	default:
+		WriteError(w, r, http.StatusBadRequest, fault.BadInput("", "the request body cannot be read to its end"))
+	}
+}
+
+// RequestError is an error about a request that did not become an operation.
+func RequestError(err error) *gqlerror.Error {
+	f := &fault.Error{Code: fault.Internal, Message: "internal error"}
+	told := apierror.Refusal(fault.CodeOf(err), "%s", f.Message)
+	if found, ok := err.(*fault.Error); ok { //nolint:errorlint // made by parameters
+		told = apierror.Refusal(found.Code, "%s", found.Error())
+		if found.Argument != "" {
+			told.Extensions["argument"] = found.Argument
+		}
+	}
+	return told
+}
+
+// AnsweredAs tells gqlgen's transports the media type of the answer.
+func AnsweredAs(r *http.Request) map[string][]string {
+	return map[string][]string{"Content-Type": {AnswerType(r)}}
+}
