@@ -191,6 +191,9 @@ func newMeasure(op *graphql.OperationContext) *measure {
 	return &measure{variables: op.Variables, fragments: make(map[*ast.FragmentDefinition]extent)}
 }
 
+// depth returns how many fields of an operation nest. Introspection is not counted.
+func depth(op *graphql.OperationContext) int { return newMeasure(op).of(op.Operation.SelectionSet).depth }
+
 func (m *measure) of(set ast.SelectionSet) extent {
 	var all extent
 	for _, s := range set {

@@ -157,7 +157,7 @@ func encoded(responses graphql.ResponseHandler) func(context.Context) []byte {
 // stream writes the responses as they come, and comments while none do.
 func (t sse) stream(ctx context.Context, cancel context.CancelFunc, w http.ResponseWriter, r *http.Request, next func(context.Context) []byte) {
 	stop := make(chan struct{})
-	done, ok := t.streams.Begin(func() { close(stop) })
+	done, ok := t.streams.begin(func() { close(stop) })
 	if !ok {
 		graphqlhttp.WriteError(w, r, http.StatusServiceUnavailable, fault.New(fault.UpstreamUnavailable, "the gateway is stopping"))
 		return

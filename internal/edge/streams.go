@@ -19,8 +19,8 @@ type Streams struct {
 // stream is one of them; end tells its client that the server is going away.
 type stream struct{ end func() }
 
-// Begin adds a stream, unless the server is stopping. done must be called when it has ended.
-func (s *Streams) Begin(end func()) (done func(), ok bool) {
+// begin adds a stream, unless the server is stopping. done must be called when it has ended.
+func (s *Streams) begin(end func()) (done func(), ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.stopped {

@@ -8,7 +8,7 @@ import (
 func TestNoStreamBeginsAfterTheShutdown(t *testing.T) {
 	var s Streams
 	ended := make(chan struct{})
-	done, ok := s.Begin(func() { close(ended) })
+	done, ok := s.begin(func() { close(ended) })
 	if !ok {
 		t.Fatal("no stream begins")
 	}
@@ -19,7 +19,7 @@ func TestNoStreamBeginsAfterTheShutdown(t *testing.T) {
 	if err := s.Shutdown(t.Context()); err != nil {
 		t.Error(err)
 	}
-	if _, ok := s.Begin(func() {}); ok {
+	if _, ok := s.begin(func() {}); ok {
 		t.Error("a stream began after the shutdown")
 	}
 }

@@ -167,7 +167,7 @@ func (t *tracer) InterceptOperation(ctx context.Context, next graphql.OperationH
 func (t *tracer) plan(ctx context.Context) *graphql.Response {
 	op := graphql.GetOperationContext(ctx)
 	p := planReport{
-		Depth: newMeasure(op).of(op.Operation.SelectionSet).depth,
+		Depth: depth(op),
 	}
 	if t.explainer != nil {
 		var err error

@@ -70,7 +70,7 @@ func (t webSocket) Do(w http.ResponseWriter, r *http.Request, exec graphql.Graph
 			c.shut(websocket.StatusInternalError, "internal error")
 		}
 	}()
-	done, ok := t.o.Streams.Begin(func() { c.shut(websocket.StatusGoingAway, "the gateway is stopping") })
+	done, ok := t.o.Streams.begin(func() { c.shut(websocket.StatusGoingAway, "the gateway is stopping") })
 	if !ok {
 		c.shut(websocket.StatusGoingAway, "the gateway is stopping")
 		return
