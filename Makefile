@@ -78,7 +78,7 @@ graphiql: ## Build the GraphiQL page's assets anew (needs Node.js and npm)
 	cd internal/edge/graphiql/web && npm ci --no-audit --no-fund && npm run build
 
 graphqljs: ## Ask graphql-js 16 anew what it makes of literals and variables (needs Node.js and npm)
-	cd internal/edge/testdata/graphqljs && npm install --no-package-lock --no-audit --no-fund && node table.mjs
+	cd internal/edge/querylimit/testdata/graphqljs && npm install --no-package-lock --no-audit --no-fund && node table.mjs
 
 $(GOLANGCI_LINT):
 	GOBIN=$(BIN) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)

@@ -19,6 +19,9 @@ import (
 	"github.com/consoleql/consoleql/internal/apierror"
 	"github.com/consoleql/consoleql/internal/edge/graphiql"
 	"github.com/consoleql/consoleql/internal/edge/graphqlhttp"
+	"github.com/consoleql/consoleql/internal/edge/querylimit"
+	"github.com/consoleql/consoleql/internal/edge/transport"
+	"github.com/consoleql/consoleql/internal/operationcache"
 	"github.com/consoleql/consoleql/internal/principal"
 )
 
@@ -37,20 +40,20 @@ type Options struct {
 	Keys Keys
 	// Verifier verifies console tokens; nil: that is left to the console.
 	Verifier Verifier
-	Limits   Limits
+	Limits   querylimit.Limits
 	// Trace says who may ask how an answer came about; default TraceOn.
 	Trace TracePolicy
 	// Explainer knows what an operation asks the console for; nil: nothing is planned,
 	// nor any root field's age told.
 	Explainer Explainer
 	// OperationCache keeps the answers of queries; nil: each is executed.
-	OperationCache *OperationCache
+	OperationCache *operationcache.Cache
 	// Origins are those whose pages may use the endpoint beside the gateway's
 	// own, each as [ParseOrigin] wants it.
 	Origins []string
 	// Streams keeps the subscriptions under way; the caller shuts it down before
 	// the HTTP server, which would wait for them. Default: one that nobody shuts down.
-	Streams *Streams
+	Streams *transport.Streams
 	// Keepalive is how often a quiet stream shows that it is alive, and a
 	// WebSocket's client is asked whether it is; default 15 s. Proxies close
 	// connections that seem idle, commonly after 60 s.
@@ -103,7 +106,7 @@ func New(opts Options) http.Handler {
 		opts.Logger = slog.New(slog.DiscardHandler)
 	}
 	if opts.Streams == nil {
-		opts.Streams = &Streams{}
+		opts.Streams = &transport.Streams{}
 	}
 	if opts.Keepalive <= 0 {
 		opts.Keepalive = 15 * time.Second
@@ -111,7 +114,7 @@ func New(opts Options) http.Handler {
 	if opts.Around == nil {
 		opts.Around = func(h http.Handler) http.Handler { return h }
 	}
-	opts.Limits = opts.Limits.withDefaults()
+	opts.Limits = opts.Limits.WithDefaults()
 	s := &server{
 		opts: opts, bodies: graphqlhttp.NewBodyPool(4 * opts.Limits.BodyBytes),
 		persisted: graphqlhttp.NewDocuments(graphqlhttp.MaxDocumentBytes, func(hash, text string) int { return len(hash) + len(text) }),
@@ -125,7 +128,7 @@ func New(opts Options) http.Handler {
 		r.Get(path, h)
 		r.Head(path, h)
 	}
-	r.MethodNotAllowed(unknownMethod)
+	r.MethodNotAllowed(transport.RefuseMethod)
 	page := graphiql.Handler(opts.GraphiQL)
 	r.Handle("/", page)
 	r.Handle(graphiql.AssetPrefix+"*", page)
@@ -144,17 +147,17 @@ func (s *server) chain() []func(http.Handler) http.Handler {
 // graphql is the endpoint /graphql.
 func (s *server) graphql() http.Handler {
 	h := handler.New(s.opts.Schema)
-	for _, t := range transports(transportOptions{
+	for _, t := range transport.List(transport.Options{
 		Authenticator: s, Limits: s.opts.Limits, Origins: s.opts.Origins, Streams: s.opts.Streams, Keepalive: s.opts.Keepalive,
 		OperationCache: s.opts.OperationCache, Persisted: s.persisted, Logger: s.opts.Logger,
 	}) {
 		h.AddTransport(t)
 	}
-	h.SetQueryCache(newParsedDocuments(s.opts.Schema.Schema()))
+	h.SetQueryCache(querylimit.NewParsedDocuments(s.opts.Schema.Schema()))
 	h.SetParserTokenLimit(s.opts.Limits.Tokens)
-	h.SetValidationRulesFn(validation(s.opts.Limits.Fields))
-	errs := apierror.Presenter{Log: s.opts.Logger, CodeOfRule: codeOfRule}
-	h.SetErrorPresenter(limitErrors(errs.Present))
+	h.SetValidationRulesFn(querylimit.ValidationRules(s.opts.Limits.Fields))
+	errs := apierror.Presenter{Log: s.opts.Logger, CodeOfRule: querylimit.RuleCode}
+	h.SetErrorPresenter(querylimit.LimitErrors(errs.Present))
 	h.SetRecoverFunc(errs.Recover)
 	for _, x := range s.extensions() {
 		h.Use(x)
@@ -171,15 +174,15 @@ func (s *server) sdl(w http.ResponseWriter, _ *http.Request) {
 func (s *server) extensions() []graphql.HandlerExtension {
 	seen := operations{observe: s.opts.ObserveOperation, slow: s.opts.SlowOperation, tracer: s.opts.Tracer, log: s.opts.Logger}
 	if s.opts.OperationCache != nil {
-		seen.overtaken = s.opts.OperationCache.overtaken
+		seen.overtaken = s.opts.OperationCache.Overtaken
 	}
 	return append([]graphql.HandlerExtension{
 		seen,
-		newAnswerLimits(s.opts.Limits),
+		querylimit.NewAnswerLimits(s.opts.Limits),
 		&tracer{explainer: s.opts.Explainer, cached: s.opts.OperationCache != nil},
 		extension.Introspection{},
 		graphqlhttp.PersistedQueries{AutomaticPersistedQuery: extension.AutomaticPersistedQuery{Cache: s.persisted}},
-		newKeyPolicy(s.opts.Schema.Schema()),
-		&limiter{limits: s.opts.Limits},
+		querylimit.NewKeyPolicy(s.opts.Schema.Schema()),
+		&querylimit.Limiter{Limits: s.opts.Limits},
 	}, s.opts.Extensions...)
 }

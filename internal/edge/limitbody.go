@@ -29,7 +29,7 @@ func (s *server) limitBody(next http.Handler) http.Handler {
 			graphqlhttp.WriteError(w, r, status, err)
 			return
 		}
-		limit := s.opts.Limits.bodyLimit(r)
+		limit := s.opts.Limits.BodyLimit(r)
 		if r.ContentLength > limit {
 			graphqlhttp.WriteError(w, r, http.StatusRequestEntityTooLarge, fault.BadInput("", "the request body has %d bytes, more than the %d that are taken", r.ContentLength, limit))
 			linger(w, r.Body)

@@ -9,12 +9,13 @@ import (
 	"testing"
 
 	"github.com/consoleql/consoleql/internal/edge/graphqlhttp"
+	"github.com/consoleql/consoleql/internal/edge/querylimit"
 	"github.com/consoleql/consoleql/internal/principal"
 )
 
 // TestRequestsAreHeldInBounds: by their length, and by what all of them hold.
 func TestRequestsAreHeldInBounds(t *testing.T) {
-	s := &server{opts: Options{Limits: Limits{}.withDefaults()}, bodies: graphqlhttp.NewBodyPool(0)}
+	s := &server{opts: Options{Limits: querylimit.Limits{}.WithDefaults()}, bodies: graphqlhttp.NewBodyPool(0)}
 	reached := 0
 	h := s.countBody(s.limitBody(s.readParameters(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached++ }))))
 	body := func(n int) string {
@@ -26,7 +27,7 @@ func TestRequestsAreHeldInBounds(t *testing.T) {
 		r.Header.Set("Content-Type", "application/json")
 		return r
 	}
-	chunked := post(anonymousBodyBytes + 1)
+	chunked := post(querylimit.AnonymousBodyBytes + 1)
 	chunked.ContentLength = -1
 	get := func(n int) *http.Request {
 		return httptest.NewRequest(http.MethodGet, "/graphql?query="+url.QueryEscape("{ "+strings.Repeat("x", n)+" }"), nil)
@@ -34,7 +35,7 @@ func TestRequestsAreHeldInBounds(t *testing.T) {
 	as := func(r *http.Request) *http.Request {
 		return r.WithContext(principal.NewContext(r.Context(), principal.FromToken("t")))
 	}
-	form := httptest.NewRequest(http.MethodPost, "/graphql", strings.NewReader(strings.Repeat("x", anonymousBodyBytes+1)))
+	form := httptest.NewRequest(http.MethodPost, "/graphql", strings.NewReader(strings.Repeat("x", querylimit.AnonymousBodyBytes+1)))
 	form.Header.Set("Content-Type", "multipart/form-data; boundary=b")
 	for name, tt := range map[string]struct {
 		request *http.Request
@@ -42,14 +43,14 @@ func TestRequestsAreHeldInBounds(t *testing.T) {
 		all     int64 // by others, of those with
 		status  int
 	}{
-		"short":                     {post(anonymousBodyBytes), 0, 0, 200},
-		"too long":                  {post(anonymousBodyBytes + 1), 0, 0, 413},
+		"short":                     {post(querylimit.AnonymousBodyBytes), 0, 0, 200},
+		"too long":                  {post(querylimit.AnonymousBodyBytes + 1), 0, 0, 413},
 		"too long, chunked":         {chunked, 0, 0, 413},
 		"a form":                    {form, 0, 0, 413},
 		"a query string":            {get(1000), 0, 0, 200},
-		"too long a query string":   {get(anonymousBodyBytes), 0, 0, 414},
+		"too long a query string":   {get(querylimit.AnonymousBodyBytes), 0, 0, 414},
 		"with credentials":          {as(post(1 << 20)), 0, 0, 200},
-		"with credentials, by GET":  {as(get(anonymousBodyBytes)), 0, 0, 200},
+		"with credentials, by GET":  {as(get(querylimit.AnonymousBodyBytes)), 0, 0, 200},
 		"too long with credentials": {as(post(1<<20 + 1)), 0, 0, 413},
 		"many":                      {post(1000), graphqlhttp.AnonymousBytes - 999, 0, 503},
 		"many others":               {as(post(1000)), graphqlhttp.AnonymousBytes, 0, 200},

@@ -15,7 +15,7 @@ func (s *server) readParameters(next http.Handler) http.Handler {
 		var err error
 		switch {
 		case r.Method == http.MethodGet && !graphqlhttp.IsWebSocket(r):
-			if limit := s.opts.Limits.bodyLimit(r); int64(len(r.URL.RawQuery)) > limit {
+			if limit := s.opts.Limits.BodyLimit(r); int64(len(r.URL.RawQuery)) > limit {
 				graphqlhttp.WriteError(w, r, http.StatusRequestURITooLong, fault.BadInput("", "the query string has more than the %d bytes that are taken", limit))
 				return
 			}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/consoleql/consoleql/internal/apierror"
 	"github.com/consoleql/consoleql/internal/edge/graphqlhttp"
+	"github.com/consoleql/consoleql/internal/edge/querylimit"
 	"github.com/consoleql/consoleql/internal/fault"
 	"github.com/consoleql/consoleql/internal/principal"
 	"github.com/consoleql/consoleql/internal/responsecache"
@@ -167,7 +168,7 @@ func (t *tracer) InterceptOperation(ctx context.Context, next graphql.OperationH
 func (t *tracer) plan(ctx context.Context) *graphql.Response {
 	op := graphql.GetOperationContext(ctx)
 	p := planReport{
-		Depth: depth(op),
+		Depth: querylimit.Depth(op),
 	}
 	if t.explainer != nil {
 		var err error

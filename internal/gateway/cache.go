@@ -15,6 +15,7 @@ import (
 
 	"github.com/consoleql/consoleql/internal/consolecache"
 	"github.com/consoleql/consoleql/internal/edge"
+	"github.com/consoleql/consoleql/internal/operationcache"
 	"github.com/consoleql/consoleql/internal/responsecache"
 	"github.com/consoleql/consoleql/internal/telemetry"
 )
@@ -204,12 +205,12 @@ func (g *gateway) keepAnswers(o *edge.Options, metrics *telemetry.Metrics) (err 
 	if g.cache == nil {
 		return nil
 	}
-	g.answers, err = edge.NewOperationCache(edge.OperationCacheOptions{
+	g.answers, err = operationcache.New(operationcache.Options{
 		Schema:   o.SDL,
 		Validity: g.cache,
 		Accepted: g.accepted,
 		MaxBytes: g.settings.AnswerBytes,
-		Observe:  func(source edge.CacheSource) { metrics.Answer(string(source)) },
+		Observe:  func(source operationcache.Source) { metrics.Answer(string(source)) },
 		Logger:   g.log,
 	})
 	o.OperationCache = g.answers

@@ -29,8 +29,10 @@ import (
 	"github.com/consoleql/consoleql/internal/consoleclient/transport"
 	"github.com/consoleql/consoleql/internal/edge"
 	"github.com/consoleql/consoleql/internal/edge/graphiql"
+	edgetransport "github.com/consoleql/consoleql/internal/edge/transport"
 	"github.com/consoleql/consoleql/internal/fault"
 	"github.com/consoleql/consoleql/internal/idempotency"
+	"github.com/consoleql/consoleql/internal/operationcache"
 	"github.com/consoleql/consoleql/internal/responsecache"
 	"github.com/consoleql/consoleql/internal/telemetry"
 	"github.com/consoleql/consoleql/internal/textfile"
@@ -49,15 +51,15 @@ type gateway struct {
 	Hangups        <-chan os.Signal  // each has the files looked at; nil: there are none
 	verifier       *verify.Verifier  // nil: tokens are not verified
 	client         *consoleclient.Client
-	cache          *responsecache.Cache // nil: it is turned off
-	answers        *edge.OperationCache // nil with it
+	cache          *responsecache.Cache  // nil: it is turned off
+	answers        *operationcache.Cache // nil with it
 	console        *consolecache.Console
 	realm          string                            // of the principals' names: the SSO that knows them
 	usernames      atomic.Pointer[map[string]string] // of the service accounts
 	sso            *consoleclient.SSO
 	once           *idempotency.Executor
 	watches        *subscription.Service
-	streams        edge.Streams
+	streams        edgetransport.Streams
 	redis          redis.UniversalClient // nil: state is in memory
 	redisDialer    *redisDialer          // nil with it
 	connectionLogs []*telemetry.ConnectionLog

@@ -10,6 +10,7 @@ import (
 	"github.com/consoleql/consoleql/graph/loader"
 	"github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/consoleql/consoleql/internal/edge"
+	"github.com/consoleql/consoleql/internal/edge/querylimit"
 	"github.com/consoleql/consoleql/internal/scope"
 	"github.com/consoleql/consoleql/internal/textfile"
 )
@@ -204,8 +205,8 @@ func (s *Settings) loaderOptions(log *slog.Logger) loader.Options {
 	}
 }
 
-func (s *Settings) edgeLimits() edge.Limits {
-	return edge.Limits{
+func (s *Settings) edgeLimits() querylimit.Limits {
+	return querylimit.Limits{
 		Depth: s.MaxDepth, Fields: s.MaxFields, AnswerBytes: s.MaxAnswerBytes, AnswerValues: s.MaxAnswerValues,
 		BodyBytes: s.MaxRequestBytes, UploadBytes: s.MaxUploadBytes,
 	}

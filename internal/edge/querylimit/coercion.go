@@ -1,0 +1,404 @@
+package querylimit
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+
+	"github.com/consoleql/consoleql/graph/scalar"
+	"github.com/consoleql/consoleql/internal/apierror"
+	"github.com/consoleql/consoleql/internal/edge/graphqlhttp"
+	"github.com/consoleql/consoleql/internal/fault"
+)
+
+// maxVariableValues bounds the values in the variables of an operation, lists and objects among
+// them. Each takes up to a hundred bytes of memory, where its text may have three.
+const maxVariableValues = 50_000
+
+// decodeVariables decodes what an operation declares, as graphql-js 16 does (GraphQL
+// specification, sections 3.5 to 3.12 and 6.1.2), and skips the rest. It fails with
+// fault.ValidationFailed, whose argument leads to the value at fault; no error repeats a value.
+func decodeVariables(schema *ast.Schema, op *ast.OperationDefinition, text jsontext.Value, files map[string]scalar.Upload) (map[string]any, *gqlerror.Error) {
+	if len(op.VariableDefinitions) == 0 {
+		return nil, nil
+	}
+	c := &coercion{schema: schema, files: maps.Clone(files), left: maxVariableValues}
+	values, wrong := c.all(op.VariableDefinitions, text)
+	for _, path := range slices.Sorted(maps.Keys(files)) {
+		_, left := c.files[path]
+		if !c.takesFile(op.VariableDefinitions, path, wrong != nil) || wrong == nil && left && c.declares(op.VariableDefinitions, path) {
+			return nil, noPlace(path)
+		}
+	}
+	if wrong == nil {
+		return values, nil
+	}
+	argument := fault.ArgumentAt(wrong.at)
+	err := apierror.Refusal(cmp.Or(wrong.code, fault.ValidationFailed), "variable $%s: %s", argument, wrong.says)
+	err.Extensions["argument"] = argument
+	if name, ok := wrong.at[0].(ast.PathName); ok {
+		if v := op.VariableDefinitions.ForName(string(name)); v != nil && v.Position != nil {
+			err.Locations = []gqlerror.Location{{Line: v.Position.Line, Column: v.Position.Column}}
+		}
+	}
+	return nil, err
+}
+
+// noPlace refuses a file of a multipart request for which there is no place.
+func noPlace(path string) *gqlerror.Error {
+	err := apierror.Refusal(fault.BadUserInput, "map: %q is no variable of type Upload", "variables."+graphqlhttp.Truncate(path))
+	err.Extensions["argument"] = "map"
+	return err
+}
+
+// declares says whether a path leads into a variable that is declared.
+func (c *coercion) declares(declared ast.VariableDefinitionList, path string) bool {
+	name, _, _ := strings.Cut(path, ".")
+	return declared.ForName(name) != nil
+}
+
+// takesFile says whether a path leads to a variable for a file, or to a place in one. What is
+// not declared is skipped, as all such variables are, unless one that is declared is wrong.
+func (c *coercion) takesFile(declared ast.VariableDefinitionList, path string, strict bool) bool {
+	names := strings.Split(path, ".")
+	v := declared.ForName(names[0])
+	if v == nil {
+		return !strict
+	}
+	typ := v.Type
+	for _, name := range names[1:] {
+		switch def := c.schema.Types[typ.Name()]; {
+		case typ.Elem != nil:
+			typ = typ.Elem
+		case def.Kind == ast.InputObject && def.Fields.ForName(name) != nil:
+			typ = def.Fields.ForName(name).Type
+		default:
+			return false
+		}
+	}
+	return typ.Name() == "Upload"
+}
+
+// coercionError is where in the variables a value is not of its type, and what is wrong with it.
+type coercionError struct {
+	at   ast.Path
+	says string
+	code fault.Code // default fault.ValidationFailed
+}
+
+func misfitOf(format string, args ...any) *coercionError {
+	return &coercionError{says: fmt.Sprintf(format, args...)}
+}
+
+// coercion decodes the variables of one operation.
+type coercion struct {
+	schema *ast.Schema
+	dec    *jsontext.Decoder
+	files  map[string]scalar.Upload // not yet used, by path
+	left   int                      // values that may still come
+}
+
+// all decodes the variables that are declared.
+func (c *coercion) all(declared ast.VariableDefinitionList, text jsontext.Value) (map[string]any, *coercionError) {
+	values := make(map[string]any, len(declared))
+	if len(text) > 0 {
+		c.dec = jsontext.NewDecoder(bytes.NewBuffer(text), jsontext.AllowDuplicateNames(true))
+		_, _ = c.dec.ReadToken() // {, as whoever read the request has seen
+		wrong := c.members(func(name string) (*coercionError, bool) {
+			v := declared.ForName(name)
+			if v == nil {
+				return nil, false
+			}
+			return c.member(values, name, v.Type, name), true
+		})
+		if wrong != nil {
+			return nil, wrong
+		}
+	}
+	for _, v := range declared {
+		if _, given := values[v.Variable]; given {
+			continue
+		}
+		file, isFile := c.file(v.Type, v.Variable)
+		switch {
+		case isFile:
+			values[v.Variable] = file
+		case v.DefaultValue != nil:
+			value, err := v.DefaultValue.Value(nil)
+			if err != nil {
+				return nil, misfitOf("has a default that cannot be read").below(ast.PathName(v.Variable))
+			}
+			values[v.Variable] = listed(v.Type, value)
+		case v.Type.NonNull:
+			return nil, misfitOf("must be defined").below(ast.PathName(v.Variable))
+		}
+	}
+	return values, nil
+}
+
+// listed makes a list of a default that is none where its type is one.
+func listed(typ *ast.Type, value any) any {
+	if typ.Elem == nil || value == nil {
+		return value
+	}
+	values, ok := value.([]any)
+	if !ok {
+		values = []any{value}
+	}
+	for i, v := range values {
+		values[i] = listed(typ.Elem, v)
+	}
+	return values
+}
+
+// members goes through an object that has been begun, to its end. take decodes a member, or
+// says that it is to be skipped.
+func (c *coercion) members(take func(name string) (*coercionError, bool)) *coercionError {
+	for c.dec.PeekKind() != '}' {
+		token, err := c.dec.ReadToken()
+		if err != nil {
+			return misfitOf("is not JSON")
+		}
+		name := token.String()
+		wrong, taken := take(name)
+		if !taken {
+			wrong = c.skip()
+		}
+		if wrong != nil {
+			return wrong.below(ast.PathName(graphqlhttp.Truncate(name)))
+		}
+	}
+	_, _ = c.dec.ReadToken()
+	return nil
+}
+
+func (c *coercion) skip() *coercionError {
+	if c.dec.SkipValue() != nil {
+		return misfitOf("is not JSON")
+	}
+	return nil
+}
+
+// member decodes a member of an object.
+func (c *coercion) member(into map[string]any, name string, typ *ast.Type, path string) *coercionError {
+	if _, twice := into[name]; twice {
+		return misfitOf("is there more than once")
+	}
+	value, wrong := c.value(typ, path)
+	if wrong == nil {
+		into[name] = value
+	}
+	return wrong
+}
+
+// value decodes the next value, which the path below the variables leads to.
+func (c *coercion) value(typ *ast.Type, path string) (any, *coercionError) {
+	if c.left--; c.left < 0 {
+		return nil, misfitOf("comes after more than %d values", maxVariableValues)
+	}
+	if file, ok := c.file(typ, path); ok {
+		return file, c.skip() // what stands in its place is the client's placeholder
+	}
+	if c.dec.PeekKind() == 'n' {
+		if typ.NonNull {
+			return nil, misfitOf("cannot be null")
+		}
+		return nil, c.skip()
+	}
+	if typ.Elem != nil {
+		return c.list(typ, path)
+	}
+	def := c.schema.Types[typ.NamedType]
+	switch def.Kind {
+	case ast.InputObject:
+		return c.object(def, path)
+	case ast.Enum:
+		return c.enum(def)
+	default:
+		return c.scalar(def)
+	}
+}
+
+// file is the one that takes the place.
+func (c *coercion) file(typ *ast.Type, path string) (scalar.Upload, bool) {
+	if typ.Elem != nil || typ.NamedType != "Upload" {
+		return scalar.Upload{}, false
+	}
+	file, ok := c.files[path]
+	delete(c.files, path)
+	return file, ok
+}
+
+// list decodes a list. What is no list is one of a single element.
+func (c *coercion) list(typ *ast.Type, path string) (any, *coercionError) {
+	if c.dec.PeekKind() != '[' {
+		value, wrong := c.value(typ.Elem, path)
+		return []any{value}, wrong
+	}
+	_, _ = c.dec.ReadToken()
+	values := []any{}
+	for c.dec.PeekKind() != ']' {
+		value, wrong := c.value(typ.Elem, path+"."+strconv.Itoa(len(values)))
+		if wrong != nil {
+			return nil, wrong.below(ast.PathIndex(len(values)))
+		}
+		values = append(values, value)
+	}
+	_, _ = c.dec.ReadToken()
+	return values, nil
+}
+
+func (c *coercion) object(def *ast.Definition, path string) (any, *coercionError) {
+	if c.dec.PeekKind() != '{' {
+		return nil, misfitOf("is no %s", def.Name)
+	}
+	_, _ = c.dec.ReadToken()
+	values := make(map[string]any, min(len(def.Fields), 8))
+	wrong := c.members(func(name string) (*coercionError, bool) {
+		field := def.Fields.ForName(name)
+		if field == nil {
+			return misfitOf("unknown field"), true
+		}
+		return c.member(values, name, field.Type, path+"."+name), true
+	})
+	if wrong != nil {
+		return nil, wrong
+	}
+	for _, field := range def.Fields {
+		if _, given := values[field.Name]; given {
+			continue
+		}
+		if file, ok := c.file(field.Type, path+"."+field.Name); ok {
+			values[field.Name] = file
+		} else if field.Type.NonNull && field.DefaultValue == nil {
+			return nil, misfitOf("must be defined").below(ast.PathName(field.Name))
+		}
+	}
+	return values, nil
+}
+
+func (c *coercion) enum(def *ast.Definition) (any, *coercionError) {
+	if c.dec.PeekKind() == '"' {
+		if name := c.token().String(); def.EnumValues.ForName(name) != nil {
+			return name, nil
+		}
+	}
+	return nil, misfitOf("is no %s", def.Name)
+}
+
+// token reads a value of which the kind is known to be no object or list. Its syntax has been
+// checked.
+func (c *coercion) token() jsontext.Token {
+	token, _ := c.dec.ReadToken()
+	return token
+}
+
+func (c *coercion) scalar(def *ast.Definition) (any, *coercionError) {
+	kind := c.dec.PeekKind()
+	switch {
+	case def.Name == "Int" && kind == '0':
+		if n, ok := wholeNumber(c.token().String()); ok {
+			if n < math.MinInt32 || n > math.MaxInt32 {
+				return nil, &coercionError{says: notInt32, code: fault.BadUserInput}
+			}
+			return int64(n), nil
+		}
+	case def.Name == "Float" && kind == '0':
+		if n, err := strconv.ParseFloat(c.token().String(), 64); err == nil {
+			return n, nil
+		}
+	case def.Name == "ID" && kind == '0':
+		if id, ok := numberAsID(c.token().String()); ok {
+			return id, nil
+		}
+	case (def.Name == "String" || def.Name == "ID") && kind == '"':
+		return c.token().String(), nil
+	case def.Name == "Boolean" && (kind == 't' || kind == 'f'):
+		return c.token().Bool(), nil
+	case !def.BuiltIn:
+		return c.any()
+	}
+	return nil, misfitOf("is no %s", def.Name)
+}
+
+const notInt32 = "is not an integer of 32 bits"
+
+// wholeNumber is a JSON number without a fraction, however it is written: 2, 2.0 and 2e0 are
+// one number (GraphQL specification, section 3.5.1). It is read as JavaScript reads it.
+func wholeNumber(text string) (float64, bool) {
+	n, err := strconv.ParseFloat(text, 64)
+	return n, err == nil && n == math.Trunc(n)
+}
+
+// numberAsID is a whole number as text. An integer keeps the digits that a float64 would lose.
+func numberAsID(text string) (string, bool) {
+	n, ok := wholeNumber(text)
+	switch _, err := strconv.ParseInt(text, 10, 64); {
+	case !ok:
+		return "", false
+	case n == 0:
+		return "0", true
+	case err == nil:
+		return text, true
+	}
+	format := byte('f')
+	if math.Abs(n) >= 1e21 { // where JavaScript begins to write exponents
+		format = 'e'
+	}
+	return strconv.FormatFloat(n, format, -1, 64), true
+}
+
+// any decodes a value of a custom scalar, which reads itself, numbers as they are written.
+func (c *coercion) any() (any, *coercionError) {
+	switch c.dec.PeekKind() {
+	case '{':
+		values := make(map[string]any)
+		_, _ = c.dec.ReadToken()
+		return values, c.members(func(name string) (*coercionError, bool) {
+			if _, twice := values[name]; twice {
+				return misfitOf("is there more than once"), true
+			}
+			value, wrong := c.next()
+			values[name] = value
+			return wrong, true
+		})
+	case '[':
+		values := []any{}
+		_, _ = c.dec.ReadToken()
+		for c.dec.PeekKind() != ']' {
+			value, wrong := c.next()
+			if wrong != nil {
+				return nil, wrong.below(ast.PathIndex(len(values)))
+			}
+			values = append(values, value)
+		}
+		_, _ = c.dec.ReadToken()
+		return values, nil
+	case 'n':
+		return nil, c.skip()
+	case 't', 'f':
+		return c.token().Bool(), nil
+	case '0':
+		return json.Number(c.token().String()), nil
+	default:
+		return c.token().String(), nil
+	}
+}
+
+// next is any, of a value below another.
+func (c *coercion) next() (any, *coercionError) {
+	if c.left--; c.left < 0 {
+		return nil, misfitOf("comes after more than %d values", maxVariableValues)
+	}
+	return c.any()
+}

@@ -1,0 +1,180 @@
+package querylimit
+
+import (
+	"encoding/json"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/vektah/gqlparser/v2"
+	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+	"github.com/vektah/gqlparser/v2/parser"
+	"github.com/vektah/gqlparser/v2/validator"
+
+	"github.com/consoleql/consoleql/internal/edge/graphqlhttp"
+	"github.com/consoleql/consoleql/internal/fault"
+)
+
+// graphqljsRow is a verdict of graphql-js.
+type graphqljsRow struct {
+	Kind, Type, Text, Document string
+	Variables                  string
+	Valid                      bool
+	Value                      any
+}
+
+// exceptions are the rows with which the gateway does not agree, by kind and text, with the reason.
+var exceptions = map[string]string{
+	"literal 1e400":                "JavaScript reads Infinity, which is no value of Float (specification, section 3.5.2)",
+	"literal -1e400":               "JavaScript reads -Infinity",
+	"variable 9007199254740993":    "an ID keeps the digits that JavaScript loses",
+	"variable 9223372036854775807": "an ID keeps the digits that JavaScript loses",
+	"text \"a\u0007b\"":            "control characters are no source characters (specification of October 2021, section 2.1.1)",
+	"text \"a\" # \u0007\n":        "control characters are no source characters",
+}
+
+// TestGraphqlJS holds what the gateway makes of documents and variables against graphql-js.
+func TestGraphqlJS(t *testing.T) {
+	sdl, err := os.ReadFile("testdata/graphqljs/schema.graphql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	schema := gqlparser.MustLoadSchema(&ast.Source{Input: string(sdl)})
+	text, err := os.ReadFile("testdata/graphqljs/table.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var table struct {
+		GraphQL string
+		Rows    []graphqljsRow
+	}
+	if err := json.Unmarshal(text, &table); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.HasPrefix(table.GraphQL, "16.") || len(table.Rows) < 5800 {
+		t.Fatalf("%d rows of graphql-js %s", len(table.Rows), table.GraphQL)
+	}
+	valid, used := 0, make(map[string]bool)
+	for _, row := range table.Rows {
+		value, err := argumentOf(schema, row)
+		if err == nil && row.Valid {
+			valid++
+		}
+		agrees := (err == nil) == row.Valid && (err != nil || cmp.Equal(row.Value, value))
+		if key := row.Kind + " " + row.Text; !agrees && exceptions[key] != "" {
+			used[key] = true
+			continue
+		}
+		switch {
+		case (err == nil) != row.Valid:
+			t.Errorf("%s %q at %s: graphql-js says %v, the gateway %v", row.Kind, row.Text, row.Type, row.Valid, err)
+		case err == nil && !cmp.Equal(row.Value, value):
+			t.Errorf("%s %q at %s: graphql-js reads %#v, the gateway %#v", row.Kind, row.Text, row.Type, row.Value, value)
+		}
+	}
+	for key := range exceptions {
+		if !used[key] {
+			t.Errorf("%s is no exception any more", key)
+		}
+	}
+	if valid < 1300 {
+		t.Errorf("only %d rows are valid", valid)
+	}
+}
+
+// argumentOf is the argument of the row's only field, as its resolver is given it.
+func argumentOf(schema *ast.Schema, row graphqljsRow) (any, error) {
+	body, err := json.Marshal(row.Document)
+	if err != nil {
+		return nil, err
+	}
+	if row.Variables == "" {
+		row.Variables = "{}"
+	}
+	p, err := graphqlhttp.ParseParameters([]byte(`{"query":` + string(body) + `,"variables":` + row.Variables + `}`))
+	if err != nil {
+		return nil, err
+	}
+	document, err := parser.ParseQueryWithTokenLimit(&ast.Source{Input: p.Query}, 15_000)
+	if err != nil {
+		return nil, err
+	}
+	if len(document.Operations) == 0 {
+		return nil, fault.New(fault.ValidationFailed, "no operation")
+	}
+	if errs := validator.ValidateWithRules(schema, document, ValidationRules(500)()); len(errs) > 0 {
+		return nil, errs
+	}
+	op := document.Operations[0]
+	decoded, wrong := decodeVariables(schema, op, p.Variables, nil)
+	if wrong != nil {
+		return nil, wrong
+	}
+	variables, err := validator.VariableValues(schema, op, decoded)
+	if err != nil {
+		return nil, err
+	}
+	field, _ := op.SelectionSet[0].(*ast.Field)
+	arguments := field.ArgumentMap(variables)
+	argument := field.Definition.Arguments.ForName("v")
+	if argument == nil {
+		return nil, nil //nolint:nilnil // __typename has none
+	}
+	value, given := arguments["v"]
+	if given && value == nil && argument.Type.NonNull {
+		return nil, gqlerror.Errorf("null")
+	}
+	return resolved(schema, argument.Type, value)
+}
+
+// resolved does what generated code does with a value: what is no list becomes one, and
+// fields of an input object have their defaults. Numbers become those of encoding/json.
+func resolved(schema *ast.Schema, typ *ast.Type, value any) (any, error) {
+	if value == nil {
+		if typ.NonNull {
+			return nil, gqlerror.Errorf("null")
+		}
+		return nil, nil //nolint:nilnil // null
+	}
+	if typ.Elem != nil {
+		list, ok := value.([]any)
+		if !ok {
+			list = []any{value}
+		}
+		out := make([]any, len(list))
+		for i, v := range list {
+			var err error
+			if out[i], err = resolved(schema, typ.Elem, v); err != nil {
+				return nil, err
+			}
+		}
+		return out, nil
+	}
+	if def := schema.Types[typ.NamedType]; def.Kind == ast.InputObject {
+		given, _ := value.(map[string]any)
+		out := make(map[string]any)
+		for _, f := range def.Fields {
+			v, ok := given[f.Name]
+			if !ok && f.DefaultValue != nil {
+				v, _ = f.DefaultValue.Value(nil)
+				ok = true
+			}
+			if !ok {
+				continue
+			}
+			var err error
+			if out[f.Name], err = resolved(schema, f.Type, v); err != nil {
+				return nil, err
+			}
+		}
+		return out, nil
+	}
+	text, err := json.Marshal(value)
+	if err != nil {
+		return nil, err
+	}
+	var out any
+	return out, json.Unmarshal(text, &out)
+}

@@ -1,0 +1,250 @@
+package querylimit
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+
+	"github.com/consoleql/consoleql/internal/apierror"
+	"github.com/consoleql/consoleql/internal/edge/graphqlhttp"
+	"github.com/consoleql/consoleql/internal/fault"
+)
+
+// Limits bound what one operation may ask. A zero field stands for its default.
+type Limits struct {
+	// Depth is how many fields may nest; default 15. Introspection is not counted.
+	Depth int
+	// Fields bounds the fields of one object after fragments are merged; default 500.
+	Fields int
+	// AnswerBytes bounds the data of an answer, in bytes of JSON; default 16 MiB.
+	AnswerBytes int
+	// AnswerValues bounds the objects, lists and scalars of an answer; default 500,000.
+	AnswerValues int
+	// Tokens bounds the length of a document, in lexical tokens; default 15,000.
+	Tokens int
+	// BodyBytes bounds the request body; default 1 MiB.
+	BodyBytes int64
+	// UploadBytes bounds a request body that carries files; default 4 GiB.
+	UploadBytes int64
+}
+
+func (l Limits) WithDefaults() Limits {
+	if l.Depth == 0 {
+		l.Depth = 15
+	}
+	if l.Fields == 0 {
+		l.Fields = 500
+	}
+	if l.AnswerBytes == 0 {
+		l.AnswerBytes = 16 << 20
+	}
+	if l.AnswerValues == 0 {
+		l.AnswerValues = 500_000
+	}
+	if l.Tokens == 0 {
+		l.Tokens = 15_000
+	}
+	if l.BodyBytes == 0 {
+		l.BodyBytes = 1 << 20
+	}
+	if l.UploadBytes == 0 {
+		l.UploadBytes = 4 << 30
+	}
+	return l
+}
+
+// AnonymousBodyBytes bounds a request of a caller without credentials: what needs none is
+// signing in and introspection.
+const AnonymousBodyBytes = 16 << 10
+
+// BodyLimit returns how many bytes the body of a request may have.
+func (l Limits) BodyLimit(r *http.Request) int64 {
+	switch {
+	case graphqlhttp.IsAnonymous(r.Context()):
+		return min(AnonymousBodyBytes, l.BodyBytes)
+	case graphqlhttp.IsMultipart(r):
+		return l.UploadBytes
+	default:
+		return l.BodyBytes
+	}
+}
+
+// Limiter refuses operations that are too deep or too large before they run.
+type Limiter struct {
+	Limits Limits
+}
+
+// ExtensionName is the name under which gqlgen knows the extension.
+func (*Limiter) ExtensionName() string { return "Limits" }
+
+// Validate accepts every schema.
+func (*Limiter) Validate(graphql.ExecutableSchema) error { return nil }
+
+func (l *Limiter) MutateOperationContext(_ context.Context, op *graphql.OperationContext) *gqlerror.Error {
+	// The size first: it bounds the work of all that follows, which walks into
+	// every spread of a fragment anew.
+	m := newMeasure(op)
+	size := m.of(op.Operation.SelectionSet)
+	if size.depth > l.Limits.Depth {
+		return apierror.Refusal(fault.QueryTooDeep, "the operation nests more than %d fields", l.Limits.Depth)
+	}
+	if size.fields > maxFields {
+		return apierror.Refusal(fault.QueryTooComplex, "the operation selects more than %d fields, those of each spread of a fragment counted", maxFields)
+	}
+	if m.undecided != nil {
+		return apierror.Refusal(fault.BadUserInput, "variable $%s: is null, where @%s needs true or false", m.undecided.Arguments.ForName("if").Value.Raw, m.undecided.Name)
+	}
+	if op.Operation.Operation == ast.Subscription && len(graphql.CollectFields(op, op.Operation.SelectionSet, []string{"Subscription"})) != 1 {
+		return apierror.Refusal(fault.ValidationFailed, "a subscription must select exactly one field")
+	}
+	if op.Operation.Operation == ast.Subscription && len(op.RawQuery)+textBytes(op.Variables) > maxSubscriptionBytes {
+		return apierror.Refusal(fault.QueryTooComplex, "the document and the variables of a subscription, which are kept while it lasts, have more than %d bytes", maxSubscriptionBytes)
+	}
+	if introspections(op) > maxIntrospections {
+		return apierror.Refusal(fault.QueryTooComplex, "the operation selects __schema and __type more than %d times", maxIntrospections)
+	}
+	if signIns(op) > 1 {
+		return apierror.Refusal(fault.BadUserInput, "signIn: may be asked for once in an operation")
+	}
+	return nil
+}
+
+// maxSubscriptionBytes bounds what each subscription keeps of its request: 500 ids take 20 KB.
+const maxSubscriptionBytes = 32 << 10
+
+// textBytes is how many bytes the texts in a variable's value have, each value counted as one more.
+func textBytes(value any) int {
+	n := 1
+	switch value := value.(type) {
+	case string:
+		n += len(value)
+	case json.Number:
+		n += len(value)
+	case []any:
+		for _, v := range value {
+			n += textBytes(v)
+		}
+	case map[string]any:
+		for name, v := range value {
+			n += len(name) + textBytes(v)
+		}
+	}
+	return n
+}
+
+// maxIntrospections bounds the root fields that read the schema. The validator's rule MaxIntrospectionDepth bounds what
+// one of them repeats, and Limits.AnswerValues bounds their answers.
+const maxIntrospections = 10
+
+// introspections counts the root fields of an operation that read the schema.
+func introspections(op *graphql.OperationContext) int {
+	if op.Operation.Operation != ast.Query {
+		return 0
+	}
+	n := 0
+	for _, f := range graphql.CollectFields(op, op.Operation.SelectionSet, []string{"Query"}) {
+		if f.Name == "__schema" || f.Name == "__type" {
+			n++
+		}
+	}
+	return n
+}
+
+// signIns counts the fields of an operation that try a password. Guesses are counted by
+// request elsewhere, such as by a proxy in front: one must not carry a list of them.
+func signIns(op *graphql.OperationContext) int {
+	if op.Operation.Operation != ast.Mutation {
+		return 0
+	}
+	n := 0
+	for _, f := range graphql.CollectFields(op, op.Operation.SelectionSet, []string{"Mutation"}) {
+		if f.Name == "signIn" {
+			n++
+		}
+	}
+	return n
+}
+
+// maxFields bounds the selections of an operation once its fragments are spread.
+// A document of the largest size (Limits.Tokens) without fragments stays below it.
+const maxFields = 20_000
+
+// extent is the size of a selection.
+type extent struct {
+	depth  int // how many fields nest; introspection is the schema's matter and not counted
+	fields int // selections, each spread of a fragment counted with all that is in it; saturates
+}
+
+// measure looks at each fragment once, however often it is spread: a document
+// in which each fragment spreads the next one twice doubles with every line.
+type measure struct {
+	variables map[string]any
+	fragments map[*ast.FragmentDefinition]extent
+	undecided *ast.Directive // a condition that is neither true nor false
+}
+
+func newMeasure(op *graphql.OperationContext) *measure {
+	return &measure{variables: op.Variables, fragments: make(map[*ast.FragmentDefinition]extent)}
+}
+
+// Depth returns how many fields of an operation nest. Introspection is not counted.
+func Depth(op *graphql.OperationContext) int {
+	return newMeasure(op).of(op.Operation.SelectionSet).depth
+}
+
+func (m *measure) of(set ast.SelectionSet) extent {
+	var all extent
+	for _, s := range set {
+		var e extent
+		switch s := s.(type) {
+		case *ast.Field:
+			m.decide(s.Directives)
+			e = m.of(s.SelectionSet)
+			e.depth++
+			if s.Name == "__schema" || s.Name == "__type" {
+				e.depth = 0
+			}
+		case *ast.InlineFragment:
+			m.decide(s.Directives)
+			e = m.of(s.SelectionSet)
+		case *ast.FragmentSpread:
+			m.decide(s.Directives)
+			e = m.spread(s.Definition)
+		}
+		all.depth = max(all.depth, e.depth)
+		all.fields = min(all.fields+e.fields+1, 2*maxFields)
+	}
+	return all
+}
+
+// decide notes a condition that cannot be decided. The validator lets a variable that may be
+// null stand where it must not be, if it has a default, and null be its value all the same
+// (GraphQL specification, section 5.8.5); gqlgen panics over it.
+func (m *measure) decide(directives ast.DirectiveList) {
+	for _, d := range directives {
+		if d.Name != "skip" && d.Name != "include" {
+			continue
+		}
+		if value, err := d.Arguments.ForName("if").Value.Value(m.variables); err != nil || !isBool(value) {
+			m.undecided = d
+		}
+	}
+}
+
+func isBool(value any) bool {
+	_, ok := value.(bool)
+	return ok
+}
+
+func (m *measure) spread(f *ast.FragmentDefinition) extent {
+	e, known := m.fragments[f]
+	if !known {
+		e = m.of(f.SelectionSet) // the validator has refused fragments that spread themselves
+		m.fragments[f] = e
+	}
+	return e
+}

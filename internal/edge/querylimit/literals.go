@@ -1,0 +1,346 @@
+package querylimit
+
+import (
+	"math"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+	"github.com/vektah/gqlparser/v2/validator/core"
+	"github.com/vektah/gqlparser/v2/validator/rules"
+
+	"github.com/consoleql/consoleql/internal/fault"
+)
+
+// The rules of a document's literals that gqlparser 2.5.64 does not hold, and graphql-js 16 does.
+const (
+	ruleLexical = "LexicalGrammar"
+	ruleNumbers = "NumbersAreInRange"
+)
+
+// literals corrects the literals of a document, and refuses those that are none.
+type literals struct {
+	blocks map[int]string      // the value of each block string, by the position of its token
+	wrong  map[*ast.Value]bool // to be told
+	found  map[*ast.Value]bool // all of them, told or not
+	refuse func(rule string, at *ast.Position, message, argument string)
+}
+
+// watch has each literal corrected on a walk, before a rule looks at it, and refused once it is
+// known which argument holds it.
+func (l literals) watch(events *core.Events) {
+	events.OnValue(func(_ *core.Walker, v *ast.Value) { l.correct(v) })
+	events.OnField(func(_ *core.Walker, f *ast.Field) {
+		for _, a := range f.Arguments {
+			l.tell(a.Value, a.Name)
+		}
+	})
+	events.OnDirective(func(_ *core.Walker, d *ast.Directive) {
+		for _, a := range d.Arguments {
+			l.tell(a.Value, a.Name)
+		}
+	})
+	events.OnVariable(func(_ *core.Walker, v *ast.VariableDefinition) { l.tell(v.DefaultValue, v.Variable) })
+}
+
+// correct has a literal read as its type has it (GraphQL specification, section 3.5): digits of
+// any number as an ID or a Float, else as 32 bits.
+func (l literals) correct(v *ast.Value) {
+	var err error
+	switch v.Kind {
+	case ast.BlockValue:
+		if text, ok := l.blocks[v.Position.Start]; ok {
+			v.Raw = text
+		}
+	case ast.IntValue:
+		switch {
+		case isType(v, "ID"):
+			v.Kind = ast.StringValue
+		case isType(v, "Float"):
+			v.Kind = ast.FloatValue
+			l.correct(v)
+		case isType(v, "Int"):
+			_, err = strconv.ParseInt(v.Raw, 10, 32)
+		default:
+			_, err = strconv.ParseInt(v.Raw, 10, 64)
+		}
+	case ast.FloatValue:
+		_, err = strconv.ParseFloat(v.Raw, 64)
+	case ast.ObjectValue:
+		if v.Definition != nil && (v.Definition.BuiltIn && v.Definition.Kind == ast.Scalar || v.Definition.Kind == ast.Enum || v.ExpectedType != nil && v.ExpectedType.Elem != nil && v.Definition.Kind != ast.InputObject) {
+			l.find(v) // gqlparser takes an empty one for any type
+		}
+	default: // gqlparser and gqlgen read the other kinds as the specification says
+	}
+	if err == nil {
+		return
+	}
+	v.Raw = "0" // gqlgen panics over a number that it cannot hold
+	if isType(v, "Int") {
+		v.Kind = ast.IntValue // the rules do not refuse it a second time
+	}
+	if !refusesNumbers(v.Definition) {
+		l.find(v)
+	}
+}
+
+// refusesNumbers says whether the rules refuse each number as a value of a type.
+func refusesNumbers(d *ast.Definition) bool {
+	return d != nil && (d.Kind != ast.Scalar || d.BuiltIn && d.Name != "Int" && d.Name != "Float")
+}
+
+// find notes a literal that is wrong.
+func (l literals) find(v *ast.Value) {
+	if !l.found[v] {
+		l.wrong[v], l.found[v] = true, true
+	}
+}
+
+// tell refuses what is wrong in a literal, of which argument is the path.
+func (l literals) tell(v *ast.Value, argument string) {
+	if v == nil || len(l.wrong) == 0 {
+		return
+	}
+	if l.wrong[v] {
+		delete(l.wrong, v)
+		switch v.Kind {
+		case ast.ObjectValue:
+			l.refuse(rules.ValuesOfCorrectTypeRule.Name, v.Position, "is no "+v.ExpectedType.String(), argument)
+		case ast.FloatValue:
+			l.refuse(ruleNumbers, v.Position, "is no finite number", argument)
+		default:
+			l.refuse(ruleNumbers, v.Position, notInt32, argument)
+		}
+	}
+	for i, child := range v.Children {
+		name := child.Name
+		if v.Kind == ast.ListValue {
+			name = strconv.Itoa(i)
+		}
+		l.tell(child.Value, argument+"."+name)
+	}
+}
+
+func isType(v *ast.Value, name string) bool { return v.Definition != nil && v.Definition.Name == name }
+
+// lexicalError is where a document is none by its characters.
+type lexicalError struct {
+	line, column int
+	message      string
+}
+
+// scanner reads the texts and numbers of a document that gqlparser's lexer has taken. That one
+//   - gives block strings whose text begins behind the quotes without taking the indentation of
+//     such documents as the specification has it (section 2.9.4, BlockStringValue), and takes
+//     four quotes at their end for one of the text and the end,
+//   - replaces one half of a surrogate pair by U+FFFD,
+//   - takes 1a for the number 1 and the name a.
+//
+// It can go when gqlparser's table of graphql-js' verdicts passes without it (version 2.5.64:
+// lexer/blockstring.go counts the first line's indentation among the others').
+type scanner struct {
+	text   string
+	at     int // in bytes
+	runes  int // before mark
+	mark   int // in bytes
+	blocks map[int]string
+}
+
+// scan returns the values of the block strings by the position of their tokens, in runes.
+func scan(text string) (map[int]string, *lexicalError) {
+	s := &scanner{text: text, blocks: make(map[int]string)}
+	for s.at < len(text) {
+		var message string
+		switch c := text[s.at]; {
+		case c == '#':
+			s.comment()
+		case strings.HasPrefix(text[s.at:], `"""`):
+			message = s.block()
+		case c == '"':
+			message = s.quoted()
+		case c == '-' || isDigit(c):
+			message = s.number()
+		case isNameStart(c):
+			s.name()
+		default:
+			s.at++
+		}
+		if message != "" {
+			return nil, s.failed(message)
+		}
+	}
+	return s.blocks, nil
+}
+
+func (s *scanner) failed(message string) *lexicalError {
+	before := strings.ReplaceAll(strings.ReplaceAll(s.text[:s.at], "\r\n", "\n"), "\r", "\n")
+	line := before[strings.LastIndexByte(before, '\n')+1:]
+	return &lexicalError{1 + strings.Count(before, "\n"), 1 + utf8.RuneCountInString(line), message}
+}
+
+// position is where the next token begins, in runes, as gqlparser has it.
+func (s *scanner) position() int {
+	s.runes += utf8.RuneCountInString(s.text[s.mark:s.at])
+	s.mark = s.at
+	return s.runes
+}
+
+func (s *scanner) comment() {
+	if end := strings.IndexAny(s.text[s.at:], "\n\r"); end >= 0 {
+		s.at += end
+	} else {
+		s.at = len(s.text)
+	}
+}
+
+func (s *scanner) name() {
+	for s.at < len(s.text) && (isNameStart(s.text[s.at]) || isDigit(s.text[s.at])) {
+		s.at++
+	}
+}
+
+// number reads a number, behind which no name and no point may stand.
+func (s *scanner) number() string {
+	digits := func() {
+		for s.at < len(s.text) && isDigit(s.text[s.at]) {
+			s.at++
+		}
+	}
+	s.at++
+	digits()
+	if strings.HasPrefix(s.text[s.at:], ".") {
+		s.at++
+		digits()
+	}
+	if s.at < len(s.text) && (s.text[s.at] == 'e' || s.text[s.at] == 'E') {
+		s.at++
+		if s.at < len(s.text) && (s.text[s.at] == '+' || s.text[s.at] == '-') {
+			s.at++
+		}
+		digits()
+	}
+	if s.at < len(s.text) && (s.text[s.at] == '.' || isNameStart(s.text[s.at])) {
+		return "Invalid number, expected digit."
+	}
+	return ""
+}
+
+// quoted reads a text in which no escape is one half of a surrogate pair.
+func (s *scanner) quoted() string {
+	for s.at++; s.at < len(s.text); s.at++ {
+		switch s.text[s.at] {
+		case '"':
+			s.at++
+			return ""
+		case '\\':
+			unit, ok := s.unit(s.at)
+			switch {
+			case !ok:
+				s.at++ // an escape of one letter or of braces, which the lexer has checked
+			case unit >= 0xDC00 && unit <= 0xDFFF:
+				return invalidEscape
+			case unit >= 0xD800 && unit <= 0xDBFF:
+				if low, ok := s.unit(s.at + 6); !ok || low < 0xDC00 || low > 0xDFFF {
+					return invalidEscape
+				}
+				s.at += 11
+			default:
+				s.at += 5
+			}
+		}
+	}
+	return "Unterminated string."
+}
+
+const invalidEscape = "Invalid Unicode escape sequence: it is one half of a surrogate pair."
+
+// unit is the escape of four digits that stands at a place, if one does.
+func (s *scanner) unit(at int) (uint64, bool) {
+	if at+6 > len(s.text) || s.text[at] != '\\' || s.text[at+1] != 'u' {
+		return 0, false
+	}
+	n, err := strconv.ParseUint(s.text[at+2:at+6], 16, 32)
+	return n, err == nil
+}
+
+// block reads a block string.
+func (s *scanner) block() string {
+	const quotes = `"""`
+	start := s.position()
+	s.at += len(quotes)
+	var raw strings.Builder
+	for {
+		i := strings.Index(s.text[s.at:], quotes)
+		if i < 0 {
+			return "Unterminated string."
+		}
+		part := s.text[s.at : s.at+i]
+		s.at += i + len(quotes)
+		if strings.HasSuffix(part, `\`) {
+			raw.WriteString(part[:len(part)-1] + quotes)
+			continue
+		}
+		raw.WriteString(part)
+		if strings.HasPrefix(s.text[s.at:], `"`) {
+			return "Unterminated string." // another text, which gqlparser takes for part of this one
+		}
+		s.blocks[start] = blockValue(raw.String())
+		return ""
+	}
+}
+
+// blockValue is the value of a block string (GraphQL specification, section 2.9.4): the first
+// line's indentation neither counts nor goes.
+func blockValue(raw string) string {
+	lines := strings.Split(strings.ReplaceAll(strings.ReplaceAll(raw, "\r\n", "\n"), "\r", "\n"), "\n")
+	common, first, last := math.MaxInt, -1, -1
+	for i, line := range lines {
+		indent := len(line) - len(strings.TrimLeft(line, " \t"))
+		if indent == len(line) {
+			continue
+		}
+		if last = i; first < 0 {
+			first = i
+		}
+		if i > 0 {
+			common = min(common, indent)
+		}
+	}
+	if first < 0 {
+		return ""
+	}
+	for i, line := range lines {
+		if i > 0 {
+			lines[i] = line[min(common, len(line)):]
+		}
+	}
+	return strings.Join(lines[first:last+1], "\n")
+}
+
+func isDigit(c byte) bool { return c >= '0' && c <= '9' }
+
+func isNameStart(c byte) bool { return c == '_' || c|0x20 >= 'a' && c|0x20 <= 'z' }
+
+// lexical is the error of a document that is none by its characters.
+func (e *lexicalError) option() core.ErrorOption {
+	return func(err *gqlerror.Error) {
+		err.Message = e.message
+		err.Locations = []gqlerror.Location{{Line: e.line, Column: e.column}}
+	}
+}
+
+// RuleCode is the code of an error of the rules that are ours; empty of others.
+func RuleCode(rule string) fault.Code {
+	switch rule {
+	case ruleSelections:
+		return fault.QueryTooComplex
+	case ruleLexical:
+		return fault.ParseFailed
+	case ruleNumbers:
+		return fault.BadUserInput
+	default:
+		return ""
+	}
+}

@@ -1,0 +1,128 @@
+package querylimit
+
+import (
+	"github.com/vektah/gqlparser/v2/ast"
+)
+
+const (
+	// maxPairs bounds the pairs of fields of one response name that the validator compares: it
+	// compares each with each, at some millions a second.
+	maxPairs = 300_000
+	// maxVisits bounds the selections that are looked at to count them.
+	maxVisits = 10 * maxFields
+)
+
+// findCycle is a fragment that spreads itself, be it by others; nil if none does.
+func findCycle(document *ast.QueryDocument) *ast.FragmentDefinition {
+	spreads := make(map[string][]string, len(document.Fragments))
+	for _, f := range document.Fragments {
+		spreads[f.Name] = spreadIn(f.SelectionSet, spreads[f.Name]) // of all of a name, which another rule forbids
+	}
+	const open, done = 1, 2
+	state := make(map[string]int, len(spreads))
+	var follow func(name string) (found string)
+	follow = func(name string) string {
+		switch state[name] {
+		case open:
+			return name
+		case done:
+			return ""
+		}
+		state[name] = open
+		for _, next := range spreads[name] {
+			if found := follow(next); found != "" {
+				return found
+			}
+		}
+		state[name] = done
+		return ""
+	}
+	for _, f := range document.Fragments {
+		if found := follow(f.Name); found != "" {
+			return document.Fragments.ForName(found)
+		}
+	}
+	return nil
+}
+
+// spreadIn appends the names of the fragments that are spread somewhere in a selection.
+func spreadIn(set ast.SelectionSet, names []string) []string {
+	for _, s := range set {
+		switch s := s.(type) {
+		case *ast.Field:
+			names = spreadIn(s.SelectionSet, names)
+		case *ast.InlineFragment:
+			names = spreadIn(s.SelectionSet, names)
+		case *ast.FragmentSpread:
+			names = append(names, s.Name)
+		}
+	}
+	return names
+}
+
+// compared counts what the validator would compare in a document.
+func compared(document *ast.QueryDocument) *comparisons {
+	c := comparisons{fragments: make(map[string]*ast.FragmentDefinition, len(document.Fragments))}
+	for _, f := range document.Fragments {
+		if c.fragments[f.Name] == nil { // the validator takes the first of a name, too
+			c.fragments[f.Name] = f
+		}
+	}
+	for _, op := range document.Operations {
+		c.count([]ast.SelectionSet{op.SelectionSet}, 1)
+	}
+	for _, f := range document.Fragments {
+		c.count([]ast.SelectionSet{f.SelectionSet}, 1)
+	}
+	return &c
+}
+
+// tooMany says that the document selects so many fields of one response name that to compare
+// them takes long.
+func (c *comparisons) tooMany() bool { return c.pairs > maxPairs || c.visits > maxVisits }
+
+// comparisons counts what the validator would compare, from above.
+type comparisons struct {
+	fragments map[string]*ast.FragmentDefinition
+	pairs     int
+	visits    int
+	widest    int // the most response names of one object, its fragments merged
+}
+
+// count looks at selections whose fields are compared with each other, and at what is below
+// those fields, which is compared if they are. The validator begins anew at each level.
+func (c *comparisons) count(sets []ast.SelectionSet, level int) {
+	below := make(map[string][]ast.SelectionSet)
+	spread := make(map[string]bool)
+	for _, set := range sets {
+		c.collect(set, below, spread)
+	}
+	c.widest = max(c.widest, len(below))
+	for _, fields := range below {
+		if c.tooMany() {
+			return
+		}
+		c.pairs += level * len(fields) * (len(fields) - 1) / 2
+		c.count(fields, level+1)
+	}
+}
+
+// collect gathers what is below the fields of a selection, by response name.
+func (c *comparisons) collect(set ast.SelectionSet, below map[string][]ast.SelectionSet, spread map[string]bool) {
+	for _, s := range set {
+		if c.visits++; c.visits > maxVisits {
+			return
+		}
+		switch s := s.(type) {
+		case *ast.Field:
+			below[s.Alias] = append(below[s.Alias], s.SelectionSet)
+		case *ast.InlineFragment:
+			c.collect(s.SelectionSet, below, spread)
+		case *ast.FragmentSpread:
+			if f := c.fragments[s.Name]; f != nil && !spread[s.Name] {
+				spread[s.Name] = true
+				c.collect(f.SelectionSet, below, spread)
+			}
+		}
+	}
+}

@@ -1,0 +1,62 @@
+package transport
+
+import (
+	"context"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+
+	"github.com/consoleql/consoleql/internal/apierror"
+	"github.com/consoleql/consoleql/internal/edge/graphqlhttp"
+	"github.com/consoleql/consoleql/internal/fault"
+	"github.com/consoleql/consoleql/internal/principal"
+	"github.com/consoleql/consoleql/internal/scope"
+)
+
+// shownKey is the API key that a connection was opened with, and the scope that it named.
+type shownKey struct {
+	key   string
+	scope scope.Scope
+}
+
+type shownKeyKey struct{}
+
+// currentKeyExecutor runs each operation of a WebSocket with what its API key permits when
+// the operation begins: the file of keys may have changed since the connection was opened.
+type currentKeyExecutor struct {
+	graphql.GraphExecutor
+	keys interface {
+		Holder(key string) (principal.Principal, error)
+	}
+}
+
+// statsPrincipal names the principal among the statistics of an operation, where gqlgen lets
+// extensions keep what is theirs.
+const statsPrincipal = "consoleql.principal"
+
+// CreateOperationContext makes an operation of the key's present principal. A key that is no
+// longer known refuses it.
+func (e currentKeyExecutor) CreateOperationContext(ctx context.Context, params *graphql.RawParams) (*graphql.OperationContext, gqlerror.List) {
+	shown, ok := ctx.Value(shownKeyKey{}).(shownKey)
+	if !ok {
+		return e.GraphExecutor.CreateOperationContext(ctx, params)
+	}
+	who, err := e.keys.Holder(shown.key)
+	if err != nil {
+		return &graphql.OperationContext{}, gqlerror.List{apierror.Refusal(fault.CodeOf(err), "%s", err.Error())}
+	}
+	op, errs := e.GraphExecutor.CreateOperationContext(graphqlhttp.WithIdentity(ctx, who, shown.scope), params)
+	if op != nil {
+		op.Stats.SetExtension(statsPrincipal, who)
+	}
+	return op, errs
+}
+
+// DispatchOperation executes the operation as the principal that it was made for.
+func (e currentKeyExecutor) DispatchOperation(ctx context.Context, op *graphql.OperationContext) (graphql.ResponseHandler, context.Context) {
+	if who, ok := op.Stats.GetExtension(statsPrincipal).(principal.Principal); ok {
+		shown, _ := ctx.Value(shownKeyKey{}).(shownKey)
+		ctx = graphqlhttp.WithIdentity(ctx, who, shown.scope)
+	}
+	return e.GraphExecutor.DispatchOperation(ctx, op)
+}

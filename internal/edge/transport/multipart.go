@@ -1,0 +1,159 @@
+package transport
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/go-json-experiment/json"
+
+	"github.com/consoleql/consoleql/graph/scalar"
+	"github.com/consoleql/consoleql/internal/edge/graphqlhttp"
+	"github.com/consoleql/consoleql/internal/edge/querylimit"
+	"github.com/consoleql/consoleql/internal/fault"
+)
+
+// multipartForm is the transport of the GraphQL multipart request specification.
+//
+// gqlgen's own reads a request without Content-Length whole into memory, spools
+// larger files to disk, and hands out a seekable copy of each. Here the
+// operation begins as soon as its own two parts have come, and a file is read
+// from the request while it is passed on: neither memory nor disk holds it. The
+// price is that the files come in the order in which the operation uses them,
+// which is the order in which the specification has clients send them.
+type multipartForm struct{ limits querylimit.Limits }
+
+const (
+	// maxMapBytes bounds the part that says which file is which variable.
+	maxMapBytes = 64 << 10
+	// maxFrameBytes bounds what is around the parts before the first file, their headers and its own.
+	maxFrameBytes = 64 << 10
+)
+
+// Supports takes POST with a multipart form.
+func (multipartForm) Supports(r *http.Request) bool { return graphqlhttp.IsMultipart(r) }
+
+// Do reads the operation, executes it while its files come, and answers.
+func (u multipartForm) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
+	form, err := newForm(r, u.limits.BodyBytes+maxMapBytes+maxFrameBytes)
+	if err != nil {
+		graphqlhttp.WriteError(w, r, http.StatusBadRequest, err)
+		return
+	}
+	params := &graphql.RawParams{Headers: r.Header}
+	params.ReadTime.Start = graphql.Now()
+	parameters, err := u.parameters(form, graphqlhttp.ReservationOf(r.Context()))
+	if err != nil {
+		graphqlhttp.RefuseBody(w, r, err)
+		return
+	}
+	params.ReadTime.End = graphql.Now()
+	media := graphqlhttp.AnswerType(r)
+	w.Header().Set("Content-Type", media+graphqlhttp.InUTF8)
+	ctx := graphqlhttp.WithParameters(r.Context(), parameters)
+	op, errs := exec.CreateOperationContext(ctx, params)
+	if errs != nil {
+		status := http.StatusUnprocessableEntity
+		if media == graphqlhttp.TypeGraphQLResponse {
+			status = http.StatusBadRequest
+		}
+		w.WriteHeader(status)
+		graphqlhttp.WriteResponse(w, exec.DispatchError(graphql.WithOperationContext(ctx, op), errs))
+		return
+	}
+	responses, ctx := exec.DispatchOperation(ctx, op)
+	response := graphqlhttp.OrCancelled(responses(ctx))
+	if response.Data == nil && media == graphqlhttp.TypeGraphQLResponse {
+		w.WriteHeader(http.StatusBadRequest)
+	}
+	graphqlhttp.WriteResponse(w, response)
+}
+
+// parameters reads the parts `operations` and `map`. The files that the map names are still to come.
+func (u multipartForm) parameters(form *form, h *graphqlhttp.Reservation) (*graphqlhttp.Parameters, error) {
+	raw, err := readPart(form, "operations", u.limits.BodyBytes, h)
+	if err != nil {
+		return nil, err
+	}
+	p, err := graphqlhttp.ParseParameters(raw)
+	if err != nil {
+		var told *fault.Error
+		if errors.As(err, &told) && told.Argument == "" {
+			return nil, fault.BadInput("operations", "%s", told.Message)
+		}
+		return nil, err
+	}
+	places, err := readMap(form, h)
+	if err != nil {
+		return nil, err
+	}
+	form.files = make(map[string]bool, len(places))
+	p.Files = make(map[string]scalar.Upload, len(places))
+	for name, paths := range places {
+		form.files[name] = true
+		if len(paths) != 1 {
+			return nil, fault.BadInput("map", "file %q has to stand for one variable", graphqlhttp.Truncate(name))
+		}
+		path, ok := strings.CutPrefix(paths[0], "variables.")
+		if _, twice := p.Files[path]; !ok || twice {
+			return nil, fault.BadInput("map", "%q is no variable, or one of two files", graphqlhttp.Truncate(paths[0]))
+		}
+		p.Files[path] = form.upload(name)
+	}
+	return p, nil
+}
+
+// readMap reads the part `map`, which says for each file of which variables it is the value.
+func readMap(form *form, h *graphqlhttp.Reservation) (map[string][]string, error) {
+	raw, err := readPart(form, "map", maxMapBytes, h)
+	if err != nil {
+		return nil, err
+	}
+	var places map[string][]string
+	switch err := json.Unmarshal(bytes.TrimPrefix(raw, []byte(graphqlhttp.ByteOrderMark)), &places); {
+	case !utf8.Valid(raw):
+		return nil, fault.BadInput("map", "is not encoded in UTF-8")
+	case err != nil:
+		return nil, fault.BadInput("map", "is no JSON object of lists of paths")
+	case len(places) == 0:
+		return nil, fault.BadInput("map", "names no file")
+	}
+	return places, nil
+}
+
+// readPart reads the next part that is no other field, which has to have the given name.
+func readPart(form *form, name string, limit int64, h *graphqlhttp.Reservation) ([]byte, error) {
+	part, err := form.NextPart()
+	for err == nil && isField(part) {
+		part, err = form.NextPart()
+	}
+	var told *fault.Error
+	if errors.As(err, &told) {
+		return nil, told
+	}
+	if err != nil || part.FormName() != name {
+		return nil, fault.BadInput(name, "has to come first, before any file")
+	}
+	if err := checkTransferEncoding(part); err != nil {
+		return nil, err
+	}
+	if err := graphqlhttp.CheckCharset(part.Header.Get("Content-Type")); err != nil {
+		return nil, fmt.Errorf("%w: %w", graphqlhttp.ErrCharset, err)
+	}
+	raw, err := io.ReadAll(h.Reader(io.LimitReader(part, limit+1)))
+	var large *http.MaxBytesError
+	switch {
+	case errors.As(err, &large), errors.Is(err, graphqlhttp.ErrBusy):
+		return nil, err //nolint:wrapcheck // refuseBody says what it is
+	case err != nil:
+		return nil, fault.BadInput(name, "cannot be read")
+	case int64(len(raw)) > limit:
+		return nil, fault.BadInput(name, "is longer than %d bytes", limit)
+	}
+	return raw, nil
+}

@@ -1,0 +1,48 @@
+package transport
+
+import (
+	"bytes"
+	"context"
+	"mime/multipart"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+
+	"github.com/consoleql/consoleql/internal/edge/querylimit"
+)
+
+// gone executes for a client that has gone meanwhile: there is no response.
+type gone struct{ graphql.GraphExecutor }
+
+func (gone) CreateOperationContext(context.Context, *graphql.RawParams) (*graphql.OperationContext, gqlerror.List) {
+	return &graphql.OperationContext{}, nil
+}
+
+func (gone) DispatchOperation(ctx context.Context, _ *graphql.OperationContext) (graphql.ResponseHandler, context.Context) {
+	return func(context.Context) *graphql.Response { return nil }, ctx
+}
+
+// TestUploadsOfClientsThatHaveGone are answered all the same: they may have closed their own side only.
+func TestUploadsOfClientsThatHaveGone(t *testing.T) {
+	var body bytes.Buffer
+	form := multipart.NewWriter(&body)
+	for _, part := range [][2]string{{"operations", `{"query":"{ __typename }","variables":{"file":null}}`}, {"map", `{"0":["variables.file"]}`}, {"0", "file"}} {
+		if err := form.WriteField(part[0], part[1]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := form.Close(); err != nil {
+		t.Fatal(err)
+	}
+	r := httptest.NewRequest(http.MethodPost, "/graphql", &body)
+	r.Header.Set("Content-Type", form.FormDataContentType())
+	w := httptest.NewRecorder()
+	multipartForm{querylimit.Limits{}.WithDefaults()}.Do(w, r, gone{})
+	if got := w.Body.String(); !strings.Contains(got, "the request was cancelled") || strings.Contains(got, "data") {
+		t.Errorf("answered %s", got)
+	}
+}

@@ -1,0 +1,101 @@
+package transport
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+
+	"github.com/consoleql/consoleql/internal/edge/graphqlhttp"
+)
+
+// rawTransport is a transport for operations that have one answer, of which it writes the
+// data as the execution made it. gqlgen's transports leave that to encoding/json, which
+// reads and copies all of it once more.
+type rawTransport struct{ graphql.Transport }
+
+// Do answers the request.
+func (t rawTransport) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
+	out := &verbatimWriter{ResponseWriter: w}
+	t.Transport.Do(out, r, verbatimExecutor{exec, out})
+}
+
+// verbatimExecutor hands the response to the writer, and the transport another in its place.
+type verbatimExecutor struct {
+	graphql.GraphExecutor
+	out *verbatimWriter
+}
+
+// DispatchOperation executes an operation.
+func (e verbatimExecutor) DispatchOperation(ctx context.Context, op *graphql.OperationContext) (graphql.ResponseHandler, context.Context) {
+	respond, ctx := e.GraphExecutor.DispatchOperation(ctx, op)
+	return func(ctx context.Context) *graphql.Response {
+		return e.hand(graphqlhttp.OrCancelled(respond(ctx)))
+	}, ctx
+}
+
+// DispatchError makes the response to what did not become an operation.
+func (e verbatimExecutor) DispatchError(ctx context.Context, errs gqlerror.List) *graphql.Response {
+	return e.hand(e.GraphExecutor.DispatchError(ctx, errs))
+}
+
+func (e verbatimExecutor) hand(resp *graphql.Response) *graphql.Response {
+	e.out.response = resp
+	return &graphql.Response{}
+}
+
+// verbatimWriter writes the response that it was handed, whatever the transport writes.
+type verbatimWriter struct {
+	http.ResponseWriter
+	response *graphql.Response
+	begun    bool
+}
+
+// WriteHeader begins the response. One without data is no success to who wants to be told
+// by the status (GraphQL over HTTP, section application/graphql-response+json).
+func (w *verbatimWriter) WriteHeader(status int) {
+	media := w.begin()
+	if status == http.StatusOK && (w.response == nil || w.response.Data == nil) && media == graphqlhttp.TypeGraphQLResponse {
+		status = http.StatusBadRequest
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// begin names the charset beside the media type, which gqlgen compares without it, and
+// returns the media type.
+func (w *verbatimWriter) begin() string {
+	w.begun = true
+	media, _, _ := strings.Cut(w.Header().Get("Content-Type"), ";")
+	if media != "" {
+		w.Header().Set("Content-Type", media+graphqlhttp.InUTF8)
+	}
+	return media
+}
+
+// Write is called once, with the whole response of the transport.
+func (w *verbatimWriter) Write(p []byte) (int, error) {
+	if w.response == nil {
+		if !w.begun {
+			w.WriteHeader(http.StatusOK)
+		}
+		return w.ResponseWriter.Write(p)
+	}
+	body, err := graphqlhttp.EncodeResponse(w.response)
+	if err != nil {
+		return 0, err
+	}
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	if !w.begun {
+		w.WriteHeader(http.StatusOK)
+	}
+	if _, err := w.ResponseWriter.Write(body); err != nil {
+		return 0, err //nolint:wrapcheck // the transport's
+	}
+	return len(p), nil
+}
+
+// Unwrap lets http.ResponseController reach the real writer.
+func (w *verbatimWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }

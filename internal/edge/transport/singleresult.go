@@ -1,0 +1,59 @@
+package transport
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+
+	"github.com/consoleql/consoleql/internal/apierror"
+	"github.com/consoleql/consoleql/internal/fault"
+)
+
+// DispatchOperation executes an operation, and tells the header of its answer how long to wait.
+func (e answerOnce) DispatchOperation(ctx context.Context, op *graphql.OperationContext) (graphql.ResponseHandler, context.Context) {
+	next, ctx := e.GraphExecutor.DispatchOperation(ctx, op)
+	return func(ctx context.Context) *graphql.Response {
+		response := next(ctx)
+		if response == nil {
+			return nil
+		}
+		longest := 0
+		for _, err := range response.Errors {
+			if seconds, ok := err.Extensions[apierror.ExtensionRetryAfter].(int); ok {
+				longest = max(longest, seconds)
+			}
+		}
+		if longest > 0 {
+			e.header.Set("Retry-After", strconv.Itoa(longest))
+		}
+		return response
+	}, ctx
+}
+
+// answerOnce executes operations that have one answer, and refuses
+// subscriptions, of which it could give the first event only.
+type answerOnce struct {
+	graphql.GraphExecutor
+	header http.Header // of the answer
+}
+
+// CreateOperationContext refuses a subscription.
+func (e answerOnce) CreateOperationContext(ctx context.Context, params *graphql.RawParams) (*graphql.OperationContext, gqlerror.List) {
+	op, errs := e.GraphExecutor.CreateOperationContext(ctx, params)
+	if len(errs) == 0 && op.Operation.Operation == ast.Subscription {
+		return op, gqlerror.List{apierror.Refusal(fault.BadUserInput, "a subscription is answered over a WebSocket (graphql-transport-ws) or with Accept: text/event-stream")}
+	}
+	return op, errs
+}
+
+// singleResult is a transport for operations that have one answer.
+type singleResult struct{ graphql.Transport }
+
+// Do answers the request.
+func (t singleResult) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
+	t.Transport.Do(w, r, answerOnce{exec, w.Header()})
+}

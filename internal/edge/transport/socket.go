@@ -1,0 +1,422 @@
+package transport
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"time"
+	"unicode/utf8"
+
+	"github.com/99designs/gqlgen/graphql/handler/transport"
+	"github.com/coder/websocket"
+	jsonv2 "github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+
+	"github.com/consoleql/consoleql/internal/apierror"
+	"github.com/consoleql/consoleql/internal/edge/graphqlhttp"
+	"github.com/consoleql/consoleql/internal/fault"
+)
+
+// The close codes of the protocol.
+const (
+	statusBadRequest   websocket.StatusCode = 4400
+	statusUnauthorized websocket.StatusCode = 4401
+	statusInitTimeout  websocket.StatusCode = 4408
+	statusIDInUse      websocket.StatusCode = 4409
+	statusTooManyInits websocket.StatusCode = 4429
+)
+
+// maxID bounds the id of an operation, in bytes.
+const maxID = 128
+
+// maxOperations bounds the operations of a connection that are under way, each of which has a
+// goroutine at least. A dashboard keeps some hundred subscriptions.
+const maxOperations = 1000
+
+// socket is a WebSocket as gqlgen's transport uses it. It holds both sides to
+// the protocol, pings, and gives up a client that does not receive.
+type socket struct {
+	conn    *websocket.Conn
+	ctx     context.Context //nolint:containedctx // the connection's own
+	stop    context.CancelFunc
+	tasks   sync.WaitGroup
+	closing sync.WaitGroup
+	held    *graphqlhttp.Reservation // by the message that is read
+	next    *graphqlhttp.Parameters  // of the operation that gqlgen is handed; read and written by its loop only
+
+	mu          sync.Mutex
+	initialised bool
+	shutting    bool                // a close frame is on its way
+	ended       bool                // no close frame will be sent any more
+	operations  map[string]*running // by the client's id
+}
+
+// running is an operation that the client has begun.
+type running struct {
+	left  bool          // the client wants no more of it
+	ended chan struct{} // closed when gqlgen has ended it, too
+}
+
+// newSocket takes over a connection and pings its client at each keepalive.
+func newSocket(ctx context.Context, conn *websocket.Conn, keepalive time.Duration, h *graphqlhttp.Reservation) *socket {
+	c := &socket{conn: conn, operations: make(map[string]*running), held: h}
+	c.ctx, c.stop = context.WithCancel(ctx)
+	c.tasks.Go(func() { c.ping(c.ctx, keepalive) })
+	c.tasks.Go(func() {
+		timer := time.NewTimer(initTimeout)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+			if !c.isInitialised() {
+				c.close(statusInitTimeout, "Connection initialisation timeout")
+			}
+		case <-c.ctx.Done():
+		}
+	})
+	return c
+}
+
+// end waits for whatever the socket has begun, when gqlgen is done with it.
+func (c *socket) end() {
+	c.mu.Lock()
+	c.ended = true
+	c.mu.Unlock()
+	c.closing.Wait() // 5 s at most, for a client that does not answer
+	c.stop()
+	_ = c.conn.CloseNow() // after a handshake there is nothing to close
+	c.tasks.Wait()
+}
+
+// ping notices a client that has vanished: the pings of WebSocket itself, which
+// any client answers unasked.
+func (c *socket) ping(ctx context.Context, keepalive time.Duration) {
+	beat := time.NewTicker(keepalive)
+	defer beat.Stop()
+	for {
+		select {
+		case <-beat.C:
+		case <-ctx.Done():
+			return
+		}
+		limited, cancel := context.WithTimeout(ctx, writeTimeout)
+		err := c.conn.Ping(limited)
+		cancel()
+		if err != nil {
+			_ = c.conn.CloseNow() // nobody is there to be told
+			return
+		}
+	}
+}
+
+func (c *socket) isInitialised() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.initialised
+}
+
+// NextReader gives gqlgen the next message that it should see.
+func (c *socket) NextReader() (int, io.Reader, error) {
+	for {
+		c.held.Release() // the message before, of which gqlgen has taken what it needs
+		kind, message, err := c.readMessage()
+		if errors.Is(err, graphqlhttp.ErrBusy) {
+			return 0, nil, c.refuse(websocket.StatusTryAgainLater, graphqlhttp.ErrBusy.Message)
+		}
+		if err != nil {
+			return 0, nil, closed(err)
+		}
+		if kind == websocket.MessageText && !utf8.Valid(message) {
+			return 0, nil, c.refuse(websocket.StatusInvalidFramePayloadData, "The message is not encoded in UTF-8") // RFC 6455, section 8.1
+		}
+		message = bytes.TrimPrefix(message, []byte(graphqlhttp.ByteOrderMark))
+		e, ok := open(message)
+		if kind != websocket.MessageText || !ok || !e.complete() {
+			return 0, nil, c.refuse(statusBadRequest, "Invalid message received")
+		}
+		pass, err := c.received(e)
+		if err != nil {
+			return 0, nil, err
+		}
+		if pass {
+			return int(kind), c.handed(e, message), nil
+		}
+	}
+}
+
+// readMessage reads the next message, while there is memory.
+func (c *socket) readMessage() (websocket.MessageType, []byte, error) {
+	kind, from, err := c.conn.Reader(c.ctx)
+	if err != nil {
+		return 0, nil, err //nolint:wrapcheck // closed looks at it
+	}
+	message, err := io.ReadAll(c.held.Reader(from))
+	return kind, message, err //nolint:wrapcheck // closed looks at it
+}
+
+// handed is the message as gqlgen sees it. The payload of subscribe has been read: gqlgen would
+// decode it once more.
+func (c *socket) handed(e envelope, message []byte) io.Reader {
+	if e.Type == "subscribe" {
+		e.Payload = jsontext.Value("{}")
+		message, _ = jsonv2.Marshal(e)
+	}
+	return bytes.NewReader(message)
+}
+
+// parameters are those of the operation that gqlgen begins: it does that before it asks for the
+// next message.
+func (c *socket) parameters() *graphqlhttp.Parameters { return c.next }
+
+// closed says that the connection has ended in gqlgen's terms.
+func closed(err error) error {
+	switch websocket.CloseStatus(err) {
+	case websocket.StatusNormalClosure, websocket.StatusNoStatusRcvd, websocket.StatusGoingAway:
+		return transport.ErrWebsocketClosed
+	default:
+		return err
+	}
+}
+
+// received keeps count of what the client has begun. It says whether gqlgen is
+// to see the message.
+func (c *socket) received(e envelope) (pass bool, err error) {
+	switch e.Type {
+	case "connection_init":
+		c.mu.Lock()
+		again := c.initialised
+		c.initialised = true
+		c.mu.Unlock()
+		if again {
+			return false, c.refuse(statusTooManyInits, "Too many initialisation requests")
+		}
+		return true, nil
+	case "ping":
+		return false, c.write(map[string]string{"type": "pong"})
+	case "pong":
+		return false, nil
+	case "subscribe":
+		if !c.isInitialised() {
+			return false, c.refuse(statusUnauthorized, "Unauthorized")
+		}
+		if len(e.ID) > maxID { // it is kept, and written with each event
+			return false, c.refuse(statusBadRequest, fmt.Sprintf("id: is longer than %d bytes", maxID))
+		}
+		p, told, ok := c.operation(e)
+		if !ok {
+			return false, c.refuse(statusBadRequest, "Invalid message received")
+		}
+		switch c.begin(e.ID) {
+		case idInUse:
+			return false, c.refuse(statusIDInUse, "Subscriber for "+e.ID+" already exists")
+		case tooMany:
+			return false, c.write(map[string]any{"id": e.ID, "type": "error", "payload": gqlerror.List{
+				apierror.Refusal(fault.RateLimited, "the connection has %d operations under way: end some, or open another", maxOperations),
+			}})
+		case begun:
+		}
+		if told != nil {
+			c.drop(e.ID)
+			return false, c.write(map[string]any{"id": e.ID, "type": "error", "payload": gqlerror.List{told}})
+		}
+		c.next = p
+		return true, nil
+	case "complete":
+		return c.leave(e.ID), nil
+	default:
+		return false, c.refuse(statusBadRequest, "Invalid message received")
+	}
+}
+
+// operation reads what a client begins. told is the error that it gets where the message is of
+// the protocol's form, and its text is none that the gateway takes.
+func (c *socket) operation(e envelope) (p *graphqlhttp.Parameters, told *gqlerror.Error, ok bool) {
+	if e.ID == "" || e.Payload.Kind() != '{' {
+		return nil, nil, false
+	}
+	p, err := graphqlhttp.ParseParameters(e.Payload)
+	if err == nil {
+		return p, nil, true
+	}
+	var form struct {
+		Query         string                    `json:"query"`
+		OperationName string                    `json:"operationName"`
+		Variables     map[string]jsontext.Value `json:"variables"`
+		Extensions    map[string]jsontext.Value `json:"extensions"`
+	}
+	if jsonv2.Unmarshal(e.Payload, &form, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)) != nil {
+		return nil, nil, false //nolint:nilerr // the message is none of the protocol
+	}
+	return nil, graphqlhttp.RequestError(err), true
+}
+
+// drop ends an operation that gqlgen has not seen.
+func (c *socket) drop(id string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if op := c.operations[id]; op != nil {
+		delete(c.operations, id)
+		close(op.ended)
+	}
+}
+
+// beginning is what comes of an operation that a client begins.
+type beginning int
+
+const (
+	begun beginning = iota
+	idInUse
+	tooMany
+)
+
+// begin notes that the client begins an operation, unless it has one of that id
+// already, or too many. An id may be used again once its operation has ended, for
+// which gqlgen takes a moment.
+func (c *socket) begin(id string) beginning {
+	for {
+		c.mu.Lock()
+		old, others := c.operations[id], len(c.operations)
+		if old == nil && others < maxOperations {
+			c.operations[id] = &running{ended: make(chan struct{})}
+			c.mu.Unlock()
+			return begun
+		}
+		left := old != nil && old.left
+		c.mu.Unlock()
+		switch {
+		case old == nil:
+			return tooMany
+		case !left:
+			return idInUse
+		}
+		select {
+		case <-old.ended:
+		case <-c.ctx.Done():
+			return idInUse
+		}
+	}
+}
+
+// leave notes that the client wants no more of an operation.
+func (c *socket) leave(id string) (known bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	op := c.operations[id]
+	if op == nil || op.left {
+		return false
+	}
+	op.left = true
+	return true
+}
+
+// WriteJSON sends a message of gqlgen's, unless it is about an operation that
+// has ended: after `error` there is no `complete`, and who has left is sent nothing.
+func (c *socket) WriteJSON(v any) error {
+	message, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	e, _ := open(message)
+	if e.ID != "" && !c.sending(e) {
+		return nil
+	}
+	if e.Type == "next" {
+		if payload, changed := withoutUnmade(e.Payload); changed {
+			e.Payload = payload
+			return c.write(e)
+		}
+	}
+	return c.send(message)
+}
+
+// sending keeps count of what gqlgen ends. It says whether the client is to see the message.
+func (c *socket) sending(e envelope) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	op := c.operations[e.ID]
+	if op == nil {
+		return false
+	}
+	first := !op.left && !c.shutting // what ends because the connection is refused has not completed
+	switch e.Type {
+	case "error":
+		op.left = true // gqlgen's `complete` is still to come
+	case "complete":
+		delete(c.operations, e.ID)
+		close(op.ended)
+	}
+	return first
+}
+
+func (c *socket) write(v any) error {
+	message, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	return c.send(message)
+}
+
+func (c *socket) send(message []byte) error {
+	ctx, cancel := context.WithTimeout(c.ctx, writeTimeout)
+	defer cancel()
+	return c.conn.Write(ctx, websocket.MessageText, message)
+}
+
+var errRefused = errors.New("the client does not keep to the protocol")
+
+// refuse closes the connection with a code that says why.
+func (c *socket) refuse(code websocket.StatusCode, reason string) error {
+	c.close(code, reason)
+	return errRefused
+}
+
+// WriteClose closes the connection beside gqlgen, which is not to wait for the client.
+func (c *socket) WriteClose(code int, message string) error {
+	c.close(websocket.StatusCode(code), message)
+	return nil
+}
+
+// close begins to close the connection; further calls do nothing.
+func (c *socket) close(code websocket.StatusCode, reason string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.shutting || c.ended {
+		return
+	}
+	c.shutting = true
+	c.closing.Go(func() { c.handshake(code, reason) })
+}
+
+// shut closes the connection and waits until it is.
+func (c *socket) shut(code websocket.StatusCode, reason string) { c.handshake(code, reason) }
+
+// maxReason is what a close frame has room for, in bytes (RFC 6455, 5.5).
+const maxReason = 123
+
+func (c *socket) handshake(code websocket.StatusCode, reason string) {
+	if len(reason) > maxReason {
+		reason = strings.ToValidUTF8(reason[:maxReason], "")
+	}
+	_ = c.conn.Close(code, reason) // a client that is gone need not be told
+}
+
+// Close is for gqlgen to call when it is done: at once, unless the connection is being closed.
+func (c *socket) Close() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.shutting {
+		return nil
+	}
+	return c.conn.CloseNow()
+}
+
+// Subprotocol is the one agreed on.
+func (c *socket) Subprotocol() string { return c.conn.Subprotocol() }
+
+// SetReadLimit bounds a message of the client's, in bytes.
+func (c *socket) SetReadLimit(limit int64) { c.conn.SetReadLimit(limit) }

@@ -1,0 +1,59 @@
+package transport
+
+import (
+	"bytes"
+	"context"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// gqlgen's transport writes "data":null for a response without data. A request that failed
+// before its execution has none (GraphQL specification, section 7.1), and one that failed
+// during it has null. socketExecutor makes a difference, which withoutUnmade reads.
+
+// executedNull stands for data that the execution made null.
+const executedNull = "[]"
+
+// socketExecutor marks data that the execution made null.
+type socketExecutor struct{ graphql.GraphExecutor }
+
+// DispatchOperation executes an operation.
+func (e socketExecutor) DispatchOperation(ctx context.Context, op *graphql.OperationContext) (graphql.ResponseHandler, context.Context) {
+	respond, ctx := e.GraphExecutor.DispatchOperation(ctx, op)
+	return func(ctx context.Context) *graphql.Response {
+		resp := respond(ctx)
+		if resp == nil || string(bytes.TrimSpace(resp.Data)) != "null" {
+			return resp
+		}
+		marked := *resp
+		marked.Data = []byte(executedNull)
+		return &marked
+	}, ctx
+}
+
+// withoutUnmade is the payload of a message without data that was not made, if it differs.
+func withoutUnmade(payload jsontext.Value) (jsontext.Value, bool) {
+	if !bytes.Contains(payload, []byte(`"data":null`)) && !bytes.Contains(payload, []byte(`"data":[]`)) {
+		return payload, false
+	}
+	var response struct {
+		Errors     jsontext.Value `json:"errors,omitzero"`
+		Data       jsontext.Value `json:"data,omitzero"`
+		Extensions jsontext.Value `json:"extensions,omitzero"`
+	}
+	if json.Unmarshal(payload, &response, jsontext.AllowDuplicateNames(true)) != nil {
+		return payload, false
+	}
+	switch {
+	case string(response.Data) == executedNull:
+		response.Data = jsontext.Value("null")
+	case response.Data.Kind() == 'n':
+		response.Data = nil
+	default:
+		return payload, false
+	}
+	written, err := json.Marshal(response)
+	return written, err == nil
+}

@@ -1,0 +1,236 @@
+package transport
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"maps"
+	"math"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+
+	"github.com/consoleql/consoleql/internal/apierror"
+	"github.com/consoleql/consoleql/internal/edge/graphqlhttp"
+	"github.com/consoleql/consoleql/internal/fault"
+	"github.com/consoleql/consoleql/internal/operationcache"
+)
+
+// sse answers operations as Server-Sent Events, each response an event `next`
+// and the end an event `complete`: the "distinct connections mode" of the
+// GraphQL over SSE protocol. gqlgen's own transport takes POST only, which a
+// browser's EventSource cannot send, and its `complete` has no data line,
+// without which an EventSource does not see it.
+type sse struct {
+	streams   *Streams
+	keepalive time.Duration
+	// plain answer what is no subscription for clients that take JSON, too.
+	plain   []graphql.Transport
+	answers *operationcache.Cache // nil: each query is executed
+	log     *slog.Logger
+}
+
+// Supports says whether the client takes events.
+func (sse) Supports(r *http.Request) bool {
+	events, _ := eventWeights(r)
+	return events > 0 && (r.Method == http.MethodGet || r.Method == http.MethodPost && graphqlhttp.IsJSON(r))
+}
+
+// eventWeights are the weights that Accept gives to events and to JSON, each by its name
+// (RFC 9110, section 12.5.1): a client that names events and adds a wildcard wants events.
+func eventWeights(r *http.Request) (events, plain float64) {
+	for _, header := range r.Header.Values("Accept") {
+		for part := range strings.SplitSeq(header, ",") {
+			name, parameters, _ := strings.Cut(part, ";")
+			switch strings.ToLower(strings.TrimSpace(name)) {
+			case graphqlhttp.EventStream:
+				events = max(events, graphqlhttp.Weight(parameters))
+			case graphqlhttp.TypeJSON, graphqlhttp.TypeGraphQLResponse:
+				plain = max(plain, graphqlhttp.Weight(parameters))
+			}
+		}
+	}
+	return events, plain
+}
+
+// Do answers the request. A client that takes JSON as readily gets events for subscriptions only.
+func (t sse) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
+	events, plain := eventWeights(r)
+	takesJSON := plain > 0 && plain >= events
+	if p, ok := graphqlhttp.ParametersOf(r.Context()); takesJSON && ok && p.Query != "" && !strings.Contains(p.Query, "subscription") {
+		t.asJSON(w, r, exec)
+		return
+	}
+	params := &graphql.RawParams{Headers: r.Header, ReadTime: graphql.TraceTiming{Start: graphql.Now(), End: graphql.Now()}}
+	ctx, cancel := context.WithCancel(r.Context())
+	defer cancel()
+	uncached := exec
+	if t.answers != nil {
+		exec = t.answers.Executor(exec, func(ctx context.Context) (*graphqlhttp.Parameters, http.Header) {
+			p, _ := graphqlhttp.ParametersOf(ctx)
+			return p, r.Header
+		})
+	}
+	op, errs := exec.CreateOperationContext(ctx, params)
+	kind := ast.Operation("")
+	if len(errs) == 0 {
+		kind = op.Operation.Operation
+	}
+	switch {
+	case kind == ast.Subscription:
+		graphqlhttp.ReservationOf(ctx).Release() // it may last for hours, and needs the text no more
+		responses, ctx := exec.DispatchOperation(graphql.WithOperationContext(ctx, op), op)
+		t.stream(ctx, cancel, w, r, encoded(responses))
+	case takesJSON:
+		t.asJSON(w, r, uncached)
+	case kind == ast.Mutation && r.Method == http.MethodGet:
+		w.Header().Set("Allow", "POST")
+		graphqlhttp.WriteError(w, r, http.StatusMethodNotAllowed, fault.BadInput("query", "holds a mutation: send it by POST"))
+	case len(errs) > 0:
+		ctx = graphql.WithOperationContext(ctx, op)
+		t.single(ctx, cancel, w, r, graphql.OneShot(exec.DispatchError(ctx, errs)))
+	default:
+		responses, ctx := exec.DispatchOperation(graphql.WithOperationContext(ctx, op), op)
+		t.single(ctx, cancel, w, r, responses)
+	}
+}
+
+// asJSON answers as if the client had not named events.
+func (t sse) asJSON(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
+	for _, plain := range t.plain {
+		if plain.Supports(r) {
+			plain.Do(w, r, exec)
+			return
+		}
+	}
+}
+
+// The frames of a stream.
+const (
+	frameNext     = "event: next\ndata: "
+	frameEnd      = "\n\n"
+	frameComplete = "event: complete\ndata:\n\n"
+)
+
+// single writes the one response of an operation: as a body of known length, compressed like
+// any other, or as a stream with comments where the response takes longer than a keepalive.
+func (t sse) single(ctx context.Context, cancel context.CancelFunc, w http.ResponseWriter, r *http.Request, responses graphql.ResponseHandler) {
+	frames := make(chan []byte, 1)
+	go t.produce(ctx, frames, encoded(func(ctx context.Context) *graphql.Response { return graphqlhttp.OrCancelled(responses(ctx)) }), 1)
+	soon := time.NewTimer(t.keepalive)
+	defer soon.Stop()
+	select {
+	case frame, answered := <-frames:
+		if !answered {
+			return // the client has gone
+		}
+		body := append(append(append(make([]byte, 0, len(frame)+64), frameNext...), frame...), frameEnd+frameComplete...)
+		t.answers.WriteBody(w, r, streamHeader(), body)
+	case <-soon.C:
+		t.stream(ctx, cancel, w, r, func(context.Context) []byte { return <-frames })
+	}
+}
+
+// streamHeader is the header of all answers of this transport.
+func streamHeader() http.Header {
+	return http.Header{
+		"Content-Type":      {graphqlhttp.EventStream + graphqlhttp.InUTF8},
+		"X-Accel-Buffering": {"no"}, // nginx would keep events back
+	}
+}
+
+// encoded gives responses as JSON; nil: there are no more.
+func encoded(responses graphql.ResponseHandler) func(context.Context) []byte {
+	return func(ctx context.Context) []byte {
+		response := responses(ctx)
+		if response == nil {
+			return nil
+		}
+		frame, _ := graphqlhttp.EncodeResponse(response) // what gqlgen answers is JSON
+		return frame
+	}
+}
+
+// stream writes the responses as they come, and comments while none do.
+func (t sse) stream(ctx context.Context, cancel context.CancelFunc, w http.ResponseWriter, r *http.Request, next func(context.Context) []byte) {
+	stop := make(chan struct{})
+	done, ok := t.streams.begin(func() { close(stop) })
+	if !ok {
+		graphqlhttp.WriteError(w, r, http.StatusServiceUnavailable, fault.New(fault.UpstreamUnavailable, "the gateway is stopping"))
+		return
+	}
+	defer done()
+	frames := make(chan []byte)
+	produced := make(chan struct{})
+	go func() {
+		defer close(produced)
+		t.produce(ctx, frames, next, math.MaxInt)
+	}()
+	defer func() {
+		cancel()
+		<-produced
+	}()
+
+	maps.Copy(w.Header(), streamHeader())
+	to := http.NewResponseController(w)
+	defer func() { _ = to.SetWriteDeadline(time.Time{}) }() // how the stream ends is not the last frame's matter
+	write := func(frame string) bool {
+		_ = to.SetWriteDeadline(time.Now().Add(writeTimeout)) // where there are none, a dead client is noticed later
+		if _, err := io.WriteString(w, frame); err != nil {
+			return false
+		}
+		return to.Flush() == nil
+	}
+	if !write(":\n\n") {
+		return
+	}
+	beat := time.NewTicker(t.keepalive)
+	defer beat.Stop()
+	for alive := true; alive; {
+		select {
+		case frame, more := <-frames:
+			if !more {
+				write(frameComplete)
+				return
+			}
+			alive = write(frameNext + string(frame) + frameEnd)
+			beat.Reset(t.keepalive)
+		case <-beat.C:
+			alive = write(":\n\n")
+		case <-stop:
+			return // without `complete`: the client connects again, elsewhere
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// produce sends the responses, at most so many: one that follows may use the memory of the one before.
+// A panic is a response, too, and the last one: nobody else guards this goroutine.
+func (t sse) produce(ctx context.Context, frames chan<- []byte, next func(context.Context) []byte, most int) {
+	defer close(frames)
+	send := func(frame []byte) bool {
+		select {
+		case frames <- frame:
+			return true
+		case <-ctx.Done():
+			return false
+		}
+	}
+	defer func() {
+		if v := recover(); v != nil {
+			apierror.LogPanic(ctx, t.log, v)
+			frame, _ := graphqlhttp.EncodeResponse(&graphql.Response{Errors: gqlerror.List{apierror.InternalError()}})
+			send(frame)
+		}
+	}()
+	for range most {
+		if frame := next(ctx); frame == nil || !send(frame) {
+			return
+		}
+	}
+}

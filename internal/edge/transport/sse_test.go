@@ -1,0 +1,30 @@
+package transport
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/99designs/gqlgen/graphql"
+)
+
+// TestAPanicEndsItsStreamOnly and tells nobody what it was about.
+func TestAPanicEndsItsStreamOnly(t *testing.T) {
+	var logs bytes.Buffer
+	s := sse{streams: &Streams{}, keepalive: time.Minute, log: slog.New(slog.NewTextHandler(&logs, nil))}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	w := httptest.NewRecorder()
+	s.stream(ctx, cancel, w, httptest.NewRequest(http.MethodGet, "/graphql", nil), encoded(func(context.Context) *graphql.Response { panic("hunter2") })) //nolint:forbidigo // as gqlgen does
+	if body := w.Body.String(); !strings.Contains(body, `"code":"INTERNAL"`) || !strings.HasSuffix(body, "event: complete\ndata:\n\n") || strings.Contains(body, "hunter2") {
+		t.Errorf("the stream is %q", body)
+	}
+	if !strings.Contains(logs.String(), "panic") || strings.Contains(logs.String(), "hunter2") {
+		t.Errorf("the log is %s", &logs)
+	}
+}

@@ -1,0 +1,25 @@
+package transport
+
+import (
+	"testing"
+)
+
+// TestNoStreamBeginsAfterTheShutdown: nobody would end it.
+func TestNoStreamBeginsAfterTheShutdown(t *testing.T) {
+	var s Streams
+	ended := make(chan struct{})
+	done, ok := s.begin(func() { close(ended) })
+	if !ok {
+		t.Fatal("no stream begins")
+	}
+	go func() {
+		<-ended
+		done()
+	}()
+	if err := s.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if _, ok := s.begin(func() {}); ok {
+		t.Error("a stream began after the shutdown")
+	}
+}

@@ -1,0 +1,266 @@
+package transport
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/99designs/gqlgen/graphql/handler/transport"
+	"github.com/coder/websocket"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/consoleql/consoleql/internal/apierror"
+	"github.com/consoleql/consoleql/internal/edge/graphqlhttp"
+	"github.com/consoleql/consoleql/internal/edge/querylimit"
+	"github.com/consoleql/consoleql/internal/fault"
+	"github.com/consoleql/consoleql/internal/principal"
+	"github.com/consoleql/consoleql/internal/trail"
+)
+
+// subprotocol is the one that is spoken: the GraphQL over WebSocket protocol of
+// the library graphql-ws.
+const subprotocol = "graphql-transport-ws"
+
+// initTimeout bounds how long a client may take to say connection_init.
+const initTimeout = 10 * time.Second
+
+// webSocket answers operations over WebSockets: gqlgen's transport over a
+// connection of ours, which keeps to the protocol where that does not.
+type webSocket struct{ o Options }
+
+// authenticator says whose a request is, and what it may want to know.
+type authenticator interface {
+	// Principal reads who asks from headers. A *refusedTokenError says that only signing in is left.
+	Principal(ctx context.Context, header http.Header) (principal.Principal, error)
+	// Holder returns who holds an API key now.
+	Holder(key string) (principal.Principal, error)
+	// TraceMode reads what the request wants to know, if it may.
+	TraceMode(r *http.Request) (trail.TraceMode, error)
+}
+
+// Supports says whether the client asks for a WebSocket.
+func (webSocket) Supports(r *http.Request) bool { return graphqlhttp.IsWebSocket(r) }
+
+// Do serves the connection until it ends.
+func (t webSocket) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
+	if !slices.Contains(offered(r), subprotocol) {
+		graphqlhttp.WriteError(w, r, http.StatusBadRequest, fault.BadInput("Sec-WebSocket-Protocol", "does not offer %s", subprotocol))
+		return
+	}
+	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{
+		Subprotocols: []string{subprotocol},
+		// Else the page's own origin only. Patterns would be compared in another way than
+		// the origins of requests are.
+		InsecureSkipVerify: slices.Contains(t.o.Origins, r.Header.Get("Origin")),
+	})
+	if err != nil {
+		t.o.Logger.DebugContext(r.Context(), "no WebSocket", "error", err) // the client has been answered
+		return
+	}
+	c := newSocket(r.Context(), conn, t.o.Keepalive, graphqlhttp.ReservationOf(r.Context()))
+	defer c.end()
+	defer func() { //nolint:contextcheck // the request's; net/http's guard would write past our log
+		if v := recover(); v != nil {
+			apierror.LogPanic(r.Context(), t.o.Logger, v)
+			c.shut(websocket.StatusInternalError, "internal error")
+		}
+	}()
+	done, ok := t.o.Streams.begin(func() { c.shut(websocket.StatusGoingAway, "the gateway is stopping") })
+	if !ok {
+		c.shut(websocket.StatusGoingAway, "the gateway is stopping")
+		return
+	}
+	defer done()
+	exec = querylimit.NewExecutor(exec, c.parameters)
+	if t.o.OperationCache != nil {
+		exec = t.o.OperationCache.Executor(exec, func(ctx context.Context) (*graphqlhttp.Parameters, http.Header) {
+			return c.parameters(), payloadHeader(ctx)
+		})
+	}
+	exec = currentKeyExecutor{exec, t.o.Authenticator}
+	exec = signInExecutor{exec, graphqlhttp.SignInCheck{Persisted: t.o.Persisted, Tokens: t.o.Limits.Tokens}, c.parameters}
+	exec = socketExecutor{exec}
+	limit := t.o.Limits.BodyLimit(r)
+	transport.Websocket{
+		Implementation:   accepted{c},
+		InitFunc:         t.initialise(r, c),
+		PayloadReadLimit: &limit,
+	}.Do(w, r, exec)
+}
+
+func offered(r *http.Request) []string {
+	var all []string
+	for _, header := range r.Header.Values("Sec-WebSocket-Protocol") {
+		for name := range strings.SplitSeq(header, ",") {
+			all = append(all, strings.TrimSpace(name))
+		}
+	}
+	return all
+}
+
+// accepted gives gqlgen the connection that there already is.
+type accepted struct{ c *socket }
+
+// Accept returns the connection.
+func (a accepted) Accept(http.ResponseWriter, *http.Request, transport.WebsocketAcceptOptions) (transport.WebsocketConn, error) {
+	return a.c, nil
+}
+
+// initialise reads principal and scope from the connection_init payload, which
+// carries what headers carry elsewhere: a browser cannot set those of a
+// WebSocket. What the payload does not name is as the request's headers have it.
+func (t webSocket) initialise(r *http.Request, c *socket) transport.WebsocketInitFunc {
+	return func(ctx context.Context, payload transport.InitPayload) (context.Context, *transport.InitPayload, error) {
+		asked, err := withPayload(r, payload)
+		if err != nil {
+			return closing(ctx, statusBadRequest, err), nil, err
+		}
+		who, err := t.o.Authenticator.Principal(ctx, asked.Header)
+		var refused *graphqlhttp.RefusedTokenError
+		if ctx = graphqlhttp.WithRefusal(ctx, nil); errors.As(err, &refused) {
+			ctx = graphqlhttp.WithRefusal(ctx, refused)
+		} else if err != nil {
+			return closing(ctx, statusUnauthorized, err), nil, err
+		}
+		sc, err := graphqlhttp.ScopeOf(asked)
+		if err != nil {
+			return closing(ctx, statusBadRequest, err), nil, err
+		}
+		if directives := asked.Header.Values("Cache-Control"); len(directives) > 0 {
+			ctx = context.WithValue(ctx, payloadKey{}, http.Header{"Cache-Control": directives})
+		}
+		if keys := graphqlhttp.NonEmpty(asked.Header.Values("X-Api-Key")); len(keys) == 1 {
+			ctx = context.WithValue(ctx, shownKeyKey{}, shownKey{keys[0], sc})
+		}
+		ctx = graphqlhttp.WithIdentity(ctx, who, sc)
+		mode, err := t.o.Authenticator.TraceMode(asked.WithContext(ctx))
+		if err != nil {
+			return closing(ctx, statusBadRequest, err), nil, err
+		}
+		if c.held.Identify(ctx); !graphqlhttp.IsAnonymous(ctx) {
+			c.SetReadLimit(t.o.Limits.BodyBytes)
+		}
+		return trail.WithTraceMode(ctx, mode), nil, nil
+	}
+}
+
+type payloadKey struct{}
+
+// payloadHeader is the header of all operations of a WebSocket.
+func payloadHeader(ctx context.Context) http.Header {
+	h, _ := ctx.Value(payloadKey{}).(http.Header)
+	return h
+}
+
+// withPayload is the request with the headers that the payload names.
+func withPayload(r *http.Request, payload transport.InitPayload) (*http.Request, error) {
+	asked := r.Clone(r.Context())
+	asked.Header.Del("Cache-Control") // browsers send no-cache to open any WebSocket
+	asked.Header.Del("Pragma")
+	replaced := false
+	named := make(map[string]bool)
+	for name, value := range payload {
+		text, ok := value.(string)
+		if value == nil || ok && strings.TrimSpace(text) == "" {
+			continue // clients send null or "" where they have nothing to say
+		}
+		canonical := http.CanonicalHeaderKey(name)
+		switch canonical {
+		case "Authorization", "X-Api-Key":
+			if !replaced { // credentials are taken from one place
+				asked.Header.Del("Authorization")
+				asked.Header.Del("X-Api-Key")
+				replaced = true
+			}
+		case http.CanonicalHeaderKey(graphqlhttp.HeaderCompany), http.CanonicalHeaderKey(graphqlhttp.HeaderDepartment), "Cache-Control", graphqlhttp.HeaderTrace:
+		default:
+			continue
+		}
+		switch {
+		case !ok:
+			return nil, fault.BadInput(name, "is not a string")
+		case named[canonical]:
+			return nil, fault.BadInput(canonical, "is there in two spellings")
+		}
+		named[canonical] = true
+		asked.Header.Set(canonical, strings.Trim(text, " \t")) // as net/http does with a header
+	}
+	return asked, nil
+}
+
+// closing is ctx with how gqlgen is to close the connection.
+func closing(ctx context.Context, code websocket.StatusCode, err error) context.Context {
+	return transport.WithWebsocketCloseCode(transport.AppendCloseReason(ctx, reasonOf(err)), int(code))
+}
+
+func reasonOf(err error) string {
+	var f *fault.Error
+	if errors.As(err, &f) {
+		return f.Error()
+	}
+	return "refused"
+}
+
+// envelope is what all messages of the protocol have.
+type envelope struct {
+	ID      string         `json:"id"`
+	Type    string         `json:"type"`
+	Payload jsontext.Value `json:"payload"`
+}
+
+// complete says whether a client's message, other than subscribe, has the payload that its type wants.
+// No member of it may be there twice: credentials are taken from one place.
+func (e envelope) complete() bool {
+	return e.Type != "connection_init" || len(e.Payload) == 0 || e.Payload.Kind() == '{' && e.Payload.IsValid() || e.Payload.Kind() == 'n'
+}
+
+// open reads a message, of which no member may be there twice. Its payload is looked at by whoever
+// knows its type.
+func open(message []byte) (envelope, bool) {
+	var e envelope
+	dec := jsontext.NewDecoder(bytes.NewBuffer(message), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+	if begin, err := dec.ReadToken(); err != nil || begin.Kind() != '{' {
+		return e, false
+	}
+	seen := make(map[string]bool, 3)
+	for dec.PeekKind() != '}' {
+		name, err := dec.ReadToken()
+		if err != nil {
+			return e, false
+		}
+		member := name.String()
+		value, err := dec.ReadValue()
+		if err != nil || !e.set(seen, member, value) {
+			return e, false
+		}
+	}
+	_, _ = dec.ReadToken() // }, as PeekKind says
+	_, err := dec.ReadToken()
+	return e, errors.Is(err, io.EOF) && e.Type != ""
+}
+
+// set keeps a member. Other members than the three have no meaning.
+func (e *envelope) set(seen map[string]bool, member string, value jsontext.Value) bool {
+	var into *string
+	switch member {
+	case "id":
+		into = &e.ID
+	case "type":
+		into = &e.Type
+	case "payload":
+		e.Payload = value.Clone()
+	default:
+		return true
+	}
+	if seen[member] {
+		return false
+	}
+	seen[member] = true
+	return into == nil || value.Kind() == 'n' || graphqlhttp.ReadString(member, value, into) == nil
+}

@@ -1,0 +1,115 @@
+package operationcache
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"math"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/consoleql/consoleql/internal/responsecache"
+)
+
+// answer is a response, as it can be written again and again.
+type answer struct {
+	status     int
+	header     http.Header
+	body       []byte
+	dependency responsecache.Dependency // of a query's
+	constant   bool                     // made of nothing that the console says, as introspection is
+
+	// Of one that is kept:
+	kept           bool
+	begun, expires time.Time
+	etag           string
+	maxAge         []string // the value of Cache-Control
+	forms          [encodings]codedBody
+}
+
+// constantLife is how long an answer is kept that depends on the program alone. Clients keep
+// it as long, and may then meet a new version.
+const constantLife = time.Minute
+
+// codedBody is the body in an encoding, made when it is first asked for.
+type codedBody struct {
+	once sync.Once
+	body []byte
+}
+
+// keepable makes what each response of a kept answer carries.
+func (a *answer) keepable() {
+	a.kept = true
+	sum := sha256.Sum256(a.body)
+	a.etag = `W/"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`
+	a.begun, a.expires = a.dependency.Begun(), a.dependency.Expires()
+	if a.constant {
+		a.begun = time.Now()
+		a.expires = a.begun.Add(constantLife)
+	}
+	a.maxAge = []string{"private, max-age=" + strconv.Itoa(max(0, int(a.expires.Sub(a.begun).Seconds())))}
+}
+
+// weight is what a kept answer counts, in bytes: with its compressed forms, whether they
+// are made or not.
+func (a *answer) weight() uint32 {
+	const own = 1024
+	return uint32(min(own+len(a.body)+len(a.body)/2, math.MaxUint32))
+}
+
+// write answers a request.
+func (a *answer) write(w http.ResponseWriter, r *http.Request, by *encoder) {
+	h := w.Header()
+	var own [2]string // the values of headers, in one piece of memory
+	for name, values := range a.header {
+		h[name] = values
+	}
+	if !a.kept {
+		h.Set("Cache-Control", "no-store")
+	} else {
+		// Rounded so that a client never takes the answer for younger than it is.
+		age := math.Ceil(time.Since(a.begun).Seconds())
+		own[0] = strconv.Itoa(int(age))
+		h["Cache-Control"], h["Age"] = a.maxAge, own[0:1:1]
+		if r.Method == http.MethodGet {
+			h.Set("ETag", a.etag)
+			if matches(r.Header.Values("If-None-Match"), a.etag) {
+				h.Del("Content-Type")
+				w.WriteHeader(http.StatusNotModified)
+				return
+			}
+		}
+	}
+	body := a.body
+	if e := encodingFor(r.Header.Values("Accept-Encoding"), len(body)); e != identity && by != nil {
+		body = a.in(e, by)
+		h["Content-Encoding"] = []string{e.name()}
+	}
+	own[1] = strconv.Itoa(len(body))
+	h["Content-Length"] = own[1:2:2]
+	w.WriteHeader(a.status)
+	_, _ = w.Write(body) // a client that went away is no fault of ours
+}
+
+// in is the body in an encoding.
+func (a *answer) in(e encoding, by *encoder) []byte {
+	f := &a.forms[e]
+	f.once.Do(func() { f.body = by.encode(e, a.body) })
+	return f.body
+}
+
+// matches says whether If-None-Match names the entity tag (RFC 9110, section 13.1.2,
+// by the weak comparison).
+func matches(header []string, etag string) bool {
+	for _, value := range header {
+		for tag := range strings.SplitSeq(value, ",") {
+			tag = strings.TrimSpace(tag)
+			if tag == "*" || strings.TrimPrefix(tag, "W/") == strings.TrimPrefix(etag, "W/") {
+				return true
+			}
+		}
+	}
+	return false
+}

@@ -1,0 +1,113 @@
+package operationcache
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+
+	"github.com/consoleql/consoleql/internal/apierror"
+	"github.com/consoleql/consoleql/internal/edge/graphqlhttp"
+)
+
+// cachingExecutor answers queries from the operation cache, for transports whose answers are
+// no HTTP responses of their own: Server-Sent Events and WebSockets. The answers that it finds
+// are those of POST and GET, and the other way round.
+type cachingExecutor struct {
+	graphql.GraphExecutor
+	answers *Cache
+	// request gives the parameters and the header of the operation that is created in ctx.
+	request func(ctx context.Context) (*graphqlhttp.Parameters, http.Header)
+}
+
+// Executor returns exec with the operation cache before it. request gives the parameters and the
+// header of the operation that is created in ctx.
+func (a *Cache) Executor(exec graphql.GraphExecutor, request func(ctx context.Context) (*graphqlhttp.Parameters, http.Header)) graphql.GraphExecutor {
+	return cachingExecutor{exec, a, request}
+}
+
+// statsEnquiry names the enquiry among the statistics of an operation, where gqlgen lets
+// extensions keep what is theirs.
+const statsEnquiry = "consoleql.enquiry"
+
+// CreateOperationContext makes an operation, and names the answer of a query.
+func (e cachingExecutor) CreateOperationContext(ctx context.Context, params *graphql.RawParams) (*graphql.OperationContext, gqlerror.List) {
+	given, header := e.request(ctx)
+	op, errs := e.GraphExecutor.CreateOperationContext(ctx, params)
+	if len(errs) == 0 && given != nil && op.Operation.Operation == ast.Query {
+		op.Stats.SetExtension(statsEnquiry, e.answers.cacheRequest(ctx, given, header, graphqlhttp.TypeJSON))
+	}
+	return op, errs
+}
+
+// DispatchOperation answers a query from what is kept, or executes the operation.
+func (e cachingExecutor) DispatchOperation(ctx context.Context, op *graphql.OperationContext) (graphql.ResponseHandler, context.Context) {
+	asked, ok := op.Stats.GetExtension(statsEnquiry).(*cacheRequest)
+	if !ok {
+		return e.GraphExecutor.DispatchOperation(ctx, op)
+	}
+	asked.execute = func(ctx context.Context, w http.ResponseWriter) {
+		w.Header().Set("Content-Type", asked.media+graphqlhttp.InUTF8) // which POST and GET are answered with
+		responses, ctx := e.GraphExecutor.DispatchOperation(ctx, op)
+		graphqlhttp.WriteResponse(w, graphqlhttp.OrCancelled(responses(ctx)))
+	}
+	answered := false
+	return func(ctx context.Context) *graphql.Response {
+		if answered {
+			return nil
+		}
+		answered = true
+		asked.ctx = ctx
+		return e.answers.answer(asked).response()
+	}, ctx
+}
+
+// response is the answer as gqlgen has it.
+func (a *answer) response() *graphql.Response {
+	var parts struct {
+		Errors     gqlerror.List              `json:"errors"`
+		Data       json.RawMessage            `json:"data"`
+		Extensions map[string]json.RawMessage `json:"extensions"`
+	}
+	if err := json.Unmarshal(a.body, &parts); err != nil {
+		return &graphql.Response{Errors: gqlerror.List{apierror.InternalError()}} // what is kept is JSON
+	}
+	r := &graphql.Response{Errors: parts.Errors, Data: parts.Data}
+	if len(parts.Extensions) > 0 {
+		r.Extensions = make(map[string]any, len(parts.Extensions))
+		for name, value := range parts.Extensions {
+			r.Extensions[name] = value
+		}
+	}
+	return r
+}
+
+// Compress returns t with compressed answers.
+func (a *Cache) Compress(t graphql.Transport) graphql.Transport {
+	return compressing{t, a.encoder}
+}
+
+// WriteBody answers with a body that is not kept. A nil cache does not compress it.
+func (a *Cache) WriteBody(w http.ResponseWriter, r *http.Request, header http.Header, body []byte) {
+	var by *encoder
+	if a != nil {
+		by = a.encoder
+	}
+	(&answer{status: http.StatusOK, header: header, body: body}).write(w, r, by)
+}
+
+// compressing is a transport whose answers are compressed.
+type compressing struct {
+	graphql.Transport
+	encoder *encoder
+}
+
+// Do answers the request.
+func (c compressing) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
+	rec := &responseRecorder{header: make(http.Header)}
+	c.Transport.Do(rec, r, exec)
+	rec.answer().write(w, r, c.encoder)
+}

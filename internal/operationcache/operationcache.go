@@ -1,0 +1,309 @@
+package operationcache
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/maypok86/otter/v2"
+
+	"github.com/consoleql/consoleql/internal/apierror"
+	"github.com/consoleql/consoleql/internal/edge/graphqlhttp"
+	"github.com/consoleql/consoleql/internal/fault"
+	"github.com/consoleql/consoleql/internal/flight"
+	"github.com/consoleql/consoleql/internal/principal"
+	"github.com/consoleql/consoleql/internal/responsecache"
+	"github.com/consoleql/consoleql/internal/trail"
+)
+
+// Options are the parameters of an Cache.
+type Options struct {
+	// Schema is the version of the schema, such as its text.
+	Schema string
+	// Validity tells which answers are still valid; required.
+	Validity Validity
+	// Accepted returns an error if the principal in ctx must not be answered from the cache;
+	// nil: every principal is answered. It is not called for service accounts, which do not
+	// expire.
+	Accepted func(ctx context.Context) error
+	// MaxBytes bounds the memory; default 64 MiB.
+	MaxBytes uint64
+	// Observe is told of each answer of a query by this cache; it may be nil.
+	Observe func(Source)
+	// Logger is told of panics; default: discarded.
+	Logger *slog.Logger
+}
+
+// Validity is the part of *responsecache.Cache that tells whether dependencies still hold.
+type Validity interface {
+	// Valid reports whether an answer with the dependency may be given to any request.
+	Valid(d responsecache.Dependency) bool
+	// Current reports the same for requests that came while the answer was made.
+	Current(d responsecache.Dependency) bool
+	// Overtaken reports whether a refresh has ended something that d depends on. Somebody may
+	// have been told newer data then.
+	Overtaken(d responsecache.Dependency) bool
+	// Outdate expires entries with the tags on all replicas, except those loaded for the
+	// refresh.
+	Outdate(ctx context.Context, of responsecache.RefreshID, tags ...string) error
+}
+
+// Source is where the answer of a query came from.
+type Source string
+
+// The values of Source.
+const (
+	Hit      Source = "hit"      // from an earlier request
+	Shared   Source = "shared"   // from an identical request under way
+	Executed Source = "executed" // executed for this request
+)
+
+// Cache keeps the answers of whole queries that were made of cached reads only. An
+// answer is valid while all of these reads are. Identical queries under way share one
+// execution. It is safe for concurrent use.
+type Cache struct {
+	opts   Options
+	schema [sha256.Size]byte // the hash of Options.Schema
+	kept   *otter.Cache[answerKey, *answer]
+	// queries are the documents known to be queries. No other document is shared.
+	queries *otter.Cache[graphqlhttp.DocumentKey, struct{}]
+	encoder *encoder
+	flights flight.Group[answerKey, *answer]
+}
+
+// knownDocuments bounds the known queries. One that is forgotten is executed without sharing
+// once.
+const knownDocuments = 10_000
+
+// New returns an empty Cache; Close ends it.
+func New(o Options) (*Cache, error) {
+	if o.MaxBytes == 0 {
+		o.MaxBytes = 64 << 20
+	}
+	if o.Accepted == nil {
+		o.Accepted = func(context.Context) error { return nil }
+	}
+	if o.Observe == nil {
+		o.Observe = func(Source) {}
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	onCaller := func(task func()) { task() } // no goroutine outlives the cache
+	kept, err := otter.New(&otter.Options[answerKey, *answer]{
+		MaximumWeight: o.MaxBytes,
+		Weigher:       func(_ answerKey, a *answer) uint32 { return a.weight() },
+		ExpiryCalculator: otter.ExpiryWritingFunc(func(e otter.Entry[answerKey, *answer]) time.Duration {
+			return max(1, time.Until(e.Value.expires))
+		}),
+		Executor: onCaller,
+		Logger:   &otter.NoopLogger{},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("edge: make the memory for answers: %w", err)
+	}
+	queries, err := otter.New(&otter.Options[graphqlhttp.DocumentKey, struct{}]{MaximumSize: knownDocuments, Executor: onCaller, Logger: &otter.NoopLogger{}})
+	if err != nil {
+		return nil, fmt.Errorf("edge: make the memory for documents: %w", err)
+	}
+	encoder, err := newEncoder()
+	if err != nil {
+		return nil, err
+	}
+	return &Cache{opts: o, schema: sha256.Sum256([]byte(o.Schema)), kept: kept, queries: queries, encoder: encoder}, nil
+}
+
+// Close waits for the executions under way, which end with their clients, and frees the
+// memory.
+func (a *Cache) Close() {
+	a.flights.Wait()
+	a.kept.StopAllGoroutines()
+	a.queries.StopAllGoroutines()
+	a.kept.InvalidateAll()
+}
+
+// Overtaken reports whether a refresh has ended something that d depends on.
+func (a *Cache) Overtaken(d responsecache.Dependency) bool {
+	return a.opts.Validity.Overtaken(d)
+}
+
+// Before returns a transport that answers from the cache, and otherwise by t. persisted has
+// the texts of automatic persisted queries. A query with its hash is registered there even if
+// the cache answers it.
+func (a *Cache) Before(t graphql.Transport, persisted graphqlhttp.Documents[string]) graphql.Transport {
+	return cachingTransport{a, t, persisted}
+}
+
+// cachingTransport is a transport with a cache in front.
+type cachingTransport struct {
+	*Cache
+	graphql.Transport
+	persisted graphqlhttp.Documents[string]
+}
+
+// Do answers the request.
+func (k cachingTransport) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
+	ctx := r.Context()
+	p, ok := graphqlhttp.ParametersOf(ctx)
+	if !ok {
+		k.Transport.Do(w, r, exec) // it answers with the error
+		return
+	}
+	e := k.cacheRequest(ctx, p, r.Header, graphqlhttp.AnswerType(r))
+	e.execute = func(ctx context.Context, w http.ResponseWriter) { k.Transport.Do(w, r.WithContext(ctx), exec) }
+	if e.persist != "" {
+		k.persisted.Add(ctx, e.hash, e.persist)
+	}
+	k.answer(e).write(w, r, k.encoder)
+}
+
+// answer answers from the cache, by an execution under way, or by a new one.
+func (a *Cache) answer(e *cacheRequest) *answer {
+	if e.noCache || e.bypass {
+		return a.run(e.ctx, e)
+	}
+	if kept, ok := a.hit(e.ctx, e.key); ok {
+		a.opts.Observe(Hit)
+		return kept
+	}
+	if _, known := a.queries.GetIfPresent(e.document); known {
+		return a.share(e)
+	}
+	return a.run(e.ctx, e)
+}
+
+// hit returns the cached answer, if it may be given.
+func (a *Cache) hit(ctx context.Context, key answerKey) (*answer, bool) {
+	found, ok := a.kept.GetIfPresent(key)
+	if !ok || !a.valid(found) {
+		return nil, false
+	}
+	if p := principal.FromContext(ctx); p.Name() != "" && p.Kind() != principal.Service && a.opts.Accepted(ctx) != nil {
+		return nil, false // the execution returns the error
+	}
+	return found, true
+}
+
+// valid reports whether an answer may be given to any request.
+func (a *Cache) valid(made *answer) bool {
+	return made.constant || a.opts.Validity.Valid(made.dependency)
+}
+
+// share answers by an execution that identical requests share. A request that joined gets the
+// shared answer only if nothing it was made of was invalidated meanwhile. So no request gets
+// data from before a change that precedes the request.
+func (a *Cache) share(e *cacheRequest) *answer {
+	made, joined, err := a.flights.Do(e.ctx, e.key, func(ctx context.Context) (*answer, error) { return a.run(ctx, e), nil })
+	switch {
+	case err != nil && e.ctx.Err() != nil:
+		return cancelled(e.media)
+	case err != nil:
+		a.opts.Logger.ErrorContext(e.ctx, "an execution ended without an answer", "error", err)
+		return errorAnswer(e.media, http.StatusInternalServerError, "internal error")
+	case !joined:
+		return made
+	case !made.constant && !a.opts.Validity.Current(made.dependency):
+		return a.run(e.ctx, e) // the response cache lets concurrent executions share their calls
+	}
+	a.opts.Observe(Shared)
+	return made
+}
+
+// run executes the request, and caches the answer if that is allowed.
+func (a *Cache) run(ctx context.Context, e *cacheRequest) *answer {
+	wish := trail.ReadOptions{Refresh: e.noCache, Batches: trail.TraceModeOf(ctx) != trail.Untraced}
+	if e.noCache {
+		wish.RefreshID = responsecache.NewRefreshID()
+	}
+	t := trail.New(wish)
+	made := a.record(trail.NewContext(ctx, t), e)
+	if e.noCache {
+		a.outdate(ctx, wish.RefreshID, t.ExpiredTags())
+	}
+	query, spoiled := t.Result()
+	if !query {
+		return made
+	}
+	a.opts.Observe(Executed)
+	made.dependency = t.Dependency()
+	made.constant = len(t.Reads()) == 0 && !spoiled
+	if e.document != (graphqlhttp.DocumentKey{}) {
+		a.queries.Set(e.document, struct{}{})
+	}
+	if made.status == http.StatusOK && !spoiled && !e.bypass && a.valid(made) {
+		made.keepable()
+		a.kept.Set(e.key, made)
+	}
+	return made
+}
+
+// outdateTimeout bounds how long a refreshed answer waits until no replica gives an older one.
+// Replicas that hang have lost their leases by then.
+const outdateTimeout = 1500 * time.Millisecond
+
+// outdate expires what is older than the refresh: other pages of the same list, on all
+// replicas.
+func (a *Cache) outdate(ctx context.Context, of responsecache.RefreshID, tags []string) {
+	if len(tags) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, outdateTimeout)
+	defer cancel()
+	if err := a.opts.Validity.Outdate(ctx, of, tags...); err != nil {
+		a.opts.Logger.WarnContext(ctx, "not all replicas are known to have heard that something was read anew", "error", err)
+	}
+}
+
+// record executes the request and records the response. It recovers panics, since no other
+// function on this goroutine does.
+func (a *Cache) record(ctx context.Context, e *cacheRequest) (made *answer) {
+	rec := &responseRecorder{header: make(http.Header)}
+	defer func() {
+		if v := recover(); v != nil {
+			apierror.LogPanic(ctx, a.opts.Logger, v)
+			made = errorAnswer(e.media, http.StatusInternalServerError, "internal error")
+		}
+	}()
+	e.execute(ctx, rec)
+	return rec.answer()
+}
+
+// responseRecorder records a response.
+type responseRecorder struct {
+	header http.Header
+	status int
+	body   bytes.Buffer
+}
+
+func (r *responseRecorder) Header() http.Header { return r.header }
+
+func (r *responseRecorder) WriteHeader(status int) {
+	if r.status == 0 {
+		r.status = status
+	}
+}
+
+func (r *responseRecorder) Write(p []byte) (int, error) {
+	r.WriteHeader(http.StatusOK)
+	return r.body.Write(p)
+}
+
+func (r *responseRecorder) answer() *answer {
+	r.WriteHeader(http.StatusOK)
+	return &answer{status: r.status, header: r.header, body: r.body.Bytes()}
+}
+
+// cancelled is the answer for a client that has gone.
+func cancelled(media string) *answer { return errorAnswer(media, 499, "the request was cancelled") }
+
+// errorAnswer is the answer of a request that has no result.
+func errorAnswer(media string, status int, message string) *answer {
+	rec := &responseRecorder{header: make(http.Header)}
+	graphqlhttp.WriteErrorAs(rec, media, status, fault.New(fault.Internal, "%s", message))
+	return rec.answer()
+}
