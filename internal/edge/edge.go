@@ -1,6 +1,5 @@
-// Package edge is everything HTTP of the gateway: its routes, whose request it
-// is and in which scope, the limits of an operation, transports, GraphiQL and
-// health.
+// Package edge serves HTTP: routes, the middlewares of the endpoint, credentials, origins,
+// timeouts and health.
 package edge
 
 import (

@@ -1,3 +1,4 @@
+// Package operationcache keeps answers of whole queries and lets identical queries share an execution.
 package operationcache
 
 import (

@@ -1,3 +1,4 @@
+// Package querylimit bounds what an operation may cost, and holds API keys to what they permit.
 package querylimit
 
 import (

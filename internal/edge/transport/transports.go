@@ -1,3 +1,4 @@
+// Package transport answers GraphQL operations over HTTP: by POST, GET, multipart forms, WebSockets and Server-Sent Events.
 package transport
 
 import (
