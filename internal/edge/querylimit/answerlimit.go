@@ -29,6 +29,7 @@ var _ interface {
 	graphql.RootFieldInterceptor
 } = answerLimits{}
 
+// NewAnswerLimits returns the extension that bounds answers.
 func NewAnswerLimits(l Limits) graphql.HandlerExtension {
 	return answerLimits{
 		limits: sequential.Limits{Bytes: l.AnswerBytes, Values: l.AnswerValues},

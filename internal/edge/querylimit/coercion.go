@@ -3,10 +3,8 @@ package querylimit
 import (
 	"bytes"
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"maps"
-	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -294,111 +292,4 @@ func (c *coercion) enum(def *ast.Definition) (any, *coercionError) {
 		}
 	}
 	return nil, misfitOf("is no %s", def.Name)
-}
-
-// token reads a value of which the kind is known to be no object or list. Its syntax has been
-// checked.
-func (c *coercion) token() jsontext.Token {
-	token, _ := c.dec.ReadToken()
-	return token
-}
-
-func (c *coercion) scalar(def *ast.Definition) (any, *coercionError) {
-	kind := c.dec.PeekKind()
-	switch {
-	case def.Name == "Int" && kind == '0':
-		if n, ok := wholeNumber(c.token().String()); ok {
-			if n < math.MinInt32 || n > math.MaxInt32 {
-				return nil, &coercionError{says: notInt32, code: fault.BadUserInput}
-			}
-			return int64(n), nil
-		}
-	case def.Name == "Float" && kind == '0':
-		if n, err := strconv.ParseFloat(c.token().String(), 64); err == nil {
-			return n, nil
-		}
-	case def.Name == "ID" && kind == '0':
-		if id, ok := numberAsID(c.token().String()); ok {
-			return id, nil
-		}
-	case (def.Name == "String" || def.Name == "ID") && kind == '"':
-		return c.token().String(), nil
-	case def.Name == "Boolean" && (kind == 't' || kind == 'f'):
-		return c.token().Bool(), nil
-	case !def.BuiltIn:
-		return c.any()
-	}
-	return nil, misfitOf("is no %s", def.Name)
-}
-
-const notInt32 = "is not an integer of 32 bits"
-
-// wholeNumber is a JSON number without a fraction, however it is written: 2, 2.0 and 2e0 are
-// one number (GraphQL specification, section 3.5.1). It is read as JavaScript reads it.
-func wholeNumber(text string) (float64, bool) {
-	n, err := strconv.ParseFloat(text, 64)
-	return n, err == nil && n == math.Trunc(n)
-}
-
-// numberAsID is a whole number as text. An integer keeps the digits that a float64 would lose.
-func numberAsID(text string) (string, bool) {
-	n, ok := wholeNumber(text)
-	switch _, err := strconv.ParseInt(text, 10, 64); {
-	case !ok:
-		return "", false
-	case n == 0:
-		return "0", true
-	case err == nil:
-		return text, true
-	}
-	format := byte('f')
-	if math.Abs(n) >= 1e21 { // where JavaScript begins to write exponents
-		format = 'e'
-	}
-	return strconv.FormatFloat(n, format, -1, 64), true
-}
-
-// any decodes a value of a custom scalar, which reads itself, numbers as they are written.
-func (c *coercion) any() (any, *coercionError) {
-	switch c.dec.PeekKind() {
-	case '{':
-		values := make(map[string]any)
-		_, _ = c.dec.ReadToken()
-		return values, c.members(func(name string) (*coercionError, bool) {
-			if _, twice := values[name]; twice {
-				return misfitOf("is there more than once"), true
-			}
-			value, wrong := c.next()
-			values[name] = value
-			return wrong, true
-		})
-	case '[':
-		values := []any{}
-		_, _ = c.dec.ReadToken()
-		for c.dec.PeekKind() != ']' {
-			value, wrong := c.next()
-			if wrong != nil {
-				return nil, wrong.below(ast.PathIndex(len(values)))
-			}
-			values = append(values, value)
-		}
-		_, _ = c.dec.ReadToken()
-		return values, nil
-	case 'n':
-		return nil, c.skip()
-	case 't', 'f':
-		return c.token().Bool(), nil
-	case '0':
-		return json.Number(c.token().String()), nil
-	default:
-		return c.token().String(), nil
-	}
-}
-
-// next is any, of a value below another.
-func (c *coercion) next() (any, *coercionError) {
-	if c.left--; c.left < 0 {
-		return nil, misfitOf("comes after more than %d values", maxVariableValues)
-	}
-	return c.any()
 }

@@ -20,6 +20,7 @@ type keyPolicy struct {
 	reads map[string][]string
 }
 
+// NewKeyPolicy returns the extension that holds API keys to what they permit.
 func NewKeyPolicy(schema *ast.Schema) graphql.HandlerExtension {
 	return keyPolicy{reads: entityTypes(schema)}
 }

@@ -33,6 +33,7 @@ type Limits struct {
 	UploadBytes int64
 }
 
+// WithDefaults returns the limits with the default in place of each zero.
 func (l Limits) WithDefaults() Limits {
 	if l.Depth == 0 {
 		l.Depth = 15
@@ -85,6 +86,7 @@ func (*Limiter) ExtensionName() string { return "Limits" }
 // Validate accepts every schema.
 func (*Limiter) Validate(graphql.ExecutableSchema) error { return nil }
 
+// MutateOperationContext refuses an operation that exceeds the limits.
 func (l *Limiter) MutateOperationContext(_ context.Context, op *graphql.OperationContext) *gqlerror.Error {
 	// The size first: it bounds the work of all that follows, which walks into
 	// every spread of a fragment anew.
