@@ -16,12 +16,14 @@ import (
 // it is known for that one only (GraphQL contract, section Scope and principal).
 type capabilities struct {
 	opts  Options
-	mu    sync.Mutex
+	mu    *sync.Mutex
 	ids   map[string]fact[bool]
 	pages map[listOf]fact[int] // the size of the console's pages where it is less than was asked for
 	whole map[listOf]fact[int] // the largest pages that came as large as they were asked for
 	least map[listOf]fact[int] // the size of pages that came larger than they were asked for
 	sizes map[listOf]fact[int]
+
+	frozen bool // nothing is learned
 }
 
 // listOf is a kind's list as one principal sees it. Nothing is known of who has no name:
@@ -44,12 +46,20 @@ const maxSizes = 50_000
 func newCapabilities(opts Options) *capabilities {
 	return &capabilities{
 		opts:  opts,
+		mu:    &sync.Mutex{},
 		ids:   make(map[string]fact[bool]),
 		pages: make(map[listOf]fact[int]),
 		whole: make(map[listOf]fact[int]),
 		least: make(map[listOf]fact[int]),
 		sizes: make(map[listOf]fact[int]),
 	}
+}
+
+// readOnly returns the same capabilities, to which nothing can be added by what is returned.
+func (k *capabilities) readOnly() *capabilities {
+	view := *k
+	view.frozen = true
+	return &view
 }
 
 // takesIDs says whether lists of kind take `Ids`, as far as is known.
@@ -153,6 +163,9 @@ func get[K comparable, V any](k *capabilities, m map[K]fact[V], key K) (V, bool)
 }
 
 func put[K comparable, V any](k *capabilities, m map[K]fact[V], key K, value V) {
+	if k.frozen {
+		return
+	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if len(m) >= maxSizes {

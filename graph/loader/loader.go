@@ -15,6 +15,7 @@ import (
 
 	"github.com/consoleql/consoleql/internal/budget"
 	cc "github.com/consoleql/consoleql/internal/consoleclient"
+	"github.com/consoleql/consoleql/internal/explain"
 	"github.com/consoleql/consoleql/internal/principal"
 	"github.com/consoleql/consoleql/internal/scope"
 )
@@ -80,6 +81,9 @@ type Options struct {
 	Relearn time.Duration
 	// Now is the clock of Relearn; default time.Now.
 	Now func() time.Time
+	// Sample makes up the payload of a mutation or the event of a subscription, by its type, for a dry run; nil: nothing
+	// below payloads and events is planned.
+	Sample func(typ string, sc scope.Scope, c *explain.Console) any
 	// Logger receives what no caller can be told; default: discarded.
 	Logger *slog.Logger
 }

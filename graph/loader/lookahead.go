@@ -28,18 +28,28 @@ import (
 type prefetcher struct {
 	l       *Loaders
 	ahead   []pending
-	waits   [][]Loaded   // of what the last two levels have begun
-	recent  int          // how many of waits the level before had begun
-	calls   int          // reads of the levels before
-	missing []beginning  // those of the level's probed reads that the cache does not answer
-	probed  int          // how many of the level's reads the cache was asked about
-	excess  *fault.Error // why the operation ends; nil if it does not
+	waits   [][]Loaded             // of what the last two levels have begun
+	recent  int                    // how many of waits the level before had begun
+	calls   int                    // reads of the levels before
+	missing []beginning            // those of the level's probed reads that the cache does not answer
+	probed  int                    // how many of the level's reads the cache was asked about
+	excess  *fault.Error           // why the operation ends; nil if it does not
+	visit   func(path, typ string) // called for each field that may call the console, and the type that it leads to; set in a dry run only
+}
+
+// path is the path of a field below another in a dry run.
+func (k *prefetcher) path(parent string, f graphql.CollectedField) string {
+	if k.visit == nil {
+		return ""
+	}
+	return parent + f.Alias + "."
 }
 
 // pending is a field whose answers lead on to the next level.
 type pending struct {
 	to    string
 	below Selection
+	path  string // in a dry run
 	waits []Loaded
 }
 
@@ -201,7 +211,7 @@ func (l *Loaders) LookAhead(typ string, s Selection, object any) {
 	l.levelSent(true)
 	look := &prefetcher{l: &Loaders{operation: l.operation, ahead: true}}
 	look.guard(func() {
-		look.walk(typ, s, []any{object})
+		look.walk(typ, s, []any{object}, "")
 		look.check()
 		look.startFirst()
 		look.send()
@@ -236,21 +246,31 @@ func (k *prefetcher) end() {
 
 func (k *prefetcher) descend() {
 	for len(k.ahead) > 0 {
-		level := k.ahead
-		k.ahead = nil
-		k.waits, k.recent = k.waits[k.recent:], len(k.waits)-k.recent
-		early := k.early()
-		for _, p := range level {
-			k.walk(p.to, p.below, p.objects())
-			if early -= len(k.l.begun); early >= 0 {
-				k.start()
-			}
-		}
-		k.check()
-		k.start()
-		k.send()
-		k.finish()
+		k.descendLevel()
 	}
+}
+
+// descendLevel walks the next level and begins what it needs.
+func (k *prefetcher) descendLevel() {
+	level := k.ahead
+	k.ahead = nil
+	k.waits, k.recent = k.waits[k.recent:], len(k.waits)-k.recent
+	early := k.early()
+	for _, p := range level {
+		k.walk(p.to, p.below, p.objects(), p.path)
+		if early -= len(k.l.begun); early >= 0 {
+			k.start()
+		}
+	}
+	k.startLevel()
+}
+
+// startLevel begins what is left of a level.
+func (k *prefetcher) startLevel() {
+	k.check()
+	k.start()
+	k.send()
+	k.finish()
 }
 
 // check refuses the level if it needs more calls than the operation may send.
@@ -315,7 +335,7 @@ func (p pending) objects() []any {
 }
 
 // walk begins what the selection takes of the console for the objects of type typ.
-func (k *prefetcher) walk(typ string, s Selection, objects []any) {
+func (k *prefetcher) walk(typ string, s Selection, objects []any, path string) {
 	if len(objects) == 0 || k.excess != nil {
 		return
 	}
@@ -326,12 +346,15 @@ func (k *prefetcher) walk(typ string, s Selection, objects []any) {
 		if !ok {
 			continue
 		}
-		below := s.Below(f)
+		below, at := s.Below(f), k.path(path, f)
 		if e.Inline != nil {
 			if k.leadsOn(e.To, below) {
-				k.walk(e.To, below, children(e, objects))
+				k.walk(e.To, below, children(e, objects), at)
 			}
 			continue
+		}
+		if k.visit != nil {
+			k.visit(at, e.To)
 		}
 		waits := make([]Loaded, len(objects))
 		for i, o := range objects {
@@ -343,7 +366,7 @@ func (k *prefetcher) walk(typ string, s Selection, objects []any) {
 		}
 		k.waits = append(k.waits, waits)
 		if k.leadsOn(e.To, below) {
-			k.ahead = append(k.ahead, pending{to: e.To, below: below, waits: waits})
+			k.ahead = append(k.ahead, pending{to: e.To, below: below, path: at, waits: waits})
 		}
 	}
 }

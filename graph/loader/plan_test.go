@@ -3,6 +3,7 @@ package loader_test
 import (
 	"context"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/99designs/gqlgen/graphql"
@@ -14,9 +15,10 @@ import (
 	"github.com/consoleql/consoleql/graph/loader"
 	"github.com/consoleql/consoleql/graph/relation"
 	"github.com/consoleql/consoleql/graph/schema"
+	cc "github.com/consoleql/consoleql/internal/consoleclient"
+	"github.com/consoleql/consoleql/internal/explain"
 	"github.com/consoleql/consoleql/internal/principal"
 	"github.com/consoleql/consoleql/internal/scope"
-	"github.com/consoleql/consoleql/internal/trail"
 )
 
 // operationOf is the operation of a document, as gqlgen would have it.
@@ -37,7 +39,7 @@ type noConsole struct{ loader.Console }
 
 func newTestEngine(t *testing.T) *loader.Engine {
 	t.Helper()
-	e, err := loader.New(noConsole{}, relation.Table(), loader.Options{Default: scope.Scope{CompanyID: "c", DepartmentID: "d"}})
+	e, err := loader.New(noConsole{}, relation.Table(), loader.Options{Sample: relation.Sample, Default: scope.Scope{CompanyID: "c", DepartmentID: "d"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,7 +94,7 @@ func TestEveryObjectThatIsAskedForHasAKind(t *testing.T) {
 func TestAPlanTellsNothingOfOthers(t *testing.T) {
 	const document = `{ workflows(first: 50) { nodes { package { name } queue { name } } } }`
 	sc := scope.Scope{CompanyID: "c", DepartmentID: "d"}
-	plan := func(e *loader.Engine, p principal.Principal) trail.Plan {
+	plan := func(e *loader.Engine, p principal.Principal) explain.Plan {
 		t.Helper()
 		got, err := e.Plan(principal.NewContext(scope.NewContext(t.Context(), sc), p), operationOf(t, document, nil))
 		if err != nil {
@@ -122,15 +124,15 @@ func TestPlan(t *testing.T) {
 		document     string
 		capabilities func(*loader.Engine)
 		scope        scope.Scope
-		want         []trail.Step // How is left out
+		want         []explain.Step // How is left out
 	}{
 		"nothing": {document: `{ __typename }`},
-		"a list": {document: `{ w: workflows(first: 50) { nodes { id } } }`, want: []trail.Step{
-			{Round: 1, Kind: "workflows", Field: "w", Entities: 50, Calls: 1},
+		"a list": {document: `{ w: workflows(first: 50) { nodes { id } } }`, want: []explain.Step{
+			{Round: 1, Kind: "workflows", Operation: cc.OpWorkflows, Field: "w", Entities: 50, Calls: 1},
 		}},
 		"small pages": {
 			document: `{ workflows(first: 50) { nodes { id } } }`, capabilities: func(k *loader.Engine) { k.ObserveClamp(ann.Name(), "Workflow", 20) },
-			want: []trail.Step{{Round: 1, Kind: "workflows", Field: "workflows", Entities: 50, Calls: 3}},
+			want: []explain.Step{{Round: 1, Kind: "workflows", Operation: cc.OpWorkflows, Field: "workflows", Entities: 51, Calls: 3}},
 		},
 		"a connection of which nothing is taken": {document: `{ workflows(first: 50) { __typename } }`},
 		"no Ids": {
@@ -139,48 +141,82 @@ func TestPlan(t *testing.T) {
 				k.ObserveIDs("Queue", false)
 				k.ObserveListSize(ann.Name(), "Queue", scope.Scope{CompanyID: "c", DepartmentID: "d"}, 1200)
 			},
-			want: []trail.Step{
-				{Round: 1, Kind: "workflows", Field: "workflows", Entities: 50, Calls: 1},
-				{Round: 2, Kind: "queues", Field: "workflows.nodes.queue", Entities: 50, Calls: 3},
+			want: []explain.Step{
+				{Round: 1, Kind: "workflows", Operation: cc.OpWorkflows, Field: "workflows", Entities: 50, Calls: 1},
+				{Round: 2, Kind: "queues", Operation: cc.OpQueues, Field: "workflows.nodes.queue", Entities: 1200, Calls: 3},
 			},
 		},
 		"Ids": {
 			document: `{ workflows(first: 50) { nodes { robots { id } } } }`, capabilities: func(k *loader.Engine) { k.ObserveIDs("Robot", true) },
-			want: []trail.Step{
-				{Round: 1, Kind: "workflows", Field: "workflows", Entities: 50, Calls: 1},
-				{Round: 2, Kind: "robots", Field: "workflows.nodes.robots", Entities: 250, Calls: 2},
+			want: []explain.Step{
+				{Round: 1, Kind: "workflows", Operation: cc.OpWorkflows, Field: "workflows", Entities: 50, Calls: 1},
+				{Round: 2, Kind: "robots", Operation: cc.OpRobots, Field: "workflows.nodes.robots", Entities: 250, Calls: 2},
 			},
 		},
 		"a console that sends no ids of robots": {
 			document: `{ workflows(first: 50) { nodes { robots { id } } } }`, capabilities: func(k *loader.Engine) { k.ObserveIDs(loader.RobotIDs, false) },
-			want: []trail.Step{
-				{Round: 1, Kind: "workflows", Field: "workflows", Entities: 50, Calls: 1},
-				{Round: 2, Kind: "robots", Field: "workflows.nodes.robots", Entities: 250, Calls: 50},
+			want: []explain.Step{
+				{Round: 1, Kind: "workflows", Operation: cc.OpWorkflows, Field: "workflows", Entities: 50, Calls: 1},
+				{Round: 2, Kind: "robots", Operation: cc.OpWorkflowRobots, Field: "workflows.nodes.robots", Entities: 250, Calls: 50},
 			},
 		},
-		"one batch of what one parent names twice": {document: `{ workflows(first: 5) { nodes { package { id } version { id } } } }`, want: []trail.Step{
-			{Round: 1, Kind: "workflows", Field: "workflows", Entities: 5, Calls: 1},
-			{Round: 2, Kind: "packages", Field: "workflows.nodes.package, workflows.nodes.version", Entities: 5, Calls: 1},
+		"one batch of what one parent names twice": {document: `{ workflows(first: 5) { nodes { package { id } version { id } } } }`, want: []explain.Step{
+			{Round: 1, Kind: "workflows", Operation: cc.OpWorkflows, Field: "workflows", Entities: 5, Calls: 1},
+			{Round: 2, Kind: "packages", Operation: cc.OpPackages, Field: "workflows.nodes.package, workflows.nodes.version", Entities: 100, Calls: 1},
 		}},
-		"one tree": {document: `{ workflows(first: 5) { nodes { department { name parent { name } } } } }`, want: []trail.Step{
-			{Round: 1, Kind: "workflows", Field: "workflows", Entities: 5, Calls: 1},
-			{Round: 2, Kind: "tree", Field: "workflows.nodes.department", Entities: 20, Calls: 1},
-			{Round: 3, Kind: "tree", Field: "workflows.nodes.department.parent", Entities: 20, Calls: 0},
+		"one tree": {document: `{ workflows(first: 5) { nodes { department { name parent { name } } } } }`, want: []explain.Step{
+			{Round: 1, Kind: "workflows", Operation: cc.OpWorkflows, Field: "workflows", Entities: 5, Calls: 1},
+			{Round: 2, Kind: "tree", Operation: cc.OpDepartmentTree, Field: "workflows.nodes.department", Entities: 20, Calls: 1},
 		}},
-		"a change": {document: `mutation { updateWorkflow(input: {id: "00000000-0000-4000-8000-000000000000"}) { workflow { id } } }`, want: []trail.Step{
+		"a change": {document: `mutation { updateWorkflow(input: {id: "00000000-0000-4000-8000-000000000000"}) { workflow { name queue { name } } } }`, want: []explain.Step{
 			{Round: 1, Field: "updateWorkflow", Entities: 1, Calls: 1},
-			{Round: 2, Kind: "workflows", Field: "updateWorkflow.workflow", Entities: 1, Calls: 1},
+			{Round: 2, Kind: "workflows", Operation: cc.OpWorkflow, Field: "updateWorkflow.workflow", Entities: 1, Calls: 1},
+			{Round: 3, Kind: "queues", Operation: cc.OpQueue, Field: "updateWorkflow.workflow.queue", Entities: 1, Calls: 1},
 		}},
-		"a change that reads an ETag first": {document: `mutation { updatePackage(input: {id: "00000000-0000-4000-8000-000000000000", tags: []}) { __typename } }`, want: []trail.Step{
+		"a change of which the id is selected": {document: `mutation { updateWorkflow(input: {id: "00000000-0000-4000-8000-000000000000"}) { workflow { id } } }`, want: []explain.Step{
+			{Round: 1, Field: "updateWorkflow", Entities: 1, Calls: 1},
+		}},
+		"two changes": {document: `mutation { a: deleteQueue(input: {id: "00000000-0000-4000-8000-000000000000"}) { deletedId } b: executeWorkflow(input: {id: "00000000-0000-4000-8000-000000000000"}) { jobs { queue { id } } } }`, want: []explain.Step{
+			{Round: 1, Field: "a", Entities: 1, Calls: 1},
+			{Round: 2, Field: "b", Entities: 1, Calls: 1},
+			{Round: 3, Kind: "queues", Operation: cc.OpQueues, Field: "b.jobs.queue", Entities: 10, Calls: 1},
+		}},
+		"a subscription": {document: `subscription { workflowEvents { workflow { package { name } } } }`, want: []explain.Step{
+			{Round: 1, Kind: "workflows", Field: "workflowEvents", Entities: 1, Calls: 1},
+			{Round: 2, Kind: "packages", Operation: cc.OpPackage, Field: "workflowEvents.workflow.package", Entities: 1, Calls: 1},
+		}},
+		"a department that is named": {document: `{ department(id: "00000000-0000-4000-8000-000000000000") { robots(first: 3) { nodes { id } } } }`, want: []explain.Step{
+			{Round: 1, Kind: "tree", Operation: cc.OpDepartmentTree, Field: "department", Entities: 20, Calls: 1},
+			{Round: 2, Kind: "robots", Operation: cc.OpRobots, Field: "department.robots", Entities: 3, Calls: 1},
+		}},
+		"a company that is named": {document: `{ company(id: "00000000-0000-4000-8000-000000000000") { departments { queues(first: 3) { nodes { id } } } } }`, want: []explain.Step{
+			{Round: 1, Kind: "companies", Operation: cc.OpCompanies, Field: "company", Entities: 5, Calls: 1},
+			{Round: 2, Kind: "tree", Operation: cc.OpDepartmentTree, Field: "company.departments", Entities: 20, Calls: 1},
+			{Round: 3, Kind: "queues", Operation: cc.OpQueues, Field: "company.departments.queues", Entities: 60, Calls: 20},
+		}},
+		"one list of two fields": {document: `{ a: queues(first: 3) { nodes { id } } b: queues(first: 4) { nodes { id } } }`, want: []explain.Step{
+			{Round: 1, Kind: "queues", Operation: cc.OpQueues, Field: "a, b", Entities: 7, Calls: 2},
+		}},
+		"a short list": {
+			document: `{ queues { nodes { robots(first: 2) { totalCount } } } }`,
+			capabilities: func(k *loader.Engine) {
+				k.ObserveListSize(ann.Name(), "Queue", scope.Scope{CompanyID: "c", DepartmentID: "d"}, 4)
+			},
+			want: []explain.Step{
+				{Round: 1, Kind: "queues", Operation: cc.OpQueues, Field: "queues", Entities: 4, Calls: 1},
+				{Round: 2, Kind: "robots", Operation: cc.OpRobots, Field: "queues.nodes.robots", Entities: 4, Calls: 4},
+			},
+		},
+		"a change that reads an ETag first": {document: `mutation { updatePackage(input: {id: "00000000-0000-4000-8000-000000000000", tags: []}) { __typename } }`, want: []explain.Step{
 			{Round: 1, Field: "updatePackage", Entities: 1, Calls: 2},
 		}},
-		"a change with an ETag": {document: `mutation { updatePackage(input: {id: "00000000-0000-4000-8000-000000000000", etag: "e"}) { __typename } }`, want: []trail.Step{
+		"a change with an ETag": {document: `mutation { updatePackage(input: {id: "00000000-0000-4000-8000-000000000000", etag: "e"}) { __typename } }`, want: []explain.Step{
 			{Round: 1, Field: "updatePackage", Entities: 1, Calls: 1},
 		}},
-		"a session": {document: `mutation { signOut { ok } }`, want: []trail.Step{{Round: 1, Field: "signOut", Entities: 1, Calls: 0}}},
-		"a list per parent": {document: `{ queues(first: 3) { nodes { robots(first: 2) { nodes { id } } } } }`, want: []trail.Step{
-			{Round: 1, Kind: "queues", Field: "queues", Entities: 3, Calls: 1},
-			{Round: 2, Kind: "robots", Field: "queues.nodes.robots", Entities: 6, Calls: 3},
+		"a session": {document: `mutation { signOut { ok } }`, want: []explain.Step{{Round: 1, Field: "signOut", Entities: 1, Calls: 0}}},
+		"a list per parent": {document: `{ queues(first: 3) { nodes { robots(first: 2) { nodes { id } } } } }`, want: []explain.Step{
+			{Round: 1, Kind: "queues", Operation: cc.OpQueues, Field: "queues", Entities: 3, Calls: 1},
+			{Round: 2, Kind: "robots", Operation: cc.OpRobots, Field: "queues.nodes.robots", Entities: 6, Calls: 3},
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -229,5 +265,43 @@ func TestPlanOfABadArgument(t *testing.T) {
 	e := newTestEngine(t)
 	if p, err := e.Plan(context.Background(), operationOf(t, `{ workflows(first: -1) { nodes { id } } }`, nil)); err == nil {
 		t.Errorf("planned %+v", p)
+	}
+}
+
+// TestAPlanIsBounded: the console calls of an operation, and the entities that a dry run makes up.
+func TestAPlanIsBounded(t *testing.T) {
+	const lists = `{ queues(first: 500) { nodes { robots(first: 500) { nodes { name } } } } }`
+	for name, tt := range map[string]struct {
+		document string
+		calls    int // that the operation may make
+		want     int
+		orMore   bool
+		refused  string
+	}{
+		"many entities":   {lists, 2000, 501, true, ""},
+		"many calls":      {lists, 100, 1, true, "needs 501 console calls or more, and may make 100"},
+		"a deep tree":     {`{ companies { departments { workflows(first: 500) { nodes { package { workflows(first: 500) { nodes { queue { robots(first: 500) { nodes { id } } } } } } } } } } }`, 2000, 106, true, "console calls or more"},
+		"few of both":     {`{ queues(first: 5) { nodes { robots(first: 5) { nodes { name } } } } }`, 2000, 6, false, ""},
+		"too many writes": {`mutation { a: signOut { ok } b: deleteQueue(input: {id: "00000000-0000-4000-8000-000000000000"}) { deletedId } c: deleteQueue(input: {id: "00000000-0000-4000-8000-000000000001"}) { deletedId } }`, 1, 0, true, "may make 1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e, err := loader.New(noConsole{}, relation.Table(), loader.Options{Sample: relation.Sample, Calls: tt.calls, Default: scope.Scope{CompanyID: "c", DepartmentID: "d"}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var p explain.Plan
+			allocations := testing.AllocsPerRun(1, func() {
+				p, err = e.Plan(t.Context(), operationOf(t, tt.document, nil))
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if p.ConsoleCalls < tt.want || p.ConsoleCalls > tt.calls || p.OrMore != tt.orMore || !strings.Contains(p.Refused, tt.refused) || (p.Refused == "") != (tt.refused == "") {
+				t.Errorf("%d calls, or more: %v, refused: %q", p.ConsoleCalls, p.OrMore, p.Refused)
+			}
+			if allocations > 500_000 {
+				t.Errorf("%v allocations", allocations)
+			}
+		})
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/consoleql/consoleql/internal/apierror"
 	"github.com/consoleql/consoleql/internal/edge/graphqlhttp"
 	"github.com/consoleql/consoleql/internal/edge/querylimit"
+	"github.com/consoleql/consoleql/internal/explain"
 	"github.com/consoleql/consoleql/internal/fault"
 	"github.com/consoleql/consoleql/internal/principal"
 	"github.com/consoleql/consoleql/internal/responsecache"
@@ -38,7 +39,7 @@ type Explainer interface {
 	Kinds(op *graphql.OperationContext, field graphql.CollectedField) []string
 	// Plan estimates what the operation asks for, without asking anybody. An error is
 	// about the operation's arguments.
-	Plan(ctx context.Context, op *graphql.OperationContext) (trail.Plan, error)
+	Plan(ctx context.Context, op *graphql.OperationContext) (explain.Plan, error)
 }
 
 // admitTrace reads the header, and refuses it where it is not for the caller.
@@ -154,7 +155,7 @@ type freshness struct {
 // planReport is a plan with what the gateway itself knows of the operation.
 type planReport struct {
 	Depth int `json:"depth"`
-	trail.Plan
+	explain.Plan
 }
 
 // InterceptOperation answers with a plan in the place of the operation, where that is asked for.
@@ -177,7 +178,7 @@ func (t *tracer) plan(ctx context.Context) *graphql.Response {
 		}
 	}
 	if p.Steps == nil {
-		p.Steps = []trail.Step{}
+		p.Steps = []explain.Step{}
 	}
 	return &graphql.Response{
 		Data:       json.RawMessage("null"),

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/consoleql/consoleql/graph/loader"
+	"github.com/consoleql/consoleql/graph/relation"
 	"github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/consoleql/consoleql/internal/edge"
 	"github.com/consoleql/consoleql/internal/edge/querylimit"
@@ -198,6 +199,7 @@ func (s *Settings) loaderOptions(log *slog.Logger) loader.Options {
 	def, _ := scope.New(s.CompanyID, s.DepartmentID) // checked by Validate
 	return loader.Options{
 		Default:     def,
+		Sample:      relation.Sample,
 		IDs:         loader.IDsMode(s.ConsoleIDs),
 		Concurrency: s.OperationConcurrency,
 		Calls:       s.MaxConsoleCalls,

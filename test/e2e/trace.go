@@ -36,7 +36,10 @@ type plan struct {
 	Steps                       []struct {
 		Round, Entities, Calls int
 		Kind, Field, How       string
+		Operation              string
 	}
+	OrMore  bool
+	Refused string
 }
 
 func Asking(value string) map[string]string { return map[string]string{"X-ConsoleQL-Trace": value} }

@@ -1,0 +1,244 @@
+package explain
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/consoleql/consoleql/internal/budget"
+	cc "github.com/consoleql/consoleql/internal/consoleclient"
+	"github.com/consoleql/consoleql/internal/fault"
+	"github.com/consoleql/consoleql/internal/scope"
+)
+
+// Sizes of what the console does not page, and of what entities refer to.
+const (
+	likelyCompanies   = 5
+	likelyDepartments = 20
+	likelyChildren    = 5
+	likelyRobots      = 5
+	likelyVersions    = 10
+	likelyNodes       = 10
+	likelyJobs        = 10
+)
+
+// maxEntities bounds the entities that a dry run makes up, and so its memory and CPU time.
+const maxEntities = 10_000
+
+// Hints are what is known of the console, and what the operation names of it.
+type Hints struct {
+	// ListSize is the length of the unfiltered list of a type in a scope, if it is known.
+	ListSize func(typ string, sc scope.Scope) (int, bool)
+	// SendsRobotIDs says that workflows come with the ids of their robots.
+	SendsRobotIDs bool
+	// Companies and Departments are ids of which the operation, its request or its API key says that they exist.
+	Companies, Departments []string
+}
+
+// Call is a number of similar calls.
+type Call struct {
+	Kind, Operation, How string
+	Calls, Entities      int
+
+	pageSize int // the largest, of the pages of a list
+}
+
+// Console answers as a console does whose lists have likely lengths. It makes its entities up, does no I/O, and counts
+// its calls in the budget of the operation. The entities that others refer to are found in the lists of their type. A
+// list of unknown length goes on behind whatever page is read. A Console serves one dry run and is safe for concurrent use.
+type Console struct {
+	hints Hints
+
+	mu        sync.Mutex
+	findScope bool
+	calls     []Call
+	made      int // entities
+	cut       bool
+	lists     map[listKey]int // numbers of lists, which are part of the ids
+	refs      map[listKey]int // how many entities of a list are referred to
+	entities  map[string]any
+}
+
+// NewConsole returns a Console of which the hints are true.
+func NewConsole(hints Hints) *Console {
+	return &Console{hints: hints, lists: make(map[listKey]int), refs: make(map[listKey]int), entities: make(map[string]any)}
+}
+
+// FindScope says whether the scope of the request is being looked for. A caller whose request names no company has one.
+func (c *Console) FindScope(finding bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.findScope = finding
+}
+
+// Take returns the calls since the last Take, ordered by kind and operation.
+func (c *Console) Take() []Call {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	calls := c.calls
+	c.calls = nil
+	for i := range calls {
+		if size := calls[i].pageSize; size > 0 {
+			calls[i].How = fmt.Sprintf("pages of up to %d", size)
+		}
+	}
+	slices.SortFunc(calls, func(a, b Call) int {
+		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Operation, b.Operation), cmp.Compare(a.How, b.How))
+	})
+	return calls
+}
+
+// Cut says whether something was left out because of maxEntities.
+func (c *Console) Cut() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.cut
+}
+
+// count counts a call that brings so many entities. c.mu is held.
+func (c *Console) count(kind, operation, how string, entities, pageSize int) {
+	c.made += entities
+	for i := range c.calls {
+		if call := &c.calls[i]; call.Kind == kind && call.Operation == operation && call.How == how {
+			call.Calls++
+			call.Entities += entities
+			call.pageSize = max(call.pageSize, pageSize)
+			return
+		}
+	}
+	c.calls = append(c.calls, Call{kind, operation, how, 1, entities, pageSize})
+}
+
+// send counts a call in the operation's budget.
+func send(ctx context.Context) error { return budget.FromContext(ctx).Send(false) }
+
+// goesOn is how many entities follow a page of a list of unknown length: as many as one field reads.
+const goesOn = 500
+
+// errCut refuses what would exceed maxEntities.
+func errCut() error {
+	return fault.New(fault.QueryTooComplex, "a dry run makes up at most %d entities", maxEntities)
+}
+
+// listKey names a list: an unfiltered one of a type in a scope, or one that is filtered.
+type listKey struct {
+	typ    string
+	scope  scope.Scope
+	filter any
+}
+
+// id is the id of the entity at a position of a list. c.mu is held.
+func (c *Console) id(list listKey, position int) string {
+	n, ok := c.lists[list]
+	if !ok {
+		n = len(c.lists) + 1
+		c.lists[list] = n
+	}
+	id := []byte("00000000-0000-4000-8000-000000000000")
+	putHex(id[:8], n)
+	putHex(id[24:], position)
+	return string(id)
+}
+
+// putHex writes the last digits of n, as many as there is room for.
+func putHex(to []byte, n int) {
+	for i := len(to) - 1; i >= 0; i-- {
+		to[i] = "0123456789abcdef"[n&15]
+		n >>= 4
+	}
+}
+
+// ref is the id of another entity of a type in a scope that is referred to. References to a list of known length are
+// spread over it. c.mu is held.
+func (c *Console) ref(typ string, sc scope.Scope) string {
+	list := listKey{typ: typ, scope: sc}
+	position := c.refs[list]
+	c.refs[list]++
+	if size, known := c.hints.ListSize(typ, sc); known && size > 0 {
+		position = spread(position, size)
+	}
+	return c.id(list, position)
+}
+
+// spread is the position of the n-th reference to a list of the given size. The first size positions are different.
+func spread(n, size int) int {
+	step := max(1, size*618/1000)
+	for gcd(step, size) != 1 {
+		step++
+	}
+	return n % size * step % size
+}
+
+func gcd(a, b int) int {
+	for b != 0 {
+		a, b = b, a%b
+	}
+	return a
+}
+
+// entity is the entity with that id, which fill completes when it is first made. c.mu is held.
+func entity[T any](c *Console, key string, fill func() *T) *T {
+	if made, ok := c.entities[key].(*T); ok {
+		return made
+	}
+	v := fill()
+	c.entities[key] = v
+	return v
+}
+
+// page is the answer to a list call. make makes the entity with an id.
+func page[T any, F comparable](ctx context.Context, c *Console, sc scope.Scope, l cc.List[F], typ, kind, operation string, make func(id string) *T) (*cc.Page[T], error) {
+	if err := send(ctx); err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	full := c.made > maxEntities
+	c.cut = c.cut || full
+	var none F
+	list, how, size := listKey{typ: typ, scope: sc}, "", l.PageSize
+	from, to := l.PageIndex*l.PageSize, (l.PageIndex+1)*l.PageSize
+	length := to + goesOn
+	switch {
+	case len(l.IDs) > 0 && full:
+		return nil, errCut()
+	case len(l.IDs) > 0:
+		how, length, size = "by the parameter Ids", len(l.IDs), 0
+	case full:
+		length = 0
+	case l.Filter != none:
+		list.filter = l.Filter
+	default:
+		if known, ok := c.hints.ListSize(typ, sc); ok {
+			length = known
+		}
+	}
+	p := &cc.Page[T]{Count: length}
+	for i := from; i < min(to, length); i++ {
+		if len(l.IDs) > 0 {
+			p.List = append(p.List, make(l.IDs[i]))
+		} else {
+			p.List = append(p.List, make(c.id(list, i)))
+		}
+	}
+	p.Served = len(p.List)
+	c.count(kind, operation, how, p.Served, size)
+	return p, nil
+}
+
+// get is the answer to a call for one entity.
+func get[T any](ctx context.Context, c *Console, kind, operation, id string, make func(id string) *T) (*T, error) {
+	if err := send(ctx); err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.made > maxEntities {
+		c.cut = true
+		return nil, errCut()
+	}
+	c.count(kind, operation, "one by one, by id", 1, 0)
+	return make(id), nil
+}

@@ -1,0 +1,58 @@
+package caching
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/consoleql/consoleql/internal/consolesim"
+	"github.com/consoleql/consoleql/test/e2e"
+)
+
+// TestPlanCountsTheCallsThatAreMade, where the console has as much as is asked for.
+func TestPlanCountsTheCallsThatAreMade(t *testing.T) {
+	t.Parallel()
+	w := e2e.NewWorld(t, consolesim.Options{})
+	id := w.Sim.Data().WorkflowIDs(w.Sim.Data().MainDepartmentID())[0]
+	for name, query := range map[string]string{
+		"a list":             `{ workflows(first: 20) { nodes { name } } }`,
+		"the length of one":  `{ robots { totalCount } }`,
+		"lists of a list":    `{ queues(first: 5) { nodes { robots(first: 2) { nodes { name } } workflows(first: 1) { totalCount } } } }`,
+		"an entity":          fmt.Sprintf(`{ workflow(id: %q) { name queue { name } } }`, id),
+		"a named department": fmt.Sprintf(`{ department(id: %q) { name queues(first: 2) { nodes { name } } } }`, w.Sim.Data().MainDepartmentID()),
+		"what comes along":   `{ workflows(first: 5) { nodes { packageName version { version } department { name } company { name } } } }`,
+		"a mutation":         fmt.Sprintf(`mutation { executeWorkflow(input: {id: %q}) { workflow { name queue { name } } } }`, id),
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := w.Account(w.Ask(query, e2e.Request{Header: e2e.Asking("plan")}).Body).Extensions.Consoleql.Plan
+			w.Sim.ResetCounts()
+			w.Query(query, nil)
+			made := w.Calls()
+			all := 0
+			for _, n := range made {
+				all += n
+			}
+			if p.ConsoleCalls != all || p.OrMore || p.Refused != "" {
+				t.Errorf("planned %+v, made %v", p, made)
+			}
+			for _, s := range p.Steps {
+				if s.Operation != "" && made[s.Operation] == 0 {
+					t.Errorf("planned %s, made %v", s.Operation, made)
+				}
+			}
+		})
+	}
+}
+
+// TestPlanOfWhatIsRefused tells the error with which the operation would end.
+func TestPlanOfWhatIsRefused(t *testing.T) {
+	t.Parallel()
+	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Budget(4))
+	w.Sim.ResetCounts()
+	const query = `{ queues(first: 10) { nodes { robots(first: 2) { nodes { name } } } } }`
+	p := w.Account(w.Ask(query, e2e.Request{Header: e2e.Asking("plan")}).Body).Extensions.Consoleql.Plan
+	if !p.OrMore || !strings.Contains(p.Refused, "needs 11 console calls or more, and may make 4") || p.ConsoleCalls != 1 {
+		t.Errorf("planned %+v", p)
+	}
+	w.NoCalls()
+}
