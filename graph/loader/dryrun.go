@@ -205,7 +205,7 @@ func (d *dryRun) change(f graphql.CollectedField, all Selection, following int) 
 			calls, how = 2, "the package's ETag is read before the change"
 		}
 	case "uploadPackage":
-		calls, how = 2, "the file takes one call, or two if it is large or its length is not known"
+		calls, how = 3, "the file takes one call, or three if it is large or its length is not known"
 	}
 	spent := budget.FromContext(d.ctx)
 	if spent.Reserve(following+calls) != nil {

@@ -119,6 +119,32 @@ func TestAPlanTellsNothingOfOthers(t *testing.T) {
 	}
 }
 
+// TestAPlanTeachesNothing: the answers that a plan makes up are not taken for what the console says.
+func TestAPlanTeachesNothing(t *testing.T) {
+	sc := scope.Scope{CompanyID: "c", DepartmentID: "d"}
+	plan := func(e *loader.Engine, document string) explain.Plan {
+		t.Helper()
+		got, err := e.Plan(principal.NewContext(scope.NewContext(t.Context(), sc), ann), operationOf(t, document, nil))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got
+	}
+	documents := []string{
+		`{ workflows(first: 50) { nodes { package { name } queue { name } robots { name } } } }`,
+		`{ queues(first: 500) { totalCount nodes { robots(first: 5) { totalCount } } } packages { nodes { name } } }`,
+		`{ companies { departments { name } viewer { name } } }`,
+	}
+	e := newTestEngine(t)
+	for range 2 {
+		for _, document := range documents {
+			if diff := cmp.Diff(plan(newTestEngine(t), document), plan(e, document)); diff != "" {
+				t.Errorf("%s: after other plans:\n%s", document, diff)
+			}
+		}
+	}
+}
+
 func TestPlan(t *testing.T) {
 	for name, tt := range map[string]struct {
 		document     string
