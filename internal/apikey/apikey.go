@@ -1,9 +1,8 @@
-// Package apikey recognises callers by the API keys that they show, and says as
-// which service account and within which limits each acts (GraphQL contract,
-// section Scope and principal).
+// Package apikey maps API keys to principals: a service account and its limits (GraphQL contract, section Scope and
+// principal).
 //
-// Keys are long random texts, so that a plain SHA-256 is all that needs to be
-// kept of them: unlike a password, one cannot be guessed from its hash.
+// It stores only the SHA-256 of a key. Unlike passwords, keys are long random texts that nobody can guess from a
+// plain hash.
 package apikey
 
 import (
@@ -29,14 +28,14 @@ import (
 )
 
 const (
-	// keyPrefix begins the keys that New makes.
+	// keyPrefix is the prefix of the keys that New generates.
 	keyPrefix = "cqk_"
 	keyBytes  = 32
-	// hashPrefix may stand before a hash.
+	// hashPrefix is an optional prefix of a hash.
 	hashPrefix = "sha256:"
 )
 
-// New makes a key, and the hash of it that the file of keys holds.
+// New generates a key and its hash for the key file.
 func New() (key, hash string) {
 	random := make([]byte, keyBytes)
 	_, _ = rand.Read(random) // never fails
@@ -45,12 +44,11 @@ func New() (key, hash string) {
 	return key, hashPrefix + hex.EncodeToString(sum[:])
 }
 
-// Keys are the API keys of a gateway. They are not to be changed, and safe for
-// concurrent use.
+// Keys holds the API keys of a gateway. It is read-only and safe for concurrent use.
 type Keys struct {
 	keys     []known
 	accounts map[string]tokencache.Account
-	files    []string // of passwords
+	files    []string // password files
 }
 
 type known struct {
@@ -58,8 +56,7 @@ type known struct {
 	principal principal.Principal
 }
 
-// Find is the principal that the holder of a key acts as. It takes the same time
-// whichever key it is, and whether it is one.
+// Find returns the principal of a key. It takes constant time, whether or not the key exists.
 func (k *Keys) Find(key string) (principal.Principal, bool) {
 	if k == nil {
 		return principal.Principal{}, false
@@ -75,11 +72,11 @@ func (k *Keys) Find(key string) (principal.Principal, bool) {
 	return k.keys[found].principal, true
 }
 
-// Len is how many keys there are.
+// Len returns the number of keys.
 func (k *Keys) Len() int { return len(k.keys) }
 
-// FieldsAlone are the names of the keys that limit root fields without limiting types: what the
-// fields lead to can be read with them.
+// FieldsAlone returns the names of the keys that limit root fields without limiting types. They can read whatever the
+// fields lead to.
 func (k *Keys) FieldsAlone() (names []string) {
 	for _, each := range k.keys {
 		if l := each.principal.Limits(); l != nil && len(l.Fields) > 0 && len(l.Types) == 0 {
@@ -89,10 +86,10 @@ func (k *Keys) FieldsAlone() (names []string) {
 	return names
 }
 
-// Accounts are the service accounts that the file describes, by name.
+// Accounts returns the file's service accounts by name.
 func (k *Keys) Accounts() map[string]tokencache.Account { return k.accounts }
 
-// file is the file of keys.
+// file is the content of the key file.
 type file struct {
 	Accounts []fileAccount `yaml:"accounts"`
 	Keys     []fileKey     `yaml:"keys"`
@@ -123,23 +120,23 @@ type fileScope struct {
 	there         there
 }
 
-// UnmarshalYAML reads a key, and notes what is there of it.
+// UnmarshalYAML reads a key and records which settings it contains.
 func (k *fileKey) UnmarshalYAML(read func(any) error) error {
 	type plain fileKey
 	return errors.Join(read((*plain)(k)), read(&k.there))
 }
 
-// UnmarshalYAML reads a scope, and notes what is there of it.
+// UnmarshalYAML reads a scope and records which settings it contains.
 func (s *fileScope) UnmarshalYAML(read func(any) error) error {
 	type plain fileScope
 	return errors.Join(read((*plain)(s)), read(&s.there))
 }
 
-// there is what is written in a file, be it null.
+// there holds the settings that the file contains, null ones included.
 type there map[string]any
 
-// empty finds a list that is there with nothing in it. To leave one out allows everything,
-// which is not what anybody means who writes an empty one.
+// empty fails if a setting is present but empty. An omitted list allows everything, which the author of an empty list
+// does not mean.
 func (t there) empty(names ...string) error {
 	for _, name := range names {
 		value, written := t[name]
@@ -150,18 +147,17 @@ func (t there) empty(names ...string) error {
 	return nil
 }
 
-// Options are what a file of keys is held against.
+// Options configures the validation of a key file.
 type Options struct {
-	// Default says that there is a default service account beside the file's.
+	// Default reports that there is a default service account beside the file's.
 	Default bool
-	// Fields are the root fields of the schema; empty: any will do.
+	// Fields are the root fields of the schema; empty: any name is valid.
 	Fields []string
-	// Types are the object types of the schema; empty: any will do.
+	// Types are the object types of the schema; empty: any name is valid.
 	Types []string
 }
 
-// Load reads a file of keys, YAML or JSON. Its errors name the place and never
-// repeat a password or a hash.
+// Load reads a key file in YAML or JSON. Its errors give the position and never repeat a password or a hash.
 func Load(path string, o Options) (*Keys, error) {
 	text, err := textfile.Read(path)
 	if err != nil {
@@ -179,8 +175,8 @@ func Load(path string, o Options) (*Keys, error) {
 	return k, nil
 }
 
-// where is what is wrong with the form of a file, without its text: the parser
-// would quote the lines around, and with them passwords.
+// where returns the position of a syntax error without the file's text. The parser would quote the surrounding lines,
+// which may hold passwords.
 func where(err error) string {
 	var at yaml.Error
 	if !errors.As(err, &at) || at.GetToken() == nil {
@@ -214,7 +210,7 @@ func (o Options) keys(f file, dir string) (*Keys, error) {
 	return k, errors.Join(problems...)
 }
 
-// accountName is what a service account may be called: it stands in logs.
+// accountName matches the valid names of a service account, which appear in logs.
 func accountName() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`) }
 
 func (k *Keys) addAccount(a fileAccount, dir string) error {
@@ -282,7 +278,7 @@ func (o Options) limits(f fileKey) (*principal.Limits, error) {
 		return nil, err
 	}
 	if value, written := f.there["maxConsoleCalls"]; written {
-		if whole, ok := value.(uint64); !ok || whole == 0 { // the decoder cuts fractions off
+		if whole, ok := value.(uint64); !ok || whole == 0 { // the decoder truncates fractions
 			return nil, errors.New("maxConsoleCalls: it is not a whole number above 0; leave it out for the gateway's own bound")
 		}
 	}
@@ -314,7 +310,7 @@ func (o Options) limits(f fileKey) (*principal.Limits, error) {
 	return limits, nil
 }
 
-// checkNames finds all names of a key's limits that mean nothing.
+// checkNames reports all unknown names in a key's limits.
 func (o Options) checkNames(f fileKey) error {
 	var problems []error
 	for _, operation := range f.Operations {

@@ -184,7 +184,7 @@ func TestJSONWillDo(t *testing.T) {
 	}
 }
 
-// TestAllProblemsAtOnce: an operator sees every entry that makes no sense, in the order of the file.
+// TestAllProblemsAtOnce: the error lists every invalid entry in the order of the file.
 func TestAllProblemsAtOnce(t *testing.T) {
 	_, first := apikey.New()
 	_, second := apikey.New()

@@ -9,24 +9,22 @@ import (
 	"github.com/consoleql/consoleql/internal/tokencache"
 )
 
-// File is a file of keys that can be read again. Its methods but Reload are safe for
-// concurrent use.
+// File is a key file that can be reloaded. All methods except Reload are safe for concurrent use.
 type File struct {
 	path      string
 	opts      Options
 	keys      atomic.Pointer[Keys]
-	usernames map[string]string // by account, of all that there ever were
+	usernames map[string]string // by account, including removed accounts
 }
 
-// Open reads a file of keys; see Load.
+// Open reads a key file; see Load.
 func Open(path string, o Options) (*File, error) {
 	f := &File{path: path, opts: o, usernames: make(map[string]string)}
 	return f, f.Reload()
 }
 
-// Reload reads the file again. Where it fails, the keys stay as they are. Keys that did not
-// change keep their principals. An account must not change its user: what was cached for
-// one user would be answered to another.
+// Reload reads the file again. If it fails, the present keys stay in force. Unchanged keys keep their principals. An
+// account must not change its user, because the caches of one user would serve the other.
 func (f *File) Reload() error {
 	next, err := Load(f.path, f.opts)
 	if err != nil {
@@ -45,7 +43,7 @@ func (f *File) Reload() error {
 	return nil
 }
 
-// keep gives keys that did not change the principals that they had.
+// keep copies the principals of unchanged keys from before.
 func (k *Keys) keep(before *Keys) {
 	if before == nil {
 		return
@@ -62,17 +60,17 @@ func (k *Keys) keep(before *Keys) {
 	}
 }
 
-// Find is the principal that the holder of a key acts as; see Keys.Find.
+// Find returns the principal of a key; see Keys.Find.
 func (f *File) Find(key string) (principal.Principal, bool) { return f.keys.Load().Find(key) }
 
-// Len is how many keys there are.
+// Len returns the number of keys.
 func (f *File) Len() int { return f.keys.Load().Len() }
 
-// FieldsAlone are the names of the keys that limit root fields without limiting types.
+// FieldsAlone returns the names of the keys that limit root fields without limiting types.
 func (f *File) FieldsAlone() []string { return f.keys.Load().FieldsAlone() }
 
-// Accounts are the service accounts that the file describes, by name.
+// Accounts returns the file's service accounts by name.
 func (f *File) Accounts() map[string]tokencache.Account { return f.keys.Load().Accounts() }
 
-// Paths are the file itself and those of passwords that it names.
+// Paths returns the paths of the key file and its password files.
 func (f *File) Paths() []string { return append([]string{f.path}, f.keys.Load().files...) }

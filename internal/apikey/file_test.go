@@ -10,8 +10,8 @@ import (
 	"github.com/consoleql/consoleql/internal/apikey"
 )
 
-// TestReload: keys that did not change stay the same principals, new ones are known and removed ones are not; a file that
-// cannot be used changes nothing.
+// TestReload: unchanged keys keep their principals, new keys are found and removed keys are not. An invalid file
+// changes nothing.
 func TestReload(t *testing.T) {
 	dir := t.TempDir()
 	path, secret := filepath.Join(dir, "keys.yaml"), filepath.Join(dir, "secret")

@@ -11,48 +11,45 @@ import (
 	"github.com/consoleql/consoleql/internal/scope"
 )
 
-// Limits are what an API key is held to, beyond what the console lets its service
-// account do. They are not to be changed once a principal has them.
+// Limits restrict an API key beyond the rights of its service account. A principal's limits must not be modified.
 type Limits struct {
-	// Operations are the kinds of operation allowed: query, mutation,
-	// subscription. Empty: all.
+	// Operations are the allowed kinds of operation: query, mutation, subscription. Empty: all.
 	Operations []string
-	// Fields are the root fields allowed. Empty: all.
+	// Fields are the allowed root fields. Empty: all.
 	Fields []string
-	// ConsoleCalls bounds the console calls of one operation. 0: the gateway's own bound.
+	// ConsoleCalls bounds the console calls of one operation. 0: the gateway's bound.
 	ConsoleCalls int
-	// Types are the entity types that may be read, however they are reached. Empty: all.
+	// Types are the entity types that the key may read on any path. Empty: all.
 	Types []string
 	// Key is the name of the key.
 	Key string
-	// Scopes are where the console may be asked. Empty: wherever the account may.
+	// Scopes are the scopes that the key may use. Empty: all scopes of the account.
 	Scopes []ScopeLimit
 }
 
-// ScopeLimit is a company, and the departments of it.
+// ScopeLimit is a company and some of its departments.
 type ScopeLimit struct {
 	CompanyID string
-	// DepartmentIDs are the departments; empty: all of the company.
+	// DepartmentIDs are the allowed departments; empty: all of the company.
 	DepartmentIDs []string
 }
 
-// suffix tells the limits' scopes from others in a principal's name. What may be
-// asked (operations, fields) does not change an answer; where it is asked does.
+// suffix returns the part of a principal's name that identifies the limits' scopes. Allowed operations and fields do
+// not change an answer, but scopes do.
 func (l *Limits) suffix() string {
 	if l == nil || len(l.Scopes) == 0 {
 		return ""
 	}
 	raw, err := json.Marshal(l.Scopes)
-	if err != nil { // cannot be: they are plain texts
+	if err != nil { // unreachable: the values are plain strings
 		return "#"
 	}
 	sum := sha256.Sum256(raw)
 	return "#" + hex.EncodeToString(sum[:8])
 }
 
-// CheckField says whether a root field of an operation (query, mutation,
-// subscription) may be asked for: FORBIDDEN if not. The names that begin with two
-// underscores belong to GraphQL itself and are always allowed.
+// CheckField fails with FORBIDDEN if a root field of an operation (query, mutation, subscription) is not allowed.
+// Names that begin with two underscores belong to GraphQL and are always allowed.
 func (l *Limits) CheckField(operation, field string) error {
 	switch {
 	case l == nil, strings.HasPrefix(field, "__"):
@@ -66,7 +63,7 @@ func (l *Limits) CheckField(operation, field string) error {
 	}
 }
 
-// CheckType says whether an entity type may be read: FORBIDDEN if not.
+// CheckType fails with FORBIDDEN if an entity type must not be read.
 func (l *Limits) CheckType(name string) error {
 	if l == nil || len(l.Types) == 0 || slices.Contains(l.Types, name) {
 		return nil
@@ -74,9 +71,8 @@ func (l *Limits) CheckType(name string) error {
 	return fault.New(fault.Forbidden, "the API key %q may not read the type %s", l.Key, name)
 }
 
-// CheckScope says whether the console may be asked in a scope: FORBIDDEN if not.
-// A scope without a company asks which companies there are, and one without a
-// department concerns the company itself; see SeesCompany for the former.
+// CheckScope fails with FORBIDDEN if a scope must not be used. A scope without a company is allowed, because it lists
+// the companies; see SeesCompany. A scope without a department concerns the company itself.
 func (l *Limits) CheckScope(sc scope.Scope) error {
 	if l == nil || len(l.Scopes) == 0 || sc.CompanyID == "" && sc.DepartmentID == "" {
 		return nil
@@ -89,14 +85,14 @@ func (l *Limits) CheckScope(sc scope.Scope) error {
 	return fault.New(fault.Forbidden, "the API key may not be used in this company and department")
 }
 
-// SeesCompany says whether a company is one of the limits'.
+// SeesCompany reports whether the limits allow a company.
 func (l *Limits) SeesCompany(id string) bool {
 	return l == nil || len(l.Scopes) == 0 ||
 		slices.ContainsFunc(l.Scopes, func(s ScopeLimit) bool { return strings.EqualFold(s.CompanyID, id) })
 }
 
-// OnlyScope is the one scope of the limits, where they leave no choice: requests
-// that name none then mean it. A part of which there is a choice is empty.
+// OnlyScope returns the only scope that the limits allow, which requests without a scope use. A part with several
+// allowed values is empty.
 func (l *Limits) OnlyScope() scope.Scope {
 	if l == nil || len(l.Scopes) != 1 {
 		return scope.Scope{}

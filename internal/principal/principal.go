@@ -1,9 +1,8 @@
-// Package principal says who asks: whose token a console call is made with. It
-// is one of the three values that the gateway carries in a context.
+// Package principal identifies the caller of an operation, whose token authorizes the console calls. It carries the
+// principal in a context.
 //
-// It knows the principals of the GraphQL contract, section Scope and principal:
-// a caller's own console token, a session that signIn began, and a service
-// account behind an API key.
+// The kinds of principal follow the GraphQL contract, section Scope and principal. They are a caller's own console
+// token, a session from signIn, and a service account behind an API key.
 package principal
 
 import (
@@ -15,18 +14,18 @@ import (
 	"time"
 )
 
-// Kind is the way in which a principal was recognised.
+// Kind is the credential that identified a principal.
 type Kind uint8
 
-// The kinds. The zero Kind is a caller who showed nothing.
+// The kinds. The zero Kind is a caller without credentials.
 const (
 	Anonymous   Kind = iota
-	PassThrough      // showed a console token of its own
-	Session          // showed the session token of a signIn
-	Service          // acts as one of the gateway's service accounts
+	PassThrough      // sent its own console token
+	Session          // sent a session token from signIn
+	Service          // acts as a service account of the gateway
 )
 
-// String names the kind for logs.
+// String returns the name of the kind for logs.
 func (k Kind) String() string {
 	switch k {
 	case PassThrough:
@@ -40,19 +39,16 @@ func (k Kind) String() string {
 	}
 }
 
-// DefaultAccount is the name of the service account that the settings
-// CONSOLEQL_USERNAME and CONSOLEQL_PASSWORD describe.
+// DefaultAccount is the name of the service account that CONSOLEQL_USERNAME and CONSOLEQL_PASSWORD configure.
 const DefaultAccount = "default"
 
-// SessionPrefix begins every session token, so that none is ever taken for a
-// console token and sent to the console.
+// SessionPrefix begins every session token, so that the gateway never sends one to the console as a console token.
 const SessionPrefix = "cqs_"
 
-// IsSessionToken says whether a bearer token is one that this gateway made.
+// IsSessionToken reports whether this gateway issued the bearer token.
 func IsSessionToken(token string) bool { return strings.HasPrefix(token, SessionPrefix) }
 
-// Principal is who asks. It is comparable, and never shows its token when it is
-// printed or logged.
+// Principal is the caller of an operation. It is comparable, and printing or logging it never reveals its token.
 type Principal struct {
 	kind    Kind
 	name    string
@@ -62,34 +58,31 @@ type Principal struct {
 	limits  *Limits
 }
 
-// FromToken is the principal that showed a console token. It is named by the
-// token's hash: what an unverified token claims about itself names nobody.
+// FromToken returns the principal of a console token. Its name is the token's hash, because the claims of an
+// unverified token prove nothing.
 func FromToken(token string) Principal {
 	return Principal{kind: PassThrough, name: "token:" + digest(token), token: token}
 }
 
-// Verified is the principal that showed a console token whose signature and
-// claims have been verified: its userid names it, so that all tokens of one user
-// are one principal. It ends when the token expires.
+// Verified returns the principal of a console token with a verified signature and claims. Its name is the userid, so
+// that all tokens of one user share a principal. It expires with the token.
 func Verified(token, userID string, expires time.Time) Principal {
 	return Principal{kind: PassThrough, name: "user:" + userID, token: token, expires: expires.Round(0)}
 }
 
-// FromSession is the principal that showed a session token. Whether there is such
-// a session is for the token cache to say. It is named by the token's hash, which
-// is also all that is kept of it.
+// FromSession returns the principal of a session token. Its name is the token's hash, and the token itself is not
+// stored. The token cache decides whether the session exists.
 func FromSession(token string) Principal {
 	return Principal{kind: Session, name: "session:" + digest(token)}
 }
 
-// ForAccount is the principal that acts as a service account, within limits (nil:
-// all that the account may). Principals of one account whose limits differ have
-// different names: what one of them was answered is not for the others.
+// ForAccount returns the principal of a service account with limits; nil: no limits. Principals of one account with
+// different scopes have different names, because their answers differ.
 func ForAccount(account string, limits *Limits) Principal {
 	return Principal{kind: Service, name: "service:" + account + limits.suffix(), account: account, limits: limits}
 }
 
-// DefaultService is the principal that acts as the default service account.
+// DefaultService returns the principal of the default service account.
 func DefaultService() Principal { return ForAccount(DefaultAccount, nil) }
 
 func digest(token string) string {
@@ -97,46 +90,42 @@ func digest(token string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// Kind is the way in which p was recognised.
+// Kind returns the credential that identified p.
 func (p Principal) Kind() Kind { return p.kind }
 
-// Name tells p from every other principal and gives away nothing secret; it is
-// empty for a caller who showed nothing.
+// Name returns the unique name of p, which holds no secret. It is empty for a caller without credentials.
 func (p Principal) Name() string { return p.name }
 
-// Token is the console token that a PassThrough principal showed.
+// Token returns the console token of a PassThrough principal.
 func (p Principal) Token() string { return p.token }
 
-// Account is the name of the service account that a Service principal acts as.
+// Account returns the service account of a Service principal.
 func (p Principal) Account() string { return p.account }
 
-// Limits are what the principal is held to beyond what the console lets it do;
-// nil: nothing.
+// Limits returns the restrictions of the principal; nil: none.
 func (p Principal) Limits() *Limits { return p.limits }
 
-// Expires is when the principal ceases to be accepted, where that is known: the
-// end of a verified console token. What lives longer than a request, a
-// subscription above all, must end by then. An unverified token's own word is not
-// taken for it, and a session's end is found by asking for its token.
+// Expires returns the expiry of a verified console token, and false for other principals. Subscriptions must end by
+// then. An unverified token's expiry is not trusted, and a session's end shows when its token is requested.
 func (p Principal) Expires() (time.Time, bool) { return p.expires, !p.expires.IsZero() }
 
-// String is the name.
+// String returns the name.
 func (p Principal) String() string { return p.name }
 
-// GoString keeps the token out of %#v.
+// GoString hides the token from %#v.
 func (p Principal) GoString() string { return "principal.Principal{" + p.name + "}" }
 
-// LogValue keeps the token out of logs.
+// LogValue hides the token from logs.
 func (p Principal) LogValue() slog.Value { return slog.StringValue(p.name) }
 
 type contextKey struct{}
 
-// NewContext returns ctx with the principal.
+// NewContext returns a copy of ctx that carries the principal.
 func NewContext(ctx context.Context, p Principal) context.Context {
 	return context.WithValue(ctx, contextKey{}, p)
 }
 
-// FromContext is the principal of ctx; without one, a caller who showed nothing.
+// FromContext returns the principal of ctx, or a caller without credentials.
 func FromContext(ctx context.Context) Principal {
 	p, _ := ctx.Value(contextKey{}).(Principal)
 	return p

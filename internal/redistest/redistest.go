@@ -1,4 +1,4 @@
-// Package redistest gives tests a real redis-server of their own.
+// Package redistest starts real redis-server processes for tests.
 package redistest
 
 import (
@@ -19,15 +19,15 @@ import (
 )
 
 const (
-	// readyWait bounds the start of a server, and its end.
+	// readyWait bounds the start and the stop of a server.
 	readyWait = 10 * time.Second
-	// tries is how many ports are tried, as another process may take a free one.
+	// tries bounds the attempts to find a port, because another process may take a free one.
 	tries = 5
 )
 
-// Server is a redis-server process on the loopback interface. It hands every change
-// to the operating system before it answers, so that Restart loses nothing. Its methods fail the test
-// on trouble, and are for the test's own goroutine.
+// Server is a redis-server process on the loopback interface. It writes every change to the operating system before
+// it replies, so that Restart loses nothing. Its methods fail the test on errors and must run on the test's
+// goroutine.
 type Server struct {
 	t    testing.TB
 	path string
@@ -40,23 +40,23 @@ type Server struct {
 	log     *output
 }
 
-// Start starts a server on a free port and stops it when the test ends. A machine
-// without redis-server fails the test: `make test` installs it.
+// Start starts a server on a free port and stops it when the test ends. It fails the test if redis-server is not
+// installed.
 func Start(t testing.TB) *Server {
 	t.Helper()
 	return start(t, role{ready: loaded})
 }
 
-// role is what a server is beside a server.
+// role describes a server's replication role.
 type role struct {
-	arguments func(s *Server) []string // beside those of all; nil: none
-	ready     string                   // a line of INFO that says that it serves; empty: any
+	arguments func(s *Server) []string // additional arguments; nil: none
+	ready     string                   // line of INFO that reports readiness; empty: any
 }
 
-// loaded is what a server says that has loaded what it held.
+// loaded is the line of INFO after the data has been loaded.
 const loaded = "loading:0"
 
-// start starts a server in a role.
+// start starts a server with a role.
 func start(t testing.TB, as role) *Server {
 	t.Helper()
 	path, err := exec.LookPath("redis-server")
@@ -76,13 +76,13 @@ func start(t testing.TB, as role) *Server {
 	return nil
 }
 
-// Addr is the server's address, host:port, the same after a restart.
+// Addr returns the server's address as host:port. A restart does not change it.
 func (s *Server) Addr() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(s.port)) }
 
-// URL is the server's address as go-redis parses it.
+// URL returns the server's URL for go-redis.
 func (s *Server) URL() string { return "redis://" + s.Addr() + "/0" }
 
-// Stop kills the server, if it runs: connections break, further ones are refused.
+// Stop kills the server if it runs. Connections break, and new ones are refused.
 func (s *Server) Stop() {
 	s.t.Helper()
 	if s.command == nil {
@@ -99,7 +99,7 @@ func (s *Server) Stop() {
 	s.command = nil
 }
 
-// Restart stops the server if it runs, and starts it with what it held.
+// Restart stops the server if it runs, and starts it with its data.
 func (s *Server) Restart() {
 	s.t.Helper()
 	s.Stop()
@@ -108,7 +108,7 @@ func (s *Server) Restart() {
 	}
 }
 
-// RestartEmpty stops the server if it runs, and starts it with nothing in it.
+// RestartEmpty stops the server if it runs, and starts it without data.
 func (s *Server) RestartEmpty() {
 	s.t.Helper()
 	s.Stop()
@@ -124,10 +124,10 @@ func (s *Server) RestartEmpty() {
 	s.Restart()
 }
 
-// Pause makes the server hang: connections stay and nothing is answered.
+// Pause suspends the server: connections stay open and get no reply.
 func (s *Server) Pause() { s.signal(syscall.SIGSTOP) }
 
-// Resume ends a Pause: the server answers what it was sent meanwhile.
+// Resume ends a Pause. The server then replies to the commands it received meanwhile.
 func (s *Server) Resume() { s.signal(syscall.SIGCONT) }
 
 // signal sends sig to the server.
@@ -141,7 +141,7 @@ func (s *Server) signal(sig syscall.Signal) {
 	}
 }
 
-// run starts the process and waits until it answers.
+// run starts the process and waits until it replies.
 func (s *Server) run() error {
 	s.log = &output{}
 	arguments := []string{"--bind", "127.0.0.1", "--port", strconv.Itoa(s.port), "--dir", s.dir,
@@ -150,7 +150,7 @@ func (s *Server) run() error {
 	if s.role.arguments != nil {
 		arguments = append(s.role.arguments(s), arguments...)
 	}
-	// The server outlives the test's context: it is there for the test's cleanups.
+	// The server outlives the test's context, because the test's cleanups need it.
 	//nolint:gosec // the program that LookPath found, with arguments of this package
 	s.command = exec.CommandContext(context.WithoutCancel(s.t.Context()), s.path, arguments...)
 	s.command.Stdout, s.command.Stderr = s.log, s.log
@@ -161,7 +161,7 @@ func (s *Server) run() error {
 	s.exited = make(chan struct{})
 	go func(c *exec.Cmd, exited chan struct{}) {
 		defer close(exited)
-		_ = c.Wait() // a killed process is no news
+		_ = c.Wait() // a killed process always returns an error
 	}(s.command, s.exited)
 	for deadline := time.Now().Add(readyWait); ; {
 		err := s.ours()
@@ -179,8 +179,7 @@ func (s *Server) run() error {
 	}
 }
 
-// ours asks whoever listens on the port whether it is the process started here,
-// and has loaded what it held.
+// ours fails unless the process on the port is the one started here and has loaded its data.
 func (s *Server) ours() error {
 	dialer := net.Dialer{Timeout: time.Second}
 	conn, err := dialer.DialContext(s.t.Context(), "tcp", s.Addr())
@@ -205,7 +204,7 @@ func (s *Server) ours() error {
 	return nil
 }
 
-// freePort returns a port that nobody listens on at the moment.
+// freePort returns a port that is free at the moment.
 func freePort(t testing.TB) int {
 	t.Helper()
 	var config net.ListenConfig
@@ -221,7 +220,7 @@ func freePort(t testing.TB) int {
 	return address.Port
 }
 
-// output is what a process printed; it is read while the process may still write.
+// output is the output of a process, which may be read while the process writes.
 type output struct {
 	mu   sync.Mutex
 	text bytes.Buffer

@@ -14,7 +14,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	logging.Disable() // go-redis complains of the outages that these tests are about
+	logging.Disable() // go-redis logs the outages that these tests cause
 	goleak.VerifyTestMain(m)
 }
 

@@ -15,26 +15,26 @@ import (
 )
 
 const (
-	// formed bounds how long servers take to find each other.
+	// formed bounds the time for servers to find each other.
 	formed = 30 * time.Second
-	// missed is after how many milliseconds of silence a server is taken for dead.
+	// missed is the silence in milliseconds after which a server counts as dead.
 	missed = "1000"
-	// slots are those of a Cluster.
+	// slots is the number of hash slots of a Cluster.
 	slots = 16384
 )
 
-// Several are masters, each with a replica that takes its place when it is gone.
+// Several is a group of masters, each with a replica that replaces it on failure.
 type Several struct {
 	t testing.TB
-	// URL names them, as go-redis parses it.
+	// URL is the group's URL for go-redis.
 	URL string
-	// Masters are those of the beginning, and Replicas theirs.
+	// Masters are the initial masters, and Replicas are their replicas.
 	Masters, Replicas []*Server
-	// told says whether all that could be asked, but for the old master, name the new one.
+	// told reports whether every server except the old master names the new one.
 	told func(ctx context.Context, old, now *Server) bool
 }
 
-// AwaitReplicas waits until the replicas hold what their masters hold now.
+// AwaitReplicas waits until the replicas hold the present data of their masters.
 func (s *Several) AwaitReplicas() {
 	s.t.Helper()
 	for i, master := range s.Masters {
@@ -49,15 +49,15 @@ func (s *Several) AwaitReplicas() {
 	}
 }
 
-// FailOver stops a master and waits until its replica is in its place, for all that clients
-// could ask. It fails the test if that never is.
+// FailOver stops a master and waits until every other server names its replica as master. It fails the test if that
+// never happens.
 func (s *Several) FailOver(n int) {
 	s.t.Helper()
 	s.Masters[n].Stop()
 	s.AwaitPromotion(n)
 }
 
-// AwaitPromotion waits until a replica is in the place of its master, which is gone or hangs.
+// AwaitPromotion waits until the replica of a stopped or hanging master has replaced it.
 func (s *Several) AwaitPromotion(n int) {
 	s.t.Helper()
 	await(s.t, "a new master", func(ctx context.Context) bool {
@@ -65,7 +65,7 @@ func (s *Several) AwaitPromotion(n int) {
 	})
 }
 
-// StartSentinel starts a master, a replica and a Sentinel that watches them.
+// StartSentinel starts a master, a replica and a Sentinel that monitors them.
 func StartSentinel(t testing.TB) *Several {
 	t.Helper()
 	const name = "main"
@@ -90,14 +90,14 @@ func StartSentinel(t testing.TB) *Several {
 	}
 }
 
-// replicaOf is the role of a replica.
+// replicaOf returns the role of a replica of master.
 func replicaOf(master *Server) role {
 	return role{ready: loaded, arguments: func(*Server) []string {
 		return []string{"--replicaof", "127.0.0.1 " + strconv.Itoa(master.port), "--repl-diskless-sync-delay", "0"}
 	}}
 }
 
-// StartCluster starts a Cluster of three masters with a replica each.
+// StartCluster starts a Cluster of three masters with one replica each.
 func StartCluster(t testing.TB) *Several {
 	t.Helper()
 	const masters = 3
@@ -135,7 +135,7 @@ func StartCluster(t testing.TB) *Several {
 	return s
 }
 
-// owns says whether a server has slots, by the words of CLUSTER NODES.
+// owns reports whether a server owns slots according to the output of CLUSTER NODES.
 func owns(nodes, address string) bool {
 	const columns = 8 // before the slots
 	for line := range strings.Lines(nodes) {
@@ -146,7 +146,7 @@ func owns(nodes, address string) bool {
 	return false
 }
 
-// await waits until something is so.
+// await waits until so returns true.
 func await(t testing.TB, what string, so func(context.Context) bool) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), formed)
@@ -160,7 +160,7 @@ func await(t testing.TB, what string, so func(context.Context) bool) {
 	}
 }
 
-// do sends the server a command.
+// do sends a command to the server.
 func (s *Server) do(ctx context.Context, words ...string) *redis.Cmd {
 	c := redis.NewClient(&redis.Options{Addr: s.Addr()})
 	defer func() { _ = c.Close() }()
@@ -173,13 +173,13 @@ func (s *Server) do(ctx context.Context, words ...string) *redis.Cmd {
 
 func (s *Server) try(ctx context.Context, words ...string) error { return s.do(ctx, words...).Err() }
 
-// text is the answer to a command, empty if there is none.
+// text returns the reply to a command, empty on failure.
 func (s *Server) text(ctx context.Context, words ...string) string {
-	text, _ := s.do(ctx, words...).Text() // who waits asks again
+	text, _ := s.do(ctx, words...).Text() // the caller retries
 	return text
 }
 
-// must is the answer to a command.
+// must returns the reply to a command and fails the test on an error.
 func (s *Server) must(words ...string) string {
 	s.t.Helper()
 	got, err := s.do(s.t.Context(), words...).Text()
@@ -189,7 +189,7 @@ func (s *Server) must(words ...string) string {
 	return got
 }
 
-// info is a field of INFO.
+// info returns a field of INFO.
 func (s *Server) info(ctx context.Context, field string) string {
 	for line := range strings.Lines(s.text(ctx, "info")) {
 		if name, value, found := strings.Cut(strings.TrimSpace(line), ":"); found && name == field {
@@ -199,9 +199,9 @@ func (s *Server) info(ctx context.Context, field string) string {
 	return ""
 }
 
-// says is a value of those that the answer to a command names.
+// says returns the named value in a reply of names and values.
 func (s *Server) says(ctx context.Context, name string, words ...string) string {
-	got, _ := s.do(ctx, words...).Result() // who waits asks again
+	got, _ := s.do(ctx, words...).Result() // the caller retries
 	switch got := got.(type) {
 	case map[any]any:
 		return fmt.Sprint(got[name])
@@ -215,7 +215,7 @@ func (s *Server) says(ctx context.Context, name string, words ...string) string 
 	return ""
 }
 
-// config is what the server is set to.
+// config returns a value of the server's configuration.
 func (s *Server) config(name string) string {
 	return s.says(s.t.Context(), name, "config", "get", name)
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/consoleql/consoleql/internal/redistest"
 )
 
-// TestFailOver: a replica holds what its master held.
+// TestFailOver: a promoted replica has its master's data.
 func TestFailOver(t *testing.T) {
 	for name, tt := range map[string]struct {
 		start func(testing.TB) *redistest.Several
@@ -34,7 +34,7 @@ func TestFailOver(t *testing.T) {
 				return client
 			}
 			before := dial()
-			for _, key := range []string{"a", "b", "c"} { // of one slot each, of different masters
+			for _, key := range []string{"a", "b", "c"} { // in different slots, on different masters
 				if err := before.Set(t.Context(), key, "v", 0).Err(); err != nil {
 					t.Fatal(err)
 				}
@@ -44,7 +44,7 @@ func TestFailOver(t *testing.T) {
 			for i := range s.Masters {
 				s.FailOver(i)
 			}
-			after := dial() // go-redis follows a Cluster late by itself
+			after := dial() // go-redis updates its view of a Cluster late
 			defer after.Close()
 			for _, key := range []string{"a", "b", "c"} {
 				if v, err := after.Get(t.Context(), key).Result(); v != "v" || err != nil {

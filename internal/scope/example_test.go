@@ -7,7 +7,7 @@ import (
 	"github.com/consoleql/consoleql/internal/scope"
 )
 
-// The scope of a request may be partial; a default fills what it lacks.
+// Or completes a partial scope with a default.
 func Example() {
 	named, err := scope.New("40143948-F359-4B9F-949F-AD179BCF1397", "")
 	if err != nil {

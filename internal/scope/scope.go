@@ -1,7 +1,6 @@
-// Package scope holds the company and department in whose name the console is asked, and carries them through a
-// context.
+// Package scope holds the company and department of a console call and carries them in a context.
 //
-// The console knows them as the request headers CompanyId and DepartmentId (document, section Request headers).
+// They are the request headers CompanyId and DepartmentId (document, section Request headers).
 package scope
 
 import (
@@ -11,15 +10,14 @@ import (
 	"unicode/utf8"
 )
 
-// Scope is a company and, within it, a department. It is comparable, hence fit for a map key. Either id may be empty:
-// no header is sent for an empty one.
+// Scope is a company and a department within it. It is comparable and can be a map key. Either id may be empty; an
+// empty id sends no header.
 type Scope struct {
 	CompanyID    string
 	DepartmentID string
 }
 
-// New makes a scope of two ids, each a GUID or empty, and brings both to lower case.
-// The error says which of the two is no GUID.
+// New creates a scope from two ids in lower case. Each must be a GUID or empty, and the error names the invalid one.
 func New(company, department string) (Scope, error) {
 	var s Scope
 	for _, id := range []struct {
@@ -41,7 +39,7 @@ func New(company, department string) (Scope, error) {
 	return s, nil
 }
 
-// Complete reports whether both ids are there, as operations on a department's content need.
+// Complete reports whether both ids are set, as operations within a department require.
 func (s Scope) Complete() bool { return s.CompanyID != "" && s.DepartmentID != "" }
 
 // Or fills the empty ids of s from other.
@@ -57,35 +55,35 @@ func (s Scope) Or(other Scope) Scope {
 
 type contextKey struct{}
 
-// NewContext returns a context that carries the scope a request named, which may be partial.
+// NewContext returns a copy of ctx that carries the scope of a request, which may be partial.
 func NewContext(ctx context.Context, s Scope) context.Context {
 	return context.WithValue(ctx, contextKey{}, s)
 }
 
-// FromContext returns the scope that NewContext put into ctx, and whether there is one.
+// FromContext returns the scope that NewContext stored in ctx, and whether there is one.
 func FromContext(ctx context.Context) (Scope, bool) {
 	s, ok := ctx.Value(contextKey{}).(Scope)
 	return s, ok
 }
 
-// NoID is the GUID that .NET sends where there is none.
+// NoID is the GUID that .NET writes for an unset id.
 const NoID = "00000000-0000-0000-0000-000000000000"
 
-// None says whether an id that may be missing is.
+// None reports whether an optional id is unset.
 func None(id *string) bool { return id == nil || *id == "" || *id == NoID }
 
-// maxQuoted is how many characters of a wrong id an error repeats.
+// maxQuoted bounds how many characters of an invalid id an error repeats.
 const maxQuoted = 64
 
-// Lower returns an id in lower case, in which ids are compared: consoles differ in the case of GUIDs. It is
-// strings.ToLower, but quick for what is in lower case already, as ids mostly are.
+// Lower returns an id in lower case, which makes ids comparable: consoles differ in the case of GUIDs. It is
+// strings.ToLower with a fast path for lower-case ASCII.
 func Lower(id string) string {
 	const ones, highs = 0x0101010101010101, 0x8080808080808080
 	i := 0
 	for ; i+8 <= len(id); i += 8 {
 		w := uint64(id[i]) | uint64(id[i+1])<<8 | uint64(id[i+2])<<16 | uint64(id[i+3])<<24 |
 			uint64(id[i+4])<<32 | uint64(id[i+5])<<40 | uint64(id[i+6])<<48 | uint64(id[i+7])<<56
-		// The high bit of a byte is set by the first sum from A on, by the second from beyond Z on.
+		// The first sum sets a byte's high bit from 'A' on, the second beyond 'Z'.
 		if (w|(w&^highs+(0x80-'A')*ones)&^(w&^highs+(0x80-'Z'-1)*ones))&highs != 0 {
 			return strings.ToLower(id)
 		}
@@ -98,9 +96,9 @@ func Lower(id string) string {
 	return id
 }
 
-// ParseID reads a GUID and returns it in its canonical form: 8-4-4-4-12 hexadecimal digits in lower case. It accepts .NET's
-// forms N, D, B and P (without dashes, with them, and in braces or parentheses) and the URN of RFC 9562, section 4. The
-// error quotes the first 64 characters of s.
+// ParseID parses a GUID and returns its canonical form: 8-4-4-4-12 hexadecimal digits in lower case. It accepts
+// .NET's forms N, D, B and P (without dashes, with them, in braces or parentheses). It also accepts the URN of RFC
+// 9562, section 4. The error quotes the first 64 characters of s.
 func ParseID(s string) (string, error) {
 	id, ok := canonical(s)
 	if !ok {
@@ -109,13 +107,13 @@ func ParseID(s string) (string, error) {
 	return id, nil
 }
 
-// Canonical is ParseID for what may be no GUID, which it returns as it is.
+// Canonical returns the canonical form of a GUID, and any other text unchanged.
 func Canonical(s string) string {
 	if len(s) == guidLength && Lower(s) == s {
-		return s // canonical already, as most are, or no GUID
+		return s // canonical or not a GUID
 	}
 	if len(s) == guidLength && Lower(s) == s {
-		return s // in whatever else it differs from a GUID, nothing is left to change
+		return s // not a GUID, so it stays as it is
 	}
 	if id, ok := canonical(s); ok {
 		return id
@@ -124,7 +122,7 @@ func Canonical(s string) string {
 }
 
 const (
-	guidLength = 36 // with dashes
+	guidLength = 36 // including dashes
 	guidDigits = 32
 	urnPrefix  = "urn:uuid:"
 )

@@ -1,5 +1,5 @@
-// Package silentproxy is a TCP proxy for tests. It can keep its connections open and pass on nothing that is sent on them,
-// as a firewall does that has dropped their state.
+// Package silentproxy is a TCP proxy for tests. It can drop all data on open connections, as a firewall does after
+// losing their state.
 package silentproxy
 
 import (
@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// Proxy passes bytes between its listener and a target until it is told to silence its connections.
+// Proxy copies bytes between its clients and a target until Silence is called.
 type Proxy struct {
 	net.Listener
 	target string
@@ -24,7 +24,7 @@ type connection struct {
 	dead           atomic.Bool
 }
 
-// New starts a proxy to the TCP address target. It ends with the test.
+// New starts a proxy for the TCP address target. The proxy stops at the end of the test.
 func New(t *testing.T, target string) *Proxy {
 	t.Helper()
 	var listener net.ListenConfig
@@ -42,7 +42,7 @@ func New(t *testing.T, target string) *Proxy {
 			var dialer net.Dialer
 			server, err := dialer.DialContext(t.Context(), "tcp", target)
 			if err != nil {
-				_ = client.Close() // as the server is away
+				_ = client.Close() // as if the server were down
 				continue
 			}
 			c := &connection{client: client, server: server}
@@ -54,7 +54,7 @@ func New(t *testing.T, target string) *Proxy {
 		}
 	})
 	t.Cleanup(func() {
-		_ = l.Close() // the test is over
+		_ = l.Close() // the test has ended
 		p.mu.Lock()
 		for _, c := range p.conns {
 			c.close()
@@ -79,18 +79,18 @@ func (c *connection) copy(to, from net.Conn) {
 			c.close()
 			return
 		case c.dead.Load() && err != nil:
-			return // the client hears nothing of it
+			return // the client is not notified
 		case c.dead.Load():
 		case err != nil:
 			c.close()
 			return
 		default:
-			_, _ = to.Write(buffer[:n]) // its end is seen by the other copy
+			_, _ = to.Write(buffer[:n]) // the other copy sees its end
 		}
 	}
 }
 
-// Silence silences the present connections, and returns how many there are. Later connections work.
+// Silence silences the open connections and returns their number. Later connections work.
 func (p *Proxy) Silence() (silenced int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

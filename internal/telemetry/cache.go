@@ -6,7 +6,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// cacheMetrics are the figures of the response cache.
+// cacheMetrics holds the metrics of the response cache.
 type cacheMetrics struct {
 	reads         *prometheus.CounterVec
 	evictions     *prometheus.CounterVec
@@ -57,7 +57,7 @@ func (c *cacheMetrics) register(r prometheus.Registerer) {
 	r.MustRegister(c.answers, c.reads, c.evictions, c.unshared, c.invalidations, c.unconfirmed, c.trusted, c.redisFailures)
 }
 
-// CacheRead counts a read; source is empty for one that failed.
+// CacheRead counts a read; source is empty for a failed one.
 func (m *Metrics) CacheRead(kind, source string) {
 	if source == "" {
 		source = "failed"
@@ -65,14 +65,14 @@ func (m *Metrics) CacheRead(kind, source string) {
 	m.cache.reads.WithLabelValues(kind, source).Inc()
 }
 
-// CacheEvicted counts an answer that left the memory for want of room.
+// CacheEvicted counts an answer that was evicted from memory for space.
 func (m *Metrics) CacheEvicted(kind string) { m.cache.evictions.WithLabelValues(kind).Inc() }
 
-// CacheUnshared counts an answer that was kept out of Redis for want of room.
+// CacheUnshared counts an answer that was not stored in Redis for space.
 func (m *Metrics) CacheUnshared(kind string) { m.cache.unshared.WithLabelValues(kind).Inc() }
 
-// CacheInvalidated counts an invalidation, how long a change had to wait for it, and
-// whether all replicas confirmed it.
+// CacheInvalidated counts an invalidation, the time that the mutation waited for it, and whether all replicas
+// confirmed it.
 func (m *Metrics) CacheInvalidated(took time.Duration, confirmed bool) {
 	m.cache.invalidations.Observe(took.Seconds())
 	if !confirmed {
@@ -80,7 +80,7 @@ func (m *Metrics) CacheInvalidated(took time.Duration, confirmed bool) {
 	}
 }
 
-// CacheTrusted tells whether the memory may be believed.
+// CacheTrusted sets whether this replica may serve from memory.
 func (m *Metrics) CacheTrusted(trusted bool) {
 	if trusted {
 		m.cache.trusted.Set(1)
@@ -89,7 +89,7 @@ func (m *Metrics) CacheTrusted(trusted bool) {
 	}
 }
 
-// CacheRedisFailed counts a command that Redis did not carry out.
+// CacheRedisFailed counts a failed Redis command.
 func (m *Metrics) CacheRedisFailed() { m.cache.redisFailures.Inc() }
 
 // Answer counts the answer of a whole query.

@@ -30,7 +30,7 @@ type ConnectionLog struct {
 	warned  map[outageKind]time.Time
 }
 
-// outage is what has failed since the last successful connection to a host.
+// outage holds the failures since the last successful connection to a host.
 type outage struct {
 	began    time.Time
 	failures int
@@ -40,7 +40,7 @@ type outage struct {
 type outageKind struct{ host, kind string }
 
 const (
-	// maxOutages bounds the hosts that are told apart; a storage's host comes from the console.
+	// maxOutages bounds the hosts that are tracked. The console chooses the storage's host.
 	maxOutages = 64
 	// warnAgainAfter bounds how often the same kind of failure of the same host is a warning.
 	warnAgainAfter = time.Minute
@@ -51,7 +51,7 @@ func NewConnectionLog(log *slog.Logger, peer string) *ConnectionLog {
 	return &ConnectionLog{log: log, peer: peer, outages: make(map[string]*outage), warned: make(map[outageKind]time.Time)}
 }
 
-// Failed records a connection to host that could not be made or did not survive. err must hold no secret.
+// Failed records a connection to host that could not be opened or was lost. err must hold no secret.
 func (c *ConnectionLog) Failed(host string, err error) {
 	kind, cause := connectionCause(err)
 	now := time.Now()
@@ -79,7 +79,7 @@ func (c *ConnectionLog) Failed(host string, err error) {
 	c.log.Warn("connection failed", "peer", c.peer, "host", host, "cause", cause)
 }
 
-// Connected records a connection to host that works.
+// Connected records a working connection to host.
 func (c *ConnectionLog) Connected(host string) {
 	if c.failing.Load() == 0 {
 		return
@@ -104,8 +104,8 @@ func (c *ConnectionLog) Close() {
 	c.closed = true
 }
 
-// connectionCause names the kind of a failed connection, and its cause. The kind holds nothing that differs from one
-// connection to the next, such as ports and times; neither holds what the peer sent or what a URL of a proxy holds.
+// connectionCause returns the kind and the cause of a failed connection. The kind holds nothing that varies between
+// connections, such as ports and times. Neither holds data from the peer or from a proxy's URL.
 func connectionCause(err error) (kind, cause string) {
 	kind, cause = causeOf(err)
 	cause = strings.Map(func(r rune) rune {
@@ -134,9 +134,9 @@ func causeOf(err error) (kind, cause string) {
 		timeout interface{ Timeout() bool }
 	)
 	switch text := err.Error(); {
-	case strings.Contains(text, "invalid proxy address"): // net/http repeats the address, passwords included
+	case strings.Contains(text, "invalid proxy address"): // net/http repeats the address, including passwords
 		return "proxy address", "the proxy of the environment (HTTP_PROXY, HTTPS_PROXY) is not a URL"
-	case strings.Contains(text, "malformed HTTP"): // net/http repeats what the peer sent
+	case strings.Contains(text, "malformed HTTP"): // net/http repeats the peer's data
 		return "no HTTP", "the peer does not speak HTTP"
 	case errors.As(err, &op) && op.Op == "proxyconnect":
 		kind, cause = causeOf(op.Err)
@@ -155,7 +155,7 @@ func causeOf(err error) (kind, cause string) {
 		return "timeout", "timed out"
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return "closed", "the peer closed the connection"
-	case strings.Contains(text, "tls: handshake failure"): // all that TLS 1.2 says
+	case strings.Contains(text, "tls: handshake failure"): // TLS 1.2 reports nothing more
 		return "handshake", text + " (no common version or cipher, or a client certificate is wanted)"
 	case op != nil:
 		return op.Err.Error(), op.Op + ": " + op.Err.Error()

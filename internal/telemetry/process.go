@@ -7,9 +7,9 @@ import (
 	"go.opentelemetry.io/otel"
 )
 
-// SilenceLibraries turns off loggers that belong to the process. It is for main and TestMain: a gateway sets nothing
-// that belongs to the process. go-redis repeats what a gateway logs of its own client. OpenTelemetry repeats values of
-// OTEL_EXPORTER_OTLP_HEADERS that it cannot read.
+// SilenceLibraries turns off process-wide loggers. Only main and TestMain call it, because a gateway must not change
+// process-wide state. go-redis repeats what a gateway logs for its own client. OpenTelemetry repeats invalid values
+// of OTEL_EXPORTER_OTLP_HEADERS.
 func SilenceLibraries() {
 	redis.SetLogger(&redislogging.VoidLogger{})
 	otel.SetLogger(logr.Discard())

@@ -10,7 +10,7 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// redisMetrics are the figures of what is asked of Redis, by whichever part of the gateway.
+// redisMetrics holds the metrics of all Redis commands of the gateway.
 type redisMetrics struct{ commands *prometheus.HistogramVec }
 
 func (m *redisMetrics) register(r prometheus.Registerer) {
@@ -22,12 +22,12 @@ func (m *redisMetrics) register(r prometheus.Registerer) {
 	r.MustRegister(m.commands)
 }
 
-// RedisHook counts the commands of a Redis client, as redis.Hook.
+// RedisHook returns a redis.Hook that counts commands.
 func (m *Metrics) RedisHook() redis.Hook { return redisHook{m.redis.commands} }
 
 type redisHook struct{ commands *prometheus.HistogramVec }
 
-// DialHook leaves connecting as it is: whichever command waits for it tells how long that took.
+// DialHook does not change dialing. The duration of the waiting command includes it.
 func (redisHook) DialHook(next redis.DialHook) redis.DialHook { return next }
 
 // ProcessHook counts a command.
@@ -42,7 +42,7 @@ func (h redisHook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	}
 }
 
-// ProcessPipelineHook counts commands that are sent together as one.
+// ProcessPipelineHook counts a pipeline as one command.
 func (h redisHook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return func(ctx context.Context, cmds []redis.Cmder) error {
 		start := time.Now()
@@ -62,12 +62,12 @@ func (h redisHook) count(command string, start time.Time, err error) {
 	h.commands.WithLabelValues(command, failed).Observe(time.Since(start).Seconds())
 }
 
-// explores says that by this command go-redis tries what a server can do, on each new
-// connection, and is content to hear that it can not.
+// explores reports whether go-redis sends the command on each new connection to detect features. It tolerates the
+// failure.
 func explores(cmd redis.Cmder) bool { return cmd.Name() == "hello" || cmd.Name() == "client" }
 
-// redisFailed says that Redis did not do what it was to do: not that there is no such
-// value, that nobody waits for it any more, or that the text of a script has to be sent along.
+// redisFailed reports whether a command failed. A missing value, a cancelled caller and an unknown script (NOSCRIPT)
+// are not failures.
 func redisFailed(err error) bool {
 	return err != nil && !errors.Is(err, redis.Nil) && !errors.Is(err, context.Canceled) && !redis.HasErrorPrefix(err, "NOSCRIPT")
 }

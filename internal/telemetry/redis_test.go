@@ -13,8 +13,8 @@ import (
 	"github.com/consoleql/consoleql/internal/telemetry"
 )
 
-// TestRedisHook: a value that is not there, a script that is not known yet, and what go-redis
-// tries on a new connection are no failures; what Redis refuses is.
+// TestRedisHook: missing values, unknown scripts and feature detection on a new connection are not failures. Commands
+// that Redis rejects are.
 func TestRedisHook(t *testing.T) {
 	t.Parallel()
 	o, err := redis.ParseURL(redistest.Start(t).URL())

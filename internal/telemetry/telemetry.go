@@ -1,4 +1,4 @@
-// Package telemetry sets up what the operator sees: logs and metrics.
+// Package telemetry provides logs, metrics and traces for the operator.
 package telemetry
 
 import (
@@ -16,8 +16,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// NewLogger returns a logger to w. level is debug, info, warn or error; format
-// is json, text, or auto: text on a terminal, JSON elsewhere.
+// NewLogger returns a logger that writes to w. level is debug, info, warn or error. format is json, text, or auto:
+// text on a terminal, JSON elsewhere.
 func NewLogger(w io.Writer, level, format string) (*slog.Logger, error) {
 	var l slog.Level
 	if err := l.UnmarshalText([]byte(level)); err != nil {
@@ -48,7 +48,7 @@ func isTerminal(w io.Writer) bool {
 	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
-// Metrics are the gateway's figures, in Prometheus' terms.
+// Metrics holds the gateway's Prometheus metrics.
 type Metrics struct {
 	registry   *prometheus.Registry
 	requests   *prometheus.HistogramVec
@@ -60,9 +60,9 @@ type Metrics struct {
 	redis      redisMetrics
 }
 
-// NewMetrics registers the figures in a registry of their own.
+// NewMetrics creates the metrics in a registry of their own.
 func NewMetrics() *Metrics {
-	// From a cached answer's microseconds to a console that times out.
+	// The range covers cached answers and console time-outs.
 	buckets := prometheus.ExponentialBucketsRange(0.0005, 30, 16)
 	m := &Metrics{
 		registry: prometheus.NewRegistry(),
@@ -97,12 +97,12 @@ func NewMetrics() *Metrics {
 	return m
 }
 
-// Request counts an answered HTTP request. The route is a pattern, never a path.
+// Request counts an HTTP request. route is a pattern, never a path.
 func (m *Metrics) Request(route, method string, status int, d time.Duration) {
 	m.requests.WithLabelValues(route, knownMethod(method), strconv.Itoa(status)).Observe(d.Seconds())
 }
 
-// knownMethod keeps callers from making up label values.
+// knownMethod bounds the label values that callers can create.
 func knownMethod(method string) string {
 	switch method {
 	case http.MethodGet, http.MethodPost, http.MethodHead, http.MethodOptions, http.MethodPut, http.MethodDelete, http.MethodPatch:
@@ -112,8 +112,7 @@ func knownMethod(method string) string {
 	}
 }
 
-// Operation counts an operation; duration is 0 of one that is not to be timed, codes are
-// those of its errors.
+// Operation counts an operation. A duration of 0 is not recorded; codes are the codes of its errors.
 func (m *Metrics) Operation(kind string, duration time.Duration, codes ...string) {
 	if duration > 0 {
 		m.operations.WithLabelValues(kind).Observe(duration.Seconds())
@@ -123,13 +122,12 @@ func (m *Metrics) Operation(kind string, duration time.Duration, codes ...string
 	}
 }
 
-// Call counts a finished call of the console. status is 0 where there was no answer, code
-// is empty for a success.
+// Call counts a finished console call. status is 0 if there was no response; code is empty on success.
 func (m *Metrics) Call(operation string, status int, code string, d time.Duration) {
 	m.calls.WithLabelValues(operation, knownStatus(status), code).Observe(d.Seconds())
 }
 
-// knownStatus keeps the console from making up label values.
+// knownStatus bounds the label values that the console can create.
 func knownStatus(status int) string {
 	if status != 0 && http.StatusText(status) == "" {
 		return "other"
@@ -137,10 +135,10 @@ func knownStatus(status int) string {
 	return strconv.Itoa(status)
 }
 
-// Unplanned counts loads that look-ahead overlooked.
+// Unplanned counts loads that the look-ahead missed.
 func (m *Metrics) Unplanned(n int64) { m.unplanned.Add(float64(n)) }
 
-// Watch lets subscriptions and the polls that serve them be looked at.
+// Watch registers gauges for the subscriptions and the polls that serve them.
 func (m *Metrics) Watch(subscriptions, polls func() int64) {
 	m.registry.MustRegister(
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
@@ -153,12 +151,12 @@ func (m *Metrics) Watch(subscriptions, polls func() int64) {
 		}, func() float64 { return float64(polls()) }))
 }
 
-// Handler is the admin listener: metrics and profiles. It is not for the public.
+// Handler serves metrics and profiles for the admin listener. It must not be public.
 func (m *Metrics) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
-	// Without /debug/pprof/cmdline: the command line may hold a password.
+	// /debug/pprof/cmdline is left out, because the command line may hold a password.
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
 	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)

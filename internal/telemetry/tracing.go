@@ -22,12 +22,10 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// Tracing makes OpenTelemetry traces and sends them to a collector. A nil one makes none.
+// Tracing creates OpenTelemetry traces and sends them to a collector. A nil Tracing creates none.
 //
-// A span holds what a request asked for by name: routes, operations of the console's
-// document, names and hashes of GraphQL documents, statuses and codes. It holds no
-// document, no variable, no query string, no header and no message of an error, any of
-// which may be secret.
+// Spans hold routes, operations of the console's document, names and hashes of GraphQL documents, statuses and codes.
+// They hold no document, variable, query string, header or error message, because these may hold secrets.
 type Tracing struct {
 	provider   *sdktrace.TracerProvider
 	exporter   *loggedExporter
@@ -35,14 +33,13 @@ type Tracing struct {
 	propagator propagation.TextMapPropagator
 }
 
-// NewTracing returns Tracing that sends to the collector of the given base URL by
-// OTLP over HTTP; nil where that is empty. Beside it the variables of the OpenTelemetry
-// specification hold, such as OTEL_EXPORTER_OTLP_HEADERS, OTEL_RESOURCE_ATTRIBUTES and
-// OTEL_TRACES_SAMPLER. A collector that cannot be reached costs spans, and nothing else. carrier sends the spans, except
-// where these variables ask for certificates, which only the library's own transport knows.
+// NewTracing returns a Tracing that sends to a collector's base URL by OTLP over HTTP; nil if it is empty. The
+// variables of the OpenTelemetry specification apply as well, such as OTEL_EXPORTER_OTLP_HEADERS,
+// OTEL_RESOURCE_ATTRIBUTES and OTEL_TRACES_SAMPLER. An unavailable collector only loses spans. carrier sends the
+// spans. If the variables configure certificates, the library's own transport does, because only it applies them.
 func NewTracing(ctx context.Context, collector string, carrier *http.Transport, log *slog.Logger) (*Tracing, error) {
 	if collector == "" {
-		return nil, nil //nolint:nilnil // a nil *Tracing is one that is off
+		return nil, nil //nolint:nilnil // a nil *Tracing is off
 	}
 	options := []otlptracehttp.Option{otlptracehttp.WithEndpointURL(strings.TrimSuffix(collector, "/") + "/v1/traces")}
 	if !asksForCertificates() {
@@ -52,7 +49,7 @@ func NewTracing(ctx context.Context, collector string, carrier *http.Transport, 
 	if err != nil {
 		return nil, fmt.Errorf("telemetry: make the exporter of traces: %w", err)
 	}
-	// What the environment says of the service wins.
+	// The environment takes precedence.
 	about, err := resource.New(ctx, resource.WithTelemetrySDK(), resource.WithHost(), resource.WithAttributes(attribute.String("service.name", "consoleql")), resource.WithFromEnv())
 	if err != nil {
 		return nil, fmt.Errorf("telemetry: describe the service: %w", err)
@@ -68,17 +65,17 @@ func NewTracing(ctx context.Context, collector string, carrier *http.Transport, 
 	}, nil
 }
 
-// Close sends what has not been sent yet, for as long as ctx allows. Nothing is sent or logged after it returns.
+// Close sends the remaining spans until ctx ends. Nothing is sent or logged after it returns.
 func (t *Tracing) Close(ctx context.Context) error {
 	if t == nil {
 		return nil
 	}
 	err := t.provider.Shutdown(ctx)
 	t.exporter.close()
-	return err //nolint:wrapcheck // its own words are clear
+	return err //nolint:wrapcheck // the library's text is clear
 }
 
-// Tracer makes spans; nil where there are none.
+// Tracer creates spans; nil if tracing is off.
 func (t *Tracing) Tracer() trace.Tracer {
 	if t == nil {
 		return nil
@@ -86,10 +83,10 @@ func (t *Tracing) Tracer() trace.Tracer {
 	return t.tracer
 }
 
-// Route gives each request of a route a span, which goes on the trace that the request is part of
-// (https://www.w3.org/TR/trace-context/). WebSockets have none: they last as long as their clients stay.
-// Of what the request says the span has the method only, and the trace no tracestate: the rest may be
-// secret, and of any length, before anybody knows whose request it is.
+// Route returns a middleware with a span per request, which continues the request's trace
+// (https://www.w3.org/TR/trace-context/). WebSockets have no span, because they last as long as their clients stay.
+// The span holds only the request's method, and the trace drops its tracestate. Other input may be secret or long,
+// and its sender is not yet authenticated.
 func (t *Tracing) Route(route string) func(http.Handler) http.Handler {
 	if t == nil {
 		return nil
@@ -108,7 +105,7 @@ func (t *Tracing) Route(route string) func(http.Handler) http.Handler {
 			defer span.End()
 			answered := middleware.NewWrapResponseWriter(w, r.ProtoMajor)
 			h.ServeHTTP(answered, r.WithContext(ctx))
-			status := cmp.Or(answered.Status(), http.StatusOK) // which net/http answers where nobody says anything
+			status := cmp.Or(answered.Status(), http.StatusOK) // net/http's default status
 			span.SetAttributes(attribute.Int("http.response.status_code", status))
 			if status >= http.StatusInternalServerError {
 				span.SetStatus(codes.Error, "")
@@ -117,9 +114,8 @@ func (t *Tracing) Route(route string) func(http.Handler) http.Handler {
 	}
 }
 
-// Call begins the span of a call of the console; operation is the method and path of its
-// document. It is nil where nobody would have asked for it: polls of subscriptions and
-// renewals of tokens are part of no trace.
+// Call starts the span of a console call; operation is the document's method and path. The function is nil outside a
+// trace, as for polls of subscriptions and token refreshes.
 func (t *Tracing) Call(ctx context.Context, operation string) (context.Context, func(status int, code string)) {
 	if t == nil || !trace.SpanContextFromContext(ctx).IsValid() {
 		return ctx, nil
@@ -139,7 +135,7 @@ func (t *Tracing) Call(ctx context.Context, operation string) (context.Context, 
 	}
 }
 
-// Transport tells who is asked through it of the trace that the request is part of.
+// Transport propagates the trace of a request to its server.
 func (t *Tracing) Transport(next http.RoundTripper) http.RoundTripper {
 	if t == nil {
 		return next
@@ -152,24 +148,24 @@ type propagating struct {
 	propagator propagation.TextMapPropagator
 }
 
-// RoundTrip sends the request, as http.RoundTripper says.
+// RoundTrip implements http.RoundTripper.
 func (p propagating) RoundTrip(req *http.Request) (*http.Response, error) {
 	if ctx := req.Context(); trace.SpanContextFromContext(ctx).IsValid() {
-		req = req.Clone(ctx) // which is not ours to change
+		req = req.Clone(ctx) // a RoundTripper must not change its request
 		p.propagator.Inject(ctx, propagation.HeaderCarrier(req.Header))
 	}
-	return p.next.RoundTrip(req) //nolint:wrapcheck // the transport's
+	return p.next.RoundTrip(req) //nolint:wrapcheck // the transport's error
 }
 
-// CloseIdleConnections closes the connections that no request is using; http.Client calls it.
+// CloseIdleConnections closes connections that no request uses; http.Client calls it.
 func (p propagating) CloseIdleConnections() {
 	if c, ok := p.next.(interface{ CloseIdleConnections() }); ok {
 		c.CloseIdleConnections()
 	}
 }
 
-// loggedExporter logs lost spans at most once a minute. The error handler of the OpenTelemetry libraries belongs to the
-// process, so they are told of no error.
+// loggedExporter logs lost spans at most once a minute and returns no error. The OpenTelemetry error handler is
+// process-wide, so errors must not reach it.
 type loggedExporter struct {
 	sdktrace.SpanExporter
 	log       *slog.Logger
@@ -177,14 +173,14 @@ type loggedExporter struct {
 	stop      context.CancelFunc
 	carrier   *http.Transport
 
-	mu   sync.Mutex // held while spans are exported, which the batch processor does one batch at a time
-	last time.Time  // when lost spans were logged
+	mu   sync.Mutex // held during an export; the batch processor exports one batch at a time
+	last time.Time  // time of the last log entry
 }
 
-// lostEvery is how often lost spans are logged at most.
+// lostEvery is the minimum time between log entries about lost spans.
 const lostEvery = time.Minute
 
-// ExportSpans sends spans, as sdktrace.SpanExporter.
+// ExportSpans implements sdktrace.SpanExporter.
 func (e *loggedExporter) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpan) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -202,16 +198,16 @@ func (e *loggedExporter) ExportSpans(ctx context.Context, spans []sdktrace.ReadO
 	return nil
 }
 
-// close ends the export under way and waits for it.
+// close cancels the export in flight and waits for it.
 func (e *loggedExporter) close() {
 	e.stop()
 	e.mu.Lock()
-	e.mu.Unlock() //nolint:staticcheck // the export under way has ended
+	e.mu.Unlock() //nolint:staticcheck // the export has ended
 	e.carrier.CloseIdleConnections()
 }
 
-// asksForCertificates says that the environment names certificates for the collector (OpenTelemetry specification,
-// section OTLP exporter).
+// asksForCertificates reports whether the environment configures certificates for the collector (OpenTelemetry
+// specification, section OTLP exporter).
 func asksForCertificates() bool {
 	for _, name := range []string{"CERTIFICATE", "CLIENT_CERTIFICATE", "CLIENT_KEY"} {
 		if os.Getenv("OTEL_EXPORTER_OTLP_"+name) != "" || os.Getenv("OTEL_EXPORTER_OTLP_TRACES_"+name) != "" {
@@ -221,7 +217,7 @@ func asksForCertificates() bool {
 	return false
 }
 
-// exportTimeout is how long one export may take; the environment gives it in milliseconds.
+// exportTimeout returns the time limit of one export. The environment gives it in milliseconds.
 func exportTimeout() time.Duration {
 	set := cmp.Or(os.Getenv("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT"), os.Getenv("OTEL_EXPORTER_OTLP_TIMEOUT"))
 	if ms, err := strconv.Atoi(set); err == nil && ms > 0 {

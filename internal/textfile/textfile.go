@@ -1,5 +1,4 @@
-// Package textfile reads the files of keys and passwords, and reads them again when their
-// content changes.
+// Package textfile reads key and password files and reloads them when their content changes.
 package textfile
 
 import (
@@ -13,11 +12,11 @@ import (
 // maxSize bounds a file, in bytes.
 const maxSize = 1 << 20
 
-// mark is the byte order mark of UTF-8, which editors of Windows put before a text.
+// mark is the UTF-8 byte order mark, which Windows editors write before a text.
 const mark = "\ufeff"
 
-// Read is the text of a file of up to 1 MiB, without a byte order mark. Its errors name the
-// file and never repeat its content.
+// Read returns the text of a file of up to 1 MiB without a byte order mark. Its errors name the file and never repeat
+// its content.
 func Read(path string) (string, error) {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -26,7 +25,7 @@ func Read(path string) (string, error) {
 	if info.Size() > maxSize {
 		return "", fmt.Errorf("%s is larger than %d bytes", path, maxSize)
 	}
-	raw, err := os.ReadFile(path) //nolint:gosec // the operator's own setting
+	raw, err := os.ReadFile(path) //nolint:gosec // the path is an operator's setting
 	if err != nil {
 		return "", err
 	}
@@ -47,7 +46,7 @@ func decode(text string) (string, error) {
 	return strings.TrimPrefix(text, mark), nil
 }
 
-// Secret is the text of a file without line breaks at its end; an empty one is an error.
+// Secret returns the text of a file without trailing line breaks. An empty text is an error.
 func Secret(path string) (string, error) {
 	text, err := Read(path)
 	if err != nil {

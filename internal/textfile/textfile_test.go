@@ -53,7 +53,7 @@ func TestSecrets(t *testing.T) {
 	}
 }
 
-// watching runs a watcher of one source, which tells what it loads, on fake time.
+// watching runs a watcher of one source in fake time and logs each load.
 func watching(t *testing.T, paths func() []string, load func() error, test func(now chan os.Signal, logs *bytes.Buffer)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -108,7 +108,7 @@ func TestChangesAreLoaded(t *testing.T) {
 	})
 }
 
-// TestWhatCannotBeLoaded is logged once, and tried again until it can.
+// TestWhatCannotBeLoaded: a failed load is logged once and repeated until it succeeds.
 func TestWhatCannotBeLoaded(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "file")
 	write(t, path, "good")
@@ -129,7 +129,7 @@ func TestWhatCannotBeLoaded(t *testing.T) {
 		if n := strings.Count(logs.String(), "line 7 is wrong"); n != 1 {
 			t.Errorf("logged %d times:\n%s", n, logs)
 		}
-		bad.Store(nil) // what it refers to has been mended
+		bad.Store(nil) // the referenced file is corrected
 		before := loaded.Load()
 		time.Sleep(3 * time.Second)
 		synctest.Wait()
@@ -139,7 +139,7 @@ func TestWhatCannotBeLoaded(t *testing.T) {
 	})
 }
 
-// TestPipesAreReadOnce, at the start: they have nothing more to tell, and opening one may wait for ever.
+// TestPipesAreReadOnce: pipes are read only at the start, because opening one again may block forever.
 func TestPipesAreReadOnce(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "pipe")
 	if err := syscall.Mkfifo(path, 0o600); err != nil {

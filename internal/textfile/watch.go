@@ -12,25 +12,24 @@ import (
 )
 
 const (
-	// interval is how often the files are looked at.
+	// interval is the polling interval.
 	interval = 2 * time.Second
-	// settling is how long a changed content must stay, so that no half of a file is read
-	// while it is written.
+	// settling is how long changed content must stay the same, so that no file is loaded while it is written.
 	settling = 100 * time.Millisecond
 )
 
-// Source is one or several files that are read together.
+// Source is a set of files that are loaded together.
 type Source struct {
-	// Setting names them in the log.
+	// Setting is the name of the setting in the log.
 	Setting string
-	// Paths are the files as they are now.
+	// Paths returns the current paths of the files.
 	Paths func() []string
-	// Load reads them again. Where it fails, what was read before stays in force.
+	// Load loads the files. If it fails, the previous content stays in force.
 	Load func() error
 }
 
-// Watcher looks at files by their content: Kubernetes, for one, replaces a link on the way to
-// a file, which changes neither its name nor, always, its time.
+// Watcher detects changes by content. Kubernetes, for example, replaces a symbolic link on the path, which changes
+// neither the name nor always the time.
 type Watcher struct {
 	log     *slog.Logger
 	sources []*watched
@@ -39,10 +38,10 @@ type Watcher struct {
 type watched struct {
 	Source
 	last   [sha256.Size]byte
-	failed string // the last error of Load, if the content is not in force
+	failed string // last error of Load, empty if the content is in force
 }
 
-// NewWatcher notes the content of files that have just been read.
+// NewWatcher creates a watcher for files that have just been loaded.
 func NewWatcher(log *slog.Logger, sources ...Source) *Watcher {
 	w := &Watcher{log: log}
 	for _, s := range sources {
@@ -51,7 +50,7 @@ func NewWatcher(log *slog.Logger, sources ...Source) *Watcher {
 	return w
 }
 
-// Run looks at the files every two seconds, and whenever now says so, until ctx is done.
+// Run checks the files every two seconds, and at each signal on now, until ctx is done.
 func (w *Watcher) Run(ctx context.Context, now <-chan os.Signal) {
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
@@ -71,8 +70,7 @@ func (w *Watcher) Run(ctx context.Context, now <-chan os.Signal) {
 	}
 }
 
-// look reads a source again if its content has changed, or could not be used the last time.
-// It is false where ctx has ended.
+// look reloads a source if its content has changed or its last load failed. It returns false if ctx has ended.
 func (w *Watcher) look(ctx context.Context, s *watched) bool {
 	paths := s.Paths()
 	sum := digest(paths)
@@ -100,14 +98,14 @@ func (w *Watcher) look(ctx context.Context, s *watched) bool {
 	}
 	s.last, s.failed = sum, ""
 	if after := s.Paths(); !slices.Equal(paths, after) {
-		s.last = digest(after) // it refers to other files than before
+		s.last = digest(after) // it may now refer to other files
 	}
 	w.log.Info("a changed file was read again", "setting", s.Setting)
 	return true
 }
 
-// digest is a hash of the files' content. What is no regular file, such as a pipe, cannot be
-// read twice and counts as unchanged.
+// digest returns a hash of the files' content. A file that is not regular, such as a pipe, cannot be read twice and
+// counts as unchanged.
 func digest(paths []string) [sha256.Size]byte {
 	h := sha256.New()
 	for _, path := range paths {
@@ -124,7 +122,7 @@ func digest(paths []string) [sha256.Size]byte {
 }
 
 func fileSum(path string) (sum []byte, size int64) {
-	f, err := os.Open(path) //nolint:gosec // the operator's own setting
+	f, err := os.Open(path) //nolint:gosec // the path is an operator's setting
 	if err != nil {
 		return nil, -1
 	}

@@ -11,8 +11,8 @@ import (
 	"github.com/consoleql/consoleql/internal/verify"
 )
 
-// TestAnSSOByAnInnerAddress: its tokens name the outer issuer, its discovery document the outer address of its keys, and
-// its keys have certificates in forms of their own. Settings say what holds.
+// TestAnSSOByAnInnerAddress: behind an inner address, the SSO's tokens and discovery document name outer addresses.
+// Its keys have unusual certificate forms. Settings override issuers and addresses.
 func TestAnSSOByAnInnerAddress(t *testing.T) {
 	s := newSigner(t, "k")
 	raw, err := json.Marshal(s.public())
@@ -37,7 +37,7 @@ func TestAnSSOByAnInnerAddress(t *testing.T) {
 		issuer  string // of the token
 		good    bool
 	}{
-		"keys by discovery":        {nil, "", "https://outer.example", false}, // nobody is there
+		"keys by discovery":        {nil, "", "https://outer.example", false}, // nobody listens there
 		"keys by setting":          {nil, inner.URL + "/keys", "https://outer.example", true},
 		"one issuer":               {[]string{"https://outer.example"}, inner.URL + "/keys", "https://outer.example", true},
 		"the second of two":        {[]string{"https://a.example", "https://b.example"}, inner.URL + "/keys", "https://b.example", true},

@@ -21,33 +21,32 @@ import (
 )
 
 const (
-	// discoveryPath is where an OpenID provider describes itself (OpenID Connect
-	// Discovery 1.0, section 4).
+	// discoveryPath is the path of an OpenID provider's metadata (OpenID Connect Discovery 1.0, section 4).
 	discoveryPath = "/.well-known/openid-configuration"
-	// fetchTimeout bounds one look at the SSO's keys.
+	// fetchTimeout bounds one fetch of the SSO's keys.
 	fetchTimeout = 10 * time.Second
-	// fetchPause is the least time between a look that found no new key and the next:
-	// a flood of tokens with made-up key names costs the SSO no more than that.
+	// fetchPause is the minimum time between a fetch without a new key and the next. It bounds the load that tokens
+	// with invented key ids cause.
 	fetchPause = 10 * time.Second
-	// failedPause is the least time between a look that failed and the next.
+	// failedPause is the minimum time between a failed fetch and the next.
 	failedPause = 2 * time.Second
-	// keysAge is the age after which the keys are looked at again beside their use.
+	// keysAge is the age after which keys are refreshed in the background.
 	keysAge = time.Hour
-	// maxDocument bounds what is read of the SSO's documents, in bytes.
+	// maxDocument bounds the size of the SSO's documents, in bytes.
 	maxDocument = 1 << 20
-	// leastKeyBits is the shortest RSA key that is taken (RFC 7518, section 3.3).
+	// leastKeyBits is the minimum length of an accepted RSA key (RFC 7518, section 3.3).
 	leastKeyBits = 2048
 )
 
-// keySet is what the SSO publishes.
+// keySet is the set of keys that the SSO publishes.
 type keySet struct {
 	issuers []string
 	byID    map[string]*rsa.PublicKey
 	at      time.Time
 }
 
-// key is the key of that name; a token without one can only mean a single key. A key that
-// is published without a name may sign any token (RFC 7517, section 4.5).
+// key returns the key with an id. A token without a key id selects the only key. A key that is published without an
+// id may sign any token (RFC 7517, section 4.5).
 func (s *keySet) key(id string) *rsa.PublicKey {
 	if s == nil {
 		return nil
@@ -63,24 +62,23 @@ func (s *keySet) key(id string) *rsa.PublicKey {
 	return s.byID[""]
 }
 
-// keys keeps the SSO's keys. Those it has serve for as long as no newer ones can
-// be had, so that the SSO may be away.
+// keys caches the SSO's keys. It serves known keys while the SSO is unavailable.
 type keys struct {
 	discovery string
-	issuers   []string // configured
-	address   string   // of the keys, as configured
+	issuers   []string // from the settings
+	address   string   // URL of the keys, from the settings
 	http      *http.Client
 	now       func() time.Time
 	log       *slog.Logger
 	tasks     sync.WaitGroup
-	stop      context.Context //nolint:containedctx // ends the look under way when the verifier closes
+	stop      context.Context //nolint:containedctx // ends the fetch in flight when the verifier closes
 	halt      context.CancelFunc
 
 	mu       sync.Mutex
 	set      *keySet
-	next     time.Time     // no look begins before
-	failures int           // looks that failed since the last that did not
-	look     chan struct{} // closed when the look under way has ended; nil: there is none
+	next     time.Time     // time of the earliest next fetch
+	failures int           // failed fetches since the last success
+	look     chan struct{} // closed when the fetch in flight has ended; nil: none
 }
 
 func newKeys(o Options) (*keys, error) {
@@ -96,7 +94,7 @@ func newKeys(o Options) (*keys, error) {
 		discovery: base.JoinPath(discoveryPath).String(),
 		http: &http.Client{
 			Transport: o.Transport,
-			// A redirect would let somebody else say which keys are the SSO's.
+			// A redirect could replace the SSO's keys by other ones.
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
 		now: o.Now,
@@ -111,7 +109,7 @@ func (k *keys) close() {
 	k.tasks.Wait()
 }
 
-// find is the key of that name, nil where the SSO has none, and the set it is of.
+// find returns the key with an id and its set; the key is nil if the SSO has none.
 func (k *keys) find(ctx context.Context, id string) (*keySet, *rsa.PublicKey, error) {
 	k.mu.Lock()
 	set := k.set
@@ -122,17 +120,16 @@ func (k *keys) find(ctx context.Context, id string) (*keySet, *rsa.PublicKey, er
 	}
 	defer k.mu.Unlock()
 	if k.now().Sub(set.at) >= keysAge {
-		k.begin() //nolint:contextcheck // a look serves every caller, so no single one may end it
+		k.begin() //nolint:contextcheck // a fetch serves all callers, so no single one may cancel it
 	}
 	return set, key, nil
 }
 
-// again is find after a look at what the SSO publishes now, unless the last was
-// a moment ago. before is the key of that name that is known. A look that found
-// another key does not delay the next: keys may change twice in a short time.
+// again is find after a new fetch, unless the last one is too recent. before is the known key with that id. A fetch
+// that finds another key does not delay the next, because keys may change twice in a short time.
 func (k *keys) again(ctx context.Context, id string, before *rsa.PublicKey) (*keySet, *rsa.PublicKey, error) {
 	k.mu.Lock()
-	look := k.begin() //nolint:contextcheck // a look serves every caller, so no single one may end it
+	look := k.begin() //nolint:contextcheck // a fetch serves all callers, so no single one may cancel it
 	k.mu.Unlock()
 	if look != nil {
 		select {
@@ -153,8 +150,8 @@ func (k *keys) again(ctx context.Context, id string, before *rsa.PublicKey) (*ke
 	return k.set, key, nil
 }
 
-// begin starts a look at the SSO's keys, unless the last was a moment ago. The
-// channel it returns is closed when that has ended. The caller holds k.mu.
+// begin starts a fetch of the SSO's keys, unless the last one is too recent. The returned channel is closed at its
+// end. The caller must hold k.mu.
 func (k *keys) begin() <-chan struct{} {
 	if k.look != nil {
 		return k.look
@@ -185,7 +182,7 @@ func (k *keys) begin() <-chan struct{} {
 	return look
 }
 
-// failed logs the first failure of several at warn. The caller holds k.mu.
+// failed logs the first of several failures at warn. The caller must hold k.mu.
 func (k *keys) failed(err error) {
 	level := slog.LevelDebug
 	if k.failures == 0 {
@@ -195,7 +192,7 @@ func (k *keys) failed(err error) {
 	k.log.Log(k.stop, level, "the keys of the console's SSO cannot be had", "error", err, "known", k.set != nil)
 }
 
-// succeeded logs that keys can be had again after failures. The caller holds k.mu.
+// succeeded logs the end of an outage. The caller must hold k.mu.
 func (k *keys) succeeded() {
 	if k.failures > 0 {
 		k.log.Info("the keys of the console's SSO can be had again", "failures", k.failures)
@@ -243,9 +240,8 @@ func (k *keys) fetch(ctx context.Context) (*keySet, error) {
 	return set, nil
 }
 
-// signingKey reads a key (RFC 7517) that may sign by RS256; nil for any other. Members that
-// are not needed are not looked at: some SSOs publish certificates (x5c) and thumbprints
-// (x5t) in forms that go-jose refuses.
+// signingKey reads an RS256 key (RFC 7517), nil for any other. It ignores other members, because some SSOs publish
+// certificates (x5c) and thumbprints (x5t) that go-jose rejects.
 func signingKey(raw json.RawMessage) (id string, public *rsa.PublicKey) {
 	var members map[string]json.RawMessage
 	if json.Unmarshal(raw, &members) != nil {
@@ -257,7 +253,7 @@ func signingKey(raw json.RawMessage) (id string, public *rsa.PublicKey) {
 	needed, err := json.Marshal(members)
 	var key jose.JSONWebKey
 	if err != nil || json.Unmarshal(needed, &key) != nil {
-		return "", nil // of a kind that is not used here
+		return "", nil // an unsupported kind of key
 	}
 	public, ok := key.Key.(*rsa.PublicKey)
 	if !ok || !key.Valid() || public.N.BitLen() < leastKeyBits || key.Use != "" && key.Use != "sig" || key.Algorithm != "" && key.Algorithm != string(jose.RS256) {

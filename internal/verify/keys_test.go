@@ -41,7 +41,7 @@ func TestKeysRotate(t *testing.T) {
 	}
 }
 
-// The first token is the reason for the first look, which must not delay the look for the next key.
+// The first token causes the first fetch, which must not delay the fetch for the next key.
 func TestKeysRotateTwiceAtOnce(t *testing.T) {
 	b := newBench(t)
 	for _, id := range []string{"k1", "k2", "k3", "k3"} {
@@ -53,7 +53,7 @@ func TestKeysRotateTwiceAtOnce(t *testing.T) {
 	}
 }
 
-// A look that failed delays the next by two seconds, so that callers do not wait for keys that can be had.
+// A failed fetch delays the next by only two seconds, so that callers wait little after an outage.
 func TestKeysAreKnownSoonAfterAnOutage(t *testing.T) {
 	var log bytes.Buffer
 	b := newBench(t)
@@ -81,7 +81,7 @@ func TestKeysAreKnownSoonAfterAnOutage(t *testing.T) {
 	}
 }
 
-// The name of a published key is optional; the signature decides.
+// The id of a published key is optional; the signature decides.
 func TestAKeyWithoutAName(t *testing.T) {
 	b := newBench(t)
 	b.publish(signer{b.key, ""})
@@ -95,7 +95,7 @@ func TestAKeyWithoutAName(t *testing.T) {
 	}
 }
 
-// A restored SSO may sign with another key by the name of the one before.
+// A restored SSO may sign with another key of the same id.
 func TestANewKeyByAnOldName(t *testing.T) {
 	b := newBench(t)
 	if err := b.verify(t, b.token(t, nil)); err != nil {
@@ -171,7 +171,7 @@ func TestACallerMayGiveUp(t *testing.T) {
 	b := newBench(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	// Either the keys were faster or the caller is told; it must not be refused.
+	// Either the keys arrived in time or the call failed with another code. The token must not be rejected.
 	if _, err := b.verifier.Verify(ctx, b.token(t, nil)); fault.CodeOf(err) == fault.Unauthenticated {
 		t.Error(err)
 	}

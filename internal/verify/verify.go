@@ -1,10 +1,8 @@
-// Package verify checks console tokens offline, against the keys that the
-// console's SSO publishes: the SSO is an OpenID Connect provider, and its access
-// tokens are JWTs signed by RS256 (RFC 7519, RFC 9068).
+// Package verify checks console tokens offline with the public keys of the console's SSO. The SSO is an OpenID
+// Connect provider, and its access tokens are JWTs signed by RS256 (RFC 7519, RFC 9068).
 //
-// Nothing that a token says is used before its signature has been verified. No
-// other algorithm is accepted, so that neither an unsigned token nor one that is
-// signed with a public key taken for a secret gets through (RFC 8725, section 3.1).
+// No claim is used before its signature is verified. No other algorithm is accepted: this rejects unsigned tokens,
+// and tokens signed with a public key as a shared secret (RFC 8725, section 3.1).
 package verify
 
 import (
@@ -23,31 +21,30 @@ import (
 )
 
 const (
-	// audience is whom the console's access tokens are for.
+	// audience is the audience of the console's access tokens.
 	audience = "apigateway"
-	// expiryLeeway and startLeeway are how far the clocks of gateway and SSO may be
-	// apart, at a token's end and at its beginning.
+	// expiryLeeway and startLeeway are the accepted clock differences between gateway and SSO, at a token's expiry and
+	// at its start.
 	expiryLeeway = 5 * time.Second
 	startLeeway  = time.Minute
-	// maxToken bounds a token, in bytes.
+	// maxToken bounds the size of a token, in bytes.
 	maxToken = 16 << 10
 )
 
-// Options are what a Verifier is made of.
+// Options configures a Verifier.
 type Options struct {
 	// SSOURL is the base URL of the console's SSO; required.
 	SSOURL string
-	// Issuers are the issuers whose tokens are accepted; empty: the one that the SSO's
-	// discovery document names.
+	// Issuers are the accepted issuers; empty: the issuer in the SSO's discovery document.
 	Issuers []string
-	// KeysURL is where the SSO publishes its keys; empty: where its discovery document says.
-	// With both, that document is not asked for.
+	// KeysURL is the URL of the SSO's keys; empty: the one in its discovery document. If both Issuers and KeysURL are
+	// set, the document is not fetched.
 	KeysURL string
-	// Transport carries the requests for keys; default http.DefaultTransport.
+	// Transport sends the requests for keys; nil: http.DefaultTransport.
 	Transport http.RoundTripper
-	// Now is the clock; default time.Now.
+	// Now is the clock; nil: time.Now.
 	Now func() time.Time
-	// Logger is told of keys that cannot be had; default: discarded.
+	// Logger logs failures to get keys; nil: discarded.
 	Logger *slog.Logger
 }
 
@@ -57,8 +54,7 @@ type Verifier struct {
 	keys *keys
 }
 
-// New returns a Verifier, which asks for keys when it first needs them. Close
-// ends what it began.
+// New returns a Verifier, which fetches keys on first use. The caller must call Close.
 func New(o Options) (*Verifier, error) {
 	if o.Now == nil {
 		o.Now = time.Now
@@ -73,18 +69,17 @@ func New(o Options) (*Verifier, error) {
 	return &Verifier{now: o.Now, keys: k}, nil
 }
 
-// Close ends requests for keys that are under way.
+// Close cancels requests for keys.
 func (v *Verifier) Close() { v.keys.close() }
 
-// claims are those that are looked at.
+// claims are the claims that Verify checks.
 type claims struct {
 	jwt.Claims
 	UserID string `json:"userid"`
 }
 
-// Verify makes a principal of a token that the SSO has signed, named by its
-// userid. It fails with UNAUTHENTICATED for any other, and with
-// UPSTREAM_UNAVAILABLE where there are no keys to verify it with.
+// Verify returns the principal of a token that the SSO has signed, named by its userid. It fails with UNAUTHENTICATED
+// for any other token. It fails with UPSTREAM_UNAVAILABLE if there are no keys for verification.
 func (v *Verifier) Verify(ctx context.Context, token string) (principal.Principal, error) {
 	if len(token) > maxToken {
 		return principal.Principal{}, refused("it is too long")
@@ -103,7 +98,7 @@ func (v *Verifier) Verify(ctx context.Context, token string) (principal.Principa
 	var c claims
 	err = parsed.Claims(key, &c)
 	if err != nil {
-		// The SSO may have a new key by the old name.
+		// The SSO may have replaced a key under the same id.
 		if set, key, err = v.keys.again(ctx, parsed.Headers[0].KeyID, key); err != nil {
 			return principal.Principal{}, err
 		}
@@ -134,7 +129,7 @@ func (v *Verifier) Verify(ctx context.Context, token string) (principal.Principa
 	return principal.Verified(token, c.UserID, c.Expiry.Time().Add(expiryLeeway)), nil
 }
 
-// refused says what is wrong with a token without repeating any of it.
+// refused returns the error for an invalid token, without any part of the token.
 func refused(why string) error {
 	return fault.New(fault.Unauthenticated, "the console token is not accepted: %s", why)
 }

@@ -27,7 +27,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// sso publishes keys, counts how often it is asked, and can be away.
+// sso publishes keys, counts the requests, and can be unavailable.
 type sso struct {
 	*httptest.Server
 	mu      sync.Mutex
@@ -52,7 +52,7 @@ func newSSO(t *testing.T) *sso {
 			_ = json.NewEncoder(w).Encode(map[string]string{"issuer": s.issuer, "jwks_uri": s.URL + "/keys"})
 		case "/keys":
 			s.fetches.Add(1)
-			// What is of no use here must do no harm.
+			// Unsupported keys must do no harm.
 			odd := []any{map[string]string{"kty": "OKP", "crv": "unheard-of"}, map[string]string{"kty": "oct", "kid": "oct", "k": "c2VjcmV0"}}
 			for _, k := range s.keys {
 				odd = append(odd, k)
@@ -65,7 +65,7 @@ func newSSO(t *testing.T) *sso {
 	return s
 }
 
-// signer signs tokens as the SSO does.
+// signer signs tokens like the SSO.
 type signer struct {
 	key *rsa.PrivateKey
 	id  string
@@ -106,7 +106,7 @@ func sign(t *testing.T, alg jose.SignatureAlgorithm, key any, id string, claims 
 	return token
 }
 
-// clock is a clock that a test moves.
+// clock is a clock under the test's control.
 type clock struct{ at atomic.Int64 }
 
 func (c *clock) now() time.Time       { return time.Unix(0, c.at.Load()) }
@@ -134,7 +134,7 @@ func newBench(t *testing.T) *bench {
 	return b
 }
 
-// claims are good ones, with changes; a nil takes one away.
+// claims returns valid claims with changes; a nil value removes a claim.
 func (b *bench) claims(changes map[string]any) map[string]any {
 	c := map[string]any{
 		"iss": b.issuer, "aud": "apigateway", "userid": "u-1", "sub": "u-1",
@@ -238,7 +238,7 @@ func TestBadTokens(t *testing.T) {
 	}
 }
 
-// embedded is signed with a key that the token itself brings along.
+// embedded is signed with a key inside the token itself.
 func embedded(t *testing.T, s signer, claims map[string]any) string {
 	t.Helper()
 	maker, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.RS256, Key: s.key}, &jose.SignerOptions{EmbedJWK: true})
