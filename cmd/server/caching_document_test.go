@@ -13,7 +13,7 @@ import (
 	"github.com/consoleql/consoleql/internal/gateway"
 )
 
-// TestCachingDocument holds the table of lifetimes in docs/caching.md to the one in force.
+// TestCachingDocument compares the lifetimes in docs/caching.md with the defaults.
 func TestCachingDocument(t *testing.T) {
 	text, err := os.ReadFile("../../docs/caching.md")
 	if err != nil {

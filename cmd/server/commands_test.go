@@ -54,7 +54,7 @@ func start(t *testing.T, want string, args ...string) *started {
 	return s
 }
 
-// demoURL is the address on the first line that demo prints.
+// demoURL returns the address on the first line that demo prints.
 func (s *started) demoURL(t *testing.T) string {
 	t.Helper()
 	first, _, _ := strings.Cut(s.out.String(), "\n")
@@ -68,7 +68,7 @@ func (s *started) demoURL(t *testing.T) string {
 func TestDemoAnswersItsExamples(t *testing.T) {
 	demo := start(t, "admin listening", "demo", "--listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0")
 	url := demo.demoURL(t)
-	sim, err := consolesim.Start(t.Context(), consolesim.Options{}) // the same seed, hence the same ids
+	sim, err := consolesim.Start(t.Context(), consolesim.Options{}) // the same seed gives the same ids
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,7 +92,7 @@ func TestDemoAnswersItsExamples(t *testing.T) {
 			if strings.Contains(example.Query, "\nsubscription ") {
 				e := w.Events(http.MethodGet, example.Query, nil)
 				defer e.Close()
-				if a := e.Answer(); len(a.Errors) > 0 { // the robots' hearts beat all the time
+				if a := e.Answer(); len(a.Errors) > 0 { // the robots' heartbeats change all the time
 					t.Errorf("answered %s", a.Body)
 				}
 				return
@@ -192,8 +192,7 @@ func TestConfigMasksSecrets(t *testing.T) {
 	}
 }
 
-// TestConfigCanBeFedBack: what config prints are the settings in force, as the
-// environment takes them.
+// TestConfigCanBeFedBack: config prints the settings in force in the form of environment variables.
 func TestConfigCanBeFedBack(t *testing.T) {
 	config := func(args ...string) string {
 		t.Helper()
@@ -235,7 +234,7 @@ func TestPasswordsInURLsAreMasked(t *testing.T) {
 	}
 }
 
-// TestMistypedURLsShowNoPassword, neither where settings are printed nor where they are refused.
+// TestMistypedURLsShowNoPassword: neither printed settings nor errors show a password.
 func TestMistypedURLsShowNoPassword(t *testing.T) {
 	for _, address := range []string{
 		"default:hunter2@redis.example:6379/0", "redis://:12/hunter2@redis.example:6379/0", "redis://:12?hunter2@redis.example:6379/0",
@@ -327,11 +326,11 @@ func TestServeAgainstASimulatedConsole(t *testing.T) {
 	}
 }
 
-// TestSubscriptionsInABrowser lets GraphiQL follow the demo's robots over its
-// WebSocket, and a page without any library follow them by an EventSource.
+// TestSubscriptionsInABrowser follows the demo's robots over GraphiQL's WebSocket, and by an EventSource in a page
+// without libraries.
 func TestSubscriptionsInABrowser(t *testing.T) {
 	demo := start(t, `"listening"`, "demo", "--listen=127.0.0.1:0", "--admin-listen=", "--poll-interval=200ms")
-	const live = 4 // the tab of the example
+	const live = 4 // the tab of the subscription example
 	result := browsertest.Run(t, demo.demoURL(t), browsertest.Options{Tab: live, Before: func(ctx context.Context) error {
 		const listen = `(() => {
 			globalThis.seen = [];

@@ -16,7 +16,7 @@ var update = flag.Bool("update", false, "write the documents that tests compare"
 
 const configurationDocument = "../../docs/configuration.md"
 
-// TestConfigurationDocument holds the document of the settings to the flags.
+// TestConfigurationDocument compares docs/configuration.md with the flags.
 func TestConfigurationDocument(t *testing.T) {
 	want := configuration(t)
 	if *update {
@@ -33,7 +33,7 @@ func TestConfigurationDocument(t *testing.T) {
 	}
 }
 
-// configuration is the document of the settings of serve, by group, in the order of the flags.
+// configuration returns the document of serve's settings, by group, in the order of the flags.
 func configuration(t *testing.T) string {
 	t.Helper()
 	parser, err := newParser()
@@ -67,7 +67,7 @@ Every setting is a flag and an environment variable: ` + "`--console-url` is `CO
 	return b.String()
 }
 
-// flagsOfServe are the flags of serve, without --help.
+// flagsOfServe returns the flags of serve without --help.
 func flagsOfServe(t *testing.T, parser *kong.Kong) []*kong.Flag {
 	t.Helper()
 	for _, node := range parser.Model.Children {
@@ -86,7 +86,7 @@ func defaultOf(f *kong.Flag) string {
 	return "`" + f.Default + "`"
 }
 
-// cell is the help of a flag as a cell of a table, with an example of its value where it has one.
+// cell returns a flag's help as a table cell, with an example of its value if there is one.
 func cell(f *kong.Flag) string {
 	text := f.Help
 	if f.Enum != "" {

@@ -15,7 +15,7 @@ import (
 	"github.com/consoleql/consoleql/internal/gateway"
 )
 
-// simulation is what a simulated console is made of.
+// simulation holds the settings of a simulated console.
 type simulation struct {
 	Seed                 uint64        `default:"1" help:"The same seed gives the same data, ids included."`
 	Scale                int           `default:"0" help:"Number of workflows in all, for a large console; 0 is a small one made by hand."`
@@ -27,7 +27,7 @@ type simulation struct {
 	Dialect              []string      `enum:"pascal-keys,enum-integers,condition-integers,wrap-single,bare-single,empty-execute,delete-returns-entity,delete-status-ok,expires-in-string,no-extra-fields,correct-spelling" help:"Forms in which the simulated console answers, joined by commas (${enum})."`
 }
 
-// Validate checks what the types of the flags cannot.
+// Validate checks what the flags' types cannot.
 func (s simulation) Validate() error {
 	switch {
 	case s.Scale < 0:
@@ -127,8 +127,7 @@ func (c *demoCommand) Run(ctx context.Context, s stdio) (err error) {
 //go:embed examples/*.graphql
 var exampleFiles embed.FS
 
-// examples are the queries that GraphiQL opens with, each as its file's first
-// line titles it.
+// examples returns GraphiQL's initial queries. The first line of each file is its title.
 func examples(data *consolesim.Data) ([]graphiql.Example, error) {
 	variables := map[string]string{
 		"examples/3-packages.graphql":     `{ "text": "" }`,

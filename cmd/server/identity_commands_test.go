@@ -53,7 +53,7 @@ func TestSettingsOfIdentity(t *testing.T) {
 		"a session for ever": {[]string{"--session-lifetime=0s"}, "--session-lifetime"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			var log e2e.LockedBuffer // go-redis may have something to say when all is over
+			var log e2e.LockedBuffer // go-redis may still log after the end
 			if code := run(t.Context(), append([]string{"serve", "--listen=127.0.0.1:0", "--admin-listen="}, tt.args...), io.Discard, &log); code == 0 {
 				t.Error("exit status 0")
 			}

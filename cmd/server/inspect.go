@@ -16,8 +16,8 @@ import (
 
 type configCommand struct{ gateway.Settings }
 
-// Run prints the settings in force as environment variables, secrets masked.
-// It walks what kong parsed, so that no setting can be forgotten.
+// Run prints the settings in force as environment variables with secrets masked. It iterates over kong's flags, so
+// that no setting is missing.
 func (c *configCommand) Run(k *kong.Context, s stdio) error {
 	durations, err := c.InForce()
 	if err != nil {
@@ -37,7 +37,7 @@ func (c *configCommand) Run(k *kong.Context, s stdio) error {
 	return nil
 }
 
-// textOf is a setting's value as the environment takes it.
+// textOf returns a setting's value in the form of an environment variable.
 func textOf(value any) string {
 	if list, ok := value.([]string); ok {
 		return strings.Join(list, ",")
@@ -45,7 +45,7 @@ func textOf(value any) string {
 	return fmt.Sprint(value)
 }
 
-// masked hides what is secret in a setting's value.
+// masked hides secret values of a setting.
 func masked(name, value string) string {
 	switch name {
 	case "password", "token-keys":
@@ -58,12 +58,11 @@ func masked(name, value string) string {
 	return value
 }
 
-// maskedURL hides the passwords that a URL may hold: before the host, and in the
-// parameters that a Redis URL has for Sentinel.
+// maskedURL hides the passwords in a URL: in the user information, and in a Redis URL's Sentinel parameters.
 func maskedURL(value string) string {
 	u, err := url.Parse(value)
 	if err != nil || value != "" && (u.Scheme == "" || u.Host == "" || strings.ContainsAny(u.Path+u.Fragment, "@:") || strings.Contains(u.RawQuery, "@")) {
-		return "(hidden)" // a password may stand where nobody would look for it
+		return "(hidden)" // a password may be in an unexpected part
 	}
 	query := u.Query()
 	for name := range query {
@@ -77,7 +76,7 @@ func maskedURL(value string) string {
 
 type apiKeyCommand struct{}
 
-// Run makes an API key: it is printed this once, its hash is for the file of keys.
+// Run generates an API key and prints it with the hash for the key file. The key is not stored.
 func (apiKeyCommand) Run(s stdio) error {
 	key, hash := apikey.New()
 	_, err := fmt.Fprintf(s.out, "key:  %s\nhash: %s\n", key, hash)
@@ -88,7 +87,7 @@ type healthcheckCommand struct {
 	Listen string `default:"127.0.0.1:8080" help:"Address of the gateway's public listener."`
 }
 
-// Run asks the gateway whether it serves.
+// Run exits with an error unless the gateway is healthy.
 func (c *healthcheckCommand) Run(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()

@@ -26,7 +26,7 @@ func main() {
 	os.Exit(code)
 }
 
-// commands are the words of the command line.
+// commands holds the subcommands of the command line.
 type commands struct {
 	Serve       serveCommand       `cmd:"" default:"withargs" help:"Serve the graph (the default)."`
 	Demo        demoCommand        `cmd:"" help:"Serve the graph in front of a simulated console, in one process and without credentials."`
@@ -37,8 +37,7 @@ type commands struct {
 	Healthcheck healthcheckCommand `cmd:"" help:"Exit with status 0 if a gateway serves at --listen, for containers."`
 }
 
-// stdio are where a command writes: what it is asked for, and the log; and what tells it to
-// read its files of keys and passwords again (nil: nothing does).
+// stdio holds a command's output and log. Each signal on hangups reloads its key and password files; nil: no reload.
 type stdio struct {
 	out, log io.Writer
 	hangups  <-chan os.Signal
@@ -49,7 +48,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return runCommand(ctx, args, stdio{out: stdout, log: stderr})
 }
 
-// runCommand is the program: it returns the exit status when ctx is done or the command has ended.
+// runCommand runs the program and returns its exit status when ctx is done or the command has ended.
 func runCommand(ctx context.Context, args []string, s stdio) int {
 	stdout, stderr := s.out, s.log
 	exit := -1
@@ -78,7 +77,7 @@ func runCommand(ctx context.Context, args []string, s stdio) int {
 	return 0
 }
 
-// newParser returns the parser of the command line.
+// newParser returns the command-line parser.
 func newParser(options ...kong.Option) (*kong.Kong, error) {
 	return kong.New(&commands{}, append(options,
 		kong.Name("consoleql"),
@@ -100,7 +99,7 @@ func (c *serveCommand) Run(ctx context.Context, s stdio) error {
 	}
 	m := gateway.RuntimeMemory()
 	m.Tune(log)
-	c.Fit(m.SetLimit(-1), log) // which leaves it, and says what holds
+	c.Fit(m.SetLimit(-1), log) // -1 returns the limit without changing it
 	g, err := gateway.New(ctx, &c.Settings, log, gateway.Page{})
 	if err != nil {
 		return err

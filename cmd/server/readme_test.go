@@ -23,8 +23,8 @@ func readme(t *testing.T) string {
 	return string(text)
 }
 
-// TestReadmeQuery asks the demo what the README asks, and compares the answers. The status of
-// robots changes with time.
+// TestReadmeQuery sends the README's query to the demo and compares the answers. It ignores the robots' status, which
+// changes over time.
 func TestReadmeQuery(t *testing.T) {
 	example := regexp.MustCompile("(?s)```graphql\n(.*?)```\n\n```json\n(.*?)```").FindStringSubmatch(readme(t))
 	if example == nil {
@@ -45,8 +45,7 @@ func TestReadmeQuery(t *testing.T) {
 	}
 }
 
-// TestReadmeConnects sends the requests with which the README connects to a console: the
-// sign-in, the ids, the first query.
+// TestReadmeConnects sends the README's requests for connecting to a console: sign-in, ids, first query.
 func TestReadmeConnects(t *testing.T) {
 	type body struct {
 		Query     string

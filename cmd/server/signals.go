@@ -7,10 +7,9 @@ import (
 	"syscall"
 )
 
-// untilSignalled is a context that is done once the process is interrupted or
-// told to terminate; a second signal ends the process at once. Unlike what
-// signal.NotifyContext gives, it is done only after signals do again what they
-// do by default: whoever sees that the process stops can rely on the second.
+// untilSignalled returns a context that ends when the process is interrupted or terminated. A second signal kills the
+// process. Unlike signal.NotifyContext, the context ends only after the default signal handling is restored. A
+// process that reports its stop therefore reacts to the second signal.
 func untilSignalled(parent context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(parent)
 	signals := make(chan os.Signal, 1)
@@ -26,8 +25,7 @@ func untilSignalled(parent context.Context) (context.Context, context.CancelFunc
 	return ctx, cancel
 }
 
-// onHangup makes SIGHUP a message: instead of ending the process, it has files of keys and
-// passwords read again where there are any.
+// onHangup returns SIGHUPs as messages instead of ending the process. They reload key and password files.
 func onHangup() (hangups <-chan os.Signal, ignore func()) {
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGHUP)

@@ -20,7 +20,7 @@ import (
 	"github.com/consoleql/consoleql/internal/telemetry"
 )
 
-// Caching is what is kept of the console's answers, and for how long.
+// Caching holds the settings of the caches: sizes and lifetimes.
 type Caching struct {
 	Cache                     string          `enum:"on,off" default:"on" help:"Whether answers are cached, and identical reads in flight are shared (${enum}). off: each operation asks the console anew, for measuring and debugging."`
 	CacheBytes                uint64          `default:"268435456" help:"Memory for the console's answers, in bytes, as estimated. It is at most half of the process's memory limit. Redis holds at most as much for each replica, compressed, and a quarter of that for one principal."`
@@ -31,10 +31,10 @@ type Caching struct {
 	CacheNegative             DurationsByKind `help:"How long it is cached that an entity does not exist, by kind. The defaults: ${cache_negative}." placeholder:"KIND=DURATION"`
 }
 
-// Fit brings what the caches may take within the process's memory limit: a collector that had
-// no room beside them would do nothing but collect.
+// Fit reduces the cache sizes to shares of the process's memory limit. Without free memory the garbage collector
+// would run all the time.
 func (c *Caching) Fit(limit int64, log *slog.Logger) {
-	forCache, forAnswers := uint64(limit/2), uint64(limit/8) //nolint:gosec,mnd // a limit is not negative, and its shares stand in the help
+	forCache, forAnswers := uint64(limit/2), uint64(limit/8) //nolint:gosec,mnd // a limit is not negative, and the help states its shares
 	if c.CacheBytes <= forCache && c.AnswerBytes <= forAnswers {
 		return
 	}
@@ -42,10 +42,10 @@ func (c *Caching) Fit(limit int64, log *slog.Logger) {
 	log.Info("the caches are smaller than they were set, for the memory limit", "cache", c.CacheBytes, "answers", c.AnswerBytes)
 }
 
-// DurationsByKind are durations by kind: "robots=1s, queues=30s".
+// DurationsByKind holds durations by kind, such as "robots=1s, queues=30s".
 type DurationsByKind map[string]time.Duration
 
-// UnmarshalText adds those that the text names: a flag may be repeated.
+// UnmarshalText adds the durations in text, because a flag may be repeated.
 func (k *DurationsByKind) UnmarshalText(text []byte) error {
 	read := maps.Clone(*k)
 	if read == nil {
@@ -73,7 +73,7 @@ func (k *DurationsByKind) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// String is what UnmarshalText reads.
+// String returns the format that UnmarshalText reads.
 func (k DurationsByKind) String() string {
 	parts := make([]string, 0, len(k))
 	for _, kind := range slices.Sorted(maps.Keys(k)) {
@@ -82,14 +82,14 @@ func (k DurationsByKind) String() string {
 	return strings.Join(parts, ",")
 }
 
-// lifetimePart is one of the settings of lifetimes, and what of a policy it sets.
+// lifetimePart is a lifetime setting and the field of a policy that it sets.
 type lifetimePart struct {
 	setting string
 	given   DurationsByKind
 	of      func(*responsecache.Policy) *time.Duration
 }
 
-// parts are all of them.
+// parts returns all lifetime settings.
 func (c Caching) parts() []lifetimePart {
 	return []lifetimePart{
 		{"cache-life", c.CacheLife, func(p *responsecache.Policy) *time.Duration { return &p.Life }},
@@ -99,8 +99,8 @@ func (c Caching) parts() []lifetimePart {
 	}
 }
 
-// Defaults are the default durations by kind, as the help of the flags has them: by the name
-// of the flag, with underscores.
+// Defaults returns the default durations by kind for the help of the flags. Its keys are the flags' names with
+// underscores.
 func (c Caching) Defaults() kong.Vars {
 	all := make(kong.Vars)
 	for _, part := range c.parts() {
@@ -115,7 +115,7 @@ func (c Caching) Defaults() kong.Vars {
 	return all
 }
 
-// Shortly writes a duration without parts that are zero: 5m in place of 5m0s.
+// Shortly formats a duration without zero parts: 5m instead of 5m0s.
 func Shortly(d time.Duration) string {
 	text := d.String()
 	for _, part := range []string{"m0s", "h0m"} {
@@ -126,7 +126,7 @@ func Shortly(d time.Duration) string {
 	return text
 }
 
-// InForce are the durations of every kind, by the setting that changes them.
+// InForce returns the durations in force for every kind, by setting.
 func (c Caching) InForce() (map[string]DurationsByKind, error) {
 	l, err := c.lifetimes()
 	if err != nil {
@@ -143,7 +143,7 @@ func (c Caching) InForce() (map[string]DurationsByKind, error) {
 	return all, nil
 }
 
-// lifetimes are the defaults with what the settings change of them.
+// lifetimes returns the defaults, overridden by the settings.
 func (c Caching) lifetimes() (consolecache.Lifetimes, error) {
 	l := consolecache.DefaultLifetimes()
 	for _, part := range c.parts() {
@@ -158,10 +158,10 @@ func (c Caching) lifetimes() (consolecache.Lifetimes, error) {
 	return l, nil
 }
 
-// openCache makes what keeps the console's answers.
+// openCache opens the response cache.
 func (g *gateway) openCache(metrics *telemetry.Metrics) error {
 	s := g.settings
-	// With replicas, the memory is believed from the first word of Redis on.
+	// With replicas, memory is trusted only after the first reply of Redis.
 	metrics.CacheTrusted(g.redis == nil || s.Cache == "off")
 	if s.Cache == "off" {
 		return nil
@@ -188,7 +188,7 @@ func (g *gateway) openCache(metrics *telemetry.Metrics) error {
 	return err
 }
 
-// openConsole makes the console as the graph asks it.
+// openConsole creates the cached console.
 func (g *gateway) openConsole() (err error) {
 	g.console, err = consolecache.New(consolecache.Options{
 		Client:   g.client,
@@ -200,7 +200,7 @@ func (g *gateway) openConsole() (err error) {
 	return err
 }
 
-// keepAnswers lets the edge keep the answers of whole queries.
+// keepAnswers opens the operation cache and adds it to the edge's options.
 func (g *gateway) keepAnswers(o *edge.Options, metrics *telemetry.Metrics) (err error) {
 	if g.cache == nil {
 		return nil
@@ -217,19 +217,19 @@ func (g *gateway) keepAnswers(o *edge.Options, metrics *telemetry.Metrics) (err 
 	return err
 }
 
-// accepted says whether the principal in ctx is, as far as the gateway can tell.
+// accepted returns an error unless the gateway can get a token for the principal in ctx.
 func (g *gateway) accepted(ctx context.Context) error {
 	_, err := g.Tokens.Token(ctx)
 	return err
 }
 
-// hash shortens what distinguishes keys in Redis.
+// hash returns a short hash that separates keys in Redis.
 func hash(text string) string {
 	sum := sha256.Sum256([]byte(text))
 	return hex.EncodeToString(sum[:8])
 }
 
-// observeCache makes figures of what happens in the response cache.
+// observeCache converts events of the response cache to metrics.
 func observeCache(m *telemetry.Metrics, e responsecache.Event) {
 	switch e.Type {
 	case responsecache.Served, responsecache.Failed:

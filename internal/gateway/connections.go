@@ -9,23 +9,22 @@ import (
 )
 
 const (
-	// ssoConcurrency bounds the requests to the SSO under way: twice the sign-ins that may be.
+	// ssoConcurrency bounds the requests to the SSO in flight. It is twice the number of concurrent sign-ins.
 	ssoConcurrency = 64
-	// uploadConcurrency bounds the files under way: each is sent as fast as its client sends it.
+	// uploadConcurrency bounds the uploads in flight. Each takes as long as its client needs to send the file.
 	uploadConcurrency = 64
-	// rareIdleTimeout is for connections to which requests are rare or must not be repeated: a new connection costs less
-	// than one that may have died meanwhile.
+	// rareIdleTimeout is for connections with rare or unrepeatable requests. A new connection costs less than a
+	// failure on a dead one.
 	rareIdleTimeout = 2 * time.Second
 )
 
-// transports are what requests of the console are sent by, each with places and connections of its own.
+// transports holds the transports to the console, each with its own concurrency limit and connections.
 type transports struct {
 	console, files, sso http.RoundTripper
 }
 
-// openTransports makes them. A client that is slow with its file takes no place from calls of the console, and its
-// storage gets the headers that it asks for and no others (document, section Packages: put file). An SSO that hangs takes
-// none either.
+// openTransports creates the transports. Slow uploads and a hanging SSO take no slots from other calls. The upload
+// storage receives only the headers that it asks for (document, section Packages: put file).
 func (g *gateway) openTransports() transports {
 	console := transport.Options{Concurrency: g.settings.ConsoleConcurrency, Silence: g.settings.Silence, Log: g.connectionLog("console")}
 	files := transport.Options{Concurrency: uploadConcurrency, IdleTimeout: rareIdleTimeout, Uncompressed: true, Log: g.connectionLog("storage")}
@@ -37,7 +36,7 @@ func (g *gateway) openTransports() transports {
 	}
 }
 
-// connectionLog logs failed connections to a peer until the gateway ends.
+// connectionLog returns a log of failed connections to a peer. The gateway closes it.
 func (g *gateway) connectionLog(peer string) *telemetry.ConnectionLog {
 	l := telemetry.NewConnectionLog(g.log, peer)
 	g.connectionLogs = append(g.connectionLogs, l)

@@ -40,55 +40,55 @@ import (
 	"github.com/consoleql/consoleql/internal/verify"
 )
 
-// gateway is the whole service as a value: the rooms put together, listening.
+// gateway is the whole service as a value: its components and listeners.
 type gateway struct {
 	settings       *Settings
 	log            *slog.Logger
 	schema         *ast.Schema
 	Tokens         *tokencache.Cache
-	keys           *apikey.File      // nil: there are none
-	files          *textfile.Watcher // of keys and passwords
-	Hangups        <-chan os.Signal  // each has the files looked at; nil: there are none
+	keys           *apikey.File      // nil: none
+	files          *textfile.Watcher // reloads key and password files
+	Hangups        <-chan os.Signal  // each signal reloads the files; nil: none
 	verifier       *verify.Verifier  // nil: tokens are not verified
 	client         *consoleclient.Client
-	cache          *responsecache.Cache  // nil: it is turned off
-	answers        *operationcache.Cache // nil with it
+	cache          *responsecache.Cache  // nil: caching is off
+	answers        *operationcache.Cache // nil if cache is nil
 	console        *consolecache.Console
-	realm          string                            // of the principals' names: the SSO that knows them
+	realm          string                            // identifies the SSO in the principals' shared names
 	usernames      atomic.Pointer[map[string]string] // of the service accounts
 	sso            *consoleclient.SSO
 	once           *idempotency.Executor
 	watches        *subscription.Service
 	streams        edgetransport.Streams
 	redis          redis.UniversalClient // nil: state is in memory
-	redisDialer    *redisDialer          // nil with it
+	redisDialer    *redisDialer          // nil if redis is nil
 	connectionLogs []*telemetry.ConnectionLog
-	traces         *telemetry.Tracing // nil: there are none
-	redisSeen      atomic.Bool        // Redis has answered
-	stopping       atomic.Bool        // it was told to
+	traces         *telemetry.Tracing // nil: tracing is off
+	redisSeen      atomic.Bool        // Redis has replied once
+	stopping       atomic.Bool        // shutdown has begun
 	public         listening
-	Admin          *listening // nil where it is turned off
+	Admin          *listening // nil: no admin listener
 }
 
-// listening is an HTTP server and the address it has.
+// listening is an HTTP server with its listener.
 type listening struct {
 	net.Listener
 	server *http.Server
 }
 
-// Page is what GraphiQL opens with.
+// Page is the initial content of GraphiQL.
 type Page struct {
 	Examples []graphiql.Example
 	Notice   string
 }
 
-// New puts the rooms together and listens. run serves and ends it.
+// New creates the components and opens the listeners. Run serves and closes them.
 func New(ctx context.Context, s *Settings, log *slog.Logger, p Page) (_ *gateway, err error) {
 	g := &gateway{settings: s, log: log}
 	if s.MaxComplexity != "" {
 		log.Warn("--max-complexity is ignored and will be refused by the next release: see --max-console-calls, --max-answer-bytes and --max-answer-values")
 	}
-	defer func() { //nolint:contextcheck // what ends must end, whatever became of ctx
+	defer func() { //nolint:contextcheck // cleanup must run even if ctx has ended
 		if err != nil {
 			g.release()
 		}
@@ -137,7 +137,7 @@ func New(ctx context.Context, s *Settings, log *slog.Logger, p Page) (_ *gateway
 	return g, nil
 }
 
-// edgeOptions are what the public listener serves, and to whom it tells what.
+// edgeOptions returns the options of the public listener.
 func (g *gateway) edgeOptions(engine *loader.Engine, metrics *telemetry.Metrics, p Page) edge.Options {
 	s := g.settings
 	options := edge.Options{
@@ -163,7 +163,7 @@ func (g *gateway) edgeOptions(engine *loader.Engine, metrics *telemetry.Metrics,
 	return options
 }
 
-// executable is the schema with what answers it.
+// executable returns the schema with its resolvers.
 func (g *gateway) executable() graphql.ExecutableSchema {
 	return generated.NewExecutableSchema(generated.Config{
 		Schema: g.schema,
@@ -175,7 +175,7 @@ func (g *gateway) executable() graphql.ExecutableSchema {
 	})
 }
 
-// dialConsole makes what speaks with the console.
+// dialConsole creates the clients of the console.
 func (g *gateway) dialConsole(metrics *telemetry.Metrics) error {
 	s, by := g.settings, g.openTransports()
 	opts := consoleclient.Options{
@@ -206,7 +206,7 @@ func (g *gateway) dialConsole(metrics *telemetry.Metrics) error {
 	return err
 }
 
-// openRedis makes the client of what replicas share. It does not connect yet.
+// openRedis creates the Redis client. It does not connect yet.
 func (g *gateway) openRedis(metrics *telemetry.Metrics) (err error) {
 	if g.settings.RedisURL == "" {
 		return nil
@@ -219,23 +219,21 @@ func (g *gateway) openRedis(metrics *telemetry.Metrics) (err error) {
 	return nil
 }
 
-// openStore makes what keeps state between requests: in Redis, which any number
-// of replicas share, or in memory.
+// openStore opens the idempotency store, in Redis for any number of replicas, or in memory.
 func (g *gateway) openStore() {
 	var store idempotency.Store = idempotency.NewMemory(idempotency.MemoryOptions{})
 	if g.redis != nil {
-		// Consoles that share a Redis do not share what was started on them.
+		// Consoles that share a Redis do not share idempotency keys.
 		store = idempotency.NewRedis(g.redis, idempotency.DefaultPrefix+hash(g.settings.ConsoleURL)+":")
 	}
 	g.once = idempotency.New(store, idempotency.Options{Retention: g.settings.IdempotencyRetention, Logger: g.log})
 }
 
-// errStopping: whoever spreads requests over replicas should leave this one out.
+// errStopping makes /readyz fail, so that load balancers send requests to other replicas.
 var errStopping = errors.New("the gateway is stopping")
 
-// ready says whether what the gateway shares with its replicas could ever be reached: if
-// not, its settings are to blame. Later, while Redis is away, the gateway serves without
-// it, as all replicas do: to take them off would make an outage of it.
+// ready fails until Redis has replied once, because until then the settings may be wrong. A later outage of Redis
+// does not make the gateway unready. All replicas serve without Redis, and removing them would cause an outage.
 func (g *gateway) ready(ctx context.Context) error {
 	if g.stopping.Load() {
 		return errStopping
@@ -250,7 +248,7 @@ func (g *gateway) ready(ctx context.Context) error {
 	return err
 }
 
-// listen opens an address. Slow clients are cut off, answers may take their time.
+// listen opens an address. It limits the time for reading requests, not for writing responses.
 func listen(ctx context.Context, address string, h http.Handler) (listening, error) {
 	var config net.ListenConfig
 	l, err := config.Listen(ctx, "tcp", address)
@@ -265,10 +263,10 @@ func listen(ctx context.Context, address string, h http.Handler) (listening, err
 	}}, nil
 }
 
-// URL is the address of the public listener as a browser takes it.
+// URL returns the URL of the public listener for a browser.
 func (g *gateway) URL() string { return "http://" + Reachable(g.public.Addr().String()) }
 
-// Reachable makes an address that can be dialled of one that stands for every interface.
+// Reachable replaces an unspecified host by an address that can be dialled.
 func Reachable(address string) string {
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {
@@ -280,9 +278,9 @@ func Reachable(address string) string {
 	return net.JoinHostPort(host, port)
 }
 
-// Run serves until ctx is done, then lets the requests under way end.
+// Run serves until ctx is done, then drains the requests in flight.
 func (g *gateway) Run(ctx context.Context) error {
-	defer g.Close() //nolint:contextcheck // what ends must end, whatever became of ctx
+	defer g.Close() //nolint:contextcheck // cleanup must run even if ctx has ended
 	failed := make(chan error, 2)
 	serve := func(l listening) {
 		if err := l.server.Serve(l.Listener); !errors.Is(err, http.ErrServerClosed) {
@@ -307,7 +305,7 @@ func (g *gateway) Run(ctx context.Context) error {
 	warm, stopWarming := context.WithTimeout(ctx, g.settings.ConsoleTimeout)
 	defer stopWarming()
 	if err := g.Tokens.Warm(warm); err != nil {
-		// The console may come later; each request will say what is wrong until it does.
+		// The console may be unavailable. Each request then fails with its own error.
 		g.log.Warn("no token for the default service account yet", "code", fault.CodeOf(err), "error", err)
 	}
 	var err error
@@ -337,7 +335,7 @@ func (g *gateway) drain(ctx context.Context) error {
 		err = errors.Join(err, g.Admin.server.Shutdown(ctx))
 	}
 	err = errors.Join(err, g.once.Close(ctx))
-	g.sendTraces(context.WithoutCancel(ctx)) // which has a bound of its own
+	g.sendTraces(context.WithoutCancel(ctx)) // has its own time limit
 	if err != nil {
 		return fmt.Errorf("stopped with requests under way: %w", err)
 	}
@@ -345,16 +343,16 @@ func (g *gateway) drain(ctx context.Context) error {
 	return nil
 }
 
-// Close ends what serves no more.
+// Close closes the listeners and releases all components.
 func (g *gateway) Close() {
-	_ = g.public.server.Close() // after a clean drain there is nothing to close
+	_ = g.public.server.Close() // nothing to close after a clean drain
 	if g.Admin != nil {
 		_ = g.Admin.server.Close()
 	}
 	g.release()
 }
 
-// release ends what a gateway was made of, as far as it has come.
+// release closes the components that exist.
 func (g *gateway) release() {
 	if g.watches != nil {
 		g.watches.Close()
@@ -378,7 +376,7 @@ func (g *gateway) release() {
 		g.sso.CloseIdleConnections()
 	}
 	if g.redis != nil {
-		_ = g.redis.Close() // nothing is left to be written
+		_ = g.redis.Close() // no writes are pending
 	}
 	if g.redisDialer != nil {
 		g.redisDialer.Close()
@@ -386,5 +384,5 @@ func (g *gateway) release() {
 	for _, l := range g.connectionLogs {
 		l.Close()
 	}
-	g.sendTraces(context.Background()) // again after a clean drain, when there are none
+	g.sendTraces(context.Background()) // a no-op after a clean drain
 }

@@ -21,8 +21,8 @@ import (
 	"github.com/consoleql/consoleql/internal/verify"
 )
 
-// openTokens makes what knows who asks: the API keys, the verifier of console
-// tokens, and the cache of the console tokens that principals ask with.
+// openTokens creates the components that authenticate: the API keys, the verifier of console tokens, and the token
+// cache.
 func (g *gateway) openTokens(carrier http.RoundTripper) error {
 	s := g.settings
 	accounts, err := g.openAccounts()
@@ -52,7 +52,7 @@ func (g *gateway) openTokens(carrier http.RoundTripper) error {
 	if g.cache != nil {
 		options.Watch = g.watchSession
 	}
-	if g.redis != nil && ring != nil { // nothing readable is ever stored
+	if g.redis != nil && ring != nil { // tokens are stored only encrypted
 		options.Store = tokencache.NewRedis(tokencache.RedisOptions{Client: g.redis, Keyring: ring, Logger: g.log})
 		options.MAC = ring.MAC
 	}
@@ -61,7 +61,7 @@ func (g *gateway) openTokens(carrier http.RoundTripper) error {
 	return nil
 }
 
-// Sources are the files of keys and passwords, with what reads them again.
+// Sources returns the key and password files with their reload functions.
 func (g *gateway) Sources(ring *tokencache.Keyring) (all []textfile.Source) {
 	s := g.settings
 	one := func(path string) func() []string { return func() []string { return []string{path} } }
@@ -90,7 +90,7 @@ func (g *gateway) Sources(ring *tokencache.Keyring) (all []textfile.Source) {
 	return all
 }
 
-// reloadAccounts gives the token cache the accounts that are configured now.
+// reloadAccounts passes the currently configured accounts to the token cache.
 func (g *gateway) reloadAccounts() error {
 	accounts, err := g.accounts()
 	if err != nil {
@@ -101,7 +101,7 @@ func (g *gateway) reloadAccounts() error {
 	return nil
 }
 
-// nameUsers notes the users of accounts, beside those of accounts that are gone.
+// nameUsers records the accounts' users and keeps those of removed accounts.
 func (g *gateway) nameUsers(accounts map[string]tokencache.Account) {
 	users := make(map[string]string)
 	if before := g.usernames.Load(); before != nil {
@@ -113,8 +113,8 @@ func (g *gateway) nameUsers(accounts map[string]tokencache.Account) {
 	g.usernames.Store(&users)
 }
 
-// watchSession tells of the end of a session: what a sign-out makes the replicas forget
-// tells them of that, too.
+// watchSession returns a function that reports whether the session was revoked. It relies on the invalidation that a
+// sign-out publishes to all replicas.
 func (g *gateway) watchSession(name string) func() tokencache.Revocation {
 	since := g.cache.Watch(g.realm + name)
 	return func() tokencache.Revocation {
@@ -129,7 +129,7 @@ func (g *gateway) watchSession(name string) func() tokencache.Revocation {
 	}
 }
 
-// openAccounts are the service accounts, the default one and those behind API keys.
+// openAccounts opens the key file and returns the service accounts.
 func (g *gateway) openAccounts() (map[string]tokencache.Account, error) {
 	s := g.settings
 	if s.APIKeysFile != "" {
@@ -141,8 +141,7 @@ func (g *gateway) openAccounts() (map[string]tokencache.Account, error) {
 	return g.accounts()
 }
 
-// accounts are the service accounts as they were last read, with the default one's password
-// as it is now.
+// accounts returns the service accounts of the loaded key file, and the default account with its current password.
 func (g *gateway) accounts() (map[string]tokencache.Account, error) {
 	s, accounts := g.settings, make(map[string]tokencache.Account)
 	if g.keys != nil {
@@ -158,7 +157,7 @@ func (g *gateway) accounts() (map[string]tokencache.Account, error) {
 	return accounts, nil
 }
 
-// rootFields are the fields that an API key can be held to.
+// rootFields returns the fields that an API key can be limited to.
 func rootFields(schema *ast.Schema) []string {
 	var names []string
 	for _, root := range []string{"Query", "Mutation", "Subscription"} {
@@ -171,7 +170,7 @@ func rootFields(schema *ast.Schema) []string {
 	return names
 }
 
-// objectTypes are the types that an API key can be held to.
+// objectTypes returns the types that an API key can be limited to.
 func objectTypes(schema *ast.Schema) []string {
 	var names []string
 	for name, def := range schema.Types {
@@ -182,7 +181,7 @@ func objectTypes(schema *ast.Schema) []string {
 	return names
 }
 
-// tokenRing is the ring of keys that encrypt tokens; nil where there are none.
+// tokenRing returns the keyring that encrypts tokens; nil if there are no keys.
 func (i Identity) tokenRing() (*tokencache.Keyring, error) {
 	text, setting := i.TokenKeys, "--token-keys"
 	if i.TokenKeysFile != "" {
@@ -192,7 +191,7 @@ func (i Identity) tokenRing() (*tokencache.Keyring, error) {
 		}
 		setting = "--token-keys-file"
 	} else if text == "" {
-		return nil, nil //nolint:nilnil // no ring
+		return nil, nil //nolint:nilnil // no keyring
 	}
 	ring, err := tokencache.NewKeyring(text)
 	if err != nil {
@@ -201,9 +200,9 @@ func (i Identity) tokenRing() (*tokencache.Keyring, error) {
 	return ring, nil
 }
 
-// identify tells the edge who is who.
+// identify adds the API keys and the verifier to the edge's options.
 func (g *gateway) identify(o *edge.Options) {
-	// Not assigned where they are nil: an interface that holds nil is not nil.
+	// Nil pointers are not assigned, because an interface that holds one is not nil.
 	if g.keys != nil {
 		o.Keys = g.keys
 	}
@@ -212,7 +211,7 @@ func (g *gateway) identify(o *edge.Options) {
 	}
 }
 
-// logIdentity logs what an operator should know of who can ask.
+// logIdentity logs the settings that decide who may use the gateway.
 func (g *gateway) logIdentity() {
 	if g.keys != nil {
 		g.log.Info("API keys", "keys", g.keys.Len(), "accounts", len(g.keys.Accounts()))
@@ -224,7 +223,7 @@ func (g *gateway) logIdentity() {
 	}
 }
 
-// warnOfFieldsAlone logs which API keys limit root fields, but not what these lead to.
+// warnOfFieldsAlone warns about API keys that limit root fields without limiting types.
 func (g *gateway) warnOfFieldsAlone() {
 	if names := g.keys.FieldsAlone(); len(names) > 0 {
 		g.log.Warn("API keys limit fields without types: relations and payloads of these fields lead to entities of any type; "+
@@ -232,8 +231,8 @@ func (g *gateway) warnOfFieldsAlone() {
 	}
 }
 
-// sharedName names a principal beyond this gateway: another one that shares its Redis
-// may know another account by the same name, or another SSO's user by the same id.
+// sharedName returns a principal's name that is unique among the gateways that share a Redis. Another gateway may use
+// the same name for another account, or the same id for a user of another SSO.
 func (g *gateway) sharedName(p principal.Principal) string {
 	name := p.Name()
 	if name == "" {
@@ -245,15 +244,15 @@ func (g *gateway) sharedName(p principal.Principal) string {
 	return g.realm + name
 }
 
-// permit holds the holders of API keys to the scopes of their keys.
+// permit limits holders of API keys to the scopes of their keys.
 func permit(ctx context.Context, sc scope.Scope) error {
 	return principal.FromContext(ctx).Limits().CheckScope(sc)
 }
 
-// grants lets the token cache use the SSO, in its own terms.
+// grants adapts the SSO to the token cache.
 type grants struct{ sso *consoleclient.SSO }
 
-// unknownLifetime is taken for the life of a token of which the SSO does not tell it.
+// unknownLifetime is the assumed lifetime of a token if the SSO does not report one.
 const unknownLifetime = 5 * time.Minute
 
 // Password implements tokencache.Grants.
@@ -270,8 +269,8 @@ func (g grants) Refresh(ctx context.Context, token string) (tokencache.Token, er
 	return granted(asked, t, err)
 }
 
-// granted is a token as of when it was asked for: counted from the answer, a slow
-// one would be taken for younger than it is.
+// granted converts a token. Its lifetime counts from the request: counted from the response, a slow one would last
+// too long.
 func granted(asked time.Time, t consoleclient.Token, err error) (tokencache.Token, error) {
 	if err != nil {
 		return tokencache.Token{}, grantError(err)
@@ -283,7 +282,7 @@ func granted(asked time.Time, t consoleclient.Token, err error) (tokencache.Toke
 	return tokencache.Token{Access: t.Access, Refresh: t.Refresh, Expires: asked.Add(life)}, nil
 }
 
-// grantError says what a failed grant means: only the SSO's own refusal ends anything.
+// grantError converts the error of a grant. Only the SSO's own refusal ends a session.
 func grantError(err error) error {
 	g := &tokencache.GrantError{Reason: tokencache.Unavailable, Err: err}
 	var answer *consoleclient.Error

@@ -14,7 +14,7 @@ import (
 	"github.com/consoleql/consoleql/internal/tokencache"
 )
 
-// newGrants are those of an SSO.
+// newGrants returns the grants of the SSO at a URL.
 func newGrants(t *testing.T, url string) grants {
 	t.Helper()
 	sso, err := consoleclient.NewSSO(consoleclient.Options{SSOURL: url, Timeout: 10 * time.Second})
@@ -25,7 +25,7 @@ func newGrants(t *testing.T, url string) grants {
 	return grants{sso}
 }
 
-// TestUnknownOutcomesOfARefresh end nothing.
+// TestUnknownOutcomesOfARefresh: an unknown outcome ends no session.
 func TestUnknownOutcomesOfARefresh(t *testing.T) {
 	answers := func(status int) http.HandlerFunc {
 		return func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) }
@@ -41,7 +41,7 @@ func TestUnknownOutcomesOfARefresh(t *testing.T) {
 		"502 of a proxy": {answers(http.StatusBadGateway)},
 		"504 of a proxy": {answers(http.StatusGatewayTimeout)},
 		"no token":       {answers(http.StatusOK)},
-		"a lost answer":  {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }}, //nolint:forbidigo // net/http's own way to do so
+		"a lost answer":  {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }}, //nolint:forbidigo // the way to abort a handler in net/http
 		"half an answer": {func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Length", "9")
 			_, _ = w.Write([]byte(`{"a`))
@@ -63,7 +63,7 @@ func TestUnknownOutcomesOfARefresh(t *testing.T) {
 	}
 }
 
-// TestATokenLivesFromItsRequest, however long its answer takes.
+// TestATokenLivesFromItsRequest: the duration of the response does not extend a token's lifetime.
 func TestATokenLivesFromItsRequest(t *testing.T) {
 	const takes, life = 100 * time.Millisecond, time.Minute
 	sim, err := consolesim.Start(context.Background(), consolesim.Options{TokenLifetime: life})
@@ -89,8 +89,8 @@ func TestATokenLivesFromItsRequest(t *testing.T) {
 	check(g.Refresh(t.Context(), refresh))
 }
 
-// TestSharedNamesStay as they are: replicas of two versions find each other's idempotency keys by them, and to be called
-// otherwise is to start something a second time.
+// TestSharedNamesStay: shared names never change, because replicas of two versions find each other's idempotency keys
+// by them. A changed name would repeat a mutation.
 func TestSharedNamesStay(t *testing.T) {
 	g := &gateway{realm: "realm\n"}
 	g.usernames.Store(&map[string]string{principal.DefaultAccount: "demo", "dashboards": "svc"})

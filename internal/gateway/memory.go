@@ -12,27 +12,27 @@ import (
 )
 
 const (
-	// memoryShare of what the process may use is for Go; the rest is for stacks of the kernel and the like, which the
-	// runtime does not count.
+	// memoryShare is the share of the memory limit for the Go runtime. The rest is for memory that the runtime does
+	// not count, such as kernel stacks.
 	memoryShare = 0.9
-	// gcPercent lets the heap grow to five times of what is in use: most of a gateway's garbage is the answers of a
-	// moment, and looking through what is kept more often costs more than the memory does. The limit bounds it.
+	// gcPercent lets the heap grow to five times the live data. Most garbage is short-lived, and marking the caches
+	// more often costs more than the memory. The memory limit bounds the growth.
 	gcPercent = 400
 )
 
-// sampleBytes is how much is allocated from one sample of the heap's profile to the next. Go's own 512 KiB makes it 1,000
-// samples a second under load, each a walk through a deep stack, which is 2 % of what an operation costs.
+// sampleBytes is the sampling interval of the heap profile. Go's default of 512 KiB takes 1,000 samples a second
+// under load. Each walks a deep stack, in total 2 % of an operation's cost.
 const sampleBytes = 4 << 20
 
-// SampleAllocations sets the rate of the heap's profile, unless GODEBUG=memprofilerate has. It must come before all else,
-// as the profile takes the rate for the same throughout.
+// SampleAllocations sets the rate of the heap profile unless GODEBUG=memprofilerate is set. It must run first,
+// because the profile assumes a constant rate.
 func SampleAllocations() {
 	if runtime.MemProfileRate == 512<<10 {
 		runtime.MemProfileRate = sampleBytes
 	}
 }
 
-// memory is how the runtime's garbage collector is set, which the environment does where it says anything.
+// memory configures the garbage collector. Environment variables take precedence.
 type memory struct {
 	getenv     func(string) string
 	limit      memlimit.Provider // bytes that the process may use
@@ -44,7 +44,7 @@ func RuntimeMemory() memory {
 	return memory{os.Getenv, memlimit.FromCgroup, debug.SetMemoryLimit, debug.SetGCPercent}
 }
 
-// Tune sets what the environment does not, and logs what holds.
+// Tune applies the defaults that the environment does not override, and logs the values in force.
 func (m memory) Tune(log *slog.Logger) {
 	if set := m.getenv("GOMEMLIMIT"); set != "" {
 		log.Info("memory limit", "gomemlimit", set, "from", "GOMEMLIMIT")

@@ -11,7 +11,7 @@ import (
 	"github.com/consoleql/consoleql/internal/telemetry"
 )
 
-// observe has the edge tell what the operator sees.
+// observe connects the edge to metrics and traces.
 func (g *gateway) observe(o *edge.Options, metrics *telemetry.Metrics) {
 	o.Observe = func(r edge.Request) { metrics.Request(r.Route, r.Method, r.Status, r.Duration) }
 	o.ObserveOperation = func(op edge.Operation) { metrics.Operation(op.Type, op.Duration, op.Codes...) }
@@ -19,7 +19,7 @@ func (g *gateway) observe(o *edge.Options, metrics *telemetry.Metrics) {
 	o.Around, o.Tracer = g.traces.Route("/graphql"), g.traces.Tracer()
 }
 
-// observeCalls tells the operator of the calls of the console.
+// observeCalls returns an observer that records console calls in metrics and log.
 func (g *gateway) observeCalls(metrics *telemetry.Metrics) func(consoleclient.Call) {
 	return func(c consoleclient.Call) {
 		code := outcome(c)
@@ -28,8 +28,8 @@ func (g *gateway) observeCalls(metrics *telemetry.Metrics) func(consoleclient.Ca
 	}
 }
 
-// outcome is the code of a call's error, empty for none. A call that nobody waits for any more
-// is nobody's failure, and has no code of the contract.
+// outcome returns the error code of a call, empty on success. A cancelled call has a code of its own, because it is
+// not a failure.
 func outcome(c consoleclient.Call) string {
 	if errors.Is(c.Err, context.Canceled) {
 		return "cancelled"
@@ -37,7 +37,7 @@ func outcome(c consoleclient.Call) string {
 	return string(fault.CodeOf(c.Err))
 }
 
-// traceCalls gives calls of the console their spans; nil where there are none.
+// traceCalls returns a function that traces console calls; nil if tracing is off.
 func (g *gateway) traceCalls() func(context.Context, string) (context.Context, func(consoleclient.Call)) {
 	if g.traces == nil {
 		return nil
@@ -51,11 +51,10 @@ func (g *gateway) traceCalls() func(context.Context, string) (context.Context, f
 	}
 }
 
-// sendTracesTimeout bounds how long the end of the process waits for a collector that is away.
+// sendTracesTimeout bounds the wait for an unavailable collector at shutdown.
 const sendTracesTimeout = 2 * time.Second
 
-// sendTraces ends the traces and sends the last ones. That they are lost is no reason to say
-// that the gateway did not stop well.
+// sendTraces sends the last traces and ends tracing. Lost traces do not fail the shutdown.
 func (g *gateway) sendTraces(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, sendTracesTimeout)
 	defer cancel()

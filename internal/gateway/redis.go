@@ -15,10 +15,9 @@ import (
 	"github.com/consoleql/consoleql/internal/telemetry"
 )
 
-// dialRedis makes a client of a Redis URL in one of go-redis' forms: with
-// master_name it names Sentinels, with further addr parameters a Cluster, else
-// one server. It does not connect yet. Its error never repeats the URL, which
-// may hold a password.
+// dialRedis creates a client from a Redis URL in go-redis' forms. master_name selects Sentinel, further addr
+// parameters a Cluster, otherwise the URL is a single server. It does not connect yet. Its error never repeats the
+// URL, which may hold a password.
 func dialRedis(address string, d *redisDialer) (redis.UniversalClient, error) {
 	u, err := url.Parse(address)
 	if err != nil {
@@ -53,8 +52,8 @@ func dialRedis(address string, d *redisDialer) (redis.UniversalClient, error) {
 	}
 }
 
-// followCluster lets a client hear soon that a master is gone and who is in its place. By
-// itself go-redis asks once a minute, and waits long for servers that do not answer.
+// followCluster makes a client detect a failover quickly. By default go-redis reloads the state once a minute, and
+// waits long for dead servers.
 func followCluster(o *redis.ClusterOptions) {
 	o.ClusterStateReloadInterval = time.Second
 	if o.DialTimeout == 0 {
@@ -65,8 +64,7 @@ func followCluster(o *redis.ClusterOptions) {
 	}
 }
 
-// errRedisURL says nothing of what the URL holds: go-redis repeats what it does not know, which
-// may be a password that is not where it should be.
+// errRedisURL does not repeat the URL or go-redis' error, because misplaced parts may be a password.
 var errRedisURL = errors.New("--redis-url is none of redis:// or rediss:// as go-redis knows them, with a database as its path and known options")
 
 // redisDialer connects one gateway's client to Redis and logs connections that fail. The logger of go-redis belongs to
@@ -106,7 +104,7 @@ func (d *redisDialer) dialer(config *tls.Config) func(ctx context.Context, netwo
 		case !errors.Is(ctx.Err(), context.Canceled) && d.ctx.Err() == nil:
 			d.log.Failed(addr, err)
 		}
-		return conn, err //nolint:wrapcheck // go-redis looks into it
+		return conn, err //nolint:wrapcheck // go-redis inspects the error
 	}
 }
 
@@ -120,7 +118,7 @@ func (d *redisDialer) begin() bool {
 	return true
 }
 
-// Close ends the dials under way and refuses further ones.
+// Close cancels the dials in flight and refuses further ones.
 func (d *redisDialer) Close() {
 	d.mu.Lock()
 	d.stop()

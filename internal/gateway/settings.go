@@ -16,8 +16,8 @@ import (
 	"github.com/consoleql/consoleql/internal/textfile"
 )
 
-// Settings are the gateway's flags and, by the same names, its environment:
-// --console-url is CONSOLEQL_CONSOLE_URL. A flag wins over the environment.
+// Settings holds the gateway's flags and environment variables: --console-url is CONSOLEQL_CONSOLE_URL. Flags take
+// precedence.
 type Settings struct {
 	Listeners `group:"Listeners"`
 	Console   `group:"Console and scope"`
@@ -46,7 +46,7 @@ type Console struct {
 	ConsoleTimeout     time.Duration `default:"30s" help:"How long one call of the console may take."`
 	ConsoleConcurrency int           `default:"256" help:"Concurrent calls of the console, for the whole gateway."`
 
-	Silence                 time.Duration `kong:"-"` // see transport.Options; tests set it
+	Silence                 time.Duration `kong:"-"` // see transport.Options; only tests set it
 	ConsoleMaxResponseBytes int64         `default:"67108864" help:"Largest answer of the console that is read, in bytes."`
 	ConsoleQueueCreatePath  string        `default:"/openapi/queues/{queueId}" help:"Path to which a new queue is posted. Some consoles want /openapi/queues."`
 	OperationConcurrency    int           `default:"64" help:"Concurrent calls of the console, for one GraphQL operation."`
@@ -106,7 +106,7 @@ type Logging struct {
 	LogFormat string `enum:"auto,json,text" default:"auto" help:"Format of the log on standard error (${enum}). auto: text on a terminal, JSON elsewhere."`
 }
 
-// Validate checks what the types of the flags cannot.
+// Validate checks what the flags' types cannot.
 func (s *Settings) Validate() error {
 	if _, err := scope.New(s.CompanyID, s.DepartmentID); err != nil {
 		return err
@@ -153,7 +153,7 @@ func (s *Settings) Validate() error {
 	return s.checkPositive()
 }
 
-// checkPositive refuses a setting that has to be positive and is not.
+// checkPositive fails if a setting that must be positive is not.
 func (s *Settings) checkPositive() error {
 	for name, n := range map[string]int64{
 		"session-lifetime": int64(s.SessionLifetime), "console-concurrency": int64(s.ConsoleConcurrency), "operation-concurrency": int64(s.OperationConcurrency),
@@ -170,7 +170,7 @@ func (s *Settings) checkPositive() error {
 	return nil
 }
 
-// check refuses a service account that is incomplete or given twice.
+// check fails if a service account is incomplete or configured twice.
 func (a Account) check() error {
 	switch {
 	case a.Password != "" && a.PasswordFile != "":
@@ -183,7 +183,7 @@ func (a Account) check() error {
 	return nil
 }
 
-// password is the service account's, wherever it is configured.
+// password returns the service account's password from either setting.
 func (a Account) password() (string, error) {
 	if a.PasswordFile == "" {
 		return a.Password, nil
@@ -196,7 +196,7 @@ func (a Account) password() (string, error) {
 }
 
 func (s *Settings) loaderOptions(log *slog.Logger) loader.Options {
-	def, _ := scope.New(s.CompanyID, s.DepartmentID) // checked by Validate
+	def, _ := scope.New(s.CompanyID, s.DepartmentID) // Validate has checked it
 	return loader.Options{
 		Default:     def,
 		Sample:      relation.Sample,
