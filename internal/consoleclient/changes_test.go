@@ -13,7 +13,7 @@ import (
 	"github.com/consoleql/consoleql/internal/fault"
 )
 
-// A change that the console answers with success is done, however little the answer says.
+// TestChangesAnsweredWithLittle: a successful mutation is done, even if its response holds little.
 func TestChangesAnsweredWithLittle(t *testing.T) {
 	job := `{"id":"` + guid + `","name":"a job"}`
 	calls := map[string]func(context.Context, *Client) (id string, err error){
@@ -114,7 +114,7 @@ func TestUploadsAnsweredWithLittle(t *testing.T) {
 	}
 }
 
-// first gives the id of a list's first entity, empty if there is none.
+// first returns the id of a list's first entity, empty if there is none.
 func first[T any](id func(*T) string) func([]*T, error) (string, error) {
 	return func(list []*T, err error) (string, error) {
 		if len(list) == 0 {
@@ -124,7 +124,7 @@ func first[T any](id func(*T) string) func([]*T, error) (string, error) {
 	}
 }
 
-// ifAny gives the id of an entity, empty if there is none.
+// ifAny returns the id of an entity, empty if it is nil.
 func ifAny[T any](id func(*T) string) func(*T, error) (string, error) {
 	return func(e *T, err error) (string, error) {
 		if e == nil {
@@ -134,7 +134,7 @@ func ifAny[T any](id func(*T) string) func(*T, error) (string, error) {
 	}
 }
 
-// A change whose answer breaks off, wherever it does, is not known to be done.
+// TestChangesWhoseAnswerBreaksOff: a mutation with a truncated response has an unknown outcome.
 func TestChangesWhoseAnswerBreaksOff(t *testing.T) {
 	for _, framing := range []string{"Content-Length: 500", "Transfer-Encoding: chunked"} {
 		for _, body := range []string{"", "{", "{}", "nul", "{} ", "\xef\xbb\xbf{}", `{"id":"` + guid + `"}`} {

@@ -8,7 +8,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// The decoders as json itself would have them. They say what decodeList and decodeOne, which read by members, must find.
+// These decoders use json alone. They are the reference for decodeList and decodeOne, which use generated readers.
 
 func listByJSON[T any](dec *jsontext.Decoder, names []string, each func(e *T, place int)) (count, places int, err error) {
 	n := 0

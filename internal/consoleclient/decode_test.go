@@ -21,14 +21,14 @@ import (
 	"github.com/consoleql/consoleql/internal/consolesim"
 )
 
-// agreement compares the decoders with those of json on one type.
+// agreement compares the decoders with json's decoders for one type.
 type agreement func(t *testing.T, answer []byte)
 
 func agreementOn[T any]() agreement {
 	return func(t *testing.T, text []byte) {
 		t.Helper()
 		if len(bytes.Trim(text, " \t\r\n")) == 0 {
-			return // what is empty is not decoded
+			return // empty responses are not decoded
 		}
 		type found struct {
 			List                []*T
@@ -36,7 +36,7 @@ func agreementOn[T any]() agreement {
 			Count, Served       int
 			One                 *T
 			ListFails, OneFails bool
-			Known               error // of the list
+			Known               error // error of the list
 			KnownOne            error
 		}
 		decode := func(
@@ -49,7 +49,7 @@ func agreementOn[T any]() agreement {
 				f.List, f.Places = append(f.List, e), append(f.Places, place)
 			})
 			if f.ListFails, f.Known = err != nil, known(err); err != nil {
-				f.Count, f.Served, f.List, f.Places = 0, 0, nil, nil // nobody looks at them
+				f.Count, f.Served, f.List, f.Places = 0, 0, nil, nil // undefined after an error
 			}
 			f.One, err = one(nil)
 			f.OneFails, f.KnownOne = err != nil, known(err)
@@ -69,12 +69,12 @@ func agreementOn[T any]() agreement {
 	}
 }
 
-// cramped is an answer that arrives in small pieces, in a buffer that is soon full.
+// cramped is a response that arrives in small pieces in a small buffer.
 func cramped(text []byte) *answer {
 	return &answer{scanner: scanner{in: make([]byte, 0, 16), arena: &arena{}}, from: iotest.HalfReader(bytes.NewReader(text))}
 }
 
-// known leaves of an error only what callers tell apart.
+// known reduces an error to what callers distinguish.
 func known(err error) error {
 	for _, e := range []error{errNotAList, errNoEntity, errEmptyList} {
 		if errors.Is(err, e) {
@@ -93,7 +93,7 @@ func agreements() []agreement {
 	}
 }
 
-// answers are a simulated console's, in each of its dialects.
+// answers returns responses of a simulated console in each of its dialects.
 func answers(t testing.TB, query string, dialects ...consolesim.Dialect) map[string][]byte {
 	t.Helper()
 	out := map[string][]byte{}
@@ -147,7 +147,7 @@ func answers(t testing.TB, query string, dialects ...consolesim.Dialect) map[str
 	return out
 }
 
-// odd are values that the console might send anywhere.
+// odd are values that may appear anywhere in a response.
 var odd = []string{
 	`null`, `true`, `false`, `0`, `1`, `-1`, `1e3`, `3.9`, `99999999999999999999`, `123456789`, `1234567890`, `""`, `"x"`, `"true"`, `"TRUE"`, `"1"`, `" 7 "`,
 	`[]`, `{}`, `[null]`, `[1,"a",null,{"b":[2]},true]`, `{"a":1,"a":null,"b":"c"}`, `[{"id":1},null,3,[{}]]`, `[{},{}]`, `{"id":"x","name":null}`,
@@ -169,7 +169,7 @@ func oddAnswers() []string {
 	}
 }
 
-// deepAnswers nest as deep as json allows, and deeper.
+// deepAnswers returns responses nested up to and beyond json's limit.
 func deepAnswers() []string {
 	return []string{
 		`{"rootDepartment":` + strings.Repeat(`{"children":[`, 3000) + strings.Repeat(`]}`, 3000) + `}`,
@@ -193,10 +193,11 @@ func FuzzDecodersAgree(f *testing.F) {
 	})
 }
 
-// mutants is how many changed answers TestDecodersAgreeOnMutations makes of each answer.
+// mutants is the number of mutations of each response in TestDecodersAgreeOnMutations.
 var mutants = flag.Int("mutants", 2, "how many changed answers TestDecodersAgreeOnMutations makes of each answer")
 
-// Answers in which one value is replaced by another are decoded as json would. make fuzz tries more of them.
+// TestDecodersAgreeOnMutations replaces one value by another and compares the decoders with json. make fuzz tries
+// more mutations.
 func TestDecodersAgreeOnMutations(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	all := agreements()
@@ -209,7 +210,7 @@ func TestDecodersAgreeOnMutations(t *testing.T) {
 			for _, agree := range all {
 				agree(t, answer)
 			}
-			var members []int // where values begin
+			var members []int // positions where values begin
 			for i := range answer {
 				if c := answer[i]; i > 0 && (c == ':' || c == '[' || c == ',') && strings.IndexByte(`"]}`, answer[i-1]) >= 0 {
 					members = append(members, i+1)
@@ -241,7 +242,7 @@ func TestDecodersAgreeOnDeepAnswers(t *testing.T) {
 	}
 }
 
-// All structs that answers hold are read by their members, except for jobs.
+// TestReadByMembers: all structs in responses except jobs have a generated reader.
 func TestReadByMembers(t *testing.T) {
 	for _, e := range []any{
 		new(Company), new(DepartmentTree), new(Department), new(Package), new(Queue), new(Robot), new(Workflow), new(WorkflowLayout), new(CompanyUser),
@@ -256,7 +257,7 @@ func TestReadByMembers(t *testing.T) {
 	}
 }
 
-// What is kept of an answer is neither its buffer nor what it says besides.
+// TestTextsAreCopies: decoded values retain neither the buffer nor the rest of the response.
 func TestTextsAreCopies(t *testing.T) {
 	answer := []byte(`{"id":"1","name":"first","description":"second","tags":["third"],"properties":{"k":"v"},"robotCount":3}`)
 	q := new(Queue)
@@ -306,7 +307,7 @@ func benchmarkPage[T any](b *testing.B, path, query string) {
 	}
 }
 
-// cpuTime is what the process has used, which says more than the clock where others use the machine too.
+// cpuTime returns the CPU time of the process, which other processes affect less than wall time.
 func cpuTime(b *testing.B) time.Duration {
 	var used syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &used); err != nil {

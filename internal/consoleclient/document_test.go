@@ -10,14 +10,14 @@ import (
 	"unicode"
 )
 
-// The console's document is where the canned answers of these tests come from: every example in it is served to the
-// client, so that a field that the client lacks is a test that fails.
+// The canned responses of these tests come from the console's document. The client reads every example in it, so a
+// missing field fails a test.
 
 // documented is one operation of the document.
 type documented struct {
 	params  []string // of the query string
-	request any      // example of the body; nil where there is none
-	answer  any      // example of the answer; nil where there is none
+	request any      // example of the body; nil if there is none
+	answer  any      // example of the response; nil if there is none
 }
 
 var document = sync.OnceValues(func() (map[string]documented, error) {
@@ -47,14 +47,14 @@ var document = sync.OnceValues(func() (map[string]documented, error) {
 			return nil, err
 		}
 		key := m[1] + " " + p[1]
-		if _, again := operations[key]; !again { // the token path comes twice
+		if _, again := operations[key]; !again { // the token path occurs twice
 			operations[key] = d
 		}
 	}
 	return operations, nil
 })
 
-// blanks are the values that the document leaves out, by key.
+// blanks are the values that the document omits, by key.
 var blanks = map[string]string{
 	"ListeningStatus":    `["1001","1002"]`,
 	"Conditions":         `["Finished","Running"]`,
@@ -65,7 +65,7 @@ var blanks = map[string]string{
 	"VideoRecordMode":    `"AlwaysReport"`,
 }
 
-// parseExample reads the document's pseudo-JSON, which is indented by four spaces.
+// parseExample parses the document's pseudo-JSON, which is indented by four spaces.
 func parseExample(s string) (any, error) {
 	var block []string
 	for _, line := range strings.Split(s, "\n") {
@@ -95,7 +95,7 @@ func parseExample(s string) (any, error) {
 	return v, err
 }
 
-// operationOf returns the document's operation of that method and path.
+// operationOf returns the document's operation with a method and path.
 func operationOf(t *testing.T, key string) documented {
 	t.Helper()
 	all, err := document()
@@ -109,12 +109,12 @@ func operationOf(t *testing.T, key string) documented {
 	return d
 }
 
-// opaque are the keys whose value is data, not structure.
+// opaque reports whether a key's value is data rather than structure.
 func opaque(key string) bool {
 	return strings.EqualFold(key, "properties") || strings.EqualFold(key, "headers")
 }
 
-// mapTree copies a JSON tree. Each member of an object becomes what member makes of it; none where it says so.
+// mapTree copies a JSON tree and maps each member of an object. It drops a member if the function returns false.
 func mapTree(v any, member func(key string, value any) (string, any, bool)) any {
 	switch v := v.(type) {
 	case map[string]any:
@@ -140,7 +140,7 @@ func mapTree(v any, member func(key string, value any) (string, any, bool)) any 
 	return v
 }
 
-// camel writes keys as they are on the wire.
+// camel converts keys to their form on the wire.
 func camel(v any) any {
 	return mapTree(v, func(key string, value any) (string, any, bool) {
 		if key == "ETag" {
@@ -152,7 +152,7 @@ func camel(v any) any {
 	})
 }
 
-// enumKeys are the members whose value is an enum, by key in camelCase.
+// enumKeys are the members with an enum value, by key in camelCase.
 var enumKeys = map[string]*enum{
 	"edition": companyEditions, "direction": argumentDirections, "licenseStatus": licenseStatuses,
 	"resourceType": resourceTypes, "parentResourceType": resourceTypes, "videoRecordMode": videoRecordModes,
@@ -160,7 +160,7 @@ var enumKeys = map[string]*enum{
 	"displayState": jobStates, "jobStartupType": jobStartupTypes,
 }
 
-// enumOf returns the enum of a member, nil if it is none. "status" is a robot's or a user's.
+// enumOf returns the enum of a member, nil if it has none. "status" belongs to robots and users.
 func enumOf(key string, value any) *enum {
 	s, _ := value.(string)
 	if key == "status" {
@@ -172,7 +172,7 @@ func enumOf(key string, value any) *enum {
 	return enumKeys[key]
 }
 
-// mapEnums replaces the value of each enum in a tree of camelCase.
+// mapEnums replaces each enum value in a tree with camelCase keys.
 func mapEnums(v any, replace func(e *enum, value any) (any, bool)) any {
 	return mapTree(v, func(key string, value any) (string, any, bool) {
 		if e := enumOf(key, value); e != nil {
@@ -183,13 +183,13 @@ func mapEnums(v any, replace func(e *enum, value any) (any, bool)) any {
 	})
 }
 
-// TestDocumentIsRead pins what the other tests rest on.
+// TestDocumentIsRead checks the premises of the other tests.
 func TestDocumentIsRead(t *testing.T) {
 	all, err := document()
 	if err != nil {
 		t.Fatal(err)
 	}
-	// 33 operations, less the second of the token path and the one whose path is the upload channel's.
+	// 33 operations, without the second use of the token path and the one at the upload channel's URI.
 	if got := len(all); got != 31 {
 		t.Errorf("the document has %d operations of a path, want 31", got)
 	}

@@ -11,15 +11,15 @@ import (
 	"github.com/consoleql/consoleql/internal/scope"
 )
 
-// token is a console token that is never renewed.
+// token is a console token that never expires.
 type token string
 
 func (t token) Token(context.Context) (string, error) { return string(t), nil }
 
 func (token) Refused(context.Context, string) {}
 
-// A client calls a console in a scope. Fields are read in either case and enums as names or
-// numbers, and what has no field is skipped, credentials of robots with it.
+// A client calls a console in a scope. It reads field names in either case, and enums by name or number. It skips
+// unknown fields, such as a robot's credentials.
 func Example() {
 	console := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/json")

@@ -40,7 +40,7 @@ func (s staticToken) Token(context.Context) (string, error) { return string(s), 
 
 func (staticToken) Refused(context.Context, string) {}
 
-// received is a request as the server saw it.
+// received is a request as received by the server.
 type received struct {
 	Method, Path, Query, Host string
 	Header                    http.Header
@@ -48,7 +48,7 @@ type received struct {
 	Length                    int64
 }
 
-// console is a server that answers every request in one way and remembers them.
+// console is a server that records all requests and has one handler.
 type console struct {
 	*httptest.Server
 	mu       sync.Mutex
@@ -61,7 +61,7 @@ func (c *console) all() []received {
 	return slices.Clone(c.requests)
 }
 
-// last returns the only request since the last call.
+// last returns the only request since its last call.
 func (c *console) last(t *testing.T) received {
 	t.Helper()
 	c.mu.Lock()
@@ -107,7 +107,7 @@ func statusAnswer(status int, contentType, body string) http.HandlerFunc {
 
 // dropConnection closes the connection instead of answering.
 func dropConnection(http.ResponseWriter, *http.Request) {
-	panic(http.ErrAbortHandler) //nolint:forbidigo // net/http's own way to do so
+	panic(http.ErrAbortHandler) //nolint:forbidigo // the way to abort a handler in net/http
 }
 
 func newTestClient(t *testing.T, c *console, change func(*Options)) *Client {
@@ -124,15 +124,15 @@ func newTestClient(t *testing.T, c *console, change func(*Options)) *Client {
 	return client
 }
 
-// operationTest calls one operation against the document's own example of its answer, in each dialect.
+// operationTest calls one operation with the document's example as response, in each dialect.
 type operationTest struct {
 	operation string // the document's method and path
-	path      string // as it must be asked for
-	query     string // likewise, decoded: "Name=a&PageIndex=1"
-	body      string // likewise, JSON; empty: none
-	// call makes the call and returns what the answer says again, in its shape: list operations a {count, list}.
+	path      string // expected path
+	query     string // expected query, decoded: "Name=a&PageIndex=1"
+	body      string // expected body as JSON; empty: none
+	// call makes the call and returns the result in the shape of the response: {count, list} for lists.
 	call func(context.Context, *Client) (any, error)
-	// single says that the answer is one entity, which may come wrapped.
+	// single reports that the response is one entity, which may be wrapped.
 	single bool
 }
 
@@ -164,7 +164,7 @@ func (o operationTest) run(t *testing.T) {
 	})
 }
 
-// expected is what the client must have understood of an answer: all of it.
+// expected returns the full expected result for a response.
 func (o operationTest) expected(wire any) any {
 	if m, ok := wire.(map[string]any); ok && o.single {
 		if list, wrapped := m["list"].([]any); wrapped {
@@ -230,8 +230,8 @@ func (o operationTest) dialects(example, wire any) []dialect {
 	return out
 }
 
-// unknownEnums is what is left of a tree when no value of an enum is known: a pointer to the unknown value is written as
-// an empty text, a plain one not at all.
+// unknownEnums returns a tree with all enum values unknown. A pointer to an unknown value is written as "", a plain
+// one is omitted.
 func unknownEnums(v any) any {
 	return mapTree(v, func(key string, value any) (string, any, bool) {
 		if key == "jobStartupType" || key == "jobExecutionPolicy" {
@@ -241,7 +241,7 @@ func unknownEnums(v any) any {
 	})
 }
 
-// extended adds to each object of a tree what consoles send beyond their document.
+// extended adds undocumented members, as consoles send them, to each object of a tree.
 func extended(v any) any {
 	switch v := v.(type) {
 	case map[string]any:
@@ -319,7 +319,8 @@ func (o operationTest) checkRequest(t *testing.T, r received) {
 	checkParams(t, o.operation, r.Query)
 }
 
-// checkParams fails for a parameter that the document does not list for the operation; Ids is a fact of the wire.
+// checkParams fails for a parameter that the document does not list for the operation. Ids is undocumented but
+// accepted.
 func checkParams(t *testing.T, operation, rawQuery string) {
 	t.Helper()
 	q, err := url.ParseQuery(rawQuery)
@@ -334,7 +335,7 @@ func checkParams(t *testing.T, operation, rawQuery string) {
 	}
 }
 
-// page gives a page the shape of its answer.
+// page converts a page to the shape of its response.
 func page[T any](p *Page[T], err error) (any, error) {
 	if err != nil {
 		return nil, err
@@ -351,7 +352,7 @@ func encode(t *testing.T, v any) string {
 	return string(b)
 }
 
-// tree encodes a value and decodes it into plain maps.
+// tree converts a value to plain maps.
 func tree(t *testing.T, v any) any {
 	t.Helper()
 	b, err := jsonv2.Marshal(v)
@@ -367,7 +368,7 @@ func tree(t *testing.T, v any) any {
 
 func ptr[T any](v T) *T { return &v }
 
-// filled reports the first field of a struct that is zero; it shows that a test uses all of them.
+// filled returns the first zero field of a struct. It proves that a test sets all fields.
 func filled(v any) string {
 	rv := reflect.ValueOf(v)
 	for i := range rv.NumField() {

@@ -89,7 +89,7 @@ func TestTokenFails(t *testing.T) {
 	}
 }
 
-// onceTokens has one token, and no other when that is refused.
+// onceTokens has one token and fails after its refusal.
 type onceTokens struct {
 	asked *int
 	err   error
@@ -104,7 +104,7 @@ func (t onceTokens) Token(context.Context) (string, error) {
 
 func (onceTokens) Refused(context.Context, string) {}
 
-// TestNoOtherTokenForWantOfAnSSO says nothing of who asked.
+// TestNoOtherTokenForWantOfAnSSO: an unavailable SSO does not make the caller unauthenticated.
 func TestNoOtherTokenForWantOfAnSSO(t *testing.T) {
 	console := serve(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("WWW-Authenticate", "Bearer")
@@ -202,7 +202,7 @@ func TestObserve(t *testing.T) {
 	}
 }
 
-// Answers are read to their end, successes and failures alike, so that one connection serves them all.
+// TestConnectionIsReused: responses are drained on success and failure, so that one connection serves all calls.
 func TestConnectionIsReused(t *testing.T) {
 	var n atomic.Int64
 	console := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -291,7 +291,7 @@ func TestScopes(t *testing.T) {
 	}
 }
 
-// Entities know the scope of the request that brought them, in every way they can come.
+// TestAnswersAreStamped: entities carry the scope of their request in every form of response.
 func TestAnswersAreStamped(t *testing.T) {
 	const bare = `{"id":"` + guid + `","rootDepartment":{"id":"` + department + `"},"jobs":[{"id":"1"}],"nodes":[{"id":"1"}]}`
 	single := newTestClient(t, serve(t, jsonAnswer(bare)), nil)

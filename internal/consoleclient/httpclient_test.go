@@ -65,7 +65,7 @@ func TestBasePath(t *testing.T) {
 	}
 }
 
-// Whatever the id, it does not get into a path unless it is a GUID.
+// An id enters a path only if it is a GUID.
 func TestPathIDs(t *testing.T) {
 	console := serve(t, jsonAnswer(`{}`))
 	client := newTestClient(t, console, nil)
@@ -195,7 +195,7 @@ func TestRetryAfter(t *testing.T) {
 	}
 }
 
-// What is no answer, or not all of one, is told apart.
+// Missing, incomplete and invalid responses have different errors.
 func TestInvalidAnswers(t *testing.T) {
 	entity := func(ctx context.Context, c *Client) error { _, err := c.Robot(ctx, testScope, guid); return err }
 	list := func(ctx context.Context, c *Client) error {
@@ -287,7 +287,7 @@ func TestListShapes(t *testing.T) {
 	}
 }
 
-// A field of a type that nobody expects does not lose the entity around it.
+// A field of an unexpected type does not lose its entity.
 func TestMistypedFields(t *testing.T) {
 	const wire = `{"id":"` + guid + `","name":7,"description":{"a":1},"tags":"one","arguments":[{"name":"a","assetContent":"b"},3,null],` +
 		`"jobStateNotification":[],"priority":"high","videoRecordMode":true,"lastTriggeredAt":[],"properties":"x","packageId":null}`
@@ -331,7 +331,7 @@ func TestAnswerTooLarge(t *testing.T) {
 	}
 }
 
-// endless gives a list of n elements without ever holding it.
+// endless returns a list of n elements without holding it in memory.
 type endless struct {
 	n    int
 	rest []byte
@@ -361,7 +361,7 @@ func (e *endless) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// A list is never held as a whole: 80 MB of it pass through a heap of a few.
+// A list is never held as a whole: 80 MB pass through a small heap.
 func TestListIsAStream(t *testing.T) {
 	const elements = 20_000
 	var before, now runtime.MemStats

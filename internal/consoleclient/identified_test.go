@@ -9,7 +9,7 @@ import (
 	"github.com/consoleql/consoleql/internal/fault"
 )
 
-// An entity without an id is no entity: the answer that holds it cannot be understood.
+// A response that holds an entity without an id is invalid.
 func TestEntitiesWithoutAnID(t *testing.T) {
 	t.Parallel()
 	calls := map[string]func(*Client) error{
@@ -61,7 +61,7 @@ func TestEntitiesWithoutAnID(t *testing.T) {
 	}
 }
 
-// Only a get by id can be answered that there is none.
+// Only a get by id can return "not found".
 func TestEmptyListInPlaceOfAnEntity(t *testing.T) {
 	t.Parallel()
 	client := newTestClient(t, serve(t, jsonAnswer(`{"count":0,"list":[]}`)), nil)

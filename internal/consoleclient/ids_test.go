@@ -9,7 +9,7 @@ import (
 	"github.com/consoleql/consoleql/internal/scope"
 )
 
-// guidForms are the forms in which consoles and callers write a GUID.
+// guidForms are the forms of a GUID that consoles and callers write.
 func guidForms() map[string]func(string) string {
 	bare := func(id string) string { return strings.ReplaceAll(id, "-", "") }
 	return map[string]func(string) string{
@@ -24,7 +24,7 @@ func guidForms() map[string]func(string) string {
 	}
 }
 
-// Ids are read as GUIDs, whatever form they come in.
+// Ids are read as GUIDs in every form.
 func TestIDsInAnswers(t *testing.T) {
 	for name, form := range guidForms() {
 		t.Run(name, func(t *testing.T) {

@@ -65,7 +65,7 @@ func TestSelf(t *testing.T) {
 	}.run(t)
 }
 
-// A company may show no departments, and white space may follow an answer.
+// A company may have no departments, and white space may follow a response.
 func TestDepartmentTreeWithoutARoot(t *testing.T) {
 	for name, tree := range map[string]string{
 		"null": `{"count":0,"rootDepartment":null}`, "absent": `{"Count":0}`, "white space": `{"count":0}` + "\r\n \t\n",

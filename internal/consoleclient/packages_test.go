@@ -40,7 +40,7 @@ func TestPackage(t *testing.T) {
 	}.run(t)
 }
 
-// nil versions were not asked for, empty ones are none: loaders rely on the difference.
+// Nil versions were not requested; empty ones do not exist. The loaders rely on the difference.
 func TestPackageVersions(t *testing.T) {
 	for _, wire := range []string{``, `,"versions":null`, `,"versions":[]`} {
 		entity := `{"id":"` + guid + `"` + wire + `}`
@@ -173,7 +173,7 @@ func TestCompletePackageUpload(t *testing.T) {
 	}.run(t)
 }
 
-// The storage host gets the channel's headers and nothing of ours.
+// The storage host receives the channel's headers and no others.
 func TestPutPackageFile(t *testing.T) {
 	storage := serve(t, statusAnswer(http.StatusCreated, "text/plain", ""))
 	client := newTestClient(t, storage, func(o *Options) {
@@ -198,7 +198,7 @@ func TestPutPackageFile(t *testing.T) {
 	}
 	want := http.Header{
 		"X-Ms-Blob-Type": {"BlockBlob"}, "Content-Type": {"application/octet-stream"},
-		// HTTP's own, which say nothing about us.
+		// HTTP's own headers, which reveal nothing.
 		"Content-Length": {fmt.Sprint(len(file))},
 	}
 	if diff := cmp.Diff(want, r.Header); diff != "" {
@@ -238,7 +238,7 @@ func TestPutPackageFileFails(t *testing.T) {
 			if err != nil && (strings.Contains(err.Error(), "sig=") || strings.Contains(err.Error(), "127.0.0.1")) {
 				t.Errorf("the error says too much: %v", err)
 			}
-			// A cause may name a host; the key is in none of them.
+			// A cause may name a host. No error holds the key.
 			for cause := err; cause != nil; cause = errors.Unwrap(cause) {
 				if strings.Contains(cause.Error(), "sig=") {
 					t.Errorf("a cause says too much: %v", cause)

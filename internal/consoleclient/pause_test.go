@@ -15,9 +15,9 @@ import (
 	"github.com/consoleql/consoleql/internal/scope"
 )
 
-// limited is a console, as a round tripper, that asks to wait until it is told otherwise.
+// limited is a console, as a round tripper, whose status can be set to ask for a pause.
 type limited struct {
-	status atomic.Int64 // 0: it answers
+	status atomic.Int64 // 0: success
 	header http.Header
 	calls  atomic.Int64
 }
@@ -99,7 +99,7 @@ func TestRetryAfterPausesAPrincipal(t *testing.T) {
 				if outcome := fault.OutcomeOf(err); tt.pause > 0 && outcome != fault.NotSent {
 					t.Errorf("the outcome of a write that was not sent is %q", outcome)
 				}
-				// Nobody else waits.
+				// Other principals do not wait.
 				console.status.Store(0)
 				if _, err := c.Queues(other, sc, List[QueueFilter]{}); err != nil {
 					t.Errorf("another principal: %v", err)
@@ -113,7 +113,7 @@ func TestRetryAfterPausesAPrincipal(t *testing.T) {
 	}
 }
 
-// TestPausedCallsAreNotCounted as calls of the console.
+// TestPausedCallsAreNotCounted: a paused call is not observed as a console call.
 func TestPausedCallsAreNotCounted(t *testing.T) {
 	t.Parallel()
 	console := &limited{header: http.Header{"Retry-After": {"60"}}}

@@ -53,7 +53,7 @@ func TestUpdateQueue(t *testing.T) {
 	}.run(t)
 }
 
-// What is left out, what is null and what is a value are three things.
+// Omitted fields, null and values differ on the wire.
 func TestUpdateQueueOmits(t *testing.T) {
 	for name, c := range map[string]struct {
 		update QueueUpdate
@@ -75,7 +75,7 @@ func TestUpdateQueueOmits(t *testing.T) {
 	}
 }
 
-// The change is made: reading what it has become can fail without it.
+// The mutation succeeded. An unreadable result does not make it fail.
 func TestUpdateQueueEmptyAnswer(t *testing.T) {
 	console := serve(t, jsonAnswer(""))
 	got, err := newTestClient(t, console, nil).UpdateQueue(t.Context(), testScope, guid, QueueUpdate{})

@@ -13,7 +13,7 @@ import (
 	"github.com/consoleql/consoleql/internal/scope"
 )
 
-// countedTokens gives another token after each refusal.
+// countedTokens returns a new token after each refusal.
 type countedTokens struct{ refusals *int }
 
 func (c countedTokens) Token(context.Context) (string, error) {
@@ -22,7 +22,7 @@ func (c countedTokens) Token(context.Context) (string, error) {
 
 func (c countedTokens) Refused(context.Context, string) { *c.refusals++ }
 
-// expiredTokens is a console that accepts no token but token-1.
+// expiredTokens is a console that accepts only token-1.
 func expiredTokens(t *testing.T, answer string) *console {
 	return serve(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Authorization") != "Bearer token-1" {
@@ -34,7 +34,7 @@ func expiredTokens(t *testing.T, answer string) *console {
 	})
 }
 
-// TestCallsAreSentAgainWithAnotherToken after a 401, with the same body, path and query: nothing was done.
+// TestCallsAreSentAgainWithAnotherToken: after a 401 the call is repeated with the same body, path and query.
 func TestCallsAreSentAgainWithAnotherToken(t *testing.T) {
 	const entity = `{"id":"` + guid + `","name":"n"}`
 	file := "the whole file"
@@ -88,7 +88,7 @@ func TestCallsAreSentAgainWithAnotherToken(t *testing.T) {
 	}
 }
 
-// TestCallsThatAreNotSentAgain: a stream that is gone, a second 401, and other refusals.
+// TestCallsThatAreNotSentAgain: a consumed stream, a second 401, and other refusals are not repeated.
 func TestCallsThatAreNotSentAgain(t *testing.T) {
 	refuse := func(status int) http.HandlerFunc {
 		return func(w http.ResponseWriter, _ *http.Request) {

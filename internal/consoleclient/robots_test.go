@@ -57,7 +57,7 @@ func TestRobotListeningStatus(t *testing.T) {
 	}
 }
 
-// Credentials that the console sends with robots have no field in any type, and do not come out again.
+// A robot's credentials have no field in any type and never appear in output.
 func TestCredentialsAreNeverDecoded(t *testing.T) {
 	secrets := map[string]string{"clientSecret": "S3CRET-a", "ConnectionString": "S3CRET-b", "license_pool_key": "S3CRET-c"}
 	robot := map[string]any{"id": guid, "name": "r"}

@@ -81,7 +81,7 @@ func TestOptionalID(t *testing.T) {
 	}
 }
 
-// TestPlainTimes: what is taken as it is, parsing leaves as it is.
+// TestPlainTimes: parsing does not change the times that the fast path accepts.
 func TestPlainTimes(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	plain := 0
@@ -107,7 +107,7 @@ func TestDateTime(t *testing.T) {
 	for wire, want := range map[string]DateTime{
 		"2022-07-29T12:13:49.775Z":          "2022-07-29T12:13:49.775Z",
 		"2022-07-29T12:13:49Z":              "2022-07-29T12:13:49Z",
-		"2022-07-29T12:13:49.7700000Z":      "2022-07-29T12:13:49.7700000Z", // as it came
+		"2022-07-29T12:13:49.7700000Z":      "2022-07-29T12:13:49.7700000Z", // unchanged
 		"2022-07-29T12:13:49.775z":          "2022-07-29T12:13:49.775Z",
 		"2022-07-29t12:13:49Z":              "2022-07-29T12:13:49Z",
 		"2022-07-29 12:13:49Z":              "2022-07-29T12:13:49Z",
@@ -192,7 +192,7 @@ func TestEnums(t *testing.T) {
 	}
 }
 
-// The last constant of each enum stands where the document lists it, and both JSON packages send its name.
+// The last constant of each enum has the document's position, and both JSON packages write its name.
 func TestEnumConstants(t *testing.T) {
 	for want, c := range map[string]struct {
 		last  any
@@ -226,7 +226,7 @@ func TestEnumConstants(t *testing.T) {
 	}
 }
 
-// TestDateTimeInput: what a caller sends is RFC 3339 with an offset, which alone says when it is.
+// TestDateTimeInput: input requires RFC 3339 with an offset, without which the time is ambiguous.
 func TestDateTimeInput(t *testing.T) {
 	const offset, form, years = "without an offset", "is not an RFC 3339 time", "years 2 to 9999"
 	for input, want := range map[string]struct {

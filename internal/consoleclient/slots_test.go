@@ -11,7 +11,7 @@ import (
 	"github.com/consoleql/consoleql/internal/fault"
 )
 
-// Whatever came of a call, its place among those under way is free for the next.
+// Every outcome of a call releases its concurrency slot.
 func TestCallsLeaveTheirPlace(t *testing.T) {
 	large := strings.Repeat(" ", 2*maxDrain)
 	for name, c := range map[string]struct {

@@ -131,7 +131,7 @@ func TestSSOFails(t *testing.T) {
 	}
 }
 
-// A refresh token works once: an answer that was lost on its way must not be asked for again.
+// A refresh token works once, so a grant with a lost response must not be retried.
 func TestSSONeverRepeats(t *testing.T) {
 	server := serve(t, dropConnection)
 	_, err := newTestSSO(t, server).Refresh(t.Context(), "r")

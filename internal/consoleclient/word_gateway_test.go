@@ -9,7 +9,7 @@ import (
 	"github.com/consoleql/consoleql/internal/fault"
 )
 
-// gatewayErrors are errors of API gateways that stand before a console.
+// gatewayErrors are error bodies of API gateways before a console.
 var gatewayErrors = map[string]string{
 	"Kong":                 `{"message":"no Route matched with those values","request_id":"8c6b"}`,
 	"Kong's rate limit":    `{"message":"API rate limit exceeded"}`,
@@ -30,8 +30,8 @@ var gatewayErrors = map[string]string{
 	"an empty object":      `{}`,
 }
 
-// TestGatewaysErrorsAreNotTheConsolesWord: an API gateway's JSON refuses nothing, denies nothing, and no token is renewed
-// for it. What became of a change is unknown. Where it refuses input it may tell why.
+// TestGatewaysErrorsAreNotTheConsolesWord: an API gateway's JSON is no refusal, no "not found", and causes no token
+// refresh. The outcome of a mutation is unknown. Only for rejected input the reason is shown.
 func TestGatewaysErrorsAreNotTheConsolesWord(t *testing.T) {
 	for _, status := range []int{302, 400, 401, 403, 404, 405, 409, 410, 412, 413, 415, 422, 423, 429, 451} {
 		for name, body := range gatewayErrors {
@@ -66,7 +66,7 @@ func TestGatewaysErrorsAreNotTheConsolesWord(t *testing.T) {
 	}
 }
 
-// TestFormsOfTheConsolesErrors are those that count as its word whatever the status, names without regard to case.
+// TestFormsOfTheConsolesErrors: these forms count as the console's with any status; names match in any case.
 func TestFormsOfTheConsolesErrors(t *testing.T) {
 	for name, body := range map[string]string{
 		"a problem":              `{"type":"https://tools.ietf.org/html/rfc7231#section-6.5.4","title":"Not Found","status":404,"traceId":"00-1"}`,
@@ -98,12 +98,12 @@ func TestFormsOfTheConsolesErrors(t *testing.T) {
 	}
 }
 
-// TestGatewaysErrorsRefuseNoGrant: before the SSO, too, an API gateway may answer.
+// TestGatewaysErrorsRefuseNoGrant: an API gateway's error is no refusal of the SSO.
 func TestGatewaysErrorsRefuseNoGrant(t *testing.T) {
 	for name, body := range gatewayErrors {
 		for _, status := range []int{400, 401, 403, 404, 422, 423, 429} {
 			if _, own := map[string]bool{"Tyk": true, "OAuth, not of an SSO": true, "Spring Cloud Gateway": true, "Spring Boot": true}[name]; own && status == 423 {
-				continue // with an error of OAuth's form, 423 is a locked account
+				continue // with an OAuth error, 423 is a locked account
 			}
 			sso := newTestSSO(t, serve(t, statusAnswer(status, "application/json", body)))
 			for grant, err := range map[string]error{

@@ -14,7 +14,7 @@ import (
 	"github.com/consoleql/consoleql/internal/fault"
 )
 
-// pages are bodies of answers that are not the console's, with their content types.
+// pages are bodies of foreign responses with their content types.
 var pages = map[string]struct{ contentType, body string }{
 	"ingress":                {"text/plain; charset=utf-8", "default backend - 404"},
 	"Go":                     {"text/plain; charset=utf-8", "404 page not found\n"},
@@ -32,7 +32,7 @@ var pages = map[string]struct{ contentType, body string }{
 	"without a content type": {"", "<h1>Blocked</h1>"},
 }
 
-// calls are one operation of each sort.
+// calls returns one operation of each kind.
 func calls() map[string]func(context.Context, *Client) error {
 	return map[string]func(context.Context, *Client) error{
 		"get": func(ctx context.Context, c *Client) error { _, err := c.Queue(ctx, testScope, guid); return err },
@@ -66,7 +66,7 @@ func calls() map[string]func(context.Context, *Client) error {
 	}
 }
 
-// countingTokens has a new token for each call.
+// countingTokens returns a new token for each call.
 type countingTokens struct{ refused int }
 
 func (t *countingTokens) Token(context.Context) (string, error) {
@@ -75,7 +75,7 @@ func (t *countingTokens) Token(context.Context) (string, error) {
 
 func (t *countingTokens) Refused(context.Context, string) { t.refused++ }
 
-// What answers in the console's place refuses nothing, denies nothing, and has done nothing.
+// TestPagesAreNotTheConsolesWord: a foreign response is no refusal, no "not found" and no success.
 func TestPagesAreNotTheConsolesWord(t *testing.T) {
 	for _, status := range []int{200, 203, 302, 400, 401, 403, 404, 409, 412, 413, 422, 429, 451, 503} {
 		for name, page := range pages {
@@ -108,7 +108,7 @@ func TestPagesAreNotTheConsolesWord(t *testing.T) {
 	}
 }
 
-// JSON is the console's word whatever the content type says of it, HTML excepted.
+// TestJSONIsTheConsolesWord: JSON is the console's with any content type except HTML.
 func TestJSONIsTheConsolesWord(t *testing.T) {
 	for _, contentType := range []string{
 		"application/json", "application/problem+json; charset=utf-8", "text/plain", "text/plain; charset=utf-8", "application/octet-stream",
@@ -144,7 +144,7 @@ func TestJSONIsTheConsolesWord(t *testing.T) {
 	}
 }
 
-// An empty body is the console's word only where its servers leave it out.
+// TestEmptyAnswers: an empty body is the console's only where its servers send none.
 func TestEmptyAnswers(t *testing.T) {
 	const invalid, none = fault.UpstreamInvalidResponse, fault.Code("")
 	bearer := http.Header{"Www-Authenticate": {`Bearer error="invalid_token", error_description="expired"`}}
@@ -192,7 +192,7 @@ func TestEmptyAnswers(t *testing.T) {
 					t.Errorf("%s: empty %v, foreign %v: want one of them", operation, e.Empty, e.Foreign)
 				}
 			}
-			// The robots of a workflow are a list, though the workflow is asked for by its id.
+			// The robots of a workflow are a list, although the path holds the workflow's id.
 			if _, err := client.WorkflowRobots(t.Context(), testScope, guid, 0, 0); fault.CodeOf(err) != c.list {
 				t.Errorf("robots of a workflow: got %v, want %q", err, c.list)
 			}
@@ -200,7 +200,8 @@ func TestEmptyAnswers(t *testing.T) {
 	}
 }
 
-// The storage takes a file with an empty answer, or JSON; what it says otherwise is never the console's refusal.
+// TestStorageAnswers: the storage accepts a file with an empty response or JSON. Its other responses are never the
+// console's refusal.
 func TestStorageAnswers(t *testing.T) {
 	const invalid = fault.UpstreamInvalidResponse
 	for name, c := range map[string]struct {
@@ -236,7 +237,7 @@ func TestStorageAnswers(t *testing.T) {
 	}
 }
 
-// Why the console refuses reaches the caller, in whatever form it says so.
+// TestReasons: the caller sees the console's reason in every format.
 func TestReasons(t *testing.T) {
 	const asp = "One or more validation errors occurred."
 	for name, c := range map[string]struct{ contentType, body, title, detail string }{
@@ -291,7 +292,7 @@ func TestReasons(t *testing.T) {
 			t.Errorf("got %d bytes, %s", len(err.Error()), fault.CodeOf(err))
 		}
 	}
-	// A text may be a proxy's: the reason is handed on, and nothing is concluded from it.
+	// A proxy may have written the text: the reason is shown, and nothing else follows from it.
 	client := newTestClient(t, serve(t, statusAnswer(400, "text/plain", "bad request")), nil)
 	var e *Error
 	if err := client.DeleteQueue(t.Context(), testScope, guid); !errors.As(err, &e) || !e.Foreign {
@@ -299,7 +300,7 @@ func TestReasons(t *testing.T) {
 	}
 }
 
-// What a failed console says of its inside is for the log, at debug, and for nobody else.
+// TestFailuresOfTheConsole: details of a console failure appear only in the debug log.
 func TestFailuresOfTheConsole(t *testing.T) {
 	const secret = "Server=10.0.0.1;Password=hunter2"
 	for name, body := range map[string]string{

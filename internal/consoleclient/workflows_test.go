@@ -55,8 +55,7 @@ func TestWorkflowAssociatedRobotIDs(t *testing.T) {
 	}
 }
 
-// TestNestedRequestsHoldWhatIsSet gives objects within requests some of their
-// fields: the others are absent, not sent with a value that nobody gave.
+// TestNestedRequestsHoldWhatIsSet sets some fields of nested objects. The others are absent from the request.
 func TestNestedRequestsHoldWhatIsSet(t *testing.T) {
 	for name, tt := range map[string]struct {
 		request any
@@ -94,7 +93,7 @@ func TestNestedRequestsHoldWhatIsSet(t *testing.T) {
 	}
 }
 
-// The document's examples of what is sent.
+// The document's request examples.
 func exampleArguments() []*ArgumentInput {
 	return []*ArgumentInput{{
 		Name: "this is a string", Type: ptr("this is a string"), Direction: ptr(ArgumentDirectionIn),
@@ -172,7 +171,7 @@ func TestUpdateWorkflowNulls(t *testing.T) {
 	}.check(t, jsonAnswer(`{"id":"`+guid+`"}`), nil)
 }
 
-// The change is made: reading what it has become can fail without it.
+// The mutation succeeded. An unreadable result does not make it fail.
 func TestUpdateWorkflowEmptyAnswer(t *testing.T) {
 	console := serve(t, jsonAnswer(""))
 	got, err := newTestClient(t, console, nil).UpdateWorkflow(t.Context(), testScope, guid, WorkflowUpdate{})
@@ -269,7 +268,7 @@ func TestAddWorkflowRobots(t *testing.T) {
 	}.run(t)
 }
 
-// A robot that was added has no error, however the console says so.
+// An added robot has no error in every form of the response.
 func TestAddWorkflowRobotsWithoutErrors(t *testing.T) {
 	console := serve(t, jsonAnswer(`{"list":[{"robotId":"`+guid+`","errorMessage":""},{"robotId":"`+otherGUID+`","errorMessage":"busy"}]}`))
 	got, err := newTestClient(t, console, nil).AddWorkflowRobots(t.Context(), testScope, guid, []string{guid, otherGUID})
@@ -278,7 +277,7 @@ func TestAddWorkflowRobotsWithoutErrors(t *testing.T) {
 	}
 }
 
-// .NET's empty GUID stands for no id.
+// .NET's empty GUID means no id.
 func TestEmptyGUIDs(t *testing.T) {
 	console := serve(t, jsonAnswer(`{"id":"`+guid+`","associatedQueueId":"00000000-0000-0000-0000-000000000000","modifiedBy":"00000000-0000-0000-0000-000000000000","packageId":"`+otherGUID+`"}`))
 	got, err := newTestClient(t, console, nil).Workflow(t.Context(), testScope, guid)

@@ -27,7 +27,7 @@ import (
 	"github.com/consoleql/consoleql/internal/telemetry"
 )
 
-// certificate is one for the host name example.com, which is its own authority.
+// certificate is a self-signed certificate for example.com.
 func certificate(t *testing.T, change func(*x509.Certificate)) (tls.Certificate, *x509.CertPool) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -53,7 +53,7 @@ func certificate(t *testing.T, change func(*x509.Certificate)) (tls.Certificate,
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, roots
 }
 
-// lines is a log that goroutines share.
+// lines is a log that is safe for concurrent use.
 type lines struct {
 	mu sync.Mutex
 	bytes.Buffer
@@ -71,7 +71,7 @@ func (l *lines) text() string {
 	return l.String()
 }
 
-// TestFailedConnectionsAreLogged with their cause, once, whatever fails.
+// TestFailedConnectionsAreLogged: every kind of failure is logged once with its cause.
 func TestFailedConnectionsAreLogged(t *testing.T) {
 	t.Parallel()
 	same := func(*x509.Certificate) {}
@@ -198,8 +198,8 @@ func TestFailedConnectionsAreLogged(t *testing.T) {
 	}
 }
 
-// reserved is an address that refuses connections until listen is called. Its port is bound,
-// so that no other process can take it.
+// reserved is an address that refuses connections until listen is called. Its port is bound, so that no other process
+// takes it.
 func reserved(t *testing.T) (address string, listen func() net.Listener) {
 	t.Helper()
 	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
@@ -233,7 +233,7 @@ func reserved(t *testing.T) (address string, listen func() net.Listener) {
 	}
 }
 
-// TestTheEndOfAnOutageIsLogged with the number of failures.
+// TestTheEndOfAnOutageIsLogged: the log entry holds the number of failures.
 func TestTheEndOfAnOutageIsLogged(t *testing.T) {
 	t.Parallel()
 	address, listen := reserved(t)

@@ -17,12 +17,12 @@ import (
 	"github.com/consoleql/consoleql/internal/silentproxy"
 )
 
-// swallowing is a server behind a silent proxy, and a client that reaches it there.
+// swallowing is a server behind a silent proxy, with a client of the proxy.
 type swallowing struct {
 	*silentproxy.Proxy
 	client *http.Client
 	url    string
-	seen   atomic.Int64 // requests that the server has seen
+	seen   atomic.Int64 // requests that reached the server
 	hold   atomic.Pointer[func()]
 }
 
@@ -69,7 +69,7 @@ func (s *swallowing) do(t *testing.T, method string, timeout time.Duration) (str
 	return string(said), err
 }
 
-// connect opens n connections at once, which are then idle.
+// connect opens n connections at once and leaves them idle.
 func (s *swallowing) connect(t *testing.T, n int) {
 	t.Helper()
 	var arrived, done sync.WaitGroup
@@ -200,7 +200,7 @@ func TestSilentHTTP1Connections(t *testing.T) {
 	})
 }
 
-// TestASlowServerIsAskedLittleMore: a server that is slow looks like a connection that is dead.
+// TestASlowServerIsAskedLittleMore: a slow server looks like a dead connection.
 func TestASlowServerIsAskedLittleMore(t *testing.T) {
 	t.Parallel()
 	const callers = 20

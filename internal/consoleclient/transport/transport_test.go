@@ -20,10 +20,10 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// roundTripper is a single attempt, as a test wants it to go.
+// roundTripper is a function as a single attempt.
 type roundTripper func(attempt int, req *http.Request) (*http.Response, error)
 
-// attempts counts what a transport asks of its base.
+// attempts counts the requests to a transport's base.
 type attempts struct {
 	n  atomic.Int64
 	do roundTripper
@@ -33,7 +33,7 @@ func (a *attempts) RoundTrip(req *http.Request) (*http.Response, error) {
 	return a.do(int(a.n.Add(1)), req)
 }
 
-// body knows whether it was closed.
+// body records whether it was closed.
 type body struct {
 	io.Reader
 	closed atomic.Bool
@@ -154,7 +154,7 @@ func TestRetrySucceeds(t *testing.T) {
 	}
 }
 
-// A stream cannot be sent twice, even though it was not sent once.
+// A stream cannot be sent twice, even if it was never sent.
 func TestStreamIsNotRepeated(t *testing.T) {
 	rt, a := newTransport(transport.Options{}, func(int, *http.Request) (*http.Response, error) { return nil, errDial })
 	if _, err := rt.RoundTrip(request(t, http.MethodPut, io.MultiReader(strings.NewReader("x")))); !errors.Is(err, errDial) {
@@ -173,7 +173,7 @@ func TestNoRetries(t *testing.T) {
 	}
 }
 
-// A console that fails always is asked little more than once per request.
+// A console that always fails gets little more than one attempt per request.
 func TestRetryBudget(t *testing.T) {
 	const requests = 500
 	rt, a := newTransport(transport.Options{}, func(int, *http.Request) (*http.Response, error) { return status(503), nil })
@@ -228,7 +228,7 @@ func TestCancelledWhileWaiting(t *testing.T) {
 			t.Error("the body of the request was not closed")
 		}
 		_ = resp.Body.Close()
-		_ = resp.Body.Close() // gives its slot back only once
+		_ = resp.Body.Close() // releases its slot only once
 		for range 2 {
 			resp, err := rt.RoundTrip(request(t, http.MethodGet, nil))
 			if err != nil {
@@ -272,7 +272,7 @@ func TestConcurrency(t *testing.T) {
 	}
 }
 
-// A failed attempt gives its slot back, or a console that was down once would stay so.
+// A failed attempt releases its slot. Otherwise an outage would block the transport for good.
 func TestFailuresReleaseTheirSlot(t *testing.T) {
 	rt, _ := newTransport(transport.Options{Concurrency: 1}, func(attempt int, _ *http.Request) (*http.Response, error) {
 		return nil, errReset
