@@ -25,18 +25,18 @@ import (
 
 var picture = flag.String("picture", "", "file for a picture of GraphiQL answering the demo's first example")
 
-// started is a command that runs until the test ends.
-type started struct {
+// runningCommand is a command that runs until the test ends.
+type runningCommand struct {
 	out, log *e2e.LockedBuffer
 	code     chan int
 	stop     context.CancelFunc
 }
 
 // start runs a command and waits until it has printed want.
-func start(t *testing.T, want string, args ...string) *started {
+func start(t *testing.T, want string, args ...string) *runningCommand {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	s := &started{out: &e2e.LockedBuffer{}, log: &e2e.LockedBuffer{}, code: make(chan int, 1), stop: cancel}
+	s := &runningCommand{out: &e2e.LockedBuffer{}, log: &e2e.LockedBuffer{}, code: make(chan int, 1), stop: cancel}
 	go func() { s.code <- run(ctx, args, s.out, s.log) }()
 	t.Cleanup(func() {
 		http.DefaultClient.CloseIdleConnections()
@@ -55,7 +55,7 @@ func start(t *testing.T, want string, args ...string) *started {
 }
 
 // demoURL returns the address on the first line that demo prints.
-func (s *started) demoURL(t *testing.T) string {
+func (s *runningCommand) demoURL(t *testing.T) string {
 	t.Helper()
 	first, _, _ := strings.Cut(s.out.String(), "\n")
 	url := regexp.MustCompile(`^http://127\.0\.0\.1:\d+`).FindString(first)

@@ -46,12 +46,12 @@ func New() (key, hash string) {
 
 // Keys holds the API keys of a gateway. It is read-only and safe for concurrent use.
 type Keys struct {
-	keys     []known
+	keys     []hashedKey
 	accounts map[string]tokencache.Account
 	files    []string // password files
 }
 
-type known struct {
+type hashedKey struct {
 	hash      [sha256.Size]byte
 	principal principal.Principal
 }
@@ -111,33 +111,33 @@ type fileKey struct {
 	Types           []string    `yaml:"types"`
 	MaxConsoleCalls int         `yaml:"maxConsoleCalls"`
 	Scopes          []fileScope `yaml:"scopes"`
-	there           there
+	present           presence
 }
 
 type fileScope struct {
 	CompanyID     string   `yaml:"companyId"`
 	DepartmentIDs []string `yaml:"departmentIds"`
-	there         there
+	present         presence
 }
 
 // UnmarshalYAML reads a key and records which settings it contains.
 func (k *fileKey) UnmarshalYAML(read func(any) error) error {
 	type plain fileKey
-	return errors.Join(read((*plain)(k)), read(&k.there))
+	return errors.Join(read((*plain)(k)), read(&k.present))
 }
 
 // UnmarshalYAML reads a scope and records which settings it contains.
 func (s *fileScope) UnmarshalYAML(read func(any) error) error {
 	type plain fileScope
-	return errors.Join(read((*plain)(s)), read(&s.there))
+	return errors.Join(read((*plain)(s)), read(&s.present))
 }
 
-// there holds the settings that the file contains, null ones included.
-type there map[string]any
+// presence holds the settings that the file contains, null ones included.
+type presence map[string]any
 
-// empty fails if a setting is present but empty. An omitted list allows everything, which the author of an empty list
+// rejectEmpty fails if a setting is present but empty. An omitted list allows everything, which the author of an empty list
 // does not mean.
-func (t there) empty(names ...string) error {
+func (t presence) rejectEmpty(names ...string) error {
 	for _, name := range names {
 		value, written := t[name]
 		if list, ok := value.([]any); written && (value == nil || ok && len(list) == 0) {
@@ -166,7 +166,7 @@ func Load(path string, o Options) (*Keys, error) {
 	var f file
 	decoder := yaml.NewDecoder(strings.NewReader(text), yaml.Strict())
 	if err := decoder.Decode(&f); err != nil {
-		return nil, fmt.Errorf("%s: %s", path, where(err))
+		return nil, fmt.Errorf("%s: %s", path, errorPosition(err))
 	}
 	k, err := o.keys(f, filepath.Dir(path))
 	if err != nil {
@@ -175,9 +175,9 @@ func Load(path string, o Options) (*Keys, error) {
 	return k, nil
 }
 
-// where returns the position of a syntax error without the file's text. The parser would quote the surrounding lines,
+// errorPosition returns the position of a syntax error without the file's text. The parser would quote the surrounding lines,
 // which may hold passwords.
-func where(err error) string {
+func errorPosition(err error) string {
 	var at yaml.Error
 	if !errors.As(err, &at) || at.GetToken() == nil {
 		return "it is not YAML of the form that is described"
@@ -255,7 +255,7 @@ func (o Options) add(k *Keys, f fileKey, names map[string]bool) error {
 	if err != nil || len(hash) != sha256.Size {
 		return errors.New("hash: it is not the SHA-256 of a key, 64 hexadecimal digits")
 	}
-	if slices.ContainsFunc(k.keys, func(other known) bool { return bytes.Equal(other.hash[:], hash) }) {
+	if slices.ContainsFunc(k.keys, func(other hashedKey) bool { return bytes.Equal(other.hash[:], hash) }) {
 		return errors.New("hash: another key has the same")
 	}
 	account := f.Account
@@ -269,15 +269,15 @@ func (o Options) add(k *Keys, f fileKey, names map[string]bool) error {
 	if err != nil {
 		return err
 	}
-	k.keys = append(k.keys, known{hash: [sha256.Size]byte(hash), principal: principal.ForAccount(account, limits)})
+	k.keys = append(k.keys, hashedKey{hash: [sha256.Size]byte(hash), principal: principal.ForAccount(account, limits)})
 	return nil
 }
 
 func (o Options) limits(f fileKey) (*principal.Limits, error) {
-	if err := f.there.empty("operations", "fields", "types", "scopes"); err != nil {
+	if err := f.present.rejectEmpty("operations", "fields", "types", "scopes"); err != nil {
 		return nil, err
 	}
-	if value, written := f.there["maxConsoleCalls"]; written {
+	if value, written := f.present["maxConsoleCalls"]; written {
 		if whole, ok := value.(uint64); !ok || whole == 0 { // the decoder truncates fractions
 			return nil, errors.New("maxConsoleCalls: it is not a whole number above 0; leave it out for the gateway's own bound")
 		}
@@ -290,7 +290,7 @@ func (o Options) limits(f fileKey) (*principal.Limits, error) {
 	}
 	limits := &principal.Limits{Key: f.Name, Operations: f.Operations, Fields: f.Fields, Types: f.Types, ConsoleCalls: f.MaxConsoleCalls}
 	for i, s := range f.Scopes {
-		if err := s.there.empty("departmentIds"); err != nil {
+		if err := s.present.rejectEmpty("departmentIds"); err != nil {
 			return nil, fmt.Errorf("scopes, number %d: %w", i+1, err)
 		}
 		company, err := scope.ParseID(s.CompanyID)

@@ -38,13 +38,13 @@ func (f *File) Reload() error {
 	for name, a := range next.accounts {
 		f.usernames[name] = a.Username
 	}
-	next.keep(f.keys.Load())
+	next.keepPrincipals(f.keys.Load())
 	f.keys.Store(next)
 	return nil
 }
 
-// keep copies the principals of unchanged keys from before.
-func (k *Keys) keep(before *Keys) {
+// keepPrincipals copies the principals of unchanged keys from before.
+func (k *Keys) keepPrincipals(before *Keys) {
 	if before == nil {
 		return
 	}

@@ -25,8 +25,8 @@ const (
 	slabObjects = 16
 )
 
-// text copies b into a string.
-func (k *arena) text(b []byte) string {
+// copyString copies b into a string.
+func (k *arena) copyString(b []byte) string {
 	if len(b) > textBytes/8 {
 		return string(b)
 	}
@@ -50,8 +50,8 @@ func (k *arena) pointer(s string) *string {
 	return p
 }
 
-// texts returns a copy of list that is never nil.
-func (k *arena) texts(list []string) []string {
+// copyStrings returns a copy of list that is never nil.
+func (k *arena) copyStrings(list []string) []string {
 	n := len(list)
 	if n > textSlots/4 {
 		return slices.Clone(list)
@@ -73,7 +73,7 @@ func (k *arena) memberName(name []byte) string {
 			return before
 		}
 	}
-	return k.text(name)
+	return k.copyString(name)
 }
 
 // slab allocates structs of one type in chunks.

@@ -7,16 +7,16 @@ import (
 	"github.com/consoleql/consoleql/internal/scope"
 )
 
-// list gets one page of a list and decodes it element by element.
-func list[T any](ctx context.Context, c *Client, sc scope.Scope, r request, names ...string) (*Page[T], error) {
+// getPage gets one page of a list and decodes it element by element.
+func getPage[T any](ctx context.Context, c *Client, sc scope.Scope, r request, names ...string) (*Page[T], error) {
 	var page *Page[T]
-	err := c.do(ctx, sc, r, func(a *answer) error {
+	err := c.do(ctx, sc, r, func(a *responseReader) error {
 		page = &Page[T]{}
 		var err error
 		var unidentified error
 		page.Count, page.Served, err = decodeList(a, names, func(e *T, place int) {
 			if unidentified == nil {
-				unidentified = identified(e)
+				unidentified = checkIDs(e)
 			}
 			if s, ok := any(e).(stamper); ok {
 				s.Stamp(sc)
@@ -40,19 +40,19 @@ func list[T any](ctx context.Context, c *Client, sc scope.Scope, r request, name
 	return page, nil
 }
 
-// one gets an entity, bare or wrapped in a list. It returns nil if the response holds none and r is optional. If id
+// getEntity gets an entity, bare or wrapped in a list. It returns nil if the response holds none and r is optional. If id
 // is not nil, an entity without an id counts as none.
-func one[T any](ctx context.Context, c *Client, sc scope.Scope, r request, id func(*T) string) (*T, error) {
+func getEntity[T any](ctx context.Context, c *Client, sc scope.Scope, r request, id func(*T) string) (*T, error) {
 	var entity *T
-	err := c.do(ctx, sc, r, func(a *answer) (err error) {
+	err := c.do(ctx, sc, r, func(a *responseReader) (err error) {
 		if !r.optional {
-			if entity, err = decodeOne(a, id); err != nil {
+			if entity, err = decodeEntity(a, id); err != nil {
 				return err
 			}
-			return identified(entity)
+			return checkIDs(entity)
 		}
-		entities, err := decodeSome(a, id)
-		if err == nil && len(entities) > 0 && identified(entities[0]) == nil {
+		entities, err := decodeEntities(a, id)
+		if err == nil && len(entities) > 0 && checkIDs(entities[0]) == nil {
 			entity = entities[0]
 		}
 		return err
@@ -66,11 +66,11 @@ func one[T any](ctx context.Context, c *Client, sc scope.Scope, r request, id fu
 	return entity, nil
 }
 
-// some gets the entities in the response to a mutation. It returns nil if the response holds none.
-func some[T any](ctx context.Context, c *Client, sc scope.Scope, r request, id func(*T) string) ([]*T, error) {
+// getEntities gets the entities in the response to a mutation. It returns nil if the response holds none.
+func getEntities[T any](ctx context.Context, c *Client, sc scope.Scope, r request, id func(*T) string) ([]*T, error) {
 	var entities []*T
-	err := c.do(ctx, sc, r, func(a *answer) (err error) {
-		entities, err = decodeSome(a, id)
+	err := c.do(ctx, sc, r, func(a *responseReader) (err error) {
+		entities, err = decodeEntities(a, id)
 		return err
 	})
 	if err != nil {

@@ -120,7 +120,7 @@ func New(o Options) (*Client, error) {
 	if !strings.HasPrefix(path, "/") {
 		return nil, fmt.Errorf("consoleclient: Options.QueueCreatePath %q does not begin with a slash", path)
 	}
-	w, err := newWire(o)
+	w, err := newHTTPClient(o)
 	if err != nil {
 		return nil, err
 	}
@@ -158,7 +158,7 @@ func ParseBaseURL(s string) (*url.URL, error) {
 	return u, nil
 }
 
-func newWire(o Options) (httpClient, error) {
+func newHTTPClient(o Options) (httpClient, error) {
 	if o.Timeout < 0 || o.UploadTimeout < 0 || o.MaxResponseBytes < 0 {
 		return httpClient{}, errors.New("consoleclient: a negative time-out or size in Options")
 	}
@@ -189,8 +189,8 @@ func newWire(o Options) (httpClient, error) {
 	return w, nil
 }
 
-// own returns the scope of an entity: its own ids, or those of the request that returned it.
-func own(company, department *string, origin scope.Scope) scope.Scope {
+// scopeOf returns the scope of an entity: its own ids, or those of the request that returned it.
+func scopeOf(company, department *string, origin scope.Scope) scope.Scope {
 	s := origin
 	if !scope.None(company) {
 		s.CompanyID = *company

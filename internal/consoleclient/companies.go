@@ -29,7 +29,7 @@ type Company struct {
 
 // Scope returns the company itself, without a department.
 func (c *Company) Scope() scope.Scope {
-	return scope.Scope{CompanyID: own(c.CompanyID, nil, scope.Scope{CompanyID: c.ID}).CompanyID}
+	return scope.Scope{CompanyID: scopeOf(c.CompanyID, nil, scope.Scope{CompanyID: c.ID}).CompanyID}
 }
 
 // OpCompanies is the operation as the document writes it.
@@ -39,7 +39,7 @@ const OpCompanies = "GET /openapi/companies/companylist"
 func (c *Client) Companies(ctx context.Context, sc scope.Scope, name string) ([]*Company, error) {
 	q := query{}
 	q.add("Name", name)
-	page, err := list[Company](ctx, c, sc, request{operation: OpCompanies, query: url.Values(q)}, "companies", "list")
+	page, err := getPage[Company](ctx, c, sc, request{operation: OpCompanies, query: url.Values(q)}, "companies", "list")
 	if err != nil {
 		return nil, err
 	}

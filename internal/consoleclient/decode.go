@@ -179,7 +179,7 @@ type stamper interface{ Stamp(origin scope.Scope) }
 
 // listReader reads a list element by element.
 type listReader[T any] struct {
-	a    *answer
+	a    *responseReader
 	each func(e *T, place int)
 	n    int // elements so far, null ones included
 }
@@ -200,7 +200,7 @@ func (l *listReader[T]) elements() error {
 		return readInto(&l.a.scanner, e)
 	}
 	for first = true; ; first = false {
-		if err := l.a.whole(next); err != nil || !more {
+		if err := l.a.withRefill(next); err != nil || !more {
 			return err
 		}
 		if e != nil {
@@ -213,9 +213,9 @@ func (l *listReader[T]) elements() error {
 // decodeList reads a list as a stream and calls each for every element. The list is the whole response, or its member
 // with one of the given lower-case names. "count" is the total length of the list, -1 if the response does not hold
 // it. A null element is skipped but counts as a place.
-func decodeList[T any](a *answer, names []string, each func(e *T, place int)) (count, places int, err error) {
+func decodeList[T any](a *responseReader, names []string, each func(e *T, place int)) (count, places int, err error) {
 	list := &listReader[T]{a: a, each: each}
-	c, err := a.begins()
+	c, err := a.firstByte()
 	switch {
 	case err != nil:
 		return 0, 0, err
@@ -229,7 +229,7 @@ func decodeList[T any](a *answer, names []string, each func(e *T, place int)) (c
 	for first := true; ; first = false {
 		var name string
 		var kind byte
-		if err := a.whole(func() error {
+		if err := a.withRefill(func() error {
 			name, kind, err = a.member(first)
 			return err
 		}); err != nil {
@@ -283,7 +283,7 @@ func (s *scanner) member(first bool) (name string, kind byte, err error) {
 		return "", 0, err
 	}
 	if kind = s.peek(); kind == 0 || kind == '}' {
-		return "", 0, wrong(kind)
+		return "", 0, unexpected(kind)
 	}
 	return strings.ToLower(string(unquoted(raw))), kind, nil
 }

@@ -94,11 +94,11 @@ func oneByJSON[T any](dec *jsontext.Decoder, id func(*T) string) (*T, error) {
 		if len(list) == 0 || list[0] == nil {
 			return nil, errEmptyList
 		}
-		return checked(list[0], id)
+		return requireID(list[0], id)
 	}
 	e := new(T)
 	if err := json.Unmarshal(raw, e, decoding); err != nil {
 		return nil, err
 	}
-	return checked(e, id)
+	return requireID(e, id)
 }

@@ -60,8 +60,8 @@ func agreementOn[T any]() agreement {
 			return listByJSON(decoder(), names, each)
 		}, func(id func(*T) string) (*T, error) { return oneByJSON(decoder(), id) })
 		got := decode(func(names []string, each func(*T, int)) (int, int, error) {
-			return decodeList(cramped(text), names, each)
-		}, func(id func(*T) string) (*T, error) { return decodeOne(cramped(text), id) })
+			return decodeList(smallBuffer(text), names, each)
+		}, func(id func(*T) string) (*T, error) { return decodeEntity(smallBuffer(text), id) })
 		if !reflect.DeepEqual(want, got) {
 			diff := cmp.Diff(want, got, cmp.Exporter(func(reflect.Type) bool { return true }))
 			t.Errorf("%T of %q:\n%s", *new(T), text, diff)
@@ -69,9 +69,9 @@ func agreementOn[T any]() agreement {
 	}
 }
 
-// cramped is a response that arrives in small pieces in a small buffer.
-func cramped(text []byte) *answer {
-	return &answer{scanner: scanner{in: make([]byte, 0, 16), arena: &arena{}}, from: iotest.HalfReader(bytes.NewReader(text))}
+// smallBuffer is a response that arrives in small pieces in a small buffer.
+func smallBuffer(text []byte) *responseReader {
+	return &responseReader{scanner: scanner{in: make([]byte, 0, 16), arena: &arena{}}, from: iotest.HalfReader(bytes.NewReader(text))}
 }
 
 // known reduces an error to what callers distinguish.
@@ -283,7 +283,7 @@ func benchmarkPage[T any](b *testing.B, path, query string) {
 	list := []string{"list"}
 	for name, decode := range map[string]func(from io.Reader, each func(*T, int)) (int, int, error){
 		"members": func(from io.Reader, each func(*T, int)) (int, int, error) {
-			a := newAnswer(from)
+			a := newResponseReader(from)
 			defer a.free()
 			return decodeList(a, list, each)
 		},

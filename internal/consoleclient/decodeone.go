@@ -8,23 +8,23 @@ import (
 	"github.com/consoleql/consoleql/internal/scope"
 )
 
-// holdsNothing reports whether err means that a response is JSON without the optional entity or list.
-func holdsNothing(err error) bool {
+// isMissingResult reports whether err means that a response is JSON without the optional entity or list.
+func isMissingResult(err error) bool {
 	return errors.Is(err, errNotAList) || errors.Is(err, errNoEntity) || errors.Is(err, errEmptyList)
 }
 
 // value reads the next value. The returned bytes are valid until the next read.
-func (a *answer) value() (raw []byte, err error) {
-	err = a.whole(func() error {
+func (a *responseReader) value() (raw []byte, err error) {
+	err = a.withRefill(func() error {
 		raw, err = a.raw()
 		return err
 	})
 	return raw, err
 }
 
-// decodeSome reads the entities in the response to a mutation: a list, bare or wrapped, or a single entity. If id is
+// decodeEntities reads the entities in the response to a mutation: a list, bare or wrapped, or a single entity. If id is
 // not nil, elements without an id are dropped. It fails with errNoEntity for any other response.
-func decodeSome[T any](a *answer, id func(*T) string) ([]*T, error) {
+func decodeEntities[T any](a *responseReader, id func(*T) string) ([]*T, error) {
 	raw, err := a.value()
 	if err != nil {
 		return nil, err
@@ -46,7 +46,7 @@ func decodeSome[T any](a *answer, id func(*T) string) ([]*T, error) {
 		if err := readInto(s, e); err != nil {
 			return nil, err
 		}
-		if _, err := checked(e, id); err != nil {
+		if _, err := requireID(e, id); err != nil {
 			return nil, err
 		}
 		return append(entities, e), nil
@@ -69,15 +69,15 @@ func decodeSome[T any](a *answer, id func(*T) string) ([]*T, error) {
 		if err := readInto(s, e); err != nil {
 			return nil, err
 		}
-		if _, err := checked(e, id); err == nil {
+		if _, err := requireID(e, id); err == nil {
 			entities = append(entities, e)
 		}
 	}
 }
 
-// decodeOne reads an entity that is bare or wrapped as {count, list: [entity]}. It fails with errEmptyList if the
+// decodeEntity reads an entity that is bare or wrapped as {count, list: [entity]}. It fails with errEmptyList if the
 // list is empty, and with errNoEntity if the entity has no id.
-func decodeOne[T any](a *answer, id func(*T) string) (*T, error) {
+func decodeEntity[T any](a *responseReader, id func(*T) string) (*T, error) {
 	raw, err := a.value()
 	if err != nil {
 		return nil, err
@@ -94,10 +94,10 @@ func decodeOne[T any](a *answer, id func(*T) string) (*T, error) {
 		if err := readInto(&scanner{in: raw, arena: a.arena}, e); err != nil {
 			return nil, err
 		}
-		return checked(e, id)
+		return requireID(e, id)
 	}
 	if onlyElement(&scanner{in: wrapped, arena: a.arena}, e) {
-		return checked(e, id)
+		return requireID(e, id)
 	}
 	var list []*T
 	if err := json.Unmarshal(wrapped, &list, decoding); err != nil {
@@ -111,12 +111,12 @@ func decodeOne[T any](a *answer, id func(*T) string) (*T, error) {
 		return nil, err
 	}
 	if first.peek() != '{' {
-		return checked(list[0], id)
+		return requireID(list[0], id)
 	}
 	if err := readInto(first, e); err != nil { // also reads ids in their canonical form
 		return nil, err
 	}
-	return checked(e, id)
+	return requireID(e, id)
 }
 
 // onlyElement reads the single object of a list into e, which must be zero. It reports whether the list has exactly
@@ -154,8 +154,8 @@ func wrappedList(raw []byte) (found []byte, err error) {
 	}
 }
 
-// checked fails with errNoEntity if the id of e is missing or is the empty GUID, which .NET writes for an unset id.
-func checked[T any](e *T, id func(*T) string) (*T, error) {
+// requireID fails with errNoEntity if the id of e is missing or is the empty GUID, which .NET writes for an unset id.
+func requireID[T any](e *T, id func(*T) string) (*T, error) {
 	if id != nil && (id(e) == "" || id(e) == scope.NoID) {
 		return nil, errNoEntity
 	}

@@ -38,7 +38,7 @@ type Department struct {
 }
 
 // Scope returns the department itself within its company.
-func (d *Department) Scope() scope.Scope { return own(d.CompanyID, &d.ID, d.origin) }
+func (d *Department) Scope() scope.Scope { return scopeOf(d.CompanyID, &d.ID, d.origin) }
 
 // Stamp records the scope of the request that returned the department and its subtree.
 func (d *Department) Stamp(origin scope.Scope) {
@@ -60,7 +60,7 @@ const OpDepartmentTree = "GET /openapi/departments/tree"
 
 // DepartmentTree gets the whole department tree of the scope's company (document, section Departments: tree).
 func (c *Client) DepartmentTree(ctx context.Context, sc scope.Scope) (*DepartmentTree, error) {
-	return one(ctx, c, sc, request{operation: OpDepartmentTree}, treeID)
+	return getEntity(ctx, c, sc, request{operation: OpDepartmentTree}, treeID)
 }
 
 // treeID returns a non-empty text for a tree, even an empty one, and "" for other JSON.

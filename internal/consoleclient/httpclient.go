@@ -29,12 +29,12 @@ type request struct {
 	file      io.Reader     // sent instead of body if not nil
 	size      int64         // of file; -1: unknown
 	timeout   time.Duration // 0: Options.Timeout
-	again     bool          // whether the call may be repeated although it is not a GET
+	repeatable     bool          // whether the call may be repeated although it is not a GET
 	optional  bool          // whether a success may lack the entity, as the response to a mutation may
 }
 
 // do calls the API gateway and passes the response to decode, if not nil.
-func (c *Client) do(ctx context.Context, sc scope.Scope, r request, decode func(*answer) error) error {
+func (c *Client) do(ctx context.Context, sc scope.Scope, r request, decode func(*responseReader) error) error {
 	if err := c.permit(ctx, sc); err != nil {
 		return err
 	}
@@ -53,7 +53,7 @@ func (c *Client) do(ctx context.Context, sc scope.Scope, r request, decode func(
 	if err != nil {
 		return err
 	}
-	if r.again {
+	if r.repeatable {
 		ctx = transport.Repeatable(ctx)
 	}
 	target := c.base.JoinPath(path)
@@ -177,7 +177,7 @@ type exchange struct {
 // exchange builds a request, sends it, and passes the JSON of the response to decode. For a mutation, or without
 // decode, a success may have an empty body. The body is drained up to maxDrain so that its connection can be reused.
 func (w httpClient) exchange(ctx context.Context, x exchange,
-	build func(context.Context) (*http.Request, error), decode func(*answer) error,
+	build func(context.Context) (*http.Request, error), decode func(*responseReader) error,
 ) (err error) {
 	operation, timeout := x.operation, x.timeout
 	if timeout == 0 {
@@ -198,7 +198,7 @@ func (w httpClient) exchange(ctx context.Context, x exchange,
 		}
 		return fault.WithOutcome(err, fault.NotSent)
 	}
-	resp, err := w.carrier(operation).Do(req) //nolint:bodyclose // drain closes it
+	resp, err := w.clientFor(operation).Do(req) //nolint:bodyclose // drain closes it
 	if err != nil {
 		return connectionError(ctx, operation, 0, unsent(), withoutURL(err))
 	}
@@ -230,20 +230,20 @@ func (w httpClient) exchange(ctx context.Context, x exchange,
 			foreign.Detail = storageRefusal
 		}
 		return foreign
-	case errors.Is(err, errNotAList), errors.Is(err, errNoEntity), errors.Is(err, errEmptyList), errors.As(err, new(noIDError)):
+	case errors.Is(err, errNotAList), errors.Is(err, errNoEntity), errors.Is(err, errEmptyList), errors.As(err, new(missingIDError)):
 		return invalid(operation, resp.StatusCode, err.Error(), err)
 	}
 	return invalid(operation, resp.StatusCode, "the answer cannot be decoded", err)
 }
 
 // read reads the JSON of a successful response with decode, which may be nil.
-func (x exchange) read(resp *http.Response, body *limitedReader, decode func(*answer) error) error {
+func (x exchange) read(resp *http.Response, body *limitedReader, decode func(*responseReader) error) error {
 	if x.optional || decode == nil {
 		return x.readChange(resp, body, decode)
 	}
-	a := newAnswer(body)
+	a := newResponseReader(body)
 	defer a.free()
-	if _, err := a.begins(); err != nil {
+	if _, err := a.firstByte(); err != nil {
 		return err
 	}
 	if isPage(resp.Header) {
@@ -252,29 +252,29 @@ func (x exchange) read(resp *http.Response, body *limitedReader, decode func(*an
 	if err := decode(a); err != nil {
 		return err
 	}
-	return a.ends()
+	return a.expectEnd()
 }
 
 // readChange is read for a mutation. The mutation succeeded if the console itself wrote the response, even if the
 // response holds no entity.
-func (x exchange) readChange(resp *http.Response, body *limitedReader, decode func(*answer) error) error {
+func (x exchange) readChange(resp *http.Response, body *limitedReader, decode func(*responseReader) error) error {
 	raw, err := io.ReadAll(body)
 	if err != nil {
 		return err
 	}
-	switch wordOf(x.operation, resp.StatusCode, resp.Header, raw, false) {
-	case foreignWord, otherJSON:
+	switch responderOf(x.operation, resp.StatusCode, resp.Header, raw, false) {
+	case fromIntermediary, ambiguousJSON:
 		return errForeign
-	case emptyWord:
+	case fromServerEmpty:
 		return nil
-	case ownWord:
+	case fromServer:
 	}
 	if decode == nil {
 		return nil
 	}
-	a := newAnswer(bytes.NewReader(raw))
+	a := newResponseReader(bytes.NewReader(raw))
 	defer a.free()
-	if err = decode(a); holdsNothing(err) {
+	if err = decode(a); isMissingResult(err) {
 		return nil
 	}
 	return err
@@ -317,8 +317,8 @@ func (w httpClient) begin(ctx context.Context, operation string) (_ context.Cont
 	}
 }
 
-// carrier returns the HTTP client for an operation.
-func (w httpClient) carrier(operation string) *http.Client {
+// clientFor returns the HTTP client for an operation.
+func (w httpClient) clientFor(operation string) *http.Client {
 	if operation == OpUploadPackage || operation == OpPutPackageFile {
 		return w.files
 	}

@@ -369,7 +369,7 @@ func TestListIsAStream(t *testing.T) {
 	runtime.ReadMemStats(&before)
 	var highest uint64
 	n := 0
-	a := newAnswer(&endless{n: elements})
+	a := newResponseReader(&endless{n: elements})
 	defer a.free()
 	_, _, err := decodeList(a, []string{"list"}, func(*Robot, int) {
 		if n++; n%2000 == 0 {

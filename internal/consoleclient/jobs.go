@@ -112,13 +112,13 @@ func (j *Job) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
 }
 
 // Scope returns the job's company and department, by default its group's.
-func (j *Job) Scope() scope.Scope { return own(j.CompanyID, j.DepartmentID, j.origin) }
+func (j *Job) Scope() scope.Scope { return scopeOf(j.CompanyID, j.DepartmentID, j.origin) }
 
 // Stamp records the scope of the request or group that returned the job.
 func (j *Job) Stamp(origin scope.Scope) { j.origin = origin }
 
 // Scope returns the group's company and department.
-func (g *JobGroup) Scope() scope.Scope { return own(g.CompanyID, g.DepartmentID, g.origin) }
+func (g *JobGroup) Scope() scope.Scope { return scopeOf(g.CompanyID, g.DepartmentID, g.origin) }
 
 // Stamp records the scope of the request that returned the group and its jobs.
 func (g *JobGroup) Stamp(origin scope.Scope) {

@@ -120,7 +120,7 @@ type PackageUpdate struct {
 }
 
 // Scope returns the package's company and department.
-func (p *Package) Scope() scope.Scope { return own(p.CompanyID, p.DepartmentID, p.origin) }
+func (p *Package) Scope() scope.Scope { return scopeOf(p.CompanyID, p.DepartmentID, p.origin) }
 
 // Stamp records the scope of the request that returned the package and its versions.
 func (p *Package) Stamp(origin scope.Scope) {
@@ -131,7 +131,7 @@ func (p *Package) Stamp(origin scope.Scope) {
 }
 
 // Scope returns the version's company and department, by default its package's.
-func (v *PackageVersion) Scope() scope.Scope { return own(v.CompanyID, v.DepartmentID, v.origin) }
+func (v *PackageVersion) Scope() scope.Scope { return scopeOf(v.CompanyID, v.DepartmentID, v.origin) }
 
 // Stamp records the scope of the package that contains the version.
 func (v *PackageVersion) Stamp(origin scope.Scope) { v.origin = origin }
@@ -149,7 +149,7 @@ const (
 // Packages lists the packages of the scope's department (document, section Packages: list). The console does not
 // support Ids here. Versions are nil unless the filter includes them.
 func (c *Client) Packages(ctx context.Context, sc scope.Scope, l List[PackageFilter]) (*Page[Package], error) {
-	page, err := list[Package](ctx, c, sc, request{operation: OpPackages, query: l.query()}, "list")
+	page, err := getPage[Package](ctx, c, sc, request{operation: OpPackages, query: l.query()}, "list")
 	if err != nil {
 		return nil, err
 	}
@@ -167,7 +167,7 @@ func (c *Client) Packages(ctx context.Context, sc scope.Scope, l List[PackageFil
 
 // Package gets a package with its versions, which are never nil (document, section Packages: details).
 func (c *Client) Package(ctx context.Context, sc scope.Scope, id string) (*Package, error) {
-	p, err := one(ctx, c, sc, request{operation: OpPackage, ids: []string{id}}, packageID)
+	p, err := getEntity(ctx, c, sc, request{operation: OpPackage, ids: []string{id}}, packageID)
 	if err != nil {
 		return nil, err
 	}
@@ -181,7 +181,7 @@ func (c *Client) Package(ctx context.Context, sc scope.Scope, id string) (*Packa
 // Packages: update).
 func (c *Client) UpdatePackage(ctx context.Context, sc scope.Scope, id string, u PackageUpdate) (*Package, error) {
 	r := request{operation: OpUpdatePackage, ids: []string{id}, body: u, optional: true}
-	p, err := one(ctx, c, sc, r, packageID)
+	p, err := getEntity(ctx, c, sc, r, packageID)
 	if err != nil || p == nil {
 		return nil, err
 	}

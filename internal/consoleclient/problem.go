@@ -34,18 +34,18 @@ func statusError(operation string, byID bool, resp *http.Response) *Error {
 		RetryAfter: retryAfter(resp.Header),
 	}
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxProblemBytes))
-	said := foreignWord
+	said := fromIntermediary
 	if err == nil {
-		said = wordOf(operation, resp.StatusCode, resp.Header, body, byID)
+		said = responderOf(operation, resp.StatusCode, resp.Header, body, byID)
 	}
-	e.Kind, e.Foreign, e.Empty = kindOf(resp.StatusCode, said), said.isForeign(), said == emptyWord
+	e.Kind, e.Foreign, e.Empty = kindOf(resp.StatusCode, said), said.isForeign(), said == fromServerEmpty
 	body = bytes.TrimSpace(withoutBOM(body))
 	switch {
 	case err != nil: // only the status is known
-	case said == ownWord, said == otherJSON && (isValidation(e.Status) || e.Status >= http.StatusInternalServerError):
+	case said == fromServer, said == ambiguousJSON && (isValidation(e.Status) || e.Status >= http.StatusInternalServerError):
 		e.read(body, bearerOf(resp))
 	case isPlainReason(resp, body):
-		e.Kind, e.Detail = fault.BadUserInput, plain(string(body), bearerOf(resp))
+		e.Kind, e.Detail = fault.BadUserInput, sanitize(string(body), bearerOf(resp))
 	case e.Kind == fault.UpstreamInvalidResponse && len(body) == 0:
 		e.Detail = "the answer is empty"
 	case e.Kind == fault.UpstreamInvalidResponse:
@@ -58,7 +58,7 @@ func statusError(operation string, byID bool, resp *http.Response) *Error {
 // its address. It is never the console's response, and never a refusal of the caller.
 func storageError(operation string, resp *http.Response) *Error {
 	e := statusError(operation, false, resp)
-	e.Kind, e.Foreign, e.Empty, e.Title, e.hidden = kindOf(e.Status, foreignWord), true, false, http.StatusText(e.Status), ""
+	e.Kind, e.Foreign, e.Empty, e.Title, e.hidden = kindOf(e.Status, fromIntermediary), true, false, http.StatusText(e.Status), ""
 	if e.Detail = ""; e.Status < http.StatusInternalServerError {
 		e.Detail = storageRefusal
 	}
@@ -116,12 +116,12 @@ func reasonOf(body []byte, token string) (title, reason string) {
 	}
 	byName := make(map[string]jsontext.Value, len(members))
 	for name, value := range members {
-		byName[plainName(name)] = value
+		byName[foldedName(name)] = value
 	}
-	title = plain(textOf(byName["title"]), token)
+	title = sanitize(textOf(byName["title"]), token)
 	for _, name := range []string{"detail", "message", "errormessage", "errordescription", "msg", "reason", "description"} {
 		if text := textOf(byName[name]); strings.TrimSpace(text) != "" {
-			r.say("", text)
+			r.addText("", text)
 			break
 		}
 	}
@@ -136,8 +136,8 @@ func reasonOf(body []byte, token string) (title, reason string) {
 	return title, r.String()
 }
 
-// plainName returns a member's name in lower case, without underscores and dashes.
-func plainName(name string) string {
+// foldedName returns a member's name in lower case, without underscores and dashes.
+func foldedName(name string) string {
 	return strings.ToLower(strings.NewReplacer("_", "", "-", "").Replace(name))
 }
 
@@ -166,11 +166,11 @@ type reasons struct {
 }
 
 // String returns the texts on one line.
-func (r *reasons) String() string { return plain(strings.Join(r.texts, "; "), "") }
+func (r *reasons) String() string { return sanitize(strings.Join(r.texts, "; "), "") }
 
-func (r *reasons) say(about, text string) {
-	text = plain(text, r.token)
-	if about = strings.Trim(plain(about, r.token), "$. "); about != "" && text != "" {
+func (r *reasons) addText(about, text string) {
+	text = sanitize(text, r.token)
+	if about = strings.Trim(sanitize(about, r.token), "$. "); about != "" && text != "" {
 		text = about + ": " + text
 	}
 	if text != "" && len(r.texts) < maxProblemReasons && !slices.Contains(r.texts, text) {
@@ -186,7 +186,7 @@ func (r *reasons) add(about string, v jsontext.Value, depth int) {
 	}
 	switch v.Kind() {
 	case kindString:
-		r.say(about, textOf(v))
+		r.addText(about, textOf(v))
 	case kindArray:
 		var list []jsontext.Value
 		if json.Unmarshal(v, &list, decoding) == nil {
@@ -212,7 +212,7 @@ func (r *reasons) addMembers(about string, v jsontext.Value, depth int) {
 	slices.Sort(names)
 	field := about
 	for _, name := range names {
-		if n := plainName(name); n == "field" || n == "property" || n == "propertyname" || n == "name" {
+		if n := foldedName(name); n == "field" || n == "property" || n == "propertyname" || n == "name" {
 			if text := textOf(members[name]); text != "" && about == "" {
 				field = text
 			}
@@ -220,8 +220,8 @@ func (r *reasons) addMembers(about string, v jsontext.Value, depth int) {
 	}
 	for _, wanted := range []string{"message", "errormessage", "detail", "description", "msg", "reason", "title"} {
 		for _, name := range names {
-			if plainName(name) == wanted && strings.TrimSpace(textOf(members[name])) != "" {
-				r.say(field, textOf(members[name]))
+			if foldedName(name) == wanted && strings.TrimSpace(textOf(members[name])) != "" {
+				r.addText(field, textOf(members[name]))
 				return
 			}
 		}
@@ -234,8 +234,8 @@ func (r *reasons) addMembers(about string, v jsontext.Value, depth int) {
 // jwt matches a JSON Web Token (RFC 7519, section 3), or the beginning of one.
 var jwt = regexp.MustCompile(`eyJ[\w-]{8,}(\.[\w-]*)*`)
 
-// plain returns s as one bounded line without control and format characters, the token or any JWT.
-func plain(s, token string) string {
+// sanitize returns s as one bounded line without control and format characters, the token or any JWT.
+func sanitize(s, token string) string {
 	if token != "" {
 		s = strings.ReplaceAll(s, token, hiddenText)
 	}

@@ -61,7 +61,7 @@ type QueueCreate struct {
 }
 
 // Scope returns the queue's company and department.
-func (q *Queue) Scope() scope.Scope { return own(q.CompanyID, q.DepartmentID, q.origin) }
+func (q *Queue) Scope() scope.Scope { return scopeOf(q.CompanyID, q.DepartmentID, q.origin) }
 
 // Stamp records the scope of the request that returned the queue.
 func (q *Queue) Stamp(origin scope.Scope) { q.origin = origin }
@@ -79,12 +79,12 @@ const (
 
 // Queues lists the queues of the scope's department (document, section Robot groups: list).
 func (c *Client) Queues(ctx context.Context, sc scope.Scope, l List[QueueFilter]) (*Page[Queue], error) {
-	return list[Queue](ctx, c, sc, request{operation: OpQueues, query: l.query()}, "list")
+	return getPage[Queue](ctx, c, sc, request{operation: OpQueues, query: l.query()}, "list")
 }
 
 // Queue gets a queue (document, section Robot groups: details).
 func (c *Client) Queue(ctx context.Context, sc scope.Scope, id string) (*Queue, error) {
-	return one(ctx, c, sc, request{operation: OpQueue, ids: []string{id}}, queueID)
+	return getEntity(ctx, c, sc, request{operation: OpQueue, ids: []string{id}}, queueID)
 }
 
 // DeleteQueue deletes a queue (document, section Robot groups: delete).
@@ -96,14 +96,14 @@ func (c *Client) DeleteQueue(ctx context.Context, sc scope.Scope, id string) err
 // groups: update).
 func (c *Client) UpdateQueue(ctx context.Context, sc scope.Scope, id string, u QueueUpdate) (*Queue, error) {
 	r := request{operation: OpUpdateQueue, ids: []string{id}, body: u, optional: true}
-	return one(ctx, c, sc, r, queueID)
+	return getEntity(ctx, c, sc, r, queueID)
 }
 
 // CreateQueue creates a queue, in the scope's department unless n names another (document, section Robot groups:
 // create). It posts to Options.QueueCreatePath. It returns nil if the response holds no queue, and a queue without a
 // name if the response holds only the id.
 func (c *Client) CreateQueue(ctx context.Context, sc scope.Scope, n QueueCreate) (*Queue, error) {
-	target := own(n.CompanyID, n.DepartmentID, sc)
+	target := scopeOf(n.CompanyID, n.DepartmentID, sc)
 	if target.CompanyID != "" {
 		n.CompanyID = &target.CompanyID
 	}
@@ -111,5 +111,5 @@ func (c *Client) CreateQueue(ctx context.Context, sc scope.Scope, n QueueCreate)
 		n.DepartmentID = &target.DepartmentID
 	}
 	path := strings.ReplaceAll(c.queueCreatePath, "{queueId}", uuid.NewString())
-	return one(ctx, c, sc, request{operation: OpCreateQueue, path: path, body: n, optional: true}, queueID)
+	return getEntity(ctx, c, sc, request{operation: OpCreateQueue, path: path, body: n, optional: true}, queueID)
 }

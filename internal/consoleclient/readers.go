@@ -109,7 +109,7 @@ func readTexts(s *scanner, p *[]string) error {
 	for first := true; ; first = false {
 		more, err := s.next('[', ']', first)
 		if err != nil || !more {
-			*p = s.arena.texts(s.arena.list)
+			*p = s.arena.copyStrings(s.arena.list)
 			return err
 		}
 		text, kind, err := s.text()
@@ -131,7 +131,7 @@ func readStringMap(s *scanner, p *StringMap) error {
 	for first := true; ; first = false {
 		more, err := s.next('{', '}', first)
 		if err != nil || !more {
-			*p = s.arena.maps.list(settled(s.arena.members))
+			*p = s.arena.maps.list(normalizeMembers(s.arena.members))
 			return err
 		}
 		name, err := s.name()

@@ -39,7 +39,7 @@ func (f RobotFilter) addTo(q query) {
 }
 
 // Scope returns the robot's company and department.
-func (r *Robot) Scope() scope.Scope { return own(r.CompanyID, r.DepartmentID, r.origin) }
+func (r *Robot) Scope() scope.Scope { return scopeOf(r.CompanyID, r.DepartmentID, r.origin) }
 
 // Stamp records the scope of the request that returned the robot.
 func (r *Robot) Stamp(origin scope.Scope) { r.origin = origin }
@@ -54,11 +54,11 @@ const (
 
 // Robots lists the robots of the scope's department (document, section Robots: list).
 func (c *Client) Robots(ctx context.Context, sc scope.Scope, l List[RobotFilter]) (*Page[Robot], error) {
-	return list[Robot](ctx, c, sc, request{operation: OpRobots, query: l.query()}, "list")
+	return getPage[Robot](ctx, c, sc, request{operation: OpRobots, query: l.query()}, "list")
 }
 
 // Robot gets a robot (document, section Robots: details). The captured response wraps it in a list; a bare one is
 // accepted as well.
 func (c *Client) Robot(ctx context.Context, sc scope.Scope, id string) (*Robot, error) {
-	return one(ctx, c, sc, request{operation: OpRobot, ids: []string{id}}, robotID)
+	return getEntity(ctx, c, sc, request{operation: OpRobot, ids: []string{id}}, robotID)
 }

@@ -41,8 +41,8 @@ func (s *scanner) peek() byte {
 	return 0
 }
 
-// wrong returns the error for an unexpected byte of peek.
-func wrong(c byte) error {
+// unexpected returns the error for an unexpected byte of peek.
+func unexpected(c byte) error {
 	if c == 0 {
 		return io.ErrUnexpectedEOF
 	}
@@ -139,7 +139,7 @@ func (s *scanner) skipNumber(c byte) error {
 	case at == whole && at == len(s.in) && at > s.at:
 		return io.ErrUnexpectedEOF
 	case at == whole:
-		return wrong(c)
+		return unexpected(c)
 	}
 	s.at = at
 	return nil
@@ -233,7 +233,7 @@ func plainBytes(b []byte) (n int) {
 func (s *scanner) next(begin, end byte, first bool) (more bool, err error) {
 	if first {
 		if c := s.peek(); c != begin {
-			return false, wrong(c)
+			return false, unexpected(c)
 		}
 		if s.depth++; s.depth > maxDepth {
 			return false, errSyntax
@@ -266,7 +266,7 @@ func (s *scanner) next(begin, end byte, first bool) (more bool, err error) {
 // name consumes a member's name and its colon, and returns the name's JSON.
 func (s *scanner) name() ([]byte, error) {
 	if c := s.peek(); c != '"' {
-		return nil, wrong(c)
+		return nil, unexpected(c)
 	}
 	start := s.at
 	if _, err := s.skipString(); err != nil {
@@ -274,7 +274,7 @@ func (s *scanner) name() ([]byte, error) {
 	}
 	name := s.in[start:s.at]
 	if c := s.peek(); c != ':' {
-		return nil, wrong(c)
+		return nil, unexpected(c)
 	}
 	s.at++
 	return name, nil
@@ -303,7 +303,7 @@ func (s *scanner) text() (string, jsontext.Kind, error) {
 		start := s.at + 1
 		if end := start + plainBytes(s.in[start:]); end < len(s.in) && s.in[end] == '"' {
 			s.at = end + 1
-			return s.arena.text(s.in[start:end]), kindString, nil
+			return s.arena.copyString(s.in[start:end]), kindString, nil
 		}
 	case s.follows(s.at, "null"):
 		s.at += len("null")
@@ -313,7 +313,7 @@ func (s *scanner) text() (string, jsontext.Kind, error) {
 	if err != nil || kind == kindNull {
 		return "", kind, err
 	}
-	return s.arena.text(b), kind, nil
+	return s.arena.copyString(b), kind, nil
 }
 
 // unquoted returns the text of a JSON string with invalid UTF-8 replaced. It avoids a copy for strings without

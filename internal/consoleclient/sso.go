@@ -54,7 +54,7 @@ func NewSSO(o Options) (*SSO, error) {
 	if err != nil {
 		return nil, fmt.Errorf("consoleclient: Options.SSOURL %w", err)
 	}
-	w, err := newWire(o)
+	w, err := newHTTPClient(o)
 	if err != nil {
 		return nil, err
 	}
@@ -108,7 +108,7 @@ func (s *SSO) grant(ctx context.Context, form url.Values) (Token, error) {
 		req.Header.Set("Accept", "application/json")
 		req.Header.Set("User-Agent", s.http.userAgent)
 		return req, nil
-	}, func(a *answer) error {
+	}, func(a *responseReader) error {
 		raw, err := a.value()
 		if err != nil {
 			return err
@@ -141,8 +141,8 @@ func isBearer(s string) bool {
 	}) < 0
 }
 
-// speaksOfALock reports whether a description contains the word lock on its own, and not as in "clock skew".
-func speaksOfALock(said string) bool {
+// mentionsLock reports whether a description contains the word lock on its own, and not as in "clock skew".
+func mentionsLock(said string) bool {
 	said = strings.ToLower(said)
 	for word := range strings.FieldsFuncSeq(said, func(c rune) bool { return c < 'a' || c > 'z' }) {
 		for _, prefix := range []string{"is", "user", "account"} {
@@ -168,7 +168,7 @@ func refusal(err error) error {
 	said := &Error{Operation: e.Operation, Status: e.Status, RetryAfter: e.RetryAfter, Foreign: e.Foreign, Empty: e.Empty}
 	own := !e.Foreign && !e.Empty && e.Status >= 400 && e.Status < 500
 	switch {
-	case own && (e.Status == http.StatusLocked || speaksOfALock(e.oauthCode) || e.oauthCode == invalidGrant && speaksOfALock(e.oauth)):
+	case own && (e.Status == http.StatusLocked || mentionsLock(e.oauthCode) || e.oauthCode == invalidGrant && mentionsLock(e.oauth)):
 		said.Kind, said.Title, said.Detail = fault.Forbidden, "account locked", "the console says that the account is locked"
 	case own && e.oauthCode == invalidGrant:
 		said.Kind, said.Title = fault.Unauthenticated, "sign-in refused"

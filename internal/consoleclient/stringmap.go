@@ -19,17 +19,17 @@ type StringMap []StringMember
 // StringMember is a member of a StringMap.
 type StringMember struct{ Name, Value string }
 
-// settled sorts members as read. Of members with one name it keeps the last.
-func settled(members []StringMember) StringMap {
+// normalizeMembers sorts members as read. Of members with one name it keeps the last.
+func normalizeMembers(members []StringMember) StringMap {
 	for i := range members {
 		if i > 0 && members[i-1].Name >= members[i].Name {
-			return sorted(members)
+			return sortMembers(members)
 		}
 	}
 	return members
 }
 
-func sorted(members []StringMember) StringMap {
+func sortMembers(members []StringMember) StringMap {
 	slices.SortStableFunc(members, func(a, b StringMember) int { return strings.Compare(a.Name, b.Name) })
 	kept := members[:0]
 	for i, m := range members {
@@ -67,7 +67,7 @@ func (m *StringMap) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
 	if _, err := dec.ReadToken(); err != nil {
 		return err
 	}
-	*m = settled(members)
+	*m = normalizeMembers(members)
 	return nil
 }
 
@@ -119,6 +119,6 @@ func (m *StringMap) UnmarshalGQL(input any) error {
 		}
 		members = append(members, StringMember{name, s})
 	}
-	*m = settled(members)
+	*m = normalizeMembers(members)
 	return nil
 }

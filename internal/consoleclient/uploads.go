@@ -51,13 +51,13 @@ func (u UploadChannel) GoString() string { return u.String() }
 func (u UploadChannel) LogValue() slog.Value { return slog.StringValue(u.String()) }
 
 // Scope returns the scope of the upload.
-func (u *UploadedPackage) Scope() scope.Scope { return own(nil, nil, u.origin) }
+func (u *UploadedPackage) Scope() scope.Scope { return scopeOf(nil, nil, u.origin) }
 
 // Stamp records the scope of the request that returned the result.
 func (u *UploadedPackage) Stamp(origin scope.Scope) { u.origin = origin }
 
 // Scope returns the target company and department of the upload.
-func (u *PackageUpload) Scope() scope.Scope { return own(u.CompanyID, u.DepartmentID, u.origin) }
+func (u *PackageUpload) Scope() scope.Scope { return scopeOf(u.CompanyID, u.DepartmentID, u.origin) }
 
 // Stamp records the scope of the request that returned the upload.
 func (u *PackageUpload) Stamp(origin scope.Scope) { u.origin = origin }
@@ -80,14 +80,14 @@ const (
 // response holds no result.
 func (c *Client) UploadPackage(ctx context.Context, sc scope.Scope, file io.Reader, size int64) (*UploadedPackage, error) {
 	r := request{operation: OpUploadPackage, file: file, size: size, timeout: c.uploadTimeout, optional: true}
-	return one(ctx, c, sc, r, uploadedID)
+	return getEntity(ctx, c, sc, r, uploadedID)
 }
 
 // CreatePackageUpload prepares the upload of a package file (document, section Packages: create upload address). The
 // call is retried like a GET, because a prepared upload has no effect. It returns nil if the response holds no
 // upload.
 func (c *Client) CreatePackageUpload(ctx context.Context, sc scope.Scope) (*PackageUpload, error) {
-	u, err := one(ctx, c, sc, request{operation: OpCreateUpload, again: true, optional: true}, func(u *PackageUpload) string { return u.ID })
+	u, err := getEntity(ctx, c, sc, request{operation: OpCreateUpload, repeatable: true, optional: true}, func(u *PackageUpload) string { return u.ID })
 	if err != nil || u == nil {
 		return nil, err
 	}
@@ -134,5 +134,5 @@ func (c *Client) PutPackageFile(ctx context.Context, channel UploadChannel, file
 // CompletePackageUpload reports to the console that an upload's file is complete (document, section Packages:
 // complete upload). It returns nil if the response holds no result.
 func (c *Client) CompletePackageUpload(ctx context.Context, sc scope.Scope, id string) (*UploadedPackage, error) {
-	return one(ctx, c, sc, request{operation: OpCompleteUpload, ids: []string{id}, optional: true}, uploadedID)
+	return getEntity(ctx, c, sc, request{operation: OpCompleteUpload, ids: []string{id}, optional: true}, uploadedID)
 }

@@ -45,7 +45,7 @@ type UserExtensionInfo struct {
 }
 
 // Scope returns the user's company, with the department of the request that returned the user.
-func (u *CompanyUser) Scope() scope.Scope { return own(u.CompanyID, nil, u.origin) }
+func (u *CompanyUser) Scope() scope.Scope { return scopeOf(u.CompanyID, nil, u.origin) }
 
 // Stamp records the scope of the request that returned the user.
 func (u *CompanyUser) Stamp(origin scope.Scope) { u.origin = origin }
@@ -55,5 +55,5 @@ const OpSelf = "GET /openapi/companyusers/self"
 
 // Self gets the principal as a user of the scope's company (document, section Users: self).
 func (c *Client) Self(ctx context.Context, sc scope.Scope) (*CompanyUser, error) {
-	return one(ctx, c, sc, request{operation: OpSelf}, func(u *CompanyUser) string { return u.ID })
+	return getEntity(ctx, c, sc, request{operation: OpSelf}, func(u *CompanyUser) string { return u.ID })
 }

@@ -58,7 +58,7 @@ func (f WorkflowLayoutFilter) addTo(q query) {
 }
 
 // Scope returns the layout's company and department.
-func (w *WorkflowLayout) Scope() scope.Scope { return own(w.CompanyID, w.DepartmentID, w.origin) }
+func (w *WorkflowLayout) Scope() scope.Scope { return scopeOf(w.CompanyID, w.DepartmentID, w.origin) }
 
 // Stamp records the scope of the request that returned the layout and its nodes.
 func (w *WorkflowLayout) Stamp(origin scope.Scope) {
@@ -69,7 +69,7 @@ func (w *WorkflowLayout) Stamp(origin scope.Scope) {
 }
 
 // Scope returns the scope of the node's layout.
-func (n *WorkflowLayoutNode) Scope() scope.Scope { return own(nil, nil, n.origin) }
+func (n *WorkflowLayoutNode) Scope() scope.Scope { return scopeOf(nil, nil, n.origin) }
 
 // Stamp records the scope of the layout that contains the node.
 func (n *WorkflowLayoutNode) Stamp(origin scope.Scope) { n.origin = origin }
@@ -86,19 +86,19 @@ const (
 // WorkflowLayouts lists the workflow layouts of the scope's department (document, section Workflow layouts: list).
 // The console does not support Ids here.
 func (c *Client) WorkflowLayouts(ctx context.Context, sc scope.Scope, l List[WorkflowLayoutFilter]) (*Page[WorkflowLayout], error) {
-	return list[WorkflowLayout](ctx, c, sc, request{operation: OpWorkflowLayouts, query: l.query()}, "list")
+	return getPage[WorkflowLayout](ctx, c, sc, request{operation: OpWorkflowLayouts, query: l.query()}, "list")
 }
 
 // WorkflowLayout gets a workflow layout (document, section Workflow layouts: details). The document wraps it in a
 // list; a bare one is accepted as well.
 func (c *Client) WorkflowLayout(ctx context.Context, sc scope.Scope, id string) (*WorkflowLayout, error) {
 	r := request{operation: OpWorkflowLayout, ids: []string{id}}
-	return one(ctx, c, sc, r, func(w *WorkflowLayout) string { return w.ID })
+	return getEntity(ctx, c, sc, r, func(w *WorkflowLayout) string { return w.ID })
 }
 
 // ExecuteWorkflowLayout runs a workflow layout and returns its group of jobs, nil if the response holds none
 // (document, section Workflow layouts: execute).
 func (c *Client) ExecuteWorkflowLayout(ctx context.Context, sc scope.Scope, id string) (*JobGroup, error) {
 	r := request{operation: OpExecuteWorkflowLayout, ids: []string{id}, optional: true}
-	return one(ctx, c, sc, r, func(g *JobGroup) string { return g.ID })
+	return getEntity(ctx, c, sc, r, func(g *JobGroup) string { return g.ID })
 }

@@ -158,7 +158,7 @@ type WorkflowUpgradeItem struct {
 }
 
 // Scope returns the workflow's company and department.
-func (w *Workflow) Scope() scope.Scope { return own(w.CompanyID, w.DepartmentID, w.origin) }
+func (w *Workflow) Scope() scope.Scope { return scopeOf(w.CompanyID, w.DepartmentID, w.origin) }
 
 // Stamp records the scope of the request that returned the workflow.
 func (w *Workflow) Stamp(origin scope.Scope) { w.origin = origin }
@@ -183,25 +183,25 @@ const (
 
 // Workflows lists the workflows of the scope's department (document, section Workflows: list).
 func (c *Client) Workflows(ctx context.Context, sc scope.Scope, l List[WorkflowFilter]) (*Page[Workflow], error) {
-	return list[Workflow](ctx, c, sc, request{operation: OpWorkflows, query: l.query()}, "list")
+	return getPage[Workflow](ctx, c, sc, request{operation: OpWorkflows, query: l.query()}, "list")
 }
 
 // Workflow gets a workflow (document, section Workflows: details).
 func (c *Client) Workflow(ctx context.Context, sc scope.Scope, id string) (*Workflow, error) {
-	return one(ctx, c, sc, request{operation: OpWorkflow, ids: []string{id}}, workflowID)
+	return getEntity(ctx, c, sc, request{operation: OpWorkflow, ids: []string{id}}, workflowID)
 }
 
 // CreateWorkflow creates a workflow in the scope's department (document, section Workflows: create). It returns nil
 // if the response holds no workflow, and one without a name if the response holds only the id.
 func (c *Client) CreateWorkflow(ctx context.Context, sc scope.Scope, n WorkflowCreate) (*Workflow, error) {
-	return one(ctx, c, sc, request{operation: OpCreateWorkflow, body: n, optional: true}, workflowID)
+	return getEntity(ctx, c, sc, request{operation: OpCreateWorkflow, body: n, optional: true}, workflowID)
 }
 
 // UpdateWorkflow changes a workflow and returns its new state, nil if the response holds none (document, section
 // Workflows: update).
 func (c *Client) UpdateWorkflow(ctx context.Context, sc scope.Scope, id string, u WorkflowUpdate) (*Workflow, error) {
 	r := request{operation: OpUpdateWorkflow, ids: []string{id}, body: u, optional: true}
-	return one(ctx, c, sc, r, workflowID)
+	return getEntity(ctx, c, sc, r, workflowID)
 }
 
 // DeleteWorkflow deletes a workflow (document, section Workflows: delete).
@@ -213,7 +213,7 @@ func (c *Client) DeleteWorkflow(ctx context.Context, sc scope.Scope, id string) 
 // Workflows: execute). A response with a single job becomes a list of one.
 func (c *Client) ExecuteWorkflow(ctx context.Context, sc scope.Scope, id string, x WorkflowExecution) ([]*Job, error) {
 	r := request{operation: OpExecuteWorkflow, ids: []string{id}, body: x, optional: true}
-	return some(ctx, c, sc, r, func(j *Job) string { return j.ID })
+	return getEntities(ctx, c, sc, r, func(j *Job) string { return j.ID })
 }
 
 // WorkflowRobots lists the robots of a workflow (document, section Workflows: robots). The document has no paging
@@ -221,7 +221,7 @@ func (c *Client) ExecuteWorkflow(ctx context.Context, sc scope.Scope, id string,
 func (c *Client) WorkflowRobots(ctx context.Context, sc scope.Scope, id string, pageIndex, pageSize int) (*Page[Robot], error) {
 	q := query{}
 	q.page(pageIndex, pageSize)
-	return list[Robot](ctx, c, sc, request{operation: OpWorkflowRobots, ids: []string{id}, query: url.Values(q)}, "list")
+	return getPage[Robot](ctx, c, sc, request{operation: OpWorkflowRobots, ids: []string{id}, query: url.Values(q)}, "list")
 }
 
 // AddWorkflowRobots adds robots to a workflow (document, section Workflows: add robots). A robot that could not be
@@ -235,7 +235,7 @@ func (c *Client) AddWorkflowRobots(ctx context.Context, sc scope.Scope, id strin
 		RobotIDs []string `json:"robotIds"`
 	}{ids}
 	r := request{operation: OpAddWorkflowRobots, ids: []string{id}, body: body, optional: true}
-	results, err := some(ctx, c, sc, r, func(w *WorkflowRobotResult) string { return w.RobotID })
+	results, err := getEntities(ctx, c, sc, r, func(w *WorkflowRobotResult) string { return w.RobotID })
 	if err != nil {
 		return nil, err
 	}
@@ -262,7 +262,7 @@ func (c *Client) UpgradeWorkflows(ctx context.Context, sc scope.Scope, ids []str
 	body := struct {
 		WorkflowIDs []string `json:"workflowIds"`
 	}{parsed}
-	u, err := one[WorkflowUpgrade](ctx, c, sc, request{operation: OpUpgradeWorkflows, body: body, optional: true}, nil)
+	u, err := getEntity[WorkflowUpgrade](ctx, c, sc, request{operation: OpUpgradeWorkflows, body: body, optional: true}, nil)
 	if u == nil && err == nil {
 		return &WorkflowUpgrade{}, nil
 	}

@@ -200,12 +200,12 @@ func (g *gateway) openConsole() (err error) {
 	return err
 }
 
-// keepAnswers opens the operation cache and adds it to the edge's options.
-func (g *gateway) keepAnswers(o *edge.Options, metrics *telemetry.Metrics) (err error) {
+// openOperationCache opens the operation cache and adds it to the edge's options.
+func (g *gateway) openOperationCache(o *edge.Options, metrics *telemetry.Metrics) (err error) {
 	if g.cache == nil {
 		return nil
 	}
-	g.answers, err = operationcache.New(operationcache.Options{
+	g.operationCache, err = operationcache.New(operationcache.Options{
 		Schema:   o.SDL,
 		Validity: g.cache,
 		Accepted: g.accepted,
@@ -213,7 +213,7 @@ func (g *gateway) keepAnswers(o *edge.Options, metrics *telemetry.Metrics) (err 
 		Observe:  func(source operationcache.Source) { metrics.Answer(string(source)) },
 		Logger:   g.log,
 	})
-	o.OperationCache = g.answers
+	o.OperationCache = g.operationCache
 	return err
 }
 

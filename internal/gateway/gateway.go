@@ -52,13 +52,13 @@ type gateway struct {
 	verifier       *verify.Verifier  // nil: tokens are not verified
 	client         *consoleclient.Client
 	cache          *responsecache.Cache  // nil: caching is off
-	answers        *operationcache.Cache // nil if cache is nil
+	operationCache        *operationcache.Cache // nil if cache is nil
 	console        *consolecache.Console
 	realm          string                            // identifies the SSO in the principals' shared names
 	usernames      atomic.Pointer[map[string]string] // of the service accounts
 	sso            *consoleclient.SSO
-	once           *idempotency.Executor
-	watches        *subscription.Service
+	executor           *idempotency.Executor
+	subscriptions        *subscription.Service
 	streams        edgetransport.Streams
 	redis          redis.UniversalClient // nil: state is in memory
 	redisDialer    *redisDialer          // nil if redis is nil
@@ -66,12 +66,12 @@ type gateway struct {
 	traces         *telemetry.Tracing // nil: tracing is off
 	redisSeen      atomic.Bool        // Redis has replied once
 	stopping       atomic.Bool        // shutdown has begun
-	public         listening
-	Admin          *listening // nil: no admin listener
+	public         httpListener
+	Admin          *httpListener // nil: no admin listener
 }
 
-// listening is an HTTP server with its listener.
-type listening struct {
+// httpListener is an HTTP server with its listener.
+type httpListener struct {
 	net.Listener
 	server *http.Server
 }
@@ -117,11 +117,11 @@ func New(ctx context.Context, s *Settings, log *slog.Logger, p Page) (_ *gateway
 		return nil, err
 	}
 	g.openStore()
-	g.watches = subscription.New(engine, subscription.Options{Interval: s.PollInterval, MaxSubscriptions: s.MaxSubscriptions, Cache: g.console, Logger: log})
-	metrics.Watch(g.watches.Subscriptions, g.watches.Polls)
+	g.subscriptions = subscription.New(engine, subscription.Options{Interval: s.PollInterval, MaxSubscriptions: s.MaxSubscriptions, Cache: g.console, Logger: log})
+	metrics.Watch(g.subscriptions.Subscriptions, g.subscriptions.Polls)
 	options := g.edgeOptions(engine, metrics, p)
-	g.identify(&options)
-	if err := g.keepAnswers(&options, metrics); err != nil {
+	g.setIdentity(&options)
+	if err := g.openOperationCache(&options, metrics); err != nil {
 		return nil, err
 	}
 	if g.public, err = listen(ctx, s.Listen, edge.New(options)); err != nil {
@@ -168,9 +168,9 @@ func (g *gateway) executable() graphql.ExecutableSchema {
 	return generated.NewExecutableSchema(generated.Config{
 		Schema: g.schema,
 		Resolvers: &resolver.Resolver{
-			Mutations:     mutation.New(g.console, g.once, g.Tokens, g.sharedName, g.settings.DirectUploadBytes),
+			Mutations:     mutation.New(g.console, g.executor, g.Tokens, g.sharedName, g.settings.DirectUploadBytes),
 			Sessions:      mutation.SessionService{Sessions: g.Tokens, Answers: g.console},
-			Subscriptions: g.watches,
+			Subscriptions: g.subscriptions,
 		},
 	})
 }
@@ -226,7 +226,7 @@ func (g *gateway) openStore() {
 		// Consoles that share a Redis do not share idempotency keys.
 		store = idempotency.NewRedis(g.redis, idempotency.DefaultPrefix+hash(g.settings.ConsoleURL)+":")
 	}
-	g.once = idempotency.New(store, idempotency.Options{Retention: g.settings.IdempotencyRetention, Logger: g.log})
+	g.executor = idempotency.New(store, idempotency.Options{Retention: g.settings.IdempotencyRetention, Logger: g.log})
 }
 
 // errStopping makes /readyz fail, so that load balancers send requests to other replicas.
@@ -249,13 +249,13 @@ func (g *gateway) ready(ctx context.Context) error {
 }
 
 // listen opens an address. It limits the time for reading requests, not for writing responses.
-func listen(ctx context.Context, address string, h http.Handler) (listening, error) {
+func listen(ctx context.Context, address string, h http.Handler) (httpListener, error) {
 	var config net.ListenConfig
 	l, err := config.Listen(ctx, "tcp", address)
 	if err != nil {
-		return listening{}, err
+		return httpListener{}, err
 	}
-	return listening{edge.CoalesceWrites(l), &http.Server{
+	return httpListener{edge.CoalesceWrites(l), &http.Server{
 		Handler:           h,
 		ConnContext:       edge.ConnContext,
 		ReadHeaderTimeout: 10 * time.Second,
@@ -282,7 +282,7 @@ func Reachable(address string) string {
 func (g *gateway) Run(ctx context.Context) error {
 	defer g.Close() //nolint:contextcheck // cleanup must run even if ctx has ended
 	failed := make(chan error, 2)
-	serve := func(l listening) {
+	serve := func(l httpListener) {
 		if err := l.server.Serve(l.Listener); !errors.Is(err, http.ErrServerClosed) {
 			failed <- err
 		}
@@ -334,7 +334,7 @@ func (g *gateway) drain(ctx context.Context) error {
 	if g.Admin != nil {
 		err = errors.Join(err, g.Admin.server.Shutdown(ctx))
 	}
-	err = errors.Join(err, g.once.Close(ctx))
+	err = errors.Join(err, g.executor.Close(ctx))
 	g.sendTraces(context.WithoutCancel(ctx)) // has its own time limit
 	if err != nil {
 		return fmt.Errorf("stopped with requests under way: %w", err)
@@ -354,11 +354,11 @@ func (g *gateway) Close() {
 
 // release closes the components that exist.
 func (g *gateway) release() {
-	if g.watches != nil {
-		g.watches.Close()
+	if g.subscriptions != nil {
+		g.subscriptions.Close()
 	}
-	if g.answers != nil {
-		g.answers.Close()
+	if g.operationCache != nil {
+		g.operationCache.Close()
 	}
 	if g.cache != nil {
 		g.cache.Close()

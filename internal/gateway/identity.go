@@ -37,8 +37,8 @@ func (g *gateway) openTokens(carrier http.RoundTripper) error {
 		}
 	}
 	g.realm = hash(s.SSOURL) + "\n"
-	g.nameUsers(accounts)
-	ring, err := s.tokenRing()
+	g.recordUsernames(accounts)
+	ring, err := s.tokenKeyring()
 	if err != nil {
 		return err
 	}
@@ -79,7 +79,7 @@ func (g *gateway) Sources(ring *tokencache.Keyring) (all []textfile.Source) {
 	}
 	if s.TokenKeysFile != "" {
 		all = append(all, textfile.Source{Setting: "--token-keys-file", Paths: one(s.TokenKeysFile), Load: func() error {
-			next, err := s.tokenRing()
+			next, err := s.tokenKeyring()
 			if err != nil {
 				return err
 			}
@@ -96,13 +96,13 @@ func (g *gateway) reloadAccounts() error {
 	if err != nil {
 		return err
 	}
-	g.nameUsers(accounts)
+	g.recordUsernames(accounts)
 	g.Tokens.SetAccounts(accounts)
 	return nil
 }
 
-// nameUsers records the accounts' users and keeps those of removed accounts.
-func (g *gateway) nameUsers(accounts map[string]tokencache.Account) {
+// recordUsernames records the accounts' users and keeps those of removed accounts.
+func (g *gateway) recordUsernames(accounts map[string]tokencache.Account) {
 	users := make(map[string]string)
 	if before := g.usernames.Load(); before != nil {
 		maps.Copy(users, *before)
@@ -181,8 +181,8 @@ func objectTypes(schema *ast.Schema) []string {
 	return names
 }
 
-// tokenRing returns the keyring that encrypts tokens; nil if there are no keys.
-func (i Identity) tokenRing() (*tokencache.Keyring, error) {
+// tokenKeyring returns the keyring that encrypts tokens; nil if there are no keys.
+func (i Identity) tokenKeyring() (*tokencache.Keyring, error) {
 	text, setting := i.TokenKeys, "--token-keys"
 	if i.TokenKeysFile != "" {
 		var err error
@@ -200,8 +200,8 @@ func (i Identity) tokenRing() (*tokencache.Keyring, error) {
 	return ring, nil
 }
 
-// identify adds the API keys and the verifier to the edge's options.
-func (g *gateway) identify(o *edge.Options) {
+// setIdentity adds the API keys and the verifier to the edge's options.
+func (g *gateway) setIdentity(o *edge.Options) {
 	// Nil pointers are not assigned, because an interface that holds one is not nil.
 	if g.keys != nil {
 		o.Keys = g.keys

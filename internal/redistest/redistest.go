@@ -19,10 +19,10 @@ import (
 )
 
 const (
-	// readyWait bounds the start and the stop of a server.
-	readyWait = 10 * time.Second
-	// tries bounds the attempts to find a port, because another process may take a free one.
-	tries = 5
+	// readyTimeout bounds the start and the stop of a server.
+	readyTimeout = 10 * time.Second
+	// maxPortAttempts bounds the attempts to find a port, because another process may take a free one.
+	maxPortAttempts = 5
 )
 
 // Server is a redis-server process on the loopback interface. It writes every change to the operating system before
@@ -65,7 +65,7 @@ func start(t testing.TB, as role) *Server {
 	}
 	s := &Server{t: t, path: path, dir: t.TempDir(), role: as}
 	t.Cleanup(s.Stop)
-	for range tries {
+	for range maxPortAttempts {
 		s.port = freePort(t)
 		if err = s.run(); err == nil {
 			return s
@@ -93,7 +93,7 @@ func (s *Server) Stop() {
 	}
 	select {
 	case <-s.exited:
-	case <-time.After(readyWait):
+	case <-time.After(readyTimeout):
 		s.t.Errorf("redis-server does not end\n%s", s.log)
 	}
 	s.command = nil
@@ -163,8 +163,8 @@ func (s *Server) run() error {
 		defer close(exited)
 		_ = c.Wait() // a killed process always returns an error
 	}(s.command, s.exited)
-	for deadline := time.Now().Add(readyWait); ; {
-		err := s.ours()
+	for deadline := time.Now().Add(readyTimeout); ; {
+		err := s.verifyProcess()
 		if err == nil {
 			return nil
 		}
@@ -179,8 +179,8 @@ func (s *Server) run() error {
 	}
 }
 
-// ours fails unless the process on the port is the one started here and has loaded its data.
-func (s *Server) ours() error {
+// verifyProcess fails unless the process on the port is the one started here and has loaded its data.
+func (s *Server) verifyProcess() error {
 	dialer := net.Dialer{Timeout: time.Second}
 	conn, err := dialer.DialContext(s.t.Context(), "tcp", s.Addr())
 	if err != nil {

@@ -15,10 +15,10 @@ import (
 )
 
 const (
-	// formed bounds the time for servers to find each other.
-	formed = 30 * time.Second
-	// missed is the silence in milliseconds after which a server counts as dead.
-	missed = "1000"
+	// formationTimeout bounds the time for servers to find each other.
+	formationTimeout = 30 * time.Second
+	// downAfterMillis is the silence in milliseconds after which a server counts as dead.
+	downAfterMillis = "1000"
 	// slots is the number of hash slots of a Cluster.
 	slots = 16384
 )
@@ -30,8 +30,8 @@ type Several struct {
 	URL string
 	// Masters are the initial masters, and Replicas are their replicas.
 	Masters, Replicas []*Server
-	// told reports whether every server except the old master names the new one.
-	told func(ctx context.Context, old, now *Server) bool
+	// promoted reports whether every server except the old master names the new one.
+	promoted func(ctx context.Context, old, now *Server) bool
 }
 
 // AwaitReplicas waits until the replicas hold the present data of their masters.
@@ -61,7 +61,7 @@ func (s *Several) FailOver(n int) {
 func (s *Several) AwaitPromotion(n int) {
 	s.t.Helper()
 	await(s.t, "a new master", func(ctx context.Context) bool {
-		return s.Replicas[n].info(ctx, "role") == "master" && s.told(ctx, s.Masters[n], s.Replicas[n])
+		return s.Replicas[n].info(ctx, "role") == "master" && s.promoted(ctx, s.Masters[n], s.Replicas[n])
 	})
 }
 
@@ -73,19 +73,19 @@ func StartSentinel(t testing.TB) *Several {
 	replica := start(t, replicaOf(master))
 	sentinel := start(t, role{arguments: func(s *Server) []string {
 		file := filepath.Join(s.dir, "sentinel.conf")
-		text := fmt.Sprintf("sentinel monitor %[1]s 127.0.0.1 %[2]d 1\nsentinel down-after-milliseconds %[1]s %[3]s\nsentinel failover-timeout %[1]s 5000\n", name, master.port, missed)
+		text := fmt.Sprintf("sentinel monitor %[1]s 127.0.0.1 %[2]d 1\nsentinel down-after-milliseconds %[1]s %[3]s\nsentinel failover-timeout %[1]s 5000\n", name, master.port, downAfterMillis)
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		return []string{file, "--sentinel"}
 	}})
 	await(t, "the replica", func(ctx context.Context) bool {
-		return sentinel.says(ctx, "num-slaves", "sentinel", "master", name) == "1" && replica.info(ctx, "master_link_status") == "up"
+		return sentinel.namedValue(ctx, "num-slaves", "sentinel", "master", name) == "1" && replica.info(ctx, "master_link_status") == "up"
 	})
 	return &Several{
 		t: t, URL: "redis://" + sentinel.Addr() + "/0?master_name=" + name, Masters: []*Server{master}, Replicas: []*Server{replica},
-		told: func(ctx context.Context, _, now *Server) bool {
-			return sentinel.says(ctx, "port", "sentinel", "master", name) == strconv.Itoa(now.port)
+		promoted: func(ctx context.Context, _, now *Server) bool {
+			return sentinel.namedValue(ctx, "port", "sentinel", "master", name) == strconv.Itoa(now.port)
 		},
 	}
 }
@@ -103,7 +103,7 @@ func StartCluster(t testing.TB) *Several {
 	const masters = 3
 	s := &Several{t: t}
 	member := role{ready: loaded, arguments: func(s *Server) []string {
-		return []string{"--cluster-enabled", "yes", "--cluster-config-file", "nodes.conf", "--cluster-node-timeout", missed,
+		return []string{"--cluster-enabled", "yes", "--cluster-config-file", "nodes.conf", "--cluster-node-timeout", downAfterMillis,
 			"--cluster-port", strconv.Itoa(freePort(t)), "--repl-diskless-sync-delay", "0"}
 	}}
 	for range masters {
@@ -126,7 +126,7 @@ func StartCluster(t testing.TB) *Several {
 			return strings.Contains(server.text(ctx, "cluster", "info"), "cluster_state:ok") && (i < masters || server.info(ctx, "master_link_status") == "up")
 		})
 	}
-	s.told = func(ctx context.Context, old, now *Server) bool {
+	s.promoted = func(ctx context.Context, old, now *Server) bool {
 		return !slices.ContainsFunc(all, func(server *Server) bool {
 			return server != old && server.command != nil && !owns(server.text(ctx, "cluster", "nodes"), now.Addr())
 		})
@@ -149,7 +149,7 @@ func owns(nodes, address string) bool {
 // await waits until so returns true.
 func await(t testing.TB, what string, so func(context.Context) bool) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), formed)
+	ctx, cancel := context.WithTimeout(t.Context(), formationTimeout)
 	defer cancel()
 	for !so(ctx) {
 		select {
@@ -199,8 +199,8 @@ func (s *Server) info(ctx context.Context, field string) string {
 	return ""
 }
 
-// says returns the named value in a reply of names and values.
-func (s *Server) says(ctx context.Context, name string, words ...string) string {
+// namedValue returns the named value in a reply of names and values.
+func (s *Server) namedValue(ctx context.Context, name string, words ...string) string {
 	got, _ := s.do(ctx, words...).Result() // the caller retries
 	switch got := got.(type) {
 	case map[any]any:
@@ -217,5 +217,5 @@ func (s *Server) says(ctx context.Context, name string, words ...string) string 
 
 // config returns a value of the server's configuration.
 func (s *Server) config(name string) string {
-	return s.says(s.t.Context(), name, "config", "get", name)
+	return s.namedValue(s.t.Context(), name, "config", "get", name)
 }

@@ -35,7 +35,7 @@ func (h redisHook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
 		start := time.Now()
 		err := next(ctx, cmd)
-		if !explores(cmd) {
+		if !isFeatureDetection(cmd) {
 			h.count(cmd.Name(), start, err)
 		}
 		return err
@@ -47,7 +47,7 @@ func (h redisHook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Pro
 	return func(ctx context.Context, cmds []redis.Cmder) error {
 		start := time.Now()
 		err := next(ctx, cmds)
-		if !slices.ContainsFunc(cmds, explores) {
+		if !slices.ContainsFunc(cmds, isFeatureDetection) {
 			h.count("pipeline", start, err)
 		}
 		return err
@@ -62,9 +62,9 @@ func (h redisHook) count(command string, start time.Time, err error) {
 	h.commands.WithLabelValues(command, failed).Observe(time.Since(start).Seconds())
 }
 
-// explores reports whether go-redis sends the command on each new connection to detect features. It tolerates the
+// isFeatureDetection reports whether go-redis sends the command on each new connection to detect features. It tolerates the
 // failure.
-func explores(cmd redis.Cmder) bool { return cmd.Name() == "hello" || cmd.Name() == "client" }
+func isFeatureDetection(cmd redis.Cmder) bool { return cmd.Name() == "hello" || cmd.Name() == "client" }
 
 // redisFailed reports whether a command failed. A missing value, a cancelled caller and an unknown script (NOSCRIPT)
 // are not failures.

@@ -12,8 +12,8 @@ import (
 // maxSize bounds a file, in bytes.
 const maxSize = 1 << 20
 
-// mark is the UTF-8 byte order mark, which Windows editors write before a text.
-const mark = "\ufeff"
+// bom is the UTF-8 byte order mark, which Windows editors write before a text.
+const bom = "\ufeff"
 
 // Read returns the text of a file of up to 1 MiB without a byte order mark. Its errors name the file and never repeat
 // its content.
@@ -43,7 +43,7 @@ func decode(text string) (string, error) {
 	case !utf8.ValidString(text):
 		return "", errors.New("is not UTF-8: save it as UTF-8")
 	}
-	return strings.TrimPrefix(text, mark), nil
+	return strings.TrimPrefix(text, bom), nil
 }
 
 // Secret returns the text of a file without trailing line breaks. An empty text is an error.

@@ -14,8 +14,8 @@ import (
 const (
 	// interval is the polling interval.
 	interval = 2 * time.Second
-	// settling is how long changed content must stay the same, so that no file is loaded while it is written.
-	settling = 100 * time.Millisecond
+	// settleTime is how long changed content must stay the same, so that no file is loaded while it is written.
+	settleTime = 100 * time.Millisecond
 )
 
 // Source is a set of files that are loaded together.
@@ -32,10 +32,10 @@ type Source struct {
 // neither the name nor always the time.
 type Watcher struct {
 	log     *slog.Logger
-	sources []*watched
+	sources []*watchedSource
 }
 
-type watched struct {
+type watchedSource struct {
 	Source
 	last   [sha256.Size]byte
 	failed string // last error of Load, empty if the content is in force
@@ -45,7 +45,7 @@ type watched struct {
 func NewWatcher(log *slog.Logger, sources ...Source) *Watcher {
 	w := &Watcher{log: log}
 	for _, s := range sources {
-		w.sources = append(w.sources, &watched{Source: s, last: digest(s.Paths())})
+		w.sources = append(w.sources, &watchedSource{Source: s, last: digest(s.Paths())})
 	}
 	return w
 }
@@ -63,15 +63,15 @@ func (w *Watcher) Run(ctx context.Context, now <-chan os.Signal) {
 		case <-ticker.C:
 		}
 		for _, s := range w.sources {
-			if !w.look(ctx, s) {
+			if !w.check(ctx, s) {
 				return
 			}
 		}
 	}
 }
 
-// look reloads a source if its content has changed or its last load failed. It returns false if ctx has ended.
-func (w *Watcher) look(ctx context.Context, s *watched) bool {
+// check reloads a source if its content has changed or its last load failed. It returns false if ctx has ended.
+func (w *Watcher) check(ctx context.Context, s *watchedSource) bool {
 	paths := s.Paths()
 	sum := digest(paths)
 	if sum == s.last && s.failed == "" {
@@ -81,7 +81,7 @@ func (w *Watcher) look(ctx context.Context, s *watched) bool {
 		select {
 		case <-ctx.Done():
 			return false
-		case <-time.After(settling):
+		case <-time.After(settleTime):
 		}
 		again := digest(paths)
 		if again == sum {

@@ -34,8 +34,8 @@ const (
 	keysAge = time.Hour
 	// maxDocument bounds the size of the SSO's documents, in bytes.
 	maxDocument = 1 << 20
-	// leastKeyBits is the minimum length of an accepted RSA key (RFC 7518, section 3.3).
-	leastKeyBits = 2048
+	// minKeyBits is the minimum length of an accepted RSA key (RFC 7518, section 3.3).
+	minKeyBits = 2048
 )
 
 // keySet is the set of keys that the SSO publishes.
@@ -62,8 +62,8 @@ func (s *keySet) key(id string) *rsa.PublicKey {
 	return s.byID[""]
 }
 
-// keys caches the SSO's keys. It serves known keys while the SSO is unavailable.
-type keys struct {
+// keyCache caches the SSO's keys. It serves known keys while the SSO is unavailable.
+type keyCache struct {
 	discovery string
 	issuers   []string // from the settings
 	address   string   // URL of the keys, from the settings
@@ -72,16 +72,16 @@ type keys struct {
 	log       *slog.Logger
 	tasks     sync.WaitGroup
 	stop      context.Context //nolint:containedctx // ends the fetch in flight when the verifier closes
-	halt      context.CancelFunc
+	cancel      context.CancelFunc
 
 	mu       sync.Mutex
 	set      *keySet
 	next     time.Time     // time of the earliest next fetch
 	failures int           // failed fetches since the last success
-	look     chan struct{} // closed when the fetch in flight has ended; nil: none
+	fetching     chan struct{} // closed when the fetch in flight has ended; nil: none
 }
 
-func newKeys(o Options) (*keys, error) {
+func newKeyCache(o Options) (*keyCache, error) {
 	base, err := url.Parse(o.SSOURL)
 	if err != nil || base.Host == "" || base.Scheme != "http" && base.Scheme != "https" {
 		return nil, errors.New("verify: the SSO's address is not an http or https URL")
@@ -89,7 +89,7 @@ func newKeys(o Options) (*keys, error) {
 	if at, err := url.Parse(o.KeysURL); o.KeysURL != "" && (err != nil || at.Host == "" || at.Scheme != "http" && at.Scheme != "https") {
 		return nil, errors.New("verify: the address of the keys is not an http or https URL")
 	}
-	k := &keys{
+	k := &keyCache{
 		issuers: o.Issuers, address: o.KeysURL,
 		discovery: base.JoinPath(discoveryPath).String(),
 		http: &http.Client{
@@ -100,36 +100,36 @@ func newKeys(o Options) (*keys, error) {
 		now: o.Now,
 		log: o.Logger,
 	}
-	k.stop, k.halt = context.WithCancel(context.Background())
+	k.stop, k.cancel = context.WithCancel(context.Background())
 	return k, nil
 }
 
-func (k *keys) close() {
-	k.halt()
+func (k *keyCache) close() {
+	k.cancel()
 	k.tasks.Wait()
 }
 
 // find returns the key with an id and its set; the key is nil if the SSO has none.
-func (k *keys) find(ctx context.Context, id string) (*keySet, *rsa.PublicKey, error) {
+func (k *keyCache) find(ctx context.Context, id string) (*keySet, *rsa.PublicKey, error) {
 	k.mu.Lock()
 	set := k.set
 	key := set.key(id)
 	if key == nil {
 		k.mu.Unlock()
-		return k.again(ctx, id, nil)
+		return k.refetch(ctx, id, nil)
 	}
 	defer k.mu.Unlock()
 	if k.now().Sub(set.at) >= keysAge {
-		k.begin() //nolint:contextcheck // a fetch serves all callers, so no single one may cancel it
+		k.startFetch() //nolint:contextcheck // a fetch serves all callers, so no single one may cancel it
 	}
 	return set, key, nil
 }
 
-// again is find after a new fetch, unless the last one is too recent. before is the known key with that id. A fetch
+// refetch is find after a new fetch, unless the last one is too recent. before is the known key with that id. A fetch
 // that finds another key does not delay the next, because keys may change twice in a short time.
-func (k *keys) again(ctx context.Context, id string, before *rsa.PublicKey) (*keySet, *rsa.PublicKey, error) {
+func (k *keyCache) refetch(ctx context.Context, id string, before *rsa.PublicKey) (*keySet, *rsa.PublicKey, error) {
 	k.mu.Lock()
-	look := k.begin() //nolint:contextcheck // a fetch serves all callers, so no single one may cancel it
+	look := k.startFetch() //nolint:contextcheck // a fetch serves all callers, so no single one may cancel it
 	k.mu.Unlock()
 	if look != nil {
 		select {
@@ -150,18 +150,18 @@ func (k *keys) again(ctx context.Context, id string, before *rsa.PublicKey) (*ke
 	return k.set, key, nil
 }
 
-// begin starts a fetch of the SSO's keys, unless the last one is too recent. The returned channel is closed at its
+// startFetch starts a fetch of the SSO's keys, unless the last one is too recent. The returned channel is closed at its
 // end. The caller must hold k.mu.
-func (k *keys) begin() <-chan struct{} {
-	if k.look != nil {
-		return k.look
+func (k *keyCache) startFetch() <-chan struct{} {
+	if k.fetching != nil {
+		return k.fetching
 	}
 	now := k.now()
 	if now.Before(k.next) || k.stop.Err() != nil {
 		return nil
 	}
 	look := make(chan struct{})
-	k.look, k.next = look, now.Add(fetchPause)
+	k.fetching, k.next = look, now.Add(fetchPause)
 	k.tasks.Go(func() {
 		ctx, cancel := context.WithTimeout(k.stop, fetchTimeout)
 		defer cancel()
@@ -170,20 +170,20 @@ func (k *keys) begin() <-chan struct{} {
 		defer k.mu.Unlock()
 		if err != nil {
 			k.next = k.now().Add(failedPause)
-			k.failed(err)
+			k.logFailure(err)
 		} else {
 			set.at = k.now()
 			k.set = set
-			k.succeeded()
+			k.logRecovery()
 		}
-		k.look = nil
+		k.fetching = nil
 		close(look)
 	})
 	return look
 }
 
-// failed logs the first of several failures at warn. The caller must hold k.mu.
-func (k *keys) failed(err error) {
+// logFailure logs the first of several failures at warn. The caller must hold k.mu.
+func (k *keyCache) logFailure(err error) {
 	level := slog.LevelDebug
 	if k.failures == 0 {
 		level = slog.LevelWarn
@@ -192,8 +192,8 @@ func (k *keys) failed(err error) {
 	k.log.Log(k.stop, level, "the keys of the console's SSO cannot be had", "error", err, "known", k.set != nil)
 }
 
-// succeeded logs the end of an outage. The caller must hold k.mu.
-func (k *keys) succeeded() {
+// logRecovery logs the end of an outage. The caller must hold k.mu.
+func (k *keyCache) logRecovery() {
 	if k.failures > 0 {
 		k.log.Info("the keys of the console's SSO can be had again", "failures", k.failures)
 	}
@@ -201,7 +201,7 @@ func (k *keys) succeeded() {
 }
 
 // fetch reads the SSO's keys, and its discovery document for what is not configured.
-func (k *keys) fetch(ctx context.Context) (*keySet, error) {
+func (k *keyCache) fetch(ctx context.Context) (*keySet, error) {
 	set := &keySet{issuers: k.issuers, byID: make(map[string]*rsa.PublicKey)}
 	address := k.address
 	if address == "" || len(set.issuers) == 0 {
@@ -256,13 +256,13 @@ func signingKey(raw json.RawMessage) (id string, public *rsa.PublicKey) {
 		return "", nil // an unsupported kind of key
 	}
 	public, ok := key.Key.(*rsa.PublicKey)
-	if !ok || !key.Valid() || public.N.BitLen() < leastKeyBits || key.Use != "" && key.Use != "sig" || key.Algorithm != "" && key.Algorithm != string(jose.RS256) {
+	if !ok || !key.Valid() || public.N.BitLen() < minKeyBits || key.Use != "" && key.Use != "sig" || key.Algorithm != "" && key.Algorithm != string(jose.RS256) {
 		return "", nil
 	}
 	return key.KeyID, public
 }
 
-func (k *keys) get(ctx context.Context, address string, into any) error {
+func (k *keyCache) get(ctx context.Context, address string, into any) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
 		return err

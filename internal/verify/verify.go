@@ -51,7 +51,7 @@ type Options struct {
 // Verifier verifies console tokens. It is safe for concurrent use.
 type Verifier struct {
 	now  func() time.Time
-	keys *keys
+	keys *keyCache
 }
 
 // New returns a Verifier, which fetches keys on first use. The caller must call Close.
@@ -62,7 +62,7 @@ func New(o Options) (*Verifier, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	k, err := newKeys(o)
+	k, err := newKeyCache(o)
 	if err != nil {
 		return nil, err
 	}
@@ -82,24 +82,24 @@ type claims struct {
 // for any other token. It fails with UPSTREAM_UNAVAILABLE if there are no keys for verification.
 func (v *Verifier) Verify(ctx context.Context, token string) (principal.Principal, error) {
 	if len(token) > maxToken {
-		return principal.Principal{}, refused("it is too long")
+		return principal.Principal{}, invalidToken("it is too long")
 	}
 	parsed, err := jwt.ParseSigned(token, []jose.SignatureAlgorithm{jose.RS256})
 	if err != nil || len(parsed.Headers) != 1 {
-		return principal.Principal{}, refused("it is not a JWT signed by RS256")
+		return principal.Principal{}, invalidToken("it is not a JWT signed by RS256")
 	}
 	set, key, err := v.keys.find(ctx, parsed.Headers[0].KeyID)
 	if err != nil {
 		return principal.Principal{}, err
 	}
 	if key == nil {
-		return principal.Principal{}, refused("the SSO has no key of that name")
+		return principal.Principal{}, invalidToken("the SSO has no key of that name")
 	}
 	var c claims
 	err = parsed.Claims(key, &c)
 	if err != nil {
 		// The SSO may have replaced a key under the same id.
-		if set, key, err = v.keys.again(ctx, parsed.Headers[0].KeyID, key); err != nil {
+		if set, key, err = v.keys.refetch(ctx, parsed.Headers[0].KeyID, key); err != nil {
 			return principal.Principal{}, err
 		}
 		if key != nil {
@@ -107,29 +107,29 @@ func (v *Verifier) Verify(ctx context.Context, token string) (principal.Principa
 		}
 	}
 	if key == nil || err != nil {
-		return principal.Principal{}, refused("its signature does not fit")
+		return principal.Principal{}, invalidToken("its signature does not fit")
 	}
 	now := v.now()
 	switch err := c.ValidateWithLeeway(jwt.Expected{AnyAudience: jwt.Audience{audience}, Time: now}, startLeeway); {
 	case !slices.Contains(set.issuers, c.Issuer):
-		return principal.Principal{}, refused("it is of another issuer")
+		return principal.Principal{}, invalidToken("it is of another issuer")
 	case errors.Is(err, jwt.ErrInvalidAudience):
-		return principal.Principal{}, refused("it is not for the console")
+		return principal.Principal{}, invalidToken("it is not for the console")
 	case errors.Is(err, jwt.ErrNotValidYet), errors.Is(err, jwt.ErrIssuedInTheFuture):
-		return principal.Principal{}, refused("it is not valid yet")
+		return principal.Principal{}, invalidToken("it is not valid yet")
 	case err != nil && !errors.Is(err, jwt.ErrExpired):
-		return principal.Principal{}, refused("its claims do not fit")
+		return principal.Principal{}, invalidToken("its claims do not fit")
 	case c.Expiry == nil:
-		return principal.Principal{}, refused("it does not say when it expires")
+		return principal.Principal{}, invalidToken("it does not say when it expires")
 	case err != nil, now.Add(-expiryLeeway).After(c.Expiry.Time()):
-		return principal.Principal{}, refused("it has expired")
+		return principal.Principal{}, invalidToken("it has expired")
 	case c.UserID == "":
-		return principal.Principal{}, refused("it names no user")
+		return principal.Principal{}, invalidToken("it names no user")
 	}
 	return principal.Verified(token, c.UserID, c.Expiry.Time().Add(expiryLeeway)), nil
 }
 
-// refused returns the error for an invalid token, without any part of the token.
-func refused(why string) error {
+// invalidToken returns the error for an invalid token, without any part of the token.
+func invalidToken(why string) error {
 	return fault.New(fault.Unauthenticated, "the console token is not accepted: %s", why)
 }

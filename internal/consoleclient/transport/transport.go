@@ -66,7 +66,7 @@ func New(o Options) http.RoundTripper {
 		o.Backoff = 100 * time.Millisecond
 	}
 	if o.Silence <= 0 {
-		o.Silence = maxPatience
+		o.Silence = defaultHedgeDelay
 	}
 	if o.Base == nil {
 		pool := NewPool(o.Concurrency, o.IdleTimeout)
@@ -75,7 +75,7 @@ func New(o Options) http.RoundTripper {
 	}
 	return &transport{
 		base:    o.Base,
-		silence: silence{base: o.Base, patience: o.Silence, waiting: make(map[*attempt]struct{})},
+		hedger: hedger{base: o.Base, delay: o.Silence, waiting: make(map[*attempt]struct{})},
 		log:     o.Log,
 		slots:   make(chan struct{}, o.Concurrency),
 		retries: o.Retries,
@@ -86,7 +86,7 @@ func New(o Options) http.RoundTripper {
 
 type transport struct {
 	base    http.RoundTripper
-	silence silence
+	hedger hedger
 	log     ConnectionLog // nil: no log
 	slots   chan struct{}
 	retries int
@@ -108,7 +108,7 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		closeBody(req)
 		return nil, ctx.Err()
 	}
-	resp, err := t.attempts(ctx, req)
+	resp, err := t.sendWithRetries(ctx, req)
 	if err != nil {
 		<-t.slots
 		return nil, err
@@ -117,10 +117,10 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-func (t *transport) attempts(ctx context.Context, req *http.Request) (*http.Response, error) {
+func (t *transport) sendWithRetries(ctx context.Context, req *http.Request) (*http.Response, error) {
 	t.budget.request()
 	for attempt := 0; ; attempt++ {
-		resp, err := t.once(req)
+		resp, err := t.send(req)
 		if !retriable(ctx, req, resp, err) || attempt >= t.retries || !t.budget.retry() {
 			return resp, err
 		}
@@ -138,12 +138,12 @@ func (t *transport) attempts(ctx context.Context, req *http.Request) (*http.Resp
 	}
 }
 
-// once sends a request, and sends a GET a second time if its connection is dead. The second time needs no retry
+// send sends a request, and sends a GET a second time if its connection is dead. The second time needs no retry
 // budget, because a dead connection puts no load on the console.
-func (t *transport) once(req *http.Request) (*http.Response, error) {
-	resp, a, err := t.silence.send(req)
-	if errors.Is(err, errSilent) || req.Method == http.MethodGet && pingLost(err) && req.Context().Err() == nil {
-		resp, a, err = t.silence.send(req)
+func (t *transport) send(req *http.Request) (*http.Response, error) {
+	resp, a, err := t.hedger.send(req)
+	if errors.Is(err, errDeadConnection) || req.Method == http.MethodGet && pingLost(err) && req.Context().Err() == nil {
+		resp, a, err = t.hedger.send(req)
 	}
 	if err != nil {
 		a.timedOut(err)

@@ -37,7 +37,7 @@ func triggered(t testing.TB, a e2e.Answer, id string) int {
 	return n
 }
 
-// TestQueriesAreNotOlderThanEvents (D10): what a subscription tells, a query of the same
+// TestQueriesAreNotOlderThanEvents: what a subscription tells, a query of the same
 // principal answers from then on, whatever was kept, on each replica.
 func TestQueriesAreNotOlderThanEvents(t *testing.T) {
 	t.Parallel()
@@ -71,7 +71,7 @@ func TestQueriesAreNotOlderThanEvents(t *testing.T) {
 	}
 }
 
-// TestFirstLookEndsWhatItOutdates (D11): a subscriber who reads once the subscription is under way
+// TestFirstLookEndsWhatItOutdates: a subscriber who reads once the subscription is under way
 // misses nothing, though what was kept before was older.
 func TestFirstLookEndsWhatItOutdates(t *testing.T) {
 	t.Parallel()
@@ -162,7 +162,7 @@ func TestLooksThatShowNothingNewEndNothing(t *testing.T) {
 	}
 }
 
-// TestRemovalsAreTold (D12): by the console's 404, by whole reads of a list, and what comes back.
+// TestRemovalsAreTold: by the console's 404, by whole reads of a list, and what comes back.
 func TestRemovalsAreTold(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, e2e.Standing(consolesim.Options{}), e2e.Hourly)

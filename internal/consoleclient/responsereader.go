@@ -7,9 +7,9 @@ import (
 	"sync"
 )
 
-// answer is a response body that is parsed while it arrives. It buffers only the value that is read in one step,
+// responseReader is a response body that is parsed while it arrives. It buffers only the value that is read in one step,
 // which is one element of a list, or one buffer of them.
-type answer struct {
+type responseReader struct {
 	scanner // over the buffered bytes
 	from    io.Reader
 	pooled  *[]byte
@@ -25,15 +25,15 @@ const (
 // buffers is the pool of unused response buffers.
 var buffers = sync.Pool{New: func() any { return new(make([]byte, 0, bufferBytes)) }} //nolint:gochecknoglobals // shares memory only
 
-// newAnswer starts to read a response. The caller must call free at the end.
-func newAnswer(from io.Reader) *answer {
-	a := &answer{from: from, pooled: buffers.Get().(*[]byte)} //nolint:forcetypeassert // see buffers
+// newResponseReader starts to read a response. The caller must call free at the end.
+func newResponseReader(from io.Reader) *responseReader {
+	a := &responseReader{from: from, pooled: buffers.Get().(*[]byte)} //nolint:forcetypeassert // see buffers
 	a.in, a.arena = (*a.pooled)[:0], &arena{}
 	return a
 }
 
 // free returns the buffer to the pool. Slices of the buffer must not be used afterwards.
-func (a *answer) free() {
+func (a *responseReader) free() {
 	if cap(a.in) > bufferKept {
 		return
 	}
@@ -42,10 +42,10 @@ func (a *answer) free() {
 	buffers.Put(a.pooled)
 }
 
-// begins returns the first byte of the response that is not white space. It fails with io.EOF if there is none.
-func (a *answer) begins() (byte, error) {
+// firstByte returns the first byte of the response that is not white space. It fails with io.EOF if there is none.
+func (a *responseReader) firstByte() (byte, error) {
 	var first byte
-	err := a.whole(func() error {
+	err := a.withRefill(func() error {
 		if first = a.peek(); first == 0 {
 			return io.ErrUnexpectedEOF
 		}
@@ -57,9 +57,9 @@ func (a *answer) begins() (byte, error) {
 	return first, err
 }
 
-// ends fails with errSyntax if anything but white space follows, because the response is then not one JSON value.
-func (a *answer) ends() error {
-	err := a.whole(func() error {
+// expectEnd fails with errSyntax if anything but white space follows, because the response is then not one JSON value.
+func (a *responseReader) expectEnd() error {
+	err := a.withRefill(func() error {
 		if a.peek() == 0 {
 			return io.ErrUnexpectedEOF
 		}
@@ -71,9 +71,9 @@ func (a *answer) ends() error {
 	return err
 }
 
-// whole calls read. If read reaches the end of the buffer, whole reads more and calls it again from the same
+// withRefill calls read. If read reaches the end of the buffer, whole reads more and calls it again from the same
 // position.
-func (a *answer) whole(read func() error) error {
+func (a *responseReader) withRefill(read func() error) error {
 	start, depth := a.at, a.depth
 	for {
 		err := read()
@@ -94,7 +94,7 @@ func (a *answer) whole(read func() error) error {
 
 // fill drops the bytes before start and reads until the buffer is full. It reports whether it read bytes or reached
 // the end of the response.
-func (a *answer) fill(start int) (more bool, err error) {
+func (a *responseReader) fill(start int) (more bool, err error) {
 	if a.last {
 		return false, a.err
 	}

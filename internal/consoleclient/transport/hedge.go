@@ -13,30 +13,30 @@ import (
 )
 
 const (
-	// maxPatience is the default of Options.Silence.
-	maxPatience = 2 * time.Second
-	// secondsPause is the pause without duplicates after one that found no dead connection, because the console is
+	// defaultHedgeDelay is the default of Options.Silence.
+	defaultHedgeDelay = 2 * time.Second
+	// hedgePause is the pause without duplicates after one that found no dead connection, because the console is
 	// then slow.
-	secondsPause = 5 * time.Second
+	hedgePause = 5 * time.Second
 )
 
-// silence detects dead HTTP/1.1 connections of a pool, because HTTP/1.1 has no pings. A GET that waits too long on a
+// hedger detects dead HTTP/1.1 connections of a pool, because HTTP/1.1 has no pings. A GET that waits too long on a
 // reused connection is sent a second time on a new one. If the second is answered first, idle connections are closed
 // and other waiting GETs are sent again. Only one duplicate is in flight at a time, which limits the load on a slow
 // console.
-type silence struct {
+type hedger struct {
 	base     http.RoundTripper
-	patience time.Duration // see Options.Silence
+	delay time.Duration // see Options.Silence
 
 	mu       sync.Mutex
 	waiting  map[*attempt]struct{} // GETs that wait too long
-	probing  bool
-	notUntil time.Time
+	hedging  bool
+	pausedUntil time.Time
 }
 
 // attempt is one request on one connection. A second request may overtake a GET.
 type attempt struct {
-	silence *silence
+	hedger *hedger
 	req     *http.Request // with the caller's context
 	cancel  context.CancelFunc
 
@@ -45,14 +45,14 @@ type attempt struct {
 	reused    bool // that connection had been used before
 	timer     *time.Timer
 	ended     bool           // the first request has ended
-	second    *http.Response // the response that arrived before the first
-	again     bool           // the connection is dead
-	probe     chan struct{}  // closed when the second request has ended; nil: none
-	stopProbe context.CancelFunc
+	hedged    *http.Response // the response that arrived before the first
+	resend     bool           // the connection is dead
+	hedgeDone     chan struct{}  // closed when the second request has ended; nil: none
+	stopHedge context.CancelFunc
 }
 
-// errSilent reports that a GET's connection is dead and that the GET may be sent again.
-var errSilent = errors.New("the connection is dead")
+// errDeadConnection reports that a GET's connection is dead and that the GET may be sent again.
+var errDeadConnection = errors.New("the connection is dead")
 
 // pingLost reports whether an HTTP/2 connection did not answer a ping. net/http does not export its error, so the
 // text is compared.
@@ -61,9 +61,9 @@ func pingLost(err error) bool {
 }
 
 // send sends a request once. The caller must close the response body.
-func (s *silence) send(req *http.Request) (*http.Response, *attempt, error) {
+func (s *hedger) send(req *http.Request) (*http.Response, *attempt, error) {
 	ctx, cancel := context.WithCancel(req.Context())
-	a := &attempt{silence: s, req: req, cancel: cancel}
+	a := &attempt{hedger: s, req: req, cancel: cancel}
 	traced := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: a.gotConn})
 	resp, err := s.base.RoundTrip(req.WithContext(traced))
 	resp, err = a.end(resp, err)
@@ -86,17 +86,17 @@ func (a *attempt) gotConn(info httptrace.GotConnInfo) {
 	if c, ok := info.Conn.(interface{ ConnectionState() tls.ConnectionState }); ok && c.ConnectionState().NegotiatedProtocol == "h2" {
 		return // HTTP/2 has pings
 	}
-	patience := a.silence.patience
+	patience := a.hedger.delay
 	if deadline, ok := a.req.Context().Deadline(); ok {
 		patience = min(patience, time.Until(deadline)/2)
 	}
-	a.timer = time.AfterFunc(patience, func() { a.silence.suspect(a) })
+	a.timer = time.AfterFunc(patience, func() { a.hedger.onDelay(a) })
 }
 
 // end takes the result of the first request and returns the result of the attempt.
 func (a *attempt) end(resp *http.Response, err error) (*http.Response, error) {
 	a.mu.Lock()
-	probe := a.probe
+	probe := a.hedgeDone
 	if err == nil || a.req.Context().Err() != nil {
 		a.ended = true
 	}
@@ -104,30 +104,30 @@ func (a *attempt) end(resp *http.Response, err error) (*http.Response, error) {
 		a.timer.Stop()
 	}
 	if a.ended && probe != nil {
-		a.stopProbe()
+		a.stopHedge()
 	}
 	a.mu.Unlock()
 	if err != nil && probe != nil {
 		<-probe // may still succeed; it ends with the caller's context
 	}
-	a.silence.forget(a)
+	a.hedger.forget(a)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.ended = true
 	switch {
-	case a.second != nil:
+	case a.hedged != nil:
 		if err == nil {
 			_ = resp.Body.Close() // the second response is used
 		}
-		return a.second, nil
-	case a.again && err != nil && a.req.Context().Err() == nil:
-		return nil, errSilent
+		return a.hedged, nil
+	case a.resend && err != nil && a.req.Context().Err() == nil:
+		return nil, errDeadConnection
 	}
 	return resp, err
 }
 
-// suspect handles a GET that has waited too long.
-func (s *silence) suspect(a *attempt) {
+// onDelay handles a GET that has waited too long.
+func (s *hedger) onDelay(a *attempt) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	a.mu.Lock()
@@ -137,58 +137,58 @@ func (s *silence) suspect(a *attempt) {
 		return
 	}
 	s.waiting[a] = struct{}{}
-	if s.probing || time.Now().Before(s.notUntil) {
+	if s.hedging || time.Now().Before(s.pausedUntil) {
 		return
 	}
 	ctx, cancel := context.WithCancel(a.req.Context())
 	a.mu.Lock()
-	a.probe, a.stopProbe = make(chan struct{}), cancel
+	a.hedgeDone, a.stopHedge = make(chan struct{}), cancel
 	a.mu.Unlock()
-	s.probing = true
-	go s.sendSecond(ctx, a)
+	s.hedging = true
+	go s.sendHedge(ctx, a)
 }
 
-// sendSecond sends a GET a second time on a new connection.
-func (s *silence) sendSecond(ctx context.Context, a *attempt) {
+// sendHedge sends a GET a second time on a new connection.
+func (s *hedger) sendHedge(ctx context.Context, a *attempt) {
 	closeIdle(s.base)
 	resp, err := s.base.RoundTrip(a.req.WithContext(ctx))
 	a.mu.Lock()
 	dead := err == nil && !a.ended
 	if dead {
-		resp.Body = &secondBody{resp.Body, a.stopProbe}
-		a.second = resp
+		resp.Body = &hedgeBody{resp.Body, a.stopHedge}
+		a.hedged = resp
 	}
 	a.mu.Unlock()
 	if !dead {
-		a.stopProbe()
+		a.stopHedge()
 		if err == nil {
 			_ = resp.Body.Close() // the first response arrived earlier
 		}
 	}
 	s.mu.Lock()
-	s.probing = false
+	s.hedging = false
 	if dead {
 		for other := range s.waiting {
 			if other != a {
 				other.mu.Lock()
-				other.again = true
+				other.resend = true
 				other.mu.Unlock()
 				other.cancel()
 			}
 		}
 		clear(s.waiting)
 	} else {
-		s.notUntil = time.Now().Add(secondsPause)
+		s.pausedUntil = time.Now().Add(hedgePause)
 	}
 	s.mu.Unlock()
-	close(a.probe)
+	close(a.hedgeDone)
 	if dead {
 		closeIdle(s.base)
 		a.cancel() // ends the first request
 	}
 }
 
-func (s *silence) forget(a *attempt) {
+func (s *hedger) forget(a *attempt) {
 	a.mu.Lock()
 	timed := a.timer != nil
 	a.mu.Unlock()
@@ -210,7 +210,7 @@ func (a *attempt) timedOut(err error) {
 	reused := a.reused
 	a.mu.Unlock()
 	if reused {
-		closeIdle(a.silence.base)
+		closeIdle(a.hedger.base)
 	}
 }
 
@@ -247,13 +247,13 @@ func (b *attemptBody) Close() error {
 	return b.ReadCloser.Close()
 }
 
-// secondBody is the body of the response to the second request.
-type secondBody struct {
+// hedgeBody is the body of the response to the second request.
+type hedgeBody struct {
 	io.ReadCloser
 	cancel context.CancelFunc
 }
 
-func (b *secondBody) Close() error {
+func (b *hedgeBody) Close() error {
 	defer b.cancel()
 	return b.ReadCloser.Close()
 }

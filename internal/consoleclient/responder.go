@@ -14,37 +14,37 @@ import (
 	"github.com/consoleql/consoleql/internal/fault"
 )
 
-// word classifies who wrote an HTTP response. Proxies, portals and firewalls can answer instead of the server, with
+// responder classifies who wrote an HTTP response. Proxies, portals and firewalls can answer instead of the server, with
 // any status.
-type word int
+type responder int
 
 const (
-	// foreignWord: an intermediary answered, and the server's answer is unknown.
-	foreignWord word = iota
-	// emptyWord: the server answered without a body, and its status concerns this one request.
-	emptyWord
-	// ownWord: the server answered with JSON.
-	ownWord
-	// otherJSON: the response is JSON that an API gateway before the server may have written. It counts as foreign,
+	// fromIntermediary: an intermediary answered, and the server's answer is unknown.
+	fromIntermediary responder = iota
+	// fromServerEmpty: the server answered without a body, and its status concerns this one request.
+	fromServerEmpty
+	// fromServer: the server answered with JSON.
+	fromServer
+	// ambiguousJSON: the response is JSON that an API gateway before the server may have written. It counts as foreign,
 	// but a reason may be read from it.
-	otherJSON
+	ambiguousJSON
 )
 
-// wordOf reports who wrote the response to operation. The content type does not matter, except that HTML is always
+// responderOf reports who wrote the response to operation. The content type does not matter, except that HTML is always
 // foreign. On success any JSON is the server's. Otherwise the JSON must have one of the server's error forms. An
 // empty body is the server's for 2xx, 403 and 429, and for 401 with a Bearer challenge (RFC 6750, section 3). It also
 // is for 404 and 410 if byID says that the request got one entity by its id.
-func wordOf(operation string, status int, h http.Header, body []byte, byID bool) word {
+func responderOf(operation string, status int, h http.Header, body []byte, byID bool) responder {
 	body = bytes.TrimSpace(withoutBOM(body))
 	switch {
-	case len(body) == 0 && silenceCounts(status, h, byID):
-		return emptyWord
+	case len(body) == 0 && acceptsEmptyBody(status, h, byID):
+		return fromServerEmpty
 	case len(body) == 0 || isPage(h) || !isJSON(h, body):
-		return foreignWord
+		return fromIntermediary
 	case isSuccess(status) || isOwnError(operation, status, body):
-		return ownWord
+		return fromServer
 	}
-	return otherJSON
+	return ambiguousJSON
 }
 
 // isOwnError reports whether the JSON of an unsuccessful response has a form of the console or its SSO. API gateways
@@ -57,7 +57,7 @@ func isOwnError(operation string, status int, body []byte) bool {
 	}
 	members := make(map[string]jsontext.Value, len(object))
 	for name, value := range object {
-		members[plainName(name)] = value
+		members[foldedName(name)] = value
 	}
 	is := func(name string, kind jsontext.Kind) bool { return members[name].Kind() == kind }
 	switch {
@@ -78,7 +78,7 @@ func isValidation(status int) bool {
 	return status == http.StatusBadRequest || status == http.StatusUnprocessableEntity
 }
 
-func silenceCounts(status int, h http.Header, byID bool) bool {
+func acceptsEmptyBody(status int, h http.Header, byID bool) bool {
 	switch status {
 	case http.StatusUnauthorized:
 		return challengesBearer(h)
@@ -133,21 +133,21 @@ func ReadJSON(resp *http.Response, maxBytes int64) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if wordOf("", resp.StatusCode, resp.Header, body, false) != ownWord {
+	if responderOf("", resp.StatusCode, resp.Header, body, false) != fromServer {
 		return nil, errors.New("the answer is not JSON")
 	}
 	return withoutBOM(body), nil
 }
 
 // isForeign reports whether an intermediary wrote, or may have written, the response.
-func (w word) isForeign() bool { return w == foreignWord || w == otherJSON }
+func (w responder) isForeign() bool { return w == fromIntermediary || w == ambiguousJSON }
 
 // kindOf returns the error code for an unsuccessful response. A foreign response never becomes a refusal of the
 // caller or "not found". Rejected input is the exception, because an API gateway may report it, too.
-func kindOf(status int, w word) fault.Code {
+func kindOf(status int, w responder) fault.Code {
 	kind := kindOfStatus(status)
 	switch {
-	case !w.isForeign(), w == otherJSON && isValidation(status), status >= 500, status == http.StatusRequestTimeout:
+	case !w.isForeign(), w == ambiguousJSON && isValidation(status), status >= 500, status == http.StatusRequestTimeout:
 		return kind
 	case status == http.StatusTooManyRequests:
 		return fault.UpstreamUnavailable

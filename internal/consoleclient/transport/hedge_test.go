@@ -17,8 +17,8 @@ import (
 	"github.com/consoleql/consoleql/internal/silentproxy"
 )
 
-// swallowing is a server behind a silent proxy, with a client of the proxy.
-type swallowing struct {
+// silentServer is a server behind a silent proxy, with a client of the proxy.
+type silentServer struct {
 	*silentproxy.Proxy
 	client *http.Client
 	url    string
@@ -26,9 +26,9 @@ type swallowing struct {
 	hold   atomic.Pointer[func()]
 }
 
-func newSwallowing(t *testing.T, http2 bool) *swallowing {
+func newSilentServer(t *testing.T, http2 bool) *silentServer {
 	t.Helper()
-	s := &swallowing{}
+	s := &silentServer{}
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.seen.Add(1)
 		if hold := s.hold.Load(); hold != nil {
@@ -48,7 +48,7 @@ func newSwallowing(t *testing.T, http2 bool) *swallowing {
 	return s
 }
 
-func (s *swallowing) do(t *testing.T, method string, timeout time.Duration) (string, error) {
+func (s *silentServer) do(t *testing.T, method string, timeout time.Duration) (string, error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), timeout)
 	defer cancel()
@@ -70,7 +70,7 @@ func (s *swallowing) do(t *testing.T, method string, timeout time.Duration) (str
 }
 
 // connect opens n connections at once and leaves them idle.
-func (s *swallowing) connect(t *testing.T, n int) {
+func (s *silentServer) connect(t *testing.T, n int) {
 	t.Helper()
 	var arrived, done sync.WaitGroup
 	arrived.Add(n)
@@ -91,7 +91,7 @@ func TestSilentHTTP2Connection(t *testing.T) {
 	t.Parallel()
 	t.Run("reads one after another with a short time-out", func(t *testing.T) {
 		t.Parallel()
-		s := newSwallowing(t, true)
+		s := newSilentServer(t, true)
 		if proto, err := s.do(t, http.MethodGet, time.Minute); proto != "HTTP/2.0" || err != nil {
 			t.Fatal(proto, err)
 		}
@@ -110,7 +110,7 @@ func TestSilentHTTP2Connection(t *testing.T) {
 	})
 	t.Run("reads at once with a long time-out", func(t *testing.T) {
 		t.Parallel()
-		s := newSwallowing(t, true)
+		s := newSilentServer(t, true)
 		if _, err := s.do(t, http.MethodGet, time.Minute); err != nil {
 			t.Fatal(err)
 		}
@@ -127,7 +127,7 @@ func TestSilentHTTP2Connection(t *testing.T) {
 	})
 	t.Run("writes are not repeated", func(t *testing.T) {
 		t.Parallel()
-		s := newSwallowing(t, true)
+		s := newSilentServer(t, true)
 		if _, err := s.do(t, http.MethodPost, time.Minute); err != nil {
 			t.Fatal(err)
 		}
@@ -146,7 +146,7 @@ func TestSilentHTTP1Connections(t *testing.T) {
 	const pooled, callers = 40, 20
 	t.Run("reads at once", func(t *testing.T) {
 		t.Parallel()
-		s := newSwallowing(t, false)
+		s := newSilentServer(t, false)
 		s.connect(t, pooled)
 		if n := s.Silence(); n < pooled { // net/http may dial more than it needs
 			t.Fatalf("%d connections were pooled", n)
@@ -167,7 +167,7 @@ func TestSilentHTTP1Connections(t *testing.T) {
 	})
 	t.Run("reads one after another with a short time-out", func(t *testing.T) {
 		t.Parallel()
-		s := newSwallowing(t, false)
+		s := newSilentServer(t, false)
 		s.connect(t, pooled)
 		s.Silence()
 		failed := 0
@@ -182,7 +182,7 @@ func TestSilentHTTP1Connections(t *testing.T) {
 	})
 	t.Run("writes are not repeated", func(t *testing.T) {
 		t.Parallel()
-		s := newSwallowing(t, false)
+		s := newSilentServer(t, false)
 		s.connect(t, pooled)
 		s.Silence()
 		s.seen.Store(0)
@@ -204,7 +204,7 @@ func TestSilentHTTP1Connections(t *testing.T) {
 func TestASlowServerIsAskedLittleMore(t *testing.T) {
 	t.Parallel()
 	const callers = 20
-	s := newSwallowing(t, false)
+	s := newSilentServer(t, false)
 	s.connect(t, callers)
 	s.seen.Store(0)
 	slow := func() { time.Sleep(3500 * time.Millisecond) }
