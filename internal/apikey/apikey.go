@@ -111,13 +111,13 @@ type fileKey struct {
 	Types           []string    `yaml:"types"`
 	MaxConsoleCalls int         `yaml:"maxConsoleCalls"`
 	Scopes          []fileScope `yaml:"scopes"`
-	present           presence
+	present         presence
 }
 
 type fileScope struct {
 	CompanyID     string   `yaml:"companyId"`
 	DepartmentIDs []string `yaml:"departmentIds"`
-	present         presence
+	present       presence
 }
 
 // UnmarshalYAML reads a key and records which settings it contains.

@@ -21,16 +21,16 @@ import (
 
 // request is one call of the API gateway without its scope and token.
 type request struct {
-	operation string   // the document's method and path, with its placeholders
-	ids       []string // values of the placeholders, in order; GUIDs
-	path      string   // replaces the operation's path, if not empty
-	query     url.Values
-	body      any           // sent as JSON; nil: {}, except with GET
-	file      io.Reader     // sent instead of body if not nil
-	size      int64         // of file; -1: unknown
-	timeout   time.Duration // 0: Options.Timeout
-	repeatable     bool          // whether the call may be repeated although it is not a GET
-	optional  bool          // whether a success may lack the entity, as the response to a mutation may
+	operation  string   // the document's method and path, with its placeholders
+	ids        []string // values of the placeholders, in order; GUIDs
+	path       string   // replaces the operation's path, if not empty
+	query      url.Values
+	body       any           // sent as JSON; nil: {}, except with GET
+	file       io.Reader     // sent instead of body if not nil
+	size       int64         // of file; -1: unknown
+	timeout    time.Duration // 0: Options.Timeout
+	repeatable bool          // whether the call may be repeated although it is not a GET
+	optional   bool          // whether a success may lack the entity, as the response to a mutation may
 }
 
 // do calls the API gateway and passes the response to decode, if not nil.

@@ -52,13 +52,13 @@ type gateway struct {
 	verifier       *verify.Verifier  // nil: tokens are not verified
 	client         *consoleclient.Client
 	cache          *responsecache.Cache  // nil: caching is off
-	operationCache        *operationcache.Cache // nil if cache is nil
+	operationCache *operationcache.Cache // nil if cache is nil
 	console        *consolecache.Console
 	realm          string                            // identifies the SSO in the principals' shared names
 	usernames      atomic.Pointer[map[string]string] // of the service accounts
 	sso            *consoleclient.SSO
-	executor           *idempotency.Executor
-	subscriptions        *subscription.Service
+	executor       *idempotency.Executor
+	subscriptions  *subscription.Service
 	streams        edgetransport.Streams
 	redis          redis.UniversalClient // nil: state is in memory
 	redisDialer    *redisDialer          // nil if redis is nil

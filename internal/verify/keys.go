@@ -72,13 +72,13 @@ type keyCache struct {
 	log       *slog.Logger
 	tasks     sync.WaitGroup
 	stop      context.Context //nolint:containedctx // ends the fetch in flight when the verifier closes
-	cancel      context.CancelFunc
+	cancel    context.CancelFunc
 
 	mu       sync.Mutex
 	set      *keySet
 	next     time.Time     // time of the earliest next fetch
 	failures int           // failed fetches since the last success
-	fetching     chan struct{} // closed when the fetch in flight has ended; nil: none
+	fetching chan struct{} // closed when the fetch in flight has ended; nil: none
 }
 
 func newKeyCache(o Options) (*keyCache, error) {

@@ -25,20 +25,20 @@ const (
 // and other waiting GETs are sent again. Only one duplicate is in flight at a time, which limits the load on a slow
 // console.
 type hedger struct {
-	base     http.RoundTripper
+	base  http.RoundTripper
 	delay time.Duration // see Options.Silence
 
-	mu       sync.Mutex
-	waiting  map[*attempt]struct{} // GETs that wait too long
-	hedging  bool
+	mu          sync.Mutex
+	waiting     map[*attempt]struct{} // GETs that wait too long
+	hedging     bool
 	pausedUntil time.Time
 }
 
 // attempt is one request on one connection. A second request may overtake a GET.
 type attempt struct {
 	hedger *hedger
-	req     *http.Request // with the caller's context
-	cancel  context.CancelFunc
+	req    *http.Request // with the caller's context
+	cancel context.CancelFunc
 
 	mu        sync.Mutex
 	connected bool // the request got a connection
@@ -46,8 +46,8 @@ type attempt struct {
 	timer     *time.Timer
 	ended     bool           // the first request has ended
 	hedged    *http.Response // the response that arrived before the first
-	resend     bool           // the connection is dead
-	hedgeDone     chan struct{}  // closed when the second request has ended; nil: none
+	resend    bool           // the connection is dead
+	hedgeDone chan struct{}  // closed when the second request has ended; nil: none
 	stopHedge context.CancelFunc
 }
 

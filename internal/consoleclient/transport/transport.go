@@ -75,7 +75,7 @@ func New(o Options) http.RoundTripper {
 	}
 	return &transport{
 		base:    o.Base,
-		hedger: hedger{base: o.Base, delay: o.Silence, waiting: make(map[*attempt]struct{})},
+		hedger:  hedger{base: o.Base, delay: o.Silence, waiting: make(map[*attempt]struct{})},
 		log:     o.Log,
 		slots:   make(chan struct{}, o.Concurrency),
 		retries: o.Retries,
@@ -86,7 +86,7 @@ func New(o Options) http.RoundTripper {
 
 type transport struct {
 	base    http.RoundTripper
-	hedger hedger
+	hedger  hedger
 	log     ConnectionLog // nil: no log
 	slots   chan struct{}
 	retries int
