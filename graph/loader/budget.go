@@ -18,7 +18,7 @@ type Cache interface {
 }
 
 // cached says whether read takes no call of the console.
-func (l *operation) cached(read func(ctx context.Context) error) bool {
+func (l *execution) cached(read func(ctx context.Context) error) bool {
 	cache := l.engine.cache
 	return cache != nil && cache.Cached(l.ctx, read)
 }
@@ -100,7 +100,7 @@ func (k *prefetcher) finish() {
 
 // admit says whether those of keys may be read that m does not know yet: of calls that belong
 // together, none is sent if not all may be. cached says whether a key takes no call.
-func admit[K comparable, V any](l *operation, m *memo[K, V], keys iter.Seq[K], cached func(K) bool) error {
+func admit[K comparable, V any](l *execution, m *memo[K, V], keys iter.Seq[K], cached func(K) bool) error {
 	if n := lacking(m, keys, nil); l.calls.Limit() == 0 || l.calls.Sent()+n <= l.calls.Limit() {
 		return l.calls.Err()
 	}

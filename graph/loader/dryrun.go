@@ -64,7 +64,7 @@ func (e *Engine) newDryRun(ctx context.Context, op *graphql.OperationContext) *d
 		SendsRobotIDs: e.capabilities.sendsRobotIDs(),
 	}
 	requested, _ := scope.FromContext(ctx)
-	named := (&Loaders{operation: &operation{engine: e, scope: requested}}).named()
+	named := (&Loaders{execution: &execution{engine: e, scope: requested}}).named()
 	hints.Companies, hints.Departments = appendID(hints.Companies, named.CompanyID), appendID(hints.Departments, named.DepartmentID)
 	if limits := who.Limits(); limits != nil {
 		for _, allowed := range limits.Scopes {
@@ -224,7 +224,7 @@ func (d *dryRun) change(f graphql.CollectedField, all Selection, following int) 
 // level before have been answered, so that the calls of each are known.
 func (d *dryRun) lookAhead(l *Loaders, typ string, s Selection, object any, path string) {
 	var fields []visited
-	look := &prefetcher{l: &Loaders{operation: l.operation, ahead: true}}
+	look := &prefetcher{l: &Loaders{execution: l.execution, ahead: true}}
 	look.visit = func(path, typ string) { fields = append(fields, visited{strings.TrimSuffix(path, "."), kindOf(typ)}) }
 	l.levelSent(true)
 	look.guard(func() {

@@ -83,7 +83,7 @@ func (k key) entity() key { k.whole = false; return k }
 // look-ahead has gathered a level's keys, never by a timer: the wait below is
 // only what ends a batch of an operation that died.
 type Entities[T any, F comparable] struct {
-	l      *operation
+	l      *execution
 	k      *kind[T, F]
 	thunks *thunkCache[*T]
 	byID   *dataloader.Loader[key, *T]
@@ -116,7 +116,7 @@ const deadBatch = time.Minute
 // batchRoom is how many keys a batch takes before whoever brings them waits until they are counted in.
 const batchRoom = 128
 
-func newEntities[T any, F comparable](l *operation, k *kind[T, F]) *Entities[T, F] {
+func newEntities[T any, F comparable](l *execution, k *kind[T, F]) *Entities[T, F] {
 	e := &Entities[T, F]{l: l, k: k, thunks: &thunkCache[*T]{}}
 	e.byID = dataloader.NewBatchedLoader(e.batch,
 		dataloader.WithWait[key, *T](deadBatch), dataloader.WithCache[key, *T](e.thunks), dataloader.WithInputCapacity[key, *T](batchRoom))

@@ -163,7 +163,7 @@ func New(console Console, relations Relations, opts Options) (*Engine, error) {
 
 // Loaders are one operation's access to the console's data.
 type Loaders struct {
-	*operation
+	*execution
 	// ahead marks the look-ahead's own access: what it asks for is put into the
 	// level's batch, while a resolver waits until look-ahead has come to it. So
 	// what a batch holds never depends on how fast a resolver was.
@@ -182,10 +182,10 @@ type beginning interface {
 	fail(err error) // in the place of begin
 }
 
-// operation holds what one operation, or one field of a mutation, has asked and
+// execution holds what one operation, or one field of a mutation, has asked and
 // been answered. It is never shared between operations, hence never between
 // principals.
-type operation struct {
+type execution struct {
 	engine *Engine
 	ctx    context.Context //nolint:containedctx // the operation's own; a batch outlives the field that began it
 	cancel context.CancelFunc
@@ -228,7 +228,7 @@ type operation struct {
 // answered.
 func (e *Engine) Loaders(ctx context.Context, sc scope.Scope) *Loaders {
 	ctx, cancel := context.WithCancel(ctx)
-	l := &operation{
+	l := &execution{
 		engine: e,
 		ctx:    ctx,
 		cancel: cancel,
@@ -245,7 +245,7 @@ func (e *Engine) Loaders(ctx context.Context, sc scope.Scope) *Loaders {
 	l.robots = newEntities(l, &e.kinds.robots)
 	l.workflows = newEntities(l, &e.kinds.workflows)
 	l.layouts = newEntities(l, &e.kinds.layouts)
-	return &Loaders{operation: l}
+	return &Loaders{execution: l}
 }
 
 // budget returns a budget for the operation in ctx.
@@ -273,12 +273,12 @@ func (l *Loaders) Close() {
 func (l *Loaders) Unplanned() int64 { return l.unplanned.Load() }
 
 // gathers says whether there are batches to be sent.
-func (l *operation) gathers() bool {
+func (l *execution) gathers() bool {
 	return l.packages.gathers() || l.queues.gathers() || l.robots.gathers() || l.workflows.gathers() || l.layouts.gathers()
 }
 
 // awaitLists waits for what may bring the entities that are gathered, before they are asked for.
-func (l *operation) awaitLists() {
+func (l *execution) awaitLists() {
 	l.packages.awaitLists()
 	l.queues.awaitLists()
 	l.robots.awaitLists()
@@ -287,7 +287,7 @@ func (l *operation) awaitLists() {
 }
 
 // flush sends every batch that has been gathered.
-func (l *operation) flush() {
+func (l *execution) flush() {
 	l.packages.byID.Flush()
 	l.queues.byID.Flush()
 	l.robots.byID.Flush()
@@ -297,7 +297,7 @@ func (l *operation) flush() {
 
 // levelSent tells the resolvers that look-ahead has sent the batches of a level, or
 // with walking false, that it has come to its end.
-func (l *operation) levelSent(walking bool) {
+func (l *execution) levelSent(walking bool) {
 	l.levels.Lock()
 	defer l.levels.Unlock()
 	close(l.level)
@@ -306,14 +306,14 @@ func (l *operation) levelSent(walking bool) {
 }
 
 // currentLevel is closed with the level that look-ahead is at.
-func (l *operation) currentLevel() (level <-chan struct{}, walking bool) {
+func (l *execution) currentLevel() (level <-chan struct{}, walking bool) {
 	l.levels.Lock()
 	defer l.levels.Unlock()
 	return l.level, l.lookingAhead
 }
 
 // call runs f, one read of the console, within the operation's bound on concurrency.
-func call[T any](l *operation, f func(ctx context.Context) (T, error)) (T, error) {
+func call[T any](l *execution, f func(ctx context.Context) (T, error)) (T, error) {
 	if l.refusal != nil {
 		var none T
 		return none, l.refusal

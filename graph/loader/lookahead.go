@@ -209,7 +209,7 @@ func (l *Loaders) unreserve() { _ = l.calls.Reserve(l.writes) } // not more than
 // it beside the execution.
 func (l *Loaders) LookAhead(typ string, s Selection, object any) {
 	l.levelSent(true)
-	look := &prefetcher{l: &Loaders{operation: l.operation, ahead: true}}
+	look := &prefetcher{l: &Loaders{execution: l.execution, ahead: true}}
 	look.guard(func() {
 		look.walk(typ, s, []any{object}, "")
 		look.check()

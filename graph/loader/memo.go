@@ -58,9 +58,9 @@ type outcome[V any] struct {
 // where look-ahead asks, with its level. held says whether the work takes no console call.
 func (m *memo[K, V]) load(l *Loaders, key K, held func() bool, work func() (V, error)) Thunk[V] {
 	if !l.ahead {
-		return m.spawn(l.operation, key, work)
+		return m.spawn(l.execution, key, work)
 	}
-	o, first := m.claim(l.operation, key, work)
+	o, first := m.claim(l.execution, key, work)
 	if first {
 		o.answeredByCache = held
 		l.begun = append(l.begun, o)
@@ -69,7 +69,7 @@ func (m *memo[K, V]) load(l *Loaders, key K, held func() bool, work func() (V, e
 }
 
 // spawn is load for what look-ahead begins later than with its level.
-func (m *memo[K, V]) spawn(l *operation, key K, work func() (V, error)) Thunk[V] {
+func (m *memo[K, V]) spawn(l *execution, key K, work func() (V, error)) Thunk[V] {
 	o, first := m.claim(l, key, work)
 	if first {
 		l.tasks.Go(o.begin)
@@ -78,13 +78,13 @@ func (m *memo[K, V]) spawn(l *operation, key K, work func() (V, error)) Thunk[V]
 }
 
 // later is load for who waits for the outcome next: whoever is first does the work.
-func (m *memo[K, V]) later(l *operation, key K, work func() (V, error)) Thunk[V] {
+func (m *memo[K, V]) later(l *execution, key K, work func() (V, error)) Thunk[V] {
 	o, _ := m.claim(l, key, work)
 	return o.wait
 }
 
 // claim returns the outcome of key; first: it was not claimed before.
-func (m *memo[K, V]) claim(l *operation, key K, work func() (V, error)) (o *outcome[V], first bool) {
+func (m *memo[K, V]) claim(l *execution, key K, work func() (V, error)) (o *outcome[V], first bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if o, ok := m.known[key]; ok {

@@ -18,7 +18,7 @@ func (l *Loaders) RequestScope() Thunk[scope.Scope] {
 	if sc.CompanyID != "" && sc.DepartmentID != "" {
 		return ready(sc)
 	}
-	return l.requestScope.later(l.operation, struct{}{}, func() (scope.Scope, error) {
+	return l.requestScope.later(l.execution, struct{}{}, func() (scope.Scope, error) {
 		company, err := l.requestCompany()()
 		if err != nil || sc.DepartmentID != "" {
 			return scope.Scope{CompanyID: company, DepartmentID: sc.DepartmentID}, err
@@ -82,7 +82,7 @@ func (l *Loaders) Companies(name string) Thunk[[]*cc.Company] {
 			return err
 		})
 	}, func() ([]*cc.Company, error) {
-		return call(l.operation, func(ctx context.Context) ([]*cc.Company, error) {
+		return call(l.execution, func(ctx context.Context) ([]*cc.Company, error) {
 			companies, err := l.engine.console.Companies(ctx, l.named(), name)
 			if companies == nil && err == nil {
 				companies = []*cc.Company{} // a list without companies is empty, not null
@@ -151,7 +151,7 @@ func (l *Loaders) self(company string) Thunk[*cc.CompanyUser] {
 			return err
 		})
 	}, func() (*cc.CompanyUser, error) {
-		return call(l.operation, func(ctx context.Context) (*cc.CompanyUser, error) {
+		return call(l.execution, func(ctx context.Context) (*cc.CompanyUser, error) {
 			return l.engine.console.Self(ctx, l.companyScope(company))
 		})
 	})
@@ -205,7 +205,7 @@ func (l *Loaders) tree(company string) Thunk[*tree] {
 			return err
 		})
 	}, func() (*tree, error) {
-		t, err := call(l.operation, func(ctx context.Context) (*cc.DepartmentTree, error) {
+		t, err := call(l.execution, func(ctx context.Context) (*cc.DepartmentTree, error) {
 			return l.engine.console.DepartmentTree(ctx, l.companyScope(company))
 		})
 		if err != nil {

@@ -86,7 +86,7 @@ func (l *Loaders) WorkflowRobots(w *cc.Workflow) Thunk[[]*cc.Robot] {
 			})
 		}, func() ([]*cc.Robot, error) { return l.listWorkflowRobots(w) })
 	}
-	named := &namedRobots{l: l.operation, w: w, robots: make([]Thunk[*cc.Robot], len(*w.AssociatedRobotIDs))}
+	named := &namedRobots{l: l.execution, w: w, robots: make([]Thunk[*cc.Robot], len(*w.AssociatedRobotIDs))}
 	for i, id := range *w.AssociatedRobotIDs {
 		named.robots[i] = l.robots.load(l, w.Scope(), id, false)
 	}
@@ -99,11 +99,11 @@ func (l *Loaders) WorkflowRobots(w *cc.Workflow) Thunk[[]*cc.Robot] {
 }
 
 // robotsOf is the key of a workflow's list of robots.
-func (l *operation) robotsOf(w *cc.Workflow) key { return key{id: w.ID, scope: l.scopes.of(w.Scope())} }
+func (l *execution) robotsOf(w *cc.Workflow) key { return key{id: w.ID, scope: l.scopes.of(w.Scope())} }
 
 // namedRobots are the robots of a workflow that came with their ids.
 type namedRobots struct {
-	l      *operation
+	l      *execution
 	w      *cc.Workflow
 	robots []Thunk[*cc.Robot]
 
@@ -145,7 +145,7 @@ func (n *namedRobots) look() {
 
 // listWorkflowRobots asks for the robots of one workflow. The document knows no
 // paging here; should a console page all the same, the rest is asked for.
-func (l *operation) listWorkflowRobots(w *cc.Workflow) ([]*cc.Robot, error) {
+func (l *execution) listWorkflowRobots(w *cc.Workflow) ([]*cc.Robot, error) {
 	sc := w.Scope()
 	robots := []*cc.Robot{} // no robots are an empty list, not null
 	seen := make(map[string]bool)

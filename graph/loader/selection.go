@@ -75,7 +75,7 @@ type selectionMemo struct {
 
 // memoized answers a question about a selection once in an operation, rather than
 // for each of the parents on which it stands.
-func (l *operation) memoized(s Selection, what string, look func() bool) bool {
+func (l *execution) memoized(s Selection, what string, look func() bool) bool {
 	if len(s.set) == 0 {
 		return look()
 	}

@@ -59,7 +59,7 @@ func allNow[T any, F comparable](l *Loaders, e *Entities[T, F], sc scope.Scope, 
 // now loads entities by their ids, in one batch. One that is gone, or that the
 // principal may no longer see, does not take the others along.
 func now[T any, F comparable](l *Loaders, e *Entities[T, F], sc scope.Scope, ids []string) (Snapshot[T], error) {
-	ahead := &Loaders{operation: l.operation, ahead: true}
+	ahead := &Loaders{execution: l.execution, ahead: true}
 	thunks := make([]Thunk[*T], len(ids))
 	for i, id := range ids {
 		thunks[i] = e.load(ahead, sc, id, false)
