@@ -9,7 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/consoleql/consoleql/internal/consolecache"
+	"github.com/consoleql/consoleql/internal/cachedconsole"
 	"github.com/consoleql/consoleql/internal/gateway"
 )
 
@@ -27,7 +27,7 @@ func TestCachingDocument(t *testing.T) {
 			got[name[1]] = row{line[2], line[3], line[4]}
 		}
 	}
-	for name, p := range consolecache.DefaultLifetimes() {
+	for name, p := range cachedconsole.DefaultLifetimes() {
 		want[name] = row{inWords(p.Life), inWords(p.StaleWhileRevalidate), inWords(p.StaleIfError)}
 		if p.Negative != 2*time.Second {
 			t.Errorf("%s: it is kept for %v that an entity does not exist, and not for 2 s", name, p.Negative)

@@ -11,9 +11,9 @@ import (
 
 	"github.com/consoleql/consoleql/internal/budget"
 	"github.com/consoleql/consoleql/internal/explain"
+	"github.com/consoleql/consoleql/internal/operation"
 	"github.com/consoleql/consoleql/internal/principal"
 	"github.com/consoleql/consoleql/internal/scope"
-	"github.com/consoleql/consoleql/internal/trail"
 )
 
 // Plan looks ahead over the operation as if it were executed with empty caches, on a console that makes its answers up.
@@ -21,7 +21,7 @@ import (
 // fails if an argument of a query, or of a field below a mutation or subscription, is bad.
 func (e *Engine) Plan(ctx context.Context, op *graphql.OperationContext) (explain.Plan, error) {
 	calls := e.budget(ctx)
-	ctx = budget.NewContext(trail.NewContext(ctx, nil), calls)
+	ctx = budget.NewContext(operation.NewContext(ctx, nil), calls)
 	d := e.newDryRun(ctx, op)
 	all := Selection{op, op.Operation.SelectionSet}
 	var err error

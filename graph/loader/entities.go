@@ -11,8 +11,8 @@ import (
 
 	cc "github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/consoleql/consoleql/internal/fault"
+	"github.com/consoleql/consoleql/internal/operation"
 	"github.com/consoleql/consoleql/internal/scope"
-	"github.com/consoleql/consoleql/internal/trail"
 )
 
 // kind describes one kind of entity that the console lists and gets by id: all
@@ -123,48 +123,6 @@ func newEntities[T any, F comparable](l *execution, k *kind[T, F]) *Entities[T, 
 	return e
 }
 
-// thunkCache keeps the thunks of a dataloader and lets others look whether a key has
-// been asked for without asking for it.
-type thunkCache[V any] struct {
-	mu     sync.RWMutex
-	thunks map[key]Thunk[V]
-}
-
-// Get returns the thunk of k, if it was asked for.
-func (a *thunkCache[V]) Get(_ context.Context, k key) (Thunk[V], bool) {
-	a.mu.RLock()
-	defer a.mu.RUnlock()
-	t, ok := a.thunks[k]
-	return t, ok
-}
-
-// Set keeps the thunk of a key that is asked for the first time.
-func (a *thunkCache[V]) Set(_ context.Context, k key, t Thunk[V]) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.thunks == nil {
-		a.thunks = make(map[key]Thunk[V], 64) // as much as a level asks for, mostly
-	}
-	a.thunks[k] = t
-}
-
-// Delete forgets k.
-func (a *thunkCache[V]) Delete(_ context.Context, k key) bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	_, ok := a.thunks[k]
-	delete(a.thunks, k)
-	return ok
-}
-
-// Clear forgets every key.
-func (a *thunkCache[V]) Clear() {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	clear(a.thunks)
-}
-
-// load asks for the entity id in sc, in the name of l. It is nil, without an error, where
 // the console says that it does not exist. What look-ahead asks for waits for the flush of
 // its level.
 func (e *Entities[T, F]) load(l *Loaders, sc scope.Scope, id string, whole bool) Thunk[*T] {
@@ -339,9 +297,9 @@ func (e *Entities[T, F]) batch(ctx context.Context, keys []key) []*dataloader.Re
 			lacking = append(lacking, g)
 		}
 	}
-	if t := trail.FromContext(ctx); t.Options().Batches {
+	if t := operation.FromContext(ctx); t.Options().Batches {
 		asked := distinct(keys)
-		t.AddBatch(trail.Batch{Kind: e.k.name, Keys: asked, Kept: asked - missing})
+		t.AddBatch(operation.Batch{Kind: e.k.name, Keys: asked, Kept: asked - missing})
 	}
 	parallel(len(lacking), func(i int) { e.fetch(lacking[i]) })
 

@@ -1,6 +1,7 @@
 package loader
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"runtime/debug"
@@ -147,3 +148,46 @@ func (o *outcome[V]) run() {
 	}()
 	o.value, o.err = o.work()
 }
+
+// thunkCache keeps the thunks of a dataloader and lets others look whether a key has
+// been asked for without asking for it.
+type thunkCache[V any] struct {
+	mu     sync.RWMutex
+	thunks map[key]Thunk[V]
+}
+
+// Get returns the thunk of k, if it was asked for.
+func (a *thunkCache[V]) Get(_ context.Context, k key) (Thunk[V], bool) {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	t, ok := a.thunks[k]
+	return t, ok
+}
+
+// Set keeps the thunk of a key that is asked for the first time.
+func (a *thunkCache[V]) Set(_ context.Context, k key, t Thunk[V]) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.thunks == nil {
+		a.thunks = make(map[key]Thunk[V], 64) // as much as a level asks for, mostly
+	}
+	a.thunks[k] = t
+}
+
+// Delete forgets k.
+func (a *thunkCache[V]) Delete(_ context.Context, k key) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	_, ok := a.thunks[k]
+	delete(a.thunks, k)
+	return ok
+}
+
+// Clear forgets every key.
+func (a *thunkCache[V]) Clear() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	clear(a.thunks)
+}
+
+// load asks for the entity id in sc, in the name of l. It is nil, without an error, where

@@ -10,8 +10,8 @@ import (
 	"github.com/consoleql/consoleql/graph/scalar"
 	cc "github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/consoleql/consoleql/internal/fault"
+	"github.com/consoleql/consoleql/internal/operation"
 	"github.com/consoleql/consoleql/internal/scope"
-	"github.com/consoleql/consoleql/internal/trail"
 )
 
 // packageConsole is what the mutations of packages ask of the console.
@@ -131,10 +131,10 @@ func (w *Service) DeletePackage(ctx context.Context, in DeletePackageInput) (*De
 
 // packageNow reads a package past all caches: an old ETag would be refused.
 func (w *Service) packageNow(ctx context.Context, sc scope.Scope, id string) (*cc.Package, error) {
-	anew := trail.New(trail.ReadOptions{Refresh: true})
-	now, err := w.console.Package(trail.NewContext(ctx, anew), sc, id)
+	anew := operation.New(operation.ReadOptions{Refresh: true})
+	now, err := w.console.Package(operation.NewContext(ctx, anew), sc, id)
 	for _, r := range anew.Reads() {
-		trail.FromContext(ctx).Add(r)
+		operation.FromContext(ctx).Add(r)
 	}
 	return now, err
 }

@@ -24,7 +24,7 @@ type Sessions interface {
 	SignOut(ctx context.Context) error
 }
 
-// Answers are what is kept of the console's; *consolecache.Console keeps them.
+// Answers are what is kept of the console's; *cachedconsole.Console keeps them.
 type Answers interface {
 	// Forget forgets those of the principal in ctx.
 	Forget(ctx context.Context)

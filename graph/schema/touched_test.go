@@ -75,7 +75,7 @@ func TestAMutationTouchesSixFiles(t *testing.T) {
 	got := filesThatName(t, regexp.MustCompile(`(?i)updateQueue|queueUpdate`))
 	want := []string{
 		"graph/mutation/queue.go", "graph/relation/table.go", "graph/resolver/queue.go", "graph/schema/queue.graphql",
-		"internal/consolecache/writes.go", "internal/consoleclient/queues.go",
+		"internal/cachedconsole/writes.go", "internal/consoleclient/queues.go",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("the mutation updateQueue is named by other files:\n%s", diff)

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/consoleql/consoleql/graph/loader"
-	"github.com/consoleql/consoleql/internal/consolecache"
+	"github.com/consoleql/consoleql/internal/cachedconsole"
 	"github.com/consoleql/consoleql/internal/principal"
 	"github.com/consoleql/consoleql/internal/responsecache"
 	"github.com/consoleql/consoleql/internal/scope"
@@ -33,7 +33,7 @@ type change[T any] struct {
 // may still be answered of before is expired first, so that no query takes back what a
 // subscriber was told. look is the context of the look, and seen what it depends on. differ, of the first look, says
 // whether the principal may be answered otherwise.
-func (p *poll[T]) tell(look context.Context, found loader.Snapshot[T], seen responsecache.Dependency, differ func(consolecache.PollResult[T]) bool) {
+func (p *poll[T]) tell(look context.Context, found loader.Snapshot[T], seen responsecache.Dependency, differ func(cachedconsole.PollResult[T]) bool) {
 	p.g.mu.Lock()
 	first := p.state == nil
 	changes := p.changes(found)
@@ -41,7 +41,7 @@ func (p *poll[T]) tell(look context.Context, found loader.Snapshot[T], seen resp
 	p.g.mu.Unlock()
 
 	if differ != nil {
-		concerned = differ(consolecache.PollResult[T]{
+		concerned = differ(cachedconsole.PollResult[T]{
 			Entities: found.Entities, Missing: found.Missing, Dependency: seen,
 			All: found.Whole && p.target.ids == "" && p.target.queueID == "",
 		})

@@ -9,13 +9,13 @@ import (
 
 	"github.com/consoleql/consoleql/graph/loader"
 	"github.com/consoleql/consoleql/internal/backoff"
-	"github.com/consoleql/consoleql/internal/consolecache"
+	"github.com/consoleql/consoleql/internal/cachedconsole"
 	cc "github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/consoleql/consoleql/internal/fault"
+	"github.com/consoleql/consoleql/internal/operation"
 	"github.com/consoleql/consoleql/internal/principal"
 	"github.com/consoleql/consoleql/internal/responsecache"
 	"github.com/consoleql/consoleql/internal/scope"
-	"github.com/consoleql/consoleql/internal/trail"
 )
 
 // pollGroups are the polls of one kind of entity.
@@ -24,7 +24,7 @@ type pollGroups[T any] struct {
 	id      func(*T) string
 	fetch   func(ctx context.Context, t target) (loader.Snapshot[T], error)
 	// compare and expire are those of Answers; nil: there are none.
-	compare func(ctx context.Context, sc scope.Scope) func(consolecache.PollResult[T]) bool
+	compare func(ctx context.Context, sc scope.Scope) func(cachedconsole.PollResult[T]) bool
 	expire  func(ctx context.Context, sc scope.Scope, look responsecache.Dependency) error
 
 	mu    sync.Mutex // guards all below, the polls and their subscribers
@@ -114,7 +114,7 @@ func (p *poll[T]) run(ctx context.Context) {
 		}
 		began := time.Now()
 		look, seen := p.lookContext(ctx, who, first)
-		var differ func(consolecache.PollResult[T]) bool
+		var differ func(cachedconsole.PollResult[T]) bool
 		if p.g.compare != nil && p.state == nil { // only this goroutine sets it
 			differ = p.g.compare(look, p.target.scope)
 		}
@@ -140,13 +140,13 @@ func (p *poll[T]) run(ctx context.Context) {
 // what a cache shared by the replicas has seen since about the last one, so that those
 // who watch the same thing share their looks. What it brings can be spared when what was
 // answered before is expired.
-func (p *poll[T]) lookContext(ctx context.Context, who principal.Principal, first bool) (context.Context, *trail.State) {
-	wish := trail.ReadOptions{MaxAge: p.g.service.opts.Interval * 3 / 4, RefreshID: responsecache.NewRefreshID()}
+func (p *poll[T]) lookContext(ctx context.Context, who principal.Principal, first bool) (context.Context, *operation.State) {
+	wish := operation.ReadOptions{MaxAge: p.g.service.opts.Interval * 3 / 4, RefreshID: responsecache.NewRefreshID()}
 	if first {
 		wish.MaxAge = 1 // what was kept before is what it is compared with
 	}
-	recent := trail.New(wish)
-	return trail.NewContext(principal.NewContext(ctx, who), recent), recent
+	recent := operation.New(wish)
+	return operation.NewContext(principal.NewContext(ctx, who), recent), recent
 }
 
 // principal is in whose name to ask: all subscribers are the same principal, though

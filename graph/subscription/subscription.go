@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/consoleql/consoleql/graph/loader"
-	"github.com/consoleql/consoleql/internal/consolecache"
+	"github.com/consoleql/consoleql/internal/cachedconsole"
 	cc "github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/consoleql/consoleql/internal/fault"
 	"github.com/consoleql/consoleql/internal/principal"
@@ -27,12 +27,12 @@ type Source interface {
 }
 
 // Cache are what the principal in ctx may be answered from without a call of the
-// console; *consolecache.Console is them.
+// console; *cachedconsole.Console is them.
 type Cache interface {
 	// CompareRobots and CompareWorkflows are called before a look; what they return says
 	// whether some of the answers differ from what it has seen.
-	CompareRobots(ctx context.Context, sc scope.Scope) func(consolecache.PollResult[cc.Robot]) bool
-	CompareWorkflows(ctx context.Context, sc scope.Scope) func(consolecache.PollResult[cc.Workflow]) bool
+	CompareRobots(ctx context.Context, sc scope.Scope) func(cachedconsole.PollResult[cc.Robot]) bool
+	CompareWorkflows(ctx context.Context, sc scope.Scope) func(cachedconsole.PollResult[cc.Workflow]) bool
 	// ExpireRobots and ExpireWorkflows make those of before look unreadable on all replicas,
 	// here at once.
 	ExpireRobots(ctx context.Context, sc scope.Scope, look responsecache.Dependency) error

@@ -10,9 +10,9 @@ import (
 	"github.com/consoleql/consoleql/graph/loader"
 	cc "github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/consoleql/consoleql/internal/fault"
+	"github.com/consoleql/consoleql/internal/operation"
 	"github.com/consoleql/consoleql/internal/principal"
 	"github.com/consoleql/consoleql/internal/scope"
-	"github.com/consoleql/consoleql/internal/trail"
 )
 
 // A token that is refused ends its own subscription, not that of the same user's other token.
@@ -42,11 +42,11 @@ func TestARefusedTokenEndsItsOwnSubscription(t *testing.T) {
 // wishes are those of the polls.
 type wishes struct {
 	console
-	wished sync.Map // of trail.Wish
+	wished sync.Map // of operation.ReadOptions
 }
 
 func (c *wishes) RobotsNow(ctx context.Context, sc scope.Scope, ids []string, queueID string) (loader.Snapshot[cc.Robot], error) {
-	wish := trail.FromContext(ctx).Options()
+	wish := operation.FromContext(ctx).Options()
 	wish.RefreshID = 0 // each look has its own
 	c.wished.Store(wish, true)
 	return c.console.RobotsNow(ctx, sc, ids, queueID)
@@ -64,7 +64,7 @@ func TestAPollIsContentWithWhatIsRecent(t *testing.T) {
 		n := 0
 		c.wished.Range(func(wish, _ any) bool {
 			n++
-			if wish != (trail.ReadOptions{MaxAge: 3 * time.Second}) && wish != (trail.ReadOptions{MaxAge: 1}) {
+			if wish != (operation.ReadOptions{MaxAge: 3 * time.Second}) && wish != (operation.ReadOptions{MaxAge: 1}) {
 				t.Errorf("%+v", wish)
 			}
 			return true

@@ -10,7 +10,7 @@ import (
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
 	"github.com/consoleql/consoleql/internal/fault"
-	"github.com/consoleql/consoleql/internal/trail"
+	"github.com/consoleql/consoleql/internal/operation"
 )
 
 // typeMutation is the object type whose fields are the mutations.
@@ -30,7 +30,7 @@ func outcomeAt(ctx context.Context, err error) fault.Outcome {
 		return ""
 	}
 	switch field := graphql.GetFieldContext(ctx); {
-	case !trail.Executed(ctx):
+	case !operation.Executed(ctx):
 		return fault.NotSent
 	case field != nil && field.Object != "" && field.Object != typeMutation:
 		return fault.Done

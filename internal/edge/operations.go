@@ -19,9 +19,9 @@ import (
 
 	"github.com/consoleql/consoleql/internal/apierror"
 	"github.com/consoleql/consoleql/internal/fault"
+	"github.com/consoleql/consoleql/internal/operation"
 	"github.com/consoleql/consoleql/internal/principal"
 	"github.com/consoleql/consoleql/internal/responsecache"
-	"github.com/consoleql/consoleql/internal/trail"
 )
 
 // Operation is an operation that was executed, or an event of one that is a subscription,
@@ -63,7 +63,7 @@ func (operations) Validate(graphql.ExecutableSchema) error { return nil }
 // Subscriptions have none: they last as long as their clients stay, and what they see are
 // polls that others share.
 func (o operations) InterceptOperation(ctx context.Context, next graphql.OperationHandler) graphql.ResponseHandler {
-	ctx = trail.WithExecuted(ctx)
+	ctx = operation.WithExecuted(ctx)
 	op := graphql.GetOperationContext(ctx)
 	if op.Operation.Operation == ast.Query {
 		next = o.repeating(next)
@@ -93,10 +93,10 @@ func (o operations) repeating(next graphql.OperationHandler) graphql.OperationHa
 		responses := next(begun)
 		a := &attempts{overtaken: o.overtaken}
 		return func(ctx context.Context) *graphql.Response {
-			t := trail.FromContext(ctx)
+			t := operation.FromContext(ctx)
 			if t == nil { // as over a WebSocket
-				t = trail.New(trail.ReadOptions{Batches: trail.TraceModeOf(ctx) != trail.Untraced})
-				ctx = trail.NewContext(ctx, t)
+				t = operation.New(operation.ReadOptions{Batches: operation.TraceModeOf(ctx) != operation.Untraced})
+				ctx = operation.NewContext(ctx, t)
 			}
 			ctx = context.WithValue(ctx, attemptsKey{}, a)
 			resp := responses(ctx)
@@ -123,7 +123,7 @@ type attemptsKey struct{}
 // executeAgain says whether the query in ctx is executed again rather than answered by resp.
 func executeAgain(ctx context.Context, resp *graphql.Response) bool {
 	a, ok := ctx.Value(attemptsKey{}).(*attempts)
-	if !ok || resp == nil || resp.HasNext != nil || a.repeats == maxRepeats || !a.overtaken(trail.FromContext(ctx).Dependency()) {
+	if !ok || resp == nil || resp.HasNext != nil || a.repeats == maxRepeats || !a.overtaken(operation.FromContext(ctx).Dependency()) {
 		return false
 	}
 	a.repeats++
@@ -140,15 +140,15 @@ func (o operations) InterceptResponse(ctx context.Context, next graphql.Response
 	}
 	known := op != nil && op.Operation != nil
 	once := known && op.Operation.Operation != ast.Subscription
-	if once && trail.FromContext(ctx) == nil {
-		ctx = trail.NewContext(ctx, trail.New(trail.ReadOptions{Batches: trail.TraceModeOf(ctx) != trail.Untraced}))
+	if once && operation.FromContext(ctx) == nil {
+		ctx = operation.NewContext(ctx, operation.New(operation.ReadOptions{Batches: operation.TraceModeOf(ctx) != operation.Untraced}))
 	}
 	resp := next(ctx)
 	if executeAgain(ctx, resp) {
 		return resp
 	}
 	if once {
-		trail.FromContext(ctx).SetResult(op.Operation.Operation == ast.Query, resp == nil || len(resp.Errors) > 0)
+		operation.FromContext(ctx).SetResult(op.Operation.Operation == ast.Query, resp == nil || len(resp.Errors) > 0)
 	}
 	if resp == nil {
 		return nil
@@ -161,7 +161,7 @@ func (o operations) InterceptResponse(ctx context.Context, next graphql.Response
 	if known {
 		done.Type = string(op.Operation.Operation)
 	}
-	if once && trail.Executed(ctx) {
+	if once && operation.Executed(ctx) {
 		done.Duration = time.Since(op.Stats.OperationStart)
 		o.tell(ctx, op, done, cancelled)
 	}
@@ -183,7 +183,7 @@ func (o operations) tell(ctx context.Context, op *graphql.OperationContext, done
 		return
 	}
 	name := nameOf(op)
-	hash, calls := hashOf(op), consoleCalls(trail.FromContext(ctx).Reads())
+	hash, calls := hashOf(op), consoleCalls(operation.FromContext(ctx).Reads())
 	if logged {
 		attrs := []slog.Attr{
 			slog.String("type", done.Type), slog.String("name", name), slog.String("document", hash),
@@ -234,7 +234,7 @@ func ofTheServer(code string) bool {
 }
 
 // consoleCalls counts the calls of the console that were made for these reads.
-func consoleCalls(reads []trail.Read) int {
+func consoleCalls(reads []operation.Read) int {
 	n := 0
 	for _, r := range reads {
 		if r.Source == responsecache.Loaded || r.ServedStaleOnError {

@@ -18,9 +18,9 @@ import (
 	"github.com/consoleql/consoleql/internal/edge/querylimit"
 	"github.com/consoleql/consoleql/internal/explain"
 	"github.com/consoleql/consoleql/internal/fault"
+	"github.com/consoleql/consoleql/internal/operation"
 	"github.com/consoleql/consoleql/internal/principal"
 	"github.com/consoleql/consoleql/internal/responsecache"
-	"github.com/consoleql/consoleql/internal/trail"
 )
 
 // TracePolicy says who may ask for an account of an answer.
@@ -51,30 +51,30 @@ func (s *server) admitTrace(next http.Handler) http.Handler {
 			graphqlhttp.WriteError(w, r, http.StatusForbidden, err)
 		case err != nil:
 			graphqlhttp.WriteError(w, r, http.StatusBadRequest, err)
-		case mode == trail.Untraced:
+		case mode == operation.Untraced:
 			next.ServeHTTP(w, r)
 		default:
-			next.ServeHTTP(w, r.WithContext(trail.WithTraceMode(r.Context(), mode)))
+			next.ServeHTTP(w, r.WithContext(operation.WithTraceMode(r.Context(), mode)))
 		}
 	})
 }
 
 // TraceMode is what the request's header wants to know, if it may.
-func (s *server) TraceMode(r *http.Request) (trail.TraceMode, error) {
+func (s *server) TraceMode(r *http.Request) (operation.TraceMode, error) {
 	values := graphqlhttp.NonEmpty(r.Header[graphqlhttp.HeaderTrace])
 	if len(values) == 0 {
-		return trail.Untraced, nil
+		return operation.Untraced, nil
 	}
-	mode := trail.Untraced
+	mode := operation.Untraced
 	switch {
 	case len(values) > 1:
 	case values[0] == "1":
-		mode = trail.TraceRun
+		mode = operation.TraceRun
 	case values[0] == "plan":
-		mode = trail.TracePlan
+		mode = operation.TracePlan
 	}
-	if mode == trail.Untraced {
-		return trail.Untraced, fault.BadInput("X-ConsoleQL-Trace", "is neither 1 nor plan")
+	if mode == operation.Untraced {
+		return operation.Untraced, fault.BadInput("X-ConsoleQL-Trace", "is neither 1 nor plan")
 	}
 	return mode, s.mayTrace(r)
 }
@@ -160,7 +160,7 @@ type planReport struct {
 
 // InterceptOperation answers with a plan in the place of the operation, where that is asked for.
 func (t *tracer) InterceptOperation(ctx context.Context, next graphql.OperationHandler) graphql.ResponseHandler {
-	if trail.TraceModeOf(ctx) == trail.TracePlan {
+	if operation.TraceModeOf(ctx) == operation.TracePlan {
 		return graphql.OneShot(t.plan(ctx))
 	}
 	return next(ctx)
@@ -189,14 +189,14 @@ func (t *tracer) plan(ctx context.Context) *graphql.Response {
 // InterceptResponse accounts for the answer. The events of a subscription have polls
 // behind them that others share, and are not accounted for.
 func (t *tracer) InterceptResponse(ctx context.Context, next graphql.ResponseHandler) *graphql.Response {
-	if trail.TraceModeOf(ctx) != trail.TraceRun || !trail.Executed(ctx) || graphql.GetOperationContext(ctx).Operation.Operation == ast.Subscription {
+	if operation.TraceModeOf(ctx) != operation.TraceRun || !operation.Executed(ctx) || graphql.GetOperationContext(ctx).Operation.Operation == ast.Subscription {
 		return next(ctx)
 	}
 	resp := next(ctx)
 	if resp == nil {
 		return nil
 	}
-	op, way := graphql.GetOperationContext(ctx), trail.FromContext(ctx)
+	op, way := graphql.GetOperationContext(ctx), operation.FromContext(ctx)
 	now, reads := time.Now(), way.Reads()
 	extensions := maps.Clone(resp.Extensions)
 	if extensions == nil {
@@ -208,7 +208,7 @@ func (t *tracer) InterceptResponse(ctx context.Context, next graphql.ResponseHan
 	return resp
 }
 
-func (t *tracer) account(ctx context.Context, op *graphql.OperationContext, way *trail.State, reads []trail.Read, now time.Time) report {
+func (t *tracer) account(ctx context.Context, op *graphql.OperationContext, way *operation.State, reads []operation.Read, now time.Time) report {
 	a := report{
 		Calls:        make([]call, 0, len(reads)),
 		ConsoleCalls: consoleCalls(reads),
@@ -219,7 +219,7 @@ func (t *tracer) account(ctx context.Context, op *graphql.OperationContext, way 
 	if t.cached {
 		a.Cache = "on"
 	}
-	slices.SortStableFunc(reads, func(a, b trail.Read) int { return a.Began.Compare(b.Began) })
+	slices.SortStableFunc(reads, func(a, b operation.Read) int { return a.Began.Compare(b.Began) })
 	for _, r := range reads {
 		a.Calls = append(a.Calls, callOf(r, op.Stats.OperationStart, now))
 	}
@@ -230,7 +230,7 @@ func (t *tracer) account(ctx context.Context, op *graphql.OperationContext, way 
 }
 
 // callOf tells a read of an operation that began at start and ends now.
-func callOf(r trail.Read, start, now time.Time) call {
+func callOf(r operation.Read, start, now time.Time) call {
 	c := call{
 		Operation: r.Operation, Source: r.Source, Status: r.Status, Code: r.Code,
 		StartMs: millis(r.Began.Sub(start)), DurationMs: millis(r.Duration),
@@ -249,13 +249,13 @@ func callOf(r trail.Read, start, now time.Time) call {
 }
 
 // told says whether a read has an answer that has an age: that there is nothing is one, too.
-func told(r trail.Read) bool {
+func told(r operation.Read) bool {
 	return r.Source != "" && (r.Code == "" || r.Code == fault.NotFound || r.ServedStaleOnError)
 }
 
 // freshness tells of each root field how old the oldest answer is that it may be made
 // of. A field that read nothing has no age.
-func (t *tracer) freshness(op *graphql.OperationContext, reads []trail.Read, now time.Time) map[string]freshness {
+func (t *tracer) freshness(op *graphql.OperationContext, reads []operation.Read, now time.Time) map[string]freshness {
 	all := make(map[string]freshness)
 	if t.explainer == nil {
 		return all
@@ -269,14 +269,14 @@ func (t *tracer) freshness(op *graphql.OperationContext, reads []trail.Read, now
 			continue
 		}
 		kinds := t.explainer.Kinds(op, f)
-		made := slices.DeleteFunc(slices.Clone(reads), func(r trail.Read) bool { return !told(r) || !slices.Contains(kinds, r.Kind) })
+		made := slices.DeleteFunc(slices.Clone(reads), func(r operation.Read) bool { return !told(r) || !slices.Contains(kinds, r.Kind) })
 		if len(made) == 0 {
 			continue
 		}
-		oldest := slices.MinFunc(made, func(a, b trail.Read) int { return a.Loaded.Compare(b.Loaded) })
+		oldest := slices.MinFunc(made, func(a, b operation.Read) int { return a.Loaded.Compare(b.Loaded) })
 		all[cmp.Or(f.Alias, f.Name)] = freshness{
 			AgeMs: millis(now.Sub(oldest.Loaded)),
-			Stale: slices.ContainsFunc(made, func(r trail.Read) bool { return r.Stale }),
+			Stale: slices.ContainsFunc(made, func(r operation.Read) bool { return r.Stale }),
 		}
 	}
 	return all

@@ -10,8 +10,8 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/consoleql/consoleql/internal/operation"
 	"github.com/consoleql/consoleql/internal/responsecache"
-	"github.com/consoleql/consoleql/internal/trail"
 )
 
 // TestAnAccountCostsNothingWhereNobodyAsks counts what its three places in the path of
@@ -43,28 +43,28 @@ func TestTraceHeader(t *testing.T) {
 		values []string
 		policy TracePolicy
 		status int
-		mode   trail.TraceMode
+		mode   operation.TraceMode
 	}{
-		"none":                {nil, TraceOn, http.StatusOK, trail.Untraced},
-		"none, policy off":    {nil, TraceOff, http.StatusOK, trail.Untraced},
-		"1":                   {[]string{"1"}, TraceOn, http.StatusOK, trail.TraceRun},
-		"1, zero policy":      {[]string{"1"}, "", http.StatusOK, trail.TraceRun},
-		"plan":                {[]string{"plan"}, TraceOn, http.StatusOK, trail.TracePlan},
-		"other":               {[]string{"0"}, TraceOn, http.StatusBadRequest, trail.Untraced},
-		"empty":               {[]string{""}, TraceOn, http.StatusOK, trail.Untraced},
-		"empty, policy off":   {[]string{" "}, TraceOff, http.StatusOK, trail.Untraced},
-		"one of two empty":    {[]string{"", "1"}, TraceOn, http.StatusOK, trail.TraceRun},
-		"other case":          {[]string{"Plan"}, TraceOn, http.StatusBadRequest, trail.Untraced},
-		"twice":               {[]string{"1", "plan"}, TraceOn, http.StatusBadRequest, trail.Untraced},
-		"policy off":          {[]string{"1"}, TraceOff, http.StatusForbidden, trail.Untraced},
-		"no API key":          {[]string{"plan"}, TraceAPIKey, http.StatusForbidden, trail.Untraced},
-		"other, policy off":   {[]string{"x"}, TraceOff, http.StatusBadRequest, trail.Untraced},
-		"other, no key shown": {[]string{"x"}, TraceAPIKey, http.StatusBadRequest, trail.Untraced},
+		"none":                {nil, TraceOn, http.StatusOK, operation.Untraced},
+		"none, policy off":    {nil, TraceOff, http.StatusOK, operation.Untraced},
+		"1":                   {[]string{"1"}, TraceOn, http.StatusOK, operation.TraceRun},
+		"1, zero policy":      {[]string{"1"}, "", http.StatusOK, operation.TraceRun},
+		"plan":                {[]string{"plan"}, TraceOn, http.StatusOK, operation.TracePlan},
+		"other":               {[]string{"0"}, TraceOn, http.StatusBadRequest, operation.Untraced},
+		"empty":               {[]string{""}, TraceOn, http.StatusOK, operation.Untraced},
+		"empty, policy off":   {[]string{" "}, TraceOff, http.StatusOK, operation.Untraced},
+		"one of two empty":    {[]string{"", "1"}, TraceOn, http.StatusOK, operation.TraceRun},
+		"other case":          {[]string{"Plan"}, TraceOn, http.StatusBadRequest, operation.Untraced},
+		"twice":               {[]string{"1", "plan"}, TraceOn, http.StatusBadRequest, operation.Untraced},
+		"policy off":          {[]string{"1"}, TraceOff, http.StatusForbidden, operation.Untraced},
+		"no API key":          {[]string{"plan"}, TraceAPIKey, http.StatusForbidden, operation.Untraced},
+		"other, policy off":   {[]string{"x"}, TraceOff, http.StatusBadRequest, operation.Untraced},
+		"other, no key shown": {[]string{"x"}, TraceAPIKey, http.StatusBadRequest, operation.Untraced},
 	} {
 		t.Run(name, func(t *testing.T) {
-			mode := trail.Untraced
+			mode := operation.Untraced
 			h := (&server{opts: Options{Trace: tt.policy}}).admitTrace(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-				mode = trail.TraceModeOf(r.Context())
+				mode = operation.TraceModeOf(r.Context())
 			}))
 			w, r := httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, "/graphql", http.NoBody)
 			for _, v := range tt.values {
@@ -81,7 +81,7 @@ func TestTraceHeader(t *testing.T) {
 // TestCallsThatWereJoined: of a read that waited for another's call it is told when that began.
 func TestCallsThatWereJoined(t *testing.T) {
 	start := time.Now()
-	read := trail.Read{Operation: "GET /openapi/robots", Kind: "robots", Began: start.Add(5 * time.Millisecond), Duration: 8 * time.Millisecond, Loaded: start.Add(-12 * time.Millisecond)}
+	read := operation.Read{Operation: "GET /openapi/robots", Kind: "robots", Began: start.Add(5 * time.Millisecond), Duration: 8 * time.Millisecond, Loaded: start.Add(-12 * time.Millisecond)}
 	for source, want := range map[responsecache.Source]*coalescedReport{
 		responsecache.Loaded: nil, responsecache.Memory: nil, responsecache.Stale: nil, responsecache.Coalesced: {StartMs: -12},
 	} {

@@ -13,7 +13,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
-	"github.com/consoleql/consoleql/internal/consolecache"
+	"github.com/consoleql/consoleql/internal/cachedconsole"
 	"github.com/consoleql/consoleql/internal/edge"
 	"github.com/consoleql/consoleql/internal/operationcache"
 	"github.com/consoleql/consoleql/internal/responsecache"
@@ -104,7 +104,7 @@ func (c Caching) parts() []lifetimePart {
 func (c Caching) Defaults() kong.Vars {
 	all := make(kong.Vars)
 	for _, part := range c.parts() {
-		lifetimes := consolecache.DefaultLifetimes()
+		lifetimes := cachedconsole.DefaultLifetimes()
 		words := make([]string, 0, len(lifetimes))
 		for _, kind := range slices.Sorted(maps.Keys(lifetimes)) {
 			policy := lifetimes[kind]
@@ -144,8 +144,8 @@ func (c Caching) InForce() (map[string]DurationsByKind, error) {
 }
 
 // lifetimes returns the defaults, overridden by the settings.
-func (c Caching) lifetimes() (consolecache.Lifetimes, error) {
-	l := consolecache.DefaultLifetimes()
+func (c Caching) lifetimes() (cachedconsole.Lifetimes, error) {
+	l := cachedconsole.DefaultLifetimes()
 	for _, part := range c.parts() {
 		var err error
 		if l, err = l.With(part.given, func(p *responsecache.Policy, d time.Duration) { *part.of(p) = d }); err != nil {
@@ -176,7 +176,7 @@ func (g *gateway) openCache(metrics *telemetry.Metrics) error {
 		Redis:    g.redis,
 		// Consoles that share a Redis share neither answers nor invalidations.
 		Prefix:  responsecache.DefaultPrefix + hash(s.ConsoleURL) + ":",
-		Version: consolecache.Form(),
+		Version: cachedconsole.Form(),
 		Observe: func(e responsecache.Event) {
 			observeCache(metrics, e)
 			if e.Type == responsecache.Trust && !e.Failed {
@@ -190,7 +190,7 @@ func (g *gateway) openCache(metrics *telemetry.Metrics) error {
 
 // openConsole creates the cached console.
 func (g *gateway) openConsole() (err error) {
-	g.console, err = consolecache.New(consolecache.Options{
+	g.console, err = cachedconsole.New(cachedconsole.Options{
 		Client:   g.client,
 		Cache:    g.cache,
 		Identity: g.sharedName,

@@ -24,7 +24,7 @@ import (
 	"github.com/consoleql/consoleql/graph/schema"
 	"github.com/consoleql/consoleql/graph/subscription"
 	"github.com/consoleql/consoleql/internal/apikey"
-	"github.com/consoleql/consoleql/internal/consolecache"
+	"github.com/consoleql/consoleql/internal/cachedconsole"
 	"github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/consoleql/consoleql/internal/consoleclient/transport"
 	"github.com/consoleql/consoleql/internal/edge"
@@ -53,7 +53,7 @@ type gateway struct {
 	client         *consoleclient.Client
 	cache          *responsecache.Cache  // nil: caching is off
 	operationCache *operationcache.Cache // nil if cache is nil
-	console        *consolecache.Console
+	console        *cachedconsole.Console
 	realm          string                            // identifies the SSO in the principals' shared names
 	usernames      atomic.Pointer[map[string]string] // of the service accounts
 	sso            *consoleclient.SSO

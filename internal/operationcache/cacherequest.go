@@ -10,9 +10,9 @@ import (
 	"strings"
 
 	"github.com/consoleql/consoleql/internal/edge/graphqlhttp"
+	"github.com/consoleql/consoleql/internal/operation"
 	"github.com/consoleql/consoleql/internal/principal"
 	"github.com/consoleql/consoleql/internal/scope"
-	"github.com/consoleql/consoleql/internal/trail"
 )
 
 // answerKey names an answer: all that it can depend on beside the console.
@@ -49,7 +49,7 @@ func (a *Cache) cacheRequest(ctx context.Context, p *graphqlhttp.Parameters, h h
 	}
 	e.document = p.Document(hash)
 	e.key = a.keyOf(ctx, p, e.document, media)
-	e.bypass = trail.TraceModeOf(ctx) != trail.Untraced || noStore(h)
+	e.bypass = operation.TraceModeOf(ctx) != operation.Untraced || noStore(h)
 	if persisted && p.Query != "" {
 		e.persist, e.hash = p.Query, hex.EncodeToString(hash[:])
 	}

@@ -17,9 +17,9 @@ import (
 	"github.com/consoleql/consoleql/internal/edge/graphqlhttp"
 	"github.com/consoleql/consoleql/internal/fault"
 	"github.com/consoleql/consoleql/internal/flight"
+	"github.com/consoleql/consoleql/internal/operation"
 	"github.com/consoleql/consoleql/internal/principal"
 	"github.com/consoleql/consoleql/internal/responsecache"
-	"github.com/consoleql/consoleql/internal/trail"
 )
 
 // Options are the parameters of an Cache.
@@ -217,12 +217,12 @@ func (a *Cache) share(e *cacheRequest) *answer {
 
 // run executes the request, and caches the answer if that is allowed.
 func (a *Cache) run(ctx context.Context, e *cacheRequest) *answer {
-	wish := trail.ReadOptions{Refresh: e.noCache, Batches: trail.TraceModeOf(ctx) != trail.Untraced}
+	wish := operation.ReadOptions{Refresh: e.noCache, Batches: operation.TraceModeOf(ctx) != operation.Untraced}
 	if e.noCache {
 		wish.RefreshID = responsecache.NewRefreshID()
 	}
-	t := trail.New(wish)
-	made := a.record(trail.NewContext(ctx, t), e)
+	t := operation.New(wish)
+	made := a.record(operation.NewContext(ctx, t), e)
 	if e.noCache {
 		a.outdate(ctx, wish.RefreshID, t.ExpiredTags())
 	}

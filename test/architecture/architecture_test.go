@@ -26,18 +26,26 @@ const (
 )
 
 // layers are the packages from the lowest to the highest. A package imports packages of lower layers only.
-var layers = [][]string{}
-
-// perSection are the packages that have a file for each section of the console's document. Only their files are bounded.
-var perSection = []string{"internal/consoleclient", "internal/consolesim"}
-
-// source is a Go file that a person writes.
-type source struct {
-	path    string // from the root, with slashes
-	dir     string
-	lines   int
-	test    bool
-	imports []string // packages of this module, from the root
+var layers = [][]string{
+	{
+		"graph", "graph/codegen", "graph/schema", "internal/backoff", "internal/bench", "internal/consoleclient/generate",
+		"internal/consolesim", "internal/edge/graphiql", "internal/edge/graphiql/browsertest", "internal/fault",
+		"internal/flight", "internal/invalidation", "internal/redistest", "internal/scope", "internal/silentproxy",
+		"internal/telemetry", "internal/textfile",
+	},
+	{
+		"cmd/bench", "graph/scalar", "graph/sequential", "internal/budget", "internal/idempotency", "internal/principal",
+		"internal/responsecache",
+	},
+	{"internal/consoleclient/transport", "internal/operation", "internal/tokencache"},
+	{"internal/apikey", "internal/consoleclient"},
+	{"internal/apierror", "internal/cachedconsole", "internal/explain", "internal/verify"},
+	{"graph/loader", "internal/edge/graphqlhttp"},
+	{"graph/mutation", "graph/subscription", "internal/edge/querylimit", "internal/operationcache"},
+	{"graph/generated", "graph/relation", "internal/edge/transport"},
+	{"graph/resolver", "internal/edge"},
+	{"internal/gateway"},
+	{"cmd/server"},
 }
 
 var generated = regexp.MustCompile(`(?m)^// Code generated .* DO NOT EDIT\.$`)
@@ -129,7 +137,6 @@ func TestImports(t *testing.T) {
 // TestSizes: no package and no file is too large to be read.
 func TestSizes(t *testing.T) {
 	t.Parallel()
-	type size struct{ lines, files int }
 	packages := make(map[string]size)
 	for _, s := range sources(t) {
 		if s.lines > maxFileLines {
@@ -142,11 +149,15 @@ func TestSizes(t *testing.T) {
 		packages[s.dir] = size{p.lines + s.lines, p.files + 1}
 	}
 	for dir, p := range packages {
-		if p.lines > maxPackageLines {
-			t.Errorf("the package %s has %d lines, more than %d", dir, p.lines, maxPackageLines)
+		most, ok := larger[dir]
+		if !ok {
+			most = size{maxPackageLines, maxPackageFiles}
 		}
-		if p.files > maxPackageFiles {
-			t.Errorf("the package %s has %d files, more than %d", dir, p.files, maxPackageFiles)
+		if p.lines > most.lines {
+			t.Errorf("the package %s has %d lines, more than %d", dir, p.lines, most.lines)
+		}
+		if p.files > most.files {
+			t.Errorf("the package %s has %d files, more than %d", dir, p.files, most.files)
 		}
 	}
 }

@@ -3,7 +3,12 @@ package transport
 
 import (
 	"log/slog"
+	"net/http"
 	"time"
+
+	"github.com/99designs/gqlgen/graphql/handler/transport"
+
+	"github.com/consoleql/consoleql/internal/fault"
 
 	"github.com/99designs/gqlgen/graphql"
 
@@ -48,4 +53,36 @@ func List(o Options) []graphql.Transport {
 		querylimit.WithVariables(files),
 		fallback{},
 	}
+}
+
+// options is gqlgen's transport but for HEAD, which it refuses without saying what is allowed.
+type options struct{ transport.Options }
+
+// Supports takes OPTIONS.
+func (options) Supports(r *http.Request) bool { return r.Method == http.MethodOptions }
+
+// fallback refuses what no other transport takes.
+type fallback struct{}
+
+// Supports is true: it comes last.
+func (fallback) Supports(*http.Request) bool { return true }
+
+// Do refuses the request.
+func (fallback) Do(w http.ResponseWriter, r *http.Request, _ graphql.GraphExecutor) {
+	if r.Method == http.MethodPost {
+		graphqlhttp.WriteError(w, r, http.StatusUnsupportedMediaType, fault.BadInput("", "send the operation as Content-Type: application/json"))
+		return
+	}
+	w.Header().Set("Allow", "OPTIONS, GET, POST")
+	graphqlhttp.WriteError(w, r, http.StatusMethodNotAllowed, fault.BadInput("", "send the operation by POST or GET"))
+}
+
+// RefuseMethod refuses a method that the router does not know, or that its route does not take.
+func RefuseMethod(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path == "/graphql" {
+		fallback{}.Do(w, r, nil)
+		return
+	}
+	w.Header().Set("Allow", "GET, HEAD")
+	w.WriteHeader(http.StatusMethodNotAllowed)
 }

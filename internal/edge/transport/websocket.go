@@ -19,8 +19,8 @@ import (
 	"github.com/consoleql/consoleql/internal/edge/graphqlhttp"
 	"github.com/consoleql/consoleql/internal/edge/querylimit"
 	"github.com/consoleql/consoleql/internal/fault"
+	"github.com/consoleql/consoleql/internal/operation"
 	"github.com/consoleql/consoleql/internal/principal"
-	"github.com/consoleql/consoleql/internal/trail"
 )
 
 // subprotocol is the one that is spoken: the GraphQL over WebSocket protocol of
@@ -41,7 +41,7 @@ type authenticator interface {
 	// Holder returns who holds an API key now.
 	Holder(key string) (principal.Principal, error)
 	// TraceMode reads what the request wants to know, if it may.
-	TraceMode(r *http.Request) (trail.TraceMode, error)
+	TraceMode(r *http.Request) (operation.TraceMode, error)
 }
 
 // Supports says whether the client asks for a WebSocket.
@@ -146,7 +146,7 @@ func (t webSocket) initialise(r *http.Request, c *socket) transport.WebsocketIni
 		if c.held.Identify(ctx); !graphqlhttp.IsAnonymous(ctx) {
 			c.SetReadLimit(t.o.Limits.BodyBytes)
 		}
-		return trail.WithTraceMode(ctx, mode), nil, nil
+		return operation.WithTraceMode(ctx, mode), nil, nil
 	}
 }
 

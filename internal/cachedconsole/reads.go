@@ -1,4 +1,4 @@
-package consolecache
+package cachedconsole
 
 import (
 	"context"
@@ -6,10 +6,10 @@ import (
 	"time"
 
 	cc "github.com/consoleql/consoleql/internal/consoleclient"
+	"github.com/consoleql/consoleql/internal/operation"
 	"github.com/consoleql/consoleql/internal/principal"
 	"github.com/consoleql/consoleql/internal/responsecache"
 	"github.com/consoleql/consoleql/internal/scope"
-	"github.com/consoleql/consoleql/internal/trail"
 )
 
 // Companies returns the principal's companies whose name contains the given text.
@@ -226,7 +226,7 @@ func ownScope(sc scope.Scope, v any) (own scope.Scope, ok bool) {
 // It makes no call.
 func cachedEntities[T any](ctx context.Context, c *Console, k listedKind[T], sc scope.Scope, ids []string, whole bool) []*T {
 	p := principal.FromContext(ctx)
-	t := trail.FromContext(ctx)
+	t := operation.FromContext(ctx)
 	identity := c.opts.Identity(p)
 	if k.one == nil || identity == "" || t.Options().Refresh || c.accepted(ctx, p) != nil {
 		return nil

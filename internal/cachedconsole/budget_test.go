@@ -1,4 +1,4 @@
-package consolecache_test
+package cachedconsole_test
 
 import (
 	"context"
@@ -9,7 +9,7 @@ import (
 	"github.com/consoleql/consoleql/internal/budget"
 	cc "github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/consoleql/consoleql/internal/fault"
-	"github.com/consoleql/consoleql/internal/trail"
+	"github.com/consoleql/consoleql/internal/operation"
 )
 
 // TestSharedLoadUsesOneBudget checks that a load counts against the budget of the operation that began it. If that
@@ -74,8 +74,8 @@ func TestCached(t *testing.T) {
 		return err
 	}
 	ctx := f.as(user)
-	anew := trail.NewContext(ctx, trail.New(trail.ReadOptions{Refresh: true}))
-	young := trail.NewContext(ctx, trail.New(trail.ReadOptions{MaxAge: 1}))
+	anew := operation.NewContext(ctx, operation.New(operation.ReadOptions{Refresh: true}))
+	young := operation.NewContext(ctx, operation.New(operation.ReadOptions{MaxAge: 1}))
 	cached := func() (all [4]bool) {
 		for i, ctx := range []context.Context{ctx, f.as(f.sim.Data().SoloUser().Username), anew, young} {
 			all[i] = f.console.Cached(ctx, list)

@@ -1,6 +1,6 @@
-// Package trail holds the state of one operation: what its reads may be answered with, and the reads that it made. The
+// Package operation holds the state of one operation: what its reads may be answered with, and the reads that it made. The
 // state gives the source and age of each read, and the dependencies of an answer composed of them.
-package trail
+package operation
 
 import (
 	"context"

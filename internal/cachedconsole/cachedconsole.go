@@ -1,9 +1,9 @@
-// Package consolecache reads the console through the response cache. A change invalidates everything that it may have
+// Package cachedconsole reads the console through the response cache. A change invalidates everything that it may have
 // touched before its own answer is returned.
 //
 // Only this package knows the dependencies: the table of kinds and lifetimes, the tags of each read, and what each
 // change invalidates.
-package consolecache
+package cachedconsole
 
 import (
 	"context"
@@ -15,10 +15,10 @@ import (
 	"github.com/consoleql/consoleql/internal/budget"
 	cc "github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/consoleql/consoleql/internal/fault"
+	"github.com/consoleql/consoleql/internal/operation"
 	"github.com/consoleql/consoleql/internal/principal"
 	"github.com/consoleql/consoleql/internal/responsecache"
 	"github.com/consoleql/consoleql/internal/scope"
-	"github.com/consoleql/consoleql/internal/trail"
 )
 
 // Options configure a Console.
@@ -49,7 +49,7 @@ type Console struct {
 // New returns a Console. It fails if the cache has no policy for a kind.
 func New(o Options) (*Console, error) {
 	if o.Client == nil {
-		return nil, errors.New("consolecache: Options.Client is missing")
+		return nil, errors.New("cachedconsole: Options.Client is missing")
 	}
 	if o.Identity == nil {
 		o.Identity = principal.Principal.Name
@@ -114,7 +114,7 @@ func (q request[T]) read(identity string) responsecache.Read[T] {
 }
 
 // readWith returns the read of q with the read options of its operation.
-func (q request[T]) readWith(opts trail.ReadOptions, identity string) responsecache.Read[T] {
+func (q request[T]) readWith(opts operation.ReadOptions, identity string) responsecache.Read[T] {
 	r := q.read(identity)
 	r.Refresh, r.RefreshID, r.MaxAge = opts.Refresh, opts.RefreshID, opts.MaxAge
 	return r
@@ -122,7 +122,7 @@ func (q request[T]) readWith(opts trail.ReadOptions, identity string) responseca
 
 // ask answers q and records the read in the operation's state.
 func ask[T any](ctx context.Context, c *Console, v *responsecache.View[T], q request[T]) (T, responsecache.Info, error) {
-	t := trail.FromContext(ctx)
+	t := operation.FromContext(ctx)
 	identity := c.opts.Identity(principal.FromContext(ctx))
 	if isProbe(ctx) {
 		var none T
@@ -137,7 +137,7 @@ func ask[T any](ctx context.Context, c *Console, v *responsecache.View[T], q req
 	return value, info, err
 }
 
-func get[T any](ctx context.Context, c *Console, v *responsecache.View[T], q request[T], opts trail.ReadOptions, identity string) (T, responsecache.Info, error) {
+func get[T any](ctx context.Context, c *Console, v *responsecache.View[T], q request[T], opts operation.ReadOptions, identity string) (T, responsecache.Info, error) {
 	p := principal.FromContext(ctx)
 	if v == nil || identity == "" {
 		began := time.Now()
@@ -181,13 +181,13 @@ func (c *Console) accepted(ctx context.Context, p principal.Principal) error {
 }
 
 // recordRead records a read in the operation's state.
-func recordRead(t *trail.State, operation, kind string, began time.Time, info responsecache.Info, err error) {
+func recordRead(t *operation.State, name, kind string, began time.Time, info responsecache.Info, err error) {
 	if t == nil {
 		return
 	}
 	now := time.Now()
-	r := trail.Read{
-		Operation: operation, Kind: kind, Source: info.Source, Stale: info.Stale,
+	r := operation.Read{
+		Operation: name, Kind: kind, Source: info.Source, Stale: info.Stale,
 		Began: began, Duration: now.Sub(began), Loaded: now.Add(-info.Age),
 		Code: fault.CodeOf(err), Dependency: info.Dependency,
 	}

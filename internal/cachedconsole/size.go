@@ -1,4 +1,4 @@
-package consolecache
+package cachedconsole
 
 import (
 	"crypto/sha256"

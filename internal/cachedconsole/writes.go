@@ -1,4 +1,4 @@
-package consolecache
+package cachedconsole
 
 import (
 	"context"
@@ -7,9 +7,9 @@ import (
 
 	cc "github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/consoleql/consoleql/internal/fault"
+	"github.com/consoleql/consoleql/internal/operation"
 	"github.com/consoleql/consoleql/internal/responsecache"
 	"github.com/consoleql/consoleql/internal/scope"
-	"github.com/consoleql/consoleql/internal/trail"
 )
 
 // invalidationTimeout is how long a change waits for all replicas at most. Their leases end before that (see
@@ -19,10 +19,10 @@ const invalidationTimeout = 5 * time.Second
 // change makes a change and then invalidates the kinds that it may have touched in its company. It skips this only if
 // the change certainly did not happen. A failed call may have taken effect, and a conflict shows that the cache is
 // outdated.
-func change[T any](ctx context.Context, c *Console, operation string, sc scope.Scope, kinds []string, call func() (T, error)) (T, error) {
+func change[T any](ctx context.Context, c *Console, name string, sc scope.Scope, kinds []string, call func() (T, error)) (T, error) {
 	began := time.Now()
 	v, err := call()
-	recordRead(trail.FromContext(ctx), operation, "", began, responsecache.Info{Source: responsecache.Loaded}, err)
+	recordRead(operation.FromContext(ctx), name, "", began, responsecache.Info{Source: responsecache.Loaded}, err)
 	if c.opts.Cache == nil || rejected(err) {
 		return v, err
 	}
@@ -30,7 +30,7 @@ func change[T any](ctx context.Context, c *Console, operation string, sc scope.S
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), invalidationTimeout)
 	defer cancel()
 	if err := c.opts.Cache.Invalidate(ctx, tags(sc, kinds)...); err != nil {
-		c.opts.Logger.WarnContext(ctx, "not all replicas are known to have heard of a change", "operation", operation, "error", err)
+		c.opts.Logger.WarnContext(ctx, "not all replicas are known to have heard of a change", "operation", name, "error", err)
 	}
 	return v, err
 }
@@ -85,7 +85,7 @@ func (c *Console) UploadPackage(ctx context.Context, sc scope.Scope, file io.Rea
 func (c *Console) CreatePackageUpload(ctx context.Context, sc scope.Scope) (*cc.PackageUpload, error) {
 	began := time.Now()
 	u, err := c.Client.CreatePackageUpload(ctx, sc)
-	recordRead(trail.FromContext(ctx), cc.OpCreateUpload, "", began, responsecache.Info{Source: responsecache.Loaded}, err)
+	recordRead(operation.FromContext(ctx), cc.OpCreateUpload, "", began, responsecache.Info{Source: responsecache.Loaded}, err)
 	return u, err
 }
 

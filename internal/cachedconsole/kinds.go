@@ -1,4 +1,4 @@
-package consolecache
+package cachedconsole
 
 import (
 	"errors"
@@ -156,7 +156,7 @@ func (k *kinds) createViews(c *responsecache.Cache) error {
 		k.layouts.createViews(c),
 	} {
 		if err != nil {
-			return fmt.Errorf("consolecache: %w", err)
+			return fmt.Errorf("cachedconsole: %w", err)
 		}
 	}
 	return nil

@@ -1,4 +1,4 @@
-package consolecache_test
+package cachedconsole_test
 
 import (
 	"context"
@@ -10,19 +10,18 @@ import (
 	"testing"
 	"time"
 
+	"github.com/redis/go-redis/v9"
 	"go.uber.org/goleak"
 
-	"github.com/consoleql/consoleql/internal/consolecache"
+	"github.com/consoleql/consoleql/internal/cachedconsole"
 	cc "github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/consoleql/consoleql/internal/consolesim"
 	"github.com/consoleql/consoleql/internal/fault"
+	"github.com/consoleql/consoleql/internal/operation"
 	"github.com/consoleql/consoleql/internal/principal"
 	"github.com/consoleql/consoleql/internal/redistest"
 	"github.com/consoleql/consoleql/internal/responsecache"
 	"github.com/consoleql/consoleql/internal/scope"
-	"github.com/consoleql/consoleql/internal/trail"
-
-	"github.com/redis/go-redis/v9"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -31,7 +30,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type fixture struct {
 	t       *testing.T
 	sim     *consolesim.Server
-	console *consolecache.Console
+	console *cachedconsole.Console
 	scope   scope.Scope
 	ended   atomic.Bool // whether the principal is no longer accepted
 }
@@ -71,17 +70,17 @@ func newFixture(t *testing.T, client redis.UniversalClient, sims ...*consolesim.
 		t.Fatal(err)
 	}
 	t.Cleanup(api.CloseIdleConnections)
-	lives := consolecache.DefaultLifetimes()
+	lives := cachedconsole.DefaultLifetimes()
 	for kind, p := range lives {
 		p.Life = time.Hour // no entry expires during the test
 		lives[kind] = p
 	}
-	cache, err := responsecache.New(responsecache.Options{Policies: lives.Policies(), Redis: client, Version: consolecache.Form(), Eagerness: -1})
+	cache, err := responsecache.New(responsecache.Options{Policies: lives.Policies(), Redis: client, Version: cachedconsole.Form(), Eagerness: -1})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(cache.Close)
-	f.console, err = consolecache.New(consolecache.Options{Client: api, Cache: cache, Accepted: func(context.Context) error {
+	f.console, err = cachedconsole.New(cachedconsole.Options{Client: api, Cache: cache, Accepted: func(context.Context) error {
 		if f.ended.Load() {
 			return errEnded
 		}
@@ -242,21 +241,21 @@ func TestReadOptions(t *testing.T) {
 	}
 	ctx := f.owner()
 	id := must[*cc.Page[cc.Robot]](t)(c.Robots(ctx, sc, list)).List[0].ID
-	anew, recent := trail.New(trail.ReadOptions{Refresh: true}), trail.New(trail.ReadOptions{MaxAge: time.Nanosecond})
+	anew, recent := operation.New(operation.ReadOptions{Refresh: true}), operation.New(operation.ReadOptions{MaxAge: time.Nanosecond})
 	for name, tt := range map[string]struct {
-		t    *trail.State
+		t    *operation.State
 		want int
-	}{"nothing said": {trail.New(trail.ReadOptions{}), 0}, "anew": {anew, 1}, "recent": {recent, 1}, "young enough": {trail.New(trail.ReadOptions{MaxAge: time.Hour}), 0}} {
-		if n := read(trail.NewContext(ctx, tt.t)); n != tt.want {
+	}{"nothing said": {operation.New(operation.ReadOptions{}), 0}, "anew": {anew, 1}, "recent": {recent, 1}, "young enough": {operation.New(operation.ReadOptions{MaxAge: time.Hour}), 0}} {
+		if n := read(operation.NewContext(ctx, tt.t)); n != tt.want {
 			t.Errorf("%s: %d calls, want %d", name, n, tt.want)
 		}
 		reads := tt.t.Reads()
-		if len(reads) != 1 || reads[0].Operation != cc.OpRobots || reads[0].Kind != consolecache.Robots || (reads[0].Source == responsecache.Loaded) != (tt.want == 1) {
+		if len(reads) != 1 || reads[0].Operation != cc.OpRobots || reads[0].Kind != cachedconsole.Robots || (reads[0].Source == responsecache.Loaded) != (tt.want == 1) {
 			t.Errorf("%s: trail %+v", name, reads)
 		}
 	}
-	for _, w := range []*trail.State{anew, recent} {
-		if kept := c.CachedRobots(trail.NewContext(ctx, w), sc, []string{id}, true); len(kept) > 0 {
+	for _, w := range []*operation.State{anew, recent} {
+		if kept := c.CachedRobots(operation.NewContext(ctx, w), sc, []string{id}, true); len(kept) > 0 {
 			t.Error("what is kept was given in spite of the wish")
 		}
 	}
@@ -277,12 +276,12 @@ func TestReadOptions(t *testing.T) {
 // TestLifetimes checks that parts of the table can be replaced.
 func TestLifetimes(t *testing.T) {
 	life := func(p *responsecache.Policy, d time.Duration) { p.Life = d }
-	l, err := consolecache.DefaultLifetimes().With(map[string]time.Duration{consolecache.Robots: 0, consolecache.Queues: time.Minute}, life)
+	l, err := cachedconsole.DefaultLifetimes().With(map[string]time.Duration{cachedconsole.Robots: 0, cachedconsole.Queues: time.Minute}, life)
 	if err != nil {
 		t.Fatal(err)
 	}
 	p := l.Policies()
-	if p[consolecache.Robots] != (responsecache.Policy{}) || p[consolecache.Queues].Life != time.Minute || p[consolecache.Workflows].Life != 10*time.Second {
+	if p[cachedconsole.Robots] != (responsecache.Policy{}) || p[cachedconsole.Queues].Life != time.Minute || p[cachedconsole.Workflows].Life != 10*time.Second {
 		t.Errorf("%+v", p)
 	}
 	if _, err := l.With(map[string]time.Duration{"robot": 1}, life); err == nil {

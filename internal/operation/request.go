@@ -1,6 +1,8 @@
-package trail
+package operation
 
-import "context"
+import (
+	"context"
+)
 
 // TraceMode is what a request wants to know about its operation.
 type TraceMode uint8

@@ -1,15 +1,15 @@
-package consolecache
+package cachedconsole
 
 import (
 	"context"
 	"errors"
 
+	"github.com/consoleql/consoleql/internal/operation"
 	"github.com/consoleql/consoleql/internal/responsecache"
-	"github.com/consoleql/consoleql/internal/trail"
 )
 
 // errNotCached reports that a read needs a call of the console.
-var errNotCached = errors.New("consolecache: the answer is not in memory")
+var errNotCached = errors.New("cachedconsole: the answer is not in memory")
 
 type probeKey struct{}
 
@@ -23,7 +23,7 @@ func (c *Console) Cached(ctx context.Context, read func(ctx context.Context) err
 func isProbe(ctx context.Context) bool { return ctx.Value(probeKey{}) != nil }
 
 // probe returns nil if memory answers q.
-func probe[T any](v *responsecache.View[T], q request[T], opts trail.ReadOptions, identity string) error {
+func probe[T any](v *responsecache.View[T], q request[T], opts operation.ReadOptions, identity string) error {
 	if v == nil || !v.Holds(q.readWith(opts, identity)) {
 		return errNotCached
 	}

@@ -1,4 +1,4 @@
-package consolecache_test
+package cachedconsole_test
 
 import (
 	"errors"

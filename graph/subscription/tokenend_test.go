@@ -1,0 +1,262 @@
+package subscription
+
+import (
+	"context"
+	"errors"
+	"io"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	cc "github.com/consoleql/consoleql/internal/consoleclient"
+	"github.com/consoleql/consoleql/internal/fault"
+	"github.com/consoleql/consoleql/internal/principal"
+)
+
+func TestSubscriptionsEndWithTheirToken(t *testing.T) {
+	c := &console{dead: map[string]bool{}}
+	c.set("a", "a0")
+	withService(t, c, Options{Interval: time.Second}, func(t *testing.T, w *Service) {
+		s := follow(t, w, alice, "a")
+		other := follow(t, w, bob, "a")
+		c.mu.Lock()
+		c.dead["alice"] = true
+		c.mu.Unlock()
+		if _, err := s.next(t.Context()); fault.CodeOf(err) != fault.Unauthenticated {
+			t.Errorf("told %v", err)
+		}
+		if _, err := s.next(t.Context()); !errors.Is(err, io.EOF) {
+			t.Errorf("and then %v", err)
+		}
+		s.leave()
+		c.set("a", "a1")
+		names(t, other, 1)
+		if _, err := w.robots.subscribe(t.Context(), target{principal: alice.Name()}, terms[cc.Robot]{who: alice}); fault.CodeOf(err) != fault.Unauthenticated {
+			t.Errorf("a dead token subscribes: %v", err)
+		}
+		synctest.Wait() // what told of the refusal may not have ended yet
+		if w.Polls() != 1 {
+			t.Errorf("%d polls", w.Polls())
+		}
+	})
+}
+
+// A verified token says itself how long it is good for. Its end is that of its own
+// subscriptions, not of those of the same user's next token.
+func TestSubscriptionsEndWhenTheirTokenExpires(t *testing.T) {
+	c := &console{}
+	c.set("a", "a0")
+	withService(t, c, Options{Interval: time.Second}, func(t *testing.T, w *Service) {
+		first := principal.Verified("first", "alice", time.Now().Add(time.Minute))
+		second := principal.Verified("second", "alice", time.Now().Add(time.Hour))
+		s, next := follow(t, w, first, "a"), follow(t, w, second, "a")
+		if w.Polls() != 1 {
+			t.Errorf("%d polls for one user", w.Polls())
+		}
+		start := time.Now()
+		if _, err := s.next(t.Context()); fault.CodeOf(err) != fault.Unauthenticated || time.Since(start) != time.Minute {
+			t.Errorf("told %v after %v", err, time.Since(start))
+		}
+		if _, err := s.next(t.Context()); !errors.Is(err, io.EOF) {
+			t.Errorf("and then %v", err)
+		}
+		c.mu.Lock()
+		c.asked = nil
+		c.mu.Unlock()
+		c.set("a", "a1")
+		names(t, next, 1)
+		for _, a := range c.asked {
+			if a.token != "second" {
+				t.Errorf("asked with the token %q", a.token)
+			}
+		}
+	})
+}
+
+func TestFinalErrorsEndTheSubscription(t *testing.T) {
+	for _, code := range []fault.Code{fault.Forbidden, fault.NotFound, fault.BadUserInput} {
+		t.Run(string(code), func(t *testing.T) {
+			c := &console{}
+			withService(t, c, Options{}, func(t *testing.T, w *Service) {
+				s := follow(t, w, alice)
+				c.fail(&cc.Error{Kind: code})
+				if _, err := s.next(t.Context()); fault.CodeOf(err) != code {
+					t.Errorf("told %v", err)
+				}
+				if _, err := s.next(t.Context()); !errors.Is(err, io.EOF) {
+					t.Errorf("and then %v", err)
+				}
+				if _, err := w.robots.subscribe(t.Context(), target{principal: alice.Name()}, terms[cc.Robot]{who: alice}); fault.CodeOf(err) != code {
+					t.Errorf("subscribes to what is refused: %v", err)
+				}
+			})
+		})
+	}
+}
+
+// A service account's token is renewed by the next call, so one refusal is no end.
+func TestServiceAccountSurvivesOneRefusal(t *testing.T) {
+	c := &console{}
+	withService(t, c, Options{}, func(t *testing.T, w *Service) {
+		s := follow(t, w, principal.DefaultService())
+		c.fail(&cc.Error{Kind: fault.Unauthenticated})
+		for before := c.calls(); c.calls() == before; {
+			time.Sleep(100 * time.Millisecond)
+		}
+		c.fail(nil)
+		c.set("a", "a0")
+		names(t, s, 1)
+		c.fail(&cc.Error{Kind: fault.Unauthenticated})
+		begun := time.Now()
+		if _, err := s.next(t.Context()); fault.CodeOf(err) != fault.Unauthenticated {
+			t.Errorf("told %v", err)
+		}
+		// One interval until it is asked for, and about one more until it is certain.
+		if took := time.Since(begun); took > w.opts.Interval*5/2 {
+			t.Errorf("told after %v", took)
+		}
+	})
+}
+
+// What comes of an outage is no end: that ends with the console's word, given twice and a
+// while apart, or with the gateway's own.
+func TestRefusalsAfterAnOutage(t *testing.T) {
+	c := &console{}
+	withService(t, c, Options{}, func(t *testing.T, w *Service) {
+		session := principal.FromSession(principal.SessionPrefix + "x")
+		s := follow(t, w, session)
+		next := func(err error) {
+			t.Helper()
+			c.fail(err)
+			for before := c.calls(); c.calls() == before; {
+				time.Sleep(50 * time.Millisecond)
+			}
+			synctest.Wait()
+		}
+		refused := &cc.Error{Status: 401, Kind: fault.Unauthenticated}
+		for range 3 {
+			next(&cc.Error{Status: 503, Kind: fault.UpstreamUnavailable})
+			next(refused)
+		}
+		next(nil)
+		c.set("a", "a0")
+		names(t, s, 1)
+		begun := time.Now()
+		c.fail(fault.New(fault.Unauthenticated, "there is no such session"))
+		if _, err := s.next(t.Context()); fault.CodeOf(err) != fault.Unauthenticated || time.Since(begun) > w.opts.Interval*5/4 {
+			t.Errorf("told %v after %v", err, time.Since(begun))
+		}
+	})
+}
+
+// No console is left alone for a day.
+func TestRetryAfterIsBounded(t *testing.T) {
+	c := &console{err: &cc.Error{Status: 503, Kind: fault.UpstreamUnavailable, RetryAfter: 24 * time.Hour}}
+	withService(t, c, Options{}, func(t *testing.T, w *Service) {
+		follow(t, w, alice)
+		time.Sleep(11 * time.Minute)
+		if n := c.calls(); n != 3 {
+			t.Errorf("%d polls", n)
+		}
+	})
+}
+
+func TestNothingToFollow(t *testing.T) {
+	c := &console{}
+	withService(t, c, Options{}, func(t *testing.T, w *Service) {
+		_, err := w.robots.subscribe(t.Context(), target{principal: alice.Name(), ids: "x,y"}, terms[cc.Robot]{who: alice})
+		if fault.CodeOf(err) != fault.NotFound {
+			t.Errorf("%v", err)
+		}
+		if w.Subscriptions() != 0 {
+			t.Errorf("%d subscriptions", w.Subscriptions())
+		}
+	})
+}
+
+func TestIDsAreCounted(t *testing.T) {
+	w := New(&console{}, Options{})
+	defer w.Close()
+	for _, ids := range [][]string{{}, make([]string, 501)} {
+		if _, err := w.Robots(t.Context(), ids, nil); fault.CodeOf(err) != fault.BadUserInput {
+			t.Errorf("%d ids: %v", len(ids), err)
+		}
+		if _, err := w.Workflows(t.Context(), ids); fault.CodeOf(err) != fault.BadUserInput {
+			t.Errorf("%d ids: %v", len(ids), err)
+		}
+	}
+}
+
+// A subscriber that does not take its events costs bounded memory and ends up knowing how everything is.
+func TestSlowSubscriberGetsTheLatest(t *testing.T) {
+	c := &console{}
+	c.set("a", "0")
+	c.set("b", "0")
+	withService(t, c, Options{Interval: time.Second}, func(t *testing.T, w *Service) {
+		s := follow(t, w, alice)
+		c.set("b", "b1")
+		for i := range 2000 {
+			c.set("a", string(rune('A'+i%26)))
+			time.Sleep(1200 * time.Millisecond)
+		}
+		c.set("a", "last")
+		time.Sleep(3 * time.Second)
+		w.robots.mu.Lock()
+		waiting := len(s.pending)
+		w.robots.mu.Unlock()
+		if waiting > maxPending+2 {
+			t.Errorf("%d events wait", waiting)
+		}
+		got := names(t, s, waiting)
+		if got[len(got)-1] != "last" || !slices.Contains(got, "b1") {
+			t.Errorf("%v", got)
+		}
+	})
+}
+
+func TestTooManySubscriptions(t *testing.T) {
+	c := &console{}
+	withService(t, c, Options{MaxSubscriptions: 2}, func(t *testing.T, w *Service) {
+		s := follow(t, w, alice)
+		follow(t, w, bob)
+		if _, err := w.robots.subscribe(t.Context(), target{principal: bob.Name()}, terms[cc.Robot]{who: bob}); fault.CodeOf(err) != fault.RateLimited {
+			t.Errorf("%v", err)
+		}
+		s.leave()
+		follow(t, w, bob)
+	})
+}
+
+func TestCloseEndsSubscriptions(t *testing.T) {
+	c := &console{}
+	withService(t, c, Options{}, func(t *testing.T, w *Service) {
+		s := follow(t, w, alice)
+		w.Close()
+		if _, err := s.next(t.Context()); !errors.Is(err, io.EOF) {
+			t.Errorf("%v", err)
+		}
+		if _, err := w.robots.subscribe(t.Context(), target{principal: bob.Name()}, terms[cc.Robot]{who: bob}); err == nil {
+			t.Error("subscribed to a closed service")
+		}
+	})
+}
+
+// Who gives up while the first look is still under way leaves nothing behind.
+func TestLeavingBeforeTheFirstLook(t *testing.T) {
+	c := &console{slow: time.Minute}
+	withService(t, c, Options{}, func(t *testing.T, w *Service) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if _, err := w.robots.subscribe(ctx, target{principal: alice.Name()}, terms[cc.Robot]{who: alice}); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("%v", err)
+		}
+		if w.Subscriptions() != 0 {
+			t.Errorf("%d subscriptions", w.Subscriptions())
+		}
+		time.Sleep(2 * time.Minute)
+		if w.Polls() != 0 {
+			t.Errorf("%d polls", w.Polls())
+		}
+	})
+}
