@@ -41,14 +41,11 @@ func (c *Client) do(ctx context.Context, sc scope.Scope, r request, decode func(
 	if err := c.pauses.check(ctx, r.operation); err != nil {
 		return err
 	}
-	method, path, _ := strings.Cut(r.operation, " ")
-	if r.path != "" {
-		path = r.path
-	}
-	path, err := expand(path, r.ids)
+	target, err := c.target(r)
 	if err != nil {
 		return err
 	}
+	method, _, _ := strings.Cut(r.operation, " ")
 	content, err := r.content(method)
 	if err != nil {
 		return err
@@ -56,8 +53,6 @@ func (c *Client) do(ctx context.Context, sc scope.Scope, r request, decode func(
 	if r.repeatable {
 		ctx = transport.Repeatable(ctx)
 	}
-	target := c.base.JoinPath(path)
-	target.RawQuery = r.query.Encode()
 	var token string
 	send := func() error {
 		x := exchange{operation: r.operation, timeout: r.timeout, optional: r.optional, byID: method == http.MethodGet && strings.HasSuffix(r.operation, "}")}
@@ -99,6 +94,21 @@ func (c *Client) do(ctx context.Context, sc scope.Scope, r request, decode func(
 	c.pauses.observe(ctx, r.operation, err)
 	c.logHidden(ctx, err)
 	return err
+}
+
+// target is the URL of a call.
+func (c *Client) target(r request) (*url.URL, error) {
+	_, path, _ := strings.Cut(r.operation, " ")
+	if r.path != "" {
+		path = r.path
+	}
+	path, err := expand(path, r.ids)
+	if err != nil {
+		return nil, err
+	}
+	target := c.base.JoinPath(path)
+	target.RawQuery = r.query.Encode()
+	return target, nil
 }
 
 // setHeaders sets the headers of every call of the API gateway.

@@ -1,3 +1,5 @@
+// Package gateway is the whole service as a value: New puts its parts together and listens, Run serves until its
+// context ends.
 package gateway
 
 import (

@@ -40,6 +40,7 @@ type memory struct {
 	setPercent func(int) int
 }
 
+// RuntimeMemory is the memory of this process.
 func RuntimeMemory() memory {
 	return memory{os.Getenv, memlimit.FromCgroup, debug.SetMemoryLimit, debug.SetGCPercent}
 }

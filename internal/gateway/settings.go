@@ -3,6 +3,7 @@ package gateway
 import (
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"strings"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"github.com/consoleql/consoleql/internal/edge"
 	"github.com/consoleql/consoleql/internal/edge/querylimit"
 	"github.com/consoleql/consoleql/internal/scope"
+	"github.com/consoleql/consoleql/internal/telemetry"
 	"github.com/consoleql/consoleql/internal/textfile"
 )
 
@@ -31,6 +33,7 @@ type Settings struct {
 	Logging   `group:"Log"`
 }
 
+// Listeners are the flags of listeners and shutdown.
 type Listeners struct {
 	Listen          string        `default:"127.0.0.1:8080" help:"Address of the public listener. Port 0 picks a free port, which the log names."`
 	AdminListen     string        `default:"127.0.0.1:9090" help:"Address of the admin listener (metrics and profiles). Empty: there is none."`
@@ -39,6 +42,7 @@ type Listeners struct {
 	ShutdownTimeout time.Duration `default:"15s" help:"How long requests in flight may take to end after the shutdown delay."`
 }
 
+// Console are the flags of the console and the default scope.
 type Console struct {
 	ConsoleURL         string        `name:"console-url" default:"https://api.encoo.com" help:"Base URL of the console's API gateway."`
 	SSOURL             string        `name:"sso-url" default:"https://auth.encoo.com" help:"Base URL of the console's SSO."`
@@ -54,6 +58,7 @@ type Console struct {
 	DepartmentID            string        `name:"department-id" help:"Department of requests that name none, without the header DepartmentId." placeholder:"GUID"`
 }
 
+// Account are the flags of the default service account.
 type Account struct {
 	Username     string `help:"User name of the default service account." placeholder:"NAME"`
 	Password     string `help:"Password of the default service account. Prefer --password-file." placeholder:"SECRET"`
@@ -61,6 +66,7 @@ type Account struct {
 	Anonymous    bool   `default:"false" help:"Let callers without credentials act as the default service account. Only for trusted networks."`
 }
 
+// Identity are the flags of credentials, sessions and token keys.
 type Identity struct {
 	APIKeysFile     string        `name:"api-keys-file" help:"File of API keys, as hashes, and of the service accounts behind them (YAML or JSON). Empty: there are none." placeholder:"FILE"`
 	VerifyTokens    string        `enum:"off,on" default:"off" help:"Whether callers' console tokens are verified before the console is asked, against the keys that the SSO publishes (${enum}). off: only the console checks them."`
@@ -71,17 +77,20 @@ type Identity struct {
 	TokenKeysFile   string        `help:"File that holds the token keys, separated by commas or line breaks." placeholder:"FILE"`
 }
 
+// Shared are the flags of what replicas share.
 type Shared struct {
 	RedisURL             string        `name:"redis-url" help:"Redis in which replicas share state: redis:// or rediss://, with ?master_name= for Sentinel, with ?addr= for a Cluster. Redis must not evict keys, and should persist them. Empty: memory only." placeholder:"URL"`
 	IdempotencyRetention time.Duration `default:"24h" help:"How long the outcome of a mutation with an idempotencyKey is kept."`
 }
 
+// Watching are the flags of subscriptions.
 type Watching struct {
 	PollInterval     time.Duration `default:"2s" help:"Time between two polls of the console, for each list or entity that subscriptions follow."`
 	MaxSubscriptions int           `default:"10000" help:"Concurrent subscriptions, for the whole gateway."`
 	StreamKeepalive  time.Duration `default:"15s" help:"How often an idle WebSocket is pinged and an idle event stream gets a comment. Set it below the idle timeout of proxies in front."`
 }
 
+// Limits are the flags that bound operations and requests.
 type Limits struct {
 	MaxDepth          int           `default:"15" help:"How many fields may nest in an operation."`
 	MaxFields         int           `default:"500" help:"How many fields of one object an operation may select, including those of fragments. A name in a document has at most 128 characters."`
@@ -95,12 +104,14 @@ type Limits struct {
 	DirectUploadBytes int64         `default:"209715200" help:"Largest upload that is sent straight to the console, in bytes. Larger files go through its upload channel."`
 }
 
+// Tracing are the flags of traces and slow operations.
 type Tracing struct {
 	SlowOperation time.Duration `default:"5s" help:"How long a query or mutation may take before it is logged as slow. 0: none is logged."`
 	OTLPURL       string        `name:"otlp-url" help:"Base URL of an OpenTelemetry collector that takes traces by OTLP over HTTP. Variables of the OpenTelemetry SDK such as OTEL_EXPORTER_OTLP_HEADERS and OTEL_TRACES_SAMPLER apply. Empty: there are no traces." placeholder:"http://collector:4318"`
 	Trace         string        `enum:"on,api-key,off" default:"on" help:"Who may send the header X-ConsoleQL-Trace, which asks how an answer was made (${enum}). on: everybody. api-key: holders of API keys. off: nobody."`
 }
 
+// Logging are the flags of the log.
 type Logging struct {
 	LogLevel  string `enum:"debug,info,warn,error" default:"info" help:"Least level that is logged (${enum})."`
 	LogFormat string `enum:"auto,json,text" default:"auto" help:"Format of the log on standard error (${enum}). auto: text on a terminal, JSON elsewhere."`
@@ -212,4 +223,9 @@ func (s *Settings) edgeLimits() querylimit.Limits {
 		Depth: s.MaxDepth, Fields: s.MaxFields, AnswerBytes: s.MaxAnswerBytes, AnswerValues: s.MaxAnswerValues,
 		BodyBytes: s.MaxRequestBytes, UploadBytes: s.MaxUploadBytes,
 	}
+}
+
+// Logger writes to w by the level and format of the flags.
+func (l Logging) Logger(w io.Writer) (*slog.Logger, error) {
+	return telemetry.NewLogger(w, l.LogLevel, l.LogFormat)
 }
