@@ -35,7 +35,7 @@ func (l *Loaders) badInput(typ string, s Selection, place string) error {
 	return nil
 }
 
-// errorElsewhere is err as the fields are told whose own arguments are good.
+// errorElsewhere returns the error of fields whose own arguments are good, while those of another field are not.
 func errorElsewhere(err error, field graphql.CollectedField, place string) error {
 	told := &fault.Error{Code: fault.BadUserInput, Message: err.Error(), Err: err}
 	var unread *gqlerror.Error // gqlgen could not read an argument; its path leads to that from the root, where look-ahead reads it
@@ -59,7 +59,7 @@ type badArgumentError struct {
 // Error returns the message.
 func (e *badArgumentError) Error() string { return e.told.Error() }
 
-// Unwrap returns what callers are told.
+// Unwrap returns the error that reaches callers.
 func (e *badArgumentError) Unwrap() error { return e.told }
 
 // refuse keeps why the operation is not executed.

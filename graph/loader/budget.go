@@ -12,15 +12,18 @@ const DefaultCalls = 2000
 
 // Cache is a Console that knows which reads it answers without a call.
 type Cache interface {
-	// Cached says whether all that read asks of the Console is answered by what is kept.
-	// Nothing is asked for, and the answers are empty.
+	// Cached reports whether the cache answers every read that the function makes of the
+	// Console. The reads send nothing and return zero values.
 	Cached(ctx context.Context, read func(ctx context.Context) error) bool
 }
 
-// cached says whether read takes no call of the console.
-func (l *execution) cached(read func(ctx context.Context) error) bool {
+// cached reports whether the cache answers a read, so that it takes no call of the console.
+func cached[V any](l *execution, read func(ctx context.Context) (V, error)) bool {
 	cache := l.engine.cache
-	return cache != nil && cache.Cached(l.ctx, read)
+	return cache != nil && cache.Cached(l.ctx, func(ctx context.Context) error {
+		_, err := read(ctx)
+		return err
+	})
 }
 
 // full says whether the calls that look-ahead has gathered for its level, with those sent
@@ -92,10 +95,10 @@ func (k *prefetcher) finish() {
 	k.ahead = nil
 	for _, waits := range k.waits {
 		for _, wait := range waits {
-			wait.Visit(func(any) {}) // its failure is told where it was asked for
+			wait.Visit(func(any) {}) // the field that needs it reports its failure
 		}
 	}
-	_ = k.l.calls.Exceed(k.excess) // is told by the fields' resolvers
+	_ = k.l.calls.Exceed(k.excess) // the resolvers report it
 }
 
 // admit says whether those of keys may be read that m does not know yet: of calls that belong
@@ -138,17 +141,11 @@ func (e *Entities[T, F]) admitGets(g *group) error {
 			}
 		}
 	}, func(k key) bool {
-		return e.l.cached(func(ctx context.Context) error {
-			_, err := e.k.get(ctx, g.scope, k.id)
-			return err
-		})
+		return cached(e.l, func(ctx context.Context) (*T, error) { return e.k.get(ctx, g.scope, k.id) })
 	})
 }
 
 // pageCached says whether a page takes no call.
 func (e *Entities[T, F]) pageCached(k pageKey[F]) bool {
-	return e.l.cached(func(ctx context.Context) error {
-		_, err := e.k.list(ctx, k.scope, k.list())
-		return err
-	})
+	return cached(e.l, e.readPage(k))
 }

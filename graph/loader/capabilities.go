@@ -55,7 +55,7 @@ func newCapabilities(opts Options) *capabilities {
 	}
 }
 
-// readOnly returns the same capabilities, to which nothing can be added by what is returned.
+// readOnly returns a copy that reads the same capabilities and records nothing.
 func (k *capabilities) readOnly() *capabilities {
 	view := *k
 	view.frozen = true

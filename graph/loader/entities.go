@@ -370,10 +370,15 @@ func (k pageKey[F]) list() cc.List[F] {
 	return list
 }
 
+// readPage returns the read of a page.
+func (e *Entities[T, F]) readPage(k pageKey[F]) func(ctx context.Context) (*cc.Page[T], error) {
+	return func(ctx context.Context) (*cc.Page[T], error) { return e.k.list(ctx, k.scope, k.list()) }
+}
+
 // page asks the console for one page of a list, and waits for it.
 func (e *Entities[T, F]) page(k pageKey[F]) (*cc.Page[T], error) {
 	return e.pages.later(e.l, k, func() (*cc.Page[T], error) {
-		p, err := call(e.l, func(ctx context.Context) (*cc.Page[T], error) { return e.k.list(ctx, k.scope, k.list()) })
+		p, err := call(e.l, e.readPage(k))
 		if err != nil {
 			return nil, err
 		}

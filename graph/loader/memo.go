@@ -69,6 +69,11 @@ func (m *memo[K, V]) load(l *Loaders, key K, held func() bool, work func() (V, e
 	return o.wait
 }
 
+// loadRead is load of what one read of the console returns.
+func (m *memo[K, V]) loadRead(l *Loaders, key K, read func(ctx context.Context) (V, error)) Thunk[V] {
+	return m.load(l, key, func() bool { return cached(l.execution, read) }, func() (V, error) { return call(l.execution, read) })
+}
+
 // spawn is load for what look-ahead begins later than with its level.
 func (m *memo[K, V]) spawn(l *execution, key K, work func() (V, error)) Thunk[V] {
 	o, first := m.claim(l, key, work)

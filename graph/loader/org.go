@@ -76,19 +76,12 @@ func (l *Loaders) Companies(name string) Thunk[[]*cc.Company] {
 	if err := checkTexts("", name, ""); err != nil {
 		return failed[[]*cc.Company](err)
 	}
-	return l.companies.load(l, name, func() bool {
-		return l.cached(func(ctx context.Context) error {
-			_, err := l.engine.console.Companies(ctx, l.named(), name)
-			return err
-		})
-	}, func() ([]*cc.Company, error) {
-		return call(l.execution, func(ctx context.Context) ([]*cc.Company, error) {
-			companies, err := l.engine.console.Companies(ctx, l.named(), name)
-			if companies == nil && err == nil {
-				companies = []*cc.Company{} // a list without companies is empty, not null
-			}
-			return seen(principal.FromContext(ctx).Limits(), companies), err
-		})
+	return l.companies.loadRead(l, name, func(ctx context.Context) ([]*cc.Company, error) {
+		companies, err := l.engine.console.Companies(ctx, l.named(), name)
+		if companies == nil && err == nil {
+			companies = []*cc.Company{} // a list without companies is empty, not null
+		}
+		return seen(principal.FromContext(ctx).Limits(), companies), err
 	})
 }
 
@@ -145,15 +138,8 @@ func (l *Loaders) CompanyViewer(c *cc.Company) Thunk[*cc.CompanyUser] {
 }
 
 func (l *Loaders) self(company string) Thunk[*cc.CompanyUser] {
-	return l.selves.load(l, company, func() bool {
-		return l.cached(func(ctx context.Context) error {
-			_, err := l.engine.console.Self(ctx, l.companyScope(company))
-			return err
-		})
-	}, func() (*cc.CompanyUser, error) {
-		return call(l.execution, func(ctx context.Context) (*cc.CompanyUser, error) {
-			return l.engine.console.Self(ctx, l.companyScope(company))
-		})
+	return l.selves.loadRead(l, company, func(ctx context.Context) (*cc.CompanyUser, error) {
+		return l.engine.console.Self(ctx, l.companyScope(company))
 	})
 }
 
@@ -199,15 +185,11 @@ func newTree(root *cc.Department) *tree {
 
 func (l *Loaders) tree(company string) Thunk[*tree] {
 	company = scope.Lower(company)
-	return l.trees.load(l, company, func() bool {
-		return l.cached(func(ctx context.Context) error {
-			_, err := l.engine.console.DepartmentTree(ctx, l.companyScope(company))
-			return err
-		})
-	}, func() (*tree, error) {
-		t, err := call(l.execution, func(ctx context.Context) (*cc.DepartmentTree, error) {
-			return l.engine.console.DepartmentTree(ctx, l.companyScope(company))
-		})
+	read := func(ctx context.Context) (*cc.DepartmentTree, error) {
+		return l.engine.console.DepartmentTree(ctx, l.companyScope(company))
+	}
+	return l.trees.load(l, company, func() bool { return cached(l.execution, read) }, func() (*tree, error) {
+		t, err := call(l.execution, read)
 		if err != nil {
 			return nil, err
 		}

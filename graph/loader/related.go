@@ -80,9 +80,8 @@ func (l *Loaders) WorkflowRobots(w *cc.Workflow) Thunk[[]*cc.Robot] {
 	if w.AssociatedRobotIDs == nil {
 		l.engine.capabilities.observeIDs(robotIDs, false)
 		return l.workflowRobots.load(l, l.robotsOf(w), func() bool {
-			return l.cached(func(ctx context.Context) error {
-				_, err := l.engine.console.WorkflowRobots(ctx, w.Scope(), w.ID, 0, 0)
-				return err
+			return cached(l.execution, func(ctx context.Context) (*cc.Page[cc.Robot], error) {
+				return l.engine.console.WorkflowRobots(ctx, w.Scope(), w.ID, 0, 0)
 			})
 		}, func() ([]*cc.Robot, error) { return l.listWorkflowRobots(w) })
 	}

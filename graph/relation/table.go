@@ -4,6 +4,8 @@
 package relation
 
 import (
+	"maps"
+
 	"github.com/consoleql/consoleql/graph/loader"
 	"github.com/consoleql/consoleql/graph/mutation"
 	"github.com/consoleql/consoleql/graph/subscription"
@@ -21,23 +23,26 @@ func Table() loader.Relations { //nolint:funlen // a table, best read in one pie
 		workflows       = (*loader.Loaders).Workflows
 		workflowLayouts = (*loader.Loaders).WorkflowLayouts
 	)
+	// entities are the fields by which a department, or the department of the request, leads to its entities.
+	entities := map[string]loader.Relation{
+		"packages":        list(packages),
+		"package":         byID(packages),
+		"queues":          list(queues),
+		"queue":           byID(queues),
+		"robots":          list(robots),
+		"robot":           byID(robots),
+		"workflows":       list(workflows),
+		"workflow":        byID(workflows),
+		"workflowLayouts": list(workflowLayouts),
+		"workflowLayout":  byID(workflowLayouts),
+	}
 	table := loader.Relations{
 		"Query": {
-			"viewer":          root((*loader.Loaders).Viewer),
-			"companies":       companies(),
-			"company":         rootByID((*loader.Loaders).Company),
-			"rootDepartment":  root((*loader.Loaders).RootDepartment),
-			"department":      rootByID((*loader.Loaders).Department),
-			"packages":        list(packages),
-			"package":         byID(packages),
-			"queues":          list(queues),
-			"queue":           byID(queues),
-			"robots":          list(robots),
-			"robot":           byID(robots),
-			"workflows":       list(workflows),
-			"workflow":        byID(workflows),
-			"workflowLayouts": list(workflowLayouts),
-			"workflowLayout":  byID(workflowLayouts),
+			"viewer":         root((*loader.Loaders).Viewer),
+			"companies":      companies(),
+			"company":        rootByID((*loader.Loaders).Company),
+			"rootDepartment": root((*loader.Loaders).RootDepartment),
+			"department":     rootByID((*loader.Loaders).Department),
 		},
 		"Company": {
 			"viewer":         one((*loader.Loaders).CompanyViewer, "companyId"),
@@ -46,19 +51,9 @@ func Table() loader.Relations { //nolint:funlen // a table, best read in one pie
 			"department":     oneByID((*loader.Loaders).CompanyDepartment, "companyId"),
 		},
 		"Department": {
-			"company":         company(),
-			"parent":          one((*loader.Loaders).DepartmentParent, "companyId", "id"),
-			"children":        inline(func(d *cc.Department) []*cc.Department { return d.Children }),
-			"packages":        list(packages),
-			"package":         byID(packages),
-			"queues":          list(queues),
-			"queue":           byID(queues),
-			"robots":          list(robots),
-			"robot":           byID(robots),
-			"workflows":       list(workflows),
-			"workflow":        byID(workflows),
-			"workflowLayouts": list(workflowLayouts),
-			"workflowLayout":  byID(workflowLayouts),
+			"company":  company(),
+			"parent":   one((*loader.Loaders).DepartmentParent, "companyId", "id"),
+			"children": inline(func(d *cc.Department) []*cc.Department { return d.Children }),
 		},
 		"CompanyUser": {
 			"company":            company(),
@@ -150,6 +145,8 @@ func Table() loader.Relations { //nolint:funlen // a table, best read in one pie
 		"RobotEvent":    {"robot": inline(func(e *subscription.RobotEvent) []*cc.Robot { return present(e.Robot) })},
 		"WorkflowEvent": {"workflow": inline(func(e *subscription.WorkflowEvent) []*cc.Workflow { return present(e.Workflow) })},
 	}
+	maps.Copy(table["Query"], entities)
+	maps.Copy(table["Department"], entities)
 	addConnection[cc.Package](table)
 	addConnection[cc.Queue](table)
 	addConnection[cc.Robot](table)

@@ -112,9 +112,6 @@ func Canonical(s string) string {
 	if len(s) == guidLength && Lower(s) == s {
 		return s // canonical or not a GUID
 	}
-	if len(s) == guidLength && Lower(s) == s {
-		return s // not a GUID, so it stays as it is
-	}
 	if id, ok := canonical(s); ok {
 		return id
 	}
