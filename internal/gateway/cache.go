@@ -159,7 +159,7 @@ func (c Caching) lifetimes() (cachedconsole.Lifetimes, error) {
 }
 
 // openCache opens the response cache.
-func (g *gateway) openCache(metrics *telemetry.Metrics) error {
+func (g *Gateway) openCache(metrics *telemetry.Metrics) error {
 	s := g.settings
 	// With replicas, memory is trusted only after the first reply of Redis.
 	metrics.CacheTrusted(g.redis == nil || s.Cache == "off")
@@ -189,7 +189,7 @@ func (g *gateway) openCache(metrics *telemetry.Metrics) error {
 }
 
 // openConsole creates the cached console.
-func (g *gateway) openConsole() (err error) {
+func (g *Gateway) openConsole() (err error) {
 	g.console, err = cachedconsole.New(cachedconsole.Options{
 		Client:   g.client,
 		Cache:    g.cache,
@@ -201,7 +201,7 @@ func (g *gateway) openConsole() (err error) {
 }
 
 // openOperationCache opens the operation cache and adds it to the edge's options.
-func (g *gateway) openOperationCache(o *edge.Options, metrics *telemetry.Metrics) (err error) {
+func (g *Gateway) openOperationCache(o *edge.Options, metrics *telemetry.Metrics) (err error) {
 	if g.cache == nil {
 		return nil
 	}
@@ -218,7 +218,7 @@ func (g *gateway) openOperationCache(o *edge.Options, metrics *telemetry.Metrics
 }
 
 // accepted returns an error unless the gateway can get a token for the principal in ctx.
-func (g *gateway) accepted(ctx context.Context) error {
+func (g *Gateway) accepted(ctx context.Context) error {
 	_, err := g.Tokens.Token(ctx)
 	return err
 }

@@ -25,7 +25,7 @@ type transports struct {
 
 // openTransports creates the transports. Slow uploads and a hanging SSO take no slots from other calls. The upload
 // storage receives only the headers that it asks for (document, section Packages: put file).
-func (g *gateway) openTransports() transports {
+func (g *Gateway) openTransports() transports {
 	console := transport.Options{Concurrency: g.settings.ConsoleConcurrency, Silence: g.settings.Silence, Log: g.connectionLog("console")}
 	files := transport.Options{Concurrency: uploadConcurrency, IdleTimeout: rareIdleTimeout, Uncompressed: true, Log: g.connectionLog("storage")}
 	sso := transport.Options{Concurrency: ssoConcurrency, IdleTimeout: rareIdleTimeout, Log: g.connectionLog("SSO")}
@@ -37,7 +37,7 @@ func (g *gateway) openTransports() transports {
 }
 
 // connectionLog returns a log of failed connections to a peer. The gateway closes it.
-func (g *gateway) connectionLog(peer string) *telemetry.ConnectionLog {
+func (g *Gateway) connectionLog(peer string) *telemetry.ConnectionLog {
 	l := telemetry.NewConnectionLog(g.log, peer)
 	g.connectionLogs = append(g.connectionLogs, l)
 	return l

@@ -42,8 +42,8 @@ import (
 	"github.com/consoleql/consoleql/internal/verify"
 )
 
-// gateway is the whole service as a value: its components and listeners.
-type gateway struct {
+// Gateway is the whole service as a value: its components and listeners.
+type Gateway struct {
 	settings       *Settings
 	log            *slog.Logger
 	schema         *ast.Schema
@@ -85,8 +85,8 @@ type Page struct {
 }
 
 // New creates the components and opens the listeners. Run serves and closes them.
-func New(ctx context.Context, s *Settings, log *slog.Logger, p Page) (_ *gateway, err error) {
-	g := &gateway{settings: s, log: log}
+func New(ctx context.Context, s *Settings, log *slog.Logger, p Page) (_ *Gateway, err error) {
+	g := &Gateway{settings: s, log: log}
 	if s.MaxComplexity != "" {
 		log.Warn("--max-complexity is ignored and will be refused by the next release: see --max-console-calls, --max-answer-bytes and --max-answer-values")
 	}
@@ -140,7 +140,7 @@ func New(ctx context.Context, s *Settings, log *slog.Logger, p Page) (_ *gateway
 }
 
 // edgeOptions returns the options of the public listener.
-func (g *gateway) edgeOptions(engine *loader.Engine, metrics *telemetry.Metrics, p Page) edge.Options {
+func (g *Gateway) edgeOptions(engine *loader.Engine, metrics *telemetry.Metrics, p Page) edge.Options {
 	s := g.settings
 	options := edge.Options{
 		Schema: g.executable(),
@@ -166,7 +166,7 @@ func (g *gateway) edgeOptions(engine *loader.Engine, metrics *telemetry.Metrics,
 }
 
 // executable returns the schema with its resolvers.
-func (g *gateway) executable() graphql.ExecutableSchema {
+func (g *Gateway) executable() graphql.ExecutableSchema {
 	return generated.NewExecutableSchema(generated.Config{
 		Schema: g.schema,
 		Resolvers: &resolver.Resolver{
@@ -178,7 +178,7 @@ func (g *gateway) executable() graphql.ExecutableSchema {
 }
 
 // dialConsole creates the clients of the console.
-func (g *gateway) dialConsole(metrics *telemetry.Metrics) error {
+func (g *Gateway) dialConsole(metrics *telemetry.Metrics) error {
 	s, by := g.settings, g.openTransports()
 	opts := consoleclient.Options{
 		APIURL:           s.ConsoleURL,
@@ -209,7 +209,7 @@ func (g *gateway) dialConsole(metrics *telemetry.Metrics) error {
 }
 
 // openRedis creates the Redis client. It does not connect yet.
-func (g *gateway) openRedis(metrics *telemetry.Metrics) (err error) {
+func (g *Gateway) openRedis(metrics *telemetry.Metrics) (err error) {
 	if g.settings.RedisURL == "" {
 		return nil
 	}
@@ -222,7 +222,7 @@ func (g *gateway) openRedis(metrics *telemetry.Metrics) (err error) {
 }
 
 // openStore opens the idempotency store, in Redis for any number of replicas, or in memory.
-func (g *gateway) openStore() {
+func (g *Gateway) openStore() {
 	var store idempotency.Store = idempotency.NewMemory(idempotency.MemoryOptions{})
 	if g.redis != nil {
 		// Consoles that share a Redis do not share idempotency keys.
@@ -236,7 +236,7 @@ var errStopping = errors.New("the gateway is stopping")
 
 // ready fails until Redis has replied once, because until then the settings may be wrong. A later outage of Redis
 // does not make the gateway unready. All replicas serve without Redis, and removing them would cause an outage.
-func (g *gateway) ready(ctx context.Context) error {
+func (g *Gateway) ready(ctx context.Context) error {
 	if g.stopping.Load() {
 		return errStopping
 	}
@@ -266,7 +266,7 @@ func listen(ctx context.Context, address string, h http.Handler) (httpListener, 
 }
 
 // URL returns the URL of the public listener for a browser.
-func (g *gateway) URL() string { return "http://" + Reachable(g.public.Addr().String()) }
+func (g *Gateway) URL() string { return "http://" + Reachable(g.public.Addr().String()) }
 
 // Reachable replaces an unspecified host by an address that can be dialled.
 func Reachable(address string) string {
@@ -281,7 +281,7 @@ func Reachable(address string) string {
 }
 
 // Run serves until ctx is done, then drains the requests in flight.
-func (g *gateway) Run(ctx context.Context) error {
+func (g *Gateway) Run(ctx context.Context) error {
 	defer g.Close() //nolint:contextcheck // cleanup must run even if ctx has ended
 	failed := make(chan error, 2)
 	serve := func(l httpListener) {
@@ -320,7 +320,7 @@ func (g *gateway) Run(ctx context.Context) error {
 }
 
 // waitForDeregistration keeps serving while /readyz fails, so that load balancers can stop sending requests.
-func (g *gateway) waitForDeregistration() {
+func (g *Gateway) waitForDeregistration() {
 	g.stopping.Store(true)
 	if g.settings.ShutdownDelay > 0 {
 		g.log.Info("serving on until requests go elsewhere", "delay", g.settings.ShutdownDelay.String())
@@ -328,7 +328,7 @@ func (g *gateway) waitForDeregistration() {
 	}
 }
 
-func (g *gateway) drain(ctx context.Context) error {
+func (g *Gateway) drain(ctx context.Context) error {
 	g.log.Info("stopping")
 	ctx, cancel := context.WithTimeout(ctx, g.settings.ShutdownTimeout)
 	defer cancel()
@@ -346,7 +346,7 @@ func (g *gateway) drain(ctx context.Context) error {
 }
 
 // Close closes the listeners and releases all components.
-func (g *gateway) Close() {
+func (g *Gateway) Close() {
 	_ = g.public.server.Close() // nothing to close after a clean drain
 	if g.Admin != nil {
 		_ = g.Admin.server.Close()
@@ -355,7 +355,7 @@ func (g *gateway) Close() {
 }
 
 // release closes the components that exist.
-func (g *gateway) release() {
+func (g *Gateway) release() {
 	if g.subscriptions != nil {
 		g.subscriptions.Close()
 	}

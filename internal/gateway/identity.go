@@ -23,7 +23,7 @@ import (
 
 // openTokens creates the components that authenticate: the API keys, the verifier of console tokens, and the token
 // cache.
-func (g *gateway) openTokens(carrier http.RoundTripper) error {
+func (g *Gateway) openTokens(carrier http.RoundTripper) error {
 	s := g.settings
 	accounts, err := g.openAccounts()
 	if err != nil {
@@ -62,7 +62,7 @@ func (g *gateway) openTokens(carrier http.RoundTripper) error {
 }
 
 // Sources returns the key and password files with their reload functions.
-func (g *gateway) Sources(ring *tokencache.Keyring) (all []textfile.Source) {
+func (g *Gateway) Sources(ring *tokencache.Keyring) (all []textfile.Source) {
 	s := g.settings
 	one := func(path string) func() []string { return func() []string { return []string{path} } }
 	if s.APIKeysFile != "" {
@@ -91,7 +91,7 @@ func (g *gateway) Sources(ring *tokencache.Keyring) (all []textfile.Source) {
 }
 
 // reloadAccounts passes the currently configured accounts to the token cache.
-func (g *gateway) reloadAccounts() error {
+func (g *Gateway) reloadAccounts() error {
 	accounts, err := g.accounts()
 	if err != nil {
 		return err
@@ -102,7 +102,7 @@ func (g *gateway) reloadAccounts() error {
 }
 
 // recordUsernames records the accounts' users and keeps those of removed accounts.
-func (g *gateway) recordUsernames(accounts map[string]tokencache.Account) {
+func (g *Gateway) recordUsernames(accounts map[string]tokencache.Account) {
 	users := make(map[string]string)
 	if before := g.usernames.Load(); before != nil {
 		maps.Copy(users, *before)
@@ -115,7 +115,7 @@ func (g *gateway) recordUsernames(accounts map[string]tokencache.Account) {
 
 // watchSession returns a function that reports whether the session was revoked. It relies on the invalidation that a
 // sign-out publishes to all replicas.
-func (g *gateway) watchSession(name string) func() tokencache.Revocation {
+func (g *Gateway) watchSession(name string) func() tokencache.Revocation {
 	since := g.cache.Watch(g.realm + name)
 	return func() tokencache.Revocation {
 		switch {
@@ -130,7 +130,7 @@ func (g *gateway) watchSession(name string) func() tokencache.Revocation {
 }
 
 // openAccounts opens the key file and returns the service accounts.
-func (g *gateway) openAccounts() (map[string]tokencache.Account, error) {
+func (g *Gateway) openAccounts() (map[string]tokencache.Account, error) {
 	s := g.settings
 	if s.APIKeysFile != "" {
 		var err error
@@ -142,7 +142,7 @@ func (g *gateway) openAccounts() (map[string]tokencache.Account, error) {
 }
 
 // accounts returns the service accounts of the loaded key file, and the default account with its current password.
-func (g *gateway) accounts() (map[string]tokencache.Account, error) {
+func (g *Gateway) accounts() (map[string]tokencache.Account, error) {
 	s, accounts := g.settings, make(map[string]tokencache.Account)
 	if g.keys != nil {
 		maps.Copy(accounts, g.keys.Accounts())
@@ -201,7 +201,7 @@ func (i Identity) tokenKeyring() (*tokencache.Keyring, error) {
 }
 
 // setIdentity adds the API keys and the verifier to the edge's options.
-func (g *gateway) setIdentity(o *edge.Options) {
+func (g *Gateway) setIdentity(o *edge.Options) {
 	// Nil pointers are not assigned, because an interface that holds one is not nil.
 	if g.keys != nil {
 		o.Keys = g.keys
@@ -212,7 +212,7 @@ func (g *gateway) setIdentity(o *edge.Options) {
 }
 
 // logIdentity logs the settings that decide who may use the gateway.
-func (g *gateway) logIdentity() {
+func (g *Gateway) logIdentity() {
 	if g.keys != nil {
 		g.log.Info("API keys", "keys", g.keys.Len(), "accounts", len(g.keys.Accounts()))
 		g.warnOfFieldsAlone()
@@ -224,7 +224,7 @@ func (g *gateway) logIdentity() {
 }
 
 // warnOfFieldsAlone warns about API keys that limit root fields without limiting types.
-func (g *gateway) warnOfFieldsAlone() {
+func (g *Gateway) warnOfFieldsAlone() {
 	if names := g.keys.FieldsAlone(); len(names) > 0 {
 		g.log.Warn("API keys limit fields without types: relations and payloads of these fields lead to entities of any type; "+
 			"name the entity types in types, which a later release requires", "keys", names)
@@ -233,7 +233,7 @@ func (g *gateway) warnOfFieldsAlone() {
 
 // sharedName returns a principal's name that is unique among the gateways that share a Redis. Another gateway may use
 // the same name for another account, or the same id for a user of another SSO.
-func (g *gateway) sharedName(p principal.Principal) string {
+func (g *Gateway) sharedName(p principal.Principal) string {
 	name := p.Name()
 	if name == "" {
 		return ""

@@ -92,7 +92,7 @@ func TestATokenLivesFromItsRequest(t *testing.T) {
 // TestSharedNamesStay: shared names never change, because replicas of two versions find each other's idempotency keys
 // by them. A changed name would repeat a mutation.
 func TestSharedNamesStay(t *testing.T) {
-	g := &gateway{realm: "realm\n"}
+	g := &Gateway{realm: "realm\n"}
 	g.usernames.Store(&map[string]string{principal.DefaultAccount: "demo", "dashboards": "svc"})
 	limits := &principal.Limits{Scopes: []principal.ScopeLimit{{CompanyID: "c", DepartmentIDs: []string{"d"}}}}
 	for name, tt := range map[string]struct {

@@ -32,8 +32,8 @@ func SampleAllocations() {
 	}
 }
 
-// memory configures the garbage collector. Environment variables take precedence.
-type memory struct {
+// Memory configures the garbage collector. Environment variables take precedence.
+type Memory struct {
 	getenv     func(string) string
 	limit      memlimit.Provider // bytes that the process may use
 	SetLimit   func(int64) int64
@@ -41,12 +41,12 @@ type memory struct {
 }
 
 // RuntimeMemory is the memory of this process.
-func RuntimeMemory() memory {
-	return memory{os.Getenv, memlimit.FromCgroup, debug.SetMemoryLimit, debug.SetGCPercent}
+func RuntimeMemory() Memory {
+	return Memory{os.Getenv, memlimit.FromCgroup, debug.SetMemoryLimit, debug.SetGCPercent}
 }
 
 // Tune applies the defaults that the environment does not override, and logs the values in force.
-func (m memory) Tune(log *slog.Logger) {
+func (m Memory) Tune(log *slog.Logger) {
 	if set := m.getenv("GOMEMLIMIT"); set != "" {
 		log.Info("memory limit", "gomemlimit", set, "from", "GOMEMLIMIT")
 	} else {
@@ -60,7 +60,7 @@ func (m memory) Tune(log *slog.Logger) {
 	}
 }
 
-func (m memory) tuneLimit(log *slog.Logger) {
+func (m Memory) tuneLimit(log *slog.Logger) {
 	limit, err := memlimit.ApplyRatio(m.limit, memoryShare)()
 	switch {
 	case err == nil && limit < math.MaxInt64:

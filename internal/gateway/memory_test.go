@@ -34,7 +34,7 @@ func TestMemoryIsTuned(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			limit, percent := int64(-1), -1
 			var log bytes.Buffer
-			memory{
+			Memory{
 				getenv:     func(name string) string { return c.env[name] },
 				limit:      c.limit,
 				SetLimit:   func(n int64) int64 { limit = n; return 0 },

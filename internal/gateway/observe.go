@@ -12,7 +12,7 @@ import (
 )
 
 // observe connects the edge to metrics and traces.
-func (g *gateway) observe(o *edge.Options, metrics *telemetry.Metrics) {
+func (g *Gateway) observe(o *edge.Options, metrics *telemetry.Metrics) {
 	o.Observe = func(r edge.Request) { metrics.Request(r.Route, r.Method, r.Status, r.Duration) }
 	o.ObserveOperation = func(op edge.Operation) { metrics.Operation(op.Type, op.Duration, op.Codes...) }
 	o.SlowOperation = g.settings.SlowOperation
@@ -20,7 +20,7 @@ func (g *gateway) observe(o *edge.Options, metrics *telemetry.Metrics) {
 }
 
 // observeCalls returns an observer that records console calls in metrics and log.
-func (g *gateway) observeCalls(metrics *telemetry.Metrics) func(consoleclient.Call) {
+func (g *Gateway) observeCalls(metrics *telemetry.Metrics) func(consoleclient.Call) {
 	return func(c consoleclient.Call) {
 		code := outcome(c)
 		metrics.Call(c.Operation, c.Status, code, c.Duration)
@@ -38,7 +38,7 @@ func outcome(c consoleclient.Call) string {
 }
 
 // traceCalls returns a function that traces console calls; nil if tracing is off.
-func (g *gateway) traceCalls() func(context.Context, string) (context.Context, func(consoleclient.Call)) {
+func (g *Gateway) traceCalls() func(context.Context, string) (context.Context, func(consoleclient.Call)) {
 	if g.traces == nil {
 		return nil
 	}
@@ -55,7 +55,7 @@ func (g *gateway) traceCalls() func(context.Context, string) (context.Context, f
 const sendTracesTimeout = 2 * time.Second
 
 // sendTraces sends the last traces and ends tracing. Lost traces do not fail the shutdown.
-func (g *gateway) sendTraces(ctx context.Context) {
+func (g *Gateway) sendTraces(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, sendTracesTimeout)
 	defer cancel()
 	if err := g.traces.Close(ctx); err != nil {

@@ -19,7 +19,7 @@ func (w *World) Everywhere(query string) map[string][]GraphError {
 		return (&EventSource{T: w.T, Lines: bufio.NewScanner(bytes.NewReader(said))}).Answer().Errors
 	}
 	all := map[string][]GraphError{"POST": w.Ask(query, Request{}).Errors}
-	_, said := w.Send(http.MethodPost, "/graphql", body, With(JsonBody, events))
+	_, said := w.Send(http.MethodPost, "/graphql", body, With(JSONBody, events))
 	all["POST for events"] = asEvents(said)
 	if !strings.HasPrefix(query, "mutation") {
 		_, said = w.Send(http.MethodGet, "/graphql?query="+url.QueryEscape(query), "", nil)

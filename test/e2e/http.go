@@ -1,6 +1,6 @@
 package e2e
 
-var JsonBody = map[string]string{"Content-Type": "application/json"}
+var JSONBody = map[string]string{"Content-Type": "application/json"}
 
 // Sent sends an HTTP request and decodes the GraphQL answer.
 func (w *World) Sent(method, path, body string, header map[string]string) Answer {

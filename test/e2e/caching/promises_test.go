@@ -18,7 +18,7 @@ func transportsOfTest() []e2e.TransportOfTest {
 	const urql = "application/graphql-response+json, application/json, text/event-stream, multipart/mixed"
 	post := func(header map[string]string) func(w *e2e.World, query string, extra map[string]string) e2e.Delivery {
 		return func(w *e2e.World, query string, extra map[string]string) e2e.Delivery {
-			return w.Deliver(http.MethodPost, "/graphql", string(e2e.Encode(w.T, map[string]any{"query": query})), e2e.With(e2e.JsonBody, header, extra))
+			return w.Deliver(http.MethodPost, "/graphql", string(e2e.Encode(w.T, map[string]any{"query": query})), e2e.With(e2e.JSONBody, header, extra))
 		}
 	}
 	get := func(header map[string]string) func(w *e2e.World, query string, extra map[string]string) e2e.Delivery {
@@ -30,7 +30,7 @@ func transportsOfTest() []e2e.TransportOfTest {
 		{Name: "POST", Send: post(nil), NoETag: true},
 		{Name: "POST for JSON or events", Send: post(map[string]string{"Accept": urql}), NoETag: true},
 		{Name: "POST with one more member", NoETag: true, Send: func(w *e2e.World, query string, extra map[string]string) e2e.Delivery {
-			return w.Deliver(http.MethodPost, "/graphql", string(e2e.Encode(w.T, map[string]any{"query": query, "id": "x", "variables": nil})), e2e.With(e2e.JsonBody, extra))
+			return w.Deliver(http.MethodPost, "/graphql", string(e2e.Encode(w.T, map[string]any{"query": query, "id": "x", "variables": nil})), e2e.With(e2e.JSONBody, extra))
 		}},
 		{Name: "GET", Send: get(nil)},
 		{Name: "GET for JSON or events", Send: get(map[string]string{"Accept": urql})},
@@ -155,7 +155,7 @@ func TestCacheControlInExtensions(t *testing.T) {
 			w.Deliver(http.MethodGet, "/graphql?query="+url.QueryEscape(e2e.ListQuery)+"&extensions="+url.QueryEscape(extensions), "", map[string]string{"Accept": "text/event-stream"})
 		},
 		"POST": func(extensions string) {
-			w.Deliver(http.MethodPost, "/graphql", string(e2e.Encode(t, map[string]any{"query": e2e.ListQuery, "extensions": json.RawMessage(extensions)})), e2e.JsonBody)
+			w.Deliver(http.MethodPost, "/graphql", string(e2e.Encode(t, map[string]any{"query": e2e.ListQuery, "extensions": json.RawMessage(extensions)})), e2e.JSONBody)
 		},
 	} {
 		if n := w.Asked(func() { ask(fresh) }); len(n) == 0 {
@@ -190,7 +190,7 @@ func TestEventsOrJSON(t *testing.T) {
 	} {
 		for _, query := range []string{`{ queues { totalCount } }`, `mutation { signOut { ok } }`, `{ nope }`, `# subscription
 { queues { totalCount } }`} {
-			resp, body := w.Send(http.MethodPost, "/graphql", string(e2e.Encode(t, map[string]any{"query": query})), e2e.With(e2e.JsonBody, map[string]string{"Accept": accept}))
+			resp, body := w.Send(http.MethodPost, "/graphql", string(e2e.Encode(t, map[string]any{"query": query})), e2e.With(e2e.JSONBody, map[string]string{"Accept": accept}))
 			if got := strings.HasPrefix(resp.Header.Get("Content-Type"), "text/event-stream"); got != events {
 				t.Errorf("%s with Accept %q is answered as %s: %.100s", query, accept, resp.Header.Get("Content-Type"), body)
 			}

@@ -301,7 +301,7 @@ func TestNoCacheOfAnOddRequest(t *testing.T) {
 	w.Query(e2e.ListQuery, nil)
 	body := fmt.Sprintf(`{"query":%q,"id":"of a client that numbers its requests"}`, e2e.ListQuery)
 	ask := func(header map[string]string) {
-		resp, answered := w.Send(http.MethodPost, "/graphql", body, e2e.With(e2e.JsonBody, header))
+		resp, answered := w.Send(http.MethodPost, "/graphql", body, e2e.With(e2e.JSONBody, header))
 		if resp.StatusCode != http.StatusOK || strings.Contains(string(answered), `"errors"`) {
 			t.Fatalf("status %d: %s", resp.StatusCode, answered)
 		}

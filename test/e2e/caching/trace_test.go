@@ -305,7 +305,7 @@ func TestTraceHeaderThatSaysNothing(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	for _, value := range []string{"0", "true"} {
-		resp, body := w.Send(http.MethodPost, "/graphql", `{"query":"{ viewer { name } }"}`, e2e.With(e2e.JsonBody, e2e.Asking(value)))
+		resp, body := w.Send(http.MethodPost, "/graphql", `{"query":"{ viewer { name } }"}`, e2e.With(e2e.JSONBody, e2e.Asking(value)))
 		if resp.StatusCode != http.StatusBadRequest || !bytes.Contains(body, []byte("BAD_USER_INPUT")) || !bytes.Contains(body, []byte("X-ConsoleQL-Trace")) {
 			t.Errorf("%q: status %d, %s", value, resp.StatusCode, body)
 		}

@@ -60,7 +60,7 @@ func apiKeys(t *testing.T, caching func(*gateway.Settings, *consolesim.Server)) 
 	t.Run("unknown keys", func(t *testing.T) {
 		w.Sim.ResetCounts()
 		for _, key := range []string{"x", plain["X-Api-Key"] + "x", plain["X-Api-Key"][1:]} {
-			resp, body := w.Send(http.MethodPost, "/graphql", `{"query":"{ viewer { name } }"}`, e2e.With(e2e.JsonBody, map[string]string{"X-Api-Key": key}))
+			resp, body := w.Send(http.MethodPost, "/graphql", `{"query":"{ viewer { name } }"}`, e2e.With(e2e.JSONBody, map[string]string{"X-Api-Key": key}))
 			if resp.StatusCode != http.StatusUnauthorized || !strings.Contains(string(body), "UNAUTHENTICATED") {
 				t.Errorf("status %d: %s", resp.StatusCode, body)
 			}

@@ -105,7 +105,7 @@ func TestSecretsOfPrincipals(t *testing.T) {
 	}
 	ask := func(query string, r e2e.Request) { keep(w.Ask(query, r).Body) }
 	post := func(body string, header map[string]string) {
-		_, answered := w.Send(http.MethodPost, "/graphql", body, e2e.With(e2e.JsonBody, header))
+		_, answered := w.Send(http.MethodPost, "/graphql", body, e2e.With(e2e.JSONBody, header))
 		keep(answered)
 	}
 	var sessions []map[string]string

@@ -175,7 +175,7 @@ func (l *limited) Post(body string, header map[string]string) (e2e.Answer, error
 	if err != nil {
 		return e2e.Answer{}, err
 	}
-	for name, value := range e2e.With(e2e.JsonBody, header) {
+	for name, value := range e2e.With(e2e.JSONBody, header) {
 		req.Header.Set(name, value)
 	}
 	resp, err := l.Http.Do(req)

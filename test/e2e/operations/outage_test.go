@@ -217,7 +217,7 @@ func TestAHangingSSOTakesNothingFromTheConsole(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, value := range e2e.With(e2e.JsonBody, caller) {
+	for name, value := range e2e.With(e2e.JSONBody, caller) {
 		req.Header.Set(name, value)
 	}
 	if a, err := w.Do(req); err != nil || len(a.Errors) > 0 {

@@ -28,8 +28,8 @@ func TestGetAndPostAnswerTheSame(t *testing.T) {
 	for name, a := range map[string]e2e.Answer{
 		"GET":                    w.Sent(http.MethodGet, "/graphql?"+url.Values{"query": {query}, "variables": {`{"n":3}`}, "operationName": {"Some"}}.Encode(), "", nil),
 		"POST with a charset":    w.Sent(http.MethodPost, "/graphql", fmt.Sprintf(`{"query":%q,"variables":{"n":3},"operationName":"Some"}`, query), map[string]string{"Content-Type": "application/json; charset=utf-8"}),
-		"POST of two operations": w.Sent(http.MethodPost, "/graphql", fmt.Sprintf(`{"query":%q,"variables":{"n":3},"operationName":"Some"}`, query+` query Other { __typename }`), e2e.JsonBody),
-		"POST with extensions":   w.Sent(http.MethodPost, "/graphql", fmt.Sprintf(`{"query":%q,"variables":{"n":3},"extensions":{"x":1}}`, query), e2e.JsonBody),
+		"POST of two operations": w.Sent(http.MethodPost, "/graphql", fmt.Sprintf(`{"query":%q,"variables":{"n":3},"operationName":"Some"}`, query+` query Other { __typename }`), e2e.JSONBody),
+		"POST with extensions":   w.Sent(http.MethodPost, "/graphql", fmt.Sprintf(`{"query":%q,"variables":{"n":3},"extensions":{"x":1}}`, query), e2e.JSONBody),
 	} {
 		if string(a.Body) != string(posted.Body) || a.Status != http.StatusOK {
 			t.Errorf("%s: status %d, %s", name, a.Status, a.Body)
@@ -49,34 +49,34 @@ func TestRequestsThatAreNoOperation(t *testing.T) {
 		header                   map[string]string
 		code                     string
 	}{
-		{"syntax", "POST", "/graphql", `{"query":"{ workflows { "}`, e2e.JsonBody, "GRAPHQL_PARSE_FAILED"},
-		{"an odd character", "POST", "/graphql", `{"query":"{ ? }"}`, e2e.JsonBody, "GRAPHQL_PARSE_FAILED"},
-		{"unknown field", "POST", "/graphql", `{"query":"{ cheese }"}`, e2e.JsonBody, "GRAPHQL_VALIDATION_FAILED"},
-		{"credentials of a robot", "POST", "/graphql", `{"query":"{ robots { nodes { clientSecret } } }"}`, e2e.JsonBody, "GRAPHQL_VALIDATION_FAILED"},
-		{"no selection", "POST", "/graphql", `{"query":"{ workflows }"}`, e2e.JsonBody, "GRAPHQL_VALIDATION_FAILED"},
-		{"unused fragment", "POST", "/graphql", `{"query":"{ __typename } fragment F on Robot { id }"}`, e2e.JsonBody, "GRAPHQL_VALIDATION_FAILED"},
-		{"fragments in a circle", "POST", "/graphql", `{"query":"{ rootDepartment { ...F } } fragment F on Department { parent { ...F } }"}`, e2e.JsonBody, "GRAPHQL_VALIDATION_FAILED"},
-		{"unknown operation", "POST", "/graphql", `{"query":"query A { __typename }","operationName":"B"}`, e2e.JsonBody, "GRAPHQL_VALIDATION_FAILED"},
-		{"two operations, none named", "POST", "/graphql", `{"query":"query A { __typename } query B { __typename }"}`, e2e.JsonBody, "GRAPHQL_VALIDATION_FAILED"},
-		{"no mutation", "POST", "/graphql", `{"query":"mutation { cheese }"}`, e2e.JsonBody, "GRAPHQL_VALIDATION_FAILED"},
-		{"no query", "POST", "/graphql", `{}`, e2e.JsonBody, "GRAPHQL_VALIDATION_FAILED"},
+		{"syntax", "POST", "/graphql", `{"query":"{ workflows { "}`, e2e.JSONBody, "GRAPHQL_PARSE_FAILED"},
+		{"an odd character", "POST", "/graphql", `{"query":"{ ? }"}`, e2e.JSONBody, "GRAPHQL_PARSE_FAILED"},
+		{"unknown field", "POST", "/graphql", `{"query":"{ cheese }"}`, e2e.JSONBody, "GRAPHQL_VALIDATION_FAILED"},
+		{"credentials of a robot", "POST", "/graphql", `{"query":"{ robots { nodes { clientSecret } } }"}`, e2e.JSONBody, "GRAPHQL_VALIDATION_FAILED"},
+		{"no selection", "POST", "/graphql", `{"query":"{ workflows }"}`, e2e.JSONBody, "GRAPHQL_VALIDATION_FAILED"},
+		{"unused fragment", "POST", "/graphql", `{"query":"{ __typename } fragment F on Robot { id }"}`, e2e.JSONBody, "GRAPHQL_VALIDATION_FAILED"},
+		{"fragments in a circle", "POST", "/graphql", `{"query":"{ rootDepartment { ...F } } fragment F on Department { parent { ...F } }"}`, e2e.JSONBody, "GRAPHQL_VALIDATION_FAILED"},
+		{"unknown operation", "POST", "/graphql", `{"query":"query A { __typename }","operationName":"B"}`, e2e.JSONBody, "GRAPHQL_VALIDATION_FAILED"},
+		{"two operations, none named", "POST", "/graphql", `{"query":"query A { __typename } query B { __typename }"}`, e2e.JSONBody, "GRAPHQL_VALIDATION_FAILED"},
+		{"no mutation", "POST", "/graphql", `{"query":"mutation { cheese }"}`, e2e.JSONBody, "GRAPHQL_VALIDATION_FAILED"},
+		{"no query", "POST", "/graphql", `{}`, e2e.JSONBody, "GRAPHQL_VALIDATION_FAILED"},
 		{"no query by GET", "GET", "/graphql", ``, nil, "GRAPHQL_VALIDATION_FAILED"},
-		{"no JSON", "POST", "/graphql", `query { ` + secret, e2e.JsonBody, "BAD_USER_INPUT"},
-		{"half of JSON", "POST", "/graphql", `{"query":"{ __typename }","variables":{"password":"` + secret + `"`, e2e.JsonBody, "BAD_USER_INPUT"},
-		{"a list", "POST", "/graphql", `[{"query":"{ __typename }","variables":{"p":"` + secret + `"}}]`, e2e.JsonBody, "BAD_USER_INPUT"},
-		{"wrong types", "POST", "/graphql", `{"query":7,"variables":"` + secret + `"}`, e2e.JsonBody, "BAD_USER_INPUT"},
-		{"empty", "POST", "/graphql", ``, e2e.JsonBody, "BAD_USER_INPUT"},
-		{"too large", "POST", "/graphql", `{"query":"{ __typename }","variables":{"a":"` + strings.Repeat(secret, 1<<20/len(secret)+1) + `"}}`, e2e.JsonBody, "BAD_USER_INPUT"},
-		{"too many tokens", "POST", "/graphql", `{"query":"{` + strings.Repeat(" __typename", 20_000) + `}"}`, e2e.JsonBody, "GRAPHQL_PARSE_FAILED"},
+		{"no JSON", "POST", "/graphql", `query { ` + secret, e2e.JSONBody, "BAD_USER_INPUT"},
+		{"half of JSON", "POST", "/graphql", `{"query":"{ __typename }","variables":{"password":"` + secret + `"`, e2e.JSONBody, "BAD_USER_INPUT"},
+		{"a list", "POST", "/graphql", `[{"query":"{ __typename }","variables":{"p":"` + secret + `"}}]`, e2e.JSONBody, "BAD_USER_INPUT"},
+		{"wrong types", "POST", "/graphql", `{"query":7,"variables":"` + secret + `"}`, e2e.JSONBody, "BAD_USER_INPUT"},
+		{"empty", "POST", "/graphql", ``, e2e.JSONBody, "BAD_USER_INPUT"},
+		{"too large", "POST", "/graphql", `{"query":"{ __typename }","variables":{"a":"` + strings.Repeat(secret, 1<<20/len(secret)+1) + `"}}`, e2e.JSONBody, "BAD_USER_INPUT"},
+		{"too many tokens", "POST", "/graphql", `{"query":"{` + strings.Repeat(" __typename", 20_000) + `}"}`, e2e.JSONBody, "GRAPHQL_PARSE_FAILED"},
 		{"GET with variables that are no JSON", "GET", get(url.Values{"query": {"{ __typename }"}, "variables": {secret}}), "", nil, "BAD_USER_INPUT"},
 		{"GET with extensions that are no JSON", "GET", get(url.Values{"query": {"{ __typename }"}, "extensions": {secret}}), "", nil, "BAD_USER_INPUT"},
 		{"GET with a broken query string", "GET", "/graphql?query=%7B%zz" + secret, "", nil, "BAD_USER_INPUT"},
 		{"a form", "POST", "/graphql", "query=" + secret, map[string]string{"Content-Type": "application/x-www-form-urlencoded"}, "BAD_USER_INPUT"},
 		{"no content type", "POST", "/graphql", `{"query":"{ __typename }"}`, nil, "BAD_USER_INPUT"},
-		{"PUT", "PUT", "/graphql", `{"query":"{ __typename }"}`, e2e.JsonBody, "BAD_USER_INPUT"},
-		{"APQ of junk", "POST", "/graphql", `{"extensions":{"persistedQuery":"` + secret + `"}}`, e2e.JsonBody, "BAD_USER_INPUT"},
-		{"APQ of another version", "POST", "/graphql", `{"extensions":{"persistedQuery":{"version":2,"sha256Hash":"` + secret + `"}}}`, e2e.JsonBody, "BAD_USER_INPUT"},
-		{"APQ of another text", "POST", "/graphql", `{"query":"{ __typename }","extensions":{"persistedQuery":{"version":1,"sha256Hash":"` + secret + `"}}}`, e2e.JsonBody, "BAD_USER_INPUT"},
+		{"PUT", "PUT", "/graphql", `{"query":"{ __typename }"}`, e2e.JSONBody, "BAD_USER_INPUT"},
+		{"APQ of junk", "POST", "/graphql", `{"extensions":{"persistedQuery":"` + secret + `"}}`, e2e.JSONBody, "BAD_USER_INPUT"},
+		{"APQ of another version", "POST", "/graphql", `{"extensions":{"persistedQuery":{"version":2,"sha256Hash":"` + secret + `"}}}`, e2e.JSONBody, "BAD_USER_INPUT"},
+		{"APQ of another text", "POST", "/graphql", `{"query":"{ __typename }","extensions":{"persistedQuery":{"version":1,"sha256Hash":"` + secret + `"}}}`, e2e.JSONBody, "BAD_USER_INPUT"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			resp, body := w.Send(tt.method, tt.path, tt.body, tt.header)
@@ -111,7 +111,7 @@ func TestWithoutAQuery(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	for _, body := range []string{`{}`, `{"query":""}`, `{"query":" \n"}`, `{"documentId":"4711"}`} {
-		if e := w.OnlyError(w.Sent(http.MethodPost, "/graphql", body, e2e.JsonBody)); e.Extensions.Argument != "query" || !strings.Contains(e.Message, "query") {
+		if e := w.OnlyError(w.Sent(http.MethodPost, "/graphql", body, e2e.JSONBody)); e.Extensions.Argument != "query" || !strings.Contains(e.Message, "query") {
 			t.Errorf("%s is answered with %+v", body, e)
 		}
 	}
@@ -161,12 +161,12 @@ func TestAutomaticPersistedQueries(t *testing.T) {
 	sum := sha256.Sum256([]byte(query))
 	extensions := fmt.Sprintf(`{"persistedQuery":{"version":1,"sha256Hash":"%s"}}`, hex.EncodeToString(sum[:]))
 	known := fmt.Sprintf(`{"extensions":%s}`, extensions)
-	if e := w.OnlyError(w.Sent(http.MethodPost, "/graphql", known, e2e.JsonBody)); e.Extensions.Code != "PERSISTED_QUERY_NOT_FOUND" || e.Message != "PersistedQueryNotFound" {
+	if e := w.OnlyError(w.Sent(http.MethodPost, "/graphql", known, e2e.JSONBody)); e.Extensions.Code != "PERSISTED_QUERY_NOT_FOUND" || e.Message != "PersistedQueryNotFound" {
 		t.Errorf("%+v", e)
 	}
 	for name, a := range map[string]e2e.Answer{
-		"registered":   w.Sent(http.MethodPost, "/graphql", fmt.Sprintf(`{"query":%q,"extensions":%s}`, query, extensions), e2e.JsonBody),
-		"by its hash":  w.Sent(http.MethodPost, "/graphql", known, e2e.JsonBody),
+		"registered":   w.Sent(http.MethodPost, "/graphql", fmt.Sprintf(`{"query":%q,"extensions":%s}`, query, extensions), e2e.JSONBody),
+		"by its hash":  w.Sent(http.MethodPost, "/graphql", known, e2e.JSONBody),
 		"and by a GET": w.Sent(http.MethodGet, "/graphql?"+url.Values{"extensions": {extensions}}.Encode(), "", nil),
 	} {
 		if len(a.Errors) > 0 || string(a.Data) != string(w.Ask(query, e2e.Request{}).Data) {
@@ -202,7 +202,7 @@ func TestOddRequests(t *testing.T) {
 				"a bad argument, by the status":       {"POST", "/graphql", `{"query":"{ workflows(first: -1) { nodes { id } } }"}`, modern, 400, "BAD_USER_INPUT"},
 				"data and an error, by the status":    {"POST", "/graphql", `{"query":"mutation { deleteQueue(input: {id: \"` + e2e.Nobody + `\"}) { deletedId } }"}`, modern, 200, `"data"`},
 			} {
-				resp, body := w.Send(tt.method, tt.path, tt.body, e2e.With(e2e.JsonBody, tt.header))
+				resp, body := w.Send(tt.method, tt.path, tt.body, e2e.With(e2e.JSONBody, tt.header))
 				if resp.StatusCode != tt.status || !strings.Contains(string(body), tt.holds) {
 					t.Errorf("%s: status %d, %.300s", what, resp.StatusCode, body)
 				}

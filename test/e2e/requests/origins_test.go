@@ -171,7 +171,7 @@ func TestHostsThatLeadHere(t *testing.T) {
 				header             map[string]string
 			}{
 				"GET":                           {"GET", "/graphql?query=" + url.QueryEscape(`{ __typename }`), "", nil},
-				"POST":                          {"POST", "/graphql", `{"query":"{ __typename }"}`, e2e.JsonBody},
+				"POST":                          {"POST", "/graphql", `{"query":"{ __typename }"}`, e2e.JSONBody},
 				"SSE":                           {"GET", "/graphql?query=" + url.QueryEscape(`{ __typename }`), "", map[string]string{"Accept": "text/event-stream"}},
 				"GET of a page without a name":  {"GET", "/graphql?query=" + url.QueryEscape(`{ __typename }`), "", map[string]string{"Origin": "null", "Sec-Fetch-Site": "same-origin"}},
 				"POST of a page without a name": {"POST", "/graphql", `{"query":"{ __typename }"}`, map[string]string{"Content-Type": "application/json", "Origin": "null", "Sec-Fetch-Site": "same-origin"}},
@@ -225,7 +225,7 @@ func TestOriginsAreComparedAlike(t *testing.T) {
 	for origin, may := range map[string]bool{
 		"http://[::1]:3000": true, "https://ok.example": true, "http://1:3000": false, "http://ok.example": false, "https://ok.example:8443": false, "null": false,
 	} {
-		resp, _ := w.Send(http.MethodPost, "/graphql", `{"query":"{ __typename }"}`, e2e.With(e2e.JsonBody, map[string]string{"Origin": origin}))
+		resp, _ := w.Send(http.MethodPost, "/graphql", `{"query":"{ __typename }"}`, e2e.With(e2e.JSONBody, map[string]string{"Origin": origin}))
 		if (resp.StatusCode == http.StatusOK) != may {
 			t.Errorf("%s: a request is answered with status %d", origin, resp.StatusCode)
 		}

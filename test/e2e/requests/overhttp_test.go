@@ -21,7 +21,7 @@ func TestBodiesThatGoOn(t *testing.T) {
 		for _, behind := range []string{` trailing`, `{"query":"{ __typename }"}`, `]`} {
 			for _, accept := range []string{"*/*", "text/event-stream"} {
 				w.Sim.ResetCounts()
-				resp, body := w.Send(http.MethodPost, "/graphql", operation+behind, e2e.With(e2e.JsonBody, map[string]string{"Accept": accept}))
+				resp, body := w.Send(http.MethodPost, "/graphql", operation+behind, e2e.With(e2e.JSONBody, map[string]string{"Accept": accept}))
 				if resp.StatusCode != http.StatusBadRequest || !strings.Contains(string(body), "BAD_USER_INPUT") {
 					t.Errorf("%s, %s behind the operation, for %s: %d %s", name, behind, accept, resp.StatusCode, body)
 				}
@@ -42,17 +42,17 @@ func TestRefusalsAreOfTheMediaTypeAskedFor(t *testing.T) {
 		status             int
 		code               string
 	}{
-		"credentials":     {"POST", "/graphql", query, e2e.With(e2e.JsonBody, map[string]string{"X-Api-Key": "nope"}), 401, "UNAUTHENTICATED"},
-		"scope":           {"POST", "/graphql", query, e2e.With(e2e.JsonBody, map[string]string{"CompanyId": "nope"}), 400, "BAD_USER_INPUT"},
-		"trace":           {"POST", "/graphql", query, e2e.With(e2e.JsonBody, map[string]string{"X-ConsoleQL-Trace": "nope"}), 400, "BAD_USER_INPUT"},
+		"credentials":     {"POST", "/graphql", query, e2e.With(e2e.JSONBody, map[string]string{"X-Api-Key": "nope"}), 401, "UNAUTHENTICATED"},
+		"scope":           {"POST", "/graphql", query, e2e.With(e2e.JSONBody, map[string]string{"CompanyId": "nope"}), 400, "BAD_USER_INPUT"},
+		"trace":           {"POST", "/graphql", query, e2e.With(e2e.JSONBody, map[string]string{"X-ConsoleQL-Trace": "nope"}), 400, "BAD_USER_INPUT"},
 		"content type":    {"POST", "/graphql", query, map[string]string{"Content-Type": "text/plain"}, 415, "BAD_USER_INPUT"},
-		"encoding":        {"POST", "/graphql", query, e2e.With(e2e.JsonBody, map[string]string{"Content-Encoding": "br"}), 415, "BAD_USER_INPUT"},
-		"method":          {"PUT", "/graphql", query, e2e.JsonBody, 405, "BAD_USER_INPUT"},
-		"no JSON":         {"POST", "/graphql", `{`, e2e.JsonBody, 400, "BAD_USER_INPUT"},
-		"no object":       {"POST", "/graphql", `[]`, e2e.JsonBody, 400, "BAD_USER_INPUT"},
+		"encoding":        {"POST", "/graphql", query, e2e.With(e2e.JSONBody, map[string]string{"Content-Encoding": "br"}), 415, "BAD_USER_INPUT"},
+		"method":          {"PUT", "/graphql", query, e2e.JSONBody, 405, "BAD_USER_INPUT"},
+		"no JSON":         {"POST", "/graphql", `{`, e2e.JSONBody, 400, "BAD_USER_INPUT"},
+		"no object":       {"POST", "/graphql", `[]`, e2e.JSONBody, 400, "BAD_USER_INPUT"},
 		"mutation by GET": {"GET", "/graphql?query=" + url.QueryEscape(`mutation { signOut { ok } }`), "", nil, 405, "BAD_USER_INPUT"},
-		"syntax":          {"POST", "/graphql", `{"query":"{"}`, e2e.JsonBody, 400, "GRAPHQL_PARSE_FAILED"},
-		"validation":      {"POST", "/graphql", `{"query":"{ nope }"}`, e2e.JsonBody, 400, "GRAPHQL_VALIDATION_FAILED"},
+		"syntax":          {"POST", "/graphql", `{"query":"{"}`, e2e.JSONBody, 400, "GRAPHQL_PARSE_FAILED"},
+		"validation":      {"POST", "/graphql", `{"query":"{ nope }"}`, e2e.JSONBody, 400, "GRAPHQL_VALIDATION_FAILED"},
 		"form":            {"POST", "/graphql", "--B--", map[string]string{"Content-Type": "multipart/form-data; boundary=B"}, 400, "BAD_USER_INPUT"},
 	} {
 		for accept, want := range map[string]string{

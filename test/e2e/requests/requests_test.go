@@ -26,13 +26,13 @@ const requestedQuery = `query($n: Int, $s: String, $q: QueueFilter) { ` + reques
 
 var transportsOfRequests = map[string]sentAs{
 	"POST": func(w *e2e.World, variables string) string {
-		return said(w.Sent("POST", "/graphql", fmt.Sprintf(`{"query":%q,"variables":%s}`, requestedQuery, variables), e2e.JsonBody))
+		return said(w.Sent("POST", "/graphql", fmt.Sprintf(`{"query":%q,"variables":%s}`, requestedQuery, variables), e2e.JSONBody))
 	},
 	"GET": func(w *e2e.World, variables string) string {
 		return said(w.Sent("GET", "/graphql?query="+url.QueryEscape(requestedQuery)+"&variables="+url.QueryEscape(variables), "", nil))
 	},
 	"events by POST": func(w *e2e.World, variables string) string {
-		return saidByEvents(w.Send("POST", "/graphql", fmt.Sprintf(`{"query":%q,"variables":%s}`, requestedQuery, variables), e2e.With(e2e.JsonBody, map[string]string{"Accept": "text/event-stream"})))
+		return saidByEvents(w.Send("POST", "/graphql", fmt.Sprintf(`{"query":%q,"variables":%s}`, requestedQuery, variables), e2e.With(e2e.JSONBody, map[string]string{"Accept": "text/event-stream"})))
 	},
 	"events by GET": func(w *e2e.World, variables string) string {
 		return saidByEvents(w.Send("GET", "/graphql?query="+url.QueryEscape(requestedQuery)+"&variables="+url.QueryEscape(variables), "", map[string]string{"Accept": "text/event-stream"}))
