@@ -33,7 +33,7 @@ func (k *prefetcher) full() bool {
 	if b.Err() != nil || b.ReadsExceeded(len(k.l.begun)) != nil {
 		return true
 	}
-	if b.Limit() == 0 || b.Sent()+len(k.l.begun) <= b.Limit() {
+	if b.Limit() == 0 || b.Begun()+len(k.l.begun) <= b.Limit() {
 		return false
 	}
 	for ; k.probed < len(k.l.begun); k.probed++ {
@@ -41,7 +41,7 @@ func (k *prefetcher) full() bool {
 			k.missing = append(k.missing, begun)
 		}
 	}
-	return b.Sent()+len(k.missing) > b.Limit() && b.Sent()+k.unsent() > b.Limit()
+	return b.Begun()+len(k.missing) > b.Limit() && b.Begun()+k.unsent() > b.Limit()
 }
 
 // unsent are the calls that wait for the level to be sent. A resolver may have been faster,
@@ -61,7 +61,7 @@ func (k *prefetcher) unsent() int {
 func (k *prefetcher) refuse(unstarted int) {
 	b := k.l.calls
 	if k.excess = b.ReadsExceeded(len(k.l.begun)); k.excess == nil {
-		needed := b.Sent() + k.unsent()
+		needed := b.Begun() + k.unsent()
 		if len(k.missing) == len(k.l.begun) { // else some of the others may be cached as well
 			// Resolvers begin some of these calls meanwhile, also of those that are unstarted. No call is counted twice.
 			needed = max(needed, k.calls+len(k.l.begun)+unstarted)
@@ -75,13 +75,16 @@ func (k *prefetcher) refuse(unstarted int) {
 }
 
 // started forgets what was gathered.
-func (k *prefetcher) started() { k.l.begun, k.missing, k.probed = nil, nil, 0 }
+func (k *prefetcher) started() {
+	k.l.begun, k.missing, k.probed = nil, nil, 0
+	k.l.levelSent(true)
+}
 
 // early is how many calls of a level may be sent before all of them are known: an eighth of
 // what the operation may still send.
 func (k *prefetcher) early() int {
 	if b := k.l.calls; b.Limit() > 0 {
-		return (b.Limit() - b.Sent()) / 8
+		return (b.Limit() - b.Begun()) / 8
 	}
 	return math.MaxInt
 }
@@ -104,7 +107,7 @@ func (k *prefetcher) finish() {
 // admit says whether those of keys may be read that m does not know yet: of calls that belong
 // together, none is sent if not all may be. cached says whether a key takes no call.
 func admit[K comparable, V any](l *execution, m *memo[K, V], keys iter.Seq[K], cached func(K) bool) error {
-	if n := lacking(m, keys, nil); l.calls.Limit() == 0 || l.calls.Sent()+n <= l.calls.Limit() {
+	if n := lacking(m, keys, nil); l.calls.Limit() == 0 || l.calls.Begun()+n <= l.calls.Limit() {
 		return l.calls.Err()
 	}
 	return l.calls.Admit(lacking(m, keys, cached))

@@ -155,7 +155,7 @@ func (d *dryRun) subscription(fields []graphql.CollectedField, all Selection) er
 	}
 	for _, f := range fields {
 		l := d.open()
-		if sc, ok := d.requestScope(l, f); ok && budget.FromContext(d.ctx).Send(false) == nil {
+		if sc, ok := d.requestScope(l, f); ok && budget.Send(d.ctx, false) == nil {
 			typ := f.Definition.Type.Name()
 			d.plan.Rounds++
 			d.plan.Add(explain.Step{
@@ -212,7 +212,7 @@ func (d *dryRun) change(f graphql.CollectedField, all Selection, following int) 
 		return false
 	}
 	for range calls {
-		_ = spent.Send(true) // is reserved
+		_ = budget.Send(d.ctx, true) // is reserved
 	}
 	_ = spent.Reserve(following) // is not more than before
 	d.plan.Rounds += calls

@@ -177,6 +177,7 @@ type Loaders struct {
 // beginning is work that is not done by a batch; begin also waits for its end.
 type beginning interface {
 	begin()
+	release() // somebody is about to begin it
 	isBegun() bool
 	cached() bool   // it takes no console call
 	fail(err error) // in the place of begin
@@ -318,14 +319,16 @@ func call[T any](l *execution, f func(ctx context.Context) (T, error)) (T, error
 		var none T
 		return none, l.refusal
 	}
-	if err := l.calls.Read(); err != nil {
+	ctx, end, err := l.calls.Read(l.ctx)
+	if err != nil {
 		var none T
 		return none, err
 	}
+	defer end()
 	select {
 	case l.slots <- struct{}{}:
 		defer func() { <-l.slots }()
-		return f(l.ctx)
+		return f(ctx)
 	case <-l.ctx.Done():
 		var none T
 		return none, context.Cause(l.ctx)

@@ -2,6 +2,7 @@ package loader
 
 import (
 	"context"
+	"iter"
 	"runtime/debug"
 	"slices"
 
@@ -80,14 +81,14 @@ func (l *Loaders) unreserve() { _ = l.calls.Reserve(l.writes) } // not more than
 func (l *Loaders) LookAhead(typ string, s Selection, object any) {
 	l.levelSent(true)
 	look := &prefetcher{l: &Loaders{execution: l.execution, ahead: true}}
-	look.guard(func() {
+	whole := look.guard(func() {
 		look.walk(typ, s, []any{object}, "")
 		look.check()
 		look.startFirst()
 		look.send()
 		look.finish()
 	})
-	if len(look.ahead) == 0 {
+	if !whole || len(look.ahead) == 0 {
 		look.end()
 		return
 	}
@@ -97,15 +98,15 @@ func (l *Loaders) LookAhead(typ string, s Selection, object any) {
 	})
 }
 
-// guard ends the walk where part of it panics.
-func (k *prefetcher) guard(part func()) {
+// guard runs part of the walk; ok: it did not panic.
+func (k *prefetcher) guard(part func()) (ok bool) {
 	defer func() {
 		if r := recover(); r != nil {
-			k.ahead = nil
 			k.l.engine.opts.Logger.Error("panic in look-ahead", "panic", r, "stack", string(debug.Stack()))
 		}
 	}()
 	part()
+	return true
 }
 
 // end sends what is left and lets every later load travel alone.
@@ -126,8 +127,8 @@ func (k *prefetcher) descendLevel() {
 	k.ahead = nil
 	k.waits, k.recent = k.waits[k.recent:], len(k.waits)-k.recent
 	early := k.early()
-	for _, p := range level {
-		k.walk(p.to, p.below, p.objects(), p.path)
+	for p, objects := range k.answered(level) {
+		k.walk(p.to, p.below, objects, p.path)
 		if early -= len(k.l.begun); early >= 0 {
 			k.start()
 		}
@@ -155,6 +156,7 @@ func (k *prefetcher) start() {
 	k.calls += len(k.l.begun)
 	for _, b := range k.l.begun {
 		if !b.isBegun() {
+			b.release()
 			k.l.tasks.Go(b.begin)
 		}
 	}
@@ -167,6 +169,9 @@ func (k *prefetcher) startFirst() {
 	all := len(k.l.begun)
 	if k.l.begun = slices.DeleteFunc(k.l.begun, beginning.isBegun); len(k.l.begun) > 1 || k.l.gathers() {
 		k.start()
+	}
+	for _, b := range k.l.begun {
+		b.release()
 	}
 	k.calls = all
 	k.started()
@@ -187,6 +192,29 @@ func (k *prefetcher) send() {
 			begin()
 		}
 	})
+}
+
+// answered yields the fields of a level with their objects, each as soon as its answers are there.
+func (k *prefetcher) answered(level []pending) iter.Seq2[pending, []any] {
+	return func(yield func(pending, []any) bool) {
+		if len(level) == 1 {
+			yield(level[0], level[0].objects())
+			return
+		}
+		objects := make([][]any, len(level))
+		done := make(chan int, len(level))
+		for i, p := range level {
+			go k.guard(func() {
+				defer func() { done <- i }()
+				objects[i] = p.objects()
+			})
+		}
+		for range level {
+			if i := <-done; !yield(level[i], objects[i]) {
+				return
+			}
+		}
+	}
 }
 
 // objects waits for the answers and gives each object in them once.

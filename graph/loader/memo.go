@@ -55,18 +55,38 @@ type outcome[V any] struct {
 	err             error
 }
 
-// load returns the outcome of key. Work for it, if there is none yet, is begun at once, or
-// where look-ahead asks, with its level. held says whether the work takes no console call.
+// load returns the outcome of key. Where look-ahead asks, the work begins with its level. A
+// resolver that is faster waits for look-ahead, so that a level that exceeds the budget is not
+// sent in part. held says whether the work takes no console call.
 func (m *memo[K, V]) load(l *Loaders, key K, held func() bool, work func() (V, error)) Thunk[V] {
-	if !l.ahead {
+	if l.ahead {
+		o, first := m.claim(l.execution, key, work)
+		if first {
+			o.answeredByCache = held
+			l.begun = append(l.begun, o)
+		}
+		return o.wait
+	}
+	if _, walking := l.currentLevel(); !walking {
 		return m.spawn(l.execution, key, work)
 	}
-	o, first := m.claim(l.execution, key, work)
-	if first {
-		o.answeredByCache = held
-		l.begun = append(l.begun, o)
+	return func() (V, error) { return m.await(l.execution, key, work) }
+}
+
+// await returns the outcome of key once look-ahead has begun the work, has refused it, or has come to its end.
+func (m *memo[K, V]) await(l *execution, key K, work func() (V, error)) (V, error) {
+	for {
+		level, walking := l.currentLevel()
+		if !walking || m.begun(key) || l.calls.Err() != nil {
+			return m.later(l, key, work)()
+		}
+		select {
+		case <-level:
+		case <-l.ctx.Done():
+			var none V
+			return none, context.Cause(l.ctx)
+		}
 	}
-	return o.wait
 }
 
 // loadRead is load of what one read of the console returns.
@@ -119,6 +139,14 @@ func (m *memo[K, V]) knows(key K) bool {
 	return ok
 }
 
+// begun says whether the work of key was begun or refused.
+func (m *memo[K, V]) begun(key K) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	o, ok := m.known[key]
+	return ok && o.isBegun()
+}
+
 // wait returns the outcome once it is there.
 func (o *outcome[V]) wait() (V, error) {
 	o.begin()
@@ -139,7 +167,10 @@ func (o *outcome[V]) fail(err error) {
 // cached says whether the work takes no console call.
 func (o *outcome[V]) cached() bool { return o.answeredByCache() }
 
-// isBegun says whether somebody does the work, or has.
+// release lets resolvers do the work.
+func (o *outcome[V]) release() { o.begun.Store(true) }
+
+// isBegun says whether somebody does the work, has done it or is about to.
 func (o *outcome[V]) isBegun() bool { return o.begun.Load() }
 
 func (o *outcome[V]) run() {

@@ -19,6 +19,7 @@ func (l *Loaders) RequestScope() Thunk[scope.Scope] {
 		return ready(sc)
 	}
 	return l.requestScope.later(l.execution, struct{}{}, func() (scope.Scope, error) {
+		l := &Loaders{execution: l.execution, ahead: true} // look-ahead may wait for this, so it waits for no level
 		company, err := l.requestCompany()()
 		if err != nil || sc.DepartmentID != "" {
 			return scope.Scope{CompanyID: company, DepartmentID: sc.DepartmentID}, err

@@ -34,8 +34,8 @@ func (e *Entities[T, F]) view(l *Loaders, w window[F]) Thunk[*view[T]] {
 		}
 		return v, err
 	})
-	if e.l.calls.Err() != nil {
-		return read // there is no batch that would wait for it
+	if !l.ahead || e.l.calls.Err() != nil {
+		return read // no batch waits for it
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -26,6 +26,7 @@ type Budget struct {
 	sent     int // console calls
 	reserved int // calls that are set aside for the writes of a mutation
 
+	begun    atomic.Int64 // what Begun returns: written under mu, and read without it
 	reads    atomic.Int64
 	exceeded atomic.Pointer[fault.Error]
 }
@@ -57,22 +58,27 @@ func (b *Budget) Err() error {
 	return nil
 }
 
-// Send counts a call that is about to be sent, or refuses it. A write uses the reserved calls first.
-func (b *Budget) Send(write bool) error {
+// Send counts a call that is about to be sent for the operation in ctx, or refuses it. A write uses what was reserved first.
+func Send(ctx context.Context, write bool) error {
+	b := FromContext(ctx)
 	if b == nil {
 		return nil
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if r, _ := ctx.Value(readKey{}).(*read); r != nil {
+		r.close()
+	}
 	if write && b.reserved > 0 {
 		b.reserved--
-		b.sent++
+		b.sent++ // begun stays
 		return nil
 	}
 	if err := b.admit(1); err != nil {
 		return err
 	}
 	b.sent++
+	b.begun.Add(1)
 	return nil
 }
 
@@ -107,18 +113,17 @@ func (b *Budget) Reserve(n int) error {
 	if needed := b.sent + n; n > b.reserved && b.limit > 0 && needed > b.limit {
 		return b.Exceed(b.CallsExceeded(needed))
 	}
+	b.begun.Add(int64(n - b.reserved))
 	b.reserved = n
 	return nil
 }
 
-// Sent returns how many calls were sent or are reserved.
-func (b *Budget) Sent() int {
+// Begun returns how many calls were sent, are reserved, or may follow from reads under way.
+func (b *Budget) Begun() int {
 	if b == nil {
 		return 0
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.sent + b.reserved
+	return int(b.begun.Load())
 }
 
 // Limit returns how many calls may be sent in all; 0: unlimited.
@@ -140,18 +145,45 @@ func (b *Budget) CallsExceeded(needed int) *fault.Error {
 	return tooComplex("the operation needs %d console calls or more, and may make %d: ask for fewer entities (first) or in several operations", needed, b.limit)
 }
 
-// Read counts a read, or refuses it. It makes no difference whether a cache or the console answers the read.
-func (b *Budget) Read() error {
+// Read counts a read, or refuses it. It makes no difference whether a cache or the console answers the read. Until the read
+// sends a call with the returned context, or end is called, it counts as a call that may follow.
+func (b *Budget) Read(ctx context.Context) (_ context.Context, end func(), err error) {
 	if b == nil {
-		return nil
+		return ctx, func() {}, nil
 	}
 	if err := b.Err(); err != nil {
-		return err
+		return nil, nil, err
 	}
 	if err := b.readsExceeded(b.reads.Add(1)); err != nil {
-		return b.Exceed(err)
+		return nil, nil, b.Exceed(err)
 	}
-	return nil
+	r := &read{of: b}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.begun.Add(1)
+	return context.WithValue(ctx, readKey{}, r), r.end, nil
+}
+
+type readKey struct{}
+
+// read is one read of an operation.
+type read struct {
+	of     *Budget
+	closed bool // it is not among the open reads any more; of.mu guards it
+}
+
+func (r *read) end() {
+	r.of.mu.Lock()
+	defer r.of.mu.Unlock()
+	r.close()
+}
+
+// close takes the read from the open ones. The caller holds the lock of the budget.
+func (r *read) close() {
+	if !r.closed {
+		r.closed = true
+		r.of.begun.Add(-1)
+	}
 }
 
 // ReadsExceeded returns the error of an operation that may not make n more reads, or nil.

@@ -42,7 +42,7 @@ func TestSharedLoadUsesOneBudget(t *testing.T) {
 			if sent != tt.sent {
 				t.Errorf("%d calls, want %d", sent, tt.sent)
 			}
-			if n := one.Sent() + other.Sent() - 2; n != tt.sent {
+			if n := one.Begun() + other.Begun() - 2; n != tt.sent {
 				t.Errorf("%d calls are counted, want %d", n, tt.sent)
 			}
 		})
@@ -60,7 +60,7 @@ func check(t *testing.T, err error, may bool) {
 // spent returns a budget of which one call is spent.
 func spent(most int) *budget.Budget {
 	b := budget.New(most)
-	_ = b.Send(false) // the result is irrelevant
+	_ = budget.Send(budget.NewContext(context.Background(), b), false) // the result is irrelevant
 	return b
 }
 

@@ -61,7 +61,7 @@ func (c *Client) do(ctx context.Context, sc scope.Scope, r request, decode func(
 			if token, err = c.tokens.Token(ctx); err != nil {
 				return nil, fmt.Errorf("%s: token: %w", r.operation, err)
 			}
-			if err := budget.FromContext(ctx).Send(method != http.MethodGet); err != nil {
+			if err := budget.Send(ctx, method != http.MethodGet); err != nil {
 				return nil, err
 			}
 			body := content.body()

@@ -109,7 +109,7 @@ func (c *Client) PutPackageFile(ctx context.Context, channel UploadChannel, file
 		return invalid(OpCreateUpload, http.StatusOK, "the upload channel is not an http or https URL", nil)
 	}
 	return c.http.exchange(ctx, exchange{operation: OpPutPackageFile, timeout: c.uploadTimeout, storage: true}, func(ctx context.Context) (*http.Request, error) {
-		if err := budget.FromContext(ctx).Send(true); err != nil {
+		if err := budget.Send(ctx, true); err != nil {
 			return nil, err
 		}
 		req, err := newRequest(ctx, http.MethodPut, u, file, size)

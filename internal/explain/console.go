@@ -112,7 +112,7 @@ func (c *Console) count(kind, operation, how string, entities, pageSize int) {
 }
 
 // send counts a call in the operation's budget.
-func send(ctx context.Context) error { return budget.FromContext(ctx).Send(false) }
+func send(ctx context.Context) error { return budget.Send(ctx, false) }
 
 // goesOn is how many entities follow a page of a list of unknown length: as many as one field reads.
 const goesOn = 500

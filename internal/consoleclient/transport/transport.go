@@ -128,7 +128,7 @@ func (t *transport) sendWithRetries(ctx context.Context, req *http.Request) (*ht
 		if again != nil || !backoff.Wait(ctx, backoff.FullJitter(backoff.Exponential(t.backoff, math.MaxInt64, attempt))) {
 			return resp, err // the first error explains more than the failed retry
 		}
-		if budget.FromContext(ctx).Send(false) != nil { // a retry counts as one more call of its operation
+		if budget.Send(ctx, false) != nil { // a retry counts as one more call of its operation
 			return resp, err
 		}
 		if resp != nil {
