@@ -66,13 +66,14 @@ func TestCallsUpToTheBound(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			free := e2e.NewWorld(t, tt.sim)
-			free.Query(tt.query, nil)
+			whole := free.Ask(tt.query, e2e.Request{})
 			needed := free.Called()
 			w := e2e.NewWorld(t, tt.sim, e2e.Budget(needed))
 			w.Query(tt.query, nil)
 			short := e2e.NewWorld(t, tt.sim, e2e.Budget(needed-1))
 			a := short.Ask(tt.query, e2e.Request{})
-			if len(a.Errors) == 0 || short.Called() > needed-1 {
+			// A page that was read beside others may turn out not to be needed: then the answer is whole.
+			if len(a.Errors) == 0 && string(a.Body) != string(whole.Body) || short.Called() > needed-1 {
 				t.Errorf("%d calls, %d of them allowed: %.300s", short.Called(), needed-1, a.Body)
 			}
 			for _, e := range a.Errors {
