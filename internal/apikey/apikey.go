@@ -269,7 +269,7 @@ func (o Options) add(k *Keys, f fileKey, names map[string]bool) error {
 	if err != nil {
 		return err
 	}
-	k.keys = append(k.keys, hashedKey{hash: [sha256.Size]byte(hash), principal: principal.ForAccount(account, limits)})
+	k.keys = append(k.keys, hashedKey{hash: [sha256.Size]byte(hash), principal: principal.ForAccount(account, limits).WithKey(f.Name)})
 	return nil
 }
 

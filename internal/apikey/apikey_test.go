@@ -63,10 +63,10 @@ keys:
 	if err != nil {
 		t.Fatal(err)
 	}
-	if p, ok := keys.Find(plain); !ok || p != principal.ForAccount("dash", nil) {
+	if p, ok := keys.Find(plain); !ok || p != principal.ForAccount("dash", nil).WithKey("plain") {
 		t.Errorf("plain: %v, %v", p, ok)
 	}
-	if p, ok := keys.Find(byDefault); !ok || p != principal.DefaultService() {
+	if p, ok := keys.Find(byDefault); !ok || p != principal.DefaultService().WithKey("default") {
 		t.Errorf("default: %v, %v", p, ok)
 	}
 	p, ok := keys.Find(narrow)

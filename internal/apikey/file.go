@@ -54,7 +54,7 @@ func (k *Keys) keepPrincipals(before *Keys) {
 	}
 	for i := range k.keys {
 		p := &k.keys[i].principal
-		if b, ok := principals[k.keys[i].hash]; ok && b.Account() == p.Account() && reflect.DeepEqual(b.Limits(), p.Limits()) {
+		if b, ok := principals[k.keys[i].hash]; ok && b.Account() == p.Account() && b.Caller() == p.Caller() && reflect.DeepEqual(b.Limits(), p.Limits()) {
 			*p = b
 		}
 	}

@@ -54,6 +54,7 @@ type Principal struct {
 	name    string
 	token   string
 	account string
+	key     string // name of the API key
 	expires time.Time
 	limits  *Limits
 }
@@ -85,6 +86,12 @@ func ForAccount(account string, limits *Limits) Principal {
 // DefaultService returns the principal of the default service account.
 func DefaultService() Principal { return ForAccount(DefaultAccount, nil) }
 
+// WithKey returns p as the caller that shows the API key of that name.
+func (p Principal) WithKey(name string) Principal {
+	p.key = name
+	return p
+}
+
 func digest(token string) string {
 	sum := sha256.Sum256([]byte(token))
 	return hex.EncodeToString(sum[:])
@@ -101,6 +108,23 @@ func (p Principal) Token() string { return p.token }
 
 // Account returns the service account of a Service principal.
 func (p Principal) Account() string { return p.account }
+
+// AnonymousCaller is the caller of all requests without credentials.
+const AnonymousCaller = "anonymous"
+
+// Caller returns who is answerable for the use of the gateway: an API key by its name, a session, a verified user, or
+// a console token by its hash. Several callers may share a principal, such as the API keys of one account. Fairness and
+// shares count by caller; answers depend on the principal.
+func (p Principal) Caller() string {
+	switch {
+	case p.key != "":
+		return "key:" + p.key
+	case p.kind == Anonymous || p.kind == Service && p.account == DefaultAccount:
+		return AnonymousCaller
+	default:
+		return p.name
+	}
+}
 
 // Limits returns the restrictions of the principal; nil: none.
 func (p Principal) Limits() *Limits { return p.limits }
@@ -130,3 +154,6 @@ func FromContext(ctx context.Context) Principal {
 	p, _ := ctx.Value(contextKey{}).(Principal)
 	return p
 }
+
+// Caller returns the caller of ctx, which NewContext sets with the principal; see Principal.Caller.
+func Caller(ctx context.Context) string { return FromContext(ctx).Caller() }

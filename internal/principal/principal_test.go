@@ -49,6 +49,44 @@ func TestNamesTellPrincipalsApart(t *testing.T) {
 	}
 }
 
+func TestCallers(t *testing.T) {
+	at := time.Unix(1700000000, 0)
+	callers := map[string]string{}
+	for name, p := range map[string]principal.Principal{
+		"no credentials":         {},
+		"a token":                principal.FromToken("a"),
+		"another token":          principal.FromToken("b"),
+		"a verified user":        principal.Verified("a", "u1", at),
+		"another user":           principal.Verified("a", "u2", at),
+		"a session":              principal.FromSession("cqs_a"),
+		"another session":        principal.FromSession("cqs_b"),
+		"an API key":             principal.ForAccount("x", nil).WithKey("k1"),
+		"another key of it":      principal.ForAccount("x", nil).WithKey("k2"),
+		"a key called anonymous": principal.ForAccount("x", nil).WithKey("anonymous"),
+		"a key of the default":   principal.DefaultService().WithKey("k3"),
+	} {
+		caller := principal.Caller(principal.NewContext(t.Context(), p))
+		if before, taken := callers[caller]; taken || caller == "" || strings.Contains(caller, "cqs_") {
+			t.Errorf("%s and %q are both the caller %q", name, before, caller)
+		}
+		callers[caller] = name
+	}
+	for name, p := range map[string]principal.Principal{"no credentials": {}, "credentials not needed": principal.DefaultService()} {
+		if caller := p.Caller(); caller != principal.AnonymousCaller {
+			t.Errorf("%s: the caller is %q", name, caller)
+		}
+	}
+	if caller := principal.Caller(t.Context()); caller != principal.AnonymousCaller {
+		t.Errorf("the caller of an empty context is %q", caller)
+	}
+	if a, b := principal.Verified("a", "u", at), principal.Verified("b", "u", at); a.Caller() != b.Caller() {
+		t.Error("two tokens of one verified user are two callers")
+	}
+	if a, b := principal.ForAccount("x", nil).WithKey("k1"), principal.ForAccount("x", nil); a.Name() != b.Name() {
+		t.Error("the name of an API key changes the principal's name")
+	}
+}
+
 func TestExpires(t *testing.T) {
 	at := time.Now().Add(time.Hour)
 	if got, ok := principal.Verified("a", "u", at).Expires(); !ok || !got.Equal(at) {
