@@ -23,7 +23,7 @@ func (e *Entities[T, F]) mayGoOn(w window[F], key pageKey[F], p *cc.Page[T], tot
 	case size < key.size:
 		return w.offset == 0
 	default:
-		return e.pageSize() < e.l.engine.opts.PageSize
+		return e.pageSize() < e.l.engine.capabilities.MaxPageSize()
 	}
 }
 

@@ -59,9 +59,9 @@ func (e *Engine) newDryRun(ctx context.Context, op *graphql.OperationContext) *d
 	who := principal.FromContext(ctx)
 	hints := explain.Hints{
 		ListSize: func(typ string, sc scope.Scope) (int, bool) {
-			return e.capabilities.listSize(who.Name(), typ, sc)
+			return e.capabilities.ListSize(who.Name(), typ, sc)
 		},
-		SendsRobotIDs: e.capabilities.sendsRobotIDs(),
+		SendsRobotIDs: e.capabilities.SendsRobotIDs(),
 	}
 	requested, _ := scope.FromContext(ctx)
 	named := (&Loaders{execution: &execution{engine: e, scope: requested}}).named()
@@ -76,7 +76,7 @@ func (e *Engine) newDryRun(ctx context.Context, op *graphql.OperationContext) *d
 		addNamed(&hints, f.SelectionSet, op.Variables)
 	}
 	dry := *e
-	dry.cache, dry.capabilities = nil, e.capabilities.readOnly()
+	dry.cache, dry.capabilities = nil, e.capabilities.ReadOnly()
 	d := &dryRun{ctx: ctx, engine: &dry, console: explain.NewConsole(hints), scope: &memo[struct{}, scope.Scope]{}}
 	dry.console, dry.kinds = d.console, newKinds(d.console)
 	return d

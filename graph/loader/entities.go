@@ -384,9 +384,9 @@ func (e *Entities[T, F]) page(k pageKey[F]) (*cc.Page[T], error) {
 		}
 		switch {
 		case k.size > 0 && p.Served == k.size:
-			e.l.engine.capabilities.observePage(e.l.who, e.k.name, k.size)
+			e.l.engine.capabilities.ObservePage(e.l.who, e.k.name, k.size)
 		case k.size > 0 && p.Served > k.size:
-			e.l.engine.capabilities.observeLeastPage(e.l.who, e.k.name, p.Served)
+			e.l.engine.capabilities.ObserveLeastPage(e.l.who, e.k.name, p.Served)
 		}
 		e.hold(k.scope, p.List...)
 		return p, nil

@@ -7,19 +7,16 @@ func KindOf(typ string) string { return kindOf(typ) }
 
 // ObserveListSize notes the length of a list.
 func (e *Engine) ObserveListSize(who, kind string, sc scope.Scope, n int) {
-	e.capabilities.observeListSize(who, kind, sc, n)
+	e.capabilities.ObserveListSize(who, kind, sc, n)
 }
 
 // ObserveClamp notes the size of a page that is smaller than was asked for.
-func (e *Engine) ObserveClamp(who, kind string, n int) { e.capabilities.observeClamp(who, kind, n) }
+func (e *Engine) ObserveClamp(who, kind string, n int) { e.capabilities.ObserveClamp(who, kind, n) }
 
 // ObserveLeastPage notes the size of a page that is larger than was asked for.
 func (e *Engine) ObserveLeastPage(who, kind string, n int) {
-	e.capabilities.observeLeastPage(who, kind, n)
+	e.capabilities.ObserveLeastPage(who, kind, n)
 }
 
 // ObserveIDs notes whether lists take `Ids`.
-func (e *Engine) ObserveIDs(kind string, taken bool) { e.capabilities.observeIDs(kind, taken) }
-
-// RobotIDs names among the kinds whether workflows have the ids of their robots.
-const RobotIDs = robotIDs
+func (e *Engine) ObserveIDs(kind string, taken bool) { e.capabilities.ObserveIDs(kind, taken) }

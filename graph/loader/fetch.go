@@ -12,27 +12,27 @@ import (
 )
 
 // pageSize is the largest page that this operation's principal is known, or hoped, to be served.
-func (e *Entities[T, F]) pageSize() int { return e.l.engine.capabilities.pageSize(e.l.who, e.k.name) }
+func (e *Entities[T, F]) pageSize() int { return e.l.engine.capabilities.PageSize(e.l.who, e.k.name) }
 
 // leastPage is the smallest page that the console is known to serve this operation's principal, 0 where none is known.
-func (e *Entities[T, F]) leastPage() int { return e.l.engine.capabilities.leastPage(e.l.who, e.k.name) }
+func (e *Entities[T, F]) leastPage() int { return e.l.engine.capabilities.LeastPage(e.l.who, e.k.name) }
 
 func (e *Entities[T, F]) observeClamp(size int) {
-	e.l.engine.capabilities.observeClamp(e.l.who, e.k.name, size)
+	e.l.engine.capabilities.ObserveClamp(e.l.who, e.k.name, size)
 }
 
 // servesPagesOf says whether the console is known to serve this operation's principal pages of size.
 func (e *Entities[T, F]) servesPagesOf(size int) bool {
-	return e.l.engine.capabilities.pageServed(e.l.who, e.k.name) >= size
+	return e.l.engine.capabilities.LargestServed(e.l.who, e.k.name) >= size
 }
 
 // listSize is the length of the unfiltered list in sc when the principal last saw it.
 func (e *Entities[T, F]) listSize(sc scope.Scope) (int, bool) {
-	return e.l.engine.capabilities.listSize(e.l.who, e.k.name, sc)
+	return e.l.engine.capabilities.ListSize(e.l.who, e.k.name, sc)
 }
 
 func (e *Entities[T, F]) observeListSize(sc scope.Scope, n int) {
-	e.l.engine.capabilities.observeListSize(e.l.who, e.k.name, sc, n)
+	e.l.engine.capabilities.ObserveListSize(e.l.who, e.k.name, sc, n)
 }
 
 // group is what one batch still lacks in one scope.
@@ -130,12 +130,12 @@ func (e *Entities[T, F]) drop(g *group) {
 // ignores it silently, and its answer is then the first page of the whole list:
 // it is returned, since a sweep can go on from there.
 func (e *Entities[T, F]) fetchByIDs(g *group) (first *firstPage[T], err error) {
-	takes, known := e.l.engine.capabilities.takesIDs(e.k.name)
+	takes, known := e.l.engine.capabilities.TakesIDs(e.k.name)
 	if !e.k.ids || known && !takes {
 		return nil, nil
 	}
 	limit := e.pageSize()
-	chunks := slices.Collect(slices.Chunk(slices.Clone(g.missing), min(limit, e.l.engine.opts.idsPerURL())))
+	chunks := slices.Collect(slices.Chunk(slices.Clone(g.missing), min(limit, e.l.engine.capabilities.IDsPerURL())))
 	if n, ok := e.listSize(g.scope); ok && known && scanCost(n, limit) < float64(len(chunks)) {
 		return nil, nil
 	}
@@ -183,14 +183,13 @@ func (e *Entities[T, F]) idsPage(g *group, ids []string) pageKey[F] {
 // asked for; any other id in it means that `Ids` is not known there: it is then the
 // page that a sweep begins with.
 func (e *Entities[T, F]) askIDs(g *group, ids []string) (*firstPage[T], error) {
-	capabilities := e.l.engine.capabilities
 	k := e.idsPage(g, ids)
 	asked, size := k.ids, k.size
 	page, err := e.page(k)
 	switch {
 	case refusesParameter(err):
 		if saysSo(err) {
-			capabilities.observeIDs(e.k.name, false)
+			e.l.engine.capabilities.ObserveIDs(e.k.name, false)
 		}
 		return nil, nil
 	case err != nil:
@@ -205,13 +204,13 @@ func (e *Entities[T, F]) askIDs(g *group, ids []string) (*firstPage[T], error) {
 		return !ok
 	})
 	if foreign || page.Count > len(ids) {
-		capabilities.observeIDs(e.k.name, false)
+		e.l.engine.capabilities.ObserveIDs(e.k.name, false)
 		return &firstPage[T]{page: page, size: size}, nil
 	}
 	if n, known := e.listSize(g.scope); known && n > len(ids) || len(g.missing) > len(ids) {
 		// There is more than was asked for. Where there is not, a console that
 		// ignores `Ids` gives the same answer, which then says nothing.
-		capabilities.observeIDs(e.k.name, true)
+		e.l.engine.capabilities.ObserveIDs(e.k.name, true)
 	}
 	if n := page.Served; n > 0 && n < page.Count {
 		e.observeClamp(n)
@@ -340,9 +339,3 @@ func scanCost(n, pageSize int) float64 {
 }
 
 func pageCount(n, size int) int { return max(1, (n+size-1)/size) }
-
-// idsPerURL is how many `&Ids=<GUID>` a query string may hold.
-func (o Options) idsPerURL() int {
-	const pageParameters, perID = len("PageIndex=0&PageSize=500"), len("&Ids=") + 36
-	return max(1, (o.URLBytes-pageParameters)/perID)
-}

@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/consoleql/consoleql/graph/capabilities"
 	"github.com/consoleql/consoleql/internal/budget"
 	cc "github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/consoleql/consoleql/internal/explain"
@@ -49,24 +50,13 @@ type EntityCache interface {
 	CachedWorkflowLayouts(ctx context.Context, sc scope.Scope, ids []string, whole bool) []*cc.WorkflowLayout
 }
 
-// IDsMode says whether lists are asked with the `Ids` parameter, which the
-// console's document does not list but many deployments take.
-type IDsMode string
-
-// The modes of the setting CONSOLEQL_CONSOLE_IDS.
-const (
-	IDsAuto IDsMode = "auto" // ask, look at the answer, remember for a while
-	IDsOn   IDsMode = "on"   // always ask; the answer is checked all the same
-	IDsOff  IDsMode = "off"  // never ask
-)
-
 // Options are the bounds of what one operation may ask; the zero value of each
 // field means its default.
 type Options struct {
 	// Default is the scope of a request that names none. Either part may be empty.
 	Default scope.Scope
-	// IDs says whether lists take `Ids`; default IDsAuto.
-	IDs IDsMode
+	// IDs says whether lists take `Ids`; default capabilities.IDsAuto.
+	IDs capabilities.IDsMode
 	// PageSize is the largest console page asked for, in entities; default 500.
 	PageSize int
 	// Concurrency bounds the console calls of one operation in flight; default 64.
@@ -90,7 +80,7 @@ type Options struct {
 
 func (o Options) withDefaults() Options {
 	if o.IDs == "" {
-		o.IDs = IDsAuto
+		o.IDs = capabilities.IDsAuto
 	}
 	if o.PageSize == 0 {
 		o.PageSize = 500
@@ -116,10 +106,15 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
+// capabilities are the options of what is remembered of the console.
+func (o Options) capabilities() capabilities.Options {
+	return capabilities.Options{IDs: o.IDs, PageSize: o.PageSize, URLBytes: o.URLBytes, Relearn: o.Relearn, Now: o.Now}
+}
+
 // Validate says which option is out of its bounds.
 func (o Options) Validate() error {
 	switch {
-	case o.IDs != "" && o.IDs != IDsAuto && o.IDs != IDsOn && o.IDs != IDsOff:
+	case o.IDs != "" && o.IDs != capabilities.IDsAuto && o.IDs != capabilities.IDsOn && o.IDs != capabilities.IDsOff:
 		return fmt.Errorf("ids mode %q is none of auto, on, off", o.IDs)
 	case o.PageSize < 0:
 		return errors.New("page size is negative")
@@ -139,7 +134,7 @@ type Engine struct {
 	console      Console
 	cache        Cache // the console's; nil: it has none
 	opts         Options
-	capabilities *capabilities
+	capabilities *capabilities.Store
 	kinds        kinds
 	relations    Relations
 }
@@ -155,7 +150,7 @@ func New(console Console, relations Relations, opts Options) (*Engine, error) {
 		console:      console,
 		cache:        cache,
 		opts:         opts,
-		capabilities: newCapabilities(opts),
+		capabilities: capabilities.New(opts.capabilities()),
 		kinds:        newKinds(console),
 		relations:    relations,
 	}, nil

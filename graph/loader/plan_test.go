@@ -12,6 +12,7 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/validator/rules"
 
+	"github.com/consoleql/consoleql/graph/capabilities"
 	"github.com/consoleql/consoleql/graph/loader"
 	"github.com/consoleql/consoleql/graph/relation"
 	"github.com/consoleql/consoleql/graph/schema"
@@ -180,7 +181,7 @@ func TestPlan(t *testing.T) {
 			},
 		},
 		"a console that sends no ids of robots": {
-			document: `{ workflows(first: 50) { nodes { robots { id } } } }`, capabilities: func(k *loader.Engine) { k.ObserveIDs(loader.RobotIDs, false) },
+			document: `{ workflows(first: 50) { nodes { robots { id } } } }`, capabilities: func(k *loader.Engine) { k.ObserveIDs(capabilities.RobotIDs, false) },
 			want: []explain.Step{
 				{Round: 1, Kind: "workflows", Operation: cc.OpWorkflows, Field: "workflows", Entities: 50, Calls: 1},
 				{Round: 2, Kind: "robots", Operation: cc.OpWorkflowRobots, Field: "workflows.nodes.robots", Entities: 250, Calls: 50},

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/consoleql/consoleql/graph/capabilities"
 	cc "github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/consoleql/consoleql/internal/fault"
 	"github.com/consoleql/consoleql/internal/scope"
@@ -78,7 +79,7 @@ func (l *Loaders) WorkflowRobots(w *cc.Workflow) Thunk[[]*cc.Robot] {
 		return begun.(*namedRobots).wait
 	}
 	if w.AssociatedRobotIDs == nil {
-		l.engine.capabilities.observeIDs(robotIDs, false)
+		l.engine.capabilities.ObserveIDs(capabilities.RobotIDs, false)
 		return l.workflowRobots.load(l, l.robotsOf(w), func() bool {
 			return cached(l.execution, func(ctx context.Context) (*cc.Page[cc.Robot], error) {
 				return l.engine.console.WorkflowRobots(ctx, w.Scope(), w.ID, 0, 0)

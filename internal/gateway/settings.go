@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/consoleql/consoleql/graph/capabilities"
 	"github.com/consoleql/consoleql/graph/loader"
 	"github.com/consoleql/consoleql/graph/relation"
 	"github.com/consoleql/consoleql/internal/consoleclient"
@@ -211,7 +212,7 @@ func (s *Settings) loaderOptions(log *slog.Logger) loader.Options {
 	return loader.Options{
 		Default:     def,
 		Sample:      relation.Sample,
-		IDs:         loader.IDsMode(s.ConsoleIDs),
+		IDs:         capabilities.IDsMode(s.ConsoleIDs),
 		Concurrency: s.OperationConcurrency,
 		Calls:       s.MaxConsoleCalls,
 		Logger:      log,

@@ -34,7 +34,7 @@ var layers = [][]string{
 		"internal/telemetry", "internal/textfile",
 	},
 	{
-		"cmd/bench", "graph/scalar", "graph/sequential", "internal/budget", "internal/idempotency", "internal/principal",
+		"cmd/bench", "graph/capabilities", "graph/scalar", "graph/sequential", "internal/budget", "internal/idempotency", "internal/principal",
 		"internal/responsecache",
 	},
 	{"internal/consoleclient/transport", "internal/operation", "internal/tokencache"},
@@ -52,7 +52,7 @@ var layers = [][]string{
 type size struct{ lines, files int }
 
 // larger are the bounds of packages that exceed the general ones. They must not grow.
-var larger = map[string]size{"graph/loader": {lines: 4150, files: 22}}
+var larger = map[string]size{"graph/loader": {lines: 4000, files: 21}}
 
 // perSection are the packages that have a file for each section of the console's document. Only their files are bounded.
 var perSection = []string{"internal/consoleclient", "internal/consolesim"}
