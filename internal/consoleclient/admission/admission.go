@@ -1,0 +1,319 @@
+// Package admission decides when a call of the console may be sent. It bounds the calls in flight, shares the places
+// fairly between callers, and spares a console that fails.
+//
+// Each class of calls has a limit that adapts (additive increase, multiplicative decrease) and a queue with round robin
+// over the callers. Each operation has a circuit breaker, so that one that hangs does not stop the others of its class.
+// All share one retry budget.
+package admission
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"github.com/consoleql/consoleql/internal/backoff"
+)
+
+// Class is a group of calls that succeed, fail and slow down together.
+type Class int
+
+// The classes.
+const (
+	Lists   Class = iota // GET of many entities
+	Gets                 // GET of one entity
+	Writes               // mutations
+	Uploads              // requests with a file as body
+	SSO                  // grants of tokens
+	classes
+)
+
+// String returns the name of the class.
+func (c Class) String() string {
+	return [...]string{"lists", "gets", "writes", "uploads", "sso"}[c]
+}
+
+// Defaults of Options.
+const (
+	DefaultPlaces  = 256
+	DefaultUploads = 64
+	DefaultSSO     = 64
+)
+
+// Options configures New.
+type Options struct {
+	// Places bounds the calls of Lists, Gets and Writes in flight, together. 0: DefaultPlaces.
+	Places int
+	// Uploads and SSO bound the calls of these classes in flight. 0: DefaultUploads and DefaultSSO.
+	Uploads, SSO int
+	// Rate bounds the calls of Lists, Gets and Writes that start per second. 0: no bound.
+	Rate float64
+	// Probe, if not nil, is called before a call that tests a failing operation, so that it uses a new connection.
+	Probe func(Class)
+	// Changed, if not nil, is told when the breaker of an operation opens and when it closes. It must not block.
+	Changed func(operation string, open bool)
+}
+
+// Controller admits calls. It is safe for concurrent use.
+type Controller struct {
+	probe   func(Class)
+	changed func(string, bool)
+
+	mu       sync.Mutex
+	places   int
+	inFlight int // calls that hold one of places
+	classes  [classes]*class
+	retries  window
+	rate     *rate.Limiter // nil: no bound
+	timer    *time.Timer   // dispatches again when rate allows the next call; nil: not set
+}
+
+// class is the state of one class. The lock of its controller guards it.
+type class struct {
+	name     Class
+	shared   bool // whether its calls hold Controller.places
+	inFlight int
+	held     map[string]int // calls in flight by caller
+	queue    queue
+	limit    limit
+	breakers map[string]*breaker // by operation
+	mean     time.Duration       // of successful calls, exponentially weighted; 0: none yet
+	paused   time.Time           // until when the console asked to wait
+}
+
+// New creates a Controller.
+func New(o Options) *Controller {
+	orDefault := func(n, def int) int {
+		if n <= 0 {
+			return def
+		}
+		return n
+	}
+	c := &Controller{probe: o.Probe, changed: o.Changed, places: orDefault(o.Places, DefaultPlaces)}
+	if c.probe == nil {
+		c.probe = func(Class) {}
+	}
+	if c.changed == nil {
+		c.changed = func(string, bool) {}
+	}
+	if o.Rate > 0 {
+		c.rate = rate.NewLimiter(rate.Limit(o.Rate), max(1, int(o.Rate)))
+	}
+	for i := range c.classes {
+		k := &class{name: Class(i), shared: Class(i) < Uploads, held: make(map[string]int), breakers: make(map[string]*breaker)}
+		most := c.places
+		switch k.name {
+		case Uploads:
+			most = orDefault(o.Uploads, DefaultUploads)
+		case SSO:
+			most = orDefault(o.SSO, DefaultSSO)
+		case Lists, Gets, Writes, classes:
+		}
+		k.limit = newLimit(most)
+		c.classes[i] = k
+	}
+	return c
+}
+
+// Refused is the error of a call that was not admitted. Nothing was sent.
+type Refused struct {
+	Reason Reason
+	// RetryAfter is the time after which a call may be admitted.
+	RetryAfter time.Duration
+}
+
+// Reason is why a call was not admitted.
+type Reason string
+
+// The reasons.
+const (
+	// Open: most calls of the operation failed, and its breaker is open.
+	Open Reason = "calls of the console fail and are paused"
+	// Paused: the console asked to wait.
+	Paused Reason = "the console has asked to wait"
+	// Busy: no place became free in time.
+	Busy Reason = "too many calls of the console wait"
+)
+
+// Error returns the reason.
+func (r *Refused) Error() string { return string(r.Reason) }
+
+// Call describes a call that is to be sent.
+type Call struct {
+	Class Class
+	// Operation is the name of the operation. The number of names must be bounded.
+	Operation string
+	// Caller is the name of the caller, with whom others share the places of the class.
+	Caller string
+}
+
+// Acquire waits for a place and returns it. The caller must call Done on it once.
+//
+// It fails with *Refused if the breaker of the operation is open, if the console asked to wait, or if ctx reaches its
+// deadline first. It fails with the error of ctx if ctx is cancelled.
+func (c *Controller) Acquire(ctx context.Context, call Call) (*Place, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("admission: %w", err)
+	}
+	k := c.classes[call.Class]
+	c.mu.Lock()
+	b := k.breakerOf(call.Operation)
+	now := time.Now()
+	if left := k.paused.Sub(now); left > 0 {
+		c.mu.Unlock()
+		return nil, &Refused{Reason: Paused, RetryAfter: left}
+	}
+	probe, err := b.admit(now)
+	if err != nil {
+		c.mu.Unlock()
+		return nil, err
+	}
+	w := &waiter{place: &Place{of: c, class: k, breaker: b, call: call, probe: probe}, result: make(chan error, 1)}
+	k.queue.push(w)
+	c.dispatch()
+	c.mu.Unlock()
+	if probe {
+		c.probe(call.Class)
+	}
+	return c.await(ctx, k, w)
+}
+
+// await waits until w is admitted or refused.
+func (c *Controller) await(ctx context.Context, k *class, w *waiter) (*Place, error) {
+	select {
+	case err := <-w.result:
+		if err != nil {
+			return nil, err
+		}
+		return w.place, nil
+	case <-ctx.Done():
+	}
+	c.mu.Lock()
+	if k.queue.remove(w) {
+		w.place.breaker.record(time.Now(), w.place, Ignored)
+	}
+	c.mu.Unlock()
+	w.place.Done(Ignored)                      // it may have been admitted at the same moment
+	if ctx.Err() == context.DeadlineExceeded { //nolint:errorlint // of ctx itself
+		return nil, &Refused{Reason: Busy, RetryAfter: time.Second}
+	}
+	return nil, fmt.Errorf("admission: %w", ctx.Err())
+}
+
+// breakerOf returns the breaker of an operation.
+func (k *class) breakerOf(operation string) *breaker {
+	b, ok := k.breakers[operation]
+	if !ok {
+		b = &breaker{}
+		k.breakers[operation] = b
+	}
+	return b
+}
+
+// dispatch admits the calls that wait, as far as there are places. c.mu is held.
+func (c *Controller) dispatch() {
+	now := time.Now()
+	for _, k := range c.classes {
+		for k.queue.len > 0 && c.free(k) {
+			if k.shared && c.rate != nil && c.rate.TokensAt(now) < 1 {
+				c.dispatchLater()
+				break
+			}
+			w := k.queue.next(func(caller string) bool { return k.held[caller] < k.limit.perCaller() })
+			if w == nil {
+				break
+			}
+			if left := w.place.breaker.opensIn(now); left > 0 {
+				w.result <- &Refused{Reason: Open, RetryAfter: left} // it opened meanwhile
+				continue
+			}
+			c.start(w.place, now)
+			w.result <- nil
+		}
+	}
+}
+
+// dispatchLater dispatches when the rate allows the next call.
+func (c *Controller) dispatchLater() {
+	if c.timer != nil {
+		return
+	}
+	c.timer = time.AfterFunc(time.Duration(float64(time.Second)/float64(c.rate.Limit())), func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.timer = nil
+		c.dispatch()
+	})
+}
+
+// reserveShare is the part of the shared places that each class leaves to each of the others.
+const reserveShare = 16
+
+// free reports whether the class has a place.
+func (c *Controller) free(k *class) bool {
+	if k.inFlight >= k.limit.now() {
+		return false
+	}
+	if !k.shared {
+		return true
+	}
+	taken := c.inFlight
+	for _, other := range c.classes {
+		if other.shared && other != k {
+			taken += max(0, c.places/reserveShare-other.inFlight)
+		}
+	}
+	return taken < c.places
+}
+
+// start takes a place.
+func (c *Controller) start(p *Place, now time.Time) {
+	k := p.class
+	p.started = now
+	k.inFlight++
+	k.held[p.call.Caller]++
+	if k.shared {
+		c.inFlight++
+		if c.rate != nil {
+			c.rate.AllowN(now, 1)
+		}
+	}
+	c.retries.call(now)
+}
+
+// Pause admits no call of the class for d, because the console asked for it by a Retry-After. It never shortens a pause.
+func (c *Controller) Pause(of Class, d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	k := c.classes[of]
+	if until := time.Now().Add(d); until.After(k.paused) {
+		k.paused = until
+		k.limit.restart()
+		for k.queue.len > 0 {
+			w := k.queue.next(func(string) bool { return true })
+			w.place.breaker.record(time.Now(), w.place, Ignored)
+			w.result <- &Refused{Reason: Paused, RetryAfter: d}
+		}
+	}
+}
+
+// Retry reports whether the retry budget allows another attempt, and counts it. In any 10 seconds there are at most 10
+// retries more than a tenth of the calls.
+func (c *Controller) Retry() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.retries.retry(time.Now())
+}
+
+// retryWait is the maximum wait before the first retry; it doubles for the next.
+const (
+	retryWait    = 100 * time.Millisecond
+	maxRetryWait = time.Second
+)
+
+// RetryDelay returns the wait before retry n, which counts from 0, with full jitter.
+func RetryDelay(n int) time.Duration {
+	return backoff.FullJitter(backoff.Exponential(retryWait, maxRetryWait, n))
+}

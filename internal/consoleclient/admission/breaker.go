@@ -1,0 +1,126 @@
+package admission
+
+import (
+	"time"
+
+	"github.com/consoleql/consoleql/internal/backoff"
+)
+
+// The breaker opens if at least half of at least leastCalls calls in windowLength failed. It also opens if leastCalls
+// calls failed, or maxTimeouts timed out, and none has succeeded since the first of them began.
+const (
+	leastCalls  = 20
+	maxTimeouts = 5
+	// lastStage is the number of successful calls that the last stage of a half-open breaker takes.
+	lastStage = 4
+	// openTime is the least time that the breaker is open. A random part of at most maxOpenTime is added.
+	openTime, maxOpenTime = time.Second, 2 * time.Second
+)
+
+type state int
+
+const (
+	closed state = iota
+	open
+	halfOpen
+)
+
+// breaker is the circuit breaker of one operation. After an outage it admits one call, then two, then four at once, and
+// closes if all of them succeed.
+type breaker struct {
+	state     state
+	window    window
+	success   time.Time // the last one
+	failures  int       // of calls that began after success
+	timeouts  int       // those of failures that timed out
+	openings  int       // in a row
+	opened    time.Time // the last time
+	until     time.Time // when the next probe may start
+	stage     int       // successes that the stage takes
+	inFlight  int       // probes
+	succeeded int       // probes of the stage
+}
+
+// opensIn returns how long the breaker stays open; 0: it admits calls.
+func (b *breaker) opensIn(now time.Time) time.Duration {
+	if b.state != open {
+		return 0
+	}
+	return max(0, b.until.Sub(now))
+}
+
+// admit admits a call or refuses it. probe: the call tests the operation.
+func (b *breaker) admit(now time.Time) (probe bool, err error) {
+	switch {
+	case b.state == closed:
+		return false, nil
+	case b.state == open && now.Before(b.until):
+		return false, &Refused{Reason: Open, RetryAfter: b.until.Sub(now)}
+	case b.state == open:
+		b.state, b.stage, b.succeeded = halfOpen, 1, 0
+	}
+	if b.inFlight+b.succeeded >= b.stage {
+		return false, &Refused{Reason: Open, RetryAfter: openTime}
+	}
+	b.inFlight++
+	return true, nil
+}
+
+// record records the result of a call.
+func (b *breaker) record(now time.Time, p *Place, r Result) {
+	if p.probe {
+		b.inFlight--
+	}
+	if r == Ignored || !p.probe && p.started.Before(b.opened) {
+		return // a call from before the outage says nothing about what follows
+	}
+	b.window.call(now)
+	failed := r == Failed || r == TimedOut
+	switch {
+	case failed:
+		b.window.failure(now)
+	case r == Succeeded:
+		b.success, b.failures, b.timeouts = now, 0, 0
+	}
+	if failed && p.started.After(b.success) {
+		b.failures++
+		if r == TimedOut {
+			b.timeouts++
+		}
+	}
+	switch {
+	case b.state == closed && failed && b.tooMany(now), b.state == halfOpen && p.probe && failed:
+		b.open(now)
+	case b.state == halfOpen && p.probe:
+		b.succeed()
+	}
+}
+
+// tooMany reports whether too many calls failed for a closed breaker.
+func (b *breaker) tooMany(now time.Time) bool {
+	calls, failures := b.window.count(now)
+	return b.timeouts >= maxTimeouts || b.failures >= leastCalls || calls >= leastCalls && 2*failures >= calls
+}
+
+// failing reports whether more than a tenth of the calls fail.
+func (b *breaker) failing(now time.Time) bool {
+	calls, failures := b.window.count(now)
+	return 10*failures > calls
+}
+
+func (b *breaker) open(now time.Time) {
+	b.openings++
+	b.state, b.opened, b.failures, b.timeouts = open, now, 0, 0
+	b.until = now.Add(openTime + backoff.FullJitter(backoff.Exponential(openTime, maxOpenTime, b.openings-1)))
+}
+
+// succeed records the success of a probe.
+func (b *breaker) succeed() {
+	if b.succeeded++; b.succeeded < b.stage {
+		return
+	}
+	b.stage, b.succeeded = 2*b.stage, 0
+	if b.stage > lastStage {
+		b.state, b.openings, b.window = closed, 0, window{}
+	}
+}

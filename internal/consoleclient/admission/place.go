@@ -1,0 +1,93 @@
+package admission
+
+import "time"
+
+// Result is the result of an admitted call, as far as it concerns the console's health.
+type Result int
+
+// The results.
+const (
+	// Ignored: the call says nothing about the console, because it was cancelled or not sent.
+	Ignored Result = iota
+	// Succeeded: the console answered, if only by a refusal.
+	Succeeded
+	// Failed: there was no connection, the connection was lost, or the status was 502, 503 or 504.
+	Failed
+	// TimedOut: there was no answer in time.
+	TimedOut
+	// Overloaded: the status was 429.
+	Overloaded
+)
+
+// Place is the permission for one call.
+type Place struct {
+	of      *Controller
+	class   *class
+	breaker *breaker
+	call    Call
+	probe   bool      // the call tests the operation
+	started time.Time // zero: it waits
+	ended   bool
+}
+
+// minProbeTimeout is the least time that a probe may take.
+const minProbeTimeout = time.Second
+
+// Timeout bounds how long a call may take that could take most. A call that tests a failing operation has less time, so
+// that the recovery is seen soon. A request that may change something always has all of it.
+func (p *Place) Timeout(most time.Duration) time.Duration {
+	if !p.probe || p.class.name != Lists && p.class.name != Gets {
+		return most
+	}
+	p.of.mu.Lock()
+	defer p.of.mu.Unlock()
+	return min(most, max(minProbeTimeout, 4*p.class.mean))
+}
+
+// Done frees the place and records the result of the call. Calls after the first do nothing.
+func (p *Place) Done(r Result) {
+	c := p.of
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if p.ended || p.started.IsZero() {
+		return
+	}
+	p.ended = true
+	c.done(p, r)
+	c.dispatch()
+}
+
+// done frees a place and records the result of its call. c.mu is held.
+func (c *Controller) done(p *Place, r Result) {
+	k, now := p.class, time.Now()
+	saturated := 2*k.inFlight > k.limit.now()
+	k.inFlight--
+	if k.shared {
+		c.inFlight--
+	}
+	caller := p.call.Caller
+	if k.held[caller]--; k.held[caller] == 0 {
+		delete(k.held, caller)
+	}
+	wasOpen := p.breaker.state != closed
+	p.breaker.record(now, p, r)
+	switch r {
+	case Succeeded:
+		if k.mean == 0 {
+			k.mean = now.Sub(p.started)
+		}
+		k.mean += (now.Sub(p.started) - k.mean) / 8
+		if saturated && !p.breaker.failing(now) {
+			k.limit.increase()
+		}
+	case Failed, TimedOut, Overloaded:
+		k.limit.decrease(p.started, now)
+	case Ignored:
+	}
+	if isOpen := p.breaker.state != closed; isOpen != wasOpen {
+		if !isOpen {
+			k.limit.restart()
+		}
+		c.changed(p.call.Operation, isOpen)
+	}
+}

@@ -1,0 +1,73 @@
+package admission
+
+import (
+	"container/list"
+	"slices"
+)
+
+// waiter is a call that waits for a place.
+type waiter struct {
+	place  *Place
+	result chan error // buffered; nil: the place may be used
+	queued *list.Element
+}
+
+// queue holds the waiting calls of a class. It takes the callers in turns (round robin), and the calls of one caller
+// first in, first out. The zero queue is empty.
+type queue struct {
+	len     int
+	turns   []*turn // in the order in which the callers are next
+	callers map[string]*turn
+}
+
+// turn holds the waiting calls of one caller.
+type turn struct {
+	caller string
+	calls  list.List // of *waiter
+}
+
+// push adds w as the last call of its caller.
+func (q *queue) push(w *waiter) {
+	caller := w.place.call.Caller
+	t, ok := q.callers[caller]
+	if !ok {
+		if q.callers == nil {
+			q.callers = make(map[string]*turn)
+		}
+		t = &turn{caller: caller}
+		q.callers[caller] = t
+		q.turns = append(q.turns, t)
+	}
+	w.queued = t.calls.PushBack(w)
+	q.len++
+}
+
+// next removes and returns the next call of a caller that may start one; nil: there is none.
+func (q *queue) next(may func(caller string) bool) *waiter {
+	for i, t := range q.turns {
+		if !may(t.caller) {
+			continue
+		}
+		w, _ := t.calls.Front().Value.(*waiter)
+		q.turns = append(slices.Delete(q.turns, i, i+1), t)
+		q.remove(w)
+		return w
+	}
+	return nil
+}
+
+// remove removes w; false: it does not wait any more.
+func (q *queue) remove(w *waiter) bool {
+	t, ok := q.callers[w.place.call.Caller]
+	if !ok || w.queued == nil {
+		return false
+	}
+	t.calls.Remove(w.queued)
+	w.queued = nil
+	q.len--
+	if t.calls.Len() == 0 {
+		delete(q.callers, w.place.call.Caller)
+		q.turns = slices.DeleteFunc(q.turns, func(other *turn) bool { return other == t })
+	}
+	return true
+}

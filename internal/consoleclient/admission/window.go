@@ -1,0 +1,59 @@
+package admission
+
+import "time"
+
+// windowLength is the length of a window, in seconds.
+const windowLength = 10
+
+// window counts the calls, failures and retries of the last seconds. The zero window is empty.
+type window struct {
+	slots [windowLength]second
+}
+
+type second struct {
+	at                       int64 // Unix time
+	calls, failures, retries int
+}
+
+func (w *window) slot(now time.Time) *second {
+	at := now.Unix()
+	s := &w.slots[at%windowLength]
+	if s.at != at {
+		*s = second{at: at}
+	}
+	return s
+}
+
+func (w *window) call(now time.Time)    { w.slot(now).calls++ }
+func (w *window) failure(now time.Time) { w.slot(now).failures++ }
+
+// count returns the calls and failures of the window.
+func (w *window) count(now time.Time) (calls, failures int) {
+	for _, s := range w.slots {
+		if now.Unix()-s.at < windowLength {
+			calls, failures = calls+s.calls, failures+s.failures
+		}
+	}
+	return calls, failures
+}
+
+// The retry budget of a window.
+const (
+	retriesPerCalls = 10 // one retry for each of so many calls
+	retriesMore     = 10
+)
+
+// retry counts a retry if the budget allows it.
+func (w *window) retry(now time.Time) bool {
+	calls, retries := 0, 0
+	for _, s := range w.slots {
+		if now.Unix()-s.at < windowLength {
+			calls, retries = calls+s.calls, retries+s.retries
+		}
+	}
+	if retries >= calls/retriesPerCalls+retriesMore {
+		return false
+	}
+	w.slot(now).retries++
+	return true
+}
