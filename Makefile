@@ -60,7 +60,7 @@ pages: ## Run the tests that drive a real Chromium; make test runs them too
 	go test -race -run Browser ./cmd/server ./internal/edge/graphiql/...
 
 fuzz: ## Play random queries, changes and bytes against independent calculations (10 minutes)
-	go test ./test/oracle -run TestAnswersAreTheOracles -oracle 20s
+	go test ./test/oracle -run TestAnswersMatchTheOracle -oracle 20s
 	go test ./test/e2e/caching -run TestNoReadIsOlderThanAWrite -model 60s
 	go test ./test/e2e/subscriptions -run TestSubscriptionsAndQueriesAgree -agreement-seeds 20
 	go test ./test/e2e/joins -run TestWrongCounts -every-page-size

@@ -24,8 +24,8 @@ type Sessions interface {
 	SignOut(ctx context.Context) error
 }
 
-// Answers are what is kept of the console's; *cachedconsole.Console keeps them.
-type Answers interface {
+// Cache are what is kept of the console's; *cachedconsole.Console keeps them.
+type Cache interface {
 	// Forget forgets those of the principal in ctx.
 	Forget(ctx context.Context)
 }
@@ -45,7 +45,7 @@ func (SignInInput) GoString() string { return "[redacted]" }
 // SessionService lets users in and out: the mutations signIn and signOut.
 type SessionService struct {
 	Sessions Sessions
-	Answers  Answers
+	Cache    Cache
 }
 
 // SignIn begins a session. What the payload selects is read as who has signed in.
@@ -71,7 +71,7 @@ func (d SessionService) SignOut(ctx context.Context) (*SignOutPayload, error) {
 	}
 	err := d.Sessions.SignOut(ctx)
 	if fault.CodeOf(err) != fault.Unauthenticated { // else there was no session, and nobody needs to know
-		d.Answers.Forget(ctx) // an error may hide that the session has been ended
+		d.Cache.Forget(ctx) // an error may hide that the session has been ended
 	}
 	switch {
 	case fault.CodeOf(err) == fault.Unauthenticated:

@@ -29,11 +29,11 @@ type change[T any] struct {
 	before, now *T     // nil where there is none; of one that was removed and is back, before is how it was
 }
 
-// tell compares a look with the one before and tells the subscribers. What the principal
+// publish compares a look with the one before and tells the subscribers. What the principal
 // may still be answered of before is expired first, so that no query takes back what a
 // subscriber was told. look is the context of the look, and seen what it depends on. differ, of the first look, says
 // whether the principal may be answered otherwise.
-func (p *poll[T]) tell(look context.Context, found loader.Snapshot[T], seen responsecache.Dependency, differ func(cachedconsole.PollResult[T]) bool) {
+func (p *poll[T]) publish(look context.Context, found loader.Snapshot[T], seen responsecache.Dependency, differ func(cachedconsole.PollResult[T]) bool) {
 	p.g.mu.Lock()
 	first := p.state == nil
 	changes := p.changes(found)

@@ -123,7 +123,7 @@ func (p *poll[T]) run(ctx context.Context) {
 			return
 		}
 		if err == nil {
-			p.tell(look, found, seen.Dependency(), differ)
+			p.publish(look, found, seen.Dependency(), differ)
 		}
 		pause := p.settle(who, err)
 		if first {

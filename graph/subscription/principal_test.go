@@ -44,7 +44,7 @@ func TestPrincipalsShareNoPoll(t *testing.T) {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		tokens := make(map[string]int)
-		for _, a := range c.asked {
+		for _, a := range c.requests {
 			tokens[a.token]++
 			if a.scope != sc {
 				t.Errorf("polled in %+v", a.scope)

@@ -20,9 +20,9 @@ func look(c *console, err error) {
 	synctest.Wait()
 }
 
-// TestWhatSaysNothingEndsNothing: neither pages and errors of what stands before the console nor empty refusals end a
+// TestUnexpectedAnswersEndNothing: neither pages and errors of what stands before the console nor empty refusals end a
 // subscription, however long they last.
-func TestWhatSaysNothingEndsNothing(t *testing.T) {
+func TestUnexpectedAnswersEndNothing(t *testing.T) {
 	for name, err := range map[string]error{
 		"a page, 404":           &cc.Error{Status: 404, Kind: fault.UpstreamInvalidResponse, Foreign: true},
 		"a page, 403":           &cc.Error{Status: 403, Kind: fault.UpstreamInvalidResponse, Foreign: true},

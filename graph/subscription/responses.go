@@ -125,16 +125,16 @@ func (r *responses) nextEvent(ctx context.Context, next graphql.ResponseHandler)
 	if bytes.HasSuffix(resp.Data, []byte(":null}")) {
 		resp.Data = []byte("null") // the field is non-null, so its null is that of the whole (GraphQL, section Handling Execution Errors)
 	}
-	if ok && r.rendered != nil && slot.entity != "" && r.repeats(ctx, slot, fc.Field, resp) {
+	if ok && r.rendered != nil && slot.entity != "" && r.isRepeated(ctx, slot, fc.Field, resp) {
 		r.skipped = true
 		return nil
 	}
 	return resp
 }
 
-// repeats says whether an unsure event renders as the last one of its entity. Otherwise it
+// isRepeated says whether an unsure event renders as the last one of its entity. Otherwise it
 // keeps the hash of how the event renders.
-func (r *responses) repeats(ctx context.Context, slot *eventSlot, f graphql.CollectedField, resp *graphql.Response) bool {
+func (r *responses) isRepeated(ctx context.Context, slot *eventSlot, f graphql.CollectedField, resp *graphql.Response) bool {
 	var h maphash.Hash
 	h.SetSeed(r.seed)
 	var data map[string]jsontext.Value

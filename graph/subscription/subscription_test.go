@@ -22,14 +22,14 @@ type console struct {
 	mu     sync.Mutex
 	robots []*cc.Robot
 	// missing are the ids that the console says do not exist.
-	missing []string
-	err     error
-	asked   []asked
-	slow    time.Duration
-	dead    map[string]bool // tokens that are no longer accepted
+	missing  []string
+	err      error
+	requests []call
+	slow     time.Duration
+	dead     map[string]bool // tokens that are no longer accepted
 }
 
-type asked struct {
+type call struct {
 	at    time.Time
 	token string
 	scope scope.Scope
@@ -42,7 +42,7 @@ func (c *console) RobotsNow(ctx context.Context, sc scope.Scope, ids []string, q
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	who := principal.FromContext(ctx)
-	c.asked = append(c.asked, asked{time.Now(), who.Token(), sc, ids, queueID})
+	c.requests = append(c.requests, call{time.Now(), who.Token(), sc, ids, queueID})
 	if c.dead[who.Token()] {
 		return loader.Snapshot[cc.Robot]{}, fault.New(fault.Unauthenticated, "expired")
 	}
@@ -80,7 +80,7 @@ func (c *console) fail(err error) {
 func (c *console) calls() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return len(c.asked)
+	return len(c.requests)
 }
 
 var (
@@ -159,7 +159,7 @@ func TestChangesOnlyEachOnceInOrder(t *testing.T) {
 }
 
 // What a page leaves out for once has not changed when it is back.
-func TestWhatComesBackUnchangedIsNoChange(t *testing.T) {
+func TestUnchangedReturnIsNoEvent(t *testing.T) {
 	c := &console{}
 	c.set("a", "a0")
 	c.set("b", "b0")
@@ -179,7 +179,7 @@ func TestWhatComesBackUnchangedIsNoChange(t *testing.T) {
 	})
 }
 
-func TestOnePollForAllWhoFollowTheSame(t *testing.T) {
+func TestSubscribersShareAPoll(t *testing.T) {
 	c := &console{}
 	c.set("a", "a0")
 	withService(t, c, Options{Interval: time.Second}, func(t *testing.T, w *Service) {
@@ -218,7 +218,7 @@ func TestOnePollForAllWhoFollowTheSame(t *testing.T) {
 	})
 }
 
-func TestPrincipalsAndThingsDoNotShare(t *testing.T) {
+func TestPrincipalsAndTargetsDoNotShare(t *testing.T) {
 	c := &console{}
 	c.set("a", "a0")
 	c.set("b", "b0")
@@ -236,7 +236,7 @@ func TestPrincipalsAndThingsDoNotShare(t *testing.T) {
 		if w.Polls() != 6 {
 			t.Errorf("%d polls, want 6", w.Polls())
 		}
-		for _, a := range c.asked {
+		for _, a := range c.requests {
 			if a.token != "alice" && a.token != "bob" {
 				t.Errorf("asked as %q", a.token)
 			}

@@ -62,11 +62,11 @@ func TestSubscriptionsEndWhenTheirTokenExpires(t *testing.T) {
 			t.Errorf("and then %v", err)
 		}
 		c.mu.Lock()
-		c.asked = nil
+		c.requests = nil
 		c.mu.Unlock()
 		c.set("a", "a1")
 		names(t, next, 1)
-		for _, a := range c.asked {
+		for _, a := range c.requests {
 			if a.token != "second" {
 				t.Errorf("asked with the token %q", a.token)
 			}

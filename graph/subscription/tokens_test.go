@@ -39,13 +39,13 @@ func TestARefusedTokenEndsItsOwnSubscription(t *testing.T) {
 	})
 }
 
-// wishes are those of the polls.
-type wishes struct {
+// optionsRecorder are those of the polls.
+type optionsRecorder struct {
 	console
 	wished sync.Map // of operation.ReadOptions
 }
 
-func (c *wishes) RobotsNow(ctx context.Context, sc scope.Scope, ids []string, queueID string) (loader.Snapshot[cc.Robot], error) {
+func (c *optionsRecorder) RobotsNow(ctx context.Context, sc scope.Scope, ids []string, queueID string) (loader.Snapshot[cc.Robot], error) {
 	wish := operation.FromContext(ctx).Options()
 	wish.RefreshID = 0 // each look has its own
 	c.wished.Store(wish, true)
@@ -56,7 +56,7 @@ func (c *wishes) RobotsNow(ctx context.Context, sc scope.Scope, ids []string, qu
 // a change would be told of as late as a cache forgets.
 func TestAPollIsContentWithWhatIsRecent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := &wishes{}
+		c := &optionsRecorder{}
 		w := New(c, Options{Interval: 4 * time.Second})
 		defer w.Close()
 		follow(t, w, alice)

@@ -69,8 +69,8 @@ func (c *console) count(ctx context.Context, g *gateway, body string) (map[strin
 	return calls, nil
 }
 
-// held is what the preparation asks the graph.
-type held struct {
+// grant is what the preparation asks the graph.
+type grant struct {
 	Data struct {
 		Workflows struct {
 			Nodes []struct {
@@ -94,7 +94,7 @@ func (c *console) addRobots(ctx context.Context, g *gateway) error {
 	if err != nil {
 		return err
 	}
-	var h held
+	var h grant
 	if err := json.Unmarshal(answer, &h); err != nil {
 		return err
 	}

@@ -24,7 +24,7 @@ func isProbe(ctx context.Context) bool { return ctx.Value(probeKey{}) != nil }
 
 // probe returns nil if memory answers q.
 func probe[T any](v *responsecache.View[T], q request[T], opts operation.ReadOptions, identity string) error {
-	if v == nil || !v.Holds(q.readWith(opts, identity)) {
+	if v == nil || !v.InMemory(q.readWith(opts, identity)) {
 		return errNotCached
 	}
 	return nil

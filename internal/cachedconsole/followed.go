@@ -53,7 +53,7 @@ func (c *Console) expire(ctx context.Context, sc scope.Scope, kind string, look 
 	if c.opts.Cache == nil || identity == "" {
 		return nil
 	}
-	return c.opts.Cache.Expire(ctx, look, refreshTag(identity, sc, kind))
+	return c.opts.Cache.Purge(ctx, look, refreshTag(identity, sc, kind))
 }
 
 // compare collects what memory holds for the principal before and after the poll, and compares it with the result. The
@@ -66,15 +66,15 @@ func compare[T any](ctx context.Context, c *Console, k listedKind[T], sc scope.S
 	if !c.opts.Cache.Alone() {
 		return func(PollResult[T]) bool { return true }
 	}
-	var pages []responsecache.Held[*cc.Page[T]]
-	var ones []responsecache.Held[*T]
+	var pages []responsecache.Entry[*cc.Page[T]]
+	var ones []responsecache.Entry[*T]
 	collect := func(look responsecache.Dependency) {
 		soft := refreshTag(identity, sc, k.kind)
-		k.pages.Older(identity, soft, look, func(h responsecache.Held[*cc.Page[T]]) bool {
+		k.pages.Entries(identity, soft, look, func(h responsecache.Entry[*cc.Page[T]]) bool {
 			pages = append(pages, h)
 			return true
 		})
-		k.one.Older(identity, soft, look, func(h responsecache.Held[*T]) bool {
+		k.one.Entries(identity, soft, look, func(h responsecache.Entry[*T]) bool {
 			ones = append(ones, h)
 			return true
 		})
@@ -88,7 +88,7 @@ func compare[T any](ctx context.Context, c *Console, k listedKind[T], sc scope.S
 
 // differ reports whether a page or an entity in memory differs from what was seen. lists is the prefix of the calls for
 // the scope's own list.
-func differ[T any](k listedKind[T], seen PollResult[T], lists string, pages []responsecache.Held[*cc.Page[T]], ones []responsecache.Held[*T]) bool {
+func differ[T any](k listedKind[T], seen PollResult[T], lists string, pages []responsecache.Entry[*cc.Page[T]], ones []responsecache.Entry[*T]) bool {
 	now := make(map[string]*T, len(seen.Entities)+len(seen.Missing))
 	for _, v := range seen.Entities {
 		now[scope.Lower(k.id(v))] = v
@@ -100,10 +100,10 @@ func differ[T any](k listedKind[T], seen PollResult[T], lists string, pages []re
 		seen, known := now[id]
 		return known && !reflect.DeepEqual(seen, v)
 	}
-	return slices.ContainsFunc(pages, func(h responsecache.Held[*cc.Page[T]]) bool {
+	return slices.ContainsFunc(pages, func(h responsecache.Entry[*cc.Page[T]]) bool {
 		params, own := strings.CutPrefix(h.Call, lists)
 		return h.Err == nil && pageDiffers(k, h.Value, other) || own && listDiffers(k, params, h.Value, seen.All, now)
-	}) || slices.ContainsFunc(ones, func(h responsecache.Held[*T]) bool { return other(h.Part, h.Value) })
+	}) || slices.ContainsFunc(ones, func(h responsecache.Entry[*T]) bool { return other(h.Part, h.Value) })
 }
 
 // pageDiffers reports whether a page holds an entity that has changed.

@@ -62,8 +62,8 @@ func TestBodiesThatStopInTheMiddle(t *testing.T) {
 	}
 }
 
-// TestBodiesThatNobodyReads hold neither their connections nor their answers for ever.
-func TestBodiesThatNobodyReads(t *testing.T) {
+// TestUnreadBodies hold neither their connections nor their answers for ever.
+func TestUnreadBodies(t *testing.T) {
 	const limit = 500 * time.Millisecond
 	server := httptest.NewServer(readDeadline(limit)(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(http.StatusTeapot)

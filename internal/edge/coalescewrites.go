@@ -16,11 +16,11 @@ import (
 // The server of net/http has a buffer of 4 KiB per connection and sends it ahead of what does
 // not fit in, so that each larger answer would be two writes, each with its packets and a
 // wake-up of the client. The server needs ConnContext with it.
-func CoalesceWrites(l net.Listener) net.Listener { return gatheringListener{l} }
+func CoalesceWrites(l net.Listener) net.Listener { return coalescingListener{l} }
 
 // ConnContext lets handlers find the connection, as http.Server.ConnContext.
 func ConnContext(ctx context.Context, c net.Conn) context.Context {
-	if g, ok := c.(*gatheringConn); ok {
+	if g, ok := c.(*coalescingConn); ok {
 		return context.WithValue(ctx, connKey{}, g)
 	}
 	return ctx
@@ -31,29 +31,29 @@ type connKey struct{}
 // coalescedWrites tells the connection of each answer how long it is.
 func coalescedWrites(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if c, ok := r.Context().Value(connKey{}).(*gatheringConn); ok && r.Method != http.MethodHead {
-			w = &gatheringWriter{ResponseWriter: w, conn: c}
+		if c, ok := r.Context().Value(connKey{}).(*coalescingConn); ok && r.Method != http.MethodHead {
+			w = &coalescingWriter{ResponseWriter: w, conn: c}
 		}
 		next.ServeHTTP(w, r)
 	})
 }
 
-// gatheringWriter writes an answer of which the connection is told how long it is, if that
+// coalescingWriter writes an answer of which the connection is told how long it is, if that
 // is certain before the first byte of its body.
-type gatheringWriter struct {
+type coalescingWriter struct {
 	http.ResponseWriter
-	conn  *gatheringConn
+	conn  *coalescingConn
 	begun bool // to be written, or to be of a status that may have no body
 }
 
 // WriteHeader begins an answer.
-func (w *gatheringWriter) WriteHeader(status int) {
+func (w *coalescingWriter) WriteHeader(status int) {
 	w.begun = w.begun || status != http.StatusOK
 	w.ResponseWriter.WriteHeader(status)
 }
 
 // Write writes the body or a part of it.
-func (w *gatheringWriter) Write(p []byte) (int, error) {
+func (w *coalescingWriter) Write(p []byte) (int, error) {
 	if !w.begun {
 		w.begun = true
 		var digits [20]byte
@@ -65,40 +65,40 @@ func (w *gatheringWriter) Write(p []byte) (int, error) {
 }
 
 // Flush sends what was written, as http.Flusher.
-func (w *gatheringWriter) Flush() {
+func (w *coalescingWriter) Flush() {
 	w.begun = true
 	_ = http.NewResponseController(w.ResponseWriter).Flush()
 }
 
 // Hijack takes over the connection, as http.Hijacker.
-func (w *gatheringWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+func (w *coalescingWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return http.NewResponseController(w.ResponseWriter).Hijack() //nolint:wrapcheck // the server's
 }
 
 // Unwrap lets http.ResponseController reach the real writer.
-func (w *gatheringWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+func (w *coalescingWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-type gatheringListener struct{ net.Listener }
+type coalescingListener struct{ net.Listener }
 
 // Accept waits for the next connection.
-func (l gatheringListener) Accept() (net.Conn, error) {
+func (l coalescingListener) Accept() (net.Conn, error) {
 	c, err := l.Listener.Accept()
 	if tcp, ok := c.(*net.TCPConn); ok && err == nil {
-		return &gatheringConn{TCPConn: tcp}, nil
+		return &coalescingConn{TCPConn: tcp}, nil
 	}
 	return c, err //nolint:wrapcheck // http.Server looks at it
 }
 
-// gatheringConn holds back the first part of an answer until the next is there, and sends
+// coalescingConn holds back the first part of an answer until the next is there, and sends
 // both together. Nothing is held that is not certain to be followed.
-type gatheringConn struct {
+type coalescingConn struct {
 	*net.TCPConn
 
-	mu   sync.Mutex
-	body int         // of the answer that is expected next; 0: none is
-	held []byte      // of an answer
-	both [2][]byte   // held and the rest of its answer, as they are sent
-	left net.Buffers // what is left of both
+	mu      sync.Mutex
+	body    int         // of the answer that is expected next; 0: none is
+	pending []byte      // of an answer
+	both    [2][]byte   // held and the rest of its answer, as they are sent
+	left    net.Buffers // what is left of both
 
 	bounded atomic.Bool  // somebody else bounds how long a write may take
 	until   atomic.Int64 // the connection's deadline, in Unix nanoseconds, if it is Write's own; else 0
@@ -116,7 +116,7 @@ const (
 
 // SetWriteDeadline bounds how long writes may take, for who knows better than Write, until
 // it is called with the zero time, as net/http does at the end of each request.
-func (c *gatheringConn) SetWriteDeadline(t time.Time) error {
+func (c *coalescingConn) SetWriteDeadline(t time.Time) error {
 	if bounded := c.bounded.Swap(!t.IsZero()); !bounded && t.IsZero() {
 		return nil // Write's own stays, and is renewed when it is needed
 	}
@@ -125,27 +125,27 @@ func (c *gatheringConn) SetWriteDeadline(t time.Time) error {
 }
 
 // SetDeadline bounds reads and writes, as SetWriteDeadline does the latter.
-func (c *gatheringConn) SetDeadline(t time.Time) error {
+func (c *coalescingConn) SetDeadline(t time.Time) error {
 	c.bounded.Store(!t.IsZero())
 	c.until.Store(0)
 	return c.TCPConn.SetDeadline(t) //nolint:wrapcheck // the connection's
 }
 
 // expect says that the next thing to be written is an answer with a body of that many bytes.
-func (c *gatheringConn) expect(body int) {
+func (c *coalescingConn) expect(body int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.body = body
 }
 
 // Write sends p, or keeps it until the rest of its answer comes.
-func (c *gatheringConn) Write(p []byte) (int, error) {
+func (c *coalescingConn) Write(p []byte) (int, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	begins := partly(p, c.body)
 	c.body = 0
 	if begins {
-		c.held = append(c.held, p...)
+		c.pending = append(c.pending, p...)
 		return len(p), nil
 	}
 	written := 0
@@ -161,7 +161,7 @@ func (c *gatheringConn) Write(p []byte) (int, error) {
 
 // send sends what is held, and p. A client that does not read would hold its answer, and a
 // gateway that is to stop: it is given up unless somebody else says how long it may take.
-func (c *gatheringConn) send(p []byte) (int, error) {
+func (c *coalescingConn) send(p []byte) (int, error) {
 	if !c.bounded.Load() {
 		// A deadline that is far enough is left alone: to set one takes as long as a good part
 		// of a short write.
@@ -172,14 +172,14 @@ func (c *gatheringConn) send(p []byte) (int, error) {
 			_ = c.TCPConn.SetWriteDeadline(until) // an error will be the write's, too
 		}
 	}
-	before := len(c.held)
+	before := len(c.pending)
 	if before == 0 {
 		return c.TCPConn.Write(p) //nolint:wrapcheck // net/http looks at it
 	}
-	c.both = [...][]byte{c.held, p}
+	c.both = [...][]byte{c.pending, p}
 	c.left = c.both[:]
 	n, err := c.left.WriteTo(c.TCPConn)
-	c.held, c.both, c.left = c.held[:0], [2][]byte{}, nil
+	c.pending, c.both, c.left = c.pending[:0], [2][]byte{}, nil
 	return max(0, int(n)-before), err //nolint:wrapcheck // net/http looks at it
 }
 

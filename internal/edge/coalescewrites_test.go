@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// gathering serves h on connections that gather, and dials it.
-func gathering(t *testing.T, h http.HandlerFunc) net.Conn {
+// serveCoalescing serves h on connections that gather, and dials it.
+func serveCoalescing(t *testing.T, h http.HandlerFunc) net.Conn {
 	t.Helper()
 	server := httptest.NewUnstartedServer(coalescedWrites(h))
 	server.Listener = CoalesceWrites(server.Listener)
@@ -40,8 +40,8 @@ func ask(t *testing.T, conn net.Conn, method, path string) {
 	}
 }
 
-// whole answers with as many bytes as the path says, and their length.
-func whole(w http.ResponseWriter, r *http.Request) {
+// writeAnswer answers with as many bytes as the path says, and their length.
+func writeAnswer(w http.ResponseWriter, r *http.Request) {
 	n, _ := strconv.Atoi(r.URL.Path[1:])
 	body := bytes.Repeat([]byte("0123456789"), n/10)
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
@@ -50,7 +50,7 @@ func whole(w http.ResponseWriter, r *http.Request) {
 
 // TestAnAnswerIsOneWrite: whoever reads what is there gets all of it, each time.
 func TestAnAnswerIsOneWrite(t *testing.T) {
-	conn := gathering(t, whole)
+	conn := serveCoalescing(t, writeAnswer)
 	buffer := make([]byte, 1<<20)
 	for _, length := range []int{10, 3_900, 4_000, 4_090, 4_100, 7_000, 8_200, 20_000} {
 		for i := range 50 {
@@ -71,10 +71,10 @@ func TestAnAnswerIsOneWrite(t *testing.T) {
 	}
 }
 
-// TestGatheredAnswers are those that they would be, one after the other on one connection.
-func TestGatheredAnswers(t *testing.T) {
+// TestCoalescedAnswers are those that they would be, one after the other on one connection.
+func TestCoalescedAnswers(t *testing.T) {
 	header := map[string]string{"/header": strings.Repeat("h", 6_000)}
-	conn := gathering(t, func(w http.ResponseWriter, r *http.Request) {
+	conn := serveCoalescing(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Long", header[r.URL.Path])
 		switch r.URL.Path {
 		case "/304":
@@ -88,7 +88,7 @@ func TestGatheredAnswers(t *testing.T) {
 			_, _ = w.Write(bytes.Repeat([]byte("x"), 5000))
 		case "/header":
 			r.URL.Path = "/7000"
-			whole(w, r)
+			writeAnswer(w, r)
 		case "/chunked":
 			for range 3 {
 				_, _ = w.Write(bytes.Repeat([]byte("x"), 3000))
@@ -98,7 +98,7 @@ func TestGatheredAnswers(t *testing.T) {
 			w.(http.Flusher).Flush()
 			_, _ = w.Write([]byte("HTTP/1.1\r\n\r\n" + strings.Repeat("x", 6988)))
 		default:
-			whole(w, r)
+			writeAnswer(w, r)
 		}
 	})
 	from := bufio.NewReader(conn)
@@ -132,11 +132,11 @@ func TestGatheredAnswers(t *testing.T) {
 	}
 }
 
-// TestNothingOfAStreamIsHeldBack: each piece is there before the next is made.
-func TestNothingOfAStreamIsHeldBack(t *testing.T) {
+// TestStreamsAreNotDelayed: each piece is there before the next is made.
+func TestStreamsAreNotDelayed(t *testing.T) {
 	const piece = 4096 // as large as the server's buffer
 	next := make(chan struct{})
-	conn := gathering(t, func(w http.ResponseWriter, r *http.Request) {
+	conn := serveCoalescing(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/announced" {
 			w.Header().Set("Content-Length", strconv.Itoa(3*piece))
 		}
@@ -168,9 +168,9 @@ func TestNothingOfAStreamIsHeldBack(t *testing.T) {
 	}
 }
 
-// TestAGatheringConnectionCanBeTakenOver, as WebSockets do.
-func TestAGatheringConnectionCanBeTakenOver(t *testing.T) {
-	conn := gathering(t, func(w http.ResponseWriter, _ *http.Request) {
+// TestCoalescingConnectionCanBeHijacked, as WebSockets do.
+func TestCoalescingConnectionCanBeHijacked(t *testing.T) {
+	conn := serveCoalescing(t, func(w http.ResponseWriter, _ *http.Request) {
 		taken, _, err := w.(http.Hijacker).Hijack()
 		if err != nil {
 			t.Error(err)

@@ -102,8 +102,8 @@ func TestScopeOf(t *testing.T) {
 	}
 }
 
-// TestScopeHeadersAreThereOnce: of two, a proxy's and a client's say, none is taken.
-func TestScopeHeadersAreThereOnce(t *testing.T) {
+// TestDuplicateScopeHeaders: of two, a proxy's and a client's say, none is taken.
+func TestDuplicateScopeHeaders(t *testing.T) {
 	for _, name := range []string{graphqlhttp.HeaderCompany, graphqlhttp.HeaderDepartment} {
 		r := httptest.NewRequest(http.MethodPost, "/graphql", nil)
 		for range 2 {

@@ -12,9 +12,9 @@ import (
 )
 
 const (
-	// lingerTime and lingerBytes bound what is read of a body after its refusal.
-	lingerTime  = 2 * time.Second
-	lingerBytes = 4 << 20
+	// drainTime and lingerBytes bound what is read of a body after its refusal.
+	drainTime  = 2 * time.Second
+	drainBytes = 4 << 20
 )
 
 // limitBody limits the size of the request body.
@@ -32,7 +32,7 @@ func (s *server) limitBody(next http.Handler) http.Handler {
 		limit := s.opts.Limits.BodyLimit(r)
 		if r.ContentLength > limit {
 			graphqlhttp.WriteError(w, r, http.StatusRequestEntityTooLarge, fault.BadInput("", "the request body has %d bytes, more than the %d that are taken", r.ContentLength, limit))
-			linger(w, r.Body)
+			drain(w, r.Body)
 			return
 		}
 		r.Body = http.MaxBytesReader(w, idleTimeout(w, r.Body, bodyTimeout), limit)
@@ -92,12 +92,12 @@ func (b *idleTimeoutBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// linger sends what was answered and then reads the rest of the body, which it drops. A client that is still writing when
+// drain sends what was answered and then reads the rest of the body, which it drops. A client that is still writing when
 // the connection closes gets a reset, and may never see the answer.
-func linger(w http.ResponseWriter, body io.Reader) {
+func drain(w http.ResponseWriter, body io.Reader) {
 	connection := http.NewResponseController(w)
-	if connection.Flush() != nil || connection.SetReadDeadline(time.Now().Add(lingerTime)) != nil {
+	if connection.Flush() != nil || connection.SetReadDeadline(time.Now().Add(drainTime)) != nil {
 		return // not every connection can
 	}
-	_, _ = io.CopyN(io.Discard, body, lingerBytes) // whoever goes away, or is too slow, has had the answer
+	_, _ = io.CopyN(io.Discard, body, drainBytes) // whoever goes away, or is too slow, has had the answer
 }

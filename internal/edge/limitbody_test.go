@@ -13,8 +13,8 @@ import (
 	"github.com/consoleql/consoleql/internal/principal"
 )
 
-// TestRequestsAreHeldInBounds: by their length, and by what all of them hold.
-func TestRequestsAreHeldInBounds(t *testing.T) {
+// TestRequestMemoryIsBounded: by their length, and by what all of them hold.
+func TestRequestMemoryIsBounded(t *testing.T) {
 	s := &server{opts: Options{Limits: querylimit.Limits{}.WithDefaults()}, bodies: graphqlhttp.NewBodyPool(0)}
 	reached := 0
 	h := s.countBody(s.limitBody(s.readParameters(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached++ }))))

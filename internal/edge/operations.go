@@ -114,7 +114,7 @@ func (o operations) repeating(next graphql.OperationHandler) graphql.OperationHa
 // attempts are the executions of one query, one after another.
 type attempts struct {
 	overtaken func(responsecache.Dependency) bool
-	repeats   int
+	count     int
 	again     bool // the last answer is not to be given
 }
 
@@ -123,10 +123,10 @@ type attemptsKey struct{}
 // executeAgain says whether the query in ctx is executed again rather than answered by resp.
 func executeAgain(ctx context.Context, resp *graphql.Response) bool {
 	a, ok := ctx.Value(attemptsKey{}).(*attempts)
-	if !ok || resp == nil || resp.HasNext != nil || a.repeats == maxRepeats || !a.overtaken(operation.FromContext(ctx).Dependency()) {
+	if !ok || resp == nil || resp.HasNext != nil || a.count == maxRepeats || !a.overtaken(operation.FromContext(ctx).Dependency()) {
 		return false
 	}
-	a.repeats++
+	a.count++
 	a.again = true
 	return true
 }
@@ -163,7 +163,7 @@ func (o operations) InterceptResponse(ctx context.Context, next graphql.Response
 	}
 	if once && operation.Executed(ctx) {
 		done.Duration = time.Since(op.Stats.OperationStart)
-		o.tell(ctx, op, done, cancelled)
+		o.record(ctx, op, done, cancelled)
 	}
 	if o.observe != nil && !cancelled {
 		o.observe(done)
@@ -171,9 +171,9 @@ func (o operations) InterceptResponse(ctx context.Context, next graphql.Response
 	return resp
 }
 
-// tell says what the operator sees of an operation: never its text or its variables, which
+// record says what the operator sees of an operation: never its text or its variables, which
 // may hold passwords.
-func (o operations) tell(ctx context.Context, op *graphql.OperationContext, done Operation, cancelled bool) {
+func (o operations) record(ctx context.Context, op *graphql.OperationContext, done Operation, cancelled bool) {
 	level := slog.LevelDebug
 	if o.slow > 0 && done.Duration >= o.slow {
 		level = slog.LevelWarn

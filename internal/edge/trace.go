@@ -202,13 +202,13 @@ func (t *tracer) InterceptResponse(ctx context.Context, next graphql.ResponseHan
 	if extensions == nil {
 		extensions = make(map[string]any, 2)
 	}
-	extensions["consoleql"] = t.account(op, way, reads, now)
+	extensions["consoleql"] = t.report(op, way, reads, now)
 	extensions["freshness"] = t.freshness(op, reads, now)
 	resp.Extensions = extensions
 	return resp
 }
 
-func (t *tracer) account(op *graphql.OperationContext, way *operation.State, reads []operation.Read, now time.Time) report {
+func (t *tracer) report(op *graphql.OperationContext, way *operation.State, reads []operation.Read, now time.Time) report {
 	a := report{
 		Calls:        make([]call, 0, len(reads)),
 		ConsoleCalls: consoleCalls(reads),

@@ -14,9 +14,9 @@ import (
 	"github.com/consoleql/consoleql/internal/responsecache"
 )
 
-// TestAnAccountCostsNothingWhereNobodyAsks counts what its three places in the path of
+// TestUntracedOperationsCostNothing counts what its three places in the path of
 // a request allocate without the header.
-func TestAnAccountCostsNothingWhereNobodyAsks(t *testing.T) {
+func TestUntracedOperationsCostNothing(t *testing.T) {
 	ctx := context.Background()
 	tr := &tracer{cached: true}
 	resp := &graphql.Response{}

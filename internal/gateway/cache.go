@@ -179,7 +179,7 @@ func (g *Gateway) openCache(metrics *telemetry.Metrics) error {
 		Version: cachedconsole.Form(),
 		Observe: func(e responsecache.Event) {
 			observeCache(metrics, e)
-			if e.Type == responsecache.Trust && !e.Failed {
+			if e.Type == responsecache.Leased && !e.Failed {
 				g.redisSeen.Store(true)
 			}
 		},
@@ -240,7 +240,7 @@ func observeCache(m *telemetry.Metrics, e responsecache.Event) {
 		m.CacheUnshared(e.Kind)
 	case responsecache.Invalidated:
 		m.CacheInvalidated(e.Took, !e.Failed)
-	case responsecache.Trust:
+	case responsecache.Leased:
 		m.CacheTrusted(!e.Failed)
 	case responsecache.RedisFailed:
 		m.CacheRedisFailed()

@@ -171,7 +171,7 @@ func (g *Gateway) executable() graphql.ExecutableSchema {
 		Schema: g.schema,
 		Resolvers: &resolver.Resolver{
 			Mutations:     mutation.New(g.console, g.executor, g.Tokens, g.sharedName, g.settings.DirectUploadBytes),
-			Sessions:      mutation.SessionService{Sessions: g.Tokens, Answers: g.console},
+			Sessions:      mutation.SessionService{Sessions: g.Tokens, Cache: g.console},
 			Subscriptions: g.subscriptions,
 		},
 	})

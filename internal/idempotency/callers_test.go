@@ -59,7 +59,7 @@ func testWaiterDeadline(t *testing.T, replica replicas) {
 	run, started, release := c.blocking()
 	first := begin(t.Context(), a, key(t), input, run)
 	receive(t, started, "the run")
-	patient := begin(t.Context(), b, key(t), input, c.completing())
+	second := begin(t.Context(), b, key(t), input, c.completing())
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
 	var calls sync.WaitGroup
@@ -71,7 +71,7 @@ func testWaiterDeadline(t *testing.T, replica replicas) {
 	}
 	calls.Wait()
 	release()
-	for _, w := range []<-chan reply{first, patient} {
+	for _, w := range []<-chan reply{first, second} {
 		r := receive(t, w, "an answer")
 		wantResult(t, r.result, r.err, truth)
 	}

@@ -19,8 +19,8 @@ import (
 // replicas returns Keepers that share one store, each as in a process of its own.
 type replicas func(t *testing.T, o idempotency.Options) *idempotency.Executor
 
-// keeperTests are what holds with either store.
-var keeperTests = []struct {
+// executorTests are what holds with either store.
+var executorTests = []struct {
 	name string
 	test func(t *testing.T, replica replicas)
 }{
@@ -42,24 +42,24 @@ var keeperTests = []struct {
 	{"retention", testRetention},
 }
 
-func TestKeeperWithMemory(t *testing.T) {
+func TestExecutorWithMemory(t *testing.T) {
 	t.Parallel()
-	for _, c := range keeperTests {
+	for _, c := range executorTests {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			store := idempotency.NewMemory(idempotency.MemoryOptions{})
-			c.test(t, func(t *testing.T, o idempotency.Options) *idempotency.Executor { return newKeeper(t, store, o) })
+			c.test(t, func(t *testing.T, o idempotency.Options) *idempotency.Executor { return newExecutor(t, store, o) })
 		})
 	}
 }
 
-func TestKeeperWithRedis(t *testing.T) {
+func TestExecutorWithRedis(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	for _, c := range keeperTests {
+	for _, c := range executorTests {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			c.test(t, func(t *testing.T, o idempotency.Options) *idempotency.Executor { return newRedisKeeper(t, server, o) })
+			c.test(t, func(t *testing.T, o idempotency.Options) *idempotency.Executor { return newRedisExecutor(t, server, o) })
 		})
 	}
 }

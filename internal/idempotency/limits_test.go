@@ -26,7 +26,7 @@ func TestDefaultsLastADay(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var n counter
-				k := newKeeper(t, idempotency.NewMemory(idempotency.MemoryOptions{}), idempotency.Options{})
+				k := newExecutor(t, idempotency.NewMemory(idempotency.MemoryOptions{}), idempotency.Options{})
 				_, _ = k.Do(t.Context(), key(t), input, n.returning(truth, c.outcome, nil))
 				time.Sleep(24*time.Hour - time.Second)
 				if _, err := k.Do(t.Context(), key(t), input, n.completing()); !errors.Is(err, c.err) {
@@ -47,7 +47,7 @@ func TestDefaultsLastADay(t *testing.T) {
 func TestRunTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := idempotency.NewMemory(idempotency.MemoryOptions{})
-		a, b := newKeeper(t, store, idempotency.Options{}), newKeeper(t, store, idempotency.Options{})
+		a, b := newExecutor(t, store, idempotency.Options{}), newExecutor(t, store, idempotency.Options{})
 		start := time.Now()
 		ended := errors.New("ended")
 		first := begin(t.Context(), a, key(t), input, func(ctx context.Context) ([]byte, idempotency.Outcome, error) {
@@ -69,7 +69,7 @@ func TestRunTimeout(t *testing.T) {
 }
 
 func TestBadKeys(t *testing.T) {
-	k := newKeeper(t, idempotency.NewMemory(idempotency.MemoryOptions{}), idempotency.Options{})
+	k := newExecutor(t, idempotency.NewMemory(idempotency.MemoryOptions{}), idempotency.Options{})
 	for name, c := range map[string]struct {
 		key  string
 		want fault.Code
@@ -145,7 +145,7 @@ func TestClose(t *testing.T) {
 	})
 	t.Run("cancels when it may not wait", func(t *testing.T) {
 		store := idempotency.NewMemory(idempotency.MemoryOptions{})
-		a, b := idempotency.New(store, idempotency.Options{}), newKeeper(t, store, idempotency.Options{})
+		a, b := idempotency.New(store, idempotency.Options{}), newExecutor(t, store, idempotency.Options{})
 		started, ended := make(chan struct{}), errors.New("ended")
 		first := begin(t.Context(), a, key(t), input, func(ctx context.Context) ([]byte, idempotency.Outcome, error) {
 			close(started)
@@ -170,7 +170,7 @@ func TestClose(t *testing.T) {
 	})
 	t.Run("ends those who wait for another replica", func(t *testing.T) {
 		store := idempotency.NewMemory(idempotency.MemoryOptions{})
-		a, b := newKeeper(t, store, idempotency.Options{}), idempotency.New(store, idempotency.Options{})
+		a, b := newExecutor(t, store, idempotency.Options{}), idempotency.New(store, idempotency.Options{})
 		var c counter
 		run, started, release := c.blocking()
 		first := begin(t.Context(), a, key(t), input, run)
@@ -194,7 +194,7 @@ func TestClose(t *testing.T) {
 func TestFullMemoryRefuses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var c counter
-		k := newKeeper(t, idempotency.NewMemory(idempotency.MemoryOptions{MaxEntries: 2, MaxBytes: 20}), idempotency.Options{})
+		k := newExecutor(t, idempotency.NewMemory(idempotency.MemoryOptions{MaxEntries: 2, MaxBytes: 20}), idempotency.Options{})
 		do := func(name string) ([]byte, error) {
 			return k.Do(t.Context(), idempotency.Key{Principal: "p", Operation: "o", Key: name}, input, c.completing())
 		}
@@ -223,7 +223,7 @@ func TestFullMemoryRefuses(t *testing.T) {
 // A hundred keys at once do not get in each other's way.
 func TestManyKeys(t *testing.T) {
 	store := idempotency.NewMemory(idempotency.MemoryOptions{})
-	keepers := []*idempotency.Executor{newKeeper(t, store, idempotency.Options{}), newKeeper(t, store, idempotency.Options{})}
+	keepers := []*idempotency.Executor{newExecutor(t, store, idempotency.Options{}), newExecutor(t, store, idempotency.Options{})}
 	counters := make([]counter, 100)
 	var calls sync.WaitGroup
 	for i := range 400 {

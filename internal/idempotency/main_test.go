@@ -79,8 +79,8 @@ func redisClient(t testing.TB, s *redistest.Server) *redis.Client {
 	return c
 }
 
-// newKeeper returns a Keeper that must end in good order with the test.
-func newKeeper(t testing.TB, s idempotency.Store, o idempotency.Options) *idempotency.Executor {
+// newExecutor returns a Keeper that must end in good order with the test.
+func newExecutor(t testing.TB, s idempotency.Store, o idempotency.Options) *idempotency.Executor {
 	t.Helper()
 	k := idempotency.New(s, o)
 	t.Cleanup(func() {
@@ -93,10 +93,10 @@ func newKeeper(t testing.TB, s idempotency.Store, o idempotency.Options) *idempo
 	return k
 }
 
-// newRedisKeeper returns a Keeper with a client of its own, as another replica has.
-func newRedisKeeper(t testing.TB, s *redistest.Server, o idempotency.Options) *idempotency.Executor {
+// newRedisExecutor returns a Keeper with a client of its own, as another replica has.
+func newRedisExecutor(t testing.TB, s *redistest.Server, o idempotency.Options) *idempotency.Executor {
 	t.Helper()
-	return newKeeper(t, idempotency.NewRedis(redisClient(t, s), ""), o)
+	return newExecutor(t, idempotency.NewRedis(redisClient(t, s), ""), o)
 }
 
 // counter is a run that counts itself.

@@ -70,7 +70,7 @@ func TestReplicaDiesInTheMiddle(t *testing.T) {
 		t.Fatalf("the child said %q, %v", line, err)
 	}
 
-	keepers := []*idempotency.Executor{newRedisKeeper(t, server, childOptions), newRedisKeeper(t, server, childOptions)}
+	keepers := []*idempotency.Executor{newRedisExecutor(t, server, childOptions), newRedisExecutor(t, server, childOptions)}
 	run := func(ctx context.Context) ([]byte, idempotency.Outcome, error) {
 		return nil, idempotency.Completed, client.Incr(ctx, "runs").Err()
 	}
@@ -116,7 +116,7 @@ func TestNothingReadableInRedis(t *testing.T) {
 	server := redistest.Start(t)
 	client := redisClient(t, server)
 	var log bytes.Buffer
-	k := newRedisKeeper(t, server, idempotency.Options{Logger: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))})
+	k := newRedisExecutor(t, server, idempotency.Options{Logger: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))})
 	var c counter
 	named := func(name string) idempotency.Key {
 		return idempotency.Key{Principal: "alice@example", Operation: "executeWorkflow", Key: "readable-" + name}
@@ -171,7 +171,7 @@ func TestNothingReadableInRedis(t *testing.T) {
 func TestRedisIsDownBefore(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	k := newRedisKeeper(t, server, idempotency.Options{Lease: 500 * time.Millisecond})
+	k := newRedisExecutor(t, server, idempotency.Options{Lease: 500 * time.Millisecond})
 	var c counter
 	server.Stop()
 	for range 3 {
@@ -183,7 +183,7 @@ func TestRedisIsDownBefore(t *testing.T) {
 	}
 	c.want(t, 0)
 	server.Restart()
-	other := newRedisKeeper(t, server, idempotency.Options{})
+	other := newRedisExecutor(t, server, idempotency.Options{})
 	result, err := other.Do(t.Context(), key(t), input, c.completing())
 	wantResult(t, result, err, truth)
 	c.want(t, 1)
@@ -200,7 +200,7 @@ func TestRedisHangsBefore(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	o := idempotency.Options{Lease: 5 * time.Second}
-	a, b := newRedisKeeper(t, server, o), newRedisKeeper(t, server, o)
+	a, b := newRedisExecutor(t, server, o), newRedisExecutor(t, server, o)
 	var c counter
 	_, err := a.Do(t.Context(), idempotency.Key{Principal: "p", Operation: "o", Key: "warm"}, input, c.returning(nil, idempotency.NotStarted, nil))
 	if err != nil {
@@ -224,7 +224,7 @@ func TestRedisIsDownDuring(t *testing.T) {
 			t.Parallel()
 			server := redistest.Start(t)
 			o := idempotency.Options{Lease: time.Second}
-			a, b := newRedisKeeper(t, server, o), newRedisKeeper(t, server, o)
+			a, b := newRedisExecutor(t, server, o), newRedisExecutor(t, server, o)
 			var c counter
 			run, started, release := c.blocking()
 			first := begin(t.Context(), a, key(t), input, run)
@@ -249,7 +249,7 @@ func TestRedisComesBackEmptyDuring(t *testing.T) {
 	server := redistest.Start(t)
 	client := redisClient(t, server)
 	o := idempotency.Options{Lease: time.Second}
-	a, b := newRedisKeeper(t, server, o), newRedisKeeper(t, server, o)
+	a, b := newRedisExecutor(t, server, o), newRedisExecutor(t, server, o)
 	var c counter
 	run, started, release := c.blocking()
 	first := begin(t.Context(), a, key(t), input, run)
@@ -278,7 +278,7 @@ func TestRedisIsDownAfter(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	o := idempotency.Options{Lease: time.Minute}
-	a, b := newRedisKeeper(t, server, o), newRedisKeeper(t, server, o)
+	a, b := newRedisExecutor(t, server, o), newRedisExecutor(t, server, o)
 	var c counter
 	run, started, release := c.blocking()
 	first := begin(t.Context(), a, key(t), input, run)
@@ -308,8 +308,8 @@ func TestRedisIsDownForTooLongAfter(t *testing.T) {
 	server := redistest.Start(t)
 	var log bytes.Buffer
 	o := idempotency.Options{Lease: 500 * time.Millisecond, Logger: slog.New(slog.NewTextHandler(&log, nil))}
-	a := newRedisKeeper(t, server, o)
-	b := newRedisKeeper(t, server, idempotency.Options{Lease: o.Lease})
+	a := newRedisExecutor(t, server, o)
+	b := newRedisExecutor(t, server, idempotency.Options{Lease: o.Lease})
 	var c counter
 	run, started, release := c.blocking()
 	first := begin(t.Context(), a, key(t), input, run)

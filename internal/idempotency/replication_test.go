@@ -26,9 +26,9 @@ func clusterOf(t *testing.T, url string) *redis.ClusterClient {
 	return client
 }
 
-// TestDeposedMastersAreNotBelieved: a master that hung while another one took its place, and
+// TestDemotedPrimariesAreRejected: a master that hung while another one took its place, and
 // is back, lets nobody claim what the other one gave away.
-func TestDeposedMastersAreNotBelieved(t *testing.T) {
+func TestDemotedPrimariesAreRejected(t *testing.T) {
 	t.Parallel()
 	servers := redistest.StartCluster(t)
 	late := idempotency.NewRedis(clusterOf(t, servers.URL), "")

@@ -76,12 +76,12 @@ func (s *troubled) Finish(ctx context.Context, r idempotency.Record, end idempot
 
 // For a caller who goes while its claim is made, nothing is started, and the key
 // stays free.
-func TestCallerGoesDuringTheClaim(t *testing.T) {
+func TestCallerLeavesDuringTheClaim(t *testing.T) {
 	for name, failure := range map[string]error{"claimed": nil, "failed": errors.New("interrupted")} {
 		t.Run(name, func(t *testing.T) {
 			var c counter
 			store := newTroubled()
-			k := newKeeper(t, store, idempotency.Options{})
+			k := newExecutor(t, store, idempotency.Options{})
 			ctx, cancel := context.WithCancel(t.Context())
 			store.tamper(func(c idempotency.Claim, _ error) (idempotency.Claim, error) {
 				cancel()
@@ -99,9 +99,9 @@ func TestCallerGoesDuringTheClaim(t *testing.T) {
 }
 
 // Those who wait with a leader who goes, go on without it.
-func TestLeaderGoes(t *testing.T) {
+func TestFirstCallerLeaves(t *testing.T) {
 	store := newTroubled()
-	a, b := newKeeper(t, store, idempotency.Options{}), newKeeper(t, store, idempotency.Options{})
+	a, b := newExecutor(t, store, idempotency.Options{}), newExecutor(t, store, idempotency.Options{})
 	var c counter
 	run, started, release := c.blocking()
 	first := begin(t.Context(), a, key(t), input, run)
@@ -125,12 +125,12 @@ func TestLeaderGoes(t *testing.T) {
 
 // A store that loses a record and gives it to another at once can make a call
 // start twice; the Keeper tells the operator, and keeps the two apart.
-func TestStoreGivesARecordAway(t *testing.T) {
+func TestStoreLosesARecord(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
 		store := newTroubled()
-		a := newKeeper(t, store, idempotency.Options{Logger: slog.New(slog.NewTextHandler(&log, nil))})
-		b := newKeeper(t, store, idempotency.Options{})
+		a := newExecutor(t, store, idempotency.Options{Logger: slog.New(slog.NewTextHandler(&log, nil))})
+		b := newExecutor(t, store, idempotency.Options{})
 		var c, d counter
 		run, started, release := c.blocking()
 		first := begin(t.Context(), a, key(t), input, run)
@@ -159,7 +159,7 @@ func TestFailedClaimsAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var c counter
 		store := newTroubled()
-		k := newKeeper(t, store, idempotency.Options{})
+		k := newExecutor(t, store, idempotency.Options{})
 		store.down.Store(true)
 		store.tamper(func(idempotency.Claim, error) (idempotency.Claim, error) {
 			return idempotency.Claim{}, errors.New("away")
@@ -207,7 +207,7 @@ func TestStoreAnswersNonsense(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var c counter
 			store := newTroubled()
-			k := newKeeper(t, store, idempotency.Options{})
+			k := newExecutor(t, store, idempotency.Options{})
 			store.tamper(func(idempotency.Claim, error) (idempotency.Claim, error) {
 				return idempotency.Claim{Status: standing}, nil
 			})

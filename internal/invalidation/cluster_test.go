@@ -18,11 +18,11 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/redis/go-redis/v9/internal/pool.(*ConnPool).tryDial"))
 }
 
-// ring is the key of the replicas' common state. It is part of the format in Redis.
-const ring = "test:{state}:ring"
+// testPrefix is the key of the replicas' common state. It is part of the format in Redis.
+const testPrefix = "test:{state}:ring"
 
-// patient is the lease of tests that are not about its end, however slow the machine.
-const patient = 5 * time.Minute
+// longLease is the lease of tests that are not about its end, however slow the machine.
+const longLease = 5 * time.Minute
 
 func newClient(t *testing.T, s *redistest.Server) *redis.Client {
 	t.Helper()
@@ -41,7 +41,7 @@ func newReplica(t *testing.T, client *redis.Client, o Options) *Invalidator {
 	t.Helper()
 	o.Redis, o.Prefix = client, "test:"
 	if o.Lease == 0 {
-		o.Lease = patient
+		o.Lease = longLease
 	}
 	i := New(o)
 	t.Cleanup(i.Close)
@@ -56,7 +56,7 @@ func pair(t *testing.T, o Options) (*Invalidator, *redis.Client) {
 	client := newClient(t, s)
 	a, b := newReplica(t, newClient(t, s), o), newReplica(t, newClient(t, s), o)
 	waitFor(t, "each to know of the other", func() bool { return !a.Alone() && !b.Alone() })
-	if err := client.HSet(t.Context(), ring, "settled", 1).Err(); err != nil {
+	if err := client.HSet(t.Context(), testPrefix, "settled", 1).Err(); err != nil {
 		t.Fatal(err)
 	}
 	return a, client
@@ -106,7 +106,7 @@ func TestAfterClose(t *testing.T) {
 func TestCallerLeaves(t *testing.T) {
 	t.Parallel()
 	a, client := pair(t, Options{})
-	if err := client.HSet(t.Context(), ring, "m:dead", 0).Err(); err != nil {
+	if err := client.HSet(t.Context(), testPrefix, "m:dead", 0).Err(); err != nil {
 		t.Fatal(err)
 	}
 	seq := a.Log().Seq()
@@ -142,7 +142,7 @@ func TestInvalidateWithADeadReplica(t *testing.T) {
 	t.Parallel()
 	const lease = 500 * time.Millisecond
 	a, client := pair(t, Options{Lease: lease})
-	if err := client.HSet(t.Context(), ring, "m:dead", 0).Err(); err != nil {
+	if err := client.HSet(t.Context(), testPrefix, "m:dead", 0).Err(); err != nil {
 		t.Fatal(err)
 	}
 	begun := time.Now()
@@ -152,7 +152,7 @@ func TestInvalidateWithADeadReplica(t *testing.T) {
 	if took := time.Since(begun); took < lease {
 		t.Errorf("waited for %v, less than a lease", took)
 	}
-	if members := client.HGetAll(t.Context(), ring).Val(); members["m:dead"] != "" {
+	if members := client.HGetAll(t.Context(), testPrefix).Val(); members["m:dead"] != "" {
 		t.Errorf("the dead replica is still a member: %v", members)
 	}
 }
@@ -172,6 +172,6 @@ func TestYoungEpoch(t *testing.T) {
 		t.Errorf("an invalidation returned %v after the epoch began", took)
 	}
 	waitFor(t, "an epoch that is settled", func() bool {
-		return client.HGet(t.Context(), ring, "settled").Val() == "1"
+		return client.HGet(t.Context(), testPrefix, "settled").Val() == "1"
 	})
 }

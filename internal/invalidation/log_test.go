@@ -28,7 +28,7 @@ func TestSlotOf(t *testing.T) {
 
 // An invalidation for a refresh spares nothing if another one is missing before it: that may
 // concern what the refresh loaded.
-func TestARefreshSparesNothingOverAGap(t *testing.T) {
+func TestARefreshKeepsNothingAcrossAGap(t *testing.T) {
 	const of, s = RefreshID(1), Slot(7)
 	for name, rest := range map[string]func(*Log){
 		"a late word": func(l *Log) { l.apply("e", 5, []Slot{s}, 0); l.catchUp("e", 6, []slotVersion{{s, 6}}) },

@@ -29,23 +29,23 @@ func (a *Cache) Executor(exec graphql.GraphExecutor, request func(ctx context.Co
 	return cachingExecutor{exec, a, request}
 }
 
-// statsEnquiry names the enquiry among the statistics of an operation, where gqlgen lets
+// statsCacheRequest names the enquiry among the statistics of an operation, where gqlgen lets
 // extensions keep what is theirs.
-const statsEnquiry = "consoleql.enquiry"
+const statsCacheRequest = "consoleql.cacheRequest"
 
 // CreateOperationContext makes an operation, and names the answer of a query.
 func (e cachingExecutor) CreateOperationContext(ctx context.Context, params *graphql.RawParams) (*graphql.OperationContext, gqlerror.List) {
 	given, header := e.request(ctx)
 	op, errs := e.GraphExecutor.CreateOperationContext(ctx, params)
 	if len(errs) == 0 && given != nil && op.Operation.Operation == ast.Query {
-		op.Stats.SetExtension(statsEnquiry, e.answers.cacheRequest(ctx, given, header, graphqlhttp.TypeJSON))
+		op.Stats.SetExtension(statsCacheRequest, e.answers.cacheRequest(ctx, given, header, graphqlhttp.TypeJSON))
 	}
 	return op, errs
 }
 
 // DispatchOperation answers a query from what is kept, or executes the operation.
 func (e cachingExecutor) DispatchOperation(ctx context.Context, op *graphql.OperationContext) (graphql.ResponseHandler, context.Context) {
-	asked, ok := op.Stats.GetExtension(statsEnquiry).(*cacheRequest)
+	asked, ok := op.Stats.GetExtension(statsCacheRequest).(*cacheRequest)
 	if !ok {
 		return e.GraphExecutor.DispatchOperation(ctx, op)
 	}

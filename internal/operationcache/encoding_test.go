@@ -76,7 +76,7 @@ func TestMatches(t *testing.T) {
 	}
 }
 
-func TestWantsFresh(t *testing.T) {
+func TestNoCacheDirectives(t *testing.T) {
 	for name, tt := range map[string]struct {
 		header http.Header
 		want   bool

@@ -49,9 +49,9 @@ type Validity interface {
 	// Overtaken reports whether a refresh has ended something that d depends on. Somebody may
 	// have been told newer data then.
 	Overtaken(d responsecache.Dependency) bool
-	// Outdate expires entries with the tags on all replicas, except those loaded for the
+	// Expire expires entries with the tags on all replicas, except those loaded for the
 	// refresh.
-	Outdate(ctx context.Context, of responsecache.RefreshID, tags ...string) error
+	Expire(ctx context.Context, of responsecache.RefreshID, tags ...string) error
 }
 
 // Source is where the answer of a query came from.
@@ -224,38 +224,38 @@ func (a *Cache) run(ctx context.Context, e *cacheRequest) *answer {
 	t := operation.New(wish)
 	made := a.record(operation.NewContext(ctx, t), e)
 	if e.noCache {
-		a.outdate(ctx, wish.RefreshID, t.ExpiredTags())
+		a.expire(ctx, wish.RefreshID, t.ExpiredTags())
 	}
-	query, spoiled := t.Result()
+	query, uncacheable := t.Result()
 	if !query {
 		return made
 	}
 	a.opts.Observe(Executed)
 	made.dependency = t.Dependency()
-	made.constant = len(t.Reads()) == 0 && !spoiled
+	made.constant = len(t.Reads()) == 0 && !uncacheable
 	if e.document != (graphqlhttp.DocumentKey{}) {
 		a.queries.Set(e.document, struct{}{})
 	}
-	if made.status == http.StatusOK && !spoiled && !e.bypass && a.valid(made) {
+	if made.status == http.StatusOK && !uncacheable && !e.bypass && a.valid(made) {
 		made.keepable()
 		a.kept.Set(e.key, made)
 	}
 	return made
 }
 
-// outdateTimeout bounds how long a refreshed answer waits until no replica gives an older one.
+// expireTimeout bounds how long a refreshed answer waits until no replica gives an older one.
 // Replicas that hang have lost their leases by then.
-const outdateTimeout = 1500 * time.Millisecond
+const expireTimeout = 1500 * time.Millisecond
 
-// outdate expires what is older than the refresh: other pages of the same list, on all
+// expire expires what is older than the refresh: other pages of the same list, on all
 // replicas.
-func (a *Cache) outdate(ctx context.Context, of responsecache.RefreshID, tags []string) {
+func (a *Cache) expire(ctx context.Context, of responsecache.RefreshID, tags []string) {
 	if len(tags) == 0 {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, outdateTimeout)
+	ctx, cancel := context.WithTimeout(ctx, expireTimeout)
 	defer cancel()
-	if err := a.opts.Validity.Outdate(ctx, of, tags...); err != nil {
+	if err := a.opts.Validity.Expire(ctx, of, tags...); err != nil {
 		a.opts.Logger.WarnContext(ctx, "not all replicas are known to have heard that something was read anew", "error", err)
 	}
 }

@@ -13,9 +13,9 @@ import (
 	"github.com/consoleql/consoleql/internal/responsecache"
 )
 
-// TestTheLastWhoLeavesEndsTheExecution, and none before; who comes after that is not given
+// TestTheLastCallerThatLeavesEndsTheExecution, and none before; who comes after that is not given
 // what was ended.
-func TestTheLastWhoLeavesEndsTheExecution(t *testing.T) {
+func TestTheLastCallerThatLeavesEndsTheExecution(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cache, err := responsecache.New(responsecache.Options{})
 		if err != nil {

@@ -104,7 +104,7 @@ func BenchmarkInvalidate(b *testing.B) {
 				for range replicas {
 					c = newReplica(b, s, o)
 				}
-				settle(b, c)
+				waitIdle(b, c)
 			}
 			for b.Loop() {
 				if err := c.Invalidate(context.Background(), "company", "department", "workflows"); err != nil {

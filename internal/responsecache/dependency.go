@@ -20,7 +20,7 @@ func dependenciesOf(principal string, tags []string, soft string) dependencies {
 		firm := invalidation.SlotsOf(append([]string{principalTag(principal)}, tags...)...)
 		return dependencies{firm, firm}
 	}
-	firm := invalidation.SlotsOf(append([]string{principalTag(principal), expiryTag(soft)}, tags...)...)
+	firm := invalidation.SlotsOf(append([]string{principalTag(principal), purgeTag(soft)}, tags...)...)
 	s := invalidation.SlotOf(soft)
 	i, found := slices.BinarySearch(firm, s)
 	if found {

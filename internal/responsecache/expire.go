@@ -9,18 +9,18 @@ import (
 	"github.com/consoleql/consoleql/internal/invalidation"
 )
 
-// expiryTag is the hard tag that Expire invalidates beside a soft tag. Entries that it ended
+// purgeTag is the hard tag that Expire invalidates beside a soft tag. Entries that it ended
 // are not used even if a load fails.
-func expiryTag(soft string) string { return soft + "\x00expired" }
+func purgeTag(soft string) string { return soft + "\x00expired" }
 
-// Expire is Outdate for a change of which a subscriber is about to be told. Afterwards, no
+// Purge is Outdate for a change of which a subscriber is about to be told. Afterwards, no
 // entry with one of the soft tags is used, not even if a load fails. Entries that were loaded
 // for the refresh of look are spared. Expire does nothing if any replica has done the same for
 // that refresh. It returns as Outdate does. In this process it takes effect at once.
-func (c *Cache) Expire(ctx context.Context, look Dependency, soft ...string) error {
+func (c *Cache) Purge(ctx context.Context, look Dependency, soft ...string) error {
 	tags := make([]string, 0, 2*len(soft))
 	for _, tag := range soft {
-		tags = append(tags, tag, expiryTag(tag))
+		tags = append(tags, tag, purgeTag(tag))
 	}
 	of := look.of
 	if of == 0 {
@@ -28,7 +28,7 @@ func (c *Cache) Expire(ctx context.Context, look Dependency, soft ...string) err
 	} else if c.log.MadeFor(of, invalidation.SlotsOf(tags...)) {
 		return nil
 	}
-	return c.Outdate(ctx, of, tags...)
+	return c.Expire(ctx, of, tags...)
 }
 
 // Overtaken reports whether Outdate or Expire has ended something that d depends on. Somebody
@@ -46,8 +46,8 @@ func (c *Cache) Overtaken(d Dependency) bool {
 // replica was there at the last heartbeat.
 func (c *Cache) Alone() bool { return c.invalidator.Alone() }
 
-// Held is an entry in this process's memory.
-type Held[T any] struct {
+// Entry is an entry in this process's memory.
+type Entry[T any] struct {
 	// Call and Part are those of the entry's Key.
 	Call, Part string
 	Value      T
@@ -55,10 +55,10 @@ type Held[T any] struct {
 	Err error
 }
 
-// Older calls visit with the principal's entries of the view's kind that have the soft tag and
+// Entries calls visit with the principal's entries of the view's kind that have the soft tag and
 // may still be used. It leaves out those that were loaded for the refresh of look. It ends
 // when visit returns false. It iterates over the whole memory.
-func (v *View[T]) Older(principal, soft string, look Dependency, visit func(Held[T]) bool) {
+func (v *View[T]) Entries(principal, soft string, look Dependency, visit func(Entry[T]) bool) {
 	c, now, mark := v.cache, time.Now(), invalidation.SlotOf(soft)
 	for k, e := range c.memory.All() {
 		if k.kind != v.kind.Name || k.principal != principal || look.of != 0 && e.of == look.of || !now.Before(e.ends) {
@@ -71,7 +71,7 @@ func (v *View[T]) Older(principal, soft string, look Dependency, visit func(Held
 		if !ok && e.err == nil {
 			continue // an index
 		}
-		if !visit(Held[T]{Call: strings.TrimSuffix(k.call, e.part), Part: e.part, Value: value, Err: e.err}) {
+		if !visit(Entry[T]{Call: strings.TrimSuffix(k.call, e.part), Part: e.part, Value: value, Err: e.err}) {
 			return
 		}
 	}

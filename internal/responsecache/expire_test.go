@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// TestExpireBypassesWhatOthersHaveNotConfirmed: whoever gives up the wait for another replica reads nothing older from
+// TestPurgeTakesEffectBeforeConfirmation: whoever gives up the wait for another replica reads nothing older from
 // this one, neither while the console answers nor while it fails. The replicas that live hear of it all the same.
-func TestExpireBypassesWhatOthersHaveNotConfirmed(t *testing.T) {
+func TestPurgeTakesEffectBeforeConfirmation(t *testing.T) {
 	t.Parallel()
 	_, a, _, va, vb := pair(t, Options{Policies: Policies{"k": {Life: time.Hour, StaleIfError: time.Hour}}})
 	if err := a.opts.Redis.HSet(t.Context(), stateKeys(a)[0], "m:dead", 0).Err(); err != nil {
@@ -17,8 +17,8 @@ func TestExpireBypassesWhatOthersHaveNotConfirmed(t *testing.T) {
 	}
 	con := &console{}
 	read := func() Read[int64] {
-		r := softly(con, "a")
-		r.Tags = append(r.Tags, expiryTag("soft"))
+		r := softRead(con, "a")
+		r.Tags = append(r.Tags, purgeTag("soft"))
 		return r
 	}
 	want(t, va, read(), 1, Loaded)
@@ -27,7 +27,7 @@ func TestExpireBypassesWhatOthersHaveNotConfirmed(t *testing.T) {
 
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond) // the lease of the dead replica is much longer
 	defer cancel()
-	if err := a.Expire(ctx, Dependency{}, "soft"); !errors.Is(err, context.DeadlineExceeded) {
+	if err := a.Purge(ctx, Dependency{}, "soft"); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("the dead replica is not waited for: %v", err)
 	}
 	con.err = errDown
@@ -42,13 +42,13 @@ func TestExpireBypassesWhatOthersHaveNotConfirmed(t *testing.T) {
 	})
 }
 
-// TestExpireBypassesWhatRedisHolds: this replica reads nothing older even where Redis has not taken the news yet, and
+// TestPurgeBypassesRedis: this replica reads nothing older even where Redis has not taken the news yet, and
 // still gives the older answer.
-func TestExpireBypassesWhatRedisHolds(t *testing.T) {
+func TestPurgeBypassesRedis(t *testing.T) {
 	t.Parallel()
 	s, a, _, va, vb := pair(t, Options{Policies: Policies{"k": {Life: time.Hour, StaleIfError: time.Hour}}})
 	con := &console{}
-	want(t, vb, softly(con, "a"), 1, Loaded) // is in Redis, and not in the memory of the other
+	want(t, vb, softRead(con, "a"), 1, Loaded) // is in Redis, and not in the memory of the other
 	shared(t, a, 1)
 	admin := newClient(t, s)
 	if err := admin.Do(t.Context(), "CLIENT", "PAUSE", 1000, "WRITE").Err(); err != nil {
@@ -56,10 +56,10 @@ func TestExpireBypassesWhatRedisHolds(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
-	if err := a.Expire(ctx, Dependency{}, "soft"); !errors.Is(err, context.DeadlineExceeded) {
+	if err := a.Purge(ctx, Dependency{}, "soft"); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("Redis is not waited for: %v", err)
 	}
-	if got, info, err := va.Get(t.Context(), softly(con, "a")); err != nil || got != 2 {
+	if got, info, err := va.Get(t.Context(), softRead(con, "a")); err != nil || got != 2 {
 		t.Errorf("answered %d from %s, %v", got, info.Source, err)
 	}
 }

@@ -23,12 +23,12 @@ const maxUnsharedLife = 30 * time.Second
 
 // redisAccess says whether a load may use Redis.
 type redisAccess struct {
-	redis  *redisStore // nil: it may not
-	alone  bool        // no replica to share with: only obsolete entries are removed
-	digest string
-	token  string     // of the lock, while it is held
-	clock  serverTime // the server's time before the load began
-	known  bool       // clock is set
+	redis        *redisStore // nil: it may not
+	withoutRedis bool        // no replica to share with: only obsolete entries are removed
+	digest       string
+	token        string     // of the lock, while it is held
+	clock        serverTime // the server's time before the load began
+	known        bool       // clock is set
 }
 
 // redisAccess allows a load to use Redis only if this replica knows which entries there are
@@ -37,8 +37,8 @@ func (c *Cache) redisAccess(w *work) redisAccess {
 	if c.redis == nil || w.policy.Life == 0 || !c.redis.open() || !c.leased(time.Now()) {
 		return redisAccess{}
 	}
-	e := redisAccess{redis: c.redis, alone: w.policy.Life <= maxUnsharedLife && c.invalidator.Alone()}
-	if !e.alone {
+	e := redisAccess{redis: c.redis, withoutRedis: w.policy.Life <= maxUnsharedLife && c.invalidator.Alone()}
+	if !e.withoutRedis {
 		e.digest = digest(c.opts.Version, w.key)
 	}
 	return e
@@ -106,7 +106,7 @@ func (c *Cache) fallback(w *work, renews *entry) *entry {
 	if renews != nil || w.policy.Life == 0 {
 		return renews
 	}
-	if e := w.held(); e != nil && e.err == nil {
+	if e := w.cached(); e != nil && e.err == nil {
 		return e
 	}
 	return nil
@@ -157,7 +157,7 @@ func (c *Cache) completeWithError(f *sharedLoad, old *entry, refresh bool, begun
 // returns a fresh entry, or a stale one that is usable if the load fails. known is the ID of a
 // load whose entry memory has already.
 func (c *Cache) fromRedis(ctx context.Context, f *sharedLoad, access *redisAccess, at invalidation.Snapshot, known uint64, refresh bool) (fresh, stale *entry) {
-	if access.redis == nil || access.alone {
+	if access.redis == nil || access.withoutRedis {
 		return nil, nil
 	}
 	limit := time.Now().Add(c.opts.LockWait)
@@ -169,7 +169,7 @@ func (c *Cache) fromRedis(ctx context.Context, f *sharedLoad, access *redisAcces
 			return nil, stale
 		}
 		access.clock, access.known = found.clock, true
-		if found.held {
+		if found.cached {
 			access.token = token
 			return nil, stale
 		}
@@ -233,7 +233,7 @@ func (c *Cache) share(ctx context.Context, w *work, access redisAccess, e *entry
 	}
 	ctx = context.WithoutCancel(ctx) // the readers may have left; other replicas need the entry
 	ended := err != nil && (w.negative(err) || w.final(err))
-	if access.alone {
+	if access.withoutRedis {
 		if ended || refresh && err == nil { // an entry from before this replica was alone
 			access.redis.remove(ctx, digest(c.opts.Version, w.key), "")
 		}

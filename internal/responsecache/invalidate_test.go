@@ -76,8 +76,8 @@ func TestOutage(t *testing.T) {
 	}
 	want(t, va, con.read("a", "tag"), 4, Loaded)
 	s.Resume()
-	waitTrusted(t, a)
-	waitTrusted(t, b)
+	waitLeased(t, a)
+	waitLeased(t, b)
 	for _, v := range []*View[int64]{va, vb} {
 		if n, info, err := v.Get(t.Context(), con.read("a", "tag")); n < 4 || err != nil {
 			t.Errorf("got %d from %s, %v", n, info.Source, err)
@@ -108,9 +108,9 @@ func TestWithoutALease(t *testing.T) {
 	wantErr(t, va, con.read("a", "tag"), errDown)
 }
 
-// TestWhatCannotBeToldEndsTheLease: what Redis holds of this replica's own could be read
+// TestUnpublishedInvalidationEndsTheLease: what Redis holds of this replica's own could be read
 // again, as Redis has not heard of its end.
-func TestWhatCannotBeToldEndsTheLease(t *testing.T) {
+func TestUnpublishedInvalidationEndsTheLease(t *testing.T) {
 	t.Parallel()
 	s, a, _, va, _ := pair(t, Options{})
 	con := &console{}
@@ -140,7 +140,7 @@ func TestCallerOfInvalidateLeaves(t *testing.T) {
 	}
 	s.Resume()
 	waitFor(t, "the invalidation", func() bool {
-		waitTrusted(t, vb.cache)
+		waitLeased(t, vb.cache)
 		n, _, err := vb.Get(t.Context(), con.read("a", "tag"))
 		return n > 1 && err == nil
 	})
@@ -203,7 +203,7 @@ func TestLeaving(t *testing.T) {
 	if err := a.Invalidate(t.Context(), "other"); err != nil {
 		t.Error(err)
 	}
-	if took := time.Since(begun); took > patient/2 {
+	if took := time.Since(begun); took > longLease/2 {
 		t.Errorf("waited %v for a replica that has left", took)
 	}
 	if err := b.Invalidate(t.Context(), "tag"); !errors.Is(err, ErrUnconfirmed) {

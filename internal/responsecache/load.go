@@ -40,7 +40,7 @@ type work struct {
 	negative func(error) bool
 	final    func(error) bool
 	refused  func(error) bool
-	held     func() *entry // returns the entry in memory; nil: there is none
+	cached   func() *entry // returns the entry in memory; nil: there is none
 	onLoaded func(*entry)  // is told of the entry; may be nil
 	part     string        // the key's Part, whose index is index; empty: none
 	index    key
@@ -86,7 +86,7 @@ func (c *Cache) read(ctx context.Context, w *work) (any, Info, error) {
 	if f == nil { // the cache is off
 		begun := time.Now()
 		value, err := c.call(ctx, w)
-		c.tellServed(w, Loaded, time.Since(begun), err)
+		c.reportServed(w, Loaded, time.Since(begun), err)
 		return value, Info{Source: Loaded, Age: time.Since(begun), Expires: begun}, err
 	}
 	res, err := f.Wait(ctx)
@@ -95,7 +95,7 @@ func (c *Cache) read(ctx context.Context, w *work) (any, Info, error) {
 		return nil, Info{}, err
 	}
 	if res.entry == nil || !res.until.IsZero() && !asked.Before(res.until) {
-		c.tellServed(w, "", 0, res.err)
+		c.reportServed(w, "", 0, res.err)
 		return nil, Info{}, res.err
 	}
 	e, now := res.entry, time.Now()
@@ -109,12 +109,12 @@ func (c *Cache) read(ctx context.Context, w *work) (any, Info, error) {
 	if !own && res.source == Loaded {
 		info.Source = Coalesced
 	}
-	c.tellServed(w, info.Source, e.cost, nil)
+	c.reportServed(w, info.Source, e.cost, nil)
 	return e.value, info, e.err
 }
 
-// tellServed observes the end of a read.
-func (c *Cache) tellServed(w *work, source Source, took time.Duration, err error) {
+// reportServed observes the end of a read.
+func (c *Cache) reportServed(w *work, source Source, took time.Duration, err error) {
 	e := Event{Type: Served, Kind: w.key.kind, Source: source}
 	if err != nil {
 		e.Type, e.Source, e.Failed = Failed, "", true

@@ -90,7 +90,7 @@ func TestCoalescing(t *testing.T) {
 			ctx, leave := context.WithCancel(t.Context())
 			slow := con.read("a")
 			slow.Load = func(ctx context.Context) (int64, error) {
-				con.asked.Add(1)
+				con.calls.Add(1)
 				time.Sleep(time.Second)
 				return 0, ctx.Err()
 			}
@@ -122,7 +122,7 @@ func TestCoalescing(t *testing.T) {
 				})
 			}
 			reads.Wait()
-			wantAsked(t, con, 2)
+			wantCalls(t, con, 2)
 		})
 	})
 }
@@ -156,7 +156,7 @@ func TestEarlyRefresh(t *testing.T) {
 				t.Fatalf("got %s, %v", info.Source, err)
 			}
 		}
-		if n := con.asked.Load(); n < 10 || n > 13 {
+		if n := con.calls.Load(); n < 10 || n > 13 {
 			t.Errorf("asked %d times in 10 lives, want 11 or a little more", n)
 		}
 	})
@@ -176,6 +176,6 @@ func TestEarlyRefreshIsBounded(t *testing.T) {
 			}
 		}
 		synctest.Wait()
-		wantAsked(t, con, 13)
+		wantCalls(t, con, 13)
 	})
 }

@@ -39,8 +39,8 @@ var (
 // minute is a policy without windows.
 var minute = Policy{Life: time.Minute}
 
-// patient is the lease of tests that are not about its end, however slow the machine.
-const patient = 5 * time.Minute
+// longLease is the lease of tests that are not about its end, however slow the machine.
+const longLease = 5 * time.Minute
 
 // newCache returns a cache that closes with the test.
 func newCache(t testing.TB, o Options) *Cache {
@@ -79,17 +79,17 @@ func newReplica(t testing.TB, s *redistest.Server, o Options) *Cache {
 	t.Helper()
 	o.Redis = newClient(t, s)
 	if o.lease == 0 {
-		o.lease = patient
+		o.lease = longLease
 	}
 	if o.RedisTimeout == 0 {
 		o.RedisTimeout = 10 * time.Second
 	}
 	c := newCache(t, o)
-	waitTrusted(t, c)
+	waitLeased(t, c)
 	return c
 }
 
-func waitTrusted(t testing.TB, c *Cache) {
+func waitLeased(t testing.TB, c *Cache) {
 	t.Helper()
 	waitFor(t, "the lease", func() bool { return c.leased(time.Now()) })
 }
@@ -108,8 +108,8 @@ func stateKeys(c *Cache) []string {
 	return []string{c.opts.Prefix + "{state}:ring", c.opts.Prefix + "{state}:gens"}
 }
 
-// settle makes the replicas' state look older than a lease.
-func settle(t testing.TB, c *Cache) {
+// waitIdle makes the replicas' state look older than a lease.
+func waitIdle(t testing.TB, c *Cache) {
 	t.Helper()
 	if err := c.opts.Redis.HSet(t.Context(), stateKeys(c)[0], "settled", 1).Err(); err != nil {
 		t.Fatal(err)
@@ -136,13 +136,13 @@ func view[T any](t testing.TB, c *Cache, k Kind[T]) *View[T] {
 
 // console is a load that counts wholePart: its answer is how often it was asked.
 type console struct {
-	asked atomic.Int64
+	calls atomic.Int64
 	takes time.Duration
 	err   error
 }
 
 func (c *console) load(ctx context.Context) (int64, error) {
-	n := c.asked.Add(1)
+	n := c.calls.Add(1)
 	select {
 	case <-time.After(c.takes):
 	case <-ctx.Done():
@@ -173,9 +173,9 @@ func wantErr(t testing.TB, v *View[int64], r Read[int64], want error) {
 	}
 }
 
-func wantAsked(t testing.TB, c *console, n int64) {
+func wantCalls(t testing.TB, c *console, n int64) {
 	t.Helper()
-	if got := c.asked.Load(); got != n {
+	if got := c.calls.Load(); got != n {
 		t.Errorf("asked %d times, want %d", got, n)
 	}
 }

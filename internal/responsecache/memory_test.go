@@ -91,7 +91,7 @@ func TestLifetimes(t *testing.T) {
 				}
 				time.Sleep(time.Second)
 			}
-			wantAsked(t, con, 5)         // again and again, in the background
+			wantCalls(t, con, 5)         // again and again, in the background
 			time.Sleep(10 * time.Second) // until nothing is under way
 			synctest.Wait()
 			con.err, con.takes = nil, time.Millisecond
@@ -125,10 +125,10 @@ func TestLifetimes(t *testing.T) {
 			time.Sleep(20 * time.Second)
 			wantErr(t, v, con.read("a", "tag"), errMissing)
 			wantErr(t, v, con.read("a", "tag"), errMissing)
-			wantAsked(t, con, 2)
+			wantCalls(t, con, 2)
 			time.Sleep(3 * time.Second)
 			wantErr(t, v, con.read("a", "tag"), errMissing)
-			wantAsked(t, con, 3)
+			wantCalls(t, con, 3)
 			con.err = errDown // of what was found missing, nothing stale is left
 			time.Sleep(4 * time.Second)
 			wantErr(t, v, con.read("a", "tag"), errDown)
@@ -170,7 +170,7 @@ func TestLifetimes(t *testing.T) {
 				reads.Go(func() { _, _, _ = v.Get(t.Context(), con.read("a")) })
 			}
 			reads.Wait()
-			wantAsked(t, con, 3)
+			wantCalls(t, con, 3)
 		})
 	})
 	t.Run("off", func(t *testing.T) {
@@ -180,7 +180,7 @@ func TestLifetimes(t *testing.T) {
 				reads.Go(func() { _, _, _ = v.Get(t.Context(), con.read("a")) })
 			}
 			reads.Wait()
-			wantAsked(t, con, 10)
+			wantCalls(t, con, 10)
 			if err := c.Invalidate(t.Context(), "tag"); err != nil {
 				t.Error(err)
 			}
@@ -188,7 +188,7 @@ func TestLifetimes(t *testing.T) {
 	})
 }
 
-func TestKeysAreApart(t *testing.T) {
+func TestKeysDoNotCollide(t *testing.T) {
 	bubble(t, minute, func(t *testing.T, _ *Cache, v *View[int64], con *console) {
 		want(t, v, con.read("a"), 1, Loaded)
 		want(t, v, con.read("b"), 2, Loaded)

@@ -42,11 +42,11 @@ type truth struct {
 	versions [modelEntities]atomic.Int64
 	// confirmed are the versions below which nobody may read any more.
 	confirmed [modelEntities]atomic.Int64
-	// renewed is, of a kind and a principal, when the load began before which nothing was
+	// refreshed is, of a kind and a principal, when the load began before which nothing was
 	// loaded that the principal may still be given.
-	renewed sync.Map // of *atomic.Int64, by renewedOf
-	fail    atomic.Bool
-	loads   atomic.Int64
+	refreshed sync.Map // of *atomic.Int64, by renewedOf
+	fail      atomic.Bool
+	loads     atomic.Int64
 }
 
 // fact is an answer of the model's console.
@@ -57,10 +57,10 @@ type fact struct {
 	Begun     int64 // nanoseconds after the model's start, when the load began
 }
 
-type renewedOf struct{ kind, principal string }
+type refreshedOf struct{ kind, principal string }
 
-func (t *truth) renewedAt(kind, principal string) *atomic.Int64 {
-	at, _ := t.renewed.LoadOrStore(renewedOf{kind, principal}, &atomic.Int64{})
+func (t *truth) refreshedAt(kind, principal string) *atomic.Int64 {
+	at, _ := t.refreshed.LoadOrStore(refreshedOf{kind, principal}, &atomic.Int64{})
 	return at.(*atomic.Int64)
 }
 
@@ -126,7 +126,7 @@ func (m *model) read(r *modelReplica, rng *rand.Rand) error {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Duration(1+rng.IntN(2000))*time.Millisecond)
 	defer cancel()
 	oldest := max(m.truth.confirmed[entity].Load(), r.own[entity].Load())
-	renewed := m.truth.renewedAt(kind, principal)
+	renewed := m.truth.refreshedAt(kind, principal)
 	notBefore := renewed.Load()
 	var renewal RefreshID
 	if rng.IntN(200) == 0 {
@@ -191,7 +191,7 @@ func (m *model) read(r *modelReplica, rng *rand.Rand) error {
 	}
 	if renewal != 0 && !r.cache.off.Load() && r.cache.invalidate(context.Background(), invalidation.SlotsOf(soft), renewal) == nil {
 		m.renewals.Add(1)
-		raise(renewed, got.Begun)
+		storeMax(renewed, got.Begun)
 	}
 	return nil
 }
@@ -201,11 +201,11 @@ func (m *model) write(r *modelReplica, rng *rand.Rand) error {
 	entity := rng.IntN(modelEntities)
 	version := m.truth.versions[entity].Add(1)
 	err := r.cache.Invalidate(context.Background(), fmt.Sprint("entity:", entity))
-	raise(&r.own[entity], version)
+	storeMax(&r.own[entity], version)
 	switch {
 	case err == nil:
 		m.confirmed.Add(1)
-		raise(&m.truth.confirmed[entity], version)
+		storeMax(&m.truth.confirmed[entity], version)
 	case errors.Is(err, ErrUnconfirmed):
 		m.unconfirmed.Add(1)
 	default:
@@ -214,7 +214,7 @@ func (m *model) write(r *modelReplica, rng *rand.Rand) error {
 	return nil
 }
 
-func raise(a *atomic.Int64, to int64) {
+func storeMax(a *atomic.Int64, to int64) {
 	for {
 		old := a.Load()
 		if old >= to || a.CompareAndSwap(old, to) {

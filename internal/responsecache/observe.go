@@ -21,8 +21,8 @@ const (
 	// Invalidated: an invalidation ended. Took is how long the caller waited for the other
 	// replicas, and Failed says that it is unconfirmed.
 	Invalidated EventType = "invalidated"
-	// Trust: this replica has got its lease (or, with Failed, could not get it).
-	Trust EventType = "trust"
+	// Leased: this replica has got its lease (or, with Failed, could not get it).
+	Leased EventType = "trust"
 	// RedisFailed: a Redis command of a read or a write failed.
 	RedisFailed EventType = "redis_failed"
 )

@@ -22,7 +22,7 @@ type lists struct {
 	cache *Cache
 	pages *View[[]entity]
 	one   *View[entity]
-	asked int
+	calls int
 }
 
 func newLists(t *testing.T, c *Cache) *lists {
@@ -65,10 +65,10 @@ func (l *lists) read(names string, refresh bool, wait func()) Info {
 	_, info, err := l.pages.Get(l.t.Context(), Read[[]entity]{
 		Key: Key{Principal: "alice", Call: names}, Tags: []string{"filter", "robots"}, Refresh: refresh,
 		Load: func(context.Context) ([]entity, error) {
-			l.asked++
+			l.calls++
 			var list []entity
 			for name := range strings.FieldsSeq(names) {
-				list = append(list, entity{name, l.asked})
+				list = append(list, entity{name, l.calls})
 			}
 			wait()
 			return list, nil
@@ -100,7 +100,7 @@ func (l *lists) try(name string, version int, source Source, failing error) Info
 	l.t.Helper()
 	e, info, err := l.one.Get(l.t.Context(), Read[entity]{
 		Key: Key{Principal: "alice", Call: "robot ", Part: name}, Tags: []string{"robots"},
-		Load: func(context.Context) (entity, error) { l.asked++; return entity{name, l.asked}, failing },
+		Load: func(context.Context) (entity, error) { l.calls++; return entity{name, l.calls}, failing },
 	})
 	if version == 0 {
 		if err == nil {

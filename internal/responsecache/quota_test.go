@@ -41,7 +41,7 @@ func TestOnePrincipalDoesNotFillRedis(t *testing.T) {
 	want(t, vb, r, asked+1, Redis)
 }
 
-func TestAllowance(t *testing.T) {
+func TestQuota(t *testing.T) {
 	t.Parallel()
 	start := time.Now()
 	const size = 1000 - storedOverhead

@@ -32,7 +32,7 @@ func TestMaxAge(t *testing.T) {
 		// A load that anybody began who takes whatever there is may come from Redis,
 		// and be old; one of the same wish is as good as an own one.
 		time.Sleep(2 * time.Minute)
-		before := con.asked.Load()
+		before := con.calls.Load()
 		results := make(chan int64, 2)
 		for range 2 {
 			go func() {
@@ -43,8 +43,8 @@ func TestMaxAge(t *testing.T) {
 				results <- n
 			}()
 		}
-		if a, b := <-results, <-results; a != b || con.asked.Load() != before+1 {
-			t.Errorf("two of one wish were given %d and %d by %d loads", a, b, con.asked.Load()-before)
+		if a, b := <-results, <-results; a != b || con.calls.Load() != before+1 {
+			t.Errorf("two of one wish were given %d and %d by %d loads", a, b, con.calls.Load()-before)
 		}
 	})
 }
@@ -131,16 +131,16 @@ func TestDependenciesOfDifferentAges(t *testing.T) {
 func TestADependencyIsAsOldAsItsOldestPart(t *testing.T) {
 	bubble(t, minute, func(t *testing.T, c *Cache, v *View[int64], con *console) {
 		of := NewRefreshID()
-		old := want(t, v, softly(con, "old"), 1, Loaded).Dependency
+		old := want(t, v, softRead(con, "old"), 1, Loaded).Dependency
 		time.Sleep(time.Second)
-		renewed := want(t, v, anew(con, "renewed", of), 2, Loaded).Dependency
+		renewed := want(t, v, refresh(con, "renewed", of), 2, Loaded).Dependency
 		parts := [][]Dependency{{old, renewed}, {renewed, old}}
 		for i, deps := range parts {
 			if d := Combine(deps...); !d.Begun().Equal(old.Begun()) || !c.Valid(d) {
 				t.Errorf("%d: begun %v after its oldest part, valid: %t", i, d.Begun().Sub(old.Begun()), c.Valid(d))
 			}
 		}
-		if err := c.Outdate(t.Context(), of, "soft"); err != nil {
+		if err := c.Expire(t.Context(), of, "soft"); err != nil {
 			t.Fatal(err)
 		}
 		if !c.Valid(renewed) || !c.Valid(Combine(renewed, renewed)) {

@@ -25,7 +25,7 @@ func pair(t *testing.T, o Options) (s *redistest.Server, a, b *Cache, va, vb *Vi
 		o.Eagerness = -1
 	}
 	a, b = newReplica(t, s, o), newReplica(t, s, o)
-	settle(t, a)
+	waitIdle(t, a)
 	waitFor(t, "each to know of the other", func() bool { return !a.Alone() && !b.Alone() })
 	return s, a, b, view(t, a, Kind[int64]{}), view(t, b, Kind[int64]{})
 }
@@ -77,8 +77,8 @@ func TestReplicasShareAnswers(t *testing.T) {
 	want(t, vb, con.read("a", "tag"), 5, Loaded)
 }
 
-// TestWhatADeposedMasterWasTold is told again to who had heard of the new one earlier.
-func TestWhatADeposedMasterWasTold(t *testing.T) {
+// TestInvalidationOfADemotedPrimary is told again to who had heard of the new one earlier.
+func TestInvalidationOfADemotedPrimary(t *testing.T) {
 	t.Parallel()
 	old, now := redistest.Start(t), redistest.Start(t)
 	var master atomic.Pointer[redistest.Server]
@@ -94,7 +94,7 @@ func TestWhatADeposedMasterWasTold(t *testing.T) {
 	b := newReplica(t, now, o)
 	o.Redis = late
 	a := newCache(t, o)
-	waitTrusted(t, a)
+	waitLeased(t, a)
 	con := &console{}
 	vb := view(t, b, Kind[int64]{})
 	want(t, vb, con.read("a", "tag"), 1, Loaded)
@@ -125,7 +125,7 @@ func TestOtherVersionsShareInvalidationsOnly(t *testing.T) {
 	want(t, v, con.read("a", "tag"), 3, Loaded)
 }
 
-func TestRedisTellsNobodysName(t *testing.T) {
+func TestRedisHoldsNoPrincipalNames(t *testing.T) {
 	t.Parallel()
 	_, a, _, va, _ := pair(t, Options{})
 	client := a.opts.Redis
@@ -160,7 +160,7 @@ func TestRedisTellsNobodysName(t *testing.T) {
 }
 
 // An answer that lies under another's name is nobody's.
-func TestAnswersProveTheirPrincipal(t *testing.T) {
+func TestEntriesAreBoundToTheirPrincipal(t *testing.T) {
 	t.Parallel()
 	_, a, _, va, vb := pair(t, Options{})
 	con := &console{}
@@ -193,11 +193,11 @@ func TestThousandReadsOnTwoReplicas(t *testing.T) {
 		})
 	}
 	reads.Wait()
-	wantAsked(t, con, 2)
+	wantCalls(t, con, 2)
 }
 
 // Of two replicas that renew the same answer, one asks and the other takes over.
-func TestReplicasShareRenewals(t *testing.T) {
+func TestReplicasShareRefreshes(t *testing.T) {
 	t.Parallel()
 	const life = 3 * time.Second
 	_, a, _, va, vb := pair(t, Options{LockWait: 20 * time.Second, Policies: Policies{"k": {Life: life, StaleWhileRevalidate: time.Minute}}})
@@ -215,7 +215,7 @@ func TestReplicasShareRenewals(t *testing.T) {
 			return ok && e.value == int64(2)
 		})
 	}
-	wantAsked(t, con, 2)
+	wantCalls(t, con, 2)
 }
 
 func TestLockOfADeadReplica(t *testing.T) {
@@ -223,7 +223,7 @@ func TestLockOfADeadReplica(t *testing.T) {
 	_, a, _, _, vb := pair(t, Options{LockWait: 200 * time.Millisecond})
 	con := &console{}
 	name := digest("", key{"k", "alice", "a"})
-	if found, err := a.redis.getOrLock(t.Context(), name, "a replica that died", 0, true); !found.held || err != nil {
+	if found, err := a.redis.getOrLock(t.Context(), name, "a replica that died", 0, true); !found.cached || err != nil {
 		t.Fatal(found, err)
 	}
 	want(t, vb, con.read("a"), 1, Loaded)
@@ -251,14 +251,14 @@ func TestNoStampedeWithoutRedis(t *testing.T) {
 	var reads sync.WaitGroup
 	for range 1000 {
 		reads.Go(func() {
-			before := con.asked.Load()
+			before := con.calls.Load()
 			if n, info, err := v.Get(t.Context(), r); n <= before || err != nil {
 				t.Errorf("got %d from %s, %v: loaded before it was asked for (%d)", n, info.Source, err, before)
 			}
 		})
 	}
 	reads.Wait()
-	if n := con.asked.Load(); most != 1 || n > 50 {
+	if n := con.calls.Load(); most != 1 || n > 50 {
 		t.Errorf("%d loads, at most %d at a time; want one at a time", n, most)
 	}
 }
@@ -306,12 +306,12 @@ func TestClientsThatIgnoreContexts(t *testing.T) {
 
 // A replica that is alone asks Redis for nothing that is worth nothing to who starts
 // later, and what is wrong there it removes; as soon as another one is there, they share.
-func TestAloneAndInCompany(t *testing.T) {
+func TestAlone(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t)
 	o := Options{Policies: Policies{"k": {Life: maxUnsharedLife}, "long": minute}, Eagerness: -1}
 	a := newReplica(t, s, o)
-	settle(t, a)
+	waitIdle(t, a)
 	waitFor(t, "being alone", a.Alone)
 	va, long, con := view(t, a, Kind[int64]{}), view(t, a, Kind[int64]{Name: "long"}), &console{}
 	want(t, va, con.read("a", "tag"), 1, Loaded)
@@ -341,7 +341,7 @@ func TestAloneAndInCompany(t *testing.T) {
 
 // What memory knows to be of no use is not fetched again: one command says so, and
 // takes the lock; another one lays down what was loaded, and gives it back.
-func TestSeekAndShare(t *testing.T) {
+func TestGetOrLockAndShare(t *testing.T) {
 	t.Parallel()
 	_, a, _, va, _ := pair(t, Options{})
 	con := &console{}
@@ -353,8 +353,8 @@ func TestSeekAndShare(t *testing.T) {
 	seek := func(token string, known uint64, ahead, data, held, busy bool) {
 		t.Helper()
 		found, err := a.redis.getOrLock(t.Context(), name, token, known, ahead)
-		if err != nil || (found.data != "") != data || found.held != held || found.busy != busy || found.clock.server == 0 {
-			t.Errorf("data %t, held %t, busy %t, %v", found.data != "", found.held, found.busy, err)
+		if err != nil || (found.data != "") != data || found.cached != held || found.busy != busy || found.clock.server == 0 {
+			t.Errorf("data %t, held %t, busy %t, %v", found.data != "", found.cached, found.busy, err)
 		}
 	}
 	seek("first", 0, false, true, false, false)

@@ -108,10 +108,10 @@ func (m serverTime) local(begun int64) time.Time {
 
 // lookup is the result of getOrLock.
 type lookup struct {
-	clock serverTime
-	data  string // the entry; empty: there is none
-	held  bool   // the caller holds the lock
-	busy  bool   // another replica holds the lock
+	clock  serverTime
+	data   string // the entry; empty: there is none
+	cached bool   // the caller holds the lock
+	busy   bool   // another replica holds the lock
 }
 
 // getOrLock returns the entry of a name, and whether it is being loaded. If there is no usable
@@ -144,7 +144,7 @@ func (s *redisStore) getOrLock(ctx context.Context, digest, token string, known 
 	}
 	found.clock.server = clock
 	found.data, _ = got[1].(string)
-	found.busy, found.held = got[2] == int64(1), got[2] == int64(2)
+	found.busy, found.cached = got[2] == int64(1), got[2] == int64(2)
 	return found, nil
 }
 

@@ -6,9 +6,9 @@ import (
 	"testing"
 )
 
-// TestAPauseKeepsNoPlace: however many ask while Redis is paused after a failure, all places are
+// TestAPauseHoldsNoQuota: however many ask while Redis is paused after a failure, all places are
 // free when it is asked again.
-func TestAPauseKeepsNoPlace(t *testing.T) {
+func TestAPauseHoldsNoQuota(t *testing.T) {
 	s := newRedisStore(Options{}.withDefaults(), newScripts())
 	s.paused.Store(math.MaxInt64)
 	for range maxCommands {

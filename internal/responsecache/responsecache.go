@@ -190,7 +190,7 @@ func New(o Options) (*Cache, error) {
 	c.memory = memory
 	shared := invalidation.Options{
 		Prefix: c.opts.Prefix, Lease: c.opts.lease, Logger: c.opts.Logger,
-		OnLease: func(held bool) { c.observe(Event{Type: Trust, Failed: !held}) },
+		OnLease: func(held bool) { c.observe(Event{Type: Leased, Failed: !held}) },
 	}
 	if c.opts.Redis != nil && !o.Off {
 		c.redis = newRedisStore(c.opts, newScripts())
@@ -248,10 +248,10 @@ type RefreshID = invalidation.RefreshID
 // NewRefreshID returns a new RefreshID.
 func NewRefreshID() RefreshID { return invalidation.NewRefreshID() }
 
-// Outdate is Invalidate for soft tags (Read.SoftTag), after all reads of a refresh, whose
+// Expire is Invalidate for soft tags (Read.SoftTag), after all reads of a refresh, whose
 // entries it spares. Without a lease, as in an outage of Redis, it waits for the other
 // replicas no longer than RedisTimeout, and returns nil. They are told as soon as possible.
-func (c *Cache) Outdate(ctx context.Context, of RefreshID, tags ...string) error {
+func (c *Cache) Expire(ctx context.Context, of RefreshID, tags ...string) error {
 	if c.leased(time.Now()) {
 		return c.invalidate(ctx, invalidation.SlotsOf(tags...), of)
 	}

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// softly is a read with a soft tag.
-func softly(con *console, call string) Read[int64] {
+// softRead is a read with a soft tag.
+func softRead(con *console, call string) Read[int64] {
 	r := con.read(call, "tag")
 	r.SoftTag = "soft"
 	return r
@@ -22,34 +22,34 @@ func TestASoftTagEndsTheLife(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		info := want(t, v, softly(con, "a"), 1, Loaded)
-		want(t, v, softly(con, "a"), 1, Memory)
+		info := want(t, v, softRead(con, "a"), 1, Loaded)
+		want(t, v, softRead(con, "a"), 1, Memory)
 		invalidate("soft")
 		if c.Valid(info.Dependency) {
 			t.Error("what was made of it goes on")
 		}
-		want(t, v, softly(con, "a"), 2, Loaded)
+		want(t, v, softRead(con, "a"), 2, Loaded)
 
 		invalidate("soft")
 		con.err = errDown
-		want(t, v, softly(con, "a"), 2, Stale)
-		refresh := softly(con, "a")
+		want(t, v, softRead(con, "a"), 2, Stale)
+		refresh := softRead(con, "a")
 		refresh.Refresh = true
 		wantErr(t, v, refresh, errDown)
-		want(t, v, softly(con, "a"), 2, Stale)
+		want(t, v, softRead(con, "a"), 2, Stale)
 		invalidate("tag")
-		wantErr(t, v, softly(con, "a"), errDown)
+		wantErr(t, v, softRead(con, "a"), errDown)
 
 		// One without is not touched.
 		con.err = nil
-		want(t, v, con.read("b", "tag"), con.asked.Load()+1, Loaded)
+		want(t, v, con.read("b", "tag"), con.calls.Load()+1, Loaded)
 		invalidate("soft")
-		want(t, v, con.read("b", "tag"), con.asked.Load(), Memory)
+		want(t, v, con.read("b", "tag"), con.calls.Load(), Memory)
 
 		// A name that shares its spot with a firm tag is as firm.
 		same := con.read("c", "soft")
 		same.SoftTag = "soft"
-		want(t, v, same, con.asked.Load()+1, Loaded)
+		want(t, v, same, con.calls.Load()+1, Loaded)
 		invalidate("soft")
 		con.err = errDown
 		wantErr(t, v, same, errDown)
@@ -61,23 +61,23 @@ func TestASoftTagReachesOtherReplicas(t *testing.T) {
 	t.Parallel()
 	_, a, b, va, vb := pair(t, Options{Policies: Policies{"k": {Life: time.Hour, StaleIfError: time.Minute}}})
 	con := &console{}
-	want(t, va, softly(con, "a"), 1, Loaded)
+	want(t, va, softRead(con, "a"), 1, Loaded)
 	shared(t, a, 1)
-	want(t, vb, softly(con, "a"), 1, Redis)
+	want(t, vb, softRead(con, "a"), 1, Redis)
 	if err := b.Invalidate(t.Context(), "soft"); err != nil {
 		t.Fatal(err)
 	}
 	down := &console{err: errDown}
-	want(t, va, softly(down, "a"), 1, Stale)
+	want(t, va, softRead(down, "a"), 1, Stale)
 	b.memory.InvalidateAll()
-	want(t, vb, softly(down, "a"), 1, Stale) // from Redis
-	want(t, va, softly(con, "a"), 2, Loaded)
+	want(t, vb, softRead(down, "a"), 1, Stale) // from Redis
+	want(t, va, softRead(con, "a"), 2, Loaded)
 	shared(t, a, 1)
-	want(t, vb, softly(con, "a"), 2, Redis)
+	want(t, vb, softRead(con, "a"), 2, Redis)
 	if err := a.Invalidate(t.Context(), "tag"); err != nil {
 		t.Fatal(err)
 	}
-	wantErr(t, vb, softly(down, "a"), errDown)
+	wantErr(t, vb, softRead(down, "a"), errDown)
 }
 
 // TestASoftTagEndsPartsToo: what a larger answer brought is no longer at hand.
@@ -85,7 +85,7 @@ func TestASoftTagEndsPartsToo(t *testing.T) {
 	c := newCache(t, Options{Policies: Policies{"k": minute}})
 	v := view(t, c, Kind[int64]{})
 	con := &console{}
-	r := softly(con, "of ")
+	r := softRead(con, "of ")
 	r.Part = "a"
 	want(t, v, r, 1, Loaded)
 	at := Key{Principal: "alice", Call: "of "}
@@ -100,45 +100,45 @@ func TestASoftTagEndsPartsToo(t *testing.T) {
 	}
 }
 
-// anew is a read for a renewal.
-func anew(con *console, call string, of RefreshID) Read[int64] {
-	r := softly(con, call)
+// refresh is a read for a renewal.
+func refresh(con *console, call string, of RefreshID) Read[int64] {
+	r := softRead(con, call)
 	r.Refresh, r.RefreshID = true, of
 	return r
 }
 
-// TestARenewalSparesWhatItRead, here and on the other replica, and nothing else: neither
+// TestARefreshKeepsItsOwnEntries, here and on the other replica, and nothing else: neither
 // what was there before, nor what somebody loaded meanwhile, nor what another renewal or
 // a change has ended.
-func TestARenewalSparesWhatItRead(t *testing.T) {
+func TestARefreshKeepsItsOwnEntries(t *testing.T) {
 	t.Parallel()
 	_, a, b, va, vb := pair(t, Options{})
 	con := &console{}
 	outdate := func(c *Cache, of RefreshID) {
 		t.Helper()
-		if err := c.Outdate(t.Context(), of, "soft"); err != nil {
+		if err := c.Expire(t.Context(), of, "soft"); err != nil {
 			t.Fatal(err)
 		}
 	}
 	both := func(call string, want int64, fresh bool) {
 		t.Helper()
 		for _, v := range []*View[int64]{va, vb} {
-			got, info, err := v.Get(t.Context(), softly(con, call))
+			got, info, err := v.Get(t.Context(), softRead(con, call))
 			if err != nil || fresh && got != want || !fresh && got <= want {
 				t.Errorf("%s is %d from %s, %v; last seen was %d", call, got, info.Source, err, want)
 			}
 		}
 	}
-	want(t, va, softly(con, "old"), 1, Loaded)
-	want(t, va, softly(con, "a"), 2, Loaded)
+	want(t, va, softRead(con, "old"), 1, Loaded)
+	want(t, va, softRead(con, "a"), 2, Loaded)
 	shared(t, a, 2)
-	want(t, vb, softly(con, "old"), 1, Redis)
-	want(t, vb, softly(con, "a"), 2, Redis)
+	want(t, vb, softRead(con, "old"), 1, Redis)
+	want(t, vb, softRead(con, "a"), 2, Redis)
 
 	first := NewRefreshID()
-	info := want(t, va, anew(con, "a", first), 3, Loaded)
-	want(t, vb, softly(con, "meanwhile"), 4, Loaded)
-	want(t, va, anew(con, "b", first), 5, Loaded)
+	info := want(t, va, refresh(con, "a", first), 3, Loaded)
+	want(t, vb, softRead(con, "meanwhile"), 4, Loaded)
+	want(t, va, refresh(con, "b", first), 5, Loaded)
 	shared(t, a, 4)
 	outdate(a, first)
 	if !a.Valid(info.Dependency) {
@@ -153,15 +153,15 @@ func TestARenewalSparesWhatItRead(t *testing.T) {
 
 	// What another one has ended in between stays ended.
 	second, third := NewRefreshID(), NewRefreshID()
-	now := con.asked.Load()
-	want(t, vb, anew(con, "c", second), now+1, Loaded)
+	now := con.calls.Load()
+	want(t, vb, refresh(con, "c", second), now+1, Loaded)
 	outdate(a, third)
 	outdate(b, second)
 	both("c", now+1, false)
 	both("a", 3, false)
 
-	now = con.asked.Load()
-	want(t, vb, anew(con, "d", second), now+1, Loaded)
+	now = con.calls.Load()
+	want(t, vb, refresh(con, "d", second), now+1, Loaded)
 	if err := a.Invalidate(t.Context(), "tag"); err != nil {
 		t.Fatal(err)
 	}
@@ -170,8 +170,8 @@ func TestARenewalSparesWhatItRead(t *testing.T) {
 
 	// A tag of others in the same place does not spare it either.
 	fourth := NewRefreshID()
-	now = con.asked.Load()
-	want(t, va, anew(con, "e", fourth), now+1, Loaded)
+	now = con.calls.Load()
+	want(t, va, refresh(con, "e", fourth), now+1, Loaded)
 	outdate(a, fourth)
 	if err := b.Invalidate(t.Context(), "soft"); err != nil {
 		t.Fatal(err)
@@ -179,28 +179,28 @@ func TestARenewalSparesWhatItRead(t *testing.T) {
 	both("e", now+1, false)
 }
 
-// TestOutdateWithoutALease hardly waits, and the others are told later.
-func TestOutdateWithoutALease(t *testing.T) {
+// TestExpireWithoutALease hardly waits, and the others are told later.
+func TestExpireWithoutALease(t *testing.T) {
 	t.Parallel()
 	server, a, _, va, vb := pair(t, Options{RedisTimeout: 2 * time.Second})
 	con := &console{}
-	want(t, va, softly(con, "a"), 1, Loaded)
+	want(t, va, softRead(con, "a"), 1, Loaded)
 	shared(t, a, 1)
-	want(t, vb, softly(con, "a"), 1, Redis)
+	want(t, vb, softRead(con, "a"), 1, Redis)
 	server.Pause()
 	defer server.Resume()
 	a.invalidator.EndLease()
 	begun := time.Now()
-	if err := a.Outdate(t.Context(), NewRefreshID(), "soft"); err != nil {
+	if err := a.Expire(t.Context(), NewRefreshID(), "soft"); err != nil {
 		t.Error(err)
 	}
 	if took := time.Since(begun); took > 10*time.Second { // the lease is longer
 		t.Errorf("it took %v", took)
 	}
-	want(t, vb, softly(con, "a"), 1, Memory)
+	want(t, vb, softRead(con, "a"), 1, Memory)
 	server.Resume()
 	waitFor(t, "the word", func() bool {
-		v, _, err := vb.Get(t.Context(), softly(con, "a"))
+		v, _, err := vb.Get(t.Context(), softRead(con, "a"))
 		return v > 1 && err == nil
 	})
 }

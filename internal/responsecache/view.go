@@ -122,7 +122,7 @@ func (v *View[T]) Get(ctx context.Context, r Read[T]) (T, Info, error) {
 	}
 	c := v.cache
 	if v.policy.Life > 0 && !r.Refresh {
-		if e := v.held(r.Key); e != nil {
+		if e := v.lookup(r.Key); e != nil {
 			if info, ok := v.serve(ctx, e, time.Now(), r); ok {
 				value, ok := e.value.(T)
 				if ok || e.err != nil {
@@ -142,12 +142,12 @@ func (v *View[T]) Get(ctx context.Context, r Read[T]) (T, Info, error) {
 	return typed, info, nil
 }
 
-// Holds reports whether Get answers r from memory, without waiting.
-func (v *View[T]) Holds(r Read[T]) bool {
+// InMemory reports whether Get answers r from memory, without waiting.
+func (v *View[T]) InMemory(r Read[T]) bool {
 	if r.Principal == "" || v.policy.Life == 0 || r.Refresh {
 		return false
 	}
-	e := v.held(r.Key)
+	e := v.lookup(r.Key)
 	if e == nil {
 		return false
 	}
@@ -221,9 +221,9 @@ func (c *Cache) early(e *entry, left time.Duration) bool {
 // key returns the name of an entry in memory.
 func (v *View[T]) key(k Key) key { return key{v.kind.Name, k.Principal, k.Call + k.Part} }
 
-// held returns the entry of a key in memory, usable or not; nil: there is none. Of a part, it
+// lookup returns the entry of a key in memory, usable or not; nil: there is none. Of a part, it
 // returns the newest.
-func (v *View[T]) held(k Key) *entry {
+func (v *View[T]) lookup(k Key) *entry {
 	e, _ := v.cache.memory.GetIfPresent(v.key(k))
 	if k.Part == "" {
 		return e
@@ -262,7 +262,7 @@ func (v *View[T]) work(r Read[T]) *work {
 		negative: v.kind.Negative,
 		final:    v.kind.Final,
 		refused:  v.kind.Refused,
-		held:     func() *entry { return v.held(r.Key) },
+		cached:   func() *entry { return v.lookup(r.Key) },
 	}
 	if r.OnLoaded != nil {
 		w.onLoaded = func(e *entry) {

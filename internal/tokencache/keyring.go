@@ -16,9 +16,9 @@ import (
 
 // Keyring encrypts stored tokens with AES-256-GCM. The newest key encrypts, and every key
 // decrypts. Each ciphertext is bound to its record, so that none can replace another.
-type Keyring struct{ keys atomic.Pointer[[]ringKey] }
+type Keyring struct{ keys atomic.Pointer[[]keyringKey] }
 
-type ringKey struct {
+type keyringKey struct {
 	id   [keyIDBytes]byte
 	aead cipher.AEAD
 	mac  []byte
@@ -33,9 +33,9 @@ const (
 // NewKeyring makes a Keyring of keys, the newest first. A key is 32 random bytes in base64 or
 // hexadecimal. Commas or white space separate keys. Errors never contain a key.
 func NewKeyring(text string) (*Keyring, error) {
-	var keys []ringKey
+	var keys []keyringKey
 	for i, word := range strings.FieldsFunc(text, func(c rune) bool { return c == ',' || c == ' ' || c == '\n' || c == '\r' || c == '\t' }) {
-		key, err := ringKeyOf(word)
+		key, err := newKeyringKey(word)
 		if err != nil {
 			return nil, fmt.Errorf("key %d: %w", i+1, err)
 		}
@@ -52,7 +52,7 @@ func NewKeyring(text string) (*Keyring, error) {
 // Replace gives r the keys of another Keyring.
 func (r *Keyring) Replace(other *Keyring) { r.keys.Store(other.keys.Load()) }
 
-func ringKeyOf(word string) (ringKey, error) {
+func newKeyringKey(word string) (keyringKey, error) {
 	var raw []byte
 	var err error
 	if len(word) == hex.EncodedLen(keyBytes) {
@@ -62,19 +62,19 @@ func ringKeyOf(word string) (ringKey, error) {
 		raw, err = base64.RawStdEncoding.DecodeString(text)
 	}
 	if err != nil || len(raw) != keyBytes {
-		return ringKey{}, fmt.Errorf("it is not %d bytes in base64 or hexadecimal, as `openssl rand -base64 %d` makes them", keyBytes, keyBytes)
+		return keyringKey{}, fmt.Errorf("it is not %d bytes in base64 or hexadecimal, as `openssl rand -base64 %d` makes them", keyBytes, keyBytes)
 	}
 	block, err := aes.NewCipher(raw)
 	if err != nil {
-		return ringKey{}, err
+		return keyringKey{}, err
 	}
 	aead, err := cipher.NewGCM(block)
 	if err != nil {
-		return ringKey{}, err
+		return keyringKey{}, err
 	}
 	sum := sha256.Sum256(append([]byte("consoleql token key id\x00"), raw...))
 	hashing := sha256.Sum256(append([]byte("consoleql mac key\x00"), raw...))
-	return ringKey{id: [keyIDBytes]byte(sum[:keyIDBytes]), aead: aead, mac: hashing[:]}, nil
+	return keyringKey{id: [keyIDBytes]byte(sum[:keyIDBytes]), aead: aead, mac: hashing[:]}, nil
 }
 
 // MAC returns a hash of a text that only holders of the newest key can compute.

@@ -149,7 +149,7 @@ func (s *sso) once(t *testing.T) {
 type flaky struct {
 	tokencache.Store
 	away  atomic.Bool
-	asked atomic.Int64
+	calls atomic.Int64
 	// noPut lets every Put fail, noExtend every Extend be lost.
 	noPut, noExtend atomic.Bool
 }
@@ -157,7 +157,7 @@ type flaky struct {
 var errAway = errors.New("the store is away")
 
 func (f *flaky) up() error {
-	f.asked.Add(1)
+	f.calls.Add(1)
 	if f.away.Load() {
 		return errAway
 	}
@@ -229,7 +229,7 @@ func accounts() map[string]tokencache.Account {
 }
 
 func newCache(t testing.TB, s tokencache.Grants, adjust ...func(*tokencache.Options)) *tokencache.Cache {
-	o := tokencache.Options{Grants: s, Accounts: accounts(), MAC: ring(t, ringKey).MAC}
+	o := tokencache.Options{Grants: s, Accounts: accounts(), MAC: testKeyring(t, keyringKey).MAC}
 	for _, f := range adjust {
 		f(&o)
 	}
@@ -245,9 +245,9 @@ func sharing(s tokencache.Store) func(*tokencache.Options) {
 
 func newFlaky() *flaky { return &flaky{Store: tokencache.NewMemory(nil)} }
 
-const ringKey = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"
+const keyringKey = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"
 
-func ring(t testing.TB, keys string) *tokencache.Keyring {
+func testKeyring(t testing.TB, keys string) *tokencache.Keyring {
 	t.Helper()
 	r, err := tokencache.NewKeyring(keys)
 	if err != nil {
@@ -273,7 +273,7 @@ func redisClient(t testing.TB, s *redistest.Server) *redis.Client {
 
 func redisStore(t testing.TB, s *redistest.Server, adjust ...func(*tokencache.RedisOptions)) *tokencache.Redis {
 	t.Helper()
-	o := tokencache.RedisOptions{Client: redisClient(t, s), Keyring: ring(t, ringKey)}
+	o := tokencache.RedisOptions{Client: redisClient(t, s), Keyring: testKeyring(t, keyringKey)}
 	for _, f := range adjust {
 		f(&o)
 	}

@@ -32,8 +32,8 @@ func (s skewed) Refresh(ctx context.Context, token string) (tokencache.Token, er
 	return t, err
 }
 
-// TestClocksApart: replicas whose clocks are hours apart renew once all the same.
-func TestClocksApart(t *testing.T) {
+// TestClockSkew: replicas whose clocks are hours apart renew once all the same.
+func TestClockSkew(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	s := &sso{life: time.Second, delay: 5 * time.Millisecond}
@@ -125,7 +125,7 @@ func TestOneKeyPerScript(t *testing.T) {
 	}
 	narrow := redis.NewClient(&redis.Options{Addr: u.Host, Username: "narrow", Password: "pass"})
 	defer func() { _ = narrow.Close() }()
-	s := tokencache.NewRedis(tokencache.RedisOptions{Client: narrow, Keyring: ring(t, ringKey)})
+	s := tokencache.NewRedis(tokencache.RedisOptions{Client: narrow, Keyring: testKeyring(t, keyringKey)})
 	claim(t, s, "only", tokencache.Claim{Owner: "one"}, tokencache.Claimed)
 	ok, err := s.Extend(t.Context(), "only", "one", time.Minute)
 	says(t, "extend", ok, err, true)
@@ -161,7 +161,7 @@ func BenchmarkToken(b *testing.B) {
 			if _, err := c.Token(ctx); err != nil {
 				b.Fatal(err)
 			}
-			asked := store.asked.Load()
+			asked := store.calls.Load()
 			began := time.Now()
 			b.ReportAllocs()
 			for b.Loop() {
@@ -174,26 +174,26 @@ func BenchmarkToken(b *testing.B) {
 			if name == "session" {
 				allowed = int64(time.Since(began)/(2*time.Second)) + 1
 			}
-			if n := store.asked.Load() - asked; n > allowed {
+			if n := store.calls.Load() - asked; n > allowed {
 				b.Errorf("the store was asked %d times", n)
 			}
 		})
 	}
 }
 
-// TestHotPathAsksNobody is the benchmark's claim for every run of the tests.
-func TestHotPathAsksNobody(t *testing.T) {
+// TestHotPathMakesNoCalls is the benchmark's claim for every run of the tests.
+func TestHotPathMakesNoCalls(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		store := newFlaky()
 		c := newCache(t, &sso{}, sharing(store))
 		session := signIn(t, c)
 		wantToken(t, c, service(t), "access-2")
-		asked := store.asked.Load()
+		asked := store.calls.Load()
 		for range 1000 {
 			wantToken(t, c, service(t), "access-2")
 			wantToken(t, c, session, "access-1")
 		}
-		if n := store.asked.Load() - asked; n != 0 {
+		if n := store.calls.Load() - asked; n != 0 {
 			t.Errorf("the store was asked %d times", n)
 		}
 		if n := testing.AllocsPerRun(100, func() { _, _ = c.Token(service(t)) }); n > 3 {

@@ -118,7 +118,7 @@ func TestSessionsThatCannotBeRenewed(t *testing.T) {
 	}
 }
 
-func TestSignInIsNotHammered(t *testing.T) {
+func TestFailedSignInsAreLimited(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s, store := &sso{password: "right"}, newFlaky()
 		caches := []*tokencache.Cache{newCache(t, s, sharing(store)), newCache(t, s, sharing(store))}
@@ -228,7 +228,7 @@ func TestCloseLetsARenewalEnd(t *testing.T) {
 	})
 }
 
-func TestCallersGiveUpForThemselvesOnly(t *testing.T) {
+func TestCancellationIsPerCaller(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := &sso{delay: 10 * time.Second}
 		c := newCache(t, s)

@@ -11,8 +11,8 @@ import (
 	"github.com/consoleql/consoleql/internal/tokencache"
 )
 
-// TestGuessesTakeTurns: that they come at once makes no more of them.
-func TestGuessesTakeTurns(t *testing.T) {
+// TestGuessesAreSequential: that they come at once makes no more of them.
+func TestGuessesAreSequential(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := &sso{delay: 300 * time.Millisecond}
 		s.goes(func(string) error { return errRefused })

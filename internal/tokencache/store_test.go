@@ -299,14 +299,14 @@ func TestNothingReadableInRedis(t *testing.T) {
 	claim(t, s, "b", tokencache.Claim{Owner: "one"}, tokencache.Claimed)
 }
 
-func TestKeysOfTheRingRotate(t *testing.T) {
+func TestKeyringRotation(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	with := func(keys string) *tokencache.Redis {
-		return redisStore(t, server, func(o *tokencache.RedisOptions) { o.Keyring = ring(t, keys) })
+		return redisStore(t, server, func(o *tokencache.RedisOptions) { o.Keyring = testKeyring(t, keys) })
 	}
 	newer := strings.Repeat("ab", 32)
-	before, during, after := with(ringKey), with(newer+","+ringKey), with(newer)
+	before, during, after := with(keyringKey), with(newer+","+keyringKey), with(newer)
 	ok, err := before.Create(t.Context(), "a", tokenOf("g1", time.Hour))
 	says(t, "create", ok, err, true)
 	ok, err = during.Create(t.Context(), "b", tokenOf("g2", time.Hour))
@@ -344,28 +344,28 @@ func TestKeysOfTheRingRotate(t *testing.T) {
 	}
 }
 
-func TestRings(t *testing.T) {
+func TestKeyrings(t *testing.T) {
 	for name, tt := range map[string]struct {
 		text string
 		good bool
 	}{
-		"hexadecimal":     {ringKey, true},
+		"hexadecimal":     {keyringKey, true},
 		"base64":          {"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=", true},
 		"unpadded":        {"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8", true},
 		"URL-safe":        {strings.Repeat("_-", 21) + "8", true},
-		"several":         {ringKey + ", " + strings.Repeat("ab", 32), true},
-		"lines":           {ringKey + "\n" + strings.Repeat("ab", 32) + "\n", true},
+		"several":         {keyringKey + ", " + strings.Repeat("ab", 32), true},
+		"lines":           {keyringKey + "\n" + strings.Repeat("ab", 32) + "\n", true},
 		"none":            {" , ", false},
 		"too short":       {"AAECAwQF", false},
-		"too long":        {ringKey + "00", false},
+		"too long":        {keyringKey + "00", false},
 		"no key":          {"correct horse battery staple", false},
-		"one of them bad": {ringKey + ",x", false},
+		"one of them bad": {keyringKey + ",x", false},
 	} {
 		_, err := tokencache.NewKeyring(tt.text)
 		if (err == nil) != tt.good {
 			t.Errorf("%s: %v", name, err)
 		}
-		if err != nil && strings.Contains(err.Error(), ringKey[:16]) {
+		if err != nil && strings.Contains(err.Error(), keyringKey[:16]) {
 			t.Errorf("%s: the error repeats a key: %v", name, err)
 		}
 	}

@@ -30,7 +30,7 @@ func TestOneLoginForAll(t *testing.T) {
 	})
 }
 
-func TestRenewedBesideItsUse(t *testing.T) {
+func TestTokenIsRefreshedWhileInUse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &sso{}
 		c := newCache(t, s)
@@ -80,7 +80,7 @@ func TestTokenAtItsEnd(t *testing.T) {
 	})
 }
 
-func TestRefusedLoginIsNotHammered(t *testing.T) {
+func TestRefusedLoginBacksOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &sso{}
 		s.fail.Store(true)
@@ -169,7 +169,7 @@ func TestNothingPrintsAToken(t *testing.T) {
 	token := tokencache.Token{Access: secret, Refresh: secret}
 	account := tokencache.Account{Username: "u", Password: secret}
 	session := tokencache.Session{Token: secret}
-	keys, err := tokencache.NewKeyring(ringKey)
+	keys, err := tokencache.NewKeyring(keyringKey)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -177,7 +177,7 @@ func TestNothingPrintsAToken(t *testing.T) {
 		fmt.Sprint(token), fmt.Sprintf("%+v %#v", token, token), token.LogValue().String(),
 		fmt.Sprint(account), fmt.Sprintf("%+v %#v", account, account), account.LogValue().String(),
 		fmt.Sprint(session), fmt.Sprintf("%+v %#v", session, session), session.LogValue().String(),
-		strings.ReplaceAll(fmt.Sprint(keys)+fmt.Sprintf("%+v %#v", keys, keys)+keys.LogValue().String(), ringKey[2:20], secret),
+		strings.ReplaceAll(fmt.Sprint(keys)+fmt.Sprintf("%+v %#v", keys, keys)+keys.LogValue().String(), keyringKey[2:20], secret),
 	} {
 		if strings.Contains(text, secret) {
 			t.Errorf("%q holds the token", text)

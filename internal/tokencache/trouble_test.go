@@ -68,7 +68,7 @@ func TestReplicasRenewOnce(t *testing.T) {
 	})
 }
 
-func TestAccountsAreApart(t *testing.T) {
+func TestAccountsShareNoTokens(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := &sso{}
 		c := newCache(t, s, func(o *tokencache.Options) {

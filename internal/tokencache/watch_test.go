@@ -11,14 +11,14 @@ import (
 	"github.com/consoleql/consoleql/internal/tokencache"
 )
 
-// told is what tells a replica that sessions have ended: its count of such words.
-type told struct {
+// publishedSignOuts is what tells a replica that sessions have ended: its count of such words.
+type publishedSignOuts struct {
 	words  atomic.Int64
 	unsure atomic.Bool
 	name   atomic.Value // of the session that was watched last
 }
 
-func (w *told) watch(name string) func() tokencache.Revocation {
+func (w *publishedSignOuts) watch(name string) func() tokencache.Revocation {
 	w.name.Store(name)
 	since := w.words.Load()
 	return func() tokencache.Revocation {
@@ -33,12 +33,12 @@ func (w *told) watch(name string) func() tokencache.Revocation {
 	}
 }
 
-func (w *told) option(o *tokencache.Options) { o.Watch = w.watch }
+func (w *publishedSignOuts) option(o *tokencache.Options) { o.Watch = w.watch }
 
-// TestASignOutThatIsTold ends the session at once, wherever it was used a moment ago.
-func TestASignOutThatIsTold(t *testing.T) {
+// TestPublishedSignOut ends the session at once, wherever it was used a moment ago.
+func TestPublishedSignOut(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		store, console, word := newFlaky(), &sso{}, &told{}
+		store, console, word := newFlaky(), &sso{}, &publishedSignOuts{}
 		a, b := newCache(t, console, sharing(store)), newCache(t, console, sharing(store), word.option)
 		session := signIn(t, a)
 		use := func() error {
@@ -51,8 +51,8 @@ func TestASignOutThatIsTold(t *testing.T) {
 		if got := word.name.Load(); got != principal.FromContext(session).Name() {
 			t.Errorf("%v is watched", got)
 		}
-		asked := store.asked.Load()
-		if err := use(); err != nil || store.asked.Load() != asked {
+		asked := store.calls.Load()
+		if err := use(); err != nil || store.calls.Load() != asked {
 			t.Errorf("%v, and the store was asked", err)
 		}
 		// A word about another session, or none: it is looked up once more.
@@ -62,7 +62,7 @@ func TestASignOutThatIsTold(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if n := store.asked.Load() - asked; n != 1 {
+		if n := store.calls.Load() - asked; n != 1 {
 			t.Errorf("the store was asked %d times for one word", n)
 		}
 		if err := a.SignOut(session); err != nil {
@@ -78,10 +78,10 @@ func TestASignOutThatIsTold(t *testing.T) {
 	})
 }
 
-// apart are two replicas, of which the second may lose the store, and who tells that of sign-outs.
-func apart(t *testing.T) (a, b *tokencache.Cache, far *flaky, word *told) {
+// separateStores are two replicas, of which the second may lose the store, and who tells that of sign-outs.
+func separateStores(t *testing.T) (a, b *tokencache.Cache, far *flaky, word *publishedSignOuts) {
 	t.Helper()
-	here, console, word := tokencache.NewMemory(nil), &sso{}, &told{}
+	here, console, word := tokencache.NewMemory(nil), &sso{}, &publishedSignOuts{}
 	far = &flaky{Store: here}
 	return newCache(t, console, sharing(here)), newCache(t, console, sharing(far), word.option), far, word
 }
@@ -96,11 +96,11 @@ func known(t *testing.T, a, b *tokencache.Cache) context.Context {
 	return session
 }
 
-// TestASignOutThatIsToldWhileTheStoreIsAway: the session goes on, as all do then, and ends
+// TestPublishedSignOutWhileTheStoreIsDown: the session goes on, as all do then, and ends
 // as soon as the store can say so.
-func TestASignOutThatIsToldWhileTheStoreIsAway(t *testing.T) {
+func TestPublishedSignOutWhileTheStoreIsDown(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		a, b, far, word := apart(t)
+		a, b, far, word := separateStores(t)
 		session := known(t, a, b)
 		far.away.Store(true)
 		if err := a.SignOut(session); err != nil {
@@ -148,7 +148,7 @@ func TestASignOutDuringTroubleOfTheSSO(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
-				store, console, word := newFlaky(), &sso{}, &told{}
+				store, console, word := newFlaky(), &sso{}, &publishedSignOuts{}
 				a, b := newCache(t, console, sharing(store), word.option), newCache(t, console, sharing(store), word.option)
 				session := signIn(t, a)
 				use := func() error {
@@ -182,11 +182,11 @@ func TestASignOutDuringTroubleOfTheSSO(t *testing.T) {
 	}
 }
 
-// TestASignOutThatIsToldAfterAnotherQuestionFailed is not overlooked for the second in which
+// TestPublishedSignOutAfterAFailedCheck is not overlooked for the second in which
 // the store is left alone else.
-func TestASignOutThatIsToldAfterAnotherQuestionFailed(t *testing.T) {
+func TestPublishedSignOutAfterAFailedCheck(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		a, b, far, word := apart(t)
+		a, b, far, word := separateStores(t)
 		session := known(t, a, b)
 		far.away.Store(true)
 		if _, err := b.SignIn(t.Context(), "other", "p"); err == nil {
@@ -206,7 +206,7 @@ func TestASignOutThatIsToldAfterAnotherQuestionFailed(t *testing.T) {
 func TestAnEndedSessionStaysEnded(t *testing.T) {
 	for _, before := range []bool{true, false} {
 		bubble(t, func(t *testing.T) {
-			store, console, word := newFlaky(), &sso{}, &told{}
+			store, console, word := newFlaky(), &sso{}, &publishedSignOuts{}
 			a, b := newCache(t, console, sharing(store), word.option), newCache(t, console, sharing(store), word.option)
 			session := known(t, a, b)
 			if before {
@@ -263,7 +263,7 @@ func TestASignOutEndsWhatIsLookedUpMeanwhile(t *testing.T) {
 // TestAnUnsureSessionWaitsForTheStore, but not for long, as that may be what is away.
 func TestAnUnsureSessionWaitsForTheStore(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		here, console, word := tokencache.NewMemory(nil), &sso{}, &told{}
+		here, console, word := tokencache.NewMemory(nil), &sso{}, &publishedSignOuts{}
 		hung := &hanging{Store: here}
 		a, b := newCache(t, console, sharing(here)), newCache(t, console, sharing(hung), word.option)
 		session := signIn(t, a)

@@ -15,12 +15,12 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 )
 
-// enquiry is one operation as the oracle answers it, straight after the specification.
-type enquiry struct {
+// execution is one operation as the oracle answers it, straight after the specification.
+type execution struct {
 	*oracle
-	who       string // a user of the console
-	named     place  // what the headers name
-	fallback  place  // what the settings name
+	who       string       // a user of the console
+	named     requestScope // what the headers name
+	fallback  requestScope // what the settings name
 	fragments ast.FragmentDefinitionList
 	variables map[string]any
 	payload   any      // what a mutation's payload holds
@@ -36,7 +36,7 @@ type pair struct {
 }
 
 // Answer gives the data that the operation has to have, and notes the failures.
-func (q *enquiry) Answer(op *ast.OperationDefinition, given map[string]any) any {
+func (q *execution) Answer(op *ast.OperationDefinition, given map[string]any) any {
 	q.variables = maps.Clone(given)
 	for _, v := range op.VariableDefinitions {
 		if _, ok := given[v.Variable]; !ok && v.DefaultValue != nil {
@@ -47,7 +47,7 @@ func (q *enquiry) Answer(op *ast.OperationDefinition, given map[string]any) any 
 	if op.Operation == ast.Mutation {
 		root = q.schema.Mutation
 	}
-	data, ok := q.object(root, thing{}, []ast.SelectionSet{op.SelectionSet}, "")
+	data, ok := q.object(root, consoleObject{}, []ast.SelectionSet{op.SelectionSet}, "")
 	slices.Sort(q.failures)
 	if !ok {
 		return nil
@@ -56,7 +56,7 @@ func (q *enquiry) Answer(op *ast.OperationDefinition, given map[string]any) any 
 }
 
 // value is what is written in the document; false where it is a variable without a value.
-func (q *enquiry) value(v *ast.Value) (any, bool) {
+func (q *execution) value(v *ast.Value) (any, bool) {
 	switch v.Kind {
 	case ast.Variable:
 		x, ok := q.variables[v.Raw]
@@ -81,7 +81,7 @@ func (q *enquiry) value(v *ast.Value) (any, bool) {
 	}
 }
 
-func (q *enquiry) arguments(f *ast.Field) map[string]any {
+func (q *execution) arguments(f *ast.Field) map[string]any {
 	args := make(map[string]any)
 	for _, def := range f.Definition.Arguments {
 		if given := f.Arguments.ForName(def.Name); given != nil {
@@ -97,7 +97,7 @@ func (q *enquiry) arguments(f *ast.Field) map[string]any {
 	return args
 }
 
-func (q *enquiry) wanted(directives ast.DirectiveList) bool {
+func (q *execution) included(directives ast.DirectiveList) bool {
 	for _, d := range directives {
 		if on, _ := q.value(d.Arguments.ForName("if").Value); on != (d.Name == "include") {
 			return false
@@ -107,11 +107,11 @@ func (q *enquiry) wanted(directives ast.DirectiveList) bool {
 }
 
 // collect gathers the fields of a selection under their keys, in order.
-func (q *enquiry) collect(set ast.SelectionSet, keys *[]string, fields map[string][]*ast.Field) {
+func (q *execution) collect(set ast.SelectionSet, keys *[]string, fields map[string][]*ast.Field) {
 	for _, s := range set {
 		switch s := s.(type) {
 		case *ast.Field:
-			if !q.wanted(s.Directives) {
+			if !q.included(s.Directives) {
 				continue
 			}
 			if fields[s.Alias] == nil {
@@ -119,11 +119,11 @@ func (q *enquiry) collect(set ast.SelectionSet, keys *[]string, fields map[strin
 			}
 			fields[s.Alias] = append(fields[s.Alias], s)
 		case *ast.InlineFragment:
-			if q.wanted(s.Directives) {
+			if q.included(s.Directives) {
 				q.collect(s.SelectionSet, keys, fields)
 			}
 		case *ast.FragmentSpread:
-			if q.wanted(s.Directives) {
+			if q.included(s.Directives) {
 				q.collect(q.fragments.ForName(s.Name).SelectionSet, keys, fields)
 			}
 		}
@@ -131,7 +131,7 @@ func (q *enquiry) collect(set ast.SelectionSet, keys *[]string, fields map[strin
 }
 
 // object answers the selections of an object; false where it has to be null.
-func (q *enquiry) object(def *ast.Definition, of thing, sets []ast.SelectionSet, path string) (record, bool) {
+func (q *execution) object(def *ast.Definition, of consoleObject, sets []ast.SelectionSet, path string) (record, bool) {
 	var keys []string
 	fields := make(map[string][]*ast.Field)
 	for _, set := range sets {
@@ -146,8 +146,8 @@ func (q *enquiry) object(def *ast.Definition, of thing, sets []ast.SelectionSet,
 			continue
 		}
 		v, err := q.resolve(def, of, f)
-		if err != nil && q.idle(fields[key]) {
-			v, err = thing{}, nil
+		if err != nil && q.unused(fields[key]) {
+			v, err = consoleObject{}, nil
 		}
 		if err != nil {
 			q.failures = append(q.failures, fmt.Sprint(at, " ", err))
@@ -160,9 +160,9 @@ func (q *enquiry) object(def *ast.Definition, of thing, sets []ast.SelectionSet,
 	return out, whole
 }
 
-// idle says whether nothing of a list is selected: the gateway then asks for none, and
+// unused says whether nothing of a list is selected: the gateway then asks for none, and
 // whether there is one, or the caller may see it, is not told.
-func (q *enquiry) idle(connections []*ast.Field) bool {
+func (q *execution) unused(connections []*ast.Field) bool {
 	if !strings.HasSuffix(connections[0].Definition.Type.Name(), "Connection") {
 		return false
 	}
@@ -176,10 +176,10 @@ func (q *enquiry) idle(connections []*ast.Field) bool {
 
 // complete makes an answer of a value; false where a null has to go up. A field that
 // has failed is null, one for which the console has sent nothing need not be.
-func (q *enquiry) complete(t *ast.Type, v any, in place, fields []*ast.Field, path string, failed bool) (any, bool) {
+func (q *execution) complete(t *ast.Type, v any, in requestScope, fields []*ast.Field, path string, failed bool) (any, bool) {
 	if v == nil {
 		if t.NonNull && !failed {
-			return q.nothing(t), true
+			return q.null(t), true
 		}
 		return nil, !t.NonNull
 	}
@@ -198,7 +198,7 @@ func (q *enquiry) complete(t *ast.Type, v any, in place, fields []*ast.Field, pa
 	if def.Kind != ast.Object {
 		return leaf(def, v), true
 	}
-	of, ok := v.(thing)
+	of, ok := v.(consoleObject)
 	if !ok {
 		of = entityOf(v.(map[string]any), in)
 	}
@@ -213,8 +213,8 @@ func (q *enquiry) complete(t *ast.Type, v any, in place, fields []*ast.Field, pa
 	return out, true
 }
 
-// nothing is what stands for a value that the console has not sent and the schema promises.
-func (q *enquiry) nothing(t *ast.Type) any {
+// null is what stands for a value that the console has not sent and the schema promises.
+func (q *execution) null(t *ast.Type) any {
 	switch def := q.schema.Types[t.Name()]; {
 	case t.Elem != nil:
 		return []any{}
@@ -268,12 +268,12 @@ func screaming(name string) string {
 	return b.String()
 }
 
-// home is the company in which the request asks.
-func (q *enquiry) home() string { return cmp.Or(q.named.company, q.fallback.company) }
+// defaultCompany is the company in which the request asks.
+func (q *execution) defaultCompany() string { return cmp.Or(q.named.company, q.fallback.company) }
 
 // scope is where the request asks.
-func (q *enquiry) scope() (place, error) {
-	at := place{q.home(), q.named.department}
+func (q *execution) scope() (requestScope, error) {
+	at := requestScope{q.defaultCompany(), q.named.department}
 	if at.department == "" && at.company == q.fallback.company {
 		at.department = q.fallback.department
 	}
@@ -284,13 +284,13 @@ func (q *enquiry) scope() (place, error) {
 	if err != nil {
 		return at, err
 	}
-	at.department = viewer.(thing).text("assigneddepartmentid")
+	at.department = viewer.(consoleObject).text("assigneddepartmentid")
 	return at, nil
 }
 
 // connection answers a list, which it reads whole. implied is what the list's parent
 // asks for beside the filter.
-func (q *enquiry) connection(at place, path string, f *ast.Field, implied ...string) (any, error) {
+func (q *execution) connection(at requestScope, path string, f *ast.Field, implied ...string) (any, error) {
 	args := q.arguments(f)
 	first, ok := args["first"].(int)
 	if !ok {
@@ -330,14 +330,14 @@ func (q *enquiry) connection(at place, path string, f *ast.Field, implied ...str
 	nodes := all[min(offset, len(all)):min(offset+first, len(all))]
 	edges := make([]any, len(nodes))
 	for i := range nodes {
-		edges[i] = thing{fields: map[string]any{"cursor": cursor(offset + i), "node": nodes[i]}}
+		edges[i] = consoleObject{fields: map[string]any{"cursor": cursor(offset + i), "node": nodes[i]}}
 	}
 	info := map[string]any{"hasnextpage": offset+len(nodes) < len(all), "haspreviouspage": offset > 0 && len(all) > 0}
 	if len(nodes) > 0 {
 		info["startcursor"], info["endcursor"] = cursor(offset), cursor(offset+len(nodes)-1)
 	}
-	return thing{fields: map[string]any{
-		"edges": edges, "nodes": nodes, "pageinfo": thing{fields: info}, "totalcount": json.Number(strconv.Itoa(len(all))),
+	return consoleObject{fields: map[string]any{
+		"edges": edges, "nodes": nodes, "pageinfo": consoleObject{fields: info}, "totalcount": json.Number(strconv.Itoa(len(all))),
 	}}, nil
 }
 

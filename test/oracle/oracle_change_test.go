@@ -18,7 +18,7 @@ type change struct {
 }
 
 // mutation makes a change of something in the main department, whose data are given.
-func (g *generator) mutation(in *territory) change {
+func (g *generator) mutation(in *targetDepartment) change {
 	workflow, queue, pkg := oneOf(g, in.workflows()...), oneOf(g, in.queues()...), oneOf(g, in.packages()...)
 	robot := oneOf(g, in.robots()...)
 	p, _ := in.data.Package(pkg)
@@ -97,10 +97,10 @@ func (g *generator) witness(c change) operation {
 	return g.document("query", "{ "+text+" }")
 }
 
-// holding is the payload of a change that was carried out.
-func (q *enquiry) holding(c change, at place) (any, error) {
+// payloadOf is the payload of a change that was carried out.
+func (q *execution) payloadOf(c change, at requestScope) (any, error) {
 	if strings.HasPrefix(c.field, "delete") {
-		return thing{fields: map[string]any{"deletedid": c.ids[0]}}, nil
+		return consoleObject{fields: map[string]any{"deletedid": c.ids[0]}}, nil
 	}
 	all := make([]any, len(c.ids))
 	for i, id := range c.ids {
@@ -113,5 +113,5 @@ func (q *enquiry) holding(c change, at place) (any, error) {
 	for _, field := range []string{"workflow", "queue", "package", "workflowlayout"} {
 		fields[field] = all[0]
 	}
-	return thing{fields: fields}, nil
+	return consoleObject{fields: fields}, nil
 }

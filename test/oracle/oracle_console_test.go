@@ -24,18 +24,18 @@ type oracle struct {
 	sim     *consolesim.Server
 	schema  *ast.Schema
 	http    *http.Client
-	tokens  map[string]string  // by user
-	answers map[string]reading // since the console last changed
+	tokens  map[string]string   // by user
+	answers map[string]response // since the console last changed
 }
 
-// reading is what the console said to one GET.
-type reading struct {
+// response is what the console said to one GET.
+type response struct {
 	body map[string]any
 	err  error
 }
 
-// place is where the console is asked.
-type place struct{ company, department string }
+// requestScope is where the console is asked.
+type requestScope struct{ company, department string }
 
 // refusal is the code of the error with which a field fails.
 type refusal string
@@ -43,21 +43,21 @@ type refusal string
 // Error is the code.
 func (r refusal) Error() string { return string(r) }
 
-// thing is an object of the console, its keys in lower case, with the place from
+// consoleObject is an object of the console, its keys in lower case, with the place from
 // which its relations are asked.
-type thing struct {
+type consoleObject struct {
 	fields map[string]any
-	in     place
+	in     requestScope
 }
 
-func (e thing) text(field string) string {
+func (e consoleObject) text(field string) string {
 	s, _ := e.fields[strings.ToLower(field)].(string)
 	return s
 }
 
 // entityOf gives an object the place that it came with, or else that of the request.
-func entityOf(fields map[string]any, from place) thing {
-	e := thing{fields, from}
+func entityOf(fields map[string]any, from requestScope) consoleObject {
+	e := consoleObject{fields, from}
 	if company := e.text("companyid"); company != "" {
 		e.in.company = company
 	}
@@ -67,7 +67,7 @@ func entityOf(fields map[string]any, from place) thing {
 	return e
 }
 
-func entitiesOf(list []any, from place) []any {
+func entitiesOf(list []any, from requestScope) []any {
 	all := make([]any, len(list))
 	for i, v := range list {
 		all[i] = entityOf(v.(map[string]any), from)
@@ -79,18 +79,18 @@ func entitiesOf(list []any, from place) []any {
 func (o *oracle) forget() { clear(o.answers) }
 
 // Get asks the console one thing as a user.
-func (o *oracle) Get(who string, at place, path string, query url.Values) (map[string]any, error) {
+func (o *oracle) Get(who string, at requestScope, path string, query url.Values) (map[string]any, error) {
 	target := path + "?" + query.Encode()
 	key := fmt.Sprint(who, at, target)
 	if known, ok := o.answers[key]; ok {
 		return known.body, known.err
 	}
 	body, err := o.Ask(who, at, target)
-	o.answers[key] = reading{body, err}
+	o.answers[key] = response{body, err}
 	return body, err
 }
 
-func (o *oracle) Ask(who string, at place, target string) (map[string]any, error) {
+func (o *oracle) Ask(who string, at requestScope, target string) (map[string]any, error) {
 	o.t.Helper()
 	req, err := http.NewRequestWithContext(o.t.Context(), http.MethodGet, o.sim.APIURL()+"/openapi/"+target, http.NoBody)
 	if err != nil {
@@ -153,7 +153,7 @@ func lowered(v any) any {
 }
 
 // list reads a list to its end.
-func (o *oracle) list(who string, at place, path string, query url.Values) ([]any, error) {
+func (o *oracle) list(who string, at requestScope, path string, query url.Values) ([]any, error) {
 	all := []any{}
 	for index := 0; ; index++ {
 		page := maps.Clone(query)
@@ -172,7 +172,7 @@ func (o *oracle) list(who string, at place, path string, query url.Values) ([]an
 }
 
 // one gets a thing, which may come wrapped in a list.
-func (o *oracle) one(who string, at place, path, id string) (any, error) {
+func (o *oracle) one(who string, at requestScope, path, id string) (any, error) {
 	body, err := o.Get(who, at, path+"/"+strings.ToLower(id), url.Values{})
 	if err != nil {
 		return nil, err
@@ -184,7 +184,7 @@ func (o *oracle) one(who string, at place, path, id string) (any, error) {
 }
 
 // optional gets what an id names that may be missing.
-func (o *oracle) optional(who string, at place, path, id string) (any, error) {
+func (o *oracle) optional(who string, at requestScope, path, id string) (any, error) {
 	if id == "" {
 		return nil, nil
 	}
@@ -197,11 +197,11 @@ func (o *oracle) companies(who, name string) ([]any, error) {
 	if name != "" {
 		query.Set("Name", name)
 	}
-	body, err := o.Get(who, place{}, "companies/companylist", query)
+	body, err := o.Get(who, requestScope{}, "companies/companylist", query)
 	if err != nil {
 		return nil, err
 	}
-	return entitiesOf(body["companies"].([]any), place{}), nil
+	return entitiesOf(body["companies"].([]any), requestScope{}), nil
 }
 
 func (o *oracle) company(who, id string) (any, error) {
@@ -210,7 +210,7 @@ func (o *oracle) company(who, id string) (any, error) {
 		return nil, err
 	}
 	for _, c := range all {
-		if strings.EqualFold(c.(thing).text("id"), id) {
+		if strings.EqualFold(c.(consoleObject).text("id"), id) {
 			return c, nil
 		}
 	}
@@ -219,23 +219,23 @@ func (o *oracle) company(who, id string) (any, error) {
 
 // viewer is a user within a company.
 func (o *oracle) viewer(who, company string) (any, error) {
-	body, err := o.Get(who, place{company: company}, "companyusers/self", url.Values{})
+	body, err := o.Get(who, requestScope{company: company}, "companyusers/self", url.Values{})
 	if err != nil {
 		return nil, err
 	}
-	return entityOf(body, place{company: company}), nil
+	return entityOf(body, requestScope{company: company}), nil
 }
 
 // departments is a company's tree, parents before their children.
 func (o *oracle) departments(who, company string) ([]any, error) {
-	body, err := o.Get(who, place{company: company}, "departments/tree", url.Values{})
+	body, err := o.Get(who, requestScope{company: company}, "departments/tree", url.Values{})
 	if err != nil {
 		return nil, err
 	}
 	all := []any{}
 	var add func(map[string]any)
 	add = func(d map[string]any) {
-		all = append(all, entityOf(d, place{company: company}))
+		all = append(all, entityOf(d, requestScope{company: company}))
 		for _, child := range d["children"].([]any) {
 			add(child.(map[string]any))
 		}
@@ -254,7 +254,7 @@ func (o *oracle) department(who, company, id string) (any, error) {
 		return nil, err
 	}
 	for _, d := range all {
-		if strings.EqualFold(d.(thing).text("id"), id) {
+		if strings.EqualFold(d.(consoleObject).text("id"), id) {
 			return d, nil
 		}
 	}
@@ -262,7 +262,7 @@ func (o *oracle) department(who, company, id string) (any, error) {
 }
 
 // version is one of a package's versions; "" names none.
-func (o *oracle) version(who string, at place, packageID, id string) (any, error) {
+func (o *oracle) version(who string, at requestScope, packageID, id string) (any, error) {
 	if packageID == "" || id == "" {
 		return nil, nil
 	}
@@ -270,8 +270,8 @@ func (o *oracle) version(who string, at place, packageID, id string) (any, error
 	if err != nil {
 		return nil, err
 	}
-	for _, v := range entitiesOf(p.(thing).fields["versions"].([]any), at) {
-		if strings.EqualFold(v.(thing).text("id"), id) {
+	for _, v := range entitiesOf(p.(consoleObject).fields["versions"].([]any), at) {
+		if strings.EqualFold(v.(consoleObject).text("id"), id) {
 			return v, nil
 		}
 	}

@@ -160,7 +160,7 @@ func (g *generator) condition() string {
 		return ""
 	}
 	yes := g.percent(60)
-	return fmt.Sprintf(" @%s(if: %s)", oneOf(g, "include", "skip"), g.give("Boolean!", strconv.FormatBool(yes), yes))
+	return fmt.Sprintf(" @%s(if: %s)", oneOf(g, "include", "skip"), g.generate("Boolean!", strconv.FormatBool(yes), yes))
 }
 
 // field selects a field of a type, with what belongs below it, and sometimes once more.
@@ -242,19 +242,19 @@ func (g *generator) listArguments(f *ast.FieldDefinition, times int) (text strin
 		if g.percent(15) {
 			n = g.IntN(room + 1)
 		}
-		parts = append(parts, "first: "+g.give("Int", strconv.Itoa(n), n))
+		parts = append(parts, "first: "+g.generate("Int", strconv.Itoa(n), n))
 	}
 	if g.percent(25) {
 		at := g.IntN(oneOf(g, 6, 30, 80))
 		if g.percent(50) {
-			parts = append(parts, "after: "+g.give("String", strconv.Quote(cursor(at)), cursor(at)))
+			parts = append(parts, "after: "+g.generate("String", strconv.Quote(cursor(at)), cursor(at)))
 		} else {
-			parts = append(parts, "offset: "+g.give("Int", strconv.Itoa(at), at))
+			parts = append(parts, "offset: "+g.generate("Int", strconv.Itoa(at), at))
 		}
 	}
 	if g.percent(30) {
 		order := oneOf(g, "ASC", "DESC")
-		parts = append(parts, "order: "+g.give("SortOrder", order, order))
+		parts = append(parts, "order: "+g.generate("SortOrder", order, order))
 	}
 	if g.percent(25) {
 		parts = append(parts, "filter: "+g.filter(g.schema.Types[f.Arguments.ForName("filter").Type.Name()]))
@@ -285,7 +285,7 @@ func (g *generator) filter(def *ast.Definition) string {
 		case f.Type.Name() == "DateTime":
 			at := time.Date(2024, 1, 8, 8, 0, 0, 0, time.UTC).Add(time.Duration(g.IntN(700*24)) * time.Hour)
 			value := at.In(time.FixedZone("", oneOf(g, 0, 0, 8*3600, -5400))).Format(time.RFC3339)
-			text = g.give("DateTime", strconv.Quote(value), value)
+			text = g.generate("DateTime", strconv.Quote(value), value)
 		default:
 			text = g.string("String")
 		}
@@ -304,16 +304,16 @@ func (g *generator) id(field, typ string) string {
 	case 1:
 		id = strings.ToUpper(id)
 	}
-	return g.give(typ, strconv.Quote(id), id)
+	return g.generate(typ, strconv.Quote(id), id)
 }
 
 func (g *generator) string(typ string) string {
 	part := oneOf(g, g.names.parts...)
-	return g.give(typ, strconv.Quote(part), part)
+	return g.generate(typ, strconv.Quote(part), part)
 }
 
-// give writes a value as it is or as a variable that has it.
-func (g *generator) give(typ, literal string, value any) string {
+// generate writes a value as it is or as a variable that has it.
+func (g *generator) generate(typ, literal string, value any) string {
 	switch {
 	case g.percent(15):
 		name := g.variable(typ)

@@ -16,7 +16,7 @@ var contents = map[string]string{
 }
 
 // resolve gives the value of a field, null where it is one entity that does not exist.
-func (q *enquiry) resolve(def *ast.Definition, of thing, f *ast.Field) (any, error) {
+func (q *execution) resolve(def *ast.Definition, of consoleObject, f *ast.Field) (any, error) {
 	v, err := q.resolved(def, of, f)
 	list := f.Definition.Type.Elem != nil || strings.HasSuffix(f.Definition.Type.Name(), "Connection")
 	if !list && errors.Is(err, refusal("NOT_FOUND")) {
@@ -26,7 +26,7 @@ func (q *enquiry) resolve(def *ast.Definition, of thing, f *ast.Field) (any, err
 }
 
 // resolved gives the value of a field: a relation, or what the console has sent under its name.
-func (q *enquiry) resolved(def *ast.Definition, of thing, f *ast.Field) (any, error) {
+func (q *execution) resolved(def *ast.Definition, of consoleObject, f *ast.Field) (any, error) {
 	switch def.Name {
 	case "Query":
 		return q.root(f)
@@ -64,12 +64,12 @@ func (q *enquiry) resolved(def *ast.Definition, of thing, f *ast.Field) (any, er
 	return of.fields[strings.ToLower(f.Name)], nil
 }
 
-func (q *enquiry) id(f *ast.Field) string {
+func (q *execution) id(f *ast.Field) string {
 	id, _ := q.arguments(f)["id"].(string)
 	return id
 }
 
-func (q *enquiry) root(f *ast.Field) (any, error) {
+func (q *execution) root(f *ast.Field) (any, error) {
 	switch f.Name {
 	case "companies":
 		name, _ := q.arguments(f)["name"].(string)
@@ -79,7 +79,7 @@ func (q *enquiry) root(f *ast.Field) (any, error) {
 	}
 	switch f.Name {
 	case "viewer", "rootDepartment", "department":
-		return q.ofCompany(thing{in: place{company: q.home()}}, f)
+		return q.ofCompany(consoleObject{in: requestScope{company: q.defaultCompany()}}, f)
 	}
 	at, err := q.scope()
 	if err != nil {
@@ -97,7 +97,7 @@ func listed(list []any, err error) (any, error) {
 }
 
 // content answers what belongs to a department: a list or one entity.
-func (q *enquiry) content(at place, f *ast.Field) (any, error) {
+func (q *execution) content(at requestScope, f *ast.Field) (any, error) {
 	path := contents[f.Name]
 	if f.Definition.Arguments.ForName("id") != nil {
 		return q.one(q.who, at, path, q.id(f))
@@ -105,7 +105,7 @@ func (q *enquiry) content(at place, f *ast.Field) (any, error) {
 	return q.connection(at, path, f)
 }
 
-func (q *enquiry) ofCompany(of thing, f *ast.Field) (any, error) {
+func (q *execution) ofCompany(of consoleObject, f *ast.Field) (any, error) {
 	company := of.in.company
 	switch f.Name {
 	case "viewer":
@@ -124,13 +124,13 @@ func (q *enquiry) ofCompany(of thing, f *ast.Field) (any, error) {
 	return of.fields[strings.ToLower(f.Name)], nil
 }
 
-func (q *enquiry) ofDepartment(of thing, f *ast.Field) (any, error) {
+func (q *execution) ofDepartment(of consoleObject, f *ast.Field) (any, error) {
 	switch f.Name {
 	case "company":
 		return q.company(q.who, of.in.company)
 	case "parent":
 		all, err := q.departments(q.who, of.in.company)
-		i := slices.IndexFunc(all, func(d any) bool { return d.(thing).text("id") == of.text("parentid") })
+		i := slices.IndexFunc(all, func(d any) bool { return d.(consoleObject).text("id") == of.text("parentid") })
 		if err != nil || i < 0 {
 			return nil, err
 		}
@@ -142,14 +142,14 @@ func (q *enquiry) ofDepartment(of thing, f *ast.Field) (any, error) {
 	return of.fields[strings.ToLower(f.Name)], nil
 }
 
-func (q *enquiry) ofPackage(of thing, f *ast.Field) (any, error) {
+func (q *execution) ofPackage(of consoleObject, f *ast.Field) (any, error) {
 	switch f.Name {
 	case "versions":
 		p, err := q.one(q.who, of.in, "packages", of.text("id"))
 		if err != nil {
 			return nil, err
 		}
-		return p.(thing).fields["versions"], nil
+		return p.(consoleObject).fields["versions"], nil
 	case "latestVersion":
 		return q.version(q.who, of.in, of.text("id"), of.text("lastversionid"))
 	case "workflows":
@@ -158,7 +158,7 @@ func (q *enquiry) ofPackage(of thing, f *ast.Field) (any, error) {
 	return of.fields[strings.ToLower(f.Name)], nil
 }
 
-func (q *enquiry) ofWorkflow(of thing, f *ast.Field) (any, error) {
+func (q *execution) ofWorkflow(of consoleObject, f *ast.Field) (any, error) {
 	switch f.Name {
 	case "package":
 		return q.optional(q.who, of.in, "packages", of.text("packageId"))

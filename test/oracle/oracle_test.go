@@ -23,14 +23,14 @@ import (
 )
 
 var (
-	oracleTime = flag.Duration("oracle", 0, "how long TestAnswersAreTheOracles plays with each console; 0: some rounds")
-	oracleSeed = flag.Uint64("oracle-seed", 0, "what TestAnswersAreTheOracles begins with; 0: something new")
+	oracleTime = flag.Duration("oracle", 0, "how long TestAnswersMatchTheOracle plays with each console; 0: some rounds")
+	oracleSeed = flag.Uint64("oracle-seed", 0, "what TestAnswersMatchTheOracle begins with; 0: something new")
 )
 
-// TestAnswersAreTheOracles: whatever is asked, by whomever, of whichever console, alone
+// TestAnswersMatchTheOracle: whatever is asked, by whomever, of whichever console, alone
 // or together with others, with caches or without, and whatever was changed right
 // before, the answer is the one that asking the console one thing at a time gives.
-func TestAnswersAreTheOracles(t *testing.T) {
+func TestAnswersMatchTheOracle(t *testing.T) {
 	t.Parallel()
 	type options = consolesim.Options
 	type dialect = consolesim.Dialect
@@ -51,7 +51,7 @@ func TestAnswersAreTheOracles(t *testing.T) {
 				seed = rand.Uint64()
 			}
 			for end := time.Now().Add(*oracleTime); ; seed++ {
-				if !t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) { newContest(t, seed, tt.console, tt.adjust...).play(6) }) || time.Now().After(end) {
+				if !t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) { newComparison(t, seed, tt.console, tt.adjust...).run(6) }) || time.Now().After(end) {
 					return
 				}
 			}
@@ -59,41 +59,41 @@ func TestAnswersAreTheOracles(t *testing.T) {
 	}
 }
 
-// contest is a gateway against the oracle.
-type contest struct {
+// comparison is a gateway against the oracle.
+type comparison struct {
 	*e2e.World
 	*rand.Rand
 	oracle  *oracle
-	land    *territory
+	target  *targetDepartment
 	names   *names
 	clock   atomic.Int64 // milliseconds of the console's
-	earlier []question
+	earlier []request
 	counts  struct{ asked, failing, changed, refused int }
 }
 
-// question is an operation and who asks it, where.
-type question struct {
+// request is an operation and who asks it, where.
+type request struct {
 	operation
 	who    string // a user of the console; "" is the default account
 	header map[string]string
-	named  place
+	named  requestScope
 }
 
-// territory is the department that is changed.
-type territory struct {
+// targetDepartment is the department that is changed.
+type targetDepartment struct {
 	data *consolesim.Data
 	id   string
 }
 
-func (l *territory) workflows() []string { return l.data.WorkflowIDs(l.id) }
-func (l *territory) queues() []string    { return l.data.QueueIDs(l.id) }
-func (l *territory) packages() []string  { return l.data.PackageIDs(l.id) }
-func (l *territory) robots() []string    { return l.data.RobotIDs(l.id) }
-func (l *territory) layouts() []string   { return l.data.LayoutIDs(l.id) }
+func (l *targetDepartment) workflows() []string { return l.data.WorkflowIDs(l.id) }
+func (l *targetDepartment) queues() []string    { return l.data.QueueIDs(l.id) }
+func (l *targetDepartment) packages() []string  { return l.data.PackageIDs(l.id) }
+func (l *targetDepartment) robots() []string    { return l.data.RobotIDs(l.id) }
+func (l *targetDepartment) layouts() []string   { return l.data.LayoutIDs(l.id) }
 
-func newContest(t *testing.T, seed uint64, console consolesim.Options, adjust ...func(*gateway.Settings, *consolesim.Server)) *contest {
+func newComparison(t *testing.T, seed uint64, console consolesim.Options, adjust ...func(*gateway.Settings, *consolesim.Server)) *comparison {
 	t.Helper()
-	c := &contest{Rand: rand.New(rand.NewPCG(seed, 1))}
+	c := &comparison{Rand: rand.New(rand.NewPCG(seed, 1))}
 	// Robots change at whole seconds: this clock goes on with each change, and no robot with it.
 	began := time.Now().Truncate(time.Second)
 	console.Now = func() time.Time { return began.Add(time.Duration(c.clock.Load()) * time.Millisecond) }
@@ -103,27 +103,27 @@ func newContest(t *testing.T, seed uint64, console consolesim.Options, adjust ..
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.oracle = &oracle{t: t, sim: c.Sim, schema: parsed, http: c.Http, tokens: make(map[string]string), answers: make(map[string]reading)}
-	c.land = &territory{c.Sim.Data(), c.Sim.Data().MainDepartmentID()}
+	c.oracle = &oracle{t: t, sim: c.Sim, schema: parsed, http: c.Http, tokens: make(map[string]string), answers: make(map[string]response)}
+	c.target = &targetDepartment{c.Sim.Data(), c.Sim.Data().MainDepartmentID()}
 	return c
 }
 
-func (c *contest) generator() *generator {
+func (c *comparison) generator() *generator {
 	if c.names == nil {
 		c.names = namesOf(c.Sim.Data())
 	}
 	return newGenerator(c.Rand, c.oracle.schema, c.names)
 }
 
-// play asks for some rounds: in each, some operations at once, and often a change.
-func (c *contest) play(rounds int) {
+// run asks for some rounds: in each, some operations at once, and often a change.
+func (c *comparison) run(rounds int) {
 	c.T.Helper()
 	for range rounds {
-		questions := make([]question, 1+c.IntN(4))
+		questions := make([]request, 1+c.IntN(4))
 		for i := range questions {
-			questions[i] = c.question()
+			questions[i] = c.request()
 		}
-		c.together(questions)
+		c.compareAll(questions)
 		if c.IntN(3) > 0 {
 			c.change()
 		}
@@ -134,12 +134,12 @@ func (c *contest) play(rounds int) {
 	c.T.Logf("%+v", c.counts)
 }
 
-// question makes a new one or gives one of before.
-func (c *contest) question() question {
+// request makes a new one or gives one of before.
+func (c *comparison) request() request {
 	if len(c.earlier) > 0 && c.IntN(10) < 3 {
 		return c.earlier[c.IntN(len(c.earlier))]
 	}
-	q := question{operation: c.generator().Query()}
+	q := request{operation: c.generator().Query()}
 	data := c.Sim.Data()
 	main, solo := data.MainCompanyID(), data.SoloUser()
 	companies := data.Companies()
@@ -149,15 +149,15 @@ func (c *contest) question() question {
 	switch n := c.IntN(100); {
 	case n < 60:
 	case n < 80:
-		q.named = place{company.ID, department}
+		q.named = requestScope{company.ID, department}
 	case n < 85:
-		q.named = place{company: company.ID}
+		q.named = requestScope{company: company.ID}
 	case n < 93:
 		q.who = data.RestrictedUser().Username
 	case n < 95:
-		q.who, q.named = data.RestrictedUser().Username, place{main, department} // refused, mostly
+		q.who, q.named = data.RestrictedUser().Username, requestScope{main, department} // refused, mostly
 	case n < 99:
-		q.who, q.named = solo.Username, place{company: solo.CompanyIDs[0]}
+		q.who, q.named = solo.Username, requestScope{company: solo.CompanyIDs[0]}
 	default:
 		q.who = solo.Username
 	}
@@ -169,16 +169,16 @@ func (c *contest) question() question {
 	return q
 }
 
-// together asks all questions at once and compares each answer.
-func (c *contest) together(questions []question) {
+// compareAll asks all questions at once and compares each answer.
+func (c *comparison) compareAll(questions []request) {
 	c.T.Helper()
-	answers := c.Asked(questions)
+	answers := c.answers(questions)
 	for i, a := range answers {
 		c.compare(questions[i], a, change{})
 	}
 }
 
-func (c *contest) Asked(questions []question) []e2e.Answer {
+func (c *comparison) answers(questions []request) []e2e.Answer {
 	c.T.Helper()
 	answers := make([]e2e.Answer, len(questions))
 	var all sync.WaitGroup
@@ -191,13 +191,13 @@ func (c *contest) Asked(questions []question) []e2e.Answer {
 
 // change changes something while others read, whose answers may be of before or after.
 // Who has read it right before must see the change right after.
-func (c *contest) change() {
+func (c *comparison) change() {
 	c.T.Helper()
-	m := c.generator().mutation(c.land)
-	q, witness := question{operation: m.operation}, question{operation: c.generator().witness(m)}
-	c.together([]question{witness})
+	m := c.generator().mutation(c.target)
+	q, witness := request{operation: m.operation}, request{operation: c.generator().witness(m)}
+	c.compareAll([]request{witness})
 	c.clock.Add(1)
-	answers := c.Asked([]question{q, c.question(), c.question()})
+	answers := c.answers([]request{q, c.request(), c.request()})
 	c.oracle.forget()
 	c.names = nil
 	a := answers[0]
@@ -214,26 +214,26 @@ func (c *contest) change() {
 		m.ids = []string{made[m.field].Created.ID}
 	}
 	c.compare(q, a, m)
-	c.together([]question{witness})
+	c.compareAll([]request{witness})
 }
 
 // compare compares an answer with the oracle's, both data and errors.
-func (c *contest) compare(q question, a e2e.Answer, m change) {
+func (c *comparison) compare(q request, a e2e.Answer, m change) {
 	c.T.Helper()
 	doc, errs := gqlparser.LoadQueryWithRules(c.oracle.schema, q.text, rules.NewDefaultRules())
 	if len(errs) > 0 {
 		c.T.Fatalf("%v in %s", errs, q.text)
 	}
 	data := c.Sim.Data()
-	e := &enquiry{
+	e := &execution{
 		oracle: c.oracle, who: q.who, named: q.named, fragments: doc.Fragments,
-		fallback: place{data.MainCompanyID(), data.MainDepartmentID()},
+		fallback: requestScope{data.MainCompanyID(), data.MainDepartmentID()},
 	}
 	if e.who == "" {
 		e.who, _ = c.Sim.DefaultUser()
 	}
 	if m.field != "" {
-		payload, err := e.holding(m, e.fallback)
+		payload, err := e.payloadOf(m, e.fallback)
 		if err != nil {
 			c.T.Fatalf("after %s: %v", m.field, err)
 		}

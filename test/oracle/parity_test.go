@@ -168,10 +168,10 @@ func wantDepartment(d consolesim.Department) object {
 	return o
 }
 
-// TestEveryFieldIsTheConsoles selects every plain field of every entity, as
+// TestEveryFieldMatchesTheConsole selects every plain field of every entity, as
 // introspection lists them, and compares all entities of the main department
 // with the console's data.
-func TestEveryFieldIsTheConsoles(t *testing.T) {
+func TestEveryFieldMatchesTheConsole(t *testing.T) {
 	t.Parallel()
 	noon := time.Now().Truncate(time.Hour)
 	w := e2e.NewWorld(t, consolesim.Options{Now: func() time.Time { return noon }}, e2e.Priceless)
@@ -242,8 +242,8 @@ func all[T any](t *testing.T, ids []string, find func(string) (T, bool), f func(
 	})
 }
 
-// TestViewerIsTheConsoles does for users what the test above does for entities.
-func TestViewerIsTheConsoles(t *testing.T) {
+// TestViewerMatchesTheConsole does for users what the test above does for entities.
+func TestViewerMatchesTheConsole(t *testing.T) {
 	t.Parallel()
 	noon := time.Now().Truncate(time.Hour)
 	w := e2e.NewWorld(t, consolesim.Options{Now: func() time.Time { return noon }})

@@ -81,32 +81,32 @@ func (h *Reservation) Identify(ctx context.Context) {
 }
 
 // Reader counts what is read from r, which is kept.
-func (h *Reservation) Reader(r io.Reader) io.Reader { return heldReader{r, h} }
+func (h *Reservation) Reader(r io.Reader) io.Reader { return reservedReader{r, h} }
 
-type heldReader struct {
+type reservedReader struct {
 	io.Reader
-	held *Reservation
+	reservation *Reservation
 }
 
 // Read reads on, while there is memory.
-func (r heldReader) Read(p []byte) (int, error) {
+func (r reservedReader) Read(p []byte) (int, error) {
 	n, err := r.Reader.Read(p)
-	if busy := r.held.take(int64(n)); busy != nil {
+	if busy := r.reservation.take(int64(n)); busy != nil {
 		return 0, busy
 	}
 	return n, err //nolint:wrapcheck // the reader's
 }
 
-type heldKey struct{}
+type reservationKey struct{}
 
 // WithReservation is ctx with what its request holds.
 func WithReservation(ctx context.Context, h *Reservation) context.Context {
-	return context.WithValue(ctx, heldKey{}, h)
+	return context.WithValue(ctx, reservationKey{}, h)
 }
 
 // ReservationOf is what the request in ctx holds.
 func ReservationOf(ctx context.Context) *Reservation {
-	h, ok := ctx.Value(heldKey{}).(*Reservation)
+	h, ok := ctx.Value(reservationKey{}).(*Reservation)
 	if !ok {
 		return (&BodyPool{most: BodyPoolBytes}).Begin(ctx) // of a handler that stands alone
 	}

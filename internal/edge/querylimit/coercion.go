@@ -94,7 +94,7 @@ type coercionError struct {
 	code fault.Code // default fault.ValidationFailed
 }
 
-func misfitOf(format string, args ...any) *coercionError {
+func coercionErrorf(format string, args ...any) *coercionError {
 	return &coercionError{says: fmt.Sprintf(format, args...)}
 }
 
@@ -134,11 +134,11 @@ func (c *coercion) all(declared ast.VariableDefinitionList, text jsontext.Value)
 		case v.DefaultValue != nil:
 			value, err := v.DefaultValue.Value(nil)
 			if err != nil {
-				return nil, misfitOf("has a default that cannot be read").below(ast.PathName(v.Variable))
+				return nil, coercionErrorf("has a default that cannot be read").below(ast.PathName(v.Variable))
 			}
 			values[v.Variable] = listed(v.Type, value)
 		case v.Type.NonNull:
-			return nil, misfitOf("must be defined").below(ast.PathName(v.Variable))
+			return nil, coercionErrorf("must be defined").below(ast.PathName(v.Variable))
 		}
 	}
 	return values, nil
@@ -165,7 +165,7 @@ func (c *coercion) members(take func(name string) (*coercionError, bool)) *coerc
 	for c.dec.PeekKind() != '}' {
 		token, err := c.dec.ReadToken()
 		if err != nil {
-			return misfitOf("is not JSON")
+			return coercionErrorf("is not JSON")
 		}
 		name := token.String()
 		wrong, taken := take(name)
@@ -182,7 +182,7 @@ func (c *coercion) members(take func(name string) (*coercionError, bool)) *coerc
 
 func (c *coercion) skip() *coercionError {
 	if c.dec.SkipValue() != nil {
-		return misfitOf("is not JSON")
+		return coercionErrorf("is not JSON")
 	}
 	return nil
 }
@@ -190,7 +190,7 @@ func (c *coercion) skip() *coercionError {
 // member decodes a member of an object.
 func (c *coercion) member(into map[string]any, name string, typ *ast.Type, path string) *coercionError {
 	if _, twice := into[name]; twice {
-		return misfitOf("is there more than once")
+		return coercionErrorf("is there more than once")
 	}
 	value, wrong := c.value(typ, path)
 	if wrong == nil {
@@ -202,14 +202,14 @@ func (c *coercion) member(into map[string]any, name string, typ *ast.Type, path 
 // value decodes the next value, which the path below the variables leads to.
 func (c *coercion) value(typ *ast.Type, path string) (any, *coercionError) {
 	if c.left--; c.left < 0 {
-		return nil, misfitOf("comes after more than %d values", maxVariableValues)
+		return nil, coercionErrorf("comes after more than %d values", maxVariableValues)
 	}
 	if file, ok := c.file(typ, path); ok {
 		return file, c.skip() // what stands in its place is the client's placeholder
 	}
 	if c.dec.PeekKind() == 'n' {
 		if typ.NonNull {
-			return nil, misfitOf("cannot be null")
+			return nil, coercionErrorf("cannot be null")
 		}
 		return nil, c.skip()
 	}
@@ -258,14 +258,14 @@ func (c *coercion) list(typ *ast.Type, path string) (any, *coercionError) {
 
 func (c *coercion) object(def *ast.Definition, path string) (any, *coercionError) {
 	if c.dec.PeekKind() != '{' {
-		return nil, misfitOf("is no %s", def.Name)
+		return nil, coercionErrorf("is no %s", def.Name)
 	}
 	_, _ = c.dec.ReadToken()
 	values := make(map[string]any, min(len(def.Fields), 8))
 	wrong := c.members(func(name string) (*coercionError, bool) {
 		field := def.Fields.ForName(name)
 		if field == nil {
-			return misfitOf("unknown field"), true
+			return coercionErrorf("unknown field"), true
 		}
 		return c.member(values, name, field.Type, path+"."+name), true
 	})
@@ -279,7 +279,7 @@ func (c *coercion) object(def *ast.Definition, path string) (any, *coercionError
 		if file, ok := c.file(field.Type, path+"."+field.Name); ok {
 			values[field.Name] = file
 		} else if field.Type.NonNull && field.DefaultValue == nil {
-			return nil, misfitOf("must be defined").below(ast.PathName(field.Name))
+			return nil, coercionErrorf("must be defined").below(ast.PathName(field.Name))
 		}
 	}
 	return values, nil
@@ -291,5 +291,5 @@ func (c *coercion) enum(def *ast.Definition) (any, *coercionError) {
 			return name, nil
 		}
 	}
-	return nil, misfitOf("is no %s", def.Name)
+	return nil, coercionErrorf("is no %s", def.Name)
 }

@@ -28,21 +28,21 @@ type literals struct {
 	refuse func(rule string, at *ast.Position, message, argument string)
 }
 
-// watch has each literal corrected on a walk, before a rule looks at it, and refused once it is
+// observe has each literal corrected on a walk, before a rule looks at it, and refused once it is
 // known which argument holds it.
-func (l literals) watch(events *core.Events) {
+func (l literals) observe(events *core.Events) {
 	events.OnValue(func(_ *core.Walker, v *ast.Value) { l.correct(v) })
 	events.OnField(func(_ *core.Walker, f *ast.Field) {
 		for _, a := range f.Arguments {
-			l.tell(a.Value, a.Name)
+			l.report(a.Value, a.Name)
 		}
 	})
 	events.OnDirective(func(_ *core.Walker, d *ast.Directive) {
 		for _, a := range d.Arguments {
-			l.tell(a.Value, a.Name)
+			l.report(a.Value, a.Name)
 		}
 	})
-	events.OnVariable(func(_ *core.Walker, v *ast.VariableDefinition) { l.tell(v.DefaultValue, v.Variable) })
+	events.OnVariable(func(_ *core.Walker, v *ast.VariableDefinition) { l.report(v.DefaultValue, v.Variable) })
 }
 
 // correct has a literal read as its type has it (GraphQL specification, section 3.5): digits of
@@ -98,8 +98,8 @@ func (l literals) find(v *ast.Value) {
 	}
 }
 
-// tell refuses what is wrong in a literal, of which argument is the path.
-func (l literals) tell(v *ast.Value, argument string) {
+// report refuses what is wrong in a literal, of which argument is the path.
+func (l literals) report(v *ast.Value, argument string) {
 	if v == nil || len(l.wrong) == 0 {
 		return
 	}
@@ -119,7 +119,7 @@ func (l literals) tell(v *ast.Value, argument string) {
 		if v.Kind == ast.ListValue {
 			name = strconv.Itoa(i)
 		}
-		l.tell(child.Value, argument+"."+name)
+		l.report(child.Value, argument+"."+name)
 	}
 }
 

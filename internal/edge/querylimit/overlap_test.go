@@ -13,7 +13,7 @@ import (
 	"github.com/consoleql/consoleql/graph/schema"
 )
 
-func TestDocumentsAreSoonValidated(t *testing.T) {
+func TestValidationTime(t *testing.T) {
 	sdl := gqlparser.MustLoadSchema(&ast.Source{Input: schema.SDL()})
 	ids := func(n int) string { return strings.Repeat(" id", n) }
 	for name, tt := range map[string]struct {

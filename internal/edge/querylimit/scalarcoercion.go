@@ -43,7 +43,7 @@ func (c *coercion) scalar(def *ast.Definition) (any, *coercionError) {
 	case !def.BuiltIn:
 		return c.any()
 	}
-	return nil, misfitOf("is no %s", def.Name)
+	return nil, coercionErrorf("is no %s", def.Name)
 }
 
 const notInt32 = "is not an integer of 32 bits"
@@ -81,7 +81,7 @@ func (c *coercion) any() (any, *coercionError) {
 		_, _ = c.dec.ReadToken()
 		return values, c.members(func(name string) (*coercionError, bool) {
 			if _, twice := values[name]; twice {
-				return misfitOf("is there more than once"), true
+				return coercionErrorf("is there more than once"), true
 			}
 			value, wrong := c.next()
 			values[name] = value
@@ -113,7 +113,7 @@ func (c *coercion) any() (any, *coercionError) {
 // next is any, of a value below another.
 func (c *coercion) next() (any, *coercionError) {
 	if c.left--; c.left < 0 {
-		return nil, misfitOf("comes after more than %d values", maxVariableValues)
+		return nil, coercionErrorf("comes after more than %d values", maxVariableValues)
 	}
 	return c.any()
 }

@@ -82,11 +82,11 @@ type validating struct {
 func (v *validating) document(schema *ast.Schema, document *ast.QueryDocument) bool {
 	blocks, wrong := scan(document.Operations[0].Position.Src.Input)
 	if wrong != nil {
-		v.tell(ruleLexical, []core.ErrorOption{wrong.option()})
+		v.report(ruleLexical, []core.ErrorOption{wrong.option()})
 		return false
 	}
 	v.literals = literals{blocks: blocks, wrong: make(map[*ast.Value]bool), found: make(map[*ast.Value]bool), refuse: func(rule string, at *ast.Position, message, argument string) {
-		v.tell(rule, []core.ErrorOption{core.Message("%s: %s", argument, message), core.At(at), func(err *gqlerror.Error) {
+		v.report(rule, []core.ErrorOption{core.Message("%s: %s", argument, message), core.At(at), func(err *gqlerror.Error) {
 			err.Extensions = map[string]any{"argument": argument}
 		}})
 	}}
@@ -115,13 +115,13 @@ func (v *validating) document(schema *ast.Schema, document *ast.QueryDocument) b
 	}
 	v.walk(schema, document, []core.Rule{rules.OverlappingFieldsCanBeMergedRule})
 	if v.told >= maxErrors {
-		v.tellRest(schema, document)
+		v.reportRest(schema, document)
 	}
 	return v.told == 0
 }
 
-// tellRest tells how many errors were left out. It counts all of them without their texts.
-func (v *validating) tellRest(schema *ast.Schema, document *ast.QueryDocument) {
+// reportRest tells how many errors were left out. It counts all of them without their texts.
+func (v *validating) reportRest(schema *ast.Schema, document *ast.QueryDocument) {
 	all := 0
 	count := func(asked []core.Rule) {
 		var walker *core.Walker
@@ -172,15 +172,15 @@ func specified(suggesting bool) []core.Rule {
 func (v *validating) walk(schema *ast.Schema, document *ast.QueryDocument, asked []core.Rule) {
 	events := &core.Events{}
 	events.OnDirectiveList(func(w *core.Walker, _ []*ast.Directive) { v.walker = w })
-	v.literals.watch(events)
+	v.literals.observe(events)
 	for _, rule := range asked {
-		rule.RuleFunc(events, func(options ...core.ErrorOption) { v.tell(rule.Name, options) })
+		rule.RuleFunc(events, func(options ...core.ErrorOption) { v.report(rule.Name, options) })
 	}
 	core.Walk(schema, document, events)
 }
 
-// tell adds an error, unless there are enough: then nobody is asked any more.
-func (v *validating) tell(rule string, options []core.ErrorOption) {
+// report adds an error, unless there are enough: then nobody is asked any more.
+func (v *validating) report(rule string, options []core.ErrorOption) {
 	if v.told >= maxErrors {
 		if v.walker != nil {
 			v.walker.Observers = &core.Events{}
@@ -198,7 +198,7 @@ func (v *validating) tell(rule string, options []core.ErrorOption) {
 }
 
 func (v *validating) refuse(rule string, at *ast.Position, message string) {
-	v.tell(rule, []core.ErrorOption{core.Message("%s", message), core.At(at)})
+	v.report(rule, []core.ErrorOption{core.Message("%s", message), core.At(at)})
 }
 
 // documentSize is how large a document is to the validator.

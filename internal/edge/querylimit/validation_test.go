@@ -73,8 +73,8 @@ func TestDearDocumentsAreNotWalkedOver(t *testing.T) {
 	}
 }
 
-// TestErrorsAreFew: neither their number nor their length is the caller's to choose.
-func TestErrorsAreFew(t *testing.T) {
+// TestErrorsAreBounded: neither their number nor their length is the caller's to choose.
+func TestErrorsAreBounded(t *testing.T) {
 	sdl := gqlparser.MustLoadSchema(&ast.Source{Input: schema.SDL()})
 	long := strings.Repeat("q", 1<<20)
 	for name, query := range map[string]string{

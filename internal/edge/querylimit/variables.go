@@ -37,13 +37,13 @@ func NewParsedDocuments(schema *ast.Schema) graphql.Cache[*ast.QueryDocument] {
 }
 
 // WithVariables returns t for operations of the parameters in the context.
-func WithVariables(t graphql.Transport) graphql.Transport { return reading{t} }
+func WithVariables(t graphql.Transport) graphql.Transport { return variablesTransport{t} }
 
-// reading is a transport whose operations are those of the parameters in the context.
-type reading struct{ graphql.Transport }
+// variablesTransport is a transport whose operations are those of the parameters in the context.
+type variablesTransport struct{ graphql.Transport }
 
 // Do answers the request.
-func (t reading) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
+func (t variablesTransport) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
 	t.Transport.Do(w, r, executor{GraphExecutor: exec})
 }
 

@@ -158,8 +158,8 @@ func (f *form) sizeOfFirst() int64 {
 	return max(-1, f.length-int64(at)-int64(end))
 }
 
-// heldAtMost is how many bytes of a file are read ahead to find out how long it is.
-const heldAtMost = 2 << 20
+// maxHeld is how many bytes of a file are read ahead to find out how long it is.
+const maxHeld = 2 << 20
 
 // fromClient is a file of a form. It marks what goes wrong with the client's side of a
 // stream, a length that turns out another than the one that was passed on among it.
@@ -190,7 +190,7 @@ func (r *fromClient) Length() (int64, error) {
 		return r.size, nil
 	}
 	var held bytes.Buffer
-	_, err := io.CopyN(&held, r.file, heldAtMost)
+	_, err := io.CopyN(&held, r.file, maxHeld)
 	switch {
 	case errors.Is(err, io.EOF):
 		r.size = int64(held.Len())

@@ -19,18 +19,18 @@ type rawTransport struct{ graphql.Transport }
 
 // Do answers the request.
 func (t rawTransport) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
-	out := &verbatimWriter{ResponseWriter: w}
-	t.Transport.Do(out, r, verbatimExecutor{exec, out})
+	out := &rawWriter{ResponseWriter: w}
+	t.Transport.Do(out, r, rawExecutor{exec, out})
 }
 
-// verbatimExecutor hands the response to the writer, and the transport another in its place.
-type verbatimExecutor struct {
+// rawExecutor hands the response to the writer, and the transport another in its place.
+type rawExecutor struct {
 	graphql.GraphExecutor
-	out *verbatimWriter
+	out *rawWriter
 }
 
 // DispatchOperation executes an operation.
-func (e verbatimExecutor) DispatchOperation(ctx context.Context, op *graphql.OperationContext) (graphql.ResponseHandler, context.Context) {
+func (e rawExecutor) DispatchOperation(ctx context.Context, op *graphql.OperationContext) (graphql.ResponseHandler, context.Context) {
 	respond, ctx := e.GraphExecutor.DispatchOperation(ctx, op)
 	return func(ctx context.Context) *graphql.Response {
 		return e.hand(graphqlhttp.OrCancelled(respond(ctx)))
@@ -38,17 +38,17 @@ func (e verbatimExecutor) DispatchOperation(ctx context.Context, op *graphql.Ope
 }
 
 // DispatchError makes the response to what did not become an operation.
-func (e verbatimExecutor) DispatchError(ctx context.Context, errs gqlerror.List) *graphql.Response {
+func (e rawExecutor) DispatchError(ctx context.Context, errs gqlerror.List) *graphql.Response {
 	return e.hand(e.GraphExecutor.DispatchError(ctx, errs))
 }
 
-func (e verbatimExecutor) hand(resp *graphql.Response) *graphql.Response {
+func (e rawExecutor) hand(resp *graphql.Response) *graphql.Response {
 	e.out.response = resp
 	return &graphql.Response{}
 }
 
-// verbatimWriter writes the response that it was handed, whatever the transport writes.
-type verbatimWriter struct {
+// rawWriter writes the response that it was handed, whatever the transport writes.
+type rawWriter struct {
 	http.ResponseWriter
 	response *graphql.Response
 	begun    bool
@@ -56,7 +56,7 @@ type verbatimWriter struct {
 
 // WriteHeader begins the response. One without data is no success to who wants to be told
 // by the status (GraphQL over HTTP, section application/graphql-response+json).
-func (w *verbatimWriter) WriteHeader(status int) {
+func (w *rawWriter) WriteHeader(status int) {
 	media := w.begin()
 	if status == http.StatusOK && (w.response == nil || w.response.Data == nil) && media == graphqlhttp.TypeGraphQLResponse {
 		status = http.StatusBadRequest
@@ -66,7 +66,7 @@ func (w *verbatimWriter) WriteHeader(status int) {
 
 // begin names the charset beside the media type, which gqlgen compares without it, and
 // returns the media type.
-func (w *verbatimWriter) begin() string {
+func (w *rawWriter) begin() string {
 	w.begun = true
 	media, _, _ := strings.Cut(w.Header().Get("Content-Type"), ";")
 	if media != "" {
@@ -76,7 +76,7 @@ func (w *verbatimWriter) begin() string {
 }
 
 // Write is called once, with the whole response of the transport.
-func (w *verbatimWriter) Write(p []byte) (int, error) {
+func (w *rawWriter) Write(p []byte) (int, error) {
 	if w.response == nil {
 		if !w.begun {
 			w.WriteHeader(http.StatusOK)
@@ -98,4 +98,4 @@ func (w *verbatimWriter) Write(p []byte) (int, error) {
 }
 
 // Unwrap lets http.ResponseController reach the real writer.
-func (w *verbatimWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+func (w *rawWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }

@@ -13,8 +13,8 @@ import (
 	"github.com/vektah/gqlparser/v2/gqlerror"
 )
 
-// TestVerbatim: the response is what encoding/json makes of it.
-func TestVerbatim(t *testing.T) {
+// TestRawTransport: the response is what encoding/json makes of it.
+func TestRawTransport(t *testing.T) {
 	failed := gqlerror.List{{Message: `"<no>"`, Extensions: map[string]any{"code": "NOT_FOUND"}}}
 	for name, resp := range map[string]graphql.Response{
 		"data":        {Data: json.RawMessage(`{"a":"x<y","b":[1,null]}`)},
@@ -31,7 +31,7 @@ func TestVerbatim(t *testing.T) {
 				t.Fatal(err)
 			}
 			rec := httptest.NewRecorder()
-			w := &verbatimWriter{ResponseWriter: rec}
+			w := &rawWriter{ResponseWriter: rec}
 			written := want
 			if resp.Data != nil {
 				w.response, written = &resp, []byte("what the transport writes")
@@ -57,7 +57,7 @@ func TestVerbatim(t *testing.T) {
 			}
 		})
 	}
-	if (&verbatimWriter{ResponseWriter: httptest.NewRecorder()}).Unwrap() == http.ResponseWriter(nil) {
+	if (&rawWriter{ResponseWriter: httptest.NewRecorder()}).Unwrap() == http.ResponseWriter(nil) {
 		t.Error("the real writer cannot be reached")
 	}
 }

@@ -14,7 +14,7 @@ import (
 )
 
 // DispatchOperation executes an operation, and tells the header of its answer how long to wait.
-func (e answerOnce) DispatchOperation(ctx context.Context, op *graphql.OperationContext) (graphql.ResponseHandler, context.Context) {
+func (e singleResultExecutor) DispatchOperation(ctx context.Context, op *graphql.OperationContext) (graphql.ResponseHandler, context.Context) {
 	next, ctx := e.GraphExecutor.DispatchOperation(ctx, op)
 	return func(ctx context.Context) *graphql.Response {
 		response := next(ctx)
@@ -34,15 +34,15 @@ func (e answerOnce) DispatchOperation(ctx context.Context, op *graphql.Operation
 	}, ctx
 }
 
-// answerOnce executes operations that have one answer, and refuses
+// singleResultExecutor executes operations that have one answer, and refuses
 // subscriptions, of which it could give the first event only.
-type answerOnce struct {
+type singleResultExecutor struct {
 	graphql.GraphExecutor
 	header http.Header // of the answer
 }
 
 // CreateOperationContext refuses a subscription.
-func (e answerOnce) CreateOperationContext(ctx context.Context, params *graphql.RawParams) (*graphql.OperationContext, gqlerror.List) {
+func (e singleResultExecutor) CreateOperationContext(ctx context.Context, params *graphql.RawParams) (*graphql.OperationContext, gqlerror.List) {
 	op, errs := e.GraphExecutor.CreateOperationContext(ctx, params)
 	if len(errs) == 0 && op.Operation.Operation == ast.Subscription {
 		return op, gqlerror.List{apierror.Refusal(fault.BadUserInput, "a subscription is answered over a WebSocket (graphql-transport-ws) or with Accept: text/event-stream")}
@@ -55,5 +55,5 @@ type singleResult struct{ graphql.Transport }
 
 // Do answers the request.
 func (t singleResult) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
-	t.Transport.Do(w, r, answerOnce{exec, w.Header()})
+	t.Transport.Do(w, r, singleResultExecutor{exec, w.Header()})
 }

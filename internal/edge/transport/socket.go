@@ -267,7 +267,7 @@ func (c *socket) WriteJSON(v any) error {
 		return nil
 	}
 	if e.Type == "next" {
-		if payload, changed := withoutUnmade(e.Payload); changed {
+		if payload, changed := withoutData(e.Payload); changed {
 			e.Payload = payload
 			return c.write(e)
 		}

@@ -33,8 +33,8 @@ func (e socketExecutor) DispatchOperation(ctx context.Context, op *graphql.Opera
 	}, ctx
 }
 
-// withoutUnmade is the payload of a message without data that was not made, if it differs.
-func withoutUnmade(payload jsontext.Value) (jsontext.Value, bool) {
+// withoutData is the payload of a message without data that was not made, if it differs.
+func withoutData(payload jsontext.Value) (jsontext.Value, bool) {
 	if !bytes.Contains(payload, []byte(`"data":null`)) && !bytes.Contains(payload, []byte(`"data":[]`)) {
 		return payload, false
 	}

@@ -40,7 +40,7 @@ func TestDataOfSocketMessages(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got, _ := withoutUnmade(payload); string(got) != tt.want {
+			if got, _ := withoutData(payload); string(got) != tt.want {
 				t.Errorf("%s\nwant %s", got, tt.want)
 			}
 			if respond(ctx) != nil {
