@@ -1,11 +1,10 @@
-// Command codegen runs gqlgen over the schema (gqlgen.yml), so that what it writes
-// executes an operation on one goroutine.
+// Command codegen runs gqlgen over the schema (gqlgen.yml), and changes its output so that an
+// operation is executed on one goroutine.
 //
-// gqlgen executes each field with a resolver, and each element of a list, on a goroutine
-// of its own, so that what they wait for is under way together. Here look-ahead
-// (graph/loader) has begun it all before a resolver runs, level by level: resolvers only
-// collect. Goroutines, several hundred for a dashboard's query, would bring nothing but
-// their own cost and that of growing their stacks.
+// gqlgen starts a goroutine for each field with a resolver, and for each element of a list, so
+// that their waits overlap. Here look-ahead (graph/loader) has started all loads before a
+// resolver runs, level by level. Resolvers only collect results. Several hundred goroutines
+// for a dashboard's query would only add their cost and that of growing their stacks.
 package main
 
 import (
@@ -33,7 +32,7 @@ func main() {
 }
 
 func run() error {
-	log.SetOutput(io.Discard) // gqlgen tells each method that it looks for
+	log.SetOutput(io.Discard) // gqlgen prints each method that it finds
 	cfg, err := config.LoadConfigFromDefaultLocations()
 	if err != nil {
 		return fmt.Errorf("gqlgen.yml: %w", err)
@@ -45,12 +44,12 @@ func run() error {
 	return edit(cfg.Exec.DirName, plugin.leaves)
 }
 
-// sequentialExecution is a plugin by which fields are executed one after the other.
+// sequentialExecution is a gqlgen plugin that executes fields in order.
 type sequentialExecution struct {
-	leaves []string // how the functions of fields begin that write what stands in the object
+	leaves []string // beginnings of the functions of fields that write a plain struct field
 }
 
-// Name is the plugin's.
+// Name returns the plugin's name.
 func (*sequentialExecution) Name() string { return "sequential" }
 
 // GenerateCode runs before gqlgen writes the code that executes operations.
@@ -66,37 +65,37 @@ func (p *sequentialExecution) GenerateCode(data *codegen.Data) error { //nolint:
 	return nil
 }
 
-// isLeaf says of a field that reading it cannot fail: it is a scalar or enum that stands in
-// the object as it is, and where it must not be null, of a type that cannot be.
+// isLeaf reports whether reading the field cannot fail. Such a field is a scalar or enum in a
+// struct field; a non-null one has a type that cannot be null.
 func isLeaf(f *codegen.Field) bool {
 	if !f.IsVariable() || f.IsResolver || len(f.Args) > 0 || f.HasDirectives() || f.HasHaser || !f.TypeReference.Definition.IsLeafType() {
 		return false
 	}
 	typ := f.TypeReference.GO.String()
 	if f.TypeReference.GQL.Elem != nil {
-		return strings.TrimLeft(typ, "*[]") == "string" // of which no element can be null
+		return strings.TrimLeft(typ, "*[]") == "string" // no element can be null
 	}
-	// A type that is no pointer and writes itself is never null.
+	// A non-pointer type that marshals itself is never null.
 	writesItself := f.TypeReference.IsMarshaler && !f.TypeReference.IsContext && !f.TypeReference.IsNilable()
 	return !f.TypeReference.GQL.NonNull || writesItself || slices.Contains([]string{"string", "bool", "int"}, typ)
 }
 
-// edits are what gqlgen has no option for.
+// edits are changes for which gqlgen has no option.
 var edits = []struct{ old, new string }{ //nolint:gochecknoglobals // a constant
-	// Elements of a list one after the other.
+	// Execute list elements in order.
 	{"graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, ", "ec.answer.Slice(ctx, len(v), "},
-	// What is collected is counted: values, and the bytes that they are written as.
+	// Count the collected values, and the bytes of their text.
 	{"ret := make(graphql.Array, len(v))\n", "ret := ec.answer.Array(len(v))\n\tif ret == nil {\n\t\treturn graphql.Null\n\t}\n"},
 	{"*graphql.ExecutionContextState[ResolverRoot, DirectiveRoot, ComplexityRoot]\n}", "*graphql.ExecutionContextState[ResolverRoot, DirectiveRoot, ComplexityRoot]\n\tanswer *sequential.Answer // that is being collected\n}"},
 	{"\t\t\t\tdata = ec._Query(", "\t\t\t\tec.answer = sequential.From(ctx)\n\t\t\t\tdata = ec._Query("},
 	{"\t\t\tdata := ec._Mutation(", "\t\t\tec.answer = sequential.From(ctx)\n\t\t\tdata := ec._Mutation("},
 	{"\t\t\tbuf.Reset()\n\t\t\tdata := next(ctx)\n", "\t\t\tec.answer = sequential.From(ctx)\n\t\t\tdata := next(ctx)\n"},
-	// And what holds an object's fields need not reckon with others that are not there yet.
+	// A field set need not wait for concurrent fields.
 	{"out := graphql.NewFieldSet(fields)", "out := ec.answer.FieldSet(fields)\n\tif out == nil {\n\t\treturn graphql.Null\n\t}"},
-	// No field is ever deferred, as that is for fields that are executed concurrently;
-	// a group takes longer to make than a small object to execute.
+	// No field is deferred: that serves concurrent execution only. Creating a group costs more
+	// than executing a small object.
 	{"deferred := graphql.NewDeferredGroup(ctx)", "var deferred graphql.DeferredGroup"},
-	// An answer is made in a buffer that need not grow, and is no longer than it may be.
+	// Write an answer into a buffer that need not grow, up to its limit.
 	{"\t\t\tvar buf bytes.Buffer\n\t\t\tdata.MarshalGQL(&buf)\n\t\t\tresponse.Data = buf.Bytes()\n", "\t\t\tresponse.Data = ec.answer.Bytes(data)\n"},
 	{"\t\t\tvar buf bytes.Buffer\n\t\t\tdata.MarshalGQL(&buf)\n", ""},
 	{"\t\tvar buf bytes.Buffer\n\t\treturn func", "\t\treturn func"},
@@ -109,11 +108,12 @@ const (
 	imports  = imported + "\t" + `"github.com/consoleql/consoleql/graph/sequential"` + "\n"
 )
 
-// body is that of a function that executes a field: what is read, and what writes it.
+// body matches the body of a function that executes a field: the expression that is read, and
+// its marshaler.
 var body = regexp.MustCompile(`(?s)^(.*?\{\n)\treturn graphql\.ResolveField\(.*\t\t\treturn (obj\.[\w.]+), nil\n.*\t\t\treturn (ec\.marshal\S+)\(ctx, selections, v\)\n.*\n\t\)$`)
 
-// direct has the function of a leaf, which begins as given, write what it reads. It needs no context that an error could
-// name the field by, and there is no field middleware.
+// direct rewrites the function of a leaf, which begins as given, so that it writes its value
+// directly. It needs no context for errors, and there is no field middleware.
 func direct(text, leaf string) (string, bool) {
 	before, rest, ok := strings.Cut(text, leaf)
 	if !ok {
@@ -127,14 +127,14 @@ func direct(text, leaf string) (string, bool) {
 	return fmt.Sprintf("%s%s%s\treturn %s(ctx, field.Selections, %s)\n}\n%s", before, leaf, parts[1], parts[3], parts[2], after), true
 }
 
-// edit makes the edits in the generated files. An edit for which there is no place
-// means that this gqlgen writes something else than the one it was made for.
+// edit applies the edits to the generated files. It fails if an edit matches nothing, which
+// means that gqlgen's templates have changed.
 func edit(dir string, leaves []string) error {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return fmt.Errorf("generated files: %w", err)
 	}
-	defer func() { _ = root.Close() }() // nothing is written through it that is not checked
+	defer func() { _ = root.Close() }() // every write through it is checked
 	files, err := fs.Glob(root.FS(), "*.generated.go")
 	if err != nil {
 		return fmt.Errorf("generated files: %w", err)
@@ -165,7 +165,7 @@ func edit(dir string, leaves []string) error {
 		if strings.Contains(text, "sequential.") {
 			text = strings.Replace(text, imported, imports, 1)
 		}
-		after, err := format.Source([]byte(text)) // puts the imports in order
+		after, err := format.Source([]byte(text)) // sorts the imports
 		if err != nil {
 			return fmt.Errorf("generated file %s: %w", name, err)
 		}

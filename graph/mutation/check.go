@@ -11,19 +11,19 @@ import (
 	"github.com/consoleql/consoleql/internal/idempotency"
 )
 
-// The bounds of the document's sections Workflows: create, update, execute.
+// The bounds of the console document's sections Workflows: create, update and execute.
 const (
 	maxPriority   = 5000
 	maxRetryCount = 10
 )
 
-// checks keeps the first thing that is wrong with an input.
+// checks records the first error of an input.
 type checks struct{ err error }
 
 // maxLine bounds a text of one line, in bytes.
 const maxLine = 4 << 10
 
-// line refuses control characters in a text of one line, and a long one.
+// line refuses a text of one line that has control characters or is too long.
 func (c *checks) line(argument string, text *string) {
 	if c.err == nil && text != nil && len(*text) > maxLine {
 		c.err = fault.BadInput(argument, "is longer than %d bytes", maxLine)
@@ -33,7 +33,7 @@ func (c *checks) line(argument string, text *string) {
 	}
 }
 
-// name is line for a name, which must also not be empty.
+// name checks a name: it must be a valid line and not empty.
 func (c *checks) name(argument string, text *string) {
 	c.line(argument, text)
 	if c.err == nil && text != nil && strings.TrimSpace(*text) == "" {
@@ -41,7 +41,7 @@ func (c *checks) name(argument string, text *string) {
 	}
 }
 
-// text refuses control characters but those that make paragraphs.
+// text refuses control characters, except those for paragraphs.
 func (c *checks) text(argument string, text *string) {
 	if c.err == nil && text != nil && strings.ContainsFunc(*text, func(r rune) bool {
 		return unicode.IsControl(r) && r != '\n' && r != '\r' && r != '\t'
@@ -53,7 +53,7 @@ func (c *checks) text(argument string, text *string) {
 // maxItems bounds the elements of a list.
 const maxItems = 1000
 
-// few refuses a list of too many elements.
+// few refuses a list with too many elements.
 func (c *checks) few(argument string, n int) {
 	if c.err == nil && n > maxItems {
 		c.err = fault.BadInput(argument, "has more than %d elements", maxItems)
@@ -102,7 +102,7 @@ func (c *checks) properties(argument string, all cc.StringMap) {
 	}
 }
 
-// ids refuses a list of no ids, and of too many.
+// ids refuses a list that is empty or too long.
 func (c *checks) ids(argument string, ids []string) {
 	c.few(argument, len(ids))
 	if c.err == nil && len(ids) == 0 {

@@ -13,7 +13,7 @@ import (
 // inputCheck decodes and checks the argument `input` of a mutation.
 type inputCheck func(ctx context.Context, raw any) error
 
-// inputs are the checks of all mutations that have an input.
+// inputs are the checks of all mutations with an input.
 func inputs() map[string]inputCheck {
 	all := make(map[string]inputCheck)
 	for _, section := range []map[string]inputCheck{packageInputs(), queueInputs(), workflowInputs(), workflowLayoutInputs(), sessionInputs()} {
@@ -22,15 +22,15 @@ func inputs() map[string]inputCheck {
 	return all
 }
 
-// scoped is an input as an idempotency key stands for it: the same input in
-// another department is another one.
+// scoped is the form of an input that an idempotency key is bound to. It contains the scope:
+// the same input in another department is different.
 type scoped[I any] struct {
 	Scope scope.Scope
 	Input I
 }
 
-// input decodes a mutation's input as gqlgen does for the resolver, which it
-// does not do before it comes to that mutation, and checks it.
+// input decodes and checks a mutation's input before the operation begins. gqlgen decodes it
+// only when it executes that mutation.
 func input[I any](name string, check func(I) error) func(context.Context, any) error {
 	return func(ctx context.Context, raw any) error {
 		if raw == nil {
@@ -46,15 +46,14 @@ func input[I any](name string, check func(I) error) func(context.Context, any) e
 	}
 }
 
-// InputChecker returns what says of the arguments of a mutation what is wrong
-// with them: all mutations of an operation are checked before the first of them
-// is carried out.
+// InputChecker returns a function that checks a mutation's arguments. All mutations of an
+// operation are checked before the first one is executed.
 func InputChecker() func(ctx context.Context, mutation string, arguments map[string]any) error {
 	known := inputs()
 	return func(ctx context.Context, mutation string, arguments map[string]any) error {
 		check, ok := known[mutation]
 		if !ok {
-			return nil // it takes no input
+			return nil // it has no input
 		}
 		return check(ctx, arguments["input"])
 	}

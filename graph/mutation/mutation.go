@@ -1,5 +1,5 @@
-// Package mutation carries out the graph's mutations: it checks their input,
-// asks the console, once per idempotency key, and hands back the payload.
+// Package mutation executes the graph's mutations. It checks their input, calls the console
+// once per idempotency key, and returns the payload.
 package mutation
 
 import (
@@ -15,7 +15,7 @@ import (
 	"github.com/consoleql/consoleql/internal/scope"
 )
 
-// Console is what the mutations ask of the console; *consoleclient.Client is one.
+// Console contains the console calls of mutations; *consoleclient.Client implements it.
 type Console interface {
 	packageConsole
 	queueConsole
@@ -23,18 +23,18 @@ type Console interface {
 	workflowLayoutConsole
 }
 
-// Once lets the work behind an idempotency key be done once; *idempotency.Keeper does.
+// Once executes a call once per idempotency key; *idempotency.Executor implements it.
 type Once interface {
 	Do(ctx context.Context, key idempotency.Key, input []byte, run idempotency.Run) ([]byte, error)
 }
 
-// Tokens says whether the principal in ctx is still accepted, as far as the
-// gateway can tell; *tokencache.Cache does.
+// Tokens reports whether the principal in ctx is still accepted, as far as the gateway knows;
+// *tokencache.Cache implements it.
 type Tokens interface {
 	Token(ctx context.Context) (string, error)
 }
 
-// Service carries out mutations. It is safe for concurrent use.
+// Service executes mutations. It is safe for concurrent use.
 type Service struct {
 	console Console
 	once    Once
@@ -43,16 +43,17 @@ type Service struct {
 	direct  int64
 }
 
-// New returns a writer to console that keeps idempotency keys in once, each for the
-// principal that name names beyond this gateway: whoever shares what once keeps may know
-// another by the same Name. Files of up to direct bytes are sent straight to the console,
-// larger ones through its upload channel; the document bounds the former to 200 MiB.
+// New returns a Service for console. once stores idempotency keys. name returns a principal's
+// name that all gateways sharing that store agree on.
+//
+// Files of up to direct bytes are sent straight to the console, larger ones through its upload
+// channel. The console's document limits direct uploads to 200 MiB.
 func New(console Console, once Once, tokens Tokens, name func(principal.Principal) string, direct int64) *Service {
 	return &Service{console, once, tokens, name, direct}
 }
 
-// mutate finds the scope of the request, makes the change unless the operation
-// has bad input, and looks ahead over what the payload selects.
+// mutate finds the request's scope, makes the change unless the operation has invalid input,
+// and starts look-ahead for the payload.
 func mutate[P any](ctx context.Context, do func(sc scope.Scope) (*P, error)) (*P, error) {
 	l := loader.From(ctx)
 	if err := l.Refusal(); err != nil {
@@ -70,15 +71,15 @@ func mutate[P any](ctx context.Context, do func(sc scope.Scope) (*P, error)) (*P
 	return payload, nil
 }
 
-// idempotent makes a call of the console, once per idempotency key where there is one.
+// idempotent makes a console call, once per idempotency key if there is one.
 func idempotent[I, T any](ctx context.Context, w *Service, sc scope.Scope, key *string, input I, call func(context.Context) (T, error)) (T, error) {
 	caller := w.name(principal.FromContext(ctx))
 	if key == nil || caller == "" {
-		return call(ctx) // which refuses a caller who showed nothing
+		return call(ctx) // the console refuses callers without credentials
 	}
 	var none T
 	if _, err := w.tokens.Token(ctx); err != nil {
-		return none, fault.WithOutcome(err, fault.NotSent) // what is kept under the key is not for who is no longer accepted
+		return none, fault.WithOutcome(err, fault.NotSent) // a principal that is no longer accepted must not get the recorded result
 	}
 	asked, err := json.Marshal(scoped[I]{sc, input})
 	if err != nil {
@@ -107,7 +108,8 @@ func idempotent[I, T any](ctx context.Context, w *Service, sc scope.Scope, key *
 	return v, nil
 }
 
-// errNoDetails says that a change was made and that the console's answer does not describe it.
+// errNoDetails reports that a change was made, and that the console's answer does not describe
+// it.
 func errNoDetails() error {
 	return &fault.Error{
 		Code:    fault.UpstreamInvalidResponse,
@@ -116,8 +118,8 @@ func errNoDetails() error {
 	}
 }
 
-// recorded is what an idempotency key remembers of a call that failed: it is free again only where it is certain that the
-// console did nothing.
+// recorded returns the error that an idempotency key records for a failed call. The key
+// becomes free only if the console certainly did nothing.
 func recorded(err error) idempotency.Outcome {
 	switch fault.OutcomeOf(err) {
 	case fault.NotSent, fault.Refused:

@@ -14,7 +14,7 @@ import (
 	"github.com/consoleql/consoleql/internal/scope"
 )
 
-// packageConsole is what the mutations of packages ask of the console.
+// packageConsole contains the console calls of package mutations.
 type packageConsole interface {
 	Package(ctx context.Context, sc scope.Scope, id string) (*cc.Package, error)
 	UpdatePackage(ctx context.Context, sc scope.Scope, id string, u cc.PackageUpdate) (*cc.Package, error)
@@ -34,8 +34,8 @@ type UpdatePackageInput struct {
 // DeletePackageInput names a package.
 type DeletePackageInput struct{ ID string }
 
-// UploadPackageInput is a package file, and its length in bytes where the
-// request does not tell it.
+// UploadPackageInput is a package file, and its length in bytes if the request does not state
+// it.
 type UploadPackageInput struct {
 	File scalar.Upload
 	Size *scalar.Size
@@ -47,20 +47,19 @@ type CompletePackageUploadInput struct {
 	IdempotencyKey *string `json:"-"`
 }
 
-// UpdatePackagePayload is a changed package; Answer is nil where the console
-// answered without it.
+// UpdatePackagePayload is a changed package. Answer is nil if the console's answer has none.
 type UpdatePackagePayload struct{ Changed[cc.Package] }
 
-// DeletePackagePayload is what is left of a package.
+// DeletePackagePayload names a deleted package.
 type DeletePackagePayload struct{ DeletedID string }
 
-// UploadPackagePayload is what an uploaded file has become.
+// UploadPackagePayload is the package and version of an uploaded file.
 type UploadPackagePayload struct{ *cc.UploadedPackage }
 
 // CreatePackageUploadPayload is a prepared upload.
 type CreatePackageUploadPayload struct{ Upload *cc.PackageUpload }
 
-// CompletePackageUploadPayload is what an uploaded file has become.
+// CompletePackageUploadPayload is the package and version of an uploaded file.
 type CompletePackageUploadPayload struct{ *cc.UploadedPackage }
 
 // packageInputs decode and check the input of each mutation of this file.
@@ -86,8 +85,8 @@ func checkUploadCompletion(in CompletePackageUploadInput) error {
 	return c.err
 }
 
-// UpdatePackage changes a package's labels. Without an ETag it changes the
-// package as it is now.
+// UpdatePackage changes a package's labels. Without an ETag it changes the current version of
+// the package.
 func (w *Service) UpdatePackage(ctx context.Context, in UpdatePackageInput) (*UpdatePackagePayload, error) {
 	return mutate(ctx, func(sc scope.Scope) (*UpdatePackagePayload, error) {
 		guessed := false
@@ -107,9 +106,9 @@ func (w *Service) UpdatePackage(ctx context.Context, in UpdatePackageInput) (*Up
 	})
 }
 
-// etagOf is the ETag with which to update p: the package's own. Consoles that send
-// none take no ETag, or that of the latest version, on which alone the document
-// lists one: then it is guessed.
+// etagOf returns the ETag for an update of p: the package's own. A console that sends none
+// ignores ETags, or wants that of the latest version. The document lists an ETag only there,
+// so that etagOf falls back to it.
 func etagOf(p *cc.Package) (etag graphql.Omittable[*string], guessed bool) {
 	if p.ETag != nil {
 		return graphql.OmittableOf(p.ETag), false
@@ -129,7 +128,7 @@ func (w *Service) DeletePackage(ctx context.Context, in DeletePackageInput) (*De
 	})
 }
 
-// packageNow reads a package past all caches: an old ETag would be refused.
+// packageNow reads a package without caches, since the console refuses an old ETag.
 func (w *Service) packageNow(ctx context.Context, sc scope.Scope, id string) (*cc.Package, error) {
 	anew := operation.New(operation.ReadOptions{Refresh: true})
 	now, err := w.console.Package(operation.NewContext(ctx, anew), sc, id)

@@ -9,14 +9,14 @@ import (
 	"github.com/consoleql/consoleql/internal/scope"
 )
 
-// queueConsole is what the mutations of queues ask of the console.
+// queueConsole contains the console calls of queue mutations.
 type queueConsole interface {
 	CreateQueue(ctx context.Context, sc scope.Scope, n cc.QueueCreate) (*cc.Queue, error)
 	UpdateQueue(ctx context.Context, sc scope.Scope, id string, u cc.QueueUpdate) (*cc.Queue, error)
 	DeleteQueue(ctx context.Context, sc scope.Scope, id string) error
 }
 
-// CreateQueueInput is a queue to be.
+// CreateQueueInput describes a new queue.
 type CreateQueueInput struct {
 	cc.QueueCreate
 	IdempotencyKey *string `json:"-"`
@@ -31,15 +31,13 @@ type UpdateQueueInput struct {
 // DeleteQueueInput names a queue.
 type DeleteQueueInput struct{ ID string }
 
-// CreateQueuePayload is a new queue; Answer lacks all but the id where the
-// console answered no more.
+// CreateQueuePayload is a new queue. Answer has only the id if the console's answer is empty.
 type CreateQueuePayload struct{ Changed[cc.Queue] }
 
-// UpdateQueuePayload is a changed queue; Answer is nil where the console
-// answered without it.
+// UpdateQueuePayload is a changed queue. Answer is nil if the console's answer has none.
 type UpdateQueuePayload struct{ Changed[cc.Queue] }
 
-// DeleteQueuePayload is what is left of a queue.
+// DeleteQueuePayload names a deleted queue.
 type DeleteQueuePayload struct{ DeletedID string }
 
 // queueInputs decode and check the input of each mutation of this file.
@@ -69,7 +67,8 @@ func checkQueueUpdate(in UpdateQueueInput) error {
 	return c.err
 }
 
-// CreateQueue creates a queue, in the department that it names, else in scope.
+// CreateQueue creates a queue in the department that the input names, or else in the request's
+// scope.
 func (w *Service) CreateQueue(ctx context.Context, in CreateQueueInput) (*CreateQueuePayload, error) {
 	return mutate(ctx, func(sc scope.Scope) (*CreateQueuePayload, error) {
 		if in.CompanyID != nil && !strings.EqualFold(*in.CompanyID, sc.CompanyID) {

@@ -12,21 +12,21 @@ import (
 	"github.com/consoleql/consoleql/internal/tokencache"
 )
 
-// The bounds of what is passed on to the console's SSO.
+// Bounds of the credentials that are sent to the console's SSO.
 const (
 	maxUsername = 256
 	maxPassword = 1024
 )
 
-// Sessions begin and end; *tokencache.Cache keeps them.
+// Sessions starts and ends sessions; *tokencache.Cache implements it.
 type Sessions interface {
 	SignIn(ctx context.Context, username, password string) (tokencache.Session, error)
 	SignOut(ctx context.Context) error
 }
 
-// Cache are what is kept of the console's; *cachedconsole.Console keeps them.
+// Cache holds console answers; *cachedconsole.Console implements it.
 type Cache interface {
-	// Forget forgets those of the principal in ctx.
+	// Forget removes those of the principal in ctx.
 	Forget(ctx context.Context)
 }
 
@@ -42,13 +42,13 @@ func (SignInInput) String() string { return "[redacted]" }
 // GoString keeps the password out of %#v.
 func (SignInInput) GoString() string { return "[redacted]" }
 
-// SessionService lets users in and out: the mutations signIn and signOut.
+// SessionService executes the mutations signIn and signOut.
 type SessionService struct {
 	Sessions Sessions
 	Cache    Cache
 }
 
-// SignIn begins a session. What the payload selects is read as who has signed in.
+// SignIn starts a session. The payload is read as the new session's principal.
 func (d SessionService) SignIn(ctx context.Context, in SignInInput) (*SignInPayload, error) {
 	l := loader.From(ctx)
 	if err := l.Refusal(); err != nil {
@@ -64,14 +64,14 @@ func (d SessionService) SignIn(ctx context.Context, in SignInInput) (*SignInPayl
 	return payload, nil
 }
 
-// SignOut ends the caller's session and forgets what it was answered.
+// SignOut ends the caller's session and removes its cached answers.
 func (d SessionService) SignOut(ctx context.Context) (*SignOutPayload, error) {
 	if err := loader.From(ctx).Refusal(); err != nil {
 		return nil, err
 	}
 	err := d.Sessions.SignOut(ctx)
-	if fault.CodeOf(err) != fault.Unauthenticated { // else there was no session, and nobody needs to know
-		d.Cache.Forget(ctx) // an error may hide that the session has been ended
+	if fault.CodeOf(err) != fault.Unauthenticated { // without a session, signOut succeeds
+		d.Cache.Forget(ctx) // the session may have ended despite the error
 	}
 	switch {
 	case fault.CodeOf(err) == fault.Unauthenticated:
@@ -82,8 +82,8 @@ func (d SessionService) SignOut(ctx context.Context) (*SignOutPayload, error) {
 	return &SignOutPayload{Ok: true}, nil
 }
 
-// signInOutcome is what became of a sign-in that failed. Wrong passwords and locked
-// accounts are the SSO's refusals, which the gateway remembers as well.
+// signInOutcome returns the outcome of a failed sign-in. The SSO refuses wrong passwords and
+// locked accounts, and the gateway remembers such refusals.
 func signInOutcome(err error) fault.Outcome {
 	switch fault.CodeOf(err) {
 	case fault.Unauthenticated, fault.Forbidden:
@@ -109,13 +109,13 @@ func checkSignIn(in SignInInput) error {
 	return nil
 }
 
-// SignInPayload is a session that has begun.
+// SignInPayload is a new session.
 type SignInPayload struct {
 	SessionToken string
 	ExpiresAt    cc.DateTime
 }
 
-// SignOutPayload is a session that has ended.
+// SignOutPayload is an ended session.
 type SignOutPayload struct{ Ok bool }
 
 // LogValue keeps the session token out of logs.

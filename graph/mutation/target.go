@@ -4,7 +4,7 @@ import (
 	"github.com/consoleql/consoleql/internal/scope"
 )
 
-// Target names the entity that a mutation was about.
+// Target names the entity that a mutation concerns.
 type Target struct {
 	Scope scope.Scope
 	ID    string
@@ -13,8 +13,8 @@ type Target struct {
 // Named returns the target itself, for payloads that embed it.
 func (t Target) Named() Target { return t }
 
-// Changed is an entity that a mutation changed or created, and the console's answer. An answer
-// may be nil, or lack all but the id.
+// Changed is an entity that a mutation changed or created, and the console's answer. The
+// answer may be nil, or have only the id.
 type Changed[T any] struct {
 	Answer *T
 	Target

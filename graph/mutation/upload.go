@@ -12,7 +12,7 @@ import (
 	"github.com/consoleql/consoleql/internal/scope"
 )
 
-// UploadPackage passes a package file on to the console while it comes.
+// UploadPackage streams a package file to the console.
 func (w *Service) UploadPackage(ctx context.Context, in UploadPackageInput) (*UploadPackagePayload, error) {
 	return mutate(ctx, func(sc scope.Scope) (*UploadPackagePayload, error) {
 		file, err := in.File.Open()
@@ -27,7 +27,7 @@ func (w *Service) UploadPackage(ctx context.Context, in UploadPackageInput) (*Up
 		u, err := w.upload(ctx, sc, file, in.File.AtMost)
 		switch {
 		case err != nil && file.Err() != nil:
-			return nil, fault.WithOutcome(clientError(file.Err()), fault.NotSent) // the cause of whatever else there is
+			return nil, fault.WithOutcome(clientError(file.Err()), fault.NotSent) // the file's error causes the other errors
 		case err != nil:
 			return nil, clientError(err)
 		case u == nil:
@@ -37,14 +37,13 @@ func (w *Service) UploadPackage(ctx context.Context, in UploadPackageInput) (*Up
 	})
 }
 
-// channelCalls are the calls of an upload through the channel: to prepare it, to put the file,
-// and to complete it.
+// channelCalls are the calls of an upload through the channel: prepare, put the file,
+// complete.
 const channelCalls = 3
 
-// upload chooses the way: straight to the console where the file is certain to
-// be short enough for that, else through the channel (document, section
-// Packages: upload). A file that breaks off is never completed, and so comes to
-// nothing.
+// upload sends a file that is certainly short enough straight to the console. It sends other
+// files through the channel (document, section Packages: upload). A file that breaks off is
+// never completed, and has no effect.
 func (w *Service) upload(ctx context.Context, sc scope.Scope, file scalar.File, atMost int64) (*cc.UploadedPackage, error) {
 	size, err := file.Length()
 	if err != nil {
@@ -57,7 +56,7 @@ func (w *Service) upload(ctx context.Context, sc scope.Scope, file scalar.File, 
 		return w.console.UploadPackage(ctx, sc, file, size)
 	}
 	if size < 0 {
-		size = file.Expect() // object storages such as Azure's refuse a file without a length
+		size = file.Expect() // object storages, such as Azure's, refuse a file without a length
 	}
 	if size < 0 {
 		return nil, fault.BadInput("input.size", "is needed: neither the request nor the form's part tells the length of input.file")
@@ -82,8 +81,8 @@ func (w *Service) upload(ctx context.Context, sc scope.Scope, file scalar.File, 
 	return u, nil
 }
 
-// unlessRefused says of a step before the completion that failed that nothing was done,
-// whatever became of the step: without its completion an upload has no effect.
+// unlessRefused marks an error of a step before the completion: an upload without completion
+// has no effect.
 func unlessRefused(err error) error {
 	if fault.OutcomeOf(err) == fault.Refused {
 		return err
@@ -91,20 +90,20 @@ func unlessRefused(err error) error {
 	return fault.WithOutcome(err, fault.NotSent)
 }
 
-// incompleteUploadError is an error of an upload whose file is in its place.
+// incompleteUploadError is an error after the file was stored.
 type incompleteUploadError struct {
 	error
 	id string
 }
 
-// Unwrap returns the error itself.
+// Unwrap returns the wrapped error.
 func (e *incompleteUploadError) Unwrap() error { return e.error }
 
-// UploadID is the id with which completePackageUpload ends the upload.
+// UploadID returns the id with which completePackageUpload completes the upload.
 func (e *incompleteUploadError) UploadID() string { return e.id }
 
-// fileError is why a file cannot be had of the request: to the caller an error
-// about the argument that is the file, whatever part of the form was at fault.
+// fileError returns the error of an unreadable file. For the caller, it concerns the argument
+// with the file.
 func fileError(err error) error {
 	var bad *fault.Error
 	if errors.As(err, &bad) && bad.Code == fault.BadUserInput {
@@ -113,7 +112,7 @@ func fileError(err error) error {
 	return clientError(err)
 }
 
-// clientError tells a file that broke off from a console that failed.
+// clientError distinguishes a file that broke off from a failure of the console.
 func clientError(err error) error {
 	var large *http.MaxBytesError
 	switch {
@@ -127,7 +126,7 @@ func clientError(err error) error {
 	return err
 }
 
-// CreatePackageUpload prepares an upload that the client makes itself.
+// CreatePackageUpload prepares an upload for which the client sends the file itself.
 func (w *Service) CreatePackageUpload(ctx context.Context) (*CreatePackageUploadPayload, error) {
 	return mutate(ctx, func(sc scope.Scope) (*CreatePackageUploadPayload, error) {
 		u, err := w.console.CreatePackageUpload(ctx, sc)
@@ -138,7 +137,7 @@ func (w *Service) CreatePackageUpload(ctx context.Context) (*CreatePackageUpload
 	})
 }
 
-// CompletePackageUpload tells the console that a prepared upload's file is there.
+// CompletePackageUpload completes a prepared upload whose file is stored.
 func (w *Service) CompletePackageUpload(ctx context.Context, in CompletePackageUploadInput) (*CompletePackageUploadPayload, error) {
 	return mutate(ctx, func(sc scope.Scope) (*CompletePackageUploadPayload, error) {
 		u, err := idempotent(ctx, w, sc, in.IdempotencyKey, in, func(ctx context.Context) (*cc.UploadedPackage, error) {

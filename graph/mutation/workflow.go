@@ -8,7 +8,7 @@ import (
 	"github.com/consoleql/consoleql/internal/scope"
 )
 
-// workflowConsole is what the mutations of workflows ask of the console.
+// workflowConsole contains the console calls of workflow mutations.
 type workflowConsole interface {
 	CreateWorkflow(ctx context.Context, sc scope.Scope, n cc.WorkflowCreate) (*cc.Workflow, error)
 	UpdateWorkflow(ctx context.Context, sc scope.Scope, id string, u cc.WorkflowUpdate) (*cc.Workflow, error)
@@ -19,7 +19,7 @@ type workflowConsole interface {
 	UpgradeWorkflows(ctx context.Context, sc scope.Scope, ids []string) (*cc.WorkflowUpgrade, error)
 }
 
-// CreateWorkflowInput is a workflow to be.
+// CreateWorkflowInput describes a new workflow.
 type CreateWorkflowInput struct {
 	cc.WorkflowCreate
 	IdempotencyKey *string `json:"-"`
@@ -34,7 +34,7 @@ type UpdateWorkflowInput struct {
 // DeleteWorkflowInput names a workflow.
 type DeleteWorkflowInput struct{ ID string }
 
-// ExecuteWorkflowInput names a workflow and says how to run it.
+// ExecuteWorkflowInput names a workflow and the options of its execution.
 type ExecuteWorkflowInput struct {
 	ID string
 	cc.WorkflowExecution
@@ -53,33 +53,32 @@ type RemoveWorkflowRobotInput struct{ WorkflowID, RobotID string }
 // UpgradeWorkflowsInput names workflows.
 type UpgradeWorkflowsInput struct{ WorkflowIDs []string }
 
-// CreateWorkflowPayload is a new workflow; Answer lacks all but the id where
-// the console answered no more.
+// CreateWorkflowPayload is a new workflow. Answer has only the id if the console's answer is
+// empty.
 type CreateWorkflowPayload struct{ Changed[cc.Workflow] }
 
-// UpdateWorkflowPayload is a changed workflow; Answer is nil where the console
-// answered without it.
+// UpdateWorkflowPayload is a changed workflow. Answer is nil if the console's answer has none.
 type UpdateWorkflowPayload struct{ Changed[cc.Workflow] }
 
-// DeleteWorkflowPayload is what is left of a workflow.
+// DeleteWorkflowPayload names a deleted workflow.
 type DeleteWorkflowPayload struct{ DeletedID string }
 
-// ExecuteWorkflowPayload is what an execution has started.
+// ExecuteWorkflowPayload contains the started jobs.
 type ExecuteWorkflowPayload struct {
 	Jobs []*cc.Job
 	Target
 }
 
-// AddWorkflowRobotsPayload is what became of each robot.
+// AddWorkflowRobotsPayload has the result for each robot.
 type AddWorkflowRobotsPayload struct {
 	Results []*cc.WorkflowRobotResult
 	Target
 }
 
-// RemoveWorkflowRobotPayload is the workflow that has lost a robot.
+// RemoveWorkflowRobotPayload is the workflow without the robot.
 type RemoveWorkflowRobotPayload struct{ Target }
 
-// UpgradeWorkflowsPayload is what became of an upgrade.
+// UpgradeWorkflowsPayload is the result of an upgrade.
 type UpgradeWorkflowsPayload struct {
 	*cc.WorkflowUpgrade
 	Scope scope.Scope
@@ -202,7 +201,7 @@ func (w *Service) ExecuteWorkflow(ctx context.Context, in ExecuteWorkflowInput) 
 	})
 }
 
-// AddWorkflowRobots lets a workflow run on more robots.
+// AddWorkflowRobots adds robots to a workflow.
 func (w *Service) AddWorkflowRobots(ctx context.Context, in AddWorkflowRobotsInput) (*AddWorkflowRobotsPayload, error) {
 	return mutate(ctx, func(sc scope.Scope) (*AddWorkflowRobotsPayload, error) {
 		results, err := w.console.AddWorkflowRobots(ctx, sc, in.WorkflowID, distinct(in.RobotIDs))
@@ -210,7 +209,7 @@ func (w *Service) AddWorkflowRobots(ctx context.Context, in AddWorkflowRobotsInp
 	})
 }
 
-// RemoveWorkflowRobot takes a robot from a workflow.
+// RemoveWorkflowRobot removes a robot from a workflow.
 func (w *Service) RemoveWorkflowRobot(ctx context.Context, in RemoveWorkflowRobotInput) (*RemoveWorkflowRobotPayload, error) {
 	return mutate(ctx, func(sc scope.Scope) (*RemoveWorkflowRobotPayload, error) {
 		err := w.console.RemoveWorkflowRobot(ctx, sc, in.WorkflowID, in.RobotID)
@@ -218,7 +217,7 @@ func (w *Service) RemoveWorkflowRobot(ctx context.Context, in RemoveWorkflowRobo
 	})
 }
 
-// UpgradeWorkflows lets workflows run the latest version of their package.
+// UpgradeWorkflows upgrades workflows to the latest version of their package.
 func (w *Service) UpgradeWorkflows(ctx context.Context, in UpgradeWorkflowsInput) (*UpgradeWorkflowsPayload, error) {
 	return mutate(ctx, func(sc scope.Scope) (*UpgradeWorkflowsPayload, error) {
 		ids := distinct(in.WorkflowIDs)
@@ -227,7 +226,7 @@ func (w *Service) UpgradeWorkflows(ctx context.Context, in UpgradeWorkflowsInput
 	})
 }
 
-// distinct are the ids without those that are there before.
+// distinct returns the ids without duplicates.
 func distinct(ids []string) []string {
 	seen := make(map[string]bool, len(ids))
 	return slices.DeleteFunc(slices.Clone(ids), func(id string) bool {

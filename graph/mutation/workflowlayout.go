@@ -7,7 +7,7 @@ import (
 	"github.com/consoleql/consoleql/internal/scope"
 )
 
-// workflowLayoutConsole is what the mutations of workflow layouts ask of the console.
+// workflowLayoutConsole contains the console calls of workflow layout mutations.
 type workflowLayoutConsole interface {
 	ExecuteWorkflowLayout(ctx context.Context, sc scope.Scope, id string) (*cc.JobGroup, error)
 }
@@ -18,8 +18,8 @@ type ExecuteWorkflowLayoutInput struct {
 	IdempotencyKey *string `json:"-"`
 }
 
-// ExecuteWorkflowLayoutPayload is what an execution has started; JobGroup
-// is nil where the console said nothing of it.
+// ExecuteWorkflowLayoutPayload contains the started job group. JobGroup is nil if the
+// console's answer has none.
 type ExecuteWorkflowLayoutPayload struct {
 	JobGroup *cc.JobGroup
 	Target

@@ -1,5 +1,5 @@
-// Package resolver names, for each field of the schema that is not plain data,
-// the data that answers it. It fetches nothing itself.
+// Package resolver names the data of each field of the schema that is not a plain struct
+// field. It loads nothing itself.
 package resolver
 
 import (
@@ -7,11 +7,11 @@ import (
 	"github.com/consoleql/consoleql/graph/subscription"
 )
 
-// Resolver is the root of the graph. What reads need travels with the operation.
+// Resolver is the root of the graph. The context of an operation carries its loaders.
 type Resolver struct {
-	// Mutations carries out the mutations.
+	// Mutations executes the mutations.
 	Mutations *mutation.Service
-	// Sessions lets users in and out.
+	// Sessions executes signIn and signOut.
 	Sessions mutation.SessionService
 	// Subscriptions answers the subscriptions.
 	Subscriptions *subscription.Service

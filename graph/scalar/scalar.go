@@ -1,5 +1,5 @@
-// Package scalar holds the GraphQL scalars whose Go type is a built-in one and
-// which therefore cannot bring their own methods.
+// Package scalar contains the GraphQL scalars whose Go type is built in and cannot have
+// methods.
 package scalar
 
 import (
@@ -9,11 +9,11 @@ import (
 	"github.com/consoleql/consoleql/internal/scope"
 )
 
-// MarshalID writes an id as the console sent it.
+// MarshalID writes an id as the console sends it.
 func MarshalID(id string) graphql.Marshaler { return graphql.MarshalString(id) }
 
-// UnmarshalID reads an id: all of the console's are GUIDs, and what is none is
-// refused before it can become part of a path. The id is brought to lower case.
+// UnmarshalID reads an id and converts it to lower case. All ids of the console are GUIDs. It
+// refuses everything else, since ids become part of paths.
 func UnmarshalID(v any) (string, error) {
 	s, err := graphql.UnmarshalID(v)
 	if err != nil {

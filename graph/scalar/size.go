@@ -9,13 +9,13 @@ import (
 	"github.com/consoleql/consoleql/internal/fault"
 )
 
-// Size is a number of bytes. It is a Float of the graph, as an Int has 32 bits: a whole
-// number from 0 to 2^53, up to which a Float holds every whole number.
+// Size is a number of bytes, a whole number from 0 to 2^53. It is a Float in the graph, since
+// an Int has 32 bits.
 type Size int64
 
 const maxSize = 1 << 53
 
-// UnmarshalGQL takes a whole number in whatever notation.
+// UnmarshalGQL accepts a whole number in any notation.
 func (s *Size) UnmarshalGQL(v any) error {
 	var n float64
 	switch v := v.(type) {

@@ -8,36 +8,36 @@ import (
 	"github.com/consoleql/consoleql/internal/fault"
 )
 
-// Upload is a file sent with an operation by the GraphQL multipart request
-// specification. It is not held anywhere: reading it reads the request.
+// Upload is a file sent with an operation by the GraphQL multipart request specification. It
+// is not stored: reading it reads the request.
 type Upload struct {
-	// Filename is what the client calls the file; it is not to be trusted.
+	// Filename is the client's name of the file; it is not trusted.
 	Filename string
-	// AtMost bounds the file's length in bytes where the request says how long it is itself, else -1.
+	// AtMost bounds the file's length in bytes, if the request has a Content-Length; else -1.
 	AtMost int64
-	// Open gives the file's content, once. Files are read in the order in which the request
-	// holds them.
+	// Open returns the file's content, once. Files must be read in the order in which the
+	// request contains them.
 	Open func() (File, error)
 }
 
-// File is the content of an Upload, read while the client sends it.
+// File is the content of an Upload. Reading it reads the request.
 type File interface {
 	io.Reader
-	// Declare says how many bytes the file has, by the caller's word. It fails where the form
-	// says otherwise or cannot hold as many. From then on a file of another length is an ErrLength.
+	// Declare sets the length of the file in bytes, as the caller states it. It fails if the
+	// form contradicts it. Afterwards, a file of another length is an ErrLength.
 	Declare(size int64) error
-	// Length is how many bytes the file has, where that is certain, else -1. It reads some of
-	// the file ahead, and fails with ErrRead.
+	// Length returns the length of the file in bytes, if it is certain, else -1. It reads some
+	// of the file in advance, and may fail with ErrRead.
 	Length() (int64, error)
-	// Expect is how many bytes the file has if the form ends with it, by the Content-Length of
-	// the request; -1 where that is not known. From then on a file of another length is an ErrLength.
+	// Expect returns the length in bytes that the Content-Length of the request implies if the
+	// form ends with the file, else -1. Afterwards, a file of another length is an ErrLength.
 	Expect() int64
-	// Err is why the file could not be read; nil if it could so far. Whoever passes the file on
-	// may have been told that the request was cancelled, as a body that breaks off does.
+	// Err returns the first error of reading the file, or nil. A body that breaks off also
+	// cancels the request, so that a sender may see only the cancellation.
 	Err() error
 }
 
-// UnmarshalGQL takes what the multipart transport has put among the variables.
+// UnmarshalGQL accepts the value that the multipart transport has put among the variables.
 func (u *Upload) UnmarshalGQL(v any) error {
 	file, ok := v.(Upload)
 	if !ok {
@@ -47,11 +47,11 @@ func (u *Upload) UnmarshalGQL(v any) error {
 	return nil
 }
 
-// MarshalGQL writes null: a file is never an answer.
+// MarshalGQL writes null, since a file is never part of an answer.
 func (Upload) MarshalGQL(w io.Writer) { _, _ = io.WriteString(w, "null") }
 
-// ErrRead marks an error of reading the file from the client.
+// ErrRead marks an error of reading a file from the client.
 var ErrRead = errors.New("the file could not be read from the client")
 
-// ErrLength is an ErrRead of a file that is not as long as its request let expect.
+// ErrLength is the ErrRead of a file whose length differs from the expected one.
 var ErrLength = fmt.Errorf("%w: its length is not the one that input.size, the part's Content-Length or, for a form that ends with the file and a line break, the request's Content-Length says", ErrRead)

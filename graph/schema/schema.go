@@ -1,4 +1,5 @@
-// Package schema holds the GraphQL schema that the gateway serves: one .graphql file per domain of the console's document, and common.graphql for what they share.
+// Package schema contains the gateway's GraphQL schema: one .graphql file per domain of the
+// console's document, and common.graphql for shared types.
 package schema
 
 import (
@@ -16,9 +17,10 @@ import (
 //go:embed *.graphql
 var files embed.FS
 
-// Sources returns the schema's files in the order of their names, each named after its file, ready for gqlparser.LoadSchema.
+// Sources returns the schema's files for gqlparser.LoadSchema, in the order of their names.
 func Sources() []*ast.Source {
-	// Neither call can fail: the pattern is constant and valid, and each name comes from the embedded tree itself.
+	// The pattern is constant and valid, and each name comes from the embedded tree, so that
+	// these calls cannot fail.
 	names, _ := fs.Glob(files, "*.graphql")
 	sources := make([]*ast.Source, len(names))
 	for i, name := range names {
@@ -28,8 +30,8 @@ func Sources() []*ast.Source {
 	return sources
 }
 
-// Load returns the schema that the gateway executes. It is without @defer, which gqlparser defines in every schema:
-// clients expect incremental delivery of it, and the gateway has none.
+// Load returns the schema that the gateway executes. It removes @defer, which gqlparser
+// defines in every schema: the gateway has no incremental delivery.
 func Load() (*ast.Schema, error) {
 	s, err := gqlparser.LoadSchema(Sources()...)
 	if err != nil {
@@ -39,13 +41,14 @@ func Load() (*ast.Schema, error) {
 	return s, nil
 }
 
-// SDL returns the whole schema as one document of the schema definition language, the types in the order of Sources and each in one piece:
-// tools take what an extension adds for other than the server's.
+// SDL returns the whole schema as one document, with the types in the order of Sources. It
+// merges each type's extensions into the type, since tools treat an extended type as another
+// server's.
 func SDL() string {
-	document, _ := parser.ParseSchemas(Sources()...) // what is embedded can be
+	document, _ := parser.ParseSchemas(Sources()...) // the embedded files are valid
 	for _, extension := range document.Extensions {
 		extended := document.Definitions.ForName(extension.Name)
-		extended.Fields = append(extended.Fields, extension.Fields...) // the files extend types, and by nothing else
+		extended.Fields = append(extended.Fields, extension.Fields...) // extensions only add fields
 	}
 	document.Extensions = nil
 	var sdl strings.Builder

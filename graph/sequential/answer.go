@@ -10,35 +10,37 @@ import (
 	"github.com/consoleql/consoleql/internal/fault"
 )
 
-// Limits bound one answer; a zero field bounds nothing.
+// Limits bound one answer. A zero field means no bound.
 type Limits struct {
-	// Bytes bounds the data of an answer as JSON.
+	// Bytes bounds the answer's data, as JSON.
 	Bytes int
-	// Values bounds the objects, lists and scalars in it, nulls included.
+	// Values bounds its objects, lists and scalars, including nulls.
 	Values int
 }
 
-// Answer counts what is collected for one answer: gqlgen builds the whole tree before it
-// writes a byte. It belongs to the one goroutine that executes the operation. A nil Answer
-// has no limits.
+// Answer counts the values of one answer while gqlgen builds its tree, before the first byte
+// is written. Only the goroutine that executes the operation uses it. A nil Answer has no
+// limits.
 type Answer struct {
 	limits Limits
-	// exceed is called when a limit is exceeded, so that nothing more is loaded; nil: nothing is called.
+	// exceed is called when a limit is exceeded, so that loading stops; it may be nil.
 	exceed func(error)
-	// enlarge is called once, when the answer becomes larger than SmallBytes. It may wait for
-	// its turn, and its error ends the collecting; nil: nothing is called.
+	// enlarge is called once, when the answer becomes larger than SmallBytes. It may block,
+	// and its error ends the collection; it may be nil.
 	enlarge func() error
 
-	values, names int // what was collected: values, and bytes of the least text that they are written as
+	values, names int // number of values, and least number of bytes of their text
 	enlarged      bool
 	err           error
 	truncated     bool
 }
 
-// SmallBytes is the estimated memory of an answer, in bytes, up to which enlarge is not called.
+// SmallBytes is the estimated memory of an answer, in bytes, below which enlarge is not
+// called.
 const SmallBytes = 2 << 20
 
-// bytesPerValue estimates the memory of a collected value: its place in an object, and what writes it.
+// bytesPerValue estimates the memory of a collected value: its place in an object, and its
+// marshaler.
 const bytesPerValue = 64
 
 // NewAnswer returns an Answer within limits. See Answer for exceed and enlarge.
@@ -48,18 +50,18 @@ func NewAnswer(limits Limits, exceed func(error), enlarge func() error) *Answer 
 
 type answerKey struct{}
 
-// NewContext returns ctx with the answer that its operation, or event, is collected into.
+// NewContext returns ctx with the answer of its operation or event.
 func NewContext(ctx context.Context, a *Answer) context.Context {
 	return context.WithValue(ctx, answerKey{}, a)
 }
 
-// From returns the answer in ctx, nil if there is none.
+// From returns the answer in ctx, or nil.
 func From(ctx context.Context) *Answer {
 	a, _ := ctx.Value(answerKey{}).(*Answer)
 	return a
 }
 
-// Err says why collecting has ended early; nil if it has not.
+// Err returns the reason why the collection has ended early, or nil.
 func (a *Answer) Err() error {
 	if a == nil {
 		return nil
@@ -67,18 +69,18 @@ func (a *Answer) Err() error {
 	return a.err
 }
 
-// Truncated says that the answer was collected but is too long to be written.
+// Truncated reports whether the collected answer is too long to be written.
 func (a *Answer) Truncated() bool { return a != nil && a.truncated }
 
-// Resume lets the next field of a mutation be executed after Err was told. What was
-// collected still counts.
+// Resume allows the next field of a mutation to be executed after Err was reported. The
+// collected values still count.
 func (a *Answer) Resume() {
 	if a != nil && !a.truncated {
 		a.err = nil
 	}
 }
 
-// FieldSet returns a set for an object's fields, nil if that is more than the answer may hold.
+// FieldSet returns a set for an object's fields, or nil if the answer becomes too large.
 func (a *Answer) FieldSet(fields []graphql.CollectedField) *FieldSet {
 	if a != nil {
 		names := 0
@@ -92,7 +94,7 @@ func (a *Answer) FieldSet(fields []graphql.CollectedField) *FieldSet {
 	return NewFieldSet(fields)
 }
 
-// Array returns a list for length scalars, nil if that is more than the answer may hold.
+// Array returns a list for length scalars, or nil if the answer becomes too large.
 func (a *Answer) Array(length int) graphql.Array {
 	if a != nil && !a.collect(length, length*len(`0,`)) {
 		return nil
@@ -119,7 +121,7 @@ func (a *Answer) Slice(ctx context.Context, length int, marshal func(ctx context
 	return list
 }
 
-// collect counts values and the least number of bytes that they are written as.
+// collect counts values, and the least number of bytes of their text.
 func (a *Answer) collect(values, bytes int) bool {
 	if a.err != nil {
 		return false
@@ -159,7 +161,7 @@ func (a *Answer) grow() {
 	}
 }
 
-// Bytes returns what m writes, null if the answer is too large.
+// Bytes returns the output of m, or null if the answer is too large.
 func (a *Answer) Bytes(m graphql.Marshaler) []byte {
 	if a == nil {
 		return Bytes(m)
@@ -168,7 +170,7 @@ func (a *Answer) Bytes(m graphql.Marshaler) []byte {
 		return []byte("null")
 	}
 	w := &writer{answer: a, first: take()}
-	m.MarshalGQL(w) // of a subscription, this collects
+	m.MarshalGQL(w) // for a subscription, this call collects the values
 	defer give(w.first)
 	if a.err != nil {
 		return []byte("null")
@@ -176,11 +178,11 @@ func (a *Answer) Bytes(m graphql.Marshaler) []byte {
 	return w.bytes()
 }
 
-// writer keeps what is written, up to the limit of its answer.
+// writer stores what is written, up to the limit of its answer.
 type writer struct {
 	answer *Answer
 	first  *buffer
-	more   []*bytes.Buffer // what does not fit into the first, in pieces: a buffer that grows is copied each time
+	more   []*bytes.Buffer // the rest, in pieces: a growing buffer would be copied each time
 	size   int
 }
 
@@ -189,7 +191,7 @@ const (
 	pieceBytes = 1 << 20
 )
 
-// Write keeps p. It drops what exceeds the limit, and fails the answer.
+// Write stores p. If p exceeds the limit, it drops p and fails the answer.
 func (w *writer) Write(p []byte) (int, error) {
 	if b := w.buffer(len(p)); b != nil {
 		return b.Write(p)
@@ -197,7 +199,8 @@ func (w *writer) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// WriteString is Write for a string, without a copy: gqlgen writes each name and delimiter as one.
+// WriteString is Write for a string, without a copy. gqlgen writes each name and delimiter as
+// a string.
 func (w *writer) WriteString(s string) (int, error) {
 	if b := w.buffer(len(s)); b != nil {
 		return b.WriteString(s)
@@ -205,8 +208,8 @@ func (w *writer) WriteString(s string) (int, error) {
 	return len(s), nil
 }
 
-// field writes a field of an object. It counts a scalar once it is written: gqlgen writes a text
-// in many pieces.
+// field writes a field of an object. It counts a scalar after it is written, since gqlgen
+// writes a text in many pieces.
 func (w *writer) field(before, name string, value graphql.Marshaler) {
 	b := w.buffer(len(before) + len(name) + len(`":`))
 	if b == nil {
@@ -225,7 +228,7 @@ func (w *writer) field(before, name string, value graphql.Marshaler) {
 	}
 }
 
-// buffer returns the buffer for the next size bytes, nil if the answer is too long.
+// buffer returns the buffer for the next size bytes, or nil if the answer is too long.
 func (w *writer) buffer(size int) *bytes.Buffer {
 	if !w.count(size) {
 		return nil
@@ -241,7 +244,7 @@ func (w *writer) buffer(size int) *bytes.Buffer {
 	return b
 }
 
-// count counts bytes. It is false if the answer is too long.
+// count counts bytes, and reports whether the answer is still within its limit.
 func (w *writer) count(size int) bool {
 	a := w.answer
 	if a.err != nil {

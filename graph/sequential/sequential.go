@@ -1,5 +1,5 @@
-// Package sequential executes the lists and objects of generated code: one element and
-// one field after the other.
+// Package sequential executes the lists and objects of generated code in order, one element
+// and one field after another.
 package sequential
 
 import (
@@ -11,10 +11,10 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 )
 
-// MarshalSlice marshals the elements of a list as graphql.MarshalSliceConcurrently does:
-// marshal gets a context whose field context has the element's index, and an element
-// that panics is null, with an error at its path. That context is the same for all
-// elements: it is an element's while marshal has not returned.
+// MarshalSlice marshals the elements of a list like graphql.MarshalSliceConcurrently. marshal
+// gets a context whose field context has the element's index. An element that panics becomes
+// null, with an error at its path. All elements share the context, which describes an element
+// only until its marshal returns.
 func MarshalSlice(ctx context.Context, length int, marshal func(ctx context.Context, i int) graphql.Marshaler) graphql.Array {
 	list := make(graphql.Array, length)
 	var index int
@@ -35,13 +35,13 @@ func element(ctx context.Context, i int, marshal func(ctx context.Context, i int
 	return marshal(ctx, i)
 }
 
-// FieldSet holds the fields of an object as they are executed, as graphql.FieldSet does for
-// fields that are not executed concurrently.
+// FieldSet holds the fields of an object during their execution, like graphql.FieldSet without
+// concurrency.
 type FieldSet struct {
 	fields []graphql.CollectedField
-	// Values are what the fields, in their order, are answered with.
+	// Values are the results of the fields, in their order.
 	Values []graphql.Marshaler
-	// Invalids counts the fields that are null and must not be.
+	// Invalids counts the non-null fields whose result is null.
 	Invalids uint32
 }
 
@@ -50,13 +50,13 @@ func NewFieldSet(fields []graphql.CollectedField) *FieldSet {
 	return &FieldSet{fields: fields, Values: make([]graphql.Marshaler, len(fields))}
 }
 
-// Dispatch does nothing: no field was put off.
+// Dispatch does nothing, since no field is deferred.
 func (*FieldSet) Dispatch(context.Context) {}
 
-// fewFields is the number of fields up to which their names are compared one by one.
+// fewFields is the number of fields up to which names are compared pairwise.
 const fewFields = 16
 
-// MarshalGQL writes the object. Of fields with the same response name the first counts.
+// MarshalGQL writes the object. Of several fields with one response name, it writes the first.
 func (s *FieldSet) MarshalGQL(w io.Writer) {
 	var written map[string]struct{}
 	if len(s.fields) > fewFields {
@@ -84,8 +84,8 @@ func (s *FieldSet) MarshalGQL(w io.Writer) {
 	_, _ = io.WriteString(w, `}`)
 }
 
-// writeField writes a name and its value. A name needs no escapes (GraphQL, section 2.1.9), and
-// gqlgen's writers do not fail.
+// writeField writes a name and its value. A name needs no escapes (GraphQL specification,
+// section 2.1.9), and gqlgen's writers do not fail.
 func writeField(w io.Writer, before, name string, value graphql.Marshaler) {
 	limited, ok := w.(*writer)
 	if ok {
@@ -107,15 +107,15 @@ func named(fields []graphql.CollectedField, name string) bool {
 	return false
 }
 
-// buffers are those that no answer is being made in.
-var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }} //nolint:gochecknoglobals // nothing but memory is shared
+// buffers contains unused buffers.
+var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }} //nolint:gochecknoglobals // shares only memory
 
-// bufferKept is how large a buffer may have become, in bytes, to be kept for other answers.
+// bufferKept bounds the size of buffers that are reused, in bytes.
 const bufferKept = 1 << 20
 
 type buffer = bytes.Buffer
 
-// take returns an empty buffer, to be given back by give.
+// take returns an empty buffer. The caller returns it with give.
 func take() *buffer {
 	b := buffers.Get().(*buffer) //nolint:forcetypeassert // see buffers
 	b.Reset()
@@ -128,7 +128,7 @@ func give(b *buffer) {
 	}
 }
 
-// Bytes returns what m writes.
+// Bytes returns the output of m.
 func Bytes(m graphql.Marshaler) []byte {
 	b := take()
 	defer give(b)

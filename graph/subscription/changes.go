@@ -14,25 +14,25 @@ import (
 	"github.com/consoleql/consoleql/internal/scope"
 )
 
-// expiryWait is how long an event waits until other replicas have expired what is older
-// than it. This replica obeys before that.
+// expiryWait is how long an event waits for other replicas to expire older answers. This
+// replica expires them before that.
 const expiryWait = 200 * time.Millisecond
 
-// removedAfter is how many whole looks in a row must lack an entity before it counts as
-// removed: pages move while a list is read.
+// removedAfter is how many complete polls in a row must lack an entity before it counts as
+// removed. Pages may shift while a list is read.
 const removedAfter = 2
 
-// change is how an entity differs from the last look.
+// change is the difference of an entity from the last poll.
 type change[T any] struct {
 	typ         EventType
 	id          string // in lower case
-	before, now *T     // nil where there is none; of one that was removed and is back, before is how it was
+	before, now *T     // nil if absent; for a removed entity that is back, before is its last state
 }
 
-// publish compares a look with the one before and tells the subscribers. What the principal
-// may still be answered of before is expired first, so that no query takes back what a
-// subscriber was told. look is the context of the look, and seen what it depends on. differ, of the first look, says
-// whether the principal may be answered otherwise.
+// publish compares a poll's result with the state and sends events to the subscribers. It
+// first expires older answers of the principal, so that no query returns data older than a
+// sent event. look is the poll's context, and seen its dependency. differ, for the first poll,
+// reports whether cached answers may differ from the result.
 func (p *poll[T]) publish(look context.Context, found loader.Snapshot[T], seen responsecache.Dependency, differ func(cachedconsole.PollResult[T]) bool) {
 	p.g.mu.Lock()
 	first := p.state == nil
@@ -51,7 +51,7 @@ func (p *poll[T]) publish(look context.Context, found loader.Snapshot[T], seen r
 	}
 	p.g.mu.Lock()
 	defer p.g.mu.Unlock()
-	if !concerned && p.concerns(changes) { // somebody has joined meanwhile
+	if !concerned && p.concerns(changes) { // a subscriber joined meanwhile
 		p.g.mu.Unlock()
 		p.expire(look, seen)
 		p.g.mu.Lock()
@@ -62,7 +62,7 @@ func (p *poll[T]) publish(look context.Context, found loader.Snapshot[T], seen r
 	p.behind = !concerned && (p.behind || !first && len(changes) > 0)
 }
 
-// changes compares what was found with the state. The caller holds the lock.
+// changes compares the found entities with the state. The caller holds the lock.
 func (p *poll[T]) changes(found loader.Snapshot[T]) []change[T] {
 	var all []change[T]
 	there := make(map[string]struct{}, len(found.Entities))
@@ -83,8 +83,8 @@ func (p *poll[T]) changes(found loader.Snapshot[T]) []change[T] {
 	return all
 }
 
-// removed are the entities of the state that are gone: those that the console says do not
-// exist, and those that whole looks lacked often enough.
+// removed returns the entities of the state that no longer exist. The console reports them
+// missing, or enough complete polls lack them.
 func (p *poll[T]) removed(found loader.Snapshot[T], there map[string]struct{}) []string {
 	var gone []string
 	for _, id := range found.Missing {
@@ -109,7 +109,7 @@ func (p *poll[T]) removed(found loader.Snapshot[T], there map[string]struct{}) [
 	return slices.Compact(gone)
 }
 
-// concerns says whether some subscriber is to be told of one of the changes. The caller
+// concerns reports whether some subscriber gets an event for one of the changes. The caller
 // holds the lock.
 func (p *poll[T]) concerns(changes []change[T]) bool {
 	return p.state != nil && slices.ContainsFunc(p.subscribers, func(s *subscriber[T]) bool {
@@ -120,8 +120,9 @@ func (p *poll[T]) concerns(changes []change[T]) bool {
 	})
 }
 
-// apply makes the changes part of the state and tells the subscribers of them; of the first
-// look, only those who want to know how everything is. The caller holds the lock.
+// apply updates the state with the changes and sends events to the subscribers. After the
+// first poll, only subscribers that want the initial state get events. The caller holds the
+// lock.
 func (p *poll[T]) apply(changes []change[T], first bool) {
 	if first {
 		p.state, p.gone = make(map[string]*T, len(changes)), make(map[string]*T)
@@ -151,7 +152,7 @@ func (p *poll[T]) apply(changes []change[T], first bool) {
 	}
 }
 
-// event is what the subscriber is told of a change, if it is.
+// event returns the event that the subscriber gets for a change, if any.
 func (s *subscriber[T]) event(idOf func(*T) string, c change[T]) (e event[T], ok bool) {
 	if c.typ == EventRemoved {
 		return event[T]{typ: c.typ, id: idOf(c.before)}, s.all
@@ -165,7 +166,7 @@ func (s *subscriber[T]) event(idOf func(*T) string, c change[T]) (e event[T], ok
 	return e, d != same
 }
 
-// anyDifference is the difference for a subscriber who is told everything of an entity.
+// anyDifference compares entities for a subscriber that gets every change.
 func anyDifference[T any](before, now *T) difference {
 	if reflect.DeepEqual(before, now) {
 		return same
@@ -173,8 +174,8 @@ func anyDifference[T any](before, now *T) difference {
 	return differs
 }
 
-// begin tells a subscriber who wants to know how everything is; state may be nil, as
-// before the first look. The caller holds the lock.
+// begin sends the state to a subscriber that wants it. state may be nil, as before the first
+// poll. The caller holds the lock.
 func (s *subscriber[T]) begin(state map[string]*T) {
 	if !s.initial || state == nil {
 		return
@@ -184,8 +185,8 @@ func (s *subscriber[T]) begin(state map[string]*T) {
 	}
 }
 
-// expire makes unreadable what the principal was answered before seen. It waits for other
-// replicas for a while only: they are told all the same.
+// expire makes answers of the principal from before seen unreadable. It waits only briefly for
+// other replicas; they get the invalidation in any case.
 func (p *poll[T]) expire(ctx context.Context, seen responsecache.Dependency) {
 	if p.g.expire == nil {
 		return
@@ -197,7 +198,7 @@ func (p *poll[T]) expire(ctx context.Context, seen responsecache.Dependency) {
 	}
 }
 
-// catchUp expires what earlier looks left, as it concerned nobody then.
+// catchUp expires answers older than previous polls, which concerned no subscriber then.
 func (p *poll[T]) catchUp(ctx context.Context, who principal.Principal) {
 	p.g.mu.Lock()
 	behind, seen := p.behind, p.seen

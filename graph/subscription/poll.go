@@ -18,45 +18,44 @@ import (
 	"github.com/consoleql/consoleql/internal/scope"
 )
 
-// pollGroups are the polls of one kind of entity.
+// pollGroups contains the polls of one kind of entity.
 type pollGroups[T any] struct {
 	service *Service
 	id      func(*T) string
 	fetch   func(ctx context.Context, t target) (loader.Snapshot[T], error)
-	// compare and expire are those of Answers; nil: there are none.
+	// compare and expire are methods of Cache; nil: there is no cache.
 	compare func(ctx context.Context, sc scope.Scope) func(cachedconsole.PollResult[T]) bool
 	expire  func(ctx context.Context, sc scope.Scope, look responsecache.Dependency) error
 
-	mu    sync.Mutex // guards all below, the polls and their subscribers
+	mu    sync.Mutex // guards the fields below, the polls and their subscribers
 	polls map[target]*poll[T]
 }
 
-// poll looks at one thing again and again for its subscribers. It ends with the
-// last of them.
+// poll repeatedly reads one target for its subscribers. It ends with the last of them.
 type poll[T any] struct {
 	g           *pollGroups[T]
 	target      target
 	cancel      context.CancelFunc
-	settled     chan struct{} // closed after the first poll, however it went
+	settled     chan struct{} // closed after the first poll, successful or not
 	subscribers []*subscriber[T]
 
-	state  map[string]*T            // as last seen, by lower-case id; nil before the first success
-	gone   map[string]*T            // what was removed from the state, as it was
-	absent map[string]int           // in how many whole looks in a row an entity of the state was not there
-	seen   responsecache.Dependency // the last look that succeeded
-	behind bool                     // what was answered before seen may differ from it and was not expired
-	// Of polls that fail, and zero while they do not:
+	state  map[string]*T            // by lower-case id; nil before the first success
+	gone   map[string]*T            // removed entities in their last state
+	absent map[string]int           // by entity, the number of consecutive complete polls that lack it
+	seen   responsecache.Dependency // dependency of the last successful poll
+	behind bool                     // answers older than seen may differ from it and have not been expired
+	// State of consecutive failures; zero without any:
 	failures  int
-	since     time.Time // of the first failure
-	toldError error     // what the subscribers know of it
-	// Of polls that are refused by the console for one reason, with none of another outcome between:
+	since     time.Time // time of the first failure
+	toldError error     // the last error sent to the subscribers
+	// State of consecutive refusals by the console with the same code:
 	refusals int
-	refused  time.Time // the first
+	refused  time.Time // time of the first one
 	refusal  fault.Code
 }
 
-// subscribe joins the poll of t, or starts it, and waits until it has looked
-// once. It fails where there is nothing to follow.
+// subscribe joins the poll of t, or starts it, and waits for the end of the first poll. It
+// fails if there is nothing to follow.
 func (g *pollGroups[T]) subscribe(ctx context.Context, t target, terms terms[T]) (*subscriber[T], error) {
 	if terms.differ == nil {
 		terms.differ = anyDifference[T]
@@ -67,13 +66,13 @@ func (g *pollGroups[T]) subscribe(ctx context.Context, t target, terms terms[T])
 	g.mu.Lock()
 	p := g.polls[t]
 	if p == nil {
-		p = g.start(t) //nolint:contextcheck // a poll serves every subscriber, so no single one may end it
+		p = g.start(t) //nolint:contextcheck // a poll serves every subscriber and must not end with one request
 	}
 	s := &subscriber[T]{terms: terms, poll: p, wake: make(chan struct{}, 1)}
 	p.subscribers = append(p.subscribers, s)
 	s.begin(p.state)
 	if p.toldError != nil {
-		s.push(event[T]{err: p.toldError}) // who comes later is to know, too
+		s.push(event[T]{err: p.toldError}) // later subscribers get the error, too
 	}
 	g.mu.Unlock()
 
@@ -91,7 +90,7 @@ func (g *pollGroups[T]) subscribe(ctx context.Context, t target, terms terms[T])
 	return s, nil
 }
 
-// start begins a poll. The caller holds g.mu.
+// start starts a poll. The caller holds g.mu.
 func (g *pollGroups[T]) start(t target) *poll[T] {
 	ctx, cancel := context.WithCancel(g.service.stop)
 	p := &poll[T]{g: g, target: t, cancel: cancel, settled: make(chan struct{})}
@@ -115,7 +114,7 @@ func (p *poll[T]) run(ctx context.Context) {
 		began := time.Now()
 		look, seen := p.lookContext(ctx, who, first)
 		var differ func(cachedconsole.PollResult[T]) bool
-		if p.g.compare != nil && p.state == nil { // only this goroutine sets it
+		if p.g.compare != nil && p.state == nil { // only this goroutine writes it
 			differ = p.g.compare(look, p.target.scope)
 		}
 		found, err := p.g.fetch(look, p.target)
@@ -129,28 +128,28 @@ func (p *poll[T]) run(ctx context.Context) {
 		if first {
 			close(p.settled)
 		}
-		// From beginning to beginning, but a console slower than that has a rest.
+		// The pause counts from the beginning of the poll, but leaves a slow console some
+		// time.
 		if !backoff.Wait(ctx, max(pause-time.Since(began), pause/2)) {
 			return
 		}
 	}
 }
 
-// lookContext is the context of one look at the console, in the name of who. It is content with
-// what a cache shared by the replicas has seen since about the last one, so that those
-// who watch the same thing share their looks. What it brings can be spared when what was
-// answered before is expired.
+// lookContext returns the context of one poll, as principal who. A poll accepts entries as old
+// as about one interval, so that replicas share their console calls. Its own entries survive
+// the expiry of older ones.
 func (p *poll[T]) lookContext(ctx context.Context, who principal.Principal, first bool) (context.Context, *operation.State) {
 	wish := operation.ReadOptions{MaxAge: p.g.service.opts.Interval * 3 / 4, RefreshID: responsecache.NewRefreshID()}
 	if first {
-		wish.MaxAge = 1 // what was kept before is what it is compared with
+		wish.MaxAge = 1 // entries from before are what the result is compared with
 	}
 	recent := operation.New(wish)
 	return operation.NewContext(principal.NewContext(ctx, who), recent), recent
 }
 
-// principal is in whose name to ask: all subscribers are the same principal, though
-// not every one of their tokens may live equally long.
+// principal returns a subscriber's principal for the next poll. All subscribers are the same
+// principal, but their tokens may expire at different times.
 func (p *poll[T]) principal() (principal.Principal, bool) {
 	p.g.mu.Lock()
 	defer p.g.mu.Unlock()
@@ -160,8 +159,8 @@ func (p *poll[T]) principal() (principal.Principal, bool) {
 	return p.subscribers[0].who, true
 }
 
-// settle tells the subscribers how a poll has failed, and returns the time from its
-// beginning to the next.
+// settle reports a failed poll to the subscribers, and returns the pause from its beginning to
+// the next poll.
 func (p *poll[T]) settle(who principal.Principal, err error) time.Duration {
 	p.g.mu.Lock()
 	defer p.g.mu.Unlock()
@@ -186,14 +185,14 @@ func (p *poll[T]) settle(who principal.Principal, err error) time.Duration {
 	return p.backoff(err)
 }
 
-// final ends the subscriptions that err leaves no hope for, and reports whether
-// there were any. The caller holds the lock.
+// final ends the subscriptions for which err is final, and reports whether there were any. The
+// caller holds the lock.
 func (p *poll[T]) final(who principal.Principal, err error) bool {
 	switch fault.CodeOf(err) {
 	case fault.Unauthenticated:
-		// A token that the gateway keeps is renewed by the next call, when it is not quite new; a
-		// caller's own is not, though another subscriber's may still be good. That a session
-		// has ended the gateway says itself.
+		// The next call refreshes a token of the gateway's own cache unless it is quite new. A
+		// caller's token is final, though another subscriber's may still be valid. The gateway
+		// itself reports the end of a session.
 		var console *cc.Error
 		ended := who.Kind() == principal.PassThrough || who.Kind() == principal.Session && !errors.As(err, &console)
 		if !ended && !p.persists() {
@@ -206,10 +205,10 @@ func (p *poll[T]) final(who principal.Principal, err error) bool {
 		var console *cc.Error
 		said := errors.As(err, &console)
 		if said && (console.Empty || console.Foreign) {
-			return false // it says nothing of the next look
+			return false // it does not predict the next poll
 		}
 		if said && console.Kind == fault.Forbidden && p.state != nil && !p.persists() {
-			return false // rights that are being changed may be back at the next look
+			return false // a right may return before the next poll
 		}
 		p.endWhere(err, func(*subscriber[T]) bool { return true })
 		return true
@@ -218,8 +217,8 @@ func (p *poll[T]) final(who principal.Principal, err error) bool {
 	}
 }
 
-// countRefusal keeps count of the console's refusals in a row. An answer that is not the console's, or that is empty, is
-// none. The caller holds the lock.
+// countRefusal counts consecutive refusals by the console. A proxy's or an empty answer does
+// not count. The caller holds the lock.
 func (p *poll[T]) countRefusal(err error) {
 	code := fault.CodeOf(err)
 	var console *cc.Error
@@ -236,13 +235,13 @@ func (p *poll[T]) countRefusal(err error) {
 	}
 }
 
-// persists says whether the console has refused long enough to be believed. The caller holds the lock.
+// persists reports whether the console has refused long enough. The caller holds the lock.
 func (p *poll[T]) persists() bool {
 	return p.refusals >= 2 && time.Since(p.refused) >= p.unauthorizedGrace()
 }
 
-// endWhere ends the subscriptions for which it is over, with err as their last
-// event. The caller holds the lock.
+// endWhere ends the subscriptions for which over returns true, with err as their last event.
+// The caller holds the lock.
 func (p *poll[T]) endWhere(err error, over func(*subscriber[T]) bool) {
 	p.subscribers = slices.DeleteFunc(p.subscribers, func(s *subscriber[T]) bool {
 		if !over(s) {
@@ -254,7 +253,7 @@ func (p *poll[T]) endWhere(err error, over func(*subscriber[T]) bool) {
 	p.removeIfUnused()
 }
 
-// removeIfUnused makes room for a new poll of the same thing. The caller holds the lock.
+// removeIfUnused removes the poll if it has no subscribers. The caller holds the lock.
 func (p *poll[T]) removeIfUnused() {
 	if len(p.subscribers) > 0 {
 		return
@@ -265,7 +264,7 @@ func (p *poll[T]) removeIfUnused() {
 	}
 }
 
-// end ends every subscription that is left.
+// end ends all remaining subscriptions.
 func (p *poll[T]) end(err error) {
 	p.g.mu.Lock()
 	defer p.g.mu.Unlock()
@@ -277,13 +276,13 @@ func (p *poll[T]) end(err error) {
 	}
 }
 
-// unauthorizedGrace is how long a refusal must go on to be believed.
+// unauthorizedGrace returns how long a refusal must last before it counts.
 func (p *poll[T]) unauthorizedGrace() time.Duration {
 	return max(p.g.service.opts.Interval, 2*time.Second)
 }
 
-// backoff doubles the interval with each failure in a row, and leaves a console
-// alone for as long as it asks to be.
+// backoff doubles the interval with each failure in a row, and obeys the console's
+// Retry-After.
 func (p *poll[T]) backoff(err error) time.Duration {
 	pause := backoff.Exponential(p.g.service.opts.Interval, max(longestPause, p.g.service.opts.Interval), p.failures)
 	if p.refusals > 0 {

@@ -11,39 +11,39 @@ import (
 	"github.com/consoleql/consoleql/graph/loader"
 )
 
-// difference says what two states of an entity mean for a subscriber.
+// difference is the difference of two states of an entity for a subscriber.
 type difference int
 
-// The differences, the smallest first.
+// The differences, in ascending order.
 const (
 	// same: both render alike.
 	same difference = iota
-	// unsure: nothing that is selected of the entity itself differs. What its relations lead
-	// to may differ, which only the rendered event shows.
+	// unsure: all selected fields of the entity itself are equal. Related entities may differ,
+	// which only the rendered event shows.
 	unsure
 	// differs: something that is selected differs.
 	differs
 )
 
-// projection is what a subscription selects of the entities that it follows.
+// projection is the selection of a subscription below its entities.
 type projection struct {
 	fields    []projectedField
 	relations bool
-	own       bool // more than the id is selected of the entity itself
+	own       bool // fields of the entity itself are selected, beside the id
 }
 
-// rendered says whether events are compared as they are rendered.
+// rendered reports whether events must be compared in rendered form.
 func (p projection) rendered() bool { return p.relations || !p.own }
 
-// projectedField is a Go field, and what is selected of the values in it; nil: all.
+// projectedField is a Go field, and the selection below it; nil: all.
 type projectedField struct {
 	index int
 	below []projectedField
 }
 
-// projectionOf is what the subscription field that ctx resolves selects of entities of the Go
-// type T, which is typ in the schema. Where the field gives an event, within is the field of
-// the event that has the entity; otherwise it is empty.
+// projectionOf returns the selection below the subscription field in ctx, for entities of the
+// Go type T and the schema type typ. If the field returns an event, within names the event's
+// field with the entity; otherwise it is empty.
 func projectionOf[T any](ctx context.Context, typ, within string) projection {
 	s := loader.Selected(ctx)
 	if within != "" {
@@ -72,7 +72,7 @@ func projectionOf[T any](ctx context.Context, typ, within string) projection {
 	return p
 }
 
-// fieldsBelow is what s selects of the values in a field of of, where they are structs.
+// fieldsBelow returns the selection s below a field of of, if its values are structs.
 func fieldsBelow(of reflect.Type, name, typ string, s loader.Selection) []projectedField {
 	field, ok := fieldOf(of, name)
 	if !ok || s.Empty() {
@@ -92,7 +92,7 @@ func fieldsBelow(of reflect.Type, name, typ string, s loader.Selection) []projec
 	return below
 }
 
-// goFields is the field of that name, none where there is none, as of __typename.
+// goFields returns the struct field of that name; none for __typename.
 func goFields(of reflect.Type, name string, below []projectedField) []projectedField {
 	field, ok := fieldOf(of, name)
 	if !ok {
@@ -101,7 +101,7 @@ func goFields(of reflect.Type, name string, below []projectedField) []projectedF
 	return []projectedField{{field.Index[0], below}}
 }
 
-// fieldOf is the field that gqlgen binds the name to (parity rule of the schema).
+// fieldOf returns the struct field that gqlgen binds the name to.
 func fieldOf(of reflect.Type, name string) (reflect.StructField, bool) {
 	return of.FieldByNameFunc(func(field string) bool { return strings.EqualFold(field, name) })
 }

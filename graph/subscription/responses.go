@@ -15,40 +15,39 @@ import (
 	"github.com/consoleql/consoleql/graph/loader"
 )
 
-// delivery is an event on its way to gqlgen.
+// delivery is an event that is passed to gqlgen.
 type delivery[T any] struct {
-	// value is what the subscription's field gives.
+	// value is the value of the subscription's field.
 	value *T
-	// entity is the id of the entity that the event is about.
+	// entity is the id of the event's entity.
 	entity string
-	// unsure says that the event is left out if the entity renders as in the last event that
-	// was sent of it.
+	// unsure means that the event is skipped if it renders like the last event of its entity.
 	unsure bool
 }
 
-// gqlgen answers the events of a subscription one by one. It waits for a value on the
-// resolver's channel, and then executes the selection below it. Each event has loaders of its
-// own, which must look ahead before that execution begins. So each response first offers a
-// slot with its loaders. serve takes the slot, waits for an event, looks ahead from it, and
-// only then hands the event to gqlgen.
+// gqlgen answers the events of a subscription in order. It waits for a value on the resolver's
+// channel, and then executes the selection below it. Each event has its own loaders, and
+// look-ahead must start before the execution. Therefore each response first offers a slot with
+// its loaders. serve takes the slot and waits for an event. It starts look-ahead for the
+// event, and then passes the event to gqlgen.
 
-// eventSlot is one response of a subscription that waits for its event.
+// eventSlot is a response of a subscription that waits for its event.
 type eventSlot struct {
-	ctx    context.Context //nolint:containedctx // the response's own
+	ctx    context.Context //nolint:containedctx // of the response
 	l      *loader.Loaders
-	entity string // of the event; set with unsure before the event is handed on
+	entity string // of the event; set with unsure before the event is passed on
 	unsure bool
 }
 
-// responses is the state that the responses of one subscription share. They come one after
-// another.
+// responses is the state that the responses of one subscription share. The responses are
+// sequential.
 type responses struct {
 	slots chan *eventSlot
-	// rendered has, by entity, the hash of what was sent last; nil where events are not
-	// compared as they are rendered.
+	// rendered maps entities to the hash of their last event; nil: events are not compared in
+	// rendered form.
 	rendered map[string]uint64
 	seed     maphash.Seed
-	skipped  bool // the last response was left out
+	skipped  bool // the last response was skipped
 }
 
 type responsesKey struct{}
@@ -58,8 +57,8 @@ func responsesFrom(ctx context.Context) *responses {
 	return r
 }
 
-// Extension lets the events of a subscription look ahead. It stands behind loader.Extension in
-// the server's list, which gives each event its loaders.
+// Extension starts look-ahead for the events of a subscription. It must follow
+// loader.Extension, which gives each event its loaders.
 type Extension struct{}
 
 var _ interface {
@@ -74,7 +73,8 @@ func (Extension) ExtensionName() string { return "Subscriptions" }
 // Validate accepts every schema.
 func (Extension) Validate(graphql.ExecutableSchema) error { return nil }
 
-// InterceptOperation checks the arguments below a subscription's field before it begins.
+// InterceptOperation checks the arguments below a subscription's field before the subscription
+// begins.
 func (Extension) InterceptOperation(ctx context.Context, next graphql.OperationHandler) graphql.ResponseHandler {
 	if graphql.GetOperationContext(ctx).Operation.Operation != ast.Subscription {
 		return next(ctx)
@@ -94,7 +94,7 @@ func (Extension) InterceptResponse(ctx context.Context, next graphql.ResponseHan
 	return next(ctx)
 }
 
-// withoutSkipped calls next again where it returns nil for an event that is left out.
+// withoutSkipped calls next again if it returns nil for a skipped event.
 func (r *responses) withoutSkipped(next graphql.ResponseHandler) graphql.ResponseHandler {
 	return func(ctx context.Context) *graphql.Response {
 		for {
@@ -110,7 +110,7 @@ func (r *responses) withoutSkipped(next graphql.ResponseHandler) graphql.Respons
 func (r *responses) nextEvent(ctx context.Context, next graphql.ResponseHandler) *graphql.Response {
 	fc, ok := subscribed(ctx)
 	if ok {
-		ctx = graphql.WithFieldContext(ctx, fc) // gqlgen leaves it out of the paths of an event's errors
+		ctx = graphql.WithFieldContext(ctx, fc) // without it, gqlgen omits the field from the paths of an event's errors
 	}
 	slot := &eventSlot{ctx: ctx, l: loader.From(ctx)}
 	select {
@@ -123,7 +123,7 @@ func (r *responses) nextEvent(ctx context.Context, next graphql.ResponseHandler)
 		return nil
 	}
 	if bytes.HasSuffix(resp.Data, []byte(":null}")) {
-		resp.Data = []byte("null") // the field is non-null, so its null is that of the whole (GraphQL, section Handling Execution Errors)
+		resp.Data = []byte("null") // the field is non-null, so that the whole data become null (GraphQL specification, Handling Execution Errors)
 	}
 	if ok && r.rendered != nil && slot.entity != "" && r.isRepeated(ctx, slot, fc.Field, resp) {
 		r.skipped = true
@@ -132,8 +132,8 @@ func (r *responses) nextEvent(ctx context.Context, next graphql.ResponseHandler)
 	return resp
 }
 
-// isRepeated says whether an unsure event renders as the last one of its entity. Otherwise it
-// keeps the hash of how the event renders.
+// isRepeated reports whether an unsure event renders like the last one of its entity.
+// Otherwise it stores the hash of the rendered event.
 func (r *responses) isRepeated(ctx context.Context, slot *eventSlot, f graphql.CollectedField, resp *graphql.Response) bool {
 	var h maphash.Hash
 	h.SetSeed(r.seed)
@@ -164,7 +164,7 @@ func (r *responses) isRepeated(ctx context.Context, slot *eventSlot, f graphql.C
 	return false
 }
 
-// subscribed is the one field of a subscription.
+// subscribed returns the only field of a subscription.
 func subscribed(ctx context.Context) (*graphql.FieldContext, bool) {
 	op := graphql.GetOperationContext(ctx)
 	fields := graphql.CollectFields(op, op.Operation.SelectionSet, []string{"Subscription"})
@@ -174,13 +174,13 @@ func subscribed(ctx context.Context) (*graphql.FieldContext, bool) {
 	return &graphql.FieldContext{Object: "Subscription", Field: fields[0]}, true
 }
 
-// serve hands events to gqlgen until there are no more or ctx, the resolver's, is done. Then it
-// closes out. next waits for an event. Its error is sent in the place of an event; io.EOF ends
-// the subscription. p is what is selected of entities.
+// serve passes events to gqlgen until the end of the subscription or of the resolver's ctx,
+// and then closes out. next waits for an event. Its error is sent instead of an event; io.EOF
+// ends the subscription. p is the selection below entities.
 func serve[T any](ctx context.Context, out chan<- *T, p projection, next func(context.Context) (delivery[T], error)) {
 	defer close(out)
 	r := responsesFrom(ctx)
-	if r == nil { // without the Extension nobody takes an event
+	if r == nil { // without the Extension, no response takes events
 		<-ctx.Done()
 		return
 	}
@@ -192,7 +192,7 @@ func serve[T any](ctx context.Context, out chan<- *T, p projection, next func(co
 		case <-ctx.Done():
 			return
 		}
-		if first && p.rendered() { // the slot's response reads it after it has got its event
+		if first && p.rendered() { // the slot's response reads it after it has received its event
 			r.rendered = make(map[string]uint64)
 		}
 		d, err := nextChange(ctx, r, p, next)
@@ -212,9 +212,9 @@ func serve[T any](ctx context.Context, out chan<- *T, p projection, next func(co
 	}
 }
 
-// nextChange waits for the next event that may differ from what the subscriber knows. An
-// unsure event of an entity of which nothing was sent does not differ from what a query
-// returned, if fields of the entity itself are selected.
+// nextChange waits for the next event that may show a difference to the subscriber. It skips
+// an unsure event of an entity without earlier events if fields of the entity itself are
+// selected. A query has returned the same values then.
 func nextChange[T any](ctx context.Context, r *responses, p projection, next func(context.Context) (delivery[T], error)) (delivery[T], error) {
 	for {
 		d, err := next(ctx)
@@ -224,7 +224,7 @@ func nextChange[T any](ctx context.Context, r *responses, p projection, next fun
 	}
 }
 
-// lookAhead prepares the response of a slot: an event, or an error in its place.
+// lookAhead starts look-ahead for the response of a slot, or passes an error on.
 func lookAhead[T any](slot *eventSlot, field graphql.CollectedField, v *T, err error) {
 	if err != nil {
 		graphql.AddError(slot.ctx, err)

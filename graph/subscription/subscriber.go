@@ -10,17 +10,17 @@ import (
 	"github.com/consoleql/consoleql/internal/principal"
 )
 
-// maxPending is how many events wait for a subscriber that takes its time. From
-// then on a waiting event gives way to a newer one of the same entity, so that a
-// slow subscriber costs bounded memory and still learns how everything is.
+// maxPending is how many events wait for a slow subscriber. Beyond it, an event replaces a
+// waiting one of the same entity. So the memory is bounded, and the subscriber still gets the
+// latest state.
 const maxPending = 256
 
-// terms are what a subscriber wants.
+// terms are the parameters of a subscription.
 type terms[T any] struct {
 	who     principal.Principal
-	differ  func(before, now *T) difference // by what it is told of an entity; nil: in whatever is not equal
-	all     bool                            // every type of event; else those that give an entity that has changed
-	initial bool                            // each entity comes first as it is
+	differ  func(before, now *T) difference // compares entities by the selected fields; nil: by all fields
+	all     bool                            // every type of event; false: only events with a changed entity
+	initial bool                            // begins with the present entities
 }
 
 // subscriber is one subscription. Its poll's lock guards it.
@@ -28,22 +28,22 @@ type subscriber[T any] struct {
 	terms[T]
 	poll    *poll[T]
 	pending []event[T]
-	wake    chan struct{} // holds one token where there may be something new
-	over    bool          // no event will follow those pending
-	reason  error         // why it never began
+	wake    chan struct{} // holds a token if there may be new events
+	over    bool          // no event follows the pending ones
+	reason  error         // the reason why it never began
 	left    bool
 }
 
-// event is a change, or what went wrong instead.
+// event is a change or an error.
 type event[T any] struct {
 	typ    EventType
-	value  *T // nil of what was removed
+	value  *T // nil for a removed entity
 	id     string
 	unsure bool // see delivery
 	err    error
 }
 
-// push adds an event. The caller holds the lock.
+// push appends an event. The caller holds the lock.
 func (s *subscriber[T]) push(e event[T]) {
 	if len(s.pending) >= maxPending && e.err == nil && e.typ != EventSnapshot {
 		s.pending = slices.DeleteFunc(s.pending, func(old event[T]) bool {
@@ -51,7 +51,7 @@ func (s *subscriber[T]) push(e event[T]) {
 				return false
 			}
 			if old.typ != EventRemoved && e.typ == EventUpdated {
-				e.typ = old.typ // the subscriber does not know the entity yet
+				e.typ = old.typ // the subscriber has not received the entity yet
 			}
 			e.unsure = e.unsure && old.unsure
 			return true
@@ -61,7 +61,7 @@ func (s *subscriber[T]) push(e event[T]) {
 	s.signal()
 }
 
-// finish ends the subscription after what is pending and, unless nil, err. The
+// finish ends the subscription after the pending events and err, if that is not nil. The
 // caller holds the lock.
 func (s *subscriber[T]) finish(err error) {
 	if err != nil {
@@ -79,8 +79,8 @@ func (s *subscriber[T]) signal() {
 	}
 }
 
-// next waits for the next event; io.EOF says that none will come. With the
-// credentials the subscription ends, where it is known when that is.
+// next waits for the next event, and returns io.EOF at the end. A subscription ends when its
+// credentials expire.
 func (s *subscriber[T]) next(ctx context.Context) (event[T], error) {
 	var expired <-chan time.Time
 	if at, known := s.who.Expires(); known {
@@ -127,7 +127,7 @@ func (s *subscriber[T]) take() (e event[T], ok, over bool) {
 	return e, true, false
 }
 
-// refusal is why there is nothing to subscribe to, after the first poll.
+// refusal returns the reason why there is nothing to follow, after the first poll.
 func (s *subscriber[T]) refusal() error {
 	s.poll.g.mu.Lock()
 	defer s.poll.g.mu.Unlock()
@@ -142,7 +142,7 @@ func (s *subscriber[T]) refusal() error {
 	return nil
 }
 
-// leave ends the subscription from the subscriber's side. Further calls do nothing.
+// leave ends the subscription for the subscriber. Further calls do nothing.
 func (s *subscriber[T]) leave() {
 	p := s.poll
 	p.g.mu.Lock()

@@ -1,5 +1,5 @@
-// Package subscription follows what changes on the console, which has no push, by
-// polling it: once for all who follow the same thing as the same principal.
+// Package subscription follows changes on the console by polling, since the console sends no
+// notifications. Subscribers with the same target and principal share a poll.
 package subscription
 
 import (
@@ -20,52 +20,50 @@ import (
 	"github.com/consoleql/consoleql/internal/scope"
 )
 
-// Source is what is polled; *loader.Engine is one.
+// Source is polled; *loader.Engine implements it.
 type Source interface {
 	RobotsNow(ctx context.Context, sc scope.Scope, ids []string, queueID string) (loader.Snapshot[cc.Robot], error)
 	WorkflowsNow(ctx context.Context, sc scope.Scope, ids []string) (loader.Snapshot[cc.Workflow], error)
 }
 
-// Cache are what the principal in ctx may be answered from without a call of the
-// console; *cachedconsole.Console is them.
+// Cache holds answers that the principal in ctx may get without a console call;
+// *cachedconsole.Console implements it.
 type Cache interface {
-	// CompareRobots and CompareWorkflows are called before a look; what they return says
-	// whether some of the answers differ from what it has seen.
+	// CompareRobots and CompareWorkflows are called before a poll. The functions that they
+	// return report whether a cached answer differs from the poll's result.
 	CompareRobots(ctx context.Context, sc scope.Scope) func(cachedconsole.PollResult[cc.Robot]) bool
 	CompareWorkflows(ctx context.Context, sc scope.Scope) func(cachedconsole.PollResult[cc.Workflow]) bool
-	// ExpireRobots and ExpireWorkflows make those of before look unreadable on all replicas,
-	// here at once.
+	// ExpireRobots and ExpireWorkflows make answers from before look unreadable on all
+	// replicas, and at once on this one.
 	ExpireRobots(ctx context.Context, sc scope.Scope, look responsecache.Dependency) error
 	ExpireWorkflows(ctx context.Context, sc scope.Scope, look responsecache.Dependency) error
 }
 
-// Options are the times and bounds of a Service; the zero value of each field
-// means its default.
+// Options are the times and bounds of a Service. A zero field means its default.
 type Options struct {
-	// Interval is the time from one poll of a thing to the next, give or take a
-	// tenth; default 2 s.
+	// Interval is the time between two polls of a target, varied by a tenth; default 2 s.
 	Interval time.Duration
-	// FailureGrace is how long polls may fail before subscribers are told; default 30 s.
+	// FailureGrace is how long polls may fail before subscribers get an error; default 30 s.
 	FailureGrace time.Duration
-	// MaxSubscriptions bounds the subscriptions of the gateway at once; default 10,000.
+	// MaxSubscriptions bounds the concurrent subscriptions of the gateway; default 10,000.
 	MaxSubscriptions int
-	// Cache are expired before subscribers are told of what is newer; nil: there are none.
+	// Cache is expired before subscribers get newer data; nil: there is no cache.
 	Cache Cache
-	// Logger is told of things that cannot be polled; default: discarded.
+	// Logger receives failures of polls; default: discarded.
 	Logger *slog.Logger
 }
 
-// longestPause bounds the time between two polls of a console that fails, and so
-// the time in which it is noticed that it does not any more.
+// longestPause bounds the time between two polls of a failing console. A recovery is noticed
+// within that time.
 const longestPause = 5 * time.Second
 
-// longestRest bounds for how long a console that asks for rest (Retry-After) is left alone.
+// longestRest bounds the pause that a console requests with Retry-After.
 const longestRest = 5 * time.Minute
 
-// pollSpread is the share by which pauses vary, so that polls that began together do not stay so.
+// pollSpread is the share by which pauses vary, so that polls do not stay synchronised.
 const pollSpread = 0.1
 
-// maxIDs bounds the entities that one subscription names.
+// maxIDs bounds the entities of one subscription.
 const maxIDs = 500
 
 func (o Options) withDefaults() Options {
@@ -133,14 +131,14 @@ func (s *Service) Close() {
 	s.tasks.Wait()
 }
 
-// Subscriptions is how many subscriptions there are now.
+// Subscriptions returns the number of subscriptions.
 func (s *Service) Subscriptions() int64 { return s.subscriptions.Load() }
 
-// Polls is how many things are polled for them.
+// Polls returns the number of polled targets.
 func (s *Service) Polls() int64 { return s.polls.Load() }
 
-// Robots answers Subscription.robotChanged: the robots of ids, nil for all,
-// that are in the queue queueID, nil for any.
+// Robots answers Subscription.robotChanged: the robots of ids in the queue queueID. nil means
+// all robots and any queue.
 func (s *Service) Robots(ctx context.Context, ids []string, queueID *string) (<-chan *cc.Robot, error) {
 	t, err := robotsOf(ids, queueID)
 	if err != nil {
@@ -149,8 +147,8 @@ func (s *Service) Robots(ctx context.Context, ids []string, queueID *string) (<-
 	return begin(ctx, s.robots, t, terms[cc.Robot]{}, projectionOf[cc.Robot](ctx, "Robot", ""), entityOf[cc.Robot])
 }
 
-// RobotEvents answers Subscription.robotEvents. With initial, each robot comes first as it
-// is.
+// RobotEvents answers Subscription.robotEvents. With initial, it begins with each present
+// robot.
 func (s *Service) RobotEvents(ctx context.Context, ids []string, queueID *string, initial bool) (<-chan *RobotEvent, error) {
 	t, err := robotsOf(ids, queueID)
 	if err != nil {
@@ -183,7 +181,7 @@ func (s *Service) Workflows(ctx context.Context, ids []string) (<-chan *cc.Workf
 	return begin(ctx, s.workflows, target{ids: normal(ids)}, terms[cc.Workflow]{}, projectionOf[cc.Workflow](ctx, "Workflow", ""), entityOf[cc.Workflow])
 }
 
-// WorkflowEvents answers Subscription.workflowEvents: nil ids are for all workflows.
+// WorkflowEvents answers Subscription.workflowEvents; nil ids mean all workflows.
 func (s *Service) WorkflowEvents(ctx context.Context, ids []string, initial bool) (<-chan *WorkflowEvent, error) {
 	if ids != nil {
 		if err := checkIDs(ids); err != nil {
@@ -196,7 +194,7 @@ func (s *Service) WorkflowEvents(ctx context.Context, ids []string, initial bool
 	})
 }
 
-// entityOf is what a subscription to changes gives of an event.
+// entityOf returns the entity of an event.
 func entityOf[T any](e event[T]) *T { return e.value }
 
 func checkIDs(ids []string) error {
@@ -206,12 +204,12 @@ func checkIDs(ids []string) error {
 	return nil
 }
 
-// target is what a poll asks for. Its principal's name is part of it, so that
-// nobody is told what was answered to another.
+// target is what a poll reads. It contains the principal's name, so that principals share no
+// answers.
 type target struct {
 	principal string
 	scope     scope.Scope
-	ids       string // lower case, sorted, each once, joined by commas; empty: all
+	ids       string // lower case, sorted, without duplicates, joined by commas; empty: all
 	queueID   string // empty: any
 }
 
@@ -231,9 +229,9 @@ func (t target) list() []string {
 	return strings.Split(t.ids, ",")
 }
 
-// begin subscribes to t in the scope and in the name of the request, once it is
-// known that there is something to follow. selected is what is selected of an entity, and
-// give makes of an event what the field gives.
+// begin subscribes to t in the request's scope, as its principal, once it is known that there
+// is something to follow. selected is the selection below an entity, and give converts an
+// event to the field's value.
 func begin[T, E any](ctx context.Context, g *pollGroups[T], t target, terms terms[T], selected projection, give func(event[T]) *E) (<-chan *E, error) {
 	l := loader.From(ctx)
 	if err := l.Refusal(); err != nil {

@@ -16,11 +16,10 @@ import (
 // typeMutation is the object type whose fields are the mutations.
 const typeMutation = "Mutation"
 
-// outcomeAt is the outcome that an error has where it stands: "" outside of mutations.
-//
-// A mutation that fails has what fault.OutcomeOf says. What its payload selects is read after the change, so that an error
-// below the mutation's own field says that the change was made. An operation that is refused before it is executed has sent
-// nothing.
+// outcomeAt returns the outcome of an error at its place; "" outside of mutations. A failed
+// mutation has the outcome of fault.OutcomeOf. An error below the mutation's own field means
+// that the change was made, since the payload is read afterwards. An operation that is refused
+// before its execution has sent nothing.
 func outcomeAt(ctx context.Context, err error) fault.Outcome {
 	if !graphql.HasOperationContext(ctx) {
 		return ""
@@ -39,8 +38,8 @@ func outcomeAt(ctx context.Context, err error) fault.Outcome {
 	}
 }
 
-// NotExecuted says of the errors that keep a mutation from being executed that it was not. gqlgen's transport of WebSockets
-// presents not all of them.
+// NotExecuted marks errors that prevent a mutation's execution. gqlgen's WebSocket transport
+// does not present all of them.
 func NotExecuted(op *graphql.OperationContext, errs gqlerror.List) gqlerror.List {
 	if len(errs) == 0 || op == nil || op.Operation == nil || op.Operation.Operation != ast.Mutation {
 		return errs
@@ -58,8 +57,8 @@ func NotExecuted(op *graphql.OperationContext, errs gqlerror.List) gqlerror.List
 	return told
 }
 
-// outcomeOf is fault.OutcomeOf with what gqlgen says of a mutation's arguments, which it reads before it calls the
-// resolver.
+// outcomeOf is fault.OutcomeOf, plus gqlgen's errors about a mutation's arguments, which it
+// decodes before it calls the resolver.
 func outcomeOf(err error) fault.Outcome {
 	var refusal *gqlerror.Error
 	for errors.As(err, &refusal) {
@@ -70,7 +69,7 @@ func outcomeOf(err error) fault.Outcome {
 	return fault.OutcomeOf(err)
 }
 
-// Consequence continues a message with what an outcome means.
+// Consequence continues a message with the meaning of an outcome.
 func Consequence(outcome fault.Outcome) string {
 	switch outcome {
 	case fault.NotSent:
@@ -86,7 +85,8 @@ func Consequence(outcome fault.Outcome) string {
 	}
 }
 
-// ExtensionCode is the code of an error of an answer, which gqlgen's own have as a plain string.
+// ExtensionCode returns the code of an answer's error. gqlgen's own errors have it as a plain
+// string.
 func ExtensionCode(err *gqlerror.Error) string {
 	switch code := err.Extensions["code"].(type) {
 	case fault.Code:

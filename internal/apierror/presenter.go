@@ -1,4 +1,4 @@
-// Package apierror makes GraphQL errors of errors.
+// Package apierror converts errors to GraphQL errors.
 package apierror
 
 import (
@@ -20,26 +20,28 @@ import (
 	"github.com/consoleql/consoleql/internal/fault"
 )
 
-// ExtensionRetryAfter is the member of an error's extensions that holds the seconds after which the console may be asked
-// again. The longest of an answer is its header Retry-After as well (RFC 9110, section 10.2.3).
+// ExtensionRetryAfter is the member of an error's extensions with the seconds after which the
+// console can be called again. The header Retry-After has the longest one of an answer (RFC
+// 9110, section 10.2.3).
 const ExtensionRetryAfter = "retryAfter"
 
-// NotAnOperation is said of a body that is none.
+// NotAnOperation is the message for a body that is no operation.
 const NotAnOperation = "the request body is not a JSON object of query, operationName, variables and extensions"
 
-// Presenter makes GraphQL errors of errors.
+// Presenter converts errors to GraphQL errors.
 type Presenter struct {
-	// log receives the errors that callers are not told.
+	// log receives the errors that callers do not see.
 	Log *slog.Logger
-	// CodeOfRule is the code of an error of a validation rule; empty: the error has its own.
+	// CodeOfRule returns the code of an error of a validation rule; empty: the error has its
+	// own.
 	CodeOfRule func(rule string) fault.Code
 }
 
-// Present is the one place where an error becomes a GraphQL error. An error that is not
-// made for callers goes to the log and leaves as INTERNAL.
+// Present converts an error to a GraphQL error; no other function does. It logs an error that
+// is not meant for callers, and returns INTERNAL.
 func (p Presenter) Present(ctx context.Context, err error) *gqlerror.Error {
 	outcome := outcomeAt(ctx, err)
-	out := *graphql.DefaultErrorPresenter(ctx, err) // a copy: errors may be shared by fields
+	out := *graphql.DefaultErrorPresenter(ctx, err) // fields may share errors
 	out.Extensions = map[string]any{}
 
 	var argument *fault.Error
@@ -66,9 +68,10 @@ func (p Presenter) Present(ctx context.Context, err error) *gqlerror.Error {
 		maps.Copy(out.Extensions, of.Extensions)
 		out.Message, out.Extensions["code"] = of.Message, p.CodeOfRule(of.Rule)
 	case errors.As(err, &of) && of.Extensions["code"] != nil:
-		out.Message, out.Extensions = validatorMessage(ctx, of), maps.Clone(of.Extensions) // of gqlgen's parser and validator, or ours
+		out.Message, out.Extensions = validatorMessage(ctx, of), maps.Clone(of.Extensions) // an error of gqlgen's parser or validator, or of this gateway's rules
 	case strings.HasPrefix(out.Message, "json request body could not be decoded"):
-		// gqlgen's own text repeats the body, variables with secrets included: neither caller nor log may see it.
+		// gqlgen's text contains the body with secret variables, which neither caller nor log
+		// may see.
 		out.Message, out.Extensions["code"] = NotAnOperation, fault.BadUserInput
 	default:
 		p.Log.ErrorContext(ctx, "internal error", "error", err, "path", out.Path.String())
@@ -85,13 +88,12 @@ func (p Presenter) Present(ctx context.Context, err error) *gqlerror.Error {
 	return &out
 }
 
-// maxQuoted bounds a value that an error repeats, in bytes.
+// maxQuoted bounds a value that an error quotes, in bytes.
 const maxQuoted = 128
 
-// withoutText takes out of a message of the parser or validator the text that it
-// quotes where a text was expected or stands in the wrong place: that may be a
-// password. Where it stands, the error's location says. A list or an object may hold such a
-// text, and a value longer than a name is not repeated.
+// withoutText removes quoted text values from a message of the parser or validator, since they
+// may be passwords. A list or an object may contain such a text, and a value longer than a
+// name may be one. The error's location shows the position.
 func withoutText(message string) string {
 	for _, quoted := range []string{"String cannot represent a non string value", "Unexpected String", "Unexpected BlockString"} {
 		if strings.HasPrefix(message, quoted) {
@@ -109,8 +111,8 @@ func withoutText(message string) string {
 	return message
 }
 
-// presentFault presents an error of our own. The path is that of the field in the response, and
-// the extension `argument` leads from the field to the argument at fault.
+// presentFault presents an error of the gateway. Its path leads to the field in the response,
+// and the extension `argument` from the field to the invalid argument.
 func presentFault(ctx context.Context, out *gqlerror.Error, f *fault.Error, outcome fault.Outcome) {
 	field := out.Path
 	if fc := graphql.GetFieldContext(ctx); fc != nil {
@@ -118,11 +120,11 @@ func presentFault(ctx context.Context, out *gqlerror.Error, f *fault.Error, outc
 	}
 	argument := f.Argument
 	if argument == "" && f.Code == fault.BadUserInput && len(out.Path) > len(field) {
-		argument = fault.ArgumentAt(out.Path[len(field):]) // gqlgen could not read it, and says so by the path alone
+		argument = fault.ArgumentAt(out.Path[len(field):]) // gqlgen could not decode it, and only the path names it
 	}
 	out.Extensions["code"] = f.Code
 	message := f.Message
-	if f.Outcome == "" && outcome != fault.NotSent { // else the message says it, or is about what came before
+	if f.Outcome == "" && outcome != fault.NotSent { // otherwise the message contains it, or concerns an earlier step
 		message += Consequence(outcome)
 	}
 	out.Message, out.Path = message, field
@@ -130,11 +132,11 @@ func presentFault(ctx context.Context, out *gqlerror.Error, f *fault.Error, outc
 		out.Message = argument + ": " + message
 		out.Extensions["argument"] = argument
 	}
-	_ = graphql.AddFieldLocationToError(ctx, out) // which gqlgen forgets where it could not read an argument
+	_ = graphql.AddFieldLocationToError(ctx, out) // gqlgen omits it for an argument that it could not decode
 }
 
-// validatorMessage is what gqlgen's parser and validator say, with what they
-// leave to the path, or out.
+// validatorMessage returns a message of gqlgen's parser and validator, with the argument that
+// only the path names, and without quoted texts.
 func validatorMessage(ctx context.Context, e *gqlerror.Error) string {
 	if graphql.HasOperationContext(ctx) {
 		op := graphql.GetOperationContext(ctx)
@@ -143,19 +145,19 @@ func validatorMessage(ctx context.Context, e *gqlerror.Error) string {
 		}
 	}
 	if code := e.Extensions["code"]; code == string(fault.BadUserInput) {
-		return e.Message // ours
+		return e.Message // of this gateway
 	}
 	if len(e.Path) < 2 || e.Path[0] != ast.PathName("variable") {
 		return withoutText(e.Message)
 	}
 	said := e.Message
 	if _, typ, ok := strings.Cut(said, " as "); ok && strings.HasPrefix(said, "cannot use value ") {
-		said = "is no " + typ // the value in the message is not the caller's
+		said = "is no " + typ // the quoted value is not the caller's
 	}
 	return "variable $" + fault.ArgumentAt(e.Path[1:]) + ": " + said
 }
 
-// consoleMessage says what a failed call means, and what the console said of it.
+// consoleMessage describes a failed call, and quotes the console's reason.
 func consoleMessage(code fault.Code, e *consoleclient.Error, outcome fault.Outcome) string {
 	said := e.Detail
 	if said == "" {
@@ -201,7 +203,7 @@ func meaning(code fault.Code) string {
 	}
 }
 
-// meaningOfStorage is meaning for the storage that a file is uploaded to, which is not the console.
+// meaningOfStorage is meaning for the storage of uploaded files, which is not the console.
 func meaningOfStorage(code fault.Code) string {
 	switch code {
 	case fault.UpstreamUnavailable:
@@ -216,7 +218,7 @@ func meaningOfStorage(code fault.Code) string {
 func consoleExtension(e *consoleclient.Error) map[string]any {
 	said := map[string]any{"status": e.Status}
 	if e.Status < http.StatusBadRequest {
-		return said // the title is the client's word for an answer that it did not understand
+		return said // the client sets the title of an answer that it could not parse
 	}
 	if e.Title != "" {
 		said["title"] = e.Title
@@ -227,18 +229,18 @@ func consoleExtension(e *consoleclient.Error) map[string]any {
 	return said
 }
 
-// Recover turns a panic of a resolver into an error that tells the caller nothing.
+// Recover converts a panic of a resolver to an error without details.
 func (p Presenter) Recover(ctx context.Context, panicked any) error {
 	LogPanic(ctx, p.Log, panicked)
 	return InternalError()
 }
 
-// LogPanic logs what a panic tells without its words, which may be anything.
+// LogPanic logs the stack of a panic without its message, which may contain secrets.
 func LogPanic(ctx context.Context, log *slog.Logger, panicked any) {
 	log.ErrorContext(ctx, "panic in an operation", "type", fmt.Sprintf("%T", panicked), "stack", string(debug.Stack()))
 }
 
-// InternalError is what callers hear of a panic.
+// InternalError is the error that callers get for a panic.
 func InternalError() *gqlerror.Error { return Refusal(fault.Internal, "internal error") }
 
 // Refusal returns a GraphQL error with a code.

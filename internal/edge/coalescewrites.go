@@ -12,10 +12,9 @@ import (
 	"time"
 )
 
-// CoalesceWrites returns a listener whose connections send an answer of known length in one write.
-// The server of net/http has a buffer of 4 KiB per connection and sends it ahead of what does
-// not fit in, so that each larger answer would be two writes, each with its packets and a
-// wake-up of the client. The server needs ConnContext with it.
+// CoalesceWrites returns a listener whose connections send an answer of known length in one
+// write. The buffer of net/http holds 4 KiB per connection: a larger answer would need two
+// writes, each with its packets. The server also needs ConnContext.
 func CoalesceWrites(l net.Listener) net.Listener { return coalescingListener{l} }
 
 // ConnContext lets handlers find the connection, as http.Server.ConnContext.
@@ -28,7 +27,7 @@ func ConnContext(ctx context.Context, c net.Conn) context.Context {
 
 type connKey struct{}
 
-// coalescedWrites tells the connection of each answer how long it is.
+// coalescedWrites passes the length of each answer to its connection.
 func coalescedWrites(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if c, ok := r.Context().Value(connKey{}).(*coalescingConn); ok && r.Method != http.MethodHead {
@@ -38,12 +37,12 @@ func coalescedWrites(next http.Handler) http.Handler {
 	})
 }
 
-// coalescingWriter writes an answer of which the connection is told how long it is, if that
-// is certain before the first byte of its body.
+// coalescingWriter writes an answer. It passes the answer's length to the connection, if the
+// length is known before the first byte of the body.
 type coalescingWriter struct {
 	http.ResponseWriter
 	conn  *coalescingConn
-	begun bool // to be written, or to be of a status that may have no body
+	begun bool // the body has begun, or the status may have no body
 }
 
 // WriteHeader begins an answer.
@@ -89,56 +88,56 @@ func (l coalescingListener) Accept() (net.Conn, error) {
 	return c, err //nolint:wrapcheck // http.Server looks at it
 }
 
-// coalescingConn holds back the first part of an answer until the next is there, and sends
-// both together. Nothing is held that is not certain to be followed.
+// coalescingConn delays the first part of an answer until the next part is written, and sends
+// both together. It delays only parts that are certain to be followed.
 type coalescingConn struct {
 	*net.TCPConn
 
 	mu      sync.Mutex
-	body    int         // of the answer that is expected next; 0: none is
-	pending []byte      // of an answer
-	both    [2][]byte   // held and the rest of its answer, as they are sent
-	left    net.Buffers // what is left of both
+	body    int         // length of the next answer's body; 0: unknown
+	pending []byte      // the delayed first part of an answer
+	both    [2][]byte   // pending and the rest of its answer, as they are sent
+	left    net.Buffers // the part of both that is still to be sent
 
-	bounded atomic.Bool  // somebody else bounds how long a write may take
-	until   atomic.Int64 // the connection's deadline, in Unix nanoseconds, if it is Write's own; else 0
+	bounded atomic.Bool  // the server has set a write deadline
+	until   atomic.Int64 // the deadline that Write has set, in Unix nanoseconds; 0: none
 }
 
 const (
-	// slowest is the slowest client, in bytes per second, that is written to beyond
-	// slowStart, piece by piece.
+	// slowest is the lowest rate, in bytes per second, at which a client may read after
+	// slowStart. Write checks it for each piece.
 	slowest   = 4 << 10
 	slowStart = 30 * time.Second
-	// piece is long enough that a slow client takes some of each in time: a system wakes
-	// who writes when a good part of its buffer is free.
+	// piece bounds one write. A kernel wakes a writer only when a good part of the buffer is
+	// free, so that a slow client needs small pieces.
 	piece = 1 << 20
 )
 
-// SetWriteDeadline bounds how long writes may take, for who knows better than Write, until
-// it is called with the zero time, as net/http does at the end of each request.
+// SetWriteDeadline replaces the deadlines of Write, until it is called with the zero time.
+// net/http does that at the end of each request.
 func (c *coalescingConn) SetWriteDeadline(t time.Time) error {
 	if bounded := c.bounded.Swap(!t.IsZero()); !bounded && t.IsZero() {
-		return nil // Write's own stays, and is renewed when it is needed
+		return nil // the deadline of Write stays, and is renewed when needed
 	}
 	c.until.Store(0)
 	return c.TCPConn.SetWriteDeadline(t) //nolint:wrapcheck // the connection's
 }
 
-// SetDeadline bounds reads and writes, as SetWriteDeadline does the latter.
+// SetDeadline sets the read deadline and, as SetWriteDeadline does, the write deadline.
 func (c *coalescingConn) SetDeadline(t time.Time) error {
 	c.bounded.Store(!t.IsZero())
 	c.until.Store(0)
 	return c.TCPConn.SetDeadline(t) //nolint:wrapcheck // the connection's
 }
 
-// expect says that the next thing to be written is an answer with a body of that many bytes.
+// expect announces an answer with a body of that many bytes.
 func (c *coalescingConn) expect(body int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.body = body
 }
 
-// Write sends p, or keeps it until the rest of its answer comes.
+// Write sends p, or delays it until the rest of its answer is written.
 func (c *coalescingConn) Write(p []byte) (int, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -159,17 +158,17 @@ func (c *coalescingConn) Write(p []byte) (int, error) {
 	return written + n, err
 }
 
-// send sends what is held, and p. A client that does not read would hold its answer, and a
-// gateway that is to stop: it is given up unless somebody else says how long it may take.
+// send sends the pending bytes and p. Without a deadline, a client that does not read would
+// hold its answer, and delay the shutdown.
 func (c *coalescingConn) send(p []byte) (int, error) {
 	if !c.bounded.Load() {
-		// A deadline that is far enough is left alone: to set one takes as long as a good part
-		// of a short write.
+		// Setting a deadline costs as much as a good part of a short write. A deadline that is
+		// far enough is therefore not renewed.
 		now, limit := time.Now(), slowStart+time.Duration(len(p))*time.Second/slowest
 		if until := now.Add(limit); c.until.Load() < until.UnixNano() {
 			until = until.Add(slowStart)
 			c.until.Store(until.UnixNano())
-			_ = c.TCPConn.SetWriteDeadline(until) // an error will be the write's, too
+			_ = c.TCPConn.SetWriteDeadline(until) // the write returns the same error
 		}
 	}
 	before := len(c.pending)
@@ -183,7 +182,7 @@ func (c *coalescingConn) send(p []byte) (int, error) {
 	return max(0, int(n)-before), err //nolint:wrapcheck // net/http looks at it
 }
 
-// partly says whether p begins an answer with such a body, and does not end it.
+// partly reports whether p is the beginning of an answer with such a body, without its end.
 func partly(p []byte, body int) bool {
 	if body == 0 || !bytes.HasPrefix(p, []byte("HTTP/1.")) {
 		return false

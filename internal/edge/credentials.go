@@ -12,9 +12,9 @@ import (
 	"github.com/consoleql/consoleql/internal/principal"
 )
 
-// identify puts the principal and the scope of the request into its context. A
-// caller who shows nothing is let through: what needs no console (the schema's
-// introspection) needs no credentials, and what does is refused there.
+// identify puts the principal and the scope of the request into its context. It admits callers
+// without credentials: introspection needs none, and all else is refused when it calls the
+// console.
 func (s *server) identify(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if err := checkHeaders(r.Header); err != nil {
@@ -42,7 +42,7 @@ func (s *server) identify(next http.Handler) http.Handler {
 // maxCredential bounds a bearer token or an API key, in bytes.
 const maxCredential = 16 << 10
 
-// checkHeaders refuses text in another encoding than UTF-8 in the headers that the gateway reads.
+// checkHeaders refuses headers that the gateway reads and that are not UTF-8.
 func checkHeaders(h http.Header) error {
 	for _, name := range [...]string{"Authorization", "X-Api-Key", graphqlhttp.HeaderCompany, graphqlhttp.HeaderDepartment, graphqlhttp.HeaderTrace} {
 		for _, value := range h.Values(name) {
@@ -54,11 +54,10 @@ func checkHeaders(h http.Header) error {
 	return nil
 }
 
-// Principal reads who asks, from the headers of a request or from what stands
-// for them. An empty header counts as absent: clients write one where they have no
-// token. Credentials that cannot be used are an error, for falling back to
-// another identity would answer in the wrong name; so are two of them at once. That
-// error is a *refusedTokenError where the Verifier does not accept the token.
+// Principal returns the caller's identity, from the headers of a request or a WebSocket's
+// payload. An empty header counts as absent: some clients send one when they have no token.
+// Unusable credentials, and two at once, are an error: another identity would answer in the
+// wrong name. The error is a *RefusedTokenError if the Verifier rejects the token.
 func (s *server) Principal(ctx context.Context, header http.Header) (principal.Principal, error) {
 	authorization, keys := graphqlhttp.NonEmpty(header.Values("Authorization")), graphqlhttp.NonEmpty(header.Values("X-Api-Key"))
 	switch {
@@ -75,7 +74,7 @@ func (s *server) Principal(ctx context.Context, header http.Header) (principal.P
 	}
 }
 
-// Holder is who shows an API key.
+// Holder returns the principal of an API key.
 func (s *server) Holder(key string) (principal.Principal, error) {
 	if s.opts.Keys == nil {
 		return principal.Principal{}, fault.New(fault.Unauthenticated, "this gateway has no API keys")
@@ -89,8 +88,8 @@ func (s *server) Holder(key string) (principal.Principal, error) {
 	return principal.Principal{}, fault.New(fault.Unauthenticated, "the API key is not known")
 }
 
-// bearer is who shows a bearer token (RFC 6750): one of the gateway's own
-// sessions, or a token of the console.
+// bearer returns the principal of a bearer token (RFC 6750): a session token of the gateway,
+// or a token of the console.
 func (s *server) bearer(ctx context.Context, authorization string) (principal.Principal, error) {
 	scheme, token, _ := strings.Cut(authorization, " ")
 	token = strings.TrimSpace(token)
@@ -112,8 +111,8 @@ func (s *server) bearer(ctx context.Context, authorization string) (principal.Pr
 	}
 }
 
-// isToken says whether s is a b64token of RFC 6750, so that nothing else is
-// ever sent on in a header.
+// isToken reports whether s is a b64token of RFC 6750. Only such a token is sent on in a
+// header.
 func isToken(s string) bool {
 	if s == "" {
 		return false

@@ -24,61 +24,61 @@ import (
 	"github.com/consoleql/consoleql/internal/principal"
 )
 
-// Options are what the public listener serves.
+// Options configure the public listener.
 type Options struct {
-	// Schema executes operations; Extensions take part in each.
+	// Schema executes operations. Extensions intercept each of them.
 	Schema     graphql.ExecutableSchema
 	Extensions []graphql.HandlerExtension
 	// SDL is the schema as text.
 	SDL string
-	// GraphiQL is what its page opens with.
+	// GraphiQL configures the GraphiQL page.
 	GraphiQL graphiql.Options
 	// Anonymous lets callers without credentials act as the default service account.
 	Anonymous bool
-	// Keys knows the holders of API keys; nil: there are none.
+	// Keys finds the principal of an API key; nil: there are no keys.
 	Keys Keys
-	// Verifier verifies console tokens; nil: that is left to the console.
+	// Verifier verifies console tokens; nil: only the console checks them.
 	Verifier Verifier
 	Limits   querylimit.Limits
-	// Trace says who may ask how an answer came about; default TraceOn.
+	// Trace is the policy for traces; default TraceOn.
 	Trace TracePolicy
-	// Explainer knows what an operation asks the console for; nil: nothing is planned,
-	// nor any root field's age told.
+	// Explainer plans an operation's console calls; nil: there are no plans, and traces lack
+	// the age of root fields.
 	Explainer Explainer
-	// OperationCache keeps the answers of queries; nil: each is executed.
+	// OperationCache caches the answers of queries; nil: each query is executed.
 	OperationCache *operationcache.Cache
-	// Origins are those whose pages may use the endpoint beside the gateway's
-	// own, each as [ParseOrigin] wants it.
+	// Origins are the origins whose pages may use the endpoint beside the gateway's own, as
+	// [ParseOrigin] accepts them.
 	Origins []string
-	// Streams keeps the subscriptions under way; the caller shuts it down before
-	// the HTTP server, which would wait for them. Default: one that nobody shuts down.
+	// Streams holds the running subscriptions. The caller shuts it down before the HTTP
+	// server, which would wait for them. Default: one that is never shut down.
 	Streams *transport.Streams
-	// Keepalive is how often a quiet stream shows that it is alive, and a
-	// WebSocket's client is asked whether it is; default 15 s. Proxies close
-	// connections that seem idle, commonly after 60 s.
+	// Keepalive is the interval of keepalive comments on quiet streams, and of pings on
+	// WebSockets; default 15 s. Proxies close connections that seem idle, commonly after 60 s.
 	Keepalive time.Duration
-	// Ready says whether the gateway can serve; nil: always. It is asked on each /readyz.
+	// Ready reports whether the gateway can serve; nil: always. Each /readyz calls it.
 	Ready func(context.Context) error
-	// Observe is told of each answered request; nil: nobody.
+	// Observe is called with each answered request; it may be nil.
 	Observe func(Request)
-	// ObserveOperation is told of each operation that was executed or refused; nil: nobody.
+	// ObserveOperation is called with each operation that was executed or refused; it may be
+	// nil.
 	ObserveOperation func(Operation)
-	// SlowOperation is how long an operation may take before it is logged; 0: for ever.
+	// SlowOperation is the duration above which an operation is logged as slow; 0: never.
 	SlowOperation time.Duration
-	// Around, if not nil, goes around the endpoint, such as to begin a span for each request.
+	// Around, if not nil, wraps the endpoint, for example with a span for each request.
 	Around func(http.Handler) http.Handler
 	// Tracer makes spans of operations; nil: there are none.
 	Tracer trace.Tracer
-	// Logger receives what callers are not told; default: discarded.
+	// Logger receives details that callers do not get; default: discarded.
 	Logger *slog.Logger
 }
 
-// Keys says as whom the holder of an API key acts.
+// Keys finds the principal of an API key.
 type Keys interface {
 	Find(key string) (principal.Principal, bool)
 }
 
-// Verifier makes a principal of a console token, or says what is wrong with it.
+// Verifier verifies a console token and returns its principal.
 type Verifier interface {
 	Verify(ctx context.Context, token string) (principal.Principal, error)
 }
@@ -94,7 +94,7 @@ type Request struct {
 type server struct {
 	opts   Options
 	bodies *graphqlhttp.BodyPool
-	// persisted are the texts of automatic persisted queries, by their hash.
+	// persisted maps hashes to the texts of automatic persisted queries.
 	persisted graphqlhttp.Documents[string]
 	signIn    graphqlhttp.SignInCheck
 }
@@ -143,7 +143,7 @@ func (s *server) chain() []func(http.Handler) http.Handler {
 	)
 }
 
-// graphql is the endpoint /graphql.
+// graphql returns the handler of the endpoint /graphql.
 func (s *server) graphql() http.Handler {
 	h := handler.New(s.opts.Schema)
 	for _, t := range transport.List(transport.Options{
@@ -165,11 +165,11 @@ func (s *server) graphql() http.Handler {
 }
 
 func (s *server) sdl(w http.ResponseWriter, _ *http.Request) {
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8") // which browsers show; tools do not mind
-	_, _ = w.Write([]byte(s.opts.SDL))                          // a client that went away is no fault of ours
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8") // browsers display text/plain
+	_, _ = w.Write([]byte(s.opts.SDL))                          // the client may have closed the connection
 }
 
-// extensions take part in each operation, the first one outermost.
+// extensions returns the extensions that intercept each operation, the outermost first.
 func (s *server) extensions() []graphql.HandlerExtension {
 	seen := operations{observe: s.opts.ObserveOperation, slow: s.opts.SlowOperation, tracer: s.opts.Tracer, log: s.opts.Logger}
 	if s.opts.OperationCache != nil {

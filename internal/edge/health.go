@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// healthy answers as long as the process serves at all.
+// healthy answers 200 while the process serves.
 func healthy(w http.ResponseWriter, _ *http.Request) { writeStatus(w, http.StatusOK, "ok") }
 
-// ready answers whether requests should be sent here.
+// ready reports to load balancers whether the gateway accepts requests.
 func (s *server) ready(w http.ResponseWriter, r *http.Request) {
 	if s.opts.Ready == nil {
 		writeStatus(w, http.StatusOK, "ready")
@@ -29,5 +29,5 @@ func writeStatus(w http.ResponseWriter, status int, text string) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
-	_, _ = w.Write([]byte(text + "\n")) // a client that went away is no fault of ours
+	_, _ = w.Write([]byte(text + "\n")) // the client may have closed the connection
 }

@@ -6,9 +6,9 @@ import (
 	"github.com/consoleql/consoleql/internal/edge/graphqlhttp"
 )
 
-// ignoreUpgrade ignores the wish for another protocol than that of WebSockets, as
-// clients have it that would rather speak HTTP/2 (RFC 9110, section 7.8): gqlgen's
-// transports take no request with one.
+// ignoreUpgrade removes an Upgrade header that does not ask for WebSocket (RFC 9110, section
+// 7.8). Some clients send one to offer HTTP/2, and gqlgen's transports accept no request that
+// has one.
 func ignoreUpgrade(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if _, wishes := r.Header["Upgrade"]; wishes && !graphqlhttp.IsWebSocket(r) {

@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	// drainTime and lingerBytes bound what is read of a body after its refusal.
+	// drainTime and drainBytes bound how much of a body is read after its refusal.
 	drainTime  = 2 * time.Second
 	drainBytes = 4 << 20
 )
@@ -40,7 +40,7 @@ func (s *server) limitBody(next http.Handler) http.Handler {
 	})
 }
 
-// isEncoded says whether a body has a content coding (RFC 9110, section 8.4).
+// isEncoded reports whether a body has a content coding (RFC 9110, section 8.4).
 func isEncoded(h http.Header) bool {
 	for _, value := range h.Values("Content-Encoding") {
 		for coding := range strings.SplitSeq(value, ",") {
@@ -61,8 +61,8 @@ func (s *server) countBody(next http.Handler) http.Handler {
 	})
 }
 
-// idleTimeout reads a body of which no piece takes longer than limit, or a tenth less. How
-// long the whole takes, an upload of hours, is not its matter.
+// idleTimeoutBody bounds the time for each read of a body: no read takes longer than limit. It
+// does not bound the time of the whole body, since an upload may take hours.
 func idleTimeout(w http.ResponseWriter, body io.ReadCloser, limit time.Duration) io.ReadCloser {
 	if body == nil || body == http.NoBody {
 		return body
@@ -74,16 +74,16 @@ type idleTimeoutBody struct {
 	io.ReadCloser
 	connection *http.ResponseController
 	limit      time.Duration
-	set        time.Time // when the connection's deadline was
+	set        time.Time // when the deadline was set
 }
 
-// Read waits for the next piece. At the end the deadline is lifted: from then on
-// the server reads only to notice that the client has gone. It stays where the body has
-// not come to its end, as the server will read on.
+// Read waits for the next piece. At the end of the body it removes the deadline, since the
+// server then reads only to detect a closed connection. It keeps the deadline if the body has
+// not ended.
 func (b *idleTimeoutBody) Read(p []byte) (int, error) {
 	if now := time.Now(); now.Sub(b.set) > b.limit/10 {
 		b.set = now
-		_ = b.connection.SetReadDeadline(now.Add(b.limit)) // not every connection has one
+		_ = b.connection.SetReadDeadline(now.Add(b.limit)) // not every connection supports deadlines
 	}
 	n, err := b.ReadCloser.Read(p)
 	if errors.Is(err, io.EOF) {
@@ -92,12 +92,12 @@ func (b *idleTimeoutBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// drain sends what was answered and then reads the rest of the body, which it drops. A client that is still writing when
-// the connection closes gets a reset, and may never see the answer.
+// drain flushes the answer, then reads and drops the rest of the body. A client that is still
+// writing when the connection closes gets a reset, and may lose the answer.
 func drain(w http.ResponseWriter, body io.Reader) {
 	connection := http.NewResponseController(w)
 	if connection.Flush() != nil || connection.SetReadDeadline(time.Now().Add(drainTime)) != nil {
-		return // not every connection can
+		return // not every connection supports deadlines
 	}
-	_, _ = io.CopyN(io.Discard, body, drainBytes) // whoever goes away, or is too slow, has had the answer
+	_, _ = io.CopyN(io.Discard, body, drainBytes) // the client has its answer already
 }

@@ -6,10 +6,10 @@ import (
 	"github.com/consoleql/consoleql/internal/edge/graphqlhttp"
 )
 
-// noStoreByDefault tells caches on the way what a response of the endpoint depends on,
-// and to keep none but those that say that they may be kept.
+// noStoreByDefault sets Cache-Control: no-store and Vary on each response of the endpoint. A
+// handler may replace Cache-Control.
 func noStoreByDefault(next http.Handler) http.Handler {
-	cacheControl, varies := []string{"no-store"}, []string{vary} // of all responses: headers are replaced, or copied to be added to
+	cacheControl, varies := []string{"no-store"}, []string{vary} // shared by all responses: handlers replace these values, and never append to them
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h["Cache-Control"], h["Vary"] = cacheControl, varies
@@ -17,5 +17,5 @@ func noStoreByDefault(next http.Handler) http.Handler {
 	})
 }
 
-// vary are the request headers on which a response of the endpoint depends.
+// vary lists the request headers on which a response of the endpoint depends.
 const vary = "Authorization, X-Api-Key, CompanyId, DepartmentId, Accept, Accept-Encoding, " + graphqlhttp.HeaderTrace

@@ -12,7 +12,7 @@ import (
 	"github.com/consoleql/consoleql/internal/edge/graphqlhttp"
 )
 
-// observe tells of each request when it has been answered.
+// observe logs each answered request and passes it to Options.Observe.
 func (s *server) observe(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
@@ -20,7 +20,7 @@ func (s *server) observe(next http.Handler) http.Handler {
 		next.ServeHTTP(recorder, r)
 		route := chi.RouteContext(r.Context()).RoutePattern()
 		done := Request{Route: route, Method: r.Method, Status: recorder.Status(), Duration: time.Since(start)}
-		if s.opts.Logger.Enabled(r.Context(), slog.LevelDebug) { // else what is to be logged is not even gathered
+		if s.opts.Logger.Enabled(r.Context(), slog.LevelDebug) { // without it, the attributes need not be built
 			s.opts.Logger.DebugContext(r.Context(), "request", "route", done.Route, "method", done.Method, "status", done.Status, "duration", done.Duration)
 		}
 		if s.opts.Observe != nil && !isStream(r, recorder) {
@@ -29,8 +29,8 @@ func (s *server) observe(next http.Handler) http.Handler {
 	})
 }
 
-// isStream says that the request's duration tells how long a client stayed, and
-// nothing of the gateway: an answer whose length was known before it was sent is no stream.
+// isStream reports whether the response is a stream, whose duration depends on the client and
+// not on the gateway. A response of known length is no stream.
 func isStream(r *http.Request, answered http.ResponseWriter) bool {
 	h := answered.Header()
 	return graphqlhttp.IsWebSocket(r) || strings.HasPrefix(h.Get("Content-Type"), graphqlhttp.EventStream) && h.Get("Content-Length") == ""

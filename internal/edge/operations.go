@@ -24,25 +24,26 @@ import (
 	"github.com/consoleql/consoleql/internal/responsecache"
 )
 
-// Operation is an operation that was executed, or an event of one that is a subscription,
-// or one that was refused before that.
+// Operation describes an operation that was executed or refused, or one event of a
+// subscription.
 type Operation struct {
-	// Type is query, mutation or subscription; empty of a document that was refused.
+	// Type is query, mutation or subscription; empty if the document was refused.
 	Type string
-	// Duration is the time from the request to the answer; 0 of an event and of what was refused.
+	// Duration is the time from the request to the answer; 0 for an event and for a refused
+	// operation.
 	Duration time.Duration
 	// Codes are the fault.Codes of the answer's errors, each once.
 	Codes []string
 }
 
-// operations sees how operations come out: it notes that on their trail, tells it, logs
-// those that took long, and makes a span of each.
+// operations records the outcome of each operation: in its state, in metrics, in the log if it
+// was slow, and as a span.
 type operations struct {
-	observe func(Operation) // nil: nobody is told
+	observe func(Operation) // may be nil
 	slow    time.Duration
-	tracer  trace.Tracer // nil: there are no spans
-	// overtaken says whether what an answer was made of has been outdated by what somebody
-	// may have been told; nil: never.
+	tracer  trace.Tracer // nil: no spans
+	// overtaken reports whether data newer than an answer's may have been sent to a
+	// subscriber; nil: never.
 	overtaken func(responsecache.Dependency) bool
 	log       *slog.Logger
 }
@@ -56,12 +57,11 @@ var _ interface {
 // ExtensionName is the name under which gqlgen knows the extension.
 func (operations) ExtensionName() string { return "Operations" }
 
-// Validate has nothing to object to any schema.
+// Validate accepts every schema.
 func (operations) Validate(graphql.ExecutableSchema) error { return nil }
 
-// InterceptOperation marks the operation as one that is executed, and gives it a span.
-// Subscriptions have none: they last as long as their clients stay, and what they see are
-// polls that others share.
+// InterceptOperation marks the operation as executed and starts its span. Subscriptions have
+// no span: they last as long as their clients, and share their polls.
 func (o operations) InterceptOperation(ctx context.Context, next graphql.OperationHandler) graphql.ResponseHandler {
 	ctx = operation.WithExecuted(ctx)
 	op := graphql.GetOperationContext(ctx)
@@ -79,12 +79,12 @@ func (o operations) InterceptOperation(ctx context.Context, next graphql.Operati
 	}
 }
 
-// maxRepeats bounds how often a query is executed again. Each time, somebody was told of a
-// change while it was under way.
+// maxRepeats bounds how often a query is executed again. Each repetition follows an event that
+// was sent during the execution.
 const maxRepeats = 3
 
-// repeating lets a query be executed again whose answer would be older than an event that
-// its principal was given meanwhile.
+// repeating executes a query again if its answer is older than an event that its principal got
+// meanwhile.
 func (o operations) repeating(next graphql.OperationHandler) graphql.OperationHandler {
 	if o.overtaken == nil {
 		return next
@@ -94,7 +94,7 @@ func (o operations) repeating(next graphql.OperationHandler) graphql.OperationHa
 		a := &attempts{overtaken: o.overtaken}
 		return func(ctx context.Context) *graphql.Response {
 			t := operation.FromContext(ctx)
-			if t == nil { // as over a WebSocket
+			if t == nil { // over a WebSocket, the context has none
 				t = operation.New(operation.ReadOptions{Batches: operation.TraceModeOf(ctx) != operation.Untraced})
 				ctx = operation.NewContext(ctx, t)
 			}
@@ -111,16 +111,17 @@ func (o operations) repeating(next graphql.OperationHandler) graphql.OperationHa
 	}
 }
 
-// attempts are the executions of one query, one after another.
+// attempts counts the executions of one query.
 type attempts struct {
 	overtaken func(responsecache.Dependency) bool
 	count     int
-	again     bool // the last answer is not to be given
+	again     bool // the last answer is outdated and must not be sent
 }
 
 type attemptsKey struct{}
 
-// executeAgain says whether the query in ctx is executed again rather than answered by resp.
+// executeAgain reports whether the query in ctx must be executed again instead of answered by
+// resp.
 func executeAgain(ctx context.Context, resp *graphql.Response) bool {
 	a, ok := ctx.Value(attemptsKey{}).(*attempts)
 	if !ok || resp == nil || resp.HasNext != nil || a.count == maxRepeats || !a.overtaken(operation.FromContext(ctx).Dependency()) {
@@ -131,11 +132,11 @@ func executeAgain(ctx context.Context, resp *graphql.Response) bool {
 	return true
 }
 
-// InterceptResponse sees the answer, and how it came about: where there is no trail yet, as
-// over a WebSocket, the operation gets one.
+// InterceptResponse records the answer. It adds an operation state to the context if there is
+// none, as over a WebSocket.
 func (o operations) InterceptResponse(ctx context.Context, next graphql.ResponseHandler) *graphql.Response {
 	var op *graphql.OperationContext
-	if graphql.HasOperationContext(ctx) { // else it was refused before
+	if graphql.HasOperationContext(ctx) { // otherwise the operation was refused earlier
 		op = graphql.GetOperationContext(ctx)
 	}
 	known := op != nil && op.Operation != nil
@@ -156,7 +157,7 @@ func (o operations) InterceptResponse(ctx context.Context, next graphql.Response
 	done := Operation{Codes: codes(resp.Errors)}
 	cancelled := errors.Is(ctx.Err(), context.Canceled)
 	if cancelled {
-		done.Codes = nil // nobody is there to be told of them
+		done.Codes = nil // the client has left
 	}
 	if known {
 		done.Type = string(op.Operation.Operation)
@@ -171,8 +172,8 @@ func (o operations) InterceptResponse(ctx context.Context, next graphql.Response
 	return resp
 }
 
-// record says what the operator sees of an operation: never its text or its variables, which
-// may hold passwords.
+// record writes an operation to the log and its span. It never writes the text or the
+// variables, which may hold passwords.
 func (o operations) record(ctx context.Context, op *graphql.OperationContext, done Operation, cancelled bool) {
 	level := slog.LevelDebug
 	if o.slow > 0 && done.Duration >= o.slow {
@@ -206,13 +207,13 @@ func (o operations) record(ctx context.Context, op *graphql.OperationContext, do
 	}
 }
 
-// nameOf is a copy of the operation's name, which the limits of a document bound. The copy keeps
-// logs and spans from holding the document in memory.
+// nameOf returns a copy of the operation's name, which the document's limits bound. Without
+// the copy, logs and spans would hold the document in memory.
 func nameOf(op *graphql.OperationContext) string { return strings.Clone(op.Operation.Name) }
 
-// hashOf is the SHA-256 of the operation's document, as automatic persisted queries have it,
-// if that holds nothing but queries: in a mutation's a password may be written out, which
-// who knows all the rest of the text could guess by its hash.
+// hashOf returns the SHA-256 of the operation's document, as automatic persisted queries use
+// it, if the document holds only queries. A mutation may contain a literal password, which
+// could be guessed from the hash.
 func hashOf(op *graphql.OperationContext) string {
 	for _, each := range op.Doc.Operations {
 		if each.Operation != ast.Query {
@@ -223,7 +224,8 @@ func hashOf(op *graphql.OperationContext) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// ofTheServer says that it is no caller who can do better.
+// ofTheServer reports whether the code is a fault of the server or the console, and not of the
+// caller.
 func ofTheServer(code string) bool {
 	switch fault.Code(code) {
 	case fault.Internal, fault.UpstreamUnavailable, fault.UpstreamTimeout, fault.UpstreamInvalidResponse:
@@ -233,7 +235,7 @@ func ofTheServer(code string) bool {
 	}
 }
 
-// consoleCalls counts the calls of the console that were made for these reads.
+// consoleCalls returns the number of console calls that these reads made.
 func consoleCalls(reads []operation.Read) int {
 	n := 0
 	for _, r := range reads {
@@ -244,7 +246,7 @@ func consoleCalls(reads []operation.Read) int {
 	return n
 }
 
-// codes are those of errors, each once, in the order of their first.
+// codes returns the distinct codes of errors, in the order of their first occurrence.
 func codes(errs gqlerror.List) []string {
 	var all []string
 	for _, err := range errs {

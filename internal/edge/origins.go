@@ -14,9 +14,9 @@ import (
 	"github.com/consoleql/consoleql/internal/fault"
 )
 
-// ParseOrigin checks that s is an origin as browsers send it: scheme and host,
-// with the port unless it is the scheme's own (RFC 6454, section 6.2). There are no
-// wildcards: what looks like one is none to some of those who compare origins.
+// ParseOrigin checks that s is an origin as browsers send it: scheme and host, and a port
+// unless it is the default (RFC 6454, section 6.2). Wildcards are not accepted, since not
+// every comparison of origins supports them.
 func ParseOrigin(s string) error {
 	u, err := url.Parse(s)
 	ports := map[string]string{"http": "80", "https": "443"}
@@ -27,12 +27,12 @@ func ParseOrigin(s string) error {
 	return nil
 }
 
-// rebindingGuard refuses requests under names that anybody may have made lead here (DNS
-// rebinding): where callers need no credentials, a page of such a name could do all that
-// they may. A request is judged by its Origin, and one whose Origin names no host by its Host:
-// browsers send no Origin with a GET to the page's own host, and "null" where the page asks for
-// it. Over https an Origin is proven; of others only names that are none of the Internet's
-// pass, and the hosts of the allowed origins. A caller that shows credentials is no such page.
+// rebindingGuard protects callers without credentials against DNS rebinding: a page could have
+// its own host name resolve to this gateway. It checks the host of the request's Origin. If
+// there is none, it checks the Host header: browsers send no Origin with a same-origin GET,
+// and "null" on request. It accepts an https Origin, since its certificate proves the name.
+// Otherwise it accepts only names that are not in the public DNS, and the hosts of the allowed
+// origins. Requests with credentials do not come from such a page.
 func (s *server) rebindingGuard(next http.Handler) http.Handler {
 	hosts := make(map[string]bool, len(s.opts.Origins))
 	for _, origin := range s.opts.Origins {
@@ -58,7 +58,8 @@ func (s *server) rebindingGuard(next http.Handler) http.Handler {
 	})
 }
 
-// hostOf is the host that a URL names, in lower case and without its port; empty where it cannot be read.
+// hostOf returns the host of a URL, in lower case and without its port; empty if the URL is
+// invalid.
 func hostOf(address string) string {
 	u, err := url.Parse(address)
 	if err != nil || u.User != nil {
@@ -67,8 +68,8 @@ func hostOf(address string) string {
 	return strings.ToLower(strings.TrimSuffix(u.Hostname(), "."))
 }
 
-// isLocal says whether a host is no name of the public DNS: an address, a name without a dot,
-// or one below a domain that is reserved for local names (RFC 6761, RFC 6762, ".internal" of ICANN).
+// isLocal reports whether a host is not in the public DNS. That is an address, a name without
+// a dot, or one below a reserved domain (RFC 6761, RFC 6762, ".internal" of ICANN).
 func isLocal(host string) bool {
 	if host == "" {
 		return false
@@ -82,11 +83,11 @@ func showsCredentials(h http.Header) bool {
 	return len(graphqlhttp.NonEmpty(h.Values("Authorization")))+len(graphqlhttp.NonEmpty(h.Values("X-Api-Key"))) > 0
 }
 
-// ownPages refuses requests that the pages of other origins send, be it by a form, a link, an
-// image or a WebSocket: a browser in a trusted network sends them to any host that a page names.
-// A GET is judged as a POST is, which http.CrossOriginProtection would let pass. Where a browser
-// sends neither Sec-Fetch-Site nor Origin, as with an image over http, its Referer counts.
-// Clients that are no browsers are not concerned.
+// ownPages refuses cross-origin requests of browsers, by form, link, image or WebSocket
+// (CSRF). A browser in a trusted network sends them to any host that a page names. A GET is
+// checked like a POST, unlike in http.CrossOriginProtection. If a browser sends neither
+// Sec-Fetch-Site nor Origin, as with an image over http, its Referer is checked. Other clients
+// send none of these headers and pass.
 func (s *server) ownPages(protection *http.CrossOriginProtection) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -108,7 +109,7 @@ func (s *server) ownPages(protection *http.CrossOriginProtection) func(http.Hand
 	}
 }
 
-// originOf is the origin of a URL, empty where it has none.
+// originOf returns the origin of a URL; empty if it has none.
 func originOf(address string) string {
 	u, err := url.Parse(address)
 	if err != nil || u.Host == "" {
@@ -117,8 +118,7 @@ func originOf(address string) string {
 	return u.Scheme + "://" + u.Host
 }
 
-// origins lets pages of the allowed origins use the endpoint, and keeps those of
-// all others from using it in the name of whoever looks at them.
+// origins answers CORS requests: it allows the pages of the allowed origins, and no others.
 func (s *server) origins() []func(http.Handler) http.Handler {
 	protection := http.NewCrossOriginProtection()
 	for _, origin := range s.opts.Origins {
@@ -137,7 +137,7 @@ func (s *server) origins() []func(http.Handler) http.Handler {
 	allow := cors.Handler(cors.Options{
 		AllowedOrigins: s.opts.Origins,
 		AllowedMethods: []string{http.MethodGet, http.MethodPost},
-		AllowedHeaders: []string{"*"}, // clients send headers of their own, and the allowed origins are trusted
+		AllowedHeaders: []string{"*"}, // clients send custom headers, and the allowed origins are trusted
 		ExposedHeaders: []string{"Age", "ETag"},
 		MaxAge:         hour,
 	})

@@ -5,18 +5,17 @@ import (
 	"time"
 )
 
-// bodyTimeout bounds how long a client may take to send the next piece of a
-// request's body. Without it one that stops in the middle would hold its
-// connection for ever, and a gateway that is to stop.
+// bodyTimeout bounds the time between two pieces of a request's body. Without it, a client
+// that stops sending would hold its connection, and delay a shutdown.
 const bodyTimeout = 30 * time.Second
 
-// readDeadline bounds how long the server waits for a body that nobody reads, which it
-// does before it answers, to leave the connection usable.
+// readDeadline bounds how long the server reads a body that no handler reads. net/http reads
+// it before it answers, so that the connection can be reused.
 func readDeadline(limit time.Duration) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if r.ContentLength != 0 {
-				_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(limit)) // not every connection has one
+				_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(limit)) // not every connection supports deadlines
 			}
 			next.ServeHTTP(w, r)
 		})

@@ -7,8 +7,8 @@ import (
 	"github.com/consoleql/consoleql/internal/fault"
 )
 
-// readParameters reads the operation of a GET or of a POST with a JSON body, once for all
-// transports. Those that follow find it in the context, and neither body nor query string.
+// readParameters reads the operation of a GET, or of a POST with a JSON body, once for all
+// transports. It puts the operation into the context, and removes body and query string.
 func (s *server) readParameters(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var p *graphqlhttp.Parameters

@@ -23,26 +23,26 @@ import (
 	"github.com/consoleql/consoleql/internal/responsecache"
 )
 
-// TracePolicy says who may ask for an account of an answer.
+// TracePolicy decides which callers may request a trace.
 type TracePolicy string
 
 // The policies of the setting CONSOLEQL_TRACE. The zero policy is TraceOn.
 const (
-	TraceOn     TracePolicy = "on"      // whoever may ask
-	TraceAPIKey TracePolicy = "api-key" // whoever shows an API key
-	TraceOff    TracePolicy = "off"     // nobody
+	TraceOn     TracePolicy = "on"      // every caller
+	TraceAPIKey TracePolicy = "api-key" // callers with an API key
+	TraceOff    TracePolicy = "off"     // no caller
 )
 
-// Explainer knows what an operation asks the console for.
+// Explainer explains operations.
 type Explainer interface {
-	// Kinds are the kinds of console answers that a root field may be made of.
+	// Kinds returns the kinds of console answers that a root field may read.
 	Kinds(op *graphql.OperationContext, field graphql.CollectedField) []string
-	// Plan estimates what the operation asks for, without asking anybody. An error is
-	// about the operation's arguments.
+	// Plan estimates the console calls of the operation, without making any. An error concerns
+	// the operation's arguments.
 	Plan(ctx context.Context, op *graphql.OperationContext) (explain.Plan, error)
 }
 
-// admitTrace reads the header, and refuses it where it is not for the caller.
+// admitTrace reads the trace header, and refuses the request if the caller may not use it.
 func (s *server) admitTrace(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		mode, err := s.TraceMode(r)
@@ -59,7 +59,7 @@ func (s *server) admitTrace(next http.Handler) http.Handler {
 	})
 }
 
-// TraceMode is what the request's header wants to know, if it may.
+// TraceMode returns the mode that the request's header selects, if the caller may use it.
 func (s *server) TraceMode(r *http.Request) (operation.TraceMode, error) {
 	values := graphqlhttp.NonEmpty(r.Header[graphqlhttp.HeaderTrace])
 	if len(values) == 0 {
@@ -79,7 +79,7 @@ func (s *server) TraceMode(r *http.Request) (operation.TraceMode, error) {
 	return mode, s.mayTrace(r)
 }
 
-// mayTrace is why the caller may not have an account; nil if it may.
+// mayTrace returns an error if the caller may not request a trace.
 func (s *server) mayTrace(r *http.Request) error {
 	switch s.opts.Trace {
 	case TraceOn:
@@ -93,7 +93,7 @@ func (s *server) mayTrace(r *http.Request) error {
 	return nil
 }
 
-// tracer accounts for answers whose request wants to know.
+// tracer adds a report to the answers of traced operations.
 type tracer struct {
 	explainer Explainer
 	cached    bool
@@ -109,13 +109,13 @@ var _ interface {
 // ExtensionName is the name under which gqlgen knows the extension.
 func (*tracer) ExtensionName() string { return "Trace" }
 
-// Validate keeps the schema, which names the root types.
+// Validate stores the schema, which names the root types.
 func (t *tracer) Validate(schema graphql.ExecutableSchema) error {
 	t.schema = schema
 	return nil
 }
 
-// report is what is told of an operation; it is in the context of one that is traced.
+// report is the trace of an operation. The context of a traced operation holds it.
 type report struct {
 	Calls        []call    `json:"calls"`
 	ConsoleCalls int       `json:"consoleCalls"`
@@ -132,13 +132,13 @@ type call struct {
 	DurationMs float64              `json:"durationMs"`
 	Status     int                  `json:"status,omitempty"`
 	Code       fault.Code           `json:"code,omitempty"`
-	AgeMs      *float64             `json:"ageMs,omitempty"` // of what was read; not of a write
-	With       *coalescedReport     `json:"with,omitempty"`  // of one that was coalesced
+	AgeMs      *float64             `json:"ageMs,omitempty"` // of a read only
+	With       *coalescedReport     `json:"with,omitempty"`  // only if the call was coalesced
 }
 
-// coalescedReport is the identical call of another operation that a read waited for.
+// coalescedReport describes the identical call of another operation that a read waited for.
 type coalescedReport struct {
-	StartMs float64 `json:"startMs"` // from the beginning of this operation; mostly before it
+	StartMs float64 `json:"startMs"` // relative to the start of this operation; mostly negative
 }
 
 type batched struct {
@@ -152,13 +152,14 @@ type freshness struct {
 	Stale bool    `json:"stale"`
 }
 
-// planReport is a plan with what the gateway itself knows of the operation.
+// planReport is a plan and the size and depth of the operation.
 type planReport struct {
 	Depth int `json:"depth"`
 	explain.Plan
 }
 
-// InterceptOperation answers with a plan in the place of the operation, where that is asked for.
+// InterceptOperation answers with a plan instead of executing the operation, if the request
+// asks for one.
 func (t *tracer) InterceptOperation(ctx context.Context, next graphql.OperationHandler) graphql.ResponseHandler {
 	if operation.TraceModeOf(ctx) == operation.TracePlan {
 		return graphql.OneShot(t.plan(ctx))
@@ -186,8 +187,8 @@ func (t *tracer) plan(ctx context.Context) *graphql.Response {
 	}
 }
 
-// InterceptResponse accounts for the answer. The events of a subscription have polls
-// behind them that others share, and are not accounted for.
+// InterceptResponse adds the report to the answer. Events of a subscription get none, since
+// other subscriptions share their polls.
 func (t *tracer) InterceptResponse(ctx context.Context, next graphql.ResponseHandler) *graphql.Response {
 	if operation.TraceModeOf(ctx) != operation.TraceRun || !operation.Executed(ctx) || graphql.GetOperationContext(ctx).Operation.Operation == ast.Subscription {
 		return next(ctx)
@@ -229,7 +230,7 @@ func (t *tracer) report(op *graphql.OperationContext, way *operation.State, read
 	return a
 }
 
-// callOf tells a read of an operation that began at start and ends now.
+// callOf describes a read of an operation that began at start and ends now.
 func callOf(r operation.Read, start, now time.Time) call {
 	c := call{
 		Operation: r.Operation, Source: r.Source, Status: r.Status, Code: r.Code,
@@ -243,18 +244,18 @@ func callOf(r operation.Read, start, now time.Time) call {
 		c.AgeMs = &age
 	}
 	if r.Source == responsecache.Coalesced && !r.Loaded.IsZero() {
-		c.With = &coalescedReport{StartMs: float64(r.Loaded.Sub(start).Microseconds()) / 1000} // negative where it began before
+		c.With = &coalescedReport{StartMs: float64(r.Loaded.Sub(start).Microseconds()) / 1000} // negative if it began earlier
 	}
 	return c
 }
 
-// told says whether a read has an answer that has an age: that there is nothing is one, too.
+// told reports whether the answer of a read has an age. The answer "not found" has one, too.
 func told(r operation.Read) bool {
 	return r.Source != "" && (r.Code == "" || r.Code == fault.NotFound || r.ServedStaleOnError)
 }
 
-// freshness tells of each root field how old the oldest answer is that it may be made
-// of. A field that read nothing has no age.
+// freshness sets for each root field the age of the oldest answer that it may contain. A field
+// without reads has no age.
 func (t *tracer) freshness(op *graphql.OperationContext, reads []operation.Read, now time.Time) map[string]freshness {
 	all := make(map[string]freshness)
 	if t.explainer == nil {
@@ -282,5 +283,5 @@ func (t *tracer) freshness(op *graphql.OperationContext, reads []operation.Read,
 	return all
 }
 
-// millis is d in milliseconds, to the microsecond.
+// millis returns d in milliseconds, rounded to microseconds.
 func millis(d time.Duration) float64 { return float64(max(0, d.Microseconds())) / 1000 }

@@ -13,33 +13,33 @@ import (
 	"github.com/consoleql/consoleql/internal/responsecache"
 )
 
-// answer is a response, as it can be written again and again.
+// answer is a response that can be written repeatedly.
 type answer struct {
 	status     int
 	header     http.Header
 	body       []byte
-	dependency responsecache.Dependency // of a query's
-	constant   bool                     // made of nothing that the console says, as introspection is
+	dependency responsecache.Dependency // of a query
+	constant   bool                     // independent of the console, such as introspection
 
-	// Of one that is kept:
+	// Set only for a cached answer:
 	kept           bool
 	begun, expires time.Time
 	etag           string
-	maxAge         []string // the value of Cache-Control
+	maxAge         []string // value of Cache-Control
 	forms          [encodings]codedBody
 }
 
-// constantLife is how long an answer is kept that depends on the program alone. Clients keep
-// it as long, and may then meet a new version.
+// constantLife is the lifetime of an answer that depends only on the program. Clients cache it
+// as long, and may then meet a new version.
 const constantLife = time.Minute
 
-// codedBody is the body in an encoding, made when it is first asked for.
+// codedBody is the body in an encoding, computed at its first use.
 type codedBody struct {
 	once sync.Once
 	body []byte
 }
 
-// keepable makes what each response of a kept answer carries.
+// keepable computes the headers that each response of a cached answer has.
 func (a *answer) keepable() {
 	a.kept = true
 	sum := sha256.Sum256(a.body)
@@ -52,8 +52,8 @@ func (a *answer) keepable() {
 	a.maxAge = []string{"private, max-age=" + strconv.Itoa(max(0, int(a.expires.Sub(a.begun).Seconds())))}
 }
 
-// weight is what a kept answer counts, in bytes: with its compressed forms, whether they
-// are made or not.
+// weight estimates the size of a cached answer in bytes. It includes the compressed forms in
+// advance.
 func (a *answer) weight() uint32 {
 	const own = 1024
 	return uint32(min(own+len(a.body)+len(a.body)/2, math.MaxUint32))
@@ -62,14 +62,14 @@ func (a *answer) weight() uint32 {
 // write answers a request.
 func (a *answer) write(w http.ResponseWriter, r *http.Request, by *encoder) {
 	h := w.Header()
-	var own [2]string // the values of headers, in one piece of memory
+	var own [2]string // header values, in one allocation
 	for name, values := range a.header {
 		h[name] = values
 	}
 	if !a.kept {
 		h.Set("Cache-Control", "no-store")
 	} else {
-		// Rounded so that a client never takes the answer for younger than it is.
+		// Rounded up, so that no client takes the answer for younger than it is.
 		age := math.Ceil(time.Since(a.begun).Seconds())
 		own[0] = strconv.Itoa(int(age))
 		h["Cache-Control"], h["Age"] = a.maxAge, own[0:1:1]
@@ -90,18 +90,18 @@ func (a *answer) write(w http.ResponseWriter, r *http.Request, by *encoder) {
 	own[1] = strconv.Itoa(len(body))
 	h["Content-Length"] = own[1:2:2]
 	w.WriteHeader(a.status)
-	_, _ = w.Write(body) // a client that went away is no fault of ours
+	_, _ = w.Write(body) // the client may have left
 }
 
-// in is the body in an encoding.
+// in returns the body in an encoding.
 func (a *answer) in(e encoding, by *encoder) []byte {
 	f := &a.forms[e]
 	f.once.Do(func() { f.body = by.encode(e, a.body) })
 	return f.body
 }
 
-// matches says whether If-None-Match names the entity tag (RFC 9110, section 13.1.2,
-// by the weak comparison).
+// matches reports whether If-None-Match contains the ETag (RFC 9110, section 13.1.2, weak
+// comparison).
 func matches(header []string, etag string) bool {
 	for _, value := range header {
 		for tag := range strings.SplitSeq(value, ",") {

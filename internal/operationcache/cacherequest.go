@@ -15,29 +15,28 @@ import (
 	"github.com/consoleql/consoleql/internal/scope"
 )
 
-// answerKey names an answer: all that it can depend on beside the console.
+// answerKey identifies an answer by all that it depends on beside the console.
 type answerKey struct {
 	sum [sha256.Size]byte
-	// limits are the API key's, as they are: keys of one account may differ in what
-	// they may ask.
+	// limits are the API key's limits. Keys of one account may differ in them.
 	limits *principal.Limits
 }
 
-// cacheRequest is a request whose answer can be named.
+// cacheRequest is a request whose answer has a cache key.
 type cacheRequest struct {
-	ctx      context.Context //nolint:containedctx // the request's own
+	ctx      context.Context //nolint:containedctx // context of the request
 	key      answerKey
 	document graphqlhttp.DocumentKey
 	noCache  bool   // Cache-Control: no-cache
-	bypass   bool   // neither from what is kept nor to be kept
-	media    string // the media type of the answer
+	bypass   bool   // neither read from the cache nor stored in it
+	media    string // media type of the answer
 	execute  func(context.Context, http.ResponseWriter)
 
-	persist, hash string // a text that is sent with its hash, in hexadecimal
+	persist, hash string // text sent together with its hash, in hexadecimal
 }
 
-// cacheRequest names the answer that a request asks for. It depends on the media type and on no
-// other matter of the transport. The answer of a request that is in any way unusual is apart.
+// cacheRequest returns the cache request of a request. It depends on the media type, and not
+// on the transport. Unusual requests bypass the cache.
 func (a *Cache) cacheRequest(ctx context.Context, p *graphqlhttp.Parameters, h http.Header, media string) *cacheRequest {
 	if directives := p.CacheControl(); directives != "" {
 		h = http.Header{"Cache-Control": append(slices.Clone(h.Values("Cache-Control")), directives)}
@@ -56,14 +55,14 @@ func (a *Cache) cacheRequest(ctx context.Context, p *graphqlhttp.Parameters, h h
 	return e
 }
 
-// keyOf names the answer: a hash over each part with its length.
+// keyOf returns the key: a hash over each part with its length.
 func (a *Cache) keyOf(ctx context.Context, p *graphqlhttp.Parameters, document graphqlhttp.DocumentKey, media string) answerKey {
 	who := principal.FromContext(ctx)
 	sc, _ := scope.FromContext(ctx)
 	variables := p.Variables
 	if len(variables) > 0 {
 		variables = variables.Clone()
-		if variables.Compact() != nil { // numbers stay as they are written: a canonical form would round large ones
+		if variables.Compact() != nil { // numbers are not canonicalised, since large ones would be rounded
 			variables = p.Variables
 		}
 	}
@@ -79,7 +78,7 @@ func (a *Cache) keyOf(ctx context.Context, p *graphqlhttp.Parameters, document g
 	return answerKey{sum: sha256.Sum256(text), limits: who.Limits()}
 }
 
-// noCache says whether the client will have nothing that is kept (RFC 9111, section 5.2.1).
+// noCache reports whether the client accepts no cached answer (RFC 9111, section 5.2.1).
 func noCache(h http.Header) bool {
 	if len(h.Values("Cache-Control")) == 0 {
 		return strings.EqualFold(h.Get("Pragma"), "no-cache")
@@ -87,10 +86,10 @@ func noCache(h http.Header) bool {
 	return directs(h, "no-cache") || directs(h, "max-age=0")
 }
 
-// noStore says that the client does not want its answer kept (RFC 9111, section 5.2.1.5).
+// noStore reports whether the answer must not be stored (RFC 9111, section 5.2.1.5).
 func noStore(h http.Header) bool { return directs(h, "no-store") }
 
-// directs says whether Cache-Control has the directive.
+// directs reports whether Cache-Control has the directive.
 func directs(h http.Header, directive string) bool {
 	for _, value := range h.Values("Cache-Control") {
 		for d := range strings.SplitSeq(value, ",") {

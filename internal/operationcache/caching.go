@@ -13,27 +13,26 @@ import (
 	"github.com/consoleql/consoleql/internal/edge/graphqlhttp"
 )
 
-// cachingExecutor answers queries from the operation cache, for transports whose answers are
-// no HTTP responses of their own: Server-Sent Events and WebSockets. The answers that it finds
-// are those of POST and GET, and the other way round.
+// cachingExecutor answers queries from the operation cache for Server-Sent Events and
+// WebSockets, whose answers are no HTTP responses. It shares answers with POST and GET.
 type cachingExecutor struct {
 	graphql.GraphExecutor
 	answers *Cache
-	// request gives the parameters and the header of the operation that is created in ctx.
+	// request returns the parameters and the header of the operation in ctx.
 	request func(ctx context.Context) (*graphqlhttp.Parameters, http.Header)
 }
 
-// Executor returns exec with the operation cache before it. request gives the parameters and the
-// header of the operation that is created in ctx.
+// Executor returns exec with the operation cache in front. request returns the parameters and
+// the header of the operation in ctx.
 func (a *Cache) Executor(exec graphql.GraphExecutor, request func(ctx context.Context) (*graphqlhttp.Parameters, http.Header)) graphql.GraphExecutor {
 	return cachingExecutor{exec, a, request}
 }
 
-// statsCacheRequest names the enquiry among the statistics of an operation, where gqlgen lets
-// extensions keep what is theirs.
+// statsCacheRequest is the key of the cache request in an operation's statistics, where gqlgen
+// keeps data of extensions.
 const statsCacheRequest = "consoleql.cacheRequest"
 
-// CreateOperationContext makes an operation, and names the answer of a query.
+// CreateOperationContext creates an operation, and the cache request of a query.
 func (e cachingExecutor) CreateOperationContext(ctx context.Context, params *graphql.RawParams) (*graphql.OperationContext, gqlerror.List) {
 	given, header := e.request(ctx)
 	op, errs := e.GraphExecutor.CreateOperationContext(ctx, params)
@@ -43,14 +42,14 @@ func (e cachingExecutor) CreateOperationContext(ctx context.Context, params *gra
 	return op, errs
 }
 
-// DispatchOperation answers a query from what is kept, or executes the operation.
+// DispatchOperation answers a query from the cache, or executes the operation.
 func (e cachingExecutor) DispatchOperation(ctx context.Context, op *graphql.OperationContext) (graphql.ResponseHandler, context.Context) {
 	asked, ok := op.Stats.GetExtension(statsCacheRequest).(*cacheRequest)
 	if !ok {
 		return e.GraphExecutor.DispatchOperation(ctx, op)
 	}
 	asked.execute = func(ctx context.Context, w http.ResponseWriter) {
-		w.Header().Set("Content-Type", asked.media+graphqlhttp.InUTF8) // which POST and GET are answered with
+		w.Header().Set("Content-Type", asked.media+graphqlhttp.InUTF8) // the type of answers to POST and GET
 		responses, ctx := e.GraphExecutor.DispatchOperation(ctx, op)
 		graphqlhttp.WriteResponse(w, graphqlhttp.OrCancelled(responses(ctx)))
 	}
@@ -65,7 +64,7 @@ func (e cachingExecutor) DispatchOperation(ctx context.Context, op *graphql.Oper
 	}, ctx
 }
 
-// response is the answer as gqlgen has it.
+// response returns the answer in gqlgen's form.
 func (a *answer) response() *graphql.Response {
 	var parts struct {
 		Errors     gqlerror.List              `json:"errors"`
@@ -73,7 +72,7 @@ func (a *answer) response() *graphql.Response {
 		Extensions map[string]json.RawMessage `json:"extensions"`
 	}
 	if err := json.Unmarshal(a.body, &parts); err != nil {
-		return &graphql.Response{Errors: gqlerror.List{apierror.InternalError()}} // what is kept is JSON
+		return &graphql.Response{Errors: gqlerror.List{apierror.InternalError()}} // cached answers are valid JSON
 	}
 	r := &graphql.Response{Errors: parts.Errors, Data: parts.Data}
 	if len(parts.Extensions) > 0 {
@@ -90,7 +89,7 @@ func (a *Cache) Compress(t graphql.Transport) graphql.Transport {
 	return compressing{t, a.encoder}
 }
 
-// WriteBody answers with a body that is not kept. A nil cache does not compress it.
+// WriteBody writes a body that is not cached. A nil cache does not compress it.
 func (a *Cache) WriteBody(w http.ResponseWriter, r *http.Request, header http.Header, body []byte) {
 	var by *encoder
 	if a != nil {
@@ -99,7 +98,7 @@ func (a *Cache) WriteBody(w http.ResponseWriter, r *http.Request, header http.He
 	(&answer{status: http.StatusOK, header: header, body: body}).write(w, r, by)
 }
 
-// compressing is a transport whose answers are compressed.
+// compressing is a transport that compresses its answers.
 type compressing struct {
 	graphql.Transport
 	encoder *encoder

@@ -13,8 +13,8 @@ import (
 	"github.com/consoleql/consoleql/internal/edge/graphqlhttp"
 )
 
-// worthCompressing is the length of a body, in bytes, from which on it is compressed:
-// below, not even a packet is saved.
+// worthCompressing is the minimum length of a compressed body, in bytes. Compressing a shorter
+// one saves no packet.
 const worthCompressing = 1200
 
 // encoding is a content coding (RFC 9110, section 8.4.1).
@@ -24,7 +24,7 @@ type encoding int
 const (
 	inZstd encoding = iota
 	inGzip
-	encodings          // how many there are
+	encodings          // number of encodings
 	identity  encoding = -1
 )
 
@@ -46,13 +46,13 @@ type encoder struct {
 }
 
 func newEncoder() (*encoder, error) {
-	// A window of 1 MiB, of the 8 MiB at most that every client takes (RFC 9659).
+	// The window is 1 MiB. Clients accept at most 8 MiB (RFC 9659).
 	z, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(2), zstd.WithWindowSize(1<<20))
 	if err != nil {
 		return nil, fmt.Errorf("edge: make an encoder: %w", err)
 	}
 	return &encoder{zstd: z, gzips: sync.Pool{New: func() any {
-		w, _ := gzip.NewWriterLevel(nil, gzip.BestSpeed) // the level is one that exists
+		w, _ := gzip.NewWriterLevel(nil, gzip.BestSpeed) // the level is valid
 		return w
 	}}}, nil
 }
@@ -64,10 +64,10 @@ func (e *encoder) encode(as encoding, body []byte) []byte {
 		return e.zstd.EncodeAll(body, make([]byte, 0, len(body)/4))
 	case inGzip:
 		out := bytes.NewBuffer(make([]byte, 0, len(body)/4))
-		w := e.gzips.Get().(*gzip.Writer) //nolint:forcetypeassert // the pool has no others
+		w := e.gzips.Get().(*gzip.Writer) //nolint:forcetypeassert // the pool contains only these
 		defer e.gzips.Put(w)
 		w.Reset(out)
-		_, _ = w.Write(body) // a buffer does not fail
+		_, _ = w.Write(body) // writing to a buffer cannot fail
 		_ = w.Close()
 		return out.Bytes()
 	default:
@@ -75,7 +75,7 @@ func (e *encoder) encode(as encoding, body []byte) []byte {
 	}
 }
 
-// encodingFor is the encoding of a body of that many bytes.
+// encodingFor returns the encoding for a body of that many bytes.
 func encodingFor(header []string, length int) encoding {
 	worth := length >= worthCompressing
 	if !worth && !slices.ContainsFunc(header, func(value string) bool { return strings.Contains(value, "=0") }) {
@@ -88,9 +88,9 @@ func encodingFor(header []string, length int) encoding {
 	return best
 }
 
-// acceptable is the encoding that a client would have (RFC 9110, section 12.5.3), and
-// whether it refuses an answer as it is. An asterisk stands for gzip: tools send it that
-// read no younger encoding. A client that refuses everything is answered as it is.
+// acceptable returns the encoding that Accept-Encoding prefers, and whether it refuses
+// identity (RFC 9110, section 12.5.3). An asterisk means gzip, since tools send it that
+// support no newer encoding. A client that refuses everything gets identity.
 func acceptable(header []string) (best encoding, must bool) {
 	if len(header) == 0 {
 		return identity, false

@@ -20,19 +20,21 @@ import (
 var dist embed.FS
 
 const (
-	// cacheForever is for names that change with their content.
+	// cacheForever is for assets, whose names change with their content.
 	cacheForever = "public, max-age=31536000, immutable"
-	// cacheNever is for the page, whose name stays: it may be kept, but is asked about each time.
+	// cacheNever is for the page, whose name stays. It may be stored, and is revalidated each
+	// time.
 	cacheNever = "no-cache"
 
-	// indexName is the one built file that is no asset: the page itself.
+	// indexName is the page itself, the only built file that is no asset.
 	indexName = "index.html"
 
-	// optionsPlaceholder is what the built page has in place of [Options].
+	// optionsPlaceholder is replaced in the built page by [Options].
 	optionsPlaceholder = `<script type="application/json" id="options">{}</script>`
 )
 
-// contentType is spelled out because what the mime package answers depends on the machine's tables.
+// contentType maps extensions explicitly, since the mime package depends on the machine's
+// tables.
 func contentType(name string) string {
 	switch path.Ext(name) {
 	case ".css":
@@ -56,7 +58,7 @@ func contentType(name string) string {
 	}
 }
 
-// file is one thing to serve: as it is, compressed, or both ways. At least one of the two is there.
+// file is a file in identity form, compressed form, or both.
 type file struct {
 	contentType  string
 	cacheControl string
@@ -65,9 +67,9 @@ type file struct {
 	gzipped      []byte
 }
 
-// assets are the embedded files by the name that the page asks for.
+// assets are the embedded files, by the name that the page requests.
 func assets() map[string]*file {
-	// Reading an embedded file cannot fail once its name came from the embedded folder.
+	// The name comes from the embedded folder, so that reading it cannot fail.
 	entries, _ := dist.ReadDir("dist")
 	files := make(map[string]*file, len(entries))
 	for _, entry := range entries {
@@ -89,7 +91,8 @@ func assets() map[string]*file {
 
 // page is the built index.html with the options in it.
 func page(o Options) *file {
-	// Strings always encode, and encoding/json escapes <, > and &, so that no option ends the element it stands in.
+	// Strings always encode. encoding/json escapes <, > and &, so that no option can end its
+	// script element.
 	encoded, _ := json.Marshal(o)
 	template, _ := dist.ReadFile(path.Join("dist", indexName))
 	filled := strings.Replace(optionsPlaceholder, "{}", string(encoded), 1)
@@ -103,8 +106,8 @@ func page(o Options) *file {
 	}
 }
 
-// ServeHTTP answers with the form that the client takes. Conditional requests are answered by the entity tag, of which
-// each form has its own.
+// ServeHTTP answers in the form that the client accepts. Each form has its own ETag for
+// conditional requests.
 func (f *file) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("Content-Type", f.contentType)
@@ -112,7 +115,7 @@ func (f *file) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if f.gzipped != nil {
 		h.Add("Vary", "Accept-Encoding")
 		if acceptsGzip(r.Header.Values("Accept-Encoding")) {
-			// A part of a compressed file is of no use to anybody.
+			// A range of a compressed file is useless.
 			r = r.Clone(r.Context())
 			r.Header.Del("Range")
 			h.Set("Content-Encoding", "gzip")
@@ -130,7 +133,8 @@ func (f *file) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(content))
 }
 
-// identity is the content as it is. Clients that refuse gzip are rare, so that nothing is kept for them.
+// identity returns the uncompressed content. Clients that refuse gzip are rare, so that it is
+// not cached.
 func (f *file) identity() ([]byte, error) {
 	if f.plain != nil {
 		return f.plain, nil
@@ -146,8 +150,8 @@ func (f *file) identity() ([]byte, error) {
 	return content, nil
 }
 
-// acceptsGzip reports whether the Accept-Encoding field lets the answer be compressed with gzip (RFC 9110, section
-// 12.5.3): by name, or by the wildcard where gzip is not named, at a quality above zero.
+// acceptsGzip reports whether Accept-Encoding accepts gzip (RFC 9110, section 12.5.3): by
+// name, or by the wildcard if gzip is not named. A quality of zero refuses it.
 func acceptsGzip(fields []string) bool {
 	wildcard := false
 	for item := range strings.SplitSeq(strings.Join(fields, ","), ",") {
@@ -169,7 +173,7 @@ func acceptsGzip(fields []string) bool {
 
 func compress(content []byte) []byte {
 	var buffer bytes.Buffer
-	// Writing to memory does not fail.
+	// Writing to memory cannot fail.
 	writer := gzip.NewWriter(&buffer)
 	_, _ = writer.Write(content)
 	_ = writer.Close()

@@ -1,52 +1,55 @@
-// Package graphiql serves GraphiQL, the in-browser tool for writing GraphQL operations, from the binary itself: a page
-// for "/" and its assets below "/graphiql/". Nothing is fetched from another host, neither by the server nor by the
-// browser, which the page's Content-Security-Policy enforces.
+// Package graphiql serves GraphiQL, the in-browser tool for GraphQL operations, from the
+// binary: a page for "/" and assets below "/graphiql/". Neither server nor browser loads
+// anything from another host. The page's Content-Security-Policy enforces that.
 //
-// The assets in dist are built from the sources in web ("npm ci && npm run build" there, "npm run check" proves them
-// fresh) and are committed, so that building the Go program needs no Node.
+// The assets in dist are built from the sources in web ("npm ci && npm run build" there). They
+// are committed, so that building the Go program needs no Node. "npm run check" verifies that
+// they are current.
 package graphiql
 
 import (
 	"net/http"
 )
 
-// AssetPrefix is the path below which [Handler] serves the page's assets. The build writes it into the page, relative to
-// the page's own path, so that a proxy may serve both below another.
+// AssetPrefix is the path below which [Handler] serves the page's assets. The page refers to
+// it by a relative path, so that a proxy may serve both below another path.
 const AssetPrefix = "/graphiql/"
 
-// defaultEndpoint is where the page posts operations when [Options] name no other place.
+// defaultEndpoint is the default of Options.Endpoint.
 const defaultEndpoint = "graphql"
 
-// Example is an operation that the page opens in a tab of its own on a visitor's first visit. Afterwards the page opens
-// with the tabs that the visitor left, and the examples stay at hand in its side bar.
+// Example is an operation that the page opens in a tab on a visitor's first visit. Later
+// visits restore the visitor's tabs. The side bar always lists the examples.
 type Example struct {
-	// Title names the example in the side bar, and stands as a comment above the operation when Query does not begin
-	// with a comment. The tab itself is named after the operation, which is GraphiQL's rule.
+	// Title names the example in the side bar. It becomes a comment above the operation if
+	// Query does not begin with a comment. GraphiQL names the tab after the operation.
 	Title string `json:"title"`
-	// Query is one GraphQL document, best with a single named operation.
+	// Query is a GraphQL document, preferably with a single named operation.
 	Query string `json:"query"`
 	// Variables is the JSON object shown in the variables editor; empty for none.
 	Variables string `json:"variables,omitempty"`
 }
 
-// Options say what the page shows. All of it reaches every visitor, so it must hold nothing secret.
+// Options configure the page. Every visitor can read them: they must not contain secrets.
 type Options struct {
-	// Endpoint is the path, on the page's own origin, that operations are posted to, from the page's own path on where
-	// it does not begin with a slash; "graphql" when empty.
-	// Subscriptions open a WebSocket (graphql-transport-ws) at the same path.
+	// Endpoint is the path for operations, on the page's own origin; default "graphql". A path
+	// without a leading slash is relative to the page. Subscriptions open a WebSocket
+	// (graphql-transport-ws) at the same path.
 	Endpoint string `json:"endpoint"`
-	// Examples are the tabs of a first visit, the first one active. Without any, the page opens with GraphiQL's own
-	// introduction.
+	// Examples are the tabs of a first visit; the first one is active. Without examples, the
+	// page opens with GraphiQL's introduction.
 	Examples []Example `json:"examples,omitempty"`
-	// Headers is the JSON object that the headers editor starts with; empty for none. What visitors write there is
-	// stored in their browser only if they switch that on in GraphiQL's settings.
+	// Headers is the JSON object that the headers editor starts with; empty for none. The
+	// browser stores a visitor's own headers only if the visitor enables that in GraphiQL's
+	// settings.
 	Headers string `json:"headers,omitempty"`
 	// Notice is one line of plain text above the editor; empty for none.
 	Notice string `json:"notice,omitempty"`
 }
 
-// Handler serves the page at "/" and its assets below [AssetPrefix], for GET and HEAD; every other path is not found.
-// Assets carry their content's hash in the name and may be cached for ever, the page is to be revalidated every time.
+// Handler serves the page at "/" and its assets below [AssetPrefix], for GET and HEAD. Other
+// paths are not found. Assets have their content's hash in their name and may be cached for
+// ever. The page is revalidated each time.
 func Handler(o Options) http.Handler {
 	if o.Endpoint == "" {
 		o.Endpoint = defaultEndpoint
@@ -67,13 +70,13 @@ func Handler(o Options) http.Handler {
 	return secured(mux)
 }
 
-// contentSecurityPolicy keeps the page to its own origin. Monaco and the component library put style elements and style
-// attributes into the page, and Monaco's squiggles and small images are data: URLs in style sheets.
+// contentSecurityPolicy restricts the page to its own origin. It allows inline styles, which
+// Monaco and the component library use, and data: URLs for Monaco's small images.
 const contentSecurityPolicy = "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; " +
 	"object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
-// secured adds the headers that confine the page. Assets carry them too: a worker is under the policy of its own script's
-// response, not under the page's.
+// secured adds the security headers. Assets need them too: a worker obeys the policy of its
+// own script's response, not the page's.
 func secured(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
@@ -81,7 +84,7 @@ func secured(next http.Handler) http.Handler {
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("X-Frame-Options", "DENY")
 		h.Set("Cross-Origin-Opener-Policy", "same-origin")
-		// The address may hold an operation (?query=), which is nobody else's business.
+		// The URL may contain an operation (?query=), which other sites must not see.
 		h.Set("Referrer-Policy", "no-referrer")
 		next.ServeHTTP(w, r)
 	})

@@ -10,45 +10,44 @@ import (
 )
 
 const (
-	// AnonymousBytes bounds the bytes of such requests that are held at once.
+	// AnonymousBytes bounds the memory for requests of anonymous callers.
 	AnonymousBytes = 4 << 20
-	// BodyPoolBytes bounds the bytes of all requests that are held at once, if it is not less
-	// than four of the longest.
+	// BodyPoolBytes bounds the memory for all requests, unless four of the longest need more.
 	BodyPoolBytes = 64 << 20
-	// busySeconds is after how long a request that was refused may be sent again.
+	// busySeconds is the Retry-After of a request that was refused for want of memory.
 	busySeconds = 1
 )
 
-// ErrBusy refuses a request for which there is no memory.
+// ErrBusy reports that there is no memory for a request.
 var ErrBusy = fault.New(fault.RateLimited, "the gateway holds as many requests as it can: send this one again")
 
-// BodyPool counts the bytes of requests that are held in memory, from when they are read until
-// they are answered.
+// BodyPool counts the bytes of requests that are in memory, from their reading to their
+// answer.
 type BodyPool struct {
 	mu             sync.Mutex
 	anonymous, all int64
 	most           int64
 }
 
-// Reservation is what one request holds of the pool.
+// Reservation is the share of one request in the pool.
 type Reservation struct {
 	pool      *BodyPool
 	anonymous bool
 	bytes     int64
 }
 
-// NewBodyPool returns a pool of bodyPoolBytes, or of atLeast if that is more.
+// NewBodyPool returns a pool of BodyPoolBytes, or of atLeast if that is more.
 func NewBodyPool(atLeast int64) *BodyPool { return &BodyPool{most: max(BodyPoolBytes, atLeast)} }
 
-// Begin counts a request of the caller in ctx. release must be called in the end.
+// Begin returns an empty reservation for the caller in ctx. The caller must call Release.
 func (p *BodyPool) Begin(ctx context.Context) *Reservation {
 	return &Reservation{pool: p, anonymous: IsAnonymous(ctx)}
 }
 
-// IsAnonymous says that the caller in ctx has shown no credentials, and stands for nobody.
+// IsAnonymous reports whether the caller in ctx has presented no credentials.
 func IsAnonymous(ctx context.Context) bool { return principal.FromContext(ctx).Name() == "" }
 
-// take counts n more bytes, or fails with errBusy.
+// take reserves n more bytes, or fails with ErrBusy.
 func (h *Reservation) take(n int64) error {
 	h.pool.mu.Lock()
 	defer h.pool.mu.Unlock()
@@ -63,7 +62,7 @@ func (h *Reservation) take(n int64) error {
 	return nil
 }
 
-// Release gives back what was counted.
+// Release returns all reserved bytes to the pool.
 func (h *Reservation) Release() {
 	h.pool.mu.Lock()
 	defer h.pool.mu.Unlock()
@@ -74,13 +73,13 @@ func (h *Reservation) Release() {
 	h.bytes = 0
 }
 
-// Identify gives back what was counted, and counts for the caller in ctx from now on.
+// Identify returns all reserved bytes, and charges the caller in ctx from now on.
 func (h *Reservation) Identify(ctx context.Context) {
 	h.Release()
 	h.anonymous = IsAnonymous(ctx)
 }
 
-// Reader counts what is read from r, which is kept.
+// Reader returns a reader that reserves memory for the bytes it reads from r.
 func (h *Reservation) Reader(r io.Reader) io.Reader { return reservedReader{r, h} }
 
 type reservedReader struct {
@@ -88,27 +87,27 @@ type reservedReader struct {
 	reservation *Reservation
 }
 
-// Read reads on, while there is memory.
+// Read reads the next bytes, if there is memory.
 func (r reservedReader) Read(p []byte) (int, error) {
 	n, err := r.Reader.Read(p)
 	if busy := r.reservation.take(int64(n)); busy != nil {
 		return 0, busy
 	}
-	return n, err //nolint:wrapcheck // the reader's
+	return n, err //nolint:wrapcheck // from the reader
 }
 
 type reservationKey struct{}
 
-// WithReservation is ctx with what its request holds.
+// WithReservation returns ctx with the request's reservation.
 func WithReservation(ctx context.Context, h *Reservation) context.Context {
 	return context.WithValue(ctx, reservationKey{}, h)
 }
 
-// ReservationOf is what the request in ctx holds.
+// ReservationOf returns the reservation of the request in ctx.
 func ReservationOf(ctx context.Context) *Reservation {
 	h, ok := ctx.Value(reservationKey{}).(*Reservation)
 	if !ok {
-		return (&BodyPool{most: BodyPoolBytes}).Begin(ctx) // of a handler that stands alone
+		return (&BodyPool{most: BodyPoolBytes}).Begin(ctx) // only in tests of a single handler
 	}
 	return h
 }

@@ -8,13 +8,13 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// DocumentKey names an operation of a document: the document's hash, or where the
-// operation is named, a hash of both.
+// DocumentKey identifies an operation: by the document's hash or, if the operation has a name,
+// by a hash of both.
 type DocumentKey [sha256.Size]byte
 
-// CacheControl is the member cacheControl of the request's extensions: what the header
-// Cache-Control says, for clients that cannot set a header, such as an EventSource, or not
-// for one operation, as over a WebSocket.
+// CacheControl returns the member cacheControl of the request's extensions. It replaces the
+// header Cache-Control for clients that cannot set one, such as an EventSource, or not per
+// operation, as over a WebSocket.
 func (p *Parameters) CacheControl() string {
 	if len(p.Extensions) == 0 {
 		return ""
@@ -26,11 +26,11 @@ func (p *Parameters) CacheControl() string {
 		return ""
 	}
 	var directives string
-	_ = json.Unmarshal(extensions.CacheControl, &directives) // it is a string
+	_ = json.Unmarshal(extensions.CacheControl, &directives) // it is a valid string
 	return directives
 }
 
-// Document names the operation of the document with that hash.
+// Document identifies the operation in the document with that hash.
 func (p *Parameters) Document(hash [sha256.Size]byte) DocumentKey {
 	if p.OperationName == "" {
 		return DocumentKey(hash)
@@ -38,8 +38,8 @@ func (p *Parameters) Document(hash [sha256.Size]byte) DocumentKey {
 	return sha256.Sum256(append(hash[:], p.OperationName...))
 }
 
-// Hash is the document's, as automatic persisted queries have it, and whether it is one of
-// those. Where both are there, they must be the same.
+// Hash returns the document's hash, and whether it comes from an automatic persisted query. A
+// text and a hash must match.
 func (p *Parameters) Hash() (hash [sha256.Size]byte, isPersisted, ok bool) {
 	if p.Query != "" {
 		hash = sha256.Sum256([]byte(p.Query))
@@ -62,7 +62,7 @@ func (p *Parameters) Hash() (hash [sha256.Size]byte, isPersisted, ok bool) {
 	}
 	named, err := hex.DecodeString(persisted.Hash)
 	if err != nil || len(named) != sha256.Size || hex.EncodeToString(named) != persisted.Hash || persisted.Version != 1 {
-		return hash, true, false // which the extension refuses
+		return hash, true, false // the extension refuses it
 	}
 	if p.Query != "" {
 		return hash, true, [sha256.Size]byte(named) == hash

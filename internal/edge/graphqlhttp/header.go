@@ -11,13 +11,14 @@ import (
 	"github.com/consoleql/consoleql/internal/scope"
 )
 
-// The headers of a request's scope: the console's own.
+// The headers of a request's scope. They are the console's own.
 const (
 	HeaderCompany    = "CompanyId"
 	HeaderDepartment = "DepartmentId"
 )
 
-// NonEmpty returns the values of a header that are not empty. It allocates only where some are.
+// NonEmpty returns the values of a header that are not empty. It allocates only if some are
+// empty.
 func NonEmpty(values []string) []string {
 	isEmpty := func(value string) bool { return strings.Trim(value, " \t") == "" }
 	if !slices.ContainsFunc(values, isEmpty) {
@@ -26,8 +27,8 @@ func NonEmpty(values []string) []string {
 	return slices.DeleteFunc(slices.Clone(values), isEmpty)
 }
 
-// WithIdentity is ctx with who asks and where. The holder of an API key for one
-// scope need not name it, or its department.
+// WithIdentity returns ctx with a principal and a scope. An API key that is limited to one
+// scope supplies the missing parts of the scope.
 func WithIdentity(ctx context.Context, p principal.Principal, sc scope.Scope) context.Context {
 	if only := p.Limits().OnlyScope(); sc.CompanyID == "" || sc.CompanyID == only.CompanyID {
 		sc = sc.Or(only)
@@ -35,7 +36,7 @@ func WithIdentity(ctx context.Context, p principal.Principal, sc scope.Scope) co
 	return scope.NewContext(principal.NewContext(ctx, p), sc)
 }
 
-// ScopeOf reads the scope that the headers of a request name.
+// ScopeOf returns the scope that the headers of a request name.
 func ScopeOf(r *http.Request) (scope.Scope, error) {
 	company, err := scopeID(r, HeaderCompany)
 	if err != nil {
@@ -45,7 +46,7 @@ func ScopeOf(r *http.Request) (scope.Scope, error) {
 	return scope.Scope{CompanyID: company, DepartmentID: department}, err
 }
 
-// scopeID reads one of the scope's headers; it is empty where there is none.
+// scopeID returns one of the scope's headers; empty if it is absent.
 func scopeID(r *http.Request, header string) (string, error) {
 	values := NonEmpty(r.Header.Values(header))
 	switch {
@@ -61,6 +62,5 @@ func scopeID(r *http.Request, header string) (string, error) {
 	return id, nil
 }
 
-// HeaderTrace asks for an account of how an answer came about, which a kept one cannot
-// give. It is spelt as net/http has it in a request.
+// HeaderTrace requests a trace, which a cached answer cannot have. It is in canonical form.
 const HeaderTrace = "X-Consoleql-Trace"

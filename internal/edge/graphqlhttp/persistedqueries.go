@@ -12,12 +12,13 @@ import (
 	"github.com/consoleql/consoleql/internal/fault"
 )
 
-// PersistedQueries is gqlgen's extension, most of whose refusals carry no code.
+// PersistedQueries is gqlgen's extension with error codes, which most of its refusals lack.
 type PersistedQueries struct {
 	extension.AutomaticPersistedQuery
 }
 
-// MutateOperationParameters puts the text in the place of its hash, and refuses a request that has neither.
+// MutateOperationParameters replaces the hash by its text, and refuses a request that has
+// neither.
 func (p PersistedQueries) MutateOperationParameters(ctx context.Context, params *graphql.RawParams) *gqlerror.Error {
 	err := p.AutomaticPersistedQuery.MutateOperationParameters(ctx, params)
 	if err != nil && err.Extensions["code"] == nil {

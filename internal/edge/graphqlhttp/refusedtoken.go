@@ -7,8 +7,9 @@ import (
 	"github.com/consoleql/consoleql/internal/fault"
 )
 
-// RefusedTokenError is why the Verifier does not accept a console token. Clients send a stale one beside signIn, which
-// needs no credentials: the caller counts as nobody, and is refused unless the operation only signs in.
+// RefusedTokenError reports that the Verifier rejects a console token. Clients may send a
+// stale token with signIn, which needs no credentials. Such a caller is anonymous, and is
+// refused unless the operation only signs in.
 type RefusedTokenError struct{ Err error }
 
 // Error returns the text of the Verifier's error.
@@ -19,19 +20,19 @@ func (e *RefusedTokenError) Unwrap() error { return e.Err }
 
 type refusalKey struct{}
 
-// WithRefusal is ctx of a caller whose token is refused; nil: it is not, or no longer of interest.
+// WithRefusal returns ctx for a caller whose token is rejected; nil removes the refusal.
 func WithRefusal(ctx context.Context, refused *RefusedTokenError) context.Context {
 	return context.WithValue(ctx, refusalKey{}, refused)
 }
 
-// RefusalOf is why the token of the caller in ctx is refused; nil: it is not.
+// RefusalOf returns the reason why the caller's token is rejected; nil: it is not.
 func RefusalOf(ctx context.Context) *RefusedTokenError {
 	refused, _ := ctx.Value(refusalKey{}).(*RefusedTokenError)
 	return refused
 }
 
-// RefuseCredentials answers a request whose credentials cannot be used: it is the
-// caller's matter, unless the gateway could not find out.
+// RefuseCredentials answers a request with unusable credentials. The fault is the caller's,
+// unless the gateway could not verify them.
 func RefuseCredentials(w http.ResponseWriter, r *http.Request, err error) {
 	status := http.StatusUnauthorized
 	if fault.CodeOf(err) == fault.Unauthenticated {

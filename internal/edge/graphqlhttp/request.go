@@ -1,4 +1,5 @@
-// Package graphqlhttp reads GraphQL requests from HTTP, and writes responses without an operation.
+// Package graphqlhttp reads GraphQL requests from HTTP, and writes responses of requests
+// without an operation.
 package graphqlhttp
 
 import (
@@ -9,6 +10,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -21,82 +23,89 @@ import (
 	"github.com/consoleql/consoleql/internal/fault"
 )
 
-// Parameters are those of one GraphQL request. All transports read them with the functions of
-// this file, so that the same text is accepted or refused by each.
+// Parameters are the parameters of a GraphQL request. All transports read them with the
+// functions of this file, so that each accepts and refuses the same text.
 type Parameters struct {
 	Query         string
 	OperationName string
 	Variables     jsontext.Value // a JSON object, or empty
 	Extensions    jsontext.Value // a JSON object, or empty
 
-	// Files are those of a multipart request, by their path below the variables.
+	// Files are the files of a multipart request, by their path below the variables.
 	Files map[string]scalar.Upload
 }
 
 const (
 	// maxOperationName bounds an operation's name, in bytes.
 	maxOperationName = 128
-	// maxEchoed bounds the text of a caller that an error repeats, in bytes.
+	// maxEchoed bounds the caller's text in an error, in bytes.
 	maxEchoed = 128
-	// maxPersistedQuery bounds the extension of that name, in bytes: it holds a hash.
+	// maxPersistedQuery bounds the extension persistedQuery, in bytes. It contains a hash.
 	maxPersistedQuery = 1024
 )
 
-// ByteOrderMark may stand before a JSON text.
+// ByteOrderMark may precede a JSON text.
 const ByteOrderMark = "\uFEFF"
 
-// errNotUTF8 refuses text in another encoding: decoded as UTF-8 it would be another text.
+// errNotUTF8 refuses text in another encoding, which would decode to another text.
 var errNotUTF8 = fault.BadInput("", "the request is not encoded in UTF-8")
 
-// ParseParameters reads the JSON object of a request. One byte order mark before it is skipped
-// (RFC 8259, section 8.1). It fails with fault.BadUserInput, whose argument is the member at fault.
+// ParseParameters parses the JSON object of a request. It skips one byte order mark (RFC 8259,
+// section 8.1). It fails with fault.BadUserInput, whose argument is the invalid member.
 func ParseParameters(text []byte) (*Parameters, error) {
 	text = bytes.TrimPrefix(text, []byte(ByteOrderMark))
 	if !utf8.Valid(text) {
 		return nil, errNotUTF8
 	}
 	p := &Parameters{}
-	// Names are not compared: a map of them costs more memory than the text. Members that
-	// count are compared where they are read.
-	dec := jsontext.NewDecoder(bytes.NewBuffer(text), jsontext.AllowDuplicateNames(true))
-	if begin, err := dec.ReadToken(); err != nil || begin.Kind() != '{' {
-		return nil, fault.BadInput("", apierror.NotAnOperation)
-	}
-	seen := make(map[string]bool, 4)
-	for dec.PeekKind() != '}' {
-		name, err := dec.ReadToken()
-		if err != nil {
-			return nil, malformed(err)
-		}
-		member := name.String()
-		value, err := dec.ReadValue()
-		if err != nil {
-			return nil, malformed(err)
-		}
-		if err := p.set(seen, member, value); err != nil {
-			return nil, err
-		}
-	}
-	if _, err := dec.ReadToken(); err != nil {
-		return nil, malformed(err)
-	}
-	if _, err := dec.ReadToken(); !errors.Is(err, io.EOF) {
-		return nil, fault.BadInput("", apierror.NotAnOperation)
+	if err := ReadMembers(text, []string{"query", "operationName", "variables", "extensions"}, p.set); err != nil {
+		return nil, err
 	}
 	return p, p.check()
 }
 
-// set keeps a member, in memory of its own. Other members than the four have no meaning.
-func (p *Parameters) set(seen map[string]bool, member string, value jsontext.Value) error {
-	switch member {
-	case "query", "operationName", "variables", "extensions":
-	default:
-		return nil
+// ReadMembers parses text as a JSON object, and calls set with each member of the given names.
+// It skips other members, and refuses a given name that is repeated. It fails with
+// fault.BadUserInput or the error of set.
+func ReadMembers(text []byte, names []string, set func(member string, value jsontext.Value) error, options ...jsontext.Options) error {
+	// The decoder does not compare names: a map of them needs more memory than the text.
+	dec := jsontext.NewDecoder(bytes.NewBuffer(text), append(options, jsontext.AllowDuplicateNames(true))...)
+	if begin, err := dec.ReadToken(); err != nil || begin.Kind() != '{' {
+		return fault.BadInput("", apierror.NotAnOperation)
 	}
-	if seen[member] {
-		return fault.BadInput(member, "is there more than once")
+	seen := make(map[string]bool, len(names))
+	for dec.PeekKind() != '}' {
+		name, err := dec.ReadToken()
+		if err != nil {
+			return malformed(err)
+		}
+		member := name.String()
+		value, err := dec.ReadValue()
+		if err != nil {
+			return malformed(err)
+		}
+		if !slices.Contains(names, member) {
+			continue
+		}
+		if seen[member] {
+			return fault.BadInput(member, "is there more than once")
+		}
+		seen[member] = true
+		if err := set(member, value); err != nil {
+			return err
+		}
 	}
-	seen[member] = true
+	if _, err := dec.ReadToken(); err != nil {
+		return malformed(err)
+	}
+	if _, err := dec.ReadToken(); !errors.Is(err, io.EOF) {
+		return fault.BadInput("", apierror.NotAnOperation)
+	}
+	return nil
+}
+
+// set stores a copy of a member.
+func (p *Parameters) set(member string, value jsontext.Value) error {
 	if value.Kind() == 'n' {
 		return nil
 	}
@@ -112,7 +121,7 @@ func (p *Parameters) set(seen map[string]bool, member string, value jsontext.Val
 	}
 }
 
-// ReadString reads a member that has to be a string.
+// ReadString decodes a member that must be a string.
 func ReadString(member string, value jsontext.Value, into *string) error {
 	if value.Kind() != '"' {
 		return fault.BadInput(member, "is not a string")
@@ -133,7 +142,7 @@ func object(member string, value jsontext.Value, into *jsontext.Value) error {
 	return nil
 }
 
-// check refuses what no operation has.
+// check refuses parameters that no operation can have.
 func (p *Parameters) check() error {
 	if len(p.OperationName) > maxOperationName {
 		return fault.BadInput("operationName", "is longer than %d bytes", maxOperationName)
@@ -141,7 +150,7 @@ func (p *Parameters) check() error {
 	return nil
 }
 
-// malformed says what is wrong with the JSON of a request, and where, without its text.
+// malformed describes a JSON error and its position, without quoting the text.
 func malformed(err error) error {
 	var syntax *jsontext.SyntacticError
 	if !errors.As(err, &syntax) {
@@ -157,7 +166,7 @@ func malformed(err error) error {
 	return fault.BadInput(Truncate(strings.Join(names, ".")), "holds one half of a surrogate pair, which is no character")
 }
 
-// Truncate is a caller's text as an error repeats it.
+// Truncate shortens a caller's text for an error.
 func Truncate(s string) string {
 	if len(s) <= maxEchoed {
 		return s
@@ -165,7 +174,7 @@ func Truncate(s string) string {
 	return strings.ToValidUTF8(s[:maxEchoed], "") + "…"
 }
 
-// ParseQueryString reads the parameters of a GET.
+// ParseQueryString parses the parameters of a GET.
 func ParseQueryString(raw string) (*Parameters, error) {
 	p := &Parameters{}
 	seen := make(map[string]bool, 4)
@@ -197,7 +206,7 @@ func ParseQueryString(raw string) (*Parameters, error) {
 	return p, p.check()
 }
 
-// setText keeps a parameter of a query string.
+// setText stores a parameter of a query string.
 func (p *Parameters) setText(name, value string) error {
 	into := &p.Variables
 	switch name {
@@ -217,7 +226,7 @@ func (p *Parameters) setText(name, value string) error {
 	v, err := dec.ReadValue()
 	if err != nil {
 		var told *fault.Error
-		if told, _ = malformed(err).(*fault.Error); told != nil && told.Message != apierror.NotAnOperation { //nolint:errorlint // made here
+		if told, _ = malformed(err).(*fault.Error); told != nil && told.Message != apierror.NotAnOperation { //nolint:errorlint // from this file
 			told.Argument = strings.TrimSuffix(name+"."+told.Argument, ".")
 			return told
 		}
@@ -234,7 +243,8 @@ func (p *Parameters) setText(name, value string) error {
 	return nil
 }
 
-// Raw are the parameters as gqlgen takes them. Variables follow when the document is known.
+// Raw returns the parameters in gqlgen's form. The variables follow when the document is
+// known.
 func (p *Parameters) Raw() (*graphql.RawParams, error) {
 	raw := &graphql.RawParams{Query: p.Query, OperationName: p.OperationName}
 	if len(p.Extensions) == 0 {
@@ -260,27 +270,27 @@ func (p *Parameters) Raw() (*graphql.RawParams, error) {
 
 type parametersKey struct{}
 
-// ParametersOf are those of the request in ctx, if they have been read.
+// ParametersOf returns the parameters of the request in ctx, if they have been read.
 func ParametersOf(ctx context.Context) (*Parameters, bool) {
 	p, ok := ctx.Value(parametersKey{}).(*Parameters)
 	return p, ok
 }
 
-// WithParameters is ctx with the parameters of its request.
+// WithParameters returns ctx with the parameters of its request.
 func WithParameters(ctx context.Context, p *Parameters) context.Context {
 	return context.WithValue(ctx, parametersKey{}, p)
 }
 
-// ParseMediaType is mime.ParseMediaType. It knows what most clients send without parsing it.
+// ParseMediaType is mime.ParseMediaType with a fast path for the usual media types.
 func ParseMediaType(contentType string) (media string, params map[string]string, err error) {
 	if contentType == "application/json" {
 		return contentType, nil, nil
 	}
-	return mime.ParseMediaType(contentType) //nolint:wrapcheck // the callers say what it is
+	return mime.ParseMediaType(contentType) //nolint:wrapcheck // the callers describe it
 }
 
-// CheckContentType refuses a request whose Content-Type names another charset than UTF-8, and a
-// POST of which it is not one readable media type. It returns the status of the answer as well.
+// CheckContentType refuses a request whose charset is not UTF-8, and a POST without exactly
+// one valid Content-Type. It also returns the status of the answer.
 func CheckContentType(r *http.Request) (status int, err error) {
 	lines := r.Header.Values("Content-Type")
 	if len(lines) == 0 {
@@ -297,11 +307,12 @@ func CheckContentType(r *http.Request) (status int, err error) {
 	return http.StatusUnsupportedMediaType, CheckCharset(lines[0])
 }
 
-// CheckCharset refuses a body that says that it is not encoded in UTF-8 (RFC 8259, section 8.1).
+// CheckCharset refuses a body that declares another encoding than UTF-8 (RFC 8259, section
+// 8.1).
 func CheckCharset(contentType string) error {
 	_, params, err := ParseMediaType(contentType)
 	if err != nil {
-		return nil //nolint:nilerr // no transport takes such a body
+		return nil //nolint:nilerr // no transport accepts such a body
 	}
 	switch charset := params["charset"]; strings.ToLower(charset) {
 	case "", "utf-8", "utf8", "us-ascii", "ascii":
@@ -313,30 +324,30 @@ func CheckCharset(contentType string) error {
 
 // ReadBody reads the JSON body of a POST.
 func ReadBody(r *http.Request) (*Parameters, error) {
-	const most = 64 << 10 // that a client's word about its body is believed
+	const most = 64 << 10 // bytes that are allocated in advance by Content-Length
 	into := bytes.NewBuffer(make([]byte, 0, min(max(0, r.ContentLength), most)+bytes.MinRead))
 	if _, err := into.ReadFrom(ReservationOf(r.Context()).Reader(r.Body)); err != nil {
-		return nil, err //nolint:wrapcheck // refuseBody says what it is
+		return nil, err //nolint:wrapcheck // RefuseBody describes it
 	}
 	return ParseParameters(into.Bytes())
 }
 
-// IsJSON says whether the body of a request is JSON.
+// IsJSON reports whether the body of a request is JSON.
 func IsJSON(r *http.Request) bool {
 	t, _, err := ParseMediaType(r.Header.Get("Content-Type"))
 	return err == nil && t == "application/json"
 }
 
-// ErrCharset refuses text that says to be in another encoding than UTF-8.
+// ErrCharset refuses text that declares another encoding than UTF-8.
 var ErrCharset = errors.New("edge: the part names another charset than UTF-8")
 
-// IsMultipart says whether r is a POST of a multipart form.
+// IsMultipart reports whether r is a POST of a multipart form.
 func IsMultipart(r *http.Request) bool {
 	media, _, err := ParseMediaType(r.Header.Get("Content-Type"))
 	return err == nil && r.Method == http.MethodPost && media == "multipart/form-data"
 }
 
-// IsWebSocket says whether the client asks for a WebSocket.
+// IsWebSocket reports whether the client requests a WebSocket.
 func IsWebSocket(r *http.Request) bool {
 	return strings.EqualFold(r.Header.Get("Upgrade"), "websocket")
 }

@@ -24,12 +24,12 @@ const (
 	EventStream         = "text/event-stream"
 )
 
-// InUTF8 is the parameter of all media types of texts: clients take other charsets for granted
-// where there is none (Python's requests, PowerShell 5.1 and Dart take Latin-1).
+// InUTF8 is the charset parameter of text media types. Without it, some clients assume Latin-1
+// (Python's requests, PowerShell 5.1, Dart).
 const InUTF8 = "; charset=utf-8"
 
-// AnswerType is the media type of an answer: that of the two which Accept gives more
-// weight, the first of equals; JSON for who names neither (GraphQL over HTTP, section Accept).
+// AnswerType returns the media type with the greater weight in Accept, of equals the first. It
+// is JSON if Accept names neither (GraphQL over HTTP, section Accept).
 func AnswerType(r *http.Request) string {
 	best, most := TypeJSON, 0.0
 	for _, header := range r.Header.Values("Accept") {
@@ -51,7 +51,7 @@ func AnswerType(r *http.Request) string {
 	return best
 }
 
-// Weight reads the q of an element: 1 where there is none, 0 where it cannot be read.
+// Weight returns the q of an element: 1 if it is absent, 0 if it is invalid.
 func Weight(parameters string) float64 {
 	for p := range strings.SplitSeq(parameters, ";") {
 		name, value, _ := strings.Cut(strings.TrimSpace(p), "=")
@@ -67,8 +67,7 @@ func Weight(parameters string) float64 {
 	return 1
 }
 
-// OrCancelled is the response. There is none where the client has gone, or has only closed
-// its own side.
+// OrCancelled returns the response, or nil if the client has left.
 func OrCancelled(resp *graphql.Response) *graphql.Response {
 	if resp == nil {
 		return &graphql.Response{Errors: gqlerror.List{apierror.Refusal(fault.Internal, "the request was cancelled")}}
@@ -76,19 +75,18 @@ func OrCancelled(resp *graphql.Response) *graphql.Response {
 	return resp
 }
 
-// WriteResponse writes a response to a client, whose going away is no fault of ours.
+// WriteResponse writes a response. It ignores that a client has left.
 func WriteResponse(w io.Writer, resp *graphql.Response) {
 	body, err := EncodeResponse(resp)
 	if err != nil {
-		slog.Error("answer not written", "error", err) // what gqlgen answers is JSON
+		slog.Error("answer not written", "error", err) // gqlgen's data are valid JSON
 		return
 	}
 	_, _ = w.Write(body)
 }
 
-// EncodeResponse returns the response as encoding/json would write it, but for the data,
-// which is not there where the request failed before the operation was executed (GraphQL
-// specification, section 7.1).
+// EncodeResponse encodes the response like encoding/json, except for absent data. A request
+// that failed before its execution has no data (GraphQL specification, section 7.1).
 func EncodeResponse(resp *graphql.Response) ([]byte, error) {
 	const frame = len(`{"errors":,"data":,"extensions":}`)
 	var errs, extensions []byte
@@ -120,7 +118,8 @@ func EncodeResponse(resp *graphql.Response) ([]byte, error) {
 	return body, nil
 }
 
-// WriteError answers a request that did not become an operation. That its token is refused is told before all else.
+// WriteError answers a request that has no operation. A rejected token is reported before any
+// other error.
 func WriteError(w http.ResponseWriter, r *http.Request, status int, err error) {
 	if refused := RefusalOf(r.Context()); refused != nil {
 		RefuseCredentials(w, r, refused)
@@ -129,7 +128,7 @@ func WriteError(w http.ResponseWriter, r *http.Request, status int, err error) {
 	WriteErrorAs(w, AnswerType(r), status, err)
 }
 
-// WriteErrorAs answers such a request as a media type.
+// WriteErrorAs answers such a request with a media type.
 func WriteErrorAs(w http.ResponseWriter, media string, status int, err error) {
 	f := &fault.Error{Code: fault.Internal, Message: "internal error"}
 	_ = errors.As(err, &f)
@@ -142,7 +141,7 @@ func WriteErrorAs(w http.ResponseWriter, media string, status int, err error) {
 	WriteResponse(w, &graphql.Response{Errors: gqlerror.List{{Message: f.Error(), Extensions: extensions}}})
 }
 
-// RefuseBody answers a body that could not be read, or holds no operation.
+// RefuseBody answers a request whose body could not be read or contains no operation.
 func RefuseBody(w http.ResponseWriter, r *http.Request, err error) {
 	var large *http.MaxBytesError
 	var told *fault.Error
@@ -161,11 +160,11 @@ func RefuseBody(w http.ResponseWriter, r *http.Request, err error) {
 	}
 }
 
-// RequestError is an error about a request that did not become an operation.
+// RequestError returns the GraphQL error of a request without an operation.
 func RequestError(err error) *gqlerror.Error {
 	f := &fault.Error{Code: fault.Internal, Message: "internal error"}
 	told := apierror.Refusal(fault.CodeOf(err), "%s", f.Message)
-	if found, ok := err.(*fault.Error); ok { //nolint:errorlint // made by parameters
+	if found, ok := err.(*fault.Error); ok { //nolint:errorlint // from the parameters
 		told = apierror.Refusal(found.Code, "%s", found.Error())
 		if found.Argument != "" {
 			told.Extensions["argument"] = found.Argument
@@ -174,7 +173,7 @@ func RequestError(err error) *gqlerror.Error {
 	return told
 }
 
-// AnsweredAs tells gqlgen's transports the media type of the answer.
+// AnsweredAs sets the media type of the answer for gqlgen's transports.
 func AnsweredAs(r *http.Request) map[string][]string {
 	return map[string][]string{"Content-Type": {AnswerType(r)}}
 }

@@ -7,14 +7,14 @@ import (
 	"github.com/vektah/gqlparser/v2/parser"
 )
 
-// SignInCheck finds operations that only sign in.
+// SignInCheck recognises operations that only sign in.
 type SignInCheck struct {
 	Persisted Documents[string] // texts of automatic persisted queries, by their hash
 	Tokens    int               // bounds a document, in lexical tokens
 }
 
-// OnlySignsIn says whether the operation that p selects has no other root field than signIn, __typename excepted. A hash
-// whose text is not known is let through: it is answered by asking for the text, and whatever it were, nobody would ask.
+// OnlySignsIn reports whether the selected operation has no root field but signIn and
+// __typename. It admits an unknown hash: the answer only requests the text.
 func (s SignInCheck) OnlySignsIn(ctx context.Context, p *Parameters) bool {
 	query := p.Query
 	if query == "" {
@@ -40,8 +40,8 @@ func (s SignInCheck) OnlySignsIn(ctx context.Context, p *Parameters) bool {
 	return op != nil && op.Operation == ast.Mutation && onlySignIn(document, op.SelectionSet, make(map[string]bool))
 }
 
-// onlySignIn says whether a selection has no other field than signIn and __typename. seen are the fragments that it has
-// been found of. Whether there is one at all is the validator's matter.
+// onlySignIn reports whether a selection has no field but signIn and __typename. seen contains
+// the checked fragments. The validator checks that there is such a field.
 func onlySignIn(document *ast.QueryDocument, set ast.SelectionSet, seen map[string]bool) bool {
 	for _, selection := range set {
 		var below ast.SelectionSet

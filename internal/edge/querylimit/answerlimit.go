@@ -12,15 +12,15 @@ import (
 	"github.com/consoleql/consoleql/internal/fault"
 )
 
-// largeAnswers bounds the answers beyond sequential.SmallBytes that are collected at once, in
-// the whole gateway: each may need some 50 MiB until it is written.
+// largeAnswers bounds the concurrent answers larger than sequential.SmallBytes in the whole
+// gateway. Each may need some 50 MiB until it is written.
 const largeAnswers = 8
 
-// answerLimits bounds the bytes, the values and the errors of each answer, an event of a
-// subscription included.
+// answerLimits bounds the bytes, the values and the errors of each answer, including the
+// events of subscriptions.
 type answerLimits struct {
 	limits sequential.Limits
-	large  chan struct{} // holds an element for each large answer
+	large  chan struct{} // has an element for each large answer
 }
 
 var _ interface {
@@ -40,18 +40,18 @@ func NewAnswerLimits(l Limits) graphql.HandlerExtension {
 // ExtensionName is the name under which gqlgen knows the extension.
 func (answerLimits) ExtensionName() string { return "AnswerLimits" }
 
-// Validate has nothing to object to any schema.
+// Validate accepts every schema.
 func (answerLimits) Validate(graphql.ExecutableSchema) error { return nil }
 
-// InterceptResponse counts what the response is collected into. A response that is too large
-// has no data and one error; that of a mutation has the errors of its fields as well.
+// InterceptResponse counts the values of the response. A response that is too large has no
+// data and one error; a mutation's also has the errors of its fields.
 func (x answerLimits) InterceptResponse(ctx context.Context, next graphql.ResponseHandler) *graphql.Response {
 	mutation := isMutation(ctx)
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	exceed := cancel
 	if mutation {
-		exceed = nil // the fields that follow are carried out all the same
+		exceed = nil // the following fields are executed nevertheless
 	}
 	large := false
 	defer func() {
@@ -87,15 +87,15 @@ func (x answerLimits) InterceptResponse(ctx context.Context, next graphql.Respon
 		return resp
 	}
 	if resp.Data == nil {
-		resp.Errors = firstErrors(resp.Errors) // those of the request, not of fields that were counted
+		resp.Errors = firstErrors(resp.Errors) // errors of the request, not of counted fields
 		return resp
 	}
 	resp.Errors = errs.limit(resp.Errors)
 	return resp
 }
 
-// InterceptRootField makes null of a mutation's field whose payload is too large. The
-// change was made, and those of the next fields are made.
+// InterceptRootField returns null for a mutation's field whose payload is too large. Its
+// change and those of the following fields are made.
 func (x answerLimits) InterceptRootField(ctx context.Context, next graphql.RootResolver) graphql.Marshaler {
 	if errs, ok := ctx.Value(errorCountKey{}).(*errorCount); ok {
 		errs.executed = true
@@ -120,7 +120,8 @@ func isMutation(ctx context.Context) bool {
 	return op.Operation != nil && op.Operation.Operation == ast.Mutation
 }
 
-// tooLarge tells the caller why the answer ends and, of a mutation, what became of the change.
+// tooLarge returns the error of an answer that is too large. For a mutation, it contains the
+// outcome of the change.
 func tooLarge(err error, outcome fault.Outcome) *gqlerror.Error {
 	var told *gqlerror.Error
 	switch code := fault.CodeOf(err); {
@@ -137,22 +138,22 @@ func tooLarge(err error, outcome fault.Outcome) *gqlerror.Error {
 	return told
 }
 
-// maxErrors bounds the errors that are listed in an answer; one more tells how many were left out.
+// maxErrors bounds the errors of an answer. One more error has the number of omitted ones.
 const maxErrors = 100
 
 type errorCountKey struct{}
 
-// errorCount counts the errors of one response, of which the first are listed. The errors of
-// a response are presented by one goroutine, which executes a mutation's fields as well.
+// errorCount counts the errors of one response, of which it lists the first. One goroutine
+// presents them, and executes a mutation's fields.
 type errorCount struct {
-	executed bool // one of the root fields
+	executed bool // a root field was executed
 
 	told int
 	left int
-	code fault.Code // of the first error that was left out
+	code fault.Code // code of the first omitted error
 }
 
-// admit says whether one more error is listed; else it is counted.
+// admit reports whether one more error is listed, and counts it otherwise.
 func (c *errorCount) admit(code fault.Code) bool {
 	if c == nil {
 		return true
@@ -168,19 +169,19 @@ func (c *errorCount) admit(code fault.Code) bool {
 	return false
 }
 
-// LimitErrors presents the errors that are listed, by next, and counts the others. Those of an answer that
-// has become too large are neither.
+// LimitErrors presents errors by next until the limit, and counts the others. It ignores those
+// of an answer that has become too large.
 func LimitErrors(next graphql.ErrorPresenterFunc) graphql.ErrorPresenterFunc {
 	return func(ctx context.Context, err error) *gqlerror.Error {
 		errs, _ := ctx.Value(errorCountKey{}).(*errorCount)
 		if errs != nil && (sequential.From(ctx).Err() != nil || !errs.admit(fault.CodeOf(err))) {
-			return nil //nolint:nilerr // the error is counted rather than listed
+			return nil //nolint:nilerr // the error is only counted
 		}
 		return next(ctx, err)
 	}
 }
 
-// limit appends the error that tells how many were left out.
+// limit appends an error with the number of omitted errors.
 func (c *errorCount) limit(errs gqlerror.List) gqlerror.List {
 	if c.left == 0 {
 		return errs
@@ -188,9 +189,9 @@ func (c *errorCount) limit(errs gqlerror.List) gqlerror.List {
 	return append(errs, leftOut(c.code, c.left))
 }
 
-// firstErrors are the errors of a request that was not executed, at most maxErrors and one that
-// tells how many were left out. Validation stops listing errors earlier, as their texts are
-// expensive, and counts the rest itself: ruleRest marks its count.
+// firstErrors returns the errors of a request that was not executed, at most maxErrors. One
+// more error has the number of omitted ones. Validation counts its omitted errors itself,
+// since their texts are expensive, and marks that error by ruleRest.
 func firstErrors(errs gqlerror.List) gqlerror.List {
 	if len(errs) <= maxErrors || errs[maxErrors].Rule == ruleRest {
 		return errs
@@ -198,7 +199,7 @@ func firstErrors(errs gqlerror.List) gqlerror.List {
 	return append(errs[:maxErrors:maxErrors], leftOut(fault.Code(apierror.ExtensionCode(errs[maxErrors])), len(errs)-maxErrors))
 }
 
-// leftOut is the error that stands for those that are not listed.
+// leftOut returns the error that reports omitted errors.
 func leftOut(code fault.Code, n int) *gqlerror.Error {
 	return apierror.Refusal(code, "%d more errors are not listed", n)
 }

@@ -19,13 +19,13 @@ import (
 	"github.com/consoleql/consoleql/internal/fault"
 )
 
-// maxVariableValues bounds the values in the variables of an operation, lists and objects among
-// them. Each takes up to a hundred bytes of memory, where its text may have three.
+// maxVariableValues bounds the values in the variables of an operation, including lists and
+// objects. A value of three characters may need a hundred bytes of memory.
 const maxVariableValues = 50_000
 
-// decodeVariables decodes what an operation declares, as graphql-js 16 does (GraphQL
-// specification, sections 3.5 to 3.12 and 6.1.2), and skips the rest. It fails with
-// fault.ValidationFailed, whose argument leads to the value at fault; no error repeats a value.
+// decodeVariables decodes the declared variables like graphql-js 16 (GraphQL specification,
+// sections 3.5 to 3.12 and 6.1.2), and skips others. It fails with fault.ValidationFailed,
+// whose argument leads to the invalid value. No error quotes a value.
 func decodeVariables(schema *ast.Schema, op *ast.OperationDefinition, text jsontext.Value, files map[string]scalar.Upload) (map[string]any, *gqlerror.Error) {
 	if len(op.VariableDefinitions) == 0 {
 		return nil, nil
@@ -52,21 +52,21 @@ func decodeVariables(schema *ast.Schema, op *ast.OperationDefinition, text jsont
 	return nil, err
 }
 
-// noPlace refuses a file of a multipart request for which there is no place.
+// noPlace refuses a file of a multipart request that belongs to no variable.
 func noPlace(path string) *gqlerror.Error {
 	err := apierror.Refusal(fault.BadUserInput, "map: %q is no variable of type Upload", "variables."+graphqlhttp.Truncate(path))
 	err.Extensions["argument"] = "map"
 	return err
 }
 
-// declares says whether a path leads into a variable that is declared.
+// declares reports whether a path leads into a declared variable.
 func (c *coercion) declares(declared ast.VariableDefinitionList, path string) bool {
 	name, _, _ := strings.Cut(path, ".")
 	return declared.ForName(name) != nil
 }
 
-// takesFile says whether a path leads to a variable for a file, or to a place in one. What is
-// not declared is skipped, as all such variables are, unless one that is declared is wrong.
+// takesFile reports whether a path leads to a variable for a file, or to a position in one.
+// Files of undeclared variables are skipped, unless a declared one is invalid.
 func (c *coercion) takesFile(declared ast.VariableDefinitionList, path string, strict bool) bool {
 	names := strings.Split(path, ".")
 	v := declared.ForName(names[0])
@@ -87,7 +87,7 @@ func (c *coercion) takesFile(declared ast.VariableDefinitionList, path string, s
 	return typ.Name() == "Upload"
 }
 
-// coercionError is where in the variables a value is not of its type, and what is wrong with it.
+// coercionError is the error of a value that is not of its variable's type, with its path.
 type coercionError struct {
 	at   ast.Path
 	says string
@@ -102,16 +102,16 @@ func coercionErrorf(format string, args ...any) *coercionError {
 type coercion struct {
 	schema *ast.Schema
 	dec    *jsontext.Decoder
-	files  map[string]scalar.Upload // not yet used, by path
-	left   int                      // values that may still come
+	files  map[string]scalar.Upload // unused files, by path
+	left   int                      // number of values still allowed
 }
 
-// all decodes the variables that are declared.
+// all decodes the declared variables.
 func (c *coercion) all(declared ast.VariableDefinitionList, text jsontext.Value) (map[string]any, *coercionError) {
 	values := make(map[string]any, len(declared))
 	if len(text) > 0 {
 		c.dec = jsontext.NewDecoder(bytes.NewBuffer(text), jsontext.AllowDuplicateNames(true))
-		_, _ = c.dec.ReadToken() // {, as whoever read the request has seen
+		_, _ = c.dec.ReadToken() // the opening {, which the request's parser has verified
 		wrong := c.members(func(name string) (*coercionError, bool) {
 			v := declared.ForName(name)
 			if v == nil {
@@ -144,7 +144,7 @@ func (c *coercion) all(declared ast.VariableDefinitionList, text jsontext.Value)
 	return values, nil
 }
 
-// listed makes a list of a default that is none where its type is one.
+// listed converts a default value to a list if its type is one.
 func listed(typ *ast.Type, value any) any {
 	if typ.Elem == nil || value == nil {
 		return value
@@ -159,8 +159,8 @@ func listed(typ *ast.Type, value any) any {
 	return values
 }
 
-// members goes through an object that has been begun, to its end. take decodes a member, or
-// says that it is to be skipped.
+// members reads an object from behind its opening brace to its end. take decodes a member, or
+// reports that it is skipped.
 func (c *coercion) members(take func(name string) (*coercionError, bool)) *coercionError {
 	for c.dec.PeekKind() != '}' {
 		token, err := c.dec.ReadToken()
@@ -199,13 +199,13 @@ func (c *coercion) member(into map[string]any, name string, typ *ast.Type, path 
 	return wrong
 }
 
-// value decodes the next value, which the path below the variables leads to.
+// value decodes the next value. path is its path below the variables.
 func (c *coercion) value(typ *ast.Type, path string) (any, *coercionError) {
 	if c.left--; c.left < 0 {
 		return nil, coercionErrorf("comes after more than %d values", maxVariableValues)
 	}
 	if file, ok := c.file(typ, path); ok {
-		return file, c.skip() // what stands in its place is the client's placeholder
+		return file, c.skip() // the text contains the client's placeholder
 	}
 	if c.dec.PeekKind() == 'n' {
 		if typ.NonNull {
@@ -227,7 +227,7 @@ func (c *coercion) value(typ *ast.Type, path string) (any, *coercionError) {
 	}
 }
 
-// file is the one that takes the place.
+// file returns the file for the value at path, if there is one.
 func (c *coercion) file(typ *ast.Type, path string) (scalar.Upload, bool) {
 	if typ.Elem != nil || typ.NamedType != "Upload" {
 		return scalar.Upload{}, false
@@ -237,7 +237,7 @@ func (c *coercion) file(typ *ast.Type, path string) (scalar.Upload, bool) {
 	return file, ok
 }
 
-// list decodes a list. What is no list is one of a single element.
+// list decodes a list. A value that is no list becomes a list of one element.
 func (c *coercion) list(typ *ast.Type, path string) (any, *coercionError) {
 	if c.dec.PeekKind() != '[' {
 		value, wrong := c.value(typ.Elem, path)

@@ -13,14 +13,13 @@ import (
 	"github.com/consoleql/consoleql/internal/principal"
 )
 
-// keyPolicy refuses operations that the caller's API key may not be used for,
-// before any part of them runs.
+// keyPolicy refuses operations that the caller's API key does not permit, before they begin.
 type keyPolicy struct {
-	// reads has the entity types that each object type of the schema gives to read.
+	// reads maps each object type of the schema to the entity types that it reads.
 	reads map[string][]string
 }
 
-// NewKeyPolicy returns the extension that holds API keys to what they permit.
+// NewKeyPolicy returns the extension that enforces the permissions of API keys.
 func NewKeyPolicy(schema *ast.Schema) graphql.HandlerExtension {
 	return keyPolicy{reads: entityTypes(schema)}
 }
@@ -29,8 +28,8 @@ func (keyPolicy) ExtensionName() string { return "Permits" }
 
 func (keyPolicy) Validate(graphql.ExecutableSchema) error { return nil }
 
-// MutateOperationContext looks at the root fields of the operation, and at the types of all
-// its fields where the key limits those.
+// MutateOperationContext checks the root fields of the operation, and the types of all its
+// fields if the key limits them.
 func (x keyPolicy) MutateOperationContext(ctx context.Context, op *graphql.OperationContext) *gqlerror.Error {
 	limits := principal.FromContext(ctx).Limits()
 	if limits == nil {
@@ -46,8 +45,8 @@ func (x keyPolicy) MutateOperationContext(ctx context.Context, op *graphql.Opera
 	return nil
 }
 
-// permitted looks at the fields of a root selection, fragments included, whatever
-// their directives: what is skipped by a variable may not be skipped the next time.
+// permitted checks the fields of a root selection, including fragments. It ignores directives:
+// a field that a variable skips may not be skipped the next time.
 func permitted(limits *principal.Limits, operation string, set ast.SelectionSet) error {
 	for _, s := range set {
 		var err error
@@ -66,15 +65,15 @@ func permitted(limits *principal.Limits, operation string, set ast.SelectionSet)
 	return nil
 }
 
-// permittedTypes looks at the types of all fields below a selection, whatever their
-// directives and whatever is selected of them. seen has the fragments that were looked at.
+// permittedTypes checks the types of all fields below a selection, regardless of directives
+// and of the fields' own selections. seen contains the checked fragments.
 func (x keyPolicy) permittedTypes(limits *principal.Limits, set ast.SelectionSet, seen map[string]bool) error {
 	for _, s := range set {
 		var below ast.SelectionSet
 		switch s := s.(type) {
 		case *ast.Field:
 			if strings.HasPrefix(s.Name, "__") {
-				continue // the schema itself is no data of the console
+				continue // the schema contains no data of the console
 			}
 			for _, name := range x.reads[s.Definition.Type.Name()] {
 				if err := limits.CheckType(name); err != nil {
@@ -98,10 +97,10 @@ func (x keyPolicy) permittedTypes(limits *principal.Limits, set ast.SelectionSet
 	return nil
 }
 
-// entityTypes maps each composite type of a schema to the entity types that a field of that
-// type gives to read. A connection, an edge and an event read the entity that they hold; an
-// interface and a union read all their possible types. A type without an `id` of its own is a
-// part of the entity or payload around it and reads nothing else.
+// entityTypes maps each composite type of a schema to the entity types that it reads. A
+// connection, an edge and an event read their entity; an interface and a union read all their
+// possible types. A type without an `id` is a part of the surrounding entity or payload and
+// reads no other.
 func entityTypes(schema *ast.Schema) map[string][]string {
 	reads := make(map[string][]string)
 	for name, def := range schema.Types {
@@ -124,12 +123,12 @@ func entityTypes(schema *ast.Schema) map[string][]string {
 	return reads
 }
 
-// isEntity says whether a type is an object that has an `id` of its own.
+// isEntity reports whether a type is an object with an `id`.
 func isEntity(def *ast.Definition) bool {
 	return def != nil && def.Kind == ast.Object && !isWrapper(def.Name) && def.Fields.ForName("id") != nil
 }
 
-// isWrapper says whether a type is a connection, an edge or an event, by the schema's rule for names.
+// isWrapper reports whether a type's name is that of a connection, an edge or an event.
 func isWrapper(name string) bool {
 	return strings.HasSuffix(name, "Connection") || strings.HasSuffix(name, "Edge") || strings.HasSuffix(name, "Event")
 }

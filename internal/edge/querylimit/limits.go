@@ -1,4 +1,5 @@
-// Package querylimit bounds what an operation may cost, and holds API keys to what they permit.
+// Package querylimit bounds the cost of an operation, and enforces the permissions of API
+// keys.
 package querylimit
 
 import (
@@ -15,9 +16,9 @@ import (
 	"github.com/consoleql/consoleql/internal/fault"
 )
 
-// Limits bound what one operation may ask. A zero field stands for its default.
+// Limits bound an operation. A zero field means its default.
 type Limits struct {
-	// Depth is how many fields may nest; default 15. Introspection is not counted.
+	// Depth bounds the nesting of fields; default 15. Introspection is not counted.
 	Depth int
 	// Fields bounds the fields of one object after fragments are merged; default 500.
 	Fields int
@@ -29,11 +30,11 @@ type Limits struct {
 	Tokens int
 	// BodyBytes bounds the request body; default 1 MiB.
 	BodyBytes int64
-	// UploadBytes bounds a request body that carries files; default 4 GiB.
+	// UploadBytes bounds a request body with files; default 4 GiB.
 	UploadBytes int64
 }
 
-// WithDefaults returns the limits with the default in place of each zero.
+// WithDefaults returns the limits with defaults for zero fields.
 func (l Limits) WithDefaults() Limits {
 	if l.Depth == 0 {
 		l.Depth = 15
@@ -59,11 +60,11 @@ func (l Limits) WithDefaults() Limits {
 	return l
 }
 
-// AnonymousBodyBytes bounds a request of a caller without credentials: what needs none is
-// signing in and introspection.
+// AnonymousBodyBytes bounds a request without credentials, which can only sign in or
+// introspect.
 const AnonymousBodyBytes = 16 << 10
 
-// BodyLimit returns how many bytes the body of a request may have.
+// BodyLimit returns the maximum size of the request's body, in bytes.
 func (l Limits) BodyLimit(r *http.Request) int64 {
 	switch {
 	case graphqlhttp.IsAnonymous(r.Context()):
@@ -88,8 +89,8 @@ func (*Limiter) Validate(graphql.ExecutableSchema) error { return nil }
 
 // MutateOperationContext refuses an operation that exceeds the limits.
 func (l *Limiter) MutateOperationContext(_ context.Context, op *graphql.OperationContext) *gqlerror.Error {
-	// The size first: it bounds the work of all that follows, which walks into
-	// every spread of a fragment anew.
+	// Measure the size first: it bounds the work of the following checks, which walk each
+	// spread of a fragment.
 	m := newMeasure(op)
 	size := m.of(op.Operation.SelectionSet)
 	if size.depth > l.Limits.Depth {
@@ -116,10 +117,12 @@ func (l *Limiter) MutateOperationContext(_ context.Context, op *graphql.Operatio
 	return nil
 }
 
-// maxSubscriptionBytes bounds what each subscription keeps of its request: 500 ids take 20 KB.
+// maxSubscriptionBytes bounds the part of the request that a subscription keeps in memory. 500
+// ids need 20 KB.
 const maxSubscriptionBytes = 32 << 10
 
-// textBytes is how many bytes the texts in a variable's value have, each value counted as one more.
+// textBytes returns the number of bytes of all texts in a variable's value, plus one for each
+// value.
 func textBytes(value any) int {
 	n := 1
 	switch value := value.(type) {
@@ -139,11 +142,12 @@ func textBytes(value any) int {
 	return n
 }
 
-// maxIntrospections bounds the root fields that read the schema. The validator's rule MaxIntrospectionDepth bounds what
-// one of them repeats, and Limits.AnswerValues bounds their answers.
+// maxIntrospections bounds the root fields that read the schema. The validator's rule
+// MaxIntrospectionDepth bounds the repetition in one of them, and Limits.AnswerValues bounds
+// their answers.
 const maxIntrospections = 10
 
-// introspections counts the root fields of an operation that read the schema.
+// introspections counts an operation's root fields that read the schema.
 func introspections(op *graphql.OperationContext) int {
 	if op.Operation.Operation != ast.Query {
 		return 0
@@ -157,8 +161,8 @@ func introspections(op *graphql.OperationContext) int {
 	return n
 }
 
-// signIns counts the fields of an operation that try a password. Guesses are counted by
-// request elsewhere, such as by a proxy in front: one must not carry a list of them.
+// signIns counts an operation's fields that check a password. Proxies count password guesses
+// by request, so that a request must not contain many.
 func signIns(op *graphql.OperationContext) int {
 	if op.Operation.Operation != ast.Mutation {
 		return 0
@@ -172,29 +176,29 @@ func signIns(op *graphql.OperationContext) int {
 	return n
 }
 
-// maxFields bounds the selections of an operation once its fragments are spread.
-// A document of the largest size (Limits.Tokens) without fragments stays below it.
+// maxFields bounds an operation's selections after its fragments are spread. A document of the
+// largest size (Limits.Tokens) without fragments stays below it.
 const maxFields = 20_000
 
 // extent is the size of a selection.
 type extent struct {
-	depth  int // how many fields nest; introspection is the schema's matter and not counted
-	fields int // selections, each spread of a fragment counted with all that is in it; saturates
+	depth  int // nesting of fields, without introspection
+	fields int // number of selections with all fragments spread; saturates
 }
 
-// measure looks at each fragment once, however often it is spread: a document
-// in which each fragment spreads the next one twice doubles with every line.
+// measure measures each fragment once, however often it is spread. Spreading them would take
+// exponential time if each fragment spreads the next one twice.
 type measure struct {
 	variables map[string]any
 	fragments map[*ast.FragmentDefinition]extent
-	undecided *ast.Directive // a condition that is neither true nor false
+	undecided *ast.Directive // a condition without a boolean value
 }
 
 func newMeasure(op *graphql.OperationContext) *measure {
 	return &measure{variables: op.Variables, fragments: make(map[*ast.FragmentDefinition]extent)}
 }
 
-// Depth returns how many fields of an operation nest. Introspection is not counted.
+// Depth returns the nesting of an operation's fields. Introspection is not counted.
 func Depth(op *graphql.OperationContext) int {
 	return newMeasure(op).of(op.Operation.SelectionSet).depth
 }
@@ -224,9 +228,9 @@ func (m *measure) of(set ast.SelectionSet) extent {
 	return all
 }
 
-// decide notes a condition that cannot be decided. The validator lets a variable that may be
-// null stand where it must not be, if it has a default, and null be its value all the same
-// (GraphQL specification, section 5.8.5); gqlgen panics over it.
+// decide records a condition without a boolean value. The validator accepts a nullable
+// variable with a default at a non-null position, and its value may be null (GraphQL
+// specification, section 5.8.5). gqlgen panics then.
 func (m *measure) decide(directives ast.DirectiveList) {
 	for _, d := range directives {
 		if d.Name != "skip" && d.Name != "include" {
@@ -246,7 +250,7 @@ func isBool(value any) bool {
 func (m *measure) spread(f *ast.FragmentDefinition) extent {
 	e, known := m.fragments[f]
 	if !known {
-		e = m.of(f.SelectionSet) // the validator has refused fragments that spread themselves
+		e = m.of(f.SelectionSet) // the validator has refused cyclic fragments
 		m.fragments[f] = e
 	}
 	return e

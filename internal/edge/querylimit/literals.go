@@ -14,22 +14,22 @@ import (
 	"github.com/consoleql/consoleql/internal/fault"
 )
 
-// The rules of a document's literals that gqlparser 2.5.64 does not hold, and graphql-js 16 does.
+// Rules for literals that graphql-js 16 has and gqlparser 2.5.64 lacks.
 const (
 	ruleLexical = "LexicalGrammar"
 	ruleNumbers = "NumbersAreInRange"
 )
 
-// literals corrects the literals of a document, and refuses those that are none.
+// literals corrects the literals of a document, and refuses invalid ones.
 type literals struct {
-	blocks map[int]string      // the value of each block string, by the position of its token
-	wrong  map[*ast.Value]bool // to be told
-	found  map[*ast.Value]bool // all of them, told or not
+	blocks map[int]string      // values of block strings, by the position of their token
+	wrong  map[*ast.Value]bool // literals to be reported
+	found  map[*ast.Value]bool // all invalid literals, reported or not
 	refuse func(rule string, at *ast.Position, message, argument string)
 }
 
-// observe has each literal corrected on a walk, before a rule looks at it, and refused once it is
-// known which argument holds it.
+// observe registers a visitor that corrects each literal before the rules see it. It reports
+// an invalid one when its argument is known.
 func (l literals) observe(events *core.Events) {
 	events.OnValue(func(_ *core.Walker, v *ast.Value) { l.correct(v) })
 	events.OnField(func(_ *core.Walker, f *ast.Field) {
@@ -45,8 +45,8 @@ func (l literals) observe(events *core.Events) {
 	events.OnVariable(func(_ *core.Walker, v *ast.VariableDefinition) { l.report(v.DefaultValue, v.Variable) })
 }
 
-// correct has a literal read as its type has it (GraphQL specification, section 3.5): digits of
-// any number as an ID or a Float, else as 32 bits.
+// correct converts a literal to its declared type (GraphQL specification, section 3.5). A
+// number may be an ID or a Float of any size, or else has 32 bits.
 func (l literals) correct(v *ast.Value) {
 	var err error
 	switch v.Kind {
@@ -70,35 +70,35 @@ func (l literals) correct(v *ast.Value) {
 		_, err = strconv.ParseFloat(v.Raw, 64)
 	case ast.ObjectValue:
 		if v.Definition != nil && (v.Definition.BuiltIn && v.Definition.Kind == ast.Scalar || v.Definition.Kind == ast.Enum || v.ExpectedType != nil && v.ExpectedType.Elem != nil && v.Definition.Kind != ast.InputObject) {
-			l.find(v) // gqlparser takes an empty one for any type
+			l.find(v) // gqlparser accepts an empty object for any type
 		}
-	default: // gqlparser and gqlgen read the other kinds as the specification says
+	default: // gqlparser and gqlgen handle the other kinds as specified
 	}
 	if err == nil {
 		return
 	}
-	v.Raw = "0" // gqlgen panics over a number that it cannot hold
+	v.Raw = "0" // gqlgen panics on a number out of range
 	if isType(v, "Int") {
-		v.Kind = ast.IntValue // the rules do not refuse it a second time
+		v.Kind = ast.IntValue // the rules do not report it again
 	}
 	if !refusesNumbers(v.Definition) {
 		l.find(v)
 	}
 }
 
-// refusesNumbers says whether the rules refuse each number as a value of a type.
+// refusesNumbers reports whether the rules refuse every number for a type.
 func refusesNumbers(d *ast.Definition) bool {
 	return d != nil && (d.Kind != ast.Scalar || d.BuiltIn && d.Name != "Int" && d.Name != "Float")
 }
 
-// find notes a literal that is wrong.
+// find records an invalid literal.
 func (l literals) find(v *ast.Value) {
 	if !l.found[v] {
 		l.wrong[v], l.found[v] = true, true
 	}
 }
 
-// report refuses what is wrong in a literal, of which argument is the path.
+// report reports the invalid parts of a literal, which is the value of argument.
 func (l literals) report(v *ast.Value, argument string) {
 	if v == nil || len(l.wrong) == 0 {
 		return
@@ -125,21 +125,21 @@ func (l literals) report(v *ast.Value, argument string) {
 
 func isType(v *ast.Value, name string) bool { return v.Definition != nil && v.Definition.Name == name }
 
-// lexicalError is where a document is none by its characters.
+// lexicalError is a lexical error and its position.
 type lexicalError struct {
 	line, column int
 	message      string
 }
 
-// scanner reads the texts and numbers of a document that gqlparser's lexer has taken. That one
-//   - gives block strings whose text begins behind the quotes without taking the indentation of
-//     such documents as the specification has it (section 2.9.4, BlockStringValue), and takes
-//     four quotes at their end for one of the text and the end,
-//   - replaces one half of a surrogate pair by U+FFFD,
-//   - takes 1a for the number 1 and the name a.
+// scanner reads the strings and numbers of a document that gqlparser's lexer has accepted. The
+// lexer has these defects:
+// - It ignores the indentation rule for block strings whose text begins behind the quotes (GraphQL specification, section 2.9.4).
+// - It takes four quotes as one of the text and the end of a block string.
+// - It replaces half of a surrogate pair by U+FFFD.
+// - It reads 1a as the number 1 and the name a.
 //
-// It can go when gqlparser's table of graphql-js' verdicts passes without it (version 2.5.64:
-// lexer/blockstring.go counts the first line's indentation among the others').
+// The scanner can go when the table of graphql-js' verdicts passes without it (gqlparser
+// 2.5.64, lexer/blockstring.go).
 type scanner struct {
 	text   string
 	at     int // in bytes
@@ -148,7 +148,7 @@ type scanner struct {
 	blocks map[int]string
 }
 
-// scan returns the values of the block strings by the position of their tokens, in runes.
+// scan returns the values of the block strings, by the position of their tokens in runes.
 func scan(text string) (map[int]string, *lexicalError) {
 	s := &scanner{text: text, blocks: make(map[int]string)}
 	for s.at < len(text) {
@@ -180,7 +180,7 @@ func (s *scanner) failed(message string) *lexicalError {
 	return &lexicalError{1 + strings.Count(before, "\n"), 1 + utf8.RuneCountInString(line), message}
 }
 
-// position is where the next token begins, in runes, as gqlparser has it.
+// position returns the position of the next token in runes, as gqlparser counts it.
 func (s *scanner) position() int {
 	s.runes += utf8.RuneCountInString(s.text[s.mark:s.at])
 	s.mark = s.at
@@ -201,7 +201,7 @@ func (s *scanner) name() {
 	}
 }
 
-// number reads a number, behind which no name and no point may stand.
+// number reads a number. No name and no dot may follow it.
 func (s *scanner) number() string {
 	digits := func() {
 		for s.at < len(s.text) && isDigit(s.text[s.at]) {
@@ -227,7 +227,7 @@ func (s *scanner) number() string {
 	return ""
 }
 
-// quoted reads a text in which no escape is one half of a surrogate pair.
+// quoted reads a string. Its escapes must not be half of a surrogate pair.
 func (s *scanner) quoted() string {
 	for s.at++; s.at < len(s.text); s.at++ {
 		switch s.text[s.at] {
@@ -238,7 +238,7 @@ func (s *scanner) quoted() string {
 			unit, ok := s.unit(s.at)
 			switch {
 			case !ok:
-				s.at++ // an escape of one letter or of braces, which the lexer has checked
+				s.at++ // an escape of one letter or in braces, which the lexer has verified
 			case unit >= 0xDC00 && unit <= 0xDFFF:
 				return invalidEscape
 			case unit >= 0xD800 && unit <= 0xDBFF:
@@ -256,7 +256,7 @@ func (s *scanner) quoted() string {
 
 const invalidEscape = "Invalid Unicode escape sequence: it is one half of a surrogate pair."
 
-// unit is the escape of four digits that stands at a place, if one does.
+// unit returns the escape of four digits at a position, if there is one.
 func (s *scanner) unit(at int) (uint64, bool) {
 	if at+6 > len(s.text) || s.text[at] != '\\' || s.text[at+1] != 'u' {
 		return 0, false
@@ -284,15 +284,15 @@ func (s *scanner) block() string {
 		}
 		raw.WriteString(part)
 		if strings.HasPrefix(s.text[s.at:], `"`) {
-			return "Unterminated string." // another text, which gqlparser takes for part of this one
+			return "Unterminated string." // another string, which gqlparser takes for part of this one
 		}
 		s.blocks[start] = blockValue(raw.String())
 		return ""
 	}
 }
 
-// blockValue is the value of a block string (GraphQL specification, section 2.9.4): the first
-// line's indentation neither counts nor goes.
+// blockValue returns the value of a block string (GraphQL specification, section 2.9.4). The
+// first line's indentation is neither counted nor removed.
 func blockValue(raw string) string {
 	lines := strings.Split(strings.ReplaceAll(strings.ReplaceAll(raw, "\r\n", "\n"), "\r", "\n"), "\n")
 	common, first, last := math.MaxInt, -1, -1
@@ -323,7 +323,7 @@ func isDigit(c byte) bool { return c >= '0' && c <= '9' }
 
 func isNameStart(c byte) bool { return c == '_' || c|0x20 >= 'a' && c|0x20 <= 'z' }
 
-// lexical is the error of a document that is none by its characters.
+// lexical returns the error of a document with invalid tokens.
 func (e *lexicalError) option() core.ErrorOption {
 	return func(err *gqlerror.Error) {
 		err.Message = e.message
@@ -331,7 +331,7 @@ func (e *lexicalError) option() core.ErrorOption {
 	}
 }
 
-// RuleCode is the code of an error of the rules that are ours; empty of others.
+// RuleCode returns the code of an error of this package's rules; empty for others.
 func RuleCode(rule string) fault.Code {
 	switch rule {
 	case ruleSelections:

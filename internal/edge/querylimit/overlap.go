@@ -5,18 +5,18 @@ import (
 )
 
 const (
-	// maxPairs bounds the pairs of fields of one response name that the validator compares: it
-	// compares each with each, at some millions a second.
+	// maxPairs bounds the pairs of fields with one response name that the validator compares,
+	// some millions per second.
 	maxPairs = 300_000
-	// maxVisits bounds the selections that are looked at to count them.
+	// maxVisits bounds the selections that are visited to count them.
 	maxVisits = 10 * maxFields
 )
 
-// findCycle is a fragment that spreads itself, be it by others; nil if none does.
+// findCycle returns a fragment that spreads itself, directly or not; nil: there is none.
 func findCycle(document *ast.QueryDocument) *ast.FragmentDefinition {
 	spreads := make(map[string][]string, len(document.Fragments))
 	for _, f := range document.Fragments {
-		spreads[f.Name] = spreadIn(f.SelectionSet, spreads[f.Name]) // of all of a name, which another rule forbids
+		spreads[f.Name] = spreadIn(f.SelectionSet, spreads[f.Name]) // of all fragments of a name; another rule refuses duplicates
 	}
 	const open, done = 1, 2
 	state := make(map[string]int, len(spreads))
@@ -45,7 +45,7 @@ func findCycle(document *ast.QueryDocument) *ast.FragmentDefinition {
 	return nil
 }
 
-// spreadIn appends the names of the fragments that are spread somewhere in a selection.
+// spreadIn appends the names of the fragments spread in a selection.
 func spreadIn(set ast.SelectionSet, names []string) []string {
 	for _, s := range set {
 		switch s := s.(type) {
@@ -60,11 +60,11 @@ func spreadIn(set ast.SelectionSet, names []string) []string {
 	return names
 }
 
-// compared counts what the validator would compare in a document.
+// compared counts the pairs that the validator would compare in a document.
 func compared(document *ast.QueryDocument) *comparisons {
 	c := comparisons{fragments: make(map[string]*ast.FragmentDefinition, len(document.Fragments))}
 	for _, f := range document.Fragments {
-		if c.fragments[f.Name] == nil { // the validator takes the first of a name, too
+		if c.fragments[f.Name] == nil { // like the validator, take the first of a name
 			c.fragments[f.Name] = f
 		}
 	}
@@ -77,20 +77,19 @@ func compared(document *ast.QueryDocument) *comparisons {
 	return &c
 }
 
-// tooMany says that the document selects so many fields of one response name that to compare
-// them takes long.
+// tooMany reports whether comparing the fields of one response name takes too long.
 func (c *comparisons) tooMany() bool { return c.pairs > maxPairs || c.visits > maxVisits }
 
-// comparisons counts what the validator would compare, from above.
+// comparisons counts the pairs, as an upper bound.
 type comparisons struct {
 	fragments map[string]*ast.FragmentDefinition
 	pairs     int
 	visits    int
-	widest    int // the most response names of one object, its fragments merged
+	widest    int // maximum number of response names of an object with its fragments merged
 }
 
-// count looks at selections whose fields are compared with each other, and at what is below
-// those fields, which is compared if they are. The validator begins anew at each level.
+// count visits selections whose fields are compared with each other, and those below fields
+// that are compared. The validator starts again at each level.
 func (c *comparisons) count(sets []ast.SelectionSet, level int) {
 	below := make(map[string][]ast.SelectionSet)
 	spread := make(map[string]bool)
@@ -107,7 +106,7 @@ func (c *comparisons) count(sets []ast.SelectionSet, level int) {
 	}
 }
 
-// collect gathers what is below the fields of a selection, by response name.
+// collect collects the selections below the fields of a selection, by response name.
 func (c *comparisons) collect(set ast.SelectionSet, below map[string][]ast.SelectionSet, spread map[string]bool) {
 	for _, s := range set {
 		if c.visits++; c.visits > maxVisits {

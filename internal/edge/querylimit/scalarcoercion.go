@@ -1,7 +1,7 @@
 package querylimit
 
 import (
-	"encoding/json" // only for the Number that custom scalars take
+	"encoding/json" // only for the type Number, which custom scalars accept
 	"math"
 	"strconv"
 
@@ -11,8 +11,7 @@ import (
 	"github.com/consoleql/consoleql/internal/fault"
 )
 
-// token reads a value of which the kind is known to be no object or list. Its syntax has been
-// checked.
+// token decodes a value that is neither object nor list. Its syntax has been checked.
 func (c *coercion) token() jsontext.Token {
 	token, _ := c.dec.ReadToken()
 	return token
@@ -48,14 +47,15 @@ func (c *coercion) scalar(def *ast.Definition) (any, *coercionError) {
 
 const notInt32 = "is not an integer of 32 bits"
 
-// wholeNumber is a JSON number without a fraction, however it is written: 2, 2.0 and 2e0 are
-// one number (GraphQL specification, section 3.5.1). It is read as JavaScript reads it.
+// wholeNumber parses a JSON number without a fraction, in any notation: 2, 2.0 and 2e0 are
+// equal (GraphQL specification, section 3.5.1). It rounds like JavaScript.
 func wholeNumber(text string) (float64, bool) {
 	n, err := strconv.ParseFloat(text, 64)
 	return n, err == nil && n == math.Trunc(n)
 }
 
-// numberAsID is a whole number as text. An integer keeps the digits that a float64 would lose.
+// numberAsID returns a whole number as text. An integer keeps the digits that a float64 would
+// lose.
 func numberAsID(text string) (string, bool) {
 	n, ok := wholeNumber(text)
 	switch _, err := strconv.ParseInt(text, 10, 64); {
@@ -67,13 +67,13 @@ func numberAsID(text string) (string, bool) {
 		return text, true
 	}
 	format := byte('f')
-	if math.Abs(n) >= 1e21 { // where JavaScript begins to write exponents
+	if math.Abs(n) >= 1e21 { // JavaScript writes exponents from here
 		format = 'e'
 	}
 	return strconv.FormatFloat(n, format, -1, 64), true
 }
 
-// any decodes a value of a custom scalar, which reads itself, numbers as they are written.
+// any decodes a value of a custom scalar, which parses itself. Numbers keep their text.
 func (c *coercion) any() (any, *coercionError) {
 	switch c.dec.PeekKind() {
 	case '{':
@@ -110,7 +110,7 @@ func (c *coercion) any() (any, *coercionError) {
 	}
 }
 
-// next is any, of a value below another.
+// next is any for a nested value.
 func (c *coercion) next() (any, *coercionError) {
 	if c.left--; c.left < 0 {
 		return nil, coercionErrorf("comes after more than %d values", maxVariableValues)

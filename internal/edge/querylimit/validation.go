@@ -15,30 +15,29 @@ import (
 )
 
 const (
-	// maxWalked bounds what the validator walks over, at some millions a second.
+	// maxWalked bounds the nodes that the validator visits, some millions per second.
 	maxWalked = 10 * maxFields
-	// maxMessage bounds the bytes of an error that is told of a document; a longer one counts as several.
+	// maxMessage bounds the bytes of an error in a document; a longer one counts as several.
 	maxMessage = 1000
-	// maxCounted bounds the errors of a document that are counted beyond those that are told.
+	// maxCounted bounds the errors of a document that are counted but not listed.
 	maxCounted = 10_000
-	// maxName bounds a name in a document, in bytes: an alias is written once for each object.
+	// maxName bounds a name in a document, in bytes. Each object of the answer repeats an
+	// alias.
 	maxName = 128
-	// maxSuggested bounds the names and texts for which another is suggested: each is compared
-	// with all of the schema that it might be, letter by letter.
+	// maxSuggested bounds the names for which the validator suggests another. It compares each
+	// with all similar names of the schema, letter by letter.
 	maxSuggested = 100
 )
 
-// ruleSelections is the validator's rule that a document breaks which is too dear to validate.
+// ruleSelections names the rule that a document breaks if its validation is too expensive.
 const ruleSelections = "SelectionsAreFew"
 
-// ruleRest marks the error that counts those that validation does not list.
+// ruleRest marks the error with the number of errors that validation does not list.
 const ruleRest = "ErrorsAreFew"
 
-// ValidationRules is one rule that stands for all of the specification: it looks at how large the
-// document is before the others are asked, and asks no more of them when enough is told. Both
-// names are those of rules that gqlgen would add.
-//
-// fields bounds the fields of one object.
+// ValidationRules returns one rule that replaces all rules of the specification. It checks the
+// document's size before the others run, and stops them at the error limit. Its names are
+// those of rules that gqlgen would add. fields bounds the fields of one object.
 func ValidationRules(fields int) func() *rules.Rules {
 	return func() *rules.Rules {
 		return rules.NewRules(
@@ -48,8 +47,7 @@ func ValidationRules(fields int) func() *rules.Rules {
 	}
 }
 
-// bounded validates the document at the first event of gqlgen's walk, which comes before any
-// selection.
+// bounded validates the document at the first event of gqlgen's walk, before any selection.
 func bounded(document *core.Events, add core.AddErrFunc, fields int) {
 	asked := false
 	document.OnDirectiveList(func(w *core.Walker, _ []*ast.Directive) {
@@ -60,7 +58,7 @@ func bounded(document *core.Events, add core.AddErrFunc, fields int) {
 		if v := (validating{add: add, fields: fields}); v.document(w.Schema, w.Document) {
 			return
 		}
-		for _, op := range w.Document.Operations { // nobody needs them, and the walk goes on
+		for _, op := range w.Document.Operations { // they are not needed, and the walk continues
 			op.SelectionSet = nil
 		}
 		w.Document.Fragments = nil
@@ -70,15 +68,15 @@ func bounded(document *core.Events, add core.AddErrFunc, fields int) {
 // validating is the validation of one document.
 type validating struct {
 	add    core.AddErrFunc
-	fields int // that one object may have
+	fields int // limit of fields of one object
 	walker *core.Walker
-	listed int // errors
-	told   int // the same, long ones counted as several
+	listed int // number of errors
+	told   int // the same, with long ones counted as several
 
 	literals literals
 }
 
-// document says whether a document is valid.
+// document reports whether a document is valid.
 func (v *validating) document(schema *ast.Schema, document *ast.QueryDocument) bool {
 	blocks, wrong := scan(document.Operations[0].Position.Src.Input)
 	if wrong != nil {
@@ -120,7 +118,7 @@ func (v *validating) document(schema *ast.Schema, document *ast.QueryDocument) b
 	return v.told == 0
 }
 
-// reportRest tells how many errors were left out. It counts all of them without their texts.
+// reportRest reports the number of omitted errors. It counts them without their texts.
 func (v *validating) reportRest(schema *ast.Schema, document *ast.QueryDocument) {
 	all := 0
 	count := func(asked []core.Rule) {
@@ -148,7 +146,7 @@ func (v *validating) reportRest(schema *ast.Schema, document *ast.QueryDocument)
 	}
 }
 
-// specified are the other rules of the specification, in an order that stays.
+// specified returns the other rules of the specification, in a fixed order.
 func specified(suggesting bool) []core.Rule {
 	all := rules.NewDefaultRules()
 	all.RemoveRule(rules.NoFragmentCyclesRule.Name)
@@ -168,7 +166,7 @@ func specified(suggesting bool) []core.Rule {
 	return ordered
 }
 
-// walk asks rules about the document until enough is told.
+// walk applies rules to the document until the error limit.
 func (v *validating) walk(schema *ast.Schema, document *ast.QueryDocument, asked []core.Rule) {
 	events := &core.Events{}
 	events.OnDirectiveList(func(w *core.Walker, _ []*ast.Directive) { v.walker = w })
@@ -179,7 +177,7 @@ func (v *validating) walk(schema *ast.Schema, document *ast.QueryDocument, asked
 	core.Walk(schema, document, events)
 }
 
-// report adds an error, unless there are enough: then nobody is asked any more.
+// report adds an error, or stops the rules at the error limit.
 func (v *validating) report(rule string, options []core.ErrorOption) {
 	if v.told >= maxErrors {
 		if v.walker != nil {
@@ -201,17 +199,17 @@ func (v *validating) refuse(rule string, at *ast.Position, message string) {
 	v.report(rule, []core.ErrorOption{core.Message("%s", message), core.At(at)})
 }
 
-// documentSize is how large a document is to the validator.
+// documentSize is the size of a document for the validator.
 type documentSize struct {
-	// walked are the selections, arguments and values that it walks over: from each operation
-	// and from each fragment into all fragments that can be reached from there.
+	// visited selections, arguments and values: the validator walks from each operation and
+	// each fragment into all reachable fragments
 	walked  int
-	longest int // name or text, in bytes
-	name    int // the longest name, in bytes
+	longest int // length of the longest name or text, in bytes
+	name    int // length of the longest name, in bytes
 }
 
-// measureDocument looks at each part of a document once, and then at which lead to which, until it
-// is certain that they are too many.
+// measureDocument visits each part of a document once, and then the reachability of fragments,
+// until the limit is exceeded.
 func measureDocument(document *ast.QueryDocument) documentSize {
 	parts := make([]*documentNode, 0, len(document.Operations)+len(document.Fragments))
 	fragments := make(map[string]*documentNode, len(document.Fragments))
@@ -235,7 +233,7 @@ func measureDocument(document *ast.QueryDocument) documentSize {
 		p.directives(f.Directives)
 		p.selections(f.SelectionSet, 1)
 		parts = append(parts, p)
-		if fragments[f.Name] == nil { // the validator takes the first of a name, too
+		if fragments[f.Name] == nil { // like the validator, take the first of a name
 			fragments[f.Name] = p
 		}
 	}
@@ -258,15 +256,15 @@ func measureDocument(document *ast.QueryDocument) documentSize {
 
 // documentNode is an operation or a fragment.
 type documentNode struct {
-	size    int // of its own
+	size    int // without spreads
 	longest int
 	name    int
 	spread  []string
-	leads   []*documentNode // where the spreads lead
-	from    *documentNode   // from where it has been reached last
+	leads   []*documentNode // targets of its spreads
+	from    *documentNode   // the last root that has reached it
 }
 
-// reach is the size of all that can be reached from root by p.
+// reach returns the size of all nodes that p can reach from root.
 func (p *documentNode) reach(root *documentNode) int {
 	if p.from == root {
 		return 0
@@ -279,15 +277,15 @@ func (p *documentNode) reach(root *documentNode) int {
 	return size
 }
 
-// selections counts what is in a selection. What is below a field of introspection counts
-// several times: a rule looks into each of these, wherever it stands.
+// selections counts the nodes of a selection. Those below an introspection field count several
+// times, since a rule visits them from each such field.
 func (p *documentNode) selections(set ast.SelectionSet, times int) {
 	for _, s := range set {
 		p.size += times
 		switch s := s.(type) {
 		case *ast.Field:
 			p.named(s.Name)
-			p.name = max(p.name, len(s.Alias)) // for which no other is suggested
+			p.name = max(p.name, len(s.Alias)) // the validator suggests no other alias
 			p.arguments(s.Arguments)
 			p.directives(s.Directives)
 			below := times

@@ -12,34 +12,35 @@ import (
 	"github.com/consoleql/consoleql/internal/edge/graphqlhttp"
 )
 
-// executor executes operations by their parameters, whichever transport read them: gqlgen's
-// transports are handed parameters without variables.
+// executor executes operations with their variables, for every transport. gqlgen's transports
+// get parameters without variables.
 type executor struct {
 	graphql.GraphExecutor
-	// parameters are those of the operation; nil: those in the context.
+	// parameters returns those of the operation; nil: the context has them.
 	parameters func() *graphqlhttp.Parameters
 }
 
-// NewExecutor returns exec for operations whose parameters are given by parameters.
+// NewExecutor returns exec for operations whose parameters come from parameters.
 func NewExecutor(exec graphql.GraphExecutor, parameters func() *graphqlhttp.Parameters) graphql.GraphExecutor {
 	return executor{exec, parameters}
 }
 
-// parsed is how many times the memory of its text a parsed document takes at most: a
-// list of numbers of one digit does. Fields of some letters take half of that.
+// parsed is the maximum ratio of a parsed document's memory to its text, for a list of
+// one-digit numbers. Fields with short names need half of it.
 const parsed = 110
 
-// NewParsedDocuments returns a cache of the documents of a schema. It decodes the variables of operations.
+// NewParsedDocuments returns a cache of a schema's parsed documents. It also decodes the
+// variables of operations.
 func NewParsedDocuments(schema *ast.Schema) graphql.Cache[*ast.QueryDocument] {
 	return parsedDocuments{
 		graphqlhttp.NewDocuments(graphqlhttp.MaxDocumentBytes, func(text string, _ *ast.QueryDocument) int { return parsed * len(text) }), schema,
 	}
 }
 
-// WithVariables returns t for operations of the parameters in the context.
+// WithVariables returns t for operations whose parameters are in the context.
 func WithVariables(t graphql.Transport) graphql.Transport { return variablesTransport{t} }
 
-// variablesTransport is a transport whose operations are those of the parameters in the context.
+// variablesTransport is a transport for operations whose parameters are in the context.
 type variablesTransport struct{ graphql.Transport }
 
 // Do answers the request.
@@ -47,8 +48,8 @@ func (t variablesTransport) Do(w http.ResponseWriter, r *http.Request, exec grap
 	t.Transport.Do(w, r, executor{GraphExecutor: exec})
 }
 
-// CreateOperationContext makes an operation of the parameters. Their variables are decoded, by
-// the types that the operation declares, as soon as its document is known.
+// CreateOperationContext creates an operation from the parameters. It decodes the variables by
+// their declared types as soon as the document is known.
 func (e executor) CreateOperationContext(ctx context.Context, given *graphql.RawParams) (*graphql.OperationContext, gqlerror.List) {
 	p, ok := graphqlhttp.ParametersOf(ctx)
 	if e.parameters != nil {
@@ -72,21 +73,21 @@ func (e executor) CreateOperationContext(ctx context.Context, given *graphql.Raw
 
 type variablesKey struct{}
 
-// variables are those of one operation, to be decoded.
+// variables are those of one operation, before they are decoded.
 type variables struct {
 	*graphqlhttp.Parameters
-	params *graphql.RawParams // where they go
+	params *graphql.RawParams // their destination
 	err    *gqlerror.Error
 }
 
-// parsedDocuments is gqlgen's cache of documents. gqlgen reads the variables right after it has
-// asked the cache, or told it, of the document, and has no other hook between the two.
+// parsedDocuments is gqlgen's cache of documents. gqlgen decodes the variables right after its
+// Get or Add, and has no other hook in between.
 type parsedDocuments struct {
 	graphqlhttp.Documents[*ast.QueryDocument]
 	schema *ast.Schema
 }
 
-// Get returns a document that is kept, and decodes the variables of the operation in ctx.
+// Get returns a cached document, and decodes the variables of the operation in ctx.
 func (d parsedDocuments) Get(ctx context.Context, text string) (*ast.QueryDocument, bool) {
 	document, ok := d.Documents.Get(ctx, text)
 	if ok {
@@ -95,7 +96,7 @@ func (d parsedDocuments) Get(ctx context.Context, text string) (*ast.QueryDocume
 	return document, ok
 }
 
-// Add keeps a document, and decodes the variables of the operation in ctx.
+// Add stores a document, and decodes the variables of the operation in ctx.
 func (d parsedDocuments) Add(ctx context.Context, text string, document *ast.QueryDocument) {
 	d.Documents.Add(ctx, text, document)
 	d.decode(ctx, document)

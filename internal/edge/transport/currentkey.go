@@ -13,7 +13,7 @@ import (
 	"github.com/consoleql/consoleql/internal/scope"
 )
 
-// shownKey is the API key that a connection was opened with, and the scope that it named.
+// shownKey is the API key and the scope with which a connection was opened.
 type shownKey struct {
 	key   string
 	scope scope.Scope
@@ -21,8 +21,9 @@ type shownKey struct {
 
 type shownKeyKey struct{}
 
-// currentKeyExecutor runs each operation of a WebSocket with what its API key permits when
-// the operation begins: the file of keys may have changed since the connection was opened.
+// currentKeyExecutor runs each operation of a WebSocket with the permissions that its API key
+// has when the operation begins. The file of keys may have changed since the connection was
+// opened.
 type currentKeyExecutor struct {
 	graphql.GraphExecutor
 	keys interface {
@@ -30,12 +31,12 @@ type currentKeyExecutor struct {
 	}
 }
 
-// statsPrincipal names the principal among the statistics of an operation, where gqlgen lets
-// extensions keep what is theirs.
+// statsPrincipal is the key of the principal in an operation's statistics, where gqlgen keeps
+// data of extensions.
 const statsPrincipal = "consoleql.principal"
 
-// CreateOperationContext makes an operation of the key's present principal. A key that is no
-// longer known refuses it.
+// CreateOperationContext creates an operation of the key's present principal. It refuses a key
+// that has been removed.
 func (e currentKeyExecutor) CreateOperationContext(ctx context.Context, params *graphql.RawParams) (*graphql.OperationContext, gqlerror.List) {
 	shown, ok := ctx.Value(shownKeyKey{}).(shownKey)
 	if !ok {
@@ -52,7 +53,7 @@ func (e currentKeyExecutor) CreateOperationContext(ctx context.Context, params *
 	return op, errs
 }
 
-// DispatchOperation executes the operation as the principal that it was made for.
+// DispatchOperation executes the operation as the principal for which it was created.
 func (e currentKeyExecutor) DispatchOperation(ctx context.Context, op *graphql.OperationContext) (graphql.ResponseHandler, context.Context) {
 	if who, ok := op.Stats.GetExtension(statsPrincipal).(principal.Principal); ok {
 		shown, _ := ctx.Value(shownKeyKey{}).(shownKey)

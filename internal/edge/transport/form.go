@@ -16,20 +16,21 @@ import (
 	"github.com/consoleql/consoleql/internal/fault"
 )
 
-// form reads a multipart form part by part, its files when they are asked for.
+// form reads a multipart form part by part, and each file only when it is needed.
 type form struct {
 	*multipart.Reader
 	boundary string
-	length   int64           // of the request, -1 where it does not say
-	files    map[string]bool // the parts that are files by the form's map
-	parts    int             // that have begun
+	length   int64           // of the request; -1: unknown
+	files    map[string]bool // names of the parts that the form's map declares as files
+	parts    int             // parts read so far
 	opened   int
-	// begun is what has been read up to the first file, until that has been found.
+	// begun is the part of the request that was read up to the first file, until that file is
+	// found.
 	begun *recorder
 }
 
-// recorder keeps what is read through it, up to a bound: what comes before a form's first
-// boundary and in the headers of its parts is as long as the client likes.
+// recorder records what is read through it, up to a bound. A client may send any amount before
+// a form's first boundary and in the headers of its parts.
 type recorder struct {
 	io.Reader
 	kept bytes.Buffer
@@ -37,7 +38,7 @@ type recorder struct {
 	off  bool
 }
 
-// Read reads on.
+// Read reads the next bytes.
 func (r *recorder) Read(p []byte) (int, error) {
 	if r.off {
 		return r.Reader.Read(p)
@@ -50,7 +51,7 @@ func (r *recorder) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// newForm begins to read a form. It has at most so many bytes before its first file.
+// newForm starts to read a form that has at most so many bytes before its first file.
 func newForm(r *http.Request, most int64) (*form, error) {
 	_, parameters, err := graphqlhttp.ParseMediaType(r.Header.Get("Content-Type"))
 	boundary := parameters["boundary"]
@@ -61,22 +62,22 @@ func newForm(r *http.Request, most int64) (*form, error) {
 	return &form{Reader: multipart.NewReader(begun, boundary), boundary: boundary, length: r.ContentLength, begun: begun}, nil
 }
 
-// NextPart begins the next part.
+// NextPart returns the next part.
 func (f *form) NextPart() (*multipart.Part, error) {
 	part, err := f.Reader.NextPart()
 	if err == nil {
 		f.parts++
 	}
-	return part, err //nolint:wrapcheck // the callers say what it is
+	return part, err //nolint:wrapcheck // the callers describe it
 }
 
-// isField says whether a part is neither a file nor one of the two that make an operation.
+// isField reports whether a part is neither a file nor one of `operations` and `map`.
 func isField(part *multipart.Part) bool {
 	return part.FileName() == "" && part.FormName() != "operations" && part.FormName() != "map"
 }
 
-// checkTransferEncoding refuses a part whose content is encoded for its transport. The multipart
-// reader decodes quoted-printable itself.
+// checkTransferEncoding refuses a part with a Content-Transfer-Encoding. The multipart reader
+// decodes quoted-printable itself.
 func checkTransferEncoding(part *multipart.Part) error {
 	switch encoding := strings.TrimSpace(part.Header.Get("Content-Transfer-Encoding")); strings.ToLower(encoding) {
 	case "", "7bit", "8bit", "binary":
@@ -86,7 +87,7 @@ func checkTransferEncoding(part *multipart.Part) error {
 	}
 }
 
-// upload is the file of the part name, still to come.
+// upload returns the file of the part name, which is still to be read.
 func (f *form) upload(name string) scalar.Upload {
 	u := scalar.Upload{AtMost: f.length}
 	u.Open = func() (scalar.File, error) {
@@ -113,29 +114,29 @@ func (f *form) upload(name string) scalar.Upload {
 	return u
 }
 
-// nextFile is the next part that the map names. Other parts are skipped.
+// nextFile returns the next part that the map names. It skips other parts.
 func (f *form) nextFile() (*multipart.Part, error) {
 	for {
 		part, err := f.NextPart()
 		if err != nil || f.files[part.FormName()] {
-			return part, err //nolint:wrapcheck // upload says what it is
+			return part, err //nolint:wrapcheck // upload describes it
 		}
 	}
 }
 
-// lengthOf is the length of a part's content that the part itself names, else -1.
+// lengthOf returns the Content-Length of a part; -1: it has none.
 func lengthOf(part *multipart.Part) int64 {
 	n, err := strconv.ParseUint(strings.TrimSpace(part.Header.Get("Content-Length")), 10, 63)
 	if err != nil {
 		return -1
 	}
-	return int64(n) // it has 63 bits
+	return int64(n) // parsed with 63 bits
 }
 
-// sizeOfFirst is the length of the first file, if it is the last part as well:
-// what the request has left, without the delimiter that ends the form and its line break.
-// -1 where that is not known. It is not certain: parts may follow, and clients leave the
-// line break out (undici before 6.29 and 7).
+// sizeOfFirst returns the length of the first file if it is also the last part; -1: unknown.
+// It subtracts the closing delimiter and its line break from the rest of the request. The
+// result is an estimate: parts may follow, and some clients omit the line break (undici before
+// 6.29 and 7).
 func (f *form) sizeOfFirst() int64 {
 	if f.length < 0 {
 		return -1
@@ -158,15 +159,15 @@ func (f *form) sizeOfFirst() int64 {
 	return max(-1, f.length-int64(at)-int64(end))
 }
 
-// maxHeld is how many bytes of a file are read ahead to find out how long it is.
+// maxHeld is how many bytes of a file are read ahead to determine its length.
 const maxHeld = 2 << 20
 
-// fromClient is a file of a form. It marks what goes wrong with the client's side of a
-// stream, a length that turns out another than the one that was passed on among it.
+// fromClient is a file of a form. It marks errors of the client's stream, such as a length
+// that differs from the declared one.
 type fromClient struct {
 	file     io.Reader
-	size     int64 // that the reader counts on; -1: unknown
-	expected int64 // if the form ends with the file; -1: unknown
+	size     int64 // the length passed on to the reader; -1: unknown
+	expected int64 // the length if the form ends with the file; -1: unknown
 	read     int64
 
 	failed atomic.Pointer[error]
@@ -184,7 +185,8 @@ func (r *fromClient) Declare(size int64) error {
 	return nil
 }
 
-// Length implements scalar.File: it is the part's own word, or that of a short file.
+// Length implements scalar.File. It returns the part's declared length, or the length of a
+// short file.
 func (r *fromClient) Length() (int64, error) {
 	if r.size >= 0 {
 		return r.size, nil
@@ -219,15 +221,15 @@ func (r *fromClient) Err() error {
 	return nil
 }
 
-// fail keeps the first error.
+// fail records the first error.
 func (r *fromClient) fail(err error) error {
 	r.failed.CompareAndSwap(nil, &err)
 	return err
 }
 
-// Read reads on. Of a file whose length was passed on, the last bytes are held back until
-// it is certain that it ends with them: who was told the length takes the file for
-// complete as soon as it has that many.
+// Read reads the next bytes. If the length was passed on, Read delays the last bytes until the
+// end of the file is certain. A receiver that knows the length takes the file as complete at
+// that length.
 func (r *fromClient) Read(p []byte) (int, error) {
 	n, err := r.file.Read(p)
 	r.read += int64(n)
@@ -244,13 +246,13 @@ func (r *fromClient) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// end is io.EOF where nothing more comes, and counts what does.
+// end returns io.EOF at the end of the file, and counts the bytes that follow.
 func (r *fromClient) end() error {
 	var more [1]byte
 	for {
 		n, err := r.file.Read(more[:])
 		if r.read += int64(n); n > 0 {
-			return nil // the file is too long, as its count says
+			return nil // the count shows that the file is too long
 		}
 		if err != nil {
 			return err

@@ -10,7 +10,7 @@ import (
 	"github.com/consoleql/consoleql/internal/fault"
 )
 
-// get is gqlgen's transport, whose own refusals of a request carry no code.
+// get is gqlgen's GET transport. It adds error codes to refusals that gqlgen writes itself.
 type get struct{ transport.GET }
 
 // Do answers a GET.
@@ -19,14 +19,15 @@ func (g get) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecut
 	g.GET.Do(&errorCodeWriter{ResponseWriter: w, request: r}, r, exec)
 }
 
-// errorCodeWriter gives the one refusal that gqlgen writes past the error presenter a code.
+// errorCodeWriter adds a code to the one refusal that gqlgen writes without the error
+// presenter.
 type errorCodeWriter struct {
 	http.ResponseWriter
 	request *http.Request
 	refused bool
 }
 
-// WriteHeader answers the refusal of what is no query itself.
+// WriteHeader writes the refusal of an operation that is no query.
 func (w *errorCodeWriter) WriteHeader(status int) {
 	if status == http.StatusNotAcceptable {
 		w.refused = true
@@ -37,7 +38,7 @@ func (w *errorCodeWriter) WriteHeader(status int) {
 	w.ResponseWriter.WriteHeader(status)
 }
 
-// Write passes on what is no refusal.
+// Write writes everything that is no refusal.
 func (w *errorCodeWriter) Write(p []byte) (int, error) {
 	if w.refused {
 		return len(p), nil

@@ -18,27 +18,25 @@ import (
 	"github.com/consoleql/consoleql/internal/fault"
 )
 
-// multipartForm is the transport of the GraphQL multipart request specification.
-//
-// gqlgen's own reads a request without Content-Length whole into memory, spools
-// larger files to disk, and hands out a seekable copy of each. Here the
-// operation begins as soon as its own two parts have come, and a file is read
-// from the request while it is passed on: neither memory nor disk holds it. The
-// price is that the files come in the order in which the operation uses them,
-// which is the order in which the specification has clients send them.
+// multipartForm is the transport of the GraphQL multipart request specification. gqlgen's
+// transport reads a request without Content-Length into memory, spools large files to disk,
+// and copies each file. This one starts the operation as soon as `operations` and `map` are
+// read, and streams each file from the request. Neither memory nor disk holds a file. The
+// files must therefore come in the order in which the operation uses them, as the
+// specification asks of clients.
 type multipartForm struct{ limits querylimit.Limits }
 
 const (
-	// maxMapBytes bounds the part that says which file is which variable.
+	// maxMapBytes bounds the part `map`, which assigns files to variables.
 	maxMapBytes = 64 << 10
-	// maxFrameBytes bounds what is around the parts before the first file, their headers and its own.
+	// maxFrameBytes bounds the headers and delimiters before the first file.
 	maxFrameBytes = 64 << 10
 )
 
-// Supports takes POST with a multipart form.
+// Supports accepts POST with a multipart form.
 func (multipartForm) Supports(r *http.Request) bool { return graphqlhttp.IsMultipart(r) }
 
-// Do reads the operation, executes it while its files come, and answers.
+// Do reads the operation, executes it while its files are received, and writes the answer.
 func (u multipartForm) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
 	form, err := newForm(r, u.limits.BodyBytes+maxMapBytes+maxFrameBytes)
 	if err != nil {
@@ -74,7 +72,7 @@ func (u multipartForm) Do(w http.ResponseWriter, r *http.Request, exec graphql.G
 	graphqlhttp.WriteResponse(w, response)
 }
 
-// parameters reads the parts `operations` and `map`. The files that the map names are still to come.
+// parameters reads the parts `operations` and `map`. The files are read later.
 func (u multipartForm) parameters(form *form, h *graphqlhttp.Reservation) (*graphqlhttp.Parameters, error) {
 	raw, err := readPart(form, "operations", u.limits.BodyBytes, h)
 	if err != nil {
@@ -108,7 +106,8 @@ func (u multipartForm) parameters(form *form, h *graphqlhttp.Reservation) (*grap
 	return p, nil
 }
 
-// readMap reads the part `map`, which says for each file of which variables it is the value.
+// readMap reads the part `map`, which lists for each file the variables that it is the value
+// of.
 func readMap(form *form, h *graphqlhttp.Reservation) (map[string][]string, error) {
 	raw, err := readPart(form, "map", maxMapBytes, h)
 	if err != nil {
@@ -126,7 +125,8 @@ func readMap(form *form, h *graphqlhttp.Reservation) (map[string][]string, error
 	return places, nil
 }
 
-// readPart reads the next part that is no other field, which has to have the given name.
+// readPart reads the next part that is not an unrelated field. The part must have the given
+// name.
 func readPart(form *form, name string, limit int64, h *graphqlhttp.Reservation) ([]byte, error) {
 	part, err := form.NextPart()
 	for err == nil && isField(part) {
@@ -149,7 +149,7 @@ func readPart(form *form, name string, limit int64, h *graphqlhttp.Reservation) 
 	var large *http.MaxBytesError
 	switch {
 	case errors.As(err, &large), errors.Is(err, graphqlhttp.ErrBusy):
-		return nil, err //nolint:wrapcheck // refuseBody says what it is
+		return nil, err //nolint:wrapcheck // refuseBody describes it
 	case err != nil:
 		return nil, fault.BadInput(name, "cannot be read")
 	case int64(len(raw)) > limit:

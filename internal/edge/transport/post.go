@@ -11,7 +11,7 @@ import (
 	"github.com/consoleql/consoleql/internal/edge/graphqlhttp"
 )
 
-// post is gqlgen's transport. Its body has been read.
+// post is gqlgen's POST transport, for a request whose body has been read.
 type post struct{ transport.POST }
 
 // Do answers a POST.

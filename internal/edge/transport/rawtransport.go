@@ -12,9 +12,9 @@ import (
 	"github.com/consoleql/consoleql/internal/edge/graphqlhttp"
 )
 
-// rawTransport is a transport for operations that have one answer, of which it writes the
-// data as the execution made it. gqlgen's transports leave that to encoding/json, which
-// reads and copies all of it once more.
+// rawTransport is a transport for operations with one answer. It writes the response data
+// unchanged. gqlgen's transports encode them with encoding/json, which reads and copies all
+// data again.
 type rawTransport struct{ graphql.Transport }
 
 // Do answers the request.
@@ -23,7 +23,7 @@ func (t rawTransport) Do(w http.ResponseWriter, r *http.Request, exec graphql.Gr
 	t.Transport.Do(out, r, rawExecutor{exec, out})
 }
 
-// rawExecutor hands the response to the writer, and the transport another in its place.
+// rawExecutor gives the response to the rawWriter, and a placeholder to the transport.
 type rawExecutor struct {
 	graphql.GraphExecutor
 	out *rawWriter
@@ -37,7 +37,7 @@ func (e rawExecutor) DispatchOperation(ctx context.Context, op *graphql.Operatio
 	}, ctx
 }
 
-// DispatchError makes the response to what did not become an operation.
+// DispatchError creates the response of a request without an operation.
 func (e rawExecutor) DispatchError(ctx context.Context, errs gqlerror.List) *graphql.Response {
 	return e.hand(e.GraphExecutor.DispatchError(ctx, errs))
 }
@@ -47,15 +47,15 @@ func (e rawExecutor) hand(resp *graphql.Response) *graphql.Response {
 	return &graphql.Response{}
 }
 
-// rawWriter writes the response that it was handed, whatever the transport writes.
+// rawWriter writes the response that it was given, and ignores what the transport writes.
 type rawWriter struct {
 	http.ResponseWriter
 	response *graphql.Response
 	begun    bool
 }
 
-// WriteHeader begins the response. One without data is no success to who wants to be told
-// by the status (GraphQL over HTTP, section application/graphql-response+json).
+// WriteHeader begins the response. For the type application/graphql-response+json, a response
+// without data has an error status (GraphQL over HTTP).
 func (w *rawWriter) WriteHeader(status int) {
 	media := w.begin()
 	if status == http.StatusOK && (w.response == nil || w.response.Data == nil) && media == graphqlhttp.TypeGraphQLResponse {
@@ -64,8 +64,8 @@ func (w *rawWriter) WriteHeader(status int) {
 	w.ResponseWriter.WriteHeader(status)
 }
 
-// begin names the charset beside the media type, which gqlgen compares without it, and
-// returns the media type.
+// begin adds the charset to the media type, and returns the media type. gqlgen compares the
+// type without its charset.
 func (w *rawWriter) begin() string {
 	w.begun = true
 	media, _, _ := strings.Cut(w.Header().Get("Content-Type"), ";")
@@ -75,7 +75,7 @@ func (w *rawWriter) begin() string {
 	return media
 }
 
-// Write is called once, with the whole response of the transport.
+// Write is called once, with the transport's whole response.
 func (w *rawWriter) Write(p []byte) (int, error) {
 	if w.response == nil {
 		if !w.begun {
@@ -92,7 +92,7 @@ func (w *rawWriter) Write(p []byte) (int, error) {
 		w.WriteHeader(http.StatusOK)
 	}
 	if _, err := w.ResponseWriter.Write(body); err != nil {
-		return 0, err //nolint:wrapcheck // the transport's
+		return 0, err //nolint:wrapcheck // from the transport
 	}
 	return len(p), nil
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/consoleql/consoleql/internal/fault"
 )
 
-// DispatchOperation executes an operation, and tells the header of its answer how long to wait.
+// DispatchOperation executes an operation, and sets Retry-After in the header of its answer.
 func (e singleResultExecutor) DispatchOperation(ctx context.Context, op *graphql.OperationContext) (graphql.ResponseHandler, context.Context) {
 	next, ctx := e.GraphExecutor.DispatchOperation(ctx, op)
 	return func(ctx context.Context) *graphql.Response {
@@ -34,8 +34,8 @@ func (e singleResultExecutor) DispatchOperation(ctx context.Context, op *graphql
 	}, ctx
 }
 
-// singleResultExecutor executes operations that have one answer, and refuses
-// subscriptions, of which it could give the first event only.
+// singleResultExecutor executes operations with one answer. It refuses subscriptions, of which
+// it could send only the first event.
 type singleResultExecutor struct {
 	graphql.GraphExecutor
 	header http.Header // of the answer
@@ -50,7 +50,7 @@ func (e singleResultExecutor) CreateOperationContext(ctx context.Context, params
 	return op, errs
 }
 
-// singleResult is a transport for operations that have one answer.
+// singleResult is a transport for operations with one answer.
 type singleResult struct{ graphql.Transport }
 
 // Do answers the request.

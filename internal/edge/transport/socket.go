@@ -32,38 +32,38 @@ const (
 	statusTooManyInits websocket.StatusCode = 4429
 )
 
-// maxID bounds the id of an operation, in bytes.
+// maxID bounds an operation's id, in bytes.
 const maxID = 128
 
-// maxOperations bounds the operations of a connection that are under way, each of which has a
-// goroutine at least. A dashboard keeps some hundred subscriptions.
+// maxOperations bounds the concurrent operations of a connection. Each of them has at least
+// one goroutine. A dashboard needs some hundred subscriptions.
 const maxOperations = 1000
 
-// socket is a WebSocket as gqlgen's transport uses it. It holds both sides to
-// the protocol, pings, and gives up a client that does not receive.
+// socket is the WebSocket that gqlgen's transport uses. It enforces the protocol on both
+// sides, sends pings, and closes the connection of a client that does not receive.
 type socket struct {
 	conn    *websocket.Conn
-	ctx     context.Context //nolint:containedctx // the connection's own
+	ctx     context.Context //nolint:containedctx // of the connection
 	stop    context.CancelFunc
 	tasks   sync.WaitGroup
 	closing sync.WaitGroup
-	held    *graphqlhttp.Reservation // by the message that is read
-	next    *graphqlhttp.Parameters  // of the operation that gqlgen is handed; read and written by its loop only
+	held    *graphqlhttp.Reservation // memory of the message that is read
+	next    *graphqlhttp.Parameters  // of gqlgen's next operation; only its loop reads and writes it
 
 	mu          sync.Mutex
 	initialised bool
-	shutting    bool                // a close frame is on its way
-	ended       bool                // no close frame will be sent any more
-	operations  map[string]*running // by the client's id
+	shutting    bool                // a close frame is being sent
+	ended       bool                // no close frame follows
+	operations  map[string]*running // by operation id
 }
 
-// running is an operation that the client has begun.
+// running is an operation that the client has started.
 type running struct {
-	left  bool          // the client wants no more of it
-	ended chan struct{} // closed when gqlgen has ended it, too
+	left  bool          // the client has completed it
+	ended chan struct{} // closed when gqlgen has ended the operation
 }
 
-// newSocket takes over a connection and pings its client at each keepalive.
+// newSocket wraps a connection and pings its client at each keepalive.
 func newSocket(ctx context.Context, conn *websocket.Conn, keepalive time.Duration, h *graphqlhttp.Reservation) *socket {
 	c := &socket{conn: conn, operations: make(map[string]*running), held: h}
 	c.ctx, c.stop = context.WithCancel(ctx)
@@ -82,19 +82,18 @@ func newSocket(ctx context.Context, conn *websocket.Conn, keepalive time.Duratio
 	return c
 }
 
-// end waits for whatever the socket has begun, when gqlgen is done with it.
+// end waits for the socket's goroutines after gqlgen has returned.
 func (c *socket) end() {
 	c.mu.Lock()
 	c.ended = true
 	c.mu.Unlock()
-	c.closing.Wait() // 5 s at most, for a client that does not answer
+	c.closing.Wait() // waits at most 5 s for the client
 	c.stop()
-	_ = c.conn.CloseNow() // after a handshake there is nothing to close
+	_ = c.conn.CloseNow() // no effect after a close handshake
 	c.tasks.Wait()
 }
 
-// ping notices a client that has vanished: the pings of WebSocket itself, which
-// any client answers unasked.
+// ping detects a client that has vanished, with WebSocket pings, which every client answers.
 func (c *socket) ping(ctx context.Context, keepalive time.Duration) {
 	beat := time.NewTicker(keepalive)
 	defer beat.Stop()
@@ -108,7 +107,7 @@ func (c *socket) ping(ctx context.Context, keepalive time.Duration) {
 		err := c.conn.Ping(limited)
 		cancel()
 		if err != nil {
-			_ = c.conn.CloseNow() // nobody is there to be told
+			_ = c.conn.CloseNow() // the client does not answer
 			return
 		}
 	}
@@ -120,10 +119,10 @@ func (c *socket) isInitialised() bool {
 	return c.initialised
 }
 
-// NextReader gives gqlgen the next message that it should see.
+// NextReader returns the next message for gqlgen.
 func (c *socket) NextReader() (int, io.Reader, error) {
 	for {
-		c.held.Release() // the message before, of which gqlgen has taken what it needs
+		c.held.Release() // gqlgen has read the previous message
 		kind, message, err := c.readMessage()
 		if errors.Is(err, graphqlhttp.ErrBusy) {
 			return 0, nil, c.refuse(websocket.StatusTryAgainLater, graphqlhttp.ErrBusy.Message)
@@ -149,18 +148,18 @@ func (c *socket) NextReader() (int, io.Reader, error) {
 	}
 }
 
-// readMessage reads the next message, while there is memory.
+// readMessage reads the next message, within the memory bound for requests.
 func (c *socket) readMessage() (websocket.MessageType, []byte, error) {
 	kind, from, err := c.conn.Reader(c.ctx)
 	if err != nil {
-		return 0, nil, err //nolint:wrapcheck // closed looks at it
+		return 0, nil, err //nolint:wrapcheck // closed examines it
 	}
 	message, err := io.ReadAll(c.held.Reader(from))
-	return kind, message, err //nolint:wrapcheck // closed looks at it
+	return kind, message, err //nolint:wrapcheck // closed examines it
 }
 
-// handed is the message as gqlgen sees it. The payload of subscribe has been read: gqlgen would
-// decode it once more.
+// handed returns the message for gqlgen. It omits the payload of subscribe, which has been
+// read, so that gqlgen does not decode it again.
 func (c *socket) handed(e envelope, message []byte) io.Reader {
 	if e.Type == "subscribe" {
 		e.Payload = jsontext.Value("{}")
@@ -169,11 +168,11 @@ func (c *socket) handed(e envelope, message []byte) io.Reader {
 	return bytes.NewReader(message)
 }
 
-// parameters are those of the operation that gqlgen begins: it does that before it asks for the
-// next message.
+// parameters returns those of the operation that gqlgen starts. gqlgen starts it before it
+// reads the next message.
 func (c *socket) parameters() *graphqlhttp.Parameters { return c.next }
 
-// closed says that the connection has ended in gqlgen's terms.
+// closed translates the end of the connection into gqlgen's errors.
 func closed(err error) error {
 	switch websocket.CloseStatus(err) {
 	case websocket.StatusNormalClosure, websocket.StatusNoStatusRcvd, websocket.StatusGoingAway:
@@ -183,8 +182,8 @@ func closed(err error) error {
 	}
 }
 
-// received keeps count of what the client has begun. It says whether gqlgen is
-// to see the message.
+// received tracks the operations that the client starts and completes. It reports whether
+// gqlgen gets the message.
 func (c *socket) received(e envelope) (pass bool, err error) {
 	switch e.Type {
 	case "connection_init":
@@ -204,7 +203,7 @@ func (c *socket) received(e envelope) (pass bool, err error) {
 		if !c.isInitialised() {
 			return false, c.refuse(statusUnauthorized, "Unauthorized")
 		}
-		if len(e.ID) > maxID { // it is kept, and written with each event
+		if len(e.ID) > maxID { // the id is stored, and sent with each event
 			return false, c.refuse(statusBadRequest, fmt.Sprintf("id: is longer than %d bytes", maxID))
 		}
 		p, told, ok := c.operation(e)
@@ -233,8 +232,8 @@ func (c *socket) received(e envelope) (pass bool, err error) {
 	}
 }
 
-// operation reads what a client begins. told is the error that it gets where the message is of
-// the protocol's form, and its text is none that the gateway takes.
+// operation parses a subscribe message. If the message is well-formed and its operation is not
+// acceptable, told is the error for the client.
 func (c *socket) operation(e envelope) (p *graphqlhttp.Parameters, told *gqlerror.Error, ok bool) {
 	if e.ID == "" || e.Payload.Kind() != '{' {
 		return nil, nil, false
@@ -250,13 +249,13 @@ func (c *socket) operation(e envelope) (p *graphqlhttp.Parameters, told *gqlerro
 		Extensions    map[string]jsontext.Value `json:"extensions"`
 	}
 	if jsonv2.Unmarshal(e.Payload, &form, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)) != nil {
-		return nil, nil, false //nolint:nilerr // the message is none of the protocol
+		return nil, nil, false //nolint:nilerr // the message violates the protocol
 	}
 	return nil, graphqlhttp.RequestError(err), true
 }
 
-// WriteJSON sends a message of gqlgen's, unless it is about an operation that
-// has ended: after `error` there is no `complete`, and who has left is sent nothing.
+// WriteJSON sends a message from gqlgen, unless it concerns an operation that has ended. No
+// `complete` follows an `error`, and nothing follows the client's own `complete`.
 func (c *socket) WriteJSON(v any) error {
 	message, err := json.Marshal(v)
 	if err != nil {
@@ -275,7 +274,8 @@ func (c *socket) WriteJSON(v any) error {
 	return c.send(message)
 }
 
-// sending keeps count of what gqlgen ends. It says whether the client is to see the message.
+// sending tracks the operations that gqlgen ends. It reports whether the client gets the
+// message.
 func (c *socket) sending(e envelope) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -283,10 +283,10 @@ func (c *socket) sending(e envelope) bool {
 	if op == nil {
 		return false
 	}
-	first := !op.left && !c.shutting // what ends because the connection is refused has not completed
+	first := !op.left && !c.shutting // operations that end with a refused connection have not completed
 	switch e.Type {
 	case "error":
-		op.left = true // gqlgen's `complete` is still to come
+		op.left = true // gqlgen's `complete` follows
 	case "complete":
 		delete(c.operations, e.ID)
 		close(op.ended)
@@ -310,19 +310,20 @@ func (c *socket) send(message []byte) error {
 
 var errRefused = errors.New("the client does not keep to the protocol")
 
-// refuse closes the connection with a code that says why.
+// refuse closes the connection with a close code and a reason.
 func (c *socket) refuse(code websocket.StatusCode, reason string) error {
 	c.close(code, reason)
 	return errRefused
 }
 
-// WriteClose closes the connection beside gqlgen, which is not to wait for the client.
+// WriteClose closes the connection in the background, so that gqlgen does not wait for the
+// client.
 func (c *socket) WriteClose(code int, message string) error {
 	c.close(websocket.StatusCode(code), message)
 	return nil
 }
 
-// close begins to close the connection; further calls do nothing.
+// close starts to close the connection. Further calls do nothing.
 func (c *socket) close(code websocket.StatusCode, reason string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -333,20 +334,21 @@ func (c *socket) close(code websocket.StatusCode, reason string) {
 	c.closing.Go(func() { c.handshake(code, reason) })
 }
 
-// shut closes the connection and waits until it is.
+// shut closes the connection and waits for the end of the handshake.
 func (c *socket) shut(code websocket.StatusCode, reason string) { c.handshake(code, reason) }
 
-// maxReason is what a close frame has room for, in bytes (RFC 6455, 5.5).
+// maxReason is the size of the reason in a close frame, in bytes (RFC 6455, section 5.5).
 const maxReason = 123
 
 func (c *socket) handshake(code websocket.StatusCode, reason string) {
 	if len(reason) > maxReason {
 		reason = strings.ToValidUTF8(reason[:maxReason], "")
 	}
-	_ = c.conn.Close(code, reason) // a client that is gone need not be told
+	_ = c.conn.Close(code, reason) // the client may have left
 }
 
-// Close is for gqlgen to call when it is done: at once, unless the connection is being closed.
+// Close is called by gqlgen at its end. It closes the connection at once, unless a close
+// handshake is running.
 func (c *socket) Close() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -356,8 +358,8 @@ func (c *socket) Close() error {
 	return c.conn.CloseNow()
 }
 
-// Subprotocol is the one agreed on.
+// Subprotocol returns the negotiated subprotocol.
 func (c *socket) Subprotocol() string { return c.conn.Subprotocol() }
 
-// SetReadLimit bounds a message of the client's, in bytes.
+// SetReadLimit bounds a client's message, in bytes.
 func (c *socket) SetReadLimit(limit int64) { c.conn.SetReadLimit(limit) }

@@ -10,13 +10,13 @@ import (
 )
 
 // gqlgen's transport writes "data":null for a response without data. A request that failed
-// before its execution has none (GraphQL specification, section 7.1), and one that failed
-// during it has null. socketExecutor makes a difference, which withoutUnmade reads.
+// before its execution must have no data, and one that failed during it has null (GraphQL
+// specification, section 7.1). socketExecutor marks the difference, which withoutData reads.
 
-// executedNull stands for data that the execution made null.
+// executedNull marks data that became null during the execution.
 const executedNull = "[]"
 
-// socketExecutor marks data that the execution made null.
+// socketExecutor replaces data that became null during the execution by executedNull.
 type socketExecutor struct{ graphql.GraphExecutor }
 
 // DispatchOperation executes an operation.
@@ -33,7 +33,8 @@ func (e socketExecutor) DispatchOperation(ctx context.Context, op *graphql.Opera
 	}, ctx
 }
 
-// withoutData is the payload of a message without data that was not made, if it differs.
+// withoutData returns the payload of a message with its data corrected, and whether it
+// differs.
 func withoutData(payload jsontext.Value) (jsontext.Value, bool) {
 	if !bytes.Contains(payload, []byte(`"data":null`)) && !bytes.Contains(payload, []byte(`"data":[]`)) {
 		return payload, false

@@ -1,6 +1,6 @@
 package transport
 
-// drop ends an operation that gqlgen has not seen.
+// drop ends an operation that gqlgen has not received.
 func (c *socket) drop(id string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -10,7 +10,7 @@ func (c *socket) drop(id string) {
 	}
 }
 
-// beginning is what comes of an operation that a client begins.
+// beginning is the result of a client's attempt to start an operation.
 type beginning int
 
 const (
@@ -19,9 +19,8 @@ const (
 	tooMany
 )
 
-// begin notes that the client begins an operation, unless it has one of that id
-// already, or too many. An id may be used again once its operation has ended, for
-// which gqlgen takes a moment.
+// begin registers an operation, unless its id is in use or the connection has too many. An id
+// can be used again soon after its operation has ended.
 func (c *socket) begin(id string) beginning {
 	for {
 		c.mu.Lock()
@@ -47,7 +46,7 @@ func (c *socket) begin(id string) beginning {
 	}
 }
 
-// leave notes that the client wants no more of an operation.
+// leave marks an operation that the client has completed.
 func (c *socket) leave(id string) (known bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

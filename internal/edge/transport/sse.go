@@ -20,28 +20,28 @@ import (
 	"github.com/consoleql/consoleql/internal/operationcache"
 )
 
-// sse answers operations as Server-Sent Events, each response an event `next`
-// and the end an event `complete`: the "distinct connections mode" of the
-// GraphQL over SSE protocol. gqlgen's own transport takes POST only, which a
-// browser's EventSource cannot send, and its `complete` has no data line,
-// without which an EventSource does not see it.
+// sse answers operations as Server-Sent Events: an event `next` for each response and an event
+// `complete` at the end. This is the "distinct connections mode" of the GraphQL over SSE
+// protocol. gqlgen's own transport accepts only POST, which EventSource cannot send. Its
+// `complete` has no data line, so that an EventSource ignores it.
 type sse struct {
 	streams   *Streams
 	keepalive time.Duration
-	// plain answer what is no subscription for clients that take JSON, too.
+	// plain answers queries and mutations for clients that also accept JSON.
 	plain   []graphql.Transport
-	answers *operationcache.Cache // nil: each query is executed
+	answers *operationcache.Cache // may be nil
 	log     *slog.Logger
 }
 
-// Supports says whether the client takes events.
+// Supports reports whether the client accepts events.
 func (sse) Supports(r *http.Request) bool {
 	events, _ := eventWeights(r)
 	return events > 0 && (r.Method == http.MethodGet || r.Method == http.MethodPost && graphqlhttp.IsJSON(r))
 }
 
-// eventWeights are the weights that Accept gives to events and to JSON, each by its name
-// (RFC 9110, section 12.5.1): a client that names events and adds a wildcard wants events.
+// eventWeights returns the weights that Accept gives to events and to JSON, each by its
+// explicit name (RFC 9110, section 12.5.1). A client that names events and adds a wildcard
+// prefers events.
 func eventWeights(r *http.Request) (events, plain float64) {
 	for _, header := range r.Header.Values("Accept") {
 		for part := range strings.SplitSeq(header, ",") {
@@ -57,7 +57,8 @@ func eventWeights(r *http.Request) (events, plain float64) {
 	return events, plain
 }
 
-// Do answers the request. A client that takes JSON as readily gets events for subscriptions only.
+// Do answers the request. A client that gives JSON the same weight gets events only for
+// subscriptions.
 func (t sse) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
 	events, plain := eventWeights(r)
 	takesJSON := plain > 0 && plain >= events
@@ -82,7 +83,7 @@ func (t sse) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecut
 	}
 	switch {
 	case kind == ast.Subscription:
-		graphqlhttp.ReservationOf(ctx).Release() // it may last for hours, and needs the text no more
+		graphqlhttp.ReservationOf(ctx).Release() // a stream may last for hours, and does not need the text
 		responses, ctx := exec.DispatchOperation(graphql.WithOperationContext(ctx, op), op)
 		t.stream(ctx, cancel, w, r, encoded(responses))
 	case takesJSON:
@@ -99,7 +100,7 @@ func (t sse) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecut
 	}
 }
 
-// asJSON answers as if the client had not named events.
+// asJSON answers as if Accept did not contain events.
 func (t sse) asJSON(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
 	for _, plain := range t.plain {
 		if plain.Supports(r) {
@@ -116,8 +117,9 @@ const (
 	frameComplete = "event: complete\ndata:\n\n"
 )
 
-// single writes the one response of an operation: as a body of known length, compressed like
-// any other, or as a stream with comments where the response takes longer than a keepalive.
+// single writes the one response of an operation. A quick response has a known length and is
+// compressed like any other. A response that takes longer than a keepalive becomes a stream
+// with comments.
 func (t sse) single(ctx context.Context, cancel context.CancelFunc, w http.ResponseWriter, r *http.Request, responses graphql.ResponseHandler) {
 	frames := make(chan []byte, 1)
 	go t.produce(ctx, frames, encoded(func(ctx context.Context) *graphql.Response { return graphqlhttp.OrCancelled(responses(ctx)) }), 1)
@@ -126,7 +128,7 @@ func (t sse) single(ctx context.Context, cancel context.CancelFunc, w http.Respo
 	select {
 	case frame, answered := <-frames:
 		if !answered {
-			return // the client has gone
+			return // the client has left
 		}
 		body := append(append(append(make([]byte, 0, len(frame)+64), frameNext...), frame...), frameEnd+frameComplete...)
 		t.answers.WriteBody(w, r, streamHeader(), body)
@@ -135,27 +137,27 @@ func (t sse) single(ctx context.Context, cancel context.CancelFunc, w http.Respo
 	}
 }
 
-// streamHeader is the header of all answers of this transport.
+// streamHeader contains the header of all answers of this transport.
 func streamHeader() http.Header {
 	return http.Header{
 		"Content-Type":      {graphqlhttp.EventStream + graphqlhttp.InUTF8},
-		"X-Accel-Buffering": {"no"}, // nginx would keep events back
+		"X-Accel-Buffering": {"no"}, // nginx would buffer events
 	}
 }
 
-// encoded gives responses as JSON; nil: there are no more.
+// encoded returns the next response as JSON; nil: the end.
 func encoded(responses graphql.ResponseHandler) func(context.Context) []byte {
 	return func(ctx context.Context) []byte {
 		response := responses(ctx)
 		if response == nil {
 			return nil
 		}
-		frame, _ := graphqlhttp.EncodeResponse(response) // what gqlgen answers is JSON
+		frame, _ := graphqlhttp.EncodeResponse(response) // gqlgen's data are valid JSON
 		return frame
 	}
 }
 
-// stream writes the responses as they come, and comments while none do.
+// stream writes each response as an event, and comments in between.
 func (t sse) stream(ctx context.Context, cancel context.CancelFunc, w http.ResponseWriter, r *http.Request, next func(context.Context) []byte) {
 	stop := make(chan struct{})
 	done, ok := t.streams.begin(func() { close(stop) })
@@ -177,9 +179,9 @@ func (t sse) stream(ctx context.Context, cancel context.CancelFunc, w http.Respo
 
 	maps.Copy(w.Header(), streamHeader())
 	to := http.NewResponseController(w)
-	defer func() { _ = to.SetWriteDeadline(time.Time{}) }() // how the stream ends is not the last frame's matter
+	defer func() { _ = to.SetWriteDeadline(time.Time{}) }() // the deadline of the last frame does not apply to the end of the stream
 	write := func(frame string) bool {
-		_ = to.SetWriteDeadline(time.Now().Add(writeTimeout)) // where there are none, a dead client is noticed later
+		_ = to.SetWriteDeadline(time.Now().Add(writeTimeout)) // without write deadlines, a dead client is detected later
 		if _, err := io.WriteString(w, frame); err != nil {
 			return false
 		}
@@ -202,15 +204,15 @@ func (t sse) stream(ctx context.Context, cancel context.CancelFunc, w http.Respo
 		case <-beat.C:
 			alive = write(":\n\n")
 		case <-stop:
-			return // without `complete`: the client connects again, elsewhere
+			return // no `complete`: the client reconnects, to another replica
 		case <-ctx.Done():
 			return
 		}
 	}
 }
 
-// produce sends the responses, at most so many: one that follows may use the memory of the one before.
-// A panic is a response, too, and the last one: nobody else guards this goroutine.
+// produce sends at most so many responses. A next response may reuse the memory of the one
+// before. It turns a panic into a last response, since no caller recovers this goroutine.
 func (t sse) produce(ctx context.Context, frames chan<- []byte, next func(context.Context) []byte, most int) {
 	defer close(frames)
 	send := func(frame []byte) bool {

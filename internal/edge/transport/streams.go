@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// Streams are the answers under way that have no end of their own: WebSockets
-// and Server-Sent Events. A server that is shut down would wait for them in
-// vain, so Shutdown ends them. The zero Streams is ready for use.
+// Streams holds the running WebSockets and event streams, which have no end of their own.
+// Shutdown ends them, since a server that shuts down would wait for them. The zero Streams is
+// ready for use.
 type Streams struct {
 	mu      sync.Mutex
 	stopped bool
@@ -16,10 +16,10 @@ type Streams struct {
 	running sync.WaitGroup
 }
 
-// stream is one of them; end tells its client that the server is going away.
+// stream is a running answer. end notifies its client that the server shuts down.
 type stream struct{ end func() }
 
-// begin adds a stream, unless the server is stopping. done must be called when it has ended.
+// begin adds a stream, unless the server shuts down. The caller calls done at the end.
 func (s *Streams) begin(end func()) (done func(), ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -40,8 +40,8 @@ func (s *Streams) begin(end func()) (done func(), ok bool) {
 	}, true
 }
 
-// Shutdown ends every stream, so that its client comes back to another replica,
-// and waits until they have ended or ctx is done. No stream begins after it.
+// Shutdown ends every stream, so that its client reconnects to another replica. It waits until
+// they have ended or ctx is done. No stream begins afterwards.
 func (s *Streams) Shutdown(ctx context.Context) error {
 	s.mu.Lock()
 	s.stopped = true
@@ -66,5 +66,5 @@ func (s *Streams) Shutdown(ctx context.Context) error {
 	}
 }
 
-// writeTimeout bounds how long a client may take to receive one message, or to answer a ping.
+// writeTimeout bounds the time to send one message, and to receive the answer to a ping.
 const writeTimeout = 10 * time.Second

@@ -17,24 +17,24 @@ import (
 	"github.com/consoleql/consoleql/internal/operationcache"
 )
 
-// Options are what the transports share.
+// Options are the settings that the transports share.
 type Options struct {
-	// Authenticator knows the callers of WebSockets, who send credentials in a message.
+	// Authenticator identifies the callers of WebSockets, who send credentials in a message.
 	Authenticator authenticator
 	Limits        querylimit.Limits
-	// Origins are those whose pages may open WebSockets beside the gateway's own.
+	// Origins are the origins whose pages may open WebSockets beside the gateway's own.
 	Origins []string
 	Streams *Streams
-	// Keepalive is how often a quiet stream shows that it is alive.
+	// Keepalive is the interval of comments on a quiet stream and of pings on a WebSocket.
 	Keepalive time.Duration
-	// OperationCache keeps the answers of queries; nil: each is executed.
+	// OperationCache caches the answers of queries; nil: each query is executed.
 	OperationCache *operationcache.Cache
-	// Persisted are the texts of automatic persisted queries, by their hash.
+	// Persisted maps hashes to the texts of automatic persisted queries.
 	Persisted graphqlhttp.Documents[string]
 	Logger    *slog.Logger
 }
 
-// List are asked in this order which of them takes a request.
+// List returns the transports, in the order in which they are offered a request.
 func List(o Options) []graphql.Transport {
 	queries := []graphql.Transport{singleResult{rawTransport{get{}}}, singleResult{rawTransport{post{}}}}
 	files := graphql.Transport(singleResult{multipartForm{o.Limits}})
@@ -55,16 +55,17 @@ func List(o Options) []graphql.Transport {
 	}
 }
 
-// options is gqlgen's transport but for HEAD, which it refuses without saying what is allowed.
+// options is gqlgen's transport for OPTIONS. gqlgen's refusal of HEAD would lack the header
+// Allow.
 type options struct{ transport.Options }
 
-// Supports takes OPTIONS.
+// Supports accepts OPTIONS.
 func (options) Supports(r *http.Request) bool { return r.Method == http.MethodOptions }
 
-// fallback refuses what no other transport takes.
+// fallback refuses requests that no other transport accepts.
 type fallback struct{}
 
-// Supports is true: it comes last.
+// Supports accepts every request, since fallback comes last.
 func (fallback) Supports(*http.Request) bool { return true }
 
 // Do refuses the request.
@@ -77,7 +78,7 @@ func (fallback) Do(w http.ResponseWriter, r *http.Request, _ graphql.GraphExecut
 	graphqlhttp.WriteError(w, r, http.StatusMethodNotAllowed, fault.BadInput("", "send the operation by POST or GET"))
 }
 
-// RefuseMethod refuses a method that the router does not know, or that its route does not take.
+// RefuseMethod refuses a method that the router or its route does not support.
 func RefuseMethod(w http.ResponseWriter, r *http.Request) {
 	if r.URL.Path == "/graphql" {
 		fallback{}.Do(w, r, nil)

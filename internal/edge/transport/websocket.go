@@ -1,10 +1,8 @@
 package transport
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -23,28 +21,29 @@ import (
 	"github.com/consoleql/consoleql/internal/principal"
 )
 
-// subprotocol is the one that is spoken: the GraphQL over WebSocket protocol of
-// the library graphql-ws.
+// subprotocol is the supported one: the GraphQL over WebSocket protocol of the library
+// graphql-ws.
 const subprotocol = "graphql-transport-ws"
 
-// initTimeout bounds how long a client may take to say connection_init.
+// initTimeout bounds how long a client may take to send connection_init.
 const initTimeout = 10 * time.Second
 
-// webSocket answers operations over WebSockets: gqlgen's transport over a
-// connection of ours, which keeps to the protocol where that does not.
+// webSocket answers operations over WebSockets. It is gqlgen's transport over a socket of this
+// package, which enforces the protocol where gqlgen does not.
 type webSocket struct{ o Options }
 
-// authenticator says whose a request is, and what it may want to know.
+// authenticator identifies the caller of a request, and checks its trace header.
 type authenticator interface {
-	// Principal reads who asks from headers. A *refusedTokenError says that only signing in is left.
+	// Principal returns the caller's identity. With a *graphqlhttp.RefusedTokenError, the
+	// caller may only sign in.
 	Principal(ctx context.Context, header http.Header) (principal.Principal, error)
-	// Holder returns who holds an API key now.
+	// Holder returns the present principal of an API key.
 	Holder(key string) (principal.Principal, error)
-	// TraceMode reads what the request wants to know, if it may.
+	// TraceMode returns the requested trace mode, if the caller may use it.
 	TraceMode(r *http.Request) (operation.TraceMode, error)
 }
 
-// Supports says whether the client asks for a WebSocket.
+// Supports reports whether the client requests a WebSocket.
 func (webSocket) Supports(r *http.Request) bool { return graphqlhttp.IsWebSocket(r) }
 
 // Do serves the connection until it ends.
@@ -55,17 +54,17 @@ func (t webSocket) Do(w http.ResponseWriter, r *http.Request, exec graphql.Graph
 	}
 	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{
 		Subprotocols: []string{subprotocol},
-		// Else the page's own origin only. Patterns would be compared in another way than
-		// the origins of requests are.
+		// Otherwise only the page's own origin is allowed. Patterns would be compared
+		// differently from the origins of requests.
 		InsecureSkipVerify: slices.Contains(t.o.Origins, r.Header.Get("Origin")),
 	})
 	if err != nil {
-		t.o.Logger.DebugContext(r.Context(), "no WebSocket", "error", err) // the client has been answered
+		t.o.Logger.DebugContext(r.Context(), "no WebSocket", "error", err) // the client has its answer
 		return
 	}
 	c := newSocket(r.Context(), conn, t.o.Keepalive, graphqlhttp.ReservationOf(r.Context()))
 	defer c.end()
-	defer func() { //nolint:contextcheck // the request's; net/http's guard would write past our log
+	defer func() { //nolint:contextcheck // context of the request; net/http's recovery would bypass this log
 		if v := recover(); v != nil {
 			apierror.LogPanic(r.Context(), t.o.Logger, v)
 			c.shut(websocket.StatusInternalError, "internal error")
@@ -104,7 +103,7 @@ func offered(r *http.Request) []string {
 	return all
 }
 
-// accepted gives gqlgen the connection that there already is.
+// accepted passes an open connection to gqlgen.
 type accepted struct{ c *socket }
 
 // Accept returns the connection.
@@ -112,9 +111,9 @@ func (a accepted) Accept(http.ResponseWriter, *http.Request, transport.Websocket
 	return a.c, nil
 }
 
-// initialise reads principal and scope from the connection_init payload, which
-// carries what headers carry elsewhere: a browser cannot set those of a
-// WebSocket. What the payload does not name is as the request's headers have it.
+// initialise reads principal and scope from the connection_init payload, since browsers cannot
+// set headers of a WebSocket. The request's headers apply to everything that the payload does
+// not contain.
 func (t webSocket) initialise(r *http.Request, c *socket) transport.WebsocketInitFunc {
 	return func(ctx context.Context, payload transport.InitPayload) (context.Context, *transport.InitPayload, error) {
 		asked, err := withPayload(r, payload)
@@ -158,22 +157,22 @@ func payloadHeader(ctx context.Context) http.Header {
 	return h
 }
 
-// withPayload is the request with the headers that the payload names.
+// withPayload returns the request with the headers of the payload.
 func withPayload(r *http.Request, payload transport.InitPayload) (*http.Request, error) {
 	asked := r.Clone(r.Context())
-	asked.Header.Del("Cache-Control") // browsers send no-cache to open any WebSocket
+	asked.Header.Del("Cache-Control") // browsers send no-cache with every WebSocket request
 	asked.Header.Del("Pragma")
 	replaced := false
 	named := make(map[string]bool)
 	for name, value := range payload {
 		text, ok := value.(string)
 		if value == nil || ok && strings.TrimSpace(text) == "" {
-			continue // clients send null or "" where they have nothing to say
+			continue // clients send null or "" for absent values
 		}
 		canonical := http.CanonicalHeaderKey(name)
 		switch canonical {
 		case "Authorization", "X-Api-Key":
-			if !replaced { // credentials are taken from one place
+			if !replaced { // credentials come from one place only
 				asked.Header.Del("Authorization")
 				asked.Header.Del("X-Api-Key")
 				replaced = true
@@ -194,7 +193,7 @@ func withPayload(r *http.Request, payload transport.InitPayload) (*http.Request,
 	return asked, nil
 }
 
-// closing is ctx with how gqlgen is to close the connection.
+// closing adds gqlgen's close code and reason to ctx.
 func closing(ctx context.Context, code websocket.StatusCode, err error) context.Context {
 	return transport.WithWebsocketCloseCode(transport.AppendCloseReason(ctx, reasonOf(err)), int(code))
 }
@@ -207,60 +206,38 @@ func reasonOf(err error) string {
 	return "refused"
 }
 
-// envelope is what all messages of the protocol have.
+// envelope contains the members that all messages of the protocol have.
 type envelope struct {
 	ID      string         `json:"id"`
 	Type    string         `json:"type"`
 	Payload jsontext.Value `json:"payload"`
 }
 
-// complete says whether a client's message, other than subscribe, has the payload that its type wants.
-// No member of it may be there twice: credentials are taken from one place.
+// complete reports whether a client's message, other than subscribe, has the payload that its
+// type requires. The payload's members must not be repeated: credentials come from one place.
 func (e envelope) complete() bool {
 	return e.Type != "connection_init" || len(e.Payload) == 0 || e.Payload.Kind() == '{' && e.Payload.IsValid() || e.Payload.Kind() == 'n'
 }
 
-// open reads a message, of which no member may be there twice. Its payload is looked at by whoever
-// knows its type.
+// open parses a message. Its members must not be repeated. The payload is parsed later,
+// according to the type.
 func open(message []byte) (envelope, bool) {
 	var e envelope
-	dec := jsontext.NewDecoder(bytes.NewBuffer(message), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
-	if begin, err := dec.ReadToken(); err != nil || begin.Kind() != '{' {
-		return e, false
-	}
-	seen := make(map[string]bool, 3)
-	for dec.PeekKind() != '}' {
-		name, err := dec.ReadToken()
-		if err != nil {
-			return e, false
-		}
-		member := name.String()
-		value, err := dec.ReadValue()
-		if err != nil || !e.set(seen, member, value) {
-			return e, false
-		}
-	}
-	_, _ = dec.ReadToken() // }, as PeekKind says
-	_, err := dec.ReadToken()
-	return e, errors.Is(err, io.EOF) && e.Type != ""
+	err := graphqlhttp.ReadMembers(message, []string{"id", "type", "payload"}, e.set, jsontext.AllowInvalidUTF8(true))
+	return e, err == nil && e.Type != ""
 }
 
-// set keeps a member. Other members than the three have no meaning.
-func (e *envelope) set(seen map[string]bool, member string, value jsontext.Value) bool {
-	var into *string
-	switch member {
-	case "id":
-		into = &e.ID
-	case "type":
-		into = &e.Type
-	case "payload":
+// set stores a copy of a member.
+func (e *envelope) set(member string, value jsontext.Value) error {
+	into := &e.ID
+	switch {
+	case member == "payload":
 		e.Payload = value.Clone()
-	default:
-		return true
+		return nil
+	case value.Kind() == 'n':
+		return nil
+	case member == "type":
+		into = &e.Type
 	}
-	if seen[member] {
-		return false
-	}
-	seen[member] = true
-	return into == nil || value.Kind() == 'n' || graphqlhttp.ReadString(member, value, into) == nil
+	return graphqlhttp.ReadString(member, value, into)
 }
