@@ -1,4 +1,5 @@
-// Command bench measures what the gateway's operations cost, and prints a table. See docs/performance.md.
+// Command bench measures the cost of the gateway's operations, and prints a table. See
+// docs/performance.md.
 package main
 
 import (
@@ -54,7 +55,7 @@ type tableCommand struct {
 	Binary     string          `help:"The gateway's binary; empty: build it."`
 }
 
-// Validate checks what the types of the flags cannot.
+// Validate checks constraints that the flags' types do not express.
 func (c *tableCommand) Validate() error {
 	if c.Runs < 1 || c.Rate <= 0 || c.Principals < 2 || c.Every < 2 || c.Measure < time.Second || c.Warm < time.Second || c.MixedWarm < time.Second || c.Mixed < time.Second {
 		return errors.New("--runs and --rate must be positive, --principals and --every 2 or more, durations of load a second or more")
@@ -83,7 +84,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	return c.Table.run(ctx, stdout, stderr)
 }
 
-// run measures round by round, so that what disturbs the machine for a while disturbs one run of each.
+// run measures round by round, so that a temporary disturbance of the machine affects one run
+// of each scenario.
 func (c *tableCommand) run(ctx context.Context, stdout, stderr io.Writer) (err error) {
 	binary, clean, err := c.binary(ctx, stderr)
 	if err != nil {
@@ -104,7 +106,7 @@ func (c *tableCommand) run(ctx context.Context, stdout, stderr io.Writer) (err e
 		if err != nil {
 			return err
 		}
-		defer func() { _ = file.Close() }() // every line that counts was checked as it was written
+		defer func() { _ = file.Close() }() // each write was checked
 		lines = file
 	}
 	if err := bench.WriteHeader(lines); err != nil {
@@ -132,7 +134,7 @@ func (c *tableCommand) run(ctx context.Context, stdout, stderr io.Writer) (err e
 	return bench.WriteTable(stdout, results)
 }
 
-// binary is the gateway's, built as it is released unless it is named.
+// binary returns the gateway's binary. It builds a release unless a path is given.
 func (c *tableCommand) binary(ctx context.Context, stderr io.Writer) (path string, clean func(), err error) {
 	if c.Binary != "" {
 		return c.Binary, func() {}, nil

@@ -1,6 +1,6 @@
-// Package bench measures the gateway from outside: simulator, Redis and gateway
-// run as processes, a load generator drives them, and the operating system and
-// the gateway's own metrics say what an operation costs.
+// Package bench measures the gateway from outside. Simulator, Redis and gateway run as
+// processes, and a load generator sends requests. The operating system and the gateway's
+// metrics show the cost of an operation.
 package bench
 
 import (
@@ -13,8 +13,8 @@ import (
 const (
 	Ceiling = "ceiling" // a bare net/http handler that writes the same bytes
 	Cold    = "cold"    // every cache off
-	Warm    = "warm"    // one principal asks the same again
-	Mixed   = "mixed"   // many principals, and a mutation now and then
+	Warm    = "warm"    // one principal repeats its requests
+	Mixed   = "mixed"   // many principals, and occasional mutations
 )
 
 // Scenario is a row of the table.
@@ -22,16 +22,16 @@ type Scenario struct {
 	Mode    string
 	Op      string
 	Conns   int
-	Latency time.Duration // of each call of the console
+	Latency time.Duration // latency of each console call
 }
 
-// Name is the scenario's in the Go benchmark format, without "Benchmark".
+// Name returns the scenario's name in the Go benchmark format, without "Benchmark".
 func (s Scenario) Name() string {
 	return fmt.Sprintf("%s%s/op=%s/conns=%d/latency=%d",
 		strings.ToUpper(s.Mode[:1]), s.Mode[1:], s.Op, s.Conns, s.Latency.Milliseconds())
 }
 
-// Query is the text of an operation; empty for an unknown one.
+// Query returns the text of an operation; empty for an unknown one.
 func Query(op string) string {
 	switch op {
 	case "list":
@@ -43,7 +43,8 @@ func Query(op string) string {
 	}
 }
 
-// Scenarios are all combinations that make sense: the ceiling knows no console, hence no latency.
+// Scenarios returns all combinations that make sense. The ceiling has no console, and so no
+// latency.
 func Scenarios(modes, ops []string, conns []int, latencies []time.Duration) []Scenario {
 	var all []Scenario
 	for _, mode := range modes {
@@ -64,18 +65,18 @@ func Scenarios(modes, ops []string, conns []int, latencies []time.Duration) []Sc
 	return all
 }
 
-// Measurement is what one run of a scenario gave.
+// Measurement is the result of one run of a scenario.
 type Measurement struct {
-	Requests  int           // answers that the load generator had
+	Requests  int           // answers received
 	Elapsed   time.Duration // from its first request to its last
 	P50, P99  time.Duration
 	CPU       time.Duration // of the measured process, per operation
 	Calls     float64       // of the console, per operation
-	Hits      float64       // share of the queries that were answered without being executed
-	Evictions float64       // from the response cache for want of room, per operation
+	Hits      float64       // share of queries answered from the cache
+	Evictions float64       // entries evicted from the response cache, per operation
 	Resident  uint64        // bytes, at the end
 	Peak      uint64        // bytes, at most
 }
 
-// Rate is in operations per second.
+// Rate returns operations per second.
 func (m Measurement) Rate() float64 { return float64(m.Requests) / m.Elapsed.Seconds() }

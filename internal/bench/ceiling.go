@@ -14,10 +14,10 @@ import (
 	"time"
 )
 
-// ServeCeiling is the least that an answer can cost with net/http: a bare handler that
-// reads the request and writes the finished bytes of a file. It prints where it listens to w.
+// ServeCeiling serves the contents of a file with a bare net/http handler, which shows the
+// minimum cost of an answer. It prints its address to w.
 func ServeCeiling(ctx context.Context, file string, w io.Writer) error {
-	b, err := os.ReadFile(file) //nolint:gosec // the file that the program was told to serve
+	b, err := os.ReadFile(file) //nolint:gosec // the file on the command line
 	if err != nil {
 		return fmt.Errorf("ceiling: %w", err)
 	}
@@ -33,7 +33,7 @@ func ServeCeiling(ctx context.Context, file string, w io.Writer) error {
 		return fmt.Errorf("ceiling: %w", err)
 	}
 	server := &http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		_, _ = io.Copy(io.Discard, r.Body) // a client that went away is no matter here
+		_, _ = io.Copy(io.Discard, r.Body) // the client may have left
 		maps.Copy(w.Header(), answer.Header)
 		_, _ = w.Write(answer.Body)
 	})}

@@ -14,21 +14,22 @@ import (
 	"time"
 )
 
-// console is a simulated console as a process, and what is known of it.
+// console is a simulated console in a process, with its data.
 type console struct {
 	process        *process
 	api, sso       string
 	user, password string
 	company, dept  string
-	tokens         []string // each is a principal of its own, as the gateway does not verify tokens here
-	mutation       string   // the body of a request that changes a workflow to what it is
+	tokens         []string // each is a separate principal, since the gateway does not verify tokens here
+	mutation       string   // body of a mutation that sets a workflow's present values
 	answers        map[string][]byte
-	reads          map[string]map[string]float64 // console calls of a query with nothing kept, by operation and kind
+	reads          map[string]map[string]float64 // console calls of an uncached query, by operation and kind
 	write          float64                       // console calls of the mutation
 	answerHeader   http.Header
 }
 
-// startConsole starts a simulator whose calls take latency. It returns what to stop even with an error.
+// startConsole starts a simulator with the given latency. The returned console must be stopped
+// even after an error.
 func startConsole(ctx context.Context, binary string, latency time.Duration) (*console, error) {
 	p, err := start(ctx, nil, binary, "simulate", "--api-listen", "127.0.0.1:0", "--sso-listen", "127.0.0.1:0",
 		"--storage-listen", "127.0.0.1:0", "--latency", latency.String(), "--log-level", "warn")
@@ -45,7 +46,7 @@ func startConsole(ctx context.Context, binary string, latency time.Duration) (*c
 	return c, nil
 }
 
-// grant asks the SSO for n access tokens.
+// grant requests n access tokens from the SSO.
 func (c *console) grant(ctx context.Context, n int) error {
 	form := url.Values{
 		"client_id": {"thirdpartyservice"}, "grant_type": {"password"},
@@ -67,12 +68,13 @@ func (c *console) grant(ctx context.Context, n int) error {
 	return nil
 }
 
-// header is that of every request, but for its token.
+// header returns the header of every request, without its token.
 func (c *console) header() map[string]string {
 	return map[string]string{"Content-Type": "application/json", "CompanyId": c.company, "DepartmentId": c.dept}
 }
 
-// ask sends a request's body to a gateway as the first principal. An answer with errors is an error.
+// ask sends a request to a gateway as the first principal. It returns an error if the answer
+// has errors.
 func (c *console) ask(ctx context.Context, g *gateway, body string) ([]byte, http.Header, error) {
 	header := c.header()
 	header["Authorization"] = "Bearer " + c.tokens[0]
@@ -86,7 +88,7 @@ func (c *console) ask(ctx context.Context, g *gateway, body string) ([]byte, htt
 	return answer, h, nil
 }
 
-// requestBody is a GraphQL request's.
+// requestBody returns the body of a GraphQL request.
 func requestBody(query string, variables map[string]any) (string, error) {
 	b, err := json.Marshal(map[string]any{"query": query, "variables": variables})
 	return string(b), err

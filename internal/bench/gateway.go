@@ -9,16 +9,16 @@ import (
 	"regexp"
 )
 
-// gateway is a process under measurement: the gateway, or the ceiling.
+// gateway is a measured process: the gateway or the ceiling.
 type gateway struct {
 	process *process
 	url     string // of /graphql
-	metrics string // empty: it has none
+	metrics string // empty: no metrics
 }
 
 // startGateway starts a gateway in front of a console. redisURL may be empty.
 func startGateway(ctx context.Context, binary string, c *console, cache, redisURL string) (*gateway, error) {
-	// By the environment: a gateway that does not know a setting yet runs without it.
+	// Settings are passed in the environment, so that an old gateway ignores unknown ones.
 	env := []string{"CONSOLEQL_CACHE=" + cache, "CONSOLEQL_REDIS_URL=" + redisURL}
 	p, err := start(ctx, env, binary, "serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0",
 		"--console-url", c.api, "--sso-url", c.sso, "--log-format", "json")
@@ -36,7 +36,7 @@ func startGateway(ctx context.Context, binary string, c *console, cache, redisUR
 	return nil, err
 }
 
-// ceilingAnswer is what the ceiling's process is told to write.
+// ceilingAnswer is the answer that the ceiling's process serves.
 type ceilingAnswer struct {
 	Header http.Header
 	Body   []byte

@@ -15,12 +15,11 @@ import (
 	"time"
 )
 
-// The load is wrk's: it takes the least CPU of its own (a few µs a request, written
-// in C, one thread with epoll), which matters where it shares two cores with what it
-// measures; and its percentiles count the requests that a slow answer kept from
-// being sent (coordinated omission), so a stall cannot hide.
+// The load generator is wrk. It needs little CPU (a few µs per request, one thread with
+// epoll), which matters since it shares two cores with the gateway. Its percentiles include
+// requests that a slow answer delayed (coordinated omission), so that a stall is visible.
 
-// load is what the generator is to do.
+// load describes a run of the load generator.
 type load struct {
 	url      string
 	conns    int
@@ -28,18 +27,18 @@ type load struct {
 	script   script
 }
 
-// script is what the generator's Lua script is made from.
+// script contains the parameters of the load generator's Lua script.
 type script struct {
 	Seed     uint64
 	Header   map[string]string // of every request
 	Body     string
-	Tokens   []string      // one request's principal is drawn from these
+	Tokens   []string      // tokens of the principals, drawn at random
 	Mutation string        // body; empty: none
-	Every    int           // one in so many requests mutates, at even steps
+	Every    int           // the share of mutations: one per so many requests
 	Think    time.Duration // mean time between an answer and the connection's next request
 }
 
-// summary is what the generator tells.
+// summary is the output of the load generator.
 type summary struct {
 	Requests int   `json:"requests"`
 	Duration int64 `json:"duration"` // µs
@@ -48,8 +47,8 @@ type summary struct {
 	Errors   int   `json:"errors"`   // connections, reads, writes, time-outs, statuses from 400
 }
 
-// luaScript is constant work per request where there is one request only: wrk
-// then does not call Lua at all.
+// luaScript does constant work per request. With a single request, wrk does not call Lua at
+// all.
 const luaScript = `math.randomseed({{.Seed}}); for _ = 1, 10 do math.random() end
 local tokens = { {{range .Tokens}}{{lua .}}, {{end}} }
 local function headers(token)
@@ -85,7 +84,7 @@ done = function(s, latency)
 end
 `
 
-// text is the script in Lua.
+// text returns the script in Lua.
 func (s script) text() ([]byte, error) {
 	t, err := template.New("wrk").Funcs(template.FuncMap{"lua": luaString}).Parse(luaScript)
 	if err != nil {
@@ -103,7 +102,7 @@ func luaString(s string) string {
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`, "\r", `\r`, "\x00", `\0`).Replace(s) + `"`
 }
 
-// run drives the load. The script, which holds tokens, is deleted after it.
+// run runs the load generator. It deletes the script afterwards, since it contains tokens.
 func (l load) run(ctx context.Context, dir string) (summary, error) {
 	text, err := l.script.text()
 	if err != nil {
@@ -114,7 +113,7 @@ func (l load) run(ctx context.Context, dir string) (summary, error) {
 		return summary{}, fmt.Errorf("load: %w", err)
 	}
 	defer func() { _ = os.Remove(path) }()
-	seconds := max(1, int(l.duration.Round(time.Second)/time.Second)) // wrk knows whole seconds
+	seconds := max(1, int(l.duration.Round(time.Second)/time.Second)) // wrk accepts whole seconds
 	//nolint:gosec // arguments of this package
 	cmd := exec.CommandContext(ctx, "wrk", "-t1", fmt.Sprintf("-c%d", l.conns), fmt.Sprintf("-d%ds", seconds), "--timeout", "30s", "-s", path, l.url)
 	out, err := cmd.CombinedOutput()
@@ -131,7 +130,7 @@ func (l load) run(ctx context.Context, dir string) (summary, error) {
 	return s, nil
 }
 
-// parseSummary finds the summary in what the generator printed.
+// parseSummary parses the load generator's output.
 func parseSummary(out []byte) (summary, error) {
 	lines := bufio.NewScanner(bytes.NewReader(out))
 	for lines.Scan() {

@@ -13,11 +13,11 @@ const (
 	robotsWanted    = 3
 )
 
-// calibrations is how often an operation is asked to count its calls.
+// calibrations is how often an operation is sent to count its calls.
 const calibrations = 5
 
-// prepare makes the console's data what the operations want, and learns, from a gateway
-// that keeps nothing, the operations' answers and what they cost in console calls.
+// prepare sets up the console's data for the operations. With an uncached gateway, it records
+// the operations' answers and their console calls.
 func (c *console) prepare(ctx context.Context, g *gateway, ops []string) error {
 	if err := c.addRobots(ctx, g); err != nil {
 		return fmt.Errorf("prepare: %w", err)
@@ -27,7 +27,7 @@ func (c *console) prepare(ctx context.Context, g *gateway, ops []string) error {
 		if err != nil {
 			return err
 		}
-		// The first tells the gateway what its console can do.
+		// The first request lets the gateway detect the console's capabilities.
 		if c.answers[op], c.answerHeader, err = c.ask(ctx, g, body); err != nil {
 			return fmt.Errorf("prepare %s: %w", op, err)
 		}
@@ -45,7 +45,7 @@ func (c *console) prepare(ctx context.Context, g *gateway, ops []string) error {
 	return nil
 }
 
-// count asks a few times, and returns the console calls of one.
+// count sends a request a few times, and returns the console calls of one.
 func (c *console) count(ctx context.Context, g *gateway, body string) (map[string]float64, error) {
 	before, err := scrape(ctx, g.metrics)
 	if err != nil {
@@ -69,7 +69,7 @@ func (c *console) count(ctx context.Context, g *gateway, body string) (map[strin
 	return calls, nil
 }
 
-// grant is what the preparation asks the graph.
+// grant contains the answers of the preparing requests.
 type grant struct {
 	Data struct {
 		Workflows struct {
@@ -84,7 +84,8 @@ type grant struct {
 
 type entity struct{ ID string }
 
-// addRobots gives each workflow of the operations three robots: the simulator's have two or three.
+// addRobots assigns three robots to each workflow of the operations. The simulator's workflows
+// have two or three.
 func (c *console) addRobots(ctx context.Context, g *gateway) error {
 	body, err := requestBody(fmt.Sprintf(`{ workflows(first: %d) { nodes { id description robots { id } } } robots(first: 500) { nodes { id } } }`, workflowsWanted), nil)
 	if err != nil {
@@ -121,7 +122,8 @@ func (c *console) addRobots(ctx context.Context, g *gateway) error {
 			return err
 		}
 	}
-	// The mutation of the mixed scenario sets what is set: no run finds other data than the one before.
+	// The mutation of the mixed scenario sets the present values, so that all runs find the
+	// same data.
 	c.mutation, err = requestBody(`mutation($i: UpdateWorkflowInput!) { updateWorkflow(input: $i) { workflow { id } } }`,
 		map[string]any{"i": map[string]any{"id": workflows[0].ID, "description": workflows[0].Description}})
 	return err

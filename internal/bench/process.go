@@ -16,12 +16,12 @@ import (
 )
 
 const (
-	startWait = 20 * time.Second // for a process to say that it is there
-	stopWait  = 5 * time.Second  // for one to end before it is killed
-	tries     = 5                // ports, as another process may take a free one
+	startWait = 20 * time.Second // bounds the start of a process
+	stopWait  = 5 * time.Second  // bounds its end, before it is killed
+	tries     = 5                // number of ports to try, since another process may take a free one
 )
 
-// process is a program under way.
+// process is a running program.
 type process struct {
 	name   string
 	cmd    *exec.Cmd
@@ -29,7 +29,7 @@ type process struct {
 	ended  chan struct{}
 }
 
-// start runs a program until stop, or until ctx is done.
+// start runs a program until stop or the end of ctx.
 func start(ctx context.Context, env []string, path string, args ...string) (*process, error) {
 	p := &process{name: path, output: &output{}, ended: make(chan struct{})}
 	p.cmd = exec.CommandContext(ctx, path, args...) //nolint:gosec // the programs under measurement
@@ -42,7 +42,7 @@ func start(ctx context.Context, env []string, path string, args ...string) (*pro
 	}
 	go func() {
 		defer close(p.ended)
-		_ = p.cmd.Wait() // that it was told to end is no news
+		_ = p.cmd.Wait() // the error only states the signal
 	}()
 	return p, nil
 }
@@ -63,7 +63,7 @@ func (p *process) stop() {
 	}
 }
 
-// await waits until the process has printed what matches, and returns the submatches.
+// await waits until the process has printed a match, and returns the submatches.
 func (p *process) await(ctx context.Context, pattern *regexp.Regexp) ([]string, error) {
 	var found []string
 	err := p.poll(ctx, func() bool {
@@ -89,7 +89,7 @@ func (p *process) poll(ctx context.Context, done func() bool) error {
 	return nil
 }
 
-// startRedis starts a redis-server that keeps nothing on disk, and returns its URL.
+// startRedis starts a redis-server without persistence, and returns its URL.
 func startRedis(ctx context.Context, dir string) (*process, string, error) {
 	var failed error
 	for range tries {
@@ -125,11 +125,10 @@ func freePort(ctx context.Context) (int, error) {
 	return address.Port, nil
 }
 
-// maxOutput bounds what is kept of a process's output: its beginning says where it
-// listens, or what is wrong.
+// maxOutput bounds the stored output of a process. Its beginning has the address or the error.
 const maxOutput = 64 << 10
 
-// output is what a process printed; it is read while the process may still write.
+// output is the output of a process. It can be read while the process writes.
 type output struct {
 	mu   sync.Mutex
 	text bytes.Buffer

@@ -15,7 +15,7 @@ type Result struct {
 	Runs []Measurement
 }
 
-// median is the middle of what f says of the runs; of an even number, the mean of the middle two.
+// median returns the median of f over the runs; of an even number, the mean of the middle two.
 func (r Result) median(f func(Measurement) float64) float64 {
 	values := make([]float64, len(r.Runs))
 	for i, m := range r.Runs {
@@ -33,7 +33,7 @@ func (r Result) median(f func(Measurement) float64) float64 {
 	}
 }
 
-// cpu is the median of what an operation takes, in milliseconds.
+// cpu returns the median CPU time of an operation, in milliseconds.
 func (r Result) cpu() float64 {
 	return r.median(func(m Measurement) float64 { return millis(m.CPU) })
 }
@@ -42,7 +42,7 @@ const mebibyte = 1 << 20
 
 func millis(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
-// WriteTable writes the medians, a scenario a line.
+// WriteTable writes the medians, one scenario per line.
 func WriteTable(w io.Writer, results []Result) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(t, "scenario\top\tconns\tlatency ms\treq/s\tp50 ms\tp99 ms\tCPU ms/op\t× ceiling\tcalls/op\thits\tRSS MiB\tpeak MiB\t")
@@ -81,8 +81,8 @@ func WriteHeader(w io.Writer) error {
 	return err
 }
 
-// WriteLine writes one run of a scenario in the Go benchmark format, for benchstat.
-// ns/op is time per operation at that many connections: the inverse of the rate.
+// WriteLine writes one run of a scenario in the Go benchmark format, for benchstat. ns/op is
+// the inverse of the rate at that many connections.
 func WriteLine(w io.Writer, s Scenario, m Measurement) error {
 	line := fmt.Sprintf("Benchmark%s-%d %d %.0f ns/op %.5f cpu-ms/op %.0f req/s %.3f p50-ms %.3f p99-ms %.1f rss-MiB %.1f peak-MiB",
 		s.Name(), runtime.NumCPU(), m.Requests, float64(m.Elapsed)/float64(m.Requests), millis(m.CPU), m.Rate(),

@@ -8,19 +8,19 @@ import (
 	"time"
 )
 
-// Options are what a Runner measures with.
+// Options configure a Runner.
 type Options struct {
-	Binary     string        // the gateway's
-	Warm       time.Duration // load before the measurement, whole seconds
-	Measure    time.Duration // load under measurement, whole seconds
+	Binary     string        // path of the gateway's binary
+	Warm       time.Duration // duration of the load before the measurement, in whole seconds
+	Measure    time.Duration // duration of the measured load, in whole seconds
 	MixedWarm  time.Duration // the same for mixed
 	Mixed      time.Duration
-	Rate       float64 // of mixed: requests per second that the think time aims at
-	Every      int     // one in so many of mixed's requests mutates
+	Rate       float64 // target rate of mixed in requests per second, set by the think time
+	Every      int     // the share of mutations in mixed: one per so many requests
 	Principals int     // of mixed
 }
 
-// Runner measures scenarios, and owns the consoles in front of which they run.
+// Runner measures scenarios. It owns the simulated consoles.
 type Runner struct {
 	opts     Options
 	dir      string
@@ -29,7 +29,7 @@ type Runner struct {
 	drive    func(context.Context, load) (summary, error) // the load generator
 }
 
-// NewRunner starts a console for each latency. Close ends what it started.
+// NewRunner starts a console for each latency. The caller must call Close.
 func NewRunner(ctx context.Context, opts Options, ops []string, latencies []time.Duration) (*Runner, error) {
 	dir, err := os.MkdirTemp("", "consoleql-bench-")
 	if err != nil {
@@ -63,7 +63,7 @@ func (r *Runner) addConsole(ctx context.Context, latency time.Duration, ops []st
 	return c.prepare(ctx, g, ops)
 }
 
-// AnswerBytes is the size of an operation's answer.
+// AnswerBytes returns the size of an operation's answer.
 func (r *Runner) AnswerBytes(op string) int {
 	for _, c := range r.consoles {
 		return len(c.answers[op])
@@ -71,7 +71,7 @@ func (r *Runner) AnswerBytes(op string) int {
 	return 0
 }
 
-// Close ends the consoles and deletes what was written.
+// Close stops the consoles and deletes temporary files.
 func (r *Runner) Close() {
 	for _, c := range r.consoles {
 		c.process.stop()
@@ -79,7 +79,7 @@ func (r *Runner) Close() {
 	_ = os.RemoveAll(r.dir) // the system's directory for temporary files
 }
 
-// Run measures a scenario once, with a Redis and a gateway of its own.
+// Run measures a scenario once, with its own Redis and gateway.
 func (r *Runner) Run(ctx context.Context, s Scenario) (Measurement, error) {
 	m, err := r.run(ctx, s)
 	if err != nil {
@@ -121,7 +121,7 @@ func (r *Runner) run(ctx context.Context, s Scenario) (Measurement, error) {
 		return Measurement{}, err
 	}
 	defer g.process.stop()
-	if _, _, err := c.ask(ctx, g, body); err != nil { // what fails is not measured
+	if _, _, err := c.ask(ctx, g, body); err != nil { // a failing operation is not measured
 		return Measurement{}, err
 	}
 	if s.Mode != Mixed {
@@ -132,13 +132,13 @@ func (r *Runner) run(ctx context.Context, s Scenario) (Measurement, error) {
 	return r.measure(ctx, g, l, r.opts.MixedWarm, r.opts.Mixed)
 }
 
-// measure warms up, drives the load, and says what it cost.
+// measure warms up, runs the load, and returns the measurement.
 func (r *Runner) measure(ctx context.Context, g *gateway, l load, warm, duration time.Duration) (Measurement, error) {
 	l.url, l.duration = g.url, warm
 	if _, err := r.drive(ctx, l); err != nil {
 		return Measurement{}, err
 	}
-	// Metrics are read outside of the time that is charged.
+	// Metrics are read outside of the measured time.
 	before, err := g.settled(ctx)
 	if err != nil {
 		return Measurement{}, err
@@ -161,7 +161,8 @@ func (r *Runner) measure(ctx context.Context, g *gateway, l load, warm, duration
 		return Measurement{}, err
 	}
 	counted := after.since(before)
-	// The gateway's count has also what was under way as the load ended, which took CPU too.
+	// The gateway's count includes operations that were running at the end of the load, since
+	// they used CPU, too.
 	operations := max(counted.operations, float64(s.Requests))
 	return Measurement{
 		Requests:  s.Requests,
@@ -177,8 +178,8 @@ func (r *Runner) measure(ctx context.Context, g *gateway, l load, warm, duration
 	}, nil
 }
 
-// settled reads the metrics when what was under way has been counted: the gateway counts
-// an operation after its answer has left.
+// settled reads the metrics after all running operations have been counted. The gateway counts
+// an operation after it has sent the answer.
 func (g *gateway) settled(ctx context.Context) (counters, error) {
 	const between, longest = 100 * time.Millisecond, 2 * time.Second
 	c, err := g.count(ctx)
@@ -192,7 +193,7 @@ func (g *gateway) settled(ctx context.Context) (counters, error) {
 	return c, err
 }
 
-// count reads the metrics; the ceiling has none.
+// count reads the metrics. The ceiling has none.
 func (g *gateway) count(ctx context.Context) (counters, error) {
 	if g.metrics == "" {
 		return counters{}, nil

@@ -13,13 +13,13 @@ import (
 	"github.com/prometheus/procfs"
 )
 
-// usage is what a process has taken of the machine.
+// usage is the resource usage of a process.
 type usage struct {
-	cpu            time.Duration // user and system, since its start, to 10 ms
+	cpu            time.Duration // user and system time since the start, to 10 ms
 	resident, peak uint64        // bytes
 }
 
-// readUsage reads what the operating system says of a process.
+// readUsage reads a process's usage from the operating system.
 func readUsage(proc string, pid int) (usage, error) {
 	fs, err := procfs.NewFS(proc)
 	if err != nil {
@@ -40,11 +40,11 @@ func readUsage(proc string, pid int) (usage, error) {
 	return usage{time.Duration(stat.CPUTime() * float64(time.Second)), status.VmRSS, status.VmHWM}, nil
 }
 
-// counters are those of the gateway that the table is made of.
+// counters are the gateway's metrics in the table.
 type counters struct {
-	evictions  float64            // of the response cache, for want of room
+	evictions  float64            // evictions from the response cache for want of space
 	operations float64            // HTTP requests answered at /graphql
-	calls      map[string]float64 // of the console, by kind
+	calls      map[string]float64 // console calls by kind
 	answers    map[string]float64 // by source; empty where there is no cache
 }
 
@@ -90,8 +90,8 @@ func parseCounters(r io.Reader) (counters, error) {
 	return c, nil
 }
 
-// kindOf names what a call of the console reads, as the table of lifetimes does;
-// whatever it does not keep is "other".
+// kindOf returns the kind that a console call reads, by the table of lifetimes; "other" if it
+// is not cached.
 func kindOf(operation string) string {
 	var method, p string
 	if _, err := fmt.Sscan(operation, &method, &p); err != nil || method != http.MethodGet {
@@ -105,7 +105,7 @@ func kindOf(operation string) string {
 	}
 }
 
-// since is what was counted from before to c.
+// since returns the difference from before to c.
 func (c counters) since(before counters) counters {
 	d := counters{operations: c.operations - before.operations, evictions: c.evictions - before.evictions,
 		calls: map[string]float64{}, answers: map[string]float64{}}
@@ -126,7 +126,7 @@ func total(m map[string]float64) float64 {
 	return sum
 }
 
-// hits is the share of queries that were answered without being executed for them.
+// hits returns the share of queries that were answered from the cache.
 func (c counters) hits() float64 {
 	if all := total(c.answers); all > 0 {
 		return (c.answers["hit"] + c.answers["shared"]) / all

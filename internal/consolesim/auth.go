@@ -26,12 +26,12 @@ const (
 	maxGrants  = 1 << 16 // the oldest are forgotten
 )
 
-// ssoState is the single sign-on service: its key and the tokens it handed out.
+// ssoState is the state of the single sign-on service: its key and the tokens it has issued.
 type ssoState struct {
 	mu      sync.RWMutex
 	key     *rsa.PrivateKey
 	keyID   string
-	keys    int // how many there have been
+	keys    int // number of keys so far
 	access  map[string]session
 	refresh map[string]*User
 	used    map[string]struct{} // refresh tokens
@@ -39,36 +39,37 @@ type ssoState struct {
 	grants  []Grant
 }
 
-// Grant is what became of one request for a token.
+// Grant is a token request and its outcome.
 type Grant struct {
 	// Type is password or refresh_token.
 	Type string
-	// Username is whose token was asked for; empty where that is not known.
+	// Username is the user whose token was requested; empty if unknown.
 	Username string
-	// At is when it was decided, on the wall clock.
+	// At is the time of the decision, by the wall clock.
 	At time.Time
-	// Refused says that there was no token for it.
+	// Refused reports that no token was issued.
 	Refused bool
-	// Reused says that the refresh token had been used before.
+	// Reused reports that the refresh token had been used before.
 	Reused bool
 }
 
-// Grants returns the requests for tokens since start or the last [Server.ResetGrants], oldest first, at most the newest
-// 65,536.
+// Grants returns the newest 65,536 token requests since the start or the last
+// [Server.ResetGrants], oldest first.
 func (s *Server) Grants() []Grant {
 	s.sso.mu.RLock()
 	defer s.sso.mu.RUnlock()
 	return slices.Clone(s.sso.grants)
 }
 
-// ResetGrants forgets the requests for tokens.
+// ResetGrants clears the list of token requests.
 func (s *Server) ResetGrants() {
 	s.sso.mu.Lock()
 	defer s.sso.mu.Unlock()
 	s.sso.grants = nil
 }
 
-// LockUser locks an account, or unlocks it: the SSO then refuses its password, right or wrong, and says why.
+// LockUser locks or unlocks an account. The SSO refuses every password of a locked account,
+// and states the reason.
 func (s *Server) LockUser(username string, locked bool) {
 	u := s.st.userByName[strings.ToLower(username)]
 	s.sso.mu.Lock()
@@ -78,7 +79,8 @@ func (s *Server) LockUser(username string, locked bool) {
 	}
 }
 
-// RotateKey lets the SSO sign with a new key, and publish no other. It fails if there is no randomness.
+// RotateKey replaces the SSO's signing key and publishes only the new one. It fails if there
+// is no randomness.
 func (s *Server) RotateKey() error {
 	key, err := newKey()
 	if err != nil {
@@ -101,14 +103,14 @@ func (o *ssoState) note(g Grant) {
 	o.grants = append(o.grants, g)
 }
 
-// signer is the key that signs, and its name.
+// signer is the signing key and its name.
 func (o *ssoState) signer() (*rsa.PrivateKey, string) {
 	o.mu.RLock()
 	defer o.mu.RUnlock()
 	return o.key, o.keyID
 }
 
-// session is what an access token stands for.
+// session is the user and expiry of an access token.
 type session struct {
 	user    *User
 	expires time.Time
@@ -198,7 +200,7 @@ func (o *ssoState) isLocked(u *User) bool {
 	return o.locked[u.ID]
 }
 
-// redeem uses a refresh token up; nil if it is unknown or was used before.
+// redeem consumes a refresh token; nil if it is unknown or was used before.
 func (o *ssoState) redeem(token string) (u *User, reused bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -219,7 +221,7 @@ func (o *ssoState) newRefresh(u *User) string {
 	return token
 }
 
-// mint signs an access token: an RS256 JWT with the claims that the console's tokens have.
+// mint signs an access token: a JWT (RS256) with the same claims as the console's tokens.
 func (s *Server) mint(u *User) (string, error) {
 	now := s.opts.Now()
 	expires := now.Add(s.opts.TokenLifetime)
@@ -287,7 +289,8 @@ func (s *Server) getKeys(*call) (reply, error) {
 	return okJSON(e.bytes()), nil
 }
 
-// authorize checks the token and the scope headers, in the order in which the console does: who, where, whether.
+// authorize checks the token and the scope headers, in the console's order: authentication,
+// scope, permission.
 func (s *Server) authorize(c *call, n need) error {
 	if n == needNothing {
 		return nil
@@ -355,13 +358,13 @@ func (s *Server) Token(username string) string {
 		return ""
 	}
 	token, err := s.mint(u)
-	if err != nil { // cannot be: the key signs, and the claims are plain texts
+	if err != nil { // cannot fail: the key is valid, and the claims are plain texts
 		return ""
 	}
 	return token
 }
 
-// ExpireTokens ends every access token handed out so far; refresh tokens stay good.
+// ExpireTokens ends every issued access token. Refresh tokens stay valid.
 func (s *Server) ExpireTokens() {
 	s.sso.mu.Lock()
 	defer s.sso.mu.Unlock()
@@ -371,7 +374,7 @@ func (s *Server) ExpireTokens() {
 	}
 }
 
-// RevokeRefreshTokens makes every refresh token handed out so far unknown.
+// RevokeRefreshTokens revokes every issued refresh token.
 func (s *Server) RevokeRefreshTokens() {
 	s.sso.mu.Lock()
 	defer s.sso.mu.Unlock()

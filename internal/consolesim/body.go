@@ -24,10 +24,11 @@ func (o *opt[T]) UnmarshalJSON(b []byte) error {
 	return json.Unmarshal(b, &o.v)
 }
 
-// given reports whether there is a value.
+// given reports whether the member has a value.
 func (o *opt[T]) given() bool { return o.set && !o.null }
 
-// text is a JSON string, number or boolean, held as its text: enums and conditions come as names or as integers.
+// text is a JSON string, number or boolean, as text. Enums and conditions come as names or as
+// integers.
 type text string
 
 // UnmarshalJSON implements json.Unmarshaler.
@@ -44,7 +45,7 @@ func (t *text) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// decode reads the body, whose keys match without regard to case.
+// decode decodes the body, whose keys are case-insensitive.
 func (c *call) decode(into any) error {
 	if err := json.Unmarshal(c.body, into); err != nil {
 		return badRequest("The JSON body cannot be read: %v", err)
@@ -114,7 +115,7 @@ func guidList(field string, ids []string) ([]string, error) {
 	return out, nil
 }
 
-// nameField is a name that, where it is given, must not be empty.
+// nameField returns a name, which must not be empty if it is present.
 func nameField(o opt[string], dst *string) error {
 	if !o.set {
 		return nil
@@ -126,7 +127,7 @@ func nameField(o opt[string], dst *string) error {
 	return nil
 }
 
-// assign sets *dst if the member is there; null makes it the zero value.
+// assign sets *dst if the member is present; null sets the zero value.
 func assign[T any](o opt[T], dst *T) {
 	if o.set {
 		*dst = o.v
@@ -196,7 +197,8 @@ func (n notificationBody) value() *JobStateNotification {
 	return out
 }
 
-// conditionName turns a captured integer into its name, so that every dialect prints the same condition.
+// conditionName converts a captured integer to its name, so that all dialects print the same
+// condition.
 func conditionName(s string) string {
 	for name, n := range conditionNumbers {
 		if strconv.FormatInt(n, 10) == s {

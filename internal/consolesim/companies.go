@@ -2,7 +2,8 @@ package consolesim
 
 import "strings"
 
-// getCompanies is the document's section Companies: list. It shows the caller's companies only.
+// getCompanies is the document's section Companies: list. It lists only the caller's
+// companies.
 func (s *Server) getCompanies(c *call) (reply, error) {
 	var name string
 	for k, v := range c.r.URL.Query() {

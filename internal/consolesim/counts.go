@@ -15,7 +15,7 @@ const (
 	maxLoggedRequests = 1 << 14  // the oldest are forgotten
 )
 
-// Request is what one request looked like when it arrived and how it was answered.
+// Request describes a request and its answer.
 type Request struct {
 	Operation    string      // as in the document, e.g. "GET /openapi/workflows/{workflowId}"
 	Method       string      // HTTP method
@@ -23,25 +23,25 @@ type Request struct {
 	RawQuery     string      // as sent
 	CompanyID    string      // the CompanyId header as sent
 	DepartmentID string      // the DepartmentId header as sent
-	Start        time.Time   // arrival, wall clock
-	End          time.Time   // just before the answer was written; zero while under way
-	Status       int         // 0 while under way, or where the connection was dropped
-	Header       http.Header // request headers; not to be written to
-	Body         []byte      // first 64 KiB of the body, as far as it was read; not to be written to
+	Start        time.Time   // arrival, by the wall clock
+	End          time.Time   // just before the answer was written; zero while running
+	Status       int         // 0 while running, and for a dropped connection
+	Header       http.Header // request headers; must not be modified
+	Body         []byte      // first 64 KiB of what was read of the body; must not be modified
 }
 
-// journal counts and keeps requests.
+// journal counts and records requests.
 type journal struct {
 	mu     sync.Mutex
 	counts map[string]int
 	ring   []*Request
-	next   int // slot of the oldest entry once the ring is full
+	next   int // index of the oldest entry, once full
 	bodies int // bytes of bodies kept
 }
 
 func newJournal() *journal { return &journal{counts: map[string]int{}} }
 
-// begin counts a request before it is handled, so that whoever has its answer finds it counted.
+// begin counts a request before it is handled, so that its client finds it counted.
 func (j *journal) begin(operation string, r *http.Request) *Request {
 	q := &Request{
 		Operation: operation, Method: r.Method, Path: r.URL.Path, RawQuery: r.URL.RawQuery,
@@ -61,7 +61,7 @@ func (j *journal) begin(operation string, r *http.Request) *Request {
 	return q
 }
 
-// body keeps the beginning of a request's body.
+// body records the beginning of a request's body.
 func (j *journal) body(q *Request, b []byte) {
 	b = b[:min(len(b), maxLoggedBody)]
 	j.mu.Lock()
@@ -73,7 +73,7 @@ func (j *journal) body(q *Request, b []byte) {
 	q.Body = b
 }
 
-// finish notes the answer; status 0 means that there is none.
+// finish records the answer; status 0 means that there is none.
 func (j *journal) finish(q *Request, status int) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -96,22 +96,24 @@ func (j *journal) snapshot() []Request {
 	return out
 }
 
-// Counts returns the number of requests by operation since start or the last [Server.ResetCounts], of all three
-// listeners. Its keys are spelled as in the document: "GET /openapi/workflows/{workflowId}", "POST /connect/token",
-// "PUT storage"; what matches no operation counts as "unknown". A request is counted when it arrives.
+// Counts returns the number of requests by operation since the start or the last
+// [Server.ResetCounts], for all three listeners. Its keys are those of the document: "GET
+// /openapi/workflows/{workflowId}", "POST /connect/token", "PUT storage". Requests of no
+// operation count as "unknown". A request is counted when it arrives.
 func (s *Server) Counts() map[string]int {
 	s.log.mu.Lock()
 	defer s.log.mu.Unlock()
 	return maps.Clone(s.log.counts)
 }
 
-// ResetCounts forgets the counts and the request log.
+// ResetCounts clears the counts and the request log.
 func (s *Server) ResetCounts() { s.log.reset() }
 
-// Requests returns the requests since start or the last [Server.ResetCounts], oldest first, at most the newest 16,384.
+// Requests returns the newest 16,384 requests since the start or the last
+// [Server.ResetCounts], oldest first.
 func (s *Server) Requests() []Request { return s.log.snapshot() }
 
-// prefix is a reader that remembers the beginning of what went through it.
+// prefix is a reader that records the beginning of what it reads.
 type prefix struct {
 	r    io.Reader
 	head []byte
@@ -126,7 +128,8 @@ func (p *prefix) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// secretBook remembers every secret that passed through, so that tests can look for them where they must not be.
+// secretBook records every secret that was sent or received, so that tests can search for
+// leaks.
 type secretBook struct {
 	mu  sync.Mutex
 	set map[string]struct{}

@@ -2,8 +2,8 @@ package consolesim
 
 import "slices"
 
-// Data is read access to what the console holds, for tests and for the demo. Its methods are safe for concurrent use
-// and show the present: what requests changed is seen.
+// Data is read access to the console's data, for tests and for the demo. Its methods are safe
+// for concurrent use and return the current state.
 type Data struct{ s *Server }
 
 // Data returns read access to the console's data.
@@ -27,8 +27,9 @@ func (d *Data) Companies() []Company {
 // MainCompanyID is the company with most of the data.
 func (d *Data) MainCompanyID() string { return d.s.st.mainCompany }
 
-// MainDepartmentID is the department with most of the data: at least 60 packages, 24 queues, 60 robots and 60
-// workflows, the newest 50 of which have 50 packages, 20 queues and two or three robots each.
+// MainDepartmentID is the department with most of the data: at least 60 packages, 24 queues,
+// 60 robots and 60 workflows. The newest 50 workflows have 50 packages, 20 queues and two or
+// three robots each.
 func (d *Data) MainDepartmentID() string { return d.s.st.mainDept }
 
 // Departments returns a company's departments, parents before children; none for an unknown company.
@@ -56,8 +57,8 @@ func (d *Data) Users() []User {
 // SoloUser is the account that belongs to one company only.
 func (d *Data) SoloUser() User { return *d.s.st.users[1] }
 
-// RestrictedUser is the account that may enter two departments of the main company only: the main department and its
-// first child.
+// RestrictedUser is an account for two departments of the main company only: the main
+// department and its first child.
 func (d *Data) RestrictedUser() User { return *d.s.st.users[2] }
 
 // PackageIDs returns the ids of a department's packages, newest first.
@@ -100,8 +101,8 @@ func (d *Data) Workflow(id string) (Workflow, bool) { return get(d, d.s.st.workf
 // Layout returns a workflow layout; false if there is none.
 func (d *Data) Layout(id string) (Layout, bool) { return get(d, d.s.st.layouts, id) }
 
-// Robot returns a robot with its status and heartbeat as of now, which are a pure function of the seed, the robot and
-// the time unless a status was pinned; false if there is none.
+// Robot returns a robot; false if there is none. Its current status and heartbeat are a
+// function of the seed, the robot and the time, unless its status is pinned.
 func (d *Data) Robot(id string) (Robot, bool) {
 	r, ok := get(d, d.s.st.robots, id)
 	if ok {
@@ -120,8 +121,9 @@ func get[T any](d *Data, t *table[T], id string) (v T, ok bool) {
 	return it.v, true
 }
 
-// Jobs returns what executions made, oldest first, as of now: a job is queued for some seconds, runs for some more and
-// then has succeeded or, in one case of ten, failed. At most the newest 16,384 are remembered.
+// Jobs returns the jobs of executions in their current state, the newest 16,384, oldest first.
+// A job is queued for some seconds, runs for some more, and then has succeeded or, in one case
+// of ten, failed.
 func (d *Data) Jobs() []Job {
 	now := d.s.opts.Now()
 	d.s.st.mu.RLock()
@@ -144,7 +146,8 @@ func (d *Data) Uploads() []Upload {
 	return out
 }
 
-// Secrets returns, sorted, everything that must never turn up in a log, an error or an answer of whoever talks to this
-// console: the passwords of all users, the credentials of all robots, and every password, access token and refresh
-// token that was handed out or received, good or bad.
+// Secrets returns, sorted, everything that a client of this console must never write to a log,
+// an error or an answer. It contains the passwords of all users and the credentials of all
+// robots. It also contains every password, access token and refresh token that was issued or
+// received, valid or not.
 func (d *Data) Secrets() []string { return d.s.secrets.all() }

@@ -1,7 +1,8 @@
 package consolesim
 
-// getDepartmentTree is the document's section Departments: tree. It shows the whole company's tree, and in
-// visitorHasAnyRole and visitorHasPermission what of it the caller may enter.
+// getDepartmentTree is the document's section Departments: tree. It returns the whole
+// company's tree. visitorHasAnyRole and visitorHasPermission mark the departments that the
+// caller may enter.
 func (s *Server) getDepartmentTree(c *call) (reply, error) {
 	e := c.encoder()
 	e.begin()

@@ -1,8 +1,11 @@
 package consolesim
 
-// Dialect chooses among the forms in which consoles answer. The zero value is what was captured from a real deployment:
-// camelCase keys, enums by name, undocumented extra fields, robots/{id} and workflowlayouts/{id} wrapped in a list,
-// DELETE answered with 204, job executions answered with their documented body.
+// Dialect selects the form of answers, which differs between deployments. The zero value is
+// the form captured from a real deployment:
+// - camelCase keys, enums by name, and undocumented extra fields
+// - robots/{id} and workflowlayouts/{id} wrapped in a list
+// - DELETE answered with 204
+// - job executions answered with their documented body
 type Dialect struct {
 	// PascalKeys prints keys as the document does: Id, CompanyId, Access_token.
 	PascalKeys bool
@@ -12,7 +15,8 @@ type Dialect struct {
 	ConditionIntegers bool
 	// WrapSingle wraps every GET of one entity as {count, list: [entity]}.
 	WrapSingle bool
-	// BareSingle answers every GET of one entity bare, also where a wrapped answer was captured. WrapSingle wins.
+	// BareSingle answers every GET of one entity without a wrapper, also where a wrapped
+	// answer was captured. WrapSingle wins.
 	BareSingle bool
 	// EmptyExecute answers the execution of workflows and layouts with status 200 and no body.
 	EmptyExecute bool
@@ -22,33 +26,35 @@ type Dialect struct {
 	DeleteStatusOK bool
 	// ExpiresInString prints expires_in as a numeric string.
 	ExpiresInString bool
-	// NoExtraFields leaves out every field that the document does not list, credentials of robots included. A package
-	// then has no eTag of its own, and its update takes the one of its latest version.
+	// NoExtraFields omits every field that the document does not list, including the
+	// credentials of robots. A package has no eTag of its own then, and its update takes the
+	// one of its latest version.
 	NoExtraFields bool
-	// CorrectSpelling prints lastRunInstanceId where the console's wire has lastRunInstaceId.
+	// CorrectSpelling prints lastRunInstanceId instead of the console's lastRunInstaceId.
 	CorrectSpelling bool
-	// EmptyRefusals answers 401 and 403 without a body, as ASP.NET does; 401 keeps its challenge.
+	// EmptyRefusals answers 401 and 403 without a body, like ASP.NET; 401 keeps its challenge.
 	EmptyRefusals bool
-	// ValidationMap answers 400 with ASP.NET's {"errors":{"Request":["…"]}} and a general title in place of a detail.
+	// ValidationMap answers 400 with ASP.NET's {"errors":{"Request":["…"]}} and a general
+	// title, without a detail.
 	ValidationMap bool
-	// ProblemsAsText says text/plain of the JSON of problems.
+	// ProblemsAsText sends the JSON of problems as text/plain.
 	ProblemsAsText bool
-	// ByteOrderMark puts one before every body of console and SSO.
+	// ByteOrderMark adds a byte order mark to every body of console and SSO.
 	ByteOrderMark bool
-	// GUIDs is the form in which ids are printed.
+	// GUIDs is the form of printed ids.
 	GUIDs GUIDForm
-	// SingleExecute answers an execution that starts one job with that job, rather than a list of it.
+	// SingleExecute answers an execution that starts one job with that job instead of a list.
 	SingleExecute bool
-	// EmptyCreate answers the creation of a queue or workflow with 204. CreateReturnsID answers it with the id only;
-	// EmptyCreate wins.
+	// EmptyCreate answers the creation of a queue or workflow with 204, and CreateReturnsID
+	// with the id only. EmptyCreate wins.
 	EmptyCreate     bool
 	CreateReturnsID bool
 }
 
-// Enums of the document, each in the document's order, which is also the order of their integers.
-// They are never written to.
+// Enums of the document, each in the document's order, which is the order of their integers.
+// They are constant.
 //
-//nolint:gochecknoglobals // tables, written by nobody
+//nolint:gochecknoglobals // constant tables
 var (
 	companyEditions    = []string{"Enterprise", "Community"}
 	argumentDirections = []string{"In", "Out", "InOut"}
@@ -67,7 +73,7 @@ var (
 	conditionNumbers = map[string]int64{"Queued": 1000, "Running": 1001, "Finished": 1002, "Failed": 1003}
 )
 
-// Names and numbers that no document knows, for Options.UnknownEnums.
+// Names and numbers that are not in the document, for Options.UnknownEnums.
 const (
 	unknownEnumName    = "Quiesced"
 	unknownEnumInteger = 97

@@ -11,16 +11,16 @@ import (
 	"unicode/utf8"
 )
 
-// wireTime is the console's form of a point in time: UTC with milliseconds.
+// wireTime is the console's format of times: UTC with milliseconds.
 const wireTime = "2006-01-02T15:04:05.000Z"
 
-// encoder writes JSON in the console's dialect. Keys are given in camelCase; each value is followed by a comma, which
-// end takes back.
+// encoder writes JSON in the console's dialect. Keys are given in camelCase. A comma follows
+// each value; end removes the last.
 type encoder struct {
 	b       []byte
 	d       Dialect
 	unknown bool   // some enum values are unknown to the document
-	id      string // of the entity being written: decides which of its enums are unknown
+	id      string // id of the entity being written: determines which of its enums are unknown
 }
 
 func (e *encoder) begin()               { e.b = append(e.b, '{') }
@@ -46,7 +46,7 @@ func (e *encoder) bytes() []byte {
 	return e.b
 }
 
-// extra reports whether fields beyond the document are wanted.
+// extra reports whether the answer has undocumented fields.
 func (e *encoder) extra() bool { return !e.d.NoExtraFields }
 
 func (e *encoder) key(k string) {
@@ -118,7 +118,7 @@ func (e *encoder) strs(k string, v []string) {
 	e.endList()
 }
 
-// props writes a map of texts; its keys are data and keep their spelling.
+// props writes a map of texts. Its keys are data and keep their case.
 func (e *encoder) props(k string, m map[string]string) {
 	e.beginAt(k)
 	for _, name := range slices.Sorted(maps.Keys(m)) {
@@ -128,7 +128,7 @@ func (e *encoder) props(k string, m map[string]string) {
 	e.end()
 }
 
-// enum writes one of the names of table, as the dialect has it; "" is null.
+// enum writes one of the names of table in the dialect's form; "" is null.
 func (e *encoder) enum(k string, table []string, v string) {
 	if v == "" {
 		e.null(k)
@@ -147,7 +147,7 @@ func (e *encoder) enum(k string, table []string, v string) {
 	}
 }
 
-// conditions writes the notification conditions, whose integers follow a numbering of their own.
+// conditions writes the notification conditions, which have their own integers.
 func (e *encoder) conditions(k string, v []string) {
 	if !e.d.ConditionIntegers {
 		e.strs(k, v)
@@ -189,13 +189,14 @@ func appendQuoted(b []byte, s string) []byte {
 
 func appendEscaped(b []byte, s string) []byte {
 	q, err := json.Marshal(s)
-	if err != nil { // cannot be: every string has a JSON form
+	if err != nil { // cannot fail: every string has a JSON form
 		return append(b, `""`...)
 	}
 	return append(b, q...)
 }
 
-// hash64 is a stable hash of its parts, for everything that looks random but must not be.
+// hash64 is a stable hash of its parts. It replaces randomness where results must be
+// reproducible.
 func hash64(parts ...string) uint64 {
 	h := fnv.New64a()
 	for _, p := range parts {

@@ -11,34 +11,36 @@ import (
 	"time"
 )
 
-// Fault is something that goes wrong on demand. Its zero value does nothing.
+// Fault is a failure on demand. Its zero value does nothing.
 type Fault struct {
-	// Delay passes before anything else; alone it only slows the operation down. It ends early with the request.
+	// Delay precedes everything else; without other fields it only slows the operation. It
+	// ends with the request.
 	Delay time.Duration
-	// Status answers with this status and a problem made of Title and Detail instead of the operation's answer.
+	// Status replaces the operation's answer by this status and a problem of Title and Detail.
 	Status int
 	// Title is the problem's title; default: the status text.
 	Title string
 	// Detail is the problem's detail.
 	Detail string
-	// Header goes with the answer, e.g. Retry-After.
+	// Header is added to the answer, for example Retry-After.
 	Header http.Header
-	// Body is answered literally instead of a problem, garbage for instance. Status 0 is then 200.
+	// Body replaces the problem literally. Status 0 is then 200.
 	Body []byte
-	// ContentType belongs to Body; default application/json.
+	// ContentType is that of Body; default application/json.
 	ContentType string
 	// Drop closes the connection without an answer.
 	Drop bool
-	// Truncate cuts the answer in the middle of its body and closes the connection.
+	// Truncate sends half of the answer's body and closes the connection.
 	Truncate bool
-	// After carries the operation out before its answer is replaced, dropped or truncated, as if the answer had been lost
-	// on its way. Otherwise the operation does not happen, except where only Truncate or Delay is set.
+	// After executes the operation before its answer is replaced, dropped or truncated, as if
+	// the answer had been lost. Without it the operation is not executed, unless only Truncate
+	// or Delay is set.
 	After bool
-	// Times is how often the fault strikes; 0: until it is cancelled.
+	// Times is how often the fault occurs; 0: until it is cancelled.
 	Times int
 }
 
-// replaces reports whether the fault puts an answer in the place of the operation's.
+// replaces reports whether the fault replaces the operation's answer.
 func (f *Fault) replaces() bool { return f.Status != 0 || f.Body != nil }
 
 func (f *Fault) reply(d Dialect, instance string) reply {
@@ -68,16 +70,17 @@ type armed struct {
 	left  int
 }
 
-// faults are all armed faults; any tells without a lock that there are none.
+// faults are all armed faults; any reports without a lock whether there are some.
 type faults struct {
 	any  atomic.Bool
 	mu   sync.Mutex
 	list []*armed
 }
 
-// Fail arms a fault for the requests that match, on all three listeners. A nil match matches every request. A body of
-// up to 1 MiB that is not a package upload can be read by match. Where several faults match, the one armed last strikes.
-// match is called from many goroutines, one at a time. cancel disarms and may be called more than once.
+// Fail arms a fault for the matching requests on all three listeners. A nil match matches
+// every request. match can read a body of up to 1 MiB that is not a package upload. Of several
+// matching faults, the latest applies. Calls of match are serialised. cancel disarms the fault
+// and may be called repeatedly.
 func (s *Server) Fail(match func(*http.Request) bool, f Fault) (cancel func()) {
 	a := &armed{match: match, fault: f, left: f.Times}
 	s.faults.mu.Lock()

@@ -81,8 +81,8 @@ func (f *filler) pack(i int) {
 	f.packages = append(f.packages, f.st.packages.load(p))
 }
 
-// workflow makes the department's i-th workflow. Counted from the newest, the first 50 have as many packages as there
-// are up to 50, as many groups as there are up to 20, and two or three robots each.
+// workflow creates the department's i-th workflow. The newest 50 have different packages, up
+// to 50, and different groups, up to 20. Each has two or three robots.
 func (f *filler) workflow(i int) {
 	k := f.n.workflows - 1 - i
 	name, proc := f.title(i)
@@ -93,7 +93,7 @@ func (f *filler) workflow(i int) {
 	p := f.packages[k%len(f.packages)]
 	version := len(p.v.Versions) - 1
 	if k%3 == 2 {
-		version = 0 // something to upgrade
+		version = 0 // leaves something to upgrade
 	}
 	w.deploy(&p.v, &p.v.Versions[version])
 	w.Arguments = p.v.Versions[version].Arguments

@@ -7,10 +7,10 @@ import (
 	"strings"
 )
 
-// Page is the answer of something that stands before the console: its content type and body.
+// Page is an answer of a proxy in front of the console: its content type and body.
 type Page struct{ ContentType, Body string }
 
-// Pages that proxies, meshes and portals answer with in the console's place.
+// Pages that proxies, meshes and portals send instead of the console's answer.
 //
 //nolint:gochecknoglobals // a table, written by nobody
 var (
@@ -20,15 +20,15 @@ var (
 	PortalPage  = Page{"text/html; charset=utf-8", "<!DOCTYPE html><html><title>Sign in to the network</title></html>"}
 )
 
-// Fault answers with the page and a status. The operation does not happen.
+// Fault answers with the page and a status, without executing the operation.
 func (p Page) Fault(status int) Fault {
 	return Fault{Status: status, ContentType: p.ContentType, Body: []byte(p.Body)}
 }
 
-// GUIDForm is a form in which GUIDs are printed, by the letter that .NET's Guid.ToString has for it.
+// GUIDForm is a form of printed GUIDs, named by the letter for .NET's Guid.ToString.
 type GUIDForm string
 
-// The forms of GUIDs. The zero value is that with dashes in lower case.
+// The forms of GUIDs. The zero value has dashes and lower case.
 const (
 	GUIDDigits GUIDForm = "N" // without dashes
 	GUIDBraces GUIDForm = "B"
@@ -47,12 +47,12 @@ func (f GUIDForm) print(id string) string {
 	return strings.ToUpper(id)
 }
 
-// creates are the operations that make an entity.
+// creates are the operations that create an entity.
 //
 //nolint:gochecknoglobals // a table, written by nobody
 var creates = []string{"POST /openapi/queues/{queueId}", "POST /openapi/queues", "POST /openapi/workflows"}
 
-// inForm gives an answer of an operation the form that the dialect has for it.
+// inForm converts an operation's answer to the dialect's form.
 func (out reply) inForm(d Dialect, operation string) reply {
 	switch out.status {
 	case http.StatusUnauthorized, http.StatusForbidden:

@@ -5,10 +5,10 @@ import (
 	"time"
 )
 
-// maxJobs is how many jobs are remembered.
+// maxJobs bounds the stored jobs.
 const maxJobs = 1 << 14
 
-// executionBody is what an execution may say. Source is accepted and ignored.
+// executionBody is the body of an execution. Source is accepted and ignored.
 type executionBody struct {
 	Arguments                                    opt[[]argumentBody]
 	VideoRecordMode, StartupType                 opt[text]
@@ -17,8 +17,8 @@ type executionBody struct {
 	JobSubjectID, JobSubjectName, JobSubjectType opt[string]
 }
 
-// executeWorkflow is the document's section Workflows: execute. A workflow with a group makes one job; one with robots
-// only makes one job for each; one with neither is refused.
+// executeWorkflow is the document's section Workflows: execute. A workflow with a group starts
+// one job. A workflow with robots only starts one job per robot. Any other is refused.
 func (s *Server) executeWorkflow(c *call) (reply, error) {
 	var b executionBody
 	if err := c.decode(&b); err != nil {
@@ -108,7 +108,7 @@ func (b *executionBody) apply(j *Job) error {
 	return nil
 }
 
-// keepJob numbers and remembers a job. The write lock must be held.
+// keepJob numbers and stores a job. The write lock must be held.
 func (st *store) keepJob(j *Job) *Job {
 	st.jobSeq++
 	j.SeqNum = st.jobSeq
@@ -119,8 +119,8 @@ func (st *store) keepJob(j *Job) *Job {
 	return j
 }
 
-// at is the job as it is at a time: queued for 2 to 6 seconds, then running for 5 to 40, then succeeded, or failed in
-// one case of ten. What becomes of it follows from its id.
+// at returns the job in its state at a time: queued for 2 to 6 seconds, then running for 5 to
+// 40. Then it has succeeded or, in one case of ten, failed. Its id determines the outcome.
 func (j *Job) at(now time.Time) Job {
 	h := hash64(j.ID)
 	out := *j
@@ -191,7 +191,7 @@ func (e *encoder) job(kept *Job, now time.Time) {
 	e.end()
 }
 
-// step is the job's position in its execution, for people.
+// step describes the job's position in its execution.
 func (j *Job) step() string {
 	if j.Step != "" {
 		return j.Step

@@ -7,18 +7,18 @@ import (
 	"sync"
 )
 
-// spareKeys are the signing keys of simulators that have ended.
-var spareKeys keys //nolint:gochecknoglobals // nothing but the time to make one is shared: who takes a key has it alone
+// spareKeys are the signing keys of closed simulators.
+var spareKeys keys //nolint:gochecknoglobals // shares only the time to create a key: each key has one user at a time
 
-// keys are signing keys that nobody signs with. To make one takes longer than all else that a simulator needs at its
-// start, by far with the race detector; programs that start one after the other, as tests do, need few. Simulators that
-// run at the same time never have the same one.
+// keys are unused signing keys. Creating one takes most of a simulator's start time, above all
+// with the race detector. Simulators that run in sequence, as in tests, reuse a few.
+// Concurrent simulators never share one.
 type keys struct {
 	mu   sync.Mutex
 	idle []*rsa.PrivateKey
 }
 
-// take gives a key that nobody else has. It fails if one has to be made and there is no randomness.
+// take returns an unused key. It fails if it has to create one and there is no randomness.
 func (k *keys) take() (*rsa.PrivateKey, error) {
 	if key := k.spare(); key != nil {
 		return key, nil
@@ -26,7 +26,7 @@ func (k *keys) take() (*rsa.PrivateKey, error) {
 	return newKey()
 }
 
-// spare gives a key that was given back; nil if there is none.
+// spare returns a key that was given back; nil if there is none.
 func (k *keys) spare() *rsa.PrivateKey {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -39,14 +39,14 @@ func (k *keys) spare() *rsa.PrivateKey {
 	return key
 }
 
-// give takes a key back from who signs with it no more.
+// give stores a key that is no longer used.
 func (k *keys) give(key *rsa.PrivateKey) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.idle = append(k.idle, key)
 }
 
-// newKey makes a key that nobody has ever had.
+// newKey creates a key.
 func newKey() (*rsa.PrivateKey, error) {
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {

@@ -17,7 +17,8 @@ func (s *Server) getLayouts(c *call) (reply, error) {
 	return page(c, count, items, c.layout), nil
 }
 
-// getLayout is the document's section Workflow layouts: get, whose answer the document prints as a list of one.
+// getLayout is the document's section Workflow layouts: get. The document's answer is a list
+// of one.
 func (s *Server) getLayout(c *call) (reply, error) {
 	s.st.mu.RLock()
 	defer s.st.mu.RUnlock()
@@ -39,8 +40,8 @@ func (s *Server) findLayout(c *call) (*item[Layout], error) {
 	return nil, notFound("workflow layout", id)
 }
 
-// executeLayout is the document's section Workflow layouts: execute. It makes one job for each node whose workflow
-// exists.
+// executeLayout is the document's section Workflow layouts: execute. It starts one job for
+// each node whose workflow exists.
 func (s *Server) executeLayout(c *call) (reply, error) {
 	if err := c.decode(new(struct{})); err != nil {
 		return reply{}, err

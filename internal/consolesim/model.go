@@ -2,8 +2,8 @@ package consolesim
 
 import "time"
 
-// Meta is what every entity of the console has in common. An entity handed out by [Data] is a copy; its slices and maps
-// are shared with the simulator and must not be written to.
+// Meta contains the fields that all entities of the console share. [Data] returns copies of
+// entities; their slices and maps are shared with the simulator and must not be modified.
 type Meta struct {
 	ID             string            // GUID, lower case
 	CompanyID      string            // GUID of the company it belongs to
@@ -62,7 +62,7 @@ type Argument struct {
 	Asset        *AssetContent // nil: no asset
 }
 
-// AssetContent is the asset that an argument takes its value from.
+// AssetContent is the asset that provides an argument's value.
 type AssetContent struct {
 	Name                 string // its name
 	Description          string // free text
@@ -86,11 +86,11 @@ type PackageVersion struct {
 	Meta
 	Version         string     // "1.2.0"
 	FullDescription string     // long form of the description
-	Arguments       []Argument // what it takes and gives
+	Arguments       []Argument // inputs and outputs
 	TotalDownloads  int64      // times it was fetched
 	UploadedAt      time.Time  // when its file arrived
 	HashValue       string     // SHA-256 of its file, hexadecimal
-	RunAsAdmin      bool       // wants elevated rights
+	RunAsAdmin      bool       // needs elevated rights
 }
 
 // Queue is a group of robots.
@@ -110,7 +110,7 @@ type Robot struct {
 	ClientSKU     string    // license type
 	Listening     []int64   // ListeningStatus
 	QueueIDs      []string  // groups it belongs to
-	Status        string    // Disconnected, Ready or Busy, at the time it was asked for
+	Status        string    // Disconnected, Ready or Busy, at the time of the call
 	LastHeartbeat time.Time // at the time it was asked for
 
 	ClientSecret     string // credential that the console leaks on the wire
@@ -121,10 +121,10 @@ type Robot struct {
 	hash   uint64 // its share of randomness
 }
 
-// JobStateNotification says who is told about a workflow's jobs.
+// JobStateNotification configures the notifications about a workflow's jobs.
 type JobStateNotification struct {
-	SwitchOn   bool     // whether anybody is
-	JustLast   bool     // only about the last run
+	SwitchOn   bool     // enabled
+	JustLast   bool     // only for the last run
 	Conditions []string // names, or the text of whatever was sent
 	Recipients []string // mail addresses
 }

@@ -1,6 +1,6 @@
 package consolesim
 
-// What the data set is made of. Nothing here is ever written to.
+// The names of the data set. They are constant.
 
 // branch is a department with the departments below it.
 type branch struct {
@@ -75,7 +75,7 @@ func blueprints() []blueprint {
 	}
 }
 
-// process is something that people automate.
+// process is a business process that is automated.
 type process struct {
 	english, chinese, about, tag string
 }
@@ -132,7 +132,7 @@ func sites() []site {
 	}
 }
 
-// person is someone who made or changed something.
+// person is a user who created or changed entities.
 type person struct{ name, mail string }
 
 func people() []person {

@@ -48,7 +48,8 @@ func (s *Server) findPackage(c *call) (*item[Package], error) {
 	return nil, notFound("package", id)
 }
 
-// patchPackage is the document's section Packages: update. It wants the current eTag, else 409.
+// patchPackage is the document's section Packages: update. Another eTag than the current one
+// is a 409.
 func (s *Server) patchPackage(c *call) (reply, error) {
 	var b struct {
 		ETag, Description opt[string]
@@ -77,7 +78,8 @@ func (s *Server) patchPackage(c *call) (reply, error) {
 	return okJSON(c.packages(true)(nil, it)), nil
 }
 
-// deletePackage is the document's section Packages: delete. A package that a workflow runs stays (status 400).
+// deletePackage is the document's section Packages: delete. A package that a workflow uses
+// cannot be deleted (status 400).
 func (s *Server) deletePackage(c *call) (reply, error) {
 	s.st.mu.Lock()
 	defer s.st.mu.Unlock()
@@ -115,13 +117,13 @@ func (s *Server) putPackage(c *call) (reply, error) {
 	return s.store(c, f)
 }
 
-// file is what is kept of an uploaded file.
+// file describes an uploaded file.
 type file struct {
 	Upload
 	head []byte // its first bytes
 }
 
-// receive hashes and discards the request's body, of at most limit bytes; 0 is no limit.
+// receive hashes and discards the request's body of at most limit bytes; 0: no limit.
 func (s *Server) receive(c *call, limit int64) (file, error) {
 	in := &prefix{r: c.r.Body}
 	var src io.Reader = in
@@ -140,7 +142,7 @@ func (s *Server) receive(c *call, limit int64) (file, error) {
 	return file{Upload: Upload{Size: n, SHA256: fileHash(sum.Sum(nil))}, head: in.head[:min(len(in.head), maxManifest)]}, nil
 }
 
-// manifest reads name and version off the beginning of a file, or makes them of its hash.
+// manifest reads name and version from the beginning of a file, or derives them from its hash.
 func (f file) manifest() (name, version string) {
 	var m struct{ Name, Version string }
 	if err := json.NewDecoder(bytes.NewReader(f.head)).Decode(&m); err != nil || m.Name == "" {
@@ -152,8 +154,9 @@ func (f file) manifest() (name, version string) {
 	return m.Name, m.Version
 }
 
-// store makes a file a package version: of the package with its name, or of a new one. The same file again is answered
-// with the version that it became; another file under a taken version number is a 400. The write lock must be held.
+// store adds a file as a version of the package with its name, or of a new package. The same
+// file again is answered with its existing version; another file with that version number is a
+// 400. The write lock must be held.
 func (s *Server) store(c *call, f file) (reply, error) {
 	name, number := f.manifest()
 	var it *item[Package]

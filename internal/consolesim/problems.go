@@ -28,7 +28,7 @@ func notFound(kind, id string) *problem {
 	return problemf(http.StatusNotFound, "The %s %s was not found in this department.", kind, id)
 }
 
-// unauthorized is a 401; reason is "" where no token was shown at all.
+// unauthorized is a 401; reason is "" if the request had no token.
 func unauthorized(reason string) *problem {
 	p := problemf(http.StatusUnauthorized, "A valid bearer token is required.")
 	challenge := "Bearer"
@@ -40,7 +40,7 @@ func unauthorized(reason string) *problem {
 	return p
 }
 
-// reply prints the problem.
+// reply encodes the problem.
 func (p *problem) reply(d Dialect, instance string) reply {
 	e := encoder{d: d}
 	e.begin()

@@ -20,19 +20,19 @@ type listQuery struct {
 	ids                           map[string]struct{} // nil: not asked for
 }
 
-// filtered reports whether entities have to be looked at one by one.
+// filtered reports whether the query selects entities by content.
 func (q *listQuery) filtered() bool {
 	return q.name != "" || q.search != "" || !q.start.IsZero() || !q.end.IsZero()
 }
 
-// listKind says which parameters beyond the common ones a list knows; unknown parameters are ignored silently.
+// listKind lists a list's parameters beyond the common ones. Unknown parameters are ignored.
 type listKind struct {
 	times   bool // StartTime, EndTime
 	filters bool // AssociatedQueueId, PackageId, PackageVersionId
 	ids     bool // Ids
 }
 
-// parseList reads the parameters of a list operation. Names match without regard to case.
+// parseList parses the parameters of a list operation. Names are case-insensitive.
 func (c *call) parseList(kind listKind) (*listQuery, error) {
 	if c.s.opts.NoIDs && kind.ids {
 		kind.ids, kind.times = false, false
@@ -79,7 +79,7 @@ func mergeValues(values url.Values, key string, more []string) url.Values {
 	return values
 }
 
-// params reads query parameters, whose names it holds in lower case, and keeps the first error.
+// params contains query parameters by lower-case name, and the first error.
 type params struct {
 	values url.Values
 	err    error
@@ -155,7 +155,8 @@ func page[T any](c *call, count int, items []*item[T], one func([]byte, *item[T]
 	return okJSON(e.bytes())
 }
 
-// single answers one entity, bare or wrapped as the dialect has it. captured says that a real console was seen wrapping.
+// single answers one entity, wrapped or not, in the dialect's form. captured reports that a
+// real console has wrapped it.
 func single(c *call, captured bool, entity []byte) reply {
 	d := c.s.opts.Dialect
 	if !d.WrapSingle && (!captured || d.BareSingle) {
@@ -171,7 +172,7 @@ func single(c *call, captured bool, entity []byte) reply {
 	return okJSON(e.bytes())
 }
 
-// deleted answers a DELETE as the dialect has it.
+// deleted answers a DELETE in the dialect's form.
 func deleted(c *call, entity []byte) reply {
 	switch d := c.s.opts.Dialect; {
 	case d.DeleteReturnsEntity:
@@ -183,7 +184,8 @@ func deleted(c *call, entity []byte) reply {
 	}
 }
 
-// cached appends an entity's JSON, encoding it only if nothing valid is kept. The store's read lock must be held.
+// cached appends an entity's JSON, which it encodes only if no valid copy is stored. The
+// store's read lock must be held.
 func cached[T any](c *call, dst []byte, it *item[T], slot int, epoch int64, encode func(*encoder, *T)) []byte {
 	if kept := it.enc[slot].Load(); kept != nil && kept.epoch == epoch {
 		return append(dst, kept.b...)
@@ -196,7 +198,7 @@ func cached[T any](c *call, dst []byte, it *item[T], slot int, epoch int64, enco
 	return append(dst, kept.b...)
 }
 
-// created writes the fields that say who made and who changed an entity.
+// created writes the fields about an entity's creation and last change.
 func (e *encoder) created(m *Meta) {
 	e.time("createdAt", m.CreatedAt)
 	e.opt("createdBy", m.CreatedBy)
@@ -206,7 +208,7 @@ func (e *encoder) created(m *Meta) {
 	e.opt("modifiedByName", m.ModifiedByName)
 }
 
-// beyond writes the undocumented fields that every department's entity carries.
+// beyond writes the undocumented fields of a department's entity.
 func (e *encoder) beyond(m *Meta, resourceType string) {
 	if !e.extra() {
 		return

@@ -25,7 +25,7 @@ func (s *Server) getQueues(c *call) (reply, error) {
 	return page(c, count, items, c.queue), nil
 }
 
-// usesAll reports whether a workflow has every queue, package and version that a list asks for.
+// usesAll reports whether a workflow matches the queue, package and version filters of a list.
 func usesAll(w *Workflow, q *listQuery) bool {
 	return (q.queueID == "" || w.QueueID == q.queueID) &&
 		(q.packageID == "" || w.PackageID == q.packageID) &&
@@ -54,7 +54,8 @@ func (s *Server) findQueue(c *call) (*item[Queue], error) {
 	return nil, notFound("queue", id)
 }
 
-// deleteQueue is the document's section Robot groups: delete. A group that a workflow targets stays (status 400).
+// deleteQueue is the document's section Robot groups: delete. A group that a workflow targets
+// cannot be deleted (status 400).
 func (s *Server) deleteQueue(c *call) (reply, error) {
 	s.st.mu.Lock()
 	defer s.st.mu.Unlock()
@@ -72,8 +73,8 @@ func (s *Server) deleteQueue(c *call) (reply, error) {
 	return out, nil
 }
 
-// queueBody is what creates or changes a group. CreateBy and CreateByName are accepted and ignored: the console knows
-// who is calling.
+// queueBody is the body that creates or changes a group. CreateBy and CreateByName are
+// ignored, since the console knows the caller.
 type queueBody struct {
 	Name, Description, CompanyID, DepartmentID opt[string]
 	Tags                                       opt[[]string]
@@ -101,8 +102,9 @@ func (s *Server) patchQueue(c *call) (reply, error) {
 	return okJSON(c.queue(nil, it)), nil
 }
 
-// postQueueByID is the document's section Robot groups: create, at the path that the document prints. The GUID in the
-// path becomes the new group's id; the zero GUID asks the console to choose. A group that exists already is a 409.
+// postQueueByID is the document's section Robot groups: create, at the documented path. The
+// GUID in the path becomes the new group's id; with the zero GUID the console chooses one. An
+// existing group is a 409.
 func (s *Server) postQueueByID(c *call) (reply, error) {
 	id, err := c.guid(0)
 	if err != nil {
@@ -114,7 +116,7 @@ func (s *Server) postQueueByID(c *call) (reply, error) {
 	return s.createQueue(c, id)
 }
 
-// postQueue is the creation of a group at the collection, as every other creation of the API is.
+// postQueue creates a group at the collection, like all other creations of the API.
 func (s *Server) postQueue(c *call) (reply, error) { return s.createQueue(c, "") }
 
 func (s *Server) createQueue(c *call, id string) (reply, error) {

@@ -49,8 +49,9 @@ func (s *Server) getRobot(c *call) (reply, error) {
 	return single(c, true, c.robots()(nil, it)), nil
 }
 
-// state is a robot's status and last heartbeat: a pure function of the robot (whose hash comes from the seed) and the
-// time. It changes status every 20 to 90 seconds and beats every 15 seconds while it is connected.
+// state returns a robot's status and last heartbeat, a pure function of the robot and the
+// time. The status changes every 20 to 90 seconds. A connected robot has a heartbeat every 15
+// seconds.
 func (r *Robot) state(now time.Time) (status string, heartbeat time.Time) {
 	const beat = 15 * time.Second
 	slot := 20*time.Second + time.Duration(r.hash%71)*time.Second
@@ -61,7 +62,7 @@ func (r *Robot) state(now time.Time) (status string, heartbeat time.Time) {
 	if status == "" {
 		luck := newGenerator(r.hash, uint64(start)).r.IntN(100)
 		switch {
-		case r.hash%10 == 0 && luck < 80, luck < 12: // some machines are hardly ever on
+		case r.hash%10 == 0 && luck < 80, luck < 12: // some machines are rarely connected
 			status = "Disconnected"
 		case luck < 60:
 			status = "Ready"
@@ -76,7 +77,8 @@ func (r *Robot) state(now time.Time) (status string, heartbeat time.Time) {
 	return status, time.Unix(0, int64(at-phase)).UTC()
 }
 
-// robots encodes robots as of now. Their JSON is kept until status or heartbeat change.
+// robots encodes robots in their current state. Their JSON is reused until status or heartbeat
+// change.
 func (c *call) robots() func([]byte, *item[Robot]) []byte {
 	now := c.now()
 	return func(dst []byte, it *item[Robot]) []byte {
@@ -113,8 +115,8 @@ func (e *encoder) robot(v *Robot, status string, beat time.Time) {
 	e.end()
 }
 
-// SetRobotStatus pins a robot's status (Disconnected, Ready or Busy) from now on; "" lets it change with time again.
-// It reports whether there is such a robot and such a status.
+// SetRobotStatus pins a robot's status (Disconnected, Ready or Busy); "" unpins it. It reports
+// whether the robot and the status exist.
 func (s *Server) SetRobotStatus(robotID, status string) bool {
 	if status != "" && !slices.Contains(robotStatuses, status) {
 		return false
@@ -130,8 +132,8 @@ func (s *Server) SetRobotStatus(robotID, status string) bool {
 	return true
 }
 
-// RemoveRobot takes a robot out of the console, as if it had been deleted there, and reports whether there was one.
-// What is returned first puts it back as it was.
+// RemoveRobot removes a robot, as if it had been deleted, and reports whether it existed. The
+// function that it returns restores the robot.
 func (s *Server) RemoveRobot(robotID string) (putBack func(), ok bool) {
 	s.st.mu.Lock()
 	defer s.st.mu.Unlock()

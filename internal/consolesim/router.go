@@ -15,7 +15,7 @@ const (
 	maxJSONBody = 16 << 20
 )
 
-// need says what a request must show before its handler sees it.
+// need lists what a request must have before its handler is called.
 type need int
 
 const (
@@ -25,7 +25,7 @@ const (
 	needDepartment
 )
 
-// handlerFunc carries an operation out. Its error is a *problem or an *oauthError.
+// handlerFunc executes an operation. Its error is a *problem or an *oauthError.
 type handlerFunc func(*call) (reply, error)
 
 // route is one operation.
@@ -39,7 +39,7 @@ type route struct {
 	handle    handlerFunc
 }
 
-// on describes an operation by the document's path, e.g. "GET /openapi/queues/{queueId}".
+// on declares an operation by the document's path, e.g. "GET /openapi/queues/{queueId}".
 func on(operation string, n need, h handlerFunc) *route {
 	method, path, _ := strings.Cut(operation, " ")
 	return &route{
@@ -48,8 +48,8 @@ func on(operation string, n need, h handlerFunc) *route {
 	}
 }
 
-// match finds the operation for a request; path parameters come lower-cased. Paths match without regard to case.
-// allowed lists the methods of other operations on the same path.
+// match returns the operation of a request, with lower-case path parameters. Paths are
+// case-insensitive. allowed lists the methods of other operations on the same path.
 func match(routes []*route, method, path string) (found *route, params, allowed []string) {
 	segments := strings.Split(strings.ToLower(strings.Trim(path, "/")), "/")
 	for _, rt := range routes {
@@ -75,7 +75,7 @@ func match(routes []*route, method, path string) (found *route, params, allowed 
 	return nil, nil, allowed
 }
 
-// call is one request on its way to a handler.
+// call is a request for a handler.
 type call struct {
 	s       *Server
 	st      *store
@@ -158,7 +158,7 @@ func (s *Server) handler(routes []*route, latency time.Duration) http.Handler {
 	})
 }
 
-// readBody takes the body in, so that faults can match on it, unless the operation streams it.
+// readBody reads the body, so that faults can match on it, unless the operation streams it.
 func (c *call) readBody(rt *route) error {
 	if rt == nil || rt.stream || c.r.Body == http.NoBody {
 		return nil
@@ -210,7 +210,7 @@ func hasJSONBody(r *http.Request, body []byte) bool {
 	return strings.EqualFold(strings.TrimSpace(media), "application/json") && len(body) > 0
 }
 
-// write sends the answer; truncated, it breaks off in the middle of the body.
+// write sends the answer. A truncated answer ends in the middle of its body.
 func (out reply) write(w http.ResponseWriter, truncate bool) {
 	h := w.Header()
 	for k, v := range out.header {
@@ -224,7 +224,7 @@ func (out reply) write(w http.ResponseWriter, truncate bool) {
 	}
 	w.WriteHeader(out.status)
 	if !truncate {
-		_, _ = w.Write(out.body) // a client that went away is not our concern
+		_, _ = w.Write(out.body) // the client may have left
 		return
 	}
 	_, _ = w.Write(out.body[:len(out.body)/2])

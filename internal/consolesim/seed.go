@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// seeder builds a store. Everything it draws comes from one generator in one order.
+// seeder builds a store. All of its random values come from one generator, in a fixed order.
 type seeder struct {
 	*generator
 	st     *store
@@ -23,7 +23,7 @@ type seeder struct {
 // Sizes of a department's data.
 type sizes struct{ packages, queues, robots, workflows, layouts int }
 
-// Everything was created within span of the epoch, 2024-01-08 08:00 UTC, hence well before today.
+// All entities were created within span of the epoch, 2024-01-08 08:00 UTC.
 const (
 	epochSeconds = 1_704_700_800
 	span         = 700 * 24 * time.Hour
@@ -57,7 +57,7 @@ func seed(number uint64, scale int) *store {
 	st.robots.sort()
 	st.workflows.sort()
 	st.layouts.sort()
-	st.gen = newGenerator(number, 2) // of what is created later
+	st.gen = newGenerator(number, 2) // for entities that are created later
 	return st
 }
 
@@ -111,8 +111,8 @@ func (s *seeder) department(c *Company, parent *Department, b *branch) string {
 	return d.ID
 }
 
-// users makes the owner of everything, a user of one company and a user of two departments. Their passwords are made up
-// from the seed: they protect nothing but this simulation.
+// users creates the owner of all companies, a user of one company and a user of two
+// departments. Their passwords are derived from the seed, and protect only this simulation.
 func (s *seeder) users() {
 	main := s.st.companyByID[s.st.mainCompany]
 	second := s.st.companies[1]
@@ -147,7 +147,8 @@ func companyIDs(companies []*Company) []string {
 	return ids
 }
 
-// fill gives every department its data. The main department has half of what goes beyond the hand-made set.
+// fill creates the data of every department. The main department has half of the data beyond
+// the hand-made set.
 func (s *seeder) fill(plans []blueprint, scale int) {
 	const mainWorkflows, perDepartment = 66, 2
 	others := len(s.st.departments) - 1
@@ -206,7 +207,7 @@ func (f *filler) next(name string, i, n int) Meta {
 	return f.meta(f.dept.CompanyID, f.dept.ID, name, i, n)
 }
 
-// title names the i-th thing that has to do with a process, in the company's language.
+// title returns a name for the i-th entity of a process, in the company's language.
 func (f *filler) title(i int) (string, process) {
 	all, where := f.processes, f.sites
 	if !f.main {

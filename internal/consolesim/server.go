@@ -12,30 +12,34 @@ import (
 	"time"
 )
 
-// Options says what console to simulate. The zero value is a small, well-behaved one on free loopback ports.
+// Options describe the simulated console. The zero value is a small console without faults on
+// free loopback ports.
 type Options struct {
-	// Seed decides the data: the same seed gives the same data, identifiers included. Default 1.
+	// Seed determines the data, including identifiers. Default 1.
 	Seed uint64
-	// Scale is the number of workflows in all; packages, queues and robots grow with it. 0, and whatever is less than the
-	// hand-made data set, is the hand-made data set of about 120 workflows.
+	// Scale is the total number of workflows; packages, queues and robots grow with it. The
+	// minimum, and the default, is the hand-made data set of about 120 workflows.
 	Scale int
 	// APIAddr, SSOAddr and StorageAddr are listen addresses, default "127.0.0.1:0" each.
 	APIAddr, SSOAddr, StorageAddr string
-	// Latency is added to every call of the API gateway and of the SSO; calls wait side by side, never for each other.
+	// Latency is added to every call of the API gateway and of the SSO. Concurrent calls do
+	// not add up.
 	Latency time.Duration
-	// PageClamp is the largest page served; larger ones are silently cut. Default 500.
+	// PageClamp is the maximum page size; larger requests are silently reduced. Default 500.
 	PageClamp int
 	// Dialect chooses the form of the answers.
 	Dialect Dialect
-	// NoIDs makes lists ignore the Ids parameter (and StartTime and EndTime, except on packages) silently.
+	// NoIDs makes lists silently ignore the Ids parameter, and StartTime and EndTime except on
+	// packages.
 	NoIDs bool
-	// NoAssociatedRobotIDs leaves associatedRobotIds out of workflows.
+	// NoAssociatedRobotIDs omits associatedRobotIds from workflows.
 	NoAssociatedRobotIDs bool
-	// UnknownEnums gives a quarter of all enum values a name or number that the document does not know.
+	// UnknownEnums replaces a quarter of all enum values by names or numbers that are not in
+	// the document.
 	UnknownEnums bool
 	// TokenLifetime is the life of an access token, default one hour.
 	TokenLifetime time.Duration
-	// ForbiddenDepartments are ids of departments that answer 403 to everything scoped to them.
+	// ForbiddenDepartments are departments whose scope is always answered with 403.
 	ForbiddenDepartments []string
 	// Now is the clock, default time.Now.
 	Now func() time.Time
@@ -160,8 +164,8 @@ func (s *Server) listen(base context.Context, addr string, url *string, h http.H
 	return nil
 }
 
-// Close stops listening, breaks off what is under way and returns when every goroutine of the server has ended.
-// Further calls do nothing and return the same.
+// Close stops listening, aborts running requests and returns when all goroutines of the server
+// have ended. Further calls only return the same error.
 func (s *Server) Close() error {
 	if s.unwatch != nil {
 		s.unwatch()
@@ -175,7 +179,7 @@ func (s *Server) shutdown() error {
 		for _, srv := range s.servers {
 			errs = append(errs, srv.Close())
 		}
-		s.cancel() // wakes whoever waits; the connections are gone by now
+		s.cancel() // wakes waiting handlers; their connections are closed
 		s.running.Wait()
 		s.conns.Wait()
 		key, _ := s.sso.signer()
@@ -191,5 +195,6 @@ func (s *Server) APIURL() string { return s.apiURL }
 // SSOURL is the base URL of the single sign-on service, without a trailing slash.
 func (s *Server) SSOURL() string { return s.ssoURL }
 
-// StorageURL is the base URL of the object storage that upload channels lead to, without a trailing slash.
+// StorageURL is the base URL of the object storage of upload channels, without a trailing
+// slash.
 func (s *Server) StorageURL() string { return s.storageURL }

@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// store is the console's data. Companies, departments and users never change after seeding and need no lock; everything
-// else is read under mu's read lock and written under its write lock.
+// store is the console's data. Companies, departments and users never change after seeding and
+// need no lock. mu guards everything else.
 type store struct {
 	companies   []*Company
 	companyByID map[string]*Company
@@ -38,7 +38,7 @@ type store struct {
 	refusals  map[string]string // reasons not to upgrade a workflow, by its id
 }
 
-// item is an entity with what is derived from it.
+// item is an entity with derived data.
 type item[T any] struct {
 	v      T
 	meta   *Meta  // within v
@@ -213,18 +213,18 @@ func (g *generator) hex(n int) string {
 
 func (g *generator) etag() string { return `"` + g.hex(8) + `"` }
 
-// between picks a number from lo to hi, both included.
+// between returns a number from lo to hi, both included.
 func (g *generator) between(lo, hi int) int { return lo + g.r.IntN(hi-lo+1) }
 
 func (g *generator) chance(percent int) bool { return g.r.IntN(100) < percent }
 
-// stamp marks a change of an entity. It must be called under the write lock.
+// stamp updates an entity's modification data. It must be called under the write lock.
 func (st *store) stamp(m *Meta, u *User, now time.Time) {
 	m.ModifiedAt, m.ModifiedBy, m.ModifiedByName = now.UTC(), u.ID, u.DisplayName
 	m.ETag = st.gen.etag()
 }
 
-// fresh makes the meta data of a new entity. It must be called under the write lock.
+// fresh creates the meta data of a new entity. It must be called under the write lock.
 func (st *store) fresh(c *call, name string) Meta {
 	return Meta{
 		ID: st.gen.id(), CompanyID: c.company.ID, DepartmentID: c.dept.ID, Name: name, ETag: st.gen.etag(),
@@ -232,7 +232,7 @@ func (st *store) fresh(c *call, name string) Meta {
 	}
 }
 
-// guidFrom derives a GUID from its parts, for what is not worth keeping.
+// guidFrom derives a GUID from its parts, where storing one is not worthwhile.
 func guidFrom(parts ...string) string {
 	return newGenerator(hash64(parts...), 0).id()
 }

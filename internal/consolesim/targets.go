@@ -2,7 +2,8 @@ package consolesim
 
 import "slices"
 
-// getWorkflowRobots is the document's section Workflows: list associated robots. It answers all of them at once.
+// getWorkflowRobots is the document's section Workflows: list associated robots. It has no
+// pages.
 func (s *Server) getWorkflowRobots(c *call) (reply, error) {
 	s.st.mu.RLock()
 	defer s.st.mu.RUnlock()
@@ -19,8 +20,8 @@ func (s *Server) getWorkflowRobots(c *call) (reply, error) {
 	return page(c, len(items), items, c.robots()), nil
 }
 
-// postWorkflowRobots is the document's section Workflows: associate robots. It answers per robot; ErrorMessage says why
-// one was not associated and is null otherwise.
+// postWorkflowRobots is the document's section Workflows: associate robots. It answers per
+// robot. ErrorMessage is the reason of a failure, and null otherwise.
 func (s *Server) postWorkflowRobots(c *call) (reply, error) {
 	var b struct{ RobotIDs []string }
 	if err := c.decode(&b); err != nil {
@@ -65,7 +66,7 @@ func (s *Server) postWorkflowRobots(c *call) (reply, error) {
 	return okJSON(e.bytes()), nil
 }
 
-// retarget gives a workflow another set of robots. The write lock must be held.
+// retarget replaces a workflow's robots. The write lock must be held.
 func (s *Server) retarget(c *call, w *item[Workflow], robots []string) {
 	w.v.RobotIDs = robots
 	s.st.stamp(&w.v.Meta, c.user, c.now())
@@ -159,7 +160,8 @@ func (s *Server) upgradeWorkflows(c *call) (reply, error) {
 	return okJSON(e.bytes()), nil
 }
 
-// RefuseUpgrade makes batch upgrades of a workflow fail for a reason from now on; "" lets them succeed again.
+// RefuseUpgrade makes batch upgrades of a workflow fail for a reason; "" lets them succeed
+// again.
 func (s *Server) RefuseUpgrade(workflowID, reason string) {
 	s.st.mu.Lock()
 	defer s.st.mu.Unlock()

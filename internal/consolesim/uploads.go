@@ -6,12 +6,12 @@ import (
 	"time"
 )
 
-// Upload is what is known of an uploaded file. The file itself is not kept.
+// Upload describes an uploaded file. The file itself is not stored.
 type Upload struct {
-	ID        string // of the upload channel; made up for direct uploads
+	ID        string // of the upload channel; generated for direct uploads
 	Direct    bool   // came by PUT /openapi/packages, not through a channel
-	Size      int64  // bytes; -1 while nothing was put into the channel
-	SHA256    string // hexadecimal; "" while nothing was put into the channel
+	Size      int64  // bytes; -1 before the file is uploaded
+	SHA256    string // hexadecimal; "" before the file is uploaded
 	Completed bool   // the channel became a package version
 }
 
@@ -25,10 +25,11 @@ type upload struct {
 	head      []byte
 }
 
-// maxUploads is how many uploads are remembered.
+// maxUploads bounds the stored uploads.
 const maxUploads = 1 << 14
 
-// keepUpload remembers an upload and forgets the oldest one too many. The write lock must be held.
+// keepUpload stores an upload and drops the oldest one beyond the bound. The write lock must
+// be held.
 func (st *store) keepUpload(u *upload) {
 	st.uploads[u.ID] = u
 	st.uploadSeq = append(st.uploadSeq, u.ID)
@@ -74,8 +75,8 @@ func (s *Server) storageRoutes() []*route {
 	return []*route{put}
 }
 
-// putStorage is the document's section Packages: upload to the address. It wants exactly the channel's headers and
-// nothing that belongs to the API gateway: a request with a token, or with a scope, is refused.
+// putStorage is the document's section Packages: upload to the address. It requires exactly
+// the channel's headers, and refuses a request with a token or a scope.
 func (s *Server) putStorage(c *call) (reply, error) {
 	for _, name := range []string{"Authorization", "CompanyId", "DepartmentId", "Cookie"} {
 		if c.r.Header.Get(name) != "" {
@@ -109,7 +110,7 @@ func (s *Server) putStorage(c *call) (reply, error) {
 	return reply{status: http.StatusCreated}, nil
 }
 
-// patchUpload is the document's section Packages: tell that the upload is complete. It works once.
+// patchUpload is the document's section Packages: complete an upload. It works once.
 func (s *Server) patchUpload(c *call) (reply, error) {
 	id, err := c.guid(0)
 	if err != nil {

@@ -43,8 +43,8 @@ func (s *Server) findWorkflow(c *call) (*item[Workflow], error) {
 	return nil, notFound("workflow", id)
 }
 
-// workflowBody is what creates or changes a workflow. PackageName and PackageVersion may be sent and are ignored: they
-// follow from the ids.
+// workflowBody is the body that creates or changes a workflow. PackageName and PackageVersion
+// are ignored, since they follow from the ids.
 type workflowBody struct {
 	Name, Description       opt[string]
 	Tags                    opt[[]string]
@@ -87,12 +87,13 @@ func (s *Server) postWorkflow(c *call) (reply, error) {
 	return okJSON(c.workflow(nil, s.st.workflows.add(w))), nil
 }
 
-// deploy makes the workflow run a version.
+// deploy sets the workflow's package version.
 func (w *Workflow) deploy(p *Package, v *PackageVersion) {
 	w.PackageID, w.PackageName, w.PackageVersionID, w.PackageVersion = p.ID, p.Name, v.ID, v.Version
 }
 
-// patchWorkflow is the document's section Workflows: update. What is left out is left alone. Its package stays.
+// patchWorkflow is the document's section Workflows: update. Absent members keep their values,
+// and the package cannot change.
 func (s *Server) patchWorkflow(c *call) (reply, error) {
 	var b workflowBody
 	if err := c.decode(&b); err != nil {
@@ -104,7 +105,7 @@ func (s *Server) patchWorkflow(c *call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	changed := it.v // nothing changes unless everything is valid
+	changed := it.v // nothing changes if any member is invalid
 	if err := s.apply(c, &b, &changed); err != nil {
 		return reply{}, err
 	}
@@ -114,7 +115,7 @@ func (s *Server) patchWorkflow(c *call) (reply, error) {
 	return okJSON(c.workflow(nil, it)), nil
 }
 
-// apply checks a body and carries it over. The write lock must be held.
+// apply checks a body and applies it. The write lock must be held.
 func (s *Server) apply(c *call, b *workflowBody, w *Workflow) error {
 	if err := nameField(b.Name, &w.Name); err != nil {
 		return err
@@ -148,7 +149,7 @@ func (s *Server) apply(c *call, b *workflowBody, w *Workflow) error {
 	return s.applyTarget(c, b, w)
 }
 
-// applyTarget carries over which version runs where.
+// applyTarget applies the version and the target.
 func (s *Server) applyTarget(c *call, b *workflowBody, w *Workflow) error {
 	versionID, err := guidField("PackageVersionId", b.PackageVersionID)
 	if err != nil {
@@ -178,7 +179,8 @@ func (s *Server) applyTarget(c *call, b *workflowBody, w *Workflow) error {
 	return nil
 }
 
-// deleteWorkflow is the document's section Workflows: delete. A workflow that a layout runs stays (status 400).
+// deleteWorkflow is the document's section Workflows: delete. A workflow that a layout uses
+// cannot be deleted (status 400).
 func (s *Server) deleteWorkflow(c *call) (reply, error) {
 	s.st.mu.Lock()
 	defer s.st.mu.Unlock()
@@ -244,8 +246,8 @@ func (e *encoder) workflow(v *Workflow, robotIDs bool) {
 	e.end()
 }
 
-// TouchWorkflow changes a workflow as if its schedule had fired: last trigger, trigger count, modification time and
-// eTag. It reports whether there is such a workflow.
+// TouchWorkflow changes a workflow like a run of its schedule: last trigger, trigger count,
+// modification time and eTag. It reports whether the workflow exists.
 func (s *Server) TouchWorkflow(id string) bool {
 	s.st.mu.Lock()
 	defer s.st.mu.Unlock()
