@@ -63,7 +63,7 @@ func TestReadmeConnects(t *testing.T) {
 		t.Fatalf("the README has %d requests, not the sign-in, the ids and the first query", len(bodies))
 	}
 
-	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Strict, e2e.NoDefault)
+	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithoutAnonymous, e2e.NoDefault)
 	username, password := w.Sim.DefaultUser()
 	given := bodies[0].Variables["in"]
 	given["username"], given["password"] = username, password

@@ -1,5 +1,5 @@
-// Package architecture holds the repository to the rules of docs/architecture.md: which package imports which, and how
-// large packages and files are.
+// Package architecture tests the rules of docs/architecture.md: allowed imports, and sizes of
+// packages and files.
 package architecture
 
 import (
@@ -25,7 +25,8 @@ const (
 	maxFileLines    = 400  // tests, too
 )
 
-// layers are the packages from the lowest to the highest. A package imports packages of lower layers only.
+// layers lists the packages from the lowest to the highest layer. A package imports only
+// packages of lower layers.
 var layers = [][]string{
 	{
 		"graph", "graph/codegen", "graph/schema", "internal/backoff", "internal/bench", "internal/consoleclient/generate",
@@ -48,27 +49,28 @@ var layers = [][]string{
 	{"cmd/server"},
 }
 
-// size is that of a package without tests and generated code.
+// size is the size of a package without tests and generated code.
 type size struct{ lines, files int }
 
-// larger are the bounds of packages that exceed the general ones. They must not grow.
+// larger contains the bounds of packages above the general bounds. They must not grow.
 var larger = map[string]size{"graph/loader": {lines: 4000, files: 21}}
 
-// perSection are the packages that have a file for each section of the console's document. Only their files are bounded.
+// perSection contains the packages with a file for each section of the console's document.
+// Only the size of their files is bounded.
 var perSection = []string{"internal/consoleclient", "internal/consolesim"}
 
-// source is a Go file that a person writes.
+// source is a Go file that is not generated.
 type source struct {
-	path    string // from the root, with slashes
+	path    string // relative to the root, with slashes
 	dir     string
 	lines   int
 	test    bool
-	imports []string // packages of this module, from the root
+	imports []string // packages of this module, relative to the root
 }
 
 var generated = regexp.MustCompile(`(?m)^// Code generated .* DO NOT EDIT\.$`)
 
-// sources are the Go files of the repository that are not generated.
+// sources returns the Go files of the repository that are not generated.
 func sources(t *testing.T) []source {
 	t.Helper()
 	var all []source
@@ -119,7 +121,7 @@ func sources(t *testing.T) []source {
 	return all
 }
 
-// TestImports: imports run downwards only.
+// TestImports verifies that packages import only lower layers.
 func TestImports(t *testing.T) {
 	t.Parallel()
 	layerOf := make(map[string]int)
@@ -152,7 +154,7 @@ func TestImports(t *testing.T) {
 	}
 }
 
-// TestSizes: no package and no file is too large to be read.
+// TestSizes verifies the bounds of packages and files.
 func TestSizes(t *testing.T) {
 	t.Parallel()
 	packages := make(map[string]size)

@@ -4,7 +4,7 @@ import (
 	"net/http"
 )
 
-// PostText sends a body as it stands.
+// PostText sends a body unchanged.
 func (w *World) PostText(body string, header ...map[string]string) (*http.Response, []byte) {
-	return w.Send(http.MethodPost, "/graphql", body, With(append(header, map[string]string{"Content-Type": "application/json"})...))
+	return w.Send(http.MethodPost, "/graphql", body, MergeHeaders(append(header, map[string]string{"Content-Type": "application/json"})...))
 }

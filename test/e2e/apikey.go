@@ -10,7 +10,7 @@ import (
 	"github.com/consoleql/consoleql/internal/consolesim"
 )
 
-// Keyring is a file of API keys in the making.
+// Keyring builds a file of API keys.
 type Keyring struct {
 	T        testing.TB
 	accounts string
@@ -22,7 +22,7 @@ func (k *Keyring) Account(name string, u consolesim.User) {
 	k.accounts += fmt.Sprintf("  - {name: %s, username: %q, password: %q}\n", name, u.Username, u.Password)
 }
 
-// Key adds a key with limits, a part of the file, and returns the header that shows it.
+// Key adds a key with limits, in the file's syntax, and returns the header that presents it.
 func (k *Keyring) Key(name, account, limits string) map[string]string {
 	key, hash := apikey.New()
 	k.Keys += fmt.Sprintf("  - {name: %s, account: %s, hash: %q%s}\n", name, account, hash, limits)

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// Post sends a query and reads the answer; it returns its size.
+// Post sends a query and reads the answer. It returns the answer's size.
 func (w *World) Post(b *testing.B, body []byte) int {
 	req, err := http.NewRequestWithContext(context.Background(), http.MethodPost, w.URL+"/graphql", bytes.NewReader(body))
 	if err != nil {

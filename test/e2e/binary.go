@@ -10,17 +10,17 @@ import (
 	"testing"
 )
 
-// releaseBuild builds the program as `make build` does, once for all tests, and removes it.
+// releaseBuild builds the program like `make build`, once for all tests, and removes it.
 type releaseBuild struct {
 	once sync.Once
 	dir  string
 	err  error
 }
 
-// release is the binary that is released, of the code as it is.
+// Release is the released program, built from the present code.
 var Release releaseBuild
 
-// Binary is the path of the binary, which is built by the first test that needs it.
+// Binary returns the path of the binary, which the first test that needs it builds.
 func (b *releaseBuild) Binary(t *testing.T) string {
 	t.Helper()
 	b.once.Do(func() { b.err = b.build() })
@@ -44,9 +44,9 @@ func (b *releaseBuild) build() (err error) {
 	return nil
 }
 
-// remove is for the end of all tests.
+// remove deletes the binary after all tests.
 func (b *releaseBuild) remove() {
 	if b.dir != "" {
-		_ = os.RemoveAll(b.dir) // the system removes what is left of temporary files
+		_ = os.RemoveAll(b.dir) // the system deletes remaining temporary files
 	}
 }

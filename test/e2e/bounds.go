@@ -9,9 +9,9 @@ import (
 	"strings"
 )
 
-// Everywhere is what an operation that is refused is answered, by the transport; GET is not
-// for mutations.
-func (w *World) Everywhere(query string) map[string][]GraphError {
+// RefusalsByTransport returns the errors with which each transport refuses an operation. GET
+// is omitted for mutations.
+func (w *World) RefusalsByTransport(query string) map[string][]GraphError {
 	w.T.Helper()
 	events := map[string]string{"Accept": "text/event-stream"}
 	body := string(Encode(w.T, map[string]any{"query": query, "variables": map[string]any{"file": nil}}))
@@ -19,7 +19,7 @@ func (w *World) Everywhere(query string) map[string][]GraphError {
 		return (&EventSource{T: w.T, Lines: bufio.NewScanner(bytes.NewReader(said))}).Answer().Errors
 	}
 	all := map[string][]GraphError{"POST": w.Ask(query, Request{}).Errors}
-	_, said := w.Send(http.MethodPost, "/graphql", body, With(JSONBody, events))
+	_, said := w.Send(http.MethodPost, "/graphql", body, MergeHeaders(JSONBody, events))
 	all["POST for events"] = asEvents(said)
 	if !strings.HasPrefix(query, "mutation") {
 		_, said = w.Send(http.MethodGet, "/graphql?query="+url.QueryEscape(query), "", nil)
@@ -52,16 +52,17 @@ func (w *World) Everywhere(query string) map[string][]GraphError {
 	return all
 }
 
-// RefusedEverywhere fails the test where any transport says anything but one code, once.
-func (w *World) RefusedEverywhere(query, code string) {
+// CheckRefusedByAllTransports fails the test unless each transport answers with exactly one
+// error of that code.
+func (w *World) CheckRefusedByAllTransports(query, code string) {
 	w.T.Helper()
-	for transport, errors := range w.Everywhere(query) {
+	for transport, errors := range w.RefusalsByTransport(query) {
 		if transport == "multipart" && len(errors) == 1 && errors[0].Extensions.Argument == "map" {
-			continue // the query has no variable for the file, which may be seen first
+			continue // the missing place for the file may be reported first
 		}
 		if len(errors) != 1 || errors[0].Extensions.Code != code {
 			w.T.Errorf("%s: %d errors: %.500v", transport, len(errors), errors)
 		}
 	}
-	w.NoCalls()
+	w.CheckNoCalls()
 }

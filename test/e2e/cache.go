@@ -10,8 +10,8 @@ import (
 	"github.com/consoleql/consoleql/internal/gateway"
 )
 
-// caching turns the caches on, with lifetimes that end only where a test lets them.
-func Cached(s *gateway.Settings, _ *consolesim.Server) {
+// WithCache enables the caches, with lifetimes that do not end during a test.
+func WithCache(s *gateway.Settings, _ *consolesim.Server) {
 	s.Cache = "on"
 	s.CacheLife = gateway.DurationsByKind{
 		"companies": time.Hour, "tree": time.Hour, "self": time.Hour, "packages": time.Hour,
@@ -21,19 +21,19 @@ func Cached(s *gateway.Settings, _ *consolesim.Server) {
 
 const ListQuery = `{ workflows(first: 50) { nodes { id name priority lastTriggeredAt } } }`
 
-// Asked are the console calls that f makes.
-func (w *World) Asked(f func()) Counts {
+// CallsOf returns the console calls that f makes.
+func (w *World) CallsOf(f func()) Counts {
 	w.Sim.ResetCounts()
 	f()
 	return w.Calls()
 }
 
-// Get asks by GET.
+// Get sends a query by GET.
 func (w *World) Get(query string, header map[string]string) *http.Response {
 	w.T.Helper()
 	resp, _ := w.Send(http.MethodGet, "/graphql?query="+url.QueryEscape(query), "", header)
 	return resp
 }
 
-// crowd is the number of concurrent clients in tests of shared work.
-var Crowd = flag.Int("crowd", 100, "how many clients ask or listen at once in tests of what they share")
+// Clients is the number of concurrent clients in tests of shared work.
+var Clients = flag.Int("crowd", 100, "how many clients ask or listen at once in tests of what they share")

@@ -8,13 +8,13 @@ import (
 	"github.com/consoleql/consoleql/internal/gateway"
 )
 
-// Budget sets how many console calls an operation may make.
+// Budget limits the console calls of an operation.
 func Budget(n int) func(*gateway.Settings, *consolesim.Server) {
 	return func(s *gateway.Settings, _ *consolesim.Server) { s.MaxConsoleCalls = n }
 }
 
-// Called is how many console calls were made since the last reset.
-func (w *World) Called() int {
+// TotalCalls returns the number of console calls since the last reset.
+func (w *World) TotalCalls() int {
 	n := 0
 	for _, c := range w.Calls() {
 		n += c
@@ -22,8 +22,8 @@ func (w *World) Called() int {
 	return n
 }
 
-// Counted selects n counts of lists, each by a console call of its own for each parent.
-func Counted(n int) string {
+// CountQuery selects n counts of lists. Each needs one console call per parent.
+func CountQuery(n int) string {
 	var b strings.Builder
 	for i := range n {
 		fmt.Fprintf(&b, `a%d: workflows(first: 0, filter: {name: "%d"}) { totalCount } `, i, i)

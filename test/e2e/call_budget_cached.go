@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// CountedFrom is counted, beginning with another count.
-func CountedFrom(first, n int) string {
+// CountQueryFrom is CountQuery beginning with another count.
+func CountQueryFrom(first, n int) string {
 	var b strings.Builder
 	for i := first; i < first+n; i++ {
 		fmt.Fprintf(&b, `a%d: workflows(first: 0, filter: {name: "%d"}) { totalCount } `, i, i)
@@ -14,11 +14,11 @@ func CountedFrom(first, n int) string {
 	return b.String()
 }
 
-// WarmCounts fills the cache with n counts, by operations that may make them.
-func (w *World) WarmCounts(n, most int) {
+// CacheCounts caches n counts, by operations within the budget.
+func (w *World) CacheCounts(n, most int) {
 	w.T.Helper()
 	for first := 0; first < n; first += most {
-		w.Query(`{ `+CountedFrom(first, min(most, n-first))+`}`, nil)
+		w.Query(`{ `+CountQueryFrom(first, min(most, n-first))+`}`, nil)
 	}
 	w.Sim.ResetCounts()
 }

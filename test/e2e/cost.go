@@ -12,7 +12,7 @@ const (
 	TreeQuery = `{ companies { name departments { name workflows(first: 5) { nodes { name queue { name } robots { name } } } } } }`
 )
 
-// The console's operations, as its document names them.
+// The console's operations, named as in its document.
 const (
 	Companies      = "GET /openapi/companies/companylist"
 	Tree           = "GET /openapi/departments/tree"
@@ -31,7 +31,7 @@ const (
 
 type Counts = map[string]int
 
-// Fill puts real ids into a query.
+// Fill replaces the placeholders of a query by real ids.
 func (w *World) Fill(query string) string {
 	ids := w.Sim.Data().WorkflowIDs(w.Sim.Data().MainDepartmentID())
 	return strings.NewReplacer("$workflow2", ids[1], "$workflow", ids[0]).Replace(query)
@@ -63,5 +63,5 @@ func (w *World) CheckWindow(all []string, first, offset int) {
 	if next := offset+len(ids) < len(all); got.Workflows.PageInfo.HasNextPage != next && first > 0 {
 		w.T.Errorf("first %d offset %d: hasNextPage %v", first, offset, got.Workflows.PageInfo.HasNextPage)
 	}
-	w.NoCallTwice()
+	w.CheckNoDuplicateCalls()
 }

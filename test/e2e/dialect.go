@@ -8,8 +8,8 @@ import (
 	"github.com/consoleql/consoleql/internal/gateway"
 )
 
-// Everything is a query over every type that can be reached, and single gets.
-func (w *World) Everything() string {
+// QueryOfAllTypes returns a query of every reachable type, and of single entities.
+func (w *World) QueryOfAllTypes() string {
 	schema := w.Schema()
 	d := w.Sim.Data()
 	main := d.MainDepartmentID()
@@ -23,7 +23,7 @@ func (w *World) Everything() string {
 		single("company", "Company", d.MainCompanyID()) + "}"
 }
 
-// Priceless lets a test ask for more than a caller may.
-func Priceless(s *gateway.Settings, _ *consolesim.Server) {
+// WithoutLimits lifts the limits on operations.
+func WithoutLimits(s *gateway.Settings, _ *consolesim.Server) {
 	s.MaxAnswerBytes, s.MaxAnswerValues, s.MaxConsoleCalls = 1<<30, 1<<30, 1<<30
 }

@@ -30,9 +30,8 @@ type (
 	}
 )
 
-// ScopesFit fails the test where a call named an entity that is not of the
-// scope that the call was made in.
-func (w *World) ScopesFit() {
+// CheckScopes fails the test if a call names an entity outside of the call's scope.
+func (w *World) CheckScopes() {
 	w.T.Helper()
 	owner := make(map[string]string)
 	data := w.Sim.Data()
@@ -54,7 +53,7 @@ func (w *World) ScopesFit() {
 	}
 }
 
-// AnyData is what every simulator with the same seed holds.
+// AnyData returns the data of every simulator with the same seed.
 func AnyData(t *testing.T) *consolesim.Data {
 	t.Helper()
 	sim, err := consolesim.Start(context.Background(), consolesim.Options{})

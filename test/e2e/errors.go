@@ -5,13 +5,13 @@ import (
 	"net/http"
 )
 
-// On matches the calls of one path of the console.
-func On(path string) func(*http.Request) bool {
+// ForPath matches the console calls of one path.
+func ForPath(path string) func(*http.Request) bool {
 	return func(r *http.Request) bool { return r.URL.Path == path }
 }
 
-// TellsNothing fails the test where an answer holds what is nobody's business.
-func (w *World) TellsNothing(a Answer) {
+// CheckNoInternals fails the test if an answer contains internal details.
+func (w *World) CheckNoInternals(a Answer) {
 	w.T.Helper()
 	for _, hidden := range append(w.Sim.Data().Secrets(), "127.0.0.1", "goroutine", ".go:", "http://", "Bearer ", "dial", "stack") {
 		if bytes.Contains(a.Body, []byte(hidden)) {

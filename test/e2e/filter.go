@@ -4,14 +4,14 @@ import (
 	"net/url"
 )
 
-// operations of the lists.
+// ListOperations maps lists to their console operations.
 var ListOperations = map[string]string{
 	"packages": Packages, "queues": Queues, "robots": Robots, "workflows": Workflows, "workflowLayouts": Layouts,
 }
 
-// AskedFor is the query string of the one call since the last reset, of the
-// given operation, without the parameters of paging.
-func (w *World) AskedFor(operation string) url.Values {
+// SentQuery returns the query string of the only call of an operation since the last reset,
+// without paging parameters.
+func (w *World) SentQuery(operation string) url.Values {
 	w.T.Helper()
 	requests := w.Sim.Requests()
 	if len(requests) != 1 || requests[0].Operation != operation {

@@ -26,7 +26,8 @@ import (
 	"github.com/consoleql/consoleql/internal/telemetry"
 )
 
-// RunTests runs the tests of a package, checks that no goroutine outlives them, and ends the process. It is for TestMain.
+// RunTests runs the tests of a package, checks for leaked goroutines, and ends the process.
+// TestMain calls it.
 func RunTests(m *testing.M) {
 	telemetry.SilenceLibraries()
 	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
@@ -44,11 +45,11 @@ type World struct {
 	Logs *LockedBuffer
 	Http *http.Client
 
-	Stop    func()       // tells the gateway to stop
-	Stopped func() error // waits until it has
+	Stop    func()       // stops the gateway
+	Stopped func() error // waits for the gateway's end
 }
 
-// LockedBuffer is a buffer that goroutines may share.
+// LockedBuffer is a buffer that is safe for concurrent use.
 type LockedBuffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -66,7 +67,7 @@ func (b *LockedBuffer) String() string {
 	return b.b.String()
 }
 
-// NewSim starts a simulated console, which ends with the test.
+// NewSim starts a simulated console for the duration of the test.
 func NewSim(t testing.TB, o consolesim.Options) *consolesim.Server {
 	t.Helper()
 	sim, err := consolesim.Start(context.Background(), o)
@@ -81,9 +82,9 @@ func NewSim(t testing.TB, o consolesim.Options) *consolesim.Server {
 	return sim
 }
 
-// NewWorld starts both. The gateway acts as the simulator's owner for callers
-// without credentials, in its main department, and has its token already;
-// adjust may change that.
+// NewWorld starts a console and a gateway. Callers without credentials act as the simulator's
+// owner in its main department. The gateway already has that account's token. adjust changes
+// the settings.
 func NewWorld(t testing.TB, o consolesim.Options, adjust ...func(*gateway.Settings, *consolesim.Server)) *World {
 	t.Helper()
 	sim := NewSim(t, o)
@@ -92,7 +93,7 @@ func NewWorld(t testing.TB, o consolesim.Options, adjust ...func(*gateway.Settin
 		Listeners: gateway.Listeners{Listen: "127.0.0.1:0", AdminListen: "127.0.0.1:0", ShutdownTimeout: 10 * time.Second},
 		Console: gateway.Console{
 			ConsoleURL: sim.APIURL(), SSOURL: sim.SSOURL(), ConsoleIDs: "auto", ConsoleTimeout: 20 * time.Second,
-			Silence:            time.Hour, // on a busy machine a console seems silent, and a second call would be counted
+			Silence:            time.Hour, // on a busy machine a console seems silent, and the repeated call would be counted
 			ConsoleConcurrency: 256, ConsoleMaxResponseBytes: 64 << 20, OperationConcurrency: 64,
 			ConsoleQueueCreatePath: "/openapi/queues/{queueId}",
 			CompanyID:              sim.Data().MainCompanyID(), DepartmentID: sim.Data().MainDepartmentID(),
@@ -100,7 +101,7 @@ func NewWorld(t testing.TB, o consolesim.Options, adjust ...func(*gateway.Settin
 		Account:  gateway.Account{Username: username, Password: password, Anonymous: true},
 		Identity: gateway.Identity{VerifyTokens: "off", SessionLifetime: time.Hour},
 		Shared:   gateway.Shared{IdempotencyRetention: time.Hour},
-		Caching:  gateway.Caching{Cache: "off", CacheBytes: 64 << 20, AnswerBytes: 64 << 20}, // what is about the cache turns it on
+		Caching:  gateway.Caching{Cache: "off", CacheBytes: 64 << 20, AnswerBytes: 64 << 20}, // tests of the cache enable it
 		Watching: gateway.Watching{PollInterval: 100 * time.Millisecond, MaxSubscriptions: 10_000, StreamKeepalive: 15 * time.Second},
 		Limits:   gateway.Limits{MaxDepth: 15, MaxRequestBytes: 1 << 20, MaxUploadBytes: 4 << 30, UploadTimeout: 10 * time.Minute, DirectUploadBytes: 200 << 20},
 		Tracing:  gateway.Tracing{Trace: "on"},
@@ -166,13 +167,13 @@ func (e GraphError) FieldPath() string {
 	return strings.Join(parts, ".")
 }
 
-// Request is what ask sends beside the query.
+// Request contains the parameters of Ask beside the query.
 type Request struct {
 	Header    map[string]string
 	Variables map[string]any
 }
 
-// Ask sends a query and decodes whatever comes back. It is safe for concurrent use.
+// Ask sends a query and decodes the answer. It is safe for concurrent use.
 func (w *World) Ask(query string, r Request) Answer {
 	w.T.Helper()
 	body, err := json.Marshal(map[string]any{"query": query, "variables": r.Variables})
@@ -204,7 +205,7 @@ func (w *World) Ask(query string, r Request) Answer {
 	return a
 }
 
-// Query asks and decodes the data into out; any error fails the test.
+// Query sends a query and decodes the data into out. Any error fails the test.
 func (w *World) Query(query string, out any) {
 	w.T.Helper()
 	a := w.Ask(query, Request{})
@@ -219,11 +220,11 @@ func (w *World) Query(query string, out any) {
 	}
 }
 
-// Calls are the console calls since the last reset, by operation.
+// Calls returns the console calls since the last reset, by operation.
 func (w *World) Calls() map[string]int { return w.Sim.Counts() }
 
-// NoCallTwice fails the test where the same call was made twice since the last reset.
-func (w *World) NoCallTwice() {
+// CheckNoDuplicateCalls fails the test if a call was made twice since the last reset.
+func (w *World) CheckNoDuplicateCalls() {
 	w.T.Helper()
 	seen := make(map[string]int)
 	for _, r := range w.Sim.Requests() {
@@ -236,10 +237,10 @@ func (w *World) NoCallTwice() {
 	}
 }
 
-// Unplanned is how many loads look-ahead has overlooked so far.
+// Unplanned returns the number of loads that look-ahead did not plan.
 func (w *World) Unplanned() string { return w.Metric("consoleql_unplanned_loads_total") }
 
-// Metric is a figure of the admin listener that has no labels.
+// Metric returns the value of a metric without labels.
 func (w *World) Metric(name string) string {
 	w.T.Helper()
 	for line := range strings.Lines(w.Metrics()) {
@@ -251,7 +252,7 @@ func (w *World) Metric(name string) string {
 	return ""
 }
 
-// Metrics are all figures of the admin listener.
+// Metrics returns all metrics of the admin listener.
 func (w *World) Metrics() string {
 	w.T.Helper()
 	resp, err := w.Http.Get(w.Adm + "/metrics")
@@ -266,8 +267,8 @@ func (w *World) Metrics() string {
 	return string(text)
 }
 
-// As are the headers of a caller who shows a console token of the user's.
-func (w *World) As(username string) map[string]string {
+// TokenHeader returns headers with a console token of the user.
+func (w *World) TokenHeader(username string) map[string]string {
 	w.T.Helper()
 	token := w.Sim.Token(username)
 	if token == "" {
@@ -276,8 +277,8 @@ func (w *World) As(username string) map[string]string {
 	return map[string]string{"Authorization": "Bearer " + token}
 }
 
-// In are the headers of a scope; an empty id is left out.
-func In(company, department string) map[string]string {
+// ScopeHeader returns the headers of a scope, without empty ids.
+func ScopeHeader(company, department string) map[string]string {
 	header := make(map[string]string)
 	if company != "" {
 		header["CompanyId"] = company
@@ -288,8 +289,8 @@ func In(company, department string) map[string]string {
 	return header
 }
 
-// With joins headers.
-func With(headers ...map[string]string) map[string]string {
+// MergeHeaders merges headers.
+func MergeHeaders(headers ...map[string]string) map[string]string {
 	all := make(map[string]string)
 	for _, h := range headers {
 		maps.Copy(all, h)
@@ -297,7 +298,7 @@ func With(headers ...map[string]string) map[string]string {
 	return all
 }
 
-// Send makes any HTTP request of the public listener.
+// Send sends an HTTP request to the public listener.
 func (w *World) Send(method, path, body string, header map[string]string) (*http.Response, []byte) {
 	w.T.Helper()
 	req, err := http.NewRequestWithContext(w.T.Context(), method, w.URL+path, strings.NewReader(body))
@@ -319,8 +320,8 @@ func (w *World) Send(method, path, body string, header map[string]string) (*http
 	return resp, answered
 }
 
-// Refused sends what is refused and gives the one error that says so.
-func (w *World) Refused(query string, r Request) GraphError {
+// ExpectRefusal sends a request that must be refused, and returns its only error.
+func (w *World) ExpectRefusal(query string, r Request) GraphError {
 	w.T.Helper()
 	return w.OnlyError(w.Ask(query, r))
 }
@@ -333,8 +334,8 @@ func (w *World) OnlyError(a Answer) GraphError {
 	return a.Errors[0]
 }
 
-// NoCalls fails the test where the console was asked anything since the last reset.
-func (w *World) NoCalls() {
+// CheckNoCalls fails the test if there was a console call since the last reset.
+func (w *World) CheckNoCalls() {
 	w.T.Helper()
 	if calls := w.Calls(); len(calls) > 0 {
 		w.T.Errorf("the console was called: %v", calls)
@@ -351,13 +352,13 @@ func Decode[T any](t testing.TB, text []byte) T {
 	return v
 }
 
-// Through puts a proxy before the console's API that may change its answers.
-func Through(t testing.TB, change func(r *http.Request, body string) string) func(*gateway.Settings, *consolesim.Server) {
-	return Proxied(t, func(*http.Request) {}, change)
+// RewriteAnswers puts a proxy in front of the console's API that changes answers.
+func RewriteAnswers(t testing.TB, change func(r *http.Request, body string) string) func(*gateway.Settings, *consolesim.Server) {
+	return Proxy(t, func(*http.Request) {}, change)
 }
 
-// Proxied puts a proxy before the console's API that may change what is asked and answered.
-func Proxied(t testing.TB, ask func(*http.Request), change func(r *http.Request, body string) string) func(*gateway.Settings, *consolesim.Server) {
+// Proxy puts a proxy in front of the console's API that changes requests and answers.
+func Proxy(t testing.TB, ask func(*http.Request), change func(r *http.Request, body string) string) func(*gateway.Settings, *consolesim.Server) {
 	return func(s *gateway.Settings, sim *consolesim.Server) {
 		target, err := url.Parse(sim.APIURL())
 		if err != nil {

@@ -2,8 +2,8 @@ package e2e
 
 var JSONBody = map[string]string{"Content-Type": "application/json"}
 
-// Sent sends an HTTP request and decodes the GraphQL answer.
-func (w *World) Sent(method, path, body string, header map[string]string) Answer {
+// SendGraphQL sends an HTTP request and decodes the GraphQL answer.
+func (w *World) SendGraphQL(method, path, body string, header map[string]string) Answer {
 	w.T.Helper()
 	resp, text := w.Send(method, path, body, header)
 	a := Decode[Answer](w.T, text)

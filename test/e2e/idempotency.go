@@ -16,21 +16,21 @@ import (
 	"github.com/consoleql/consoleql/internal/consolesim"
 )
 
-// Process is a gateway in a process of its own.
+// Process is a gateway in its own process.
 type Process struct {
 	*World
 	Cmd *exec.Cmd
 	Log *LockedBuffer
 }
 
-// NewProcess starts a gateway that shares a Redis and a simulated console; env
-// are more settings.
+// NewProcess starts a gateway with a Redis and a simulated console. env contains further
+// settings.
 func NewProcess(t *testing.T, sim *consolesim.Server, redisURL string, env ...string) *Process {
 	t.Helper()
 	return StartProcess(t, Release.Binary(t), sim, redisURL, env...)
 }
 
-// StartProcess is newProcess for any release's binary.
+// StartProcess is NewProcess for a given binary.
 func StartProcess(t *testing.T, binary string, sim *consolesim.Server, redisURL string, env ...string) *Process {
 	t.Helper()
 	username, password := sim.DefaultUser()
@@ -39,7 +39,7 @@ func StartProcess(t *testing.T, binary string, sim *consolesim.Server, redisURL 
 	p.Cmd.Env = append(os.Environ(), "CONSOLEQL_CONSOLE_URL="+sim.APIURL(), "CONSOLEQL_SSO_URL="+sim.SSOURL(),
 		"CONSOLEQL_REDIS_URL="+redisURL, "CONSOLEQL_USERNAME="+username, "CONSOLEQL_PASSWORD="+password, "CONSOLEQL_ANONYMOUS=true",
 		"CONSOLEQL_COMPANY_ID="+sim.Data().MainCompanyID(), "CONSOLEQL_DEPARTMENT_ID="+sim.Data().MainDepartmentID(),
-		"CONSOLEQL_CACHE=off") // what is about the cache turns it on
+		"CONSOLEQL_CACHE=off") // tests of the cache enable it
 	p.Cmd.Env = append(p.Cmd.Env, env...)
 	p.Cmd.Stdout, p.Cmd.Stderr = p.Log, p.Log
 	if err := p.Cmd.Start(); err != nil {
@@ -48,7 +48,7 @@ func StartProcess(t *testing.T, binary string, sim *consolesim.Server, redisURL 
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 100}}
 	t.Cleanup(func() {
 		client.CloseIdleConnections()
-		_ = p.Cmd.Process.Kill() // it may have been killed before
+		_ = p.Cmd.Process.Kill() // the test may have killed it
 		_ = p.Cmd.Wait()
 	})
 	listening := regexp.MustCompile(`(?s)"url":"(http://[^"]+)".*"admin_address":"([^"]+)"`)
@@ -65,8 +65,8 @@ func StartProcess(t *testing.T, binary string, sim *consolesim.Server, redisURL 
 
 const Execute = "POST /openapi/workflows/{workflowId}/execute"
 
-// ExecuteOnce asks one of the gateways to execute a workflow. It gives the
-// answer's body, or the code of the error; nothing where the gateway died.
+// ExecuteOnce executes a workflow at one of the gateways. It returns the answer's body, or the
+// code of the error, or nothing if the gateway died.
 func ExecuteOnce(p *Process, workflow, key string) (body, code string) {
 	query := fmt.Sprintf(`{"query":"mutation { executeWorkflow(input: {id: \"%s\", priority: 7, idempotencyKey: \"%s\"}) { jobs { id name state createdAt priority } } }"}`, workflow, key)
 	req, err := http.NewRequestWithContext(context.Background(), http.MethodPost, p.URL+"/graphql", strings.NewReader(query))

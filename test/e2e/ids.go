@@ -6,7 +6,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// WithIDs is how many calls since the last reset named the parameter Ids.
+// WithIDs returns the number of calls with the parameter Ids since the last reset.
 func (w *World) WithIDs() int {
 	n := 0
 	for _, r := range w.Sim.Requests() {
@@ -17,8 +17,8 @@ func (w *World) WithIDs() int {
 	return n
 }
 
-// Joined asks for workflows with their relations and compares these with the data.
-func (w *World) Joined(first int) {
+// CheckJoin queries workflows with their relations and compares them with the data.
+func (w *World) CheckJoin(first int) {
 	w.T.Helper()
 	a := w.Ask(RelatedQuery(first), Request{})
 	if len(a.Errors) > 0 {

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// schemaType and the types after it are the schema as introspection tells it.
+// schemaType and the following types are the schema in introspection form.
 type (
 	schemaType struct {
 		Kind, Name, Description string
@@ -30,7 +30,7 @@ type (
 	}
 )
 
-// name is the named type within lists and non-nulls.
+// name returns the named type within lists and non-nulls.
 func (r *typeRef) name() string {
 	for r.OfType != nil {
 		r = r.OfType
@@ -38,7 +38,7 @@ func (r *typeRef) name() string {
 	return *r.Name
 }
 
-// String is the type in the schema definition language.
+// String returns the type in the schema definition language.
 func (r *typeRef) String() string {
 	switch r.Kind {
 	case "NON_NULL":
@@ -57,7 +57,7 @@ const introspection = `{ __schema { types { kind name description
 fragment V on __InputValue { name description defaultValue type { ...T } }
 fragment T on __Type { kind name ofType { kind name ofType { kind name ofType { kind name } } } }`
 
-// Schema is the gateway's, by the names of its types, introspection's own left out.
+// Schema returns the gateway's types by name, without those of introspection.
 func (w *World) Schema() map[string]schemaType {
 	w.T.Helper()
 	var got struct {
@@ -73,8 +73,8 @@ func (w *World) Schema() map[string]schemaType {
 	return all
 }
 
-// Selection is everything of a type: its plain data, and for the given number
-// of relations down what these lead to. Fields that need an argument are left out.
+// Selection selects all plain fields of a type, and its relations to the given depth. It omits
+// fields with required arguments.
 func Selection(schema map[string]schemaType, typ string, depth int) string {
 	var b strings.Builder
 	b.WriteString("{ __typename")
@@ -100,7 +100,7 @@ func Selection(schema map[string]schemaType, typ string, depth int) string {
 	return b.String()
 }
 
-// isData says whether a type is plain data rather than an entity.
+// isData reports whether a type is plain data and not an entity.
 func isData(typ string) bool {
 	switch typ {
 	case "Argument", "AssetContent", "UserExtensionInfo", "JobStateNotification", "PageInfo":

@@ -13,7 +13,7 @@ import (
 	"github.com/consoleql/consoleql/internal/gateway"
 )
 
-// FirstEvent is the first response of a subscription, by Server-Sent Events.
+// FirstEvent returns the first response of a subscription over Server-Sent Events.
 func (w *World) FirstEvent(ctx context.Context, query string, header map[string]string) (Answer, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, w.URL+"/graphql?query="+url.QueryEscape(query), nil)
 	if err != nil {
@@ -38,9 +38,9 @@ func (w *World) FirstEvent(ctx context.Context, query string, header map[string]
 	return Answer{}, lines.Err()
 }
 
-// EitherWay runs a test without caches and with them.
-func EitherWay(t *testing.T, test func(t *testing.T, caching func(*gateway.Settings, *consolesim.Server))) {
+// WithAndWithoutCache runs a test with and without caches.
+func WithAndWithoutCache(t *testing.T, test func(t *testing.T, caching func(*gateway.Settings, *consolesim.Server))) {
 	t.Helper()
 	t.Run("cache off", func(t *testing.T) { test(t, func(*gateway.Settings, *consolesim.Server) {}) })
-	t.Run("cache on", func(t *testing.T) { test(t, Cached) })
+	t.Run("cache on", func(t *testing.T) { test(t, WithCache) })
 }

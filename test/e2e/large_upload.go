@@ -14,10 +14,10 @@ import (
 
 var UploadBytes = flag.Int64("upload-bytes", 210<<20, "size of the file that TestLargeUploadIsStreamed sends, in bytes")
 
-// UploadLarge streams a form; known says whether the request tells its length.
+// UploadLarge streams a form. known reports whether the request has a Content-Length.
 func (w *World) UploadLarge(file io.Reader, known bool) (Answer, error) {
 	if !known {
-		return w.UploadChunked(Sized(strconv.FormatInt(*UploadBytes, 10)), file)
+		return w.UploadChunked(SizedUploadQuery(strconv.FormatInt(*UploadBytes, 10)), file)
 	}
 	var empty bytes.Buffer
 	contentType, send := Form(&empty, UploadQuery, strings.NewReader(""))
@@ -35,8 +35,8 @@ func (w *World) UploadLarge(file io.Reader, known bool) (Answer, error) {
 	return w.Do(req)
 }
 
-// Memory is a figure of the system's about the process, in bytes: VmRSS is its
-// memory now, VmHWM the most that it has had.
+// Memory returns a field of the process's status in bytes: VmRSS is its present memory, VmHWM
+// its maximum.
 func (p *Process) Memory(figure string) int64 {
 	p.T.Helper()
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.Cmd.Process.Pid))
@@ -56,7 +56,7 @@ func (p *Process) Memory(figure string) int64 {
 	return 0
 }
 
-// CheckStorage looks at what the storage and the console were sent.
+// CheckStorage verifies the requests that the storage and the console received.
 func (p *Process) CheckStorage(lengthKnown bool) {
 	p.T.Helper()
 	for _, r := range p.Sim.Requests() {

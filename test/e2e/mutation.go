@@ -10,7 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// Mutate asks for a mutation with its input as a variable and decodes its payload.
+// Mutate sends a mutation with its input as a variable, and decodes its payload.
 func (w *World) Mutate(name string, input map[string]any, selection string, payload any) {
 	w.T.Helper()
 	a := w.TryMutation(name, input, selection)
@@ -33,8 +33,8 @@ func (w *World) TryMutation(name string, input map[string]any, selection string)
 	return w.Ask(query, Request{Variables: map[string]any{"input": input}})
 }
 
-// BodyOf is the body of the only request of that operation since the last reset.
-func (w *World) BodyOf(operation string) map[string]any {
+// RequestBody returns the body of the only request of an operation since the last reset.
+func (w *World) RequestBody(operation string) map[string]any {
 	w.T.Helper()
 	var body map[string]any
 	n := 0
@@ -73,7 +73,7 @@ func (w *World) CheckQueueMutations() {
 		"name": "Night shift", "description": "two\nlines", "tags": []any{"night"}, "companyId": company, "departmentId": department,
 		"createBy": department, "createByName": "someone",
 	}
-	if diff := cmp.Diff(want, w.BodyOf("POST /openapi/queues/{queueId}")); diff != "" {
+	if diff := cmp.Diff(want, w.RequestBody("POST /openapi/queues/{queueId}")); diff != "" {
 		w.T.Errorf("createQueue sent, - wanted + sent:\n%s", diff)
 	}
 	if q := created.Queue; q.Name != "Night shift" || q.Department.ID != department || !slices.Equal(q.Tags, []string{"night"}) {
@@ -92,7 +92,7 @@ func (w *World) CheckQueueMutations() {
 		}
 	}
 	w.Mutate("updateQueue", map[string]any{"id": id, "name": "Day shift", "description": nil}, "queue { name description }", &updated)
-	if diff := cmp.Diff(map[string]any{"name": "Day shift", "description": nil}, w.BodyOf("PATCH /openapi/queues/{queueId}")); diff != "" {
+	if diff := cmp.Diff(map[string]any{"name": "Day shift", "description": nil}, w.RequestBody("PATCH /openapi/queues/{queueId}")); diff != "" {
 		w.T.Errorf("updateQueue sent, - wanted + sent:\n%s", diff)
 	}
 	if updated.Queue.Name != "Day shift" {
@@ -140,7 +140,7 @@ func (w *World) CheckWorkflowMutations() {
 		}
 	}
 	w.Mutate("createWorkflow", given, "workflow { id name videoRecordMode triggerPolicy priority package { id } queue { id } robots { id } }", &created)
-	if diff := cmp.Diff(wire, w.BodyOf("POST /openapi/workflows")); diff != "" {
+	if diff := cmp.Diff(wire, w.RequestBody("POST /openapi/workflows")); diff != "" {
 		w.T.Errorf("createWorkflow sent, - wanted + sent:\n%s", diff)
 	}
 	c := created.Workflow
@@ -148,18 +148,18 @@ func (w *World) CheckWorkflowMutations() {
 		w.T.Errorf("created %+v", c)
 	}
 
-	delete(given, "packageId") // the document's update does not take it
+	delete(given, "packageId") // the document's update has no such member
 	delete(wire, "packageId")
 	given["id"], given["properties"], wire["properties"] = c.ID, map[string]any{"owner": "finance"}, map[string]any{"owner": "finance"}
 	w.Sim.ResetCounts()
 	var updated struct{ Workflow struct{ Name string } }
 	w.Mutate("updateWorkflow", given, "workflow { name }", &updated)
-	if diff := cmp.Diff(wire, w.BodyOf("PATCH /openapi/workflows/{workflowId}")); diff != "" {
+	if diff := cmp.Diff(wire, w.RequestBody("PATCH /openapi/workflows/{workflowId}")); diff != "" {
 		w.T.Errorf("updateWorkflow sent, - wanted + sent:\n%s", diff)
 	}
 	w.Sim.ResetCounts()
 	w.Mutate("updateWorkflow", map[string]any{"id": c.ID, "priority": 1}, "workflow { name }", &updated)
-	if diff := cmp.Diff(map[string]any{"priority": 1.0}, w.BodyOf("PATCH /openapi/workflows/{workflowId}")); diff != "" {
+	if diff := cmp.Diff(map[string]any{"priority": 1.0}, w.RequestBody("PATCH /openapi/workflows/{workflowId}")); diff != "" {
 		w.T.Errorf("an update of one field sent, - wanted + sent:\n%s", diff)
 	}
 	w.checkRobotsOf(c.ID)
@@ -180,8 +180,8 @@ func (w *World) CheckWorkflowMutations() {
 	}
 }
 
-// checkRobotsOf adds robots to a workflow and takes one away: the workflow in
-// each payload is the one after the change.
+// checkRobotsOf adds robots to a workflow and removes one. Each payload must show the changed
+// workflow.
 func (w *World) checkRobotsOf(workflow string) {
 	w.T.Helper()
 	robots := w.Sim.Data().RobotIDs(w.Sim.Data().MainDepartmentID())[:2]
@@ -256,7 +256,7 @@ func (w *World) CheckExecutions(silent bool) {
 		Workflow struct{ TriggeredCount int64 }
 	}
 	w.Mutate("executeWorkflow", given, "jobs { id state workflowId workflow { name } package { name } version { version } queue { name } } workflow { triggeredCount }", &executed)
-	if diff := cmp.Diff(wire, w.BodyOf("POST /openapi/workflows/{workflowId}/execute")); diff != "" {
+	if diff := cmp.Diff(wire, w.RequestBody("POST /openapi/workflows/{workflowId}/execute")); diff != "" {
 		w.T.Errorf("executeWorkflow sent, - wanted + sent:\n%s", diff)
 	}
 	if executed.Workflow.TriggeredCount != before.TriggeredCount+1 {
@@ -268,12 +268,12 @@ func (w *World) CheckExecutions(silent bool) {
 	case !silent && (len(executed.Jobs) == 0 || executed.Jobs[0].State != "QUEUED" || executed.Jobs[0].Workflow.Name == "" || executed.Jobs[0].Package.Name == ""):
 		w.T.Errorf("jobs %+v", executed.Jobs)
 	}
-	w.NoCallTwice()
+	w.CheckNoDuplicateCalls()
 
 	w.Sim.ResetCounts()
 	var bare struct{ Jobs []struct{ ID string } }
 	w.Mutate("executeWorkflow", map[string]any{"id": id}, "jobs { id }", &bare)
-	if diff := cmp.Diff(map[string]any{}, w.BodyOf("POST /openapi/workflows/{workflowId}/execute")); diff != "" {
+	if diff := cmp.Diff(map[string]any{}, w.RequestBody("POST /openapi/workflows/{workflowId}/execute")); diff != "" {
 		w.T.Errorf("a bare execution sent:\n%s", diff)
 	}
 	if n := len(w.Sim.Requests()); n != 1 {

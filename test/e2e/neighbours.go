@@ -7,8 +7,8 @@ import (
 	"github.com/consoleql/consoleql/internal/gateway"
 )
 
-// Neighbour starts another gateway before w's console.
-func (w *World) Neighbour(adjust ...func(*gateway.Settings, *consolesim.Server)) *World {
+// SecondGateway starts another gateway in front of w's console.
+func (w *World) SecondGateway(adjust ...func(*gateway.Settings, *consolesim.Server)) *World {
 	w.T.Helper()
 	n := NewWorld(w.T, consolesim.Options{}, func(s *gateway.Settings, _ *consolesim.Server) {
 		s.ConsoleURL, s.SSOURL = w.Sim.APIURL(), w.Sim.SSOURL()

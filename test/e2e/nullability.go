@@ -4,7 +4,8 @@ import (
 	"encoding/json"
 )
 
-// CheckOneNull fails the test unless field is the only null of the answer, with the only error.
+// CheckOneNull fails the test unless field is the only null of the answer and has its only
+// error.
 func (w *World) CheckOneNull(a Answer, field string) {
 	w.T.Helper()
 	if e := w.OnlyError(a); e.FieldPath() != field || e.Extensions.Code != "UPSTREAM_UNAVAILABLE" {

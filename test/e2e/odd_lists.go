@@ -4,8 +4,8 @@ import (
 	"fmt"
 )
 
-// Walk follows the cursors of all workflows, and gives their ids. It fails the test where they
-// lead on without an end.
+// Walk returns the ids of all workflows by following the cursors. It fails the test if the
+// cursors do not end.
 func (w *World) Walk(first int) (ids []string) {
 	w.T.Helper()
 	const most = 200 // more pages than any list of a test has

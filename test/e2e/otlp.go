@@ -16,7 +16,7 @@ import (
 	"github.com/consoleql/consoleql/internal/gateway"
 )
 
-// otlpCollector takes traces as an OpenTelemetry collector does.
+// otlpCollector is an OpenTelemetry collector.
 type otlpCollector struct {
 	*httptest.Server
 	t testing.TB
@@ -51,10 +51,11 @@ func NewCollector(t testing.TB) *otlpCollector {
 	return c
 }
 
-// Take has a gateway send its traces here.
+// Take makes a gateway send its traces to the collector.
 func (c *otlpCollector) Take(s *gateway.Settings, _ *consolesim.Server) { s.OTLPURL = c.URL }
 
-// After ends the gateway, which sends all that is left, and returns the spans in the order in which they began.
+// After stops the gateway, which sends all remaining spans, and returns the spans by start
+// time.
 func (c *otlpCollector) After(w *World) []*tracepb.Span {
 	c.t.Helper()
 	w.Stop()

@@ -1,6 +1,6 @@
 package e2e
 
-// WantOutcome fails the test where the one error of an answer has another code or outcome.
+// WantOutcome fails the test unless the answer's only error has the code and the outcome.
 func (w *World) WantOutcome(a Answer, code, outcome string) {
 	w.T.Helper()
 	e := w.OnlyError(a)

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// Reads counts the reads of a kind by the cache's metrics.
+// Reads returns the number of reads of a kind, by the cache's metrics.
 func (w *World) Reads(kind string) (n int) {
 	w.T.Helper()
 	for line := range strings.Lines(w.Metrics()) {

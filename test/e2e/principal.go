@@ -5,5 +5,5 @@ import (
 	"github.com/consoleql/consoleql/internal/gateway"
 )
 
-// Strict refuses callers without credentials.
-func Strict(s *gateway.Settings, _ *consolesim.Server) { s.Anonymous = false }
+// WithoutAnonymous refuses callers without credentials.
+func WithoutAnonymous(s *gateway.Settings, _ *consolesim.Server) { s.Anonymous = false }

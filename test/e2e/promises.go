@@ -11,28 +11,28 @@ import (
 	"strings"
 )
 
-// Delivery is an answer, by whichever transport it came.
-type Delivery struct {
+// Response is the answer of any transport.
+type Response struct {
 	Answer
 	Header http.Header // nil: the transport has none
 	plain  []byte      // the response's body, decompressed
 }
 
-// transport sends one query. header holds what the request says beside it: names of headers.
+// TransportOfTest sends a query by one transport. header contains the supported headers.
 type TransportOfTest struct {
 	Name string
-	Send func(w *World, query string, header map[string]string) Delivery
-	// What the transport has no place for.
+	Send func(w *World, query string, header map[string]string) Response
+	// Features that the transport lacks:
 	NoCaching bool // headers of a response
 	NoETag    bool
-	NoHit     bool // executes whatever it is sent: it is for mutations with files
+	NoHit     bool // not cached: it sends mutations with files
 }
 
-// Deliver sends an HTTP request and reads its answer, compressed or not.
-func (w *World) Deliver(method, path, body string, header map[string]string) Delivery {
+// Exchange sends an HTTP request and reads its answer, compressed or not.
+func (w *World) Exchange(method, path, body string, header map[string]string) Response {
 	w.T.Helper()
-	resp, raw := w.Send(method, path, body, With(map[string]string{"Accept-Encoding": "gzip"}, header))
-	d := Delivery{Header: resp.Header, plain: raw}
+	resp, raw := w.Send(method, path, body, MergeHeaders(map[string]string{"Accept-Encoding": "gzip"}, header))
+	d := Response{Header: resp.Header, plain: raw}
 	if resp.Header.Get("Content-Encoding") == "gzip" {
 		r, err := gzip.NewReader(bytes.NewReader(raw))
 		if err != nil {
@@ -61,8 +61,8 @@ func (w *World) Deliver(method, path, body string, header map[string]string) Del
 	return d
 }
 
-// CheckForm looks at what the response of a transport carries.
-func (w *World) CheckForm(tt TransportOfTest, query string, d Delivery) {
+// CheckResponse verifies the form of a transport's response.
+func (w *World) CheckResponse(tt TransportOfTest, query string, d Response) {
 	w.T.Helper()
 	if d.Header == nil {
 		return
@@ -86,8 +86,8 @@ func (w *World) CheckForm(tt TransportOfTest, query string, d Delivery) {
 	}
 }
 
-// Labelled is the sum of a figure's rows that have a label.
-func (w *World) Labelled(name, label string) string {
+// MetricWithLabel returns the sum of a metric over the rows with a label.
+func (w *World) MetricWithLabel(name, label string) string {
 	w.T.Helper()
 	total := 0.0
 	for line := range strings.Lines(w.Metrics()) {

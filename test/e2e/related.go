@@ -6,7 +6,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// Related is a workflow with what it leads to.
+// Related is a workflow with its relations.
 type Related struct {
 	ID                      string
 	Package, Queue, Version *OnlyID
@@ -19,7 +19,7 @@ func RelatedQuery(first int) string {
 	return fmt.Sprintf(`{ workflows(first: %d) { nodes { id package { id } version { id } queue { id } robots { id } } } }`, first)
 }
 
-// WantRelated is what relatedQuery answers where nothing fails.
+// WantRelated returns the expected answer of RelatedQuery without failures.
 func (w *World) WantRelated(first int) []Related {
 	var all []Related
 	for _, id := range w.Sim.Data().WorkflowIDs(w.Sim.Data().MainDepartmentID())[:first] {
@@ -33,8 +33,8 @@ func (w *World) WantRelated(first int) []Related {
 	return all
 }
 
-// CheckRelated compares an answer with want, in which nil stands for what has
-// failed with code; without a code, for what does not exist, which is no error.
+// CheckRelated compares an answer with want, in which nil stands for a failure with code.
+// Without a code, nil stands for a missing entity, which is no error.
 func (w *World) CheckRelated(a Answer, want []Related, code string) {
 	w.T.Helper()
 	if diff := cmp.Diff(want, Decode[RelatedAnswer](w.T, a.Data).Workflows.Nodes); diff != "" {
@@ -65,4 +65,4 @@ func (w *World) CheckRelated(a Answer, want []Related, code string) {
 	}
 }
 
-const Nobody = "00000000-0000-4000-8000-00000000dead"
+const UnknownID = "00000000-0000-4000-8000-00000000dead"

@@ -6,8 +6,8 @@ import (
 	"github.com/consoleql/consoleql/internal/consolesim"
 )
 
-// AsksToWait lets the console answer everything with a status and a Retry-After.
-func (w *World) AsksToWait(status int, retryAfter string) {
+// AnswerRetryAfter makes the console answer every call with a status and a Retry-After.
+func (w *World) AnswerRetryAfter(status int, retryAfter string) {
 	w.T.Cleanup(w.Sim.Fail(func(r *http.Request) bool { return r.URL.Path != "/connect/token" },
 		consolesim.Fault{Status: status, Header: http.Header{"Retry-After": {retryAfter}}}))
 	w.Sim.ResetCounts()

@@ -16,7 +16,7 @@ import (
 	"github.com/consoleql/consoleql/internal/redistest"
 )
 
-// Fleet are gateway processes that share a Redis and a console, under load.
+// Fleet is a set of gateway processes with a common Redis and console, under load.
 type Fleet struct {
 	T     *testing.T
 	Sim   *consolesim.Server
@@ -24,7 +24,7 @@ type Fleet struct {
 	env   []string
 	Slots []atomic.Pointer[member]
 
-	Asked, Lost atomic.Int64 // requests answered; those that died with their process
+	Asked, Lost atomic.Int64 // requests answered, and requests lost with their process
 	Mu          sync.Mutex
 	Errors      map[string]int
 	Slowest     time.Duration
@@ -49,20 +49,21 @@ func NewFleet(t *testing.T, size int, o consolesim.Options, env ...string) *Flee
 	return f
 }
 
-// Start puts a new process into a slot.
+// Start starts a process in a slot.
 func (f *Fleet) Start(i int) {
 	f.T.Helper()
 	f.Slots[i].Store(&member{Process: NewProcess(f.T, f.Sim, f.Redis.URL(), f.env...)})
 }
 
-// Kill ends the process of a slot without a word, by SIGKILL.
+// Kill kills the process of a slot with SIGKILL.
 func (f *Fleet) Kill(i int) {
 	m := f.Slots[i].Load()
 	m.dead.Store(true)
 	_ = m.Cmd.Process.Kill()
 }
 
-// Load lets callers ask each process until ctx is done. It returns when they have ended.
+// Load sends requests from concurrent callers to each process until the end of ctx. It returns
+// when they have ended.
 func (f *Fleet) Load(ctx context.Context, callers int, think time.Duration, header map[string]string, check func(Answer) string) {
 	var wait sync.WaitGroup
 	for n := range callers * len(f.Slots) {
@@ -127,8 +128,8 @@ func (f *Fleet) Ask(m *member, header map[string]string, check func(Answer) stri
 	}
 }
 
-// Granted counts what the SSO has granted.
-func (f *Fleet) Granted() (logins, refreshes, refused, reused int) {
+// Grants counts the SSO's grants.
+func (f *Fleet) Grants() (logins, refreshes, refused, reused int) {
 	for _, g := range f.Sim.Grants() {
 		switch {
 		case g.Reused:

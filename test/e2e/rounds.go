@@ -7,75 +7,73 @@ import (
 	"time"
 )
 
-// Gate counts the rounds of console calls that an operation needs. It stands
-// before the console and holds each call back until the gateway sends no more,
-// then lets them all go and counts one round. So what shares a round does not
-// depend on how fast anything is.
-type Gate struct {
+// RoundCounter counts the rounds of console calls that an operation makes. It blocks calls to
+// the console until the gateway sends no more, then releases all of them and counts one round.
+// So the count does not depend on timing.
+type RoundCounter struct {
 	mu      sync.Mutex
-	held    []chan struct{}
-	waiting int // calls let go and not answered yet
+	blocked []chan struct{}
+	waiting int // released calls without an answer
 	opened  int
 	timer   *time.Timer
 }
 
-// quiet is how long the gateway must have sent nothing, and waited for nothing,
-// to pass for one that sends no more before it is answered.
-const quiet = 200 * time.Millisecond
+// quietPeriod is how long the gateway must send no call, with none unanswered, until a round
+// counts as complete.
+const quietPeriod = 200 * time.Millisecond
 
-func (g *Gate) Hold(*http.Request) {
+func (g *RoundCounter) OnRequest(*http.Request) {
 	pass := make(chan struct{})
 	g.mu.Lock()
-	g.held = append(g.held, pass)
-	g.watch()
+	g.blocked = append(g.blocked, pass)
+	g.restartTimer()
 	g.mu.Unlock()
 	<-pass
 }
 
-// Answered is for the answers that come back through the gate.
-func (g *Gate) Answered(_ *http.Request, body string) string {
+// OnAnswer counts an answer of the console.
+func (g *RoundCounter) OnAnswer(_ *http.Request, body string) string {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.waiting--
-	g.watch()
+	g.restartTimer()
 	return body
 }
 
-// watch starts the quiet time anew. The caller holds g.mu.
-func (g *Gate) watch() {
+// restartTimer restarts the quiet period. The caller holds g.mu.
+func (g *RoundCounter) restartTimer() {
 	if g.timer != nil {
 		g.timer.Stop()
 	}
-	if len(g.held) > 0 && g.waiting == 0 {
-		g.timer = time.AfterFunc(quiet, g.open)
+	if len(g.blocked) > 0 && g.waiting == 0 {
+		g.timer = time.AfterFunc(quietPeriod, g.release)
 	}
 }
 
-func (g *Gate) open() {
+func (g *RoundCounter) release() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if len(g.held) == 0 || g.waiting > 0 {
-		return // a late timer
+	if len(g.blocked) == 0 || g.waiting > 0 {
+		return // the timer was late
 	}
 	g.opened++
-	g.waiting = len(g.held)
-	for _, c := range g.held {
+	g.waiting = len(g.blocked)
+	for _, c := range g.blocked {
 		close(c)
 	}
-	g.held = nil
+	g.blocked = nil
 }
 
-// Rounds is how often the gate was opened.
-func (g *Gate) Rounds() int {
+// Rounds returns the number of rounds.
+func (g *RoundCounter) Rounds() int {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.opened
 }
 
-// AtMostRounds fails the test where every count is above most. A machine that
-// stands still for longer than the quiet time makes two rounds of one, never
-// one of two: so the least of a few counts is the true one.
-func AtMostRounds(t *testing.T, most int, count func(*testing.T) int) {
+// CheckRounds fails the test if every count exceeds most. A stalled machine can split a round
+// in two, but never merge two. The minimum of a few counts is therefore correct.
+func CheckRounds(t *testing.T, most int, count func(*testing.T) int) {
 	t.Helper()
 	least := 0
 	for range 4 {

@@ -16,12 +16,12 @@ type scopeAnswer struct {
 	}
 }
 
-// NoDefault takes the configured scope away.
+// NoDefault removes the configured scope.
 func NoDefault(s *gateway.Settings, _ *consolesim.Server) { s.CompanyID, s.DepartmentID = "", "" }
 
-// AnswersOf asks for the workflows in scope and fails the test where they are
-// not those of the department.
-func (w *World) AnswersOf(company, department string, r Request) {
+// CheckWorkflowsOf queries the workflows in scope and fails the test unless they are the
+// department's.
+func (w *World) CheckWorkflowsOf(company, department string, r Request) {
 	w.T.Helper()
 	a := w.Ask(ScopeQuery, r)
 	if len(a.Errors) > 0 {

@@ -24,10 +24,10 @@ func Login(u consolesim.User) map[string]any {
 	return map[string]any{"u": u.Username, "p": u.Password}
 }
 
-// SignIn begins a session of the user's and returns the headers that show it.
+// SignIn starts a session of the user and returns headers with its token.
 func (w *World) SignIn(u consolesim.User) map[string]string {
 	w.T.Helper()
-	a := w.Ask(SignInMutation, Request{Variables: Login(u), Header: In(u.CompanyIDs[0], "")})
+	a := w.Ask(SignInMutation, Request{Variables: Login(u), Header: ScopeHeader(u.CompanyIDs[0], "")})
 	if len(a.Errors) > 0 {
 		w.T.Fatalf("%s cannot sign in: %s", u.Username, a.Body)
 	}
@@ -38,5 +38,5 @@ func Bearer(token string) map[string]string {
 	return map[string]string{"Authorization": "Bearer " + token}
 }
 
-// tokenKeys is the setting without which tokens are not shared.
+// TokenKeys is the setting that replicas need to share tokens.
 const TokenKeys = "CONSOLEQL_TOKEN_KEYS=000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"

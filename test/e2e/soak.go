@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-func Pause(ctx context.Context, d time.Duration) error {
+func Sleep(ctx context.Context, d time.Duration) error {
 	select {
 	case <-time.After(d):
 	case <-ctx.Done():

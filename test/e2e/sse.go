@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// EventSource reads Server-Sent Events as strictly as the HTML Standard has it
-// (section "Event stream interpretation"): an event without data is none.
+// EventSource parses Server-Sent Events as the HTML Standard specifies ("Event stream
+// interpretation"). It ignores an event without data.
 type EventSource struct {
 	T        testing.TB
 	Resp     *http.Response
@@ -23,10 +23,10 @@ type EventSource struct {
 
 type sentEvent struct{ Name, Data string }
 
-// Events asks for a stream by GET or POST.
+// Events requests a stream by GET or POST.
 func (w *World) Events(method, query string, header map[string]string) *EventSource {
 	w.T.Helper()
-	ctx, cancel := context.WithTimeout(w.T.Context(), 2*Patience)
+	ctx, cancel := context.WithTimeout(w.T.Context(), 2*Timeout)
 	var body io.Reader
 	address := w.URL + "/graphql"
 	if method == http.MethodGet {
@@ -59,7 +59,7 @@ func (e *EventSource) Close() {
 	_ = e.Resp.Body.Close()
 }
 
-// Next waits for the next event; false: the stream has ended.
+// Next returns the next event; false at the end of the stream.
 func (e *EventSource) Next() (sentEvent, bool) {
 	name, data, has := "message", []string(nil), false
 	for e.Lines.Scan() {
@@ -85,7 +85,7 @@ func (e *EventSource) Next() (sentEvent, bool) {
 	return sentEvent{}, false
 }
 
-// Answer is the next event, which has to be a response.
+// Answer returns the next event, which must be a response.
 func (e *EventSource) Answer() Answer {
 	e.T.Helper()
 	event, ok := e.Next()

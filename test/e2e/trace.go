@@ -4,8 +4,8 @@ import (
 	"encoding/json"
 )
 
-// traced is what the extensions tell of an operation.
-type traced struct {
+// TraceReport contains the extensions of a traced or planned operation.
+type TraceReport struct {
 	Data       json.RawMessage
 	Extensions struct {
 		Consoleql *struct {
@@ -42,18 +42,20 @@ type plan struct {
 	Refused string
 }
 
-func Asking(value string) map[string]string { return map[string]string{"X-ConsoleQL-Trace": value} }
+func TraceHeader(value string) map[string]string {
+	return map[string]string{"X-ConsoleQL-Trace": value}
+}
 
-// Trace asks with the header and fails the test where there is no account.
-func (w *World) Trace(query string, headers ...map[string]string) (traced, Answer) {
+// Trace sends a query with the trace header and fails the test if there is no report.
+func (w *World) Trace(query string, headers ...map[string]string) (TraceReport, Answer) {
 	w.T.Helper()
-	a := w.Ask(query, Request{Header: With(append(headers, Asking("1"))...)})
+	a := w.Ask(query, Request{Header: MergeHeaders(append(headers, TraceHeader("1"))...)})
 	return w.Account(a.Body), a
 }
 
-func (w *World) Account(body []byte) traced {
+func (w *World) Account(body []byte) TraceReport {
 	w.T.Helper()
-	told := Decode[traced](w.T, body)
+	told := Decode[TraceReport](w.T, body)
 	if told.Extensions.Consoleql == nil {
 		w.T.Fatalf("no account: %s", body)
 	}
@@ -61,7 +63,7 @@ func (w *World) Account(body []byte) traced {
 }
 
 // Sources counts the calls by operation and source.
-func (t traced) Sources() Counts {
+func (t TraceReport) Sources() Counts {
 	n := make(Counts)
 	for _, c := range t.Extensions.Consoleql.Calls {
 		n[c.Operation+" "+c.Source]++

@@ -42,17 +42,17 @@ func Form(to io.Writer, query string, file io.Reader) (contentType string, send 
 	}
 }
 
-// UploadStream sends a file of unknown length, as it is read.
+// UploadStream sends a file of unknown length while it is read.
 func (w *World) UploadStream(file io.Reader) (Answer, error) {
 	return w.UploadChunked(UploadQuery, file)
 }
 
-// Sized is uploadQuery with input.size.
-func Sized(size string) string {
+// SizedUploadQuery is UploadQuery with input.size.
+func SizedUploadQuery(size string) string {
 	return strings.Replace(UploadQuery, "file: $file", "file: $file, size: "+size, 1)
 }
 
-// UploadChunked sends a query and a file in chunks, as it is read.
+// UploadChunked sends a query and a file in chunks, while the file is read.
 func (w *World) UploadChunked(query string, file io.Reader) (Answer, error) {
 	r, pipe := io.Pipe()
 	contentType, send := Form(pipe, query, file)
@@ -82,13 +82,13 @@ func (w *World) Do(req *http.Request) (Answer, error) {
 	return a, json.Unmarshal(a.Body, &a)
 }
 
-// Noise is n bytes that no compression makes less of, and their hash.
-func Noise(n int64) (file io.Reader, sum func() string) {
+// RandomFile returns n incompressible bytes and their hash.
+func RandomFile(n int64) (file io.Reader, sum func() string) {
 	h := sha256.New()
 	return io.TeeReader(io.LimitReader(rand.NewChaCha8([32]byte{}), n), h), func() string { return hex.EncodeToString(h.Sum(nil)) }
 }
 
-// LastUpload is what the console's storage or upload operation has received last.
+// LastUpload returns the last upload at the console.
 func (w *World) LastUpload() consolesim.Upload {
 	w.T.Helper()
 	all := w.Sim.Data().Uploads()
@@ -117,7 +117,7 @@ func (w *World) CheckUploaded(a Answer, sum string, size int64) {
 	}
 }
 
-// WithLength sends a form of known length, as tail changes it.
+// WithLength sends a form of known length. tail changes its end.
 func (w *World) WithLength(file io.Reader, tail func(form []byte) []byte) (Answer, error) {
 	w.T.Helper()
 	var body bytes.Buffer

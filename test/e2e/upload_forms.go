@@ -4,10 +4,10 @@ import (
 	"strings"
 )
 
-// FormPart is a part of a multipart form with its headers as they are sent.
+// FormPart is a part of a multipart form with its headers.
 func FormPart(header, body string) string { return header + "\r\n\r\n" + body }
 
-// JoinForm writes a form. open is what follows each boundary, and end what follows the last.
+// JoinForm builds a form. open follows each boundary, and end the last.
 func JoinForm(open, end string, parts ...string) string {
 	var b strings.Builder
 	for _, p := range parts {

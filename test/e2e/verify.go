@@ -5,5 +5,5 @@ import (
 	"github.com/consoleql/consoleql/internal/gateway"
 )
 
-// Verifying verifies callers' tokens.
-func Verifying(s *gateway.Settings, _ *consolesim.Server) { s.VerifyTokens = "on" }
+// VerifyTokens enables the verification of callers' tokens.
+func VerifyTokens(s *gateway.Settings, _ *consolesim.Server) { s.VerifyTokens = "on" }

@@ -20,17 +20,17 @@ type Socket struct {
 	Conn *websocket.Conn
 }
 
-// Message is one of the protocol's.
+// Message is a message of the protocol.
 type Message struct {
 	ID      string          `json:"id,omitempty"`
 	Type    string          `json:"type"`
 	Payload json.RawMessage `json:"payload,omitempty"`
 }
 
-// patience is how long a test waits for something that has to come.
-const Patience = 90 * time.Second
+// Timeout bounds how long a test waits for an expected event.
+const Timeout = 90 * time.Second
 
-// Connect opens a WebSocket without saying anything.
+// Connect opens a WebSocket without sending a message.
 func (w *World) Connect(header map[string]string) *Socket {
 	w.T.Helper()
 	h := http.Header{}
@@ -79,9 +79,9 @@ func (s *Socket) Subscribe(id, query string) {
 	s.Send(Message{ID: id, Type: "subscribe", Payload: Encode(s.t, map[string]string{"query": query})})
 }
 
-// Read waits for the next message; it is safe to call beside the test's goroutine.
+// Read waits for the next message. It is safe to call on another goroutine than the test's.
 func (s *Socket) Read() (Message, error) {
-	ctx, cancel := context.WithTimeout(s.t.Context(), Patience)
+	ctx, cancel := context.WithTimeout(s.t.Context(), Timeout)
 	defer cancel()
 	_, raw, err := s.Conn.Read(ctx)
 	if err != nil {
@@ -119,7 +119,7 @@ func (s *Socket) Completed(id string) {
 	}
 }
 
-// ClosedWith waits for the end of the connection and gives its code and reason.
+// ClosedWith waits for the end of the connection and returns its code and reason.
 func (s *Socket) ClosedWith() (websocket.StatusCode, string) {
 	s.t.Helper()
 	for {
@@ -134,26 +134,27 @@ func (s *Socket) ClosedWith() (websocket.StatusCode, string) {
 	}
 }
 
-// Standing makes a console whose robots change only when a test lets them: its clock stands still.
-func Standing(o consolesim.Options) consolesim.Options {
+// StoppedClock makes a console whose clock stands still, so that its robots change only on a
+// test's request.
+func StoppedClock(o consolesim.Options) consolesim.Options {
 	at := time.Now()
 	o.Now = func() time.Time { return at }
 	return o
 }
 
-// Await fails the test where what has to come does not.
+// Await fails the test unless the condition becomes true.
 func Await(t testing.TB, what string, is func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(Patience); !is(); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(Timeout); !is(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("%s: not within %v", what, Patience)
+			t.Fatalf("%s: not within %v", what, Timeout)
 		}
 	}
 }
 
-// Polls waits until the console has been asked for n more lists or single
-// robots, so that what the test has changed before has been seen.
-func (w *World) Polls(n int) {
+// AwaitPolls waits until n more lists or single robots were requested, so that the polls have
+// seen the test's last change.
+func (w *World) AwaitPolls(n int) {
 	w.T.Helper()
 	asked := func() int {
 		all := 0

@@ -6,7 +6,7 @@ import (
 	"github.com/consoleql/consoleql/internal/consolesim"
 )
 
-// Pages are the answers of what stands before the console, with statuses that they come with.
+// Pages are answers of proxies in front of the console, with their statuses.
 func Pages() map[string]consolesim.Fault {
 	object := func(status int, body string) consolesim.Fault {
 		return consolesim.Fault{Status: status, Body: []byte(body)}

@@ -6,9 +6,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// CheckShown fails the test unless a stretch has what the console shows of it, and says that
-// there is more where there is.
-func (w *World) CheckShown(all []string, first, offset, said int) {
+// CheckVisible fails the test unless a window contains the entities that the console shows of
+// it, and hasNextPage is true if there are more.
+func (w *World) CheckVisible(all []string, first, offset, said int) {
 	w.T.Helper()
 	var got struct {
 		Workflows struct {

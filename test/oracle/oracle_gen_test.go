@@ -300,7 +300,7 @@ func (g *generator) id(field, typ string) string {
 	id := ids[g.IntN(len(ids))]
 	switch g.IntN(20) {
 	case 0:
-		id = e2e.Nobody
+		id = e2e.UnknownID
 	case 1:
 		id = strings.ToUpper(id)
 	}

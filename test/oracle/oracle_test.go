@@ -39,9 +39,9 @@ func TestAnswersMatchTheOracle(t *testing.T) {
 		adjust  []func(*gateway.Settings, *consolesim.Server)
 	}{
 		"uncached":          {},
-		"cached":            {adjust: []func(*gateway.Settings, *consolesim.Server){e2e.Cached}},
-		"small pages":       {options{PageClamp: 10, NoIDs: true, NoAssociatedRobotIDs: true}, []func(*gateway.Settings, *consolesim.Server){e2e.Cached}},
-		"as the document":   {options{Dialect: dialect{PascalKeys: true, NoExtraFields: true, WrapSingle: true, DeleteReturnsEntity: true}}, []func(*gateway.Settings, *consolesim.Server){e2e.Cached}},
+		"cached":            {adjust: []func(*gateway.Settings, *consolesim.Server){e2e.WithCache}},
+		"small pages":       {options{PageClamp: 10, NoIDs: true, NoAssociatedRobotIDs: true}, []func(*gateway.Settings, *consolesim.Server){e2e.WithCache}},
+		"as the document":   {options{Dialect: dialect{PascalKeys: true, NoExtraFields: true, WrapSingle: true, DeleteReturnsEntity: true}}, []func(*gateway.Settings, *consolesim.Server){e2e.WithCache}},
 		"numbers for names": {console: options{PageClamp: 25, UnknownEnums: true, Dialect: dialect{EnumIntegers: true, ConditionIntegers: true, BareSingle: true, EmptyExecute: true}}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -161,9 +161,9 @@ func (c *comparison) request() request {
 	default:
 		q.who = solo.Username
 	}
-	q.header = e2e.In(q.named.company, q.named.department)
+	q.header = e2e.ScopeHeader(q.named.company, q.named.department)
 	if q.who != "" {
-		q.header = e2e.With(q.header, c.As(q.who))
+		q.header = e2e.MergeHeaders(q.header, c.TokenHeader(q.who))
 	}
 	c.earlier = append(c.earlier, q)
 	return q

@@ -174,7 +174,7 @@ func wantDepartment(d consolesim.Department) object {
 func TestEveryFieldMatchesTheConsole(t *testing.T) {
 	t.Parallel()
 	noon := time.Now().Truncate(time.Hour)
-	w := e2e.NewWorld(t, consolesim.Options{Now: func() time.Time { return noon }}, e2e.Priceless)
+	w := e2e.NewWorld(t, consolesim.Options{Now: func() time.Time { return noon }}, e2e.WithoutLimits)
 	d, schema := w.Sim.Data(), w.Schema()
 	main, owner := d.MainDepartmentID(), d.Users()[0]
 
@@ -251,7 +251,7 @@ func TestViewerMatchesTheConsole(t *testing.T) {
 	query := fmt.Sprintf(`{ viewer %s }`, e2e.Selection(schema, "CompanyUser", 0))
 	for _, u := range d.Users() {
 		company := u.CompanyIDs[0]
-		a := w.Ask(query, e2e.Request{Header: e2e.With(w.As(u.Username), e2e.In(company, ""))})
+		a := w.Ask(query, e2e.Request{Header: e2e.MergeHeaders(w.TokenHeader(u.Username), e2e.ScopeHeader(company, ""))})
 		if len(a.Errors) > 0 {
 			t.Fatalf("%+v", a.Errors)
 		}

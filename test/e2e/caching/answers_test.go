@@ -23,7 +23,7 @@ import (
 // on do not get each other's.
 func TestAnswersAreNotConfused(t *testing.T) {
 	t.Parallel()
-	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Cached)
+	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithCache)
 	data := w.Sim.Data()
 	ids := data.WorkflowIDs(data.MainDepartmentID())
 	document := `query A($id: ID!, $skip: Boolean = false) { workflow(id: $id) { id name @skip(if: $skip) } } query B($id: ID!) { workflow(id: $id) { priority id } }`
@@ -80,15 +80,15 @@ func TestAnswersAreNotConfused(t *testing.T) {
 // company whose department the gateway finds, is another question.
 func TestAnswersAreOfTheirScope(t *testing.T) {
 	t.Parallel()
-	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Cached)
+	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithCache)
 	data := w.Sim.Data()
 	owner, main, others := data.Users()[0], data.Companies()[0], data.Companies()[1:]
 	for range 3 { // asked, known to be a query, kept
 		for _, d := range data.Departments(main.ID) {
-			w.AnswersOf(main.ID, d.ID, e2e.Request{Header: e2e.In(main.ID, d.ID)})
+			w.CheckWorkflowsOf(main.ID, d.ID, e2e.Request{Header: e2e.ScopeHeader(main.ID, d.ID)})
 		}
 		for _, c := range others {
-			w.AnswersOf(c.ID, owner.Assigned[c.ID], e2e.Request{Header: e2e.In(c.ID, "")})
+			w.CheckWorkflowsOf(c.ID, owner.Assigned[c.ID], e2e.Request{Header: e2e.ScopeHeader(c.ID, "")})
 		}
 	}
 }
@@ -96,7 +96,7 @@ func TestAnswersAreOfTheirScope(t *testing.T) {
 // TestAnswersAreAsAccepted: who accepts another form is not given what is kept in this one.
 func TestAnswersAreAsAccepted(t *testing.T) {
 	t.Parallel()
-	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Cached)
+	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithCache)
 	body := fmt.Sprintf(`{"query": %s}`, e2e.Encode(t, e2e.ListQuery))
 	for range 3 {
 		for _, form := range []string{"application/json", "application/graphql-response+json"} {
@@ -113,7 +113,7 @@ func TestAnswersAreAsAccepted(t *testing.T) {
 func TestAKeptAnswerIsNotForEveryKey(t *testing.T) {
 	t.Parallel()
 	var plain, limited map[string]string
-	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Cached, func(s *gateway.Settings, sim *consolesim.Server) {
+	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithCache, func(s *gateway.Settings, sim *consolesim.Server) {
 		k := &e2e.Keyring{T: t}
 		k.Account("owner", sim.Data().Users()[0])
 		plain, limited = k.Key("plain", "owner", ""), k.Key("limited", "owner", ", fields: [robots]")
@@ -123,11 +123,11 @@ func TestAKeptAnswerIsNotForEveryKey(t *testing.T) {
 		if a := w.Ask(e2e.ListQuery, e2e.Request{Header: plain}); len(a.Errors) > 0 {
 			t.Fatalf("%s", a.Body)
 		}
-		if e := w.Refused(e2e.ListQuery, e2e.Request{Header: limited}); e.Extensions.Code != "FORBIDDEN" {
+		if e := w.ExpectRefusal(e2e.ListQuery, e2e.Request{Header: limited}); e.Extensions.Code != "FORBIDDEN" {
 			t.Errorf("%+v", e)
 		}
 	}
-	if n := w.Asked(func() { w.Ask(e2e.ListQuery, e2e.Request{Header: plain}) }); len(n) > 0 {
+	if n := w.CallsOf(func() { w.Ask(e2e.ListQuery, e2e.Request{Header: plain}) }); len(n) > 0 {
 		t.Errorf("nothing is kept, so that this test shows nothing: %v", n)
 	}
 }
@@ -135,7 +135,7 @@ func TestAKeptAnswerIsNotForEveryKey(t *testing.T) {
 // TestPersistedQueriesHit: a document that is named by its hash is the same document.
 func TestPersistedQueriesHit(t *testing.T) {
 	t.Parallel()
-	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Cached)
+	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithCache)
 	sum := sha256.Sum256([]byte(e2e.ListQuery))
 	named := fmt.Sprintf(`{"extensions": {"persistedQuery": {"version": 1, "sha256Hash": %q}}}`, hex.EncodeToString(sum[:]))
 	text, err := json.Marshal(e2e.ListQuery)
@@ -147,7 +147,7 @@ func TestPersistedQueriesHit(t *testing.T) {
 	}
 	_, told := w.PostText(strings.Replace(named, "{", fmt.Sprintf(`{"query": %s, `, text), 1))
 	var answer []byte
-	if n := w.Asked(func() { _, answer = w.PostText(named) }); len(n) > 0 || string(answer) != string(told) {
+	if n := w.CallsOf(func() { _, answer = w.PostText(named) }); len(n) > 0 || string(answer) != string(told) {
 		t.Errorf("%v calls for %s", n, answer)
 	}
 	wrong := sha256.Sum256([]byte("another"))
@@ -161,7 +161,7 @@ func TestPersistedQueriesHit(t *testing.T) {
 // alone from then on, be the answer kept already or not.
 func TestPersistedQueriesAreRegisteredByAHit(t *testing.T) {
 	t.Parallel()
-	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Cached)
+	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithCache)
 	const query = `query($n: Int = 3) { workflows(first: $n) { nodes { name } } }`
 	sum := sha256.Sum256([]byte(query))
 	text, extensions := string(e2e.Encode(t, query)), fmt.Sprintf(`"extensions": {"persistedQuery": {"version": 1, "sha256Hash": %q}}`, hex.EncodeToString(sum[:]))
@@ -179,10 +179,10 @@ func TestPersistedQueriesAreRegisteredByAHit(t *testing.T) {
 func TestMutationsAreNeverShared(t *testing.T) {
 	t.Parallel()
 	const many = 100
-	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Cached)
+	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithCache)
 	id := w.Sim.Data().WorkflowIDs(w.Sim.Data().MainDepartmentID())[0]
 	query := fmt.Sprintf(`mutation { executeWorkflow(input: {id: %q}) { jobs { id } } }`, id)
-	n := w.Asked(func() {
+	n := w.CallsOf(func() {
 		var all sync.WaitGroup
 		for range many {
 			all.Go(func() {
@@ -201,7 +201,7 @@ func TestMutationsAreNeverShared(t *testing.T) {
 // TestAClientThatLeaves does not take the answer of the others along.
 func TestAClientThatLeaves(t *testing.T) {
 	t.Parallel()
-	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Cached)
+	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithCache)
 	w.Query(e2e.ListQuery, nil) // the document is known to be a query
 	id := w.Sim.Data().WorkflowIDs(w.Sim.Data().MainDepartmentID())[0]
 	renew := func() {
@@ -265,7 +265,7 @@ func TestAClientThatLeaves(t *testing.T) {
 // TestZstd: browsers of today ask for it first.
 func TestZstd(t *testing.T) {
 	t.Parallel()
-	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Cached)
+	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithCache)
 	text, err := json.Marshal(map[string]string{"query": e2e.JoinQuery})
 	if err != nil {
 		t.Fatal(err)

@@ -52,7 +52,7 @@ func BenchmarkCold(b *testing.B) {
 // BenchmarkWarm measures answers that are kept, over one connection of a client that
 // allocates nothing, beside what net/http itself takes to serve the same bytes.
 func BenchmarkWarm(b *testing.B) {
-	w := e2e.NewWorld(b, consolesim.Options{}, e2e.Cached, func(s *gateway.Settings, _ *consolesim.Server) { s.LogLevel = "info" })
+	w := e2e.NewWorld(b, consolesim.Options{}, e2e.WithCache, func(s *gateway.Settings, _ *consolesim.Server) { s.LogLevel = "info" })
 	for name, query := range map[string]string{
 		"list": e2e.ListQuery,
 		"join": e2e.JoinQuery,

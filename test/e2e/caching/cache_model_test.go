@@ -53,7 +53,7 @@ func TestNoReadIsOlderThanAWrite(t *testing.T) {
 	user, _ := m.Sim.DefaultUser()
 	solo := data.SoloUser()
 	tokens := &e2e.World{T: t, Sim: m.Sim}
-	m.owner, m.solo = tokens.As(user), e2e.With(tokens.As(solo.Username), e2e.In(solo.CompanyIDs[0], ""))
+	m.owner, m.solo = tokens.TokenHeader(user), e2e.MergeHeaders(tokens.TokenHeader(solo.Username), e2e.ScopeHeader(solo.CompanyIDs[0], ""))
 	for _, id := range data.WorkflowIDs(data.MainDepartmentID())[:4] {
 		w := &modelled{id: id}
 		m.workflows, m.byID[id] = append(m.workflows, w), w

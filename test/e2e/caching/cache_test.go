@@ -27,22 +27,22 @@ import (
 // makes a call, and what comes back is what came first.
 func TestAWarmAnswerAsksNobody(t *testing.T) {
 	t.Parallel()
-	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Cached)
+	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithCache)
 	cold := w.Ask(e2e.JoinQuery, e2e.Request{})
 	if len(cold.Errors) > 0 {
 		t.Fatalf("%s", cold.Body)
 	}
 	var warm e2e.Answer
-	if n := w.Asked(func() { warm = w.Ask(e2e.JoinQuery, e2e.Request{}) }); len(n) > 0 {
+	if n := w.CallsOf(func() { warm = w.Ask(e2e.JoinQuery, e2e.Request{}) }); len(n) > 0 {
 		t.Errorf("the same query made calls: %v", n)
 	}
 	if diff := cmp.Diff(string(cold.Body), string(warm.Body)); diff != "" {
 		t.Error(diff)
 	}
-	if n := w.Asked(func() { w.Query(e2e.JoinQuery+" # said otherwise", nil) }); len(n) > 0 {
+	if n := w.CallsOf(func() { w.Query(e2e.JoinQuery+" # said otherwise", nil) }); len(n) > 0 {
 		t.Errorf("another query over the same data made calls: %v", n)
 	}
-	if n := w.Asked(func() { w.Query(`{ workflows(first: 1) { nodes { name } } }`, nil) }); len(n) > 1 {
+	if n := w.CallsOf(func() { w.Query(`{ workflows(first: 1) { nodes { name } } }`, nil) }); len(n) > 1 {
 		t.Errorf("a shorter list made calls: %v", n)
 	}
 }
@@ -50,7 +50,7 @@ func TestAWarmAnswerAsksNobody(t *testing.T) {
 // TestHeadersOfAKeptAnswer looks at what HTTP is told of an answer.
 func TestHeadersOfAKeptAnswer(t *testing.T) {
 	t.Parallel()
-	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Cached)
+	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithCache)
 	get := func(header map[string]string) (*http.Response, []byte) {
 		return w.Send(http.MethodGet, "/graphql?query="+url.QueryEscape(e2e.JoinQuery), "", header)
 	}
@@ -98,7 +98,7 @@ func TestHeadersOfAKeptAnswer(t *testing.T) {
 // on the way know what it depends on and that they must not keep it.
 func TestHeadersOfAnAnswerThatIsNotKept(t *testing.T) {
 	t.Parallel()
-	for name, adjust := range map[string]func(*gateway.Settings, *consolesim.Server){"cache on": e2e.Cached, "cache off": func(*gateway.Settings, *consolesim.Server) {}} {
+	for name, adjust := range map[string]func(*gateway.Settings, *consolesim.Server){"cache on": e2e.WithCache, "cache off": func(*gateway.Settings, *consolesim.Server) {}} {
 		w := e2e.NewWorld(t, consolesim.Options{}, adjust)
 		for what, ask := range map[string]func() *http.Response{
 			"a list":        func() *http.Response { return w.Get(e2e.ListQuery, map[string]string{"Cache-Control": "no-store"}) },
@@ -125,7 +125,7 @@ func TestHeadersOfAnAnswerThatIsNotKept(t *testing.T) {
 // however often it was read before; others of the same company do, too.
 func TestReadsAfterWrites(t *testing.T) {
 	t.Parallel()
-	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Cached)
+	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithCache)
 	id := w.Sim.Data().WorkflowIDs(w.Sim.Data().MainDepartmentID())[0]
 	reads := []string{
 		fmt.Sprintf(`{ workflow(id: %q) { priority } }`, id),
@@ -137,11 +137,11 @@ func TestReadsAfterWrites(t *testing.T) {
 		priority := 100 + i
 		for _, q := range reads {
 			w.Query(q, nil)
-			w.Ask(q, e2e.Request{Header: w.As(user)})
+			w.Ask(q, e2e.Request{Header: w.TokenHeader(user)})
 		}
 		w.Query(fmt.Sprintf(`mutation { updateWorkflow(input: {id: %q, priority: %d}) { workflow { id priority } } }`, id, priority), nil)
 		for _, q := range reads {
-			for who, header := range map[string]map[string]string{"the writer": nil, "another": w.As(user)} {
+			for who, header := range map[string]map[string]string{"the writer": nil, "another": w.TokenHeader(user)} {
 				a := w.Ask(q, e2e.Request{Header: header})
 				if !strings.Contains(string(a.Data), fmt.Sprintf(`"priority":%d`, priority)) {
 					t.Errorf("%s reads %s by %s after priority %d", who, a.Data, q, priority)
@@ -154,7 +154,7 @@ func TestReadsAfterWrites(t *testing.T) {
 // TestNoCacheAsksAnew: and what it brings is kept.
 func TestNoCacheAsksAnew(t *testing.T) {
 	t.Parallel()
-	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Cached)
+	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithCache)
 	id := w.Sim.Data().WorkflowIDs(w.Sim.Data().MainDepartmentID())[0]
 	query := fmt.Sprintf(`{ workflow(id: %q) { modifiedAt } }`, id)
 	before := w.Ask(query, e2e.Request{})
@@ -168,7 +168,7 @@ func TestNoCacheAsksAnew(t *testing.T) {
 	if string(anew.Body) == string(before.Body) {
 		t.Errorf("with no-cache: %s", anew.Body)
 	}
-	if n := w.Asked(func() {
+	if n := w.CallsOf(func() {
 		if a := w.Ask(query, e2e.Request{}); string(a.Body) != string(anew.Body) {
 			t.Errorf("afterwards: %s", a.Body)
 		}
@@ -181,13 +181,13 @@ func TestNoCacheAsksAnew(t *testing.T) {
 // of calls.
 func TestManyAtOnce(t *testing.T) {
 	t.Parallel()
-	many := *e2e.Crowd
+	many := *e2e.Clients
 	w := e2e.NewWorld(t, consolesim.Options{}, func(s *gateway.Settings, sim *consolesim.Server) {
-		e2e.Cached(s, sim)
+		e2e.WithCache(s, sim)
 		s.CacheStaleWhileRevalidate = gateway.DurationsByKind{"workflows": 0, "packages": 0, "queues": 0, "robots": 0}
 	})
 	w.Query(e2e.JoinQuery, nil) // the gateway knows its console, and the query
-	alone := w.Asked(func() { w.Ask(e2e.JoinQuery, e2e.Request{Header: e2e.NoCache}) })
+	alone := w.CallsOf(func() { w.Ask(e2e.JoinQuery, e2e.Request{Header: e2e.NoCache}) })
 	id := w.Sim.Data().WorkflowIDs(w.Sim.Data().MainDepartmentID())[0]
 	w.Query(fmt.Sprintf(`mutation { executeWorkflow(input: {id: %q}) { jobs { id } } }`, id), nil) // all but the packages have ended
 
@@ -201,7 +201,7 @@ func TestManyAtOnce(t *testing.T) {
 	}
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: many}}
 	defer client.CloseIdleConnections()
-	together := w.Asked(func() {
+	together := w.CallsOf(func() {
 		for i := range many {
 			ended.Go(func() {
 				arrived.Done()
@@ -238,7 +238,7 @@ func TestManyAtOnce(t *testing.T) {
 // TestSignOutForgets: nothing that a session was answered is given to it again.
 func TestSignOutForgets(t *testing.T) {
 	t.Parallel()
-	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Cached)
+	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithCache)
 	user, password := w.Sim.DefaultUser()
 	a := w.Ask(fmt.Sprintf(`mutation { signIn(input: {username: %q, password: %q}) { sessionToken } }`, user, password), e2e.Request{})
 	token := e2e.Decode[struct{ SignIn struct{ SessionToken string } }](t, a.Data).SignIn.SessionToken
@@ -252,30 +252,30 @@ func TestSignOutForgets(t *testing.T) {
 		t.Fatalf("%s", a.Body)
 	}
 	w.Sim.ResetCounts()
-	e := w.Refused(e2e.ListQuery, e2e.Request{Header: session})
+	e := w.ExpectRefusal(e2e.ListQuery, e2e.Request{Header: session})
 	if e.Extensions.Code != "UNAUTHENTICATED" {
 		t.Errorf("%+v", e)
 	}
-	w.NoCalls()
+	w.CheckNoCalls()
 }
 
 // TestPrincipalsShareNothingKept: what one was answered makes no other's call unnecessary.
 func TestPrincipalsShareNothingKept(t *testing.T) {
 	t.Parallel()
-	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Cached)
+	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithCache)
 	user, _ := w.Sim.DefaultUser()
-	first, second := w.As(user), w.As(user) // two tokens of one user: nobody has verified whose they are
+	first, second := w.TokenHeader(user), w.TokenHeader(user) // two tokens of one user: nobody has verified whose they are
 	for name, header := range map[string]map[string]string{"the default account": nil, "a token": first, "another token": second} {
-		if n := w.Asked(func() { w.Ask(e2e.ListQuery, e2e.Request{Header: header}) }); len(n) == 0 {
+		if n := w.CallsOf(func() { w.Ask(e2e.ListQuery, e2e.Request{Header: header}) }); len(n) == 0 {
 			t.Errorf("%s was answered with what another was", name)
 		}
 	}
-	for _, header := range []map[string]string{e2e.In(w.Sim.Data().MainCompanyID(), w.Sim.Data().MainDepartmentID()), nil} {
-		if n := w.Asked(func() { w.Ask(e2e.ListQuery, e2e.Request{Header: header}) }); len(n) > 0 && header == nil {
+	for _, header := range []map[string]string{e2e.ScopeHeader(w.Sim.Data().MainCompanyID(), w.Sim.Data().MainDepartmentID()), nil} {
+		if n := w.CallsOf(func() { w.Ask(e2e.ListQuery, e2e.Request{Header: header}) }); len(n) > 0 && header == nil {
 			t.Errorf("the same principal and scope: %v", n)
 		}
 	}
-	if e := w.Refused(e2e.ListQuery, e2e.Request{Header: map[string]string{"Authorization": "Bearer made-up"}}); e.Extensions.Code != "UNAUTHENTICATED" {
+	if e := w.ExpectRefusal(e2e.ListQuery, e2e.Request{Header: map[string]string{"Authorization": "Bearer made-up"}}); e.Extensions.Code != "UNAUTHENTICATED" {
 		t.Errorf("%+v", e)
 	}
 }
@@ -283,7 +283,7 @@ func TestPrincipalsShareNothingKept(t *testing.T) {
 // TestErrorsAreNotKept: when the console is back, so are the answers.
 func TestErrorsAreNotKept(t *testing.T) {
 	t.Parallel()
-	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Cached)
+	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithCache)
 	heal := w.Sim.Fail(func(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, "/openapi/queues") }, consolesim.Fault{Status: 403})
 	query := `{ workflows(first: 5) { nodes { name queue { name } } } }`
 	if a := w.Ask(query, e2e.Request{}); len(a.Errors) == 0 {
@@ -295,7 +295,7 @@ func TestErrorsAreNotKept(t *testing.T) {
 	}
 	missing := `{ workflow(id: "00000000-0000-4000-8000-000000000001") { name } }`
 	w.Ask(missing, e2e.Request{})
-	if n := w.Asked(func() { w.Ask(missing, e2e.Request{}) }); len(n) > 0 {
+	if n := w.CallsOf(func() { w.Ask(missing, e2e.Request{}) }); len(n) > 0 {
 		t.Errorf("what does not exist was asked for again: %v", n)
 	}
 }
@@ -303,7 +303,7 @@ func TestErrorsAreNotKept(t *testing.T) {
 // TestAPackageIsUpdatedAsItIs: somebody else has changed it since it was kept.
 func TestAPackageIsUpdatedAsItIs(t *testing.T) {
 	t.Parallel()
-	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Cached)
+	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithCache)
 	var got struct {
 		Packages struct{ Nodes []struct{ ID string } }
 	}
@@ -311,7 +311,7 @@ func TestAPackageIsUpdatedAsItIs(t *testing.T) {
 	id := got.Packages.Nodes[0].ID
 	query := fmt.Sprintf(`{ package(id: %q) { versions { etag } } }`, id)
 	w.Query(query, nil)
-	if n := w.Asked(func() { w.Query(query, nil) }); len(n) > 0 {
+	if n := w.CallsOf(func() { w.Query(query, nil) }); len(n) > 0 {
 		t.Fatalf("it is not kept: %v", n)
 	}
 	user, _ := w.Sim.DefaultUser()

@@ -58,7 +58,7 @@ func TestPackageWithoutETag(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var sim *consolesim.Server
-			w := e2e.NewWorld(t, consolesim.Options{}, e2e.Proxied(t, func(r *http.Request) {
+			w := e2e.NewWorld(t, consolesim.Options{}, e2e.Proxy(t, func(r *http.Request) {
 				if r.Method == http.MethodPatch {
 					nameETag(t, sim, r)
 				}

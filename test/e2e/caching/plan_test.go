@@ -24,7 +24,7 @@ func TestPlanCountsTheCallsThatAreMade(t *testing.T) {
 		"a mutation":         fmt.Sprintf(`mutation { executeWorkflow(input: {id: %q}) { workflow { name queue { name } } } }`, id),
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := w.Account(w.Ask(query, e2e.Request{Header: e2e.Asking("plan")}).Body).Extensions.Consoleql.Plan
+			p := w.Account(w.Ask(query, e2e.Request{Header: e2e.TraceHeader("plan")}).Body).Extensions.Consoleql.Plan
 			w.Sim.ResetCounts()
 			w.Query(query, nil)
 			made := w.Calls()
@@ -50,9 +50,9 @@ func TestPlanOfWhatIsRefused(t *testing.T) {
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Budget(4))
 	w.Sim.ResetCounts()
 	const query = `{ queues(first: 10) { nodes { robots(first: 2) { nodes { name } } } } }`
-	p := w.Account(w.Ask(query, e2e.Request{Header: e2e.Asking("plan")}).Body).Extensions.Consoleql.Plan
+	p := w.Account(w.Ask(query, e2e.Request{Header: e2e.TraceHeader("plan")}).Body).Extensions.Consoleql.Plan
 	if !p.OrMore || !strings.Contains(p.Refused, "needs 11 console calls or more, and may make 4") || p.ConsoleCalls != 1 {
 		t.Errorf("planned %+v", p)
 	}
-	w.NoCalls()
+	w.CheckNoCalls()
 }

@@ -16,31 +16,31 @@ import (
 
 func transportsOfTest() []e2e.TransportOfTest {
 	const urql = "application/graphql-response+json, application/json, text/event-stream, multipart/mixed"
-	post := func(header map[string]string) func(w *e2e.World, query string, extra map[string]string) e2e.Delivery {
-		return func(w *e2e.World, query string, extra map[string]string) e2e.Delivery {
-			return w.Deliver(http.MethodPost, "/graphql", string(e2e.Encode(w.T, map[string]any{"query": query})), e2e.With(e2e.JSONBody, header, extra))
+	post := func(header map[string]string) func(w *e2e.World, query string, extra map[string]string) e2e.Response {
+		return func(w *e2e.World, query string, extra map[string]string) e2e.Response {
+			return w.Exchange(http.MethodPost, "/graphql", string(e2e.Encode(w.T, map[string]any{"query": query})), e2e.MergeHeaders(e2e.JSONBody, header, extra))
 		}
 	}
-	get := func(header map[string]string) func(w *e2e.World, query string, extra map[string]string) e2e.Delivery {
-		return func(w *e2e.World, query string, extra map[string]string) e2e.Delivery {
-			return w.Deliver(http.MethodGet, "/graphql?query="+url.QueryEscape(query), "", e2e.With(header, extra))
+	get := func(header map[string]string) func(w *e2e.World, query string, extra map[string]string) e2e.Response {
+		return func(w *e2e.World, query string, extra map[string]string) e2e.Response {
+			return w.Exchange(http.MethodGet, "/graphql?query="+url.QueryEscape(query), "", e2e.MergeHeaders(header, extra))
 		}
 	}
 	return []e2e.TransportOfTest{
 		{Name: "POST", Send: post(nil), NoETag: true},
 		{Name: "POST for JSON or events", Send: post(map[string]string{"Accept": urql}), NoETag: true},
-		{Name: "POST with one more member", NoETag: true, Send: func(w *e2e.World, query string, extra map[string]string) e2e.Delivery {
-			return w.Deliver(http.MethodPost, "/graphql", string(e2e.Encode(w.T, map[string]any{"query": query, "id": "x", "variables": nil})), e2e.With(e2e.JSONBody, extra))
+		{Name: "POST with one more member", NoETag: true, Send: func(w *e2e.World, query string, extra map[string]string) e2e.Response {
+			return w.Exchange(http.MethodPost, "/graphql", string(e2e.Encode(w.T, map[string]any{"query": query, "id": "x", "variables": nil})), e2e.MergeHeaders(e2e.JSONBody, extra))
 		}},
 		{Name: "GET", Send: get(nil)},
 		{Name: "GET for JSON or events", Send: get(map[string]string{"Accept": urql})},
-		{Name: "GET with one more parameter", Send: func(w *e2e.World, query string, extra map[string]string) e2e.Delivery {
-			return w.Deliver(http.MethodGet, "/graphql?_=1&query="+url.QueryEscape(query), "", extra)
+		{Name: "GET with one more parameter", Send: func(w *e2e.World, query string, extra map[string]string) e2e.Response {
+			return w.Exchange(http.MethodGet, "/graphql?_=1&query="+url.QueryEscape(query), "", extra)
 		}},
 		{Name: "events by POST", Send: post(map[string]string{"Accept": "text/event-stream"}), NoCaching: true, NoETag: true},
 		{Name: "events by GET", Send: get(map[string]string{"Accept": "text/event-stream"}), NoCaching: true, NoETag: true},
 		{Name: "events rather than JSON", Send: post(map[string]string{"Accept": "application/json;q=0.5, text/event-stream"}), NoCaching: true, NoETag: true},
-		{Name: "WebSocket", NoCaching: true, NoETag: true, Send: func(w *e2e.World, query string, extra map[string]string) e2e.Delivery {
+		{Name: "WebSocket", NoCaching: true, NoETag: true, Send: func(w *e2e.World, query string, extra map[string]string) e2e.Response {
 			s := w.Socket(extra)
 			s.Conn.SetReadLimit(1 << 20)
 			s.Subscribe("1", query)
@@ -48,14 +48,14 @@ func transportsOfTest() []e2e.TransportOfTest {
 			s.Completed("1")
 			_ = s.Conn.CloseNow()
 			a.Status = http.StatusOK
-			return e2e.Delivery{Answer: a}
+			return e2e.Response{Answer: a}
 		}},
-		{Name: "multipart", NoCaching: true, NoETag: true, NoHit: true, Send: func(w *e2e.World, _ string, extra map[string]string) e2e.Delivery {
+		{Name: "multipart", NoCaching: true, NoETag: true, NoHit: true, Send: func(w *e2e.World, _ string, extra map[string]string) e2e.Response {
 			operations := string(e2e.Encode(w.T, map[string]any{"query": e2e.UploadQuery, "variables": map[string]any{"file": nil}}))
 			form := e2e.JoinForm("", "", e2e.FormPart(`Content-Disposition: form-data; name="operations"`, operations),
 				e2e.FormPart(`Content-Disposition: form-data; name="map"`, `{"0":["variables.file"]}`),
 				e2e.FormPart(`Content-Disposition: form-data; name="0"; filename="a"`, "x"))
-			return w.Deliver(http.MethodPost, "/graphql", form, e2e.With(extra, map[string]string{"Content-Type": "multipart/form-data; boundary=B"}))
+			return w.Exchange(http.MethodPost, "/graphql", form, e2e.MergeHeaders(extra, map[string]string{"Content-Type": "multipart/form-data; boundary=B"}))
 		}},
 	}
 }
@@ -66,8 +66,8 @@ func TestTransportsKeepThePromises(t *testing.T) {
 	t.Parallel()
 	for _, tt := range transportsOfTest() {
 		t.Run(tt.Name, func(t *testing.T) {
-			w := e2e.NewWorld(t, consolesim.Options{}, e2e.Cached)
-			send := func(header map[string]string) e2e.Delivery {
+			w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithCache)
+			send := func(header map[string]string) e2e.Response {
 				t.Helper()
 				d := tt.Send(w, e2e.ListQuery, header)
 				if d.Status != http.StatusOK || len(d.Errors) > 0 {
@@ -78,19 +78,19 @@ func TestTransportsKeepThePromises(t *testing.T) {
 			calls := func(header map[string]string) int {
 				t.Helper()
 				n := 0
-				for _, c := range w.Asked(func() { send(header) }) {
+				for _, c := range w.CallsOf(func() { send(header) }) {
 					n += c
 				}
 				return n
 			}
-			hits := func() string { return w.Labelled("consoleql_answers_total", `source="hit"`) }
+			hits := func() string { return w.MetricWithLabel("consoleql_answers_total", `source="hit"`) }
 			first := send(nil)
 			if tt.Name != "WebSocket" { // whose requests last as long as their clients stay
 				e2e.Await(t, "the request among the figures", func() bool {
-					return w.Labelled("consoleql_http_request_duration_seconds_count", `route="/graphql"`) == "1"
+					return w.MetricWithLabel("consoleql_http_request_duration_seconds_count", `route="/graphql"`) == "1"
 				})
 			}
-			w.CheckForm(tt, e2e.ListQuery, first)
+			w.CheckResponse(tt, e2e.ListQuery, first)
 			if !tt.NoHit {
 				before := hits()
 				if n := calls(nil); n != 0 || hits() == before {
@@ -108,9 +108,9 @@ func TestTransportsKeepThePromises(t *testing.T) {
 			if !strings.Contains(string(trace.Body), `"consoleCalls"`) {
 				t.Errorf("no trace in %.300s", trace.Body)
 			}
-			executed := w.Labelled("consoleql_operation_duration_seconds_count", "")
+			executed := w.MetricWithLabel("consoleql_operation_duration_seconds_count", "")
 			send(map[string]string{"Cache-Control": "no-cache"})
-			if w.Labelled("consoleql_operation_duration_seconds_count", "") == executed {
+			if w.MetricWithLabel("consoleql_operation_duration_seconds_count", "") == executed {
 				t.Error("an operation is executed and not counted")
 			}
 		})
@@ -120,10 +120,10 @@ func TestTransportsKeepThePromises(t *testing.T) {
 // TestTransportsShareAnswers: an answer that was kept for one transport is given by all.
 func TestTransportsShareAnswers(t *testing.T) {
 	t.Parallel()
-	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Cached)
+	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithCache)
 	all := transportsOfTest()
 	want := all[0].Send(w, e2e.ListQuery, nil)
-	if n := w.Asked(func() {
+	if n := w.CallsOf(func() {
 		for _, tt := range all {
 			if tt.NoHit {
 				continue
@@ -141,7 +141,7 @@ func TestTransportsShareAnswers(t *testing.T) {
 // in a header.
 func TestCacheControlInExtensions(t *testing.T) {
 	t.Parallel()
-	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Cached)
+	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithCache)
 	w.Query(e2e.ListQuery, nil)
 	const fresh = `{"cacheControl":"no-cache"}`
 	s := w.Socket(nil)
@@ -152,17 +152,17 @@ func TestCacheControlInExtensions(t *testing.T) {
 			s.Completed("1")
 		},
 		"EventSource": func(extensions string) {
-			w.Deliver(http.MethodGet, "/graphql?query="+url.QueryEscape(e2e.ListQuery)+"&extensions="+url.QueryEscape(extensions), "", map[string]string{"Accept": "text/event-stream"})
+			w.Exchange(http.MethodGet, "/graphql?query="+url.QueryEscape(e2e.ListQuery)+"&extensions="+url.QueryEscape(extensions), "", map[string]string{"Accept": "text/event-stream"})
 		},
 		"POST": func(extensions string) {
-			w.Deliver(http.MethodPost, "/graphql", string(e2e.Encode(t, map[string]any{"query": e2e.ListQuery, "extensions": json.RawMessage(extensions)})), e2e.JSONBody)
+			w.Exchange(http.MethodPost, "/graphql", string(e2e.Encode(t, map[string]any{"query": e2e.ListQuery, "extensions": json.RawMessage(extensions)})), e2e.JSONBody)
 		},
 	} {
-		if n := w.Asked(func() { ask(fresh) }); len(n) == 0 {
+		if n := w.CallsOf(func() { ask(fresh) }); len(n) == 0 {
 			t.Errorf("%s: no-cache is answered without a call", name)
 		}
 		for _, other := range []string{`{}`, `{"cacheControl":7}`, `{"cacheControl":"max-age=60"}`} {
-			if n := w.Asked(func() { ask(other) }); len(n) != 0 {
+			if n := w.CallsOf(func() { ask(other) }); len(n) != 0 {
 				t.Errorf("%s, %s: %v", name, other, n)
 			}
 		}
@@ -173,7 +173,7 @@ func TestCacheControlInExtensions(t *testing.T) {
 // subscriptions, which JSON cannot carry.
 func TestEventsOrJSON(t *testing.T) {
 	t.Parallel()
-	w := e2e.NewWorld(t, e2e.Standing(consolesim.Options{}), e2e.Cached)
+	w := e2e.NewWorld(t, e2e.StoppedClock(consolesim.Options{}), e2e.WithCache)
 	for accept, events := range map[string]bool{
 		"text/event-stream":                                          true,
 		"TEXT/Event-Stream":                                          true,
@@ -190,7 +190,7 @@ func TestEventsOrJSON(t *testing.T) {
 	} {
 		for _, query := range []string{`{ queues { totalCount } }`, `mutation { signOut { ok } }`, `{ nope }`, `# subscription
 { queues { totalCount } }`} {
-			resp, body := w.Send(http.MethodPost, "/graphql", string(e2e.Encode(t, map[string]any{"query": query})), e2e.With(e2e.JSONBody, map[string]string{"Accept": accept}))
+			resp, body := w.Send(http.MethodPost, "/graphql", string(e2e.Encode(t, map[string]any{"query": query})), e2e.MergeHeaders(e2e.JSONBody, map[string]string{"Accept": accept}))
 			if got := strings.HasPrefix(resp.Header.Get("Content-Type"), "text/event-stream"); got != events {
 				t.Errorf("%s with Accept %q is answered as %s: %.100s", query, accept, resp.Header.Get("Content-Type"), body)
 			}
@@ -208,7 +208,7 @@ func TestEventsOrJSON(t *testing.T) {
 // TestSlowAnswersAsEvents: a query that takes longer than a keepalive shows that it is alive.
 func TestSlowAnswersAsEvents(t *testing.T) {
 	t.Parallel()
-	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Cached, func(s *gateway.Settings, _ *consolesim.Server) { s.StreamKeepalive = 5 * time.Millisecond })
+	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithCache, func(s *gateway.Settings, _ *consolesim.Server) { s.StreamKeepalive = 5 * time.Millisecond })
 	held := make(chan struct{})
 	defer w.Sim.Fail(func(r *http.Request) bool {
 		if strings.HasPrefix(r.URL.Path, "/openapi/queues") {
@@ -230,7 +230,7 @@ func TestSlowAnswersAsEvents(t *testing.T) {
 // TestIntrospectionWithoutCredentials is compressed and kept like any answer.
 func TestIntrospectionWithoutCredentials(t *testing.T) {
 	t.Parallel()
-	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Cached, e2e.Strict)
+	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithCache, e2e.WithoutAnonymous)
 	const query = `{ __schema { types { name description fields { name description } } } }`
 	for _, tt := range transportsOfTest() {
 		if tt.NoHit {
@@ -240,16 +240,16 @@ func TestIntrospectionWithoutCredentials(t *testing.T) {
 		if len(d.Errors) > 0 || len(d.Data) < 10_000 {
 			t.Fatalf("%s: %.300s", tt.Name, d.Body)
 		}
-		w.CheckForm(tt, query, d)
+		w.CheckResponse(tt, query, d)
 		if tt.Name == "GET" && d.Header.Get("ETag") == "" {
 			t.Errorf("%v", d.Header)
 		}
 	}
-	if n := w.Labelled("consoleql_answers_total", `source="executed"`); n != "2" { // once for each media type
+	if n := w.MetricWithLabel("consoleql_answers_total", `source="executed"`); n != "2" { // once for each media type
 		t.Errorf("%s executions", n)
 	}
-	if e := w.Refused(e2e.ListQuery, e2e.Request{}); e.Extensions.Code != "UNAUTHENTICATED" {
+	if e := w.ExpectRefusal(e2e.ListQuery, e2e.Request{}); e.Extensions.Code != "UNAUTHENTICATED" {
 		t.Errorf("%+v", e)
 	}
-	w.NoCalls()
+	w.CheckNoCalls()
 }

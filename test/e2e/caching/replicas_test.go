@@ -30,7 +30,7 @@ func TestReplicasShareWhatAnOperationReads(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			whileRedisAnswers(t, func() ([]*e2e.Process, string) {
 				sim, replicas := e2e.NewReplicas(t, 2, tt.console, "CONSOLEQL_CONSOLE_IDS="+tt.ids)
-				if again := askedAgain(t, sim, replicas[0], replicas[1]); len(again) > 0 {
+				if again := repeatedCalls(t, sim, replicas[0], replicas[1]); len(again) > 0 {
 					return replicas, fmt.Sprintf("asked for once more: %v", again)
 				}
 				return replicas, ""
@@ -88,8 +88,8 @@ func standstill(t *testing.T) (longest func() time.Duration) {
 	return longest
 }
 
-// askedAgain are the calls that one replica makes for what another one has just read.
-func askedAgain(t *testing.T, sim *consolesim.Server, a, b *e2e.Process) map[string]e2e.Counts {
+// repeatedCalls are the calls that one replica makes for what another one has just read.
+func repeatedCalls(t *testing.T, sim *consolesim.Server, a, b *e2e.Process) map[string]e2e.Counts {
 	t.Helper()
 	again := make(map[string]e2e.Counts)
 	// The one has learned how long the lists are and whether they take Ids, the other has not.
@@ -122,7 +122,7 @@ func TestSignOutEndsTheSessionEverywhere(t *testing.T) {
 	sim, replicas := e2e.NewReplicas(t, 3, consolesim.Options{})
 	u := sim.Data().SoloUser()
 	for round := range 6 {
-		session := e2e.With(replicas[round%3].SignIn(u), e2e.In(u.CompanyIDs[0], ""))
+		session := e2e.MergeHeaders(replicas[round%3].SignIn(u), e2e.ScopeHeader(u.CompanyIDs[0], ""))
 		for range 2 {
 			for _, p := range replicas {
 				if a := p.Ask(`{ viewer { userName } }`, e2e.Request{Header: session}); len(a.Errors) > 0 {
@@ -159,7 +159,7 @@ func TestNoCacheIsFollowedByNothingOlder(t *testing.T) {
 		fmt.Sprintf(`{ workflow(id: %q) { id modifiedAt } }`, id),
 	}
 	user, _ := sim.DefaultUser()
-	other := replicas[0].As(user)
+	other := replicas[0].TokenHeader(user)
 	for round := range 6 {
 		for _, p := range replicas {
 			for _, q := range reads {
@@ -192,7 +192,7 @@ func TestNoCacheIsFollowedByNothingOlder(t *testing.T) {
 		}
 		// For the other principal, too, the next round begins with what is there.
 		for _, q := range reads {
-			modifiedAt(t, replicas[0].Ask(q, e2e.Request{Header: e2e.With(other, e2e.NoCache)}), id)
+			modifiedAt(t, replicas[0].Ask(q, e2e.Request{Header: e2e.MergeHeaders(other, e2e.NoCache)}), id)
 		}
 	}
 }
@@ -278,18 +278,18 @@ func TestNoCacheOfSeveralRounds(t *testing.T) {
 // anew, and so ends nobody's answers.
 func TestStrangersEndNothing(t *testing.T) {
 	t.Parallel()
-	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Cached)
+	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithCache)
 	w.Query(e2e.JoinQuery, nil)
 	for i := range 10 {
-		stranger := e2e.With(e2e.Bearer(fmt.Sprint("made-up-", i)), e2e.NoCache)
-		if e := w.Refused(e2e.ListQuery, e2e.Request{Header: stranger}); e.Extensions.Code != "UNAUTHENTICATED" {
+		stranger := e2e.MergeHeaders(e2e.Bearer(fmt.Sprint("made-up-", i)), e2e.NoCache)
+		if e := w.ExpectRefusal(e2e.ListQuery, e2e.Request{Header: stranger}); e.Extensions.Code != "UNAUTHENTICATED" {
 			t.Errorf("%+v", e)
 		}
 	}
 	if n := w.Metric("consoleql_cache_invalidation_duration_seconds_count"); n != "0" {
 		t.Errorf("%s invalidations", n)
 	}
-	if n := w.Asked(func() { w.Query(e2e.JoinQuery, nil) }); len(n) > 0 {
+	if n := w.CallsOf(func() { w.Query(e2e.JoinQuery, nil) }); len(n) > 0 {
 		t.Errorf("asked once more: %v", n)
 	}
 }
@@ -297,34 +297,34 @@ func TestStrangersEndNothing(t *testing.T) {
 // TestNoCacheOfAnOddRequest is as good as that of a plain one.
 func TestNoCacheOfAnOddRequest(t *testing.T) {
 	t.Parallel()
-	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Cached)
+	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithCache)
 	w.Query(e2e.ListQuery, nil)
 	body := fmt.Sprintf(`{"query":%q,"id":"of a client that numbers its requests"}`, e2e.ListQuery)
 	ask := func(header map[string]string) {
-		resp, answered := w.Send(http.MethodPost, "/graphql", body, e2e.With(e2e.JSONBody, header))
+		resp, answered := w.Send(http.MethodPost, "/graphql", body, e2e.MergeHeaders(e2e.JSONBody, header))
 		if resp.StatusCode != http.StatusOK || strings.Contains(string(answered), `"errors"`) {
 			t.Fatalf("status %d: %s", resp.StatusCode, answered)
 		}
 	}
-	if n := w.Asked(func() { ask(nil) }); len(n) > 0 {
+	if n := w.CallsOf(func() { ask(nil) }); len(n) > 0 {
 		t.Errorf("without no-cache: %v", n)
 	}
-	if n := w.Asked(func() { ask(e2e.NoCache) }); n[e2e.Workflows] != 1 {
+	if n := w.CallsOf(func() { ask(e2e.NoCache) }); n[e2e.Workflows] != 1 {
 		t.Errorf("with no-cache: %v", n)
 	}
 	w.Sim.ResetCounts()
 	w.Query(e2e.ListQuery, nil)
-	w.NoCalls()
+	w.CheckNoCalls()
 }
 
 // TestNoCacheWhileTheConsoleIsAway: it fails, and takes nothing from those who are content
 // with what there was.
 func TestNoCacheWhileTheConsoleIsAway(t *testing.T) {
 	t.Parallel()
-	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Cached)
+	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithCache)
 	before := w.Ask(e2e.ListQuery, e2e.Request{})
 	defer w.Sim.Fail(nil, consolesim.Fault{Status: 503})()
-	if e := w.Refused(e2e.ListQuery, e2e.Request{Header: e2e.NoCache}); e.Extensions.Code != "UPSTREAM_UNAVAILABLE" {
+	if e := w.ExpectRefusal(e2e.ListQuery, e2e.Request{Header: e2e.NoCache}); e.Extensions.Code != "UPSTREAM_UNAVAILABLE" {
 		t.Errorf("%+v", e)
 	}
 	if a := w.Ask(e2e.ListQuery, e2e.Request{}); string(a.Body) != string(before.Body) {

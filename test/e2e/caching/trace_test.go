@@ -19,7 +19,7 @@ import (
 
 func TestTraceColdThenWarm(t *testing.T) {
 	t.Parallel()
-	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Cached)
+	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithCache)
 	w.Sim.ResetCounts()
 	cold, _ := w.Trace(e2e.JoinQuery)
 	want := e2e.Counts{e2e.Workflows + " loaded": 1, e2e.Packages + " loaded": 1, e2e.Queues + " loaded": 1, e2e.Robots + " loaded": 1}
@@ -50,7 +50,7 @@ func TestTraceColdThenWarm(t *testing.T) {
 
 	w.Sim.ResetCounts()
 	warm, _ := w.Trace(e2e.JoinQuery)
-	w.NoCalls()
+	w.CheckNoCalls()
 	x = warm.Extensions.Consoleql
 	if x.ConsoleCalls != 0 || len(x.Calls) == 0 || len(x.Batches) != 3 {
 		t.Errorf("warm: %+v", x)
@@ -98,14 +98,14 @@ func TestTraceWithoutCache(t *testing.T) {
 // TestTraceByEveryTransport also looks at the form: nothing secret, and plain numbers.
 func TestTraceByEveryTransport(t *testing.T) {
 	t.Parallel()
-	for name, adjust := range map[string]func(*gateway.Settings, *consolesim.Server){"cache on": e2e.Cached, "cache off": func(*gateway.Settings, *consolesim.Server) {}} {
+	for name, adjust := range map[string]func(*gateway.Settings, *consolesim.Server){"cache on": e2e.WithCache, "cache off": func(*gateway.Settings, *consolesim.Server) {}} {
 		t.Run(name, func(t *testing.T) {
 			w := e2e.NewWorld(t, consolesim.Options{}, adjust)
 			user, _ := w.Sim.DefaultUser()
-			who := w.As(user)
+			who := w.TokenHeader(user)
 			token := strings.TrimPrefix(who["Authorization"], "Bearer ")
 
-			_, body := w.Send(http.MethodGet, "/graphql?query="+url.QueryEscape(e2e.ListQuery), "", e2e.With(who, e2e.Asking("1")))
+			_, body := w.Send(http.MethodGet, "/graphql?query="+url.QueryEscape(e2e.ListQuery), "", e2e.MergeHeaders(who, e2e.TraceHeader("1")))
 			if n := w.Account(body).Extensions.Consoleql.ConsoleCalls; n != 1 {
 				t.Errorf("GET: %s", body)
 			}
@@ -121,12 +121,12 @@ func TestTraceByEveryTransport(t *testing.T) {
 			}
 
 			var text bytes.Buffer
-			file, _ := e2e.Noise(1000)
+			file, _ := e2e.RandomFile(1000)
 			contentType, write := e2e.Form(&text, e2e.UploadQuery, file)
 			if err := write(); err != nil {
 				t.Fatal(err)
 			}
-			_, body = w.Send(http.MethodPost, "/graphql", text.String(), e2e.With(e2e.Asking("1"), map[string]string{"Content-Type": contentType}))
+			_, body = w.Send(http.MethodPost, "/graphql", text.String(), e2e.MergeHeaders(e2e.TraceHeader("1"), map[string]string{"Content-Type": contentType}))
 			if x := w.Account(body).Extensions.Consoleql; x.ConsoleCalls == 0 || x.Calls[0].Operation != "PUT /openapi/packages" {
 				t.Errorf("multipart: %s", body)
 			}
@@ -136,7 +136,7 @@ func TestTraceByEveryTransport(t *testing.T) {
 
 func TestTraceOfACallThatFails(t *testing.T) {
 	t.Parallel()
-	for name, adjust := range map[string]func(*gateway.Settings, *consolesim.Server){"cache on": e2e.Cached, "cache off": func(*gateway.Settings, *consolesim.Server) {}} {
+	for name, adjust := range map[string]func(*gateway.Settings, *consolesim.Server){"cache on": e2e.WithCache, "cache off": func(*gateway.Settings, *consolesim.Server) {}} {
 		t.Run(name, func(t *testing.T) {
 			w := e2e.NewWorld(t, consolesim.Options{}, adjust)
 			defer w.Sim.Fail(func(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, "/openapi/queues") }, consolesim.Fault{Status: 403})()
@@ -166,7 +166,7 @@ func TestTraceOfACallThatFails(t *testing.T) {
 func TestFreshnessIsThatOfWhatAFieldIsMadeOf(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, func(s *gateway.Settings, sim *consolesim.Server) {
-		e2e.Cached(s, sim)
+		e2e.WithCache(s, sim)
 		s.CacheLife["queues"] = time.Millisecond
 		s.CacheStaleWhileRevalidate = map[string]time.Duration{"queues": time.Hour}
 	})
@@ -190,7 +190,7 @@ func TestFreshnessIsThatOfWhatAFieldIsMadeOf(t *testing.T) {
 // TestPlanRunsNothing: and refuses what is refused when it is run.
 func TestPlanRunsNothing(t *testing.T) {
 	t.Parallel()
-	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Cached)
+	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithCache)
 	id := w.Sim.Data().WorkflowIDs(w.Sim.Data().MainDepartmentID())[0]
 	w.Sim.ResetCounts()
 	for name, query := range map[string]string{
@@ -198,7 +198,7 @@ func TestPlanRunsNothing(t *testing.T) {
 		"a mutation": fmt.Sprintf(`mutation { executeWorkflow(input: {id: %q}) { jobs { id } } }`, id),
 		"nothing":    `{ __typename }`,
 	} {
-		a := w.Ask(query, e2e.Request{Header: e2e.Asking("plan")})
+		a := w.Ask(query, e2e.Request{Header: e2e.TraceHeader("plan")})
 		told := w.Account(a.Body)
 		p := told.Extensions.Consoleql.Plan
 		if len(a.Errors) > 0 || string(told.Data) != "null" || p == nil || p.Depth == 0 || (p.ConsoleCalls == 0) != (name == "nothing") {
@@ -211,11 +211,11 @@ func TestPlanRunsNothing(t *testing.T) {
 		`{ workflows(first: -1) { totalCount } }`:                                                        "BAD_USER_INPUT",
 		`{ rootDepartment { ` + strings.Repeat("parent { ", 20) + "id" + strings.Repeat(" }", 21) + ` }`: "QUERY_TOO_DEEP",
 	} {
-		if e := w.Refused(query, e2e.Request{Header: e2e.Asking("plan")}); e.Extensions.Code != code {
+		if e := w.ExpectRefusal(query, e2e.Request{Header: e2e.TraceHeader("plan")}); e.Extensions.Code != code {
 			t.Errorf("%s: %+v", query, e)
 		}
 	}
-	w.NoCalls()
+	w.CheckNoCalls()
 }
 
 // TestPlanIsNoLessThanWhatIsDone compares plans with what the simulator then counts.
@@ -225,12 +225,12 @@ func TestPlanIsNoLessThanWhatIsDone(t *testing.T) {
 		for _, learned := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, learned %v", name, learned), func(t *testing.T) {
 				t.Parallel()
-				g := &e2e.Gate{}
-				w := e2e.NewWorld(t, consolesim.Options{}, e2e.Proxied(t, g.Hold, g.Answered))
+				g := &e2e.RoundCounter{}
+				w := e2e.NewWorld(t, consolesim.Options{}, e2e.Proxy(t, g.OnRequest, g.OnAnswer))
 				if learned {
 					w.Query(query, nil)
 				}
-				p := w.Account(w.Ask(query, e2e.Request{Header: e2e.Asking("plan")}).Body).Extensions.Consoleql.Plan
+				p := w.Account(w.Ask(query, e2e.Request{Header: e2e.TraceHeader("plan")}).Body).Extensions.Consoleql.Plan
 				w.Sim.ResetCounts()
 				before := g.Rounds()
 				w.Query(query, nil)
@@ -250,7 +250,7 @@ func TestPlanIsNoLessThanWhatIsDone(t *testing.T) {
 					t.Errorf("planned %d rounds, there were %d", p.Rounds, rounds)
 				}
 				if learned {
-					e2e.AtMostRounds(t, p.Rounds, func(*testing.T) int {
+					e2e.CheckRounds(t, p.Rounds, func(*testing.T) int {
 						before := g.Rounds()
 						w.Query(query, nil)
 						return g.Rounds() - before
@@ -273,21 +273,21 @@ func TestTracePolicy(t *testing.T) {
 	} {
 		t.Run(policy, func(t *testing.T) {
 			var key map[string]string
-			w := e2e.NewWorld(t, consolesim.Options{}, e2e.Cached, func(s *gateway.Settings, sim *consolesim.Server) {
+			w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithCache, func(s *gateway.Settings, sim *consolesim.Server) {
 				k := &e2e.Keyring{T: t}
 				k.Account("owner", sim.Data().Users()[0])
 				key = k.Key("owner", "owner", "")
 				s.APIKeysFile, s.Trace = k.Write(), policy
 			})
 			user, _ := w.Sim.DefaultUser()
-			for i, header := range []map[string]string{key, w.As(user), nil} {
+			for i, header := range []map[string]string{key, w.TokenHeader(user), nil} {
 				for _, value := range []string{"1", "plan"} {
 					w.Sim.ResetCounts()
-					a := w.Ask(e2e.ListQuery, e2e.Request{Header: e2e.With(header, e2e.Asking(value))})
+					a := w.Ask(e2e.ListQuery, e2e.Request{Header: e2e.MergeHeaders(header, e2e.TraceHeader(value))})
 					got := ""
 					if len(a.Errors) > 0 {
 						got = a.Errors[0].Extensions.Code
-						w.NoCalls()
+						w.CheckNoCalls()
 					}
 					if got != want[i] || (got == "") != bytes.Contains(a.Body, []byte(`"consoleql"`)) || (got == "FORBIDDEN") != (a.Status == http.StatusForbidden) {
 						t.Errorf("caller %d, %s: status %d, %s", i, value, a.Status, a.Body)
@@ -305,18 +305,18 @@ func TestTraceHeaderThatSaysNothing(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	for _, value := range []string{"0", "true"} {
-		resp, body := w.Send(http.MethodPost, "/graphql", `{"query":"{ viewer { name } }"}`, e2e.With(e2e.JSONBody, e2e.Asking(value)))
+		resp, body := w.Send(http.MethodPost, "/graphql", `{"query":"{ viewer { name } }"}`, e2e.MergeHeaders(e2e.JSONBody, e2e.TraceHeader(value)))
 		if resp.StatusCode != http.StatusBadRequest || !bytes.Contains(body, []byte("BAD_USER_INPUT")) || !bytes.Contains(body, []byte("X-ConsoleQL-Trace")) {
 			t.Errorf("%q: status %d, %s", value, resp.StatusCode, body)
 		}
 	}
-	w.NoCalls()
+	w.CheckNoCalls()
 }
 
 // TestTraceOfCallsInVain: what is answered from before was waited for all the same.
 func TestTraceOfCallsInVain(t *testing.T) {
 	t.Parallel()
-	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Cached, func(s *gateway.Settings, _ *consolesim.Server) {
+	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithCache, func(s *gateway.Settings, _ *consolesim.Server) {
 		s.CacheLife["robots"], s.CacheStaleWhileRevalidate = 50*time.Millisecond, gateway.DurationsByKind{"robots": 0}
 	})
 	w.Query(`{ robots { totalCount } }`, nil)
@@ -338,7 +338,7 @@ func TestTraceOfCallsInVain(t *testing.T) {
 // TestTraceOfAnETag: a change that needs the present one asks for it.
 func TestTraceOfAnETag(t *testing.T) {
 	t.Parallel()
-	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Cached)
+	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithCache)
 	id := w.Sim.Data().PackageIDs(w.Sim.Data().MainDepartmentID())[0]
 	w.Sim.ResetCounts()
 	told, a := w.Trace(fmt.Sprintf(`mutation { updatePackage(input: {id: %q, tags: ["y"]}) { __typename } }`, id))

@@ -11,11 +11,11 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-func TestAPIKeys(t *testing.T) { e2e.EitherWay(t, apiKeys) }
+func TestAPIKeys(t *testing.T) { e2e.WithAndWithoutCache(t, apiKeys) }
 
 func apiKeys(t *testing.T, caching func(*gateway.Settings, *consolesim.Server)) {
 	var solo, restricted, plain, narrow, reader, robots map[string]string
-	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Strict, e2e.NoDefault, caching, func(s *gateway.Settings, sim *consolesim.Server) {
+	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithoutAnonymous, e2e.NoDefault, caching, func(s *gateway.Settings, sim *consolesim.Server) {
 		k := &e2e.Keyring{T: t}
 		d := sim.Data()
 		main := d.MainCompanyID()
@@ -44,8 +44,8 @@ func apiKeys(t *testing.T, caching func(*gateway.Settings, *consolesim.Server)) 
 	t.Run("each acts as its account", func(t *testing.T) {
 		for want, header := range map[string]map[string]string{
 			d.SoloUser().Username:       solo,
-			d.RestrictedUser().Username: e2e.With(restricted, e2e.In(main, "")),
-			d.Users()[0].Username:       e2e.With(plain, e2e.In(main, "")),
+			d.RestrictedUser().Username: e2e.MergeHeaders(restricted, e2e.ScopeHeader(main, "")),
+			d.Users()[0].Username:       e2e.MergeHeaders(plain, e2e.ScopeHeader(main, "")),
 		} {
 			if got := viewer(header); got != want {
 				t.Errorf("got %s, want %s", got, want)
@@ -53,35 +53,35 @@ func apiKeys(t *testing.T, caching func(*gateway.Settings, *consolesim.Server)) 
 		}
 	})
 	t.Run("a key for one department in its company", func(t *testing.T) {
-		if a := w.Ask(`{ robots { totalCount } }`, e2e.Request{Header: e2e.With(narrow, e2e.In(main, ""))}); len(a.Errors) > 0 {
+		if a := w.Ask(`{ robots { totalCount } }`, e2e.Request{Header: e2e.MergeHeaders(narrow, e2e.ScopeHeader(main, ""))}); len(a.Errors) > 0 {
 			t.Errorf("answered %s", a.Body)
 		}
 	})
 	t.Run("unknown keys", func(t *testing.T) {
 		w.Sim.ResetCounts()
 		for _, key := range []string{"x", plain["X-Api-Key"] + "x", plain["X-Api-Key"][1:]} {
-			resp, body := w.Send(http.MethodPost, "/graphql", `{"query":"{ viewer { name } }"}`, e2e.With(e2e.JSONBody, map[string]string{"X-Api-Key": key}))
+			resp, body := w.Send(http.MethodPost, "/graphql", `{"query":"{ viewer { name } }"}`, e2e.MergeHeaders(e2e.JSONBody, map[string]string{"X-Api-Key": key}))
 			if resp.StatusCode != http.StatusUnauthorized || !strings.Contains(string(body), "UNAUTHENTICATED") {
 				t.Errorf("status %d: %s", resp.StatusCode, body)
 			}
 		}
-		w.NoCalls()
+		w.CheckNoCalls()
 	})
 	t.Run("a key beside a token", func(t *testing.T) {
 		w.Sim.ResetCounts()
-		a := w.Ask(`{ viewer { name } }`, e2e.Request{Header: e2e.With(plain, w.As("demo"))})
+		a := w.Ask(`{ viewer { name } }`, e2e.Request{Header: e2e.MergeHeaders(plain, w.TokenHeader("demo"))})
 		if e := w.OnlyError(a); a.Status != http.StatusUnauthorized || e.Extensions.Code != "UNAUTHENTICATED" {
 			t.Errorf("answered %s", a.Body)
 		}
-		w.NoCalls()
+		w.CheckNoCalls()
 	})
 	t.Run("a key for queries", func(t *testing.T) {
 		w.Sim.ResetCounts()
-		if e := w.Refused(`mutation { deleteQueue(input: {id: "`+d.QueueIDs(dept)[0]+`"}) { deletedId } }`, e2e.Request{Header: e2e.With(reader, e2e.In(main, dept))}); e.Extensions.Code != "FORBIDDEN" || !strings.Contains(e.Message, "mutation") {
+		if e := w.ExpectRefusal(`mutation { deleteQueue(input: {id: "`+d.QueueIDs(dept)[0]+`"}) { deletedId } }`, e2e.Request{Header: e2e.MergeHeaders(reader, e2e.ScopeHeader(main, dept))}); e.Extensions.Code != "FORBIDDEN" || !strings.Contains(e.Message, "mutation") {
 			t.Errorf("%+v", e)
 		}
-		w.NoCalls()
-		w.AnswersOf(main, dept, e2e.Request{Header: e2e.With(reader, e2e.In(main, dept))})
+		w.CheckNoCalls()
+		w.CheckWorkflowsOf(main, dept, e2e.Request{Header: e2e.MergeHeaders(reader, e2e.ScopeHeader(main, dept))})
 	})
 	t.Run("a key for some fields", func(t *testing.T) {
 		w.Sim.ResetCounts()
@@ -89,27 +89,27 @@ func apiKeys(t *testing.T, caching func(*gateway.Settings, *consolesim.Server)) 
 			e2e.ScopeQuery, `{ robots { totalCount } queues { totalCount } }`, `query { ...f } fragment f on Query { queues { totalCount } }`,
 			`{ ... on Query { mine: viewer { name } } }`, `query($no: Boolean = false) { queues @include(if: $no) { totalCount } }`,
 		} {
-			if e := w.Refused(query, e2e.Request{Header: e2e.With(robots, e2e.In(main, dept))}); e.Extensions.Code != "FORBIDDEN" {
+			if e := w.ExpectRefusal(query, e2e.Request{Header: e2e.MergeHeaders(robots, e2e.ScopeHeader(main, dept))}); e.Extensions.Code != "FORBIDDEN" {
 				t.Errorf("%s: %+v", query, e)
 			}
 		}
-		w.NoCalls()
-		a := w.Ask(`{ __typename __schema { queryType { name } } robots(first: 1) { nodes { name company { name } } } }`, e2e.Request{Header: e2e.With(robots, e2e.In(main, dept))})
+		w.CheckNoCalls()
+		a := w.Ask(`{ __typename __schema { queryType { name } } robots(first: 1) { nodes { name company { name } } } }`, e2e.Request{Header: e2e.MergeHeaders(robots, e2e.ScopeHeader(main, dept))})
 		if len(a.Errors) > 0 {
 			t.Errorf("answered %s", a.Body)
 		}
 	})
 	t.Run("a key for one department", func(t *testing.T) {
-		w.AnswersOf(main, dept, e2e.Request{Header: narrow}) // its only scope need not be named
+		w.CheckWorkflowsOf(main, dept, e2e.Request{Header: narrow}) // its only scope need not be named
 		sibling := d.Departments(main)[2].ID
 		for name, header := range map[string]map[string]string{
-			"another department": e2e.In(main, sibling), "another company": e2e.In(d.Companies()[1].ID, d.Companies()[1].RootDepartmentID),
+			"another department": e2e.ScopeHeader(main, sibling), "another company": e2e.ScopeHeader(d.Companies()[1].ID, d.Companies()[1].RootDepartmentID),
 		} {
 			w.Sim.ResetCounts()
-			if e := w.Refused(e2e.ScopeQuery, e2e.Request{Header: e2e.With(narrow, header)}); e.Extensions.Code != "FORBIDDEN" {
+			if e := w.ExpectRefusal(e2e.ScopeQuery, e2e.Request{Header: e2e.MergeHeaders(narrow, header)}); e.Extensions.Code != "FORBIDDEN" {
 				t.Errorf("%s: %+v", name, e)
 			}
-			w.NoCalls()
+			w.CheckNoCalls()
 		}
 		// Neither does any way through the graph lead out of it.
 		w.Sim.ResetCounts()
@@ -143,17 +143,17 @@ func apiKeys(t *testing.T, caching func(*gateway.Settings, *consolesim.Server)) 
 		}
 		// A new queue cannot be smuggled into another department by its input.
 		w.Sim.ResetCounts()
-		e := w.Refused(`mutation { createQueue(input: {name: "q", departmentId: "`+sibling+`"}) { queue { id } } }`, e2e.Request{Header: narrow})
+		e := w.ExpectRefusal(`mutation { createQueue(input: {name: "q", departmentId: "`+sibling+`"}) { queue { id } } }`, e2e.Request{Header: narrow})
 		if e.Extensions.Code != "FORBIDDEN" || w.Calls()["POST /openapi/queues/{queueId}"] != 0 {
 			t.Errorf("%+v, %v", e, w.Calls())
 		}
 	})
 	t.Run("nobody", func(t *testing.T) {
 		w.Sim.ResetCounts()
-		if e := w.Refused(e2e.ScopeQuery, e2e.Request{Header: e2e.In(main, dept)}); e.Extensions.Code != "UNAUTHENTICATED" {
+		if e := w.ExpectRefusal(e2e.ScopeQuery, e2e.Request{Header: e2e.ScopeHeader(main, dept)}); e.Extensions.Code != "UNAUTHENTICATED" {
 			t.Errorf("%+v", e)
 		}
-		w.NoCalls()
+		w.CheckNoCalls()
 	})
 	for _, header := range []map[string]string{solo, plain, narrow} {
 		if strings.Contains(w.Logs.String(), header["X-Api-Key"]) {

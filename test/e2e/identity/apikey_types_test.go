@@ -16,7 +16,7 @@ import (
 func TestTypesOfAnAPIKey(t *testing.T) {
 	t.Parallel()
 	var queues, users, all map[string]string
-	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Strict, e2e.NoDefault, func(s *gateway.Settings, sim *consolesim.Server) {
+	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithoutAnonymous, e2e.NoDefault, func(s *gateway.Settings, sim *consolesim.Server) {
 		k := &e2e.Keyring{T: t}
 		k.Account("owner", sim.Data().Users()[0])
 		queues = k.Key("only-queues", "owner", ", types: [Queue]")
@@ -64,7 +64,7 @@ func TestTypesOfAnAPIKey(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			w.Sim.ResetCounts()
-			a := w.Ask(tt.query, e2e.Request{Header: e2e.With(tt.key, e2e.In(main, dept))})
+			a := w.Ask(tt.query, e2e.Request{Header: e2e.MergeHeaders(tt.key, e2e.ScopeHeader(main, dept))})
 			if tt.missing == "" {
 				if len(a.Errors) > 0 {
 					t.Errorf("answered %s", a.Body)
@@ -78,7 +78,7 @@ func TestTypesOfAnAPIKey(t *testing.T) {
 			if name := "only-queues"; fmt.Sprint(tt.key) == fmt.Sprint(queues) && !strings.Contains(e.Message, name) {
 				t.Errorf("%s does not name the key", e.Message)
 			}
-			w.NoCalls()
+			w.CheckNoCalls()
 		})
 	}
 	if logs := w.Logs.String(); !strings.Contains(logs, "fields without types") || !strings.Contains(logs, `"keys":["fields-alone"]`) {
@@ -90,24 +90,24 @@ func TestTypesOfAnAPIKey(t *testing.T) {
 func TestCallsOfAnAPIKey(t *testing.T) {
 	t.Parallel()
 	var few, many map[string]string
-	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Strict, e2e.NoDefault, e2e.Budget(10), func(s *gateway.Settings, sim *consolesim.Server) {
+	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithoutAnonymous, e2e.NoDefault, e2e.Budget(10), func(s *gateway.Settings, sim *consolesim.Server) {
 		k := &e2e.Keyring{T: t}
 		k.Account("owner", sim.Data().Users()[0])
 		few = k.Key("few", "owner", ", maxConsoleCalls: 3")
 		many = k.Key("many", "owner", ", maxConsoleCalls: 30")
 		s.APIKeysFile = k.Write()
 	})
-	scope := e2e.In(w.Sim.Data().MainCompanyID(), w.Sim.Data().MainDepartmentID())
-	a := w.Ask(`{ `+e2e.Counted(8)+` }`, e2e.Request{Header: e2e.With(few, scope)})
-	if len(a.Errors) == 0 || w.Called() > 3 {
-		t.Errorf("%d calls with a bound of 3: %s", w.Called(), a.Body)
+	scope := e2e.ScopeHeader(w.Sim.Data().MainCompanyID(), w.Sim.Data().MainDepartmentID())
+	a := w.Ask(`{ `+e2e.CountQuery(8)+` }`, e2e.Request{Header: e2e.MergeHeaders(few, scope)})
+	if len(a.Errors) == 0 || w.TotalCalls() > 3 {
+		t.Errorf("%d calls with a bound of 3: %s", w.TotalCalls(), a.Body)
 	}
 	for _, e := range a.Errors {
 		if e.Extensions.Code != "QUERY_TOO_COMPLEX" || !strings.Contains(e.Message, "3") {
 			t.Errorf("%+v", e)
 		}
 	}
-	if a := w.Ask(`{ `+e2e.Counted(20)+` }`, e2e.Request{Header: e2e.With(many, scope)}); len(a.Errors) > 0 {
+	if a := w.Ask(`{ `+e2e.CountQuery(20)+` }`, e2e.Request{Header: e2e.MergeHeaders(many, scope)}); len(a.Errors) > 0 {
 		t.Errorf("20 calls with a bound of 30: %s", a.Body)
 	}
 }
@@ -119,7 +119,7 @@ func TestTypesThatChange(t *testing.T) {
 	k := &e2e.Keyring{T: t}
 	var key, other map[string]string
 	var path string
-	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Strict, e2e.NoDefault, func(s *gateway.Settings, sim *consolesim.Server) {
+	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithoutAnonymous, e2e.NoDefault, func(s *gateway.Settings, sim *consolesim.Server) {
 		k.Account("owner", sim.Data().Users()[0])
 		other = k.Key("other", "owner", "")
 		key = k.Key("changing", "owner", "")
@@ -129,7 +129,7 @@ func TestTypesThatChange(t *testing.T) {
 	main, dept := w.Sim.Data().MainCompanyID(), w.Sim.Data().MainDepartmentID()
 	const query = `{ queues(first: 1) { nodes { id robots(first: 1) { totalCount } } } }`
 	ask := func(header map[string]string) string {
-		if a := w.Ask(query, e2e.Request{Header: e2e.With(header, e2e.In(main, dept))}); len(a.Errors) > 0 {
+		if a := w.Ask(query, e2e.Request{Header: e2e.MergeHeaders(header, e2e.ScopeHeader(main, dept))}); len(a.Errors) > 0 {
 			return a.Errors[0].Extensions.Code
 		}
 		return ""

@@ -15,7 +15,7 @@ import (
 // answered is answered again, nor another one over the same data.
 func TestWhatIsKeptOfASessionEndsWithIt(t *testing.T) {
 	t.Parallel()
-	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Cached, func(s *gateway.Settings, _ *consolesim.Server) { s.SessionLifetime = 3 * time.Second })
+	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithCache, func(s *gateway.Settings, _ *consolesim.Server) { s.SessionLifetime = 3 * time.Second })
 	user, password := w.Sim.DefaultUser()
 	a := w.Ask(e2e.SignInMutation, e2e.Request{Variables: map[string]any{"u": user, "p": password}})
 	if len(a.Errors) > 0 {
@@ -28,17 +28,17 @@ func TestWhatIsKeptOfASessionEndsWithIt(t *testing.T) {
 			t.Fatalf("%s", a.Body)
 		}
 	}
-	if n := w.Asked(func() { w.Ask(e2e.ListQuery, session) }); len(n) > 0 && time.Now().Before(got.ExpiresAt) {
+	if n := w.CallsOf(func() { w.Ask(e2e.ListQuery, session) }); len(n) > 0 && time.Now().Before(got.ExpiresAt) {
 		t.Errorf("nothing is kept, so that this test shows nothing: %v", n)
 	}
 	time.Sleep(time.Until(got.ExpiresAt) + 10*time.Millisecond)
 	w.Sim.ResetCounts()
 	for _, query := range []string{e2e.ListQuery, e2e.ListQuery + " # said otherwise"} {
-		if e := w.Refused(query, session); e.Extensions.Code != "UNAUTHENTICATED" {
+		if e := w.ExpectRefusal(query, session); e.Extensions.Code != "UNAUTHENTICATED" {
 			t.Errorf("%s: %+v", query, e)
 		}
 	}
-	w.NoCalls()
+	w.CheckNoCalls()
 }
 
 // TestARevokedRightEndsWhatIsStale: who may not read any more is told so, and is not given
@@ -48,12 +48,12 @@ func TestARevokedRightEndsWhatIsStale(t *testing.T) {
 	const query = `{ queues(first: 5) { nodes { name } } }`
 	for status, code := range map[int]string{http.StatusForbidden: "FORBIDDEN", http.StatusUnauthorized: "UNAUTHENTICATED"} {
 		t.Run(code, func(t *testing.T) {
-			w := e2e.NewWorld(t, consolesim.Options{}, e2e.Cached, func(s *gateway.Settings, _ *consolesim.Server) {
+			w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithCache, func(s *gateway.Settings, _ *consolesim.Server) {
 				s.CacheLife["queues"], s.CacheStaleWhileRevalidate, s.CacheStaleIfError = time.Millisecond, gateway.DurationsByKind{"queues": 0}, gateway.DurationsByKind{"queues": time.Hour}
 			})
 			user, _ := w.Sim.DefaultUser()
-			caller := e2e.Request{Header: w.As(user)}
-			there := e2e.Request{Header: e2e.With(caller.Header, e2e.In(w.Sim.Data().MainCompanyID(), w.Sim.Data().Companies()[0].RootDepartmentID))}
+			caller := e2e.Request{Header: w.TokenHeader(user)}
+			there := e2e.Request{Header: e2e.MergeHeaders(caller.Header, e2e.ScopeHeader(w.Sim.Data().MainCompanyID(), w.Sim.Data().Companies()[0].RootDepartmentID))}
 			answers := func(status int) func() {
 				return w.Sim.Fail(func(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, "/openapi/queues") }, consolesim.Fault{Status: status})
 			}
@@ -64,12 +64,12 @@ func TestARevokedRightEndsWhatIsStale(t *testing.T) {
 			}
 			time.Sleep(2 * time.Millisecond) // longer than anything is fresh
 			heal := answers(status)
-			if e := w.Refused(query, caller); e.Extensions.Code != code {
+			if e := w.ExpectRefusal(query, caller); e.Extensions.Code != code {
 				t.Errorf("%+v", e)
 			}
 			heal()
 			defer answers(http.StatusServiceUnavailable)()
-			if e := w.Refused(query, caller); e.Extensions.Code != "UPSTREAM_UNAVAILABLE" {
+			if e := w.ExpectRefusal(query, caller); e.Extensions.Code != "UPSTREAM_UNAVAILABLE" {
 				t.Errorf("with the console away: %+v", e)
 			}
 			if a := w.Ask(query, there); len(a.Errors) > 0 {

@@ -12,8 +12,8 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// silences are answers of a proxy in place of the console, and the console's empty 403.
-func silences() map[string]consolesim.Fault {
+// proxyAnswers are answers of a proxy in place of the console, and the console's empty 403.
+func proxyAnswers() map[string]consolesim.Fault {
 	all := e2e.Pages()
 	all["an empty 403"] = consolesim.Fault{Status: http.StatusForbidden, Body: []byte{}}
 	all["an empty 404"] = consolesim.Fault{Status: http.StatusNotFound, Body: []byte{}}
@@ -23,26 +23,26 @@ func silences() map[string]consolesim.Fault {
 // followTwoRobots subscribes to the events of two robots that are ready, and awaits the first poll.
 func followTwoRobots(t *testing.T, selection string) (*e2e.World, *e2e.Socket, []string) {
 	t.Helper()
-	w := e2e.NewWorld(t, e2e.Standing(consolesim.Options{}))
+	w := e2e.NewWorld(t, e2e.StoppedClock(consolesim.Options{}))
 	robots := w.Sim.Data().RobotIDs(w.Sim.Data().MainDepartmentID())[:2]
 	for _, id := range robots {
 		w.Sim.SetRobotStatus(id, "Ready")
 	}
 	s := w.Socket(nil)
 	s.Subscribe("1", fmt.Sprintf(`subscription { robotEvents(ids: [%q, %q]) { %s } }`, robots[0], robots[1], selection))
-	w.Polls(1)
+	w.AwaitPolls(1)
 	return w, s, robots
 }
 
 // TestPagesEndNoSubscription: subscriptions go on after whatever stands before the console has said instead of it.
 func TestPagesEndNoSubscription(t *testing.T) {
 	t.Parallel()
-	for name, page := range silences() {
+	for name, page := range proxyAnswers() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w, s, robots := followTwoRobots(t, "type robot { id status }")
 			heal := w.Sim.Fail(func(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, "/openapi/") }, page)
-			w.Polls(3)
+			w.AwaitPolls(3)
 			heal()
 			w.Sim.SetRobotStatus(robots[1], "Busy")
 			if a := s.Next("1"); string(a.Data) != fmt.Sprintf(`{"robotEvents":{"type":"UPDATED","robot":{"id":%q,"status":"BUSY"}}}`, robots[1]) {
@@ -88,14 +88,14 @@ func TestAForbiddenRobotIsNotRemoved(t *testing.T) {
 func TestStaleDataOutlivesPages(t *testing.T) {
 	t.Parallel()
 	const query = `{ queues(first: 5) { nodes { name } } }`
-	for name, page := range silences() {
+	for name, page := range proxyAnswers() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := e2e.NewWorld(t, consolesim.Options{}, e2e.Cached, func(s *gateway.Settings, _ *consolesim.Server) {
+			w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithCache, func(s *gateway.Settings, _ *consolesim.Server) {
 				s.CacheLife["queues"], s.CacheStaleWhileRevalidate, s.CacheStaleIfError = time.Millisecond, gateway.DurationsByKind{"queues": 0}, gateway.DurationsByKind{"queues": time.Hour}
 			})
 			user, _ := w.Sim.DefaultUser()
-			caller := e2e.Request{Header: w.As(user)}
+			caller := e2e.Request{Header: w.TokenHeader(user)}
 			before := w.Ask(query, caller)
 			if len(before.Errors) > 0 {
 				t.Fatalf("%s", before.Body)
@@ -104,7 +104,7 @@ func TestStaleDataOutlivesPages(t *testing.T) {
 			queues := func(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, "/openapi/queues") }
 			heal := w.Sim.Fail(queues, page)
 			if name == "an empty 403" {
-				if e := w.Refused(query, caller); e.Extensions.Code != "FORBIDDEN" {
+				if e := w.ExpectRefusal(query, caller); e.Extensions.Code != "FORBIDDEN" {
 					t.Errorf("%+v", e)
 				}
 			} else if a := w.Ask(query, caller); len(a.Errors) > 0 || string(a.Data) != string(before.Data) {

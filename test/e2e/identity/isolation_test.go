@@ -78,15 +78,15 @@ func (s *side) queries(id, key string) []string {
 // live is what a side follows as it changes, with what is reached from it.
 const live = `subscription { robotChanged { id name status companyId departmentId department { id company { id viewer { userName } } } } }`
 
-// stir lets the robots of both sides change for as long as ctx is not done.
-func stir(ctx context.Context, sim *consolesim.Server, sides [2]*side) {
+// changeRobots lets the robots of both sides change for as long as ctx is not done.
+func changeRobots(ctx context.Context, sim *consolesim.Server, sides [2]*side) {
 	for n := 0; ctx.Err() == nil; n++ {
 		for _, s := range sides {
 			for _, id := range sim.Data().RobotIDs(s.dept) {
 				sim.SetRobotStatus(id, []string{"Ready", "Busy"}[n%2])
 			}
 		}
-		_ = e2e.Pause(ctx, 50*time.Millisecond)
+		_ = e2e.Sleep(ctx, 50*time.Millisecond)
 	}
 }
 
@@ -96,7 +96,7 @@ func stir(ctx context.Context, sim *consolesim.Server, sides [2]*side) {
 // an answer to the other.
 func TestNobodySeesAnothersAnswers(t *testing.T) {
 	t.Parallel()
-	e2e.EitherWay(t, nobodySeesAnothers)
+	e2e.WithAndWithoutCache(t, nobodySeesAnothers)
 }
 
 func nobodySeesAnothers(t *testing.T, caching func(*gateway.Settings, *consolesim.Server)) {
@@ -107,9 +107,9 @@ func nobodySeesAnothers(t *testing.T, caching func(*gateway.Settings, *consolesi
 	k := &e2e.Keyring{T: t}
 	var sides [2]*side
 	var env []string
-	w := e2e.NewWorld(t, consolesim.Options{TokenLifetime: 2 * time.Second}, e2e.Strict, e2e.NoDefault, caching, func(s *gateway.Settings, sim *consolesim.Server) {
+	w := e2e.NewWorld(t, consolesim.Options{TokenLifetime: 2 * time.Second}, e2e.WithoutAnonymous, e2e.NoDefault, caching, func(s *gateway.Settings, sim *consolesim.Server) {
 		if s.Cache == "on" {
-			env = e2e.KeptForAnHour
+			env = e2e.CacheForAnHourEnv
 		}
 		d := sim.Data()
 		for i, u := range []consolesim.User{d.SoloUser(), d.RestrictedUser()} {
@@ -135,7 +135,7 @@ func nobodySeesAnothers(t *testing.T, caching func(*gateway.Settings, *consolesi
 
 	// The control: an answer to one is found to be foreign to the other.
 	for i, s := range sides {
-		a := w.Ask(s.queries("", "")[0], e2e.Request{Header: e2e.With(s.headers[1], e2e.In(s.company, s.dept))})
+		a := w.Ask(s.queries("", "")[0], e2e.Request{Header: e2e.MergeHeaders(s.headers[1], e2e.ScopeHeader(s.company, s.dept))})
 		if len(foreign(string(a.Body), s)) < 3 || len(foreign(string(a.Body), sides[1-i])) > 0 {
 			t.Fatalf("foreign marks are not found: %s", a.Body)
 		}
@@ -143,7 +143,7 @@ func nobodySeesAnothers(t *testing.T, caching func(*gateway.Settings, *consolesi
 
 	stirring, rest := context.WithCancel(t.Context())
 	var stirred sync.WaitGroup
-	stirred.Go(func() { stir(stirring, w.Sim, sides) })
+	stirred.Go(func() { changeRobots(stirring, w.Sim, sides) })
 	defer stirred.Wait()
 	defer rest()
 	var events [2]atomic.Int64
@@ -154,7 +154,7 @@ func nobodySeesAnothers(t *testing.T, caching func(*gateway.Settings, *consolesi
 		for range 2 + random.IntN(10) {
 			i, g := random.IntN(2), gateways[random.IntN(2)]
 			s, o := sides[i], sides[1-i]
-			header := g.As(s.user.Username)
+			header := g.TokenHeader(s.user.Username)
 			if n := random.IntN(len(s.headers) + 1); n < len(s.headers) {
 				header = s.headers[n]
 			}
@@ -164,25 +164,25 @@ func nobodySeesAnothers(t *testing.T, caching func(*gateway.Settings, *consolesi
 			}
 			all := s.queries(id, key)
 			query := all[random.IntN(len(all))]
-			scope := e2e.In(s.company, s.dept)
+			scope := e2e.ScopeHeader(s.company, s.dept)
 			if random.IntN(4) == 0 {
-				scope = e2e.In(o.company, o.dept) // where it has no business
+				scope = e2e.ScopeHeader(o.company, o.dept) // where it has no business
 			}
 			follow := random.IntN(12) == 0
 			wait.Go(func() {
 				var a e2e.Answer
 				if follow {
-					ctx, cancel := context.WithTimeout(t.Context(), e2e.Patience)
+					ctx, cancel := context.WithTimeout(t.Context(), e2e.Timeout)
 					defer cancel()
 					var err error
-					if a, err = g.FirstEvent(ctx, live, e2e.With(header, scope)); err != nil {
+					if a, err = g.FirstEvent(ctx, live, e2e.MergeHeaders(header, scope)); err != nil {
 						t.Error(err)
 					}
 					if len(a.Errors) == 0 && a.Body != nil {
 						events[i].Add(1)
 					}
 				} else {
-					a = g.Ask(query, e2e.Request{Header: e2e.With(header, scope)})
+					a = g.Ask(query, e2e.Request{Header: e2e.MergeHeaders(header, scope)})
 				}
 				for _, e := range a.Errors {
 					if follow && e.Extensions.Code == "UNAUTHENTICATED" {

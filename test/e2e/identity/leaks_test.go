@@ -105,13 +105,13 @@ func TestSecretsOfPrincipals(t *testing.T) {
 	}
 	ask := func(query string, r e2e.Request) { keep(w.Ask(query, r).Body) }
 	post := func(body string, header map[string]string) {
-		_, answered := w.Send(http.MethodPost, "/graphql", body, e2e.With(e2e.JSONBody, header))
+		_, answered := w.Send(http.MethodPost, "/graphql", body, e2e.MergeHeaders(e2e.JSONBody, header))
 		keep(answered)
 	}
 	var sessions []map[string]string
 	for _, u := range d.Users() {
 		session := w.SignIn(u) // whose answer is where its token belongs
-		sessions = append(sessions, e2e.With(session, e2e.In(u.CompanyIDs[0], u.Assigned[u.CompanyIDs[0]])))
+		sessions = append(sessions, e2e.MergeHeaders(session, e2e.ScopeHeader(u.CompanyIDs[0], u.Assigned[u.CompanyIDs[0]])))
 		secrets = append(secrets, strings.TrimPrefix(session["Authorization"], "Bearer "))
 	}
 	busy := func(d time.Duration) {
@@ -159,7 +159,7 @@ func TestSecretsOfPrincipals(t *testing.T) {
 		}
 	}
 	post(`{"query":"{ viewer { name } }"}`, map[string]string{"X-Api-Key": "cqk_a-wrong-key-of-some-length"})
-	post(`{"query":"{ viewer { name } }"}`, e2e.With(keyHeader, sessions[0]))
+	post(`{"query":"{ viewer { name } }"}`, e2e.MergeHeaders(keyHeader, sessions[0]))
 	post(`{"query":"{ viewer { name } }"}`, e2e.Bearer(secrets[len(secrets)-1]+"x"))
 	for _, fault := range []consolesim.Fault{{Status: 500}, {Drop: true}, {Status: 401}, {Body: []byte(`{"access_token": {}}`)}} {
 		disarm := w.Sim.Fail(func(r *http.Request) bool { return r.URL.Path == "/connect/token" }, fault)

@@ -17,7 +17,7 @@ import (
 func TestLiveChangesOfPrincipals(t *testing.T) {
 	t.Parallel()
 	var key, reader map[string]string
-	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Strict, e2e.NoDefault, func(s *gateway.Settings, sim *consolesim.Server) {
+	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithoutAnonymous, e2e.NoDefault, func(s *gateway.Settings, sim *consolesim.Server) {
 		k := &e2e.Keyring{T: t}
 		d := sim.Data()
 		k.Account("owner", d.Users()[0])
@@ -27,7 +27,7 @@ func TestLiveChangesOfPrincipals(t *testing.T) {
 	})
 	d := w.Sim.Data()
 	solo := d.SoloUser()
-	home := e2e.In(solo.CompanyIDs[0], solo.Assigned[solo.CompanyIDs[0]])
+	home := e2e.ScopeHeader(solo.CompanyIDs[0], solo.Assigned[solo.CompanyIDs[0]])
 	session := w.SignIn(solo)
 	robot := func(department string) string {
 		return fmt.Sprintf(`subscription { robotChanged(ids: [%q]) { id } }`, d.RobotIDs(department)[0])
@@ -36,13 +36,13 @@ func TestLiveChangesOfPrincipals(t *testing.T) {
 	stirring, rest := context.WithCancel(t.Context())
 	var stirred sync.WaitGroup
 	stirred.Go(func() { // a robot that is left alone changes every 15 seconds
-		stir(stirring, w.Sim, [2]*side{{dept: solo.Assigned[solo.CompanyIDs[0]]}, {dept: d.MainDepartmentID()}})
+		changeRobots(stirring, w.Sim, [2]*side{{dept: solo.Assigned[solo.CompanyIDs[0]]}, {dept: d.MainDepartmentID()}})
 	})
 	defer stirred.Wait()
 	defer rest()
 
 	t.Run("a session over events", func(t *testing.T) {
-		e := w.Events("GET", mine, e2e.With(session, home))
+		e := w.Events("GET", mine, e2e.MergeHeaders(session, home))
 		defer e.Close()
 		if a := e.Answer(); len(a.Errors) > 0 {
 			t.Errorf("answered %s", a.Body)
@@ -58,7 +58,7 @@ func TestLiveChangesOfPrincipals(t *testing.T) {
 		e2e.Await(t, "the end of the polls", func() bool { return w.Metric("consoleql_watched_things") == "0" })
 	})
 	t.Run("a key outside its scope", func(t *testing.T) {
-		e := w.Events("GET", robot(d.Departments(d.MainCompanyID())[2].ID), e2e.With(key, e2e.In(d.MainCompanyID(), d.Departments(d.MainCompanyID())[2].ID)))
+		e := w.Events("GET", robot(d.Departments(d.MainCompanyID())[2].ID), e2e.MergeHeaders(key, e2e.ScopeHeader(d.MainCompanyID(), d.Departments(d.MainCompanyID())[2].ID)))
 		defer e.Close()
 		if got := w.OnlyError(e.Answer()); got.Extensions.Code != "FORBIDDEN" {
 			t.Errorf("%+v", got)
@@ -66,15 +66,15 @@ func TestLiveChangesOfPrincipals(t *testing.T) {
 	})
 	t.Run("a key for queries only", func(t *testing.T) {
 		w.Sim.ResetCounts()
-		e := w.Events("GET", robot(d.MainDepartmentID()), e2e.With(reader, e2e.In(d.MainCompanyID(), d.MainDepartmentID())))
+		e := w.Events("GET", robot(d.MainDepartmentID()), e2e.MergeHeaders(reader, e2e.ScopeHeader(d.MainCompanyID(), d.MainDepartmentID())))
 		defer e.Close()
 		if got := w.OnlyError(e.Answer()); got.Extensions.Code != "FORBIDDEN" {
 			t.Errorf("%+v", got)
 		}
-		w.NoCalls()
+		w.CheckNoCalls()
 	})
 	t.Run("ends with its session", func(t *testing.T) {
-		s := w.Socket(e2e.With(session, home))
+		s := w.Socket(e2e.MergeHeaders(session, home))
 		s.Subscribe("1", mine)
 		if a := s.Next("1"); len(a.Errors) > 0 {
 			t.Fatalf("answered %s", a.Body)
@@ -82,7 +82,7 @@ func TestLiveChangesOfPrincipals(t *testing.T) {
 		if a := w.Ask(`mutation { signOut { ok } }`, e2e.Request{Header: session}); len(a.Errors) > 0 {
 			t.Fatalf("answered %s", a.Body)
 		}
-		for deadline := time.Now().Add(e2e.Patience); ; {
+		for deadline := time.Now().Add(e2e.Timeout); ; {
 			a := s.Next("1")
 			if len(a.Errors) > 0 {
 				if a.Errors[0].Extensions.Code != "UNAUTHENTICATED" {

@@ -19,16 +19,16 @@ type viewerAnswer struct {
 	Companies []struct{ ID, CompanyUserID string }
 }
 
-func TestPassThroughSeesItsOwn(t *testing.T) { e2e.EitherWay(t, passThroughSeesItsOwn) }
+func TestPassThroughSeesItsOwn(t *testing.T) { e2e.WithAndWithoutCache(t, passThroughSeesItsOwn) }
 
 func passThroughSeesItsOwn(t *testing.T, caching func(*gateway.Settings, *consolesim.Server)) {
-	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Strict, e2e.NoDefault, caching)
+	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithoutAnonymous, e2e.NoDefault, caching)
 	var wait sync.WaitGroup
 	for _, u := range w.Sim.Data().Users() {
 		for range 8 {
 			wait.Go(func() {
 				a := w.Ask(`{ viewer { userName id } companies { id companyUserId } }`,
-					e2e.Request{Header: e2e.With(w.As(u.Username), e2e.In(u.CompanyIDs[0], ""))})
+					e2e.Request{Header: e2e.MergeHeaders(w.TokenHeader(u.Username), e2e.ScopeHeader(u.CompanyIDs[0], ""))})
 				if len(a.Errors) > 0 {
 					t.Errorf("%s: %s", u.Username, a.Body)
 					return
@@ -53,8 +53,8 @@ func passThroughSeesItsOwn(t *testing.T, caching func(*gateway.Settings, *consol
 
 func TestTokensThatTheConsoleRefuses(t *testing.T) {
 	t.Parallel()
-	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Strict)
-	good := w.As(w.Sim.Data().SoloUser().Username)
+	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithoutAnonymous)
+	good := w.TokenHeader(w.Sim.Data().SoloUser().Username)
 	w.Sim.ExpireTokens()
 	for name, header := range map[string]map[string]string{
 		"expired": good,
@@ -96,7 +96,7 @@ func TestCredentialsThatCannotBeUsed(t *testing.T) {
 				{"X-Api-Key": "secret-token", "Authorization": "Bearer " + w.Sim.Token("demo")},
 			} {
 				w.Sim.ResetCounts()
-				resp, body := w.Send(http.MethodPost, "/graphql", `{"query":"{ __typename }"}`, e2e.With(map[string]string{"Content-Type": "application/json"}, header))
+				resp, body := w.Send(http.MethodPost, "/graphql", `{"query":"{ __typename }"}`, e2e.MergeHeaders(map[string]string{"Content-Type": "application/json"}, header))
 				a := e2e.Decode[e2e.Answer](t, body)
 				a.Body = body
 				e := w.OnlyError(a)
@@ -106,7 +106,7 @@ func TestCredentialsThatCannotBeUsed(t *testing.T) {
 				if strings.Contains(string(body), "secret") || a.Data != nil {
 					t.Errorf("%v: %s", header, body)
 				}
-				w.NoCalls()
+				w.CheckNoCalls()
 			}
 		})
 	}
@@ -121,7 +121,7 @@ func TestTwoAuthorizationHeadersAreRefused(t *testing.T) {
 	}
 	req.Header = http.Header{
 		"Content-Type":  {"application/json"},
-		"Authorization": {w.As("demo")["Authorization"], w.As("solo")["Authorization"]},
+		"Authorization": {w.TokenHeader("demo")["Authorization"], w.TokenHeader("solo")["Authorization"]},
 	}
 	resp, err := w.Http.Do(req)
 	if err != nil {
@@ -131,22 +131,22 @@ func TestTwoAuthorizationHeadersAreRefused(t *testing.T) {
 	if resp.StatusCode != http.StatusUnauthorized {
 		t.Errorf("status %d", resp.StatusCode)
 	}
-	w.NoCalls()
+	w.CheckNoCalls()
 }
 
 func TestCallersWithoutCredentials(t *testing.T) {
 	t.Parallel()
-	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Strict)
+	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithoutAnonymous)
 	for _, query := range []string{
 		`{ workflows { totalCount } }`, `{ companies { name } }`, `{ viewer { name } }`, `{ rootDepartment { name } }`,
 		`{ workflow(id: "00000000-0000-4000-8000-000000000000") { name } }`,
 	} {
-		e := w.Refused(query, e2e.Request{})
+		e := w.ExpectRefusal(query, e2e.Request{})
 		if e.Extensions.Code != "UNAUTHENTICATED" || len(e.Path) != 1 {
 			t.Errorf("%s: %+v", query, e)
 		}
 	}
-	w.NoCalls()
+	w.CheckNoCalls()
 	for _, query := range []string{
 		`{ __schema { types { name } } }`, `{ __type(name: "Robot") { fields { name } } }`, `{ __typename }`,
 	} {
@@ -154,15 +154,15 @@ func TestCallersWithoutCredentials(t *testing.T) {
 			t.Errorf("%s: %s", query, a.Body)
 		}
 	}
-	w.NoCalls()
+	w.CheckNoCalls()
 }
 
 func TestServiceAccountIsNotAskedForPassThrough(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	u := w.Sim.Data().SoloUser()
-	header := w.As(u.Username)
-	a := w.Ask(e2e.ScopeQuery, e2e.Request{Header: e2e.With(header, e2e.In(u.CompanyIDs[0], ""))})
+	header := w.TokenHeader(u.Username)
+	a := w.Ask(e2e.ScopeQuery, e2e.Request{Header: e2e.MergeHeaders(header, e2e.ScopeHeader(u.CompanyIDs[0], ""))})
 	if len(a.Errors) > 0 {
 		t.Fatalf("answered %s", a.Body)
 	}

@@ -42,7 +42,7 @@ func rotate(t *testing.T, period time.Duration) {
 	kills, next := 0, began.Add(period)
 	deadline := began.Add(time.Minute + time.Duration(*expiries)*3**tokenLife)
 	for {
-		if _, refreshes, _, _ := f.Granted(); refreshes >= *expiries {
+		if _, refreshes, _, _ := f.Grants(); refreshes >= *expiries {
 			break
 		}
 		if time.Now().After(deadline) {
@@ -60,7 +60,7 @@ func rotate(t *testing.T, period time.Duration) {
 	stop()
 	<-loaded
 	elapsed := time.Since(began)
-	logins, refreshes, refused, reused := f.Granted()
+	logins, refreshes, refused, reused := f.Grants()
 	t.Logf("%v: %d answers, slowest %v, %d kills with %d requests on them; %d logins, %d refreshes, %d refused, %d reused",
 		elapsed.Round(time.Millisecond), f.Asked.Load(), f.Slowest.Round(time.Millisecond), kills, f.Lost.Load(), logins, refreshes, refused, reused)
 	for said, n := range f.Errors {

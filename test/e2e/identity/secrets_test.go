@@ -20,7 +20,7 @@ import (
 func TestSecretsStayWhereTheyAre(t *testing.T) {
 	t.Parallel()
 	traces := e2e.NewCollector(t)
-	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Priceless, traces.Take, func(s *gateway.Settings, _ *consolesim.Server) {
+	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithoutLimits, traces.Take, func(s *gateway.Settings, _ *consolesim.Server) {
 		s.ConsoleTimeout, s.SlowOperation = 800*time.Millisecond, time.Nanosecond
 	})
 	d := w.Sim.Data()
@@ -33,14 +33,14 @@ func TestSecretsStayWhereTheyAre(t *testing.T) {
 	}
 	ask := func(query string, r e2e.Request) { keep(w.Ask(query, r).Body) }
 	post := func(body string, header map[string]string) {
-		_, answered := w.Send(http.MethodPost, "/graphql", body, e2e.With(e2e.JSONBody, header))
+		_, answered := w.Send(http.MethodPost, "/graphql", body, e2e.MergeHeaders(e2e.JSONBody, header))
 		keep(answered)
 	}
 
-	everything := w.Everything()
+	everything := w.QueryOfAllTypes()
 	ask(everything, e2e.Request{})
 	for _, u := range d.Users() {
-		ask(everything, e2e.Request{Header: e2e.With(w.As(u.Username), e2e.In(u.CompanyIDs[0], u.Assigned[u.CompanyIDs[0]]))})
+		ask(everything, e2e.Request{Header: e2e.MergeHeaders(w.TokenHeader(u.Username), e2e.ScopeHeader(u.CompanyIDs[0], u.Assigned[u.CompanyIDs[0]]))})
 		// Secrets in places where they do not belong.
 		token := w.Sim.Token(u.Username)
 		for _, secret := range []string{token, u.Password} {
@@ -63,7 +63,7 @@ func TestSecretsStayWhereTheyAre(t *testing.T) {
 	} {
 		disarm := w.Sim.Fail(func(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, "/openapi") }, fault)
 		ask(e2e.JoinQuery, e2e.Request{})
-		ask(e2e.JoinQuery, e2e.Request{Header: w.As("demo")})
+		ask(e2e.JoinQuery, e2e.Request{Header: w.TokenHeader("demo")})
 		disarm()
 	}
 	w.Sim.ExpireTokens()
@@ -104,9 +104,9 @@ func TestSecretsStayWhereTheyAre(t *testing.T) {
 func TestConsoleThatRepeatsTheToken(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
-	header := w.As("demo")
+	header := w.TokenHeader("demo")
 	token := strings.TrimPrefix(header["Authorization"], "Bearer ")
-	w.Sim.Fail(e2e.On("/openapi/queues"), consolesim.Fault{Status: 400, Title: "Bad " + token, Detail: fmt.Sprintf("The header 'Authorization: Bearer %s' is odd", token)})
+	w.Sim.Fail(e2e.ForPath("/openapi/queues"), consolesim.Fault{Status: 400, Title: "Bad " + token, Detail: fmt.Sprintf("The header 'Authorization: Bearer %s' is odd", token)})
 	a := w.Ask(`{ queues { totalCount } }`, e2e.Request{Header: header})
 	if e := w.OnlyError(a); e.Extensions.Code != "BAD_USER_INPUT" || !strings.Contains(e.Message, "is odd") {
 		t.Errorf("%+v", e)

@@ -15,10 +15,10 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-func TestSignIn(t *testing.T) { e2e.EitherWay(t, signInAndOut) }
+func TestSignIn(t *testing.T) { e2e.WithAndWithoutCache(t, signInAndOut) }
 
 func signInAndOut(t *testing.T, caching func(*gateway.Settings, *consolesim.Server)) {
-	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Strict, e2e.NoDefault, caching)
+	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithoutAnonymous, e2e.NoDefault, caching)
 	u := w.Sim.Data().SoloUser()
 	company := u.CompanyIDs[0]
 	w.Sim.ResetCounts()
@@ -37,7 +37,7 @@ func signInAndOut(t *testing.T, caching func(*gateway.Settings, *consolesim.Serv
 		t.Error(diff)
 	}
 	session := e2e.Bearer(got.SessionToken)
-	w.AnswersOf(company, u.Assigned[company], e2e.Request{Header: session})
+	w.CheckWorkflowsOf(company, u.Assigned[company], e2e.Request{Header: session})
 	if strings.Contains(w.Logs.String(), got.SessionToken) {
 		t.Error("the log holds the session token")
 	}
@@ -49,21 +49,21 @@ func signInAndOut(t *testing.T, caching func(*gateway.Settings, *consolesim.Serv
 			t.Errorf("answered %s", a.Body)
 		}
 		for _, query := range []string{e2e.ScopeQuery, `{ viewer { name } }`, `mutation { signOut { ok } }`} {
-			if e := w.Refused(query, e2e.Request{Header: session}); e.Extensions.Code != "UNAUTHENTICATED" {
+			if e := w.ExpectRefusal(query, e2e.Request{Header: session}); e.Extensions.Code != "UNAUTHENTICATED" {
 				t.Errorf("%s: %+v", query, e)
 			}
 		}
-		w.NoCalls()
+		w.CheckNoCalls()
 	})
 }
 
 func TestSignInIsRefused(t *testing.T) {
 	t.Parallel()
-	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Strict)
+	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithoutAnonymous)
 	u := w.Sim.Data().SoloUser()
 	ask := func(username, password string) e2e.GraphError {
 		t.Helper()
-		return w.Refused(e2e.SignInMutation, e2e.Request{Variables: map[string]any{"u": username, "p": password}})
+		return w.ExpectRefusal(e2e.SignInMutation, e2e.Request{Variables: map[string]any{"u": username, "p": password}})
 	}
 	t.Run("before the console is asked", func(t *testing.T) {
 		w.Sim.ResetCounts()
@@ -79,7 +79,7 @@ func TestSignInIsRefused(t *testing.T) {
 				t.Errorf("%+v", e)
 			}
 		}
-		w.NoCalls()
+		w.CheckNoCalls()
 	})
 	t.Run("a wrong password", func(t *testing.T) {
 		w.Sim.ResetCounts()
@@ -117,7 +117,7 @@ func TestSignInIsRefused(t *testing.T) {
 		if resp.StatusCode != http.StatusMethodNotAllowed || strings.Contains(string(body), "cqs_") {
 			t.Errorf("status %d: %s", resp.StatusCode, body)
 		}
-		w.NoCalls()
+		w.CheckNoCalls()
 	})
 }
 
@@ -125,7 +125,7 @@ func TestSignInIsRefused(t *testing.T) {
 // told without a scope.
 func TestSessionOfSeveralCompanies(t *testing.T) {
 	t.Parallel()
-	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Strict, e2e.NoDefault)
+	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithoutAnonymous, e2e.NoDefault)
 	a := w.Ask(e2e.SignInMutation, e2e.Request{Variables: e2e.Login(w.Sim.Data().Users()[0])})
 	got := e2e.Decode[e2e.SignInAnswer](t, a.Data).SignIn
 	if e := w.OnlyError(a); e.Extensions.Code != "SCOPE_REQUIRED" || e.FieldPath() != "signIn.viewer" || got.Viewer != nil || got.SessionToken == "" {
@@ -141,7 +141,7 @@ func TestSignInAsSomebodyElse(t *testing.T) {
 	solo := w.Sim.Data().SoloUser()
 	a := w.Ask(`mutation($u: String!, $p: String!) {
 		signIn(input: {username: $u, password: $p}) { viewer { userName } }
-	}`, e2e.Request{Variables: e2e.Login(solo), Header: e2e.With(w.As("demo"), e2e.In(solo.CompanyIDs[0], ""))})
+	}`, e2e.Request{Variables: e2e.Login(solo), Header: e2e.MergeHeaders(w.TokenHeader("demo"), e2e.ScopeHeader(solo.CompanyIDs[0], ""))})
 	if want := `{"signIn":{"viewer":{"userName":"` + solo.Username + `"}}}`; string(a.Data) != want {
 		t.Errorf("answered %s", a.Body)
 	}
@@ -159,7 +159,7 @@ func TestSessionsAreShared(t *testing.T) {
 	a, b := e2e.NewProcess(t, sim, store.URL(), e2e.TokenKeys), e2e.NewProcess(t, sim, store.URL(), e2e.TokenKeys)
 	session := a.SignIn(sim.Data().SoloUser())
 	ask := func(p *e2e.Process) e2e.Answer {
-		return p.Ask(`{ viewer { userName } }`, e2e.Request{Header: e2e.With(session, e2e.In(sim.Data().SoloUser().CompanyIDs[0], ""))})
+		return p.Ask(`{ viewer { userName } }`, e2e.Request{Header: e2e.MergeHeaders(session, e2e.ScopeHeader(sim.Data().SoloUser().CompanyIDs[0], ""))})
 	}
 	for began := time.Now(); time.Since(began) < 5*time.Second; time.Sleep(50 * time.Millisecond) {
 		for _, p := range []*e2e.Process{a, b} {
@@ -194,9 +194,9 @@ func TestSessionsAreShared(t *testing.T) {
 // TestWhoHasSignedOutIsToldNothing, not even what an idempotency key has kept.
 func TestWhoHasSignedOutIsToldNothing(t *testing.T) {
 	t.Parallel()
-	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Strict)
+	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithoutAnonymous)
 	d := w.Sim.Data()
-	session := e2e.With(w.SignIn(d.Users()[0]), e2e.In(d.MainCompanyID(), d.MainDepartmentID()))
+	session := e2e.MergeHeaders(w.SignIn(d.Users()[0]), e2e.ScopeHeader(d.MainCompanyID(), d.MainDepartmentID()))
 	execution := `mutation { executeWorkflow(input: {id: "` + d.WorkflowIDs(d.MainDepartmentID())[0] + `", idempotencyKey: "k"}) { jobs { id } } }`
 	if a := w.Ask(execution, e2e.Request{Header: session}); len(a.Errors) > 0 {
 		t.Fatalf("%s", a.Body)
@@ -226,12 +226,12 @@ func TestSessionsAreOfOneConsole(t *testing.T) {
 	store := redistest.Start(t)
 	here, there := e2e.NewProcess(t, sim, store.URL(), e2e.TokenKeys), e2e.NewProcess(t, other, store.URL(), e2e.TokenKeys)
 	u := sim.Data().SoloUser()
-	header := e2e.With(here.SignIn(u), e2e.In(u.CompanyIDs[0], ""))
+	header := e2e.MergeHeaders(here.SignIn(u), e2e.ScopeHeader(u.CompanyIDs[0], ""))
 	other.ResetCounts()
-	if e := there.Refused(`{ viewer { userName } }`, e2e.Request{Header: header}); e.Extensions.Code != "UNAUTHENTICATED" {
+	if e := there.ExpectRefusal(`{ viewer { userName } }`, e2e.Request{Header: header}); e.Extensions.Code != "UNAUTHENTICATED" {
 		t.Errorf("%+v", e)
 	}
-	there.NoCalls()
+	there.CheckNoCalls()
 	if a := here.Ask(`{ viewer { userName } }`, e2e.Request{Header: header}); len(a.Errors) > 0 {
 		t.Errorf("%s", a.Body)
 	}
@@ -248,7 +248,7 @@ func TestWithoutTokenKeys(t *testing.T) {
 	store := redistest.Start(t)
 	p := e2e.NewProcess(t, sim, store.URL())
 	session := p.SignIn(sim.Data().SoloUser())
-	if a := p.Ask(`{ viewer { userName } }`, e2e.Request{Header: e2e.With(session, e2e.In(sim.Data().SoloUser().CompanyIDs[0], ""))}); len(a.Errors) > 0 {
+	if a := p.Ask(`{ viewer { userName } }`, e2e.Request{Header: e2e.MergeHeaders(session, e2e.ScopeHeader(sim.Data().SoloUser().CompanyIDs[0], ""))}); len(a.Errors) > 0 {
 		t.Errorf("answered %s", a.Body)
 	}
 	if held := redisDump(t, store); len(held) > 0 {
@@ -258,7 +258,7 @@ func TestWithoutTokenKeys(t *testing.T) {
 		t.Errorf("no warning:\n%s", p.Log)
 	}
 	other := e2e.NewProcess(t, sim, store.URL())
-	if e := other.Refused(`{ viewer { userName } }`, e2e.Request{Header: session}); e.Extensions.Code != "UNAUTHENTICATED" {
+	if e := other.ExpectRefusal(`{ viewer { userName } }`, e2e.Request{Header: session}); e.Extensions.Code != "UNAUTHENTICATED" {
 		t.Errorf("another process: %+v", e)
 	}
 }

@@ -49,9 +49,9 @@ func TestSessionsOutliveTroubleOfTheSSO(t *testing.T) {
 	for name, fault := range ssoTroubles() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := e2e.NewWorld(t, consolesim.Options{TokenLifetime: 2 * time.Second}, e2e.Strict)
+			w := e2e.NewWorld(t, consolesim.Options{TokenLifetime: 2 * time.Second}, e2e.WithoutAnonymous)
 			d := w.Sim.Data()
-			session := e2e.With(w.SignIn(d.Users()[0]), e2e.In(d.MainCompanyID(), d.MainDepartmentID()))
+			session := e2e.MergeHeaders(w.SignIn(d.Users()[0]), e2e.ScopeHeader(d.MainCompanyID(), d.MainDepartmentID()))
 			events := w.Socket(session)
 			events.Subscribe("1", `subscription { robotChanged(ids: ["`+d.RobotIDs(d.MainDepartmentID())[0]+`"]) { id } }`)
 			e2e.Await(t, "the poll", func() bool { return w.Metric("consoleql_watched_things") == "1" })
@@ -75,7 +75,7 @@ func TestSessionsOutliveTroubleOfTheSSO(t *testing.T) {
 			}
 			told := make(chan e2e.Answer, 1)
 			go func() { told <- events.Next("1") }()
-			for deadline := time.Now().Add(e2e.Patience); ; stir() {
+			for deadline := time.Now().Add(e2e.Timeout); ; stir() {
 				select {
 				case a := <-told:
 					if len(a.Errors) > 0 {
@@ -99,9 +99,9 @@ func TestSessionsOutliveReplicas(t *testing.T) {
 	sim := e2e.NewSim(t, consolesim.Options{TokenLifetime: 2 * time.Second})
 	store := redistest.Start(t)
 	u := sim.Data().SoloUser()
-	header := e2e.In(u.CompanyIDs[0], u.Assigned[u.CompanyIDs[0]])
+	header := e2e.ScopeHeader(u.CompanyIDs[0], u.Assigned[u.CompanyIDs[0]])
 	a, b := e2e.NewProcess(t, sim, store.URL(), e2e.TokenKeys), e2e.NewProcess(t, sim, store.URL(), e2e.TokenKeys)
-	session := e2e.Request{Header: e2e.With(a.SignIn(u), header)}
+	session := e2e.Request{Header: e2e.MergeHeaders(a.SignIn(u), header)}
 	ask := func(p *e2e.Process) string {
 		answered := p.Ask(`{ viewer { userName } }`, session)
 		if len(answered.Errors) > 0 {
@@ -155,7 +155,7 @@ func TestIdleSessionsOfRefusedTokens(t *testing.T) {
 	u := w.Sim.Data().SoloUser()
 	sessions := make([]e2e.Request, 48)
 	for i := range sessions {
-		sessions[i].Header = e2e.With(w.SignIn(u), e2e.In(u.CompanyIDs[0], ""))
+		sessions[i].Header = e2e.MergeHeaders(w.SignIn(u), e2e.ScopeHeader(u.CompanyIDs[0], ""))
 	}
 	time.Sleep(2500 * time.Millisecond) // they are idle
 	w.Sim.ExpireTokens()
@@ -177,7 +177,7 @@ func TestIdleSessionsOfRefusedTokens(t *testing.T) {
 // TestALostGrantEndsTheSession: the SSO has granted, nobody has the answer, and it refuses the refresh token that was used.
 func TestALostGrantEndsTheSession(t *testing.T) {
 	t.Parallel()
-	w := e2e.NewWorld(t, consolesim.Options{TokenLifetime: 2 * time.Second}, e2e.Strict)
+	w := e2e.NewWorld(t, consolesim.Options{TokenLifetime: 2 * time.Second}, e2e.WithoutAnonymous)
 	session := e2e.Request{Header: w.SignIn(w.Sim.Data().SoloUser())}
 	grantsFail(w.Sim, consolesim.Fault{Status: http.StatusBadGateway, After: true, Times: 1})
 	e2e.Await(t, "the end of the session", func() bool {
@@ -198,7 +198,7 @@ func TestMutationsOutliveForgottenTokens(t *testing.T) {
 		w.Sim.ExpireTokens()
 		w.Sim.ResetCounts()
 		a := w.Ask(`mutation { executeWorkflow(input: {id: "`+workflow+`", idempotencyKey: "`+name+`"}) { jobs { id } } }`,
-			e2e.Request{Header: e2e.With(header, e2e.In(d.MainCompanyID(), d.MainDepartmentID()))})
+			e2e.Request{Header: e2e.MergeHeaders(header, e2e.ScopeHeader(d.MainCompanyID(), d.MainDepartmentID()))})
 		if len(a.Errors) > 0 || strings.Count(string(a.Data), `"id"`) != 1 {
 			t.Errorf("%s: answered %s", name, a.Body)
 		}

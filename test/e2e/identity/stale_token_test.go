@@ -19,12 +19,12 @@ import (
 func TestSignInBesideAStaleToken(t *testing.T) {
 	t.Parallel()
 	for mode, adjust := range map[string]func(*gateway.Settings, *consolesim.Server){
-		"verified": e2e.Verifying, "verified, default account": func(s *gateway.Settings, sim *consolesim.Server) { e2e.Verifying(s, sim); s.Anonymous = true },
+		"verified": e2e.VerifyTokens, "verified, default account": func(s *gateway.Settings, sim *consolesim.Server) { e2e.VerifyTokens(s, sim); s.Anonymous = true },
 		"not verified": func(*gateway.Settings, *consolesim.Server) {},
 	} {
 		t.Run(mode, func(t *testing.T) {
 			t.Parallel()
-			w := e2e.NewWorld(t, consolesim.Options{}, e2e.Strict, adjust)
+			w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithoutAnonymous, adjust)
 			u := w.Sim.Data().SoloUser()
 			session := w.SignIn(u)
 			if a := w.Ask(`mutation { signOut { ok } }`, e2e.Request{Header: session}); len(a.Errors) > 0 {
@@ -33,7 +33,7 @@ func TestSignInBesideAStaleToken(t *testing.T) {
 			for name, header := range map[string]map[string]string{
 				"no JWT": e2e.Bearer("abcdef"), "a session that has ended": session, "a signature that does not fit": e2e.Bearer(w.Sim.Token("demo") + "x"),
 			} {
-				header = e2e.With(header, e2e.In(u.CompanyIDs[0], ""))
+				header = e2e.MergeHeaders(header, e2e.ScopeHeader(u.CompanyIDs[0], ""))
 				for form, query := range map[string]string{
 					"plain": e2e.SignInMutation,
 					"in fragments": `mutation($u: String!, $p: String!) { ...A ...A } fragment A on Mutation { ... on Mutation { ...B } __typename }
@@ -78,10 +78,10 @@ func upgradedWith(w *e2e.World, header map[string]string) *e2e.Socket {
 func TestNothingElseBesideAStaleToken(t *testing.T) {
 	t.Parallel()
 	late := time.Duration(0)
-	w := e2e.NewWorld(t, consolesim.Options{TokenLifetime: time.Minute, Now: func() time.Time { return time.Now().Add(late) }}, e2e.Verifying)
+	w := e2e.NewWorld(t, consolesim.Options{TokenLifetime: time.Minute, Now: func() time.Time { return time.Now().Add(late) }}, e2e.VerifyTokens)
 	u, id := w.Sim.Data().SoloUser(), w.Sim.Data().QueueIDs(w.Sim.Data().MainDepartmentID())[0]
 	late = -time.Hour
-	stale := w.As(u.Username)
+	stale := w.TokenHeader(u.Username)
 	late = 0
 	const signIn = `signIn(input: {username: "u", password: "p"}) { sessionToken }`
 	w.Sim.ResetCounts()
@@ -135,11 +135,11 @@ func TestNothingElseBesideAStaleToken(t *testing.T) {
 		"a GET of signIn":             {http.MethodGet, "/graphql?query=mutation%7BsignIn(input:%7Busername:%22u%22,password:%22p%22%7D)%7BsessionToken%7D%7D", "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			resp, body := w.Send(tt.method, tt.path, tt.body, e2e.With(stale, map[string]string{"Content-Type": tt.contentType}))
+			resp, body := w.Send(tt.method, tt.path, tt.body, e2e.MergeHeaders(stale, map[string]string{"Content-Type": tt.contentType}))
 			if resp.StatusCode != http.StatusUnauthorized || resp.Header.Get("WWW-Authenticate") != "Bearer" || !strings.Contains(string(body), "UNAUTHENTICATED") {
 				t.Errorf("answered %d %s", resp.StatusCode, body)
 			}
 		})
 	}
-	w.NoCalls()
+	w.CheckNoCalls()
 }

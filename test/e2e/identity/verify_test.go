@@ -13,28 +13,28 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-func TestVerifiedTokens(t *testing.T) { e2e.EitherWay(t, verifiedTokens) }
+func TestVerifiedTokens(t *testing.T) { e2e.WithAndWithoutCache(t, verifiedTokens) }
 
 func verifiedTokens(t *testing.T, caching func(*gateway.Settings, *consolesim.Server)) {
 	var late atomic.Int64 // of the console's clock, in seconds
 	w := e2e.NewWorld(t, consolesim.Options{
 		TokenLifetime: time.Minute,
 		Now:           func() time.Time { return time.Now().Add(time.Duration(late.Load()) * time.Second) },
-	}, e2e.Strict, e2e.Verifying, caching)
+	}, e2e.WithoutAnonymous, e2e.VerifyTokens, caching)
 	solo := w.Sim.Data().SoloUser()
 	scoped := func(header map[string]string) e2e.Request {
-		return e2e.Request{Header: e2e.With(header, e2e.In(solo.CompanyIDs[0], solo.Assigned[solo.CompanyIDs[0]]))}
+		return e2e.Request{Header: e2e.MergeHeaders(header, e2e.ScopeHeader(solo.CompanyIDs[0], solo.Assigned[solo.CompanyIDs[0]]))}
 	}
-	good := w.As(solo.Username)
-	w.AnswersOf(solo.CompanyIDs[0], solo.Assigned[solo.CompanyIDs[0]], scoped(good))
+	good := w.TokenHeader(solo.Username)
+	w.CheckWorkflowsOf(solo.CompanyIDs[0], solo.Assigned[solo.CompanyIDs[0]], scoped(good))
 
 	late.Store(-3600)
-	expired := w.As(solo.Username)
+	expired := w.TokenHeader(solo.Username)
 	late.Store(0)
 	parts := strings.Split(strings.TrimPrefix(good["Authorization"], "Bearer "), ".")
 	another := strings.Split(w.Sim.Token("demo"), ".")
 	forged := e2e.Bearer(parts[0] + "." + another[1] + "." + parts[2])
-	w.Refused(e2e.ScopeQuery, scoped(forged)) // the SSO is asked once whether it has a new key of that name
+	w.ExpectRefusal(e2e.ScopeQuery, scoped(forged)) // the SSO is asked once whether it has a new key of that name
 	none := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"none"}`))
 	for name, header := range map[string]map[string]string{
 		"expired":          expired,
@@ -51,20 +51,20 @@ func verifiedTokens(t *testing.T, caching func(*gateway.Settings, *consolesim.Se
 			if strings.Contains(string(a.Body), parts[1]) {
 				t.Errorf("the answer holds the token: %s", a.Body)
 			}
-			w.NoCalls()
+			w.CheckNoCalls()
 		})
 	}
 	t.Run("sessions and nobody are not concerned", func(t *testing.T) {
 		if a := w.Ask(`{ viewer { userName } }`, scoped(w.SignIn(solo))); len(a.Errors) > 0 {
 			t.Errorf("answered %s", a.Body)
 		}
-		if e := w.Refused(e2e.ScopeQuery, scoped(nil)); e.Extensions.Code != "UNAUTHENTICATED" {
+		if e := w.ExpectRefusal(e2e.ScopeQuery, scoped(nil)); e.Extensions.Code != "UNAUTHENTICATED" {
 			t.Errorf("%+v", e)
 		}
 	})
 	t.Run("the SSO away", func(t *testing.T) {
 		defer w.Sim.Fail(func(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, "/.well-known") }, consolesim.Fault{Status: 503})()
-		w.AnswersOf(solo.CompanyIDs[0], solo.Assigned[solo.CompanyIDs[0]], scoped(good))
+		w.CheckWorkflowsOf(solo.CompanyIDs[0], solo.Assigned[solo.CompanyIDs[0]], scoped(good))
 	})
 }
 
@@ -72,9 +72,9 @@ func verifiedTokens(t *testing.T, caching func(*gateway.Settings, *consolesim.Se
 // says that it is not the caller's fault.
 func TestVerificationWithoutKeys(t *testing.T) {
 	t.Parallel()
-	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Strict, e2e.Verifying)
+	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithoutAnonymous, e2e.VerifyTokens)
 	defer w.Sim.Fail(func(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, "/.well-known") }, consolesim.Fault{Status: 500})()
-	a := w.Ask(e2e.ScopeQuery, e2e.Request{Header: w.As("demo")})
+	a := w.Ask(e2e.ScopeQuery, e2e.Request{Header: w.TokenHeader("demo")})
 	if e := w.OnlyError(a); a.Status != http.StatusServiceUnavailable || e.Extensions.Code != "UPSTREAM_UNAVAILABLE" {
 		t.Errorf("answered %s", a.Body)
 	}

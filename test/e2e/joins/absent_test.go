@@ -38,7 +38,7 @@ func TestPayloadsOfWhatIsGone(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := e2e.NewWorld(t, consolesim.Options{})
-			a := w.Ask("mutation { m: "+fmt.Sprintf(tt.query, e2e.Nobody)+" }", e2e.Request{})
+			a := w.Ask("mutation { m: "+fmt.Sprintf(tt.query, e2e.UnknownID)+" }", e2e.Request{})
 			if e := w.OnlyError(a); e.Extensions.Code != "NOT_FOUND" || e.Extensions.Outcome != "REFUSED" || e.FieldPath() != "m" {
 				t.Errorf("of what does not exist: %s", a.Body)
 			}
@@ -57,7 +57,7 @@ func TestPayloadsOfWhatIsGone(t *testing.T) {
 func TestEventsOfWhatLeadsNowhere(t *testing.T) {
 	t.Parallel()
 	var from, to string
-	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Hourly, e2e.Through(t, func(r *http.Request, body string) string {
+	w := e2e.NewWorld(t, consolesim.Options{}, e2e.CacheForAnHour, e2e.RewriteAnswers(t, func(r *http.Request, body string) string {
 		if !strings.HasPrefix(r.URL.Path, "/openapi/workflows") {
 			return body
 		}
@@ -65,7 +65,7 @@ func TestEventsOfWhatLeadsNowhere(t *testing.T) {
 	}))
 	id := w.Sim.Data().WorkflowIDs(w.Sim.Data().MainDepartmentID())[0]
 	f, _ := w.Sim.Data().Workflow(id)
-	from, to = fmt.Sprintf(`"associatedQueueId":%q`, f.QueueID), fmt.Sprintf(`"associatedQueueId":%q`, e2e.Nobody)
+	from, to = fmt.Sprintf(`"associatedQueueId":%q`, f.QueueID), fmt.Sprintf(`"associatedQueueId":%q`, e2e.UnknownID)
 	e := w.Events(http.MethodPost, fmt.Sprintf(`subscription { workflowEvents(ids: [%q], initial: true) { workflow { associatedQueueId queue { name } package { name } } } }`, id), nil)
 	a := e.Answer()
 	e.Close()
@@ -82,7 +82,7 @@ func TestEventsOfWhatLeadsNowhere(t *testing.T) {
 		t.Fatal(err)
 	}
 	workflow := got.WorkflowEvents.Workflow
-	if len(a.Errors) > 0 || workflow.AssociatedQueueID != e2e.Nobody || string(workflow.Queue) != "null" || workflow.Package.Name == "" {
+	if len(a.Errors) > 0 || workflow.AssociatedQueueID != e2e.UnknownID || string(workflow.Queue) != "null" || workflow.Package.Name == "" {
 		t.Errorf("told %s", a.Body)
 	}
 }

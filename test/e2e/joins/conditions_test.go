@@ -20,7 +20,7 @@ import (
 // validator lets a variable that has a default be null.
 func TestConditionsThatAreNull(t *testing.T) {
 	t.Parallel()
-	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Cached)
+	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithCache)
 	const variables = `{"x":null}`
 	wrong := func(what string, a e2e.Answer) {
 		t.Helper()
@@ -38,7 +38,7 @@ func TestConditionsThatAreNull(t *testing.T) {
 		wrong(query, w.Ask(query, e2e.Request{Variables: map[string]any{"x": nil}}))
 		body := string(e2e.Encode(t, map[string]any{"query": query, "variables": map[string]any{"x": nil}}))
 		events := map[string]string{"Accept": "text/event-stream"}
-		_, said := w.Send(http.MethodPost, "/graphql", body, e2e.With(e2e.JSONBody, events))
+		_, said := w.Send(http.MethodPost, "/graphql", body, e2e.MergeHeaders(e2e.JSONBody, events))
 		wrong(query+" for events", (&e2e.EventSource{T: t, Lines: bufio.NewScanner(bytes.NewReader(said))}).Answer())
 		_, said = w.Send(http.MethodGet, "/graphql?query="+url.QueryEscape(query)+"&variables="+url.QueryEscape(variables), "", events)
 		wrong(query+" for events by GET", (&e2e.EventSource{T: t, Lines: bufio.NewScanner(bytes.NewReader(said))}).Answer())
@@ -62,7 +62,7 @@ func TestEncodedBodies(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	for coding, status := range map[string]int{"gzip": 415, "identity": 200} {
-		resp, body := w.Send(http.MethodPost, "/graphql", `{"query":"{ __typename }"}`, e2e.With(e2e.JSONBody, map[string]string{"Content-Encoding": coding}))
+		resp, body := w.Send(http.MethodPost, "/graphql", `{"query":"{ __typename }"}`, e2e.MergeHeaders(e2e.JSONBody, map[string]string{"Content-Encoding": coding}))
 		if resp.StatusCode != status || status != 200 && !strings.Contains(string(body), "Content-Encoding") {
 			t.Errorf("%s: status %d, %s", coding, resp.StatusCode, body)
 		}

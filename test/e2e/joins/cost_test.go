@@ -63,7 +63,7 @@ func TestCostTable(t *testing.T) {
 			if diff := cmp.Diff(tt.want, w.Calls()); diff != "" {
 				t.Errorf("console calls, - wanted + made:\n%s", diff)
 			}
-			w.NoCallTwice()
+			w.CheckNoDuplicateCalls()
 			if n := w.Unplanned(); n != "0" {
 				t.Errorf("look-ahead overlooked %s loads", n)
 			}
@@ -113,7 +113,7 @@ func TestJoinStaysWithinItsBudget(t *testing.T) {
 			if most := tt.most(pages); all > most {
 				t.Errorf("%d calls, want at most %d: %v", all, most, w.Calls())
 			}
-			w.NoCallTwice()
+			w.CheckNoDuplicateCalls()
 		})
 	}
 }
@@ -128,9 +128,9 @@ func TestJoinIsThreeRoundsDeep(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			e2e.AtMostRounds(t, 3, func(t *testing.T) int {
-				g := &e2e.Gate{}
-				w := e2e.NewWorld(t, console, e2e.Proxied(t, g.Hold, g.Answered))
+			e2e.CheckRounds(t, 3, func(t *testing.T) int {
+				g := &e2e.RoundCounter{}
+				w := e2e.NewWorld(t, console, e2e.Proxy(t, g.OnRequest, g.OnAnswer))
 				w.Query(e2e.JoinQuery, nil)
 				return g.Rounds()
 			})
@@ -149,9 +149,9 @@ func TestRobotsThatCannotBeHadAreListedTogether(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			const workflowsThenRobotsThenOneByOneThenLists, departments = 4, 1
-			e2e.AtMostRounds(t, workflowsThenRobotsThenOneByOneThenLists+departments, func(t *testing.T) int {
-				g := &e2e.Gate{}
-				w := e2e.NewWorld(t, consolesim.Options{}, e2e.Proxied(t, g.Hold, g.Answered))
+			e2e.CheckRounds(t, workflowsThenRobotsThenOneByOneThenLists+departments, func(t *testing.T) int {
+				g := &e2e.RoundCounter{}
+				w := e2e.NewWorld(t, consolesim.Options{}, e2e.Proxy(t, g.OnRequest, g.OnAnswer))
 				defer w.Sim.Fail(func(r *http.Request) bool { return strings.Contains(r.URL.Path, "/openapi/robots") }, consolesim.Fault{Status: http.StatusForbidden})()
 				w.Query(query, nil)
 				return g.Rounds()
@@ -179,9 +179,9 @@ func TestAConsoleInTroubleIsNotAskedMore(t *testing.T) {
 // robots, however many of them there are.
 func TestTreeIsFourRoundsDeep(t *testing.T) {
 	t.Parallel()
-	e2e.AtMostRounds(t, 4, func(t *testing.T) int {
-		g := &e2e.Gate{}
-		w := e2e.NewWorld(t, consolesim.Options{}, e2e.Proxied(t, g.Hold, g.Answered))
+	e2e.CheckRounds(t, 4, func(t *testing.T) int {
+		g := &e2e.RoundCounter{}
+		w := e2e.NewWorld(t, consolesim.Options{}, e2e.Proxy(t, g.OnRequest, g.OnAnswer))
 		w.Query(e2e.TreeQuery, nil) // the gateway now knows its console
 		before := g.Rounds()
 		w.Query(e2e.TreeQuery, nil)
@@ -194,12 +194,12 @@ func TestTreeIsFourRoundsDeep(t *testing.T) {
 func TestTreeCostsTheSameInACrowd(t *testing.T) {
 	t.Parallel()
 	// A slow machine takes more than the usual time for them all.
-	w := e2e.NewWorld(t, consolesim.Options{Latency: 50 * time.Millisecond}, func(s *gateway.Settings, _ *consolesim.Server) { s.ConsoleTimeout = e2e.Patience })
+	w := e2e.NewWorld(t, consolesim.Options{Latency: 50 * time.Millisecond}, func(s *gateway.Settings, _ *consolesim.Server) { s.ConsoleTimeout = e2e.Timeout })
 	w.Query(e2e.TreeQuery, nil) // the gateway now knows its console
 	w.Sim.ResetCounts()
 	w.Query(e2e.TreeQuery, nil)
 	alone := w.Calls()
-	w.NoCallTwice()
+	w.CheckNoDuplicateCalls()
 
 	const many = 64
 	w.Sim.ResetCounts()

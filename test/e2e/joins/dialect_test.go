@@ -44,8 +44,8 @@ func TestDialectsAnswerTheSame(t *testing.T) {
 	t.Parallel()
 	noon := time.Now().Truncate(time.Hour)
 	clock := func() time.Time { return noon } // a robot's status changes with time
-	plain := e2e.NewWorld(t, consolesim.Options{Now: clock}, e2e.Priceless)
-	query := plain.Everything()
+	plain := e2e.NewWorld(t, consolesim.Options{Now: clock}, e2e.WithoutLimits)
+	query := plain.QueryOfAllTypes()
 	a := plain.Ask(query, e2e.Request{})
 	if len(a.Errors) > 0 || len(a.Data) < 100_000 {
 		t.Fatalf("%d bytes, errors %+v", len(a.Data), a.Errors)
@@ -79,7 +79,7 @@ func TestDialectsAnswerTheSame(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			o.Now = clock
-			w := e2e.NewWorld(t, o, e2e.Priceless)
+			w := e2e.NewWorld(t, o, e2e.WithoutLimits)
 			b := w.Ask(query, e2e.Request{})
 			if len(b.Errors) > 0 {
 				t.Fatalf("errors: %+v", b.Errors)
@@ -107,12 +107,12 @@ func TestUnknownEnumsLoseNothing(t *testing.T) {
 	t.Parallel()
 	noon := time.Now().Truncate(time.Hour)
 	clock := func() time.Time { return noon }
-	plain := e2e.NewWorld(t, consolesim.Options{Now: clock}, e2e.Priceless)
-	query := plain.Everything()
+	plain := e2e.NewWorld(t, consolesim.Options{Now: clock}, e2e.WithoutLimits)
+	query := plain.QueryOfAllTypes()
 	want := e2e.Decode[any](t, plain.Ask(query, e2e.Request{}).Data)
 	for name, dialect := range map[string]consolesim.Dialect{"names": {}, "integers": {EnumIntegers: true}} {
 		t.Run(name, func(t *testing.T) {
-			w := e2e.NewWorld(t, consolesim.Options{Now: clock, UnknownEnums: true, Dialect: dialect}, e2e.Priceless)
+			w := e2e.NewWorld(t, consolesim.Options{Now: clock, UnknownEnums: true, Dialect: dialect}, e2e.WithoutLimits)
 			a := w.Ask(query, e2e.Request{})
 			if len(a.Errors) > 0 {
 				t.Fatalf("errors: %+v", a.Errors)

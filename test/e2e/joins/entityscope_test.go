@@ -108,9 +108,9 @@ func TestEveryDepartmentIsAskedInItsOwnScope(t *testing.T) {
 			for range 2 { // the second time, the gateway knows its console
 				w.Sim.ResetCounts()
 				checkWalk(t, w.Ask(everyDepartment, e2e.Request{}), want)
-				w.NoCallTwice()
+				w.CheckNoDuplicateCalls()
 			}
-			w.ScopesFit()
+			w.CheckScopes()
 			if n := w.Unplanned(); n != "0" {
 				t.Errorf("look-ahead overlooked %s loads", n)
 			}
@@ -157,10 +157,10 @@ func TestRestrictedUserSeesTwoDepartments(t *testing.T) {
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.NoDefault)
 	data := w.Sim.Data()
 	u := data.RestrictedUser()
-	r := e2e.Request{Header: w.As(u.Username)}
+	r := e2e.Request{Header: w.TokenHeader(u.Username)}
 	checkWalk(t, w.Ask(everyDepartment, r), walked(data, u.CompanyIDs, func(d string) bool { return slices.Contains(u.DepartmentIDs, d) }))
 	company := u.CompanyIDs[0]
-	w.AnswersOf(company, u.Assigned[company], r)
+	w.CheckWorkflowsOf(company, u.Assigned[company], r)
 
 	a := w.Ask(`{ companies { departments { id visitorHasPermission } } }`, r)
 	got := e2e.Decode[struct {

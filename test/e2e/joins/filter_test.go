@@ -37,7 +37,7 @@ func TestFiltersReachTheConsole(t *testing.T) {
 				if a := w.Ask(query, e2e.Request{Variables: map[string]any{"f": map[string]any{field: value}}}); len(a.Errors) > 0 {
 					t.Fatalf("answered %s", a.Body)
 				}
-				if diff := cmp.Diff(url.Values{parameter: {value}}, w.AskedFor(e2e.ListOperations[list])); diff != "" {
+				if diff := cmp.Diff(url.Values{parameter: {value}}, w.SentQuery(e2e.ListOperations[list])); diff != "" {
 					t.Errorf("parameters, - wanted + sent:\n%s", diff)
 				}
 			})
@@ -47,7 +47,7 @@ func TestFiltersReachTheConsole(t *testing.T) {
 			if a := w.Ask(query, e2e.Request{Variables: map[string]any{"f": all}}); len(a.Errors) > 0 {
 				t.Fatalf("answered %s", a.Body)
 			}
-			if diff := cmp.Diff(wanted, w.AskedFor(e2e.ListOperations[list])); diff != "" {
+			if diff := cmp.Diff(wanted, w.SentQuery(e2e.ListOperations[list])); diff != "" {
 				t.Errorf("parameters, - wanted + sent:\n%s", diff)
 			}
 		})
@@ -55,7 +55,7 @@ func TestFiltersReachTheConsole(t *testing.T) {
 			t.Run(list+" "+order, func(t *testing.T) {
 				w.Sim.ResetCounts()
 				w.Query(fmt.Sprintf(`{ %s%s { nodes { id } } }`, list, order), nil)
-				if diff := cmp.Diff(want, w.AskedFor(e2e.ListOperations[list])); diff != "" {
+				if diff := cmp.Diff(want, w.SentQuery(e2e.ListOperations[list])); diff != "" {
 					t.Errorf("parameters, - wanted + sent:\n%s", diff)
 				}
 			})
@@ -66,7 +66,7 @@ func TestFiltersReachTheConsole(t *testing.T) {
 		if a := w.Ask(`query($n: String) { companies(name: $n) { id } }`, e2e.Request{Variables: map[string]any{"n": text}}); len(a.Errors) > 0 {
 			t.Fatalf("answered %s", a.Body)
 		}
-		if diff := cmp.Diff(url.Values{"Name": {text}}, w.AskedFor(e2e.Companies)); diff != "" {
+		if diff := cmp.Diff(url.Values{"Name": {text}}, w.SentQuery(e2e.Companies)); diff != "" {
 			t.Error(diff)
 		}
 	})
@@ -81,7 +81,7 @@ func TestFiltersReachTheConsole(t *testing.T) {
 		} {
 			w.Sim.ResetCounts()
 			w.Query(query, nil)
-			if diff := cmp.Diff(want, w.AskedFor(e2e.Packages)); diff != "" {
+			if diff := cmp.Diff(want, w.SentQuery(e2e.Packages)); diff != "" {
 				t.Errorf("%s: %s", query, diff)
 			}
 		}
@@ -93,7 +93,7 @@ func TestTimesAreSentInUTC(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	w.Query(`{ packages(filter: {startTime: "2024-03-04T05:06:07+08:00"}) { totalCount } }`, nil)
-	if diff := cmp.Diff(url.Values{"StartTime": {"2024-03-03T21:06:07Z"}}, w.AskedFor(e2e.Packages)); diff != "" {
+	if diff := cmp.Diff(url.Values{"StartTime": {"2024-03-03T21:06:07Z"}}, w.SentQuery(e2e.Packages)); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -119,7 +119,7 @@ func TestImpliedFilters(t *testing.T) {
 	} {
 		t.Run(query, func(t *testing.T) {
 			w.Sim.ResetCounts()
-			ids := strings.NewReplacer("$q", f.QueueID, "$p", f.PackageID, "$v", f.PackageVersionID, "$w", f.ID, "$other", e2e.Nobody)
+			ids := strings.NewReplacer("$q", f.QueueID, "$p", f.PackageID, "$v", f.PackageVersionID, "$w", f.ID, "$other", e2e.UnknownID)
 			w.Query(ids.Replace(query), nil)
 			for _, r := range w.Sim.Requests() {
 				if r.Operation != want.operation {

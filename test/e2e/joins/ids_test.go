@@ -28,14 +28,14 @@ func TestIDsSetting(t *testing.T) {
 				w := e2e.NewWorld(t, consolesim.Options{NoIDs: !takes}, func(s *gateway.Settings, _ *consolesim.Server) { s.ConsoleIDs = mode })
 				for _, first := range []int{2, 3, 50} {
 					w.Sim.ResetCounts()
-					w.Joined(first)
-					w.NoCallTwice()
+					w.CheckJoin(first)
+					w.CheckNoDuplicateCalls()
 					if n := w.WithIDs(); mode == "off" && n > 0 {
 						t.Errorf("%d calls with Ids", n)
 					}
 				}
 				w.Sim.ResetCounts()
-				w.Joined(10)
+				w.CheckJoin(10)
 				n := w.WithIDs()
 				if mode == "on" && n == 0 && takes || mode == "auto" && !takes && n > 0 {
 					t.Errorf("%d calls with Ids", n)
@@ -54,22 +54,22 @@ func TestAConsoleThatBeginsToIgnoreIDs(t *testing.T) {
 			t.Parallel()
 			var ignores atomic.Bool
 			w := e2e.NewWorld(t, consolesim.Options{}, func(s *gateway.Settings, _ *consolesim.Server) { s.ConsoleIDs = mode },
-				e2e.Proxied(t, func(r *http.Request) {
+				e2e.Proxy(t, func(r *http.Request) {
 					if q := r.URL.Query(); ignores.Load() && q.Has("Ids") {
 						q.Del("Ids")
 						r.URL.RawQuery = q.Encode()
 					}
 				}, asIs))
-			w.Joined(10)
+			w.CheckJoin(10)
 			if w.WithIDs() == 0 {
 				t.Fatal("Ids were not tried")
 			}
 			ignores.Store(true)
 			for _, first := range []int{2, 10, 30, 50} {
-				w.Joined(first)
+				w.CheckJoin(first)
 			}
 			ignores.Store(false)
-			w.Joined(50)
+			w.CheckJoin(50)
 		})
 	}
 }
@@ -77,7 +77,7 @@ func TestAConsoleThatBeginsToIgnoreIDs(t *testing.T) {
 // TestAnAnswerToIDsThatIsNotWhole lacks an entity that the console has.
 func TestAnAnswerToIDsThatIsNotWhole(t *testing.T) {
 	t.Parallel()
-	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Proxied(t, func(r *http.Request) {
+	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Proxy(t, func(r *http.Request) {
 		if q := r.URL.Query(); len(q["Ids"]) > 2 {
 			q["Ids"] = q["Ids"][1:]
 			r.URL.RawQuery = q.Encode()
@@ -85,7 +85,7 @@ func TestAnAnswerToIDsThatIsNotWhole(t *testing.T) {
 	}, asIs))
 	for range 2 {
 		w.Sim.ResetCounts()
-		w.Joined(50)
+		w.CheckJoin(50)
 		calls := w.Calls()
 		if calls[e2e.Queue] != 1 || calls[e2e.Robot] != 1 {
 			t.Errorf("want one queue and one robot by itself: %v", calls)
@@ -101,9 +101,9 @@ func TestAConsoleThatRefusesIDs(t *testing.T) {
 			t.Parallel()
 			w := e2e.NewWorld(t, consolesim.Options{})
 			w.Sim.Fail(func(r *http.Request) bool { return strings.Contains(r.URL.RawQuery, "Ids=") }, consolesim.Fault{Status: status})
-			w.Joined(50)
+			w.CheckJoin(50)
 			w.Sim.ResetCounts()
-			w.Joined(30)
+			w.CheckJoin(30)
 			if n := w.WithIDs(); n > 0 {
 				t.Errorf("%d calls with Ids after they were refused", n)
 			}
@@ -114,7 +114,7 @@ func TestAConsoleThatRefusesIDs(t *testing.T) {
 // TestIDsInOtherLetters compares GUIDs without regard to case.
 func TestIDsInOtherLetters(t *testing.T) {
 	t.Parallel()
-	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Through(t, func(r *http.Request, body string) string {
+	w := e2e.NewWorld(t, consolesim.Options{}, e2e.RewriteAnswers(t, func(r *http.Request, body string) string {
 		if r.URL.Path != "/openapi/workflows" && !strings.HasPrefix(r.URL.Path, "/openapi/companies") {
 			return body
 		}
@@ -130,7 +130,7 @@ func TestIDsInOtherLetters(t *testing.T) {
 	if len(a.Errors) > 0 || strings.Contains(string(a.Data), "null") {
 		t.Errorf("%+v in %.500s", a.Errors, a.Data)
 	}
-	w.NoCallTwice()
+	w.CheckNoDuplicateCalls()
 	if n := w.Calls()[e2e.Robot] + w.Calls()[e2e.Queue] + w.Calls()[e2e.Pkg]; n > 0 {
 		t.Errorf("calls for single entities: %v", w.Calls())
 	}
@@ -141,7 +141,7 @@ func TestPagesOfOne(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{PageClamp: 1})
 	for range 2 {
-		w.Joined(5)
+		w.CheckJoin(5)
 		for _, s := range []struct{ first, offset int }{{1, 0}, {5, 0}, {3, 60}, {5, 64}, {2, 7}} {
 			w.CheckWindow(w.Sim.Data().WorkflowIDs(w.Sim.Data().MainDepartmentID()), s.first, s.offset)
 		}
@@ -151,7 +151,7 @@ func TestPagesOfOne(t *testing.T) {
 // TestAListThatShrinksWhileItIsRead counts an entity that is gone from its page.
 func TestAListThatShrinksWhileItIsRead(t *testing.T) {
 	t.Parallel()
-	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Through(t, func(r *http.Request, body string) string {
+	w := e2e.NewWorld(t, consolesim.Options{}, e2e.RewriteAnswers(t, func(r *http.Request, body string) string {
 		if r.URL.Path != "/openapi/queues" {
 			return body
 		}

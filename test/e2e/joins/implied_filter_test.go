@@ -30,7 +30,7 @@ func TestFiltersAndRelationsAreJoined(t *testing.T) {
 			if got := ask(tt.member, tt.other); !strings.Contains(got, `{"list":{"totalCount":0,"pageInfo":{"hasNextPage":false,"hasPreviousPage":false},"nodes":[]}}`) {
 				t.Errorf("another id: %s", got)
 			}
-			if n := w.Called(); n != 1 {
+			if n := w.TotalCalls(); n != 1 {
 				t.Errorf("%d calls, want the parent's alone", n)
 			}
 			own := ask("name", "")

@@ -25,7 +25,7 @@ func acting(u consolesim.User) func(*gateway.Settings, *consolesim.Server) {
 // elsewhere gives the console another address: to the gateway, it is another console of
 // the same SSO.
 func elsewhere(t testing.TB) func(*gateway.Settings, *consolesim.Server) {
-	return e2e.Through(t, func(_ *http.Request, body string) string { return body })
+	return e2e.RewriteAnswers(t, func(_ *http.Request, body string) string { return body })
 }
 
 // otherSSO lets a gateway believe another SSO than the console does. As simulators are
@@ -40,14 +40,14 @@ func TestKeysAreOfOneAccount(t *testing.T) {
 	t.Parallel()
 	store := redistest.Start(t)
 	w := e2e.NewWorld(t, consolesim.Options{}, sharing(store))
-	twin, other := w.Neighbour(sharing(store)), w.Neighbour(sharing(store), acting(w.Sim.Data().RestrictedUser()))
+	twin, other := w.SecondGateway(sharing(store)), w.SecondGateway(sharing(store), acting(w.Sim.Data().RestrictedUser()))
 	started := w.Ask(w.Execution("k"), e2e.Request{})
 	for name, tt := range map[string]struct {
 		of         *e2e.World
 		executions int
 	}{"a replica": {twin, 0}, "another account": {other, 1}} {
 		var again e2e.Answer
-		n := w.Asked(func() { again = tt.of.Ask(w.Execution("k"), e2e.Request{}) })
+		n := w.CallsOf(func() { again = tt.of.Ask(w.Execution("k"), e2e.Request{}) })
 		if same := string(again.Data) == string(started.Data); n[e2e.Execute] != tt.executions || same != (tt.executions == 0) || len(again.Errors) > 0 {
 			t.Errorf("%s: %d executions for %s after %s", name, n[e2e.Execute], again.Body, started.Body)
 		}
@@ -59,9 +59,9 @@ func TestKeysAreOfOneConsole(t *testing.T) {
 	t.Parallel()
 	store := redistest.Start(t)
 	w := e2e.NewWorld(t, consolesim.Options{}, sharing(store))
-	other := w.Neighbour(sharing(store), elsewhere(t))
+	other := w.SecondGateway(sharing(store), elsewhere(t))
 	for of, g := range map[string]*e2e.World{"one": w, "the other": other} {
-		if n := w.Asked(func() { g.Query(w.Execution("k"), nil) }); n[e2e.Execute] != 1 {
+		if n := w.CallsOf(func() { g.Query(w.Execution("k"), nil) }); n[e2e.Execute] != 1 {
 			t.Errorf("%s: %v", of, n)
 		}
 	}
@@ -71,13 +71,13 @@ func TestKeysAreOfOneConsole(t *testing.T) {
 func TestKeysAreOfOneSSO(t *testing.T) {
 	t.Parallel()
 	store, sso := redistest.Start(t), e2e.NewSim(t, consolesim.Options{})
-	w := e2e.NewWorld(t, consolesim.Options{}, sharing(store), e2e.Verifying)
-	other := w.Neighbour(sharing(store), e2e.Verifying, otherSSO(sso))
+	w := e2e.NewWorld(t, consolesim.Options{}, sharing(store), e2e.VerifyTokens)
+	other := w.SecondGateway(sharing(store), e2e.VerifyTokens, otherSSO(sso))
 	username, _ := w.Sim.DefaultUser()
-	if a := w.Ask(w.Execution("k"), e2e.Request{Header: w.As(username)}); len(a.Errors) > 0 {
+	if a := w.Ask(w.Execution("k"), e2e.Request{Header: w.TokenHeader(username)}); len(a.Errors) > 0 {
 		t.Fatalf("%s", a.Body)
 	}
-	if e := other.Refused(w.Execution("k"), e2e.Request{Header: e2e.Bearer(sso.Token(username))}); e.Extensions.Code != "UNAUTHENTICATED" {
+	if e := other.ExpectRefusal(w.Execution("k"), e2e.Request{Header: e2e.Bearer(sso.Token(username))}); e.Extensions.Code != "UNAUTHENTICATED" {
 		t.Errorf("%+v", e)
 	}
 }
@@ -93,15 +93,15 @@ func TestKeysAreOfOneScope(t *testing.T) {
 		t.Fatalf("%s", a.Body)
 	}
 	for name, header := range map[string]map[string]string{
-		"another department": e2e.In(d.MainCompanyID(), d.Companies()[0].RootDepartmentID),
-		"another company":    e2e.In(d.Companies()[1].ID, d.Companies()[1].RootDepartmentID),
+		"another department": e2e.ScopeHeader(d.MainCompanyID(), d.Companies()[0].RootDepartmentID),
+		"another company":    e2e.ScopeHeader(d.Companies()[1].ID, d.Companies()[1].RootDepartmentID),
 	} {
 		w.Sim.ResetCounts()
 		a := w.Ask(create, e2e.Request{Header: header})
 		if e := w.OnlyError(a); e.Extensions.Code != "CONFLICT" || strings.Contains(string(a.Data), d.MainDepartmentID()) {
 			t.Errorf("%s: %s", name, a.Body)
 		}
-		w.NoCalls()
+		w.CheckNoCalls()
 	}
 }
 
@@ -111,14 +111,14 @@ func TestAnOddRefusalMayHideAnExecution(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	defer w.Sim.Fail(func(r *http.Request) bool { return strings.HasSuffix(r.URL.Path, "/execute") }, consolesim.Fault{Status: 499, After: true, Times: 1})()
-	if e := w.Refused(w.Execution("k"), e2e.Request{}); e.Extensions.Code != "UPSTREAM_INVALID_RESPONSE" {
+	if e := w.ExpectRefusal(w.Execution("k"), e2e.Request{}); e.Extensions.Code != "UPSTREAM_INVALID_RESPONSE" {
 		t.Errorf("%+v", e)
 	}
 	w.Sim.ResetCounts()
-	if e := w.Refused(w.Execution("k"), e2e.Request{}); e.Extensions.Code != "CONFLICT" || !strings.Contains(e.Message, "unknown") {
+	if e := w.ExpectRefusal(w.Execution("k"), e2e.Request{}); e.Extensions.Code != "CONFLICT" || !strings.Contains(e.Message, "unknown") {
 		t.Errorf("asked again: %+v", e)
 	}
-	w.NoCalls()
+	w.CheckNoCalls()
 }
 
 // TestAnswersAreOfOneIdentity: of gateways that share a Redis, replicas share what they
@@ -126,28 +126,28 @@ func TestAnOddRefusalMayHideAnExecution(t *testing.T) {
 func TestAnswersAreOfOneIdentity(t *testing.T) {
 	t.Parallel()
 	store, sso := redistest.Start(t), e2e.NewSim(t, consolesim.Options{})
-	w := e2e.NewWorld(t, consolesim.Options{}, sharing(store), e2e.Cached, e2e.Verifying)
-	twin := w.Neighbour(sharing(store), e2e.Cached, e2e.Verifying)
+	w := e2e.NewWorld(t, consolesim.Options{}, sharing(store), e2e.WithCache, e2e.VerifyTokens)
+	twin := w.SecondGateway(sharing(store), e2e.WithCache, e2e.VerifyTokens)
 	others := map[string]*e2e.World{
-		"another account": w.Neighbour(sharing(store), e2e.Cached, e2e.Verifying, acting(w.Sim.Data().RestrictedUser())),
-		"another console": w.Neighbour(sharing(store), e2e.Cached, e2e.Verifying, elsewhere(t)),
-		"another SSO":     w.Neighbour(sharing(store), e2e.Cached, e2e.Verifying, otherSSO(sso)),
+		"another account": w.SecondGateway(sharing(store), e2e.WithCache, e2e.VerifyTokens, acting(w.Sim.Data().RestrictedUser())),
+		"another console": w.SecondGateway(sharing(store), e2e.WithCache, e2e.VerifyTokens, elsewhere(t)),
+		"another SSO":     w.SecondGateway(sharing(store), e2e.WithCache, e2e.VerifyTokens, otherSSO(sso)),
 	}
 	username, _ := w.Sim.DefaultUser()
-	for name, header := range map[string]map[string]string{"its account": nil, "a user": w.As(username)} {
+	for name, header := range map[string]map[string]string{"its account": nil, "a user": w.TokenHeader(username)} {
 		size, query := 0, ""
 		e2e.Await(t, "an answer that is shared", func() bool { // a Redis that is slow is done without
 			size++
 			query = fmt.Sprintf(`{ workflows(first: %d) { nodes { name } } }`, size)
 			w.Ask(query, e2e.Request{Header: header})
-			return len(w.Asked(func() { twin.Ask(query, e2e.Request{Header: header}) })) == 0
+			return len(w.CallsOf(func() { twin.Ask(query, e2e.Request{Header: header}) })) == 0
 		})
 		for of, other := range others {
 			shown := header
 			if of == "another SSO" && header != nil {
 				shown = e2e.Bearer(sso.Token(username))
 			}
-			if n := w.Asked(func() { other.Ask(query, e2e.Request{Header: shown}) }); n[e2e.Workflows] == 0 && (of != "another account" || header == nil) {
+			if n := w.CallsOf(func() { other.Ask(query, e2e.Request{Header: shown}) }); n[e2e.Workflows] == 0 && (of != "another account" || header == nil) {
 				t.Errorf("%s, asked as %s: %v", of, name, n)
 			}
 		}

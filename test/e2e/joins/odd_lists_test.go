@@ -23,7 +23,7 @@ func TestListsWithoutACount(t *testing.T) {
 	for _, clamp := range []int{20, 500} {
 		t.Run(fmt.Sprint("pages of ", clamp), func(t *testing.T) {
 			t.Parallel()
-			w := e2e.NewWorld(t, consolesim.Options{PageClamp: clamp}, e2e.Through(t, func(_ *http.Request, body string) string {
+			w := e2e.NewWorld(t, consolesim.Options{PageClamp: clamp}, e2e.RewriteAnswers(t, func(_ *http.Request, body string) string {
 				return count.ReplaceAllString(body, "")
 			}))
 			all := w.Sim.Data().WorkflowIDs(w.Sim.Data().MainDepartmentID())
@@ -48,7 +48,7 @@ func TestListsWithoutACount(t *testing.T) {
 func TestListsWithoutACountOrPages(t *testing.T) {
 	t.Parallel()
 	count := regexp.MustCompile(`"count":\d+,?`)
-	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Proxied(t, func(r *http.Request) {
+	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Proxy(t, func(r *http.Request) {
 		if r.URL.Path == "/openapi/queues" {
 			r.URL.RawQuery = "PageSize=20"
 		}
@@ -83,7 +83,7 @@ func TestNullsInAList(t *testing.T) {
 			w := e2e.NewWorld(t, consolesim.Options{PageClamp: clamp}, func(s *gateway.Settings, sim *consolesim.Server) {
 				gone = sim.Data().WorkflowIDs(sim.Data().MainDepartmentID())[1]
 				// The entity's object is flat but for its lists; its end is found by counting braces.
-				e2e.Through(t, func(r *http.Request, body string) string {
+				e2e.RewriteAnswers(t, func(r *http.Request, body string) string {
 					if !strings.HasSuffix(r.URL.Path, "/openapi/workflows") {
 						return body
 					}
@@ -106,7 +106,7 @@ func TestNullsInAList(t *testing.T) {
 			if diff := cmp.Diff(want, ids); diff != "" || got.Workflows.TotalCount != len(all) {
 				t.Errorf("total count %d, - wanted + answered:\n%s", got.Workflows.TotalCount, diff)
 			}
-			w.NoCallTwice()
+			w.CheckNoDuplicateCalls()
 			for _, first := range []int{1, 3, 20} {
 				want := slices.DeleteFunc(slices.Clone(all), func(id string) bool { return id == gone })
 				if diff := cmp.Diff(want, w.Walk(first)); diff != "" {
@@ -159,12 +159,12 @@ func nullAt(body, id string) string {
 func TestAnotherEntityIsNoAbsence(t *testing.T) {
 	t.Parallel()
 	for name, answered := range map[string]string{
-		"bare": `{"id":"` + e2e.Nobody + `","name":"x"}`, "wrapped": `{"count":1,"list":[{"id":"` + e2e.Nobody + `","name":"x"}]}`,
+		"bare": `{"id":"` + e2e.UnknownID + `","name":"x"}`, "wrapped": `{"count":1,"list":[{"id":"` + e2e.UnknownID + `","name":"x"}]}`,
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := e2e.NewWorld(t, consolesim.Options{}, e2e.Through(t, func(*http.Request, string) string { return answered }))
+			w := e2e.NewWorld(t, consolesim.Options{}, e2e.RewriteAnswers(t, func(*http.Request, string) string { return answered }))
 			d := w.Sim.Data()
-			e := w.Refused(`{ queue(id: "`+d.QueueIDs(d.MainDepartmentID())[0]+`") { id } }`, e2e.Request{})
+			e := w.ExpectRefusal(`{ queue(id: "`+d.QueueIDs(d.MainDepartmentID())[0]+`") { id } }`, e2e.Request{})
 			if e.Extensions.Code != "UPSTREAM_INVALID_RESPONSE" {
 				t.Errorf("answered %+v", e)
 			}

@@ -46,7 +46,7 @@ func TestARelatedEntityThatFails(t *testing.T) {
 func TestAFailingListOfRelatedEntities(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
-	w.Sim.Fail(e2e.On("/openapi/packages"), consolesim.Fault{Status: 503})
+	w.Sim.Fail(e2e.ForPath("/openapi/packages"), consolesim.Fault{Status: 503})
 	want := w.WantRelated(50)
 	for i := range want {
 		want[i].Package, want[i].Version = nil, nil
@@ -61,7 +61,7 @@ func TestARefusedListOfRelatedEntities(t *testing.T) {
 		t.Run(strconv.Itoa(status), func(t *testing.T) {
 			t.Parallel()
 			w := e2e.NewWorld(t, consolesim.Options{})
-			w.Sim.Fail(e2e.On("/openapi/packages"), consolesim.Fault{Status: status})
+			w.Sim.Fail(e2e.ForPath("/openapi/packages"), consolesim.Fault{Status: status})
 			a := w.Ask(e2e.RelatedQuery(50), e2e.Request{})
 			if diff := cmp.Diff(w.WantRelated(50), e2e.Decode[e2e.RelatedAnswer](t, a.Data).Workflows.Nodes); diff != "" || len(a.Errors) > 0 {
 				t.Errorf("%+v, - wanted + answered:\n%s", a.Errors, diff)
@@ -86,11 +86,11 @@ func TestRelationsThatLeadNowhere(t *testing.T) {
 			t.Run(fmt.Sprint(name, " of one in ", first), func(t *testing.T) {
 				t.Parallel()
 				var from string
-				w := e2e.NewWorld(t, consolesim.Options{}, e2e.Through(t, func(r *http.Request, body string) string {
+				w := e2e.NewWorld(t, consolesim.Options{}, e2e.RewriteAnswers(t, func(r *http.Request, body string) string {
 					if r.URL.Path != "/openapi/workflows" {
 						return body
 					}
-					return strings.Replace(body, from, fmt.Sprintf("%q:%q", tt.field, e2e.Nobody), 1)
+					return strings.Replace(body, from, fmt.Sprintf("%q:%q", tt.field, e2e.UnknownID), 1)
 				}))
 				want := w.WantRelated(first)
 				f, _ := w.Sim.Data().Workflow(want[0].ID)
@@ -118,7 +118,7 @@ func TestOtherRelationsThatLeadNowhere(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := e2e.NewWorld(t, consolesim.Options{}, e2e.Through(t, func(r *http.Request, body string) string {
+			w := e2e.NewWorld(t, consolesim.Options{}, e2e.RewriteAnswers(t, func(r *http.Request, body string) string {
 				if r.URL.Path != tt.path {
 					return body
 				}
@@ -129,7 +129,7 @@ func TestOtherRelationsThatLeadNowhere(t *testing.T) {
 					return body
 				}
 				at += len(key)
-				return body[:at] + e2e.Nobody + body[at+36:]
+				return body[:at] + e2e.UnknownID + body[at+36:]
 			}))
 			a := w.Ask(tt.query, e2e.Request{})
 			if !strings.Contains(string(a.Data), `"name":"`) || lastNull(string(a.Data)) != tt.field || len(a.Errors) > 0 {
@@ -146,11 +146,11 @@ func TestARobotThatDoesNotExist(t *testing.T) {
 		t.Run(fmt.Sprint("one in ", first), func(t *testing.T) {
 			t.Parallel()
 			var from string
-			w := e2e.NewWorld(t, consolesim.Options{}, e2e.Through(t, func(r *http.Request, body string) string {
+			w := e2e.NewWorld(t, consolesim.Options{}, e2e.RewriteAnswers(t, func(r *http.Request, body string) string {
 				if r.URL.Path != "/openapi/workflows" {
 					return body
 				}
-				return strings.Replace(body, from, fmt.Sprintf("\"associatedRobotIds\":[%q", e2e.Nobody), 1)
+				return strings.Replace(body, from, fmt.Sprintf("\"associatedRobotIds\":[%q", e2e.UnknownID), 1)
 			}))
 			want := w.WantRelated(first)
 			at := slices.IndexFunc(want, func(r e2e.Related) bool { return len(r.Robots) > 0 })
@@ -201,14 +201,14 @@ func TestNoWordOfAbsenceInATree(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct{ path, query, at string }{
 		"a relation":          {"/openapi/departments/tree", `{ queues(first: 1) { nodes { name department { name } } } }`, "queues.nodes.0.department"},
-		"by id":               {"/openapi/departments/tree", `{ department(id: "` + e2e.Nobody + `") { name } viewer { name } }`, "department"},
+		"by id":               {"/openapi/departments/tree", `{ department(id: "` + e2e.UnknownID + `") { name } viewer { name } }`, "department"},
 		"a company":           {"/openapi/companies/companylist", `{ queues(first: 1) { nodes { name company { name } } } }`, "queues.nodes.0.company"},
-		"a company by its id": {"/openapi/companies/companylist", `{ company(id: "` + e2e.Nobody + `") { name } viewer { name } }`, "company"},
+		"a company by its id": {"/openapi/companies/companylist", `{ company(id: "` + e2e.UnknownID + `") { name } viewer { name } }`, "company"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := e2e.NewWorld(t, consolesim.Options{})
-			w.Sim.Fail(e2e.On(tt.path), consolesim.Fault{Status: http.StatusNotFound})
+			w.Sim.Fail(e2e.ForPath(tt.path), consolesim.Fault{Status: http.StatusNotFound})
 			a := w.Ask(tt.query, e2e.Request{})
 			if e := w.OnlyError(a); e.Extensions.Code != "NOT_FOUND" || e.FieldPath() != tt.at || !strings.Contains(string(a.Data), `"name":"`) {
 				t.Errorf("%s", a.Body)
@@ -231,15 +231,15 @@ func TestNoneByThisIDIsNoError(t *testing.T) {
 			w := e2e.NewWorld(t, console)
 			fields := ""
 			for _, field := range []string{"package", "queue", "robot", "workflow", "workflowLayout"} {
-				fields += fmt.Sprintf("%s(id: %q) { name } ", field, e2e.Nobody)
-				fields += fmt.Sprintf("other_%s: %s(id: %q) { name } ", field, field, strings.ReplaceAll(e2e.Nobody, "dead", "beef"))
+				fields += fmt.Sprintf("%s(id: %q) { name } ", field, e2e.UnknownID)
+				fields += fmt.Sprintf("other_%s: %s(id: %q) { name } ", field, field, strings.ReplaceAll(e2e.UnknownID, "dead", "beef"))
 			}
 			var got struct {
 				Root map[string]any
 			}
 			query := fmt.Sprintf(`{ %s company(id: %q) { name } missing: department(id: %q) { name }
 				department(id: %q) { %s } here: company(id: %q) { department(id: %q) { name } } }`,
-				fields, e2e.Nobody, e2e.Nobody, w.Sim.Data().MainDepartmentID(), fields, w.Sim.Data().MainCompanyID(), e2e.Nobody)
+				fields, e2e.UnknownID, e2e.UnknownID, w.Sim.Data().MainDepartmentID(), fields, w.Sim.Data().MainCompanyID(), e2e.UnknownID)
 			w.Query(query, &got.Root)
 			check := func(where string, fields map[string]any) {
 				for field, v := range fields {

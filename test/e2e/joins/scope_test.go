@@ -13,7 +13,7 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-func TestScopeOfTheRequest(t *testing.T) { e2e.EitherWay(t, scopeOfTheRequest) }
+func TestScopeOfTheRequest(t *testing.T) { e2e.WithAndWithoutCache(t, scopeOfTheRequest) }
 
 func scopeOfTheRequest(t *testing.T, caching func(*gateway.Settings, *consolesim.Server)) {
 	w := e2e.NewWorld(t, consolesim.Options{}, caching)
@@ -22,37 +22,37 @@ func scopeOfTheRequest(t *testing.T, caching func(*gateway.Settings, *consolesim
 	owner := data.Users()[0]
 
 	t.Run("configured default", func(t *testing.T) {
-		w.AnswersOf(data.MainCompanyID(), data.MainDepartmentID(), e2e.Request{})
+		w.CheckWorkflowsOf(data.MainCompanyID(), data.MainDepartmentID(), e2e.Request{})
 	})
 	t.Run("headers of every department", func(t *testing.T) {
 		for _, c := range all {
 			for _, d := range data.Departments(c.ID) {
-				w.AnswersOf(c.ID, d.ID, e2e.Request{Header: e2e.In(c.ID, d.ID)})
+				w.CheckWorkflowsOf(c.ID, d.ID, e2e.Request{Header: e2e.ScopeHeader(c.ID, d.ID)})
 			}
 		}
 	})
 	t.Run("headers in upper case", func(t *testing.T) {
 		c := all[1]
-		w.AnswersOf(c.ID, c.RootDepartmentID, e2e.Request{Header: e2e.In(strings.ToUpper(c.ID), strings.ToUpper(c.RootDepartmentID))})
+		w.CheckWorkflowsOf(c.ID, c.RootDepartmentID, e2e.Request{Header: e2e.ScopeHeader(strings.ToUpper(c.ID), strings.ToUpper(c.RootDepartmentID))})
 	})
 	t.Run("another company alone is that company and the viewer's department in it", func(t *testing.T) {
 		for _, c := range all[1:] {
-			w.AnswersOf(c.ID, owner.Assigned[c.ID], e2e.Request{Header: e2e.In(c.ID, "")})
+			w.CheckWorkflowsOf(c.ID, owner.Assigned[c.ID], e2e.Request{Header: e2e.ScopeHeader(c.ID, "")})
 		}
 	})
 	t.Run("the configured company alone has the configured department", func(t *testing.T) {
-		w.AnswersOf(data.MainCompanyID(), data.MainDepartmentID(), e2e.Request{Header: e2e.In(data.MainCompanyID(), "")})
+		w.CheckWorkflowsOf(data.MainCompanyID(), data.MainDepartmentID(), e2e.Request{Header: e2e.ScopeHeader(data.MainCompanyID(), "")})
 	})
 	t.Run("a department alone is one of the configured company", func(t *testing.T) {
 		d := data.Departments(data.MainCompanyID())[3]
-		w.AnswersOf(data.MainCompanyID(), d.ID, e2e.Request{Header: e2e.In("", d.ID)})
+		w.CheckWorkflowsOf(data.MainCompanyID(), d.ID, e2e.Request{Header: e2e.ScopeHeader("", d.ID)})
 	})
 	t.Run("empty headers are none", func(t *testing.T) {
-		w.AnswersOf(data.MainCompanyID(), data.MainDepartmentID(), e2e.Request{Header: map[string]string{"CompanyId": "", "DepartmentId": " "}})
+		w.CheckWorkflowsOf(data.MainCompanyID(), data.MainDepartmentID(), e2e.Request{Header: map[string]string{"CompanyId": "", "DepartmentId": " "}})
 	})
 	t.Run("a company that is not the caller's", func(t *testing.T) {
 		solo := data.SoloUser()
-		e := w.Refused(e2e.ScopeQuery, e2e.Request{Header: e2e.With(w.As(solo.Username), e2e.In(all[0].ID, all[0].RootDepartmentID))})
+		e := w.ExpectRefusal(e2e.ScopeQuery, e2e.Request{Header: e2e.MergeHeaders(w.TokenHeader(solo.Username), e2e.ScopeHeader(all[0].ID, all[0].RootDepartmentID))})
 		if e.Extensions.Code != "FORBIDDEN" || e.FieldPath() != "workflows" {
 			t.Errorf("%+v", e)
 		}
@@ -68,7 +68,7 @@ func TestScopeWithoutADefault(t *testing.T) {
 
 	t.Run("a user of one company", func(t *testing.T) {
 		w.Sim.ResetCounts()
-		w.AnswersOf(home, solo.Assigned[home], e2e.Request{Header: w.As(solo.Username)})
+		w.CheckWorkflowsOf(home, solo.Assigned[home], e2e.Request{Header: w.TokenHeader(solo.Username)})
 		if diff := cmp.Diff(e2e.Counts{e2e.Companies: 1, e2e.Self: 1, e2e.Workflows: 1}, w.Calls()); diff != "" {
 			t.Error(diff)
 		}
@@ -79,7 +79,7 @@ func TestScopeWithoutADefault(t *testing.T) {
 		a := w.Ask(fmt.Sprintf(`mutation {
 			a: updateQueue(input: {id: %[1]q, name: "a"}) { queue { company { name } } }
 			b: updateQueue(input: {id: %[1]q, name: "b"}) { queue { name } }
-		}`, id), e2e.Request{Header: w.As(solo.Username)})
+		}`, id), e2e.Request{Header: w.TokenHeader(solo.Username)})
 		if len(a.Errors) > 0 {
 			t.Fatalf("answered %s", a.Body)
 		}
@@ -89,11 +89,11 @@ func TestScopeWithoutADefault(t *testing.T) {
 	})
 	t.Run("a user of one company who names a department", func(t *testing.T) {
 		d := data.Departments(home)[2]
-		w.AnswersOf(home, d.ID, e2e.Request{Header: e2e.With(w.As(solo.Username), e2e.In("", d.ID))})
+		w.CheckWorkflowsOf(home, d.ID, e2e.Request{Header: e2e.MergeHeaders(w.TokenHeader(solo.Username), e2e.ScopeHeader("", d.ID))})
 	})
 	t.Run("a user of several who names one", func(t *testing.T) {
 		for _, company := range owner.CompanyIDs {
-			w.AnswersOf(company, owner.Assigned[company], e2e.Request{Header: e2e.In(company, "")})
+			w.CheckWorkflowsOf(company, owner.Assigned[company], e2e.Request{Header: e2e.ScopeHeader(company, "")})
 		}
 	})
 	for _, query := range []string{
@@ -110,7 +110,7 @@ func TestScopeWithoutADefault(t *testing.T) {
 	} {
 		t.Run("a user of several who names none: "+query, func(t *testing.T) {
 			w.Sim.ResetCounts()
-			e := w.Refused(query, e2e.Request{})
+			e := w.ExpectRefusal(query, e2e.Request{})
 			if e.Extensions.Code != "SCOPE_REQUIRED" || len(e.Path) != 1 || !strings.Contains(e.Message, "CompanyId") {
 				t.Errorf("%+v", e)
 			}
@@ -120,7 +120,7 @@ func TestScopeWithoutADefault(t *testing.T) {
 		})
 	}
 	t.Run("a user of several who names a department alone", func(t *testing.T) {
-		if e := w.Refused(e2e.ScopeQuery, e2e.Request{Header: e2e.In("", data.MainDepartmentID())}); e.Extensions.Code != "SCOPE_REQUIRED" {
+		if e := w.ExpectRefusal(e2e.ScopeQuery, e2e.Request{Header: e2e.ScopeHeader("", data.MainDepartmentID())}); e.Extensions.Code != "SCOPE_REQUIRED" {
 			t.Errorf("%+v", e)
 		}
 	})
@@ -150,7 +150,7 @@ func TestScopeHeadersThatAreNoGUID(t *testing.T) {
 			if a.Status != http.StatusBadRequest {
 				t.Errorf("status %d", a.Status)
 			}
-			w.NoCalls()
+			w.CheckNoCalls()
 		})
 	}
 }

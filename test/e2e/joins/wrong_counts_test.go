@@ -33,7 +33,7 @@ func TestWrongCounts(t *testing.T) {
 	for _, clamp := range clamps {
 		for _, said := range []int{n + 1, n + 20, n + 22, 500, n - 1, 41, 40, 60, 21, 14, 0, -1} {
 			t.Run(fmt.Sprintf("pages of %d, count %d", clamp, said), func(t *testing.T) {
-				w := e2e.NewWorld(t, consolesim.Options{PageClamp: clamp}, e2e.Through(t, func(r *http.Request, body string) string {
+				w := e2e.NewWorld(t, consolesim.Options{PageClamp: clamp}, e2e.RewriteAnswers(t, func(r *http.Request, body string) string {
 					if !strings.HasSuffix(r.URL.Path, "/openapi/workflows") {
 						return body
 					}
@@ -43,7 +43,7 @@ func TestWrongCounts(t *testing.T) {
 					if said >= 0 && said < n && s.offset > 0 {
 						continue
 					}
-					w.CheckShown(all, s.first, s.offset, said)
+					w.CheckVisible(all, s.first, s.offset, said)
 				}
 				for _, order := range []string{"ASC", "DESC"} {
 					var got struct {

@@ -42,7 +42,7 @@ func TestLongNamesAreRefused(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			here := *w
 			here.T = t
-			here.RefusedEverywhere(query, "QUERY_TOO_COMPLEX")
+			here.CheckRefusedByAllTransports(query, "QUERY_TOO_COMPLEX")
 		})
 	}
 	w.Query(`{ viewer { `+long[:128]+`: id } }`, nil)
@@ -80,11 +80,11 @@ func TestAnswersAreBounded(t *testing.T) {
 	t.Run("an event", func(t *testing.T) {
 		s := w.Socket(nil)
 		s.Subscribe("1", `subscription { robotChanged { status `+aliased(20, 3, "company { ...F }")+` } } fragment F on Company { `+aliased(40, 128, "id")+` }`)
-		w.Polls(2)
+		w.AwaitPolls(2)
 		robot := w.Sim.Data().RobotIDs(w.Sim.Data().MainDepartmentID())[0]
 		for _, status := range []string{"Ready", "Busy"} {
 			w.Sim.SetRobotStatus(robot, status)
-			w.Polls(2)
+			w.AwaitPolls(2)
 		}
 		if a := s.Next("1"); len(a.Errors) != 1 || a.Errors[0].Extensions.Code != "QUERY_TOO_COMPLEX" || string(a.Data) != "null" {
 			t.Errorf("answered %.500s", a.Body)
@@ -192,11 +192,11 @@ func TestOutcomesOfLargePayloads(t *testing.T) {
 		"bytes of names":     {1000, 2000, update("a", id, "id "+aliased(60, 100, "name")), []want{{"a", "QUERY_TOO_COMPLEX", "DONE"}}},
 		"bytes of the whole": {1000, 400, update("a", id, "id "+aliased(20, 4, "name")), []want{{"", "QUERY_TOO_COMPLEX", "DONE"}}},
 		"the whole, after a refusal": {
-			1000, 400, update("a", id, "id "+aliased(20, 4, "name")) + update("b", e2e.Nobody, "id"),
+			1000, 400, update("a", id, "id "+aliased(20, 4, "name")) + update("b", e2e.UnknownID, "id"),
 			[]want{{"", "QUERY_TOO_COMPLEX", "DONE"}, {"b", "NOT_FOUND", "REFUSED"}},
 		},
 		"values, after a refusal": {
-			50, 1 << 20, update("b", e2e.Nobody, "id") + update("a", id, "id "+aliased(60, 4, "name")),
+			50, 1 << 20, update("b", e2e.UnknownID, "id") + update("a", id, "id "+aliased(60, 4, "name")),
 			[]want{{"b", "NOT_FOUND", "REFUSED"}, {"a", "QUERY_TOO_COMPLEX", "DONE"}},
 		},
 		"too many mutations": {3, 1 << 20, update("a", id, "id") + update("b", id, "id") + update("c", id, "id"), []want{{"", "QUERY_TOO_COMPLEX", "NOT_SENT"}}},
@@ -224,7 +224,7 @@ func TestOutcomesOfLargePayloads(t *testing.T) {
 func TestErrorsAreCounted(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
-	defer w.Sim.Fail(e2e.On("/openapi/robots"), consolesim.Fault{Status: http.StatusForbidden})()
+	defer w.Sim.Fail(e2e.ForPath("/openapi/robots"), consolesim.Fault{Status: http.StatusForbidden})()
 	for _, n := range []int{1, 99, 100, 101, 340} {
 		a := w.Ask(`{ queues(first: 1) { totalCount } `+aliased(n, 4, "robots { totalCount }")+`}`, e2e.Request{})
 		want := min(n, 101)

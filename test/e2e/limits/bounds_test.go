@@ -28,7 +28,7 @@ func TestDearDocuments(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			here := *w
 			here.T = t
-			here.RefusedEverywhere(query, "QUERY_TOO_COMPLEX")
+			here.CheckRefusedByAllTransports(query, "QUERY_TOO_COMPLEX")
 		})
 	}
 }
@@ -50,7 +50,7 @@ func TestErrorsOfDocumentsAreBounded(t *testing.T) {
 		for i := range tt.n {
 			fmt.Fprintf(&fields, tt.field, i)
 		}
-		for transport, errors := range w.Everywhere("{" + fields.String() + "}") {
+		for transport, errors := range w.RefusalsByTransport("{" + fields.String() + "}") {
 			if len(errors) != 101 || errors[0].Extensions.Code != tt.first {
 				t.Errorf("%s, %s: %d errors", name, transport, len(errors))
 				continue
@@ -65,7 +65,7 @@ func TestErrorsOfDocumentsAreBounded(t *testing.T) {
 // TestOperationsOfAConnection: one that has a thousand under way is told so, and goes on.
 func TestOperationsOfAConnection(t *testing.T) {
 	t.Parallel()
-	w := e2e.NewWorld(t, e2e.Standing(consolesim.Options{}))
+	w := e2e.NewWorld(t, e2e.StoppedClock(consolesim.Options{}))
 	s := w.Socket(nil)
 	const most = 1000
 	for i := range most + 1 {
@@ -99,7 +99,7 @@ func TestOneSignInPerOperation(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			here := *w
 			here.T = t
-			here.RefusedEverywhere(strings.NewReplacer(
+			here.CheckRefusedByAllTransports(strings.NewReplacer(
 				"$1", `signIn(input: {username: "u", password: "1"}) { sessionToken }`,
 				"$2", `signIn(input: {username: "v", password: "2"}) { sessionToken }`,
 			).Replace(query), "BAD_USER_INPUT")
@@ -151,5 +151,5 @@ func TestIntrospectionIsBounded(t *testing.T) {
 			}
 		})
 	}
-	w.RefusedEverywhere("{ "+aliased(11, 3, "__schema { types { ...F } }")+" }"+every, "QUERY_TOO_COMPLEX")
+	w.CheckRefusedByAllTransports("{ "+aliased(11, 3, "__schema { types { ...F } }")+" }"+every, "QUERY_TOO_COMPLEX")
 }

@@ -14,32 +14,32 @@ import (
 // any of it is sent.
 func TestCachedReadsAreNoCalls(t *testing.T) {
 	t.Parallel()
-	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Cached, e2e.Budget(60))
-	w.WarmCounts(280, 60)
-	w.Query(`{ `+e2e.CountedFrom(0, 280)+`}`, nil)
-	w.NoCalls()
-	w.Query(`{ `+e2e.CountedFrom(0, 280-20)+e2e.CountedFrom(500, 20)+`}`, nil)
-	if n := w.Called(); n != 20 {
+	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithCache, e2e.Budget(60))
+	w.CacheCounts(280, 60)
+	w.Query(`{ `+e2e.CountQueryFrom(0, 280)+`}`, nil)
+	w.CheckNoCalls()
+	w.Query(`{ `+e2e.CountQueryFrom(0, 280-20)+e2e.CountQueryFrom(500, 20)+`}`, nil)
+	if n := w.TotalCalls(); n != 20 {
 		t.Errorf("%d calls for 20 counts that are not kept", n)
 	}
 	w.Sim.ResetCounts()
 	for name, query := range map[string]string{
-		"the first level": `{ ` + e2e.CountedFrom(0, 100) + e2e.CountedFrom(600, 61) + `}`,
-		"no level":        `{ ` + e2e.CountedFrom(700, 61) + `}`,
-		"the last":        `{ ` + e2e.CountedFrom(600, 61) + e2e.CountedFrom(0, 100) + `}`,
+		"the first level": `{ ` + e2e.CountQueryFrom(0, 100) + e2e.CountQueryFrom(600, 61) + `}`,
+		"no level":        `{ ` + e2e.CountQueryFrom(700, 61) + `}`,
+		"the last":        `{ ` + e2e.CountQueryFrom(600, 61) + e2e.CountQueryFrom(0, 100) + `}`,
 	} {
 		a := w.Ask(query, e2e.Request{})
 		if len(a.Errors) == 0 || a.Errors[0].Extensions.Code != "QUERY_TOO_COMPLEX" || !strings.Contains(a.Errors[0].Message, "console calls or more, and may make 60") {
 			t.Errorf("%s: answered %.300s", name, a.Body)
 		}
-		w.NoCalls()
+		w.CheckNoCalls()
 	}
-	w.WarmCounts(301, 60)
-	a := w.Ask(`{ `+e2e.CountedFrom(0, 301)+`}`, e2e.Request{})
+	w.CacheCounts(301, 60)
+	a := w.Ask(`{ `+e2e.CountQueryFrom(0, 301)+`}`, e2e.Request{})
 	if len(a.Errors) == 0 || a.Errors[0].Extensions.Code != "QUERY_TOO_COMPLEX" || !strings.Contains(a.Errors[0].Message, "reads or more") || !strings.Contains(a.Errors[0].Message, "may make 300") {
 		t.Errorf("answered %.300s", a.Body)
 	}
-	w.NoCalls()
+	w.CheckNoCalls()
 }
 
 // TestCallsOfUploads: an upload by the channel takes three calls, of which none is made if not all may be.
@@ -50,8 +50,8 @@ func TestCallsOfUploads(t *testing.T) {
 		calls  int
 	}{0: {1 << 20, 1}, 1: {1, 0}, 2: {1, 0}, 3: {1, 3}} {
 		w := e2e.NewWorld(t, consolesim.Options{}, e2e.Budget(max(1, limit)), func(s *gateway.Settings, _ *consolesim.Server) { s.DirectUploadBytes = want.direct })
-		file, _ := e2e.Noise(1000)
-		a, err := w.UploadChunked(e2e.Sized("1000"), file)
+		file, _ := e2e.RandomFile(1000)
+		a, err := w.UploadChunked(e2e.SizedUploadQuery("1000"), file)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -62,7 +62,7 @@ func TestCallsOfUploads(t *testing.T) {
 		if len(a.Errors) == 0 || a.Errors[0].Extensions.Code != "QUERY_TOO_COMPLEX" || a.Errors[0].Extensions.Outcome != outcome {
 			t.Errorf("of %d calls: %s", limit, a.Body)
 		}
-		if n := w.Called(); n != want.calls {
+		if n := w.TotalCalls(); n != want.calls {
 			t.Errorf("of %d calls, %d were made: %v", limit, n, w.Calls())
 		}
 	}
@@ -72,7 +72,7 @@ func TestCallsOfUploads(t *testing.T) {
 func TestRepeatedCallsAreCounted(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Budget(1))
-	defer w.Sim.Fail(e2e.On("/openapi/queues"), consolesim.Fault{Status: http.StatusUnauthorized, Times: 1})()
+	defer w.Sim.Fail(e2e.ForPath("/openapi/queues"), consolesim.Fault{Status: http.StatusUnauthorized, Times: 1})()
 	a := w.Ask(`{ queues { totalCount } }`, e2e.Request{})
 	if len(a.Errors) != 1 || a.Errors[0].Extensions.Code != "QUERY_TOO_COMPLEX" || w.Calls()["GET /openapi/queues"] != 1 {
 		t.Errorf("%v: %s", w.Calls(), a.Body)

@@ -16,8 +16,8 @@ func TestCallsAreBounded(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Budget(60))
 	all := w.Sim.Data().QueueIDs(w.Sim.Data().MainDepartmentID())
-	a := w.Ask(`{ queues(first: 500) { totalCount nodes { id `+e2e.Counted(12)+`} } robots(first: 1) { nodes { id } } }`, e2e.Request{})
-	if got := w.Called(); got > 60 {
+	a := w.Ask(`{ queues(first: 500) { totalCount nodes { id `+e2e.CountQuery(12)+`} } robots(first: 1) { nodes { id } } }`, e2e.Request{})
+	if got := w.TotalCalls(); got > 60 {
 		t.Errorf("%d calls", got)
 	}
 	data := e2e.Decode[struct {
@@ -57,24 +57,24 @@ func TestCallsUpToTheBound(t *testing.T) {
 		sim   consolesim.Options
 		query string
 	}{
-		"lists":          {consolesim.Options{}, `{ queues(first: 500) { nodes { ` + e2e.Counted(3) + `} } }`},
+		"lists":          {consolesim.Options{}, `{ queues(first: 500) { nodes { ` + e2e.CountQuery(3) + `} } }`},
 		"pages":          {consolesim.Options{PageClamp: 10}, `{ workflows(first: 60) { nodes { id } } }`},
 		"single gets":    {consolesim.Options{NoIDs: true, PageClamp: 10}, `{ workflows(first: 10) { nodes { queue { name } package { name } } } }`},
 		"trees":          {consolesim.Options{}, `{ companies { viewer { name } departments { name } } }`},
-		"root fields":    {consolesim.Options{}, `{ ` + e2e.Counted(9) + ` viewer { name } }`},
+		"root fields":    {consolesim.Options{}, `{ ` + e2e.CountQuery(9) + ` viewer { name } }`},
 		"robots by list": {consolesim.Options{NoAssociatedRobotIDs: true}, `{ workflows(first: 12) { nodes { robots { name } } } }`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			free := e2e.NewWorld(t, tt.sim)
 			whole := free.Ask(tt.query, e2e.Request{})
-			needed := free.Called()
+			needed := free.TotalCalls()
 			w := e2e.NewWorld(t, tt.sim, e2e.Budget(needed))
 			w.Query(tt.query, nil)
 			short := e2e.NewWorld(t, tt.sim, e2e.Budget(needed-1))
 			a := short.Ask(tt.query, e2e.Request{})
 			// A page that was read beside others may turn out not to be needed: then the answer is whole.
-			if len(a.Errors) == 0 && string(a.Body) != string(whole.Body) || short.Called() > needed-1 {
-				t.Errorf("%d calls, %d of them allowed: %.300s", short.Called(), needed-1, a.Body)
+			if len(a.Errors) == 0 && string(a.Body) != string(whole.Body) || short.TotalCalls() > needed-1 {
+				t.Errorf("%d calls, %d of them allowed: %.300s", short.TotalCalls(), needed-1, a.Body)
 			}
 			for _, e := range a.Errors {
 				if e.Extensions.Code != "QUERY_TOO_COMPLEX" {
@@ -92,9 +92,9 @@ func TestALevelIsSentWholeOrNot(t *testing.T) {
 	const query = `{ queues(first: 500) { nodes { a: workflows(first: 0) { totalCount } } } }`
 	free := e2e.NewWorld(t, consolesim.Options{})
 	free.Query(query, nil)
-	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Budget(free.Called()-1))
+	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Budget(free.TotalCalls()-1))
 	w.Ask(query, e2e.Request{})
-	if n := w.Called(); n != 1 {
+	if n := w.TotalCalls(); n != 1 {
 		t.Errorf("%d calls, want that of the queues", n)
 	}
 }
@@ -116,14 +116,14 @@ func TestCallsOfAMutation(t *testing.T) {
 	if len(a.Errors) != 5 || a.Errors[0].Extensions.Code != "QUERY_TOO_COMPLEX" {
 		t.Errorf("answered %s", a.Body)
 	}
-	w.NoCalls()
-	if a := w.Ask(update(4, "id"), e2e.Request{}); len(a.Errors) > 0 || w.Called() != 4 {
-		t.Errorf("%d calls: %s", w.Called(), a.Body)
+	w.CheckNoCalls()
+	if a := w.Ask(update(4, "id"), e2e.Request{}); len(a.Errors) > 0 || w.TotalCalls() != 4 {
+		t.Errorf("%d calls: %s", w.TotalCalls(), a.Body)
 	}
 	w.Sim.ResetCounts()
-	a = w.Ask(update(2, "id "+e2e.Counted(2)), e2e.Request{})
-	if w.Called() > 4 || len(a.Errors) != 2 || a.Errors[0].Extensions.Code != "QUERY_TOO_COMPLEX" || a.Errors[0].Path[0] != "m1" {
-		t.Errorf("%d calls: %s", w.Called(), a.Body)
+	a = w.Ask(update(2, "id "+e2e.CountQuery(2)), e2e.Request{})
+	if w.TotalCalls() > 4 || len(a.Errors) != 2 || a.Errors[0].Extensions.Code != "QUERY_TOO_COMPLEX" || a.Errors[0].Path[0] != "m1" {
+		t.Errorf("%d calls: %s", w.TotalCalls(), a.Body)
 	}
 }
 
@@ -134,9 +134,9 @@ func TestCallsOfEvents(t *testing.T) {
 	robot := w.Sim.Data().RobotIDs(w.Sim.Data().MainDepartmentID())[0]
 	w.Sim.SetRobotStatus(robot, "Ready")
 	s := w.Socket(nil)
-	s.Subscribe("1", fmt.Sprintf(`subscription { robotChanged(ids: [%q]) { id status department { %s} } }`, robot, e2e.Counted(2)))
+	s.Subscribe("1", fmt.Sprintf(`subscription { robotChanged(ids: [%q]) { id status department { %s} } }`, robot, e2e.CountQuery(2)))
 	for _, status := range []string{"Busy", "Disconnected", "Ready"} {
-		w.Polls(2)
+		w.AwaitPolls(2)
 		w.Sim.SetRobotStatus(robot, status)
 		for {
 			a := s.Next("1")

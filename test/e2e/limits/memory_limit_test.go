@@ -48,7 +48,7 @@ func TestRequestsDoNotExhaustTheMemory(t *testing.T) {
 		return graphqlBody(`{ ` + aliased(lists, 4, "workflows(first: 500) { nodes { ...F } }") + `} fragment F on Workflow { ` + fields + `}`)
 	}
 	counts := func(queues, n int) string {
-		return graphqlBody(`{ companies { departments { queues(first: ` + strconv.Itoa(queues) + `) { nodes { ` + e2e.Counted(n) + `} } } } }`)
+		return graphqlBody(`{ companies { departments { queues(first: ` + strconv.Itoa(queues) + `) { nodes { ` + e2e.CountQuery(n) + `} } } } }`)
 	}
 	variables := func(query string) string {
 		return `{"query":"` + query + `","variables":{"v":[` + strings.Repeat("{},", 349_000) + `{}]}}`
@@ -108,9 +108,9 @@ func startLimited(t *testing.T, scale int) *limited {
 		t.Errorf("the gateway does not see its limit:\n%s", l.Log)
 	}
 	user, _ := sim.DefaultUser()
-	l.user = e2e.With(l.As(user), e2e.In(sim.Data().MainCompanyID(), sim.Data().MainDepartmentID()))
+	l.user = e2e.MergeHeaders(l.TokenHeader(user), e2e.ScopeHeader(sim.Data().MainCompanyID(), sim.Data().MainDepartmentID()))
 	solo := sim.Data().SoloUser()
-	l.other = e2e.With(l.As(solo.Username), e2e.In(solo.CompanyIDs[0], ""))
+	l.other = e2e.MergeHeaders(l.TokenHeader(solo.Username), e2e.ScopeHeader(solo.CompanyIDs[0], ""))
 	return l
 }
 
@@ -175,7 +175,7 @@ func (l *limited) Post(body string, header map[string]string) (e2e.Answer, error
 	if err != nil {
 		return e2e.Answer{}, err
 	}
-	for name, value := range e2e.With(e2e.JSONBody, header) {
+	for name, value := range e2e.MergeHeaders(e2e.JSONBody, header) {
 		req.Header.Set(name, value)
 	}
 	resp, err := l.Http.Do(req)

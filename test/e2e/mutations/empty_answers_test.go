@@ -27,7 +27,7 @@ func TestChangesWithAnEmptyAnswer(t *testing.T) {
 				w.Sim.ResetCounts()
 				return w.Ask(fmt.Sprintf(`mutation { update%s(input: {id: %q, description: "changed"}) { %s } }`, kind, id[kind], selection), e2e.Request{})
 			}
-			w.Emptied(http.MethodPatch, "/"+field+"s/")
+			w.AnswerEmpty(http.MethodPatch, "/"+field+"s/")
 			a := update(field + " { id description }")
 			if want := fmt.Sprintf(`{"update%s":{%q:{"id":%q,"description":"changed"}}}`, kind, field, id[kind]); len(a.Errors) > 0 || string(a.Data) != want {
 				t.Errorf("%s", a.Body)
@@ -52,7 +52,7 @@ func TestChangesWithAnEmptyAnswer(t *testing.T) {
 func TestPackageChangedWithAnEmptyAnswer(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
-	w.Emptied(http.MethodPatch, "/packages/")
+	w.AnswerEmpty(http.MethodPatch, "/packages/")
 	id := w.Sim.Data().PackageIDs(w.Sim.Data().MainDepartmentID())[0]
 	for selection, reads := range map[string]int{"__typename": 1, "package { id }": 1, "package { tags versions { id } }": 2} {
 		w.Sim.ResetCounts()
@@ -70,7 +70,7 @@ func TestPackageChangedWithAnEmptyAnswer(t *testing.T) {
 func TestRelationsOfAChangeWithAnEmptyAnswer(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
-	w.Emptied(http.MethodPatch, "/queues/")
+	w.AnswerEmpty(http.MethodPatch, "/queues/")
 	id := w.Sim.Data().QueueIDs(w.Sim.Data().MainDepartmentID())[0]
 	var got struct {
 		Queue struct {
@@ -88,15 +88,15 @@ func TestRelationsOfAChangeWithAnEmptyAnswer(t *testing.T) {
 	if after := w.Unplanned(); after != before {
 		t.Errorf("%s loads that look-ahead has overlooked, were %s", after, before)
 	}
-	w.NoCallTwice()
+	w.CheckNoDuplicateCalls()
 }
 
 // TestUpgradeWithAnEmptyAnswer makes up no figures.
 func TestUpgradeWithAnEmptyAnswer(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
-	w.Emptied(http.MethodPost, "/batch/upgrade")
-	w.Emptied(http.MethodPost, "/robots")
+	w.AnswerEmpty(http.MethodPost, "/batch/upgrade")
+	w.AnswerEmpty(http.MethodPost, "/robots")
 	data := w.Sim.Data()
 	workflow, robot := data.WorkflowIDs(data.MainDepartmentID())[0], data.RobotIDs(data.MainDepartmentID())[0]
 	a := w.Ask(fmt.Sprintf(`mutation { upgradeWorkflows(input: {workflowIds: [%q]}) { total successCount failedList { id } workflows { id } } }`, workflow), e2e.Request{})
@@ -112,9 +112,9 @@ func TestUpgradeWithAnEmptyAnswer(t *testing.T) {
 // TestScopeIsFoundOncePerOperation: what a change makes forgotten is not the scope of the request.
 func TestScopeIsFoundOncePerOperation(t *testing.T) {
 	t.Parallel()
-	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Strict, func(s *gateway.Settings, _ *consolesim.Server) { s.CompanyID, s.DepartmentID = "", "" })
+	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithoutAnonymous, func(s *gateway.Settings, _ *consolesim.Server) { s.CompanyID, s.DepartmentID = "", "" })
 	u := w.Sim.Data().SoloUser()
-	a := w.Ask(`mutation { a: createQueue(input: {name: "a"}) { queue { id } } b: createQueue(input: {name: "b"}) { queue { id } } }`, e2e.Request{Header: w.As(u.Username)})
+	a := w.Ask(`mutation { a: createQueue(input: {name: "a"}) { queue { id } } b: createQueue(input: {name: "b"}) { queue { id } } }`, e2e.Request{Header: w.TokenHeader(u.Username)})
 	if len(a.Errors) > 0 {
 		t.Fatalf("%s", a.Body)
 	}
@@ -128,11 +128,11 @@ func TestQueueOfAnotherCompanyNeedsItsDepartment(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	other := w.Sim.Data().Companies()[1].ID
-	e := w.Refused(fmt.Sprintf(`mutation { createQueue(input: {name: "x", companyId: %q}) { queue { id } } }`, other), e2e.Request{})
+	e := w.ExpectRefusal(fmt.Sprintf(`mutation { createQueue(input: {name: "x", companyId: %q}) { queue { id } } }`, other), e2e.Request{})
 	if e.Extensions.Code != "BAD_USER_INPUT" || e.Extensions.Argument != "input.departmentId" {
 		t.Errorf("%+v", e)
 	}
-	w.NoCalls()
+	w.CheckNoCalls()
 	main := w.Sim.Data().MainCompanyID()
 	if a := w.Ask(fmt.Sprintf(`mutation { createQueue(input: {name: "x", companyId: %q}) { queue { name } } }`, strings.ToUpper(main)), e2e.Request{}); len(a.Errors) > 0 {
 		t.Errorf("%s", a.Body)

@@ -15,8 +15,8 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// storm sends 100 executions with one key through the gateways at once.
-func storm(gateways []*e2e.Process, workflow, key string) (bodies, codes []string) {
+// executeConcurrently sends 100 executions with one key through the gateways at once.
+func executeConcurrently(gateways []*e2e.Process, workflow, key string) (bodies, codes []string) {
 	var wait sync.WaitGroup
 	var mu sync.Mutex
 	for i := range 100 {
@@ -49,7 +49,7 @@ func TestOneExecutionPerKey(t *testing.T) {
 
 	t.Run("a hundred at once", func(t *testing.T) {
 		sim.ResetCounts()
-		bodies, codes := storm(gateways, workflow, "a")
+		bodies, codes := executeConcurrently(gateways, workflow, "a")
 		if len(codes) > 0 || len(bodies) != 100 || len(slices.Compact(slices.Clone(bodies))) != 1 {
 			t.Errorf("%d answers, errors %v", len(bodies), codes)
 		}
@@ -105,7 +105,7 @@ func TestOneExecutionPerKey(t *testing.T) {
 			}
 			_ = gateways[0].Cmd.Process.Kill() // whether it was the one at work or the other: both must hold
 		}()
-		bodies, codes := storm(gateways, workflow, "d")
+		bodies, codes := executeConcurrently(gateways, workflow, "d")
 		<-killed
 		if n := sim.Counts()[e2e.Execute]; n != 1 {
 			t.Errorf("%d executions", n)

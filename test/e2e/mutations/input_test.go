@@ -137,8 +137,8 @@ func TestInputIsCheckedBeforeTheConsoleIsAsked(t *testing.T) {
 			if len(a.Body) > 1000 {
 				t.Errorf("%d bytes are answered", len(a.Body))
 			}
-			w.NoCalls()
-			w.TellsNothing(a)
+			w.CheckNoCalls()
+			w.CheckNoInternals(a)
 		})
 	}
 }
@@ -170,7 +170,7 @@ func TestABadArgumentIsARequestError(t *testing.T) {
 					!strings.HasPrefix(e.Message, argument+": ") || !strings.HasSuffix(e.Message, " (at b; nothing was asked)") {
 					t.Errorf("told %s", a.Body)
 				}
-				w.NoCalls()
+				w.CheckNoCalls()
 			})
 		}
 	}
@@ -191,14 +191,14 @@ func TestRequestErrorsNameWhatIsWrong(t *testing.T) {
 		"variable left out":        {`query($i: ID!) { queue(id: $i) { name } }`, nil, "variable $i: must be defined"},
 		"variable null":            {`query($i: ID!) { queue(id: $i) { name } }`, map[string]any{"i": nil}, "variable $i: cannot be null"},
 		"within a variable":        {update, map[string]any{"i": map[string]any{"name": "a"}}, "variable $i.id: must be defined"},
-		"within a variable's list": {update, map[string]any{"i": map[string]any{"id": e2e.Nobody, "tags": []any{"a", nil}}}, "variable $i.tags.1: cannot be null"},
+		"within a variable's list": {update, map[string]any{"i": map[string]any{"id": e2e.UnknownID, "tags": []any{"a", nil}}}, "variable $i.tags.1: cannot be null"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			e := w.Refused(tt.query, e2e.Request{Variables: tt.variables})
+			e := w.ExpectRefusal(tt.query, e2e.Request{Variables: tt.variables})
 			if e.Extensions.Code != "GRAPHQL_VALIDATION_FAILED" || !strings.Contains(e.Message, tt.says) {
 				t.Errorf("told %+v", e)
 			}
-			w.NoCalls()
+			w.CheckNoCalls()
 		})
 	}
 }
@@ -222,7 +222,7 @@ func TestNestedInputIsCheckedBeforeTheConsoleIsAsked(t *testing.T) {
 			if len(a.Errors) == 0 || a.Errors[0].Extensions.Code != "BAD_USER_INPUT" || a.Errors[0].Extensions.Argument != name {
 				t.Errorf("answered %.600s", a.Body)
 			}
-			w.NoCalls()
+			w.CheckNoCalls()
 		})
 	}
 }
@@ -292,7 +292,7 @@ func TestNullIDsInFiltersAreLeftOut(t *testing.T) {
 			t.Errorf("answered %s", a.Body)
 			continue
 		}
-		if diff := cmp.Diff(url.Values{"Name": {"x"}}, w.AskedFor(e2e.ListOperations[list])); diff != "" {
+		if diff := cmp.Diff(url.Values{"Name": {"x"}}, w.SentQuery(e2e.ListOperations[list])); diff != "" {
 			t.Errorf("%s: parameters, - wanted + sent:\n%s", list, diff)
 		}
 	}
@@ -302,7 +302,7 @@ func TestNullIDsInFiltersAreLeftOut(t *testing.T) {
 // more asks for twice the work. It is refused before anything walks it all.
 func TestFragmentsThatDouble(t *testing.T) {
 	t.Parallel()
-	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Strict)
+	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithoutAnonymous)
 	for name, leaf := range map[string]string{"of the root": "__typename", "with data": "workflows { nodes { name } }"} {
 		t.Run(name, func(t *testing.T) {
 			const many = 50
@@ -312,10 +312,10 @@ func TestFragmentsThatDouble(t *testing.T) {
 			}
 			query += fmt.Sprintf(" fragment F%d on Query { %s }", many, leaf)
 			// Were the fragments walked into, no answer would come in the life of this test.
-			if e := w.Refused(query, e2e.Request{}); e.Extensions.Code != "QUERY_TOO_COMPLEX" {
+			if e := w.ExpectRefusal(query, e2e.Request{}); e.Extensions.Code != "QUERY_TOO_COMPLEX" {
 				t.Errorf("%+v", e)
 			}
 		})
 	}
-	w.NoCalls()
+	w.CheckNoCalls()
 }

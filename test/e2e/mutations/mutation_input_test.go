@@ -67,7 +67,7 @@ func TestWhatIsLeftOutOfAnInputIsNotSent(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w.Sim.ResetCounts()
 			w.TryMutation(tt.mutation, tt.input, "__typename") // the console may want more than it is sent here
-			if diff := cmp.Diff(tt.sent, w.BodyOf(tt.operation)); diff != "" {
+			if diff := cmp.Diff(tt.sent, w.RequestBody(tt.operation)); diff != "" {
 				t.Errorf("sent, - wanted + sent:\n%s", diff)
 			}
 		})
@@ -162,7 +162,7 @@ func TestOneBadInputStopsEveryMutation(t *testing.T) {
 				!strings.HasPrefix(e.Message, tt.place+": ") || !strings.HasSuffix(e.Message, told) {
 				t.Errorf("told %s", a.Body)
 			}
-			w.NoCalls()
+			w.CheckNoCalls()
 		})
 	}
 }

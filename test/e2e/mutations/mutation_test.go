@@ -64,7 +64,7 @@ func TestMutationsFailAlone(t *testing.T) {
 		a: executeWorkflow(input: {id: %[1]q}) { jobs { id } workflow { id } }
 		b: executeWorkflow(input: {id: %[2]q}) { jobs { id } }
 		c: executeWorkflow(input: {id: %[1]q}) { jobs { id } }
-	}`, id, e2e.Nobody), e2e.Request{})
+	}`, id, e2e.UnknownID), e2e.Request{})
 	if e := w.OnlyError(a); e.FieldPath() != "b" || e.Extensions.Code != "NOT_FOUND" {
 		t.Errorf("told %+v", e)
 	}

@@ -71,7 +71,7 @@ func TestOutcomeOfAMutationThatIsNotExecuted(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	const query = `mutation($input: ExecuteWorkflowInput!) { executeWorkflow(input: $input) { jobs { id } } }`
-	variables := map[string]any{"input": map[string]any{"id": e2e.Nobody, "priority": "high"}}
+	variables := map[string]any{"input": map[string]any{"id": e2e.UnknownID, "priority": "high"}}
 	a := w.Ask(query, e2e.Request{Variables: variables})
 	if e := w.OnlyError(a); e.Extensions.Outcome != "NOT_SENT" {
 		t.Errorf("%s", a.Body)
@@ -82,7 +82,7 @@ func TestOutcomeOfAMutationThatIsNotExecuted(t *testing.T) {
 	if !strings.Contains(string(m.Payload), `"outcome":"NOT_SENT"`) {
 		t.Errorf("%+v: %s", m, m.Payload)
 	}
-	w.NoCalls()
+	w.CheckNoCalls()
 }
 
 // TestOutcomeWithoutAConnection: what no connection could be had for was not sent.
@@ -90,7 +90,7 @@ func TestOutcomeWithoutAConnection(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, func(s *gateway.Settings, _ *consolesim.Server) { s.ConsoleURL = "http://127.0.0.1:1" })
 	for range 2 { // a key does not remember what was not sent
-		a := w.TryMutation("executeWorkflow", map[string]any{"id": e2e.Nobody, "idempotencyKey": "k"}, "jobs { id }")
+		a := w.TryMutation("executeWorkflow", map[string]any{"id": e2e.UnknownID, "idempotencyKey": "k"}, "jobs { id }")
 		w.WantOutcome(a, "UPSTREAM_UNAVAILABLE", "NOT_SENT")
 		if message := a.Errors[0].Message; !strings.Contains(message, "nothing was sent") {
 			t.Error(message)
@@ -123,7 +123,7 @@ func TestOutcomeOfWhatFollows(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	data := w.Sim.Data()
-	w.Emptied(http.MethodPatch, "/queues/")
+	w.AnswerEmpty(http.MethodPatch, "/queues/")
 	defer w.Sim.Fail(func(r *http.Request) bool { return r.Method == http.MethodGet }, consolesim.Fault{Status: 500})()
 	a := w.TryMutation("updateQueue", map[string]any{"id": data.QueueIDs(data.MainDepartmentID())[0], "name": "changed"}, "queue { name }")
 	w.WantOutcome(a, "UPSTREAM_UNAVAILABLE", "DONE")
@@ -143,7 +143,7 @@ func TestOutcomeOfWhatFollows(t *testing.T) {
 func TestCreationsThatTellLittle(t *testing.T) {
 	t.Parallel()
 	said := ""
-	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Through(t, func(r *http.Request, body string) string {
+	w := e2e.NewWorld(t, consolesim.Options{}, e2e.RewriteAnswers(t, func(r *http.Request, body string) string {
 		if r.Method != http.MethodPost || said == "" {
 			return body
 		}

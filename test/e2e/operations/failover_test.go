@@ -28,10 +28,10 @@ func TestFailover(t *testing.T) {
 			t.Cleanup(func() { _ = sim.Close() })
 			f := &failover{t: t, sim: sim, store: start(t), workflow: sim.Data().WorkflowIDs(sim.Data().MainDepartmentID())[0]}
 			for range 2 {
-				f.replicas = append(f.replicas, e2e.NewProcess(t, sim, f.store.URL, append([]string{e2e.TokenKeys}, e2e.KeptForAnHour...)...))
+				f.replicas = append(f.replicas, e2e.NewProcess(t, sim, f.store.URL, append([]string{e2e.TokenKeys}, e2e.CacheForAnHourEnv...)...))
 			}
 			u := sim.Data().SoloUser()
-			f.session = e2e.With(f.replicas[0].SignIn(u), e2e.In(u.CompanyIDs[0], ""))
+			f.session = e2e.MergeHeaders(f.replicas[0].SignIn(u), e2e.ScopeHeader(u.CompanyIDs[0], ""))
 			f.goesOn()
 			for i := range f.store.Masters { // each, as they have different keys
 				stop := f.executing()
@@ -85,7 +85,7 @@ func (f *failover) goesOn() {
 		return len(f.sim.Requests()) == calls
 	})
 	for _, p := range f.replicas {
-		if got := p.Ask(`{ viewer { userName } }`, e2e.Request{Header: e2e.With(f.session, e2e.NoCache)}); len(got.Errors) > 0 {
+		if got := p.Ask(`{ viewer { userName } }`, e2e.Request{Header: e2e.MergeHeaders(f.session, e2e.NoCache)}); len(got.Errors) > 0 {
 			f.t.Errorf("the session: %s", got.Body)
 		}
 	}

@@ -31,7 +31,7 @@ func TestSlowOperationsAreLogged(t *testing.T) {
 		return ""
 	}
 	w.Query(`query Quick { robots { totalCount } }`, nil)
-	hangs := w.Sim.Fail(e2e.On("/openapi/queues"), consolesim.Fault{Delay: time.Minute})
+	hangs := w.Sim.Fail(e2e.ForPath("/openapi/queues"), consolesim.Fault{Delay: time.Minute})
 	gone, leave := context.WithCancel(t.Context())
 	defer leave()
 	left := make(chan error, 1)
@@ -50,7 +50,7 @@ func TestSlowOperationsAreLogged(t *testing.T) {
 		t.Fatal("the client was answered")
 	}
 	hangs()
-	w.Sim.Fail(e2e.On("/openapi/queues"), consolesim.Fault{Delay: 700 * time.Millisecond})
+	w.Sim.Fail(e2e.ForPath("/openapi/queues"), consolesim.Fault{Delay: 700 * time.Millisecond})
 	w.Ask(`query Slow($n: String) { queues(filter: {name: $n}) { totalCount } }`, e2e.Request{Variables: map[string]any{"n": "not to be seen"}})
 	e2e.Await(t, "the operation that nobody waits for", func() bool { return find("Left") != "" })
 	e2e.Await(t, "the call that nobody waits for", func() bool {
@@ -101,7 +101,7 @@ func TestOperationsAreCounted(t *testing.T) {
 	w.Ask(`{ robotss { totalCount } }`, e2e.Request{})
 	w.Ask(`query { `+"rootDepartment { "+strings.Repeat("parent { ", 16)+`id`+strings.Repeat(" }", 17)+` }`, e2e.Request{})
 	w.Ask(`mutation { deleteQueue(input: {id: "x"}) { deletedId } }`, e2e.Request{})
-	w.Sim.Fail(e2e.On("/openapi/robots"), consolesim.Fault{Status: 418})
+	w.Sim.Fail(e2e.ForPath("/openapi/robots"), consolesim.Fault{Status: 418})
 	w.Ask(`{ a: robots { totalCount } b: robots(filter: {name: "b"}) { totalCount } }`, e2e.Request{})
 	for line, want := range map[string]string{
 		`consoleql_operation_duration_seconds_count{type="query"}`:                                                                     "2",

@@ -109,7 +109,7 @@ func TestTracesOfFailures(t *testing.T) {
 	t.Parallel()
 	c := e2e.NewCollector(t)
 	w := e2e.NewWorld(t, consolesim.Options{}, c.Take)
-	w.Sim.Fail(e2e.On("/openapi/robots"), consolesim.Fault{Status: 500, Detail: "of no concern"})
+	w.Sim.Fail(e2e.ForPath("/openapi/robots"), consolesim.Fault{Status: 500, Detail: "of no concern"})
 	w.Ask(`query Broken { robots { totalCount } }`, e2e.Request{})
 	w.Ask(`query Wrong { robots(first: -1) { totalCount } }`, e2e.Request{})
 	spans := c.After(w)
@@ -140,7 +140,7 @@ func TestTracesOfAWebSocket(t *testing.T) {
 	s.Next("1")
 	s.Completed("1")
 	s.Subscribe("2", `subscription { robotChanged { id } }`)
-	w.Polls(3)
+	w.AwaitPolls(3)
 	spans := c.After(w)
 	names := make([]string, len(spans))
 	for i, s := range spans {
@@ -164,7 +164,7 @@ func TestTracesStayOutOfUploads(t *testing.T) {
 		}
 		return false
 	}, consolesim.Fault{})
-	file, _ := e2e.Noise(1 << 20)
+	file, _ := e2e.RandomFile(1 << 20)
 	if a, err := w.WithLength(file, func(form []byte) []byte { return form }); err != nil || len(a.Errors) > 0 {
 		t.Fatalf("%v: %s", err, a.Body)
 	}
@@ -185,7 +185,7 @@ func TestTracesOutlastADrain(t *testing.T) {
 	sim := e2e.NewSim(t, consolesim.Options{})
 	p := e2e.NewProcess(t, sim, "", "CONSOLEQL_OTLP_URL="+c.URL, "CONSOLEQL_SHUTDOWN_TIMEOUT=100ms")
 	p.Query(`query Answered { queues { totalCount } }`, nil)
-	sim.Fail(e2e.On("/openapi/robots"), consolesim.Fault{Delay: time.Minute})
+	sim.Fail(e2e.ForPath("/openapi/robots"), consolesim.Fault{Delay: time.Minute})
 	var gone sync.WaitGroup
 	defer gone.Wait()
 	gone.Go(func() {

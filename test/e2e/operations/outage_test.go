@@ -57,8 +57,8 @@ func TestRedisIsAway(t *testing.T) {
 	t.Parallel()
 	f := e2e.NewFleet(t, 2, consolesim.Options{TokenLifetime: 4 * time.Second})
 	solo, restricted := f.Sim.Data().SoloUser(), f.Sim.Data().RestrictedUser()
-	home := e2e.In(solo.CompanyIDs[0], "")
-	session := e2e.With(f.Slots[0].Load().SignIn(solo), home)
+	home := e2e.ScopeHeader(solo.CompanyIDs[0], "")
+	session := e2e.MergeHeaders(f.Slots[0].Load().SignIn(solo), home)
 	var service, bySession, own atomic.Int64
 	ctx, stop := context.WithCancel(t.Context())
 	var wait sync.WaitGroup
@@ -70,7 +70,7 @@ func TestRedisIsAway(t *testing.T) {
 	})
 	wait.Go(func() {
 		for ctx.Err() == nil { // a caller renews its own token by itself
-			f.Ask(f.Slots[1].Load(), f.Slots[1].Load().As(restricted.Username), answeredAs(restricted.Username, &own))
+			f.Ask(f.Slots[1].Load(), f.Slots[1].Load().TokenHeader(restricted.Username), answeredAs(restricted.Username, &own))
 			time.Sleep(100 * time.Millisecond)
 		}
 	})
@@ -93,7 +93,7 @@ func TestRedisIsAway(t *testing.T) {
 	// Whatever became of the old session, a new one works everywhere.
 	fresh := f.Slots[1].Load().SignIn(solo)
 	for i := range f.Slots {
-		if a := f.Slots[i].Load().Ask(`{ viewer { userName } }`, e2e.Request{Header: e2e.With(fresh, home)}); !strings.Contains(string(a.Data), solo.Username) {
+		if a := f.Slots[i].Load().Ask(`{ viewer { userName } }`, e2e.Request{Header: e2e.MergeHeaders(fresh, home)}); !strings.Contains(string(a.Data), solo.Username) {
 			t.Errorf("a new session is answered %s", a.Body)
 		}
 	}
@@ -105,7 +105,7 @@ func TestRedisIsAway(t *testing.T) {
 	if own.Load() < 10 {
 		t.Errorf("%d answers to a caller with its own token", own.Load())
 	}
-	if _, _, _, reused := f.Granted(); reused > 0 {
+	if _, _, _, reused := f.Grants(); reused > 0 {
 		t.Errorf("%d refresh tokens were used twice", reused)
 	}
 }
@@ -118,7 +118,7 @@ func TestKilledWithTheAnswer(t *testing.T) {
 	f := e2e.NewFleet(t, 2, consolesim.Options{TokenLifetime: 3 * time.Second})
 	solo := f.Sim.Data().SoloUser()
 	first, second := f.Slots[0].Load(), f.Slots[1].Load()
-	session := e2e.With(first.SignIn(solo), e2e.In(solo.CompanyIDs[0], ""))
+	session := e2e.MergeHeaders(first.SignIn(solo), e2e.ScopeHeader(solo.CompanyIDs[0], ""))
 	var answered atomic.Int64
 	asDemo, asSolo := answeredAs("demo", &answered), answeredAs(solo.Username, &answered)
 	f.Ask(first, nil, asDemo)
@@ -142,7 +142,7 @@ func TestKilledWithTheAnswer(t *testing.T) {
 	f.Kill(0)
 	callers.Wait()
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
-		if _, refreshes, _, _ := f.Granted(); refreshes == 2 {
+		if _, refreshes, _, _ := f.Grants(); refreshes == 2 {
 			break
 		}
 		if time.Now().After(deadline) {
@@ -162,14 +162,14 @@ func TestKilledWithTheAnswer(t *testing.T) {
 			}
 			return asSolo(a)
 		})
-		if logins, _, _, _ := f.Granted(); over && logins > 0 {
+		if logins, _, _, _ := f.Grants(); over && logins > 0 {
 			break
 		}
 		if time.Now().After(deadline) {
 			t.Fatalf("after the end of the tokens: the session is over: %v", over)
 		}
 	}
-	logins, _, refused, reused := f.Granted()
+	logins, _, refused, reused := f.Grants()
 	// The gateway never learns of the lost grants, so it shows the session's refresh token once more.
 	if logins != 1 || refused > 0 || reused > 1 {
 		t.Errorf("%d logins, %d grants refused, %d refresh tokens used twice; want 1, 0, at most 1", logins, refused, reused)
@@ -189,7 +189,7 @@ func TestAHangingSSOTakesNothingFromTheConsole(t *testing.T) {
 		s.ConsoleConcurrency, s.ConsoleTimeout = places, time.Hour
 	})
 	owner, _ := w.Sim.DefaultUser()
-	caller := w.As(owner)
+	caller := w.TokenHeader(owner)
 	defer w.Sim.Fail(func(r *http.Request) bool { return r.URL.Path == "/connect/token" }, consolesim.Fault{Delay: time.Hour})()
 	var signIns sync.WaitGroup
 	defer signIns.Wait()
@@ -211,13 +211,13 @@ func TestAHangingSSOTakesNothingFromTheConsole(t *testing.T) {
 	}
 	e2e.Await(t, "sign-ins under way", func() bool { return w.Calls()["POST /connect/token"] > places })
 	// Until the test ends, no sign-in gives back its place.
-	asking, stop := context.WithTimeout(t.Context(), e2e.Patience)
+	asking, stop := context.WithTimeout(t.Context(), e2e.Timeout)
 	defer stop()
 	req, err := http.NewRequestWithContext(asking, http.MethodPost, w.URL+"/graphql", strings.NewReader(`{"query":"{ robots { totalCount } }"}`))
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, value := range e2e.With(e2e.JSONBody, caller) {
+	for name, value := range e2e.MergeHeaders(e2e.JSONBody, caller) {
 		req.Header.Set(name, value)
 	}
 	if a, err := w.Do(req); err != nil || len(a.Errors) > 0 {

@@ -85,7 +85,7 @@ func TestAPIKeysChange(t *testing.T) {
 	k := &e2e.Keyring{T: t}
 	var first map[string]string
 	var path string
-	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Strict, func(s *gateway.Settings, sim *consolesim.Server) {
+	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithoutAnonymous, func(s *gateway.Settings, sim *consolesim.Server) {
 		k.Account("owner", sim.Data().Users()[0])
 		first = k.Key("first", "owner", "")
 		path = k.Write()

@@ -12,8 +12,8 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// told is how long an answer says that its caller should wait, in seconds, by its body and by its header.
-func told(t *testing.T, resp *http.Response, body []byte) (seconds int) {
+// retryAfterOf is how long an answer says that its caller should wait, in seconds, by its body and by its header.
+func retryAfterOf(t *testing.T, resp *http.Response, body []byte) (seconds int) {
 	t.Helper()
 	said := e2e.Decode[struct {
 		Errors []struct {
@@ -45,19 +45,19 @@ func TestRetryAfterIsObeyed(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := e2e.NewWorld(t, consolesim.Options{})
-			w.AsksToWait(tt.status, tt.retryAfter)
+			w.AnswerRetryAfter(tt.status, tt.retryAfter)
 			post := map[string]string{"Content-Type": "application/json"}
 			for i := range 20 {
 				resp, body := w.Send(http.MethodPost, "/graphql", `{"query":"{ robots { totalCount } }"}`, post)
 				if i%2 == 1 {
 					resp, body = w.Send(http.MethodGet, "/graphql?query="+url.QueryEscape("{ queues { totalCount } }"), "", nil)
 				}
-				if seconds := told(t, resp, body); seconds < 1 || seconds > 20 || i == 0 && seconds != 20 {
+				if seconds := retryAfterOf(t, resp, body); seconds < 1 || seconds > 20 || i == 0 && seconds != 20 {
 					t.Errorf("query %d is told to wait for %d s", i, seconds)
 				}
 			}
 			id := w.Sim.Data().WorkflowIDs(w.Sim.Data().MainDepartmentID())[0]
-			e := w.Refused(`mutation($id: ID!) { executeWorkflow(input: {id: $id}) { jobs { id } } }`, e2e.Request{Variables: map[string]any{"id": id}})
+			e := w.ExpectRefusal(`mutation($id: ID!) { executeWorkflow(input: {id: $id}) { jobs { id } } }`, e2e.Request{Variables: map[string]any{"id": id}})
 			if e.Extensions.Code != tt.code || e.Extensions.Console != nil {
 				t.Errorf("a mutation is told %+v", e)
 			}
@@ -67,7 +67,7 @@ func TestRetryAfterIsObeyed(t *testing.T) {
 			// Another principal is asked for as before.
 			before := w.ConsoleCalls()
 			owner, _ := w.Sim.DefaultUser()
-			w.Ask(`{ robots { totalCount } }`, e2e.Request{Header: w.As(owner)})
+			w.Ask(`{ robots { totalCount } }`, e2e.Request{Header: w.TokenHeader(owner)})
 			if w.ConsoleCalls() == before {
 				t.Error("another principal waits as well")
 			}
@@ -81,7 +81,7 @@ func TestStaleDataWhileTheConsoleAsksToWait(t *testing.T) {
 	w := e2e.NewWorld(t, consolesim.Options{}, func(s *gateway.Settings, _ *consolesim.Server) { s.Cache = "on" })
 	w.Query(`{ robots { totalCount } }`, nil)
 	time.Sleep(3100 * time.Millisecond) // the life of robots, and what is given while they are read anew
-	w.AsksToWait(429, "20")
+	w.AnswerRetryAfter(429, "20")
 	for range 5 {
 		w.Query(`{ robots { totalCount } }`, nil)
 	}
@@ -93,10 +93,10 @@ func TestStaleDataWhileTheConsoleAsksToWait(t *testing.T) {
 // TestPollsWaitAsTheConsoleAsks, and go on afterwards.
 func TestPollsWaitAsTheConsoleAsks(t *testing.T) {
 	t.Parallel()
-	w := e2e.NewWorld(t, e2e.Standing(consolesim.Options{}))
+	w := e2e.NewWorld(t, e2e.StoppedClock(consolesim.Options{}))
 	s := w.Socket(nil)
 	s.Subscribe("1", `subscription { robotChanged { id } }`)
-	w.Polls(2)
+	w.AwaitPolls(2)
 	disarm := w.Sim.Fail(nil, consolesim.Fault{Status: 429, Header: http.Header{"Retry-After": {"2"}}, Times: 1})
 	defer disarm()
 	w.Sim.ResetCounts()
@@ -106,5 +106,5 @@ func TestPollsWaitAsTheConsoleAsks(t *testing.T) {
 	if waited := time.Since(refused); waited < 1500*time.Millisecond {
 		t.Errorf("polled again after %v", waited)
 	}
-	w.Polls(2)
+	w.AwaitPolls(2)
 }

@@ -38,9 +38,9 @@ func TestSoak(t *testing.T) {
 	p := e2e.NewProcess(t, sim, redistest.Start(t).URL(), "CONSOLEQL_POLL_INTERVAL=200ms", "CONSOLEQL_STREAM_KEEPALIVE=1s", "CONSOLEQL_CACHE=on")
 	s := &soak{Process: p}
 	s.Load(*soakTime / 5)
-	begin := s.look("after a fifth")
+	begin := s.measure("after a fifth")
 	s.Load(*soakTime * 4 / 5)
-	end := s.look("at the end")
+	end := s.measure("at the end")
 	t.Logf("%d queries, %d mutations, %d subscriptions with %d events in %v",
 		s.queries.Load(), s.mutations.Load(), s.subscriptions.Load(), s.events.Load(), *soakTime)
 	if end.goroutines > begin.goroutines+5 {
@@ -67,8 +67,8 @@ type sizes struct {
 	goroutines int   // that belong to no connection at rest
 }
 
-// look waits until the gateway is at rest and measures it.
-func (s *soak) look(when string) sizes {
+// measure waits until the gateway is at rest and measures it.
+func (s *soak) measure(when string) sizes {
 	s.T.Helper()
 	s.Http.CloseIdleConnections()
 	e2e.Await(s.T, "no subscriptions", func() bool {
@@ -148,7 +148,7 @@ func (s *soak) Load(d time.Duration) {
 		ids := s.Sim.Data().RobotIDs(s.Sim.Data().MainDepartmentID())
 		s.Sim.SetRobotStatus(ids[rand.IntN(len(ids))], []string{"Ready", "Busy"}[rand.IntN(2)])
 		s.Sim.ResetCounts()
-		return e2e.Pause(ctx, 20*time.Millisecond)
+		return e2e.Sleep(ctx, 20*time.Millisecond)
 	})
 	workers.Wait()
 }
@@ -183,7 +183,7 @@ func (s *soak) Query(ctx context.Context) error {
 	if err := s.Answered(ctx, queries[rand.IntN(len(queries))], nil); err != nil {
 		return err
 	}
-	return e2e.Pause(ctx, 20*time.Millisecond)
+	return e2e.Sleep(ctx, 20*time.Millisecond)
 }
 
 // change makes, changes and deletes a queue, and executes a workflow twice with one key.
@@ -208,7 +208,7 @@ func (s *soak) change(ctx context.Context) error {
 		}
 		s.mutations.Add(1)
 	}
-	return e2e.Pause(ctx, 100*time.Millisecond)
+	return e2e.Sleep(ctx, 100*time.Millisecond)
 }
 
 // follow subscribes over a WebSocket for some events, and leaves in one of the ways there are.

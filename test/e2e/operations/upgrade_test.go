@@ -99,7 +99,7 @@ func (r *releases) sessions() {
 	first, second := r.gateways(func(first *e2e.Process) { session = first.SignIn(user) }, e2e.TokenKeys)
 	ask := func(p *e2e.Process) {
 		r.t.Helper()
-		a := p.Ask(`{ viewer { userName } }`, e2e.Request{Header: e2e.With(session, e2e.In(user.CompanyIDs[0], ""))})
+		a := p.Ask(`{ viewer { userName } }`, e2e.Request{Header: e2e.MergeHeaders(session, e2e.ScopeHeader(user.CompanyIDs[0], ""))})
 		if !strings.Contains(string(a.Data), user.Username) {
 			r.t.Fatalf("answered %s", a.Body)
 		}
@@ -164,7 +164,7 @@ func (r *releases) claim() {
 // invalidations by the one release are heard by the other, whichever of them makes the change.
 func (r *releases) invalidations() {
 	queue := r.sim.Data().QueueIDs(r.sim.Data().MainDepartmentID())[0]
-	first, second := r.gateways(func(*e2e.Process) {}, e2e.KeptForAnHour...)
+	first, second := r.gateways(func(*e2e.Process) {}, e2e.CacheForAnHourEnv...)
 	name := func(p *e2e.Process) string {
 		var got struct{ Queue struct{ Name string } }
 		a := p.Ask(`query($id: ID!) { queue(id: $id) { name } }`, e2e.Request{Variables: map[string]any{"id": queue}})

@@ -55,7 +55,7 @@ func TestFaultsOfTheConsole(t *testing.T) {
 		{"too large", small, consolesim.Fault{Delay: time.Nanosecond}, "UPSTREAM_INVALID_RESPONSE", 200},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			defer tt.world.Sim.Fail(e2e.On("/openapi/workflows"), tt.fault)()
+			defer tt.world.Sim.Fail(e2e.ForPath("/openapi/workflows"), tt.fault)()
 			a := tt.world.Ask(`{ workflows { nodes { id name } } queues(first: 1) { nodes { id } } }`, e2e.Request{})
 			e := tt.world.OnlyError(a)
 			if e.Extensions.Code != tt.code || e.FieldPath() != "workflows" || e.Message == "" || a.Status != http.StatusOK {
@@ -73,7 +73,7 @@ func TestFaultsOfTheConsole(t *testing.T) {
 			case tt.fault.Detail != "" && tt.said >= 500 && (said["detail"] != nil || strings.Contains(string(a.Body), tt.fault.Detail)):
 				t.Errorf("callers are told what is wrong inside the console: %v", said)
 			}
-			tt.world.TellsNothing(a)
+			tt.world.CheckNoInternals(a)
 		})
 	}
 }
@@ -85,7 +85,7 @@ func TestPassingFaultsAreRetried(t *testing.T) {
 		"502": {Status: 502, Times: 1}, "503": {Status: 503, Times: 2}, "dropped": {Drop: true, Times: 1},
 	} {
 		t.Run(name, func(t *testing.T) {
-			defer w.Sim.Fail(e2e.On("/openapi/robots"), fault)()
+			defer w.Sim.Fail(e2e.ForPath("/openapi/robots"), fault)()
 			w.Query(`{ robots(first: 2) { nodes { id } } }`, nil)
 		})
 	}
@@ -103,7 +103,7 @@ func TestConsoleThatIsNotThere(t *testing.T) {
 			t.Errorf("%+v", e)
 		}
 	}
-	w.TellsNothing(a)
+	w.CheckNoInternals(a)
 	resp, _ := w.Send(http.MethodGet, "/healthz", "", nil)
 	if resp.StatusCode != http.StatusOK {
 		t.Errorf("/healthz: status %d", resp.StatusCode)

@@ -28,12 +28,12 @@ func TestEmptyCredentialsAreNone(t *testing.T) {
 		"both empty":                    {http.Header{"X-Api-Key": {""}, "Authorization": {""}}, 200},
 		"empty twice":                   {http.Header{"Authorization": {"", ""}}, 200},
 		"empty scope":                   {http.Header{"CompanyId": {""}, "DepartmentId": {"", ""}}, 200},
-		"a token beside an empty key":   {http.Header{"X-Api-Key": {""}, "Authorization": {w.As("demo")["Authorization"]}}, 200},
+		"a token beside an empty key":   {http.Header{"X-Api-Key": {""}, "Authorization": {w.TokenHeader("demo")["Authorization"]}}, 200},
 		"a scheme without a token":      {http.Header{"Authorization": {"Bearer "}}, 401},
 		"another scheme":                {http.Header{"Authorization": {"Basic ZGVtbzpkZW1v"}}, 401},
 		"the word undefined":            {http.Header{"Authorization": {"undefined"}}, 401},
 		"the word null, as an API key":  {http.Header{"X-Api-Key": {"null"}}, 401},
-		"a token and an unknown key":    {http.Header{"X-Api-Key": {"x"}, "Authorization": {w.As("demo")["Authorization"]}}, 401},
+		"a token and an unknown key":    {http.Header{"X-Api-Key": {"x"}, "Authorization": {w.TokenHeader("demo")["Authorization"]}}, 401},
 		"an empty token and an unknown": {http.Header{"X-Api-Key": {"x"}, "Authorization": {""}}, 401},
 	} {
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, w.URL+"/graphql", strings.NewReader(body))
@@ -63,7 +63,7 @@ func TestEmptyCredentialsAreNone(t *testing.T) {
 		"a scheme and no token": {`{"Authorization":"Bearer "}`, nil, false},
 	} {
 		if name == "the header's counts" {
-			resp, _ := w.Send(http.MethodGet, "/graphql", "", e2e.With(tt.header, map[string]string{"Connection": "Upgrade", "Upgrade": "websocket"}))
+			resp, _ := w.Send(http.MethodGet, "/graphql", "", e2e.MergeHeaders(tt.header, map[string]string{"Connection": "Upgrade", "Upgrade": "websocket"}))
 			if resp.StatusCode != http.StatusUnauthorized {
 				t.Errorf("%s: status %d", name, resp.StatusCode)
 			}
@@ -91,7 +91,7 @@ func TestEmptyCredentialsAreNone(t *testing.T) {
 // TestTextsNameTheirCharset: clients take Latin-1 for granted where no charset is named.
 func TestTextsNameTheirCharset(t *testing.T) {
 	t.Parallel()
-	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Cached)
+	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithCache)
 	sse := map[string]string{"Accept": "text/event-stream"}
 	modern := map[string]string{"Accept": "application/graphql-response+json"}
 	get := "/graphql?query=" + url.QueryEscape(`{ queues { totalCount } }`)
@@ -112,21 +112,21 @@ func TestTextsNameTheirCharset(t *testing.T) {
 	all := []sent{
 		{"POST", "/graphql", `{"query":"{ queues { totalCount } }"}`, e2e.JSONBody},
 		{"POST", "/graphql", `{"query":"{ queues { totalCount } }"}`, e2e.JSONBody}, // kept
-		{"POST", "/graphql", `{"query":"{ queues { totalCount } }"}`, e2e.With(e2e.JSONBody, modern)},
-		{"POST", "/graphql", `{"query":"{ queues { totalCount } }"}`, e2e.With(e2e.JSONBody, sse)},
+		{"POST", "/graphql", `{"query":"{ queues { totalCount } }"}`, e2e.MergeHeaders(e2e.JSONBody, modern)},
+		{"POST", "/graphql", `{"query":"{ queues { totalCount } }"}`, e2e.MergeHeaders(e2e.JSONBody, sse)},
 		{"GET", get, "", nil},
 		{"GET", get, "", modern},
 		{"GET", get, "", sse},
 		{"POST", "/graphql", `{"query":"{ nope }"}`, e2e.JSONBody},
-		{"POST", "/graphql", `{"query":"{ nope }"}`, e2e.With(e2e.JSONBody, modern)},
-		{"POST", "/graphql", `{"query":"{ nope }"}`, e2e.With(e2e.JSONBody, sse)},
+		{"POST", "/graphql", `{"query":"{ nope }"}`, e2e.MergeHeaders(e2e.JSONBody, modern)},
+		{"POST", "/graphql", `{"query":"{ nope }"}`, e2e.MergeHeaders(e2e.JSONBody, sse)},
 		{"POST", "/graphql", `{`, e2e.JSONBody},
-		{"POST", "/graphql", `{`, e2e.With(e2e.JSONBody, sse)},
+		{"POST", "/graphql", `{`, e2e.MergeHeaders(e2e.JSONBody, sse)},
 		{"POST", "/graphql", `x`, map[string]string{"Content-Type": "text/plain"}},
 		{"POST", "/graphql", `x`, map[string]string{"Content-Type": "multipart/form-data; boundary=B"}},
-		{"POST", "/graphql", `{}`, e2e.With(e2e.JSONBody, map[string]string{"Authorization": "Bearer"})},
-		{"POST", "/graphql", `{}`, e2e.With(e2e.JSONBody, map[string]string{"Origin": "https://evil.example"})},
-		{"POST", "/graphql", `{}`, e2e.With(e2e.JSONBody, map[string]string{"CompanyId": "x"})},
+		{"POST", "/graphql", `{}`, e2e.MergeHeaders(e2e.JSONBody, map[string]string{"Authorization": "Bearer"})},
+		{"POST", "/graphql", `{}`, e2e.MergeHeaders(e2e.JSONBody, map[string]string{"Origin": "https://evil.example"})},
+		{"POST", "/graphql", `{}`, e2e.MergeHeaders(e2e.JSONBody, map[string]string{"CompanyId": "x"})},
 		{"PUT", "/graphql", ``, nil},
 		{"GET", "/graphql?query=" + url.QueryEscape(`mutation { signOut { ok } }`), "", nil},
 		{"GET", "/schema.graphql", "", nil},

@@ -26,10 +26,10 @@ func TestGetAndPostAnswerTheSame(t *testing.T) {
 		t.Fatalf("answered %s", posted.Body)
 	}
 	for name, a := range map[string]e2e.Answer{
-		"GET":                    w.Sent(http.MethodGet, "/graphql?"+url.Values{"query": {query}, "variables": {`{"n":3}`}, "operationName": {"Some"}}.Encode(), "", nil),
-		"POST with a charset":    w.Sent(http.MethodPost, "/graphql", fmt.Sprintf(`{"query":%q,"variables":{"n":3},"operationName":"Some"}`, query), map[string]string{"Content-Type": "application/json; charset=utf-8"}),
-		"POST of two operations": w.Sent(http.MethodPost, "/graphql", fmt.Sprintf(`{"query":%q,"variables":{"n":3},"operationName":"Some"}`, query+` query Other { __typename }`), e2e.JSONBody),
-		"POST with extensions":   w.Sent(http.MethodPost, "/graphql", fmt.Sprintf(`{"query":%q,"variables":{"n":3},"extensions":{"x":1}}`, query), e2e.JSONBody),
+		"GET":                    w.SendGraphQL(http.MethodGet, "/graphql?"+url.Values{"query": {query}, "variables": {`{"n":3}`}, "operationName": {"Some"}}.Encode(), "", nil),
+		"POST with a charset":    w.SendGraphQL(http.MethodPost, "/graphql", fmt.Sprintf(`{"query":%q,"variables":{"n":3},"operationName":"Some"}`, query), map[string]string{"Content-Type": "application/json; charset=utf-8"}),
+		"POST of two operations": w.SendGraphQL(http.MethodPost, "/graphql", fmt.Sprintf(`{"query":%q,"variables":{"n":3},"operationName":"Some"}`, query+` query Other { __typename }`), e2e.JSONBody),
+		"POST with extensions":   w.SendGraphQL(http.MethodPost, "/graphql", fmt.Sprintf(`{"query":%q,"variables":{"n":3},"extensions":{"x":1}}`, query), e2e.JSONBody),
 	} {
 		if string(a.Body) != string(posted.Body) || a.Status != http.StatusOK {
 			t.Errorf("%s: status %d, %s", name, a.Status, a.Body)
@@ -98,7 +98,7 @@ func TestRequestsThatAreNoOperation(t *testing.T) {
 			if contentType := resp.Header.Get("Content-Type"); !strings.Contains(contentType, "json") {
 				t.Errorf("content type %q", contentType)
 			}
-			w.NoCalls()
+			w.CheckNoCalls()
 		})
 	}
 	if logs := w.Logs.String(); strings.Contains(logs, secret) || strings.Contains(logs, "internal error") {
@@ -111,7 +111,7 @@ func TestWithoutAQuery(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	for _, body := range []string{`{}`, `{"query":""}`, `{"query":" \n"}`, `{"documentId":"4711"}`} {
-		if e := w.OnlyError(w.Sent(http.MethodPost, "/graphql", body, e2e.JSONBody)); e.Extensions.Argument != "query" || !strings.Contains(e.Message, "query") {
+		if e := w.OnlyError(w.SendGraphQL(http.MethodPost, "/graphql", body, e2e.JSONBody)); e.Extensions.Argument != "query" || !strings.Contains(e.Message, "query") {
 			t.Errorf("%s is answered with %+v", body, e)
 		}
 	}
@@ -132,11 +132,11 @@ func TestOperationsOutOfBounds(t *testing.T) {
 		"deep in a fragment": {`{ rootDepartment { ...F } } fragment F on Department ` + strings.TrimSuffix(nested(14)[len(`{ rootDepartment `):], ` }`), "QUERY_TOO_DEEP"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			e := w.Refused(tt.query, e2e.Request{})
+			e := w.ExpectRefusal(tt.query, e2e.Request{})
 			if e.Extensions.Code != tt.code {
 				t.Errorf("%+v", e)
 			}
-			w.NoCalls()
+			w.CheckNoCalls()
 		})
 	}
 	t.Run("introspection is not too deep", func(t *testing.T) {
@@ -161,13 +161,13 @@ func TestAutomaticPersistedQueries(t *testing.T) {
 	sum := sha256.Sum256([]byte(query))
 	extensions := fmt.Sprintf(`{"persistedQuery":{"version":1,"sha256Hash":"%s"}}`, hex.EncodeToString(sum[:]))
 	known := fmt.Sprintf(`{"extensions":%s}`, extensions)
-	if e := w.OnlyError(w.Sent(http.MethodPost, "/graphql", known, e2e.JSONBody)); e.Extensions.Code != "PERSISTED_QUERY_NOT_FOUND" || e.Message != "PersistedQueryNotFound" {
+	if e := w.OnlyError(w.SendGraphQL(http.MethodPost, "/graphql", known, e2e.JSONBody)); e.Extensions.Code != "PERSISTED_QUERY_NOT_FOUND" || e.Message != "PersistedQueryNotFound" {
 		t.Errorf("%+v", e)
 	}
 	for name, a := range map[string]e2e.Answer{
-		"registered":   w.Sent(http.MethodPost, "/graphql", fmt.Sprintf(`{"query":%q,"extensions":%s}`, query, extensions), e2e.JSONBody),
-		"by its hash":  w.Sent(http.MethodPost, "/graphql", known, e2e.JSONBody),
-		"and by a GET": w.Sent(http.MethodGet, "/graphql?"+url.Values{"extensions": {extensions}}.Encode(), "", nil),
+		"registered":   w.SendGraphQL(http.MethodPost, "/graphql", fmt.Sprintf(`{"query":%q,"extensions":%s}`, query, extensions), e2e.JSONBody),
+		"by its hash":  w.SendGraphQL(http.MethodPost, "/graphql", known, e2e.JSONBody),
+		"and by a GET": w.SendGraphQL(http.MethodGet, "/graphql?"+url.Values{"extensions": {extensions}}.Encode(), "", nil),
 	} {
 		if len(a.Errors) > 0 || string(a.Data) != string(w.Ask(query, e2e.Request{}).Data) {
 			t.Errorf("%s: %s", name, a.Body)
@@ -178,7 +178,7 @@ func TestAutomaticPersistedQueries(t *testing.T) {
 // TestOddRequests are answered for what they are, with the caches on and off.
 func TestOddRequests(t *testing.T) {
 	t.Parallel()
-	for name, adjust := range map[string]func(*gateway.Settings, *consolesim.Server){"cache on": e2e.Cached, "cache off": func(*gateway.Settings, *consolesim.Server) {}} {
+	for name, adjust := range map[string]func(*gateway.Settings, *consolesim.Server){"cache on": e2e.WithCache, "cache off": func(*gateway.Settings, *consolesim.Server) {}} {
 		t.Run(name, func(t *testing.T) {
 			w := e2e.NewWorld(t, consolesim.Options{}, adjust)
 			const viewer = `{"query":"{ viewer { userName } }"}`
@@ -200,9 +200,9 @@ func TestOddRequests(t *testing.T) {
 				"too deep, as it always was":          {"POST", "/graphql", `{"query":"{` + strings.Repeat("viewer{company{", 9) + "id" + strings.Repeat("}}", 9) + `}"}`, nil, 200, "QUERY_TOO_DEEP"},
 				"unknown hash, by the status":         {"POST", "/graphql", `{"extensions":{"persistedQuery":{"version":1,"sha256Hash":"` + strings.Repeat("0", 64) + `"}}}`, modern, 400, "PERSISTED_QUERY_NOT_FOUND"},
 				"a bad argument, by the status":       {"POST", "/graphql", `{"query":"{ workflows(first: -1) { nodes { id } } }"}`, modern, 400, "BAD_USER_INPUT"},
-				"data and an error, by the status":    {"POST", "/graphql", `{"query":"mutation { deleteQueue(input: {id: \"` + e2e.Nobody + `\"}) { deletedId } }"}`, modern, 200, `"data"`},
+				"data and an error, by the status":    {"POST", "/graphql", `{"query":"mutation { deleteQueue(input: {id: \"` + e2e.UnknownID + `\"}) { deletedId } }"}`, modern, 200, `"data"`},
 			} {
-				resp, body := w.Send(tt.method, tt.path, tt.body, e2e.With(e2e.JSONBody, tt.header))
+				resp, body := w.Send(tt.method, tt.path, tt.body, e2e.MergeHeaders(e2e.JSONBody, tt.header))
 				if resp.StatusCode != tt.status || !strings.Contains(string(body), tt.holds) {
 					t.Errorf("%s: status %d, %.300s", what, resp.StatusCode, body)
 				}
@@ -237,7 +237,7 @@ func TestReadyOnceRedisHasAnswered(t *testing.T) {
 	t.Parallel()
 	store := redistest.Start(t)
 	store.Stop()
-	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Cached, func(s *gateway.Settings, _ *consolesim.Server) { s.RedisURL = store.URL() })
+	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithCache, func(s *gateway.Settings, _ *consolesim.Server) { s.RedisURL = store.URL() })
 	ready := func() int {
 		resp, _ := w.Send(http.MethodGet, "/readyz", "", nil)
 		return resp.StatusCode
@@ -289,5 +289,5 @@ func TestOtherPaths(t *testing.T) {
 			t.Errorf("%s: status %d, allows %q", method, resp.StatusCode, allow)
 		}
 	}
-	w.NoCalls()
+	w.CheckNoCalls()
 }

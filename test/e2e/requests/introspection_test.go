@@ -112,5 +112,5 @@ func TestDeferIsUnknown(t *testing.T) {
 			t.Error("introspection lists @defer")
 		}
 	}
-	w.RefusedEverywhere(`{ workflows { nodes { id ... @defer { name } } } }`, "GRAPHQL_VALIDATION_FAILED")
+	w.CheckRefusedByAllTransports(`{ workflows { nodes { id ... @defer { name } } } }`, "GRAPHQL_VALIDATION_FAILED")
 }

@@ -23,7 +23,7 @@ func TestOneFailureCostsOneField(t *testing.T) {
 	for field, operation := range paths {
 		t.Run(field, func(t *testing.T) {
 			path := operation[len("GET "):]
-			defer w.Sim.Fail(e2e.On(path), consolesim.Fault{Status: http.StatusInternalServerError})()
+			defer w.Sim.Fail(e2e.ForPath(path), consolesim.Fault{Status: http.StatusInternalServerError})()
 			w.CheckOneNull(w.Ask(`{ viewer { name } companies { name } `+lists+` }`, e2e.Request{}), field)
 			if field == "viewer" || field == "companies" {
 				return

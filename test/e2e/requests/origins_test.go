@@ -38,7 +38,7 @@ func TestForeignPagesChangeNothing(t *testing.T) {
 		"JSON, from no browser": {"application/json", query, nil, 200},
 	} {
 		t.Run(name, func(t *testing.T) {
-			resp, body := w.Send(http.MethodPost, "/graphql", tt.body, e2e.With(tt.header, map[string]string{"Content-Type": tt.contentType}))
+			resp, body := w.Send(http.MethodPost, "/graphql", tt.body, e2e.MergeHeaders(tt.header, map[string]string{"Content-Type": tt.contentType}))
 			if resp.StatusCode != tt.status || tt.status == 403 && (!strings.Contains(string(body), "FORBIDDEN") || !strings.Contains(string(body), "Host")) {
 				t.Errorf("status %d: %s", resp.StatusCode, body)
 			}
@@ -47,7 +47,7 @@ func TestForeignPagesChangeNothing(t *testing.T) {
 			}
 		})
 	}
-	w.NoCalls()
+	w.CheckNoCalls()
 
 	resp, _ := w.Send(http.MethodOptions, "/graphql", "", map[string]string{
 		"Origin": dashboards, "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "apollo-require-preflight,authorization,companyid,content-type,departmentid,traceparent",
@@ -108,7 +108,7 @@ func TestForeignPagesAskNothing(t *testing.T) {
 	t.Parallel()
 	const dashboards = "https://dashboards.example"
 	for name, adjust := range map[string]func(*gateway.Settings, *consolesim.Server){
-		"anonymous": func(s *gateway.Settings, _ *consolesim.Server) {}, "with credentials": e2e.Strict,
+		"anonymous": func(s *gateway.Settings, _ *consolesim.Server) {}, "with credentials": e2e.WithoutAnonymous,
 	} {
 		w := e2e.NewWorld(t, consolesim.Options{}, func(s *gateway.Settings, sim *consolesim.Server) {
 			s.AllowedOrigins = []string{dashboards}
@@ -147,7 +147,7 @@ func TestForeignPagesAskNothing(t *testing.T) {
 				t.Errorf("%s: %s is answered with %d: %.200s", name, tt.name, resp.StatusCode, body)
 			}
 		}
-		w.NoCalls()
+		w.CheckNoCalls()
 	}
 }
 
@@ -208,7 +208,7 @@ func TestHostsThatLeadHere(t *testing.T) {
 				t.Fatal(err)
 			}
 			req.Host = "console.company.example"
-			req.Header.Set("Authorization", w.As("demo")["Authorization"])
+			req.Header.Set("Authorization", w.TokenHeader("demo")["Authorization"])
 			if a, err := w.Do(req); err != nil || a.Status != http.StatusOK {
 				t.Errorf("a caller with credentials: %v, %d", err, a.Status)
 			}
@@ -225,7 +225,7 @@ func TestOriginsAreComparedAlike(t *testing.T) {
 	for origin, may := range map[string]bool{
 		"http://[::1]:3000": true, "https://ok.example": true, "http://1:3000": false, "http://ok.example": false, "https://ok.example:8443": false, "null": false,
 	} {
-		resp, _ := w.Send(http.MethodPost, "/graphql", `{"query":"{ __typename }"}`, e2e.With(e2e.JSONBody, map[string]string{"Origin": origin}))
+		resp, _ := w.Send(http.MethodPost, "/graphql", `{"query":"{ __typename }"}`, e2e.MergeHeaders(e2e.JSONBody, map[string]string{"Origin": origin}))
 		if (resp.StatusCode == http.StatusOK) != may {
 			t.Errorf("%s: a request is answered with status %d", origin, resp.StatusCode)
 		}

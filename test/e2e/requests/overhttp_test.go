@@ -15,17 +15,17 @@ import (
 // TestBodiesThatGoOn are no JSON, and nothing of them is carried out.
 func TestBodiesThatGoOn(t *testing.T) {
 	t.Parallel()
-	for name, settings := range map[string]func(*gateway.Settings, *consolesim.Server){"cached": e2e.Cached, "uncached": func(*gateway.Settings, *consolesim.Server) {}} {
+	for name, settings := range map[string]func(*gateway.Settings, *consolesim.Server){"cached": e2e.WithCache, "uncached": func(*gateway.Settings, *consolesim.Server) {}} {
 		w := e2e.NewWorld(t, consolesim.Options{}, settings)
 		const operation = `{"query":"mutation { createQueue(input: {name: \"twice\"}) { queue { name } } }"}`
 		for _, behind := range []string{` trailing`, `{"query":"{ __typename }"}`, `]`} {
 			for _, accept := range []string{"*/*", "text/event-stream"} {
 				w.Sim.ResetCounts()
-				resp, body := w.Send(http.MethodPost, "/graphql", operation+behind, e2e.With(e2e.JSONBody, map[string]string{"Accept": accept}))
+				resp, body := w.Send(http.MethodPost, "/graphql", operation+behind, e2e.MergeHeaders(e2e.JSONBody, map[string]string{"Accept": accept}))
 				if resp.StatusCode != http.StatusBadRequest || !strings.Contains(string(body), "BAD_USER_INPUT") {
 					t.Errorf("%s, %s behind the operation, for %s: %d %s", name, behind, accept, resp.StatusCode, body)
 				}
-				w.NoCalls()
+				w.CheckNoCalls()
 			}
 		}
 	}
@@ -34,7 +34,7 @@ func TestBodiesThatGoOn(t *testing.T) {
 // TestRefusalsAreOfTheMediaTypeAskedFor, and have no data: nothing was executed.
 func TestRefusalsAreOfTheMediaTypeAskedFor(t *testing.T) {
 	t.Parallel()
-	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Cached)
+	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithCache)
 	const query = `{"query":"{ __typename }"}`
 	for name, tt := range map[string]struct {
 		method, path, body string
@@ -42,11 +42,11 @@ func TestRefusalsAreOfTheMediaTypeAskedFor(t *testing.T) {
 		status             int
 		code               string
 	}{
-		"credentials":     {"POST", "/graphql", query, e2e.With(e2e.JSONBody, map[string]string{"X-Api-Key": "nope"}), 401, "UNAUTHENTICATED"},
-		"scope":           {"POST", "/graphql", query, e2e.With(e2e.JSONBody, map[string]string{"CompanyId": "nope"}), 400, "BAD_USER_INPUT"},
-		"trace":           {"POST", "/graphql", query, e2e.With(e2e.JSONBody, map[string]string{"X-ConsoleQL-Trace": "nope"}), 400, "BAD_USER_INPUT"},
+		"credentials":     {"POST", "/graphql", query, e2e.MergeHeaders(e2e.JSONBody, map[string]string{"X-Api-Key": "nope"}), 401, "UNAUTHENTICATED"},
+		"scope":           {"POST", "/graphql", query, e2e.MergeHeaders(e2e.JSONBody, map[string]string{"CompanyId": "nope"}), 400, "BAD_USER_INPUT"},
+		"trace":           {"POST", "/graphql", query, e2e.MergeHeaders(e2e.JSONBody, map[string]string{"X-ConsoleQL-Trace": "nope"}), 400, "BAD_USER_INPUT"},
 		"content type":    {"POST", "/graphql", query, map[string]string{"Content-Type": "text/plain"}, 415, "BAD_USER_INPUT"},
-		"encoding":        {"POST", "/graphql", query, e2e.With(e2e.JSONBody, map[string]string{"Content-Encoding": "br"}), 415, "BAD_USER_INPUT"},
+		"encoding":        {"POST", "/graphql", query, e2e.MergeHeaders(e2e.JSONBody, map[string]string{"Content-Encoding": "br"}), 415, "BAD_USER_INPUT"},
 		"method":          {"PUT", "/graphql", query, e2e.JSONBody, 405, "BAD_USER_INPUT"},
 		"no JSON":         {"POST", "/graphql", `{`, e2e.JSONBody, 400, "BAD_USER_INPUT"},
 		"no object":       {"POST", "/graphql", `[]`, e2e.JSONBody, 400, "BAD_USER_INPUT"},
@@ -62,7 +62,7 @@ func TestRefusalsAreOfTheMediaTypeAskedFor(t *testing.T) {
 			"application/json;q=0.5, application/graphql-response+json": "application/graphql-response+json",
 			"application/graphql-response+json;q=0, application/json":   "application/json",
 		} {
-			header := e2e.With(tt.header, map[string]string{"Accept": accept})
+			header := e2e.MergeHeaders(tt.header, map[string]string{"Accept": accept})
 			resp, body := w.Send(tt.method, tt.path, tt.body, header)
 			status := tt.status
 			if want == "application/json" && (name == "syntax" || name == "validation") {

@@ -26,13 +26,13 @@ const requestedQuery = `query($n: Int, $s: String, $q: QueueFilter) { ` + reques
 
 var transportsOfRequests = map[string]sentAs{
 	"POST": func(w *e2e.World, variables string) string {
-		return said(w.Sent("POST", "/graphql", fmt.Sprintf(`{"query":%q,"variables":%s}`, requestedQuery, variables), e2e.JSONBody))
+		return quotedReason(w.SendGraphQL("POST", "/graphql", fmt.Sprintf(`{"query":%q,"variables":%s}`, requestedQuery, variables), e2e.JSONBody))
 	},
 	"GET": func(w *e2e.World, variables string) string {
-		return said(w.Sent("GET", "/graphql?query="+url.QueryEscape(requestedQuery)+"&variables="+url.QueryEscape(variables), "", nil))
+		return quotedReason(w.SendGraphQL("GET", "/graphql?query="+url.QueryEscape(requestedQuery)+"&variables="+url.QueryEscape(variables), "", nil))
 	},
 	"events by POST": func(w *e2e.World, variables string) string {
-		return saidByEvents(w.Send("POST", "/graphql", fmt.Sprintf(`{"query":%q,"variables":%s}`, requestedQuery, variables), e2e.With(e2e.JSONBody, map[string]string{"Accept": "text/event-stream"})))
+		return saidByEvents(w.Send("POST", "/graphql", fmt.Sprintf(`{"query":%q,"variables":%s}`, requestedQuery, variables), e2e.MergeHeaders(e2e.JSONBody, map[string]string{"Accept": "text/event-stream"})))
 	},
 	"events by GET": func(w *e2e.World, variables string) string {
 		return saidByEvents(w.Send("GET", "/graphql?query="+url.QueryEscape(requestedQuery)+"&variables="+url.QueryEscape(variables), "", map[string]string{"Accept": "text/event-stream"}))
@@ -48,9 +48,9 @@ var transportsOfRequests = map[string]sentAs{
 			return fmt.Sprintf("closed with %d", websocket.CloseStatus(err))
 		}
 		if m.Type == "error" {
-			return said(e2e.Answer{Errors: e2e.Decode[[]e2e.GraphError](w.T, m.Payload)})
+			return quotedReason(e2e.Answer{Errors: e2e.Decode[[]e2e.GraphError](w.T, m.Payload)})
 		}
-		return said(e2e.Decode[e2e.Answer](w.T, m.Payload))
+		return quotedReason(e2e.Decode[e2e.Answer](w.T, m.Payload))
 	},
 	"multipart": func(w *e2e.World, variables string) string {
 		const query = `mutation($n: Int, $s: String, $q: QueueFilter, $file: Upload!) { uploadPackage(input: {file: $file}) { package { department { ` + requestedFields + ` } } } }`
@@ -71,12 +71,12 @@ var transportsOfRequests = map[string]sentAs{
 		if err := form.Close(); err != nil {
 			w.T.Fatal(err)
 		}
-		return said(w.Sent("POST", "/graphql", body.String(), map[string]string{"Content-Type": form.FormDataContentType()}))
+		return quotedReason(w.SendGraphQL("POST", "/graphql", body.String(), map[string]string{"Content-Type": form.FormDataContentType()}))
 	},
 }
 
-// said is the argument and the message of the first error that blames the request.
-func said(a e2e.Answer) string {
+// quotedReason is the argument and the message of the first error that blames the request.
+func quotedReason(a e2e.Answer) string {
 	for _, e := range a.Errors {
 		if code := e.Extensions.Code; code == "BAD_USER_INPUT" || code == "GRAPHQL_VALIDATION_FAILED" {
 			return e.Extensions.Argument + " | " + e.Message
@@ -94,7 +94,7 @@ func saidByEvents(_ *http.Response, body []byte) string {
 	if err := json.Unmarshal([]byte(text), &a); err != nil {
 		return err.Error()
 	}
-	return said(a)
+	return quotedReason(a)
 }
 
 // TestRequestsByAllTransports: the same text is accepted or refused, whichever transport it
@@ -140,7 +140,7 @@ func TestRequestsByAllTransports(t *testing.T) {
 					t.Errorf("%s is answered with %q, want %q", tt.variables, got, tt.argument+" | "+tt.says)
 				}
 				if tt.says != "" {
-					w.NoCalls()
+					w.CheckNoCalls()
 				}
 			})
 		}
@@ -164,7 +164,7 @@ func TestTextThatIsNotUTF8(t *testing.T) {
 				if !strings.HasSuffix(got, want) {
 					t.Errorf("answered %q, want %q", got, want)
 				}
-				w.NoCalls()
+				w.CheckNoCalls()
 			})
 		}
 	}
@@ -180,7 +180,7 @@ func TestTextThatIsNotUTF8(t *testing.T) {
 		if a := e2e.Decode[e2e.Answer](t, body); resp.StatusCode != http.StatusUnsupportedMediaType || len(a.Errors) != 1 || a.Errors[0].Extensions.Argument != "Content-Type" {
 			t.Errorf("%s: %s: %s", name, resp.Status, body)
 		}
-		w.NoCalls()
+		w.CheckNoCalls()
 	}
 	for _, charset := range []string{"utf-8", "UTF8", `"utf-8"`, "us-ascii"} {
 		if resp, body := w.Send("POST", "/graphql", "\uFEFF"+`{"query":"{ __typename }"}`, map[string]string{"Content-Type": "application/json; charset=" + charset}); resp.StatusCode != http.StatusOK {
@@ -231,7 +231,7 @@ func TestPartsOfFormsAreUTF8(t *testing.T) {
 			if a := e2e.Decode[e2e.Answer](t, answered); resp.StatusCode != tt.status || len(a.Errors) != 1 || a.Errors[0].Extensions.Argument != tt.argument {
 				t.Errorf("%s: %s", resp.Status, answered)
 			}
-			w.NoCalls()
+			w.CheckNoCalls()
 		})
 	}
 }

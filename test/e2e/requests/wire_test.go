@@ -78,7 +78,7 @@ func TestReasonsReachCallers(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			defer w.Sim.Fail(func(r *http.Request) bool { return r.Method == http.MethodPost }, consolesim.Fault{Status: 400, ContentType: c.contentType, Body: []byte(c.body)})()
-			e := w.Refused(`mutation { createQueue(input: {name: "q"}) { queue { id } } }`, e2e.Request{})
+			e := w.ExpectRefusal(`mutation { createQueue(input: {name: "q"}) { queue { id } } }`, e2e.Request{})
 			if e.Extensions.Code != "BAD_USER_INPUT" || !strings.Contains(e.Message, "is taken") {
 				t.Errorf("%+v", e)
 			}
@@ -107,13 +107,13 @@ func TestEmptyRefusals(t *testing.T) {
 	time.Sleep(1100 * time.Millisecond) // a younger token is not renewed
 	for _, header := range []map[string]string{nil, session} {
 		w.Sim.ExpireTokens()
-		header = e2e.With(header, e2e.In(w.Sim.Data().MainCompanyID(), w.Sim.Data().MainDepartmentID()))
+		header = e2e.MergeHeaders(header, e2e.ScopeHeader(w.Sim.Data().MainCompanyID(), w.Sim.Data().MainDepartmentID()))
 		if a := w.Ask(`{ queues(first: 1) { nodes { id } } }`, e2e.Request{Header: header}); len(a.Errors) > 0 {
 			t.Fatalf("%s", a.Body)
 		}
 	}
 	defer w.Sim.Fail(func(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, "/openapi/") }, consolesim.Fault{Status: http.StatusForbidden, Body: []byte{}})()
-	if e := w.Refused(`{ queues(first: 2) { nodes { id } } }`, e2e.Request{}); e.Extensions.Code != "FORBIDDEN" {
+	if e := w.ExpectRefusal(`{ queues(first: 2) { nodes { id } } }`, e2e.Request{}); e.Extensions.Code != "FORBIDDEN" {
 		t.Errorf("%+v", e)
 	}
 }
@@ -126,7 +126,7 @@ func TestGUIDsInWhateverForm(t *testing.T) {
 	id := data.QueueIDs(data.MainDepartmentID())[1]
 	bare := strings.ReplaceAll(id, "-", "")
 	for _, form := range []string{id, "{" + id + "}", bare, strings.ToUpper(bare), strings.ToUpper(id), "(" + id + ")"} {
-		a := w.Ask(fmt.Sprintf(`{ queue(id: %q) { id } }`, form), e2e.Request{Header: e2e.In("{"+data.MainCompanyID()+"}", strings.ReplaceAll(data.MainDepartmentID(), "-", ""))})
+		a := w.Ask(fmt.Sprintf(`{ queue(id: %q) { id } }`, form), e2e.Request{Header: e2e.ScopeHeader("{"+data.MainCompanyID()+"}", strings.ReplaceAll(data.MainDepartmentID(), "-", ""))})
 		if want := fmt.Sprintf(`{"queue":{"id":%q}}`, id); string(a.Data) != want {
 			t.Errorf("%s: %s", form, a.Body)
 		}

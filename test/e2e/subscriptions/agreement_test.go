@@ -49,7 +49,7 @@ func TestQueriesAreNotOlderThanEvents(t *testing.T) {
 		if strings.Contains(field, "initial") {
 			triggered(t, e.Answer(), id)
 		} else {
-			replicas[0].Polls(2)
+			replicas[0].AwaitPolls(2)
 		}
 		for range 3 {
 			for _, p := range replicas {
@@ -75,7 +75,7 @@ func TestQueriesAreNotOlderThanEvents(t *testing.T) {
 // misses nothing, though what was kept before was older.
 func TestFirstLookEndsWhatItOutdates(t *testing.T) {
 	t.Parallel()
-	w := e2e.NewWorld(t, e2e.Standing(consolesim.Options{}), e2e.Hourly)
+	w := e2e.NewWorld(t, e2e.StoppedClock(consolesim.Options{}), e2e.CacheForAnHour)
 	id := w.Sim.Data().WorkflowIDs(w.Sim.Data().MainDepartmentID())[0]
 	for name, q := range workflowReads(w.Sim, id) {
 		kept := triggered(t, w.Ask(q, e2e.Request{}), id)
@@ -123,7 +123,7 @@ func TestFirstLookEndsWhatReplicasKeep(t *testing.T) {
 			for !strings.Contains(string(e.Answer().Data), id) {
 			}
 		} else {
-			subscribed.Polls(2) // the second look begins when the first has been told
+			subscribed.AwaitPolls(2) // the second look begins when the first has been told
 		}
 		for i, p := range replicas {
 			for name, q := range reads {
@@ -140,7 +140,7 @@ func TestFirstLookEndsWhatReplicasKeep(t *testing.T) {
 // TestLooksThatShowNothingNewEndNothing: what a look finds as it is kept stays kept.
 func TestLooksThatShowNothingNewEndNothing(t *testing.T) {
 	t.Parallel()
-	w := e2e.NewWorld(t, e2e.Standing(consolesim.Options{}), e2e.Hourly)
+	w := e2e.NewWorld(t, e2e.StoppedClock(consolesim.Options{}), e2e.CacheForAnHour)
 	id := w.Sim.Data().WorkflowIDs(w.Sim.Data().MainDepartmentID())[0]
 	reads := workflowReads(w.Sim, id)
 	delete(reads, "filtered") // it cannot be known what would be on it now
@@ -149,7 +149,7 @@ func TestLooksThatShowNothingNewEndNothing(t *testing.T) {
 	}
 	e := w.Events(http.MethodPost, fmt.Sprintf(`subscription { workflowEvents(ids: [%q], initial: true) { workflow { id triggeredCount } } }`, id), nil)
 	triggered(t, e.Answer(), id)
-	w.Polls(3)
+	w.AwaitPolls(3)
 	for name, q := range reads {
 		w.Sim.ResetCounts()
 		triggered(t, w.Ask(q, e2e.Request{}), id)
@@ -165,7 +165,7 @@ func TestLooksThatShowNothingNewEndNothing(t *testing.T) {
 // TestRemovalsAreTold: by the console's 404, by whole reads of a list, and what comes back.
 func TestRemovalsAreTold(t *testing.T) {
 	t.Parallel()
-	w := e2e.NewWorld(t, e2e.Standing(consolesim.Options{}), e2e.Hourly)
+	w := e2e.NewWorld(t, e2e.StoppedClock(consolesim.Options{}), e2e.CacheForAnHour)
 	ids := w.Sim.Data().RobotIDs(w.Sim.Data().MainDepartmentID())
 	for name, field := range map[string]string{
 		"some": fmt.Sprintf(`robotEvents(ids: [%q, %q], initial: true)`, ids[0], ids[1]),
@@ -223,7 +223,7 @@ func TestRemovalsAreTold(t *testing.T) {
 // TestChangesOfWhatIsNotSelectedAreQuiet: an event comes only of what a subscriber selects, and once.
 func TestChangesOfWhatIsNotSelectedAreQuiet(t *testing.T) {
 	t.Parallel()
-	w := e2e.NewWorld(t, e2e.Standing(consolesim.Options{}))
+	w := e2e.NewWorld(t, e2e.StoppedClock(consolesim.Options{}))
 	id := w.Sim.Data().WorkflowIDs(w.Sim.Data().MainDepartmentID())[0]
 	rename := func(name string) {
 		t.Helper()
@@ -239,10 +239,10 @@ func TestChangesOfWhatIsNotSelectedAreQuiet(t *testing.T) {
 		`f: workflowEvents(ids: [%q]) { type workflow { name } w: workflow { version { version } } }`,
 	} {
 		e := w.Events(http.MethodPost, "subscription { "+fmt.Sprintf(field, id)+" }", nil)
-		w.Polls(2)
+		w.AwaitPolls(2)
 		for round := range 2 {
 			w.Sim.TouchWorkflow(id) // what is selected stays
-			w.Polls(3)
+			w.AwaitPolls(3)
 			name := fmt.Sprintf("name %d-%d", i, round)
 			rename(name)
 			if a := e.Answer(); !strings.Contains(string(a.Data), fmt.Sprintf("%q", name)) || len(a.Errors) > 0 {
@@ -257,7 +257,7 @@ func TestChangesOfWhatIsNotSelectedAreQuiet(t *testing.T) {
 func TestQueriesUnderWayAreNotOlderThanEvents(t *testing.T) {
 	t.Parallel()
 	held, hold, release := make(chan struct{}), make(chan struct{}, 1), make(chan struct{})
-	w := e2e.NewWorld(t, e2e.Standing(consolesim.Options{}), e2e.Hourly, e2e.Through(t, func(r *http.Request, body string) string {
+	w := e2e.NewWorld(t, e2e.StoppedClock(consolesim.Options{}), e2e.CacheForAnHour, e2e.RewriteAnswers(t, func(r *http.Request, body string) string {
 		if strings.Contains(r.URL.RawQuery, "PageSize=7") {
 			select {
 			case <-hold:

@@ -15,7 +15,7 @@ import (
 
 func TestEventsByGetAndPost(t *testing.T) {
 	t.Parallel()
-	w := e2e.NewWorld(t, e2e.Standing(consolesim.Options{}))
+	w := e2e.NewWorld(t, e2e.StoppedClock(consolesim.Options{}))
 	robot := w.Sim.Data().RobotIDs(w.Sim.Data().MainDepartmentID())[0]
 	w.Sim.SetRobotStatus(robot, "Ready")
 	const query = `subscription { robotChanged { id status } }`
@@ -91,7 +91,7 @@ func TestStreamsThatAreRefused(t *testing.T) {
 			}
 		})
 	}
-	w.NoCalls()
+	w.CheckNoCalls()
 }
 
 // TestJSONIsPreferredForOneAnswer: clients that take both get a stream for subscriptions only.
@@ -112,7 +112,7 @@ func TestJSONIsPreferredForOneAnswer(t *testing.T) {
 // TestQuietStreamsShowThatTheyAreAlive: comments, which no client takes for events.
 func TestQuietStreamsShowThatTheyAreAlive(t *testing.T) {
 	t.Parallel()
-	w := e2e.NewWorld(t, e2e.Standing(consolesim.Options{}), func(s *gateway.Settings, _ *consolesim.Server) { s.StreamKeepalive = 20 * time.Millisecond })
+	w := e2e.NewWorld(t, e2e.StoppedClock(consolesim.Options{}), func(s *gateway.Settings, _ *consolesim.Server) { s.StreamKeepalive = 20 * time.Millisecond })
 	robot := w.Sim.Data().RobotIDs(w.Sim.Data().MainDepartmentID())[0]
 	w.Sim.SetRobotStatus(robot, "Ready")
 	e := w.Events(http.MethodGet, `subscription { robotChanged { id } }`, nil)
@@ -126,10 +126,10 @@ func TestQuietStreamsShowThatTheyAreAlive(t *testing.T) {
 // TestEventsEndWithTheCredentials: the client is told, and that it is over.
 func TestEventsEndWithTheCredentials(t *testing.T) {
 	t.Parallel()
-	w := e2e.NewWorld(t, e2e.Standing(consolesim.Options{}), e2e.Strict)
+	w := e2e.NewWorld(t, e2e.StoppedClock(consolesim.Options{}), e2e.WithoutAnonymous)
 	data := w.Sim.Data()
-	e := w.Events(http.MethodPost, `subscription { robotChanged { id } }`, e2e.With(w.As("demo"), e2e.In(data.MainCompanyID(), data.MainDepartmentID())))
-	w.Polls(1)
+	e := w.Events(http.MethodPost, `subscription { robotChanged { id } }`, e2e.MergeHeaders(w.TokenHeader("demo"), e2e.ScopeHeader(data.MainCompanyID(), data.MainDepartmentID())))
+	w.AwaitPolls(1)
 	w.Sim.ExpireTokens()
 	if got := w.OnlyError(e.Answer()); got.Extensions.Code != "UNAUTHENTICATED" {
 		t.Errorf("%+v", got)

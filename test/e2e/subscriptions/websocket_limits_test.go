@@ -67,7 +67,7 @@ func TestSubscriptionsKeepLittle(t *testing.T) {
 			s.Completed("1")
 		})
 	}
-	w.NoCalls()
+	w.CheckNoCalls()
 	s.Subscribe("2", "{ __typename } #"+padding)
 	if a := s.Next("2"); len(a.Errors) > 0 {
 		t.Errorf("a query: %s", a.Body)

@@ -17,7 +17,7 @@ import (
 
 func TestSubscriptionsThatCannotBegin(t *testing.T) {
 	t.Parallel()
-	w := e2e.NewWorld(t, e2e.Standing(consolesim.Options{}))
+	w := e2e.NewWorld(t, e2e.StoppedClock(consolesim.Options{}))
 	s := w.Socket(nil)
 	for i, tt := range []struct{ query, code, path, argument string }{
 		{`subscription { workflowChanged(ids: []) { id } }`, "BAD_USER_INPUT", "workflowChanged", "ids"},
@@ -74,23 +74,23 @@ func TestQueriesAndMutationsOverAWebSocket(t *testing.T) {
 // TestSocketsCarryCredentialsInTheirPayload: whatever the headers carry elsewhere.
 func TestSocketsCarryCredentialsInTheirPayload(t *testing.T) {
 	t.Parallel()
-	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Strict)
+	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithoutAnonymous)
 	u := w.Sim.Data().SoloUser()
 	const viewer = `{ viewer { userName } }`
 	for name, tt := range map[string]struct {
 		header, payload map[string]string
 		want            string
 	}{
-		"payload":            {nil, e2e.With(w.As(u.Username), e2e.In(u.CompanyIDs[0], "")), u.Username},
-		"lower case":         {e2e.In(u.CompanyIDs[0], ""), map[string]string{"authorization": w.As(u.Username)["Authorization"]}, u.Username},
-		"headers":            {e2e.With(w.As(u.Username), e2e.In(u.CompanyIDs[0], "")), nil, u.Username},
-		"payload over":       {w.As(u.Username), w.As("demo"), "demo"},
-		"scope over headers": {e2e.In("00000000-0000-4000-8000-000000000000", ""), e2e.With(w.As(u.Username), e2e.In(u.CompanyIDs[0], "")), u.Username},
+		"payload":            {nil, e2e.MergeHeaders(w.TokenHeader(u.Username), e2e.ScopeHeader(u.CompanyIDs[0], "")), u.Username},
+		"lower case":         {e2e.ScopeHeader(u.CompanyIDs[0], ""), map[string]string{"authorization": w.TokenHeader(u.Username)["Authorization"]}, u.Username},
+		"headers":            {e2e.MergeHeaders(w.TokenHeader(u.Username), e2e.ScopeHeader(u.CompanyIDs[0], "")), nil, u.Username},
+		"payload over":       {w.TokenHeader(u.Username), w.TokenHeader("demo"), "demo"},
+		"scope over headers": {e2e.ScopeHeader("00000000-0000-4000-8000-000000000000", ""), e2e.MergeHeaders(w.TokenHeader(u.Username), e2e.ScopeHeader(u.CompanyIDs[0], "")), u.Username},
 		"none":               {nil, nil, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if name == "payload over" {
-				tt.payload = e2e.With(tt.payload, e2e.In(w.Sim.Data().MainCompanyID(), ""))
+				tt.payload = e2e.MergeHeaders(tt.payload, e2e.ScopeHeader(w.Sim.Data().MainCompanyID(), ""))
 			}
 			s := w.Connect(tt.header)
 			s.Send(e2e.Message{Type: "connection_init", Payload: e2e.Encode(t, tt.payload)})
@@ -170,7 +170,7 @@ func TestSocketsThatBreakTheProtocol(t *testing.T) {
 // TestPingsAndIDsOfSockets: a ping is answered, an id may be used again.
 func TestPingsAndIDsOfSockets(t *testing.T) {
 	t.Parallel()
-	w := e2e.NewWorld(t, e2e.Standing(consolesim.Options{}))
+	w := e2e.NewWorld(t, e2e.StoppedClock(consolesim.Options{}))
 	s := w.Connect(nil)
 	s.Send(e2e.Message{Type: "ping"}) // allowed at any time
 	if m := s.Receive(); m.Type != "pong" {
@@ -189,7 +189,7 @@ func TestPingsAndIDsOfSockets(t *testing.T) {
 		}
 	}
 	e2e.Await(t, "the last subscription alone", func() bool { return w.Metric("consoleql_subscriptions") == "1" })
-	w.Polls(2)
+	w.AwaitPolls(2)
 	w.Sim.SetRobotStatus(robot, "Busy")
 	if a := s.Next("1"); string(a.Data) != `{"robotChanged":{"status":"BUSY"}}` {
 		t.Errorf("%s", a.Body)
@@ -203,11 +203,11 @@ func TestPingsAndIDsOfSockets(t *testing.T) {
 // TestSubscriptionEndsWithItsToken: the subscriber is told, and the connection lives on.
 func TestSubscriptionEndsWithItsToken(t *testing.T) {
 	t.Parallel()
-	w := e2e.NewWorld(t, e2e.Standing(consolesim.Options{}), e2e.Strict)
+	w := e2e.NewWorld(t, e2e.StoppedClock(consolesim.Options{}), e2e.WithoutAnonymous)
 	data := w.Sim.Data()
-	s := w.Socket(e2e.With(w.As("demo"), e2e.In(data.MainCompanyID(), data.MainDepartmentID())))
+	s := w.Socket(e2e.MergeHeaders(w.TokenHeader("demo"), e2e.ScopeHeader(data.MainCompanyID(), data.MainDepartmentID())))
 	s.Subscribe("1", `subscription { robotChanged { id } }`)
-	w.Polls(1)
+	w.AwaitPolls(1)
 	w.Sim.ExpireTokens()
 	if e := w.OnlyError(s.Next("1")); e.Extensions.Code != "UNAUTHENTICATED" || e.FieldPath() != "robotChanged" {
 		t.Errorf("%+v", e)
@@ -221,16 +221,16 @@ func TestSubscriptionEndsWithItsToken(t *testing.T) {
 // TestSubscriptionSurvivesTheConsole: an outage costs no subscription and no change.
 func TestSubscriptionSurvivesTheConsole(t *testing.T) {
 	t.Parallel()
-	w := e2e.NewWorld(t, e2e.Standing(consolesim.Options{}))
+	w := e2e.NewWorld(t, e2e.StoppedClock(consolesim.Options{}))
 	robot := w.Sim.Data().RobotIDs(w.Sim.Data().MainDepartmentID())[0]
 	w.Sim.SetRobotStatus(robot, "Ready")
 	s := w.Socket(nil)
 	s.Subscribe("1", `subscription { robotChanged { id status } }`)
-	w.Polls(1)
+	w.AwaitPolls(1)
 	heal := w.Sim.Fail(nil, consolesim.Fault{Status: 502})
-	w.Polls(4)
+	w.AwaitPolls(4)
 	w.Sim.SetRobotStatus(robot, "Busy")
-	w.Polls(2)
+	w.AwaitPolls(2)
 	heal()
 	if a := s.Next("1"); string(a.Data) != fmt.Sprintf(`{"robotChanged":{"id":%q,"status":"BUSY"}}`, robot) {
 		t.Errorf("%s", a.Body)
@@ -251,7 +251,7 @@ func TestVanishedClientIsNoticed(t *testing.T) {
 // TestStoppingEndsStreams: clients are told to come back, and nothing waits for them.
 func TestStoppingEndsStreams(t *testing.T) {
 	t.Parallel()
-	w := e2e.NewWorld(t, e2e.Standing(consolesim.Options{}))
+	w := e2e.NewWorld(t, e2e.StoppedClock(consolesim.Options{}))
 	s := w.Socket(nil)
 	s.Subscribe("1", `subscription { robotChanged { id } }`)
 	events := w.Events(http.MethodGet, `subscription { robotChanged { id } }`, nil)

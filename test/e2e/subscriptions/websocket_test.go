@@ -20,8 +20,8 @@ import (
 func TestSubscribersShareAPoll(t *testing.T) {
 	t.Parallel()
 	const interval = 200 * time.Millisecond
-	many := *e2e.Crowd
-	w := e2e.NewWorld(t, e2e.Standing(consolesim.Options{}), func(s *gateway.Settings, _ *consolesim.Server) { s.PollInterval = interval })
+	many := *e2e.Clients
+	w := e2e.NewWorld(t, e2e.StoppedClock(consolesim.Options{}), func(s *gateway.Settings, _ *consolesim.Server) { s.PollInterval = interval })
 	robot := w.Sim.Data().RobotIDs(w.Sim.Data().MainDepartmentID())[0]
 	pin := func(status string) {
 		t.Helper()
@@ -69,7 +69,7 @@ func TestSubscribersShareAPoll(t *testing.T) {
 	for i, status := range statuses {
 		pin(status[:1] + strings.ToLower(status[1:]))
 		if i < len(statuses)-1 {
-			w.Polls(2) // one may have been under way; after the last there is nobody left to poll for
+			w.AwaitPolls(2) // one may have been under way; after the last there is nobody left to poll for
 		}
 	}
 	counted.Wait()
@@ -94,11 +94,11 @@ func TestSubscribersShareAPoll(t *testing.T) {
 // round of calls, in the entity's own scope, and its errors stand at their paths.
 func TestEventsCarryRelations(t *testing.T) {
 	t.Parallel()
-	w := e2e.NewWorld(t, e2e.Standing(consolesim.Options{}))
+	w := e2e.NewWorld(t, e2e.StoppedClock(consolesim.Options{}))
 	ids := w.Sim.Data().WorkflowIDs(w.Sim.Data().MainDepartmentID())
 	s := w.Socket(nil)
 	s.Subscribe("a", fmt.Sprintf(`subscription { changed: workflowChanged(ids: [%q, %q]) { id package { name versions { version } } version { version } queue { name } robots { name } department { name } } }`, ids[0], ids[1]))
-	w.Polls(1)
+	w.AwaitPolls(1)
 	w.Sim.ResetCounts()
 	if !w.Sim.TouchWorkflow(ids[0]) {
 		t.Fatal("no such workflow")
@@ -143,14 +143,14 @@ func TestEventsCarryRelations(t *testing.T) {
 // TestEventsCarryFilteredLists: an event's lists take filters as a query's do.
 func TestEventsCarryFilteredLists(t *testing.T) {
 	t.Parallel()
-	w := e2e.NewWorld(t, e2e.Standing(consolesim.Options{}))
+	w := e2e.NewWorld(t, e2e.StoppedClock(consolesim.Options{}))
 	data := w.Sim.Data()
 	id := data.WorkflowIDs(data.MainDepartmentID())[0]
 	like, _ := data.Queue(data.QueueIDs(data.MainDepartmentID())[0])
 	s := w.Socket(nil)
 	s.Subscribe("a", fmt.Sprintf(`subscription { workflowChanged(ids: [%q]) { department { queues(filter: {name: %q}) { nodes { name } } } } }`, id, like.Name))
 
-	w.Polls(1)
+	w.AwaitPolls(1)
 	if !w.Sim.TouchWorkflow(id) {
 		t.Fatal("no such workflow")
 	}
@@ -171,7 +171,7 @@ func TestEventsCarryFilteredLists(t *testing.T) {
 // TestRobotsAreFollowedByQueue: of a queue, of some ids, of both.
 func TestRobotsAreFollowedByQueue(t *testing.T) {
 	t.Parallel()
-	w := e2e.NewWorld(t, e2e.Standing(consolesim.Options{}))
+	w := e2e.NewWorld(t, e2e.StoppedClock(consolesim.Options{}))
 	data := w.Sim.Data()
 	queueID, members := "", []string{}
 	for _, id := range data.QueueIDs(data.MainDepartmentID()) {

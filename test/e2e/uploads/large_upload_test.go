@@ -34,7 +34,7 @@ func TestLargeUploadIsStreamed(t *testing.T) {
 			before := p.Memory("VmRSS")
 			spooled := watchFolder(t, spool)
 			start := time.Now()
-			file, sum := e2e.Noise(*e2e.UploadBytes)
+			file, sum := e2e.RandomFile(*e2e.UploadBytes)
 			a, err := p.UploadLarge(file, known)
 			took := time.Since(start)
 			if err != nil || len(a.Errors) > 0 {

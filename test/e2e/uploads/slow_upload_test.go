@@ -35,7 +35,7 @@ func TestSlowUploadsTakeNoPlaces(t *testing.T) {
 				t.Fatal(err)
 			}
 			for range 3 {
-				ctx, cancel := context.WithTimeout(t.Context(), e2e.Patience)
+				ctx, cancel := context.WithTimeout(t.Context(), e2e.Timeout)
 				req, err := http.NewRequestWithContext(ctx, http.MethodPost, w.URL+"/graphql", strings.NewReader(`{"query":"{ robots { totalCount } }"}`))
 				if err != nil {
 					t.Fatal(err)

@@ -31,7 +31,7 @@ func TestFormsAsClientsWriteThem(t *testing.T) {
 	} {
 		w := e2e.NewWorld(t, consolesim.Options{}, adjust)
 		for _, size := range []int64{1, 70_000, 3 << 20} {
-			stream, _ := e2e.Noise(size)
+			stream, _ := e2e.RandomFile(size)
 			raw, err := io.ReadAll(stream)
 			if err != nil {
 				t.Fatal(err)

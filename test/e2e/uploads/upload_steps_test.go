@@ -26,7 +26,7 @@ func TestStepsOfAnUploadThatFail(t *testing.T) {
 		"prepare, a page":           {create, page, "UPSTREAM_INVALID_RESPONSE", "NOT_SENT", "the console's answer cannot be understood, and nothing was changed: the answer is not the console's own"},
 		"prepare, nothing":          {create, consolesim.Fault{Body: []byte(`{}`)}, "UPSTREAM_INVALID_RESPONSE", "NOT_SENT", "the console's answer names no upload, and nothing was changed"},
 		"prepare, an empty list":    {create, consolesim.Fault{Body: []byte(`{"count":0,"list":[]}`)}, "UPSTREAM_INVALID_RESPONSE", "NOT_SENT", "the console's answer names no upload, and nothing was changed"},
-		"prepare, without a place":  {create, consolesim.Fault{Body: []byte(`{"id":"` + e2e.Nobody + `"}`)}, "UPSTREAM_INVALID_RESPONSE", "NOT_SENT", "the console's answer cannot be understood, and nothing was changed: the answer names no upload channel"},
+		"prepare, without a place":  {create, consolesim.Fault{Body: []byte(`{"id":"` + e2e.UnknownID + `"}`)}, "UPSTREAM_INVALID_RESPONSE", "NOT_SENT", "the console's answer cannot be understood, and nothing was changed: the answer names no upload channel"},
 		"prepare, dropped":          {create, consolesim.Fault{Drop: true}, "UPSTREAM_UNAVAILABLE", "NOT_SENT", "the console is not available, and nothing was changed: the connection was closed"},
 		"storage, 503":              {storage, consolesim.Fault{Status: 503}, "UPSTREAM_UNAVAILABLE", "NOT_SENT", "the storage of the upload is not available, and nothing was changed: Service Unavailable"},
 		"storage, 403":              {storage, consolesim.Fault{Status: 403, Body: []byte(`<Error><Code>AccessDenied</Code></Error>`), ContentType: "application/xml"}, "UPSTREAM_INVALID_RESPONSE", "NOT_SENT", "the storage of the upload failed, and nothing was changed: the storage did not take the file"},
@@ -41,7 +41,7 @@ func TestStepsOfAnUploadThatFail(t *testing.T) {
 			t.Parallel()
 			w := e2e.NewWorld(t, consolesim.Options{}, small)
 			w.Sim.Fail(tt.step, tt.fault)
-			file, _ := e2e.Noise(5000)
+			file, _ := e2e.RandomFile(5000)
 			a, err := w.WithLength(file, same)
 			if err != nil {
 				t.Fatal(err)
@@ -58,7 +58,7 @@ func TestStepsOfAnUploadThatFail(t *testing.T) {
 func TestUploadsThatAreNotDescribed(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
-	for _, said := range []string{"", `{}`, `[]`, `null`, `{"count":0,"list":[]}`, `{"id":""}`, `{"id":"` + e2e.Nobody + `"}`, `{"id":"` + e2e.Nobody + `","channel":{"uri":""}}`} {
+	for _, said := range []string{"", `{}`, `[]`, `null`, `{"count":0,"list":[]}`, `{"id":""}`, `{"id":"` + e2e.UnknownID + `"}`, `{"id":"` + e2e.UnknownID + `","channel":{"uri":""}}`} {
 		heal := w.Sim.Fail(preloaded(http.MethodPost), consolesim.Fault{Body: []byte(said)})
 		w.WantOutcome(w.Ask(`mutation { createPackageUpload { upload { id } } }`, e2e.Request{}), "UPSTREAM_INVALID_RESPONSE", "DONE")
 		heal()

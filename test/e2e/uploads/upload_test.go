@@ -21,7 +21,7 @@ func TestUploadStraightToTheConsole(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	var body bytes.Buffer
-	file, sum := e2e.Noise(3 << 20)
+	file, sum := e2e.RandomFile(3 << 20)
 	contentType, send := e2e.Form(&body, e2e.UploadQuery, file)
 	if err := send(); err != nil {
 		t.Fatal(err)
@@ -34,7 +34,7 @@ func TestUploadStraightToTheConsole(t *testing.T) {
 	if n := w.Calls()["PUT /openapi/packages"]; n != 1 || w.Calls()["PUT storage"] != 0 {
 		t.Errorf("calls %v", w.Calls())
 	}
-	w.NoCallTwice()
+	w.CheckNoDuplicateCalls()
 }
 
 // TestStorageIsToldTheLength: object storages refuse a file of which they are
@@ -47,7 +47,7 @@ func TestStorageIsToldTheLength(t *testing.T) {
 	}, consolesim.Fault{Status: http.StatusLengthRequired})()
 	same := func(form []byte) []byte { return form }
 	for _, size := range []int64{1<<20 + 1, 3 << 20, 5_000_001} {
-		file, sum := e2e.Noise(size)
+		file, sum := e2e.RandomFile(size)
 		a, err := w.WithLength(file, same)
 		if err != nil || len(a.Errors) > 0 {
 			t.Fatalf("%v: %s", err, a.Body)
@@ -55,16 +55,16 @@ func TestStorageIsToldTheLength(t *testing.T) {
 		w.CheckUploaded(a, sum(), size)
 	}
 	w.Sim.ResetCounts()
-	file, _ := e2e.Noise(3 << 20)
+	file, _ := e2e.RandomFile(3 << 20)
 	if a, err := w.UploadStream(file); err != nil || len(a.Errors) != 1 || a.Errors[0].Extensions.Argument != "input.size" || a.Errors[0].Extensions.Outcome != "NOT_SENT" {
 		t.Errorf("a length that nobody knows: %v, %s", err, a.Body)
 	}
-	w.NoCalls()
+	w.CheckNoCalls()
 	for name, tail := range map[string]func([]byte) []byte{
 		"no last line break": func(form []byte) []byte { return bytes.TrimSuffix(form, []byte("\r\n")) },
 		"an epilogue":        func(form []byte) []byte { return append(bytes.Clone(form), "more"...) },
 	} {
-		file, _ := e2e.Noise(3 << 20)
+		file, _ := e2e.RandomFile(3 << 20)
 		a, err := w.WithLength(file, tail)
 		if err != nil || len(a.Errors) != 1 || a.Errors[0].Extensions.Code != "BAD_USER_INPUT" || a.Errors[0].Extensions.Argument != "input.file" {
 			t.Errorf("%s: %v, %s", name, err, a.Body)
@@ -80,7 +80,7 @@ func TestStorageIsToldTheLength(t *testing.T) {
 func TestRequestsThatAreTooLong(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, func(s *gateway.Settings, _ *consolesim.Server) { s.MaxUploadBytes, s.MaxRequestBytes = 100_000, 10_000 })
-	file, _ := e2e.Noise(300_000)
+	file, _ := e2e.RandomFile(300_000)
 	a, err := w.WithLength(file, func(form []byte) []byte { return form })
 	if err != nil || a.Status != http.StatusRequestEntityTooLarge || w.OnlyError(a).Extensions.Code != "BAD_USER_INPUT" || !strings.Contains(a.Errors[0].Message, "100000") {
 		t.Errorf("%v: status %d, %s", err, a.Status, a.Body)
@@ -89,8 +89,8 @@ func TestRequestsThatAreTooLong(t *testing.T) {
 	if a.Status != http.StatusRequestEntityTooLarge || w.OnlyError(a).Extensions.Code != "BAD_USER_INPUT" || !strings.Contains(a.Errors[0].Message, "10000") {
 		t.Errorf("status %d, %s", a.Status, a.Body)
 	}
-	w.NoCalls()
-	file, _ = e2e.Noise(300_000)
+	w.CheckNoCalls()
+	file, _ = e2e.RandomFile(300_000)
 	a, err = w.UploadStream(file)
 	if err == nil && (len(a.Errors) != 1 || !strings.Contains(a.Errors[0].Message, "100000")) {
 		t.Errorf("%s", a.Body)
@@ -103,7 +103,7 @@ func TestRequestsThatAreTooLong(t *testing.T) {
 func TestUploadThatBreaksOff(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
-	file, _ := e2e.Noise(1 << 20)
+	file, _ := e2e.RandomFile(1 << 20)
 	broken := io.MultiReader(file, &failingReader{})
 	if a, err := w.UploadStream(broken); err == nil && len(a.Errors) == 0 {
 		t.Errorf("answered %s", a.Body)
@@ -234,7 +234,7 @@ func TestUploadOverAConnectionThatBreaksOff(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	var body bytes.Buffer
-	file, _ := e2e.Noise(100_000)
+	file, _ := e2e.RandomFile(100_000)
 	contentType, send := e2e.Form(&body, e2e.UploadQuery, file)
 	if err := send(); err != nil {
 		t.Fatal(err)

@@ -36,7 +36,7 @@ func TestUploadsSurviveOneFailure(t *testing.T) {
 		t.Run("prepare, "+name, func(t *testing.T) {
 			defer w.Sim.Fail(preloaded(http.MethodPost), fault)()
 			w.Sim.ResetCounts()
-			file, sum := e2e.Noise(5000)
+			file, sum := e2e.RandomFile(5000)
 			a, err := w.WithLength(file, same)
 			if err != nil || len(a.Errors) > 0 || w.Calls()[createUpload] != 2 {
 				t.Fatalf("%v: %v, %s", err, w.Calls(), a.Body)
@@ -48,7 +48,7 @@ func TestUploadsSurviveOneFailure(t *testing.T) {
 		t.Run("complete, "+name, func(t *testing.T) {
 			defer w.Sim.Fail(preloaded(http.MethodPatch), fault)()
 			w.Sim.ResetCounts()
-			file, _ := e2e.Noise(int64(6000 + len(name)))
+			file, _ := e2e.RandomFile(int64(6000 + len(name)))
 			a, err := w.WithLength(file, same)
 			if err != nil || w.Calls()[completeUpload] != 1 {
 				t.Fatalf("%v: %v", err, w.Calls())
@@ -71,7 +71,7 @@ func TestUploadsSurviveOneFailure(t *testing.T) {
 	t.Run("the storage", func(t *testing.T) {
 		defer w.Sim.Fail(func(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, "/uploads/") }, consolesim.Fault{Status: 503})()
 		w.Sim.ResetCounts()
-		file, _ := e2e.Noise(7000)
+		file, _ := e2e.RandomFile(7000)
 		a, err := w.WithLength(file, same)
 		if err != nil {
 			t.Fatal(err)
@@ -82,10 +82,10 @@ func TestUploadsSurviveOneFailure(t *testing.T) {
 		}
 	})
 	t.Run("nothing is said of what was uploaded", func(t *testing.T) {
-		w.Emptied(http.MethodPatch, "/preloadedVersionFiles")
-		w.Emptied(http.MethodPut, "/packages")
+		w.AnswerEmpty(http.MethodPatch, "/preloadedVersionFiles")
+		w.AnswerEmpty(http.MethodPut, "/packages")
 		for _, size := range []int64{900, 8000} {
-			file, _ := e2e.Noise(size)
+			file, _ := e2e.RandomFile(size)
 			a, err := w.WithLength(file, same)
 			if err != nil {
 				t.Fatal(err)
@@ -115,8 +115,8 @@ func TestUploadsOfDeclaredSize(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			w.Sim.ResetCounts()
-			file, sum := e2e.Noise(tt.size)
-			a, err := w.UploadChunked(e2e.Sized(tt.said), file)
+			file, sum := e2e.RandomFile(tt.size)
+			a, err := w.UploadChunked(e2e.SizedUploadQuery(tt.said), file)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -149,8 +149,8 @@ func TestUploadsOfDeclaredSize(t *testing.T) {
 			if !tt.called {
 				w = quiet
 			}
-			file, _ := e2e.Noise(tt.size)
-			a, err := w.UploadChunked(e2e.Sized(tt.said), file)
+			file, _ := e2e.RandomFile(tt.size)
+			a, err := w.UploadChunked(e2e.SizedUploadQuery(tt.said), file)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -165,8 +165,8 @@ func TestUploadsOfDeclaredSize(t *testing.T) {
 	}
 	t.Run("more than the request holds", func(t *testing.T) {
 		var body bytes.Buffer
-		file, _ := e2e.Noise(100_000)
-		contentType, send := e2e.Form(&body, e2e.Sized("200000"), file)
+		file, _ := e2e.RandomFile(100_000)
+		contentType, send := e2e.Form(&body, e2e.SizedUploadQuery("200000"), file)
 		if err := send(); err != nil {
 			t.Fatal(err)
 		}
@@ -176,5 +176,5 @@ func TestUploadsOfDeclaredSize(t *testing.T) {
 		}
 		quiet.WantOutcome(a, "BAD_USER_INPUT", "NOT_SENT")
 	})
-	quiet.NoCalls()
+	quiet.CheckNoCalls()
 }
