@@ -273,7 +273,7 @@ func (s *Service) admit() error {
 	}
 	if s.subscriptions.Add(1) > int64(s.opts.MaxSubscriptions) {
 		s.subscriptions.Add(-1)
-		return fault.New(fault.RateLimited, "the gateway has %d subscriptions, as many as it takes", s.opts.MaxSubscriptions)
+		return fault.Busy("the gateway has %d subscriptions, as many as it takes", s.opts.MaxSubscriptions)
 	}
 	return nil
 }

@@ -21,8 +21,8 @@ import (
 )
 
 // ExtensionRetryAfter is the member of an error's extensions with the seconds after which the
-// console can be called again. The header Retry-After has the longest one of an answer (RFC
-// 9110, section 10.2.3).
+// request can be sent again. The header Retry-After has the longest one of an answer (RFC 9110,
+// section 10.2.3).
 const ExtensionRetryAfter = "retryAfter"
 
 // NotAnOperation is the message for a body that is no operation.
@@ -58,7 +58,7 @@ func (p Presenter) Present(ctx context.Context, err error) *gqlerror.Error {
 			out.Extensions["console"] = consoleExtension(answer)
 		}
 		if answer.RetryAfter > 0 {
-			out.Extensions[ExtensionRetryAfter] = int((answer.RetryAfter + time.Second - 1) / time.Second)
+			out.Extensions[ExtensionRetryAfter] = seconds(answer.RetryAfter)
 		}
 	case errors.Is(err, context.DeadlineExceeded):
 		out.Message, out.Extensions["code"] = meaning(fault.UpstreamTimeout)+Consequence(outcome), fault.UpstreamTimeout
@@ -87,6 +87,9 @@ func (p Presenter) Present(ctx context.Context, err error) *gqlerror.Error {
 	}
 	return &out
 }
+
+// seconds rounds d up to whole seconds.
+func seconds(d time.Duration) int { return int((d + time.Second - 1) / time.Second) }
 
 // maxQuoted bounds a value that an error quotes, in bytes.
 const maxQuoted = 128
@@ -128,6 +131,9 @@ func presentFault(ctx context.Context, out *gqlerror.Error, f *fault.Error, outc
 		message += Consequence(outcome)
 	}
 	out.Message, out.Path = message, field
+	if f.RetryAfter > 0 {
+		out.Extensions[ExtensionRetryAfter] = seconds(f.RetryAfter)
+	}
 	if argument != "" {
 		out.Message = argument + ": " + message
 		out.Extensions["argument"] = argument
@@ -247,5 +253,17 @@ func InternalError() *gqlerror.Error { return Refusal(fault.Internal, "internal 
 func Refusal(code fault.Code, format string, args ...any) *gqlerror.Error {
 	err := gqlerror.Errorf(format, args...)
 	err.Extensions = map[string]any{"code": string(code)}
+	return err
+}
+
+// RefusalOf returns the GraphQL error of a fault that no resolver presents.
+func RefusalOf(f *fault.Error) *gqlerror.Error {
+	err := Refusal(f.Code, "%s", f.Error())
+	if f.Argument != "" {
+		err.Extensions["argument"] = f.Argument
+	}
+	if f.RetryAfter > 0 {
+		err.Extensions[ExtensionRetryAfter] = seconds(f.RetryAfter)
+	}
 	return err
 }

@@ -2,7 +2,9 @@ package edge
 
 import (
 	"errors"
+	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -10,6 +12,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/consoleql/consoleql/internal/edge/graphqlhttp"
+	"github.com/consoleql/consoleql/internal/edge/querylimit"
 )
 
 // TestBodiesThatStopInTheMiddle are given up, however long the whole may take.
@@ -115,5 +120,34 @@ func TestClientsThatDoNotRead(t *testing.T) {
 	go func() { _, _ = io.Copy(io.Discard, client) }()
 	if _, err := conn.Write([]byte("more")); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestBodiesThatAreTooLarge are refused before their end comes, and the connection closes.
+func TestBodiesThatAreTooLarge(t *testing.T) {
+	s := &server{opts: Options{Limits: querylimit.Limits{}.WithDefaults(), Logger: slog.New(slog.DiscardHandler)}, bodies: graphqlhttp.NewBodyPool(0)}
+	h := readDeadline(time.Hour)(s.observe(s.countBody(s.limitBody(s.readParameters(http.NotFoundHandler())))))
+	server := httptest.NewServer(h)
+	defer server.Close()
+	text := strings.Repeat("x", querylimit.AnonymousBodyBytes+1)
+	for name, body := range map[string]string{
+		"chunked":  fmt.Sprintf("Transfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n", len(text), text),
+		"a length": fmt.Sprintf("Content-Length: %d\r\n\r\n", len(text)),
+	} {
+		t.Run(name, func(t *testing.T) {
+			conn, err := net.Dial("tcp", strings.TrimPrefix(server.URL, "http://"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			_ = conn.SetDeadline(time.Now().Add(10 * time.Second)) // a guard; the server would wait for an hour
+			if _, err := io.WriteString(conn, "POST /graphql HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"+body); err != nil {
+				t.Fatal(err)
+			}
+			got, err := io.ReadAll(conn)
+			if err != nil || !strings.HasPrefix(string(got), "HTTP/1.1 413 ") || !strings.Contains(string(got), "\r\nConnection: close\r\n") {
+				t.Errorf("%v, after %q", err, got)
+			}
+		})
 	}
 }

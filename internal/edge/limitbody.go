@@ -31,13 +31,32 @@ func (s *server) limitBody(next http.Handler) http.Handler {
 		}
 		limit := s.opts.Limits.BodyLimit(r)
 		if r.ContentLength > limit {
-			graphqlhttp.WriteError(w, r, http.StatusRequestEntityTooLarge, fault.BadInput("", "the request body has %d bytes, more than the %d that are taken", r.ContentLength, limit))
+			graphqlhttp.RefuseLarge(w, r, fault.BadInput("", "the request body has %d bytes, more than the %d that are taken", r.ContentLength, limit))
 			drain(w, r.Body)
 			return
 		}
-		r.Body = http.MaxBytesReader(w, idleTimeout(w, r.Body, bodyTimeout), limit)
+		body := r.Body
+		limited := &limitedBody{ReadCloser: http.MaxBytesReader(w, idleTimeout(w, body, bodyTimeout), limit)}
+		r.Body = limited
 		next.ServeHTTP(w, r)
+		if limited.exceeded {
+			drain(w, body)
+		}
 	})
+}
+
+// limitedBody notes that a body has more bytes than are taken.
+type limitedBody struct {
+	io.ReadCloser
+	exceeded bool
+}
+
+// Read reads on, up to the limit.
+func (b *limitedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	var large *http.MaxBytesError
+	b.exceeded = b.exceeded || errors.As(err, &large)
+	return n, err
 }
 
 // isEncoded reports whether a body has a content coding (RFC 9110, section 8.4).

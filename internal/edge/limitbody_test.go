@@ -1,10 +1,13 @@
 package edge
 
 import (
+	"encoding/json"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -75,8 +78,19 @@ func TestRequestMemoryIsBounded(t *testing.T) {
 			if rec.Code != tt.status || (reached == 1) != (tt.status == 200) {
 				t.Errorf("%d: %.300s", rec.Code, rec.Body)
 			}
-			if (rec.Header().Get("Retry-After") == "1") != (tt.status == http.StatusServiceUnavailable) {
-				t.Errorf("Retry-After: %q", rec.Header().Get("Retry-After"))
+			var refused struct {
+				Errors []struct{ Extensions struct{ RetryAfter int } }
+			}
+			if rec.Body.Len() > 0 {
+				if err := json.Unmarshal(rec.Body.Bytes(), &refused); err != nil || len(refused.Errors) != 1 {
+					t.Fatalf("%v: %.300s", err, rec.Body)
+				}
+			}
+			switch after := rec.Header().Get("Retry-After"); {
+			case tt.status != http.StatusServiceUnavailable && after != "":
+				t.Errorf("Retry-After: %q", after)
+			case tt.status == http.StatusServiceUnavailable && (!slices.Contains([]string{"1", "2", "3"}, after) || after != strconv.Itoa(refused.Errors[0].Extensions.RetryAfter)):
+				t.Errorf("Retry-After: %q, in extensions %d", after, refused.Errors[0].Extensions.RetryAfter)
 			}
 		})
 	}

@@ -6,7 +6,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"strings"
+	"time"
 
 	"github.com/vektah/gqlparser/v2/ast"
 )
@@ -58,6 +60,8 @@ type Error struct {
 	Argument string
 	// Outcome is the outcome of the failed mutation, if Message states it as well; see OutcomeOf.
 	Outcome Outcome
+	// RetryAfter is how long to wait before the next attempt, in whole seconds; 0: unknown.
+	RetryAfter time.Duration
 	// Err is the cause, for logs. It may be nil and is not part of the message.
 	Err error
 }
@@ -80,6 +84,19 @@ func (e *Error) FaultCode() Code { return e.Code }
 func New(code Code, format string, args ...any) *Error {
 	err := fmt.Errorf(format, args...)
 	return &Error{Code: code, Message: err.Error(), Err: errors.Unwrap(err)}
+}
+
+// Busy returns a RATE_LIMITED error for work that the gateway has no room for. Callers wait between one and three seconds,
+// at random, so that those that were refused together do not return together.
+func Busy(format string, args ...any) *Error {
+	e := New(RateLimited, format, args...)
+	e.RetryAfter = Soon()
+	return e
+}
+
+// Soon returns one, two or three seconds at random.
+func Soon() time.Duration {
+	return time.Duration(1+rand.IntN(3)) * time.Second //nolint:gosec // spreads attempts, protects no secret
 }
 
 // BadInput returns a BAD_USER_INPUT error about the argument at the given path; empty: about no particular one.

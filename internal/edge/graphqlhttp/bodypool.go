@@ -14,8 +14,6 @@ const (
 	AnonymousBytes = 4 << 20
 	// BodyPoolBytes bounds the memory for all requests, unless four of the longest need more.
 	BodyPoolBytes = 64 << 20
-	// busySeconds is the Retry-After of a request that was refused for want of memory.
-	busySeconds = 1
 )
 
 // ErrBusy reports that there is no memory for a request.

@@ -132,13 +132,18 @@ func WriteError(w http.ResponseWriter, r *http.Request, status int, err error) {
 func WriteErrorAs(w http.ResponseWriter, media string, status int, err error) {
 	f := &fault.Error{Code: fault.Internal, Message: "internal error"}
 	_ = errors.As(err, &f)
-	extensions := map[string]any{"code": f.Code}
-	if f.Argument != "" {
-		extensions["argument"] = f.Argument
+	if (status == http.StatusServiceUnavailable || status == http.StatusTooManyRequests) && f.RetryAfter == 0 {
+		told := *f // errors may be shared
+		told.RetryAfter = fault.Soon()
+		f = &told
+	}
+	refusal := apierror.RefusalOf(f)
+	if seconds, ok := refusal.Extensions[apierror.ExtensionRetryAfter].(int); ok {
+		w.Header().Set("Retry-After", strconv.Itoa(seconds))
 	}
 	w.Header().Set("Content-Type", media+InUTF8)
 	w.WriteHeader(status)
-	WriteResponse(w, &graphql.Response{Errors: gqlerror.List{{Message: f.Error(), Extensions: extensions}}})
+	WriteResponse(w, &graphql.Response{Errors: gqlerror.List{refusal}})
 }
 
 // RefuseBody answers a request whose body could not be read or contains no operation.
@@ -147,9 +152,8 @@ func RefuseBody(w http.ResponseWriter, r *http.Request, err error) {
 	var told *fault.Error
 	switch {
 	case errors.As(err, &large):
-		WriteError(w, r, http.StatusRequestEntityTooLarge, fault.BadInput("", "the request body has more than the %d bytes that are taken", large.Limit))
+		RefuseLarge(w, r, fault.BadInput("", "the request body has more than the %d bytes that are taken", large.Limit))
 	case errors.Is(err, ErrBusy):
-		w.Header().Set("Retry-After", strconv.Itoa(busySeconds))
 		WriteError(w, r, http.StatusServiceUnavailable, ErrBusy)
 	case errors.Is(err, ErrCharset) && errors.As(err, &told):
 		WriteError(w, r, http.StatusUnsupportedMediaType, told)
@@ -160,17 +164,19 @@ func RefuseBody(w http.ResponseWriter, r *http.Request, err error) {
 	}
 }
 
+// RefuseLarge answers a body that is too large. The connection closes, as the server would read the rest of the body before
+// it answers otherwise.
+func RefuseLarge(w http.ResponseWriter, r *http.Request, err error) {
+	w.Header().Set("Connection", "close")
+	WriteError(w, r, http.StatusRequestEntityTooLarge, err)
+}
+
 // RequestError returns the GraphQL error of a request without an operation.
 func RequestError(err error) *gqlerror.Error {
-	f := &fault.Error{Code: fault.Internal, Message: "internal error"}
-	told := apierror.Refusal(fault.CodeOf(err), "%s", f.Message)
-	if found, ok := err.(*fault.Error); ok { //nolint:errorlint // from the parameters
-		told = apierror.Refusal(found.Code, "%s", found.Error())
-		if found.Argument != "" {
-			told.Extensions["argument"] = found.Argument
-		}
+	if f, ok := err.(*fault.Error); ok { //nolint:errorlint // made by parameters
+		return apierror.RefusalOf(f)
 	}
-	return told
+	return apierror.Refusal(fault.CodeOf(err), "internal error")
 }
 
 // AnsweredAs sets the media type of the answer for gqlgen's transports.

@@ -215,7 +215,7 @@ func (c *socket) received(e envelope) (pass bool, err error) {
 			return false, c.refuse(statusIDInUse, "Subscriber for "+e.ID+" already exists")
 		case tooMany:
 			return false, c.write(map[string]any{"id": e.ID, "type": "error", "payload": gqlerror.List{
-				apierror.Refusal(fault.RateLimited, "the connection has %d operations under way: end some, or open another", maxOperations),
+				apierror.RefusalOf(fault.Busy("the connection has %d operations under way: end some, or open another", maxOperations)),
 			}})
 		case begun:
 		}
