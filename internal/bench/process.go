@@ -33,7 +33,7 @@ type process struct {
 func start(ctx context.Context, env []string, path string, args ...string) (*process, error) {
 	p := &process{name: path, output: &output{}, ended: make(chan struct{})}
 	p.cmd = exec.CommandContext(ctx, path, args...) //nolint:gosec // the programs under measurement
-	p.cmd.Env = append(p.cmd.Environ(), env...)
+	p.cmd.Env = append(append(p.cmd.Environ(), "CONSOLEQL_SHUTDOWN_DELAY=0s"), env...)
 	p.cmd.Stdout, p.cmd.Stderr = p.output, p.output
 	p.cmd.Cancel = func() error { return p.cmd.Process.Signal(syscall.SIGTERM) }
 	p.cmd.WaitDelay = stopWait

@@ -58,7 +58,9 @@ type Options struct {
 	Keepalive time.Duration
 	// Ready reports whether the gateway can serve; nil: always. Each /readyz calls it.
 	Ready func(context.Context) error
-	// Observe is called with each answered request; it may be nil.
+	// Stopping reports whether shutdown has begun; nil: never. Answers close their connections then.
+	Stopping func() bool
+	// Observe is called for each answered request; it may be nil.
 	Observe func(Request)
 	// ObserveOperation is called with each operation that was executed or refused; it may be
 	// nil.
@@ -121,7 +123,7 @@ func New(opts Options) http.Handler {
 	s.signIn = graphqlhttp.SignInCheck{Persisted: s.persisted, Tokens: opts.Limits.Tokens}
 
 	r := chi.NewRouter()
-	r.Use(coalescedWrites, readDeadline(bodyTimeout), s.observe)
+	r.Use(coalescedWrites, s.closeWhileStopping, readDeadline(bodyTimeout), s.observe)
 	r.With(s.chain()...).Handle("/graphql", s.graphql())
 	for path, h := range map[string]http.HandlerFunc{"/schema.graphql": s.sdl, "/healthz": healthy, "/readyz": s.ready} {
 		r.Get(path, h)

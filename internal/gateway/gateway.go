@@ -126,11 +126,11 @@ func New(ctx context.Context, s *Settings, log *slog.Logger, p Page) (_ *Gateway
 	if err := g.openOperationCache(&options, metrics); err != nil {
 		return nil, err
 	}
-	if g.public, err = listen(ctx, s.Listen, edge.New(options)); err != nil {
+	if g.public, err = listen(ctx, s.Listen, s.IdleTimeout, edge.New(options)); err != nil {
 		return nil, fmt.Errorf("--listen: %w", err)
 	}
 	if s.AdminListen != "" {
-		admin, err := listen(ctx, s.AdminListen, metrics.Handler())
+		admin, err := listen(ctx, s.AdminListen, s.IdleTimeout, metrics.Handler())
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("--admin-listen: %w", err), g.public.Close())
 		}
@@ -159,6 +159,7 @@ func (g *Gateway) edgeOptions(engine *loader.Engine, metrics *telemetry.Metrics,
 		Streams:   &g.streams,
 		Keepalive: s.StreamKeepalive,
 		Ready:     g.ready,
+		Stopping:  g.stopping.Load,
 		Logger:    g.log,
 	}
 	g.observe(&options, metrics)
@@ -250,8 +251,9 @@ func (g *Gateway) ready(ctx context.Context) error {
 	return err
 }
 
-// listen opens an address. It limits the time for reading requests, not for writing responses.
-func listen(ctx context.Context, address string, h http.Handler) (httpListener, error) {
+// listen opens an address. It limits the time for reading requests, not for writing responses. Connections close after
+// they have been idle for so long.
+func listen(ctx context.Context, address string, idle time.Duration, h http.Handler) (httpListener, error) {
 	var config net.ListenConfig
 	l, err := config.Listen(ctx, "tcp", address)
 	if err != nil {
@@ -261,7 +263,7 @@ func listen(ctx context.Context, address string, h http.Handler) (httpListener, 
 		Handler:           h,
 		ConnContext:       edge.ConnContext,
 		ReadHeaderTimeout: 10 * time.Second,
-		IdleTimeout:       2 * time.Minute,
+		IdleTimeout:       idle,
 	}}, nil
 }
 
@@ -313,15 +315,20 @@ func (g *Gateway) Run(ctx context.Context) error {
 	var err error
 	select {
 	case <-ctx.Done():
-		g.waitForDeregistration()
+		g.stopping.Store(true)
+		if errors.Is(context.Cause(ctx), ErrTerminated) {
+			g.waitForDeregistration()
+		}
 	case err = <-failed:
 	}
 	return errors.Join(err, g.drain(context.WithoutCancel(ctx)))
 }
 
+// ErrTerminated is the cause of a context that ends because the process is to be replaced.
+var ErrTerminated = errors.New("the process is terminated")
+
 // waitForDeregistration keeps serving while /readyz fails, so that load balancers can stop sending requests.
 func (g *Gateway) waitForDeregistration() {
-	g.stopping.Store(true)
 	if g.settings.ShutdownDelay > 0 {
 		g.log.Info("serving on until requests go elsewhere", "delay", g.settings.ShutdownDelay.String())
 		time.Sleep(g.settings.ShutdownDelay)

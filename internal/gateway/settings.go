@@ -39,7 +39,8 @@ type Listeners struct {
 	Listen          string        `default:"127.0.0.1:8080" help:"Address of the public listener. Port 0 picks a free port, which the log names."`
 	AdminListen     string        `default:"127.0.0.1:9090" help:"Address of the admin listener (metrics and profiles). Empty: there is none."`
 	AllowedOrigins  []string      `help:"Origins whose pages may use the gateway from a browser, beside its own pages; separated by commas." placeholder:"https://dashboards.example"`
-	ShutdownDelay   time.Duration `default:"0s" help:"How long the gateway serves after SIGTERM while /readyz answers 503. Set it to the time that a load balancer takes to notice."`
+	ShutdownDelay   time.Duration `default:"5s" help:"How long the gateway serves after SIGTERM while /readyz answers 503. Set it to the time that a load balancer takes to notice. An interrupt (Ctrl-C) does not wait."`
+	IdleTimeout     time.Duration `default:"620s" help:"How long an idle connection of a client stays open. Set it above the idle timeout of load balancers, which send requests on idle connections."`
 	ShutdownTimeout time.Duration `default:"15s" help:"How long requests in flight may take to end after the shutdown delay."`
 }
 
@@ -173,7 +174,7 @@ func (s *Settings) checkPositive() error {
 		"max-fields": int64(s.MaxFields), "max-console-calls": int64(s.MaxConsoleCalls), "max-answer-bytes": int64(s.MaxAnswerBytes), "max-answer-values": int64(s.MaxAnswerValues),
 		"max-request-bytes": s.MaxRequestBytes, "max-upload-bytes": s.MaxUploadBytes, "direct-upload-bytes": s.DirectUploadBytes,
 		"poll-interval": int64(s.PollInterval), "max-subscriptions": int64(s.MaxSubscriptions), "stream-keepalive": int64(s.StreamKeepalive),
-		"console-timeout": int64(s.ConsoleTimeout), "idempotency-retention": int64(s.IdempotencyRetention), "shutdown-timeout": int64(s.ShutdownTimeout), "upload-timeout": int64(s.UploadTimeout),
+		"console-timeout": int64(s.ConsoleTimeout), "idempotency-retention": int64(s.IdempotencyRetention), "shutdown-timeout": int64(s.ShutdownTimeout), "idle-timeout": int64(s.IdleTimeout), "upload-timeout": int64(s.UploadTimeout),
 	} {
 		if n <= 0 {
 			return fmt.Errorf("--%s must be positive", name)

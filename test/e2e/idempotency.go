@@ -39,7 +39,7 @@ func StartProcess(t *testing.T, binary string, sim *consolesim.Server, redisURL 
 	p.Cmd.Env = append(os.Environ(), "CONSOLEQL_CONSOLE_URL="+sim.APIURL(), "CONSOLEQL_SSO_URL="+sim.SSOURL(),
 		"CONSOLEQL_REDIS_URL="+redisURL, "CONSOLEQL_USERNAME="+username, "CONSOLEQL_PASSWORD="+password, "CONSOLEQL_ANONYMOUS=true",
 		"CONSOLEQL_COMPANY_ID="+sim.Data().MainCompanyID(), "CONSOLEQL_DEPARTMENT_ID="+sim.Data().MainDepartmentID(),
-		"CONSOLEQL_CACHE=off") // tests of the cache enable it
+		"CONSOLEQL_SHUTDOWN_DELAY=0s", "CONSOLEQL_CACHE=off") // tests of the cache enable it
 	p.Cmd.Env = append(p.Cmd.Env, env...)
 	p.Cmd.Stdout, p.Cmd.Stderr = p.Log, p.Log
 	if err := p.Cmd.Start(); err != nil {

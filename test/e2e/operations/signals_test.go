@@ -51,6 +51,9 @@ func TestUnreadyBeforeItStops(t *testing.T) {
 	if resp, _ := p.Send(http.MethodGet, "/readyz", "", nil); resp.StatusCode != http.StatusOK {
 		t.Fatalf("status %d before", resp.StatusCode)
 	}
+	if resp, _ := p.Send(http.MethodPost, "/graphql", `{"query":"{__typename}"}`, e2e.JSONBody); resp.Close {
+		t.Error("an answer closes its connection before the gateway stops")
+	}
 	if err := p.Cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
@@ -59,6 +62,9 @@ func TestUnreadyBeforeItStops(t *testing.T) {
 		return resp.StatusCode == http.StatusServiceUnavailable
 	})
 	p.Query(e2e.ListQuery, nil)
+	if resp, _ := p.Send(http.MethodPost, "/graphql", `{"query":"{__typename}"}`, e2e.JSONBody); resp.StatusCode != http.StatusOK || !resp.Close {
+		t.Errorf("while the gateway stops: status %d, Connection: close is %t", resp.StatusCode, resp.Close)
+	}
 	if err := p.Cmd.Wait(); err != nil {
 		t.Errorf("ended with %v", err)
 	}

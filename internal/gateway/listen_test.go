@@ -1,0 +1,34 @@
+package gateway
+
+import (
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/alecthomas/kong"
+)
+
+// TestIdleConnections: load balancers send requests on connections that have been idle for up to 600 seconds.
+func TestIdleConnections(t *testing.T) {
+	var s struct {
+		Listeners `embed:""`
+	}
+	parser, err := kong.New(&s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := parser.Parse(nil); err != nil {
+		t.Fatal(err)
+	}
+	l, err := listen(t.Context(), "127.0.0.1:0", s.IdleTimeout, http.NotFoundHandler())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if l.server.IdleTimeout <= 600*time.Second {
+		t.Errorf("idle connections close after %v", l.server.IdleTimeout)
+	}
+	if s.ShutdownDelay <= 0 {
+		t.Error("the gateway stops before load balancers know")
+	}
+}
