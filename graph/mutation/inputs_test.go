@@ -14,8 +14,8 @@ import (
 	"github.com/consoleql/consoleql/internal/scope"
 )
 
-// TestEveryInputIsChecked compares the table with the schema: the input of a
-// mutation that is not in it would be looked at too late.
+// TestEveryInputIsChecked compares the table of inputs with the schema. A missing input would
+// be checked too late.
 func TestEveryInputIsChecked(t *testing.T) {
 	s, err := gqlparser.LoadSchema(schema.Sources()...)
 	if err != nil {
@@ -38,8 +38,8 @@ func TestEveryInputIsChecked(t *testing.T) {
 	}
 }
 
-// TestInputsKeepTheirForm in which idempotency keys stand for them: replicas of two versions
-// compare it while one takes the other's place, and another form would be another input.
+// TestInputsKeepTheirForm verifies the form of inputs in idempotency keys. Replicas of two
+// versions compare it during an upgrade.
 func TestInputsKeepTheirForm(t *testing.T) {
 	sc := scope.Scope{CompanyID: "c", DepartmentID: "d"}
 	for name, tt := range map[string]struct {

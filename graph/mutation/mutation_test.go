@@ -17,14 +17,14 @@ import (
 	"github.com/consoleql/consoleql/internal/scope"
 )
 
-// tokens gives one token, or the error.
+// tokens returns a fixed token or an error.
 type tokens struct{ err error }
 
 func (t tokens) Token(context.Context) (string, error) { return "token", t.err }
 
 func (tokens) Refused(context.Context, string) {}
 
-// executed is what an execution fails with that handler answers.
+// executed returns the error of an execution that handler answers.
 func executed(t *testing.T, handler http.HandlerFunc, adjust ...func(*cc.Options)) error {
 	t.Helper()
 	console := httptest.NewServer(handler)
@@ -53,8 +53,8 @@ func wantOutcome(t *testing.T, err error, want idempotency.Outcome) {
 	}
 }
 
-// TestOutcomeOfStatuses: only what the console says itself when it refuses may be run again
-// under its key.
+// TestOutcomeOfStatuses verifies that a key becomes free only after the console's own
+// refusals.
 func TestOutcomeOfStatuses(t *testing.T) {
 	const problem, page, nothing = `{"title":"No","status":400}`, "<html>", ""
 	for _, tt := range []struct {
@@ -81,7 +81,8 @@ func TestOutcomeOfStatuses(t *testing.T) {
 	}
 }
 
-// TestOutcomeWithoutAnAnswer: what the console may have got it may have done.
+// TestOutcomeWithoutAnAnswer verifies that a request the console may have received counts as
+// possibly executed.
 func TestOutcomeWithoutAnAnswer(t *testing.T) {
 	ends := func(end func(*net.TCPConn)) http.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request) {
@@ -110,12 +111,12 @@ func TestOutcomeWithoutAnAnswer(t *testing.T) {
 			}
 		}), idempotency.NotStarted},
 		"reset while the answer was awaited": {executed(t, ends(func(c *net.TCPConn) {
-			_ = c.SetLinger(0) // which makes the end a reset
+			_ = c.SetLinger(0) // closes with a reset
 			_ = c.Close()
 		})), idempotency.Unknown},
 		"closed while the answer was awaited": {executed(t, ends(func(c *net.TCPConn) { _ = c.Close() })), idempotency.Unknown},
 		"not answered in time": {executed(t, func(_ http.ResponseWriter, r *http.Request) {
-			_, _ = io.Copy(io.Discard, r.Body) // else the client's end is not noticed
+			_, _ = io.Copy(io.Discard, r.Body) // otherwise the client's end is not detected
 			<-r.Context().Done()
 		}, func(o *cc.Options) { o.Timeout = 50 * time.Millisecond }), idempotency.Unknown},
 		"answered with no jobs but a page": {executed(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "<html>") }), idempotency.Unknown},

@@ -13,7 +13,8 @@ import (
 	"github.com/consoleql/consoleql/graph/sequential"
 )
 
-// Names and delimiters are written as strings: a copy of each costs an allocation.
+// TestBytesCopiesNoStrings verifies that names and delimiters are written without a copy,
+// which would cost an allocation each.
 func TestBytesCopiesNoStrings(t *testing.T) {
 	list := make(graphql.Array, 1000)
 	for i := range list {
@@ -25,7 +26,8 @@ func TestBytesCopiesNoStrings(t *testing.T) {
 	}
 }
 
-// Answers of all sizes are the same text, whether their bytes are bounded or not.
+// TestBytesInPieces verifies that answers of all sizes have the same text, with and without a
+// bound.
 func TestBytesInPieces(t *testing.T) {
 	for _, length := range []int{10, 1 << 10, 1<<20 - 1, 1 << 20, 3 << 20} {
 		for _, fields := range []int{1, 3, 40} {

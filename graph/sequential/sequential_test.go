@@ -32,7 +32,7 @@ func TestMarshalSlice(t *testing.T) {
 					t.Errorf("element %d has the field context %+v", i, at)
 				}
 				if tt.texts[i] == "panic" {
-					panic("as told") //nolint:forbidigo // what is tested
+					panic("as told") //nolint:forbidigo // this panic is tested
 				}
 				return graphql.MarshalString(tt.texts[i])
 			})
@@ -81,7 +81,7 @@ func TestFieldSet(t *testing.T) {
 	}
 }
 
-// TestBytes: what was made stays as it is when the buffer is used for something else.
+// TestBytes verifies that an answer does not change when its buffer is used again.
 func TestBytes(t *testing.T) {
 	var made [][]byte
 	for _, text := range []string{"first", "second", strings.Repeat("x", 2<<20), "", "last"} {

@@ -10,7 +10,8 @@ import (
 	"github.com/consoleql/consoleql/internal/scope"
 )
 
-// TestEventsWaitForOtherReplicas: an event comes when the other replicas have expired what is older, or after 200 ms.
+// TestEventsWaitForOtherReplicas verifies that an event is sent when the other replicas have
+// expired older answers, or after 200 ms.
 func TestEventsWaitForOtherReplicas(t *testing.T) {
 	for name, tt := range map[string]struct{ confirmed, waits time.Duration }{
 		"at once":  {0, 0},
@@ -32,7 +33,7 @@ func TestEventsWaitForOtherReplicas(t *testing.T) {
 					}
 				}
 				s := follow(t, w, alice)
-				for _, name := range []string{"a1", "a2"} { // a failure does not change the next wait
+				for _, name := range []string{"a1", "a2"} { // the wait after a failure is the same
 					c.set("a", name)
 					since := <-begun
 					synctest.Wait()

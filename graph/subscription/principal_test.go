@@ -13,10 +13,10 @@ import (
 	"github.com/consoleql/consoleql/internal/scope"
 )
 
-// TestPrincipalsShareNoPoll: who follows the same robots in the same scope as another is
-// polled for with a token of its own; as itself, it shares the poll.
+// TestPrincipalsShareNoPoll verifies that principals with the same target have separate polls,
+// each with its own token. Subscriptions of one principal share a poll.
 func TestPrincipalsShareNoPoll(t *testing.T) {
-	nobody := struct{ loader.Console }{} // is asked: the scopes are whole
+	nobody := struct{ loader.Console }{} // gets no call: the scopes are complete
 	engine, err := loader.New(nobody, nil, loader.Options{})
 	if err != nil {
 		t.Fatal(err)

@@ -11,7 +11,7 @@ import (
 	"github.com/consoleql/consoleql/internal/fault"
 )
 
-// look waits for one more look at the console, which fails with err.
+// look waits for one more poll, which fails with err.
 func look(c *console, err error) {
 	c.fail(err)
 	for before := c.calls(); c.calls() == before; {
@@ -20,8 +20,8 @@ func look(c *console, err error) {
 	synctest.Wait()
 }
 
-// TestUnexpectedAnswersEndNothing: neither pages and errors of what stands before the console nor empty refusals end a
-// subscription, however long they last.
+// TestUnexpectedAnswersEndNothing verifies that a proxy's pages and errors, and empty
+// refusals, never end a subscription.
 func TestUnexpectedAnswersEndNothing(t *testing.T) {
 	for name, err := range map[string]error{
 		"a page, 404":           &cc.Error{Status: 404, Kind: fault.UpstreamInvalidResponse, Foreign: true},
@@ -51,7 +51,8 @@ func TestUnexpectedAnswersEndNothing(t *testing.T) {
 	}
 }
 
-// TestForbiddenEndsWhenItPersists: the console's own 403 ends a subscription if it goes on, with no other outcome between.
+// TestForbiddenEndsWhenItPersists verifies that a persistent 403 of the console ends a
+// subscription.
 func TestForbiddenEndsWhenItPersists(t *testing.T) {
 	forbidden := &cc.Error{Status: 403, Kind: fault.Forbidden, Title: "Forbidden"}
 	for name, between := range map[string]error{

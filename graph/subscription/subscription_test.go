@@ -17,16 +17,16 @@ import (
 	"github.com/consoleql/consoleql/internal/scope"
 )
 
-// console is what the polls see: robots by id, each with a version for a status.
+// console is a fake console: robots by id, with a version as their status.
 type console struct {
 	mu     sync.Mutex
 	robots []*cc.Robot
-	// missing are the ids that the console says do not exist.
+	// missing contains the ids that the console reports missing.
 	missing  []string
 	err      error
 	requests []call
 	slow     time.Duration
-	dead     map[string]bool // tokens that are no longer accepted
+	dead     map[string]bool // tokens that are refused
 }
 
 type call struct {
@@ -57,7 +57,7 @@ func (c *console) WorkflowsNow(_ context.Context, _ scope.Scope, ids []string) (
 	return loader.Snapshot[cc.Workflow]{Entities: all}, nil
 }
 
-// set puts a robot in the place of the one that has its id.
+// set replaces the robot with its id.
 func (c *console) set(id, name string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -88,7 +88,7 @@ var (
 	bob   = principal.FromToken("bob")
 )
 
-// withService runs f in a bubble of time with a service that it need not close.
+// withService runs f with a Service in a synctest bubble, and closes the Service.
 func withService(t *testing.T, c *console, o Options, f func(t *testing.T, w *Service)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -115,7 +115,7 @@ func follow(t *testing.T, w *Service, who principal.Principal, ids ...string) *s
 	return s
 }
 
-// names are the names in the next n events.
+// names returns the names in the next n events.
 func names(t *testing.T, s *subscriber[cc.Robot], n int) []string {
 	t.Helper()
 	var all []string
@@ -129,7 +129,7 @@ func names(t *testing.T, s *subscriber[cc.Robot], n int) []string {
 	return all
 }
 
-// silent fails the test where something waits for the subscriber.
+// silent fails the test if an event waits for the subscriber.
 func silent(t *testing.T, s *subscriber[cc.Robot]) {
 	t.Helper()
 	if e, ok, over := s.take(); ok || over {
@@ -158,7 +158,8 @@ func TestChangesOnlyEachOnceInOrder(t *testing.T) {
 	})
 }
 
-// What a page leaves out for once has not changed when it is back.
+// TestUnchangedReturnIsNoEvent verifies that an entity that one page lacks has not changed
+// when it returns.
 func TestUnchangedReturnIsNoEvent(t *testing.T) {
 	c := &console{}
 	c.set("a", "a0")
@@ -244,7 +245,7 @@ func TestPrincipalsAndTargetsDoNotShare(t *testing.T) {
 	})
 }
 
-// An outage is waited out, told of once and late, and nothing is lost by it.
+// TestOutage verifies that subscribers get one late error, and lose no change.
 func TestOutage(t *testing.T) {
 	down := &cc.Error{Operation: "GET /openapi/robots", Status: 503, Kind: fault.UpstreamUnavailable}
 	c := &console{}
@@ -278,11 +279,11 @@ func TestOutage(t *testing.T) {
 	})
 }
 
-// A console that asks to be left alone is.
+// TestRetryAfter verifies that polls obey the console's Retry-After.
 func TestRetryAfter(t *testing.T) {
 	c := &console{err: &cc.Error{Status: 429, Kind: fault.RateLimited, RetryAfter: 5 * time.Minute}}
 	withService(t, c, Options{}, func(t *testing.T, w *Service) {
-		s := follow(t, w, alice) // an outage at the start is no reason to fail either
+		s := follow(t, w, alice) // an outage at the start does not end the subscription
 		time.Sleep(4 * time.Minute)
 		if n := c.calls(); n != 1 {
 			t.Errorf("%d polls", n)
@@ -290,7 +291,7 @@ func TestRetryAfter(t *testing.T) {
 		c.set("a", "a0")
 		c.fail(nil)
 		time.Sleep(2 * time.Minute)
-		silent(t, s) // the first look is no change
+		silent(t, s) // the first poll is no change
 		c.set("a", "a1")
 		names(t, s, 1)
 	})

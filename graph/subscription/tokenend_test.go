@@ -35,15 +35,15 @@ func TestSubscriptionsEndWithTheirToken(t *testing.T) {
 		if _, err := w.robots.subscribe(t.Context(), target{principal: alice.Name()}, terms[cc.Robot]{who: alice}); fault.CodeOf(err) != fault.Unauthenticated {
 			t.Errorf("a dead token subscribes: %v", err)
 		}
-		synctest.Wait() // what told of the refusal may not have ended yet
+		synctest.Wait() // the goroutine that reported the refusal may still run
 		if w.Polls() != 1 {
 			t.Errorf("%d polls", w.Polls())
 		}
 	})
 }
 
-// A verified token says itself how long it is good for. Its end is that of its own
-// subscriptions, not of those of the same user's next token.
+// TestSubscriptionsEndWhenTheirTokenExpires verifies that a verified token's expiry ends its
+// own subscriptions, and not those of the user's next token.
 func TestSubscriptionsEndWhenTheirTokenExpires(t *testing.T) {
 	c := &console{}
 	c.set("a", "a0")
@@ -95,7 +95,8 @@ func TestFinalErrorsEndTheSubscription(t *testing.T) {
 	}
 }
 
-// A service account's token is renewed by the next call, so one refusal is no end.
+// TestServiceAccountSurvivesOneRefusal verifies that one refusal ends no subscription, since
+// the next call refreshes the token.
 func TestServiceAccountSurvivesOneRefusal(t *testing.T) {
 	c := &console{}
 	withService(t, c, Options{}, func(t *testing.T, w *Service) {
@@ -112,15 +113,15 @@ func TestServiceAccountSurvivesOneRefusal(t *testing.T) {
 		if _, err := s.next(t.Context()); fault.CodeOf(err) != fault.Unauthenticated {
 			t.Errorf("told %v", err)
 		}
-		// One interval until it is asked for, and about one more until it is certain.
+		// One interval until the poll, and about one more until the refusal counts.
 		if took := time.Since(begun); took > w.opts.Interval*5/2 {
 			t.Errorf("told after %v", took)
 		}
 	})
 }
 
-// What comes of an outage is no end: that ends with the console's word, given twice and a
-// while apart, or with the gateway's own.
+// TestRefusalsAfterAnOutage verifies that an outage ends no subscription. Only two refusals of
+// the console some time apart, or the gateway's own, do.
 func TestRefusalsAfterAnOutage(t *testing.T) {
 	c := &console{}
 	withService(t, c, Options{}, func(t *testing.T, w *Service) {
@@ -150,7 +151,7 @@ func TestRefusalsAfterAnOutage(t *testing.T) {
 	})
 }
 
-// No console is left alone for a day.
+// TestRetryAfterIsBounded verifies that a very long Retry-After is cut.
 func TestRetryAfterIsBounded(t *testing.T) {
 	c := &console{err: &cc.Error{Status: 503, Kind: fault.UpstreamUnavailable, RetryAfter: 24 * time.Hour}}
 	withService(t, c, Options{}, func(t *testing.T, w *Service) {
@@ -188,7 +189,8 @@ func TestIDsAreCounted(t *testing.T) {
 	}
 }
 
-// A subscriber that does not take its events costs bounded memory and ends up knowing how everything is.
+// TestSlowSubscriberGetsTheLatest verifies that a subscriber that reads no events needs
+// bounded memory and finally gets the latest state.
 func TestSlowSubscriberGetsTheLatest(t *testing.T) {
 	c := &console{}
 	c.set("a", "0")
@@ -242,7 +244,8 @@ func TestCloseEndsSubscriptions(t *testing.T) {
 	})
 }
 
-// Who gives up while the first look is still under way leaves nothing behind.
+// TestLeavingBeforeTheFirstLook verifies that a caller that leaves during the first poll
+// leaves nothing behind.
 func TestLeavingBeforeTheFirstLook(t *testing.T) {
 	c := &console{slow: time.Minute}
 	withService(t, c, Options{}, func(t *testing.T, w *Service) {

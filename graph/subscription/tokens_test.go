@@ -15,7 +15,8 @@ import (
 	"github.com/consoleql/consoleql/internal/scope"
 )
 
-// A token that is refused ends its own subscription, not that of the same user's other token.
+// TestARefusedTokenEndsItsOwnSubscription verifies that a refused token does not end the
+// subscription of the user's other token.
 func TestARefusedTokenEndsItsOwnSubscription(t *testing.T) {
 	c := &console{}
 	c.set("a", "a0")
@@ -39,21 +40,21 @@ func TestARefusedTokenEndsItsOwnSubscription(t *testing.T) {
 	})
 }
 
-// optionsRecorder are those of the polls.
+// optionsRecorder records the read options of polls.
 type optionsRecorder struct {
 	console
-	wished sync.Map // of operation.ReadOptions
+	wished sync.Map // contains operation.ReadOptions
 }
 
 func (c *optionsRecorder) RobotsNow(ctx context.Context, sc scope.Scope, ids []string, queueID string) (loader.Snapshot[cc.Robot], error) {
 	wish := operation.FromContext(ctx).Options()
-	wish.RefreshID = 0 // each look has its own
+	wish.RefreshID = 0 // each poll has its own
 	c.wished.Store(wish, true)
 	return c.console.RobotsNow(ctx, sc, ids, queueID)
 }
 
-// A poll takes what others have seen since about the last one, and nothing that is older:
-// a change would be told of as late as a cache forgets.
+// TestAPollIsContentWithWhatIsRecent verifies that a poll accepts entries as old as about one
+// interval. Older ones would delay events by their lifetime.
 func TestAPollIsContentWithWhatIsRecent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := &optionsRecorder{}
@@ -69,7 +70,7 @@ func TestAPollIsContentWithWhatIsRecent(t *testing.T) {
 			}
 			return true
 		})
-		if n != 2 { // the first look takes nothing that was kept
+		if n != 2 { // the first poll accepts no entry
 			t.Errorf("%d wishes", n)
 		}
 	})

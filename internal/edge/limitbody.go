@@ -80,7 +80,7 @@ func (s *server) countBody(next http.Handler) http.Handler {
 	})
 }
 
-// idleTimeoutBody bounds the time for each read of a body: no read takes longer than limit. It
+// idleTimeout returns a body for which no read takes longer than limit. It
 // does not bound the time of the whole body, since an upload may take hours.
 func idleTimeout(w http.ResponseWriter, body io.ReadCloser, limit time.Duration) io.ReadCloser {
 	if body == nil || body == http.NoBody {

@@ -15,15 +15,15 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 )
 
-// execution is one operation as the oracle answers it, straight after the specification.
+// execution executes one operation as the specification describes.
 type execution struct {
 	*oracle
 	who       string       // a user of the console
-	named     requestScope // what the headers name
-	fallback  requestScope // what the settings name
+	named     requestScope // scope in the headers
+	fallback  requestScope // scope in the settings
 	fragments ast.FragmentDefinitionList
 	variables map[string]any
-	payload   any      // what a mutation's payload holds
+	payload   any      // value of a mutation's payload
 	failures  []string // path and code of each
 }
 
@@ -35,7 +35,7 @@ type pair struct {
 	Value any
 }
 
-// Answer gives the data that the operation has to have, and notes the failures.
+// Answer returns the expected data of the operation, and records its failures.
 func (q *execution) Answer(op *ast.OperationDefinition, given map[string]any) any {
 	q.variables = maps.Clone(given)
 	for _, v := range op.VariableDefinitions {
@@ -55,7 +55,7 @@ func (q *execution) Answer(op *ast.OperationDefinition, given map[string]any) an
 	return data
 }
 
-// value is what is written in the document; false where it is a variable without a value.
+// value returns a value of the document; false for a variable without a value.
 func (q *execution) value(v *ast.Value) (any, bool) {
 	switch v.Kind {
 	case ast.Variable:
@@ -106,7 +106,7 @@ func (q *execution) included(directives ast.DirectiveList) bool {
 	return true
 }
 
-// collect gathers the fields of a selection under their keys, in order.
+// collect collects the fields of a selection by response key, in order.
 func (q *execution) collect(set ast.SelectionSet, keys *[]string, fields map[string][]*ast.Field) {
 	for _, s := range set {
 		switch s := s.(type) {
@@ -130,7 +130,7 @@ func (q *execution) collect(set ast.SelectionSet, keys *[]string, fields map[str
 	}
 }
 
-// object answers the selections of an object; false where it has to be null.
+// object executes the selections of an object; false if its value must be null.
 func (q *execution) object(def *ast.Definition, of consoleObject, sets []ast.SelectionSet, path string) (record, bool) {
 	var keys []string
 	fields := make(map[string][]*ast.Field)
@@ -160,8 +160,8 @@ func (q *execution) object(def *ast.Definition, of consoleObject, sets []ast.Sel
 	return out, whole
 }
 
-// unused says whether nothing of a list is selected: the gateway then asks for none, and
-// whether there is one, or the caller may see it, is not told.
+// unused reports whether no field of a list is selected. The gateway then makes no call, and
+// reports no error.
 func (q *execution) unused(connections []*ast.Field) bool {
 	if !strings.HasSuffix(connections[0].Definition.Type.Name(), "Connection") {
 		return false
@@ -174,8 +174,8 @@ func (q *execution) unused(connections []*ast.Field) bool {
 	return !slices.ContainsFunc(keys, func(key string) bool { return fields[key][0].Name != "__typename" })
 }
 
-// complete makes an answer of a value; false where a null has to go up. A field that
-// has failed is null, one for which the console has sent nothing need not be.
+// complete completes a value; false if null propagates to the parent. A failed field is null.
+// A field that the console has not sent need not be.
 func (q *execution) complete(t *ast.Type, v any, in requestScope, fields []*ast.Field, path string, failed bool) (any, bool) {
 	if v == nil {
 		if t.NonNull && !failed {
@@ -213,7 +213,7 @@ func (q *execution) complete(t *ast.Type, v any, in requestScope, fields []*ast.
 	return out, true
 }
 
-// null is what stands for a value that the console has not sent and the schema promises.
+// null returns the value of a non-null field that the console has not sent.
 func (q *execution) null(t *ast.Type) any {
 	switch def := q.schema.Types[t.Name()]; {
 	case t.Elem != nil:
@@ -229,13 +229,13 @@ func (q *execution) null(t *ast.Type) any {
 	}
 }
 
-// leaf brings a value of the console to the form of its GraphQL type.
+// leaf converts a console value to its GraphQL type.
 func leaf(def *ast.Definition, v any) any {
 	switch {
 	case def.Kind == ast.Enum:
 		if n, ok := v.(json.Number); ok {
 			if i, err := strconv.Atoi(string(n)); err == nil && i < len(def.EnumValues) {
-				return def.EnumValues[i].Name // the schema has them in the document's order, and UNKNOWN last
+				return def.EnumValues[i].Name // the schema has the document's order, with UNKNOWN last
 			}
 			return "UNKNOWN"
 		}
@@ -268,10 +268,10 @@ func screaming(name string) string {
 	return b.String()
 }
 
-// defaultCompany is the company in which the request asks.
+// defaultCompany returns the company of the request.
 func (q *execution) defaultCompany() string { return cmp.Or(q.named.company, q.fallback.company) }
 
-// scope is where the request asks.
+// scope returns the scope of the request.
 func (q *execution) scope() (requestScope, error) {
 	at := requestScope{q.defaultCompany(), q.named.department}
 	if at.department == "" && at.company == q.fallback.company {
@@ -288,8 +288,7 @@ func (q *execution) scope() (requestScope, error) {
 	return at, nil
 }
 
-// connection answers a list, which it reads whole. implied is what the list's parent
-// asks for beside the filter.
+// connection reads a whole list. implied is the filter of the list's parent.
 func (q *execution) connection(at requestScope, path string, f *ast.Field, implied ...string) (any, error) {
 	args := q.arguments(f)
 	first, ok := args["first"].(int)
@@ -308,7 +307,7 @@ func (q *execution) connection(at requestScope, path string, f *ast.Field, impli
 			query.Set(name, text)
 		}
 	}
-	other := false // the filter names another id than the parent
+	other := false // the filter has another id than the parent
 	for i := 0; i < len(implied); i += 2 {
 		own := query.Get(implied[i])
 		for name := range query {
@@ -341,8 +340,8 @@ func (q *execution) connection(at requestScope, path string, f *ast.Field, impli
 	}}, nil
 }
 
-// cursor is that of a position. No client knows this, but where the gateway's cursors
-// are those that are expected, these are the gateway's.
+// cursor returns the cursor of a position. Clients cannot construct it, but the gateway's
+// cursors must equal it.
 func cursor(position int) string {
 	return base64.RawURLEncoding.EncodeToString(fmt.Append(nil, "position:", position))
 }

@@ -7,17 +7,17 @@ import (
 	"strings"
 )
 
-// change is a mutation of the generator's, and how the oracle finds what its payload holds.
+// change is a generated mutation, with the location of its payload's entity.
 type change struct {
 	operation
-	field string // of Mutation
-	typ   string // of what it changes
-	path  string // of what it changes, at the console
+	field string // field of Mutation
+	typ   string // type of the changed entity
+	path  string // console path of the changed entity
 	ids   []string
 	many  bool // the payload holds a list
 }
 
-// mutation makes a change of something in the main department, whose data are given.
+// mutation generates a change in the main department.
 func (g *generator) mutation(in *targetDepartment) change {
 	workflow, queue, pkg := oneOf(g, in.workflows()...), oneOf(g, in.queues()...), oneOf(g, in.packages()...)
 	robot := oneOf(g, in.robots()...)
@@ -44,7 +44,7 @@ func (g *generator) mutation(in *targetDepartment) change {
 	case 5:
 		return g.change("createWorkflow", "Workflow", input{"name": name, "packageId": pkg, "packageVersionId": p.Versions[0].ID, "associatedQueueId": queue})
 	case 6:
-		return g.change("deleteQueue", "Queue", input{"id": in.queues()[0]}, in.queues()[0]) // the newest: who made it does not matter
+		return g.change("deleteQueue", "Queue", input{"id": in.queues()[0]}, in.queues()[0]) // the newest queue; its creator does not matter
 	case 7:
 		return g.change("deleteWorkflow", "Workflow", input{"id": in.workflows()[0]}, in.workflows()[0])
 	case 8, 9:
@@ -65,7 +65,7 @@ func (g *generator) mutation(in *targetDepartment) change {
 	}
 }
 
-// change writes a mutation whose payload is read as deep as a query's answer.
+// change writes a mutation whose payload is selected as deeply as a query's answer.
 func (g *generator) change(field, typ string, input map[string]any, ids ...string) change {
 	c := change{field: field, typ: typ, path: strings.ToLower(typ) + "s", ids: ids, many: field == "upgradeWorkflows"}
 	g.declared = append(g.declared, "$input: "+strings.ToUpper(field[:1])+field[1:]+"Input!")
@@ -87,7 +87,7 @@ func (g *generator) change(field, typ string, input map[string]any, ids ...strin
 
 func fieldOf(typ string) string { return strings.ToLower(typ[:1]) + typ[1:] }
 
-// witness makes a query of what a change is about to change, for before and after.
+// witness returns a query of the entity that a change affects.
 func (g *generator) witness(c change) operation {
 	def, field := g.schema.Types[c.typ], fieldOf(c.typ)
 	text := field + "s(first: 3) { totalCount nodes " + g.selection(def, 2, 3) + " }"
@@ -97,7 +97,7 @@ func (g *generator) witness(c change) operation {
 	return g.document("query", "{ "+text+" }")
 }
 
-// payloadOf is the payload of a change that was carried out.
+// payloadOf returns the payload of a successful change.
 func (q *execution) payloadOf(c change, at requestScope) (any, error) {
 	if strings.HasPrefix(c.field, "delete") {
 		return consoleObject{fields: map[string]any{"deletedid": c.ids[0]}}, nil

@@ -16,9 +16,8 @@ import (
 	"github.com/consoleql/consoleql/internal/consolesim"
 )
 
-// oracle knows what the gateway has to answer, as it asks the console the plainest
-// way there is: one entity or page at a time, and everything anew after a change. It
-// shares no code with the gateway.
+// oracle computes the gateway's expected answers. It requests one entity or page at a time,
+// and everything again after a change. It shares no code with the gateway.
 type oracle struct {
 	t       testing.TB
 	sim     *consolesim.Server
@@ -28,23 +27,23 @@ type oracle struct {
 	answers map[string]response // since the console last changed
 }
 
-// response is what the console said to one GET.
+// response is the console's response to a GET.
 type response struct {
 	body map[string]any
 	err  error
 }
 
-// requestScope is where the console is asked.
+// requestScope is the scope of a console call.
 type requestScope struct{ company, department string }
 
-// refusal is the code of the error with which a field fails.
+// refusal is the error code of a field.
 type refusal string
 
 // Error is the code.
 func (r refusal) Error() string { return string(r) }
 
-// consoleObject is an object of the console, its keys in lower case, with the place from
-// which its relations are asked.
+// consoleObject is an object of the console with lower-case keys, and the scope for its
+// relations.
 type consoleObject struct {
 	fields map[string]any
 	in     requestScope
@@ -55,7 +54,7 @@ func (e consoleObject) text(field string) string {
 	return s
 }
 
-// entityOf gives an object the place that it came with, or else that of the request.
+// entityOf returns an object in its own scope or, without one, in the request's.
 func entityOf(fields map[string]any, from requestScope) consoleObject {
 	e := consoleObject{fields, from}
 	if company := e.text("companyid"); company != "" {
@@ -75,10 +74,10 @@ func entitiesOf(list []any, from requestScope) []any {
 	return all
 }
 
-// forget is told of every change of the console.
+// forget is called after every change of the console.
 func (o *oracle) forget() { clear(o.answers) }
 
-// Get asks the console one thing as a user.
+// Get sends one request to the console as a user.
 func (o *oracle) Get(who string, at requestScope, path string, query url.Values) (map[string]any, error) {
 	target := path + "?" + query.Encode()
 	key := fmt.Sprint(who, at, target)
@@ -131,7 +130,7 @@ func (o *oracle) Ask(who string, at requestScope, target string) (map[string]any
 	return lowered(body).(map[string]any), nil
 }
 
-// lowered brings keys to lower case, but for those that are data.
+// lowered converts keys to lower case, except those that are data.
 func lowered(v any) any {
 	switch v := v.(type) {
 	case map[string]any:
@@ -171,7 +170,7 @@ func (o *oracle) list(who string, at requestScope, path string, query url.Values
 	}
 }
 
-// one gets a thing, which may come wrapped in a list.
+// one returns an entity, which may be wrapped in a list.
 func (o *oracle) one(who string, at requestScope, path, id string) (any, error) {
 	body, err := o.Get(who, at, path+"/"+strings.ToLower(id), url.Values{})
 	if err != nil {
@@ -183,7 +182,7 @@ func (o *oracle) one(who string, at requestScope, path, id string) (any, error) 
 	return entityOf(body, at), nil
 }
 
-// optional gets what an id names that may be missing.
+// optional returns an entity that may be missing.
 func (o *oracle) optional(who string, at requestScope, path, id string) (any, error) {
 	if id == "" {
 		return nil, nil
@@ -191,7 +190,7 @@ func (o *oracle) optional(who string, at requestScope, path, id string) (any, er
 	return o.one(who, at, path, id)
 }
 
-// companies are those of a user.
+// companies returns a user's companies.
 func (o *oracle) companies(who, name string) ([]any, error) {
 	query := url.Values{}
 	if name != "" {
@@ -217,7 +216,7 @@ func (o *oracle) company(who, id string) (any, error) {
 	return nil, refusal("NOT_FOUND")
 }
 
-// viewer is a user within a company.
+// viewer returns a user in a company.
 func (o *oracle) viewer(who, company string) (any, error) {
 	body, err := o.Get(who, requestScope{company: company}, "companyusers/self", url.Values{})
 	if err != nil {
@@ -226,7 +225,7 @@ func (o *oracle) viewer(who, company string) (any, error) {
 	return entityOf(body, requestScope{company: company}), nil
 }
 
-// departments is a company's tree, parents before their children.
+// departments returns a company's departments, parents before children.
 func (o *oracle) departments(who, company string) ([]any, error) {
 	body, err := o.Get(who, requestScope{company: company}, "departments/tree", url.Values{})
 	if err != nil {
@@ -244,7 +243,7 @@ func (o *oracle) departments(who, company string) ([]any, error) {
 	return all, nil
 }
 
-// department is one of the company's; "" names none.
+// department returns one of the company's departments; none for "".
 func (o *oracle) department(who, company, id string) (any, error) {
 	if id == "" {
 		return nil, nil
@@ -261,7 +260,7 @@ func (o *oracle) department(who, company, id string) (any, error) {
 	return nil, refusal("NOT_FOUND")
 }
 
-// version is one of a package's versions; "" names none.
+// version returns one of a package's versions; none for "".
 func (o *oracle) version(who string, at requestScope, packageID, id string) (any, error) {
 	if packageID == "" || id == "" {
 		return nil, nil

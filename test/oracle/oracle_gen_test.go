@@ -16,10 +16,10 @@ import (
 
 // Bounds of a generated operation.
 const (
-	deepest  = 9   // selections within each other
-	widest   = 80  // objects that one selection may be answered for
-	heaviest = 500 // objects of an operation, about
-	longest  = 40  // selections of an operation, about
+	deepest  = 9   // nesting of selections
+	widest   = 80  // maximum number of objects for one selection
+	heaviest = 500 // approximate number of objects of an operation
+	longest  = 40  // approximate number of selections of an operation
 )
 
 // operation is a document with its variables.
@@ -28,7 +28,7 @@ type operation struct {
 	variables map[string]any
 }
 
-// generator makes valid operations of all that the schema has.
+// generator generates valid operations over the whole schema.
 type generator struct {
 	*rand.Rand
 	schema *ast.Schema
@@ -39,20 +39,20 @@ type generator struct {
 	fragments []fragment
 	spent     int             // objects so far
 	selected  int             // selections so far
-	plain     map[string]bool // fields with arguments that stand without an alias already
-	made      int             // names that were made up
+	plain     map[string]bool // fields that are selected with arguments and without an alias
+	made      int             // number of generated names
 }
 
-// fragment is a named fragment that is complete, and where else it may stand.
+// fragment is a complete named fragment, and where else it can be spread.
 type fragment struct {
 	name, on, text string
 	depth, times   int
 }
 
-// names are what arguments can hold.
+// names contains possible values of arguments.
 type names struct {
-	ids   map[string][]string // by the field that takes them
-	parts []string            // of names
+	ids   map[string][]string // by the field that accepts them
+	parts []string            // parts of names
 }
 
 func namesOf(data *consolesim.Data) *names {
@@ -65,7 +65,7 @@ func namesOf(data *consolesim.Data) *names {
 	for _, c := range data.Companies() {
 		add("company", 1, c.ID)
 		for _, d := range data.Departments(c.ID) {
-			times := 1 // of each id, so that most are of the main department and not all
+			times := 1 // repetitions of each id, so that most are of the main department
 			if d.ID == data.MainDepartmentID() {
 				times = 3
 			}
@@ -94,10 +94,10 @@ func newGenerator(r *rand.Rand, schema *ast.Schema, names *names) *generator {
 
 func oneOf[T any](g *generator, all ...T) T { return all[g.IntN(len(all))] }
 
-// percent is true in so many cases of a hundred.
+// percent returns true in n of 100 cases.
 func (g *generator) percent(n int) bool { return g.IntN(100) < n }
 
-// Query makes a query.
+// Query generates a query.
 func (g *generator) Query() operation {
 	return g.document("query", g.selection(g.schema.Query, 0, 1))
 }
@@ -115,7 +115,7 @@ func (g *generator) document(kind, selection string) operation {
 	return operation{strings.Join(parts, "\n"), g.variables}
 }
 
-// selection selects something of a type at a depth, where it is answered so many times.
+// selection generates a selection on a type at a depth, for the given number of objects.
 func (g *generator) selection(def *ast.Definition, depth, times int) string {
 	g.spent += times
 	g.selected++
@@ -139,7 +139,7 @@ func (g *generator) selection(def *ast.Definition, depth, times int) string {
 	return "{ " + strings.Join(parts, " ") + " }"
 }
 
-// fragment names a fragment on a type, a new one or one that there is.
+// fragment returns a new or existing fragment on a type.
 func (g *generator) fragment(def *ast.Definition, depth, times int) string {
 	for _, f := range g.fragments {
 		if f.on == def.Name && f.depth >= depth && f.times >= times && g.percent(60) {
@@ -150,11 +150,11 @@ func (g *generator) fragment(def *ast.Definition, depth, times int) string {
 	g.made++
 	f := fragment{name: fmt.Sprint("F", g.made), on: def.Name, depth: depth, times: times}
 	f.text = fmt.Sprintf("fragment %s on %s %s", f.name, f.on, g.selection(def, depth, times))
-	g.fragments = append(g.fragments, f) // only now: a fragment must not hold itself
+	g.fragments = append(g.fragments, f) // appended now, since a fragment must not spread itself
 	return f.name
 }
 
-// condition is a directive, mostly none.
+// condition returns a directive, or mostly none.
 func (g *generator) condition() string {
 	if !g.percent(8) {
 		return ""
@@ -163,13 +163,13 @@ func (g *generator) condition() string {
 	return fmt.Sprintf(" @%s(if: %s)", oneOf(g, "include", "skip"), g.generate("Boolean!", strconv.FormatBool(yes), yes))
 }
 
-// field selects a field of a type, with what belongs below it, and sometimes once more.
+// field selects a field of a type with its selection, sometimes twice.
 func (g *generator) field(def *ast.Definition, depth, times int) []string {
 	fields := slices.DeleteFunc(slices.Clone(def.Fields), func(f *ast.FieldDefinition) bool {
 		composite := g.schema.Types[f.Type.Name()].Kind == ast.Object
 		return strings.HasPrefix(f.Name, "__") || composite && (depth >= deepest || g.spent > heaviest || g.selected > longest || times > widest)
 	})
-	// What leads on is rarer than what does not, and yet the better half of what there is to see.
+	// Relations are fewer than plain fields, but more interesting.
 	onward := slices.DeleteFunc(slices.Clone(fields), func(f *ast.FieldDefinition) bool {
 		return g.schema.Types[f.Type.Name()].Kind != ast.Object
 	})
@@ -189,7 +189,7 @@ func (g *generator) field(def *ast.Definition, depth, times int) []string {
 		g.made++
 		head = fmt.Sprint(f.Name, g.made, ": ", f.Name)
 	case len(f.Arguments) > 0:
-		g.plain[key] = true // also without arguments: others must not be merged with it
+		g.plain[key] = true // also without arguments: another selection cannot be merged with it
 		if args == "" {
 			g.made++
 			head = fmt.Sprint(f.Name, g.made, ": ", f.Name)
@@ -202,12 +202,12 @@ func (g *generator) field(def *ast.Definition, depth, times int) []string {
 	}
 	parts := []string{head + g.condition() + " " + g.selection(below, depth+1, times*n)}
 	if g.selected < longest && g.percent(12) {
-		parts = append(parts, head+" "+g.selection(below, depth+1, times*n)) // to be merged
+		parts = append(parts, head+" "+g.selection(below, depth+1, times*n)) // the two are merged
 	}
 	return parts
 }
 
-// arguments writes a field's arguments and says how many objects it leads to at most.
+// arguments writes a field's arguments and returns the maximum number of its objects.
 func (g *generator) arguments(f *ast.FieldDefinition, times int) (text string, n int) {
 	n = map[string]int{
 		"companies": 3, "departments": 12, "children": 3, "versions": 6, "robots": 3, "arguments": 4,
@@ -294,7 +294,7 @@ func (g *generator) filter(def *ast.Definition) string {
 	return "{" + strings.Join(parts, ", ") + "}"
 }
 
-// id writes an id that the field may take: of what there is, here or elsewhere, or of nothing.
+// id writes an id for the field: of an entity here or elsewhere, or of none.
 func (g *generator) id(field, typ string) string {
 	ids := g.names.ids[field]
 	id := ids[g.IntN(len(ids))]
@@ -312,7 +312,7 @@ func (g *generator) string(typ string) string {
 	return g.generate(typ, strconv.Quote(part), part)
 }
 
-// generate writes a value as it is or as a variable that has it.
+// generate writes a value as a literal or as a variable.
 func (g *generator) generate(typ, literal string, value any) string {
 	switch {
 	case g.percent(15):
@@ -330,7 +330,7 @@ func (g *generator) generate(typ, literal string, value any) string {
 	}
 }
 
-// none writes that there is no value: null, or a variable without one.
+// none writes null, or a variable without a value.
 func (g *generator) none(typ string) string {
 	switch g.IntN(3) {
 	case 0:

@@ -9,13 +9,13 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 )
 
-// contents are the fields that stand on Query and on Department, with their paths at the console.
+// contents maps the fields of both Query and Department to their console paths.
 var contents = map[string]string{
 	"packages": "packages", "queues": "queues", "robots": "robots", "workflows": "workflows", "workflowLayouts": "workflowlayouts",
 	"package": "packages", "queue": "queues", "robot": "robots", "workflow": "workflows", "workflowLayout": "workflowlayouts",
 }
 
-// resolve gives the value of a field, null where it is one entity that does not exist.
+// resolve returns the value of a field; null for a single entity that does not exist.
 func (q *execution) resolve(def *ast.Definition, of consoleObject, f *ast.Field) (any, error) {
 	v, err := q.resolved(def, of, f)
 	list := f.Definition.Type.Elem != nil || strings.HasSuffix(f.Definition.Type.Name(), "Connection")
@@ -25,7 +25,7 @@ func (q *execution) resolve(def *ast.Definition, of consoleObject, f *ast.Field)
 	return v, err
 }
 
-// resolved gives the value of a field: a relation, or what the console has sent under its name.
+// resolved returns the value of a field: a relation, or the console's value of that name.
 func (q *execution) resolved(def *ast.Definition, of consoleObject, f *ast.Field) (any, error) {
 	switch def.Name {
 	case "Query":
@@ -88,7 +88,7 @@ func (q *execution) root(f *ast.Field) (any, error) {
 	return q.content(at, f)
 }
 
-// listed is a list as a value.
+// listed converts a list to a value.
 func listed(list []any, err error) (any, error) {
 	if err != nil {
 		return nil, err
@@ -96,7 +96,7 @@ func listed(list []any, err error) (any, error) {
 	return list, nil
 }
 
-// content answers what belongs to a department: a list or one entity.
+// content resolves a department's list or entity.
 func (q *execution) content(at requestScope, f *ast.Field) (any, error) {
 	path := contents[f.Name]
 	if f.Definition.Arguments.ForName("id") != nil {

@@ -27,9 +27,9 @@ var (
 	oracleSeed = flag.Uint64("oracle-seed", 0, "what TestAnswersMatchTheOracle begins with; 0: something new")
 )
 
-// TestAnswersMatchTheOracle: whatever is asked, by whomever, of whichever console, alone
-// or together with others, with caches or without, and whatever was changed right
-// before, the answer is the one that asking the console one thing at a time gives.
+// TestAnswersMatchTheOracle compares the gateway's answers with the oracle's. It generates
+// operations by different users, alone and concurrent, with and without caches, after changes,
+// for consoles of different dialects.
 func TestAnswersMatchTheOracle(t *testing.T) {
 	t.Parallel()
 	type options = consolesim.Options
@@ -59,19 +59,19 @@ func TestAnswersMatchTheOracle(t *testing.T) {
 	}
 }
 
-// comparison is a gateway against the oracle.
+// comparison compares a gateway with the oracle.
 type comparison struct {
 	*e2e.World
 	*rand.Rand
 	oracle  *oracle
 	target  *targetDepartment
 	names   *names
-	clock   atomic.Int64 // milliseconds of the console's
+	clock   atomic.Int64 // milliseconds of the console's clock
 	earlier []request
 	counts  struct{ asked, failing, changed, refused int }
 }
 
-// request is an operation and who asks it, where.
+// request is an operation with its user and scope.
 type request struct {
 	operation
 	who    string // a user of the console; "" is the default account
@@ -79,7 +79,7 @@ type request struct {
 	named  requestScope
 }
 
-// targetDepartment is the department that is changed.
+// targetDepartment is the department in which mutations are made.
 type targetDepartment struct {
 	data *consolesim.Data
 	id   string
@@ -94,7 +94,8 @@ func (l *targetDepartment) layouts() []string   { return l.data.LayoutIDs(l.id) 
 func newComparison(t *testing.T, seed uint64, console consolesim.Options, adjust ...func(*gateway.Settings, *consolesim.Server)) *comparison {
 	t.Helper()
 	c := &comparison{Rand: rand.New(rand.NewPCG(seed, 1))}
-	// Robots change at whole seconds: this clock goes on with each change, and no robot with it.
+	// Robots change at whole seconds. The clock advances by a millisecond with each change, so
+	// that robots stay equal.
 	began := time.Now().Truncate(time.Second)
 	console.Now = func() time.Time { return began.Add(time.Duration(c.clock.Load()) * time.Millisecond) }
 	console.Seed = 1 + seed%3
@@ -115,7 +116,7 @@ func (c *comparison) generator() *generator {
 	return newGenerator(c.Rand, c.oracle.schema, c.names)
 }
 
-// run asks for some rounds: in each, some operations at once, and often a change.
+// run sends some rounds of concurrent operations, often with a change in between.
 func (c *comparison) run(rounds int) {
 	c.T.Helper()
 	for range rounds {
@@ -134,7 +135,7 @@ func (c *comparison) run(rounds int) {
 	c.T.Logf("%+v", c.counts)
 }
 
-// request makes a new one or gives one of before.
+// request returns a new request or a previous one.
 func (c *comparison) request() request {
 	if len(c.earlier) > 0 && c.IntN(10) < 3 {
 		return c.earlier[c.IntN(len(c.earlier))]
@@ -155,7 +156,7 @@ func (c *comparison) request() request {
 	case n < 93:
 		q.who = data.RestrictedUser().Username
 	case n < 95:
-		q.who, q.named = data.RestrictedUser().Username, requestScope{main, department} // refused, mostly
+		q.who, q.named = data.RestrictedUser().Username, requestScope{main, department} // mostly refused
 	case n < 99:
 		q.who, q.named = solo.Username, requestScope{company: solo.CompanyIDs[0]}
 	default:
@@ -169,7 +170,7 @@ func (c *comparison) request() request {
 	return q
 }
 
-// compareAll asks all questions at once and compares each answer.
+// compareAll sends all requests concurrently and compares each answer.
 func (c *comparison) compareAll(questions []request) {
 	c.T.Helper()
 	answers := c.answers(questions)
@@ -189,8 +190,8 @@ func (c *comparison) answers(questions []request) []e2e.Answer {
 	return answers
 }
 
-// change changes something while others read, whose answers may be of before or after.
-// Who has read it right before must see the change right after.
+// change makes a change during other reads, which may show the state before or after it. A
+// query that was answered before must show the change afterwards.
 func (c *comparison) change() {
 	c.T.Helper()
 	m := c.generator().mutation(c.target)
@@ -203,7 +204,7 @@ func (c *comparison) change() {
 	a := answers[0]
 	c.counts.changed++
 	if slices.ContainsFunc(a.Errors, func(e e2e.GraphError) bool { return e.FieldPath() == m.field }) {
-		c.counts.refused++ // nothing has changed, which the next questions see to
+		c.counts.refused++ // no change was made, which the next requests verify
 		return
 	}
 	if len(m.ids) == 0 {
@@ -217,7 +218,7 @@ func (c *comparison) change() {
 	c.compareAll([]request{witness})
 }
 
-// compare compares an answer with the oracle's, both data and errors.
+// compare compares an answer with the oracle's: data and errors.
 func (c *comparison) compare(q request, a e2e.Answer, m change) {
 	c.T.Helper()
 	doc, errs := gqlparser.LoadQueryWithRules(c.oracle.schema, q.text, rules.NewDefaultRules())
@@ -260,8 +261,8 @@ func (c *comparison) compare(q request, a e2e.Answer, m change) {
 	}
 }
 
-// difference tells the first place where two answers differ; cmp takes too long where lists
-// are as deep within each other as here.
+// difference returns the first difference of two answers. cmp takes too long for deeply nested
+// lists.
 func difference(want, got any, path string) string {
 	switch want := want.(type) {
 	case record:
@@ -295,7 +296,7 @@ func difference(want, got any, path string) string {
 	return fmt.Sprintf("%s:\n- %.1500v\n+ %.1500v\n", path, want, got)
 }
 
-// ordered reads a JSON value with the members of objects in their order.
+// ordered decodes a JSON value and keeps the order of members.
 func ordered(dec *json.Decoder) (any, error) {
 	dec.UseNumber()
 	token, err := dec.Token()

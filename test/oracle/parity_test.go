@@ -13,10 +13,10 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// object is an entity as GraphQL answers it.
+// object is an entity in GraphQL form.
 type object = map[string]any
 
-// The forms of the simulator's values in an answer.
+// The simulator's values in GraphQL form.
 
 func text(s string) any {
 	if s == "" {
@@ -56,7 +56,7 @@ func properties(in map[string]string) any {
 	return out
 }
 
-// enum is a documented name in GraphQL's spelling.
+// enum returns a documented name in GraphQL's spelling.
 func enum(name string) any { return screaming(name) }
 
 func arguments(in []consolesim.Argument) any {
@@ -71,7 +71,7 @@ func arguments(in []consolesim.Argument) any {
 	return out
 }
 
-// entity is what every entity has, as far as its type in the schema has it.
+// entity returns the common fields of entities that exist in the entity's type.
 func entity(typ string, m consolesim.Meta, more object) object {
 	all := object{
 		"__typename": typ, "id": m.ID, "name": m.Name, "description": m.Description, "companyId": text(m.CompanyID),
@@ -168,9 +168,8 @@ func wantDepartment(d consolesim.Department) object {
 	return o
 }
 
-// TestEveryFieldMatchesTheConsole selects every plain field of every entity, as
-// introspection lists them, and compares all entities of the main department
-// with the console's data.
+// TestEveryFieldMatchesTheConsole selects every plain field of every entity, by introspection,
+// and compares all entities of the main department with the console's data.
 func TestEveryFieldMatchesTheConsole(t *testing.T) {
 	t.Parallel()
 	noon := time.Now().Truncate(time.Hour)
@@ -211,7 +210,7 @@ func TestEveryFieldMatchesTheConsole(t *testing.T) {
 	compare("workflows", got.Workflows.Nodes, all(t, d.WorkflowIDs(main), d.Workflow, wantWorkflow))
 	compare("workflow layouts", got.Layouts.Nodes, all(t, d.LayoutIDs(main), d.Layout, wantLayout))
 
-	// Packages are compared as a list brings them, and as a get does.
+	// Compare packages of a list and single packages.
 	var listed struct{ Packages struct{ Nodes []object } }
 	w.Query(fmt.Sprintf(`{ packages(first: 500) { nodes %s } }`, e2e.Selection(schema, "Package", 0)), &listed)
 	compare("packages", listed.Packages.Nodes, all(t, d.PackageIDs(main), d.Package, wantPackage))
@@ -242,7 +241,7 @@ func all[T any](t *testing.T, ids []string, find func(string) (T, bool), f func(
 	})
 }
 
-// TestViewerMatchesTheConsole does for users what the test above does for entities.
+// TestViewerMatchesTheConsole does the same for users.
 func TestViewerMatchesTheConsole(t *testing.T) {
 	t.Parallel()
 	noon := time.Now().Truncate(time.Hour)
@@ -258,7 +257,7 @@ func TestViewerMatchesTheConsole(t *testing.T) {
 		got := e2e.Decode[struct{ Viewer object }](t, a.Data).Viewer
 		c := d.Companies()[slices.IndexFunc(d.Companies(), func(c consolesim.Company) bool { return c.ID == company })]
 		department := d.Departments(company)[slices.IndexFunc(d.Departments(company), func(d consolesim.Department) bool { return d.ID == u.Assigned[company] })]
-		for _, computed := range []string{"roleIds", "etag"} { // of which the data says nothing
+		for _, computed := range []string{"roleIds", "etag"} { // absent in the data
 			if v := got[computed]; v == nil || fmt.Sprint(v) == "[]" {
 				t.Errorf("%s is %v", computed, v)
 			}

@@ -323,7 +323,7 @@ func isDigit(c byte) bool { return c >= '0' && c <= '9' }
 
 func isNameStart(c byte) bool { return c == '_' || c|0x20 >= 'a' && c|0x20 <= 'z' }
 
-// lexical returns the error of a document with invalid tokens.
+// option returns the error of a document with invalid tokens.
 func (e *lexicalError) option() core.ErrorOption {
 	return func(err *gqlerror.Error) {
 		err.Message = e.message

@@ -19,8 +19,8 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// TestAnswersAreNotConfused: requests that differ in anything that the answer can depend
-// on do not get each other's.
+// TestAnswersAreNotConfused verifies that requests share an answer only if they are equal in
+// everything that the answer depends on.
 func TestAnswersAreNotConfused(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithCache)
@@ -57,8 +57,8 @@ func TestAnswersAreNotConfused(t *testing.T) {
 			}
 		}
 	}
-	// A member in another case is not one of the request's, and one that comes twice is refused:
-	// such a request must not lay its answer where another looks for one.
+	// Member names are case-sensitive, and a repeated member is refused. Otherwise such a
+	// request could store its answer under another request's key.
 	query, other := fmt.Sprintf(`{ workflow(id: \"%s\") { id } }`, ids[0]), fmt.Sprintf(`{ workflow(id: \"%s\") { id } }`, ids[1])
 	for body, want := range map[string]string{
 		fmt.Sprintf(`{"query": "%s", "Query": "%s"}`, query, other): ids[0],
@@ -76,14 +76,14 @@ func TestAnswersAreNotConfused(t *testing.T) {
 	}
 }
 
-// TestAnswersAreOfTheirScope: the same body asked in another department, or in another
-// company whose department the gateway finds, is another question.
+// TestAnswersAreOfTheirScope sends the same body in different scopes, also where the gateway
+// finds the department itself.
 func TestAnswersAreOfTheirScope(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithCache)
 	data := w.Sim.Data()
 	owner, main, others := data.Users()[0], data.Companies()[0], data.Companies()[1:]
-	for range 3 { // asked, known to be a query, kept
+	for range 3 { // executed, recognised as a query, cached
 		for _, d := range data.Departments(main.ID) {
 			w.CheckWorkflowsOf(main.ID, d.ID, e2e.Request{Header: e2e.ScopeHeader(main.ID, d.ID)})
 		}
@@ -93,7 +93,8 @@ func TestAnswersAreOfTheirScope(t *testing.T) {
 	}
 }
 
-// TestAnswersAreAsAccepted: who accepts another form is not given what is kept in this one.
+// TestAnswersAreAsAccepted verifies that a cached answer is used only for the accepted media
+// type.
 func TestAnswersAreAsAccepted(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithCache)
@@ -108,8 +109,8 @@ func TestAnswersAreAsAccepted(t *testing.T) {
 	}
 }
 
-// TestAKeptAnswerIsNotForEveryKey: of two API keys of one account, one is refused what the
-// other one is answered, kept or not.
+// TestAKeptAnswerIsNotForEveryKey uses two API keys of one account. One may read the answer,
+// cached or not, and the other is refused.
 func TestAKeptAnswerIsNotForEveryKey(t *testing.T) {
 	t.Parallel()
 	var plain, limited map[string]string
@@ -132,7 +133,7 @@ func TestAKeptAnswerIsNotForEveryKey(t *testing.T) {
 	}
 }
 
-// TestPersistedQueriesHit: a document that is named by its hash is the same document.
+// TestPersistedQueriesHit verifies that a document and its hash share an answer.
 func TestPersistedQueriesHit(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithCache)
@@ -157,8 +158,8 @@ func TestPersistedQueriesHit(t *testing.T) {
 	}
 }
 
-// TestPersistedQueriesAreRegisteredByAHit: who sends a document and its hash may send the hash
-// alone from then on, be the answer kept already or not.
+// TestPersistedQueriesAreRegisteredByAHit verifies that a request with document and hash
+// registers the hash, also if the answer is cached.
 func TestPersistedQueriesAreRegisteredByAHit(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithCache)
@@ -175,7 +176,7 @@ func TestPersistedQueriesAreRegisteredByAHit(t *testing.T) {
 	}
 }
 
-// TestMutationsAreNeverShared: identical ones at once are all carried out.
+// TestMutationsAreNeverShared verifies that identical concurrent mutations are all executed.
 func TestMutationsAreNeverShared(t *testing.T) {
 	t.Parallel()
 	const many = 100
@@ -198,11 +199,11 @@ func TestMutationsAreNeverShared(t *testing.T) {
 	}
 }
 
-// TestAClientThatLeaves does not take the answer of the others along.
+// TestAClientThatLeaves verifies that other clients still get the shared answer.
 func TestAClientThatLeaves(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithCache)
-	w.Query(e2e.ListQuery, nil) // the document is known to be a query
+	w.Query(e2e.ListQuery, nil) // the document is recognised as a query
 	id := w.Sim.Data().WorkflowIDs(w.Sim.Data().MainDepartmentID())[0]
 	renew := func() {
 		w.Query(fmt.Sprintf(`mutation { updateWorkflow(input: {id: %q, priority: 3}) { workflow { id } } }`, id), nil)
@@ -249,7 +250,7 @@ func TestAClientThatLeaves(t *testing.T) {
 		}
 		stays <- err
 	})
-	time.Sleep(50 * time.Millisecond) // the second joins; should it come late, it asks for itself, which is as good
+	time.Sleep(50 * time.Millisecond) // the second joins; if it is late, it is executed separately, which also passes
 	leave()
 	time.Sleep(50 * time.Millisecond)
 	release()
@@ -262,7 +263,7 @@ func TestAClientThatLeaves(t *testing.T) {
 	}
 }
 
-// TestZstd: browsers of today ask for it first.
+// TestZstd tests the encoding that current browsers prefer.
 func TestZstd(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithCache)

@@ -17,10 +17,9 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// BenchmarkCold measures operations with nothing cached, against a simulated
-// console in the same process without latency: time and allocations are those
-// of the gateway, the console and the client together. Beside them stand the
-// console calls that one operation makes.
+// BenchmarkCold measures uncached operations against a simulated console in the same process
+// without latency. Time and allocations include gateway, console and client. It also reports
+// the console calls per operation.
 func BenchmarkCold(b *testing.B) {
 	for name, query := range map[string]string{
 		"list": e2e.ListQuery,
@@ -33,7 +32,7 @@ func BenchmarkCold(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			size := w.Post(b, body) // the gateway now knows its console
+			size := w.Post(b, body) // detects the console's capabilities
 			w.Sim.ResetCounts()
 			b.SetBytes(int64(size))
 			b.ReportAllocs()
@@ -49,8 +48,8 @@ func BenchmarkCold(b *testing.B) {
 	}
 }
 
-// BenchmarkWarm measures answers that are kept, over one connection of a client that
-// allocates nothing, beside what net/http itself takes to serve the same bytes.
+// BenchmarkWarm measures cached answers over one connection of a client without allocations.
+// It also measures net/http with the same bytes.
 func BenchmarkWarm(b *testing.B) {
 	w := e2e.NewWorld(b, consolesim.Options{}, e2e.WithCache, func(s *gateway.Settings, _ *consolesim.Server) { s.LogLevel = "info" })
 	for name, query := range map[string]string{
@@ -61,7 +60,7 @@ func BenchmarkWarm(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		w.Post(b, body) // executed
+		w.Post(b, body) // executes the query
 		size := w.Post(b, body)
 		answer := make([]byte, size)
 		bare := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -77,7 +76,7 @@ func BenchmarkWarm(b *testing.B) {
 	}
 }
 
-// warm sends the same request over one connection, and reads answers of a size.
+// warm sends the same request over one connection, and reads answers of a known size.
 func warm(b *testing.B, url string, body []byte, size int) {
 	conn, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
 	if err != nil {

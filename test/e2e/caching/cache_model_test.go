@@ -25,12 +25,12 @@ var modelTime = flag.Duration("model", 5*time.Second, "how long TestNoReadIsOlde
 // modelled is a workflow whose priority counts its changes.
 type modelled struct {
 	id      string
-	writing sync.Mutex   // a change at a time, so that the counts have an order
-	acked   atomic.Int64 // the last change that was answered
+	writing sync.Mutex   // serialises changes, so that their counts are ordered
+	acked   atomic.Int64 // the last confirmed change
 }
 
-// model is two replicas before one console, with readers and writers whose every answer
-// is compared with what was answered before it was asked for.
+// model is two replicas with one console. It compares every answer with the changes confirmed
+// before its request.
 type model struct {
 	*e2e.Fleet
 	workflows                     []*modelled
@@ -39,10 +39,10 @@ type model struct {
 	reads, writes, stale, crossed atomic.Int64
 }
 
-// TestNoReadIsOlderThanAWrite: through whichever replica, as whichever principal and by
-// whichever query something is read, it is at least as new as the last change that was
-// answered before, and it is the principal's own; be replicas killed, Redis stopped,
-// emptied or hung, or the channels of the replicas cut meanwhile.
+// TestNoReadIsOlderThanAWrite verifies that a read shows the last change confirmed before it,
+// and only the principal's own data. This holds for all replicas, principals and queries.
+// Meanwhile, replicas are killed, Redis is stopped, emptied or paused, and connections between
+// replicas are cut.
 func TestNoReadIsOlderThanAWrite(t *testing.T) {
 	t.Parallel()
 	m := &model{
@@ -57,7 +57,7 @@ func TestNoReadIsOlderThanAWrite(t *testing.T) {
 	for _, id := range data.WorkflowIDs(data.MainDepartmentID())[:4] {
 		w := &modelled{id: id}
 		m.workflows, m.byID[id] = append(m.workflows, w), w
-		m.Write(w) // from here on the priority counts
+		m.Write(w) // the priority counts from here on
 	}
 	ctx, stop := context.WithTimeout(t.Context(), *modelTime)
 	defer stop()
@@ -91,7 +91,7 @@ func TestNoReadIsOlderThanAWrite(t *testing.T) {
 	}
 }
 
-// trouble makes what can go wrong go wrong, one thing after the other.
+// trouble causes each kind of failure in sequence.
 func (m *model) trouble(ctx context.Context) {
 	m.T.Helper()
 	client := redis.NewClient(&redis.Options{Addr: m.Redis.Addr(), MaxRetries: -1})
@@ -119,8 +119,8 @@ func waitFor(ctx context.Context, d time.Duration) {
 	}
 }
 
-// Write counts a workflow up, through any replica. What became of a change that was not
-// answered is not known: the next one will be larger all the same.
+// Write increments a workflow's count through any replica. The outcome of an unconfirmed
+// change is unknown; the next one is larger in either case.
 func (m *model) Write(w *modelled) {
 	w.writing.Lock()
 	defer w.writing.Unlock()
@@ -133,11 +133,11 @@ func (m *model) Write(w *modelled) {
 			m.writes.Add(1)
 			return
 		}
-		time.Sleep(200 * time.Millisecond) // a change on its way when its replica died must not come after the next
+		time.Sleep(200 * time.Millisecond) // an unconfirmed change of a killed replica must not follow the next one
 	}
 }
 
-// Read reads something and compares it with what is known.
+// Read reads data and compares it with the confirmed changes.
 func (m *model) Read() {
 	if rand.IntN(4) == 0 {
 		m.readAsAnother()
@@ -156,7 +156,7 @@ func (m *model) Read() {
 	}[rand.IntN(4)]
 	header := m.owner
 	if rand.IntN(2) == 0 {
-		header = nil // the default account: another principal who sees the same
+		header = nil // the default account is another principal with the same data
 	}
 	a, ok := m.Send(query, header)
 	if !ok || len(a.Errors) > 0 {
@@ -171,7 +171,7 @@ func (m *model) Read() {
 	}
 }
 
-// readAsAnother asks what differs from user to user.
+// readAsAnother reads data that differs between users.
 func (m *model) readAsAnother() {
 	solo := rand.IntN(2) == 0
 	header, name := m.owner, "demo"
@@ -193,7 +193,7 @@ func (m *model) readAsAnother() {
 	}
 }
 
-// Send asks any replica; not ok where it died over it.
+// Send sends a query to any replica. ok is false if that was killed.
 func (m *model) Send(query string, header map[string]string) (a e2e.Answer, ok bool) {
 	p := m.Slots[rand.IntN(len(m.Slots))].Load()
 	body, err := json.Marshal(map[string]string{"query": query})
@@ -220,7 +220,7 @@ func (m *model) Send(query string, header map[string]string) (a e2e.Answer, ok b
 	return a, true
 }
 
-// priorities are those of all objects in an answer that have an id and a priority.
+// priorities returns those of all objects in an answer that have an id and a priority.
 func priorities(data []byte) map[string]int64 {
 	var tree any
 	if json.Unmarshal(data, &tree) != nil {

@@ -23,8 +23,8 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// TestAWarmAnswerAsksNobody: neither the same query nor another one over the same data
-// makes a call, and what comes back is what came first.
+// TestAWarmAnswerAsksNobody verifies that neither the same query nor another one over the same
+// data calls the console, and that the answers are equal.
 func TestAWarmAnswerAsksNobody(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithCache)
@@ -47,7 +47,7 @@ func TestAWarmAnswerAsksNobody(t *testing.T) {
 	}
 }
 
-// TestHeadersOfAKeptAnswer looks at what HTTP is told of an answer.
+// TestHeadersOfAKeptAnswer verifies the caching headers of a cached answer.
 func TestHeadersOfAKeptAnswer(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithCache)
@@ -94,8 +94,8 @@ func TestHeadersOfAKeptAnswer(t *testing.T) {
 	}
 }
 
-// TestHeadersOfAnAnswerThatIsNotKept: whatever it is and however it is asked for, caches
-// on the way know what it depends on and that they must not keep it.
+// TestHeadersOfAnAnswerThatIsNotKept verifies Vary and Cache-Control: no-store on all other
+// answers.
 func TestHeadersOfAnAnswerThatIsNotKept(t *testing.T) {
 	t.Parallel()
 	for name, adjust := range map[string]func(*gateway.Settings, *consolesim.Server){"cache on": e2e.WithCache, "cache off": func(*gateway.Settings, *consolesim.Server) {}} {
@@ -121,8 +121,8 @@ func TestHeadersOfAnAnswerThatIsNotKept(t *testing.T) {
 	}
 }
 
-// TestReadsAfterWrites: who has changed something reads it, by whichever query and
-// however often it was read before; others of the same company do, too.
+// TestReadsAfterWrites verifies that a user sees a change in every query, and so do other
+// users of the company.
 func TestReadsAfterWrites(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithCache)
@@ -151,7 +151,7 @@ func TestReadsAfterWrites(t *testing.T) {
 	}
 }
 
-// TestNoCacheAsksAnew: and what it brings is kept.
+// TestNoCacheAsksAnew verifies that no-cache reloads the data and replaces the entries.
 func TestNoCacheAsksAnew(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithCache)
@@ -177,8 +177,8 @@ func TestNoCacheAsksAnew(t *testing.T) {
 	}
 }
 
-// TestManyAtOnce: those who ask the same expired question at once share one round
-// of calls.
+// TestManyAtOnce verifies that concurrent requests for an expired answer share one round of
+// calls.
 func TestManyAtOnce(t *testing.T) {
 	t.Parallel()
 	many := *e2e.Clients
@@ -186,10 +186,10 @@ func TestManyAtOnce(t *testing.T) {
 		e2e.WithCache(s, sim)
 		s.CacheStaleWhileRevalidate = gateway.DurationsByKind{"workflows": 0, "packages": 0, "queues": 0, "robots": 0}
 	})
-	w.Query(e2e.JoinQuery, nil) // the gateway knows its console, and the query
+	w.Query(e2e.JoinQuery, nil) // detects the console's capabilities, and recognises the query
 	alone := w.CallsOf(func() { w.Ask(e2e.JoinQuery, e2e.Request{Header: e2e.NoCache}) })
 	id := w.Sim.Data().WorkflowIDs(w.Sim.Data().MainDepartmentID())[0]
-	w.Query(fmt.Sprintf(`mutation { executeWorkflow(input: {id: %q}) { jobs { id } } }`, id), nil) // all but the packages have ended
+	w.Query(fmt.Sprintf(`mutation { executeWorkflow(input: {id: %q}) { jobs { id } } }`, id), nil) // all entries but those of packages have ended
 
 	release := make(chan struct{})
 	var arrived, ended sync.WaitGroup
@@ -235,7 +235,7 @@ func TestManyAtOnce(t *testing.T) {
 	}
 }
 
-// TestSignOutForgets: nothing that a session was answered is given to it again.
+// TestSignOutForgets verifies that answers of a session are not used after its end.
 func TestSignOutForgets(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithCache)
@@ -259,12 +259,12 @@ func TestSignOutForgets(t *testing.T) {
 	w.CheckNoCalls()
 }
 
-// TestPrincipalsShareNothingKept: what one was answered makes no other's call unnecessary.
+// TestPrincipalsShareNothingKept verifies that principals share no entries.
 func TestPrincipalsShareNothingKept(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithCache)
 	user, _ := w.Sim.DefaultUser()
-	first, second := w.TokenHeader(user), w.TokenHeader(user) // two tokens of one user: nobody has verified whose they are
+	first, second := w.TokenHeader(user), w.TokenHeader(user) // two unverified tokens of one user are two principals
 	for name, header := range map[string]map[string]string{"the default account": nil, "a token": first, "another token": second} {
 		if n := w.CallsOf(func() { w.Ask(e2e.ListQuery, e2e.Request{Header: header}) }); len(n) == 0 {
 			t.Errorf("%s was answered with what another was", name)
@@ -280,7 +280,7 @@ func TestPrincipalsShareNothingKept(t *testing.T) {
 	}
 }
 
-// TestErrorsAreNotKept: when the console is back, so are the answers.
+// TestErrorsAreNotKept verifies that answers return as soon as the console does.
 func TestErrorsAreNotKept(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithCache)
@@ -300,7 +300,8 @@ func TestErrorsAreNotKept(t *testing.T) {
 	}
 }
 
-// TestAPackageIsUpdatedAsItIs: somebody else has changed it since it was kept.
+// TestAPackageIsUpdatedAsItIs verifies that an update reads the current ETag although an older
+// package is cached.
 func TestAPackageIsUpdatedAsItIs(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithCache)
@@ -333,7 +334,7 @@ func TestAPackageIsUpdatedAsItIs(t *testing.T) {
 	}
 }
 
-// ownToken is the token of every call.
+// ownToken returns the same token for every call.
 type ownToken string
 
 func (o ownToken) Token(context.Context) (string, error) { return string(o), nil }

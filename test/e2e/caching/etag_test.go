@@ -13,7 +13,7 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// TestPackageETag is what an update names, where the console sends one.
+// TestPackageETag verifies that an update sends the package's ETag.
 func TestPackageETag(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
@@ -43,13 +43,13 @@ func TestPackageETag(t *testing.T) {
 	}
 }
 
-// TestPackageWithoutETag: a console that carries none on packages takes updates without one, and
-// refuses that of a version.
+// TestPackageWithoutETag tests consoles without ETags on packages: they accept updates without
+// one and refuse that of a version.
 func TestPackageWithoutETag(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
-		versions bool // carry ETags
-		status   int  // with which an ETag is refused
+		versions bool // versions have ETags
+		status   int  // status that refuses an ETag
 		updates  int
 	}{
 		"none on versions": {false, http.StatusConflict, 1},
@@ -86,7 +86,7 @@ func TestPackageWithoutETag(t *testing.T) {
 	}
 }
 
-// nameETag marks an update that names an ETag, and gives another the simulator's.
+// nameETag marks an update that sends an ETag, and replaces the ETag by the simulator's.
 func nameETag(t *testing.T, sim *consolesim.Server, r *http.Request) {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
@@ -103,7 +103,8 @@ func nameETag(t *testing.T, sim *consolesim.Server, r *http.Request) {
 	r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
 }
 
-// withoutETags takes a package's ETag out of an answer, and those of its versions unless they are to stay.
+// withoutETags removes a package's ETag from an answer, and those of its versions unless
+// versions have some.
 func withoutETags(t *testing.T, body string, versions bool) string {
 	p := e2e.Decode[map[string]any](t, []byte(body))
 	delete(p, "eTag")

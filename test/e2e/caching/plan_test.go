@@ -9,7 +9,8 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// TestPlanCountsTheCallsThatAreMade, where the console has as much as is asked for.
+// TestPlanCountsTheCallsThatAreMade compares a plan with the calls to a console that has as
+// much data as the plan assumes.
 func TestPlanCountsTheCallsThatAreMade(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
@@ -44,7 +45,8 @@ func TestPlanCountsTheCallsThatAreMade(t *testing.T) {
 	}
 }
 
-// TestPlanOfWhatIsRefused tells the error with which the operation would end.
+// TestPlanOfWhatIsRefused verifies that a plan has the error with which the operation would
+// fail.
 func TestPlanOfWhatIsRefused(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Budget(4))

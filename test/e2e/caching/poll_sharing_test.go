@@ -9,9 +9,9 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// TestReplicasShareTheirPolls: two replicas that follow the same robots look at the
-// console about as often as one. Each look is a read of the cache; without sharing, each
-// would also be a call.
+// TestReplicasShareTheirPolls verifies that two replicas with the same subscription call the
+// console about as often as one. Each poll reads the cache; without sharing, each would also
+// be a call.
 func TestReplicasShareTheirPolls(t *testing.T) {
 	t.Parallel()
 	sim := e2e.NewSim(t, consolesim.Options{})
@@ -30,9 +30,9 @@ func TestReplicasShareTheirPolls(t *testing.T) {
 		return n
 	}
 	e2e.Await(t, "both to look", func() bool { return replicas[0].Reads("robots") > 1 && replicas[1].Reads("robots") > 1 })
-	// A machine that stands still for most of an interval makes a look older than others
-	// take it, never one younger: so the least of a few shares is the true one.
-	const enough = 0.75 // half, and half of the rest
+	// A stalled machine can make an entry too old to be shared, but never younger. The minimum
+	// of a few shares is therefore correct.
+	const enough = 0.75 // a half, and half of the rest
 	least := 1.0
 	for range 3 {
 		sim.ResetCounts()

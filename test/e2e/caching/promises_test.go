@@ -60,8 +60,8 @@ func transportsOfTest() []e2e.TransportOfTest {
 	}
 }
 
-// TestTransportsKeepThePromises: a query is answered by the same rules, whichever transport
-// brings it.
+// TestTransportsKeepThePromises verifies that all transports follow the same rules for a
+// query.
 func TestTransportsKeepThePromises(t *testing.T) {
 	t.Parallel()
 	for _, tt := range transportsOfTest() {
@@ -85,7 +85,7 @@ func TestTransportsKeepThePromises(t *testing.T) {
 			}
 			hits := func() string { return w.MetricWithLabel("consoleql_answers_total", `source="hit"`) }
 			first := send(nil)
-			if tt.Name != "WebSocket" { // whose requests last as long as their clients stay
+			if tt.Name != "WebSocket" { // a WebSocket's request lasts as long as its client
 				e2e.Await(t, "the request among the figures", func() bool {
 					return w.MetricWithLabel("consoleql_http_request_duration_seconds_count", `route="/graphql"`) == "1"
 				})
@@ -117,7 +117,7 @@ func TestTransportsKeepThePromises(t *testing.T) {
 	}
 }
 
-// TestTransportsShareAnswers: an answer that was kept for one transport is given by all.
+// TestTransportsShareAnswers verifies that transports share cached answers.
 func TestTransportsShareAnswers(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithCache)
@@ -137,8 +137,8 @@ func TestTransportsShareAnswers(t *testing.T) {
 	}
 }
 
-// TestCacheControlInExtensions: what an EventSource and an operation of a WebSocket cannot say
-// in a header.
+// TestCacheControlInExtensions tests the extension that replaces the header for EventSource
+// and for operations of a WebSocket.
 func TestCacheControlInExtensions(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithCache)
@@ -169,8 +169,8 @@ func TestCacheControlInExtensions(t *testing.T) {
 	}
 }
 
-// TestEventsOrJSON: events only where the client does not take JSON as readily, and for
-// subscriptions, which JSON cannot carry.
+// TestEventsOrJSON verifies that clients get events only if they do not equally accept JSON,
+// and for subscriptions.
 func TestEventsOrJSON(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, e2e.StoppedClock(consolesim.Options{}), e2e.WithCache)
@@ -205,7 +205,7 @@ func TestEventsOrJSON(t *testing.T) {
 	}
 }
 
-// TestSlowAnswersAsEvents: a query that takes longer than a keepalive shows that it is alive.
+// TestSlowAnswersAsEvents verifies that a slow query sends keepalive comments.
 func TestSlowAnswersAsEvents(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithCache, func(s *gateway.Settings, _ *consolesim.Server) { s.StreamKeepalive = 5 * time.Millisecond })
@@ -216,7 +216,7 @@ func TestSlowAnswersAsEvents(t *testing.T) {
 		}
 		return false
 	}, consolesim.Fault{})()
-	e := w.Events(http.MethodGet, `{ queues { totalCount } }`, nil) // returns with the first comment
+	e := w.Events(http.MethodGet, `{ queues { totalCount } }`, nil) // returns at the first comment
 	close(held)
 	if a := e.Answer(); len(a.Errors) > 0 {
 		t.Errorf("%s", a.Body)
@@ -227,7 +227,8 @@ func TestSlowAnswersAsEvents(t *testing.T) {
 	}
 }
 
-// TestIntrospectionWithoutCredentials is compressed and kept like any answer.
+// TestIntrospectionWithoutCredentials verifies that introspection is compressed and cached
+// like other answers.
 func TestIntrospectionWithoutCredentials(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithCache, e2e.WithoutAnonymous)

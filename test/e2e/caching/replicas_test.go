@@ -15,8 +15,8 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// TestReplicasShareWhatAnOperationReads: what one replica has read is not asked for by
-// another one, though that has learned nothing yet of the console.
+// TestReplicasShareWhatAnOperationReads verifies that a replica uses entries of another one,
+// before it has detected the console's capabilities itself.
 func TestReplicasShareWhatAnOperationReads(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
@@ -39,8 +39,9 @@ func TestReplicasShareWhatAnOperationReads(t *testing.T) {
 	}
 }
 
-// whileRedisAnswers fails the test with what play says is wrong. It plays once more, up to four times, where the machine
-// stood still, or replicas gave up Redis or each other for a while, as they do then: each asks the console for itself.
+// whileRedisAnswers fails the test with the result of play. It repeats play up to four times
+// if the machine stalled, or if replicas lost their leases or Redis for a while. They call the
+// console themselves then.
 func whileRedisAnswers(t *testing.T, play func() (replicas []*e2e.Process, wrong string)) {
 	t.Helper()
 	for range 5 {
@@ -62,8 +63,8 @@ func whileRedisAnswers(t *testing.T, play func() (replicas []*e2e.Process, wrong
 	t.Error("Redis is never quick enough")
 }
 
-// standstill watches how long the machine leaves this process alone, until longest is asked
-// for: the longest time. Leases of a second have been lost in much less than one.
+// standstill measures the longest time for which the machine did not schedule this process,
+// until longest is called. Leases of a second have been lost in much less.
 func standstill(t *testing.T) (longest func() time.Duration) {
 	t.Helper()
 	stop, ended := make(chan struct{}), make(chan time.Duration, 1)
@@ -88,11 +89,11 @@ func standstill(t *testing.T) (longest func() time.Duration) {
 	return longest
 }
 
-// repeatedCalls are the calls that one replica makes for what another one has just read.
+// repeatedCalls returns the calls of one replica for data that another one has just read.
 func repeatedCalls(t *testing.T, sim *consolesim.Server, a, b *e2e.Process) map[string]e2e.Counts {
 	t.Helper()
 	again := make(map[string]e2e.Counts)
-	// The one has learned how long the lists are and whether they take Ids, the other has not.
+	// Only the first replica has detected the lists' lengths and the support for Ids.
 	a.Query(`{ workflows(first: 3) { nodes { package { name } queue { name } robots { name } } } packages { totalCount } queues { totalCount } robots { totalCount } }`, nil)
 	for _, query := range []string{
 		e2e.JoinQuery, `{ packages(first: 7, offset: 3) { nodes { versions { version } } } }`,
@@ -107,7 +108,7 @@ func repeatedCalls(t *testing.T, sim *consolesim.Server, a, b *e2e.Process) map[
 		sim.ResetCounts()
 		second := b.Ask(query, e2e.Request{})
 		if n := sim.Counts(); len(n) > 0 {
-			again[query] = n // with states of another moment
+			again[query] = n // robots may have other states now
 		} else if diff := cmp.Diff(string(first.Body), string(second.Body)); diff != "" {
 			t.Error(diff)
 		}
@@ -115,8 +116,8 @@ func repeatedCalls(t *testing.T, sim *consolesim.Server, a, b *e2e.Process) map[
 	return again
 }
 
-// TestSignOutEndsTheSessionEverywhere, before it is answered, however often and however
-// lately the session was used.
+// TestSignOutEndsTheSessionEverywhere verifies that a session has ended on all replicas when
+// signOut is answered, however recently it was used.
 func TestSignOutEndsTheSessionEverywhere(t *testing.T) {
 	t.Parallel()
 	sim, replicas := e2e.NewReplicas(t, 3, consolesim.Options{})
@@ -147,8 +148,8 @@ func TestSignOutEndsTheSessionEverywhere(t *testing.T) {
 	}
 }
 
-// TestNoCacheIsFollowedByNothingOlder: neither by another replica, nor by another page of
-// the list, nor by the entity itself; and all that was read anew is kept.
+// TestNoCacheIsFollowedByNothingOlder verifies that after no-cache no replica, page or entity
+// shows older data, and that the reloaded entries are cached.
 func TestNoCacheIsFollowedByNothingOlder(t *testing.T) {
 	t.Parallel()
 	sim, replicas := e2e.NewReplicas(t, 2, consolesim.Options{})
@@ -190,14 +191,14 @@ func TestNoCacheIsFollowedByNothingOlder(t *testing.T) {
 		if calls := sim.Counts(); len(calls) > 0 {
 			t.Errorf("round %d: what was read anew is not kept: %v", round, calls)
 		}
-		// For the other principal, too, the next round begins with what is there.
+		// The next round begins with cached data of the other principal, too.
 		for _, q := range reads {
 			modifiedAt(t, replicas[0].Ask(q, e2e.Request{Header: e2e.MergeHeaders(other, e2e.NoCache)}), id)
 		}
 	}
 }
 
-// modifiedAt is when a workflow was changed, by an answer.
+// modifiedAt returns a workflow's modification time in an answer.
 func modifiedAt(t *testing.T, a e2e.Answer, id string) string {
 	t.Helper()
 	if len(a.Errors) > 0 {
@@ -211,7 +212,7 @@ func modifiedAt(t *testing.T, a e2e.Answer, id string) string {
 	return value
 }
 
-// TestNoCacheKeepsAJoin: an operation that reads many things anew keeps all of them.
+// TestNoCacheKeepsAJoin verifies that an operation caches everything that it reloads.
 func TestNoCacheKeepsAJoin(t *testing.T) {
 	t.Parallel()
 	whileRedisAnswers(t, func() ([]*e2e.Process, string) {
@@ -237,8 +238,8 @@ func TestNoCacheKeepsAJoin(t *testing.T) {
 	})
 }
 
-// TestNoCacheOfSeveralRounds: what others read while such an operation is under way is not
-// given any more when it has been answered.
+// TestNoCacheOfSeveralRounds verifies that entries which others load during the operation are
+// not used after its answer.
 func TestNoCacheOfSeveralRounds(t *testing.T) {
 	t.Parallel()
 	sim, replicas := e2e.NewReplicas(t, 2, consolesim.Options{})
@@ -258,7 +259,7 @@ func TestNoCacheOfSeveralRounds(t *testing.T) {
 	go func() {
 		answered <- replicas[0].Ask(rounds, e2e.Request{Header: e2e.NoCache})
 	}()
-	<-begun // the workflow has been read, the list below its queue has not
+	<-begun // the workflow was read, and the list below its queue was not
 	for _, p := range replicas {
 		p.Query(list, nil)
 	}
@@ -274,8 +275,7 @@ func TestNoCacheOfSeveralRounds(t *testing.T) {
 	}
 }
 
-// TestStrangersEndNothing: whoever the console does not know cannot have anything read
-// anew, and so ends nobody's answers.
+// TestStrangersEndNothing verifies that a caller whom the console rejects invalidates nothing.
 func TestStrangersEndNothing(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithCache)
@@ -294,7 +294,7 @@ func TestStrangersEndNothing(t *testing.T) {
 	}
 }
 
-// TestNoCacheOfAnOddRequest is as good as that of a plain one.
+// TestNoCacheOfAnOddRequest verifies no-cache for requests that bypass the operation cache.
 func TestNoCacheOfAnOddRequest(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithCache)
@@ -317,8 +317,8 @@ func TestNoCacheOfAnOddRequest(t *testing.T) {
 	w.CheckNoCalls()
 }
 
-// TestNoCacheWhileTheConsoleIsAway: it fails, and takes nothing from those who are content
-// with what there was.
+// TestNoCacheWhileTheConsoleIsAway verifies that no-cache fails then, and that other requests
+// still get cached answers.
 func TestNoCacheWhileTheConsoleIsAway(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithCache)

@@ -95,7 +95,7 @@ func TestTraceWithoutCache(t *testing.T) {
 	}
 }
 
-// TestTraceByEveryTransport also looks at the form: nothing secret, and plain numbers.
+// TestTraceByEveryTransport also verifies the format: no secrets, and plain numbers.
 func TestTraceByEveryTransport(t *testing.T) {
 	t.Parallel()
 	for name, adjust := range map[string]func(*gateway.Settings, *consolesim.Server){"cache on": e2e.WithCache, "cache off": func(*gateway.Settings, *consolesim.Server) {}} {
@@ -161,8 +161,8 @@ func TestTraceOfACallThatFails(t *testing.T) {
 	}
 }
 
-// TestFreshnessIsThatOfWhatAFieldIsMadeOf: a field is as old as the oldest of what it
-// reads, and not as what others read.
+// TestFreshnessIsThatOfWhatAFieldIsMadeOf verifies that a field's age is that of the oldest
+// entry that it reads itself.
 func TestFreshnessIsThatOfWhatAFieldIsMadeOf(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, func(s *gateway.Settings, sim *consolesim.Server) {
@@ -172,7 +172,7 @@ func TestFreshnessIsThatOfWhatAFieldIsMadeOf(t *testing.T) {
 	})
 	const both = `{ __typename w: workflows(first: 5) { nodes { name } } q: queues(first: 5) { nodes { name } } }`
 	first, _ := w.Trace(both)
-	time.Sleep(20 * time.Millisecond) // the queues' life is over
+	time.Sleep(20 * time.Millisecond) // the queues' lifetime has ended
 	second, _ := w.Trace(both)
 	f := second.Extensions.Freshness
 	if len(f) != 2 || f["w"].Stale || !f["q"].Stale || f["q"].AgeMs < 20 || f["w"].AgeMs <= first.Extensions.Freshness["w"].AgeMs {
@@ -187,7 +187,8 @@ func TestFreshnessIsThatOfWhatAFieldIsMadeOf(t *testing.T) {
 	}
 }
 
-// TestPlanRunsNothing: and refuses what is refused when it is run.
+// TestPlanRunsNothing verifies that a plan makes no calls, and has the errors of the
+// operation.
 func TestPlanRunsNothing(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithCache)
@@ -218,7 +219,7 @@ func TestPlanRunsNothing(t *testing.T) {
 	w.CheckNoCalls()
 }
 
-// TestPlanIsNoLessThanWhatIsDone compares plans with what the simulator then counts.
+// TestPlanIsNoLessThanWhatIsDone compares plans with the simulator's counts.
 func TestPlanIsNoLessThanWhatIsDone(t *testing.T) {
 	t.Parallel()
 	for name, query := range map[string]string{"list": e2e.ListQuery, "join": e2e.JoinQuery, "tree": e2e.TreeQuery} {
@@ -245,7 +246,7 @@ func TestPlanIsNoLessThanWhatIsDone(t *testing.T) {
 				if p.ConsoleCalls < all || steps["workflows"] < done[e2e.Workflows] || steps["robots"] < done[e2e.Robots]+done[e2e.Robot]+done[e2e.WorkflowRobots] || steps["packages"] < done[e2e.Packages]+done[e2e.Pkg] {
 					t.Errorf("planned %v, made %v", steps, done)
 				}
-				// A machine that stands still makes more rounds of calls, never fewer.
+				// A stalled machine makes more rounds of calls, never fewer.
 				if p.Rounds > rounds+1 {
 					t.Errorf("planned %d rounds, there were %d", p.Rounds, rounds)
 				}
@@ -266,7 +267,7 @@ func TestPlanIsNoLessThanWhatIsDone(t *testing.T) {
 
 func TestTracePolicy(t *testing.T) {
 	t.Parallel()
-	for policy, want := range map[string][]string{ // of a key's holder, of a token's, of anybody
+	for policy, want := range map[string][]string{ // with an API key, with a token, without credentials
 		"on":      {"", "", ""},
 		"api-key": {"", "FORBIDDEN", "FORBIDDEN"},
 		"off":     {"FORBIDDEN", "FORBIDDEN", "FORBIDDEN"},
@@ -313,7 +314,7 @@ func TestTraceHeaderThatSaysNothing(t *testing.T) {
 	w.CheckNoCalls()
 }
 
-// TestTraceOfCallsInVain: what is answered from before was waited for all the same.
+// TestTraceOfCallsInVain verifies that a stale answer includes the time of the failed call.
 func TestTraceOfCallsInVain(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithCache, func(s *gateway.Settings, _ *consolesim.Server) {
@@ -335,7 +336,7 @@ func TestTraceOfCallsInVain(t *testing.T) {
 	}
 }
 
-// TestTraceOfAnETag: a change that needs the present one asks for it.
+// TestTraceOfAnETag verifies that the trace contains the read of the current ETag.
 func TestTraceOfAnETag(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithCache)

@@ -100,7 +100,7 @@ func apiKeys(t *testing.T, caching func(*gateway.Settings, *consolesim.Server)) 
 		}
 	})
 	t.Run("a key for one department", func(t *testing.T) {
-		w.CheckWorkflowsOf(main, dept, e2e.Request{Header: narrow}) // its only scope need not be named
+		w.CheckWorkflowsOf(main, dept, e2e.Request{Header: narrow}) // it need not send its only scope
 		sibling := d.Departments(main)[2].ID
 		for name, header := range map[string]map[string]string{
 			"another department": e2e.ScopeHeader(main, sibling), "another company": e2e.ScopeHeader(d.Companies()[1].ID, d.Companies()[1].RootDepartmentID),
@@ -111,7 +111,7 @@ func apiKeys(t *testing.T, caching func(*gateway.Settings, *consolesim.Server)) 
 			}
 			w.CheckNoCalls()
 		}
-		// Neither does any way through the graph lead out of it.
+		// Relations do not lead out of the scope.
 		w.Sim.ResetCounts()
 		a := w.Ask(`{ companies { id departments { id robots { nodes { name } } queues { totalCount } } } }`, e2e.Request{Header: narrow})
 		got := e2e.Decode[struct {
@@ -141,7 +141,7 @@ func apiKeys(t *testing.T, caching func(*gateway.Settings, *consolesim.Server)) 
 				t.Errorf("%+v", e)
 			}
 		}
-		// A new queue cannot be smuggled into another department by its input.
+		// The input of a new queue cannot name another department.
 		w.Sim.ResetCounts()
 		e := w.ExpectRefusal(`mutation { createQueue(input: {name: "q", departmentId: "`+sibling+`"}) { queue { id } } }`, e2e.Request{Header: narrow})
 		if e.Extensions.Code != "FORBIDDEN" || w.Calls()["POST /openapi/queues/{queueId}"] != 0 {

@@ -11,8 +11,8 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// TestTypesOfAnAPIKey: a key reads the entity types that it names, by whatever way they are
-// reached, and what it may not is refused before anything runs.
+// TestTypesOfAnAPIKey verifies that a key reads only the listed entity types, by every path.
+// Other operations are refused before they run.
 func TestTypesOfAnAPIKey(t *testing.T) {
 	t.Parallel()
 	var queues, users, all map[string]string
@@ -31,7 +31,7 @@ func TestTypesOfAnAPIKey(t *testing.T) {
 		name    string
 		key     map[string]string
 		query   string
-		missing string // the type that is not permitted; empty: the query is answered
+		missing string // the type that is not permitted; empty: the query is permitted
 	}{
 		{"the type", queues, `{ queues(first: 2) { totalCount pageInfo { hasNextPage } edges { cursor node { id name } } nodes { id } } }`, ""},
 		{"by id", queues, `{ queue(id: "` + queue + `") { name } }`, ""},
@@ -86,7 +86,7 @@ func TestTypesOfAnAPIKey(t *testing.T) {
 	}
 }
 
-// TestCallsOfAnAPIKey: a key's own bound on console calls stands in the place of the gateway's.
+// TestCallsOfAnAPIKey verifies that a key's bound on console calls replaces the gateway's.
 func TestCallsOfAnAPIKey(t *testing.T) {
 	t.Parallel()
 	var few, many map[string]string
@@ -112,8 +112,8 @@ func TestCallsOfAnAPIKey(t *testing.T) {
 	}
 }
 
-// TestTypesThatChange take effect on what is kept, and on the next operation of a WebSocket
-// that is open; so does the removal of the key.
+// TestTypesThatChange verifies that changed types apply to cached answers, and to the next
+// operation of an open WebSocket. The removal of a key does so, too.
 func TestTypesThatChange(t *testing.T) {
 	t.Parallel()
 	k := &e2e.Keyring{T: t}
@@ -181,7 +181,7 @@ func TestTypesThatChange(t *testing.T) {
 	if got := over(); got != "" {
 		t.Errorf("the socket is told %q", got)
 	}
-	change(strings.SplitAfter(entry, "\n")[0]) // the other key alone
+	change(strings.SplitAfter(entry, "\n")[0]) // only the other key
 	e2e.Await(t, "the removal", func() bool { return ask(key) == "UNAUTHENTICATED" })
 	if got := over(); got != "UNAUTHENTICATED" {
 		t.Errorf("the socket is told %q", got)

@@ -11,8 +11,8 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// TestWhatIsKeptOfASessionEndsWithIt, if nobody signs out: neither the query that it was
-// answered is answered again, nor another one over the same data.
+// TestWhatIsKeptOfASessionEndsWithIt verifies that cached answers of an expired session are
+// not used, neither for the same query nor for others.
 func TestWhatIsKeptOfASessionEndsWithIt(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithCache, func(s *gateway.Settings, _ *consolesim.Server) { s.SessionLifetime = 3 * time.Second })
@@ -41,8 +41,8 @@ func TestWhatIsKeptOfASessionEndsWithIt(t *testing.T) {
 	w.CheckNoCalls()
 }
 
-// TestARevokedRightEndsWhatIsStale: who may not read any more is told so, and is not given
-// what was once read when the console cannot be asked either.
+// TestARevokedRightEndsWhatIsStale verifies that a user without a right gets an error, and no
+// stale answer later while the console is down.
 func TestARevokedRightEndsWhatIsStale(t *testing.T) {
 	t.Parallel()
 	const query = `{ queues(first: 5) { nodes { name } } }`
@@ -62,7 +62,7 @@ func TestARevokedRightEndsWhatIsStale(t *testing.T) {
 					t.Fatalf("%s", a.Body)
 				}
 			}
-			time.Sleep(2 * time.Millisecond) // longer than anything is fresh
+			time.Sleep(2 * time.Millisecond) // longer than the lifetime
 			heal := answers(status)
 			if e := w.ExpectRefusal(query, caller); e.Extensions.Code != code {
 				t.Errorf("%+v", e)

@@ -12,7 +12,7 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// proxyAnswers are answers of a proxy in place of the console, and the console's empty 403.
+// proxyAnswers are answers of a proxy instead of the console, and the console's empty 403.
 func proxyAnswers() map[string]consolesim.Fault {
 	all := e2e.Pages()
 	all["an empty 403"] = consolesim.Fault{Status: http.StatusForbidden, Body: []byte{}}
@@ -20,7 +20,7 @@ func proxyAnswers() map[string]consolesim.Fault {
 	return all
 }
 
-// followTwoRobots subscribes to the events of two robots that are ready, and awaits the first poll.
+// followTwoRobots subscribes to the events of two ready robots, and waits for the first poll.
 func followTwoRobots(t *testing.T, selection string) (*e2e.World, *e2e.Socket, []string) {
 	t.Helper()
 	w := e2e.NewWorld(t, e2e.StoppedClock(consolesim.Options{}))
@@ -34,7 +34,7 @@ func followTwoRobots(t *testing.T, selection string) (*e2e.World, *e2e.Socket, [
 	return w, s, robots
 }
 
-// TestPagesEndNoSubscription: subscriptions go on after whatever stands before the console has said instead of it.
+// TestPagesEndNoSubscription verifies that subscriptions continue after answers of a proxy.
 func TestPagesEndNoSubscription(t *testing.T) {
 	t.Parallel()
 	for name, page := range proxyAnswers() {
@@ -52,8 +52,8 @@ func TestPagesEndNoSubscription(t *testing.T) {
 	}
 }
 
-// TestAForbiddenRobotIsNotRemoved: that one of the followed robots is forbidden says neither that it is gone nor anything
-// of the others.
+// TestAForbiddenRobotIsNotRemoved verifies that a 403 for a robot neither removes it nor
+// affects other robots.
 func TestAForbiddenRobotIsNotRemoved(t *testing.T) {
 	t.Parallel()
 	for name, forbidden := range map[string]consolesim.Fault{
@@ -83,8 +83,8 @@ func TestAForbiddenRobotIsNotRemoved(t *testing.T) {
 	}
 }
 
-// TestStaleDataOutlivesPages: after a page what was read before is served, and after an empty refusal, which is told to its
-// caller, it is still there.
+// TestStaleDataOutlivesPages verifies that stale data is served after a proxy's page. It also
+// remains after an empty refusal, which its caller gets.
 func TestStaleDataOutlivesPages(t *testing.T) {
 	t.Parallel()
 	const query = `{ queues(first: 5) { nodes { name } } }`
@@ -100,7 +100,7 @@ func TestStaleDataOutlivesPages(t *testing.T) {
 			if len(before.Errors) > 0 {
 				t.Fatalf("%s", before.Body)
 			}
-			time.Sleep(2 * time.Millisecond) // longer than anything is fresh
+			time.Sleep(2 * time.Millisecond) // longer than the lifetime
 			queues := func(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, "/openapi/queues") }
 			heal := w.Sim.Fail(queues, page)
 			if name == "an empty 403" {

@@ -18,19 +18,19 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// side is one of two principals whose worlds have nothing in common.
+// side is one of two principals without common data.
 type side struct {
 	user    consolesim.User
 	company string
 	dept    string
-	marks   map[string]bool // what is this side's only: ids and names
+	marks   map[string]bool // ids and names of this side's data
 	headers []map[string]string
-	session int // which of the headers is a session that may be replaced
+	session int // index of the header with a replaceable session
 }
 
 var guidPattern = regexp.MustCompile(`[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}`)
 
-// foreign are marks of the other side in an answer.
+// foreign returns marks of the other side in an answer.
 func foreign(body string, other *side) []string {
 	var found []string
 	for _, id := range guidPattern.FindAllString(strings.ToLower(body), -1) {
@@ -44,7 +44,7 @@ func foreign(body string, other *side) []string {
 	return found
 }
 
-// marksOf are the ids of everything that a user's company holds.
+// marksOf returns the ids of all data of a user's company.
 func marksOf(d *consolesim.Data, u consolesim.User) map[string]bool {
 	marks := map[string]bool{u.ID: true}
 	for _, company := range u.CompanyIDs {
@@ -61,8 +61,8 @@ func marksOf(d *consolesim.Data, u consolesim.User) map[string]bool {
 	return marks
 }
 
-// queries are what a side asks; id is one of the other side's, which must not be
-// found, and key an idempotency key that both sides use.
+// queries returns a side's queries. id belongs to the other side and must not be found. Both
+// sides use the idempotency key key.
 func (s *side) queries(id, key string) []string {
 	return []string{
 		`{ viewer { id userId userName company { id name } assignedDepartment { id } } }`,
@@ -75,10 +75,10 @@ func (s *side) queries(id, key string) []string {
 	}
 }
 
-// live is what a side follows as it changes, with what is reached from it.
+// live is a side's subscription, with relations.
 const live = `subscription { robotChanged { id name status companyId departmentId department { id company { id viewer { userName } } } } }`
 
-// changeRobots lets the robots of both sides change for as long as ctx is not done.
+// changeRobots changes the robots of both sides until the end of ctx.
 func changeRobots(ctx context.Context, sim *consolesim.Server, sides [2]*side) {
 	for n := 0; ctx.Err() == nil; n++ {
 		for _, s := range sides {
@@ -90,10 +90,9 @@ func changeRobots(ctx context.Context, sim *consolesim.Server, sides [2]*side) {
 	}
 }
 
-// TestNobodySeesAnothersAnswers lets two principals ask in random interleavings,
-// and follow what changes, each by its own token, a session and an API key,
-// through two gateways that share a Redis: not one id or name of one may stand in
-// an answer to the other.
+// TestNobodySeesAnothersAnswers sends queries and subscriptions of two principals in random
+// order. They use their own tokens, sessions and API keys, through two gateways with a common
+// Redis. No answer may contain an id or a name of the other principal.
 func TestNobodySeesAnothersAnswers(t *testing.T) {
 	t.Parallel()
 	e2e.WithAndWithoutCache(t, nobodySeesAnothers)
@@ -133,7 +132,7 @@ func nobodySeesAnothers(t *testing.T, caching func(*gateway.Settings, *consolesi
 		s.session = 1
 	}
 
-	// The control: an answer to one is found to be foreign to the other.
+	// The control: an answer to one side contains marks that are foreign to the other.
 	for i, s := range sides {
 		a := w.Ask(s.queries("", "")[0], e2e.Request{Header: e2e.MergeHeaders(s.headers[1], e2e.ScopeHeader(s.company, s.dept))})
 		if len(foreign(string(a.Body), s)) < 3 || len(foreign(string(a.Body), sides[1-i])) > 0 {
@@ -166,7 +165,7 @@ func nobodySeesAnothers(t *testing.T, caching func(*gateway.Settings, *consolesi
 			query := all[random.IntN(len(all))]
 			scope := e2e.ScopeHeader(s.company, s.dept)
 			if random.IntN(4) == 0 {
-				scope = e2e.ScopeHeader(o.company, o.dept) // where it has no business
+				scope = e2e.ScopeHeader(o.company, o.dept) // a scope without permission
 			}
 			follow := random.IntN(12) == 0
 			wait.Go(func() {
@@ -186,7 +185,7 @@ func nobodySeesAnothers(t *testing.T, caching func(*gateway.Settings, *consolesi
 				}
 				for _, e := range a.Errors {
 					if follow && e.Extensions.Code == "UNAUTHENTICATED" {
-						continue // the token of its own has ended before anything changed
+						continue // its own token has ended before a change
 					}
 					if e.Extensions.Code != "FORBIDDEN" && (e.Extensions.Code != "CONFLICT" || !strings.Contains(query, "idempotencyKey")) {
 						t.Errorf("%s: %+v", query, e)

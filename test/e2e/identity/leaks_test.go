@@ -22,8 +22,8 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// leaks are the places in which a secret stands, as it is or encoded in a way
-// that anybody can undo. It says what stands before it, never the secret.
+// leaks returns the text before each occurrence of a secret, in plain or reversibly encoded
+// form. It never returns the secret.
 func leaks(places map[string]string, secrets []string) []string {
 	var found []string
 	for _, secret := range secrets {
@@ -43,8 +43,8 @@ func leaks(places map[string]string, secrets []string) []string {
 	return found
 }
 
-// TestLeaksAreFound is the control: every kind of place is looked at, and every
-// kind of secret is found there.
+// TestLeaksAreFound is the control: it verifies that every kind of secret is found in every
+// kind of place.
 func TestLeaksAreFound(t *testing.T) {
 	t.Parallel()
 	store := redistest.Start(t)
@@ -76,10 +76,9 @@ func TestLeaksAreFound(t *testing.T) {
 	}
 }
 
-// TestSecretsOfPrincipals makes a busy run of everything by which a caller can be
-// somebody, good and bad, with tokens that expire, a Redis that goes away and
-// every log on, and then looks for everything secret wherever something is kept
-// or told.
+// TestSecretsOfPrincipals sends requests with all kinds of credentials, valid and invalid,
+// with expiring tokens, a failing Redis and all logs enabled. It then searches everything that
+// is stored or sent for secrets.
 func TestSecretsOfPrincipals(t *testing.T) {
 	t.Parallel()
 	store := redistest.Start(t)
@@ -110,7 +109,7 @@ func TestSecretsOfPrincipals(t *testing.T) {
 	}
 	var sessions []map[string]string
 	for _, u := range d.Users() {
-		session := w.SignIn(u) // whose answer is where its token belongs
+		session := w.SignIn(u) // its answer may contain its token
 		sessions = append(sessions, e2e.MergeHeaders(session, e2e.ScopeHeader(u.CompanyIDs[0], u.Assigned[u.CompanyIDs[0]])))
 		secrets = append(secrets, strings.TrimPrefix(session["Authorization"], "Bearer "))
 	}
@@ -127,7 +126,7 @@ func TestSecretsOfPrincipals(t *testing.T) {
 	}
 	busy(3 * time.Second)
 	dumped := redisDump(t, store)
-	// literal makes a name of GraphQL of a password, as of one whose quotes were forgotten.
+	// literal converts a password to a GraphQL name, like a password without quotes.
 	literal := func(password string) string {
 		name := "n" + strings.NewReplacer(`-`, `_`, `.`, `_`, `!`, `_`, `#`, `_`).Replace(password)
 		secrets = append(secrets, name)
@@ -137,7 +136,7 @@ func TestSecretsOfPrincipals(t *testing.T) {
 		ask(e2e.SignInMutation, e2e.Request{Variables: map[string]any{"u": u.Username, "p": "the-wrong-password"}})
 		ask(e2e.SignInMutation, e2e.Request{Variables: map[string]any{"u": u.Password, "p": u.Password}})
 		for _, password := range []string{u.Password, w.Sim.Token(u.Username)} {
-			// Passwords in every place and form in which they do not belong.
+			// Passwords in all wrong places and forms.
 			post(`{"query":"mutation { signIn(input: {username: \"u\", password: `+literal(password)+`}) { sessionToken } }"}`, nil)
 			post(`{"query":"mutation { signIn(input: {username: \"u\", pass: \"`+password+`\"}) { sessionToken } }"}`, nil)
 			post(`{"query":"mutation { signIn(input: {username: \"u\", password: [\"`+password+`\"]}) { sessionToken } }"}`, nil)

@@ -12,8 +12,8 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// TestLiveChangesOfPrincipals follows robots by every kind of credential that the
-// gateway itself gives out, over both transports, within its limits and to its end.
+// TestLiveChangesOfPrincipals subscribes to robots with every kind of credential that the
+// gateway manages, over both transports. It verifies limits and the end of the credentials.
 func TestLiveChangesOfPrincipals(t *testing.T) {
 	t.Parallel()
 	var key, reader map[string]string
@@ -35,7 +35,7 @@ func TestLiveChangesOfPrincipals(t *testing.T) {
 	mine := robot(solo.Assigned[solo.CompanyIDs[0]])
 	stirring, rest := context.WithCancel(t.Context())
 	var stirred sync.WaitGroup
-	stirred.Go(func() { // a robot that is left alone changes every 15 seconds
+	stirred.Go(func() { // otherwise a robot changes every 15 seconds
 		changeRobots(stirring, w.Sim, [2]*side{{dept: solo.Assigned[solo.CompanyIDs[0]]}, {dept: d.MainDepartmentID()}})
 	})
 	defer stirred.Wait()

@@ -176,13 +176,13 @@ func TestServiceAccountIsNotAskedForPassThrough(t *testing.T) {
 	}
 }
 
-// TestServiceAccountRecoversFromARevokedToken lets the console refuse the
-// gateway's token long before its time.
+// TestServiceAccountRecoversFromARevokedToken makes the console refuse the gateway's token
+// long before its expiry.
 func TestServiceAccountRecoversFromARevokedToken(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	w.Query(`{ viewer { userName } }`, nil)
-	time.Sleep(1100 * time.Millisecond) // a younger token would be kept
+	time.Sleep(1100 * time.Millisecond) // the gateway would not refresh a younger token
 	w.Sim.ExpireTokens()
 	w.Query(`{ viewer { userName } }`, nil)
 }

@@ -10,8 +10,7 @@ import (
 	"github.com/consoleql/consoleql/internal/redistest"
 )
 
-// redisDump is all that a Redis holds, names and values, and fails the test
-// where a key has no end.
+// redisDump returns all names and values in a Redis. It fails the test if a key has no expiry.
 func redisDump(t testing.TB, s *redistest.Server) string {
 	t.Helper()
 	o, err := redis.ParseURL(s.URL())
@@ -38,7 +37,7 @@ func redisDump(t testing.TB, s *redistest.Server) string {
 		case "string":
 			held, err = client.Get(ctx, key).Result()
 		case "none":
-			continue // it has just ended
+			continue // it has just expired
 		default:
 			t.Errorf("%s is a %s, which this test cannot read", key, kind)
 		}

@@ -10,7 +10,7 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// The size of the rotation tests; `make rotation` makes it the whole one.
+// The size of the rotation tests. `make rotation` uses the full size.
 var (
 	expiries   = flag.Int("expiries", 6, "through how many expiries of a token the rotation tests go")
 	tokenLife  = flag.Duration("token-life", 2*time.Second, "how long a token of the rotation tests lives, in whole seconds")
@@ -18,13 +18,13 @@ var (
 	killPeriod = flag.Duration("kill-period", 5*time.Second, "how often a process of the rotation tests is killed")
 )
 
-// TestTokensRotateOnce lets four processes with fifty callers each ask through
-// expiries of their token. Each expiry costs one refresh, no refresh token is
-// used twice, and no caller sees an error.
+// TestTokensRotateOnce sends requests from fifty callers to each of four processes while their
+// token expires repeatedly. Each expiry costs one refresh, no refresh token is used twice, and
+// no caller gets an error.
 func TestTokensRotateOnce(t *testing.T) { rotate(t, 0) }
 
-// TestTokensRotateThroughKills kills a process every few seconds, at whatever it
-// is: a kill costs at most one login, and no error but on the process killed.
+// TestTokensRotateThroughKills kills a process every few seconds. A kill costs at most one
+// login, and only callers of the killed process get errors.
 func TestTokensRotateThroughKills(t *testing.T) { rotate(t, *killPeriod) }
 
 func rotate(t *testing.T, period time.Duration) {
@@ -69,12 +69,12 @@ func rotate(t *testing.T, period time.Duration) {
 	if reused > 0 || refused > 0 {
 		t.Errorf("%d refresh tokens were used twice, %d grants refused", reused, refused)
 	}
-	// The first login was before the grants were counted, or is among them.
+	// The first login may precede the count.
 	if logins > kills {
 		t.Errorf("%d logins after %d kills", logins, kills)
 	}
-	// A token is renewed at four fifths of its life at the earliest: more grants
-	// than that would be two for one expiry.
+	// A token is refreshed after at least four fifths of its life. More grants than that mean
+	// two for one expiry.
 	if most := int(elapsed/(*tokenLife*78/100)) + 1; logins+refreshes > most {
 		t.Errorf("%d grants in %v, want at most %d", logins+refreshes, elapsed, most)
 	}

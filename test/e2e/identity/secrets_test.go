@@ -15,8 +15,8 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// TestSecretsStayWhereTheyAre makes a busy run of whatever can be asked and go
-// wrong, with every log on, and then looks for everything secret.
+// TestSecretsStayWhereTheyAre sends all kinds of requests, including failing ones, with all
+// logs enabled, and then searches for secrets.
 func TestSecretsStayWhereTheyAre(t *testing.T) {
 	t.Parallel()
 	traces := e2e.NewCollector(t)
@@ -41,7 +41,7 @@ func TestSecretsStayWhereTheyAre(t *testing.T) {
 	ask(everything, e2e.Request{})
 	for _, u := range d.Users() {
 		ask(everything, e2e.Request{Header: e2e.MergeHeaders(w.TokenHeader(u.Username), e2e.ScopeHeader(u.CompanyIDs[0], u.Assigned[u.CompanyIDs[0]]))})
-		// Secrets in places where they do not belong.
+		// Secrets in wrong places.
 		token := w.Sim.Token(u.Username)
 		for _, secret := range []string{token, u.Password} {
 			post(`{"query":"{ __typename }","variables":{"password":"`+secret+`"`, nil)
@@ -100,7 +100,8 @@ func TestSecretsStayWhereTheyAre(t *testing.T) {
 	}
 }
 
-// TestConsoleThatRepeatsTheToken quotes a console without its caller's token.
+// TestConsoleThatRepeatsTheToken verifies that the caller's token is removed from quoted
+// errors of the console.
 func TestConsoleThatRepeatsTheToken(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})

@@ -121,8 +121,8 @@ func TestSignInIsRefused(t *testing.T) {
 	})
 }
 
-// TestSessionOfSeveralCompanies: the session begins although the viewer cannot be
-// told without a scope.
+// TestSessionOfSeveralCompanies verifies that a session starts although the viewer needs a
+// scope.
 func TestSessionOfSeveralCompanies(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithoutAnonymous, e2e.NoDefault)
@@ -133,8 +133,8 @@ func TestSessionOfSeveralCompanies(t *testing.T) {
 	}
 }
 
-// TestSignInAsSomebodyElse: who shows a credential and signs in as another reads
-// the payload as that other.
+// TestSignInAsSomebodyElse verifies that the payload of signIn is read as the new user, also
+// if the request has other credentials.
 func TestSignInAsSomebodyElse(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
@@ -147,7 +147,8 @@ func TestSignInAsSomebodyElse(t *testing.T) {
 	}
 }
 
-// TestSessionsAreShared between processes by way of Redis, and end in all of them.
+// TestSessionsAreShared verifies that processes share sessions by Redis, and end them
+// everywhere.
 func TestSessionsAreShared(t *testing.T) {
 	t.Parallel()
 	sim, err := consolesim.Start(t.Context(), consolesim.Options{TokenLifetime: 2 * time.Second})
@@ -173,7 +174,7 @@ func TestSessionsAreShared(t *testing.T) {
 			t.Errorf("grant %+v", g)
 		}
 	}
-	// A gateway that starts later, or anew, knows the session.
+	// A gateway that starts later knows the session.
 	if answered := ask(e2e.NewProcess(t, sim, store.URL(), e2e.TokenKeys)); len(answered.Errors) > 0 {
 		t.Errorf("a third gateway answers %s", answered.Body)
 	}
@@ -191,7 +192,8 @@ func TestSessionsAreShared(t *testing.T) {
 	}
 }
 
-// TestWhoHasSignedOutIsToldNothing, not even what an idempotency key has kept.
+// TestWhoHasSignedOutIsToldNothing verifies that an ended session gets no answer, not even the
+// recorded result of an idempotency key.
 func TestWhoHasSignedOutIsToldNothing(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithoutAnonymous)
@@ -209,8 +211,8 @@ func TestWhoHasSignedOutIsToldNothing(t *testing.T) {
 	}
 }
 
-// TestSessionsAreOfOneConsole: a gateway before another console that shares the
-// store and its keys does not know the session, and sends no token anywhere.
+// TestSessionsAreOfOneConsole uses a gateway of another console with the same store and keys.
+// It does not know the session, and sends no token.
 func TestSessionsAreOfOneConsole(t *testing.T) {
 	t.Parallel()
 	sim, err := consolesim.Start(t.Context(), consolesim.Options{})
@@ -237,7 +239,7 @@ func TestSessionsAreOfOneConsole(t *testing.T) {
 	}
 }
 
-// TestWithoutTokenKeys: nothing of a token goes to Redis.
+// TestWithoutTokenKeys verifies that without keys no token is stored in Redis.
 func TestWithoutTokenKeys(t *testing.T) {
 	t.Parallel()
 	sim, err := consolesim.Start(t.Context(), consolesim.Options{})

@@ -13,12 +13,12 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// grantsFail lets the SSO's grants fail until heal is called.
+// grantsFail makes the SSO's grants fail until heal is called.
 func grantsFail(sim *consolesim.Server, f consolesim.Fault) (heal func()) {
 	return sim.Fail(func(r *http.Request) bool { return r.URL.Path == "/connect/token" }, f)
 }
 
-// ssoTroubles are answers to a grant that say nothing of who signs in.
+// ssoTroubles are answers to a grant that do not concern the user.
 func ssoTroubles() map[string]consolesim.Fault {
 	text := func(status int, contentType, body string) consolesim.Fault {
 		return consolesim.Fault{Status: status, ContentType: contentType, Body: []byte(body)}
@@ -42,8 +42,8 @@ func ssoTroubles() map[string]consolesim.Fault {
 	}
 }
 
-// TestSessionsOutliveTroubleOfTheSSO: while the SSO gives no answer of its own, sessions are told that it is not available,
-// and they and their subscriptions go on when it is well.
+// TestSessionsOutliveTroubleOfTheSSO verifies that sessions get UPSTREAM_UNAVAILABLE while the
+// SSO is down. They and their subscriptions continue when it is back.
 func TestSessionsOutliveTroubleOfTheSSO(t *testing.T) {
 	t.Parallel()
 	for name, fault := range ssoTroubles() {
@@ -92,8 +92,8 @@ func TestSessionsOutliveTroubleOfTheSSO(t *testing.T) {
 	}
 }
 
-// TestSessionsOutliveReplicas: a session goes on whose refresh was under way, unanswered, when its replica was killed, and
-// one whose refresh failed at another replica.
+// TestSessionsOutliveReplicas verifies that a session continues after its replica was killed
+// during a refresh, and after a failed refresh at another replica.
 func TestSessionsOutliveReplicas(t *testing.T) {
 	t.Parallel()
 	sim := e2e.NewSim(t, consolesim.Options{TokenLifetime: 2 * time.Second})
@@ -114,7 +114,7 @@ func TestSessionsOutliveReplicas(t *testing.T) {
 	heal()
 	e2e.Await(t, "the session", func() bool { return ask(a) == "" && ask(b) == "" })
 
-	heal = grantsFail(sim, consolesim.Fault{Status: http.StatusBadGateway, Delay: time.Hour}) // which it never does
+	heal = grantsFail(sim, consolesim.Fault{Status: http.StatusBadGateway, Delay: time.Hour}) // which never succeeds
 	var hanging sync.WaitGroup
 	hanging.Go(func() {
 		e2e.Await(t, "a refresh that hangs", func() bool { return sim.Counts()["POST /connect/token"] > 0 })
@@ -144,8 +144,8 @@ func TestSessionsOutliveReplicas(t *testing.T) {
 	}
 }
 
-// TestIdleSessionsOfRefusedTokens: of many sessions that were idle, none is refused where the console refuses their
-// tokens before these expire. Each is looked up in Redis at that moment, as it was idle so long.
+// TestIdleSessionsOfRefusedTokens verifies that no idle session ends when the console refuses
+// its token before the expiry. Each session is then loaded from Redis.
 func TestIdleSessionsOfRefusedTokens(t *testing.T) {
 	t.Parallel()
 	store := redistest.Start(t)
@@ -174,7 +174,8 @@ func TestIdleSessionsOfRefusedTokens(t *testing.T) {
 	asking.Wait()
 }
 
-// TestALostGrantEndsTheSession: the SSO has granted, nobody has the answer, and it refuses the refresh token that was used.
+// TestALostGrantEndsTheSession loses the answer to a grant. The SSO then refuses the used
+// refresh token.
 func TestALostGrantEndsTheSession(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{TokenLifetime: 2 * time.Second}, e2e.WithoutAnonymous)
@@ -186,8 +187,8 @@ func TestALostGrantEndsTheSession(t *testing.T) {
 	})
 }
 
-// TestMutationsOutliveForgottenTokens: the console forgets its tokens, and the next call of a session, or of a service
-// account, is a mutation. It is done, once.
+// TestMutationsOutliveForgottenTokens revokes the console's tokens before a mutation of a
+// session and of a service account. The mutation is executed once.
 func TestMutationsOutliveForgottenTokens(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})

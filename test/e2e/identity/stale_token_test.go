@@ -14,8 +14,8 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// TestSignInBesideAStaleToken works whatever is wrong with the token, over POST and over WebSockets, with and without
-// verification. Nothing else is done beside a token that is refused.
+// TestSignInBesideAStaleToken verifies that signIn works with every kind of rejected token,
+// over POST and WebSocket, with and without verification. Other operations are refused.
 func TestSignInBesideAStaleToken(t *testing.T) {
 	t.Parallel()
 	for mode, adjust := range map[string]func(*gateway.Settings, *consolesim.Server){
@@ -62,7 +62,7 @@ func TestSignInBesideAStaleToken(t *testing.T) {
 	}
 }
 
-// upgradedWith is a WebSocket whose request has the headers, and whose payload is empty.
+// upgradedWith opens a WebSocket whose request has the headers, and whose payload is empty.
 func upgradedWith(w *e2e.World, header map[string]string) *e2e.Socket {
 	w.T.Helper()
 	s := w.Connect(header)
@@ -73,8 +73,8 @@ func upgradedWith(w *e2e.World, header map[string]string) *e2e.Socket {
 	return s
 }
 
-// TestNothingElseBesideAStaleToken: what is not signIn alone is refused as the token is, and asks the console for nothing,
-// also where callers without credentials act as the default account.
+// TestNothingElseBesideAStaleToken verifies that operations beside signIn are refused without
+// console calls. This also holds if anonymous callers act as the default account.
 func TestNothingElseBesideAStaleToken(t *testing.T) {
 	t.Parallel()
 	late := time.Duration(0)

@@ -16,7 +16,7 @@ import (
 func TestVerifiedTokens(t *testing.T) { e2e.WithAndWithoutCache(t, verifiedTokens) }
 
 func verifiedTokens(t *testing.T, caching func(*gateway.Settings, *consolesim.Server)) {
-	var late atomic.Int64 // of the console's clock, in seconds
+	var late atomic.Int64 // delay of the console's clock, in seconds
 	w := e2e.NewWorld(t, consolesim.Options{
 		TokenLifetime: time.Minute,
 		Now:           func() time.Time { return time.Now().Add(time.Duration(late.Load()) * time.Second) },
@@ -34,7 +34,7 @@ func verifiedTokens(t *testing.T, caching func(*gateway.Settings, *consolesim.Se
 	parts := strings.Split(strings.TrimPrefix(good["Authorization"], "Bearer "), ".")
 	another := strings.Split(w.Sim.Token("demo"), ".")
 	forged := e2e.Bearer(parts[0] + "." + another[1] + "." + parts[2])
-	w.ExpectRefusal(e2e.ScopeQuery, scoped(forged)) // the SSO is asked once whether it has a new key of that name
+	w.ExpectRefusal(e2e.ScopeQuery, scoped(forged)) // the SSO is asked once for a new key of that name
 	none := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"none"}`))
 	for name, header := range map[string]map[string]string{
 		"expired":          expired,
@@ -68,8 +68,8 @@ func verifiedTokens(t *testing.T, caching func(*gateway.Settings, *consolesim.Se
 	})
 }
 
-// TestVerificationWithoutKeys: a gateway that has no keys yet trusts nobody, and
-// says that it is not the caller's fault.
+// TestVerificationWithoutKeys verifies that a gateway without keys rejects all tokens, with an
+// error that does not blame the caller.
 func TestVerificationWithoutKeys(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithoutAnonymous, e2e.VerifyTokens)

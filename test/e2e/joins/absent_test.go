@@ -11,8 +11,8 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// TestPayloadsOfWhatIsGone: what a mutation changed and the console no longer has when the
-// payload is read is null without an error. What a mutation is asked to change has to exist.
+// TestPayloadsOfWhatIsGone verifies that a payload's entity is null without an error if it no
+// longer exists. A mutation of a missing entity fails.
 func TestPayloadsOfWhatIsGone(t *testing.T) {
 	t.Parallel()
 	data := e2e.AnyData(t)
@@ -53,7 +53,8 @@ func TestPayloadsOfWhatIsGone(t *testing.T) {
 	}
 }
 
-// TestEventsOfWhatLeadsNowhere: a relation of an event is null without an error, as a query's.
+// TestEventsOfWhatLeadsNowhere verifies that an event's relation to a missing entity is null
+// without an error.
 func TestEventsOfWhatLeadsNowhere(t *testing.T) {
 	t.Parallel()
 	var from, to string

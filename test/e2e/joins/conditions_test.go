@@ -16,8 +16,8 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// TestConditionsThatAreNull are the caller's mistake, be the transport what it may: the
-// validator lets a variable that has a default be null.
+// TestConditionsThatAreNull verifies that a null condition is the caller's error on all
+// transports. The validator accepts null for a variable with a default.
 func TestConditionsThatAreNull(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithCache)
@@ -57,7 +57,7 @@ func TestConditionsThatAreNull(t *testing.T) {
 	}
 }
 
-// TestEncodedBodies are not taken, and not for something else either.
+// TestEncodedBodies verifies that encoded bodies are refused, and not misread.
 func TestEncodedBodies(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
@@ -69,7 +69,8 @@ func TestEncodedBodies(t *testing.T) {
 	}
 }
 
-// TestHalfClosedConnections: a client that has closed its side only hears what became of its request.
+// TestHalfClosedConnections verifies that a client which has closed only its sending side gets
+// the answer.
 func TestHalfClosedConnections(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{Latency: 200 * time.Millisecond})

@@ -15,9 +15,8 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// TestCostTable is the golden table of queries and what they cost the console,
-// so that a regression is seen at once. Each runs against a fresh gateway,
-// which has learned nothing about its console yet.
+// TestCostTable contains queries and their console calls. Each query runs against a new
+// gateway that has not detected the console's capabilities.
 func TestCostTable(t *testing.T) {
 	t.Parallel()
 	plain := consolesim.Options{}
@@ -71,8 +70,8 @@ func TestCostTable(t *testing.T) {
 	}
 }
 
-// TestASlowListIsNotAskedPast: what a list of an earlier level brings is not asked
-// for by its id because another list of that level came first.
+// TestASlowListIsNotAskedPast verifies that look-ahead waits for a slow list of an earlier
+// level before it requests single entities that the list may contain.
 func TestASlowListIsNotAskedPast(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
@@ -89,8 +88,8 @@ func TestASlowListIsNotAskedPast(t *testing.T) {
 	}
 }
 
-// TestJoinStaysWithinItsBudget holds the join to what the product promises,
-// against consoles of different abilities.
+// TestJoinStaysWithinItsBudget compares the join's calls with the product's promise, for
+// consoles of different capabilities.
 func TestJoinStaysWithinItsBudget(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
@@ -118,7 +117,7 @@ func TestJoinStaysWithinItsBudget(t *testing.T) {
 	}
 }
 
-// TestJoinIsThreeRoundsDeep counts rounds rather than seconds.
+// TestJoinIsThreeRoundsDeep counts rounds of calls instead of seconds.
 func TestJoinIsThreeRoundsDeep(t *testing.T) {
 	t.Parallel()
 	for name, console := range map[string]consolesim.Options{
@@ -138,8 +137,8 @@ func TestJoinIsThreeRoundsDeep(t *testing.T) {
 	}
 }
 
-// TestRobotsThatCannotBeHadAreListedTogether: where the robots that workflows name
-// are refused, their lists are asked for in one round.
+// TestRobotsThatCannotBeHadAreListedTogether verifies that the robot lists of workflows are
+// requested in one round if their robots are refused.
 func TestRobotsThatCannotBeHadAreListedTogether(t *testing.T) {
 	t.Parallel()
 	for name, query := range map[string]string{
@@ -160,8 +159,8 @@ func TestRobotsThatCannotBeHadAreListedTogether(t *testing.T) {
 	}
 }
 
-// TestAConsoleInTroubleIsNotAskedMore: robots that fail for a reason that is not
-// theirs are not looked for in other ways.
+// TestAConsoleInTroubleIsNotAskedMore verifies that robots are not requested in other ways
+// after a failure that does not concern them.
 func TestAConsoleInTroubleIsNotAskedMore(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
@@ -175,27 +174,27 @@ func TestAConsoleInTroubleIsNotAskedMore(t *testing.T) {
 	}
 }
 
-// TestTreeIsFourRoundsDeep: companies, departments, workflows, and queues with
-// robots, however many of them there are.
+// TestTreeIsFourRoundsDeep verifies that the tree needs four rounds: companies, departments,
+// workflows, and queues with robots.
 func TestTreeIsFourRoundsDeep(t *testing.T) {
 	t.Parallel()
 	e2e.CheckRounds(t, 4, func(t *testing.T) int {
 		g := &e2e.RoundCounter{}
 		w := e2e.NewWorld(t, consolesim.Options{}, e2e.Proxy(t, g.OnRequest, g.OnAnswer))
-		w.Query(e2e.TreeQuery, nil) // the gateway now knows its console
+		w.Query(e2e.TreeQuery, nil) // detects the capabilities
 		before := g.Rounds()
 		w.Query(e2e.TreeQuery, nil)
 		return g.Rounds() - before
 	})
 }
 
-// TestTreeCostsTheSameInACrowd asks for the tree alone and then 64 times at
-// once: each request makes the calls that it makes alone, none shared, none split.
+// TestTreeCostsTheSameInACrowd sends the tree query alone, and then 64 times at once. Each
+// request makes the same calls as alone.
 func TestTreeCostsTheSameInACrowd(t *testing.T) {
 	t.Parallel()
-	// A slow machine takes more than the usual time for them all.
+	// A slow machine needs longer than the usual time for all requests.
 	w := e2e.NewWorld(t, consolesim.Options{Latency: 50 * time.Millisecond}, func(s *gateway.Settings, _ *consolesim.Server) { s.ConsoleTimeout = e2e.Timeout })
-	w.Query(e2e.TreeQuery, nil) // the gateway now knows its console
+	w.Query(e2e.TreeQuery, nil) // detects the capabilities
 	w.Sim.ResetCounts()
 	w.Query(e2e.TreeQuery, nil)
 	alone := w.Calls()
@@ -224,8 +223,8 @@ func TestTreeCostsTheSameInACrowd(t *testing.T) {
 	}
 }
 
-// TestWindowsAreExact compares stretches of a list, whatever the console's page
-// size, with the list itself.
+// TestWindowsAreExact compares windows of a list with the whole list, for all page sizes of
+// the console.
 func TestWindowsAreExact(t *testing.T) {
 	t.Parallel()
 	for _, clamp := range []int{7, 20, 100, 500} {

@@ -12,11 +12,11 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// conditions are the numbers that some consoles send instead of names; the
-// gateway passes on whichever text it gets.
+// conditions are the numbers that some consoles send instead of names. The gateway passes
+// either on.
 var conditions = strings.NewReplacer(`"Queued"`, `"1000"`, `"Running"`, `"1001"`, `"Finished"`, `"1002"`, `"Failed"`, `"1003"`)
 
-// renumber puts conditions in the place of their names, below that field only.
+// renumber replaces names by conditions below that field only.
 func renumber(v any) any {
 	switch v := v.(type) {
 	case map[string]any:
@@ -38,12 +38,12 @@ func renumber(v any) any {
 	return v
 }
 
-// TestDialectsAnswerTheSame asks consoles of every dialect and ability for
-// everything, and compares.
+// TestDialectsAnswerTheSame sends the query of all types to consoles of every dialect and
+// compares the answers.
 func TestDialectsAnswerTheSame(t *testing.T) {
 	t.Parallel()
 	noon := time.Now().Truncate(time.Hour)
-	clock := func() time.Time { return noon } // a robot's status changes with time
+	clock := func() time.Time { return noon } // a robot's status depends on time
 	plain := e2e.NewWorld(t, consolesim.Options{Now: clock}, e2e.WithoutLimits)
 	query := plain.QueryOfAllTypes()
 	a := plain.Ask(query, e2e.Request{})
@@ -101,8 +101,8 @@ func TestDialectsAnswerTheSame(t *testing.T) {
 	}
 }
 
-// TestUnknownEnumsLoseNothing compares the answers of a console that is newer
-// than its document: whatever is not UNKNOWN is as it was.
+// TestUnknownEnumsLoseNothing compares the answers of a console with unknown enum values: all
+// other values are unchanged.
 func TestUnknownEnumsLoseNothing(t *testing.T) {
 	t.Parallel()
 	noon := time.Now().Truncate(time.Hour)
@@ -131,7 +131,7 @@ func TestUnknownEnumsLoseNothing(t *testing.T) {
 	}
 }
 
-// restored puts what was known in the place of every UNKNOWN and counts them by field.
+// restored replaces each UNKNOWN by the known value, and counts them by field.
 func restored(field string, got, want any, unknown map[string]int) any {
 	switch g := got.(type) {
 	case string:
@@ -155,7 +155,7 @@ func restored(field string, got, want any, unknown map[string]int) any {
 	return got
 }
 
-// withoutPackageETags is a decoded answer as a console gives it whose packages carry no ETag.
+// withoutPackageETags removes the packages' ETags from a decoded answer.
 func withoutPackageETags(v any) any {
 	switch v := v.(type) {
 	case []any:

@@ -12,14 +12,14 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// everyDepartment walks all companies and departments in one query.
+// everyDepartment queries all companies and departments at once.
 const everyDepartment = `{ companies { id name departments { id name workflows(first: 5) { nodes {
 	id name departmentId companyId robots { id departmentId } queue { id departmentId } package { id departmentId } version { id }
 	department { id } company { id }
 } } } } }`
 
-// walked is what everyDepartment answers for a console's data; the workflows
-// of the departments that may does not let in are nil.
+// walked returns the expected answer to everyDepartment. Workflows of departments that may
+// refuses are nil.
 func walked(data *consolesim.Data, companies []string, may func(department string) bool) []e2e.WalkedCompany {
 	var all []e2e.WalkedCompany
 	for _, c := range data.Companies() {
@@ -62,8 +62,8 @@ func walkedWorkflow(data *consolesim.Data, id string) e2e.WalkedFlow {
 
 func anywhere(string) bool { return true }
 
-// checkWalk compares an answer to everyDepartment, errors included: one
-// FORBIDDEN at each department's workflows that are nil.
+// checkWalk compares an answer to everyDepartment, including a FORBIDDEN error for each nil
+// list of workflows.
 func checkWalk(t *testing.T, a e2e.Answer, want []e2e.WalkedCompany) {
 	t.Helper()
 	got := e2e.Decode[struct{ Companies []e2e.WalkedCompany }](t, a.Data)
@@ -105,7 +105,7 @@ func TestEveryDepartmentIsAskedInItsOwnScope(t *testing.T) {
 			w := e2e.NewWorld(t, console)
 			data := w.Sim.Data()
 			want := walked(data, data.Users()[0].CompanyIDs, anywhere)
-			for range 2 { // the second time, the gateway knows its console
+			for range 2 { // the second time, the console's capabilities are known
 				w.Sim.ResetCounts()
 				checkWalk(t, w.Ask(everyDepartment, e2e.Request{}), want)
 				w.CheckNoDuplicateCalls()

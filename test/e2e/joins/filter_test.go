@@ -12,8 +12,8 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// TestFiltersReachTheConsole holds every filter field of every list to the
-// document's name for it, and its absence to nothing being sent.
+// TestFiltersReachTheConsole verifies that every filter field of every list is sent under its
+// documented name, and that an absent field is not sent.
 func TestFiltersReachTheConsole(t *testing.T) {
 	t.Parallel()
 	const text, guid, moment = "Ünïcode & 100% +? 流程", "0f0f0f0f-0000-4000-8000-0123456789ab", "2024-03-04T05:06:07.008Z"
@@ -88,7 +88,7 @@ func TestFiltersReachTheConsole(t *testing.T) {
 	})
 }
 
-// TestTimesAreSentInUTC gives an offset, as any RFC 3339 time may have one.
+// TestTimesAreSentInUTC uses times with an offset (RFC 3339).
 func TestTimesAreSentInUTC(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
@@ -98,8 +98,8 @@ func TestTimesAreSentInUTC(t *testing.T) {
 	}
 }
 
-// TestImpliedFilters joins the filter of a list below an entity with that entity. The console is
-// not asked where both exclude each other.
+// TestImpliedFilters combines a list's filter with its parent's. No call is made if they
+// exclude each other.
 func TestImpliedFilters(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
@@ -146,7 +146,7 @@ func TestImpliedFilters(t *testing.T) {
 	}
 }
 
-// TestOrderIsByCreation compares both directions with the data.
+// TestOrderIsByCreation compares both orders with the data.
 func TestOrderIsByCreation(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{PageClamp: 10})

@@ -45,8 +45,8 @@ func TestIDsSetting(t *testing.T) {
 	}
 }
 
-// TestAConsoleThatBeginsToIgnoreIDs is what an update of the console or a
-// proxy before it may do, after the gateway has learned otherwise.
+// TestAConsoleThatBeginsToIgnoreIDs simulates an update of the console, or a new proxy, after
+// the gateway has detected support for Ids.
 func TestAConsoleThatBeginsToIgnoreIDs(t *testing.T) {
 	t.Parallel()
 	for _, mode := range []string{"auto", "on"} {
@@ -74,7 +74,7 @@ func TestAConsoleThatBeginsToIgnoreIDs(t *testing.T) {
 	}
 }
 
-// TestAnAnswerToIDsThatIsNotWhole lacks an entity that the console has.
+// TestAnAnswerToIDsThatIsNotWhole removes an existing entity from the answer.
 func TestAnAnswerToIDsThatIsNotWhole(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Proxy(t, func(r *http.Request) {
@@ -93,7 +93,7 @@ func TestAnAnswerToIDsThatIsNotWhole(t *testing.T) {
 	}
 }
 
-// TestAConsoleThatRefusesIDs does so as servers and proxies do.
+// TestAConsoleThatRefusesIDs uses the refusals of servers and proxies.
 func TestAConsoleThatRefusesIDs(t *testing.T) {
 	t.Parallel()
 	for _, status := range []int{http.StatusBadRequest, http.StatusNotFound, http.StatusRequestURITooLong, http.StatusRequestHeaderFieldsTooLarge} {
@@ -111,7 +111,7 @@ func TestAConsoleThatRefusesIDs(t *testing.T) {
 	}
 }
 
-// TestIDsInOtherLetters compares GUIDs without regard to case.
+// TestIDsInOtherLetters verifies that GUIDs are case-insensitive.
 func TestIDsInOtherLetters(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.RewriteAnswers(t, func(r *http.Request, body string) string {
@@ -136,7 +136,7 @@ func TestIDsInOtherLetters(t *testing.T) {
 	}
 }
 
-// TestPagesOfOne is the smallest console there is.
+// TestPagesOfOne uses a console with a page size of one.
 func TestPagesOfOne(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{PageClamp: 1})
@@ -148,7 +148,7 @@ func TestPagesOfOne(t *testing.T) {
 	}
 }
 
-// TestAListThatShrinksWhileItIsRead counts an entity that is gone from its page.
+// TestAListThatShrinksWhileItIsRead removes an entity from its page.
 func TestAListThatShrinksWhileItIsRead(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.RewriteAnswers(t, func(r *http.Request, body string) string {
@@ -175,9 +175,9 @@ func TestAListThatShrinksWhileItIsRead(t *testing.T) {
 	}
 }
 
-// TestIgnoredIDsAreLearnedForGood: in a small department the whole list can be
-// just what was asked for, which says nothing of whether `Ids` is taken. However
-// the departments' answers race, no later operation asks with `Ids`.
+// TestIgnoredIDsAreLearnedForGood verifies that no later operation uses Ids after the console
+// has ignored it. The whole list of a small department can equal the requested ids, which
+// proves no support. The order of the departments' answers does not matter.
 func TestIgnoredIDsAreLearnedForGood(t *testing.T) {
 	t.Parallel()
 	const query = `{ companies { departments { workflows(first: 50) { nodes { queue { name } robots { name } } } } } }`
@@ -198,8 +198,8 @@ func TestIgnoredIDsAreLearnedForGood(t *testing.T) {
 	}
 }
 
-// TestFirstQuestionOfSeveralChunks: that it is not known yet whether a console takes Ids
-// changes nothing in what the rest of them ask.
+// TestFirstQuestionOfSeveralChunks verifies that the first request with Ids does not change
+// the following ones.
 func TestFirstQuestionOfSeveralChunks(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{PageClamp: 20})
@@ -208,7 +208,7 @@ func TestFirstQuestionOfSeveralChunks(t *testing.T) {
 	for i, id := range ids {
 		fmt.Fprintf(&query, " w%d: workflow(id: %q) { id name }", i, id)
 	}
-	w.Query(`{ workflows(first: 50) { totalCount nodes { id } } }`, nil) // how much comes at once is known
+	w.Query(`{ workflows(first: 50) { totalCount nodes { id } } }`, nil) // the page size is known
 	w.Sim.ResetCounts()
 	a := w.Ask("{"+query.String()+" }", e2e.Request{})
 	if len(a.Errors) > 0 || strings.Count(string(a.Data), `"name"`) != len(ids) {

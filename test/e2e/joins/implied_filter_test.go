@@ -9,8 +9,8 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// TestFiltersAndRelationsAreJoined: a filter that names another id than the parent of the list
-// matches nothing, without a console call; the parent's own id, in any form, changes nothing.
+// TestFiltersAndRelationsAreJoined verifies that a filter with another id than the parent's
+// matches nothing, without a call. The parent's own id, in any form, changes nothing.
 func TestFiltersAndRelationsAreJoined(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})

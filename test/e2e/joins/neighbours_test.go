@@ -12,30 +12,29 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// sharing lets gateways share a Redis.
+// sharing makes gateways use one Redis.
 func sharing(store *redistest.Server) func(*gateway.Settings, *consolesim.Server) {
 	return func(s *gateway.Settings, _ *consolesim.Server) { s.RedisURL = store.URL() }
 }
 
-// acting lets the default service account be another user's.
+// acting sets the user of the default service account.
 func acting(u consolesim.User) func(*gateway.Settings, *consolesim.Server) {
 	return func(s *gateway.Settings, _ *consolesim.Server) { s.Username, s.Password = u.Username, u.Password }
 }
 
-// elsewhere gives the console another address: to the gateway, it is another console of
-// the same SSO.
+// elsewhere gives the console another address, so that the gateway takes it for another
+// console with the same SSO.
 func elsewhere(t testing.TB) func(*gateway.Settings, *consolesim.Server) {
 	return e2e.RewriteAnswers(t, func(_ *http.Request, body string) string { return body })
 }
 
-// otherSSO lets a gateway believe another SSO than the console does. As simulators are
-// alike, it has the same users by the same ids.
+// otherSSO sets another SSO than the console's. All simulators have the same users and ids.
 func otherSSO(sso *consolesim.Server) func(*gateway.Settings, *consolesim.Server) {
 	return func(s *gateway.Settings, _ *consolesim.Server) { s.SSOURL = sso.SSOURL() }
 }
 
-// TestKeysAreOfOneAccount: of gateways that share a Redis and a console, those that act as
-// another user by the same name are not answered what that one has started; replicas are.
+// TestKeysAreOfOneAccount verifies that gateways with a common Redis share idempotency keys
+// only if the same user is behind an account's name.
 func TestKeysAreOfOneAccount(t *testing.T) {
 	t.Parallel()
 	store := redistest.Start(t)
@@ -54,7 +53,8 @@ func TestKeysAreOfOneAccount(t *testing.T) {
 	}
 }
 
-// TestKeysAreOfOneConsole: what was started on one console was not on another.
+// TestKeysAreOfOneConsole verifies that gateways of different consoles share no idempotency
+// keys.
 func TestKeysAreOfOneConsole(t *testing.T) {
 	t.Parallel()
 	store := redistest.Start(t)
@@ -67,7 +67,8 @@ func TestKeysAreOfOneConsole(t *testing.T) {
 	}
 }
 
-// TestKeysAreOfOneSSO: a user of another SSO by the same id is another user.
+// TestKeysAreOfOneSSO verifies that users of different SSOs with the same id share no
+// idempotency keys.
 func TestKeysAreOfOneSSO(t *testing.T) {
 	t.Parallel()
 	store, sso := redistest.Start(t), e2e.NewSim(t, consolesim.Options{})
@@ -82,8 +83,7 @@ func TestKeysAreOfOneSSO(t *testing.T) {
 	}
 }
 
-// TestKeysAreOfOneScope: the same key and input in another company or department stand for
-// something else, which the caller is told.
+// TestKeysAreOfOneScope verifies that the same key and input in another scope is an error.
 func TestKeysAreOfOneScope(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
@@ -105,8 +105,8 @@ func TestKeysAreOfOneScope(t *testing.T) {
 	}
 }
 
-// TestAnOddRefusalMayHideAnExecution: a proxy that answers for the console may do so after
-// it has executed.
+// TestAnOddRefusalMayHideAnExecution verifies the outcome of a proxy's refusal after an
+// execution.
 func TestAnOddRefusalMayHideAnExecution(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
@@ -121,8 +121,8 @@ func TestAnOddRefusalMayHideAnExecution(t *testing.T) {
 	w.CheckNoCalls()
 }
 
-// TestAnswersAreOfOneIdentity: of gateways that share a Redis, replicas share what they
-// were answered; those of another account, console or SSO have no part in it.
+// TestAnswersAreOfOneIdentity verifies that replicas with a common Redis share entries, and
+// that gateways of another account, console or SSO do not.
 func TestAnswersAreOfOneIdentity(t *testing.T) {
 	t.Parallel()
 	store, sso := redistest.Start(t), e2e.NewSim(t, consolesim.Options{})
@@ -136,7 +136,7 @@ func TestAnswersAreOfOneIdentity(t *testing.T) {
 	username, _ := w.Sim.DefaultUser()
 	for name, header := range map[string]map[string]string{"its account": nil, "a user": w.TokenHeader(username)} {
 		size, query := 0, ""
-		e2e.Await(t, "an answer that is shared", func() bool { // a Redis that is slow is done without
+		e2e.Await(t, "an answer that is shared", func() bool { // a slow Redis is not waited for
 			size++
 			query = fmt.Sprintf(`{ workflows(first: %d) { nodes { name } } }`, size)
 			w.Ask(query, e2e.Request{Header: header})

@@ -15,8 +15,7 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// TestListsWithoutACount reads lists of which the console does not say how long
-// they are: to their end, so that nothing is lost and no length is made up.
+// TestListsWithoutACount verifies that lists without a count are read to their end.
 func TestListsWithoutACount(t *testing.T) {
 	t.Parallel()
 	count := regexp.MustCompile(`"count":\d+,?`)
@@ -43,8 +42,8 @@ func TestListsWithoutACount(t *testing.T) {
 	}
 }
 
-// TestListsWithoutACountOrPages: a console that neither counts nor pages is
-// read once more than it has pages, and nothing of it twice.
+// TestListsWithoutACountOrPages verifies that a list without count and pages is read with one
+// extra call, and no entity is repeated.
 func TestListsWithoutACountOrPages(t *testing.T) {
 	t.Parallel()
 	count := regexp.MustCompile(`"count":\d+,?`)
@@ -73,7 +72,7 @@ func TestListsWithoutACountOrPages(t *testing.T) {
 	}
 }
 
-// TestNullsInAList take a place each: they shift no entity and shorten no page.
+// TestNullsInAList verifies that nulls count as elements of a page.
 func TestNullsInAList(t *testing.T) {
 	t.Parallel()
 	for _, clamp := range []int{20, 500} {
@@ -82,7 +81,8 @@ func TestNullsInAList(t *testing.T) {
 			var gone string
 			w := e2e.NewWorld(t, consolesim.Options{PageClamp: clamp}, func(s *gateway.Settings, sim *consolesim.Server) {
 				gone = sim.Data().WorkflowIDs(sim.Data().MainDepartmentID())[1]
-				// The entity's object is flat but for its lists; its end is found by counting braces.
+				// The entity's object has no nested objects but lists. Counting braces finds
+				// its end.
 				e2e.RewriteAnswers(t, func(r *http.Request, body string) string {
 					if !strings.HasSuffix(r.URL.Path, "/openapi/workflows") {
 						return body
@@ -117,7 +117,7 @@ func TestNullsInAList(t *testing.T) {
 	}
 }
 
-// TestAPageThatFails fails its list: nodes that nobody could read are not left out of it.
+// TestAPageThatFails verifies that a failed page fails its whole list.
 func TestAPageThatFails(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{PageClamp: 20})
@@ -134,7 +134,7 @@ func TestAPageThatFails(t *testing.T) {
 	}
 }
 
-// nullAt puts null in the place of the object that begins with the id.
+// nullAt replaces the object that begins with the id by null.
 func nullAt(body, id string) string {
 	at := strings.Index(body, fmt.Sprintf(`{"id":%q`, id))
 	if at < 0 {
@@ -155,7 +155,8 @@ func nullAt(body, id string) string {
 	return body
 }
 
-// TestAnotherEntityIsNoAbsence: an answer about another entity does not say that the one asked for is gone.
+// TestAnotherEntityIsNoAbsence verifies that an answer with another entity does not mean that
+// the requested one is missing.
 func TestAnotherEntityIsNoAbsence(t *testing.T) {
 	t.Parallel()
 	for name, answered := range map[string]string{

@@ -19,10 +19,10 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// oddList is a console's list of workflows whose pages and count are as somebody says.
+// oddList is a list of workflows with configurable pages and count.
 type oddList struct {
 	ids   []string
-	size  func(asked int) int          // of the pages, for a size that is asked for
+	size  func(asked int) int          // page size for a requested size
 	count func(index, size int) string // the JSON of the count member, "" for none
 	calls atomic.Int64
 }
@@ -63,7 +63,7 @@ func (l *oddList) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write([]byte(b.String()))
 }
 
-// before puts the list in the place of the simulator's.
+// before replaces the simulator's list.
 func (l *oddList) before(t *testing.T) func(*gateway.Settings, *consolesim.Server) {
 	return func(s *gateway.Settings, sim *consolesim.Server) {
 		target, err := url.Parse(sim.APIURL())
@@ -98,7 +98,7 @@ type oddAnswer struct {
 	}
 }
 
-// perPage is a count of what a page holds.
+// perPage counts the entities of a page.
 const perPage = "what the page holds"
 
 func TestRandomCounts(t *testing.T) {
@@ -121,7 +121,7 @@ func TestRandomCounts(t *testing.T) {
 			l.size = func(int) int { return limit }
 		}
 		var said string
-		atLeast := true // whether the count is never less than the list is long
+		atLeast := true // the count is never below the list's length
 		switch rnd.IntN(13) {
 		case 0:
 			said = fmt.Sprint(n)
@@ -168,11 +168,13 @@ func TestRandomCounts(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := e2e.NewWorld(t, consolesim.Options{}, l.before(t))
 			if always {
-				// Until it shows that it serves pages of its own size, its last page can pass for one of the size that is asked for.
+				// Until the console's page size is detected, its last page may look like one
+				// of the requested size.
 				w.Query(`{ workflows(first: 1) { totalCount nodes { id } } }`, nil)
 			}
 			if atLeast && !always {
-				// Until it shows its limit, entities that nobody may see can look the same as a count that is too large.
+				// Until the console's limit is detected, hidden entities look like a count
+				// that is too large.
 				w.Query(`{ workflows(first: 500) { totalCount nodes { id } } }`, nil)
 			}
 			var done []string

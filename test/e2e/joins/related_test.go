@@ -16,7 +16,7 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// TestARelatedEntityThatFails lets every call fail that names one entity.
+// TestARelatedEntityThatFails makes all calls for one entity fail.
 func TestARelatedEntityThatFails(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
@@ -29,7 +29,7 @@ func TestARelatedEntityThatFails(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			// Without Ids, two entities are got one by one.
+			// Without Ids, two entities are requested one by one.
 			w := e2e.NewWorld(t, consolesim.Options{}, func(s *gateway.Settings, _ *consolesim.Server) { s.ConsoleIDs = "off" })
 			want := w.WantRelated(2)
 			bad := []string{want[0].Package.ID, want[1].Queue.ID}
@@ -42,7 +42,7 @@ func TestARelatedEntityThatFails(t *testing.T) {
 	}
 }
 
-// TestAFailingListOfRelatedEntities leaves the other relations alone.
+// TestAFailingListOfRelatedEntities verifies that the other relations are answered.
 func TestAFailingListOfRelatedEntities(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
@@ -54,7 +54,7 @@ func TestAFailingListOfRelatedEntities(t *testing.T) {
 	w.CheckRelated(w.Ask(e2e.RelatedQuery(50), e2e.Request{}), want, "UPSTREAM_UNAVAILABLE")
 }
 
-// TestARefusedListOfRelatedEntities leaves the last word to single gets.
+// TestARefusedListOfRelatedEntities verifies that single requests decide after a refused list.
 func TestARefusedListOfRelatedEntities(t *testing.T) {
 	t.Parallel()
 	for _, status := range []int{400, 403, 404, 500} {
@@ -70,8 +70,8 @@ func TestARefusedListOfRelatedEntities(t *testing.T) {
 	}
 }
 
-// TestRelationsThatLeadNowhere changes ids on their way, since no console lets
-// a related entity be deleted.
+// TestRelationsThatLeadNowhere changes ids in answers, since consoles do not delete entities
+// that are in use.
 func TestRelationsThatLeadNowhere(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
@@ -104,7 +104,7 @@ func TestRelationsThatLeadNowhere(t *testing.T) {
 	}
 }
 
-// TestOtherRelationsThatLeadNowhere are null without an error.
+// TestOtherRelationsThatLeadNowhere verifies that they are null without an error.
 func TestOtherRelationsThatLeadNowhere(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
@@ -139,7 +139,8 @@ func TestOtherRelationsThatLeadNowhere(t *testing.T) {
 	}
 }
 
-// TestARobotThatDoesNotExist is left out of its workflow's robots, with no call for their list.
+// TestARobotThatDoesNotExist verifies that a missing robot is omitted, without a call for the
+// list of robots.
 func TestARobotThatDoesNotExist(t *testing.T) {
 	t.Parallel()
 	for _, first := range []int{1, 2, 50} {
@@ -170,8 +171,8 @@ func TestARobotThatDoesNotExist(t *testing.T) {
 	}
 }
 
-// TestNoWordOfAbsence lets the console answer in other ways than that an entity does not
-// exist: each is an error at the relation, and its siblings are answered.
+// TestNoWordOfAbsence uses answers that do not prove that an entity is missing. Each is an
+// error at the relation, and the siblings are answered.
 func TestNoWordOfAbsence(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
@@ -196,7 +197,8 @@ func TestNoWordOfAbsence(t *testing.T) {
 	}
 }
 
-// TestNoWordOfAbsenceInATree: a department is not known to be absent where the tree cannot be had.
+// TestNoWordOfAbsenceInATree verifies that a department counts as missing only if the tree was
+// read.
 func TestNoWordOfAbsenceInATree(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct{ path, query, at string }{
@@ -217,7 +219,7 @@ func TestNoWordOfAbsenceInATree(t *testing.T) {
 	}
 }
 
-// lastNull is the name of the last field that is null.
+// lastNull returns the name of the last null field.
 func lastNull(data string) string {
 	before, _, _ := strings.Cut(data, `":null`)
 	return before[strings.LastIndexByte(before, '"')+1:]

@@ -17,8 +17,8 @@ import (
 
 var everyPageSize = flag.Bool("every-page-size", false, "let TestWrongCounts read pages of all sizes")
 
-// TestWrongCounts reads lists whose count is not how many entities they have: nothing that the
-// console shows is lost, whichever stretch is read first, and nothing comes twice.
+// TestWrongCounts reads lists with a wrong count. No visible entity is lost or repeated,
+// whichever window is read first.
 func TestWrongCounts(t *testing.T) {
 	t.Parallel()
 	main := e2e.AnyData(t).MainDepartmentID()
@@ -55,7 +55,7 @@ func TestWrongCounts(t *testing.T) {
 					}
 				}
 				if said >= 0 && said < n {
-					return // what begins behind a count that is too small is not looked for
+					return // a window beyond a count that is too small is not requested
 				}
 				for _, first := range []int{13, 50} {
 					if diff := cmp.Diff(all, w.Walk(first)); diff != "" {
@@ -67,7 +67,7 @@ func TestWrongCounts(t *testing.T) {
 	}
 }
 
-// rotated begins a list with another element, so that each is the first that a gateway reads.
+// rotated starts a list with another element, so that each is once the first one.
 func rotated[T any](list []T, by int) []T {
 	by = max(0, by) % len(list)
 	return append(slices.Clone(list[by:]), list[:by]...)

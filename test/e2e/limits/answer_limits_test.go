@@ -23,12 +23,13 @@ func aliased(n, length int, field string) string {
 	return b.String()
 }
 
-// answerOf limits the values and bytes of answers.
+// answerOf sets the limits of answers.
 func answerOf(values, bytes int) func(*gateway.Settings, *consolesim.Server) {
 	return func(s *gateway.Settings, _ *consolesim.Server) { s.MaxAnswerValues, s.MaxAnswerBytes = values, bytes }
 }
 
-// TestLongNamesAreRefused before anything is asked: an alias is written once for each row.
+// TestLongNamesAreRefused verifies that long aliases are refused before any call. Each row of
+// an answer repeats an alias.
 func TestLongNamesAreRefused(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
@@ -48,8 +49,8 @@ func TestLongNamesAreRefused(t *testing.T) {
 	w.Query(`{ viewer { `+long[:128]+`: id } }`, nil)
 }
 
-// TestAnswersAreBounded: an answer that is too large has no data and one error, whichever of
-// its parts makes it so; one that is as large as it may be is answered whole.
+// TestAnswersAreBounded verifies that an answer that is too large in any way has no data and
+// one error, and that the largest permitted answer is complete.
 func TestAnswersAreBounded(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, answerOf(2000, 60_000))
@@ -92,8 +93,8 @@ func TestAnswersAreBounded(t *testing.T) {
 	})
 }
 
-// TestAnswersUpToTheBound counts a query's values by hand: it is answered at that bound, and
-// refused at one less.
+// TestAnswersUpToTheBound counts a query's values by hand. The query is answered with that
+// bound, and refused with a bound of one less.
 func TestAnswersUpToTheBound(t *testing.T) {
 	t.Parallel()
 	const query = `{ queues(first: 3) { totalCount nodes { id tags } } }`
@@ -122,7 +123,8 @@ func TestAnswersUpToTheBound(t *testing.T) {
 	}
 }
 
-// TestLargeAnswersAreWhole: an answer of several pieces is what it would be in one.
+// TestLargeAnswersAreWhole verifies that an answer of several pieces equals one in a single
+// piece.
 func TestLargeAnswersAreWhole(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
@@ -143,7 +145,8 @@ func TestLargeAnswersAreWhole(t *testing.T) {
 	}
 }
 
-// TestMutationsOfLargePayloads are carried out, each of them, and say so.
+// TestMutationsOfLargePayloads verifies that all mutations are executed, and that the answer
+// says so.
 func TestMutationsOfLargePayloads(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, answerOf(200, 1<<20))
@@ -173,8 +176,8 @@ func TestMutationsOfLargePayloads(t *testing.T) {
 	}
 }
 
-// TestOutcomesOfLargePayloads: an error of a large answer tells what became of the change, and
-// takes the place of no other field's error.
+// TestOutcomesOfLargePayloads verifies that the error of a large answer has the outcome, and
+// replaces no other error.
 func TestOutcomesOfLargePayloads(t *testing.T) {
 	t.Parallel()
 	data := e2e.AnyData(t)
@@ -220,7 +223,8 @@ func TestOutcomesOfLargePayloads(t *testing.T) {
 	}
 }
 
-// TestErrorsAreCounted: a hundred errors of fields are listed, and one tells how many more there are.
+// TestErrorsAreCounted verifies that a hundred errors of fields are listed, and one more has
+// the number of the others.
 func TestErrorsAreCounted(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})

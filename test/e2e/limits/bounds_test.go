@@ -11,7 +11,7 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// TestDearDocuments are refused before they are validated.
+// TestDearDocuments verifies that expensive documents are refused before their validation.
 func TestDearDocuments(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
@@ -33,8 +33,7 @@ func TestDearDocuments(t *testing.T) {
 	}
 }
 
-// TestErrorsOfDocumentsAreBounded: what is told of a document is no longer than who sends it
-// can read.
+// TestErrorsOfDocumentsAreBounded verifies the bound of a document's errors.
 func TestErrorsOfDocumentsAreBounded(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
@@ -62,7 +61,8 @@ func TestErrorsOfDocumentsAreBounded(t *testing.T) {
 	}
 }
 
-// TestOperationsOfAConnection: one that has a thousand under way is told so, and goes on.
+// TestOperationsOfAConnection verifies that a connection with a thousand operations gets an
+// error for the next one, and stays open.
 func TestOperationsOfAConnection(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, e2e.StoppedClock(consolesim.Options{}))
@@ -86,7 +86,7 @@ func TestOperationsOfAConnection(t *testing.T) {
 	})
 }
 
-// TestOneSignInPerOperation: a request tries one password.
+// TestOneSignInPerOperation verifies that a request can check only one password.
 func TestOneSignInPerOperation(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
@@ -116,7 +116,8 @@ func TestOneSignInPerOperation(t *testing.T) {
 	})
 }
 
-// TestIntrospectionIsBounded: what tools select is answered, and what repeats the schema is refused.
+// TestIntrospectionIsBounded verifies that queries of tools are answered, and repetitions of
+// the schema refused.
 func TestIntrospectionIsBounded(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})

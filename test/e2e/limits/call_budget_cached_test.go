@@ -10,8 +10,8 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// TestCachedReadsAreNoCalls: what a cache answers takes nothing of the budget of calls, and what is missing is counted before
-// any of it is sent.
+// TestCachedReadsAreNoCalls verifies that cached reads do not use the budget, and that the
+// missing ones are counted before any is sent.
 func TestCachedReadsAreNoCalls(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithCache, e2e.Budget(60))
@@ -42,7 +42,8 @@ func TestCachedReadsAreNoCalls(t *testing.T) {
 	w.CheckNoCalls()
 }
 
-// TestCallsOfUploads: an upload by the channel takes three calls, of which none is made if not all may be.
+// TestCallsOfUploads verifies that an upload by the channel makes three calls, or none if the
+// budget is too small.
 func TestCallsOfUploads(t *testing.T) {
 	t.Parallel()
 	for limit, want := range map[int]struct {
@@ -55,7 +56,7 @@ func TestCallsOfUploads(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		outcome := "DONE" // what the payload reads is beyond the budget
+		outcome := "DONE" // the payload's reads exceed the budget
 		if want.calls == 0 {
 			outcome = "NOT_SENT"
 		}
@@ -68,7 +69,8 @@ func TestCallsOfUploads(t *testing.T) {
 	}
 }
 
-// TestRepeatedCallsAreCounted: a call that is sent again after a refused token is another call.
+// TestRepeatedCallsAreCounted verifies that a call that is repeated after a refused token
+// counts again.
 func TestRepeatedCallsAreCounted(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Budget(1))

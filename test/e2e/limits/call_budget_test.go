@@ -10,8 +10,8 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// TestCallsAreBounded: an operation that would make more calls than it may ends before the
-// level that would; what was read before is answered.
+// TestCallsAreBounded verifies that an operation ends before the level that exceeds the
+// budget, and answers what was read before.
 func TestCallsAreBounded(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Budget(60))
@@ -35,7 +35,8 @@ func TestCallsAreBounded(t *testing.T) {
 			t.Errorf("a queue is %v", n)
 		}
 	}
-	// "n or more": what a resolver has begun when the counts are refused may not be counted. Nothing is counted twice.
+	// "n or more": a resolver's call may have begun when the counts are refused, and then is
+	// not counted. No call is counted twice.
 	most := 2 + 12*len(all)
 	for i, e := range a.Errors[:min(len(a.Errors), 100)] {
 		var needed, limit int
@@ -49,8 +50,8 @@ func TestCallsAreBounded(t *testing.T) {
 	}
 }
 
-// TestCallsUpToTheBound: an operation that needs just what it may is answered whole, however
-// its calls come about.
+// TestCallsUpToTheBound verifies that an operation with exactly as many calls as permitted is
+// answered completely.
 func TestCallsUpToTheBound(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
@@ -72,7 +73,8 @@ func TestCallsUpToTheBound(t *testing.T) {
 			w.Query(tt.query, nil)
 			short := e2e.NewWorld(t, tt.sim, e2e.Budget(needed-1))
 			a := short.Ask(tt.query, e2e.Request{})
-			// A page that was read beside others may turn out not to be needed: then the answer is whole.
+			// A page that was requested together with others may prove unnecessary. The answer
+			// is complete then.
 			if len(a.Errors) == 0 && string(a.Body) != string(whole.Body) || short.TotalCalls() > needed-1 {
 				t.Errorf("%d calls, %d of them allowed: %.300s", short.TotalCalls(), needed-1, a.Body)
 			}
@@ -85,8 +87,8 @@ func TestCallsUpToTheBound(t *testing.T) {
 	}
 }
 
-// TestALevelIsSentWholeOrNot: of a level that needs one call more than is left, look-ahead makes
-// none, and no resolver is faster.
+// TestALevelIsSentWholeOrNot verifies that look-ahead sends no call of a level that exceeds
+// the budget by one, and that no resolver sends one before it.
 func TestALevelIsSentWholeOrNot(t *testing.T) {
 	t.Parallel()
 	const query = `{ queues(first: 500) { nodes { a: workflows(first: 0) { totalCount } } } }`
@@ -99,8 +101,8 @@ func TestALevelIsSentWholeOrNot(t *testing.T) {
 	}
 }
 
-// TestCallsOfAMutation: its writes and what its payloads read have one budget. Writes that
-// exceed it are not begun; payloads that do are null below.
+// TestCallsOfAMutation verifies that writes and payloads share one budget. Writes beyond it do
+// not begin; payloads beyond it are null.
 func TestCallsOfAMutation(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Budget(4))
@@ -127,7 +129,7 @@ func TestCallsOfAMutation(t *testing.T) {
 	}
 }
 
-// TestCallsOfEvents: each event has a budget of its own.
+// TestCallsOfEvents verifies that each event has its own budget.
 func TestCallsOfEvents(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.Budget(3))

@@ -12,14 +12,14 @@ import (
 	"testing"
 )
 
-// memoryCgroup bounds the memory of processes, as the limit of a container does.
+// memoryCgroup bounds the memory of processes, like a container's limit.
 type memoryCgroup struct {
 	dir    string
-	events string // the file in which the kernel counts the processes that it has killed
+	events string // file with the number of processes that the kernel has killed
 }
 
-// newMemoryCgroup makes a cgroup of version 2 or 1 below this process' own. It returns nil where none can be made: without
-// privileges, or where the memory controller is not at hand.
+// newMemoryCgroup creates a cgroup of version 2 or 1 below this process's own. It returns nil
+// without privileges or without a memory controller.
 func newMemoryCgroup(t *testing.T, limit int64) *memoryCgroup {
 	t.Helper()
 	of, err := os.ReadFile("/proc/self/cgroup")
@@ -55,26 +55,26 @@ func newMemoryCgroup(t *testing.T, limit int64) *memoryCgroup {
 	return nil
 }
 
-// makeCgroup makes a cgroup below parent and sets the limit of its memory. swap is the file that keeps it from swapping,
-// which is there only where the kernel counts swap.
+// makeCgroup creates a cgroup below parent and sets its memory limit. swap is the file that
+// disables swapping; it exists only if the kernel counts swap.
 func makeCgroup(parent, file string, limit int64, swap, events string) (*memoryCgroup, error) {
 	dir, err := os.MkdirTemp(parent, "consoleql-test-")
 	if err != nil {
 		return nil, fmt.Errorf("make a cgroup: %w", err)
 	}
 	if err := os.WriteFile(filepath.Join(dir, file), []byte(strconv.FormatInt(limit, 10)), 0); err != nil {
-		_ = os.Remove(dir) // it has no limit, so no use
+		_ = os.Remove(dir) // it has no limit and is useless
 		return nil, fmt.Errorf("limit a cgroup: %w", err)
 	}
-	swapLimit := "0" // of version 2; in version 1 it is that of memory and swap together
+	swapLimit := "0" // version 2; in version 1 it includes memory
 	if events == "memory.oom_control" {
 		swapLimit = strconv.FormatInt(limit, 10)
 	}
-	_ = os.WriteFile(filepath.Join(dir, swap), []byte(swapLimit), 0) // where the kernel counts swap
+	_ = os.WriteFile(filepath.Join(dir, swap), []byte(swapLimit), 0) // if the kernel counts swap
 	return &memoryCgroup{dir: dir, events: filepath.Join(dir, events)}, nil
 }
 
-// command is a program that enters the cgroup and becomes the given one.
+// command returns a program that enters the cgroup and executes the given one.
 func (c *memoryCgroup) command(t *testing.T, binary string) string {
 	t.Helper()
 	script := filepath.Join(t.TempDir(), "in-cgroup")
@@ -87,7 +87,7 @@ func (c *memoryCgroup) command(t *testing.T, binary string) string {
 
 var oomKills = regexp.MustCompile(`(?m)^oom_kill (\d+)$`)
 
-// killed is how many processes the kernel has killed for their memory.
+// killed returns how many processes the kernel has killed for lack of memory.
 func (c *memoryCgroup) killed(t testing.TB) string {
 	t.Helper()
 	text, err := os.ReadFile(c.events)
@@ -97,12 +97,12 @@ func (c *memoryCgroup) killed(t testing.TB) string {
 	if found := oomKills.FindSubmatch(text); found != nil {
 		return string(found[1])
 	}
-	return "0" // an old kernel does not count them
+	return "0" // an old kernel has no counter
 }
 
 var highWater = regexp.MustCompile(`(?m)^VmHWM:\s+(\d+) kB$`)
 
-// peakMemory is the most memory that a process has had, in bytes.
+// peakMemory returns the maximum memory of a process, in bytes.
 func peakMemory(t testing.TB, pid int) int64 {
 	t.Helper()
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))

@@ -28,10 +28,10 @@ func graphqlBody(query string) string {
 	return string(body)
 }
 
-// attacks is how many requests are sent at once.
+// attacks is the default number of concurrent requests.
 var attacks = flag.Int("attacks", 70, "how many requests that need much memory TestRequestsDoNotExhaustTheMemory sends at once")
 
-// attack is a request that needs much memory. It is sent many times at once.
+// attack is a request that needs much memory. It is sent many times concurrently.
 type attack struct {
 	body      string
 	anonymous bool // without credentials
@@ -40,8 +40,9 @@ type attack struct {
 	right     func(e2e.Answer) bool
 }
 
-// TestRequestsDoNotExhaustTheMemory sends requests that need much memory, many at once, to the released binary in a
-// container's memory. The process lives, and answers another caller meanwhile.
+// TestRequestsDoNotExhaustTheMemory sends many concurrent requests that need much memory to
+// the released binary with a container's memory. The process survives, and meanwhile answers
+// another caller.
 func TestRequestsDoNotExhaustTheMemory(t *testing.T) {
 	alias := strings.Repeat("n", 150_000)
 	rows := func(lists int, fields string) string {
@@ -77,21 +78,21 @@ func invalid(a e2e.Answer) bool {
 	return len(a.Errors) > 0 && a.Status == http.StatusUnprocessableEntity
 }
 
-// orBusy accepts an answer that says that the gateway has no memory for one more.
+// orBusy also accepts an answer that there is no memory for the request.
 func orBusy(right func(e2e.Answer) bool) func(e2e.Answer) bool {
 	return func(a e2e.Answer) bool {
 		return right(a) || len(a.Errors) == 1 && a.Errors[0].Extensions.Code == "RATE_LIMITED"
 	}
 }
 
-// limited is a gateway in a process that may have containerMemory.
+// limited is a gateway in a process that is limited to containerMemory.
 type limited struct {
 	*e2e.Process
-	cgroup      *memoryCgroup     // nil: none could be made
+	cgroup      *memoryCgroup     // nil: not available
 	user, other map[string]string // credentials of two callers
 
 	decoding sync.Mutex
-	decoded  e2e.Answer // the last one
+	decoded  e2e.Answer // the last decoded answer
 }
 
 // startLimited starts the release with its default settings.
@@ -114,7 +115,7 @@ func startLimited(t *testing.T, scale int) *limited {
 	return l
 }
 
-// attack sends a body many times at once while another caller asks something small again and again.
+// attack sends a body many times concurrently, while another caller repeats a small request.
 func (l *limited) attack(of attack) {
 	l.T.Helper()
 	header := l.user
@@ -169,7 +170,7 @@ func (l *limited) attack(of attack) {
 	}
 }
 
-// Post sends a body of any size. The server may answer before it has read all of it.
+// Post sends a body of any size. The server may answer before it has read the whole body.
 func (l *limited) Post(body string, header map[string]string) (e2e.Answer, error) {
 	req, err := http.NewRequestWithContext(l.T.Context(), http.MethodPost, l.URL+"/graphql", strings.NewReader(body))
 	if err != nil {
@@ -190,7 +191,8 @@ func (l *limited) Post(body string, header map[string]string) (e2e.Answer, error
 	return l.decode(resp.StatusCode, read)
 }
 
-// decode decodes an answer, unless the last one was the same: with the race detector, 15 MB take seconds.
+// decode decodes an answer, unless it equals the last one. With the race detector, 15 MB take
+// seconds.
 func (l *limited) decode(status int, body []byte) (e2e.Answer, error) {
 	l.decoding.Lock()
 	defer l.decoding.Unlock()

@@ -11,8 +11,8 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// TestChangesWithAnEmptyAnswer: a success without details stays a success, and
-// what the payload selects is read after it, if anything is.
+// TestChangesWithAnEmptyAnswer verifies that a success without details is a success, and that
+// the payload is read afterwards if needed.
 func TestChangesWithAnEmptyAnswer(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
@@ -47,8 +47,8 @@ func TestChangesWithAnEmptyAnswer(t *testing.T) {
 	}
 }
 
-// TestPackageChangedWithAnEmptyAnswer reads it before the change for its ETag,
-// and after it only where something is selected of it.
+// TestPackageChangedWithAnEmptyAnswer verifies that a package is read for its ETag before the
+// change, and again only if the payload selects some of it.
 func TestPackageChangedWithAnEmptyAnswer(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
@@ -66,7 +66,8 @@ func TestPackageChangedWithAnEmptyAnswer(t *testing.T) {
 	}
 }
 
-// TestRelationsOfAChangeWithAnEmptyAnswer: look-ahead sees through what has to be read first.
+// TestRelationsOfAChangeWithAnEmptyAnswer verifies that look-ahead covers the reads of the
+// payload.
 func TestRelationsOfAChangeWithAnEmptyAnswer(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
@@ -91,7 +92,7 @@ func TestRelationsOfAChangeWithAnEmptyAnswer(t *testing.T) {
 	w.CheckNoDuplicateCalls()
 }
 
-// TestUpgradeWithAnEmptyAnswer makes up no figures.
+// TestUpgradeWithAnEmptyAnswer verifies that the counts of the payload are null.
 func TestUpgradeWithAnEmptyAnswer(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
@@ -109,7 +110,8 @@ func TestUpgradeWithAnEmptyAnswer(t *testing.T) {
 	}
 }
 
-// TestScopeIsFoundOncePerOperation: what a change makes forgotten is not the scope of the request.
+// TestScopeIsFoundOncePerOperation verifies that a change does not invalidate the scope of the
+// running request.
 func TestScopeIsFoundOncePerOperation(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithoutAnonymous, func(s *gateway.Settings, _ *consolesim.Server) { s.CompanyID, s.DepartmentID = "", "" })
@@ -123,7 +125,8 @@ func TestScopeIsFoundOncePerOperation(t *testing.T) {
 	}
 }
 
-// TestQueueOfAnotherCompanyNeedsItsDepartment: the one in scope is another company's.
+// TestQueueOfAnotherCompanyNeedsItsDepartment verifies that the department in scope is not
+// used for another company.
 func TestQueueOfAnotherCompanyNeedsItsDepartment(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})

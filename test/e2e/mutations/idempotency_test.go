@@ -15,7 +15,7 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// executeConcurrently sends 100 executions with one key through the gateways at once.
+// executeConcurrently sends 100 concurrent executions with one key through the gateways.
 func executeConcurrently(gateways []*e2e.Process, workflow, key string) (bodies, codes []string) {
 	var wait sync.WaitGroup
 	var mu sync.Mutex
@@ -103,7 +103,7 @@ func TestOneExecutionPerKey(t *testing.T) {
 			for sim.Counts()[e2e.Execute] == 0 {
 				time.Sleep(5 * time.Millisecond)
 			}
-			_ = gateways[0].Cmd.Process.Kill() // whether it was the one at work or the other: both must hold
+			_ = gateways[0].Cmd.Process.Kill() // whether it executed or waited: both cases must hold
 		}()
 		bodies, codes := executeConcurrently(gateways, workflow, "d")
 		<-killed
@@ -124,8 +124,8 @@ func TestOneExecutionPerKey(t *testing.T) {
 	})
 }
 
-// TestStoppingWaitsForExecutions, whoever has left: only so does the key know what became
-// of its execution.
+// TestStoppingWaitsForExecutions verifies that a shutdown waits for executions without
+// callers, so that their keys have a result.
 func TestStoppingWaitsForExecutions(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})

@@ -14,12 +14,12 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// wrongInput is an operation that has to be refused before the console is asked.
+// wrongInput is an operation that must be refused before any console call.
 type wrongInput struct {
 	name, query string
 	variables   map[string]any
 	code        string
-	argument    string // as extensions.argument names it, where the code is BAD_USER_INPUT
+	argument    string // expected extensions.argument, if the code is BAD_USER_INPUT
 	says        string
 }
 
@@ -103,8 +103,8 @@ func (w *wrongInputs) filters() {
 	w.bad("companies by a control character", `{ companies(name: "a\u0007") { name } }`, "name", "control", nil)
 }
 
-// TestInputIsCheckedBeforeTheConsoleIsAsked sends what is wrong in every way
-// and place that there is.
+// TestInputIsCheckedBeforeTheConsoleIsAsked sends all kinds of invalid arguments in all
+// places.
 func TestInputIsCheckedBeforeTheConsoleIsAsked(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
@@ -143,8 +143,9 @@ func TestInputIsCheckedBeforeTheConsoleIsAsked(t *testing.T) {
 	}
 }
 
-// TestABadArgumentIsARequestError: there is one error, which says where the argument stands, and
-// no data; the status says so to who asks for that.
+// TestABadArgumentIsARequestError verifies that there is one error with the argument's
+// location, and no data. The status is an error for clients that accept
+// application/graphql-response+json.
 func TestABadArgumentIsARequestError(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
@@ -176,7 +177,7 @@ func TestABadArgumentIsARequestError(t *testing.T) {
 	}
 }
 
-// TestRequestErrorsNameWhatIsWrong lists those that gqlgen words itself.
+// TestRequestErrorsNameWhatIsWrong lists the errors with gqlgen's own texts.
 func TestRequestErrorsNameWhatIsWrong(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
@@ -203,8 +204,7 @@ func TestRequestErrorsNameWhatIsWrong(t *testing.T) {
 	}
 }
 
-// TestNestedInputIsCheckedBeforeTheConsoleIsAsked holds the fields below
-// others to the same rule.
+// TestNestedInputIsCheckedBeforeTheConsoleIsAsked verifies the same for nested fields.
 func TestNestedInputIsCheckedBeforeTheConsoleIsAsked(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
@@ -268,7 +268,7 @@ func TestExplicitNullsAreDefaults(t *testing.T) {
 	})
 }
 
-// nullsOf is a list's filter with null in every field.
+// nullsOf returns a list's filter with null in every field.
 func nullsOf(list string) map[string]any {
 	nulls := map[string]any{"name": nil, "searchString": nil}
 	switch list {
@@ -280,8 +280,8 @@ func nullsOf(list string) map[string]any {
 	return nulls
 }
 
-// TestNullIDsInFiltersAreLeftOut gives them by variables within the filter, as
-// forms do whose field is empty.
+// TestNullIDsInFiltersAreLeftOut sends null ids in variables within the filter, like a form
+// with an empty field.
 func TestNullIDsInFiltersAreLeftOut(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
@@ -298,8 +298,8 @@ func TestNullIDsInFiltersAreLeftOut(t *testing.T) {
 	}
 }
 
-// TestFragmentsThatDouble: each spreads the next one twice, so that one line
-// more asks for twice the work. It is refused before anything walks it all.
+// TestFragmentsThatDouble sends fragments of which each spreads the next one twice, so that
+// each line doubles the work. The document is refused before it is walked.
 func TestFragmentsThatDouble(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithoutAnonymous)
@@ -311,7 +311,7 @@ func TestFragmentsThatDouble(t *testing.T) {
 				query += fmt.Sprintf(" fragment F%d on Query { ...F%d ...F%d }", i, i+1, i+1)
 			}
 			query += fmt.Sprintf(" fragment F%d on Query { %s }", many, leaf)
-			// Were the fragments walked into, no answer would come in the life of this test.
+			// Walking the fragments would take longer than the test may.
 			if e := w.ExpectRefusal(query, e2e.Request{}); e.Extensions.Code != "QUERY_TOO_COMPLEX" {
 				t.Errorf("%+v", e)
 			}

@@ -12,8 +12,8 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// TestWhatIsLeftOutOfAnInputIsNotSent gives objects within inputs some of their
-// fields, from variables and in the document itself.
+// TestWhatIsLeftOutOfAnInputIsNotSent sends nested objects with some of their fields, in
+// variables and in the document.
 func TestWhatIsLeftOutOfAnInputIsNotSent(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
@@ -66,7 +66,7 @@ func TestWhatIsLeftOutOfAnInputIsNotSent(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			w.Sim.ResetCounts()
-			w.TryMutation(tt.mutation, tt.input, "__typename") // the console may want more than it is sent here
+			w.TryMutation(tt.mutation, tt.input, "__typename") // the console may refuse it
 			if diff := cmp.Diff(tt.sent, w.RequestBody(tt.operation)); diff != "" {
 				t.Errorf("sent, - wanted + sent:\n%s", diff)
 			}
@@ -74,7 +74,7 @@ func TestWhatIsLeftOutOfAnInputIsNotSent(t *testing.T) {
 	}
 }
 
-// TestMutationInputIsCheckedFirst lists inputs that never reach the console.
+// TestMutationInputIsCheckedFirst lists inputs that must not reach the console.
 func TestMutationInputIsCheckedFirst(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
@@ -129,16 +129,16 @@ func TestMutationInputIsCheckedFirst(t *testing.T) {
 	}
 }
 
-// TestOneBadInputStopsEveryMutation: of an operation with a bad part nothing is
-// carried out, neither before that part nor after it.
+// TestOneBadInputStopsEveryMutation verifies that no mutation of an operation with an invalid
+// input is executed, neither before nor after it.
 func TestOneBadInputStopsEveryMutation(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
 	id := w.Sim.Data().QueueIDs(w.Sim.Data().MainDepartmentID())[0]
 	good := fmt.Sprintf(`updateQueue(input: {id: %q, name: "changed"}) { queue { name } }`, id)
 	for name, tt := range map[string]struct {
-		bad, place string // place is where the argument stands
-		below      bool   // it is not the mutation's own
+		bad, place string // path of the argument
+		below      bool   // it is not the mutation's own argument
 	}{
 		"out of bounds":   {fmt.Sprintf(`executeWorkflow(input: {id: %q, priority: 9999}) { jobs { id } }`, id), "input.priority", false},
 		"no GUID":         {`deleteQueue(input: {id: "x"}) { deletedId }`, "input.id", false},

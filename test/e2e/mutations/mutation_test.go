@@ -8,7 +8,7 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// dialects are the forms in which a console may answer.
+// dialects are forms of the console's answers.
 func dialects() map[string]consolesim.Options {
 	all := consolesim.Dialect{
 		PascalKeys: true, EnumIntegers: true, ConditionIntegers: true, WrapSingle: true, EmptyExecute: true,
@@ -22,8 +22,8 @@ func dialects() map[string]consolesim.Options {
 	}
 }
 
-// TestEveryMutation carries out each mutation in each dialect, with every field
-// of its input, and looks at what the console was sent and at the payload.
+// TestEveryMutation executes each mutation in each dialect, with every field of its input, and
+// verifies the console's request and the payload.
 func TestEveryMutation(t *testing.T) {
 	t.Parallel()
 	for name, console := range dialects() {
@@ -38,7 +38,7 @@ func TestEveryMutation(t *testing.T) {
 	}
 }
 
-// TestMutationsRunInOrder reads after each change within one document.
+// TestMutationsRunInOrder reads after each change of one document.
 func TestMutationsRunInOrder(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
@@ -54,8 +54,8 @@ func TestMutationsRunInOrder(t *testing.T) {
 	}
 }
 
-// TestMutationsFailAlone: robots run for the executions before one that fails,
-// whose results must not be lost with it, and for those after it.
+// TestMutationsFailAlone verifies that executions before and after a failing one keep their
+// results.
 func TestMutationsFailAlone(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})

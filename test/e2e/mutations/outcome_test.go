@@ -11,10 +11,10 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// executions matches the executions of workflows.
+// executions matches requests that execute workflows.
 func executions(r *http.Request) bool { return strings.HasSuffix(r.URL.Path, "/execute") }
 
-// TestOutcomes: what a failed mutation says of what became of it, by POST and over a WebSocket.
+// TestOutcomes verifies the outcome of failed mutations, by POST and over a WebSocket.
 func TestOutcomes(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
@@ -66,7 +66,7 @@ func TestOutcomes(t *testing.T) {
 	}
 }
 
-// TestOutcomeOfAMutationThatIsNotExecuted: its variables are wrong.
+// TestOutcomeOfAMutationThatIsNotExecuted uses invalid variables.
 func TestOutcomeOfAMutationThatIsNotExecuted(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
@@ -85,11 +85,11 @@ func TestOutcomeOfAMutationThatIsNotExecuted(t *testing.T) {
 	w.CheckNoCalls()
 }
 
-// TestOutcomeWithoutAConnection: what no connection could be had for was not sent.
+// TestOutcomeWithoutAConnection verifies that a call without a connection counts as not sent.
 func TestOutcomeWithoutAConnection(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, func(s *gateway.Settings, _ *consolesim.Server) { s.ConsoleURL = "http://127.0.0.1:1" })
-	for range 2 { // a key does not remember what was not sent
+	for range 2 { // a key does not record a call that was not sent
 		a := w.TryMutation("executeWorkflow", map[string]any{"id": e2e.UnknownID, "idempotencyKey": "k"}, "jobs { id }")
 		w.WantOutcome(a, "UPSTREAM_UNAVAILABLE", "NOT_SENT")
 		if message := a.Errors[0].Message; !strings.Contains(message, "nothing was sent") {
@@ -98,7 +98,7 @@ func TestOutcomeWithoutAConnection(t *testing.T) {
 	}
 }
 
-// TestOutcomesOfKeys: what a key knows of its first call.
+// TestOutcomesOfKeys verifies the outcome that a key records of its first call.
 func TestOutcomesOfKeys(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
@@ -117,8 +117,8 @@ func TestOutcomesOfKeys(t *testing.T) {
 	w.WantOutcome(run(ids[0], strings.Repeat("k", 300)), "BAD_USER_INPUT", "NOT_SENT")
 }
 
-// TestOutcomeOfWhatFollows: a payload that cannot be read does not unmake the change, and
-// what is read before a change does not make it.
+// TestOutcomeOfWhatFollows verifies that an unreadable payload does not undo the change, and
+// that a failed read before the change means that nothing was sent.
 func TestOutcomeOfWhatFollows(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
@@ -138,8 +138,8 @@ func TestOutcomeOfWhatFollows(t *testing.T) {
 	}
 }
 
-// TestCreationsThatTellLittle are read back by their id. Without one the caller is told that
-// the console has created what it does not describe.
+// TestCreationsThatTellLittle verifies that a created entity is read by its id. Without an id
+// the error says that the console has created it.
 func TestCreationsThatTellLittle(t *testing.T) {
 	t.Parallel()
 	said := ""
@@ -193,7 +193,7 @@ func TestCreationsThatTellLittle(t *testing.T) {
 		w.WantOutcome(a, "UPSTREAM_UNAVAILABLE", "DONE")
 	}
 	said = `{}`
-	for range 2 { // the key remembers that it was done
+	for range 2 { // the key records that the call was made
 		a := w.TryMutation("createQueue", map[string]any{"name": "once", "idempotencyKey": "k"}, "queue { id }")
 		w.WantOutcome(a, "UPSTREAM_INVALID_RESPONSE", "DONE")
 	}

@@ -13,9 +13,8 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// TestFailover: when a master of Redis dies and its replica takes its place, gateways go on as
-// before within seconds. Nothing is started twice meanwhile, and nobody is given what has been
-// changed.
+// TestFailover verifies that gateways recover within seconds when a primary of Redis dies and
+// its replica is promoted. No execution starts twice, and no reader gets outdated data.
 func TestFailover(t *testing.T) {
 	t.Parallel()
 	for name, start := range map[string]func(testing.TB) *redistest.Several{"Sentinel": redistest.StartSentinel, "Cluster": redistest.StartCluster} {
@@ -33,7 +32,7 @@ func TestFailover(t *testing.T) {
 			u := sim.Data().SoloUser()
 			f.session = e2e.MergeHeaders(f.replicas[0].SignIn(u), e2e.ScopeHeader(u.CompanyIDs[0], ""))
 			f.goesOn()
-			for i := range f.store.Masters { // each, as they have different keys
+			for i := range f.store.Masters { // each, since they have different keys
 				stop := f.executing()
 				f.store.FailOver(i)
 				stop()
@@ -46,7 +45,7 @@ func TestFailover(t *testing.T) {
 	}
 }
 
-// failover are gateways whose Redis fails over.
+// failover is a set of gateways whose Redis fails over.
 type failover struct {
 	t        *testing.T
 	sim      *consolesim.Server
@@ -58,7 +57,7 @@ type failover struct {
 	keys     int
 }
 
-// goesOn waits until all is as it should be, and says what is not.
+// goesOn waits until everything works again, and reports failures.
 func (f *failover) goesOn() {
 	f.t.Helper()
 	for _, p := range f.replicas {
@@ -76,7 +75,8 @@ func (f *failover) goesOn() {
 		}
 		a, b = b, a
 	}
-	// A command that was late gives Redis a second's rest, in which each replica reads for itself.
+	// After a late command, Redis is not used for a second, in which each replica reads for
+	// itself.
 	e2e.Await(f.t, "that a replica calls nobody for what the other one has read anew", func() bool {
 		f.change(a)
 		a.Query(e2e.JoinQuery, nil)
@@ -96,14 +96,14 @@ func (f *failover) goesOn() {
 	}
 }
 
-// change gives the workflow another priority, so that it has to be read anew.
+// change sets another priority of the workflow, so that entries end.
 func (f *failover) change(by *e2e.Process) {
 	f.written++
 	by.Query(fmt.Sprintf(`mutation { updateWorkflow(input: {id: %q, priority: %d}) { workflow { id } } }`, f.workflow, 100+f.written), nil)
 }
 
-// executing executes with key after key, each until it is answered, through all replicas;
-// what it returns ends it.
+// executing executes with one key after another through all replicas, each until it is
+// answered. The returned function ends it.
 func (f *failover) executing() (stop func()) {
 	ctx, cancel := context.WithCancel(f.t.Context())
 	var callers sync.WaitGroup
@@ -129,7 +129,7 @@ func (f *failover) executing() (stop func()) {
 			}
 		})
 	}
-	time.Sleep(300 * time.Millisecond) // they are at it
+	time.Sleep(300 * time.Millisecond) // executions are running
 	return func() {
 		cancel()
 		callers.Wait()

@@ -16,7 +16,7 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// TestSlowOperationsAreLogged without what they asked for.
+// TestSlowOperationsAreLogged verifies that slow operations are logged without their text.
 func TestSlowOperationsAreLogged(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, func(s *gateway.Settings, _ *consolesim.Server) {
@@ -92,7 +92,7 @@ func TestSlowOperationsAreLogged(t *testing.T) {
 	}
 }
 
-// TestOperationsAreCounted by how they came out.
+// TestOperationsAreCounted verifies the metrics of operations by result.
 func TestOperationsAreCounted(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
@@ -118,7 +118,7 @@ func TestOperationsAreCounted(t *testing.T) {
 	}
 }
 
-// TestCommandsOfRedisAreCounted and so are those that fail.
+// TestCommandsOfRedisAreCounted verifies the metrics of Redis commands, including failed ones.
 func TestCommandsOfRedisAreCounted(t *testing.T) {
 	t.Parallel()
 	store := redistest.Start(t)

@@ -19,7 +19,7 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// attribute is the text of a span's attribute; empty where it has none of that name.
+// attribute returns the text of a span's attribute; empty if absent.
 func attribute(s *tracepb.Span, key string) string {
 	for _, a := range s.GetAttributes() {
 		if a.GetKey() == key {
@@ -29,7 +29,7 @@ func attribute(s *tracepb.Span, key string) string {
 	return ""
 }
 
-// children are the names of the spans below one, each once, sorted.
+// children returns the distinct names of the spans below one, sorted.
 func children(all []*tracepb.Span, of *tracepb.Span) []string {
 	var names []string
 	for _, s := range all {
@@ -55,8 +55,8 @@ func only(t *testing.T, all []*tracepb.Span, name string) *tracepb.Span {
 	return found[0]
 }
 
-// TestTracesOfAQuery: the request, the operation and the calls of the console are one
-// trace with what the caller does and what the console does.
+// TestTracesOfAQuery verifies that the request, the operation and the console calls are in the
+// trace of the caller and the console.
 func TestTracesOfAQuery(t *testing.T) {
 	t.Parallel()
 	for _, cache := range []string{"on", "off"} {
@@ -104,7 +104,8 @@ func TestTracesOfAQuery(t *testing.T) {
 	}
 }
 
-// TestTracesOfFailures: what the console fails with is seen, and whose fault it is.
+// TestTracesOfFailures verifies that spans show failures of the console, and whose fault they
+// are.
 func TestTracesOfFailures(t *testing.T) {
 	t.Parallel()
 	c := e2e.NewCollector(t)
@@ -129,8 +130,8 @@ func TestTracesOfFailures(t *testing.T) {
 	}
 }
 
-// TestTracesOfAWebSocket: its operations have spans, its connection and its subscriptions,
-// whose polls others share, have none.
+// TestTracesOfAWebSocket verifies that operations over a WebSocket have spans. The connection
+// and its subscriptions, which share polls, have none.
 func TestTracesOfAWebSocket(t *testing.T) {
 	t.Parallel()
 	c := e2e.NewCollector(t)
@@ -151,8 +152,8 @@ func TestTracesOfAWebSocket(t *testing.T) {
 	}
 }
 
-// TestTracesStayOutOfUploads: the storage gets the headers that the upload's channel asks
-// for, and no others.
+// TestTracesStayOutOfUploads verifies that the storage gets only the headers of the upload's
+// channel.
 func TestTracesStayOutOfUploads(t *testing.T) {
 	t.Parallel()
 	c := e2e.NewCollector(t)
@@ -178,7 +179,7 @@ func TestTracesStayOutOfUploads(t *testing.T) {
 	}
 }
 
-// TestTracesOutlastADrain that had too little time.
+// TestTracesOutlastADrain verifies that spans are sent after a drain that timed out.
 func TestTracesOutlastADrain(t *testing.T) {
 	t.Parallel()
 	c := e2e.NewCollector(t)
@@ -191,7 +192,7 @@ func TestTracesOutlastADrain(t *testing.T) {
 	gone.Go(func() {
 		resp, err := p.Http.Post(p.URL+"/graphql", "application/json", strings.NewReader(`{"query":"{ robots { totalCount } }"}`))
 		if err == nil {
-			_ = resp.Body.Close() // it may have been told that nobody waits
+			_ = resp.Body.Close() // it may have got an error
 		}
 	})
 	e2e.Await(t, "the call", func() bool { return p.Calls()["GET /openapi/robots"] > 0 })
@@ -206,7 +207,7 @@ func TestTracesOutlastADrain(t *testing.T) {
 	only(t, c.Spans, "GET /openapi/queues")
 }
 
-// TestCollectorIsAway costs no request and no clean end.
+// TestCollectorIsAway verifies that requests and the shutdown succeed without the collector.
 func TestCollectorIsAway(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, func(s *gateway.Settings, _ *consolesim.Server) { s.OTLPURL = "http://127.0.0.1:1" })

@@ -18,7 +18,7 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// answeredAs is a check that an answer is that user's, or one of the errors.
+// answeredAs accepts answers for that user, or one of the errors.
 func answeredAs(username string, answered *atomic.Int64, codes ...string) func(e2e.Answer) string {
 	return func(a e2e.Answer) string {
 		var data struct{ Viewer *struct{ UserName string } }
@@ -41,7 +41,7 @@ func answeredAs(username string, answered *atomic.Int64, codes ...string) func(e
 	}
 }
 
-// bodyOf reads a request's body, for a fault that strikes by it.
+// bodyOf returns a request's body, for a fault that depends on it.
 func bodyOf(r *http.Request) string {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
@@ -50,9 +50,9 @@ func bodyOf(r *http.Request) string {
 	return string(body)
 }
 
-// TestRedisIsAway stops Redis for ten seconds under load, then starts it empty.
-// Tokens expire all the while. Service accounts and callers' own tokens see no
-// error, sessions recover or end, and nobody is ever taken for anybody else.
+// TestRedisIsAway stops Redis for ten seconds under load, then starts it empty. Tokens expire
+// meanwhile. Service accounts and callers' own tokens get no error, sessions recover or end,
+// and no caller acts as another.
 func TestRedisIsAway(t *testing.T) {
 	t.Parallel()
 	f := e2e.NewFleet(t, 2, consolesim.Options{TokenLifetime: 4 * time.Second})
@@ -69,7 +69,7 @@ func TestRedisIsAway(t *testing.T) {
 		f.Load(ctx, 10, 100*time.Millisecond, session, answeredAs(solo.Username, &bySession, "UNAUTHENTICATED", "UPSTREAM_UNAVAILABLE"))
 	})
 	wait.Go(func() {
-		for ctx.Err() == nil { // a caller renews its own token by itself
+		for ctx.Err() == nil { // a caller refreshes its own token itself
 			f.Ask(f.Slots[1].Load(), f.Slots[1].Load().TokenHeader(restricted.Username), answeredAs(restricted.Username, &own))
 			time.Sleep(100 * time.Millisecond)
 		}
@@ -90,7 +90,7 @@ func TestRedisIsAway(t *testing.T) {
 	f.Redis.RestartEmpty()
 	phase("with an empty Redis", 6*time.Second, &service)
 
-	// Whatever became of the old session, a new one works everywhere.
+	// In either case, a new session works everywhere.
 	fresh := f.Slots[1].Load().SignIn(solo)
 	for i := range f.Slots {
 		if a := f.Slots[i].Load().Ask(`{ viewer { userName } }`, e2e.Request{Header: e2e.MergeHeaders(fresh, home)}); !strings.Contains(string(a.Data), solo.Username) {
@@ -110,9 +110,9 @@ func TestRedisIsAway(t *testing.T) {
 	}
 }
 
-// TestKilledWithTheAnswer kills a gateway after the SSO has granted its refresh
-// and before that could be stored. Its service account logs in again at the next
-// gateway; its session ends; neither refresh token is used twice.
+// TestKilledWithTheAnswer kills a gateway between the SSO's grant of a refresh and its
+// storage. The service account logs in again at the next gateway, and the session ends.
+// Neither refresh token is used twice.
 func TestKilledWithTheAnswer(t *testing.T) {
 	t.Parallel()
 	f := e2e.NewFleet(t, 2, consolesim.Options{TokenLifetime: 3 * time.Second})
@@ -124,8 +124,8 @@ func TestKilledWithTheAnswer(t *testing.T) {
 	f.Ask(first, nil, asDemo)
 	f.Ask(first, session, asSolo)
 	f.Sim.ResetGrants()
-	// The SSO takes its time over refreshes. The simulator carries one out even
-	// where its client has gone away meanwhile, as an SSO may well.
+	// The SSO delays refreshes. The simulator completes one even if its client has left, as a
+	// real SSO may.
 	disarm := f.Sim.Fail(func(r *http.Request) bool {
 		return r.URL.Path == "/connect/token" && strings.Contains(bodyOf(r), "grant_type=refresh_token")
 	}, consolesim.Fault{Delay: time.Minute})
@@ -150,8 +150,8 @@ func TestKilledWithTheAnswer(t *testing.T) {
 		}
 	}
 	disarm()
-	// For the rest of their lives the old tokens serve; then the account logs in and
-	// the session is over.
+	// The old tokens serve until they expire. Then the account logs in, and the session is
+	// over.
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
 		f.Ask(second, nil, asDemo)
 		var over bool
@@ -170,7 +170,8 @@ func TestKilledWithTheAnswer(t *testing.T) {
 		}
 	}
 	logins, _, refused, reused := f.Grants()
-	// The gateway never learns of the lost grants, so it shows the session's refresh token once more.
+	// The gateway does not know of the lost grants, and sends the session's refresh token once
+	// more.
 	if logins != 1 || refused > 0 || reused > 1 {
 		t.Errorf("%d logins, %d grants refused, %d refresh tokens used twice; want 1, 0, at most 1", logins, refused, reused)
 	}
@@ -181,7 +182,8 @@ func TestKilledWithTheAnswer(t *testing.T) {
 	}
 }
 
-// TestAHangingSSOTakesNothingFromTheConsole: who shows a console token needs no SSO.
+// TestAHangingSSOTakesNothingFromTheConsole verifies that callers with a console token do not
+// need the SSO.
 func TestAHangingSSOTakesNothingFromTheConsole(t *testing.T) {
 	t.Parallel()
 	const places = 8
@@ -205,12 +207,12 @@ func TestAHangingSSOTakesNothingFromTheConsole(t *testing.T) {
 			}
 			req.Header.Set("Content-Type", "application/json")
 			if resp, err := w.Http.Do(req); err == nil {
-				_ = resp.Body.Close() // too many at once are refused
+				_ = resp.Body.Close() // too many concurrent sign-ins are refused
 			}
 		})
 	}
 	e2e.Await(t, "sign-ins under way", func() bool { return w.Calls()["POST /connect/token"] > places })
-	// Until the test ends, no sign-in gives back its place.
+	// No sign-in ends before the test does.
 	asking, stop := context.WithTimeout(t.Context(), e2e.Timeout)
 	defer stop()
 	req, err := http.NewRequestWithContext(asking, http.MethodPost, w.URL+"/graphql", strings.NewReader(`{"query":"{ robots { totalCount } }"}`))

@@ -16,14 +16,15 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// TestGatewaysDoNotShareLogs runs two gateways in one process. Only the first has a Redis and a collector that are away.
+// TestGatewaysDoNotShareLogs runs two gateways in one process. Only the first has an
+// unreachable Redis and collector.
 func TestGatewaysDoNotShareLogs(t *testing.T) {
 	t.Parallel()
 	store := redistest.Start(t)
 	troubled := e2e.NewWorld(t, consolesim.Options{}, func(s *gateway.Settings, _ *consolesim.Server) {
 		s.RedisURL, s.OTLPURL, s.Cache = store.URL(), "http://127.0.0.1:1", "on"
 	})
-	// Made last, so that it would take over whatever belongs to the process.
+	// It is created last, so that it would replace global state.
 	well := e2e.NewWorld(t, consolesim.Options{}, e2e.NewCollector(t).Take)
 	troubled.Query(e2e.ListQuery, nil)
 	store.Stop()
@@ -52,7 +53,8 @@ func TestGatewaysDoNotShareLogs(t *testing.T) {
 	}
 }
 
-// TestNothingIsLoggedAfterTheEnd of a gateway whose Redis, collector and console are away.
+// TestNothingIsLoggedAfterTheEnd uses a gateway whose Redis, collector and console are
+// unreachable.
 func TestNothingIsLoggedAfterTheEnd(t *testing.T) {
 	t.Parallel()
 	for name, redisURL := range map[string]string{
@@ -84,7 +86,7 @@ func TestNothingIsLoggedAfterTheEnd(t *testing.T) {
 				t.Error(err)
 			}
 			said := logs.String()
-			time.Sleep(200 * time.Millisecond) // what would be logged late comes within that
+			time.Sleep(200 * time.Millisecond) // a late entry would come within that time
 			if late := strings.TrimPrefix(logs.String(), said); late != "" {
 				t.Errorf("logged after the end: %s", late)
 			}
@@ -95,7 +97,7 @@ func TestNothingIsLoggedAfterTheEnd(t *testing.T) {
 	}
 }
 
-// parsed are the settings of a command line of serve.
+// parsed returns the settings of a serve command line.
 func parsed(t *testing.T, args ...string) *gateway.Settings {
 	t.Helper()
 	var s gateway.Settings

@@ -14,8 +14,8 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// TestAPasswordThatChanges at the console: the old one is tried once by all replicas, and again by none that is restarted;
-// the new one is used as soon as the file has it.
+// TestAPasswordThatChanges changes a password at the console. All replicas together try the
+// old one once, also after restarts. They use the new one as soon as the file contains it.
 func TestAPasswordThatChanges(t *testing.T) {
 	t.Parallel()
 	sim := e2e.NewSim(t, consolesim.Options{TokenLifetime: 2 * time.Second})
@@ -64,7 +64,7 @@ func TestAPasswordThatChanges(t *testing.T) {
 	}
 }
 
-// TestHangupEndsNothing: neither a gateway nor a simulated console ends at SIGHUP, whatever is there to be read again.
+// TestHangupEndsNothing verifies that SIGHUP ends neither a gateway nor a simulated console.
 func TestHangupEndsNothing(t *testing.T) {
 	t.Parallel()
 	sim := e2e.NewSim(t, consolesim.Options{})
@@ -79,7 +79,8 @@ func TestHangupEndsNothing(t *testing.T) {
 	}
 }
 
-// TestAPIKeysChange while the gateway runs: a new key is known, and a file that cannot be used changes nothing.
+// TestAPIKeysChange verifies that a new key works while the gateway runs, and that an invalid
+// file changes nothing.
 func TestAPIKeysChange(t *testing.T) {
 	t.Parallel()
 	k := &e2e.Keyring{T: t}
@@ -118,8 +119,8 @@ func TestAPIKeysChange(t *testing.T) {
 	}
 }
 
-// TestTokenKeysChange while the gateway runs: the newest key of the file encrypts new sessions, older keys still open
-// the sessions that there are, and a file that cannot be used changes nothing.
+// TestTokenKeysChange verifies that the newest key encrypts new sessions and older keys open
+// existing ones, and that an invalid file changes nothing.
 func TestTokenKeysChange(t *testing.T) {
 	t.Parallel()
 	sim := e2e.NewSim(t, consolesim.Options{})
@@ -134,7 +135,8 @@ func TestTokenKeysChange(t *testing.T) {
 	put(oldKey)
 	store := redistest.Start(t)
 	p := e2e.NewProcess(t, sim, store.URL(), "CONSOLEQL_TOKEN_KEYS_FILE="+file)
-	// The other replica has the new key only, so it knows the sessions that are encrypted with it.
+	// The other replica has only the new key, and therefore knows only the sessions encrypted
+	// with it.
 	other := e2e.NewProcess(t, sim, store.URL(), "CONSOLEQL_TOKEN_KEYS="+newKey)
 	knows := func(p *e2e.Process, session map[string]string) bool {
 		a := p.Ask(`{ viewer { userName } }`, e2e.Request{Header: session})

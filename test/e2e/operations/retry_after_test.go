@@ -12,7 +12,7 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// retryAfterOf is how long an answer says that its caller should wait, in seconds, by its body and by its header.
+// retryAfterOf returns the Retry-After of an answer in seconds, by its body and by its header.
 func retryAfterOf(t *testing.T, resp *http.Response, body []byte) (seconds int) {
 	t.Helper()
 	said := e2e.Decode[struct {
@@ -34,7 +34,8 @@ func retryAfterOf(t *testing.T, resp *http.Response, body []byte) (seconds int) 
 	return inBody
 }
 
-// TestRetryAfterIsObeyed: a console that asks to wait is not asked again meanwhile, and callers are told how long.
+// TestRetryAfterIsObeyed verifies that no call is made during the console's Retry-After, and
+// that callers get the remaining time.
 func TestRetryAfterIsObeyed(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
@@ -64,7 +65,7 @@ func TestRetryAfterIsObeyed(t *testing.T) {
 			if n := w.ConsoleCalls(); n != 1 {
 				t.Errorf("the console was called %d times: %v", n, w.Calls())
 			}
-			// Another principal is asked for as before.
+			// Another principal is not affected.
 			before := w.ConsoleCalls()
 			owner, _ := w.Sim.DefaultUser()
 			w.Ask(`{ robots { totalCount } }`, e2e.Request{Header: w.TokenHeader(owner)})
@@ -75,12 +76,12 @@ func TestRetryAfterIsObeyed(t *testing.T) {
 	}
 }
 
-// TestStaleDataWhileTheConsoleAsksToWait is given where there is some.
+// TestStaleDataWhileTheConsoleAsksToWait verifies that stale answers are used meanwhile.
 func TestStaleDataWhileTheConsoleAsksToWait(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, func(s *gateway.Settings, _ *consolesim.Server) { s.Cache = "on" })
 	w.Query(`{ robots { totalCount } }`, nil)
-	time.Sleep(3100 * time.Millisecond) // the life of robots, and what is given while they are read anew
+	time.Sleep(3100 * time.Millisecond) // the lifetime of robots, and their stale-while-revalidate window
 	w.AnswerRetryAfter(429, "20")
 	for range 5 {
 		w.Query(`{ robots { totalCount } }`, nil)
@@ -90,7 +91,7 @@ func TestStaleDataWhileTheConsoleAsksToWait(t *testing.T) {
 	}
 }
 
-// TestPollsWaitAsTheConsoleAsks, and go on afterwards.
+// TestPollsWaitAsTheConsoleAsks verifies that polls wait and continue afterwards.
 func TestPollsWaitAsTheConsoleAsks(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, e2e.StoppedClock(consolesim.Options{}))

@@ -12,7 +12,7 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// TestASecondSignalEndsTheProcess that waits for what is under way.
+// TestASecondSignalEndsTheProcess sends a second signal while the process waits for requests.
 func TestASecondSignalEndsTheProcess(t *testing.T) {
 	t.Parallel()
 	sim, err := consolesim.Start(context.Background(), consolesim.Options{})
@@ -24,7 +24,7 @@ func TestASecondSignalEndsTheProcess(t *testing.T) {
 	p := e2e.NewProcess(t, sim, "", "CONSOLEQL_SHUTDOWN_TIMEOUT=1m")
 	go func() {
 		_, _ = p.Http.Post(p.URL+"/graphql", "application/json", strings.NewReader(`{"query":"{ robots { totalCount } }"}`))
-	}() // never answered
+	}() // without an answer
 	e2e.Await(t, "the console is asked", func() bool { return len(p.Calls()) > 0 })
 	for range 2 {
 		if err := p.Cmd.Process.Signal(syscall.SIGTERM); err != nil {
@@ -32,14 +32,14 @@ func TestASecondSignalEndsTheProcess(t *testing.T) {
 		}
 		e2e.Await(t, "the gateway stops", func() bool { return strings.Contains(p.Log.String(), `"stopping"`) })
 	}
-	defer time.AfterFunc(10*time.Second, func() { _ = p.Cmd.Process.Kill() }).Stop() // so that it ends in any case
+	defer time.AfterFunc(10*time.Second, func() { _ = p.Cmd.Process.Kill() }).Stop() // ends it in any case
 	if err := p.Cmd.Wait(); err == nil || !strings.Contains(err.Error(), "signal: terminated") {
 		t.Errorf("ended with %v", err)
 	}
 }
 
-// TestUnreadyBeforeItStops: whoever spreads requests over replicas hears of the end of one
-// while that still answers.
+// TestUnreadyBeforeItStops verifies that load balancers see the end of a replica while it
+// still answers.
 func TestUnreadyBeforeItStops(t *testing.T) {
 	t.Parallel()
 	sim, err := consolesim.Start(context.Background(), consolesim.Options{})

@@ -17,8 +17,8 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// TestSilentConnectionsOfTheConsole silences the pooled connections of an https console. New connections work, so
-// the gateway loses few queries and then answers all of them.
+// TestSilentConnectionsOfTheConsole silences the pooled connections of an https console. New
+// connections work, so that few queries fail before all succeed.
 func TestSilentConnectionsOfTheConsole(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
@@ -61,13 +61,13 @@ func TestSilentConnectionsOfTheConsole(t *testing.T) {
 	}
 }
 
-// front is an https server before a console.
+// front is an https server in front of a console.
 type front struct {
 	*httptest.Server
 	proto   atomic.Pointer[string] // of the latest request
 	mu      sync.Mutex
-	waiting int           // requests that are still to come before all are passed on
-	all     chan struct{} // closed when they have come
+	waiting int           // requests to wait for before all are forwarded
+	all     chan struct{} // closed when they have arrived
 }
 
 func newFront(t *testing.T, console string, http2 bool) *front {
@@ -89,7 +89,8 @@ func newFront(t *testing.T, console string, http2 bool) *front {
 	return f
 }
 
-// Hold lets the next n requests wait for each other, so that each has a connection or a stream of its own.
+// Hold makes the next n requests wait for each other, so that each has its own connection or
+// stream.
 func (f *front) Hold(n int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -108,7 +109,7 @@ func (f *front) arrive(r *http.Request) {
 	}
 }
 
-// certificate is the file of the certificate that clients are to trust.
+// certificate returns the file of the certificate for clients.
 func (f *front) certificate(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "ca.pem")

@@ -25,10 +25,9 @@ import (
 
 var soakTime = flag.Duration("soak", 6*time.Second, "how long TestSoak loads a gateway")
 
-// TestSoak loads a gateway in a process of its own with queries, mutations and
-// subscriptions, all at once. A first fifth of the time brings it to its working
-// size; from then on neither its memory nor its goroutines may grow, and no
-// operation may fail.
+// TestSoak loads a gateway process with concurrent queries, mutations and subscriptions. After
+// the first fifth of the time, neither its memory nor its goroutines may grow. No operation
+// may fail.
 func TestSoak(t *testing.T) {
 	sim, err := consolesim.Start(context.Background(), consolesim.Options{})
 	if err != nil {
@@ -54,20 +53,20 @@ func TestSoak(t *testing.T) {
 	}
 }
 
-// soak is a load on a gateway.
+// soak applies load to a gateway.
 type soak struct {
 	*e2e.Process
 	round                                     atomic.Int64
 	queries, mutations, subscriptions, events atomic.Int64
 }
 
-// sizes are what a gateway at rest takes.
+// sizes contains the resources of an idle gateway.
 type sizes struct {
-	heap       int64 // bytes that are in use after a collection
-	goroutines int   // that belong to no connection at rest
+	heap       int64 // bytes in use after a garbage collection
+	goroutines int   // without those of idle connections
 }
 
-// measure waits until the gateway is at rest and measures it.
+// measure waits until the gateway is idle and returns its sizes.
 func (s *soak) measure(when string) sizes {
 	s.T.Helper()
 	s.Http.CloseIdleConnections()
@@ -104,8 +103,8 @@ func (s *soak) Get(path string) string {
 	return string(body)
 }
 
-// goroutines counts those of the gateway but for the ones that hold idle
-// connections, of which there are as many as the load has needed at once.
+// goroutines counts the gateway's goroutines without those of idle connections, whose number
+// depends on the load's concurrency.
 func (s *soak) goroutines() int {
 	s.T.Helper()
 	profile := s.Get("/debug/pprof/goroutine?debug=1")
@@ -122,7 +121,7 @@ func (s *soak) goroutines() int {
 	return all
 }
 
-// Load lets everybody work for a while and waits for them.
+// Load applies the load for some time and waits for its end.
 func (s *soak) Load(d time.Duration) {
 	s.T.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), d)
@@ -144,7 +143,7 @@ func (s *soak) Load(d time.Duration) {
 	work(1, s.change)
 	work(20, s.follow)
 	work(5, s.listen)
-	work(1, func(ctx context.Context) error { // the robots are busy, and the console's diary is not kept for ever
+	work(1, func(ctx context.Context) error { // keeps robots busy, and clears the console's request log
 		ids := s.Sim.Data().RobotIDs(s.Sim.Data().MainDepartmentID())
 		s.Sim.SetRobotStatus(ids[rand.IntN(len(ids))], []string{"Ready", "Busy"}[rand.IntN(2)])
 		s.Sim.ResetCounts()
@@ -153,7 +152,7 @@ func (s *soak) Load(d time.Duration) {
 	workers.Wait()
 }
 
-// Answered makes an operation and fails with whatever error it has.
+// Answered sends an operation and returns its error.
 func (s *soak) Answered(ctx context.Context, operation string, into any) error {
 	body, err := json.Marshal(map[string]string{"query": operation})
 	if err != nil {
@@ -186,7 +185,7 @@ func (s *soak) Query(ctx context.Context) error {
 	return e2e.Sleep(ctx, 20*time.Millisecond)
 }
 
-// change makes, changes and deletes a queue, and executes a workflow twice with one key.
+// change creates, changes and deletes a queue, and executes a workflow twice with one key.
 func (s *soak) change(ctx context.Context) error {
 	n := s.round.Add(1)
 	var made struct {
@@ -211,7 +210,7 @@ func (s *soak) change(ctx context.Context) error {
 	return e2e.Sleep(ctx, 100*time.Millisecond)
 }
 
-// follow subscribes over a WebSocket for some events, and leaves in one of the ways there are.
+// follow subscribes over a WebSocket for some events, and ends in one of several ways.
 func (s *soak) follow(ctx context.Context) error {
 	conn, _, err := websocket.Dial(ctx, s.URL+"/graphql", &websocket.DialOptions{Subprotocols: []string{"graphql-transport-ws"}})
 	if err != nil {
@@ -238,7 +237,7 @@ func (s *soak) follow(ctx context.Context) error {
 		s.events.Add(1)
 	}
 	switch rand.IntN(3) {
-	case 0: // vanish
+	case 0: // disappear
 		return nil
 	case 1:
 		if err := conn.Write(ctx, websocket.MessageText, []byte(`{"id":"1","type":"complete"}`)); err != nil {

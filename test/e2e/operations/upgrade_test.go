@@ -16,7 +16,8 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// oldRelease is the commit of the release whose data in Redis this one reads, and that reads this one's.
+// oldRelease is the commit of a release. This release reads its data in Redis, and it reads
+// this one's.
 const oldRelease = "538e60c"
 
 // buildOldRelease builds the old release from the repository's history.
@@ -27,7 +28,7 @@ func buildOldRelease(t *testing.T) (binary string) {
 		var stdout, stderr bytes.Buffer
 		c := exec.Command(name, args...)
 		c.Dir, c.Stdin, c.Stdout, c.Stderr = in, bytes.NewReader(stdin), &stdout, &stderr
-		c.Env = append(os.Environ(), "CGO_ENABLED=0") // as of a release, so that what is compiled for one is compiled for both
+		c.Env = append(os.Environ(), "CGO_ENABLED=0") // as in a release, so that the build cache serves both
 		if err := c.Run(); err != nil {
 			t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, &stderr)
 		}
@@ -42,7 +43,7 @@ func buildOldRelease(t *testing.T) (binary string) {
 	return binary
 }
 
-// releases are a gateway of one release and then, or beside it, one of another, on one Redis and one console.
+// releases runs gateways of two releases, together or in sequence, with one Redis and console.
 type releases struct {
 	t             *testing.T
 	first, second string // their binaries
@@ -51,7 +52,8 @@ type releases struct {
 	store         *redistest.Server
 }
 
-// gateways starts the first release, lets it do something, and starts the second: beside it, or after its end.
+// gateways starts the first release, lets it work, and starts the second, before or after the
+// first one's end.
 func (r *releases) gateways(do func(first *e2e.Process), env ...string) (first, second *e2e.Process) {
 	first = e2e.StartProcess(r.t, r.first, r.sim, r.store.URL(), env...)
 	if r.beside {
@@ -69,8 +71,8 @@ func (r *releases) gateways(do func(first *e2e.Process), env ...string) (first, 
 	return first, e2e.StartProcess(r.t, r.second, r.sim, r.store.URL(), env...)
 }
 
-// TestUpgrade runs this release and the old one on one Redis, in both orders: while instances are replaced, and where a
-// release is rolled back.
+// TestUpgrade runs this release and the old one with one Redis, in both orders: during an
+// upgrade, and during a rollback.
 func TestUpgrade(t *testing.T) {
 	t.Parallel()
 	old := buildOldRelease(t)
@@ -92,7 +94,8 @@ func TestUpgrade(t *testing.T) {
 	}
 }
 
-// sessions of the first release are used and refreshed by the second, and then used by the first.
+// sessions uses and refreshes sessions of the first release at the second, and then uses them
+// at the first.
 func (r *releases) sessions() {
 	user := r.sim.Data().SoloUser()
 	var session map[string]string
@@ -123,7 +126,7 @@ func (r *releases) sessions() {
 	}
 }
 
-// keys of executions that the first release made are known to the second.
+// keys verifies that the second release knows the first one's idempotency keys.
 func (r *releases) keys() {
 	workflow := r.sim.Data().WorkflowIDs(r.sim.Data().MainDepartmentID())[0]
 	var body, code string
@@ -140,7 +143,7 @@ func (r *releases) keys() {
 	}
 }
 
-// claim is an execution under way at the first release, for which the second waits.
+// claim verifies that the second release waits for a running execution of the first.
 func (r *releases) claim() {
 	workflow := r.sim.Data().WorkflowIDs(r.sim.Data().MainDepartmentID())[0]
 	first, second := r.gateways(func(*e2e.Process) {})
@@ -161,7 +164,7 @@ func (r *releases) claim() {
 	}
 }
 
-// invalidations by the one release are heard by the other, whichever of them makes the change.
+// invalidations verifies that each release obeys the other's invalidations.
 func (r *releases) invalidations() {
 	queue := r.sim.Data().QueueIDs(r.sim.Data().MainDepartmentID())[0]
 	first, second := r.gateways(func(*e2e.Process) {}, e2e.CacheForAnHourEnv...)

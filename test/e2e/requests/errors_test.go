@@ -26,7 +26,7 @@ func TestFaultsOfTheConsole(t *testing.T) {
 		world *e2e.World
 		fault consolesim.Fault
 		code  string
-		// said is the status that the console is quoted with, 0 for none.
+		// the quoted status of the console; 0: none
 		said int
 	}{
 		{"400", w, status(400), "BAD_USER_INPUT", 400},

@@ -12,8 +12,8 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// TestEmptyCredentialsAreNone: clients send an empty header, null or "" where they have no
-// token. Whatever else cannot be used stays refused.
+// TestEmptyCredentialsAreNone verifies that an empty header, null or "" counts as absent, as
+// some clients send them. Other unusable credentials are refused.
 func TestEmptyCredentialsAreNone(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
@@ -88,14 +88,15 @@ func TestEmptyCredentialsAreNone(t *testing.T) {
 	}
 }
 
-// TestTextsNameTheirCharset: clients take Latin-1 for granted where no charset is named.
+// TestTextsNameTheirCharset verifies that texts have a charset. Some clients assume Latin-1
+// without one.
 func TestTextsNameTheirCharset(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithCache)
 	sse := map[string]string{"Accept": "text/event-stream"}
 	modern := map[string]string{"Accept": "application/graphql-response+json"}
 	get := "/graphql?query=" + url.QueryEscape(`{ queues { totalCount } }`)
-	page := func(path string) []string { // the page and its texts
+	page := func(path string) []string { // the page and its text assets
 		_, body := w.Send(http.MethodGet, path, "", nil)
 		paths := []string{path}
 		for part := range strings.SplitSeq(string(body), `"`) {
@@ -111,7 +112,7 @@ func TestTextsNameTheirCharset(t *testing.T) {
 	}
 	all := []sent{
 		{"POST", "/graphql", `{"query":"{ queues { totalCount } }"}`, e2e.JSONBody},
-		{"POST", "/graphql", `{"query":"{ queues { totalCount } }"}`, e2e.JSONBody}, // kept
+		{"POST", "/graphql", `{"query":"{ queues { totalCount } }"}`, e2e.JSONBody}, // cached
 		{"POST", "/graphql", `{"query":"{ queues { totalCount } }"}`, e2e.MergeHeaders(e2e.JSONBody, modern)},
 		{"POST", "/graphql", `{"query":"{ queues { totalCount } }"}`, e2e.MergeHeaders(e2e.JSONBody, sse)},
 		{"GET", get, "", nil},

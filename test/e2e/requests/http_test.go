@@ -37,8 +37,8 @@ func TestGetAndPostAnswerTheSame(t *testing.T) {
 	}
 }
 
-// TestRequestsThatAreNoOperation holds every refusal to be a GraphQL error
-// with a code that repeats nothing of what was sent.
+// TestRequestsThatAreNoOperation verifies that every refusal is a GraphQL error with a code,
+// and quotes nothing of the request.
 func TestRequestsThatAreNoOperation(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
@@ -106,7 +106,7 @@ func TestRequestsThatAreNoOperation(t *testing.T) {
 	}
 }
 
-// What names its operation by anything but a query is told of the query.
+// A request with an operation name or variables but no query gets an error about the query.
 func TestWithoutAQuery(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
@@ -142,7 +142,7 @@ func TestOperationsOutOfBounds(t *testing.T) {
 	t.Run("introspection is not too deep", func(t *testing.T) {
 		w.Query(`{ __schema { types { fields { type { ofType { ofType { ofType { ofType { ofType { ofType { ofType { ofType { ofType { ofType { ofType { name } } } } } } } } } } } } } } } }`, nil)
 	})
-	// The price of an operation is advice: what it uses is counted as it runs.
+	// Large operations are not refused in advance: their use is counted during the execution.
 	for name, query := range map[string]string{
 		"dear":           `{ queues(first: 500) { nodes { robots(first: 500) { nodes { id } } } } }`,
 		"dearer":         `{ workflows(first: 500) { nodes { queue { robots(first: 500) { nodes { id } } workflows(first: 500) { nodes { queue { robots(first: 500) { totalCount } } } } } } } }`,
@@ -175,7 +175,7 @@ func TestAutomaticPersistedQueries(t *testing.T) {
 	}
 }
 
-// TestOddRequests are answered for what they are, with the caches on and off.
+// TestOddRequests verifies the answers of unusual requests, with and without caches.
 func TestOddRequests(t *testing.T) {
 	t.Parallel()
 	for name, adjust := range map[string]func(*gateway.Settings, *consolesim.Server){"cache on": e2e.WithCache, "cache off": func(*gateway.Settings, *consolesim.Server) {}} {
@@ -208,7 +208,7 @@ func TestOddRequests(t *testing.T) {
 				}
 			}
 			for _, accept := range []string{"*/*", "text/event-stream"} {
-				// A body of which nobody says how long it is.
+				// A body of unknown length.
 				req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, w.URL+"/graphql", io.MultiReader(strings.NewReader(`{"query":"`), strings.NewReader(strings.Repeat(" ", 2<<20))))
 				if err != nil {
 					t.Fatal(err)
@@ -231,8 +231,8 @@ func TestOddRequests(t *testing.T) {
 	}
 }
 
-// TestReadyOnceRedisHasAnswered: a gateway that cannot reach its Redis from the beginning
-// is not sent requests; one that could goes on without it.
+// TestReadyOnceRedisHasAnswered verifies that a gateway is not ready until it has reached
+// Redis once. Afterwards it also serves without Redis.
 func TestReadyOnceRedisHasAnswered(t *testing.T) {
 	t.Parallel()
 	store := redistest.Start(t)
@@ -246,7 +246,7 @@ func TestReadyOnceRedisHasAnswered(t *testing.T) {
 		t.Errorf("status %d without Redis", got)
 	}
 	store.Restart()
-	// Be it asked for or not while Redis was there.
+	// Whether or not /readyz was called while Redis was reachable.
 	e2e.Await(t, "trust", func() bool { return w.Metric("consoleql_cache_trusted") == "1" })
 	store.Stop()
 	for range 2 {

@@ -16,7 +16,7 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// TestIntrospectionAndSDLTellTheSame compares both, description by description.
+// TestIntrospectionAndSDLTellTheSame compares both, including descriptions.
 func TestIntrospectionAndSDLTellTheSame(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
@@ -94,7 +94,7 @@ func TestIntrospectionAndSDLTellTheSame(t *testing.T) {
 	}
 }
 
-// TestDeferIsUnknown: answers come in one part, so no client is told to expect several.
+// TestDeferIsUnknown verifies that clients see no directive for incremental delivery.
 func TestDeferIsUnknown(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})

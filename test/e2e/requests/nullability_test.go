@@ -9,8 +9,8 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// TestOneFailureCostsOneField asks for every root list, the viewer and the companies, while one
-// console operation fails: that field alone is null, with one error at its path.
+// TestOneFailureCostsOneField queries every root list, the viewer and the companies, while one
+// console operation fails. Only that field is null, with one error at its path.
 func TestOneFailureCostsOneField(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})

@@ -13,8 +13,8 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// TestForeignPagesChangeNothing: a browser sends a form to any host without
-// asking it first, and here every caller may change the console.
+// TestForeignPagesChangeNothing sends a form from another origin, which browsers do without a
+// preflight, to a gateway for anonymous callers.
 func TestForeignPagesChangeNothing(t *testing.T) {
 	t.Parallel()
 	const dashboards = "https://dashboards.example"
@@ -65,7 +65,8 @@ func TestForeignPagesChangeNothing(t *testing.T) {
 	_ = conn.CloseNow()
 }
 
-// TestNamesThatLeadHere are not the gateway's own, where callers need no credentials.
+// TestNamesThatLeadHere verifies that other host names are refused for callers without
+// credentials.
 func TestNamesThatLeadHere(t *testing.T) {
 	t.Parallel()
 	const named = "http://dashboards.example:8080"
@@ -102,8 +103,8 @@ func TestNamesThatLeadHere(t *testing.T) {
 	}
 }
 
-// TestForeignPagesAskNothing: a GET by an image, a link or an EventSource of another site is
-// refused like a form, unless the origin is allowed.
+// TestForeignPagesAskNothing verifies that a cross-origin GET by an image, a link or an
+// EventSource is refused unless the origin is allowed.
 func TestForeignPagesAskNothing(t *testing.T) {
 	t.Parallel()
 	const dashboards = "https://dashboards.example"
@@ -151,8 +152,8 @@ func TestForeignPagesAskNothing(t *testing.T) {
 	}
 }
 
-// TestHostsThatLeadHere: a page whose name was made to lead here sends a GET to its own host,
-// and no Origin with it, or one that names no host.
+// TestHostsThatLeadHere simulates DNS rebinding: a page sends a GET to its own host without an
+// Origin, or with one that has no host.
 func TestHostsThatLeadHere(t *testing.T) {
 	t.Parallel()
 	for _, anonymous := range []bool{true, false} {
@@ -216,8 +217,8 @@ func TestHostsThatLeadHere(t *testing.T) {
 	}
 }
 
-// TestOriginsAreComparedAlike: a page that may send requests may open a WebSocket, and no
-// other may do either.
+// TestOriginsAreComparedAlike verifies that the same pages may send requests and open
+// WebSockets.
 func TestOriginsAreComparedAlike(t *testing.T) {
 	t.Parallel()
 	allowed := []string{"http://[::1]:3000", "https://ok.example"}

@@ -12,7 +12,8 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// TestBodiesThatGoOn are no JSON, and nothing of them is carried out.
+// TestBodiesThatGoOn verifies that content behind the JSON is refused, and that no operation
+// is executed.
 func TestBodiesThatGoOn(t *testing.T) {
 	t.Parallel()
 	for name, settings := range map[string]func(*gateway.Settings, *consolesim.Server){"cached": e2e.WithCache, "uncached": func(*gateway.Settings, *consolesim.Server) {}} {
@@ -31,7 +32,8 @@ func TestBodiesThatGoOn(t *testing.T) {
 	}
 }
 
-// TestRefusalsAreOfTheMediaTypeAskedFor, and have no data: nothing was executed.
+// TestRefusalsAreOfTheMediaTypeAskedFor verifies that refusals have the accepted media type,
+// and no data.
 func TestRefusalsAreOfTheMediaTypeAskedFor(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithCache)

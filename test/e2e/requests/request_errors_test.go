@@ -10,7 +10,8 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// TestManyBadArguments: a query is refused for the first of them; a mutation lists them, at most a hundred.
+// TestManyBadArguments verifies that a query reports its first invalid argument, and a
+// mutation at most a hundred.
 func TestManyBadArguments(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
@@ -44,7 +45,8 @@ func TestManyBadArguments(t *testing.T) {
 	}
 }
 
-// TestRequestErrorsOverAWebSocket: what was not executed has no data there either.
+// TestRequestErrorsOverAWebSocket verifies that the error of an operation that was not
+// executed has no data.
 func TestRequestErrorsOverAWebSocket(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
@@ -64,7 +66,7 @@ func TestRequestErrorsOverAWebSocket(t *testing.T) {
 	}
 }
 
-// TestAFileWithoutAPlace: the error names the path.
+// TestAFileWithoutAPlace verifies that the error contains the path.
 func TestAFileWithoutAPlace(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})

@@ -11,8 +11,8 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// TestBodiesSayOnceWhatTheyAre: of two media types one would be believed, and the other one by
-// somebody on the way.
+// TestBodiesSayOnceWhatTheyAre verifies that two media types are refused, since proxies may
+// choose the other one.
 func TestBodiesSayOnceWhatTheyAre(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
@@ -53,7 +53,7 @@ func TestBodiesSayOnceWhatTheyAre(t *testing.T) {
 	}
 }
 
-// TestOtherMethodsAreRefused says what is allowed, and in JSON.
+// TestOtherMethodsAreRefused verifies the header Allow and the JSON body.
 func TestOtherMethodsAreRefused(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
@@ -71,7 +71,7 @@ func TestOtherMethodsAreRefused(t *testing.T) {
 	}
 }
 
-// TestMessagesSayOnceWhatTheyAre: as with headers, no member of a message is there twice.
+// TestMessagesSayOnceWhatTheyAre verifies that a message's members must not be repeated.
 func TestMessagesSayOnceWhatTheyAre(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})

@@ -17,7 +17,7 @@ import (
 )
 
 // sentAs sends an operation with variables $n: Int, $s: String and $q: QueueFilter by one
-// transport, the variables as they are, and says how it was refused; empty: it was not.
+// transport. It returns the refusal; empty: it was accepted.
 type sentAs func(w *e2e.World, variables string) string
 
 const requestedFields = `workflows(first: $n, filter: {name: $s}) { totalCount } queues(filter: $q) { totalCount }`
@@ -75,7 +75,8 @@ var transportsOfRequests = map[string]sentAs{
 	},
 }
 
-// quotedReason is the argument and the message of the first error that blames the request.
+// quotedReason returns the argument and the message of the first error that concerns the
+// request.
 func quotedReason(a e2e.Answer) string {
 	for _, e := range a.Errors {
 		if code := e.Extensions.Code; code == "BAD_USER_INPUT" || code == "GRAPHQL_VALIDATION_FAILED" {
@@ -97,8 +98,8 @@ func saidByEvents(_ *http.Response, body []byte) string {
 	return quotedReason(a)
 }
 
-// TestRequestsByAllTransports: the same text is accepted or refused, whichever transport it
-// comes by, and what is refused asks the console nothing.
+// TestRequestsByAllTransports verifies that all transports accept and refuse the same text. A
+// refusal makes no call.
 func TestRequestsByAllTransports(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
@@ -147,7 +148,7 @@ func TestRequestsByAllTransports(t *testing.T) {
 	}
 }
 
-// TestTextThatIsNotUTF8 is refused, wherever it stands.
+// TestTextThatIsNotUTF8 verifies that it is refused everywhere.
 func TestTextThatIsNotUTF8(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
@@ -189,7 +190,7 @@ func TestTextThatIsNotUTF8(t *testing.T) {
 	}
 }
 
-// TestPartsOfFormsAreUTF8: operations and map, by their bytes and by the charset that they name.
+// TestPartsOfFormsAreUTF8 checks the bytes and the charset of operations and map.
 func TestPartsOfFormsAreUTF8(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
@@ -236,7 +237,7 @@ func TestPartsOfFormsAreUTF8(t *testing.T) {
 	}
 }
 
-// TestMarksBeforeMessages are skipped, one each.
+// TestMarksBeforeMessages verifies that one byte order mark is skipped.
 func TestMarksBeforeMessages(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})

@@ -9,8 +9,8 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// TestVariablesHaveTheirJSONKinds, as the GraphQL specification has it for the input
-// coercion of scalars (section 3.5).
+// TestVariablesHaveTheirJSONKinds verifies the input coercion of scalars (GraphQL
+// specification, section 3.5).
 func TestVariablesHaveTheirJSONKinds(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})

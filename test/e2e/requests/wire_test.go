@@ -11,8 +11,8 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// TestPagesAreNoAnswers: what stands before the console neither denies that something exists, nor does what was asked,
-// nor ends what is served while the console is away.
+// TestPagesAreNoAnswers verifies that a proxy's answer neither means that an entity is
+// missing, nor that a change was made, nor ends stale data.
 func TestPagesAreNoAnswers(t *testing.T) {
 	t.Parallel()
 	unavailable := map[string]bool{"UPSTREAM_UNAVAILABLE": true, "UPSTREAM_INVALID_RESPONSE": true}
@@ -44,7 +44,8 @@ func TestPagesAreNoAnswers(t *testing.T) {
 	}
 }
 
-// TestPagesTeachNothing: that a proxy refused a batch says nothing of whether the console takes one.
+// TestPagesTeachNothing verifies that a proxy's refusal of a batch says nothing about the
+// console's support.
 func TestPagesTeachNothing(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
@@ -65,7 +66,7 @@ func TestPagesTeachNothing(t *testing.T) {
 	}
 }
 
-// TestReasonsReachCallers: why the console refuses is told in whatever form it says so.
+// TestReasonsReachCallers verifies that callers get the console's reason in all its forms.
 func TestReasonsReachCallers(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
@@ -86,7 +87,8 @@ func TestReasonsReachCallers(t *testing.T) {
 	}
 }
 
-// TestFailuresOfTheConsoleStayInside: what a failed console says of its inside goes to nobody but the log.
+// TestFailuresOfTheConsoleStayInside verifies that internal details of a failed console are
+// only logged.
 func TestFailuresOfTheConsoleStayInside(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
@@ -97,14 +99,14 @@ func TestFailuresOfTheConsoleStayInside(t *testing.T) {
 	}
 }
 
-// TestEmptyRefusals: a console that answers 401 and 403 without a body has its tokens renewed as any other, and a call
-// that it forbids is forbidden.
+// TestEmptyRefusals verifies that an empty 401 refreshes the token, and that an empty 403
+// means FORBIDDEN.
 func TestEmptyRefusals(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{Dialect: consolesim.Dialect{EmptyRefusals: true}})
 	w.Query(`{ viewer { userName } }`, nil)
 	session := w.SignIn(w.Sim.Data().Users()[0])
-	time.Sleep(1100 * time.Millisecond) // a younger token is not renewed
+	time.Sleep(1100 * time.Millisecond) // a younger token is not refreshed
 	for _, header := range []map[string]string{nil, session} {
 		w.Sim.ExpireTokens()
 		header = e2e.MergeHeaders(header, e2e.ScopeHeader(w.Sim.Data().MainCompanyID(), w.Sim.Data().MainDepartmentID()))
@@ -118,7 +120,8 @@ func TestEmptyRefusals(t *testing.T) {
 	}
 }
 
-// TestGUIDsInWhateverForm: an id that a caller writes without dashes, in braces or in upper case names the same entity.
+// TestGUIDsInWhateverForm verifies that ids without dashes, in braces or in upper case name
+// the same entity.
 func TestGUIDsInWhateverForm(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{Dialect: consolesim.Dialect{GUIDs: consolesim.GUIDBraces}})
@@ -137,7 +140,7 @@ func TestGUIDsInWhateverForm(t *testing.T) {
 	}
 }
 
-// TestOneJobIsAListOfOne: an execution that is answered by its job alone has started it.
+// TestOneJobIsAListOfOne verifies that an answer with a single job is a started execution.
 func TestOneJobIsAListOfOne(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{Dialect: consolesim.Dialect{SingleExecute: true, ByteOrderMark: true}})
@@ -146,7 +149,7 @@ func TestOneJobIsAListOfOne(t *testing.T) {
 	for _, id := range data.WorkflowIDs(data.MainDepartmentID())[:5] {
 		a := w.Ask(fmt.Sprintf(`mutation { executeWorkflow(input: {id: %q}) { jobs { id } } }`, id), e2e.Request{})
 		started += strings.Count(string(a.Data), `"id"`)
-		if len(a.Errors) > 0 && a.Errors[0].Extensions.Code != "BAD_USER_INPUT" { // one without robots is refused
+		if len(a.Errors) > 0 && a.Errors[0].Extensions.Code != "BAD_USER_INPUT" { // a workflow without robots is refused
 			t.Errorf("%s", a.Body)
 		}
 	}

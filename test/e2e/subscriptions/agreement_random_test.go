@@ -17,22 +17,23 @@ import (
 
 var agreementSeeds = flag.Int("agreement-seeds", 3, "how many random plays of subscriptions, queries and changes to make")
 
-// state is a workflow as a client knows it. Both numbers only grow: schedules change the first, mutations the other.
+// state is a client's state of a workflow. Both numbers only grow: schedules change the first,
+// mutations the second.
 type state struct{ TriggeredCount, Version int64 }
 
 func (s state) olderThan(o state) bool {
 	return s.TriggeredCount < o.TriggeredCount || s.Version < o.Version
 }
 
-// normalised is a client's cache: each entity is as it was last told, by an answer or an event.
+// normalised is a client's cache: each entity in the state of its last answer or event.
 type normalised struct {
 	mu     sync.Mutex
 	known  map[string]state
 	told   map[string]state // by events only
-	events map[string]int   // how many there were
+	events map[string]int   // number of events
 }
 
-// event is an event of the subscription.
+// event applies an event of the subscription.
 func (c *normalised) event(id string, s state) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -40,9 +41,8 @@ func (c *normalised) event(id string, s state) {
 	c.events[id]++
 }
 
-// Answered takes in the answer to a query that was sent when told and events were as given. An
-// entity of which an event came meanwhile stays as that told it: of two connections, nobody
-// knows which was first.
+// Answered applies the answer to a query that was sent at the state told and events. An entity
+// with an event since then keeps the event's state: the order of two connections is unknown.
 func (c *normalised) Answered(t *testing.T, what string, nodes map[string]state, told map[string]state, events map[string]int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -66,9 +66,9 @@ func (c *normalised) now() (told map[string]state, events map[string]int) {
 	return told, events
 }
 
-// TestSubscriptionsAndQueriesAgree plays subscriptions, queries, changes at the console and
-// mutations in random order through two replicas. No query answers what is older than an event
-// that came before it, and in the end a client's cache is as the console.
+// TestSubscriptionsAndQueriesAgree runs subscriptions, queries, console changes and mutations
+// in random order through two replicas. No query returns data older than a previous event, and
+// finally the client's cache equals the console.
 func TestSubscriptionsAndQueriesAgree(t *testing.T) {
 	t.Parallel()
 	sim, replicas := e2e.NewReplicas(t, 2, consolesim.Options{Latency: 2 * time.Millisecond}, "CONSOLEQL_POLL_INTERVAL=100ms")
@@ -97,7 +97,7 @@ func playAgreement(t *testing.T, sim *consolesim.Server, replicas []*e2e.Process
 		}
 		client.Answered(t, q, nodesOf(t, a, ids), told, events)
 	}
-	for range random.IntN(4) { // some of it is kept before the subscription begins
+	for range random.IntN(4) { // some data is cached before the subscription begins
 		read()
 		sim.TouchWorkflow(ids[random.IntN(len(ids))])
 	}
@@ -159,7 +159,7 @@ func playAgreement(t *testing.T, sim *consolesim.Server, replicas []*e2e.Process
 	<-ended
 }
 
-// versionIn is the version that mutations have written into a description; 0 before.
+// versionIn returns the version that mutations have written into a description; 0 before.
 func versionIn(description any) int64 {
 	var n int64
 	if _, err := fmt.Sscanf(fmt.Sprint(description), "v%d", &n); err != nil {
@@ -168,7 +168,7 @@ func versionIn(description any) int64 {
 	return n
 }
 
-// nodesOf are the workflows of ids in an answer, wherever they stand in it.
+// nodesOf returns the workflows of ids at any place of an answer.
 func nodesOf(t *testing.T, a e2e.Answer, ids []string) map[string]state {
 	t.Helper()
 	found := make(map[string]state)

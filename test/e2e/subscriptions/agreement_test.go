@@ -10,8 +10,7 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// workflowReads are queries that answer the trigger counts of workflows, in which one is among
-// the first.
+// workflowReads are queries of workflows' trigger counts that contain the given workflow.
 func workflowReads(sim *consolesim.Server, id string) map[string]string {
 	w, _ := sim.Data().Workflow(id)
 	return map[string]string{
@@ -23,7 +22,7 @@ func workflowReads(sim *consolesim.Server, id string) map[string]string {
 	}
 }
 
-// triggered is the trigger count of a workflow in an answer.
+// triggered returns the trigger count of a workflow in an answer.
 func triggered(t testing.TB, a e2e.Answer, id string) int {
 	t.Helper()
 	if len(a.Errors) > 0 {
@@ -37,8 +36,8 @@ func triggered(t testing.TB, a e2e.Answer, id string) int {
 	return n
 }
 
-// TestQueriesAreNotOlderThanEvents: what a subscription tells, a query of the same
-// principal answers from then on, whatever was kept, on each replica.
+// TestQueriesAreNotOlderThanEvents verifies that queries of the same principal show at least
+// the state of a sent event, on each replica.
 func TestQueriesAreNotOlderThanEvents(t *testing.T) {
 	t.Parallel()
 	sim, replicas := e2e.NewReplicas(t, 2, consolesim.Options{}, "CONSOLEQL_POLL_INTERVAL=200ms")
@@ -71,8 +70,8 @@ func TestQueriesAreNotOlderThanEvents(t *testing.T) {
 	}
 }
 
-// TestFirstLookEndsWhatItOutdates: a subscriber who reads once the subscription is under way
-// misses nothing, though what was kept before was older.
+// TestFirstLookEndsWhatItOutdates verifies that a subscriber that queries after the
+// subscription has begun misses nothing, although older data was cached.
 func TestFirstLookEndsWhatItOutdates(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, e2e.StoppedClock(consolesim.Options{}), e2e.CacheForAnHour)
@@ -95,7 +94,8 @@ func TestFirstLookEndsWhatItOutdates(t *testing.T) {
 	}
 }
 
-// TestFirstLookEndsWhatReplicasKeep: the first look of a subscription at one replica ends what is outdated at each.
+// TestFirstLookEndsWhatReplicasKeep verifies that the first poll at one replica expires older
+// entries at all replicas.
 func TestFirstLookEndsWhatReplicasKeep(t *testing.T) {
 	t.Parallel()
 	sim, replicas := e2e.NewReplicas(t, 2, consolesim.Options{}, "CONSOLEQL_POLL_INTERVAL=200ms")
@@ -123,7 +123,7 @@ func TestFirstLookEndsWhatReplicasKeep(t *testing.T) {
 			for !strings.Contains(string(e.Answer().Data), id) {
 			}
 		} else {
-			subscribed.AwaitPolls(2) // the second look begins when the first has been told
+			subscribed.AwaitPolls(2) // the second poll begins after the first one's events
 		}
 		for i, p := range replicas {
 			for name, q := range reads {
@@ -137,13 +137,14 @@ func TestFirstLookEndsWhatReplicasKeep(t *testing.T) {
 	}
 }
 
-// TestLooksThatShowNothingNewEndNothing: what a look finds as it is kept stays kept.
+// TestLooksThatShowNothingNewEndNothing verifies that entries equal to a poll's result stay
+// cached.
 func TestLooksThatShowNothingNewEndNothing(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, e2e.StoppedClock(consolesim.Options{}), e2e.CacheForAnHour)
 	id := w.Sim.Data().WorkflowIDs(w.Sim.Data().MainDepartmentID())[0]
 	reads := workflowReads(w.Sim, id)
-	delete(reads, "filtered") // it cannot be known what would be on it now
+	delete(reads, "filtered") // its present content is unknown
 	for _, q := range reads {
 		triggered(t, w.Ask(q, e2e.Request{}), id)
 	}
@@ -153,7 +154,7 @@ func TestLooksThatShowNothingNewEndNothing(t *testing.T) {
 	for name, q := range reads {
 		w.Sim.ResetCounts()
 		triggered(t, w.Ask(q, e2e.Request{}), id)
-		if n := w.Calls()[e2e.Workflows] + w.Calls()[e2e.Workflow]; n > 1 { // a poll may come between
+		if n := w.Calls()[e2e.Workflows] + w.Calls()[e2e.Workflow]; n > 1 { // a poll may run in between
 			t.Errorf("%s takes %d calls", name, n)
 		}
 	}
@@ -162,7 +163,8 @@ func TestLooksThatShowNothingNewEndNothing(t *testing.T) {
 	}
 }
 
-// TestRemovalsAreTold: by the console's 404, by whole reads of a list, and what comes back.
+// TestRemovalsAreTold verifies events for removals by a 404 and by complete lists, and for
+// entities that return.
 func TestRemovalsAreTold(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, e2e.StoppedClock(consolesim.Options{}), e2e.CacheForAnHour)
@@ -220,7 +222,8 @@ func TestRemovalsAreTold(t *testing.T) {
 	}
 }
 
-// TestChangesOfWhatIsNotSelectedAreQuiet: an event comes only of what a subscriber selects, and once.
+// TestChangesOfWhatIsNotSelectedAreQuiet verifies that only changes of selected fields cause
+// an event, and only one.
 func TestChangesOfWhatIsNotSelectedAreQuiet(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, e2e.StoppedClock(consolesim.Options{}))
@@ -241,7 +244,7 @@ func TestChangesOfWhatIsNotSelectedAreQuiet(t *testing.T) {
 		e := w.Events(http.MethodPost, "subscription { "+fmt.Sprintf(field, id)+" }", nil)
 		w.AwaitPolls(2)
 		for round := range 2 {
-			w.Sim.TouchWorkflow(id) // what is selected stays
+			w.Sim.TouchWorkflow(id) // the selected fields are unchanged
 			w.AwaitPolls(3)
 			name := fmt.Sprintf("name %d-%d", i, round)
 			rename(name)
@@ -253,7 +256,8 @@ func TestChangesOfWhatIsNotSelectedAreQuiet(t *testing.T) {
 	}
 }
 
-// TestQueriesUnderWayAreNotOlderThanEvents: what was read before a change that is told meanwhile is read again.
+// TestQueriesUnderWayAreNotOlderThanEvents verifies that a running query reads again what it
+// had read before a change whose event was sent meanwhile.
 func TestQueriesUnderWayAreNotOlderThanEvents(t *testing.T) {
 	t.Parallel()
 	held, hold, release := make(chan struct{}), make(chan struct{}, 1), make(chan struct{})

@@ -42,7 +42,7 @@ func TestEventsByGetAndPost(t *testing.T) {
 	e2e.Await(t, "the end of the subscriptions", func() bool { return w.Metric("consoleql_subscriptions") == "0" })
 }
 
-// TestOneAnswerAsEvents: queries, mutations and errors end with `complete`.
+// TestOneAnswerAsEvents verifies that queries, mutations and errors end with `complete`.
 func TestOneAnswerAsEvents(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
@@ -94,7 +94,8 @@ func TestStreamsThatAreRefused(t *testing.T) {
 	w.CheckNoCalls()
 }
 
-// TestJSONIsPreferredForOneAnswer: clients that take both get a stream for subscriptions only.
+// TestJSONIsPreferredForOneAnswer verifies that clients that accept both get a stream only for
+// subscriptions.
 func TestJSONIsPreferredForOneAnswer(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
@@ -109,7 +110,7 @@ func TestJSONIsPreferredForOneAnswer(t *testing.T) {
 	}
 }
 
-// TestQuietStreamsShowThatTheyAreAlive: comments, which no client takes for events.
+// TestQuietStreamsShowThatTheyAreAlive verifies keepalive comments, which are no events.
 func TestQuietStreamsShowThatTheyAreAlive(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, e2e.StoppedClock(consolesim.Options{}), func(s *gateway.Settings, _ *consolesim.Server) { s.StreamKeepalive = 20 * time.Millisecond })
@@ -123,7 +124,7 @@ func TestQuietStreamsShowThatTheyAreAlive(t *testing.T) {
 	}
 }
 
-// TestEventsEndWithTheCredentials: the client is told, and that it is over.
+// TestEventsEndWithTheCredentials verifies that the client gets an error and `complete`.
 func TestEventsEndWithTheCredentials(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, e2e.StoppedClock(consolesim.Options{}), e2e.WithoutAnonymous)

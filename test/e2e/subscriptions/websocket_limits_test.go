@@ -11,7 +11,8 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// TestMessagesOfSocketsAreBounded, as the bodies of requests are.
+// TestMessagesOfSocketsAreBounded verifies that messages have the same bounds as bodies of
+// requests.
 func TestMessagesOfSocketsAreBounded(t *testing.T) {
 	t.Parallel()
 	const most = 64 << 10
@@ -29,7 +30,8 @@ func TestMessagesOfSocketsAreBounded(t *testing.T) {
 	}
 }
 
-// TestOperationIDsAreShort: the connection keeps them, and each event repeats one.
+// TestOperationIDsAreShort verifies the bound of operation ids, which the connection stores
+// and each event repeats.
 func TestOperationIDsAreShort(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
@@ -46,7 +48,7 @@ func TestOperationIDsAreShort(t *testing.T) {
 	}
 }
 
-// TestSubscriptionsKeepLittle: what a subscription keeps of its request is bounded, unlike what a query needs.
+// TestSubscriptionsKeepLittle verifies the bound of what a subscription keeps of its request.
 func TestSubscriptionsKeepLittle(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})

@@ -37,7 +37,7 @@ func TestSubscriptionsThatCannotBegin(t *testing.T) {
 		s.Subscribe(id, tt.query)
 		m := s.Receive()
 		var e e2e.GraphError
-		if m.Type == "error" { // the protocol's message for what never began
+		if m.Type == "error" { // the protocol's answer to an operation that did not begin
 			e = e2e.Decode[[]e2e.GraphError](t, m.Payload)[0]
 		} else {
 			a := e2e.Decode[e2e.Answer](t, m.Payload)
@@ -54,7 +54,7 @@ func TestSubscriptionsThatCannotBegin(t *testing.T) {
 	}
 }
 
-// TestQueriesAndMutationsOverAWebSocket: the protocol carries any operation.
+// TestQueriesAndMutationsOverAWebSocket sends other operations than subscriptions.
 func TestQueriesAndMutationsOverAWebSocket(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
@@ -71,7 +71,8 @@ func TestQueriesAndMutationsOverAWebSocket(t *testing.T) {
 	s.Completed("q")
 }
 
-// TestSocketsCarryCredentialsInTheirPayload: whatever the headers carry elsewhere.
+// TestSocketsCarryCredentialsInTheirPayload verifies that the payload of connection_init
+// replaces headers.
 func TestSocketsCarryCredentialsInTheirPayload(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithoutAnonymous)
@@ -167,12 +168,12 @@ func TestSocketsThatBreakTheProtocol(t *testing.T) {
 	})
 }
 
-// TestPingsAndIDsOfSockets: a ping is answered, an id may be used again.
+// TestPingsAndIDsOfSockets verifies that pings are answered and that ids can be used again.
 func TestPingsAndIDsOfSockets(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, e2e.StoppedClock(consolesim.Options{}))
 	s := w.Connect(nil)
-	s.Send(e2e.Message{Type: "ping"}) // allowed at any time
+	s.Send(e2e.Message{Type: "ping"}) // pings are allowed at any time
 	if m := s.Receive(); m.Type != "pong" {
 		t.Errorf("%+v", m)
 	}
@@ -200,7 +201,8 @@ func TestPingsAndIDsOfSockets(t *testing.T) {
 	}
 }
 
-// TestSubscriptionEndsWithItsToken: the subscriber is told, and the connection lives on.
+// TestSubscriptionEndsWithItsToken verifies that the subscriber gets an error and the
+// connection stays open.
 func TestSubscriptionEndsWithItsToken(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, e2e.StoppedClock(consolesim.Options{}), e2e.WithoutAnonymous)
@@ -218,7 +220,8 @@ func TestSubscriptionEndsWithItsToken(t *testing.T) {
 	e2e.Await(t, "the end of the poll", func() bool { return w.Metric("consoleql_watched_things") == "0" })
 }
 
-// TestSubscriptionSurvivesTheConsole: an outage costs no subscription and no change.
+// TestSubscriptionSurvivesTheConsole verifies that an outage loses neither subscription nor
+// change.
 func TestSubscriptionSurvivesTheConsole(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, e2e.StoppedClock(consolesim.Options{}))
@@ -237,18 +240,20 @@ func TestSubscriptionSurvivesTheConsole(t *testing.T) {
 	}
 }
 
-// TestVanishedClientIsNoticed: nobody says that it is gone, as when its network is.
+// TestVanishedClientIsNoticed verifies that a client which disappears without closing is
+// detected.
 func TestVanishedClientIsNoticed(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, func(s *gateway.Settings, _ *consolesim.Server) { s.StreamKeepalive = 100 * time.Millisecond })
 	s := w.Socket(nil)
 	s.Subscribe("1", `subscription { robotChanged { id } }`)
 	e2e.Await(t, "the subscription", func() bool { return w.Metric("consoleql_subscriptions") == "1" })
-	// The client's library answers pings while it reads, and it reads no more.
+	// The client's library answers pings only while it reads.
 	e2e.Await(t, "the end of the subscription", func() bool { return w.Metric("consoleql_subscriptions") == "0" })
 }
 
-// TestStoppingEndsStreams: clients are told to come back, and nothing waits for them.
+// TestStoppingEndsStreams verifies that clients are told to reconnect, and that the shutdown
+// does not wait for them.
 func TestStoppingEndsStreams(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, e2e.StoppedClock(consolesim.Options{}))
@@ -263,7 +268,7 @@ func TestStoppingEndsStreams(t *testing.T) {
 	if e, ok := events.Next(); ok {
 		t.Errorf("the stream goes on: %+v", e)
 	}
-	if err := w.Stopped(); err != nil { // as where the shutdown's time-out ends the streams
+	if err := w.Stopped(); err != nil { // the shutdown's timeout ends the streams, too
 		t.Errorf("stopped with %v", err)
 	}
 }

@@ -16,7 +16,7 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// TestSubscribersShareAPoll lets many WebSockets follow one robot.
+// TestSubscribersShareAPoll subscribes to one robot over many WebSockets.
 func TestSubscribersShareAPoll(t *testing.T) {
 	t.Parallel()
 	const interval = 200 * time.Millisecond
@@ -69,7 +69,7 @@ func TestSubscribersShareAPoll(t *testing.T) {
 	for i, status := range statuses {
 		pin(status[:1] + strings.ToLower(status[1:]))
 		if i < len(statuses)-1 {
-			w.AwaitPolls(2) // one may have been under way; after the last there is nobody left to poll for
+			w.AwaitPolls(2) // one poll may be running; after the last one, no subscriber is left
 		}
 	}
 	counted.Wait()
@@ -90,8 +90,8 @@ func TestSubscribersShareAPoll(t *testing.T) {
 	}
 }
 
-// TestEventsCarryRelations: what is selected below a changed entity costs one
-// round of calls, in the entity's own scope, and its errors stand at their paths.
+// TestEventsCarryRelations verifies that the selection below a changed entity costs one round
+// of calls in the entity's scope, and that its errors have their paths.
 func TestEventsCarryRelations(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, e2e.StoppedClock(consolesim.Options{}))
@@ -140,7 +140,7 @@ func TestEventsCarryRelations(t *testing.T) {
 	}
 }
 
-// TestEventsCarryFilteredLists: an event's lists take filters as a query's do.
+// TestEventsCarryFilteredLists verifies that an event's lists accept filters.
 func TestEventsCarryFilteredLists(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, e2e.StoppedClock(consolesim.Options{}))
@@ -168,7 +168,7 @@ func TestEventsCarryFilteredLists(t *testing.T) {
 	}
 }
 
-// TestRobotsAreFollowedByQueue: of a queue, of some ids, of both.
+// TestRobotsAreFollowedByQueue subscribes to the robots of a queue, of some ids, and of both.
 func TestRobotsAreFollowedByQueue(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, e2e.StoppedClock(consolesim.Options{}))

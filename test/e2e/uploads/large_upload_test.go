@@ -12,12 +12,11 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// maxUploadGrowth is how much memory one upload may add to a gateway, whatever its size.
+// maxUploadGrowth bounds the memory that one upload may add to a gateway, for all file sizes.
 const maxUploadGrowth = 64 << 20
 
-// TestLargeUploadIsStreamed sends a large file through a gateway in a process of
-// its own, whose length the request tells or input.size, and watches what the system
-// says of the process's memory, and its disk.
+// TestLargeUploadIsStreamed sends a large file through a gateway process, with the length in
+// the request or in input.size. It measures the process's memory and its files.
 func TestLargeUploadIsStreamed(t *testing.T) {
 	sim, err := consolesim.Start(context.Background(), consolesim.Options{})
 	if err != nil {
@@ -55,7 +54,7 @@ func TestLargeUploadIsStreamed(t *testing.T) {
 	}
 }
 
-// watchFolder counts the files that come into a folder, even for a moment.
+// watchFolder counts the files created in a folder, including temporary ones.
 func watchFolder(t *testing.T, folder string) (most func() int) {
 	t.Helper()
 	var mu sync.Mutex

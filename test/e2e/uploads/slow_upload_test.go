@@ -13,8 +13,8 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// TestSlowUploadsTakeNoPlaces from those who ask the console something, be the file small
-// or large.
+// TestSlowUploadsTakeNoPlaces verifies that slow uploads of all sizes do not block other
+// console calls.
 func TestSlowUploadsTakeNoPlaces(t *testing.T) {
 	t.Parallel()
 	for name, direct := range map[string]int64{"straight to the console": 1 << 20, "to the storage": 1} {

@@ -15,9 +15,9 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// TestFormsAsClientsWriteThem: the framing of a form is the client's matter. What comes before
-// the first delimiter and after the last is ignored (RFC 2046, section 5.1.1), and so is a
-// part that the map does not name.
+// TestFormsAsClientsWriteThem verifies framing that clients may choose. Content before the
+// first delimiter and after the last is ignored (RFC 2046, section 5.1.1), and so are parts
+// that the map does not name.
 func TestFormsAsClientsWriteThem(t *testing.T) {
 	t.Parallel()
 	const disposition = "Content-Disposition: form-data; "
@@ -40,7 +40,7 @@ func TestFormsAsClientsWriteThem(t *testing.T) {
 			file := e2e.FormPart(disposition+`name="0"; filename="a.dgs"`, content)
 			for name, tt := range map[string]struct {
 				contentType, form string
-				atEnd             bool // the storage is told the length by what the request has left
+				atEnd             bool // the storage gets the length that the request implies
 			}{
 				"as browsers do":             {"multipart/form-data; boundary=B", e2e.JoinForm("", "\r\n", operations, mapping, file), true},
 				"no last line break":         {"multipart/form-data; boundary=B", e2e.JoinForm("", "", operations, mapping, file), false},
@@ -60,7 +60,7 @@ func TestFormsAsClientsWriteThem(t *testing.T) {
 			} {
 				for _, length := range []bool{true, false} {
 					if route == "to the storage" && size > 2<<20 && (!tt.atEnd || !length) {
-						continue // the length of a large file cannot be known before it has come
+						continue // the length of a large file is unknown before its end
 					}
 					var body io.Reader = strings.NewReader(tt.form)
 					if !length {
@@ -87,7 +87,8 @@ func TestFormsAsClientsWriteThem(t *testing.T) {
 	}
 }
 
-// TestEncodedParts: base64 is refused, as its text would be taken for the content.
+// TestEncodedParts verifies that base64 is refused, since its text would be stored as the
+// content.
 func TestEncodedParts(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
@@ -110,7 +111,7 @@ func TestEncodedParts(t *testing.T) {
 	}
 }
 
-// TestFormsThatLie: a part that is not as long as it says is no file.
+// TestFormsThatLie verifies that a part of another length than declared is refused.
 func TestFormsThatLie(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
@@ -129,7 +130,7 @@ func TestFormsThatLie(t *testing.T) {
 	}
 }
 
-// TestPlaceholdersOfFiles: the file takes the place that the map names, whatever stands there.
+// TestPlaceholdersOfFiles verifies that the file replaces any placeholder at its path.
 func TestPlaceholdersOfFiles(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})

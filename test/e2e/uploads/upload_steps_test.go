@@ -9,7 +9,8 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// TestStepsOfAnUploadThatFail: each says what became of the file and who refused it.
+// TestStepsOfAnUploadThatFail verifies that each failure names the refusing side and the
+// outcome.
 func TestStepsOfAnUploadThatFail(t *testing.T) {
 	t.Parallel()
 	page := consolesim.Fault{Body: []byte("<html></html>"), ContentType: "text/html"}
@@ -54,7 +55,8 @@ func TestStepsOfAnUploadThatFail(t *testing.T) {
 	}
 }
 
-// TestUploadsThatAreNotDescribed: a client that uploads a file itself hears that the console has done what it does not describe.
+// TestUploadsThatAreNotDescribed verifies that a client that uploads a file itself learns of a
+// success without details.
 func TestUploadsThatAreNotDescribed(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
@@ -65,7 +67,8 @@ func TestUploadsThatAreNotDescribed(t *testing.T) {
 	}
 }
 
-// TestAViewerThatIsNotDescribed: that the caller is no user is nothing that an empty answer says.
+// TestAViewerThatIsNotDescribed verifies that an empty answer does not mean that there is no
+// user.
 func TestAViewerThatIsNotDescribed(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})

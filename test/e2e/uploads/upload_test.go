@@ -37,8 +37,8 @@ func TestUploadStraightToTheConsole(t *testing.T) {
 	w.CheckNoDuplicateCalls()
 }
 
-// TestStorageIsToldTheLength: object storages refuse a file of which they are
-// not told the length beforehand, which follows from that of the request.
+// TestStorageIsToldTheLength verifies that the storage gets the file's length, which follows
+// from the request's. Object storages refuse a file without one.
 func TestStorageIsToldTheLength(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, func(s *gateway.Settings, _ *consolesim.Server) { s.DirectUploadBytes = 1 << 20 })
@@ -75,8 +75,8 @@ func TestStorageIsToldTheLength(t *testing.T) {
 	}
 }
 
-// TestRequestsThatAreTooLong are refused with the limit in the error, and before
-// the console is asked where they say how long they are.
+// TestRequestsThatAreTooLong verifies that the error contains the limit. With a
+// Content-Length, no console call is made.
 func TestRequestsThatAreTooLong(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, func(s *gateway.Settings, _ *consolesim.Server) { s.MaxUploadBytes, s.MaxRequestBytes = 100_000, 10_000 })
@@ -108,7 +108,7 @@ func TestUploadThatBreaksOff(t *testing.T) {
 	if a, err := w.UploadStream(broken); err == nil && len(a.Errors) == 0 {
 		t.Errorf("answered %s", a.Body)
 	}
-	time.Sleep(100 * time.Millisecond) // the gateway may still be noticing
+	time.Sleep(100 * time.Millisecond) // the gateway may not have noticed yet
 	if c := w.Calls(); c["PATCH /openapi/preloadedVersionFiles/{id}"] != 0 {
 		t.Errorf("a broken upload was completed: %v", c)
 	}
@@ -148,7 +148,7 @@ func TestPreparedUpload(t *testing.T) {
 	if err := resp.Body.Close(); err != nil || resp.StatusCode/100 != 2 {
 		t.Fatalf("the storage answered %s, %v", resp.Status, err)
 	}
-	for range 2 { // the second is the first's answer
+	for range 2 { // the second gets the first one's recorded answer
 		var done struct {
 			PackageName, PackageID string
 			Package                struct{ Name string }
@@ -228,8 +228,8 @@ func TestMultipartFormsThatAreWrong(t *testing.T) {
 	})
 }
 
-// TestUploadOverAConnectionThatBreaksOff is the client's fault, and told as that, although a connection
-// that breaks off also cancels the request.
+// TestUploadOverAConnectionThatBreaksOff verifies that the error is the client's, although a
+// broken connection also cancels the request.
 func TestUploadOverAConnectionThatBreaksOff(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})

@@ -27,8 +27,8 @@ func small(s *gateway.Settings, _ *consolesim.Server) { s.DirectUploadBytes = 10
 
 func same(form []byte) []byte { return form }
 
-// TestUploadsSurviveOneFailure: an upload is prepared again, and what could not be completed can be
-// completed by its id.
+// TestUploadsSurviveOneFailure verifies that an upload is prepared again, and that a failed
+// completion can be repeated with its id.
 func TestUploadsSurviveOneFailure(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, small)
@@ -95,7 +95,8 @@ func TestUploadsSurviveOneFailure(t *testing.T) {
 	})
 }
 
-// TestUploadsOfDeclaredSize: a form in chunks tells no length, and console and storage want one.
+// TestUploadsOfDeclaredSize tests forms in chunks, whose length is unknown. Console and
+// storage need the declared size.
 func TestUploadsOfDeclaredSize(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, func(s *gateway.Settings, _ *consolesim.Server) { s.DirectUploadBytes = 3 << 20 })
@@ -121,14 +122,14 @@ func TestUploadsOfDeclaredSize(t *testing.T) {
 				t.Fatal(err)
 			}
 			if tt.size == 0 {
-				w.WantOutcome(a, "BAD_USER_INPUT", "REFUSED") // by the console: the file is empty
+				w.WantOutcome(a, "BAD_USER_INPUT", "REFUSED") // the console refuses an empty file
 				return
 			}
 			w.CheckUploaded(a, sum(), tt.size)
 		})
 	}
 	w.Sim.ResetCounts()
-	quiet := e2e.NewWorld(t, consolesim.Options{}, func(s *gateway.Settings, _ *consolesim.Server) { s.DirectUploadBytes = 3 << 20 }) // is not called
+	quiet := e2e.NewWorld(t, consolesim.Options{}, func(s *gateway.Settings, _ *consolesim.Server) { s.DirectUploadBytes = 3 << 20 }) // gets no call
 	for name, tt := range map[string]struct {
 		size     int64
 		said     string
