@@ -13,7 +13,7 @@ import (
 	"github.com/consoleql/consoleql/internal/scope"
 )
 
-// Sizes of what the console does not page, and of what entities refer to.
+// Sizes of lists without pages, and of lists of references.
 const (
 	likelyCompanies   = 5
 	likelyDepartments = 20
@@ -24,16 +24,17 @@ const (
 	likelyJobs        = 10
 )
 
-// maxEntities bounds the entities that a dry run makes up, and so its memory and CPU time.
+// maxEntities bounds the generated entities of a dry run, and thereby its memory and CPU time.
 const maxEntities = 10_000
 
-// Hints are what is known of the console, and what the operation names of it.
+// Hints contains known facts about the console, and ids that the operation names.
 type Hints struct {
-	// ListSize is the length of the unfiltered list of a type in a scope, if it is known.
+	// ListSize returns the length of the unfiltered list of a type in a scope, if it is known.
 	ListSize func(typ string, sc scope.Scope) (int, bool)
-	// SendsRobotIDs says that workflows come with the ids of their robots.
+	// SendsRobotIDs reports whether workflows contain the ids of their robots.
 	SendsRobotIDs bool
-	// Companies and Departments are ids of which the operation, its request or its API key says that they exist.
+	// Companies and Departments are ids that the operation, its request or its API key
+	// contains.
 	Companies, Departments []string
 }
 
@@ -42,31 +43,33 @@ type Call struct {
 	Kind, Operation, How string
 	Calls, Entities      int
 
-	pageSize int // the largest, of the pages of a list
+	pageSize int // the largest page size
 }
 
-// Console answers as a console does whose lists have likely lengths. It makes its entities up, does no I/O, and counts
-// its calls in the budget of the operation. The entities that others refer to are found in the lists of their type. A
-// list of unknown length goes on behind whatever page is read. A Console serves one dry run and is safe for concurrent use.
+// Console is a fake console whose lists have likely lengths. It generates its entities without
+// I/O, and counts its calls in the operation's budget. Referenced entities are elements of the
+// lists of their type. A list of unknown length continues after every page. A Console serves
+// one dry run and is safe for concurrent use.
 type Console struct {
 	hints Hints
 
 	mu        sync.Mutex
 	findScope bool
 	calls     []Call
-	made      int // entities
+	made      int // number of entities
 	cut       bool
-	lists     map[listKey]int // numbers of lists, which are part of the ids
-	refs      map[listKey]int // how many entities of a list are referred to
+	lists     map[listKey]int // numbers of lists, which are part of their ids
+	refs      map[listKey]int // number of referenced entities per list
 	entities  map[string]any
 }
 
-// NewConsole returns a Console of which the hints are true.
+// NewConsole returns a Console for the hints.
 func NewConsole(hints Hints) *Console {
 	return &Console{hints: hints, lists: make(map[listKey]int), refs: make(map[listKey]int), entities: make(map[string]any)}
 }
 
-// FindScope says whether the scope of the request is being looked for. A caller whose request names no company has one.
+// FindScope tells whether the operation is looking for the request's scope. A caller without a
+// company in its request belongs to one company.
 func (c *Console) FindScope(finding bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -90,14 +93,14 @@ func (c *Console) Take() []Call {
 	return calls
 }
 
-// Cut says whether something was left out because of maxEntities.
+// Cut reports whether maxEntities has omitted something.
 func (c *Console) Cut() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.cut
 }
 
-// count counts a call that brings so many entities. c.mu is held.
+// count counts a call that returns so many entities. c.mu is held.
 func (c *Console) count(kind, operation, how string, entities, pageSize int) {
 	c.made += entities
 	for i := range c.calls {
@@ -114,22 +117,23 @@ func (c *Console) count(kind, operation, how string, entities, pageSize int) {
 // send counts a call in the operation's budget.
 func send(ctx context.Context) error { return budget.Send(ctx, false) }
 
-// goesOn is how many entities follow a page of a list of unknown length: as many as one field reads.
+// goesOn returns how many entities follow a page of a list of unknown length: as many as one
+// field reads.
 const goesOn = 500
 
-// errCut refuses what would exceed maxEntities.
+// errCut refuses a call that would exceed maxEntities.
 func errCut() error {
 	return fault.New(fault.QueryTooComplex, "a dry run makes up at most %d entities", maxEntities)
 }
 
-// listKey names a list: an unfiltered one of a type in a scope, or one that is filtered.
+// listKey identifies a list: the unfiltered list of a type in a scope, or a filtered one.
 type listKey struct {
 	typ    string
 	scope  scope.Scope
 	filter any
 }
 
-// id is the id of the entity at a position of a list. c.mu is held.
+// id returns the id of the entity at a position of a list. c.mu is held.
 func (c *Console) id(list listKey, position int) string {
 	n, ok := c.lists[list]
 	if !ok {
@@ -142,7 +146,7 @@ func (c *Console) id(list listKey, position int) string {
 	return string(id)
 }
 
-// putHex writes the last digits of n, as many as there is room for.
+// putHex writes as many of the last digits of n as fit.
 func putHex(to []byte, n int) {
 	for i := len(to) - 1; i >= 0; i-- {
 		to[i] = "0123456789abcdef"[n&15]
@@ -150,8 +154,8 @@ func putHex(to []byte, n int) {
 	}
 }
 
-// ref is the id of another entity of a type in a scope that is referred to. References to a list of known length are
-// spread over it. c.mu is held.
+// ref returns the id of another referenced entity of a type in a scope. References are spread
+// over a list of known length. c.mu is held.
 func (c *Console) ref(typ string, sc scope.Scope) string {
 	list := listKey{typ: typ, scope: sc}
 	position := c.refs[list]
@@ -162,7 +166,8 @@ func (c *Console) ref(typ string, sc scope.Scope) string {
 	return c.id(list, position)
 }
 
-// spread is the position of the n-th reference to a list of the given size. The first size positions are different.
+// spread returns the position of the n-th reference to a list of the given size. The first
+// size positions differ.
 func spread(n, size int) int {
 	step := max(1, size*618/1000)
 	for gcd(step, size) != 1 {
@@ -178,7 +183,7 @@ func gcd(a, b int) int {
 	return a
 }
 
-// entity is the entity with that id, which fill completes when it is first made. c.mu is held.
+// entity returns the entity with that id. fill completes a new one. c.mu is held.
 func entity[T any](c *Console, key string, fill func() *T) *T {
 	if made, ok := c.entities[key].(*T); ok {
 		return made
@@ -188,7 +193,7 @@ func entity[T any](c *Console, key string, fill func() *T) *T {
 	return v
 }
 
-// page is the answer to a list call. make makes the entity with an id.
+// page answers a list call. make creates the entity with an id.
 func page[T any, F comparable](ctx context.Context, c *Console, sc scope.Scope, l cc.List[F], typ, kind, operation string, make func(id string) *T) (*cc.Page[T], error) {
 	if err := send(ctx); err != nil {
 		return nil, err
@@ -228,7 +233,7 @@ func page[T any, F comparable](ctx context.Context, c *Console, sc scope.Scope, 
 	return p, nil
 }
 
-// get is the answer to a call for one entity.
+// get answers a call for one entity.
 func get[T any](ctx context.Context, c *Console, kind, operation, id string, make func(id string) *T) (*T, error) {
 	if err := send(ctx); err != nil {
 		return nil, err

@@ -55,12 +55,12 @@ func (c *Console) DepartmentTree(ctx context.Context, sc scope.Scope) (*cc.Depar
 	return tree, nil
 }
 
-// department is the id of a department of a company. c.mu is held.
+// department returns the id of a company's department. c.mu is held.
 func (c *Console) department(company string, position int) string {
 	return c.id(listKey{typ: "Department", scope: scope.Scope{CompanyID: company}}, position)
 }
 
-// Self returns the caller, who is assigned to the root department of the company.
+// Self returns the caller. Its assigned department is the company's root department.
 func (c *Console) Self(ctx context.Context, sc scope.Scope) (*cc.CompanyUser, error) {
 	if err := send(ctx); err != nil {
 		return nil, err
@@ -103,7 +103,7 @@ func (c *Console) pkg(sc scope.Scope, id string, whole bool) *cc.Package {
 	})
 }
 
-// versionID is the id of the n-th version of a package.
+// versionID returns the id of the n-th version of a package.
 func versionID(pkg string, n int) *string {
 	return new(fmt.Sprintf("%08x%s", n, pkg[min(8, len(pkg)):]))
 }

@@ -5,21 +5,21 @@ import (
 	"github.com/consoleql/consoleql/internal/scope"
 )
 
-// NewID returns the id of an entity of a type that an answer of the console refers to.
+// NewID returns the id of an entity that an answer of the console refers to.
 func (c *Console) NewID(typ string, sc scope.Scope) string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.ref(typ, sc)
 }
 
-// NewRobot returns a robot, as an event of a subscription has one.
+// NewRobot returns the robot of an event.
 func (c *Console) NewRobot(sc scope.Scope) *cc.Robot {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.robot(sc, c.ref("Robot", sc))
 }
 
-// NewWorkflow returns a workflow, as an event of a subscription has one.
+// NewWorkflow returns the workflow of an event.
 func (c *Console) NewWorkflow(sc scope.Scope) *cc.Workflow {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -47,7 +47,7 @@ func (c *Console) NewJobGroup(sc scope.Scope) *cc.JobGroup {
 	return g
 }
 
-// NewWorkflowIDs returns ids of workflows that a change names.
+// NewWorkflowIDs returns ids of workflows in a change.
 func (c *Console) NewWorkflowIDs(sc scope.Scope) []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -58,7 +58,7 @@ func (c *Console) NewWorkflowIDs(sc scope.Scope) []string {
 	return ids
 }
 
-// NewUploadedPackage returns what a file becomes that is uploaded.
+// NewUploadedPackage returns the package and version of an uploaded file.
 func (c *Console) NewUploadedPackage(sc scope.Scope) *cc.UploadedPackage {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -1,15 +1,16 @@
-// Package explain describes what an operation asks the console for. Console answers the look-ahead of a dry run.
+// Package explain describes the console calls of an operation. Its Console answers the
+// look-ahead of a dry run.
 package explain
 
-// Plan is what an operation asks the console for when nothing is cached, as a dry run found it.
+// Plan lists the console calls of an uncached operation, as a dry run found them.
 type Plan struct {
-	// Rounds is how often the operation waits for the console at least.
+	// Rounds is the minimum number of rounds of calls for which the operation waits.
 	Rounds int `json:"rounds"`
-	// ConsoleCalls is how many calls it makes.
+	// ConsoleCalls is the number of calls.
 	ConsoleCalls int `json:"consoleCalls"`
-	// OrMore says that the dry run ended early: the operation makes more calls.
+	// OrMore reports that the dry run ended early: the operation makes more calls.
 	OrMore bool `json:"orMore,omitzero"`
-	// Refused is the error with which the gateway would end the operation, empty if it would not.
+	// Refused is the error with which the gateway would end the operation, or empty.
 	Refused string `json:"refused,omitzero"`
 	// Steps are the calls, in the order of their rounds.
 	Steps []Step `json:"steps"`
@@ -25,7 +26,7 @@ type Step struct {
 	Operation string `json:"operation,omitzero"`
 	// Field is the path of the field that needs the calls; several are separated by commas.
 	Field string `json:"field"`
-	// Entities is how many entities the calls bring.
+	// Entities is the number of entities that the calls return.
 	Entities int `json:"entities"`
 	// Calls is the number of calls.
 	Calls int `json:"calls"`

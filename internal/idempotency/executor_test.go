@@ -220,7 +220,7 @@ func testPanic(t *testing.T, replica replicas) {
 	var log bytes.Buffer
 	k := replica(t, idempotency.Options{Logger: slog.New(slog.NewTextHandler(&log, nil))})
 	result, err := k.Do(t.Context(), key(t), input, func(context.Context) ([]byte, idempotency.Outcome, error) {
-		panic("the password is swordfish") //nolint:forbidigo // what a Keeper must survive
+		panic("the password is swordfish") //nolint:forbidigo // what an Executor must survive
 	})
 	wantFault(t, result, err, fault.Internal, nil)
 	if !strings.Contains(log.String(), "panicked") || strings.Contains(log.String()+err.Error(), "swordfish") {

@@ -142,7 +142,7 @@ type Options struct {
 	// RunTimeout ends the context of a run; default 5 min. A run that does not return counts
 	// as unknown a Lease later.
 	RunTimeout time.Duration
-	// Logger is told of failures of the store, never of a key or an input; default: discarded.
+	// Logger receives failures of the store, without keys and inputs; default: discarded.
 	Logger *slog.Logger
 }
 
@@ -169,9 +169,9 @@ func (o Options) withDefaults() Options {
 type Executor struct {
 	store Store
 	opts  Options
-	tasks sync.WaitGroup // calls of Do, and what outlives them
+	tasks sync.WaitGroup // running calls of Do and runs that outlive them
 	// stopping ends when Close gives up.
-	stopping context.Context //nolint:containedctx // the Keeper's own lifetime, not that of a call
+	stopping context.Context //nolint:containedctx // the Executor's own lifetime, not that of a call
 	stop     context.CancelFunc
 
 	mu       sync.Mutex

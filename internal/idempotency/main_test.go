@@ -79,7 +79,7 @@ func redisClient(t testing.TB, s *redistest.Server) *redis.Client {
 	return c
 }
 
-// newExecutor returns a Keeper that must end in good order with the test.
+// newExecutor returns an Executor that must end in good order with the test.
 func newExecutor(t testing.TB, s idempotency.Store, o idempotency.Options) *idempotency.Executor {
 	t.Helper()
 	k := idempotency.New(s, o)
@@ -93,7 +93,7 @@ func newExecutor(t testing.TB, s idempotency.Store, o idempotency.Options) *idem
 	return k
 }
 
-// newRedisExecutor returns a Keeper with a client of its own, as another replica has.
+// newRedisExecutor returns an Executor with a client of its own, as another replica has.
 func newRedisExecutor(t testing.TB, s *redistest.Server, o idempotency.Options) *idempotency.Executor {
 	t.Helper()
 	return newExecutor(t, idempotency.NewRedis(redisClient(t, s), ""), o)

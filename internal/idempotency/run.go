@@ -56,7 +56,7 @@ func (f *sharedRun) setAnswers(own, share answer) {
 type answer struct {
 	result []byte
 	err    error
-	retry  bool // nothing was started for the caller, which may claim by itself
+	retry  bool // nothing was started for the caller, which may claim the key
 }
 
 // join returns the run under way, or a new one, which its first caller must claim.
@@ -174,7 +174,7 @@ func finishedAnswer(c Claim) answer {
 	}
 }
 
-// unknown is the error if nobody knows the outcome of the run.
+// unknown is the error if the outcome of the run is unknown.
 func unknown() error { return failure(fault.Conflict, fault.Unknown, ErrUnknown) }
 
 // failure makes an error with a code and an outcome.
@@ -271,8 +271,8 @@ func (k *Executor) call(ctx context.Context, run Run) (result []byte, outcome Ou
 	return run(ctx)
 }
 
-// conclude returns what a run's outcome means for the record, for the first caller, and for
-// the others.
+// conclude derives from a run's outcome the record, the first caller's answer, and the other
+// callers' answer.
 func conclude(result []byte, outcome Outcome, err error) (end End, own, share answer) {
 	switch {
 	case outcome == Completed && err == nil:

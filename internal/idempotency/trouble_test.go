@@ -124,7 +124,7 @@ func TestFirstCallerLeaves(t *testing.T) {
 }
 
 // A store that loses a record and gives it to another at once can make a call
-// start twice; the Keeper tells the operator, and keeps the two apart.
+// start twice; the Executor tells the operator, and keeps the two apart.
 func TestStoreLosesARecord(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer

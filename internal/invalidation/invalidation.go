@@ -29,8 +29,8 @@ var ErrUnconfirmed = errors.New("invalidation: not confirmed by all replicas")
 // replicas' common state outlives it.
 const MaxLifetime = 12 * time.Hour
 
-// RefreshID names a refresh: a read that ignores what is kept. An invalidation that is made
-// for a refresh spares what the refresh itself has loaded. The zero value is no refresh.
+// RefreshID identifies a refresh: a read that bypasses the cache. An invalidation for a
+// refresh spares the entries that the refresh itself has loaded.
 type RefreshID uint64
 
 // NewRefreshID returns a new random RefreshID.
@@ -43,17 +43,17 @@ func newEpoch() string { return rand.Text() }
 
 // Options are the parameters of an Invalidator.
 type Options struct {
-	// Redis is what the replicas share; nil: there is no other replica. The caller closes it,
-	// after the Invalidator.
+	// Redis is shared by the replicas; nil: there is one replica.
 	Redis redis.UniversalClient
 	// Prefix begins the names of all keys and channels.
 	Prefix string
 	// Lease is how long a replica may use what it keeps after it sent the renewal; default 1 s.
 	// All replicas must have the same value, so that only tests set it.
 	Lease time.Duration
-	// OnLease is told when this replica gets its lease (held), and when it fails to; nil: nobody.
+	// OnLease is called when this replica gets its lease (held), and when it fails to; it may
+	// be nil.
 	OnLease func(held bool)
-	// Logger is told of failures of Redis; default: discarded.
+	// Logger receives failures of Redis; default: discarded.
 	Logger *slog.Logger
 }
 
@@ -103,7 +103,7 @@ func (i *Invalidator) Close() {
 	}
 }
 
-// Log returns what this replica knows of invalidations.
+// Log returns the invalidations that this replica has received.
 func (i *Invalidator) Log() *Log { return &i.log }
 
 // Shared reports whether there is a Redis through which other replicas may exist.
@@ -118,7 +118,7 @@ func (i *Invalidator) Leased(now time.Time) bool {
 // replica was there at the last heartbeat.
 func (i *Invalidator) Alone() bool { return i.cluster == nil || i.cluster.alone.Load() }
 
-// EndLease gives up the lease until the next heartbeat.
+// EndLease ends the lease until the next heartbeat.
 func (i *Invalidator) EndLease() {
 	if i.cluster != nil {
 		i.cluster.leaseState.Store(nil)

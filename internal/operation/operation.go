@@ -95,7 +95,7 @@ func (t *State) Begin() bool {
 	return first
 }
 
-// ExpireTag records the tag of entries that are older than what the operation has refreshed.
+// ExpireTag records a tag of entries older than those that the operation has refreshed.
 func (t *State) ExpireTag(tag string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

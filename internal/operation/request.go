@@ -4,7 +4,7 @@ import (
 	"context"
 )
 
-// TraceMode is what a request wants to know about its operation.
+// TraceMode is the requested kind of trace.
 type TraceMode uint8
 
 // The trace modes.

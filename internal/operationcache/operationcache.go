@@ -34,9 +34,9 @@ type Options struct {
 	Accepted func(ctx context.Context) error
 	// MaxBytes bounds the memory; default 64 MiB.
 	MaxBytes uint64
-	// Observe is told of each answer of a query by this cache; it may be nil.
+	// Observe is called with the source of each query's answer; it may be nil.
 	Observe func(Source)
-	// Logger is told of panics; default: discarded.
+	// Logger receives panics; default: discarded.
 	Logger *slog.Logger
 }
 
@@ -247,7 +247,7 @@ func (a *Cache) run(ctx context.Context, e *cacheRequest) *answer {
 // Replicas that hang have lost their leases by then.
 const expireTimeout = 1500 * time.Millisecond
 
-// expire expires what is older than the refresh: other pages of the same list, on all
+// expire expires entries older than the refresh, such as other pages of the same list, on all
 // replicas.
 func (a *Cache) expire(ctx context.Context, of responsecache.RefreshID, tags []string) {
 	if len(tags) == 0 {

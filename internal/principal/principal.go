@@ -112,9 +112,8 @@ func (p Principal) Account() string { return p.account }
 // AnonymousCaller is the caller of all requests without credentials.
 const AnonymousCaller = "anonymous"
 
-// Caller returns who is answerable for the use of the gateway: an API key by its name, a session, a verified user, or
-// a console token by its hash. Several callers may share a principal, such as the API keys of one account. Fairness and
-// shares count by caller; answers depend on the principal.
+// Caller returns the caller that accounts for requests: an API key's name, a session, a
+// verified user, or the hash of a console token.
 func (p Principal) Caller() string {
 	switch {
 	case p.key != "":

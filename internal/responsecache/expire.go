@@ -9,14 +9,14 @@ import (
 	"github.com/consoleql/consoleql/internal/invalidation"
 )
 
-// purgeTag is the hard tag that Expire invalidates beside a soft tag. Entries that it ended
-// are not used even if a load fails.
+// purgeTag returns the hard tag that Purge invalidates together with a soft tag. Entries that
+// it ended are not used even if a load fails.
 func purgeTag(soft string) string { return soft + "\x00expired" }
 
-// Purge is Outdate for a change of which a subscriber is about to be told. Afterwards, no
-// entry with one of the soft tags is used, not even if a load fails. Entries that were loaded
-// for the refresh of look are spared. Expire does nothing if any replica has done the same for
-// that refresh. It returns as Outdate does. In this process it takes effect at once.
+// Purge is Expire before a subscriber gets newer data. Afterwards, no entry with one of the
+// soft tags is used, not even if a load fails. Entries that were loaded for the refresh of
+// look are spared. Purge does nothing if any replica has done the same for that refresh. It
+// returns as Expire does, and takes effect at once in this process.
 func (c *Cache) Purge(ctx context.Context, look Dependency, soft ...string) error {
 	tags := make([]string, 0, 2*len(soft))
 	for _, tag := range soft {
@@ -31,8 +31,8 @@ func (c *Cache) Purge(ctx context.Context, look Dependency, soft ...string) erro
 	return c.Expire(ctx, of, tags...)
 }
 
-// Overtaken reports whether Outdate or Expire has ended something that d depends on. Somebody
-// may have been told newer data then.
+// Overtaken reports whether Expire or Purge has ended an entry that d depends on. A subscriber
+// may have received newer data then.
 func (c *Cache) Overtaken(d Dependency) bool {
 	for i, s := range d.slots {
 		if c.log.HitByRefresh(s, d.seqOf(i), d.of) {
@@ -55,9 +55,9 @@ type Entry[T any] struct {
 	Err error
 }
 
-// Entries calls visit with the principal's entries of the view's kind that have the soft tag and
-// may still be used. It leaves out those that were loaded for the refresh of look. It ends
-// when visit returns false. It iterates over the whole memory.
+// Entries calls visit with the principal's usable entries of the view's kind that have the
+// soft tag. It omits those loaded for the refresh of look. It ends when visit returns false.
+// It iterates over the whole memory.
 func (v *View[T]) Entries(principal, soft string, look Dependency, visit func(Entry[T]) bool) {
 	c, now, mark := v.cache, time.Now(), invalidation.SlotOf(soft)
 	for k, e := range c.memory.All() {

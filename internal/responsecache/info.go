@@ -19,7 +19,7 @@ const (
 	Stale Source = "stale"
 )
 
-// Info is what a read returns beside its value.
+// Info describes the result of a read.
 type Info struct {
 	Source Source
 	// Age is how long before this read the load of the value began. It is never too small.

@@ -41,7 +41,7 @@ type work struct {
 	final    func(error) bool
 	refused  func(error) bool
 	cached   func() *entry // returns the entry in memory; nil: there is none
-	onLoaded func(*entry)  // is told of the entry; may be nil
+	onLoaded func(*entry)  // is called with the entry; may be nil
 	part     string        // the key's Part, whose index is index; empty: none
 	index    key
 }

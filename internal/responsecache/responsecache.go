@@ -47,7 +47,7 @@ const DefaultPrefix = "consoleql:rc1:"
 
 // Options are the parameters of a Cache.
 type Options struct {
-	// Off turns the cache off: each read loads by itself.
+	// Off disables the cache: each read loads for itself.
 	Off bool
 	// Policies is the table of lifetimes. A View needs a row for its kind.
 	Policies Policies
@@ -55,9 +55,8 @@ type Options struct {
 	// bounds the compressed bytes that this replica stores in Redis, of which one principal
 	// may have a quarter. Other entries stay in memory only.
 	MaxBytes uint64
-	// Redis is what the replicas share (version 7, or a compatible server); nil: there is no
-	// other replica. Its option ContextTimeoutEnabled must be set. The caller closes it, after
-	// the Cache.
+	// Redis is shared by the replicas (version 7, or a compatible server); nil: there is one
+	// replica.
 	Redis redis.UniversalClient
 	// Prefix begins the names of all keys and channels; default DefaultPrefix.
 	Prefix string
@@ -75,10 +74,9 @@ type Options struct {
 	// Eagerness scales how early popular entries are renewed, in loads; default 1; negative:
 	// never.
 	Eagerness float64
-	// Observe is told of events during reads. It must be quick and safe for concurrent use. It
-	// may be nil.
+	// Observe is called with events of reads.
 	Observe func(Event)
-	// Logger is told of failures, never of a principal, a key or a tag; default: discarded.
+	// Logger receives failures, without principals, keys and tags; default: discarded.
 	Logger *slog.Logger
 
 	// lease is invalidation.Options.Lease, which only tests set.

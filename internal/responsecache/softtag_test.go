@@ -114,7 +114,7 @@ func TestARefreshKeepsItsOwnEntries(t *testing.T) {
 	t.Parallel()
 	_, a, b, va, vb := pair(t, Options{})
 	con := &console{}
-	outdate := func(c *Cache, of RefreshID) {
+	expire := func(c *Cache, of RefreshID) {
 		t.Helper()
 		if err := c.Expire(t.Context(), of, "soft"); err != nil {
 			t.Fatal(err)
@@ -140,7 +140,7 @@ func TestARefreshKeepsItsOwnEntries(t *testing.T) {
 	want(t, vb, softRead(con, "meanwhile"), 4, Loaded)
 	want(t, va, refresh(con, "b", first), 5, Loaded)
 	shared(t, a, 4)
-	outdate(a, first)
+	expire(a, first)
 	if !a.Valid(info.Dependency) {
 		t.Error("what was made of what was read anew is of no use")
 	}
@@ -148,15 +148,15 @@ func TestARefreshKeepsItsOwnEntries(t *testing.T) {
 	both("b", 5, true)
 	both("old", 1, false)
 	both("meanwhile", 4, false)
-	outdate(a, first)
+	expire(a, first)
 	both("a", 3, true)
 
 	// What another one has ended in between stays ended.
 	second, third := NewRefreshID(), NewRefreshID()
 	now := con.calls.Load()
 	want(t, vb, refresh(con, "c", second), now+1, Loaded)
-	outdate(a, third)
-	outdate(b, second)
+	expire(a, third)
+	expire(b, second)
 	both("c", now+1, false)
 	both("a", 3, false)
 
@@ -165,14 +165,14 @@ func TestARefreshKeepsItsOwnEntries(t *testing.T) {
 	if err := a.Invalidate(t.Context(), "tag"); err != nil {
 		t.Fatal(err)
 	}
-	outdate(b, second)
+	expire(b, second)
 	both("d", now+1, false)
 
 	// A tag of others in the same place does not spare it either.
 	fourth := NewRefreshID()
 	now = con.calls.Load()
 	want(t, va, refresh(con, "e", fourth), now+1, Loaded)
-	outdate(a, fourth)
+	expire(a, fourth)
 	if err := b.Invalidate(t.Context(), "soft"); err != nil {
 		t.Fatal(err)
 	}

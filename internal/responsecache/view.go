@@ -66,7 +66,7 @@ type Read[T any] struct {
 	OnLoaded func(value T, whole Container)
 	// Refresh loads whatever is kept, and replaces it (Cache-Control: no-cache).
 	Refresh bool
-	// RefreshID is the refresh, if Cache.Outdate follows.
+	// RefreshID is the refresh, if Cache.Expire follows.
 	RefreshID RefreshID
 	// MaxAge, if positive, excludes stale entries, and entries whose load began longer ago.
 	// Polls use it, so that they share loads with each other.

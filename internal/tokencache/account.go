@@ -14,7 +14,7 @@ import (
 	"github.com/consoleql/consoleql/internal/fault"
 )
 
-// login is a service account's user name and password, and what is known of them.
+// login is a service account's user name and password, and their state.
 type login struct {
 	Account
 	refusedUntil atomic.Int64 // the password is not tried before (Unix nanoseconds)
@@ -197,8 +197,7 @@ func (c *Cache) refusedUntil(ctx context.Context, l *login, key string) time.Tim
 	return r.Until
 }
 
-// accountFailure is what a failed login of a service account means for later attempts. A
-// refusal pauses the record only briefly, since the password may change at any time.
+// accountFailure returns the effect of a service account's failed login on later attempts.
 func (c *Cache) accountFailure(e *entry, err error) Failure {
 	g, l := grantError(err), e.account.Load()
 	if !g.remembered || l.warned.CompareAndSwap(false, true) {
@@ -212,8 +211,7 @@ func (c *Cache) accountFailure(e *entry, err error) Failure {
 	return f
 }
 
-// failure is what a failed grant means for later attempts. While the SSO is in trouble, the
-// pauses are at most most, and random, so that replicas do not ask together.
+// failure returns the effect of a failed grant on later attempts.
 func failure(g *GrantError, most time.Duration) Failure {
 	f := Failure{Reason: g.Reason, First: firstPause, Most: maxPause, Least: min(g.RetryAfter, maxPause)}
 	switch g.Reason {

@@ -26,7 +26,7 @@ type RedisOptions struct {
 	Prefix string
 	// Now is the clock of the returned records; default time.Now.
 	Now func() time.Time
-	// Logger is told of records that cannot be decrypted; default: discarded.
+	// Logger receives undecryptable records; default: discarded.
 	Logger *slog.Logger
 }
 

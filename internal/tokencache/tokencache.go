@@ -49,7 +49,7 @@ type Options struct {
 	Watch func(name string) (news func() Revocation)
 	// Now is the clock; default time.Now.
 	Now func() time.Time
-	// Logger is told of failed grants, without secrets; default: discarded.
+	// Logger receives failed grants, without secrets; default: discarded.
 	Logger *slog.Logger
 }
 

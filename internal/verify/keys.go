@@ -200,7 +200,7 @@ func (k *keyCache) logRecovery() {
 	k.failures = 0
 }
 
-// fetch reads the SSO's keys, and its discovery document for what is not configured.
+// fetch reads the SSO's keys, and its discovery document if a URL is not configured.
 func (k *keyCache) fetch(ctx context.Context) (*keySet, error) {
 	set := &keySet{issuers: k.issuers, byID: make(map[string]*rsa.PublicKey)}
 	address := k.address

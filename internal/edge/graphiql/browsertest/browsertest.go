@@ -18,63 +18,67 @@ import (
 )
 
 const (
-	// DefaultTimeout is how long a run may take when [Options] say nothing else. It is generous because a machine under
-	// load starts Chromium slowly; a run normally takes a few seconds.
+	// DefaultTimeout is the default of Options.Timeout. A run takes a few seconds, but
+	// Chromium starts slowly on a loaded machine.
 	DefaultTimeout = 60 * time.Second
 
-	// closeTimeout limits how long Chromium may take to end before it is killed.
+	// closeTimeout bounds the time for Chromium's end before it is killed.
 	closeTimeout = 10 * time.Second
 
-	// settleTime is for what the page does a moment later without showing when it is done: GraphiQL reads the operation
-	// a tenth of a second after the editor's last change, and tooltips fade away.
+	// settleTime covers changes of the page without a visible end. GraphiQL reads the
+	// operation a tenth of a second after the editor's last change, and tooltips fade out.
 	settleTime = 500 * time.Millisecond
 
 	defaultWidth  = 1440
 	defaultHeight = 900
 )
 
-// Options say what a run does beyond opening the page and pressing the run button. The zero value is usable.
+// Options configure a run. The zero value opens the page and presses the run button.
 type Options struct {
-	// Path is appended to the base URL, with a query where wanted ("/?query=…"); "/" when empty.
+	// Path is appended to the base URL, possibly with a query ("/?query=…"); default "/".
 	Path string
-	// Tab is the index of the tab to run; the first one, active on a first visit, when 0.
+	// Tab is the index of the tab to run; default the first one, which is active on a first
+	// visit.
 	Tab int
-	// Before is called when the page is ready and the tab chosen, before the run button is pressed, with a chromedp
-	// context of the page; nil for nothing.
+	// Before is called with a chromedp context when the page is ready and the tab selected,
+	// before the run button is pressed. It may be nil.
 	Before func(ctx context.Context) error
 	// ReadOnly ends the run when the page is ready, without pressing the run button.
 	ReadOnly bool
-	// Docs opens the documentation explorer beside the editors, for a picture.
+	// Docs opens the documentation explorer, for a picture.
 	Docs bool
 	// Dark asks for the dark colour scheme.
 	Dark bool
 	// Width and Height are the window's, in CSS pixels; 1440 by 900 when 0.
 	Width, Height int64
-	// Screenshot is the file that a PNG of the finished page is written to; none when empty.
+	// Screenshot is the PNG file for a picture of the finished page; empty: none.
 	Screenshot string
-	// Timeout limits the whole run; [DefaultTimeout] when 0.
+	// Timeout bounds the whole run; default [DefaultTimeout].
 	Timeout time.Duration
 }
 
-// Result is what a person would see.
+// Result is the visible content of the page.
 type Result struct {
 	// Tabs are the titles of the tabs.
 	Tabs []string
-	// Query, Variables and Headers are the whole content of the editors.
+	// Query, Variables and Headers are the complete contents of the editors.
 	Query, Variables, Headers string
-	// Response is the whole content of the result pane; empty after a read-only run.
+	// Response is the complete content of the result pane; empty after a read-only run.
 	Response string
 	// Visible is the part of the query that the editor shows.
 	Visible string
-	// Requests are the URLs that the page and its workers asked for, in order, data: and blob: URLs left out.
+	// Requests are the URLs that the page and its workers requested, in order, without data:
+	// and blob: URLs.
 	Requests []string
 }
 
-// Run opens GraphiQL at baseURL ("http://127.0.0.1:8080"), waits until the editor shows an operation and the schema is
-// there, presses the run button and waits for the answer. Each run has a browser and a profile of its own.
+// Run opens GraphiQL at baseURL ("http://127.0.0.1:8080") and waits for an operation in the
+// editor and for the schema. It then presses the run button and waits for the answer. Each run
+// uses a new browser and profile.
 //
-// The test fails when Chromium is missing, when anything takes longer than the timeout, when the page or a worker asks
-// another host for anything, or when the console shows an error, an uncaught exception or a warning about workers.
+// The test fails if Chromium is missing, a step exceeds the timeout, or the page or a worker
+// calls another host. It also fails if the browser's console shows an error, an uncaught
+// exception or a warning about workers.
 func Run(t testing.TB, baseURL string, o Options) Result {
 	t.Helper()
 	ctx, watch := start(t, baseURL, cmp.Or(o.Timeout, DefaultTimeout))
@@ -87,7 +91,7 @@ func Run(t testing.TB, baseURL string, o Options) Result {
 	if err == nil && o.Screenshot != "" {
 		err = screenshot(ctx, o.Screenshot)
 	}
-	// What went wrong in the page explains why a step did not come to its end, so it is reported first.
+	// The page's problems are reported first, since they explain why a step failed.
 	watch.report(t)
 	if err != nil {
 		t.Fatalf("GraphiQL in Chromium: %v", err)
@@ -96,7 +100,7 @@ func Run(t testing.TB, baseURL string, o Options) Result {
 	return result
 }
 
-// start starts Chromium, which ends with the test, and watches everything that its page does.
+// start starts Chromium for the duration of the test, and watches all events of its page.
 func start(t testing.TB, baseURL string, timeout time.Duration) (context.Context, *watcher) {
 	t.Helper()
 	chromium, err := exec.LookPath("chromium")
@@ -108,8 +112,8 @@ func start(t testing.TB, baseURL string, timeout time.Duration) (context.Context
 		t.Fatalf("base URL of GraphiQL: %v", err)
 	}
 
-	// No user-data-dir is named: the allocator then makes a fresh one, and removes it after Chromium's children, which
-	// can outlive Chromium for a moment, have stopped writing there.
+	// Without a user-data-dir, the allocator creates one. It removes it after Chromium's
+	// children have stopped writing there, which may outlive Chromium.
 	allocator, stopAllocator := chromedp.NewExecAllocator(context.Background(),
 		chromedp.ExecPath(chromium),
 		chromedp.Headless,
@@ -144,7 +148,7 @@ func start(t testing.TB, baseURL string, timeout time.Duration) (context.Context
 	}
 	watch.followWorkers(func(id target.ID) {
 		worker, _ := chromedp.NewContext(browser, chromedp.WithTargetID(id), chromedp.WithListener(watch.event))
-		// The error is that the worker has ended meanwhile, which leaves nothing to watch.
+		// The error means that the worker has ended.
 		_ = chromedp.Do(worker)
 	})
 
@@ -171,7 +175,7 @@ func prepare(ctx context.Context, o Options, baseURL string) error {
 	)
 }
 
-// operate does what a person does: wait for the page, choose the tab, press the button, read.
+// operate waits for the page, selects the tab, presses the button and reads the result.
 func operate(ctx context.Context, o Options) (Result, error) {
 	if err := wait(ctx, "the editor shows an operation", editorReady); err != nil {
 		return Result{}, err
@@ -213,7 +217,7 @@ func operate(ctx context.Context, o Options) (Result, error) {
 }
 
 func screenshot(ctx context.Context, file string) error {
-	// A pointer that rests on a button would leave its tooltip in the picture.
+	// A pointer on a button would show its tooltip in the picture.
 	if err := chromedp.Do(ctx, chromedp.MouseEvent(input.DispatchMouseEventTypeMouseMoved, 2, 2), chromedp.Sleep(settleTime)); err != nil {
 		return fmt.Errorf("move the pointer away: %w", err)
 	}

@@ -8,21 +8,24 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// The conditions that a run waits for, as JavaScript expressions. What a person sees is read from the document; whole
-// texts come from the editors' models, because Monaco puts only the visible lines into the document.
+// The conditions of a run, as JavaScript expressions. Visible text is read from the document.
+// Complete texts come from the editors' models, since Monaco adds only visible lines to the
+// document.
 const (
-	// model gives the text of one of GraphiQL's editors, by the end of its model's name.
+	// model returns the text of one of GraphiQL's editors, by the end of its model's name.
 	model = `(end => globalThis.__MONACO?.editor.getModels().find(m => m.uri.path.endsWith(end))?.getValue() ?? '')`
 
-	// visibleLines gives the text that an editor shows. Monaco writes its spaces as no-break spaces.
+	// visibleLines returns the visible text of an editor. Monaco writes spaces as no-break
+	// spaces.
 	visibleLines = `(area => (document.querySelector(area + ' .view-lines')?.innerText ?? '').replaceAll('\u00a0', ' '))`
 
-	// Monaco colours a token with a class mtk… above 1; a text without any is not highlighted yet.
+	// Monaco gives coloured tokens a class mtk… above 1. A text without one is not highlighted
+	// yet.
 	editorReady = visibleLines + `('.graphiql-query-editor').trim() !== '' &&
 		document.querySelectorAll('.graphiql-query-editor .view-line span[class^=mtk]:not(.mtk1)').length > 0 &&
 		document.fonts.status === 'loaded'`
 
-	// The editor checks and completes operations by the schema once it has one.
+	// The editor validates and completes operations once it has the schema.
 	schemaReady = `(globalThis.__MONACO?.languages.graphql?.api?.schemas?.length ?? 0) > 0`
 
 	docsReady = `document.querySelectorAll('.graphiql-doc-explorer .graphiql-doc-explorer-content a').length > 0`
@@ -42,8 +45,9 @@ const (
 	pollInterval = 50 * time.Millisecond
 )
 
-// wait returns when the condition holds, or an error that names it when the context ends before. It asks again and again
-// from here: chromedp's own polling makes functions of texts inside the page, which the page's policy forbids.
+// wait waits for the condition, and returns an error with the condition's name if the context
+// ends first. It polls from Go: chromedp's own polling compiles functions in the page, which
+// the page's policy forbids.
 func wait(ctx context.Context, what, condition string) error {
 	ticker := time.NewTicker(pollInterval)
 	defer ticker.Stop()

@@ -14,7 +14,7 @@ import (
 	"github.com/chromedp/cdproto/target"
 )
 
-// watcher collects what the page and its workers do that a person does not see: their requests and their complaints.
+// watcher collects requests and problems of the page and its workers.
 type watcher struct {
 	host string
 
@@ -24,7 +24,7 @@ type watcher struct {
 	problems []string
 	followed map[target.ID]bool
 
-	// workers counts the goroutines that attach to a worker.
+	// workers counts goroutines that attach to workers.
 	workers sync.WaitGroup
 }
 
@@ -39,7 +39,8 @@ func newWatcher(baseURL string) (*watcher, error) {
 	return &watcher{host: base.Host, followed: make(map[target.ID]bool)}, nil
 }
 
-// page is called with every event of the page, on the goroutine that reads them: it must not call the browser.
+// page handles the page's events, on the goroutine that reads them. It must not call the
+// browser.
 func (w *watcher) page(event any) {
 	if attached, ok := event.(*target.EventAttachedToTarget); ok {
 		w.follow(attached.TargetInfo)
@@ -48,7 +49,7 @@ func (w *watcher) page(event any) {
 	w.event(event)
 }
 
-// event is called with every event of the page or of a worker.
+// event handles the events of the page and of workers.
 func (w *watcher) event(event any) {
 	switch event := event.(type) {
 	case *network.EventRequestWillBeSent:
@@ -59,7 +60,7 @@ func (w *watcher) event(event any) {
 		w.problem("uncaught exception: " + exception(event.ExceptionDetails))
 	case *runtime.EventConsoleAPICalled:
 		text := arguments(event.Args)
-		// Monaco without its workers still runs, in the page's own thread, and only warns.
+		// Without workers, Monaco runs in the page's thread and only warns.
 		if event.Type == runtime.ConsoleAPICalledTypeError || event.Type == runtime.ConsoleAPICalledTypeAssert ||
 			event.Type == runtime.ConsoleAPICalledTypeWarning && strings.Contains(strings.ToLower(text), "worker") {
 			w.problem(fmt.Sprintf("console.%s: %s", event.Type, text))
@@ -106,16 +107,16 @@ func (w *watcher) report(t testing.TB) {
 	}
 }
 
-// followWorkers lets the watcher follow the workers that the page starts from now on: attach attaches to one of them,
-// with [watcher.event] for its events.
+// followWorkers watches workers that the page starts from now on. attach attaches to one of
+// them, with [watcher.event] for its events.
 func (w *watcher) followWorkers(attach func(target.ID)) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.attach = attach
 }
 
-// follow watches a worker as well. Its own script and that script's imports are loaded before anybody can attach; the
-// page reports the former, and what a worker loads or calls later is seen here.
+// follow watches a worker. The page reports the worker's own script, which is loaded before
+// the watcher can attach. follow reports everything that the worker loads later.
 func (w *watcher) follow(info *target.Info) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -127,7 +128,7 @@ func (w *watcher) follow(info *target.Info) {
 	w.workers.Go(func() { attach(info.TargetID) })
 }
 
-// close ends the following of workers and waits for what is under way.
+// close stops following workers and waits for running goroutines.
 func (w *watcher) close() {
 	w.mu.Lock()
 	w.attach = nil
