@@ -107,7 +107,7 @@ func (p panel) check(t *testing.T) {
 			t.Errorf("%s: the query %s lacks a name of its own, a legend or the chosen data source", p.Title, q.RefID)
 		}
 		refs[q.RefID] = true
-		// Else a choice of instance would leave the panel as it is.
+		// Otherwise selecting an instance would not affect the panel.
 		if n := len(selection.FindAllString(q.Expr, -1)); strings.Count(q.Expr, `job="$job"`) != n || strings.Count(q.Expr, `instance=~"$instance"`) != n {
 			t.Errorf("%s: not only of the job and the instances chosen: %s", p.Title, q.Expr)
 		}
@@ -128,7 +128,7 @@ func TestAlertsSayWhatToDo(t *testing.T) {
 		if summary := a.Annotations["summary"]; summary == "" || len(a.Annotations["description"]) < 2*len(summary) {
 			t.Errorf("%s: says %q", a.Alert, a.Annotations)
 		}
-		// What looks back over a quarter of an hour has waited long enough.
+		// An expression over a quarter of an hour needs no further delay.
 		if d, err := model.ParseDuration(a.For); !strings.Contains(a.Expr, "increase(") && (err != nil || d == 0) {
 			t.Errorf("%s: for %q (%v)", a.Alert, a.For, err)
 		}

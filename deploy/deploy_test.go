@@ -1,4 +1,4 @@
-// Package deploy_test holds what runs the gateway elsewhere against the gateway itself.
+// Package deploy_test tests the deployment files with the gateway.
 package deploy_test
 
 import (
@@ -35,7 +35,8 @@ func compose(t *testing.T) map[string]service {
 	return file.Services
 }
 
-// The account and the scope in compose.yaml are copies of what the simulator makes from its default seed.
+// TestComposeKnowsTheSimulatorsAccount verifies that account and scope in compose.yaml equal
+// those of the simulator's default seed.
 func TestComposeKnowsTheSimulatorsAccount(t *testing.T) {
 	t.Parallel()
 	sim := simulator(t)

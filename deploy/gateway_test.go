@@ -20,7 +20,7 @@ import (
 	"github.com/consoleql/consoleql/internal/consolesim"
 )
 
-// directory is where the gateway is built.
+// directory is the folder of the gateway's binary.
 var directory string
 
 func TestMain(m *testing.M) {
@@ -46,7 +46,7 @@ var binary = sync.OnceValues(func() (string, error) {
 	return path, nil
 })
 
-// consoleql is a command of the gateway, with no settings but those given.
+// consoleql returns a command of the gateway with only the given settings.
 func consoleql(t *testing.T, settings map[string]string, args ...string) *exec.Cmd {
 	t.Helper()
 	path, err := binary()
@@ -65,7 +65,7 @@ func consoleql(t *testing.T, settings map[string]string, args ...string) *exec.C
 	return cmd
 }
 
-// settingsInForce are what the gateway prints of its settings, given some of them.
+// settingsInForce returns the settings that the gateway prints for the given ones.
 func settingsInForce(t *testing.T, settings map[string]string) map[string]string {
 	t.Helper()
 	var out, log bytes.Buffer
@@ -96,14 +96,14 @@ func simulator(t *testing.T) *consolesim.Server {
 	return sim
 }
 
-// gateway is a process that serves in front of a simulated console.
+// gateway is a gateway process with a simulated console.
 type gateway struct {
 	t             *testing.T
 	cmd           *exec.Cmd
 	public, admin string // URLs
 }
 
-// serve starts a gateway with the given settings, but on free ports and in front of the simulator.
+// serve starts a gateway with the given settings, on free ports, with the simulator.
 func serve(t *testing.T, sim *consolesim.Server, settings map[string]string) *gateway {
 	t.Helper()
 	username, password := sim.DefaultUser()
@@ -145,7 +145,7 @@ func serve(t *testing.T, sim *consolesim.Server, settings map[string]string) *ga
 	}
 }
 
-// get asks for a URL; 0 is the status where there is no answer in time.
+// get requests a URL; 0 is the status without an answer in time.
 func (g *gateway) get(url string, timeout time.Duration) (status int, body string) {
 	g.t.Helper()
 	client := http.Client{Timeout: timeout}
@@ -161,7 +161,7 @@ func (g *gateway) get(url string, timeout time.Duration) (status int, body strin
 	return resp.StatusCode, string(raw)
 }
 
-// ask sends an operation and returns the answer, whatever it says.
+// ask sends an operation and returns the answer.
 func (g *gateway) ask(document string) string {
 	g.t.Helper()
 	resp, err := http.Post(g.public+"/graphql", "application/json", strings.NewReader(fmt.Sprintf(`{"query":%q}`, document)))
@@ -176,7 +176,7 @@ func (g *gateway) ask(document string) string {
 	return string(body)
 }
 
-// terminate tells the process to end, as a container's runtime does.
+// terminate stops the process like a container's runtime.
 func (g *gateway) terminate() {
 	g.t.Helper()
 	if err := g.cmd.Process.Signal(syscall.SIGTERM); err != nil {

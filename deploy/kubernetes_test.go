@@ -15,7 +15,8 @@ import (
 	"github.com/consoleql/consoleql/internal/redistest"
 )
 
-// No file may name a setting that the gateway does not have, be it in a comment or in what an alert says.
+// TestFilesNameSettingsThatExist verifies that files name only existing settings, also in
+// comments and alerts.
 func TestFilesNameSettingsThatExist(t *testing.T) {
 	t.Parallel()
 	known := settingsInForce(t, nil)
@@ -51,7 +52,8 @@ func TestKubernetesSettingsAreTaken(t *testing.T) {
 	}
 }
 
-// Secrets come from an object that is in no file, so that nothing starts with one that others know.
+// TestKubernetesHoldsNoSecret verifies that secrets come from an object outside of the files,
+// so that no deployment uses known secrets.
 func TestKubernetesHoldsNoSecret(t *testing.T) {
 	t.Parallel()
 	m := kubernetes(t)
@@ -183,7 +185,7 @@ func TestKubernetesConfines(t *testing.T) {
 	}
 }
 
-// A pod that is killed before it has drained breaks off what is under way.
+// TestKubernetesLetsTheGatewayDrain verifies that a pod is not killed before it has drained.
 func TestKubernetesLetsTheGatewayDrain(t *testing.T) {
 	t.Parallel()
 	m := kubernetes(t)
@@ -204,7 +206,8 @@ func TestKubernetesLetsTheGatewayDrain(t *testing.T) {
 	}
 }
 
-// The comment says that the caches' defaults fit: a smaller container would silently have smaller ones.
+// TestKubernetesMemoryFitsTheCaches verifies that the caches' defaults fit. A smaller
+// container would silently have smaller caches.
 func TestKubernetesMemoryFitsTheCaches(t *testing.T) {
 	t.Parallel()
 	m := kubernetes(t)
@@ -222,7 +225,8 @@ func TestKubernetesMemoryFitsTheCaches(t *testing.T) {
 	}
 }
 
-// TestKubernetesProbes asks a real gateway, with the settings of the ConfigMap, what the kubelet asks it.
+// TestKubernetesProbes sends the kubelet's probes to a real gateway with the settings of the
+// ConfigMap.
 func TestKubernetesProbes(t *testing.T) {
 	t.Parallel()
 	m := kubernetes(t)
@@ -260,7 +264,7 @@ func TestKubernetesProbes(t *testing.T) {
 	})
 }
 
-// await waits until the readiness probe is answered with a status, while the others must have 200.
+// await waits until the readiness probe has a status, while the other probes must have 200.
 func (m *manifests) await(g *gateway, ready int) {
 	g.t.Helper()
 	base := map[string]string{"http": g.public, "admin": g.admin}

@@ -8,10 +8,11 @@ import (
 	"github.com/goccy/go-yaml"
 )
 
-// These types have the fields of Kubernetes' API that kubernetes.yaml uses and no others, and are decoded strictly: a
-// field that is misspelled or stands in the wrong place fails the tests. The API's own types would bring a dozen modules.
+// These types have exactly the fields of the Kubernetes API that kubernetes.yaml uses. They
+// are decoded strictly: a misspelled or misplaced field fails the tests. The API's own types
+// need a dozen modules.
 
-// Head is exported for the decoder, which sets no embedded field otherwise.
+// Head is exported for the decoder, which sets no unexported embedded field.
 type Head struct {
 	APIVersion string   `yaml:"apiVersion"`
 	Kind       string   `yaml:"kind"`
@@ -165,7 +166,7 @@ type networkPolicy struct {
 	} `yaml:"spec"`
 }
 
-// manifests is kubernetes.yaml, which has one object of each kind.
+// manifests contains the objects of kubernetes.yaml, one of each kind.
 type manifests struct {
 	account    serviceAccount
 	config     configMap
@@ -177,7 +178,7 @@ type manifests struct {
 
 func (m *manifests) container() container { return m.deployment.Spec.Template.Spec.Containers[0] }
 
-// port is the number of a named port of the container.
+// port returns the number of a named port of the container.
 func (m *manifests) port(name string) int {
 	for _, p := range m.container().Ports {
 		if p.Name == name {

@@ -21,21 +21,21 @@ import (
 	"github.com/consoleql/consoleql/internal/redistest"
 )
 
-// metric is what a scrape of the gateway leaves in Prometheus under one name.
+// metric is the series of one name in a scrape.
 type metric struct {
 	counter bool                // or a part of a histogram or a summary: only ever grows
 	help    string              // which names values of labels that are rare
 	series  []map[string]string // labels
 }
 
-// scraped is what Prometheus has of a gateway, by name.
+// scraped contains the metrics of a scrape, by name.
 type scraped map[string]*metric
 
-// scrapedGateway is what a gateway tells Prometheus that has had a bit of everything to do.
+// scrapedGateway returns the metrics of a gateway after operations of all kinds.
 func scrapedGateway(t *testing.T) scraped {
 	t.Helper()
 	sim := simulator(t)
-	// So small that answers leave the memory and stay out of Redis for want of room.
+	// The bounds are small, so that entries are evicted from memory and not written to Redis.
 	g := serve(t, sim, map[string]string{"CONSOLEQL_REDIS_URL": redistest.Start(t).URL(), "CONSOLEQL_CACHE_BYTES": "8192"})
 	deadline := time.Now().Add(10 * time.Second)
 	for first := 1; ; first++ { // another query each time, or it would be answered as before
@@ -59,7 +59,7 @@ func scrapedGateway(t *testing.T) scraped {
 	return g.scrape()
 }
 
-// scrape reads the metrics as Prometheus does.
+// scrape reads the metrics like Prometheus.
 func (g *gateway) scrape() scraped {
 	g.t.Helper()
 	_, body := g.get(g.admin+"/metrics", 5*time.Second)
@@ -100,7 +100,7 @@ func (g *gateway) scrape() scraped {
 	return all
 }
 
-// query is an expression, and the names by which its results are told apart in a text.
+// query is an expression, and the labels in its legend.
 type query struct {
 	where, expr string
 	told        []string
@@ -110,11 +110,11 @@ var (
 	selection = regexp.MustCompile(`\b(up|(?:consoleql|go|process)_[a-z0-9_]+)\b(?:\{([^}]*)\})?(\[)?`)
 	matcher   = regexp.MustCompile(`([a-z_]+)(=~|!~|!=|=)"([^"]*)"`)
 	grouping  = regexp.MustCompile(`\bby \(([a-z_, ]+)\)\s*\(`)
-	// variables of the dashboard and what Grafana puts in their place.
+	// variables maps the dashboard's variables to Grafana's values.
 	variables = strings.NewReplacer("$__rate_interval", "5m", "$job", "consoleql", "$instance", "a:1")
 )
 
-// check compares an expression with what Prometheus has.
+// check compares an expression with the scraped metrics.
 func (all scraped) check(t *testing.T, q query) {
 	t.Helper()
 	expr := strings.Join(strings.Fields(variables.Replace(q.expr)), " ")
@@ -135,7 +135,7 @@ func (all scraped) check(t *testing.T, q query) {
 			t.Errorf("%s: the gateway has no metric %s", q.where, name)
 			continue
 		}
-		// A rate of what goes up and down, and the mere value of what only goes up, say nothing.
+		// The rate of a gauge and the plain value of a counter are meaningless.
 		before := expr[:at[0]]
 		rated := strings.HasSuffix(before, "rate(") || strings.HasSuffix(before, "increase(")
 		if rated && !m.counter || !rated && m.counter && !strings.Contains(expr, "unless "+name) {
@@ -151,7 +151,7 @@ func (all scraped) check(t *testing.T, q query) {
 	}
 }
 
-// match looks for a series that has what the matchers ask for.
+// match searches for a series that satisfies the matchers.
 func (m *metric) match(t *testing.T, where, matchers string) {
 	t.Helper()
 	if rest := strings.Trim(matcher.ReplaceAllString(matchers, ""), ", "); rest != "" {
@@ -169,7 +169,7 @@ func (m *metric) match(t *testing.T, where, matchers string) {
 				have, ok := labels[label]
 				return ok && pattern.MatchString(have)
 			})
-			// Stale answers and defects of the gateway are not to be had for the asking.
+			// The test cannot produce stale answers and internal errors.
 			named := regexp.MustCompile(`\b`+value+`\b`).MatchString(m.help) || label == "code" && value == string(fault.Internal)
 			if !known && !named {
 				t.Errorf("%s: no series has %s%s%q", where, label, operator, value)
@@ -178,8 +178,8 @@ func (m *metric) match(t *testing.T, where, matchers string) {
 	}
 }
 
-// labels are those of an expression's results: what it groups by, which all that it groups must have, or what its
-// metrics have.
+// labels returns the labels of an expression's results: its grouping labels, or those of its
+// metrics.
 func (all scraped) labels(t *testing.T, where, expr string, found [][]int) []string {
 	t.Helper()
 	var names []string
@@ -213,7 +213,7 @@ func (all scraped) has(name, label string) bool {
 	return m != nil && slices.ContainsFunc(m.series, func(labels map[string]string) bool { _, ok := labels[label]; return ok })
 }
 
-// closing is where the bracket at i is closed, -1: nowhere.
+// closing returns the position of the bracket that closes the one at i; -1: none.
 func closing(text string, i int) int {
 	depth := 0
 	for ; i < len(text); i++ {
@@ -229,7 +229,8 @@ func closing(text string, i int) int {
 	return -1
 }
 
-// TestRulesAndDashboardAskForWhatThereIs compares what they ask for with what a real gateway tells Prometheus.
+// TestRulesAndDashboardAskForWhatThereIs compares the expressions of rules and dashboard with
+// a real gateway's metrics.
 func TestRulesAndDashboardAskForWhatThereIs(t *testing.T) {
 	t.Parallel()
 	all := scrapedGateway(t)
@@ -306,7 +307,7 @@ func dashboardQueries(t *testing.T) []query {
 			all = append(all, q)
 		}
 	}
-	// What the variables are chosen from: label_values(metric, label).
+	// Values of the variables: label_values(metric, label).
 	for _, v := range d.Templating.List {
 		var of struct{ Query string }
 		if v.Type != "query" {

@@ -18,7 +18,7 @@ import (
 	"github.com/consoleql/consoleql/internal/fault"
 )
 
-// presented is what becomes of an error, and what is logged of it.
+// presented returns the GraphQL error of an error, and its log entry.
 func presented(err error) (*gqlerror.Error, string) {
 	var logs bytes.Buffer
 	p := Presenter{slog.New(slog.NewTextHandler(&logs, &slog.HandlerOptions{Level: slog.LevelDebug})), func(string) fault.Code { return "" }}

@@ -17,7 +17,8 @@ import (
 	"github.com/consoleql/consoleql/internal/edge/querylimit"
 )
 
-// TestBodiesThatStopInTheMiddle are given up, however long the whole may take.
+// TestBodiesThatStopInTheMiddle verifies that a stalled body ends with a timeout, although a
+// whole body may take long.
 func TestBodiesThatStopInTheMiddle(t *testing.T) {
 	const pause = time.Second // long enough for a busy machine
 	read := make(chan error, 1)
@@ -58,7 +59,7 @@ func TestBodiesThatStopInTheMiddle(t *testing.T) {
 			if stopped := errors.Is(err, os.ErrDeadlineExceeded); stopped != tt.stops || !tt.stops && err != nil {
 				t.Errorf("read %v", err)
 			}
-			// An answer comes in any case: the server must not wait for the rest.
+			// The server must answer without waiting for the rest.
 			_ = conn.SetReadDeadline(time.Now().Add(10 * pause))
 			if _, err := conn.Read(make([]byte, 1)); err != nil {
 				t.Errorf("no answer: %v", err)
@@ -67,7 +68,7 @@ func TestBodiesThatStopInTheMiddle(t *testing.T) {
 	}
 }
 
-// TestUnreadBodies hold neither their connections nor their answers for ever.
+// TestUnreadBodies verifies that unread bodies do not hold connections or answers.
 func TestUnreadBodies(t *testing.T) {
 	const limit = 500 * time.Millisecond
 	server := httptest.NewServer(readDeadline(limit)(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -93,7 +94,7 @@ func TestUnreadBodies(t *testing.T) {
 	}
 }
 
-// TestClientsThatDoNotRead are given up.
+// TestClientsThatDoNotRead verifies that their connections are closed.
 func TestClientsThatDoNotRead(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -115,7 +116,7 @@ func TestClientsThatDoNotRead(t *testing.T) {
 	if _, err := conn.Write(make([]byte, 64<<20)); !errors.Is(err, os.ErrDeadlineExceeded) || time.Since(begun) > slowStart {
 		t.Errorf("%v after %v", err, time.Since(begun))
 	}
-	// The deadline of one request is not that of the next: net/http lifts it.
+	// net/http removes the deadline after each request.
 	_ = conn.SetWriteDeadline(time.Time{})
 	go func() { _, _ = io.Copy(io.Discard, client) }()
 	if _, err := conn.Write([]byte("more")); err != nil {

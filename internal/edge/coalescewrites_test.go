@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// serveCoalescing serves h on connections that gather, and dials it.
+// serveCoalescing serves h on coalescing connections, and dials it.
 func serveCoalescing(t *testing.T, h http.HandlerFunc) net.Conn {
 	t.Helper()
 	server := httptest.NewUnstartedServer(coalescedWrites(h))
@@ -40,7 +40,7 @@ func ask(t *testing.T, conn net.Conn, method, path string) {
 	}
 }
 
-// writeAnswer answers with as many bytes as the path says, and their length.
+// writeAnswer answers with as many bytes as the path names, and with a Content-Length.
 func writeAnswer(w http.ResponseWriter, r *http.Request) {
 	n, _ := strconv.Atoi(r.URL.Path[1:])
 	body := bytes.Repeat([]byte("0123456789"), n/10)
@@ -48,7 +48,7 @@ func writeAnswer(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(body)
 }
 
-// TestAnAnswerIsOneWrite: whoever reads what is there gets all of it, each time.
+// TestAnAnswerIsOneWrite verifies that one read returns the whole answer.
 func TestAnAnswerIsOneWrite(t *testing.T) {
 	conn := serveCoalescing(t, writeAnswer)
 	buffer := make([]byte, 1<<20)
@@ -71,7 +71,7 @@ func TestAnAnswerIsOneWrite(t *testing.T) {
 	}
 }
 
-// TestCoalescedAnswers are those that they would be, one after the other on one connection.
+// TestCoalescedAnswers verifies that consecutive answers on one connection are unchanged.
 func TestCoalescedAnswers(t *testing.T) {
 	header := map[string]string{"/header": strings.Repeat("h", 6_000)}
 	conn := serveCoalescing(t, func(w http.ResponseWriter, r *http.Request) {
@@ -132,7 +132,7 @@ func TestCoalescedAnswers(t *testing.T) {
 	}
 }
 
-// TestStreamsAreNotDelayed: each piece is there before the next is made.
+// TestStreamsAreNotDelayed verifies that each piece arrives before the next one is written.
 func TestStreamsAreNotDelayed(t *testing.T) {
 	const piece = 4096 // as large as the server's buffer
 	next := make(chan struct{})
@@ -168,7 +168,7 @@ func TestStreamsAreNotDelayed(t *testing.T) {
 	}
 }
 
-// TestCoalescingConnectionCanBeHijacked, as WebSockets do.
+// TestCoalescingConnectionCanBeHijacked verifies the use by WebSockets.
 func TestCoalescingConnectionCanBeHijacked(t *testing.T) {
 	conn := serveCoalescing(t, func(w http.ResponseWriter, _ *http.Request) {
 		taken, _, err := w.(http.Hijacker).Hijack()

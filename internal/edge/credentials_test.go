@@ -102,7 +102,8 @@ func TestScopeOf(t *testing.T) {
 	}
 }
 
-// TestDuplicateScopeHeaders: of two, a proxy's and a client's say, none is taken.
+// TestDuplicateScopeHeaders verifies that two values of a scope header are refused, since one
+// may come from a proxy.
 func TestDuplicateScopeHeaders(t *testing.T) {
 	for _, name := range []string{graphqlhttp.HeaderCompany, graphqlhttp.HeaderDepartment} {
 		r := httptest.NewRequest(http.MethodPost, "/graphql", nil)
@@ -116,7 +117,7 @@ func TestDuplicateScopeHeaders(t *testing.T) {
 	}
 }
 
-// everyKey knows every API key.
+// everyKey accepts every API key.
 type everyKey struct{}
 
 func (everyKey) Find(string) (principal.Principal, bool) { return principal.DefaultService(), true }

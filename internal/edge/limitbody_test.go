@@ -16,7 +16,7 @@ import (
 	"github.com/consoleql/consoleql/internal/principal"
 )
 
-// TestRequestMemoryIsBounded: by their length, and by what all of them hold.
+// TestRequestMemoryIsBounded verifies the bounds on one request and on all requests.
 func TestRequestMemoryIsBounded(t *testing.T) {
 	s := &server{opts: Options{Limits: querylimit.Limits{}.WithDefaults()}, bodies: graphqlhttp.NewBodyPool(0)}
 	reached := 0

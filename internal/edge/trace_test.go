@@ -14,8 +14,8 @@ import (
 	"github.com/consoleql/consoleql/internal/responsecache"
 )
 
-// TestUntracedOperationsCostNothing counts what its three places in the path of
-// a request allocate without the header.
+// TestUntracedOperationsCostNothing counts the allocations of the tracer's three functions
+// without the trace header.
 func TestUntracedOperationsCostNothing(t *testing.T) {
 	ctx := context.Background()
 	tr := &tracer{cached: true}
@@ -78,7 +78,8 @@ func TestTraceHeader(t *testing.T) {
 	}
 }
 
-// TestCallsThatWereJoined: of a read that waited for another's call it is told when that began.
+// TestCallsThatWereJoined verifies that a read that joined another call reports when that call
+// began.
 func TestCallsThatWereJoined(t *testing.T) {
 	start := time.Now()
 	read := operation.Read{Operation: "GET /openapi/robots", Kind: "robots", Began: start.Add(5 * time.Millisecond), Duration: 8 * time.Millisecond, Loaded: start.Add(-12 * time.Millisecond)}

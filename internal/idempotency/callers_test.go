@@ -129,8 +129,8 @@ func testRenewal(t *testing.T, replica replicas) {
 	c.want(t, 1)
 }
 
-// A run that ignores the end of its context is given up, and told honestly; its
-// own word counts all the same when it comes.
+// testHanging verifies that a run that ignores the end of its context is given up with an
+// unknown outcome. Its later result still counts.
 func testHanging(t *testing.T, replica replicas) {
 	o := idempotency.Options{Lease: 300 * time.Millisecond, RunTimeout: 50 * time.Millisecond}
 	a, b := replica(t, o), replica(t, o)

@@ -16,10 +16,10 @@ import (
 	"github.com/consoleql/consoleql/internal/redistest"
 )
 
-// replicas returns Keepers that share one store, each as in a process of its own.
+// replicas returns Executors that share one store, as in separate processes.
 type replicas func(t *testing.T, o idempotency.Options) *idempotency.Executor
 
-// executorTests are what holds with either store.
+// executorTests are the tests for both stores.
 var executorTests = []struct {
 	name string
 	test func(t *testing.T, replica replicas)
@@ -137,7 +137,7 @@ func testOtherCalls(t *testing.T, replica replicas) {
 		{Principal: base.Principal + "2", Operation: base.Operation, Key: base.Key},
 		{Principal: base.Principal, Operation: base.Operation + "2", Key: base.Key},
 		{Principal: base.Principal, Operation: base.Operation, Key: base.Key + "2"},
-		// The same letters in another division.
+		// The same concatenation, split differently.
 		{Principal: base.Principal + base.Operation[:1], Operation: base.Operation[1:], Key: base.Key},
 		{Principal: base.Principal, Operation: base.Operation + base.Key[:1], Key: base.Key[1:]},
 	} {
@@ -153,10 +153,10 @@ func testNotStarted(t *testing.T, replica replicas) {
 	refusal := fault.New(fault.RateLimited, "later")
 	result, err := a.Do(t.Context(), key(t), input, c.returning(nil, idempotency.NotStarted, refusal))
 	wantFault(t, result, err, fault.RateLimited, refusal)
-	// Without an error, the answer is the caller's, and nothing is kept either.
+	// Without an error, only the caller gets the answer.
 	result, err = b.Do(t.Context(), key(t), input, c.returning([]byte("dry"), idempotency.NotStarted, nil))
 	wantResult(t, result, err, []byte("dry"))
-	// A key that started nothing is free for another input, too.
+	// A key that started nothing also accepts another input.
 	result, err = a.Do(t.Context(), key(t), other, c.completing())
 	wantResult(t, result, err, truth)
 	c.want(t, 3)

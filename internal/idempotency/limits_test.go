@@ -42,8 +42,8 @@ func TestDefaultsLastADay(t *testing.T) {
 	}
 }
 
-// A long run is waited for across many leases and beyond its caller, and the end
-// of RunTimeout reaches it.
+// TestRunTimeout verifies that callers wait for a long run across many leases, and that
+// RunTimeout ends it after its caller has left.
 func TestRunTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := idempotency.NewMemory(idempotency.MemoryOptions{})
@@ -204,13 +204,13 @@ func TestFullMemoryRefuses(t *testing.T) {
 		}
 		result, err := do("c")
 		wantFault(t, result, err, fault.RateLimited, nil)
-		// What is kept stays: the first result, and of the second that it happened.
+		// The first result remains, and the record that the second run happened.
 		result, err = do("a")
 		wantResult(t, result, err, truth)
 		result, err = do("b")
 		wantFault(t, result, err, fault.UpstreamInvalidResponse, idempotency.ErrTooLarge)
 		c.want(t, 2)
-		// A day later there is room again, for entries and for bytes.
+		// A day later there is space again, for entries and for bytes.
 		time.Sleep(24 * time.Hour)
 		for range 2 {
 			result, err = do("c")
@@ -220,7 +220,7 @@ func TestFullMemoryRefuses(t *testing.T) {
 	})
 }
 
-// A hundred keys at once do not get in each other's way.
+// TestManyKeys verifies that a hundred concurrent keys do not disturb each other.
 func TestManyKeys(t *testing.T) {
 	store := idempotency.NewMemory(idempotency.MemoryOptions{})
 	keepers := []*idempotency.Executor{newExecutor(t, store, idempotency.Options{}), newExecutor(t, store, idempotency.Options{})}

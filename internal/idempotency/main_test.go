@@ -20,8 +20,8 @@ import (
 	"github.com/consoleql/consoleql/internal/redistest"
 )
 
-// childEnv makes the test binary a replica that dies in the middle of a run; its
-// value is the URL of the Redis to use.
+// childEnv makes the test binary a replica that dies during a run. Its value is the URL of
+// Redis.
 const childEnv = "CONSOLEQL_TEST_IDEMPOTENCY_CHILD"
 
 func TestMain(m *testing.M) {
@@ -32,14 +32,14 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
-	// These tests wait more than they compute: more of them than there are cores fit.
+	// These tests mostly wait, so that more of them than cores can run in parallel.
 	flag.Parse()
 	if err := flag.Set("test.parallel", "8"); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 	logging.Disable() // go-redis complains of the outages that these tests are about
-	// A closed pool of go-redis whose server was away ends this one a second later.
+	// go-redis ends this goroutine of a closed pool a second after its server was down.
 	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/redis/go-redis/v9/internal/pool.(*ConnPool).tryDial"))
 }
 
@@ -49,12 +49,12 @@ var (
 	truth = []byte(`{"jobs":[1]}`)
 )
 
-// key names a call of its own per test.
+// key returns a separate key for each test.
 func key(t testing.TB) idempotency.Key {
 	return idempotency.Key{Principal: "principal-of-test", Operation: "executeWorkflow", Key: t.Name()}
 }
 
-// clientOptions are those of a client that gives up soon.
+// clientOptions returns the options of a client with short timeouts.
 func clientOptions(t testing.TB, url string) *redis.Options {
 	t.Helper()
 	o, err := redis.ParseURL(url)
@@ -65,13 +65,13 @@ func clientOptions(t testing.TB, url string) *redis.Options {
 	o.DialTimeout, o.DialerRetries = 500*time.Millisecond, 1
 	o.ReadTimeout, o.WriteTimeout = 500*time.Millisecond, 500*time.Millisecond
 	o.MaxRetries = 1
-	// A pool with as many dial errors as connections pauses, which would only slow
-	// the tests down.
+	// A pool pauses after as many dial errors as it has connections, which would only slow the
+	// tests.
 	o.PoolSize = 100
 	return o
 }
 
-// redisClient returns a client of its own.
+// redisClient returns a new client.
 func redisClient(t testing.TB, s *redistest.Server) *redis.Client {
 	t.Helper()
 	c := redis.NewClient(clientOptions(t, s.URL()))
@@ -79,7 +79,7 @@ func redisClient(t testing.TB, s *redistest.Server) *redis.Client {
 	return c
 }
 
-// newExecutor returns an Executor that must end in good order with the test.
+// newExecutor returns an Executor that closes with the test.
 func newExecutor(t testing.TB, s idempotency.Store, o idempotency.Options) *idempotency.Executor {
 	t.Helper()
 	k := idempotency.New(s, o)
@@ -93,16 +93,16 @@ func newExecutor(t testing.TB, s idempotency.Store, o idempotency.Options) *idem
 	return k
 }
 
-// newRedisExecutor returns an Executor with a client of its own, as another replica has.
+// newRedisExecutor returns an Executor with its own client, like another replica.
 func newRedisExecutor(t testing.TB, s *redistest.Server, o idempotency.Options) *idempotency.Executor {
 	t.Helper()
 	return newExecutor(t, idempotency.NewRedis(redisClient(t, s), ""), o)
 }
 
-// counter is a run that counts itself.
+// counter counts its runs.
 type counter struct{ runs atomic.Int32 }
 
-// returning is a Run that ends as told.
+// returning is a Run with the given result.
 func (c *counter) returning(result []byte, outcome idempotency.Outcome, err error) idempotency.Run {
 	return func(context.Context) ([]byte, idempotency.Outcome, error) {
 		c.runs.Add(1)
@@ -110,12 +110,12 @@ func (c *counter) returning(result []byte, outcome idempotency.Outcome, err erro
 	}
 }
 
-// completing is a Run that succeeds with the truth.
+// completing is a Run that succeeds with truth.
 func (c *counter) completing() idempotency.Run {
 	return c.returning(truth, idempotency.Completed, nil)
 }
 
-// blocking is a Run that succeeds with the truth once released.
+// blocking is a Run that succeeds with truth once it is released.
 func (c *counter) blocking() (run idempotency.Run, started <-chan struct{}, release func()) {
 	begun, end := make(chan struct{}), make(chan struct{})
 	return func(context.Context) ([]byte, idempotency.Outcome, error) {
@@ -126,7 +126,7 @@ func (c *counter) blocking() (run idempotency.Run, started <-chan struct{}, rele
 	}, begun, func() { close(end) }
 }
 
-// want checks how many runs there were.
+// want checks the number of runs.
 func (c *counter) want(t testing.TB, n int32) {
 	t.Helper()
 	if got := c.runs.Load(); got != n {
@@ -134,13 +134,13 @@ func (c *counter) want(t testing.TB, n int32) {
 	}
 }
 
-// reply is what a call of Do came back with.
+// reply is the result of a call of Do.
 type reply struct {
 	result []byte
 	err    error
 }
 
-// begin calls Do beside the test.
+// begin calls Do on another goroutine.
 func begin(ctx context.Context, k *idempotency.Executor, key idempotency.Key, in []byte, run idempotency.Run) <-chan reply {
 	c := make(chan reply, 1)
 	go func() {
@@ -150,7 +150,7 @@ func begin(ctx context.Context, k *idempotency.Executor, key idempotency.Key, in
 	return c
 }
 
-// receive waits for what must come.
+// receive waits for an expected value.
 func receive[T any](t testing.TB, c <-chan T, what string) T {
 	t.Helper()
 	select {
@@ -179,7 +179,7 @@ func wantFault(t testing.TB, result []byte, err error, code fault.Code, cause er
 	}
 }
 
-// wantUnknown checks that the outcome is said to be unknown.
+// wantUnknown checks that the outcome is unknown.
 func wantUnknown(t testing.TB, result []byte, err error) {
 	t.Helper()
 	wantFault(t, result, err, fault.Conflict, idempotency.ErrUnknown)

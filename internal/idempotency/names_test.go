@@ -2,8 +2,9 @@ package idempotency
 
 import "testing"
 
-// Replicas of two versions share records while one takes the other's place: a record by another name, or another digest
-// of its input, is a second start. What this expects may change only where both forms are looked up.
+// TestRecordsKeepTheirNames verifies names and digests of records. Replicas of two versions
+// share records during an upgrade, so that a changed name would start a call twice. The
+// expected values may change only if both forms are looked up.
 func TestRecordsKeepTheirNames(t *testing.T) {
 	id := Key{Principal: "principal", Operation: "executeWorkflow", Key: "invoice 4711"}.id()
 	if want := "f0845f987853d3ad5bef0a37878989032a5b76034d50dd56bc0448da1607e56d"; id != want {

@@ -21,13 +21,13 @@ import (
 	"github.com/consoleql/consoleql/internal/redistest"
 )
 
-// childKey is the call that the child process dies in.
+// childKey is the key of the call in the child process.
 var childKey = idempotency.Key{Principal: "p", Operation: "executeWorkflow", Key: "the child's"}
 
-// childOptions are those of the child and of those who wait for it.
+// childOptions are the options of the child and of the replicas that wait for it.
 var childOptions = idempotency.Options{Lease: 1500 * time.Millisecond}
 
-// child runs the call in a process of its own, says so and never ends.
+// child runs the call in its own process, reports that, and never ends.
 func child(url string) error {
 	o, err := redis.ParseURL(url)
 	if err != nil {
@@ -101,7 +101,7 @@ func TestReplicaDiesInTheMiddle(t *testing.T) {
 	}
 }
 
-// onlyKey is the name of the only record.
+// onlyKey returns the name of the only record.
 func onlyKey(t *testing.T, client *redis.Client) string {
 	t.Helper()
 	keys, err := client.Keys(t.Context(), idempotency.DefaultPrefix+"*").Result()
@@ -187,15 +187,15 @@ func TestRedisIsDownBefore(t *testing.T) {
 	result, err := other.Do(t.Context(), key(t), input, c.completing())
 	wantResult(t, result, err, truth)
 	c.want(t, 1)
-	// And down once more after all: nothing is run on a guess.
+	// Redis is down again: nothing runs without a claim.
 	server.Stop()
 	result, err = k.Do(t.Context(), key(t), input, c.completing())
 	wantFault(t, result, err, fault.UpstreamUnavailable, nil)
 	c.want(t, 1)
 }
 
-// A claim whose answer never came may have been written: it is taken back, so that
-// the key is neither unknown nor blocked.
+// TestRedisHangsBefore verifies that a claim without an answer, which may have been written,
+// is removed. The key is neither unknown nor blocked.
 func TestRedisHangsBefore(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
@@ -216,8 +216,8 @@ func TestRedisHangsBefore(t *testing.T) {
 	c.want(t, 2)
 }
 
-// While Redis is away for less than what a lease allows, nobody notices; a waiter
-// who asks in that time is refused.
+// TestRedisIsDownDuring verifies that an outage within the lease does not affect the run. A
+// waiter that calls in that time is refused.
 func TestRedisIsDownDuring(t *testing.T) {
 	for name, outage := range map[string]time.Duration{"shorter than the lease": 200 * time.Millisecond, "longer than the lease": 1500 * time.Millisecond} {
 		t.Run(name, func(t *testing.T) {
@@ -272,8 +272,8 @@ func TestRedisComesBackEmptyDuring(t *testing.T) {
 	c.want(t, 1)
 }
 
-// The caller gets the truth although it cannot be recorded at first, and so does
-// everyone else as soon as it can.
+// TestRedisIsDownAfter verifies that the first caller gets the result although it cannot be
+// recorded at first, and that others get it later.
 func TestRedisIsDownAfter(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
@@ -287,7 +287,7 @@ func TestRedisIsDownAfter(t *testing.T) {
 	release()
 	r := receive(t, first, "the first answer") // long before the lease ends
 	wantResult(t, r.result, r.err, truth)
-	// The same process still knows, even if Redis does not.
+	// The same process still knows the result without Redis.
 	result, err := a.Do(t.Context(), key(t), input, c.completing())
 	wantResult(t, result, err, truth)
 	server.RestartEmpty()
@@ -330,8 +330,7 @@ func TestRedisIsDownForTooLongAfter(t *testing.T) {
 	c.want(t, 1)
 }
 
-// Someone else's trouble in the store (here: a value of another type) stops a
-// claim as well.
+// TestRedisRefuses verifies that a foreign value under the key prevents a claim.
 func TestRedisRefuses(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
@@ -361,7 +360,8 @@ func TestRedisRefuses(t *testing.T) {
 	}
 }
 
-// A Redis that is full takes no claim, but the outcome of what was begun before.
+// TestRedisIsFull verifies that a full Redis accepts no claim, but the outcome of a running
+// call.
 func TestRedisIsFull(t *testing.T) {
 	t.Parallel()
 	client := redisClient(t, redistest.Start(t))

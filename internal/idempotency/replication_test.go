@@ -12,8 +12,8 @@ import (
 	"github.com/consoleql/consoleql/internal/redistest"
 )
 
-// clusterOf is a client that does not ask again who the masters are, as one may for a while
-// that has not heard of a failover.
+// clusterOf returns a client that does not refresh its list of masters, like one that has not
+// noticed a failover.
 func clusterOf(t *testing.T, url string) *redis.ClusterClient {
 	t.Helper()
 	o, err := redis.ParseClusterURL(url)
@@ -26,8 +26,8 @@ func clusterOf(t *testing.T, url string) *redis.ClusterClient {
 	return client
 }
 
-// TestDemotedPrimariesAreRejected: a master that hung while another one took its place, and
-// is back, lets nobody claim what the other one gave away.
+// TestDemotedPrimariesAreRejected verifies that a former master that returns after a failover
+// accepts no claim.
 func TestDemotedPrimariesAreRejected(t *testing.T) {
 	t.Parallel()
 	servers := redistest.StartCluster(t)

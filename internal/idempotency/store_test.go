@@ -13,14 +13,14 @@ import (
 	"github.com/consoleql/consoleql/internal/redistest"
 )
 
-// step is one call of a Store and what it must answer.
+// step is a call of a Store and its expected answer.
 type step struct {
 	op    string // claim, renew, finish, wait
 	owner string
 	input string
 	lease time.Duration // default: an hour
 	end   idempotency.End
-	// want is the standing of a claim, or 1 or 0 of the rest.
+	// want is the status of a claim, or 1 or 0 for other calls.
 	want   idempotency.ClaimStatus
 	result string
 }
@@ -31,7 +31,7 @@ const (
 	brief = 5 * time.Millisecond
 )
 
-// storeTests pin what both stores do, step by step.
+// storeTests are sequences of steps for both stores.
 var storeTests = map[string][]step{
 	"a claim is exclusive, and its repeat is its own": {
 		{op: "claim", owner: "a", want: idempotency.Claimed},
@@ -140,7 +140,7 @@ var storeTests = map[string][]step{
 	},
 }
 
-// play does one step.
+// play executes one step.
 func play(t *testing.T, s idempotency.Store, id string, p step) (idempotency.ClaimStatus, string) {
 	t.Helper()
 	r := idempotency.Record{ID: id, Owner: p.owner, Input: "input" + p.input, Lease: p.lease, Retention: time.Hour}
@@ -192,8 +192,8 @@ func TestStores(t *testing.T) {
 	}
 }
 
-// Whatever is done in whatever order, both stores answer alike, and no sequence
-// lets two owners claim one record unless the first said that nothing started.
+// TestStoresAgree verifies by random sequences that both stores give the same answers. No
+// sequence lets two owners claim one record unless the first one has started nothing.
 func TestStoresAgree(t *testing.T) {
 	t.Parallel()
 	memory := idempotency.NewMemory(idempotency.MemoryOptions{})
@@ -223,7 +223,8 @@ func TestStoresAgree(t *testing.T) {
 				p.input = "other"
 			}
 			var got [2]step
-			// Leases of this test have always or never run out: time is no part of it.
+			// A lease in this test either never ends or has ended, so that time does not
+			// matter.
 			short := p.op != "wait" && rng.IntN(8) == 0
 			for i, store := range []idempotency.Store{memory, redis} {
 				got[i] = p
@@ -256,7 +257,7 @@ func TestStoresAgree(t *testing.T) {
 	}
 }
 
-// The memory store's clock is the one it is given.
+// TestMemoryClock verifies that the memory store uses the given clock.
 func TestMemoryClock(t *testing.T) {
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	m := idempotency.NewMemory(idempotency.MemoryOptions{Now: func() time.Time { return now }})
@@ -281,7 +282,7 @@ func TestMemoryClock(t *testing.T) {
 	}
 }
 
-// What a store hands out or was given is not the caller's to change.
+// TestMemoryKeepsItsResult verifies that callers cannot change stored results.
 func TestMemoryKeepsItsResult(t *testing.T) {
 	m := idempotency.NewMemory(idempotency.MemoryOptions{})
 	r := idempotency.Record{ID: "id", Input: "i", Owner: "a", Lease: time.Minute, Retention: time.Hour}

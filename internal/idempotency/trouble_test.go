@@ -17,8 +17,8 @@ import (
 	"github.com/consoleql/consoleql/internal/idempotency"
 )
 
-// troubled is a Memory whose claims can be tampered with on their way back, and
-// that can be replaced by an empty one.
+// troubled is a Memory that can change the answers of claims, and that can be replaced by an
+// empty one.
 type troubled struct {
 	mu       sync.Mutex
 	memory   *idempotency.Memory
@@ -31,14 +31,14 @@ func newTroubled() *troubled {
 	return &troubled{memory: idempotency.NewMemory(idempotency.MemoryOptions{})}
 }
 
-// lose forgets every record.
+// lose drops every record.
 func (s *troubled) lose() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.memory = idempotency.NewMemory(idempotency.MemoryOptions{})
 }
 
-// tamper changes what claims answer.
+// tamper changes the answers of claims.
 func (s *troubled) tamper(with func(idempotency.Claim, error) (idempotency.Claim, error)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -74,8 +74,8 @@ func (s *troubled) Finish(ctx context.Context, r idempotency.Record, end idempot
 	return memory.Finish(ctx, r, end)
 }
 
-// For a caller who goes while its claim is made, nothing is started, and the key
-// stays free.
+// TestCallerLeavesDuringTheClaim verifies that nothing starts for a caller that leaves during
+// its claim, and that the key stays free.
 func TestCallerLeavesDuringTheClaim(t *testing.T) {
 	for name, failure := range map[string]error{"claimed": nil, "failed": errors.New("interrupted")} {
 		t.Run(name, func(t *testing.T) {
@@ -98,7 +98,8 @@ func TestCallerLeavesDuringTheClaim(t *testing.T) {
 	}
 }
 
-// Those who wait with a leader who goes, go on without it.
+// TestFirstCallerLeaves verifies that waiting callers get the result after the first caller
+// has left.
 func TestFirstCallerLeaves(t *testing.T) {
 	store := newTroubled()
 	a, b := newExecutor(t, store, idempotency.Options{}), newExecutor(t, store, idempotency.Options{})
@@ -123,8 +124,8 @@ func TestFirstCallerLeaves(t *testing.T) {
 	c.want(t, 1)
 }
 
-// A store that loses a record and gives it to another at once can make a call
-// start twice; the Executor tells the operator, and keeps the two apart.
+// TestStoreLosesARecord verifies that a call can start twice only if the store loses its
+// record. The operator sees an error, and the two runs stay separate.
 func TestStoreLosesARecord(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
@@ -154,7 +155,7 @@ func TestStoreLosesARecord(t *testing.T) {
 	})
 }
 
-// However many claims fail, what is done about them is bounded.
+// TestFailedClaimsAreBounded verifies the bound on retries of failed claims.
 func TestFailedClaimsAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var c counter
@@ -177,7 +178,7 @@ func TestFailedClaimsAreBounded(t *testing.T) {
 			t.Errorf("%d records are taken back at a time, want 64", n)
 		}
 		c.want(t, 0)
-		// They are tried for a lease, and no longer.
+		// They are retried for one lease.
 		time.Sleep(10 * time.Second)
 		synctest.Wait()
 		tried := store.finishes.Load()
@@ -185,14 +186,15 @@ func TestFailedClaimsAreBounded(t *testing.T) {
 		if n := store.finishes.Load(); n != tried || tried < 2*64 {
 			t.Errorf("%d tries in a lease, %d a minute later", tried, n)
 		}
-		// Each that ended has left room for another.
+		// Each finished retry frees a slot.
 		result, err := k.Do(t.Context(), idempotency.Key{Principal: "p", Operation: "o", Key: "another"}, input, c.completing())
 		wantFault(t, result, err, fault.UpstreamUnavailable, nil)
 		synctest.Wait()
 		if n := store.finishes.Load(); n != tried+1 {
 			t.Errorf("%d tries for a claim that failed later, want one", n-tried)
 		}
-		// The claims may have arrived; what could not be taken back is unknown.
+		// The claims may have been written. The outcome of one that could not be removed is
+		// unknown.
 		store.tamper(nil)
 		store.down.Store(false)
 		result, err = k.Do(t.Context(), idempotency.Key{Principal: "p", Operation: "o", Key: "1"}, input, c.completing())
@@ -201,7 +203,7 @@ func TestFailedClaimsAreBounded(t *testing.T) {
 	})
 }
 
-// An answer that makes no sense starts nothing.
+// TestStoreAnswersNonsense verifies that an invalid answer of the store starts nothing.
 func TestStoreAnswersNonsense(t *testing.T) {
 	for name, standing := range map[string]idempotency.ClaimStatus{"none": 0, "released": idempotency.Released, "unheard of": 99} {
 		t.Run(name, func(t *testing.T) {

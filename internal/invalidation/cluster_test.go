@@ -18,10 +18,10 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/redis/go-redis/v9/internal/pool.(*ConnPool).tryDial"))
 }
 
-// testPrefix is the key of the replicas' common state. It is part of the format in Redis.
+// testPrefix is the key of the replicas' common state, a part of the format in Redis.
 const testPrefix = "test:{state}:ring"
 
-// longLease is the lease of tests that are not about its end, however slow the machine.
+// longLease is the lease of tests in which it must not end.
 const longLease = 5 * time.Minute
 
 func newClient(t *testing.T, s *redistest.Server) *redis.Client {
@@ -157,7 +157,8 @@ func TestInvalidateWithADeadReplica(t *testing.T) {
 	}
 }
 
-// The first epoch's invalidations wait for leases of an epoch before, which nobody knows of.
+// TestYoungEpoch verifies that the first invalidations of an epoch wait for leases of an
+// unknown previous epoch.
 func TestYoungEpoch(t *testing.T) {
 	t.Parallel()
 	const lease = 500 * time.Millisecond

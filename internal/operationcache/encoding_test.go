@@ -45,7 +45,8 @@ func TestAcceptable(t *testing.T) {
 	}
 }
 
-// TestShortBodies are compressed only for clients that refuse them as they are.
+// TestShortBodies verifies that short bodies are compressed only for clients that refuse
+// identity.
 func TestShortBodies(t *testing.T) {
 	for header, want := range map[string]encoding{
 		"gzip":                       identity,

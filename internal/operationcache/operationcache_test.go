@@ -13,8 +13,8 @@ import (
 	"github.com/consoleql/consoleql/internal/responsecache"
 )
 
-// TestTheLastCallerThatLeavesEndsTheExecution, and none before; who comes after that is not given
-// what was ended.
+// TestTheLastCallerThatLeavesEndsTheExecution verifies that only the last caller ends the
+// execution, and that later callers get a new one.
 func TestTheLastCallerThatLeavesEndsTheExecution(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cache, err := responsecache.New(responsecache.Options{})

@@ -10,7 +10,7 @@ import (
 	"github.com/consoleql/consoleql/internal/redistest"
 )
 
-// page is about what a list of 50 workflows takes: 22 KB of JSON.
+// page is about the size of a list of 50 workflows: 22 KB of JSON.
 type page struct{ Items []map[string]string }
 
 func newPage() *page {
@@ -52,13 +52,13 @@ func BenchmarkHit(b *testing.B) {
 					b.Fatal(info.Source, err)
 				}
 			}
-			// The figure that a busy machine touches least.
+			// CPU time depends little on other load.
 			b.ReportMetric(float64(processorTime(b)-begun)/float64(b.N), "cpu-ns/op")
 		})
 	}
 }
 
-// processorTime is what this process has used of the processors, in nanoseconds.
+// processorTime returns the CPU time of this process in nanoseconds.
 func processorTime(b *testing.B) int64 {
 	b.Helper()
 	var used syscall.Rusage

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// TestPurgeTakesEffectBeforeConfirmation: whoever gives up the wait for another replica reads nothing older from
-// this one, neither while the console answers nor while it fails. The replicas that live hear of it all the same.
+// TestPurgeTakesEffectBeforeConfirmation verifies that a purge takes effect on this replica
+// although another one has not confirmed it. Running replicas still receive it.
 func TestPurgeTakesEffectBeforeConfirmation(t *testing.T) {
 	t.Parallel()
 	_, a, _, va, vb := pair(t, Options{Policies: Policies{"k": {Life: time.Hour, StaleIfError: time.Hour}}})
@@ -42,8 +42,8 @@ func TestPurgeTakesEffectBeforeConfirmation(t *testing.T) {
 	})
 }
 
-// TestPurgeBypassesRedis: this replica reads nothing older even where Redis has not taken the news yet, and
-// still gives the older answer.
+// TestPurgeBypassesRedis verifies that this replica reads no older entry from Redis before
+// Redis has received the purge.
 func TestPurgeBypassesRedis(t *testing.T) {
 	t.Parallel()
 	s, a, _, va, vb := pair(t, Options{Policies: Policies{"k": {Life: time.Hour, StaleIfError: time.Hour}}})

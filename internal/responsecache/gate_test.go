@@ -8,8 +8,8 @@ import (
 	"sync/atomic"
 )
 
-// gate is a replica's way to Redis. While it is shut, nothing gets through, and nobody
-// is told: as when a replica hangs or its network is cut.
+// gate is a replica's connection to Redis. While it is shut, nothing passes and no error is
+// returned, like in a hanging replica or a cut network.
 type gate struct {
 	mu   sync.Mutex
 	open chan struct{} // closed while the gate is open
@@ -41,7 +41,7 @@ func (g *gate) reopen() {
 	}
 }
 
-// pass waits for the gate; it returns whether that took any time.
+// pass waits for the gate, and reports whether it had to wait.
 func (g *gate) pass() bool {
 	g.mu.Lock()
 	open := g.open
@@ -55,8 +55,8 @@ func (g *gate) pass() bool {
 	}
 }
 
-// gated is a connection through a gate: what was read or is to be written waits there,
-// and what a channel brings while its ears are shut is lost.
+// gated is a connection through a gate. Reads and writes wait for it. Messages of a
+// subscription are lost while its ears are shut.
 type gated struct {
 	net.Conn
 	gate    *gate

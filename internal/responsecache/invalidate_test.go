@@ -36,7 +36,8 @@ func TestLoadDuringAnothersInvalidation(t *testing.T) {
 	}
 }
 
-// Without the channel, invalidations come with the next beat.
+// TestInvalidateWithoutTheChannel verifies that heartbeats deliver invalidations that the
+// channel has lost.
 func TestInvalidateWithoutTheChannel(t *testing.T) {
 	t.Parallel()
 	_, a, _, va, vb := pair(t, Options{lease: 5 * time.Second})
@@ -63,12 +64,13 @@ func TestOutage(t *testing.T) {
 	s, a, b, va, vb := pair(t, Options{lease: lease, RedisTimeout: 50 * time.Millisecond})
 	con := &console{}
 	want(t, va, con.read("a", "tag"), 1, Loaded)
-	// Reads go on, at the console's price, and none waits for Redis for long.
+	// Reads continue with console calls, and none waits long for Redis.
 	s.Pause()
 	waitFor(t, "the end of the leases", func() bool { return !a.leased(time.Now()) && !b.leased(time.Now()) })
 	want(t, va, con.read("a", "tag"), 2, Loaded)
 	want(t, vb, con.read("a", "tag"), 3, Loaded)
-	// What cannot be told is said to be so, after a bounded time, and told later.
+	// An unconfirmed invalidation returns an error after a bounded time, and is delivered
+	// later.
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	if err := a.Invalidate(ctx, "tag"); !errors.Is(err, ErrUnconfirmed) {
@@ -88,8 +90,7 @@ func TestOutage(t *testing.T) {
 	}
 }
 
-// TestWithoutALease, nothing that was kept is given or valid, though it has not expired,
-// and nothing is known to have ended it.
+// TestWithoutALease verifies that no entry is used or valid without a lease.
 func TestWithoutALease(t *testing.T) {
 	t.Parallel()
 	s, a, _, va, _ := pair(t, Options{Policies: Policies{"k": {Life: time.Hour, StaleIfError: time.Hour}}})
@@ -108,8 +109,9 @@ func TestWithoutALease(t *testing.T) {
 	wantErr(t, va, con.read("a", "tag"), errDown)
 }
 
-// TestUnpublishedInvalidationEndsTheLease: what Redis holds of this replica's own could be read
-// again, as Redis has not heard of its end.
+// TestUnpublishedInvalidationEndsTheLease verifies that a replica stops serving until Redis
+// has received its invalidation. It could otherwise read the invalidated entry from Redis
+// again.
 func TestUnpublishedInvalidationEndsTheLease(t *testing.T) {
 	t.Parallel()
 	s, a, _, va, _ := pair(t, Options{})
@@ -146,7 +148,7 @@ func TestCallerOfInvalidateLeaves(t *testing.T) {
 	})
 }
 
-// Where the common state is lost in any way, nothing that was kept under it is believed.
+// TestLostState verifies that entries from before a loss of the common state are not used.
 func TestLostState(t *testing.T) {
 	for name, lose := range map[string]func(s *redistest.Server, c *Cache){
 		"restart":       func(s *redistest.Server, _ *Cache) { s.Restart() },
@@ -211,7 +213,8 @@ func TestLeaving(t *testing.T) {
 	}
 }
 
-// The last replica that leaves leaves its answers to the next.
+// TestRestartOfTheOnlyReplica verifies that the next replica uses the entries of the last one
+// that left.
 func TestRestartOfTheOnlyReplica(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t)

@@ -11,7 +11,8 @@ import (
 	"time"
 )
 
-// A load under way while something changes is an answer to those who asked before.
+// TestLoadDuringInvalidation verifies that a load that ran during a change answers only
+// requests from before the change.
 func TestLoadDuringInvalidation(t *testing.T) {
 	bubble(t, minute, func(t *testing.T, c *Cache, v *View[int64], con *console) {
 		con.takes = time.Second
@@ -149,7 +150,7 @@ func TestEarlyRefresh(t *testing.T) {
 	bubbleWith(t, o, func(t *testing.T, _ *Cache, v *View[int64], con *console) {
 		con.takes = 100 * time.Millisecond
 		want(t, v, con.read("a"), 1, Loaded)
-		// Somebody asks every millisecond, for ten lives: nobody ever waits for a load.
+		// Reads every millisecond for ten lifetimes never wait for a load.
 		for range 100_000 {
 			time.Sleep(time.Millisecond)
 			if _, info, err := v.Get(t.Context(), con.read("a")); err != nil || info.Source != Memory {

@@ -19,14 +19,14 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	// These tests wait more than they compute: more of them than there are cores fit.
+	// These tests mostly wait, so that more of them than cores can run in parallel.
 	flag.Parse()
 	if err := flag.Set("test.parallel", "8"); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 	logging.Disable() // go-redis complains of the outages that these tests are about
-	// A closed pool of go-redis whose server was away ends this one a second later.
+	// go-redis ends this goroutine of a closed pool a second after its server was down.
 	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/redis/go-redis/v9/internal/pool.(*ConnPool).tryDial"))
 }
 
@@ -39,7 +39,7 @@ var (
 // minute is a policy without windows.
 var minute = Policy{Life: time.Minute}
 
-// longLease is the lease of tests that are not about its end, however slow the machine.
+// longLease is the lease of tests in which it must not end.
 const longLease = 5 * time.Minute
 
 // newCache returns a cache that closes with the test.
@@ -53,7 +53,7 @@ func newCache(t testing.TB, o Options) *Cache {
 	return c
 }
 
-// clientOptions are those of a client that gives up soon.
+// clientOptions returns the options of a client with short timeouts.
 func clientOptions(t testing.TB, s *redistest.Server) *redis.Options {
 	t.Helper()
 	o, err := redis.ParseURL(s.URL())
@@ -74,7 +74,7 @@ func newClient(t testing.TB, s *redistest.Server) *redis.Client {
 	return c
 }
 
-// newReplica returns a cache with a client of its own on the server, and patience.
+// newReplica returns a cache with its own client and a long lease.
 func newReplica(t testing.TB, s *redistest.Server, o Options) *Cache {
 	t.Helper()
 	o.Redis = newClient(t, s)
@@ -103,7 +103,7 @@ func waitFor(t testing.TB, what string, ready func() bool) {
 	}
 }
 
-// stateKeys are the keys of the replicas' common state. They are part of the format in Redis.
+// stateKeys are the keys of the replicas' common state, a part of the format in Redis.
 func stateKeys(c *Cache) []string {
 	return []string{c.opts.Prefix + "{state}:ring", c.opts.Prefix + "{state}:gens"}
 }
@@ -134,7 +134,7 @@ func view[T any](t testing.TB, c *Cache, k Kind[T]) *View[T] {
 	return v
 }
 
-// console is a load that counts wholePart: its answer is how often it was asked.
+// console is a console whose answer is its number of calls.
 type console struct {
 	calls atomic.Int64
 	takes time.Duration
@@ -155,7 +155,7 @@ func (c *console) read(call string, tags ...string) Read[int64] {
 	return Read[int64]{Key: Key{Principal: "alice", Call: call}, Tags: tags, Load: c.load}
 }
 
-// want reads and checks the value and where it came from.
+// want reads and checks the value and its source.
 func want(t testing.TB, v *View[int64], r Read[int64], value int64, source Source) Info {
 	t.Helper()
 	got, info, err := v.Get(t.Context(), r)

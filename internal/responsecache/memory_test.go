@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// bubble runs a test with time of its own and a cache of one kind, k.
+// bubble runs a test in a synctest bubble with a cache of one kind, k.
 func bubble(t *testing.T, p Policy, test func(t *testing.T, c *Cache, v *View[int64], con *console)) {
 	t.Helper()
 	bubbleWith(t, Options{Policies: Policies{"k": p}, Eagerness: -1}, test)

@@ -37,13 +37,13 @@ func modelPolicies() Policies {
 	}
 }
 
-// truth is the console of the model: entities that only ever get newer.
+// truth is the model's console: entities whose versions only increase.
 type truth struct {
 	versions [modelEntities]atomic.Int64
-	// confirmed are the versions below which nobody may read any more.
+	// confirmed are the versions below which no read may answer.
 	confirmed [modelEntities]atomic.Int64
-	// refreshed is, of a kind and a principal, when the load began before which nothing was
-	// loaded that the principal may still be given.
+	// refreshed is, by kind and principal, when the earliest load began whose entries may
+	// still be used.
 	refreshed sync.Map // of *atomic.Int64, by renewedOf
 	fail      atomic.Bool
 	loads     atomic.Int64
@@ -64,18 +64,18 @@ func (t *truth) refreshedAt(kind, principal string) *atomic.Int64 {
 	return at.(*atomic.Int64)
 }
 
-// modelReplica is a replica with its views and its way to Redis.
+// modelReplica is a replica with its views and its connection to Redis.
 type modelReplica struct {
 	cache *Cache
 	views map[string]*View[*fact]
 	gate  *gate // all of its way to Redis
 	ears  *gate // its channel's
-	// own are the versions below which this replica does not read any more, confirmed or not.
+	// own are the versions below which this replica must not answer, confirmed or not.
 	own   [modelEntities]atomic.Int64
 	close func()
 }
 
-// model is the whole of it.
+// model contains the console and the replicas.
 type model struct {
 	t        *testing.T
 	start    time.Time
@@ -119,7 +119,7 @@ func (m *model) newReplica() *modelReplica {
 	return r
 }
 
-// read asks one replica, and says what is wrong with the answer.
+// read reads from one replica, and returns what is wrong with the answer.
 func (m *model) read(r *modelReplica, rng *rand.Rand) error {
 	entity, kind := rng.IntN(modelEntities), []string{"long", "long", "short", "off"}[rng.IntN(4)]
 	principal := fmt.Sprint("p", rng.IntN(modelPrincipals))
@@ -174,7 +174,7 @@ func (m *model) read(r *modelReplica, rng *rand.Rand) error {
 	if info.Stale {
 		limit = policy.kept()
 	}
-	// The server's clock is in milliseconds, and may run a little otherwise than this process's.
+	// The server's clock has milliseconds, and may differ from this process's.
 	limit += 5 * time.Millisecond
 	if info.Source == Coalesced {
 		limit += time.Second // a load in flight is as old as it is; none takes that long
@@ -252,7 +252,7 @@ func (m *model) work(stop <-chan struct{}, rng *rand.Rand, writer bool) {
 	}
 }
 
-// trouble is one fault, from its begin to its end.
+// trouble is one fault with its begin and end.
 func (m *model) trouble(rng *rand.Rand) {
 	nap := func(most time.Duration) { time.Sleep(time.Duration(rng.Int64N(int64(most)))) }
 	client := newClient(m.t, m.server)
@@ -308,11 +308,13 @@ func (m *model) trouble(rng *rand.Rand) {
 	nap(2 * modelLease)
 }
 
-// TestModel lets replicas read and write at random while Redis, their channels and
-// themselves fail at random. No read may bring what is older than an Invalidate that
-// had returned nil when the read began, on whichever replica, or than one of its own
-// replica at all; nor, but for an error, what was loaded before something that had been
-// read anew; nor what is older than its policy allows; nor another principal's.
+// TestModel reads and writes at random through replicas while Redis, their connections and
+// they themselves fail. A read must not return data from before:
+// - an Invalidate that had returned nil on any replica, or had begun on the same one
+// - a completed refresh, unless a load fails
+// - the age that its policy allows
+//
+// A read must never return another principal's data.
 func TestModel(t *testing.T) {
 	t.Parallel()
 	seed := *modelSeed

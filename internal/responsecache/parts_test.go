@@ -10,13 +10,13 @@ import (
 	"time"
 )
 
-// entity is what lists in these tests are made of.
+// entity is an element of lists in these tests.
 type entity struct {
 	name    string
 	version int
 }
 
-// lists are a view of lists, of entities that come in them, and a console of both.
+// lists contains a view of lists and of their entities, and a console of both.
 type lists struct {
 	t     *testing.T
 	cache *Cache
@@ -39,13 +39,13 @@ func newLists(t *testing.T, c *Cache) *lists {
 	})}
 }
 
-// list asks for a list of the names.
+// list reads a list of the names.
 func (l *lists) list(names string, refresh bool) Info {
 	l.t.Helper()
 	return l.read(names, refresh, func() {})
 }
 
-// hold asks for a list whose load ends when it is released.
+// hold reads a list whose load ends when it is released.
 func (l *lists) hold(names string) (release func()) {
 	end, ended := make(chan struct{}), make(chan struct{})
 	go func() {
@@ -59,7 +59,7 @@ func (l *lists) hold(names string) (release func()) {
 	}
 }
 
-// read asks for a list whose load goes on until wait returns.
+// read reads a list whose load runs until wait returns.
 func (l *lists) read(names string, refresh bool, wait func()) Info {
 	l.t.Helper()
 	_, info, err := l.pages.Get(l.t.Context(), Read[[]entity]{
@@ -89,13 +89,13 @@ func (l *lists) read(names string, refresh bool, wait func()) Info {
 	return info
 }
 
-// get asks for one entity.
+// get reads one entity.
 func (l *lists) get(name string, version int, source Source) Info {
 	l.t.Helper()
 	return l.try(name, version, source, nil)
 }
 
-// try is get where the console answers with an error.
+// try is get with a console that returns an error.
 func (l *lists) try(name string, version int, source Source, failing error) Info {
 	l.t.Helper()
 	e, info, err := l.one.Get(l.t.Context(), Read[entity]{
@@ -114,7 +114,7 @@ func (l *lists) try(name string, version int, source Source, failing error) Info
 	return info
 }
 
-// peek looks which of the names are at hand.
+// peek returns which of the names are in memory.
 func (l *lists) peek(principal, names, want string, maxAge time.Duration) Info {
 	l.t.Helper()
 	asked := strings.Fields(names)
@@ -249,7 +249,7 @@ func TestParts(t *testing.T) {
 	}
 }
 
-// A list is in memory once, however many its entities are.
+// TestPartsWeighLittle verifies that a list and its entities are in memory once.
 func TestPartsWeighLittle(t *testing.T) {
 	c := newCache(t, Options{Policies: Policies{"pages": minute, "one": minute}})
 	l := newLists(t, c)
@@ -264,7 +264,8 @@ func TestPartsWeighLittle(t *testing.T) {
 	}
 }
 
-// TestPartsOfWhatIsDenied are no longer at hand, though who still looks at the list has it.
+// TestPartsOfWhatIsDenied verifies that parts of a forbidden list are not used any more,
+// except by readers that still have the list.
 func TestPartsOfWhatIsDenied(t *testing.T) {
 	l := newLists(t, newCache(t, Options{Policies: Policies{"pages": minute, "one": minute}}))
 	l.list("a b", false)

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// TestOnePrincipalDoesNotFillRedis by asking for ever something else, nor take from the
-// others what they may lay there.
+// TestOnePrincipalDoesNotFillRedis verifies that a principal with ever new requests stays
+// within its quota, and leaves the others theirs.
 func TestOnePrincipalDoesNotFillRedis(t *testing.T) {
 	t.Parallel()
 	const room, asked = 64 << 10, 300

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// TestMaxAge: who wants nothing older gets nothing older, neither fresh, nor stale, nor
-// in the place of an error; and those who want the same share a load.
+// TestMaxAge verifies that a read with MaxAge gets no older entry, neither stale nor instead
+// of an error, and that such reads share a load.
 func TestMaxAge(t *testing.T) {
 	windows := Policy{Life: 10 * time.Second, StaleWhileRevalidate: time.Minute, StaleIfError: time.Minute}
 	bubble(t, windows, func(t *testing.T, c *Cache, v *View[int64], con *console) {
@@ -29,8 +29,8 @@ func TestMaxAge(t *testing.T) {
 		synctest.Wait() // the load in the background has ended
 		con.err = nil
 
-		// A load that anybody began who takes whatever there is may come from Redis,
-		// and be old; one of the same wish is as good as an own one.
+		// A load for a read without MaxAge may return an old entry from Redis. A load for a
+		// read with the same MaxAge may not, and can be shared.
 		time.Sleep(2 * time.Minute)
 		before := con.calls.Load()
 		results := make(chan int64, 2)
@@ -49,7 +49,7 @@ func TestMaxAge(t *testing.T) {
 	})
 }
 
-// TestPeek: what was asked for one by one is at hand, too.
+// TestPeek verifies that Peek also finds single entities.
 func TestPeek(t *testing.T) {
 	bubble(t, Policy{Life: 10 * time.Second, StaleWhileRevalidate: time.Minute}, func(t *testing.T, c *Cache, v *View[int64], con *console) {
 		read := func(part string) Read[int64] {
@@ -83,8 +83,8 @@ func TestPeek(t *testing.T) {
 	})
 }
 
-// TestDependenciesOfDifferentAges: a change ends what is made of an answer from before
-// it, and not what is made of one from after it, whatever else that is made of.
+// TestDependenciesOfDifferentAges verifies that a change ends only combinations with an answer
+// from before it.
 func TestDependenciesOfDifferentAges(t *testing.T) {
 	bubble(t, Policy{Life: time.Minute}, func(t *testing.T, c *Cache, v *View[int64], con *console) {
 		info := func(call, tag string) Info {
@@ -127,7 +127,8 @@ func TestDependenciesOfDifferentAges(t *testing.T) {
 	})
 }
 
-// TestADependencyIsAsOldAsItsOldestPart, and spared by a renewal only where each part is.
+// TestADependencyIsAsOldAsItsOldestPart also verifies that a refresh spares a combination only
+// if it spares each part.
 func TestADependencyIsAsOldAsItsOldestPart(t *testing.T) {
 	bubble(t, minute, func(t *testing.T, c *Cache, v *View[int64], con *console) {
 		of := NewRefreshID()

@@ -14,7 +14,7 @@ import (
 	"github.com/consoleql/consoleql/internal/redistest"
 )
 
-// pair returns two replicas on a server, each with a view of kind k.
+// pair returns two replicas with one server, each with a view of kind k.
 func pair(t *testing.T, o Options) (s *redistest.Server, a, b *Cache, va, vb *View[int64]) {
 	t.Helper()
 	s = redistest.Start(t)
@@ -30,7 +30,7 @@ func pair(t *testing.T, o Options) (s *redistest.Server, a, b *Cache, va, vb *Vi
 	return s, a, b, view(t, a, Kind[int64]{}), view(t, b, Kind[int64]{})
 }
 
-// shared waits until the replica's answers are in Redis.
+// shared waits until the replica's entries are in Redis.
 func shared(t testing.TB, c *Cache, n int) {
 	t.Helper()
 	waitFor(t, "an answer in Redis", func() bool {
@@ -77,7 +77,8 @@ func TestReplicasShareAnswers(t *testing.T) {
 	want(t, vb, con.read("a", "tag"), 5, Loaded)
 }
 
-// TestInvalidationOfADemotedPrimary is told again to who had heard of the new one earlier.
+// TestInvalidationOfADemotedPrimary verifies that an invalidation that a former master
+// received is published again to replicas that have switched to the new one.
 func TestInvalidationOfADemotedPrimary(t *testing.T) {
 	t.Parallel()
 	old, now := redistest.Start(t), redistest.Start(t)
@@ -159,7 +160,8 @@ func TestRedisHoldsNoPrincipalNames(t *testing.T) {
 	}
 }
 
-// An answer that lies under another's name is nobody's.
+// TestEntriesAreBoundToTheirPrincipal verifies that an entry under another principal's key is
+// not used.
 func TestEntriesAreBoundToTheirPrincipal(t *testing.T) {
 	t.Parallel()
 	_, a, _, va, vb := pair(t, Options{})
@@ -196,7 +198,8 @@ func TestThousandReadsOnTwoReplicas(t *testing.T) {
 	wantCalls(t, con, 2)
 }
 
-// Of two replicas that renew the same answer, one asks and the other takes over.
+// TestReplicasShareRefreshes verifies that one of two replicas refreshes an entry, and the
+// other one uses the result.
 func TestReplicasShareRefreshes(t *testing.T) {
 	t.Parallel()
 	const life = 3 * time.Second
@@ -229,7 +232,7 @@ func TestLockOfADeadReplica(t *testing.T) {
 	want(t, vb, con.read("a"), 1, Loaded)
 }
 
-// Without a lease, identical reads still do not all go to the console at once.
+// TestNoStampedeWithoutRedis verifies that identical reads share loads without a lease.
 func TestNoStampedeWithoutRedis(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t)
@@ -263,7 +266,8 @@ func TestNoStampedeWithoutRedis(t *testing.T) {
 	}
 }
 
-// A slow Redis costs one read its timeout, and those after it nothing.
+// TestSlowRedis verifies that one read waits for the timeout of a slow Redis, and later reads
+// do not.
 func TestSlowRedis(t *testing.T) {
 	t.Parallel()
 	s, _, _, va, _ := pair(t, Options{RedisTimeout: 50 * time.Millisecond})
@@ -304,8 +308,8 @@ func TestClientsThatIgnoreContexts(t *testing.T) {
 	}
 }
 
-// A replica that is alone asks Redis for nothing that is worth nothing to who starts
-// later, and what is wrong there it removes; as soon as another one is there, they share.
+// TestAlone verifies that a single replica makes no unnecessary reads from Redis and removes
+// wrong entries, and that it shares entries as soon as there is another one.
 func TestAlone(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t)
@@ -339,8 +343,8 @@ func TestAlone(t *testing.T) {
 	shared(t, a, 1) // the older one is gone
 }
 
-// What memory knows to be of no use is not fetched again: one command says so, and
-// takes the lock; another one lays down what was loaded, and gives it back.
+// TestGetOrLockAndShare verifies that one command locks an entry without fetching one that
+// memory knows to be useless. Another command stores the load and releases the lock.
 func TestGetOrLockAndShare(t *testing.T) {
 	t.Parallel()
 	_, a, _, va, _ := pair(t, Options{})

@@ -6,8 +6,7 @@ import (
 	"testing"
 )
 
-// TestAPauseHoldsNoQuota: however many ask while Redis is paused after a failure, all places are
-// free when it is asked again.
+// TestAPauseHoldsNoQuota verifies that reads during a pause of Redis hold no quota afterwards.
 func TestAPauseHoldsNoQuota(t *testing.T) {
 	s := newRedisStore(Options{}.withDefaults(), newScripts())
 	s.paused.Store(math.MaxInt64)

@@ -12,7 +12,7 @@ func softRead(con *console, call string) Read[int64] {
 	return r
 }
 
-// TestASoftTagEndsTheLife of an answer, and leaves it for where the console fails.
+// TestASoftTagEndsTheLife verifies that an expired entry is used only if the console fails.
 func TestASoftTagEndsTheLife(t *testing.T) {
 	windows := Policy{Life: 10 * time.Second, StaleWhileRevalidate: time.Minute, StaleIfError: time.Minute}
 	bubble(t, windows, func(t *testing.T, c *Cache, v *View[int64], con *console) {
@@ -40,13 +40,13 @@ func TestASoftTagEndsTheLife(t *testing.T) {
 		invalidate("tag")
 		wantErr(t, v, softRead(con, "a"), errDown)
 
-		// One without is not touched.
+		// An entry without the tag is not affected.
 		con.err = nil
 		want(t, v, con.read("b", "tag"), con.calls.Load()+1, Loaded)
 		invalidate("soft")
 		want(t, v, con.read("b", "tag"), con.calls.Load(), Memory)
 
-		// A name that shares its spot with a firm tag is as firm.
+		// A soft tag in the slot of a hard tag counts as hard.
 		same := con.read("c", "soft")
 		same.SoftTag = "soft"
 		want(t, v, same, con.calls.Load()+1, Loaded)
@@ -56,7 +56,8 @@ func TestASoftTagEndsTheLife(t *testing.T) {
 	})
 }
 
-// TestASoftTagReachesOtherReplicas, what lies in Redis, and parts of what was asked.
+// TestASoftTagReachesOtherReplicas verifies the same for other replicas, entries in Redis, and
+// parts.
 func TestASoftTagReachesOtherReplicas(t *testing.T) {
 	t.Parallel()
 	_, a, b, va, vb := pair(t, Options{Policies: Policies{"k": {Life: time.Hour, StaleIfError: time.Minute}}})
@@ -80,7 +81,7 @@ func TestASoftTagReachesOtherReplicas(t *testing.T) {
 	wantErr(t, vb, softRead(down, "a"), errDown)
 }
 
-// TestASoftTagEndsPartsToo: what a larger answer brought is no longer at hand.
+// TestASoftTagEndsPartsToo verifies that parts of an expired list are not used.
 func TestASoftTagEndsPartsToo(t *testing.T) {
 	c := newCache(t, Options{Policies: Policies{"k": minute}})
 	v := view(t, c, Kind[int64]{})
@@ -100,16 +101,16 @@ func TestASoftTagEndsPartsToo(t *testing.T) {
 	}
 }
 
-// refresh is a read for a renewal.
+// refresh is a read for a refresh.
 func refresh(con *console, call string, of RefreshID) Read[int64] {
 	r := softRead(con, call)
 	r.Refresh, r.RefreshID = true, of
 	return r
 }
 
-// TestARefreshKeepsItsOwnEntries, here and on the other replica, and nothing else: neither
-// what was there before, nor what somebody loaded meanwhile, nor what another renewal or
-// a change has ended.
+// TestARefreshKeepsItsOwnEntries verifies that a refresh spares its own entries on both
+// replicas. It spares no older ones, none that others have loaded meanwhile, and none that
+// another refresh or a change has ended.
 func TestARefreshKeepsItsOwnEntries(t *testing.T) {
 	t.Parallel()
 	_, a, b, va, vb := pair(t, Options{})
@@ -151,7 +152,7 @@ func TestARefreshKeepsItsOwnEntries(t *testing.T) {
 	expire(a, first)
 	both("a", 3, true)
 
-	// What another one has ended in between stays ended.
+	// Entries that another refresh has ended stay ended.
 	second, third := NewRefreshID(), NewRefreshID()
 	now := con.calls.Load()
 	want(t, vb, refresh(con, "c", second), now+1, Loaded)
@@ -168,7 +169,7 @@ func TestARefreshKeepsItsOwnEntries(t *testing.T) {
 	expire(b, second)
 	both("d", now+1, false)
 
-	// A tag of others in the same place does not spare it either.
+	// Another tag in the same slot does not spare it either.
 	fourth := NewRefreshID()
 	now = con.calls.Load()
 	want(t, va, refresh(con, "e", fourth), now+1, Loaded)
@@ -179,7 +180,8 @@ func TestARefreshKeepsItsOwnEntries(t *testing.T) {
 	both("e", now+1, false)
 }
 
-// TestExpireWithoutALease hardly waits, and the others are told later.
+// TestExpireWithoutALease verifies that Expire does not wait long, and that other replicas
+// receive it later.
 func TestExpireWithoutALease(t *testing.T) {
 	t.Parallel()
 	server, a, _, va, vb := pair(t, Options{RedisTimeout: 2 * time.Second})

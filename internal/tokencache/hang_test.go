@@ -10,7 +10,8 @@ import (
 	"github.com/consoleql/consoleql/internal/tokencache"
 )
 
-// TestServiceAccountIsBackSoonAfterGrantsHang, whatever had begun while the SSO gave no answer.
+// TestServiceAccountIsBackSoonAfterGrantsHang verifies a quick recovery after an SSO that gave
+// no answers, in every state of the account.
 func TestServiceAccountIsBackSoonAfterGrantsHang(t *testing.T) {
 	for _, shared := range []bool{false, true} {
 		for away := 5 * time.Second; away < 100*time.Second; away += 7 * time.Second {
@@ -51,7 +52,7 @@ func TestServiceAccountIsBackSoonAfterGrantsHang(t *testing.T) {
 	}
 }
 
-// hangingSSO may give no answer at all; its client then gives up after 30 seconds.
+// hangingSSO can stop answering; its client times out after 30 seconds.
 type hangingSSO struct {
 	*sso
 	hangs atomic.Bool
@@ -79,8 +80,8 @@ func (h *hangingSSO) hang(ctx context.Context) (tokencache.Token, error) {
 	return tokencache.Token{}, ctx.Err()
 }
 
-// TestTokensThatEndEarlyAreRenewed each time, where the SSO tells a longer life than the
-// console accepts.
+// TestTokensThatEndEarlyAreRenewed verifies that a token that the console rejects before its
+// stated expiry is refreshed each time.
 func TestTokensThatEndEarlyAreRenewed(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := &sso{life: time.Hour}

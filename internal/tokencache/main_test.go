@@ -22,21 +22,21 @@ import (
 
 func TestMain(m *testing.M) {
 	logging.Disable() // go-redis complains of the outages that these tests are about
-	// A closed pool of go-redis whose server was away ends this one a second later.
+	// go-redis ends this goroutine of a closed pool a second after its server was down.
 	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/redis/go-redis/v9/internal/pool.(*ConnPool).tryDial"))
 }
 
-// sso grants tokens that tell their number, each refresh token once.
+// sso is an SSO with numbered tokens. Each refresh token works once.
 type sso struct {
 	life  time.Duration // default a minute
 	delay time.Duration // default 100 ms
 
 	passwords, refreshes atomic.Int64
 	fail                 atomic.Bool
-	// wrong, if set, is what becomes of a grant instead.
+	// wrong, if set, replaces the result of a grant.
 	wrong atomic.Pointer[func(kind string) error]
 
-	// noRefresh leaves the refresh token out of refreshes: the old one stays good.
+	// noRefresh omits the refresh token from refreshes, so that the old one stays valid.
 	noRefresh bool
 
 	mu       sync.Mutex
@@ -48,7 +48,7 @@ type sso struct {
 
 var (
 	errRefused = fault.New(fault.Unauthenticated, "refused")
-	// errLost is an answer that did not arrive: the refresh token is used up.
+	// errLost is the loss of an answer whose refresh token was used.
 	errLost = errors.New("the answer was lost")
 )
 
@@ -127,7 +127,7 @@ func (s *sso) Refresh(ctx context.Context, token string) (tokencache.Token, erro
 	return granted, err
 }
 
-// want checks how many grants there were, and that no refresh token came twice.
+// want checks the number of grants, and that no refresh token was used twice.
 func (s *sso) want(t *testing.T, passwords, refreshes int64) {
 	t.Helper()
 	if s.passwords.Load() != passwords || s.refreshes.Load() != refreshes {
@@ -145,12 +145,12 @@ func (s *sso) once(t *testing.T) {
 	}
 }
 
-// flaky is a store that can be away, and counts what it is asked.
+// flaky is a store that can be down, and counts its calls.
 type flaky struct {
 	tokencache.Store
 	away  atomic.Bool
 	calls atomic.Int64
-	// noPut lets every Put fail, noExtend every Extend be lost.
+	// noPut makes every Put fail, noExtend loses every Extend.
 	noPut, noExtend atomic.Bool
 }
 
@@ -238,7 +238,7 @@ func newCache(t testing.TB, s tokencache.Grants, adjust ...func(*tokencache.Opti
 	return c
 }
 
-// sharing lets a cache keep its records in a store.
+// sharing sets the store of a cache.
 func sharing(s tokencache.Store) func(*tokencache.Options) {
 	return func(o *tokencache.Options) { o.Store = s }
 }
@@ -256,7 +256,7 @@ func testKeyring(t testing.TB, keys string) *tokencache.Keyring {
 	return r
 }
 
-// redisClient returns a client of its own that gives up soon.
+// redisClient returns a new client with short timeouts.
 func redisClient(t testing.TB, s *redistest.Server) *redis.Client {
 	t.Helper()
 	u, err := url.Parse(s.URL())
@@ -280,7 +280,7 @@ func redisStore(t testing.TB, s *redistest.Server, adjust ...func(*tokencache.Re
 	return tokencache.NewRedis(o)
 }
 
-// eventually waits for what must come.
+// eventually waits for an expected condition.
 func eventually(t testing.TB, what string, f func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(20 * time.Second); !f(); time.Sleep(2 * time.Millisecond) {

@@ -14,7 +14,7 @@ import (
 	"github.com/consoleql/consoleql/internal/tokencache"
 )
 
-// skewed are the grants as a replica sees them whose clock is off.
+// skewed are grants as a replica with a wrong clock sees them.
 type skewed struct {
 	*sso
 	by time.Duration
@@ -32,7 +32,7 @@ func (s skewed) Refresh(ctx context.Context, token string) (tokencache.Token, er
 	return t, err
 }
 
-// TestClockSkew: replicas whose clocks are hours apart renew once all the same.
+// TestClockSkew verifies that replicas whose clocks differ by hours refresh a token once.
 func TestClockSkew(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
@@ -66,7 +66,7 @@ func TestClockSkew(t *testing.T) {
 		})
 	}
 	wait.Wait()
-	// Each of the two chains renews at four fifths of a second at the earliest.
+	// Each of the two token chains is refreshed after at least four fifths of a second.
 	most := 2 * (int64(time.Since(began)/(750*time.Millisecond)) + 1)
 	if n := s.refreshes.Load(); s.passwords.Load() != 2 || n < 2 || n > most {
 		t.Errorf("%d logins and %d refreshes, want 2 and 2 to %d", s.passwords.Load(), n, most)
@@ -74,7 +74,7 @@ func TestClockSkew(t *testing.T) {
 	s.once(t)
 }
 
-// TestRedisGoesAndComesBack takes the server away from under the caches.
+// TestRedisGoesAndComesBack stops and restarts the server of running caches.
 func TestRedisGoesAndComesBack(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
@@ -108,8 +108,8 @@ func TestRedisGoesAndComesBack(t *testing.T) {
 	s.want(t, 3, 0)
 }
 
-// TestOneKeyPerScript: every script uses the one key that it is given, so
-// that a Cluster can place it.
+// TestOneKeyPerScript verifies that every script uses only its declared key, as Redis Cluster
+// requires.
 func TestOneKeyPerScript(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
@@ -117,7 +117,7 @@ func TestOneKeyPerScript(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// A user who may touch no key but that of one record.
+	// A Redis user with access to the key of one record only.
 	admin := redisClient(t, server)
 	key := tokencache.DefaultPrefix + "{only}"
 	if err := admin.Do(t.Context(), "ACL", "SETUSER", "narrow", "on", ">pass", "~"+key, "+@all").Err(); err != nil {
@@ -144,8 +144,7 @@ func TestOneKeyPerScript(t *testing.T) {
 	}
 }
 
-// BenchmarkToken is the hot path: a token that is good, in memory. The store must
-// not be asked.
+// BenchmarkToken measures a valid token in memory. It must not call the store.
 func BenchmarkToken(b *testing.B) {
 	store := newFlaky()
 	c := newCache(b, &sso{life: time.Hour, delay: time.Millisecond}, sharing(store))
@@ -169,7 +168,7 @@ func BenchmarkToken(b *testing.B) {
 					b.Fatal(err)
 				}
 			}
-			// A session is looked up again beside its use, every two seconds.
+			// A session in use is loaded again every two seconds.
 			allowed := int64(0)
 			if name == "session" {
 				allowed = int64(time.Since(began)/(2*time.Second)) + 1
@@ -181,7 +180,7 @@ func BenchmarkToken(b *testing.B) {
 	}
 }
 
-// TestHotPathMakesNoCalls is the benchmark's claim for every run of the tests.
+// TestHotPathMakesNoCalls verifies the same as the benchmark.
 func TestHotPathMakesNoCalls(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		store := newFlaky()

@@ -8,8 +8,8 @@ import (
 	"github.com/consoleql/consoleql/internal/fault"
 )
 
-// TestAHiccupOfTheStore while a session's next tokens are kept: nobody else has them, and
-// the old refresh token is spent.
+// TestAHiccupOfTheStore tests a failure while a session's new tokens are stored. No other
+// replica has them, and the old refresh token is used.
 func TestAHiccupOfTheStore(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s, store := &sso{}, newFlaky()
@@ -28,7 +28,8 @@ func TestAHiccupOfTheStore(t *testing.T) {
 	})
 }
 
-// TestASessionThatEndsAtOneReplica has ended at all, though its token would serve.
+// TestASessionThatEndsAtOneReplica verifies that a session ends on all replicas although its
+// token is valid.
 func TestASessionThatEndsAtOneReplica(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s, store := &sso{}, newFlaky()

@@ -9,7 +9,8 @@ import (
 	"github.com/consoleql/consoleql/internal/tokencache"
 )
 
-// TestASessionEndsInTime, to the second, though it is in use and its token would be good.
+// TestASessionEndsInTime verifies that a session in use ends on time although its token is
+// valid.
 func TestASessionEndsInTime(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := &sso{}
@@ -29,8 +30,8 @@ func TestASessionEndsInTime(t *testing.T) {
 	})
 }
 
-// TestASignOutDuringARenewal: the token that another replica was just granted is not given
-// to who has signed out.
+// TestASignOutDuringARenewal verifies that a token granted to another replica during a
+// sign-out is not used.
 func TestASignOutDuringARenewal(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s, store := &sso{delay: 5 * time.Second}, newFlaky()

@@ -64,7 +64,7 @@ func TestSessions(t *testing.T) {
 	})
 }
 
-// TestSignOutReachesEveryReplica within the bound, however rarely a session is used.
+// TestSignOutReachesEveryReplica verifies the time bound for rarely used sessions.
 func TestSignOutReachesEveryReplica(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s, store := &sso{life: time.Hour}, newFlaky()
@@ -242,7 +242,7 @@ func TestCancellationIsPerCaller(t *testing.T) {
 	})
 }
 
-// TestLogsHoldNoSecret of a run in which everything goes wrong.
+// TestLogsHoldNoSecret searches the logs of a run with failures of all kinds.
 func TestLogsHoldNoSecret(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var logs bytes.Buffer

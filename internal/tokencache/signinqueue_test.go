@@ -11,7 +11,7 @@ import (
 	"github.com/consoleql/consoleql/internal/tokencache"
 )
 
-// TestGuessesAreSequential: that they come at once makes no more of them.
+// TestGuessesAreSequential verifies that concurrent guesses do not exceed the limit.
 func TestGuessesAreSequential(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := &sso{delay: 300 * time.Millisecond}
@@ -33,7 +33,8 @@ func TestGuessesAreSequential(t *testing.T) {
 	})
 }
 
-// TestSignInsAreFew, as anybody may begin one and the SSO may hang.
+// TestSignInsAreFew verifies the bound on concurrent sign-ins, which need no credentials and
+// may hang.
 func TestSignInsAreFew(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := &sso{delay: 30 * time.Second}
@@ -57,7 +58,8 @@ func TestSignInsAreFew(t *testing.T) {
 	})
 }
 
-// TestFailedSignInsTakeNoSessionsPlace in a memory that is full of them.
+// TestFailedSignInsTakeNoSessionsPlace verifies that failed sign-ins do not displace sessions
+// from a full memory.
 func TestFailedSignInsTakeNoSessionsPlace(t *testing.T) {
 	m := tokencache.NewMemory(nil)
 	for i := range 100_001 {

@@ -11,7 +11,7 @@ import (
 	"github.com/consoleql/consoleql/internal/tokencache"
 )
 
-// stores are both kinds of store, which have to behave alike.
+// stores are the implementations of Store, which must behave alike.
 func stores(t *testing.T, test func(t *testing.T, s tokencache.Store)) {
 	t.Run("memory", func(t *testing.T) { test(t, tokencache.NewMemory(nil)) })
 	t.Run("redis", func(t *testing.T) { test(t, redisStore(t, redistest.Start(t))) })
@@ -139,7 +139,7 @@ func TestFailures(t *testing.T) {
 			}
 			near(t, "the pause", r.Until, time.Now().Add(want))
 		}
-		// A good token of another generation is handed out all the same.
+		// A valid token of another generation is returned in any case.
 		claim(t, s, "a", tokencache.Claim{Owner: "one", Seen: "g0"}, tokencache.Fresh)
 
 		free := tokencache.Failure{Reason: tokencache.Refused, First: time.Minute, Most: time.Hour, Free: 2}
@@ -242,8 +242,8 @@ func TestMemoryIsBounded(t *testing.T) {
 	}
 }
 
-// TestNothingReadableInRedis: neither keys nor values show a token, every record
-// has an end, and none can be put in another's place.
+// TestNothingReadableInRedis verifies that keys and values contain no token, that every record
+// expires, and that records cannot be swapped.
 func TestNothingReadableInRedis(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
@@ -279,7 +279,7 @@ func TestNothingReadableInRedis(t *testing.T) {
 			}
 		}
 	}
-	// The control: with the ring it is read again.
+	// The control: with the keyring it can be read.
 	if r, err := s.Load(ctx, "a"); err != nil || r.Token.Access != "access-a" {
 		t.Fatalf("loaded %+v, %v", r, err)
 	}
@@ -324,7 +324,8 @@ func TestKeyringRotation(t *testing.T) {
 			t.Errorf("%s: %+v, %v", name, r, err)
 		}
 	}
-	// A session that cannot be read is left to those who can, also when its token is due.
+	// A session that cannot be decrypted is left to replicas that can, also when its token is
+	// due.
 	put := tokenOf("g3", time.Hour)
 	put.Token.Expires, put.Ends = put.Token.Obtained.Add(time.Second), time.Now().Add(time.Hour)
 	ok, err = during.Create(t.Context(), "s", put)
@@ -338,7 +339,7 @@ func TestKeyringRotation(t *testing.T) {
 	if r := claim(t, during, "s", tokencache.Claim{Owner: "two", Session: true}, tokencache.Claimed); r.Spent || r.Token.Refresh == "" {
 		t.Errorf("the session is %+v", r)
 	}
-	// What cannot be read is claimed, not taken for good.
+	// An undecryptable record is claimed, and not used.
 	if r := claim(t, after, "a", tokencache.Claim{Owner: "one"}, tokencache.Claimed); r.Token != (tokencache.Token{}) {
 		t.Errorf("claimed %+v", r)
 	}

@@ -52,7 +52,8 @@ func TestTokenIsRefreshedWhileInUse(t *testing.T) {
 	})
 }
 
-// TestTokenOfASlowSSO is as old as its request: it is renewed in time all the same.
+// TestTokenOfASlowSSO verifies that a token's lifetime counts from its request, so that it is
+// refreshed on time.
 func TestTokenOfASlowSSO(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &sso{delay: 30 * time.Second}
@@ -65,8 +66,8 @@ func TestTokenOfASlowSSO(t *testing.T) {
 	})
 }
 
-// TestTokenAtItsEnd: a replica that finds a token of which little is left does not
-// wait for its next chance when that little is over.
+// TestTokenAtItsEnd verifies that a replica does not delay the refresh of a token that expires
+// soon.
 func TestTokenAtItsEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, store := &sso{life: time.Second, delay: time.Millisecond}, newFlaky()

@@ -12,7 +12,7 @@ import (
 	"github.com/consoleql/consoleql/internal/tokencache"
 )
 
-// bubble runs a test on fake time.
+// bubble runs a test in a synctest bubble.
 func bubble(t *testing.T, test func(t *testing.T)) {
 	t.Helper()
 	synctest.Test(t, test)
@@ -60,7 +60,7 @@ func TestReplicasRenewOnce(t *testing.T) {
 			})
 		}
 		wait.Wait()
-		// A minute's life is renewed after 48 s: 600/48.
+		// A token of one minute is refreshed after 48 s: 600/48.
 		if n := s.refreshes.Load(); s.passwords.Load() != 1 || n < 12 || n > 13 {
 			t.Errorf("%d logins and %d refreshes", s.passwords.Load(), n)
 		}
@@ -81,7 +81,7 @@ func TestAccountsShareNoTokens(t *testing.T) {
 	})
 }
 
-// TestSlowSSO: a claim is extended for as long as the SSO takes to answer.
+// TestSlowSSO verifies that a claim is extended while the SSO takes long.
 func TestSlowSSO(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s, store := &sso{delay: 20 * time.Second}, newFlaky()
@@ -95,8 +95,8 @@ func TestSlowSSO(t *testing.T) {
 	})
 }
 
-// TestLostClaim: a holder that could not extend its claim does not overwrite what
-// the next holder stored.
+// TestLostClaim verifies that a replica that lost its claim does not overwrite the next
+// owner's token.
 func TestLostClaim(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s, store := &sso{delay: 5 * time.Second}, newFlaky()
@@ -129,7 +129,7 @@ func TestLostClaim(t *testing.T) {
 	})
 }
 
-// TestHolderDies: its replica ends between the SSO's answer and the store.
+// TestHolderDies tests a replica that dies between the SSO's answer and the store.
 func TestHolderDies(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s, store := &sso{}, newFlaky()
@@ -162,7 +162,7 @@ func TestHolderDies(t *testing.T) {
 	})
 }
 
-// TestRefusedByTheConsole: many calls that are refused one token cost one grant.
+// TestRefusedByTheConsole verifies that many refused calls with one token cost one grant.
 func TestRefusedByTheConsole(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s, store := &sso{}, newFlaky()
@@ -185,7 +185,7 @@ func TestRefusedByTheConsole(t *testing.T) {
 	})
 }
 
-// TestConsoleThatRefusesEverything is not a reason to ask the SSO all the time.
+// TestConsoleThatRefusesEverything verifies that grants are limited then.
 func TestConsoleThatRefusesEverything(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := &sso{life: 24 * time.Hour}
@@ -261,8 +261,8 @@ func TestStoreAway(t *testing.T) {
 	})
 }
 
-// TestStoreEmptied: a store that has lost everything is given back what is in
-// memory, and nobody becomes anybody else.
+// TestStoreEmptied verifies that an emptied store gets back the records in memory, and that
+// principals keep their own tokens.
 func TestStoreEmptied(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s, store := &sso{}, newFlaky()

@@ -14,13 +14,13 @@ import (
 	"github.com/consoleql/consoleql/internal/tokencache"
 )
 
-// unavailable is an SSO that gives no answer that could be used.
+// unavailable is an SSO without usable answers.
 func unavailable(string) error {
 	return &tokencache.GrantError{Reason: tokencache.Unavailable, Err: errors.New("status 502")}
 }
 
-// TestSessionOutlivesTroubleOfTheSSO: the refresh token is tried again, not too often, for as
-// long as the SSO says nothing, and the session goes on when it does.
+// TestSessionOutlivesTroubleOfTheSSO verifies that the refresh token is retried at a limited
+// rate while the SSO is down, and that the session continues afterwards.
 func TestSessionOutlivesTroubleOfTheSSO(t *testing.T) {
 	for name, tt := range map[string]struct {
 		idle, away time.Duration
@@ -61,7 +61,7 @@ func TestSessionOutlivesTroubleOfTheSSO(t *testing.T) {
 	}
 }
 
-// TestOneFailureOfTheSSO is not noticed by those who wait for a session's token.
+// TestOneFailureOfTheSSO verifies that callers do not notice a single failure.
 func TestOneFailureOfTheSSO(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := &sso{}
@@ -84,7 +84,8 @@ func TestOneFailureOfTheSSO(t *testing.T) {
 	})
 }
 
-// TestReplicaDiesDuringARefresh that the SSO never saw: another one continues the session.
+// TestReplicaDiesDuringARefresh verifies that another replica continues the session if the SSO
+// never received the refresh.
 func TestReplicaDiesDuringARefresh(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s, store := &sso{}, newFlaky()
@@ -102,8 +103,8 @@ func TestReplicaDiesDuringARefresh(t *testing.T) {
 	})
 }
 
-// TestRefreshOfALapsedClaim: a replica whose claim was taken over, and whose refresh is then
-// refused, continues with what the other was granted.
+// TestRefreshOfALapsedClaim tests a replica that has lost its claim and whose refresh is
+// refused. It continues with the token of the next owner.
 func TestRefreshOfALapsedClaim(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s, store := &sso{}, newFlaky()
@@ -136,7 +137,8 @@ func TestRefreshOfALapsedClaim(t *testing.T) {
 	})
 }
 
-// TestRefreshWithoutARefreshToken: the old one stays good (RFC 6749, section 6).
+// TestRefreshWithoutARefreshToken verifies that the old refresh token stays valid (RFC 6749,
+// section 6).
 func TestRefreshWithoutARefreshToken(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s, store := &sso{noRefresh: true}, newFlaky()
@@ -156,8 +158,8 @@ func TestRefreshWithoutARefreshToken(t *testing.T) {
 	})
 }
 
-// TestRefusalDuringACheck: a session whose token the console refuses while the store is asked
-// for it is renewed, and does not get the refused token again.
+// TestRefusalDuringACheck refuses a session's token during a check of the store. The session
+// gets a new token, and not the refused one.
 func TestRefusalDuringACheck(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s, store := &sso{}, &slowLoad{Store: tokencache.NewMemory(nil)}
@@ -182,7 +184,7 @@ func TestRefusalDuringACheck(t *testing.T) {
 	})
 }
 
-// slowLoad is a store that takes its time to look something up.
+// slowLoad is a store with a slow Load.
 type slowLoad struct {
 	tokencache.Store
 	takes atomic.Int64 // nanoseconds
@@ -194,8 +196,8 @@ func (s *slowLoad) Load(ctx context.Context, key string) (tokencache.Record, err
 	return r, err
 }
 
-// TestServiceAccountIsBackSoon after trouble of the SSO, of whatever kind and length, and the
-// SSO is not asked all the time meanwhile.
+// TestServiceAccountIsBackSoon verifies a quick recovery after failures of the SSO of all
+// kinds and lengths, with a limited rate of attempts.
 func TestServiceAccountIsBackSoon(t *testing.T) {
 	for _, away := range []time.Duration{31 * time.Second, 40 * time.Second, 45 * time.Second, 3 * time.Minute} {
 		for _, kind := range []string{"fails", "hangs"} {
@@ -241,8 +243,8 @@ func TestServiceAccountIsBackSoon(t *testing.T) {
 	}
 }
 
-// TestRefusedPasswordIsTriedOnce by all replicas that share a store, in an hour, whatever
-// restarts meanwhile; and a new one at once.
+// TestRefusedPasswordIsTriedOnce verifies that all replicas with a common store try a refused
+// password once in an hour, also after restarts, and a new one at once.
 func TestRefusedPasswordIsTriedOnce(t *testing.T) {
 	for name, store := range map[string]func() tokencache.Store{
 		"shared": func() tokencache.Store { return newFlaky() },
@@ -297,8 +299,8 @@ func TestRefusedPasswordIsTriedOnce(t *testing.T) {
 	}
 }
 
-// TestRefusedPasswordBesideARefreshToken: an account whose password is refused goes on by
-// refreshes, and one failure of the SSO does not end that.
+// TestRefusedPasswordBesideARefreshToken verifies that an account with a refused password
+// continues by refreshes, also after one failure of the SSO.
 func TestRefusedPasswordBesideARefreshToken(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := &sso{}
@@ -324,8 +326,8 @@ func TestRefusedPasswordBesideARefreshToken(t *testing.T) {
 	})
 }
 
-// TestAccountsChange: what did not change keeps its token, who is new gets one, and a name
-// that is gone is nobody.
+// TestAccountsChange verifies that an unchanged account keeps its token, a new one gets a
+// token, and a removed one is rejected.
 func TestAccountsChange(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := &sso{}

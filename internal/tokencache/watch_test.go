@@ -11,7 +11,7 @@ import (
 	"github.com/consoleql/consoleql/internal/tokencache"
 )
 
-// publishedSignOuts is what tells a replica that sessions have ended: its count of such words.
+// publishedSignOuts notifies a replica of ended sessions by a counter.
 type publishedSignOuts struct {
 	words  atomic.Int64
 	unsure atomic.Bool
@@ -35,7 +35,7 @@ func (w *publishedSignOuts) watch(name string) func() tokencache.Revocation {
 
 func (w *publishedSignOuts) option(o *tokencache.Options) { o.Watch = w.watch }
 
-// TestPublishedSignOut ends the session at once, wherever it was used a moment ago.
+// TestPublishedSignOut verifies that the session ends at once, wherever it was just used.
 func TestPublishedSignOut(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		store, console, word := newFlaky(), &sso{}, &publishedSignOuts{}
@@ -55,7 +55,7 @@ func TestPublishedSignOut(t *testing.T) {
 		if err := use(); err != nil || store.calls.Load() != asked {
 			t.Errorf("%v, and the store was asked", err)
 		}
-		// A word about another session, or none: it is looked up once more.
+		// After a notification without this session, the session is loaded once more.
 		word.words.Add(1)
 		for range 3 {
 			if err := use(); err != nil {
@@ -78,7 +78,8 @@ func TestPublishedSignOut(t *testing.T) {
 	})
 }
 
-// separateStores are two replicas, of which the second may lose the store, and who tells that of sign-outs.
+// separateStores returns two replicas, of which the second may lose the store, and the
+// sign-out notifications.
 func separateStores(t *testing.T) (a, b *tokencache.Cache, far *flaky, word *publishedSignOuts) {
 	t.Helper()
 	here, console, word := tokencache.NewMemory(nil), &sso{}, &publishedSignOuts{}
@@ -86,7 +87,7 @@ func separateStores(t *testing.T) (a, b *tokencache.Cache, far *flaky, word *pub
 	return newCache(t, console, sharing(here)), newCache(t, console, sharing(far), word.option), far, word
 }
 
-// known is a session that the first replica began and the second has used.
+// known returns a session that the first replica began and the second has used.
 func known(t *testing.T, a, b *tokencache.Cache) context.Context {
 	t.Helper()
 	session := signIn(t, a)
@@ -96,8 +97,8 @@ func known(t *testing.T, a, b *tokencache.Cache) context.Context {
 	return session
 }
 
-// TestPublishedSignOutWhileTheStoreIsDown: the session goes on, as all do then, and ends
-// as soon as the store can say so.
+// TestPublishedSignOutWhileTheStoreIsDown verifies that the session continues, like all
+// others, and ends as soon as the store can confirm that.
 func TestPublishedSignOutWhileTheStoreIsDown(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		a, b, far, word := separateStores(t)
@@ -119,8 +120,8 @@ func TestPublishedSignOutWhileTheStoreIsDown(t *testing.T) {
 	})
 }
 
-// TestASignOutDuringTroubleOfTheSSO: neither the pause after a refresh that failed nor a
-// refresh that began before the sign-out lets the session go on after it.
+// TestASignOutDuringTroubleOfTheSSO verifies that a session ends in spite of a pause after a
+// failed refresh, or of a running refresh.
 func TestASignOutDuringTroubleOfTheSSO(t *testing.T) {
 	unavailable := func(string) error {
 		return &tokencache.GrantError{Reason: tokencache.Unavailable}
@@ -182,8 +183,8 @@ func TestASignOutDuringTroubleOfTheSSO(t *testing.T) {
 	}
 }
 
-// TestPublishedSignOutAfterAFailedCheck is not overlooked for the second in which
-// the store is left alone else.
+// TestPublishedSignOutAfterAFailedCheck verifies that a notification is obeyed during the
+// pause of a failed store.
 func TestPublishedSignOutAfterAFailedCheck(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		a, b, far, word := separateStores(t)
@@ -201,8 +202,8 @@ func TestPublishedSignOutAfterAFailedCheck(t *testing.T) {
 	})
 }
 
-// TestAnEndedSessionStaysEnded when the store loses what it had, before the sign-out or
-// after it.
+// TestAnEndedSessionStaysEnded verifies that it stays ended when the store loses its records,
+// before or after the sign-out.
 func TestAnEndedSessionStaysEnded(t *testing.T) {
 	for _, before := range []bool{true, false} {
 		bubble(t, func(t *testing.T) {
@@ -229,7 +230,7 @@ func TestAnEndedSessionStaysEnded(t *testing.T) {
 	}
 }
 
-// slowEnd is a store that asks before it ends a session.
+// slowEnd is a store with a hook before End.
 type slowEnd struct {
 	*flaky
 	asks chan chan struct{}
@@ -242,7 +243,8 @@ func (s *slowEnd) End(ctx context.Context, key string, keep time.Duration) error
 	return s.flaky.End(ctx, key, keep)
 }
 
-// TestASignOutEndsWhatIsLookedUpMeanwhile: at once in the same process, though nobody tells.
+// TestASignOutEndsWhatIsLookedUpMeanwhile verifies that a sign-out takes effect at once in the
+// same process, without a notification.
 func TestASignOutEndsWhatIsLookedUpMeanwhile(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		store, console := &slowEnd{newFlaky(), make(chan chan struct{})}, &sso{}
@@ -260,7 +262,8 @@ func TestASignOutEndsWhatIsLookedUpMeanwhile(t *testing.T) {
 	})
 }
 
-// TestAnUnsureSessionWaitsForTheStore, but not for long, as that may be what is away.
+// TestAnUnsureSessionWaitsForTheStore verifies that it waits only briefly, since the store may
+// be down.
 func TestAnUnsureSessionWaitsForTheStore(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		here, console, word := tokencache.NewMemory(nil), &sso{}, &publishedSignOuts{}
@@ -291,7 +294,7 @@ func TestAnUnsureSessionWaitsForTheStore(t *testing.T) {
 	})
 }
 
-// hanging is a store that may take for ever to look something up.
+// hanging is a store whose Load can block for ever.
 type hanging struct {
 	tokencache.Store
 	hangs atomic.Bool

@@ -46,7 +46,7 @@ const (
 }`
 )
 
-// gateway is a GraphQL endpoint that knows one schema and two operations, and remembers what it was asked.
+// gateway is a GraphQL endpoint with a schema and two operations that records its requests.
 type gateway struct {
 	mu            sync.Mutex
 	introspection string
@@ -113,7 +113,7 @@ func serve(t *testing.T) (string, *gateway) {
 	return server.URL, endpoint
 }
 
-// pictures is where a person who wants to look at the page has its pictures written; by default they go with the test.
+// pictures is the folder for the page's pictures; default: a temporary one.
 func pictures(t *testing.T, name string) string {
 	t.Helper()
 	if folder := os.Getenv("GRAPHIQL_SCREENSHOTS"); folder != "" {
@@ -158,7 +158,8 @@ func TestBrowserRunsTheFirstExample(t *testing.T) {
 	}
 }
 
-// A visitor closes a tab, comes back, and fetches the example from the side bar.
+// TestBrowserBringsAnExampleBack closes a tab, reloads the page, and opens the example from
+// the side bar.
 func TestBrowserBringsAnExampleBack(t *testing.T) {
 	base, endpoint := serve(t)
 	secondTab := chromedp.CSS("#graphiql-session-tab-1")
@@ -193,8 +194,8 @@ func TestBrowserBringsAnExampleBack(t *testing.T) {
 	}
 }
 
-// A proxy serves the gateway below a path of its own and takes it away again: the page, its assets and its endpoint are
-// found there all the same, and nothing else of the host is asked for.
+// TestBrowserBelowAPath serves the gateway below a path. The page must find its assets and its
+// endpoint, and request nothing else of the host.
 func TestBrowserBelowAPath(t *testing.T) {
 	base, endpoint := serve(t)
 	behind, err := url.Parse(base)
@@ -242,7 +243,8 @@ func TestBrowserOpensTheAddressesQuery(t *testing.T) {
 	got := browsertest.Run(t, base, browsertest.Options{
 		Path: "/?" + address.Encode(), ReadOnly: true, Docs: true, Dark: true, Screenshot: pictures(t, "dark.png"),
 		Before: func(ctx context.Context) error {
-			// The squiggle below the unknown field comes from the GraphQL worker, by the schema: both are at work.
+			// The squiggle below the unknown field proves that the GraphQL worker and the
+			// schema are loaded.
 			return chromedp.Do(ctx, chromedp.WaitVisible(chromedp.CSS(".graphiql-query-editor .squiggly-error")))
 		},
 	})

@@ -16,7 +16,7 @@ import (
 	"github.com/consoleql/consoleql/internal/edge/graphiql"
 )
 
-// get asks the handler directly, without a client that would decompress on its own.
+// get calls the handler directly, since a client would decompress the body.
 func get(t *testing.T, h http.Handler, method, path string, header ...string) *http.Response {
 	t.Helper()
 	request := httptest.NewRequestWithContext(t.Context(), method, path, nil)
@@ -37,7 +37,7 @@ func body(t *testing.T, response *http.Response) string {
 	return string(content)
 }
 
-// assetOf finds the address of an asset in the page.
+// assetOf returns the address of an asset in the page.
 func assetOf(t *testing.T, page, pattern string) string {
 	t.Helper()
 	found := regexp.MustCompile(`"graphiql/` + pattern).FindString(page)
@@ -238,7 +238,8 @@ func TestHeadAndRanges(t *testing.T) {
 	})
 }
 
-// The page and everything that it can load must be there, and nothing of it may be loaded from elsewhere.
+// TestEverythingReferredToIsServed verifies that the page and its assets are served, and load
+// nothing from elsewhere.
 func TestEverythingReferredToIsServed(t *testing.T) {
 	t.Parallel()
 	handler := graphiql.Handler(graphiql.Options{})

@@ -12,7 +12,8 @@ import (
 	"net/http"
 )
 
-// The WebSocket protocol as far as one short subscription needs it (RFC 6455): texts below 64 KiB, no fragments.
+// The part of the WebSocket protocol (RFC 6455) that one short subscription needs: texts below
+// 64 KiB without fragments.
 const (
 	socketGUID  = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 	opcodeText  = 0x1
@@ -20,14 +21,14 @@ const (
 	final       = 0x80
 )
 
-// message is one of graphql-transport-ws.
+// message is a message of graphql-transport-ws.
 type message struct {
 	ID      string          `json:"id,omitempty"`
 	Type    string          `json:"type"`
 	Payload json.RawMessage `json:"payload,omitempty"`
 }
 
-// socket answers one subscription with one event, and remembers the payload of its connection_init.
+// socket answers a subscription with one event, and records the payload of connection_init.
 func (g *gateway) socket(w http.ResponseWriter, r *http.Request) {
 	connection, buffered, err := http.NewResponseController(w).Hijack()
 	if err != nil {
@@ -93,6 +94,6 @@ func readFrame(r *bufio.Reader) ([]byte, error) {
 
 func writeFrame(w io.Writer, m message) {
 	text, _ := json.Marshal(m)
-	// All of ours are shorter than the 126 bytes at which a length takes more than seven bits.
+	// All messages are shorter than 126 bytes, whose length has seven bits.
 	_, _ = w.Write(append([]byte{final | opcodeText, byte(len(text))}, text...))
 }

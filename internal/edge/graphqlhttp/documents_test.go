@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// TestDocumentsAreBoundedByBytes, however many there are and however long each is.
+// TestDocumentsAreBoundedByBytes verifies the bound for many documents and for long ones.
 func TestDocumentsAreBoundedByBytes(t *testing.T) {
 	d := NewDocuments(100_000, func(key, text string) int { return len(key) + len(text) })
 	for i := range 1000 {

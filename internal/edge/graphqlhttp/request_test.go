@@ -11,7 +11,7 @@ import (
 	"github.com/consoleql/consoleql/internal/fault"
 )
 
-// verdictOf is the argument and the message of an error, or nothing.
+// verdictOf returns the argument and the message of an error, or nothing.
 func verdictOf(err error) string {
 	var told *fault.Error
 	if err == nil {
@@ -113,7 +113,7 @@ func TestParseQueryString(t *testing.T) {
 	}
 }
 
-// TestParametersByBodyAndQueryString are the same.
+// TestParametersByBodyAndQueryString verifies that both forms have the same result.
 func TestParametersByBodyAndQueryString(t *testing.T) {
 	members := map[string]string{"query": "{ ä😀 }", "operationName": "Q", "variables": `{"a": [1.50, "b"]}`, "extensions": `{"x": {}}`}
 	values := url.Values{}

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// cpuTime is the processor time that the test's thread has used. Unlike wall time it does not pass while the machine is
-// busy elsewhere. The thread belongs to the test until it ends.
+// cpuTime returns the CPU time of the test's thread, which does not depend on other load. The
+// test owns the thread until its end.
 func cpuTime(t *testing.T) time.Duration {
 	t.Helper()
 	runtime.LockOSThread()

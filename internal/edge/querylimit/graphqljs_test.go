@@ -17,7 +17,7 @@ import (
 	"github.com/consoleql/consoleql/internal/fault"
 )
 
-// graphqljsRow is a verdict of graphql-js.
+// graphqljsRow is a result of graphql-js.
 type graphqljsRow struct {
 	Kind, Type, Text, Document string
 	Variables                  string
@@ -25,7 +25,7 @@ type graphqljsRow struct {
 	Value                      any
 }
 
-// exceptions are the rows with which the gateway does not agree, by kind and text, with the reason.
+// exceptions lists the rows in which the gateway differs, by kind and text, with the reason.
 var exceptions = map[string]string{
 	"literal 1e400":                "JavaScript reads Infinity, which is no value of Float (specification, section 3.5.2)",
 	"literal -1e400":               "JavaScript reads -Infinity",
@@ -35,7 +35,7 @@ var exceptions = map[string]string{
 	"text \"a\" # \u0007\n":        "control characters are no source characters",
 }
 
-// TestGraphqlJS holds what the gateway makes of documents and variables against graphql-js.
+// TestGraphqlJS compares the gateway's handling of documents and variables with graphql-js.
 func TestGraphqlJS(t *testing.T) {
 	sdl, err := os.ReadFile("testdata/graphqljs/schema.graphql")
 	if err != nil {
@@ -84,7 +84,7 @@ func TestGraphqlJS(t *testing.T) {
 	}
 }
 
-// argumentOf is the argument of the row's only field, as its resolver is given it.
+// argumentOf returns the argument that the resolver of the row's only field gets.
 func argumentOf(schema *ast.Schema, row graphqljsRow) (any, error) {
 	body, err := json.Marshal(row.Document)
 	if err != nil {
@@ -129,8 +129,8 @@ func argumentOf(schema *ast.Schema, row graphqljsRow) (any, error) {
 	return resolved(schema, argument.Type, value)
 }
 
-// resolved does what generated code does with a value: what is no list becomes one, and
-// fields of an input object have their defaults. Numbers become those of encoding/json.
+// resolved converts a value like generated code: a single value becomes a list, and input
+// objects get defaults. Numbers become those of encoding/json.
 func resolved(schema *ast.Schema, typ *ast.Type, value any) (any, error) {
 	if value == nil {
 		if typ.NonNull {

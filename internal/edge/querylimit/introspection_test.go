@@ -14,13 +14,14 @@ import (
 	"github.com/consoleql/consoleql/internal/fault"
 )
 
-// everyType is a fragment as tools select it.
+// everyType is a fragment that tools select.
 const everyType = `fragment F on __Type { kind name description
 	fields(includeDeprecated: true) { name description args { name description type { ...T } defaultValue } type { ...T } isDeprecated deprecationReason }
 	inputFields { name description type { ...T } defaultValue } interfaces { ...T } enumValues { name description } possibleTypes { ...T } }
 fragment T on __Type { kind name ofType { kind name ofType { kind name ofType { kind name ofType { kind name } } } } }`
 
-// TestFewFieldsReadTheSchema: an operation selects __schema and __type a few times; fields of the same name are one.
+// TestFewFieldsReadTheSchema verifies the bound on __schema and __type. Fields with the same
+// name count once.
 func TestFewFieldsReadTheSchema(t *testing.T) {
 	sdl := gqlparser.MustLoadSchema(&ast.Source{Input: schema.SDL()})
 	for name, tt := range map[string]struct {

@@ -8,7 +8,7 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 )
 
-// TestEntityTypes: what a field of each type gives to read.
+// TestEntityTypes verifies the entity types that a field of each type reads.
 func TestEntityTypes(t *testing.T) {
 	schema := gqlparser.MustLoadSchema(&ast.Source{Input: `
 		type Query { robots: RobotConnection node: Node hit: Hit }

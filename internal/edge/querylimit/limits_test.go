@@ -39,7 +39,7 @@ func TestDepth(t *testing.T) {
 	}
 }
 
-// link gives spreads their fragments, as validation does.
+// link sets the definitions of fragment spreads, like the validator.
 func link(doc *ast.QueryDocument, set ast.SelectionSet) {
 	for _, s := range set {
 		switch s := s.(type) {

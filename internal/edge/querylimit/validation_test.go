@@ -15,7 +15,7 @@ import (
 	"github.com/consoleql/consoleql/graph/schema"
 )
 
-// each is what of says for each number below n.
+// each concatenates the result of of for each number below n.
 func each(n int, of func(i int) string) string {
 	var b strings.Builder
 	for i := range n {
@@ -24,13 +24,13 @@ func each(n int, of func(i int) string) string {
 	return b.String()
 }
 
-// numbered is a format for each number below n.
+// numbered concatenates a format for each number below n.
 func numbered(n int, format string) string {
 	return each(n, func(i int) string { return fmt.Sprintf(format, i) })
 }
 
-// validated parses and validates a document of at most as many tokens as are taken, and fails
-// the test where that takes long.
+// validated parses and validates a document within the limit of tokens, and fails the test if
+// that takes long.
 func validated(t *testing.T, sdl *ast.Schema, query string) gqlerror.List {
 	t.Helper()
 	began := cpuTime(t)
@@ -45,8 +45,8 @@ func validated(t *testing.T, sdl *ast.Schema, query string) gqlerror.List {
 	return broken
 }
 
-// TestDearDocumentsAreNotWalkedOver: the validator walks from each operation and each fragment
-// into all that they spread.
+// TestDearDocumentsAreNotWalkedOver verifies the bound on the validator's walks, which start
+// at each operation and each fragment.
 func TestDearDocumentsAreNotWalkedOver(t *testing.T) {
 	sdl := gqlparser.MustLoadSchema(&ast.Source{Input: schema.SDL()})
 	for name, query := range map[string]string{
@@ -73,7 +73,7 @@ func TestDearDocumentsAreNotWalkedOver(t *testing.T) {
 	}
 }
 
-// TestErrorsAreBounded: neither their number nor their length is the caller's to choose.
+// TestErrorsAreBounded verifies bounds on the number and the length of errors.
 func TestErrorsAreBounded(t *testing.T) {
 	sdl := gqlparser.MustLoadSchema(&ast.Source{Input: schema.SDL()})
 	long := strings.Repeat("q", 1<<20)
@@ -106,7 +106,8 @@ func TestErrorsAreBounded(t *testing.T) {
 	}
 }
 
-// TestErrorsThatAreNotListedAreCounted, those about literals among them.
+// TestErrorsThatAreNotListedAreCounted verifies the count of omitted errors, including those
+// of literals.
 func TestErrorsThatAreNotListedAreCounted(t *testing.T) {
 	sdl := gqlparser.MustLoadSchema(&ast.Source{Input: schema.SDL()})
 	for name, tt := range map[string]struct {
@@ -136,7 +137,7 @@ func TestErrorsThatAreNotListedAreCounted(t *testing.T) {
 	}
 }
 
-// TestCountOfErrorsIsBounded: a count that ends early says so.
+// TestCountOfErrorsIsBounded verifies that a count that ends early says so.
 func TestCountOfErrorsIsBounded(t *testing.T) {
 	sdl := gqlparser.MustLoadSchema(&ast.Source{Input: schema.SDL()})
 	broken := validated(t, sdl, "{"+numbered(14_000, "zz%d ")+"}")
@@ -145,7 +146,7 @@ func TestCountOfErrorsIsBounded(t *testing.T) {
 	}
 }
 
-// TestNumberIsRefusedOnce: a number that is too large is one error, whatever its type.
+// TestNumberIsRefusedOnce verifies that a number out of range is one error, for every type.
 func TestNumberIsRefusedOnce(t *testing.T) {
 	sdl := gqlparser.MustLoadSchema(&ast.Source{Input: schema.SDL()})
 	for literal, want := range map[string]string{
@@ -166,7 +167,7 @@ func TestNumberIsRefusedOnce(t *testing.T) {
 	}
 }
 
-// TestNamesAreShort: a name is at most 128 characters, wherever it stands.
+// TestNamesAreShort verifies that a name has at most 128 characters everywhere.
 func TestNamesAreShort(t *testing.T) {
 	sdl := gqlparser.MustLoadSchema(&ast.Source{Input: schema.SDL()})
 	for name, query := range map[string]string{
@@ -199,7 +200,8 @@ func TestNamesAreShort(t *testing.T) {
 	}
 }
 
-// TestFieldsOfAnObjectAreFew: an object has at most 500 fields when its fragments are merged.
+// TestFieldsOfAnObjectAreFew verifies that an object has at most 500 fields with its fragments
+// merged.
 func TestFieldsOfAnObjectAreFew(t *testing.T) {
 	sdl := gqlparser.MustLoadSchema(&ast.Source{Input: schema.SDL()})
 	for name, tt := range map[string]struct {
@@ -249,8 +251,8 @@ func TestLargeDocumentsAreValid(t *testing.T) {
 	}
 }
 
-// TestErrorsLeftOutAreCounted: as many errors are listed and counted as the document has,
-// whichever of them are of literals.
+// TestErrorsLeftOutAreCounted verifies that listed and omitted errors add up, with and without
+// errors of literals.
 func TestErrorsLeftOutAreCounted(t *testing.T) {
 	sdl := gqlparser.MustLoadSchema(&ast.Source{Input: schema.SDL()})
 	large := func(n int) string { return numbered(n, "a%d:queues(first:3000000000){totalCount} ") }

@@ -4,7 +4,7 @@ import (
 	"testing"
 )
 
-// TestOpen reads messages of WebSockets.
+// TestOpen parses messages of WebSockets.
 func TestOpen(t *testing.T) {
 	for name, tt := range map[string]struct {
 		message string
@@ -38,7 +38,7 @@ func TestOpen(t *testing.T) {
 	}
 }
 
-// TestComplete: a connection begins with credentials from one place.
+// TestComplete verifies that credentials come from one place.
 func TestComplete(t *testing.T) {
 	for payload, want := range map[string]bool{
 		"":                                     true,

@@ -13,7 +13,7 @@ import (
 	"github.com/consoleql/consoleql/internal/edge/querylimit"
 )
 
-// TestFormsBeginSoon: what is before a form's first file is kept, and not without bound.
+// TestFormsBeginSoon verifies the bound on the bytes before a form's first file.
 func TestFormsBeginSoon(t *testing.T) {
 	const operations = "--B\r\nContent-Disposition: form-data; name=\"operations\"\r\n"
 	limits := querylimit.Limits{}.WithDefaults()
@@ -50,7 +50,7 @@ type readerFunc func([]byte) (int, error)
 
 func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
-// counted counts what is read through it.
+// counted counts the bytes that are read through it.
 type counted struct {
 	io.Reader
 	read int64
@@ -62,8 +62,8 @@ func (c *counted) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// TestNoLengthIsReachedByAnother: who is told a length and gets as many bytes takes a file
-// for complete, so of one that is longer or shorter not as many may come.
+// TestNoLengthIsReachedByAnother verifies that a file of another length than declared never
+// yields as many bytes as declared. A receiver would take it as complete.
 func TestNoLengthIsReachedByAnother(t *testing.T) {
 	const text = "0123456789"
 	for name, read := range map[string]func(io.Reader) io.Reader{

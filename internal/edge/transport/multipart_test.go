@@ -15,7 +15,7 @@ import (
 	"github.com/consoleql/consoleql/internal/edge/querylimit"
 )
 
-// gone executes for a client that has gone meanwhile: there is no response.
+// gone is an executor for a client that has left: it returns no response.
 type gone struct{ graphql.GraphExecutor }
 
 func (gone) CreateOperationContext(context.Context, *graphql.RawParams) (*graphql.OperationContext, gqlerror.List) {
@@ -26,7 +26,8 @@ func (gone) DispatchOperation(ctx context.Context, _ *graphql.OperationContext) 
 	return func(context.Context) *graphql.Response { return nil }, ctx
 }
 
-// TestUploadsOfClientsThatHaveGone are answered all the same: they may have closed their own side only.
+// TestUploadsOfClientsThatHaveGone verifies that they are answered, since the client may have
+// closed only its sending side.
 func TestUploadsOfClientsThatHaveGone(t *testing.T) {
 	var body bytes.Buffer
 	form := multipart.NewWriter(&body)

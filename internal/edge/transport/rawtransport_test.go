@@ -13,7 +13,7 @@ import (
 	"github.com/vektah/gqlparser/v2/gqlerror"
 )
 
-// TestRawTransport: the response is what encoding/json makes of it.
+// TestRawTransport compares the response with that of encoding/json.
 func TestRawTransport(t *testing.T) {
 	failed := gqlerror.List{{Message: `"<no>"`, Extensions: map[string]any{"code": "NOT_FOUND"}}}
 	for name, resp := range map[string]graphql.Response{

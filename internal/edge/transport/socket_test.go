@@ -14,7 +14,7 @@ import (
 	"github.com/consoleql/consoleql/internal/edge/graphqlhttp"
 )
 
-// pipes is a listener of connections in memory, which a bubble of time can wait for.
+// pipes is a listener of in-memory connections, for synctest.
 type pipes struct {
 	conns chan net.Conn
 	done  chan struct{}
@@ -39,7 +39,7 @@ func (p pipes) dial(context.Context, string, string) (net.Conn, error) {
 	return near, nil
 }
 
-// TestASocketThatSaysNothingIsClosed, one that has said connection_init is not.
+// TestASocketThatSaysNothingIsClosed verifies the timeout of connection_init.
 func TestASocketThatSaysNothingIsClosed(t *testing.T) {
 	for name, tt := range map[string]struct {
 		says   string

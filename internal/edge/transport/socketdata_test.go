@@ -9,7 +9,7 @@ import (
 	"github.com/vektah/gqlparser/v2/gqlerror"
 )
 
-// responding is an executor that gives one response.
+// responding is an executor with a fixed response.
 type responding struct {
 	graphql.GraphExecutor
 	response *graphql.Response
@@ -19,7 +19,8 @@ func (e responding) DispatchOperation(ctx context.Context, _ *graphql.OperationC
 	return graphql.OneShot(e.response), ctx
 }
 
-// TestDataOfSocketMessages: a message has data where the operation was executed, and none where it was not.
+// TestDataOfSocketMessages verifies that a message has data only if the operation was
+// executed.
 func TestDataOfSocketMessages(t *testing.T) {
 	errs := gqlerror.List{{Message: `"data":null and "data":[]`}}
 	for name, tt := range map[string]struct {

@@ -13,7 +13,7 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 )
 
-// TestAPanicEndsItsStreamOnly and tells nobody what it was about.
+// TestAPanicEndsItsStreamOnly also verifies that the panic's text is hidden.
 func TestAPanicEndsItsStreamOnly(t *testing.T) {
 	var logs bytes.Buffer
 	s := sse{streams: &Streams{}, keepalive: time.Minute, log: slog.New(slog.NewTextHandler(&logs, nil))}

@@ -4,7 +4,8 @@ import (
 	"testing"
 )
 
-// TestNoStreamBeginsAfterTheShutdown: nobody would end it.
+// TestNoStreamBeginsAfterTheShutdown verifies that such a stream is refused, since nothing
+// would end it.
 func TestNoStreamBeginsAfterTheShutdown(t *testing.T) {
 	var s Streams
 	ended := make(chan struct{})
