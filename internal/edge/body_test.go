@@ -9,12 +9,14 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/consoleql/consoleql/internal/edge/graphqlhttp"
 	"github.com/consoleql/consoleql/internal/edge/querylimit"
+	"github.com/consoleql/consoleql/internal/edge/slowreader"
 )
 
 // TestBodiesThatStopInTheMiddle verifies that a stalled body ends with a timeout, although a
@@ -106,7 +108,7 @@ func TestClientsThatDoNotRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer client.Close()
-	conn, err := CoalesceWrites(listener).Accept()
+	conn, err := CoalesceWrites(listener, nil).Accept()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -150,5 +152,53 @@ func TestBodiesThatAreTooLarge(t *testing.T) {
 				t.Errorf("%v, after %q", err, got)
 			}
 		})
+	}
+}
+
+// TestClientsThatReadNothing hold a bounded number of bytes in all, and no other client is affected.
+func TestClientsThatReadNothing(t *testing.T) {
+	const size, bound = 16 << 20, 32 << 20
+	budget := &slowreader.Budget{Bytes: bound}
+	large := make([]byte, size)
+	server := httptest.NewUnstartedServer(coalescedWrites(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/small" {
+			_, _ = io.WriteString(w, "small")
+			return
+		}
+		w.Header().Set("Content-Length", strconv.Itoa(len(large)))
+		if _, err := w.Write(large); err == nil {
+			t.Error("an answer was written that nobody read")
+		}
+	})))
+	server.Listener = CoalesceWrites(server.Listener, budget)
+	server.Config.ConnContext = ConnContext
+	server.Start()
+	defer server.Close()
+	most := int64(0)
+	for range 8 {
+		conn, err := net.Dial("tcp", strings.TrimPrefix(server.URL, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		if _, err := io.WriteString(conn, "GET /large HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		one := make([]byte, 1)
+		if _, err := conn.Read(one); err != nil { // then the answer counts
+			t.Fatal(err)
+		}
+		most = max(most, budget.Held())
+	}
+	if most > 2*bound || most < bound {
+		t.Errorf("clients that read nothing hold %d bytes", most)
+	}
+	resp, err := http.Get(server.URL + "/small")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if body, err := io.ReadAll(resp.Body); err != nil || string(body) != "small" {
+		t.Errorf("%q, %v", body, err)
 	}
 }

@@ -6,16 +6,22 @@ import (
 	"context"
 	"net"
 	"net/http"
+	"os"
 	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/consoleql/consoleql/internal/edge/slowreader"
 )
 
 // CoalesceWrites returns a listener whose connections send an answer of known length in one
 // write. The buffer of net/http holds 4 KiB per connection: a larger answer would need two
-// writes, each with its packets. The server also needs ConnContext.
-func CoalesceWrites(l net.Listener) net.Listener { return coalescingListener{l} }
+// writes, each with its packets. The server also needs ConnContext. The budget ends writes to slow
+// readers; nil: there is none.
+func CoalesceWrites(l net.Listener, b *slowreader.Budget) net.Listener {
+	return coalescingListener{l, b}
+}
 
 // ConnContext lets handlers find the connection, as http.Server.ConnContext.
 func ConnContext(ctx context.Context, c net.Conn) context.Context {
@@ -77,13 +83,16 @@ func (w *coalescingWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 // Unwrap lets http.ResponseController reach the real writer.
 func (w *coalescingWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-type coalescingListener struct{ net.Listener }
+type coalescingListener struct {
+	net.Listener
+	budget *slowreader.Budget
+}
 
 // Accept waits for the next connection.
 func (l coalescingListener) Accept() (net.Conn, error) {
 	c, err := l.Listener.Accept()
 	if tcp, ok := c.(*net.TCPConn); ok && err == nil {
-		return &coalescingConn{TCPConn: tcp}, nil
+		return &coalescingConn{TCPConn: tcp, budget: l.budget}, nil
 	}
 	return c, err //nolint:wrapcheck // http.Server looks at it
 }
@@ -92,6 +101,7 @@ func (l coalescingListener) Accept() (net.Conn, error) {
 // both together. It delays only parts that are certain to be followed.
 type coalescingConn struct {
 	*net.TCPConn
+	budget *slowreader.Budget
 
 	mu      sync.Mutex
 	body    int         // length of the next answer's body; 0: unknown
@@ -99,6 +109,7 @@ type coalescingConn struct {
 	both    [2][]byte   // pending and the rest of its answer, as they are sent
 	left    net.Buffers // the part of both that is still to be sent
 
+	cut     atomic.Bool  // the budget has ended the write
 	bounded atomic.Bool  // the server has set a write deadline
 	until   atomic.Int64 // the deadline that Write has set, in Unix nanoseconds; 0: none
 }
@@ -147,12 +158,15 @@ func (c *coalescingConn) Write(p []byte) (int, error) {
 		c.pending = append(c.pending, p...)
 		return len(p), nil
 	}
+	answer := c.budget.Begin(len(p), c.endWrite)
+	defer answer.End()
 	written := 0
 	for len(p)-written > piece {
 		n, err := c.send(p[written : written+piece])
 		if written += n; err != nil {
 			return written, err
 		}
+		answer.Progress()
 	}
 	n, err := c.send(p[written:])
 	return written + n, err
@@ -171,6 +185,9 @@ func (c *coalescingConn) send(p []byte) (int, error) {
 			_ = c.TCPConn.SetWriteDeadline(until) // the write returns the same error
 		}
 	}
+	if c.cut.Load() { // after the deadline is set, which must not replace that of endWrite
+		return 0, os.ErrDeadlineExceeded
+	}
 	before := len(c.pending)
 	if before == 0 {
 		return c.TCPConn.Write(p) //nolint:wrapcheck // net/http looks at it
@@ -180,6 +197,12 @@ func (c *coalescingConn) send(p []byte) (int, error) {
 	n, err := c.left.WriteTo(c.TCPConn)
 	c.pending, c.both, c.left = c.pending[:0], [2][]byte{}, nil
 	return max(0, int(n)-before), err //nolint:wrapcheck // net/http looks at it
+}
+
+// endWrite ends the write in progress and all that follow.
+func (c *coalescingConn) endWrite() {
+	c.cut.Store(true)
+	_ = c.TCPConn.SetWriteDeadline(time.Unix(1, 0)) // a closed connection has no writes
 }
 
 // partly reports whether p is the beginning of an answer with such a body, without its end.

@@ -18,7 +18,7 @@ import (
 func serveCoalescing(t *testing.T, h http.HandlerFunc) net.Conn {
 	t.Helper()
 	server := httptest.NewUnstartedServer(coalescedWrites(h))
-	server.Listener = CoalesceWrites(server.Listener)
+	server.Listener = CoalesceWrites(server.Listener, nil)
 	server.Config.ConnContext = ConnContext
 	server.Start()
 	t.Cleanup(server.Close)

@@ -19,6 +19,7 @@ import (
 	"github.com/consoleql/consoleql/internal/edge/graphiql"
 	"github.com/consoleql/consoleql/internal/edge/graphqlhttp"
 	"github.com/consoleql/consoleql/internal/edge/querylimit"
+	"github.com/consoleql/consoleql/internal/edge/slowreader"
 	"github.com/consoleql/consoleql/internal/edge/transport"
 	"github.com/consoleql/consoleql/internal/operationcache"
 	"github.com/consoleql/consoleql/internal/principal"
@@ -53,6 +54,9 @@ type Options struct {
 	// Streams holds the running subscriptions. The caller shuts it down before the HTTP
 	// server, which would wait for them. Default: one that is never shut down.
 	Streams *transport.Streams
+	// SlowReaders bounds the answers that wait for WebSocket clients to read them; nil: there is no
+	// bound. The listener needs it as well; see CoalesceWrites.
+	SlowReaders *slowreader.Budget
 	// Keepalive is the interval of keepalive comments on quiet streams, and of pings on
 	// WebSockets; default 15 s. Proxies close connections that seem idle, commonly after 60 s.
 	Keepalive time.Duration
@@ -149,7 +153,7 @@ func (s *server) chain() []func(http.Handler) http.Handler {
 func (s *server) graphql() http.Handler {
 	h := handler.New(s.opts.Schema)
 	for _, t := range transport.List(transport.Options{
-		Authenticator: s, Limits: s.opts.Limits, Origins: s.opts.Origins, Streams: s.opts.Streams, Keepalive: s.opts.Keepalive,
+		Authenticator: s, Limits: s.opts.Limits, Origins: s.opts.Origins, Streams: s.opts.Streams, SlowReaders: s.opts.SlowReaders, Keepalive: s.opts.Keepalive,
 		OperationCache: s.opts.OperationCache, Persisted: s.persisted, Logger: s.opts.Logger,
 	}) {
 		h.AddTransport(t)

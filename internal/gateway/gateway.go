@@ -31,6 +31,7 @@ import (
 	"github.com/consoleql/consoleql/internal/consoleclient/transport"
 	"github.com/consoleql/consoleql/internal/edge"
 	"github.com/consoleql/consoleql/internal/edge/graphiql"
+	"github.com/consoleql/consoleql/internal/edge/slowreader"
 	edgetransport "github.com/consoleql/consoleql/internal/edge/transport"
 	"github.com/consoleql/consoleql/internal/fault"
 	"github.com/consoleql/consoleql/internal/idempotency"
@@ -126,11 +127,11 @@ func New(ctx context.Context, s *Settings, log *slog.Logger, p Page) (_ *Gateway
 	if err := g.openOperationCache(&options, metrics); err != nil {
 		return nil, err
 	}
-	if g.public, err = listen(ctx, s.Listen, s.IdleTimeout, edge.New(options)); err != nil {
+	if g.public, err = listen(ctx, s.Listen, s.IdleTimeout, options.SlowReaders, edge.New(options)); err != nil {
 		return nil, fmt.Errorf("--listen: %w", err)
 	}
 	if s.AdminListen != "" {
-		admin, err := listen(ctx, s.AdminListen, s.IdleTimeout, metrics.Handler())
+		admin, err := listen(ctx, s.AdminListen, s.IdleTimeout, nil, metrics.Handler())
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("--admin-listen: %w", err), g.public.Close())
 		}
@@ -149,18 +150,19 @@ func (g *Gateway) edgeOptions(engine *loader.Engine, metrics *telemetry.Metrics,
 			CheckInput: mutation.InputChecker(),
 			Closed:     func(l *loader.Loaders) { metrics.Unplanned(l.Unplanned()) },
 		}, subscription.Extension{}},
-		SDL:       schema.SDL(),
-		GraphiQL:  graphiql.Options{Examples: p.Examples, Notice: p.Notice},
-		Anonymous: s.Anonymous,
-		Limits:    s.edgeLimits(),
-		Trace:     edge.TracePolicy(s.Trace),
-		Explainer: engine,
-		Origins:   s.AllowedOrigins,
-		Streams:   &g.streams,
-		Keepalive: s.StreamKeepalive,
-		Ready:     g.ready,
-		Stopping:  g.stopping.Load,
-		Logger:    g.log,
+		SDL:         schema.SDL(),
+		GraphiQL:    graphiql.Options{Examples: p.Examples, Notice: p.Notice},
+		Anonymous:   s.Anonymous,
+		Limits:      s.edgeLimits(),
+		Trace:       edge.TracePolicy(s.Trace),
+		Explainer:   engine,
+		Origins:     s.AllowedOrigins,
+		Streams:     &g.streams,
+		SlowReaders: &slowreader.Budget{},
+		Keepalive:   s.StreamKeepalive,
+		Ready:       g.ready,
+		Stopping:    g.stopping.Load,
+		Logger:      g.log,
 	}
 	g.observe(&options, metrics)
 	return options
@@ -253,13 +255,13 @@ func (g *Gateway) ready(ctx context.Context) error {
 
 // listen opens an address. It limits the time for reading requests, not for writing responses. Connections close after
 // they have been idle for so long.
-func listen(ctx context.Context, address string, idle time.Duration, h http.Handler) (httpListener, error) {
+func listen(ctx context.Context, address string, idle time.Duration, b *slowreader.Budget, h http.Handler) (httpListener, error) {
 	var config net.ListenConfig
 	l, err := config.Listen(ctx, "tcp", address)
 	if err != nil {
 		return httpListener{}, err
 	}
-	return httpListener{edge.CoalesceWrites(l), &http.Server{
+	return httpListener{edge.CoalesceWrites(l, b), &http.Server{
 		Handler:           h,
 		ConnContext:       edge.ConnContext,
 		ReadHeaderTimeout: 10 * time.Second,

@@ -30,7 +30,7 @@ const (
 var layers = [][]string{
 	{
 		"graph", "graph/codegen", "graph/schema", "internal/backoff", "internal/bench", "internal/consoleclient/generate",
-		"internal/consolesim", "internal/edge/graphiql", "internal/edge/graphiql/browsertest", "internal/fault",
+		"internal/consolesim", "internal/edge/graphiql", "internal/edge/graphiql/browsertest", "internal/edge/slowreader", "internal/fault",
 		"internal/flight", "internal/invalidation", "internal/redistest", "internal/scope", "internal/silentproxy",
 		"internal/telemetry", "internal/textfile",
 	},

@@ -7,6 +7,8 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/consoleql/consoleql/internal/edge/slowreader"
 )
 
 // gqlgen's transport writes "data":null for a response without data. A request that failed
@@ -57,4 +59,26 @@ func withoutData(payload jsontext.Value) (jsontext.Value, bool) {
 	}
 	written, err := json.Marshal(response)
 	return written, err == nil
+}
+
+// waitingExecutor counts each response of a WebSocket until the next is asked for. The responses of all its operations
+// wait for the same connection.
+type waitingExecutor struct {
+	graphql.GraphExecutor
+	budget *slowreader.Budget
+	cut    func()
+}
+
+// DispatchOperation executes an operation.
+func (e waitingExecutor) DispatchOperation(ctx context.Context, op *graphql.OperationContext) (graphql.ResponseHandler, context.Context) {
+	respond, ctx := e.GraphExecutor.DispatchOperation(ctx, op)
+	var last *slowreader.Answer
+	return func(ctx context.Context) *graphql.Response {
+		last.End()
+		resp := respond(ctx)
+		if resp != nil {
+			last = e.budget.Begin(len(resp.Data), e.cut)
+		}
+		return resp
+	}, ctx
 }

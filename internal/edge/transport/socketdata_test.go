@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/99designs/gqlgen/graphql"
+
+	"github.com/consoleql/consoleql/internal/edge/slowreader"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 )
 
@@ -48,5 +50,24 @@ func TestDataOfSocketMessages(t *testing.T) {
 				t.Error("a second response")
 			}
 		})
+	}
+}
+
+// TestWaitingResponses: a response counts until the next is asked for, and a socket that does not read is cut off.
+func TestWaitingResponses(t *testing.T) {
+	budget, cut := &slowreader.Budget{Bytes: 10 << 10}, 0
+	response := graphql.Response{Data: make([]byte, 8<<10)}
+	exec := waitingExecutor{responding{response: &response}, budget, func() { cut++ }}
+	first, ctx := exec.DispatchOperation(t.Context(), nil)
+	first(ctx)
+	if held := budget.Held(); held != 8<<10 {
+		t.Errorf("%d bytes are held", held)
+	}
+	for range 2 {
+		next, ctx := exec.DispatchOperation(t.Context(), nil)
+		next(ctx)
+	}
+	if cut != 1 || budget.Held() > 20<<10 {
+		t.Errorf("cut off %d times; %d bytes are held", cut, budget.Held())
 	}
 }

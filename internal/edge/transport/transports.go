@@ -14,6 +14,7 @@ import (
 
 	"github.com/consoleql/consoleql/internal/edge/graphqlhttp"
 	"github.com/consoleql/consoleql/internal/edge/querylimit"
+	"github.com/consoleql/consoleql/internal/edge/slowreader"
 	"github.com/consoleql/consoleql/internal/operationcache"
 )
 
@@ -25,6 +26,8 @@ type Options struct {
 	// Origins are the origins whose pages may open WebSockets beside the gateway's own.
 	Origins []string
 	Streams *Streams
+	// SlowReaders bounds the answers that wait for WebSocket clients to read them; nil: no bound.
+	SlowReaders *slowreader.Budget
 	// Keepalive is the interval of comments on a quiet stream and of pings on a WebSocket.
 	Keepalive time.Duration
 	// OperationCache caches the answers of queries; nil: each query is executed.

@@ -1,0 +1,117 @@
+// Package slowreader bounds the bytes of answers that wait for clients to read them.
+package slowreader
+
+import (
+	"sync"
+	"time"
+)
+
+const (
+	// DefaultBytes is the default bound.
+	DefaultBytes = 64 << 20
+	// minBytes is the size above which an answer counts. The buffers of a connection are as large.
+	minBytes = 4 << 10
+	// grace is how long an answer may wait without progress, unless twice the bound is waiting.
+	grace = time.Second
+)
+
+// Budget counts the bytes of answers while they are written. Where more than its bound wait, it ends the slowest: those
+// without progress for the longest time. The zero Budget has the default bound. It is safe for concurrent use.
+//
+// An answer that a cache holds counts for each client, though the clients share its memory.
+type Budget struct {
+	// Bytes is the bound; 0: DefaultBytes.
+	Bytes int64
+
+	mu      sync.Mutex
+	held    int64
+	waiting map[*Answer]struct{}
+}
+
+// Answer is an answer that is being written. A nil Answer is one that does not count.
+type Answer struct {
+	budget   *Budget
+	bytes    int64
+	progress time.Time
+	cut      func()
+}
+
+// Begin counts an answer until its End. A nil Budget counts nothing. cut must end the write at once, and may be called from another goroutine.
+func (b *Budget) Begin(bytes int, cut func()) *Answer {
+	if b == nil || bytes <= minBytes {
+		return nil
+	}
+	now := time.Now()
+	a := &Answer{budget: b, bytes: int64(bytes), progress: now, cut: cut}
+	b.mu.Lock()
+	if b.waiting == nil {
+		b.waiting = make(map[*Answer]struct{})
+	}
+	b.waiting[a] = struct{}{}
+	b.held += a.bytes
+	ended := b.endSlowest(now, a)
+	b.mu.Unlock()
+	for _, slow := range ended {
+		slow.cut()
+	}
+	return a
+}
+
+// endSlowest removes the slowest answers other than keep until the rest is within the bound, and returns them. The caller
+// holds the lock.
+func (b *Budget) endSlowest(now time.Time, keep *Answer) []*Answer {
+	limit := b.Bytes
+	if limit <= 0 {
+		limit = DefaultBytes
+	}
+	var ended []*Answer
+	for b.held > limit {
+		var slowest *Answer
+		for a := range b.waiting {
+			if a != keep && (slowest == nil || a.progress.Before(slowest.progress)) {
+				slowest = a
+			}
+		}
+		if slowest == nil || b.held <= 2*limit && now.Sub(slowest.progress) < grace {
+			break
+		}
+		b.remove(slowest)
+		ended = append(ended, slowest)
+	}
+	return ended
+}
+
+// remove ends the count of an answer. The caller holds the lock.
+func (b *Budget) remove(a *Answer) {
+	if _, counted := b.waiting[a]; counted {
+		delete(b.waiting, a)
+		b.held -= a.bytes
+	}
+}
+
+// Held returns the bytes of the answers that are being written.
+func (b *Budget) Held() int64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.held
+}
+
+// Progress notes that the client has read a part of the answer.
+func (a *Answer) Progress() {
+	if a == nil {
+		return
+	}
+	a.budget.mu.Lock()
+	defer a.budget.mu.Unlock()
+	a.progress = time.Now()
+}
+
+// End ends the count. Calls after the first do nothing.
+func (a *Answer) End() {
+	if a == nil {
+		return
+	}
+	a.budget.mu.Lock()
+	defer a.budget.mu.Unlock()
+	a.budget.remove(a)
+}
