@@ -103,7 +103,7 @@ func (g *gateway) scrape() scraped {
 // query is an expression, and the labels in its legend.
 type query struct {
 	where, expr string
-	told        []string
+	legend      []string
 }
 
 var (
@@ -144,7 +144,7 @@ func (all scraped) check(t *testing.T, q query) {
 		m.match(t, q.where+": "+name, matchers)
 	}
 	labels := all.labels(t, q.where, expr, found)
-	for _, name := range q.told {
+	for _, name := range q.legend {
 		if !slices.Contains(labels, name) {
 			t.Errorf("%s: results have the labels %q, and no %s", q.where, labels, name)
 		}
@@ -286,7 +286,7 @@ func ruleQueries(t *testing.T) []query {
 		q := query{where: "rule " + a.Alert, expr: a.Expr}
 		for _, text := range a.Annotations {
 			for _, label := range regexp.MustCompile(`\$labels\.([a-z_]+)`).FindAllStringSubmatch(text, -1) {
-				q.told = append(q.told, label[1])
+				q.legend = append(q.legend, label[1])
 			}
 		}
 		all = append(all, q)
@@ -302,7 +302,7 @@ func dashboardQueries(t *testing.T) []query {
 		for _, target := range p.Targets {
 			q := query{where: "dashboard, " + p.Title, expr: target.Expr}
 			for _, label := range regexp.MustCompile(`\{\{([a-z_]+)\}\}`).FindAllStringSubmatch(target.LegendFormat, -1) {
-				q.told = append(q.told, label[1])
+				q.legend = append(q.legend, label[1])
 			}
 			all = append(all, q)
 		}
@@ -320,7 +320,7 @@ func dashboardQueries(t *testing.T) []query {
 		if !ok {
 			t.Errorf("the variable %s is chosen from %s", v.Name, of.Query)
 		}
-		all = append(all, query{where: "variable " + v.Name, expr: inner, told: []string{label}})
+		all = append(all, query{where: "variable " + v.Name, expr: inner, legend: []string{label}})
 	}
 	return all
 }

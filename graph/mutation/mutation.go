@@ -36,11 +36,11 @@ type Tokens interface {
 
 // Service executes mutations. It is safe for concurrent use.
 type Service struct {
-	console Console
-	once    Once
-	tokens  Tokens
-	name    func(principal.Principal) string
-	direct  int64
+	console     Console
+	idempotency Once
+	tokens      Tokens
+	name        func(principal.Principal) string
+	direct      int64
 }
 
 // New returns a Service for console. once stores idempotency keys. name returns a principal's
@@ -90,7 +90,7 @@ func idempotent[I, T any](ctx context.Context, w *Service, sc scope.Scope, key *
 		Operation: graphql.GetFieldContext(ctx).Field.Name,
 		Key:       *key,
 	}
-	answer, err := w.once.Do(ctx, k, asked, func(ctx context.Context) ([]byte, idempotency.Outcome, error) {
+	answer, err := w.idempotency.Do(ctx, k, asked, func(ctx context.Context) ([]byte, idempotency.Outcome, error) {
 		v, err := call(ctx)
 		if err != nil {
 			return nil, recorded(err), err

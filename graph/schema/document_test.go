@@ -58,7 +58,7 @@ var (
 	methodLine       = regexp.MustCompile(`(?m)^\*\*Method：\*\* (\w+)`)
 	parameterRow     = regexp.MustCompile(`<tr><td>\s*(\w+)</td><td>(\w+)</td><td>(.*?)</td></tr>`)
 	guid             = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
-	moment           = regexp.MustCompile(`^\d{4}-\d\d-\d\dT[\d:.]+Z$`)
+	timestamp        = regexp.MustCompile(`^\d{4}-\d\d-\d\dT[\d:.]+Z$`)
 )
 
 // readDocument returns the operations of the console's document in the document's order.
@@ -214,7 +214,7 @@ func kindOfText(text string) kind {
 	switch {
 	case guid.MatchString(text):
 		return kindID
-	case moment.MatchString(text):
+	case timestamp.MatchString(text):
 		return kindMoment
 	default:
 		return kindText

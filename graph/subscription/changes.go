@@ -31,9 +31,9 @@ type change[T any] struct {
 
 // publish compares a poll's result with the state and sends events to the subscribers. It
 // first expires older answers of the principal, so that no query returns data older than a
-// sent event. look is the poll's context, and seen its dependency. differ, for the first poll,
+// sent event. pollCtx is the context of the poll, and seen its dependency. differ, for the first poll,
 // reports whether cached answers may differ from the result.
-func (p *poll[T]) publish(look context.Context, found loader.Snapshot[T], seen responsecache.Dependency, differ func(cachedconsole.PollResult[T]) bool) {
+func (p *poll[T]) publish(pollCtx context.Context, found loader.Snapshot[T], seen responsecache.Dependency, differ func(cachedconsole.PollResult[T]) bool) {
 	p.g.mu.Lock()
 	first := p.state == nil
 	changes := p.changes(found)
@@ -47,19 +47,19 @@ func (p *poll[T]) publish(look context.Context, found loader.Snapshot[T], seen r
 		})
 	}
 	if concerned {
-		p.expire(look, seen)
+		p.expire(pollCtx, seen)
 	}
 	p.g.mu.Lock()
 	defer p.g.mu.Unlock()
 	if !concerned && p.concerns(changes) { // a subscriber joined meanwhile
 		p.g.mu.Unlock()
-		p.expire(look, seen)
+		p.expire(pollCtx, seen)
 		p.g.mu.Lock()
 		concerned = true
 	}
 	p.apply(changes, first)
 	p.seen = seen
-	p.behind = !concerned && (p.behind || !first && len(changes) > 0)
+	p.unexpired = !concerned && (p.unexpired || !first && len(changes) > 0)
 }
 
 // changes compares the found entities with the state. The caller holds the lock.
@@ -199,12 +199,12 @@ func (p *poll[T]) expire(ctx context.Context, seen responsecache.Dependency) {
 }
 
 // catchUp expires answers older than previous polls, which concerned no subscriber then.
-func (p *poll[T]) catchUp(ctx context.Context, who principal.Principal) {
+func (p *poll[T]) catchUp(ctx context.Context, caller principal.Principal) {
 	p.g.mu.Lock()
-	behind, seen := p.behind, p.seen
-	p.behind = false
+	behind, seen := p.unexpired, p.seen
+	p.unexpired = false
 	p.g.mu.Unlock()
 	if behind {
-		p.expire(principal.NewContext(ctx, who), seen)
+		p.expire(principal.NewContext(ctx, caller), seen)
 	}
 }

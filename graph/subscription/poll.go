@@ -25,7 +25,7 @@ type pollGroups[T any] struct {
 	fetch   func(ctx context.Context, t target) (loader.Snapshot[T], error)
 	// compare and expire are methods of Cache; nil: there is no cache.
 	compare func(ctx context.Context, sc scope.Scope) func(cachedconsole.PollResult[T]) bool
-	expire  func(ctx context.Context, sc scope.Scope, look responsecache.Dependency) error
+	expire  func(ctx context.Context, sc scope.Scope, polled responsecache.Dependency) error
 
 	mu    sync.Mutex // guards the fields below, the polls and their subscribers
 	polls map[target]*poll[T]
@@ -39,11 +39,11 @@ type poll[T any] struct {
 	settled     chan struct{} // closed after the first poll, successful or not
 	subscribers []*subscriber[T]
 
-	state  map[string]*T            // by lower-case id; nil before the first success
-	gone   map[string]*T            // removed entities in their last state
-	absent map[string]int           // by entity, the number of consecutive complete polls that lack it
-	seen   responsecache.Dependency // dependency of the last successful poll
-	behind bool                     // answers older than seen may differ from it and have not been expired
+	state     map[string]*T            // by lower-case id; nil before the first success
+	gone      map[string]*T            // removed entities in their last state
+	absent    map[string]int           // by entity, the number of consecutive complete polls that lack it
+	seen      responsecache.Dependency // dependency of the last successful poll
+	unexpired bool                     // answers older than seen may differ from it and have not been expired
 	// State of consecutive failures; zero without any:
 	failures  int
 	since     time.Time // time of the first failure
@@ -86,7 +86,7 @@ func (g *pollGroups[T]) subscribe(ctx context.Context, t target, terms terms[T])
 		s.leave()
 		return nil, err
 	}
-	p.catchUp(ctx, terms.who)
+	p.catchUp(ctx, terms.principal)
 	return s, nil
 }
 
@@ -107,24 +107,24 @@ func (g *pollGroups[T]) start(t target) *poll[T] {
 func (p *poll[T]) run(ctx context.Context) {
 	defer p.end(nil)
 	for first := true; ; first = false {
-		who, ok := p.principal()
+		caller, ok := p.principal()
 		if !ok {
 			return
 		}
 		began := time.Now()
-		look, seen := p.lookContext(ctx, who, first)
+		pollCtx, seen := p.pollContext(ctx, caller, first)
 		var differ func(cachedconsole.PollResult[T]) bool
 		if p.g.compare != nil && p.state == nil { // only this goroutine writes it
-			differ = p.g.compare(look, p.target.scope)
+			differ = p.g.compare(pollCtx, p.target.scope)
 		}
-		found, err := p.g.fetch(look, p.target)
+		found, err := p.g.fetch(pollCtx, p.target)
 		if ctx.Err() != nil {
 			return
 		}
 		if err == nil {
-			p.publish(look, found, seen.Dependency(), differ)
+			p.publish(pollCtx, found, seen.Dependency(), differ)
 		}
-		pause := p.settle(who, err)
+		pause := p.recordFailure(caller, err)
 		if first {
 			close(p.settled)
 		}
@@ -136,16 +136,16 @@ func (p *poll[T]) run(ctx context.Context) {
 	}
 }
 
-// lookContext returns the context of one poll, as principal who. A poll accepts entries as old
+// pollContext returns the context of one poll, as principal who. A poll accepts entries as old
 // as about one interval, so that replicas share their console calls. Its own entries survive
 // the expiry of older ones.
-func (p *poll[T]) lookContext(ctx context.Context, who principal.Principal, first bool) (context.Context, *operation.State) {
-	wish := operation.ReadOptions{MaxAge: p.g.service.opts.Interval * 3 / 4, RefreshID: responsecache.NewRefreshID()}
+func (p *poll[T]) pollContext(ctx context.Context, caller principal.Principal, first bool) (context.Context, *operation.State) {
+	options := operation.ReadOptions{MaxAge: p.g.service.opts.Interval * 3 / 4, RefreshID: responsecache.NewRefreshID()}
 	if first {
-		wish.MaxAge = 1 // entries from before are what the result is compared with
+		options.MaxAge = 1 // entries from before are what the result is compared with
 	}
-	recent := operation.New(wish)
-	return operation.NewContext(principal.NewContext(ctx, who), recent), recent
+	recent := operation.New(options)
+	return operation.NewContext(principal.NewContext(ctx, caller), recent), recent
 }
 
 // principal returns a subscriber's principal for the next poll. All subscribers are the same
@@ -156,12 +156,12 @@ func (p *poll[T]) principal() (principal.Principal, bool) {
 	if len(p.subscribers) == 0 {
 		return principal.Principal{}, false
 	}
-	return p.subscribers[0].who, true
+	return p.subscribers[0].principal, true
 }
 
-// settle reports a failed poll to the subscribers, and returns the pause from its beginning to
+// recordFailure reports a failed poll to the subscribers, and returns the pause from its beginning to
 // the next poll.
-func (p *poll[T]) settle(who principal.Principal, err error) time.Duration {
+func (p *poll[T]) recordFailure(caller principal.Principal, err error) time.Duration {
 	p.g.mu.Lock()
 	defer p.g.mu.Unlock()
 	p.countRefusal(err)
@@ -172,7 +172,7 @@ func (p *poll[T]) settle(who principal.Principal, err error) time.Duration {
 	if p.failures++; p.failures == 1 {
 		p.since = time.Now()
 	}
-	if p.final(who, err) {
+	if p.final(caller, err) {
 		return 0
 	}
 	if p.toldError == nil && time.Since(p.since) >= p.g.service.opts.FailureGrace {
@@ -187,18 +187,18 @@ func (p *poll[T]) settle(who principal.Principal, err error) time.Duration {
 
 // final ends the subscriptions for which err is final, and reports whether there were any. The
 // caller holds the lock.
-func (p *poll[T]) final(who principal.Principal, err error) bool {
+func (p *poll[T]) final(caller principal.Principal, err error) bool {
 	switch fault.CodeOf(err) {
 	case fault.Unauthenticated:
 		// The next call refreshes a token of the gateway's own cache unless it is quite new. A
 		// caller's token is final, though another subscriber's may still be valid. The gateway
 		// itself reports the end of a session.
 		var console *cc.Error
-		ended := who.Kind() == principal.PassThrough || who.Kind() == principal.Session && !errors.As(err, &console)
+		ended := caller.Kind() == principal.PassThrough || caller.Kind() == principal.Session && !errors.As(err, &console)
 		if !ended && !p.persists() {
 			return false
 		}
-		p.endWhere(err, func(s *subscriber[T]) bool { return s.who.Token() == who.Token() })
+		p.endWhere(err, func(s *subscriber[T]) bool { return s.principal.Token() == caller.Token() })
 		p.failures, p.refusals = 0, 0
 		return true
 	case fault.Forbidden, fault.NotFound, fault.BadUserInput, fault.ScopeRequired:

@@ -27,9 +27,9 @@ func TestPrincipalsShareNoPoll(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		sc := scope.Scope{CompanyID: "c", DepartmentID: "d"}
-		for _, who := range []principal.Principal{alice, bob, alice} {
+		for _, caller := range []principal.Principal{alice, bob, alice} {
 			ctx := graphql.WithOperationContext(ctx, &graphql.OperationContext{})
-			ctx = principal.NewContext(graphql.WithFieldContext(ctx, &graphql.FieldContext{}), who)
+			ctx = principal.NewContext(graphql.WithFieldContext(ctx, &graphql.FieldContext{}), caller)
 			l := engine.Loaders(ctx, sc)
 			_, err := w.Robots(loader.NewContext(ctx, l), nil, nil)
 			l.Close()

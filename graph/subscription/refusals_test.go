@@ -11,8 +11,8 @@ import (
 	"github.com/consoleql/consoleql/internal/fault"
 )
 
-// look waits for one more poll, which fails with err.
-func look(c *console, err error) {
+// failNextPoll waits for one more poll, which fails with err.
+func failNextPoll(c *console, err error) {
 	c.fail(err)
 	for before := c.calls(); c.calls() == before; {
 		time.Sleep(50 * time.Millisecond)
@@ -38,7 +38,7 @@ func TestUnexpectedAnswersEndNothing(t *testing.T) {
 			withService(t, c, Options{FailureGrace: time.Hour}, func(t *testing.T, w *Service) {
 				s := follow(t, w, alice)
 				for range 20 {
-					look(c, err)
+					failNextPoll(c, err)
 					silent(t, s)
 				}
 				c.set("a", "a1")
@@ -66,8 +66,8 @@ func TestForbiddenEndsWhenItPersists(t *testing.T) {
 			withService(t, c, Options{FailureGrace: time.Hour}, func(t *testing.T, w *Service) {
 				s := follow(t, w, alice)
 				for range 5 {
-					look(c, forbidden)
-					look(c, between)
+					failNextPoll(c, forbidden)
+					failNextPoll(c, between)
 					silent(t, s)
 				}
 				begun := time.Now()

@@ -17,10 +17,10 @@ const maxPending = 256
 
 // terms are the parameters of a subscription.
 type terms[T any] struct {
-	who     principal.Principal
-	differ  func(before, now *T) difference // compares entities by the selected fields; nil: by all fields
-	all     bool                            // every type of event; false: only events with a changed entity
-	initial bool                            // begins with the present entities
+	principal principal.Principal
+	differ    func(before, now *T) difference // compares entities by the selected fields; nil: by all fields
+	all       bool                            // every type of event; false: only events with a changed entity
+	initial   bool                            // begins with the present entities
 }
 
 // subscriber is one subscription. Its poll's lock guards it.
@@ -83,7 +83,7 @@ func (s *subscriber[T]) signal() {
 // credentials expire.
 func (s *subscriber[T]) next(ctx context.Context) (event[T], error) {
 	var expired <-chan time.Time
-	if at, known := s.who.Expires(); known {
+	if at, known := s.principal.Expires(); known {
 		timer := time.NewTimer(time.Until(at))
 		defer timer.Stop()
 		expired = timer.C

@@ -33,10 +33,10 @@ type Cache interface {
 	// return report whether a cached answer differs from the poll's result.
 	CompareRobots(ctx context.Context, sc scope.Scope) func(cachedconsole.PollResult[cc.Robot]) bool
 	CompareWorkflows(ctx context.Context, sc scope.Scope) func(cachedconsole.PollResult[cc.Workflow]) bool
-	// ExpireRobots and ExpireWorkflows make answers from before look unreadable on all
+	// ExpireRobots and ExpireWorkflows make answers from before polled unreadable on all
 	// replicas, and at once on this one.
-	ExpireRobots(ctx context.Context, sc scope.Scope, look responsecache.Dependency) error
-	ExpireWorkflows(ctx context.Context, sc scope.Scope, look responsecache.Dependency) error
+	ExpireRobots(ctx context.Context, sc scope.Scope, polled responsecache.Dependency) error
+	ExpireWorkflows(ctx context.Context, sc scope.Scope, polled responsecache.Dependency) error
 }
 
 // Options are the times and bounds of a Service. A zero field means its default.
@@ -241,12 +241,12 @@ func begin[T, E any](ctx context.Context, g *pollGroups[T], t target, terms term
 	if err != nil {
 		return nil, err
 	}
-	who := principal.FromContext(ctx)
-	if who.Name() == "" {
+	caller := principal.FromContext(ctx)
+	if caller.Name() == "" {
 		return nil, fault.New(fault.Unauthenticated, "no credentials")
 	}
-	t.principal, t.scope = who.Name(), sc
-	terms.who = who
+	t.principal, t.scope = caller.Name(), sc
+	terms.principal = caller
 	terms.differ = func(before, now *T) difference { return selected.difference(before, now) }
 	s, err := g.subscribe(ctx, t, terms)
 	if err != nil {

@@ -41,9 +41,9 @@ func (c *console) RobotsNow(ctx context.Context, sc scope.Scope, ids []string, q
 	time.Sleep(c.slow)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	who := principal.FromContext(ctx)
-	c.requests = append(c.requests, call{time.Now(), who.Token(), sc, ids, queueID})
-	if c.dead[who.Token()] {
+	caller := principal.FromContext(ctx)
+	c.requests = append(c.requests, call{time.Now(), caller.Token(), sc, ids, queueID})
+	if c.dead[caller.Token()] {
 		return loader.Snapshot[cc.Robot]{}, fault.New(fault.Unauthenticated, "expired")
 	}
 	return loader.Snapshot[cc.Robot]{Entities: slices.Clone(c.robots), Missing: slices.Clone(c.missing), Whole: len(ids) == 0}, c.err
@@ -106,9 +106,9 @@ func withService(t *testing.T, c *console, o Options, f func(t *testing.T, w *Se
 	})
 }
 
-func follow(t *testing.T, w *Service, who principal.Principal, ids ...string) *subscriber[cc.Robot] {
+func follow(t *testing.T, w *Service, caller principal.Principal, ids ...string) *subscriber[cc.Robot] {
 	t.Helper()
-	s, err := w.robots.subscribe(t.Context(), target{principal: who.Name(), ids: normal(ids)}, terms[cc.Robot]{who: who})
+	s, err := w.robots.subscribe(t.Context(), target{principal: caller.Name(), ids: normal(ids)}, terms[cc.Robot]{principal: caller})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -228,10 +228,10 @@ func TestPrincipalsAndTargetsDoNotShare(t *testing.T) {
 		follow(t, w, bob, "a")
 		follow(t, w, alice, "b")
 		follow(t, w, alice)
-		if _, err := w.robots.subscribe(t.Context(), target{principal: alice.Name(), queueID: "q"}, terms[cc.Robot]{who: alice}); err != nil {
+		if _, err := w.robots.subscribe(t.Context(), target{principal: alice.Name(), queueID: "q"}, terms[cc.Robot]{principal: alice}); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := w.robots.subscribe(t.Context(), target{principal: alice.Name(), scope: scope.Scope{CompanyID: "c"}}, terms[cc.Robot]{who: alice}); err != nil {
+		if _, err := w.robots.subscribe(t.Context(), target{principal: alice.Name(), scope: scope.Scope{CompanyID: "c"}}, terms[cc.Robot]{principal: alice}); err != nil {
 			t.Fatal(err)
 		}
 		if w.Polls() != 6 {

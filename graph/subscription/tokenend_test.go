@@ -32,7 +32,7 @@ func TestSubscriptionsEndWithTheirToken(t *testing.T) {
 		s.leave()
 		c.set("a", "a1")
 		names(t, other, 1)
-		if _, err := w.robots.subscribe(t.Context(), target{principal: alice.Name()}, terms[cc.Robot]{who: alice}); fault.CodeOf(err) != fault.Unauthenticated {
+		if _, err := w.robots.subscribe(t.Context(), target{principal: alice.Name()}, terms[cc.Robot]{principal: alice}); fault.CodeOf(err) != fault.Unauthenticated {
 			t.Errorf("a dead token subscribes: %v", err)
 		}
 		synctest.Wait() // the goroutine that reported the refusal may still run
@@ -87,7 +87,7 @@ func TestFinalErrorsEndTheSubscription(t *testing.T) {
 				if _, err := s.next(t.Context()); !errors.Is(err, io.EOF) {
 					t.Errorf("and then %v", err)
 				}
-				if _, err := w.robots.subscribe(t.Context(), target{principal: alice.Name()}, terms[cc.Robot]{who: alice}); fault.CodeOf(err) != code {
+				if _, err := w.robots.subscribe(t.Context(), target{principal: alice.Name()}, terms[cc.Robot]{principal: alice}); fault.CodeOf(err) != code {
 					t.Errorf("subscribes to what is refused: %v", err)
 				}
 			})
@@ -166,7 +166,7 @@ func TestRetryAfterIsBounded(t *testing.T) {
 func TestNothingToFollow(t *testing.T) {
 	c := &console{}
 	withService(t, c, Options{}, func(t *testing.T, w *Service) {
-		_, err := w.robots.subscribe(t.Context(), target{principal: alice.Name(), ids: "x,y"}, terms[cc.Robot]{who: alice})
+		_, err := w.robots.subscribe(t.Context(), target{principal: alice.Name(), ids: "x,y"}, terms[cc.Robot]{principal: alice})
 		if fault.CodeOf(err) != fault.NotFound {
 			t.Errorf("%v", err)
 		}
@@ -222,7 +222,7 @@ func TestTooManySubscriptions(t *testing.T) {
 	withService(t, c, Options{MaxSubscriptions: 2}, func(t *testing.T, w *Service) {
 		s := follow(t, w, alice)
 		follow(t, w, bob)
-		if _, err := w.robots.subscribe(t.Context(), target{principal: bob.Name()}, terms[cc.Robot]{who: bob}); fault.CodeOf(err) != fault.RateLimited {
+		if _, err := w.robots.subscribe(t.Context(), target{principal: bob.Name()}, terms[cc.Robot]{principal: bob}); fault.CodeOf(err) != fault.RateLimited {
 			t.Errorf("%v", err)
 		}
 		s.leave()
@@ -238,7 +238,7 @@ func TestCloseEndsSubscriptions(t *testing.T) {
 		if _, err := s.next(t.Context()); !errors.Is(err, io.EOF) {
 			t.Errorf("%v", err)
 		}
-		if _, err := w.robots.subscribe(t.Context(), target{principal: bob.Name()}, terms[cc.Robot]{who: bob}); err == nil {
+		if _, err := w.robots.subscribe(t.Context(), target{principal: bob.Name()}, terms[cc.Robot]{principal: bob}); err == nil {
 			t.Error("subscribed to a closed service")
 		}
 	})
@@ -251,7 +251,7 @@ func TestLeavingBeforeTheFirstLook(t *testing.T) {
 	withService(t, c, Options{}, func(t *testing.T, w *Service) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		if _, err := w.robots.subscribe(ctx, target{principal: alice.Name()}, terms[cc.Robot]{who: alice}); !errors.Is(err, context.DeadlineExceeded) {
+		if _, err := w.robots.subscribe(ctx, target{principal: alice.Name()}, terms[cc.Robot]{principal: alice}); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("%v", err)
 		}
 		if w.Subscriptions() != 0 {

@@ -47,9 +47,9 @@ type optionsRecorder struct {
 }
 
 func (c *optionsRecorder) RobotsNow(ctx context.Context, sc scope.Scope, ids []string, queueID string) (loader.Snapshot[cc.Robot], error) {
-	wish := operation.FromContext(ctx).Options()
-	wish.RefreshID = 0 // each poll has its own
-	c.wished.Store(wish, true)
+	options := operation.FromContext(ctx).Options()
+	options.RefreshID = 0 // each poll has its own
+	c.wished.Store(options, true)
 	return c.console.RobotsNow(ctx, sc, ids, queueID)
 }
 
@@ -63,10 +63,10 @@ func TestAPollIsContentWithWhatIsRecent(t *testing.T) {
 		follow(t, w, alice)
 		time.Sleep(10 * time.Second)
 		n := 0
-		c.wished.Range(func(wish, _ any) bool {
+		c.wished.Range(func(options, _ any) bool {
 			n++
-			if wish != (operation.ReadOptions{MaxAge: 3 * time.Second}) && wish != (operation.ReadOptions{MaxAge: 1}) {
-				t.Errorf("%+v", wish)
+			if options != (operation.ReadOptions{MaxAge: 3 * time.Second}) && options != (operation.ReadOptions{MaxAge: 1}) {
+				t.Errorf("%+v", options)
 			}
 			return true
 		})

@@ -26,14 +26,14 @@ type PollResult[T any] struct {
 }
 
 // ExpireRobots marks the principal's robots of the scope's company as stale on all replicas, unless they were loaded
-// after look.
-func (c *Console) ExpireRobots(ctx context.Context, sc scope.Scope, look responsecache.Dependency) error {
-	return c.expire(ctx, sc, Robots, look)
+// after polled.
+func (c *Console) ExpireRobots(ctx context.Context, sc scope.Scope, polled responsecache.Dependency) error {
+	return c.expire(ctx, sc, Robots, polled)
 }
 
 // ExpireWorkflows does the same for workflows.
-func (c *Console) ExpireWorkflows(ctx context.Context, sc scope.Scope, look responsecache.Dependency) error {
-	return c.expire(ctx, sc, Workflows, look)
+func (c *Console) ExpireWorkflows(ctx context.Context, sc scope.Scope, polled responsecache.Dependency) error {
+	return c.expire(ctx, sc, Workflows, polled)
 }
 
 // CompareRobots returns a function that reports whether a cached answer of the principal differs from the poll. It
@@ -48,12 +48,12 @@ func (c *Console) CompareWorkflows(ctx context.Context, sc scope.Scope) func(Pol
 	return compare(ctx, c, c.kinds.workflows, sc)
 }
 
-func (c *Console) expire(ctx context.Context, sc scope.Scope, kind string, look responsecache.Dependency) error {
+func (c *Console) expire(ctx context.Context, sc scope.Scope, kind string, polled responsecache.Dependency) error {
 	identity := c.opts.Identity(principal.FromContext(ctx))
 	if c.opts.Cache == nil || identity == "" {
 		return nil
 	}
-	return c.opts.Cache.Purge(ctx, look, refreshTag(identity, sc, kind))
+	return c.opts.Cache.Purge(ctx, polled, refreshTag(identity, sc, kind))
 }
 
 // compare collects what memory holds for the principal before and after the poll, and compares it with the result. The
@@ -68,13 +68,13 @@ func compare[T any](ctx context.Context, c *Console, k listedKind[T], sc scope.S
 	}
 	var pages []responsecache.Entry[*cc.Page[T]]
 	var ones []responsecache.Entry[*T]
-	collect := func(look responsecache.Dependency) {
+	collect := func(polled responsecache.Dependency) {
 		soft := refreshTag(identity, sc, k.kind)
-		k.pages.Entries(identity, soft, look, func(h responsecache.Entry[*cc.Page[T]]) bool {
+		k.pages.Entries(identity, soft, polled, func(h responsecache.Entry[*cc.Page[T]]) bool {
 			pages = append(pages, h)
 			return true
 		})
-		k.one.Entries(identity, soft, look, func(h responsecache.Entry[*T]) bool {
+		k.one.Entries(identity, soft, polled, func(h responsecache.Entry[*T]) bool {
 			ones = append(ones, h)
 			return true
 		})

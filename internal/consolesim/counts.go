@@ -32,11 +32,11 @@ type Request struct {
 
 // journal counts and records requests.
 type journal struct {
-	mu     sync.Mutex
-	counts map[string]int
-	ring   []*Request
-	next   int // index of the oldest entry, once full
-	bodies int // bytes of bodies kept
+	mu       sync.Mutex
+	counts   map[string]int
+	requests []*Request
+	next     int // index of the oldest entry, once full
+	bodies   int // bytes of bodies kept
 }
 
 func newJournal() *journal { return &journal{counts: map[string]int{}} }
@@ -51,13 +51,13 @@ func (j *journal) begin(operation string, r *http.Request) *Request {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.counts[operation]++
-	if len(j.ring) < maxLoggedRequests {
-		j.ring = append(j.ring, q)
+	if len(j.requests) < maxLoggedRequests {
+		j.requests = append(j.requests, q)
 		return q
 	}
-	j.bodies -= len(j.ring[j.next].Body)
-	j.ring[j.next] = q
-	j.next = (j.next + 1) % len(j.ring)
+	j.bodies -= len(j.requests[j.next].Body)
+	j.requests[j.next] = q
+	j.next = (j.next + 1) % len(j.requests)
 	return q
 }
 
@@ -83,15 +83,15 @@ func (j *journal) finish(q *Request, status int) {
 func (j *journal) reset() {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.counts, j.ring, j.next, j.bodies = map[string]int{}, nil, 0, 0
+	j.counts, j.requests, j.next, j.bodies = map[string]int{}, nil, 0, 0
 }
 
 func (j *journal) snapshot() []Request {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	out := make([]Request, 0, len(j.ring))
-	for i := range j.ring {
-		out = append(out, *j.ring[(j.next+i)%len(j.ring)])
+	out := make([]Request, 0, len(j.requests))
+	for i := range j.requests {
+		out = append(out, *j.requests[(j.next+i)%len(j.requests)])
 	}
 	return out
 }

@@ -58,7 +58,7 @@ func (f *filler) pack(i int) {
 		}
 	}
 	p := Package{Meta: f.next(name, i, f.n.packages)}
-	p.Description, p.FullDescription = proc.about, proc.about+". Runs unattended; needs access to the ERP and to the mailbox."
+	p.Description, p.FullDescription = proc.description, proc.description+". Runs unattended; needs access to the ERP and to the mailbox."
 	p.Tags = []string{proc.tag}
 	if i%4 != 3 {
 		p.IconURL = "/static/icons/" + proc.tag + ".svg"
@@ -74,7 +74,7 @@ func (f *filler) pack(i int) {
 		pv.UploadedAt = pv.CreatedAt
 		pv.ModifiedAt, pv.ModifiedBy, pv.ModifiedByName = time.Time{}, "", ""
 		pv.Description = []string{"First release", "Fixes for new portal layout", "支持批量处理", "Faster", "异常重试", "Security fixes"}[v]
-		pv.FullDescription = pv.Description + ": " + proc.about
+		pv.FullDescription = pv.Description + ": " + proc.description
 		p.TotalDownloads += pv.TotalDownloads
 		p.Versions = append(p.Versions, pv)
 	}
@@ -87,7 +87,7 @@ func (f *filler) workflow(i int) {
 	k := f.n.workflows - 1 - i
 	name, proc := f.title(i)
 	w := Workflow{Meta: f.next(name, i, f.n.workflows)}
-	w.Description, w.Tags = proc.about, []string{proc.tag, []string{"daily", "monthly", "on-demand"}[i%3]}
+	w.Description, w.Tags = proc.description, []string{proc.tag, []string{"daily", "monthly", "on-demand"}[i%3]}
 	w.Properties = map[string]string{"owner": w.CreatedByName, "sla": []string{"4h", "1d", "none"}[i%3]}
 
 	p := f.packages[k%len(f.packages)]

@@ -77,7 +77,7 @@ func blueprints() []blueprint {
 
 // process is a business process that is automated.
 type process struct {
-	english, chinese, about, tag string
+	english, chinese, description, tag string
 }
 
 func processes() []process {

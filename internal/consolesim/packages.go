@@ -73,7 +73,7 @@ func (s *Server) patchPackage(c *call) (reply, error) {
 	}
 	assign(b.Description, &it.v.Description)
 	assign(b.Tags, &it.v.Tags)
-	s.st.stamp(&it.v.Meta, c.user, c.now())
+	s.st.recordChange(&it.v.Meta, c.user, c.now())
 	it.changed()
 	return okJSON(c.packages(true)(nil, it)), nil
 }
@@ -182,7 +182,7 @@ func (s *Server) store(c *call, f file) (reply, error) {
 		it = s.st.packages.add(p)
 	} else {
 		it.v.Versions = append(it.v.Versions[:len(it.v.Versions):len(it.v.Versions)], v)
-		s.st.stamp(&it.v.Meta, c.user, c.now())
+		s.st.recordChange(&it.v.Meta, c.user, c.now())
 		it.changed()
 	}
 	return okJSON(c.uploaded(&it.v, it.v.Latest())), nil

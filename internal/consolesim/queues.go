@@ -97,7 +97,7 @@ func (s *Server) patchQueue(c *call) (reply, error) {
 	}
 	assign(b.Description, &it.v.Description)
 	assign(b.Tags, &it.v.Tags)
-	s.st.stamp(&it.v.Meta, c.user, c.now())
+	s.st.recordChange(&it.v.Meta, c.user, c.now())
 	it.changed()
 	return okJSON(c.queue(nil, it)), nil
 }

@@ -218,8 +218,8 @@ func (g *generator) between(lo, hi int) int { return lo + g.r.IntN(hi-lo+1) }
 
 func (g *generator) chance(percent int) bool { return g.r.IntN(100) < percent }
 
-// stamp updates an entity's modification data. It must be called under the write lock.
-func (st *store) stamp(m *Meta, u *User, now time.Time) {
+// recordChange updates an entity's modification data. It must be called under the write lock.
+func (st *store) recordChange(m *Meta, u *User, now time.Time) {
 	m.ModifiedAt, m.ModifiedBy, m.ModifiedByName = now.UTC(), u.ID, u.DisplayName
 	m.ETag = st.gen.etag()
 }

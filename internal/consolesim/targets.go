@@ -69,7 +69,7 @@ func (s *Server) postWorkflowRobots(c *call) (reply, error) {
 // retarget replaces a workflow's robots. The write lock must be held.
 func (s *Server) retarget(c *call, w *item[Workflow], robots []string) {
 	w.v.RobotIDs = robots
-	s.st.stamp(&w.v.Meta, c.user, c.now())
+	s.st.recordChange(&w.v.Meta, c.user, c.now())
 	w.changed()
 }
 
@@ -132,7 +132,7 @@ func (s *Server) upgradeWorkflows(c *call) (reply, error) {
 			warned = append(warned, note{id, it.v.Name, "The workflow uses the latest version already."})
 		default:
 			it.v.deploy(&p.v, p.v.Latest())
-			s.st.stamp(&it.v.Meta, c.user, c.now())
+			s.st.recordChange(&it.v.Meta, c.user, c.now())
 			it.changed()
 		}
 	}

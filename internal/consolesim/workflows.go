@@ -109,7 +109,7 @@ func (s *Server) patchWorkflow(c *call) (reply, error) {
 	if err := s.apply(c, &b, &changed); err != nil {
 		return reply{}, err
 	}
-	s.st.stamp(&changed.Meta, c.user, c.now())
+	s.st.recordChange(&changed.Meta, c.user, c.now())
 	it.v = changed
 	it.changed()
 	return okJSON(c.workflow(nil, it)), nil
@@ -256,7 +256,7 @@ func (s *Server) TouchWorkflow(id string) bool {
 		return false
 	}
 	it.v.trigger(s.opts.Now())
-	s.st.stamp(&it.v.Meta, s.st.users[0], s.opts.Now())
+	s.st.recordChange(&it.v.Meta, s.st.users[0], s.opts.Now())
 	it.changed()
 	return true
 }

@@ -239,7 +239,7 @@ func callOf(r operation.Read, start, now time.Time) call {
 	if r.Source == responsecache.Loaded && r.Code == "" {
 		c.Status = http.StatusOK
 	}
-	if told(r) && r.Kind != "" {
+	if hasAge(r) && r.Kind != "" {
 		age := millis(now.Sub(r.Loaded))
 		c.AgeMs = &age
 	}
@@ -249,8 +249,8 @@ func callOf(r operation.Read, start, now time.Time) call {
 	return c
 }
 
-// told reports whether the answer of a read has an age. The answer "not found" has one, too.
-func told(r operation.Read) bool {
+// hasAge reports whether the answer of a read has an age. The answer "not found" has one, too.
+func hasAge(r operation.Read) bool {
 	return r.Source != "" && (r.Code == "" || r.Code == fault.NotFound || r.ServedStaleOnError)
 }
 
@@ -270,7 +270,7 @@ func (t *tracer) freshness(op *graphql.OperationContext, reads []operation.Read,
 			continue
 		}
 		kinds := t.explainer.Kinds(op, f)
-		made := slices.DeleteFunc(slices.Clone(reads), func(r operation.Read) bool { return !told(r) || !slices.Contains(kinds, r.Kind) })
+		made := slices.DeleteFunc(slices.Clone(reads), func(r operation.Read) bool { return !hasAge(r) || !slices.Contains(kinds, r.Kind) })
 		if len(made) == 0 {
 			continue
 		}

@@ -12,10 +12,10 @@ import (
 	"github.com/consoleql/consoleql/internal/fault"
 )
 
-type coded struct{}
+type codedError struct{}
 
-func (coded) Error() string         { return "coded" }
-func (coded) FaultCode() fault.Code { return fault.RateLimited }
+func (codedError) Error() string         { return "coded" }
+func (codedError) FaultCode() fault.Code { return fault.RateLimited }
 
 func TestCodeOf(t *testing.T) {
 	for name, c := range map[string]struct {
@@ -27,10 +27,10 @@ func TestCodeOf(t *testing.T) {
 		"ours":               {fault.New(fault.NotFound, "x"), fault.NotFound},
 		"ours, wrapped":      {fmt.Errorf("a: %w", fmt.Errorf("b: %w", fault.New(fault.Conflict, "x"))), fault.Conflict},
 		"ours, joined":       {errors.Join(io.EOF, fault.New(fault.Forbidden, "x")), fault.Forbidden},
-		"another's":          {fmt.Errorf("a: %w", coded{}), fault.RateLimited},
+		"another's":          {fmt.Errorf("a: %w", codedError{}), fault.RateLimited},
 		"deadline":           {fmt.Errorf("a: %w", context.DeadlineExceeded), fault.UpstreamTimeout},
 		"cancelled":          {context.Canceled, fault.Internal},
-		"the outermost wins": {fault.New(fault.BadUserInput, "a: %w", coded{}), fault.BadUserInput},
+		"the outermost wins": {fault.New(fault.BadUserInput, "a: %w", codedError{}), fault.BadUserInput},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got := fault.CodeOf(c.err); got != c.want {

@@ -162,7 +162,7 @@ func (c Caching) lifetimes() (cachedconsole.Lifetimes, error) {
 func (g *Gateway) openCache(metrics *telemetry.Metrics) error {
 	s := g.settings
 	// With replicas, memory is trusted only after the first reply of Redis.
-	metrics.CacheTrusted(g.redis == nil || s.Cache == "off")
+	metrics.CacheLeased(g.redis == nil || s.Cache == "off")
 	if s.Cache == "off" {
 		return nil
 	}
@@ -241,7 +241,7 @@ func observeCache(m *telemetry.Metrics, e responsecache.Event) {
 	case responsecache.Invalidated:
 		m.CacheInvalidated(e.Took, !e.Failed)
 	case responsecache.Leased:
-		m.CacheTrusted(!e.Failed)
+		m.CacheLeased(!e.Failed)
 	case responsecache.RedisFailed:
 		m.CacheRedisFailed()
 	}

@@ -38,7 +38,7 @@ func (g *Gateway) openTokens(carrier http.RoundTripper) error {
 	}
 	g.realm = hash(s.SSOURL) + "\n"
 	g.recordUsernames(accounts)
-	ring, err := s.tokenKeyring()
+	keyring, err := s.tokenKeyring()
 	if err != nil {
 		return err
 	}
@@ -52,17 +52,17 @@ func (g *Gateway) openTokens(carrier http.RoundTripper) error {
 	if g.cache != nil {
 		options.Watch = g.watchSession
 	}
-	if g.redis != nil && ring != nil { // tokens are stored only encrypted
-		options.Store = tokencache.NewRedis(tokencache.RedisOptions{Client: g.redis, Keyring: ring, Logger: g.log})
-		options.MAC = ring.MAC
+	if g.redis != nil && keyring != nil { // tokens are stored only encrypted
+		options.Store = tokencache.NewRedis(tokencache.RedisOptions{Client: g.redis, Keyring: keyring, Logger: g.log})
+		options.MAC = keyring.MAC
 	}
 	g.Tokens = tokencache.New(options)
-	g.files = textfile.NewWatcher(g.log, g.Sources(ring)...)
+	g.files = textfile.NewWatcher(g.log, g.Sources(keyring)...)
 	return nil
 }
 
 // Sources returns the key and password files with their reload functions.
-func (g *Gateway) Sources(ring *tokencache.Keyring) (all []textfile.Source) {
+func (g *Gateway) Sources(keyring *tokencache.Keyring) (all []textfile.Source) {
 	s := g.settings
 	one := func(path string) func() []string { return func() []string { return []string{path} } }
 	if s.APIKeysFile != "" {
@@ -83,7 +83,7 @@ func (g *Gateway) Sources(ring *tokencache.Keyring) (all []textfile.Source) {
 			if err != nil {
 				return err
 			}
-			ring.Replace(next)
+			keyring.Replace(next)
 			return nil
 		}})
 	}
@@ -193,11 +193,11 @@ func (i Identity) tokenKeyring() (*tokencache.Keyring, error) {
 	} else if text == "" {
 		return nil, nil //nolint:nilnil // no keyring
 	}
-	ring, err := tokencache.NewKeyring(text)
+	keyring, err := tokencache.NewKeyring(text)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", setting, err)
 	}
-	return ring, nil
+	return keyring, nil
 }
 
 // setIdentity adds the API keys and the verifier to the edge's options.

@@ -12,8 +12,8 @@ import (
 // with another input is refused.
 func Example() {
 	ctx := context.Background()
-	keeper := idempotency.New(idempotency.NewMemory(idempotency.MemoryOptions{}), idempotency.Options{})
-	defer keeper.Close(ctx)
+	executor := idempotency.New(idempotency.NewMemory(idempotency.MemoryOptions{}), idempotency.Options{})
+	defer executor.Close(ctx)
 
 	key := idempotency.Key{Principal: "alice", Operation: "executeWorkflow", Key: "invoice 4711"}
 	execute := func(context.Context) ([]byte, idempotency.Outcome, error) {
@@ -21,10 +21,10 @@ func Example() {
 		return []byte("job 1"), idempotency.Completed, nil
 	}
 	for range 2 {
-		result, err := keeper.Do(ctx, key, []byte("input"), execute)
+		result, err := executor.Do(ctx, key, []byte("input"), execute)
 		fmt.Printf("%s %v\n", result, err)
 	}
-	_, err := keeper.Do(ctx, key, []byte("another input"), execute)
+	_, err := executor.Do(ctx, key, []byte("another input"), execute)
 	fmt.Println(errors.Is(err, idempotency.ErrOtherInput))
 	// Output:
 	// the workflow is executed

@@ -34,8 +34,8 @@ func child(url string) error {
 		return err
 	}
 	client := redis.NewClient(o)
-	keeper := idempotency.New(idempotency.NewRedis(client, ""), childOptions)
-	_, err = keeper.Do(context.Background(), childKey, input, func(ctx context.Context) ([]byte, idempotency.Outcome, error) {
+	executor := idempotency.New(idempotency.NewRedis(client, ""), childOptions)
+	_, err = executor.Do(context.Background(), childKey, input, func(ctx context.Context) ([]byte, idempotency.Outcome, error) {
 		if err := client.Incr(ctx, "runs").Err(); err != nil {
 			return nil, idempotency.NotStarted, err
 		}

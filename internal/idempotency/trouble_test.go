@@ -108,13 +108,13 @@ func TestFirstCallerLeaves(t *testing.T) {
 	first := begin(t.Context(), a, key(t), input, run)
 	receive(t, started, "the run")
 	ctx, cancel := context.WithCancel(t.Context())
-	leader := begin(ctx, b, key(t), input, c.completing())
+	leaving := begin(ctx, b, key(t), input, c.completing())
 	time.Sleep(20 * time.Millisecond)
 	waiter := begin(t.Context(), b, key(t), input, c.completing())
 	time.Sleep(20 * time.Millisecond)
 	cancel()
-	if r := receive(t, leader, "the leader's answer"); !errors.Is(r.err, context.Canceled) {
-		t.Errorf("the leader got %q, %v", r.result, r.err)
+	if r := receive(t, leaving, "the first caller's answer"); !errors.Is(r.err, context.Canceled) {
+		t.Errorf("the first caller got %q, %v", r.result, r.err)
 	}
 	release()
 	for _, w := range []<-chan reply{first, waiter} {

@@ -54,7 +54,7 @@ type cluster struct {
 	ackTo      string // the prefix of the members' own channels
 	lease      time.Duration
 	leaseState atomic.Pointer[leaseState]
-	alone      atomic.Bool // no other member was there at the last renewal, and none has come since
+	single     atomic.Bool // no other member was there at the last renewal, and none has come since
 	wake       chan struct{}
 	mu         sync.Mutex
 	ackers     map[string]struct{}  // channels of the members that wait for this one
@@ -206,7 +206,7 @@ func (r *cluster) heartbeat(ctx context.Context) (bool, error) {
 		r.log.catchUp(state.epoch, state.version, changed)
 		return false, nil
 	}
-	r.alone.Store(len(state.rest) == 1 && state.rest[0] == "1")
+	r.single.Store(len(state.rest) == 1 && state.rest[0] == "1")
 	// A clock that runs a twentieth slower than the others is tolerated.
 	held := r.lease - r.lease/20
 	r.mu.Lock()
@@ -324,7 +324,7 @@ const hello = "hello "
 func (r *cluster) handleInvalidation(payload string) {
 	if from, ok := strings.CutPrefix(payload, hello); ok {
 		if from != r.id {
-			r.alone.Store(false)
+			r.single.Store(false)
 			r.renewNow()
 		}
 		return

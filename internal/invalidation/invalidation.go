@@ -116,7 +116,7 @@ func (i *Invalidator) Leased(now time.Time) bool {
 
 // Alone reports whether no other replica may keep anything: there is no Redis, or no other
 // replica was there at the last heartbeat.
-func (i *Invalidator) Alone() bool { return i.cluster == nil || i.cluster.alone.Load() }
+func (i *Invalidator) Alone() bool { return i.cluster == nil || i.cluster.single.Load() }
 
 // EndLease ends the lease until the next heartbeat.
 func (i *Invalidator) EndLease() {

@@ -182,9 +182,9 @@ func (r *cluster) missing(a *invalidation) ([]string, <-chan struct{}) {
 	defer r.mu.Unlock()
 	var missing []string
 	for member, version := range a.members {
-		heard, ok := r.acks[member]
-		if ok && heard.epoch == a.at.epoch {
-			version = max(version, heard.version)
+		received, ok := r.acks[member]
+		if ok && received.epoch == a.at.epoch {
+			version = max(version, received.version)
 		}
 		if version < a.at.version {
 			missing = append(missing, member)

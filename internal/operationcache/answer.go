@@ -22,7 +22,7 @@ type answer struct {
 	constant   bool                     // independent of the console, such as introspection
 
 	// Set only for a cached answer:
-	kept           bool
+	cached         bool
 	begun, expires time.Time
 	etag           string
 	maxAge         []string // value of Cache-Control
@@ -41,7 +41,7 @@ type codedBody struct {
 
 // keepable computes the headers that each response of a cached answer has.
 func (a *answer) keepable() {
-	a.kept = true
+	a.cached = true
 	sum := sha256.Sum256(a.body)
 	a.etag = `W/"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`
 	a.begun, a.expires = a.dependency.Begun(), a.dependency.Expires()
@@ -66,7 +66,7 @@ func (a *answer) write(w http.ResponseWriter, r *http.Request, by *encoder) {
 	for name, values := range a.header {
 		h[name] = values
 	}
-	if !a.kept {
+	if !a.cached {
 		h.Set("Cache-Control", "no-store")
 	} else {
 		// Rounded up, so that no client takes the answer for younger than it is.

@@ -68,9 +68,9 @@ const (
 // answer is valid while all of these reads are. Identical queries under way share one
 // execution. It is safe for concurrent use.
 type Cache struct {
-	opts   Options
-	schema [sha256.Size]byte // the hash of Options.Schema
-	kept   *otter.Cache[answerKey, *answer]
+	opts    Options
+	schema  [sha256.Size]byte // the hash of Options.Schema
+	entries *otter.Cache[answerKey, *answer]
 	// queries are the documents known to be queries. No other document is shared.
 	queries *otter.Cache[graphqlhttp.DocumentKey, struct{}]
 	encoder *encoder
@@ -116,16 +116,16 @@ func New(o Options) (*Cache, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Cache{opts: o, schema: sha256.Sum256([]byte(o.Schema)), kept: kept, queries: queries, encoder: encoder}, nil
+	return &Cache{opts: o, schema: sha256.Sum256([]byte(o.Schema)), entries: kept, queries: queries, encoder: encoder}, nil
 }
 
 // Close waits for the executions under way, which end with their clients, and frees the
 // memory.
 func (a *Cache) Close() {
 	a.flights.Wait()
-	a.kept.StopAllGoroutines()
+	a.entries.StopAllGoroutines()
 	a.queries.StopAllGoroutines()
-	a.kept.InvalidateAll()
+	a.entries.InvalidateAll()
 }
 
 // Overtaken reports whether a refresh has ended something that d depends on.
@@ -180,7 +180,7 @@ func (a *Cache) answer(e *cacheRequest) *answer {
 
 // hit returns the cached answer, if it may be given.
 func (a *Cache) hit(ctx context.Context, key answerKey) (*answer, bool) {
-	found, ok := a.kept.GetIfPresent(key)
+	found, ok := a.entries.GetIfPresent(key)
 	if !ok || !a.valid(found) {
 		return nil, false
 	}
@@ -238,7 +238,7 @@ func (a *Cache) run(ctx context.Context, e *cacheRequest) *answer {
 	}
 	if made.status == http.StatusOK && !uncacheable && !e.bypass && a.valid(made) {
 		made.keepable()
-		a.kept.Set(e.key, made)
+		a.entries.Set(e.key, made)
 	}
 	return made
 }

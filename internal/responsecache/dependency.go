@@ -17,26 +17,26 @@ type dependencies struct{ slots, hard []invalidation.Slot }
 // beside it, which Expire invalidates. A soft tag that collides with a hard one is hard.
 func dependenciesOf(principal string, tags []string, soft string) dependencies {
 	if soft == "" {
-		firm := invalidation.SlotsOf(append([]string{principalTag(principal)}, tags...)...)
-		return dependencies{firm, firm}
+		hard := invalidation.SlotsOf(append([]string{principalTag(principal)}, tags...)...)
+		return dependencies{hard, hard}
 	}
-	firm := invalidation.SlotsOf(append([]string{principalTag(principal), purgeTag(soft)}, tags...)...)
+	hard := invalidation.SlotsOf(append([]string{principalTag(principal), purgeTag(soft)}, tags...)...)
 	s := invalidation.SlotOf(soft)
-	i, found := slices.BinarySearch(firm, s)
+	i, found := slices.BinarySearch(hard, s)
 	if found {
-		return dependencies{firm, firm}
+		return dependencies{hard, hard}
 	}
-	return dependencies{slices.Insert(slices.Clone(firm), i, s), firm}
+	return dependencies{slices.Insert(slices.Clone(hard), i, s), hard}
 }
 
 // withSlots returns the dependencies of an entry for the same read that names its slots.
 func (g dependencies) withSlots(at []invalidation.Slot) dependencies {
-	firm := slices.DeleteFunc(slices.Clone(at), func(s invalidation.Slot) bool {
+	hard := slices.DeleteFunc(slices.Clone(at), func(s invalidation.Slot) bool {
 		_, known := slices.BinarySearch(g.slots, s)
-		_, firm := slices.BinarySearch(g.hard, s)
-		return known && !firm
+		_, hard := slices.BinarySearch(g.hard, s)
+		return known && !hard
 	})
-	return dependencies{at, firm}
+	return dependencies{at, hard}
 }
 
 // Dependency is what an answer depends on, without the answer. Cache.Valid tells whether

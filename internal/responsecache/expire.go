@@ -15,14 +15,14 @@ func purgeTag(soft string) string { return soft + "\x00expired" }
 
 // Purge is Expire before a subscriber gets newer data. Afterwards, no entry with one of the
 // soft tags is used, not even if a load fails. Entries that were loaded for the refresh of
-// look are spared. Purge does nothing if any replica has done the same for that refresh. It
+// except are spared. Purge does nothing if any replica has done the same for that refresh. It
 // returns as Expire does, and takes effect at once in this process.
-func (c *Cache) Purge(ctx context.Context, look Dependency, soft ...string) error {
+func (c *Cache) Purge(ctx context.Context, except Dependency, soft ...string) error {
 	tags := make([]string, 0, 2*len(soft))
 	for _, tag := range soft {
 		tags = append(tags, tag, purgeTag(tag))
 	}
-	of := look.of
+	of := except.of
 	if of == 0 {
 		of = NewRefreshID() // so that Overtaken does not take it for a write
 	} else if c.log.MadeFor(of, invalidation.SlotsOf(tags...)) {
@@ -56,12 +56,12 @@ type Entry[T any] struct {
 }
 
 // Entries calls visit with the principal's usable entries of the view's kind that have the
-// soft tag. It omits those loaded for the refresh of look. It ends when visit returns false.
+// soft tag. It omits those loaded for the refresh of except. It ends when visit returns false.
 // It iterates over the whole memory.
-func (v *View[T]) Entries(principal, soft string, look Dependency, visit func(Entry[T]) bool) {
+func (v *View[T]) Entries(principal, soft string, except Dependency, visit func(Entry[T]) bool) {
 	c, now, mark := v.cache, time.Now(), invalidation.SlotOf(soft)
 	for k, e := range c.memory.All() {
-		if k.kind != v.kind.Name || k.principal != principal || look.of != 0 && e.of == look.of || !now.Before(e.ends) {
+		if k.kind != v.kind.Name || k.principal != principal || except.of != 0 && e.of == except.of || !now.Before(e.ends) {
 			continue
 		}
 		if _, carries := slices.BinarySearch(e.slots, mark); !carries || !c.log.Current(e.seq, e.hard, e.of) {

@@ -161,9 +161,9 @@ func (c *Cache) fromRedis(ctx context.Context, f *sharedLoad, access *redisAcces
 		return nil, nil
 	}
 	limit := time.Now().Add(c.opts.LockWait)
-	token, ahead := rand.Text(), refresh
+	token, prefetch := rand.Text(), refresh
 	for waits := 0; ; {
-		found, err := access.redis.getOrLock(ctx, access.digest, token, known, ahead)
+		found, err := access.redis.getOrLock(ctx, access.digest, token, known, prefetch)
 		if err != nil {
 			access.redis = nil
 			return nil, stale
@@ -184,7 +184,7 @@ func (c *Cache) fromRedis(ctx context.Context, f *sharedLoad, access *redisAcces
 		}
 		// An unusable entry that no replica loads is loaded here, unless another replica is
 		// quicker.
-		if ahead = !found.busy; ahead {
+		if prefetch = !found.busy; prefetch {
 			continue
 		}
 		if time.Now().After(limit) || !backoff.Wait(ctx, backoff.Exponential(minLockPoll, maxLockPoll, waits)) {
@@ -251,12 +251,12 @@ func (c *Cache) share(ctx context.Context, w *work, access redisAccess, e *entry
 			begun: access.clock.server, cost: e.cost, of: e.of, slots: e.slots,
 		}
 		sealed, now := env.seal(raw), time.Now()
-		if !access.redis.quota.take(access.digest, w.key.principal, len(sealed), now, now.Add(w.policy.kept())) {
+		if !access.redis.quota.take(access.digest, w.key.principal, len(sealed), now, now.Add(w.policy.lifetime())) {
 			c.observe(Event{Type: Unshared, Kind: w.key.kind})
 			access.redis.remove(ctx, access.digest, access.token) // the entry there is older
 			return
 		}
-		access.redis.put(ctx, access.digest, access.token, sealed, access.clock.server+w.policy.kept().Milliseconds())
+		access.redis.put(ctx, access.digest, access.token, sealed, access.clock.server+w.policy.lifetime().Milliseconds())
 		return
 	case ended:
 		access.redis.remove(ctx, access.digest, access.token)

@@ -254,7 +254,7 @@ func (c *Cache) call(ctx context.Context, w *work) (value any, err error) {
 func (c *Cache) entry(w *work, value any, id uint64, begun time.Time, cost time.Duration, seq uint64) *entry {
 	return &entry{
 		value: value, id: id, begun: begun, cost: cost, seq: seq, of: w.of, dependencies: w.dependencies,
-		fresh: begun.Add(w.policy.Life), ends: begun.Add(w.policy.kept()), part: w.part,
+		fresh: begun.Add(w.policy.Life), ends: begun.Add(w.policy.lifetime()), part: w.part,
 	}
 }
 

@@ -172,7 +172,7 @@ func (m *model) read(r *modelReplica, rng *rand.Rand) error {
 	policy, age := modelPolicies()[kind], begun-time.Duration(got.Begun)
 	limit := policy.Life
 	if info.Stale {
-		limit = policy.kept()
+		limit = policy.lifetime()
 	}
 	// The server's clock has milliseconds, and may differ from this process's.
 	limit += 5 * time.Millisecond

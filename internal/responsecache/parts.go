@@ -35,8 +35,8 @@ type index struct {
 
 // location is where a part is.
 type location struct {
-	whole weak.Pointer[entry]
-	n     int
+	container weak.Pointer[entry]
+	n         int
 }
 
 // weight is the size of a location in memory, in bytes.
@@ -90,8 +90,8 @@ func (x *index) addIndex(c *Cache, whole *entry, parts []Part) int {
 	var newer bool
 	for _, p := range parts {
 		h := maphash.String(c.seed, p.Name)
-		if old, ok := x.at[h]; ok && old.whole != known {
-			known = old.whole
+		if old, ok := x.at[h]; ok && old.container != known {
+			known = old.container
 			e := known.Value()
 			newer = e != nil && e != whole && !e.begun.Before(whole.begun) && c.log.Current(e.seq, x.slots, e.of)
 		} else if !ok {
@@ -105,7 +105,7 @@ func (x *index) addIndex(c *Cache, whole *entry, parts []Part) int {
 	if len(x.at) > x.sweep {
 		now := time.Now()
 		for h, w := range x.at {
-			if e := w.whole.Value(); e == nil || !now.Before(e.ends) {
+			if e := w.container.Value(); e == nil || !now.Before(e.ends) {
 				delete(x.at, h)
 			}
 		}
@@ -152,7 +152,7 @@ func (v *View[T]) partOf(k Key) *entry {
 	x.mu.RLock()
 	w := x.at[maphash.String(v.cache.seed, k.Part)]
 	x.mu.RUnlock()
-	whole := w.whole.Value()
+	whole := w.container.Value()
 	if whole == nil || whole.gone.Load() || w.n == wholePart {
 		return nil
 	}
@@ -162,7 +162,7 @@ func (v *View[T]) partOf(k Key) *entry {
 	}
 	return &entry{
 		value: value, id: whole.id, begun: whole.begun, seq: whole.seq, of: whole.of, dependencies: x.dependencies,
-		fresh: whole.begun.Add(v.policy.Life), ends: whole.begun.Add(v.policy.kept()),
+		fresh: whole.begun.Add(v.policy.Life), ends: whole.begun.Add(v.policy.lifetime()),
 	}
 }
 
@@ -184,15 +184,15 @@ func (v *View[T]) Peek(k Key, names []string, maxAge time.Duration) (found []T, 
 	x.mu.RLock()
 	for _, name := range names {
 		at := x.at[maphash.String(c.seed, name)]
-		if at.whole != known {
-			known, whole = at.whole, at.whole.Value()
+		if at.container != known {
+			known, whole = at.container, at.container.Value()
 			if whole != nil && (whole.gone.Load() || whole.err != nil || !now.Before(whole.begun.Add(v.policy.Life)) ||
 				!youngEnough(whole.begun, now, maxAge) || !c.log.Current(whole.seq, x.slots, whole.of)) {
 				whole = nil
 			}
 		}
 		value, ok := *new(T), false
-		if whole != nil && at.whole == known {
+		if whole != nil && at.container == known {
 			value, ok = v.pick(whole, at.n, name)
 		}
 		if !ok {

@@ -33,14 +33,14 @@ func (p Policy) Validate() error {
 	switch {
 	case p.Life < 0 || p.StaleWhileRevalidate < 0 || p.StaleIfError < 0 || p.Negative < 0:
 		return errors.New("a time is negative")
-	case p.kept() > maxKept || p.Negative > maxKept:
+	case p.lifetime() > maxKept || p.Negative > maxKept:
 		return fmt.Errorf("kept for longer than %v", maxKept)
 	}
 	return nil
 }
 
-// kept is how long an entry can be of use.
-func (p Policy) kept() time.Duration {
+// lifetime is how long an entry can be of use.
+func (p Policy) lifetime() time.Duration {
 	return p.Life + max(p.StaleWhileRevalidate, p.StaleIfError)
 }
 

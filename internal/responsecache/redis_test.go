@@ -354,22 +354,22 @@ func TestGetOrLockAndShare(t *testing.T) {
 	k := key{"k", "alice", "a"}
 	old, _ := a.memory.GetIfPresent(k)
 	name := digest("", k)
-	seek := func(token string, known uint64, ahead, data, held, busy bool) {
+	getOrLock := func(token string, known uint64, prefetch, data, held, busy bool) {
 		t.Helper()
-		found, err := a.redis.getOrLock(t.Context(), name, token, known, ahead)
+		found, err := a.redis.getOrLock(t.Context(), name, token, known, prefetch)
 		if err != nil || (found.data != "") != data || found.cached != held || found.busy != busy || found.clock.server == 0 {
 			t.Errorf("data %t, held %t, busy %t, %v", found.data != "", found.cached, found.busy, err)
 		}
 	}
-	seek("first", 0, false, true, false, false)
-	seek("first", old.id+1, false, true, false, false)
-	seek("first", old.id, false, false, true, false)
-	seek("second", old.id, false, false, false, true)
-	seek("second", 0, false, true, false, true)
-	seek("second", 0, true, false, false, true)
+	getOrLock("first", 0, false, true, false, false)
+	getOrLock("first", old.id+1, false, true, false, false)
+	getOrLock("first", old.id, false, false, true, false)
+	getOrLock("second", old.id, false, false, false, true)
+	getOrLock("second", 0, false, true, false, true)
+	getOrLock("second", 0, true, false, false, true)
 	a.redis.free(t.Context(), name, "second")
-	seek("second", 0, true, false, false, true)
+	getOrLock("second", 0, true, false, false, true)
 	a.redis.remove(t.Context(), name, "first")
 	shared(t, a, 0)
-	seek("second", 0, false, false, true, false)
+	getOrLock("second", 0, false, false, true, false)
 }

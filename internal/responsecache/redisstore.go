@@ -117,7 +117,7 @@ type lookup struct {
 // getOrLock returns the entry of a name, and whether it is being loaded. If there is no usable
 // entry, it takes the lock of the load for token, if that is free. The entry of the load known
 // is not usable, and with ahead none is.
-func (s *redisStore) getOrLock(ctx context.Context, digest, token string, known uint64, ahead bool) (_ lookup, err error) {
+func (s *redisStore) getOrLock(ctx context.Context, digest, token string, known uint64, prefetch bool) (_ lookup, err error) {
 	leave, err := s.acquire(ctx)
 	if err != nil {
 		return lookup{}, err
@@ -131,7 +131,7 @@ func (s *redisStore) getOrLock(ctx context.Context, digest, token string, known 
 		id = binary.BigEndian.AppendUint64(nil, known)
 	}
 	found := lookup{clock: serverTime{sent: time.Now()}}
-	got, err := s.scripts.getOrLock.Run(bounded, s.client, s.keys(digest), token, max(1, s.lock.Milliseconds()), id, !ahead).Slice()
+	got, err := s.scripts.getOrLock.Run(bounded, s.client, s.keys(digest), token, max(1, s.lock.Milliseconds()), id, !prefetch).Slice()
 	if err != nil {
 		return found, fmt.Errorf("ask Redis: %w", err)
 	}

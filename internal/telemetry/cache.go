@@ -13,7 +13,7 @@ type cacheMetrics struct {
 	unshared      *prometheus.CounterVec
 	invalidations prometheus.Histogram
 	unconfirmed   prometheus.Counter
-	trusted       prometheus.Gauge
+	leased        prometheus.Gauge
 	redisFailures prometheus.Counter
 	answers       *prometheus.CounterVec
 }
@@ -41,7 +41,7 @@ func (c *cacheMetrics) register(r prometheus.Registerer) {
 			Name: "consoleql_cache_unconfirmed_invalidations_total",
 			Help: "Changes of which not all replicas are known to have heard.",
 		}),
-		trusted: prometheus.NewGauge(prometheus.GaugeOpts{
+		leased: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "consoleql_cache_trusted",
 			Help: "1 while this replica knows of all changes made through others, and so may answer from memory; always, where there is no Redis, or nothing is kept.",
 		}),
@@ -54,7 +54,7 @@ func (c *cacheMetrics) register(r prometheus.Registerer) {
 		Name: "consoleql_answers_total",
 		Help: "Answers of whole queries, by where they came from (hit: kept from an earlier request; shared: made for an identical one under way; executed).",
 	}, []string{"source"})
-	r.MustRegister(c.answers, c.reads, c.evictions, c.unshared, c.invalidations, c.unconfirmed, c.trusted, c.redisFailures)
+	r.MustRegister(c.answers, c.reads, c.evictions, c.unshared, c.invalidations, c.unconfirmed, c.leased, c.redisFailures)
 }
 
 // CacheRead counts a read; source is empty for a failed one.
@@ -80,12 +80,12 @@ func (m *Metrics) CacheInvalidated(took time.Duration, confirmed bool) {
 	}
 }
 
-// CacheTrusted sets whether this replica may serve from memory.
-func (m *Metrics) CacheTrusted(trusted bool) {
+// CacheLeased sets whether this replica may serve from memory.
+func (m *Metrics) CacheLeased(trusted bool) {
 	if trusted {
-		m.cache.trusted.Set(1)
+		m.cache.leased.Set(1)
 	} else {
-		m.cache.trusted.Set(0)
+		m.cache.leased.Set(0)
 	}
 }
 

@@ -34,7 +34,7 @@ type ConnectionLog struct {
 type outage struct {
 	began    time.Time
 	failures int
-	told     bool
+	logged   bool
 }
 
 type outageKind struct{ host, kind string }
@@ -75,7 +75,7 @@ func (c *ConnectionLog) Failed(host string, err error) {
 		clear(c.warned)
 	}
 	c.warned[key] = now
-	o.told = true
+	o.logged = true
 	c.log.Warn("connection failed", "peer", c.peer, "host", host, "cause", cause)
 }
 
@@ -92,7 +92,7 @@ func (c *ConnectionLog) Connected(host string) {
 	}
 	delete(c.outages, host)
 	c.failing.Add(-1)
-	if o.told {
+	if o.logged {
 		c.log.Info("connection works again", "peer", c.peer, "host", host, "failures", o.failures, "duration", time.Since(o.began))
 	}
 }

@@ -85,7 +85,7 @@ func (s *sso) grant(ctx context.Context, kind string) (tokencache.Token, error) 
 	return token, nil
 }
 
-func (s *sso) goes(wrong func(kind string) error) {
+func (s *sso) setFailure(wrong func(kind string) error) {
 	if wrong == nil {
 		s.wrong.Store(nil)
 		return

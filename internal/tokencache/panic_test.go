@@ -16,7 +16,7 @@ func TestRenewalsThatBreakOff(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				s := &sso{}
-				s.goes(breakOff)
+				s.setFailure(breakOff)
 				c := newCache(t, s)
 				ctx := service(t)
 				var callers sync.WaitGroup
@@ -28,7 +28,7 @@ func TestRenewalsThatBreakOff(t *testing.T) {
 					})
 				}
 				callers.Wait()
-				s.goes(nil)
+				s.setFailure(nil)
 				if token, err := c.Token(ctx); token == "" || err != nil {
 					t.Errorf("afterwards: got %q and %v", token, err)
 				}

@@ -104,11 +104,11 @@ func TestSessionsThatCannotBeRenewed(t *testing.T) {
 				c := newCache(t, s)
 				session := signIn(t, c)
 				time.Sleep(50 * time.Second)
-				s.goes(tt.wrong)
+				s.setFailure(tt.wrong)
 				_, _ = c.Token(session) // renews it beside its use
 				time.Sleep(9 * time.Second)
 				wantCode(t, c, session, tt.code)
-				s.goes(nil)
+				s.setFailure(nil)
 				time.Sleep(time.Minute)
 				if _, err := c.Token(session); (err != nil) != tt.ends || err != nil && fault.CodeOf(err) != fault.Unauthenticated {
 					t.Errorf("afterwards: %v", err)
@@ -149,7 +149,7 @@ func TestFailedSignInsAreLimited(t *testing.T) {
 func TestLockedAccounts(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s, store := &sso{}, newFlaky()
-		s.goes(func(string) error { return &tokencache.GrantError{Reason: tokencache.Locked} })
+		s.setFailure(func(string) error { return &tokencache.GrantError{Reason: tokencache.Locked} })
 		caches := []*tokencache.Cache{newCache(t, s, sharing(store)), newCache(t, s, sharing(store))}
 		for i := range 50 {
 			for _, err := range []error{
@@ -163,7 +163,7 @@ func TestLockedAccounts(t *testing.T) {
 			time.Sleep(time.Second)
 		}
 		s.want(t, 2, 0) // one each in a minute
-		s.goes(nil)
+		s.setFailure(nil)
 		time.Sleep(time.Minute)
 		if _, err := caches[0].Token(service(t)); err != nil {
 			t.Errorf("after it was unlocked: %v", err)
@@ -265,7 +265,7 @@ func TestLogsHoldNoSecret(t *testing.T) {
 			use()
 		}
 		for _, wrong := range []error{errRefused, &tokencache.GrantError{Reason: tokencache.Unavailable}, &tokencache.GrantError{Reason: tokencache.Locked}} {
-			s.goes(func(string) error { return wrong })
+			s.setFailure(func(string) error { return wrong })
 			for range 100 {
 				use()
 			}

@@ -15,7 +15,7 @@ import (
 func TestGuessesAreSequential(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := &sso{delay: 300 * time.Millisecond}
-		s.goes(func(string) error { return errRefused })
+		s.setFailure(func(string) error { return errRefused })
 		c := newCache(t, s)
 		var wait sync.WaitGroup
 		for range 200 {

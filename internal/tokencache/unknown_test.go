@@ -37,7 +37,7 @@ func TestSessionOutlivesTroubleOfTheSSO(t *testing.T) {
 				caches := []*tokencache.Cache{newCache(t, s, sharing(store)), newCache(t, s, sharing(store))}
 				session := signIn(t, caches[0])
 				time.Sleep(tt.idle)
-				s.goes(unavailable)
+				s.setFailure(unavailable)
 				for i, began := 0, time.Now(); time.Since(began) < tt.away; i++ {
 					token, err := caches[i%2].Token(session)
 					if code := fault.CodeOf(err); err != nil && code != fault.UpstreamUnavailable || err == nil && token != "access-1" {
@@ -48,7 +48,7 @@ func TestSessionOutlivesTroubleOfTheSSO(t *testing.T) {
 				if n := s.refreshes.Load(); n < 2 || n > tt.most {
 					t.Errorf("%d attempts", n)
 				}
-				s.goes(nil)
+				s.setFailure(nil)
 				time.Sleep(5 * time.Second)
 				_, _ = caches[0].Token(session) // renews the token, beside its use if that serves
 				time.Sleep(200 * time.Millisecond)
@@ -69,7 +69,7 @@ func TestOneFailureOfTheSSO(t *testing.T) {
 		session := signIn(t, c)
 		time.Sleep(time.Minute)
 		var failed atomic.Bool
-		s.goes(func(string) error {
+		s.setFailure(func(string) error {
 			if failed.CompareAndSwap(false, true) {
 				return unavailable("")
 			}
@@ -94,9 +94,9 @@ func TestReplicaDiesDuringARefresh(t *testing.T) {
 		session := signIn(t, a)
 		time.Sleep(time.Minute)
 		s.delay = time.Second
-		s.goes(func(string) error { dying.away.Store(true); return errors.New("the process has ended") })
+		s.setFailure(func(string) error { dying.away.Store(true); return errors.New("the process has ended") })
 		_, _ = a.Token(session)
-		s.goes(nil)
+		s.setFailure(nil)
 		time.Sleep(3 * time.Second) // the claim lapses
 		wantToken(t, b, session, "access-2")
 		s.once(t)
@@ -115,7 +115,7 @@ func TestRefreshOfALapsedClaim(t *testing.T) {
 		wantToken(t, b, session, "access-1")
 		time.Sleep(time.Minute)
 		slow := make(chan struct{})
-		s.goes(func(string) error {
+		s.setFailure(func(string) error {
 			select {
 			case <-slow:
 				return nil
@@ -209,7 +209,7 @@ func TestServiceAccountIsBackSoon(t *testing.T) {
 					s, store := &sso{}, newFlaky()
 					hanging := &hangingSSO{sso: s}
 					caches := []*tokencache.Cache{newCache(t, hanging, sharing(store)), newCache(t, hanging, sharing(store))}
-					s.goes(unavailable)
+					s.setFailure(unavailable)
 					hanging.hangs.Store(kind == "hangs")
 					ask := func(c *tokencache.Cache) error {
 						ctx, cancel := context.WithTimeout(service(t), 100*time.Millisecond)
@@ -227,7 +227,7 @@ func TestServiceAccountIsBackSoon(t *testing.T) {
 					if n, most := s.passwords.Load(), int64(away/time.Second)+6; n > most {
 						t.Errorf("%d attempts in %v", n, away)
 					}
-					s.goes(nil)
+					s.setFailure(nil)
 					hanging.hangs.Store(false)
 					for began := time.Now(); ; time.Sleep(50 * time.Millisecond) {
 						if ask(caches[0]) == nil && ask(caches[1]) == nil {
@@ -311,9 +311,9 @@ func TestRefusedPasswordBesideARefreshToken(t *testing.T) {
 		s.mu.Unlock()
 		for round := range 5 {
 			time.Sleep(time.Minute)
-			s.goes(unavailable)
+			s.setFailure(unavailable)
 			_, _ = c.Token(service(t))
-			s.goes(nil)
+			s.setFailure(nil)
 			time.Sleep(3 * time.Second)
 			if _, err := c.Token(service(t)); err != nil {
 				t.Fatalf("round %d: %v", round, err)

@@ -127,7 +127,7 @@ func TestASignOutDuringTroubleOfTheSSO(t *testing.T) {
 		return &tokencache.GrantError{Reason: tokencache.Unavailable}
 	}
 	pause := func(console *sso, use func() error) {
-		console.goes(unavailable)
+		console.setFailure(unavailable)
 		for console.refreshes.Load() < 6 {
 			_ = use()
 			time.Sleep(10 * time.Millisecond)
@@ -142,7 +142,7 @@ func TestASignOutDuringTroubleOfTheSSO(t *testing.T) {
 		"in a pause, not told": {pause, true},
 		"during a refresh": {func(console *sso, use func() error) {
 			console.delay = 3 * time.Second
-			console.goes(unavailable)
+			console.setFailure(unavailable)
 			_ = use() // begins one
 			time.Sleep(time.Second)
 		}, false},

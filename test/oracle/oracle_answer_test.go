@@ -18,7 +18,7 @@ import (
 // execution executes one operation as the specification describes.
 type execution struct {
 	*oracle
-	who       string       // a user of the console
+	user      string       // a user of the console
 	named     requestScope // scope in the headers
 	fallback  requestScope // scope in the settings
 	fragments ast.FragmentDefinitionList
@@ -280,7 +280,7 @@ func (q *execution) scope() (requestScope, error) {
 	if at.department != "" {
 		return at, nil
 	}
-	viewer, err := q.viewer(q.who, at.company)
+	viewer, err := q.viewer(q.user, at.company)
 	if err != nil {
 		return at, err
 	}
@@ -322,7 +322,7 @@ func (q *execution) connection(at requestScope, path string, f *ast.Field, impli
 	var all []any
 	if !other {
 		var err error
-		if all, err = q.list(q.who, at, path, query); err != nil {
+		if all, err = q.list(q.user, at, path, query); err != nil {
 			return nil, err
 		}
 	}

@@ -105,7 +105,7 @@ func (q *execution) payloadOf(c change, at requestScope) (any, error) {
 	all := make([]any, len(c.ids))
 	for i, id := range c.ids {
 		var err error
-		if all[i], err = q.one(q.who, at, c.path, id); err != nil {
+		if all[i], err = q.one(q.user, at, c.path, id); err != nil {
 			return nil, err
 		}
 	}

@@ -78,27 +78,27 @@ func entitiesOf(list []any, from requestScope) []any {
 func (o *oracle) forget() { clear(o.answers) }
 
 // Get sends one request to the console as a user.
-func (o *oracle) Get(who string, at requestScope, path string, query url.Values) (map[string]any, error) {
+func (o *oracle) Get(user string, at requestScope, path string, query url.Values) (map[string]any, error) {
 	target := path + "?" + query.Encode()
-	key := fmt.Sprint(who, at, target)
+	key := fmt.Sprint(user, at, target)
 	if known, ok := o.answers[key]; ok {
 		return known.body, known.err
 	}
-	body, err := o.Ask(who, at, target)
+	body, err := o.Ask(user, at, target)
 	o.answers[key] = response{body, err}
 	return body, err
 }
 
-func (o *oracle) Ask(who string, at requestScope, target string) (map[string]any, error) {
+func (o *oracle) Ask(user string, at requestScope, target string) (map[string]any, error) {
 	o.t.Helper()
 	req, err := http.NewRequestWithContext(o.t.Context(), http.MethodGet, o.sim.APIURL()+"/openapi/"+target, http.NoBody)
 	if err != nil {
 		o.t.Fatal(err)
 	}
-	if o.tokens[who] == "" {
-		o.tokens[who] = o.sim.Token(who)
+	if o.tokens[user] == "" {
+		o.tokens[user] = o.sim.Token(user)
 	}
-	req.Header.Set("Authorization", "Bearer "+o.tokens[who])
+	req.Header.Set("Authorization", "Bearer "+o.tokens[user])
 	req.Header.Set("CompanyId", at.company)
 	req.Header.Set("DepartmentId", at.department)
 	resp, err := o.http.Do(req)
@@ -152,13 +152,13 @@ func lowered(v any) any {
 }
 
 // list reads a list to its end.
-func (o *oracle) list(who string, at requestScope, path string, query url.Values) ([]any, error) {
+func (o *oracle) list(user string, at requestScope, path string, query url.Values) ([]any, error) {
 	all := []any{}
 	for index := 0; ; index++ {
 		page := maps.Clone(query)
 		page.Set("PageIndex", strconv.Itoa(index))
 		page.Set("PageSize", "500")
-		body, err := o.Get(who, at, path, page)
+		body, err := o.Get(user, at, path, page)
 		if err != nil {
 			return nil, err
 		}
@@ -171,8 +171,8 @@ func (o *oracle) list(who string, at requestScope, path string, query url.Values
 }
 
 // one returns an entity, which may be wrapped in a list.
-func (o *oracle) one(who string, at requestScope, path, id string) (any, error) {
-	body, err := o.Get(who, at, path+"/"+strings.ToLower(id), url.Values{})
+func (o *oracle) one(user string, at requestScope, path, id string) (any, error) {
+	body, err := o.Get(user, at, path+"/"+strings.ToLower(id), url.Values{})
 	if err != nil {
 		return nil, err
 	}
@@ -183,28 +183,28 @@ func (o *oracle) one(who string, at requestScope, path, id string) (any, error) 
 }
 
 // optional returns an entity that may be missing.
-func (o *oracle) optional(who string, at requestScope, path, id string) (any, error) {
+func (o *oracle) optional(user string, at requestScope, path, id string) (any, error) {
 	if id == "" {
 		return nil, nil
 	}
-	return o.one(who, at, path, id)
+	return o.one(user, at, path, id)
 }
 
 // companies returns a user's companies.
-func (o *oracle) companies(who, name string) ([]any, error) {
+func (o *oracle) companies(user, name string) ([]any, error) {
 	query := url.Values{}
 	if name != "" {
 		query.Set("Name", name)
 	}
-	body, err := o.Get(who, requestScope{}, "companies/companylist", query)
+	body, err := o.Get(user, requestScope{}, "companies/companylist", query)
 	if err != nil {
 		return nil, err
 	}
 	return entitiesOf(body["companies"].([]any), requestScope{}), nil
 }
 
-func (o *oracle) company(who, id string) (any, error) {
-	all, err := o.companies(who, "")
+func (o *oracle) company(user, id string) (any, error) {
+	all, err := o.companies(user, "")
 	if err != nil {
 		return nil, err
 	}
@@ -217,8 +217,8 @@ func (o *oracle) company(who, id string) (any, error) {
 }
 
 // viewer returns a user in a company.
-func (o *oracle) viewer(who, company string) (any, error) {
-	body, err := o.Get(who, requestScope{company: company}, "companyusers/self", url.Values{})
+func (o *oracle) viewer(user, company string) (any, error) {
+	body, err := o.Get(user, requestScope{company: company}, "companyusers/self", url.Values{})
 	if err != nil {
 		return nil, err
 	}
@@ -226,8 +226,8 @@ func (o *oracle) viewer(who, company string) (any, error) {
 }
 
 // departments returns a company's departments, parents before children.
-func (o *oracle) departments(who, company string) ([]any, error) {
-	body, err := o.Get(who, requestScope{company: company}, "departments/tree", url.Values{})
+func (o *oracle) departments(user, company string) ([]any, error) {
+	body, err := o.Get(user, requestScope{company: company}, "departments/tree", url.Values{})
 	if err != nil {
 		return nil, err
 	}
@@ -244,11 +244,11 @@ func (o *oracle) departments(who, company string) ([]any, error) {
 }
 
 // department returns one of the company's departments; none for "".
-func (o *oracle) department(who, company, id string) (any, error) {
+func (o *oracle) department(user, company, id string) (any, error) {
 	if id == "" {
 		return nil, nil
 	}
-	all, err := o.departments(who, company)
+	all, err := o.departments(user, company)
 	if err != nil {
 		return nil, err
 	}
@@ -261,11 +261,11 @@ func (o *oracle) department(who, company, id string) (any, error) {
 }
 
 // version returns one of a package's versions; none for "".
-func (o *oracle) version(who string, at requestScope, packageID, id string) (any, error) {
+func (o *oracle) version(user string, at requestScope, packageID, id string) (any, error) {
 	if packageID == "" || id == "" {
 		return nil, nil
 	}
-	p, err := o.one(who, at, "packages", packageID)
+	p, err := o.one(user, at, "packages", packageID)
 	if err != nil {
 		return nil, err
 	}

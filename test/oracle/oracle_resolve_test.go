@@ -39,9 +39,9 @@ func (q *execution) resolved(def *ast.Definition, of consoleObject, f *ast.Field
 	}
 	switch f.Name {
 	case "department":
-		return q.department(q.who, of.in.company, of.in.department)
+		return q.department(q.user, of.in.company, of.in.department)
 	case "company":
-		return q.company(q.who, of.in.company)
+		return q.company(q.user, of.in.company)
 	}
 	switch def.Name {
 	case "Package":
@@ -51,15 +51,15 @@ func (q *execution) resolved(def *ast.Definition, of consoleObject, f *ast.Field
 	}
 	switch def.Name + "." + f.Name {
 	case "PackageVersion.package":
-		return q.one(q.who, of.in, "packages", of.text("packageId"))
+		return q.one(q.user, of.in, "packages", of.text("packageId"))
 	case "PackageVersion.workflows":
 		return q.connection(of.in, "workflows", f, "packageVersionId", of.text("id"))
 	case "Queue.robots", "Queue.workflows":
 		return q.connection(of.in, f.Name, f, "associatedQueueId", of.text("id"))
 	case "WorkflowLayoutNode.workflow":
-		return q.optional(q.who, of.in, "workflows", of.text("workflowid"))
+		return q.optional(q.user, of.in, "workflows", of.text("workflowid"))
 	case "CompanyUser.assignedDepartment":
-		return q.department(q.who, of.in.company, of.text("assigneddepartmentid"))
+		return q.department(q.user, of.in.company, of.text("assigneddepartmentid"))
 	}
 	return of.fields[strings.ToLower(f.Name)], nil
 }
@@ -73,9 +73,9 @@ func (q *execution) root(f *ast.Field) (any, error) {
 	switch f.Name {
 	case "companies":
 		name, _ := q.arguments(f)["name"].(string)
-		return listed(q.companies(q.who, name))
+		return listed(q.companies(q.user, name))
 	case "company":
-		return q.company(q.who, q.id(f))
+		return q.company(q.user, q.id(f))
 	}
 	switch f.Name {
 	case "viewer", "rootDepartment", "department":
@@ -100,7 +100,7 @@ func listed(list []any, err error) (any, error) {
 func (q *execution) content(at requestScope, f *ast.Field) (any, error) {
 	path := contents[f.Name]
 	if f.Definition.Arguments.ForName("id") != nil {
-		return q.one(q.who, at, path, q.id(f))
+		return q.one(q.user, at, path, q.id(f))
 	}
 	return q.connection(at, path, f)
 }
@@ -109,13 +109,13 @@ func (q *execution) ofCompany(of consoleObject, f *ast.Field) (any, error) {
 	company := of.in.company
 	switch f.Name {
 	case "viewer":
-		return q.viewer(q.who, company)
+		return q.viewer(q.user, company)
 	case "department":
-		return q.department(q.who, company, q.id(f))
+		return q.department(q.user, company, q.id(f))
 	case "departments":
-		return listed(q.departments(q.who, company))
+		return listed(q.departments(q.user, company))
 	case "rootDepartment":
-		all, err := q.departments(q.who, company)
+		all, err := q.departments(q.user, company)
 		if err != nil {
 			return nil, err
 		}
@@ -127,9 +127,9 @@ func (q *execution) ofCompany(of consoleObject, f *ast.Field) (any, error) {
 func (q *execution) ofDepartment(of consoleObject, f *ast.Field) (any, error) {
 	switch f.Name {
 	case "company":
-		return q.company(q.who, of.in.company)
+		return q.company(q.user, of.in.company)
 	case "parent":
-		all, err := q.departments(q.who, of.in.company)
+		all, err := q.departments(q.user, of.in.company)
 		i := slices.IndexFunc(all, func(d any) bool { return d.(consoleObject).text("id") == of.text("parentid") })
 		if err != nil || i < 0 {
 			return nil, err
@@ -145,13 +145,13 @@ func (q *execution) ofDepartment(of consoleObject, f *ast.Field) (any, error) {
 func (q *execution) ofPackage(of consoleObject, f *ast.Field) (any, error) {
 	switch f.Name {
 	case "versions":
-		p, err := q.one(q.who, of.in, "packages", of.text("id"))
+		p, err := q.one(q.user, of.in, "packages", of.text("id"))
 		if err != nil {
 			return nil, err
 		}
 		return p.(consoleObject).fields["versions"], nil
 	case "latestVersion":
-		return q.version(q.who, of.in, of.text("id"), of.text("lastversionid"))
+		return q.version(q.user, of.in, of.text("id"), of.text("lastversionid"))
 	case "workflows":
 		return q.connection(of.in, "workflows", f, "packageId", of.text("id"))
 	}
@@ -161,13 +161,13 @@ func (q *execution) ofPackage(of consoleObject, f *ast.Field) (any, error) {
 func (q *execution) ofWorkflow(of consoleObject, f *ast.Field) (any, error) {
 	switch f.Name {
 	case "package":
-		return q.optional(q.who, of.in, "packages", of.text("packageId"))
+		return q.optional(q.user, of.in, "packages", of.text("packageId"))
 	case "version":
-		return q.version(q.who, of.in, of.text("packageId"), of.text("packageVersionId"))
+		return q.version(q.user, of.in, of.text("packageId"), of.text("packageVersionId"))
 	case "queue":
-		return q.optional(q.who, of.in, "queues", of.text("associatedqueueid"))
+		return q.optional(q.user, of.in, "queues", of.text("associatedqueueid"))
 	case "robots":
-		return listed(q.list(q.who, of.in, "workflows/"+of.text("id")+"/robots", url.Values{}))
+		return listed(q.list(q.user, of.in, "workflows/"+of.text("id")+"/robots", url.Values{}))
 	}
 	return of.fields[strings.ToLower(f.Name)], nil
 }

@@ -74,7 +74,7 @@ type comparison struct {
 // request is an operation with its user and scope.
 type request struct {
 	operation
-	who    string // a user of the console; "" is the default account
+	user   string // a user of the console; "" is the default account
 	header map[string]string
 	named  requestScope
 }
@@ -120,11 +120,11 @@ func (c *comparison) generator() *generator {
 func (c *comparison) run(rounds int) {
 	c.T.Helper()
 	for range rounds {
-		questions := make([]request, 1+c.IntN(4))
-		for i := range questions {
-			questions[i] = c.request()
+		requests := make([]request, 1+c.IntN(4))
+		for i := range requests {
+			requests[i] = c.request()
 		}
-		c.compareAll(questions)
+		c.compareAll(requests)
 		if c.IntN(3) > 0 {
 			c.change()
 		}
@@ -154,36 +154,36 @@ func (c *comparison) request() request {
 	case n < 85:
 		q.named = requestScope{company: company.ID}
 	case n < 93:
-		q.who = data.RestrictedUser().Username
+		q.user = data.RestrictedUser().Username
 	case n < 95:
-		q.who, q.named = data.RestrictedUser().Username, requestScope{main, department} // mostly refused
+		q.user, q.named = data.RestrictedUser().Username, requestScope{main, department} // mostly refused
 	case n < 99:
-		q.who, q.named = solo.Username, requestScope{company: solo.CompanyIDs[0]}
+		q.user, q.named = solo.Username, requestScope{company: solo.CompanyIDs[0]}
 	default:
-		q.who = solo.Username
+		q.user = solo.Username
 	}
 	q.header = e2e.ScopeHeader(q.named.company, q.named.department)
-	if q.who != "" {
-		q.header = e2e.MergeHeaders(q.header, c.TokenHeader(q.who))
+	if q.user != "" {
+		q.header = e2e.MergeHeaders(q.header, c.TokenHeader(q.user))
 	}
 	c.earlier = append(c.earlier, q)
 	return q
 }
 
 // compareAll sends all requests concurrently and compares each answer.
-func (c *comparison) compareAll(questions []request) {
+func (c *comparison) compareAll(requests []request) {
 	c.T.Helper()
-	answers := c.answers(questions)
+	answers := c.answers(requests)
 	for i, a := range answers {
-		c.compare(questions[i], a, change{})
+		c.compare(requests[i], a, change{})
 	}
 }
 
-func (c *comparison) answers(questions []request) []e2e.Answer {
+func (c *comparison) answers(requests []request) []e2e.Answer {
 	c.T.Helper()
-	answers := make([]e2e.Answer, len(questions))
+	answers := make([]e2e.Answer, len(requests))
 	var all sync.WaitGroup
-	for i, q := range questions {
+	for i, q := range requests {
 		all.Go(func() { answers[i] = c.Ask(q.text, e2e.Request{Header: q.header, Variables: q.variables}) })
 	}
 	all.Wait()
@@ -227,11 +227,11 @@ func (c *comparison) compare(q request, a e2e.Answer, m change) {
 	}
 	data := c.Sim.Data()
 	e := &execution{
-		oracle: c.oracle, who: q.who, named: q.named, fragments: doc.Fragments,
+		oracle: c.oracle, user: q.user, named: q.named, fragments: doc.Fragments,
 		fallback: requestScope{data.MainCompanyID(), data.MainDepartmentID()},
 	}
-	if e.who == "" {
-		e.who, _ = c.Sim.DefaultUser()
+	if e.user == "" {
+		e.user, _ = c.Sim.DefaultUser()
 	}
 	if m.field != "" {
 		payload, err := e.payloadOf(m, e.fallback)
@@ -257,7 +257,7 @@ func (c *comparison) compare(q request, a e2e.Answer, m change) {
 	diff := difference(want, got, "data") + cmp.Diff(e.failures, failures)
 	if diff != "" {
 		variables, _ := json.Marshal(q.variables)
-		c.T.Errorf("%s\nwith %s, as %q in %v: - wanted + answered:\n%.4000s\nerrors: %+v", q.text, variables, q.who, q.named, diff, a.Errors)
+		c.T.Errorf("%s\nwith %s, as %q in %v: - wanted + answered:\n%.4000s\nerrors: %+v", q.text, variables, q.user, q.named, diff, a.Errors)
 	}
 }
 

@@ -25,7 +25,7 @@ func text(s string) any {
 	return s
 }
 
-func moment(t time.Time) any {
+func timestamp(t time.Time) any {
 	if t.IsZero() {
 		return nil
 	}
@@ -75,8 +75,8 @@ func arguments(in []consolesim.Argument) any {
 func entity(typ string, m consolesim.Meta, more object) object {
 	all := object{
 		"__typename": typ, "id": m.ID, "name": m.Name, "description": m.Description, "companyId": text(m.CompanyID),
-		"createdAt": moment(m.CreatedAt), "createdBy": text(m.CreatedBy), "createdByName": text(m.CreatedByName),
-		"modifiedAt": moment(m.ModifiedAt), "modifiedBy": text(m.ModifiedBy), "modifiedByName": text(m.ModifiedByName),
+		"createdAt": timestamp(m.CreatedAt), "createdBy": text(m.CreatedBy), "createdByName": text(m.CreatedByName),
+		"modifiedAt": timestamp(m.ModifiedAt), "modifiedBy": text(m.ModifiedBy), "modifiedByName": text(m.ModifiedByName),
 		"departmentId": text(m.DepartmentID), "tags": texts(m.Tags), "properties": properties(m.Properties), "etag": text(m.ETag),
 	}
 	for k, v := range more {
@@ -96,7 +96,7 @@ func wantPackage(p consolesim.Package) object {
 
 func wantVersion(p consolesim.Package, v consolesim.PackageVersion) object {
 	o := entity("PackageVersion", v.Meta, object{
-		"packageId": p.ID, "version": v.Version, "arguments": arguments(v.Arguments), "uploadTime": moment(v.UploadedAt),
+		"packageId": p.ID, "version": v.Version, "arguments": arguments(v.Arguments), "uploadTime": timestamp(v.UploadedAt),
 		"totalDownloads": float64(v.TotalDownloads), "fullDescription": v.FullDescription,
 	})
 	for _, none := range []string{"name", "tags", "properties"} {
@@ -114,7 +114,7 @@ func wantQueue(q consolesim.Queue) object {
 func wantRobot(r consolesim.Robot) object {
 	return object{
 		"__typename": "Robot", "id": r.ID, "name": r.Name, "description": r.Description, "companyId": r.CompanyID, "departmentId": r.DepartmentID,
-		"currentDeviceId": text(r.DeviceID), "lastHeartbeatTime": moment(r.LastHeartbeat), "listeningStatus": numbers(r.Listening),
+		"currentDeviceId": text(r.DeviceID), "lastHeartbeatTime": timestamp(r.LastHeartbeat), "listeningStatus": numbers(r.Listening),
 		"sdkVersion": r.SDKVersion, "canUpgrade": r.CanUpgrade, "licenseStatus": enum(r.LicenseStatus), "clientSku": r.ClientSKU,
 		"version": r.Version, "status": enum(r.Status),
 	}
@@ -125,7 +125,7 @@ func wantWorkflow(f consolesim.Workflow) object {
 		"arguments": arguments(f.Arguments), "videoRecordMode": enum(f.VideoRecordMode), "jobStateNotification": nil,
 		"packageId": f.PackageID, "packageName": f.PackageName, "packageVersionId": f.PackageVersionID, "packageVersion": f.PackageVersion,
 		"associatedQueueId": text(f.QueueID), "priority": float64(f.Priority), "maxRetryCount": float64(f.MaxRetryCount),
-		"triggerPolicy": enum(f.TriggerPolicy), "lastTriggeredAt": moment(f.LastTriggeredAt), "triggeredCount": float64(f.TriggeredCount),
+		"triggerPolicy": enum(f.TriggerPolicy), "lastTriggeredAt": timestamp(f.LastTriggeredAt), "triggeredCount": float64(f.TriggeredCount),
 	})
 	if n := f.Notification; n != nil {
 		o["jobStateNotification"] = object{
@@ -146,7 +146,7 @@ func wantLayout(l consolesim.Layout) object {
 		}
 		nodes = append(nodes, o)
 	}
-	o := entity("WorkflowLayout", l.Meta, object{"nodes": nodes, "lastTriggeredAt": moment(l.LastTriggeredAt), "triggeredCount": float64(l.TriggeredCount)})
+	o := entity("WorkflowLayout", l.Meta, object{"nodes": nodes, "lastTriggeredAt": timestamp(l.LastTriggeredAt), "triggeredCount": float64(l.TriggeredCount)})
 	delete(o, "etag")
 	return o
 }
@@ -268,7 +268,7 @@ func TestViewerMatchesTheConsole(t *testing.T) {
 			"userExtensionInfo": object{"__typename": "UserExtensionInfo", "extensionId": "", "extensionMobile": "", "extensionEmail": u.Email},
 			"isExternalUser":    false, "hasModifiedPassword": true, "status": "ACTIVE", "resourceType": "COMPANY_USER", "parentResourceType": "DEPARTMENT",
 			"assignedDepartmentId": department.ID, "parentId": department.ID, "name": u.DisplayName, "description": "Demonstration account",
-			"tags": []any{}, "properties": object{}, "createdAt": moment(c.CreatedAt), "modifiedAt": moment(c.CreatedAt), "lastLoginAt": moment(noon),
+			"tags": []any{}, "properties": object{}, "createdAt": timestamp(c.CreatedAt), "modifiedAt": timestamp(c.CreatedAt), "lastLoginAt": timestamp(noon),
 			"departmentPath": department.Path, "email": u.Email, "phoneNumber": "", "userName": u.Username,
 		}
 		if diff := cmp.Diff(want, got); diff != "" {

@@ -50,11 +50,11 @@ const (
 type gateway struct {
 	mu            sync.Mutex
 	introspection string
-	asked         []asked
+	requests      []recordedRequest
 	payloads      []string
 }
 
-type asked struct {
+type recordedRequest struct {
 	OperationName string         `json:"operationName"`
 	Query         string         `json:"query"`
 	Variables     map[string]any `json:"variables"`
@@ -62,7 +62,7 @@ type asked struct {
 }
 
 func (g *gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	var operation asked
+	var operation recordedRequest
 	if err := json.NewDecoder(r.Body).Decode(&operation); err != nil || r.Method != http.MethodPost {
 		http.Error(w, "want a GraphQL operation", http.StatusBadRequest)
 		return
@@ -83,15 +83,15 @@ func (g *gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		answer = []byte(`{"data":{"viewer":{"name":"Ada"}}}`)
 	}
 	g.mu.Lock()
-	g.asked = append(g.asked, operation)
+	g.requests = append(g.requests, operation)
 	g.mu.Unlock()
 	_, _ = w.Write(answer)
 }
 
-func (g *gateway) operations() []asked {
+func (g *gateway) operations() []recordedRequest {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return slices.Clone(g.asked)
+	return slices.Clone(g.requests)
 }
 
 func serve(t *testing.T) (string, *gateway) {
@@ -144,7 +144,7 @@ func TestBrowserRunsTheFirstExample(t *testing.T) {
 			t.Errorf("the result pane misses %s:\n%s", want, got.Response)
 		}
 	}
-	want := []asked{{OperationName: "Workflows", Query: got.Query, Variables: map[string]any{"first": 2.0}, APIKey: "none"}}
+	want := []recordedRequest{{OperationName: "Workflows", Query: got.Query, Variables: map[string]any{"first": 2.0}, APIKey: "none"}}
 	if diff := cmp.Diff(want, endpoint.operations()); diff != "" {
 		t.Errorf("operations at the endpoint (-want +got):\n%s", diff)
 	}
@@ -188,7 +188,7 @@ func TestBrowserBringsAnExampleBack(t *testing.T) {
 	if diff := cmp.Diff([]string{"Workflows", "WhoAmI"}, got.Tabs); diff != "" {
 		t.Errorf("tabs (-want +got):\n%s", diff)
 	}
-	want := []asked{{OperationName: "WhoAmI", Query: "# Who am I\n" + viewerQuery, APIKey: "none"}}
+	want := []recordedRequest{{OperationName: "WhoAmI", Query: "# Who am I\n" + viewerQuery, APIKey: "none"}}
 	if diff := cmp.Diff(want, endpoint.operations()); diff != "" {
 		t.Errorf("operations at the endpoint (-want +got):\n%s", diff)
 	}

@@ -15,7 +15,7 @@ const (
 
 // Documents is a cache for gqlgen that is bounded by bytes. A thousand documents of the
 // largest size would take gigabytes, so that a bound on their number would not do.
-type Documents[T any] struct{ kept *otter.Cache[string, T] }
+type Documents[T any] struct{ cache *otter.Cache[string, T] }
 
 // NewDocuments returns a cache of at most so many bytes. of estimates the size of one
 // document.
@@ -30,7 +30,7 @@ func NewDocuments[T any](most uint64, of func(key string, value T) int) Document
 }
 
 // Get returns the cached value of a key.
-func (d Documents[T]) Get(_ context.Context, key string) (T, bool) { return d.kept.GetIfPresent(key) }
+func (d Documents[T]) Get(_ context.Context, key string) (T, bool) { return d.cache.GetIfPresent(key) }
 
 // Add stores a value.
-func (d Documents[T]) Add(_ context.Context, key string, value T) { d.kept.Set(key, value) }
+func (d Documents[T]) Add(_ context.Context, key string, value T) { d.cache.Set(key, value) }

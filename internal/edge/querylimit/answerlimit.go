@@ -148,9 +148,9 @@ type errorCountKey struct{}
 type errorCount struct {
 	executed bool // a root field was executed
 
-	told int
-	left int
-	code fault.Code // code of the first omitted error
+	listed int
+	left   int
+	code   fault.Code // code of the first omitted error
 }
 
 // admit reports whether one more error is listed, and counts it otherwise.
@@ -158,8 +158,8 @@ func (c *errorCount) admit(code fault.Code) bool {
 	if c == nil {
 		return true
 	}
-	if c.told < maxErrors {
-		c.told++
+	if c.listed < maxErrors {
+		c.listed++
 		return true
 	}
 	c.left++

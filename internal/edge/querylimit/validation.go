@@ -49,12 +49,12 @@ func ValidationRules(fields int) func() *rules.Rules {
 
 // bounded validates the document at the first event of gqlgen's walk, before any selection.
 func bounded(document *core.Events, add core.AddErrFunc, fields int) {
-	asked := false
+	applied := false
 	document.OnDirectiveList(func(w *core.Walker, _ []*ast.Directive) {
-		if asked {
+		if applied {
 			return
 		}
-		asked = true
+		applied = true
 		if v := (validating{add: add, fields: fields}); v.document(w.Schema, w.Document) {
 			return
 		}
@@ -71,7 +71,7 @@ type validating struct {
 	fields int // limit of fields of one object
 	walker *core.Walker
 	listed int // number of errors
-	told   int // the same, with long ones counted as several
+	weight int // the same, with long ones counted as several
 
 	literals literals
 }
@@ -107,26 +107,26 @@ func (v *validating) document(schema *ast.Schema, document *ast.QueryDocument) b
 		return false
 	}
 	v.walk(schema, document, specified(size.longest <= maxSuggested))
-	if v.told == 0 && c.widest > v.fields {
+	if v.weight == 0 && c.widest > v.fields {
 		v.refuse(ruleSelections, document.Operations[0].Position, fmt.Sprintf("the document selects more than %d fields of one object, those of its fragments included", v.fields))
 		return false
 	}
 	v.walk(schema, document, []core.Rule{rules.OverlappingFieldsCanBeMergedRule})
-	if v.told >= maxErrors {
+	if v.weight >= maxErrors {
 		v.reportRest(schema, document)
 	}
-	return v.told == 0
+	return v.weight == 0
 }
 
 // reportRest reports the number of omitted errors. It counts them without their texts.
 func (v *validating) reportRest(schema *ast.Schema, document *ast.QueryDocument) {
 	all := 0
-	count := func(asked []core.Rule) {
+	count := func(applied []core.Rule) {
 		var walker *core.Walker
 		events := &core.Events{}
 		events.OnDirectiveList(func(w *core.Walker, _ []*ast.Directive) { walker = w })
 		events.OnValue(func(_ *core.Walker, value *ast.Value) { v.literals.correct(value) })
-		for _, rule := range asked {
+		for _, rule := range applied {
 			rule.RuleFunc(events, func(...core.ErrorOption) {
 				if all++; all >= maxCounted && walker != nil {
 					walker.Observers = &core.Events{}
@@ -167,11 +167,11 @@ func specified(suggesting bool) []core.Rule {
 }
 
 // walk applies rules to the document until the error limit.
-func (v *validating) walk(schema *ast.Schema, document *ast.QueryDocument, asked []core.Rule) {
+func (v *validating) walk(schema *ast.Schema, document *ast.QueryDocument, applied []core.Rule) {
 	events := &core.Events{}
 	events.OnDirectiveList(func(w *core.Walker, _ []*ast.Directive) { v.walker = w })
 	v.literals.observe(events)
-	for _, rule := range asked {
+	for _, rule := range applied {
 		rule.RuleFunc(events, func(options ...core.ErrorOption) { v.report(rule.Name, options) })
 	}
 	core.Walk(schema, document, events)
@@ -179,7 +179,7 @@ func (v *validating) walk(schema *ast.Schema, document *ast.QueryDocument, asked
 
 // report adds an error, or stops the rules at the error limit.
 func (v *validating) report(rule string, options []core.ErrorOption) {
-	if v.told >= maxErrors {
+	if v.weight >= maxErrors {
 		if v.walker != nil {
 			v.walker.Observers = &core.Events{}
 		}
@@ -188,7 +188,7 @@ func (v *validating) report(rule string, options []core.ErrorOption) {
 	v.add(append(options, func(err *gqlerror.Error) {
 		err.Rule = rule
 		v.listed++
-		v.told += 1 + len(err.Message)/maxMessage
+		v.weight += 1 + len(err.Message)/maxMessage
 		if len(err.Message) > maxMessage {
 			err.Message = strings.ToValidUTF8(err.Message[:maxMessage], "")
 		}

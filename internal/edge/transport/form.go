@@ -33,9 +33,9 @@ type form struct {
 // a form's first boundary and in the headers of its parts.
 type recorder struct {
 	io.Reader
-	kept bytes.Buffer
-	most int64
-	off  bool
+	recorded bytes.Buffer
+	most     int64
+	off      bool
 }
 
 // Read reads the next bytes.
@@ -43,11 +43,11 @@ func (r *recorder) Read(p []byte) (int, error) {
 	if r.off {
 		return r.Reader.Read(p)
 	}
-	if int64(r.kept.Len()) >= r.most {
+	if int64(r.recorded.Len()) >= r.most {
 		return 0, fault.BadInput("", "more than %d bytes come before the first file", r.most)
 	}
 	n, err := r.Reader.Read(p)
-	r.kept.Write(p[:n])
+	r.recorded.Write(p[:n])
 	return n, err
 }
 
@@ -108,7 +108,7 @@ func (f *form) upload(name string) scalar.Upload {
 		if len(f.files) == 1 && f.opened == 1 {
 			file.expected = f.sizeOfFirst()
 		}
-		f.begun.off, f.begun.kept = true, bytes.Buffer{}
+		f.begun.off, f.begun.recorded = true, bytes.Buffer{}
 		return file, nil
 	}
 	return u
@@ -141,7 +141,7 @@ func (f *form) sizeOfFirst() int64 {
 	if f.length < 0 {
 		return -1
 	}
-	raw, at := f.begun.kept.Bytes(), 0
+	raw, at := f.begun.recorded.Bytes(), 0
 	delimiter := []byte("--" + f.boundary)
 	for range f.parts {
 		i := bytes.Index(raw[at:], delimiter)

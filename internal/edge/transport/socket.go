@@ -42,13 +42,13 @@ const maxOperations = 1000
 // socket is the WebSocket that gqlgen's transport uses. It enforces the protocol on both
 // sides, sends pings, and closes the connection of a client that does not receive.
 type socket struct {
-	conn    *websocket.Conn
-	ctx     context.Context //nolint:containedctx // of the connection
-	stop    context.CancelFunc
-	tasks   sync.WaitGroup
-	closing sync.WaitGroup
-	held    *graphqlhttp.Reservation // memory of the message that is read
-	next    *graphqlhttp.Parameters  // of gqlgen's next operation; only its loop reads and writes it
+	conn        *websocket.Conn
+	ctx         context.Context //nolint:containedctx // of the connection
+	stop        context.CancelFunc
+	tasks       sync.WaitGroup
+	closing     sync.WaitGroup
+	reservation *graphqlhttp.Reservation // memory of the message that is read
+	next        *graphqlhttp.Parameters  // of gqlgen's next operation; only its loop reads and writes it
 
 	mu          sync.Mutex
 	initialised bool
@@ -65,7 +65,7 @@ type running struct {
 
 // newSocket wraps a connection and pings its client at each keepalive.
 func newSocket(ctx context.Context, conn *websocket.Conn, keepalive time.Duration, h *graphqlhttp.Reservation) *socket {
-	c := &socket{conn: conn, operations: make(map[string]*running), held: h}
+	c := &socket{conn: conn, operations: make(map[string]*running), reservation: h}
 	c.ctx, c.stop = context.WithCancel(ctx)
 	c.tasks.Go(func() { c.ping(c.ctx, keepalive) })
 	c.tasks.Go(func() {
@@ -122,7 +122,7 @@ func (c *socket) isInitialised() bool {
 // NextReader returns the next message for gqlgen.
 func (c *socket) NextReader() (int, io.Reader, error) {
 	for {
-		c.held.Release() // gqlgen has read the previous message
+		c.reservation.Release() // gqlgen has read the previous message
 		kind, message, err := c.readMessage()
 		if errors.Is(err, graphqlhttp.ErrBusy) {
 			return 0, nil, c.refuse(websocket.StatusTryAgainLater, graphqlhttp.ErrBusy.Message)
@@ -154,7 +154,7 @@ func (c *socket) readMessage() (websocket.MessageType, []byte, error) {
 	if err != nil {
 		return 0, nil, err //nolint:wrapcheck // closed examines it
 	}
-	message, err := io.ReadAll(c.held.Reader(from))
+	message, err := io.ReadAll(c.reservation.Reader(from))
 	return kind, message, err //nolint:wrapcheck // closed examines it
 }
 

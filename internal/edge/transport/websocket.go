@@ -142,7 +142,7 @@ func (t webSocket) initialise(r *http.Request, c *socket) transport.WebsocketIni
 		if err != nil {
 			return closing(ctx, statusBadRequest, err), nil, err
 		}
-		if c.held.Identify(ctx); !graphqlhttp.IsAnonymous(ctx) {
+		if c.reservation.Identify(ctx); !graphqlhttp.IsAnonymous(ctx) {
 			c.SetReadLimit(t.o.Limits.BodyBytes)
 		}
 		return operation.WithTraceMode(ctx, mode), nil, nil

@@ -23,7 +23,7 @@ func TestReplicasShareTheirPolls(t *testing.T) {
 		t.Cleanup(e.Close)
 		replicas = append(replicas, p)
 	}
-	looks := func() (n int) {
+	polls := func() (n int) {
 		for _, p := range replicas {
 			n += p.Reads("robots")
 		}
@@ -36,9 +36,9 @@ func TestReplicasShareTheirPolls(t *testing.T) {
 	least := 1.0
 	for range 3 {
 		sim.ResetCounts()
-		before := looks()
-		e2e.Await(t, "looks", func() bool { return looks() >= before+12 })
-		if least = min(least, float64(sim.Counts()[e2e.Robots])/float64(looks()-before)); least <= enough {
+		before := polls()
+		e2e.Await(t, "looks", func() bool { return polls() >= before+12 })
+		if least = min(least, float64(sim.Counts()[e2e.Robots])/float64(polls()-before)); least <= enough {
 			return
 		}
 	}

@@ -23,7 +23,7 @@ type side struct {
 	user    consolesim.User
 	company string
 	dept    string
-	marks   map[string]bool // ids and names of this side's data
+	ownData map[string]bool // ids and names of this side's data
 	headers []map[string]string
 	session int // index of the header with a replaceable session
 }
@@ -34,7 +34,7 @@ var guidPattern = regexp.MustCompile(`[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12
 func foreign(body string, other *side) []string {
 	var found []string
 	for _, id := range guidPattern.FindAllString(strings.ToLower(body), -1) {
-		if other.marks[id] {
+		if other.ownData[id] {
 			found = append(found, id)
 		}
 	}
@@ -44,8 +44,8 @@ func foreign(body string, other *side) []string {
 	return found
 }
 
-// marksOf returns the ids of all data of a user's company.
-func marksOf(d *consolesim.Data, u consolesim.User) map[string]bool {
+// dataOf returns the ids of all data of a user's company.
+func dataOf(d *consolesim.Data, u consolesim.User) map[string]bool {
 	marks := map[string]bool{u.ID: true}
 	for _, company := range u.CompanyIDs {
 		marks[company], marks[u.Memberships[company]] = true, true
@@ -113,7 +113,7 @@ func nobodySeesAnothers(t *testing.T, caching func(*gateway.Settings, *consolesi
 		d := sim.Data()
 		for i, u := range []consolesim.User{d.SoloUser(), d.RestrictedUser()} {
 			company := u.CompanyIDs[0]
-			sides[i] = &side{user: u, company: company, dept: u.Assigned[company], marks: marksOf(d, u)}
+			sides[i] = &side{user: u, company: company, dept: u.Assigned[company], ownData: dataOf(d, u)}
 			k.Account(fmt.Sprint("side", i), u)
 			sides[i].headers = append(sides[i].headers, k.Key(fmt.Sprint("side", i), fmt.Sprint("side", i), ""))
 		}
@@ -123,8 +123,8 @@ func nobodySeesAnothers(t *testing.T, caching func(*gateway.Settings, *consolesi
 	other := e2e.NewProcess(t, w.Sim, store.URL(), env...)
 	gateways := []*e2e.World{w, other.World}
 	for i, s := range sides {
-		for id := range sides[1-i].marks {
-			if s.marks[id] {
+		for id := range sides[1-i].ownData {
+			if s.ownData[id] {
 				t.Fatalf("both sides know %s: they are not apart", id)
 			}
 		}
@@ -158,7 +158,7 @@ func nobodySeesAnothers(t *testing.T, caching func(*gateway.Settings, *consolesi
 				header = s.headers[n]
 			}
 			var id string
-			for id = range o.marks {
+			for id = range o.ownData {
 				break // any
 			}
 			all := s.queries(id, key)

@@ -27,17 +27,17 @@ func (s state) olderThan(o state) bool {
 
 // normalised is a client's cache: each entity in the state of its last answer or event.
 type normalised struct {
-	mu     sync.Mutex
-	known  map[string]state
-	told   map[string]state // by events only
-	events map[string]int   // number of events
+	mu       sync.Mutex
+	known    map[string]state
+	byEvents map[string]state // by events only
+	events   map[string]int   // number of events
 }
 
 // event applies an event of the subscription.
 func (c *normalised) event(id string, s state) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.known[id], c.told[id] = s, s
+	c.known[id], c.byEvents[id] = s, s
 	c.events[id]++
 }
 
@@ -60,7 +60,7 @@ func (c *normalised) now() (told map[string]state, events map[string]int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	told, events = make(map[string]state), make(map[string]int)
-	for id, s := range c.told {
+	for id, s := range c.byEvents {
 		told[id], events[id] = s, c.events[id]
 	}
 	return told, events
@@ -80,7 +80,7 @@ func TestSubscriptionsAndQueriesAgree(t *testing.T) {
 func playAgreement(t *testing.T, sim *consolesim.Server, replicas []*e2e.Process, random *rand.Rand) {
 	all := sim.Data().WorkflowIDs(sim.Data().MainDepartmentID())
 	ids := all[:6]
-	client := &normalised{known: map[string]state{}, told: map[string]state{}, events: map[string]int{}}
+	client := &normalised{known: map[string]state{}, byEvents: map[string]state{}, events: map[string]int{}}
 	read := func() {
 		p := replicas[random.IntN(2)]
 		one := ids[random.IntN(len(ids))]
