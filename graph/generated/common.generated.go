@@ -10,7 +10,7 @@ import (
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/99designs/gqlgen/graphql/introspection"
-	"github.com/consoleql/consoleql/graph/loader"
+	"github.com/consoleql/consoleql/graph/entity"
 	"github.com/consoleql/consoleql/graph/mutation"
 	"github.com/consoleql/consoleql/graph/scalar"
 	"github.com/consoleql/consoleql/graph/subscription"
@@ -45,16 +45,16 @@ type QueryResolver interface {
 	Company(ctx context.Context, id string) (*consoleclient.Company, error)
 	RootDepartment(ctx context.Context) (*consoleclient.Department, error)
 	Department(ctx context.Context, id string) (*consoleclient.Department, error)
-	Packages(ctx context.Context, filter *consoleclient.PackageFilter, order *loader.SortOrder, first *int, after *string, offset *int) (*loader.Connection[consoleclient.Package], error)
+	Packages(ctx context.Context, filter *consoleclient.PackageFilter, order *entity.SortOrder, first *int, after *string, offset *int) (*entity.Connection[consoleclient.Package], error)
 	Package(ctx context.Context, id string) (*consoleclient.Package, error)
-	Queues(ctx context.Context, filter *consoleclient.QueueFilter, order *loader.SortOrder, first *int, after *string, offset *int) (*loader.Connection[consoleclient.Queue], error)
+	Queues(ctx context.Context, filter *consoleclient.QueueFilter, order *entity.SortOrder, first *int, after *string, offset *int) (*entity.Connection[consoleclient.Queue], error)
 	Queue(ctx context.Context, id string) (*consoleclient.Queue, error)
-	Robots(ctx context.Context, filter *consoleclient.RobotFilter, order *loader.SortOrder, first *int, after *string, offset *int) (*loader.Connection[consoleclient.Robot], error)
+	Robots(ctx context.Context, filter *consoleclient.RobotFilter, order *entity.SortOrder, first *int, after *string, offset *int) (*entity.Connection[consoleclient.Robot], error)
 	Robot(ctx context.Context, id string) (*consoleclient.Robot, error)
 	Viewer(ctx context.Context) (*consoleclient.CompanyUser, error)
-	Workflows(ctx context.Context, filter *consoleclient.WorkflowFilter, order *loader.SortOrder, first *int, after *string, offset *int) (*loader.Connection[consoleclient.Workflow], error)
+	Workflows(ctx context.Context, filter *consoleclient.WorkflowFilter, order *entity.SortOrder, first *int, after *string, offset *int) (*entity.Connection[consoleclient.Workflow], error)
 	Workflow(ctx context.Context, id string) (*consoleclient.Workflow, error)
-	WorkflowLayouts(ctx context.Context, filter *consoleclient.WorkflowLayoutFilter, order *loader.SortOrder, first *int, after *string, offset *int) (*loader.Connection[consoleclient.WorkflowLayout], error)
+	WorkflowLayouts(ctx context.Context, filter *consoleclient.WorkflowLayoutFilter, order *entity.SortOrder, first *int, after *string, offset *int) (*entity.Connection[consoleclient.WorkflowLayout], error)
 	WorkflowLayout(ctx context.Context, id string) (*consoleclient.WorkflowLayout, error)
 }
 type SubscriptionResolver interface {
@@ -374,8 +374,8 @@ func (ec *executionContext) field_Query_packages_args(ctx context.Context, rawAr
 	}
 	args["filter"] = arg0
 	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "order",
-		func(ctx context.Context, v any) (*loader.SortOrder, error) {
-			return ec.unmarshalOSortOrder2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐSortOrder(ctx, v)
+		func(ctx context.Context, v any) (*entity.SortOrder, error) {
+			return ec.unmarshalOSortOrder2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋentityᚐSortOrder(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -434,8 +434,8 @@ func (ec *executionContext) field_Query_queues_args(ctx context.Context, rawArgs
 	}
 	args["filter"] = arg0
 	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "order",
-		func(ctx context.Context, v any) (*loader.SortOrder, error) {
-			return ec.unmarshalOSortOrder2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐSortOrder(ctx, v)
+		func(ctx context.Context, v any) (*entity.SortOrder, error) {
+			return ec.unmarshalOSortOrder2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋentityᚐSortOrder(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -494,8 +494,8 @@ func (ec *executionContext) field_Query_robots_args(ctx context.Context, rawArgs
 	}
 	args["filter"] = arg0
 	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "order",
-		func(ctx context.Context, v any) (*loader.SortOrder, error) {
-			return ec.unmarshalOSortOrder2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐSortOrder(ctx, v)
+		func(ctx context.Context, v any) (*entity.SortOrder, error) {
+			return ec.unmarshalOSortOrder2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋentityᚐSortOrder(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -554,8 +554,8 @@ func (ec *executionContext) field_Query_workflowLayouts_args(ctx context.Context
 	}
 	args["filter"] = arg0
 	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "order",
-		func(ctx context.Context, v any) (*loader.SortOrder, error) {
-			return ec.unmarshalOSortOrder2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐSortOrder(ctx, v)
+		func(ctx context.Context, v any) (*entity.SortOrder, error) {
+			return ec.unmarshalOSortOrder2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋentityᚐSortOrder(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -614,8 +614,8 @@ func (ec *executionContext) field_Query_workflows_args(ctx context.Context, rawA
 	}
 	args["filter"] = arg0
 	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "order",
-		func(ctx context.Context, v any) (*loader.SortOrder, error) {
-			return ec.unmarshalOSortOrder2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐSortOrder(ctx, v)
+		func(ctx context.Context, v any) (*entity.SortOrder, error) {
+			return ec.unmarshalOSortOrder2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋentityᚐSortOrder(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -1508,28 +1508,28 @@ func (ec *executionContext) fieldContext_Mutation_executeWorkflowLayout(ctx cont
 	return fc, nil
 }
 
-func (ec *executionContext) _PageInfo_hasNextPage(ctx context.Context, field graphql.CollectedField, obj *loader.PageInfo) (ret graphql.Marshaler) {
+func (ec *executionContext) _PageInfo_hasNextPage(ctx context.Context, field graphql.CollectedField, obj *entity.PageInfo) (ret graphql.Marshaler) {
 	return ec.marshalNBoolean2bool(ctx, field.Selections, obj.HasNextPage)
 }
 func (ec *executionContext) fieldContext_PageInfo_hasNextPage(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("PageInfo", field, false, false, "Boolean")
 }
 
-func (ec *executionContext) _PageInfo_hasPreviousPage(ctx context.Context, field graphql.CollectedField, obj *loader.PageInfo) (ret graphql.Marshaler) {
+func (ec *executionContext) _PageInfo_hasPreviousPage(ctx context.Context, field graphql.CollectedField, obj *entity.PageInfo) (ret graphql.Marshaler) {
 	return ec.marshalNBoolean2bool(ctx, field.Selections, obj.HasPreviousPage)
 }
 func (ec *executionContext) fieldContext_PageInfo_hasPreviousPage(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("PageInfo", field, false, false, "Boolean")
 }
 
-func (ec *executionContext) _PageInfo_startCursor(ctx context.Context, field graphql.CollectedField, obj *loader.PageInfo) (ret graphql.Marshaler) {
+func (ec *executionContext) _PageInfo_startCursor(ctx context.Context, field graphql.CollectedField, obj *entity.PageInfo) (ret graphql.Marshaler) {
 	return ec.marshalOString2ᚖstring(ctx, field.Selections, obj.StartCursor)
 }
 func (ec *executionContext) fieldContext_PageInfo_startCursor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("PageInfo", field, false, false, "String")
 }
 
-func (ec *executionContext) _PageInfo_endCursor(ctx context.Context, field graphql.CollectedField, obj *loader.PageInfo) (ret graphql.Marshaler) {
+func (ec *executionContext) _PageInfo_endCursor(ctx context.Context, field graphql.CollectedField, obj *entity.PageInfo) (ret graphql.Marshaler) {
 	return ec.marshalOString2ᚖstring(ctx, field.Selections, obj.EndCursor)
 }
 func (ec *executionContext) fieldContext_PageInfo_endCursor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
@@ -1710,11 +1710,11 @@ func (ec *executionContext) _Query_packages(ctx context.Context, field graphql.C
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Query().Packages(ctx, fc.Args["filter"].(*consoleclient.PackageFilter), fc.Args["order"].(*loader.SortOrder), fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["offset"].(*int))
+			return ec.Resolvers.Query().Packages(ctx, fc.Args["filter"].(*consoleclient.PackageFilter), fc.Args["order"].(*entity.SortOrder), fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["offset"].(*int))
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *loader.Connection[consoleclient.Package]) graphql.Marshaler {
-			return ec.marshalOPackageConnection2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐConnection(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *entity.Connection[consoleclient.Package]) graphql.Marshaler {
+			return ec.marshalOPackageConnection2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋentityᚐConnection(ctx, selections, v)
 		},
 		true,
 		false,
@@ -1798,11 +1798,11 @@ func (ec *executionContext) _Query_queues(ctx context.Context, field graphql.Col
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Query().Queues(ctx, fc.Args["filter"].(*consoleclient.QueueFilter), fc.Args["order"].(*loader.SortOrder), fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["offset"].(*int))
+			return ec.Resolvers.Query().Queues(ctx, fc.Args["filter"].(*consoleclient.QueueFilter), fc.Args["order"].(*entity.SortOrder), fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["offset"].(*int))
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *loader.Connection[consoleclient.Queue]) graphql.Marshaler {
-			return ec.marshalOQueueConnection2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐConnection(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *entity.Connection[consoleclient.Queue]) graphql.Marshaler {
+			return ec.marshalOQueueConnection2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋentityᚐConnection(ctx, selections, v)
 		},
 		true,
 		false,
@@ -1886,11 +1886,11 @@ func (ec *executionContext) _Query_robots(ctx context.Context, field graphql.Col
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Query().Robots(ctx, fc.Args["filter"].(*consoleclient.RobotFilter), fc.Args["order"].(*loader.SortOrder), fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["offset"].(*int))
+			return ec.Resolvers.Query().Robots(ctx, fc.Args["filter"].(*consoleclient.RobotFilter), fc.Args["order"].(*entity.SortOrder), fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["offset"].(*int))
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *loader.Connection[consoleclient.Robot]) graphql.Marshaler {
-			return ec.marshalORobotConnection2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐConnection(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *entity.Connection[consoleclient.Robot]) graphql.Marshaler {
+			return ec.marshalORobotConnection2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋentityᚐConnection(ctx, selections, v)
 		},
 		true,
 		false,
@@ -2006,11 +2006,11 @@ func (ec *executionContext) _Query_workflows(ctx context.Context, field graphql.
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Query().Workflows(ctx, fc.Args["filter"].(*consoleclient.WorkflowFilter), fc.Args["order"].(*loader.SortOrder), fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["offset"].(*int))
+			return ec.Resolvers.Query().Workflows(ctx, fc.Args["filter"].(*consoleclient.WorkflowFilter), fc.Args["order"].(*entity.SortOrder), fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["offset"].(*int))
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *loader.Connection[consoleclient.Workflow]) graphql.Marshaler {
-			return ec.marshalOWorkflowConnection2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐConnection(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *entity.Connection[consoleclient.Workflow]) graphql.Marshaler {
+			return ec.marshalOWorkflowConnection2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋentityᚐConnection(ctx, selections, v)
 		},
 		true,
 		false,
@@ -2094,11 +2094,11 @@ func (ec *executionContext) _Query_workflowLayouts(ctx context.Context, field gr
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Query().WorkflowLayouts(ctx, fc.Args["filter"].(*consoleclient.WorkflowLayoutFilter), fc.Args["order"].(*loader.SortOrder), fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["offset"].(*int))
+			return ec.Resolvers.Query().WorkflowLayouts(ctx, fc.Args["filter"].(*consoleclient.WorkflowLayoutFilter), fc.Args["order"].(*entity.SortOrder), fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["offset"].(*int))
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *loader.Connection[consoleclient.WorkflowLayout]) graphql.Marshaler {
-			return ec.marshalOWorkflowLayoutConnection2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐConnection(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *entity.Connection[consoleclient.WorkflowLayout]) graphql.Marshaler {
+			return ec.marshalOWorkflowLayoutConnection2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋentityᚐConnection(ctx, selections, v)
 		},
 		true,
 		false,
@@ -2603,7 +2603,7 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 
 var pageInfoImplementors = []string{"PageInfo"}
 
-func (ec *executionContext) _PageInfo(ctx context.Context, sel ast.SelectionSet, obj *loader.PageInfo) graphql.Marshaler {
+func (ec *executionContext) _PageInfo(ctx context.Context, sel ast.SelectionSet, obj *entity.PageInfo) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, pageInfoImplementors)
 
 	out := ec.answer.FieldSet(fields)
@@ -2860,7 +2860,7 @@ func (ec *executionContext) marshalNEventType2githubᚗcomᚋconsoleqlᚋconsole
 	return v
 }
 
-func (ec *executionContext) marshalNPageInfo2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐPageInfo(ctx context.Context, sel ast.SelectionSet, v *loader.PageInfo) graphql.Marshaler {
+func (ec *executionContext) marshalNPageInfo2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋentityᚐPageInfo(ctx context.Context, sel ast.SelectionSet, v *entity.PageInfo) graphql.Marshaler {
 	if v == nil {
 		graphql.AddInvalidNullError(ctx, "PageInfo!")
 		return graphql.Null
@@ -2888,16 +2888,16 @@ func (ec *executionContext) marshalODateTime2githubᚗcomᚋconsoleqlᚋconsoleq
 	return v
 }
 
-func (ec *executionContext) unmarshalOSortOrder2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐSortOrder(ctx context.Context, v any) (*loader.SortOrder, error) {
+func (ec *executionContext) unmarshalOSortOrder2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋentityᚐSortOrder(ctx context.Context, v any) (*entity.SortOrder, error) {
 	if v == nil {
 		return nil, nil
 	}
-	var res = new(loader.SortOrder)
+	var res = new(entity.SortOrder)
 	err := res.UnmarshalGQL(v)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) marshalOSortOrder2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐSortOrder(ctx context.Context, sel ast.SelectionSet, v *loader.SortOrder) graphql.Marshaler {
+func (ec *executionContext) marshalOSortOrder2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋentityᚐSortOrder(ctx context.Context, sel ast.SelectionSet, v *entity.SortOrder) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
 	}

@@ -9,7 +9,7 @@ import (
 	"sync/atomic"
 
 	"github.com/99designs/gqlgen/graphql"
-	"github.com/consoleql/consoleql/graph/loader"
+	"github.com/consoleql/consoleql/graph/entity"
 	"github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/vektah/gqlparser/v2/ast"
 )
@@ -19,15 +19,15 @@ import (
 type DepartmentResolver interface {
 	Company(ctx context.Context, obj *consoleclient.Department) (*consoleclient.Company, error)
 	Parent(ctx context.Context, obj *consoleclient.Department) (*consoleclient.Department, error)
-	Packages(ctx context.Context, obj *consoleclient.Department, filter *consoleclient.PackageFilter, order *loader.SortOrder, first *int, after *string, offset *int) (*loader.Connection[consoleclient.Package], error)
+	Packages(ctx context.Context, obj *consoleclient.Department, filter *consoleclient.PackageFilter, order *entity.SortOrder, first *int, after *string, offset *int) (*entity.Connection[consoleclient.Package], error)
 	Package(ctx context.Context, obj *consoleclient.Department, id string) (*consoleclient.Package, error)
-	Queues(ctx context.Context, obj *consoleclient.Department, filter *consoleclient.QueueFilter, order *loader.SortOrder, first *int, after *string, offset *int) (*loader.Connection[consoleclient.Queue], error)
+	Queues(ctx context.Context, obj *consoleclient.Department, filter *consoleclient.QueueFilter, order *entity.SortOrder, first *int, after *string, offset *int) (*entity.Connection[consoleclient.Queue], error)
 	Queue(ctx context.Context, obj *consoleclient.Department, id string) (*consoleclient.Queue, error)
-	Robots(ctx context.Context, obj *consoleclient.Department, filter *consoleclient.RobotFilter, order *loader.SortOrder, first *int, after *string, offset *int) (*loader.Connection[consoleclient.Robot], error)
+	Robots(ctx context.Context, obj *consoleclient.Department, filter *consoleclient.RobotFilter, order *entity.SortOrder, first *int, after *string, offset *int) (*entity.Connection[consoleclient.Robot], error)
 	Robot(ctx context.Context, obj *consoleclient.Department, id string) (*consoleclient.Robot, error)
-	Workflows(ctx context.Context, obj *consoleclient.Department, filter *consoleclient.WorkflowFilter, order *loader.SortOrder, first *int, after *string, offset *int) (*loader.Connection[consoleclient.Workflow], error)
+	Workflows(ctx context.Context, obj *consoleclient.Department, filter *consoleclient.WorkflowFilter, order *entity.SortOrder, first *int, after *string, offset *int) (*entity.Connection[consoleclient.Workflow], error)
 	Workflow(ctx context.Context, obj *consoleclient.Department, id string) (*consoleclient.Workflow, error)
-	WorkflowLayouts(ctx context.Context, obj *consoleclient.Department, filter *consoleclient.WorkflowLayoutFilter, order *loader.SortOrder, first *int, after *string, offset *int) (*loader.Connection[consoleclient.WorkflowLayout], error)
+	WorkflowLayouts(ctx context.Context, obj *consoleclient.Department, filter *consoleclient.WorkflowLayoutFilter, order *entity.SortOrder, first *int, after *string, offset *int) (*entity.Connection[consoleclient.WorkflowLayout], error)
 	WorkflowLayout(ctx context.Context, obj *consoleclient.Department, id string) (*consoleclient.WorkflowLayout, error)
 }
 
@@ -61,8 +61,8 @@ func (ec *executionContext) field_Department_packages_args(ctx context.Context, 
 	}
 	args["filter"] = arg0
 	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "order",
-		func(ctx context.Context, v any) (*loader.SortOrder, error) {
-			return ec.unmarshalOSortOrder2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐSortOrder(ctx, v)
+		func(ctx context.Context, v any) (*entity.SortOrder, error) {
+			return ec.unmarshalOSortOrder2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋentityᚐSortOrder(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -121,8 +121,8 @@ func (ec *executionContext) field_Department_queues_args(ctx context.Context, ra
 	}
 	args["filter"] = arg0
 	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "order",
-		func(ctx context.Context, v any) (*loader.SortOrder, error) {
-			return ec.unmarshalOSortOrder2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐSortOrder(ctx, v)
+		func(ctx context.Context, v any) (*entity.SortOrder, error) {
+			return ec.unmarshalOSortOrder2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋentityᚐSortOrder(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -181,8 +181,8 @@ func (ec *executionContext) field_Department_robots_args(ctx context.Context, ra
 	}
 	args["filter"] = arg0
 	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "order",
-		func(ctx context.Context, v any) (*loader.SortOrder, error) {
-			return ec.unmarshalOSortOrder2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐSortOrder(ctx, v)
+		func(ctx context.Context, v any) (*entity.SortOrder, error) {
+			return ec.unmarshalOSortOrder2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋentityᚐSortOrder(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -241,8 +241,8 @@ func (ec *executionContext) field_Department_workflowLayouts_args(ctx context.Co
 	}
 	args["filter"] = arg0
 	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "order",
-		func(ctx context.Context, v any) (*loader.SortOrder, error) {
-			return ec.unmarshalOSortOrder2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐSortOrder(ctx, v)
+		func(ctx context.Context, v any) (*entity.SortOrder, error) {
+			return ec.unmarshalOSortOrder2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋentityᚐSortOrder(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -301,8 +301,8 @@ func (ec *executionContext) field_Department_workflows_args(ctx context.Context,
 	}
 	args["filter"] = arg0
 	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "order",
-		func(ctx context.Context, v any) (*loader.SortOrder, error) {
-			return ec.unmarshalOSortOrder2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐSortOrder(ctx, v)
+		func(ctx context.Context, v any) (*entity.SortOrder, error) {
+			return ec.unmarshalOSortOrder2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋentityᚐSortOrder(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -550,11 +550,11 @@ func (ec *executionContext) _Department_packages(ctx context.Context, field grap
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Department().Packages(ctx, obj, fc.Args["filter"].(*consoleclient.PackageFilter), fc.Args["order"].(*loader.SortOrder), fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["offset"].(*int))
+			return ec.Resolvers.Department().Packages(ctx, obj, fc.Args["filter"].(*consoleclient.PackageFilter), fc.Args["order"].(*entity.SortOrder), fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["offset"].(*int))
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *loader.Connection[consoleclient.Package]) graphql.Marshaler {
-			return ec.marshalOPackageConnection2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐConnection(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *entity.Connection[consoleclient.Package]) graphql.Marshaler {
+			return ec.marshalOPackageConnection2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋentityᚐConnection(ctx, selections, v)
 		},
 		true,
 		false,
@@ -638,11 +638,11 @@ func (ec *executionContext) _Department_queues(ctx context.Context, field graphq
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Department().Queues(ctx, obj, fc.Args["filter"].(*consoleclient.QueueFilter), fc.Args["order"].(*loader.SortOrder), fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["offset"].(*int))
+			return ec.Resolvers.Department().Queues(ctx, obj, fc.Args["filter"].(*consoleclient.QueueFilter), fc.Args["order"].(*entity.SortOrder), fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["offset"].(*int))
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *loader.Connection[consoleclient.Queue]) graphql.Marshaler {
-			return ec.marshalOQueueConnection2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐConnection(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *entity.Connection[consoleclient.Queue]) graphql.Marshaler {
+			return ec.marshalOQueueConnection2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋentityᚐConnection(ctx, selections, v)
 		},
 		true,
 		false,
@@ -726,11 +726,11 @@ func (ec *executionContext) _Department_robots(ctx context.Context, field graphq
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Department().Robots(ctx, obj, fc.Args["filter"].(*consoleclient.RobotFilter), fc.Args["order"].(*loader.SortOrder), fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["offset"].(*int))
+			return ec.Resolvers.Department().Robots(ctx, obj, fc.Args["filter"].(*consoleclient.RobotFilter), fc.Args["order"].(*entity.SortOrder), fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["offset"].(*int))
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *loader.Connection[consoleclient.Robot]) graphql.Marshaler {
-			return ec.marshalORobotConnection2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐConnection(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *entity.Connection[consoleclient.Robot]) graphql.Marshaler {
+			return ec.marshalORobotConnection2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋentityᚐConnection(ctx, selections, v)
 		},
 		true,
 		false,
@@ -814,11 +814,11 @@ func (ec *executionContext) _Department_workflows(ctx context.Context, field gra
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Department().Workflows(ctx, obj, fc.Args["filter"].(*consoleclient.WorkflowFilter), fc.Args["order"].(*loader.SortOrder), fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["offset"].(*int))
+			return ec.Resolvers.Department().Workflows(ctx, obj, fc.Args["filter"].(*consoleclient.WorkflowFilter), fc.Args["order"].(*entity.SortOrder), fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["offset"].(*int))
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *loader.Connection[consoleclient.Workflow]) graphql.Marshaler {
-			return ec.marshalOWorkflowConnection2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐConnection(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *entity.Connection[consoleclient.Workflow]) graphql.Marshaler {
+			return ec.marshalOWorkflowConnection2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋentityᚐConnection(ctx, selections, v)
 		},
 		true,
 		false,
@@ -902,11 +902,11 @@ func (ec *executionContext) _Department_workflowLayouts(ctx context.Context, fie
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Department().WorkflowLayouts(ctx, obj, fc.Args["filter"].(*consoleclient.WorkflowLayoutFilter), fc.Args["order"].(*loader.SortOrder), fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["offset"].(*int))
+			return ec.Resolvers.Department().WorkflowLayouts(ctx, obj, fc.Args["filter"].(*consoleclient.WorkflowLayoutFilter), fc.Args["order"].(*entity.SortOrder), fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["offset"].(*int))
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *loader.Connection[consoleclient.WorkflowLayout]) graphql.Marshaler {
-			return ec.marshalOWorkflowLayoutConnection2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐConnection(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *entity.Connection[consoleclient.WorkflowLayout]) graphql.Marshaler {
+			return ec.marshalOWorkflowLayoutConnection2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋentityᚐConnection(ctx, selections, v)
 		},
 		true,
 		false,

@@ -9,7 +9,7 @@ import (
 	"sync/atomic"
 
 	"github.com/99designs/gqlgen/graphql"
-	"github.com/consoleql/consoleql/graph/loader"
+	"github.com/consoleql/consoleql/graph/entity"
 	"github.com/consoleql/consoleql/graph/mutation"
 	"github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/vektah/gqlparser/v2/ast"
@@ -24,13 +24,13 @@ type CompletePackageUploadPayloadResolver interface {
 type PackageResolver interface {
 	Versions(ctx context.Context, obj *consoleclient.Package) ([]*consoleclient.PackageVersion, error)
 	LatestVersion(ctx context.Context, obj *consoleclient.Package) (*consoleclient.PackageVersion, error)
-	Workflows(ctx context.Context, obj *consoleclient.Package, filter *consoleclient.WorkflowFilter, order *loader.SortOrder, first *int, after *string, offset *int) (*loader.Connection[consoleclient.Workflow], error)
+	Workflows(ctx context.Context, obj *consoleclient.Package, filter *consoleclient.WorkflowFilter, order *entity.SortOrder, first *int, after *string, offset *int) (*entity.Connection[consoleclient.Workflow], error)
 	Department(ctx context.Context, obj *consoleclient.Package) (*consoleclient.Department, error)
 	Company(ctx context.Context, obj *consoleclient.Package) (*consoleclient.Company, error)
 }
 type PackageVersionResolver interface {
 	Package(ctx context.Context, obj *consoleclient.PackageVersion) (*consoleclient.Package, error)
-	Workflows(ctx context.Context, obj *consoleclient.PackageVersion, filter *consoleclient.WorkflowFilter, order *loader.SortOrder, first *int, after *string, offset *int) (*loader.Connection[consoleclient.Workflow], error)
+	Workflows(ctx context.Context, obj *consoleclient.PackageVersion, filter *consoleclient.WorkflowFilter, order *entity.SortOrder, first *int, after *string, offset *int) (*entity.Connection[consoleclient.Workflow], error)
 }
 type UpdatePackagePayloadResolver interface {
 	Package(ctx context.Context, obj *mutation.UpdatePackagePayload) (*consoleclient.Package, error)
@@ -56,8 +56,8 @@ func (ec *executionContext) field_PackageVersion_workflows_args(ctx context.Cont
 	}
 	args["filter"] = arg0
 	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "order",
-		func(ctx context.Context, v any) (*loader.SortOrder, error) {
-			return ec.unmarshalOSortOrder2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐSortOrder(ctx, v)
+		func(ctx context.Context, v any) (*entity.SortOrder, error) {
+			return ec.unmarshalOSortOrder2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋentityᚐSortOrder(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -102,8 +102,8 @@ func (ec *executionContext) field_Package_workflows_args(ctx context.Context, ra
 	}
 	args["filter"] = arg0
 	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "order",
-		func(ctx context.Context, v any) (*loader.SortOrder, error) {
-			return ec.unmarshalOSortOrder2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐSortOrder(ctx, v)
+		func(ctx context.Context, v any) (*entity.SortOrder, error) {
+			return ec.unmarshalOSortOrder2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋentityᚐSortOrder(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -552,11 +552,11 @@ func (ec *executionContext) _Package_workflows(ctx context.Context, field graphq
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Package().Workflows(ctx, obj, fc.Args["filter"].(*consoleclient.WorkflowFilter), fc.Args["order"].(*loader.SortOrder), fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["offset"].(*int))
+			return ec.Resolvers.Package().Workflows(ctx, obj, fc.Args["filter"].(*consoleclient.WorkflowFilter), fc.Args["order"].(*entity.SortOrder), fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["offset"].(*int))
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *loader.Connection[consoleclient.Workflow]) graphql.Marshaler {
-			return ec.marshalOWorkflowConnection2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐConnection(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *entity.Connection[consoleclient.Workflow]) graphql.Marshaler {
+			return ec.marshalOWorkflowConnection2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋentityᚐConnection(ctx, selections, v)
 		},
 		true,
 		false,
@@ -650,7 +650,7 @@ func (ec *executionContext) fieldContext_Package_company(_ context.Context, fiel
 	return fc, nil
 }
 
-func (ec *executionContext) _PackageConnection_edges(ctx context.Context, field graphql.CollectedField, obj *loader.Connection[consoleclient.Package]) (ret graphql.Marshaler) {
+func (ec *executionContext) _PackageConnection_edges(ctx context.Context, field graphql.CollectedField, obj *entity.Connection[consoleclient.Package]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -662,8 +662,8 @@ func (ec *executionContext) _PackageConnection_edges(ctx context.Context, field 
 			return obj.Edges(), nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v []*loader.Edge[consoleclient.Package]) graphql.Marshaler {
-			return ec.marshalNPackageEdge2ᚕᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐEdgeᚄ(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v []*entity.Edge[consoleclient.Package]) graphql.Marshaler {
+			return ec.marshalNPackageEdge2ᚕᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋentityᚐEdgeᚄ(ctx, selections, v)
 		},
 		true,
 		true,
@@ -682,7 +682,7 @@ func (ec *executionContext) fieldContext_PackageConnection_edges(_ context.Conte
 	return fc, nil
 }
 
-func (ec *executionContext) _PackageConnection_nodes(ctx context.Context, field graphql.CollectedField, obj *loader.Connection[consoleclient.Package]) (ret graphql.Marshaler) {
+func (ec *executionContext) _PackageConnection_nodes(ctx context.Context, field graphql.CollectedField, obj *entity.Connection[consoleclient.Package]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -714,7 +714,7 @@ func (ec *executionContext) fieldContext_PackageConnection_nodes(_ context.Conte
 	return fc, nil
 }
 
-func (ec *executionContext) _PackageConnection_pageInfo(ctx context.Context, field graphql.CollectedField, obj *loader.Connection[consoleclient.Package]) (ret graphql.Marshaler) {
+func (ec *executionContext) _PackageConnection_pageInfo(ctx context.Context, field graphql.CollectedField, obj *entity.Connection[consoleclient.Package]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -726,8 +726,8 @@ func (ec *executionContext) _PackageConnection_pageInfo(ctx context.Context, fie
 			return obj.PageInfo(), nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *loader.PageInfo) graphql.Marshaler {
-			return ec.marshalNPageInfo2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐPageInfo(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *entity.PageInfo) graphql.Marshaler {
+			return ec.marshalNPageInfo2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋentityᚐPageInfo(ctx, selections, v)
 		},
 		true,
 		true,
@@ -746,21 +746,21 @@ func (ec *executionContext) fieldContext_PackageConnection_pageInfo(_ context.Co
 	return fc, nil
 }
 
-func (ec *executionContext) _PackageConnection_totalCount(ctx context.Context, field graphql.CollectedField, obj *loader.Connection[consoleclient.Package]) (ret graphql.Marshaler) {
+func (ec *executionContext) _PackageConnection_totalCount(ctx context.Context, field graphql.CollectedField, obj *entity.Connection[consoleclient.Package]) (ret graphql.Marshaler) {
 	return ec.marshalNInt2int(ctx, field.Selections, obj.TotalCount)
 }
 func (ec *executionContext) fieldContext_PackageConnection_totalCount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("PackageConnection", field, false, false, "Int")
 }
 
-func (ec *executionContext) _PackageEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *loader.Edge[consoleclient.Package]) (ret graphql.Marshaler) {
+func (ec *executionContext) _PackageEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *entity.Edge[consoleclient.Package]) (ret graphql.Marshaler) {
 	return ec.marshalNString2string(ctx, field.Selections, obj.Cursor)
 }
 func (ec *executionContext) fieldContext_PackageEdge_cursor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("PackageEdge", field, false, false, "String")
 }
 
-func (ec *executionContext) _PackageEdge_node(ctx context.Context, field graphql.CollectedField, obj *loader.Edge[consoleclient.Package]) (ret graphql.Marshaler) {
+func (ec *executionContext) _PackageEdge_node(ctx context.Context, field graphql.CollectedField, obj *entity.Edge[consoleclient.Package]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -1038,11 +1038,11 @@ func (ec *executionContext) _PackageVersion_workflows(ctx context.Context, field
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.PackageVersion().Workflows(ctx, obj, fc.Args["filter"].(*consoleclient.WorkflowFilter), fc.Args["order"].(*loader.SortOrder), fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["offset"].(*int))
+			return ec.Resolvers.PackageVersion().Workflows(ctx, obj, fc.Args["filter"].(*consoleclient.WorkflowFilter), fc.Args["order"].(*entity.SortOrder), fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["offset"].(*int))
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *loader.Connection[consoleclient.Workflow]) graphql.Marshaler {
-			return ec.marshalOWorkflowConnection2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐConnection(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *entity.Connection[consoleclient.Workflow]) graphql.Marshaler {
+			return ec.marshalOWorkflowConnection2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋentityᚐConnection(ctx, selections, v)
 		},
 		true,
 		false,
@@ -1990,7 +1990,7 @@ func (ec *executionContext) _Package(ctx context.Context, sel ast.SelectionSet, 
 
 var packageConnectionImplementors = []string{"PackageConnection"}
 
-func (ec *executionContext) _PackageConnection(ctx context.Context, sel ast.SelectionSet, obj *loader.Connection[consoleclient.Package]) graphql.Marshaler {
+func (ec *executionContext) _PackageConnection(ctx context.Context, sel ast.SelectionSet, obj *entity.Connection[consoleclient.Package]) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, packageConnectionImplementors)
 
 	out := ec.answer.FieldSet(fields)
@@ -2041,7 +2041,7 @@ func (ec *executionContext) _PackageConnection(ctx context.Context, sel ast.Sele
 
 var packageEdgeImplementors = []string{"PackageEdge"}
 
-func (ec *executionContext) _PackageEdge(ctx context.Context, sel ast.SelectionSet, obj *loader.Edge[consoleclient.Package]) graphql.Marshaler {
+func (ec *executionContext) _PackageEdge(ctx context.Context, sel ast.SelectionSet, obj *entity.Edge[consoleclient.Package]) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, packageEdgeImplementors)
 
 	out := ec.answer.FieldSet(fields)
@@ -2477,11 +2477,11 @@ func (ec *executionContext) marshalNPackage2ᚖgithubᚗcomᚋconsoleqlᚋconsol
 	return ec._Package(ctx, sel, v)
 }
 
-func (ec *executionContext) marshalNPackageEdge2ᚕᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*loader.Edge[consoleclient.Package]) graphql.Marshaler {
+func (ec *executionContext) marshalNPackageEdge2ᚕᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋentityᚐEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*entity.Edge[consoleclient.Package]) graphql.Marshaler {
 	ret := ec.answer.Slice(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
-		return ec.marshalNPackageEdge2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐEdge(ctx, sel, v[i])
+		return ec.marshalNPackageEdge2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋentityᚐEdge(ctx, sel, v[i])
 	})
 
 	for _, e := range ret {
@@ -2493,7 +2493,7 @@ func (ec *executionContext) marshalNPackageEdge2ᚕᚖgithubᚗcomᚋconsoleql�
 	return ret
 }
 
-func (ec *executionContext) marshalNPackageEdge2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐEdge(ctx context.Context, sel ast.SelectionSet, v *loader.Edge[consoleclient.Package]) graphql.Marshaler {
+func (ec *executionContext) marshalNPackageEdge2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋentityᚐEdge(ctx context.Context, sel ast.SelectionSet, v *entity.Edge[consoleclient.Package]) graphql.Marshaler {
 	if v == nil {
 		graphql.AddInvalidNullError(ctx, "PackageEdge!")
 		return graphql.Null
@@ -2603,7 +2603,7 @@ func (ec *executionContext) marshalOPackage2ᚖgithubᚗcomᚋconsoleqlᚋconsol
 	return ec._Package(ctx, sel, v)
 }
 
-func (ec *executionContext) marshalOPackageConnection2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐConnection(ctx context.Context, sel ast.SelectionSet, v *loader.Connection[consoleclient.Package]) graphql.Marshaler {
+func (ec *executionContext) marshalOPackageConnection2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋentityᚐConnection(ctx context.Context, sel ast.SelectionSet, v *entity.Connection[consoleclient.Package]) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
 	}

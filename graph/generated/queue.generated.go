@@ -9,7 +9,7 @@ import (
 	"sync/atomic"
 
 	"github.com/99designs/gqlgen/graphql"
-	"github.com/consoleql/consoleql/graph/loader"
+	"github.com/consoleql/consoleql/graph/entity"
 	"github.com/consoleql/consoleql/graph/mutation"
 	"github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/vektah/gqlparser/v2/ast"
@@ -21,8 +21,8 @@ type CreateQueuePayloadResolver interface {
 	Queue(ctx context.Context, obj *mutation.CreateQueuePayload) (*consoleclient.Queue, error)
 }
 type QueueResolver interface {
-	Robots(ctx context.Context, obj *consoleclient.Queue, filter *consoleclient.RobotFilter, order *loader.SortOrder, first *int, after *string, offset *int) (*loader.Connection[consoleclient.Robot], error)
-	Workflows(ctx context.Context, obj *consoleclient.Queue, filter *consoleclient.WorkflowFilter, order *loader.SortOrder, first *int, after *string, offset *int) (*loader.Connection[consoleclient.Workflow], error)
+	Robots(ctx context.Context, obj *consoleclient.Queue, filter *consoleclient.RobotFilter, order *entity.SortOrder, first *int, after *string, offset *int) (*entity.Connection[consoleclient.Robot], error)
+	Workflows(ctx context.Context, obj *consoleclient.Queue, filter *consoleclient.WorkflowFilter, order *entity.SortOrder, first *int, after *string, offset *int) (*entity.Connection[consoleclient.Workflow], error)
 	Department(ctx context.Context, obj *consoleclient.Queue) (*consoleclient.Department, error)
 	Company(ctx context.Context, obj *consoleclient.Queue) (*consoleclient.Company, error)
 }
@@ -46,8 +46,8 @@ func (ec *executionContext) field_Queue_robots_args(ctx context.Context, rawArgs
 	}
 	args["filter"] = arg0
 	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "order",
-		func(ctx context.Context, v any) (*loader.SortOrder, error) {
-			return ec.unmarshalOSortOrder2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐSortOrder(ctx, v)
+		func(ctx context.Context, v any) (*entity.SortOrder, error) {
+			return ec.unmarshalOSortOrder2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋentityᚐSortOrder(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -92,8 +92,8 @@ func (ec *executionContext) field_Queue_workflows_args(ctx context.Context, rawA
 	}
 	args["filter"] = arg0
 	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "order",
-		func(ctx context.Context, v any) (*loader.SortOrder, error) {
-			return ec.unmarshalOSortOrder2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐSortOrder(ctx, v)
+		func(ctx context.Context, v any) (*entity.SortOrder, error) {
+			return ec.unmarshalOSortOrder2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋentityᚐSortOrder(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -277,11 +277,11 @@ func (ec *executionContext) _Queue_robots(ctx context.Context, field graphql.Col
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Queue().Robots(ctx, obj, fc.Args["filter"].(*consoleclient.RobotFilter), fc.Args["order"].(*loader.SortOrder), fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["offset"].(*int))
+			return ec.Resolvers.Queue().Robots(ctx, obj, fc.Args["filter"].(*consoleclient.RobotFilter), fc.Args["order"].(*entity.SortOrder), fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["offset"].(*int))
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *loader.Connection[consoleclient.Robot]) graphql.Marshaler {
-			return ec.marshalORobotConnection2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐConnection(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *entity.Connection[consoleclient.Robot]) graphql.Marshaler {
+			return ec.marshalORobotConnection2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋentityᚐConnection(ctx, selections, v)
 		},
 		true,
 		false,
@@ -321,11 +321,11 @@ func (ec *executionContext) _Queue_workflows(ctx context.Context, field graphql.
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Queue().Workflows(ctx, obj, fc.Args["filter"].(*consoleclient.WorkflowFilter), fc.Args["order"].(*loader.SortOrder), fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["offset"].(*int))
+			return ec.Resolvers.Queue().Workflows(ctx, obj, fc.Args["filter"].(*consoleclient.WorkflowFilter), fc.Args["order"].(*entity.SortOrder), fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["offset"].(*int))
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *loader.Connection[consoleclient.Workflow]) graphql.Marshaler {
-			return ec.marshalOWorkflowConnection2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐConnection(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *entity.Connection[consoleclient.Workflow]) graphql.Marshaler {
+			return ec.marshalOWorkflowConnection2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋentityᚐConnection(ctx, selections, v)
 		},
 		true,
 		false,
@@ -419,7 +419,7 @@ func (ec *executionContext) fieldContext_Queue_company(_ context.Context, field 
 	return fc, nil
 }
 
-func (ec *executionContext) _QueueConnection_edges(ctx context.Context, field graphql.CollectedField, obj *loader.Connection[consoleclient.Queue]) (ret graphql.Marshaler) {
+func (ec *executionContext) _QueueConnection_edges(ctx context.Context, field graphql.CollectedField, obj *entity.Connection[consoleclient.Queue]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -431,8 +431,8 @@ func (ec *executionContext) _QueueConnection_edges(ctx context.Context, field gr
 			return obj.Edges(), nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v []*loader.Edge[consoleclient.Queue]) graphql.Marshaler {
-			return ec.marshalNQueueEdge2ᚕᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐEdgeᚄ(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v []*entity.Edge[consoleclient.Queue]) graphql.Marshaler {
+			return ec.marshalNQueueEdge2ᚕᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋentityᚐEdgeᚄ(ctx, selections, v)
 		},
 		true,
 		true,
@@ -451,7 +451,7 @@ func (ec *executionContext) fieldContext_QueueConnection_edges(_ context.Context
 	return fc, nil
 }
 
-func (ec *executionContext) _QueueConnection_nodes(ctx context.Context, field graphql.CollectedField, obj *loader.Connection[consoleclient.Queue]) (ret graphql.Marshaler) {
+func (ec *executionContext) _QueueConnection_nodes(ctx context.Context, field graphql.CollectedField, obj *entity.Connection[consoleclient.Queue]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -483,7 +483,7 @@ func (ec *executionContext) fieldContext_QueueConnection_nodes(_ context.Context
 	return fc, nil
 }
 
-func (ec *executionContext) _QueueConnection_pageInfo(ctx context.Context, field graphql.CollectedField, obj *loader.Connection[consoleclient.Queue]) (ret graphql.Marshaler) {
+func (ec *executionContext) _QueueConnection_pageInfo(ctx context.Context, field graphql.CollectedField, obj *entity.Connection[consoleclient.Queue]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -495,8 +495,8 @@ func (ec *executionContext) _QueueConnection_pageInfo(ctx context.Context, field
 			return obj.PageInfo(), nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *loader.PageInfo) graphql.Marshaler {
-			return ec.marshalNPageInfo2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐPageInfo(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *entity.PageInfo) graphql.Marshaler {
+			return ec.marshalNPageInfo2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋentityᚐPageInfo(ctx, selections, v)
 		},
 		true,
 		true,
@@ -515,21 +515,21 @@ func (ec *executionContext) fieldContext_QueueConnection_pageInfo(_ context.Cont
 	return fc, nil
 }
 
-func (ec *executionContext) _QueueConnection_totalCount(ctx context.Context, field graphql.CollectedField, obj *loader.Connection[consoleclient.Queue]) (ret graphql.Marshaler) {
+func (ec *executionContext) _QueueConnection_totalCount(ctx context.Context, field graphql.CollectedField, obj *entity.Connection[consoleclient.Queue]) (ret graphql.Marshaler) {
 	return ec.marshalNInt2int(ctx, field.Selections, obj.TotalCount)
 }
 func (ec *executionContext) fieldContext_QueueConnection_totalCount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("QueueConnection", field, false, false, "Int")
 }
 
-func (ec *executionContext) _QueueEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *loader.Edge[consoleclient.Queue]) (ret graphql.Marshaler) {
+func (ec *executionContext) _QueueEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *entity.Edge[consoleclient.Queue]) (ret graphql.Marshaler) {
 	return ec.marshalNString2string(ctx, field.Selections, obj.Cursor)
 }
 func (ec *executionContext) fieldContext_QueueEdge_cursor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("QueueEdge", field, false, false, "String")
 }
 
-func (ec *executionContext) _QueueEdge_node(ctx context.Context, field graphql.CollectedField, obj *loader.Edge[consoleclient.Queue]) (ret graphql.Marshaler) {
+func (ec *executionContext) _QueueEdge_node(ctx context.Context, field graphql.CollectedField, obj *entity.Edge[consoleclient.Queue]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -1066,7 +1066,7 @@ func (ec *executionContext) _Queue(ctx context.Context, sel ast.SelectionSet, ob
 
 var queueConnectionImplementors = []string{"QueueConnection"}
 
-func (ec *executionContext) _QueueConnection(ctx context.Context, sel ast.SelectionSet, obj *loader.Connection[consoleclient.Queue]) graphql.Marshaler {
+func (ec *executionContext) _QueueConnection(ctx context.Context, sel ast.SelectionSet, obj *entity.Connection[consoleclient.Queue]) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, queueConnectionImplementors)
 
 	out := ec.answer.FieldSet(fields)
@@ -1117,7 +1117,7 @@ func (ec *executionContext) _QueueConnection(ctx context.Context, sel ast.Select
 
 var queueEdgeImplementors = []string{"QueueEdge"}
 
-func (ec *executionContext) _QueueEdge(ctx context.Context, sel ast.SelectionSet, obj *loader.Edge[consoleclient.Queue]) graphql.Marshaler {
+func (ec *executionContext) _QueueEdge(ctx context.Context, sel ast.SelectionSet, obj *entity.Edge[consoleclient.Queue]) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, queueEdgeImplementors)
 
 	out := ec.answer.FieldSet(fields)
@@ -1230,11 +1230,11 @@ func (ec *executionContext) marshalNQueue2ᚖgithubᚗcomᚋconsoleqlᚋconsoleq
 	return ec._Queue(ctx, sel, v)
 }
 
-func (ec *executionContext) marshalNQueueEdge2ᚕᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*loader.Edge[consoleclient.Queue]) graphql.Marshaler {
+func (ec *executionContext) marshalNQueueEdge2ᚕᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋentityᚐEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*entity.Edge[consoleclient.Queue]) graphql.Marshaler {
 	ret := ec.answer.Slice(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
-		return ec.marshalNQueueEdge2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐEdge(ctx, sel, v[i])
+		return ec.marshalNQueueEdge2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋentityᚐEdge(ctx, sel, v[i])
 	})
 
 	for _, e := range ret {
@@ -1246,7 +1246,7 @@ func (ec *executionContext) marshalNQueueEdge2ᚕᚖgithubᚗcomᚋconsoleqlᚋc
 	return ret
 }
 
-func (ec *executionContext) marshalNQueueEdge2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐEdge(ctx context.Context, sel ast.SelectionSet, v *loader.Edge[consoleclient.Queue]) graphql.Marshaler {
+func (ec *executionContext) marshalNQueueEdge2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋentityᚐEdge(ctx context.Context, sel ast.SelectionSet, v *entity.Edge[consoleclient.Queue]) graphql.Marshaler {
 	if v == nil {
 		graphql.AddInvalidNullError(ctx, "QueueEdge!")
 		return graphql.Null
@@ -1280,7 +1280,7 @@ func (ec *executionContext) marshalOQueue2ᚖgithubᚗcomᚋconsoleqlᚋconsoleq
 	return ec._Queue(ctx, sel, v)
 }
 
-func (ec *executionContext) marshalOQueueConnection2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐConnection(ctx context.Context, sel ast.SelectionSet, v *loader.Connection[consoleclient.Queue]) graphql.Marshaler {
+func (ec *executionContext) marshalOQueueConnection2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋentityᚐConnection(ctx context.Context, sel ast.SelectionSet, v *entity.Connection[consoleclient.Queue]) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
 	}

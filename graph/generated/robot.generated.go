@@ -9,7 +9,7 @@ import (
 	"sync/atomic"
 
 	"github.com/99designs/gqlgen/graphql"
-	"github.com/consoleql/consoleql/graph/loader"
+	"github.com/consoleql/consoleql/graph/entity"
 	"github.com/consoleql/consoleql/graph/subscription"
 	"github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/vektah/gqlparser/v2/ast"
@@ -192,7 +192,7 @@ func (ec *executionContext) fieldContext_Robot_company(_ context.Context, field 
 	return fc, nil
 }
 
-func (ec *executionContext) _RobotConnection_edges(ctx context.Context, field graphql.CollectedField, obj *loader.Connection[consoleclient.Robot]) (ret graphql.Marshaler) {
+func (ec *executionContext) _RobotConnection_edges(ctx context.Context, field graphql.CollectedField, obj *entity.Connection[consoleclient.Robot]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -204,8 +204,8 @@ func (ec *executionContext) _RobotConnection_edges(ctx context.Context, field gr
 			return obj.Edges(), nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v []*loader.Edge[consoleclient.Robot]) graphql.Marshaler {
-			return ec.marshalNRobotEdge2ᚕᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐEdgeᚄ(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v []*entity.Edge[consoleclient.Robot]) graphql.Marshaler {
+			return ec.marshalNRobotEdge2ᚕᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋentityᚐEdgeᚄ(ctx, selections, v)
 		},
 		true,
 		true,
@@ -224,7 +224,7 @@ func (ec *executionContext) fieldContext_RobotConnection_edges(_ context.Context
 	return fc, nil
 }
 
-func (ec *executionContext) _RobotConnection_nodes(ctx context.Context, field graphql.CollectedField, obj *loader.Connection[consoleclient.Robot]) (ret graphql.Marshaler) {
+func (ec *executionContext) _RobotConnection_nodes(ctx context.Context, field graphql.CollectedField, obj *entity.Connection[consoleclient.Robot]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -256,7 +256,7 @@ func (ec *executionContext) fieldContext_RobotConnection_nodes(_ context.Context
 	return fc, nil
 }
 
-func (ec *executionContext) _RobotConnection_pageInfo(ctx context.Context, field graphql.CollectedField, obj *loader.Connection[consoleclient.Robot]) (ret graphql.Marshaler) {
+func (ec *executionContext) _RobotConnection_pageInfo(ctx context.Context, field graphql.CollectedField, obj *entity.Connection[consoleclient.Robot]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -268,8 +268,8 @@ func (ec *executionContext) _RobotConnection_pageInfo(ctx context.Context, field
 			return obj.PageInfo(), nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *loader.PageInfo) graphql.Marshaler {
-			return ec.marshalNPageInfo2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐPageInfo(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *entity.PageInfo) graphql.Marshaler {
+			return ec.marshalNPageInfo2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋentityᚐPageInfo(ctx, selections, v)
 		},
 		true,
 		true,
@@ -288,21 +288,21 @@ func (ec *executionContext) fieldContext_RobotConnection_pageInfo(_ context.Cont
 	return fc, nil
 }
 
-func (ec *executionContext) _RobotConnection_totalCount(ctx context.Context, field graphql.CollectedField, obj *loader.Connection[consoleclient.Robot]) (ret graphql.Marshaler) {
+func (ec *executionContext) _RobotConnection_totalCount(ctx context.Context, field graphql.CollectedField, obj *entity.Connection[consoleclient.Robot]) (ret graphql.Marshaler) {
 	return ec.marshalNInt2int(ctx, field.Selections, obj.TotalCount)
 }
 func (ec *executionContext) fieldContext_RobotConnection_totalCount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("RobotConnection", field, false, false, "Int")
 }
 
-func (ec *executionContext) _RobotEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *loader.Edge[consoleclient.Robot]) (ret graphql.Marshaler) {
+func (ec *executionContext) _RobotEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *entity.Edge[consoleclient.Robot]) (ret graphql.Marshaler) {
 	return ec.marshalNString2string(ctx, field.Selections, obj.Cursor)
 }
 func (ec *executionContext) fieldContext_RobotEdge_cursor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("RobotEdge", field, false, false, "String")
 }
 
-func (ec *executionContext) _RobotEdge_node(ctx context.Context, field graphql.CollectedField, obj *loader.Edge[consoleclient.Robot]) (ret graphql.Marshaler) {
+func (ec *executionContext) _RobotEdge_node(ctx context.Context, field graphql.CollectedField, obj *entity.Edge[consoleclient.Robot]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -575,7 +575,7 @@ func (ec *executionContext) _Robot(ctx context.Context, sel ast.SelectionSet, ob
 
 var robotConnectionImplementors = []string{"RobotConnection"}
 
-func (ec *executionContext) _RobotConnection(ctx context.Context, sel ast.SelectionSet, obj *loader.Connection[consoleclient.Robot]) graphql.Marshaler {
+func (ec *executionContext) _RobotConnection(ctx context.Context, sel ast.SelectionSet, obj *entity.Connection[consoleclient.Robot]) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, robotConnectionImplementors)
 
 	out := ec.answer.FieldSet(fields)
@@ -626,7 +626,7 @@ func (ec *executionContext) _RobotConnection(ctx context.Context, sel ast.Select
 
 var robotEdgeImplementors = []string{"RobotEdge"}
 
-func (ec *executionContext) _RobotEdge(ctx context.Context, sel ast.SelectionSet, obj *loader.Edge[consoleclient.Robot]) graphql.Marshaler {
+func (ec *executionContext) _RobotEdge(ctx context.Context, sel ast.SelectionSet, obj *entity.Edge[consoleclient.Robot]) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, robotEdgeImplementors)
 
 	out := ec.answer.FieldSet(fields)
@@ -749,11 +749,11 @@ func (ec *executionContext) marshalNRobot2ᚖgithubᚗcomᚋconsoleqlᚋconsoleq
 	return ec._Robot(ctx, sel, v)
 }
 
-func (ec *executionContext) marshalNRobotEdge2ᚕᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*loader.Edge[consoleclient.Robot]) graphql.Marshaler {
+func (ec *executionContext) marshalNRobotEdge2ᚕᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋentityᚐEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*entity.Edge[consoleclient.Robot]) graphql.Marshaler {
 	ret := ec.answer.Slice(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
-		return ec.marshalNRobotEdge2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐEdge(ctx, sel, v[i])
+		return ec.marshalNRobotEdge2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋentityᚐEdge(ctx, sel, v[i])
 	})
 
 	for _, e := range ret {
@@ -765,7 +765,7 @@ func (ec *executionContext) marshalNRobotEdge2ᚕᚖgithubᚗcomᚋconsoleqlᚋc
 	return ret
 }
 
-func (ec *executionContext) marshalNRobotEdge2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐEdge(ctx context.Context, sel ast.SelectionSet, v *loader.Edge[consoleclient.Robot]) graphql.Marshaler {
+func (ec *executionContext) marshalNRobotEdge2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋentityᚐEdge(ctx context.Context, sel ast.SelectionSet, v *entity.Edge[consoleclient.Robot]) graphql.Marshaler {
 	if v == nil {
 		graphql.AddInvalidNullError(ctx, "RobotEdge!")
 		return graphql.Null
@@ -817,7 +817,7 @@ func (ec *executionContext) marshalORobot2ᚖgithubᚗcomᚋconsoleqlᚋconsoleq
 	return ec._Robot(ctx, sel, v)
 }
 
-func (ec *executionContext) marshalORobotConnection2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐConnection(ctx context.Context, sel ast.SelectionSet, v *loader.Connection[consoleclient.Robot]) graphql.Marshaler {
+func (ec *executionContext) marshalORobotConnection2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋentityᚐConnection(ctx context.Context, sel ast.SelectionSet, v *entity.Connection[consoleclient.Robot]) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
 	}

@@ -9,7 +9,7 @@ import (
 	"sync/atomic"
 
 	"github.com/99designs/gqlgen/graphql"
-	"github.com/consoleql/consoleql/graph/loader"
+	"github.com/consoleql/consoleql/graph/entity"
 	"github.com/consoleql/consoleql/graph/mutation"
 	"github.com/consoleql/consoleql/graph/subscription"
 	"github.com/consoleql/consoleql/internal/consoleclient"
@@ -860,7 +860,7 @@ func (ec *executionContext) fieldContext_Workflow_company(_ context.Context, fie
 	return fc, nil
 }
 
-func (ec *executionContext) _WorkflowConnection_edges(ctx context.Context, field graphql.CollectedField, obj *loader.Connection[consoleclient.Workflow]) (ret graphql.Marshaler) {
+func (ec *executionContext) _WorkflowConnection_edges(ctx context.Context, field graphql.CollectedField, obj *entity.Connection[consoleclient.Workflow]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -872,8 +872,8 @@ func (ec *executionContext) _WorkflowConnection_edges(ctx context.Context, field
 			return obj.Edges(), nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v []*loader.Edge[consoleclient.Workflow]) graphql.Marshaler {
-			return ec.marshalNWorkflowEdge2ᚕᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐEdgeᚄ(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v []*entity.Edge[consoleclient.Workflow]) graphql.Marshaler {
+			return ec.marshalNWorkflowEdge2ᚕᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋentityᚐEdgeᚄ(ctx, selections, v)
 		},
 		true,
 		true,
@@ -892,7 +892,7 @@ func (ec *executionContext) fieldContext_WorkflowConnection_edges(_ context.Cont
 	return fc, nil
 }
 
-func (ec *executionContext) _WorkflowConnection_nodes(ctx context.Context, field graphql.CollectedField, obj *loader.Connection[consoleclient.Workflow]) (ret graphql.Marshaler) {
+func (ec *executionContext) _WorkflowConnection_nodes(ctx context.Context, field graphql.CollectedField, obj *entity.Connection[consoleclient.Workflow]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -924,7 +924,7 @@ func (ec *executionContext) fieldContext_WorkflowConnection_nodes(_ context.Cont
 	return fc, nil
 }
 
-func (ec *executionContext) _WorkflowConnection_pageInfo(ctx context.Context, field graphql.CollectedField, obj *loader.Connection[consoleclient.Workflow]) (ret graphql.Marshaler) {
+func (ec *executionContext) _WorkflowConnection_pageInfo(ctx context.Context, field graphql.CollectedField, obj *entity.Connection[consoleclient.Workflow]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -936,8 +936,8 @@ func (ec *executionContext) _WorkflowConnection_pageInfo(ctx context.Context, fi
 			return obj.PageInfo(), nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *loader.PageInfo) graphql.Marshaler {
-			return ec.marshalNPageInfo2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐPageInfo(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *entity.PageInfo) graphql.Marshaler {
+			return ec.marshalNPageInfo2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋentityᚐPageInfo(ctx, selections, v)
 		},
 		true,
 		true,
@@ -956,21 +956,21 @@ func (ec *executionContext) fieldContext_WorkflowConnection_pageInfo(_ context.C
 	return fc, nil
 }
 
-func (ec *executionContext) _WorkflowConnection_totalCount(ctx context.Context, field graphql.CollectedField, obj *loader.Connection[consoleclient.Workflow]) (ret graphql.Marshaler) {
+func (ec *executionContext) _WorkflowConnection_totalCount(ctx context.Context, field graphql.CollectedField, obj *entity.Connection[consoleclient.Workflow]) (ret graphql.Marshaler) {
 	return ec.marshalNInt2int(ctx, field.Selections, obj.TotalCount)
 }
 func (ec *executionContext) fieldContext_WorkflowConnection_totalCount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("WorkflowConnection", field, false, false, "Int")
 }
 
-func (ec *executionContext) _WorkflowEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *loader.Edge[consoleclient.Workflow]) (ret graphql.Marshaler) {
+func (ec *executionContext) _WorkflowEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *entity.Edge[consoleclient.Workflow]) (ret graphql.Marshaler) {
 	return ec.marshalNString2string(ctx, field.Selections, obj.Cursor)
 }
 func (ec *executionContext) fieldContext_WorkflowEdge_cursor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("WorkflowEdge", field, false, false, "String")
 }
 
-func (ec *executionContext) _WorkflowEdge_node(ctx context.Context, field graphql.CollectedField, obj *loader.Edge[consoleclient.Workflow]) (ret graphql.Marshaler) {
+func (ec *executionContext) _WorkflowEdge_node(ctx context.Context, field graphql.CollectedField, obj *entity.Edge[consoleclient.Workflow]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -2359,7 +2359,7 @@ func (ec *executionContext) _Workflow(ctx context.Context, sel ast.SelectionSet,
 
 var workflowConnectionImplementors = []string{"WorkflowConnection"}
 
-func (ec *executionContext) _WorkflowConnection(ctx context.Context, sel ast.SelectionSet, obj *loader.Connection[consoleclient.Workflow]) graphql.Marshaler {
+func (ec *executionContext) _WorkflowConnection(ctx context.Context, sel ast.SelectionSet, obj *entity.Connection[consoleclient.Workflow]) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, workflowConnectionImplementors)
 
 	out := ec.answer.FieldSet(fields)
@@ -2410,7 +2410,7 @@ func (ec *executionContext) _WorkflowConnection(ctx context.Context, sel ast.Sel
 
 var workflowEdgeImplementors = []string{"WorkflowEdge"}
 
-func (ec *executionContext) _WorkflowEdge(ctx context.Context, sel ast.SelectionSet, obj *loader.Edge[consoleclient.Workflow]) graphql.Marshaler {
+func (ec *executionContext) _WorkflowEdge(ctx context.Context, sel ast.SelectionSet, obj *entity.Edge[consoleclient.Workflow]) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, workflowEdgeImplementors)
 
 	out := ec.answer.FieldSet(fields)
@@ -2670,11 +2670,11 @@ func (ec *executionContext) marshalNWorkflow2ᚖgithubᚗcomᚋconsoleqlᚋconso
 	return ec._Workflow(ctx, sel, v)
 }
 
-func (ec *executionContext) marshalNWorkflowEdge2ᚕᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*loader.Edge[consoleclient.Workflow]) graphql.Marshaler {
+func (ec *executionContext) marshalNWorkflowEdge2ᚕᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋentityᚐEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*entity.Edge[consoleclient.Workflow]) graphql.Marshaler {
 	ret := ec.answer.Slice(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
-		return ec.marshalNWorkflowEdge2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐEdge(ctx, sel, v[i])
+		return ec.marshalNWorkflowEdge2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋentityᚐEdge(ctx, sel, v[i])
 	})
 
 	for _, e := range ret {
@@ -2686,7 +2686,7 @@ func (ec *executionContext) marshalNWorkflowEdge2ᚕᚖgithubᚗcomᚋconsoleql�
 	return ret
 }
 
-func (ec *executionContext) marshalNWorkflowEdge2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐEdge(ctx context.Context, sel ast.SelectionSet, v *loader.Edge[consoleclient.Workflow]) graphql.Marshaler {
+func (ec *executionContext) marshalNWorkflowEdge2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋentityᚐEdge(ctx context.Context, sel ast.SelectionSet, v *entity.Edge[consoleclient.Workflow]) graphql.Marshaler {
 	if v == nil {
 		graphql.AddInvalidNullError(ctx, "WorkflowEdge!")
 		return graphql.Null
@@ -2872,7 +2872,7 @@ func (ec *executionContext) marshalOWorkflow2ᚖgithubᚗcomᚋconsoleqlᚋconso
 	return ec._Workflow(ctx, sel, v)
 }
 
-func (ec *executionContext) marshalOWorkflowConnection2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐConnection(ctx context.Context, sel ast.SelectionSet, v *loader.Connection[consoleclient.Workflow]) graphql.Marshaler {
+func (ec *executionContext) marshalOWorkflowConnection2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋentityᚐConnection(ctx context.Context, sel ast.SelectionSet, v *entity.Connection[consoleclient.Workflow]) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
 	}

@@ -9,7 +9,7 @@ import (
 	"sync/atomic"
 
 	"github.com/99designs/gqlgen/graphql"
-	"github.com/consoleql/consoleql/graph/loader"
+	"github.com/consoleql/consoleql/graph/entity"
 	"github.com/consoleql/consoleql/graph/mutation"
 	"github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/vektah/gqlparser/v2/ast"
@@ -301,7 +301,7 @@ func (ec *executionContext) fieldContext_WorkflowLayout_company(_ context.Contex
 	return fc, nil
 }
 
-func (ec *executionContext) _WorkflowLayoutConnection_edges(ctx context.Context, field graphql.CollectedField, obj *loader.Connection[consoleclient.WorkflowLayout]) (ret graphql.Marshaler) {
+func (ec *executionContext) _WorkflowLayoutConnection_edges(ctx context.Context, field graphql.CollectedField, obj *entity.Connection[consoleclient.WorkflowLayout]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -313,8 +313,8 @@ func (ec *executionContext) _WorkflowLayoutConnection_edges(ctx context.Context,
 			return obj.Edges(), nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v []*loader.Edge[consoleclient.WorkflowLayout]) graphql.Marshaler {
-			return ec.marshalNWorkflowLayoutEdge2ᚕᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐEdgeᚄ(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v []*entity.Edge[consoleclient.WorkflowLayout]) graphql.Marshaler {
+			return ec.marshalNWorkflowLayoutEdge2ᚕᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋentityᚐEdgeᚄ(ctx, selections, v)
 		},
 		true,
 		true,
@@ -333,7 +333,7 @@ func (ec *executionContext) fieldContext_WorkflowLayoutConnection_edges(_ contex
 	return fc, nil
 }
 
-func (ec *executionContext) _WorkflowLayoutConnection_nodes(ctx context.Context, field graphql.CollectedField, obj *loader.Connection[consoleclient.WorkflowLayout]) (ret graphql.Marshaler) {
+func (ec *executionContext) _WorkflowLayoutConnection_nodes(ctx context.Context, field graphql.CollectedField, obj *entity.Connection[consoleclient.WorkflowLayout]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -365,7 +365,7 @@ func (ec *executionContext) fieldContext_WorkflowLayoutConnection_nodes(_ contex
 	return fc, nil
 }
 
-func (ec *executionContext) _WorkflowLayoutConnection_pageInfo(ctx context.Context, field graphql.CollectedField, obj *loader.Connection[consoleclient.WorkflowLayout]) (ret graphql.Marshaler) {
+func (ec *executionContext) _WorkflowLayoutConnection_pageInfo(ctx context.Context, field graphql.CollectedField, obj *entity.Connection[consoleclient.WorkflowLayout]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -377,8 +377,8 @@ func (ec *executionContext) _WorkflowLayoutConnection_pageInfo(ctx context.Conte
 			return obj.PageInfo(), nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *loader.PageInfo) graphql.Marshaler {
-			return ec.marshalNPageInfo2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐPageInfo(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *entity.PageInfo) graphql.Marshaler {
+			return ec.marshalNPageInfo2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋentityᚐPageInfo(ctx, selections, v)
 		},
 		true,
 		true,
@@ -397,21 +397,21 @@ func (ec *executionContext) fieldContext_WorkflowLayoutConnection_pageInfo(_ con
 	return fc, nil
 }
 
-func (ec *executionContext) _WorkflowLayoutConnection_totalCount(ctx context.Context, field graphql.CollectedField, obj *loader.Connection[consoleclient.WorkflowLayout]) (ret graphql.Marshaler) {
+func (ec *executionContext) _WorkflowLayoutConnection_totalCount(ctx context.Context, field graphql.CollectedField, obj *entity.Connection[consoleclient.WorkflowLayout]) (ret graphql.Marshaler) {
 	return ec.marshalNInt2int(ctx, field.Selections, obj.TotalCount)
 }
 func (ec *executionContext) fieldContext_WorkflowLayoutConnection_totalCount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("WorkflowLayoutConnection", field, false, false, "Int")
 }
 
-func (ec *executionContext) _WorkflowLayoutEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *loader.Edge[consoleclient.WorkflowLayout]) (ret graphql.Marshaler) {
+func (ec *executionContext) _WorkflowLayoutEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *entity.Edge[consoleclient.WorkflowLayout]) (ret graphql.Marshaler) {
 	return ec.marshalNString2string(ctx, field.Selections, obj.Cursor)
 }
 func (ec *executionContext) fieldContext_WorkflowLayoutEdge_cursor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("WorkflowLayoutEdge", field, false, false, "String")
 }
 
-func (ec *executionContext) _WorkflowLayoutEdge_node(ctx context.Context, field graphql.CollectedField, obj *loader.Edge[consoleclient.WorkflowLayout]) (ret graphql.Marshaler) {
+func (ec *executionContext) _WorkflowLayoutEdge_node(ctx context.Context, field graphql.CollectedField, obj *entity.Edge[consoleclient.WorkflowLayout]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -865,7 +865,7 @@ func (ec *executionContext) _WorkflowLayout(ctx context.Context, sel ast.Selecti
 
 var workflowLayoutConnectionImplementors = []string{"WorkflowLayoutConnection"}
 
-func (ec *executionContext) _WorkflowLayoutConnection(ctx context.Context, sel ast.SelectionSet, obj *loader.Connection[consoleclient.WorkflowLayout]) graphql.Marshaler {
+func (ec *executionContext) _WorkflowLayoutConnection(ctx context.Context, sel ast.SelectionSet, obj *entity.Connection[consoleclient.WorkflowLayout]) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, workflowLayoutConnectionImplementors)
 
 	out := ec.answer.FieldSet(fields)
@@ -916,7 +916,7 @@ func (ec *executionContext) _WorkflowLayoutConnection(ctx context.Context, sel a
 
 var workflowLayoutEdgeImplementors = []string{"WorkflowLayoutEdge"}
 
-func (ec *executionContext) _WorkflowLayoutEdge(ctx context.Context, sel ast.SelectionSet, obj *loader.Edge[consoleclient.WorkflowLayout]) graphql.Marshaler {
+func (ec *executionContext) _WorkflowLayoutEdge(ctx context.Context, sel ast.SelectionSet, obj *entity.Edge[consoleclient.WorkflowLayout]) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, workflowLayoutEdgeImplementors)
 
 	out := ec.answer.FieldSet(fields)
@@ -1089,11 +1089,11 @@ func (ec *executionContext) marshalNWorkflowLayout2ᚖgithubᚗcomᚋconsoleql�
 	return ec._WorkflowLayout(ctx, sel, v)
 }
 
-func (ec *executionContext) marshalNWorkflowLayoutEdge2ᚕᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*loader.Edge[consoleclient.WorkflowLayout]) graphql.Marshaler {
+func (ec *executionContext) marshalNWorkflowLayoutEdge2ᚕᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋentityᚐEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*entity.Edge[consoleclient.WorkflowLayout]) graphql.Marshaler {
 	ret := ec.answer.Slice(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
-		return ec.marshalNWorkflowLayoutEdge2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐEdge(ctx, sel, v[i])
+		return ec.marshalNWorkflowLayoutEdge2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋentityᚐEdge(ctx, sel, v[i])
 	})
 
 	for _, e := range ret {
@@ -1105,7 +1105,7 @@ func (ec *executionContext) marshalNWorkflowLayoutEdge2ᚕᚖgithubᚗcomᚋcons
 	return ret
 }
 
-func (ec *executionContext) marshalNWorkflowLayoutEdge2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐEdge(ctx context.Context, sel ast.SelectionSet, v *loader.Edge[consoleclient.WorkflowLayout]) graphql.Marshaler {
+func (ec *executionContext) marshalNWorkflowLayoutEdge2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋentityᚐEdge(ctx context.Context, sel ast.SelectionSet, v *entity.Edge[consoleclient.WorkflowLayout]) graphql.Marshaler {
 	if v == nil {
 		graphql.AddInvalidNullError(ctx, "WorkflowLayoutEdge!")
 		return graphql.Null
@@ -1151,7 +1151,7 @@ func (ec *executionContext) marshalOWorkflowLayout2ᚖgithubᚗcomᚋconsoleql�
 	return ec._WorkflowLayout(ctx, sel, v)
 }
 
-func (ec *executionContext) marshalOWorkflowLayoutConnection2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐConnection(ctx context.Context, sel ast.SelectionSet, v *loader.Connection[consoleclient.WorkflowLayout]) graphql.Marshaler {
+func (ec *executionContext) marshalOWorkflowLayoutConnection2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋentityᚐConnection(ctx context.Context, sel ast.SelectionSet, v *entity.Connection[consoleclient.WorkflowLayout]) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
 	}

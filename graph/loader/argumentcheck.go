@@ -10,35 +10,36 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
+	"github.com/consoleql/consoleql/graph/selection"
 	"github.com/consoleql/consoleql/internal/fault"
 )
 
-// badInput is what is wrong with the arguments of any field in the selection on
-// typ: the console is asked nothing for an operation of which a part is bad.
-func (l *Loaders) badInput(typ string, s Selection, place string) error {
-	known := l.engine.relations[typ]
+// checkArguments returns the error of the first bad argument in a selection on typ. Nothing is read for an operation with
+// a bad argument.
+func (l *Loaders) checkArguments(typ string, s selection.Set, place string) error {
+	relations := l.engine.relations[typ]
 	for _, f := range s.Fields(typ) {
-		e, ok := known[f.Name]
+		r, ok := relations[f.Name]
 		if !ok {
 			continue
 		}
 		below := s.Below(f)
-		if e.Check != nil {
-			if err := e.Check(FieldCall{Field: f, Selection: below}); err != nil {
+		if r.Check != nil {
+			if err := r.Check(FieldCall{Field: f, Selection: below}); err != nil {
 				return errorElsewhere(err, f, place+f.Alias)
 			}
 		}
-		if err := l.badInput(e.To, below, place+f.Alias+"."); err != nil {
+		if err := l.checkArguments(r.To, below, place+f.Alias+"."); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// errorElsewhere returns the error of fields whose own arguments are good, while those of another field are not.
+// errorElsewhere returns the error of fields whose own arguments are good, if those of another field are bad.
 func errorElsewhere(err error, field graphql.CollectedField, place string) error {
 	told := &fault.Error{Code: fault.BadUserInput, Message: err.Error(), Err: err}
-	var unread *gqlerror.Error // gqlgen could not read an argument; its path leads to that from the root, where look-ahead reads it
+	var unread *gqlerror.Error // from gqlgen's decoding; in look-ahead, its path leads from the root to the argument
 	if errors.As(err, &unread) {
 		told.Message, told.Argument, told.Err = unread.Message, fault.ArgumentAt(unread.Path), unread.Err
 	}
@@ -50,7 +51,7 @@ func errorElsewhere(err error, field graphql.CollectedField, place string) error
 	return &badArgumentError{told, field.Position}
 }
 
-// badArgumentError is what is wrong with an argument, and the field that has it.
+// badArgumentError is the error of a bad argument, with the position of its field.
 type badArgumentError struct {
 	told *fault.Error
 	at   *ast.Position
@@ -59,20 +60,19 @@ type badArgumentError struct {
 // Error returns the message.
 func (e *badArgumentError) Error() string { return e.told.Error() }
 
-// Unwrap returns the error that reaches callers.
+// Unwrap returns the error for the client.
 func (e *badArgumentError) Unwrap() error { return e.told }
 
-// refuse keeps why the operation is not executed.
-func (l *Loaders) refuse(err error) {
-	if l.refusal == nil {
-		l.refusal = err
+// addRefusal records an error for which the operation is not executed.
+func (l *Loaders) addRefusal(err error) {
+	if l.Refusal() == nil {
+		l.Refuse(err)
 	}
 	l.refusals = append(l.refusals, err)
 }
 
-// requestErrors are the errors of an operation that was refused for its arguments before
-// anything was executed: it has no data, and they have no path (GraphQL specification,
-// section 7.1.2). extensions are those of each beside code and argument.
+// requestErrors returns the errors of an operation that was refused for its arguments. Such errors have no path, and the
+// response has no data (GraphQL specification, section 7.1.2). Each error gets the extensions, a code and an argument.
 func (l *Loaders) requestErrors(extensions map[string]any) gqlerror.List {
 	list := make(gqlerror.List, 0, len(l.refusals))
 	for _, err := range l.refusals {
@@ -90,50 +90,45 @@ func (l *Loaders) requestErrors(extensions map[string]any) gqlerror.List {
 	return list
 }
 
-// CheckSelection refuses a subscription of whose answer a field has bad arguments.
+// CheckSelection refuses a subscription if a field below it has bad arguments.
 func (l *Loaders) CheckSelection(ctx context.Context, f graphql.CollectedField) {
-	l.refusal = l.badSelection(ctx, f)
+	l.Refuse(l.checkBelow(ctx, f))
 }
 
-// badSelection is what is wrong with the arguments of any field below a mutation or
-// a subscription.
-func (l *Loaders) badSelection(ctx context.Context, f graphql.CollectedField) error {
-	below := Selection{op: graphql.GetOperationContext(ctx), set: f.Selections}
-	return l.badInput(f.Definition.Type.Name(), below, f.Alias+".")
+// checkBelow returns the error of the first bad argument below a field of a mutation or subscription.
+func (l *Loaders) checkBelow(ctx context.Context, f graphql.CollectedField) error {
+	below := selection.New(graphql.GetOperationContext(ctx), f.Selections)
+	return l.checkArguments(f.Definition.Type.Name(), below, f.Alias+".")
 }
 
-// checkMutations looks, once, at the arguments of all fields of a mutation before
-// the first of them changes anything. With one of them bad, none is carried out.
+// checkMutations checks the arguments of all fields of a mutation before the first change. If one is bad, no field is
+// carried out. Only the first call does something.
 func (l *Loaders) checkMutations(ctx context.Context, check CheckInput) {
 	l.plan.Do(func() {
 		op := graphql.GetOperationContext(ctx)
 		l.badInputs = make(map[string]error)
-		fields := (Selection{op, op.Operation.SelectionSet}).Fields("Mutation")
+		fields := selection.OfOperation(op).Fields("Mutation")
 		l.writes = len(fields)
-		l.refusal = l.calls.Reserve(l.writes) // each changes something by a call, which is counted with what the payloads read
+		l.Refuse(l.Budget().Reserve(l.writes)) // one call for each change
 		for _, f := range fields {
 			err := check(ctx, f.Name, f.ArgumentMap(op.Variables))
 			if err != nil {
 				l.badInputs[f.Alias] = err
 				err = errorElsewhere(err, f, f.Alias)
 			} else {
-				err = l.badSelection(ctx, f)
+				err = l.checkBelow(ctx, f)
 			}
 			if err != nil {
-				l.refuse(err)
+				l.addRefusal(err)
 			}
 		}
 	})
 }
 
-// refusalOf is why the field of a mutation with that alias may not be carried
-// out: its own input before any other's.
+// refusalOf returns why a field of a mutation is not carried out. The error of its own input precedes others.
 func (l *Loaders) refusalOf(alias string) error {
 	if own := l.badInputs[alias]; own != nil {
 		return own
 	}
-	return l.refusal
+	return l.Refusal()
 }
-
-// Refusal is why the operation may not ask the console anything; nil if it may.
-func (l *Loaders) Refusal() error { return l.refusal }

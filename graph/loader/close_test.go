@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/consoleql/consoleql/graph/selection"
 	cc "github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/consoleql/consoleql/internal/scope"
 )
@@ -50,7 +51,7 @@ func TestAPanicIsAnError(t *testing.T) {
 	for name, load := range map[string]func() error{
 		"one by one": func() error { _, err := l.Companies("")(); return err },
 		"a batch": func() error {
-			_, err := l.Queues().LoadByID(l, scope.Scope{}, "00000000-0000-4000-8000-000000000000", Selection{})()
+			_, err := l.Queues().LoadByID(l.Access, scope.Scope{}, "00000000-0000-4000-8000-000000000000", selection.Set{})()
 			return err
 		},
 	} {

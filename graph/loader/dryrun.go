@@ -9,6 +9,8 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
 
+	"github.com/consoleql/consoleql/graph/batch"
+	"github.com/consoleql/consoleql/graph/selection"
 	"github.com/consoleql/consoleql/internal/budget"
 	"github.com/consoleql/consoleql/internal/explain"
 	"github.com/consoleql/consoleql/internal/operation"
@@ -16,22 +18,22 @@ import (
 	"github.com/consoleql/consoleql/internal/scope"
 )
 
-// Plan looks ahead over the operation as if it were executed with empty caches, on a console that makes its answers up.
-// It does no I/O and changes nothing that is known of the console. ctx carries principal and scope of the request. It
-// fails if an argument of a query, or of a field below a mutation or subscription, is bad.
+// Plan looks ahead over an operation with empty caches and a console that makes its answers up. It does no I/O and records
+// no observations. ctx carries principal and scope of the request. Plan fails if an argument of a query, or of a field
+// below a mutation or subscription, is bad.
 func (e *Engine) Plan(ctx context.Context, op *graphql.OperationContext) (explain.Plan, error) {
 	calls := e.budget(ctx)
 	ctx = budget.NewContext(operation.NewContext(ctx, nil), calls)
 	d := e.newDryRun(ctx, op)
-	all := Selection{op, op.Operation.SelectionSet}
+	all := selection.OfOperation(op)
 	var err error
 	switch op.Operation.Operation {
 	case ast.Query:
 		err = d.query(all)
 	case ast.Mutation:
-		err = d.mutation(all.Fields("Mutation"), all)
+		err = d.mutation(all.Fields("Mutation"), all) //nolint:contextcheck // d has ctx
 	case ast.Subscription:
-		err = d.subscription(all.Fields("Subscription"), all)
+		err = d.subscription(all.Fields("Subscription"), all) //nolint:contextcheck // d has ctx
 	}
 	if err == nil {
 		err = ctx.Err()
@@ -46,12 +48,12 @@ func (e *Engine) Plan(ctx context.Context, op *graphql.OperationContext) (explai
 	return d.plan, nil
 }
 
-// dryRun is the execution of an operation of which only look-ahead runs.
+// dryRun runs look-ahead over an operation without executing it.
 type dryRun struct {
 	ctx     context.Context //nolint:containedctx // the operation's own
-	engine  *Engine         // its console is the one that makes its answers up
+	engine  *Engine         // it reads console
 	console *explain.Console
-	scope   *memo[struct{}, scope.Scope]
+	scope   *batch.Memo[struct{}, scope.Scope]
 	plan    explain.Plan
 }
 
@@ -64,7 +66,7 @@ func (e *Engine) newDryRun(ctx context.Context, op *graphql.OperationContext) *d
 		SendsRobotIDs: e.capabilities.SendsRobotIDs(),
 	}
 	requested, _ := scope.FromContext(ctx)
-	named := (&Loaders{execution: &execution{engine: e, scope: requested}}).named()
+	named := (&state{engine: e, scope: requested}).named()
 	hints.Companies, hints.Departments = appendID(hints.Companies, named.CompanyID), appendID(hints.Departments, named.DepartmentID)
 	if limits := who.Limits(); limits != nil {
 		for _, allowed := range limits.Scopes {
@@ -77,12 +79,12 @@ func (e *Engine) newDryRun(ctx context.Context, op *graphql.OperationContext) *d
 	}
 	dry := *e
 	dry.cache, dry.capabilities = nil, e.capabilities.ReadOnly()
-	d := &dryRun{ctx: ctx, engine: &dry, console: explain.NewConsole(hints), scope: &memo[struct{}, scope.Scope]{}}
+	d := &dryRun{ctx: ctx, engine: &dry, console: explain.NewConsole(hints), scope: &batch.Memo[struct{}, scope.Scope]{}}
 	dry.console, dry.kinds = d.console, newKinds(d.console)
 	return d
 }
 
-// addNamed adds the companies and departments that fields in the set name by their ids.
+// addNamed adds the companies and departments that fields in the set name by id.
 func addNamed(hints *explain.Hints, set ast.SelectionSet, variables map[string]any) {
 	for _, s := range set {
 		switch s := s.(type) {
@@ -99,12 +101,12 @@ func addNamed(hints *explain.Hints, set ast.SelectionSet, variables map[string]a
 			addNamed(hints, s.SelectionSet, variables)
 		case *ast.InlineFragment:
 			addNamed(hints, s.SelectionSet, variables)
-		case *ast.FragmentSpread: // its fragment is in the document
+		case *ast.FragmentSpread: // the document has its fragment
 		}
 	}
 }
 
-// appendID adds an id to ids, unless it is empty or among them.
+// appendID adds an id to ids, unless it is empty or already there.
 func appendID(ids []string, id string) []string {
 	id = scope.Lower(id)
 	if id == "" || slices.Contains(ids, id) {
@@ -113,7 +115,7 @@ func appendID(ids []string, id string) []string {
 	return append(ids, id)
 }
 
-// open returns the loaders of an operation, or of one field of a mutation. They share the scope of the request.
+// open returns loaders for an operation, or for one field of a mutation. They share the scope of the request.
 func (d *dryRun) open() *Loaders {
 	requested, _ := scope.FromContext(d.ctx)
 	l := d.engine.Loaders(d.ctx, requested)
@@ -121,22 +123,22 @@ func (d *dryRun) open() *Loaders {
 	return l
 }
 
-func (d *dryRun) query(all Selection) error {
+func (d *dryRun) query(all selection.Set) error {
 	l := d.open()
 	defer l.Close()
-	if err := l.badInput("Query", all, ""); err != nil {
+	if err := l.checkArguments("Query", all, ""); err != nil {
 		return err
 	}
 	d.lookAhead(l, "Query", all, nil, "")
 	return nil
 }
 
-// mutation counts the changes and looks ahead over made-up payloads, one after the other.
-func (d *dryRun) mutation(fields []graphql.CollectedField, all Selection) error {
-	if err := d.badInput(fields, all); err != nil {
+// mutation counts the changes and looks ahead over made-up payloads, in order.
+func (d *dryRun) mutation(fields []graphql.CollectedField, all selection.Set) error {
+	if err := d.checkArguments(fields, all); err != nil {
 		return err
 	}
-	_ = budget.FromContext(d.ctx).Reserve(len(fields)) // what is refused is told of the plan
+	_ = budget.FromContext(d.ctx).Reserve(len(fields)) // the plan reports an error
 	for i, f := range fields {
 		l := d.open()
 		if sc, ok := d.requestScope(l, f); ok && d.change(f, all, len(fields)-i-1) {
@@ -149,8 +151,8 @@ func (d *dryRun) mutation(fields []graphql.CollectedField, all Selection) error 
 }
 
 // subscription counts the first poll and looks ahead over a made-up event.
-func (d *dryRun) subscription(fields []graphql.CollectedField, all Selection) error {
-	if err := d.badInput(fields, all); err != nil {
+func (d *dryRun) subscription(fields []graphql.CollectedField, all selection.Set) error {
+	if err := d.checkArguments(fields, all); err != nil {
 		return err
 	}
 	for _, f := range fields {
@@ -169,19 +171,19 @@ func (d *dryRun) subscription(fields []graphql.CollectedField, all Selection) er
 	return nil
 }
 
-// badInput is what is wrong with the arguments of any field below those of a mutation or subscription.
-func (d *dryRun) badInput(fields []graphql.CollectedField, all Selection) error {
+// checkArguments returns the error of the first bad argument below the fields of a mutation or subscription.
+func (d *dryRun) checkArguments(fields []graphql.CollectedField, all selection.Set) error {
 	l := d.open()
 	defer l.Close()
 	for _, f := range fields {
-		if err := l.badInput(f.Definition.Type.Name(), all.Below(f), f.Alias+"."); err != nil {
+		if err := l.checkArguments(f.Definition.Type.Name(), all.Below(f), f.Alias+"."); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// requestScope finds the scope of the request as a mutation or subscription does. Sessions have none.
+// requestScope returns the scope of the request, as a mutation or subscription needs it. The fields for sessions need none.
 func (d *dryRun) requestScope(l *Loaders, f graphql.CollectedField) (sc scope.Scope, ok bool) {
 	if f.Name == "signIn" || f.Name == "signOut" {
 		return scope.Scope{}, true
@@ -193,15 +195,15 @@ func (d *dryRun) requestScope(l *Loaders, f graphql.CollectedField) (sc scope.Sc
 	return sc, err == nil
 }
 
-// change counts the calls of a mutation's field itself. It returns whether they may be made. following is the number of
-// changes that follow.
-func (d *dryRun) change(f graphql.CollectedField, all Selection, following int) bool {
+// change counts the calls of a mutation's field itself, and reports whether they are in the budget. following is the number
+// of fields that follow.
+func (d *dryRun) change(f graphql.CollectedField, all selection.Set, following int) bool {
 	calls, how := 1, "the change itself"
 	switch f.Name {
 	case "signIn", "signOut":
 		calls, how = 0, "the SSO is called, and the console is not"
 	case "updatePackage":
-		if input, _ := f.ArgumentMap(all.op.Variables)["input"].(map[string]any); input["etag"] == nil {
+		if input, _ := f.ArgumentMap(all.Variables())["input"].(map[string]any); input["etag"] == nil {
 			calls, how = 2, "the package's ETag is read before the change"
 		}
 	case "uploadPackage":
@@ -212,48 +214,48 @@ func (d *dryRun) change(f graphql.CollectedField, all Selection, following int) 
 		return false
 	}
 	for range calls {
-		_ = budget.Send(d.ctx, true) // is reserved
+		_ = budget.Send(d.ctx, true) // they are reserved
 	}
-	_ = spent.Reserve(following) // is not more than before
+	_ = spent.Reserve(following) // not more than before
 	d.plan.Rounds += calls
 	d.plan.Add(explain.Step{Round: max(1, d.plan.Rounds-calls+1), Field: f.Alias, Entities: 1, Calls: calls, How: how})
 	return true
 }
 
-// lookAhead looks ahead from an object, level by level. Unlike in an execution, a level begins when all calls of the
-// level before have been answered, so that the calls of each are known.
-func (d *dryRun) lookAhead(l *Loaders, typ string, s Selection, object any, path string) {
+// lookAhead looks ahead from an object. Unlike in an execution, a level begins when all calls of the level before have been
+// answered, so that the calls of each level are known.
+func (d *dryRun) lookAhead(l *Loaders, typ string, s selection.Set, object any, path string) {
 	var fields []visited
-	look := &prefetcher{l: &Loaders{execution: l.execution, ahead: true}}
-	look.visit = func(path, typ string) { fields = append(fields, visited{strings.TrimSuffix(path, "."), kindOf(typ)}) }
-	l.levelSent(true)
-	look.guard(func() {
+	k := newPrefetcher(l)
+	k.visit = func(path, typ string) { fields = append(fields, visited{strings.TrimSuffix(path, "."), kindOf(typ)}) }
+	l.FinishLevel(true)
+	k.guard(func() {
 		d.console.FindScope(true)
-		look.walk(typ, s, []any{object}, path)
+		k.walk(typ, s, []any{object}, path)
 		d.console.FindScope(false)
 		d.recordScope()
-		look.startLevel()
+		k.startLevel()
 		for {
-			for _, waits := range look.waits {
+			for _, waits := range k.waits {
 				for _, wait := range waits {
 					wait.Visit(func(any) {})
 				}
 			}
 			d.record(fields)
-			if len(look.ahead) == 0 {
+			if len(k.next) == 0 {
 				return
 			}
 			fields = fields[:0]
-			look.descendLevel()
+			k.descendLevel()
 		}
 	})
-	look.end()
+	k.end()
 }
 
-// visited is a field that may call the console, and the kind of what it leads to.
+// visited is a field that may call the console, and the kind of its object.
 type visited struct{ path, kind string }
 
-// recordScope adds the calls that found the scope of the request. They are made one after the other.
+// recordScope adds the calls for the scope of the request. They are made one after the other.
 func (d *dryRun) recordScope() {
 	for _, c := range d.console.Take() {
 		d.plan.Rounds++
@@ -261,7 +263,7 @@ func (d *dryRun) recordScope() {
 	}
 }
 
-// maxPaths bounds the fields that a step lists.
+// maxPaths bounds the fields that a step names.
 const maxPaths = 20
 
 // record adds the calls of a level, which are made at once.
@@ -289,7 +291,7 @@ func (d *dryRun) step(c explain.Call, field string) {
 	})
 }
 
-// sample is a made-up payload or event of a type; nil where none is known.
+// sample returns a made-up payload or event of a type, nil if there is none.
 func (d *dryRun) sample(typ string, sc scope.Scope) any {
 	if d.engine.opts.Sample == nil {
 		return nil

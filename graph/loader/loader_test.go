@@ -3,12 +3,8 @@ package loader
 import (
 	"testing"
 
-	"github.com/consoleql/consoleql/internal/principal"
 	"github.com/consoleql/consoleql/internal/scope"
 )
-
-// ann is the principal of whose answers the tests learn.
-var ann = principal.FromToken("ann")
 
 // noConsole panics where it is asked anything.
 type noConsole struct{ Console }

@@ -4,34 +4,30 @@ import (
 	"context"
 	"iter"
 	"runtime/debug"
-	"slices"
 
 	"github.com/99designs/gqlgen/graphql"
 
-	"github.com/consoleql/consoleql/internal/fault"
+	"github.com/consoleql/consoleql/graph/selection"
 )
 
-// Look-ahead walks an operation level by level, ahead of its execution: it
-// begins whatever the level needs of the console for all parents at once, sends
-// the batches, waits for the answers that lead on, and goes down a level. The
-// resolvers ask for the same things by the same functions and so find them
-// asked for. There is no timer: a batch is full when the level has been walked.
+// Look-ahead walks an operation level by level, before its resolvers. For each level it starts the reads of all parents
+// at once, sends the batches, and waits for the objects of the next level. The resolvers then ask for the same reads
+// through the same functions. There is no timer: a batch is complete when its level has been walked.
 //
-// Look-ahead decides only when and with whom a key travels. Were it to overlook
-// a field, its resolver would still be answered, by a call of its own.
+// Look-ahead only decides when a key is sent, and with which others. If it misses a field, the field's resolver makes a
+// call of its own.
 
 // prefetcher is one walk over one operation.
 type prefetcher struct {
-	l       *Loaders
-	ahead   []pending
-	waits   [][]Loaded             // of what the last two levels have begun
-	recent  int                    // how many of waits the level before had begun
-	calls   int                    // reads of the levels before
-	missing []beginning            // those of the level's probed reads that the cache does not answer
-	probed  int                    // how many of the level's reads the cache was asked about
-	excess  *fault.Error           // why the operation ends; nil if it does not
-	visit   func(path, typ string) // called for each field that may call the console, and the type that it leads to; set in a dry run only
+	l      *Loaders
+	next   []pending
+	waits  [][]Loaded             // what the last two levels have begun
+	recent int                    // how many of waits belong to the level before
+	visit  func(path, typ string) // in a dry run, receives each field that may call the console, and its type
 }
+
+// newPrefetcher returns a walk over the operation of l.
+func newPrefetcher(l *Loaders) *prefetcher { return &prefetcher{l: l.ahead()} }
 
 // path is the path of a field below another in a dry run.
 func (k *prefetcher) path(parent string, f graphql.CollectedField) string {
@@ -41,160 +37,136 @@ func (k *prefetcher) path(parent string, f graphql.CollectedField) string {
 	return parent + f.Alias + "."
 }
 
-// pending is a field whose answers lead on to the next level.
+// pending is a field whose objects lead to the next level.
 type pending struct {
 	to    string
-	below Selection
+	below selection.Set
 	path  string // in a dry run
 	waits []Loaded
 }
 
-// LookAheadQuery looks ahead over a query, once; calls after the first do nothing.
+// LookAheadQuery looks ahead over a query. Only the first call does something.
 func (l *Loaders) LookAheadQuery(ctx context.Context) {
 	l.plan.Do(func() {
-		op := graphql.GetOperationContext(ctx)
-		all := Selection{op, op.Operation.SelectionSet}
-		if err := l.badInput("Query", all, ""); err != nil {
-			l.refuse(err)
+		all := selection.OfOperation(graphql.GetOperationContext(ctx))
+		if err := l.checkArguments("Query", all, ""); err != nil {
+			l.addRefusal(err)
 			return
 		}
 		l.LookAhead("Query", all, nil)
 	})
 }
 
-// PlanPayload looks ahead over what is selected of a mutation's payload. The
-// mutation's resolver calls it when the change has been made.
-func (l *Loaders) PlanPayload(ctx context.Context, payload any) {
+// LookAheadPayload looks ahead over a mutation's payload. The mutation's resolver calls it after the change.
+func (l *Loaders) LookAheadPayload(ctx context.Context, payload any) {
 	l.unreserve()
-	l.LookAhead(graphql.GetFieldContext(ctx).Field.Definition.Type.Name(), Selected(ctx), payload)
+	l.LookAhead(graphql.GetFieldContext(ctx).Field.Definition.Type.Name(), selection.Resolving(ctx), payload)
 }
 
-// ReserveCalls sets n calls aside for the change of a mutation's field, where that takes more
-// than one.
-func (l *Loaders) ReserveCalls(n int) error { return l.calls.Reserve(l.writes + n) }
+// ReserveCalls reserves n calls for the change of a mutation's field, if it needs more than one.
+func (l *Loaders) ReserveCalls(n int) error { return l.Budget().Reserve(l.writes + n) }
 
-// unreserve leaves what is set aside to the fields that follow.
-func (l *Loaders) unreserve() { _ = l.calls.Reserve(l.writes) } // not more than before
+// unreserve keeps reserved only what the following fields need.
+func (l *Loaders) unreserve() { _ = l.Budget().Reserve(l.writes) } // not more than before
 
-// LookAhead begins the walk from one object: the first level at once, and what is below
-// it beside the execution.
-func (l *Loaders) LookAhead(typ string, s Selection, object any) {
-	l.levelSent(true)
-	look := &prefetcher{l: &Loaders{execution: l.execution, ahead: true}}
-	whole := look.guard(func() {
-		look.walk(typ, s, []any{object}, "")
-		look.check()
-		look.startFirst()
-		look.send()
-		look.finish()
+// LookAhead looks ahead from one object. It starts the reads of the first level at once, and those below on a goroutine.
+func (l *Loaders) LookAhead(typ string, s selection.Set, object any) {
+	l.FinishLevel(true)
+	k := newPrefetcher(l)
+	ok := k.guard(func() {
+		k.walk(typ, s, []any{object}, "")
+		k.check()
+		k.l.Level().StartFirst(l.hasBatches())
+		k.send()
+		k.finish()
 	})
-	if !whole || len(look.ahead) == 0 {
-		look.end()
+	if !ok || len(k.next) == 0 {
+		k.end()
 		return
 	}
-	l.tasks.Go(func() {
-		defer look.end()
-		look.guard(look.descend)
+	l.Go(func() {
+		defer k.end()
+		k.guard(k.descend)
 	})
 }
 
-// guard runs part of the walk; ok: it did not panic.
+// guard runs a part of the walk. It returns false if the part panicked.
 func (k *prefetcher) guard(part func()) (ok bool) {
 	defer func() {
 		if r := recover(); r != nil {
-			k.l.engine.opts.Logger.Error("panic in look-ahead", "panic", r, "stack", string(debug.Stack()))
+			k.l.Logger().Error("panic in look-ahead", "panic", r, "stack", string(debug.Stack()))
 		}
 	}()
 	part()
 	return true
 }
 
-// end sends what is left and lets every later load travel alone.
+// end sends the remaining batches and ends look-ahead.
 func (k *prefetcher) end() {
 	k.l.flush()
-	k.l.levelSent(false)
+	k.l.FinishLevel(false)
 }
 
 func (k *prefetcher) descend() {
-	for len(k.ahead) > 0 {
+	for len(k.next) > 0 {
 		k.descendLevel()
 	}
 }
 
-// descendLevel walks the next level and begins what it needs.
+// descendLevel walks the next level and starts its reads.
 func (k *prefetcher) descendLevel() {
-	level := k.ahead
-	k.ahead = nil
+	fields := k.next
+	k.next = nil
 	k.waits, k.recent = k.waits[k.recent:], len(k.waits)-k.recent
-	early := k.early()
-	for p, objects := range k.answered(level) {
+	level := k.l.Level()
+	allowance := level.Allowance()
+	for p, objects := range k.answered(fields) {
 		k.walk(p.to, p.below, objects, p.path)
-		if early -= len(k.l.begun); early >= 0 {
-			k.start()
+		if allowance -= level.Size(); allowance >= 0 {
+			level.Start()
 		}
 	}
 	k.startLevel()
 }
 
-// startLevel begins what is left of a level.
+// startLevel starts the remaining reads of a level.
 func (k *prefetcher) startLevel() {
 	k.check()
-	k.start()
+	k.l.Level().Start()
 	k.send()
 	k.finish()
 }
 
-// check refuses the level if it needs more calls than the operation may send.
+// check refuses the level if it exceeds the budget.
 func (k *prefetcher) check() {
-	if k.excess == nil && k.full() {
-		k.refuse(0)
+	if level := k.l.Level(); level.Excess() == nil && level.Exceeds() {
+		level.Refuse(0)
 	}
-}
-
-// start begins what is not done by batches.
-func (k *prefetcher) start() {
-	k.calls += len(k.l.begun)
-	for _, b := range k.l.begun {
-		if !b.isBegun() {
-			b.release()
-			k.l.tasks.Go(b.begin)
-		}
-	}
-	k.started()
-}
-
-// startFirst is start for the first level. One thing alone is left to the resolver that is
-// about to wait for it, and saves a goroutine.
-func (k *prefetcher) startFirst() {
-	all := len(k.l.begun)
-	if k.l.begun = slices.DeleteFunc(k.l.begun, beginning.isBegun); len(k.l.begun) > 1 || k.l.gathers() {
-		k.start()
-	}
-	for _, b := range k.l.begun {
-		b.release()
-	}
-	k.calls = all
-	k.started()
 }
 
 // send sends the batches of a level.
 func (k *prefetcher) send() {
 	k.l.awaitLists()
 	k.l.flush()
-	k.l.levelSent(true)
-	next := k.l.next
-	k.l.next = nil
-	if len(next) == 0 {
-		return
-	}
-	k.l.tasks.Go(func() {
-		for _, begin := range next {
-			begin()
-		}
-	})
+	k.l.Level().Finish()
 }
 
-// answered yields the fields of a level with their objects, each as soon as its answers are there.
+// finish ends an operation that exceeds its budget, when the reads that were started before have been answered.
+func (k *prefetcher) finish() {
+	excess := k.l.Level().Excess()
+	if excess == nil {
+		return
+	}
+	k.next = nil
+	for _, waits := range k.waits {
+		for _, wait := range waits {
+			wait.Visit(func(any) {}) // the field's resolver reports an error
+		}
+	}
+	_ = k.l.Budget().Exceed(excess) // the resolvers report it
+}
+
+// answered yields the fields of a level with their objects, each as soon as it is answered.
 func (k *prefetcher) answered(level []pending) iter.Seq2[pending, []any] {
 	return func(yield func(pending, []any) bool) {
 		if len(level) == 1 {
@@ -217,7 +189,7 @@ func (k *prefetcher) answered(level []pending) iter.Seq2[pending, []any] {
 	}
 }
 
-// objects waits for the answers and gives each object in them once.
+// objects waits for the answers and returns each object in them once.
 func (p pending) objects() []any {
 	var objects []any
 	seen := make(map[any]struct{})
@@ -232,71 +204,73 @@ func (p pending) objects() []any {
 	return objects
 }
 
-// walk begins what the selection takes of the console for the objects of type typ.
-func (k *prefetcher) walk(typ string, s Selection, objects []any, path string) {
-	if len(objects) == 0 || k.excess != nil {
+// walk gathers the reads of a selection on objects of type typ.
+func (k *prefetcher) walk(typ string, s selection.Set, objects []any, path string) {
+	level := k.l.Level()
+	if len(objects) == 0 || level.Excess() != nil {
 		return
 	}
-	known := k.l.engine.relations[typ]
+	relations := k.l.engine.relations[typ]
 	fields := s.Fields(typ)
 	for n, f := range fields {
-		e, ok := known[f.Name]
+		r, ok := relations[f.Name]
 		if !ok {
 			continue
 		}
 		below, at := s.Below(f), k.path(path, f)
-		if e.Inline != nil {
-			if k.leadsOn(e.To, below) {
-				k.walk(e.To, below, children(e, objects), at)
+		if r.Inline != nil {
+			if k.leadsOn(r.To, below) {
+				k.walk(r.To, below, children(r, objects), at)
 			}
 			continue
 		}
 		if k.visit != nil {
-			k.visit(at, e.To)
+			k.visit(at, r.To)
 		}
 		waits := make([]Loaded, len(objects))
 		for i, o := range objects {
-			if k.full() {
-				k.refuse(len(objects) - i + calling(typ, known, fields[n+1:])*len(objects))
+			if level.Exceeds() {
+				level.Refuse(len(objects) - i + countLists(typ, relations, fields[n+1:])*len(objects))
 				return
 			}
-			waits[i] = e.Load(k.l, o, FieldCall{Field: f, Selection: below})
+			waits[i] = r.Load(k.l, o, FieldCall{Field: f, Selection: below})
 		}
 		k.waits = append(k.waits, waits)
-		if k.leadsOn(e.To, below) {
-			k.ahead = append(k.ahead, pending{to: e.To, below: below, path: at, waits: waits})
+		if k.leadsOn(r.To, below) {
+			k.next = append(k.next, pending{to: r.To, below: below, path: at, waits: waits})
 		}
 	}
 }
 
-// calling counts the fields that take a call of their own for each parent.
-func calling(typ string, known map[string]Relation, fields []graphql.CollectedField) int {
+// countLists counts the fields that need a call for each parent.
+func countLists(typ string, relations map[string]Relation, fields []graphql.CollectedField) int {
 	if typ == "Query" {
-		return 0 // its lists are few
+		return 0 // it has one parent
 	}
 	n := 0
 	for _, f := range fields {
-		if known[f.Name].Lists {
+		if relations[f.Name].Lists {
 			n++
 		}
 	}
 	return n
 }
 
-func children(e Relation, parents []any) []any {
+// children returns the objects that parents contain.
+func children(r Relation, parents []any) []any {
 	var all []any
 	for _, p := range parents {
-		e.Inline(p, func(child any) { all = append(all, child) })
+		r.Inline(p, func(child any) { all = append(all, child) })
 	}
 	return all
 }
 
-// leadsOn says whether the selection on typ takes anything more of the console.
-func (k *prefetcher) leadsOn(typ string, s Selection) bool {
-	known := k.l.engine.relations[typ]
+// leadsOn reports whether a selection on typ reads more of the console.
+func (k *prefetcher) leadsOn(typ string, s selection.Set) bool {
+	relations := k.l.engine.relations[typ]
 	for _, f := range s.Fields(typ) {
-		e, ok := known[f.Name]
-		if ok && (e.Load != nil || k.leadsOn(e.To, s.Below(f))) {
+		r, ok := relations[f.Name]
+		if ok && (r.Load != nil || k.leadsOn(r.To, s.Below(f))) {
 			return true
 		}
 	}

@@ -4,22 +4,24 @@ import (
 	"context"
 	"strings"
 
+	"github.com/consoleql/consoleql/graph/batch"
+	"github.com/consoleql/consoleql/graph/entity"
 	cc "github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/consoleql/consoleql/internal/fault"
 	"github.com/consoleql/consoleql/internal/principal"
 	"github.com/consoleql/consoleql/internal/scope"
 )
 
-// RequestScope is the scope of the request: what it named, else the configured
-// default, else, where the principal has one company, that company and the
-// viewer's assigned department; else the error SCOPE_REQUIRED.
-func (l *Loaders) RequestScope() Thunk[scope.Scope] {
+// RequestScope returns the scope that the request names, or else the configured default. If neither is complete and the
+// principal has one company, it is that company and the viewer's assigned department. Otherwise the error is
+// SCOPE_REQUIRED.
+func (l *Loaders) RequestScope() batch.Thunk[scope.Scope] {
 	sc := l.named()
 	if sc.CompanyID != "" && sc.DepartmentID != "" {
-		return ready(sc)
+		return batch.Ready(sc)
 	}
-	return l.requestScope.later(l.execution, struct{}{}, func() (scope.Scope, error) {
-		l := &Loaders{execution: l.execution, ahead: true} // look-ahead may wait for this, so it waits for no level
+	return l.requestScope.Lazy(l.Execution, struct{}{}, func() (scope.Scope, error) {
+		l := l.ahead() // look-ahead may wait for these reads, so they must not wait for look-ahead
 		company, err := l.requestCompany()()
 		if err != nil || sc.DepartmentID != "" {
 			return scope.Scope{CompanyID: company, DepartmentID: sc.DepartmentID}, err
@@ -36,8 +38,8 @@ func (l *Loaders) RequestScope() Thunk[scope.Scope] {
 	})
 }
 
-// named is what the request or the configuration names of the scope.
-func (l *Loaders) named() scope.Scope {
+// named returns what the request or the configuration names of the scope.
+func (l *state) named() scope.Scope {
 	sc, def := l.scope, l.engine.opts.Default
 	if sc.CompanyID == "" {
 		sc.CompanyID = def.CompanyID
@@ -48,12 +50,12 @@ func (l *Loaders) named() scope.Scope {
 	return sc
 }
 
-// requestCompany is the company of RequestScope, for what needs no department.
-func (l *Loaders) requestCompany() Thunk[string] {
+// requestCompany returns the company of RequestScope, for reads that need no department.
+func (l *Loaders) requestCompany() batch.Thunk[string] {
 	if company := l.named().CompanyID; company != "" {
-		return ready(company)
+		return batch.Ready(company)
 	}
-	return then(l.Companies(""), func(companies []*cc.Company) (string, error) {
+	return batch.Then(l.Companies(""), func(companies []*cc.Company) (string, error) {
 		if len(companies) != 1 {
 			return "", fault.New(fault.ScopeRequired,
 				"the request names no company and its user has %d: send the headers CompanyId and DepartmentId", len(companies))
@@ -62,8 +64,8 @@ func (l *Loaders) requestCompany() Thunk[string] {
 	})
 }
 
-// companyScope is the scope of calls that concern a whole company: with a
-// department only where the request named one of that company.
+// companyScope returns the scope of a call that concerns a whole company. It has a department only if the request names
+// one of that company.
 func (l *Loaders) companyScope(company string) scope.Scope {
 	if sc := l.named(); sc.CompanyID == company {
 		return sc
@@ -71,24 +73,22 @@ func (l *Loaders) companyScope(company string) scope.Scope {
 	return scope.Scope{CompanyID: company}
 }
 
-// Companies are the principal's companies whose name contains name, of which an
-// API key may have been allowed only some.
-func (l *Loaders) Companies(name string) Thunk[[]*cc.Company] {
-	if err := checkTexts("", name, ""); err != nil {
-		return failed[[]*cc.Company](err)
+// Companies returns the principal's companies whose name contains name. An API key may allow only some of them.
+func (l *Loaders) Companies(name string) batch.Thunk[[]*cc.Company] {
+	if err := entity.CheckName(name); err != nil {
+		return batch.Failed[[]*cc.Company](err)
 	}
-	return l.companies.loadRead(l, name, func(ctx context.Context) ([]*cc.Company, error) {
+	return l.companies.LoadRead(l.Access, name, func(ctx context.Context) ([]*cc.Company, error) {
 		companies, err := l.engine.console.Companies(ctx, l.named(), name)
 		if companies == nil && err == nil {
-			companies = []*cc.Company{} // a list without companies is empty, not null
+			companies = []*cc.Company{} // the schema has an empty list, not null
 		}
-		return seen(principal.FromContext(ctx).Limits(), companies), err
+		return visible(principal.FromContext(ctx).Limits(), companies), err
 	})
 }
 
-// seen are those of the companies that the limits let a principal see. The list
-// itself is left as it is.
-func seen(limits *principal.Limits, companies []*cc.Company) []*cc.Company {
+// visible returns those of the companies that the limits allow. It does not change the list.
+func visible(limits *principal.Limits, companies []*cc.Company) []*cc.Company {
 	if limits == nil {
 		return companies
 	}
@@ -101,9 +101,9 @@ func seen(limits *principal.Limits, companies []*cc.Company) []*cc.Company {
 	return allowed
 }
 
-// Company is one of the principal's companies, nil where there is none by that id.
-func (l *Loaders) Company(id string) Thunk[*cc.Company] {
-	return then(l.Companies(""), func(companies []*cc.Company) (*cc.Company, error) {
+// Company returns one of the principal's companies, nil if it has none with that id.
+func (l *Loaders) Company(id string) batch.Thunk[*cc.Company] {
+	return batch.Then(l.Companies(""), func(companies []*cc.Company) (*cc.Company, error) {
 		for _, c := range companies {
 			if strings.EqualFold(c.ID, id) || strings.EqualFold(c.Scope().CompanyID, id) {
 				return c, nil
@@ -113,47 +113,43 @@ func (l *Loaders) Company(id string) Thunk[*cc.Company] {
 	})
 }
 
-// CompanyOf is the company of a scope.
-func (l *Loaders) CompanyOf(sc scope.Scope) Thunk[*cc.Company] {
+// CompanyOf returns the company of a scope.
+func (l *Loaders) CompanyOf(sc scope.Scope) batch.Thunk[*cc.Company] {
 	if sc.CompanyID == "" {
-		return ready[*cc.Company](nil)
+		return batch.Ready[*cc.Company](nil)
 	}
 	return l.Company(sc.CompanyID)
 }
 
-// Viewer is the caller as the user of the request's company.
-func (l *Loaders) Viewer() Thunk[*cc.CompanyUser] {
-	return l.inCompany(l.self)
+// Viewer returns the caller as a user of the request's company.
+func (l *Loaders) Viewer() batch.Thunk[*cc.CompanyUser] {
+	company, err := l.requestCompany()()
+	if err != nil {
+		return batch.Failed[*cc.CompanyUser](err)
+	}
+	return l.self(company)
 }
 
-// SetPrincipal lets whatever is asked from here on be asked as p: the payload of signIn is
-// read as who has signed in. Nothing may have been asked before.
+// SetPrincipal makes p the principal of all later reads: the payload of signIn is read as the user who signed in. It must
+// be called before the first read.
 func (l *Loaders) SetPrincipal(p principal.Principal) {
-	l.ctx, l.who = principal.NewContext(l.ctx, p), p.Name()
-	l.requestScope = &memo[struct{}, scope.Scope]{} // the operation's other fields are asked as the caller, whose scope is another
+	l.Execution.SetPrincipal(p)
+	l.requestScope = &batch.Memo[struct{}, scope.Scope]{} // the operation's other fields are read as the caller, who has another scope
 }
 
-// CompanyViewer is the caller as the user of company c.
-func (l *Loaders) CompanyViewer(c *cc.Company) Thunk[*cc.CompanyUser] {
+// CompanyViewer returns the caller as a user of company c.
+func (l *Loaders) CompanyViewer(c *cc.Company) batch.Thunk[*cc.CompanyUser] {
 	return l.self(c.Scope().CompanyID)
 }
 
-func (l *Loaders) self(company string) Thunk[*cc.CompanyUser] {
-	return l.selves.loadRead(l, company, func(ctx context.Context) (*cc.CompanyUser, error) {
+// self returns the caller as a user of a company.
+func (l *Loaders) self(company string) batch.Thunk[*cc.CompanyUser] {
+	return l.selves.LoadRead(l.Access, company, func(ctx context.Context) (*cc.CompanyUser, error) {
 		return l.engine.console.Self(ctx, l.companyScope(company))
 	})
 }
 
-// inCompany runs f for the request's company, at once if that is known.
-func (l *Loaders) inCompany(f func(company string) Thunk[*cc.CompanyUser]) Thunk[*cc.CompanyUser] {
-	company, err := l.requestCompany()()
-	if err != nil {
-		return failed[*cc.CompanyUser](err)
-	}
-	return f(company)
-}
-
-// tree is a company's department tree with what its relations need.
+// tree is a company's department tree, indexed for its relations.
 type tree struct {
 	root    *cc.Department
 	all     []*cc.Department // parents before their children
@@ -167,7 +163,7 @@ func newTree(root *cc.Department) *tree {
 	add = func(d, parent *cc.Department) {
 		id := scope.Lower(d.ID)
 		if _, seen := t.byID[id]; seen {
-			return // a tree that loops would have no end
+			return // the tree has a cycle
 		}
 		t.all = append(t.all, d)
 		t.byID[id] = d
@@ -184,13 +180,14 @@ func newTree(root *cc.Department) *tree {
 	return t
 }
 
-func (l *Loaders) tree(company string) Thunk[*tree] {
+// tree returns the department tree of a company.
+func (l *Loaders) tree(company string) batch.Thunk[*tree] {
 	company = scope.Lower(company)
 	read := func(ctx context.Context) (*cc.DepartmentTree, error) {
 		return l.engine.console.DepartmentTree(ctx, l.companyScope(company))
 	}
-	return l.trees.load(l, company, func() bool { return cached(l.execution, read) }, func() (*tree, error) {
-		t, err := call(l.execution, read)
+	return l.trees.Load(l.Access, company, func() bool { return batch.Cached(l.Execution, read) }, func() (*tree, error) {
+		t, err := batch.Call(l.Execution, read)
 		if err != nil {
 			return nil, err
 		}
@@ -198,66 +195,66 @@ func (l *Loaders) tree(company string) Thunk[*tree] {
 	})
 }
 
-// RootDepartment is the root of the request's company.
-func (l *Loaders) RootDepartment() Thunk[*cc.Department] {
+// RootDepartment returns the root department of the request's company.
+func (l *Loaders) RootDepartment() batch.Thunk[*cc.Department] {
 	company, err := l.requestCompany()()
 	if err != nil {
-		return failed[*cc.Department](err)
+		return batch.Failed[*cc.Department](err)
 	}
 	return l.rootOf(company)
 }
 
-func (l *Loaders) rootOf(company string) Thunk[*cc.Department] {
-	return then(l.tree(company), func(t *tree) (*cc.Department, error) { return t.root, nil })
+func (l *Loaders) rootOf(company string) batch.Thunk[*cc.Department] {
+	return batch.Then(l.tree(company), func(t *tree) (*cc.Department, error) { return t.root, nil })
 }
 
-// Department is a department of the request's company, nil where there is none by that id.
-func (l *Loaders) Department(id string) Thunk[*cc.Department] {
+// Department returns a department of the request's company, nil if there is none with that id.
+func (l *Loaders) Department(id string) batch.Thunk[*cc.Department] {
 	company, err := l.requestCompany()()
 	if err != nil {
-		return failed[*cc.Department](err)
+		return batch.Failed[*cc.Department](err)
 	}
 	return l.department(company, id)
 }
 
-func (l *Loaders) department(company, id string) Thunk[*cc.Department] {
-	return then(l.tree(company), func(t *tree) (*cc.Department, error) { return t.byID[scope.Lower(id)], nil })
+func (l *Loaders) department(company, id string) batch.Thunk[*cc.Department] {
+	return batch.Then(l.tree(company), func(t *tree) (*cc.Department, error) { return t.byID[scope.Lower(id)], nil })
 }
 
-// DepartmentOf is the department of a scope.
-func (l *Loaders) DepartmentOf(sc scope.Scope) Thunk[*cc.Department] {
+// DepartmentOf returns the department of a scope.
+func (l *Loaders) DepartmentOf(sc scope.Scope) batch.Thunk[*cc.Department] {
 	if sc.CompanyID == "" || sc.DepartmentID == "" {
-		return ready[*cc.Department](nil)
+		return batch.Ready[*cc.Department](nil)
 	}
 	return l.department(sc.CompanyID, sc.DepartmentID)
 }
 
-// CompanyRootDepartment is the root of c's tree.
-func (l *Loaders) CompanyRootDepartment(c *cc.Company) Thunk[*cc.Department] {
+// CompanyRootDepartment returns the root department of c.
+func (l *Loaders) CompanyRootDepartment(c *cc.Company) batch.Thunk[*cc.Department] {
 	return l.rootOf(c.Scope().CompanyID)
 }
 
-// CompanyDepartments is the whole tree of c, flat, parents before children.
-func (l *Loaders) CompanyDepartments(c *cc.Company) Thunk[[]*cc.Department] {
-	return then(l.tree(c.Scope().CompanyID), func(t *tree) ([]*cc.Department, error) { return t.all, nil })
+// CompanyDepartments returns all departments of c, parents before children.
+func (l *Loaders) CompanyDepartments(c *cc.Company) batch.Thunk[[]*cc.Department] {
+	return batch.Then(l.tree(c.Scope().CompanyID), func(t *tree) ([]*cc.Department, error) { return t.all, nil })
 }
 
-// CompanyDepartment is one department of c, nil where there is none by that id.
-func (l *Loaders) CompanyDepartment(c *cc.Company, id string) Thunk[*cc.Department] {
+// CompanyDepartment returns one department of c, nil if there is none with that id.
+func (l *Loaders) CompanyDepartment(c *cc.Company, id string) batch.Thunk[*cc.Department] {
 	return l.department(c.Scope().CompanyID, id)
 }
 
-// DepartmentParent is the department above d, nil for the root.
-func (l *Loaders) DepartmentParent(d *cc.Department) Thunk[*cc.Department] {
-	return then(l.tree(d.Scope().CompanyID), func(t *tree) (*cc.Department, error) {
+// DepartmentParent returns the parent of d, nil for the root.
+func (l *Loaders) DepartmentParent(d *cc.Department) batch.Thunk[*cc.Department] {
+	return batch.Then(l.tree(d.Scope().CompanyID), func(t *tree) (*cc.Department, error) {
 		return t.parents[scope.Lower(d.ID)], nil
 	})
 }
 
-// CompanyUserAssignedDepartment is the department that u is assigned to.
-func (l *Loaders) CompanyUserAssignedDepartment(u *cc.CompanyUser) Thunk[*cc.Department] {
+// CompanyUserAssignedDepartment returns the department that u is assigned to.
+func (l *Loaders) CompanyUserAssignedDepartment(u *cc.CompanyUser) batch.Thunk[*cc.Department] {
 	if scope.None(u.AssignedDepartmentID) {
-		return ready[*cc.Department](nil)
+		return batch.Ready[*cc.Department](nil)
 	}
 	return l.department(u.Scope().CompanyID, *u.AssignedDepartmentID)
 }

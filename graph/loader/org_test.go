@@ -13,10 +13,10 @@ func TestCompaniesSeen(t *testing.T) {
 	in := "scope"
 	companies := []*cc.Company{{ID: "own", CompanyID: &in}, {ID: "scope"}, {ID: "other"}}
 	limits := &principal.Limits{Scopes: []principal.ScopeLimit{{CompanyID: "scope"}}}
-	if got := seen(limits, companies); len(got) != 2 || got[0] != companies[0] || got[1] != companies[1] {
+	if got := visible(limits, companies); len(got) != 2 || got[0] != companies[0] || got[1] != companies[1] {
 		t.Errorf("seen are %v", got)
 	}
-	if got := seen(nil, companies); len(got) != 3 {
+	if got := visible(nil, companies); len(got) != 3 {
 		t.Errorf("without limits, seen are %v", got)
 	}
 }

@@ -5,23 +5,25 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/consoleql/consoleql/graph/batch"
 	"github.com/consoleql/consoleql/graph/capabilities"
+	"github.com/consoleql/consoleql/graph/selection"
 	cc "github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/consoleql/consoleql/internal/fault"
 	"github.com/consoleql/consoleql/internal/scope"
 )
 
-// PackageVersions are all versions of p; no call where they came with p.
-func (l *Loaders) PackageVersions(p *cc.Package) Thunk[[]*cc.PackageVersion] {
+// PackageVersions returns all versions of p. It needs no call if p has them.
+func (l *Loaders) PackageVersions(p *cc.Package) batch.Thunk[[]*cc.PackageVersion] {
 	if p.Versions != nil {
-		return ready(p.Versions)
+		return batch.Ready(p.Versions)
 	}
 	return l.versions(p.Scope(), p.ID)
 }
 
-// versions are all versions of the package id in sc, nil where there is no such package.
-func (l *Loaders) versions(sc scope.Scope, id string) Thunk[[]*cc.PackageVersion] {
-	return then(l.packages.load(l, sc, id, true), func(p *cc.Package) ([]*cc.PackageVersion, error) {
+// versions returns all versions of the package with an id in sc, nil if there is no such package.
+func (l *Loaders) versions(sc scope.Scope, id string) batch.Thunk[[]*cc.PackageVersion] {
+	return batch.Then(l.packages.LoadComplete(l.Access, sc, id), func(p *cc.Package) ([]*cc.PackageVersion, error) {
 		if p == nil {
 			return nil, nil
 		}
@@ -29,16 +31,17 @@ func (l *Loaders) versions(sc scope.Scope, id string) Thunk[[]*cc.PackageVersion
 	})
 }
 
-// PackageLatestVersion is the version that p's lastVersionId names, nil where there is none.
-func (l *Loaders) PackageLatestVersion(p *cc.Package) Thunk[*cc.PackageVersion] {
+// PackageLatestVersion returns the version that lastVersionId of p names, nil if there is none.
+func (l *Loaders) PackageLatestVersion(p *cc.Package) batch.Thunk[*cc.PackageVersion] {
 	return versionIn(l.PackageVersions(p), p.LastVersionID)
 }
 
-func versionIn(versions Thunk[[]*cc.PackageVersion], id *string) Thunk[*cc.PackageVersion] {
+// versionIn returns the version with an id, nil if it is not among the versions.
+func versionIn(versions batch.Thunk[[]*cc.PackageVersion], id *string) batch.Thunk[*cc.PackageVersion] {
 	if scope.None(id) {
-		return ready[*cc.PackageVersion](nil)
+		return batch.Ready[*cc.PackageVersion](nil)
 	}
-	return then(versions, func(versions []*cc.PackageVersion) (*cc.PackageVersion, error) {
+	return batch.Then(versions, func(versions []*cc.PackageVersion) (*cc.PackageVersion, error) {
 		for _, v := range versions {
 			if strings.EqualFold(v.ID, *id) {
 				return v, nil
@@ -48,71 +51,79 @@ func versionIn(versions Thunk[[]*cc.PackageVersion], id *string) Thunk[*cc.Packa
 	})
 }
 
-// version is the version id of the package packageID, nil where there is none.
-func (l *Loaders) version(sc scope.Scope, packageID, id *string) Thunk[*cc.PackageVersion] {
+// version returns a version of a package, nil if there is none with that id.
+func (l *Loaders) version(sc scope.Scope, packageID, id *string) batch.Thunk[*cc.PackageVersion] {
 	if scope.None(packageID) || scope.None(id) {
-		return ready[*cc.PackageVersion](nil)
+		return batch.Ready[*cc.PackageVersion](nil)
 	}
 	return versionIn(l.versions(sc, *packageID), id)
 }
 
-// Version is the version id of the package packageID, whose number may be known. Where s takes no more of it than that, it is not looked for: all versions of
-// all packages, their arguments with them, are by far the largest answers there are. An id
-// alone is worth nothing unless there is such a version.
-func (l *Loaders) Version(sc scope.Scope, packageID, id, number *string, s Selection) Thunk[*cc.PackageVersion] {
-	if scope.None(packageID) || scope.None(id) || scope.None(number) || !l.memoized(s, "number", s.onlyNumber) {
+// Version returns a version of a package, whose number may be known. If s selects no more of the version than its number
+// and its ids, the package is not read: complete packages are by far the largest answers of the console. If s selects
+// the ids only, the package is read, because the version may not exist.
+func (l *Loaders) Version(sc scope.Scope, packageID, id, number *string, s selection.Set) batch.Thunk[*cc.PackageVersion] {
+	if scope.None(packageID) || scope.None(id) || scope.None(number) || !l.numbersOnly.Get(s, func() bool { return numberOnly(s) }) {
 		return l.version(sc, packageID, id)
 	}
-	if l.ahead {
-		return ready[*cc.PackageVersion](nil) // nothing below it is to be asked for
+	if l.Level() != nil {
+		return batch.Ready[*cc.PackageVersion](nil) // there is nothing to read below it
 	}
 	v := &cc.PackageVersion{ID: *id, PackageID: packageID, Version: number}
 	v.Stamp(sc)
-	return ready(v)
+	return batch.Ready(v)
 }
 
-// WorkflowRobots are the robots that w runs on: by the ids that came with w
-// where they did, without those that do not exist; else, or where the console
-// refuses one, as it lists them for w.
-func (l *Loaders) WorkflowRobots(w *cc.Workflow) Thunk[[]*cc.Robot] {
+// numberOnly reports whether a selection on a version needs its number, and no more than a workflow or job knows of it.
+func numberOnly(s selection.Set) bool {
+	const typ = "PackageVersion"
+	return s.Selects(typ, "version") && s.SelectsOnly(typ, "version", "id", "packageId")
+}
+
+// WorkflowRobots returns the robots of w that exist. It reads them by their ids if w has them. Otherwise, or if the
+// console refuses one of them, it reads the console's list of the robots of w.
+func (l *Loaders) WorkflowRobots(w *cc.Workflow) batch.Thunk[[]*cc.Robot] {
 	if begun, ok := l.namedRobots.Load(w); ok {
 		return begun.(*namedRobots).wait
 	}
 	if w.AssociatedRobotIDs == nil {
 		l.engine.capabilities.ObserveIDs(capabilities.RobotIDs, false)
-		return l.workflowRobots.load(l, l.robotsOf(w), func() bool {
-			return cached(l.execution, func(ctx context.Context) (*cc.Page[cc.Robot], error) {
+		return l.workflowRobots.Load(l.Access, l.robotsOf(w), func() bool {
+			return batch.Cached(l.Execution, func(ctx context.Context) (*cc.Page[cc.Robot], error) {
 				return l.engine.console.WorkflowRobots(ctx, w.Scope(), w.ID, 0, 0)
 			})
 		}, func() ([]*cc.Robot, error) { return l.listWorkflowRobots(w) })
 	}
-	named := &namedRobots{l: l.execution, w: w, robots: make([]Thunk[*cc.Robot], len(*w.AssociatedRobotIDs))}
-	for i, id := range *w.AssociatedRobotIDs {
-		named.robots[i] = l.robots.load(l, w.Scope(), id, false)
-	}
-	if l.ahead {
-		// Should robots be refused, the workflows' lists are asked for together.
-		l.next = append(l.next, named.find)
+	named := &namedRobots{l: l, w: w, robots: l.robots.LoadEach(l.Access, w.Scope(), *w.AssociatedRobotIDs)}
+	if level := l.Level(); level != nil {
+		level.After(named.find) // if robots are refused, the lists of all workflows are read at once
 		l.namedRobots.Store(w, named)
 	}
 	return named.wait
 }
 
-// robotsOf is the key of a workflow's list of robots.
-func (l *execution) robotsOf(w *cc.Workflow) key { return key{id: w.ID, scope: l.scopes.of(w.Scope())} }
+// robotsKey names a workflow's list of robots.
+type robotsKey struct {
+	workflow string
+	scope    batch.ScopeIndex
+}
 
-// namedRobots are the robots of a workflow that came with their ids.
+func (l *Loaders) robotsOf(w *cc.Workflow) robotsKey {
+	return robotsKey{w.ID, l.ScopeIndex(w.Scope())}
+}
+
+// namedRobots are the robots of a workflow that has their ids.
 type namedRobots struct {
-	l      *execution
+	l      *Loaders
 	w      *cc.Workflow
-	robots []Thunk[*cc.Robot]
+	robots []batch.Thunk[*cc.Robot]
 
 	once  sync.Once
 	found []*cc.Robot
-	list  Thunk[[]*cc.Robot] // in the place of found, where one is refused
+	list  batch.Thunk[[]*cc.Robot] // instead of found, if one is refused
 }
 
-// wait returns the robots once they are there.
+// wait returns the robots.
 func (n *namedRobots) wait() ([]*cc.Robot, error) {
 	n.find()
 	if n.list != nil {
@@ -121,20 +132,20 @@ func (n *namedRobots) wait() ([]*cc.Robot, error) {
 	return n.found, nil
 }
 
-// find waits for each robot, and has the list asked for where one is refused.
-func (n *namedRobots) find() { n.once.Do(n.look) }
+// find waits for each robot. If one is refused, it starts to read the list.
+func (n *namedRobots) find() { n.once.Do(n.findAll) }
 
-func (n *namedRobots) look() {
+func (n *namedRobots) findAll() {
 	n.found = make([]*cc.Robot, 0, len(n.robots))
 	for _, wait := range n.robots {
 		robot, err := wait()
 		switch fault.CodeOf(err) {
 		case "":
 		case fault.Forbidden:
-			n.list = n.l.workflowRobots.spawn(n.l, n.l.robotsOf(n.w), func() ([]*cc.Robot, error) { return n.l.listWorkflowRobots(n.w) })
+			n.list = n.l.workflowRobots.Start(n.l.Execution, n.l.robotsOf(n.w), func() ([]*cc.Robot, error) { return n.l.listWorkflowRobots(n.w) })
 			return
-		default: // asking more of a console in trouble, or for a client that has gone, helps nobody
-			n.list = failed[[]*cc.Robot](err)
+		default: // the list would fail as well
+			n.list = batch.Failed[[]*cc.Robot](err)
 			return
 		}
 		if robot != nil {
@@ -143,14 +154,14 @@ func (n *namedRobots) look() {
 	}
 }
 
-// listWorkflowRobots asks for the robots of one workflow. The document knows no
-// paging here; should a console page all the same, the rest is asked for.
-func (l *execution) listWorkflowRobots(w *cc.Workflow) ([]*cc.Robot, error) {
+// listWorkflowRobots reads the robots of one workflow. The document has no pages here. If the console has, all of them are
+// read.
+func (l *Loaders) listWorkflowRobots(w *cc.Workflow) ([]*cc.Robot, error) {
 	sc := w.Scope()
-	robots := []*cc.Robot{} // no robots are an empty list, not null
+	robots := []*cc.Robot{} // the schema has an empty list, not null
 	seen := make(map[string]bool)
 	for index, size := 0, 0; ; index++ {
-		page, err := call(l, func(ctx context.Context) (*cc.Page[cc.Robot], error) {
+		page, err := batch.Call(l.Execution, func(ctx context.Context) (*cc.Page[cc.Robot], error) {
 			return l.engine.console.WorkflowRobots(ctx, sc, w.ID, index, size)
 		})
 		if err != nil {
@@ -163,7 +174,7 @@ func (l *execution) listWorkflowRobots(w *cc.Workflow) ([]*cc.Robot, error) {
 				robots = append(robots, r)
 			}
 		}
-		l.robots.hold(sc, page.List...)
+		l.robots.Add(sc, page.List...)
 		if len(robots) == before || page.Count >= 0 && len(robots) >= page.Count {
 			return robots, nil
 		}

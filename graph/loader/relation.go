@@ -4,39 +4,42 @@ import (
 	"context"
 
 	"github.com/99designs/gqlgen/graphql"
+
+	"github.com/consoleql/consoleql/graph/batch"
+	"github.com/consoleql/consoleql/graph/selection"
 )
 
-// Relations is a table of all fields that lead from object to object: by object type, then
-// field. Package relation has the one that the graph uses.
+// Relations are all fields that lead from object to object, by object type and field. Package relation has the table of
+// the schema.
 type Relations map[string]map[string]Relation
 
-// Relation is one such field. Exactly one of Inline and Load is set.
+// Relation is one such field. Either Inline or Load is set.
 type Relation struct {
 	// To is the object type that the field leads to.
 	To string
 	// Keys are the fields of the parent that name what the field leads to.
 	Keys []string
-	// Inline visits the objects that the parent already holds.
+	// Inline visits the objects that the parent contains.
 	Inline func(parent any, visit func(child any))
-	// Load begins what the field needs of the console. Both look-ahead and the field's
-	// resolver call it; the second call joins the first.
+	// Load starts the reads of the field. Both look-ahead and the field's resolver call it; the second call joins the
+	// first.
 	Load func(l *Loaders, parent any, c FieldCall) Loaded
-	// Lists says that the field takes a console call of its own for each parent.
+	// Lists says that the field needs a console call of its own for each parent.
 	Lists bool
-	// Check says what is wrong with the field's arguments; nil: it has none.
+	// Check returns the error of bad arguments; nil: the field has none.
 	Check func(c FieldCall) error
 }
 
 // Loaded is what a relation loads: a [One] or a [Many].
 type Loaded interface {
-	// Visit waits and visits each object. Failures are for the field's resolver to report.
+	// Visit waits and visits each object. The field's resolver reports errors.
 	Visit(visit func(child any))
 }
 
-// One is a relation that leads to at most one object.
-type One[T any] Thunk[*T]
+// One is a relation to at most one object.
+type One[T any] batch.Thunk[*T]
 
-// Wait returns the object, nil where there is none.
+// Wait returns the object, nil if there is none.
 func (t One[T]) Wait() (*T, error) { return t() }
 
 // Visit implements Loaded.
@@ -46,8 +49,8 @@ func (t One[T]) Visit(visit func(child any)) {
 	}
 }
 
-// Many is a relation that leads to a list of objects.
-type Many[T any] Thunk[[]*T]
+// Many is a relation to a list of objects.
+type Many[T any] batch.Thunk[[]*T]
 
 // Wait returns the objects.
 func (t Many[T]) Wait() ([]*T, error) { return t() }
@@ -65,19 +68,19 @@ func (t Many[T]) Visit(visit func(child any)) {
 
 // FieldCall is a field of an operation: its arguments, and what is selected below it.
 type FieldCall struct {
-	Field graphql.CollectedField
-	Selection
+	Field     graphql.CollectedField
+	Selection selection.Set
 	// Args are the arguments as gqlgen decoded them for a resolver; nil in look-ahead.
 	Args map[string]any
 }
 
-// Arguments are the arguments as the operation has them, variables applied.
-func (f FieldCall) Arguments() map[string]any { return f.Field.ArgumentMap(f.op.Variables) }
+// Arguments returns the arguments of the operation, with variables applied.
+func (f FieldCall) Arguments() map[string]any { return f.Field.ArgumentMap(f.Selection.Variables()) }
 
-// Resolving is the call of the field that ctx resolves, and the type of object that has it.
+// Resolving returns the field that ctx resolves, and the type of its object.
 func Resolving(ctx context.Context) (typ string, call FieldCall) {
 	fc := graphql.GetFieldContext(ctx)
-	return fc.Object, FieldCall{Field: fc.Field, Selection: Selection{op: graphql.GetOperationContext(ctx), set: fc.Field.Selections}, Args: fc.Args}
+	return fc.Object, FieldCall{Field: fc.Field, Selection: selection.Resolving(ctx), Args: fc.Args}
 }
 
 // Relation returns the relation of a field, if it is one.

@@ -55,7 +55,7 @@ func New(console Console, once Once, tokens Tokens, name func(principal.Principa
 // mutate finds the request's scope, makes the change unless the operation has invalid input,
 // and starts look-ahead for the payload.
 func mutate[P any](ctx context.Context, do func(sc scope.Scope) (*P, error)) (*P, error) {
-	l := loader.From(ctx)
+	l := loader.FromContext(ctx)
 	if err := l.Refusal(); err != nil {
 		return nil, fault.WithOutcome(err, fault.NotSent)
 	}
@@ -67,7 +67,7 @@ func mutate[P any](ctx context.Context, do func(sc scope.Scope) (*P, error)) (*P
 	if err != nil {
 		return nil, err
 	}
-	l.PlanPayload(ctx, payload)
+	l.LookAheadPayload(ctx, payload)
 	return payload, nil
 }
 

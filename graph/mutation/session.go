@@ -50,7 +50,7 @@ type SessionService struct {
 
 // SignIn starts a session. The payload is read as the new session's principal.
 func (d SessionService) SignIn(ctx context.Context, in SignInInput) (*SignInPayload, error) {
-	l := loader.From(ctx)
+	l := loader.FromContext(ctx)
 	if err := l.Refusal(); err != nil {
 		return nil, err
 	}
@@ -60,13 +60,13 @@ func (d SessionService) SignIn(ctx context.Context, in SignInInput) (*SignInPayl
 	}
 	payload := &SignInPayload{SessionToken: session.Token, ExpiresAt: cc.DateTime(session.Expires.UTC().Format(time.RFC3339))}
 	l.SetPrincipal(principal.FromSession(session.Token))
-	l.PlanPayload(ctx, payload)
+	l.LookAheadPayload(ctx, payload)
 	return payload, nil
 }
 
 // SignOut ends the caller's session and removes its cached answers.
 func (d SessionService) SignOut(ctx context.Context) (*SignOutPayload, error) {
-	if err := loader.From(ctx).Refusal(); err != nil {
+	if err := loader.FromContext(ctx).Refusal(); err != nil {
 		return nil, err
 	}
 	err := d.Sessions.SignOut(ctx)

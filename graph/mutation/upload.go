@@ -61,7 +61,7 @@ func (w *Service) upload(ctx context.Context, sc scope.Scope, file scalar.File, 
 	if size < 0 {
 		return nil, fault.BadInput("input.size", "is needed: neither the request nor the form's part tells the length of input.file")
 	}
-	if err := loader.From(ctx).ReserveCalls(channelCalls); err != nil {
+	if err := loader.FromContext(ctx).ReserveCalls(channelCalls); err != nil {
 		return nil, fault.WithOutcome(err, fault.NotSent)
 	}
 	prepared, err := w.console.CreatePackageUpload(ctx, sc)

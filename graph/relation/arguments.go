@@ -5,6 +5,7 @@ import (
 
 	"github.com/99designs/gqlgen/graphql"
 
+	"github.com/consoleql/consoleql/graph/entity"
 	"github.com/consoleql/consoleql/graph/loader"
 	cc "github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/consoleql/consoleql/internal/fault"
@@ -56,11 +57,11 @@ func checkList[F comparable](c loader.FieldCall) error {
 
 // listArguments are the arguments of a connection field. In look-ahead it decodes them as
 // gqlgen does. Where they are wrong, gqlgen calls no resolver, and nothing is loaded.
-func listArguments[F comparable](c loader.FieldCall) (loader.ListArgs[F], error) {
-	var a loader.ListArgs[F]
+func listArguments[F comparable](c loader.FieldCall) (entity.ListArgs[F], error) {
+	var a entity.ListArgs[F]
 	if c.Args != nil {
 		a.Filter, _ = c.Args["filter"].(*F)
-		a.Order, _ = c.Args["order"].(*loader.SortOrder)
+		a.Order, _ = c.Args["order"].(*entity.SortOrder)
 		a.First, _ = c.Args["first"].(*int)
 		a.After, _ = c.Args["after"].(*string)
 		a.Offset, _ = c.Args["offset"].(*int)
@@ -75,7 +76,7 @@ func listArguments[F comparable](c loader.FieldCall) (loader.ListArgs[F], error)
 		a.Filter = filter
 	}
 	if v := raw["order"]; v != nil {
-		a.Order = new(loader.SortOrder)
+		a.Order = new(entity.SortOrder)
 		if err := a.Order.UnmarshalGQL(v); err != nil {
 			return a, err
 		}

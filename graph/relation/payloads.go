@@ -3,8 +3,10 @@ package relation
 import (
 	"fmt"
 
+	"github.com/consoleql/consoleql/graph/batch"
 	"github.com/consoleql/consoleql/graph/loader"
 	"github.com/consoleql/consoleql/graph/mutation"
+	"github.com/consoleql/consoleql/graph/selection"
 	cc "github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/consoleql/consoleql/internal/fault"
 )
@@ -27,19 +29,19 @@ func changed[P any, T any, F comparable, PP interface {
 	}}
 }
 
-func loadChanged[T any, F comparable](l *loader.Loaders, of kind[T, F], fields fields[T], change *mutation.Changed[T], s loader.Selection) loader.Thunk[*T] {
+func loadChanged[T any, F comparable](l *loader.Loaders, of kind[T, F], fields fields[T], change *mutation.Changed[T], s selection.Set) batch.Thunk[*T] {
 	if change.Answer != nil {
 		if _, name := fields(change.Answer); *name != "" { // an answer without a name describes nothing
 			return func() (*T, error) { return change.Answer, nil }
 		}
 	}
-	if s.OnlyNames(typeName[T]()) {
+	if s.SelectsOnly(typeName[T](), "id") {
 		v := new(T)
 		id, _ := fields(v)
 		*id = change.ID
 		return func() (*T, error) { return v, nil }
 	}
-	return of(l).LoadByID(l, change.Scope, change.ID, s)
+	return of(l).LoadByID(l.Access, change.Scope, change.ID, s)
 }
 
 // created is changed for an entity that a mutation created. Where the console does not find it,
@@ -65,11 +67,11 @@ func created[P any, T any, F comparable, PP interface {
 func target[T any, F comparable](of kind[T, F]) loader.Relation {
 	return loader.Relation{To: typeName[T](), Keys: []string{"id"}, Load: func(l *loader.Loaders, parent any, c loader.FieldCall) loader.Loaded {
 		named := parent.(interface{ Named() mutation.Target }).Named()
-		return loader.One[T](of(l).LoadByID(l, named.Scope, named.ID, c.Selection))
+		return loader.One[T](of(l).LoadByID(l.Access, named.Scope, named.ID, c.Selection))
 	}}
 }
 
 // upgradedWorkflows are the workflows of an upgrade that exist.
-func upgradedWorkflows(l *loader.Loaders, p *mutation.UpgradeWorkflowsPayload) loader.Thunk[[]*cc.Workflow] {
-	return l.Workflows().LoadAll(l, p.Scope, p.IDs)
+func upgradedWorkflows(l *loader.Loaders, p *mutation.UpgradeWorkflowsPayload) batch.Thunk[[]*cc.Workflow] {
+	return l.Workflows().LoadAll(l.Access, p.Scope, p.IDs)
 }

@@ -12,7 +12,7 @@ import (
 // where it leads to many. Arguments are those that gqlgen decoded.
 func Resolve[V any](ctx context.Context, parent any) (V, error) {
 	typ, call := loader.Resolving(ctx)
-	l := loader.From(ctx)
+	l := loader.FromContext(ctx)
 	row, _ := l.Relation(typ, call.Field.Name)
 	if row.Load == nil {
 		var none V

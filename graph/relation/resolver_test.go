@@ -69,7 +69,7 @@ func TestEachRelationHasAResolver(t *testing.T) {
 			}
 			to := "*consoleclient." + row.To
 			if entity, ok := strings.CutSuffix(row.To, "Connection"); ok {
-				to = "*loader.Connection[consoleclient." + entity + "]"
+				to = "*entity.Connection[consoleclient." + entity + "]"
 			}
 			if s.Types[typ].Fields.ForName(name).Type.Elem != nil {
 				to = "[]" + to

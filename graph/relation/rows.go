@@ -3,6 +3,8 @@ package relation
 import (
 	"reflect"
 
+	"github.com/consoleql/consoleql/graph/batch"
+	"github.com/consoleql/consoleql/graph/entity"
 	"github.com/consoleql/consoleql/graph/loader"
 	cc "github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/consoleql/consoleql/internal/scope"
@@ -50,20 +52,20 @@ func present[T any](v *T) []*T {
 // addConnection adds the fields that lead from a connection to its nodes.
 func addConnection[T any](table loader.Relations) {
 	typ := typeName[T]()
-	nodes := func(c *loader.Connection[T]) []*T { return c.Nodes }
+	nodes := func(c *entity.Connection[T]) []*T { return c.Nodes }
 	table[typ+"Connection"] = map[string]loader.Relation{"nodes": inline(nodes), "edges": inlineTo(typ+"Edge", nodes)}
 	table[typ+"Edge"] = map[string]loader.Relation{"node": inline(func(node *T) []*T { return []*T{node} })}
 }
 
 // root is a field that leads to one object, whatever its parent.
-func root[C any](f func(*loader.Loaders) loader.Thunk[*C]) loader.Relation {
+func root[C any](f func(*loader.Loaders) batch.Thunk[*C]) loader.Relation {
 	return loader.Relation{To: typeName[C](), Load: func(l *loader.Loaders, _ any, _ loader.FieldCall) loader.Loaded {
 		return loader.One[C](f(l))
 	}}
 }
 
 // rootByID is a root field that leads to the object of the argument id.
-func rootByID[C any](f func(*loader.Loaders, string) loader.Thunk[*C]) loader.Relation {
+func rootByID[C any](f func(*loader.Loaders, string) batch.Thunk[*C]) loader.Relation {
 	return loader.Relation{To: typeName[C](), Check: checkID, Load: func(l *loader.Loaders, _ any, c loader.FieldCall) loader.Loaded {
 		id, err := idArgument(c)
 		if err != nil {
@@ -74,14 +76,14 @@ func rootByID[C any](f func(*loader.Loaders, string) loader.Thunk[*C]) loader.Re
 }
 
 // one is a field that leads to one object.
-func one[P, C any](f func(*loader.Loaders, P) loader.Thunk[*C], keys ...string) loader.Relation {
+func one[P, C any](f func(*loader.Loaders, P) batch.Thunk[*C], keys ...string) loader.Relation {
 	return loader.Relation{To: typeName[C](), Keys: keys, Load: func(l *loader.Loaders, parent any, _ loader.FieldCall) loader.Loaded {
 		return loader.One[C](f(l, parent.(P)))
 	}}
 }
 
 // oneByID is a field that leads to the object of the argument id.
-func oneByID[P, C any](f func(*loader.Loaders, P, string) loader.Thunk[*C], keys ...string) loader.Relation {
+func oneByID[P, C any](f func(*loader.Loaders, P, string) batch.Thunk[*C], keys ...string) loader.Relation {
 	return loader.Relation{To: typeName[C](), Keys: keys, Check: checkID, Load: func(l *loader.Loaders, parent any, c loader.FieldCall) loader.Loaded {
 		id, err := idArgument(c)
 		if err != nil {
@@ -92,20 +94,20 @@ func oneByID[P, C any](f func(*loader.Loaders, P, string) loader.Thunk[*C], keys
 }
 
 // many is a field that leads to a list without paging.
-func many[P, C any](f func(*loader.Loaders, P) loader.Thunk[[]*C], keys ...string) loader.Relation {
+func many[P, C any](f func(*loader.Loaders, P) batch.Thunk[[]*C], keys ...string) loader.Relation {
 	return loader.Relation{To: typeName[C](), Keys: keys, Load: func(l *loader.Loaders, parent any, _ loader.FieldCall) loader.Loaded {
 		return loader.Many[C](f(l, parent.(P)))
 	}}
 }
 
 // kind gives the entities of one kind.
-type kind[T any, F comparable] = func(*loader.Loaders) *loader.Entities[T, F]
+type kind[T any, F comparable] = func(*loader.Loaders) *entity.Loader[T, F]
 
 // ref is a field that leads to the entity whose id the parent has under key.
 func ref[P scoped, T any, F comparable](of kind[T, F], key string, id func(P) *string) loader.Relation {
 	return loader.Relation{To: typeName[T](), Keys: []string{key}, Load: func(l *loader.Loaders, parent any, c loader.FieldCall) loader.Loaded {
 		p := parent.(P)
-		return loader.One[T](of(l).Load(l, p.Scope(), id(p), c.Selection))
+		return loader.One[T](of(l).Load(l.Access, p.Scope(), id(p), c.Selection))
 	}}
 }
 
@@ -120,7 +122,7 @@ func byID[T any, F comparable](of kind[T, F]) loader.Relation {
 		if err != nil {
 			return failedOne[T](err)
 		}
-		return loader.One[T](of(l).LoadByID(l, sc, id, c.Selection))
+		return loader.One[T](of(l).LoadByID(l.Access, sc, id, c.Selection))
 	}}
 }
 
@@ -135,19 +137,19 @@ func listOf[P, T any, F comparable](of kind[T, F], imply func(*F, P) bool, keys 
 	return loader.Relation{To: typeName[T]() + "Connection", Keys: keys, Lists: true, Check: checkList[F], Load: func(l *loader.Loaders, parent any, c loader.FieldCall) loader.Loaded {
 		args, err := listArguments[F](c)
 		if err != nil {
-			return failedOne[loader.Connection[T]](err)
+			return failedOne[entity.Connection[T]](err)
 		}
 		if err := args.Check(); err != nil { // before the console is asked for a scope
-			return failedOne[loader.Connection[T]](err)
+			return failedOne[entity.Connection[T]](err)
 		}
 		sc, err := scopeOf(l, parent)
 		if err != nil {
-			return failedOne[loader.Connection[T]](err)
+			return failedOne[entity.Connection[T]](err)
 		}
 		if len(keys) > 0 {
 			args = args.With(func(f *F) bool { return imply(f, parent.(P)) })
 		}
-		return loader.One[loader.Connection[T]](of(l).List(l, sc, args, c.Selection))
+		return loader.One[entity.Connection[T]](of(l).List(l.Access, sc, args, c.Selection))
 	}}
 }
 
@@ -168,12 +170,12 @@ func workflowsOfVersion(f *cc.WorkflowFilter, v *cc.PackageVersion) bool {
 
 // company is the company of any object that has a scope.
 func company() loader.Relation {
-	return one(func(l *loader.Loaders, v scoped) loader.Thunk[*cc.Company] { return l.CompanyOf(v.Scope()) }, "companyId")
+	return one(func(l *loader.Loaders, v scoped) batch.Thunk[*cc.Company] { return l.CompanyOf(v.Scope()) }, "companyId")
 }
 
 // department is the department of any object that has a scope.
 func department() loader.Relation {
-	return one(func(l *loader.Loaders, v scoped) loader.Thunk[*cc.Department] { return l.DepartmentOf(v.Scope()) }, "companyId", "departmentId")
+	return one(func(l *loader.Loaders, v scoped) batch.Thunk[*cc.Department] { return l.DepartmentOf(v.Scope()) }, "companyId", "departmentId")
 }
 
 // version is the version of a package; ids are the package's id, the version's, and the
@@ -190,7 +192,7 @@ func version[P scoped](ids func(P) (pkg, id, number *string)) loader.Relation {
 func companies() loader.Relation {
 	return loader.Relation{
 		To:    "Company",
-		Check: func(c loader.FieldCall) error { return loader.CheckName(nameArgument(c)) },
+		Check: func(c loader.FieldCall) error { return entity.CheckName(nameArgument(c)) },
 		Load: func(l *loader.Loaders, _ any, c loader.FieldCall) loader.Loaded {
 			return loader.Many[cc.Company](l.Companies(nameArgument(c)))
 		},

@@ -8,8 +8,8 @@ package resolver
 import (
 	"context"
 
+	"github.com/consoleql/consoleql/graph/entity"
 	"github.com/consoleql/consoleql/graph/generated"
-	"github.com/consoleql/consoleql/graph/loader"
 	"github.com/consoleql/consoleql/graph/mutation"
 	"github.com/consoleql/consoleql/graph/relation"
 	"github.com/consoleql/consoleql/internal/consoleclient"
@@ -23,8 +23,8 @@ func (r *completePackageUploadPayloadResolver) Version(ctx context.Context, obj 
 	return relation.Resolve[*consoleclient.PackageVersion](ctx, obj)
 }
 
-func (r *departmentResolver) Packages(ctx context.Context, obj *consoleclient.Department, filter *consoleclient.PackageFilter, order *loader.SortOrder, first *int, after *string, offset *int) (*loader.Connection[consoleclient.Package], error) {
-	return relation.Resolve[*loader.Connection[consoleclient.Package]](ctx, obj)
+func (r *departmentResolver) Packages(ctx context.Context, obj *consoleclient.Department, filter *consoleclient.PackageFilter, order *entity.SortOrder, first *int, after *string, offset *int) (*entity.Connection[consoleclient.Package], error) {
+	return relation.Resolve[*entity.Connection[consoleclient.Package]](ctx, obj)
 }
 
 func (r *departmentResolver) Package(ctx context.Context, obj *consoleclient.Department, id string) (*consoleclient.Package, error) {
@@ -59,8 +59,8 @@ func (r *packageResolver) LatestVersion(ctx context.Context, obj *consoleclient.
 	return relation.Resolve[*consoleclient.PackageVersion](ctx, obj)
 }
 
-func (r *packageResolver) Workflows(ctx context.Context, obj *consoleclient.Package, filter *consoleclient.WorkflowFilter, order *loader.SortOrder, first *int, after *string, offset *int) (*loader.Connection[consoleclient.Workflow], error) {
-	return relation.Resolve[*loader.Connection[consoleclient.Workflow]](ctx, obj)
+func (r *packageResolver) Workflows(ctx context.Context, obj *consoleclient.Package, filter *consoleclient.WorkflowFilter, order *entity.SortOrder, first *int, after *string, offset *int) (*entity.Connection[consoleclient.Workflow], error) {
+	return relation.Resolve[*entity.Connection[consoleclient.Workflow]](ctx, obj)
 }
 
 func (r *packageResolver) Department(ctx context.Context, obj *consoleclient.Package) (*consoleclient.Department, error) {
@@ -75,12 +75,12 @@ func (r *packageVersionResolver) Package(ctx context.Context, obj *consoleclient
 	return relation.Resolve[*consoleclient.Package](ctx, obj)
 }
 
-func (r *packageVersionResolver) Workflows(ctx context.Context, obj *consoleclient.PackageVersion, filter *consoleclient.WorkflowFilter, order *loader.SortOrder, first *int, after *string, offset *int) (*loader.Connection[consoleclient.Workflow], error) {
-	return relation.Resolve[*loader.Connection[consoleclient.Workflow]](ctx, obj)
+func (r *packageVersionResolver) Workflows(ctx context.Context, obj *consoleclient.PackageVersion, filter *consoleclient.WorkflowFilter, order *entity.SortOrder, first *int, after *string, offset *int) (*entity.Connection[consoleclient.Workflow], error) {
+	return relation.Resolve[*entity.Connection[consoleclient.Workflow]](ctx, obj)
 }
 
-func (r *queryResolver) Packages(ctx context.Context, filter *consoleclient.PackageFilter, order *loader.SortOrder, first *int, after *string, offset *int) (*loader.Connection[consoleclient.Package], error) {
-	return relation.Resolve[*loader.Connection[consoleclient.Package]](ctx, nil)
+func (r *queryResolver) Packages(ctx context.Context, filter *consoleclient.PackageFilter, order *entity.SortOrder, first *int, after *string, offset *int) (*entity.Connection[consoleclient.Package], error) {
+	return relation.Resolve[*entity.Connection[consoleclient.Package]](ctx, nil)
 }
 
 func (r *queryResolver) Package(ctx context.Context, id string) (*consoleclient.Package, error) {

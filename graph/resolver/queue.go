@@ -8,8 +8,8 @@ package resolver
 import (
 	"context"
 
+	"github.com/consoleql/consoleql/graph/entity"
 	"github.com/consoleql/consoleql/graph/generated"
-	"github.com/consoleql/consoleql/graph/loader"
 	"github.com/consoleql/consoleql/graph/mutation"
 	"github.com/consoleql/consoleql/graph/relation"
 	"github.com/consoleql/consoleql/internal/consoleclient"
@@ -19,8 +19,8 @@ func (r *createQueuePayloadResolver) Queue(ctx context.Context, obj *mutation.Cr
 	return relation.Resolve[*consoleclient.Queue](ctx, obj)
 }
 
-func (r *departmentResolver) Queues(ctx context.Context, obj *consoleclient.Department, filter *consoleclient.QueueFilter, order *loader.SortOrder, first *int, after *string, offset *int) (*loader.Connection[consoleclient.Queue], error) {
-	return relation.Resolve[*loader.Connection[consoleclient.Queue]](ctx, obj)
+func (r *departmentResolver) Queues(ctx context.Context, obj *consoleclient.Department, filter *consoleclient.QueueFilter, order *entity.SortOrder, first *int, after *string, offset *int) (*entity.Connection[consoleclient.Queue], error) {
+	return relation.Resolve[*entity.Connection[consoleclient.Queue]](ctx, obj)
 }
 
 func (r *departmentResolver) Queue(ctx context.Context, obj *consoleclient.Department, id string) (*consoleclient.Queue, error) {
@@ -39,20 +39,20 @@ func (r *mutationResolver) DeleteQueue(ctx context.Context, input mutation.Delet
 	return r.Mutations.DeleteQueue(ctx, input)
 }
 
-func (r *queryResolver) Queues(ctx context.Context, filter *consoleclient.QueueFilter, order *loader.SortOrder, first *int, after *string, offset *int) (*loader.Connection[consoleclient.Queue], error) {
-	return relation.Resolve[*loader.Connection[consoleclient.Queue]](ctx, nil)
+func (r *queryResolver) Queues(ctx context.Context, filter *consoleclient.QueueFilter, order *entity.SortOrder, first *int, after *string, offset *int) (*entity.Connection[consoleclient.Queue], error) {
+	return relation.Resolve[*entity.Connection[consoleclient.Queue]](ctx, nil)
 }
 
 func (r *queryResolver) Queue(ctx context.Context, id string) (*consoleclient.Queue, error) {
 	return relation.Resolve[*consoleclient.Queue](ctx, nil)
 }
 
-func (r *queueResolver) Robots(ctx context.Context, obj *consoleclient.Queue, filter *consoleclient.RobotFilter, order *loader.SortOrder, first *int, after *string, offset *int) (*loader.Connection[consoleclient.Robot], error) {
-	return relation.Resolve[*loader.Connection[consoleclient.Robot]](ctx, obj)
+func (r *queueResolver) Robots(ctx context.Context, obj *consoleclient.Queue, filter *consoleclient.RobotFilter, order *entity.SortOrder, first *int, after *string, offset *int) (*entity.Connection[consoleclient.Robot], error) {
+	return relation.Resolve[*entity.Connection[consoleclient.Robot]](ctx, obj)
 }
 
-func (r *queueResolver) Workflows(ctx context.Context, obj *consoleclient.Queue, filter *consoleclient.WorkflowFilter, order *loader.SortOrder, first *int, after *string, offset *int) (*loader.Connection[consoleclient.Workflow], error) {
-	return relation.Resolve[*loader.Connection[consoleclient.Workflow]](ctx, obj)
+func (r *queueResolver) Workflows(ctx context.Context, obj *consoleclient.Queue, filter *consoleclient.WorkflowFilter, order *entity.SortOrder, first *int, after *string, offset *int) (*entity.Connection[consoleclient.Workflow], error) {
+	return relation.Resolve[*entity.Connection[consoleclient.Workflow]](ctx, obj)
 }
 
 func (r *queueResolver) Department(ctx context.Context, obj *consoleclient.Queue) (*consoleclient.Department, error) {

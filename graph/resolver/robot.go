@@ -8,23 +8,23 @@ package resolver
 import (
 	"context"
 
+	"github.com/consoleql/consoleql/graph/entity"
 	"github.com/consoleql/consoleql/graph/generated"
-	"github.com/consoleql/consoleql/graph/loader"
 	"github.com/consoleql/consoleql/graph/relation"
 	"github.com/consoleql/consoleql/graph/subscription"
 	"github.com/consoleql/consoleql/internal/consoleclient"
 )
 
-func (r *departmentResolver) Robots(ctx context.Context, obj *consoleclient.Department, filter *consoleclient.RobotFilter, order *loader.SortOrder, first *int, after *string, offset *int) (*loader.Connection[consoleclient.Robot], error) {
-	return relation.Resolve[*loader.Connection[consoleclient.Robot]](ctx, obj)
+func (r *departmentResolver) Robots(ctx context.Context, obj *consoleclient.Department, filter *consoleclient.RobotFilter, order *entity.SortOrder, first *int, after *string, offset *int) (*entity.Connection[consoleclient.Robot], error) {
+	return relation.Resolve[*entity.Connection[consoleclient.Robot]](ctx, obj)
 }
 
 func (r *departmentResolver) Robot(ctx context.Context, obj *consoleclient.Department, id string) (*consoleclient.Robot, error) {
 	return relation.Resolve[*consoleclient.Robot](ctx, obj)
 }
 
-func (r *queryResolver) Robots(ctx context.Context, filter *consoleclient.RobotFilter, order *loader.SortOrder, first *int, after *string, offset *int) (*loader.Connection[consoleclient.Robot], error) {
-	return relation.Resolve[*loader.Connection[consoleclient.Robot]](ctx, nil)
+func (r *queryResolver) Robots(ctx context.Context, filter *consoleclient.RobotFilter, order *entity.SortOrder, first *int, after *string, offset *int) (*entity.Connection[consoleclient.Robot], error) {
+	return relation.Resolve[*entity.Connection[consoleclient.Robot]](ctx, nil)
 }
 
 func (r *queryResolver) Robot(ctx context.Context, id string) (*consoleclient.Robot, error) {

@@ -8,8 +8,8 @@ package resolver
 import (
 	"context"
 
+	"github.com/consoleql/consoleql/graph/entity"
 	"github.com/consoleql/consoleql/graph/generated"
-	"github.com/consoleql/consoleql/graph/loader"
 	"github.com/consoleql/consoleql/graph/mutation"
 	"github.com/consoleql/consoleql/graph/relation"
 	"github.com/consoleql/consoleql/graph/subscription"
@@ -24,8 +24,8 @@ func (r *createWorkflowPayloadResolver) Workflow(ctx context.Context, obj *mutat
 	return relation.Resolve[*consoleclient.Workflow](ctx, obj)
 }
 
-func (r *departmentResolver) Workflows(ctx context.Context, obj *consoleclient.Department, filter *consoleclient.WorkflowFilter, order *loader.SortOrder, first *int, after *string, offset *int) (*loader.Connection[consoleclient.Workflow], error) {
-	return relation.Resolve[*loader.Connection[consoleclient.Workflow]](ctx, obj)
+func (r *departmentResolver) Workflows(ctx context.Context, obj *consoleclient.Department, filter *consoleclient.WorkflowFilter, order *entity.SortOrder, first *int, after *string, offset *int) (*entity.Connection[consoleclient.Workflow], error) {
+	return relation.Resolve[*entity.Connection[consoleclient.Workflow]](ctx, obj)
 }
 
 func (r *departmentResolver) Workflow(ctx context.Context, obj *consoleclient.Department, id string) (*consoleclient.Workflow, error) {
@@ -64,8 +64,8 @@ func (r *mutationResolver) UpgradeWorkflows(ctx context.Context, input mutation.
 	return r.Mutations.UpgradeWorkflows(ctx, input)
 }
 
-func (r *queryResolver) Workflows(ctx context.Context, filter *consoleclient.WorkflowFilter, order *loader.SortOrder, first *int, after *string, offset *int) (*loader.Connection[consoleclient.Workflow], error) {
-	return relation.Resolve[*loader.Connection[consoleclient.Workflow]](ctx, nil)
+func (r *queryResolver) Workflows(ctx context.Context, filter *consoleclient.WorkflowFilter, order *entity.SortOrder, first *int, after *string, offset *int) (*entity.Connection[consoleclient.Workflow], error) {
+	return relation.Resolve[*entity.Connection[consoleclient.Workflow]](ctx, nil)
 }
 
 func (r *queryResolver) Workflow(ctx context.Context, id string) (*consoleclient.Workflow, error) {

@@ -8,15 +8,15 @@ package resolver
 import (
 	"context"
 
+	"github.com/consoleql/consoleql/graph/entity"
 	"github.com/consoleql/consoleql/graph/generated"
-	"github.com/consoleql/consoleql/graph/loader"
 	"github.com/consoleql/consoleql/graph/mutation"
 	"github.com/consoleql/consoleql/graph/relation"
 	"github.com/consoleql/consoleql/internal/consoleclient"
 )
 
-func (r *departmentResolver) WorkflowLayouts(ctx context.Context, obj *consoleclient.Department, filter *consoleclient.WorkflowLayoutFilter, order *loader.SortOrder, first *int, after *string, offset *int) (*loader.Connection[consoleclient.WorkflowLayout], error) {
-	return relation.Resolve[*loader.Connection[consoleclient.WorkflowLayout]](ctx, obj)
+func (r *departmentResolver) WorkflowLayouts(ctx context.Context, obj *consoleclient.Department, filter *consoleclient.WorkflowLayoutFilter, order *entity.SortOrder, first *int, after *string, offset *int) (*entity.Connection[consoleclient.WorkflowLayout], error) {
+	return relation.Resolve[*entity.Connection[consoleclient.WorkflowLayout]](ctx, obj)
 }
 
 func (r *departmentResolver) WorkflowLayout(ctx context.Context, obj *consoleclient.Department, id string) (*consoleclient.WorkflowLayout, error) {
@@ -31,8 +31,8 @@ func (r *mutationResolver) ExecuteWorkflowLayout(ctx context.Context, input muta
 	return r.Mutations.ExecuteWorkflowLayout(ctx, input)
 }
 
-func (r *queryResolver) WorkflowLayouts(ctx context.Context, filter *consoleclient.WorkflowLayoutFilter, order *loader.SortOrder, first *int, after *string, offset *int) (*loader.Connection[consoleclient.WorkflowLayout], error) {
-	return relation.Resolve[*loader.Connection[consoleclient.WorkflowLayout]](ctx, nil)
+func (r *queryResolver) WorkflowLayouts(ctx context.Context, filter *consoleclient.WorkflowLayoutFilter, order *entity.SortOrder, first *int, after *string, offset *int) (*entity.Connection[consoleclient.WorkflowLayout], error) {
+	return relation.Resolve[*entity.Connection[consoleclient.WorkflowLayout]](ctx, nil)
 }
 
 func (r *queryResolver) WorkflowLayout(ctx context.Context, id string) (*consoleclient.WorkflowLayout, error) {

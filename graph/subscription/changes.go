@@ -7,7 +7,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/consoleql/consoleql/graph/loader"
+	"github.com/consoleql/consoleql/graph/entity"
 	"github.com/consoleql/consoleql/internal/cachedconsole"
 	"github.com/consoleql/consoleql/internal/principal"
 	"github.com/consoleql/consoleql/internal/responsecache"
@@ -33,7 +33,7 @@ type change[T any] struct {
 // first expires older answers of the principal, so that no query returns data older than a
 // sent event. pollCtx is the context of the poll, and seen its dependency. differ, for the first poll,
 // reports whether cached answers may differ from the result.
-func (p *poll[T]) publish(pollCtx context.Context, found loader.Snapshot[T], seen responsecache.Dependency, differ func(cachedconsole.PollResult[T]) bool) {
+func (p *poll[T]) publish(pollCtx context.Context, found entity.Snapshot[T], seen responsecache.Dependency, differ func(cachedconsole.PollResult[T]) bool) {
 	p.g.mu.Lock()
 	first := p.state == nil
 	changes := p.changes(found)
@@ -63,7 +63,7 @@ func (p *poll[T]) publish(pollCtx context.Context, found loader.Snapshot[T], see
 }
 
 // changes compares the found entities with the state. The caller holds the lock.
-func (p *poll[T]) changes(found loader.Snapshot[T]) []change[T] {
+func (p *poll[T]) changes(found entity.Snapshot[T]) []change[T] {
 	var all []change[T]
 	there := make(map[string]struct{}, len(found.Entities))
 	for _, v := range found.Entities {
@@ -85,7 +85,7 @@ func (p *poll[T]) changes(found loader.Snapshot[T]) []change[T] {
 
 // removed returns the entities of the state that no longer exist. The console reports them
 // missing, or enough complete polls lack them.
-func (p *poll[T]) removed(found loader.Snapshot[T], there map[string]struct{}) []string {
+func (p *poll[T]) removed(found entity.Snapshot[T], there map[string]struct{}) []string {
 	var gone []string
 	for _, id := range found.Missing {
 		if _, known := p.state[id]; known {

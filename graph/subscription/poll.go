@@ -7,7 +7,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/consoleql/consoleql/graph/loader"
+	"github.com/consoleql/consoleql/graph/entity"
 	"github.com/consoleql/consoleql/internal/backoff"
 	"github.com/consoleql/consoleql/internal/cachedconsole"
 	cc "github.com/consoleql/consoleql/internal/consoleclient"
@@ -22,7 +22,7 @@ import (
 type pollGroups[T any] struct {
 	service *Service
 	id      func(*T) string
-	fetch   func(ctx context.Context, t target) (loader.Snapshot[T], error)
+	fetch   func(ctx context.Context, t target) (entity.Snapshot[T], error)
 	// compare and expire are methods of Cache; nil: there is no cache.
 	compare func(ctx context.Context, sc scope.Scope) func(cachedconsole.PollResult[T]) bool
 	expire  func(ctx context.Context, sc scope.Scope, polled responsecache.Dependency) error

@@ -9,6 +9,7 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 
 	"github.com/consoleql/consoleql/graph/loader"
+	"github.com/consoleql/consoleql/graph/selection"
 )
 
 // difference is the difference of two states of an entity for a subscriber.
@@ -45,7 +46,7 @@ type projectedField struct {
 // Go type T and the schema type typ. If the field returns an event, within names the event's
 // field with the entity; otherwise it is empty.
 func projectionOf[T any](ctx context.Context, typ, within string) projection {
-	s := loader.Selected(ctx)
+	s := selection.Resolving(ctx)
 	if within != "" {
 		var sets ast.SelectionSet
 		for _, f := range s.Fields(typ + "Event") {
@@ -53,10 +54,10 @@ func projectionOf[T any](ctx context.Context, typ, within string) projection {
 				sets = append(sets, f.Selections...)
 			}
 		}
-		s = loader.NewSelection(graphql.GetOperationContext(ctx), sets)
+		s = selection.New(graphql.GetOperationContext(ctx), sets)
 	}
 	var p projection
-	l := loader.From(ctx)
+	l := loader.FromContext(ctx)
 	of := reflect.TypeFor[T]()
 	for _, f := range s.Fields(typ) {
 		if row, ok := l.Relation(typ, f.Name); ok {
@@ -73,7 +74,7 @@ func projectionOf[T any](ctx context.Context, typ, within string) projection {
 }
 
 // fieldsBelow returns the selection s below a field of of, if its values are structs.
-func fieldsBelow(of reflect.Type, name, typ string, s loader.Selection) []projectedField {
+func fieldsBelow(of reflect.Type, name, typ string, s selection.Set) []projectedField {
 	field, ok := fieldOf(of, name)
 	if !ok || s.Empty() {
 		return nil

@@ -13,6 +13,7 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 
 	"github.com/consoleql/consoleql/graph/loader"
+	"github.com/consoleql/consoleql/graph/selection"
 )
 
 // delivery is an event that is passed to gqlgen.
@@ -80,7 +81,7 @@ func (Extension) InterceptOperation(ctx context.Context, next graphql.OperationH
 		return next(ctx)
 	}
 	if fc, ok := subscribed(ctx); ok {
-		loader.From(ctx).CheckSelection(ctx, fc.Field)
+		loader.FromContext(ctx).CheckSelection(ctx, fc.Field)
 	}
 	r := &responses{slots: make(chan *eventSlot, 1), seed: maphash.MakeSeed()}
 	return r.withoutSkipped(next(context.WithValue(ctx, responsesKey{}, r)))
@@ -112,7 +113,7 @@ func (r *responses) nextEvent(ctx context.Context, next graphql.ResponseHandler)
 	if ok {
 		ctx = graphql.WithFieldContext(ctx, fc) // without it, gqlgen omits the field from the paths of an event's errors
 	}
-	slot := &eventSlot{ctx: ctx, l: loader.From(ctx)}
+	slot := &eventSlot{ctx: ctx, l: loader.FromContext(ctx)}
 	select {
 	case r.slots <- slot:
 	case <-ctx.Done():
@@ -144,7 +145,7 @@ func (r *responses) isRepeated(ctx context.Context, slot *eventSlot, f graphql.C
 	value := data[f.Alias]
 	var members map[string]jsontext.Value
 	if typ := f.Definition.Type.Name(); typ != "Robot" && typ != "Workflow" && json.Unmarshal(value, &members) == nil {
-		for _, member := range loader.NewSelection(graphql.GetOperationContext(ctx), f.Selections).Fields(typ) {
+		for _, member := range selection.New(graphql.GetOperationContext(ctx), f.Selections).Fields(typ) {
 			if member.Name != "type" {
 				_, _ = h.Write(members[member.Alias])
 			}
@@ -230,6 +231,6 @@ func lookAhead[T any](slot *eventSlot, field graphql.CollectedField, v *T, err e
 		graphql.AddError(slot.ctx, err)
 		return
 	}
-	below := loader.NewSelection(graphql.GetOperationContext(slot.ctx), field.Selections)
+	below := selection.New(graphql.GetOperationContext(slot.ctx), field.Selections)
 	slot.l.LookAhead(field.Definition.Type.Name(), below, v)
 }

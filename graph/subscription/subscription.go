@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/consoleql/consoleql/graph/entity"
 	"github.com/consoleql/consoleql/graph/loader"
 	"github.com/consoleql/consoleql/internal/cachedconsole"
 	cc "github.com/consoleql/consoleql/internal/consoleclient"
@@ -22,8 +23,8 @@ import (
 
 // Source is polled; *loader.Engine implements it.
 type Source interface {
-	RobotsNow(ctx context.Context, sc scope.Scope, ids []string, queueID string) (loader.Snapshot[cc.Robot], error)
-	WorkflowsNow(ctx context.Context, sc scope.Scope, ids []string) (loader.Snapshot[cc.Workflow], error)
+	RobotsNow(ctx context.Context, sc scope.Scope, ids []string, queueID string) (entity.Snapshot[cc.Robot], error)
+	WorkflowsNow(ctx context.Context, sc scope.Scope, ids []string) (entity.Snapshot[cc.Workflow], error)
 }
 
 // Cache holds answers that the principal in ctx may get without a console call;
@@ -101,7 +102,7 @@ func New(source Source, opts Options) *Service {
 	s.stop, s.close = context.WithCancel(context.Background())
 	s.robots = &pollGroups[cc.Robot]{
 		service: s, polls: make(map[target]*poll[cc.Robot]), id: func(r *cc.Robot) string { return r.ID },
-		fetch: func(ctx context.Context, t target) (loader.Snapshot[cc.Robot], error) {
+		fetch: func(ctx context.Context, t target) (entity.Snapshot[cc.Robot], error) {
 			ids := t.list()
 			seen, err := source.RobotsNow(ctx, t.scope, ids, t.queueID)
 			if len(ids) > 0 {
@@ -114,7 +115,7 @@ func New(source Source, opts Options) *Service {
 	}
 	s.workflows = &pollGroups[cc.Workflow]{
 		service: s, polls: make(map[target]*poll[cc.Workflow]), id: func(f *cc.Workflow) string { return f.ID },
-		fetch: func(ctx context.Context, t target) (loader.Snapshot[cc.Workflow], error) {
+		fetch: func(ctx context.Context, t target) (entity.Snapshot[cc.Workflow], error) {
 			return source.WorkflowsNow(ctx, t.scope, t.list())
 		},
 	}
@@ -233,7 +234,7 @@ func (t target) list() []string {
 // is something to follow. selected is the selection below an entity, and give converts an
 // event to the field's value.
 func begin[T, E any](ctx context.Context, g *pollGroups[T], t target, terms terms[T], selected projection, give func(event[T]) *E) (<-chan *E, error) {
-	l := loader.From(ctx)
+	l := loader.FromContext(ctx)
 	if err := l.Refusal(); err != nil {
 		return nil, err
 	}

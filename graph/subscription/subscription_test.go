@@ -10,7 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/consoleql/consoleql/graph/loader"
+	"github.com/consoleql/consoleql/graph/entity"
 	cc "github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/consoleql/consoleql/internal/fault"
 	"github.com/consoleql/consoleql/internal/principal"
@@ -37,24 +37,24 @@ type call struct {
 	queue string
 }
 
-func (c *console) RobotsNow(ctx context.Context, sc scope.Scope, ids []string, queueID string) (loader.Snapshot[cc.Robot], error) {
+func (c *console) RobotsNow(ctx context.Context, sc scope.Scope, ids []string, queueID string) (entity.Snapshot[cc.Robot], error) {
 	time.Sleep(c.slow)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	caller := principal.FromContext(ctx)
 	c.requests = append(c.requests, call{time.Now(), caller.Token(), sc, ids, queueID})
 	if c.dead[caller.Token()] {
-		return loader.Snapshot[cc.Robot]{}, fault.New(fault.Unauthenticated, "expired")
+		return entity.Snapshot[cc.Robot]{}, fault.New(fault.Unauthenticated, "expired")
 	}
-	return loader.Snapshot[cc.Robot]{Entities: slices.Clone(c.robots), Missing: slices.Clone(c.missing), Whole: len(ids) == 0}, c.err
+	return entity.Snapshot[cc.Robot]{Entities: slices.Clone(c.robots), Missing: slices.Clone(c.missing), Whole: len(ids) == 0}, c.err
 }
 
-func (c *console) WorkflowsNow(_ context.Context, _ scope.Scope, ids []string) (loader.Snapshot[cc.Workflow], error) {
+func (c *console) WorkflowsNow(_ context.Context, _ scope.Scope, ids []string) (entity.Snapshot[cc.Workflow], error) {
 	all := make([]*cc.Workflow, len(ids))
 	for i, id := range ids {
 		all[i] = &cc.Workflow{ID: id}
 	}
-	return loader.Snapshot[cc.Workflow]{Entities: all}, nil
+	return entity.Snapshot[cc.Workflow]{Entities: all}, nil
 }
 
 // set replaces the robot with its id.

@@ -7,7 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/consoleql/consoleql/graph/loader"
+	"github.com/consoleql/consoleql/graph/entity"
 	cc "github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/consoleql/consoleql/internal/fault"
 	"github.com/consoleql/consoleql/internal/operation"
@@ -46,7 +46,7 @@ type optionsRecorder struct {
 	wished sync.Map // contains operation.ReadOptions
 }
 
-func (c *optionsRecorder) RobotsNow(ctx context.Context, sc scope.Scope, ids []string, queueID string) (loader.Snapshot[cc.Robot], error) {
+func (c *optionsRecorder) RobotsNow(ctx context.Context, sc scope.Scope, ids []string, queueID string) (entity.Snapshot[cc.Robot], error) {
 	options := operation.FromContext(ctx).Options()
 	options.RefreshID = 0 // each poll has its own
 	c.wished.Store(options, true)

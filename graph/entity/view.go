@@ -1,32 +1,33 @@
-package loader
+package entity
 
 import (
 	"errors"
 	"sync"
 
+	"github.com/consoleql/consoleql/graph/batch"
 	cc "github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/consoleql/consoleql/internal/scope"
 )
 
-// window names a stretch of a list by what was asked, not by console pages.
+// window is the requested range of a list, whatever the console's pages are.
 type window[F comparable] struct {
 	scope     scope.Scope
 	filter    F
 	ascending bool
 	offset    int
-	count     int // 0: only the list's length is wanted
+	count     int // 0: only the length of the list is needed
 }
 
-// view is the stretch as it was found.
+// view is the range as it was read.
 type view[T any] struct {
 	items  []*T
 	places []int // of the items in the whole list
 	total  int   // length of the whole list
 }
 
-// view reads a stretch of a list with as few console pages as can be.
-func (e *Entities[T, F]) view(l *Loaders, w window[F]) Thunk[*view[T]] {
-	read := e.views.load(l, w, func() bool { return e.pageCached(e.firstPage(w)) }, func() (*view[T], error) {
+// view reads a range of a list with as few console pages as possible.
+func (e *Loader[T, F]) view(a *batch.Access, w window[F]) batch.Thunk[*view[T]] {
+	read := e.views.Load(a, w, func() bool { return e.pageCached(e.firstPage(w)) }, func() (*view[T], error) {
 		v, err := e.read(w)
 		var none F
 		if err == nil && w.filter == none {
@@ -34,18 +35,18 @@ func (e *Entities[T, F]) view(l *Loaders, w window[F]) Thunk[*view[T]] {
 		}
 		return v, err
 	})
-	if !l.ahead || e.l.calls.Err() != nil {
+	if a.Level() == nil || e.x.Budget().Err() != nil {
 		return read // no batch waits for it
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.lists = append(e.lists, asList[T]{e.l.scopes.of(w.scope), read})
+	e.lists = append(e.lists, pendingList[T]{e.x.ScopeIndex(w.scope), read})
 	return read
 }
 
-// firstPage is the page that is read first of a stretch.
-func (e *Entities[T, F]) firstPage(w window[F]) pageKey[F] {
-	key := pageKey[F]{scope: w.scope, filter: w.filter, ascending: w.ascending, size: 1} // the smallest page there is
+// firstPage returns the page of a range that is read first.
+func (e *Loader[T, F]) firstPage(w window[F]) pageKey[F] {
+	key := pageKey[F]{scope: w.scope, filter: w.filter, ascending: w.ascending, size: 1} // the smallest page
 	if w.count > 0 {
 		key.size = pageSizeFor(w.offset, w.count, e.leastPage(), e.pageSize())
 		key.index = w.offset / key.size
@@ -53,13 +54,14 @@ func (e *Entities[T, F]) firstPage(w window[F]) pageKey[F] {
 	return key
 }
 
-func (e *Entities[T, F]) read(w window[F]) (*view[T], error) {
+// read reads a range of a list.
+func (e *Loader[T, F]) read(w window[F]) (*view[T], error) {
 	key := e.firstPage(w)
 	p, err := e.page(key)
 	switch {
 	case err != nil:
 		return nil, err
-	case p.Count < 0, key.index == 0 && p.Served > p.Count: // a count that is less than what came is none
+	case p.Count < 0, key.index == 0 && p.Served > p.Count: // a count that is less than the page is wrong
 		return e.readUncounted(w, key, p)
 	case w.count == 0:
 		return &view[T]{total: p.Count}, nil
@@ -81,9 +83,9 @@ func (e *Entities[T, F]) read(w window[F]) (*view[T], error) {
 	return e.readFrom(w, key, p, first)
 }
 
-// readFrom reads the rest of a stretch of which p, the page of key, has come. Unless that
-// is certain to hold its places, first has come, too, the first page of that size.
-func (e *Entities[T, F]) readFrom(w window[F], key pageKey[F], p, first *cc.Page[T]) (*view[T], error) {
+// readFrom reads the rest of a range. p is the page of key, which has been read. first is the first page of the same
+// size; it is nil if p certainly has the requested positions.
+func (e *Loader[T, F]) readFrom(w window[F], key pageKey[F], p, first *cc.Page[T]) (*view[T], error) {
 	r := reader[T]{from: w.offset, to: w.offset + w.count, total: p.Count, at: make(map[int]*T, len(p.List))}
 	size := key.size
 	if first != nil {
@@ -95,13 +97,13 @@ func (e *Entities[T, F]) readFrom(w window[F], key pageKey[F], p, first *cc.Page
 		r.put(key.index*size, p)
 	}
 	rest, err := e.readRest(&r, key, size)
-	hidden := err == nil && !rest.whole && size < key.size && e.hides(key, p, rest.pages, size)
+	hidden := err == nil && !rest.full && size < key.size && e.hides(key, p, rest.pages, size)
 	if hidden && key.index == 0 {
 		hidden, err = e.goesOn(key, rest.pages, p.Count, size)
 	}
 	if err == nil && hidden {
-		// Pages of that size are not whole either: something on them is hidden, on the first
-		// one, too, and the console does serve what it was asked for.
+		// Pages of that size are not full either. The console hides entities on them and on the first one, and serves
+		// pages of the requested size.
 		r = reader[T]{from: w.offset, to: w.offset + w.count, total: p.Count, at: r.at}
 		clear(r.at)
 		r.put(0, first)
@@ -113,7 +115,7 @@ func (e *Entities[T, F]) readFrom(w window[F], key pageKey[F], p, first *cc.Page
 	}
 	if r.beyond && first != nil {
 		key.index = 0
-		return e.readUncounted(w, key, first) // the count is too small: the pages tell where the list ends
+		return e.readUncounted(w, key, first) // the count is too small: the pages show where the list ends
 	}
 	if e.mayGoOn(w, key, p, r.total, size) {
 		k := key
@@ -129,23 +131,21 @@ func (e *Entities[T, F]) readFrom(w window[F], key pageKey[F], p, first *cc.Page
 			return e.readUncounted(w, key, p)
 		}
 	}
-	return r.view(e.k.id), nil
+	return r.view(e.k.ID), nil
 }
 
-// placed says whether a page of an index beyond 0 holds the places that were asked for: a
-// console that serves pages of another size counts its index in those. A whole page does,
-// and so does one that ends the list where it should, if pages of that size are known to
-// be served. Else a limit of the console may look the same.
-func (e *Entities[T, F]) placed(k pageKey[F], p *cc.Page[T]) bool {
+// placed reports whether a page with an index above 0 has the requested positions. A console that serves pages of another
+// size applies the index to those. A full page has the positions. So does a page that ends the list where it should, if
+// the console is known to serve pages of that size. Otherwise a limit of the console may look the same.
+func (e *Loader[T, F]) placed(k pageKey[F], p *cc.Page[T]) bool {
 	left := max(0, p.Count-k.index*k.size)
 	return p.Served == k.size && left >= k.size || p.Served == left && (left == 0 || e.servesPagesOf(k.size))
 }
 
-// sizeServed is the size of the pages that a console serves who answers the first page of
-// size with p. What p brought is good in any case, and pages of the size that came are
-// served by every console: one that serves less than was asked for (its limit), more (its
-// least), or leaves out what the caller may not see.
-func (e *Entities[T, F]) sizeServed(p *cc.Page[T], size int) int {
+// sizeServed is the size of the pages that the console serves, if p is its first page for the given size. It serves fewer
+// entities than requested (its limit), more (its minimum), or leaves out what the caller may not see. In each case it
+// serves pages of the size of p.
+func (e *Loader[T, F]) sizeServed(p *cc.Page[T], size int) int {
 	got := p.Served
 	if got == 0 || got <= size && got >= p.Count {
 		return size
@@ -156,12 +156,11 @@ func (e *Entities[T, F]) sizeServed(p *cc.Page[T], size int) int {
 	return got
 }
 
-// maxUncounted bounds the pages read of a list whose length the console does not say.
+// maxUncounted bounds the pages of a list whose length the console does not tell.
 const maxUncounted = 1000
 
-// readUncounted reads a list whose length the console does not say, to its end:
-// nothing else tells how long it is. first is the page of key.
-func (e *Entities[T, F]) readUncounted(w window[F], key pageKey[F], first *cc.Page[T]) (*view[T], error) {
+// readUncounted reads a list to its end, because the console does not tell its length. first is the page of key.
+func (e *Loader[T, F]) readUncounted(w window[F], key pageKey[F], first *cc.Page[T]) (*view[T], error) {
 	if key.index > 0 || first.Served >= key.size && key.size < e.pageSize() {
 		key.index, key.size = 0, e.pageSize() // with the fewest calls
 		p, err := e.page(key)
@@ -176,10 +175,10 @@ func (e *Entities[T, F]) readUncounted(w window[F], key pageKey[F], first *cc.Pa
 	for p := first; p.Served > 0 && key.index < maxUncounted; {
 		before := len(seen)
 		for _, v := range p.List {
-			seen[e.k.id(v)] = true
+			seen[e.k.ID(v)] = true
 		}
 		if len(seen) == before && len(p.List) > 0 {
-			break // the same again: this console does not page
+			break // the same page again: this console does not page
 		}
 		r.put(r.total, p)
 		r.total += p.Served
@@ -193,24 +192,24 @@ func (e *Entities[T, F]) readUncounted(w window[F], key pageKey[F], first *cc.Pa
 		}
 		p = next
 	}
-	return r.view(e.k.id), nil
+	return r.view(e.k.ID), nil
 }
 
-// rest are the pages that complete a stretch; whole: all of them are as long as they should be.
+// rest are the pages that complete a range; full: each has all entities that it should have.
 type rest[T any] struct {
 	pages []pageAt[T]
-	whole bool
+	full  bool
 }
 
-// pageAt is a page that begins at a place of the list.
+// pageAt is a page that begins at a position of the list.
 type pageAt[T any] struct {
 	start int
 	page  *cc.Page[T]
 }
 
-// readRest reads, all at once, the pages of the given size that r still lacks.
-func (e *Entities[T, F]) readRest(r *reader[T], key pageKey[F], size int) (rest[T], error) {
-	all := rest[T]{whole: true}
+// readRest reads all pages of the given size that r lacks, at once.
+func (e *Loader[T, F]) readRest(r *reader[T], key pageKey[F], size int) (rest[T], error) {
+	all := rest[T]{full: true}
 	var lacking []int
 	for i := r.from / size; i*size < min(r.to, r.total); i++ {
 		if !r.has(max(i*size, r.from), min((i+1)*size, r.to, r.total)) {
@@ -238,23 +237,23 @@ func (e *Entities[T, F]) readRest(r *reader[T], key pageKey[F], size int) (rest[
 		defer mu.Unlock()
 		r.put(k.index*size, p)
 		all.pages = append(all.pages, pageAt[T]{k.index * size, p})
-		all.whole = all.whole && p.Served >= min(size, p.Count-k.index*size)
+		all.full = all.full && p.Served >= min(size, p.Count-k.index*size)
 	})
 	return all, errors.Join(errs...)
 }
 
-// reader gathers the entities of the positions from (included) to to (excluded).
+// reader collects the entities of the positions from (included) to to (excluded).
 type reader[T any] struct {
 	from, to, total int
 	at              map[int]*T
-	pages           int  // that were put
-	beyond          bool // a page went on behind the length that the console told
+	pages           int  // how many were put
+	beyond          bool // a page went beyond the length that the console told
 	end             int  // where an empty page begins, plus 1; 0: none was empty
-	last            int  // behind the last place that a page took
+	last            int  // the position after the last one of any page
 }
 
-// put notes the entities of a page that begins at position start. A place that
-// the page left empty is noted as such, so that it is not asked for again.
+// put records the entities of a page that begins at position start. It also records the positions that the page left
+// empty, so that they are not read again.
 func (r *reader[T]) put(start int, page *cc.Page[T]) {
 	r.pages++
 	if page.Served == 0 && (r.end == 0 || start < r.end-1) {
@@ -277,6 +276,7 @@ func (r *reader[T]) put(start int, page *cc.Page[T]) {
 	}
 }
 
+// has reports whether all positions of a range were recorded.
 func (r *reader[T]) has(from, to int) bool {
 	for p := from; p < to; p++ {
 		if _, ok := r.at[p]; !ok {
@@ -286,9 +286,8 @@ func (r *reader[T]) has(from, to int) bool {
 	return true
 }
 
-// view is what was gathered, in order. A position that stayed empty (the list became
-// shorter meanwhile) is left out, and so is what came twice: it has moved from one page to
-// the other meanwhile, or stands where the console left something out.
+// view returns the entities in order. It leaves out empty positions, and entities that appear twice. Such an entity moved
+// from one page to another between the calls, or is at a position where the console left something out.
 func (r *reader[T]) view(id func(*T) string) *view[T] {
 	if r.end > 0 {
 		r.total = min(r.total, max(r.end-1, r.last)) // an empty page ends the list, whatever the count
@@ -314,8 +313,8 @@ func (r *reader[T]) view(id func(*T) string) *view[T] {
 	return v
 }
 
-// pageSizeFor is the page size, from least to limit, that needs the fewest pages for the
-// count positions from offset on; among those, the smallest.
+// pageSizeFor is the page size, from least to limit, that needs the fewest pages for count positions from offset on. Of
+// several it returns the smallest.
 func pageSizeFor(offset, count, least, limit int) int {
 	limit = max(limit, least)
 	best, fewest := limit, pagesFor(offset, count, limit)
@@ -331,8 +330,7 @@ func pagesFor(offset, count, size int) int {
 	return (offset+count-1)/size - offset/size + 1
 }
 
-// parallel runs f(0) … f(n-1) at once and waits for all. The operation's bound
-// on concurrency applies below, where the console is called.
+// parallel runs f(0) … f(n-1) at once and waits for all. batch.Call applies the operation's bound on concurrency.
 func parallel(n int, f func(i int)) {
 	var wait sync.WaitGroup
 	for i := range n - 1 {

@@ -1,4 +1,4 @@
-package loader
+package entity
 
 import (
 	"context"
@@ -7,9 +7,12 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/consoleql/consoleql/graph/batch"
+	"github.com/consoleql/consoleql/graph/capabilities"
 	cc "github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/consoleql/consoleql/internal/principal"
 	"github.com/consoleql/consoleql/internal/scope"
@@ -17,7 +20,6 @@ import (
 
 // pager is a console with one list of queues, which it serves by pages of its own size.
 type pager struct {
-	Console
 	length int
 	most   int          // the largest page; 0: as large as is asked for
 	least  int          // the smallest page
@@ -30,7 +32,7 @@ type pager struct {
 
 func queueAt(i int) string { return fmt.Sprintf("q%d", i) }
 
-func (p *pager) Queues(_ context.Context, _ scope.Scope, l cc.List[cc.QueueFilter]) (*cc.Page[cc.Queue], error) {
+func (p *pager) list(_ context.Context, _ scope.Scope, l cc.List[cc.QueueFilter]) (*cc.Page[cc.Queue], error) {
 	p.mu.Lock()
 	p.calls++
 	p.mu.Unlock()
@@ -51,13 +53,16 @@ func (p *pager) Queues(_ context.Context, _ scope.Scope, l cc.List[cc.QueueFilte
 	return page, nil
 }
 
-// window reads a stretch in an operation of its own.
-func (p *pager) window(t *testing.T, e *Engine, offset, first int) []string {
+// window reads a range in an operation of its own.
+func (p *pager) window(t *testing.T, known *capabilities.Store, offset, first int) []string {
 	t.Helper()
 	sc := scope.Scope{CompanyID: "c", DepartmentID: "d"}
-	l := e.Loaders(principal.NewContext(t.Context(), ann), sc)
-	defer l.Close()
-	v, err := l.queues.view(l, window[cc.QueueFilter]{scope: sc, offset: offset, count: first})()
+	x := batch.New(principal.NewContext(t.Context(), principal.FromToken("ann")), batch.Options{Concurrency: 64})
+	defer x.Close()
+	queues := New(x, &Kind[cc.Queue, cc.QueueFilter]{
+		Name: "Queue", TakesIDs: true, List: p.list, ID: func(q *cc.Queue) string { return q.ID }, Scope: (*cc.Queue).Scope,
+	}, known)
+	v, err := queues.view(x.Resolver(), window[cc.QueueFilter]{scope: sc, offset: offset, count: first})()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,13 +75,9 @@ func (p *pager) window(t *testing.T, e *Engine, offset, first int) []string {
 	return ids
 }
 
-func (p *pager) engine(t *testing.T) *Engine {
-	t.Helper()
-	e, err := New(p, nil, Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return e
+// gateway returns what a new gateway knows of the console.
+func gateway() *capabilities.Store {
+	return capabilities.New(capabilities.Options{IDs: capabilities.IDsAuto, PageSize: 500, URLBytes: 7500, Relearn: time.Hour, Now: time.Now})
 }
 
 // want is what the stretch holds.
@@ -105,7 +106,7 @@ func TestAnyStretchWhateverThePages(t *testing.T) {
 			p.least = 1 + random.IntN(60)
 			p.most = p.least // of one size only
 		}
-		e := p.engine(t)
+		e := gateway()
 		for range 4 {
 			offset, first := random.IntN(p.length+50), 1+random.IntN(MaxFirst)
 			if random.IntN(2) == 0 {
@@ -138,14 +139,14 @@ func TestStretchesOfKnownConsoles(t *testing.T) {
 	} {
 		t.Run(fmt.Sprint(tt), func(t *testing.T) {
 			p := &pager{length: tt.length, most: tt.most, least: tt.least}
-			e := p.engine(t)
+			e := gateway()
 			for round := range 2 {
 				if diff := cmp.Diff(p.want(tt.offset, tt.first), p.window(t, e, tt.offset, tt.first)); diff != "" {
 					t.Errorf("round %d: - want, + got\n%s", round, diff)
 				}
 			}
 			p.calls = 0
-			p.window(t, p.engine(t), tt.offset, tt.first)
+			p.window(t, gateway(), tt.offset, tt.first)
 			if p.calls > tt.calls {
 				t.Errorf("%d calls, want at most %d", p.calls, tt.calls)
 			}
@@ -161,11 +162,11 @@ func TestPlacesThatAreHidden(t *testing.T) {
 			for _, i := range hidden {
 				p.hidden[i] = true
 			}
-			for name, e := range map[string]*Engine{"one gateway": p.engine(t), "another each time": nil} {
+			for name, e := range map[string]*capabilities.Store{"one gateway": gateway(), "another each time": nil} {
 				var got []string
 				for offset := 0; offset < p.length; offset += first {
 					if name != "one gateway" {
-						e = p.engine(t)
+						e = gateway()
 					}
 					got = append(got, p.window(t, e, offset, first)...)
 				}
@@ -213,7 +214,7 @@ func TestCountsThatAreWrong(t *testing.T) {
 	} {
 		t.Run(fmt.Sprint(tt), func(t *testing.T) {
 			p := &pager{length: tt.length, said: tt.said, most: tt.most}
-			e := p.engine(t)
+			e := gateway()
 			for round := range 2 {
 				if diff := cmp.Diff(p.want(tt.offset, tt.first), p.window(t, e, tt.offset, tt.first)); diff != "" {
 					t.Errorf("round %d: - want, + got\n%s", round, diff)
@@ -236,7 +237,7 @@ func TestAnyStretchWhateverTheCount(t *testing.T) {
 		if random.IntN(2) == 0 {
 			p.said = p.most * (2 + random.IntN(5))
 		}
-		e := p.engine(t)
+		e := gateway()
 		for i := range 4 {
 			offset, first := random.IntN(p.length+50), 1+random.IntN(MaxFirst)
 			if i%2 == 0 && p.said < p.length {

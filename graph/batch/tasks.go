@@ -1,18 +1,17 @@
-package loader
+package batch
 
 import "sync"
 
-// tasks are the goroutines of an operation. Unlike with a sync.WaitGroup, one may be begun
-// while others are waited for: it is refused then. A batch begins on a goroutine of
-// dataloader's, whoever is still there to want it.
+// tasks are the goroutines of an operation. Unlike with a sync.WaitGroup, one may be started while others are waited
+// for; it is then refused. Package dataloader starts a batch on its own goroutine, even after the operation has ended.
 type tasks struct {
 	mu      sync.Mutex
-	running int // way
+	running int
 	ended   bool
-	done    chan struct{} // closed when none is under way any more, after the end
+	done    chan struct{} // closed when none runs any more, after the end
 }
 
-// enter is false after the end; else leave is to be called.
+// enter returns false after the end. Otherwise the caller must call leave.
 func (t *tasks) enter() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -31,7 +30,7 @@ func (t *tasks) leave() {
 	}
 }
 
-// Go begins f, unless it is too late.
+// Go runs f on a goroutine, unless the tasks have ended.
 func (t *tasks) Go(f func()) {
 	if !t.enter() {
 		return
@@ -42,7 +41,7 @@ func (t *tasks) Go(f func()) {
 	}()
 }
 
-// Wait ends them: from here on none is begun, and those that are have ended.
+// Wait ends the tasks: none starts any more, and those that run are waited for.
 func (t *tasks) Wait() {
 	t.mu.Lock()
 	if t.done == nil {

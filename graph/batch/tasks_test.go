@@ -1,4 +1,4 @@
-package loader
+package batch
 
 import (
 	"sync/atomic"

@@ -1,0 +1,158 @@
+package batch
+
+import (
+	"math"
+	"slices"
+
+	"github.com/consoleql/consoleql/internal/fault"
+)
+
+// Access is the access of a resolver or of look-ahead to the reads of an operation. What look-ahead asks for waits
+// until its level is started. So the content of a batch does not depend on the speed of resolvers.
+type Access struct {
+	*Execution
+	level *Level // look-ahead's; nil for a resolver
+}
+
+// Resolver returns the access of resolvers.
+func (x *Execution) Resolver() *Access { return &Access{Execution: x} }
+
+// LookAhead returns the access of one walk of look-ahead.
+func (x *Execution) LookAhead() *Access { return &Access{x, &Level{x: x}} }
+
+// Level returns the level that look-ahead gathers; nil for a resolver.
+func (a *Access) Level() *Level { return a.level }
+
+// read is work that does not belong to a batch.
+type read interface {
+	begin()          // does the work, or waits for it
+	release()        // lets others do the work
+	isBegun() bool   // reports whether somebody does the work
+	needsCall() bool // reports whether the work calls the console
+	fail(err error)  // fails instead of doing the work
+}
+
+// Level gathers the reads of one level of look-ahead, starts them together, and then gathers those of the next level.
+// If they exceed the budget of the operation, none of them is started.
+type Level struct {
+	x        *Execution
+	reads    []read
+	after    []func()
+	earlier  int          // how many reads the levels before had
+	uncached []read       // those of the first probed reads that the cache does not answer
+	probed   int          // how many of the reads were looked up in the cache
+	excess   *fault.Error // why the operation ends; nil if it does not
+}
+
+// After calls f on a goroutine when the batches of the level have been sent.
+func (l *Level) After(f func()) { l.after = append(l.after, f) }
+
+// Size is how many reads were gathered and not yet started.
+func (l *Level) Size() int { return len(l.reads) }
+
+// Excess is the error of an operation that exceeds its budget, nil if it does not.
+func (l *Level) Excess() *fault.Error { return l.excess }
+
+// Exceeds reports whether the level exceeds the budget together with the calls before it. Reads that the cache answers
+// are no calls.
+func (l *Level) Exceeds() bool {
+	b := l.x.budget
+	if b.Err() != nil || b.ReadsExceeded(len(l.reads)) != nil {
+		return true
+	}
+	if b.Limit() == 0 || b.Begun()+len(l.reads) <= b.Limit() {
+		return false
+	}
+	for ; l.probed < len(l.reads); l.probed++ {
+		if r := l.reads[l.probed]; r.needsCall() {
+			l.uncached = append(l.uncached, r)
+		}
+	}
+	return b.Begun()+len(l.uncached) > b.Limit() && b.Begun()+l.unsent() > b.Limit()
+}
+
+// unsent counts the calls that wait for the start of the level. The budget already counts a call that a resolver has
+// begun.
+func (l *Level) unsent() int {
+	n := 0
+	for _, r := range l.uncached {
+		if !r.isBegun() {
+			n++
+		}
+	}
+	return n
+}
+
+// Refuse fails all reads of the level because they exceed the budget. following is how many calls look-ahead would have
+// gathered next.
+func (l *Level) Refuse(following int) {
+	b := l.x.budget
+	if l.excess = b.ReadsExceeded(len(l.reads)); l.excess == nil {
+		needed := b.Begun() + l.unsent()
+		if len(l.uncached) == len(l.reads) { // otherwise some of the following reads may be cached, too
+			// Resolvers may have begun some of these calls, also some of the following ones. No call is counted twice.
+			needed = max(needed, l.earlier+len(l.reads)+following)
+		}
+		l.excess = b.CallsExceeded(needed)
+	}
+	for _, r := range l.reads {
+		r.fail(l.excess)
+	}
+	l.clear()
+}
+
+// Allowance is how many calls of a level may be sent before all of them are known: an eighth of what the operation may
+// still send.
+func (l *Level) Allowance() int {
+	if b := l.x.budget; b.Limit() > 0 {
+		return (b.Limit() - b.Begun()) / 8
+	}
+	return math.MaxInt
+}
+
+// Start starts the reads.
+func (l *Level) Start() {
+	l.earlier += len(l.reads)
+	for _, r := range l.reads {
+		if !r.isBegun() {
+			r.release()
+			l.x.Go(r.begin)
+		}
+	}
+	l.clear()
+}
+
+// StartFirst is Start for the first level. A single read is left to the resolver that will wait for it next, which
+// saves a goroutine. batches reports whether batches wait to be sent.
+func (l *Level) StartFirst(batches bool) {
+	all := len(l.reads)
+	if l.reads = slices.DeleteFunc(l.reads, read.isBegun); len(l.reads) > 1 || batches {
+		l.Start()
+	}
+	for _, r := range l.reads {
+		r.release()
+	}
+	l.earlier = all
+	l.clear()
+}
+
+// clear removes the reads and wakes the resolvers that wait for them.
+func (l *Level) clear() {
+	l.reads, l.uncached, l.probed = nil, nil, 0
+	l.x.FinishLevel(true)
+}
+
+// Finish wakes the resolvers when the batches of the level have been sent, and runs the functions given to After.
+func (l *Level) Finish() {
+	l.x.FinishLevel(true)
+	after := l.after
+	l.after = nil
+	if len(after) == 0 {
+		return
+	}
+	l.x.Go(func() {
+		for _, f := range after {
+			f()
+		}
+	})
+}

@@ -1,0 +1,126 @@
+package entity
+
+import (
+	"github.com/consoleql/consoleql/graph/batch"
+	"github.com/consoleql/consoleql/graph/selection"
+	"github.com/consoleql/consoleql/internal/fault"
+	"github.com/consoleql/consoleql/internal/scope"
+)
+
+// List loads a range of the list in sc. It reads only what the selection needs.
+func (e *Loader[T, F]) List(a *batch.Access, sc scope.Scope, args ListArgs[F], s selection.Set) batch.Thunk[*Connection[T]] {
+	w, err := args.window(sc)
+	if err != nil {
+		return batch.Failed[*Connection[T]](err)
+	}
+	if args.nothing {
+		return batch.Ready(&Connection[T]{offset: w.offset})
+	}
+	needs := e.k.needsOfConnection(s)
+	if !needs.nodes && !needs.length {
+		return batch.Ready(&Connection[T]{})
+	}
+	offset, count := w.offset, w.count
+	if !needs.nodes {
+		w.offset, w.count = 0, 0
+	}
+	if needs.complete {
+		e.k.Partial.Complete(&w.filter)
+	}
+	return batch.Then(e.view(a, w), func(v *view[T]) (*Connection[T], error) {
+		return &Connection[T]{Nodes: v.items, TotalCount: v.total, places: v.places, offset: offset, length: max(0, min(count, v.total-offset))}, nil
+	})
+}
+
+// Load loads the entity with an id in sc; nil if id is nil. If the selection needs a complete entity, the batch has both
+// keys, and one call answers both.
+func (e *Loader[T, F]) Load(a *batch.Access, sc scope.Scope, id *string, s selection.Set) batch.Thunk[*T] {
+	if e.k.Partial != nil && e.complete.Get(s, func() bool { return e.k.needsComplete(s) }) {
+		e.loadOptional(a, sc, id, true)
+	}
+	return e.loadOptional(a, sc, id, false)
+}
+
+// LoadByID is Load for an id that is known to be a GUID.
+func (e *Loader[T, F]) LoadByID(a *batch.Access, sc scope.Scope, id string, s selection.Set) batch.Thunk[*T] {
+	if e.k.Partial != nil {
+		return e.Load(a, sc, &id, s)
+	}
+	return e.load(a, sc, id, false)
+}
+
+// LoadComplete loads an entity with all fields that a get returns.
+func (e *Loader[T, F]) LoadComplete(a *batch.Access, sc scope.Scope, id string) batch.Thunk[*T] {
+	return e.load(a, sc, id, true)
+}
+
+// LoadEach loads entities by their ids.
+func (e *Loader[T, F]) LoadEach(a *batch.Access, sc scope.Scope, ids []string) []batch.Thunk[*T] {
+	thunks := make([]batch.Thunk[*T], len(ids))
+	for i, id := range ids {
+		thunks[i] = e.load(a, sc, id, false)
+	}
+	return thunks
+}
+
+// LoadAll loads those of the entities that exist.
+func (e *Loader[T, F]) LoadAll(a *batch.Access, sc scope.Scope, ids []string) batch.Thunk[[]*T] {
+	thunks := e.LoadEach(a, sc, ids)
+	return func() ([]*T, error) {
+		found := make([]*T, 0, len(thunks))
+		for _, t := range thunks {
+			v, err := t()
+			if err != nil {
+				return nil, err
+			}
+			if v != nil {
+				found = append(found, v)
+			}
+		}
+		return found, nil
+	}
+}
+
+// Snapshot is the result of a poll of entities that a subscription follows.
+type Snapshot[T any] struct {
+	Entities []*T
+	// Missing are the lower-case ids of requested entities that do not exist.
+	Missing []string
+	// Whole reports that the list has no other entities.
+	Whole bool
+}
+
+// SnapshotOfList reads a whole list.
+func (e *Loader[T, F]) SnapshotOfList(a *batch.Access, sc scope.Scope, filter F) (Snapshot[T], error) {
+	v, err := e.view(a, window[F]{scope: sc, filter: filter, count: maxOffset})()
+	if err != nil {
+		return Snapshot[T]{}, err
+	}
+	return Snapshot[T]{Entities: v.items, Whole: v.total <= maxOffset}, nil
+}
+
+// SnapshotOf loads entities by their ids, in one batch. It omits those that do not exist and those that the principal
+// may not see.
+func (e *Loader[T, F]) SnapshotOf(sc scope.Scope, ids []string) (Snapshot[T], error) {
+	thunks := e.LoadEach(e.x.LookAhead(), sc, ids)
+	e.Flush()
+	found := Snapshot[T]{Entities: make([]*T, 0, len(ids))}
+	var refused error
+	for i, t := range thunks {
+		v, err := t()
+		switch {
+		case v != nil:
+			found.Entities = append(found.Entities, v)
+		case err == nil:
+			found.Missing = append(found.Missing, scope.Lower(ids[i]))
+		case fault.CodeOf(err) == fault.Forbidden:
+			refused = err
+		default:
+			return Snapshot[T]{}, err
+		}
+	}
+	if len(found.Entities) == 0 && refused != nil {
+		return Snapshot[T]{}, refused
+	}
+	return found, nil
+}

@@ -1,0 +1,85 @@
+package entity
+
+import (
+	"slices"
+
+	cc "github.com/consoleql/consoleql/internal/consoleclient"
+)
+
+// mayGoOn reports whether to read one more page behind a list. The console counts total entities, served p as the page
+// of key, and serves pages of size. Its count may be too small. The page costs a call, so it is read only for a range
+// that reaches behind the count, if the last page is full and the console is known to serve no larger pages. While the
+// size of its pages is being found out, a range that begins further on trusts the count, unless p has entities where none
+// should be.
+func (e *Loader[T, F]) mayGoOn(w window[F], key pageKey[F], p *cc.Page[T], total, size int) bool {
+	switch {
+	case w.offset+w.count <= total || total == 0:
+		return false
+	case w.offset >= total:
+		return size < key.size && p.Served > 0
+	case total%size > 0:
+		return false
+	case size < key.size:
+		return w.offset == 0
+	default:
+		return e.pageSize() < e.capabilities.MaxPageSize()
+	}
+}
+
+// hides reports whether p, the page of key, may have the requested size, with entities left out. It does not if another
+// page has entities of the same positions that p does not have: then the console serves smaller pages, and its count is
+// too large. It does not either if the page of the same index and a smaller size has the same entities, or if p has more
+// entities than there are positions that the other pages do not cover.
+func (e *Loader[T, F]) hides(key pageKey[F], p *cc.Page[T], others []pageAt[T], size int) bool {
+	ids := make(map[string]struct{}, len(p.List))
+	for _, v := range p.List {
+		ids[e.k.ID(v)] = struct{}{}
+	}
+	from, to := key.index*key.size, (key.index+1)*key.size
+	found, begin, behind := false, p.Count, 0
+	for _, other := range others {
+		end := min(other.start+size, p.Count)
+		leftOut := end - other.start - other.page.Served
+		common := min(end, to) - max(other.start, from)
+		shared := slices.ContainsFunc(other.page.List, func(v *T) bool {
+			_, ok := ids[e.k.ID(v)]
+			return ok
+		})
+		same := other.start/size == key.index && other.start != from && len(other.page.List) == len(p.List)
+		if common > leftOut && !shared || shared && same && e.holdsAll(ids, other.page.List) {
+			return false
+		}
+		found, begin, behind = found || shared, min(begin, other.start), max(behind, end)
+	}
+	unseen := max(0, begin-from) + max(0, min(to, p.Count)-behind) // positions of p that no other page covers
+	return found || len(p.List) <= unseen
+}
+
+// holdsAll reports whether all entities of a list are among ids.
+func (e *Loader[T, F]) holdsAll(ids map[string]struct{}, list []*T) bool {
+	return !slices.ContainsFunc(list, func(v *T) bool {
+		_, ok := ids[e.k.ID(v)]
+		return !ok
+	})
+}
+
+// goesOn reports whether the list continues behind a page that is shorter than it should be. If it does not, the count is
+// too large, and nothing need be hidden. It costs a call if the console counts entities behind the last of the pages,
+// which have the given size.
+func (e *Loader[T, F]) goesOn(key pageKey[F], pages []pageAt[T], count, size int) (bool, error) {
+	last := pages[0]
+	for _, page := range pages {
+		if page.start > last.start {
+			last = page
+		}
+	}
+	switch {
+	case last.page.Served == 0:
+		return false, nil // an empty page ends the list, whatever the count
+	case last.start+size >= count, last.page.Served >= size:
+		return true, nil
+	}
+	key.index, key.size = last.start/size+1, size
+	next, err := e.page(key)
+	return err != nil || next.Served > 0, err
+}

@@ -1,0 +1,333 @@
+package entity
+
+import (
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/consoleql/consoleql/graph/batch"
+	cc "github.com/consoleql/consoleql/internal/consoleclient"
+	"github.com/consoleql/consoleql/internal/fault"
+	"github.com/consoleql/consoleql/internal/scope"
+)
+
+// pageSize is the largest page that the console is expected to serve to the principal.
+func (e *Loader[T, F]) pageSize() int { return e.capabilities.PageSize(e.x.Principal(), e.k.Name) }
+
+// leastPage is the smallest page that the principal is served; 0 if unknown.
+func (e *Loader[T, F]) leastPage() int { return e.capabilities.LeastPage(e.x.Principal(), e.k.Name) }
+
+func (e *Loader[T, F]) observeClamp(size int) {
+	e.capabilities.ObserveClamp(e.x.Principal(), e.k.Name, size)
+}
+
+// servesPagesOf reports whether the principal was served pages of size, or larger ones.
+func (e *Loader[T, F]) servesPagesOf(size int) bool {
+	return e.capabilities.LargestServed(e.x.Principal(), e.k.Name) >= size
+}
+
+// listSize is the length of the unfiltered list in sc, as the principal last saw it.
+func (e *Loader[T, F]) listSize(sc scope.Scope) (int, bool) {
+	return e.capabilities.ListSize(e.x.Principal(), e.k.Name, sc)
+}
+
+func (e *Loader[T, F]) observeListSize(sc scope.Scope, n int) {
+	e.capabilities.ObserveListSize(e.x.Principal(), e.k.Name, sc, n)
+}
+
+// group is the part of a batch in one scope.
+type group struct {
+	index    batch.ScopeIndex
+	scope    scope.Scope
+	complete bool
+	keys     int                 // of the batch
+	missing  []string            // ids that were not found yet
+	added    map[string]struct{} // ids that are or were in missing
+	failed   map[string]error    // why an id was not found; nil: the console says that it does not exist
+}
+
+// add adds an id to those that are missing.
+func (g *group) add(id string) {
+	if g.added == nil {
+		g.added, g.missing = make(map[string]struct{}, g.keys), make([]string, 0, g.keys)
+	}
+	if _, known := g.added[id]; !known {
+		g.added[id] = struct{}{}
+		g.missing = append(g.missing, id)
+	}
+}
+
+// fail makes err the result of every id that is missing.
+func (g *group) fail(err error) {
+	for _, id := range g.missing {
+		g.failed[id] = err
+	}
+	g.missing = nil
+}
+
+// perEntity is the cost of an entity on a page, in calls. A page of 100 entities costs two calls.
+const perEntity = 0.01
+
+// guessBelow is the number of ids from which a list of unknown length is read. Fewer are read one by one, at once.
+const guessBelow = 3
+
+// fetch reads the missing entities of the group in the cheapest way: by lists with `Ids`, by pages of the list, or by
+// single gets. Only a get decides that an entity does not exist.
+func (e *Loader[T, F]) fetch(g *group) {
+	if len(g.missing) > 1 {
+		// A list that is refused says nothing about its entities. Single gets follow.
+		if err := e.fetchFromLists(g); err != nil && fault.CodeOf(err) != fault.Forbidden && !refusesParameter(err) {
+			g.fail(err)
+			return
+		}
+	}
+	if err := e.admitGets(g); err != nil {
+		g.fail(err)
+		return
+	}
+	thunks := make([]batch.Thunk[*T], len(g.missing))
+	for i, id := range g.missing {
+		thunks[i] = e.get(g.scope, id)
+	}
+	for i, t := range thunks {
+		_, err := t()
+		if fault.CodeOf(err) == fault.NotFound {
+			g.failed[g.missing[i]] = nil
+		} else if err != nil {
+			g.failed[g.missing[i]] = err
+		}
+	}
+}
+
+func (e *Loader[T, F]) fetchFromLists(g *group) error {
+	first, err := e.fetchByIDs(g)
+	if err != nil || len(g.missing) < 2 {
+		return err
+	}
+	return e.scanList(g, first)
+}
+
+// filter returns the filter of the group's lists: none, or one that makes them complete.
+func (e *Loader[T, F]) filter(g *group) F {
+	var f F
+	if g.complete {
+		e.k.Partial.Complete(&f)
+	}
+	return f
+}
+
+// removeFound removes the ids of entities that this operation has read.
+func (e *Loader[T, F]) removeFound(g *group) {
+	g.missing = slices.DeleteFunc(g.missing, func(id string) bool {
+		_, ok := e.find(key{id, g.index, g.complete})
+		return ok
+	})
+}
+
+// fetchByIDs reads lists with `Ids`. A console that does not know the parameter ignores it, and returns the first page
+// of the whole list. fetchByIDs returns that page, and scanList continues from it.
+func (e *Loader[T, F]) fetchByIDs(g *group) (first *firstPage[T], err error) {
+	takes, known := e.capabilities.TakesIDs(e.k.Name)
+	if !e.k.TakesIDs || known && !takes {
+		return nil, nil
+	}
+	limit := e.pageSize()
+	chunks := slices.Collect(slices.Chunk(slices.Clone(g.missing), min(limit, e.capabilities.IDsPerURL())))
+	if n, ok := e.listSize(g.scope); ok && known && scanCost(n, limit) < float64(len(chunks)) {
+		return nil, nil
+	}
+	if !known {
+		// The first list shows whether the console takes `Ids`.
+		first, err = e.askIDs(g, chunks[0])
+		e.removeFound(g)
+		if first != nil || err != nil {
+			return first, err
+		}
+		chunks = chunks[1:]
+	}
+	return e.askAllIDs(g, chunks)
+}
+
+// askAllIDs reads all chunks at once.
+func (e *Loader[T, F]) askAllIDs(g *group, chunks [][]string) (*firstPage[T], error) {
+	type answer struct {
+		first *firstPage[T]
+		err   error
+	}
+	if err := e.admitPages(len(chunks), func(i int) pageKey[F] { return e.idsPage(g, chunks[i]) }); err != nil {
+		return nil, err
+	}
+	answers := make([]answer, len(chunks))
+	parallel(len(chunks), func(i int) {
+		first, err := e.askIDs(g, chunks[i])
+		answers[i] = answer{first, err}
+	})
+	e.removeFound(g)
+	for _, a := range answers {
+		if a.first != nil || a.err != nil {
+			return a.first, a.err
+		}
+	}
+	return nil, nil
+}
+
+// idsPage returns the page with the entities of a group that have the ids.
+func (e *Loader[T, F]) idsPage(g *group, ids []string) pageKey[F] {
+	return pageKey[F]{scope: g.scope, filter: e.filter(g), ids: strings.Join(ids, ","), size: roomFor(len(ids), e.pageSize())}
+}
+
+// askIDs reads one chunk. An answer with any other id shows that the console does not know `Ids`. It is then the first
+// page of the list, and is returned.
+func (e *Loader[T, F]) askIDs(g *group, ids []string) (*firstPage[T], error) {
+	k := e.idsPage(g, ids)
+	asked, size := k.ids, k.size
+	page, err := e.page(k)
+	switch {
+	case refusesParameter(err):
+		if isLasting(err) {
+			e.capabilities.ObserveIDs(e.k.Name, false)
+		}
+		return nil, nil
+	case err != nil:
+		return nil, err
+	}
+	wanted := make(map[string]struct{}, len(ids))
+	for _, id := range ids {
+		wanted[id] = struct{}{}
+	}
+	foreign := slices.ContainsFunc(page.List, func(v *T) bool {
+		_, ok := wanted[scope.Lower(e.k.ID(v))]
+		return !ok
+	})
+	if foreign || page.Count > len(ids) {
+		e.capabilities.ObserveIDs(e.k.Name, false)
+		return &firstPage[T]{page: page, size: size}, nil
+	}
+	if n, known := e.listSize(g.scope); known && n > len(ids) || len(g.missing) > len(ids) {
+		// The list has other entities. If it had not, a console that ignores `Ids` would give the same answer.
+		e.capabilities.ObserveIDs(e.k.Name, true)
+	}
+	if n := page.Served; n > 0 && n < page.Count {
+		e.observeClamp(n)
+		of := func(i int) pageKey[F] {
+			return pageKey[F]{scope: g.scope, filter: e.filter(g), ids: asked, index: i + 1, size: n}
+		}
+		rest := pageCount(page.Count, n) - 1
+		if err := e.admitPages(rest, of); err != nil {
+			return nil, err
+		}
+		errs := make([]error, rest)
+		parallel(rest, func(i int) { _, errs[i] = e.page(of(i)) })
+		return nil, errors.Join(errs...)
+	}
+	return nil, nil
+}
+
+// isLasting reports whether the refusal of a list with many ids will repeat: the console itself refused it, or the URL
+// was too long.
+func isLasting(err error) bool {
+	var answer *cc.Error
+	if !errors.As(err, &answer) {
+		return false
+	}
+	return !answer.Foreign || answer.Status == http.StatusRequestURITooLong || answer.Status == http.StatusRequestHeaderFieldsTooLarge
+}
+
+// refusesParameter reports whether err shows that the console, or a proxy in front of it, does not take a list with many
+// ids. A refusal of the caller, or a console that is down, does not show that.
+func refusesParameter(err error) bool {
+	if err == nil {
+		return false
+	}
+	var consoleErr *cc.Error
+	if !errors.As(err, &consoleErr) {
+		return false
+	}
+	switch fault.CodeOf(err) {
+	case fault.BadUserInput, fault.NotFound:
+		return true
+	default:
+		return slices.Contains([]int{http.StatusRequestURITooLong, http.StatusRequestHeaderFieldsTooLarge,
+			http.StatusInternalServerError, http.StatusNotImplemented}, consoleErr.Status)
+	}
+}
+
+// firstPage is the first page of a whole list, and the requested size.
+type firstPage[T any] struct {
+	page *cc.Page[T]
+	size int
+}
+
+// roomFor is the size of a page that shall contain n entities, or else begin the list that contains them. It has few
+// values, and depends little on what this process has observed. So other operations and replicas send the same request
+// and share its answer.
+func roomFor(n, limit int) int {
+	for _, size := range []int{100, 200, 500, 1000, 2000, 5000} {
+		if size >= 4*n || size >= limit {
+			return min(size, limit)
+		}
+	}
+	return limit
+}
+
+// scanPageSize is the size of the first page of a scan: the largest one if that is known to save pages.
+func (e *Loader[T, F]) scanPageSize(g *group) int {
+	limit := e.pageSize()
+	size := roomFor(len(g.missing), limit)
+	if n, ok := e.listSize(g.scope); ok && pageCount(n, limit) < pageCount(n, size) {
+		return limit
+	}
+	return size
+}
+
+// scanList reads pages of the whole list, if that is likely to be cheaper than single gets of the missing entities.
+func (e *Loader[T, F]) scanList(g *group, first *firstPage[T]) error {
+	if first == nil {
+		n, known := e.listSize(g.scope)
+		if known && scanCost(n, e.pageSize()) >= float64(len(g.missing)) || !known && len(g.missing) < guessBelow {
+			return nil
+		}
+		size := e.scanPageSize(g)
+		page, err := e.page(pageKey[F]{scope: g.scope, filter: e.filter(g), size: size})
+		if err != nil {
+			return err
+		}
+		first = &firstPage[T]{page, size}
+	}
+	page, size := first.page, first.size
+	if page.Count < 0 {
+		e.removeFound(g)
+		return nil // one page is enough of a list of unknown length
+	}
+	e.observeListSize(g.scope, page.Count)
+	if n := page.Served; n < min(size, page.Count) {
+		if n == 0 {
+			return nil // there are no more pages
+		}
+		e.observeClamp(n)
+		size = n
+	}
+	e.removeFound(g)
+	rest := pageCount(page.Count, size) - 1
+	if rest < 1 || float64(rest)*(1+float64(size)*perEntity) >= float64(len(g.missing)) {
+		return nil
+	}
+	of := func(i int) pageKey[F] {
+		return pageKey[F]{scope: g.scope, filter: e.filter(g), index: i + 1, size: size}
+	}
+	if err := e.admitPages(rest, of); err != nil {
+		return err
+	}
+	errs := make([]error, rest)
+	parallel(rest, func(i int) { _, errs[i] = e.page(of(i)) })
+	e.removeFound(g)
+	return errors.Join(errs...)
+}
+
+// scanCost is the cost of reading a list of n entities, in calls.
+func scanCost(n, pageSize int) float64 {
+	return float64(pageCount(n, pageSize)) + float64(n)*perEntity
+}
+
+func pageCount(n, size int) int { return max(1, (n+size-1)/size) }

@@ -1,0 +1,77 @@
+// Package entity loads entities of the kinds that the console lists and gets by id. It batches entities by id, and
+// reads pages of lists.
+package entity
+
+import (
+	"context"
+
+	"github.com/consoleql/consoleql/graph/selection"
+	cc "github.com/consoleql/consoleql/internal/consoleclient"
+	"github.com/consoleql/consoleql/internal/scope"
+)
+
+// Kind describes a kind of entity that the console lists and gets by id.
+type Kind[T any, F comparable] struct {
+	// Name is the name of the type in the schema.
+	Name string
+	// TakesIDs says that the console's list may take the parameter `Ids`.
+	TakesIDs bool
+	// ID returns the id of an entity, Scope its scope.
+	ID    func(*T) string
+	Scope func(*T) scope.Scope
+	// List reads a page of the list, and Get one entity.
+	List func(context.Context, scope.Scope, cc.List[F]) (*cc.Page[T], error)
+	Get  func(context.Context, scope.Scope, string) (*T, error)
+	// Cached returns those of the entities that a cache holds, without a call; nil: none. With complete set, it returns
+	// complete entities only.
+	Cached func(ctx context.Context, sc scope.Scope, ids []string, complete bool) []*T
+	// Partial is set for a kind whose list omits fields unless it is asked for them.
+	Partial *Partial[T, F]
+}
+
+// Partial describes the fields that a list omits.
+type Partial[T any, F comparable] struct {
+	// Fields are the fields of the schema that need a complete entity.
+	Fields []string
+	// IsComplete reports whether an entity has all fields that Get returns.
+	IsComplete func(*T) bool
+	// Complete changes a filter so that the list returns complete entities.
+	Complete func(*F)
+}
+
+// isComplete reports whether the entity has all fields that Get returns.
+func (k *Kind[T, F]) isComplete(v *T) bool { return k.Partial == nil || k.Partial.IsComplete(v) }
+
+// needsComplete reports whether a selection on an entity needs a complete one.
+func (k *Kind[T, F]) needsComplete(s selection.Set) bool {
+	return k.Partial != nil && s.Selects(k.Name, k.Partial.Fields...)
+}
+
+// connectionNeeds is what a selection on a connection needs of the console.
+type connectionNeeds struct {
+	nodes    bool // the entities
+	complete bool // complete entities
+	length   bool // the length of the list, which each page contains
+}
+
+// needsOfConnection reads a selection on a connection of the kind.
+func (k *Kind[T, F]) needsOfConnection(s selection.Set) connectionNeeds {
+	var n connectionNeeds
+	for _, f := range s.Fields(k.Name + "Connection") {
+		switch f.Name {
+		case "nodes":
+			n.nodes = true
+			n.complete = n.complete || k.needsComplete(s.Below(f))
+		case "edges":
+			n.nodes = true
+			for _, edge := range s.Below(f).Fields(k.Name + "Edge") {
+				if edge.Name == "node" {
+					n.complete = n.complete || k.needsComplete(s.Below(edge))
+				}
+			}
+		case "pageInfo", "totalCount":
+			n.length = true
+		}
+	}
+	return n
+}

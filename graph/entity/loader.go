@@ -1,0 +1,373 @@
+package entity
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/graph-gophers/dataloader/v7"
+
+	"github.com/consoleql/consoleql/graph/batch"
+	"github.com/consoleql/consoleql/graph/capabilities"
+	"github.com/consoleql/consoleql/graph/selection"
+	cc "github.com/consoleql/consoleql/internal/consoleclient"
+	"github.com/consoleql/consoleql/internal/fault"
+	"github.com/consoleql/consoleql/internal/operation"
+	"github.com/consoleql/consoleql/internal/scope"
+)
+
+// key names one entity in the scope of its request.
+type key struct {
+	id       string // in lower case
+	scope    batch.ScopeIndex
+	complete bool // all fields that a get returns are needed
+}
+
+// entity is the key without the fields that are needed.
+func (k key) entity() key { k.complete = false; return k }
+
+// Loader loads the entities of one kind for one operation. It sends a batch when look-ahead has gathered the keys of a
+// level, and never by a timer.
+type Loader[T any, F comparable] struct {
+	x            *batch.Execution
+	k            *Kind[T, F]
+	capabilities *capabilities.Store
+	thunks       *thunkCache[*T]
+	byID         *dataloader.Loader[key, *T]
+	pages        batch.Memo[pageKey[F], *cc.Page[T]]
+	views        batch.Memo[window[F], *view[T]]
+	gets         batch.Memo[key, *T]
+	complete     selection.Memo // whether selections need complete entities
+
+	mu      sync.Mutex
+	fetched []fetched[T]                  // results of calls that are not in entities yet
+	known   map[key]*T                    // by key without complete
+	lists   []pendingList[T]              // that look-ahead asked for
+	earlier int                           // how many of lists belong to earlier levels
+	wanted  map[batch.ScopeIndex]struct{} // scopes in which the level of look-ahead asks for entities
+}
+
+// fetched are the entities that a call in a scope returned.
+type fetched[T any] struct {
+	scope    batch.ScopeIndex
+	entities []*T
+}
+
+// pendingList is a list that this operation has asked for.
+type pendingList[T any] struct {
+	scope batch.ScopeIndex
+	read  batch.Thunk[*view[T]]
+}
+
+// maxBatchWait ends a batch that look-ahead never sends, because its operation has failed.
+const maxBatchWait = time.Minute
+
+// batchCapacity is how many keys a batch buffers before callers wait for it to take them.
+const batchCapacity = 128
+
+// New returns the Loader of a kind for an operation.
+func New[T any, F comparable](x *batch.Execution, k *Kind[T, F], known *capabilities.Store) *Loader[T, F] {
+	e := &Loader[T, F]{x: x, k: k, capabilities: known, thunks: &thunkCache[*T]{}}
+	e.byID = dataloader.NewBatchedLoader(e.batch,
+		dataloader.WithWait[key, *T](maxBatchWait), dataloader.WithCache[key, *T](e.thunks), dataloader.WithInputCapacity[key, *T](batchCapacity))
+	return e
+}
+
+// load loads the entity with an id in sc. Its value is nil, without an error, if the console says that it does not
+// exist. A request of look-ahead waits for the Flush of its level.
+func (e *Loader[T, F]) load(a *batch.Access, sc scope.Scope, id string, complete bool) batch.Thunk[*T] {
+	k := key{scope.Lower(id), e.x.ScopeIndex(sc), complete && e.k.Partial != nil}
+	if err := e.x.Budget().Err(); err != nil {
+		return e.withoutCalls(k, err)
+	}
+	if a.Level() != nil {
+		e.want(k.scope)
+		return e.byID.Load(e.x.Context(), k)
+	}
+	if t, ok := e.thunks.Get(e.x.Context(), k); ok {
+		return t
+	}
+	return func() (*T, error) { return e.await(k) }
+}
+
+// withoutCalls is load for an operation that may make no more calls. It answers with what the operation has read.
+func (e *Loader[T, F]) withoutCalls(k key, refusal error) batch.Thunk[*T] {
+	if t, ok := e.thunks.Get(e.x.Context(), k); ok {
+		return t
+	}
+	if v, ok := e.find(k); ok {
+		return batch.Ready(v)
+	}
+	return batch.Failed[*T](refusal)
+}
+
+func (e *Loader[T, F]) want(at batch.ScopeIndex) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.wanted == nil {
+		e.wanted = make(map[batch.ScopeIndex]struct{})
+	}
+	e.wanted[at] = struct{}{}
+}
+
+// HasBatch reports whether the level of look-ahead asks for entities by id.
+func (e *Loader[T, F]) HasBatch() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return len(e.wanted) > 0
+}
+
+// AwaitLists waits for the lists of earlier levels that may contain entities of the present level, so that no entity is
+// read twice.
+func (e *Loader[T, F]) AwaitLists() {
+	e.mu.Lock()
+	wanted, lists := e.wanted, e.lists[:e.earlier]
+	e.wanted = nil
+	e.mu.Unlock()
+	for _, list := range lists {
+		if _, ok := wanted[list.scope]; ok {
+			_, _ = list.read() // the field of the list reports an error
+		}
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.earlier = len(e.lists)
+}
+
+// Flush sends the batch.
+func (e *Loader[T, F]) Flush() { e.byID.Flush() }
+
+// await waits until look-ahead has asked for k. If look-ahead ends without it, k is read by itself.
+func (e *Loader[T, F]) await(k key) (*T, error) {
+	var found batch.Thunk[*T]
+	err := e.x.AwaitLevels(func(lookingAhead bool) bool {
+		if t, ok := e.thunks.Get(e.x.Context(), k); ok {
+			found = t
+			return true
+		}
+		if err := e.x.Budget().Err(); err != nil {
+			found = e.withoutCalls(k, err)
+			return true
+		}
+		return !lookingAhead
+	})
+	switch {
+	case err != nil:
+		return nil, err
+	case found != nil:
+		return found()
+	}
+	e.x.CountUnplanned()
+	t := e.byID.Load(e.x.Context(), k)
+	e.Flush()
+	return t()
+}
+
+// loadOptional is load for an id that may be absent.
+func (e *Loader[T, F]) loadOptional(a *batch.Access, sc scope.Scope, id *string, complete bool) batch.Thunk[*T] {
+	if scope.None(id) {
+		return batch.Ready[*T](nil)
+	}
+	named, err := scope.ParseID(*id)
+	if err != nil {
+		return batch.Failed[*T](fault.New(fault.UpstreamInvalidResponse, "the console names a %s by what is no GUID", e.k.Name))
+	}
+	return e.load(a, sc, named, complete)
+}
+
+// Add records entities that a call in sc returned, so that no second call reads them.
+func (e *Loader[T, F]) Add(sc scope.Scope, entities ...*T) {
+	at := e.x.ScopeIndex(sc)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.fetched = append(e.fetched, fetched[T]{at, entities})
+}
+
+// index adds the fetched entities to e.known. e.mu is held. It runs only when an entity is looked for, because most
+// entities of lists never are.
+func (e *Loader[T, F]) index() {
+	if e.known == nil && len(e.fetched) > 0 {
+		e.known = make(map[key]*T, len(e.fetched[0].entities))
+	}
+	for _, f := range e.fetched {
+		for _, v := range f.entities {
+			k := key{id: scope.Lower(e.k.ID(v)), scope: f.scope}
+			e.store(k, v)
+			if k.scope = e.x.ScopeIndex(e.k.Scope(v)); k.scope != f.scope {
+				e.store(k, v)
+			}
+		}
+	}
+	e.fetched = nil
+}
+
+func (e *Loader[T, F]) store(k key, v *T) {
+	if old, ok := e.known[k]; !ok || !e.k.isComplete(old) {
+		e.known[k] = v
+	}
+}
+
+// find returns the entity of k if this operation has read it.
+func (e *Loader[T, F]) find(k key) (*T, bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.index()
+	v, ok := e.known[k.entity()]
+	return v, ok && (!k.complete || e.k.isComplete(v))
+}
+
+// batch answers the keys of one level, scope by scope.
+func (e *Loader[T, F]) batch(ctx context.Context, keys []key) []*dataloader.Result[*T] {
+	if !e.x.Enter() {
+		return slices.Repeat([]*dataloader.Result[*T]{{Error: context.Canceled}}, len(keys))
+	}
+	defer e.x.Leave()
+	groups := make(map[batch.ScopeIndex]*group)
+	missing := 0
+	for _, k := range keys {
+		g, ok := groups[k.scope]
+		if !ok {
+			g = &group{index: k.scope, scope: e.x.ScopeAt(k.scope), failed: make(map[string]error)}
+			groups[k.scope] = g
+		}
+		g.keys++
+		g.complete = g.complete || k.complete
+	}
+	for _, k := range keys {
+		g := groups[k.scope]
+		k.complete = g.complete // one call serves all keys of the group
+		if _, ok := e.find(k); !ok {
+			g.add(k.id)
+		}
+	}
+	var lacking []*group
+	for _, g := range groups {
+		e.addCached(ctx, g)
+		if len(g.missing) > 0 {
+			missing += len(g.missing)
+			lacking = append(lacking, g)
+		}
+	}
+	if t := operation.FromContext(ctx); t.Options().Batches {
+		asked := distinct(keys)
+		t.AddBatch(operation.Batch{Kind: e.k.Name, Keys: asked, Kept: asked - missing})
+	}
+	parallel(len(lacking), func(i int) { e.fetch(lacking[i]) })
+
+	results := make([]*dataloader.Result[*T], len(keys))
+	for i, k := range keys {
+		if v, ok := e.find(k); ok {
+			results[i] = &dataloader.Result[*T]{Data: v}
+			continue
+		}
+		err, known := groups[k.scope].failed[k.id]
+		if !known {
+			err = fault.New(fault.UpstreamInvalidResponse, "the console answered without the %s that was asked for", e.k.Name)
+		}
+		results[i] = &dataloader.Result[*T]{Error: err}
+	}
+	return results
+}
+
+// distinct counts the entities that keys name.
+func distinct(keys []key) int {
+	entities := make(map[key]struct{}, len(keys))
+	for _, k := range keys {
+		entities[k.entity()] = struct{}{}
+	}
+	return len(entities)
+}
+
+// addCached adds those of the group's entities that the cache holds.
+func (e *Loader[T, F]) addCached(ctx context.Context, g *group) {
+	if e.k.Cached == nil || len(g.missing) == 0 || e.x.Refusal() != nil {
+		return
+	}
+	e.Add(g.scope, e.k.Cached(ctx, g.scope, g.missing, g.complete)...)
+	e.removeFound(g)
+}
+
+// get reads one entity by its id.
+func (e *Loader[T, F]) get(sc scope.Scope, id string) batch.Thunk[*T] {
+	return e.gets.Start(e.x, key{id: id, scope: e.x.ScopeIndex(sc)}, func() (*T, error) {
+		v, err := batch.Call(e.x, func(ctx context.Context) (*T, error) { return e.k.Get(ctx, sc, id) })
+		if err != nil {
+			return nil, err
+		}
+		if scope.Lower(e.k.ID(v)) != id { // this does not show whether the requested entity exists
+			return nil, fault.New(fault.UpstreamInvalidResponse, "the console answered with another %s than the one that was asked for", e.k.Name)
+		}
+		e.Add(sc, v)
+		return v, nil
+	})
+}
+
+// admitGets reports an error unless the budget admits a get for each missing entity of the group.
+func (e *Loader[T, F]) admitGets(g *group) error {
+	return e.gets.Admit(e.x, func(yield func(key) bool) {
+		for _, id := range g.missing {
+			if !yield(key{id: id, scope: g.index}) {
+				return
+			}
+		}
+	}, func(k key) bool {
+		return batch.Cached(e.x, func(ctx context.Context) (*T, error) { return e.k.Get(ctx, g.scope, k.id) })
+	})
+}
+
+// pageKey names one page of one list: exactly one console call.
+type pageKey[F comparable] struct {
+	scope       scope.Scope
+	filter      F
+	ascending   bool
+	ids         string // joined by commas
+	index, size int
+}
+
+// list returns the request of the page.
+func (k pageKey[F]) list() cc.List[F] {
+	list := cc.List[F]{Filter: k.filter, Ascending: k.ascending, PageIndex: k.index, PageSize: k.size}
+	if k.ids != "" {
+		list.IDs = strings.Split(k.ids, ",")
+	}
+	return list
+}
+
+// readPage returns the read of a page.
+func (e *Loader[T, F]) readPage(k pageKey[F]) func(ctx context.Context) (*cc.Page[T], error) {
+	return func(ctx context.Context) (*cc.Page[T], error) { return e.k.List(ctx, k.scope, k.list()) }
+}
+
+// page reads one page of a list and waits for it.
+func (e *Loader[T, F]) page(k pageKey[F]) (*cc.Page[T], error) {
+	return e.pages.Lazy(e.x, k, func() (*cc.Page[T], error) {
+		p, err := batch.Call(e.x, e.readPage(k))
+		if err != nil {
+			return nil, err
+		}
+		switch {
+		case k.size > 0 && p.Served == k.size:
+			e.capabilities.ObservePage(e.x.Principal(), e.k.Name, k.size)
+		case k.size > 0 && p.Served > k.size:
+			e.capabilities.ObserveLeastPage(e.x.Principal(), e.k.Name, p.Served)
+		}
+		e.Add(k.scope, p.List...)
+		return p, nil
+	})()
+}
+
+// admitPages reports an error unless the budget admits count pages. of returns their keys.
+func (e *Loader[T, F]) admitPages(count int, of func(i int) pageKey[F]) error {
+	return e.pages.Admit(e.x, func(yield func(pageKey[F]) bool) {
+		for i := range count {
+			if !yield(of(i)) {
+				return
+			}
+		}
+	}, e.pageCached)
+}
+
+// pageCached reports whether a page needs no call.
+func (e *Loader[T, F]) pageCached(k pageKey[F]) bool { return batch.Cached(e.x, e.readPage(k)) }
