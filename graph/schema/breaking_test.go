@@ -14,9 +14,9 @@ import (
 	"github.com/consoleql/consoleql/graph/schema"
 )
 
-// TestBreakingChangesAreInTheChangelog: a change since the release in testdata/released.graphql
-// that may break a client is named in CHANGELOG.md, on a line that says so. A release replaces
-// the file by its own schema.
+// TestBreakingChangesAreInTheChangelog verifies that CHANGELOG.md names each breaking change
+// since the release in testdata/released.graphql. A release replaces that file by its own
+// schema.
 func TestBreakingChangesAreInTheChangelog(t *testing.T) {
 	released, err := os.ReadFile("testdata/released.graphql")
 	if err != nil {
@@ -75,7 +75,7 @@ func TestAnnounced(t *testing.T) {
 	}
 }
 
-// announced says whether a line of the changelog tells of a breaking change of the coordinate.
+// announced reports whether a line of the changelog names a breaking change of the coordinate.
 func announced(changelog, coordinate string) bool {
 	for line := range strings.Lines(changelog) {
 		if strings.HasPrefix(line, "- **Breaking**") && strings.Contains(line, "`"+coordinate+"`") {
@@ -85,8 +85,8 @@ func announced(changelog, coordinate string) bool {
 	return false
 }
 
-// breaking returns the schema coordinates of what is in before, and is missing from now or
-// cannot be used as before.
+// breaking returns the schema coordinates of before that now lacks, or that cannot be used as
+// before.
 func breaking(before, now *ast.Schema) []string {
 	var found []string
 	for name, old := range before.Types {
@@ -141,7 +141,7 @@ func brokenFields(old, def *ast.Definition) []string {
 	return found
 }
 
-// accepts says whether a place of one type takes every value of the other.
+// accepts reports whether a position of one type accepts every value of the other.
 func accepts(place, value *ast.Type) bool {
 	switch {
 	case place.NonNull && !value.NonNull, (place.Elem == nil) != (value.Elem == nil):

@@ -10,7 +10,7 @@ import (
 	"unicode"
 )
 
-// operation is one REST operation as the console's document describes it.
+// operation is a REST operation of the console's document.
 type operation struct {
 	Method, Path string
 	Parameters   []parameter // of the query string, in the document's order
@@ -20,7 +20,8 @@ type operation struct {
 // parameter is one row of a documented query string.
 type parameter struct{ Name, Type, Remark string }
 
-// kind is what a sample value of the document's pseudo-JSON shows about a field's type.
+// kind is the kind of a field's type, as a sample value of the document's pseudo-JSON shows
+// it.
 type kind int
 
 const (
@@ -45,7 +46,7 @@ type value struct {
 	Fields []field
 }
 
-// field is one key of a sample object, with the remark that stands behind it.
+// field is a key of a sample object, and the remark behind it.
 type field struct {
 	Name, Remark string
 	Value        value
@@ -75,7 +76,7 @@ func readDocument(t *testing.T) []operation {
 	return operations
 }
 
-// parseDocument finds the operations: the fourth-level headings that have a path and a method.
+// parseDocument finds the operations: fourth-level headings with a path and a method.
 func parseDocument(text string) ([]operation, error) {
 	headings := operationHeading.FindAllStringIndex(text, -1)
 	var operations []operation
@@ -116,7 +117,8 @@ func parseDocument(text string) ([]operation, error) {
 	return operations, nil
 }
 
-// sampleParser reads the document's pseudo-JSON: unquoted keys, keys without values, remarks behind the commas, elided repetitions.
+// sampleParser parses the document's pseudo-JSON: unquoted keys, keys without values, remarks
+// behind commas, omitted repetitions.
 type sampleParser struct {
 	text []rune
 	at   int
@@ -165,7 +167,8 @@ func (p *sampleParser) space() string {
 	return comments.String()
 }
 
-// until moves behind the next occurrence of the mark, or to the end, and returns what it passed.
+// until skips to the end of the next occurrence of the mark, or to the end, and returns the
+// skipped text.
 func (p *sampleParser) until(mark string) string {
 	passed, _, found := strings.Cut(string(p.text[p.at:]), mark)
 	p.at += len([]rune(passed))
@@ -175,7 +178,7 @@ func (p *sampleParser) until(mark string) string {
 	return passed
 }
 
-// remark returns the comment that stands on the rest of this line.
+// remark returns the comment on the rest of the line.
 func (p *sampleParser) remark() string {
 	p.blanks()
 	if string(p.text[p.at:min(p.at+2, len(p.text))]) != "//" {
@@ -238,7 +241,8 @@ func (p *sampleParser) word() string {
 	return string(p.text[start:p.at])
 }
 
-// object reads an object. Quoted keys make it a mapping: the document writes the keys of entities without quotes.
+// object parses an object. Quoted keys make it a mapping, since the document does not quote
+// the keys of entities.
 func (p *sampleParser) object() (value, error) {
 	v := value{Kind: kindObject}
 	p.at++
@@ -276,14 +280,14 @@ func (p *sampleParser) object() (value, error) {
 	}
 }
 
-// blanks skips to the next thing on the same line.
+// blanks skips white space on the same line.
 func (p *sampleParser) blanks() {
 	for p.peek() == ' ' {
 		p.at++
 	}
 }
 
-// list reads a list, which is known by its first element; elided further ones add nothing.
+// list parses a list. Its first element determines its type.
 func (p *sampleParser) list() (value, error) {
 	var elements []value
 	p.at++

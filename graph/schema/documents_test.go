@@ -15,7 +15,7 @@ import (
 
 const root = "../.."
 
-// documents are the paths of all documents, from the root of the repository.
+// documents returns the paths of all documents, relative to the root of the repository.
 func documents(t *testing.T) []string {
 	t.Helper()
 	var all []string
@@ -71,7 +71,7 @@ var (
 	heading = regexp.MustCompile(`(?m)^#+ (.*)$`)
 )
 
-// TestDocumentsLinkToWhatThereIs holds relative links to files and their headings.
+// TestDocumentsLinkToWhatThereIs verifies relative links to files and headings.
 func TestDocumentsLinkToWhatThereIs(t *testing.T) {
 	for _, path := range documents(t) {
 		text := codeBlock.ReplaceAllString(read(t, path), "")
@@ -141,8 +141,7 @@ var (
 	setting = regexp.MustCompile(`CONSOLEQL_[A-Z_]*[A-Z]`)
 )
 
-// TestDocumentsNameFilesThatThereAre holds the Go files that documents name, by path or by
-// name alone, to the repository.
+// TestDocumentsNameFilesThatThereAre verifies that the Go files that documents name exist.
 func TestDocumentsNameFilesThatThereAre(t *testing.T) {
 	var files []string
 	err := filepath.WalkDir(root, func(path string, entry os.DirEntry, err error) error {
@@ -167,8 +166,8 @@ func TestDocumentsNameFilesThatThereAre(t *testing.T) {
 	}
 }
 
-// TestDocumentsNameSettingsThatThereAre holds the settings that documents name to the list of
-// them. CONSOLEQL_SIM_ begins those of the simulated console.
+// TestDocumentsNameSettingsThatThereAre verifies that the settings that documents name exist.
+// Those of the simulated console begin with CONSOLEQL_SIM_.
 func TestDocumentsNameSettingsThatThereAre(t *testing.T) {
 	known := read(t, filepath.Join(root, "docs/configuration.md"))
 	for _, path := range documents(t) {

@@ -17,20 +17,21 @@ var (
 	screamingCase = regexp.MustCompile(`^[A-Z][A-Z0-9]*(_[A-Z0-9]+)*$`)
 )
 
-// nullableByException are the fields of kinds that are never null otherwise: what the console itself holds as nullable.
-// An upgrade's counts are so where the console answers with an empty body.
+// nullableByException are nullable fields of kinds that are otherwise never null, since the
+// console itself may omit them. An upgrade's counts are null if the console's answer is empty.
 var nullableByException = []string{
 	"Queue.robotCount", "Job.jobExecutionPolicy", "Job.jobStartupType", "JobGroup.jobStartupType",
 	"UpgradeWorkflowsPayload.total", "UpgradeWorkflowsPayload.successCount", "UpgradeWorkflowsPayload.failureCount", "UpgradeWorkflowsPayload.missingCount",
 }
 
-// linter collects what is wrong with a schema.
+// linter collects violations of a schema.
 type linter struct {
 	schema   *ast.Schema
 	problems []string
 }
 
-// lint holds the schema against the rules that the contract sets for every type, and returns what breaks them.
+// lint checks the schema against the contract's rules for every type, and returns the
+// violations.
 func lint(s *ast.Schema) []string {
 	l := &linter{schema: s}
 	for name, def := range s.Types {
@@ -63,7 +64,7 @@ func (l *linter) problem(format string, args ...any) {
 	l.problems = append(l.problems, fmt.Sprintf(format, args...))
 }
 
-// described wants a description that says more than the name: a sentence, with its full stop.
+// described requires a description that is a sentence with a full stop, and not just the name.
 func (l *linter) described(place, description string) {
 	switch {
 	case strings.TrimSpace(description) == "":
@@ -97,16 +98,17 @@ func (l *linter) object(def *ast.Definition) {
 	}
 }
 
-// idsOfChanges are what a mutation was given, and so can always answer with.
+// idsOfChanges are payload fields that repeat the mutation's input, and are therefore never
+// null.
 var idsOfChanges = []string{
 	"DeletePackagePayload.deletedId", "DeleteQueuePayload.deletedId", "DeleteWorkflowPayload.deletedId",
 	"UploadPackagePayload.packageId", "CompletePackageUploadPayload.packageId", "WorkflowRobotResult.workflowId", "WorkflowRobotResult.robotId",
 }
 
-// ofSessions are what a session that has begun always has.
+// ofSessions are fields that a new session always has.
 var ofSessions = map[string]string{"SignInPayload.sessionToken": "String!", "SignInPayload.expiresAt": "DateTime!"}
 
-// nullability holds a field of an entity that leads to no other object against the contract's rules.
+// nullability checks a plain field of an entity against the contract's rules.
 func (l *linter) nullability(place string, f *ast.FieldDefinition) {
 	target := l.schema.Types[f.Type.Name()]
 	if target.Kind == ast.Object {

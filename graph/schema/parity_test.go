@@ -15,14 +15,15 @@ import (
 	"github.com/consoleql/consoleql/graph/schema"
 )
 
-// answer says where the schema gives what an operation answers with.
+// answer maps an operation's answer to the schema.
 type answer struct {
 	Method, Path string
 	// Type is the GraphQL type of a bare entity or of the elements of a bare list.
 	Type string
-	// Envelope maps each key around the entities to the schema's field for it; "" is a count that the schema leaves out, since the list is answered whole or is one entity.
+	// Envelope maps each key around the entities to the schema's field for it. "" is a count
+	// that the schema omits, since the answer is a complete list or a single entity.
 	Envelope map[string]string
-	// Mutation names the mutation whose own payload holds what no entity of the read side does.
+	// Mutation names the mutation whose payload has the fields that no entity has.
 	Mutation string
 }
 
@@ -30,7 +31,8 @@ func page(connection string) map[string]string {
 	return map[string]string{"Count": connection + ".totalCount", "List": connection + ".nodes"}
 }
 
-// answers has one row for each of the document's operations, in the document's order. A row without a Type, an Envelope or a Mutation is an operation without content.
+// answers has one row per operation, in the document's order. A row without a Type, an
+// Envelope or a Mutation is an operation without content.
 var answers = []answer{
 	{Method: "POST", Path: "/connect/token", Mutation: "signIn"}, // the tokens themselves stay inside the gateway
 	{Method: "POST", Path: "/connect/token", Mutation: "signIn"}, // likewise: the refresh
@@ -67,10 +69,11 @@ var answers = []answer{
 	{Method: "POST", Path: "/openapi/workflowlayouts/{workflowlayoutId}/execute", Type: "JobGroup"},
 }
 
-// uploadChannel stands where the document has a sentence instead of a path: the file goes to an address that another operation answers with.
+// uploadChannel is the document's sentence instead of a path: another operation returns the
+// address for the file.
 const uploadChannel = "通过[【生成流程包上传地址】](#生成流程包上传地址)获取到的uri地址"
 
-// renamed holds the only names that the parity rule does not derive.
+// renamed contains the only names that do not follow the parity rule.
 var renamed = map[string]string{"ETag": "etag", "LastRunInstaceId": "lastRunInstanceId"}
 
 // graphQLName is the parity rule: the document's name in camelCase.
@@ -89,7 +92,8 @@ var (
 	bounds     = regexp.MustCompile(`范围:(\d+)-(\d+)`)
 )
 
-// enumNames returns the names that a remark such as "Status:Ready-idle;Busy-busy" lists for a sample value, in the schema's spelling, or nil.
+// enumNames returns the names in a remark such as "Status:Ready-idle;Busy-busy" in the
+// schema's spelling, or nil.
 func enumNames(sample, remark string) []string {
 	_, list, found := strings.Cut(remark, ":")
 	if !found {
@@ -111,7 +115,7 @@ func enumNames(sample, remark string) []string {
 	return names
 }
 
-// parity compares what the operations answer with to the schema, and returns what the schema lacks or holds otherwise.
+// parity compares the operations' answers with the schema, and returns the differences.
 func parity(s *ast.Schema, operations []operation) []string {
 	var problems []string
 	for i, op := range operations {
@@ -144,7 +148,7 @@ func parity(s *ast.Schema, operations []operation) []string {
 	return problems
 }
 
-// walker goes through one response sample and the GraphQL types beside it.
+// walker walks a response sample and the corresponding GraphQL types.
 type walker struct {
 	schema    *ast.Schema
 	operation string
@@ -182,7 +186,7 @@ func (w *walker) object(typeName string, fields []field) {
 	}
 }
 
-// field holds one documented field against the schema's field of a type, and goes into what it nests.
+// field compares a documented field with the schema's, and continues with nested fields.
 func (w *walker) field(typeName, name string, f field) {
 	owner := w.schema.Types[typeName]
 	if owner == nil {
@@ -216,10 +220,10 @@ func (w *walker) field(typeName, name string, f field) {
 	}
 }
 
-// textForIDs are ids for which the document prints any text.
+// textForIDs are ids whose sample value is an arbitrary text.
 var textForIDs = []string{"WorkflowUpgradeItem.id"}
 
-// scalars are the GraphQL types, nullability aside, of the sample values that show theirs.
+// scalars are the GraphQL types of sample values, without nullability.
 var scalars = map[kind]string{
 	kindText: "String", kindTexts: "[String]", kindID: "ID", kindIDs: "[ID]", kindMoment: "DateTime",
 	kindNumber: "Int", kindBoolean: "Boolean", kindMapping: "StringMap",
@@ -297,7 +301,7 @@ func TestParityFails(t *testing.T) {
 	})
 }
 
-// lists names the field of the schema that answers each operation with a query string.
+// lists maps each operation with a query string to the schema's field for it.
 var lists = map[string]string{
 	"/openapi/companies/companylist": "companies",
 	"/openapi/packages":              "packages",
@@ -307,7 +311,8 @@ var lists = map[string]string{
 	"/openapi/workflowlayouts":       "workflowLayouts",
 }
 
-// pagingArguments are the arguments that stand for the query parameters that are no filter; IncludeVersions follows from the selection instead.
+// pagingArguments are the arguments for query parameters that are no filter. IncludeVersions
+// follows from the selection.
 var pagingArguments = map[string]string{"IsDesc": "order", "PageIndex": "offset", "PageSize": "first", "IncludeVersions": ""}
 
 func TestEveryQueryParameterIsAnArgument(t *testing.T) {

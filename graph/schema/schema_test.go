@@ -54,8 +54,8 @@ func TestSDLIsTheSources(t *testing.T) {
 	}
 }
 
-// Tools take what an `extend type` adds for other than the server's: Relay's compiler for the client's own, so that it
-// makes queries without a text of them.
+// TestSDLExtendsNothing verifies that the SDL has no extensions. Relay's compiler takes an
+// `extend type` for a client schema, and generates wrong queries.
 func TestSDLExtendsNothing(t *testing.T) {
 	document, err := parser.ParseSchema(&ast.Source{Name: "sdl", Input: schema.SDL()})
 	if err != nil {
@@ -75,7 +75,7 @@ func format(s *ast.Schema) string {
 	return text.String()
 }
 
-// A schema definition makes no root of a type that it does not list, however the type is called.
+// TestRootTypesAreListed verifies that a schema definition lists all root types.
 func TestRootTypesAreListed(t *testing.T) {
 	s := load(t)
 	for name, root := range map[string]*ast.Definition{"Query": s.Query, "Mutation": s.Mutation, "Subscription": s.Subscription} {
@@ -90,8 +90,9 @@ func TestRootTypesAreListed(t *testing.T) {
 
 const listArguments = "order: SortOrder = DESC, first: Int = 20, after: String, offset: Int"
 
-// departmentFields are the fields of whatever belongs to a department: on Query in the scope of the request, on Department in its own.
-// All of them are nullable (the contract's section 3): one that cannot be had leaves its siblings answered.
+// departmentFields are the fields of a department's data: on Query in the request's scope, on
+// Department in its own. All of them are nullable (the contract's section 3), so that a
+// failure does not affect siblings.
 func departmentFields() []string {
 	return []string{
 		"packages(filter: PackageFilter, " + listArguments + "): PackageConnection", "package(id: ID!): Package",
@@ -102,7 +103,8 @@ func departmentFields() []string {
 	}
 }
 
-// relations are the fields that stand beside those of the document. All of them can be null, since one of them that cannot be had must not take its parent along.
+// relations are fields that the document does not have. All of them are nullable, so that a
+// failure does not affect the parent.
 var relations = map[string][]string{
 	"Query": append([]string{
 		"companies(name: String): [Company!]", "company(id: ID!): Company",
@@ -164,7 +166,8 @@ var relations = map[string][]string{
 
 const workflowsOfParent = "workflows(filter: WorkflowFilter, " + listArguments + "): WorkflowConnection"
 
-// nested are the documented fields that hold objects; they come with their parent, so that only a missing one is null.
+// nested are documented fields with objects. They are part of their parent, and null only if
+// absent.
 var nested = map[string][]string{
 	"Department":     {"children: [Department!]!"},
 	"Package":        {"versions: [PackageVersion!]"},
@@ -185,7 +188,8 @@ var nested = map[string][]string{
 	"UpgradeWorkflowsPayload":    {"failedList: [WorkflowUpgradeItem!]!", "warningList: [WorkflowUpgradeItem!]!"},
 }
 
-// TestObjectFields pins every field of an entity or of the query root that leads to another object, with its arguments and nullability.
+// TestObjectFields lists every field of an entity or of the query root that leads to an
+// object, with its arguments and nullability.
 func TestObjectFields(t *testing.T) {
 	s := load(t)
 	for name, def := range s.Types {
@@ -210,12 +214,12 @@ func TestObjectFields(t *testing.T) {
 	}
 }
 
-// isPaging tells the types that belong to lists from those of entities.
+// isPaging reports whether a type belongs to lists and not to entities.
 func isPaging(name string) bool {
 	return name == "PageInfo" || strings.HasSuffix(name, "Connection") || strings.HasSuffix(name, "Edge")
 }
 
-// signature writes a field as SDL does, on one line and without descriptions.
+// signature returns a field in SDL, on one line without descriptions.
 func signature(f *ast.FieldDefinition) string {
 	var arguments []string
 	for _, a := range f.Arguments {
@@ -260,7 +264,7 @@ func TestConnections(t *testing.T) {
 	}
 }
 
-// A robot's credentials have no place in the graph, whatever the console sends.
+// TestRobotHasNoCredentials verifies that the schema has no fields for a robot's credentials.
 func TestRobotHasNoCredentials(t *testing.T) {
 	robot := load(t).Types["Robot"]
 	for _, f := range robot.Fields {

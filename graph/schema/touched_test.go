@@ -14,9 +14,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// filesThatName are the hand-written files whose code names what the pattern matches: Go without
-// comments and tests, and the schema. Generated code, the simulator and the end-to-end tests do
-// not count.
+// filesThatName returns the hand-written files whose code contains a match: Go without
+// comments and tests, and the schema. Generated code, the simulator and the end-to-end tests
+// do not count.
 func filesThatName(t *testing.T, pattern *regexp.Regexp) []string {
 	t.Helper()
 	const root = "../.."
@@ -51,7 +51,7 @@ func filesThatName(t *testing.T, pattern *regexp.Regexp) []string {
 	return found
 }
 
-// identifiers are the names and the strings of Go code.
+// identifiers returns the names and strings of Go code.
 func identifiers(text []byte) []string {
 	var all []string
 	var s scanner.Scanner
@@ -69,8 +69,8 @@ func identifiers(text []byte) []string {
 	}
 }
 
-// TestAMutationTouchesSixFiles holds the number of files that an operation is spread over. The
-// list is that of docs/architecture.md, section Rules.
+// TestAMutationTouchesSixFiles verifies the number of files of an operation, and the list in
+// docs/architecture.md, section Rules.
 func TestAMutationTouchesSixFiles(t *testing.T) {
 	got := filesThatName(t, regexp.MustCompile(`(?i)updateQueue|queueUpdate`))
 	want := []string{

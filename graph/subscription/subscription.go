@@ -230,9 +230,9 @@ func (t target) list() []string {
 	return strings.Split(t.ids, ",")
 }
 
-// begin subscribes to t in the request's scope, as its principal, once it is known that there
-// is something to follow. selected is the selection below an entity, and give converts an
-// event to the field's value.
+// begin subscribes to t in the request's scope, as its principal, if there is something to
+// follow. The argument selected is the selection below an entity. The argument give converts
+// an event to the field's value.
 func begin[T, E any](ctx context.Context, g *pollGroups[T], t target, terms terms[T], selected projection, give func(event[T]) *E) (<-chan *E, error) {
 	l := loader.FromContext(ctx)
 	if err := l.Refusal(); err != nil {

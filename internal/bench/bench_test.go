@@ -52,8 +52,8 @@ func TestMedian(t *testing.T) {
 	}
 }
 
-// TestLinesAreBenchmarks holds the lines to the Go benchmark format: a name, the
-// iterations, then pairs of value and unit.
+// TestLinesAreBenchmarks verifies the Go benchmark format: a name, the iterations, then pairs
+// of value and unit.
 func TestLinesAreBenchmarks(t *testing.T) {
 	m := Measurement{Requests: 2000, Elapsed: 4 * time.Second, P50: time.Millisecond, P99: 12500 * time.Microsecond,
 		CPU: 45 * time.Microsecond, Calls: 0.25, Hits: 0.5, Evictions: 1.5, Resident: 3 << 20, Peak: 4 << 20}

@@ -14,7 +14,7 @@ import (
 	"go.uber.org/goleak"
 )
 
-// TestMain lets the test's own binary be the ceiling's process.
+// TestMain lets the test binary act as the ceiling's process.
 func TestMain(m *testing.M) {
 	if len(os.Args) == 3 && os.Args[1] == "ceiling" {
 		if err := ServeCeiling(context.Background(), os.Args[2], os.Stdout); err != nil {
@@ -26,8 +26,8 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// TestRunner runs every mode with real processes; only the load is a few requests of
-// the test's own, so that no load generator is needed.
+// TestRunner runs every mode with real processes. The test itself sends a few requests, so
+// that no load generator is needed.
 func TestRunner(t *testing.T) {
 	ctx := t.Context()
 	binary := filepath.Join(t.TempDir(), "consoleql")
@@ -87,7 +87,7 @@ func TestRunner(t *testing.T) {
 	}
 }
 
-// drive is a load generator of a few requests, one after the other.
+// drive is a load generator of a few sequential requests.
 func drive(ctx context.Context, c *console, l load, requests int) (summary, error) {
 	begun := time.Now()
 	for i := range requests {

@@ -282,7 +282,8 @@ func TestRotateKey(t *testing.T) {
 	}
 }
 
-// TestNoTwoSimulatorsShareAKey: one that starts may have the key of one that has ended, and of no other.
+// TestNoTwoSimulatorsShareAKey verifies that a simulator may reuse the key of a closed one,
+// and of no other.
 func TestNoTwoSimulatorsShareAKey(t *testing.T) {
 	modulus := func(s *Server) string {
 		key, _ := s.sso.signer()

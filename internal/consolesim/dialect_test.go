@@ -34,7 +34,7 @@ const (
 	departmentFields = "children departmentPath visitorHasAnyRole visitorHasPermission userCount id departmentId parentId name description eTag tags properties createdAt modifiedAt companyId"
 )
 
-// samples asks for one entity of each kind, by the fields that the document lists.
+// samples requests one entity of each kind, with the documented fields.
 func samples(c *console) map[string]object {
 	c.t.Helper()
 	list := func(path string) object { return c.get(path).object().list("list")[0] }

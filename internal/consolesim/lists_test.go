@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// kinds are the five lists with the ids that they should hold.
+// kinds are the five lists with their expected ids.
 func kinds(c *console, dept string) map[string][]string {
 	d := c.Data()
 	return map[string][]string{

@@ -73,7 +73,7 @@ func TestDeletePackage(t *testing.T) {
 	c.call(http.MethodDelete, "/openapi/packages/"+fresh, "").problem(http.StatusNotFound, fresh)
 }
 
-// upload puts a file directly.
+// upload uploads a file directly.
 func (c *console) upload(content string) answer {
 	c.t.Helper()
 	a, err := c.send(http.MethodPut, c.APIURL()+"/openapi/packages", []byte(content), map[string]string{"Content-Type": "application/octet-stream"})

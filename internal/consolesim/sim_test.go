@@ -47,21 +47,21 @@ func start(t *testing.T, o Options) *console {
 	}
 }
 
-// as is the same simulator with another caller or scope.
+// as returns the same simulator with another caller or scope.
 func (c *console) as(token, company, dept string) *console {
 	other := *c
 	other.token, other.company, other.dept = token, company, dept
 	return &other
 }
 
-// in is the same simulator with the caller reporting to a subtest.
+// in returns the same simulator with a caller for a subtest.
 func (c *console) in(t *testing.T) *console {
 	other := *c
 	other.t = t
 	return &other
 }
 
-// answer is what came back.
+// answer is an HTTP answer.
 type answer struct {
 	t      *testing.T
 	status int
@@ -69,7 +69,7 @@ type answer struct {
 	raw    []byte
 }
 
-// send makes a request with the caller's headers; "" in header removes one.
+// send sends a request with the caller's headers; "" in header removes one.
 func (c *console) send(method, address string, body []byte, header map[string]string) (answer, error) {
 	c.t.Helper()
 	req, err := http.NewRequestWithContext(c.t.Context(), method, address, bytes.NewReader(body))
@@ -106,7 +106,8 @@ func (c *console) send(method, address string, body []byte, header map[string]st
 	return answer{c.t, res.StatusCode, res.Header, raw}, err
 }
 
-// call makes an API request that has to be answered. A string body is sent as JSON; "" is no body.
+// call sends an API request that must be answered. A string body is sent as JSON; "" is no
+// body.
 func (c *console) call(method, path, body string) answer {
 	c.t.Helper()
 	var b []byte
@@ -153,7 +154,7 @@ func (a answer) want(status int) answer {
 	return a
 }
 
-// problem wants an RFC 7807 answer whose detail contains a text.
+// problem requires an RFC 7807 answer whose detail contains a text.
 func (a answer) problem(status int, detail string) answer {
 	a.t.Helper()
 	a.want(status)
@@ -217,7 +218,7 @@ func idsOf(l []object) []string {
 	return out
 }
 
-// clock is a time that tests move.
+// clock is a clock that tests advance.
 type clock struct{ at chan time.Time }
 
 func newClock() *clock {

@@ -30,7 +30,7 @@ type Step struct {
 	Entities int `json:"entities"`
 	// Calls is the number of calls.
 	Calls int `json:"calls"`
-	// How describes the calls.
+	// How is a description of the calls.
 	How string `json:"how"`
 }
 

@@ -58,7 +58,7 @@ func (m *replicationTracker) replicated(server string, replicas int, now time.Ti
 }
 
 // confirm repeats a claim on a connection to one server, and waits until a replica has it, if
-// there is one. claimed is the answer to the first claim.
+// there is one. The argument claimed is the answer to the first claim.
 func (s *Redis) confirm(ctx context.Context, r Record, claimed []string) ([]string, error) {
 	replicas, err := strconv.Atoi(claimed[1])
 	if err != nil {

@@ -65,7 +65,7 @@ type cluster struct {
 	sending    *invalidation        // being published from pending
 	published  [2]map[Slot]struct{} // slots published since rotated, and at least republishWindow before that
 	rotated    time.Time
-	epoch      string    // the server's, as last heard
+	epoch      string    // the server's last known epoch
 	since      time.Time // when epoch became known here
 	health     health
 }
@@ -148,7 +148,8 @@ func (r *cluster) run(ctx context.Context) {
 	}
 }
 
-// reportHealth tells OnLease and the log when the lease begins and when renewing it fails.
+// reportHealth calls OnLease and writes to the log when the lease begins and when renewing it
+// fails.
 func (r *cluster) reportHealth(ctx context.Context, err error) {
 	before, now := r.health, healthy
 	if err != nil {
@@ -177,7 +178,7 @@ func (r *cluster) arguments() []any {
 	return []any{r.id, epoch, version, r.lease.Milliseconds(), newEpoch(), stateLife.Milliseconds()}
 }
 
-// heartbeat asks for the lease. It returns false if this member lacked invalidations, which it
+// heartbeat renews the lease. It returns false if this member lacked invalidations, which it
 // has applied then.
 func (r *cluster) heartbeat(ctx context.Context) (bool, error) {
 	r.mu.Lock()
@@ -229,7 +230,7 @@ type state struct {
 	rest     []string
 }
 
-// call runs a script with scriptHead, and notes the epoch.
+// call runs a script with scriptHead, and records the epoch.
 func (r *cluster) call(ctx context.Context, script *redis.Script, args []any) (state, error) {
 	got, err := script.Run(ctx, r.client, r.keys, args...).Slice()
 	if err != nil {
@@ -261,7 +262,7 @@ func (r *cluster) call(ctx context.Context, script *redis.Script, args []any) (s
 	return s, nil
 }
 
-// slotVersions reads the invalidations that a heartbeat brought.
+// slotVersions reads the invalidations in the answer of a heartbeat.
 func (s state) slotVersions() ([]slotVersion, error) {
 	changed := make([]slotVersion, 0, len(s.rest)/2)
 	for pair := range slices.Chunk(s.rest, 2) {
@@ -319,8 +320,8 @@ const refreshMark = "~"
 // hello begins the message of a new member, before its id.
 const hello = "hello "
 
-// handleInvalidation applies another replica's invalidation. A heartbeat brings what is
-// missing before it.
+// handleInvalidation applies another replica's invalidation. A heartbeat reads the missing
+// ones before it.
 func (r *cluster) handleInvalidation(payload string) {
 	if from, ok := strings.CutPrefix(payload, hello); ok {
 		if from != r.id {

@@ -1,9 +1,11 @@
-// Package invalidation tells all replicas what is no longer valid. Tags name what may change.
+// Package invalidation invalidates cache entries on all replicas. Tags name the data that
+// entries depend on.
 //
-// An Invalidator returns from Invalidate when no replica may use what depends on the tags. A
-// replica may use what it keeps only under a lease. It gets the lease from Redis, and only if
-// it knows every invalidation so far. The invalidating replica waits until each of the others
-// has acknowledged, or until its lease has run out. Without Redis, one process is complete.
+// An Invalidator returns from Invalidate when no replica may use an entry with one of the
+// tags. A replica may use its entries only under a lease. It gets the lease from Redis, and
+// only if it knows every invalidation so far. The invalidating replica waits until each of the
+// others has acknowledged, or until its lease has ended. Without Redis, one process is
+// complete.
 package invalidation
 
 import (
@@ -19,14 +21,13 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// ErrUnconfirmed says that an invalidation holds in this process, but that Redis did not
-// answer. Another replica that reaches Redis may still use what was invalidated. It learns of
+// ErrUnconfirmed reports that an invalidation holds in this process, but that Redis did not
+// answer. Another replica that reaches Redis may still use invalidated entries. It receives
 // the invalidation as soon as Redis answers this process. After an outage of Redis that lasts
-// longer than a lease (1 s), all replicas begin with nothing.
+// longer than a lease (1 s), all replicas start with empty caches.
 var ErrUnconfirmed = errors.New("invalidation: not confirmed by all replicas")
 
-// MaxLifetime bounds how long anything that an invalidation could concern may be kept. The
-// replicas' common state outlives it.
+// MaxLifetime bounds the lifetime of entries. The replicas' common state outlives it.
 const MaxLifetime = 12 * time.Hour
 
 // RefreshID identifies a refresh: a read that bypasses the cache. An invalidation for a
@@ -47,7 +48,7 @@ type Options struct {
 	Redis redis.UniversalClient
 	// Prefix begins the names of all keys and channels.
 	Prefix string
-	// Lease is how long a replica may use what it keeps after it sent the renewal; default 1 s.
+	// Lease is how long a replica may use its entries after it sent the renewal; default 1 s.
 	// All replicas must have the same value, so that only tests set it.
 	Lease time.Duration
 	// OnLease is called when this replica gets its lease (held), and when it fails to; it may

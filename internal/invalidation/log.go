@@ -5,11 +5,10 @@ import (
 	"sync/atomic"
 )
 
-// Log is what this replica knows of invalidations. Reads take no lock.
-//
-// It counts in two ways. A sequence of this process measures what is in memory. It moves at
-// once, with or without Redis. A version that all replicas share measures what is in Redis.
-// This replica knows every invalidation up to the version of its sharedLog.
+// Log contains the invalidations that this replica knows. Reads take no lock. It has two
+// counters. A sequence of this process covers entries in memory; it advances at once, with or
+// without Redis. A version that all replicas share covers entries in Redis. This replica knows
+// every invalidation up to the version of its sharedLog.
 type Log struct {
 	seq      atomic.Uint64 // moves with every invalidation
 	floor    atomic.Uint64 // everything older is invalid
@@ -21,22 +20,22 @@ type Log struct {
 	log         atomic.Pointer[sharedLog] // nil until the replicas' common state is known
 }
 
-// sharedLog is the part of the Log that all replicas share: one epoch of it.
+// sharedLog is the part of the Log that all replicas share, for one epoch.
 type sharedLog struct {
 	epoch    string
 	version  atomic.Uint64 // every invalidation up to here is in versions
 	versions versions      // by version
 }
 
-// versions holds the number of each slot's last invalidation. One that was made for a refresh
-// spares what that refresh has loaded since the invalidation before it.
+// versions contains the number of each slot's last invalidation. An invalidation for a refresh
+// spares the entries that the refresh has loaded since the previous invalidation.
 type versions struct {
 	last, before [SlotCount]atomic.Uint64
 	of           [SlotCount]atomic.Uint64
 }
 
-// set notes an invalidation. Its callers hold a lock. A concurrent reader may see that too
-// little is spared, never that too much is.
+// set records an invalidation. Its callers hold a lock. A concurrent reader may see that too
+// few entries are spared, never too many.
 func (m *versions) set(s Slot, number uint64, of RefreshID) {
 	if of == 0 || m.of[s].Load() != uint64(of) {
 		m.before[s].Store(m.last[s].Load())
@@ -45,8 +44,8 @@ func (m *versions) set(s Slot, number uint64, of RefreshID) {
 	m.last[s].Store(number)
 }
 
-// hit reports whether the slot was invalidated after a number, except for what was loaded for
-// the refresh.
+// hit reports whether the slot was invalidated after a number, except for entries of the
+// refresh.
 func (m *versions) hit(s Slot, after uint64, of RefreshID) bool {
 	if m.last[s].Load() <= after {
 		return false
@@ -54,7 +53,7 @@ func (m *versions) hit(s Slot, after uint64, of RefreshID) bool {
 	return of == 0 || m.of[s].Load() != uint64(of) || m.before[s].Load() > after
 }
 
-// Snapshot is a moment of the Log. What is loaded after it contains every change that had been
+// Snapshot is a position in the Log. Data loaded after it contains every change that had been
 // invalidated by then.
 type Snapshot struct {
 	Seq     uint64
@@ -72,7 +71,7 @@ func (l *Log) Now() Snapshot {
 }
 
 // Current reports whether no slot was invalidated after seq, as far as this process knows,
-// except for what was loaded for the refresh.
+// except for entries of the refresh.
 func (l *Log) Current(seq uint64, at []Slot, of RefreshID) bool {
 	if seq < l.floor.Load() {
 		return false
@@ -85,8 +84,8 @@ func (l *Log) Current(seq uint64, at []Slot, of RefreshID) bool {
 	return true
 }
 
-// CurrentShared reports the same for an entry from Redis. Nothing on an unpublished slot is
-// current: a subscriber may know already what Redis has not heard.
+// CurrentShared reports the same for an entry from Redis. It reports false for an unpublished
+// slot: a subscriber may know a change that Redis has not received.
 func (l *Log) CurrentShared(epoch string, version uint64, at []Slot, of RefreshID) bool {
 	for _, s := range at { // before log is read, which has the invalidation once it is published
 		if l.unpublished[s].Load() > 0 {
@@ -108,8 +107,8 @@ func (l *Log) CurrentShared(epoch string, version uint64, at []Slot, of RefreshI
 // Seq returns the present sequence number of this process.
 func (l *Log) Seq() uint64 { return l.seq.Load() }
 
-// Hit reports whether the slot is known to have been invalidated after seq, except for what
-// was loaded for the refresh.
+// Hit reports whether the slot is known to have been invalidated after seq, except for entries
+// of the refresh.
 func (l *Log) Hit(s Slot, seq uint64, of RefreshID) bool { return l.versions.hit(s, seq, of) }
 
 // HitByRefresh reports the same, if the slot's last invalidation was made for a refresh.

@@ -34,7 +34,7 @@ func (r *cluster) invalidate(ctx context.Context, at []Slot, of RefreshID) error
 	return r.await(ctx, a)
 }
 
-// publish makes a new version for an invalidation.
+// publish assigns a new version to an invalidation.
 func (r *cluster) publish(ctx context.Context, a *invalidation) error {
 	var spared string
 	if a.of != 0 {
@@ -78,7 +78,7 @@ func (r *cluster) publish(ctx context.Context, a *invalidation) error {
 	return nil
 }
 
-// remember notes which slots were published.
+// remember records which slots were published.
 func (r *cluster) remember(at []Slot) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -90,9 +90,9 @@ func (r *cluster) remember(at []Slot) {
 	}
 }
 
-// republish publishes again, to the replicas of a new epoch, what this replica published
-// before. Redis may have another master, which others heard of earlier. They have not heard
-// what the old master was told meanwhile.
+// republish publishes the recent invalidations of this replica again, for a new epoch. Redis
+// may have another master, which other replicas have found earlier. They have not received
+// invalidations that only the old master got.
 func (r *cluster) republish() {
 	r.mu.Lock()
 	at := slices.AppendSeq(slices.Collect(maps.Keys(r.published[0])), maps.Keys(r.published[1]))
@@ -103,8 +103,8 @@ func (r *cluster) republish() {
 	}
 }
 
-// enqueue keeps slots to be published as soon as Redis answers. Until then, this replica has
-// no lease: it could read from Redis what it has just invalidated.
+// enqueue stores slots to be published as soon as Redis answers. Until then, this replica has
+// no lease: it could read invalidated entries from Redis.
 func (r *cluster) enqueue(at []Slot) *invalidation {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -120,7 +120,7 @@ func (r *cluster) enqueue(at []Slot) *invalidation {
 	return r.pending
 }
 
-// publishPending publishes what enqueue has kept.
+// publishPending publishes the enqueued slots.
 func (r *cluster) publishPending(ctx context.Context) error {
 	r.mu.Lock()
 	if r.pending != nil && r.sending == nil {
@@ -202,7 +202,7 @@ func (r *cluster) stopWaiting() {
 	}
 }
 
-// handleAck notes the version that a member has reached.
+// handleAck records the version that a member has reached.
 func (r *cluster) handleAck(payload string) {
 	words := strings.Fields(payload)
 	if len(words) != 3 {
@@ -221,7 +221,7 @@ func (r *cluster) pollMembers(ctx context.Context) {
 	defer cancel()
 	state, err := r.client.HGetAll(ctx, r.keys[0]).Result()
 	if err != nil {
-		return // the end of the lease is waited for
+		return // await waits for the end of the lease
 	}
 	seen := map[string]progress{}
 	for field, value := range state {
@@ -234,7 +234,7 @@ func (r *cluster) pollMembers(ctx context.Context) {
 	r.recordProgress(seen)
 }
 
-// recordProgress notes the versions that members have reached.
+// recordProgress records the versions that members have reached.
 func (r *cluster) recordProgress(seen map[string]progress) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

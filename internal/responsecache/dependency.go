@@ -13,8 +13,8 @@ import (
 // slots only, leaves the entry usable where a load fails.
 type dependencies struct{ slots, hard []invalidation.Slot }
 
-// dependenciesOf returns the dependencies of a principal's entry. A soft tag has a hard tag
-// beside it, which Expire invalidates. A soft tag that collides with a hard one is hard.
+// dependenciesOf returns the dependencies of a principal's entry. Each soft tag also has a
+// hard tag, which Purge invalidates. A soft tag that collides with a hard one is hard.
 func dependenciesOf(principal string, tags []string, soft string) dependencies {
 	if soft == "" {
 		hard := invalidation.SlotsOf(append([]string{principalTag(principal)}, tags...)...)
@@ -126,8 +126,8 @@ func (c *Cache) Valid(d Dependency) bool {
 // dependency that is neither Current nor Ended may have been invalidated by another replica.
 func (c *Cache) Ended(d Dependency) bool { return d.hit(c.log) }
 
-// Current reports whether nothing that d depends on was invalidated, fresh or not. What was
-// made under d may still be given to requests that came before it was complete.
+// Current reports whether nothing that d depends on was invalidated, fresh or not. An answer
+// made under d may still answer requests that came before it was complete.
 func (c *Cache) Current(d Dependency) bool {
 	return !d.begun.IsZero() && !c.off.Load() && c.leased(time.Now()) && d.current(c.log)
 }

@@ -161,15 +161,15 @@ func (c *Cache) fromRedis(ctx context.Context, f *sharedLoad, access *redisAcces
 		return nil, nil
 	}
 	limit := time.Now().Add(c.opts.LockWait)
-	token, prefetch := rand.Text(), refresh
+	token, reload := rand.Text(), refresh
 	for waits := 0; ; {
-		found, err := access.redis.getOrLock(ctx, access.digest, token, known, prefetch)
+		found, err := access.redis.getOrLock(ctx, access.digest, token, known, reload)
 		if err != nil {
 			access.redis = nil
 			return nil, stale
 		}
 		access.clock, access.known = found.clock, true
-		if found.cached {
+		if found.locked {
 			access.token = token
 			return nil, stale
 		}
@@ -184,7 +184,7 @@ func (c *Cache) fromRedis(ctx context.Context, f *sharedLoad, access *redisAcces
 		}
 		// An unusable entry that no replica loads is loaded here, unless another replica is
 		// quicker.
-		if prefetch = !found.busy; prefetch {
+		if reload = !found.busy; reload {
 			continue
 		}
 		if time.Now().After(limit) || !backoff.Wait(ctx, backoff.Exponential(minLockPoll, maxLockPoll, waits)) {

@@ -44,10 +44,9 @@ const weight = 48
 
 func (v *View[T]) indexKey(k Key) key { return key{v.kind.Name, k.Principal, k.Call + "\x00parts"} }
 
-// Index makes the parts of a larger answer answers of their own, as if each had been loaded
-// with it. k is their key without Part. tags and soft are what each part depends on
-// (Read.Tags, Read.SoftTag). A part is found while the larger answer is in this process's
-// memory, unless there is a newer one.
+// Index adds the parts of a larger answer as separate entries, as if each had been loaded with
+// it. The argument k is their key without Part. The arguments tags and soft are what each part
+// depends on (Read.Tags, Read.SoftTag).
 func (v *View[T]) Index(k Key, tags []string, soft string, parts []Part, whole Container) error {
 	if k.Principal == "" {
 		return ErrPrincipal
@@ -166,9 +165,8 @@ func (v *View[T]) partOf(k Key) *entry {
 	}
 }
 
-// Peek returns the parts of k that are fresh in memory and no older than maxAge (if that is
-// positive), and the names of the others. It never loads. Info is that of the oldest part,
-// with a Dependency on all of them.
+// Peek returns the parts of k that are fresh in memory and no older than maxAge, if that is
+// positive. It also returns the names of the other parts.
 func (v *View[T]) Peek(k Key, names []string, maxAge time.Duration) (found []T, missing []string, info Info) {
 	c, now := v.cache, time.Now()
 	if v.policy.Life == 0 || k.Principal == "" || c.off.Load() || !c.leased(now) {

@@ -226,7 +226,7 @@ func TestLockOfADeadReplica(t *testing.T) {
 	_, a, _, _, vb := pair(t, Options{LockWait: 200 * time.Millisecond})
 	con := &console{}
 	name := digest("", key{"k", "alice", "a"})
-	if found, err := a.redis.getOrLock(t.Context(), name, "a replica that died", 0, true); !found.cached || err != nil {
+	if found, err := a.redis.getOrLock(t.Context(), name, "a replica that died", 0, true); !found.locked || err != nil {
 		t.Fatal(found, err)
 	}
 	want(t, vb, con.read("a"), 1, Loaded)
@@ -354,11 +354,11 @@ func TestGetOrLockAndShare(t *testing.T) {
 	k := key{"k", "alice", "a"}
 	old, _ := a.memory.GetIfPresent(k)
 	name := digest("", k)
-	getOrLock := func(token string, known uint64, prefetch, data, held, busy bool) {
+	getOrLock := func(token string, known uint64, reload, data, held, busy bool) {
 		t.Helper()
-		found, err := a.redis.getOrLock(t.Context(), name, token, known, prefetch)
-		if err != nil || (found.data != "") != data || found.cached != held || found.busy != busy || found.clock.server == 0 {
-			t.Errorf("data %t, held %t, busy %t, %v", found.data != "", found.cached, found.busy, err)
+		found, err := a.redis.getOrLock(t.Context(), name, token, known, reload)
+		if err != nil || (found.data != "") != data || found.locked != held || found.busy != busy || found.clock.server == 0 {
+			t.Errorf("data %t, held %t, busy %t, %v", found.data != "", found.locked, found.busy, err)
 		}
 	}
 	getOrLock("first", 0, false, true, false, false)

@@ -110,14 +110,14 @@ func (m serverTime) local(begun int64) time.Time {
 type lookup struct {
 	clock  serverTime
 	data   string // the entry; empty: there is none
-	cached bool   // the caller holds the lock
+	locked bool   // the caller holds the lock
 	busy   bool   // another replica holds the lock
 }
 
 // getOrLock returns the entry of a name, and whether it is being loaded. If there is no usable
 // entry, it takes the lock of the load for token, if that is free. The entry of the load known
-// is not usable, and with ahead none is.
-func (s *redisStore) getOrLock(ctx context.Context, digest, token string, known uint64, prefetch bool) (_ lookup, err error) {
+// is not usable, and with reload none is.
+func (s *redisStore) getOrLock(ctx context.Context, digest, token string, known uint64, reload bool) (_ lookup, err error) {
 	leave, err := s.acquire(ctx)
 	if err != nil {
 		return lookup{}, err
@@ -131,7 +131,7 @@ func (s *redisStore) getOrLock(ctx context.Context, digest, token string, known 
 		id = binary.BigEndian.AppendUint64(nil, known)
 	}
 	found := lookup{clock: serverTime{sent: time.Now()}}
-	got, err := s.scripts.getOrLock.Run(bounded, s.client, s.keys(digest), token, max(1, s.lock.Milliseconds()), id, !prefetch).Slice()
+	got, err := s.scripts.getOrLock.Run(bounded, s.client, s.keys(digest), token, max(1, s.lock.Milliseconds()), id, !reload).Slice()
 	if err != nil {
 		return found, fmt.Errorf("ask Redis: %w", err)
 	}
@@ -144,7 +144,7 @@ func (s *redisStore) getOrLock(ctx context.Context, digest, token string, known 
 	}
 	found.clock.server = clock
 	found.data, _ = got[1].(string)
-	found.busy, found.cached = got[2] == int64(1), got[2] == int64(2)
+	found.busy, found.locked = got[2] == int64(1), got[2] == int64(2)
 	return found, nil
 }
 

@@ -216,14 +216,12 @@ func (c *Cache) leased(now time.Time) bool {
 	return c.invalidator.Leased(now)
 }
 
-// Invalidate ends all entries with one of the tags. When it returns nil, that holds on every
-// replica and for all time: no later read anywhere gets an answer whose load began before this
-// call. A replica that hangs or died holds it up for a lease at most (1 s), and so does the
-// first second of the replicas' common state.
-//
+// Invalidate ends all entries with one of the tags. When it returns nil, no later read on any
+// replica gets an answer whose load began before this call. A replica that hangs or died
+// delays it by at most a lease (1 s). So does the first second of the replicas' common state.
 // With an error, the invalidation holds in this process only. The error is ErrUnconfirmed,
-// after at most twice a lease, or ctx's, if that ends first. The other replicas are still told
-// as soon as possible.
+// after at most twice a lease, or ctx's, if that ends first. The other replicas still receive
+// the invalidation as soon as possible.
 func (c *Cache) Invalidate(ctx context.Context, tags ...string) error {
 	return c.invalidate(ctx, invalidation.SlotsOf(tags...), 0)
 }
@@ -248,7 +246,7 @@ func NewRefreshID() RefreshID { return invalidation.NewRefreshID() }
 
 // Expire is Invalidate for soft tags (Read.SoftTag), after all reads of a refresh, whose
 // entries it spares. Without a lease, as in an outage of Redis, it waits for the other
-// replicas no longer than RedisTimeout, and returns nil. They are told as soon as possible.
+// replicas no longer than RedisTimeout, and returns nil. They receive it as soon as possible.
 func (c *Cache) Expire(ctx context.Context, of RefreshID, tags ...string) error {
 	if c.leased(time.Now()) {
 		return c.invalidate(ctx, invalidation.SlotsOf(tags...), of)

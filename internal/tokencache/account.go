@@ -23,9 +23,9 @@ type login struct {
 	warned       atomic.Bool  // the log says that the SSO does not accept it
 }
 
-// SetAccounts replaces the service accounts. An unchanged account keeps its tokens. So does an
-// account whose password changed: the new one is tried when it is next needed. A name must not
-// be given to another user, since caches know accounts by name.
+// SetAccounts replaces the service accounts. An account keeps its tokens if it is unchanged or
+// has a new password. It tries the new password when it next needs one. A name must not be
+// given to another user, since caches know accounts by name.
 func (c *Cache) SetAccounts(accounts map[string]Account) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -39,8 +39,8 @@ func (Session) GoString() string { return hidden }
 
 // SignIn begins a session with a user's name and password (document, section Authentication:
 // get token). A wrong password is UNAUTHENTICATED, a locked account FORBIDDEN. After some
-// wrong passwords of a user, attempts are RATE_LIMITED without asking the SSO. So are attempts
-// while too many sign-ins are under way.
+// wrong passwords of a user, attempts are RATE_LIMITED without a call of the SSO. Attempts are
+// also RATE_LIMITED while too many sign-ins are running.
 func (c *Cache) SignIn(ctx context.Context, username, password string) (Session, error) {
 	guesses := "guesses:" + c.digest(strings.ToLower(username))
 	done, err := c.signIns.acquire(ctx, guesses) // so that each attempt knows the outcome of the one before

@@ -17,7 +17,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// recorder stands in for the test whose failing is tested.
+// recorder replaces the test whose failure is tested.
 type recorder struct {
 	testing.TB
 
@@ -38,7 +38,7 @@ func (r *recorder) Fatalf(format string, args ...any) {
 	runtime.Goexit()
 }
 
-// failuresOf runs the driver and gives what it failed the test for.
+// failuresOf runs the driver and returns its failures.
 func failuresOf(t *testing.T, baseURL string, o browsertest.Options) string {
 	t.Helper()
 	r := &recorder{TB: t}
