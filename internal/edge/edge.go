@@ -23,6 +23,7 @@ import (
 	"github.com/consoleql/consoleql/internal/edge/transport"
 	"github.com/consoleql/consoleql/internal/operationcache"
 	"github.com/consoleql/consoleql/internal/principal"
+	"github.com/consoleql/consoleql/internal/quota"
 )
 
 // Options configure the public listener.
@@ -103,6 +104,7 @@ type server struct {
 	// persisted maps hashes to the texts of automatic persisted queries.
 	persisted graphqlhttp.Documents[string]
 	signIn    graphqlhttp.SignInCheck
+	uploads   quota.Quota
 }
 
 // New returns the handler of the public listener.
@@ -124,6 +126,7 @@ func New(opts Options) http.Handler {
 		opts: opts, bodies: graphqlhttp.NewBodyPool(4 * opts.Limits.BodyBytes),
 		persisted: graphqlhttp.NewDocuments(graphqlhttp.MaxDocumentBytes, func(hash, text string) int { return len(hash) + len(text) }),
 	}
+	s.uploads.Total = maxUploads
 	s.signIn = graphqlhttp.SignInCheck{Persisted: s.persisted, Tokens: opts.Limits.Tokens}
 
 	r := chi.NewRouter()
@@ -145,7 +148,7 @@ func (s *server) chain() []func(http.Handler) http.Handler {
 	return slices.Concat(
 		[]func(http.Handler) http.Handler{s.opts.Around, noStoreByDefault},
 		s.origins(),
-		[]func(http.Handler) http.Handler{s.identify, s.admitTrace, s.countBody, s.limitBody, ignoreUpgrade, s.readParameters, s.admitSignIn},
+		[]func(http.Handler) http.Handler{s.identify, s.admitTrace, s.countBody, s.limitBody, s.limitUploads, ignoreUpgrade, s.readParameters, s.admitSignIn},
 	)
 }
 

@@ -80,8 +80,19 @@ func (s *server) countBody(next http.Handler) http.Handler {
 	})
 }
 
-// idleTimeout returns a body for which no read takes longer than limit. It
-// does not bound the time of the whole body, since an upload may take hours.
+const (
+	// rateWindow is the time of waiting for a client after which its rate is checked.
+	rateWindow = 30 * time.Second
+	// minRate is the lowest rate, in bytes per second of waiting, at which a client may send a body.
+	minRate = 4 << 10
+)
+
+// errSlowBody reports a client that sends its body too slowly.
+var errSlowBody = fault.BadInput("", "the request body comes at less than %d bytes per second", minRate)
+
+// idleTimeout returns a body for which no read takes longer than limit, and whose client sends at
+// the least rate. It does not bound the time of the whole body, since an upload may take hours.
+// The time in which nobody reads, as when the console is slow, does not count.
 func idleTimeout(w http.ResponseWriter, body io.ReadCloser, limit time.Duration) io.ReadCloser {
 	if body == nil || body == http.NoBody {
 		return body
@@ -94,19 +105,31 @@ type idleTimeoutBody struct {
 	connection *http.ResponseController
 	limit      time.Duration
 	set        time.Time // when the deadline was set
+
+	waited   time.Duration // for the client, since the last check of its rate
+	received int           // bytes in that time
 }
 
 // Read waits for the next piece. At the end of the body it removes the deadline, since the
 // server then reads only to detect a closed connection. It keeps the deadline if the body has
 // not ended.
 func (b *idleTimeoutBody) Read(p []byte) (int, error) {
-	if now := time.Now(); now.Sub(b.set) > b.limit/10 {
+	now := time.Now()
+	if now.Sub(b.set) > b.limit/10 {
 		b.set = now
 		_ = b.connection.SetReadDeadline(now.Add(b.limit)) // not every connection supports deadlines
 	}
 	n, err := b.ReadCloser.Read(p)
-	if errors.Is(err, io.EOF) {
+	b.waited += time.Since(now)
+	b.received += n
+	switch {
+	case errors.Is(err, io.EOF):
 		_ = b.connection.SetReadDeadline(time.Time{})
+	case err == nil && b.waited >= rateWindow:
+		if b.received < int(rateWindow/time.Second)*minRate {
+			return n, errSlowBody
+		}
+		b.waited, b.received = 0, 0
 	}
 	return n, err
 }

@@ -2,6 +2,7 @@ package edge
 
 import (
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -9,7 +10,10 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/consoleql/consoleql/internal/edge/graphqlhttp"
 	"github.com/consoleql/consoleql/internal/edge/querylimit"
@@ -104,6 +108,90 @@ func TestRequestMemoryIsBounded(t *testing.T) {
 	if _, err := io.Copy(io.Discard, other.Reader(io.LimitReader(endless{}, graphqlhttp.BodyPoolBytes-graphqlhttp.AnonymousBytes))); err != nil {
 		t.Errorf("bytes of requests are still counted: %v", err)
 	}
+}
+
+// TestUploadsAreShared: one caller leaves places to others, and an upload without a place is refused before it is read.
+func TestUploadsAreShared(t *testing.T) {
+	s := &server{opts: Options{Limits: querylimit.Limits{}.WithDefaults()}}
+	s.uploads.Total = maxUploads
+	started, end := make(chan struct{}), make(chan struct{})
+	h := s.limitUploads(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		if r.URL.Query().Has("wait") {
+			started <- struct{}{}
+			<-end
+		}
+	}))
+	send := func(caller, query string) *httptest.ResponseRecorder {
+		r := httptest.NewRequest(http.MethodPost, "/graphql"+query, unread{t})
+		r.Header.Set("Content-Type", "multipart/form-data; boundary=b")
+		rec := httptest.NewRecorder()
+		h.ServeHTTP(rec, r.WithContext(principal.NewContext(r.Context(), principal.FromToken(caller))))
+		return rec
+	}
+	var running sync.WaitGroup
+	for range maxUploads / 2 {
+		running.Go(func() { send("a", "?wait") })
+		<-started
+	}
+	rec := send("a", "")
+	if after := rec.Header().Get("Retry-After"); rec.Code != http.StatusServiceUnavailable || !slices.Contains([]string{"1", "2", "3"}, after) || rec.Header().Get("Connection") != "close" {
+		t.Errorf("%d, Retry-After: %q: %s", rec.Code, after, rec.Body)
+	}
+	if rec := send("b", ""); rec.Code != http.StatusOK {
+		t.Errorf("another caller is answered %d", rec.Code)
+	}
+	close(end)
+	running.Wait()
+	if rec := send("a", ""); rec.Code != http.StatusOK {
+		t.Errorf("after the uploads have ended: %d", rec.Code)
+	}
+}
+
+// unread is a body that must not be read.
+type unread struct{ t *testing.T }
+
+func (u unread) Read([]byte) (int, error) {
+	u.t.Error("the body was read")
+	return 0, io.EOF
+}
+
+// TestSlowBodies: a client that sends a byte per second is refused. One whose body nobody reads for a while is not.
+func TestSlowBodies(t *testing.T) {
+	for name, tt := range map[string]struct {
+		bytes     int // per second
+		readPause time.Duration
+		slow      bool
+	}{
+		"a byte":                {1, 0, true},
+		"just too slow":         {minRate - 1, 0, true},
+		"fast enough":           {minRate, 0, false},
+		"fast enough, not read": {minRate, time.Minute, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				body := idleTimeout(httptest.NewRecorder(), io.NopCloser(&paced{bytes: tt.bytes}), bodyTimeout)
+				buffer := make([]byte, minRate)
+				var err error
+				for range 100 {
+					if _, err = body.Read(buffer); err != nil {
+						break
+					}
+					time.Sleep(tt.readPause)
+				}
+				if errors.Is(err, errSlowBody) != tt.slow || err != nil && !tt.slow {
+					t.Errorf("read: %v", err)
+				}
+			})
+		})
+	}
+}
+
+// paced is a body of which so many bytes come in a second.
+type paced struct{ bytes int }
+
+func (p *paced) Read(b []byte) (int, error) {
+	time.Sleep(time.Second)
+	return min(p.bytes, len(b)), nil
 }
 
 // endless is a body without an end.

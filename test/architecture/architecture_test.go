@@ -31,7 +31,7 @@ var layers = [][]string{
 	{
 		"graph", "graph/codegen", "graph/schema", "graph/selection", "internal/backoff", "internal/bench", "internal/consoleclient/generate",
 		"internal/consolesim", "internal/edge/graphiql", "internal/edge/graphiql/browsertest", "internal/edge/slowreader", "internal/fault",
-		"internal/flight", "internal/invalidation", "internal/redistest", "internal/scope", "internal/silentproxy",
+		"internal/flight", "internal/invalidation", "internal/quota", "internal/redistest", "internal/scope", "internal/silentproxy",
 		"internal/telemetry", "internal/textfile",
 	},
 	{

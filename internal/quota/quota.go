@@ -1,0 +1,43 @@
+// Package quota shares a number of places between callers.
+package quota
+
+import "sync"
+
+// Quota counts the places that callers hold. One caller may hold as many as are free, so that the places of half of the
+// total are left to others. It is safe for concurrent use.
+type Quota struct {
+	// Total is the number of places.
+	Total int
+	// PerCaller bounds the places of one caller as well; 0: it does not.
+	PerCaller int
+
+	mu   sync.Mutex
+	all  int
+	held map[string]int
+}
+
+// Take takes a place for the caller, and reports whether it could.
+func (q *Quota) Take(caller string) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	held := q.held[caller]
+	if q.PerCaller > 0 && held >= q.PerCaller || held >= q.Total-q.all {
+		return false
+	}
+	if q.held == nil {
+		q.held = make(map[string]int)
+	}
+	q.held[caller]++
+	q.all++
+	return true
+}
+
+// Release gives back a place of the caller.
+func (q *Quota) Release(caller string) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.all--
+	if q.held[caller]--; q.held[caller] == 0 {
+		delete(q.held, caller)
+	}
+}
