@@ -60,7 +60,7 @@ func (g *pollGroups[T]) subscribe(ctx context.Context, t target, terms terms[T])
 	if terms.differ == nil {
 		terms.differ = anyDifference[T]
 	}
-	if err := g.service.admit(); err != nil {
+	if err := g.service.admit(terms.principal.Caller()); err != nil {
 		return nil, err
 	}
 	g.mu.Lock()

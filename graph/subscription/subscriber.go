@@ -152,6 +152,7 @@ func (s *subscriber[T]) leave() {
 	}
 	s.left = true
 	p.g.service.subscriptions.Add(-1)
+	p.g.service.places.Release(s.principal.Caller())
 	p.subscribers = slices.DeleteFunc(p.subscribers, func(o *subscriber[T]) bool { return o == s })
 	p.removeIfUnused()
 }

@@ -17,6 +17,7 @@ import (
 	cc "github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/consoleql/consoleql/internal/fault"
 	"github.com/consoleql/consoleql/internal/principal"
+	"github.com/consoleql/consoleql/internal/quota"
 	"github.com/consoleql/consoleql/internal/responsecache"
 	"github.com/consoleql/consoleql/internal/scope"
 )
@@ -48,6 +49,8 @@ type Options struct {
 	FailureGrace time.Duration
 	// MaxSubscriptions bounds the concurrent subscriptions of the gateway; default 10,000.
 	MaxSubscriptions int
+	// MaxPerCaller bounds those of one caller; default 1,000. See also quota.Quota.
+	MaxPerCaller int
 	// Cache is expired before subscribers get newer data; nil: there is no cache.
 	Cache Cache
 	// Logger receives failures of polls; default: discarded.
@@ -77,6 +80,9 @@ func (o Options) withDefaults() Options {
 	if o.MaxSubscriptions <= 0 {
 		o.MaxSubscriptions = 10_000
 	}
+	if o.MaxPerCaller <= 0 {
+		o.MaxPerCaller = 1_000
+	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -91,6 +97,7 @@ type Service struct {
 	close context.CancelFunc
 
 	subscriptions, polls atomic.Int64
+	places               quota.Quota // of subscriptions
 
 	robots    *pollGroups[cc.Robot]
 	workflows *pollGroups[cc.Workflow]
@@ -99,6 +106,7 @@ type Service struct {
 // New returns a Service that polls source. Close ends it.
 func New(source Source, opts Options) *Service {
 	s := &Service{opts: opts.withDefaults()}
+	s.places.Total, s.places.PerCaller = s.opts.MaxSubscriptions, s.opts.MaxPerCaller
 	s.stop, s.close = context.WithCancel(context.Background())
 	s.robots = &pollGroups[cc.Robot]{
 		service: s, polls: make(map[target]*poll[cc.Robot]), id: func(r *cc.Robot) string { return r.ID },
@@ -267,15 +275,15 @@ func begin[T, E any](ctx context.Context, g *pollGroups[T], t target, terms term
 	return out, nil
 }
 
-// admit counts a subscription, unless there are too many.
-func (s *Service) admit() error {
+// admit counts a subscription of the caller, unless there are too many.
+func (s *Service) admit(caller string) error {
 	if s.stop.Err() != nil {
 		return fault.New(fault.UpstreamUnavailable, "the gateway is stopping")
 	}
-	if s.subscriptions.Add(1) > int64(s.opts.MaxSubscriptions) {
-		s.subscriptions.Add(-1)
-		return fault.Busy("the gateway has %d subscriptions, as many as it takes", s.opts.MaxSubscriptions)
+	if !s.places.Take(caller) {
+		return fault.Busy("too many subscriptions: this caller has %d, and the gateway takes %d of each caller and %d in all", s.places.Held(caller), s.opts.MaxPerCaller, s.opts.MaxSubscriptions)
 	}
+	s.subscriptions.Add(1)
 	return nil
 }
 

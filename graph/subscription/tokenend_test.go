@@ -230,6 +230,30 @@ func TestTooManySubscriptions(t *testing.T) {
 	})
 }
 
+// TestSubscriptionsPerCaller: a caller has a bounded number, by the API key rather than the account behind it.
+func TestSubscriptionsPerCaller(t *testing.T) {
+	c := &console{}
+	account := principal.ForAccount("shared", nil)
+	greedy, modest := account.WithKey("greedy"), account.WithKey("modest")
+	withService(t, c, Options{MaxSubscriptions: 100, MaxPerCaller: 3}, func(t *testing.T, w *Service) {
+		first := follow(t, w, greedy)
+		follow(t, w, greedy)
+		follow(t, w, greedy)
+		_, err := w.robots.subscribe(t.Context(), target{principal: greedy.Name()}, terms[cc.Robot]{principal: greedy})
+		var refused *fault.Error
+		if !errors.As(err, &refused) || refused.Code != fault.RateLimited || refused.RetryAfter < time.Second {
+			t.Errorf("%v", err)
+		}
+		follow(t, w, modest)
+		first.leave()
+		first.leave()
+		follow(t, w, greedy)
+		if w.Subscriptions() != 4 || w.Polls() != 1 {
+			t.Errorf("%d subscriptions by %d polls", w.Subscriptions(), w.Polls())
+		}
+	})
+}
+
 func TestCloseEndsSubscriptions(t *testing.T) {
 	c := &console{}
 	withService(t, c, Options{}, func(t *testing.T, w *Service) {

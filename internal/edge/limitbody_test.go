@@ -129,7 +129,7 @@ func TestUploadsAreShared(t *testing.T) {
 		return rec
 	}
 	var running sync.WaitGroup
-	for range maxUploads / 2 {
+	for range maxUploads/2 + 1 {
 		running.Go(func() { send("a", "?wait") })
 		<-started
 	}

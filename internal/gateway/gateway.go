@@ -120,7 +120,7 @@ func New(ctx context.Context, s *Settings, log *slog.Logger, p Page) (_ *Gateway
 		return nil, err
 	}
 	g.openStore()
-	g.subscriptions = subscription.New(engine, subscription.Options{Interval: s.PollInterval, MaxSubscriptions: s.MaxSubscriptions, Cache: g.console, Logger: log})
+	g.subscriptions = subscription.New(engine, subscription.Options{Interval: s.PollInterval, MaxSubscriptions: s.MaxSubscriptions, MaxPerCaller: s.MaxSubscriptionsPerCaller, Cache: g.console, Logger: log})
 	metrics.Watch(g.subscriptions.Subscriptions, g.subscriptions.Polls)
 	options := g.edgeOptions(engine, metrics, p)
 	g.setIdentity(&options)

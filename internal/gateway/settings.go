@@ -87,9 +87,10 @@ type Shared struct {
 
 // Watching are the flags of subscriptions.
 type Watching struct {
-	PollInterval     time.Duration `default:"2s" help:"Time between two polls of the console, for each list or entity that subscriptions follow."`
-	MaxSubscriptions int           `default:"10000" help:"Concurrent subscriptions, for the whole gateway."`
-	StreamKeepalive  time.Duration `default:"15s" help:"How often an idle WebSocket is pinged and an idle event stream gets a comment. Set it below the idle timeout of proxies in front."`
+	PollInterval              time.Duration `default:"2s" help:"Time between two polls of the console, for each list or entity that subscriptions follow."`
+	MaxSubscriptions          int           `default:"10000" help:"Concurrent subscriptions, for the whole gateway."`
+	MaxSubscriptionsPerCaller int           `default:"1000" help:"Concurrent subscriptions of one caller: an API key, a session, a verified user or a token; callers without credentials are one. Where the gateway has more than half of --max-subscriptions, a caller gets no more than are free."`
+	StreamKeepalive           time.Duration `default:"15s" help:"How often an idle WebSocket is pinged and an idle event stream gets a comment. Set it below the idle timeout of proxies in front."`
 }
 
 // Limits are the flags that bound operations and requests.
@@ -173,7 +174,7 @@ func (s *Settings) checkPositive() error {
 		"console-max-response-bytes": s.ConsoleMaxResponseBytes, "max-depth": int64(s.MaxDepth),
 		"max-fields": int64(s.MaxFields), "max-console-calls": int64(s.MaxConsoleCalls), "max-answer-bytes": int64(s.MaxAnswerBytes), "max-answer-values": int64(s.MaxAnswerValues),
 		"max-request-bytes": s.MaxRequestBytes, "max-upload-bytes": s.MaxUploadBytes, "direct-upload-bytes": s.DirectUploadBytes,
-		"poll-interval": int64(s.PollInterval), "max-subscriptions": int64(s.MaxSubscriptions), "stream-keepalive": int64(s.StreamKeepalive),
+		"poll-interval": int64(s.PollInterval), "max-subscriptions": int64(s.MaxSubscriptions), "max-subscriptions-per-caller": int64(s.MaxSubscriptionsPerCaller), "stream-keepalive": int64(s.StreamKeepalive),
 		"console-timeout": int64(s.ConsoleTimeout), "idempotency-retention": int64(s.IdempotencyRetention), "shutdown-timeout": int64(s.ShutdownTimeout), "idle-timeout": int64(s.IdleTimeout), "upload-timeout": int64(s.UploadTimeout),
 	} {
 		if n <= 0 {

@@ -3,8 +3,8 @@ package quota
 
 import "sync"
 
-// Quota counts the places that callers hold. One caller may hold as many as are free, so that the places of half of the
-// total are left to others. It is safe for concurrent use.
+// Quota counts the places that callers hold. Where more than half are taken, a caller that holds as many as are free gets no
+// more, so that others find some. It is safe for concurrent use.
 type Quota struct {
 	// Total is the number of places.
 	Total int
@@ -21,7 +21,8 @@ func (q *Quota) Take(caller string) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	held := q.held[caller]
-	if q.PerCaller > 0 && held >= q.PerCaller || held >= q.Total-q.all {
+	free := q.Total - q.all
+	if free <= 0 || q.PerCaller > 0 && held >= q.PerCaller || q.all > free && held >= free {
 		return false
 	}
 	if q.held == nil {
@@ -30,6 +31,13 @@ func (q *Quota) Take(caller string) bool {
 	q.held[caller]++
 	q.all++
 	return true
+}
+
+// Held returns the places of the caller.
+func (q *Quota) Held(caller string) int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.held[caller]
 }
 
 // Release gives back a place of the caller.

@@ -16,7 +16,7 @@ func takeAll(q *quota.Quota, caller string) (n int) {
 
 func TestQuota(t *testing.T) {
 	q := &quota.Quota{Total: 64}
-	for i, want := range []int{32, 16, 8, 4, 2, 1, 1, 0} {
+	for i, want := range []int{33, 16, 8, 4, 2, 1, 0} {
 		if n := takeAll(q, string(rune('a'+i))); n != want {
 			t.Errorf("caller %d takes %d places, want %d", i, n, want)
 		}
@@ -32,6 +32,10 @@ func TestQuota(t *testing.T) {
 	bounded.Release("a")
 	if n := takeAll(bounded, "a"); n != 1 {
 		t.Errorf("a caller takes %d places after it has released one", n)
+	}
+	pair := &quota.Quota{Total: 2}
+	if !pair.Take("a") || !pair.Take("a") || pair.Take("b") {
+		t.Error("a share applies before half of the places are taken")
 	}
 	one := &quota.Quota{Total: 1}
 	if !one.Take("a") || one.Take("b") {
