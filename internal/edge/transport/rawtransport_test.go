@@ -47,7 +47,7 @@ func TestRawTransport(t *testing.T) {
 				t.Fatalf("%s: %v", rec.Body, err)
 			}
 			if diff := cmp.Diff(wanted, got); diff != "" {
-				t.Errorf("- encoding/json + verbatim: %s", diff)
+				t.Errorf("- encoding/json + rawWriter: %s", diff)
 			}
 			if at := strings.Index(rec.Body.String(), string(resp.Data)); at < 0 {
 				t.Errorf("the data is not as it was made: %s", rec.Body)
