@@ -7,8 +7,9 @@ import (
 
 	"github.com/99designs/gqlgen/graphql"
 
-	"github.com/consoleql/consoleql/internal/edge/slowreader"
 	"github.com/vektah/gqlparser/v2/gqlerror"
+
+	"github.com/consoleql/consoleql/internal/edge/slowreader"
 )
 
 // responding is an executor with a fixed response.
