@@ -102,7 +102,7 @@ func (c *demoCommand) Run(ctx context.Context, s stdio) (err error) {
 		Shared:    gateway.Shared{IdempotencyRetention: c.IdempotencyRetention},
 		Console: gateway.Console{
 			ConsoleURL: sim.APIURL(), SSOURL: sim.SSOURL(), ConsoleIDs: "auto",
-			ConsoleTimeout: 30 * time.Second, ConsoleConcurrency: 256, OperationConcurrency: 64,
+			ConsoleTimeout: 10 * time.Second, ConsoleWriteTimeout: 30 * time.Second, ConsoleConcurrency: 256, OperationConcurrency: 64,
 			ConsoleMaxResponseBytes: 64 << 20, ConsoleQueueCreatePath: "/openapi/queues/{queueId}",
 			CompanyID: sim.Data().MainCompanyID(), DepartmentID: sim.Data().MainDepartmentID(),
 		},

@@ -19,14 +19,17 @@ import (
 	"strings"
 	"time"
 
+	"github.com/consoleql/consoleql/internal/consoleclient/admission"
 	"github.com/consoleql/consoleql/internal/consoleclient/transport"
 	"github.com/consoleql/consoleql/internal/scope"
 )
 
 // Defaults of Options.
 const (
-	// DefaultTimeout bounds a call, from obtaining the token to the last byte of the response.
-	DefaultTimeout = 30 * time.Second
+	// DefaultTimeout bounds a read, from obtaining the token to the last byte of the response.
+	DefaultTimeout = 10 * time.Second
+	// DefaultWriteTimeout bounds a write in the same way.
+	DefaultWriteTimeout = 30 * time.Second
 	// DefaultUploadTimeout bounds the upload of one file.
 	DefaultUploadTimeout = time.Hour
 	// DefaultMaxResponseBytes bounds a response after decompression.
@@ -56,11 +59,19 @@ type Options struct {
 	Permit func(ctx context.Context, sc scope.Scope) error
 	// Transport sends the requests; nil: transport.New with its defaults.
 	Transport http.RoundTripper
+	// WriteTransport sends the requests that may change something; nil: Transport. Its connections should be idle for
+	// seconds at most, because a request that fails on a closed connection cannot be repeated.
+	WriteTransport http.RoundTripper
 	// FileTransport sends the requests with a file as body, whose duration depends on the uploading client; nil:
 	// Transport.
 	FileTransport http.RoundTripper
-	// Timeout bounds each call; 0: DefaultTimeout.
+	// Admission decides when calls are sent; nil: admission.New with its defaults. Client and SSO may share it.
+	Admission *admission.Controller
+	// Timeout bounds the time that the console has for each read, and the SSO for each grant. The wait for a place does
+	// not count. 0: DefaultTimeout.
 	Timeout time.Duration
+	// WriteTimeout bounds the time that the console has for each write; 0: DefaultWriteTimeout.
+	WriteTimeout time.Duration
 	// UploadTimeout bounds UploadPackage and PutPackageFile; 0: DefaultUploadTimeout.
 	UploadTimeout time.Duration
 	// MaxResponseBytes bounds each response; 0: DefaultMaxResponseBytes.
@@ -140,6 +151,7 @@ func New(o Options) (*Client, error) {
 // CloseIdleConnections closes connections that no call uses.
 func (c *Client) CloseIdleConnections() {
 	c.http.http.CloseIdleConnections()
+	c.http.writes.CloseIdleConnections()
 	c.http.files.CloseIdleConnections()
 }
 
@@ -159,12 +171,18 @@ func ParseBaseURL(s string) (*url.URL, error) {
 }
 
 func newHTTPClient(o Options) (httpClient, error) {
-	if o.Timeout < 0 || o.UploadTimeout < 0 || o.MaxResponseBytes < 0 {
+	if o.Timeout < 0 || o.WriteTimeout < 0 || o.UploadTimeout < 0 || o.MaxResponseBytes < 0 {
 		return httpClient{}, errors.New("consoleclient: a negative time-out or size in Options")
 	}
-	w := httpClient{timeout: o.Timeout, max: o.MaxResponseBytes, observe: o.Observe, trace: o.Trace, userAgent: o.UserAgent}
+	w := httpClient{admission: o.Admission, timeout: o.Timeout, writeTimeout: o.WriteTimeout, max: o.MaxResponseBytes, observe: o.Observe, trace: o.Trace, userAgent: o.UserAgent}
 	if w.timeout == 0 {
 		w.timeout = DefaultTimeout
+	}
+	if w.writeTimeout == 0 {
+		w.writeTimeout = DefaultWriteTimeout
+	}
+	if w.admission == nil {
+		w.admission = admission.New(admission.Options{})
 	}
 	if w.max == 0 {
 		w.max = DefaultMaxResponseBytes
@@ -181,10 +199,14 @@ func newHTTPClient(o Options) (httpClient, error) {
 	}
 	// Redirects are not followed: they would send the bearer token or a file to a host that is not configured.
 	stay := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	w.http = &http.Client{Transport: rt, CheckRedirect: stay}
-	w.files = w.http
+	client := func(rt http.RoundTripper) *http.Client { return &http.Client{Transport: rt, CheckRedirect: stay} }
+	w.http = client(rt)
+	w.writes, w.files = w.http, w.http
+	if o.WriteTransport != nil {
+		w.writes = client(o.WriteTransport)
+	}
 	if o.FileTransport != nil {
-		w.files = &http.Client{Transport: o.FileTransport, CheckRedirect: stay}
+		w.files = client(o.FileTransport)
 	}
 	return w, nil
 }

@@ -1,20 +1,16 @@
 package consoleclient
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"net/http/httptrace"
 	"net/url"
 	"strings"
-	"sync/atomic"
 	"time"
 
-	"github.com/consoleql/consoleql/internal/budget"
-	"github.com/consoleql/consoleql/internal/consoleclient/transport"
+	"github.com/consoleql/consoleql/internal/consoleclient/admission"
 	"github.com/consoleql/consoleql/internal/fault"
 	"github.com/consoleql/consoleql/internal/scope"
 )
@@ -50,19 +46,16 @@ func (c *Client) do(ctx context.Context, sc scope.Scope, r request, decode func(
 	if err != nil {
 		return err
 	}
-	if r.repeatable {
-		ctx = transport.Repeatable(ctx)
-	}
+	x := exchange{operation: r.operation, class: r.class(method), timeout: r.timeout, optional: r.optional, repeatable: r.repeatable || method == http.MethodGet}
 	var token string
 	send := func() error {
-		x := exchange{operation: r.operation, timeout: r.timeout, optional: r.optional, byID: method == http.MethodGet && strings.HasSuffix(r.operation, "}")}
 		return c.http.exchange(ctx, x, func(ctx context.Context) (*http.Request, error) {
 			var err error
 			if token, err = c.tokens.Token(ctx); err != nil {
 				return nil, fmt.Errorf("%s: token: %w", r.operation, err)
 			}
-			if err := budget.Send(ctx, method != http.MethodGet); err != nil {
-				return nil, err
+			if content.body == nil {
+				return nil, errStream
 			}
 			body := content.body()
 			req, err := newRequest(ctx, method, target, body, content.size)
@@ -94,6 +87,20 @@ func (c *Client) do(ctx context.Context, sc scope.Scope, r request, decode func(
 	c.pauses.observe(ctx, r.operation, err)
 	c.logHidden(ctx, err)
 	return err
+}
+
+// class returns the class of a call.
+func (r request) class(method string) admission.Class {
+	switch {
+	case r.file != nil:
+		return admission.Uploads
+	case method != http.MethodGet:
+		return admission.Writes
+	case strings.HasSuffix(r.operation, "}"):
+		return admission.Gets
+	default:
+		return admission.Lists
+	}
 }
 
 // target is the URL of a call.
@@ -162,193 +169,4 @@ func newRequest(ctx context.Context, method string, u *url.URL, body io.Reader, 
 		req.ContentLength = size
 	}
 	return req, nil
-}
-
-// httpClient sends requests and classifies responses for Client and SSO.
-type httpClient struct {
-	http      *http.Client
-	files     *http.Client // for requests with a file as body
-	timeout   time.Duration
-	max       int64
-	observe   func(Call)
-	trace     func(context.Context, string) (context.Context, func(Call)) // nil: no tracing
-	userAgent string
-}
-
-// exchange describes one request and its response.
-type exchange struct {
-	operation string
-	timeout   time.Duration // 0: httpClient.timeout
-	optional  bool          // whether a success may lack the entity
-	byID      bool          // whether the request gets one entity by its id
-	storage   bool          // whether the request goes to the upload storage instead of the console
-}
-
-// exchange builds a request, sends it, and passes the JSON of the response to decode. For a mutation, or without
-// decode, a success may have an empty body. The body is drained up to maxDrain so that its connection can be reused.
-func (w httpClient) exchange(ctx context.Context, x exchange,
-	build func(context.Context) (*http.Request, error), decode func(*responseReader) error,
-) (err error) {
-	operation, timeout := x.operation, x.timeout
-	if timeout == 0 {
-		timeout = w.timeout
-	}
-	ctx, ended := w.begin(ctx, operation)
-	status := 0
-	defer func() { ended(status, err) }()
-	caller := ctx
-	ctx, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
-
-	ctx, unsent := watchConnection(ctx, operation)
-	req, err := build(ctx)
-	if err != nil {
-		if errors.Is(caller.Err(), context.Canceled) {
-			return connectionError(caller, operation, 0, true, err)
-		}
-		return fault.WithOutcome(err, fault.NotSent)
-	}
-	resp, err := w.clientFor(operation).Do(req) //nolint:bodyclose // drain closes it
-	if err != nil {
-		return connectionError(ctx, operation, 0, unsent(), withoutURL(err))
-	}
-	defer drain(resp.Body)
-	status = resp.StatusCode
-	switch {
-	case x.storage && !isSuccess(status):
-		return storageError(operation, resp)
-	case !isSuccess(status):
-		return statusError(operation, x.byID, resp)
-	}
-	body := &limitedReader{r: resp.Body, left: w.max}
-	err = x.read(resp, body, decode)
-	switch {
-	case err == nil:
-		return nil
-	case body.tooLarge:
-		return invalid(operation, resp.StatusCode, fmt.Sprintf("the answer is larger than %d bytes", w.max), nil)
-	case body.err != nil:
-		return connectionError(ctx, operation, resp.StatusCode, false, body.err)
-	case errors.Is(err, errEmptyList) && x.byID:
-		return &Error{Operation: operation, Status: resp.StatusCode, Title: http.StatusText(http.StatusNotFound), Kind: fault.NotFound, Err: err}
-	case errors.Is(err, io.EOF):
-		return invalid(operation, resp.StatusCode, "the answer is empty", err)
-	case errors.Is(err, errForeign):
-		foreign := invalid(operation, resp.StatusCode, err.Error(), err)
-		foreign.Foreign = true
-		if x.storage {
-			foreign.Detail = storageRefusal
-		}
-		return foreign
-	case errors.Is(err, errNotAList), errors.Is(err, errNoEntity), errors.Is(err, errEmptyList), errors.As(err, new(missingIDError)):
-		return invalid(operation, resp.StatusCode, err.Error(), err)
-	}
-	return invalid(operation, resp.StatusCode, "the answer cannot be decoded", err)
-}
-
-// read reads the JSON of a successful response with decode, which may be nil.
-func (x exchange) read(resp *http.Response, body *limitedReader, decode func(*responseReader) error) error {
-	if x.optional || decode == nil {
-		return x.readChange(resp, body, decode)
-	}
-	a := newResponseReader(body)
-	defer a.free()
-	if _, err := a.firstByte(); err != nil {
-		return err
-	}
-	if isPage(resp.Header) {
-		return errForeign
-	}
-	if err := decode(a); err != nil {
-		return err
-	}
-	return a.expectEnd()
-}
-
-// readChange is read for a mutation. The mutation succeeded if the console itself wrote the response, even if the
-// response holds no entity.
-func (x exchange) readChange(resp *http.Response, body *limitedReader, decode func(*responseReader) error) error {
-	raw, err := io.ReadAll(body)
-	if err != nil {
-		return err
-	}
-	switch responderOf(x.operation, resp.StatusCode, resp.Header, raw, false) {
-	case fromIntermediary, ambiguousJSON:
-		return errForeign
-	case fromServerEmpty:
-		return nil
-	case fromServer:
-	}
-	if decode == nil {
-		return nil
-	}
-	a := newResponseReader(bytes.NewReader(raw))
-	defer a.free()
-	if err = decode(a); isMissingResult(err) {
-		return nil
-	}
-	return err
-}
-
-// errForeign reports that an intermediary answered instead of the console.
-var errForeign = errors.New("the answer is not the console's own")
-
-// watchConnection returns a context for sending an operation's request. For a failed request, unsent reports that it
-// never had a connection, so the console cannot have received it.
-//
-// At most one connection of a request matters. net/http uses another one only if it wrote nothing to the first, or if
-// an HTTP/2 server did not process the stream. The transport uses another one only if there was none. net/http also
-// repeats a request with the header Idempotency-Key or X-Idempotency-Key (net/http, Transport). Our requests must not
-// have them.
-func watchConnection(ctx context.Context, operation string) (_ context.Context, unsent func() bool) {
-	if strings.HasPrefix(operation, http.MethodGet+" ") {
-		return ctx, func() bool { return false } // a GET does not need the answer
-	}
-	var connected atomic.Bool
-	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		GetConn: func(string) { connected.Store(false) },
-		GotConn: func(httptrace.GotConnInfo) { connected.Store(true) },
-	}), func() bool { return !connected.Load() }
-}
-
-// begin reports the start of a call to the tracer. ended reports its end to the tracer and the observer.
-func (w httpClient) begin(ctx context.Context, operation string) (_ context.Context, ended func(status int, err error)) {
-	start := time.Now()
-	var traced func(Call)
-	if w.trace != nil {
-		ctx, traced = w.trace(ctx, operation)
-	}
-	return ctx, func(status int, err error) {
-		call := Call{Operation: operation, Status: status, Duration: time.Since(start), Err: err}
-		w.observe(call)
-		if traced != nil {
-			traced(call)
-		}
-	}
-}
-
-// clientFor returns the HTTP client for an operation.
-func (w httpClient) clientFor(operation string) *http.Client {
-	if operation == OpUploadPackage || operation == OpPutPackageFile {
-		return w.files
-	}
-	return w.http
-}
-
-// withoutURL removes net/http's wrapper from an error, because it quotes the URL, whose query may hold secrets.
-func withoutURL(err error) error {
-	var wrapped *url.Error
-	if errors.As(err, &wrapped) {
-		return wrapped.Err
-	}
-	return err
-}
-
-// maxDrain is the number of bytes read from an unread body to keep its connection. A longer rest costs more than a
-// new connection.
-const maxDrain = 256 << 10
-
-func drain(body io.ReadCloser) {
-	_, _ = io.CopyN(io.Discard, body, maxDrain) // only to reuse the connection
-	_ = body.Close()                            // nothing was written
 }

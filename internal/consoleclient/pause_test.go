@@ -99,10 +99,13 @@ func TestRetryAfterPausesAPrincipal(t *testing.T) {
 				if outcome := fault.OutcomeOf(err); tt.pause > 0 && outcome != fault.NotSent {
 					t.Errorf("the outcome of a write that was not sent is %q", outcome)
 				}
-				// Other principals do not wait.
+				// A 429 concerns its principal only; a 503 concerns all lists.
 				console.status.Store(0)
-				if _, err := c.Queues(other, sc, List[QueueFilter]{}); err != nil {
+				if _, err := c.Queues(other, sc, List[QueueFilter]{}); (err != nil) != (tt.status == 503) {
 					t.Errorf("another principal: %v", err)
+				}
+				if _, err := c.Self(other, sc); fault.CodeOf(err) == tt.kind {
+					t.Errorf("another call of another principal: %v", err)
 				}
 				time.Sleep(tt.pause)
 				if _, err := c.Queues(caller, sc, List[QueueFilter]{}); err != nil {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/go-json-experiment/json"
 
+	"github.com/consoleql/consoleql/internal/consoleclient/admission"
 	"github.com/consoleql/consoleql/internal/fault"
 )
 
@@ -99,7 +100,7 @@ func (s *SSO) grant(ctx context.Context, form url.Values) (Token, error) {
 		ExpiresIn    Int    `json:"expires_in"`
 	}
 	encoded := form.Encode()
-	err := s.http.exchange(ctx, exchange{operation: OpToken}, func(ctx context.Context) (*http.Request, error) {
+	err := s.http.exchange(ctx, exchange{operation: OpToken, class: admission.SSO}, func(ctx context.Context) (*http.Request, error) {
 		req, err := newRequest(ctx, http.MethodPost, s.endpoint, strings.NewReader(encoded), int64(len(encoded)))
 		if err != nil {
 			return nil, err

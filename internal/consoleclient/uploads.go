@@ -8,7 +8,7 @@ import (
 	"net/url"
 	"strings"
 
-	"github.com/consoleql/consoleql/internal/budget"
+	"github.com/consoleql/consoleql/internal/consoleclient/admission"
 	"github.com/consoleql/consoleql/internal/fault"
 	"github.com/consoleql/consoleql/internal/scope"
 )
@@ -108,11 +108,13 @@ func (c *Client) PutPackageFile(ctx context.Context, channel UploadChannel, file
 		// Neither the URI nor the cause is quoted, because both may hold the key to the storage.
 		return invalid(OpCreateUpload, http.StatusOK, "the upload channel is not an http or https URL", nil)
 	}
-	return c.http.exchange(ctx, exchange{operation: OpPutPackageFile, timeout: c.uploadTimeout, storage: true}, func(ctx context.Context) (*http.Request, error) {
-		if err := budget.Send(ctx, true); err != nil {
-			return nil, err
+	content := fileContent(file, size)
+	x := exchange{operation: OpPutPackageFile, class: admission.Uploads, timeout: c.uploadTimeout, storage: true}
+	return c.http.exchange(ctx, x, func(ctx context.Context) (*http.Request, error) {
+		if content.body == nil {
+			return nil, errStream
 		}
-		req, err := newRequest(ctx, http.MethodPut, u, file, size)
+		req, err := newRequest(ctx, http.MethodPut, u, content.body(), size)
 		if err != nil {
 			return nil, err
 		}

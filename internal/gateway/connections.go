@@ -4,36 +4,66 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/consoleql/consoleql/internal/consoleclient/admission"
 	"github.com/consoleql/consoleql/internal/consoleclient/transport"
 	"github.com/consoleql/consoleql/internal/telemetry"
 )
 
 const (
-	// ssoConcurrency bounds the requests to the SSO in flight. It is twice the number of concurrent sign-ins.
-	ssoConcurrency = 64
-	// uploadConcurrency bounds the uploads in flight. Each takes as long as its client needs to send the file.
-	uploadConcurrency = 64
 	// rareIdleTimeout is for connections with rare or unrepeatable requests. A new connection costs less than a
 	// failure on a dead one.
 	rareIdleTimeout = 2 * time.Second
 )
 
-// transports holds the transports to the console, each with its own concurrency limit and connections.
+// transports holds the transports to the console, each with its own connections.
 type transports struct {
-	console, files, sso http.RoundTripper
+	reads, writes, files, sso http.RoundTripper
 }
 
-// openTransports creates the transports. Slow uploads and a hanging SSO take no slots from other calls. The upload
-// storage receives only the headers that it asks for (document, section Packages: put file).
-func (g *Gateway) openTransports() transports {
-	console := transport.Options{Concurrency: g.settings.ConsoleConcurrency, Silence: g.settings.Silence, Log: g.connectionLog("console")}
-	files := transport.Options{Concurrency: uploadConcurrency, IdleTimeout: rareIdleTimeout, Uncompressed: true, Log: g.connectionLog("storage")}
-	sso := transport.Options{Concurrency: ssoConcurrency, IdleTimeout: rareIdleTimeout, Log: g.connectionLog("SSO")}
-	return transports{
-		console: g.traces.Transport(transport.New(console)),
-		files:   transport.New(files),
-		sso:     g.traces.Transport(transport.New(sso)),
+// of returns the transport of a class of calls.
+func (t transports) of(class admission.Class) http.RoundTripper {
+	switch class {
+	case admission.Writes:
+		return t.writes
+	case admission.Uploads:
+		return t.files
+	case admission.SSO:
+		return t.sso
+	case admission.Lists, admission.Gets:
 	}
+	return t.reads
+}
+
+// openTransports creates the transports. A write must not be sent again, so its connections are never idle for long.
+// The upload storage receives only the headers that it asks for (document, section Packages: put file).
+func (g *Gateway) openTransports() transports {
+	idle := g.settings.ConsoleConcurrency
+	reads := transport.Options{Idle: idle, Silence: g.settings.Silence, Log: g.connectionLog("console")}
+	writes := transport.Options{Idle: idle, IdleTimeout: rareIdleTimeout, Log: reads.Log}
+	files := transport.Options{Idle: admission.DefaultUploads, IdleTimeout: rareIdleTimeout, Uncompressed: true, Log: g.connectionLog("storage")}
+	sso := transport.Options{Idle: admission.DefaultSSO, IdleTimeout: rareIdleTimeout, Log: g.connectionLog("SSO")}
+	return transports{
+		reads:  g.traces.Transport(transport.New(reads)),
+		writes: g.traces.Transport(transport.New(writes)),
+		files:  transport.New(files),
+		sso:    g.traces.Transport(transport.New(sso)),
+	}
+}
+
+// newAdmission creates the admission of all calls over by.
+func (g *Gateway) newAdmission(by transports) *admission.Controller {
+	return admission.New(admission.Options{
+		Places: g.settings.ConsoleConcurrency,
+		Rate:   g.settings.ConsoleRate,
+		Probe:  func(class admission.Class) { (&http.Client{Transport: by.of(class)}).CloseIdleConnections() },
+		Changed: func(operation string, open bool) {
+			if open {
+				g.log.Warn("calls of an operation fail and are paused", "operation", operation)
+				return
+			}
+			g.log.Info("calls of an operation work again", "operation", operation)
+		},
+	})
 }
 
 // connectionLog returns a log of failed connections to a peer. The gateway closes it.

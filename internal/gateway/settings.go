@@ -46,12 +46,13 @@ type Listeners struct {
 
 // Console are the flags of the console and the default scope.
 type Console struct {
-	ConsoleURL         string        `name:"console-url" default:"https://api.encoo.com" help:"Base URL of the console's API gateway."`
-	SSOURL             string        `name:"sso-url" default:"https://auth.encoo.com" help:"Base URL of the console's SSO."`
-	ConsoleIDs         string        `name:"console-ids" enum:"auto,on,off" default:"auto" help:"Whether the console's lists of queues, robots and workflows take the parameter Ids (${enum}). auto: the gateway finds out, and looks again every ten minutes."`
-	ConsoleTimeout     time.Duration `default:"30s" help:"How long one call of the console may take."`
-	ConsoleConcurrency int           `default:"256" help:"Concurrent calls of the console, for the whole gateway."`
-
+	ConsoleURL              string        `name:"console-url" default:"https://api.encoo.com" help:"Base URL of the console's API gateway."`
+	SSOURL                  string        `name:"sso-url" default:"https://auth.encoo.com" help:"Base URL of the console's SSO."`
+	ConsoleIDs              string        `name:"console-ids" enum:"auto,on,off" default:"auto" help:"Whether the console's lists of queues, robots and workflows take the parameter Ids (${enum}). auto: the gateway finds out, and looks again every ten minutes."`
+	ConsoleTimeout          time.Duration `default:"10s" help:"How long the console may take for one read."`
+	ConsoleWriteTimeout     time.Duration `default:"30s" help:"How long the console may take for one write."`
+	ConsoleConcurrency      int           `default:"256" help:"Concurrent calls of the console, for the whole gateway. Fewer are made while the console fails or slows down."`
+	ConsoleRate             float64       `help:"Calls of the console that start per second, for the whole gateway. 0: unlimited." placeholder:"0"`
 	Silence                 time.Duration `kong:"-"` // see transport.Options; only tests set it
 	ConsoleMaxResponseBytes int64         `default:"67108864" help:"Largest answer of the console that is read, in bytes."`
 	ConsoleQueueCreatePath  string        `default:"/openapi/queues/{queueId}" help:"Path to which a new queue is posted. Some consoles want /openapi/queues."`
@@ -161,6 +162,9 @@ func (s *Settings) Validate() error {
 	if s.ShutdownDelay < 0 {
 		return errors.New("--shutdown-delay must not be negative")
 	}
+	if s.ConsoleRate < 0 {
+		return errors.New("--console-rate must not be negative")
+	}
 	if s.TokenKeys != "" && s.TokenKeysFile != "" {
 		return errors.New("give either --token-keys or --token-keys-file")
 	}
@@ -175,7 +179,7 @@ func (s *Settings) checkPositive() error {
 		"max-fields": int64(s.MaxFields), "max-console-calls": int64(s.MaxConsoleCalls), "max-answer-bytes": int64(s.MaxAnswerBytes), "max-answer-values": int64(s.MaxAnswerValues),
 		"max-request-bytes": s.MaxRequestBytes, "max-upload-bytes": s.MaxUploadBytes, "direct-upload-bytes": s.DirectUploadBytes,
 		"poll-interval": int64(s.PollInterval), "max-subscriptions": int64(s.MaxSubscriptions), "max-subscriptions-per-caller": int64(s.MaxSubscriptionsPerCaller), "stream-keepalive": int64(s.StreamKeepalive),
-		"console-timeout": int64(s.ConsoleTimeout), "idempotency-retention": int64(s.IdempotencyRetention), "shutdown-timeout": int64(s.ShutdownTimeout), "idle-timeout": int64(s.IdleTimeout), "upload-timeout": int64(s.UploadTimeout),
+		"console-timeout": int64(s.ConsoleTimeout), "console-write-timeout": int64(s.ConsoleWriteTimeout), "idempotency-retention": int64(s.IdempotencyRetention), "shutdown-timeout": int64(s.ShutdownTimeout), "idle-timeout": int64(s.IdleTimeout), "upload-timeout": int64(s.UploadTimeout),
 	} {
 		if n <= 0 {
 			return fmt.Errorf("--%s must be positive", name)

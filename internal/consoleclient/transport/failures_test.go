@@ -172,8 +172,8 @@ func TestFailedConnectionsAreLogged(t *testing.T) {
 			address, pool := tt.peer(t)
 			log := &lines{}
 			client := &http.Client{Transport: transport.New(transport.Options{
-				Base: pool, Backoff: time.Millisecond,
-				Log: telemetry.NewConnectionLog(slog.New(slog.NewJSONHandler(log, nil)), "console"),
+				Base: pool,
+				Log:  telemetry.NewConnectionLog(slog.New(slog.NewJSONHandler(log, nil)), "console"),
 			})}
 			defer client.CloseIdleConnections()
 			for range 5 {
@@ -239,7 +239,7 @@ func TestTheEndOfAnOutageIsLogged(t *testing.T) {
 	address, listen := reserved(t)
 	log := &lines{}
 	client := &http.Client{Transport: transport.New(transport.Options{
-		Retries: -1, Log: telemetry.NewConnectionLog(slog.New(slog.NewJSONHandler(log, nil)), "SSO"),
+		Log: telemetry.NewConnectionLog(slog.New(slog.NewJSONHandler(log, nil)), "SSO"),
 	})}
 	defer client.CloseIdleConnections()
 	ask := func() error {

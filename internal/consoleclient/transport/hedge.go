@@ -18,12 +18,14 @@ const (
 	// hedgePause is the pause without duplicates after one that found no dead connection, because the console is
 	// then slow.
 	hedgePause = 5 * time.Second
+	// hedgeTimeout bounds a duplicate, whose connection may be dead, too.
+	hedgeTimeout = 2 * time.Second
 )
 
-// hedger detects dead HTTP/1.1 connections of a pool, because HTTP/1.1 has no pings. A GET that waits too long on a
-// reused connection is sent a second time on a new one. If the second is answered first, idle connections are closed
-// and other waiting GETs are sent again. Only one duplicate is in flight at a time, which limits the load on a slow
-// console.
+// hedger detects dead HTTP/1.1 connections of a pool, because HTTP/1.1 has no pings. A GET that waits too long is sent
+// a second time on a new connection. If the second is answered first, idle connections are closed and other waiting GETs
+// are sent again. If it is not answered either, another one follows. Only one duplicate is in flight at a time, which
+// limits the load on a slow console.
 type hedger struct {
 	base  http.RoundTripper
 	delay time.Duration // see Options.Silence
@@ -80,7 +82,7 @@ func (a *attempt) gotConn(info httptrace.GotConnInfo) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.connected, a.reused = true, info.Reused
-	if !info.Reused || a.req.Method != http.MethodGet || a.timer != nil || a.ended {
+	if a.req.Method != http.MethodGet || a.timer != nil || a.ended {
 		return
 	}
 	if c, ok := info.Conn.(interface{ ConnectionState() tls.ConnectionState }); ok && c.ConnectionState().NegotiatedProtocol == "h2" {
@@ -148,10 +150,25 @@ func (s *hedger) onDelay(a *attempt) {
 	go s.sendHedge(ctx, a)
 }
 
+// hedgeNext handles a GET that still waits.
+func (s *hedger) hedgeNext() {
+	s.mu.Lock()
+	var next *attempt
+	for next = range s.waiting {
+		break
+	}
+	s.mu.Unlock()
+	if next != nil {
+		s.onDelay(next)
+	}
+}
+
 // sendHedge sends a GET a second time on a new connection.
 func (s *hedger) sendHedge(ctx context.Context, a *attempt) {
 	closeIdle(s.base)
+	timeout := time.AfterFunc(hedgeTimeout, a.stopHedge)
 	resp, err := s.base.RoundTrip(a.req.WithContext(ctx))
+	timeout.Stop()
 	a.mu.Lock()
 	dead := err == nil && !a.ended
 	if dead {
@@ -178,7 +195,12 @@ func (s *hedger) sendHedge(ctx context.Context, a *attempt) {
 		}
 		clear(s.waiting)
 	} else {
-		s.pausedUntil = time.Now().Add(hedgePause)
+		pause := hedgePause
+		if err != nil { // nothing was answered
+			pause = hedgeTimeout / 2
+		}
+		s.pausedUntil = time.Now().Add(pause)
+		time.AfterFunc(pause, s.hedgeNext)
 	}
 	s.mu.Unlock()
 	close(a.hedgeDone)

@@ -1,0 +1,378 @@
+package consoleclient
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptrace"
+	"net/url"
+	"sync/atomic"
+	"time"
+
+	"github.com/consoleql/consoleql/internal/backoff"
+	"github.com/consoleql/consoleql/internal/budget"
+	"github.com/consoleql/consoleql/internal/consoleclient/admission"
+	"github.com/consoleql/consoleql/internal/fault"
+	"github.com/consoleql/consoleql/internal/principal"
+)
+
+// httpClient sends requests and classifies responses for Client and SSO.
+type httpClient struct {
+	http         *http.Client
+	writes       *http.Client // for requests that may change something
+	files        *http.Client // for requests with a file as body
+	admission    *admission.Controller
+	timeout      time.Duration
+	writeTimeout time.Duration
+	max          int64
+	observe      func(Call)
+	trace        func(context.Context, string) (context.Context, func(Call)) // nil: no tracing
+	userAgent    string
+}
+
+// exchange describes one call: a request and its response, and retries.
+type exchange struct {
+	operation  string
+	class      admission.Class
+	timeout    time.Duration // 0: that of the class
+	repeatable bool          // whether the request may be repeated after the console may have received it
+	optional   bool          // whether a success may lack the entity
+	storage    bool          // whether the request goes to the upload storage instead of the console
+}
+
+// byID reports whether the request gets one entity by its id.
+func (x exchange) byID() bool { return x.class == admission.Gets }
+
+// maxRetries bounds the retries of a call.
+const maxRetries = 2
+
+// errStream is the error of a body that is a stream and was sent before.
+var errStream = errors.New("the body cannot be sent again")
+
+// attempt is the result of one request.
+type attempt struct {
+	sent   bool // false: no request was made
+	status int  // 0: no response
+	err    error
+}
+
+// exchange makes a call: it builds a request, sends it, and passes the JSON of the response to decode. For a mutation,
+// or without decode, a success may have an empty body.
+//
+// It retries a repeatable request if the connection failed, the body broke off, or the status is 502, 503 or 504 without
+// a Retry-After. It retries any other request only if there was no connection to send it on. The retry budget of all
+// calls bounds the retries. The timeout bounds the time that the console has, in all attempts. The time for which the
+// call waits for its place does not count.
+func (w httpClient) exchange(ctx context.Context, x exchange,
+	build func(context.Context) (*http.Request, error), decode func(*responseReader) error,
+) error {
+	left := x.timeout
+	switch {
+	case left > 0:
+	case x.class == admission.Writes:
+		left = w.writeTimeout
+	default:
+		left = w.timeout
+	}
+	ctx, ended := w.begin(ctx, x.operation)
+	a := w.attempt(ctx, x, &left, build, decode)
+	defer func() { ended(a) }()
+	for n := 0; n < maxRetries && left > 0 && x.retriable(ctx, a); n++ {
+		if !w.admission.Retry() || !backoff.Wait(ctx, admission.RetryDelay(n)) {
+			break
+		}
+		next := w.attempt(ctx, x, &left, build, decode)
+		if !next.sent {
+			break // the first error explains more
+		}
+		a = next
+	}
+	return a.err
+}
+
+// retriable reports whether a call may be retried after an attempt.
+func (x exchange) retriable(ctx context.Context, a attempt) bool {
+	var e *Error
+	if !a.sent || ctx.Err() != nil || !errors.As(a.err, &e) {
+		return false
+	}
+	switch {
+	case e.Unsent:
+		return true
+	case !x.repeatable:
+		return false
+	case isConnectionError(e):
+		return true
+	}
+	return isUnavailable(e.Status) && e.RetryAfter == 0 // a Retry-After is followed
+}
+
+// isConnectionError reports whether there was no complete response.
+func isConnectionError(e *Error) bool {
+	lost := e.Kind == fault.UpstreamUnavailable || e.Kind == fault.UpstreamTimeout
+	return lost && (e.Status == 0 || isSuccess(e.Status))
+}
+
+// isUnavailable reports whether a status says that the console could not handle the request at all.
+func isUnavailable(status int) bool {
+	return status == http.StatusBadGateway || status == http.StatusServiceUnavailable || status == http.StatusGatewayTimeout
+}
+
+// attempt sends one request. It subtracts the time that it takes from left.
+func (w httpClient) attempt(ctx context.Context, x exchange, left *time.Duration,
+	build func(context.Context) (*http.Request, error), decode func(*responseReader) error,
+) attempt {
+	req, err := w.build(ctx, x, left, build)
+	if err != nil {
+		return attempt{err: err}
+	}
+	place, err := w.admission.Acquire(ctx, admission.Call{Class: x.class, Operation: x.operation, Caller: principal.Caller(ctx)})
+	if err == nil && x.class != admission.SSO {
+		if err = budget.Send(ctx, x.class == admission.Writes || x.class == admission.Uploads); err != nil {
+			place.Done(admission.Ignored)
+		}
+	}
+	if err != nil {
+		closeBody(req)
+		return attempt{err: notAdmitted(ctx, x.operation, err)}
+	}
+	begun := time.Now()
+	bounded, cancel := context.WithTimeout(ctx, place.Timeout(*left))
+	defer cancel()
+	status, err := w.send(bounded, x, req, decode)
+	*left -= time.Since(begun)
+	place.Done(x.result(ctx, err))
+	var e *Error
+	if errors.As(err, &e) && e.Status == http.StatusServiceUnavailable && e.RetryAfter > 0 && x.class != admission.SSO {
+		w.admission.Pause(x.class, e.RetryAfter)
+	}
+	return attempt{sent: true, status: status, err: err}
+}
+
+// build builds the request of an attempt, for which it may have to obtain a token.
+func (w httpClient) build(ctx context.Context, x exchange, left *time.Duration, build func(context.Context) (*http.Request, error)) (*http.Request, error) {
+	begun := time.Now()
+	bounded, cancel := context.WithTimeout(ctx, *left)
+	defer cancel()
+	req, err := build(bounded)
+	*left -= time.Since(begun)
+	switch {
+	case err == nil:
+		return req, nil
+	case errors.Is(ctx.Err(), context.Canceled):
+		return nil, connectionError(ctx, x.operation, 0, true, err)
+	default:
+		return nil, fault.WithOutcome(err, fault.NotSent)
+	}
+}
+
+// notAdmitted returns the error of a call that was not sent.
+func notAdmitted(ctx context.Context, operation string, err error) error {
+	var refused *admission.Refused
+	if !errors.As(err, &refused) {
+		if errors.Is(ctx.Err(), context.Canceled) {
+			return connectionError(ctx, operation, 0, true, err)
+		}
+		return fault.WithOutcome(err, fault.NotSent)
+	}
+	kind := fault.UpstreamUnavailable
+	if refused.Reason == admission.Busy {
+		kind = fault.RateLimited
+	}
+	return &Error{Operation: operation, Title: refused.Error(), Kind: kind, RetryAfter: refused.RetryAfter, Unsent: true, Err: err}
+}
+
+// result returns what the error of an attempt says about the console. ctx is that of the call.
+func (x exchange) result(ctx context.Context, err error) admission.Result {
+	var e *Error
+	switch {
+	case err == nil:
+		return admission.Succeeded
+	case ctx.Err() != nil:
+		return admission.Ignored
+	case !errors.As(err, &e):
+		return admission.Succeeded
+	case e.Status == http.StatusTooManyRequests:
+		return admission.Overloaded
+	case isUnavailable(e.Status):
+		return admission.Failed
+	case !isConnectionError(e):
+		return admission.Succeeded
+	case x.class == admission.Uploads && !e.Unsent:
+		return admission.Ignored // the uploading client may be the reason
+	case e.Kind == fault.UpstreamTimeout:
+		return admission.TimedOut
+	default:
+		return admission.Failed
+	}
+}
+
+// send sends a request and reads the response. The body is drained up to maxDrain so that its connection can be reused.
+func (w httpClient) send(ctx context.Context, x exchange, req *http.Request, decode func(*responseReader) error) (status int, err error) {
+	operation := x.operation
+	ctx, unsent := watchConnection(ctx, x)
+	resp, err := w.clientFor(x.class).Do(req.WithContext(ctx)) //nolint:bodyclose // drain closes it
+	if err != nil {
+		return 0, connectionError(ctx, operation, 0, unsent(), withoutURL(err))
+	}
+	defer drain(resp.Body)
+	switch {
+	case x.storage && !isSuccess(resp.StatusCode):
+		return resp.StatusCode, storageError(operation, resp)
+	case !isSuccess(resp.StatusCode):
+		return resp.StatusCode, statusError(operation, x.byID(), resp)
+	}
+	body := &limitedReader{r: resp.Body, left: w.max}
+	if err = x.read(resp, body, decode); err == nil {
+		return resp.StatusCode, nil
+	}
+	return resp.StatusCode, w.readError(ctx, x, resp.StatusCode, body, err)
+}
+
+// readError returns the error of a successful response that could not be read.
+func (w httpClient) readError(ctx context.Context, x exchange, status int, body *limitedReader, err error) error {
+	operation := x.operation
+	switch {
+	case body.tooLarge:
+		return invalid(operation, status, fmt.Sprintf("the answer is larger than %d bytes", w.max), nil)
+	case body.err != nil:
+		return connectionError(ctx, operation, status, false, body.err)
+	case errors.Is(err, errEmptyList) && x.byID():
+		return &Error{Operation: operation, Status: status, Title: http.StatusText(http.StatusNotFound), Kind: fault.NotFound, Err: err}
+	case errors.Is(err, io.EOF):
+		return invalid(operation, status, "the answer is empty", err)
+	case errors.Is(err, errForeign):
+		foreign := invalid(operation, status, err.Error(), err)
+		foreign.Foreign = true
+		if x.storage {
+			foreign.Detail = storageRefusal
+		}
+		return foreign
+	case errors.Is(err, errNotAList), errors.Is(err, errNoEntity), errors.Is(err, errEmptyList), errors.As(err, new(missingIDError)):
+		return invalid(operation, status, err.Error(), err)
+	}
+	return invalid(operation, status, "the answer cannot be decoded", err)
+}
+
+// read reads the JSON of a successful response with decode, which may be nil.
+func (x exchange) read(resp *http.Response, body *limitedReader, decode func(*responseReader) error) error {
+	if x.optional || decode == nil {
+		return x.readChange(resp, body, decode)
+	}
+	a := newResponseReader(body)
+	defer a.free()
+	if _, err := a.firstByte(); err != nil {
+		return err
+	}
+	if isPage(resp.Header) {
+		return errForeign
+	}
+	if err := decode(a); err != nil {
+		return err
+	}
+	return a.expectEnd()
+}
+
+// readChange is read for a mutation. The mutation succeeded if the console itself wrote the response, even if the
+// response holds no entity.
+func (x exchange) readChange(resp *http.Response, body *limitedReader, decode func(*responseReader) error) error {
+	raw, err := io.ReadAll(body)
+	if err != nil {
+		return err
+	}
+	switch responderOf(x.operation, resp.StatusCode, resp.Header, raw, false) {
+	case fromIntermediary, ambiguousJSON:
+		return errForeign
+	case fromServerEmpty:
+		return nil
+	case fromServer:
+	}
+	if decode == nil {
+		return nil
+	}
+	a := newResponseReader(bytes.NewReader(raw))
+	defer a.free()
+	if err = decode(a); isMissingResult(err) {
+		return nil
+	}
+	return err
+}
+
+// errForeign reports that an intermediary answered instead of the console.
+var errForeign = errors.New("the answer is not the console's own")
+
+// watchConnection returns a context for sending an operation's request. For a failed request, unsent reports that it
+// never had a connection, so the console cannot have received it.
+//
+// At most one connection of a request matters. net/http uses another one only if it wrote nothing to the first, or if
+// an HTTP/2 server did not process the stream. net/http also
+// repeats a request with the header Idempotency-Key or X-Idempotency-Key (net/http, Transport). Our requests must not
+// have them.
+func watchConnection(ctx context.Context, x exchange) (_ context.Context, unsent func() bool) {
+	if x.class == admission.Lists || x.class == admission.Gets {
+		return ctx, func() bool { return false } // a GET does not need the answer
+	}
+	var connected atomic.Bool
+	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		GetConn: func(string) { connected.Store(false) },
+		GotConn: func(httptrace.GotConnInfo) { connected.Store(true) },
+	}), func() bool { return !connected.Load() }
+}
+
+// begin reports the start of a call to the tracer. ended reports its end to the tracer, and to the observer if a request
+// was sent.
+func (w httpClient) begin(ctx context.Context, operation string) (_ context.Context, ended func(attempt)) {
+	start := time.Now()
+	var traced func(Call)
+	if w.trace != nil {
+		ctx, traced = w.trace(ctx, operation)
+	}
+	return ctx, func(a attempt) {
+		call := Call{Operation: operation, Status: a.status, Duration: time.Since(start), Err: a.err}
+		if a.sent {
+			w.observe(call)
+		}
+		if traced != nil {
+			traced(call)
+		}
+	}
+}
+
+// clientFor returns the HTTP client for a class of calls.
+func (w httpClient) clientFor(class admission.Class) *http.Client {
+	switch class {
+	case admission.Uploads:
+		return w.files
+	case admission.Writes:
+		return w.writes
+	case admission.Lists, admission.Gets, admission.SSO:
+	}
+	return w.http
+}
+
+func closeBody(req *http.Request) {
+	if req.Body != nil {
+		_ = req.Body.Close() // nothing was sent
+	}
+}
+
+// withoutURL removes net/http's wrapper from an error, because it quotes the URL, whose query may hold secrets.
+func withoutURL(err error) error {
+	var wrapped *url.Error
+	if errors.As(err, &wrapped) {
+		return wrapped.Err
+	}
+	return err
+}
+
+// maxDrain is the number of bytes read from an unread body to keep its connection. A longer rest costs more than a
+// new connection.
+const maxDrain = 256 << 10
+
+func drain(body io.ReadCloser) {
+	_, _ = io.CopyN(io.Discard, body, maxDrain) // only to reuse the connection
+	_ = body.Close()                            // nothing was written
+}
