@@ -150,6 +150,7 @@ func get[T any](ctx context.Context, c *Console, v *responsecache.View[T], q req
 	}
 	var own atomic.Bool // a load may outlive its reader
 	r := q.readWith(opts, identity)
+	r.Patience = operation.FromContext(ctx).Patience()
 	r.Load = func(ctx context.Context) (T, error) {
 		own.Store(true)
 		if responsecache.InBackground(ctx) {
@@ -191,6 +192,9 @@ func recordRead(t *operation.State, name, kind string, began time.Time, info res
 		Began: began, Duration: now.Sub(began), Loaded: now.Add(-info.Age),
 		Code: fault.CodeOf(err), Dependency: info.Dependency,
 	}
+	if info.Because != nil {
+		r.StaleReason = staleReason(info.Because)
+	}
 	if err == nil && info.Failed != nil {
 		err = info.Failed
 		r.Code, r.ServedStaleOnError = fault.CodeOf(err), true
@@ -202,4 +206,17 @@ func recordRead(t *operation.State, name, kind string, began time.Time, info res
 		}
 	}
 	t.Add(r)
+}
+
+// staleReason returns the reason of a stale answer that was served because of err.
+func staleReason(err error) operation.StaleReason {
+	var answered *cc.Error
+	switch {
+	case errors.Is(err, responsecache.ErrSlow):
+		return operation.StaleOnSlow
+	case errors.As(err, &answered) && answered.AskedToWait():
+		return operation.StaleOnPause
+	default:
+		return operation.StaleOnError
+	}
 }

@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/consoleql/consoleql/internal/consoleclient/admission"
 	"github.com/consoleql/consoleql/internal/fault"
 )
 
@@ -56,6 +57,15 @@ func (e *Error) Error() string {
 		}
 	}
 	return b.String()
+}
+
+// AskedToWait reports whether the console asked to wait, by this response or an earlier one.
+func (e *Error) AskedToWait() bool {
+	var refused *admission.Refused
+	if errors.As(e.Err, &refused) {
+		return refused.Reason == admission.Paused
+	}
+	return errors.Is(e.Err, errPaused) || e.RetryAfter > 0
 }
 
 // Unwrap returns the cause.

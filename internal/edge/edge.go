@@ -188,6 +188,7 @@ func (s *server) extensions() []graphql.HandlerExtension {
 		seen,
 		querylimit.NewAnswerLimits(s.opts.Limits),
 		&tracer{explainer: s.opts.Explainer, cached: s.opts.OperationCache != nil},
+		staleness{},
 		extension.Introspection{},
 		graphqlhttp.PersistedQueries{AutomaticPersistedQuery: extension.AutomaticPersistedQuery{Cache: s.persisted}},
 		querylimit.NewKeyPolicy(s.opts.Schema.Schema()),

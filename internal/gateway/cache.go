@@ -173,6 +173,7 @@ func (g *Gateway) openCache(metrics *telemetry.Metrics) error {
 	g.cache, err = responsecache.New(responsecache.Options{
 		Policies: lifetimes.Policies(),
 		MaxBytes: s.CacheBytes,
+		Patience: s.ConsoleTimeout / 2,
 		Redis:    g.redis,
 		// Consoles that share a Redis share neither answers nor invalidations.
 		Prefix:  responsecache.DefaultPrefix + hash(s.ConsoleURL) + ":",

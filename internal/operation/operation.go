@@ -46,9 +46,22 @@ type Read struct {
 	// ServedStaleOnError reports that a refresh failed and an older answer was served. Status and Code describe the
 	// failure.
 	ServedStaleOnError bool
+	// StaleReason is why a stale answer was served. It is empty for a fresh answer, and for one within its
+	// stale-while-revalidate window.
+	StaleReason StaleReason
 	// Dependency holds what invalidates the answer.
 	Dependency responsecache.Dependency
 }
+
+// StaleReason is the value of extensions.stale.reason (GraphQL contract, section Errors).
+type StaleReason string
+
+// The reasons.
+const (
+	StaleOnError StaleReason = "ERROR"  // the console failed
+	StaleOnSlow  StaleReason = "SLOW"   // the console has not answered yet
+	StaleOnPause StaleReason = "PAUSED" // the console asked to wait
+)
 
 // Batch is one batch of a dataloader.
 type Batch struct {
@@ -60,7 +73,8 @@ type Batch struct {
 
 // State is the state of one operation. It is safe for concurrent use. A nil State records nothing.
 type State struct {
-	options ReadOptions
+	options  ReadOptions
+	patience responsecache.Patience
 
 	mu          sync.Mutex
 	begun       bool
@@ -81,6 +95,25 @@ func (t *State) Options() ReadOptions {
 		return ReadOptions{}
 	}
 	return t.options
+}
+
+// Patience is shared by all reads of the operation; nil: they wait for their loads.
+func (t *State) Patience() *responsecache.Patience {
+	if t == nil {
+		return nil
+	}
+	return &t.patience
+}
+
+// Stale returns how old the oldest of the stale answers is that the operation was served because the console failed,
+// was slow or asked to wait, and the reason. It returns an empty reason if there is none.
+func (t *State) Stale() (age time.Duration, reason StaleReason) {
+	for _, r := range t.Reads() {
+		if r.StaleReason != "" && (reason == "" || time.Since(r.Loaded) > age) {
+			age, reason = time.Since(r.Loaded), r.StaleReason
+		}
+	}
+	return age, reason
 }
 
 // Begin reports whether the caller makes the operation's first read.

@@ -20,6 +20,7 @@ type answer struct {
 	body       []byte
 	dependency responsecache.Dependency // of a query
 	constant   bool                     // independent of the console, such as introspection
+	stale      time.Duration            // age of stale data that was served because the console failed; 0: none
 
 	// Set only for a cached answer:
 	cached         bool
@@ -68,6 +69,9 @@ func (a *answer) write(w http.ResponseWriter, r *http.Request, by *encoder) {
 	}
 	if !a.cached {
 		h.Set("Cache-Control", "no-store")
+		if a.stale > 0 {
+			h.Set("Age", strconv.Itoa(int(math.Ceil(a.stale.Seconds()))))
+		}
 	} else {
 		// Rounded up, so that no client takes the answer for younger than it is.
 		age := math.Ceil(time.Since(a.begun).Seconds())

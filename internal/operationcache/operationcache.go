@@ -232,6 +232,7 @@ func (a *Cache) run(ctx context.Context, e *cacheRequest) *answer {
 	}
 	a.opts.Observe(Executed)
 	made.dependency = t.Dependency()
+	made.stale, _ = t.Stale()
 	made.constant = len(t.Reads()) == 0 && !uncacheable
 	if e.document != (graphqlhttp.DocumentKey{}) {
 		a.queries.Set(e.document, struct{}{})

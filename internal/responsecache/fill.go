@@ -140,7 +140,7 @@ func (c *Cache) completeWithError(f *sharedLoad, old *entry, refresh bool, begun
 		return
 	}
 	until := old.fresh.Add(w.policy.StaleIfError)
-	old.failed.Store(now.UnixNano())
+	old.failure.Store(&failure{now, err})
 	if !refresh && w.maxAge <= 0 && begun.Before(until) && c.leased(now) && c.log.Current(old.seq, old.hard, old.of) {
 		source := Stale
 		if now.Before(old.fresh) && c.log.Current(old.seq, old.slots, old.of) {

@@ -29,8 +29,11 @@ type Info struct {
 	Expires time.Time
 	// Stale says that the answer is past its Life.
 	Stale bool
-	// Failed is the error of the load for which an older answer was returned.
+	// Failed is the error of the read's own load, if an older answer was returned for it.
 	Failed error
+	// Because is why a stale answer was returned: the error of a load, or ErrSlow. It is nil
+	// for an answer that is not stale, and within Policy.StaleWhileRevalidate.
+	Because error
 	// Dependency is what an answer depends on that is made from this one.
 	Dependency Dependency
 }

@@ -33,6 +33,7 @@ type work struct {
 	refresh  bool
 	of       RefreshID
 	maxAge   time.Duration // 0: any
+	patience *Patience
 	load     func(ctx context.Context) (any, error)
 	encode   func(any) ([]byte, error)
 	decode   func([]byte) (any, error)
@@ -69,6 +70,7 @@ type sharedLoad struct {
 	begun    bool
 	snapshot invalidation.Snapshot // when the load began; the result contains every change invalidated until then
 	refresh  bool                  // a reader wants a new load
+	detached bool                  // a reader got an old entry, and the load goes on without it
 }
 
 // result is the result of a load.
@@ -89,6 +91,10 @@ func (c *Cache) read(ctx context.Context, w *work) (any, Info, error) {
 		c.reportServed(w, Loaded, time.Since(begun), err)
 		return value, Info{Source: Loaded, Age: time.Since(begun), Expires: begun}, err
 	}
+	if e := c.awaitPatiently(ctx, f, w); e != nil {
+		c.reportServed(w, Stale, 0, nil)
+		return e.value, Info{Source: Stale, Stale: true, Age: time.Since(e.begun), Expires: e.fresh, Dependency: e.dependency(), Because: ErrSlow}, nil
+	}
 	res, err := f.Wait(ctx)
 	if err != nil {
 		c.removeAbandoned(f)
@@ -102,6 +108,9 @@ func (c *Cache) read(ctx context.Context, w *work) (any, Info, error) {
 	info := Info{
 		Source: res.source, Stale: res.source == Stale,
 		Age: now.Sub(e.begun), Expires: e.fresh, Dependency: e.dependency(), Failed: res.err,
+	}
+	if info.Stale {
+		info.Because = res.err
 	}
 	if info.Stale && now.Before(info.Expires) {
 		info.Expires = now // its soft tag was invalidated

@@ -74,6 +74,9 @@ type Options struct {
 	// Eagerness scales how early popular entries are renewed, in loads; default 1; negative:
 	// never.
 	Eagerness float64
+	// Patience bounds how long an operation waits for loads if it may get old entries instead;
+	// default: it waits until they end.
+	Patience time.Duration
 	// Observe is called with events of reads.
 	Observe func(Event)
 	// Logger receives failures, without principals, keys and tags; default: discarded.
@@ -115,7 +118,7 @@ func (o Options) Validate() error {
 		return err
 	}
 	switch {
-	case o.RedisTimeout < 0 || o.LockWait < 0:
+	case o.RedisTimeout < 0 || o.LockWait < 0 || o.Patience < 0:
 		return errors.New("a time is negative")
 	case o.Refreshes < 0:
 		return errors.New("the number of refreshes is negative")
@@ -301,8 +304,14 @@ type entry struct {
 	part string // its name, if it is a part (Key.Part)
 
 	renewing atomic.Bool  // an early renewal has begun
-	failed   atomic.Int64 // when a load to replace it last failed, in Unix nanoseconds; 0: never
-	gone     atomic.Bool  // no part may be taken from it
+	failure  atomic.Pointer[failure] // of the last load to replace it; nil: none failed
+	gone     atomic.Bool             // no part may be taken from it
+}
+
+// failure is a load that failed, or that took longer than the patience of its readers.
+type failure struct {
+	at  time.Time
+	err error
 }
 
 // weight is the size of an entry in memory, in bytes.

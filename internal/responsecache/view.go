@@ -68,6 +68,8 @@ type Read[T any] struct {
 	Refresh bool
 	// RefreshID is the refresh, if Cache.Expire follows.
 	RefreshID RefreshID
+	// Patience is shared by the reads of an operation; nil: the read waits for its load.
+	Patience *Patience
 	// MaxAge, if positive, excludes stale entries, and entries whose load began longer ago.
 	// Polls use it, so that they share loads with each other.
 	MaxAge time.Duration
@@ -180,6 +182,9 @@ func (v *View[T]) serve(ctx context.Context, e *entry, now time.Time, r Read[T])
 	info := Info{Source: Memory, Age: now.Sub(e.begun), Expires: e.fresh, Dependency: e.dependency()}
 	if stale {
 		info.Source, info.Stale = Stale, true
+		if now.Sub(e.fresh) >= v.policy.StaleWhileRevalidate {
+			info.Because = e.failure.Load().err
+		}
 		c.renew(ctx, v.work(r), e)
 	} else if e.err == nil && c.early(e, e.fresh.Sub(now)) && e.renewing.CompareAndSwap(false, true) {
 		c.renew(ctx, v.work(r), e)
@@ -195,14 +200,14 @@ const failurePause = 5 * time.Second
 // failing reports whether the last load to replace an entry failed just now, or whether
 // another one is under way since.
 func (c *Cache) failing(e *entry, k key, now time.Time) bool {
-	last := e.failed.Load()
-	if last == 0 || now.UnixNano()-last < int64(failurePause) {
-		return last != 0
+	last := e.failure.Load()
+	if last == nil || now.Sub(last.at) < failurePause {
+		return last != nil
 	}
 	c.loads.mu.Lock()
 	defer c.loads.mu.Unlock()
 	f := c.loads.of[k]
-	return f != nil && f.background
+	return f != nil && (f.background || f.detached)
 }
 
 // early reports whether to replace an entry that expires in left. That is the more likely the
@@ -243,6 +248,7 @@ func (v *View[T]) work(r Read[T]) *work {
 		refresh:      r.Refresh,
 		of:           r.RefreshID,
 		maxAge:       r.MaxAge,
+		patience:     r.Patience,
 		load:         func(ctx context.Context) (any, error) { return r.Load(ctx) },
 		encode: func(value any) ([]byte, error) {
 			typed, ok := value.(T)

@@ -92,13 +92,8 @@ func NewWorld(t testing.TB, o consolesim.Options, adjust ...func(*gateway.Settin
 	s := &gateway.Settings{
 		Listeners: gateway.Listeners{Listen: "127.0.0.1:0", AdminListen: "127.0.0.1:0", ShutdownTimeout: 10 * time.Second},
 		Console: gateway.Console{
-<<<<<<< HEAD
-			ConsoleURL: sim.APIURL(), SSOURL: sim.SSOURL(), ConsoleIDs: "auto", ConsoleTimeout: 20 * time.Second,
-			Silence:            time.Hour, // on a busy machine a console seems silent, and the repeated call would be counted
-=======
 			ConsoleURL: sim.APIURL(), SSOURL: sim.SSOURL(), ConsoleIDs: "auto", ConsoleTimeout: 20 * time.Second, ConsoleWriteTimeout: 30 * time.Second,
 			Silence:            time.Hour, // on a busy machine a console seems silent, and a second call would be counted
->>>>>>> 37cf7c7 (consoleclient: admit, bound and retry calls by attempt; gateway: separate connections and time-outs for writes)
 			ConsoleConcurrency: 256, ConsoleMaxResponseBytes: 64 << 20, OperationConcurrency: 64,
 			ConsoleQueueCreatePath: "/openapi/queues/{queueId}",
 			CompanyID:              sim.Data().MainCompanyID(), DepartmentID: sim.Data().MainDepartmentID(),

@@ -1,0 +1,46 @@
+package edge
+
+import (
+	"context"
+	"maps"
+	"math"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/ast"
+
+	"github.com/consoleql/consoleql/internal/operation"
+)
+
+// staleness tells the caller of an answer that holds stale data because the console failed, was
+// slow or asked to wait (GraphQL contract, section Errors).
+type staleness struct{}
+
+var _ interface {
+	graphql.HandlerExtension
+	graphql.ResponseInterceptor
+} = staleness{}
+
+// ExtensionName is the name under which gqlgen knows the extension.
+func (staleness) ExtensionName() string { return "Staleness" }
+
+// Validate accepts every schema.
+func (staleness) Validate(graphql.ExecutableSchema) error { return nil }
+
+// InterceptResponse adds extensions.stale. Events of a subscription are never stale.
+func (staleness) InterceptResponse(ctx context.Context, next graphql.ResponseHandler) *graphql.Response {
+	resp := next(ctx)
+	if resp == nil || !graphql.HasOperationContext(ctx) || graphql.GetOperationContext(ctx).Operation.Operation == ast.Subscription {
+		return resp
+	}
+	age, reason := operation.FromContext(ctx).Stale()
+	if reason == "" {
+		return resp
+	}
+	extensions := maps.Clone(resp.Extensions)
+	if extensions == nil {
+		extensions = make(map[string]any, 1)
+	}
+	extensions["stale"] = map[string]any{"age": int(math.Ceil(age.Seconds())), "reason": reason}
+	resp.Extensions = extensions
+	return resp
+}

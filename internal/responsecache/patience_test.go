@@ -1,0 +1,92 @@
+package responsecache
+
+import (
+	"errors"
+	"testing"
+	"time"
+)
+
+// TestPatience: an operation waits for a console that hangs only as long as its patience lasts, if there is an old
+// entry. The load goes on.
+func TestPatience(t *testing.T) {
+	t.Parallel()
+	windows := Policy{Life: 10 * time.Second, StaleWhileRevalidate: time.Second, StaleIfError: time.Minute}
+	options := Options{Policies: Policies{"k": windows}, Eagerness: -1, Patience: 5 * time.Second}
+	stale := func(t *testing.T, v *View[int64], r Read[int64], value int64, because error, waits time.Duration) {
+		t.Helper()
+		begun := time.Now()
+		info := want(t, v, r, value, Stale)
+		if waited := time.Since(begun); !errors.Is(info.Because, because) || waited != waits {
+			t.Errorf("because of %v after %v, want %v after %v", info.Because, waited, because, waits)
+		}
+	}
+	patient := func(con *console, p *Patience, call string, tags ...string) Read[int64] {
+		r := con.read(call, tags...)
+		r.Patience = p
+		return r
+	}
+	t.Run("one allowance per operation, and none while the load goes on", func(t *testing.T) {
+		bubbleWith(t, options, func(t *testing.T, _ *Cache, v *View[int64], con *console) {
+			want(t, v, con.read("a"), 1, Loaded)
+			want(t, v, con.read("b"), 2, Loaded)
+			time.Sleep(15 * time.Second)
+			con.takes = 8 * time.Second
+			one := &Patience{}
+			stale(t, v, patient(con, one, "a"), 1, ErrSlow, time.Second)
+			stale(t, v, patient(con, one, "b"), 2, ErrSlow, 0)
+			stale(t, v, patient(con, &Patience{}, "a"), 1, ErrSlow, 0)
+			time.Sleep(6 * time.Second) // longer than the pause after a failure
+			stale(t, v, patient(con, &Patience{}, "a"), 1, ErrSlow, 0)
+			time.Sleep(2 * time.Second)
+			want(t, v, patient(con, &Patience{}, "a"), 3, Memory)
+			if n := con.calls.Load(); n != 4 {
+				t.Errorf("%d calls, want 4", n)
+			}
+		})
+	})
+	t.Run("twice as long as the last load, at most half the timeout", func(t *testing.T) {
+		for took, waits := range map[time.Duration]time.Duration{time.Millisecond: time.Second, 2 * time.Second: 4 * time.Second, 4 * time.Second: 5 * time.Second} {
+			bubbleWith(t, options, func(t *testing.T, _ *Cache, v *View[int64], con *console) {
+				con.takes = took
+				want(t, v, con.read("a"), 1, Loaded)
+				time.Sleep(15 * time.Second)
+				con.takes = 8 * time.Second
+				stale(t, v, patient(con, &Patience{}, "a"), 1, ErrSlow, waits)
+			})
+		}
+	})
+	t.Run("none for what a change has outdated, for a refresh, or past the stale window", func(t *testing.T) {
+		bubbleWith(t, options, func(t *testing.T, c *Cache, v *View[int64], con *console) {
+			want(t, v, con.read("a", "tag"), 1, Loaded)
+			time.Sleep(15 * time.Second)
+			con.takes = 8 * time.Second
+			refresh := patient(con, &Patience{}, "a", "tag")
+			refresh.Refresh = true
+			want(t, v, refresh, 2, Loaded)
+			if err := c.Invalidate(t.Context(), "tag"); err != nil {
+				t.Fatal(err)
+			}
+			want(t, v, patient(con, &Patience{}, "a", "tag"), 3, Loaded)
+			time.Sleep(2 * time.Minute)
+			want(t, v, patient(con, &Patience{}, "a", "tag"), 4, Loaded)
+		})
+	})
+	t.Run("a failure is the reason afterwards", func(t *testing.T) {
+		bubbleWith(t, options, func(t *testing.T, _ *Cache, v *View[int64], con *console) {
+			want(t, v, con.read("a"), 1, Loaded)
+			time.Sleep(15 * time.Second)
+			con.err = errDown
+			stale(t, v, patient(con, &Patience{}, "a"), 1, errDown, time.Millisecond)
+			stale(t, v, patient(con, &Patience{}, "a"), 1, errDown, 0)
+		})
+	})
+	t.Run("none while revalidating", func(t *testing.T) {
+		bubbleWith(t, options, func(t *testing.T, _ *Cache, v *View[int64], con *console) {
+			want(t, v, con.read("a"), 1, Loaded)
+			time.Sleep(10*time.Second + 500*time.Millisecond)
+			if info := want(t, v, patient(con, &Patience{}, "a"), 1, Stale); info.Because != nil {
+				t.Errorf("because of %v", info.Because)
+			}
+		})
+	})
+}
