@@ -188,7 +188,7 @@ func (s *server) extensions() []graphql.HandlerExtension {
 		seen,
 		querylimit.NewAnswerLimits(s.opts.Limits),
 		&tracer{explainer: s.opts.Explainer, cached: s.opts.OperationCache != nil},
-		staleness{},
+		graphqlhttp.Staleness{},
 		extension.Introspection{},
 		graphqlhttp.PersistedQueries{AutomaticPersistedQuery: extension.AutomaticPersistedQuery{Cache: s.persisted}},
 		querylimit.NewKeyPolicy(s.opts.Schema.Schema()),

@@ -180,40 +180,6 @@ func (g *Gateway) executable() graphql.ExecutableSchema {
 	})
 }
 
-// dialConsole creates the clients of the console.
-func (g *Gateway) dialConsole(metrics *telemetry.Metrics) error {
-	s, by := g.settings, g.openTransports()
-	opts := consoleclient.Options{
-		APIURL:           s.ConsoleURL,
-		SSOURL:           s.SSOURL,
-		Permit:           permit,
-		Transport:        by.reads,
-		WriteTransport:   by.writes,
-		FileTransport:    by.files,
-		Admission:        g.newAdmission(by),
-		Timeout:          s.ConsoleTimeout,
-		WriteTimeout:     s.ConsoleWriteTimeout,
-		UploadTimeout:    s.UploadTimeout,
-		MaxResponseBytes: s.ConsoleMaxResponseBytes,
-		QueueCreatePath:  s.ConsoleQueueCreatePath,
-		Observe:          g.observeCalls(metrics),
-		Trace:            g.traceCalls(),
-		Logger:           g.log,
-	}
-	sso := opts
-	sso.Transport = by.sso
-	var err error
-	if g.sso, err = consoleclient.NewSSO(sso); err != nil {
-		return err
-	}
-	if err := g.openTokens(sso.Transport); err != nil {
-		return err
-	}
-	opts.Tokens = g.Tokens
-	g.client, err = consoleclient.New(opts)
-	return err
-}
-
 // openRedis creates the Redis client. It does not connect yet.
 func (g *Gateway) openRedis(metrics *telemetry.Metrics) (err error) {
 	if g.settings.RedisURL == "" {

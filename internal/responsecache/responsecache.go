@@ -303,7 +303,7 @@ type entry struct {
 	size int
 	part string // its name, if it is a part (Key.Part)
 
-	renewing atomic.Bool  // an early renewal has begun
+	renewing atomic.Bool             // an early renewal has begun
 	failure  atomic.Pointer[failure] // of the last load to replace it; nil: none failed
 	gone     atomic.Bool             // no part may be taken from it
 }

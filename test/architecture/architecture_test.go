@@ -35,8 +35,8 @@ var layers = [][]string{
 		"internal/telemetry", "internal/textfile",
 	},
 	{
-		"cmd/bench", "graph/capabilities", "graph/scalar", "graph/sequential", "internal/budget", "internal/idempotency", "internal/principal",
-		"internal/responsecache",
+		"cmd/bench", "graph/capabilities", "graph/scalar", "graph/sequential", "internal/budget", "internal/consoleclient/admission", "internal/idempotency",
+		"internal/principal", "internal/responsecache",
 	},
 	{"internal/consoleclient/transport", "internal/operation", "internal/tokencache"},
 	{"internal/apikey", "internal/consoleclient"},

@@ -1,4 +1,4 @@
-package edge
+package graphqlhttp
 
 import (
 	"context"
@@ -11,23 +11,23 @@ import (
 	"github.com/consoleql/consoleql/internal/operation"
 )
 
-// staleness tells the caller of an answer that holds stale data because the console failed, was
+// Staleness tells the caller of an answer that holds stale data because the console failed, was
 // slow or asked to wait (GraphQL contract, section Errors).
-type staleness struct{}
+type Staleness struct{}
 
 var _ interface {
 	graphql.HandlerExtension
 	graphql.ResponseInterceptor
-} = staleness{}
+} = Staleness{}
 
 // ExtensionName is the name under which gqlgen knows the extension.
-func (staleness) ExtensionName() string { return "Staleness" }
+func (Staleness) ExtensionName() string { return "Staleness" }
 
 // Validate accepts every schema.
-func (staleness) Validate(graphql.ExecutableSchema) error { return nil }
+func (Staleness) Validate(graphql.ExecutableSchema) error { return nil }
 
 // InterceptResponse adds extensions.stale. Events of a subscription are never stale.
-func (staleness) InterceptResponse(ctx context.Context, next graphql.ResponseHandler) *graphql.Response {
+func (Staleness) InterceptResponse(ctx context.Context, next graphql.ResponseHandler) *graphql.Response {
 	resp := next(ctx)
 	if resp == nil || !graphql.HasOperationContext(ctx) || graphql.GetOperationContext(ctx).Operation.Operation == ast.Subscription {
 		return resp
