@@ -61,7 +61,7 @@ func (e *Error) Error() string {
 
 // AskedToWait reports whether the console asked to wait, by this response or an earlier one.
 func (e *Error) AskedToWait() bool {
-	var refused *admission.Refused
+	var refused *admission.RefusedError
 	if errors.As(e.Err, &refused) {
 		return refused.Reason == admission.Paused
 	}

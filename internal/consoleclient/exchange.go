@@ -171,7 +171,7 @@ func (w httpClient) build(ctx context.Context, x exchange, left *time.Duration, 
 
 // notAdmitted returns the error of a call that was not sent.
 func notAdmitted(ctx context.Context, operation string, err error) error {
-	var refused *admission.Refused
+	var refused *admission.RefusedError
 	if !errors.As(err, &refused) {
 		if errors.Is(ctx.Err(), context.Canceled) {
 			return connectionError(ctx, operation, 0, true, err)

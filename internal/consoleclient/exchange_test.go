@@ -55,7 +55,7 @@ func lost(req *http.Request) (*http.Response, error) {
 
 // brokenOff answers a body that ends early.
 func brokenOff() (*http.Response, error) {
-	resp, _ := with(http.StatusOK, "") //nolint:bodyclose // the client closes it
+	resp, _ := with(http.StatusOK, "")
 	resp.Body = io.NopCloser(io.MultiReader(strings.NewReader(`{"count":1,"list":[`), failing{errReset}))
 	return resp, nil
 }

@@ -44,7 +44,7 @@ func (c *Cache) awaitPatiently(ctx context.Context, f *sharedLoad, w *work) *ent
 	c.loads.mu.Lock()
 	f.detached = true
 	c.loads.mu.Unlock()
-	c.tasks.Go(func() { // waits in the place of this read, so that the load goes on
+	c.tasks.Go(func() { //nolint:contextcheck // waits in the place of this read, which leaves, so that the load goes on
 		ctx, cancel := context.WithTimeout(c.ctx, refreshTimeout)
 		defer cancel()
 		_, _ = f.Wait(ctx) // the entry is in memory then

@@ -8,6 +8,7 @@ package admission
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -117,8 +118,8 @@ func New(o Options) *Controller {
 	return c
 }
 
-// Refused is the error of a call that was not admitted. Nothing was sent.
-type Refused struct {
+// RefusedError is the error of a call that was not admitted. Nothing was sent.
+type RefusedError struct {
 	Reason Reason
 	// RetryAfter is the time after which a call may be admitted.
 	RetryAfter time.Duration
@@ -138,7 +139,7 @@ const (
 )
 
 // Error returns the reason.
-func (r *Refused) Error() string { return string(r.Reason) }
+func (r *RefusedError) Error() string { return string(r.Reason) }
 
 // Call describes a call that is to be sent.
 type Call struct {
@@ -151,7 +152,7 @@ type Call struct {
 
 // Acquire waits for a place and returns it. The caller must call Done on it once.
 //
-// It fails with *Refused if the breaker of the operation is open, if the console asked to wait, or if ctx reaches its
+// It fails with *RefusedError if the breaker of the operation is open, if the console asked to wait, or if ctx reaches its
 // deadline first. It fails with the error of ctx if ctx is cancelled.
 func (c *Controller) Acquire(ctx context.Context, call Call) (*Place, error) {
 	if err := ctx.Err(); err != nil {
@@ -163,7 +164,7 @@ func (c *Controller) Acquire(ctx context.Context, call Call) (*Place, error) {
 	now := time.Now()
 	if left := k.paused.Sub(now); left > 0 {
 		c.mu.Unlock()
-		return nil, &Refused{Reason: Paused, RetryAfter: left}
+		return nil, &RefusedError{Reason: Paused, RetryAfter: left}
 	}
 	probe, err := b.admit(now)
 	if err != nil {
@@ -195,9 +196,9 @@ func (c *Controller) await(ctx context.Context, k *class, w *waiter) (*Place, er
 		w.place.breaker.record(time.Now(), w.place, Ignored)
 	}
 	c.mu.Unlock()
-	w.place.Done(Ignored)                      // it may have been admitted at the same moment
-	if ctx.Err() == context.DeadlineExceeded { //nolint:errorlint // of ctx itself
-		return nil, &Refused{Reason: Busy, RetryAfter: time.Second}
+	w.place.Done(Ignored) // it may have been admitted at the same moment
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return nil, &RefusedError{Reason: Busy, RetryAfter: time.Second}
 	}
 	return nil, fmt.Errorf("admission: %w", ctx.Err())
 }
@@ -226,7 +227,7 @@ func (c *Controller) dispatch() {
 				break
 			}
 			if left := w.place.breaker.opensIn(now); left > 0 {
-				w.result <- &Refused{Reason: Open, RetryAfter: left} // it opened meanwhile
+				w.result <- &RefusedError{Reason: Open, RetryAfter: left} // it opened meanwhile
 				continue
 			}
 			c.start(w.place, now)
@@ -294,7 +295,7 @@ func (c *Controller) Pause(of Class, d time.Duration) {
 		for k.queue.len > 0 {
 			w := k.queue.next(func(string) bool { return true })
 			w.place.breaker.record(time.Now(), w.place, Ignored)
-			w.result <- &Refused{Reason: Paused, RetryAfter: d}
+			w.result <- &RefusedError{Reason: Paused, RetryAfter: d}
 		}
 	}
 }

@@ -32,14 +32,14 @@ func acquire(t *testing.T, c *admission.Controller, of admission.Call) *admissio
 }
 
 // refused checks that a call is refused at once for the reason.
-func refused(t *testing.T, c *admission.Controller, of admission.Call, want admission.Reason) *admission.Refused {
+func refused(t *testing.T, c *admission.Controller, of admission.Call, want admission.Reason) (retryAfter time.Duration) {
 	t.Helper()
 	p, err := c.Acquire(t.Context(), of)
-	var r *admission.Refused
+	var r *admission.RefusedError
 	if !errors.As(err, &r) || r.Reason != want || r.RetryAfter <= 0 {
 		t.Fatalf("got %v, %v, want %q", p, err, want)
 	}
-	return r
+	return r.RetryAfter
 }
 
 // do makes calls one after the other.
@@ -139,7 +139,7 @@ func TestWaitingEnds(t *testing.T) {
 		p := acquire(t, c, call(admission.Lists, "a"))
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		var r *admission.Refused
+		var r *admission.RefusedError
 		if _, err := c.Acquire(ctx, call(admission.Lists, "b")); !errors.As(err, &r) || r.Reason != admission.Busy {
 			t.Errorf("past the deadline: %v", err)
 		}
@@ -246,10 +246,10 @@ func TestBreakerCloses(t *testing.T) {
 		do(t, c, of, 20, admission.Failed)
 		for range 3 {
 			r := refused(t, c, of, admission.Open)
-			if r.RetryAfter < time.Second || r.RetryAfter > 5*time.Second {
-				t.Errorf("probe in %v, want 1 to 5 s", r.RetryAfter)
+			if r < time.Second || r > 5*time.Second {
+				t.Errorf("probe in %v, want 1 to 5 s", r)
 			}
-			time.Sleep(r.RetryAfter)
+			time.Sleep(r)
 			p := acquire(t, c, of)
 			if got := p.Timeout(10 * time.Second); got >= 10*time.Second {
 				t.Errorf("a probe may take %v", got)
@@ -257,7 +257,7 @@ func TestBreakerCloses(t *testing.T) {
 			refused(t, c, of, admission.Open)
 			p.Done(admission.Failed)
 		}
-		time.Sleep(refused(t, c, of, admission.Open).RetryAfter)
+		time.Sleep(refused(t, c, of, admission.Open))
 		for _, n := range []int{1, 2, 4} {
 			var probes []*admission.Place
 			for range n {
@@ -300,14 +300,14 @@ func TestPause(t *testing.T) {
 		synctest.Wait()
 		c.Pause(admission.Lists, 20*time.Second)
 		c.Pause(admission.Lists, time.Second)
-		var r *admission.Refused
+		var r *admission.RefusedError
 		if err := <-waiting; !errors.As(err, &r) || r.Reason != admission.Paused {
 			t.Errorf("the waiting call: %v", err)
 		}
 		p.Done(admission.Failed)
 		time.Sleep(19 * time.Second)
-		if r := refused(t, c, call(admission.Lists, "a"), admission.Paused); r.RetryAfter != time.Second {
-			t.Errorf("%v are left, want 1 s", r.RetryAfter)
+		if left := refused(t, c, call(admission.Lists, "a"), admission.Paused); left != time.Second {
+			t.Errorf("%v are left, want 1 s", left)
 		}
 		do(t, c, call(admission.Gets, "a"), 1, admission.Succeeded)
 		time.Sleep(time.Second)

@@ -55,12 +55,12 @@ func (b *breaker) admit(now time.Time) (probe bool, err error) {
 	case b.state == closed:
 		return false, nil
 	case b.state == open && now.Before(b.until):
-		return false, &Refused{Reason: Open, RetryAfter: b.until.Sub(now)}
+		return false, &RefusedError{Reason: Open, RetryAfter: b.until.Sub(now)}
 	case b.state == open:
 		b.state, b.stage, b.succeeded = halfOpen, 1, 0
 	}
 	if b.inFlight+b.succeeded >= b.stage {
-		return false, &Refused{Reason: Open, RetryAfter: openTime}
+		return false, &RefusedError{Reason: Open, RetryAfter: openTime}
 	}
 	b.inFlight++
 	return true, nil
