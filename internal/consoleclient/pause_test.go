@@ -104,7 +104,7 @@ func TestRetryAfterPausesAPrincipal(t *testing.T) {
 				if _, err := c.Queues(other, sc, List[QueueFilter]{}); (err != nil) != (tt.status == 503) {
 					t.Errorf("another principal: %v", err)
 				}
-				if _, err := c.Self(other, sc); fault.CodeOf(err) == tt.kind {
+				if _, err := c.Queue(other, sc, guid); fault.CodeOf(err) == tt.kind {
 					t.Errorf("another call of another principal: %v", err)
 				}
 				time.Sleep(tt.pause)
