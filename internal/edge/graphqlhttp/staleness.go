@@ -29,7 +29,11 @@ func (Staleness) Validate(graphql.ExecutableSchema) error { return nil }
 // InterceptResponse adds extensions.stale. Events of a subscription are never stale.
 func (Staleness) InterceptResponse(ctx context.Context, next graphql.ResponseHandler) *graphql.Response {
 	resp := next(ctx)
-	if resp == nil || !graphql.HasOperationContext(ctx) || graphql.GetOperationContext(ctx).Operation.Operation == ast.Subscription {
+	if resp == nil || !graphql.HasOperationContext(ctx) {
+		return resp
+	}
+	// A request that was refused before its execution has no operation.
+	if op := graphql.GetOperationContext(ctx).Operation; op == nil || op.Operation == ast.Subscription {
 		return resp
 	}
 	age, reason := operation.FromContext(ctx).Stale()
