@@ -146,7 +146,7 @@ func (x *Execution) AwaitLevels(done func(lookingAhead bool) bool) error {
 
 // Call makes one read of the console, within the bounds of the operation.
 //
-//nolint:contextcheck // it uses the context of the operation
+//nolint:contextcheck,nolintlint // callers, too: it uses the context of the operation
 func Call[V any](x *Execution, read func(ctx context.Context) (V, error)) (V, error) {
 	var none V
 	if x.refusal != nil {

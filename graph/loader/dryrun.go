@@ -31,9 +31,9 @@ func (e *Engine) Plan(ctx context.Context, op *graphql.OperationContext) (explai
 	case ast.Query:
 		err = d.query(all)
 	case ast.Mutation:
-		err = d.mutation(all.Fields("Mutation"), all) //nolint:contextcheck // d has ctx
+		err = d.mutation(all.Fields("Mutation"), all)
 	case ast.Subscription:
-		err = d.subscription(all.Fields("Subscription"), all) //nolint:contextcheck // d has ctx
+		err = d.subscription(all.Fields("Subscription"), all)
 	}
 	if err == nil {
 		err = ctx.Err()
