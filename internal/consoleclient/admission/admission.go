@@ -193,7 +193,7 @@ func (c *Controller) await(ctx context.Context, k *class, w *waiter) (*Place, er
 	}
 	c.mu.Lock()
 	if k.queue.remove(w) {
-		w.place.breaker.record(time.Now(), w.place, Ignored)
+		w.refuse(ctx.Err())
 	}
 	c.mu.Unlock()
 	w.place.Done(Ignored) // it may have been admitted at the same moment
@@ -227,7 +227,7 @@ func (c *Controller) dispatch() {
 				break
 			}
 			if left := w.place.breaker.opensIn(now); left > 0 {
-				w.result <- &RefusedError{Reason: Open, RetryAfter: left} // it opened meanwhile
+				w.refuse(&RefusedError{Reason: Open, RetryAfter: left}) // it opened meanwhile
 				continue
 			}
 			c.start(w.place, now)
@@ -293,9 +293,7 @@ func (c *Controller) Pause(of Class, d time.Duration) {
 		k.paused = until
 		k.limit.restart()
 		for k.queue.len > 0 {
-			w := k.queue.next(func(string) bool { return true })
-			w.place.breaker.record(time.Now(), w.place, Ignored)
-			w.result <- &RefusedError{Reason: Paused, RetryAfter: d}
+			k.queue.next(func(string) bool { return true }).refuse(&RefusedError{Reason: Paused, RetryAfter: d})
 		}
 	}
 }

@@ -286,6 +286,42 @@ func TestBreakerCloses(t *testing.T) {
 	})
 }
 
+// TestProbesThatWait: a probe that waits for its place while another one fails leaves the breaker able to admit the next.
+func TestProbesThatWait(t *testing.T) {
+	t.Parallel()
+	for name, refuse := range map[string]func(*admission.Controller, *admission.Place){
+		"another fails": func(_ *admission.Controller, p *admission.Place) { p.Done(admission.Failed) },
+		"a pause": func(c *admission.Controller, p *admission.Place) {
+			c.Pause(admission.Lists, time.Second)
+			p.Done(admission.Failed)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				c := admission.New(admission.Options{Places: 1})
+				of := call(admission.Lists, "a")
+				do(t, c, of, 20, admission.Failed)
+				time.Sleep(refused(t, c, of, admission.Open))
+				do(t, c, of, 1, admission.Succeeded)
+				first := acquire(t, c, of)
+				waiting := make(chan error)
+				go func() {
+					_, err := c.Acquire(t.Context(), of)
+					waiting <- err
+				}()
+				synctest.Wait()
+				refuse(c, first)
+				if err := <-waiting; err == nil {
+					t.Error("the second probe is admitted")
+				}
+				time.Sleep(5 * time.Second)
+				do(t, c, of, 1, admission.Succeeded)
+			})
+		})
+	}
+}
+
 // TestPause: a Retry-After of the console ends what waits, and concerns its class only.
 func TestPause(t *testing.T) {
 	t.Parallel()

@@ -3,6 +3,7 @@ package admission
 import (
 	"container/list"
 	"slices"
+	"time"
 )
 
 // waiter is a call that waits for a place.
@@ -10,6 +11,12 @@ type waiter struct {
 	place  *Place
 	result chan error // buffered; nil: the place may be used
 	queued *list.Element
+}
+
+// refuse ends the wait of a call that was removed from its queue. A probe no longer counts as in flight then.
+func (w *waiter) refuse(err error) {
+	w.place.breaker.record(time.Now(), w.place, Ignored)
+	w.result <- err
 }
 
 // queue holds the waiting calls of a class. It takes the callers in turns (round robin), and the calls of one caller
