@@ -101,8 +101,8 @@ func (l *Level) Refuse(following int) {
 	l.clear()
 }
 
-// Allowance is how many calls of a level may be sent before all of them are known: an eighth of what the operation may
-// still send.
+// Allowance returns how many calls of a level may be sent before all of them are known. It is an eighth of the calls
+// that the operation may still send.
 func (l *Level) Allowance() int {
 	if b := l.x.budget; b.Limit() > 0 {
 		return (b.Limit() - b.Begun()) / 8

@@ -45,7 +45,7 @@ type Memo[K comparable, V any] struct {
 	known map[K]*outcome[V]
 }
 
-// outcome is computed by its first caller: a goroutine of the operation, or whoever waits for it.
+// outcome is computed by its first caller, which is a goroutine of the operation or a reader of the outcome.
 type outcome[V any] struct {
 	once   sync.Once
 	begun  atomic.Bool

@@ -58,7 +58,7 @@ type Options struct {
 	// Sample returns a made-up payload of a mutation or event of a subscription, by its type, for a dry run; nil: dry
 	// runs do not plan what is selected of payloads and events.
 	Sample func(typ string, sc scope.Scope, c *explain.Console) any
-	// Logger receives errors that no caller is told; default: discarded.
+	// Logger receives errors that callers do not see; default: discarded.
 	Logger *slog.Logger
 }
 

@@ -65,7 +65,7 @@ func (e *Error) AskedToWait() bool {
 	if errors.As(e.Err, &refused) {
 		return refused.Reason == admission.Paused
 	}
-	return errors.Is(e.Err, errPaused) || e.RetryAfter > 0
+	return e.RetryAfter > 0
 }
 
 // Unwrap returns the cause.

@@ -130,9 +130,10 @@ func (w httpClient) attempt(ctx context.Context, x exchange, left *time.Duration
 		return attempt{err: err}
 	}
 	place, err := w.admission.Acquire(ctx, admission.Call{Class: x.class, Operation: x.operation, Caller: principal.Caller(ctx)})
-	if err == nil && x.class != admission.SSO {
-		if err = budget.Send(ctx, x.class == admission.Writes || x.class == admission.Uploads); err != nil {
-			place.Done(admission.Ignored)
+	if err == nil {
+		defer place.Done(admission.Ignored) // has no effect after the result
+		if x.class != admission.SSO {
+			err = budget.Send(ctx, x.class == admission.Writes || x.class == admission.Uploads)
 		}
 	}
 	if err != nil {
@@ -182,7 +183,12 @@ func notAdmitted(ctx context.Context, operation string, err error) error {
 	if refused.Reason == admission.Busy {
 		kind = fault.RateLimited
 	}
-	return &Error{Operation: operation, Title: refused.Error(), Kind: kind, RetryAfter: refused.RetryAfter, Unsent: true, Err: err}
+	return refusedError(operation, kind, refused)
+}
+
+// refusedError returns the error of a call that was refused before it was sent.
+func refusedError(operation string, kind fault.Code, refused *admission.RefusedError) *Error {
+	return &Error{Operation: operation, Title: refused.Error(), Kind: kind, RetryAfter: refused.RetryAfter, Unsent: true, Err: refused}
 }
 
 // result returns what the error of an attempt says about the console. ctx is that of the call.

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/consoleql/consoleql/internal/consoleclient/admission"
 	"github.com/consoleql/consoleql/internal/fault"
 	"github.com/consoleql/consoleql/internal/principal"
 )
@@ -18,9 +19,6 @@ const (
 	// maxPauses bounds the principals that are paused at once. Further ones are not paused.
 	maxPauses = 10_000
 )
-
-// errPaused is the cause of a call that was not made because its principal is paused.
-var errPaused = errors.New("the console has asked to wait")
 
 // pauses holds the waits that the console asked for by 429 or 503 with a Retry-After (RFC 9110, section 10.2.3).
 // There is one per principal. It is safe for concurrent use.
@@ -48,7 +46,7 @@ func (p *pauses) check(ctx context.Context, operation string) error {
 		delete(p.all, name)
 		return nil
 	}
-	return &Error{Operation: operation, Title: "the console has asked to wait", Kind: found.kind, RetryAfter: left, Unsent: true, Err: errPaused}
+	return refusedError(operation, found.kind, &admission.RefusedError{Reason: admission.Paused, RetryAfter: left})
 }
 
 // observe starts a pause if the error of a call asks for one. It never shortens a pause. The token cache handles the

@@ -27,7 +27,7 @@ type Request struct {
 	End          time.Time   // just before the answer was written; zero while running
 	Status       int         // 0 while running, and for a dropped connection
 	Header       http.Header // request headers; must not be modified
-	Body         []byte      // first 64 KiB of what was read of the body; must not be modified
+	Body         []byte      // at most 64 KiB, as far as the body was read; must not be modified
 }
 
 // journal counts and records requests.

@@ -10,11 +10,9 @@ import (
 	"github.com/consoleql/consoleql/internal/telemetry"
 )
 
-const (
-	// rareIdleTimeout is for connections with rare or unrepeatable requests. A new connection costs less than a
-	// failure on a dead one.
-	rareIdleTimeout = 2 * time.Second
-)
+// rareIdleTimeout is for connections with rare or unrepeatable requests. A new connection costs less than a failure on
+// a dead one.
+const rareIdleTimeout = 2 * time.Second
 
 // transports holds the transports to the console, each with its own connections.
 type transports struct {
@@ -41,8 +39,8 @@ func (g *Gateway) openTransports() transports {
 	idle := g.settings.ConsoleConcurrency
 	reads := transport.Options{Idle: idle, Silence: g.settings.Silence, Log: g.connectionLog("console")}
 	writes := transport.Options{Idle: idle, IdleTimeout: rareIdleTimeout, Log: reads.Log}
-	files := transport.Options{Idle: admission.DefaultUploads, IdleTimeout: rareIdleTimeout, Uncompressed: true, Log: g.connectionLog("storage")}
-	sso := transport.Options{Idle: admission.DefaultSSO, IdleTimeout: rareIdleTimeout, Log: g.connectionLog("SSO")}
+	files := transport.Options{Idle: admission.MaxUploads, IdleTimeout: rareIdleTimeout, Uncompressed: true, Log: g.connectionLog("storage")}
+	sso := transport.Options{Idle: admission.MaxSSO, IdleTimeout: rareIdleTimeout, Log: g.connectionLog("SSO")}
 	return transports{
 		reads:  g.traces.Transport(transport.New(reads)),
 		writes: g.traces.Transport(transport.New(writes)),

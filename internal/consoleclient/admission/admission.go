@@ -36,24 +36,22 @@ func (c Class) String() string {
 	return [...]string{"lists", "gets", "writes", "uploads", "sso"}[c]
 }
 
-// Defaults of Options.
 const (
-	DefaultPlaces  = 256
-	DefaultUploads = 64
-	DefaultSSO     = 64
+	// DefaultPlaces is the default of Options.Places.
+	DefaultPlaces = 256
+	// MaxUploads and MaxSSO bound the calls of Uploads and of SSO in flight.
+	MaxUploads, MaxSSO = 64, 64
 )
 
 // Options configures New.
 type Options struct {
 	// Places bounds the calls of Lists, Gets and Writes in flight, together. 0: DefaultPlaces.
 	Places int
-	// Uploads and SSO bound the calls of these classes in flight. 0: DefaultUploads and DefaultSSO.
-	Uploads, SSO int
 	// Rate bounds the calls of Lists, Gets and Writes that start per second. 0: no bound.
 	Rate float64
 	// Probe, if not nil, is called before a call that tests a failing operation, so that it uses a new connection.
 	Probe func(Class)
-	// Changed, if not nil, is told when the breaker of an operation opens and when it closes. It must not block.
+	// Changed, if not nil, is called when the breaker of an operation opens and when it closes. It must not block.
 	Changed func(operation string, open bool)
 }
 
@@ -86,13 +84,10 @@ type class struct {
 
 // New creates a Controller.
 func New(o Options) *Controller {
-	orDefault := func(n, def int) int {
-		if n <= 0 {
-			return def
-		}
-		return n
+	c := &Controller{probe: o.Probe, changed: o.Changed, places: o.Places}
+	if c.places <= 0 {
+		c.places = DefaultPlaces
 	}
-	c := &Controller{probe: o.Probe, changed: o.Changed, places: orDefault(o.Places, DefaultPlaces)}
 	if c.probe == nil {
 		c.probe = func(Class) {}
 	}
@@ -107,9 +102,9 @@ func New(o Options) *Controller {
 		most := c.places
 		switch k.name {
 		case Uploads:
-			most = orDefault(o.Uploads, DefaultUploads)
+			most = MaxUploads
 		case SSO:
-			most = orDefault(o.SSO, DefaultSSO)
+			most = MaxSSO
 		case Lists, Gets, Writes, classes:
 		}
 		k.limit = newLimit(most)
@@ -146,7 +141,7 @@ type Call struct {
 	Class Class
 	// Operation is the name of the operation. The number of names must be bounded.
 	Operation string
-	// Caller is the name of the caller, with whom others share the places of the class.
+	// Caller is the name of the caller. Callers share the places of the class.
 	Caller string
 }
 

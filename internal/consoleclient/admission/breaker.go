@@ -98,14 +98,14 @@ func (b *breaker) record(now time.Time, p *Place, r Result) {
 
 // tooMany reports whether too many calls failed for a closed breaker.
 func (b *breaker) tooMany(now time.Time) bool {
-	calls, failures := b.window.count(now)
-	return b.timeouts >= maxTimeouts || b.failures >= leastCalls || calls >= leastCalls && 2*failures >= calls
+	sum := b.window.sum(now)
+	return b.timeouts >= maxTimeouts || b.failures >= leastCalls || sum.calls >= leastCalls && 2*sum.failures >= sum.calls
 }
 
 // failing reports whether more than a tenth of the calls fail.
 func (b *breaker) failing(now time.Time) bool {
-	calls, failures := b.window.count(now)
-	return 10*failures > calls
+	sum := b.window.sum(now)
+	return 10*sum.failures > sum.calls
 }
 
 func (b *breaker) open(now time.Time) {

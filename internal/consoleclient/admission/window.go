@@ -27,14 +27,16 @@ func (w *window) slot(now time.Time) *second {
 func (w *window) call(now time.Time)    { w.slot(now).calls++ }
 func (w *window) failure(now time.Time) { w.slot(now).failures++ }
 
-// count returns the calls and failures of the window.
-func (w *window) count(now time.Time) (calls, failures int) {
+// sum returns the counts of the whole window.
+func (w *window) sum(now time.Time) (sum second) {
 	for _, s := range w.slots {
 		if now.Unix()-s.at < windowLength {
-			calls, failures = calls+s.calls, failures+s.failures
+			sum.calls += s.calls
+			sum.failures += s.failures
+			sum.retries += s.retries
 		}
 	}
-	return calls, failures
+	return sum
 }
 
 // The retry budget of a window.
@@ -45,13 +47,7 @@ const (
 
 // retry counts a retry if the budget allows it.
 func (w *window) retry(now time.Time) bool {
-	calls, retries := 0, 0
-	for _, s := range w.slots {
-		if now.Unix()-s.at < windowLength {
-			calls, retries = calls+s.calls, retries+s.retries
-		}
-	}
-	if retries >= calls/retriesPerCalls+retriesMore {
+	if sum := w.sum(now); sum.retries >= sum.calls/retriesPerCalls+retriesMore {
 		return false
 	}
 	w.slot(now).retries++
