@@ -18,7 +18,8 @@ const leastPatience = time.Second
 type Patience struct{ spent atomic.Bool }
 
 // awaitPatiently waits for a load. It returns an old entry if the load takes longer than the
-// patience of the operation, and nil if the load has ended. The load goes on.
+// patience of the operation, and nil if the load has ended. The load goes on. An entry that an
+// event or a change has outdated is not returned: its readers know of something newer.
 func (c *Cache) awaitPatiently(ctx context.Context, f *sharedLoad, w *work) *entry {
 	old := c.fallback(w, f.renews)
 	if old == nil || w.patience == nil || c.opts.Patience == 0 || w.refresh || w.maxAge > 0 {
@@ -36,7 +37,7 @@ func (c *Cache) awaitPatiently(ctx context.Context, f *sharedLoad, w *work) *ent
 		}
 	}
 	now := time.Now()
-	if !now.Before(old.fresh.Add(w.policy.StaleIfError)) || !c.leased(now) || !c.log.Current(old.seq, old.hard, old.of) {
+	if !now.Before(old.fresh.Add(w.policy.StaleIfError)) || !c.leased(now) || !c.log.Current(old.seq, old.slots, old.of) {
 		return nil
 	}
 	w.patience.spent.Store(true)

@@ -71,6 +71,18 @@ func TestPatience(t *testing.T) {
 			want(t, v, patient(con, &Patience{}, "a", "tag"), 4, Loaded)
 		})
 	})
+	t.Run("none for what an event has outdated", func(t *testing.T) {
+		bubbleWith(t, options, func(t *testing.T, c *Cache, v *View[int64], con *console) {
+			read := patient(con, &Patience{}, "a", "tag")
+			read.SoftTag = "soft"
+			want(t, v, read, 1, Loaded)
+			if err := c.Invalidate(t.Context(), "soft"); err != nil {
+				t.Fatal(err)
+			}
+			con.takes = 8 * time.Second
+			want(t, v, read, 2, Loaded)
+		})
+	})
 	t.Run("a failure is the reason afterwards", func(t *testing.T) {
 		bubbleWith(t, options, func(t *testing.T, _ *Cache, v *View[int64], con *console) {
 			want(t, v, con.read("a"), 1, Loaded)
