@@ -39,8 +39,10 @@ func (c Class) String() string {
 const (
 	// DefaultPlaces is the default of Options.Places.
 	DefaultPlaces = 256
-	// MaxUploads and MaxSSO bound the calls of Uploads and of SSO in flight.
-	MaxUploads, MaxSSO = 64, 64
+	// MaxUploads bounds the calls of Uploads in flight.
+	MaxUploads = 64
+	// MaxSSO bounds the calls of SSO in flight.
+	MaxSSO = 64
 )
 
 // Options configures New.
