@@ -16,9 +16,9 @@ import (
 // internal/invalidation).
 const invalidationTimeout = 5 * time.Second
 
-// change makes a change and then invalidates the kinds that it may have touched in its company. It skips this only if
-// the change certainly did not happen. A failed call may have taken effect, and a conflict shows that the cache is
-// outdated.
+// change makes a change and then invalidates the kinds that it may have touched in its company. It skips this if the
+// change certainly did not happen. A conflict shows that the cache is outdated. A change whose outcome is unknown makes
+// answers outdated only as long as they can be loaded again: many such calls fail because the console is down.
 func change[T any](ctx context.Context, c *Console, name string, sc scope.Scope, kinds []string, call func() (T, error)) (T, error) {
 	began := time.Now()
 	v, err := call()
@@ -29,15 +29,22 @@ func change[T any](ctx context.Context, c *Console, name string, sc scope.Scope,
 	// The callers of this change may have gone, but other readers must not see old data.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), invalidationTimeout)
 	defer cancel()
-	if err := c.opts.Cache.Invalidate(ctx, tags(sc, kinds)...); err != nil {
+	invalidate := c.opts.Cache.Invalidate
+	if err != nil && fault.OutcomeOf(err) == fault.Unknown {
+		invalidate = c.opts.Cache.InvalidateUncertain
+	}
+	if err := invalidate(ctx, tags(sc, kinds)...); err != nil {
 		c.opts.Logger.WarnContext(ctx, "not all replicas are known to have heard of a change", "operation", name, "error", err)
 	}
 	return v, err
 }
 
-// rejected reports that a change was refused because of its caller or its form. Callers without the right to change
-// anything must not be able to empty the caches.
+// rejected reports that a change was not sent, or was refused because of its caller or its form. Callers without the
+// right to change anything must not be able to empty the caches.
 func rejected(err error) bool {
+	if err != nil && fault.OutcomeOf(err) == fault.NotSent {
+		return true
+	}
 	switch fault.CodeOf(err) {
 	case fault.Unauthenticated, fault.Forbidden, fault.BadUserInput, fault.ScopeRequired:
 		return true

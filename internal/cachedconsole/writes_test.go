@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/99designs/gqlgen/graphql"
 
@@ -187,6 +188,49 @@ func TestFailedChangeInvalidates(t *testing.T) {
 			t.Errorf("%s: the queue is still %q", tt.code, got.Name)
 		}
 	}
+}
+
+// TestOutageKeepsStaleAnswers verifies which failed changes leave answers for a console that fails.
+func TestOutageKeepsStaleAnswers(t *testing.T) {
+	f := newFixture(t, nil)
+	ctx, sc, c := f.owner(), f.scope, f.console
+	id := f.sim.Data().QueueIDs(sc.DepartmentID)[0]
+	for name, tt := range map[string]struct {
+		fault consolesim.Fault
+		stale bool
+	}{
+		"unknown":          {consolesim.Fault{Drop: true, After: true}, true},
+		"a proxy's answer": {consolesim.Fault{Status: http.StatusBadGateway, Body: []byte("<html>")}, true},
+		"a conflict":       {consolesim.Fault{Status: http.StatusConflict}, false},
+		"done":             {consolesim.Fault{Status: http.StatusOK, Delay: time.Millisecond}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			queue := must[*cc.Queue](t)(c.Queue(ctx, sc, id))
+			cancel := f.sim.Fail(func(r *http.Request) bool { return r.Method != http.MethodGet }, tt.fault)
+			changed := "name " + name
+			_, _ = c.UpdateQueue(ctx, sc, id, cc.QueueUpdate{Name: graphql.OmittableOf(&changed)}) // its outcome is tt.fault
+			cancel()
+			defer f.sim.Fail(func(*http.Request) bool { return true }, consolesim.Fault{Status: http.StatusServiceUnavailable})()
+			got, err := c.Queue(ctx, sc, id)
+			if stale := err == nil && got.Name == queue.Name; stale != tt.stale {
+				t.Errorf("got %v, %v; want an old answer: %t", got, err, tt.stale)
+			}
+		})
+	}
+	t.Run("not sent", func(t *testing.T) {
+		queue := must[*cc.Queue](t)(c.Queue(ctx, sc, id))
+		if err := f.sim.Close(); err != nil {
+			t.Fatal(err)
+		}
+		c.CloseIdleConnections()
+		changed := "another name"
+		if _, err := c.UpdateQueue(ctx, sc, id, cc.QueueUpdate{Name: graphql.OmittableOf(&changed)}); fault.OutcomeOf(err) != fault.NotSent {
+			t.Fatalf("the change failed with %v", err)
+		}
+		if got := must[*cc.Queue](t)(c.Queue(ctx, sc, id)); got != queue {
+			t.Errorf("another answer: %v", got)
+		}
+	})
 }
 
 // TestFilteredListDependsOnEveryKind checks that a change of a workflow invalidates filtered lists of robots and queues.

@@ -53,21 +53,25 @@ type cluster struct {
 	news       string // the channel of invalidations
 	ackTo      string // the prefix of the members' own channels
 	lease      time.Duration
+	only       bool // no other replica exists
 	leaseState atomic.Pointer[leaseState]
-	single     atomic.Bool // no other member was there at the last renewal, and none has come since
-	wake       chan struct{}
-	mu         sync.Mutex
-	ackers     map[string]struct{}  // channels of the members that wait for this one
-	acks       map[string]progress  // acknowledgements of other members, while an invalidation here waits
-	acked      chan struct{}        // closed when acks changes
-	waiters    int                  // number of invalidations that read acks
-	pending    *invalidation        // not yet published
-	sending    *invalidation        // being published from pending
-	published  [2]map[Slot]struct{} // slots published since rotated, and at least republishWindow before that
-	rotated    time.Time
-	epoch      string    // the server's last known epoch
-	since      time.Time // when epoch became known here
-	health     health
+	// unreachable says that the last heartbeat failed.
+	unreachable atomic.Bool
+	single      atomic.Bool // no other member was there at the last renewal, and none has come since
+	wake        chan struct{}
+	mu          sync.Mutex
+	ackers      map[string]struct{}  // channels of the members that wait for this one
+	acks        map[string]progress  // acknowledgements of other members, while an invalidation here waits
+	acked       chan struct{}        // closed when acks changes
+	waiters     int                  // number of invalidations that read acks
+	pending     *invalidation        // not yet published
+	sending     *invalidation        // being published from pending
+	published   [2]map[Slot]struct{} // slots published since rotated, and at least republishWindow before that
+	rotated     time.Time
+	epoch       string    // the server's last known epoch
+	since       time.Time // when epoch became known here
+	contact     time.Time // when the server last answered
+	health      health
 }
 
 // health is the last reported state of the lease.
@@ -99,7 +103,7 @@ type invalidation struct {
 
 func newCluster(o Options, log *Log, id string) *cluster {
 	return &cluster{
-		log: log, logger: o.Logger, onLease: o.OnLease, client: o.Redis, scripts: newScripts(), id: id, lease: o.Lease,
+		log: log, logger: o.Logger, onLease: o.OnLease, client: o.Redis, scripts: newScripts(), id: id, lease: o.Lease, only: o.OnlyReplica,
 		keys: []string{o.Prefix + "{state}:ring", o.Prefix + "{state}:gens"},
 		news: o.Prefix + "news", ackTo: o.Prefix + "ack:",
 		wake:   make(chan struct{}, 1),
@@ -155,12 +159,15 @@ func (r *cluster) reportHealth(ctx context.Context, err error) {
 	if err != nil {
 		now = unhealthy
 	}
+	r.unreachable.Store(err != nil)
 	if ctx.Err() != nil || before == now {
 		return
 	}
 	r.health = now
 	r.onLease(err == nil)
 	switch {
+	case err != nil && (r.only || r.single.Load()):
+		r.logger.WarnContext(ctx, "invalidation: no lease; entries in memory stay in use until they expire", "error", err)
 	case err != nil:
 		r.logger.WarnContext(ctx, "invalidation: no lease, so every read asks the console", "error", err)
 	case before == unhealthy:
@@ -204,7 +211,7 @@ func (r *cluster) heartbeat(ctx context.Context) (bool, error) {
 			r.republish()
 			r.logger.WarnContext(ctx, "invalidation: a new epoch begins, so everything kept before is invalid")
 		}
-		r.log.catchUp(state.epoch, state.version, changed)
+		r.log.catchUp(state.epoch, state.version, changed, r.only)
 		return false, nil
 	}
 	r.single.Store(len(state.rest) == 1 && state.rest[0] == "1")
@@ -256,8 +263,9 @@ func (r *cluster) call(ctx context.Context, script *redis.Script, args []any) (s
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.contact = time.Now()
 	if r.epoch != s.epoch {
-		r.epoch, r.since = s.epoch, time.Now()
+		r.epoch, r.since = s.epoch, r.contact
 	}
 	return s, nil
 }

@@ -34,9 +34,13 @@ const MaxLifetime = 12 * time.Hour
 // refresh spares the entries that the refresh itself has loaded.
 type RefreshID uint64
 
+// Uncertain takes the place of a refresh for a change that may not have happened. Entries from
+// before it are not fresh any more, and stay usable where a load fails (Log.Usable).
+const Uncertain RefreshID = 1
+
 // NewRefreshID returns a new random RefreshID.
 func NewRefreshID() RefreshID {
-	return RefreshID(max(1, mathrand.Uint64())) //nolint:gosec // a name, not a secret
+	return max(Uncertain+1, RefreshID(mathrand.Uint64())) //nolint:gosec // a name, not a secret
 }
 
 // newEpoch returns the name of a new epoch.
@@ -51,6 +55,8 @@ type Options struct {
 	// Lease is how long a replica may use its entries after it sent the renewal; default 1 s.
 	// All replicas must have the same value, so that only tests set it.
 	Lease time.Duration
+	// OnlyReplica says that no other replica exists. Entries in memory then need no lease.
+	OnlyReplica bool
 	// OnLease is called when this replica gets its lease (held), and when it fails to; it may
 	// be nil.
 	OnLease func(held bool)
@@ -110,9 +116,18 @@ func (i *Invalidator) Log() *Log { return &i.log }
 // Shared reports whether there is a Redis through which other replicas may exist.
 func (i *Invalidator) Shared() bool { return i.cluster != nil }
 
-// Leased reports whether this replica may use what it keeps. It takes no lock.
+// Leased reports whether this replica knows every invalidation, so that it may use entries in
+// Redis. It takes no lock.
 func (i *Invalidator) Leased(now time.Time) bool {
 	return i.cluster == nil || i.cluster.leased(now)
+}
+
+// Trusted reports whether this replica may use entries in its memory. It may without a lease if
+// it is the only replica. It may also while Redis does not answer, if no other replica was there
+// at the last heartbeat: until an entry expires, it may miss a change through a replica that has
+// come since. Trusted takes no lock.
+func (i *Invalidator) Trusted(now time.Time) bool {
+	return i.cluster == nil || i.cluster.only || i.cluster.leased(now) || i.cluster.unreachable.Load() && i.cluster.single.Load()
 }
 
 // Alone reports whether no other replica may keep anything: there is no Redis, or no other

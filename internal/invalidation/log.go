@@ -53,6 +53,11 @@ func (m *versions) hit(s Slot, after uint64, of RefreshID) bool {
 	return of == 0 || m.of[s].Load() != uint64(of) || m.before[s].Load() > after
 }
 
+// outdated reports the same without the Uncertain invalidations.
+func (m *versions) outdated(s Slot, after uint64, of RefreshID) bool {
+	return m.hit(s, after, of) && m.hit(s, after, Uncertain)
+}
+
 // Snapshot is a position in the Log. Data loaded after it contains every change that had been
 // invalidated by then.
 type Snapshot struct {
@@ -84,9 +89,33 @@ func (l *Log) Current(seq uint64, at []Slot, of RefreshID) bool {
 	return true
 }
 
+// Usable is Current without the Uncertain invalidations: an entry that is Usable may be served
+// where a load fails.
+func (l *Log) Usable(seq uint64, at []Slot, of RefreshID) bool {
+	if seq < l.floor.Load() {
+		return false
+	}
+	for _, s := range at {
+		if l.versions.outdated(s, seq, of) {
+			return false
+		}
+	}
+	return true
+}
+
 // CurrentShared reports the same for an entry from Redis. It reports false for an unpublished
 // slot: a subscriber may know a change that Redis has not received.
 func (l *Log) CurrentShared(epoch string, version uint64, at []Slot, of RefreshID) bool {
+	return l.shared(epoch, version, at, of, (*versions).hit)
+}
+
+// UsableShared is Usable for an entry from Redis. It reports false as CurrentShared does.
+func (l *Log) UsableShared(epoch string, version uint64, at []Slot, of RefreshID) bool {
+	return l.shared(epoch, version, at, of, (*versions).outdated)
+}
+
+// shared reports whether hit holds for no slot of an entry from Redis.
+func (l *Log) shared(epoch string, version uint64, at []Slot, of RefreshID, hit func(*versions, Slot, uint64, RefreshID) bool) bool {
 	for _, s := range at { // before log is read, which has the invalidation once it is published
 		if l.unpublished[s].Load() > 0 {
 			return false
@@ -97,7 +126,7 @@ func (l *Log) CurrentShared(epoch string, version uint64, at []Slot, of RefreshI
 		return false
 	}
 	for _, s := range at {
-		if log.versions.hit(s, version, of) {
+		if hit(&log.versions, s, version, of) {
 			return false
 		}
 	}
@@ -113,7 +142,8 @@ func (l *Log) Hit(s Slot, seq uint64, of RefreshID) bool { return l.versions.hit
 
 // HitByRefresh reports the same, if the slot's last invalidation was made for a refresh.
 func (l *Log) HitByRefresh(s Slot, seq uint64, of RefreshID) bool {
-	return l.versions.of[s].Load() != 0 && l.versions.hit(s, seq, of)
+	last := RefreshID(l.versions.of[s].Load())
+	return last != 0 && last != Uncertain && l.versions.hit(s, seq, of)
 }
 
 // MadeFor reports whether the last invalidation of each slot was made for the refresh.
@@ -189,8 +219,8 @@ type slotVersion struct {
 }
 
 // catchUp applies all invalidations after the known version, up to the given one. A new epoch
-// makes everything that this process holds invalid.
-func (l *Log) catchUp(epoch string, version uint64, changed []slotVersion) {
+// makes everything that this process holds invalid, unless no other replica exists.
+func (l *Log) catchUp(epoch string, version uint64, changed []slotVersion, only bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	shared := l.log.Load()
@@ -210,7 +240,9 @@ func (l *Log) catchUp(epoch string, version uint64, changed []slotVersion) {
 	}
 	if fresh {
 		l.log.Store(shared)
-		l.floor.Store(l.seq.Add(1))
+		if !only {
+			l.floor.Store(l.seq.Add(1))
+		}
 	}
 	l.bumpLocked(at, 0)
 }

@@ -31,16 +31,16 @@ func TestSlotOf(t *testing.T) {
 func TestARefreshKeepsNothingAcrossAGap(t *testing.T) {
 	const of, s = RefreshID(1), Slot(7)
 	for name, rest := range map[string]func(*Log){
-		"a late word": func(l *Log) { l.apply("e", 5, []Slot{s}, 0); l.catchUp("e", 6, []slotVersion{{s, 6}}) },
-		"a lost word": func(l *Log) { l.catchUp("e", 6, []slotVersion{{s, 6}}) },
+		"a late word": func(l *Log) { l.apply("e", 5, []Slot{s}, 0); l.catchUp("e", 6, []slotVersion{{s, 6}}, false) },
+		"a lost word": func(l *Log) { l.catchUp("e", 6, []slotVersion{{s, 6}}, false) },
 	} {
 		l := &Log{}
-		l.catchUp("e", 4, nil)
+		l.catchUp("e", 4, nil, false)
 		if !l.apply("e", 5, []Slot{s}, of) || !l.CurrentShared("e", 4, []Slot{s}, of) || l.CurrentShared("e", 4, []Slot{s}, 0) {
 			t.Error("without a gap, what was loaded for it is not spared, or something else is")
 		}
 		l = &Log{}
-		l.catchUp("e", 4, nil)
+		l.catchUp("e", 4, nil, false)
 		l.apply("e", 6, []Slot{s}, of)
 		rest(l)
 		if l.CurrentShared("e", 4, []Slot{s}, of) {

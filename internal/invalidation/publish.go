@@ -2,6 +2,7 @@ package invalidation
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -15,13 +16,16 @@ import (
 // called.
 func (r *cluster) invalidate(ctx context.Context, at []Slot, of RefreshID) error {
 	a := &invalidation{slots: at, of: of, published: make(chan struct{})}
-	err := r.publish(ctx, a)
+	err := errUnreachable
+	if !r.unreachable.Load() {
+		err = r.publish(ctx, a)
+	}
 	if err != nil {
-		a = r.enqueue(at) // without a lease, nothing from Redis is current either
+		a = r.enqueue(at, of) // without a lease, nothing from Redis is current either
 	}
 	r.log.endPublishing(at)
 	if err != nil {
-		limit := time.NewTimer(r.lease)
+		limit := time.NewTimer(r.contactLeft())
 		defer limit.Stop()
 		select {
 		case <-a.published:
@@ -32,6 +36,18 @@ func (r *cluster) invalidate(ctx context.Context, at []Slot, of RefreshID) error
 		}
 	}
 	return r.await(ctx, a)
+}
+
+// errUnreachable is the cause of ErrUnconfirmed while heartbeats fail. Heartbeats ask for all
+// invalidations whether Redis answers again.
+var errUnreachable = errors.New("Redis does not answer the heartbeats")
+
+// contactLeft returns how long an invalidation waits for Redis: until a lease after its last
+// answer.
+func (r *cluster) contactLeft() time.Duration {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.lease - time.Since(r.contact)
 }
 
 // publish assigns a new version to an invalidation.
@@ -99,23 +115,29 @@ func (r *cluster) republish() {
 	r.published, r.rotated = [2]map[Slot]struct{}{}, time.Time{}
 	r.mu.Unlock()
 	if len(at) > 0 {
-		r.enqueue(at)
+		r.enqueue(at, 0)
 	}
 }
 
 // enqueue stores slots to be published as soon as Redis answers. Until then, this replica has
-// no lease: it could read invalidated entries from Redis.
-func (r *cluster) enqueue(at []Slot) *invalidation {
+// no lease: it could read invalidated entries from Redis. Invalidations that are published
+// together spare nothing, unless all are Uncertain.
+func (r *cluster) enqueue(at []Slot, of RefreshID) *invalidation {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if of != Uncertain {
+		of = 0
+	}
 	if r.pending == nil {
-		r.pending = &invalidation{published: make(chan struct{})}
+		r.pending = &invalidation{of: of, published: make(chan struct{})}
+	} else if of == 0 {
+		r.pending.of = 0
 	}
 	r.pending.slots = append(r.pending.slots, at...)
 	slices.Sort(r.pending.slots)
 	r.pending.slots = slices.Compact(r.pending.slots)
 	r.leaseState.Store(nil)
-	r.log.bump(at, 0)
+	r.log.bump(at, of)
 	r.renewNow()
 	return r.pending
 }

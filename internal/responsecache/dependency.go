@@ -119,7 +119,7 @@ func (d Dependency) hit(l *invalidation.Log) bool {
 // that it depends on was invalidated. It waits for nothing and takes no lock.
 func (c *Cache) Valid(d Dependency) bool {
 	now := time.Now()
-	return !c.off.Load() && now.Before(d.expires) && c.leased(now) && d.current(c.log)
+	return !c.off.Load() && now.Before(d.expires) && c.trusted(now) && d.current(c.log)
 }
 
 // Ended reports whether something that d depends on is known to have been invalidated. A
@@ -129,5 +129,5 @@ func (c *Cache) Ended(d Dependency) bool { return d.hit(c.log) }
 // Current reports whether nothing that d depends on was invalidated, fresh or not. An answer
 // made under d may still answer requests that came before it was complete.
 func (c *Cache) Current(d Dependency) bool {
-	return !d.begun.IsZero() && !c.off.Load() && c.leased(time.Now()) && d.current(c.log)
+	return !d.begun.IsZero() && !c.off.Load() && c.trusted(time.Now()) && d.current(c.log)
 }

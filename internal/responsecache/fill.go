@@ -141,9 +141,9 @@ func (c *Cache) completeWithError(f *sharedLoad, old *entry, refresh bool, begun
 	}
 	until := old.fresh.Add(w.policy.StaleIfError)
 	old.failure.Store(&failure{now, err})
-	if !refresh && w.maxAge <= 0 && begun.Before(until) && c.leased(now) && c.log.Current(old.seq, old.hard, old.of) {
+	if !refresh && w.maxAge <= 0 && begun.Before(until) && c.log.Usable(old.seq, old.hard, old.of) {
 		source := Stale
-		if now.Before(old.fresh) && c.log.Current(old.seq, old.slots, old.of) {
+		if now.Before(old.fresh) && c.trusted(now) && c.log.Current(old.seq, old.slots, old.of) {
 			source = Memory
 		}
 		c.complete(f, result{entry: old, source: source, err: err, until: until})
@@ -206,7 +206,7 @@ func (c *Cache) decode(f *sharedLoad, digest, data string, m serverTime, at inva
 		return nil, false
 	}
 	on := f.work.withSlots(env.slots)
-	if !c.leased(time.Now()) || !c.log.CurrentShared(env.epoch, env.version, on.hard, env.of) {
+	if !c.leased(time.Now()) || !c.log.UsableShared(env.epoch, env.version, on.hard, env.of) {
 		return nil, false
 	}
 	raw, err := env.value()

@@ -90,7 +90,8 @@ func TestOutage(t *testing.T) {
 	}
 }
 
-// TestWithoutALease verifies that no entry is used or valid without a lease.
+// TestWithoutALease verifies that no entry is valid without a lease, and that one is used only
+// if its load fails.
 func TestWithoutALease(t *testing.T) {
 	t.Parallel()
 	s, a, _, va, _ := pair(t, Options{Policies: Policies{"k": {Life: time.Hour, StaleIfError: time.Hour}}})
@@ -106,7 +107,86 @@ func TestWithoutALease(t *testing.T) {
 		t.Errorf("valid %t, current %t, ended %t", a.Valid(d), a.Current(d), a.Ended(d))
 	}
 	con.err = errDown
-	wantErr(t, va, con.read("a", "tag"), errDown)
+	if info := want(t, va, con.read("a", "tag"), 1, Stale); !errors.Is(info.Failed, errDown) {
+		t.Errorf("because of %v", info.Failed)
+	}
+	wantErr(t, va, con.read("b", "tag"), errDown)
+}
+
+// TestOutageOfTheOnlyReplica verifies that a replica that was alone goes on with its entries in
+// memory while Redis is away, until they expire or are invalidated. Its changes do not wait.
+func TestOutageOfTheOnlyReplica(t *testing.T) {
+	for name, told := range map[string]bool{"nobody seen": false, "told": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			const lease = 500 * time.Millisecond
+			s := redistest.Start(t)
+			a := newReplica(t, s, Options{Policies: Policies{"k": {Life: time.Hour}}, OnlyReplica: told, lease: lease, RedisTimeout: 50 * time.Millisecond})
+			va := view(t, a, Kind[int64]{})
+			con := &console{}
+			d := want(t, va, con.read("a", "tag"), 1, Loaded).Dependency
+			want(t, va, con.read("b", "other"), 2, Loaded)
+			waitFor(t, "a heartbeat", a.Alone)
+			s.Pause()
+			waitFor(t, "a failed heartbeat", func() bool { return !a.leased(time.Now()) && a.trusted(time.Now()) })
+			if !a.Valid(d) {
+				t.Error("an answer is not valid")
+			}
+			want(t, va, con.read("a", "tag"), 1, Memory)
+			for range 100 { // each of them would wait for the time of a lease
+				if err := a.Invalidate(t.Context(), "tag"); !errors.Is(err, ErrUnconfirmed) {
+					t.Fatalf("got %v", err)
+				}
+			}
+			want(t, va, con.read("a", "tag"), 3, Loaded)
+			want(t, va, con.read("b", "other"), 2, Memory)
+			s.Resume()
+			waitLeased(t, a)
+			if told {
+				want(t, va, con.read("b", "other"), 2, Memory)
+			} else {
+				want(t, va, con.read("b", "other"), 4, Loaded) // Redis may have missed a change
+			}
+		})
+	}
+}
+
+// TestUncertain verifies that an invalidation whose change may not have happened ends the
+// freshness of entries in memory and in Redis, and that they are returned if their load fails.
+// A change that has happened ends them.
+func TestUncertain(t *testing.T) {
+	t.Parallel()
+	_, a, b, va, vb := pair(t, Options{Policies: Policies{"k": {Life: time.Hour, StaleIfError: time.Hour}}})
+	con := &console{}
+	d := want(t, va, con.read("a", "tag", "second"), 1, Loaded).Dependency
+	shared(t, a, 1)
+	want(t, vb, con.read("a", "tag", "second"), 1, Redis)
+	want(t, vb, con.read("b", "tag", "second"), 2, Loaded)
+	uncertain := func(c *Cache, tag string) {
+		t.Helper()
+		if err := c.InvalidateUncertain(t.Context(), tag); err != nil {
+			t.Fatal(err)
+		}
+	}
+	uncertain(a, "tag")
+	if a.Valid(d) || a.Overtaken(d) {
+		t.Errorf("valid %t, overtaken %t", a.Valid(d), a.Overtaken(d))
+	}
+	con.err = errDown
+	want(t, va, con.read("a", "tag", "second"), 1, Stale)
+	want(t, vb, con.read("a", "tag", "second"), 1, Stale)
+	want(t, vb, con.read("b", "tag", "second"), 2, Stale)
+	want(t, va, con.read("b", "tag", "second"), 2, Stale) // from Redis
+	uncertain(b, "second")
+	want(t, va, con.read("a", "tag", "second"), 1, Stale)
+	if err := a.Invalidate(t.Context(), "second"); err != nil {
+		t.Fatal(err)
+	}
+	uncertain(b, "second")
+	wantErr(t, va, con.read("a", "tag", "second"), errDown)
+	wantErr(t, vb, con.read("b", "tag", "second"), errDown)
+	con.err = nil
+	want(t, va, con.read("a", "tag", "second"), con.calls.Load()+1, Loaded)
 }
 
 // TestUnpublishedInvalidationEndsTheLease verifies that a replica stops serving until Redis

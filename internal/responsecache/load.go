@@ -150,7 +150,7 @@ func (c *Cache) join(ctx context.Context, w *work) (_ *sharedLoad, own bool) {
 	if f != nil && f.Abandoned() {
 		f = nil
 	}
-	sure := c.leased(time.Now())
+	sure := c.trusted(time.Now())
 	if f != nil && w.acceptsLoadOf(f.work) && (!f.begun || !w.refresh && sure && c.log.Current(f.snapshot.Seq, w.slots, f.work.of)) && f.Join() {
 		f.refresh = f.refresh || w.refresh
 		return f, false

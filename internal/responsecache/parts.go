@@ -169,7 +169,7 @@ func (v *View[T]) partOf(k Key) *entry {
 // positive. It also returns the names of the other parts.
 func (v *View[T]) Peek(k Key, names []string, maxAge time.Duration) (found []T, missing []string, info Info) {
 	c, now := v.cache, time.Now()
-	if v.policy.Life == 0 || k.Principal == "" || c.off.Load() || !c.leased(now) {
+	if v.policy.Life == 0 || k.Principal == "" || c.off.Load() || !c.trusted(now) {
 		return nil, names, info
 	}
 	x := c.index(v.indexKey(k))

@@ -37,7 +37,7 @@ func (c *Cache) awaitPatiently(ctx context.Context, f *sharedLoad, w *work) *ent
 		}
 	}
 	now := time.Now()
-	if !now.Before(old.fresh.Add(w.policy.StaleIfError)) || !c.leased(now) || !c.log.Current(old.seq, old.slots, old.of) {
+	if !now.Before(old.fresh.Add(w.policy.StaleIfError)) || !c.trusted(now) || !c.log.Usable(old.seq, old.slots, old.of) {
 		return nil
 	}
 	w.patience.spent.Store(true)

@@ -9,8 +9,9 @@
 // invalidated. When Cache.Invalidate returns nil, no replica uses an entry with one of the
 // tags, and a load from before is never returned to a later read. Package invalidation does
 // that by leases: without one (Redis is away or too slow), all reads load, identical ones one
-// after the other. A replica that is alone writes only long-lived entries to Redis. Its
-// entries in memory obey the same invalidations.
+// after the other, and an entry is returned only if its load fails. A replica that was alone
+// when Redis failed goes on with its entries in memory until they expire. It writes only
+// long-lived entries to Redis. Its entries in memory obey the same invalidations.
 //
 // Across replicas the promise depends on Redis. A partition in which two primaries accept
 // writes breaks it; min-replicas-to-write prevents that. A restart, a failover, a flush or an
@@ -58,6 +59,9 @@ type Options struct {
 	// Redis is shared by the replicas (version 7, or a compatible server); nil: there is one
 	// replica.
 	Redis redis.UniversalClient
+	// OnlyReplica says that no other replica exists. Entries in memory stay usable without Redis
+	// then.
+	OnlyReplica bool
 	// Prefix begins the names of all keys and channels; default DefaultPrefix.
 	Prefix string
 	// Version names the form of the encoded values. Replicas of different versions share
@@ -190,7 +194,7 @@ func New(o Options) (*Cache, error) {
 	}
 	c.memory = memory
 	shared := invalidation.Options{
-		Prefix: c.opts.Prefix, Lease: c.opts.lease, Logger: c.opts.Logger,
+		Prefix: c.opts.Prefix, OnlyReplica: c.opts.OnlyReplica, Lease: c.opts.lease, Logger: c.opts.Logger,
 		OnLease: func(held bool) { c.observe(Event{Type: Leased, Failed: !held}) },
 	}
 	if c.opts.Redis != nil && !o.Off {
@@ -214,10 +218,11 @@ func (c *Cache) Close() {
 	c.memory.InvalidateAll()
 }
 
-// leased reports whether this replica may use its entries.
-func (c *Cache) leased(now time.Time) bool {
-	return c.invalidator.Leased(now)
-}
+// leased reports whether this replica may use entries in Redis.
+func (c *Cache) leased(now time.Time) bool { return c.invalidator.Leased(now) }
+
+// trusted reports whether this replica may use entries in memory.
+func (c *Cache) trusted(now time.Time) bool { return c.invalidator.Trusted(now) }
 
 // Invalidate ends all entries with one of the tags. When it returns nil, no later read on any
 // replica gets an answer whose load began before this call. A replica that hangs or died
@@ -227,6 +232,12 @@ func (c *Cache) leased(now time.Time) bool {
 // the invalidation as soon as possible.
 func (c *Cache) Invalidate(ctx context.Context, tags ...string) error {
 	return c.invalidate(ctx, invalidation.SlotsOf(tags...), 0)
+}
+
+// InvalidateUncertain is Invalidate for a change that may not have happened. The entries are
+// loaded again, and returned only if that fails, within Policy.StaleIfError.
+func (c *Cache) InvalidateUncertain(ctx context.Context, tags ...string) error {
+	return c.invalidate(ctx, invalidation.SlotsOf(tags...), invalidation.Uncertain)
 }
 
 // invalidate is Invalidate for slots; it spares what was loaded for the refresh.

@@ -153,40 +153,56 @@ func (v *View[T]) InMemory(r Read[T]) bool {
 	if e == nil {
 		return false
 	}
-	_, answers := v.answers(e, time.Now(), r)
-	return answers
+	return v.usability(e, time.Now(), r) != unusable
 }
 
-// answers reports whether an entry in memory may be returned, and whether it is stale then.
-func (v *View[T]) answers(e *entry, now time.Time, r Read[T]) (stale, ok bool) {
+// usability says how an entry in memory may be returned.
+type usability uint8
+
+const (
+	unusable usability = iota
+	fresh
+	revalidating // stale, while it is loaded again
+	failing      // stale, since loading it again fails or takes long
+)
+
+func (v *View[T]) usability(e *entry, now time.Time, r Read[T]) usability {
 	c := v.cache
-	if c.off.Load() || !youngEnough(e.begun, now, r.MaxAge) || !c.leased(now) || !c.log.Current(e.seq, e.slots, e.of) {
-		return false, false
+	if c.off.Load() || !youngEnough(e.begun, now, r.MaxAge) || !c.trusted(now) {
+		return unusable
 	}
-	age := now.Sub(e.fresh)
-	if age < 0 {
-		return false, true
+	age, current := now.Sub(e.fresh), c.log.Current(e.seq, e.slots, e.of)
+	switch {
+	case current && age < 0:
+		return fresh
+	case e.err != nil || r.MaxAge > 0:
+		return unusable
+	case current && age < v.policy.StaleWhileRevalidate:
+		return revalidating
+	case age < v.policy.StaleIfError && (current || c.log.Usable(e.seq, e.slots, e.of)) && c.failing(e, v.key(r.Key), now):
+		return failing
+	default:
+		return unusable
 	}
-	return true, e.err == nil && r.MaxAge <= 0 &&
-		(age < v.policy.StaleWhileRevalidate || age < v.policy.StaleIfError && c.failing(e, v.key(r.Key), now))
 }
 
 // serve reports whether an entry in memory answers, and how. It starts to replace an entry
 // that is stale, or that is popular and about to expire.
 func (v *View[T]) serve(ctx context.Context, e *entry, now time.Time, r Read[T]) (Info, bool) {
 	c := v.cache
-	stale, ok := v.answers(e, now, r)
-	if !ok {
-		return Info{}, false
-	}
 	info := Info{Source: Memory, Age: now.Sub(e.begun), Expires: e.fresh, Dependency: e.dependency()}
-	if stale {
-		info.Source, info.Stale = Stale, true
-		if now.Sub(e.fresh) >= v.policy.StaleWhileRevalidate {
-			info.Because = e.failure.Load().err
+	switch v.usability(e, now, r) {
+	case unusable:
+		return Info{}, false
+	case fresh:
+		if e.err == nil && c.early(e, e.fresh.Sub(now)) && e.renewing.CompareAndSwap(false, true) {
+			c.renew(ctx, v.work(r), e)
 		}
-		c.renew(ctx, v.work(r), e)
-	} else if e.err == nil && c.early(e, e.fresh.Sub(now)) && e.renewing.CompareAndSwap(false, true) {
+	case failing:
+		info.Because = e.failure.Load().err
+		fallthrough
+	case revalidating:
+		info.Source, info.Stale = Stale, true
 		c.renew(ctx, v.work(r), e)
 	}
 	c.observe(Event{Type: Served, Kind: v.kind.Name, Source: info.Source})

@@ -1,0 +1,165 @@
+package admission_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/consoleql/consoleql/internal/consoleclient/admission"
+)
+
+// TestBreakerOpens: the rules of the breaker, each at its bound.
+func TestBreakerOpens(t *testing.T) {
+	t.Parallel()
+	of := call(admission.Lists, "a")
+	type step struct {
+		n int
+		r admission.Result
+	}
+	for name, tt := range map[string]struct {
+		steps []step
+		pause time.Duration // between the steps
+		open  bool
+	}{
+		"19 failures":                 {[]step{{19, admission.Failed}}, 0, false},
+		"20 failures":                 {[]step{{20, admission.Failed}}, 0, true},
+		"half of 20":                  {[]step{{10, admission.Succeeded}, {10, admission.Failed}}, 0, true},
+		"less than half":              {[]step{{11, admission.Succeeded}, {10, admission.Failed}}, 0, false},
+		"successes of long ago":       {[]step{{100, admission.Succeeded}, {20, admission.Failed}}, 11 * time.Second, true},
+		"failures of long ago":        {[]step{{19, admission.Failed}, {1, admission.Succeeded}, {19, admission.Failed}}, 11 * time.Second, false},
+		"4 timeouts":                  {[]step{{4, admission.TimedOut}}, 0, false},
+		"5 timeouts":                  {[]step{{5, admission.TimedOut}}, 0, true},
+		"timeouts after a success":    {[]step{{4, admission.TimedOut}, {1, admission.Succeeded}, {4, admission.TimedOut}}, time.Millisecond, false},
+		"cancelled calls":             {[]step{{100, admission.Ignored}}, 0, false},
+		"calls that are one too many": {[]step{{100, admission.Overloaded}}, 0, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := admission.New(admission.Options{})
+				for _, s := range tt.steps {
+					time.Sleep(tt.pause)
+					do(t, c, of, s.n, s.r)
+				}
+				if tt.open {
+					refused(t, c, of, admission.Open)
+				} else {
+					do(t, c, of, 1, admission.Succeeded)
+				}
+				do(t, c, admission.Call{Class: admission.Lists, Operation: "another", Caller: "a"}, 1, admission.Succeeded)
+			})
+		})
+	}
+}
+
+// TestTimeoutsBesideSuccesses: calls that hang for one department do not open the breaker while others succeed.
+func TestTimeoutsBesideSuccesses(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := admission.New(admission.Options{})
+		of := call(admission.Lists, "a")
+		hanging := make([]*admission.Place, 9)
+		for i := range hanging {
+			hanging[i] = acquire(t, c, of)
+		}
+		time.Sleep(time.Second)
+		do(t, c, of, 1, admission.Succeeded)
+		time.Sleep(9 * time.Second)
+		for _, p := range hanging {
+			p.Done(admission.TimedOut)
+		}
+		do(t, c, of, 1, admission.Succeeded)
+	})
+}
+
+// TestBreakerCloses: one, two and four probes close the breaker; each uses a new connection; the class begins with few
+// places.
+func TestBreakerCloses(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var events []string
+		of := call(admission.Lists, "a")
+		c := admission.New(admission.Options{
+			Probe:   func(class admission.Class) { events = append(events, "probe "+class.String()) },
+			Changed: func(operation string, open bool) { events = append(events, fmt.Sprint(operation, " ", open)) },
+		})
+		do(t, c, of, 20, admission.Failed)
+		for range 3 {
+			r := refused(t, c, of, admission.Open)
+			if r < time.Second || r > 5*time.Second {
+				t.Errorf("probe in %v, want 1 to 5 s", r)
+			}
+			time.Sleep(r)
+			p := acquire(t, c, of)
+			if got := p.Timeout(10 * time.Second); got >= 10*time.Second {
+				t.Errorf("a probe may take %v", got)
+			}
+			refused(t, c, of, admission.Open)
+			p.Done(admission.Failed)
+		}
+		time.Sleep(refused(t, c, of, admission.Open))
+		for _, n := range []int{1, 2, 4} {
+			var probes []*admission.Place
+			for range n {
+				probes = append(probes, acquire(t, c, of))
+			}
+			refused(t, c, of, admission.Open)
+			for _, p := range probes {
+				p.Done(admission.Succeeded)
+			}
+		}
+		want := []string{"GET lists true"}
+		for range 3 + 7 {
+			want = append(want, "probe lists")
+		}
+		if want = append(want, "GET lists false"); !slices.Equal(events, want) {
+			t.Errorf("got %q, want %q", events, want)
+		}
+		for i := range 4 {
+			acquire(t, c, call(admission.Lists, fmt.Sprint(i)))
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if _, err := c.Acquire(ctx, call(admission.Lists, "b")); err == nil {
+			t.Error("a burst follows the outage")
+		}
+	})
+}
+
+// TestProbesThatWait: a probe that waits for its place while another one fails leaves the breaker able to admit the next.
+func TestProbesThatWait(t *testing.T) {
+	t.Parallel()
+	for name, refuse := range map[string]func(*admission.Controller, *admission.Place){
+		"another fails": func(_ *admission.Controller, p *admission.Place) { p.Done(admission.Failed) },
+		"a pause": func(c *admission.Controller, p *admission.Place) {
+			c.Pause(admission.Lists, time.Second)
+			p.Done(admission.Failed)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				c := admission.New(admission.Options{Places: 1})
+				of := call(admission.Lists, "a")
+				do(t, c, of, 20, admission.Failed)
+				time.Sleep(refused(t, c, of, admission.Open))
+				do(t, c, of, 1, admission.Succeeded)
+				first := acquire(t, c, of)
+				waiting := make(chan error)
+				go func() {
+					_, err := c.Acquire(t.Context(), of)
+					waiting <- err
+				}()
+				synctest.Wait()
+				refuse(c, first)
+				if err := <-waiting; err == nil {
+					t.Error("the second probe is admitted")
+				}
+				time.Sleep(5 * time.Second)
+				do(t, c, of, 1, admission.Succeeded)
+			})
+		})
+	}
+}
