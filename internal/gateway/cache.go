@@ -175,6 +175,8 @@ func (g *Gateway) openCache(metrics *telemetry.Metrics) error {
 		MaxBytes: s.CacheBytes,
 		Patience: s.ConsoleTimeout / 2,
 		Redis:    g.redis,
+		// An unknown number may be greater than 1.
+		OnlyReplica: s.Replicas == 1,
 		// Consoles that share a Redis share neither answers nor invalidations.
 		Prefix:  responsecache.DefaultPrefix + hash(s.ConsoleURL) + ":",
 		Version: cachedconsole.Form(),

@@ -52,6 +52,7 @@ type Console struct {
 	ConsoleTimeout          time.Duration `default:"10s" help:"How long the console may take for one read."`
 	ConsoleWriteTimeout     time.Duration `default:"30s" help:"How long the console may take for one write."`
 	ConsoleConcurrency      int           `default:"256" help:"Concurrent calls of the console, for the whole gateway. Fewer are made while the console fails or slows down."`
+	Replicas                int           `help:"Number of gateways that share the console's data, if it is known. 1: no other gateway exists, so that answers in memory stay in use while Redis is away. 0: unknown." placeholder:"0"`
 	ConsoleRate             float64       `help:"Calls of the console that start per second, for the whole gateway. 0: unlimited." placeholder:"0"`
 	Silence                 time.Duration `kong:"-"` // see transport.Options; only tests set it
 	ConsoleMaxResponseBytes int64         `default:"67108864" help:"Largest answer of the console that is read, in bytes."`
@@ -161,6 +162,9 @@ func (s *Settings) Validate() error {
 	}
 	if s.ShutdownDelay < 0 {
 		return errors.New("--shutdown-delay must not be negative")
+	}
+	if s.Replicas < 0 {
+		return errors.New("--replicas must not be negative")
 	}
 	if s.ConsoleRate < 0 {
 		return errors.New("--console-rate must not be negative")

@@ -124,6 +124,44 @@ func TestFirstCallerLeaves(t *testing.T) {
 	c.want(t, 1)
 }
 
+// TestHangingStore verifies that calls do not wait one after another for a store that hangs, and
+// that it is asked again after a pause.
+func TestHangingStore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := newTroubled()
+		k := newExecutor(t, store, idempotency.Options{})
+		const hang = time.Second + time.Millisecond // longer than a claim may take
+		var claims atomic.Int64
+		store.tamper(func(idempotency.Claim, error) (idempotency.Claim, error) {
+			claims.Add(1)
+			time.Sleep(hang)
+			return idempotency.Claim{}, context.DeadlineExceeded
+		})
+		begun := time.Now()
+		call := func(key string) error {
+			_, err := k.Do(t.Context(), idempotency.Key{Principal: "p", Operation: "o", Key: key}, nil, func(context.Context) ([]byte, idempotency.Outcome, error) {
+				return nil, idempotency.Completed, nil
+			})
+			return err
+		}
+		for i := range 100 {
+			err := call(strconv.Itoa(i))
+			var e *fault.Error
+			if !errors.As(err, &e) || e.Code != fault.UpstreamUnavailable || e.RetryAfter <= 0 || fault.OutcomeOf(err) != fault.NotSent {
+				t.Fatalf("call %d fails with %v", i, err)
+			}
+		}
+		if took := time.Since(begun); took != hang || claims.Load() != 1 {
+			t.Errorf("%d claims in %v, want one", claims.Load(), took)
+		}
+		store.tamper(nil)
+		time.Sleep(time.Second)
+		if err := call("after the pause"); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // TestStoreLosesARecord verifies that a call can start twice only if the store loses its
 // record. The operator sees an error, and the two runs stay separate.
 func TestStoreLosesARecord(t *testing.T) {

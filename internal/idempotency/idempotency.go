@@ -33,6 +33,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/consoleql/consoleql/internal/backoff"
 	"github.com/consoleql/consoleql/internal/fault"
 )
 
@@ -173,6 +174,7 @@ type Executor struct {
 	// stopping ends when Close gives up.
 	stopping context.Context //nolint:containedctx // the Executor's own lifetime, not that of a call
 	stop     context.CancelFunc
+	pause    backoff.Pause // of claims
 
 	mu       sync.Mutex
 	closed   bool

@@ -40,7 +40,7 @@ func (r *cluster) invalidate(ctx context.Context, at []Slot, of RefreshID) error
 
 // errUnreachable is the cause of ErrUnconfirmed while heartbeats fail. Heartbeats ask for all
 // invalidations whether Redis answers again.
-var errUnreachable = errors.New("Redis does not answer the heartbeats")
+var errUnreachable = errors.New("no answer of Redis to the last heartbeat")
 
 // contactLeft returns how long an invalidation waits for Redis: until a lease after its last
 // answer.

@@ -5,10 +5,11 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/consoleql/consoleql/internal/backoff"
 )
 
 const (
@@ -34,18 +35,16 @@ type redisStore struct {
 	prefix  string
 	timeout time.Duration
 	lock    time.Duration
-	start   time.Time
 	places  chan struct{}
-	paused  atomic.Int64 // end of the pause, in nanoseconds after start
+	pause   backoff.Pause
 	quota   *quota
 	failed  func(ctx context.Context, err error)
 }
 
 func newRedisStore(o Options, s scripts) *redisStore {
-	start := time.Now()
 	return &redisStore{
-		client: o.Redis, scripts: s, prefix: o.Prefix, timeout: o.RedisTimeout, lock: o.LockWait, start: start,
-		places: make(chan struct{}, maxCommands), quota: newQuota(o.MaxBytes, start),
+		client: o.Redis, scripts: s, prefix: o.Prefix, timeout: o.RedisTimeout, lock: o.LockWait,
+		places: make(chan struct{}, maxCommands), quota: newQuota(o.MaxBytes, time.Now()),
 		failed: func(ctx context.Context, err error) {
 			if o.Observe != nil {
 				o.Observe(Event{Type: RedisFailed})
@@ -56,14 +55,14 @@ func newRedisStore(o Options, s scripts) *redisStore {
 }
 
 // open reports whether Redis may be used.
-func (s *redisStore) open() bool { return int64(time.Since(s.start)) >= s.paused.Load() }
+func (s *redisStore) open() bool { return s.pause.Ended() }
 
 // note begins a pause after an error of Redis itself.
 func (s *redisStore) note(ctx context.Context, err error) {
 	if err == nil || errors.Is(err, context.Canceled) || errors.Is(err, errPaused) {
 		return
 	}
-	s.paused.Store(int64(time.Since(s.start) + redisPause))
+	s.pause.Start(redisPause)
 	s.failed(ctx, err)
 }
 

@@ -2,20 +2,20 @@ package responsecache
 
 import (
 	"errors"
-	"math"
 	"testing"
+	"time"
 )
 
 // TestAPauseHoldsNoQuota verifies that reads during a pause of Redis hold no quota afterwards.
 func TestAPauseHoldsNoQuota(t *testing.T) {
 	s := newRedisStore(Options{}.withDefaults(), newScripts())
-	s.paused.Store(math.MaxInt64)
+	s.pause.Start(time.Hour)
 	for range maxCommands {
 		if _, err := s.acquire(t.Context()); !errors.Is(err, errPaused) {
 			t.Errorf("got %v", err)
 		}
 	}
-	s.paused.Store(0)
+	s.pause.Start(0)
 	for range maxCommands {
 		if _, err := s.acquire(t.Context()); err != nil {
 			t.Errorf("got %v", err)

@@ -1,0 +1,119 @@
+package idempotency
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/consoleql/consoleql/internal/backoff"
+	"github.com/consoleql/consoleql/internal/fault"
+)
+
+// claimRecord claims the record, waits while another owner runs, and starts the run if the
+// claim succeeds.
+func (k *Executor) claimRecord(ctx context.Context, f *sharedRun, run Run) {
+	for tries := 0; ; tries++ {
+		claim, err := k.claim(ctx, f.record)
+		if err != nil {
+			k.failClaim(ctx, f, err)
+			return
+		}
+		switch claim.Status {
+		case Claimed:
+			k.start(ctx, f, run)
+			return
+		case Pending:
+			if k.sleep(ctx, backoff.Exponential(firstPause, maxPause, tries)) {
+				continue
+			}
+			if ctx.Err() != nil {
+				k.finishWith(f, answer{retry: true})
+			} else {
+				k.finishWith(f, answer{err: shuttingDown(fault.Unknown)})
+			}
+			return
+		default:
+			k.finishWith(f, finishedAnswer(claim))
+			return
+		}
+	}
+}
+
+const (
+	// claimTimeout bounds a claim. A later answer of the store may be obsolete.
+	claimTimeout = time.Second
+	// claimPause is for how long nothing is claimed after a claim that took that long. Each call
+	// would wait in vain.
+	claimPause = time.Second
+)
+
+// errPaused is the error of a claim that was not sent.
+var errPaused = errors.New("idempotency: the store did not answer a moment ago")
+
+func (k *Executor) claim(ctx context.Context, r Record) (Claim, error) {
+	if !k.pause.Ended() {
+		return Claim{}, errPaused
+	}
+	bounded, cancel := context.WithTimeout(ctx, claimTimeout)
+	defer cancel()
+	c, err := k.store.Claim(bounded, r)
+	if err != nil && bounded.Err() != nil && ctx.Err() == nil {
+		k.pause.Start(claimPause)
+	}
+	return c, err
+}
+
+// finishedAnswer is the answer for a finished record.
+func finishedAnswer(c Claim) answer {
+	switch c.Status {
+	case Done:
+		return answer{result: c.Result}
+	case Oversized:
+		return answer{err: failure(fault.UpstreamInvalidResponse, fault.Done, ErrTooLarge)}
+	case Lost:
+		return answer{err: unknown()}
+	case Foreign:
+		return answer{err: failure(fault.Conflict, fault.NotSent, ErrOtherInput)}
+	default:
+		return answer{err: fault.New(fault.Internal, "idempotency: a record stands at %d", c.Status)}
+	}
+}
+
+// unknown is the error if the outcome of the run is unknown.
+func unknown() error { return failure(fault.Conflict, fault.Unknown, ErrUnknown) }
+
+// failure makes an error with a code and an outcome.
+func failure(code fault.Code, outcome fault.Outcome, text error) error {
+	return &fault.Error{Code: code, Message: text.Error(), Outcome: outcome, Err: text}
+}
+
+// failClaim ends a run whose claim failed. Nothing runs. The claim may have succeeded with its
+// answer lost, so it is released.
+func (k *Executor) failClaim(ctx context.Context, f *sharedRun, err error) {
+	var refused *fault.Error
+	switch {
+	case errors.As(err, &refused):
+		k.finishWith(f, answer{err: err})
+		return
+	case ctx.Err() != nil:
+		k.finishWith(f, answer{retry: true})
+	case errors.Is(err, errPaused):
+		k.finishWith(f, answer{err: storeAway(err)})
+		return
+	default:
+		k.opts.Logger.WarnContext(ctx, "idempotency: cannot claim a record, so nothing is run", "record", shortID(f.record), "error", err)
+		k.finishWith(f, answer{err: storeAway(err)})
+	}
+	k.release(ctx, f.record)
+}
+
+// storeAway is the error of a call that could not claim its record.
+func storeAway(err error) error {
+	return &fault.Error{
+		Code:       fault.UpstreamUnavailable,
+		Message:    "the store of idempotency keys cannot be reached, so nothing was started: ask again with the same idempotencyKey",
+		Outcome:    fault.NotSent,
+		RetryAfter: claimPause,
+		Err:        err,
+	}
+}
