@@ -32,6 +32,8 @@ func (c *Company) Scope() scope.Scope {
 	return scope.Scope{CompanyID: scopeOf(c.CompanyID, nil, scope.Scope{CompanyID: c.ID}).CompanyID}
 }
 
+func (c *Company) checkIDs() error { return checkID("Company", c.ID) }
+
 // OpCompanies is the operation as the document writes it.
 const OpCompanies = "GET /openapi/companies/companylist"
 

@@ -48,11 +48,20 @@ func (d *Department) Stamp(origin scope.Scope) {
 	}
 }
 
+func (d *Department) checkIDs() error { return checkAllIDs(checkID("Department", d.ID), d.Children) }
+
 // Stamp records the scope of the request that returned the tree.
 func (t *DepartmentTree) Stamp(origin scope.Scope) {
 	if t.RootDepartment != nil {
 		t.RootDepartment.Stamp(origin)
 	}
+}
+
+func (t *DepartmentTree) checkIDs() error {
+	if t.RootDepartment == nil {
+		return nil
+	}
+	return t.RootDepartment.checkIDs()
 }
 
 // OpDepartmentTree is the operation as the document writes it.

@@ -8,7 +8,7 @@ import (
 	"unicode/utf8"
 )
 
-//go:generate go run ./generate Company DepartmentTree Package Queue Robot Workflow WorkflowLayout CompanyUser UploadedPackage PackageUpload JobGroup WorkflowRobotResult WorkflowUpgrade
+//go:generate go run ./generate
 
 // members maps JSON member names to a struct's fields. It matches names as json does with the options of decoding.
 type members struct {

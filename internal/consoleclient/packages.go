@@ -130,11 +130,15 @@ func (p *Package) Stamp(origin scope.Scope) {
 	}
 }
 
+func (p *Package) checkIDs() error { return checkAllIDs(checkID("Package", p.ID), p.Versions) }
+
 // Scope returns the version's company and department, by default its package's.
 func (v *PackageVersion) Scope() scope.Scope { return scopeOf(v.CompanyID, v.DepartmentID, v.origin) }
 
 // Stamp records the scope of the package that contains the version.
 func (v *PackageVersion) Stamp(origin scope.Scope) { v.origin = origin }
+
+func (v *PackageVersion) checkIDs() error { return checkID("PackageVersion", v.ID) }
 
 func packageID(p *Package) string { return p.ID }
 

@@ -66,6 +66,8 @@ func (q *Queue) Scope() scope.Scope { return scopeOf(q.CompanyID, q.DepartmentID
 // Stamp records the scope of the request that returned the queue.
 func (q *Queue) Stamp(origin scope.Scope) { q.origin = origin }
 
+func (q *Queue) checkIDs() error { return checkID("Queue", q.ID) }
+
 func queueID(q *Queue) string { return q.ID }
 
 // The operations as the document writes them.

@@ -186,14 +186,10 @@ func readObject[T any, P readable[T]](s *scanner, p **T, room *slab[T], forgivin
 	})
 }
 
-// readObjects reads a list of objects. If forgiving, it drops elements that are no objects and reads any other value
-// as nil. Otherwise only null may replace a list or an object.
-func readObjects[T any, P readable[T]](s *scanner, p *[]*T, room *slab[T], forgiving bool) error {
+// readObjects reads a list of objects as decodeObjects does.
+func readObjects[T any, P readable[T]](s *scanner, p *[]*T, room *slab[T]) error {
 	*p = nil
 	if c := s.peek(); c != '[' {
-		if c != 'n' && c != 0 && !forgiving {
-			return errMistyped
-		}
 		return s.skip(c)
 	}
 	var few [8]*T
@@ -205,12 +201,9 @@ func readObjects[T any, P readable[T]](s *scanner, p *[]*T, room *slab[T], forgi
 			return err
 		}
 		c := s.peek()
-		if c != '{' && forgiving || c == 'n' {
+		if c != '{' {
 			if err := s.skip(c); err != nil {
 				return err
-			}
-			if !forgiving {
-				list = append(list, nil)
 			}
 			continue
 		}

@@ -2,6 +2,20 @@
 
 package consoleclient
 
+import "github.com/go-json-experiment/json"
+
+// objectLists decodes the lists of structs.
+func objectLists() *json.Unmarshalers {
+	return json.JoinUnmarshalers(
+		json.UnmarshalFromFunc(decodeObjects[Argument]),
+		json.UnmarshalFromFunc(decodeObjects[Department]),
+		json.UnmarshalFromFunc(decodeObjects[Job]),
+		json.UnmarshalFromFunc(decodeObjects[PackageVersion]),
+		json.UnmarshalFromFunc(decodeObjects[WorkflowLayoutNode]),
+		json.UnmarshalFromFunc(decodeObjects[WorkflowUpgradeItem]),
+	)
+}
+
 // objects holds an allocator for each nested struct type.
 type objects struct {
 	argument             slab[Argument]
@@ -206,7 +220,7 @@ func (e *Department) read(s *scanner) error {
 		}
 		switch field {
 		case 0:
-			err = readObjects(s, &e.Children, &s.arena.department, true)
+			err = readObjects(s, &e.Children, &s.arena.department)
 		case 1:
 			err = readStringPointer(s, &e.DepartmentPath)
 		case 2:
@@ -402,7 +416,7 @@ func (e *Package) read(s *scanner) error {
 		case 16:
 			err = readStringPointer(s, &e.FullDescription)
 		case 17:
-			err = readObjects(s, &e.Versions, &s.arena.packageVersion, true)
+			err = readObjects(s, &e.Versions, &s.arena.packageVersion)
 		case 18:
 			err = readStringPointer(s, &e.ETag)
 		case noMore:
@@ -466,7 +480,7 @@ func (e *PackageVersion) read(s *scanner) error {
 		case 3:
 			err = readStringPointer(s, &e.Description)
 		case 4:
-			err = readObjects(s, &e.Arguments, &s.arena.argument, true)
+			err = readObjects(s, &e.Arguments, &s.arena.argument)
 		case 5:
 			err = readStringPointer(s, &e.ETag)
 		case 6:
@@ -700,7 +714,7 @@ func (e *Workflow) read(s *scanner) error {
 		case 3:
 			err = readStringPointer(s, &e.Description)
 		case 4:
-			err = readObjects(s, &e.Arguments, &s.arena.argument, true)
+			err = readObjects(s, &e.Arguments, &s.arena.argument)
 		case 5:
 			err = readTexts(s, &e.Tags)
 		case 6:
@@ -777,7 +791,7 @@ func (e *WorkflowLayout) read(s *scanner) error {
 		case 4:
 			err = readStringMap(s, &e.Properties)
 		case 5:
-			err = readObjects(s, &e.Nodes, &s.arena.workflowLayoutNode, true)
+			err = readObjects(s, &e.Nodes, &s.arena.workflowLayoutNode)
 		case 6:
 			err = readDateTime(s, &e.LastTriggeredAt)
 		case 7:
@@ -832,7 +846,7 @@ func (e *WorkflowLayoutNode) read(s *scanner) error {
 		case 5:
 			err = readTexts(s, &e.Tags)
 		case 6:
-			err = readObjects(s, &e.Arguments, &s.arena.argument, true)
+			err = readObjects(s, &e.Arguments, &s.arena.argument)
 		case 7:
 			err = readDateTime(s, &e.CreatedAt)
 		case 8:
@@ -902,9 +916,9 @@ func (e *WorkflowUpgrade) read(s *scanner) error {
 		case 3:
 			err = readPointer(s, &e.MissingCount, &s.arena.ints, readInt)
 		case 4:
-			err = readObjects(s, &e.FailedList, &s.arena.workflowUpgradeItem, true)
+			err = readObjects(s, &e.FailedList, &s.arena.workflowUpgradeItem)
 		case 5:
-			err = readObjects(s, &e.WarningList, &s.arena.workflowUpgradeItem, true)
+			err = readObjects(s, &e.WarningList, &s.arena.workflowUpgradeItem)
 		case noMore:
 			return nil
 		default:

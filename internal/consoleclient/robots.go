@@ -44,6 +44,8 @@ func (r *Robot) Scope() scope.Scope { return scopeOf(r.CompanyID, r.DepartmentID
 // Stamp records the scope of the request that returned the robot.
 func (r *Robot) Stamp(origin scope.Scope) { r.origin = origin }
 
+func (r *Robot) checkIDs() error { return checkID("Robot", r.ID) }
+
 func robotID(r *Robot) string { return r.ID }
 
 // The operations as the document writes them.

@@ -68,11 +68,17 @@ func (w *WorkflowLayout) Stamp(origin scope.Scope) {
 	}
 }
 
+func (w *WorkflowLayout) checkIDs() error {
+	return checkAllIDs(checkID("WorkflowLayout", w.ID), w.Nodes)
+}
+
 // Scope returns the scope of the node's layout.
 func (n *WorkflowLayoutNode) Scope() scope.Scope { return scopeOf(nil, nil, n.origin) }
 
 // Stamp records the scope of the layout that contains the node.
 func (n *WorkflowLayoutNode) Stamp(origin scope.Scope) { n.origin = origin }
+
+func (n *WorkflowLayoutNode) checkIDs() error { return checkID("WorkflowLayoutNode", n.ID) }
 
 // The operations as the document writes them.
 //

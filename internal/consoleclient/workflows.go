@@ -163,6 +163,8 @@ func (w *Workflow) Scope() scope.Scope { return scopeOf(w.CompanyID, w.Departmen
 // Stamp records the scope of the request that returned the workflow.
 func (w *Workflow) Stamp(origin scope.Scope) { w.origin = origin }
 
+func (w *Workflow) checkIDs() error { return checkID("Workflow", w.ID) }
+
 func workflowID(w *Workflow) string { return w.ID }
 
 // The operations as the document writes them.
