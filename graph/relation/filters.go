@@ -2,68 +2,45 @@ package relation
 
 import (
 	"maps"
+	"reflect"
 	"slices"
+	"strings"
 
 	"github.com/99designs/gqlgen/graphql"
 
-	cc "github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/consoleql/consoleql/internal/fault"
 )
 
-// filterFrom decodes a list's filter as gqlgen does for the resolver. gqlgen lends
-// its own decoders to queries and mutations, but not to subscriptions, whose
-// events have lists as well.
+// filterFrom decodes the filter of a list as gqlgen does for the resolver. gqlgen exposes its decoders to queries and
+// mutations, but not to subscriptions, whose events also contain lists.
 func filterFrom[F comparable](raw any) (*F, error) {
 	given, ok := raw.(map[string]any)
 	if !ok {
 		return nil, fault.BadInput("filter", "is no object")
 	}
 	f := new(F)
-	fields := filterFields(f)
 	for _, name := range slices.Sorted(maps.Keys(given)) {
-		field, ok := fields[name]
-		if !ok {
-			continue // gqlparser lets none through but __typename
+		var err error
+		switch field := filterField(f, name).(type) {
+		case nil: // gqlparser accepts no unknown field except __typename
+		case graphql.Unmarshaler:
+			err = field.UnmarshalGQL(given[name])
+		case *string: // null means the same as no value
+			*field, err = graphql.UnmarshalString(given[name])
 		}
-		if err := field.UnmarshalGQL(given[name]); err != nil {
+		if err != nil {
 			return nil, fault.BadInput("filter."+name, "%w", err)
 		}
 	}
 	return f, nil
 }
 
-// text is a filter's String, of which null counts as left out.
-type text string
-
-// UnmarshalGQL takes what gqlgen takes for a String.
-func (t *text) UnmarshalGQL(v any) error {
-	s, err := graphql.UnmarshalString(v)
-	*t = text(s)
-	return err
-}
-
-// filterFields are the fields of a filter by their names in the schema.
-func filterFields(filter any) map[string]graphql.Unmarshaler {
-	entity := func(name, search *string, queue, pkg, version *cc.OptionalID) map[string]graphql.Unmarshaler {
-		return map[string]graphql.Unmarshaler{
-			"name": (*text)(name), "searchString": (*text)(search),
-			"associatedQueueId": queue, "packageId": pkg, "packageVersionId": version,
-		}
-	}
-	switch f := filter.(type) {
-	case *cc.PackageFilter:
-		return map[string]graphql.Unmarshaler{
-			"name": (*text)(&f.Name), "searchString": (*text)(&f.SearchString), "startTime": &f.StartTime, "endTime": &f.EndTime,
-		}
-	case *cc.QueueFilter:
-		return entity(&f.Name, &f.SearchString, &f.AssociatedQueueID, &f.PackageID, &f.PackageVersionID)
-	case *cc.RobotFilter:
-		return entity(&f.Name, &f.SearchString, &f.AssociatedQueueID, &f.PackageID, &f.PackageVersionID)
-	case *cc.WorkflowFilter:
-		return entity(&f.Name, &f.SearchString, &f.AssociatedQueueID, &f.PackageID, &f.PackageVersionID)
-	case *cc.WorkflowLayoutFilter:
-		return map[string]graphql.Unmarshaler{"name": (*text)(&f.Name), "searchString": (*text)(&f.SearchString)}
-	default:
+// filterField returns a pointer to the field of a filter with that name in the schema, nil if there is none. Like
+// gqlgen, it ignores the case of names.
+func filterField(filter any, name string) any {
+	f := reflect.ValueOf(filter).Elem().FieldByNameFunc(func(field string) bool { return strings.EqualFold(field, name) })
+	if !f.IsValid() {
 		return nil
 	}
+	return f.Addr().Interface()
 }
