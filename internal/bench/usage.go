@@ -1,16 +1,18 @@
 package bench
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
 	"net/http"
-	"path"
 	"time"
 
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/procfs"
+
+	"github.com/consoleql/consoleql/internal/cachedconsole"
 )
 
 // usage is the resource usage of a process.
@@ -84,25 +86,13 @@ func parseCounters(r io.Reader) (counters, error) {
 			c.operations += n
 		}
 	})
-	each("consoleql_console_call_duration_seconds", func(l map[string]string, n float64) { c.calls[kindOf(l["operation"])] += n })
+	kinds := cachedconsole.KindsByOperation()
+	each("consoleql_console_call_duration_seconds", func(l map[string]string, n float64) {
+		c.calls[cmp.Or(kinds[l["operation"]], "other")] += n // a change has no kind
+	})
 	each("consoleql_cache_evictions_total", func(_ map[string]string, n float64) { c.evictions += n })
 	each("consoleql_answers_total", func(l map[string]string, n float64) { c.answers[l["source"]] += n })
 	return c, nil
-}
-
-// kindOf returns the kind that a console call reads, by the table of lifetimes; "other" if it
-// is not cached.
-func kindOf(operation string) string {
-	var method, p string
-	if _, err := fmt.Sscan(operation, &method, &p); err != nil || method != http.MethodGet {
-		return "other"
-	}
-	switch kind := path.Base(p); kind {
-	case "workflows", "packages", "queues", "robots":
-		return kind
-	default:
-		return "other"
-	}
 }
 
 // since returns the difference from before to c.

@@ -8,6 +8,7 @@ package cachedconsole
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync/atomic"
 	"time"
@@ -42,8 +43,9 @@ type Options struct {
 // values are shared and must not be modified.
 type Console struct {
 	*cc.Client
-	opts  Options
-	kinds kinds
+	opts   Options
+	kinds  *kinds
+	listed []string // the names of the listed kinds
 }
 
 // New returns a Console. It fails if the cache has no policy for a kind.
@@ -61,9 +63,12 @@ func New(o Options) (*Console, error) {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	c := &Console{Client: o.Client, opts: o, kinds: newKinds()}
+	c.listed = c.kinds.listed()
 	if o.Cache != nil {
-		if err := c.kinds.createViews(o.Cache); err != nil {
-			return nil, err
+		for _, r := range c.kinds.rows() {
+			if err := r.createViews(o.Cache); err != nil {
+				return nil, fmt.Errorf("cachedconsole: %w", err)
+			}
 		}
 	}
 	return c, nil

@@ -1,19 +1,11 @@
 package cachedconsole
 
 import (
-	"errors"
-	"fmt"
-	"maps"
-	"slices"
-	"strings"
+	"context"
+	"reflect"
 	"time"
 
-	"github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
-
-	"github.com/consoleql/consoleql/internal/budget"
 	cc "github.com/consoleql/consoleql/internal/consoleclient"
-	"github.com/consoleql/consoleql/internal/fault"
 	"github.com/consoleql/consoleql/internal/responsecache"
 	"github.com/consoleql/consoleql/internal/scope"
 )
@@ -30,80 +22,29 @@ const (
 	Layouts   = "layouts"
 )
 
-// Lifetimes are the cache policies by kind.
-type Lifetimes map[string]responsecache.Policy
+// Kind is a row of the table of kinds.
+type Kind struct {
+	Name   string
+	Policy responsecache.Policy // its default
+	// Types are the types of the schema whose objects the answers contain.
+	Types []string
+	// Operations are the console's reads: of a listed kind, first the list, then the read by id.
+	Operations []string
+}
 
-// DefaultLifetimes returns the default cache policies.
-func DefaultLifetimes() Lifetimes {
-	const negative = 2 * time.Second // short, so that entities created elsewhere appear soon
-	return Lifetimes{
-		Companies: {Life: 5 * time.Minute, StaleWhileRevalidate: time.Minute, StaleIfError: 30 * time.Minute, Negative: negative},
-		Tree:      {Life: 5 * time.Minute, StaleWhileRevalidate: time.Minute, StaleIfError: 30 * time.Minute, Negative: negative},
-		Self:      {Life: 5 * time.Minute, StaleWhileRevalidate: time.Minute, StaleIfError: 30 * time.Minute, Negative: negative},
-		Packages:  {Life: time.Minute, StaleWhileRevalidate: 15 * time.Second, StaleIfError: 5 * time.Minute, Negative: negative},
-		Queues:    {Life: 15 * time.Second, StaleWhileRevalidate: 5 * time.Second, StaleIfError: time.Minute, Negative: negative},
-		Workflows: {Life: 10 * time.Second, StaleWhileRevalidate: 5 * time.Second, StaleIfError: time.Minute, Negative: negative},
-		Layouts:   {Life: 10 * time.Second, StaleWhileRevalidate: 5 * time.Second, StaleIfError: time.Minute, Negative: negative},
-		Robots:    {Life: 2 * time.Second, StaleWhileRevalidate: time.Second, StaleIfError: 30 * time.Second, Negative: negative},
+// policy returns a cache policy.
+func policy(life, staleWhileRevalidate, staleIfError time.Duration) responsecache.Policy {
+	return responsecache.Policy{
+		Life: life, StaleWhileRevalidate: staleWhileRevalidate, StaleIfError: staleIfError,
+		Negative: 2 * time.Second, // short, so that entities created elsewhere appear soon
 	}
 }
 
-// With returns a copy of l in which set has stored each duration in the policy of its kind. An unknown kind is an error
-// that names it.
-func (l Lifetimes) With(parts map[string]time.Duration, set func(*responsecache.Policy, time.Duration)) (Lifetimes, error) {
-	changed := maps.Clone(l)
-	for kind, d := range parts {
-		policy, known := l[kind]
-		if !known {
-			return nil, fmt.Errorf("%q is none of the kinds %s", kind, strings.Join(slices.Sorted(maps.Keys(l)), ", "))
-		}
-		set(&policy, d)
-		changed[kind] = policy
-	}
-	return changed, nil
-}
-
-// entity returns the cache's name for single entities of a kind. The cache needs one name per value type.
-func entity(kind string) string { return kind + ".entity" }
-
-// Policies returns l in the form of the response cache. A kind with lifetime 0 is never stale either.
-func (l Lifetimes) Policies() responsecache.Policies {
-	policies := make(responsecache.Policies, 2*len(l))
-	for kind, p := range l {
-		if p.Life == 0 {
-			p = responsecache.Policy{}
-		}
-		policies[kind], policies[entity(kind)] = p, p
-	}
-	return policies
-}
-
-// tags returns the tags of an answer that depends on the kinds in the company of sc. Tags do not distinguish
-// departments: the console's document does not say that lists or changes stay within one.
-func tags(sc scope.Scope, kinds []string) []string {
-	all := make([]string, len(kinds))
-	for i, kind := range kinds {
-		all[i] = tag(sc, kind)
-	}
-	return all
-}
-
-// refreshTag returns the tag that expires a principal's older answers of a kind after a refresh
-// (trail.ReadOptions.RefreshID). The list of companies does not depend on the company in scope.
-func refreshTag(identity string, sc scope.Scope, kind string) string {
-	if kind == Companies {
-		sc = scope.Scope{}
-	}
-	return identity + "\n" + tag(sc, kind)
-}
-
-func tag(sc scope.Scope, kind string) string { return kind + "@" + scope.Lower(sc.CompanyID) }
-
-// kinds holds the views by kind. Without a cache, the views are nil.
+// kinds is the table of kinds with its views. Without a cache, the views are nil.
 type kinds struct {
-	companies *responsecache.View[[]*cc.Company]
-	tree      *responsecache.View[*cc.DepartmentTree]
-	self      *responsecache.View[*cc.CompanyUser]
+	companies singleKind[[]*cc.Company]
+	tree      singleKind[*cc.DepartmentTree]
+	self      singleKind[*cc.CompanyUser]
 	packages  listedKind[cc.Package]
 	queues    listedKind[cc.Queue]
 	robots    listedKind[cc.Robot]
@@ -111,62 +52,143 @@ type kinds struct {
 	layouts   listedKind[cc.WorkflowLayout]
 }
 
-// listedKind is a kind that can be read by page and by id.
-type listedKind[T any] struct {
-	kind      string
-	list, get string // operations of the console's document
-	id        func(*T) string
-	complete  func(*T) bool // reports whether an entity has every field that get returns; nil: always
-	pages     *responsecache.View[*cc.Page[T]]
-	one       *responsecache.View[*T]
-}
-
-func newKinds() kinds {
-	return kinds{
+func newKinds() *kinds {
+	return &kinds{
+		companies: singleKind[[]*cc.Company]{Kind: Kind{
+			Companies, policy(5*time.Minute, time.Minute, 30*time.Minute), []string{"Company"}, []string{cc.OpCompanies},
+		}},
+		tree: singleKind[*cc.DepartmentTree]{Kind: Kind{
+			Tree, policy(5*time.Minute, time.Minute, 30*time.Minute), []string{"Department"}, []string{cc.OpDepartmentTree},
+		}},
+		self: singleKind[*cc.CompanyUser]{Kind: Kind{
+			Self, policy(5*time.Minute, time.Minute, 30*time.Minute), []string{"CompanyUser"}, []string{cc.OpSelf},
+		}},
 		packages: listedKind[cc.Package]{
-			kind: Packages, list: cc.OpPackages, get: cc.OpPackage,
+			Kind: Kind{
+				Packages, policy(time.Minute, 15*time.Second, 5*time.Minute),
+				[]string{"Package", "PackageVersion"}, []string{cc.OpPackages, cc.OpPackage},
+			},
 			id:       func(p *cc.Package) string { return p.ID },
 			complete: func(p *cc.Package) bool { return p.Versions != nil },
 		},
 		queues: listedKind[cc.Queue]{
-			kind: Queues, list: cc.OpQueues, get: cc.OpQueue, id: func(q *cc.Queue) string { return q.ID },
+			Kind: Kind{
+				Queues, policy(15*time.Second, 5*time.Second, time.Minute),
+				[]string{"Queue"}, []string{cc.OpQueues, cc.OpQueue},
+			},
+			id: func(q *cc.Queue) string { return q.ID },
 		},
 		robots: listedKind[cc.Robot]{
-			kind: Robots, list: cc.OpRobots, get: cc.OpRobot, id: func(r *cc.Robot) string { return r.ID },
+			Kind: Kind{
+				Robots, policy(2*time.Second, time.Second, 30*time.Second),
+				[]string{"Robot"}, []string{cc.OpRobots, cc.OpRobot, cc.OpWorkflowRobots},
+			},
+			id: func(r *cc.Robot) string { return r.ID },
 		},
 		workflows: listedKind[cc.Workflow]{
-			kind: Workflows, list: cc.OpWorkflows, get: cc.OpWorkflow, id: func(w *cc.Workflow) string { return w.ID },
+			Kind: Kind{
+				Workflows, policy(10*time.Second, 5*time.Second, time.Minute),
+				[]string{"Workflow"}, []string{cc.OpWorkflows, cc.OpWorkflow},
+			},
+			id: func(w *cc.Workflow) string { return w.ID },
 		},
 		layouts: listedKind[cc.WorkflowLayout]{
-			kind: Layouts, list: cc.OpWorkflowLayouts, get: cc.OpWorkflowLayout, id: func(w *cc.WorkflowLayout) string { return w.ID },
+			Kind: Kind{
+				Layouts, policy(10*time.Second, 5*time.Second, time.Minute),
+				[]string{"WorkflowLayout"}, []string{cc.OpWorkflowLayouts, cc.OpWorkflowLayout},
+			},
+			id: func(w *cc.WorkflowLayout) string { return w.ID },
 		},
 	}
 }
 
-// createViews creates the views in a cache.
-func (k *kinds) createViews(c *responsecache.Cache) error {
-	for _, err := range []error{
-		viewOf(c, Companies, &k.companies, nil),
-		viewOf(c, Tree, &k.tree, nil),
-		viewOf(c, Self, &k.self, nil),
-		k.packages.createViews(c),
-		k.queues.createViews(c),
-		k.robots.createViews(c),
-		k.workflows.createViews(c),
-		k.layouts.createViews(c),
-	} {
-		if err != nil {
-			return fmt.Errorf("cachedconsole: %w", err)
+// row is a row of the table: a singleKind or a listedKind.
+type row interface {
+	describe() (k Kind, value reflect.Type, listed bool)
+	createViews(c *responsecache.Cache) error
+}
+
+// rows returns the table. Form depends on its order.
+func (k *kinds) rows() []row {
+	return []row{&k.companies, &k.tree, &k.self, &k.packages, &k.queues, &k.robots, &k.workflows, &k.layouts}
+}
+
+// Kinds returns the table of kinds.
+func Kinds() []Kind {
+	var all []Kind
+	for _, r := range newKinds().rows() {
+		k, _, _ := r.describe()
+		all = append(all, k)
+	}
+	return all
+}
+
+// listed returns the names of the listed kinds.
+func (k *kinds) listed() []string {
+	var names []string
+	for _, r := range k.rows() {
+		if k, _, listed := r.describe(); listed {
+			names = append(names, k.Name)
 		}
 	}
-	return nil
+	return names
+}
+
+// KindsByType returns the kind of the console's answers about each type of the schema that is read by itself.
+func KindsByType() map[string]string {
+	return byText(func(k Kind) []string { return k.Types })
+}
+
+// KindsByOperation returns the kind of each read of the console.
+func KindsByOperation() map[string]string {
+	return byText(func(k Kind) []string { return k.Operations })
+}
+
+func byText(texts func(Kind) []string) map[string]string {
+	kinds := make(map[string]string)
+	for _, k := range Kinds() {
+		for _, text := range texts(k) {
+			kinds[text] = k.Name
+		}
+	}
+	return kinds
+}
+
+// singleKind is a kind that one operation reads as a whole.
+type singleKind[V any] struct {
+	Kind
+	view *responsecache.View[V]
+}
+
+func (s *singleKind[V]) describe() (Kind, reflect.Type, bool) {
+	return s.Kind, reflect.TypeFor[V](), false
+}
+
+func (s *singleKind[V]) createViews(c *responsecache.Cache) error {
+	return viewOf(c, s.Name, &s.view, nil)
+}
+
+// listedKind is a kind that can be read by page and by id.
+type listedKind[T any] struct {
+	Kind
+	id       func(*T) string
+	complete func(*T) bool // reports whether an entity has every field that a read by id returns; nil: always
+	pages    *responsecache.View[*cc.Page[T]]
+	one      *responsecache.View[*T]
+}
+
+func (l *listedKind[T]) list() string { return l.Operations[0] }
+func (l *listedKind[T]) get() string  { return l.Operations[1] }
+
+func (l *listedKind[T]) describe() (Kind, reflect.Type, bool) {
+	return l.Kind, reflect.TypeFor[cc.Page[T]](), true
 }
 
 func (l *listedKind[T]) createViews(c *responsecache.Cache) error {
-	if err := viewOf(c, l.kind, &l.pages, nil); err != nil {
+	if err := viewOf(c, l.Name, &l.pages, nil); err != nil {
 		return err
 	}
-	return viewOf(c, entity(l.kind), &l.one, func(whole any, n int) (*T, string, bool) {
+	return viewOf(c, entity(l.Name), &l.one, func(whole any, n int) (*T, string, bool) {
 		p, ok := whole.(*cc.Page[T])
 		if !ok || n >= len(p.List) {
 			return nil, "", false
@@ -175,31 +197,79 @@ func (l *listedKind[T]) createViews(c *responsecache.Cache) error {
 	})
 }
 
-// emptyRefusal reports whether err is a refusal without a body. It concerns one call only: stale data does not replace
-// it, and it invalidates nothing.
-func emptyRefusal(err error) bool {
-	var answer *cc.Error
-	return fault.CodeOf(err) == fault.Forbidden && errors.As(err, &answer) && answer.Empty
+// Packages returns a page of packages.
+func (c *Console) Packages(ctx context.Context, sc scope.Scope, l cc.List[cc.PackageFilter]) (*cc.Page[cc.Package], error) {
+	f := l.Filter
+	f.IncludeVersions = false // it does not filter
+	return page(ctx, c, &c.kinds.packages, sc, l, f != cc.PackageFilter{}, c.Client.Packages)
 }
 
-// viewOf creates a view. Entries hold the client's own structs, which are an allow-list of the console's fields.
-func viewOf[T any](c *responsecache.Cache, row string, into **responsecache.View[T], part func(any, int) (T, string, bool)) (err error) {
-	size := sizeOf[T]()
-	*into, err = responsecache.Of(c, responsecache.Kind[T]{
-		Name:   row,
-		Encode: func(v T) ([]byte, error) { return json.Marshal(v, jsontext.AllowInvalidUTF8(true)) },
-		Decode: func(b []byte) (v T, err error) {
-			err = json.Unmarshal(b, &v, jsontext.AllowInvalidUTF8(true))
-			return v, err
-		},
-		Size:     size,
-		Part:     part,
-		Negative: func(err error) bool { return fault.CodeOf(err) == fault.NotFound },
-		Final: func(err error) bool {
-			code := fault.CodeOf(err)
-			return code == fault.Forbidden && !emptyRefusal(err) || code == fault.Unauthenticated
-		},
-		Refused: func(err error) bool { return emptyRefusal(err) || errors.Is(err, budget.ErrExceeded) },
-	})
-	return err
+// Package returns a package with its versions.
+func (c *Console) Package(ctx context.Context, sc scope.Scope, id string) (*cc.Package, error) {
+	return one(ctx, c, &c.kinds.packages, sc, id, c.Client.Package)
+}
+
+// Queues returns a page of queues.
+func (c *Console) Queues(ctx context.Context, sc scope.Scope, l cc.List[cc.QueueFilter]) (*cc.Page[cc.Queue], error) {
+	return page(ctx, c, &c.kinds.queues, sc, l, l.Filter != cc.QueueFilter{}, c.Client.Queues)
+}
+
+// Queue returns a queue.
+func (c *Console) Queue(ctx context.Context, sc scope.Scope, id string) (*cc.Queue, error) {
+	return one(ctx, c, &c.kinds.queues, sc, id, c.Client.Queue)
+}
+
+// Robots returns a page of robots.
+func (c *Console) Robots(ctx context.Context, sc scope.Scope, l cc.List[cc.RobotFilter]) (*cc.Page[cc.Robot], error) {
+	return page(ctx, c, &c.kinds.robots, sc, l, l.Filter != cc.RobotFilter{}, c.Client.Robots)
+}
+
+// Robot returns a robot.
+func (c *Console) Robot(ctx context.Context, sc scope.Scope, id string) (*cc.Robot, error) {
+	return one(ctx, c, &c.kinds.robots, sc, id, c.Client.Robot)
+}
+
+// Workflows returns a page of workflows.
+func (c *Console) Workflows(ctx context.Context, sc scope.Scope, l cc.List[cc.WorkflowFilter]) (*cc.Page[cc.Workflow], error) {
+	return page(ctx, c, &c.kinds.workflows, sc, l, l.Filter != cc.WorkflowFilter{}, c.Client.Workflows)
+}
+
+// Workflow returns a workflow.
+func (c *Console) Workflow(ctx context.Context, sc scope.Scope, id string) (*cc.Workflow, error) {
+	return one(ctx, c, &c.kinds.workflows, sc, id, c.Client.Workflow)
+}
+
+// WorkflowLayouts returns a page of workflow layouts.
+func (c *Console) WorkflowLayouts(ctx context.Context, sc scope.Scope, l cc.List[cc.WorkflowLayoutFilter]) (*cc.Page[cc.WorkflowLayout], error) {
+	return page(ctx, c, &c.kinds.layouts, sc, l, l.Filter != cc.WorkflowLayoutFilter{}, c.Client.WorkflowLayouts)
+}
+
+// WorkflowLayout returns a workflow layout.
+func (c *Console) WorkflowLayout(ctx context.Context, sc scope.Scope, id string) (*cc.WorkflowLayout, error) {
+	return one(ctx, c, &c.kinds.layouts, sc, id, c.Client.WorkflowLayout)
+}
+
+// CachedPackages returns those of the packages that memory holds; with their versions, if whole is set.
+func (c *Console) CachedPackages(ctx context.Context, sc scope.Scope, ids []string, whole bool) []*cc.Package {
+	return cachedEntities(ctx, c, &c.kinds.packages, sc, ids, whole)
+}
+
+// CachedQueues returns those of the queues that memory holds.
+func (c *Console) CachedQueues(ctx context.Context, sc scope.Scope, ids []string, _ bool) []*cc.Queue {
+	return cachedEntities(ctx, c, &c.kinds.queues, sc, ids, true)
+}
+
+// CachedRobots returns those of the robots that memory holds.
+func (c *Console) CachedRobots(ctx context.Context, sc scope.Scope, ids []string, _ bool) []*cc.Robot {
+	return cachedEntities(ctx, c, &c.kinds.robots, sc, ids, true)
+}
+
+// CachedWorkflows returns those of the workflows that memory holds.
+func (c *Console) CachedWorkflows(ctx context.Context, sc scope.Scope, ids []string, _ bool) []*cc.Workflow {
+	return cachedEntities(ctx, c, &c.kinds.workflows, sc, ids, true)
+}
+
+// CachedWorkflowLayouts returns those of the workflow layouts that memory holds.
+func (c *Console) CachedWorkflowLayouts(ctx context.Context, sc scope.Scope, ids []string, _ bool) []*cc.WorkflowLayout {
+	return cachedEntities(ctx, c, &c.kinds.layouts, sc, ids, true)
 }

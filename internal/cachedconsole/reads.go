@@ -2,10 +2,16 @@ package cachedconsole
 
 import (
 	"context"
+	"errors"
 	"strconv"
 	"time"
 
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/consoleql/consoleql/internal/budget"
 	cc "github.com/consoleql/consoleql/internal/consoleclient"
+	"github.com/consoleql/consoleql/internal/fault"
 	"github.com/consoleql/consoleql/internal/operation"
 	"github.com/consoleql/consoleql/internal/principal"
 	"github.com/consoleql/consoleql/internal/responsecache"
@@ -14,7 +20,7 @@ import (
 
 // Companies returns the principal's companies whose name contains the given text.
 func (c *Console) Companies(ctx context.Context, sc scope.Scope, name string) ([]*cc.Company, error) {
-	v, _, err := ask(ctx, c, c.kinds.companies, request[[]*cc.Company]{
+	v, _, err := ask(ctx, c, c.kinds.companies.view, request[[]*cc.Company]{
 		operation: cc.OpCompanies, kind: Companies, scope: sc, params: name,
 		load: func(ctx context.Context) ([]*cc.Company, error) { return c.Client.Companies(ctx, sc, name) },
 	})
@@ -23,7 +29,7 @@ func (c *Console) Companies(ctx context.Context, sc scope.Scope, name string) ([
 
 // DepartmentTree returns the department tree of the scope's company.
 func (c *Console) DepartmentTree(ctx context.Context, sc scope.Scope) (*cc.DepartmentTree, error) {
-	v, _, err := ask(ctx, c, c.kinds.tree, request[*cc.DepartmentTree]{
+	v, _, err := ask(ctx, c, c.kinds.tree.view, request[*cc.DepartmentTree]{
 		operation: cc.OpDepartmentTree, kind: Tree, scope: sc,
 		load:    func(ctx context.Context) (*cc.DepartmentTree, error) { return c.Client.DepartmentTree(ctx, sc) },
 		restore: restoreScope[*cc.DepartmentTree](sc),
@@ -33,54 +39,12 @@ func (c *Console) DepartmentTree(ctx context.Context, sc scope.Scope) (*cc.Depar
 
 // Self returns the principal as a user of the scope's company.
 func (c *Console) Self(ctx context.Context, sc scope.Scope) (*cc.CompanyUser, error) {
-	v, _, err := ask(ctx, c, c.kinds.self, request[*cc.CompanyUser]{
+	v, _, err := ask(ctx, c, c.kinds.self.view, request[*cc.CompanyUser]{
 		operation: cc.OpSelf, kind: Self, scope: sc,
 		load:    func(ctx context.Context) (*cc.CompanyUser, error) { return c.Client.Self(ctx, sc) },
 		restore: restoreScope[*cc.CompanyUser](sc),
 	})
 	return v, err
-}
-
-// Packages returns a page of packages.
-func (c *Console) Packages(ctx context.Context, sc scope.Scope, l cc.List[cc.PackageFilter]) (*cc.Page[cc.Package], error) {
-	f := l.Filter
-	f.IncludeVersions = false // it does not filter
-	return page(ctx, c, c.kinds.packages, sc, l, f != cc.PackageFilter{}, c.Client.Packages)
-}
-
-// Package returns a package with its versions.
-func (c *Console) Package(ctx context.Context, sc scope.Scope, id string) (*cc.Package, error) {
-	return one(ctx, c, c.kinds.packages, sc, id, c.Client.Package)
-}
-
-// Queues returns a page of queues.
-func (c *Console) Queues(ctx context.Context, sc scope.Scope, l cc.List[cc.QueueFilter]) (*cc.Page[cc.Queue], error) {
-	return page(ctx, c, c.kinds.queues, sc, l, l.Filter != cc.QueueFilter{}, c.Client.Queues)
-}
-
-// Queue returns a queue.
-func (c *Console) Queue(ctx context.Context, sc scope.Scope, id string) (*cc.Queue, error) {
-	return one(ctx, c, c.kinds.queues, sc, id, c.Client.Queue)
-}
-
-// Robots returns a page of robots.
-func (c *Console) Robots(ctx context.Context, sc scope.Scope, l cc.List[cc.RobotFilter]) (*cc.Page[cc.Robot], error) {
-	return page(ctx, c, c.kinds.robots, sc, l, l.Filter != cc.RobotFilter{}, c.Client.Robots)
-}
-
-// Robot returns a robot.
-func (c *Console) Robot(ctx context.Context, sc scope.Scope, id string) (*cc.Robot, error) {
-	return one(ctx, c, c.kinds.robots, sc, id, c.Client.Robot)
-}
-
-// Workflows returns a page of workflows.
-func (c *Console) Workflows(ctx context.Context, sc scope.Scope, l cc.List[cc.WorkflowFilter]) (*cc.Page[cc.Workflow], error) {
-	return page(ctx, c, c.kinds.workflows, sc, l, l.Filter != cc.WorkflowFilter{}, c.Client.Workflows)
-}
-
-// Workflow returns a workflow.
-func (c *Console) Workflow(ctx context.Context, sc scope.Scope, id string) (*cc.Workflow, error) {
-	return one(ctx, c, c.kinds.workflows, sc, id, c.Client.Workflow)
 }
 
 // WorkflowRobots returns a page of the robots of a workflow. It depends on the robots and on the workflow.
@@ -92,56 +56,21 @@ func (c *Console) WorkflowRobots(ctx context.Context, sc scope.Scope, id string,
 			return c.Client.WorkflowRobots(ctx, sc, id, index, size)
 		},
 		restore:  restorePageScope[cc.Robot](sc),
-		onLoaded: indexPage(c.kinds.robots, sc),
+		onLoaded: indexPage(&c.kinds.robots, sc),
 	})
 	return v, err
 }
 
-// WorkflowLayouts returns a page of workflow layouts.
-func (c *Console) WorkflowLayouts(ctx context.Context, sc scope.Scope, l cc.List[cc.WorkflowLayoutFilter]) (*cc.Page[cc.WorkflowLayout], error) {
-	return page(ctx, c, c.kinds.layouts, sc, l, l.Filter != cc.WorkflowLayoutFilter{}, c.Client.WorkflowLayouts)
-}
-
-// WorkflowLayout returns a workflow layout.
-func (c *Console) WorkflowLayout(ctx context.Context, sc scope.Scope, id string) (*cc.WorkflowLayout, error) {
-	return one(ctx, c, c.kinds.layouts, sc, id, c.Client.WorkflowLayout)
-}
-
-// CachedPackages returns those of the packages that memory holds; with their versions, if whole is set.
-func (c *Console) CachedPackages(ctx context.Context, sc scope.Scope, ids []string, whole bool) []*cc.Package {
-	return cachedEntities(ctx, c, c.kinds.packages, sc, ids, whole)
-}
-
-// CachedQueues returns those of the queues that memory holds.
-func (c *Console) CachedQueues(ctx context.Context, sc scope.Scope, ids []string, _ bool) []*cc.Queue {
-	return cachedEntities(ctx, c, c.kinds.queues, sc, ids, true)
-}
-
-// CachedRobots returns those of the robots that memory holds.
-func (c *Console) CachedRobots(ctx context.Context, sc scope.Scope, ids []string, _ bool) []*cc.Robot {
-	return cachedEntities(ctx, c, c.kinds.robots, sc, ids, true)
-}
-
-// CachedWorkflows returns those of the workflows that memory holds.
-func (c *Console) CachedWorkflows(ctx context.Context, sc scope.Scope, ids []string, _ bool) []*cc.Workflow {
-	return cachedEntities(ctx, c, c.kinds.workflows, sc, ids, true)
-}
-
-// CachedWorkflowLayouts returns those of the workflow layouts that memory holds.
-func (c *Console) CachedWorkflowLayouts(ctx context.Context, sc scope.Scope, ids []string, _ bool) []*cc.WorkflowLayout {
-	return cachedEntities(ctx, c, c.kinds.layouts, sc, ids, true)
-}
-
 // page returns a page of a list. A filtered list depends on every kind.
-func page[T, F any](ctx context.Context, c *Console, k listedKind[T], sc scope.Scope, l cc.List[F], filtered bool,
+func page[T, F any](ctx context.Context, c *Console, k *listedKind[T], sc scope.Scope, l cc.List[F], filtered bool,
 	load func(context.Context, scope.Scope, cc.List[F]) (*cc.Page[T], error),
 ) (*cc.Page[T], error) {
-	on := []string{k.kind}
+	on := []string{k.Name}
 	if filtered {
-		on = []string{Packages, Queues, Robots, Workflows, Layouts}
+		on = c.listed
 	}
 	v, _, err := ask(ctx, c, k.pages, request[*cc.Page[T]]{
-		operation: k.list, kind: k.kind, scope: sc, params: l.Encode(), dependsOn: on,
+		operation: k.list(), kind: k.Name, scope: sc, params: l.Encode(), dependsOn: on,
 		load:     func(ctx context.Context) (*cc.Page[T], error) { return load(ctx, sc, l) },
 		restore:  restorePageScope[T](sc),
 		onLoaded: indexPage(k, sc),
@@ -150,15 +79,15 @@ func page[T, F any](ctx context.Context, c *Console, k listedKind[T], sc scope.S
 }
 
 // entityRequest returns the request for one entity.
-func entityRequest[T any](k listedKind[T], sc scope.Scope, id string, load func(context.Context, scope.Scope, string) (*T, error)) request[*T] {
+func entityRequest[T any](k *listedKind[T], sc scope.Scope, id string, load func(context.Context, scope.Scope, string) (*T, error)) request[*T] {
 	return request[*T]{
-		operation: k.get, kind: k.kind, scope: sc, part: scope.Lower(id), dependsOn: []string{k.kind},
+		operation: k.get(), kind: k.Name, scope: sc, part: scope.Lower(id), dependsOn: []string{k.Name},
 		load:    func(ctx context.Context) (*T, error) { return load(ctx, sc, id) },
 		restore: restoreScope[*T](sc),
 	}
 }
 
-func one[T any](ctx context.Context, c *Console, k listedKind[T], sc scope.Scope, id string,
+func one[T any](ctx context.Context, c *Console, k *listedKind[T], sc scope.Scope, id string,
 	load func(context.Context, scope.Scope, string) (*T, error),
 ) (*T, error) {
 	v, _, err := ask(ctx, c, k.one, entityRequest(k, sc, id, load))
@@ -170,7 +99,7 @@ const partial = "bare\n"
 
 // indexPage makes the entities of a loaded page readable by id. Complete entities are indexed under get, the others
 // under partial.
-func indexPage[T any](k listedKind[T], sc scope.Scope) func(string, *cc.Page[T], responsecache.Container) {
+func indexPage[T any](k *listedKind[T], sc scope.Scope) func(string, *cc.Page[T], responsecache.Container) {
 	if k.one == nil {
 		return nil
 	}
@@ -178,7 +107,7 @@ func indexPage[T any](k listedKind[T], sc scope.Scope) func(string, *cc.Page[T],
 		if p == nil {
 			return
 		}
-		on, soft := tags(sc, []string{k.kind}), refreshTag(identity, sc, k.kind) // ownScope stays in the same company, so the tags are the same
+		on, soft := tags(sc, []string{k.Name}), refreshTag(identity, sc, k.Name) // ownScope stays in the same company, so the tags are the same
 		for call, parts := range partsByCall(k, sc, p) {
 			_ = k.one.Index(responsecache.Key{Principal: identity, Call: call}, on, soft, parts, whole) // it fails only without a principal, and then there is no view
 		}
@@ -186,7 +115,7 @@ func indexPage[T any](k listedKind[T], sc scope.Scope) func(string, *cc.Page[T],
 }
 
 // partsByCall groups the entities of a page loaded in sc by the call under which they are indexed.
-func partsByCall[T any](k listedKind[T], sc scope.Scope, p *cc.Page[T]) map[string][]responsecache.Part {
+func partsByCall[T any](k *listedKind[T], sc scope.Scope, p *cc.Page[T]) map[string][]responsecache.Part {
 	type place struct {
 		scope scope.Scope
 		less  bool
@@ -202,7 +131,7 @@ func partsByCall[T any](k listedKind[T], sc scope.Scope, p *cc.Page[T]) map[stri
 	}
 	calls := make(map[string][]responsecache.Part, len(at))
 	for in, parts := range at {
-		call := callOf(k.get, in.scope)
+		call := callOf(k.get(), in.scope)
 		if in.less {
 			call += partial
 		}
@@ -224,7 +153,7 @@ func ownScope(sc scope.Scope, v any) (own scope.Scope, ok bool) {
 
 // cachedEntities returns the entities of ids that memory holds, in any order. If whole is set, it returns complete entities only.
 // It makes no call.
-func cachedEntities[T any](ctx context.Context, c *Console, k listedKind[T], sc scope.Scope, ids []string, whole bool) []*T {
+func cachedEntities[T any](ctx context.Context, c *Console, k *listedKind[T], sc scope.Scope, ids []string, whole bool) []*T {
 	p := principal.FromContext(ctx)
 	t := operation.FromContext(ctx)
 	identity := c.opts.Identity(p)
@@ -236,7 +165,7 @@ func cachedEntities[T any](ctx context.Context, c *Console, k listedKind[T], sc 
 	for i, id := range ids {
 		names[i] = scope.Lower(id)
 	}
-	at := responsecache.Key{Principal: identity, Call: callOf(k.get, sc)}
+	at := responsecache.Key{Principal: identity, Call: callOf(k.get(), sc)}
 	found, missing, info := k.one.Peek(at, names, t.Options().MaxAge)
 	if !whole && k.complete != nil && len(missing) > 0 {
 		at.Call += partial
@@ -250,7 +179,7 @@ func cachedEntities[T any](ctx context.Context, c *Console, k listedKind[T], sc 
 		}
 	}
 	if len(found) > 0 {
-		recordRead(t, k.get, k.kind, began, info, nil)
+		recordRead(t, k.get(), k.Name, began, info, nil)
 	}
 	return found
 }
@@ -274,4 +203,33 @@ func restorePageScope[T any](sc scope.Scope) func(*cc.Page[T]) {
 			stamp(v)
 		}
 	}
+}
+
+// emptyRefusal reports whether err is a refusal without a body. It concerns one call only: stale data does not replace
+// it, and it invalidates nothing.
+func emptyRefusal(err error) bool {
+	var answer *cc.Error
+	return fault.CodeOf(err) == fault.Forbidden && errors.As(err, &answer) && answer.Empty
+}
+
+// viewOf creates a view. Entries hold the client's own structs, which are an allow-list of the console's fields.
+func viewOf[T any](c *responsecache.Cache, row string, into **responsecache.View[T], part func(any, int) (T, string, bool)) (err error) {
+	size := sizeOf[T]()
+	*into, err = responsecache.Of(c, responsecache.Kind[T]{
+		Name:   row,
+		Encode: func(v T) ([]byte, error) { return json.Marshal(v, jsontext.AllowInvalidUTF8(true)) },
+		Decode: func(b []byte) (v T, err error) {
+			err = json.Unmarshal(b, &v, jsontext.AllowInvalidUTF8(true))
+			return v, err
+		},
+		Size:     size,
+		Part:     part,
+		Negative: func(err error) bool { return fault.CodeOf(err) == fault.NotFound },
+		Final: func(err error) bool {
+			code := fault.CodeOf(err)
+			return code == fault.Forbidden && !emptyRefusal(err) || code == fault.Unauthenticated
+		},
+		Refused: func(err error) bool { return emptyRefusal(err) || errors.Is(err, budget.ErrExceeded) },
+	})
+	return err
 }

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"io"
 	"reflect"
-
-	cc "github.com/consoleql/consoleql/internal/consoleclient"
 )
 
 // sizeOf returns a function that estimates the memory of a T and of everything that it points to, in bytes. It inspects
@@ -115,11 +113,8 @@ func (s *sizer) measure(v reflect.Value) int {
 func Form() string {
 	h := sha256.New()
 	seen := make(map[reflect.Type]bool)
-	for _, t := range []reflect.Type{
-		reflect.TypeFor[cc.Company](), reflect.TypeFor[cc.DepartmentTree](), reflect.TypeFor[cc.CompanyUser](),
-		reflect.TypeFor[cc.Page[cc.Package]](), reflect.TypeFor[cc.Page[cc.Queue]](), reflect.TypeFor[cc.Page[cc.Robot]](),
-		reflect.TypeFor[cc.Page[cc.Workflow]](), reflect.TypeFor[cc.Page[cc.WorkflowLayout]](),
-	} {
+	for _, r := range newKinds().rows() {
+		_, t, _ := r.describe()
 		describe(h, t, seen)
 	}
 	return hex.EncodeToString(h.Sum(nil)[:8])

@@ -29,20 +29,20 @@ const (
 // packages of lower layers.
 var layers = [][]string{
 	{
-		"graph", "graph/codegen", "graph/schema", "graph/selection", "internal/backoff", "internal/bench", "internal/consoleclient/generate",
+		"graph", "graph/codegen", "graph/schema", "graph/selection", "internal/backoff", "internal/consoleclient/generate",
 		"internal/consolesim", "internal/edge/graphiql", "internal/edge/graphiql/browsertest", "internal/edge/slowreader", "internal/fault",
 		"internal/flight", "internal/invalidation", "internal/quota", "internal/redistest", "internal/scope", "internal/silentproxy",
 		"internal/telemetry", "internal/textfile",
 	},
 	{
-		"cmd/bench", "graph/capabilities", "graph/scalar", "graph/sequential", "internal/budget", "internal/consoleclient/admission", "internal/idempotency",
+		"graph/capabilities", "graph/scalar", "graph/sequential", "internal/budget", "internal/consoleclient/admission", "internal/idempotency",
 		"internal/principal", "internal/responsecache",
 	},
 	{"internal/consoleclient/transport", "internal/operation", "internal/tokencache"},
 	{"internal/apikey", "internal/consoleclient"},
 	{"graph/batch", "internal/apierror", "internal/cachedconsole", "internal/explain", "internal/verify"},
-	{"graph/entity"},
-	{"graph/loader", "internal/edge/graphqlhttp"},
+	{"graph/entity", "internal/bench"},
+	{"cmd/bench", "graph/loader", "internal/edge/graphqlhttp"},
 	{"graph/mutation", "graph/subscription", "internal/edge/querylimit", "internal/operationcache"},
 	{"graph/generated", "graph/relation", "internal/edge/transport"},
 	{"graph/resolver", "internal/edge"},
