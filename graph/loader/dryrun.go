@@ -80,7 +80,7 @@ func (e *Engine) newDryRun(ctx context.Context, op *graphql.OperationContext) *d
 	dry := *e
 	dry.cache, dry.capabilities = nil, e.capabilities.ReadOnly()
 	d := &dryRun{ctx: ctx, engine: &dry, console: explain.NewConsole(hints), scope: &batch.Memo[struct{}, scope.Scope]{}}
-	dry.console, dry.kinds = d.console, newKinds(d.console)
+	dry.console, dry.kinds = d.console, newDryKinds(d.console, e.kindsByType)
 	return d
 }
 
@@ -161,7 +161,7 @@ func (d *dryRun) subscription(fields []graphql.CollectedField, all selection.Set
 			typ := f.Definition.Type.Name()
 			d.plan.Rounds++
 			d.plan.Add(explain.Step{
-				Round: d.plan.Rounds, Kind: kindOf(strings.TrimSuffix(typ, "Event")), Field: f.Alias, Entities: 1, Calls: 1,
+				Round: d.plan.Rounds, Kind: d.engine.kindOf(strings.TrimSuffix(typ, "Event")), Field: f.Alias, Entities: 1, Calls: 1,
 				How: "one poll, and one more at each interval, which all subscriptions to the same entities share",
 			})
 			d.lookAhead(l, typ, all.Below(f), d.sample(typ, sc), f.Alias+".")
@@ -227,7 +227,9 @@ func (d *dryRun) change(f graphql.CollectedField, all selection.Set, following i
 func (d *dryRun) lookAhead(l *Loaders, typ string, s selection.Set, object any, path string) {
 	var fields []visited
 	k := newPrefetcher(l)
-	k.visit = func(path, typ string) { fields = append(fields, visited{strings.TrimSuffix(path, "."), kindOf(typ)}) }
+	k.visit = func(path, typ string) {
+		fields = append(fields, visited{strings.TrimSuffix(path, "."), d.engine.kindOf(typ)})
+	}
 	l.FinishLevel(true)
 	k.guard(func() {
 		d.console.FindScope(true)

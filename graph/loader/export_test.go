@@ -2,8 +2,8 @@ package loader
 
 import "github.com/consoleql/consoleql/internal/scope"
 
-// KindOf gives external tests the map of types to kinds.
-func KindOf(typ string) string { return kindOf(typ) }
+// KindOf gives external tests the kinds of types.
+func (e *Engine) KindOf(typ string) string { return e.kindOf(typ) }
 
 // ObserveListSize notes the length of a list.
 func (e *Engine) ObserveListSize(who, kind string, sc scope.Scope, n int) {

@@ -11,7 +11,9 @@ import (
 	"github.com/consoleql/consoleql/graph/capabilities"
 	"github.com/consoleql/consoleql/graph/entity"
 	"github.com/consoleql/consoleql/graph/selection"
+	"github.com/consoleql/consoleql/internal/cachedconsole"
 	cc "github.com/consoleql/consoleql/internal/consoleclient"
+	"github.com/consoleql/consoleql/internal/explain"
 	"github.com/consoleql/consoleql/internal/scope"
 )
 
@@ -42,46 +44,103 @@ type EntityCache interface {
 
 // kinds are the kinds that the console lists department by department.
 type kinds struct {
-	packages  entity.Kind[cc.Package, cc.PackageFilter]
-	queues    entity.Kind[cc.Queue, cc.QueueFilter]
-	robots    entity.Kind[cc.Robot, cc.RobotFilter]
-	workflows entity.Kind[cc.Workflow, cc.WorkflowFilter]
-	layouts   entity.Kind[cc.WorkflowLayout, cc.WorkflowLayoutFilter]
+	packages  kind[cc.Package, cc.PackageFilter]
+	queues    kind[cc.Queue, cc.QueueFilter]
+	robots    kind[cc.Robot, cc.RobotFilter]
+	workflows kind[cc.Workflow, cc.WorkflowFilter]
+	layouts   kind[cc.WorkflowLayout, cc.WorkflowLayoutFilter]
 }
 
-func newKinds(c Console) kinds {
-	k := kinds{
-		packages: entity.Kind[cc.Package, cc.PackageFilter]{
-			Name: "Package", List: c.Packages, Get: c.Package,
-			ID: func(p *cc.Package) string { return p.ID }, Scope: (*cc.Package).Scope,
-			Partial: &entity.Partial[cc.Package, cc.PackageFilter]{
-				Fields:     []string{"versions", "latestVersion"},
-				IsComplete: func(p *cc.Package) bool { return p.Versions != nil },
-				Complete:   func(f *cc.PackageFilter) { f.IncludeVersions = true },
+// kind is a row of the table: how a kind is loaded, and what a dry run makes up for its entities.
+type kind[T any, F comparable] struct {
+	entity.Kind[T, F]
+	sample func(c *explain.Console, sc scope.Scope, id string, complete bool) *T
+}
+
+// kindTable returns the table without a console.
+func kindTable() kinds {
+	return kinds{
+		packages: kind[cc.Package, cc.PackageFilter]{
+			Kind: entity.Kind[cc.Package, cc.PackageFilter]{
+				Name: "Package", ID: func(p *cc.Package) string { return p.ID }, Scope: (*cc.Package).Scope,
+				Partial: &entity.Partial[cc.Package, cc.PackageFilter]{
+					Fields:     []string{"versions", "latestVersion"},
+					IsComplete: func(p *cc.Package) bool { return p.Versions != nil },
+					Complete:   func(f *cc.PackageFilter) { f.IncludeVersions = true },
+				},
+			},
+			sample: (*explain.Console).NewPackage,
+		},
+		queues: kind[cc.Queue, cc.QueueFilter]{
+			Kind: entity.Kind[cc.Queue, cc.QueueFilter]{
+				Name: "Queue", TakesIDs: true, ID: func(q *cc.Queue) string { return q.ID }, Scope: (*cc.Queue).Scope,
+			},
+			sample: func(_ *explain.Console, _ scope.Scope, id string, _ bool) *cc.Queue { return &cc.Queue{ID: id} },
+		},
+		robots: kind[cc.Robot, cc.RobotFilter]{
+			Kind: entity.Kind[cc.Robot, cc.RobotFilter]{
+				Name: "Robot", TakesIDs: true, ID: func(r *cc.Robot) string { return r.ID }, Scope: (*cc.Robot).Scope,
+			},
+			sample: func(_ *explain.Console, _ scope.Scope, id string, _ bool) *cc.Robot { return &cc.Robot{ID: id} },
+		},
+		workflows: kind[cc.Workflow, cc.WorkflowFilter]{
+			Kind: entity.Kind[cc.Workflow, cc.WorkflowFilter]{
+				Name: "Workflow", TakesIDs: true, ID: func(w *cc.Workflow) string { return w.ID }, Scope: (*cc.Workflow).Scope,
+			},
+			sample: func(c *explain.Console, sc scope.Scope, id string, _ bool) *cc.Workflow { return c.NewWorkflow(sc, id) },
+		},
+		layouts: kind[cc.WorkflowLayout, cc.WorkflowLayoutFilter]{
+			Kind: entity.Kind[cc.WorkflowLayout, cc.WorkflowLayoutFilter]{
+				Name: "WorkflowLayout", ID: func(w *cc.WorkflowLayout) string { return w.ID }, Scope: (*cc.WorkflowLayout).Scope,
+			},
+			sample: func(c *explain.Console, sc scope.Scope, id string, _ bool) *cc.WorkflowLayout {
+				w := &cc.WorkflowLayout{ID: id}
+				for _, workflow := range c.NewIDs("Workflow", sc) {
+					w.Nodes = append(w.Nodes, &cc.WorkflowLayoutNode{WorkflowID: &workflow})
+				}
+				return w
 			},
 		},
-		queues: entity.Kind[cc.Queue, cc.QueueFilter]{
-			Name: "Queue", TakesIDs: true, List: c.Queues, Get: c.Queue,
-			ID: func(q *cc.Queue) string { return q.ID }, Scope: (*cc.Queue).Scope,
-		},
-		robots: entity.Kind[cc.Robot, cc.RobotFilter]{
-			Name: "Robot", TakesIDs: true, List: c.Robots, Get: c.Robot,
-			ID: func(r *cc.Robot) string { return r.ID }, Scope: (*cc.Robot).Scope,
-		},
-		workflows: entity.Kind[cc.Workflow, cc.WorkflowFilter]{
-			Name: "Workflow", TakesIDs: true, List: c.Workflows, Get: c.Workflow,
-			ID: func(w *cc.Workflow) string { return w.ID }, Scope: (*cc.Workflow).Scope,
-		},
-		layouts: entity.Kind[cc.WorkflowLayout, cc.WorkflowLayoutFilter]{
-			Name: "WorkflowLayout", List: c.WorkflowLayouts, Get: c.WorkflowLayout,
-			ID: func(w *cc.WorkflowLayout) string { return w.ID }, Scope: (*cc.WorkflowLayout).Scope,
-		},
 	}
+}
+
+// newKinds returns the table over a console.
+func newKinds(c Console) kinds {
+	k := kindTable()
+	k.packages.List, k.packages.Get = c.Packages, c.Package
+	k.queues.List, k.queues.Get = c.Queues, c.Queue
+	k.robots.List, k.robots.Get = c.Robots, c.Robot
+	k.workflows.List, k.workflows.Get = c.Workflows, c.Workflow
+	k.layouts.List, k.layouts.Get = c.WorkflowLayouts, c.WorkflowLayout
 	if cache, ok := c.(EntityCache); ok {
 		k.packages.Cached, k.queues.Cached, k.robots.Cached = cache.CachedPackages, cache.CachedQueues, cache.CachedRobots
 		k.workflows.Cached, k.layouts.Cached = cache.CachedWorkflows, cache.CachedWorkflowLayouts
 	}
 	return k
+}
+
+// newDryKinds returns the table over the console of a dry run.
+func newDryKinds(c *explain.Console, byType map[string]cachedconsole.Kind) kinds {
+	k := kindTable()
+	k.packages.readFrom(c, byType)
+	k.queues.readFrom(c, byType)
+	k.robots.readFrom(c, byType)
+	k.workflows.readFrom(c, byType)
+	k.layouts.readFrom(c, byType)
+	return k
+}
+
+// readFrom makes the kind read the console of a dry run.
+func (k *kind[T, F]) readFrom(c *explain.Console, byType map[string]cachedconsole.Kind) {
+	row := byType[k.Name]
+	listed := explain.Listed[T, F]{Type: k.Name, Kind: row.Name, List: row.Operations[0], Get: row.Operations[1], New: k.sample}
+	if k.Partial != nil {
+		listed.Complete = k.Partial.Complete
+	}
+	k.List = func(ctx context.Context, sc scope.Scope, l cc.List[F]) (*cc.Page[T], error) {
+		return listed.Page(ctx, c, sc, l)
+	}
+	k.Get = func(ctx context.Context, sc scope.Scope, id string) (*T, error) { return listed.One(ctx, c, sc, id) }
 }
 
 // entityLoaders are the loaders of the listed kinds for one operation.
@@ -95,11 +154,11 @@ type entityLoaders struct {
 
 func (k *kinds) newLoaders(x *batch.Execution, known *capabilities.Store) entityLoaders {
 	return entityLoaders{
-		packages:  entity.New(x, &k.packages, known),
-		queues:    entity.New(x, &k.queues, known),
-		robots:    entity.New(x, &k.robots, known),
-		workflows: entity.New(x, &k.workflows, known),
-		layouts:   entity.New(x, &k.layouts, known),
+		packages:  entity.New(x, &k.packages.Kind, known),
+		queues:    entity.New(x, &k.queues.Kind, known),
+		robots:    entity.New(x, &k.robots.Kind, known),
+		workflows: entity.New(x, &k.workflows.Kind, known),
+		layouts:   entity.New(x, &k.layouts.Kind, known),
 	}
 }
 
@@ -158,27 +217,8 @@ type (
 
 // kindOf returns the row of the table of lifetimes for the console's answers about an object type. It is empty for a
 // type that is not read by itself.
-func kindOf(typ string) string {
-	switch strings.TrimSuffix(typ, "Connection") {
-	case "Company":
-		return "companies"
-	case "Department":
-		return "tree"
-	case "CompanyUser":
-		return "self"
-	case "Package", "PackageVersion":
-		return "packages"
-	case "Queue":
-		return "queues"
-	case "Robot":
-		return "robots"
-	case "Workflow":
-		return "workflows"
-	case "WorkflowLayout":
-		return "layouts"
-	default:
-		return ""
-	}
+func (e *Engine) kindOf(typ string) string {
+	return e.kindsByType[strings.TrimSuffix(typ, "Connection")].Name
 }
 
 // Kinds returns the rows of the table of lifetimes on which the answer of a root field may depend: those of all fields
@@ -187,7 +227,7 @@ func (e *Engine) Kinds(op *graphql.OperationContext, field graphql.CollectedFiel
 	typ := field.Definition.Type.Name()
 	var kinds []string
 	if _, ok := e.relations["Query"][field.Name]; ok && field.ObjectDefinition != nil && field.ObjectDefinition.Name == "Query" {
-		kinds = append(kinds, kindOf(typ))
+		kinds = append(kinds, e.kindOf(typ))
 	}
 	kinds = e.addKinds(kinds, typ, selection.New(op, field.Selections))
 	slices.Sort(kinds)
@@ -201,7 +241,7 @@ func (e *Engine) addKinds(kinds []string, typ string, s selection.Set) []string 
 		if !ok {
 			continue
 		}
-		if kind := kindOf(r.To); r.Load != nil && kind != "" {
+		if kind := e.kindOf(r.To); r.Load != nil && kind != "" {
 			kinds = append(kinds, kind)
 		}
 		kinds = e.addKinds(kinds, r.To, s.Below(f))

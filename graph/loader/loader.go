@@ -18,6 +18,7 @@ import (
 	"github.com/consoleql/consoleql/graph/entity"
 	"github.com/consoleql/consoleql/graph/selection"
 	"github.com/consoleql/consoleql/internal/budget"
+	"github.com/consoleql/consoleql/internal/cachedconsole"
 	cc "github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/consoleql/consoleql/internal/explain"
 	"github.com/consoleql/consoleql/internal/principal"
@@ -119,6 +120,7 @@ type Engine struct {
 	opts         Options
 	capabilities *capabilities.Store
 	kinds        kinds
+	kindsByType  map[string]cachedconsole.Kind
 	relations    Relations
 }
 
@@ -135,6 +137,7 @@ func New(console Console, relations Relations, opts Options) (*Engine, error) {
 		opts:         opts,
 		capabilities: capabilities.New(opts.capabilities()),
 		kinds:        newKinds(console),
+		kindsByType:  cachedconsole.KindsByType(),
 		relations:    relations,
 	}, nil
 }

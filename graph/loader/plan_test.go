@@ -81,9 +81,10 @@ func TestKinds(t *testing.T) {
 
 // TestEveryObjectThatIsAskedForHasAKind keeps the one map of types to kinds whole.
 func TestEveryObjectThatIsAskedForHasAKind(t *testing.T) {
+	engine := newTestEngine(t)
 	for typ, fields := range relation.Table() {
 		for name, e := range fields {
-			if e.Load != nil && loader.KindOf(e.To) == "" {
+			if e.Load != nil && engine.KindOf(e.To) == "" {
 				t.Errorf("%s.%s leads to %s, which has no kind", typ, name, e.To)
 			}
 		}

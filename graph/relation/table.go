@@ -181,7 +181,7 @@ func Sample(typ string, sc scope.Scope, c *explain.Console) any {
 	case "RemoveWorkflowRobotPayload":
 		return &mutation.RemoveWorkflowRobotPayload{Target: target("Workflow")}
 	case "UpgradeWorkflowsPayload":
-		return &mutation.UpgradeWorkflowsPayload{Scope: sc, IDs: c.NewWorkflowIDs(sc)}
+		return &mutation.UpgradeWorkflowsPayload{Scope: sc, IDs: c.NewIDs("Workflow", sc)}
 	case "ExecuteWorkflowLayoutPayload":
 		return &mutation.ExecuteWorkflowLayoutPayload{JobGroup: c.NewJobGroup(sc), Target: target("WorkflowLayout")}
 	case "SignInPayload":
@@ -191,9 +191,9 @@ func Sample(typ string, sc scope.Scope, c *explain.Console) any {
 	case "RobotEvent":
 		return &subscription.RobotEvent{Robot: c.NewRobot(sc)}
 	case "Workflow":
-		return c.NewWorkflow(sc)
+		return c.NewWorkflow(sc, c.NewID("Workflow", sc))
 	case "WorkflowEvent":
-		return &subscription.WorkflowEvent{Workflow: c.NewWorkflow(sc)}
+		return &subscription.WorkflowEvent{Workflow: c.NewWorkflow(sc, c.NewID("Workflow", sc))}
 	default:
 		return nil
 	}

@@ -135,20 +135,20 @@ func (k *kinds) listed() []string {
 }
 
 // KindsByType returns the kind of the console's answers about each type of the schema that is read by itself.
-func KindsByType() map[string]string {
+func KindsByType() map[string]Kind {
 	return byText(func(k Kind) []string { return k.Types })
 }
 
 // KindsByOperation returns the kind of each read of the console.
-func KindsByOperation() map[string]string {
+func KindsByOperation() map[string]Kind {
 	return byText(func(k Kind) []string { return k.Operations })
 }
 
-func byText(texts func(Kind) []string) map[string]string {
-	kinds := make(map[string]string)
+func byText(texts func(Kind) []string) map[string]Kind {
+	kinds := make(map[string]Kind)
 	for _, k := range Kinds() {
 		for _, text := range texts(k) {
-			kinds[text] = k.Name
+			kinds[text] = k
 		}
 	}
 	return kinds

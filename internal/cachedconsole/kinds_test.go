@@ -19,7 +19,7 @@ func TestKindsByOperation(t *testing.T) {
 		"PATCH /openapi/workflows/{workflowId}":      "",
 		"unknown":                                    "",
 	} {
-		if got := kinds[operation]; got != want {
+		if got := kinds[operation].Name; got != want {
 			t.Errorf("%s is of kind %q, want %q", operation, got, want)
 		}
 	}

@@ -8,7 +8,6 @@ import (
 	"sync"
 
 	"github.com/consoleql/consoleql/internal/budget"
-	cc "github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/consoleql/consoleql/internal/fault"
 	"github.com/consoleql/consoleql/internal/scope"
 )
@@ -20,8 +19,7 @@ const (
 	likelyChildren    = 5
 	likelyRobots      = 5
 	likelyVersions    = 10
-	likelyNodes       = 10
-	likelyJobs        = 10
+	likelyReferences  = 10
 )
 
 // maxEntities bounds the generated entities of a dry run, and thereby its memory and CPU time.
@@ -60,12 +58,12 @@ type Console struct {
 	cut       bool
 	lists     map[listKey]int // numbers of lists, which are part of their ids
 	refs      map[listKey]int // number of referenced entities per list
-	entities  map[string]any
+	entities  map[entityKey]any
 }
 
 // NewConsole returns a Console for the hints.
 func NewConsole(hints Hints) *Console {
-	return &Console{hints: hints, lists: make(map[listKey]int), refs: make(map[listKey]int), entities: make(map[string]any)}
+	return &Console{hints: hints, lists: make(map[listKey]int), refs: make(map[listKey]int), entities: make(map[entityKey]any)}
 }
 
 // FindScope tells whether the operation is looking for the request's scope. A caller without a
@@ -181,69 +179,4 @@ func gcd(a, b int) int {
 		a, b = b, a%b
 	}
 	return a
-}
-
-// entity returns the entity with that id. fill completes a new one. c.mu is held.
-func entity[T any](c *Console, key string, fill func() *T) *T {
-	if made, ok := c.entities[key].(*T); ok {
-		return made
-	}
-	v := fill()
-	c.entities[key] = v
-	return v
-}
-
-// page answers a list call. make creates the entity with an id.
-func page[T any, F comparable](ctx context.Context, c *Console, sc scope.Scope, l cc.List[F], typ, kind, operation string, make func(id string) *T) (*cc.Page[T], error) {
-	if err := send(ctx); err != nil {
-		return nil, err
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	full := c.made > maxEntities
-	c.cut = c.cut || full
-	var none F
-	list, how, size := listKey{typ: typ, scope: sc}, "", l.PageSize
-	from, to := l.PageIndex*l.PageSize, (l.PageIndex+1)*l.PageSize
-	length := to + goesOn
-	switch {
-	case len(l.IDs) > 0 && full:
-		return nil, errCut()
-	case len(l.IDs) > 0:
-		how, length, size = "by the parameter Ids", len(l.IDs), 0
-	case full:
-		length = 0
-	case l.Filter != none:
-		list.filter = l.Filter
-	default:
-		if known, ok := c.hints.ListSize(typ, sc); ok {
-			length = known
-		}
-	}
-	p := &cc.Page[T]{Count: length}
-	for i := from; i < min(to, length); i++ {
-		if len(l.IDs) > 0 {
-			p.List = append(p.List, make(l.IDs[i]))
-		} else {
-			p.List = append(p.List, make(c.id(list, i)))
-		}
-	}
-	p.Served = len(p.List)
-	c.count(kind, operation, how, p.Served, size)
-	return p, nil
-}
-
-// get answers a call for one entity.
-func get[T any](ctx context.Context, c *Console, kind, operation, id string, make func(id string) *T) (*T, error) {
-	if err := send(ctx); err != nil {
-		return nil, err
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.made > maxEntities {
-		c.cut = true
-		return nil, errCut()
-	}
-	c.count(kind, operation, "one by one, by id", 1, 0)
-	return make(id), nil
 }

@@ -1,0 +1,127 @@
+package explain
+
+import (
+	"context"
+
+	cc "github.com/consoleql/consoleql/internal/consoleclient"
+	"github.com/consoleql/consoleql/internal/scope"
+)
+
+// Listed describes a kind that the console lists and gets by id.
+type Listed[T any, F comparable] struct {
+	// Type is the name of the type in the schema, and Kind the row of the table of lifetimes.
+	Type, Kind string
+	// List and Get are the operations of the console's document.
+	List, Get string
+	// Complete changes a filter so that the list returns complete entities; nil: it always does.
+	Complete func(*F)
+	// New returns a new entity with an id.
+	New func(c *Console, sc scope.Scope, id string, complete bool) *T
+}
+
+// entityKey identifies an entity that a Console has returned.
+type entityKey struct {
+	typ, id  string
+	complete bool
+}
+
+// Page answers a list call.
+func (k Listed[T, F]) Page(ctx context.Context, c *Console, sc scope.Scope, l cc.List[F]) (*cc.Page[T], error) {
+	if err := send(ctx); err != nil {
+		return nil, err
+	}
+	complete, none := true, *new(F)
+	if k.Complete != nil { // the filter for complete entities selects the same ones
+		filter := l.Filter
+		k.Complete(&filter)
+		k.Complete(&none)
+		complete, l.Filter = filter == l.Filter, filter
+	}
+	list := listKey{typ: k.Type, scope: sc}
+	if l.Filter != none {
+		list.filter = l.Filter
+	}
+	ids, count, err := c.page(list, k.Kind, k.List, l.IDs, l.PageIndex, l.PageSize)
+	if err != nil {
+		return nil, err
+	}
+	p := &cc.Page[T]{Count: count, Served: len(ids)}
+	for _, id := range ids {
+		p.List = append(p.List, k.entity(c, sc, id, complete))
+	}
+	return p, nil
+}
+
+// One answers a call for one entity.
+func (k Listed[T, F]) One(ctx context.Context, c *Console, sc scope.Scope, id string) (*T, error) {
+	if err := send(ctx); err != nil {
+		return nil, err
+	}
+	if err := c.one(k.Kind, k.Get); err != nil {
+		return nil, err
+	}
+	return k.entity(c, sc, id, true), nil
+}
+
+// entity returns the entity with an id, the same one for each call.
+func (k Listed[T, F]) entity(c *Console, sc scope.Scope, id string, complete bool) *T {
+	key := entityKey{k.Type, id, complete}
+	c.mu.Lock()
+	made, ok := c.entities[key].(*T)
+	c.mu.Unlock()
+	if ok {
+		return made
+	}
+	v := k.New(c, sc, id, complete)
+	if s, ok := any(v).(interface{ Stamp(origin scope.Scope) }); ok {
+		s.Stamp(sc)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if made, ok := c.entities[key].(*T); ok {
+		return made
+	}
+	c.entities[key] = v
+	return v
+}
+
+// page counts a list call, and returns the ids of its page and the length of the list.
+func (c *Console) page(list listKey, kind, operation string, ids []string, index, size int) (onPage []string, length int, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	full := c.made > maxEntities
+	c.cut = c.cut || full
+	from, to := index*size, (index+1)*size
+	length = to + goesOn
+	switch {
+	case len(ids) > 0 && full:
+		return nil, 0, errCut()
+	case len(ids) > 0:
+		onPage = ids[min(from, len(ids)):min(to, len(ids))]
+		c.count(kind, operation, "by the parameter Ids", len(onPage), 0)
+		return onPage, len(ids), nil
+	case full:
+		length = 0
+	case list.filter == nil:
+		if known, ok := c.hints.ListSize(list.typ, list.scope); ok {
+			length = known
+		}
+	}
+	for i := from; i < min(to, length); i++ {
+		onPage = append(onPage, c.id(list, i))
+	}
+	c.count(kind, operation, "", len(onPage), size)
+	return onPage, length, nil
+}
+
+// one counts a call for one entity.
+func (c *Console) one(kind, operation string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.made > maxEntities {
+		c.cut = true
+		return errCut()
+	}
+	c.count(kind, operation, "one by one, by id", 1, 0)
+	return nil
+}
