@@ -70,8 +70,3 @@ func target[T any, F comparable](of kind[T, F]) loader.Relation {
 		return loader.One[T](of(l).LoadByID(l.Access, named.Scope, named.ID, c.Selection))
 	}}
 }
-
-// upgradedWorkflows are the workflows of an upgrade that exist.
-func upgradedWorkflows(l *loader.Loaders, p *mutation.UpgradeWorkflowsPayload) batch.Thunk[[]*cc.Workflow] {
-	return l.Workflows().LoadAll(l.Access, p.Scope, p.IDs)
-}

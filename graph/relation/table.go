@@ -6,6 +6,7 @@ package relation
 import (
 	"maps"
 
+	"github.com/consoleql/consoleql/graph/batch"
 	"github.com/consoleql/consoleql/graph/loader"
 	"github.com/consoleql/consoleql/graph/mutation"
 	"github.com/consoleql/consoleql/graph/subscription"
@@ -153,6 +154,11 @@ func Table() loader.Relations { //nolint:funlen // a table, best read in one pie
 	addConnection[cc.Workflow](table)
 	addConnection[cc.WorkflowLayout](table)
 	return table
+}
+
+// upgradedWorkflows returns the workflows of an upgrade that exist.
+func upgradedWorkflows(l *loader.Loaders, p *mutation.UpgradeWorkflowsPayload) batch.Thunk[[]*cc.Workflow] {
+	return l.Workflows().LoadAll(l.Access, p.Scope, p.IDs)
 }
 
 // Sample is an object of a type of the schema, as the console may answer a mutation in a scope or a subscription
