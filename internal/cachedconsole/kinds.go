@@ -115,10 +115,10 @@ func (k *kinds) rows() []row {
 
 // Kinds returns the table of kinds.
 func Kinds() []Kind {
-	var all []Kind
-	for _, r := range newKinds().rows() {
-		k, _, _ := r.describe()
-		all = append(all, k)
+	rows := newKinds().rows()
+	all := make([]Kind, len(rows))
+	for i, r := range rows {
+		all[i], _, _ = r.describe()
 	}
 	return all
 }
