@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/consoleql/consoleql/internal/budget"
 	"github.com/consoleql/consoleql/internal/principal"
@@ -23,6 +24,8 @@ type Cache interface {
 type Options struct {
 	// Concurrency bounds the console calls in flight.
 	Concurrency int
+	// Timeout bounds the time for all reads that follow StartTimeout; 0: there is no bound.
+	Timeout time.Duration
 	// Cache is the cache in front of the console; nil: none.
 	Cache Cache
 	// Logger receives panics.
@@ -34,6 +37,7 @@ type Options struct {
 type Execution struct {
 	ctx       context.Context //nolint:containedctx // the operation's; a batch outlives the field that started it
 	cancel    context.CancelFunc
+	timeout   time.Duration
 	principal string // name
 	slots     chan struct{}
 	budget    *budget.Budget // shared by the fields of a mutation
@@ -56,6 +60,7 @@ func New(ctx context.Context, o Options) *Execution {
 	return &Execution{
 		ctx:       ctx,
 		cancel:    cancel,
+		timeout:   o.Timeout,
 		principal: principal.FromContext(ctx).Name(),
 		slots:     make(chan struct{}, o.Concurrency),
 		budget:    budget.FromContext(ctx),
@@ -69,6 +74,16 @@ func New(ctx context.Context, o Options) *Execution {
 func (x *Execution) Close() {
 	x.cancel()
 	x.tasks.Wait()
+}
+
+// StartTimeout starts the time for all later reads. No read may be under way.
+func (x *Execution) StartTimeout() {
+	if x.timeout <= 0 {
+		return
+	}
+	cancel := x.cancel
+	ctx, stop := context.WithTimeout(x.ctx, x.timeout)
+	x.ctx, x.cancel = ctx, func() { stop(); cancel() }
 }
 
 // Context is the context of the operation.

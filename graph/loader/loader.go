@@ -49,6 +49,9 @@ type Options struct {
 	// Calls bounds the console calls of one operation, or of one event of a subscription; default DefaultCalls. An API
 	// key may have its own limit.
 	Calls int
+	// Timeout bounds the time for the reads of a query, of a mutation's payload, or of an event of a subscription; default:
+	// there is no bound.
+	Timeout time.Duration
 	// URLBytes bounds the query string of a list with `Ids`; default 7500. With path and headers, the request stays
 	// below the 8 KiB that common servers accept.
 	URLBytes int
@@ -107,6 +110,8 @@ func (o Options) Validate() error {
 		return errors.New("concurrency is negative")
 	case o.Calls < 0:
 		return errors.New("calls is negative")
+	case o.Timeout < 0:
+		return errors.New("timeout is negative")
 	case o.URLBytes < 0:
 		return errors.New("URL bytes is negative")
 	}
@@ -171,7 +176,7 @@ type state struct {
 // Loaders returns the Loaders of the operation in ctx, whose request named the scope sc. ctx carries the budget of the
 // operation. Close must be called when the operation has been answered.
 func (e *Engine) Loaders(ctx context.Context, sc scope.Scope) *Loaders {
-	x := batch.New(ctx, batch.Options{Concurrency: e.opts.Concurrency, Cache: e.cache, Logger: e.opts.Logger})
+	x := batch.New(ctx, batch.Options{Concurrency: e.opts.Concurrency, Timeout: e.opts.Timeout, Cache: e.cache, Logger: e.opts.Logger})
 	return &Loaders{&state{
 		entityLoaders: e.kinds.newLoaders(x, e.capabilities),
 		engine:        e,

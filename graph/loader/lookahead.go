@@ -70,7 +70,9 @@ func (l *Loaders) ReserveCalls(n int) error { return l.Budget().Reserve(l.writes
 func (l *Loaders) unreserve() { _ = l.Budget().Reserve(l.writes) } // not more than before
 
 // LookAhead looks ahead from one object. It starts the reads of the first level at once, and those below on a goroutine.
+// The time for the reads of a query, of a mutation's payload or of an event begins here.
 func (l *Loaders) LookAhead(typ string, s selection.Set, object any) {
+	l.StartTimeout()
 	l.FinishLevel(true)
 	k := newPrefetcher(l)
 	ok := k.guard(func() {

@@ -54,6 +54,7 @@ func (g *Gateway) newAdmission(by transports) *admission.Controller {
 	return admission.New(admission.Options{
 		Places: g.settings.ConsoleConcurrency,
 		Rate:   g.settings.ConsoleRate,
+		Wait:   g.settings.OperationTimeout,
 		Probe:  func(class admission.Class) { (&http.Client{Transport: by.of(class)}).CloseIdleConnections() },
 		Changed: func(operation string, open bool) {
 			if open {

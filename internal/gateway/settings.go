@@ -98,6 +98,7 @@ type Watching struct {
 // Limits are the flags that bound operations and requests.
 type Limits struct {
 	MaxDepth          int           `default:"15" help:"How many fields may nest in an operation."`
+	OperationTimeout  time.Duration `default:"30s" help:"How long the reads of one query may take, or those of a mutation's payload after the change, or of one event of a subscription. Fields that are missing then are null with UPSTREAM_TIMEOUT. A call of the console waits no longer than that for its turn."`
 	MaxFields         int           `default:"500" help:"How many fields of one object an operation may select, including those of fragments. A name in a document has at most 128 characters."`
 	MaxConsoleCalls   int           `default:"2000" help:"Calls of the console that one operation, or one event of a subscription, may make. Reads that a cache answers are no calls; with them, an operation may make five reads for each call. Fields beyond the limit are null with QUERY_TOO_COMPLEX. The file of API keys may set another limit for a key."`
 	MaxAnswerBytes    int           `default:"16777216" help:"Largest data of an answer, in bytes of JSON. Beyond it, data is null with QUERY_TOO_COMPLEX."`
@@ -180,7 +181,7 @@ func (s *Settings) checkPositive() error {
 	for name, n := range map[string]int64{
 		"session-lifetime": int64(s.SessionLifetime), "console-concurrency": int64(s.ConsoleConcurrency), "operation-concurrency": int64(s.OperationConcurrency),
 		"console-max-response-bytes": s.ConsoleMaxResponseBytes, "max-depth": int64(s.MaxDepth),
-		"max-fields": int64(s.MaxFields), "max-console-calls": int64(s.MaxConsoleCalls), "max-answer-bytes": int64(s.MaxAnswerBytes), "max-answer-values": int64(s.MaxAnswerValues),
+		"operation-timeout": int64(s.OperationTimeout), "max-fields": int64(s.MaxFields), "max-console-calls": int64(s.MaxConsoleCalls), "max-answer-bytes": int64(s.MaxAnswerBytes), "max-answer-values": int64(s.MaxAnswerValues),
 		"max-request-bytes": s.MaxRequestBytes, "max-upload-bytes": s.MaxUploadBytes, "direct-upload-bytes": s.DirectUploadBytes,
 		"poll-interval": int64(s.PollInterval), "max-subscriptions": int64(s.MaxSubscriptions), "max-subscriptions-per-caller": int64(s.MaxSubscriptionsPerCaller), "stream-keepalive": int64(s.StreamKeepalive),
 		"console-timeout": int64(s.ConsoleTimeout), "console-write-timeout": int64(s.ConsoleWriteTimeout), "idempotency-retention": int64(s.IdempotencyRetention), "shutdown-timeout": int64(s.ShutdownTimeout), "idle-timeout": int64(s.IdleTimeout), "upload-timeout": int64(s.UploadTimeout),
@@ -225,6 +226,7 @@ func (s *Settings) loaderOptions(log *slog.Logger) loader.Options {
 		IDs:         capabilities.IDsMode(s.ConsoleIDs),
 		Concurrency: s.OperationConcurrency,
 		Calls:       s.MaxConsoleCalls,
+		Timeout:     s.OperationTimeout,
 		Logger:      log,
 	}
 }

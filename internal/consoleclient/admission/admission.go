@@ -51,6 +51,8 @@ type Options struct {
 	Places int
 	// Rate bounds the calls of Lists, Gets and Writes that start per second. 0: no bound.
 	Rate float64
+	// Wait bounds how long a call waits for its place. 0: only its context bounds it.
+	Wait time.Duration
 	// Probe, if not nil, is called before a call that tests a failing operation, so that it uses a new connection.
 	Probe func(Class)
 	// Changed, if not nil, is called when the breaker of an operation opens and when it closes. It must not block.
@@ -61,6 +63,7 @@ type Options struct {
 type Controller struct {
 	probe   func(Class)
 	changed func(string, bool)
+	wait    time.Duration // 0: no bound
 
 	mu       sync.Mutex
 	places   int
@@ -86,7 +89,7 @@ type class struct {
 
 // New creates a Controller.
 func New(o Options) *Controller {
-	c := &Controller{probe: o.Probe, changed: o.Changed, places: o.Places}
+	c := &Controller{probe: o.Probe, changed: o.Changed, wait: o.Wait, places: o.Places}
 	if c.places <= 0 {
 		c.places = DefaultPlaces
 	}
@@ -150,7 +153,7 @@ type Call struct {
 // Acquire waits for a place and returns it. The caller must call Done on it once.
 //
 // It fails with *RefusedError if the breaker of the operation is open, if the console asked to wait, or if ctx reaches its
-// deadline first. It fails with the error of ctx if ctx is cancelled.
+// deadline or Options.Wait ends first. It fails with the error of ctx if ctx is cancelled.
 func (c *Controller) Acquire(ctx context.Context, call Call) (*Place, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("admission: %w", err)
@@ -180,6 +183,11 @@ func (c *Controller) Acquire(ctx context.Context, call Call) (*Place, error) {
 
 // await waits until w is admitted or refused.
 func (c *Controller) await(ctx context.Context, k *class, w *waiter) (*Place, error) {
+	if c.wait > 0 {
+		bounded, cancel := context.WithTimeout(ctx, c.wait)
+		defer cancel()
+		ctx = bounded
+	}
 	select {
 	case err := <-w.result:
 		if err != nil {

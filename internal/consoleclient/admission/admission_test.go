@@ -169,6 +169,22 @@ func TestWaitingEnds(t *testing.T) {
 	})
 }
 
+// TestWaitIsBounded: a call whose context has no deadline waits for its place no longer than Options.Wait.
+func TestWaitIsBounded(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := admission.New(admission.Options{Places: 1, Wait: time.Minute})
+		held := acquire(t, c, call(admission.Writes, "a"))
+		begun := time.Now()
+		refused(t, c, call(admission.Writes, "a"), admission.Busy)
+		if waited := time.Since(begun); waited != time.Minute {
+			t.Errorf("refused after %v", waited)
+		}
+		held.Done(admission.Succeeded)
+		acquire(t, c, call(admission.Writes, "a")).Done(admission.Succeeded)
+	})
+}
+
 // TestPause: a Retry-After of the console ends what waits, and concerns its class only.
 func TestPause(t *testing.T) {
 	t.Parallel()
