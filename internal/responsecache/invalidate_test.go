@@ -133,8 +133,10 @@ func TestOutageOfTheOnlyReplica(t *testing.T) {
 				t.Error("an answer is not valid")
 			}
 			want(t, va, con.read("a", "tag"), 1, Memory)
-			for range 100 { // each of them would wait for the time of a lease
-				if err := a.Invalidate(t.Context(), "tag"); !errors.Is(err, ErrUnconfirmed) {
+			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+			defer cancel()
+			for range 100 { // it ends ctx if each waits for the time of a lease
+				if err := a.Invalidate(ctx, "tag"); !errors.Is(err, ErrUnconfirmed) {
 					t.Fatalf("got %v", err)
 				}
 			}

@@ -43,7 +43,7 @@ func (c *cacheMetrics) register(r prometheus.Registerer) {
 		}),
 		leased: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "consoleql_cache_trusted",
-			Help: "1 while this replica knows of all changes made through others, and so may answer from memory; always, where there is no Redis, or nothing is kept.",
+			Help: "1 while this replica knows of all changes made through others. Always 1 without Redis or with the cache off. At 0, only a replica that was alone answers from memory.",
 		}),
 		redisFailures: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "consoleql_cache_redis_failures_total",
