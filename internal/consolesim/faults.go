@@ -32,9 +32,13 @@ type Fault struct {
 	Drop bool
 	// Truncate sends half of the answer's body and closes the connection.
 	Truncate bool
+	// Drip pauses for this long before each byte of the answer's body.
+	Drip time.Duration
+	// Endless sends a JSON list without an end instead of the answer's body.
+	Endless bool
 	// After executes the operation before its answer is replaced, dropped or truncated, as if
-	// the answer had been lost. Without it the operation is not executed, unless only Truncate
-	// or Delay is set.
+	// the answer had been lost. Without it the operation is not executed, unless only Truncate,
+	// Drip, Endless or Delay is set.
 	After bool
 	// Times is how often the fault occurs; 0: until it is cancelled.
 	Times int

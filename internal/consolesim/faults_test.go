@@ -124,3 +124,28 @@ func TestLatencyIsNotSerialised(t *testing.T) {
 		}
 	}
 }
+
+func TestFaultsOfBodies(t *testing.T) {
+	c := start(t, Options{})
+	whole := c.get("/openapi/queues")
+	cancel := c.Fail(onPath("/queues"), Fault{Drip: time.Microsecond})
+	if a := c.get("/openapi/queues"); string(a.raw) != string(whole.raw) {
+		t.Errorf("byte by byte: %s", a.raw)
+	}
+	cancel()
+	c.Fail(onPath("/queues"), Fault{Endless: true})
+	ctx, leave := context.WithCancel(t.Context())
+	defer leave()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.APIURL()+"/openapi/queues", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if n, err := io.CopyN(io.Discard, resp.Body, 1<<20); err != nil {
+		t.Errorf("the body ends after %d bytes: %v", n, err)
+	}
+}

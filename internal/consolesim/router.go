@@ -1,6 +1,7 @@
 package consolesim
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -154,7 +155,7 @@ func (s *Server) handler(routes []*route, latency time.Duration) http.Handler {
 		}
 		status = out.status
 		s.log.finish(c.entry, status)
-		out.write(w, fault.Truncate)
+		out.write(c.ctx(), w, fault)
 	})
 }
 
@@ -210,8 +211,8 @@ func hasJSONBody(r *http.Request, body []byte) bool {
 	return strings.EqualFold(strings.TrimSpace(media), "application/json") && len(body) > 0
 }
 
-// write sends the answer. A truncated answer ends in the middle of its body.
-func (out reply) write(w http.ResponseWriter, truncate bool) {
+// write sends the answer, with the fault of its body.
+func (out reply) write(ctx context.Context, w http.ResponseWriter, f *Fault) {
 	h := w.Header()
 	for k, v := range out.header {
 		h[http.CanonicalHeaderKey(k)] = v
@@ -219,17 +220,35 @@ func (out reply) write(w http.ResponseWriter, truncate bool) {
 	if len(out.body) > 0 {
 		h.Set("Content-Type", out.contentType)
 	}
-	if out.status != http.StatusNoContent {
+	if out.status != http.StatusNoContent && !f.Endless {
 		h.Set("Content-Length", strconv.Itoa(len(out.body)))
 	}
 	w.WriteHeader(out.status)
-	if !truncate {
+	switch {
+	case f.Endless:
+		writeEndless(ctx, w)
+	case f.Drip > 0:
+		for i := 0; i < len(out.body) && ctx.Err() == nil; i++ {
+			sleep(ctx, f.Drip)
+			_, _ = w.Write(out.body[i : i+1]) // the client may have left
+			_ = http.NewResponseController(w).Flush()
+		}
+	case f.Truncate:
+		_, _ = w.Write(out.body[:len(out.body)/2])
+		_ = http.NewResponseController(w).Flush()
+		panic(http.ErrAbortHandler) //nolint:forbidigo // net/http's way to drop a connection
+	default:
 		_, _ = w.Write(out.body) // the client may have left
-		return
 	}
-	_, _ = w.Write(out.body[:len(out.body)/2])
-	_ = http.NewResponseController(w).Flush()
-	panic(http.ErrAbortHandler) //nolint:forbidigo // net/http's way to drop a connection
+}
+
+// writeEndless sends a list of entities until the client leaves.
+func writeEndless(ctx context.Context, w io.Writer) {
+	entities := bytes.Repeat([]byte(`{"id":"00000000-0000-4000-8000-000000000000","name":"endless"},`), 512)
+	_, err := io.WriteString(w, `{"count":1,"list":[`)
+	for err == nil && ctx.Err() == nil {
+		_, err = w.Write(entities)
+	}
 }
 
 // isGUID accepts 8-4-4-4-12 hexadecimal digits.

@@ -14,12 +14,12 @@ import (
 	"time"
 
 	"github.com/consoleql/consoleql/internal/consoleclient/transport"
-	"github.com/consoleql/consoleql/internal/silentproxy"
+	"github.com/consoleql/consoleql/internal/tcpproxy"
 )
 
 // silentServer is a server behind a silent proxy, with a client of the proxy.
 type silentServer struct {
-	*silentproxy.Proxy
+	*tcpproxy.Proxy
 	client *http.Client
 	url    string
 	seen   atomic.Int64 // requests that reached the server
@@ -39,12 +39,12 @@ func newSilentServer(t *testing.T, http2 bool) *silentServer {
 	server.EnableHTTP2 = http2
 	server.StartTLS()
 	t.Cleanup(server.Close)
-	s.Proxy = silentproxy.New(t, server.Listener.Addr().String())
+	s.Proxy = tcpproxy.New(t, server.Listener.Addr().String())
 	pool := transport.NewPool(100, 0)
 	pool.TLSClientConfig = &tls.Config{RootCAs: server.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs, ServerName: "example.com"}
 	s.client = &http.Client{Transport: transport.New(transport.Options{Base: pool})}
 	t.Cleanup(s.client.CloseIdleConnections)
-	s.url = "https://" + s.Addr().String()
+	s.url = "https://" + s.Addr()
 	return s
 }
 

@@ -13,7 +13,7 @@ import (
 	"testing"
 
 	"github.com/consoleql/consoleql/internal/consolesim"
-	"github.com/consoleql/consoleql/internal/silentproxy"
+	"github.com/consoleql/consoleql/internal/tcpproxy"
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
@@ -32,9 +32,9 @@ func TestSilentConnectionsOfTheConsole(t *testing.T) {
 			t.Parallel()
 			sim := e2e.NewSim(t, consolesim.Options{})
 			front := newFront(t, sim.APIURL(), tt.http2)
-			proxy := silentproxy.New(t, front.Listener.Addr().String())
+			proxy := tcpproxy.New(t, front.Listener.Addr().String())
 			w := e2e.StartProcess(t, e2e.Release.Binary(t), sim, "", "SSL_CERT_FILE="+front.certificate(t),
-				"CONSOLEQL_CONSOLE_URL=https://"+proxy.Addr().String(), "CONSOLEQL_CONSOLE_TIMEOUT=3s")
+				"CONSOLEQL_CONSOLE_URL=https://"+proxy.Addr(), "CONSOLEQL_CONSOLE_TIMEOUT=3s")
 			const query = `{ robots(first: 1) { nodes { id } } }`
 			front.Hold(tt.pooled)
 			var callers sync.WaitGroup
