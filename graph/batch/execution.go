@@ -81,9 +81,9 @@ func (x *Execution) StartTimeout() {
 	if x.timeout <= 0 {
 		return
 	}
-	cancel := x.cancel
-	ctx, stop := context.WithTimeout(x.ctx, x.timeout)
-	x.ctx, x.cancel = ctx, func() { stop(); cancel() }
+	ctx, cancel := context.WithTimeout(x.ctx, x.timeout)
+	context.AfterFunc(x.ctx, cancel) // Close ends x.ctx, perhaps at the same time
+	x.ctx = ctx
 }
 
 // Context is the context of the operation.

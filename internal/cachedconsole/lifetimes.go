@@ -64,7 +64,7 @@ func tags(sc scope.Scope, kinds []string) []string {
 }
 
 // refreshTag returns the tag that expires a principal's older answers of a kind after a refresh
-// (trail.ReadOptions.RefreshID). The list of companies does not depend on the company in scope.
+// (operation.ReadOptions.RefreshID). The list of companies does not depend on the company in scope.
 func refreshTag(identity string, sc scope.Scope, kind string) string {
 	if kind == Companies {
 		sc = scope.Scope{}
