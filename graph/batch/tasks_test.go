@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// TestTasksEnd: nothing goes on or begins after they have been waited for.
+// TestTasksEnd verifies that no task runs or begins after Wait has returned.
 func TestTasksEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var all tasks

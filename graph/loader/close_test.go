@@ -12,7 +12,7 @@ import (
 	"github.com/consoleql/consoleql/internal/scope"
 )
 
-// hanging answers no sooner than who asks gives up.
+// hanging answers when its caller has given up.
 type hanging struct{ noConsole }
 
 func (hanging) Companies(ctx context.Context, _ scope.Scope, _ string) ([]*cc.Company, error) {
@@ -20,8 +20,8 @@ func (hanging) Companies(ctx context.Context, _ scope.Scope, _ string) ([]*cc.Co
 	return nil, context.Cause(ctx)
 }
 
-// TestCloseAbandonsWhatIsUnderWay: an answer that is complete waits for nothing that it has
-// no use for.
+// TestCloseAbandonsWhatIsUnderWay verifies that a complete answer does not wait for reads that it
+// does not need.
 func TestCloseAbandonsWhatIsUnderWay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e, err := New(hanging{}, nil, Options{})
@@ -44,7 +44,7 @@ func TestCloseAbandonsWhatIsUnderWay(t *testing.T) {
 	})
 }
 
-// TestAPanicIsAnError, and no answer of nothing.
+// TestAPanicIsAnError verifies that a read that panics is an error, not an empty answer.
 func TestAPanicIsAnError(t *testing.T) {
 	l := newTestEngine(t).Loaders(t.Context(), scope.Scope{}) // the console of these tests panics
 	defer l.Close()

@@ -222,8 +222,8 @@ func (d *dryRun) change(f graphql.CollectedField, all selection.Set, following i
 	return true
 }
 
-// lookAhead looks ahead from an object. Unlike in an execution, a level begins when all calls of the level before have been
-// answered, so that the calls of each level are known.
+// lookAhead looks ahead from an object. A level begins when all calls of the level before have been answered, so that the
+// calls of each level are known. An execution does not wait for that.
 func (d *dryRun) lookAhead(l *Loaders, typ string, s selection.Set, object any, path string) {
 	var fields []visited
 	k := newPrefetcher(l)

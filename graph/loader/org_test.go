@@ -7,8 +7,8 @@ import (
 	"github.com/consoleql/consoleql/internal/principal"
 )
 
-// TestCompaniesSeen by the holder of a limited API key are those of its scopes, by the id
-// that scopes are named by: the document has another one beside it.
+// TestCompaniesSeen verifies that an API key with scopes sees the companies of its scopes only.
+// Scopes name companies by `companyId`; the console's document has a second id.
 func TestCompaniesSeen(t *testing.T) {
 	in := "scope"
 	companies := []*cc.Company{{ID: "own", CompanyID: &in}, {ID: "scope"}, {ID: "other"}}

@@ -22,7 +22,7 @@ import (
 	"github.com/consoleql/consoleql/internal/scope"
 )
 
-// operationOf is the operation of a document, as gqlgen would have it.
+// operationOf returns the operation of a document, as gqlgen parses it.
 func operationOf(t *testing.T, document string, variables map[string]any) *graphql.OperationContext {
 	t.Helper()
 	doc, errs := gqlparser.LoadQueryWithRules(gqlparser.MustLoadSchema(schema.Sources()...), document, rules.NewDefaultRules())
@@ -32,10 +32,10 @@ func operationOf(t *testing.T, document string, variables map[string]any) *graph
 	return &graphql.OperationContext{Doc: doc, Operation: doc.Operations[0], Variables: variables}
 }
 
-// ann is whose answers the tests learn from.
+// ann is the principal whose answers the tests learn from.
 var ann = principal.FromToken("ann")
 
-// noConsole panics where it is asked anything.
+// noConsole panics if it is called.
 type noConsole struct{ loader.Console }
 
 func newTestEngine(t *testing.T) *loader.Engine {
@@ -79,7 +79,7 @@ func TestKinds(t *testing.T) {
 	}
 }
 
-// TestEveryObjectThatIsAskedForHasAKind keeps the one map of types to kinds whole.
+// TestEveryObjectThatIsAskedForHasAKind verifies that the map of types to kinds is complete.
 func TestEveryObjectThatIsAskedForHasAKind(t *testing.T) {
 	engine := newTestEngine(t)
 	for typ, fields := range relation.Table() {
@@ -91,8 +91,8 @@ func TestEveryObjectThatIsAskedForHasAKind(t *testing.T) {
 	}
 }
 
-// TestAPlanTellsNothingOfOthers: what one principal was answered does not show in what
-// another one, or nobody, is told.
+// TestAPlanTellsNothingOfOthers verifies that a plan does not depend on the answers to another
+// principal.
 func TestAPlanTellsNothingOfOthers(t *testing.T) {
 	const document = `{ workflows(first: 50) { nodes { package { name } queue { name } } } }`
 	sc := scope.Scope{CompanyID: "c", DepartmentID: "d"}
@@ -121,7 +121,7 @@ func TestAPlanTellsNothingOfOthers(t *testing.T) {
 	}
 }
 
-// TestAPlanTeachesNothing: the answers that a plan makes up are not taken for what the console says.
+// TestAPlanTeachesNothing verifies that made-up answers of a plan are not taken for the console's.
 func TestAPlanTeachesNothing(t *testing.T) {
 	sc := scope.Scope{CompanyID: "c", DepartmentID: "d"}
 	plan := func(e *loader.Engine, document string) explain.Plan {
@@ -277,7 +277,7 @@ func TestPlan(t *testing.T) {
 	}
 }
 
-// TestPlanFindsTheScope where the request names none.
+// TestPlanFindsTheScope verifies that a plan finds the scope of a request that names none.
 func TestPlanFindsTheScope(t *testing.T) {
 	e, err := loader.New(noConsole{}, relation.Table(), loader.Options{})
 	if err != nil {
@@ -296,7 +296,7 @@ func TestPlanOfABadArgument(t *testing.T) {
 	}
 }
 
-// TestAPlanIsBounded: the console calls of an operation, and the entities that a dry run makes up.
+// TestAPlanIsBounded verifies the bounds of a plan: console calls, and made-up entities.
 func TestAPlanIsBounded(t *testing.T) {
 	const lists = `{ queues(first: 500) { nodes { robots(first: 500) { nodes { name } } } } }`
 	for name, tt := range map[string]struct {

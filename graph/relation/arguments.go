@@ -12,7 +12,7 @@ import (
 	"github.com/consoleql/consoleql/internal/scope"
 )
 
-// idArgument is the argument `id`, decoded as gqlgen does.
+// idArgument returns the argument `id`, decoded as gqlgen decodes it.
 func idArgument(c loader.FieldCall) (string, error) {
 	given := c.Args
 	if given == nil {
@@ -34,7 +34,7 @@ func checkID(c loader.FieldCall) error {
 	return err
 }
 
-// nameArgument is the argument `name`, empty where it is not given.
+// nameArgument returns the argument `name`; empty: it is not given.
 func nameArgument(c loader.FieldCall) string {
 	if c.Args == nil {
 		name, _ := c.Arguments()["name"].(string)
@@ -46,7 +46,7 @@ func nameArgument(c loader.FieldCall) string {
 	return ""
 }
 
-// checkList says what is wrong with the arguments of a connection field.
+// checkList returns an error that names a wrong argument of a connection field.
 func checkList[F comparable](c loader.FieldCall) error {
 	args, err := listArguments[F](c)
 	if err != nil {
@@ -55,8 +55,8 @@ func checkList[F comparable](c loader.FieldCall) error {
 	return args.Check()
 }
 
-// listArguments are the arguments of a connection field. In look-ahead it decodes them as
-// gqlgen does. Where they are wrong, gqlgen calls no resolver, and nothing is loaded.
+// listArguments returns the arguments of a connection field. In look-ahead it decodes them as
+// gqlgen does. gqlgen calls no resolver if they are wrong, and nothing is loaded then.
 func listArguments[F comparable](c loader.FieldCall) (entity.ListArgs[F], error) {
 	var a entity.ListArgs[F]
 	if c.Args != nil {
@@ -109,7 +109,7 @@ func implied(filter *cc.OptionalID, id string) bool {
 	return true
 }
 
-// sameID compares GUIDs whatever their case and form.
+// sameID reports whether two GUIDs are equal. It ignores their case and form.
 func sameID(a, b string) bool {
 	x, errX := scope.ParseID(a)
 	y, errY := scope.ParseID(b)

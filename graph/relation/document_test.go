@@ -12,7 +12,7 @@ import (
 
 var update = flag.Bool("update", false, "write the table of docs/joins.md")
 
-// document is the table of relations as docs/joins.md has it.
+// document returns the table of relations in the form of docs/joins.md.
 func document() string {
 	var b strings.Builder
 	b.WriteString("| field | leads to | named by | with |\n| --- | --- | --- | --- |\n")

@@ -11,15 +11,15 @@ import (
 	"github.com/consoleql/consoleql/internal/fault"
 )
 
-// fields gives the places of an entity's id and name.
+// fields returns pointers to an entity's id and name.
 type fields[T any] func(*T) (id, name *string)
 
 func packageFields(p *cc.Package) (id, name *string)   { return &p.ID, &p.Name }
 func queueFields(q *cc.Queue) (id, name *string)       { return &q.ID, &q.Name }
 func workflowFields(w *cc.Workflow) (id, name *string) { return &w.ID, &w.Name }
 
-// changed is the entity that a mutation changed: as the console answered it or, where it did
-// not and more than the id is selected, as it is read now.
+// changed returns the entity that a mutation changed, as the console answered it. If the console
+// did not, and more than the id is selected, the entity is read.
 func changed[P any, T any, F comparable, PP interface {
 	*P
 	Change() *mutation.Changed[T]
@@ -44,8 +44,8 @@ func loadChanged[T any, F comparable](l *loader.Loaders, of kind[T, F], fields f
 	return of(l).LoadByID(l.Access, change.Scope, change.ID, s)
 }
 
-// created is changed for an entity that a mutation created. Where the console does not find it,
-// the error names its id, which the caller knows from nowhere else.
+// created is changed for an entity that a mutation created. If the console does not find it,
+// the error names its id, which the caller cannot know otherwise.
 func created[P any, T any, F comparable, PP interface {
 	*P
 	Change() *mutation.Changed[T]
@@ -63,7 +63,7 @@ func created[P any, T any, F comparable, PP interface {
 	}}
 }
 
-// target is the entity that a mutation named.
+// target returns the entity that a mutation named.
 func target[T any, F comparable](of kind[T, F]) loader.Relation {
 	return loader.Relation{To: typeName[T](), Keys: []string{"id"}, Load: func(l *loader.Loaders, parent any, c loader.FieldCall) loader.Loaded {
 		named := parent.(interface{ Named() mutation.Target }).Named()

@@ -7,9 +7,9 @@ import (
 	"github.com/consoleql/consoleql/internal/fault"
 )
 
-// Resolve answers the field that ctx resolves, of the object parent, by the field's row of the
-// table. The parent of a root field is nil. V is *T where the field leads to one T, and []*T
-// where it leads to many. Arguments are those that gqlgen decoded.
+// Resolve returns the value of the field that ctx resolves, of the object parent, by the field's
+// row of the table. The parent of a root field is nil. V is *T if the field leads to one T, and
+// []*T if it leads to many. Arguments are those that gqlgen decoded.
 func Resolve[V any](ctx context.Context, parent any) (V, error) {
 	typ, call := loader.Resolving(ctx)
 	l := loader.FromContext(ctx)

@@ -13,7 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// calledByResolvers is, by type and field of the schema, the type with which the field's
+// calledByResolvers returns, by type and field of the schema, the type with which the field's
 // resolver calls Resolve. Each resolver must be that call and nothing else.
 func calledByResolvers(t *testing.T) map[string]string {
 	t.Helper()
@@ -82,7 +82,7 @@ func TestEachRelationHasAResolver(t *testing.T) {
 	}
 }
 
-// TestKeysAreFields of the parent in the schema. A payload keeps its keys to itself.
+// TestKeysAreFields verifies that keys are fields of the parent in the schema, except for payloads.
 func TestKeysAreFields(t *testing.T) {
 	s := loadSchema(t)
 	for typ, rows := range Table() {

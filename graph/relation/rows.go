@@ -10,10 +10,10 @@ import (
 	"github.com/consoleql/consoleql/internal/scope"
 )
 
-// scoped is an object that knows its company and department.
+// scoped is an object with a company and a department.
 type scoped interface{ Scope() scope.Scope }
 
-// scopeOf is the scope of a field's parent; of a root field, that of the request.
+// scopeOf returns the scope of a field's parent; for a root field, that of the request.
 func scopeOf(l *loader.Loaders, parent any) (scope.Scope, error) {
 	if parent == nil {
 		return l.RequestScope()()
@@ -21,14 +21,14 @@ func scopeOf(l *loader.Loaders, parent any) (scope.Scope, error) {
 	return parent.(scoped).Scope(), nil
 }
 
-// typeName is the name of a Go type of the graph, which is also its name in the schema.
+// typeName returns the name of a Go type of the graph. It is also its name in the schema.
 func typeName[T any]() string { return reflect.TypeFor[T]().Name() }
 
 func failedOne[T any](err error) loader.Loaded {
 	return loader.One[T](func() (*T, error) { return nil, err })
 }
 
-// inline is a field whose objects are in the parent.
+// inline returns a relation whose objects are in the parent.
 func inline[P, C any](f func(*P) []*C) loader.Relation {
 	return inlineTo(typeName[C](), f)
 }
@@ -41,7 +41,7 @@ func inlineTo[P, C any](to string, f func(*P) []*C) loader.Relation {
 	}}
 }
 
-// present is the list of a value that may be nil.
+// present returns a list of the value; nil if that is nil.
 func present[T any](v *T) []*T {
 	if v == nil {
 		return nil
@@ -49,7 +49,7 @@ func present[T any](v *T) []*T {
 	return []*T{v}
 }
 
-// addConnection adds the fields that lead from a connection to its nodes.
+// addConnection adds the relations that lead from a connection to its nodes.
 func addConnection[T any](table loader.Relations) {
 	typ := typeName[T]()
 	nodes := func(c *entity.Connection[T]) []*T { return c.Nodes }
@@ -57,14 +57,14 @@ func addConnection[T any](table loader.Relations) {
 	table[typ+"Edge"] = map[string]loader.Relation{"node": inline(func(node *T) []*T { return []*T{node} })}
 }
 
-// root is a field that leads to one object, whatever its parent.
+// root returns a relation that leads to one object and does not depend on its parent.
 func root[C any](f func(*loader.Loaders) batch.Thunk[*C]) loader.Relation {
 	return loader.Relation{To: typeName[C](), Load: func(l *loader.Loaders, _ any, _ loader.FieldCall) loader.Loaded {
 		return loader.One[C](f(l))
 	}}
 }
 
-// rootByID is a root field that leads to the object of the argument id.
+// rootByID returns a relation that leads from a root to the object of the argument id.
 func rootByID[C any](f func(*loader.Loaders, string) batch.Thunk[*C]) loader.Relation {
 	return loader.Relation{To: typeName[C](), Check: checkID, Load: func(l *loader.Loaders, _ any, c loader.FieldCall) loader.Loaded {
 		id, err := idArgument(c)
@@ -75,14 +75,14 @@ func rootByID[C any](f func(*loader.Loaders, string) batch.Thunk[*C]) loader.Rel
 	}}
 }
 
-// one is a field that leads to one object.
+// one returns a relation that leads to one object.
 func one[P, C any](f func(*loader.Loaders, P) batch.Thunk[*C], keys ...string) loader.Relation {
 	return loader.Relation{To: typeName[C](), Keys: keys, Load: func(l *loader.Loaders, parent any, _ loader.FieldCall) loader.Loaded {
 		return loader.One[C](f(l, parent.(P)))
 	}}
 }
 
-// oneByID is a field that leads to the object of the argument id.
+// oneByID returns a relation that leads to the object of the argument id.
 func oneByID[P, C any](f func(*loader.Loaders, P, string) batch.Thunk[*C], keys ...string) loader.Relation {
 	return loader.Relation{To: typeName[C](), Keys: keys, Check: checkID, Load: func(l *loader.Loaders, parent any, c loader.FieldCall) loader.Loaded {
 		id, err := idArgument(c)
@@ -93,17 +93,17 @@ func oneByID[P, C any](f func(*loader.Loaders, P, string) batch.Thunk[*C], keys 
 	}}
 }
 
-// many is a field that leads to a list without paging.
+// many returns a relation that leads to a list without paging.
 func many[P, C any](f func(*loader.Loaders, P) batch.Thunk[[]*C], keys ...string) loader.Relation {
 	return loader.Relation{To: typeName[C](), Keys: keys, Load: func(l *loader.Loaders, parent any, _ loader.FieldCall) loader.Loaded {
 		return loader.Many[C](f(l, parent.(P)))
 	}}
 }
 
-// kind gives the entities of one kind.
+// kind returns the loader of the entities of one kind.
 type kind[T any, F comparable] = func(*loader.Loaders) *entity.Loader[T, F]
 
-// ref is a field that leads to the entity whose id the parent has under key.
+// ref returns a relation that leads to the entity whose id the parent has under key.
 func ref[P scoped, T any, F comparable](of kind[T, F], key string, id func(P) *string) loader.Relation {
 	return loader.Relation{To: typeName[T](), Keys: []string{key}, Load: func(l *loader.Loaders, parent any, c loader.FieldCall) loader.Loaded {
 		p := parent.(P)
@@ -111,7 +111,7 @@ func ref[P scoped, T any, F comparable](of kind[T, F], key string, id func(P) *s
 	}}
 }
 
-// byID is a field that leads to the entity of the argument id, in the parent's scope.
+// byID returns a relation that leads to the entity of the argument id, in the parent's scope.
 func byID[T any, F comparable](of kind[T, F]) loader.Relation {
 	return loader.Relation{To: typeName[T](), Check: checkID, Load: func(l *loader.Loaders, parent any, c loader.FieldCall) loader.Loaded {
 		id, err := idArgument(c)
@@ -126,12 +126,12 @@ func byID[T any, F comparable](of kind[T, F]) loader.Relation {
 	}}
 }
 
-// list is a field that leads to a connection, in the parent's scope.
+// list returns a relation that leads to a connection, in the parent's scope.
 func list[T any, F comparable](of kind[T, F]) loader.Relation {
 	return listOf(of, func(*F, any) bool { return true })
 }
 
-// listOf is list where the parent implies a part of the filter. imply adds that, and says
+// listOf is list for a parent that implies a part of the filter. imply adds that part, and reports
 // whether an entity can satisfy both.
 func listOf[P, T any, F comparable](of kind[T, F], imply func(*F, P) bool, keys ...string) loader.Relation {
 	return loader.Relation{To: typeName[T]() + "Connection", Keys: keys, Lists: true, Check: checkList[F], Load: func(l *loader.Loaders, parent any, c loader.FieldCall) loader.Loaded {
@@ -168,18 +168,18 @@ func workflowsOfVersion(f *cc.WorkflowFilter, v *cc.PackageVersion) bool {
 	return implied(&f.PackageVersionID, v.ID)
 }
 
-// company is the company of any object that has a scope.
+// company returns the relation to the company of an object with a scope.
 func company() loader.Relation {
 	return one(func(l *loader.Loaders, v scoped) batch.Thunk[*cc.Company] { return l.CompanyOf(v.Scope()) }, "companyId")
 }
 
-// department is the department of any object that has a scope.
+// department returns the relation to the department of an object with a scope.
 func department() loader.Relation {
 	return one(func(l *loader.Loaders, v scoped) batch.Thunk[*cc.Department] { return l.DepartmentOf(v.Scope()) }, "companyId", "departmentId")
 }
 
-// version is the version of a package; ids are the package's id, the version's, and the
-// version's number where it is known.
+// version returns the relation to the version of a package. ids are the package's id, the version's id, and the
+// version's number if it is known.
 func version[P scoped](ids func(P) (pkg, id, number *string)) loader.Relation {
 	return loader.Relation{To: "PackageVersion", Keys: []string{"packageId", "packageVersionId", "packageVersion"}, Load: func(l *loader.Loaders, parent any, c loader.FieldCall) loader.Loaded {
 		p := parent.(P)
@@ -188,7 +188,7 @@ func version[P scoped](ids func(P) (pkg, id, number *string)) loader.Relation {
 	}}
 }
 
-// companies are the caller's companies by a part of their name.
+// companies returns the relation to the caller's companies whose name contains a text.
 func companies() loader.Relation {
 	return loader.Relation{
 		To:    "Company",

@@ -8,7 +8,7 @@ import (
 	"github.com/consoleql/consoleql/internal/scope"
 )
 
-// TestEveryPayloadHasASample, so that a plan shows what payloads and events lead to.
+// TestEveryPayloadHasASample verifies that a plan can show the relations of payloads and events.
 func TestEveryPayloadHasASample(t *testing.T) {
 	console := explain.NewConsole(explain.Hints{ListSize: func(string, scope.Scope) (int, bool) { return 0, false }})
 	for typ := range Table() {

@@ -1,6 +1,6 @@
-// Package relation has the one table of relations: of each field of the schema that leads from
-// object to object, where it leads, by which keys, and how that is loaded. The table drives
-// look-ahead, and each resolver is one call of [Resolve], which reads the field's row.
+// Package relation has the one table of relations. A row describes a field of the schema that
+// leads from object to object: its target, its keys, and how the target is loaded. The table
+// drives look-ahead. Each resolver is one call of [Resolve], which reads the field's row.
 package relation
 
 import (
@@ -24,7 +24,7 @@ func Table() loader.Relations { //nolint:funlen // a table, best read in one pie
 		workflows       = (*loader.Loaders).Workflows
 		workflowLayouts = (*loader.Loaders).WorkflowLayouts
 	)
-	// entities are the fields by which a department, or the department of the request, leads to its entities.
+	// entities are the relations from a department, or from the department of the request, to its entities.
 	entities := map[string]loader.Relation{
 		"packages":        list(packages),
 		"package":         byID(packages),
@@ -161,8 +161,8 @@ func upgradedWorkflows(l *loader.Loaders, p *mutation.UpgradeWorkflowsPayload) b
 	return l.Workflows().LoadAll(l.Access, p.Scope, p.IDs)
 }
 
-// Sample is an object of a type of the schema, as the console may answer a mutation in a scope or a subscription
-// may have an event of; nil for a type that leads to nothing else.
+// Sample returns an object of a type of the schema, such as a mutation's payload or an event, with made-up ids in a scope.
+// It returns nil for a type without relations.
 func Sample(typ string, sc scope.Scope, c *explain.Console) any {
 	target := func(typ string) mutation.Target { return mutation.Target{Scope: sc, ID: c.NewID(typ, sc)} }
 	switch typ {

@@ -11,8 +11,8 @@ import (
 	"github.com/consoleql/consoleql/graph/schema"
 )
 
-// plainObjects are the object types that are data of their parent and lead to
-// nothing: look-ahead has no business with them.
+// plainObjects are the object types that are data of their parent and have no relations. Look-ahead
+// ignores them.
 var plainObjects = []string{"Argument", "AssetContent", "JobStateNotification", "PageInfo", "PackageUpload", "UploadChannel", "UserExtensionInfo", "WorkflowRobotResult", "WorkflowUpgradeItem"}
 
 func loadSchema(t *testing.T) *ast.Schema {
@@ -24,7 +24,7 @@ func loadSchema(t *testing.T) *ast.Schema {
 	return s
 }
 
-// objectOf is the object type that a field leads to, empty where it leads to none.
+// objectOf returns the object type that a field leads to; empty: it leads to none.
 func objectOf(s *ast.Schema, f *ast.FieldDefinition) string {
 	if name := f.Type.Name(); s.Types[name] != nil && s.Types[name].Kind == ast.Object {
 		return name
@@ -76,7 +76,7 @@ func TestTableIsTheSchemas(t *testing.T) {
 	}
 }
 
-// TestPlainObjectsLeadNowhere holds the exceptions to being plain.
+// TestPlainObjectsLeadNowhere verifies that plainObjects have no relations.
 func TestPlainObjectsLeadNowhere(t *testing.T) {
 	s := loadSchema(t)
 	for _, name := range plainObjects {
@@ -94,7 +94,7 @@ func TestPlainObjectsLeadNowhere(t *testing.T) {
 	}
 }
 
-// TestInlineFieldsTakeNoArguments: what is in the parent depends on nothing else.
+// TestInlineFieldsTakeNoArguments verifies that objects in the parent depend on nothing else.
 func TestInlineFieldsTakeNoArguments(t *testing.T) {
 	s := loadSchema(t)
 	for typ, fields := range Table() {

@@ -153,9 +153,9 @@ func TestOutageOfTheOnlyReplica(t *testing.T) {
 	}
 }
 
-// TestUncertain verifies that an invalidation whose change may not have happened ends the
-// freshness of entries in memory and in Redis, and that they are returned if their load fails.
-// A change that has happened ends them.
+// TestUncertain verifies invalidations for changes that may not have happened. They end the
+// freshness of entries in memory and in Redis, which are returned if their load fails. A change
+// that has happened ends them.
 func TestUncertain(t *testing.T) {
 	t.Parallel()
 	_, a, b, va, vb := pair(t, Options{Policies: Policies{"k": {Life: time.Hour, StaleIfError: time.Hour}}})

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// TestPatience: an operation waits for a console that hangs only as long as its patience lasts, if there is an old
-// entry. The load goes on.
+// TestPatience verifies that an operation with an old entry waits for a console that hangs until its patience ends. The
+// load goes on.
 func TestPatience(t *testing.T) {
 	t.Parallel()
 	windows := Policy{Life: 10 * time.Second, StaleWhileRevalidate: time.Second, StaleIfError: time.Minute}

@@ -14,8 +14,8 @@ type Policy struct {
 	// Life is how long an entry is fresh. With 0, every read loads, and only identical reads
 	// under way share a load.
 	Life time.Duration
-	// StaleWhileRevalidate is how long after its Life an entry is still returned, marked
-	// stale, while a new one is loaded in the background (RFC 5861).
+	// StaleWhileRevalidate is how long after its Life an entry is returned as stale while a new
+	// one is loaded in the background (RFC 5861).
 	StaleWhileRevalidate time.Duration
 	// StaleIfError is how long after its Life an entry is returned as stale if a load fails
 	// with an error that is not final (RFC 5861).

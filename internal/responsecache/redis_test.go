@@ -309,7 +309,7 @@ func TestClientsThatIgnoreContexts(t *testing.T) {
 }
 
 // TestAlone verifies that a single replica makes no unnecessary reads from Redis and removes
-// wrong entries, and that it shares entries as soon as there is another one.
+// wrong entries. It shares entries as soon as there is another replica.
 func TestAlone(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t)

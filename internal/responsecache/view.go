@@ -226,9 +226,9 @@ func (c *Cache) failing(e *entry, k key, now time.Time) bool {
 	return f != nil && (f.background || f.detached)
 }
 
-// early reports whether to replace an entry that expires in left. That is the more likely the
-// fewer loads fit into left, so that one of many readers renews it in time (XFetch: Vattani,
-// Chierichetti and Lowenstein, 2015).
+// early reports whether to replace an entry that expires in left. The probability grows as left
+// shrinks in proportion to the cost of a load. So one of many readers renews the entry in time
+// (XFetch: Vattani, Chierichetti and Lowenstein, 2015).
 func (c *Cache) early(e *entry, left time.Duration) bool {
 	life := e.fresh.Sub(e.begun)
 	// A load that takes long compared to the Life must not run all the time.
