@@ -202,8 +202,12 @@ func TestBrowserBelowAPath(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	reverse := httputil.NewSingleHostReverseProxy(behind)
+	own := &http.Transport{} // servers of other tests close connections of the default one
+	t.Cleanup(own.CloseIdleConnections)
+	reverse.Transport = own
 	mux := http.NewServeMux()
-	mux.Handle("/consoleql/", http.StripPrefix("/consoleql", httputil.NewSingleHostReverseProxy(behind)))
+	mux.Handle("/consoleql/", http.StripPrefix("/consoleql", reverse))
 	proxy := httptest.NewServer(mux)
 	t.Cleanup(proxy.Close)
 
