@@ -4,6 +4,8 @@
 FROM --platform=$BUILDPLATFORM golang:1.27.3 AS build
 ARG TARGETOS
 ARG TARGETARCH
+# The context has no version control: docker build --build-arg VERSION=$(git describe --tags --always --dirty)
+ARG VERSION
 ENV GOTOOLCHAIN=go1.27.3 CGO_ENABLED=0 GOCACHE=/cache/build GOMODCACHE=/cache/mod
 WORKDIR /src
 # The modules change less often than the code, so that they keep a layer of their own.
@@ -12,7 +14,7 @@ RUN --mount=type=cache,target=/cache/mod go mod download
 COPY . .
 RUN --mount=type=cache,target=/cache/mod --mount=type=cache,target=/cache/build \
     GOOS=$TARGETOS GOARCH=$TARGETARCH \
-    go build -trimpath -ldflags "-s -w" -o /out/consoleql ./cmd/server
+    go build -trimpath -ldflags "-s -w -X github.com/consoleql/consoleql/internal/buildinfo.version=$VERSION" -o /out/consoleql ./cmd/server
 
 FROM scratch
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt

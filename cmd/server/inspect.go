@@ -19,6 +19,11 @@ type configCommand struct{ gateway.Settings }
 // Run prints the settings in force as environment variables with secrets masked. It iterates over kong's flags, so
 // that no setting is missing.
 func (c *configCommand) Run(k *kong.Context, s stdio) error {
+	for _, v := range s.unknown {
+		if _, err := fmt.Fprintf(s.log, "consoleql: %s is an unknown setting and is ignored; the nearest is %s\n", v.name, v.nearest); err != nil {
+			return err
+		}
+	}
 	durations, err := c.InForce()
 	if err != nil {
 		return err

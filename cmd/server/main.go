@@ -6,11 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 
 	"github.com/alecthomas/kong"
 
 	"github.com/consoleql/consoleql/graph/schema"
+	"github.com/consoleql/consoleql/internal/buildinfo"
 	"github.com/consoleql/consoleql/internal/gateway"
 	"github.com/consoleql/consoleql/internal/telemetry"
 )
@@ -20,7 +22,7 @@ func main() {
 	telemetry.SilenceLibraries()
 	ctx, stop := untilSignalled(context.Background())
 	hangups, ignore := onHangup()
-	code := runCommand(ctx, os.Args[1:], stdio{os.Stdout, os.Stderr, hangups})
+	code := runCommand(ctx, os.Args[1:], stdio{out: os.Stdout, log: os.Stderr, hangups: hangups})
 	ignore()
 	stop()
 	os.Exit(code)
@@ -33,14 +35,26 @@ type commands struct {
 	Simulate    simulateCommand    `cmd:"" help:"Run the simulated console alone."`
 	Schema      schemaCommand      `cmd:"" help:"Print the schema in the schema definition language."`
 	Config      configCommand      `cmd:"" help:"Print the settings in force, secrets masked."`
+	Version     versionCommand     `cmd:"" help:"Print the version of the program, the commit that it was built from, and the version of Go."`
 	APIKey      apiKeyCommand      `cmd:"" name:"api-key" help:"Make an API key: print it, and its hash for the file of API keys."`
 	Healthcheck healthcheckCommand `cmd:"" help:"Exit with status 0 if a gateway serves at --listen, for containers."`
+
+	ShowVersion kong.VersionFlag `name:"version" env:"-" help:"Print the version and exit."`
 }
 
-// stdio holds a command's output and log. Each signal on hangups reloads its key and password files; nil: no reload.
+// stdio holds a command's output and log, and the unknown variables of its environment. Each signal on hangups reloads its
+// key and password files; nil: no reload.
 type stdio struct {
 	out, log io.Writer
 	hangups  <-chan os.Signal
+	unknown  []unknownVariable
+}
+
+// warn logs the unknown variables, without their values.
+func (s stdio) warn(log *slog.Logger) {
+	for _, v := range s.unknown {
+		log.Warn("an unknown setting is ignored", "variable", v.name, "nearest", v.nearest)
+	}
 }
 
 // run is runCommand without signals.
@@ -51,26 +65,28 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 // runCommand runs the program and returns its exit status when ctx is done or the command has ended.
 func runCommand(ctx context.Context, args []string, s stdio) int {
 	stdout, stderr := s.out, s.log
-	exit := -1
-	parser, err := newParser(
+	exit, found := -1, findings{}
+	parser, err := newParser(append(found.mappers(),
 		kong.Writers(stdout, stderr),
 		kong.Exit(func(code int) { exit = code }),
 		kong.BindTo(ctx, (*context.Context)(nil)),
-		kong.Bind(s),
-	)
+	)...)
 	if err != nil {
 		fmt.Fprintln(stderr, "consoleql:", err)
 		return 1
 	}
 	command, err := parser.Parse(args)
 	if exit >= 0 {
-		return exit // --help
+		return exit // --help, --version
 	}
-	if err != nil {
-		fmt.Fprintln(stderr, "consoleql:", err)
+	if lines := found.lines(command, err); len(lines) > 0 {
+		for _, line := range lines {
+			fmt.Fprintln(stderr, "consoleql:", line)
+		}
 		return 2
 	}
-	if err := command.Run(); err != nil && !errors.Is(err, context.Canceled) {
+	s.unknown = unknownVariables(parser.Model)
+	if err := command.Run(s); err != nil && !errors.Is(err, context.Canceled) {
 		fmt.Fprintln(stderr, "consoleql:", err)
 		return 1
 	}
@@ -84,6 +100,7 @@ func newParser(options ...kong.Option) (*kong.Kong, error) {
 		kong.Description("One typed GraphQL graph in front of an RPA console's REST API.\n\nEvery flag is also an environment variable: --console-url is CONSOLEQL_CONSOLE_URL. A flag wins."),
 		kong.DefaultEnvars("CONSOLEQL"),
 		gateway.Caching{}.Defaults(),
+		kong.Vars{"version": buildinfo.Read().String()},
 		kong.UsageOnError(),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 	)...)
@@ -97,6 +114,7 @@ func (c *serveCommand) Run(ctx context.Context, s stdio) error {
 	if err != nil {
 		return err
 	}
+	s.warn(log)
 	m := gateway.RuntimeMemory()
 	m.Tune(log)
 	c.Fit(m.SetLimit(-1), log) // -1 returns the limit without changing it
@@ -106,6 +124,14 @@ func (c *serveCommand) Run(ctx context.Context, s stdio) error {
 	}
 	g.Hangups = s.hangups
 	return g.Run(ctx)
+}
+
+type versionCommand struct{}
+
+// Run prints the version.
+func (versionCommand) Run(s stdio) error {
+	_, err := fmt.Fprintln(s.out, buildinfo.Read())
+	return err
 }
 
 type schemaCommand struct{}

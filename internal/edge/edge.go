@@ -33,8 +33,8 @@ type Options struct {
 	Extensions []graphql.HandlerExtension
 	// SDL is the schema as text.
 	SDL string
-	// GraphiQL configures the GraphiQL page.
-	GraphiQL graphiql.Options
+	// GraphiQL configures the GraphiQL page; nil: there is none.
+	GraphiQL *graphiql.Options
 	// Anonymous lets callers without credentials act as the default service account.
 	Anonymous bool
 	// Keys finds the principal of an API key; nil: there are no keys.
@@ -132,14 +132,21 @@ func New(opts Options) http.Handler {
 	r := chi.NewRouter()
 	r.Use(coalescedWrites, s.closeWhileStopping, readDeadline(bodyTimeout), s.observe)
 	r.With(s.chain()...).Handle("/graphql", s.graphql())
-	for path, h := range map[string]http.HandlerFunc{"/schema.graphql": s.sdl, "/healthz": healthy, "/readyz": s.ready} {
+	get := func(path string, h http.HandlerFunc) {
 		r.Get(path, h)
 		r.Head(path, h)
 	}
+	get("/healthz", healthy)
+	get("/readyz", s.ready)
+	if !opts.Limits.NoIntrospection {
+		get("/schema.graphql", s.sdl)
+	}
 	r.MethodNotAllowed(transport.RefuseMethod)
-	page := graphiql.Handler(opts.GraphiQL)
-	r.Handle("/", page)
-	r.Handle(graphiql.AssetPrefix+"*", page)
+	if opts.GraphiQL != nil {
+		page := graphiql.Handler(*opts.GraphiQL)
+		r.Handle("/", page)
+		r.Handle(graphiql.AssetPrefix+"*", page)
+	}
 	return r
 }
 
@@ -163,7 +170,7 @@ func (s *server) graphql() http.Handler {
 	}
 	h.SetQueryCache(querylimit.NewParsedDocuments(s.opts.Schema.Schema()))
 	h.SetParserTokenLimit(s.opts.Limits.Tokens)
-	h.SetValidationRulesFn(querylimit.ValidationRules(s.opts.Limits.Fields))
+	h.SetValidationRulesFn(querylimit.ValidationRules(s.opts.Limits.Fields, !s.opts.Limits.NoIntrospection))
 	errs := apierror.Presenter{Log: s.opts.Logger, CodeOfRule: querylimit.RuleCode}
 	h.SetErrorPresenter(querylimit.LimitErrors(errs.Present))
 	h.SetRecoverFunc(errs.Recover)

@@ -26,6 +26,7 @@ import (
 	"github.com/consoleql/consoleql/graph/schema"
 	"github.com/consoleql/consoleql/graph/subscription"
 	"github.com/consoleql/consoleql/internal/apikey"
+	"github.com/consoleql/consoleql/internal/buildinfo"
 	"github.com/consoleql/consoleql/internal/cachedconsole"
 	"github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/consoleql/consoleql/internal/consoleclient/transport"
@@ -99,8 +100,9 @@ func New(ctx context.Context, s *Settings, log *slog.Logger, p Page) (_ *Gateway
 	if g.schema, err = schema.Load(); err != nil {
 		return nil, err
 	}
-	metrics := telemetry.NewMetrics()
-	if g.traces, err = telemetry.NewTracing(ctx, s.OTLPURL, transport.NewPool(1, rareIdleTimeout), log); err != nil {
+	build, metrics := buildinfo.Read(), telemetry.NewMetrics()
+	metrics.Build(build.Version, build.Revision, build.Go)
+	if g.traces, err = telemetry.NewTracing(ctx, s.OTLPURL, build.Version, transport.NewPool(1, rareIdleTimeout), log); err != nil {
 		return nil, err
 	}
 	if err := g.openRedis(metrics); err != nil {
@@ -151,7 +153,6 @@ func (g *Gateway) edgeOptions(engine *loader.Engine, metrics *telemetry.Metrics,
 			Closed:     func(l *loader.Loaders) { metrics.Unplanned(l.Unplanned()) },
 		}, subscription.Extension{}},
 		SDL:         schema.SDL(),
-		GraphiQL:    graphiql.Options{Examples: p.Examples, Notice: p.Notice},
 		Anonymous:   s.Anonymous,
 		Limits:      s.edgeLimits(),
 		Trace:       edge.TracePolicy(s.Trace),
@@ -163,6 +164,9 @@ func (g *Gateway) edgeOptions(engine *loader.Engine, metrics *telemetry.Metrics,
 		Ready:       g.ready,
 		Stopping:    g.stopping.Load,
 		Logger:      g.log,
+	}
+	if s.GraphiQL != "off" {
+		options.GraphiQL = &graphiql.Options{Examples: p.Examples, Notice: p.Notice}
 	}
 	g.observe(&options, metrics)
 	return options
@@ -263,7 +267,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 		}
 	}
 	go serve(g.public)
-	g.log.Info("listening", "address", g.public.Addr().String(), "url", g.URL())
+	g.logStart()
 	if g.Admin != nil {
 		go serve(*g.Admin)
 		g.log.Info("admin listening", "admin_address", g.Admin.Addr().String())

@@ -3,8 +3,11 @@ package gateway
 import (
 	"context"
 	"errors"
+	"net/url"
+	"slices"
 	"time"
 
+	"github.com/consoleql/consoleql/internal/buildinfo"
 	"github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/consoleql/consoleql/internal/edge"
 	"github.com/consoleql/consoleql/internal/fault"
@@ -17,6 +20,35 @@ func (g *Gateway) observe(o *edge.Options, metrics *telemetry.Metrics) {
 	o.ObserveOperation = func(op edge.Operation) { metrics.Operation(op.Type, op.Duration, op.Codes...) }
 	o.SlowOperation = g.settings.SlowOperation
 	o.Around, o.Tracer = g.traces.Route("/graphql"), g.traces.Tracer()
+}
+
+// logStart logs the address, the version and the settings that matter most when something goes wrong.
+func (g *Gateway) logStart() {
+	s, storage := g.settings, "memory"
+	if g.redis != nil {
+		storage = hostOf(s.RedisURL)
+	}
+	var identity []string
+	for mode, on := range map[string]bool{
+		"token": true, "session": true, "api-key": g.keys != nil, "anonymous": s.Anonymous, "verified-token": g.verifier != nil,
+	} {
+		if on {
+			identity = append(identity, mode)
+		}
+	}
+	slices.Sort(identity)
+	g.log.Info("listening", "address", g.public.Addr().String(), "url", g.URL(), "version", buildinfo.Read().Version,
+		"console", hostOf(s.ConsoleURL), "sso", hostOf(s.SSOURL), "redis", storage, "cache", s.Cache, "identity", identity,
+		"console_concurrency", s.ConsoleConcurrency, "max_console_calls", s.MaxConsoleCalls, "max_subscriptions", s.MaxSubscriptions)
+}
+
+// hostOf returns the scheme and host of a base URL without its credentials.
+func hostOf(base string) string {
+	u, err := url.Parse(base)
+	if err != nil {
+		return ""
+	}
+	return u.Scheme + "://" + u.Host
 }
 
 // observeCalls returns an observer that records console calls in metrics and log.

@@ -39,6 +39,8 @@ type Listeners struct {
 	Listen          string        `default:"127.0.0.1:8080" help:"Address of the public listener. Port 0 picks a free port, which the log names."`
 	AdminListen     string        `default:"127.0.0.1:9090" help:"Address of the admin listener (metrics and profiles). Empty: there is none."`
 	AllowedOrigins  []string      `help:"Origins whose pages may use the gateway from a browser, beside its own pages; separated by commas." placeholder:"https://dashboards.example"`
+	GraphiQL        string        `name:"graphiql" enum:"on,off" default:"on" help:"Whether the gateway serves GraphiQL at / (${enum})."`
+	Introspection   string        `enum:"on,off" default:"on" help:"Whether callers can read the schema (${enum}). off: __schema and __type are refused with FORBIDDEN, /schema.graphql is not found, and errors suggest no names. GraphiQL then knows no schema."`
 	ShutdownDelay   time.Duration `default:"5s" help:"How long the gateway serves after SIGTERM while /readyz answers 503. Set it to the time that a load balancer takes to notice. An interrupt (Ctrl-C) does not wait."`
 	IdleTimeout     time.Duration `default:"620s" help:"How long an idle connection of a client stays open. Set it above the idle timeout of load balancers, which send requests on idle connections."`
 	ShutdownTimeout time.Duration `default:"15s" help:"How long requests in flight may take to end after the shutdown delay."`
@@ -123,87 +125,83 @@ type Logging struct {
 	LogFormat string `enum:"auto,json,text" default:"auto" help:"Format of the log on standard error (${enum}). auto: text on a terminal, JSON elsewhere."`
 }
 
-// Validate checks what the flags' types cannot.
+// Validate checks what the flags' types cannot. Its error joins all findings, in the order of the flags.
 func (s *Settings) Validate() error {
-	if _, err := scope.New(s.CompanyID, s.DepartmentID); err != nil {
-		return err
+	var all []error
+	find := func(err error) {
+		if err != nil {
+			all = append(all, err)
+		}
 	}
-	if s.DepartmentID != "" && s.CompanyID == "" {
-		return errors.New("--department-id needs --company-id")
+	must := func(holds bool, text string) {
+		if !holds {
+			all = append(all, errors.New(text))
+		}
 	}
 	for _, origin := range s.AllowedOrigins {
-		if err := edge.ParseOrigin(origin); err != nil {
-			return fmt.Errorf("--allowed-origins: %w", err)
+		find(named("--allowed-origins:", edge.ParseOrigin(origin)))
+	}
+	for _, u := range []struct{ flag, base string }{{"--console-url", s.ConsoleURL}, {"--sso-url", s.SSOURL}, {"--otlp-url", s.OTLPURL}} {
+		if u.base != "" || u.flag != "--otlp-url" {
+			_, err := consoleclient.ParseBaseURL(u.base)
+			find(named(u.flag, err))
 		}
 	}
-	for name, base := range map[string]string{"console-url": s.ConsoleURL, "sso-url": s.SSOURL} {
-		if _, err := consoleclient.ParseBaseURL(base); err != nil {
-			return fmt.Errorf("--%s %w", name, err)
-		}
-	}
-	if s.OTLPURL != "" {
-		if _, err := consoleclient.ParseBaseURL(s.OTLPURL); err != nil {
-			return fmt.Errorf("--otlp-url %w", err)
-		}
-	}
-	if s.SlowOperation < 0 {
-		return errors.New("--slow-operation must not be negative")
-	}
-	if !strings.HasPrefix(s.ConsoleQueueCreatePath, "/") {
-		return errors.New("--console-queue-create-path must begin with a slash")
-	}
-	if _, err := s.lifetimes(); err != nil {
-		return err
-	}
-	if s.CacheBytes == 0 || s.AnswerBytes == 0 {
-		return errors.New("--cache-bytes and --answer-bytes must be positive")
-	}
-	if err := s.check(); err != nil {
-		return err
-	}
-	if s.ShutdownDelay < 0 {
-		return errors.New("--shutdown-delay must not be negative")
-	}
-	if s.Replicas < 0 {
-		return errors.New("--replicas must not be negative")
-	}
-	if s.ConsoleRate < 0 {
-		return errors.New("--console-rate must not be negative")
-	}
-	if s.TokenKeys != "" && s.TokenKeysFile != "" {
-		return errors.New("give either --token-keys or --token-keys-file")
-	}
-	return s.checkPositive()
+	must(strings.HasPrefix(s.ConsoleQueueCreatePath, "/"), "--console-queue-create-path must begin with a slash")
+	_, err := scope.New(s.CompanyID, s.DepartmentID)
+	find(named("--company-id, --department-id:", err))
+	must(s.DepartmentID == "" || s.CompanyID != "", "--department-id needs --company-id")
+	s.check(must)
+	must(s.TokenKeys == "" || s.TokenKeysFile == "", "give either --token-keys or --token-keys-file")
+	_, err = s.lifetimes()
+	find(err)
+	s.checkNumbers(must)
+	return errors.Join(all...)
 }
 
-// checkPositive fails if a setting that must be positive is not.
-func (s *Settings) checkPositive() error {
-	for name, n := range map[string]int64{
-		"session-lifetime": int64(s.SessionLifetime), "console-concurrency": int64(s.ConsoleConcurrency), "operation-concurrency": int64(s.OperationConcurrency),
-		"console-max-response-bytes": s.ConsoleMaxResponseBytes, "max-depth": int64(s.MaxDepth),
-		"operation-timeout": int64(s.OperationTimeout), "max-fields": int64(s.MaxFields), "max-console-calls": int64(s.MaxConsoleCalls), "max-answer-bytes": int64(s.MaxAnswerBytes), "max-answer-values": int64(s.MaxAnswerValues),
-		"max-request-bytes": s.MaxRequestBytes, "max-upload-bytes": s.MaxUploadBytes, "direct-upload-bytes": s.DirectUploadBytes,
-		"poll-interval": int64(s.PollInterval), "max-subscriptions": int64(s.MaxSubscriptions), "max-subscriptions-per-caller": int64(s.MaxSubscriptionsPerCaller), "stream-keepalive": int64(s.StreamKeepalive),
-		"console-timeout": int64(s.ConsoleTimeout), "console-write-timeout": int64(s.ConsoleWriteTimeout), "idempotency-retention": int64(s.IdempotencyRetention), "shutdown-timeout": int64(s.ShutdownTimeout), "idle-timeout": int64(s.IdleTimeout), "upload-timeout": int64(s.UploadTimeout),
+// named puts a flag before the text of an error; nil stays nil.
+func named(flag string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s %w", flag, err)
+}
+
+// checkNumbers finds numbers that must be positive, or must not be negative.
+func (s *Settings) checkNumbers(must func(holds bool, text string)) {
+	for _, n := range []struct {
+		flag  string
+		value int64
+	}{
+		{"shutdown-timeout", int64(s.ShutdownTimeout)}, {"idle-timeout", int64(s.IdleTimeout)},
+		{"console-timeout", int64(s.ConsoleTimeout)}, {"console-write-timeout", int64(s.ConsoleWriteTimeout)},
+		{"console-concurrency", int64(s.ConsoleConcurrency)}, {"console-max-response-bytes", s.ConsoleMaxResponseBytes},
+		{"operation-concurrency", int64(s.OperationConcurrency)},
+		{"session-lifetime", int64(s.SessionLifetime)}, {"idempotency-retention", int64(s.IdempotencyRetention)},
+		{"poll-interval", int64(s.PollInterval)}, {"max-subscriptions", int64(s.MaxSubscriptions)},
+		{"max-subscriptions-per-caller", int64(s.MaxSubscriptionsPerCaller)}, {"stream-keepalive", int64(s.StreamKeepalive)},
+		{"max-depth", int64(s.MaxDepth)}, {"operation-timeout", int64(s.OperationTimeout)}, {"max-fields", int64(s.MaxFields)},
+		{"max-console-calls", int64(s.MaxConsoleCalls)}, {"max-answer-bytes", int64(s.MaxAnswerBytes)},
+		{"max-answer-values", int64(s.MaxAnswerValues)}, {"max-request-bytes", s.MaxRequestBytes},
+		{"max-upload-bytes", s.MaxUploadBytes}, {"upload-timeout", int64(s.UploadTimeout)}, {"direct-upload-bytes", s.DirectUploadBytes},
 	} {
-		if n <= 0 {
-			return fmt.Errorf("--%s must be positive", name)
-		}
+		must(n.value > 0, "--"+n.flag+" must be positive")
 	}
-	return nil
+	must(s.CacheBytes > 0, "--cache-bytes must be positive")
+	must(s.AnswerBytes > 0, "--answer-bytes must be positive")
+	must(s.ShutdownDelay >= 0, "--shutdown-delay must not be negative")
+	must(s.SlowOperation >= 0, "--slow-operation must not be negative")
+	must(s.Replicas >= 0, "--replicas must not be negative")
+	must(s.ConsoleRate >= 0, "--console-rate must not be negative")
 }
 
-// check fails if a service account is incomplete or configured twice.
-func (a Account) check() error {
-	switch {
-	case a.Password != "" && a.PasswordFile != "":
-		return errors.New("give either --password or --password-file")
-	case a.Username == "" && (a.Password != "" || a.PasswordFile != ""):
-		return errors.New("a password needs --username")
-	case a.Anonymous && a.Username == "":
-		return errors.New("--anonymous needs a service account: --username and a password")
-	}
-	return nil
+// check finds a service account that is incomplete or configured twice.
+func (a Account) check(must func(holds bool, text string)) {
+	secret := a.Password != "" || a.PasswordFile != ""
+	must(a.Password == "" || a.PasswordFile == "", "give either --password or --password-file")
+	must(a.Username != "" || !secret, "a password needs --username")
+	must(a.Username == "" || secret, "--username needs --password or --password-file")
+	must(a.Username != "" || !a.Anonymous, "--anonymous needs a service account: --username and a password")
 }
 
 // password returns the service account's password from either setting.
@@ -234,7 +232,7 @@ func (s *Settings) loaderOptions(log *slog.Logger) loader.Options {
 func (s *Settings) edgeLimits() querylimit.Limits {
 	return querylimit.Limits{
 		Depth: s.MaxDepth, Fields: s.MaxFields, AnswerBytes: s.MaxAnswerBytes, AnswerValues: s.MaxAnswerValues,
-		BodyBytes: s.MaxRequestBytes, UploadBytes: s.MaxUploadBytes,
+		BodyBytes: s.MaxRequestBytes, UploadBytes: s.MaxUploadBytes, NoIntrospection: s.Introspection == "off",
 	}
 }
 

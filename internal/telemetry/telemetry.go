@@ -97,6 +97,17 @@ func NewMetrics() *Metrics {
 	return m
 }
 
+// Build registers a gauge that is always 1 and tells the build by its labels.
+func (m *Metrics) Build(version, revision, goVersion string) {
+	info := prometheus.NewGauge(prometheus.GaugeOpts{
+		Name:        "consoleql_build_info",
+		Help:        "Always 1. The labels tell the version of the program, the commit that it was built from, and the version of Go.",
+		ConstLabels: prometheus.Labels{"version": version, "revision": revision, "goversion": goVersion},
+	})
+	info.Set(1)
+	m.registry.MustRegister(info)
+}
+
 // Request counts an HTTP request. route is a pattern, never a path.
 func (m *Metrics) Request(route, method string, status int, d time.Duration) {
 	m.requests.WithLabelValues(route, knownMethod(method), strconv.Itoa(status)).Observe(d.Seconds())

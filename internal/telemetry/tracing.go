@@ -37,7 +37,8 @@ type Tracing struct {
 // variables of the OpenTelemetry specification apply as well, such as OTEL_EXPORTER_OTLP_HEADERS,
 // OTEL_RESOURCE_ATTRIBUTES and OTEL_TRACES_SAMPLER. An unavailable collector only loses spans. carrier sends the
 // spans. If the variables configure certificates, the library's own transport does, because only it applies them.
-func NewTracing(ctx context.Context, collector string, carrier *http.Transport, log *slog.Logger) (*Tracing, error) {
+// version is the resource attribute service.version.
+func NewTracing(ctx context.Context, collector, version string, carrier *http.Transport, log *slog.Logger) (*Tracing, error) {
 	if collector == "" {
 		return nil, nil //nolint:nilnil // a nil *Tracing is off
 	}
@@ -50,7 +51,7 @@ func NewTracing(ctx context.Context, collector string, carrier *http.Transport, 
 		return nil, fmt.Errorf("telemetry: make the exporter of traces: %w", err)
 	}
 	// The environment takes precedence.
-	about, err := resource.New(ctx, resource.WithTelemetrySDK(), resource.WithHost(), resource.WithAttributes(attribute.String("service.name", "consoleql")), resource.WithFromEnv())
+	about, err := resource.New(ctx, resource.WithTelemetrySDK(), resource.WithHost(), resource.WithAttributes(attribute.String("service.name", "consoleql"), attribute.String("service.version", version)), resource.WithFromEnv())
 	if err != nil {
 		return nil, fmt.Errorf("telemetry: describe the service: %w", err)
 	}

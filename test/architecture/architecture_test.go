@@ -29,7 +29,7 @@ const (
 // packages of lower layers.
 var layers = [][]string{
 	{
-		"graph", "graph/codegen", "graph/schema", "graph/selection", "internal/backoff", "internal/consoleclient/generate",
+		"graph", "graph/codegen", "graph/schema", "graph/selection", "internal/backoff", "internal/buildinfo", "internal/consoleclient/generate",
 		"internal/consolesim", "internal/edge/graphiql", "internal/edge/graphiql/browsertest", "internal/edge/slowreader", "internal/fault",
 		"internal/flight", "internal/invalidation", "internal/quota", "internal/redistest", "internal/scope", "internal/tcpproxy",
 		"internal/telemetry", "internal/textfile",

@@ -104,7 +104,7 @@ func argumentOf(schema *ast.Schema, row graphqljsRow) (any, error) {
 	if len(document.Operations) == 0 {
 		return nil, fault.New(fault.ValidationFailed, "no operation")
 	}
-	if errs := validator.ValidateWithRules(schema, document, ValidationRules(500)()); len(errs) > 0 {
+	if errs := validator.ValidateWithRules(schema, document, ValidationRules(500, true)()); len(errs) > 0 {
 		return nil, errs
 	}
 	op := document.Operations[0]

@@ -32,6 +32,8 @@ type Limits struct {
 	BodyBytes int64
 	// UploadBytes bounds a request body with files; default 4 GiB.
 	UploadBytes int64
+	// NoIntrospection refuses __schema and __type, and suggests no names in errors.
+	NoIntrospection bool
 }
 
 // WithDefaults returns the limits with defaults for zero fields.
@@ -107,6 +109,9 @@ func (l *Limiter) MutateOperationContext(_ context.Context, op *graphql.Operatio
 	}
 	if op.Operation.Operation == ast.Subscription && len(op.RawQuery)+textBytes(op.Variables) > maxSubscriptionBytes {
 		return apierror.Refusal(fault.QueryTooComplex, "the document and the variables of a subscription, which are kept while it lasts, have more than %d bytes", maxSubscriptionBytes)
+	}
+	if l.Limits.NoIntrospection && introspections(op) > 0 {
+		return apierror.Refusal(fault.Forbidden, "introspection is turned off: __schema and __type cannot be selected")
 	}
 	if introspections(op) > maxIntrospections {
 		return apierror.Refusal(fault.QueryTooComplex, "the operation selects __schema and __type more than %d times", maxIntrospections)

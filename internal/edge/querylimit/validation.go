@@ -37,25 +37,28 @@ const ruleRest = "ErrorsAreFew"
 
 // ValidationRules returns one rule that replaces all rules of the specification. It checks the
 // document's size before the others run, and stops them at the error limit. Its names are
-// those of rules that gqlgen would add. fields bounds the fields of one object.
-func ValidationRules(fields int) func() *rules.Rules {
+// those of rules that gqlgen would add. fields bounds the fields of one object. suggesting is
+// whether errors suggest names of the schema.
+func ValidationRules(fields int, suggesting bool) func() *rules.Rules {
 	return func() *rules.Rules {
 		return rules.NewRules(
-			core.Rule{Name: rules.FieldsOnCorrectTypeRule.Name, RuleFunc: func(document *core.Events, add core.AddErrFunc) { bounded(document, add, fields) }},
+			core.Rule{Name: rules.FieldsOnCorrectTypeRule.Name, RuleFunc: func(document *core.Events, add core.AddErrFunc) {
+				bounded(document, validating{add: add, fields: fields, suggesting: suggesting})
+			}},
 			core.Rule{Name: rules.ScalarLeafsRule.Name, RuleFunc: func(*core.Events, core.AddErrFunc) {}},
 		)
 	}
 }
 
 // bounded validates the document at the first event of gqlgen's walk, before any selection.
-func bounded(document *core.Events, add core.AddErrFunc, fields int) {
+func bounded(document *core.Events, v validating) {
 	applied := false
 	document.OnDirectiveList(func(w *core.Walker, _ []*ast.Directive) {
 		if applied {
 			return
 		}
 		applied = true
-		if v := (validating{add: add, fields: fields}); v.document(w.Schema, w.Document) {
+		if v.document(w.Schema, w.Document) {
 			return
 		}
 		for _, op := range w.Document.Operations { // they are not needed, and the walk continues
@@ -67,11 +70,12 @@ func bounded(document *core.Events, add core.AddErrFunc, fields int) {
 
 // validating is the validation of one document.
 type validating struct {
-	add    core.AddErrFunc
-	fields int // limit of fields of one object
-	walker *core.Walker
-	listed int // number of errors
-	weight int // the same, with long ones counted as several
+	add        core.AddErrFunc
+	fields     int // limit of fields of one object
+	suggesting bool
+	walker     *core.Walker
+	listed     int // number of errors
+	weight     int // the same, with long ones counted as several
 
 	literals literals
 }
@@ -106,7 +110,7 @@ func (v *validating) document(schema *ast.Schema, document *ast.QueryDocument) b
 		v.refuse(ruleSelections, document.Operations[0].Position, "the document selects the same fields too often")
 		return false
 	}
-	v.walk(schema, document, specified(size.longest <= maxSuggested))
+	v.walk(schema, document, specified(v.suggesting && size.longest <= maxSuggested))
 	if v.weight == 0 && c.widest > v.fields {
 		v.refuse(ruleSelections, document.Operations[0].Position, fmt.Sprintf("the document selects more than %d fields of one object, those of its fragments included", v.fields))
 		return false

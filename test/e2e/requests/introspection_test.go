@@ -13,6 +13,7 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 
 	"github.com/consoleql/consoleql/internal/consolesim"
+	"github.com/consoleql/consoleql/internal/gateway"
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
@@ -113,4 +114,40 @@ func TestDeferIsUnknown(t *testing.T) {
 		}
 	}
 	w.CheckRefusedByAllTransports(`{ workflows { nodes { id ... @defer { name } } } }`, "GRAPHQL_VALIDATION_FAILED")
+}
+
+// TestIntrospectionIsOff verifies that a gateway without introspection tells nothing of its schema.
+func TestIntrospectionIsOff(t *testing.T) {
+	t.Parallel()
+	w := e2e.NewWorld(t, consolesim.Options{}, func(s *gateway.Settings, _ *consolesim.Server) {
+		s.Introspection, s.GraphiQL = "off", "off"
+	})
+	for _, query := range []string{
+		`{ __schema { types { name } } }`, `{ a: __type(name: "Robot") { name } queues { totalCount } }`,
+		`query { ...F } fragment F on Query { ... { __schema { queryType { name } } } }`,
+	} {
+		a := w.Ask(query, e2e.Request{})
+		if len(a.Errors) != 1 || a.Errors[0].Extensions.Code != "FORBIDDEN" || a.Data != nil {
+			t.Errorf("%s: answered %s", query, a.Body)
+		}
+	}
+	for _, query := range []string{`{ robot }`, `{ robotz { totalCount } }`, `{ robots(firs: 1) { totalCount } }`, `fragment F on Robott { id } { ...F }`, `{ robots { nodes { statu } } }`} {
+		a := w.Ask(query, e2e.Request{})
+		if len(a.Errors) == 0 || strings.Contains(string(a.Body), "Did you mean") {
+			t.Errorf("%s: answered %s", query, a.Body)
+		}
+	}
+	if a := w.Ask(`{ __typename queues { totalCount } }`, e2e.Request{}); len(a.Errors) > 0 || !strings.Contains(string(a.Body), `"__typename":"Query"`) {
+		t.Errorf("answered %s", a.Body)
+	}
+	for _, path := range []string{"/", "/schema.graphql", "/graphiql/"} {
+		resp, err := w.Http.Get(w.URL + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close() // its status is enough
+		if resp.StatusCode != http.StatusNotFound {
+			t.Errorf("%s: status %d", path, resp.StatusCode)
+		}
+	}
 }
