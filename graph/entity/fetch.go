@@ -76,8 +76,8 @@ const guessBelow = 3
 // single gets. Only a get decides that an entity does not exist.
 func (e *Loader[T, F]) fetch(g *group) {
 	if len(g.missing) > 1 {
-		// A list that is refused says nothing about its entities. Single gets follow.
-		if err := e.fetchFromLists(g); err != nil && fault.CodeOf(err) != fault.Forbidden && !refusesParameter(err) {
+		// A list that is refused says nothing about its entities. Single gets follow. They do not follow a list that failed.
+		if err := e.fetchFromLists(g); err != nil && fault.CodeOf(err) != fault.Forbidden && (!refusesParameter(err) || isFailure(err)) {
 			g.fail(err)
 			return
 		}
@@ -184,7 +184,7 @@ func (e *Loader[T, F]) askIDs(g *group, ids []string) (*firstPage[T], error) {
 	asked, size := k.ids, k.size
 	page, err := e.page(k)
 	switch {
-	case refusesParameter(err):
+	case refusesParameter(err) && (!isFailure(err) || !e.knowsIDs()):
 		if isLasting(err) {
 			e.capabilities.ObserveIDs(e.k.Name, false)
 		}
@@ -222,6 +222,18 @@ func (e *Loader[T, F]) askIDs(g *group, ids []string) (*firstPage[T], error) {
 		return nil, errors.Join(errs...)
 	}
 	return nil, nil
+}
+
+// knowsIDs reports whether the console has shown that it takes `Ids`.
+func (e *Loader[T, F]) knowsIDs() bool {
+	takes, known := e.capabilities.TakesIDs(e.k.Name)
+	return takes && known
+}
+
+// isFailure reports whether the console failed with 500. Some consoles answer so to a parameter that they do not know.
+func isFailure(err error) bool {
+	var answer *cc.Error
+	return errors.As(err, &answer) && answer.Status == http.StatusInternalServerError
 }
 
 // isLasting reports whether the refusal of a list with many ids will repeat: the console itself refused it, or the URL

@@ -80,7 +80,7 @@ func (c *Client) do(ctx context.Context, sc scope.Scope, r request, decode func(
 			case tokenErr == nil && next != refused:
 				err = send()
 			case tokenErr != nil && fault.CodeOf(tokenErr) != fault.Unauthenticated: // not a refusal of the caller
-				err = fmt.Errorf("%s: token: %w", r.operation, tokenErr)
+				err = fault.WithOutcome(fmt.Errorf("%s: token: %w", r.operation, tokenErr), fault.Refused)
 			}
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptrace"
@@ -44,7 +45,10 @@ type attempt struct {
 
 	mu        sync.Mutex
 	connected bool // the request got a connection
+	written   bool // the whole GET was written to an HTTP/1.1 connection
+	lost      bool // that connection was lost, and net/http was to send the GET again
 	reused    bool // that connection had been used before
+	http2     bool
 	timer     *time.Timer
 	ended     bool           // the first request has ended
 	hedged    *http.Response // the response that arrived before the first
@@ -66,7 +70,7 @@ func pingLost(err error) bool {
 func (s *hedger) send(req *http.Request) (*http.Response, *attempt, error) {
 	ctx, cancel := context.WithCancel(req.Context())
 	a := &attempt{hedger: s, req: req, cancel: cancel}
-	traced := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: a.gotConn})
+	traced := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GetConn: a.getConn, GotConn: a.gotConn, WroteRequest: a.wroteRequest})
 	resp, err := s.base.RoundTrip(req.WithContext(traced))
 	resp, err = a.end(resp, err)
 	if err != nil {
@@ -77,16 +81,37 @@ func (s *hedger) send(req *http.Request) (*http.Response, *attempt, error) {
 	return resp, a, nil
 }
 
+// errLost reports that the connection of a GET was lost after the server may have received it.
+var errLost = fmt.Errorf("the connection was lost: %w", io.ErrUnexpectedEOF)
+
+// getConn ends a GET that net/http sends again after a reused connection was lost (net/http, Transport). The caller
+// bounds how often a GET is sent.
+func (a *attempt) getConn(string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.written {
+		a.lost = true
+		a.cancel()
+	}
+}
+
+// wroteRequest records that the server may have received a GET. HTTP/2 reports what it has not processed.
+func (a *attempt) wroteRequest(info httptrace.WroteRequestInfo) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.written = info.Err == nil && a.req.Method == http.MethodGet && !a.http2
+}
+
 // gotConn records the connection of a request. A request may have several.
 func (a *attempt) gotConn(info httptrace.GotConnInfo) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.connected, a.reused = true, info.Reused
-	if a.req.Method != http.MethodGet || a.timer != nil || a.ended {
-		return
+	if c, ok := info.Conn.(interface{ ConnectionState() tls.ConnectionState }); ok {
+		a.http2 = c.ConnectionState().NegotiatedProtocol == "h2"
 	}
-	if c, ok := info.Conn.(interface{ ConnectionState() tls.ConnectionState }); ok && c.ConnectionState().NegotiatedProtocol == "h2" {
-		return // HTTP/2 has pings
+	if a.req.Method != http.MethodGet || a.timer != nil || a.ended || a.http2 { // HTTP/2 has pings
+		return
 	}
 	patience := a.hedger.delay
 	if deadline, ok := a.req.Context().Deadline(); ok {
@@ -124,6 +149,8 @@ func (a *attempt) end(resp *http.Response, err error) (*http.Response, error) {
 		return a.hedged, nil
 	case a.resend && err != nil && a.req.Context().Err() == nil:
 		return nil, errDeadConnection
+	case a.lost && err != nil && a.req.Context().Err() == nil:
+		return nil, errLost
 	}
 	return resp, err
 }
