@@ -1,6 +1,6 @@
 # The words of this project. `make help` explains them.
 .DEFAULT_GOAL := help
-.PHONY: help demo test clients lint fmt cover generate bench soak pages fuzz rotation build tools graphiql graphqljs vuln test-go126
+.PHONY: help demo test clients lint fmt cover generate bench soak pages fuzz chaos rotation build tools graphiql graphqljs vuln test-go126
 
 # The toolchain of builds, tests and releases. It wins over an environment that says "local".
 export GOTOOLCHAIN := go1.27.3
@@ -67,6 +67,10 @@ fuzz: ## Play random queries, changes and bytes against independent calculations
 	go test ./internal/consoleclient -run TestDecodersAgreeOnMutations -mutants 200
 	go test ./internal/consoleclient -run '^$$' -fuzz FuzzDecodersAgree -fuzztime 60s -fuzzminimizetime 1x
 	go test ./internal/responsecache -run '^$$' -fuzz FuzzEnvelope -fuzztime 60s -fuzzminimizetime 1x
+
+chaos: ## Fail every part in front of every kind of operation, compare with what is promised, and write docs/resilience.md (2 minutes)
+	@./scripts/install-test-needs
+	go test -count=1 -parallel 12 -timeout 30m ./test/chaos -all -write
 
 rotation: ## Let four gateways and 200 callers rotate tokens of one second 200 times, with and without kills (6 minutes)
 	go test -count=1 -run TestTokensRotate -v -timeout 30m ./test/e2e/identity -expiries 200 -token-life 1s -think-time 0
