@@ -101,6 +101,9 @@ var edits = []struct{ old, new string }{ //nolint:gochecknoglobals // a constant
 	{"\t\tvar buf bytes.Buffer\n\t\treturn func", "\t\treturn func"},
 	{"\t\t\tdata.MarshalGQL(&buf)\n\n\t\t\treturn", "\n\t\t\treturn"},
 	{"Data: buf.Bytes(),", "Data: ec.answer.Bytes(data),"},
+	// A nodeId is an ID, but no GUID.
+	{"ctx, rawArgs, \"nodeId\",\n\t\tfunc(ctx context.Context, v any) (string, error) {\n\t\t\treturn ec.unmarshalNID2string(ctx, v)", "ctx, rawArgs, \"nodeId\",\n\t\tfunc(ctx context.Context, v any) (string, error) {\n\t\t\treturn consoleclient.UnmarshalNodeID(v)"},
+	{"ctx, rawArgs, \"nodeIds\",\n\t\tfunc(ctx context.Context, v any) ([]string, error) {\n\t\t\treturn ec.unmarshalNID2ᚕstringᚄ(ctx, v)", "ctx, rawArgs, \"nodeIds\",\n\t\tfunc(ctx context.Context, v any) ([]string, error) {\n\t\t\treturn consoleclient.UnmarshalNodeIDs(v)"},
 }
 
 const (

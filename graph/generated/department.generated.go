@@ -19,6 +19,7 @@ import (
 type DepartmentResolver interface {
 	Company(ctx context.Context, obj *consoleclient.Department) (*consoleclient.Company, error)
 	Parent(ctx context.Context, obj *consoleclient.Department) (*consoleclient.Department, error)
+
 	Packages(ctx context.Context, obj *consoleclient.Department, filter *consoleclient.PackageFilter, order *entity.SortOrder, first *int, after *string, offset *int) (*entity.Connection[consoleclient.Package], error)
 	Package(ctx context.Context, obj *consoleclient.Department, id string) (*consoleclient.Package, error)
 	Queues(ctx context.Context, obj *consoleclient.Department, filter *consoleclient.QueueFilter, order *entity.SortOrder, first *int, after *string, offset *int) (*entity.Connection[consoleclient.Queue], error)
@@ -540,6 +541,29 @@ func (ec *executionContext) fieldContext_Department_parent(_ context.Context, fi
 	return fc, nil
 }
 
+func (ec *executionContext) _Department_nodeId(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Department) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Department_nodeId(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.NodeID(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNID2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Department_nodeId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Department", field, true, false, "ID")
+}
+
 func (ec *executionContext) _Department_packages(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Department) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -992,7 +1016,7 @@ func (ec *executionContext) fieldContext_Department_workflowLayout(ctx context.C
 
 // region    **************************** object.gotpl ****************************
 
-var departmentImplementors = []string{"Department"}
+var departmentImplementors = []string{"Department", "Node"}
 
 func (ec *executionContext) _Department(ctx context.Context, sel ast.SelectionSet, obj *consoleclient.Department) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, departmentImplementors)
@@ -1094,6 +1118,11 @@ func (ec *executionContext) _Department(ctx context.Context, sel ast.SelectionSe
 		case "parent":
 			out.Values[i] = ec._Department_parent(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "nodeId":
+			out.Values[i] = ec._Department_nodeId(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
 		case "packages":

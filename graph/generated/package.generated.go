@@ -650,6 +650,29 @@ func (ec *executionContext) fieldContext_Package_company(_ context.Context, fiel
 	return fc, nil
 }
 
+func (ec *executionContext) _Package_nodeId(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Package) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Package_nodeId(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.NodeID(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNID2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Package_nodeId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Package", field, true, false, "ID")
+}
+
 func (ec *executionContext) _PackageConnection_edges(ctx context.Context, field graphql.CollectedField, obj *entity.Connection[consoleclient.Package]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -1842,7 +1865,7 @@ func (ec *executionContext) _DeletePackagePayload(ctx context.Context, sel ast.S
 	return out
 }
 
-var packageImplementors = []string{"Package"}
+var packageImplementors = []string{"Package", "Node"}
 
 func (ec *executionContext) _Package(ctx context.Context, sel ast.SelectionSet, obj *consoleclient.Package) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, packageImplementors)
@@ -1969,6 +1992,11 @@ func (ec *executionContext) _Package(ctx context.Context, sel ast.SelectionSet, 
 		case "company":
 			out.Values[i] = ec._Package_company(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "nodeId":
+			out.Values[i] = ec._Package_nodeId(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
 		default:

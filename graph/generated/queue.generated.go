@@ -419,6 +419,29 @@ func (ec *executionContext) fieldContext_Queue_company(_ context.Context, field 
 	return fc, nil
 }
 
+func (ec *executionContext) _Queue_nodeId(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Queue) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Queue_nodeId(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.NodeID(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNID2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Queue_nodeId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Queue", field, true, false, "ID")
+}
+
 func (ec *executionContext) _QueueConnection_edges(ctx context.Context, field graphql.CollectedField, obj *entity.Connection[consoleclient.Queue]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -943,7 +966,7 @@ func (ec *executionContext) _DeleteQueuePayload(ctx context.Context, sel ast.Sel
 	return out
 }
 
-var queueImplementors = []string{"Queue"}
+var queueImplementors = []string{"Queue", "Node"}
 
 func (ec *executionContext) _Queue(ctx context.Context, sel ast.SelectionSet, obj *consoleclient.Queue) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, queueImplementors)
@@ -1045,6 +1068,11 @@ func (ec *executionContext) _Queue(ctx context.Context, sel ast.SelectionSet, ob
 		case "company":
 			out.Values[i] = ec._Queue_company(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "nodeId":
+			out.Values[i] = ec._Queue_nodeId(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
 		default:

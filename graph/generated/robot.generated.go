@@ -192,6 +192,29 @@ func (ec *executionContext) fieldContext_Robot_company(_ context.Context, field 
 	return fc, nil
 }
 
+func (ec *executionContext) _Robot_nodeId(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Robot) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Robot_nodeId(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.NodeID(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNID2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Robot_nodeId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Robot", field, true, false, "ID")
+}
+
 func (ec *executionContext) _RobotConnection_edges(ctx context.Context, field graphql.CollectedField, obj *entity.Connection[consoleclient.Robot]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -462,7 +485,7 @@ func UnmarshalRobotFilter(ctx context.Context, raw any) (consoleclient.RobotFilt
 
 // region    **************************** object.gotpl ****************************
 
-var robotImplementors = []string{"Robot"}
+var robotImplementors = []string{"Robot", "Node"}
 
 func (ec *executionContext) _Robot(ctx context.Context, sel ast.SelectionSet, obj *consoleclient.Robot) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, robotImplementors)
@@ -554,6 +577,11 @@ func (ec *executionContext) _Robot(ctx context.Context, sel ast.SelectionSet, ob
 		case "company":
 			out.Values[i] = ec._Robot_company(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "nodeId":
+			out.Values[i] = ec._Robot_nodeId(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
 		default:

@@ -210,7 +210,24 @@ schema {
 }
 
 "Everything that can be read. Lists and entities that belong to a department are answered in the scope of the request; to read another department, start at ` + "`" + `department(id:)` + "`" + ` or ` + "`" + `companies` + "`" + `."
-type Query
+type Query {
+  "Reads an entity again by its ` + "`" + `nodeId` + "`" + `, in its own company and department, whatever the scope of the request; null without an error where it does not exist any more. Costs what the entity's field by id costs."
+  node(
+    "The ` + "`" + `nodeId` + "`" + ` of the entity."
+    nodeId: ID!
+  ): Node
+  "Reads entities again by their ` + "`" + `nodeId` + "`" + `s, in the order of the argument. One that does not exist any more is null without an error; one that may not be read is null with the error FORBIDDEN. Those of one type and department are read in one batch."
+  nodes(
+    "The ` + "`" + `nodeId` + "`" + `s of the entities, at most 500 of them."
+    nodeIds: [ID!]!
+  ): [Node]
+}
+
+"What can be read again by its ` + "`" + `nodeId` + "`" + `, as Relay does it. Its ` + "`" + `id` + "`" + ` stays the GUID of the console."
+interface Node {
+  "An opaque text that ` + "`" + `node` + "`" + ` and ` + "`" + `nodes` + "`" + ` take. It holds the type, the company, the department and the id, and gives no right."
+  nodeId: ID!
+}
 
 "A moment in UTC as RFC 3339 text, for example ` + "`" + `2022-07-29T12:13:49.775Z` + "`" + `. Null where the console holds no moment. As an input, any RFC 3339 offset is accepted."
 scalar DateTime @specifiedBy(url: "https://www.rfc-editor.org/rfc/rfc3339")
@@ -275,7 +292,7 @@ extend type Query {
 }
 
 "A company (公司): the tenant that owns departments and everything within them. A caller can belong to several, as another user in each."
-type Company {
+type Company implements Node {
   "The GUID of the caller's user in this company."
   companyUserId: ID
   "The name of the caller's user in this company."
@@ -317,6 +334,8 @@ type Company {
     "The department's GUID."
     id: ID!
   ): Department
+  "An opaque text that ` + "`" + `node` + "`" + ` and ` + "`" + `nodes` + "`" + ` take to read this again, from any scope. It holds the type, the company, the department and the id, and gives no right. It costs nothing."
+  nodeId: ID!
 }
 
 "The product edition of a company."
@@ -342,7 +361,7 @@ extend type Query {
 }
 
 "A department (部门): a node of a company's tree, and the scope in which packages, robots, queues, workflows and layouts live. What is selected below it is asked for in its own scope, whatever the scope of the request."
-type Department {
+type Department implements Node {
   "The departments directly below this one, in the console's order; an empty list at a leaf. They come with the tree and cost no extra console call."
   children: [Department!]!
   "The path of this department from the root of the tree, as the console writes it."
@@ -379,6 +398,8 @@ type Department {
   company: Company
   "The department above this one; null at the root. It comes with the tree and costs no extra console call where the tree is there already."
   parent: Department
+  "An opaque text that ` + "`" + `node` + "`" + ` and ` + "`" + `nodes` + "`" + ` take to read this again, from any scope. It holds the type, the company, the department and the id, and gives no right. It costs nothing."
+  nodeId: ID!
 }
 `, BuiltIn: false},
 	{Name: "../schema/job.graphql", Input: `# What the console document's operations "执行流程部署" (execute a workflow) and "执行流程编排" (execute a layout) answer with.
@@ -596,7 +617,7 @@ extend type Department {
 }
 
 "A package (流程包): an automation that a developer built and uploaded, in one or more versions. It runs by being deployed as a workflow."
-type Package {
+type Package implements Node {
   "The package's GUID."
   id: ID!
   "The package's name."
@@ -654,6 +675,8 @@ type Package {
   department: Department
   "The company that the package belongs to. The caller's companies are asked for once per operation."
   company: Company
+  "An opaque text that ` + "`" + `node` + "`" + ` and ` + "`" + `nodes` + "`" + ` take to read this again, from any scope. It holds the type, the company, the department and the id, and gives no right. It costs nothing."
+  nodeId: ID!
 }
 
 "A version of a package (流程包版本): what a workflow or a job actually runs."
@@ -966,7 +989,7 @@ extend type Department {
 }
 
 "A queue (机器人组, robot group): robots that share work. A workflow is deployed to a queue, and any of its robots may take the job."
-type Queue {
+type Queue implements Node {
   "The queue's GUID."
   id: ID!
   "The queue's name."
@@ -1025,6 +1048,8 @@ type Queue {
   department: Department
   "The company that the queue belongs to. The caller's companies are asked for once per operation."
   company: Company
+  "An opaque text that ` + "`" + `node` + "`" + ` and ` + "`" + `nodes` + "`" + ` take to read this again, from any scope. It holds the type, the company, the department and the id, and gives no right. It costs nothing."
+  nodeId: ID!
 }
 
 "One page of a list of queues."
@@ -1200,7 +1225,7 @@ type RobotEvent {
 }
 
 "A robot (机器人): the program on a computer that runs jobs. Its credentials are no part of this schema."
-type Robot {
+type Robot implements Node {
   "The robot's GUID."
   id: ID!
   "The GUID of the computer that the robot is on now; null where it is on none."
@@ -1233,6 +1258,8 @@ type Robot {
   department: Department
   "The company that the robot belongs to. The caller's companies are asked for once per operation."
   company: Company
+  "An opaque text that ` + "`" + `node` + "`" + ` and ` + "`" + `nodes` + "`" + ` take to read this again, from any scope. It holds the type, the company, the department and the id, and gives no right. It costs nothing."
+  nodeId: ID!
 }
 
 "One page of a list of robots."
@@ -1530,7 +1557,7 @@ type WorkflowEvent {
 }
 
 "A workflow (流程部署, deployment): a package version made ready to run, with its arguments and the queue or robots that run it. Executing it starts jobs."
-type Workflow {
+type Workflow implements Node {
   "The workflow's GUID."
   id: ID!
   "The GUID of the department that the workflow belongs to."
@@ -1587,6 +1614,10 @@ type Workflow {
   package: Package
   "The package version that the workflow runs, the one that ` + "`" + `packageVersionId` + "`" + ` names. Costs what ` + "`" + `package { versions }` + "`" + ` costs, and nothing beside it."
   version: PackageVersion
+  "The number of the latest version of its package, for example ` + "`" + `1.0.3` + "`" + `; null where the package is gone or has none. Costs what ` + "`" + `package` + "`" + ` costs, and nothing beside it."
+  latestVersion: String
+  "Whether the version that it runs is not the latest one of its package; null where the package is gone. Costs what ` + "`" + `package` + "`" + ` costs, and nothing beside it."
+  outdated: Boolean
   "The queue whose robots run this workflow; null where none is set."
   queue: Queue
   "Every robot that is bound to this workflow itself, without paging; an empty list where it has none. At least one console call per workflow."
@@ -1595,6 +1626,8 @@ type Workflow {
   department: Department
   "The company that the workflow belongs to. The caller's companies are asked for once per operation."
   company: Company
+  "An opaque text that ` + "`" + `node` + "`" + ` and ` + "`" + `nodes` + "`" + ` take to read this again, from any scope. It holds the type, the company, the department and the id, and gives no right. It costs nothing."
+  nodeId: ID!
 }
 
 "Who is told by e-mail about the state of a workflow's jobs (运行状态通知), and when."
@@ -1947,7 +1980,7 @@ extend type Department {
 }
 
 "A workflow layout (流程编排, orchestration): workflows put together as numbered steps. Executing it starts a job group."
-type WorkflowLayout {
+type WorkflowLayout implements Node {
   "The layout's GUID."
   id: ID!
   "The layout's name."
@@ -1984,6 +2017,8 @@ type WorkflowLayout {
   department: Department
   "The company that the layout belongs to. The caller's companies are asked for once per operation."
   company: Company
+  "An opaque text that ` + "`" + `node` + "`" + ` and ` + "`" + `nodes` + "`" + ` take to read this again, from any scope. It holds the type, the company, the department and the id, and gives no right. It costs nothing."
+  nodeId: ID!
 }
 
 "A step of a workflow layout (子任务): one workflow in its place, with its own arguments."
@@ -2152,6 +2187,8 @@ func (ec *executionContext) childFields_Company(ctx context.Context, field graph
 		return ec.fieldContext_Company_departments(ctx, field)
 	case "department":
 		return ec.fieldContext_Company_department(ctx, field)
+	case "nodeId":
+		return ec.fieldContext_Company_nodeId(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Company", field.Name)
 }
@@ -2320,6 +2357,8 @@ func (ec *executionContext) childFields_Department(ctx context.Context, field gr
 		return ec.fieldContext_Department_company(ctx, field)
 	case "parent":
 		return ec.fieldContext_Department_parent(ctx, field)
+	case "nodeId":
+		return ec.fieldContext_Department_nodeId(ctx, field)
 	case "packages":
 		return ec.fieldContext_Department_packages(ctx, field)
 	case "package":
@@ -2568,6 +2607,8 @@ func (ec *executionContext) childFields_Package(ctx context.Context, field graph
 		return ec.fieldContext_Package_department(ctx, field)
 	case "company":
 		return ec.fieldContext_Package_company(ctx, field)
+	case "nodeId":
+		return ec.fieldContext_Package_nodeId(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Package", field.Name)
 }
@@ -2708,6 +2749,8 @@ func (ec *executionContext) childFields_Queue(ctx context.Context, field graphql
 		return ec.fieldContext_Queue_department(ctx, field)
 	case "company":
 		return ec.fieldContext_Queue_company(ctx, field)
+	case "nodeId":
+		return ec.fieldContext_Queue_nodeId(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Queue", field.Name)
 }
@@ -2778,6 +2821,8 @@ func (ec *executionContext) childFields_Robot(ctx context.Context, field graphql
 		return ec.fieldContext_Robot_department(ctx, field)
 	case "company":
 		return ec.fieldContext_Robot_company(ctx, field)
+	case "nodeId":
+		return ec.fieldContext_Robot_nodeId(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Robot", field.Name)
 }
@@ -2980,6 +3025,10 @@ func (ec *executionContext) childFields_Workflow(ctx context.Context, field grap
 		return ec.fieldContext_Workflow_package(ctx, field)
 	case "version":
 		return ec.fieldContext_Workflow_version(ctx, field)
+	case "latestVersion":
+		return ec.fieldContext_Workflow_latestVersion(ctx, field)
+	case "outdated":
+		return ec.fieldContext_Workflow_outdated(ctx, field)
 	case "queue":
 		return ec.fieldContext_Workflow_queue(ctx, field)
 	case "robots":
@@ -2988,6 +3037,8 @@ func (ec *executionContext) childFields_Workflow(ctx context.Context, field grap
 		return ec.fieldContext_Workflow_department(ctx, field)
 	case "company":
 		return ec.fieldContext_Workflow_company(ctx, field)
+	case "nodeId":
+		return ec.fieldContext_Workflow_nodeId(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Workflow", field.Name)
 }
@@ -3066,6 +3117,8 @@ func (ec *executionContext) childFields_WorkflowLayout(ctx context.Context, fiel
 		return ec.fieldContext_WorkflowLayout_department(ctx, field)
 	case "company":
 		return ec.fieldContext_WorkflowLayout_company(ctx, field)
+	case "nodeId":
+		return ec.fieldContext_WorkflowLayout_nodeId(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type WorkflowLayout", field.Name)
 }

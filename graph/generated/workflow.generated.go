@@ -39,6 +39,8 @@ type UpgradeWorkflowsPayloadResolver interface {
 type WorkflowResolver interface {
 	Package(ctx context.Context, obj *consoleclient.Workflow) (*consoleclient.Package, error)
 	Version(ctx context.Context, obj *consoleclient.Workflow) (*consoleclient.PackageVersion, error)
+	LatestVersion(ctx context.Context, obj *consoleclient.Workflow) (*string, error)
+	Outdated(ctx context.Context, obj *consoleclient.Workflow) (*bool, error)
 	Queue(ctx context.Context, obj *consoleclient.Workflow) (*consoleclient.Queue, error)
 	Robots(ctx context.Context, obj *consoleclient.Workflow) ([]*consoleclient.Robot, error)
 	Department(ctx context.Context, obj *consoleclient.Workflow) (*consoleclient.Department, error)
@@ -732,6 +734,52 @@ func (ec *executionContext) fieldContext_Workflow_version(_ context.Context, fie
 	return fc, nil
 }
 
+func (ec *executionContext) _Workflow_latestVersion(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Workflow) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Workflow_latestVersion(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Workflow().LatestVersion(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Workflow_latestVersion(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Workflow", field, true, true, "String")
+}
+
+func (ec *executionContext) _Workflow_outdated(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Workflow) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Workflow_outdated(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Workflow().Outdated(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *bool) graphql.Marshaler {
+			return ec.marshalOBoolean2ᚖbool(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Workflow_outdated(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Workflow", field, true, true, "Boolean")
+}
+
 func (ec *executionContext) _Workflow_queue(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Workflow) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -858,6 +906,29 @@ func (ec *executionContext) fieldContext_Workflow_company(_ context.Context, fie
 		},
 	}
 	return fc, nil
+}
+
+func (ec *executionContext) _Workflow_nodeId(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Workflow) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Workflow_nodeId(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.NodeID(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNID2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Workflow_nodeId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Workflow", field, true, false, "ID")
 }
 
 func (ec *executionContext) _WorkflowConnection_edges(ctx context.Context, field graphql.CollectedField, obj *entity.Connection[consoleclient.Workflow]) (ret graphql.Marshaler) {
@@ -2166,7 +2237,7 @@ func (ec *executionContext) _UpgradeWorkflowsPayload(ctx context.Context, sel as
 	return out
 }
 
-var workflowImplementors = []string{"Workflow"}
+var workflowImplementors = []string{"Workflow", "Node"}
 
 func (ec *executionContext) _Workflow(ctx context.Context, sel ast.SelectionSet, obj *consoleclient.Workflow) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, workflowImplementors)
@@ -2320,6 +2391,16 @@ func (ec *executionContext) _Workflow(ctx context.Context, sel ast.SelectionSet,
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
+		case "latestVersion":
+			out.Values[i] = ec._Workflow_latestVersion(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "outdated":
+			out.Values[i] = ec._Workflow_outdated(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
 		case "queue":
 			out.Values[i] = ec._Workflow_queue(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
@@ -2338,6 +2419,11 @@ func (ec *executionContext) _Workflow(ctx context.Context, sel ast.SelectionSet,
 		case "company":
 			out.Values[i] = ec._Workflow_company(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "nodeId":
+			out.Values[i] = ec._Workflow_nodeId(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
 		default:

@@ -301,6 +301,29 @@ func (ec *executionContext) fieldContext_WorkflowLayout_company(_ context.Contex
 	return fc, nil
 }
 
+func (ec *executionContext) _WorkflowLayout_nodeId(ctx context.Context, field graphql.CollectedField, obj *consoleclient.WorkflowLayout) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_WorkflowLayout_nodeId(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.NodeID(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNID2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_WorkflowLayout_nodeId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("WorkflowLayout", field, true, false, "ID")
+}
+
 func (ec *executionContext) _WorkflowLayoutConnection_edges(ctx context.Context, field graphql.CollectedField, obj *entity.Connection[consoleclient.WorkflowLayout]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -742,7 +765,7 @@ func (ec *executionContext) _ExecuteWorkflowLayoutPayload(ctx context.Context, s
 	return out
 }
 
-var workflowLayoutImplementors = []string{"WorkflowLayout"}
+var workflowLayoutImplementors = []string{"WorkflowLayout", "Node"}
 
 func (ec *executionContext) _WorkflowLayout(ctx context.Context, sel ast.SelectionSet, obj *consoleclient.WorkflowLayout) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, workflowLayoutImplementors)
@@ -844,6 +867,11 @@ func (ec *executionContext) _WorkflowLayout(ctx context.Context, sel ast.Selecti
 		case "company":
 			out.Values[i] = ec._WorkflowLayout_company(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "nodeId":
+			out.Values[i] = ec._WorkflowLayout_nodeId(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
 		default:

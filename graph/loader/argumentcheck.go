@@ -17,6 +17,16 @@ import (
 // checkArguments returns the error of the first bad argument in a selection on typ. Nothing is read for an operation with
 // a bad argument.
 func (l *Loaders) checkArguments(typ string, s selection.Set, place string) error {
+	for _, of := range objectTypes(typ) {
+		if err := l.checkArgumentsOf(of, s, place); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkArgumentsOf is checkArguments for an object type.
+func (l *Loaders) checkArgumentsOf(typ string, s selection.Set, place string) error {
 	relations := l.engine.relations[typ]
 	for _, f := range s.Fields(typ) {
 		r, ok := relations[f.Name]

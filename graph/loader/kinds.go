@@ -14,6 +14,7 @@ import (
 	"github.com/consoleql/consoleql/internal/cachedconsole"
 	cc "github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/consoleql/consoleql/internal/explain"
+	"github.com/consoleql/consoleql/internal/fault"
 	"github.com/consoleql/consoleql/internal/scope"
 )
 
@@ -143,6 +144,30 @@ func (k *kind[T, F]) readFrom(c *explain.Console, byType map[string]cachedconsol
 	k.Get = func(ctx context.Context, sc scope.Scope, id string) (*T, error) { return listed.One(ctx, c, sc, id) }
 }
 
+// kindNames returns the types of the listed kinds.
+func kindNames() []string {
+	k := kindTable()
+	return []string{k.packages.Name, k.queues.Name, k.robots.Name, k.workflows.Name, k.layouts.Name}
+}
+
+// listedNode loads an entity of a listed kind by its nodeId.
+func (l *Loaders) listedNode(n cc.NodeID, s selection.Set) batch.Thunk[Node] {
+	switch n.Type {
+	case l.engine.kinds.packages.Name:
+		return asNode(l.packages.LoadByID(l.Access, n.Scope, n.ID, s))
+	case l.engine.kinds.queues.Name:
+		return asNode(l.queues.LoadByID(l.Access, n.Scope, n.ID, s))
+	case l.engine.kinds.robots.Name:
+		return asNode(l.robots.LoadByID(l.Access, n.Scope, n.ID, s))
+	case l.engine.kinds.workflows.Name:
+		return asNode(l.workflows.LoadByID(l.Access, n.Scope, n.ID, s))
+	case l.engine.kinds.layouts.Name:
+		return asNode(l.layouts.LoadByID(l.Access, n.Scope, n.ID, s))
+	default:
+		return batch.Failed[Node](fault.BadInput("", "is not a nodeId"))
+	}
+}
+
 // entityLoaders are the loaders of the listed kinds for one operation.
 type entityLoaders struct {
 	packages  *entity.Loader[cc.Package, cc.PackageFilter]
@@ -226,8 +251,8 @@ func (e *Engine) kindOf(typ string) string {
 func (e *Engine) Kinds(op *graphql.OperationContext, field graphql.CollectedField) []string {
 	typ := field.Definition.Type.Name()
 	var kinds []string
-	if _, ok := e.relations["Query"][field.Name]; ok && field.ObjectDefinition != nil && field.ObjectDefinition.Name == "Query" {
-		kinds = append(kinds, e.kindOf(typ))
+	if r, ok := e.relations["Query"][field.Name]; ok && field.ObjectDefinition != nil && field.ObjectDefinition.Name == "Query" {
+		kinds = e.addRead(kinds, r)
 	}
 	kinds = e.addKinds(kinds, typ, selection.New(op, field.Selections))
 	slices.Sort(kinds)
@@ -236,15 +261,27 @@ func (e *Engine) Kinds(op *graphql.OperationContext, field graphql.CollectedFiel
 
 // addKinds appends the kinds that a selection on typ reads.
 func (e *Engine) addKinds(kinds []string, typ string, s selection.Set) []string {
-	for _, f := range s.Fields(typ) {
-		r, ok := e.relations[typ][f.Name]
-		if !ok {
-			continue
+	for _, of := range objectTypes(typ) {
+		for _, f := range s.Fields(of) {
+			r, ok := e.relations[of][f.Name]
+			if !ok {
+				continue
+			}
+			if r.Load != nil {
+				kinds = e.addRead(kinds, r)
+			}
+			kinds = e.addKinds(kinds, r.To, s.Below(f))
 		}
-		if kind := e.kindOf(r.To); r.Load != nil && kind != "" {
+	}
+	return kinds
+}
+
+// addRead appends the kinds that a relation itself reads.
+func (e *Engine) addRead(kinds []string, r Relation) []string {
+	for _, typ := range append([]string{r.To}, r.Reads...) {
+		if kind := e.kindOf(typ); kind != "" {
 			kinds = append(kinds, kind)
 		}
-		kinds = e.addKinds(kinds, r.To, s.Below(f))
 	}
 	return kinds
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"iter"
 	"runtime/debug"
+	"slices"
 
 	"github.com/99designs/gqlgen/graphql"
 
@@ -212,6 +213,12 @@ func (k *prefetcher) walk(typ string, s selection.Set, objects []any, path strin
 	if len(objects) == 0 || level.Excess() != nil {
 		return
 	}
+	if typ == nodeInterface {
+		for _, of := range objectTypes(typ) {
+			k.walk(of, s, slices.DeleteFunc(slices.Clone(objects), func(o any) bool { return typeOf(o) != of }), path)
+		}
+		return
+	}
 	relations := k.l.engine.relations[typ]
 	fields := s.Fields(typ)
 	for n, f := range fields {
@@ -269,11 +276,13 @@ func children(r Relation, parents []any) []any {
 
 // leadsOn reports whether a selection on typ reads more of the console.
 func (k *prefetcher) leadsOn(typ string, s selection.Set) bool {
-	relations := k.l.engine.relations[typ]
-	for _, f := range s.Fields(typ) {
-		r, ok := relations[f.Name]
-		if ok && (r.Load != nil || k.leadsOn(r.To, s.Below(f))) {
-			return true
+	for _, of := range objectTypes(typ) {
+		relations := k.l.engine.relations[of]
+		for _, f := range s.Fields(of) {
+			r, ok := relations[f.Name]
+			if ok && (r.Load != nil || k.leadsOn(r.To, s.Below(f))) {
+				return true
+			}
 		}
 	}
 	return false

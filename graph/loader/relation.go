@@ -15,8 +15,10 @@ type Relations map[string]map[string]Relation
 
 // Relation is one such field. Either Inline or Load is set.
 type Relation struct {
-	// To is the object type that the field leads to.
+	// To is the object type that the field leads to; of a field that is computed from other objects, its scalar type.
 	To string
+	// Reads are the types of the objects that the value of the field tells of, if To does not say so.
+	Reads []string
 	// Keys are the fields of the parent that name what the field leads to.
 	Keys []string
 	// Inline visits the objects that the parent contains.
@@ -63,6 +65,46 @@ func (t Many[T]) Visit(visit func(child any)) {
 	}
 	for _, v := range list {
 		visit(v)
+	}
+}
+
+// Node is an object that can be read again by its nodeId.
+type Node interface{ NodeID() string }
+
+// OneNode is a relation to at most one object of any type.
+type OneNode batch.Thunk[Node]
+
+// Wait returns the object, nil if there is none.
+func (t OneNode) Wait() (Node, error) { return t() }
+
+// Visit implements Loaded.
+func (t OneNode) Visit(visit func(child any)) {
+	if v, err := t(); err == nil && v != nil {
+		visit(v)
+	}
+}
+
+// Nodes is a relation to objects of any types, each of which may fail.
+type Nodes []batch.Thunk[Node]
+
+// WaitEach returns the objects and calls failed for each that failed.
+func (n Nodes) WaitEach(failed func(i int, err error)) []Node {
+	all := make([]Node, len(n))
+	for i, t := range n {
+		v, err := t()
+		if err != nil {
+			failed(i, err)
+			continue
+		}
+		all[i] = v
+	}
+	return all
+}
+
+// Visit implements Loaded.
+func (n Nodes) Visit(visit func(child any)) {
+	for _, t := range n {
+		OneNode(t).Visit(visit)
 	}
 }
 

@@ -37,6 +37,9 @@ func document() string {
 				with = "one call for each company"
 			}
 			keys := slices.Clone(row.Keys)
+			if row.To == "Node" {
+				with = "what a field by id of its type costs; those of one type and department in one batch"
+			}
 			if row.Check != nil && !row.Lists {
 				keys = append(keys, "the argument")
 			}

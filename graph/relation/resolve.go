@@ -3,6 +3,8 @@ package relation
 import (
 	"context"
 
+	"github.com/99designs/gqlgen/graphql"
+
 	"github.com/consoleql/consoleql/graph/loader"
 	"github.com/consoleql/consoleql/internal/fault"
 )
@@ -18,10 +20,15 @@ func Resolve[V any](ctx context.Context, parent any) (V, error) {
 		var none V
 		return none, fault.New(fault.Internal, "no relation %s.%s", typ, call.Field.Name)
 	}
-	value, ok := row.Load(l, parent, call).(interface{ Wait() (V, error) })
-	if !ok {
+	switch value := row.Load(l, parent, call).(type) {
+	case interface{ Wait() (V, error) }:
+		return value.Wait()
+	case interface{ WaitEach(func(int, error)) V }:
+		return value.WaitEach(func(i int, err error) {
+			graphql.AddError(graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i)), err)
+		}), nil
+	default:
 		var none V
 		return none, fault.New(fault.Internal, "the relation %s.%s leads to another type", typ, call.Field.Name)
 	}
-	return value.Wait()
 }

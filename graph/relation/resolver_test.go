@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	schemaast "github.com/vektah/gqlparser/v2/ast"
 )
 
 // calledByResolvers returns, by type and field of the schema, the type with which the field's
@@ -68,8 +69,15 @@ func TestEachRelationHasAResolver(t *testing.T) {
 				continue
 			}
 			to := "*consoleclient." + row.To
-			if entity, ok := strings.CutSuffix(row.To, "Connection"); ok {
-				to = "*entity.Connection[consoleclient." + entity + "]"
+			switch def := s.Types[row.To]; {
+			case strings.HasSuffix(row.To, "Connection"):
+				to = "*entity.Connection[consoleclient." + strings.TrimSuffix(row.To, "Connection") + "]"
+			case def.Kind == schemaast.Interface:
+				to = "loader." + row.To
+			case row.To == "Boolean":
+				to = "*bool"
+			case row.To == "String":
+				to = "*string"
 			}
 			if s.Types[typ].Fields.ForName(name).Type.Elem != nil {
 				to = "[]" + to

@@ -7,6 +7,7 @@ import (
 	"maps"
 
 	"github.com/consoleql/consoleql/graph/batch"
+	"github.com/consoleql/consoleql/graph/listing"
 	"github.com/consoleql/consoleql/graph/loader"
 	"github.com/consoleql/consoleql/graph/mutation"
 	"github.com/consoleql/consoleql/graph/subscription"
@@ -44,6 +45,8 @@ func Table() loader.Relations { //nolint:funlen // a table, best read in one pie
 			"company":        rootByID((*loader.Loaders).Company),
 			"rootDepartment": root((*loader.Loaders).RootDepartment),
 			"department":     rootByID((*loader.Loaders).Department),
+			"node":           node(),
+			"nodes":          nodes(),
 		},
 		"Company": {
 			"viewer":         one((*loader.Loaders).CompanyViewer, "companyId"),
@@ -86,10 +89,12 @@ func Table() loader.Relations { //nolint:funlen // a table, best read in one pie
 			"version": version(func(w *cc.Workflow) (pkg, id, number *string) {
 				return w.PackageID, w.PackageVersionID, w.PackageVersion
 			}),
-			"queue":      ref(queues, "associatedQueueId", func(w *cc.Workflow) *string { return w.AssociatedQueueID }),
-			"robots":     many((*loader.Loaders).WorkflowRobots, "associatedRobotIds"),
-			"department": department(),
-			"company":    company(),
+			"latestVersion": ofPackage("String", func(_ *cc.Workflow, p *cc.Package) *string { return p.LastVersion }, "packageId"),
+			"outdated":      ofPackage("Boolean", listing.Outdated, "packageId", "packageVersionId"),
+			"queue":         ref(queues, "associatedQueueId", func(w *cc.Workflow) *string { return w.AssociatedQueueID }),
+			"robots":        many((*loader.Loaders).WorkflowRobots, "associatedRobotIds"),
+			"department":    department(),
+			"company":       company(),
 		},
 		"WorkflowLayout": {
 			"nodes":      inline(func(w *cc.WorkflowLayout) []*cc.WorkflowLayoutNode { return w.Nodes }),

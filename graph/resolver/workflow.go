@@ -100,6 +100,14 @@ func (r *workflowResolver) Version(ctx context.Context, obj *consoleclient.Workf
 	return relation.Resolve[*consoleclient.PackageVersion](ctx, obj)
 }
 
+func (r *workflowResolver) LatestVersion(ctx context.Context, obj *consoleclient.Workflow) (*string, error) {
+	return relation.Resolve[*string](ctx, obj)
+}
+
+func (r *workflowResolver) Outdated(ctx context.Context, obj *consoleclient.Workflow) (*bool, error) {
+	return relation.Resolve[*bool](ctx, obj)
+}
+
 func (r *workflowResolver) Queue(ctx context.Context, obj *consoleclient.Workflow) (*consoleclient.Queue, error) {
 	return relation.Resolve[*consoleclient.Queue](ctx, obj)
 }

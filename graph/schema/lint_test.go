@@ -18,10 +18,10 @@ var (
 )
 
 // nullableByException are nullable fields of kinds that are otherwise never null, since the
-// console itself may omit them. An upgrade's counts are null if the console's answer is empty.
+// console itself may omit them, or what they are computed from. An upgrade's counts are null if the console's answer is empty.
 var nullableByException = []string{
 	"Queue.robotCount", "Job.jobExecutionPolicy", "Job.jobStartupType", "JobGroup.jobStartupType",
-	"UpgradeWorkflowsPayload.total", "UpgradeWorkflowsPayload.successCount", "UpgradeWorkflowsPayload.failureCount", "UpgradeWorkflowsPayload.missingCount",
+	"Workflow.outdated", "UpgradeWorkflowsPayload.total", "UpgradeWorkflowsPayload.successCount", "UpgradeWorkflowsPayload.failureCount", "UpgradeWorkflowsPayload.missingCount",
 }
 
 // linter collects violations of a schema.
@@ -119,7 +119,7 @@ func (l *linter) nullability(place string, f *ast.FieldDefinition) {
 	switch {
 	case ofSessions[place] != "":
 		want = ofSessions[place]
-	case f.Name == "id", slices.Contains(idsOfChanges, place):
+	case f.Name == "id", f.Name == "nodeId", slices.Contains(idsOfChanges, place):
 		want = "ID!"
 	case f.Name == "name":
 		want = "String!"

@@ -32,6 +32,9 @@ func (c *Company) Scope() scope.Scope {
 	return scope.Scope{CompanyID: scopeOf(c.CompanyID, nil, scope.Scope{CompanyID: c.ID}).CompanyID}
 }
 
+// NodeID returns the company's NodeID as text.
+func (c *Company) NodeID() string { return NodeID{"Company", c.Scope(), c.ID}.String() }
+
 func (c *Company) checkIDs() error { return checkID("Company", c.ID) }
 
 // OpCompanies is the operation as the document writes it.

@@ -48,6 +48,9 @@ func (d *Department) Stamp(origin scope.Scope) {
 	}
 }
 
+// NodeID returns the department's NodeID as text.
+func (d *Department) NodeID() string { return NodeID{"Department", d.Scope(), d.ID}.String() }
+
 func (d *Department) checkIDs() error { return checkAllIDs(checkID("Department", d.ID), d.Children) }
 
 // Stamp records the scope of the request that returned the tree.

@@ -130,6 +130,9 @@ func (p *Package) Stamp(origin scope.Scope) {
 	}
 }
 
+// NodeID returns the package's NodeID as text.
+func (p *Package) NodeID() string { return NodeID{"Package", p.Scope(), p.ID}.String() }
+
 func (p *Package) checkIDs() error { return checkAllIDs(checkID("Package", p.ID), p.Versions) }
 
 // Scope returns the version's company and department, by default its package's.

@@ -66,6 +66,9 @@ func (q *Queue) Scope() scope.Scope { return scopeOf(q.CompanyID, q.DepartmentID
 // Stamp records the scope of the request that returned the queue.
 func (q *Queue) Stamp(origin scope.Scope) { q.origin = origin }
 
+// NodeID returns the queue's NodeID as text.
+func (q *Queue) NodeID() string { return NodeID{"Queue", q.Scope(), q.ID}.String() }
+
 func (q *Queue) checkIDs() error { return checkID("Queue", q.ID) }
 
 func queueID(q *Queue) string { return q.ID }

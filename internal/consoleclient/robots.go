@@ -44,6 +44,9 @@ func (r *Robot) Scope() scope.Scope { return scopeOf(r.CompanyID, r.DepartmentID
 // Stamp records the scope of the request that returned the robot.
 func (r *Robot) Stamp(origin scope.Scope) { r.origin = origin }
 
+// NodeID returns the robot's NodeID as text.
+func (r *Robot) NodeID() string { return NodeID{"Robot", r.Scope(), r.ID}.String() }
+
 func (r *Robot) checkIDs() error { return checkID("Robot", r.ID) }
 
 func robotID(r *Robot) string { return r.ID }

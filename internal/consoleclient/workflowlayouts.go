@@ -68,6 +68,9 @@ func (w *WorkflowLayout) Stamp(origin scope.Scope) {
 	}
 }
 
+// NodeID returns the layout's NodeID as text.
+func (w *WorkflowLayout) NodeID() string { return NodeID{"WorkflowLayout", w.Scope(), w.ID}.String() }
+
 func (w *WorkflowLayout) checkIDs() error {
 	return checkAllIDs(checkID("WorkflowLayout", w.ID), w.Nodes)
 }

@@ -163,6 +163,9 @@ func (w *Workflow) Scope() scope.Scope { return scopeOf(w.CompanyID, w.Departmen
 // Stamp records the scope of the request that returned the workflow.
 func (w *Workflow) Stamp(origin scope.Scope) { w.origin = origin }
 
+// NodeID returns the workflow's NodeID as text.
+func (w *Workflow) NodeID() string { return NodeID{"Workflow", w.Scope(), w.ID}.String() }
+
 func (w *Workflow) checkIDs() error { return checkID("Workflow", w.ID) }
 
 func workflowID(w *Workflow) string { return w.ID }

@@ -28,6 +28,8 @@ import (
 
 // Options configure the public listener.
 type Options struct {
+	// FieldTypes are the entity types that fields read, by type and field, where the types of the fields do not tell them.
+	FieldTypes map[string][]string
 	// Schema executes operations. Extensions intercept each of them.
 	Schema     graphql.ExecutableSchema
 	Extensions []graphql.HandlerExtension
@@ -198,7 +200,7 @@ func (s *server) extensions() []graphql.HandlerExtension {
 		graphqlhttp.Staleness{},
 		extension.Introspection{},
 		graphqlhttp.PersistedQueries{AutomaticPersistedQuery: extension.AutomaticPersistedQuery{Cache: s.persisted}},
-		querylimit.NewKeyPolicy(s.opts.Schema.Schema()),
+		querylimit.NewKeyPolicy(s.opts.Schema.Schema(), s.opts.FieldTypes),
 		&querylimit.Limiter{Limits: s.opts.Limits},
 	}, s.opts.Extensions...)
 }

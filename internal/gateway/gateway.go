@@ -146,7 +146,8 @@ func New(ctx context.Context, s *Settings, log *slog.Logger, p Page) (_ *Gateway
 func (g *Gateway) edgeOptions(engine *loader.Engine, metrics *telemetry.Metrics, p Page) edge.Options {
 	s := g.settings
 	options := edge.Options{
-		Schema: g.executable(),
+		Schema:     g.executable(),
+		FieldTypes: relation.Types(),
 		Extensions: []graphql.HandlerExtension{loader.Extension{
 			Engine:     engine,
 			CheckInput: mutation.InputChecker(),

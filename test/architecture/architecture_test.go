@@ -40,7 +40,7 @@ var layers = [][]string{
 	},
 	{"internal/consoleclient/transport", "internal/operation", "internal/tokencache"},
 	{"internal/apikey", "internal/consoleclient"},
-	{"graph/batch", "internal/apierror", "internal/cachedconsole", "internal/explain", "internal/verify"},
+	{"graph/batch", "graph/listing", "internal/apierror", "internal/cachedconsole", "internal/explain", "internal/verify"},
 	{"graph/entity", "internal/bench"},
 	{"cmd/bench", "graph/loader", "internal/edge/graphqlhttp"},
 	{"graph/mutation", "graph/subscription", "internal/edge/querylimit", "internal/operationcache"},

@@ -167,7 +167,7 @@ func (g *generator) condition() string {
 func (g *generator) field(def *ast.Definition, depth, times int) []string {
 	fields := slices.DeleteFunc(slices.Clone(def.Fields), func(f *ast.FieldDefinition) bool {
 		composite := g.schema.Types[f.Type.Name()].Kind == ast.Object
-		return strings.HasPrefix(f.Name, "__") || composite && (depth >= deepest || g.spent > heaviest || g.selected > longest || times > widest)
+		return strings.HasPrefix(f.Name, "__") || g.schema.Types[f.Type.Name()].Kind == ast.Interface || composite && (depth >= deepest || g.spent > heaviest || g.selected > longest || times > widest)
 	})
 	// Relations are fewer than plain fields, but more interesting.
 	onward := slices.DeleteFunc(slices.Clone(fields), func(f *ast.FieldDefinition) bool {

@@ -27,6 +27,9 @@ func (q *execution) resolve(def *ast.Definition, of consoleObject, f *ast.Field)
 
 // resolved returns the value of a field: a relation, or the console's value of that name.
 func (q *execution) resolved(def *ast.Definition, of consoleObject, f *ast.Field) (any, error) {
+	if f.Name == "nodeId" {
+		return nodeID(def.Name, of), nil
+	}
 	switch def.Name {
 	case "Query":
 		return q.root(f)
@@ -162,6 +165,15 @@ func (q *execution) ofWorkflow(of consoleObject, f *ast.Field) (any, error) {
 	switch f.Name {
 	case "package":
 		return q.optional(q.user, of.in, "packages", of.text("packageId"))
+	case "latestVersion", "outdated":
+		p, err := q.optional(q.user, of.in, "packages", of.text("packageId"))
+		if p == nil || err != nil {
+			return nil, err
+		}
+		if f.Name == "latestVersion" {
+			return p.(consoleObject).fields["lastversion"], nil
+		}
+		return !strings.EqualFold(of.text("packageVersionId"), p.(consoleObject).text("lastVersionId")), nil
 	case "version":
 		return q.version(q.user, of.in, of.text("packageId"), of.text("packageVersionId"))
 	case "queue":

@@ -192,6 +192,11 @@ func TestEveryFieldMatchesTheConsole(t *testing.T) {
 
 	compare := func(name string, got []object, want []object) {
 		t.Helper()
+		for _, entity := range got {
+			for _, computed := range []string{"nodeId", "latestVersion", "outdated"} { // by the gateway
+				delete(entity, computed)
+			}
+		}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%s, - console's + answered:\n%.3000s", name, diff)
 		}

@@ -17,11 +17,14 @@ import (
 type keyPolicy struct {
 	// reads maps each object type of the schema to the entity types that it reads.
 	reads map[string][]string
+	// fields maps fields, such as Workflow.outdated, to the entity types that they read instead.
+	fields map[string][]string
 }
 
-// NewKeyPolicy returns the extension that enforces the permissions of API keys.
-func NewKeyPolicy(schema *ast.Schema) graphql.HandlerExtension {
-	return keyPolicy{reads: entityTypes(schema)}
+// NewKeyPolicy returns the extension that enforces the permissions of API keys. fields are the entity types that fields
+// read, where the types of the fields do not tell them.
+func NewKeyPolicy(schema *ast.Schema, fields map[string][]string) graphql.HandlerExtension {
+	return keyPolicy{reads: entityTypes(schema), fields: fields}
 }
 
 func (keyPolicy) ExtensionName() string { return "Permits" }
@@ -75,7 +78,7 @@ func (x keyPolicy) permittedTypes(limits *principal.Limits, set ast.SelectionSet
 			if strings.HasPrefix(s.Name, "__") {
 				continue // the schema contains no data of the console
 			}
-			for _, name := range x.reads[s.Definition.Type.Name()] {
+			for _, name := range x.readsOf(s) {
 				if err := limits.CheckType(name); err != nil {
 					return err
 				}
@@ -95,6 +98,16 @@ func (x keyPolicy) permittedTypes(limits *principal.Limits, set ast.SelectionSet
 		}
 	}
 	return nil
+}
+
+// readsOf returns the entity types that a field reads.
+func (x keyPolicy) readsOf(f *ast.Field) []string {
+	if f.ObjectDefinition != nil {
+		if types, ok := x.fields[f.ObjectDefinition.Name+"."+f.Name]; ok {
+			return types
+		}
+	}
+	return x.reads[f.Definition.Type.Name()]
 }
 
 // entityTypes maps each composite type of a schema to the entity types that it reads. A

@@ -1,0 +1,62 @@
+package loader
+
+import (
+	"reflect"
+
+	"github.com/consoleql/consoleql/graph/batch"
+	"github.com/consoleql/consoleql/graph/selection"
+	cc "github.com/consoleql/consoleql/internal/consoleclient"
+	"github.com/consoleql/consoleql/internal/principal"
+)
+
+// nodeInterface is the interface of the schema whose objects have a nodeId.
+const nodeInterface = "Node"
+
+// objectTypes returns the object types of a type of the schema: itself, or those of the interface.
+func objectTypes(typ string) []string {
+	if typ == nodeInterface {
+		return NodeTypes()
+	}
+	return []string{typ}
+}
+
+// NodeTypes returns the object types that have a nodeId.
+func NodeTypes() []string {
+	return append([]string{"Company", "Department"}, kindNames()...)
+}
+
+// typeOf returns the type in the schema of an object with a nodeId.
+func typeOf(object any) string { return reflect.TypeOf(object).Elem().Name() }
+
+// Node loads the object of a nodeId in the company and department that it names; nil if there is none. An API key
+// needs to allow its type.
+func (l *Loaders) Node(text string, s selection.Set) batch.Thunk[Node] {
+	n, err := cc.ParseNodeID(text)
+	if err != nil {
+		return batch.Failed[Node](err)
+	}
+	if err := principal.FromContext(l.Context()).Limits().CheckType(n.Type); err != nil {
+		return batch.Failed[Node](err)
+	}
+	switch n.Type {
+	case "Company":
+		return asNode(l.Company(n.ID))
+	case "Department":
+		return asNode(l.department(n.Scope.CompanyID, n.ID))
+	default:
+		return l.listedNode(n, s)
+	}
+}
+
+// asNode converts a nil pointer to a nil Node.
+func asNode[T any, P interface {
+	*T
+	Node
+}](t batch.Thunk[P]) batch.Thunk[Node] {
+	return batch.Then(t, func(v P) (Node, error) {
+		if v == nil {
+			return nil, nil
+		}
+		return v, nil
+	})
+}
