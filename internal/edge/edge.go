@@ -63,8 +63,8 @@ type Options struct {
 	// Keepalive is the interval of keepalive comments on quiet streams, and of pings on
 	// WebSockets; default 15 s. Proxies close connections that seem idle, commonly after 60 s.
 	Keepalive time.Duration
-	// Ready reports whether the gateway can serve; nil: always. Each /readyz calls it.
-	Ready func(context.Context) error
+	// Ready returns the state of the gateway; nil: it is always ready. Each /readyz calls it.
+	Ready func(context.Context) Readiness
 	// Stopping reports whether shutdown has begun; nil: never. Answers close their connections then.
 	Stopping func() bool
 	// Observe is called for each answered request; it may be nil.
@@ -139,7 +139,7 @@ func New(opts Options) http.Handler {
 		r.Head(path, h)
 	}
 	get("/healthz", healthy)
-	get("/readyz", s.ready)
+	get("/readyz", s.ready())
 	if !opts.Limits.NoIntrospection {
 		get("/schema.graphql", s.sdl)
 	}

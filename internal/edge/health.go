@@ -2,27 +2,73 @@ package edge
 
 import (
 	"context"
+	"encoding/json"
+	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 )
+
+// State is the state of the gateway or of a part that it needs.
+type State string
+
+// The states.
+const (
+	OK       State = "ok"
+	Degraded State = "degraded" // some answers fail or are stale
+	Failed   State = "failed"   // requests should go to another replica
+)
+
+// Readiness is the state of the gateway and of its parts.
+type Readiness struct {
+	Status   State `json:"status"` // of the whole
+	Console  State `json:"console"`
+	SSO      State `json:"sso"`
+	Redis    State `json:"redis"`
+	Accounts State `json:"accounts"` // of the service accounts
+	// Causes tells why parts are not ok. Only the admin listener shows it.
+	Causes map[string]string `json:"causes,omitempty"`
+}
+
+// readyTimeout bounds the time to find the state.
+const readyTimeout = 2 * time.Second
+
+// ReadyHandler answers with the state that ready returns: 503 if it is Failed, otherwise 200. A client that accepts JSON gets all of
+// it, and the causes if they are to be shown; others get the words "ready" and "not ready".
+func ReadyHandler(ready func(context.Context) Readiness, causes bool, log *slog.Logger) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
+		defer cancel()
+		state := ready(ctx)
+		status, text := http.StatusOK, "ready"
+		if state.Status == Failed {
+			log.InfoContext(ctx, "not ready", "causes", state.Causes)
+			status, text = http.StatusServiceUnavailable, "not ready"
+		}
+		w.Header().Add("Vary", "Accept")
+		if !strings.Contains(r.Header.Get("Accept"), "application/json") {
+			writeStatus(w, status, text)
+			return
+		}
+		if !causes {
+			state.Causes = nil
+		}
+		w.Header().Set("Content-Type", "application/json; charset=utf-8")
+		w.Header().Set("Cache-Control", "no-store")
+		w.WriteHeader(status)
+		_ = json.NewEncoder(w).Encode(state) // the client may have closed the connection
+	})
+}
 
 // healthy answers 200 while the process serves.
 func healthy(w http.ResponseWriter, _ *http.Request) { writeStatus(w, http.StatusOK, "ok") }
 
 // ready reports to load balancers whether the gateway accepts requests.
-func (s *server) ready(w http.ResponseWriter, r *http.Request) {
+func (s *server) ready() http.HandlerFunc {
 	if s.opts.Ready == nil {
-		writeStatus(w, http.StatusOK, "ready")
-		return
+		return func(w http.ResponseWriter, _ *http.Request) { writeStatus(w, http.StatusOK, "ready") }
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
-	defer cancel()
-	if err := s.opts.Ready(ctx); err != nil {
-		s.opts.Logger.WarnContext(ctx, "not ready", "error", err)
-		writeStatus(w, http.StatusServiceUnavailable, "not ready")
-		return
-	}
-	writeStatus(w, http.StatusOK, "ready")
+	return ReadyHandler(s.opts.Ready, false, s.opts.Logger).ServeHTTP
 }
 
 func writeStatus(w http.ResponseWriter, status int, text string) {

@@ -58,7 +58,7 @@ func (g *Gateway) newAdmission(by transports) *admission.Controller {
 		Probe:  func(class admission.Class) { (&http.Client{Transport: by.of(class)}).CloseIdleConnections() },
 		Changed: func(operation string, open bool) {
 			if open {
-				g.log.Warn("calls of an operation fail and are paused", "operation", operation)
+				g.log.Info("calls of an operation fail and are paused", "operation", operation)
 				return
 			}
 			g.log.Info("calls of an operation work again", "operation", operation)

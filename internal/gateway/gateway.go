@@ -67,6 +67,8 @@ type Gateway struct {
 	redis          redis.UniversalClient // nil: state is in memory
 	redisDialer    *redisDialer          // nil if redis is nil
 	connectionLogs []*telemetry.ConnectionLog
+	parts          *parts
+	metrics        *telemetry.Metrics
 	traces         *telemetry.Tracing // nil: tracing is off
 	redisSeen      atomic.Bool        // Redis has replied once
 	stopping       atomic.Bool        // shutdown has begun
@@ -88,7 +90,7 @@ type Page struct {
 
 // New creates the components and opens the listeners. Run serves and closes them.
 func New(ctx context.Context, s *Settings, log *slog.Logger, p Page) (_ *Gateway, err error) {
-	g := &Gateway{settings: s, log: log}
+	g := &Gateway{settings: s, log: log, parts: newParts(log)}
 	if s.MaxComplexity != "" {
 		log.Warn("--max-complexity is ignored and will be refused by the next release: see --max-console-calls, --max-answer-bytes and --max-answer-values")
 	}
@@ -101,6 +103,8 @@ func New(ctx context.Context, s *Settings, log *slog.Logger, p Page) (_ *Gateway
 		return nil, err
 	}
 	build, metrics := buildinfo.Read(), telemetry.NewMetrics()
+	g.metrics = metrics
+	g.parts.register(metrics)
 	metrics.Build(build.Version, build.Revision, build.Go)
 	if g.traces, err = telemetry.NewTracing(ctx, s.OTLPURL, build.Version, transport.NewPool(1, rareIdleTimeout), log); err != nil {
 		return nil, err
@@ -133,7 +137,7 @@ func New(ctx context.Context, s *Settings, log *slog.Logger, p Page) (_ *Gateway
 		return nil, fmt.Errorf("--listen: %w", err)
 	}
 	if s.AdminListen != "" {
-		admin, err := listen(ctx, s.AdminListen, s.IdleTimeout, nil, metrics.Handler())
+		admin, err := listen(ctx, s.AdminListen, s.IdleTimeout, nil, g.adminHandler(metrics))
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("--admin-listen: %w", err), g.public.Close())
 		}
@@ -162,7 +166,7 @@ func (g *Gateway) edgeOptions(engine *loader.Engine, metrics *telemetry.Metrics,
 		Streams:     &g.streams,
 		SlowReaders: &slowreader.Budget{},
 		Keepalive:   s.StreamKeepalive,
-		Ready:       g.ready,
+		Ready:       g.readiness,
 		Stopping:    g.stopping.Load,
 		Logger:      g.log,
 	}
@@ -194,7 +198,7 @@ func (g *Gateway) openRedis(metrics *telemetry.Metrics) (err error) {
 	if g.redis, err = dialRedis(g.settings.RedisURL, g.redisDialer); err != nil {
 		return err
 	}
-	g.redis.AddHook(metrics.RedisHook())
+	g.redis.AddHook(metrics.RedisHook(g.observeRedis))
 	return nil
 }
 
@@ -206,25 +210,6 @@ func (g *Gateway) openStore() {
 		store = idempotency.NewRedis(g.redis, idempotency.DefaultPrefix+hash(g.settings.ConsoleURL)+":")
 	}
 	g.executor = idempotency.New(store, idempotency.Options{Retention: g.settings.IdempotencyRetention, Logger: g.log})
-}
-
-// errStopping makes /readyz fail, so that load balancers send requests to other replicas.
-var errStopping = errors.New("the gateway is stopping")
-
-// ready fails until Redis has replied once, because until then the settings may be wrong. A later outage of Redis
-// does not make the gateway unready. All replicas serve without Redis, and removing them would cause an outage.
-func (g *Gateway) ready(ctx context.Context) error {
-	if g.stopping.Load() {
-		return errStopping
-	}
-	if g.redis == nil || g.redisSeen.Load() {
-		return nil
-	}
-	err := g.redis.Ping(ctx).Err()
-	if err == nil {
-		g.redisSeen.Store(true)
-	}
-	return err
 }
 
 // listen opens an address. It limits the time for reading requests, not for writing responses. Connections close after
@@ -369,5 +354,6 @@ func (g *Gateway) release() {
 	for _, l := range g.connectionLogs {
 		l.Close()
 	}
+	g.parts.close()
 	g.sendTraces(context.Background()) // a no-op after a clean drain
 }

@@ -47,6 +47,7 @@ func (g *Gateway) openTokens(carrier http.RoundTripper) error {
 		Accounts:        accounts,
 		Realm:           s.SSOURL,
 		SessionLifetime: s.SessionLifetime,
+		ObserveLogin:    g.observeLogin,
 		Logger:          g.log,
 	}
 	if g.cache != nil {

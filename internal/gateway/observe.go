@@ -56,6 +56,7 @@ func (g *Gateway) observeCalls(metrics *telemetry.Metrics) func(consoleclient.Ca
 	return func(c consoleclient.Call) {
 		code := outcome(c)
 		metrics.Call(c.Operation, c.Status, code, c.Duration)
+		g.parts.observeCall(c)
 		g.log.Debug("console call", "operation", c.Operation, "status", c.Status, "duration", c.Duration, "code", code)
 	}
 }

@@ -167,9 +167,9 @@ func (r *cluster) reportHealth(ctx context.Context, err error) {
 	r.onLease(err == nil)
 	switch {
 	case err != nil && (r.only || r.single.Load()):
-		r.logger.WarnContext(ctx, "invalidation: no lease; entries in memory stay in use until they expire", "error", err)
+		r.logger.InfoContext(ctx, "invalidation: no lease; entries in memory stay in use until they expire", "error", err)
 	case err != nil:
-		r.logger.WarnContext(ctx, "invalidation: no lease, so every read asks the console", "error", err)
+		r.logger.InfoContext(ctx, "invalidation: no lease, so every read asks the console", "error", err)
 	case before == unhealthy:
 		r.logger.InfoContext(ctx, "invalidation: the lease is back")
 	}

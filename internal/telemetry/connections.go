@@ -17,7 +17,7 @@ import (
 	"unicode"
 )
 
-// ConnectionLog logs connections of one client that fail. The first failure of each kind is a warning; further ones are
+// ConnectionLog logs connections of one client that fail: the first failure of each kind with its host; further ones are
 // counted. The first connection that succeeds afterwards is logged with these counts. It is safe for concurrent use.
 type ConnectionLog struct {
 	log  *slog.Logger
@@ -42,8 +42,8 @@ type outageKind struct{ host, kind string }
 const (
 	// maxOutages bounds the hosts that are tracked. The console chooses the storage's host.
 	maxOutages = 64
-	// warnAgainAfter bounds how often the same kind of failure of the same host is a warning.
-	warnAgainAfter = time.Minute
+	// logAgainAfter bounds how often the same kind of failure of the same host is logged.
+	logAgainAfter = time.Minute
 )
 
 // NewConnectionLog returns a ConnectionLog for connections to peer, such as "console" or "Redis".
@@ -68,7 +68,7 @@ func (c *ConnectionLog) Failed(host string, err error) {
 	}
 	o.failures++
 	key := outageKind{host, kind}
-	if last, ok := c.warned[key]; ok && now.Sub(last) < warnAgainAfter {
+	if last, ok := c.warned[key]; ok && now.Sub(last) < logAgainAfter {
 		return
 	}
 	if len(c.warned) >= 4*maxOutages {
@@ -76,7 +76,7 @@ func (c *ConnectionLog) Failed(host string, err error) {
 	}
 	c.warned[key] = now
 	o.logged = true
-	c.log.Warn("connection failed", "peer", c.peer, "host", host, "cause", cause)
+	c.log.Info("connection failed", "peer", c.peer, "host", host, "cause", cause)
 }
 
 // Connected records a working connection to host.
@@ -93,7 +93,7 @@ func (c *ConnectionLog) Connected(host string) {
 	delete(c.outages, host)
 	c.failing.Add(-1)
 	if o.logged {
-		c.log.Info("connection works again", "peer", c.peer, "host", host, "failures", o.failures, "duration", time.Since(o.began))
+		c.log.Info("connection works again", "peer", c.peer, "host", host, "failures", o.failures, "duration_ms", time.Since(o.began).Milliseconds())
 	}
 }
 
@@ -102,6 +102,13 @@ func (c *ConnectionLog) Close() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.closed = true
+}
+
+// ConnectionCause returns the cause of a failed connection, in at most 300 bytes. It holds no data from the peer or from
+// a proxy's URL.
+func ConnectionCause(err error) string {
+	_, cause := connectionCause(err)
+	return cause
 }
 
 // connectionCause returns the kind and the cause of a failed connection. The kind holds nothing that varies between

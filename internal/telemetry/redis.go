@@ -22,10 +22,19 @@ func (m *redisMetrics) register(r prometheus.Registerer) {
 	r.MustRegister(m.commands)
 }
 
-// RedisHook returns a redis.Hook that counts commands.
-func (m *Metrics) RedisHook() redis.Hook { return redisHook{m.redis.commands} }
+// RedisHook returns a redis.Hook that counts commands and passes the outcome of each to observe: nil, or the error if
+// Redis is the reason. observe may be nil.
+func (m *Metrics) RedisHook(observe func(error)) redis.Hook {
+	if observe == nil {
+		observe = func(error) {}
+	}
+	return redisHook{m.redis.commands, observe}
+}
 
-type redisHook struct{ commands *prometheus.HistogramVec }
+type redisHook struct {
+	commands *prometheus.HistogramVec
+	observe  func(error)
+}
 
 // DialHook does not change dialing. The duration of the waiting command includes it.
 func (redisHook) DialHook(next redis.DialHook) redis.DialHook { return next }
@@ -56,8 +65,12 @@ func (h redisHook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Pro
 
 func (h redisHook) count(command string, start time.Time, err error) {
 	failed := "false"
-	if redisFailed(err) {
+	switch {
+	case redisFailed(err):
 		failed = "true"
+		h.observe(err)
+	case !errors.Is(err, context.Canceled):
+		h.observe(nil)
 	}
 	h.commands.WithLabelValues(command, failed).Observe(time.Since(start).Seconds())
 }

@@ -24,7 +24,7 @@ func TestRedisHook(t *testing.T) {
 	client := redis.NewClient(o)
 	defer client.Close()
 	m := telemetry.NewMetrics()
-	client.AddHook(m.RedisHook())
+	client.AddHook(m.RedisHook(nil))
 	figures := func() string {
 		w := httptest.NewRecorder()
 		m.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", http.NoBody))

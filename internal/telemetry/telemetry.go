@@ -56,6 +56,7 @@ type Metrics struct {
 	failures   *prometheus.CounterVec
 	calls      *prometheus.HistogramVec
 	unplanned  prometheus.Counter
+	grants     *prometheus.CounterVec
 	cache      cacheMetrics
 	redis      redisMetrics
 }
@@ -85,6 +86,10 @@ func NewMetrics() *Metrics {
 			Help:    "Calls of the console, by the operation of its document, the status of the answer (0: there was none) and the code of the error: empty for none, cancelled where nobody waited any more.",
 			Buckets: buckets,
 		}, []string{"operation", "status", "code"}),
+		grants: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "consoleql_grants_total",
+			Help: "Attempts of service accounts to obtain a token from the SSO, by account and outcome: granted, refused, locked, or unavailable where the SSO gave no answer.",
+		}, []string{"account", "outcome"}),
 		unplanned: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "consoleql_unplanned_loads_total",
 			Help: "Entities that look-ahead overlooked; each may have cost a console call of its own.",
@@ -92,9 +97,28 @@ func NewMetrics() *Metrics {
 	}
 	m.cache.register(m.registry)
 	m.redis.register(m.registry)
-	m.registry.MustRegister(m.requests, m.operations, m.failures, m.calls, m.unplanned,
+	m.registry.MustRegister(m.requests, m.operations, m.failures, m.calls, m.grants, m.unplanned,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
+}
+
+// Grant counts an attempt of a service account to obtain a token from the SSO.
+func (m *Metrics) Grant(account, outcome string) {
+	m.grants.WithLabelValues(account, outcome).Inc()
+}
+
+// Part registers a gauge that tells whether a part of the service works.
+func (m *Metrics) Part(name string, works func() bool) {
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name:        "consoleql_part_up",
+		Help:        "Whether a part that the gateway needs works (1) or its latest calls failed (0): console, SSO, Redis.",
+		ConstLabels: prometheus.Labels{"part": name},
+	}, func() float64 {
+		if works() {
+			return 1
+		}
+		return 0
+	}))
 }
 
 // Build registers a gauge that is always 1 and tells the build by its labels.

@@ -54,6 +54,15 @@ func (e *entry) setAccount(account Account) {
 	e.retryAt, e.failed = time.Time{}, nil
 }
 
+// observedLogin is login, whose outcome it passes to Options.ObserveLogin.
+func (c *Cache) observedLogin(ctx context.Context, e *entry, refresh string, spent bool, failures int) (Token, error) {
+	token, err := c.login(ctx, e, refresh, spent, failures)
+	if c.opts.ObserveLogin != nil && (err == nil || !grantError(err).remembered) {
+		c.opts.ObserveLogin(e.name, err)
+	}
+	return token, err
+}
+
 // login obtains a service account's token, by the refresh token unless that is spent, and
 // otherwise by the password. If the password is refused, a spent refresh token is tried, too.
 // failures is the number of failed attempts in a row.
@@ -202,7 +211,7 @@ func (c *Cache) accountFailure(e *entry, err error) Failure {
 	g, l := grantError(err), e.account.Load()
 	if !g.remembered || l.warned.CompareAndSwap(false, true) {
 		l.warned.Store(g.Reason == Refused)
-		c.opts.Logger.Warn("a service account cannot log in", "account", e.name, "reason", string(g.Reason), "code", fault.CodeOf(g.Err))
+		c.opts.Logger.Info("a service account cannot log in", "account", e.name, "reason", string(g.Reason), "code", fault.CodeOf(g.Err))
 	}
 	f := failure(g, probePause)
 	if g.Reason == Refused {

@@ -173,7 +173,7 @@ func (c *Cache) withoutStore(ctx context.Context, e *entry, h *cachedToken) (*ca
 	if h != nil && !h.shared {
 		refresh = h.token.Refresh
 	}
-	token, err := c.login(ctx, e, refresh, false, e.failures)
+	token, err := c.observedLogin(ctx, e, refresh, false, e.failures)
 	if err != nil {
 		e.failures++
 		again := c.opts.Now().Add(c.accountFailure(e, err).pause(e.failures))
@@ -198,7 +198,7 @@ func (c *Cache) obtain(ctx context.Context, e *entry, h *cachedToken, owner stri
 	if r.Generation == "" && h != nil && !h.shared {
 		refresh, spent = h.token.Refresh, false // obtained while the store was away, and known to this replica only
 	}
-	token, err := c.login(ctx, e, refresh, spent, r.Failures)
+	token, err := c.observedLogin(ctx, e, refresh, spent, r.Failures)
 	if err != nil {
 		f := c.accountFailure(e, err)
 		again := c.opts.Now().Add(f.pause(r.Failures + 1))

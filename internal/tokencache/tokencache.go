@@ -49,6 +49,9 @@ type Options struct {
 	Watch func(name string) (news func() Revocation)
 	// Now is the clock; default time.Now.
 	Now func() time.Time
+	// ObserveLogin, if not nil, receives the outcome of each attempt to obtain a service account's token from the SSO:
+	// nil, or a *GrantError. An account whose refused password is not tried again makes no attempt.
+	ObserveLogin func(account string, err error)
 	// Logger receives failed grants, without secrets; default: discarded.
 	Logger *slog.Logger
 }
@@ -282,4 +285,10 @@ func (c *Cache) sweep() {
 		}
 		return true
 	})
+}
+
+// HasAccount reports whether there is a service account with that name.
+func (c *Cache) HasAccount(name string) bool {
+	accounts := c.accounts.Load()
+	return accounts != nil && (*accounts)[name] != nil
 }

@@ -31,7 +31,7 @@ var layers = [][]string{
 	{
 		"graph", "graph/codegen", "graph/schema", "graph/selection", "internal/backoff", "internal/buildinfo", "internal/consoleclient/generate",
 		"internal/consolesim", "internal/edge/graphiql", "internal/edge/graphiql/browsertest", "internal/edge/slowreader", "internal/fault",
-		"internal/flight", "internal/invalidation", "internal/quota", "internal/redistest", "internal/scope", "internal/tcpproxy",
+		"internal/flight", "internal/health", "internal/invalidation", "internal/quota", "internal/redistest", "internal/scope", "internal/tcpproxy",
 		"internal/telemetry", "internal/textfile",
 	},
 	{

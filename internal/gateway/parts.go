@@ -1,0 +1,186 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net/http"
+	"slices"
+	"sync"
+
+	"github.com/consoleql/consoleql/internal/consoleclient"
+	"github.com/consoleql/consoleql/internal/edge"
+	"github.com/consoleql/consoleql/internal/fault"
+	"github.com/consoleql/consoleql/internal/health"
+	"github.com/consoleql/consoleql/internal/telemetry"
+	"github.com/consoleql/consoleql/internal/tokencache"
+)
+
+// parts are the parts that the gateway needs and does not contain.
+type parts struct {
+	log                 *slog.Logger
+	console, sso, redis *health.Part
+
+	mu       sync.Mutex
+	accounts map[string]*health.Part // by name
+	closed   bool
+}
+
+func newParts(log *slog.Logger) *parts {
+	return &parts{
+		log:      log,
+		console:  health.NewPart("console", health.FailuresInRow, log),
+		sso:      health.NewPart("SSO", health.FailuresInRow, log),
+		redis:    health.NewPart("Redis", health.FailuresInRow, log),
+		accounts: make(map[string]*health.Part),
+	}
+}
+
+// register adds the parts to the metrics.
+func (p *parts) register(m *telemetry.Metrics) {
+	for name, part := range map[string]*health.Part{"console": p.console, "SSO": p.sso, "Redis": p.redis} {
+		m.Part(name, func() bool {
+			works, _ := part.State()
+			return works
+		})
+	}
+}
+
+// observeCall records the outcome of a call that was sent. Only outages count: an answer of the peer shows that it works.
+func (p *parts) observeCall(c consoleclient.Call) {
+	part := p.console
+	if c.Operation == consoleclient.OpToken {
+		part = p.sso
+	}
+	switch code := fault.CodeOf(c.Err); {
+	case errors.Is(c.Err, context.Canceled):
+	case code == fault.UpstreamUnavailable || code == fault.UpstreamTimeout || code == fault.UpstreamInvalidResponse:
+		part.Failed(callCause(c, code))
+	default:
+		part.Succeeded()
+	}
+}
+
+// callCause describes a failed call without data from the peer.
+func callCause(c consoleclient.Call, code fault.Code) string {
+	switch {
+	case c.Status != 0 && code == fault.UpstreamInvalidResponse:
+		return fmt.Sprintf("an answer with status %d that is not the console's", c.Status)
+	case c.Status != 0:
+		return fmt.Sprintf("status %d", c.Status)
+	case code == fault.UpstreamTimeout:
+		return "timed out"
+	default:
+		return telemetry.ConnectionCause(c.Err)
+	}
+}
+
+// account returns the part of a service account.
+func (p *parts) account(name string) *health.Part {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	part := p.accounts[name]
+	if part == nil && !p.closed {
+		part = health.NewPart("service account "+name, 1, p.log) // a refused password stays refused
+		p.accounts[name] = part
+	}
+	return part
+}
+
+// failingAccounts returns the failing accounts among names, with the causes.
+func (p *parts) failingAccounts(known func(name string) bool) map[string]string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	failing := make(map[string]string)
+	for name, part := range p.accounts {
+		if works, cause := part.State(); !works && known(name) {
+			failing[name] = cause
+		}
+	}
+	return failing
+}
+
+func (p *parts) close() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.closed = true
+	for _, part := range append(slices.Collect(maps.Values(p.accounts)), p.console, p.sso, p.redis) {
+		part.Close()
+	}
+}
+
+// observeLogin records a service account's attempt to log in. An SSO that is away is no fault of the account.
+func (g *Gateway) observeLogin(account string, err error) {
+	outcome, part := "granted", g.parts.account(account)
+	var failed *tokencache.GrantError
+	switch {
+	case err == nil:
+		part.Succeeded()
+	case errors.As(err, &failed) && failed.Reason != tokencache.Unavailable:
+		outcome = string(failed.Reason)
+		part.Failed("the SSO refuses the login: " + outcome)
+	default:
+		outcome = string(tokencache.Unavailable)
+	}
+	g.metrics.Grant(account, outcome)
+}
+
+// observeRedis records the outcome of a Redis command.
+func (g *Gateway) observeRedis(err error) {
+	if err == nil {
+		g.parts.redis.Succeeded()
+		return
+	}
+	g.parts.redis.Failed(telemetry.ConnectionCause(err))
+}
+
+// readiness returns the state of the gateway and of its parts. Only a state that another replica may not share makes
+// the gateway unready: all replicas have the same console, and all serve without Redis once they have reached it.
+func (g *Gateway) readiness(ctx context.Context) edge.Readiness {
+	r := edge.Readiness{Status: edge.OK, Causes: make(map[string]string)}
+	state := func(name string, part *health.Part) edge.State {
+		works, cause := part.State()
+		if works {
+			return edge.OK
+		}
+		r.Causes[name] = cause
+		r.Status = edge.Degraded
+		return edge.Degraded
+	}
+	r.Console, r.SSO, r.Redis, r.Accounts = state("console", g.parts.console), state("sso", g.parts.sso), state("redis", g.parts.redis), edge.OK
+	for name, cause := range g.parts.failingAccounts(g.Tokens.HasAccount) {
+		r.Causes["account "+name] = cause
+		r.Accounts, r.Status = edge.Degraded, edge.Degraded
+	}
+	if err := g.reachRedis(ctx); err != nil {
+		r.Causes["redis"] = "never reached: " + telemetry.ConnectionCause(err)
+		r.Redis, r.Status = edge.Failed, edge.Failed
+	}
+	if g.stopping.Load() {
+		r.Causes["gateway"] = "it is stopping"
+		r.Status = edge.Failed
+	}
+	return r
+}
+
+// reachRedis fails until Redis has replied once, because until then the settings may be wrong.
+func (g *Gateway) reachRedis(ctx context.Context) error {
+	if g.redis == nil || g.redisSeen.Load() {
+		return nil
+	}
+	if err := g.redis.Ping(ctx).Err(); err != nil {
+		return err //nolint:wrapcheck // ConnectionCause inspects it
+	}
+	g.redisSeen.Store(true)
+	return nil
+}
+
+// adminHandler returns the handler of the admin listener.
+func (g *Gateway) adminHandler(metrics *telemetry.Metrics) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("/", metrics.Handler())
+	mux.Handle("GET /readyz", edge.ReadyHandler(g.readiness, true, g.log))
+	return mux
+}

@@ -1,0 +1,103 @@
+package health_test
+
+import (
+	"bytes"
+	"log/slog"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/consoleql/consoleql/internal/health"
+)
+
+// TestPart plays successes (.), failures (x), and seconds (1-9) and compares the lines of the log: W for a warning, I for
+// an information.
+func TestPart(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		calls string
+		lines string
+		works bool
+	}{
+		"works":                              {"....", "", true},
+		"fails from the start":               {"x", "W", false},
+		"one failure among calls":            {"..x..x.x..", "", true},
+		"two in a row":                       {"..xx.xx.", "", true},
+		"three in a row":                     {"..xxx", "W", false},
+		"one after a pause":                  {".5x", "W", false},
+		"one warning per outage":             {"xxxxxxxx9xxx9xxx", "W", false},
+		"back after a quiet time":            {"xxx5.", "WI", true},
+		"back soon, and quiet afterwards":    {"xxx1.5", "WI", true},
+		"back soon, then busy":               {"xxx" + strings.Repeat(".", 20), "WI", true},
+		"back for a moment":                  {"xxx1.x5", "W", false},
+		"half of the calls fail":             {strings.Repeat("xxx.", 20), "W", false},
+		"a second outage":                    {"xxx5.....xxx", "WIW", false},
+		"a success late in the quiet time":   {"xxx4.1", "WI", true},
+		"failures after the first successes": {"xxx1..x1..x1..x5", "W", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				var out bytes.Buffer
+				part := health.NewPart("console", health.FailuresInRow, slog.New(slog.NewTextHandler(&out, nil)))
+				defer part.Close()
+				for _, c := range tt.calls {
+					switch c {
+					case '.':
+						part.Succeeded()
+					case 'x':
+						part.Failed("connection refused")
+					default:
+						time.Sleep(time.Duration(c-'0') * time.Second)
+						synctest.Wait()
+					}
+				}
+				var lines string
+				for line := range strings.Lines(out.String()) {
+					_, level, _ := strings.Cut(line, "level=")
+					lines += level[:1]
+				}
+				if works, _ := part.State(); lines != tt.lines || works != tt.works {
+					t.Errorf("works: %v, want %v; said\n%s", works, tt.works, &out)
+				}
+			})
+		})
+	}
+}
+
+func TestLinesTellCauseDurationAndFailures(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		part := health.NewPart("Redis", 1, slog.New(slog.NewTextHandler(&out, nil)))
+		part.Failed("connection refused")
+		part.Failed("")
+		if works, cause := part.State(); works || cause != "connection refused" {
+			t.Errorf("works: %v, cause %q", works, cause)
+		}
+		time.Sleep(7 * time.Second)
+		part.Succeeded()
+		for _, want := range []string{`level=WARN msg="a part of the service is failing" part=Redis cause="connection refused"`, `level=INFO msg="a part of the service works again" part=Redis duration_ms=7000 failures=2`} {
+			if !strings.Contains(out.String(), want) {
+				t.Errorf("no %s in\n%s", want, &out)
+			}
+		}
+		part.Close()
+		part.Failed("x")
+		if strings.Count(out.String(), "\n") != 2 {
+			t.Errorf("it logs after Close:\n%s", &out)
+		}
+	})
+}
+
+func TestNilPart(t *testing.T) {
+	t.Parallel()
+	var part *health.Part
+	part.Failed("x")
+	part.Succeeded()
+	part.Close()
+	if works, cause := part.State(); !works || cause != "" {
+		t.Errorf("works: %v, cause %q", works, cause)
+	}
+}
