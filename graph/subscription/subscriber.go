@@ -80,7 +80,7 @@ func (s *subscriber[T]) signal() {
 }
 
 // next waits for the next event, and returns io.EOF at the end. A subscription ends when its
-// credentials expire.
+// credentials expire or are revoked.
 func (s *subscriber[T]) next(ctx context.Context) (event[T], error) {
 	var expired <-chan time.Time
 	if at, known := s.principal.Expires(); known {
@@ -97,22 +97,24 @@ func (s *subscriber[T]) next(ctx context.Context) (event[T], error) {
 		select {
 		case <-s.wake:
 		case <-expired:
-			s.expire()
+			s.refuse("the credentials have expired")
+		case <-s.principal.Revoked():
+			s.refuse("the API key was removed or changed")
 		case <-ctx.Done():
 			return event[T]{}, io.EOF
 		}
 	}
 }
 
-// expire ends the subscription of a principal that is no longer accepted.
-func (s *subscriber[T]) expire() {
+// refuse ends the subscription of a principal that is no longer accepted.
+func (s *subscriber[T]) refuse(reason string) {
 	p := s.poll
 	p.g.mu.Lock()
 	defer p.g.mu.Unlock()
 	if s.over {
 		return
 	}
-	s.finish(fault.New(fault.Unauthenticated, "the console token has expired"))
+	s.finish(fault.New(fault.Unauthenticated, "%s", reason))
 	p.subscribers = slices.DeleteFunc(p.subscribers, func(o *subscriber[T]) bool { return o == s })
 	p.removeIfUnused()
 }

@@ -18,6 +18,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/goccy/go-yaml"
 
@@ -54,9 +55,10 @@ type Keys struct {
 type hashedKey struct {
 	hash      [sha256.Size]byte
 	principal principal.Principal
+	revoked   chan struct{} // closed when the key is removed or changed
 }
 
-// Find returns the principal of a key. It takes constant time, whether or not the key exists.
+// Find returns the principal of a key that has not expired. It takes constant time, whether or not the key exists.
 func (k *Keys) Find(key string) (principal.Principal, bool) {
 	if k == nil {
 		return principal.Principal{}, false
@@ -69,7 +71,11 @@ func (k *Keys) Find(key string) (principal.Principal, bool) {
 	if found < 0 {
 		return principal.Principal{}, false
 	}
-	return k.keys[found].principal, true
+	p := k.keys[found].principal
+	if at, expires := p.Expires(); expires && !time.Now().Before(at) {
+		return principal.Principal{}, false
+	}
+	return p, true
 }
 
 // Len returns the number of keys.
@@ -81,6 +87,16 @@ func (k *Keys) FieldsAlone() (names []string) {
 	for _, each := range k.keys {
 		if l := each.principal.Limits(); l != nil && len(l.Fields) > 0 && len(l.Types) == 0 {
 			names = append(names, l.Key)
+		}
+	}
+	return names
+}
+
+// Expiring returns the names of the keys that expire before a time.
+func (k *Keys) Expiring(before time.Time) (names []string) {
+	for _, each := range k.keys {
+		if at, expires := each.principal.Expires(); expires && at.Before(before) {
+			names = append(names, strings.TrimPrefix(each.principal.Caller(), "key:"))
 		}
 	}
 	return names
@@ -110,6 +126,7 @@ type fileKey struct {
 	Fields          []string    `yaml:"fields"`
 	Types           []string    `yaml:"types"`
 	MaxConsoleCalls int         `yaml:"maxConsoleCalls"`
+	Expires         string      `yaml:"expires"`
 	Scopes          []fileScope `yaml:"scopes"`
 	present         presence
 }
@@ -269,8 +286,27 @@ func (o Options) add(k *Keys, f fileKey, names map[string]bool) error {
 	if err != nil {
 		return err
 	}
-	k.keys = append(k.keys, hashedKey{hash: [sha256.Size]byte(hash), principal: principal.ForAccount(account, limits).WithKey(f.Name)})
+	expires, err := f.expiry()
+	if err != nil {
+		return err
+	}
+	revoked := make(chan struct{})
+	k.keys = append(k.keys, hashedKey{
+		hash: [sha256.Size]byte(hash), principal: principal.ForAccount(account, limits).WithKey(f.Name).WithEnd(expires, revoked), revoked: revoked,
+	})
 	return nil
+}
+
+// expiry returns the time from which the key is not valid; zero: there is none.
+func (f fileKey) expiry() (time.Time, error) {
+	if _, written := f.present["expires"]; !written {
+		return time.Time{}, nil
+	}
+	expires, err := time.Parse(time.RFC3339, f.Expires)
+	if err != nil {
+		return time.Time{}, errors.New("expires: it is not a time with an offset, such as 2027-01-31T18:00:00+08:00")
+	}
+	return expires, nil
 }
 
 func (o Options) limits(f fileKey) (*principal.Limits, error) {

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/consoleql/consoleql/internal/apikey"
 	"github.com/consoleql/consoleql/internal/principal"
@@ -63,10 +64,10 @@ keys:
 	if err != nil {
 		t.Fatal(err)
 	}
-	if p, ok := keys.Find(plain); !ok || p != principal.ForAccount("dash", nil).WithKey("plain") {
+	if p, ok := keys.Find(plain); !ok || p.WithEnd(time.Time{}, nil) != principal.ForAccount("dash", nil).WithKey("plain") {
 		t.Errorf("plain: %v, %v", p, ok)
 	}
-	if p, ok := keys.Find(byDefault); !ok || p != principal.DefaultService().WithKey("default") {
+	if p, ok := keys.Find(byDefault); !ok || p.WithEnd(time.Time{}, nil) != principal.DefaultService().WithKey("default") {
 		t.Errorf("default: %v, %v", p, ok)
 	}
 	p, ok := keys.Find(narrow)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"reflect"
 	"sync/atomic"
+	"time"
 
 	"github.com/consoleql/consoleql/internal/principal"
 	"github.com/consoleql/consoleql/internal/tokencache"
@@ -23,8 +24,9 @@ func Open(path string, o Options) (*File, error) {
 	return f, f.Reload()
 }
 
-// Reload reads the file again. If it fails, the present keys stay in force. Unchanged keys keep their principals. An
-// account must not change its user, because the caches of one user would serve the other.
+// Reload reads the file again. If it fails, the present keys stay in force. Unchanged keys keep their principals. The
+// principals of removed and changed keys are revoked. An account must not change its user, because the caches of one
+// user would serve the other.
 func (f *File) Reload() error {
 	next, err := Load(f.path, f.opts)
 	if err != nil {
@@ -38,26 +40,40 @@ func (f *File) Reload() error {
 	for name, a := range next.accounts {
 		f.usernames[name] = a.Username
 	}
-	next.keepPrincipals(f.keys.Load())
+	ended := next.keepPrincipals(f.keys.Load())
 	f.keys.Store(next)
+	for _, revoked := range ended {
+		close(revoked)
+	}
 	return nil
 }
 
-// keepPrincipals copies the principals of unchanged keys from before.
-func (k *Keys) keepPrincipals(before *Keys) {
+// keepPrincipals copies the principals of unchanged keys from before. It returns the channels of the other principals of
+// before.
+func (k *Keys) keepPrincipals(before *Keys) (ended []chan struct{}) {
 	if before == nil {
-		return
+		return nil
 	}
-	principals := make(map[[32]byte]principal.Principal, len(before.keys))
-	for _, b := range before.keys {
-		principals[b.hash] = b.principal
-	}
+	present := make(map[[32]byte]int, len(k.keys))
 	for i := range k.keys {
-		p := &k.keys[i].principal
-		if b, ok := principals[k.keys[i].hash]; ok && b.Account() == p.Account() && b.Caller() == p.Caller() && reflect.DeepEqual(b.Limits(), p.Limits()) {
-			*p = b
-		}
+		present[k.keys[i].hash] = i
 	}
+	for _, b := range before.keys {
+		if i, ok := present[b.hash]; ok && samePermissions(b.principal, k.keys[i].principal) {
+			k.keys[i] = b
+			continue
+		}
+		ended = append(ended, b.revoked)
+	}
+	return ended
+}
+
+// samePermissions reports whether two keys with the same text permit the same.
+func samePermissions(a, b principal.Principal) bool {
+	until, expires := a.Expires()
+	other, otherExpires := b.Expires()
+	return a.Account() == b.Account() && a.Caller() == b.Caller() && reflect.DeepEqual(a.Limits(), b.Limits()) &&
+		expires == otherExpires && until.Equal(other)
 }
 
 // Find returns the principal of a key; see Keys.Find.
@@ -68,6 +84,9 @@ func (f *File) Len() int { return f.keys.Load().Len() }
 
 // FieldsAlone returns the names of the keys that limit root fields without limiting types.
 func (f *File) FieldsAlone() []string { return f.keys.Load().FieldsAlone() }
+
+// Expiring returns the names of the keys that expire before a time.
+func (f *File) Expiring(before time.Time) []string { return f.keys.Load().Expiring(before) }
 
 // Accounts returns the file's service accounts by name.
 func (f *File) Accounts() map[string]tokencache.Account { return f.keys.Load().Accounts() }

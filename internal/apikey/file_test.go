@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/consoleql/consoleql/internal/apikey"
 )
@@ -70,5 +71,113 @@ func TestReload(t *testing.T) {
 	}
 	if _, ok := f.Find(key); ok {
 		t.Error("a removed key is known")
+	}
+}
+
+// TestRevocation verifies which keys of a changed file are revoked: those that are removed or permit something else.
+func TestRevocation(t *testing.T) {
+	t.Parallel()
+	key, hash := apikey.New()
+	_, otherHash := apikey.New()
+	other := `{name: other, hash: "` + otherHash + `", account: a}`
+	first := func(members string) string { return `{name: first, hash: "` + hash + `", account: a` + members + `}` }
+	for name, tt := range map[string]struct {
+		before, after string
+		revoked       bool
+	}{
+		"unchanged":                 {first(""), first(""), false},
+		"another order of members":  {first(", operations: [query], maxConsoleCalls: 3"), first(", maxConsoleCalls: 3, operations: [query]"), false},
+		"removed":                   {first(""), "", true},
+		"other operations":          {first(", operations: [query]"), first(", operations: [query, subscription]"), true},
+		"another name":              {first(""), strings.Replace(first(""), "first", "second", 1), true},
+		"an end":                    {first(""), first(`, expires: "2999-01-01T00:00:00Z"`), true},
+		"the same end":              {first(`, expires: "2999-01-01T00:00:00Z"`), first(`, expires: "2999-01-01T08:00:00+08:00"`), false},
+		"another key is added":      {first(""), first("") + ", " + other, false},
+		"another key is taken away": {first("") + ", " + other, first(""), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			path := filepath.Join(t.TempDir(), "keys.yaml")
+			put := func(keys string) {
+				t.Helper()
+				if keys == "" {
+					keys = other
+				}
+				text := "accounts: [{name: a, username: u, password: p}]\nkeys: [" + keys + "]\n"
+				if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			put(tt.before)
+			f, err := apikey.Open(path, apikey.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			p, ok := f.Find(key)
+			if !ok {
+				t.Fatal("the key is not known")
+			}
+			put(tt.after)
+			if err := f.Reload(); err != nil {
+				t.Fatal(err)
+			}
+			revoked := false
+			select {
+			case <-p.Revoked():
+				revoked = true
+			default:
+			}
+			if revoked != tt.revoked {
+				t.Errorf("revoked: %v", revoked)
+			}
+			if again, found := f.Find(key); found && !tt.revoked && again != p {
+				t.Error("the principal is another")
+			}
+		})
+	}
+}
+
+func TestExpiry(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		expires string // as YAML
+		valid   bool
+		refused bool
+	}{
+		"future":           {"2999-01-01T00:00:00Z", true, false},
+		"with an offset":   {`"2999-01-01T00:00:00+08:00"`, true, false},
+		"past":             {"2001-01-01T00:00:00Z", false, false},
+		"a day":            {"2999-01-01", false, true},
+		"without offset":   {"2999-01-01T00:00:00", false, true},
+		"nothing":          {"", false, true},
+		"null":             {"null", false, true},
+		"a number":         {"1", false, true},
+		"a text":           {"soon", false, true},
+		"an empty text":    {`""`, false, true},
+		"a list":           {"[2999-01-01T00:00:00Z]", false, true},
+		"seconds too many": {"2999-01-01T00:00:61Z", false, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			key, hash := apikey.New()
+			path := filepath.Join(t.TempDir(), "keys.yaml")
+			text := "accounts: [{name: a, username: u, password: p}]\nkeys:\n- name: first\n  hash: \"" + hash + "\"\n  account: a\n  expires: " + tt.expires + "\n"
+			if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			f, err := apikey.Open(path, apikey.Options{})
+			if refused := err != nil; refused != tt.refused {
+				t.Fatalf("refused: %v", err)
+			}
+			if tt.refused {
+				return
+			}
+			if _, ok := f.Find(key); ok != tt.valid {
+				t.Errorf("valid: %v", ok)
+			}
+			if soon := f.Expiring(time.Now()); (len(soon) == 1) == tt.valid {
+				t.Errorf("expired: %q", soon)
+			}
+		})
 	}
 }

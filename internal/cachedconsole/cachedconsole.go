@@ -167,7 +167,7 @@ func get[T any](ctx context.Context, c *Console, v *responsecache.View[T], q req
 	for errors.Is(err, budget.ErrExceeded) && !own.Load() && ctx.Err() == nil {
 		value, info, err = v.Get(ctx, r) // it joined a load of another operation, whose budget is exceeded
 	}
-	if _, verified := p.Expires(); verified && fault.CodeOf(err) == fault.Unauthenticated && !own.Load() {
+	if _, expires := p.Expires(); expires && p.Kind() == principal.PassThrough && fault.CodeOf(err) == fault.Unauthenticated && !own.Load() {
 		// The refused token may have been another token of the same user.
 		value, err = q.load(ctx)
 		info = responsecache.Info{Source: responsecache.Loaded}

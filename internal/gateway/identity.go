@@ -68,10 +68,13 @@ func (g *Gateway) Sources(keyring *tokencache.Keyring) (all []textfile.Source) {
 	one := func(path string) func() []string { return func() []string { return []string{path} } }
 	if s.APIKeysFile != "" {
 		all = append(all, textfile.Source{Setting: "--api-keys-file", Paths: g.keys.Paths, Load: func() error {
+			if _, err := s.password(); err != nil {
+				return err // keys and accounts change together
+			}
 			if err := g.keys.Reload(); err != nil {
 				return err
 			}
-			g.warnOfFieldsAlone()
+			g.warnOfKeys()
 			return g.reloadAccounts()
 		}})
 	}
@@ -216,7 +219,7 @@ func (g *Gateway) setIdentity(o *edge.Options) {
 func (g *Gateway) logIdentity() {
 	if g.keys != nil {
 		g.log.Info("API keys", "keys", g.keys.Len(), "accounts", len(g.keys.Accounts()))
-		g.warnOfFieldsAlone()
+		g.warnOfKeys()
 	}
 	if g.redis != nil && g.settings.TokenKeys == "" && g.settings.TokenKeysFile == "" {
 		g.log.Warn("there is no CONSOLEQL_TOKEN_KEYS, so that console tokens are not kept in Redis: " +
@@ -224,8 +227,14 @@ func (g *Gateway) logIdentity() {
 	}
 }
 
-// warnOfFieldsAlone warns about API keys that limit root fields without limiting types.
-func (g *Gateway) warnOfFieldsAlone() {
+// expirySoon is how long before its end an API key is in a warning.
+const expirySoon = 7 * 24 * time.Hour
+
+// warnOfKeys warns about API keys that limit root fields without limiting types, and about those that end soon.
+func (g *Gateway) warnOfKeys() {
+	if names := g.keys.Expiring(time.Now().Add(expirySoon)); len(names) > 0 {
+		g.log.Warn("API keys have expired or expire within a week", "keys", names)
+	}
 	if names := g.keys.FieldsAlone(); len(names) > 0 {
 		g.log.Warn("API keys limit fields without types: relations and payloads of these fields lead to entities of any type; "+
 			"name the entity types in types, which a later release requires", "keys", names)

@@ -56,6 +56,7 @@ type Principal struct {
 	account string
 	key     string // name of the API key
 	expires time.Time
+	revoked <-chan struct{}
 	limits  *Limits
 }
 
@@ -89,6 +90,13 @@ func DefaultService() Principal { return ForAccount(DefaultAccount, nil) }
 // WithKey returns p as the caller that shows the API key of that name.
 func (p Principal) WithKey(name string) Principal {
 	p.key = name
+	return p
+}
+
+// WithEnd returns p with the time from which it is not valid, zero if there is none, and a channel that is closed when
+// it ends earlier.
+func (p Principal) WithEnd(expires time.Time, revoked <-chan struct{}) Principal {
+	p.expires, p.revoked = expires.Round(0), revoked
 	return p
 }
 
@@ -128,9 +136,13 @@ func (p Principal) Caller() string {
 // Limits returns the restrictions of the principal; nil: none.
 func (p Principal) Limits() *Limits { return p.limits }
 
-// Expires returns the expiry of a verified console token, and false for other principals. Subscriptions must end by
-// then. An unverified token's expiry is not trusted, and a session's end shows when its token is requested.
+// Expires returns the expiry of a verified console token or of an API key, and false for other principals. Subscriptions
+// must end by then. An unverified token's expiry is not trusted, and a session's end shows when its token is requested.
 func (p Principal) Expires() (time.Time, bool) { return p.expires, !p.expires.IsZero() }
+
+// Revoked returns a channel that is closed when the API key is removed or changed; nil: never. Subscriptions must end
+// then.
+func (p Principal) Revoked() <-chan struct{} { return p.revoked }
 
 // String returns the name.
 func (p Principal) String() string { return p.name }
