@@ -115,7 +115,7 @@ func TestClientsThatDoNotRead(t *testing.T) {
 	defer conn.Close()
 	_ = conn.SetWriteDeadline(time.Now().Add(100 * time.Millisecond)) // who knows better than the default
 	begun := time.Now()
-	if _, err := conn.Write(make([]byte, 64<<20)); !errors.Is(err, os.ErrDeadlineExceeded) || time.Since(begun) > slowStart {
+	if _, err := conn.Write(make([]byte, 64<<20)); !errors.Is(err, os.ErrDeadlineExceeded) || time.Since(begun) > slowreader.SlowStart {
 		t.Errorf("%v after %v", err, time.Since(begun))
 	}
 	// net/http removes the deadline after each request.

@@ -36,7 +36,7 @@ type connKey struct{}
 // coalescedWrites passes the length of each answer to its connection.
 func coalescedWrites(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if c, ok := r.Context().Value(connKey{}).(*coalescingConn); ok && r.Method != http.MethodHead {
+		if c, ok := r.Context().Value(connKey{}).(*coalescingConn); ok && r.ProtoMajor == 1 && r.Method != http.MethodHead {
 			w = &coalescingWriter{ResponseWriter: w, conn: c}
 		}
 		next.ServeHTTP(w, r)
@@ -114,16 +114,6 @@ type coalescingConn struct {
 	until   atomic.Int64 // the deadline that Write has set, in Unix nanoseconds; 0: none
 }
 
-const (
-	// slowest is the lowest rate, in bytes per second, at which a client may read after
-	// slowStart. Write checks it for each piece.
-	slowest   = 4 << 10
-	slowStart = 30 * time.Second
-	// piece bounds one write. A kernel wakes a writer only when a good part of the buffer is
-	// free, so that a slow client needs small pieces.
-	piece = 1 << 20
-)
-
 // SetWriteDeadline replaces the deadlines of Write, until it is called with the zero time.
 // net/http does that at the end of each request.
 func (c *coalescingConn) SetWriteDeadline(t time.Time) error {
@@ -161,8 +151,8 @@ func (c *coalescingConn) Write(p []byte) (int, error) {
 	answer := c.budget.Begin(len(p), c.endWrite)
 	defer answer.End()
 	written := 0
-	for len(p)-written > piece {
-		n, err := c.send(p[written : written+piece])
+	for len(p)-written > slowreader.Piece {
+		n, err := c.send(p[written : written+slowreader.Piece])
 		if written += n; err != nil {
 			return written, err
 		}
@@ -178,9 +168,9 @@ func (c *coalescingConn) send(p []byte) (int, error) {
 	if !c.bounded.Load() {
 		// Setting a deadline costs as much as a good part of a short write. A deadline that is
 		// far enough is therefore not renewed.
-		now, limit := time.Now(), slowStart+time.Duration(len(p))*time.Second/slowest
+		now, limit := time.Now(), slowreader.WriteTime(len(p))
 		if until := now.Add(limit); c.until.Load() < until.UnixNano() {
-			until = until.Add(slowStart)
+			until = until.Add(slowreader.SlowStart)
 			c.until.Store(until.UnixNano())
 			_ = c.TCPConn.SetWriteDeadline(until) // the write returns the same error
 		}

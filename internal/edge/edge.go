@@ -132,7 +132,7 @@ func New(opts Options) http.Handler {
 	s.signIn = graphqlhttp.SignInCheck{Persisted: s.persisted, Tokens: opts.Limits.Tokens}
 
 	r := chi.NewRouter()
-	r.Use(coalescedWrites, s.closeWhileStopping, readDeadline(bodyTimeout), s.observe)
+	r.Use(coalescedWrites, slowreader.Streams(opts.SlowReaders), s.closeWhileStopping, readDeadline(bodyTimeout), s.observe)
 	r.With(s.chain()...).Handle("/graphql", s.graphql())
 	get := func(path string, h http.HandlerFunc) {
 		r.Get(path, h)

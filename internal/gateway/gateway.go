@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"net/http"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -72,14 +71,9 @@ type Gateway struct {
 	traces         *telemetry.Tracing // nil: tracing is off
 	redisSeen      atomic.Bool        // Redis has replied once
 	stopping       atomic.Bool        // shutdown has begun
+	certificate    *certificate       // nil: no TLS
 	public         httpListener
 	Admin          *httpListener // nil: no admin listener
-}
-
-// httpListener is an HTTP server with its listener.
-type httpListener struct {
-	net.Listener
-	server *http.Server
 }
 
 // Page is the initial content of GraphiQL.
@@ -109,6 +103,9 @@ func New(ctx context.Context, s *Settings, log *slog.Logger, p Page) (_ *Gateway
 	if g.traces, err = telemetry.NewTracing(ctx, s.OTLPURL, build.Version, transport.NewPool(1, rareIdleTimeout), log); err != nil {
 		return nil, err
 	}
+	if g.certificate, err = openCertificate(s.Listeners); err != nil {
+		return nil, err
+	}
 	if err := g.openRedis(metrics); err != nil {
 		return nil, err
 	}
@@ -133,11 +130,11 @@ func New(ctx context.Context, s *Settings, log *slog.Logger, p Page) (_ *Gateway
 	if err := g.openOperationCache(&options, metrics); err != nil {
 		return nil, err
 	}
-	if g.public, err = listen(ctx, s.Listen, s.IdleTimeout, options.SlowReaders, edge.New(options)); err != nil {
+	if g.public, err = listen(ctx, listenOptions{s.Listen, s.IdleTimeout, options.SlowReaders, g.certificate}, edge.New(options)); err != nil {
 		return nil, fmt.Errorf("--listen: %w", err)
 	}
 	if s.AdminListen != "" {
-		admin, err := listen(ctx, s.AdminListen, s.IdleTimeout, nil, g.adminHandler(metrics))
+		admin, err := listen(ctx, listenOptions{address: s.AdminListen, idle: s.IdleTimeout}, g.adminHandler(metrics))
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("--admin-listen: %w", err), g.public.Close())
 		}
@@ -212,24 +209,14 @@ func (g *Gateway) openStore() {
 	g.executor = idempotency.New(store, idempotency.Options{Retention: g.settings.IdempotencyRetention, Logger: g.log})
 }
 
-// listen opens an address. It limits the time for reading requests, not for writing responses. Connections close after
-// they have been idle for so long.
-func listen(ctx context.Context, address string, idle time.Duration, b *slowreader.Budget, h http.Handler) (httpListener, error) {
-	var config net.ListenConfig
-	l, err := config.Listen(ctx, "tcp", address)
-	if err != nil {
-		return httpListener{}, err
-	}
-	return httpListener{edge.CoalesceWrites(l, b), &http.Server{
-		Handler:           h,
-		ConnContext:       edge.ConnContext,
-		ReadHeaderTimeout: 10 * time.Second,
-		IdleTimeout:       idle,
-	}}, nil
-}
-
 // URL returns the URL of the public listener for a browser.
-func (g *Gateway) URL() string { return "http://" + Reachable(g.public.Addr().String()) }
+func (g *Gateway) URL() string {
+	scheme := "http://"
+	if g.certificate != nil {
+		scheme = "https://"
+	}
+	return scheme + Reachable(g.public.Addr().String())
+}
 
 // Reachable replaces an unspecified host by an address that can be dialled.
 func Reachable(address string) string {
@@ -248,7 +235,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 	defer g.Close() //nolint:contextcheck // cleanup must run even if ctx has ended
 	failed := make(chan error, 2)
 	serve := func(l httpListener) {
-		if err := l.server.Serve(l.Listener); !errors.Is(err, http.ErrServerClosed) {
+		if err := l.serve(); err != nil {
 			failed <- err
 		}
 	}

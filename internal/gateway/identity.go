@@ -62,10 +62,13 @@ func (g *Gateway) openTokens(carrier http.RoundTripper) error {
 	return nil
 }
 
-// Sources returns the key and password files with their reload functions.
+// Sources returns the files of keys, passwords and the certificate with their reload functions.
 func (g *Gateway) Sources(keyring *tokencache.Keyring) (all []textfile.Source) {
 	s := g.settings
 	one := func(path string) func() []string { return func() []string { return []string{path} } }
+	if g.certificate != nil {
+		all = append(all, textfile.Source{Setting: "--tls-cert-file, --tls-key-file", Paths: g.certificate.paths, Load: g.certificate.load})
+	}
 	if s.APIKeysFile != "" {
 		all = append(all, textfile.Source{Setting: "--api-keys-file", Paths: g.keys.Paths, Load: func() error {
 			if _, err := s.password(); err != nil {

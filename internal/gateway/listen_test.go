@@ -20,7 +20,7 @@ func TestIdleConnections(t *testing.T) {
 	if _, err := parser.Parse(nil); err != nil {
 		t.Fatal(err)
 	}
-	l, err := listen(t.Context(), "127.0.0.1:0", s.IdleTimeout, nil, http.NotFoundHandler())
+	l, err := listen(t.Context(), listenOptions{address: "127.0.0.1:0", idle: s.IdleTimeout}, http.NotFoundHandler())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -38,6 +38,8 @@ type Settings struct {
 type Listeners struct {
 	Listen          string        `default:"127.0.0.1:8080" help:"Address of the public listener. Port 0 picks a free port, which the log names."`
 	AdminListen     string        `default:"127.0.0.1:9090" help:"Address of the admin listener (metrics and profiles). Empty: there is none."`
+	TLSCertFile     string        `name:"tls-cert-file" help:"File of the certificate chain with which the public listener speaks TLS (PEM). Certificate and key are read again when they change. Empty: HTTP/1.1 and HTTP/2 without TLS." placeholder:"FILE"`
+	TLSKeyFile      string        `name:"tls-key-file" help:"File of the private key of the certificate (PEM)." placeholder:"FILE"`
 	AllowedOrigins  []string      `help:"Origins whose pages may use the gateway from a browser, beside its own pages; separated by commas." placeholder:"https://dashboards.example"`
 	GraphiQL        string        `name:"graphiql" enum:"on,off" default:"on" help:"Whether the gateway serves GraphiQL at / (${enum})."`
 	Introspection   string        `enum:"on,off" default:"on" help:"Whether callers can read the schema (${enum}). off: __schema and __type are refused with FORBIDDEN, /schema.graphql is not found, and errors suggest no names. GraphiQL then knows no schema."`
@@ -141,6 +143,7 @@ func (s *Settings) Validate() error {
 	for _, origin := range s.AllowedOrigins {
 		find(named("--allowed-origins:", edge.ParseOrigin(origin)))
 	}
+	must((s.TLSCertFile == "") == (s.TLSKeyFile == ""), "give both --tls-cert-file and --tls-key-file, or none")
 	for _, u := range []struct{ flag, base string }{{"--console-url", s.ConsoleURL}, {"--sso-url", s.SSOURL}, {"--otlp-url", s.OTLPURL}} {
 		if u.base != "" || u.flag != "--otlp-url" {
 			_, err := consoleclient.ParseBaseURL(u.base)

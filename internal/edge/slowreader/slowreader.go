@@ -11,9 +11,21 @@ const (
 	DefaultBytes = 64 << 20
 	// minBytes is the size above which an answer counts. The buffers of a connection are as large.
 	minBytes = 4 << 10
+	// Piece bounds one write, in bytes. A kernel wakes a writer only when a good part of the buffer is free, so that a
+	// slow client needs small pieces.
+	Piece = 1 << 20
+	// slowest is the lowest rate, in bytes per second, at which a client may read after SlowStart.
+	slowest = 4 << 10
+	// SlowStart is the time that each write has.
+	SlowStart = 30 * time.Second
 	// grace is how long an answer may wait without progress, unless twice the bound is waiting.
 	grace = time.Second
 )
+
+// WriteTime returns the time that the write of that many bytes may take.
+func WriteTime(size int) time.Duration {
+	return SlowStart + time.Duration(size)*time.Second/slowest
+}
 
 // Budget counts the bytes of answers while they are written. Where more than its bound wait, it ends the slowest: those
 // without progress for the longest time. The zero Budget has the default bound. It is safe for concurrent use.

@@ -1,0 +1,107 @@
+package gateway
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/consoleql/consoleql/internal/edge"
+	"github.com/consoleql/consoleql/internal/edge/slowreader"
+)
+
+// httpListener is an HTTP server with its listener.
+type httpListener struct {
+	net.Listener
+	server *http.Server
+}
+
+// listenOptions configure a listener.
+type listenOptions struct {
+	address     string
+	idle        time.Duration      // idle connections close after it
+	slowReaders *slowreader.Budget // nil: there is no bound
+	certificate *certificate       // nil: no TLS
+}
+
+const (
+	// maxStreams bounds the requests in flight of one HTTP/2 connection.
+	maxStreams = 100
+	// pingAfter and pingTimeout end an HTTP/2 connection whose client is gone.
+	pingAfter, pingTimeout = 30 * time.Second, 15 * time.Second
+	// writeTimeout ends an HTTP/2 connection that takes no bytes.
+	writeTimeout = 30 * time.Second
+)
+
+// listen opens an address for HTTP/1.1 and HTTP/2, with TLS if there is a certificate. It limits the time for reading
+// requests, not for writing responses.
+func listen(ctx context.Context, o listenOptions, h http.Handler) (httpListener, error) {
+	var config net.ListenConfig
+	l, err := config.Listen(ctx, "tcp", o.address)
+	if err != nil {
+		return httpListener{}, err
+	}
+	var protocols http.Protocols
+	protocols.SetHTTP1(true)
+	protocols.SetHTTP2(o.certificate != nil)
+	protocols.SetUnencryptedHTTP2(o.certificate == nil)
+	server := &http.Server{
+		Handler:           h,
+		ConnContext:       edge.ConnContext,
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       o.idle,
+		Protocols:         &protocols,
+		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: maxStreams, SendPingTimeout: pingAfter, PingTimeout: pingTimeout, WriteByteTimeout: writeTimeout},
+	}
+	if o.certificate != nil {
+		server.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: o.certificate.get}
+	}
+	return httpListener{edge.CoalesceWrites(l, o.slowReaders), server}, nil
+}
+
+// serve serves until the server is closed.
+func (l httpListener) serve() error {
+	serve := l.server.Serve
+	if l.server.TLSConfig != nil {
+		serve = func(on net.Listener) error { return l.server.ServeTLS(on, "", "") }
+	}
+	if err := serve(l.Listener); !errors.Is(err, http.ErrServerClosed) {
+		return err //nolint:wrapcheck // the server's text is clear
+	}
+	return nil
+}
+
+// certificate is the certificate of the public listener, which can be replaced.
+type certificate struct {
+	certFile, keyFile string
+	current           atomic.Pointer[tls.Certificate]
+}
+
+// openCertificate reads the certificate of the settings; nil if there is none.
+func openCertificate(l Listeners) (*certificate, error) {
+	if l.TLSCertFile == "" {
+		return nil, nil //nolint:nilnil // no TLS
+	}
+	c := &certificate{certFile: l.TLSCertFile, keyFile: l.TLSKeyFile}
+	return c, c.load()
+}
+
+// load reads the files. If it fails, the present certificate stays in force.
+func (c *certificate) load() error {
+	next, err := tls.LoadX509KeyPair(c.certFile, c.keyFile)
+	if err != nil {
+		return fmt.Errorf("--tls-cert-file, --tls-key-file: %w", err)
+	}
+	c.current.Store(&next)
+	return nil
+}
+
+func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+	return c.current.Load(), nil
+}
+
+func (c *certificate) paths() []string { return []string{c.certFile, c.keyFile} }
