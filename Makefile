@@ -1,6 +1,6 @@
 # The words of this project. `make help` explains them.
 .DEFAULT_GOAL := help
-.PHONY: help demo test clients lint fmt cover generate bench soak pages fuzz chaos rotation build tools graphiql graphqljs vuln test-go126
+.PHONY: help demo test clients lint fmt cover generate bench soak pages fuzz chaos rotation build release tools graphiql graphqljs vuln test-go126
 
 # The toolchain of builds, tests and releases. It wins over an environment that says "local".
 export GOTOOLCHAIN := go1.27.3
@@ -77,6 +77,9 @@ rotation: ## Let four gateways and 200 callers rotate tokens of one second 200 t
 
 build: ## Build the release binary into bin/
 	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o $(BIN)/consoleql ./cmd/server
+
+release: ## Build the archives of a release into release/, with checksums and a software bill of materials
+	./scripts/release release
 
 graphiql: ## Build the GraphiQL page's assets anew (needs Node.js and npm)
 	cd internal/edge/graphiql/web && npm ci --no-audit --no-fund && npm run build

@@ -103,17 +103,17 @@ type gateway struct {
 	public, admin string // URLs
 }
 
-// serve starts a gateway with the given settings, on free ports, with the simulator.
+// serve starts a gateway with the simulator, on free ports unless the given settings say otherwise.
 func serve(t *testing.T, sim *consolesim.Server, settings map[string]string) *gateway {
 	t.Helper()
 	username, password := sim.DefaultUser()
-	all := maps.Clone(settings)
-	maps.Copy(all, map[string]string{
+	all := map[string]string{
 		"CONSOLEQL_LISTEN": "127.0.0.1:0", "CONSOLEQL_ADMIN_LISTEN": "127.0.0.1:0", "CONSOLEQL_LOG_FORMAT": "json",
 		"CONSOLEQL_CONSOLE_URL": sim.APIURL(), "CONSOLEQL_SSO_URL": sim.SSOURL(),
 		"CONSOLEQL_USERNAME": username, "CONSOLEQL_PASSWORD": password, "CONSOLEQL_ANONYMOUS": "true",
 		"CONSOLEQL_COMPANY_ID": sim.Data().MainCompanyID(), "CONSOLEQL_DEPARTMENT_ID": sim.Data().MainDepartmentID(),
-	})
+	}
+	maps.Copy(all, settings)
 	path := filepath.Join(t.TempDir(), "log")
 	log, err := os.Create(path)
 	if err != nil {
