@@ -252,6 +252,9 @@ func (g *Gateway) Run(ctx context.Context) error {
 	looking, stopLooking := context.WithCancel(ctx)
 	var ended sync.WaitGroup
 	ended.Go(func() { g.files.Run(looking, g.Hangups) })
+	if g.redis != nil {
+		ended.Go(func() { g.checkRedis(looking) })
+	}
 	defer ended.Wait()
 	defer stopLooking()
 	warm, stopWarming := context.WithTimeout(ctx, g.settings.ConsoleTimeout)
