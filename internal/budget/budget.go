@@ -118,6 +118,16 @@ func (b *Budget) Reserve(n int) error {
 	return nil
 }
 
+// Started reports whether a call was sent.
+func (b *Budget) Started() bool {
+	if b == nil {
+		return false
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.sent > 0
+}
+
 // Begun returns how many calls were sent, are reserved, or may follow from reads under way.
 func (b *Budget) Begun() int {
 	if b == nil {

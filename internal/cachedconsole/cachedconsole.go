@@ -15,6 +15,7 @@ import (
 
 	"github.com/consoleql/consoleql/internal/budget"
 	cc "github.com/consoleql/consoleql/internal/consoleclient"
+	"github.com/consoleql/consoleql/internal/consoleclient/admission"
 	"github.com/consoleql/consoleql/internal/fault"
 	"github.com/consoleql/consoleql/internal/operation"
 	"github.com/consoleql/consoleql/internal/principal"
@@ -164,8 +165,8 @@ func get[T any](ctx context.Context, c *Console, v *responsecache.View[T], q req
 		return q.load(ctx)
 	}
 	value, info, err := v.Get(ctx, r)
-	for errors.Is(err, budget.ErrExceeded) && !own.Load() && ctx.Err() == nil {
-		value, info, err = v.Get(ctx, r) // it joined a load of another operation, whose budget is exceeded
+	for concernsOther(ctx, err) && !own.Load() && ctx.Err() == nil {
+		value, info, err = v.Get(ctx, r) // it joined a load of another operation
 	}
 	if _, expires := p.Expires(); expires && p.Kind() == principal.PassThrough && fault.CodeOf(err) == fault.Unauthenticated && !own.Load() {
 		// The refused token may have been another token of the same user.
@@ -176,6 +177,20 @@ func get[T any](ctx context.Context, c *Console, v *responsecache.View[T], q req
 		info.Source = responsecache.Loaded // the load failed
 	}
 	return value, info, err
+}
+
+// concernsOther reports whether a joined load may have failed for a reason that does not concern the operation of ctx: the
+// budget of another one is exceeded, or too many operations of another caller wait. An operation that has sent calls is
+// not refused for those that wait.
+func concernsOther(ctx context.Context, err error) bool {
+	var refused *admission.RefusedError
+	switch {
+	case errors.Is(err, budget.ErrExceeded):
+		return true
+	case !errors.As(err, &refused) || refused.Reason != admission.Crowded:
+		return false
+	}
+	return refused.Caller != principal.Caller(ctx) || budget.FromContext(ctx).Started()
 }
 
 // accepted returns an error if the principal has ended. Service accounts never end.

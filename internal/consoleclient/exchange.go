@@ -129,7 +129,7 @@ func (w httpClient) attempt(ctx context.Context, x exchange, left *time.Duration
 	if err != nil {
 		return attempt{err: err}
 	}
-	place, err := w.admission.Acquire(ctx, admission.Call{Class: x.class, Operation: x.operation, Caller: principal.Caller(ctx)})
+	place, err := w.admission.Acquire(ctx, x.call(ctx))
 	if err == nil {
 		defer place.Done(admission.Ignored) // has no effect after the result
 		if x.class != admission.SSO {
@@ -170,6 +170,15 @@ func (w httpClient) build(ctx context.Context, x exchange, left *time.Duration, 
 	}
 }
 
+// call describes a call for its admission.
+func (x exchange) call(ctx context.Context) admission.Call {
+	c := admission.Call{Class: x.class, Operation: x.operation, Caller: principal.Caller(ctx)}
+	if b := budget.FromContext(ctx); b != nil {
+		c.Owner, c.Begun = b, b.Started()
+	}
+	return c
+}
+
 // notAdmitted returns the error of a call that was not sent.
 func notAdmitted(ctx context.Context, operation string, err error) error {
 	var refused *admission.RefusedError
@@ -180,7 +189,7 @@ func notAdmitted(ctx context.Context, operation string, err error) error {
 		return fault.WithOutcome(err, fault.NotSent)
 	}
 	kind := fault.UpstreamUnavailable
-	if refused.Reason == admission.Busy {
+	if refused.Reason == admission.Busy || refused.Reason == admission.Crowded {
 		kind = fault.RateLimited
 	}
 	return refusedError(operation, kind, refused)

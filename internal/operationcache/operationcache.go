@@ -74,7 +74,14 @@ type Cache struct {
 	// queries are the documents known to be queries. No other document is shared.
 	queries *otter.Cache[graphqlhttp.DocumentKey, struct{}]
 	encoder *encoder
-	flights flight.Group[answerKey, *answer]
+	flights flight.Group[flightKey, *answer]
+}
+
+// flightKey identifies an execution. Callers of one principal share answers, but no execution, because an execution may be
+// refused for what its caller does.
+type flightKey struct {
+	answerKey
+	caller string
 }
 
 // knownDocuments bounds the known queries. One that is forgotten is executed without sharing
@@ -199,7 +206,7 @@ func (a *Cache) valid(made *answer) bool {
 // shared answer only if nothing it was made of was invalidated meanwhile. So no request gets
 // data from before a change that precedes the request.
 func (a *Cache) share(e *cacheRequest) *answer {
-	made, joined, err := a.flights.Do(e.ctx, e.key, func(ctx context.Context) (*answer, error) { return a.run(ctx, e), nil })
+	made, joined, err := a.flights.Do(e.ctx, flightKey{e.key, principal.Caller(e.ctx)}, func(ctx context.Context) (*answer, error) { return a.run(ctx, e), nil })
 	switch {
 	case err != nil && e.ctx.Err() != nil:
 		return cancelled(e.media)

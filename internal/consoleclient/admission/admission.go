@@ -16,6 +16,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/consoleql/consoleql/internal/backoff"
+	"github.com/consoleql/consoleql/internal/fault"
 )
 
 // Class is a group of calls that succeed, fail and slow down together.
@@ -69,6 +70,7 @@ type Controller struct {
 	places   int
 	inFlight int // calls that hold one of places
 	classes  [classes]*class
+	waiting  crowd
 	retries  window
 	rate     *rate.Limiter // nil: no bound
 	timer    *time.Timer   // dispatches again when rate allows the next call; nil: not set
@@ -112,7 +114,7 @@ func New(o Options) *Controller {
 			most = MaxSSO
 		case Lists, Gets, Writes, classes:
 		}
-		k.limit = newLimit(most)
+		k.limit, k.queue.crowd = newLimit(most), &c.waiting
 		c.classes[i] = k
 	}
 	return c
@@ -123,6 +125,8 @@ type RefusedError struct {
 	Reason Reason
 	// RetryAfter is the time after which a call may be admitted.
 	RetryAfter time.Duration
+	// Caller is the caller whose operations wait, if the reason is Crowded.
+	Caller string
 }
 
 // Reason is why a call was not admitted.
@@ -136,7 +140,13 @@ const (
 	Paused Reason = "the console has asked to wait"
 	// Busy: no place became free in time.
 	Busy Reason = "too many calls of the console wait"
+	// Crowded: MaxWaiting operations of the caller wait for places.
+	Crowded Reason = "too many operations of this caller wait for the console"
 )
+
+// MaxWaiting bounds the operations of one caller that wait for places. An operation that holds a place, or that has sent
+// a call, goes on.
+const MaxWaiting = 64
 
 // Error returns the reason.
 func (r *RefusedError) Error() string { return string(r.Reason) }
@@ -148,12 +158,17 @@ type Call struct {
 	Operation string
 	// Caller is the name of the caller. Callers share the places of the class.
 	Caller string
+	// Owner is the operation of the caller that needs the call, a pointer; nil: the call serves no operation, and is not
+	// refused as Crowded.
+	Owner any
+	// Begun reports that Owner has sent a call before.
+	Begun bool
 }
 
 // Acquire waits for a place and returns it. The caller must call Done on it once.
 //
 // It fails with *RefusedError if the breaker of the operation is open, if the console asked to wait, or if ctx reaches its
-// deadline or Options.Wait ends first. It fails with the error of ctx if ctx is cancelled.
+// deadline or Options.Wait ends first, or if too many operations of the caller wait. It fails with the error of ctx if ctx is cancelled.
 func (c *Controller) Acquire(ctx context.Context, call Call) (*Place, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("admission: %w", err)
@@ -174,6 +189,10 @@ func (c *Controller) Acquire(ctx context.Context, call Call) (*Place, error) {
 	w := &waiter{place: &Place{of: c, class: k, breaker: b, call: call, probe: probe}, result: make(chan error, 1)}
 	k.queue.push(w)
 	c.dispatch()
+	if w.queued != nil && !call.Begun && call.Owner != nil && c.waiting.of(call.Caller) > MaxWaiting {
+		k.queue.remove(w)
+		w.refuse(&RefusedError{Reason: Crowded, RetryAfter: fault.Soon(), Caller: call.Caller})
+	}
 	c.mu.Unlock()
 	if probe {
 		c.probe(call.Class)

@@ -19,9 +19,37 @@ func (w *waiter) refuse(err error) {
 	w.result <- err
 }
 
+// crowd counts the operations that wait, by caller, and the waiting calls of each. Calls without an operation do not count.
+type crowd map[string]map[any]int
+
+// of returns how many operations of the caller wait.
+func (c crowd) of(caller string) int { return len(c[caller]) }
+
+// add counts n calls more, or fewer.
+func (c *crowd) add(call Call, n int) {
+	if call.Owner == nil {
+		return
+	}
+	if *c == nil {
+		*c = make(crowd)
+	}
+	owners := (*c)[call.Caller]
+	if owners == nil {
+		owners = make(map[any]int)
+		(*c)[call.Caller] = owners
+	}
+	if owners[call.Owner] += n; owners[call.Owner] == 0 {
+		delete(owners, call.Owner)
+	}
+	if len(owners) == 0 {
+		delete(*c, call.Caller)
+	}
+}
+
 // queue holds the waiting calls of a class. It takes the callers in turns (round robin), and the calls of one caller
-// first in, first out. The zero queue is empty.
+// first in, first out.
 type queue struct {
+	crowd   *crowd // of all classes
 	len     int
 	turns   []*turn // in the order in which the callers are next
 	callers map[string]*turn
@@ -47,6 +75,7 @@ func (q *queue) push(w *waiter) {
 	}
 	w.queued = t.calls.PushBack(w)
 	q.len++
+	q.crowd.add(w.place.call, 1)
 }
 
 // next removes and returns the next call of a caller that may start one; nil: there is none.
@@ -72,6 +101,7 @@ func (q *queue) remove(w *waiter) bool {
 	t.calls.Remove(w.queued)
 	w.queued = nil
 	q.len--
+	q.crowd.add(w.place.call, -1)
 	if t.calls.Len() == 0 {
 		delete(q.callers, w.place.call.Caller)
 		q.turns = slices.DeleteFunc(q.turns, func(other *turn) bool { return other == t })

@@ -1,0 +1,98 @@
+package admission_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/consoleql/consoleql/internal/consoleclient/admission"
+)
+
+// of returns a call of an operation.
+func of(caller string, owner any) admission.Call {
+	c := call(admission.Lists, caller)
+	c.Owner = owner
+	return c
+}
+
+// TestWaitingOperationsAreBounded: 64 operations of a caller wait, however many calls each of them needs. The next is
+// refused. Others are not: another caller, an operation that has sent calls, and a call without an operation.
+func TestWaitingOperationsAreBounded(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := admission.New(admission.Options{Places: 1})
+		first := acquire(t, c, of("flood", new(int)))
+		ctx, cancel := context.WithCancel(t.Context())
+		var callers sync.WaitGroup
+		wait := func(ctx context.Context, call admission.Call) {
+			callers.Go(func() {
+				p, err := c.Acquire(ctx, call)
+				var r *admission.RefusedError
+				if errors.As(err, &r) {
+					t.Errorf("%+v is refused: %v", call, err)
+				} else if err == nil {
+					p.Done(admission.Succeeded)
+				}
+			})
+			synctest.Wait()
+		}
+		for range admission.MaxWaiting - 1 {
+			wait(t.Context(), of("flood", new(int)))
+		}
+		last := new(int)
+		for range 3 {
+			wait(ctx, of("flood", last))
+		}
+		for range 3 {
+			if after := refused(t, c, of("flood", new(int)), admission.Crowded); after < time.Second || after > 3*time.Second {
+				t.Errorf("retry after %v", after)
+			}
+		}
+		begun := of("flood", new(int))
+		begun.Begun = true
+		wait(ctx, begun)
+		wait(t.Context(), of("other", new(int)))
+		wait(t.Context(), call(admission.Lists, "flood"))
+		cancel() // two operations leave
+		synctest.Wait()
+		wait(t.Context(), of("flood", new(int)))
+		refused(t, c, of("flood", new(int)), admission.Crowded)
+		first.Done(admission.Succeeded)
+		callers.Wait()
+		wait(t.Context(), of("flood", new(int)))
+		callers.Wait()
+	})
+}
+
+// TestARefusedProbeIsNoProbe: a breaker whose probe is refused because of those that wait admits the next.
+func TestARefusedProbeIsNoProbe(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := admission.New(admission.Options{Places: 1})
+		down := admission.Call{Class: admission.Lists, Operation: "down", Caller: "flood", Owner: new(int)}
+		do(t, c, down, 20, admission.Failed)
+		held := acquire(t, c, of("flood", new(int)))
+		var callers sync.WaitGroup
+		for i := range admission.MaxWaiting {
+			callers.Go(func() {
+				p, err := c.Acquire(t.Context(), of("flood", new(int)))
+				if err != nil {
+					t.Error(fmt.Errorf("operation %d: %w", i, err))
+					return
+				}
+				p.Done(admission.Succeeded)
+			})
+		}
+		time.Sleep(10 * time.Second) // the breaker is half-open
+		for range 3 {
+			refused(t, c, down, admission.Crowded)
+		}
+		held.Done(admission.Succeeded)
+		callers.Wait()
+		acquire(t, c, down).Done(admission.Succeeded)
+	})
+}

@@ -1,0 +1,66 @@
+package limits
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/consoleql/consoleql/internal/consoleclient/admission"
+	"github.com/consoleql/consoleql/internal/consolesim"
+	"github.com/consoleql/consoleql/internal/gateway"
+	"github.com/consoleql/consoleql/test/e2e"
+)
+
+// TestWaitingOperationsOfACallerAreBounded: while the console hangs, some operations of a caller are at the console and
+// admission.MaxWaiting wait. Those beyond are told when to come again. Another caller is answered.
+func TestWaitingOperationsOfACallerAreBounded(t *testing.T) {
+	t.Parallel()
+	const places, perCaller, beyond = 4, 3, 10
+	gate := make(chan struct{})
+	w := e2e.NewWorld(t, consolesim.Options{}, func(s *gateway.Settings, _ *consolesim.Server) { s.ConsoleConcurrency = places }, e2e.Proxy(t, func(r *http.Request) {
+		if strings.HasPrefix(r.URL.Query().Get("Name"), "flood") {
+			<-gate
+		}
+	}, func(_ *http.Request, body string) string { return body }))
+	type answered struct {
+		*http.Response
+		body []byte
+	}
+	answers := make(chan answered)
+	total := perCaller + admission.MaxWaiting + beyond
+	ask := func(name string, header map[string]string) answered {
+		resp, body := w.Send(http.MethodPost, "/graphql", fmt.Sprintf(`{"query":"{ queues(filter: {name: \"%s\"}) { totalCount } }"}`, name), e2e.MergeHeaders(header, e2e.JSONBody))
+		return answered{resp, body}
+	}
+	for i := range total {
+		go func() { answers <- ask(fmt.Sprint("flood ", i), nil) }()
+	}
+	for range beyond {
+		a := <-answers
+		said := e2e.Decode[struct {
+			Errors []struct {
+				Extensions struct {
+					Code       string
+					RetryAfter int
+				}
+			}
+		}](t, a.body)
+		if len(said.Errors) != 1 || said.Errors[0].Extensions.Code != "RATE_LIMITED" || a.Header.Get("Retry-After") != fmt.Sprint(said.Errors[0].Extensions.RetryAfter) || said.Errors[0].Extensions.RetryAfter < 1 {
+			t.Errorf("told %s, Retry-After %q", a.body, a.Header.Get("Retry-After"))
+		}
+	}
+	if n := w.Calls()[e2e.Queues]; n > perCaller {
+		t.Errorf("the console was called %d times", n)
+	}
+	owner, _ := w.Sim.DefaultUser()
+	if a := ask("other", w.TokenHeader(owner)); strings.Contains(string(a.body), "errors") {
+		t.Errorf("another caller is told %s", a.body)
+	}
+	close(gate)
+	for range total - beyond {
+		if a := <-answers; strings.Contains(string(a.body), "errors") {
+			t.Errorf("one that waited is told %s", a.body)
+		}
+	}
+}
