@@ -1,6 +1,9 @@
 package entity
 
 import (
+	"maps"
+	"slices"
+
 	"github.com/consoleql/consoleql/graph/batch"
 	"github.com/consoleql/consoleql/graph/selection"
 	"github.com/consoleql/consoleql/internal/fault"
@@ -99,9 +102,50 @@ func (e *Loader[T, F]) SnapshotOfList(a *batch.Access, sc scope.Scope, filter F)
 	return Snapshot[T]{Entities: v.items, Whole: v.total <= maxOffset}, nil
 }
 
-// SnapshotOf loads entities by their ids, in one batch. It omits those that do not exist and those that the principal
-// may not see.
-func (e *Loader[T, F]) SnapshotOf(sc scope.Scope, ids []string) (Snapshot[T], error) {
+// SnapshotOf loads entities by their ids. It omits those that do not exist and those that the principal may not see. It
+// reads the whole list if that has no more pages than there are polls, so that polls of other ids share the pages.
+func (e *Loader[T, F]) SnapshotOf(a *batch.Access, sc scope.Scope, ids []string, polls int) (Snapshot[T], error) {
+	n, known := e.listSize(sc)
+	if polls < 2 || known && pageCount(n, e.pageSize()) > polls {
+		return e.snapshotByIDs(sc, ids)
+	}
+	var none F
+	whole, err := e.SnapshotOfList(a, sc, none)
+	if fault.CodeOf(err) == fault.Forbidden {
+		return e.snapshotByIDs(sc, ids) // a list that is refused says nothing of its entities
+	}
+	if err != nil {
+		return Snapshot[T]{}, err
+	}
+	wanted := make(map[string]struct{}, len(ids))
+	for _, id := range ids {
+		wanted[scope.Lower(id)] = struct{}{}
+	}
+	found := Snapshot[T]{}
+	for _, v := range whole.Entities {
+		if id := scope.Lower(e.k.ID(v)); hasKey(wanted, id) {
+			delete(wanted, id)
+			found.Entities = append(found.Entities, v)
+		}
+	}
+	if len(wanted) == 0 {
+		return found, nil
+	}
+	rest, err := e.snapshotByIDs(sc, slices.Sorted(maps.Keys(wanted)))
+	if err != nil && fault.CodeOf(err) != fault.Forbidden || len(found.Entities) == 0 {
+		return rest, err
+	}
+	found.Entities, found.Missing = append(found.Entities, rest.Entities...), rest.Missing
+	return found, nil
+}
+
+func hasKey(set map[string]struct{}, key string) bool {
+	_, ok := set[key]
+	return ok
+}
+
+// snapshotByIDs loads entities by their ids, in one batch.
+func (e *Loader[T, F]) snapshotByIDs(sc scope.Scope, ids []string) (Snapshot[T], error) {
 	thunks := e.LoadEach(e.x.LookAhead(), sc, ids)
 	e.Flush()
 	found := Snapshot[T]{Entities: make([]*T, 0, len(ids))}

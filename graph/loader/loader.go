@@ -219,24 +219,26 @@ func (l *Loaders) flush() {
 }
 
 // RobotsNow reads the robots that a subscription follows: those of ids that exist, or all if ids is empty. If queueID is
-// not empty, it returns only robots of that queue.
-func (e *Engine) RobotsNow(ctx context.Context, sc scope.Scope, ids []string, queueID string) (entity.Snapshot[cc.Robot], error) {
+// not empty, it returns only robots of that queue. polls is the number of polls of the principal that may share the pages
+// of the scope's list.
+func (e *Engine) RobotsNow(ctx context.Context, sc scope.Scope, ids []string, queueID string, polls int) (entity.Snapshot[cc.Robot], error) {
 	l := e.pollLoaders(ctx, sc)
 	defer l.Close()
 	if queueID == "" && len(ids) > 0 {
-		return l.robots.SnapshotOf(sc, ids)
+		return l.robots.SnapshotOf(l.Access, sc, ids, polls)
 	}
 	return l.robots.SnapshotOfList(l.Access, sc, cc.RobotFilter{AssociatedQueueID: cc.OptionalID(queueID)})
 }
 
-// WorkflowsNow reads the workflows that a subscription follows: those of ids that exist, or all if ids is empty.
-func (e *Engine) WorkflowsNow(ctx context.Context, sc scope.Scope, ids []string) (entity.Snapshot[cc.Workflow], error) {
+// WorkflowsNow reads the workflows that a subscription follows: those of ids that exist, or all if ids is empty. polls is
+// the number of polls of the principal that may share the pages of the scope's list.
+func (e *Engine) WorkflowsNow(ctx context.Context, sc scope.Scope, ids []string, polls int) (entity.Snapshot[cc.Workflow], error) {
 	l := e.pollLoaders(ctx, sc)
 	defer l.Close()
 	if len(ids) == 0 {
 		return l.workflows.SnapshotOfList(l.Access, sc, cc.WorkflowFilter{})
 	}
-	return l.workflows.SnapshotOf(sc, ids)
+	return l.workflows.SnapshotOf(l.Access, sc, ids, polls)
 }
 
 // pollLoaders returns Loaders for a poll. Subscriptions share it, so its calls are on no budget.

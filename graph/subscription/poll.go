@@ -22,19 +22,38 @@ import (
 type pollGroups[T any] struct {
 	service *Service
 	id      func(*T) string
-	fetch   func(ctx context.Context, t target) (entity.Snapshot[T], error)
+	fetch   func(ctx context.Context, t target, polls int) (entity.Snapshot[T], error)
 	// compare and expire are methods of Cache; nil: there is no cache.
 	compare func(ctx context.Context, sc scope.Scope) func(cachedconsole.PollResult[T]) bool
 	expire  func(ctx context.Context, sc scope.Scope, polled responsecache.Dependency) error
 
 	mu    sync.Mutex // guards the fields below, the polls and their subscribers
 	polls map[target]*poll[T]
+	lists map[target]*list // by target without ids
+}
+
+// list is what polls of entities of one list share: its pages.
+type list struct {
+	polls int // that read entities by their ids
+	calls int // of the last poll that called the console
+}
+
+// listOf returns the list of t, which removeIfUnused removes. The caller holds g.mu.
+func (g *pollGroups[T]) listOf(t target) *list {
+	t.ids = ""
+	l := g.lists[t]
+	if l == nil {
+		l = &list{}
+		g.lists[t] = l
+	}
+	return l
 }
 
 // poll repeatedly reads one target for its subscribers. It ends with the last of them.
 type poll[T any] struct {
 	g           *pollGroups[T]
 	target      target
+	list        *list
 	cancel      context.CancelFunc
 	settled     chan struct{} // closed after the first poll, successful or not
 	subscribers []*subscriber[T]
@@ -93,8 +112,9 @@ func (g *pollGroups[T]) subscribe(ctx context.Context, t target, terms terms[T])
 // start starts a poll. The caller holds g.mu.
 func (g *pollGroups[T]) start(t target) *poll[T] {
 	ctx, cancel := context.WithCancel(g.service.stop)
-	p := &poll[T]{g: g, target: t, cancel: cancel, settled: make(chan struct{})}
+	p := &poll[T]{g: g, target: t, list: g.listOf(t), cancel: cancel, settled: make(chan struct{})}
 	g.polls[t] = p
+	p.list.polls++
 	g.service.polls.Add(1)
 	g.service.tasks.Go(func() {
 		defer g.service.polls.Add(-1)
@@ -112,19 +132,19 @@ func (p *poll[T]) run(ctx context.Context) {
 			return
 		}
 		began := time.Now()
-		pollCtx, seen := p.pollContext(ctx, caller, first)
+		pollCtx, seen, polls := p.pollContext(ctx, caller, first)
 		var differ func(cachedconsole.PollResult[T]) bool
 		if p.g.compare != nil && p.state == nil { // only this goroutine writes it
 			differ = p.g.compare(pollCtx, p.target.scope)
 		}
-		found, err := p.g.fetch(pollCtx, p.target)
+		found, err := p.g.fetch(pollCtx, p.target, polls)
 		if ctx.Err() != nil {
 			return
 		}
 		if err == nil {
 			p.publish(pollCtx, found, seen.Dependency(), differ)
 		}
-		pause := p.recordFailure(caller, err)
+		pause := p.recordResult(caller, seen, err)
 		if first {
 			close(p.settled)
 		}
@@ -138,14 +158,24 @@ func (p *poll[T]) run(ctx context.Context) {
 
 // pollContext returns the context of one poll, as principal who. A poll accepts entries as old
 // as about one interval, so that replicas share their console calls. Its own entries survive
-// the expiry of older ones.
-func (p *poll[T]) pollContext(ctx context.Context, caller principal.Principal, first bool) (context.Context, *operation.State) {
-	options := operation.ReadOptions{MaxAge: p.g.service.opts.Interval * 3 / 4, RefreshID: responsecache.NewRefreshID()}
+// the expiry of older ones. polls is the number of polls that share the list; the first poll reads for itself.
+func (p *poll[T]) pollContext(ctx context.Context, caller principal.Principal, first bool) (_ context.Context, _ *operation.State, polls int) {
+	p.g.mu.Lock()
+	options := operation.ReadOptions{MaxAge: p.interval() * 3 / 4, RefreshID: responsecache.NewRefreshID()}
+	if p.g.expire != nil { // without a cache, polls share no pages
+		polls = p.list.polls
+	}
+	p.g.mu.Unlock()
 	if first {
-		options.MaxAge = 1 // entries from before are what the result is compared with
+		options.MaxAge, polls = 1, 1 // entries from before are what the result is compared with
 	}
 	recent := operation.New(options)
-	return operation.NewContext(principal.NewContext(ctx, caller), recent), recent
+	return operation.NewContext(principal.NewContext(ctx, caller), recent), recent, polls
+}
+
+// interval returns the time between two polls, for the calls that the last one made. The caller holds the lock.
+func (p *poll[T]) interval() time.Duration {
+	return max(p.g.service.opts.Interval, time.Duration(p.list.calls)*callInterval)
 }
 
 // principal returns a subscriber's principal for the next poll. All subscribers are the same
@@ -159,15 +189,18 @@ func (p *poll[T]) principal() (principal.Principal, bool) {
 	return p.subscribers[0].principal, true
 }
 
-// recordFailure reports a failed poll to the subscribers, and returns the pause from its beginning to
-// the next poll.
-func (p *poll[T]) recordFailure(caller principal.Principal, err error) time.Duration {
+// recordResult records the calls of a poll, reports a failed one to the subscribers, and returns the pause from its
+// beginning to the next poll.
+func (p *poll[T]) recordResult(caller principal.Principal, seen *operation.State, err error) time.Duration {
 	p.g.mu.Lock()
 	defer p.g.mu.Unlock()
 	p.countRefusal(err)
+	if calls := callsOf(seen); calls > 0 {
+		p.list.calls = calls
+	}
 	if err == nil {
 		p.failures, p.since, p.toldError = 0, time.Time{}, nil
-		return backoff.Spread(p.g.service.opts.Interval, pollSpread)
+		return backoff.Spread(p.interval(), pollSpread)
 	}
 	if p.failures++; p.failures == 1 {
 		p.since = time.Now()
@@ -183,6 +216,16 @@ func (p *poll[T]) recordFailure(caller principal.Principal, err error) time.Dura
 		}
 	}
 	return p.backoff(err)
+}
+
+// callsOf returns how many reads the console answered.
+func callsOf(seen *operation.State) (calls int) {
+	for _, r := range seen.Reads() {
+		if r.Source == responsecache.Loaded {
+			calls++
+		}
+	}
+	return calls
 }
 
 // final ends the subscriptions for which err is final, and reports whether there were any. The
@@ -259,8 +302,14 @@ func (p *poll[T]) removeIfUnused() {
 		return
 	}
 	p.cancel()
-	if p.g.polls[p.target] == p {
-		delete(p.g.polls, p.target)
+	if p.g.polls[p.target] != p {
+		return
+	}
+	delete(p.g.polls, p.target)
+	if p.list.polls--; p.list.polls == 0 {
+		whole := p.target
+		whole.ids = ""
+		delete(p.g.lists, whole)
 	}
 }
 

@@ -24,8 +24,10 @@ import (
 
 // Source is polled; *loader.Engine implements it.
 type Source interface {
-	RobotsNow(ctx context.Context, sc scope.Scope, ids []string, queueID string) (entity.Snapshot[cc.Robot], error)
-	WorkflowsNow(ctx context.Context, sc scope.Scope, ids []string) (entity.Snapshot[cc.Workflow], error)
+	// polls is the number of polls of the principal that read entities of the scope by their ids. They may share the pages
+	// of the whole list.
+	RobotsNow(ctx context.Context, sc scope.Scope, ids []string, queueID string, polls int) (entity.Snapshot[cc.Robot], error)
+	WorkflowsNow(ctx context.Context, sc scope.Scope, ids []string, polls int) (entity.Snapshot[cc.Workflow], error)
 }
 
 // Cache holds answers that the principal in ctx may get without a console call;
@@ -63,6 +65,9 @@ const longestPause = 5 * time.Second
 
 // longestRest bounds the pause that a console requests with Retry-After.
 const longestRest = 5 * time.Minute
+
+// callInterval is the least time per console call of a poll: a subscription makes at most 5 calls a second.
+const callInterval = time.Second / 5
 
 // pollSpread is the share by which pauses vary, so that polls do not stay synchronised.
 const pollSpread = 0.1
@@ -109,10 +114,10 @@ func New(source Source, opts Options) *Service {
 	s.places.Total, s.places.PerCaller = s.opts.MaxSubscriptions, s.opts.MaxPerCaller
 	s.stop, s.close = context.WithCancel(context.Background())
 	s.robots = &pollGroups[cc.Robot]{
-		service: s, polls: make(map[target]*poll[cc.Robot]), id: func(r *cc.Robot) string { return r.ID },
-		fetch: func(ctx context.Context, t target) (entity.Snapshot[cc.Robot], error) {
+		service: s, polls: make(map[target]*poll[cc.Robot]), lists: make(map[target]*list), id: func(r *cc.Robot) string { return r.ID },
+		fetch: func(ctx context.Context, t target, polls int) (entity.Snapshot[cc.Robot], error) {
 			ids := t.list()
-			seen, err := source.RobotsNow(ctx, t.scope, ids, t.queueID)
+			seen, err := source.RobotsNow(ctx, t.scope, ids, t.queueID, polls)
 			if len(ids) > 0 {
 				seen.Entities = slices.DeleteFunc(slices.Clone(seen.Entities), func(r *cc.Robot) bool {
 					return !slices.Contains(ids, scope.Lower(r.ID))
@@ -122,9 +127,9 @@ func New(source Source, opts Options) *Service {
 		},
 	}
 	s.workflows = &pollGroups[cc.Workflow]{
-		service: s, polls: make(map[target]*poll[cc.Workflow]), id: func(f *cc.Workflow) string { return f.ID },
-		fetch: func(ctx context.Context, t target) (entity.Snapshot[cc.Workflow], error) {
-			return source.WorkflowsNow(ctx, t.scope, t.list())
+		service: s, polls: make(map[target]*poll[cc.Workflow]), lists: make(map[target]*list), id: func(f *cc.Workflow) string { return f.ID },
+		fetch: func(ctx context.Context, t target, polls int) (entity.Snapshot[cc.Workflow], error) {
+			return source.WorkflowsNow(ctx, t.scope, t.list(), polls)
 		},
 	}
 	if a := s.opts.Cache; a != nil {

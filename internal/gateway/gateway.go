@@ -123,7 +123,7 @@ func New(ctx context.Context, s *Settings, log *slog.Logger, p Page) (_ *Gateway
 		return nil, err
 	}
 	g.openStore()
-	g.subscriptions = subscription.New(engine, subscription.Options{Interval: s.PollInterval, MaxSubscriptions: s.MaxSubscriptions, MaxPerCaller: s.MaxSubscriptionsPerCaller, Cache: g.console, Logger: log})
+	g.openSubscriptions(engine)
 	metrics.Watch(g.subscriptions.Subscriptions, g.subscriptions.Polls)
 	options := g.edgeOptions(engine, metrics, p)
 	g.setIdentity(&options)
@@ -141,6 +141,16 @@ func New(ctx context.Context, s *Settings, log *slog.Logger, p Page) (_ *Gateway
 		g.Admin = &admin
 	}
 	return g, nil
+}
+
+// openSubscriptions creates the service of subscriptions.
+func (g *Gateway) openSubscriptions(source subscription.Source) {
+	s := g.settings
+	o := subscription.Options{Interval: s.PollInterval, MaxSubscriptions: s.MaxSubscriptions, MaxPerCaller: s.MaxSubscriptionsPerCaller, Logger: g.log}
+	if g.cache != nil {
+		o.Cache = g.console
+	}
+	g.subscriptions = subscription.New(source, o)
 }
 
 // edgeOptions returns the options of the public listener.
