@@ -1,6 +1,7 @@
 package querylimit
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -16,10 +17,22 @@ import (
 func TestValidationTime(t *testing.T) {
 	sdl := gqlparser.MustLoadSchema(&ast.Source{Input: schema.SDL()})
 	ids := func(n int) string { return strings.Repeat(" id", n) }
+	aliases := func(directive string) string {
+		var b strings.Builder
+		for i := range 4900 {
+			fmt.Fprintf(&b, " a%d: name%s", i, directive)
+		}
+		return b.String()
+	}
 	for name, tt := range map[string]struct {
 		query string
 		rule  string // the first that is broken; empty: none
 	}{
+		"aliases":                        {"{ robots { nodes {" + aliases("") + "} } }", ruleSelections},
+		"aliases that may be skipped":    {"query($s: Boolean!) { robots { nodes {" + aliases(" @skip(if: $s)") + "} } }", ruleSelections},
+		"aliases that are not included":  {"{ robots { nodes {" + aliases(" @include(if: false)") + "} } }", ruleSelections},
+		"aliases in the schema's types":  {`{ __type(name: "Robot") { fields {` + aliases("") + "} } }", ruleSelections},
+		"aliases in a skipped fragment":  {"query($s: Boolean!) { robots { nodes { ... @skip(if: $s) {" + aliases("") + "} } } }", ruleSelections},
 		"the same field":                 {"{" + strings.Repeat(" __typename", 14900) + "}", ruleSelections},
 		"further down":                   {"{ viewer { company {" + ids(14900) + "} } }", ruleSelections},
 		"below the same fields":          {"{" + strings.Repeat(" viewer {"+strings.Repeat(" company {"+ids(50)+"}", 20)+"}", 10) + "}", ruleSelections},

@@ -75,3 +75,38 @@ func TestSubscriptionsKeepLittle(t *testing.T) {
 		t.Errorf("a query: %s", a.Body)
 	}
 }
+
+// TestMessagesWithoutCredentialsAreShort verifies that a client sends long messages only after it has shown credentials.
+func TestMessagesWithoutCredentialsAreShort(t *testing.T) {
+	t.Parallel()
+	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithoutAnonymous)
+	owner, _ := w.Sim.DefaultUser()
+	long := e2e.Message{ID: "1", Type: "subscribe", Payload: e2e.Encode(t, map[string]string{"query": "{ __typename } #" + strings.Repeat("x", 20<<10)})}
+	for name, tt := range map[string]struct {
+		payload map[string]string
+		refused bool
+	}{"without": {nil, true}, "with": {w.TokenHeader(owner), false}} {
+		t.Run(name, func(t *testing.T) {
+			s := w.Connect(nil)
+			s.Send(e2e.Message{Type: "connection_init", Payload: e2e.Encode(t, tt.payload)})
+			if m := s.Receive(); m.Type != "connection_ack" {
+				t.Fatalf("answered %+v", m)
+			}
+			s.Send(long)
+			if !tt.refused {
+				if a := s.Next("1"); len(a.Errors) > 0 {
+					t.Errorf("answered %s", a.Body)
+				}
+				return
+			}
+			if code, _ := s.ClosedWith(); code != websocket.StatusMessageTooBig {
+				t.Errorf("closed with %d", code)
+			}
+		})
+	}
+	s := w.Connect(nil)
+	s.Send(e2e.Message{Type: "connection_init", Payload: e2e.Encode(t, map[string]string{"padding": strings.Repeat("x", 20<<10)})})
+	if code, _ := s.ClosedWith(); code != websocket.StatusMessageTooBig {
+		t.Errorf("a long connection_init: closed with %d", code)
+	}
+}
