@@ -56,7 +56,7 @@ func (c cell) text() string {
 	var words []string
 	switch {
 	case c.lost:
-		words = append(words, "connection lost")
+		words = append(words, "connection ends")
 	case c.ended:
 		words = append(words, "ends with `"+c.code+"`")
 	case c.stale != "":

@@ -10,7 +10,7 @@ import (
 
 // rows returns all faults, in the document's order.
 func rows() []row {
-	return slices.Concat(consoleRows(), pageRows(), ssoRows(), connectionRows(), redisRows())
+	return slices.Concat(consoleRows(), pageRows(), ssoRows(), connectionRows(), redisRows(), signalRows())
 }
 
 // TestFaults compares what callers see of each fault with the table of rows.

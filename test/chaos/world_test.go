@@ -23,15 +23,17 @@ type world struct {
 	redis  *redistest.Server // nil: none
 	store  *tcpproxy.Proxy   // between the gateway and Redis; nil: none
 	begin  func(*world)      // starts the fault
-	ends   bool              // the fault ends a subscription
+
+	process *e2e.Process // the gateway, where it is a process of its own
+	ends    bool         // the fault ends a subscription
 
 	mu    sync.Mutex
 	heals []func()
 	hits  int // requests that met the fault
 }
 
-// needs are the parts of a world beside gateway and console.
-type needs struct{ proxy, redis bool }
+// needs are the parts of a world beside gateway and console. A gateway that is a process has a Redis.
+type needs struct{ proxy, redis, process bool }
 
 // lifetime is how long the lists of robots and queues are fresh.
 const lifetime = 50 * time.Millisecond
@@ -40,9 +42,13 @@ const lifetime = 50 * time.Millisecond
 func newWorld(t *testing.T, col column, n needs, within time.Duration, o consolesim.Options, adjust func(*gateway.Settings)) *world {
 	t.Helper()
 	w := &world{t: t, column: col}
-	if n.redis {
+	if n.redis || n.process {
 		w.redis = redistest.Start(t)
 		w.store = tcpproxy.New(t, w.redis.Addr())
+	}
+	if n.process {
+		w.startProcess(e2e.NewSim(t, o))
+		return w
 	}
 	w.World = e2e.NewWorld(t, o, func(s *gateway.Settings, sim *consolesim.Server) {
 		s.Cache = "on"
