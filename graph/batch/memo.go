@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"iter"
-	"log/slog"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -51,7 +50,7 @@ type outcome[V any] struct {
 	begun  atomic.Bool
 	work   func() (V, error)
 	cached func() bool // reports whether the work needs no console call
-	log    *slog.Logger
+	of     *Execution
 	value  V
 	err    error
 }
@@ -119,7 +118,7 @@ func (m *Memo[K, V]) claim(x *Execution, key K, work func() (V, error)) (o *outc
 	if m.known == nil {
 		m.known = make(map[K]*outcome[V])
 	}
-	o = &outcome[V]{work: work, log: x.log}
+	o = &outcome[V]{work: work, of: x}
 	m.known[key] = o
 	return o, true
 }
@@ -192,7 +191,7 @@ func (o *outcome[V]) run() {
 		o.work = nil
 		if r := recover(); r != nil {
 			o.err = fmt.Errorf("loader: %v", r)
-			o.log.Error("panic in a loader", "panic", r, "stack", string(debug.Stack()))
+			o.of.log.ErrorContext(o.of.ctx, "panic in a loader", "panic", r, "stack", string(debug.Stack()))
 		}
 	}()
 	o.value, o.err = o.work()

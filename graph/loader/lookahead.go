@@ -97,7 +97,7 @@ func (l *Loaders) LookAhead(typ string, s selection.Set, object any) {
 func (k *prefetcher) guard(part func()) (ok bool) {
 	defer func() {
 		if r := recover(); r != nil {
-			k.l.Logger().Error("panic in look-ahead", "panic", r, "stack", string(debug.Stack()))
+			k.l.Logger().ErrorContext(k.l.Context(), "panic in look-ahead", "panic", r, "stack", string(debug.Stack()))
 		}
 	}()
 	part()

@@ -79,8 +79,8 @@ type Options struct {
 	// QueueCreatePath is the path for creating queues. A {queueId} in it becomes a new random GUID. Empty:
 	// DefaultQueueCreatePath. Every other create of the API posts to the collection: "/openapi/queues".
 	QueueCreatePath string
-	// Observe, if not nil, receives every finished call. It is called concurrently.
-	Observe func(Call)
+	// Observe, if not nil, receives every finished call and its context. It is called concurrently.
+	Observe func(context.Context, Call)
 	// Trace, if not nil, is called before every call with the caller's context and returns the context to use. The
 	// returned function, if not nil, receives the finished call.
 	Trace func(ctx context.Context, operation string) (context.Context, func(Call))
@@ -188,7 +188,7 @@ func newHTTPClient(o Options) (httpClient, error) {
 		w.max = DefaultMaxResponseBytes
 	}
 	if w.observe == nil {
-		w.observe = func(Call) {}
+		w.observe = func(context.Context, Call) {}
 	}
 	if w.userAgent == "" {
 		w.userAgent = "consoleql"

@@ -28,7 +28,7 @@ type httpClient struct {
 	timeout      time.Duration
 	writeTimeout time.Duration
 	max          int64
-	observe      func(Call)
+	observe      func(context.Context, Call)
 	trace        func(context.Context, string) (context.Context, func(Call)) // nil: no tracing
 	userAgent    string
 }
@@ -348,7 +348,7 @@ func (w httpClient) begin(ctx context.Context, operation string) (_ context.Cont
 	return ctx, func(a attempt) {
 		call := Call{Operation: operation, Status: a.status, Duration: time.Since(start), Err: a.err}
 		if a.sent {
-			w.observe(call)
+			w.observe(ctx, call)
 		}
 		if traced != nil {
 			traced(call)

@@ -173,7 +173,7 @@ func TestRetrySucceeds(t *testing.T) {
 			return with(200, `{"count":1,"list":[{"id":"`+guid+`"}]}`)
 		}}
 		var observed []Call
-		c := clientOver(t, rt, func(o *Options) { o.Observe = func(call Call) { observed = append(observed, call) } })
+		c := clientOver(t, rt, func(o *Options) { o.Observe = func(_ context.Context, call Call) { observed = append(observed, call) } })
 		page, err := c.Robots(t.Context(), testScope, List[RobotFilter]{})
 		if err != nil || len(page.List) != 1 {
 			t.Errorf("got %+v, %v", page, err)
@@ -289,7 +289,7 @@ func TestOutage(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				rt := &roundTripper{do: func(_ int, req *http.Request) (*http.Response, error) { return do(req) }}
 				var observed atomic.Int64
-				c := clientOver(t, rt, func(o *Options) { o.Observe = func(Call) { observed.Add(1) } })
+				c := clientOver(t, rt, func(o *Options) { o.Observe = func(context.Context, Call) { observed.Add(1) } })
 				var err error
 				for range 40 {
 					if _, err = c.Robots(t.Context(), testScope, List[RobotFilter]{}); err == nil {

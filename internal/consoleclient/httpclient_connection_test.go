@@ -171,7 +171,7 @@ func TestObserve(t *testing.T) {
 		jsonAnswer(`{"count":0,"list":[]}`)(w, r)
 	})
 	client := newTestClient(t, console, func(o *Options) {
-		o.Observe = func(c Call) {
+		o.Observe = func(_ context.Context, c Call) {
 			mu.Lock()
 			defer mu.Unlock()
 			calls = append(calls, c)

@@ -1,6 +1,7 @@
 package consoleclient
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"net/http/httptest"
@@ -123,7 +124,7 @@ func TestPausedCallsAreNotCounted(t *testing.T) {
 	console.status.Store(429)
 	var observed atomic.Int64
 	c, err := New(Options{
-		APIURL: "http://console.test", Tokens: staticToken("t"), Transport: console, Observe: func(Call) { observed.Add(1) },
+		APIURL: "http://console.test", Tokens: staticToken("t"), Transport: console, Observe: func(context.Context, Call) { observed.Add(1) },
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/consoleql/consoleql/internal/accesslog"
 	"github.com/consoleql/consoleql/internal/edge/graphqlhttp"
 	"github.com/consoleql/consoleql/internal/fault"
 	"github.com/consoleql/consoleql/internal/principal"
@@ -21,6 +22,7 @@ func (s *server) identify(next http.Handler) http.Handler {
 			graphqlhttp.WriteError(w, r, http.StatusBadRequest, err)
 			return
 		}
+		accesslog.FromContext(r.Context()).Trace(r.Context())
 		p, err := s.Principal(r.Context(), r.Header)
 		var refused *graphqlhttp.RefusedTokenError
 		if errors.As(err, &refused) {

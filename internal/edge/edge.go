@@ -15,6 +15,7 @@ import (
 	"github.com/go-chi/chi/v5"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/consoleql/consoleql/internal/accesslog"
 	"github.com/consoleql/consoleql/internal/apierror"
 	"github.com/consoleql/consoleql/internal/edge/graphiql"
 	"github.com/consoleql/consoleql/internal/edge/graphqlhttp"
@@ -67,6 +68,8 @@ type Options struct {
 	Ready func(context.Context) Readiness
 	// Stopping reports whether shutdown has begun; nil: never. Answers close their connections then.
 	Stopping func() bool
+	// Access writes a line for each request and for each operation of a WebSocket; nil: none.
+	Access *accesslog.Log
 	// Observe is called for each answered request; it may be nil.
 	Observe func(Request)
 	// ObserveOperation is called with each operation that was executed or refused; it may be
@@ -166,7 +169,7 @@ func (s *server) graphql() http.Handler {
 	h := handler.New(s.opts.Schema)
 	for _, t := range transport.List(transport.Options{
 		Authenticator: s, Limits: s.opts.Limits, Origins: s.opts.Origins, Streams: s.opts.Streams, SlowReaders: s.opts.SlowReaders, Keepalive: s.opts.Keepalive,
-		OperationCache: s.opts.OperationCache, Persisted: s.persisted, Logger: s.opts.Logger,
+		OperationCache: s.opts.OperationCache, Persisted: s.persisted, Access: s.opts.Access, Logger: s.opts.Logger,
 	}) {
 		h.AddTransport(t)
 	}

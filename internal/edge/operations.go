@@ -2,12 +2,9 @@ package edge
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"log/slog"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
@@ -17,6 +14,7 @@ import (
 	otelcodes "go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/consoleql/consoleql/internal/accesslog"
 	"github.com/consoleql/consoleql/internal/apierror"
 	"github.com/consoleql/consoleql/internal/fault"
 	"github.com/consoleql/consoleql/internal/operation"
@@ -27,13 +25,12 @@ import (
 // Operation describes an operation that was executed or refused, or one event of a
 // subscription.
 type Operation struct {
-	// Type is query, mutation or subscription; empty if the document was refused.
-	Type string
+	// Summary describes the operation and its answer. Its Type is empty if the document was
+	// refused.
+	operation.Summary
 	// Duration is the time from the request to the answer; 0 for an event and for a refused
 	// operation.
 	Duration time.Duration
-	// Codes are the fault.Codes of the answer's errors, each once.
-	Codes []string
 }
 
 // operations records the outcome of each operation: in its state, in metrics, in the log if it
@@ -154,17 +151,21 @@ func (o operations) InterceptResponse(ctx context.Context, next graphql.Response
 	if resp == nil {
 		return nil
 	}
-	done := Operation{Codes: codes(resp.Errors)}
+	var done Operation
 	cancelled := errors.Is(ctx.Err(), context.Canceled)
-	if cancelled {
-		done.Codes = nil // the client has left
-	}
 	if known {
-		done.Type = string(op.Operation.Operation)
+		done.Summary = describe(op)
 	}
+	if !cancelled { // otherwise the client has left
+		done.Codes = codes(resp.Errors)
+	}
+	state := operation.FromContext(ctx)
+	done.Calls = state.Calls()
+	state.SetSummary(&done.Summary)
+	accesslog.FromContext(ctx).Executed(&done.Summary)
 	if once && operation.Executed(ctx) {
 		done.Duration = time.Since(op.Stats.OperationStart)
-		o.record(ctx, op, done, cancelled)
+		o.record(ctx, done, cancelled)
 	}
 	if o.observe != nil && !cancelled {
 		o.observe(done)
@@ -172,9 +173,23 @@ func (o operations) InterceptResponse(ctx context.Context, next graphql.Response
 	return resp
 }
 
+// statsSummary is the key of an operation's description in its statistics, where gqlgen keeps
+// data of extensions.
+const statsSummary = "consoleql.summary"
+
+// describe is operation.Describe, computed once for all events of a subscription.
+func describe(op *graphql.OperationContext) operation.Summary {
+	s, ok := op.Stats.GetExtension(statsSummary).(operation.Summary)
+	if !ok {
+		s = operation.Describe(op)
+		op.Stats.SetExtension(statsSummary, s)
+	}
+	return s
+}
+
 // record writes an operation to the log and its span. It never writes the text or the
 // variables, which may hold passwords.
-func (o operations) record(ctx context.Context, op *graphql.OperationContext, done Operation, cancelled bool) {
+func (o operations) record(ctx context.Context, done Operation, cancelled bool) {
 	level := slog.LevelDebug
 	if o.slow > 0 && done.Duration >= o.slow {
 		level = slog.LevelWarn
@@ -183,12 +198,10 @@ func (o operations) record(ctx context.Context, op *graphql.OperationContext, do
 	if !logged && !span.IsRecording() {
 		return
 	}
-	name := nameOf(op)
-	hash, calls := hashOf(op), consoleCalls(operation.FromContext(ctx).Reads())
 	if logged {
 		attrs := []slog.Attr{
-			slog.String("type", done.Type), slog.String("name", name), slog.String("document", hash),
-			slog.Float64("duration_ms", millis(done.Duration)), slog.Int("console_calls", calls), slog.Any("codes", done.Codes),
+			slog.String("type", done.Type), slog.String("name", done.Name), slog.String("document", done.Document),
+			slog.Float64("duration_ms", accesslog.Milliseconds(done.Duration)), slog.Int("console_calls", done.Calls), slog.Any("codes", done.Codes),
 			slog.Bool("cancelled", cancelled), slog.String("as", principal.FromContext(ctx).Kind().String()),
 		}
 		if s := span.SpanContext(); s.IsValid() {
@@ -200,28 +213,11 @@ func (o operations) record(ctx context.Context, op *graphql.OperationContext, do
 			o.log.LogAttrs(ctx, level, "operation", attrs...)
 		}
 	}
-	span.SetAttributes(attribute.String("graphql.operation.type", done.Type), attribute.String("graphql.operation.name", name),
-		attribute.String("consoleql.document.sha256", hash), attribute.Int("consoleql.console_calls", calls), attribute.StringSlice("consoleql.error_codes", done.Codes))
+	span.SetAttributes(attribute.String("graphql.operation.type", done.Type), attribute.String("graphql.operation.name", done.Name),
+		attribute.String("consoleql.document.sha256", done.Document), attribute.Int("consoleql.console_calls", done.Calls), attribute.StringSlice("consoleql.error_codes", done.Codes))
 	if slices.ContainsFunc(done.Codes, ofTheServer) {
 		span.SetStatus(otelcodes.Error, "")
 	}
-}
-
-// nameOf returns a copy of the operation's name, which the document's limits bound. Without
-// the copy, logs and spans would hold the document in memory.
-func nameOf(op *graphql.OperationContext) string { return strings.Clone(op.Operation.Name) }
-
-// hashOf returns the SHA-256 of the operation's document, as automatic persisted queries use
-// it, if the document holds only queries. A mutation may contain a literal password, which
-// could be guessed from the hash.
-func hashOf(op *graphql.OperationContext) string {
-	for _, each := range op.Doc.Operations {
-		if each.Operation != ast.Query {
-			return ""
-		}
-	}
-	sum := sha256.Sum256([]byte(op.RawQuery))
-	return hex.EncodeToString(sum[:])
 }
 
 // ofTheServer reports whether the code is a fault of the server or the console, and not of the
@@ -233,17 +229,6 @@ func ofTheServer(code string) bool {
 	default:
 		return false
 	}
-}
-
-// consoleCalls returns the number of console calls that these reads made.
-func consoleCalls(reads []operation.Read) int {
-	n := 0
-	for _, r := range reads {
-		if r.Source == responsecache.Loaded || r.ServedStaleOnError {
-			n++
-		}
-	}
-	return n
 }
 
 // codes returns the distinct codes of errors, in the order of their first occurrence.

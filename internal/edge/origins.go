@@ -10,6 +10,7 @@ import (
 
 	"github.com/go-chi/cors"
 
+	"github.com/consoleql/consoleql/internal/accesslog"
 	"github.com/consoleql/consoleql/internal/edge/graphqlhttp"
 	"github.com/consoleql/consoleql/internal/fault"
 )
@@ -138,7 +139,7 @@ func (s *server) origins() []func(http.Handler) http.Handler {
 		AllowedOrigins: s.opts.Origins,
 		AllowedMethods: []string{http.MethodGet, http.MethodPost},
 		AllowedHeaders: []string{"*"}, // clients send custom headers, and the allowed origins are trusted
-		ExposedHeaders: []string{"Age", "ETag"},
+		ExposedHeaders: []string{"Age", "ETag", accesslog.HeaderRequestID},
 		MaxAge:         hour,
 	})
 	return append([]func(http.Handler) http.Handler{allow}, chain...)

@@ -13,6 +13,7 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
+	"github.com/consoleql/consoleql/internal/accesslog"
 	"github.com/consoleql/consoleql/internal/apierror"
 	"github.com/consoleql/consoleql/internal/edge/graphqlhttp"
 	"github.com/consoleql/consoleql/internal/edge/querylimit"
@@ -212,9 +213,9 @@ func (t *tracer) InterceptResponse(ctx context.Context, next graphql.ResponseHan
 func (t *tracer) report(op *graphql.OperationContext, way *operation.State, reads []operation.Read, now time.Time) report {
 	a := report{
 		Calls:        make([]call, 0, len(reads)),
-		ConsoleCalls: consoleCalls(reads),
+		ConsoleCalls: operation.CountCalls(reads),
 		Batches:      []batched{},
-		DurationMs:   millis(now.Sub(op.Stats.OperationStart)),
+		DurationMs:   accesslog.Milliseconds(now.Sub(op.Stats.OperationStart)),
 		Cache:        "off",
 	}
 	if t.cached {
@@ -234,13 +235,13 @@ func (t *tracer) report(op *graphql.OperationContext, way *operation.State, read
 func callOf(r operation.Read, start, now time.Time) call {
 	c := call{
 		Operation: r.Operation, Source: r.Source, Status: r.Status, Code: r.Code,
-		StartMs: millis(r.Began.Sub(start)), DurationMs: millis(r.Duration),
+		StartMs: accesslog.Milliseconds(r.Began.Sub(start)), DurationMs: accesslog.Milliseconds(r.Duration),
 	}
 	if r.Source == responsecache.Loaded && r.Code == "" {
 		c.Status = http.StatusOK
 	}
 	if hasAge(r) && r.Kind != "" {
-		age := millis(now.Sub(r.Loaded))
+		age := accesslog.Milliseconds(now.Sub(r.Loaded))
 		c.AgeMs = &age
 	}
 	if r.Source == responsecache.Coalesced && !r.Loaded.IsZero() {
@@ -276,12 +277,9 @@ func (t *tracer) freshness(op *graphql.OperationContext, reads []operation.Read,
 		}
 		oldest := slices.MinFunc(made, func(a, b operation.Read) int { return a.Loaded.Compare(b.Loaded) })
 		all[cmp.Or(f.Alias, f.Name)] = freshness{
-			AgeMs: millis(now.Sub(oldest.Loaded)),
+			AgeMs: accesslog.Milliseconds(now.Sub(oldest.Loaded)),
 			Stale: slices.ContainsFunc(made, func(r operation.Read) bool { return r.Stale }),
 		}
 	}
 	return all
 }
-
-// millis returns d in milliseconds, rounded to microseconds.
-func millis(d time.Duration) float64 { return float64(max(0, d.Microseconds())) / 1000 }

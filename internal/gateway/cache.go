@@ -13,6 +13,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"github.com/consoleql/consoleql/internal/accesslog"
 	"github.com/consoleql/consoleql/internal/cachedconsole"
 	"github.com/consoleql/consoleql/internal/edge"
 	"github.com/consoleql/consoleql/internal/operationcache"
@@ -213,7 +214,7 @@ func (g *Gateway) openOperationCache(o *edge.Options, metrics *telemetry.Metrics
 		Validity: g.cache,
 		Accepted: g.accepted,
 		MaxBytes: g.settings.AnswerBytes,
-		Observe:  func(source operationcache.Source) { metrics.Answer(string(source)) },
+		Observe:  func(source accesslog.Source) { metrics.Answer(string(source)) },
 		Logger:   g.log,
 	})
 	o.OperationCache = g.operationCache

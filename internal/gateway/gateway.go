@@ -35,6 +35,7 @@ import (
 	edgetransport "github.com/consoleql/consoleql/internal/edge/transport"
 	"github.com/consoleql/consoleql/internal/fault"
 	"github.com/consoleql/consoleql/internal/idempotency"
+	"github.com/consoleql/consoleql/internal/logqueue"
 	"github.com/consoleql/consoleql/internal/operationcache"
 	"github.com/consoleql/consoleql/internal/responsecache"
 	"github.com/consoleql/consoleql/internal/telemetry"
@@ -69,6 +70,7 @@ type Gateway struct {
 	parts          *parts
 	metrics        *telemetry.Metrics
 	traces         *telemetry.Tracing // nil: tracing is off
+	accessLines    *logqueue.Queue    // nil: the access log is off
 	redisSeen      atomic.Bool        // Redis has replied once
 	stopping       atomic.Bool        // shutdown has begun
 	certificate    *certificate       // nil: no TLS
@@ -356,4 +358,5 @@ func (g *Gateway) release() {
 	}
 	g.parts.close()
 	g.sendTraces(context.Background()) // a no-op after a clean drain
+	g.closeLogs()
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/consoleql/consoleql/internal/accesslog"
 	"github.com/consoleql/consoleql/internal/buildinfo"
 	"github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/consoleql/consoleql/internal/edge"
@@ -20,6 +21,7 @@ func (g *Gateway) observe(o *edge.Options, metrics *telemetry.Metrics) {
 	o.ObserveOperation = func(op edge.Operation) { metrics.Operation(op.Type, op.Duration, op.Codes...) }
 	o.SlowOperation = g.settings.SlowOperation
 	o.Around, o.Tracer = g.traces.Route("/graphql"), g.traces.Tracer()
+	o.Access = g.openAccessLog(metrics)
 }
 
 // logStart logs the address, the version and the settings that matter most when something goes wrong.
@@ -52,12 +54,12 @@ func hostOf(base string) string {
 }
 
 // observeCalls returns an observer that records console calls in metrics and log.
-func (g *Gateway) observeCalls(metrics *telemetry.Metrics) func(consoleclient.Call) {
-	return func(c consoleclient.Call) {
+func (g *Gateway) observeCalls(metrics *telemetry.Metrics) func(context.Context, consoleclient.Call) {
+	return func(ctx context.Context, c consoleclient.Call) {
 		code := outcome(c)
 		metrics.Call(c.Operation, c.Status, code, c.Duration)
 		g.parts.observeCall(c)
-		g.log.Debug("console call", "operation", c.Operation, "status", c.Status, "duration", c.Duration, "code", code)
+		g.log.DebugContext(ctx, "console call", "operation", c.Operation, "status", c.Status, "duration_ms", accesslog.Milliseconds(c.Duration), "code", code)
 	}
 }
 

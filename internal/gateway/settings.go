@@ -11,6 +11,7 @@ import (
 	"github.com/consoleql/consoleql/graph/capabilities"
 	"github.com/consoleql/consoleql/graph/loader"
 	"github.com/consoleql/consoleql/graph/relation"
+	"github.com/consoleql/consoleql/internal/accesslog"
 	"github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/consoleql/consoleql/internal/edge"
 	"github.com/consoleql/consoleql/internal/edge/querylimit"
@@ -123,8 +124,10 @@ type Tracing struct {
 
 // Logging are the flags of the log.
 type Logging struct {
-	LogLevel  string `enum:"debug,info,warn,error" default:"info" help:"Least level that is logged (${enum})."`
-	LogFormat string `enum:"auto,json,text" default:"auto" help:"Format of the log on standard error (${enum}). auto: text on a terminal, JSON elsewhere."`
+	LogLevel  string            `enum:"debug,info,warn,error" default:"info" help:"Least level that is logged (${enum})."`
+	LogFormat string            `enum:"auto,json,text" default:"auto" help:"Format of the log on standard error (${enum}). auto: text on a terminal, JSON elsewhere."`
+	AccessLog string            `enum:"on,slow,off" default:"on" help:"Whether the log has a line for each request, whatever its level is (${enum}). slow: only for requests that take as long as --slow-operation, subscriptions excepted."`
+	Stream    *telemetry.Stream `kong:"-"` // Logger sets it; nil: there is neither an access log nor an audit log
 }
 
 // Validate checks what the flags' types cannot. Its error joins all findings, in the order of the flags.
@@ -239,7 +242,16 @@ func (s *Settings) edgeLimits() querylimit.Limits {
 	}
 }
 
-// Logger writes to w by the level and format of the flags.
-func (l Logging) Logger(w io.Writer) (*slog.Logger, error) {
-	return telemetry.NewLogger(w, l.LogLevel, l.LogFormat)
+// Logger returns a logger that writes to w by the level and format of the flags. Lines of a request have its id. It opens
+// the stream that New uses for other logs.
+func (l *Logging) Logger(w io.Writer) (*slog.Logger, error) {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(l.LogLevel)); err != nil {
+		return nil, fmt.Errorf("log level: %w", err)
+	}
+	var err error
+	if l.Stream, err = telemetry.NewStream(w, l.LogFormat); err != nil {
+		return nil, err
+	}
+	return slog.New(accesslog.Handler{Handler: l.Stream.Handler(l.Stream, level)}), nil
 }

@@ -83,6 +83,7 @@ type State struct {
 	batches     []Batch
 	query       bool
 	uncacheable bool
+	summary     *Summary
 	expiredTags []string
 }
 
@@ -182,6 +183,47 @@ func (t *State) Result() (query, uncacheable bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.query, t.uncacheable
+}
+
+// SetSummary records the description of the operation and its answer.
+func (t *State) SetSummary(s *Summary) {
+	if t == nil {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.summary = s
+}
+
+// Summary returns what SetSummary recorded; nil before that.
+func (t *State) Summary() *Summary {
+	if t == nil {
+		return nil
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.summary
+}
+
+// Calls returns the number of console calls that the recorded reads and changes made.
+func (t *State) Calls() int {
+	if t == nil {
+		return 0
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return CountCalls(t.reads)
+}
+
+// CountCalls returns the number of console calls that these reads made.
+func CountCalls(reads []Read) int {
+	n := 0
+	for _, r := range reads {
+		if r.Source == responsecache.Loaded || r.ServedStaleOnError {
+			n++
+		}
+	}
+	return n
 }
 
 // Reads returns the recorded reads in the order in which they ended.

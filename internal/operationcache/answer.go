@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/consoleql/consoleql/internal/operation"
 	"github.com/consoleql/consoleql/internal/responsecache"
 )
 
@@ -21,6 +22,8 @@ type answer struct {
 	dependency responsecache.Dependency // of a query
 	constant   bool                     // independent of the console, such as introspection
 	stale      time.Duration            // age of stale data that was served because the console failed; 0: none
+	summary    *operation.Summary       // of a query
+	requestID  string                   // of the request that executed it
 
 	// Set only for a cached answer:
 	cached         bool

@@ -13,6 +13,7 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/maypok86/otter/v2"
 
+	"github.com/consoleql/consoleql/internal/accesslog"
 	"github.com/consoleql/consoleql/internal/apierror"
 	"github.com/consoleql/consoleql/internal/edge/graphqlhttp"
 	"github.com/consoleql/consoleql/internal/fault"
@@ -35,7 +36,7 @@ type Options struct {
 	// MaxBytes bounds the memory; default 64 MiB.
 	MaxBytes uint64
 	// Observe is called with the source of each query's answer; it may be nil.
-	Observe func(Source)
+	Observe func(accesslog.Source)
 	// Logger receives panics; default: discarded.
 	Logger *slog.Logger
 }
@@ -53,16 +54,6 @@ type Validity interface {
 	// refresh.
 	Expire(ctx context.Context, of responsecache.RefreshID, tags ...string) error
 }
-
-// Source is where the answer of a query came from.
-type Source string
-
-// The values of Source.
-const (
-	Hit      Source = "hit"      // from an earlier request
-	Shared   Source = "shared"   // from an identical request under way
-	Executed Source = "executed" // executed for this request
-)
 
 // Cache keeps the answers of whole queries that were made of cached reads only. An
 // answer is valid while all of these reads are. Identical queries under way share one
@@ -97,7 +88,7 @@ func New(o Options) (*Cache, error) {
 		o.Accepted = func(context.Context) error { return nil }
 	}
 	if o.Observe == nil {
-		o.Observe = func(Source) {}
+		o.Observe = func(accesslog.Source) {}
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
@@ -176,7 +167,8 @@ func (a *Cache) answer(e *cacheRequest) *answer {
 		return a.run(e.ctx, e)
 	}
 	if kept, ok := a.hit(e.ctx, e.key); ok {
-		a.opts.Observe(Hit)
+		a.opts.Observe(accesslog.Hit)
+		accesslog.FromContext(e.ctx).Answered(accesslog.Hit, kept.summary, "")
 		return kept
 	}
 	if _, known := a.queries.GetIfPresent(e.document); known {
@@ -218,7 +210,8 @@ func (a *Cache) share(e *cacheRequest) *answer {
 	case !made.constant && !a.opts.Validity.Current(made.dependency):
 		return a.run(e.ctx, e) // the response cache lets concurrent executions share their calls
 	}
-	a.opts.Observe(Shared)
+	a.opts.Observe(accesslog.Shared)
+	accesslog.FromContext(e.ctx).Answered(accesslog.Shared, made.summary, made.requestID)
 	return made
 }
 
@@ -237,7 +230,9 @@ func (a *Cache) run(ctx context.Context, e *cacheRequest) *answer {
 	if !query {
 		return made
 	}
-	a.opts.Observe(Executed)
+	a.opts.Observe(accesslog.Executed)
+	made.summary, made.requestID = t.Summary(), accesslog.RequestID(ctx)
+	accesslog.FromContext(ctx).Answered(accesslog.Executed, nil, "")
 	made.dependency = t.Dependency()
 	made.stale, _ = t.Stale()
 	made.constant = len(t.Reads()) == 0 && !uncacheable

@@ -69,7 +69,7 @@ func FromToken(token string) Principal {
 // Verified returns the principal of a console token with a verified signature and claims. Its name is the userid, so
 // that all tokens of one user share a principal. It expires with the token.
 func Verified(token, userID string, expires time.Time) Principal {
-	return Principal{kind: PassThrough, name: "user:" + userID, token: token, expires: expires.Round(0)}
+	return Principal{kind: PassThrough, name: userPrefix + userID, token: token, expires: expires.Round(0)}
 }
 
 // FromSession returns the principal of a session token. Its name is the token's hash, and the token itself is not
@@ -116,6 +116,20 @@ func (p Principal) Token() string { return p.token }
 
 // Account returns the service account of a Service principal.
 func (p Principal) Account() string { return p.account }
+
+// Key returns the name of the API key that the caller shows; empty: none.
+func (p Principal) Key() string { return p.key }
+
+// User returns the userid of a verified console token; empty for other principals.
+func (p Principal) User() string {
+	if p.expires.IsZero() {
+		return ""
+	}
+	return strings.TrimPrefix(p.name, userPrefix)
+}
+
+// userPrefix begins the name of the user of a verified token.
+const userPrefix = "user:"
 
 // AnonymousCaller is the caller of all requests without credentials.
 const AnonymousCaller = "anonymous"

@@ -9,6 +9,7 @@ import (
 	"net/http/pprof"
 	"os"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -16,27 +17,42 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// NewLogger returns a logger that writes to w. level is debug, info, warn or error. format is json, text, or auto:
-// text on a terminal, JSON elsewhere.
-func NewLogger(w io.Writer, level, format string) (*slog.Logger, error) {
-	var l slog.Level
-	if err := l.UnmarshalText([]byte(level)); err != nil {
-		return nil, fmt.Errorf("log level: %w", err)
-	}
-	opts := &slog.HandlerOptions{Level: l}
+// Stream is the stream of the log. Loggers, the access log and the audit log write to it, one write at a time. It is safe
+// for concurrent use.
+type Stream struct {
+	mu   sync.Mutex
+	w    io.Writer
+	text bool // the format of lines is text instead of JSON
+}
+
+// NewStream returns a stream to w. format is json, text, or auto: text on a terminal, JSON elsewhere.
+func NewStream(w io.Writer, format string) (*Stream, error) {
 	switch format {
-	case "json":
-		return slog.New(slog.NewJSONHandler(w, opts)), nil
-	case "text":
-		return slog.New(slog.NewTextHandler(w, opts)), nil
+	case "json", "text":
 	case "auto":
-		if isTerminal(w) {
-			return slog.New(slog.NewTextHandler(w, opts)), nil
+		if format = "json"; isTerminal(w) {
+			format = "text"
 		}
-		return slog.New(slog.NewJSONHandler(w, opts)), nil
 	default:
 		return nil, fmt.Errorf("log format %q is none of auto, json, text", format)
 	}
+	return &Stream{w: w, text: format == "text"}, nil
+}
+
+// Write writes whole lines.
+func (s *Stream) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.w.Write(p)
+}
+
+// Handler returns a handler in the stream's format that writes to w: the stream itself, or a queue in front of it.
+func (s *Stream) Handler(w io.Writer, level slog.Level) slog.Handler {
+	opts := &slog.HandlerOptions{Level: level}
+	if s.text {
+		return slog.NewTextHandler(w, opts)
+	}
+	return slog.NewJSONHandler(w, opts)
 }
 
 func isTerminal(w io.Writer) bool {
@@ -57,6 +73,7 @@ type Metrics struct {
 	calls      *prometheus.HistogramVec
 	unplanned  prometheus.Counter
 	grants     *prometheus.CounterVec
+	accessLost prometheus.Counter
 	cache      cacheMetrics
 	redis      redisMetrics
 }
@@ -95,9 +112,13 @@ func NewMetrics() *Metrics {
 			Help: "Entities that look-ahead overlooked; each may have cost a console call of its own.",
 		}),
 	}
+	m.accessLost = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "consoleql_access_lines_lost_total",
+		Help: "Lines of the access log that were not written, because the log was not read fast enough.",
+	})
 	m.cache.register(m.registry)
 	m.redis.register(m.registry)
-	m.registry.MustRegister(m.requests, m.operations, m.failures, m.calls, m.grants, m.unplanned,
+	m.registry.MustRegister(m.requests, m.operations, m.failures, m.calls, m.grants, m.unplanned, m.accessLost,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -169,6 +190,9 @@ func knownStatus(status int) string {
 	}
 	return strconv.Itoa(status)
 }
+
+// AccessLinesLost counts lines of the access log that were not written.
+func (m *Metrics) AccessLinesLost(n int) { m.accessLost.Add(float64(n)) }
 
 // Unplanned counts loads that the look-ahead missed.
 func (m *Metrics) Unplanned(n int64) { m.unplanned.Add(float64(n)) }

@@ -113,7 +113,7 @@ func (c *Cache) refreshAccount(ctx context.Context, e *entry, refresh string) (T
 		if g.Reason == Refused {
 			e.dead = refresh
 		}
-		c.opts.Logger.Info("a service account's token was not refreshed", "account", e.name, "reason", string(g.Reason))
+		c.opts.Logger.InfoContext(ctx, "a service account's token was not refreshed", "account", e.name, "reason", string(g.Reason))
 	}
 	return token, err
 }

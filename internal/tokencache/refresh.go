@@ -39,7 +39,7 @@ func (c *Cache) askWithin(ctx context.Context, limit time.Duration, force bool, 
 	var told *fault.Error
 	if err != nil && !errors.As(err, &told) && ctx.Err() == nil {
 		c.down.Store(c.opts.Now().Add(storePause).UnixNano())
-		c.opts.Logger.Warn("the store of tokens gives no answer", "error", err)
+		c.opts.Logger.WarnContext(ctx, "the store of tokens gives no answer", "error", err)
 	}
 	return err
 }
@@ -135,7 +135,7 @@ func (c *Cache) restore(ctx context.Context, e *entry, h *cachedToken) (*cachedT
 	if err != nil {
 		return nil, nil //nolint:nilerr,nilnil // it is not given back, and goes on without
 	}
-	c.opts.Logger.Info("a session that the store had lost was given back to it")
+	c.opts.Logger.InfoContext(ctx, "a session that the store had lost was given back to it")
 	return h.confirmed(now), nil
 }
 
@@ -219,7 +219,7 @@ func (c *Cache) obtain(ctx context.Context, e *entry, h *cachedToken, owner stri
 	default:
 		// The claim was lost, and the record is another replica's. The next renewal reads its
 		// token. The token that was granted is good, too.
-		c.opts.Logger.Warn("a claim on a service account's tokens was lost while the SSO was asked", "account", e.name)
+		c.opts.Logger.WarnContext(ctx, "a claim on a service account's tokens was lost while the SSO was asked", "account", e.name)
 		return newCachedToken(token, generation, false, time.Time{}, c.opts.Now()), time.Time{}, nil
 	}
 }
@@ -272,7 +272,7 @@ func (c *Cache) obtainSession(ctx context.Context, e *entry, h *cachedToken, own
 	token, err := c.refreshSession(ctx, r.Token.Refresh, r.Failures == 0 && !current.usable(now))
 	if err != nil {
 		g := grantError(err)
-		c.opts.Logger.Info("a session's token was not refreshed", "reason", string(g.Reason), "code", fault.CodeOf(g.Err))
+		c.opts.Logger.InfoContext(ctx, "a session's token was not refreshed", "reason", string(g.Reason), "code", fault.CodeOf(g.Err))
 		if g.Reason != Unavailable {
 			return c.refreshRefused(ctx, e, r)
 		}
@@ -321,7 +321,7 @@ func (c *Cache) refreshRefused(ctx context.Context, e *entry, claimed Record) (*
 // end ends a session that cannot be renewed.
 func (c *Cache) end(ctx context.Context, e *entry) error {
 	if err := c.ask(ctx, func(ctx context.Context) error { return c.opts.Store.End(ctx, e.key, c.opts.SessionLifetime) }); err != nil {
-		c.opts.Logger.Warn("a session that has ended is not yet forgotten", "error", err)
+		c.opts.Logger.WarnContext(ctx, "a session that has ended is not yet forgotten", "error", err)
 	}
 	return errSession()
 }
@@ -346,7 +346,7 @@ func (c *Cache) fail(ctx context.Context, key, owner string, f Failure) {
 		_, err := c.opts.Store.Fail(ctx, key, owner, f)
 		return err
 	}); err != nil {
-		c.opts.Logger.Warn("a failed grant is not known to other replicas", "error", err)
+		c.opts.Logger.WarnContext(ctx, "a failed grant is not known to other replicas", "error", err)
 	}
 }
 

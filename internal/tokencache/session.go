@@ -74,7 +74,7 @@ func (c *Cache) SignIn(ctx context.Context, username, password string) (Session,
 	}
 	if r.Failures > 0 {
 		if err := c.ask(ctx, func(ctx context.Context) error { return c.opts.Store.End(ctx, guesses, 0) }); err != nil {
-			c.opts.Logger.Warn("failed attempts to sign in are not yet forgotten", "error", err)
+			c.opts.Logger.WarnContext(ctx, "failed attempts to sign in are not yet forgotten", "error", err)
 		}
 	}
 	return c.beginSession(ctx, token)
@@ -89,7 +89,7 @@ func (c *Cache) wrongGuess(ctx context.Context, guesses string, g *GrantError) e
 		}
 		c.fail(ctx, guesses, "", f)
 	}
-	c.opts.Logger.Info("a sign-in failed", "reason", string(g.Reason), "code", fault.CodeOf(g.Err))
+	c.opts.Logger.InfoContext(ctx, "a sign-in failed", "reason", string(g.Reason), "code", fault.CodeOf(g.Err))
 	return refusal("the user", g.Reason, g.Err)
 }
 

@@ -167,6 +167,13 @@ func (c *Cache) digest(text string) string {
 	return hex.EncodeToString(sum[:])
 }
 
+// NameInLogs returns a keyed hash of a text for logs, which tells equal texts and not what they are. Replicas that share
+// token keys compute the same; without keys, each process computes its own.
+func (c *Cache) NameInLogs(text string) string { return c.opts.MAC("log\x00" + text)[:nameBytes] }
+
+// nameBytes is the length of a name in logs, in hexadecimal digits.
+const nameBytes = 32
+
 // Close begins no more renewals, and waits for those under way. After closeGrace it cancels
 // them.
 func (c *Cache) Close() {

@@ -31,7 +31,7 @@ var layers = [][]string{
 	{
 		"graph", "graph/codegen", "graph/schema", "graph/selection", "internal/backoff", "internal/buildinfo", "internal/consoleclient/generate",
 		"internal/consolesim", "internal/edge/graphiql", "internal/edge/graphiql/browsertest", "internal/edge/slowreader", "internal/fault",
-		"internal/flight", "internal/health", "internal/invalidation", "internal/quota", "internal/redistest", "internal/scope", "internal/tcpproxy",
+		"internal/flight", "internal/health", "internal/invalidation", "internal/logqueue", "internal/quota", "internal/redistest", "internal/scope", "internal/tcpproxy",
 		"internal/telemetry", "internal/textfile",
 	},
 	{
@@ -39,7 +39,7 @@ var layers = [][]string{
 		"internal/principal", "internal/responsecache",
 	},
 	{"internal/consoleclient/transport", "internal/operation", "internal/tokencache"},
-	{"internal/apikey", "internal/consoleclient"},
+	{"internal/accesslog", "internal/apikey", "internal/consoleclient"},
 	{"graph/batch", "graph/listing", "internal/apierror", "internal/cachedconsole", "internal/explain", "internal/verify"},
 	{"graph/entity", "internal/bench"},
 	{"cmd/bench", "graph/loader", "internal/edge/graphqlhttp"},

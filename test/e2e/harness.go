@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"log/slog"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -105,17 +104,17 @@ func NewWorld(t testing.TB, o consolesim.Options, adjust ...func(*gateway.Settin
 		Watching: gateway.Watching{PollInterval: 100 * time.Millisecond, MaxSubscriptions: 10_000, StreamKeepalive: 15 * time.Second},
 		Limits:   gateway.Limits{MaxDepth: 15, MaxRequestBytes: 1 << 20, MaxUploadBytes: 4 << 30, UploadTimeout: 10 * time.Minute, DirectUploadBytes: 200 << 20},
 		Tracing:  gateway.Tracing{Trace: "on"},
-		Logging:  gateway.Logging{LogLevel: "debug", LogFormat: "json"},
+		Logging:  gateway.Logging{LogLevel: "debug", LogFormat: "json", AccessLog: "on"},
 	}
 	for _, f := range adjust {
 		f(s, sim)
 	}
-	var level slog.Level
-	if err := level.UnmarshalText([]byte(s.LogLevel)); err != nil {
+	logs := &LockedBuffer{}
+	log, err := s.Logger(logs)
+	if err != nil {
 		t.Fatal(err)
 	}
-	logs := &LockedBuffer{}
-	g, err := gateway.New(context.Background(), s, slog.New(slog.NewJSONHandler(logs, &slog.HandlerOptions{Level: level})), gateway.Page{})
+	g, err := gateway.New(context.Background(), s, log, gateway.Page{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/consoleql/consoleql/internal/accesslog"
 	"github.com/consoleql/consoleql/internal/fault"
 	"github.com/consoleql/consoleql/internal/principal"
 	"github.com/consoleql/consoleql/internal/scope"
@@ -27,12 +28,13 @@ func NonEmpty(values []string) []string {
 	return slices.DeleteFunc(slices.Clone(values), isEmpty)
 }
 
-// WithIdentity returns ctx with a principal and a scope. An API key that is limited to one
+// WithIdentity returns ctx with a principal, which the access log names, and a scope. An API key that is limited to one
 // scope supplies the missing parts of the scope.
 func WithIdentity(ctx context.Context, p principal.Principal, sc scope.Scope) context.Context {
 	if only := p.Limits().OnlyScope(); sc.CompanyID == "" || sc.CompanyID == only.CompanyID {
 		sc = sc.Or(only)
 	}
+	accesslog.FromContext(ctx).Identify(p)
 	return scope.NewContext(principal.NewContext(ctx, p), sc)
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 
+	"github.com/consoleql/consoleql/internal/accesslog"
 	"github.com/consoleql/consoleql/internal/fault"
 )
 
@@ -40,5 +41,6 @@ func RefuseCredentials(w http.ResponseWriter, r *http.Request, err error) {
 	} else {
 		status = http.StatusServiceUnavailable
 	}
+	accesslog.FromContext(r.Context()).Refused(string(fault.CodeOf(err)))
 	WriteErrorAs(w, AnswerType(r), status, err)
 }

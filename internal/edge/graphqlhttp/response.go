@@ -13,6 +13,7 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
+	"github.com/consoleql/consoleql/internal/accesslog"
 	"github.com/consoleql/consoleql/internal/apierror"
 	"github.com/consoleql/consoleql/internal/fault"
 )
@@ -125,6 +126,7 @@ func WriteError(w http.ResponseWriter, r *http.Request, status int, err error) {
 		RefuseCredentials(w, r, refused)
 		return
 	}
+	accesslog.FromContext(r.Context()).Refused(string(fault.CodeOf(err)))
 	WriteErrorAs(w, AnswerType(r), status, err)
 }
 

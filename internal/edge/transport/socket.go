@@ -18,6 +18,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
+	"github.com/consoleql/consoleql/internal/accesslog"
 	"github.com/consoleql/consoleql/internal/apierror"
 	"github.com/consoleql/consoleql/internal/edge/graphqlhttp"
 	"github.com/consoleql/consoleql/internal/fault"
@@ -214,14 +215,12 @@ func (c *socket) received(e envelope) (pass bool, err error) {
 		case idInUse:
 			return false, c.refuse(statusIDInUse, "Subscriber for "+e.ID+" already exists")
 		case tooMany:
-			return false, c.write(map[string]any{"id": e.ID, "type": "error", "payload": gqlerror.List{
-				apierror.RefusalOf(fault.Busy("the connection has %d operations under way: end some, or open another", maxOperations)),
-			}})
+			return false, c.fail(e.ID, apierror.RefusalOf(fault.Busy("the connection has %d operations under way: end some, or open another", maxOperations)))
 		case begun:
 		}
 		if told != nil {
 			c.drop(e.ID)
-			return false, c.write(map[string]any{"id": e.ID, "type": "error", "payload": gqlerror.List{told}})
+			return false, c.fail(e.ID, told)
 		}
 		c.next = p
 		return true, nil
@@ -292,6 +291,12 @@ func (c *socket) sending(e envelope) bool {
 		close(op.ended)
 	}
 	return first
+}
+
+// fail answers an operation that gqlgen does not get. Its error has the id of the connection's
+// request.
+func (c *socket) fail(id string, err *gqlerror.Error) error {
+	return c.write(map[string]any{"id": id, "type": "error", "payload": withRequestID(gqlerror.List{err}, accesslog.RequestID(c.ctx))})
 }
 
 func (c *socket) write(v any) error {

@@ -14,6 +14,7 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
+	"github.com/consoleql/consoleql/internal/accesslog"
 	"github.com/consoleql/consoleql/internal/apierror"
 	"github.com/consoleql/consoleql/internal/edge/graphqlhttp"
 	"github.com/consoleql/consoleql/internal/fault"
@@ -85,7 +86,7 @@ func (t sse) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecut
 	case kind == ast.Subscription:
 		graphqlhttp.ReservationOf(ctx).Release() // a stream may last for hours, and does not need the text
 		responses, ctx := exec.DispatchOperation(graphql.WithOperationContext(ctx, op), op)
-		t.stream(ctx, cancel, w, r, encoded(responses))
+		t.stream(ctx, cancel, w, r, encoded(countEvents(responses)))
 	case takesJSON:
 		t.asJSON(w, r, uncached)
 	case kind == ast.Mutation && r.Method == http.MethodGet:
@@ -145,6 +146,17 @@ func streamHeader() http.Header {
 	}
 }
 
+// countEvents counts the events of a stream for the access log.
+func countEvents(responses graphql.ResponseHandler) graphql.ResponseHandler {
+	return func(ctx context.Context) *graphql.Response {
+		response := responses(ctx)
+		if response != nil {
+			accesslog.FromContext(ctx).Sent(len(response.Data))
+		}
+		return response
+	}
+}
+
 // encoded returns the next response as JSON; nil: the end.
 func encoded(responses graphql.ResponseHandler) func(context.Context) []byte {
 	return func(ctx context.Context) []byte {
@@ -152,7 +164,7 @@ func encoded(responses graphql.ResponseHandler) func(context.Context) []byte {
 		if response == nil {
 			return nil
 		}
-		frame, _ := graphqlhttp.EncodeResponse(response) // gqlgen's data are valid JSON
+		frame, _ := graphqlhttp.EncodeResponse(responseWithRequestID(response, accesslog.RequestID(ctx))) // gqlgen's data are valid JSON
 		return frame
 	}
 }
@@ -226,7 +238,7 @@ func (t sse) produce(ctx context.Context, frames chan<- []byte, next func(contex
 	defer func() {
 		if v := recover(); v != nil {
 			apierror.LogPanic(ctx, t.log, v)
-			frame, _ := graphqlhttp.EncodeResponse(&graphql.Response{Errors: gqlerror.List{apierror.InternalError()}})
+			frame, _ := graphqlhttp.EncodeResponse(&graphql.Response{Errors: withRequestID(gqlerror.List{apierror.InternalError()}, accesslog.RequestID(ctx))})
 			send(frame)
 		}
 	}()

@@ -8,13 +8,13 @@ import (
 
 	"github.com/99designs/gqlgen/graphql/handler/transport"
 
-	"github.com/consoleql/consoleql/internal/fault"
-
 	"github.com/99designs/gqlgen/graphql"
 
+	"github.com/consoleql/consoleql/internal/accesslog"
 	"github.com/consoleql/consoleql/internal/edge/graphqlhttp"
 	"github.com/consoleql/consoleql/internal/edge/querylimit"
 	"github.com/consoleql/consoleql/internal/edge/slowreader"
+	"github.com/consoleql/consoleql/internal/fault"
 	"github.com/consoleql/consoleql/internal/operationcache"
 )
 
@@ -34,7 +34,9 @@ type Options struct {
 	OperationCache *operationcache.Cache
 	// Persisted maps hashes to the texts of automatic persisted queries.
 	Persisted graphqlhttp.Documents[string]
-	Logger    *slog.Logger
+	// Access has the lines of operations on WebSockets; nil: none.
+	Access *accesslog.Log
+	Logger *slog.Logger
 }
 
 // List returns the transports, in the order in which they are offered a request.

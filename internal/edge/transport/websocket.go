@@ -85,6 +85,7 @@ func (t webSocket) Do(w http.ResponseWriter, r *http.Request, exec graphql.Graph
 	exec = currentKeyExecutor{exec, t.o.Authenticator}
 	exec = signInExecutor{exec, graphqlhttp.SignInCheck{Persisted: t.o.Persisted, Tokens: t.o.Limits.Tokens}, c.parameters}
 	exec = waitingExecutor{socketExecutor{exec}, t.o.SlowReaders, func() { _ = conn.CloseNow() }}
+	exec = entryExecutor{exec, t.o.Access}
 	limit := t.o.Limits.BodyLimit(r)
 	transport.Websocket{
 		Implementation:   accepted{c},

@@ -20,7 +20,7 @@ import (
 func TestSlowOperationsAreLogged(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{}, func(s *gateway.Settings, _ *consolesim.Server) {
-		s.SlowOperation, s.LogLevel, s.Cache = 600*time.Millisecond, "info", "on"
+		s.SlowOperation, s.LogLevel, s.Cache, s.AccessLog = 600*time.Millisecond, "info", "on", "off"
 	})
 	find := func(name string) string {
 		for line := range strings.Lines(w.Logs.String()) {
