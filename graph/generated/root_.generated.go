@@ -275,6 +275,9 @@ enum EventType {
   "The entity is gone: the console says that it does not exist, or two complete reads of the list have been without it."
   REMOVED
 }
+
+"Marks an input field whose value the audit log has: an id, an enum, a number or a boolean, never a text. The served schema does not have this directive."
+directive @audit("Whether the field names what is changed." target: Boolean! = false) on INPUT_FIELD_DEFINITION
 `, BuiltIn: false},
 	{Name: "../schema/company.graphql", Input: `# The console document's section "公司" (companies).
 
@@ -810,7 +813,7 @@ extend type Mutation {
 "What to change of a package. A field left out is left alone; an explicit null is sent as null."
 input UpdatePackageInput {
   "The package's GUID."
-  id: ID!
+  id: ID! @audit(target: true)
   "The ` + "`" + `etag` + "`" + ` that the package had when it was read. Where it has changed since, the update is refused with ` + "`" + `CONFLICT` + "`" + `. Left out: the package as it is now is changed."
   etag: String
   "The package's labels, replacing those it has, at most 1,000 of them."
@@ -826,7 +829,7 @@ type UpdatePackagePayload {
 "Which package to delete."
 input DeletePackageInput {
   "The package's GUID."
-  id: ID!
+  id: ID! @audit(target: true)
 }
 
 "What was deleted."
@@ -923,7 +926,7 @@ type UploadChannel {
 "A prepared upload whose file is in its place."
 input CompletePackageUploadInput {
   "The upload's GUID."
-  id: ID!
+  id: ID! @audit(target: true)
   "The caller's own name for this call, 1 to 255 characters. The same key with the same input within 24 hours answers with the first call's result and starts nothing; with another input it is a ` + "`" + `CONFLICT` + "`" + `; while the first call is under way, a second one waits for it. Left out: the call stands for itself."
   idempotencyKey: String
 }
@@ -1104,11 +1107,11 @@ input CreateQueueInput {
   "The queue's labels, at most 1,000 of them."
   tags: [String!]
   "The GUID of the company to create it in; left out: the company in scope."
-  companyId: ID
+  companyId: ID @audit
   "The GUID of the department to create it in; left out: the department in scope. Needed where ` + "`" + `companyId` + "`" + ` is not the company in scope."
-  departmentId: ID
+  departmentId: ID @audit
   "The GUID of the user in whose name it is created; left out: the console decides."
-  createBy: ID
+  createBy: ID @audit
   "The name of the user in whose name it is created; left out: the console decides."
   createByName: String
   "The caller's own name for this call, 1 to 255 characters. The same key with the same input within 24 hours answers with the first call's result and starts nothing; with another input it is a ` + "`" + `CONFLICT` + "`" + `; while the first call is under way, a second one waits for it. Left out: the call stands for itself."
@@ -1124,7 +1127,7 @@ type CreateQueuePayload {
 "What to change of a queue. A field left out is left alone; an explicit null is sent as null."
 input UpdateQueueInput {
   "The queue's GUID."
-  id: ID!
+  id: ID! @audit(target: true)
   "The queue's name."
   name: String
   "A remark about the queue."
@@ -1142,7 +1145,7 @@ type UpdateQueuePayload {
 "Which queue to delete."
 input DeleteQueueInput {
   "The queue's GUID."
-  id: ID!
+  id: ID! @audit(target: true)
 }
 
 "What was deleted."
@@ -1742,25 +1745,25 @@ input CreateWorkflowInput {
   "The arguments that runs are started with, at most 1,000 of them."
   arguments: [ArgumentInput!]
   "Whether runs are recorded on video, and when recordings are uploaded."
-  videoRecordMode: VideoRecordMode
+  videoRecordMode: VideoRecordMode @audit
   "Who is told of what becomes of the jobs."
   jobStateNotification: JobStateNotificationInput
   "The name of the package to run."
   packageName: String
   "The GUID of the package to run."
-  packageId: ID
+  packageId: ID @audit
   "The GUID of the package version to run."
-  packageVersionId: ID
+  packageVersionId: ID @audit
   "The number of the package version to run."
   packageVersion: String
   "The GUID of the queue to run on; left out or null: none."
-  associatedQueueId: ID
+  associatedQueueId: ID @audit
   "The priority of the jobs, 0 to 5000."
-  priority: Int
+  priority: Int @audit
   "How many times a failed job is tried again, 0 to 10."
-  maxRetryCount: Int
+  maxRetryCount: Int @audit
   "What happens where no robot is free."
-  triggerPolicy: TriggerPolicy
+  triggerPolicy: TriggerPolicy @audit
   "The caller's own name for this call, 1 to 255 characters. The same key with the same input within 24 hours answers with the first call's result and starts nothing; with another input it is a ` + "`" + `CONFLICT` + "`" + `; while the first call is under way, a second one waits for it. Left out: the call stands for itself."
   idempotencyKey: String
 }
@@ -1774,7 +1777,7 @@ type CreateWorkflowPayload {
 "What to change of a workflow. A field left out is left alone; an explicit null is sent as null."
 input UpdateWorkflowInput {
   "The workflow's GUID."
-  id: ID!
+  id: ID! @audit(target: true)
   "The workflow's name."
   name: String
   "A remark about the workflow."
@@ -1786,23 +1789,23 @@ input UpdateWorkflowInput {
   "Additional properties, replacing those it has, at most 1,000 of them."
   properties: StringMap
   "Whether runs are recorded on video, and when recordings are uploaded."
-  videoRecordMode: VideoRecordMode
+  videoRecordMode: VideoRecordMode @audit
   "Who is told of what becomes of the jobs."
   jobStateNotification: JobStateNotificationInput
   "What happens where no robot is free."
-  triggerPolicy: TriggerPolicy
+  triggerPolicy: TriggerPolicy @audit
   "The name of the package to run."
   packageName: String
   "The GUID of the package version to run."
-  packageVersionId: ID
+  packageVersionId: ID @audit
   "The number of the package version to run."
   packageVersion: String
   "The GUID of the queue to run on; null: none."
-  associatedQueueId: ID
+  associatedQueueId: ID @audit
   "The priority of the jobs, 0 to 5000."
-  priority: Int
+  priority: Int @audit
   "How many times a failed job is tried again, 0 to 10."
-  maxRetryCount: Int
+  maxRetryCount: Int @audit
 }
 
 "The workflow as the console holds it after the change."
@@ -1814,7 +1817,7 @@ type UpdateWorkflowPayload {
 "Which workflow to delete."
 input DeleteWorkflowInput {
   "The workflow's GUID."
-  id: ID!
+  id: ID! @audit(target: true)
 }
 
 "What was deleted."
@@ -1826,25 +1829,25 @@ type DeleteWorkflowPayload {
 "A workflow to execute. What is left out is taken from the workflow."
 input ExecuteWorkflowInput {
   "The workflow's GUID."
-  id: ID!
+  id: ID! @audit(target: true)
   "Where the call comes from; the document knows ` + "`" + `External` + "`" + `, an external system."
   source: String
   "The arguments of this run, at most 1,000 of them."
   arguments: [ArgumentInput!]
   "Whether this run is recorded on video, and when the recording is uploaded."
-  videoRecordMode: VideoRecordMode
+  videoRecordMode: VideoRecordMode @audit
   "The priority of the jobs, 0 to 5000."
-  priority: Int
+  priority: Int @audit
   "How many times a failed job is tried again, 0 to 10."
-  maxRetryCount: Int
+  maxRetryCount: Int @audit
   "What started the run."
-  startupType: JobStartupType
+  startupType: JobStartupType @audit
   "The GUID of what started the run."
-  startupId: ID
+  startupId: ID @audit
   "The name of what started the run."
   startupName: String
   "The GUID of what the jobs are about."
-  jobSubjectId: ID
+  jobSubjectId: ID @audit
   "The name of what the jobs are about."
   jobSubjectName: String
   "The type of what the jobs are about, in the caller's own words."
@@ -1864,9 +1867,9 @@ type ExecuteWorkflowPayload {
 "Robots for a workflow to run on."
 input AddWorkflowRobotsInput {
   "The workflow's GUID."
-  workflowId: ID!
+  workflowId: ID! @audit(target: true)
   "The GUIDs of the robots to add, 1 to 1,000 of them."
-  robotIds: [ID!]!
+  robotIds: [ID!]! @audit(target: true)
 }
 
 "What became of each robot."
@@ -1890,9 +1893,9 @@ type WorkflowRobotResult {
 "A robot to take from a workflow."
 input RemoveWorkflowRobotInput {
   "The workflow's GUID."
-  workflowId: ID!
+  workflowId: ID! @audit(target: true)
   "The robot's GUID."
-  robotId: ID!
+  robotId: ID! @audit(target: true)
 }
 
 "The workflow after the change."
@@ -1904,7 +1907,7 @@ type RemoveWorkflowRobotPayload {
 "Workflows to upgrade."
 input UpgradeWorkflowsInput {
   "The GUIDs of the workflows, 1 to 1,000 of them."
-  workflowIds: [ID!]!
+  workflowIds: [ID!]! @audit(target: true)
 }
 
 "What became of an upgrade."
@@ -2089,7 +2092,7 @@ extend type Mutation {
 "A workflow layout to execute."
 input ExecuteWorkflowLayoutInput {
   "The workflow layout's GUID."
-  id: ID!
+  id: ID! @audit(target: true)
   "The caller's own name for this call, 1 to 255 characters. The same key with the same input within 24 hours answers with the first call's result and starts nothing; with another input it is a ` + "`" + `CONFLICT` + "`" + `; while the first call is under way, a second one waits for it. Left out: the call stands for itself."
   idempotencyKey: String
 }

@@ -4,11 +4,13 @@ package mutation
 
 import (
 	"context"
+	"sync/atomic"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/go-json-experiment/json"
 
 	"github.com/consoleql/consoleql/graph/loader"
+	"github.com/consoleql/consoleql/internal/audit"
 	"github.com/consoleql/consoleql/internal/fault"
 	"github.com/consoleql/consoleql/internal/idempotency"
 	"github.com/consoleql/consoleql/internal/principal"
@@ -53,22 +55,41 @@ func New(console Console, once Once, tokens Tokens, name func(principal.Principa
 }
 
 // mutate finds the request's scope, makes the change unless the operation has invalid input,
-// and starts look-ahead for the payload.
+// and starts look-ahead for the payload. The audit log gets the outcome.
 func mutate[P any](ctx context.Context, do func(sc scope.Scope) (*P, error)) (*P, error) {
-	l := loader.FromContext(ctx)
+	l, change := loader.FromContext(ctx), audit.FromContext(ctx)
 	if err := l.Refusal(); err != nil {
-		return nil, fault.WithOutcome(err, fault.NotSent)
+		return nil, change.Refuse(fault.WithOutcome(err, fault.NotSent))
 	}
 	sc, err := l.RequestScope()()
 	if err != nil {
-		return nil, fault.WithOutcome(err, fault.NotSent)
+		return nil, change.Refuse(fault.WithOutcome(err, fault.NotSent))
 	}
+	change.In(sc)
+	defer change.End(errPanicked()) // only the first End counts
 	payload, err := do(sc)
 	if err != nil {
+		change.End(err)
 		return nil, err
 	}
+	var created []string
+	if c, ok := any(payload).(creation); ok {
+		created = c.created()
+	}
+	change.End(nil, created...)
 	l.LookAheadPayload(ctx, payload)
 	return payload, nil
+}
+
+// creation is a payload of a mutation that creates something.
+type creation interface {
+	// created returns the ids of what was created, for the audit log.
+	created() []string
+}
+
+// errPanicked returns the error of a change that panicked, for the audit log.
+func errPanicked() error {
+	return &fault.Error{Code: fault.Internal, Message: "the mutation panicked", Outcome: fault.Unknown}
 }
 
 // idempotent makes a console call, once per idempotency key if there is one.
@@ -90,7 +111,9 @@ func idempotent[I, T any](ctx context.Context, w *Service, sc scope.Scope, key *
 		Operation: graphql.GetFieldContext(ctx).Field.Name,
 		Key:       *key,
 	}
+	var ran atomic.Bool // the run may outlive this call
 	answer, err := w.idempotency.Do(ctx, k, asked, func(ctx context.Context) ([]byte, idempotency.Outcome, error) {
+		ran.Store(true)
 		v, err := call(ctx)
 		if err != nil {
 			return nil, recorded(err), err
@@ -98,6 +121,7 @@ func idempotent[I, T any](ctx context.Context, w *Service, sc scope.Scope, key *
 		raw, err := json.Marshal(v)
 		return raw, idempotency.Completed, fault.WithOutcome(err, fault.Done)
 	})
+	audit.FromContext(ctx).Keyed(*key, err == nil && !ran.Load())
 	if err != nil {
 		return none, err
 	}

@@ -62,6 +62,21 @@ type CreatePackageUploadPayload struct{ Upload *cc.PackageUpload }
 // CompletePackageUploadPayload is the package and version of an uploaded file.
 type CompletePackageUploadPayload struct{ *cc.UploadedPackage }
 
+func (p *UploadPackagePayload) created() []string { return uploadedIDs(p.UploadedPackage) }
+
+func (p *CreatePackageUploadPayload) created() []string { return []string{p.Upload.ID} }
+
+func (p *CompletePackageUploadPayload) created() []string { return uploadedIDs(p.UploadedPackage) }
+
+// uploadedIDs returns the ids of an uploaded package and its version.
+func uploadedIDs(u *cc.UploadedPackage) []string {
+	ids := []string{u.PackageID}
+	if u.PackageVersionID != nil {
+		ids = append(ids, *u.PackageVersionID)
+	}
+	return ids
+}
+
 // packageInputs decode and check the input of each mutation of this file.
 func packageInputs() map[string]inputCheck {
 	return map[string]inputCheck{

@@ -34,6 +34,8 @@ type DeleteQueueInput struct{ ID string }
 // CreateQueuePayload is a new queue. Answer has only the id if the console's answer is empty.
 type CreateQueuePayload struct{ Changed[cc.Queue] }
 
+func (p *CreateQueuePayload) created() []string { return []string{p.ID} }
+
 // UpdateQueuePayload is a changed queue. Answer is nil if the console's answer has none.
 type UpdateQueuePayload struct{ Changed[cc.Queue] }
 

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/consoleql/consoleql/graph/loader"
+	"github.com/consoleql/consoleql/internal/audit"
 	cc "github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/consoleql/consoleql/internal/fault"
 	"github.com/consoleql/consoleql/internal/principal"
@@ -50,14 +51,19 @@ type SessionService struct {
 
 // SignIn starts a session. The payload is read as the new session's principal.
 func (d SessionService) SignIn(ctx context.Context, in SignInInput) (*SignInPayload, error) {
-	l := loader.FromContext(ctx)
+	l, change := loader.FromContext(ctx), audit.FromContext(ctx)
 	if err := l.Refusal(); err != nil {
-		return nil, err
+		return nil, change.Refuse(err)
 	}
+	defer change.End(errPanicked()) // only the first End counts
 	session, err := d.Sessions.SignIn(ctx, in.Username, in.Password)
 	if err != nil {
-		return nil, fault.WithOutcome(err, signInOutcome(err))
+		err = fault.WithOutcome(err, signInOutcome(err))
+		change.End(err)
+		return nil, err
 	}
+	change.SignedIn(principal.FromSession(session.Token), in.Username)
+	change.End(nil)
 	payload := &SignInPayload{SessionToken: session.Token, ExpiresAt: cc.DateTime(session.Expires.UTC().Format(time.RFC3339))}
 	l.SetPrincipal(principal.FromSession(session.Token))
 	l.LookAheadPayload(ctx, payload)
@@ -66,8 +72,9 @@ func (d SessionService) SignIn(ctx context.Context, in SignInInput) (*SignInPayl
 
 // SignOut ends the caller's session and removes its cached answers.
 func (d SessionService) SignOut(ctx context.Context) (*SignOutPayload, error) {
+	change := audit.FromContext(ctx)
 	if err := loader.FromContext(ctx).Refusal(); err != nil {
-		return nil, err
+		return nil, change.Refuse(err)
 	}
 	err := d.Sessions.SignOut(ctx)
 	if fault.CodeOf(err) != fault.Unauthenticated { // without a session, signOut succeeds
@@ -75,10 +82,13 @@ func (d SessionService) SignOut(ctx context.Context) (*SignOutPayload, error) {
 	}
 	switch {
 	case fault.CodeOf(err) == fault.Unauthenticated:
-		return nil, err
+		return nil, change.Refuse(err)
 	case err != nil:
-		return nil, fault.WithOutcome(err, fault.Unknown)
+		err = fault.WithOutcome(err, fault.Unknown)
+		change.End(err)
+		return nil, err
 	}
+	change.End(nil)
 	return &SignOutPayload{Ok: true}, nil
 }
 

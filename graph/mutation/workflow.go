@@ -57,6 +57,8 @@ type UpgradeWorkflowsInput struct{ WorkflowIDs []string }
 // empty.
 type CreateWorkflowPayload struct{ Changed[cc.Workflow] }
 
+func (p *CreateWorkflowPayload) created() []string { return []string{p.ID} }
+
 // UpdateWorkflowPayload is a changed workflow. Answer is nil if the console's answer has none.
 type UpdateWorkflowPayload struct{ Changed[cc.Workflow] }
 
@@ -67,6 +69,14 @@ type DeleteWorkflowPayload struct{ DeletedID string }
 type ExecuteWorkflowPayload struct {
 	Jobs []*cc.Job
 	Target
+}
+
+func (p *ExecuteWorkflowPayload) created() []string {
+	ids := make([]string, len(p.Jobs))
+	for i, j := range p.Jobs {
+		ids[i] = j.ID
+	}
+	return ids
 }
 
 // AddWorkflowRobotsPayload has the result for each robot.

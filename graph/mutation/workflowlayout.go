@@ -25,6 +25,17 @@ type ExecuteWorkflowLayoutPayload struct {
 	Target
 }
 
+func (p *ExecuteWorkflowLayoutPayload) created() []string {
+	if p.JobGroup == nil {
+		return nil
+	}
+	ids := []string{p.JobGroup.ID}
+	for _, j := range p.JobGroup.Jobs {
+		ids = append(ids, j.ID)
+	}
+	return ids
+}
+
 // workflowLayoutInputs decode and check the input of each mutation of this file.
 func workflowLayoutInputs() map[string]inputCheck {
 	return map[string]inputCheck{

@@ -6,6 +6,7 @@ import (
 	"embed"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 
 	"github.com/vektah/gqlparser/v2"
@@ -30,15 +31,39 @@ func Sources() []*ast.Source {
 	return sources
 }
 
-// Load returns the schema that the gateway executes. It removes @defer, which gqlparser
-// defines in every schema: the gateway has no incremental delivery.
+// private are the directives that are not served. @defer is gqlparser's own: the gateway has no incremental
+// delivery. @audit is for internal/audit.
+func private() []string { return []string{"defer", "audit"} }
+
+// Load returns the schema that the gateway executes, without the private directives.
 func Load() (*ast.Schema, error) {
+	s, err := Annotated()
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range private() {
+		delete(s.Directives, name)
+	}
+	for _, def := range s.Types {
+		removePrivate(def)
+	}
+	return s, nil
+}
+
+// Annotated returns the schema with the private directives.
+func Annotated() (*ast.Schema, error) {
 	s, err := gqlparser.LoadSchema(Sources()...)
 	if err != nil {
 		return nil, fmt.Errorf("load the schema: %w", err)
 	}
-	delete(s.Directives, "defer")
 	return s, nil
+}
+
+// removePrivate removes the private directives from the fields of a type.
+func removePrivate(def *ast.Definition) {
+	for _, f := range def.Fields {
+		f.Directives = slices.DeleteFunc(f.Directives, func(d *ast.Directive) bool { return slices.Contains(private(), d.Name) })
+	}
 }
 
 // SDL returns the whole schema as one document, with the types in the order of Sources. It
@@ -51,6 +76,10 @@ func SDL() string {
 		extended.Fields = append(extended.Fields, extension.Fields...) // extensions only add fields
 	}
 	document.Extensions = nil
+	document.Directives = slices.DeleteFunc(document.Directives, func(d *ast.DirectiveDefinition) bool { return slices.Contains(private(), d.Name) })
+	for _, def := range document.Definitions {
+		removePrivate(def)
+	}
 	var sdl strings.Builder
 	formatter.NewFormatter(&sdl, formatter.WithIndent("  ")).FormatSchemaDocument(document)
 	return sdl.String()

@@ -56,6 +56,8 @@ type Entry struct {
 	events     int    // of a stream
 	bytes      int64  // of the events
 	ended      bool
+	address    string // of the client
+	agent      string // its user agent
 }
 
 // Begin returns the entry of a request, and adds its id to the header of the response.
@@ -64,7 +66,7 @@ func Begin(r *http.Request, response http.Header) *Entry {
 	e.header[0] = e.id
 	response[HeaderRequestID] = e.header[:]
 	if parent := r.Header["Traceparent"]; len(parent) == 1 {
-		ctx := propagation.TraceContext{}.Extract(context.Background(), propagation.HeaderCarrier{"Traceparent": parent})
+		ctx := propagation.TraceContext{}.Extract(r.Context(), propagation.HeaderCarrier{"Traceparent": parent})
 		e.trace = trace.SpanContextFromContext(ctx).TraceID()
 	}
 	return e
@@ -77,6 +79,7 @@ func BeginOperation(ctx context.Context) *Entry {
 		of.mu.Lock()
 		defer of.mu.Unlock()
 		e.connection, e.trace, e.who = of.id, of.trace, of.who
+		e.address, e.agent = of.address, of.agent
 	}
 	return e
 }

@@ -36,6 +36,8 @@ type Options struct {
 	// Accepted returns an error if the principal in ctx may no longer be answered from the cache; default: nil. Each
 	// cached read calls it, except for service accounts.
 	Accepted func(ctx context.Context) error
+	// KnownUser is called with the userid of a principal when the console tells it; it may be nil.
+	KnownUser func(p principal.Principal, id string)
 	// Logger receives invalidations that some replicas did not confirm; default: discarded.
 	Logger *slog.Logger
 }

@@ -44,6 +44,9 @@ func (c *Console) Self(ctx context.Context, sc scope.Scope) (*cc.CompanyUser, er
 		load:    func(ctx context.Context) (*cc.CompanyUser, error) { return c.Client.Self(ctx, sc) },
 		restore: restoreScope[*cc.CompanyUser](sc),
 	})
+	if err == nil && v != nil && v.UserID != nil && c.opts.KnownUser != nil {
+		c.opts.KnownUser(principal.FromContext(ctx), *v.UserID)
+	}
 	return v, err
 }
 

@@ -5,6 +5,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/consoleql/consoleql/internal/audit"
 	cc "github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/consoleql/consoleql/internal/fault"
 	"github.com/consoleql/consoleql/internal/operation"
@@ -16,11 +17,12 @@ import (
 // internal/invalidation).
 const invalidationTimeout = 5 * time.Second
 
-// change makes a change and then invalidates the kinds that it may have touched in its company. It skips this if the
+// change tells the audit log, makes a change and then invalidates the kinds that it may have touched in its company. It skips this if the
 // change certainly did not happen. A conflict shows that the cache is outdated. A change whose outcome is unknown makes
 // answers outdated only as long as they can be loaded again: many such calls fail because the console is down.
 func change[T any](ctx context.Context, c *Console, name string, sc scope.Scope, kinds []string, call func() (T, error)) (T, error) {
 	began := time.Now()
+	audit.FromContext(ctx).Sending()
 	v, err := call()
 	recordRead(operation.FromContext(ctx), name, "", began, responsecache.Info{Source: responsecache.Loaded}, err)
 	if c.opts.Cache == nil || rejected(err) {
@@ -91,6 +93,7 @@ func (c *Console) UploadPackage(ctx context.Context, sc scope.Scope, file io.Rea
 // CreatePackageUpload prepares an upload. It changes nothing yet.
 func (c *Console) CreatePackageUpload(ctx context.Context, sc scope.Scope) (*cc.PackageUpload, error) {
 	began := time.Now()
+	audit.FromContext(ctx).Sending()
 	u, err := c.Client.CreatePackageUpload(ctx, sc)
 	recordRead(operation.FromContext(ctx), cc.OpCreateUpload, "", began, responsecache.Info{Source: responsecache.Loaded}, err)
 	return u, err

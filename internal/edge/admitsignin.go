@@ -16,7 +16,7 @@ func (s *server) admitSignIn(next http.Handler) http.Handler {
 			return
 		}
 		if p, ok := graphqlhttp.ParametersOf(r.Context()); !ok || r.Method != http.MethodPost || !s.signIn.OnlySignsIn(r.Context(), p) {
-			graphqlhttp.RefuseCredentials(w, r, refused)
+			s.refuseCredentials(w, r, refused)
 			return
 		}
 		next.ServeHTTP(w, r.WithContext(graphqlhttp.WithRefusal(r.Context(), nil)))

@@ -28,7 +28,7 @@ func (s *server) identify(next http.Handler) http.Handler {
 		if errors.As(err, &refused) {
 			r = r.WithContext(graphqlhttp.WithRefusal(r.Context(), refused))
 		} else if err != nil {
-			graphqlhttp.RefuseCredentials(w, r, err)
+			s.refuseCredentials(w, r, err)
 			return
 		}
 		sc, err := graphqlhttp.ScopeOf(r)
@@ -39,6 +39,15 @@ func (s *server) identify(next http.Handler) http.Handler {
 		ctx := graphqlhttp.WithIdentity(r.Context(), p, sc)
 		next.ServeHTTP(w, r.WithContext(ctx))
 	})
+}
+
+// refuseCredentials answers a request with unusable credentials. The audit log has it if it may
+// be a mutation, of which nothing is known.
+func (s *server) refuseCredentials(w http.ResponseWriter, r *http.Request, err error) {
+	if r.Method == http.MethodPost {
+		s.opts.Audit.Refused(r.Context(), fault.CodeOf(err))
+	}
+	graphqlhttp.RefuseCredentials(w, r, err)
 }
 
 // maxCredential bounds a bearer token or an API key, in bytes.

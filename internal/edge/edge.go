@@ -17,6 +17,7 @@ import (
 
 	"github.com/consoleql/consoleql/internal/accesslog"
 	"github.com/consoleql/consoleql/internal/apierror"
+	"github.com/consoleql/consoleql/internal/audit"
 	"github.com/consoleql/consoleql/internal/edge/graphiql"
 	"github.com/consoleql/consoleql/internal/edge/graphqlhttp"
 	"github.com/consoleql/consoleql/internal/edge/querylimit"
@@ -70,6 +71,12 @@ type Options struct {
 	Stopping func() bool
 	// Access writes a line for each request and for each operation of a WebSocket; nil: none.
 	Access *accesslog.Log
+	// Audit records requests that are refused for their credentials; nil: none.
+	Audit *audit.Log
+	// Client records the addresses and user agents of clients. Proxies are the networks whose
+	// X-Forwarded-For is believed.
+	Client  bool
+	Proxies accesslog.Proxies
 	// Observe is called for each answered request; it may be nil.
 	Observe func(Request)
 	// ObserveOperation is called with each operation that was executed or refused; it may be

@@ -20,21 +20,25 @@ func (s *server) observe(next http.Handler) http.Handler {
 		start := time.Now()
 		recorder := middleware.NewWrapResponseWriter(w, r.ProtoMajor)
 		e := accesslog.Begin(r, w.Header())
+		if s.opts.Client {
+			e.Come(r, s.opts.Proxies)
+		}
 		r = r.WithContext(accesslog.NewContext(r.Context(), e))
-		defer func() { // also if net/http recovers a panic
-			route := chi.RouteContext(r.Context()).RoutePattern()
-			done := Request{Route: route, Method: r.Method, Status: recorder.Status(), Duration: time.Since(start)}
-			stream := isStream(r, recorder)
-			s.opts.Access.Request(r.Context(), e, accesslog.Response{
-				Route: route, Method: r.Method, Status: cmp.Or(done.Status, http.StatusOK), Bytes: int64(recorder.BytesWritten()),
-				Stream: stream, Cancelled: !stream && r.Context().Err() != nil,
-			})
-			if s.opts.Observe != nil && !stream {
-				s.opts.Observe(done)
-			}
-		}()
+		defer s.answered(recorder, r, e, start) // also if net/http recovers a panic
 		next.ServeHTTP(recorder, r)
 	})
+}
+
+// answered logs and counts a request that was answered.
+func (s *server) answered(recorder middleware.WrapResponseWriter, r *http.Request, e *accesslog.Entry, start time.Time) {
+	route, stream := chi.RouteContext(r.Context()).RoutePattern(), isStream(r, recorder)
+	s.opts.Access.Request(r.Context(), e, accesslog.Response{
+		Route: route, Method: r.Method, Status: cmp.Or(recorder.Status(), http.StatusOK), Bytes: int64(recorder.BytesWritten()),
+		Stream: stream, Cancelled: !stream && r.Context().Err() != nil,
+	})
+	if s.opts.Observe != nil && !stream {
+		s.opts.Observe(Request{Route: route, Method: r.Method, Status: recorder.Status(), Duration: time.Since(start)})
+	}
 }
 
 // isStream reports whether the response is a stream, whose duration depends on the client and

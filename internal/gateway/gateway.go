@@ -25,6 +25,7 @@ import (
 	"github.com/consoleql/consoleql/graph/schema"
 	"github.com/consoleql/consoleql/graph/subscription"
 	"github.com/consoleql/consoleql/internal/apikey"
+	"github.com/consoleql/consoleql/internal/audit"
 	"github.com/consoleql/consoleql/internal/buildinfo"
 	"github.com/consoleql/consoleql/internal/cachedconsole"
 	"github.com/consoleql/consoleql/internal/consoleclient"
@@ -71,6 +72,9 @@ type Gateway struct {
 	metrics        *telemetry.Metrics
 	traces         *telemetry.Tracing // nil: tracing is off
 	accessLines    *logqueue.Queue    // nil: the access log is off
+	auditLines     *logqueue.Queue    // nil: the audit log is off
+	audit          *audit.Log         // nil: off
+	auditFile      *audit.File        // nil: the audit log is no file
 	redisSeen      atomic.Bool        // Redis has replied once
 	stopping       atomic.Bool        // shutdown has begun
 	certificate    *certificate       // nil: no TLS
@@ -106,6 +110,9 @@ func New(ctx context.Context, s *Settings, log *slog.Logger, p Page) (_ *Gateway
 		return nil, err
 	}
 	if g.certificate, err = openCertificate(s.Listeners); err != nil {
+		return nil, err
+	}
+	if err := g.openAuditLog(metrics); err != nil {
 		return nil, err
 	}
 	if err := g.openRedis(metrics); err != nil {
@@ -161,7 +168,7 @@ func (g *Gateway) edgeOptions(engine *loader.Engine, metrics *telemetry.Metrics,
 	options := edge.Options{
 		Schema:     g.executable(),
 		FieldTypes: relation.Types(),
-		Extensions: []graphql.HandlerExtension{loader.Extension{
+		Extensions: []graphql.HandlerExtension{audit.Extension{Log: g.audit}, loader.Extension{
 			Engine:     engine,
 			CheckInput: mutation.InputChecker(),
 			Closed:     func(l *loader.Loaders) { metrics.Unplanned(l.Unplanned()) },
@@ -263,7 +270,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 	g.logIdentity()
 	looking, stopLooking := context.WithCancel(ctx)
 	var ended sync.WaitGroup
-	ended.Go(func() { g.files.Run(looking, g.Hangups) })
+	ended.Go(func() { g.files.Run(looking, g.onHangup(looking)) })
 	if g.redis != nil {
 		ended.Go(func() { g.checkRedis(looking) })
 	}

@@ -2,10 +2,18 @@ package gateway
 
 import (
 	"context"
+	"fmt"
+	"io"
 	"log/slog"
+	"net/netip"
+	"os"
 	"time"
 
+	"github.com/vektah/gqlparser/v2/ast"
+
+	"github.com/consoleql/consoleql/graph/schema"
 	"github.com/consoleql/consoleql/internal/accesslog"
+	"github.com/consoleql/consoleql/internal/audit"
 	"github.com/consoleql/consoleql/internal/logqueue"
 	"github.com/consoleql/consoleql/internal/principal"
 	"github.com/consoleql/consoleql/internal/telemetry"
@@ -31,6 +39,82 @@ func (g *Gateway) openAccessLog(metrics *telemetry.Metrics) *accesslog.Log {
 	return l
 }
 
+// openAuditLog opens the audit log; nil if it is off.
+func (g *Gateway) openAuditLog(metrics *telemetry.Metrics) error {
+	s := g.settings
+	var sink io.Writer
+	var err error
+	switch s.AuditLog {
+	case "off", "":
+		return nil
+	case "log":
+		if s.Stream == nil {
+			return nil
+		}
+		sink = s.Stream
+	default:
+		if g.auditFile, err = audit.OpenFile(s.AuditLog); err != nil {
+			return fmt.Errorf("--audit-log: %w", err)
+		}
+		sink = g.auditFile
+	}
+	var annotated *ast.Schema
+	if annotated, err = schema.Annotated(); err != nil {
+		return err
+	}
+	g.auditLines = logqueue.New(sink, logqueue.Options{
+		Lines: auditLines, Wait: audit.Wait, Lost: metrics.AuditLinesLost,
+		Failed: func(err error) { g.log.Error("lines of the audit log cannot be written", "error", err) },
+	})
+	g.audit = audit.New(audit.Options{
+		Sink: g.auditLines, Inputs: audit.InputsOf(annotated), Hash: func(text string) string { return g.Tokens.NameInLogs(text) },
+	})
+	return nil
+}
+
+// auditLines bounds the lines of the audit log that are not written yet.
+const auditLines = 1024
+
+// onHangup passes signals on until ctx is done, after it has opened the file of the audit log again.
+func (g *Gateway) onHangup(ctx context.Context) <-chan os.Signal {
+	if g.auditFile == nil || g.Hangups == nil {
+		return g.Hangups
+	}
+	next := make(chan os.Signal)
+	go func() {
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case signal := <-g.Hangups:
+				if err := g.auditFile.Reopen(); err != nil {
+					g.log.Error("the file of the audit log cannot be opened again, and the old one stays in use", "error", err)
+				} else {
+					g.log.Info("the file of the audit log is opened again")
+				}
+				select {
+				case next <- signal:
+				case <-ctx.Done():
+				}
+			}
+		}
+	}()
+	return next
+}
+
+// proxies returns the networks whose X-Forwarded-For is believed.
+func (l Logging) proxies() (accesslog.Proxies, error) {
+	var all accesslog.Proxies
+	for _, text := range l.TrustedProxies {
+		network, err := netip.ParsePrefix(text)
+		if err != nil {
+			return nil, fmt.Errorf("--trusted-proxies: %w", err)
+		}
+		all = append(all, network.Masked())
+	}
+	return all, nil
+}
+
 // nameInLogs returns the name of a principal in logs: the name of its API key or service account, the id of its verified
 // user, or a keyed hash.
 func (g *Gateway) nameInLogs(p principal.Principal) string {
@@ -52,8 +136,14 @@ func (g *Gateway) nameInLogs(p principal.Principal) string {
 func (g *Gateway) closeLogs() {
 	ctx, cancel := context.WithTimeout(context.Background(), closeLogsTimeout)
 	defer cancel()
-	if g.accessLines != nil {
-		_ = g.accessLines.Close(ctx) // the log, which does not take its lines, cannot tell
+	g.audit.Close()
+	for _, lines := range []*logqueue.Queue{g.auditLines, g.accessLines} {
+		if lines != nil {
+			_ = lines.Close(ctx) // a log that does not take its lines cannot tell
+		}
+	}
+	if g.auditFile != nil {
+		_ = g.auditFile.Close() // its lines are written
 	}
 }
 

@@ -21,7 +21,9 @@ func (g *Gateway) observe(o *edge.Options, metrics *telemetry.Metrics) {
 	o.ObserveOperation = func(op edge.Operation) { metrics.Operation(op.Type, op.Duration, op.Codes...) }
 	o.SlowOperation = g.settings.SlowOperation
 	o.Around, o.Tracer = g.traces.Route("/graphql"), g.traces.Tracer()
-	o.Access = g.openAccessLog(metrics)
+	o.Access, o.Audit = g.openAccessLog(metrics), g.audit
+	o.Client = g.settings.AuditClient == "on"
+	o.Proxies, _ = g.settings.proxies() // Validate has checked them
 }
 
 // logStart logs the address, the version and the settings that matter most when something goes wrong.

@@ -129,7 +129,8 @@ func (q *Queue) run() {
 	defer close(q.done)
 	for range q.wake {
 		q.delay()
-		for q.batch() { //nolint:revive // each call writes the lines that came during the one before
+		for more := true; more; { // each batch has the lines that came during the one before
+			more = q.batch()
 		}
 		q.mu.Lock()
 		ended := q.closed && q.lines == 0

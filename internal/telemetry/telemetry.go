@@ -74,6 +74,7 @@ type Metrics struct {
 	unplanned  prometheus.Counter
 	grants     *prometheus.CounterVec
 	accessLost prometheus.Counter
+	auditLost  prometheus.Counter
 	cache      cacheMetrics
 	redis      redisMetrics
 }
@@ -116,9 +117,13 @@ func NewMetrics() *Metrics {
 		Name: "consoleql_access_lines_lost_total",
 		Help: "Lines of the access log that were not written, because the log was not read fast enough.",
 	})
+	m.auditLost = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "consoleql_audit_lines_lost_total",
+		Help: "Lines of the audit log that were not written, because its sink stalled or failed.",
+	})
 	m.cache.register(m.registry)
 	m.redis.register(m.registry)
-	m.registry.MustRegister(m.requests, m.operations, m.failures, m.calls, m.grants, m.unplanned, m.accessLost,
+	m.registry.MustRegister(m.requests, m.operations, m.failures, m.calls, m.grants, m.unplanned, m.accessLost, m.auditLost,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -193,6 +198,9 @@ func knownStatus(status int) string {
 
 // AccessLinesLost counts lines of the access log that were not written.
 func (m *Metrics) AccessLinesLost(n int) { m.accessLost.Add(float64(n)) }
+
+// AuditLinesLost counts lines of the audit log that were not written.
+func (m *Metrics) AuditLinesLost(n int) { m.auditLost.Add(float64(n)) }
 
 // Unplanned counts loads that the look-ahead missed.
 func (m *Metrics) Unplanned(n int64) { m.unplanned.Add(float64(n)) }

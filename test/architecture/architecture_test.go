@@ -40,6 +40,7 @@ var layers = [][]string{
 	},
 	{"internal/consoleclient/transport", "internal/operation", "internal/tokencache"},
 	{"internal/accesslog", "internal/apikey", "internal/consoleclient"},
+	{"internal/audit"},
 	{"graph/batch", "graph/listing", "internal/apierror", "internal/cachedconsole", "internal/explain", "internal/verify"},
 	{"graph/entity", "internal/bench"},
 	{"cmd/bench", "graph/loader", "internal/edge/graphqlhttp"},

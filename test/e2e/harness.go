@@ -104,7 +104,7 @@ func NewWorld(t testing.TB, o consolesim.Options, adjust ...func(*gateway.Settin
 		Watching: gateway.Watching{PollInterval: 100 * time.Millisecond, MaxSubscriptions: 10_000, StreamKeepalive: 15 * time.Second},
 		Limits:   gateway.Limits{MaxDepth: 15, MaxRequestBytes: 1 << 20, MaxUploadBytes: 4 << 30, UploadTimeout: 10 * time.Minute, DirectUploadBytes: 200 << 20},
 		Tracing:  gateway.Tracing{Trace: "on"},
-		Logging:  gateway.Logging{LogLevel: "debug", LogFormat: "json", AccessLog: "on"},
+		Logging:  gateway.Logging{LogLevel: "debug", LogFormat: "json", AccessLog: "on", AuditLog: "log"},
 	}
 	for _, f := range adjust {
 		f(s, sim)

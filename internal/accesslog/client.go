@@ -1,0 +1,63 @@
+package accesslog
+
+import (
+	"net/http"
+	"net/netip"
+	"strings"
+)
+
+// Proxies are the networks whose X-Forwarded-For is believed.
+type Proxies []netip.Prefix
+
+// maxAgent bounds a user agent in logs, in bytes.
+const maxAgent = 256
+
+// Come records the address and the user agent of the request's client.
+func (e *Entry) Come(r *http.Request, proxies Proxies) {
+	agent := strings.ToValidUTF8(r.UserAgent(), "")
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.address, e.agent = proxies.client(r), agent[:min(len(agent), maxAgent)]
+}
+
+// Client returns the address and the user agent of the client; empty unless Come was called.
+func (e *Entry) Client() (address, agent string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.address, e.agent
+}
+
+// client returns the address of a request's client: the last one in X-Forwarded-For that is no trusted proxy, if trusted
+// proxies have added all that follow. Others can write what they like.
+func (p Proxies) client(r *http.Request) string {
+	peer, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return ""
+	}
+	client := peer.Addr().Unmap()
+	var hops []string
+	for _, value := range r.Header["X-Forwarded-For"] {
+		hops = append(hops, strings.Split(value, ",")...)
+	}
+	for i := len(hops) - 1; i >= 0 && p.trusts(client); i-- {
+		hop := strings.TrimSpace(hops[i])
+		next, err := netip.ParseAddr(hop)
+		if with, portErr := netip.ParseAddrPort(hop); portErr == nil {
+			next, err = with.Addr(), nil
+		}
+		if err != nil {
+			break
+		}
+		client = next.Unmap().WithZone("")
+	}
+	return client.String()
+}
+
+func (p Proxies) trusts(a netip.Addr) bool {
+	for _, network := range p {
+		if network.Contains(a) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,112 @@
+package audit
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/consoleql/consoleql/internal/fault"
+	"github.com/consoleql/consoleql/internal/operation"
+)
+
+// refusalInterval is the least time between two lines about refusals of one actor.
+const refusalInterval = time.Second
+
+// maxActors bounds the actors that are told apart; the others share lines.
+const maxActors = 1000
+
+// refusals writes at most one line per actor and second. A line counts the refusals since the one before.
+type refusals struct {
+	write func(line)
+
+	mu     sync.Mutex
+	actors map[actor]*refused
+	closed bool
+}
+
+// refused holds the refusals of an actor since its last line.
+type refused struct {
+	count int
+	last  line
+	timer *time.Timer
+}
+
+// add writes a refusal, or keeps it until the actor's interval ends.
+func (r *refusals) add(of line) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	who := of.Actor
+	if _, known := r.actors[who]; !known && len(r.actors) >= maxActors {
+		who = actor{}
+	}
+	if held := r.actors[who]; held != nil {
+		held.count++
+		held.last = of
+		return
+	}
+	of.Refusals = 1
+	r.write(of)
+	if r.closed {
+		return
+	}
+	if r.actors == nil {
+		r.actors = make(map[actor]*refused)
+	}
+	held := &refused{}
+	held.timer = time.AfterFunc(refusalInterval, func() { r.flush(who, held) })
+	r.actors[who] = held
+}
+
+// flush ends an interval. If there were refusals in it, their line begins the next one.
+func (r *refusals) flush(who actor, held *refused) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed || r.actors[who] != held {
+		return
+	}
+	if held.count == 0 {
+		delete(r.actors, who)
+		return
+	}
+	r.writeHeld(held)
+	held.timer.Reset(refusalInterval)
+}
+
+func (r *refusals) writeHeld(held *refused) {
+	held.last.Refusals = held.count
+	r.write(held.last)
+	held.count, held.last = 0, line{}
+}
+
+// close writes the refusals that wait.
+func (r *refusals) close() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.closed = true
+	for who, held := range r.actors {
+		held.timer.Stop()
+		if held.count > 0 {
+			r.writeHeld(held)
+		}
+		delete(r.actors, who)
+	}
+}
+
+// refuse writes that something was refused before it was executed. Its input, which may be anything, is left out.
+func (l *Log) refuse(of line, code fault.Code) {
+	of.Phase, of.Outcome, of.Code = phaseDone, fault.NotSent, code
+	of.Input, of.Targets = nil, nil
+	l.refusals.add(of)
+}
+
+// Refused records a request that was refused for its credentials, before its operation was read.
+func (l *Log) Refused(ctx context.Context, code fault.Code) {
+	if l != nil {
+		l.refuse(l.begin(ctx, "", operation.Summary{}), code)
+	}
+}
+
+// refusedOperation records a mutation of which nothing is executed.
+func (l *Log) refusedOperation(ctx context.Context, mutation string, s operation.Summary, code fault.Code) {
+	l.refuse(l.begin(ctx, mutation, s), code)
+}

@@ -1,0 +1,249 @@
+package operations
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/consoleql/consoleql/internal/consolesim"
+	"github.com/consoleql/consoleql/internal/gateway"
+	"github.com/consoleql/consoleql/test/e2e"
+)
+
+// auditLine is a line of the audit log.
+type auditLine struct {
+	Log, Phase, ID, Mutation, Operation, Document, Outcome, Code string
+	Time                                                         time.Time
+	Actor                                                        struct {
+		Kind, Account, User, Username, Credential string
+		APIKey                                    string `json:"api_key"`
+	}
+	Scope struct {
+		CompanyID    string `json:"company_id"`
+		DepartmentID string `json:"department_id"`
+	}
+	Targets, Created []string
+	Input            map[string]any
+	RequestID        string  `json:"request_id"`
+	TraceID          string  `json:"trace_id"`
+	ConsoleCalls     int     `json:"console_calls"`
+	DurationMs       float64 `json:"duration_ms"`
+	Idempotency      *struct {
+		Key      string
+		Replayed bool
+	}
+	Refusals int
+	Client   struct {
+		Address   string
+		UserAgent string `json:"user_agent"`
+	}
+}
+
+// auditLines returns the matching lines of a text.
+func auditLines(text string, match func(auditLine) bool) []auditLine {
+	var found []auditLine
+	for line := range strings.Lines(text) {
+		var l auditLine
+		if strings.HasPrefix(line, `{"log":"audit"`) && json.Unmarshal([]byte(line), &l) == nil && match(l) {
+			found = append(found, l)
+		}
+	}
+	return found
+}
+
+// awaitAudit waits until the log has n matching lines, and returns them.
+func awaitAudit(t *testing.T, logs *e2e.LockedBuffer, n int, match func(auditLine) bool) []auditLine {
+	t.Helper()
+	var found []auditLine
+	e2e.Await(t, fmt.Sprintf("%d lines of the audit log", n), func() bool {
+		found = auditLines(logs.String(), match)
+		return len(found) >= n
+	})
+	if len(found) != n {
+		t.Fatalf("%d lines, want %d: %+v", len(found), n, found)
+	}
+	return found
+}
+
+func from(request string) func(auditLine) bool {
+	return func(l auditLine) bool { return l.RequestID == request }
+}
+
+// TestAuditLog verifies the lines of executed mutations.
+func TestAuditLog(t *testing.T) {
+	t.Parallel()
+	k := &e2e.Keyring{T: t}
+	var key, reader, scope map[string]string
+	w := e2e.NewWorld(t, consolesim.Options{}, func(s *gateway.Settings, sim *consolesim.Server) {
+		u := sim.Data().SoloUser()
+		k.Account("solo", u)
+		scope = e2e.ScopeHeader(u.CompanyIDs[0], u.Assigned[u.CompanyIDs[0]])
+		key, reader = k.Key("robots-at-night", "solo", ""), k.Key("reader", "solo", ", operations: [query]")
+		s.APIKeysFile, s.LogLevel, s.LogFormat = k.Write(), "error", "text" // lines of the audit log are JSON nevertheless
+	})
+	workflow := w.Sim.Data().WorkflowIDs(w.Sim.Data().MainDepartmentID())[0]
+	input := map[string]any{"id": workflow, "priority": 7, "source": "not to be seen", "idempotencyKey": "secret-key", "arguments": []any{map[string]any{"name": "n", "defaultValue": "secret-value"}}}
+	execute := func(id string, header map[string]string) e2e.Answer {
+		return w.Ask(`mutation Nightly($in: ExecuteWorkflowInput!) { executeWorkflow(input: $in) { jobs { id } } }`,
+			e2e.Request{Header: e2e.MergeHeaders(withID(id), header), Variables: map[string]any{"in": input}})
+	}
+	answer := execute("first", nil)
+	lines := awaitAudit(t, w.Logs, 2, from("first"))
+	sent, done := lines[0], lines[1]
+	if sent.Phase != "sent" || done.Phase != "done" || sent.ID != done.ID || sent.Outcome != "" || done.Outcome != "DONE" || done.Code != "" {
+		t.Errorf("sent: %+v, done: %+v", sent, done)
+	}
+	if done.Mutation != "executeWorkflow" || done.Operation != "Nightly" || len(done.Document) != 64 || !slices.Equal(done.Targets, []string{workflow}) ||
+		len(done.Created) == 0 || !strings.Contains(string(answer.Body), done.Created[0]) || done.ConsoleCalls != 1 || done.DurationMs <= 0 ||
+		done.Actor.Kind != "service" || done.Actor.Account != "default" || done.Input["priority"] != 7.0 || len(done.Input) != 1 ||
+		done.Scope.CompanyID != w.Sim.Data().MainCompanyID() || done.Scope.DepartmentID != w.Sim.Data().MainDepartmentID() || done.Time.IsZero() {
+		t.Errorf("done: %+v", done)
+	}
+	if done.Idempotency == nil || len(done.Idempotency.Key) != 32 || done.Idempotency.Replayed {
+		t.Errorf("idempotency: %+v", done.Idempotency)
+	}
+	execute("again", nil)
+	if again := awaitAudit(t, w.Logs, 1, from("again"))[0]; again.Phase != "done" || again.Outcome != "DONE" || !again.Idempotency.Replayed || again.Idempotency.Key != done.Idempotency.Key || again.ConsoleCalls != 0 {
+		t.Errorf("replayed: %+v", again)
+	}
+
+	queue := `mutation { createQueue(input: {name: "not to be seen"}) { queue { id } } }`
+	w.Ask(queue, e2e.Request{Header: e2e.MergeHeaders(withID("key"), key, scope)})
+	if l := awaitAudit(t, w.Logs, 2, from("key"))[1]; l.Actor.APIKey != "robots-at-night" || l.Actor.Account != "solo" || len(l.Created) != 1 || l.Document != "" {
+		t.Errorf("by key: %+v", l)
+	}
+	w.Ask(queue, e2e.Request{Header: e2e.MergeHeaders(withID("reader"), reader, scope)})
+	if l := awaitAudit(t, w.Logs, 1, from("reader"))[0]; l.Outcome != "NOT_SENT" || l.Code != "FORBIDDEN" || l.Actor.APIKey != "reader" || l.Mutation != "createQueue" || l.Refusals != 1 {
+		t.Errorf("by a key without permission: %+v", l)
+	}
+	token := w.TokenHeader("demo")
+	w.Ask(queue, e2e.Request{Header: e2e.MergeHeaders(withID("token"), token)})
+	w.Ask(`{ viewer { name } }`, e2e.Request{Header: token})
+	w.Ask(queue, e2e.Request{Header: e2e.MergeHeaders(withID("known"), token)})
+	unknown, known := awaitAudit(t, w.Logs, 2, from("token"))[1], awaitAudit(t, w.Logs, 2, from("known"))[1]
+	if len(unknown.Actor.Credential) != 32 || known.Actor.Credential != unknown.Actor.Credential || known.Actor.User == "" {
+		t.Errorf("by token: %+v, then %+v", unknown.Actor, known.Actor)
+	}
+	for _, secret := range []string{"not to be seen", "secret-key", "secret-value", strings.TrimPrefix(token["Authorization"], "Bearer "), key["X-Api-Key"]} {
+		if strings.Contains(w.Logs.String(), secret) {
+			t.Errorf("the log has %q", secret)
+		}
+	}
+}
+
+// TestAuditOfFailures verifies outcomes and codes of mutations that fail.
+func TestAuditOfFailures(t *testing.T) {
+	t.Parallel()
+	w := e2e.NewWorld(t, consolesim.Options{})
+	queue := w.Sim.Data().QueueIDs(w.Sim.Data().MainDepartmentID())[0]
+	w.Sim.Fail(e2e.ForPath("/openapi/queues/"+queue), consolesim.Fault{Status: 500})
+	for id, c := range map[string]struct {
+		mutation, outcome, code string
+		refusals                int
+	}{
+		"wrong-password": {`signIn(input: {username: "demo", password: "wrong"}) { sessionToken }`, "REFUSED", "UNAUTHENTICATED", 0},
+		"unknown":        {`updateQueue(input: {id: "` + queue + `", name: "n"}) { queue { id } }`, "UNKNOWN", "UPSTREAM_UNAVAILABLE", 0},
+		"refused":        {`deleteWorkflow(input: {id: "00000000-0000-4000-8000-000000000000"}) { deletedId }`, "REFUSED", "NOT_FOUND", 0},
+		"bad-input":      {`updateQueue(input: {id: "no id", name: "n"}) { queue { id } }`, "NOT_SENT", "BAD_USER_INPUT", 1},
+	} {
+		w.Ask(`mutation { `+c.mutation+` }`, e2e.Request{Header: withID(id)})
+		lines := awaitAudit(t, w.Logs, 1, func(l auditLine) bool { return l.RequestID == id && l.Phase == "done" })
+		if l := lines[0]; l.Outcome != c.outcome || l.Code != c.code || l.Refusals != c.refusals {
+			t.Errorf("%s: %+v", id, l)
+		}
+	}
+	user := w.Sim.Data().SoloUser()
+	session := w.SignIn(user)
+	signedIn := awaitAudit(t, w.Logs, 1, func(l auditLine) bool { return l.Mutation == "signIn" && l.Outcome == "DONE" })[0]
+	w.Ask(`mutation { signOut { ok } }`, e2e.Request{Header: session})
+	out := awaitAudit(t, w.Logs, 1, func(l auditLine) bool { return l.Mutation == "signOut" })[0]
+	if signedIn.Actor.Username != user.Username || out.Actor.Username != user.Username || out.Actor.Credential != signedIn.Actor.Credential || out.Actor.Kind != "session" || out.Outcome != "DONE" {
+		t.Errorf("signed in: %+v, out: %+v", signedIn, out)
+	}
+}
+
+// TestAuditOfClients verifies the address and the user agent, which are told only on request.
+func TestAuditOfClients(t *testing.T) {
+	t.Parallel()
+	header := map[string]string{"User-Agent": "night-shift/1", "X-Forwarded-For": "198.51.100.1, 203.0.113.7, 127.0.0.9"}
+	for name, c := range map[string]struct {
+		client         string
+		proxies        []string
+		address, agent string
+	}{
+		"off":     {"off", []string{"127.0.0.0/8"}, "", ""},
+		"direct":  {"on", nil, "127.0.0.1", "night-shift/1"},
+		"proxies": {"on", []string{"127.0.0.0/8"}, "203.0.113.7", "night-shift/1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := e2e.NewWorld(t, consolesim.Options{}, func(s *gateway.Settings, _ *consolesim.Server) {
+				s.AuditClient, s.TrustedProxies = c.client, c.proxies
+			})
+			w.Ask(`mutation { createPackageUpload { upload { id } } }`, e2e.Request{Header: e2e.MergeHeaders(header, withID("it"))})
+			if l := awaitAudit(t, w.Logs, 2, from("it"))[1]; l.Client.Address != c.address || l.Client.UserAgent != c.agent || len(l.Created) != 1 {
+				t.Errorf("%+v", l)
+			}
+		})
+	}
+}
+
+// TestAuditFile verifies that a file is opened again on SIGHUP, and that a crash after the change was sent leaves a trace.
+func TestAuditFile(t *testing.T) {
+	t.Parallel()
+	sim := e2e.NewSim(t, consolesim.Options{})
+	path := filepath.Join(t.TempDir(), "audit.jsonl")
+	p := e2e.NewProcess(t, sim, "", "CONSOLEQL_AUDIT_LOG="+path)
+	read := func(path string) string {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	change := func(id string) {
+		p.Ask(`mutation { createPackageUpload { upload { id } } }`, e2e.Request{Header: withID(id)})
+	}
+	change("before")
+	e2e.Await(t, "the line", func() bool { return len(auditLines(read(path), from("before"))) == 2 })
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("%v, %v", info.Mode(), err)
+	}
+	if err := os.Rename(path, path+".1"); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	e2e.Await(t, "the file is opened again", func() bool { return strings.Contains(p.Log.String(), "the file of the audit log is opened again") })
+	change("after")
+	e2e.Await(t, "the line in the new file", func() bool { return len(auditLines(read(path), from("after"))) == 2 })
+	if len(auditLines(read(path+".1"), from("after"))) != 0 || len(auditLines(read(path), from("before"))) != 0 {
+		t.Error("a line is in the wrong file")
+	}
+
+	sim.Fail(func(r *http.Request) bool { return strings.HasSuffix(r.URL.Path, "/execute") }, consolesim.Fault{Delay: time.Hour})
+	sim.ResetCounts()
+	go func() {
+		body := `{"query":"mutation { executeWorkflow(input: {id: \"` + sim.Data().WorkflowIDs(sim.Data().MainDepartmentID())[0] + `\"}) { jobs { id } } }"}`
+		resp, err := p.Http.Post(p.URL+"/graphql", "application/json", strings.NewReader(body))
+		if err == nil {
+			resp.Body.Close()
+		}
+	}() // without an answer
+	e2e.Await(t, "the console has the change", func() bool { return sim.Counts()[e2e.Execute] > 0 })
+	if err := p.Cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	lines := auditLines(read(path), func(l auditLine) bool { return l.Mutation == "executeWorkflow" })
+	if len(lines) != 1 || lines[0].Phase != "sent" || len(lines[0].Targets) != 1 {
+		t.Errorf("after the crash: %+v", lines)
+	}
+}
