@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/consoleql/consoleql/graph/batch"
+	"github.com/consoleql/consoleql/graph/listing"
 	"github.com/consoleql/consoleql/graph/selection"
 	"github.com/consoleql/consoleql/internal/fault"
 	"github.com/consoleql/consoleql/internal/scope"
@@ -20,19 +21,29 @@ func (e *Loader[T, F]) List(a *batch.Access, sc scope.Scope, args ListArgs[F], s
 		return batch.Ready(&Connection[T]{offset: w.offset})
 	}
 	needs := e.k.needsOfConnection(s)
-	if !needs.nodes && !needs.length {
+	if !needs.Nodes && !needs.Length {
 		return batch.Ready(&Connection[T]{})
 	}
 	offset, count := w.offset, w.count
-	if !needs.nodes {
+	if !needs.Nodes {
 		w.offset, w.count = 0, 0
 	}
-	if needs.complete {
+	if needs.Complete {
 		e.k.Partial.Complete(&w.filter)
 	}
 	return batch.Then(e.view(a, w), func(v *view[T]) (*Connection[T], error) {
 		return &Connection[T]{Nodes: v.items, TotalCount: v.total, places: v.places, offset: offset, length: max(0, min(count, v.total-offset))}, nil
 	})
+}
+
+// Needs returns what a selection on a connection of the kind needs.
+func (e *Loader[T, F]) Needs(s selection.Set) Needs { return e.k.needsOfConnection(s) }
+
+// Keys give the values that lists of the kind are ordered by.
+func (e *Loader[T, F]) Keys() listing.Entity[T] {
+	keys := e.k.Keys
+	keys.ID = e.k.ID
+	return keys
 }
 
 // Load loads the entity with an id in sc; nil if id is nil. If the selection needs a complete entity, the batch has both
@@ -41,6 +52,11 @@ func (e *Loader[T, F]) Load(a *batch.Access, sc scope.Scope, id *string, s selec
 	if e.k.Partial != nil && e.complete.Get(s, func() bool { return e.k.needsComplete(s) }) {
 		e.loadOptional(a, sc, id, true)
 	}
+	return e.loadOptional(a, sc, id, false)
+}
+
+// LoadRef is Load for what lists tell of an entity.
+func (e *Loader[T, F]) LoadRef(a *batch.Access, sc scope.Scope, id *string) batch.Thunk[*T] {
 	return e.loadOptional(a, sc, id, false)
 }
 

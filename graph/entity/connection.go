@@ -9,6 +9,7 @@ import (
 	"strings"
 	"unicode"
 
+	"github.com/consoleql/consoleql/graph/listing"
 	"github.com/consoleql/consoleql/internal/fault"
 	"github.com/consoleql/consoleql/internal/scope"
 )
@@ -26,6 +27,23 @@ type Connection[T any] struct {
 	places     []int // positions of the nodes in the whole list
 	offset     int   // position of the range in the whole list
 	length     int   // of the range, known even if its nodes are not selected; a position may have no node
+	// Unavailable are the departments whose part of the list is missing.
+	Unavailable []*listing.UnavailableDepartment
+}
+
+// NewConnection returns a range of count positions of a list of the given length. nodes are those of the first positions.
+func NewConnection[T any](nodes []*T, offset, count, length int) *Connection[T] {
+	c := &Connection[T]{Nodes: nodes, TotalCount: length, offset: offset, length: max(0, min(count, length-offset)), places: make([]int, len(nodes))}
+	for i := range nodes {
+		c.places[i] = offset + i
+	}
+	return c
+}
+
+// OrderBy is the order of a list by a field.
+type OrderBy struct {
+	Field     listing.SortField
+	Direction SortOrder
 }
 
 // Edge is a node and its cursor.
@@ -107,6 +125,21 @@ func (a ListArgs[F]) With(imply func(*F) bool) ListArgs[F] {
 	a.nothing = !imply(&f)
 	a.Filter = &f
 	return a
+}
+
+// Range is the range of a list that arguments name.
+type Range[F comparable] struct {
+	Filter        F
+	Ascending     bool
+	Offset, Count int
+	// Nothing says that no entity satisfies both the filter and the list's parent.
+	Nothing bool
+}
+
+// Range returns the range, or the error of bad arguments.
+func (a ListArgs[F]) Range() (Range[F], error) {
+	w, err := a.window(scope.Scope{})
+	return Range[F]{Filter: w.filter, Ascending: w.ascending, Offset: w.offset, Count: w.count, Nothing: a.nothing}, err
 }
 
 // Check returns the error of bad arguments.

@@ -5,6 +5,7 @@ package entity
 import (
 	"context"
 
+	"github.com/consoleql/consoleql/graph/listing"
 	"github.com/consoleql/consoleql/graph/selection"
 	cc "github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/consoleql/consoleql/internal/scope"
@@ -25,6 +26,8 @@ type Kind[T any, F comparable] struct {
 	// Cached returns those of the entities that a cache holds, without a call; nil: none. With complete set, it returns
 	// complete entities only.
 	Cached func(ctx context.Context, sc scope.Scope, ids []string, complete bool) []*T
+	// Keys give the values that lists are ordered by. Without CreatedAt, lists over departments are ordered by name.
+	Keys listing.Entity[T]
 	// Partial is set for a kind whose list omits fields unless it is asked for them.
 	Partial *Partial[T, F]
 }
@@ -47,30 +50,30 @@ func (k *Kind[T, F]) needsComplete(s selection.Set) bool {
 	return k.Partial != nil && s.Selects(k.Name, k.Partial.Fields...)
 }
 
-// connectionNeeds is what a selection on a connection needs of the console.
-type connectionNeeds struct {
-	nodes    bool // the entities
-	complete bool // complete entities
-	length   bool // the length of the list, which each page contains
+// Needs is what a selection on a connection needs of the console.
+type Needs struct {
+	Nodes    bool // the entities
+	Complete bool // complete entities
+	Length   bool // the length of the list, which each page contains
 }
 
 // needsOfConnection reads a selection on a connection of the kind.
-func (k *Kind[T, F]) needsOfConnection(s selection.Set) connectionNeeds {
-	var n connectionNeeds
+func (k *Kind[T, F]) needsOfConnection(s selection.Set) Needs {
+	var n Needs
 	for _, f := range s.Fields(k.Name + "Connection") {
 		switch f.Name {
 		case "nodes":
-			n.nodes = true
-			n.complete = n.complete || k.needsComplete(s.Below(f))
+			n.Nodes = true
+			n.Complete = n.Complete || k.needsComplete(s.Below(f))
 		case "edges":
-			n.nodes = true
+			n.Nodes = true
 			for _, edge := range s.Below(f).Fields(k.Name + "Edge") {
 				if edge.Name == "node" {
-					n.complete = n.complete || k.needsComplete(s.Below(edge))
+					n.Complete = n.Complete || k.needsComplete(s.Below(edge))
 				}
 			}
-		case "pageInfo", "totalCount":
-			n.length = true
+		case "pageInfo", "totalCount", "unavailable":
+			n.Length = true
 		}
 	}
 	return n

@@ -15,14 +15,27 @@ type window[F comparable] struct {
 	filter    F
 	ascending bool
 	offset    int
-	count     int // 0: only the length of the list is needed
+	count     int    // 0: only the length of the list is needed
+	ids       string // joined by commas, for a console that takes `Ids`; others ignore them
+	walk      walk
 }
+
+// walk says what happens if a list is longer than a range, or its pages are more than the budget admits.
+type walk uint8
+
+const (
+	noWalk  walk = iota
+	counted      // as much of the list is read as may be
+	strict       // no more of the list is read
+)
 
 // view is the range as it was read.
 type view[T any] struct {
 	items  []*T
-	places []int // of the items in the whole list
-	total  int   // length of the whole list
+	places []int       // of the items in the whole list
+	total  int         // length of the whole list
+	asOf   cc.DateTime // when the console answered the oldest page
+	cut    bool        // the range does not have the whole list, which should be walked
 }
 
 // view reads a range of a list with as few console pages as possible.
@@ -30,7 +43,7 @@ func (e *Loader[T, F]) view(a *batch.Access, w window[F]) batch.Thunk[*view[T]] 
 	read := e.views.Load(a, w, func() bool { return e.pageCached(e.firstPage(w)) }, func() (*view[T], error) {
 		v, err := e.read(w)
 		var none F
-		if err == nil && w.filter == none {
+		if err == nil && w.filter == none && w.ids == "" {
 			e.observeListSize(w.scope, v.total)
 		}
 		return v, err
@@ -46,7 +59,7 @@ func (e *Loader[T, F]) view(a *batch.Access, w window[F]) batch.Thunk[*view[T]] 
 
 // firstPage returns the page of a range that is read first.
 func (e *Loader[T, F]) firstPage(w window[F]) pageKey[F] {
-	key := pageKey[F]{scope: w.scope, filter: w.filter, ascending: w.ascending, size: 1} // the smallest page
+	key := pageKey[F]{scope: w.scope, filter: w.filter, ascending: w.ascending, ids: w.ids, size: 1} // the smallest page
 	if w.count > 0 {
 		key.size = pageSizeFor(w.offset, w.count, e.leastPage(), e.pageSize())
 		key.index = w.offset / key.size
@@ -64,7 +77,9 @@ func (e *Loader[T, F]) read(w window[F]) (*view[T], error) {
 	case p.Count < 0, key.index == 0 && p.Served > p.Count: // a count that is less than the page is wrong
 		return e.readUncounted(w, key, p)
 	case w.count == 0:
-		return &view[T]{total: p.Count}, nil
+		return &view[T]{total: p.Count, asOf: p.Date}, nil
+	case w.walk != noWalk && e.ends(w, p):
+		return e.firstOf(w, p), nil
 	}
 	var first *cc.Page[T]
 	switch {
@@ -86,7 +101,7 @@ func (e *Loader[T, F]) read(w window[F]) (*view[T], error) {
 // readFrom reads the rest of a range. p is the page of key, which has been read. first is the first page of the same
 // size; it is nil if p certainly has the requested positions.
 func (e *Loader[T, F]) readFrom(w window[F], key pageKey[F], p, first *cc.Page[T]) (*view[T], error) {
-	r := reader[T]{from: w.offset, to: w.offset + w.count, total: p.Count, at: make(map[int]*T, len(p.List))}
+	r := reader[T]{from: w.offset, to: w.offset + w.count, total: p.Count, asOf: p.Date, at: make(map[int]*T, len(p.List))}
 	size := key.size
 	if first != nil {
 		size = e.sizeServed(first, size)
@@ -104,7 +119,7 @@ func (e *Loader[T, F]) readFrom(w window[F], key pageKey[F], p, first *cc.Page[T
 	if err == nil && hidden {
 		// Pages of that size are not full either. The console hides entities on them and on the first one, and serves
 		// pages of the requested size.
-		r = reader[T]{from: w.offset, to: w.offset + w.count, total: p.Count, at: r.at}
+		r = reader[T]{from: w.offset, to: w.offset + w.count, total: p.Count, asOf: r.asOf, at: r.at}
 		clear(r.at)
 		r.put(0, first)
 		r.put(key.index*key.size, p)
@@ -169,7 +184,7 @@ func (e *Loader[T, F]) readUncounted(w window[F], key pageKey[F], first *cc.Page
 		}
 		first = p
 	}
-	r := reader[T]{from: w.offset, to: w.offset + w.count, at: make(map[int]*T)}
+	r := reader[T]{from: w.offset, to: w.offset + w.count, asOf: first.Date, at: make(map[int]*T)}
 	key.size = first.Served
 	seen := make(map[string]bool)
 	for p := first; p.Served > 0 && key.index < maxUncounted; {
@@ -250,12 +265,14 @@ type reader[T any] struct {
 	beyond          bool // a page went beyond the length that the console told
 	end             int  // where an empty page begins, plus 1; 0: none was empty
 	last            int  // the position after the last one of any page
+	asOf            cc.DateTime
 }
 
 // put records the entities of a page that begins at position start. It also records the positions that the page left
 // empty, so that they are not read again.
 func (r *reader[T]) put(start int, page *cc.Page[T]) {
 	r.pages++
+	r.asOf = min(r.asOf, page.Date) // dates have the same form
 	if page.Served == 0 && (r.end == 0 || start < r.end-1) {
 		r.end = start + 1
 	}
@@ -292,7 +309,7 @@ func (r *reader[T]) view(id func(*T) string) *view[T] {
 	if r.end > 0 {
 		r.total = min(r.total, max(r.end-1, r.last)) // an empty page ends the list, whatever the count
 	}
-	v := &view[T]{items: make([]*T, 0, len(r.at)), places: make([]int, 0, len(r.at)), total: r.total}
+	v := &view[T]{items: make([]*T, 0, len(r.at)), places: make([]int, 0, len(r.at)), total: r.total, asOf: r.asOf, cut: r.total > r.to}
 	var seen map[string]struct{}
 	if r.pages > 1 {
 		seen = make(map[string]struct{}, len(r.at))

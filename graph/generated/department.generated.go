@@ -10,6 +10,8 @@ import (
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/consoleql/consoleql/graph/entity"
+	"github.com/consoleql/consoleql/graph/listing"
+	"github.com/consoleql/consoleql/graph/loader"
 	"github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/vektah/gqlparser/v2/ast"
 )
@@ -20,21 +22,39 @@ type DepartmentResolver interface {
 	Company(ctx context.Context, obj *consoleclient.Department) (*consoleclient.Company, error)
 	Parent(ctx context.Context, obj *consoleclient.Department) (*consoleclient.Department, error)
 
-	Packages(ctx context.Context, obj *consoleclient.Department, filter *consoleclient.PackageFilter, order *entity.SortOrder, first *int, after *string, offset *int) (*entity.Connection[consoleclient.Package], error)
+	PackageCounts(ctx context.Context, obj *consoleclient.Department, subtree bool) (*listing.PackageCounts, error)
+	Packages(ctx context.Context, obj *consoleclient.Department, filter *listing.PackageFilter, order *entity.SortOrder, orderBy *entity.OrderBy, first *int, after *string, offset *int) (*entity.Connection[consoleclient.Package], error)
 	Package(ctx context.Context, obj *consoleclient.Department, id string) (*consoleclient.Package, error)
-	Queues(ctx context.Context, obj *consoleclient.Department, filter *consoleclient.QueueFilter, order *entity.SortOrder, first *int, after *string, offset *int) (*entity.Connection[consoleclient.Queue], error)
+	QueueCounts(ctx context.Context, obj *consoleclient.Department, subtree bool) (*listing.QueueCounts, error)
+	Queues(ctx context.Context, obj *consoleclient.Department, filter *listing.QueueFilter, order *entity.SortOrder, orderBy *entity.OrderBy, first *int, after *string, offset *int) (*entity.Connection[consoleclient.Queue], error)
 	Queue(ctx context.Context, obj *consoleclient.Department, id string) (*consoleclient.Queue, error)
-	Robots(ctx context.Context, obj *consoleclient.Department, filter *consoleclient.RobotFilter, order *entity.SortOrder, first *int, after *string, offset *int) (*entity.Connection[consoleclient.Robot], error)
+	RobotCounts(ctx context.Context, obj *consoleclient.Department, subtree bool) (*listing.RobotCounts, error)
+	Robots(ctx context.Context, obj *consoleclient.Department, filter *listing.RobotFilter, order *entity.SortOrder, orderBy *entity.OrderBy, first *int, after *string, offset *int) (*entity.Connection[consoleclient.Robot], error)
 	Robot(ctx context.Context, obj *consoleclient.Department, id string) (*consoleclient.Robot, error)
-	Workflows(ctx context.Context, obj *consoleclient.Department, filter *consoleclient.WorkflowFilter, order *entity.SortOrder, first *int, after *string, offset *int) (*entity.Connection[consoleclient.Workflow], error)
+	WorkflowCounts(ctx context.Context, obj *consoleclient.Department, subtree bool) (*listing.WorkflowCounts, error)
+	Workflows(ctx context.Context, obj *consoleclient.Department, filter *listing.WorkflowFilter, order *entity.SortOrder, orderBy *entity.OrderBy, first *int, after *string, offset *int) (*entity.Connection[consoleclient.Workflow], error)
 	Workflow(ctx context.Context, obj *consoleclient.Department, id string) (*consoleclient.Workflow, error)
-	WorkflowLayouts(ctx context.Context, obj *consoleclient.Department, filter *consoleclient.WorkflowLayoutFilter, order *entity.SortOrder, first *int, after *string, offset *int) (*entity.Connection[consoleclient.WorkflowLayout], error)
+	WorkflowLayouts(ctx context.Context, obj *consoleclient.Department, filter *loader.WorkflowLayoutFilter, order *entity.SortOrder, orderBy *entity.OrderBy, first *int, after *string, offset *int) (*entity.Connection[consoleclient.WorkflowLayout], error)
 	WorkflowLayout(ctx context.Context, obj *consoleclient.Department, id string) (*consoleclient.WorkflowLayout, error)
 }
 
 // endregion ************************** generated!.gotpl **************************
 
 // region    ***************************** args.gotpl *****************************
+
+func (ec *executionContext) field_Department_packageCounts_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "subtree",
+		func(ctx context.Context, v any) (bool, error) {
+			return ec.unmarshalNBoolean2bool(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["subtree"] = arg0
+	return args, nil
+}
 
 func (ec *executionContext) field_Department_package_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
@@ -54,8 +74,8 @@ func (ec *executionContext) field_Department_packages_args(ctx context.Context, 
 	var err error
 	args := map[string]any{}
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "filter",
-		func(ctx context.Context, v any) (*consoleclient.PackageFilter, error) {
-			return ec.unmarshalOPackageFilter2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐPackageFilter(ctx, v)
+		func(ctx context.Context, v any) (*listing.PackageFilter, error) {
+			return ec.unmarshalOPackageFilter2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋlistingᚐPackageFilter(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -69,30 +89,52 @@ func (ec *executionContext) field_Department_packages_args(ctx context.Context, 
 		return nil, err
 	}
 	args["order"] = arg1
-	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "orderBy",
+		func(ctx context.Context, v any) (*entity.OrderBy, error) {
+			return ec.unmarshalOPackageOrder2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋentityᚐOrderBy(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["orderBy"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "first",
 		func(ctx context.Context, v any) (*int, error) {
 			return ec.unmarshalOInt2ᚖint(ctx, v)
 		})
 	if err != nil {
 		return nil, err
 	}
-	args["first"] = arg2
-	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+	args["first"] = arg3
+	arg4, err := graphql.ProcessArgField(ctx, rawArgs, "after",
 		func(ctx context.Context, v any) (*string, error) {
 			return ec.unmarshalOString2ᚖstring(ctx, v)
 		})
 	if err != nil {
 		return nil, err
 	}
-	args["after"] = arg3
-	arg4, err := graphql.ProcessArgField(ctx, rawArgs, "offset",
+	args["after"] = arg4
+	arg5, err := graphql.ProcessArgField(ctx, rawArgs, "offset",
 		func(ctx context.Context, v any) (*int, error) {
 			return ec.unmarshalOInt2ᚖint(ctx, v)
 		})
 	if err != nil {
 		return nil, err
 	}
-	args["offset"] = arg4
+	args["offset"] = arg5
+	return args, nil
+}
+
+func (ec *executionContext) field_Department_queueCounts_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "subtree",
+		func(ctx context.Context, v any) (bool, error) {
+			return ec.unmarshalNBoolean2bool(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["subtree"] = arg0
 	return args, nil
 }
 
@@ -114,8 +156,8 @@ func (ec *executionContext) field_Department_queues_args(ctx context.Context, ra
 	var err error
 	args := map[string]any{}
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "filter",
-		func(ctx context.Context, v any) (*consoleclient.QueueFilter, error) {
-			return ec.unmarshalOQueueFilter2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐQueueFilter(ctx, v)
+		func(ctx context.Context, v any) (*listing.QueueFilter, error) {
+			return ec.unmarshalOQueueFilter2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋlistingᚐQueueFilter(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -129,30 +171,52 @@ func (ec *executionContext) field_Department_queues_args(ctx context.Context, ra
 		return nil, err
 	}
 	args["order"] = arg1
-	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "orderBy",
+		func(ctx context.Context, v any) (*entity.OrderBy, error) {
+			return ec.unmarshalOQueueOrder2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋentityᚐOrderBy(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["orderBy"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "first",
 		func(ctx context.Context, v any) (*int, error) {
 			return ec.unmarshalOInt2ᚖint(ctx, v)
 		})
 	if err != nil {
 		return nil, err
 	}
-	args["first"] = arg2
-	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+	args["first"] = arg3
+	arg4, err := graphql.ProcessArgField(ctx, rawArgs, "after",
 		func(ctx context.Context, v any) (*string, error) {
 			return ec.unmarshalOString2ᚖstring(ctx, v)
 		})
 	if err != nil {
 		return nil, err
 	}
-	args["after"] = arg3
-	arg4, err := graphql.ProcessArgField(ctx, rawArgs, "offset",
+	args["after"] = arg4
+	arg5, err := graphql.ProcessArgField(ctx, rawArgs, "offset",
 		func(ctx context.Context, v any) (*int, error) {
 			return ec.unmarshalOInt2ᚖint(ctx, v)
 		})
 	if err != nil {
 		return nil, err
 	}
-	args["offset"] = arg4
+	args["offset"] = arg5
+	return args, nil
+}
+
+func (ec *executionContext) field_Department_robotCounts_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "subtree",
+		func(ctx context.Context, v any) (bool, error) {
+			return ec.unmarshalNBoolean2bool(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["subtree"] = arg0
 	return args, nil
 }
 
@@ -174,8 +238,8 @@ func (ec *executionContext) field_Department_robots_args(ctx context.Context, ra
 	var err error
 	args := map[string]any{}
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "filter",
-		func(ctx context.Context, v any) (*consoleclient.RobotFilter, error) {
-			return ec.unmarshalORobotFilter2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐRobotFilter(ctx, v)
+		func(ctx context.Context, v any) (*listing.RobotFilter, error) {
+			return ec.unmarshalORobotFilter2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋlistingᚐRobotFilter(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -189,30 +253,52 @@ func (ec *executionContext) field_Department_robots_args(ctx context.Context, ra
 		return nil, err
 	}
 	args["order"] = arg1
-	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "orderBy",
+		func(ctx context.Context, v any) (*entity.OrderBy, error) {
+			return ec.unmarshalORobotOrder2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋentityᚐOrderBy(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["orderBy"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "first",
 		func(ctx context.Context, v any) (*int, error) {
 			return ec.unmarshalOInt2ᚖint(ctx, v)
 		})
 	if err != nil {
 		return nil, err
 	}
-	args["first"] = arg2
-	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+	args["first"] = arg3
+	arg4, err := graphql.ProcessArgField(ctx, rawArgs, "after",
 		func(ctx context.Context, v any) (*string, error) {
 			return ec.unmarshalOString2ᚖstring(ctx, v)
 		})
 	if err != nil {
 		return nil, err
 	}
-	args["after"] = arg3
-	arg4, err := graphql.ProcessArgField(ctx, rawArgs, "offset",
+	args["after"] = arg4
+	arg5, err := graphql.ProcessArgField(ctx, rawArgs, "offset",
 		func(ctx context.Context, v any) (*int, error) {
 			return ec.unmarshalOInt2ᚖint(ctx, v)
 		})
 	if err != nil {
 		return nil, err
 	}
-	args["offset"] = arg4
+	args["offset"] = arg5
+	return args, nil
+}
+
+func (ec *executionContext) field_Department_workflowCounts_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "subtree",
+		func(ctx context.Context, v any) (bool, error) {
+			return ec.unmarshalNBoolean2bool(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["subtree"] = arg0
 	return args, nil
 }
 
@@ -234,8 +320,8 @@ func (ec *executionContext) field_Department_workflowLayouts_args(ctx context.Co
 	var err error
 	args := map[string]any{}
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "filter",
-		func(ctx context.Context, v any) (*consoleclient.WorkflowLayoutFilter, error) {
-			return ec.unmarshalOWorkflowLayoutFilter2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐWorkflowLayoutFilter(ctx, v)
+		func(ctx context.Context, v any) (*loader.WorkflowLayoutFilter, error) {
+			return ec.unmarshalOWorkflowLayoutFilter2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐWorkflowLayoutFilter(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -249,30 +335,38 @@ func (ec *executionContext) field_Department_workflowLayouts_args(ctx context.Co
 		return nil, err
 	}
 	args["order"] = arg1
-	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "orderBy",
+		func(ctx context.Context, v any) (*entity.OrderBy, error) {
+			return ec.unmarshalOWorkflowLayoutOrder2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋentityᚐOrderBy(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["orderBy"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "first",
 		func(ctx context.Context, v any) (*int, error) {
 			return ec.unmarshalOInt2ᚖint(ctx, v)
 		})
 	if err != nil {
 		return nil, err
 	}
-	args["first"] = arg2
-	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+	args["first"] = arg3
+	arg4, err := graphql.ProcessArgField(ctx, rawArgs, "after",
 		func(ctx context.Context, v any) (*string, error) {
 			return ec.unmarshalOString2ᚖstring(ctx, v)
 		})
 	if err != nil {
 		return nil, err
 	}
-	args["after"] = arg3
-	arg4, err := graphql.ProcessArgField(ctx, rawArgs, "offset",
+	args["after"] = arg4
+	arg5, err := graphql.ProcessArgField(ctx, rawArgs, "offset",
 		func(ctx context.Context, v any) (*int, error) {
 			return ec.unmarshalOInt2ᚖint(ctx, v)
 		})
 	if err != nil {
 		return nil, err
 	}
-	args["offset"] = arg4
+	args["offset"] = arg5
 	return args, nil
 }
 
@@ -294,8 +388,8 @@ func (ec *executionContext) field_Department_workflows_args(ctx context.Context,
 	var err error
 	args := map[string]any{}
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "filter",
-		func(ctx context.Context, v any) (*consoleclient.WorkflowFilter, error) {
-			return ec.unmarshalOWorkflowFilter2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐWorkflowFilter(ctx, v)
+		func(ctx context.Context, v any) (*listing.WorkflowFilter, error) {
+			return ec.unmarshalOWorkflowFilter2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋlistingᚐWorkflowFilter(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -309,30 +403,38 @@ func (ec *executionContext) field_Department_workflows_args(ctx context.Context,
 		return nil, err
 	}
 	args["order"] = arg1
-	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "orderBy",
+		func(ctx context.Context, v any) (*entity.OrderBy, error) {
+			return ec.unmarshalOWorkflowOrder2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋentityᚐOrderBy(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["orderBy"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "first",
 		func(ctx context.Context, v any) (*int, error) {
 			return ec.unmarshalOInt2ᚖint(ctx, v)
 		})
 	if err != nil {
 		return nil, err
 	}
-	args["first"] = arg2
-	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+	args["first"] = arg3
+	arg4, err := graphql.ProcessArgField(ctx, rawArgs, "after",
 		func(ctx context.Context, v any) (*string, error) {
 			return ec.unmarshalOString2ᚖstring(ctx, v)
 		})
 	if err != nil {
 		return nil, err
 	}
-	args["after"] = arg3
-	arg4, err := graphql.ProcessArgField(ctx, rawArgs, "offset",
+	args["after"] = arg4
+	arg5, err := graphql.ProcessArgField(ctx, rawArgs, "offset",
 		func(ctx context.Context, v any) (*int, error) {
 			return ec.unmarshalOInt2ᚖint(ctx, v)
 		})
 	if err != nil {
 		return nil, err
 	}
-	args["offset"] = arg4
+	args["offset"] = arg5
 	return args, nil
 }
 
@@ -564,6 +666,50 @@ func (ec *executionContext) fieldContext_Department_nodeId(_ context.Context, fi
 	return graphql.NewScalarFieldContext("Department", field, true, false, "ID")
 }
 
+func (ec *executionContext) _Department_packageCounts(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Department) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Department_packageCounts(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Department().PackageCounts(ctx, obj, fc.Args["subtree"].(bool))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *listing.PackageCounts) graphql.Marshaler {
+			return ec.marshalOPackageCounts2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋlistingᚐPackageCounts(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Department_packageCounts(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Department",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_PackageCounts(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Department_packageCounts_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Department_packages(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Department) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -574,7 +720,7 @@ func (ec *executionContext) _Department_packages(ctx context.Context, field grap
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Department().Packages(ctx, obj, fc.Args["filter"].(*consoleclient.PackageFilter), fc.Args["order"].(*entity.SortOrder), fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["offset"].(*int))
+			return ec.Resolvers.Department().Packages(ctx, obj, fc.Args["filter"].(*listing.PackageFilter), fc.Args["order"].(*entity.SortOrder), fc.Args["orderBy"].(*entity.OrderBy), fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["offset"].(*int))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *entity.Connection[consoleclient.Package]) graphql.Marshaler {
@@ -652,6 +798,50 @@ func (ec *executionContext) fieldContext_Department_package(ctx context.Context,
 	return fc, nil
 }
 
+func (ec *executionContext) _Department_queueCounts(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Department) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Department_queueCounts(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Department().QueueCounts(ctx, obj, fc.Args["subtree"].(bool))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *listing.QueueCounts) graphql.Marshaler {
+			return ec.marshalOQueueCounts2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋlistingᚐQueueCounts(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Department_queueCounts(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Department",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_QueueCounts(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Department_queueCounts_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Department_queues(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Department) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -662,7 +852,7 @@ func (ec *executionContext) _Department_queues(ctx context.Context, field graphq
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Department().Queues(ctx, obj, fc.Args["filter"].(*consoleclient.QueueFilter), fc.Args["order"].(*entity.SortOrder), fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["offset"].(*int))
+			return ec.Resolvers.Department().Queues(ctx, obj, fc.Args["filter"].(*listing.QueueFilter), fc.Args["order"].(*entity.SortOrder), fc.Args["orderBy"].(*entity.OrderBy), fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["offset"].(*int))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *entity.Connection[consoleclient.Queue]) graphql.Marshaler {
@@ -740,6 +930,50 @@ func (ec *executionContext) fieldContext_Department_queue(ctx context.Context, f
 	return fc, nil
 }
 
+func (ec *executionContext) _Department_robotCounts(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Department) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Department_robotCounts(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Department().RobotCounts(ctx, obj, fc.Args["subtree"].(bool))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *listing.RobotCounts) graphql.Marshaler {
+			return ec.marshalORobotCounts2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋlistingᚐRobotCounts(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Department_robotCounts(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Department",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_RobotCounts(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Department_robotCounts_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Department_robots(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Department) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -750,7 +984,7 @@ func (ec *executionContext) _Department_robots(ctx context.Context, field graphq
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Department().Robots(ctx, obj, fc.Args["filter"].(*consoleclient.RobotFilter), fc.Args["order"].(*entity.SortOrder), fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["offset"].(*int))
+			return ec.Resolvers.Department().Robots(ctx, obj, fc.Args["filter"].(*listing.RobotFilter), fc.Args["order"].(*entity.SortOrder), fc.Args["orderBy"].(*entity.OrderBy), fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["offset"].(*int))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *entity.Connection[consoleclient.Robot]) graphql.Marshaler {
@@ -828,6 +1062,50 @@ func (ec *executionContext) fieldContext_Department_robot(ctx context.Context, f
 	return fc, nil
 }
 
+func (ec *executionContext) _Department_workflowCounts(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Department) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Department_workflowCounts(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Department().WorkflowCounts(ctx, obj, fc.Args["subtree"].(bool))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *listing.WorkflowCounts) graphql.Marshaler {
+			return ec.marshalOWorkflowCounts2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋlistingᚐWorkflowCounts(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Department_workflowCounts(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Department",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_WorkflowCounts(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Department_workflowCounts_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Department_workflows(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Department) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -838,7 +1116,7 @@ func (ec *executionContext) _Department_workflows(ctx context.Context, field gra
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Department().Workflows(ctx, obj, fc.Args["filter"].(*consoleclient.WorkflowFilter), fc.Args["order"].(*entity.SortOrder), fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["offset"].(*int))
+			return ec.Resolvers.Department().Workflows(ctx, obj, fc.Args["filter"].(*listing.WorkflowFilter), fc.Args["order"].(*entity.SortOrder), fc.Args["orderBy"].(*entity.OrderBy), fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["offset"].(*int))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *entity.Connection[consoleclient.Workflow]) graphql.Marshaler {
@@ -926,7 +1204,7 @@ func (ec *executionContext) _Department_workflowLayouts(ctx context.Context, fie
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Department().WorkflowLayouts(ctx, obj, fc.Args["filter"].(*consoleclient.WorkflowLayoutFilter), fc.Args["order"].(*entity.SortOrder), fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["offset"].(*int))
+			return ec.Resolvers.Department().WorkflowLayouts(ctx, obj, fc.Args["filter"].(*loader.WorkflowLayoutFilter), fc.Args["order"].(*entity.SortOrder), fc.Args["orderBy"].(*entity.OrderBy), fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["offset"].(*int))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *entity.Connection[consoleclient.WorkflowLayout]) graphql.Marshaler {
@@ -1125,6 +1403,11 @@ func (ec *executionContext) _Department(ctx context.Context, sel ast.SelectionSe
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
+		case "packageCounts":
+			out.Values[i] = ec._Department_packageCounts(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
 		case "packages":
 			out.Values[i] = ec._Department_packages(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
@@ -1132,6 +1415,11 @@ func (ec *executionContext) _Department(ctx context.Context, sel ast.SelectionSe
 			}
 		case "package":
 			out.Values[i] = ec._Department_package(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "queueCounts":
+			out.Values[i] = ec._Department_queueCounts(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
@@ -1145,6 +1433,11 @@ func (ec *executionContext) _Department(ctx context.Context, sel ast.SelectionSe
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
+		case "robotCounts":
+			out.Values[i] = ec._Department_robotCounts(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
 		case "robots":
 			out.Values[i] = ec._Department_robots(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
@@ -1152,6 +1445,11 @@ func (ec *executionContext) _Department(ctx context.Context, sel ast.SelectionSe
 			}
 		case "robot":
 			out.Values[i] = ec._Department_robot(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "workflowCounts":
+			out.Values[i] = ec._Department_workflowCounts(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}

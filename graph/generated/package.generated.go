@@ -10,6 +10,7 @@ import (
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/consoleql/consoleql/graph/entity"
+	"github.com/consoleql/consoleql/graph/listing"
 	"github.com/consoleql/consoleql/graph/mutation"
 	"github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/vektah/gqlparser/v2/ast"
@@ -24,13 +25,14 @@ type CompletePackageUploadPayloadResolver interface {
 type PackageResolver interface {
 	Versions(ctx context.Context, obj *consoleclient.Package) ([]*consoleclient.PackageVersion, error)
 	LatestVersion(ctx context.Context, obj *consoleclient.Package) (*consoleclient.PackageVersion, error)
-	Workflows(ctx context.Context, obj *consoleclient.Package, filter *consoleclient.WorkflowFilter, order *entity.SortOrder, first *int, after *string, offset *int) (*entity.Connection[consoleclient.Workflow], error)
+	Unused(ctx context.Context, obj *consoleclient.Package) (*bool, error)
+	Workflows(ctx context.Context, obj *consoleclient.Package, filter *listing.WorkflowFilter, order *entity.SortOrder, orderBy *entity.OrderBy, first *int, after *string, offset *int) (*entity.Connection[consoleclient.Workflow], error)
 	Department(ctx context.Context, obj *consoleclient.Package) (*consoleclient.Department, error)
 	Company(ctx context.Context, obj *consoleclient.Package) (*consoleclient.Company, error)
 }
 type PackageVersionResolver interface {
 	Package(ctx context.Context, obj *consoleclient.PackageVersion) (*consoleclient.Package, error)
-	Workflows(ctx context.Context, obj *consoleclient.PackageVersion, filter *consoleclient.WorkflowFilter, order *entity.SortOrder, first *int, after *string, offset *int) (*entity.Connection[consoleclient.Workflow], error)
+	Workflows(ctx context.Context, obj *consoleclient.PackageVersion, filter *listing.WorkflowFilter, order *entity.SortOrder, orderBy *entity.OrderBy, first *int, after *string, offset *int) (*entity.Connection[consoleclient.Workflow], error)
 }
 type UpdatePackagePayloadResolver interface {
 	Package(ctx context.Context, obj *mutation.UpdatePackagePayload) (*consoleclient.Package, error)
@@ -48,8 +50,8 @@ func (ec *executionContext) field_PackageVersion_workflows_args(ctx context.Cont
 	var err error
 	args := map[string]any{}
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "filter",
-		func(ctx context.Context, v any) (*consoleclient.WorkflowFilter, error) {
-			return ec.unmarshalOWorkflowFilter2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐWorkflowFilter(ctx, v)
+		func(ctx context.Context, v any) (*listing.WorkflowFilter, error) {
+			return ec.unmarshalOWorkflowFilter2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋlistingᚐWorkflowFilter(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -63,30 +65,38 @@ func (ec *executionContext) field_PackageVersion_workflows_args(ctx context.Cont
 		return nil, err
 	}
 	args["order"] = arg1
-	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "orderBy",
+		func(ctx context.Context, v any) (*entity.OrderBy, error) {
+			return ec.unmarshalOWorkflowOrder2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋentityᚐOrderBy(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["orderBy"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "first",
 		func(ctx context.Context, v any) (*int, error) {
 			return ec.unmarshalOInt2ᚖint(ctx, v)
 		})
 	if err != nil {
 		return nil, err
 	}
-	args["first"] = arg2
-	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+	args["first"] = arg3
+	arg4, err := graphql.ProcessArgField(ctx, rawArgs, "after",
 		func(ctx context.Context, v any) (*string, error) {
 			return ec.unmarshalOString2ᚖstring(ctx, v)
 		})
 	if err != nil {
 		return nil, err
 	}
-	args["after"] = arg3
-	arg4, err := graphql.ProcessArgField(ctx, rawArgs, "offset",
+	args["after"] = arg4
+	arg5, err := graphql.ProcessArgField(ctx, rawArgs, "offset",
 		func(ctx context.Context, v any) (*int, error) {
 			return ec.unmarshalOInt2ᚖint(ctx, v)
 		})
 	if err != nil {
 		return nil, err
 	}
-	args["offset"] = arg4
+	args["offset"] = arg5
 	return args, nil
 }
 
@@ -94,8 +104,8 @@ func (ec *executionContext) field_Package_workflows_args(ctx context.Context, ra
 	var err error
 	args := map[string]any{}
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "filter",
-		func(ctx context.Context, v any) (*consoleclient.WorkflowFilter, error) {
-			return ec.unmarshalOWorkflowFilter2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐWorkflowFilter(ctx, v)
+		func(ctx context.Context, v any) (*listing.WorkflowFilter, error) {
+			return ec.unmarshalOWorkflowFilter2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋlistingᚐWorkflowFilter(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -109,30 +119,38 @@ func (ec *executionContext) field_Package_workflows_args(ctx context.Context, ra
 		return nil, err
 	}
 	args["order"] = arg1
-	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "orderBy",
+		func(ctx context.Context, v any) (*entity.OrderBy, error) {
+			return ec.unmarshalOWorkflowOrder2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋentityᚐOrderBy(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["orderBy"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "first",
 		func(ctx context.Context, v any) (*int, error) {
 			return ec.unmarshalOInt2ᚖint(ctx, v)
 		})
 	if err != nil {
 		return nil, err
 	}
-	args["first"] = arg2
-	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+	args["first"] = arg3
+	arg4, err := graphql.ProcessArgField(ctx, rawArgs, "after",
 		func(ctx context.Context, v any) (*string, error) {
 			return ec.unmarshalOString2ᚖstring(ctx, v)
 		})
 	if err != nil {
 		return nil, err
 	}
-	args["after"] = arg3
-	arg4, err := graphql.ProcessArgField(ctx, rawArgs, "offset",
+	args["after"] = arg4
+	arg5, err := graphql.ProcessArgField(ctx, rawArgs, "offset",
 		func(ctx context.Context, v any) (*int, error) {
 			return ec.unmarshalOInt2ᚖint(ctx, v)
 		})
 	if err != nil {
 		return nil, err
 	}
-	args["offset"] = arg4
+	args["offset"] = arg5
 	return args, nil
 }
 
@@ -542,6 +560,29 @@ func (ec *executionContext) fieldContext_Package_latestVersion(_ context.Context
 	return fc, nil
 }
 
+func (ec *executionContext) _Package_unused(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Package) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Package_unused(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Package().Unused(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *bool) graphql.Marshaler {
+			return ec.marshalOBoolean2ᚖbool(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Package_unused(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Package", field, true, true, "Boolean")
+}
+
 func (ec *executionContext) _Package_workflows(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Package) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -552,7 +593,7 @@ func (ec *executionContext) _Package_workflows(ctx context.Context, field graphq
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Package().Workflows(ctx, obj, fc.Args["filter"].(*consoleclient.WorkflowFilter), fc.Args["order"].(*entity.SortOrder), fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["offset"].(*int))
+			return ec.Resolvers.Package().Workflows(ctx, obj, fc.Args["filter"].(*listing.WorkflowFilter), fc.Args["order"].(*entity.SortOrder), fc.Args["orderBy"].(*entity.OrderBy), fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["offset"].(*int))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *entity.Connection[consoleclient.Workflow]) graphql.Marshaler {
@@ -774,6 +815,98 @@ func (ec *executionContext) _PackageConnection_totalCount(ctx context.Context, f
 }
 func (ec *executionContext) fieldContext_PackageConnection_totalCount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("PackageConnection", field, false, false, "Int")
+}
+
+func (ec *executionContext) _PackageConnection_unavailable(ctx context.Context, field graphql.CollectedField, obj *entity.Connection[consoleclient.Package]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PackageConnection_unavailable(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Unavailable, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*listing.UnavailableDepartment) graphql.Marshaler {
+			return ec.marshalNUnavailableDepartment2ᚕᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋlistingᚐUnavailableDepartmentᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PackageConnection_unavailable(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "PackageConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UnavailableDepartment(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _PackageCounts_total(ctx context.Context, field graphql.CollectedField, obj *listing.PackageCounts) (ret graphql.Marshaler) {
+	return ec.marshalNInt2int(ctx, field.Selections, obj.Total)
+}
+func (ec *executionContext) fieldContext_PackageCounts_total(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PackageCounts", field, false, false, "Int")
+}
+
+func (ec *executionContext) _PackageCounts_unused(ctx context.Context, field graphql.CollectedField, obj *listing.PackageCounts) (ret graphql.Marshaler) {
+	return ec.marshalNInt2int(ctx, field.Selections, obj.Unused)
+}
+func (ec *executionContext) fieldContext_PackageCounts_unused(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PackageCounts", field, false, false, "Int")
+}
+
+func (ec *executionContext) _PackageCounts_asOf(ctx context.Context, field graphql.CollectedField, obj *listing.PackageCounts) (ret graphql.Marshaler) {
+	return ec.marshalNDateTime2githubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐDateTime(ctx, field.Selections, obj.AsOf)
+}
+func (ec *executionContext) fieldContext_PackageCounts_asOf(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PackageCounts", field, false, false, "DateTime")
+}
+
+func (ec *executionContext) _PackageCounts_precision(ctx context.Context, field graphql.CollectedField, obj *listing.PackageCounts) (ret graphql.Marshaler) {
+	return ec.marshalNCountPrecision2githubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋlistingᚐPrecision(ctx, field.Selections, obj.Precision)
+}
+func (ec *executionContext) fieldContext_PackageCounts_precision(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PackageCounts", field, false, false, "CountPrecision")
+}
+
+func (ec *executionContext) _PackageCounts_unavailable(ctx context.Context, field graphql.CollectedField, obj *listing.PackageCounts) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PackageCounts_unavailable(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Unavailable, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*listing.UnavailableDepartment) graphql.Marshaler {
+			return ec.marshalNUnavailableDepartment2ᚕᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋlistingᚐUnavailableDepartmentᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PackageCounts_unavailable(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "PackageCounts",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UnavailableDepartment(ctx, field)
+		},
+	}
+	return fc, nil
 }
 
 func (ec *executionContext) _PackageEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *entity.Edge[consoleclient.Package]) (ret graphql.Marshaler) {
@@ -1061,7 +1194,7 @@ func (ec *executionContext) _PackageVersion_workflows(ctx context.Context, field
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.PackageVersion().Workflows(ctx, obj, fc.Args["filter"].(*consoleclient.WorkflowFilter), fc.Args["order"].(*entity.SortOrder), fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["offset"].(*int))
+			return ec.Resolvers.PackageVersion().Workflows(ctx, obj, fc.Args["filter"].(*listing.WorkflowFilter), fc.Args["order"].(*entity.SortOrder), fc.Args["orderBy"].(*entity.OrderBy), fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["offset"].(*int))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *entity.Connection[consoleclient.Workflow]) graphql.Marshaler {
@@ -1454,8 +1587,8 @@ func UnmarshalDeletePackageInput(ctx context.Context, raw any) (mutation.DeleteP
 	return out, err
 }
 
-func (ec *executionContext) unmarshalInputPackageFilter(ctx context.Context, obj any) (consoleclient.PackageFilter, error) {
-	var it consoleclient.PackageFilter
+func (ec *executionContext) unmarshalInputPackageFilter(ctx context.Context, obj any) (listing.PackageFilter, error) {
+	var it listing.PackageFilter
 	if obj == nil {
 		return it, nil
 	}
@@ -1465,7 +1598,7 @@ func (ec *executionContext) unmarshalInputPackageFilter(ctx context.Context, obj
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"name", "searchString", "startTime", "endTime"}
+	fieldsInOrder := [...]string{"name", "searchString", "startTime", "endTime", "ids", "unused", "tags"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -1500,6 +1633,27 @@ func (ec *executionContext) unmarshalInputPackageFilter(ctx context.Context, obj
 				return it, err
 			}
 			it.EndTime = data
+		case "ids":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("ids"))
+			data, err := ec.unmarshalOID2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.IDs = data
+		case "unused":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("unused"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Unused = data
+		case "tags":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("tags"))
+			data, err := ec.unmarshalOString2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Tags = data
 		}
 	}
 	return it, nil
@@ -1511,9 +1665,62 @@ func (ec *executionContext) unmarshalInputPackageFilter(ctx context.Context, obj
 //
 // ctx must come from a gqlgen request; outside one there is no unmarshaler to use
 // and the returned error says so.
-func UnmarshalPackageFilter(ctx context.Context, raw any) (consoleclient.PackageFilter, error) {
-	var out consoleclient.PackageFilter
+func UnmarshalPackageFilter(ctx context.Context, raw any) (listing.PackageFilter, error) {
+	var out listing.PackageFilter
 	err := graphql.UnmarshalNamedInputFromContext(ctx, "PackageFilter", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputPackageOrder(ctx context.Context, obj any) (entity.OrderBy, error) {
+	var it entity.OrderBy
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	if _, present := asMap["direction"]; !present {
+		asMap["direction"] = "ASC"
+	}
+
+	fieldsInOrder := [...]string{"field", "direction"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "field":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("field"))
+			data, err := ec.unmarshalNPackageOrderField2githubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋlistingᚐSortField(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Field = data
+		case "direction":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("direction"))
+			data, err := ec.unmarshalNSortOrder2githubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋentityᚐSortOrder(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Direction = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalPackageOrder unmarshals raw into the PackageOrder input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalPackageOrder(ctx context.Context, raw any) (entity.OrderBy, error) {
+	var out entity.OrderBy
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "PackageOrder", raw, &out)
 	return out, err
 }
 
@@ -1979,6 +2186,11 @@ func (ec *executionContext) _Package(ctx context.Context, sel ast.SelectionSet, 
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
+		case "unused":
+			out.Values[i] = ec._Package_unused(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
 		case "workflows":
 			out.Values[i] = ec._Package_workflows(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
@@ -2047,6 +2259,67 @@ func (ec *executionContext) _PackageConnection(ctx context.Context, sel ast.Sele
 			}
 		case "totalCount":
 			out.Values[i] = ec._PackageConnection_totalCount(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "unavailable":
+			out.Values[i] = ec._PackageConnection_unavailable(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var packageCountsImplementors = []string{"PackageCounts"}
+
+func (ec *executionContext) _PackageCounts(ctx context.Context, sel ast.SelectionSet, obj *listing.PackageCounts) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, packageCountsImplementors)
+
+	out := ec.answer.FieldSet(fields)
+	if out == nil {
+		return graphql.Null
+	}
+	var deferred graphql.DeferredGroup
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("PackageCounts")
+		case "total":
+			out.Values[i] = ec._PackageCounts_total(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "unused":
+			out.Values[i] = ec._PackageCounts_unused(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "asOf":
+			out.Values[i] = ec._PackageCounts_asOf(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "precision":
+			out.Values[i] = ec._PackageCounts_precision(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "unavailable":
+			out.Values[i] = ec._PackageCounts_unavailable(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -2529,6 +2802,16 @@ func (ec *executionContext) marshalNPackageEdge2ᚖgithubᚗcomᚋconsoleqlᚋco
 	return ec._PackageEdge(ctx, sel, v)
 }
 
+func (ec *executionContext) unmarshalNPackageOrderField2githubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋlistingᚐSortField(ctx context.Context, v any) (listing.SortField, error) {
+	var res listing.SortField
+	err := res.UnmarshalGQL(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNPackageOrderField2githubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋlistingᚐSortField(ctx context.Context, sel ast.SelectionSet, v listing.SortField) graphql.Marshaler {
+	return v
+}
+
 func (ec *executionContext) marshalNPackageUpload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐPackageUpload(ctx context.Context, sel ast.SelectionSet, v *consoleclient.PackageUpload) graphql.Marshaler {
 	if v == nil {
 		graphql.AddInvalidNullError(ctx, "PackageUpload!")
@@ -2638,11 +2921,26 @@ func (ec *executionContext) marshalOPackageConnection2ᚖgithubᚗcomᚋconsoleq
 	return ec._PackageConnection(ctx, sel, v)
 }
 
-func (ec *executionContext) unmarshalOPackageFilter2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐPackageFilter(ctx context.Context, v any) (*consoleclient.PackageFilter, error) {
+func (ec *executionContext) marshalOPackageCounts2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋlistingᚐPackageCounts(ctx context.Context, sel ast.SelectionSet, v *listing.PackageCounts) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._PackageCounts(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalOPackageFilter2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋlistingᚐPackageFilter(ctx context.Context, v any) (*listing.PackageFilter, error) {
 	if v == nil {
 		return nil, nil
 	}
 	res, err := ec.unmarshalInputPackageFilter(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalOPackageOrder2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋentityᚐOrderBy(ctx context.Context, v any) (*entity.OrderBy, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := ec.unmarshalInputPackageOrder(ctx, v)
 	return &res, graphql.ErrorOnPath(ctx, err)
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/consoleql/consoleql/graph/entity"
+	"github.com/consoleql/consoleql/graph/listing"
 	"github.com/consoleql/consoleql/graph/mutation"
 	"github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/vektah/gqlparser/v2/ast"
@@ -21,8 +22,10 @@ type CreateQueuePayloadResolver interface {
 	Queue(ctx context.Context, obj *mutation.CreateQueuePayload) (*consoleclient.Queue, error)
 }
 type QueueResolver interface {
-	Robots(ctx context.Context, obj *consoleclient.Queue, filter *consoleclient.RobotFilter, order *entity.SortOrder, first *int, after *string, offset *int) (*entity.Connection[consoleclient.Robot], error)
-	Workflows(ctx context.Context, obj *consoleclient.Queue, filter *consoleclient.WorkflowFilter, order *entity.SortOrder, first *int, after *string, offset *int) (*entity.Connection[consoleclient.Workflow], error)
+	RobotCounts(ctx context.Context, obj *consoleclient.Queue) (*listing.RobotCounts, error)
+
+	Robots(ctx context.Context, obj *consoleclient.Queue, filter *listing.RobotFilter, order *entity.SortOrder, orderBy *entity.OrderBy, first *int, after *string, offset *int) (*entity.Connection[consoleclient.Robot], error)
+	Workflows(ctx context.Context, obj *consoleclient.Queue, filter *listing.WorkflowFilter, order *entity.SortOrder, orderBy *entity.OrderBy, first *int, after *string, offset *int) (*entity.Connection[consoleclient.Workflow], error)
 	Department(ctx context.Context, obj *consoleclient.Queue) (*consoleclient.Department, error)
 	Company(ctx context.Context, obj *consoleclient.Queue) (*consoleclient.Company, error)
 }
@@ -38,8 +41,8 @@ func (ec *executionContext) field_Queue_robots_args(ctx context.Context, rawArgs
 	var err error
 	args := map[string]any{}
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "filter",
-		func(ctx context.Context, v any) (*consoleclient.RobotFilter, error) {
-			return ec.unmarshalORobotFilter2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐRobotFilter(ctx, v)
+		func(ctx context.Context, v any) (*listing.RobotFilter, error) {
+			return ec.unmarshalORobotFilter2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋlistingᚐRobotFilter(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -53,30 +56,38 @@ func (ec *executionContext) field_Queue_robots_args(ctx context.Context, rawArgs
 		return nil, err
 	}
 	args["order"] = arg1
-	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "orderBy",
+		func(ctx context.Context, v any) (*entity.OrderBy, error) {
+			return ec.unmarshalORobotOrder2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋentityᚐOrderBy(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["orderBy"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "first",
 		func(ctx context.Context, v any) (*int, error) {
 			return ec.unmarshalOInt2ᚖint(ctx, v)
 		})
 	if err != nil {
 		return nil, err
 	}
-	args["first"] = arg2
-	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+	args["first"] = arg3
+	arg4, err := graphql.ProcessArgField(ctx, rawArgs, "after",
 		func(ctx context.Context, v any) (*string, error) {
 			return ec.unmarshalOString2ᚖstring(ctx, v)
 		})
 	if err != nil {
 		return nil, err
 	}
-	args["after"] = arg3
-	arg4, err := graphql.ProcessArgField(ctx, rawArgs, "offset",
+	args["after"] = arg4
+	arg5, err := graphql.ProcessArgField(ctx, rawArgs, "offset",
 		func(ctx context.Context, v any) (*int, error) {
 			return ec.unmarshalOInt2ᚖint(ctx, v)
 		})
 	if err != nil {
 		return nil, err
 	}
-	args["offset"] = arg4
+	args["offset"] = arg5
 	return args, nil
 }
 
@@ -84,8 +95,8 @@ func (ec *executionContext) field_Queue_workflows_args(ctx context.Context, rawA
 	var err error
 	args := map[string]any{}
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "filter",
-		func(ctx context.Context, v any) (*consoleclient.WorkflowFilter, error) {
-			return ec.unmarshalOWorkflowFilter2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐWorkflowFilter(ctx, v)
+		func(ctx context.Context, v any) (*listing.WorkflowFilter, error) {
+			return ec.unmarshalOWorkflowFilter2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋlistingᚐWorkflowFilter(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -99,30 +110,38 @@ func (ec *executionContext) field_Queue_workflows_args(ctx context.Context, rawA
 		return nil, err
 	}
 	args["order"] = arg1
-	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "orderBy",
+		func(ctx context.Context, v any) (*entity.OrderBy, error) {
+			return ec.unmarshalOWorkflowOrder2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋentityᚐOrderBy(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["orderBy"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "first",
 		func(ctx context.Context, v any) (*int, error) {
 			return ec.unmarshalOInt2ᚖint(ctx, v)
 		})
 	if err != nil {
 		return nil, err
 	}
-	args["first"] = arg2
-	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+	args["first"] = arg3
+	arg4, err := graphql.ProcessArgField(ctx, rawArgs, "after",
 		func(ctx context.Context, v any) (*string, error) {
 			return ec.unmarshalOString2ᚖstring(ctx, v)
 		})
 	if err != nil {
 		return nil, err
 	}
-	args["after"] = arg3
-	arg4, err := graphql.ProcessArgField(ctx, rawArgs, "offset",
+	args["after"] = arg4
+	arg5, err := graphql.ProcessArgField(ctx, rawArgs, "offset",
 		func(ctx context.Context, v any) (*int, error) {
 			return ec.unmarshalOInt2ᚖint(ctx, v)
 		})
 	if err != nil {
 		return nil, err
 	}
-	args["offset"] = arg4
+	args["offset"] = arg5
 	return args, nil
 }
 
@@ -167,6 +186,38 @@ func (ec *executionContext) _DeleteQueuePayload_deletedId(ctx context.Context, f
 }
 func (ec *executionContext) fieldContext_DeleteQueuePayload_deletedId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("DeleteQueuePayload", field, false, false, "ID")
+}
+
+func (ec *executionContext) _Queue_robotCounts(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Queue) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Queue_robotCounts(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Queue().RobotCounts(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *listing.RobotCounts) graphql.Marshaler {
+			return ec.marshalORobotCounts2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋlistingᚐRobotCounts(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Queue_robotCounts(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Queue",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_RobotCounts(ctx, field)
+		},
+	}
+	return fc, nil
 }
 
 func (ec *executionContext) _Queue_id(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Queue) (ret graphql.Marshaler) {
@@ -277,7 +328,7 @@ func (ec *executionContext) _Queue_robots(ctx context.Context, field graphql.Col
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Queue().Robots(ctx, obj, fc.Args["filter"].(*consoleclient.RobotFilter), fc.Args["order"].(*entity.SortOrder), fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["offset"].(*int))
+			return ec.Resolvers.Queue().Robots(ctx, obj, fc.Args["filter"].(*listing.RobotFilter), fc.Args["order"].(*entity.SortOrder), fc.Args["orderBy"].(*entity.OrderBy), fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["offset"].(*int))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *entity.Connection[consoleclient.Robot]) graphql.Marshaler {
@@ -321,7 +372,7 @@ func (ec *executionContext) _Queue_workflows(ctx context.Context, field graphql.
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Queue().Workflows(ctx, obj, fc.Args["filter"].(*consoleclient.WorkflowFilter), fc.Args["order"].(*entity.SortOrder), fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["offset"].(*int))
+			return ec.Resolvers.Queue().Workflows(ctx, obj, fc.Args["filter"].(*listing.WorkflowFilter), fc.Args["order"].(*entity.SortOrder), fc.Args["orderBy"].(*entity.OrderBy), fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["offset"].(*int))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *entity.Connection[consoleclient.Workflow]) graphql.Marshaler {
@@ -545,6 +596,98 @@ func (ec *executionContext) fieldContext_QueueConnection_totalCount(_ context.Co
 	return graphql.NewScalarFieldContext("QueueConnection", field, false, false, "Int")
 }
 
+func (ec *executionContext) _QueueConnection_unavailable(ctx context.Context, field graphql.CollectedField, obj *entity.Connection[consoleclient.Queue]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_QueueConnection_unavailable(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Unavailable, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*listing.UnavailableDepartment) graphql.Marshaler {
+			return ec.marshalNUnavailableDepartment2ᚕᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋlistingᚐUnavailableDepartmentᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_QueueConnection_unavailable(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "QueueConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UnavailableDepartment(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _QueueCounts_total(ctx context.Context, field graphql.CollectedField, obj *listing.QueueCounts) (ret graphql.Marshaler) {
+	return ec.marshalNInt2int(ctx, field.Selections, obj.Total)
+}
+func (ec *executionContext) fieldContext_QueueCounts_total(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("QueueCounts", field, false, false, "Int")
+}
+
+func (ec *executionContext) _QueueCounts_empty(ctx context.Context, field graphql.CollectedField, obj *listing.QueueCounts) (ret graphql.Marshaler) {
+	return ec.marshalNInt2int(ctx, field.Selections, obj.Empty)
+}
+func (ec *executionContext) fieldContext_QueueCounts_empty(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("QueueCounts", field, false, false, "Int")
+}
+
+func (ec *executionContext) _QueueCounts_asOf(ctx context.Context, field graphql.CollectedField, obj *listing.QueueCounts) (ret graphql.Marshaler) {
+	return ec.marshalNDateTime2githubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐDateTime(ctx, field.Selections, obj.AsOf)
+}
+func (ec *executionContext) fieldContext_QueueCounts_asOf(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("QueueCounts", field, false, false, "DateTime")
+}
+
+func (ec *executionContext) _QueueCounts_precision(ctx context.Context, field graphql.CollectedField, obj *listing.QueueCounts) (ret graphql.Marshaler) {
+	return ec.marshalNCountPrecision2githubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋlistingᚐPrecision(ctx, field.Selections, obj.Precision)
+}
+func (ec *executionContext) fieldContext_QueueCounts_precision(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("QueueCounts", field, false, false, "CountPrecision")
+}
+
+func (ec *executionContext) _QueueCounts_unavailable(ctx context.Context, field graphql.CollectedField, obj *listing.QueueCounts) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_QueueCounts_unavailable(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Unavailable, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*listing.UnavailableDepartment) graphql.Marshaler {
+			return ec.marshalNUnavailableDepartment2ᚕᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋlistingᚐUnavailableDepartmentᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_QueueCounts_unavailable(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "QueueCounts",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UnavailableDepartment(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _QueueEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *entity.Edge[consoleclient.Queue]) (ret graphql.Marshaler) {
 	return ec.marshalNString2string(ctx, field.Selections, obj.Cursor)
 }
@@ -753,8 +896,8 @@ func UnmarshalDeleteQueueInput(ctx context.Context, raw any) (mutation.DeleteQue
 	return out, err
 }
 
-func (ec *executionContext) unmarshalInputQueueFilter(ctx context.Context, obj any) (consoleclient.QueueFilter, error) {
-	var it consoleclient.QueueFilter
+func (ec *executionContext) unmarshalInputQueueFilter(ctx context.Context, obj any) (listing.QueueFilter, error) {
+	var it listing.QueueFilter
 	if obj == nil {
 		return it, nil
 	}
@@ -764,7 +907,7 @@ func (ec *executionContext) unmarshalInputQueueFilter(ctx context.Context, obj a
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"name", "searchString", "associatedQueueId", "packageId", "packageVersionId"}
+	fieldsInOrder := [...]string{"name", "searchString", "associatedQueueId", "packageId", "packageVersionId", "ids", "empty", "tags"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -806,6 +949,27 @@ func (ec *executionContext) unmarshalInputQueueFilter(ctx context.Context, obj a
 				return it, err
 			}
 			it.PackageVersionID = data
+		case "ids":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("ids"))
+			data, err := ec.unmarshalOID2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.IDs = data
+		case "empty":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("empty"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Empty = data
+		case "tags":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("tags"))
+			data, err := ec.unmarshalOString2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Tags = data
 		}
 	}
 	return it, nil
@@ -817,9 +981,62 @@ func (ec *executionContext) unmarshalInputQueueFilter(ctx context.Context, obj a
 //
 // ctx must come from a gqlgen request; outside one there is no unmarshaler to use
 // and the returned error says so.
-func UnmarshalQueueFilter(ctx context.Context, raw any) (consoleclient.QueueFilter, error) {
-	var out consoleclient.QueueFilter
+func UnmarshalQueueFilter(ctx context.Context, raw any) (listing.QueueFilter, error) {
+	var out listing.QueueFilter
 	err := graphql.UnmarshalNamedInputFromContext(ctx, "QueueFilter", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputQueueOrder(ctx context.Context, obj any) (entity.OrderBy, error) {
+	var it entity.OrderBy
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	if _, present := asMap["direction"]; !present {
+		asMap["direction"] = "ASC"
+	}
+
+	fieldsInOrder := [...]string{"field", "direction"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "field":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("field"))
+			data, err := ec.unmarshalNQueueOrderField2githubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋlistingᚐSortField(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Field = data
+		case "direction":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("direction"))
+			data, err := ec.unmarshalNSortOrder2githubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋentityᚐSortOrder(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Direction = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalQueueOrder unmarshals raw into the QueueOrder input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalQueueOrder(ctx context.Context, raw any) (entity.OrderBy, error) {
+	var out entity.OrderBy
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "QueueOrder", raw, &out)
 	return out, err
 }
 
@@ -980,6 +1197,11 @@ func (ec *executionContext) _Queue(ctx context.Context, sel ast.SelectionSet, ob
 		switch field.Name {
 		case "__typename":
 			out.Values[i] = graphql.MarshalString("Queue")
+		case "robotCounts":
+			out.Values[i] = ec._Queue_robotCounts(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
 		case "id":
 			out.Values[i] = ec._Queue_id(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
@@ -1123,6 +1345,67 @@ func (ec *executionContext) _QueueConnection(ctx context.Context, sel ast.Select
 			}
 		case "totalCount":
 			out.Values[i] = ec._QueueConnection_totalCount(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "unavailable":
+			out.Values[i] = ec._QueueConnection_unavailable(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var queueCountsImplementors = []string{"QueueCounts"}
+
+func (ec *executionContext) _QueueCounts(ctx context.Context, sel ast.SelectionSet, obj *listing.QueueCounts) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, queueCountsImplementors)
+
+	out := ec.answer.FieldSet(fields)
+	if out == nil {
+		return graphql.Null
+	}
+	var deferred graphql.DeferredGroup
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("QueueCounts")
+		case "total":
+			out.Values[i] = ec._QueueCounts_total(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "empty":
+			out.Values[i] = ec._QueueCounts_empty(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "asOf":
+			out.Values[i] = ec._QueueCounts_asOf(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "precision":
+			out.Values[i] = ec._QueueCounts_precision(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "unavailable":
+			out.Values[i] = ec._QueueCounts_unavailable(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -1282,6 +1565,16 @@ func (ec *executionContext) marshalNQueueEdge2ᚖgithubᚗcomᚋconsoleqlᚋcons
 	return ec._QueueEdge(ctx, sel, v)
 }
 
+func (ec *executionContext) unmarshalNQueueOrderField2githubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋlistingᚐSortField(ctx context.Context, v any) (listing.SortField, error) {
+	var res listing.SortField
+	err := res.UnmarshalGQL(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNQueueOrderField2githubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋlistingᚐSortField(ctx context.Context, sel ast.SelectionSet, v listing.SortField) graphql.Marshaler {
+	return v
+}
+
 func (ec *executionContext) unmarshalNUpdateQueueInput2githubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋmutationᚐUpdateQueueInput(ctx context.Context, v any) (mutation.UpdateQueueInput, error) {
 	res, err := ec.unmarshalInputUpdateQueueInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -1315,11 +1608,26 @@ func (ec *executionContext) marshalOQueueConnection2ᚖgithubᚗcomᚋconsoleql�
 	return ec._QueueConnection(ctx, sel, v)
 }
 
-func (ec *executionContext) unmarshalOQueueFilter2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐQueueFilter(ctx context.Context, v any) (*consoleclient.QueueFilter, error) {
+func (ec *executionContext) marshalOQueueCounts2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋlistingᚐQueueCounts(ctx context.Context, sel ast.SelectionSet, v *listing.QueueCounts) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._QueueCounts(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalOQueueFilter2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋlistingᚐQueueFilter(ctx context.Context, v any) (*listing.QueueFilter, error) {
 	if v == nil {
 		return nil, nil
 	}
 	res, err := ec.unmarshalInputQueueFilter(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalOQueueOrder2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋentityᚐOrderBy(ctx context.Context, v any) (*entity.OrderBy, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := ec.unmarshalInputQueueOrder(ctx, v)
 	return &res, graphql.ErrorOnPath(ctx, err)
 }
 

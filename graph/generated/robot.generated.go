@@ -4,12 +4,14 @@ package generated
 
 import (
 	"context"
+	"errors"
 	"math"
 	"strconv"
 	"sync/atomic"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/consoleql/consoleql/graph/entity"
+	"github.com/consoleql/consoleql/graph/listing"
 	"github.com/consoleql/consoleql/graph/subscription"
 	"github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/vektah/gqlparser/v2/ast"
@@ -25,6 +27,20 @@ type RobotResolver interface {
 // endregion ************************** generated!.gotpl **************************
 
 // region    ***************************** args.gotpl *****************************
+
+func (ec *executionContext) field_RobotCounts_silent_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "seconds",
+		func(ctx context.Context, v any) (int, error) {
+			return ec.unmarshalNInt2int(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["seconds"] = arg0
+	return args, nil
+}
 
 // endregion ***************************** args.gotpl *****************************
 
@@ -318,6 +334,167 @@ func (ec *executionContext) fieldContext_RobotConnection_totalCount(_ context.Co
 	return graphql.NewScalarFieldContext("RobotConnection", field, false, false, "Int")
 }
 
+func (ec *executionContext) _RobotConnection_unavailable(ctx context.Context, field graphql.CollectedField, obj *entity.Connection[consoleclient.Robot]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RobotConnection_unavailable(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Unavailable, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*listing.UnavailableDepartment) graphql.Marshaler {
+			return ec.marshalNUnavailableDepartment2ᚕᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋlistingᚐUnavailableDepartmentᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RobotConnection_unavailable(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RobotConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UnavailableDepartment(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _RobotCounts_total(ctx context.Context, field graphql.CollectedField, obj *listing.RobotCounts) (ret graphql.Marshaler) {
+	return ec.marshalNInt2int(ctx, field.Selections, obj.Total)
+}
+func (ec *executionContext) fieldContext_RobotCounts_total(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RobotCounts", field, false, false, "Int")
+}
+
+func (ec *executionContext) _RobotCounts_byStatus(ctx context.Context, field graphql.CollectedField, obj *listing.RobotCounts) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RobotCounts_byStatus(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ByStatus, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*listing.RobotStatusCount) graphql.Marshaler {
+			return ec.marshalNRobotStatusCount2ᚕᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋlistingᚐRobotStatusCountᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RobotCounts_byStatus(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RobotCounts",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_RobotStatusCount(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _RobotCounts_silent(ctx context.Context, field graphql.CollectedField, obj *listing.RobotCounts) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RobotCounts_silent(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.Silent(fc.Args["seconds"].(int)), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RobotCounts_silent(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RobotCounts",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Int does not have child fields")
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_RobotCounts_silent_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _RobotCounts_asOf(ctx context.Context, field graphql.CollectedField, obj *listing.RobotCounts) (ret graphql.Marshaler) {
+	return ec.marshalNDateTime2githubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐDateTime(ctx, field.Selections, obj.AsOf)
+}
+func (ec *executionContext) fieldContext_RobotCounts_asOf(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RobotCounts", field, false, false, "DateTime")
+}
+
+func (ec *executionContext) _RobotCounts_precision(ctx context.Context, field graphql.CollectedField, obj *listing.RobotCounts) (ret graphql.Marshaler) {
+	return ec.marshalNCountPrecision2githubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋlistingᚐPrecision(ctx, field.Selections, obj.Precision)
+}
+func (ec *executionContext) fieldContext_RobotCounts_precision(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RobotCounts", field, false, false, "CountPrecision")
+}
+
+func (ec *executionContext) _RobotCounts_unavailable(ctx context.Context, field graphql.CollectedField, obj *listing.RobotCounts) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RobotCounts_unavailable(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Unavailable, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*listing.UnavailableDepartment) graphql.Marshaler {
+			return ec.marshalNUnavailableDepartment2ᚕᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋlistingᚐUnavailableDepartmentᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RobotCounts_unavailable(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RobotCounts",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UnavailableDepartment(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _RobotEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *entity.Edge[consoleclient.Robot]) (ret graphql.Marshaler) {
 	return ec.marshalNString2string(ctx, field.Selections, obj.Cursor)
 }
@@ -403,12 +580,26 @@ func (ec *executionContext) fieldContext_RobotEvent_robot(_ context.Context, fie
 	return fc, nil
 }
 
+func (ec *executionContext) _RobotStatusCount_status(ctx context.Context, field graphql.CollectedField, obj *listing.RobotStatusCount) (ret graphql.Marshaler) {
+	return ec.marshalNRobotStatus2githubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐRobotStatus(ctx, field.Selections, obj.Status)
+}
+func (ec *executionContext) fieldContext_RobotStatusCount_status(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RobotStatusCount", field, false, false, "RobotStatus")
+}
+
+func (ec *executionContext) _RobotStatusCount_count(ctx context.Context, field graphql.CollectedField, obj *listing.RobotStatusCount) (ret graphql.Marshaler) {
+	return ec.marshalNInt2int(ctx, field.Selections, obj.Count)
+}
+func (ec *executionContext) fieldContext_RobotStatusCount_count(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RobotStatusCount", field, false, false, "Int")
+}
+
 // endregion **************************** field.gotpl *****************************
 
 // region    **************************** input.gotpl *****************************
 
-func (ec *executionContext) unmarshalInputRobotFilter(ctx context.Context, obj any) (consoleclient.RobotFilter, error) {
-	var it consoleclient.RobotFilter
+func (ec *executionContext) unmarshalInputRobotFilter(ctx context.Context, obj any) (listing.RobotFilter, error) {
+	var it listing.RobotFilter
 	if obj == nil {
 		return it, nil
 	}
@@ -418,7 +609,7 @@ func (ec *executionContext) unmarshalInputRobotFilter(ctx context.Context, obj a
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"name", "searchString", "associatedQueueId", "packageId", "packageVersionId"}
+	fieldsInOrder := [...]string{"name", "searchString", "associatedQueueId", "packageId", "packageVersionId", "ids", "status", "silentFor", "withoutQueue"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -460,6 +651,34 @@ func (ec *executionContext) unmarshalInputRobotFilter(ctx context.Context, obj a
 				return it, err
 			}
 			it.PackageVersionID = data
+		case "ids":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("ids"))
+			data, err := ec.unmarshalOID2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.IDs = data
+		case "status":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("status"))
+			data, err := ec.unmarshalORobotStatus2ᚕgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐRobotStatusᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Status = data
+		case "silentFor":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("silentFor"))
+			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.SilentFor = data
+		case "withoutQueue":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("withoutQueue"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.WithoutQueue = data
 		}
 	}
 	return it, nil
@@ -471,9 +690,62 @@ func (ec *executionContext) unmarshalInputRobotFilter(ctx context.Context, obj a
 //
 // ctx must come from a gqlgen request; outside one there is no unmarshaler to use
 // and the returned error says so.
-func UnmarshalRobotFilter(ctx context.Context, raw any) (consoleclient.RobotFilter, error) {
-	var out consoleclient.RobotFilter
+func UnmarshalRobotFilter(ctx context.Context, raw any) (listing.RobotFilter, error) {
+	var out listing.RobotFilter
 	err := graphql.UnmarshalNamedInputFromContext(ctx, "RobotFilter", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputRobotOrder(ctx context.Context, obj any) (entity.OrderBy, error) {
+	var it entity.OrderBy
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	if _, present := asMap["direction"]; !present {
+		asMap["direction"] = "ASC"
+	}
+
+	fieldsInOrder := [...]string{"field", "direction"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "field":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("field"))
+			data, err := ec.unmarshalNRobotOrderField2githubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋlistingᚐSortField(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Field = data
+		case "direction":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("direction"))
+			data, err := ec.unmarshalNSortOrder2githubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋentityᚐSortOrder(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Direction = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalRobotOrder unmarshals raw into the RobotOrder input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalRobotOrder(ctx context.Context, raw any) (entity.OrderBy, error) {
+	var out entity.OrderBy
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "RobotOrder", raw, &out)
 	return out, err
 }
 
@@ -635,6 +907,72 @@ func (ec *executionContext) _RobotConnection(ctx context.Context, sel ast.Select
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
+		case "unavailable":
+			out.Values[i] = ec._RobotConnection_unavailable(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var robotCountsImplementors = []string{"RobotCounts"}
+
+func (ec *executionContext) _RobotCounts(ctx context.Context, sel ast.SelectionSet, obj *listing.RobotCounts) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, robotCountsImplementors)
+
+	out := ec.answer.FieldSet(fields)
+	if out == nil {
+		return graphql.Null
+	}
+	var deferred graphql.DeferredGroup
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("RobotCounts")
+		case "total":
+			out.Values[i] = ec._RobotCounts_total(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "byStatus":
+			out.Values[i] = ec._RobotCounts_byStatus(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "silent":
+			out.Values[i] = ec._RobotCounts_silent(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "asOf":
+			out.Values[i] = ec._RobotCounts_asOf(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "precision":
+			out.Values[i] = ec._RobotCounts_precision(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "unavailable":
+			out.Values[i] = ec._RobotCounts_unavailable(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
 		}
@@ -739,6 +1077,47 @@ func (ec *executionContext) _RobotEvent(ctx context.Context, sel ast.SelectionSe
 	return out
 }
 
+var robotStatusCountImplementors = []string{"RobotStatusCount"}
+
+func (ec *executionContext) _RobotStatusCount(ctx context.Context, sel ast.SelectionSet, obj *listing.RobotStatusCount) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, robotStatusCountImplementors)
+
+	out := ec.answer.FieldSet(fields)
+	if out == nil {
+		return graphql.Null
+	}
+	var deferred graphql.DeferredGroup
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("RobotStatusCount")
+		case "status":
+			out.Values[i] = ec._RobotStatusCount_status(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "count":
+			out.Values[i] = ec._RobotStatusCount_count(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
 // endregion **************************** object.gotpl ****************************
 
 // region    ***************************** type.gotpl *****************************
@@ -809,6 +1188,16 @@ func (ec *executionContext) marshalNRobotEvent2ᚖgithubᚗcomᚋconsoleqlᚋcon
 	return ec._RobotEvent(ctx, sel, v)
 }
 
+func (ec *executionContext) unmarshalNRobotOrderField2githubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋlistingᚐSortField(ctx context.Context, v any) (listing.SortField, error) {
+	var res listing.SortField
+	err := res.UnmarshalGQL(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNRobotOrderField2githubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋlistingᚐSortField(ctx context.Context, sel ast.SelectionSet, v listing.SortField) graphql.Marshaler {
+	return v
+}
+
 func (ec *executionContext) unmarshalNRobotStatus2githubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐRobotStatus(ctx context.Context, v any) (consoleclient.RobotStatus, error) {
 	var res consoleclient.RobotStatus
 	err := res.UnmarshalGQL(v)
@@ -817,6 +1206,30 @@ func (ec *executionContext) unmarshalNRobotStatus2githubᚗcomᚋconsoleqlᚋcon
 
 func (ec *executionContext) marshalNRobotStatus2githubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐRobotStatus(ctx context.Context, sel ast.SelectionSet, v consoleclient.RobotStatus) graphql.Marshaler {
 	return v
+}
+
+func (ec *executionContext) marshalNRobotStatusCount2ᚕᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋlistingᚐRobotStatusCountᚄ(ctx context.Context, sel ast.SelectionSet, v []*listing.RobotStatusCount) graphql.Marshaler {
+	ret := ec.answer.Slice(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNRobotStatusCount2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋlistingᚐRobotStatusCount(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNRobotStatusCount2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋlistingᚐRobotStatusCount(ctx context.Context, sel ast.SelectionSet, v *listing.RobotStatusCount) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "RobotStatusCount!")
+		return graphql.Null
+	}
+	return ec._RobotStatusCount(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalORobot2ᚕᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐRobotᚄ(ctx context.Context, sel ast.SelectionSet, v []*consoleclient.Robot) graphql.Marshaler {
@@ -852,12 +1265,63 @@ func (ec *executionContext) marshalORobotConnection2ᚖgithubᚗcomᚋconsoleql�
 	return ec._RobotConnection(ctx, sel, v)
 }
 
-func (ec *executionContext) unmarshalORobotFilter2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐRobotFilter(ctx context.Context, v any) (*consoleclient.RobotFilter, error) {
+func (ec *executionContext) marshalORobotCounts2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋlistingᚐRobotCounts(ctx context.Context, sel ast.SelectionSet, v *listing.RobotCounts) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._RobotCounts(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalORobotFilter2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋlistingᚐRobotFilter(ctx context.Context, v any) (*listing.RobotFilter, error) {
 	if v == nil {
 		return nil, nil
 	}
 	res, err := ec.unmarshalInputRobotFilter(ctx, v)
 	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalORobotOrder2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋentityᚐOrderBy(ctx context.Context, v any) (*entity.OrderBy, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := ec.unmarshalInputRobotOrder(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalORobotStatus2ᚕgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐRobotStatusᚄ(ctx context.Context, v any) ([]consoleclient.RobotStatus, error) {
+	if v == nil {
+		return nil, nil
+	}
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]consoleclient.RobotStatus, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNRobotStatus2githubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐRobotStatus(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) marshalORobotStatus2ᚕgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐRobotStatusᚄ(ctx context.Context, sel ast.SelectionSet, v []consoleclient.RobotStatus) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	ret := ec.answer.Slice(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNRobotStatus2githubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐRobotStatus(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
 }
 
 // endregion ***************************** type.gotpl *****************************

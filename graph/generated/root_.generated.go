@@ -90,9 +90,12 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("ExecuteWorkflowLayoutInput", ec.unmarshalInputExecuteWorkflowLayoutInput),
 			graphql.NewInputUnmarshaler("JobStateNotificationInput", ec.unmarshalInputJobStateNotificationInput),
 			graphql.NewInputUnmarshaler("PackageFilter", ec.unmarshalInputPackageFilter),
+			graphql.NewInputUnmarshaler("PackageOrder", ec.unmarshalInputPackageOrder),
 			graphql.NewInputUnmarshaler("QueueFilter", ec.unmarshalInputQueueFilter),
+			graphql.NewInputUnmarshaler("QueueOrder", ec.unmarshalInputQueueOrder),
 			graphql.NewInputUnmarshaler("RemoveWorkflowRobotInput", ec.unmarshalInputRemoveWorkflowRobotInput),
 			graphql.NewInputUnmarshaler("RobotFilter", ec.unmarshalInputRobotFilter),
+			graphql.NewInputUnmarshaler("RobotOrder", ec.unmarshalInputRobotOrder),
 			graphql.NewInputUnmarshaler("SignInInput", ec.unmarshalInputSignInInput),
 			graphql.NewInputUnmarshaler("UpdatePackageInput", ec.unmarshalInputUpdatePackageInput),
 			graphql.NewInputUnmarshaler("UpdateQueueInput", ec.unmarshalInputUpdateQueueInput),
@@ -101,6 +104,8 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("UploadPackageInput", ec.unmarshalInputUploadPackageInput),
 			graphql.NewInputUnmarshaler("WorkflowFilter", ec.unmarshalInputWorkflowFilter),
 			graphql.NewInputUnmarshaler("WorkflowLayoutFilter", ec.unmarshalInputWorkflowLayoutFilter),
+			graphql.NewInputUnmarshaler("WorkflowLayoutOrder", ec.unmarshalInputWorkflowLayoutOrder),
+			graphql.NewInputUnmarshaler("WorkflowOrder", ec.unmarshalInputWorkflowOrder),
 		)
 	}
 	first := true
@@ -278,6 +283,21 @@ enum EventType {
 
 "Marks an input field whose value the audit log has: an id, an enum, a number or a boolean, never a text. The served schema does not have this directive."
 directive @audit("Whether the field names what is changed." target: Boolean! = false) on INPUT_FIELD_DEFINITION
+"A department whose part of a list or of a count is missing."
+type UnavailableDepartment {
+  "The department. Where the company has none with that id, it has no more than the id."
+  department: Department!
+  "Why it is missing: ` + "`" + `FORBIDDEN` + "`" + `, ` + "`" + `NOT_FOUND` + "`" + `, or one of the codes that begin with ` + "`" + `UPSTREAM` + "`" + `."
+  code: String!
+}
+
+"Whether a count is exact."
+enum CountPrecision {
+  "Every list was read whole."
+  EXACT
+  "A bound ended the walk of a list: 50,000 entities per department, or the budget of console calls. ` + "`" + `total` + "`" + ` is what the console counts, and the others cover what was read."
+  AT_LEAST
+}
 `, BuiltIn: false},
 	{Name: "../schema/company.graphql", Input: `# The console document's section "公司" (companies).
 
@@ -578,12 +598,16 @@ enum JobStartupType {
 	{Name: "../schema/package.graphql", Input: `# The console document's section "流程包" (packages).
 
 extend type Query {
-  "The packages of the department in scope, a page at a time. As many console calls as the page needs; ` + "`" + `totalCount` + "`" + ` alone costs one smallest page."
+  "Counts of the packages of the department in scope. Only ` + "`" + `total` + "`" + ` costs one smallest page."
+  packageCounts: PackageCounts
+  "The packages of the department in scope, a page at a time. As many console calls as the page needs; ` + "`" + `totalCount` + "`" + ` alone costs one smallest page. With ` + "`" + `orderBy` + "`" + `, or conditions that the console does not have, the whole list is walked."
   packages(
     "Answers only what satisfies every field given here; left out or null: everything."
     filter: PackageFilter
     "The direction of the list, by creation time; null counts as left out."
     order: SortOrder = DESC
+    "Orders the list by a field instead; it wins over ` + "`" + `order` + "`" + `. The gateway walks the whole list, of at most 50,000 entities per department; ` + "`" + `totalCount` + "`" + ` then costs the walk, too."
+    orderBy: PackageOrder
     "How many entities to answer, at most 500; null counts as left out. Any number is answered exactly, whatever page size the console allows."
     first: Int = 20
     "Answers what comes after this cursor, the ` + "`" + `endCursor` + "`" + ` of another page of the same list. Not together with ` + "`" + `offset` + "`" + `."
@@ -598,13 +622,42 @@ extend type Query {
   ): Package
 }
 
+extend type Company {
+  "Counts of the packages of all departments in which the caller has a role or permission. The lists that it costs are those of each department."
+  packageCounts: PackageCounts
+  "The packages of all departments of the company as one list, newest first unless ` + "`" + `order` + "`" + ` or ` + "`" + `orderBy` + "`" + ` says otherwise. Departments in which the caller has neither role nor permission are not asked. Without ` + "`" + `orderBy` + "`" + ` and the conditions that the gateway applies, one page per department is read if ` + "`" + `offset` + "`" + ` and ` + "`" + `first` + "`" + ` fit a page. The department tree is read first."
+  packages(
+    "Only of these departments, at most 1,000; an empty list matches nothing. One that the caller may not ask, or that does not exist, is named in ` + "`" + `unavailable` + "`" + `."
+    departmentIds: [ID!]
+    "Answers only what satisfies every field given here; left out or null: everything."
+    filter: PackageFilter
+    "The direction of the list, by creation time; null counts as left out."
+    order: SortOrder = DESC
+    "Orders the list by a field instead; it wins over ` + "`" + `order` + "`" + `. The gateway walks the whole list, of at most 50,000 entities per department; ` + "`" + `totalCount` + "`" + ` then costs the walk, too."
+    orderBy: PackageOrder
+    "How many entities to answer, at most 500; null counts as left out. Any number is answered exactly, whatever page size the console allows."
+    first: Int = 20
+    "Answers what comes after this cursor, the ` + "`" + `endCursor` + "`" + ` of another page of the same list. Not together with ` + "`" + `offset` + "`" + `."
+    after: String
+    "How many entities to skip from the start, 0 or more, for tables with page numbers. Not together with ` + "`" + `after` + "`" + `."
+    offset: Int
+  ): PackageConnection
+}
+
 extend type Department {
+  "Counts of the packages of this department. Only ` + "`" + `total` + "`" + ` costs one smallest page."
+  packageCounts(
+    "Whether the departments below are counted, too; those in which the caller has neither role nor permission are not asked."
+    subtree: Boolean! = false
+  ): PackageCounts
   "The packages of this department, a page at a time, whatever the scope of the request; null with an error where they cannot be had."
   packages(
     "Answers only what satisfies every field given here; left out or null: everything."
     filter: PackageFilter
     "The direction of the list, by creation time; null counts as left out."
     order: SortOrder = DESC
+    "Orders the list by a field instead; it wins over ` + "`" + `order` + "`" + `. The gateway walks the whole list, of at most 50,000 entities per department; ` + "`" + `totalCount` + "`" + ` then costs the walk, too."
+    orderBy: PackageOrder
     "How many entities to answer, at most 500; null counts as left out. Any number is answered exactly, whatever page size the console allows."
     first: Int = 20
     "Answers what comes after this cursor, the ` + "`" + `endCursor` + "`" + ` of another page of the same list. Not together with ` + "`" + `offset` + "`" + `."
@@ -661,12 +714,16 @@ type Package implements Node {
   versions: [PackageVersion!]
   "The version that ` + "`" + `lastVersionId` + "`" + ` names; null where there is none. Costs what ` + "`" + `versions` + "`" + ` costs, and nothing beside it."
   latestVersion: PackageVersion
+  "Whether no workflow of the package's own department that the caller can see runs it; null where the list of workflows could not be read whole. The list is walked once for all packages of a department."
+  unused: Boolean
   "The workflows that deploy any version of this package, a page at a time."
   workflows(
     "Answers only what satisfies every field given here; left out or null: everything. ` + "`" + `packageId` + "`" + ` is always this package's, whatever is given here."
     filter: WorkflowFilter
     "The direction of the list, by creation time; null counts as left out."
     order: SortOrder = DESC
+    "Orders the list by a field instead; it wins over ` + "`" + `order` + "`" + `. The gateway walks the whole list, of at most 50,000 entities per department; ` + "`" + `totalCount` + "`" + ` then costs the walk, too."
+    orderBy: WorkflowOrder
     "How many entities to answer, at most 500; null counts as left out. Any number is answered exactly, whatever page size the console allows."
     first: Int = 20
     "Answers what comes after this cursor, the ` + "`" + `endCursor` + "`" + ` of another page of the same list. Not together with ` + "`" + `offset` + "`" + `."
@@ -726,6 +783,8 @@ type PackageVersion {
     filter: WorkflowFilter
     "The direction of the list, by creation time; null counts as left out."
     order: SortOrder = DESC
+    "Orders the list by a field instead; it wins over ` + "`" + `order` + "`" + `. The gateway walks the whole list, of at most 50,000 entities per department; ` + "`" + `totalCount` + "`" + ` then costs the walk, too."
+    orderBy: WorkflowOrder
     "How many entities to answer, at most 500; null counts as left out. Any number is answered exactly, whatever page size the console allows."
     first: Int = 20
     "Answers what comes after this cursor, the ` + "`" + `endCursor` + "`" + ` of another page of the same list. Not together with ` + "`" + `offset` + "`" + `."
@@ -769,6 +828,8 @@ type PackageConnection {
   pageInfo: PageInfo!
   "How many packages the filter matches over all pages, as the console counts them. Selected alone it costs one smallest page."
   totalCount: Int!
+  "The departments whose part of the list is missing, in lists of a company; an empty list elsewhere."
+  unavailable: [UnavailableDepartment!]!
 }
 
 "A package in its place in a list."
@@ -789,6 +850,12 @@ input PackageFilter {
   startTime: DateTime
   "The end of the period that the console searches (the document's EndTime); it does not say which of a package's times it compares."
   endTime: DateTime
+  "Answers only packages with one of these ids, at most 1,000; an empty list matches nothing. The gateway walks the list."
+  ids: [ID!]
+  "True: answers only packages that no workflow of their own department runs; false: only the others. The gateway walks the list, and that of the workflows."
+  unused: Boolean
+  "Answers only packages that have all of these labels, at most 100. The gateway walks the list."
+  tags: [String!]
 }
 
 "Which way an argument's value travels."
@@ -946,16 +1013,52 @@ type CompletePackageUploadPayload {
   "The new version, read after the upload. One console call where selected, shared with ` + "`" + `package` + "`" + `."
   version: PackageVersion
 }
+
+"An order of a list of packages. Nulls come last in both directions, and what is equal is ordered by id."
+input PackageOrder {
+  "What the list is ordered by."
+  field: PackageOrderField!
+  "The direction."
+  direction: SortOrder! = ASC
+}
+
+"What a list of packages can be ordered by."
+enum PackageOrderField {
+  "By name, code point by code point."
+  NAME
+  "By the time of creation."
+  CREATED_AT
+  "By the time of the last change."
+  MODIFIED_AT
+}
+
+"How many packages there are."
+type PackageCounts {
+  "How many packages there are; one smallest page per department if nothing but this is selected."
+  total: Int!
+  "How many no workflow of their own department runs. The gateway walks the list, and that of the workflows."
+  unused: Int!
+  "When the console answered the oldest of the lists."
+  asOf: DateTime!
+  "Whether the counts are exact."
+  precision: CountPrecision!
+  "The departments that are not counted; an empty list where all are."
+  unavailable: [UnavailableDepartment!]!
+}
 `, BuiltIn: false},
 	{Name: "../schema/queue.graphql", Input: `# The console document's section "机器人组" (robot groups, which its API calls queues).
 
 extend type Query {
-  "The queues of the department in scope, a page at a time. As many console calls as the page needs; ` + "`" + `totalCount` + "`" + ` alone costs one smallest page."
+  "Counts of the queues of the department in scope. Only ` + "`" + `total` + "`" + ` costs one smallest page."
+  queueCounts: QueueCounts
+  "The queues of the department in scope, a page at a time. As many console calls as the page needs; ` + "`" + `totalCount` + "`" + ` alone costs one smallest page. With ` + "`" + `orderBy` + "`" + `, or conditions that the console does not have, the whole list is walked."
   queues(
     "Answers only what satisfies every field given here; left out or null: everything."
     filter: QueueFilter
     "The direction of the list, by creation time; null counts as left out."
     order: SortOrder = DESC
+    "Orders the list by a field instead; it wins over ` + "`" + `order` + "`" + `. The gateway walks the whole list, of at most 50,000 entities per department; ` + "`" + `totalCount` + "`" + ` then costs the walk, too."
+    orderBy: QueueOrder
     "How many entities to answer, at most 500; null counts as left out. Any number is answered exactly, whatever page size the console allows."
     first: Int = 20
     "Answers what comes after this cursor, the ` + "`" + `endCursor` + "`" + ` of another page of the same list. Not together with ` + "`" + `offset` + "`" + `."
@@ -970,13 +1073,42 @@ extend type Query {
   ): Queue
 }
 
+extend type Company {
+  "Counts of the queues of all departments in which the caller has a role or permission. The lists that it costs are those of each department."
+  queueCounts: QueueCounts
+  "The queues of all departments of the company as one list, newest first unless ` + "`" + `order` + "`" + ` or ` + "`" + `orderBy` + "`" + ` says otherwise. Departments in which the caller has neither role nor permission are not asked. Without ` + "`" + `orderBy` + "`" + ` and the conditions that the gateway applies, one page per department is read if ` + "`" + `offset` + "`" + ` and ` + "`" + `first` + "`" + ` fit a page. The department tree is read first."
+  queues(
+    "Only of these departments, at most 1,000; an empty list matches nothing. One that the caller may not ask, or that does not exist, is named in ` + "`" + `unavailable` + "`" + `."
+    departmentIds: [ID!]
+    "Answers only what satisfies every field given here; left out or null: everything."
+    filter: QueueFilter
+    "The direction of the list, by creation time; null counts as left out."
+    order: SortOrder = DESC
+    "Orders the list by a field instead; it wins over ` + "`" + `order` + "`" + `. The gateway walks the whole list, of at most 50,000 entities per department; ` + "`" + `totalCount` + "`" + ` then costs the walk, too."
+    orderBy: QueueOrder
+    "How many entities to answer, at most 500; null counts as left out. Any number is answered exactly, whatever page size the console allows."
+    first: Int = 20
+    "Answers what comes after this cursor, the ` + "`" + `endCursor` + "`" + ` of another page of the same list. Not together with ` + "`" + `offset` + "`" + `."
+    after: String
+    "How many entities to skip from the start, 0 or more, for tables with page numbers. Not together with ` + "`" + `after` + "`" + `."
+    offset: Int
+  ): QueueConnection
+}
+
 extend type Department {
+  "Counts of the queues of this department. Only ` + "`" + `total` + "`" + ` costs one smallest page."
+  queueCounts(
+    "Whether the departments below are counted, too; those in which the caller has neither role nor permission are not asked."
+    subtree: Boolean! = false
+  ): QueueCounts
   "The queues of this department, a page at a time, whatever the scope of the request; null with an error where they cannot be had."
   queues(
     "Answers only what satisfies every field given here; left out or null: everything."
     filter: QueueFilter
     "The direction of the list, by creation time; null counts as left out."
     order: SortOrder = DESC
+    "Orders the list by a field instead; it wins over ` + "`" + `order` + "`" + `. The gateway walks the whole list, of at most 50,000 entities per department; ` + "`" + `totalCount` + "`" + ` then costs the walk, too."
+    orderBy: QueueOrder
     "How many entities to answer, at most 500; null counts as left out. Any number is answered exactly, whatever page size the console allows."
     first: Int = 20
     "Answers what comes after this cursor, the ` + "`" + `endCursor` + "`" + ` of another page of the same list. Not together with ` + "`" + `offset` + "`" + `."
@@ -993,6 +1125,8 @@ extend type Department {
 
 "A queue (机器人组, robot group): robots that share work. A workflow is deployed to a queue, and any of its robots may take the job."
 type Queue implements Node {
+  "Counts of the robots of this queue. The gateway walks their list; only ` + "`" + `total` + "`" + ` costs one smallest page."
+  robotCounts: RobotCounts
   "The queue's GUID."
   id: ID!
   "The queue's name."
@@ -1027,6 +1161,8 @@ type Queue implements Node {
     filter: RobotFilter
     "The direction of the list, by creation time; null counts as left out."
     order: SortOrder = DESC
+    "Orders the list by a field instead; it wins over ` + "`" + `order` + "`" + `. The gateway walks the whole list, of at most 50,000 entities per department; ` + "`" + `totalCount` + "`" + ` then costs the walk, too."
+    orderBy: RobotOrder
     "How many entities to answer, at most 500; null counts as left out. Any number is answered exactly, whatever page size the console allows."
     first: Int = 20
     "Answers what comes after this cursor, the ` + "`" + `endCursor` + "`" + ` of another page of the same list. Not together with ` + "`" + `offset` + "`" + `."
@@ -1040,6 +1176,8 @@ type Queue implements Node {
     filter: WorkflowFilter
     "The direction of the list, by creation time; null counts as left out."
     order: SortOrder = DESC
+    "Orders the list by a field instead; it wins over ` + "`" + `order` + "`" + `. The gateway walks the whole list, of at most 50,000 entities per department; ` + "`" + `totalCount` + "`" + ` then costs the walk, too."
+    orderBy: WorkflowOrder
     "How many entities to answer, at most 500; null counts as left out. Any number is answered exactly, whatever page size the console allows."
     first: Int = 20
     "Answers what comes after this cursor, the ` + "`" + `endCursor` + "`" + ` of another page of the same list. Not together with ` + "`" + `offset` + "`" + `."
@@ -1065,6 +1203,8 @@ type QueueConnection {
   pageInfo: PageInfo!
   "How many queues the filter matches over all pages, as the console counts them. Selected alone it costs one smallest page."
   totalCount: Int!
+  "The departments whose part of the list is missing, in lists of a company; an empty list elsewhere."
+  unavailable: [UnavailableDepartment!]!
 }
 
 "A queue in its place in a list."
@@ -1087,6 +1227,12 @@ input QueueFilter {
   packageId: ID
   "Answers only queues that the console associates with this package version, by its GUID; the document does not say more."
   packageVersionId: ID
+  "Answers only queues with one of these ids, at most 1,000; an empty list matches nothing. Sent to a console that takes ` + "`" + `Ids` + "`" + `, if no field of the console's own is given; else the gateway walks the list."
+  ids: [ID!]
+  "True: answers only queues without robots; false: only the others. The gateway walks the list; where the console sends no ` + "`" + `robotCount` + "`" + `, one more call per queue."
+  empty: Boolean
+  "Answers only queues that have all of these labels, at most 100. The gateway walks the list."
+  tags: [String!]
 }
 
 extend type Mutation {
@@ -1153,16 +1299,52 @@ type DeleteQueuePayload {
   "The GUID of the deleted queue, for the client's cache to forget it."
   deletedId: ID!
 }
+
+"An order of a list of queues. Nulls come last in both directions, and what is equal is ordered by id."
+input QueueOrder {
+  "What the list is ordered by."
+  field: QueueOrderField!
+  "The direction."
+  direction: SortOrder! = ASC
+}
+
+"What a list of queues can be ordered by."
+enum QueueOrderField {
+  "By name, code point by code point."
+  NAME
+  "By the time of creation."
+  CREATED_AT
+  "By the time of the last change."
+  MODIFIED_AT
+}
+
+"How many queues there are."
+type QueueCounts {
+  "How many queues there are; one smallest page per department if nothing but this is selected."
+  total: Int!
+  "How many have no robots. The gateway walks the list; where the console sends no ` + "`" + `robotCount` + "`" + `, one more call per queue."
+  empty: Int!
+  "When the console answered the oldest of the lists."
+  asOf: DateTime!
+  "Whether the counts are exact."
+  precision: CountPrecision!
+  "The departments that are not counted; an empty list where all are."
+  unavailable: [UnavailableDepartment!]!
+}
 `, BuiltIn: false},
 	{Name: "../schema/robot.graphql", Input: `# The console document's section "机器人" (robots).
 
 extend type Query {
-  "The robots of the department in scope, a page at a time. As many console calls as the page needs; ` + "`" + `totalCount` + "`" + ` alone costs one smallest page."
+  "Counts of the robots of the department in scope. The gateway walks the list."
+  robotCounts: RobotCounts
+  "The robots of the department in scope, a page at a time. As many console calls as the page needs; ` + "`" + `totalCount` + "`" + ` alone costs one smallest page. With ` + "`" + `orderBy` + "`" + `, or conditions that the console does not have, the whole list is walked."
   robots(
     "Answers only what satisfies every field given here; left out or null: everything."
     filter: RobotFilter
     "The direction of the list, by creation time; null counts as left out."
     order: SortOrder = DESC
+    "Orders the list by a field instead; it wins over ` + "`" + `order` + "`" + `. The gateway walks the whole list, of at most 50,000 entities per department; ` + "`" + `totalCount` + "`" + ` then costs the walk, too."
+    orderBy: RobotOrder
     "How many entities to answer, at most 500; null counts as left out. Any number is answered exactly, whatever page size the console allows."
     first: Int = 20
     "Answers what comes after this cursor, the ` + "`" + `endCursor` + "`" + ` of another page of the same list. Not together with ` + "`" + `offset` + "`" + `."
@@ -1177,13 +1359,42 @@ extend type Query {
   ): Robot
 }
 
+extend type Company {
+  "Counts of the robots of all departments in which the caller has a role or permission. The lists that it costs are those of each department."
+  robotCounts: RobotCounts
+  "The robots of all departments of the company as one list, ordered by name unless ` + "`" + `orderBy` + "`" + ` says otherwise. Departments in which the caller has neither role nor permission are not asked. The gateway walks the list of each department. The department tree is read first."
+  robots(
+    "Only of these departments, at most 1,000; an empty list matches nothing. One that the caller may not ask, or that does not exist, is named in ` + "`" + `unavailable` + "`" + `."
+    departmentIds: [ID!]
+    "Answers only what satisfies every field given here; left out or null: everything."
+    filter: RobotFilter
+    "The direction of the list, by creation time; null counts as left out."
+    order: SortOrder = DESC
+    "Orders the list by a field instead; it wins over ` + "`" + `order` + "`" + `. The gateway walks the whole list, of at most 50,000 entities per department; ` + "`" + `totalCount` + "`" + ` then costs the walk, too."
+    orderBy: RobotOrder
+    "How many entities to answer, at most 500; null counts as left out. Any number is answered exactly, whatever page size the console allows."
+    first: Int = 20
+    "Answers what comes after this cursor, the ` + "`" + `endCursor` + "`" + ` of another page of the same list. Not together with ` + "`" + `offset` + "`" + `."
+    after: String
+    "How many entities to skip from the start, 0 or more, for tables with page numbers. Not together with ` + "`" + `after` + "`" + `."
+    offset: Int
+  ): RobotConnection
+}
+
 extend type Department {
+  "Counts of the robots of this department. The gateway walks the list."
+  robotCounts(
+    "Whether the departments below are counted, too; those in which the caller has neither role nor permission are not asked."
+    subtree: Boolean! = false
+  ): RobotCounts
   "The robots of this department, a page at a time, whatever the scope of the request; null with an error where they cannot be had."
   robots(
     "Answers only what satisfies every field given here; left out or null: everything."
     filter: RobotFilter
     "The direction of the list, by creation time; null counts as left out."
     order: SortOrder = DESC
+    "Orders the list by a field instead; it wins over ` + "`" + `order` + "`" + `. The gateway walks the whole list, of at most 50,000 entities per department; ` + "`" + `totalCount` + "`" + ` then costs the walk, too."
+    orderBy: RobotOrder
     "How many entities to answer, at most 500; null counts as left out. Any number is answered exactly, whatever page size the console allows."
     first: Int = 20
     "Answers what comes after this cursor, the ` + "`" + `endCursor` + "`" + ` of another page of the same list. Not together with ` + "`" + `offset` + "`" + `."
@@ -1275,6 +1486,8 @@ type RobotConnection {
   pageInfo: PageInfo!
   "How many robots the filter matches over all pages, as the console counts them. Selected alone it costs one smallest page."
   totalCount: Int!
+  "The departments whose part of the list is missing, in lists of a company; an empty list elsewhere."
+  unavailable: [UnavailableDepartment!]!
 }
 
 "A robot in its place in a list."
@@ -1297,6 +1510,14 @@ input RobotFilter {
   packageId: ID
   "Answers only robots that the console associates with this package version, by its GUID; the document does not say more."
   packageVersionId: ID
+  "Answers only robots with one of these ids, at most 1,000; an empty list matches nothing. Sent to a console that takes ` + "`" + `Ids` + "`" + `, if no field of the console's own is given; else the gateway walks the list."
+  ids: [ID!]
+  "Answers only robots with one of these statuses; an empty list matches nothing. The gateway walks the list."
+  status: [RobotStatus!]
+  "Answers only robots whose last heartbeat is older than this many seconds by the console's clock, or that never had one. The gateway walks the list."
+  silentFor: Int
+  "True: answers only robots that are in no queue; false: only the others. The gateway walks the list and that of the queues, and asks for the robots of each queue that has some."
+  withoutQueue: Boolean
 }
 
 "What a robot is doing."
@@ -1323,6 +1544,51 @@ enum LicenseStatus {
   POOL_LICENSED
   "A value that the console knows and this schema does not; no valid input."
   UNKNOWN
+}
+
+"An order of a list of robots. Nulls come last in both directions, and what is equal is ordered by id."
+input RobotOrder {
+  "What the list is ordered by."
+  field: RobotOrderField!
+  "The direction."
+  direction: SortOrder! = ASC
+}
+
+"What a list of robots can be ordered by."
+enum RobotOrderField {
+  "By name, code point by code point."
+  NAME
+  "By status, in the order of ` + "`" + `RobotStatus` + "`" + `."
+  STATUS
+  "By the time of the last heartbeat."
+  LAST_HEARTBEAT_TIME
+}
+
+"How many robots there are, and in which state."
+type RobotCounts {
+  "How many robots there are; one smallest page per department if nothing but this is selected."
+  total: Int!
+  "How many have each status: a row for each status, in the order of ` + "`" + `RobotStatus` + "`" + `."
+  byStatus: [RobotStatusCount!]!
+  "How many have been silent: their last heartbeat is older by the console's clock, or they never had one."
+  silent(
+    "The age of the heartbeat in seconds."
+    seconds: Int! = 300
+  ): Int!
+  "When the console answered the oldest of the lists."
+  asOf: DateTime!
+  "Whether the counts are exact."
+  precision: CountPrecision!
+  "The departments that are not counted; an empty list where all are."
+  unavailable: [UnavailableDepartment!]!
+}
+
+"How many robots have a status."
+type RobotStatusCount {
+  "The status of the robots."
+  status: RobotStatus!
+  "How many robots have it."
+  count: Int!
 }
 `, BuiltIn: false},
 	{Name: "../schema/user.graphql", Input: `# The console document's section "用户" (users).
@@ -1493,12 +1759,16 @@ enum ResourceType {
 	{Name: "../schema/workflow.graphql", Input: `# The console document's section "流程部署" (workflows: deployed packages).
 
 extend type Query {
-  "The workflows of the department in scope, a page at a time. As many console calls as the page needs; ` + "`" + `totalCount` + "`" + ` alone costs one smallest page."
+  "Counts of the workflows of the department in scope. Only ` + "`" + `total` + "`" + ` costs one smallest page."
+  workflowCounts: WorkflowCounts
+  "The workflows of the department in scope, a page at a time. As many console calls as the page needs; ` + "`" + `totalCount` + "`" + ` alone costs one smallest page. With ` + "`" + `orderBy` + "`" + `, or conditions that the console does not have, the whole list is walked."
   workflows(
     "Answers only what satisfies every field given here; left out or null: everything."
     filter: WorkflowFilter
     "The direction of the list, by creation time; null counts as left out."
     order: SortOrder = DESC
+    "Orders the list by a field instead; it wins over ` + "`" + `order` + "`" + `. The gateway walks the whole list, of at most 50,000 entities per department; ` + "`" + `totalCount` + "`" + ` then costs the walk, too."
+    orderBy: WorkflowOrder
     "How many entities to answer, at most 500; null counts as left out. Any number is answered exactly, whatever page size the console allows."
     first: Int = 20
     "Answers what comes after this cursor, the ` + "`" + `endCursor` + "`" + ` of another page of the same list. Not together with ` + "`" + `offset` + "`" + `."
@@ -1513,13 +1783,42 @@ extend type Query {
   ): Workflow
 }
 
+extend type Company {
+  "Counts of the workflows of all departments in which the caller has a role or permission. The lists that it costs are those of each department."
+  workflowCounts: WorkflowCounts
+  "The workflows of all departments of the company as one list, newest first unless ` + "`" + `order` + "`" + ` or ` + "`" + `orderBy` + "`" + ` says otherwise. Departments in which the caller has neither role nor permission are not asked. Without ` + "`" + `orderBy` + "`" + ` and the conditions that the gateway applies, one page per department is read if ` + "`" + `offset` + "`" + ` and ` + "`" + `first` + "`" + ` fit a page. The department tree is read first."
+  workflows(
+    "Only of these departments, at most 1,000; an empty list matches nothing. One that the caller may not ask, or that does not exist, is named in ` + "`" + `unavailable` + "`" + `."
+    departmentIds: [ID!]
+    "Answers only what satisfies every field given here; left out or null: everything."
+    filter: WorkflowFilter
+    "The direction of the list, by creation time; null counts as left out."
+    order: SortOrder = DESC
+    "Orders the list by a field instead; it wins over ` + "`" + `order` + "`" + `. The gateway walks the whole list, of at most 50,000 entities per department; ` + "`" + `totalCount` + "`" + ` then costs the walk, too."
+    orderBy: WorkflowOrder
+    "How many entities to answer, at most 500; null counts as left out. Any number is answered exactly, whatever page size the console allows."
+    first: Int = 20
+    "Answers what comes after this cursor, the ` + "`" + `endCursor` + "`" + ` of another page of the same list. Not together with ` + "`" + `offset` + "`" + `."
+    after: String
+    "How many entities to skip from the start, 0 or more, for tables with page numbers. Not together with ` + "`" + `after` + "`" + `."
+    offset: Int
+  ): WorkflowConnection
+}
+
 extend type Department {
+  "Counts of the workflows of this department. Only ` + "`" + `total` + "`" + ` costs one smallest page."
+  workflowCounts(
+    "Whether the departments below are counted, too; those in which the caller has neither role nor permission are not asked."
+    subtree: Boolean! = false
+  ): WorkflowCounts
   "The workflows of this department, a page at a time, whatever the scope of the request; null with an error where they cannot be had."
   workflows(
     "Answers only what satisfies every field given here; left out or null: everything."
     filter: WorkflowFilter
     "The direction of the list, by creation time; null counts as left out."
     order: SortOrder = DESC
+    "Orders the list by a field instead; it wins over ` + "`" + `order` + "`" + `. The gateway walks the whole list, of at most 50,000 entities per department; ` + "`" + `totalCount` + "`" + ` then costs the walk, too."
+    orderBy: WorkflowOrder
     "How many entities to answer, at most 500; null counts as left out. Any number is answered exactly, whatever page size the console allows."
     first: Int = 20
     "Answers what comes after this cursor, the ` + "`" + `endCursor` + "`" + ` of another page of the same list. Not together with ` + "`" + `offset` + "`" + `."
@@ -1655,6 +1954,8 @@ type WorkflowConnection {
   pageInfo: PageInfo!
   "How many workflows the filter matches over all pages, as the console counts them. Selected alone it costs one smallest page."
   totalCount: Int!
+  "The departments whose part of the list is missing, in lists of a company; an empty list elsewhere."
+  unavailable: [UnavailableDepartment!]!
 }
 
 "A workflow in its place in a list."
@@ -1677,6 +1978,16 @@ input WorkflowFilter {
   packageId: ID
   "Answers only workflows that deploy this package version, by its GUID."
   packageVersionId: ID
+  "Answers only workflows with one of these ids, at most 1,000; an empty list matches nothing. Sent to a console that takes ` + "`" + `Ids` + "`" + `, if no field of the console's own is given; else the gateway walks the list."
+  ids: [ID!]
+  "True: answers only workflows whose ` + "`" + `outdated` + "`" + ` is true; false: only the others, those whose package is gone included. The gateway walks the list, and reads the packages in one batch."
+  outdated: Boolean
+  "Answers only workflows that have all of these labels, at most 100. The gateway walks the list."
+  tags: [String!]
+  "Answers only workflows that were last triggered before this moment, or never. The gateway walks the list."
+  triggeredBefore: DateTime
+  "Answers only workflows that were last triggered after this moment. The gateway walks the list."
+  triggeredAfter: DateTime
 }
 
 "Whether a run is recorded on video, and when the recording is uploaded to the console."
@@ -1937,16 +2248,52 @@ type WorkflowUpgradeItem {
   "What the console says of it."
   message: String
 }
+
+"An order of a list of workflows. Nulls come last in both directions, and what is equal is ordered by id."
+input WorkflowOrder {
+  "What the list is ordered by."
+  field: WorkflowOrderField!
+  "The direction."
+  direction: SortOrder! = ASC
+}
+
+"What a list of workflows can be ordered by."
+enum WorkflowOrderField {
+  "By name, code point by code point."
+  NAME
+  "By the time of creation."
+  CREATED_AT
+  "By the time of the last change."
+  MODIFIED_AT
+  "By the time of the last execution."
+  LAST_TRIGGERED_AT
+}
+
+"How many workflows there are."
+type WorkflowCounts {
+  "How many workflows there are; one smallest page per department if nothing but this is selected."
+  total: Int!
+  "How many do not run the latest version of their package. The gateway walks the list, and reads the packages in one batch per department."
+  outdated: Int!
+  "When the console answered the oldest of the lists."
+  asOf: DateTime!
+  "Whether the counts are exact."
+  precision: CountPrecision!
+  "The departments that are not counted; an empty list where all are."
+  unavailable: [UnavailableDepartment!]!
+}
 `, BuiltIn: false},
 	{Name: "../schema/workflowlayout.graphql", Input: `# The console document's section "流程编排" (workflow layouts).
 
 extend type Query {
-  "The layouts of the department in scope, a page at a time. As many console calls as the page needs; ` + "`" + `totalCount` + "`" + ` alone costs one smallest page."
+  "The layouts of the department in scope, a page at a time. As many console calls as the page needs; ` + "`" + `totalCount` + "`" + ` alone costs one smallest page. With ` + "`" + `orderBy` + "`" + `, or conditions that the console does not have, the whole list is walked."
   workflowLayouts(
     "Answers only what satisfies every field given here; left out or null: everything."
     filter: WorkflowLayoutFilter
     "The direction of the list, by creation time; null counts as left out."
     order: SortOrder = DESC
+    "Orders the list by a field instead; it wins over ` + "`" + `order` + "`" + `. The gateway walks the whole list, of at most 50,000 entities per department; ` + "`" + `totalCount` + "`" + ` then costs the walk, too."
+    orderBy: WorkflowLayoutOrder
     "How many entities to answer, at most 500; null counts as left out. Any number is answered exactly, whatever page size the console allows."
     first: Int = 20
     "Answers what comes after this cursor, the ` + "`" + `endCursor` + "`" + ` of another page of the same list. Not together with ` + "`" + `offset` + "`" + `."
@@ -1961,6 +2308,26 @@ extend type Query {
   ): WorkflowLayout
 }
 
+extend type Company {
+  "The layouts of all departments of the company as one list, newest first unless ` + "`" + `order` + "`" + ` or ` + "`" + `orderBy` + "`" + ` says otherwise. Departments in which the caller has neither role nor permission are not asked. Without ` + "`" + `orderBy` + "`" + ` and the conditions that the gateway applies, one page per department is read if ` + "`" + `offset` + "`" + ` and ` + "`" + `first` + "`" + ` fit a page. The department tree is read first."
+  workflowLayouts(
+    "Only of these departments, at most 1,000; an empty list matches nothing. One that the caller may not ask, or that does not exist, is named in ` + "`" + `unavailable` + "`" + `."
+    departmentIds: [ID!]
+    "Answers only what satisfies every field given here; left out or null: everything."
+    filter: WorkflowLayoutFilter
+    "The direction of the list, by creation time; null counts as left out."
+    order: SortOrder = DESC
+    "Orders the list by a field instead; it wins over ` + "`" + `order` + "`" + `. The gateway walks the whole list, of at most 50,000 entities per department; ` + "`" + `totalCount` + "`" + ` then costs the walk, too."
+    orderBy: WorkflowLayoutOrder
+    "How many entities to answer, at most 500; null counts as left out. Any number is answered exactly, whatever page size the console allows."
+    first: Int = 20
+    "Answers what comes after this cursor, the ` + "`" + `endCursor` + "`" + ` of another page of the same list. Not together with ` + "`" + `offset` + "`" + `."
+    after: String
+    "How many entities to skip from the start, 0 or more, for tables with page numbers. Not together with ` + "`" + `after` + "`" + `."
+    offset: Int
+  ): WorkflowLayoutConnection
+}
+
 extend type Department {
   "The layouts of this department, a page at a time, whatever the scope of the request; null with an error where they cannot be had."
   workflowLayouts(
@@ -1968,6 +2335,8 @@ extend type Department {
     filter: WorkflowLayoutFilter
     "The direction of the list, by creation time; null counts as left out."
     order: SortOrder = DESC
+    "Orders the list by a field instead; it wins over ` + "`" + `order` + "`" + `. The gateway walks the whole list, of at most 50,000 entities per department; ` + "`" + `totalCount` + "`" + ` then costs the walk, too."
+    orderBy: WorkflowLayoutOrder
     "How many entities to answer, at most 500; null counts as left out. Any number is answered exactly, whatever page size the console allows."
     first: Int = 20
     "Answers what comes after this cursor, the ` + "`" + `endCursor` + "`" + ` of another page of the same list. Not together with ` + "`" + `offset` + "`" + `."
@@ -2066,6 +2435,8 @@ type WorkflowLayoutConnection {
   pageInfo: PageInfo!
   "How many layouts the filter matches over all pages, as the console counts them. Selected alone it costs one smallest page."
   totalCount: Int!
+  "The departments whose part of the list is missing, in lists of a company; an empty list elsewhere."
+  unavailable: [UnavailableDepartment!]!
 }
 
 "A layout in its place in a list."
@@ -2082,6 +2453,8 @@ input WorkflowLayoutFilter {
   name: String
   "Answers only layouts that contain this keyword in name, remark or labels (the console's fuzzy match)."
   searchString: String
+  "Answers only layouts with one of these ids, at most 1,000; an empty list matches nothing. The gateway walks the list."
+  ids: [ID!]
 }
 
 extend type Mutation {
@@ -2103,6 +2476,24 @@ type ExecuteWorkflowLayoutPayload {
   jobGroup: JobGroup
   "The executed layout, read after the execution. One console call where selected."
   workflowLayout: WorkflowLayout
+}
+
+"An order of a list of layouts. Nulls come last in both directions, and what is equal is ordered by id."
+input WorkflowLayoutOrder {
+  "What the list is ordered by."
+  field: WorkflowLayoutOrderField!
+  "The direction."
+  direction: SortOrder! = ASC
+}
+
+"What a list of layouts can be ordered by."
+enum WorkflowLayoutOrderField {
+  "By name, code point by code point."
+  NAME
+  "By the time of creation."
+  CREATED_AT
+  "By the time of the last change."
+  MODIFIED_AT
 }
 `, BuiltIn: false},
 }
@@ -2192,6 +2583,24 @@ func (ec *executionContext) childFields_Company(ctx context.Context, field graph
 		return ec.fieldContext_Company_department(ctx, field)
 	case "nodeId":
 		return ec.fieldContext_Company_nodeId(ctx, field)
+	case "packageCounts":
+		return ec.fieldContext_Company_packageCounts(ctx, field)
+	case "packages":
+		return ec.fieldContext_Company_packages(ctx, field)
+	case "queueCounts":
+		return ec.fieldContext_Company_queueCounts(ctx, field)
+	case "queues":
+		return ec.fieldContext_Company_queues(ctx, field)
+	case "robotCounts":
+		return ec.fieldContext_Company_robotCounts(ctx, field)
+	case "robots":
+		return ec.fieldContext_Company_robots(ctx, field)
+	case "workflowCounts":
+		return ec.fieldContext_Company_workflowCounts(ctx, field)
+	case "workflows":
+		return ec.fieldContext_Company_workflows(ctx, field)
+	case "workflowLayouts":
+		return ec.fieldContext_Company_workflowLayouts(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Company", field.Name)
 }
@@ -2362,18 +2771,26 @@ func (ec *executionContext) childFields_Department(ctx context.Context, field gr
 		return ec.fieldContext_Department_parent(ctx, field)
 	case "nodeId":
 		return ec.fieldContext_Department_nodeId(ctx, field)
+	case "packageCounts":
+		return ec.fieldContext_Department_packageCounts(ctx, field)
 	case "packages":
 		return ec.fieldContext_Department_packages(ctx, field)
 	case "package":
 		return ec.fieldContext_Department_package(ctx, field)
+	case "queueCounts":
+		return ec.fieldContext_Department_queueCounts(ctx, field)
 	case "queues":
 		return ec.fieldContext_Department_queues(ctx, field)
 	case "queue":
 		return ec.fieldContext_Department_queue(ctx, field)
+	case "robotCounts":
+		return ec.fieldContext_Department_robotCounts(ctx, field)
 	case "robots":
 		return ec.fieldContext_Department_robots(ctx, field)
 	case "robot":
 		return ec.fieldContext_Department_robot(ctx, field)
+	case "workflowCounts":
+		return ec.fieldContext_Department_workflowCounts(ctx, field)
 	case "workflows":
 		return ec.fieldContext_Department_workflows(ctx, field)
 	case "workflow":
@@ -2604,6 +3021,8 @@ func (ec *executionContext) childFields_Package(ctx context.Context, field graph
 		return ec.fieldContext_Package_versions(ctx, field)
 	case "latestVersion":
 		return ec.fieldContext_Package_latestVersion(ctx, field)
+	case "unused":
+		return ec.fieldContext_Package_unused(ctx, field)
 	case "workflows":
 		return ec.fieldContext_Package_workflows(ctx, field)
 	case "department":
@@ -2626,8 +3045,26 @@ func (ec *executionContext) childFields_PackageConnection(ctx context.Context, f
 		return ec.fieldContext_PackageConnection_pageInfo(ctx, field)
 	case "totalCount":
 		return ec.fieldContext_PackageConnection_totalCount(ctx, field)
+	case "unavailable":
+		return ec.fieldContext_PackageConnection_unavailable(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type PackageConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_PackageCounts(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "total":
+		return ec.fieldContext_PackageCounts_total(ctx, field)
+	case "unused":
+		return ec.fieldContext_PackageCounts_unused(ctx, field)
+	case "asOf":
+		return ec.fieldContext_PackageCounts_asOf(ctx, field)
+	case "precision":
+		return ec.fieldContext_PackageCounts_precision(ctx, field)
+	case "unavailable":
+		return ec.fieldContext_PackageCounts_unavailable(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type PackageCounts", field.Name)
 }
 
 func (ec *executionContext) childFields_PackageEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -2716,6 +3153,8 @@ func (ec *executionContext) childFields_PageInfo(ctx context.Context, field grap
 
 func (ec *executionContext) childFields_Queue(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
+	case "robotCounts":
+		return ec.fieldContext_Queue_robotCounts(ctx, field)
 	case "id":
 		return ec.fieldContext_Queue_id(ctx, field)
 	case "name":
@@ -2768,8 +3207,26 @@ func (ec *executionContext) childFields_QueueConnection(ctx context.Context, fie
 		return ec.fieldContext_QueueConnection_pageInfo(ctx, field)
 	case "totalCount":
 		return ec.fieldContext_QueueConnection_totalCount(ctx, field)
+	case "unavailable":
+		return ec.fieldContext_QueueConnection_unavailable(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type QueueConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_QueueCounts(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "total":
+		return ec.fieldContext_QueueCounts_total(ctx, field)
+	case "empty":
+		return ec.fieldContext_QueueCounts_empty(ctx, field)
+	case "asOf":
+		return ec.fieldContext_QueueCounts_asOf(ctx, field)
+	case "precision":
+		return ec.fieldContext_QueueCounts_precision(ctx, field)
+	case "unavailable":
+		return ec.fieldContext_QueueCounts_unavailable(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type QueueCounts", field.Name)
 }
 
 func (ec *executionContext) childFields_QueueEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -2840,8 +3297,28 @@ func (ec *executionContext) childFields_RobotConnection(ctx context.Context, fie
 		return ec.fieldContext_RobotConnection_pageInfo(ctx, field)
 	case "totalCount":
 		return ec.fieldContext_RobotConnection_totalCount(ctx, field)
+	case "unavailable":
+		return ec.fieldContext_RobotConnection_unavailable(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type RobotConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_RobotCounts(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "total":
+		return ec.fieldContext_RobotCounts_total(ctx, field)
+	case "byStatus":
+		return ec.fieldContext_RobotCounts_byStatus(ctx, field)
+	case "silent":
+		return ec.fieldContext_RobotCounts_silent(ctx, field)
+	case "asOf":
+		return ec.fieldContext_RobotCounts_asOf(ctx, field)
+	case "precision":
+		return ec.fieldContext_RobotCounts_precision(ctx, field)
+	case "unavailable":
+		return ec.fieldContext_RobotCounts_unavailable(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RobotCounts", field.Name)
 }
 
 func (ec *executionContext) childFields_RobotEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -2866,6 +3343,16 @@ func (ec *executionContext) childFields_RobotEvent(ctx context.Context, field gr
 	return nil, fmt.Errorf("no field named %q was found under type RobotEvent", field.Name)
 }
 
+func (ec *executionContext) childFields_RobotStatusCount(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "status":
+		return ec.fieldContext_RobotStatusCount_status(ctx, field)
+	case "count":
+		return ec.fieldContext_RobotStatusCount_count(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RobotStatusCount", field.Name)
+}
+
 func (ec *executionContext) childFields_SignInPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "sessionToken":
@@ -2884,6 +3371,16 @@ func (ec *executionContext) childFields_SignOutPayload(ctx context.Context, fiel
 		return ec.fieldContext_SignOutPayload_ok(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type SignOutPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_UnavailableDepartment(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "department":
+		return ec.fieldContext_UnavailableDepartment_department(ctx, field)
+	case "code":
+		return ec.fieldContext_UnavailableDepartment_code(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type UnavailableDepartment", field.Name)
 }
 
 func (ec *executionContext) childFields_UpdatePackagePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -3056,8 +3553,26 @@ func (ec *executionContext) childFields_WorkflowConnection(ctx context.Context, 
 		return ec.fieldContext_WorkflowConnection_pageInfo(ctx, field)
 	case "totalCount":
 		return ec.fieldContext_WorkflowConnection_totalCount(ctx, field)
+	case "unavailable":
+		return ec.fieldContext_WorkflowConnection_unavailable(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type WorkflowConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_WorkflowCounts(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "total":
+		return ec.fieldContext_WorkflowCounts_total(ctx, field)
+	case "outdated":
+		return ec.fieldContext_WorkflowCounts_outdated(ctx, field)
+	case "asOf":
+		return ec.fieldContext_WorkflowCounts_asOf(ctx, field)
+	case "precision":
+		return ec.fieldContext_WorkflowCounts_precision(ctx, field)
+	case "unavailable":
+		return ec.fieldContext_WorkflowCounts_unavailable(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type WorkflowCounts", field.Name)
 }
 
 func (ec *executionContext) childFields_WorkflowEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -3136,6 +3651,8 @@ func (ec *executionContext) childFields_WorkflowLayoutConnection(ctx context.Con
 		return ec.fieldContext_WorkflowLayoutConnection_pageInfo(ctx, field)
 	case "totalCount":
 		return ec.fieldContext_WorkflowLayoutConnection_totalCount(ctx, field)
+	case "unavailable":
+		return ec.fieldContext_WorkflowLayoutConnection_unavailable(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type WorkflowLayoutConnection", field.Name)
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/consoleql/consoleql/graph/entity"
+	"github.com/consoleql/consoleql/graph/listing"
 	"github.com/consoleql/consoleql/graph/mutation"
 	"github.com/consoleql/consoleql/graph/subscription"
 	"github.com/consoleql/consoleql/internal/consoleclient"
@@ -1034,6 +1035,98 @@ func (ec *executionContext) fieldContext_WorkflowConnection_totalCount(_ context
 	return graphql.NewScalarFieldContext("WorkflowConnection", field, false, false, "Int")
 }
 
+func (ec *executionContext) _WorkflowConnection_unavailable(ctx context.Context, field graphql.CollectedField, obj *entity.Connection[consoleclient.Workflow]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_WorkflowConnection_unavailable(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Unavailable, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*listing.UnavailableDepartment) graphql.Marshaler {
+			return ec.marshalNUnavailableDepartment2ᚕᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋlistingᚐUnavailableDepartmentᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_WorkflowConnection_unavailable(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "WorkflowConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UnavailableDepartment(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _WorkflowCounts_total(ctx context.Context, field graphql.CollectedField, obj *listing.WorkflowCounts) (ret graphql.Marshaler) {
+	return ec.marshalNInt2int(ctx, field.Selections, obj.Total)
+}
+func (ec *executionContext) fieldContext_WorkflowCounts_total(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("WorkflowCounts", field, false, false, "Int")
+}
+
+func (ec *executionContext) _WorkflowCounts_outdated(ctx context.Context, field graphql.CollectedField, obj *listing.WorkflowCounts) (ret graphql.Marshaler) {
+	return ec.marshalNInt2int(ctx, field.Selections, obj.Outdated)
+}
+func (ec *executionContext) fieldContext_WorkflowCounts_outdated(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("WorkflowCounts", field, false, false, "Int")
+}
+
+func (ec *executionContext) _WorkflowCounts_asOf(ctx context.Context, field graphql.CollectedField, obj *listing.WorkflowCounts) (ret graphql.Marshaler) {
+	return ec.marshalNDateTime2githubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐDateTime(ctx, field.Selections, obj.AsOf)
+}
+func (ec *executionContext) fieldContext_WorkflowCounts_asOf(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("WorkflowCounts", field, false, false, "DateTime")
+}
+
+func (ec *executionContext) _WorkflowCounts_precision(ctx context.Context, field graphql.CollectedField, obj *listing.WorkflowCounts) (ret graphql.Marshaler) {
+	return ec.marshalNCountPrecision2githubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋlistingᚐPrecision(ctx, field.Selections, obj.Precision)
+}
+func (ec *executionContext) fieldContext_WorkflowCounts_precision(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("WorkflowCounts", field, false, false, "CountPrecision")
+}
+
+func (ec *executionContext) _WorkflowCounts_unavailable(ctx context.Context, field graphql.CollectedField, obj *listing.WorkflowCounts) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_WorkflowCounts_unavailable(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Unavailable, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*listing.UnavailableDepartment) graphql.Marshaler {
+			return ec.marshalNUnavailableDepartment2ᚕᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋlistingᚐUnavailableDepartmentᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_WorkflowCounts_unavailable(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "WorkflowCounts",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UnavailableDepartment(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _WorkflowEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *entity.Edge[consoleclient.Workflow]) (ret graphql.Marshaler) {
 	return ec.marshalNString2string(ctx, field.Selections, obj.Cursor)
 }
@@ -1816,8 +1909,8 @@ func UnmarshalUpgradeWorkflowsInput(ctx context.Context, raw any) (mutation.Upgr
 	return out, err
 }
 
-func (ec *executionContext) unmarshalInputWorkflowFilter(ctx context.Context, obj any) (consoleclient.WorkflowFilter, error) {
-	var it consoleclient.WorkflowFilter
+func (ec *executionContext) unmarshalInputWorkflowFilter(ctx context.Context, obj any) (listing.WorkflowFilter, error) {
+	var it listing.WorkflowFilter
 	if obj == nil {
 		return it, nil
 	}
@@ -1827,7 +1920,7 @@ func (ec *executionContext) unmarshalInputWorkflowFilter(ctx context.Context, ob
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"name", "searchString", "associatedQueueId", "packageId", "packageVersionId"}
+	fieldsInOrder := [...]string{"name", "searchString", "associatedQueueId", "packageId", "packageVersionId", "ids", "outdated", "tags", "triggeredBefore", "triggeredAfter"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -1869,6 +1962,41 @@ func (ec *executionContext) unmarshalInputWorkflowFilter(ctx context.Context, ob
 				return it, err
 			}
 			it.PackageVersionID = data
+		case "ids":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("ids"))
+			data, err := ec.unmarshalOID2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.IDs = data
+		case "outdated":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("outdated"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Outdated = data
+		case "tags":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("tags"))
+			data, err := ec.unmarshalOString2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Tags = data
+		case "triggeredBefore":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("triggeredBefore"))
+			data, err := ec.unmarshalODateTime2githubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐDateTime(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.TriggeredBefore = data
+		case "triggeredAfter":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("triggeredAfter"))
+			data, err := ec.unmarshalODateTime2githubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐDateTime(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.TriggeredAfter = data
 		}
 	}
 	return it, nil
@@ -1880,9 +2008,62 @@ func (ec *executionContext) unmarshalInputWorkflowFilter(ctx context.Context, ob
 //
 // ctx must come from a gqlgen request; outside one there is no unmarshaler to use
 // and the returned error says so.
-func UnmarshalWorkflowFilter(ctx context.Context, raw any) (consoleclient.WorkflowFilter, error) {
-	var out consoleclient.WorkflowFilter
+func UnmarshalWorkflowFilter(ctx context.Context, raw any) (listing.WorkflowFilter, error) {
+	var out listing.WorkflowFilter
 	err := graphql.UnmarshalNamedInputFromContext(ctx, "WorkflowFilter", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputWorkflowOrder(ctx context.Context, obj any) (entity.OrderBy, error) {
+	var it entity.OrderBy
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	if _, present := asMap["direction"]; !present {
+		asMap["direction"] = "ASC"
+	}
+
+	fieldsInOrder := [...]string{"field", "direction"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "field":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("field"))
+			data, err := ec.unmarshalNWorkflowOrderField2githubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋlistingᚐSortField(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Field = data
+		case "direction":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("direction"))
+			data, err := ec.unmarshalNSortOrder2githubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋentityᚐSortOrder(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Direction = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalWorkflowOrder unmarshals raw into the WorkflowOrder input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalWorkflowOrder(ctx context.Context, raw any) (entity.OrderBy, error) {
+	var out entity.OrderBy
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "WorkflowOrder", raw, &out)
 	return out, err
 }
 
@@ -2477,6 +2658,67 @@ func (ec *executionContext) _WorkflowConnection(ctx context.Context, sel ast.Sel
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
+		case "unavailable":
+			out.Values[i] = ec._WorkflowConnection_unavailable(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var workflowCountsImplementors = []string{"WorkflowCounts"}
+
+func (ec *executionContext) _WorkflowCounts(ctx context.Context, sel ast.SelectionSet, obj *listing.WorkflowCounts) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, workflowCountsImplementors)
+
+	out := ec.answer.FieldSet(fields)
+	if out == nil {
+		return graphql.Null
+	}
+	var deferred graphql.DeferredGroup
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("WorkflowCounts")
+		case "total":
+			out.Values[i] = ec._WorkflowCounts_total(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "outdated":
+			out.Values[i] = ec._WorkflowCounts_outdated(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "asOf":
+			out.Values[i] = ec._WorkflowCounts_asOf(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "precision":
+			out.Values[i] = ec._WorkflowCounts_precision(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "unavailable":
+			out.Values[i] = ec._WorkflowCounts_unavailable(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
 		}
@@ -2788,6 +3030,16 @@ func (ec *executionContext) marshalNWorkflowEvent2ᚖgithubᚗcomᚋconsoleqlᚋ
 	return ec._WorkflowEvent(ctx, sel, v)
 }
 
+func (ec *executionContext) unmarshalNWorkflowOrderField2githubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋlistingᚐSortField(ctx context.Context, v any) (listing.SortField, error) {
+	var res listing.SortField
+	err := res.UnmarshalGQL(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNWorkflowOrderField2githubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋlistingᚐSortField(ctx context.Context, sel ast.SelectionSet, v listing.SortField) graphql.Marshaler {
+	return v
+}
+
 func (ec *executionContext) marshalNWorkflowRobotResult2ᚕᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐWorkflowRobotResultᚄ(ctx context.Context, sel ast.SelectionSet, v []*consoleclient.WorkflowRobotResult) graphql.Marshaler {
 	ret := ec.answer.Slice(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
@@ -2965,11 +3217,26 @@ func (ec *executionContext) marshalOWorkflowConnection2ᚖgithubᚗcomᚋconsole
 	return ec._WorkflowConnection(ctx, sel, v)
 }
 
-func (ec *executionContext) unmarshalOWorkflowFilter2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐWorkflowFilter(ctx context.Context, v any) (*consoleclient.WorkflowFilter, error) {
+func (ec *executionContext) marshalOWorkflowCounts2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋlistingᚐWorkflowCounts(ctx context.Context, sel ast.SelectionSet, v *listing.WorkflowCounts) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._WorkflowCounts(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalOWorkflowFilter2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋlistingᚐWorkflowFilter(ctx context.Context, v any) (*listing.WorkflowFilter, error) {
 	if v == nil {
 		return nil, nil
 	}
 	res, err := ec.unmarshalInputWorkflowFilter(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalOWorkflowOrder2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋentityᚐOrderBy(ctx context.Context, v any) (*entity.OrderBy, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := ec.unmarshalInputWorkflowOrder(ctx, v)
 	return &res, graphql.ErrorOnPath(ctx, err)
 }
 

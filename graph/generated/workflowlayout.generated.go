@@ -10,6 +10,8 @@ import (
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/consoleql/consoleql/graph/entity"
+	"github.com/consoleql/consoleql/graph/listing"
+	"github.com/consoleql/consoleql/graph/loader"
 	"github.com/consoleql/consoleql/graph/mutation"
 	"github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/vektah/gqlparser/v2/ast"
@@ -427,6 +429,38 @@ func (ec *executionContext) fieldContext_WorkflowLayoutConnection_totalCount(_ c
 	return graphql.NewScalarFieldContext("WorkflowLayoutConnection", field, false, false, "Int")
 }
 
+func (ec *executionContext) _WorkflowLayoutConnection_unavailable(ctx context.Context, field graphql.CollectedField, obj *entity.Connection[consoleclient.WorkflowLayout]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_WorkflowLayoutConnection_unavailable(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Unavailable, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*listing.UnavailableDepartment) graphql.Marshaler {
+			return ec.marshalNUnavailableDepartment2ᚕᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋlistingᚐUnavailableDepartmentᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_WorkflowLayoutConnection_unavailable(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "WorkflowLayoutConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UnavailableDepartment(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _WorkflowLayoutEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *entity.Edge[consoleclient.WorkflowLayout]) (ret graphql.Marshaler) {
 	return ec.marshalNString2string(ctx, field.Selections, obj.Cursor)
 }
@@ -667,8 +701,8 @@ func UnmarshalExecuteWorkflowLayoutInput(ctx context.Context, raw any) (mutation
 	return out, err
 }
 
-func (ec *executionContext) unmarshalInputWorkflowLayoutFilter(ctx context.Context, obj any) (consoleclient.WorkflowLayoutFilter, error) {
-	var it consoleclient.WorkflowLayoutFilter
+func (ec *executionContext) unmarshalInputWorkflowLayoutFilter(ctx context.Context, obj any) (loader.WorkflowLayoutFilter, error) {
+	var it loader.WorkflowLayoutFilter
 	if obj == nil {
 		return it, nil
 	}
@@ -678,7 +712,7 @@ func (ec *executionContext) unmarshalInputWorkflowLayoutFilter(ctx context.Conte
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"name", "searchString"}
+	fieldsInOrder := [...]string{"name", "searchString", "ids"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -699,6 +733,13 @@ func (ec *executionContext) unmarshalInputWorkflowLayoutFilter(ctx context.Conte
 				return it, err
 			}
 			it.SearchString = data
+		case "ids":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("ids"))
+			data, err := ec.unmarshalOID2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.IDs = data
 		}
 	}
 	return it, nil
@@ -710,9 +751,62 @@ func (ec *executionContext) unmarshalInputWorkflowLayoutFilter(ctx context.Conte
 //
 // ctx must come from a gqlgen request; outside one there is no unmarshaler to use
 // and the returned error says so.
-func UnmarshalWorkflowLayoutFilter(ctx context.Context, raw any) (consoleclient.WorkflowLayoutFilter, error) {
-	var out consoleclient.WorkflowLayoutFilter
+func UnmarshalWorkflowLayoutFilter(ctx context.Context, raw any) (loader.WorkflowLayoutFilter, error) {
+	var out loader.WorkflowLayoutFilter
 	err := graphql.UnmarshalNamedInputFromContext(ctx, "WorkflowLayoutFilter", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputWorkflowLayoutOrder(ctx context.Context, obj any) (entity.OrderBy, error) {
+	var it entity.OrderBy
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	if _, present := asMap["direction"]; !present {
+		asMap["direction"] = "ASC"
+	}
+
+	fieldsInOrder := [...]string{"field", "direction"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "field":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("field"))
+			data, err := ec.unmarshalNWorkflowLayoutOrderField2githubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋlistingᚐSortField(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Field = data
+		case "direction":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("direction"))
+			data, err := ec.unmarshalNSortOrder2githubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋentityᚐSortOrder(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Direction = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalWorkflowLayoutOrder unmarshals raw into the WorkflowLayoutOrder input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalWorkflowLayoutOrder(ctx context.Context, raw any) (entity.OrderBy, error) {
+	var out entity.OrderBy
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "WorkflowLayoutOrder", raw, &out)
 	return out, err
 }
 
@@ -922,6 +1016,11 @@ func (ec *executionContext) _WorkflowLayoutConnection(ctx context.Context, sel a
 			}
 		case "totalCount":
 			out.Values[i] = ec._WorkflowLayoutConnection_totalCount(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "unavailable":
+			out.Values[i] = ec._WorkflowLayoutConnection_unavailable(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -1165,6 +1264,16 @@ func (ec *executionContext) marshalNWorkflowLayoutNode2ᚖgithubᚗcomᚋconsole
 	return ec._WorkflowLayoutNode(ctx, sel, v)
 }
 
+func (ec *executionContext) unmarshalNWorkflowLayoutOrderField2githubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋlistingᚐSortField(ctx context.Context, v any) (listing.SortField, error) {
+	var res listing.SortField
+	err := res.UnmarshalGQL(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNWorkflowLayoutOrderField2githubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋlistingᚐSortField(ctx context.Context, sel ast.SelectionSet, v listing.SortField) graphql.Marshaler {
+	return v
+}
+
 func (ec *executionContext) marshalOExecuteWorkflowLayoutPayload2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋmutationᚐExecuteWorkflowLayoutPayload(ctx context.Context, sel ast.SelectionSet, v *mutation.ExecuteWorkflowLayoutPayload) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
@@ -1186,11 +1295,19 @@ func (ec *executionContext) marshalOWorkflowLayoutConnection2ᚖgithubᚗcomᚋc
 	return ec._WorkflowLayoutConnection(ctx, sel, v)
 }
 
-func (ec *executionContext) unmarshalOWorkflowLayoutFilter2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐWorkflowLayoutFilter(ctx context.Context, v any) (*consoleclient.WorkflowLayoutFilter, error) {
+func (ec *executionContext) unmarshalOWorkflowLayoutFilter2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋloaderᚐWorkflowLayoutFilter(ctx context.Context, v any) (*loader.WorkflowLayoutFilter, error) {
 	if v == nil {
 		return nil, nil
 	}
 	res, err := ec.unmarshalInputWorkflowLayoutFilter(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalOWorkflowLayoutOrder2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋentityᚐOrderBy(ctx context.Context, v any) (*entity.OrderBy, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := ec.unmarshalInputWorkflowLayoutOrder(ctx, v)
 	return &res, graphql.ErrorOnPath(ctx, err)
 }
 

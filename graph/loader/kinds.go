@@ -10,6 +10,7 @@ import (
 	"github.com/consoleql/consoleql/graph/batch"
 	"github.com/consoleql/consoleql/graph/capabilities"
 	"github.com/consoleql/consoleql/graph/entity"
+	"github.com/consoleql/consoleql/graph/listing"
 	"github.com/consoleql/consoleql/graph/selection"
 	"github.com/consoleql/consoleql/internal/cachedconsole"
 	cc "github.com/consoleql/consoleql/internal/consoleclient"
@@ -59,11 +60,15 @@ type kind[T any, F comparable] struct {
 }
 
 // kindTable returns the table without a console.
-func kindTable() kinds {
+func kindTable() kinds { //nolint:funlen // a table, best read in one piece
 	return kinds{
 		packages: kind[cc.Package, cc.PackageFilter]{
 			Kind: entity.Kind[cc.Package, cc.PackageFilter]{
 				Name: "Package", ID: func(p *cc.Package) string { return p.ID }, Scope: (*cc.Package).Scope,
+				Keys: listing.Entity[cc.Package]{
+					Name:      func(p *cc.Package) string { return p.Name },
+					CreatedAt: func(p *cc.Package) cc.DateTime { return p.CreatedAt }, ModifiedAt: func(p *cc.Package) cc.DateTime { return p.ModifiedAt },
+				},
 				Partial: &entity.Partial[cc.Package, cc.PackageFilter]{
 					Fields:     []string{"versions", "latestVersion"},
 					IsComplete: func(p *cc.Package) bool { return p.Versions != nil },
@@ -75,24 +80,43 @@ func kindTable() kinds {
 		queues: kind[cc.Queue, cc.QueueFilter]{
 			Kind: entity.Kind[cc.Queue, cc.QueueFilter]{
 				Name: "Queue", TakesIDs: true, ID: func(q *cc.Queue) string { return q.ID }, Scope: (*cc.Queue).Scope,
+				Keys: listing.Entity[cc.Queue]{
+					Name:      func(q *cc.Queue) string { return q.Name },
+					CreatedAt: func(q *cc.Queue) cc.DateTime { return q.CreatedAt }, ModifiedAt: func(q *cc.Queue) cc.DateTime { return q.ModifiedAt },
+				},
 			},
-			sample: func(_ *explain.Console, _ scope.Scope, id string, _ bool) *cc.Queue { return &cc.Queue{ID: id} },
+			sample: func(_ *explain.Console, _ scope.Scope, id string, _ bool) *cc.Queue {
+				return &cc.Queue{ID: id, RobotCount: new(cc.Int(1))}
+			},
 		},
 		robots: kind[cc.Robot, cc.RobotFilter]{
 			Kind: entity.Kind[cc.Robot, cc.RobotFilter]{
 				Name: "Robot", TakesIDs: true, ID: func(r *cc.Robot) string { return r.ID }, Scope: (*cc.Robot).Scope,
+				Keys: listing.Entity[cc.Robot]{
+					Name:      func(r *cc.Robot) string { return r.Name },
+					Heartbeat: func(r *cc.Robot) cc.DateTime { return r.LastHeartbeatTime }, Status: func(r *cc.Robot) cc.RobotStatus { return r.Status },
+				},
 			},
 			sample: func(_ *explain.Console, _ scope.Scope, id string, _ bool) *cc.Robot { return &cc.Robot{ID: id} },
 		},
 		workflows: kind[cc.Workflow, cc.WorkflowFilter]{
 			Kind: entity.Kind[cc.Workflow, cc.WorkflowFilter]{
 				Name: "Workflow", TakesIDs: true, ID: func(w *cc.Workflow) string { return w.ID }, Scope: (*cc.Workflow).Scope,
+				Keys: listing.Entity[cc.Workflow]{
+					Name:      func(w *cc.Workflow) string { return w.Name },
+					CreatedAt: func(w *cc.Workflow) cc.DateTime { return w.CreatedAt }, ModifiedAt: func(w *cc.Workflow) cc.DateTime { return w.ModifiedAt },
+					TriggeredAt: func(w *cc.Workflow) cc.DateTime { return w.LastTriggeredAt },
+				},
 			},
 			sample: func(c *explain.Console, sc scope.Scope, id string, _ bool) *cc.Workflow { return c.NewWorkflow(sc, id) },
 		},
 		layouts: kind[cc.WorkflowLayout, cc.WorkflowLayoutFilter]{
 			Kind: entity.Kind[cc.WorkflowLayout, cc.WorkflowLayoutFilter]{
 				Name: "WorkflowLayout", ID: func(w *cc.WorkflowLayout) string { return w.ID }, Scope: (*cc.WorkflowLayout).Scope,
+				Keys: listing.Entity[cc.WorkflowLayout]{
+					Name:      func(w *cc.WorkflowLayout) string { return w.Name },
+					CreatedAt: func(w *cc.WorkflowLayout) cc.DateTime { return w.CreatedAt }, ModifiedAt: func(w *cc.WorkflowLayout) cc.DateTime { return w.ModifiedAt },
+				},
 			},
 			sample: func(c *explain.Console, sc scope.Scope, id string, _ bool) *cc.WorkflowLayout {
 				w := &cc.WorkflowLayout{ID: id}
@@ -214,6 +238,17 @@ func (l *Loaders) Workflows() *entity.Loader[cc.Workflow, cc.WorkflowFilter] { r
 // WorkflowLayouts loads workflow layouts.
 func (l *Loaders) WorkflowLayouts() *entity.Loader[cc.WorkflowLayout, cc.WorkflowLayoutFilter] {
 	return l.layouts
+}
+
+// WorkflowLayoutFilter is the filter of lists of workflow layouts.
+type WorkflowLayoutFilter struct {
+	cc.WorkflowLayoutFilter
+	IDs []string
+}
+
+// Split returns the console's part of the filter, and the rest.
+func (f WorkflowLayoutFilter) Split() (cc.WorkflowLayoutFilter, listing.Conditions[cc.WorkflowLayout]) {
+	return f.WorkflowLayoutFilter, listing.Conditions[cc.WorkflowLayout]{IDs: f.IDs}
 }
 
 // gqlgen finds the connections and edges of the schema by these names.

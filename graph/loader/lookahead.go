@@ -44,6 +44,46 @@ type pending struct {
 	below selection.Set
 	path  string // in a dry run
 	waits []Loaded
+	reads []string // types that the field reads beyond to, in a dry run
+	leads bool     // whether the selection reads more of the console
+}
+
+// more reports whether stages of the field follow.
+func (p pending) more() bool {
+	return slices.ContainsFunc(p.waits, func(w Loaded) bool {
+		s, ok := w.(staged)
+		return ok && s.more()
+	})
+}
+
+// advance starts the next stage of the field.
+func (k *prefetcher) advance(p pending) {
+	k.visitField(p)
+	level := k.l.Level()
+	for i, w := range p.waits {
+		if level.Exceeds() {
+			level.Refuse(len(p.waits) - i - 1)
+			return
+		}
+		if s, ok := w.(staged); ok {
+			s.advance(k.l)
+		}
+	}
+	k.waits = append(k.waits, p.waits)
+	if p.leads || p.more() {
+		k.next = append(k.next, p)
+	}
+}
+
+// visitField tells a dry run which kinds a field reads.
+func (k *prefetcher) visitField(p pending) {
+	if k.visit == nil {
+		return
+	}
+	k.visit(p.path, p.to)
+	for _, typ := range p.reads {
+		k.visit(p.path, typ)
+	}
 }
 
 // LookAheadQuery looks ahead over a query. Only the first call does something.
@@ -124,7 +164,11 @@ func (k *prefetcher) descendLevel() {
 	level := k.l.Level()
 	allowance := level.Allowance()
 	for p, objects := range k.answered(fields) {
-		k.walk(p.to, p.below, objects, p.path)
+		if p.more() {
+			k.advance(p)
+		} else {
+			k.walk(p.to, p.below, objects, p.path)
+		}
 		if allowance -= level.Size(); allowance >= 0 {
 			level.Start()
 		}
@@ -233,9 +277,8 @@ func (k *prefetcher) walk(typ string, s selection.Set, objects []any, path strin
 			}
 			continue
 		}
-		if k.visit != nil {
-			k.visit(at, r.To)
-		}
+		p := pending{to: r.To, below: below, path: at, reads: r.Reads, leads: k.leadsOn(r.To, below)}
+		k.visitField(p)
 		waits := make([]Loaded, len(objects))
 		for i, o := range objects {
 			if level.Exceeds() {
@@ -245,8 +288,9 @@ func (k *prefetcher) walk(typ string, s selection.Set, objects []any, path strin
 			waits[i] = r.Load(k.l, o, FieldCall{Field: f, Selection: below})
 		}
 		k.waits = append(k.waits, waits)
-		if k.leadsOn(r.To, below) {
-			k.next = append(k.next, pending{to: r.To, below: below, path: at, waits: waits})
+		p.waits = waits
+		if p.leads || p.more() {
+			k.next = append(k.next, p)
 		}
 	}
 }

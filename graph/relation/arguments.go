@@ -6,7 +6,9 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 
 	"github.com/consoleql/consoleql/graph/entity"
+	"github.com/consoleql/consoleql/graph/listing"
 	"github.com/consoleql/consoleql/graph/loader"
+	"github.com/consoleql/consoleql/graph/survey"
 	cc "github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/consoleql/consoleql/internal/fault"
 	"github.com/consoleql/consoleql/internal/scope"
@@ -46,58 +48,141 @@ func nameArgument(c loader.FieldCall) string {
 	return ""
 }
 
+// filterOf is a filter of the schema. Split returns the console's part of it, and the conditions of the gateway.
+type filterOf[T any, F comparable] interface {
+	Split() (F, listing.Conditions[T])
+}
+
 // checkList returns an error that names a wrong argument of a connection field.
-func checkList[F comparable](c loader.FieldCall) error {
-	args, err := listArguments[F](c)
+func checkList[T any, F comparable, G filterOf[T, F]](c loader.FieldCall) error {
+	q, err := listArguments[T, F, G](c)
 	if err != nil {
 		return err
 	}
-	return args.Check()
+	if _, err := idsArgument(c, "departmentIds"); err != nil {
+		return err
+	}
+	return q.Check()
 }
 
 // listArguments returns the arguments of a connection field. In look-ahead it decodes them as
 // gqlgen does. gqlgen calls no resolver if they are wrong, and nothing is loaded then.
-func listArguments[F comparable](c loader.FieldCall) (entity.ListArgs[F], error) {
-	var a entity.ListArgs[F]
+func listArguments[T any, F comparable, G filterOf[T, F]](c loader.FieldCall) (survey.ListQuery[T, F], error) {
+	var q survey.ListQuery[T, F]
+	a := &q.Args
+	var filter *G
 	if c.Args != nil {
-		a.Filter, _ = c.Args["filter"].(*F)
+		filter, _ = c.Args["filter"].(*G)
 		a.Order, _ = c.Args["order"].(*entity.SortOrder)
+		q.OrderBy, _ = c.Args["orderBy"].(*entity.OrderBy)
 		a.First, _ = c.Args["first"].(*int)
 		a.After, _ = c.Args["after"].(*string)
 		a.Offset, _ = c.Args["offset"].(*int)
-		return a, nil
-	}
-	raw := c.Arguments()
-	if v := raw["filter"]; v != nil {
-		filter, err := filterFrom[F](v)
-		if err != nil {
-			return a, err
+	} else {
+		raw := c.Arguments()
+		var err error
+		if filter, err = filterArgument[G](raw); err != nil {
+			return q, err
 		}
-		a.Filter = filter
+		if err := orderArguments(raw, &a.Order, &q.OrderBy); err != nil {
+			return q, err
+		}
+		if a.After, err = optional(raw["after"], graphql.UnmarshalString); err != nil {
+			return q, err
+		}
+		if a.First, err = optional(raw["first"], graphql.UnmarshalInt); err != nil {
+			return q, err
+		}
+		if a.Offset, err = optional(raw["offset"], graphql.UnmarshalInt); err != nil {
+			return q, err
+		}
 	}
+	if filter != nil {
+		var console F
+		console, q.Conditions = (*filter).Split()
+		a.Filter = &console
+	}
+	return q, nil
+}
+
+func filterArgument[G any](raw map[string]any) (*G, error) {
+	if raw["filter"] == nil {
+		return nil, nil
+	}
+	return filterFrom[G](raw["filter"])
+}
+
+// orderArguments decodes the arguments `order` and `orderBy`.
+func orderArguments(raw map[string]any, order **entity.SortOrder, by **entity.OrderBy) error {
 	if v := raw["order"]; v != nil {
-		a.Order = new(entity.SortOrder)
-		if err := a.Order.UnmarshalGQL(v); err != nil {
-			return a, err
+		*order = new(entity.SortOrder)
+		if err := (*order).UnmarshalGQL(v); err != nil {
+			return err
 		}
 	}
-	if v := raw["after"]; v != nil {
-		s, err := graphql.UnmarshalString(v)
+	given, ok := raw["orderBy"].(map[string]any)
+	if !ok {
+		return nil
+	}
+	*by = &entity.OrderBy{Direction: entity.SortOrderAsc}
+	if err := (*by).Field.UnmarshalGQL(given["field"]); err != nil {
+		return fault.BadInput("orderBy.field", "%w", err)
+	}
+	if v := given["direction"]; v != nil {
+		return (*by).Direction.UnmarshalGQL(v)
+	}
+	return nil
+}
+
+// optional decodes a value that may be null or absent.
+func optional[V any](raw any, decode func(any) (V, error)) (*V, error) {
+	if raw == nil {
+		return nil, nil
+	}
+	v, err := decode(raw)
+	if err != nil {
+		return nil, err
+	}
+	return &v, nil
+}
+
+// maxIDs bounds an argument with ids.
+const maxIDs = 1000
+
+// idsArgument returns an argument with ids, in lower case; nil if it is not given.
+func idsArgument(c loader.FieldCall, name string) ([]string, error) {
+	var ids []string
+	if c.Args != nil {
+		ids, _ = c.Args[name].([]string)
+		return ids, nil
+	}
+	raw := c.Arguments()[name]
+	if raw == nil {
+		return nil, nil
+	}
+	if err := decodeIDs(raw, &ids); err != nil {
+		return nil, fault.BadInput(name, "%w", err)
+	}
+	if len(ids) > maxIDs {
+		return nil, fault.BadInput(name, "are %d, more than %d", len(ids), maxIDs)
+	}
+	return ids, nil
+}
+
+func decodeIDs(raw any, into *[]string) error {
+	list := graphql.CoerceList(raw)
+	ids := make([]string, len(list))
+	for i, v := range list {
+		text, err := graphql.UnmarshalID(v)
 		if err != nil {
-			return a, err
+			return err
 		}
-		a.After = &s
-	}
-	for name, to := range map[string]**int{"first": &a.First, "offset": &a.Offset} {
-		if v := raw[name]; v != nil {
-			n, err := graphql.UnmarshalInt(v)
-			if err != nil {
-				return a, err
-			}
-			*to = &n
+		if ids[i], err = scope.ParseID(text); err != nil {
+			return err
 		}
 	}
-	return a, nil
+	*into = ids
+	return nil
 }
 
 // implied sets a filter's id, unless the filter names another.

@@ -18,7 +18,7 @@ func document() string {
 	b.WriteString("| field | leads to | named by | with |\n| --- | --- | --- | --- |\n")
 	table := Table()
 	for _, typ := range slices.Sorted(maps.Keys(table)) {
-		if strings.HasSuffix(typ, "Connection") || strings.HasSuffix(typ, "Edge") || strings.HasSuffix(typ, "Payload") || strings.HasSuffix(typ, "Event") {
+		if strings.HasSuffix(typ, "Connection") || strings.HasSuffix(typ, "Counts") || typ == "UnavailableDepartment" || strings.HasSuffix(typ, "Edge") || strings.HasSuffix(typ, "Payload") || strings.HasSuffix(typ, "Event") {
 			continue // they hold what they lead to, or name it
 		}
 		for _, name := range slices.Sorted(maps.Keys(table[typ])) {
@@ -27,6 +27,14 @@ func document() string {
 			switch {
 			case row.Inline != nil:
 				with = "its parent"
+			case strings.HasSuffix(row.To, "Counts") && row.Lists:
+				with = "the list of each parent, or one smallest page"
+			case strings.HasSuffix(row.To, "Counts"):
+				with = "the list of each department, or one smallest page"
+			case typ == "Package" && name == "unused":
+				with = "the department's list of workflows"
+			case row.Lists && typ == "Company":
+				with = "pages of a list, for each department"
 			case row.Lists:
 				with = "pages of a list, for each parent"
 			case row.To == "Company":

@@ -115,7 +115,10 @@ func ofPackage[C any](to string, value func(*cc.Workflow, *cc.Package) *C, keys 
 // Types returns, by type and field, the types that the fields tell of, where the types of the fields do not say so.
 // The loader of a Node checks its type.
 func Types() map[string][]string {
-	types := make(map[string][]string)
+	types := map[string][]string{
+		"WorkflowCounts.outdated": {"Package"},
+		"PackageCounts.unused":    {"Workflow"},
+	}
 	for typ, rows := range Table() {
 		for name, row := range rows {
 			if len(row.Reads) > 0 || row.To == "Node" {

@@ -74,6 +74,8 @@ func TestEachRelationHasAResolver(t *testing.T) {
 				to = "*entity.Connection[consoleclient." + strings.TrimSuffix(row.To, "Connection") + "]"
 			case def.Kind == schemaast.Interface:
 				to = "loader." + row.To
+			case strings.HasSuffix(row.To, "Counts"):
+				to = "*listing." + row.To
 			case row.To == "Boolean":
 				to = "*bool"
 			case row.To == "String":

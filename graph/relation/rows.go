@@ -5,7 +5,9 @@ import (
 
 	"github.com/consoleql/consoleql/graph/batch"
 	"github.com/consoleql/consoleql/graph/entity"
+	"github.com/consoleql/consoleql/graph/listing"
 	"github.com/consoleql/consoleql/graph/loader"
+	"github.com/consoleql/consoleql/graph/survey"
 	cc "github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/consoleql/consoleql/internal/scope"
 )
@@ -53,8 +55,26 @@ func present[T any](v *T) []*T {
 func addConnection[T any](table loader.Relations) {
 	typ := typeName[T]()
 	nodes := func(c *entity.Connection[T]) []*T { return c.Nodes }
-	table[typ+"Connection"] = map[string]loader.Relation{"nodes": inline(nodes), "edges": inlineTo(typ+"Edge", nodes)}
+	table[typ+"Connection"] = map[string]loader.Relation{
+		"nodes": inline(nodes), "edges": inlineTo(typ+"Edge", nodes),
+		"unavailable": inline(func(c *entity.Connection[T]) []*listing.UnavailableDepartment { return c.Unavailable }),
+	}
 	table[typ+"Edge"] = map[string]loader.Relation{"node": inline(func(node *T) []*T { return []*T{node} })}
+}
+
+// addUnavailable adds the relations of what is missing from lists and counts. It is called after addConnection and
+// addCounts.
+func addUnavailable(table loader.Relations) {
+	table["UnavailableDepartment"] = map[string]loader.Relation{
+		"department": inline(func(u *listing.UnavailableDepartment) []*cc.Department { return present(u.Department) }),
+	}
+	for _, typ := range []string{"RobotCounts", "WorkflowCounts", "PackageCounts", "QueueCounts"} {
+		table[typ] = map[string]loader.Relation{}
+	}
+	table["RobotCounts"]["unavailable"] = inline(func(c *listing.RobotCounts) []*listing.UnavailableDepartment { return c.Unavailable })
+	table["WorkflowCounts"]["unavailable"] = inline(func(c *listing.WorkflowCounts) []*listing.UnavailableDepartment { return c.Unavailable })
+	table["PackageCounts"]["unavailable"] = inline(func(c *listing.PackageCounts) []*listing.UnavailableDepartment { return c.Unavailable })
+	table["QueueCounts"]["unavailable"] = inline(func(c *listing.QueueCounts) []*listing.UnavailableDepartment { return c.Unavailable })
 }
 
 // root returns a relation that leads to one object and does not depend on its parent.
@@ -127,19 +147,19 @@ func byID[T any, F comparable](of kind[T, F]) loader.Relation {
 }
 
 // list returns a relation that leads to a connection, in the parent's scope.
-func list[T any, F comparable](of kind[T, F]) loader.Relation {
-	return listOf(of, func(*F, any) bool { return true })
+func list[T any, F comparable, G filterOf[T, F]](of kind[T, F], g G) loader.Relation {
+	return listOf(of, g, func(*F, any) bool { return true })
 }
 
 // listOf is list for a parent that implies a part of the filter. imply adds that part, and reports
 // whether an entity can satisfy both.
-func listOf[P, T any, F comparable](of kind[T, F], imply func(*F, P) bool, keys ...string) loader.Relation {
-	return loader.Relation{To: typeName[T]() + "Connection", Keys: keys, Lists: true, Check: checkList[F], Load: func(l *loader.Loaders, parent any, c loader.FieldCall) loader.Loaded {
-		args, err := listArguments[F](c)
-		if err != nil {
-			return failedOne[entity.Connection[T]](err)
+func listOf[P, T any, F comparable, G filterOf[T, F]](of kind[T, F], _ G, imply func(*F, P) bool, keys ...string) loader.Relation {
+	return loader.Relation{To: typeName[T]() + "Connection", Keys: keys, Lists: true, Check: checkList[T, F, G], Load: func(l *loader.Loaders, parent any, c loader.FieldCall) loader.Loaded {
+		q, err := listArguments[T, F, G](c)
+		if err == nil {
+			err = q.Check() // before the console is asked for a scope
 		}
-		if err := args.Check(); err != nil { // before the console is asked for a scope
+		if err != nil {
 			return failedOne[entity.Connection[T]](err)
 		}
 		sc, err := scopeOf(l, parent)
@@ -147,9 +167,30 @@ func listOf[P, T any, F comparable](of kind[T, F], imply func(*F, P) bool, keys 
 			return failedOne[entity.Connection[T]](err)
 		}
 		if len(keys) > 0 {
-			args = args.With(func(f *F) bool { return imply(f, parent.(P)) })
+			q.Args = q.Args.With(func(f *F) bool { return imply(f, parent.(P)) })
 		}
-		return loader.One[entity.Connection[T]](of(l).List(l.Access, sc, args, c.Selection))
+		if q.Plain() {
+			return loader.One[entity.Connection[T]](of(l).List(l.Access, sc, q.Args, c.Selection))
+		}
+		return survey.List(l, of, survey.Only(sc), q, c.Selection)
+	}}
+}
+
+// companyList returns a relation that leads from a company to a list over its departments.
+func companyList[T any, F comparable, G filterOf[T, F]](of kind[T, F], _ G) loader.Relation {
+	return loader.Relation{To: typeName[T]() + "Connection", Keys: []string{"companyId"}, Lists: true, Check: checkList[T, F, G], Load: func(l *loader.Loaders, parent any, c loader.FieldCall) loader.Loaded {
+		q, err := listArguments[T, F, G](c)
+		if err == nil {
+			err = q.Check()
+		}
+		if err != nil {
+			return failedOne[entity.Connection[T]](err)
+		}
+		only, err := idsArgument(c, "departmentIds")
+		if err != nil {
+			return failedOne[entity.Connection[T]](err)
+		}
+		return survey.List(l, of, survey.WholeCompany(parent.(*cc.Company), only), q, c.Selection)
 	}}
 }
 

@@ -27,15 +27,15 @@ func Table() loader.Relations { //nolint:funlen // a table, best read in one pie
 	)
 	// entities are the relations from a department, or from the department of the request, to its entities.
 	entities := map[string]loader.Relation{
-		"packages":        list(packages),
+		"packages":        list(packages, listing.PackageFilter{}),
 		"package":         byID(packages),
-		"queues":          list(queues),
+		"queues":          list(queues, listing.QueueFilter{}),
 		"queue":           byID(queues),
-		"robots":          list(robots),
+		"robots":          list(robots, listing.RobotFilter{}),
 		"robot":           byID(robots),
-		"workflows":       list(workflows),
+		"workflows":       list(workflows, listing.WorkflowFilter{}),
 		"workflow":        byID(workflows),
-		"workflowLayouts": list(workflowLayouts),
+		"workflowLayouts": list(workflowLayouts, loader.WorkflowLayoutFilter{}),
 		"workflowLayout":  byID(workflowLayouts),
 	}
 	table := loader.Relations{
@@ -49,10 +49,15 @@ func Table() loader.Relations { //nolint:funlen // a table, best read in one pie
 			"nodes":          nodes(),
 		},
 		"Company": {
-			"viewer":         one((*loader.Loaders).CompanyViewer, "companyId"),
-			"rootDepartment": one((*loader.Loaders).CompanyRootDepartment, "companyId"),
-			"departments":    many((*loader.Loaders).CompanyDepartments, "companyId"),
-			"department":     oneByID((*loader.Loaders).CompanyDepartment, "companyId"),
+			"viewer":          one((*loader.Loaders).CompanyViewer, "companyId"),
+			"rootDepartment":  one((*loader.Loaders).CompanyRootDepartment, "companyId"),
+			"departments":     many((*loader.Loaders).CompanyDepartments, "companyId"),
+			"department":      oneByID((*loader.Loaders).CompanyDepartment, "companyId"),
+			"packages":        companyList(packages, listing.PackageFilter{}),
+			"queues":          companyList(queues, listing.QueueFilter{}),
+			"robots":          companyList(robots, listing.RobotFilter{}),
+			"workflows":       companyList(workflows, listing.WorkflowFilter{}),
+			"workflowLayouts": companyList(workflowLayouts, loader.WorkflowLayoutFilter{}),
 		},
 		"Department": {
 			"company":  company(),
@@ -64,21 +69,23 @@ func Table() loader.Relations { //nolint:funlen // a table, best read in one pie
 			"assignedDepartment": one((*loader.Loaders).CompanyUserAssignedDepartment, "companyId", "assignedDepartmentId"),
 		},
 		"Package": {
+			"unused":        packageUnused(),
 			"versions":      many((*loader.Loaders).PackageVersions, "id"),
 			"latestVersion": one((*loader.Loaders).PackageLatestVersion, "id", "lastVersionId"),
-			"workflows":     listOf(workflows, workflowsOfPackage, "id"),
+			"workflows":     listOf(workflows, listing.WorkflowFilter{}, workflowsOfPackage, "id"),
 			"department":    department(),
 			"company":       company(),
 		},
 		"PackageVersion": {
 			"package":   ref(packages, "packageId", func(v *cc.PackageVersion) *string { return v.PackageID }),
-			"workflows": listOf(workflows, workflowsOfVersion, "packageId", "id"),
+			"workflows": listOf(workflows, listing.WorkflowFilter{}, workflowsOfVersion, "packageId", "id"),
 		},
 		"Queue": {
-			"robots":     listOf(robots, robotsOfQueue, "id"),
-			"workflows":  listOf(workflows, workflowsOfQueue, "id"),
-			"department": department(),
-			"company":    company(),
+			"robotCounts": countsOfQueue(),
+			"robots":      listOf(robots, listing.RobotFilter{}, robotsOfQueue, "id"),
+			"workflows":   listOf(workflows, listing.WorkflowFilter{}, workflowsOfQueue, "id"),
+			"department":  department(),
+			"company":     company(),
 		},
 		"Robot": {
 			"department": department(),
@@ -153,6 +160,8 @@ func Table() loader.Relations { //nolint:funlen // a table, best read in one pie
 	}
 	maps.Copy(table["Query"], entities)
 	maps.Copy(table["Department"], entities)
+	addCounts(table)
+	addUnavailable(table)
 	addConnection[cc.Package](table)
 	addConnection[cc.Queue](table)
 	addConnection[cc.Robot](table)

@@ -13,7 +13,7 @@ import (
 
 // plainObjects are the object types that are data of their parent and have no relations. Look-ahead
 // ignores them.
-var plainObjects = []string{"Argument", "AssetContent", "JobStateNotification", "PageInfo", "PackageUpload", "UploadChannel", "UserExtensionInfo", "WorkflowRobotResult", "WorkflowUpgradeItem"}
+var plainObjects = []string{"Argument", "AssetContent", "JobStateNotification", "PageInfo", "PackageUpload", "UploadChannel", "UserExtensionInfo", "RobotStatusCount", "WorkflowRobotResult", "WorkflowUpgradeItem"}
 
 func loadSchema(t *testing.T) *ast.Schema {
 	t.Helper()

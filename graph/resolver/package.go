@@ -10,10 +10,19 @@ import (
 
 	"github.com/consoleql/consoleql/graph/entity"
 	"github.com/consoleql/consoleql/graph/generated"
+	"github.com/consoleql/consoleql/graph/listing"
 	"github.com/consoleql/consoleql/graph/mutation"
 	"github.com/consoleql/consoleql/graph/relation"
 	"github.com/consoleql/consoleql/internal/consoleclient"
 )
+
+func (r *companyResolver) PackageCounts(ctx context.Context, obj *consoleclient.Company) (*listing.PackageCounts, error) {
+	return relation.Resolve[*listing.PackageCounts](ctx, obj)
+}
+
+func (r *companyResolver) Packages(ctx context.Context, obj *consoleclient.Company, departmentIds []string, filter *listing.PackageFilter, order *entity.SortOrder, orderBy *entity.OrderBy, first *int, after *string, offset *int) (*entity.Connection[consoleclient.Package], error) {
+	return relation.Resolve[*entity.Connection[consoleclient.Package]](ctx, obj)
+}
 
 func (r *completePackageUploadPayloadResolver) Package(ctx context.Context, obj *mutation.CompletePackageUploadPayload) (*consoleclient.Package, error) {
 	return relation.Resolve[*consoleclient.Package](ctx, obj)
@@ -23,7 +32,11 @@ func (r *completePackageUploadPayloadResolver) Version(ctx context.Context, obj 
 	return relation.Resolve[*consoleclient.PackageVersion](ctx, obj)
 }
 
-func (r *departmentResolver) Packages(ctx context.Context, obj *consoleclient.Department, filter *consoleclient.PackageFilter, order *entity.SortOrder, first *int, after *string, offset *int) (*entity.Connection[consoleclient.Package], error) {
+func (r *departmentResolver) PackageCounts(ctx context.Context, obj *consoleclient.Department, subtree bool) (*listing.PackageCounts, error) {
+	return relation.Resolve[*listing.PackageCounts](ctx, obj)
+}
+
+func (r *departmentResolver) Packages(ctx context.Context, obj *consoleclient.Department, filter *listing.PackageFilter, order *entity.SortOrder, orderBy *entity.OrderBy, first *int, after *string, offset *int) (*entity.Connection[consoleclient.Package], error) {
 	return relation.Resolve[*entity.Connection[consoleclient.Package]](ctx, obj)
 }
 
@@ -59,7 +72,11 @@ func (r *packageResolver) LatestVersion(ctx context.Context, obj *consoleclient.
 	return relation.Resolve[*consoleclient.PackageVersion](ctx, obj)
 }
 
-func (r *packageResolver) Workflows(ctx context.Context, obj *consoleclient.Package, filter *consoleclient.WorkflowFilter, order *entity.SortOrder, first *int, after *string, offset *int) (*entity.Connection[consoleclient.Workflow], error) {
+func (r *packageResolver) Unused(ctx context.Context, obj *consoleclient.Package) (*bool, error) {
+	return relation.Resolve[*bool](ctx, obj)
+}
+
+func (r *packageResolver) Workflows(ctx context.Context, obj *consoleclient.Package, filter *listing.WorkflowFilter, order *entity.SortOrder, orderBy *entity.OrderBy, first *int, after *string, offset *int) (*entity.Connection[consoleclient.Workflow], error) {
 	return relation.Resolve[*entity.Connection[consoleclient.Workflow]](ctx, obj)
 }
 
@@ -75,11 +92,15 @@ func (r *packageVersionResolver) Package(ctx context.Context, obj *consoleclient
 	return relation.Resolve[*consoleclient.Package](ctx, obj)
 }
 
-func (r *packageVersionResolver) Workflows(ctx context.Context, obj *consoleclient.PackageVersion, filter *consoleclient.WorkflowFilter, order *entity.SortOrder, first *int, after *string, offset *int) (*entity.Connection[consoleclient.Workflow], error) {
+func (r *packageVersionResolver) Workflows(ctx context.Context, obj *consoleclient.PackageVersion, filter *listing.WorkflowFilter, order *entity.SortOrder, orderBy *entity.OrderBy, first *int, after *string, offset *int) (*entity.Connection[consoleclient.Workflow], error) {
 	return relation.Resolve[*entity.Connection[consoleclient.Workflow]](ctx, obj)
 }
 
-func (r *queryResolver) Packages(ctx context.Context, filter *consoleclient.PackageFilter, order *entity.SortOrder, first *int, after *string, offset *int) (*entity.Connection[consoleclient.Package], error) {
+func (r *queryResolver) PackageCounts(ctx context.Context) (*listing.PackageCounts, error) {
+	return relation.Resolve[*listing.PackageCounts](ctx, nil)
+}
+
+func (r *queryResolver) Packages(ctx context.Context, filter *listing.PackageFilter, order *entity.SortOrder, orderBy *entity.OrderBy, first *int, after *string, offset *int) (*entity.Connection[consoleclient.Package], error) {
 	return relation.Resolve[*entity.Connection[consoleclient.Package]](ctx, nil)
 }
 

@@ -10,16 +10,29 @@ import (
 
 	"github.com/consoleql/consoleql/graph/entity"
 	"github.com/consoleql/consoleql/graph/generated"
+	"github.com/consoleql/consoleql/graph/listing"
 	"github.com/consoleql/consoleql/graph/mutation"
 	"github.com/consoleql/consoleql/graph/relation"
 	"github.com/consoleql/consoleql/internal/consoleclient"
 )
 
+func (r *companyResolver) QueueCounts(ctx context.Context, obj *consoleclient.Company) (*listing.QueueCounts, error) {
+	return relation.Resolve[*listing.QueueCounts](ctx, obj)
+}
+
+func (r *companyResolver) Queues(ctx context.Context, obj *consoleclient.Company, departmentIds []string, filter *listing.QueueFilter, order *entity.SortOrder, orderBy *entity.OrderBy, first *int, after *string, offset *int) (*entity.Connection[consoleclient.Queue], error) {
+	return relation.Resolve[*entity.Connection[consoleclient.Queue]](ctx, obj)
+}
+
 func (r *createQueuePayloadResolver) Queue(ctx context.Context, obj *mutation.CreateQueuePayload) (*consoleclient.Queue, error) {
 	return relation.Resolve[*consoleclient.Queue](ctx, obj)
 }
 
-func (r *departmentResolver) Queues(ctx context.Context, obj *consoleclient.Department, filter *consoleclient.QueueFilter, order *entity.SortOrder, first *int, after *string, offset *int) (*entity.Connection[consoleclient.Queue], error) {
+func (r *departmentResolver) QueueCounts(ctx context.Context, obj *consoleclient.Department, subtree bool) (*listing.QueueCounts, error) {
+	return relation.Resolve[*listing.QueueCounts](ctx, obj)
+}
+
+func (r *departmentResolver) Queues(ctx context.Context, obj *consoleclient.Department, filter *listing.QueueFilter, order *entity.SortOrder, orderBy *entity.OrderBy, first *int, after *string, offset *int) (*entity.Connection[consoleclient.Queue], error) {
 	return relation.Resolve[*entity.Connection[consoleclient.Queue]](ctx, obj)
 }
 
@@ -39,7 +52,11 @@ func (r *mutationResolver) DeleteQueue(ctx context.Context, input mutation.Delet
 	return r.Mutations.DeleteQueue(ctx, input)
 }
 
-func (r *queryResolver) Queues(ctx context.Context, filter *consoleclient.QueueFilter, order *entity.SortOrder, first *int, after *string, offset *int) (*entity.Connection[consoleclient.Queue], error) {
+func (r *queryResolver) QueueCounts(ctx context.Context) (*listing.QueueCounts, error) {
+	return relation.Resolve[*listing.QueueCounts](ctx, nil)
+}
+
+func (r *queryResolver) Queues(ctx context.Context, filter *listing.QueueFilter, order *entity.SortOrder, orderBy *entity.OrderBy, first *int, after *string, offset *int) (*entity.Connection[consoleclient.Queue], error) {
 	return relation.Resolve[*entity.Connection[consoleclient.Queue]](ctx, nil)
 }
 
@@ -47,11 +64,15 @@ func (r *queryResolver) Queue(ctx context.Context, id string) (*consoleclient.Qu
 	return relation.Resolve[*consoleclient.Queue](ctx, nil)
 }
 
-func (r *queueResolver) Robots(ctx context.Context, obj *consoleclient.Queue, filter *consoleclient.RobotFilter, order *entity.SortOrder, first *int, after *string, offset *int) (*entity.Connection[consoleclient.Robot], error) {
+func (r *queueResolver) RobotCounts(ctx context.Context, obj *consoleclient.Queue) (*listing.RobotCounts, error) {
+	return relation.Resolve[*listing.RobotCounts](ctx, obj)
+}
+
+func (r *queueResolver) Robots(ctx context.Context, obj *consoleclient.Queue, filter *listing.RobotFilter, order *entity.SortOrder, orderBy *entity.OrderBy, first *int, after *string, offset *int) (*entity.Connection[consoleclient.Robot], error) {
 	return relation.Resolve[*entity.Connection[consoleclient.Robot]](ctx, obj)
 }
 
-func (r *queueResolver) Workflows(ctx context.Context, obj *consoleclient.Queue, filter *consoleclient.WorkflowFilter, order *entity.SortOrder, first *int, after *string, offset *int) (*entity.Connection[consoleclient.Workflow], error) {
+func (r *queueResolver) Workflows(ctx context.Context, obj *consoleclient.Queue, filter *listing.WorkflowFilter, order *entity.SortOrder, orderBy *entity.OrderBy, first *int, after *string, offset *int) (*entity.Connection[consoleclient.Workflow], error) {
 	return relation.Resolve[*entity.Connection[consoleclient.Workflow]](ctx, obj)
 }
 

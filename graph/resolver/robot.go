@@ -10,12 +10,25 @@ import (
 
 	"github.com/consoleql/consoleql/graph/entity"
 	"github.com/consoleql/consoleql/graph/generated"
+	"github.com/consoleql/consoleql/graph/listing"
 	"github.com/consoleql/consoleql/graph/relation"
 	"github.com/consoleql/consoleql/graph/subscription"
 	"github.com/consoleql/consoleql/internal/consoleclient"
 )
 
-func (r *departmentResolver) Robots(ctx context.Context, obj *consoleclient.Department, filter *consoleclient.RobotFilter, order *entity.SortOrder, first *int, after *string, offset *int) (*entity.Connection[consoleclient.Robot], error) {
+func (r *companyResolver) RobotCounts(ctx context.Context, obj *consoleclient.Company) (*listing.RobotCounts, error) {
+	return relation.Resolve[*listing.RobotCounts](ctx, obj)
+}
+
+func (r *companyResolver) Robots(ctx context.Context, obj *consoleclient.Company, departmentIds []string, filter *listing.RobotFilter, order *entity.SortOrder, orderBy *entity.OrderBy, first *int, after *string, offset *int) (*entity.Connection[consoleclient.Robot], error) {
+	return relation.Resolve[*entity.Connection[consoleclient.Robot]](ctx, obj)
+}
+
+func (r *departmentResolver) RobotCounts(ctx context.Context, obj *consoleclient.Department, subtree bool) (*listing.RobotCounts, error) {
+	return relation.Resolve[*listing.RobotCounts](ctx, obj)
+}
+
+func (r *departmentResolver) Robots(ctx context.Context, obj *consoleclient.Department, filter *listing.RobotFilter, order *entity.SortOrder, orderBy *entity.OrderBy, first *int, after *string, offset *int) (*entity.Connection[consoleclient.Robot], error) {
 	return relation.Resolve[*entity.Connection[consoleclient.Robot]](ctx, obj)
 }
 
@@ -23,7 +36,11 @@ func (r *departmentResolver) Robot(ctx context.Context, obj *consoleclient.Depar
 	return relation.Resolve[*consoleclient.Robot](ctx, obj)
 }
 
-func (r *queryResolver) Robots(ctx context.Context, filter *consoleclient.RobotFilter, order *entity.SortOrder, first *int, after *string, offset *int) (*entity.Connection[consoleclient.Robot], error) {
+func (r *queryResolver) RobotCounts(ctx context.Context) (*listing.RobotCounts, error) {
+	return relation.Resolve[*listing.RobotCounts](ctx, nil)
+}
+
+func (r *queryResolver) Robots(ctx context.Context, filter *listing.RobotFilter, order *entity.SortOrder, orderBy *entity.OrderBy, first *int, after *string, offset *int) (*entity.Connection[consoleclient.Robot], error) {
 	return relation.Resolve[*entity.Connection[consoleclient.Robot]](ctx, nil)
 }
 

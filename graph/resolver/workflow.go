@@ -10,6 +10,7 @@ import (
 
 	"github.com/consoleql/consoleql/graph/entity"
 	"github.com/consoleql/consoleql/graph/generated"
+	"github.com/consoleql/consoleql/graph/listing"
 	"github.com/consoleql/consoleql/graph/mutation"
 	"github.com/consoleql/consoleql/graph/relation"
 	"github.com/consoleql/consoleql/graph/subscription"
@@ -20,11 +21,23 @@ func (r *addWorkflowRobotsPayloadResolver) Workflow(ctx context.Context, obj *mu
 	return relation.Resolve[*consoleclient.Workflow](ctx, obj)
 }
 
+func (r *companyResolver) WorkflowCounts(ctx context.Context, obj *consoleclient.Company) (*listing.WorkflowCounts, error) {
+	return relation.Resolve[*listing.WorkflowCounts](ctx, obj)
+}
+
+func (r *companyResolver) Workflows(ctx context.Context, obj *consoleclient.Company, departmentIds []string, filter *listing.WorkflowFilter, order *entity.SortOrder, orderBy *entity.OrderBy, first *int, after *string, offset *int) (*entity.Connection[consoleclient.Workflow], error) {
+	return relation.Resolve[*entity.Connection[consoleclient.Workflow]](ctx, obj)
+}
+
 func (r *createWorkflowPayloadResolver) Workflow(ctx context.Context, obj *mutation.CreateWorkflowPayload) (*consoleclient.Workflow, error) {
 	return relation.Resolve[*consoleclient.Workflow](ctx, obj)
 }
 
-func (r *departmentResolver) Workflows(ctx context.Context, obj *consoleclient.Department, filter *consoleclient.WorkflowFilter, order *entity.SortOrder, first *int, after *string, offset *int) (*entity.Connection[consoleclient.Workflow], error) {
+func (r *departmentResolver) WorkflowCounts(ctx context.Context, obj *consoleclient.Department, subtree bool) (*listing.WorkflowCounts, error) {
+	return relation.Resolve[*listing.WorkflowCounts](ctx, obj)
+}
+
+func (r *departmentResolver) Workflows(ctx context.Context, obj *consoleclient.Department, filter *listing.WorkflowFilter, order *entity.SortOrder, orderBy *entity.OrderBy, first *int, after *string, offset *int) (*entity.Connection[consoleclient.Workflow], error) {
 	return relation.Resolve[*entity.Connection[consoleclient.Workflow]](ctx, obj)
 }
 
@@ -64,7 +77,11 @@ func (r *mutationResolver) UpgradeWorkflows(ctx context.Context, input mutation.
 	return r.Mutations.UpgradeWorkflows(ctx, input)
 }
 
-func (r *queryResolver) Workflows(ctx context.Context, filter *consoleclient.WorkflowFilter, order *entity.SortOrder, first *int, after *string, offset *int) (*entity.Connection[consoleclient.Workflow], error) {
+func (r *queryResolver) WorkflowCounts(ctx context.Context) (*listing.WorkflowCounts, error) {
+	return relation.Resolve[*listing.WorkflowCounts](ctx, nil)
+}
+
+func (r *queryResolver) Workflows(ctx context.Context, filter *listing.WorkflowFilter, order *entity.SortOrder, orderBy *entity.OrderBy, first *int, after *string, offset *int) (*entity.Connection[consoleclient.Workflow], error) {
 	return relation.Resolve[*entity.Connection[consoleclient.Workflow]](ctx, nil)
 }
 

@@ -10,12 +10,17 @@ import (
 
 	"github.com/consoleql/consoleql/graph/entity"
 	"github.com/consoleql/consoleql/graph/generated"
+	"github.com/consoleql/consoleql/graph/loader"
 	"github.com/consoleql/consoleql/graph/mutation"
 	"github.com/consoleql/consoleql/graph/relation"
 	"github.com/consoleql/consoleql/internal/consoleclient"
 )
 
-func (r *departmentResolver) WorkflowLayouts(ctx context.Context, obj *consoleclient.Department, filter *consoleclient.WorkflowLayoutFilter, order *entity.SortOrder, first *int, after *string, offset *int) (*entity.Connection[consoleclient.WorkflowLayout], error) {
+func (r *companyResolver) WorkflowLayouts(ctx context.Context, obj *consoleclient.Company, departmentIds []string, filter *loader.WorkflowLayoutFilter, order *entity.SortOrder, orderBy *entity.OrderBy, first *int, after *string, offset *int) (*entity.Connection[consoleclient.WorkflowLayout], error) {
+	return relation.Resolve[*entity.Connection[consoleclient.WorkflowLayout]](ctx, obj)
+}
+
+func (r *departmentResolver) WorkflowLayouts(ctx context.Context, obj *consoleclient.Department, filter *loader.WorkflowLayoutFilter, order *entity.SortOrder, orderBy *entity.OrderBy, first *int, after *string, offset *int) (*entity.Connection[consoleclient.WorkflowLayout], error) {
 	return relation.Resolve[*entity.Connection[consoleclient.WorkflowLayout]](ctx, obj)
 }
 
@@ -31,7 +36,7 @@ func (r *mutationResolver) ExecuteWorkflowLayout(ctx context.Context, input muta
 	return r.Mutations.ExecuteWorkflowLayout(ctx, input)
 }
 
-func (r *queryResolver) WorkflowLayouts(ctx context.Context, filter *consoleclient.WorkflowLayoutFilter, order *entity.SortOrder, first *int, after *string, offset *int) (*entity.Connection[consoleclient.WorkflowLayout], error) {
+func (r *queryResolver) WorkflowLayouts(ctx context.Context, filter *loader.WorkflowLayoutFilter, order *entity.SortOrder, orderBy *entity.OrderBy, first *int, after *string, offset *int) (*entity.Connection[consoleclient.WorkflowLayout], error) {
 	return relation.Resolve[*entity.Connection[consoleclient.WorkflowLayout]](ctx, nil)
 }
 

@@ -21,7 +21,7 @@ var (
 // console itself may omit them, or what they are computed from. An upgrade's counts are null if the console's answer is empty.
 var nullableByException = []string{
 	"Queue.robotCount", "Job.jobExecutionPolicy", "Job.jobStartupType", "JobGroup.jobStartupType",
-	"Workflow.outdated", "UpgradeWorkflowsPayload.total", "UpgradeWorkflowsPayload.successCount", "UpgradeWorkflowsPayload.failureCount", "UpgradeWorkflowsPayload.missingCount",
+	"Workflow.outdated", "Package.unused", "UpgradeWorkflowsPayload.total", "UpgradeWorkflowsPayload.successCount", "UpgradeWorkflowsPayload.failureCount", "UpgradeWorkflowsPayload.missingCount",
 }
 
 // linter collects violations of a schema.
@@ -108,6 +108,9 @@ var idsOfChanges = []string{
 // ofSessions are fields that a new session always has.
 var ofSessions = map[string]string{"SignInPayload.sessionToken": "String!", "SignInPayload.expiresAt": "DateTime!"}
 
+// ofCounts are fields that the gateway always has.
+var ofCounts = map[string]string{"asOf": "DateTime!", "code": "String!"}
+
 // nullability checks a plain field of an entity against the contract's rules.
 func (l *linter) nullability(place string, f *ast.FieldDefinition) {
 	target := l.schema.Types[f.Type.Name()]
@@ -119,6 +122,8 @@ func (l *linter) nullability(place string, f *ast.FieldDefinition) {
 	switch {
 	case ofSessions[place] != "":
 		want = ofSessions[place]
+	case ofCounts[f.Name] != "":
+		want = ofCounts[f.Name]
 	case f.Name == "id", f.Name == "nodeId", slices.Contains(idsOfChanges, place):
 		want = "ID!"
 	case f.Name == "name":
@@ -134,8 +139,8 @@ func (l *linter) nullability(place string, f *ast.FieldDefinition) {
 }
 
 func (l *linter) input(def *ast.Definition) {
-	if !strings.HasSuffix(def.Name, "Filter") && !strings.HasSuffix(def.Name, "Input") {
-		l.problem("input %s ends neither with Filter nor with Input", def.Name)
+	if !slices.ContainsFunc([]string{"Filter", "Input", "Order"}, func(end string) bool { return strings.HasSuffix(def.Name, end) }) {
+		l.problem("input %s ends with none of Filter, Input, Order", def.Name)
 	}
 	for _, f := range def.Fields {
 		place := def.Name + "." + f.Name
@@ -152,7 +157,7 @@ func (l *linter) enum(def *ast.Definition) {
 		l.described(def.Name+"."+v.Name, v.Description)
 		l.named(def.Name, v.Name, screamingCase)
 	}
-	if def.Name == "SortOrder" || def.Name == "EventType" {
+	if def.Name == "SortOrder" || def.Name == "EventType" || def.Name == "CountPrecision" || strings.HasSuffix(def.Name, "OrderField") {
 		return // the console sends no value of it
 	}
 	if last := def.EnumValues[len(def.EnumValues)-1]; last.Name != "UNKNOWN" {
@@ -192,7 +197,7 @@ func TestLintFails(t *testing.T) {
 		{"an enum value in another case", "READY", "Ready", `RobotStatus: "Ready" does not match ^[A-Z][A-Z0-9]*(_[A-Z0-9]+)*$`},
 		{"an enum without UNKNOWN", `"Unknown; no valid input." UNKNOWN `, "", "enum RobotStatus does not end with UNKNOWN"},
 		{"an UNKNOWN that looks valid", "Unknown; no valid input.", "Not known.", "RobotStatus.UNKNOWN does not say that it is no valid input"},
-		{"an input by another name", "RobotFilter", "RobotQuery", "input RobotQuery ends neither with Filter nor with Input"},
+		{"an input by another name", "RobotFilter", "RobotQuery", "input RobotQuery ends with none of Filter, Input, Order"},
 		{"a required field of a filter", `name: String }`, `name: String! }`, "RobotFilter.name is required, but every field of a filter can be left out"},
 		{"a nullable id", "id: ID!", "id: ID", "Robot.id is ID, want ID!"},
 		{"a nullable name", "name: String!", "name: String", "Robot.name is String, want String!"},

@@ -92,18 +92,33 @@ func TestRootTypesAreListed(t *testing.T) {
 	}
 }
 
-const listArguments = "order: SortOrder = DESC, first: Int = 20, after: String, offset: Int"
+// list returns a list of a type, with its arguments.
+func list(name, typ string) string {
+	return listOver(name, typ, "")
+}
+
+func listOver(name, typ, more string) string {
+	return name + "(" + more + "filter: " + typ + "Filter, order: SortOrder = DESC, orderBy: " + typ + "Order, first: Int = 20, after: String, offset: Int): " + typ + "Connection"
+}
+
+// counts are the fields with counts.
+func counts(arguments string) []string {
+	return []string{
+		"robotCounts" + arguments + ": RobotCounts", "workflowCounts" + arguments + ": WorkflowCounts",
+		"packageCounts" + arguments + ": PackageCounts", "queueCounts" + arguments + ": QueueCounts",
+	}
+}
 
 // departmentFields are the fields of a department's data: on Query in the request's scope, on
 // Department in its own. All of them are nullable (the contract's section 3), so that a
 // failure does not affect siblings.
 func departmentFields() []string {
 	return []string{
-		"packages(filter: PackageFilter, " + listArguments + "): PackageConnection", "package(id: ID!): Package",
-		"queues(filter: QueueFilter, " + listArguments + "): QueueConnection", "queue(id: ID!): Queue",
-		"robots(filter: RobotFilter, " + listArguments + "): RobotConnection", "robot(id: ID!): Robot",
-		"workflows(filter: WorkflowFilter, " + listArguments + "): WorkflowConnection", "workflow(id: ID!): Workflow",
-		"workflowLayouts(filter: WorkflowLayoutFilter, " + listArguments + "): WorkflowLayoutConnection", "workflowLayout(id: ID!): WorkflowLayout",
+		list("packages", "Package"), "package(id: ID!): Package",
+		list("queues", "Queue"), "queue(id: ID!): Queue",
+		list("robots", "Robot"), "robot(id: ID!): Robot",
+		list("workflows", "Workflow"), "workflow(id: ID!): Workflow",
+		list("workflowLayouts", "WorkflowLayout"), "workflowLayout(id: ID!): WorkflowLayout",
 	}
 }
 
@@ -113,7 +128,7 @@ var relations = map[string][]string{
 	"Query": append([]string{
 		"companies(name: String): [Company!]", "company(id: ID!): Company",
 		"rootDepartment: Department", "department(id: ID!): Department", "viewer: CompanyUser",
-	}, departmentFields()...),
+	}, append(counts(""), departmentFields()...)...),
 	"Mutation": {
 		"signIn(input: SignInInput!): SignInPayload", "signOut: SignOutPayload",
 		"updatePackage(input: UpdatePackageInput!): UpdatePackagePayload",
@@ -154,21 +169,27 @@ var relations = map[string][]string{
 	"RemoveWorkflowRobotPayload":   {"workflow: Workflow"},
 	"UpgradeWorkflowsPayload":      {"workflows: [Workflow!]"},
 	"ExecuteWorkflowLayoutPayload": {"jobGroup: JobGroup", "workflowLayout: WorkflowLayout"},
-	"Company":                      {"viewer: CompanyUser", "rootDepartment: Department", "departments: [Department!]", "department(id: ID!): Department"},
-	"Department":                   append([]string{"company: Company", "parent: Department"}, departmentFields()...),
-	"Package":                      {"latestVersion: PackageVersion", workflowsOfParent, "department: Department", "company: Company"},
-	"PackageVersion":               {"package: Package", workflowsOfParent},
-	"Queue":                        {"robots(filter: RobotFilter, " + listArguments + "): RobotConnection", workflowsOfParent, "department: Department", "company: Company"},
-	"Robot":                        {"department: Department", "company: Company"},
-	"CompanyUser":                  {"company: Company", "assignedDepartment: Department"},
-	"Workflow":                     {"package: Package", "version: PackageVersion", "queue: Queue", "robots: [Robot!]", "department: Department", "company: Company"},
-	"WorkflowLayout":               {"department: Department", "company: Company"},
-	"WorkflowLayoutNode":           {"workflow: Workflow"},
-	"Job":                          {"workflow: Workflow", "package: Package", "version: PackageVersion", "queue: Queue", "department: Department", "company: Company"},
-	"JobGroup":                     {"department: Department", "company: Company"},
+	"Company": append([]string{
+		"viewer: CompanyUser", "rootDepartment: Department", "departments: [Department!]", "department(id: ID!): Department",
+		companyList("packages", "Package"), companyList("queues", "Queue"), companyList("robots", "Robot"),
+		companyList("workflows", "Workflow"), companyList("workflowLayouts", "WorkflowLayout"),
+	}, counts("")...),
+	"Department":         append([]string{"company: Company", "parent: Department"}, append(counts("(subtree: Boolean! = false)"), departmentFields()...)...),
+	"Package":            {"latestVersion: PackageVersion", workflowsOfParent, "department: Department", "company: Company"},
+	"PackageVersion":     {"package: Package", workflowsOfParent},
+	"Queue":              {"robotCounts: RobotCounts", list("robots", "Robot"), workflowsOfParent, "department: Department", "company: Company"},
+	"Robot":              {"department: Department", "company: Company"},
+	"CompanyUser":        {"company: Company", "assignedDepartment: Department"},
+	"Workflow":           {"package: Package", "version: PackageVersion", "queue: Queue", "robots: [Robot!]", "department: Department", "company: Company"},
+	"WorkflowLayout":     {"department: Department", "company: Company"},
+	"WorkflowLayoutNode": {"workflow: Workflow"},
+	"Job":                {"workflow: Workflow", "package: Package", "version: PackageVersion", "queue: Queue", "department: Department", "company: Company"},
+	"JobGroup":           {"department: Department", "company: Company"},
 }
 
-const workflowsOfParent = "workflows(filter: WorkflowFilter, " + listArguments + "): WorkflowConnection"
+var workflowsOfParent = list("workflows", "Workflow")
+
+func companyList(name, typ string) string { return listOver(name, typ, "departmentIds: [ID!], ") }
 
 // nested are documented fields with objects. They are part of their parent, and null only if
 // absent.
@@ -187,10 +208,17 @@ var nested = map[string][]string{
 
 	"CreatePackageUploadPayload": {"upload: PackageUpload!"},
 	"PackageUpload":              {"channel: UploadChannel"},
+	"RobotCounts":                {"byStatus: [RobotStatusCount!]!", unavailable},
+	"WorkflowCounts":             {unavailable},
+	"PackageCounts":              {unavailable},
+	"QueueCounts":                {unavailable},
+	"UnavailableDepartment":      {"department: Department!"},
 	"ExecuteWorkflowPayload":     {"jobs: [Job!]!"},
 	"AddWorkflowRobotsPayload":   {"results: [WorkflowRobotResult!]!"},
 	"UpgradeWorkflowsPayload":    {"failedList: [WorkflowUpgradeItem!]!", "warningList: [WorkflowUpgradeItem!]!"},
 }
+
+const unavailable = "unavailable: [UnavailableDepartment!]!"
 
 // TestObjectFields lists every field of an entity or of the query root that leads to an
 // object, with its arguments and nullability.
@@ -243,7 +271,7 @@ func TestConnections(t *testing.T) {
 	s := load(t)
 	shapes := map[string][]string{"PageInfo": {"hasNextPage: Boolean!", "hasPreviousPage: Boolean!", "startCursor: String", "endCursor: String"}}
 	for _, node := range []string{"Package", "Queue", "Robot", "Workflow", "WorkflowLayout"} {
-		shapes[node+"Connection"] = []string{"edges: [" + node + "Edge!]!", "nodes: [" + node + "!]!", "pageInfo: PageInfo!", "totalCount: Int!"}
+		shapes[node+"Connection"] = []string{"edges: [" + node + "Edge!]!", "nodes: [" + node + "!]!", "pageInfo: PageInfo!", "totalCount: Int!", unavailable}
 		shapes[node+"Edge"] = []string{"cursor: String!", "node: " + node + "!"}
 	}
 	for name := range s.Types {

@@ -11,7 +11,7 @@ import (
 func getPage[T any](ctx context.Context, c *Client, sc scope.Scope, r request, names ...string) (*Page[T], error) {
 	var page *Page[T]
 	err := c.do(ctx, sc, r, func(a *responseReader) error {
-		page = &Page[T]{}
+		page = &Page[T]{Date: a.date}
 		var err error
 		var unidentified error
 		page.Count, page.Served, err = decodeList(a, names, func(e *T, place int) {

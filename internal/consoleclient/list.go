@@ -15,6 +15,8 @@ type Page[T any] struct {
 	Places []int `json:"places,omitzero"`
 	// List holds the entities of this page; none is nil.
 	List []*T `json:"list,omitzero"`
+	// Date is when the console answered, by its header `Date`; by this computer's clock if it has none.
+	Date DateTime `json:"date,omitzero"`
 }
 
 // List selects a page of a list. F is one of the filters, which are comparable structs of plain values. Empty values

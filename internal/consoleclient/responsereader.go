@@ -14,6 +14,7 @@ type responseReader struct {
 	from    io.Reader
 	pooled  *[]byte
 	err     error // read error of from, other than io.EOF
+	date    DateTime
 }
 
 // bufferBytes is the initial size of a response buffer. Buffers above bufferKept bytes do not return to the pool.

@@ -44,7 +44,7 @@ var layers = [][]string{
 	{"graph/batch", "graph/listing", "internal/apierror", "internal/cachedconsole", "internal/explain", "internal/verify"},
 	{"graph/entity", "internal/bench"},
 	{"cmd/bench", "graph/loader", "internal/edge/graphqlhttp"},
-	{"graph/mutation", "graph/subscription", "internal/edge/querylimit", "internal/operationcache"},
+	{"graph/mutation", "graph/subscription", "graph/survey", "internal/edge/querylimit", "internal/operationcache"},
 	{"graph/generated", "graph/relation", "internal/edge/transport"},
 	{"graph/resolver", "internal/edge"},
 	{"internal/gateway"},

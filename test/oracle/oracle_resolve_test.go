@@ -147,6 +147,12 @@ func (q *execution) ofDepartment(of consoleObject, f *ast.Field) (any, error) {
 
 func (q *execution) ofPackage(of consoleObject, f *ast.Field) (any, error) {
 	switch f.Name {
+	case "unused":
+		workflows, err := q.list(q.user, of.in, "workflows", url.Values{"PackageId": {of.text("id")}})
+		if err != nil {
+			return nil, err
+		}
+		return len(workflows) == 0, nil
 	case "versions":
 		p, err := q.one(q.user, of.in, "packages", of.text("id"))
 		if err != nil {

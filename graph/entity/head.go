@@ -1,0 +1,86 @@
+package entity
+
+import (
+	"strings"
+	"time"
+
+	"github.com/consoleql/consoleql/graph/batch"
+	"github.com/consoleql/consoleql/graph/listing"
+	cc "github.com/consoleql/consoleql/internal/consoleclient"
+	"github.com/consoleql/consoleql/internal/scope"
+)
+
+// HeadOptions name the first entities of a list.
+type HeadOptions[F comparable] struct {
+	Filter    F
+	Ascending bool
+	// Count is how many entities are needed; 0: only the length of the list.
+	Count int
+	// Whole walks the list, up to listing.MaxEntities and the budget of calls; Count is ignored.
+	Whole bool
+	// Strict ends a walk after one page if the list has more than listing.MaxEntities.
+	Strict bool
+	// IDs restrict a walk, if the console can do that; nil: no restriction.
+	IDs []string
+	// Complete asks for complete entities.
+	Complete bool
+}
+
+// Head is the first part of a list.
+type Head[T any] struct {
+	Items []*T
+	// Total is the length of the whole list.
+	Total int
+	// AsOf is when the console answered the oldest page.
+	AsOf time.Time
+	// Cut reports that a bound ended the walk.
+	Cut bool
+}
+
+// Head reads the first entities of the list in sc.
+func (e *Loader[T, F]) Head(a *batch.Access, sc scope.Scope, o HeadOptions[F]) batch.Thunk[*Head[T]] {
+	w := window[F]{scope: sc, filter: o.Filter, ascending: o.Ascending, count: o.Count}
+	if o.Whole {
+		w.count, w.walk, w.ids = listing.MaxEntities, counted, e.idsOf(o)
+		if o.Strict {
+			w.walk = strict
+		}
+	}
+	if o.Complete && e.k.Partial != nil {
+		e.k.Partial.Complete(&w.filter)
+	}
+	return batch.Then(e.view(a, w), func(v *view[T]) (*Head[T], error) {
+		return &Head[T]{Items: v.items, Total: v.total, AsOf: v.asOf.Time(), Cut: o.Whole && v.cut}, nil
+	})
+}
+
+// idsOf returns the ids that are sent with a walk. Nothing documents how `Ids` and filters combine.
+func (e *Loader[T, F]) idsOf(o HeadOptions[F]) string {
+	var none F
+	if takes, known := e.capabilities.TakesIDs(e.k.Name); !e.k.TakesIDs || known && !takes || o.Filter != none {
+		return ""
+	}
+	if len(o.IDs) == 0 || len(o.IDs) > e.capabilities.IDsPerURL() {
+		return ""
+	}
+	return strings.Join(o.IDs, ",")
+}
+
+// ends reports whether a walk ends after its first page p.
+func (e *Loader[T, F]) ends(w window[F], p *cc.Page[T]) bool {
+	if w.walk == strict {
+		return p.Count > w.count // the budget ends the operation
+	}
+	b := e.x.Budget()
+	rest := pageCount(min(p.Count, w.count), max(1, p.Served)) - 1
+	return b.Limit() > 0 && b.Begun()+rest > b.Limit()
+}
+
+// firstOf returns the first page p of a walk that ends after it.
+func (e *Loader[T, F]) firstOf(w window[F], p *cc.Page[T]) *view[T] {
+	r := reader[T]{to: w.count, total: p.Count, asOf: p.Date, at: make(map[int]*T, len(p.List))}
+	r.put(0, p)
+	v := r.view(e.k.ID)
+	v.cut = true
+	return v
+}

@@ -1,0 +1,91 @@
+package listing
+
+import (
+	"slices"
+	"time"
+
+	"github.com/consoleql/consoleql/internal/fault"
+	"github.com/consoleql/consoleql/internal/scope"
+)
+
+// Bounds of lists that the gateway filters or orders, and of the arguments for that.
+const (
+	// MaxEntities is how many entities of a department's list are read.
+	MaxEntities = 50_000
+	maxIDs      = 1000
+	maxTags     = 100
+	maxText     = 1000 // bytes
+)
+
+// Conditions are the conditions of a filter that the console does not have. Entities satisfy all of them.
+type Conditions[T any] struct {
+	// IDs are the allowed ids, in lower case; nil: all.
+	IDs []string
+	// Fact is the wanted value of the property that other lists tell of an entity; nil: any.
+	Fact *bool
+
+	tags  []string
+	tests []func(v *T, now time.Time) bool
+}
+
+func (c *Conditions[T]) keep(test func(v *T, now time.Time) bool) { c.tests = append(c.tests, test) }
+
+// keepTags keeps the entities that have all of the tags; nil: every entity.
+func (c *Conditions[T]) keepTags(tags []string, of func(*T) []string) {
+	if tags == nil {
+		return
+	}
+	c.tags = tags
+	c.keep(func(v *T, _ time.Time) bool {
+		has := of(v)
+		return !slices.ContainsFunc(tags, func(tag string) bool { return !slices.Contains(has, tag) })
+	})
+}
+
+// None reports whether there are no conditions.
+func (c *Conditions[T]) None() bool { return c.IDs == nil && c.Fact == nil && len(c.tests) == 0 }
+
+// Check returns the error of bad values.
+func (c *Conditions[T]) Check() error {
+	if len(c.IDs) > maxIDs {
+		return fault.BadInput("filter.ids", "are %d, more than %d", len(c.IDs), maxIDs)
+	}
+	if len(c.tags) > maxTags {
+		return fault.BadInput("filter.tags", "are %d, more than %d", len(c.tags), maxTags)
+	}
+	for _, tag := range c.tags {
+		if len(tag) > maxText {
+			return fault.BadInput("filter.tags", "has a text longer than %d bytes", maxText)
+		}
+	}
+	return nil
+}
+
+// Select returns the entities that satisfy the conditions. now is when the console answered. fact returns the property
+// of an entity; nil if it is not known, which counts as false.
+func (c *Conditions[T]) Select(all []*T, now time.Time, id func(*T) string, fact func(*T) (*bool, error)) ([]*T, error) {
+	ids := make(map[string]struct{}, len(c.IDs))
+	for _, id := range c.IDs {
+		ids[id] = struct{}{}
+	}
+	kept := make([]*T, 0, len(all))
+	for _, v := range all {
+		if _, ok := ids[scope.Lower(id(v))]; c.IDs != nil && !ok {
+			continue
+		}
+		if slices.ContainsFunc(c.tests, func(test func(*T, time.Time) bool) bool { return !test(v, now) }) {
+			continue
+		}
+		if c.Fact != nil {
+			is, err := fact(v)
+			if err != nil {
+				return nil, err
+			}
+			if *c.Fact != (is != nil && *is) {
+				continue
+			}
+		}
+		kept = append(kept, v)
+	}
+	return kept, nil
+}

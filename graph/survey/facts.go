@@ -1,0 +1,212 @@
+package survey
+
+import (
+	"slices"
+
+	"github.com/consoleql/consoleql/graph/batch"
+	"github.com/consoleql/consoleql/graph/entity"
+	"github.com/consoleql/consoleql/graph/listing"
+	"github.com/consoleql/consoleql/graph/loader"
+	cc "github.com/consoleql/consoleql/internal/consoleclient"
+	"github.com/consoleql/consoleql/internal/scope"
+)
+
+// fact is a property of the entities of a department's list that other lists tell, such as whether a robot is in no
+// queue.
+type fact[T any] struct {
+	// begin starts the reads that need no entities, together with the list; nil: there are none.
+	begin func(l *loader.Loaders) (wait func())
+	// follow starts the reads that need the entities; nil: there are none.
+	follow func(l *loader.Loaders, entities []*T) (wait func())
+	// value returns the property; nil if it is not known.
+	value func(*T) (*bool, error)
+	// cut reports whether a bound ended the walk of a list that value depends on; nil: it does not.
+	cut func() bool
+}
+
+// factOf returns the property of a kind in a department; nil if the kind has none.
+func factOf[T any](sc scope.Scope) *fact[T] {
+	var made any
+	switch any((*T)(nil)).(type) {
+	case *cc.Workflow:
+		made = outdated()
+	case *cc.Package:
+		made = unused(sc)
+	case *cc.Robot:
+		made = withoutQueue(sc)
+	case *cc.Queue:
+		made = empty(sc)
+	}
+	f, _ := made.(*fact[T])
+	return f
+}
+
+// waitFor returns a function that waits for thunks. Who needs their values sees their errors.
+func waitFor[V any](thunks ...batch.Thunk[V]) func() {
+	return func() {
+		for _, t := range thunks {
+			_, _ = t()
+		}
+	}
+}
+
+// outdated tells whether a workflow runs another version than the latest one of its package.
+func outdated() *fact[cc.Workflow] {
+	packages := make(map[string]batch.Thunk[*cc.Package])
+	return &fact[cc.Workflow]{
+		follow: func(l *loader.Loaders, workflows []*cc.Workflow) func() {
+			thunks := make([]batch.Thunk[*cc.Package], 0, len(workflows))
+			for _, w := range workflows {
+				if scope.None(w.PackageID) || packages[scope.Lower(*w.PackageID)] != nil {
+					continue
+				}
+				t := l.Packages().LoadRef(l.Access, w.Scope(), w.PackageID)
+				packages[scope.Lower(*w.PackageID)] = t
+				thunks = append(thunks, t)
+			}
+			return waitFor(thunks...)
+		},
+		value: func(w *cc.Workflow) (*bool, error) {
+			if scope.None(w.PackageID) {
+				return nil, nil
+			}
+			p, err := packages[scope.Lower(*w.PackageID)]()
+			return listing.Outdated(w, p), err
+		},
+	}
+}
+
+// unused tells whether no workflow of a department runs a package.
+func unused(sc scope.Scope) *fact[cc.Package] {
+	var workflows batch.Thunk[*entity.Head[cc.Workflow]]
+	var used map[string]struct{}
+	return &fact[cc.Package]{
+		begin: func(l *loader.Loaders) func() {
+			workflows = l.Workflows().Head(l.Access, sc, entity.HeadOptions[cc.WorkflowFilter]{Whole: true})
+			return waitFor(workflows)
+		},
+		cut: func() bool {
+			head, err := workflows()
+			return err == nil && head.Cut
+		},
+		value: func(p *cc.Package) (*bool, error) {
+			head, err := workflows()
+			if err != nil || head.Cut {
+				return nil, err
+			}
+			if used == nil {
+				used = make(map[string]struct{})
+				for _, w := range head.Items {
+					if !scope.None(w.PackageID) {
+						used[scope.Lower(*w.PackageID)] = struct{}{}
+					}
+				}
+			}
+			_, runs := used[scope.Lower(p.ID)]
+			return new(!runs), nil
+		},
+	}
+}
+
+// members are the robots of a department's queues.
+type members struct {
+	sc     scope.Scope
+	queues batch.Thunk[*entity.Head[cc.Queue]]
+	robots map[string]batch.Thunk[*entity.Head[cc.Robot]] // by queue
+}
+
+// begin reads the queues.
+func (m *members) begin(l *loader.Loaders) func() {
+	m.queues = l.Queues().Head(l.Access, m.sc, entity.HeadOptions[cc.QueueFilter]{Whole: true})
+	return waitFor(m.queues)
+}
+
+// follow reads the robots of each queue that has some and is wanted.
+func (m *members) follow(l *loader.Loaders, wanted func(*cc.Queue) bool) func() {
+	m.robots = make(map[string]batch.Thunk[*entity.Head[cc.Robot]])
+	queues, err := m.queues()
+	if err != nil {
+		return nil
+	}
+	thunks := make([]batch.Thunk[*entity.Head[cc.Robot]], 0, len(queues.Items))
+	for _, q := range queues.Items {
+		if q.RobotCount != nil && *q.RobotCount == 0 || !wanted(q) {
+			continue
+		}
+		t := l.Robots().Head(l.Access, m.sc, entity.HeadOptions[cc.RobotFilter]{Whole: true, Filter: cc.RobotFilter{AssociatedQueueID: cc.OptionalID(scope.Lower(q.ID))}})
+		m.robots[scope.Lower(q.ID)] = t
+		thunks = append(thunks, t)
+	}
+	return waitFor(thunks...)
+}
+
+// byRobot returns the queues of each robot.
+func (m *members) byRobot() (map[string][]*cc.Queue, error) {
+	queues, err := m.queues()
+	if err != nil {
+		return nil, err
+	}
+	byRobot := make(map[string][]*cc.Queue)
+	for _, q := range queues.Items {
+		read, ok := m.robots[scope.Lower(q.ID)]
+		if !ok {
+			continue
+		}
+		robots, err := read()
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range robots.Items {
+			id := scope.Lower(r.ID)
+			byRobot[id] = append(byRobot[id], q)
+		}
+	}
+	return byRobot, nil
+}
+
+// anyQueue wants every queue.
+func anyQueue(*cc.Queue) bool { return true }
+
+// withoutQueue tells whether a robot is in no queue of a department.
+func withoutQueue(sc scope.Scope) *fact[cc.Robot] {
+	m := &members{sc: sc}
+	var byRobot map[string][]*cc.Queue
+	return &fact[cc.Robot]{
+		begin:  m.begin,
+		follow: func(l *loader.Loaders, _ []*cc.Robot) func() { return m.follow(l, anyQueue) },
+		value: func(r *cc.Robot) (*bool, error) {
+			if byRobot == nil {
+				var err error
+				if byRobot, err = m.byRobot(); err != nil {
+					return nil, err
+				}
+			}
+			return new(len(byRobot[scope.Lower(r.ID)]) == 0), nil
+		},
+	}
+}
+
+// empty tells whether a queue has no robots.
+func empty(sc scope.Scope) *fact[cc.Queue] {
+	lengths := make(map[*cc.Queue]batch.Thunk[*entity.Head[cc.Robot]])
+	return &fact[cc.Queue]{
+		follow: func(l *loader.Loaders, queues []*cc.Queue) func() {
+			thunks := make([]batch.Thunk[*entity.Head[cc.Robot]], 0, len(queues))
+			for _, q := range slices.DeleteFunc(slices.Clone(queues), func(q *cc.Queue) bool { return q.RobotCount != nil }) {
+				lengths[q] = l.Robots().Head(l.Access, sc, entity.HeadOptions[cc.RobotFilter]{Filter: cc.RobotFilter{AssociatedQueueID: cc.OptionalID(scope.Lower(q.ID))}})
+				thunks = append(thunks, lengths[q])
+			}
+			return waitFor(thunks...)
+		},
+		value: func(q *cc.Queue) (*bool, error) {
+			if q.RobotCount != nil {
+				return new(*q.RobotCount == 0), nil
+			}
+			robots, err := lengths[q]()
+			if err != nil {
+				return nil, err
+			}
+			return new(robots.Total == 0), nil
+		},
+	}
+}

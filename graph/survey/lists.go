@@ -1,0 +1,125 @@
+package survey
+
+import (
+	"github.com/consoleql/consoleql/graph/entity"
+	"github.com/consoleql/consoleql/graph/listing"
+	"github.com/consoleql/consoleql/graph/loader"
+	"github.com/consoleql/consoleql/graph/selection"
+	"github.com/consoleql/consoleql/internal/fault"
+)
+
+// ListQuery is a list that the gateway filters, orders, or gathers from several departments.
+type ListQuery[T any, F comparable] struct {
+	Args       entity.ListArgs[F]
+	Conditions listing.Conditions[T]
+	// OrderBy is the order; nil: that of the console.
+	OrderBy *entity.OrderBy
+}
+
+// Plain reports whether the console itself answers the list of one department.
+func (q ListQuery[T, F]) Plain() bool { return q.OrderBy == nil && q.Conditions.None() }
+
+// Check returns the error of bad arguments.
+func (q ListQuery[T, F]) Check() error {
+	if err := q.Args.Check(); err != nil {
+		return err
+	}
+	return q.Conditions.Check()
+}
+
+// List loads a range of a list over an area.
+func List[T any, F comparable](l *loader.Loaders, of func(*loader.Loaders) *entity.Loader[T, F], area Area, q ListQuery[T, F], s selection.Set) loader.Loaded {
+	r, err := q.Args.Range()
+	if err != nil {
+		return failed[entity.Connection[T]](err)
+	}
+	if r.Nothing {
+		return loader.One[entity.Connection[T]](func() (*entity.Connection[T], error) { return entity.NewConnection[T](nil, r.Offset, 0, 0), nil })
+	}
+	needs, keys := of(l).Needs(s), of(l).Keys()
+	if !needs.Nodes && !needs.Length {
+		return loader.One[entity.Connection[T]](func() (*entity.Connection[T], error) { return entity.NewConnection[T](nil, 0, 0, 0), nil })
+	}
+	walks := !q.Plain()
+	if !walks && keys.CreatedAt == nil && !area.isOne() {
+		q.OrderBy, walks = &entity.OrderBy{Field: listing.Name, Direction: entity.SortOrderAsc}, needs.Nodes
+	}
+	x := &survey[T, F]{area: area, of: of, withFact: q.Conditions.Fact != nil, options: entity.HeadOptions[F]{
+		Filter: r.Filter, Ascending: r.Ascending, Whole: walks, Strict: walks, IDs: q.Conditions.IDs, Complete: needs.Complete,
+	}}
+	switch {
+	case walks && q.OrderBy != nil:
+		x.options.Ascending = false // walks in other orders share the pages
+	case !walks && needs.Nodes:
+		if x.options.Count = r.Offset + r.Count; x.options.Count > listing.MaxEntities {
+			return failed[entity.Connection[T]](fault.New(fault.QueryTooComplex, "a list of several departments is read up to %d entities", listing.MaxEntities))
+		}
+	}
+	g := gathering[T, F]{survey: x, query: q, keys: keys, from: r.Offset, count: r.Count, ascending: r.Ascending}
+	return loader.NewStaged(l, x.stages(), g.connection, loader.Itself[entity.Connection[T]])
+}
+
+func failed[T any](err error) loader.Loaded {
+	return loader.One[T](func() (*T, error) { return nil, err })
+}
+
+// gathering is a list over the departments of a survey.
+type gathering[T any, F comparable] struct {
+	survey      *survey[T, F]
+	query       ListQuery[T, F]
+	keys        listing.Entity[T]
+	from, count int
+	ascending   bool
+}
+
+// connection returns the range.
+func (g *gathering[T, F]) connection() (*entity.Connection[T], error) {
+	parts, missing, err := g.survey.answered(g.narrow)
+	if err != nil {
+		return nil, err
+	}
+	lists := make([][]*T, len(parts))
+	total := 0
+	for i, p := range parts {
+		lists[i] = p.head.Items
+		total += p.head.Total
+	}
+	var list []*T
+	if by := g.query.OrderBy; by != nil {
+		for _, items := range lists {
+			list = append(list, items...)
+		}
+		list = g.keys.Sort(list, listing.Order{Field: by.Field, Descending: by.Direction == entity.SortOrderDesc})
+	} else if len(lists) == 1 {
+		list = lists[0]
+	} else {
+		list = g.keys.Merge(lists, listing.Order{Field: listing.CreatedAt, Descending: !g.ascending}, g.from+g.count)
+	}
+	from := min(g.from, len(list))
+	c := entity.NewConnection(list[from:min(from+g.count, len(list))], g.from, g.count, total)
+	c.Unavailable = missing
+	return c, nil
+}
+
+// narrow applies the conditions to a department's list.
+func (g *gathering[T, F]) narrow(p *part[T]) error {
+	if !g.survey.options.Whole {
+		return nil
+	}
+	if p.head.Cut {
+		return fault.New(fault.QueryTooComplex, "the list has %d entities; only lists of up to %d can be filtered or ordered this way", p.head.Total, listing.MaxEntities)
+	}
+	value := func(*T) (*bool, error) { return nil, nil }
+	if p.fact != nil {
+		value = p.fact.value
+		if p.fact.cut != nil && p.fact.cut() {
+			return fault.New(fault.QueryTooComplex, "another list, which the filter depends on, could not be read whole")
+		}
+	}
+	items, err := g.query.Conditions.Select(p.head.Items, p.head.AsOf, g.keys.ID, value)
+	if err != nil {
+		return err
+	}
+	p.head = &entity.Head[T]{Items: items, Total: len(items), AsOf: p.head.AsOf}
+	return nil
+}

@@ -1,0 +1,222 @@
+// Package survey reads whole lists of one or more departments, to filter, order and count what the console cannot.
+package survey
+
+import (
+	"slices"
+
+	"github.com/consoleql/consoleql/graph/batch"
+	"github.com/consoleql/consoleql/graph/entity"
+	"github.com/consoleql/consoleql/graph/listing"
+	"github.com/consoleql/consoleql/graph/loader"
+	cc "github.com/consoleql/consoleql/internal/consoleclient"
+	"github.com/consoleql/consoleql/internal/fault"
+	"github.com/consoleql/consoleql/internal/principal"
+	"github.com/consoleql/consoleql/internal/scope"
+)
+
+// Area is one department, or several of a company.
+type Area struct {
+	scope   scope.Scope
+	subtree *cc.Department
+	company *cc.Company
+	only    []string // departments of the company, in lower case; nil: all
+	err     error
+}
+
+// Only is the department of a scope.
+func Only(sc scope.Scope) Area { return Area{scope: sc} }
+
+// Subtree is a department with those below it.
+func Subtree(d *cc.Department) Area { return Area{subtree: d} }
+
+// WholeCompany is a company, or those of its departments that only names; nil: all.
+func WholeCompany(c *cc.Company, only []string) Area {
+	return Area{company: c, only: only}
+}
+
+// Unknown is an area that cannot be told, for example because the request has no scope.
+func Unknown(err error) Area { return Area{err: err} }
+
+// isOne reports whether the area is one department, whose error is that of the field.
+func (a Area) isOne() bool { return a.subtree == nil && a.company == nil }
+
+// place is a department of an area.
+type place struct {
+	scope      scope.Scope
+	department *cc.Department
+	err        error // why it is not asked
+}
+
+// places returns the departments of the area that the caller may ask. The tree of a company must have been read.
+func (a Area) places(l *loader.Loaders) ([]place, error) {
+	switch {
+	case a.err != nil:
+		return nil, a.err
+	case a.subtree != nil:
+		return visiblePlaces(l, below(nil, a.subtree)), nil
+	case a.company == nil:
+		return []place{{scope: a.scope}}, nil
+	}
+	tree, err := l.CompanyDepartments(a.company)()
+	if err != nil {
+		return nil, err
+	}
+	if a.only == nil {
+		return visiblePlaces(l, tree), nil
+	}
+	places := make([]place, 0, len(a.only))
+	for i, id := range a.only {
+		if slices.Contains(a.only[:i], id) {
+			continue
+		}
+		at := slices.IndexFunc(tree, func(d *cc.Department) bool { return scope.Lower(d.ID) == id })
+		if at < 0 {
+			d := &cc.Department{ID: id, CompanyID: new(a.company.Scope().CompanyID)}
+			places = append(places, place{scope: d.Scope(), department: d, err: fault.New(fault.NotFound, "the company has no department %s", id)})
+			continue
+		}
+		d := tree[at]
+		p := place{scope: d.Scope(), department: d}
+		if !mayAsk(l, d) {
+			p.err = fault.New(fault.Forbidden, "the caller has neither role nor permission in the department")
+		}
+		places = append(places, p)
+	}
+	return places, nil
+}
+
+// below appends a department and those below it. A tree of the console has no cycles that its loader has not cut.
+func below(all []*cc.Department, d *cc.Department) []*cc.Department {
+	if slices.Contains(all, d) {
+		return all
+	}
+	all = append(all, d)
+	for _, child := range d.Children {
+		all = below(all, child)
+	}
+	return all
+}
+
+// visiblePlaces returns those of the departments that the caller may ask.
+func visiblePlaces(l *loader.Loaders, all []*cc.Department) []place {
+	places := make([]place, 0, len(all))
+	for _, d := range all {
+		if mayAsk(l, d) {
+			places = append(places, place{scope: d.Scope(), department: d})
+		}
+	}
+	return places
+}
+
+// mayAsk reports whether the caller has a role or permission in a department, and its API key allows the department.
+func mayAsk(l *loader.Loaders, d *cc.Department) bool {
+	return (d.VisitorHasAnyRole || d.VisitorHasPermission) && principal.FromContext(l.Context()).Limits().CheckScope(d.Scope()) == nil
+}
+
+// survey reads one kind in the departments of an area.
+type survey[T any, F comparable] struct {
+	area     Area
+	of       func(*loader.Loaders) *entity.Loader[T, F]
+	options  entity.HeadOptions[F]
+	withFact bool
+	parts    []*part[T]
+	err      error
+}
+
+// part is a department's part of a survey.
+type part[T any] struct {
+	place
+	read batch.Thunk[*entity.Head[T]]
+	head *entity.Head[T]
+	fact *fact[T]
+}
+
+// stages returns the reads of the survey.
+func (s *survey[T, F]) stages() []loader.Stage {
+	var stages []loader.Stage
+	if s.area.company != nil {
+		stages = append(stages, func(l *loader.Loaders) func() { return waitFor(l.CompanyDepartments(s.area.company)) })
+	}
+	stages = append(stages, s.begin)
+	if s.withFact {
+		stages = append(stages, s.follow)
+	}
+	return stages
+}
+
+// begin starts the list of each department.
+func (s *survey[T, F]) begin(l *loader.Loaders) func() {
+	places, err := s.area.places(l)
+	if err != nil {
+		s.err = err
+		return nil
+	}
+	waits := make([]func(), 0, 2*len(places))
+	for _, at := range places {
+		p := &part[T]{place: at}
+		s.parts = append(s.parts, p)
+		if p.err != nil {
+			continue
+		}
+		p.read = s.of(l).Head(l.Access, p.scope, s.options)
+		waits = append(waits, waitFor(p.read))
+		if !s.withFact {
+			continue
+		}
+		if p.fact = factOf[T](p.scope); p.fact != nil && p.fact.begin != nil {
+			waits = append(waits, p.fact.begin(l))
+		}
+	}
+	return all(waits...)
+}
+
+// follow starts what the facts of the entities need.
+func (s *survey[T, F]) follow(l *loader.Loaders) func() {
+	var waits []func()
+	for _, p := range s.parts {
+		if p.err != nil || p.fact == nil || p.fact.follow == nil {
+			continue
+		}
+		if head, err := p.read(); err == nil {
+			waits = append(waits, p.fact.follow(l, head.Items))
+		}
+	}
+	return all(waits...)
+}
+
+// answered returns the parts that were answered, and the departments that are missing. each, if not nil, checks a part.
+func (s *survey[T, F]) answered(each func(*part[T]) error) (parts []*part[T], missing []*listing.UnavailableDepartment, err error) {
+	if s.err != nil {
+		return nil, nil, s.err
+	}
+	missing = []*listing.UnavailableDepartment{}
+	for _, p := range s.parts {
+		err := p.err
+		if err == nil {
+			p.head, err = p.read()
+		}
+		if err == nil && each != nil {
+			err = each(p)
+		}
+		switch {
+		case err == nil:
+			parts = append(parts, p)
+		case s.area.isOne() || !listing.IsUnavailable(err):
+			return nil, nil, err
+		default:
+			missing = append(missing, &listing.UnavailableDepartment{Department: p.department, Code: string(fault.CodeOf(err))})
+		}
+	}
+	return parts, missing, nil
+}
+
+// all waits for several functions, some of which may be nil.
+func all(waits ...func()) func() {
+	return func() {
+		for _, wait := range waits {
+			if wait != nil {
+				wait()
+			}
+		}
+	}
+}
