@@ -1594,6 +1594,25 @@ func (ec *executionContext) marshalODeleteQueuePayload2ᚖgithubᚗcomᚋconsole
 	return ec._DeleteQueuePayload(ctx, sel, v)
 }
 
+func (ec *executionContext) marshalOQueue2ᚕᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐQueueᚄ(ctx context.Context, sel ast.SelectionSet, v []*consoleclient.Queue) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	ret := ec.answer.Slice(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNQueue2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐQueue(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
 func (ec *executionContext) marshalOQueue2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐQueue(ctx context.Context, sel ast.SelectionSet, v *consoleclient.Queue) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null

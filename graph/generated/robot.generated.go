@@ -20,6 +20,8 @@ import (
 // region    ************************** generated!.gotpl **************************
 
 type RobotResolver interface {
+	Workflows(ctx context.Context, obj *consoleclient.Robot) ([]*consoleclient.Workflow, error)
+	Queues(ctx context.Context, obj *consoleclient.Robot) ([]*consoleclient.Queue, error)
 	Department(ctx context.Context, obj *consoleclient.Robot) (*consoleclient.Department, error)
 	Company(ctx context.Context, obj *consoleclient.Robot) (*consoleclient.Company, error)
 }
@@ -142,6 +144,70 @@ func (ec *executionContext) _Robot_status(ctx context.Context, field graphql.Col
 }
 func (ec *executionContext) fieldContext_Robot_status(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Robot", field, false, false, "RobotStatus")
+}
+
+func (ec *executionContext) _Robot_workflows(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Robot) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Robot_workflows(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Robot().Workflows(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*consoleclient.Workflow) graphql.Marshaler {
+			return ec.marshalOWorkflow2ᚕᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐWorkflowᚄ(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Robot_workflows(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Robot",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Workflow(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Robot_queues(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Robot) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Robot_queues(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Robot().Queues(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*consoleclient.Queue) graphql.Marshaler {
+			return ec.marshalOQueue2ᚕᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐQueueᚄ(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Robot_queues(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Robot",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Queue(ctx, field)
+		},
+	}
+	return fc, nil
 }
 
 func (ec *executionContext) _Robot_department(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Robot) (ret graphql.Marshaler) {
@@ -839,6 +905,16 @@ func (ec *executionContext) _Robot(ctx context.Context, sel ast.SelectionSet, ob
 		case "status":
 			out.Values[i] = ec._Robot_status(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "workflows":
+			out.Values[i] = ec._Robot_workflows(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "queues":
+			out.Values[i] = ec._Robot_queues(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
 		case "department":

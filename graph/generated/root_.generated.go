@@ -1468,6 +1468,10 @@ type Robot implements Node {
   version: String
   "Whether the robot is disconnected, idle or busy."
   status: RobotStatus!
+  "The workflows that run on this robot: those bound to it, and those whose queue it is in. The department's lists of workflows and queues are walked once for all robots, and one list of robots per queue of a workflow; where the console does not send the robots of workflows, one more call per workflow."
+  workflows: [Workflow!]
+  "The queues that this robot is in. The department's list of queues is walked once for all robots, and one list of robots per queue that has some."
+  queues: [Queue!]
   "The department that the robot belongs to. The company's department tree is asked for once per operation."
   department: Department
   "The company that the robot belongs to. The caller's companies are asked for once per operation."
@@ -2306,6 +2310,11 @@ extend type Query {
     "The GUID of the layout."
     id: ID!
   ): WorkflowLayout
+}
+
+extend type Workflow {
+  "The layouts that run this workflow. The department's list of layouts is walked once for all workflows."
+  layouts: [WorkflowLayout!]
 }
 
 extend type Company {
@@ -3277,6 +3286,10 @@ func (ec *executionContext) childFields_Robot(ctx context.Context, field graphql
 		return ec.fieldContext_Robot_version(ctx, field)
 	case "status":
 		return ec.fieldContext_Robot_status(ctx, field)
+	case "workflows":
+		return ec.fieldContext_Robot_workflows(ctx, field)
+	case "queues":
+		return ec.fieldContext_Robot_queues(ctx, field)
 	case "department":
 		return ec.fieldContext_Robot_department(ctx, field)
 	case "company":
@@ -3539,6 +3552,8 @@ func (ec *executionContext) childFields_Workflow(ctx context.Context, field grap
 		return ec.fieldContext_Workflow_company(ctx, field)
 	case "nodeId":
 		return ec.fieldContext_Workflow_nodeId(ctx, field)
+	case "layouts":
+		return ec.fieldContext_Workflow_layouts(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Workflow", field.Name)
 }

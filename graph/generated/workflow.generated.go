@@ -46,6 +46,8 @@ type WorkflowResolver interface {
 	Robots(ctx context.Context, obj *consoleclient.Workflow) ([]*consoleclient.Robot, error)
 	Department(ctx context.Context, obj *consoleclient.Workflow) (*consoleclient.Department, error)
 	Company(ctx context.Context, obj *consoleclient.Workflow) (*consoleclient.Company, error)
+
+	Layouts(ctx context.Context, obj *consoleclient.Workflow) ([]*consoleclient.WorkflowLayout, error)
 }
 
 // endregion ************************** generated!.gotpl **************************
@@ -930,6 +932,38 @@ func (ec *executionContext) _Workflow_nodeId(ctx context.Context, field graphql.
 }
 func (ec *executionContext) fieldContext_Workflow_nodeId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Workflow", field, true, false, "ID")
+}
+
+func (ec *executionContext) _Workflow_layouts(ctx context.Context, field graphql.CollectedField, obj *consoleclient.Workflow) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Workflow_layouts(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Workflow().Layouts(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*consoleclient.WorkflowLayout) graphql.Marshaler {
+			return ec.marshalOWorkflowLayout2ᚕᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐWorkflowLayoutᚄ(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Workflow_layouts(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Workflow",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_WorkflowLayout(ctx, field)
+		},
+	}
+	return fc, nil
 }
 
 func (ec *executionContext) _WorkflowConnection_edges(ctx context.Context, field graphql.CollectedField, obj *entity.Connection[consoleclient.Workflow]) (ret graphql.Marshaler) {
@@ -2605,6 +2639,11 @@ func (ec *executionContext) _Workflow(ctx context.Context, sel ast.SelectionSet,
 		case "nodeId":
 			out.Values[i] = ec._Workflow_nodeId(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "layouts":
+			out.Values[i] = ec._Workflow_layouts(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
 		default:

@@ -1281,6 +1281,25 @@ func (ec *executionContext) marshalOExecuteWorkflowLayoutPayload2ᚖgithubᚗcom
 	return ec._ExecuteWorkflowLayoutPayload(ctx, sel, v)
 }
 
+func (ec *executionContext) marshalOWorkflowLayout2ᚕᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐWorkflowLayoutᚄ(ctx context.Context, sel ast.SelectionSet, v []*consoleclient.WorkflowLayout) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	ret := ec.answer.Slice(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNWorkflowLayout2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐWorkflowLayout(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
 func (ec *executionContext) marshalOWorkflowLayout2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋinternalᚋconsoleclientᚐWorkflowLayout(ctx context.Context, sel ast.SelectionSet, v *consoleclient.WorkflowLayout) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null

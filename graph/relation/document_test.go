@@ -33,6 +33,10 @@ func document() string {
 				with = "the list of each department, or one smallest page"
 			case typ == "Package" && name == "unused":
 				with = "the department's list of workflows"
+			case typ+"."+name == "Robot.queues", typ+"."+name == "Robot.workflows":
+				with = "the department's list, and the robots of its queues"
+			case typ+"."+name == "Workflow.layouts":
+				with = "the department's list"
 			case row.Lists && typ == "Company":
 				with = "pages of a list, for each department"
 			case row.Lists:

@@ -120,6 +120,13 @@ func many[P, C any](f func(*loader.Loaders, P) batch.Thunk[[]*C], keys ...string
 	}}
 }
 
+// reverse returns a relation that leads to the objects of a list that refer to the parent.
+func reverse[P, C any](f func(*loader.Loaders, P) *loader.Staged[[]*C], keys ...string) loader.Relation {
+	return loader.Relation{To: typeName[C](), Keys: keys, Load: func(l *loader.Loaders, parent any, _ loader.FieldCall) loader.Loaded {
+		return f(l, parent.(P))
+	}}
+}
+
 // kind returns the loader of the entities of one kind.
 type kind[T any, F comparable] = func(*loader.Loaders) *entity.Loader[T, F]
 

@@ -5,12 +5,14 @@ package relation
 
 import (
 	"maps"
+	"slices"
 
 	"github.com/consoleql/consoleql/graph/batch"
 	"github.com/consoleql/consoleql/graph/listing"
 	"github.com/consoleql/consoleql/graph/loader"
 	"github.com/consoleql/consoleql/graph/mutation"
 	"github.com/consoleql/consoleql/graph/subscription"
+	"github.com/consoleql/consoleql/graph/survey"
 	cc "github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/consoleql/consoleql/internal/explain"
 	"github.com/consoleql/consoleql/internal/scope"
@@ -88,6 +90,8 @@ func Table() loader.Relations { //nolint:funlen // a table, best read in one pie
 			"company":     company(),
 		},
 		"Robot": {
+			"workflows":  reverse(survey.RobotWorkflows, "id"),
+			"queues":     reverse(survey.RobotQueues, "id"),
 			"department": department(),
 			"company":    company(),
 		},
@@ -99,6 +103,7 @@ func Table() loader.Relations { //nolint:funlen // a table, best read in one pie
 			"latestVersion": ofPackage("String", func(_ *cc.Workflow, p *cc.Package) *string { return p.LastVersion }, "packageId"),
 			"outdated":      ofPackage("Boolean", listing.Outdated, "packageId", "packageVersionId"),
 			"queue":         ref(queues, "associatedQueueId", func(w *cc.Workflow) *string { return w.AssociatedQueueID }),
+			"layouts":       layoutsOf(workflowLayouts),
 			"robots":        many((*loader.Loaders).WorkflowRobots, "associatedRobotIds"),
 			"department":    department(),
 			"company":       company(),
@@ -168,6 +173,17 @@ func Table() loader.Relations { //nolint:funlen // a table, best read in one pie
 	addConnection[cc.Workflow](table)
 	addConnection[cc.WorkflowLayout](table)
 	return table
+}
+
+// layoutsOf returns the relation to the layouts that run a workflow.
+func layoutsOf(of kind[cc.WorkflowLayout, cc.WorkflowLayoutFilter]) loader.Relation {
+	return reverse(func(l *loader.Loaders, w *cc.Workflow) *loader.Staged[[]*cc.WorkflowLayout] {
+		return survey.Referring(l, of, w.Scope(), func(layout *cc.WorkflowLayout) bool {
+			return slices.ContainsFunc(layout.Nodes, func(n *cc.WorkflowLayoutNode) bool {
+				return n.WorkflowID != nil && sameID(*n.WorkflowID, w.ID)
+			})
+		})
+	}, "id")
 }
 
 // upgradedWorkflows returns the workflows of an upgrade that exist.

@@ -48,6 +48,14 @@ func (r *queryResolver) Robot(ctx context.Context, id string) (*consoleclient.Ro
 	return relation.Resolve[*consoleclient.Robot](ctx, nil)
 }
 
+func (r *robotResolver) Workflows(ctx context.Context, obj *consoleclient.Robot) ([]*consoleclient.Workflow, error) {
+	return relation.Resolve[[]*consoleclient.Workflow](ctx, obj)
+}
+
+func (r *robotResolver) Queues(ctx context.Context, obj *consoleclient.Robot) ([]*consoleclient.Queue, error) {
+	return relation.Resolve[[]*consoleclient.Queue](ctx, obj)
+}
+
 func (r *robotResolver) Department(ctx context.Context, obj *consoleclient.Robot) (*consoleclient.Department, error) {
 	return relation.Resolve[*consoleclient.Department](ctx, obj)
 }

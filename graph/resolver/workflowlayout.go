@@ -44,6 +44,10 @@ func (r *queryResolver) WorkflowLayout(ctx context.Context, id string) (*console
 	return relation.Resolve[*consoleclient.WorkflowLayout](ctx, nil)
 }
 
+func (r *workflowResolver) Layouts(ctx context.Context, obj *consoleclient.Workflow) ([]*consoleclient.WorkflowLayout, error) {
+	return relation.Resolve[[]*consoleclient.WorkflowLayout](ctx, obj)
+}
+
 func (r *workflowLayoutResolver) Department(ctx context.Context, obj *consoleclient.WorkflowLayout) (*consoleclient.Department, error) {
 	return relation.Resolve[*consoleclient.Department](ctx, obj)
 }

@@ -47,6 +47,10 @@ func (q *execution) resolved(def *ast.Definition, of consoleObject, f *ast.Field
 		return q.company(q.user, of.in.company)
 	}
 	switch def.Name {
+	case "Robot":
+		if f.Name == "queues" || f.Name == "workflows" {
+			return listed(q.ofRobot(of, f.Name))
+		}
 	case "Package":
 		return q.ofPackage(of, f)
 	case "Workflow":
@@ -184,6 +188,8 @@ func (q *execution) ofWorkflow(of consoleObject, f *ast.Field) (any, error) {
 		return q.version(q.user, of.in, of.text("packageId"), of.text("packageVersionId"))
 	case "queue":
 		return q.optional(q.user, of.in, "queues", of.text("associatedqueueid"))
+	case "layouts":
+		return listed(q.layoutsOf(of))
 	case "robots":
 		return listed(q.list(q.user, of.in, "workflows/"+of.text("id")+"/robots", url.Values{}))
 	}

@@ -1,0 +1,139 @@
+package survey
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/consoleql/consoleql/graph/batch"
+	"github.com/consoleql/consoleql/graph/entity"
+	"github.com/consoleql/consoleql/graph/loader"
+	cc "github.com/consoleql/consoleql/internal/consoleclient"
+	"github.com/consoleql/consoleql/internal/fault"
+	"github.com/consoleql/consoleql/internal/scope"
+)
+
+// RobotQueues returns the queues that a robot is in.
+func RobotQueues(l *loader.Loaders, r *cc.Robot) *loader.Staged[[]*cc.Queue] {
+	m := &members{sc: r.Scope()}
+	follow := func(l *loader.Loaders) func() { return m.follow(l, anyQueue) }
+	return loader.NewStaged(l, []loader.Stage{m.begin, follow}, func() ([]*cc.Queue, error) {
+		byRobot, err := m.byRobot()
+		if err != nil {
+			return nil, err
+		}
+		return notNil(byRobot[scope.Lower(r.ID)]), nil
+	}, loader.Each[cc.Queue])
+}
+
+// runs are what is read to tell which workflows run on a robot.
+type runs struct {
+	members
+
+	workflows batch.Thunk[*entity.Head[cc.Workflow]]
+	robots    map[*cc.Workflow]batch.Thunk[[]*cc.Robot] // of workflows that come without the ids of their robots
+}
+
+func (x *runs) begin(l *loader.Loaders) func() {
+	x.workflows = l.Workflows().Head(l.Access, x.sc, entity.HeadOptions[cc.WorkflowFilter]{Whole: true})
+	return all(x.members.begin(l), waitFor(x.workflows))
+}
+
+// follow reads the robots of the queues that workflows have, and of the workflows that come without them.
+func (x *runs) follow(l *loader.Loaders) func() {
+	x.robots = make(map[*cc.Workflow]batch.Thunk[[]*cc.Robot])
+	head, err := x.workflows()
+	if err != nil {
+		return nil
+	}
+	queues := make(map[string]struct{})
+	waits := make([]func(), 0, len(head.Items))
+	for _, w := range head.Items {
+		if !scope.None(w.AssociatedQueueID) {
+			queues[scope.Lower(*w.AssociatedQueueID)] = struct{}{}
+		}
+		if w.AssociatedRobotIDs == nil {
+			x.robots[w] = l.WorkflowRobots(w)
+			waits = append(waits, waitFor(x.robots[w]))
+		}
+	}
+	return all(append(waits, x.members.follow(l, func(q *cc.Queue) bool {
+		_, ok := queues[scope.Lower(q.ID)]
+		return ok
+	}))...)
+}
+
+// on returns the workflows that run on a robot.
+func (x *runs) on(id string) ([]*cc.Workflow, error) {
+	head, err := x.workflows()
+	if err == nil && head.Cut {
+		err = fault.New(fault.QueryTooComplex, "the list of workflows could not be read whole")
+	}
+	if err != nil {
+		return nil, err
+	}
+	byRobot, err := x.byRobot()
+	if err != nil {
+		return nil, err
+	}
+	found := []*cc.Workflow{}
+	for _, w := range head.Items {
+		bound, err := x.bound(w, id)
+		if err != nil {
+			return nil, err
+		}
+		if bound || !scope.None(w.AssociatedQueueID) && slices.ContainsFunc(byRobot[id], func(q *cc.Queue) bool { return strings.EqualFold(q.ID, *w.AssociatedQueueID) }) {
+			found = append(found, w)
+		}
+	}
+	return found, nil
+}
+
+// bound reports whether a workflow is bound to a robot itself.
+func (x *runs) bound(w *cc.Workflow, id string) (bool, error) {
+	if w.AssociatedRobotIDs != nil {
+		return slices.ContainsFunc(*w.AssociatedRobotIDs, func(robot string) bool { return strings.EqualFold(robot, id) }), nil
+	}
+	robots, err := x.robots[w]()
+	return slices.ContainsFunc(robots, func(r *cc.Robot) bool { return strings.EqualFold(r.ID, id) }), err
+}
+
+// RobotWorkflows returns the workflows that are bound to a robot or to one of its queues.
+func RobotWorkflows(l *loader.Loaders, r *cc.Robot) *loader.Staged[[]*cc.Workflow] {
+	x := &runs{members: members{sc: r.Scope()}}
+	return loader.NewStaged(l, []loader.Stage{x.begin, x.follow}, func() ([]*cc.Workflow, error) {
+		return x.on(scope.Lower(r.ID))
+	}, loader.Each[cc.Workflow])
+}
+
+// Referring returns the entities of a department's list that refer to an object.
+func Referring[T any, F comparable](l *loader.Loaders, of func(*loader.Loaders) *entity.Loader[T, F], sc scope.Scope, refers func(*T) bool) *loader.Staged[[]*T] {
+	var list batch.Thunk[*entity.Head[T]]
+	begin := func(l *loader.Loaders) func() {
+		list = of(l).Head(l.Access, sc, entity.HeadOptions[F]{Whole: true})
+		return waitFor(list)
+	}
+	return loader.NewStaged(l, []loader.Stage{begin}, func() ([]*T, error) {
+		head, err := list()
+		if err == nil && head.Cut {
+			err = fault.New(fault.QueryTooComplex, "the list could not be read whole")
+		}
+		if err != nil {
+			return nil, err
+		}
+		found := []*T{}
+		for _, v := range head.Items {
+			if refers(v) {
+				found = append(found, v)
+			}
+		}
+		return found, nil
+	}, loader.Each[T])
+}
+
+// notNil returns an empty list for nil: the schema has an empty list, not null.
+func notNil[T any](list []*T) []*T {
+	if list == nil {
+		return []*T{}
+	}
+	return list
+}
