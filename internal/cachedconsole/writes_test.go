@@ -192,9 +192,6 @@ func TestFailedChangeInvalidates(t *testing.T) {
 
 // TestOutageKeepsStaleAnswers verifies which failed changes leave answers for a console that fails.
 func TestOutageKeepsStaleAnswers(t *testing.T) {
-	f := newFixture(t, nil)
-	ctx, sc, c := f.owner(), f.scope, f.console
-	id := f.sim.Data().QueueIDs(sc.DepartmentID)[0]
 	for name, tt := range map[string]struct {
 		fault consolesim.Fault
 		stale bool
@@ -205,6 +202,9 @@ func TestOutageKeepsStaleAnswers(t *testing.T) {
 		"done":             {consolesim.Fault{Status: http.StatusOK, Delay: time.Millisecond}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
+			f := newFixture(t, nil) // a failed read of another case is repeated in the background
+			ctx, sc, c := f.owner(), f.scope, f.console
+			id := f.sim.Data().QueueIDs(sc.DepartmentID)[0]
 			queue := must[*cc.Queue](t)(c.Queue(ctx, sc, id))
 			cancel := f.sim.Fail(func(r *http.Request) bool { return r.Method != http.MethodGet }, tt.fault)
 			changed := "name " + name
@@ -218,6 +218,9 @@ func TestOutageKeepsStaleAnswers(t *testing.T) {
 		})
 	}
 	t.Run("not sent", func(t *testing.T) {
+		f := newFixture(t, nil)
+		ctx, sc, c := f.owner(), f.scope, f.console
+		id := f.sim.Data().QueueIDs(sc.DepartmentID)[0]
 		queue := must[*cc.Queue](t)(c.Queue(ctx, sc, id))
 		if err := f.sim.Close(); err != nil {
 			t.Fatal(err)
