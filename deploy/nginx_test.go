@@ -63,7 +63,7 @@ func nginxInFront(t *testing.T, first, second string) (string, *http.Client) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	transport := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}} //nolint:gosec // of a test
+	transport := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
 	t.Cleanup(func() {
 		transport.CloseIdleConnections()
 		_ = cmd.Process.Signal(syscall.SIGTERM) // the tests are over
@@ -99,7 +99,7 @@ func TestNginx(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.CloseNow()
+	defer func() { _ = conn.CloseNow() }() // the test is over
 	if err := conn.Write(t.Context(), websocket.MessageText, []byte(`{"type":"connection_init"}`)); err != nil {
 		t.Fatal(err)
 	}

@@ -134,6 +134,8 @@ func (l *Loaders) LookAhead(typ string, s selection.Set, object any) {
 }
 
 // guard runs a part of the walk. It returns false if the part panicked.
+//
+//nolint:contextcheck,nolintlint // callers, too: it uses the context of the operation
 func (k *prefetcher) guard(part func()) (ok bool) {
 	defer func() {
 		if r := recover(); r != nil {

@@ -298,11 +298,11 @@ func (o Options) add(k *Keys, f fileKey, names map[string]bool) error {
 }
 
 // expiry returns the time from which the key is not valid; zero: there is none.
-func (f fileKey) expiry() (time.Time, error) {
-	if _, written := f.present["expires"]; !written {
+func (k *fileKey) expiry() (time.Time, error) {
+	if _, written := k.present["expires"]; !written {
 		return time.Time{}, nil
 	}
-	expires, err := time.Parse(time.RFC3339, f.Expires)
+	expires, err := time.Parse(time.RFC3339, k.Expires)
 	if err != nil {
 		return time.Time{}, errors.New("expires: it is not a time with an offset, such as 2027-01-31T18:00:00+08:00")
 	}

@@ -292,15 +292,6 @@ func (x exchange) read(resp *http.Response, body *limitedReader, decode func(*re
 	return a.expectEnd()
 }
 
-// dateOf returns the time of a response by its header; the given time if it has none.
-func dateOf(h http.Header, received time.Time) DateTime {
-	at, err := http.ParseTime(h.Get("Date"))
-	if err != nil {
-		at = received.Truncate(time.Second)
-	}
-	return DateTime(at.UTC().Format(time.RFC3339))
-}
-
 // readChange is read for a mutation. The mutation succeeded if the console itself wrote the response, even if the
 // response holds no entity.
 func (x exchange) readChange(resp *http.Response, body *limitedReader, decode func(*responseReader) error) error {

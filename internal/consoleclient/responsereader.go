@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"net/http"
 	"sync"
+	"time"
 )
 
 // responseReader is a response body that is parsed while it arrives. It buffers only the value that is read in one step,
@@ -178,3 +180,12 @@ func (l *limitedReader) read(p []byte) (int, error) {
 }
 
 var errTooLarge = errors.New("the answer is too large")
+
+// dateOf returns the time of a response by its header; the given time if it has none.
+func dateOf(h http.Header, received time.Time) DateTime {
+	at, err := http.ParseTime(h.Get("Date"))
+	if err != nil {
+		at = received.Truncate(time.Second)
+	}
+	return DateTime(at.UTC().Format(time.RFC3339))
+}
