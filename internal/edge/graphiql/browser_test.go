@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
-	"net/http/httputil"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -96,6 +95,14 @@ func (g *gateway) operations() []recordedRequest {
 
 func serve(t *testing.T) (string, *gateway) {
 	t.Helper()
+	handler, endpoint := page()
+	server := httptest.NewServer(handler)
+	t.Cleanup(server.Close)
+	return server.URL, endpoint
+}
+
+// page returns the page and its endpoint.
+func page() (http.Handler, *gateway) {
 	endpoint := new(gateway)
 	mux := http.NewServeMux()
 	mux.Handle("/", graphiql.Handler(graphiql.Options{
@@ -108,9 +115,7 @@ func serve(t *testing.T) (string, *gateway) {
 	}))
 	mux.Handle("/graphql", endpoint)
 	mux.Handle("GET /graphql", http.HandlerFunc(endpoint.socket))
-	server := httptest.NewServer(mux)
-	t.Cleanup(server.Close)
-	return server.URL, endpoint
+	return mux, endpoint
 }
 
 // pictures is the folder for the page's pictures; default: a temporary one.
@@ -197,21 +202,13 @@ func TestBrowserBringsAnExampleBack(t *testing.T) {
 // TestBrowserBelowAPath serves the gateway below a path. The page must find its assets and its
 // endpoint, and request nothing else of the host.
 func TestBrowserBelowAPath(t *testing.T) {
-	base, endpoint := serve(t)
-	behind, err := url.Parse(base)
-	if err != nil {
-		t.Fatal(err)
-	}
-	reverse := httputil.NewSingleHostReverseProxy(behind)
-	own := &http.Transport{} // servers of other tests close connections of the default one
-	t.Cleanup(own.CloseIdleConnections)
-	reverse.Transport = own
+	handler, endpoint := page()
 	mux := http.NewServeMux()
-	mux.Handle("/consoleql/", http.StripPrefix("/consoleql", reverse))
-	proxy := httptest.NewServer(mux)
-	t.Cleanup(proxy.Close)
+	mux.Handle("/consoleql/", http.StripPrefix("/consoleql", handler))
+	host := httptest.NewServer(mux)
+	t.Cleanup(host.Close)
 
-	got := browsertest.Run(t, proxy.URL, browsertest.Options{Path: "/consoleql/"})
+	got := browsertest.Run(t, host.URL, browsertest.Options{Path: "/consoleql/"})
 	if want := `"totalCount": 7`; !strings.Contains(got.Response, want) {
 		t.Errorf("the result pane misses %s:\n%s", want, got.Response)
 	}
@@ -220,7 +217,7 @@ func TestBrowserBelowAPath(t *testing.T) {
 	}
 
 	address := url.Values{"query": {`subscription Watch { workflowChanged(ids: ["w1"]) { state } }`}}
-	got = browsertest.Run(t, proxy.URL, browsertest.Options{Path: "/consoleql/?" + address.Encode()})
+	got = browsertest.Run(t, host.URL, browsertest.Options{Path: "/consoleql/?" + address.Encode()})
 	if want := `"state": "SUCCEEDED"`; !strings.Contains(got.Response, want) {
 		t.Errorf("the result pane misses %s:\n%s", want, got.Response)
 	}
