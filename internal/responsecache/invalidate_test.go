@@ -148,7 +148,8 @@ func TestOutageOfTheOnlyReplica(t *testing.T) {
 				want(t, va, con.read("b", "other"), 2, Memory)
 			} else {
 				// Redis may have missed a change, unless its log has what this replica's has.
-				if got, info, err := va.Get(t.Context(), con.read("b", "other")); err != nil || !(got == 4 && info.Source == Loaded || got == 2 && info.Source == Memory) {
+				got, info, err := va.Get(t.Context(), con.read("b", "other"))
+				if right := map[Source]int64{Loaded: 4, Memory: 2}[info.Source]; err != nil || got != right {
 					t.Errorf("got %d from %s, %v", got, info.Source, err)
 				}
 			}
