@@ -230,6 +230,9 @@ func (l *Log) catchUp(epoch string, version uint64, changed []slotVersion, only 
 	}
 	at := make([]Slot, 0, len(changed))
 	for _, p := range changed {
+		if p.version <= shared.version.Load() {
+			continue // it was applied meanwhile, without a gap before it, and with what it spares
+		}
 		if shared.versions.last[p.slot].Load() < p.version {
 			shared.versions.set(p.slot, p.version, 0)
 		}

@@ -48,3 +48,25 @@ func TestARefreshKeepsNothingAcrossAGap(t *testing.T) {
 		}
 	}
 }
+
+// A heartbeat that was answered before an invalidation was applied brings that invalidation again. It must not end what
+// the invalidation spares, unless another one was missing before it.
+func TestALateHeartbeatEndsNothing(t *testing.T) {
+	const s = Slot(7)
+	for name, tt := range map[string]struct {
+		version uint64
+		usable  bool
+	}{
+		"in order":    {5, true},
+		"after a gap": {6, false},
+	} {
+		l := &Log{}
+		l.catchUp("e", 4, nil, false)
+		seq := l.Seq()
+		l.apply("e", tt.version, []Slot{s}, Uncertain)
+		l.catchUp("e", tt.version, []slotVersion{{s, tt.version}}, false)
+		if got := l.Usable(seq, []Slot{s}, 0); got != tt.usable || l.Current(seq, []Slot{s}, 0) {
+			t.Errorf("%s: usable %t, want %t", name, got, tt.usable)
+		}
+	}
+}
