@@ -78,24 +78,32 @@ func (q *Queue) WriteThrough(line []byte, wait time.Duration) {
 // take queues a line, and returns its place in the order of all lines.
 func (q *Queue) take(line []byte, wait time.Duration) (place uint64, taken bool) {
 	q.mu.Lock()
-	if q.lines >= q.opts.Lines && wait > 0 && !q.closed {
-		q.mu.Unlock()
-		q.await(wait, func() bool { return q.lines < q.opts.Lines || q.closed })
-		q.mu.Lock()
-	}
-	if taken = q.lines < q.opts.Lines && !q.closed; taken {
-		q.pending = append(q.pending, line...)
-		q.lines++
-		q.queued++
-		place = q.queued
-	}
+	place, taken = q.tryTake(line)
+	full := !taken && !q.closed
 	q.mu.Unlock()
+	if full && wait > 0 {
+		q.await(wait, func() bool {
+			place, taken = q.tryTake(line)
+			return taken || q.closed
+		})
+	}
 	if !taken {
 		q.opts.Lost(1)
 		return 0, false
 	}
 	q.signal()
 	return place, true
+}
+
+// tryTake queues a line if there is a place. The caller holds the lock.
+func (q *Queue) tryTake(line []byte) (place uint64, taken bool) {
+	if q.closed || q.lines >= q.opts.Lines {
+		return 0, false
+	}
+	q.pending = append(q.pending, line...)
+	q.lines++
+	q.queued++
+	return q.queued, true
 }
 
 // await waits until reached, which it calls with the lock held, or for the given time.
