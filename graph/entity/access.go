@@ -139,7 +139,8 @@ func (e *Loader[T, F]) SnapshotOf(a *batch.Access, sc scope.Scope, ids []string,
 	}
 	found := Snapshot[T]{}
 	for _, v := range whole.Entities {
-		if id := scope.Lower(e.k.ID(v)); hasKey(wanted, id) {
+		id := scope.Lower(e.k.ID(v))
+		if _, ok := wanted[id]; ok {
 			delete(wanted, id)
 			found.Entities = append(found.Entities, v)
 		}
@@ -153,11 +154,6 @@ func (e *Loader[T, F]) SnapshotOf(a *batch.Access, sc scope.Scope, ids []string,
 	}
 	found.Entities, found.Missing = append(found.Entities, rest.Entities...), rest.Missing
 	return found, nil
-}
-
-func hasKey(set map[string]struct{}, key string) bool {
-	_, ok := set[key]
-	return ok
 }
 
 // snapshotByIDs loads entities by their ids, in one batch.

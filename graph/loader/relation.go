@@ -51,6 +51,9 @@ func (t One[T]) Visit(visit func(child any)) {
 	}
 }
 
+// FailedOne returns a relation to an object that failed.
+func FailedOne[T any](err error) One[T] { return One[T](batch.Failed[*T](err)) }
+
 // Many is a relation to a list of objects.
 type Many[T any] batch.Thunk[[]*T]
 

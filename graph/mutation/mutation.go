@@ -83,7 +83,7 @@ func mutate[P any](ctx context.Context, do func(sc scope.Scope) (*P, error)) (*P
 
 // creation is a payload of a mutation that creates something.
 type creation interface {
-	// created returns the ids of what was created, for the audit log.
+	// created returns the ids of new entities, uploads and jobs, for the audit log.
 	created() []string
 }
 

@@ -26,10 +26,6 @@ func scopeOf(l *loader.Loaders, parent any) (scope.Scope, error) {
 // typeName returns the name of a Go type of the graph. It is also its name in the schema.
 func typeName[T any]() string { return reflect.TypeFor[T]().Name() }
 
-func failedOne[T any](err error) loader.Loaded {
-	return loader.One[T](func() (*T, error) { return nil, err })
-}
-
 // inline returns a relation whose objects are in the parent.
 func inline[P, C any](f func(*P) []*C) loader.Relation {
 	return inlineTo(typeName[C](), f)
@@ -62,19 +58,18 @@ func addConnection[T any](table loader.Relations) {
 	table[typ+"Edge"] = map[string]loader.Relation{"node": inline(func(node *T) []*T { return []*T{node} })}
 }
 
-// addUnavailable adds the relations of what is missing from lists and counts. It is called after addConnection and
-// addCounts.
+// addUnavailable adds the relations from counts to the departments that they lack.
 func addUnavailable(table loader.Relations) {
 	table["UnavailableDepartment"] = map[string]loader.Relation{
 		"department": inline(func(u *listing.UnavailableDepartment) []*cc.Department { return present(u.Department) }),
 	}
-	for _, typ := range []string{"RobotCounts", "WorkflowCounts", "PackageCounts", "QueueCounts"} {
-		table[typ] = map[string]loader.Relation{}
+	unavailable := func(r loader.Relation) map[string]loader.Relation {
+		return map[string]loader.Relation{"unavailable": r}
 	}
-	table["RobotCounts"]["unavailable"] = inline(func(c *listing.RobotCounts) []*listing.UnavailableDepartment { return c.Unavailable })
-	table["WorkflowCounts"]["unavailable"] = inline(func(c *listing.WorkflowCounts) []*listing.UnavailableDepartment { return c.Unavailable })
-	table["PackageCounts"]["unavailable"] = inline(func(c *listing.PackageCounts) []*listing.UnavailableDepartment { return c.Unavailable })
-	table["QueueCounts"]["unavailable"] = inline(func(c *listing.QueueCounts) []*listing.UnavailableDepartment { return c.Unavailable })
+	table["RobotCounts"] = unavailable(inline(func(c *listing.RobotCounts) []*listing.UnavailableDepartment { return c.Unavailable }))
+	table["WorkflowCounts"] = unavailable(inline(func(c *listing.WorkflowCounts) []*listing.UnavailableDepartment { return c.Unavailable }))
+	table["PackageCounts"] = unavailable(inline(func(c *listing.PackageCounts) []*listing.UnavailableDepartment { return c.Unavailable }))
+	table["QueueCounts"] = unavailable(inline(func(c *listing.QueueCounts) []*listing.UnavailableDepartment { return c.Unavailable }))
 }
 
 // root returns a relation that leads to one object and does not depend on its parent.
@@ -89,7 +84,7 @@ func rootByID[C any](f func(*loader.Loaders, string) batch.Thunk[*C]) loader.Rel
 	return loader.Relation{To: typeName[C](), Check: checkID, Load: func(l *loader.Loaders, _ any, c loader.FieldCall) loader.Loaded {
 		id, err := idArgument(c)
 		if err != nil {
-			return failedOne[C](err)
+			return loader.FailedOne[C](err)
 		}
 		return loader.One[C](f(l, id))
 	}}
@@ -107,7 +102,7 @@ func oneByID[P, C any](f func(*loader.Loaders, P, string) batch.Thunk[*C], keys 
 	return loader.Relation{To: typeName[C](), Keys: keys, Check: checkID, Load: func(l *loader.Loaders, parent any, c loader.FieldCall) loader.Loaded {
 		id, err := idArgument(c)
 		if err != nil {
-			return failedOne[C](err)
+			return loader.FailedOne[C](err)
 		}
 		return loader.One[C](f(l, parent.(P), id))
 	}}
@@ -143,11 +138,11 @@ func byID[T any, F comparable](of kind[T, F]) loader.Relation {
 	return loader.Relation{To: typeName[T](), Check: checkID, Load: func(l *loader.Loaders, parent any, c loader.FieldCall) loader.Loaded {
 		id, err := idArgument(c)
 		if err != nil {
-			return failedOne[T](err)
+			return loader.FailedOne[T](err)
 		}
 		sc, err := scopeOf(l, parent)
 		if err != nil {
-			return failedOne[T](err)
+			return loader.FailedOne[T](err)
 		}
 		return loader.One[T](of(l).LoadByID(l.Access, sc, id, c.Selection))
 	}}
@@ -167,11 +162,11 @@ func listOf[P, T any, F comparable, G filterOf[T, F]](of kind[T, F], _ G, imply 
 			err = q.Check() // before the console is asked for a scope
 		}
 		if err != nil {
-			return failedOne[entity.Connection[T]](err)
+			return loader.FailedOne[entity.Connection[T]](err)
 		}
 		sc, err := scopeOf(l, parent)
 		if err != nil {
-			return failedOne[entity.Connection[T]](err)
+			return loader.FailedOne[entity.Connection[T]](err)
 		}
 		if len(keys) > 0 {
 			q.Args = q.Args.With(func(f *F) bool { return imply(f, parent.(P)) })
@@ -191,11 +186,11 @@ func companyList[T any, F comparable, G filterOf[T, F]](of kind[T, F], _ G) load
 			err = q.Check()
 		}
 		if err != nil {
-			return failedOne[entity.Connection[T]](err)
+			return loader.FailedOne[entity.Connection[T]](err)
 		}
 		only, err := idsArgument(c, "departmentIds")
 		if err != nil {
-			return failedOne[entity.Connection[T]](err)
+			return loader.FailedOne[entity.Connection[T]](err)
 		}
 		return survey.List(l, of, survey.WholeCompany(parent.(*cc.Company), only), q, c.Selection)
 	}}

@@ -41,7 +41,7 @@ func factOf[T any](sc scope.Scope) *fact[T] {
 	return f
 }
 
-// waitFor returns a function that waits for thunks. Who needs their values sees their errors.
+// waitFor returns a function that waits for thunks. Readers of the values see the errors.
 func waitFor[V any](thunks ...batch.Thunk[V]) func() {
 	return func() {
 		for _, t := range thunks {

@@ -1,6 +1,7 @@
 package survey
 
 import (
+	"github.com/consoleql/consoleql/graph/batch"
 	"github.com/consoleql/consoleql/graph/entity"
 	"github.com/consoleql/consoleql/graph/listing"
 	"github.com/consoleql/consoleql/graph/loader"
@@ -31,14 +32,14 @@ func (q ListQuery[T, F]) Check() error {
 func List[T any, F comparable](l *loader.Loaders, of func(*loader.Loaders) *entity.Loader[T, F], area Area, q ListQuery[T, F], s selection.Set) loader.Loaded {
 	r, err := q.Args.Range()
 	if err != nil {
-		return failed[entity.Connection[T]](err)
+		return loader.FailedOne[entity.Connection[T]](err)
 	}
 	if r.Nothing {
-		return loader.One[entity.Connection[T]](func() (*entity.Connection[T], error) { return entity.NewConnection[T](nil, r.Offset, 0, 0), nil })
+		return loader.One[entity.Connection[T]](batch.Ready(entity.NewConnection[T](nil, r.Offset, 0, 0)))
 	}
 	needs, keys := of(l).Needs(s), of(l).Keys()
 	if !needs.Nodes && !needs.Length {
-		return loader.One[entity.Connection[T]](func() (*entity.Connection[T], error) { return entity.NewConnection[T](nil, 0, 0, 0), nil })
+		return loader.One[entity.Connection[T]](batch.Ready(entity.NewConnection[T](nil, 0, 0, 0)))
 	}
 	walks := !q.Plain()
 	if !walks && keys.CreatedAt == nil && !area.isOne() {
@@ -52,15 +53,11 @@ func List[T any, F comparable](l *loader.Loaders, of func(*loader.Loaders) *enti
 		x.options.Ascending = false // walks in other orders share the pages
 	case !walks && needs.Nodes:
 		if x.options.Count = r.Offset + r.Count; x.options.Count > listing.MaxEntities {
-			return failed[entity.Connection[T]](fault.New(fault.QueryTooComplex, "a list of several departments is read up to %d entities", listing.MaxEntities))
+			return loader.FailedOne[entity.Connection[T]](fault.New(fault.QueryTooComplex, "a list of several departments is read up to %d entities", listing.MaxEntities))
 		}
 	}
 	g := gathering[T, F]{survey: x, query: q, keys: keys, from: r.Offset, count: r.Count, ascending: r.Ascending}
 	return loader.NewStaged(l, x.stages(), g.connection, loader.Itself[entity.Connection[T]])
-}
-
-func failed[T any](err error) loader.Loaded {
-	return loader.One[T](func() (*T, error) { return nil, err })
 }
 
 // gathering is a list over the departments of a survey.

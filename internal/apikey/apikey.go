@@ -96,7 +96,7 @@ func (k *Keys) FieldsAlone() (names []string) {
 func (k *Keys) Expiring(before time.Time) (names []string) {
 	for _, each := range k.keys {
 		if at, expires := each.principal.Expires(); expires && at.Before(before) {
-			names = append(names, strings.TrimPrefix(each.principal.Caller(), "key:"))
+			names = append(names, each.principal.Key())
 		}
 	}
 	return names
