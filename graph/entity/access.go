@@ -3,6 +3,7 @@ package entity
 import (
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/consoleql/consoleql/graph/batch"
 	"github.com/consoleql/consoleql/graph/listing"
@@ -107,6 +108,10 @@ type Snapshot[T any] struct {
 	Missing []string
 	// Whole reports that the list has no other entities.
 	Whole bool
+	// Total is the length of a list, as the console counts it.
+	Total int
+	// AsOf is when the console answered the oldest page of a list.
+	AsOf time.Time
 }
 
 // SnapshotOfList reads a whole list.
@@ -115,7 +120,7 @@ func (e *Loader[T, F]) SnapshotOfList(a *batch.Access, sc scope.Scope, filter F)
 	if err != nil {
 		return Snapshot[T]{}, err
 	}
-	return Snapshot[T]{Entities: v.items, Whole: v.total <= maxOffset}, nil
+	return Snapshot[T]{Entities: v.items, Whole: v.total <= maxOffset, Total: v.total, AsOf: v.asOf.Time()}, nil
 }
 
 // SnapshotOf loads entities by their ids. It omits those that do not exist and those that the principal may not see. It

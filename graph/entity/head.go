@@ -7,6 +7,7 @@ import (
 	"github.com/consoleql/consoleql/graph/batch"
 	"github.com/consoleql/consoleql/graph/listing"
 	cc "github.com/consoleql/consoleql/internal/consoleclient"
+	"github.com/consoleql/consoleql/internal/fault"
 	"github.com/consoleql/consoleql/internal/scope"
 )
 
@@ -35,6 +36,14 @@ type Head[T any] struct {
 	AsOf time.Time
 	// Cut reports that a bound ended the walk.
 	Cut bool
+}
+
+// Whole returns all entities of the list; fault.QueryTooComplex if a bound ended the walk.
+func (h *Head[T]) Whole() ([]*T, error) {
+	if h.Cut {
+		return nil, fault.New(fault.QueryTooComplex, "a list of %d entities could not be read whole: the budget of console calls and %d entities bound a walk", h.Total, listing.MaxEntities)
+	}
+	return h.Items, nil
 }
 
 // Head reads the first entities of the list in sc.

@@ -69,9 +69,10 @@ type QueryResolver interface {
 }
 type SubscriptionResolver interface {
 	RobotChanged(ctx context.Context, ids []string, queueID *string) (<-chan *consoleclient.Robot, error)
-	RobotEvents(ctx context.Context, ids []string, queueID *string, initial bool) (<-chan *subscription.RobotEvent, error)
+	RobotEvents(ctx context.Context, ids []string, queueID *string, departmentIds []string, companyID *string, initial bool) (<-chan *subscription.RobotEvent, error)
+	RobotCountsChanged(ctx context.Context, departmentIds []string, companyID *string) (<-chan *listing.RobotCounts, error)
 	WorkflowChanged(ctx context.Context, ids []string) (<-chan *consoleclient.Workflow, error)
-	WorkflowEvents(ctx context.Context, ids []string, initial bool) (<-chan *subscription.WorkflowEvent, error)
+	WorkflowEvents(ctx context.Context, ids []string, departmentIds []string, companyID *string, initial bool) (<-chan *subscription.WorkflowEvent, error)
 }
 
 // endregion ************************** generated!.gotpl **************************
@@ -748,6 +749,28 @@ func (ec *executionContext) field_Subscription_robotChanged_args(ctx context.Con
 	return args, nil
 }
 
+func (ec *executionContext) field_Subscription_robotCountsChanged_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "departmentIds",
+		func(ctx context.Context, v any) ([]string, error) {
+			return ec.unmarshalOID2ᚕstringᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["departmentIds"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "companyId",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOID2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["companyId"] = arg1
+	return args, nil
+}
+
 func (ec *executionContext) field_Subscription_robotEvents_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -767,14 +790,30 @@ func (ec *executionContext) field_Subscription_robotEvents_args(ctx context.Cont
 		return nil, err
 	}
 	args["queueId"] = arg1
-	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "initial",
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "departmentIds",
+		func(ctx context.Context, v any) ([]string, error) {
+			return ec.unmarshalOID2ᚕstringᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["departmentIds"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "companyId",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOID2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["companyId"] = arg3
+	arg4, err := graphql.ProcessArgField(ctx, rawArgs, "initial",
 		func(ctx context.Context, v any) (bool, error) {
 			return ec.unmarshalNBoolean2bool(ctx, v)
 		})
 	if err != nil {
 		return nil, err
 	}
-	args["initial"] = arg2
+	args["initial"] = arg4
 	return args, nil
 }
 
@@ -803,14 +842,30 @@ func (ec *executionContext) field_Subscription_workflowEvents_args(ctx context.C
 		return nil, err
 	}
 	args["ids"] = arg0
-	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "initial",
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "departmentIds",
+		func(ctx context.Context, v any) ([]string, error) {
+			return ec.unmarshalOID2ᚕstringᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["departmentIds"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "companyId",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOID2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["companyId"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "initial",
 		func(ctx context.Context, v any) (bool, error) {
 			return ec.unmarshalNBoolean2bool(ctx, v)
 		})
 	if err != nil {
 		return nil, err
 	}
-	args["initial"] = arg1
+	args["initial"] = arg3
 	return args, nil
 }
 
@@ -2596,7 +2651,7 @@ func (ec *executionContext) _Subscription_robotEvents(ctx context.Context, field
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Subscription().RobotEvents(ctx, fc.Args["ids"].([]string), fc.Args["queueId"].(*string), fc.Args["initial"].(bool))
+			return ec.Resolvers.Subscription().RobotEvents(ctx, fc.Args["ids"].([]string), fc.Args["queueId"].(*string), fc.Args["departmentIds"].([]string), fc.Args["companyId"].(*string), fc.Args["initial"].(bool))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *subscription.RobotEvent) graphql.Marshaler {
@@ -2624,6 +2679,50 @@ func (ec *executionContext) fieldContext_Subscription_robotEvents(ctx context.Co
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = ec.field_Subscription_robotEvents_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Subscription_robotCountsChanged(ctx context.Context, field graphql.CollectedField) (ret func(ctx context.Context) graphql.Marshaler) {
+	return graphql.ResolveFieldStream(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Subscription_robotCountsChanged(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Subscription().RobotCountsChanged(ctx, fc.Args["departmentIds"].([]string), fc.Args["companyId"].(*string))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *listing.RobotCounts) graphql.Marshaler {
+			return ec.marshalNRobotCounts2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋlistingᚐRobotCounts(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Subscription_robotCountsChanged(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Subscription",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_RobotCounts(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Subscription_robotCountsChanged_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -2684,7 +2783,7 @@ func (ec *executionContext) _Subscription_workflowEvents(ctx context.Context, fi
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Subscription().WorkflowEvents(ctx, fc.Args["ids"].([]string), fc.Args["initial"].(bool))
+			return ec.Resolvers.Subscription().WorkflowEvents(ctx, fc.Args["ids"].([]string), fc.Args["departmentIds"].([]string), fc.Args["companyId"].(*string), fc.Args["initial"].(bool))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *subscription.WorkflowEvent) graphql.Marshaler {
@@ -3250,6 +3349,8 @@ func (ec *executionContext) _Subscription(ctx context.Context, sel ast.Selection
 		return ec._Subscription_robotChanged(ctx, fields[0])
 	case "robotEvents":
 		return ec._Subscription_robotEvents(ctx, fields[0])
+	case "robotCountsChanged":
+		return ec._Subscription_robotCountsChanged(ctx, fields[0])
 	case "workflowChanged":
 		return ec._Subscription_workflowChanged(ctx, fields[0])
 	case "workflowEvents":

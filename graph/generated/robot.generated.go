@@ -1232,6 +1232,14 @@ func (ec *executionContext) marshalNRobot2ᚖgithubᚗcomᚋconsoleqlᚋconsoleq
 	return ec._Robot(ctx, sel, v)
 }
 
+func (ec *executionContext) marshalNRobotCounts2ᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋlistingᚐRobotCounts(ctx context.Context, sel ast.SelectionSet, v *listing.RobotCounts) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "RobotCounts!")
+		return graphql.Null
+	}
+	return ec._RobotCounts(ctx, sel, v)
+}
+
 func (ec *executionContext) marshalNRobotEdge2ᚕᚖgithubᚗcomᚋconsoleqlᚋconsoleqlᚋgraphᚋentityᚐEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*entity.Edge[consoleclient.Robot]) graphql.Marshaler {
 	ret := ec.answer.Slice(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)

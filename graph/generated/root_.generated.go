@@ -1423,9 +1423,20 @@ extend type Subscription {
     ids: [ID!]
     "Follows only robots of this queue, by its GUID; left out or null: of any queue and of none."
     queueId: ID
+    "Follows the robots of these departments of the company, by their GUIDs, 1 to 500 of them; of the company in scope if ` + "`" + `companyId` + "`" + ` is left out. One that the caller may not ask, or that does not exist, is an error, and the others are followed. Not together with ` + "`" + `queueId` + "`" + `."
+    departmentIds: [ID!]
+    "Follows the robots of this company, by its GUID, in the departments that ` + "`" + `departmentIds` + "`" + ` names, else in all in which the caller has a role or permission when the subscription begins. The department tree is read first. Departments are asked in turn, 5 console calls a second, so that changes show within the number of departments / 5 seconds. Not together with ` + "`" + `queueId` + "`" + `."
+    companyId: ID
     "Whether each robot comes first as it is, as a ` + "`" + `SNAPSHOT` + "`" + `."
     initial: Boolean! = false
   ): RobotEvent!
+  "Counts of the robots of the department in scope, or of the departments that the arguments name: first as they are, then each time that one of the selected counts changes. A new ` + "`" + `asOf` + "`" + ` alone is no change."
+  robotCountsChanged(
+    "Counts the robots of these departments of the company, by their GUIDs, 1 to 500 of them; of the company in scope if ` + "`" + `companyId` + "`" + ` is left out. One that the caller may not ask, or that does not exist, is named in ` + "`" + `unavailable` + "`" + `."
+    departmentIds: [ID!]
+    "Counts the robots of this company, by its GUID, in the departments that ` + "`" + `departmentIds` + "`" + ` names, else in all in which the caller has a role or permission when the subscription begins. Departments are asked in turn, as by ` + "`" + `robotEvents` + "`" + `."
+    companyId: ID
+  ): RobotCounts!
 }
 
 "Something that has happened to a robot."
@@ -1847,6 +1858,10 @@ extend type Subscription {
   workflowEvents(
     "Follows only these workflows, by their GUIDs, 1 to 500 of them; where none of them exists, the error NOT_FOUND. Left out or null: whichever workflows there are, new ones included."
     ids: [ID!]
+    "Follows the workflows of these departments of the company, by their GUIDs, 1 to 500 of them; of the company in scope if ` + "`" + `companyId` + "`" + ` is left out. One that the caller may not ask, or that does not exist, is an error, and the others are followed."
+    departmentIds: [ID!]
+    "Follows the workflows of this company, by its GUID, in the departments that ` + "`" + `departmentIds` + "`" + ` names, else in all in which the caller has a role or permission when the subscription begins. The department tree is read first. Departments are asked in turn, 5 console calls a second, so that changes show within the number of departments / 5 seconds."
+    companyId: ID
     "Whether each workflow comes first as it is, as a ` + "`" + `SNAPSHOT` + "`" + `."
     initial: Boolean! = false
   ): WorkflowEvent!
@@ -2183,7 +2198,7 @@ type ExecuteWorkflowPayload {
 input AddWorkflowRobotsInput {
   "The workflow's GUID."
   workflowId: ID! @audit(target: true)
-  "The GUIDs of the robots to add, 1 to 1,000 of them."
+  "The GUIDs of the robots to add, 1 to 500 of them."
   robotIds: [ID!]! @audit(target: true)
 }
 
@@ -2221,7 +2236,7 @@ type RemoveWorkflowRobotPayload {
 
 "Workflows to upgrade."
 input UpgradeWorkflowsInput {
-  "The GUIDs of the workflows, 1 to 1,000 of them."
+  "The GUIDs of the workflows, 1 to 500 of them."
   workflowIds: [ID!]! @audit(target: true)
 }
 

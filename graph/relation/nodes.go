@@ -118,6 +118,8 @@ func Types() map[string][]string {
 	types := map[string][]string{
 		"WorkflowCounts.outdated": {"Package"},
 		"PackageCounts.unused":    {"Workflow"},
+
+		"Subscription.robotCountsChanged": {"Robot"},
 	}
 	for typ, rows := range Table() {
 		for name, row := range rows {

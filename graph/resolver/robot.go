@@ -68,8 +68,12 @@ func (r *subscriptionResolver) RobotChanged(ctx context.Context, ids []string, q
 	return r.Subscriptions.Robots(ctx, ids, queueID)
 }
 
-func (r *subscriptionResolver) RobotEvents(ctx context.Context, ids []string, queueID *string, initial bool) (<-chan *subscription.RobotEvent, error) {
-	return r.Subscriptions.RobotEvents(ctx, ids, queueID, initial)
+func (r *subscriptionResolver) RobotEvents(ctx context.Context, ids []string, queueID *string, departmentIds []string, companyID *string, initial bool) (<-chan *subscription.RobotEvent, error) {
+	return r.Subscriptions.RobotEvents(ctx, ids, queueID, subscription.Area{CompanyID: companyID, DepartmentIDs: departmentIds}, initial)
+}
+
+func (r *subscriptionResolver) RobotCountsChanged(ctx context.Context, departmentIds []string, companyID *string) (<-chan *listing.RobotCounts, error) {
+	return r.Subscriptions.RobotCounts(ctx, subscription.Area{CompanyID: companyID, DepartmentIDs: departmentIds})
 }
 
 func (r *Resolver) Robot() generated.RobotResolver { return &robotResolver{r} }

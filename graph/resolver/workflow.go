@@ -97,8 +97,8 @@ func (r *subscriptionResolver) WorkflowChanged(ctx context.Context, ids []string
 	return r.Subscriptions.Workflows(ctx, ids)
 }
 
-func (r *subscriptionResolver) WorkflowEvents(ctx context.Context, ids []string, initial bool) (<-chan *subscription.WorkflowEvent, error) {
-	return r.Subscriptions.WorkflowEvents(ctx, ids, initial)
+func (r *subscriptionResolver) WorkflowEvents(ctx context.Context, ids []string, departmentIds []string, companyID *string, initial bool) (<-chan *subscription.WorkflowEvent, error) {
+	return r.Subscriptions.WorkflowEvents(ctx, ids, subscription.Area{CompanyID: companyID, DepartmentIDs: departmentIds}, initial)
 }
 
 func (r *updateWorkflowPayloadResolver) Workflow(ctx context.Context, obj *mutation.UpdateWorkflowPayload) (*consoleclient.Workflow, error) {

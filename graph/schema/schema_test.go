@@ -151,8 +151,9 @@ var relations = map[string][]string{
 	"SignInPayload": {"viewer: CompanyUser"},
 	"Subscription": {
 		"robotChanged(ids: [ID!], queueId: ID): Robot!", "workflowChanged(ids: [ID!]!): Workflow!",
-		"robotEvents(ids: [ID!], queueId: ID, initial: Boolean! = false): RobotEvent!",
-		"workflowEvents(ids: [ID!], initial: Boolean! = false): WorkflowEvent!",
+		"robotEvents(ids: [ID!], queueId: ID, departmentIds: [ID!], companyId: ID, initial: Boolean! = false): RobotEvent!",
+		"workflowEvents(ids: [ID!], departmentIds: [ID!], companyId: ID, initial: Boolean! = false): WorkflowEvent!",
+		"robotCountsChanged(departmentIds: [ID!], companyId: ID): RobotCounts!",
 	},
 	"RobotEvent":    {"robot: Robot"},
 	"WorkflowEvent": {"workflow: Workflow"},

@@ -59,6 +59,8 @@ func (p *poll[T]) publish(pollCtx context.Context, found entity.Snapshot[T], see
 	}
 	p.apply(changes, first)
 	p.seen = seen
+	found.Entities = nil
+	p.last = found
 	p.unexpired = !concerned && (p.unexpired || !first && len(changes) > 0)
 }
 
@@ -114,7 +116,7 @@ func (p *poll[T]) removed(found entity.Snapshot[T], there map[string]struct{}) [
 func (p *poll[T]) concerns(changes []change[T]) bool {
 	return p.state != nil && slices.ContainsFunc(p.subscribers, func(s *subscriber[T]) bool {
 		return slices.ContainsFunc(changes, func(c change[T]) bool {
-			_, ok := s.event(p.g.id, c)
+			_, ok := s.event(p, c)
 			return ok
 		})
 	})
@@ -140,24 +142,31 @@ func (p *poll[T]) apply(changes []change[T], first bool) {
 			continue
 		}
 		for _, s := range p.subscribers {
-			if e, ok := s.event(p.g.id, c); ok {
+			if e, ok := s.event(p, c); ok && !s.counts {
 				s.push(e)
 			}
 		}
 	}
-	if first {
-		for _, s := range p.subscribers {
+	for _, s := range p.subscribers {
+		switch {
+		case s.counts:
+			s.pushPolled()
+		case first:
 			s.begin(p.state)
 		}
 	}
 }
 
-// event returns the event that the subscriber gets for a change, if any.
-func (s *subscriber[T]) event(idOf func(*T) string, c change[T]) (e event[T], ok bool) {
+// event returns the event that the subscriber gets for a change that p has found, if any. The caller holds the lock.
+func (s *subscriber[T]) event(p *poll[T], c change[T]) (e event[T], ok bool) {
+	elsewhere := s.hasElsewhere(p, c.id) // it has moved to another department
 	if c.typ == EventRemoved {
-		return event[T]{typ: c.typ, id: idOf(c.before)}, s.all
+		return event[T]{typ: c.typ, id: p.g.id(c.before)}, s.all && !elsewhere
 	}
-	e = event[T]{typ: c.typ, value: c.now, id: idOf(c.now)}
+	e = event[T]{typ: c.typ, value: c.now, id: p.g.id(c.now)}
+	if elsewhere {
+		e.typ = EventUpdated
+	}
 	if c.before == nil || s.all && c.typ == EventAdded {
 		return e, true
 	}
@@ -177,11 +186,14 @@ func anyDifference[T any](before, now *T) difference {
 // begin sends the state to a subscriber that wants it. state may be nil, as before the first
 // poll. The caller holds the lock.
 func (s *subscriber[T]) begin(state map[string]*T) {
-	if !s.initial || state == nil {
+	if s.counts && state != nil {
+		s.pushPolled()
+	}
+	if !s.initial {
 		return
 	}
 	for _, id := range slices.Sorted(maps.Keys(state)) {
-		s.push(event[T]{typ: EventSnapshot, value: state[id], id: s.poll.g.id(state[id])})
+		s.push(event[T]{typ: EventSnapshot, value: state[id], id: s.g.id(state[id])})
 	}
 }
 

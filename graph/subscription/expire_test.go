@@ -32,7 +32,7 @@ func TestEventsWaitForOtherReplicas(t *testing.T) {
 						return context.Cause(ctx)
 					}
 				}
-				s := follow(t, w, alice)
+				s := followRobots(t, w, alice)
 				for _, name := range []string{"a1", "a2"} { // the wait after a failure is the same
 					c.set("a", name)
 					since := <-begun

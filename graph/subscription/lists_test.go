@@ -33,7 +33,7 @@ func TestPollsMakeFewCalls(t *testing.T) {
 			paged := New(pagedConsole{c, pages}, Options{Interval: 2 * time.Second})
 			defer paged.Close()
 			c.set("a", "a0")
-			follow(t, paged, alice)
+			followRobots(t, paged, alice)
 			before := c.calls()
 			time.Sleep(time.Minute)
 			if n := c.calls() - before; n < want-want/5-1 || n > want+want/5 {

@@ -54,11 +54,14 @@ type poll[T any] struct {
 	g           *pollGroups[T]
 	target      target
 	list        *list
+	pace        *pace // nil: the poll belongs to no area
 	cancel      context.CancelFunc
 	settled     chan struct{} // closed after the first poll, successful or not
 	subscribers []*subscriber[T]
 
 	state     map[string]*T            // by lower-case id; nil before the first success
+	last      entity.Snapshot[T]       // the last result, without its entities
+	failed    error                    // the error of the last poll
 	gone      map[string]*T            // removed entities in their last state
 	absent    map[string]int           // by entity, the number of consecutive complete polls that lack it
 	seen      responsecache.Dependency // dependency of the last successful poll
@@ -73,9 +76,9 @@ type poll[T any] struct {
 	refusal  fault.Code
 }
 
-// subscribe joins the poll of t, or starts it, and waits for the end of the first poll. It
-// fails if there is nothing to follow.
-func (g *pollGroups[T]) subscribe(ctx context.Context, t target, terms terms[T]) (*subscriber[T], error) {
+// subscribe joins the polls of targets, or starts them, and waits for the end of their first polls. It fails if there is
+// nothing to follow.
+func (g *pollGroups[T]) subscribe(ctx context.Context, terms terms[T], targets ...target) (*subscriber[T], error) {
 	if terms.differ == nil {
 		terms.differ = anyDifference[T]
 	}
@@ -83,36 +86,43 @@ func (g *pollGroups[T]) subscribe(ctx context.Context, t target, terms terms[T])
 		return nil, err
 	}
 	g.mu.Lock()
-	p := g.polls[t]
-	if p == nil {
-		p = g.start(t) //nolint:contextcheck // a poll serves every subscriber and must not end with one request
+	s := &subscriber[T]{terms: terms, g: g, wake: make(chan struct{}, 1)}
+	joined := g.join(targets)
+	s.polls = slices.Clone(joined)
+	for _, err := range terms.refused {
+		s.push(event[T]{err: err})
 	}
-	s := &subscriber[T]{terms: terms, poll: p, wake: make(chan struct{}, 1)}
-	p.subscribers = append(p.subscribers, s)
-	s.begin(p.state)
-	if p.toldError != nil {
-		s.push(event[T]{err: p.toldError}) // later subscribers get the error, too
+	for _, p := range joined {
+		p.subscribers = append(p.subscribers, s)
+		s.begin(p.state)
+		if p.toldError != nil && !s.isTold(p) {
+			s.push(event[T]{err: p.toldError}) // later subscribers get the error, too
+		}
 	}
 	g.mu.Unlock()
 
-	select {
-	case <-p.settled:
-	case <-ctx.Done():
-		s.leave()
-		return nil, context.Cause(ctx)
+	for _, p := range joined {
+		select {
+		case <-p.settled:
+		case <-ctx.Done():
+			s.leave()
+			return nil, context.Cause(ctx)
+		}
 	}
 	if err := s.refusal(); err != nil {
 		s.leave()
 		return nil, err
 	}
-	p.catchUp(ctx, terms.principal)
+	for _, p := range joined {
+		p.catchUp(ctx, terms.principal)
+	}
 	return s, nil
 }
 
 // start starts a poll. The caller holds g.mu.
-func (g *pollGroups[T]) start(t target) *poll[T] {
+func (g *pollGroups[T]) start(t target, shared *pace) *poll[T] {
 	ctx, cancel := context.WithCancel(g.service.stop)
-	p := &poll[T]{g: g, target: t, list: g.listOf(t), cancel: cancel, settled: make(chan struct{})}
+	p := &poll[T]{g: g, target: t, list: g.listOf(t), pace: shared, cancel: cancel, settled: make(chan struct{})}
 	g.polls[t] = p
 	p.list.polls++
 	g.service.polls.Add(1)
@@ -127,8 +137,13 @@ func (g *pollGroups[T]) start(t target) *poll[T] {
 func (p *poll[T]) run(ctx context.Context) {
 	defer p.end(nil)
 	for first := true; ; first = false {
+		done, ok := p.pace.await(ctx, p.calls(), first)
+		if !ok {
+			return
+		}
 		caller, ok := p.principal()
 		if !ok {
+			done()
 			return
 		}
 		began := time.Now()
@@ -138,6 +153,7 @@ func (p *poll[T]) run(ctx context.Context) {
 			differ = p.g.compare(pollCtx, p.target.scope)
 		}
 		found, err := p.g.fetch(pollCtx, p.target, polls)
+		done()
 		if ctx.Err() != nil {
 			return
 		}
@@ -175,7 +191,18 @@ func (p *poll[T]) pollContext(ctx context.Context, caller principal.Principal, f
 
 // interval returns the time between two polls, for the calls that the last one made. The caller holds the lock.
 func (p *poll[T]) interval() time.Duration {
-	return max(p.g.service.opts.Interval, time.Duration(p.list.calls)*callInterval)
+	calls := p.list.calls
+	if p.pace != nil {
+		calls = max(1, calls) * p.pace.departments
+	}
+	return max(p.g.service.opts.Interval, time.Duration(calls)*callInterval)
+}
+
+// calls returns the calls of the last poll of the list.
+func (p *poll[T]) calls() int {
+	p.g.mu.Lock()
+	defer p.g.mu.Unlock()
+	return p.list.calls
 }
 
 // principal returns a subscriber's principal for the next poll. All subscribers are the same
@@ -195,6 +222,7 @@ func (p *poll[T]) recordResult(caller principal.Principal, seen *operation.State
 	p.g.mu.Lock()
 	defer p.g.mu.Unlock()
 	p.countRefusal(err)
+	p.failed = err
 	if calls := callsOf(seen); calls > 0 {
 		p.list.calls = calls
 	}
@@ -212,7 +240,9 @@ func (p *poll[T]) recordResult(caller principal.Principal, seen *operation.State
 		p.toldError = err
 		p.g.service.opts.Logger.Warn("subscribers are told of a failing poll", "principal", p.target.principal, "code", fault.CodeOf(err), "failures", p.failures)
 		for _, s := range p.subscribers {
-			s.push(event[T]{err: err})
+			if !s.isTold(p) {
+				s.push(event[T]{err: err})
+			}
 		}
 	}
 	return p.backoff(err)
@@ -283,14 +313,13 @@ func (p *poll[T]) persists() bool {
 	return p.refusals >= 2 && time.Since(p.refused) >= p.unauthorizedGrace()
 }
 
-// endWhere ends the subscriptions for which over returns true, with err as their last event.
-// The caller holds the lock.
+// endWhere ends what subscribers for which over returns true follow of the poll. The caller holds the lock.
 func (p *poll[T]) endWhere(err error, over func(*subscriber[T]) bool) {
 	p.subscribers = slices.DeleteFunc(p.subscribers, func(s *subscriber[T]) bool {
 		if !over(s) {
 			return false
 		}
-		s.finish(err)
+		s.lose(p, err)
 		return true
 	})
 	p.removeIfUnused()

@@ -36,7 +36,7 @@ func TestUnexpectedAnswersEndNothing(t *testing.T) {
 			c := &console{}
 			c.set("a", "a0")
 			withService(t, c, Options{FailureGrace: time.Hour}, func(t *testing.T, w *Service) {
-				s := follow(t, w, alice)
+				s := followRobots(t, w, alice)
 				for range 20 {
 					failNextPoll(c, err)
 					silent(t, s)
@@ -64,7 +64,7 @@ func TestForbiddenEndsWhenItPersists(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c := &console{}
 			withService(t, c, Options{FailureGrace: time.Hour}, func(t *testing.T, w *Service) {
-				s := follow(t, w, alice)
+				s := followRobots(t, w, alice)
 				for range 5 {
 					failNextPoll(c, forbidden)
 					failNextPoll(c, between)
@@ -87,7 +87,7 @@ func TestForbiddenEndsWhenItPersists(t *testing.T) {
 	t.Run("the gateway's own", func(t *testing.T) {
 		c := &console{}
 		withService(t, c, Options{}, func(t *testing.T, w *Service) {
-			s := follow(t, w, alice)
+			s := followRobots(t, w, alice)
 			before := c.calls()
 			c.fail(fault.New(fault.Forbidden, "the API key is not for this scope"))
 			if _, err := s.next(t.Context()); fault.CodeOf(err) != fault.Forbidden || c.calls() != before+1 {

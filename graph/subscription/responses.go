@@ -146,7 +146,7 @@ func (r *responses) isRepeated(ctx context.Context, slot *eventSlot, f graphql.C
 	var members map[string]jsontext.Value
 	if typ := f.Definition.Type.Name(); typ != "Robot" && typ != "Workflow" && json.Unmarshal(value, &members) == nil {
 		for _, member := range selection.New(graphql.GetOperationContext(ctx), f.Selections).Fields(typ) {
-			if member.Name != "type" {
+			if member.Name != "type" && member.Name != "asOf" {
 				_, _ = h.Write(members[member.Alias])
 			}
 		}

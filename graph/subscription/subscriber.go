@@ -6,8 +6,11 @@ import (
 	"slices"
 	"time"
 
+	"github.com/consoleql/consoleql/graph/listing"
+	cc "github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/consoleql/consoleql/internal/fault"
 	"github.com/consoleql/consoleql/internal/principal"
+	"github.com/consoleql/consoleql/internal/scope"
 )
 
 // maxPending is how many events wait for a slow subscriber. Beyond it, an event replaces a
@@ -21,12 +24,18 @@ type terms[T any] struct {
 	differ    func(before, now *T) difference // compares entities by the selected fields; nil: by all fields
 	all       bool                            // every type of event; false: only events with a changed entity
 	initial   bool                            // begins with the present entities
+	counts    bool                            // an event after each poll, in place of those of entities
+	// departments of an area with several departments, by their scope
+	departments map[scope.Scope]*cc.Department
+	unavailable []*listing.UnavailableDepartment // departments that counts lack
+	refused     []error                          // of departments that the caller names and may not ask
 }
 
-// subscriber is one subscription. Its poll's lock guards it.
+// subscriber is one subscription. The lock of its poll group guards it.
 type subscriber[T any] struct {
 	terms[T]
-	poll    *poll[T]
+	g       *pollGroups[T]
+	polls   []*poll[T]
 	pending []event[T]
 	wake    chan struct{} // holds a token if there may be new events
 	over    bool          // no event follows the pending ones
@@ -108,20 +117,60 @@ func (s *subscriber[T]) next(ctx context.Context) (event[T], error) {
 
 // refuse ends the subscription of a principal that is no longer accepted.
 func (s *subscriber[T]) refuse(reason string) {
-	p := s.poll
-	p.g.mu.Lock()
-	defer p.g.mu.Unlock()
+	s.g.mu.Lock()
+	defer s.g.mu.Unlock()
 	if s.over {
 		return
 	}
 	s.finish(fault.New(fault.Unauthenticated, "%s", reason))
-	p.subscribers = slices.DeleteFunc(p.subscribers, func(o *subscriber[T]) bool { return o == s })
-	p.removeIfUnused()
+	s.leavePolls()
+}
+
+// leavePolls ends the part of the subscriber in its polls. The caller holds the lock.
+func (s *subscriber[T]) leavePolls() {
+	polls := s.polls
+	s.polls = nil
+	for _, p := range polls {
+		p.subscribers = slices.DeleteFunc(p.subscribers, func(o *subscriber[T]) bool { return o == s })
+		p.removeIfUnused()
+	}
+}
+
+// lose ends what the subscriber follows of p, which no longer has it. The subscription goes on with its other polls, unless
+// the credentials are refused. The caller holds the lock.
+func (s *subscriber[T]) lose(p *poll[T], err error) {
+	s.polls = slices.DeleteFunc(s.polls, func(q *poll[T]) bool { return q == p })
+	if err == nil || len(s.polls) == 0 || fault.CodeOf(err) == fault.Unauthenticated {
+		s.finish(err)
+		s.leavePolls()
+		return
+	}
+	if s.counts {
+		s.unavailable = append(s.unavailable, &listing.UnavailableDepartment{Department: s.departments[p.target.scope], Code: string(fault.CodeOf(err))})
+		s.pushPolled()
+		return
+	}
+	s.push(event[T]{err: inDepartment(p.target.scope, err)})
+}
+
+// inDepartment returns an error that names one of several departments.
+func inDepartment(sc scope.Scope, err error) error {
+	return fault.New(fault.CodeOf(err), "the department %s is not followed: %w", sc.DepartmentID, err)
+}
+
+// isTold reports whether the subscriber was told of an error of another of its polls. The caller holds the lock.
+func (s *subscriber[T]) isTold(p *poll[T]) bool {
+	return slices.ContainsFunc(s.polls, func(q *poll[T]) bool { return q != p && q.toldError != nil })
+}
+
+// hasElsewhere reports whether the entity is in the state of another poll than p. The caller holds the lock.
+func (s *subscriber[T]) hasElsewhere(p *poll[T], id string) bool {
+	return slices.ContainsFunc(s.polls, func(q *poll[T]) bool { return q != p && q.state[id] != nil })
 }
 
 func (s *subscriber[T]) take() (e event[T], ok, over bool) {
-	s.poll.g.mu.Lock()
-	defer s.poll.g.mu.Unlock()
+	s.g.mu.Lock()
+	defer s.g.mu.Unlock()
 	if len(s.pending) == 0 {
 		return e, false, s.over
 	}
@@ -129,32 +178,31 @@ func (s *subscriber[T]) take() (e event[T], ok, over bool) {
 	return e, true, false
 }
 
-// refusal returns the reason why there is nothing to follow, after the first poll.
+// refusal returns the reason why there is nothing to follow, after the first polls.
 func (s *subscriber[T]) refusal() error {
-	s.poll.g.mu.Lock()
-	defer s.poll.g.mu.Unlock()
-	switch {
-	case s.reason != nil:
+	s.g.mu.Lock()
+	defer s.g.mu.Unlock()
+	if s.reason != nil {
 		return s.reason
-	case s.over:
-		return context.Canceled
-	case s.poll.target.ids != "" && s.poll.state != nil && len(s.poll.state) == 0:
-		return errNoneExists(s.poll.target)
 	}
-	return nil
+	if s.over {
+		return context.Canceled
+	}
+	if slices.ContainsFunc(s.polls, func(p *poll[T]) bool { return p.target.ids == "" || p.state == nil || len(p.state) > 0 }) {
+		return nil
+	}
+	return errNoneExists(s.polls[0].target)
 }
 
 // leave ends the subscription for the subscriber. Further calls do nothing.
 func (s *subscriber[T]) leave() {
-	p := s.poll
-	p.g.mu.Lock()
-	defer p.g.mu.Unlock()
+	s.g.mu.Lock()
+	defer s.g.mu.Unlock()
 	if s.left {
 		return
 	}
 	s.left = true
-	p.g.service.subscriptions.Add(-1)
-	p.g.service.places.Release(s.principal.Caller())
-	p.subscribers = slices.DeleteFunc(p.subscribers, func(o *subscriber[T]) bool { return o == s })
-	p.removeIfUnused()
+	s.g.service.subscriptions.Add(-1)
+	s.g.service.places.Release(s.principal.Caller())
+	s.leavePolls()
 }

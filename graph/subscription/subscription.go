@@ -158,19 +158,24 @@ func (s *Service) Robots(ctx context.Context, ids []string, queueID *string) (<-
 	if err != nil {
 		return nil, err
 	}
-	return begin(ctx, s.robots, t, terms[cc.Robot]{}, projectionOf[cc.Robot](ctx, "Robot", ""), entityOf[cc.Robot])
+	return begin(ctx, s.robots, request[cc.Robot, cc.Robot]{target: t, selected: projectionOf[cc.Robot](ctx, "Robot", ""), value: entityOf[cc.Robot]})
 }
 
 // RobotEvents answers Subscription.robotEvents. With initial, it begins with each present
 // robot.
-func (s *Service) RobotEvents(ctx context.Context, ids []string, queueID *string, initial bool) (<-chan *RobotEvent, error) {
+func (s *Service) RobotEvents(ctx context.Context, ids []string, queueID *string, area Area, initial bool) (<-chan *RobotEvent, error) {
 	t, err := robotsOf(ids, queueID)
+	if err == nil {
+		err = area.check(queueID)
+	}
 	if err != nil {
 		return nil, err
 	}
-	terms, selected := terms[cc.Robot]{all: true, initial: initial}, projectionOf[cc.Robot](ctx, "Robot", "robot")
-	return begin(ctx, s.robots, t, terms, selected, func(e event[cc.Robot]) *RobotEvent {
-		return &RobotEvent{Type: e.typ, ID: e.id, Robot: e.value}
+	return begin(ctx, s.robots, request[cc.Robot, RobotEvent]{
+		area: area, target: t, terms: terms[cc.Robot]{all: true, initial: initial}, selected: projectionOf[cc.Robot](ctx, "Robot", "robot"),
+		value: func(_ *subscriber[cc.Robot], e event[cc.Robot]) *RobotEvent {
+			return &RobotEvent{Type: e.typ, ID: e.id, Robot: e.value}
+		},
 	})
 }
 
@@ -192,24 +197,32 @@ func (s *Service) Workflows(ctx context.Context, ids []string) (<-chan *cc.Workf
 	if err := checkIDs(ids); err != nil {
 		return nil, err
 	}
-	return begin(ctx, s.workflows, target{ids: normal(ids)}, terms[cc.Workflow]{}, projectionOf[cc.Workflow](ctx, "Workflow", ""), entityOf[cc.Workflow])
+	return begin(ctx, s.workflows, request[cc.Workflow, cc.Workflow]{
+		target: target{ids: normal(ids)}, selected: projectionOf[cc.Workflow](ctx, "Workflow", ""), value: entityOf[cc.Workflow],
+	})
 }
 
 // WorkflowEvents answers Subscription.workflowEvents; nil ids mean all workflows.
-func (s *Service) WorkflowEvents(ctx context.Context, ids []string, initial bool) (<-chan *WorkflowEvent, error) {
+func (s *Service) WorkflowEvents(ctx context.Context, ids []string, area Area, initial bool) (<-chan *WorkflowEvent, error) {
 	if ids != nil {
 		if err := checkIDs(ids); err != nil {
 			return nil, err
 		}
 	}
-	terms, selected := terms[cc.Workflow]{all: true, initial: initial}, projectionOf[cc.Workflow](ctx, "Workflow", "workflow")
-	return begin(ctx, s.workflows, target{ids: normal(ids)}, terms, selected, func(e event[cc.Workflow]) *WorkflowEvent {
-		return &WorkflowEvent{Type: e.typ, ID: e.id, Workflow: e.value}
+	if err := area.check(nil); err != nil {
+		return nil, err
+	}
+	return begin(ctx, s.workflows, request[cc.Workflow, WorkflowEvent]{
+		area: area, target: target{ids: normal(ids)}, terms: terms[cc.Workflow]{all: true, initial: initial},
+		selected: projectionOf[cc.Workflow](ctx, "Workflow", "workflow"),
+		value: func(_ *subscriber[cc.Workflow], e event[cc.Workflow]) *WorkflowEvent {
+			return &WorkflowEvent{Type: e.typ, ID: e.id, Workflow: e.value}
+		},
 	})
 }
 
 // entityOf returns the entity of an event.
-func entityOf[T any](e event[T]) *T { return e.value }
+func entityOf[T any](_ *subscriber[T], e event[T]) *T { return e.value }
 
 func checkIDs(ids []string) error {
 	if len(ids) == 0 || len(ids) > maxIDs {
@@ -243,15 +256,22 @@ func (t target) list() []string {
 	return strings.Split(t.ids, ",")
 }
 
-// begin subscribes to t in the request's scope, as its principal, if there is something to
-// follow. The argument selected is the selection below an entity. The argument give converts
-// an event to the field's value.
-func begin[T, E any](ctx context.Context, g *pollGroups[T], t target, terms terms[T], selected projection, give func(event[T]) *E) (<-chan *E, error) {
-	l := loader.FromContext(ctx)
-	if err := l.Refusal(); err != nil {
+// request is what a field of the type Subscription asks for.
+type request[T, E any] struct {
+	area     Area
+	target   target // without principal and scope
+	terms    terms[T]
+	selected projection // the selection below an entity
+	// value returns the value of the field for an event.
+	value func(*subscriber[T], event[T]) *E
+}
+
+// begin subscribes to what r asks for, as the principal of the request in ctx, if there is something to follow.
+func begin[T, E any](ctx context.Context, g *pollGroups[T], r request[T, E]) (<-chan *E, error) {
+	if err := loader.FromContext(ctx).Refusal(); err != nil {
 		return nil, err
 	}
-	sc, err := l.RequestScope()()
+	departments, err := r.area.departments(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -259,22 +279,27 @@ func begin[T, E any](ctx context.Context, g *pollGroups[T], t target, terms term
 	if caller.Name() == "" {
 		return nil, fault.New(fault.Unauthenticated, "no credentials")
 	}
-	t.principal, t.scope = caller.Name(), sc
-	terms.principal = caller
-	terms.differ = func(before, now *T) difference { return selected.difference(before, now) }
-	s, err := g.subscribe(ctx, t, terms)
+	r.target.principal, r.terms.principal = caller.Name(), caller
+	if r.terms.differ == nil {
+		r.terms.differ = func(before, now *T) difference { return r.selected.difference(before, now) }
+	}
+	targets, err := follow(departments, r.target, &r.terms)
+	if err != nil {
+		return nil, err
+	}
+	s, err := g.subscribe(ctx, r.terms, targets...)
 	if err != nil {
 		return nil, err
 	}
 	out := make(chan *E)
 	g.service.tasks.Go(func() {
 		defer s.leave()
-		serve(ctx, out, selected, func(ctx context.Context) (delivery[E], error) {
+		serve(ctx, out, r.selected, func(ctx context.Context) (delivery[E], error) {
 			e, err := s.next(ctx)
 			if err != nil {
 				return delivery[E]{}, err
 			}
-			return delivery[E]{value: give(e), entity: e.id, unsure: e.unsure}, nil
+			return delivery[E]{value: r.value(s, e), entity: e.id, unsure: e.unsure}, nil
 		})
 	})
 	return out, nil

@@ -106,9 +106,9 @@ func withService(t *testing.T, c *console, o Options, f func(t *testing.T, w *Se
 	})
 }
 
-func follow(t *testing.T, w *Service, caller principal.Principal, ids ...string) *subscriber[cc.Robot] {
+func followRobots(t *testing.T, w *Service, caller principal.Principal, ids ...string) *subscriber[cc.Robot] {
 	t.Helper()
-	s, err := w.robots.subscribe(t.Context(), target{principal: caller.Name(), ids: normal(ids)}, terms[cc.Robot]{principal: caller})
+	s, err := w.robots.subscribe(t.Context(), terms[cc.Robot]{principal: caller}, target{principal: caller.Name(), ids: normal(ids)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -142,7 +142,7 @@ func TestChangesOnlyEachOnceInOrder(t *testing.T) {
 	c.set("a", "a0")
 	c.set("b", "b0")
 	withService(t, c, Options{}, func(t *testing.T, w *Service) {
-		s := follow(t, w, alice)
+		s := followRobots(t, w, alice)
 		time.Sleep(10 * time.Second)
 		silent(t, s)
 		for _, name := range []string{"a1", "a2", "a3"} {
@@ -165,7 +165,7 @@ func TestUnchangedReturnIsNoEvent(t *testing.T) {
 	c.set("a", "a0")
 	c.set("b", "b0")
 	withService(t, c, Options{}, func(t *testing.T, w *Service) {
-		s := follow(t, w, alice)
+		s := followRobots(t, w, alice)
 		c.remove("b")
 		time.Sleep(5 * time.Second)
 		c.set("b", "b0")
@@ -186,7 +186,7 @@ func TestSubscribersShareAPoll(t *testing.T) {
 	withService(t, c, Options{Interval: time.Second}, func(t *testing.T, w *Service) {
 		var all []*subscriber[cc.Robot]
 		for range 1000 {
-			all = append(all, follow(t, w, alice, "a", "A", "b"))
+			all = append(all, followRobots(t, w, alice, "a", "A", "b"))
 		}
 		if w.Polls() != 1 || w.Subscriptions() != 1000 {
 			t.Errorf("%d polls for %d subscriptions", w.Polls(), w.Subscriptions())
@@ -224,14 +224,14 @@ func TestPrincipalsAndTargetsDoNotShare(t *testing.T) {
 	c.set("a", "a0")
 	c.set("b", "b0")
 	withService(t, c, Options{}, func(t *testing.T, w *Service) {
-		follow(t, w, alice, "a")
-		follow(t, w, bob, "a")
-		follow(t, w, alice, "b")
-		follow(t, w, alice)
-		if _, err := w.robots.subscribe(t.Context(), target{principal: alice.Name(), queueID: "q"}, terms[cc.Robot]{principal: alice}); err != nil {
+		followRobots(t, w, alice, "a")
+		followRobots(t, w, bob, "a")
+		followRobots(t, w, alice, "b")
+		followRobots(t, w, alice)
+		if _, err := w.robots.subscribe(t.Context(), terms[cc.Robot]{principal: alice}, target{principal: alice.Name(), queueID: "q"}); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := w.robots.subscribe(t.Context(), target{principal: alice.Name(), scope: scope.Scope{CompanyID: "c"}}, terms[cc.Robot]{principal: alice}); err != nil {
+		if _, err := w.robots.subscribe(t.Context(), terms[cc.Robot]{principal: alice}, target{principal: alice.Name(), scope: scope.Scope{CompanyID: "c"}}); err != nil {
 			t.Fatal(err)
 		}
 		if w.Polls() != 6 {
@@ -251,7 +251,7 @@ func TestOutage(t *testing.T) {
 	c := &console{}
 	c.set("a", "a0")
 	withService(t, c, Options{Interval: time.Second, FailureGrace: 20 * time.Second}, func(t *testing.T, w *Service) {
-		s := follow(t, w, alice)
+		s := followRobots(t, w, alice)
 		c.fail(down)
 		time.Sleep(18 * time.Second)
 		silent(t, s)
@@ -260,7 +260,7 @@ func TestOutage(t *testing.T) {
 		}
 		c.set("a", "a1")
 		time.Sleep(2 * time.Minute)
-		late := follow(t, w, alice)
+		late := followRobots(t, w, alice)
 		for _, s := range []*subscriber[cc.Robot]{s, late} {
 			if _, err := s.next(t.Context()); fault.CodeOf(err) != fault.UpstreamUnavailable {
 				t.Errorf("told %v", err)
@@ -283,7 +283,7 @@ func TestOutage(t *testing.T) {
 func TestRetryAfter(t *testing.T) {
 	c := &console{err: &cc.Error{Status: 429, Kind: fault.RateLimited, RetryAfter: 5 * time.Minute}}
 	withService(t, c, Options{}, func(t *testing.T, w *Service) {
-		s := follow(t, w, alice) // an outage at the start does not end the subscription
+		s := followRobots(t, w, alice) // an outage at the start does not end the subscription
 		time.Sleep(4 * time.Minute)
 		if n := c.calls(); n != 1 {
 			t.Errorf("%d polls", n)
@@ -300,7 +300,7 @@ func TestRetryAfter(t *testing.T) {
 func TestSlowConsoleHasARest(t *testing.T) {
 	c := &console{slow: 10 * time.Second}
 	withService(t, c, Options{Interval: 2 * time.Second}, func(t *testing.T, w *Service) {
-		follow(t, w, alice)
+		followRobots(t, w, alice)
 		time.Sleep(10 * time.Minute)
 		if n := c.calls(); n > 56 {
 			t.Errorf("%d polls of 10 s in 10 minutes", n)

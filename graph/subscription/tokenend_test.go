@@ -18,8 +18,8 @@ func TestSubscriptionsEndWithTheirToken(t *testing.T) {
 	c := &console{dead: map[string]bool{}}
 	c.set("a", "a0")
 	withService(t, c, Options{Interval: time.Second}, func(t *testing.T, w *Service) {
-		s := follow(t, w, alice, "a")
-		other := follow(t, w, bob, "a")
+		s := followRobots(t, w, alice, "a")
+		other := followRobots(t, w, bob, "a")
 		c.mu.Lock()
 		c.dead["alice"] = true
 		c.mu.Unlock()
@@ -32,7 +32,7 @@ func TestSubscriptionsEndWithTheirToken(t *testing.T) {
 		s.leave()
 		c.set("a", "a1")
 		names(t, other, 1)
-		if _, err := w.robots.subscribe(t.Context(), target{principal: alice.Name()}, terms[cc.Robot]{principal: alice}); fault.CodeOf(err) != fault.Unauthenticated {
+		if _, err := w.robots.subscribe(t.Context(), terms[cc.Robot]{principal: alice}, target{principal: alice.Name()}); fault.CodeOf(err) != fault.Unauthenticated {
 			t.Errorf("a dead token subscribes: %v", err)
 		}
 		synctest.Wait() // the goroutine that reported the refusal may still run
@@ -50,7 +50,7 @@ func TestSubscriptionsEndWhenTheirTokenExpires(t *testing.T) {
 	withService(t, c, Options{Interval: time.Second}, func(t *testing.T, w *Service) {
 		first := principal.Verified("first", "alice", time.Now().Add(time.Minute))
 		second := principal.Verified("second", "alice", time.Now().Add(time.Hour))
-		s, next := follow(t, w, first, "a"), follow(t, w, second, "a")
+		s, next := followRobots(t, w, first, "a"), followRobots(t, w, second, "a")
 		if w.Polls() != 1 {
 			t.Errorf("%d polls for one user", w.Polls())
 		}
@@ -79,7 +79,7 @@ func TestFinalErrorsEndTheSubscription(t *testing.T) {
 		t.Run(string(code), func(t *testing.T) {
 			c := &console{}
 			withService(t, c, Options{}, func(t *testing.T, w *Service) {
-				s := follow(t, w, alice)
+				s := followRobots(t, w, alice)
 				c.fail(&cc.Error{Kind: code})
 				if _, err := s.next(t.Context()); fault.CodeOf(err) != code {
 					t.Errorf("told %v", err)
@@ -87,7 +87,7 @@ func TestFinalErrorsEndTheSubscription(t *testing.T) {
 				if _, err := s.next(t.Context()); !errors.Is(err, io.EOF) {
 					t.Errorf("and then %v", err)
 				}
-				if _, err := w.robots.subscribe(t.Context(), target{principal: alice.Name()}, terms[cc.Robot]{principal: alice}); fault.CodeOf(err) != code {
+				if _, err := w.robots.subscribe(t.Context(), terms[cc.Robot]{principal: alice}, target{principal: alice.Name()}); fault.CodeOf(err) != code {
 					t.Errorf("subscribes to what is refused: %v", err)
 				}
 			})
@@ -100,7 +100,7 @@ func TestFinalErrorsEndTheSubscription(t *testing.T) {
 func TestServiceAccountSurvivesOneRefusal(t *testing.T) {
 	c := &console{}
 	withService(t, c, Options{}, func(t *testing.T, w *Service) {
-		s := follow(t, w, principal.DefaultService())
+		s := followRobots(t, w, principal.DefaultService())
 		c.fail(&cc.Error{Kind: fault.Unauthenticated})
 		for before := c.calls(); c.calls() == before; {
 			time.Sleep(100 * time.Millisecond)
@@ -126,7 +126,7 @@ func TestRefusalsAfterAnOutage(t *testing.T) {
 	c := &console{}
 	withService(t, c, Options{}, func(t *testing.T, w *Service) {
 		session := principal.FromSession(principal.SessionPrefix + "x")
-		s := follow(t, w, session)
+		s := followRobots(t, w, session)
 		next := func(err error) {
 			t.Helper()
 			c.fail(err)
@@ -155,7 +155,7 @@ func TestRefusalsAfterAnOutage(t *testing.T) {
 func TestRetryAfterIsBounded(t *testing.T) {
 	c := &console{err: &cc.Error{Status: 503, Kind: fault.UpstreamUnavailable, RetryAfter: 24 * time.Hour}}
 	withService(t, c, Options{}, func(t *testing.T, w *Service) {
-		follow(t, w, alice)
+		followRobots(t, w, alice)
 		time.Sleep(11 * time.Minute)
 		if n := c.calls(); n != 3 {
 			t.Errorf("%d polls", n)
@@ -166,7 +166,7 @@ func TestRetryAfterIsBounded(t *testing.T) {
 func TestNothingToFollow(t *testing.T) {
 	c := &console{}
 	withService(t, c, Options{}, func(t *testing.T, w *Service) {
-		_, err := w.robots.subscribe(t.Context(), target{principal: alice.Name(), ids: "x,y"}, terms[cc.Robot]{principal: alice})
+		_, err := w.robots.subscribe(t.Context(), terms[cc.Robot]{principal: alice}, target{principal: alice.Name(), ids: "x,y"})
 		if fault.CodeOf(err) != fault.NotFound {
 			t.Errorf("%v", err)
 		}
@@ -196,7 +196,7 @@ func TestSlowSubscriberGetsTheLatest(t *testing.T) {
 	c.set("a", "0")
 	c.set("b", "0")
 	withService(t, c, Options{Interval: time.Second}, func(t *testing.T, w *Service) {
-		s := follow(t, w, alice)
+		s := followRobots(t, w, alice)
 		c.set("b", "b1")
 		for i := range 2000 {
 			c.set("a", string(rune('A'+i%26)))
@@ -220,13 +220,13 @@ func TestSlowSubscriberGetsTheLatest(t *testing.T) {
 func TestTooManySubscriptions(t *testing.T) {
 	c := &console{}
 	withService(t, c, Options{MaxSubscriptions: 2}, func(t *testing.T, w *Service) {
-		s := follow(t, w, alice)
-		follow(t, w, bob)
-		if _, err := w.robots.subscribe(t.Context(), target{principal: bob.Name()}, terms[cc.Robot]{principal: bob}); fault.CodeOf(err) != fault.RateLimited {
+		s := followRobots(t, w, alice)
+		followRobots(t, w, bob)
+		if _, err := w.robots.subscribe(t.Context(), terms[cc.Robot]{principal: bob}, target{principal: bob.Name()}); fault.CodeOf(err) != fault.RateLimited {
 			t.Errorf("%v", err)
 		}
 		s.leave()
-		follow(t, w, bob)
+		followRobots(t, w, bob)
 	})
 }
 
@@ -236,18 +236,18 @@ func TestSubscriptionsPerCaller(t *testing.T) {
 	account := principal.ForAccount("shared", nil)
 	greedy, modest := account.WithKey("greedy"), account.WithKey("modest")
 	withService(t, c, Options{MaxSubscriptions: 100, MaxPerCaller: 3}, func(t *testing.T, w *Service) {
-		first := follow(t, w, greedy)
-		follow(t, w, greedy)
-		follow(t, w, greedy)
-		_, err := w.robots.subscribe(t.Context(), target{principal: greedy.Name()}, terms[cc.Robot]{principal: greedy})
+		first := followRobots(t, w, greedy)
+		followRobots(t, w, greedy)
+		followRobots(t, w, greedy)
+		_, err := w.robots.subscribe(t.Context(), terms[cc.Robot]{principal: greedy}, target{principal: greedy.Name()})
 		var refused *fault.Error
 		if !errors.As(err, &refused) || refused.Code != fault.RateLimited || refused.RetryAfter < time.Second {
 			t.Errorf("%v", err)
 		}
-		follow(t, w, modest)
+		followRobots(t, w, modest)
 		first.leave()
 		first.leave()
-		follow(t, w, greedy)
+		followRobots(t, w, greedy)
 		if w.Subscriptions() != 4 || w.Polls() != 1 {
 			t.Errorf("%d subscriptions by %d polls", w.Subscriptions(), w.Polls())
 		}
@@ -257,12 +257,12 @@ func TestSubscriptionsPerCaller(t *testing.T) {
 func TestCloseEndsSubscriptions(t *testing.T) {
 	c := &console{}
 	withService(t, c, Options{}, func(t *testing.T, w *Service) {
-		s := follow(t, w, alice)
+		s := followRobots(t, w, alice)
 		w.Close()
 		if _, err := s.next(t.Context()); !errors.Is(err, io.EOF) {
 			t.Errorf("%v", err)
 		}
-		if _, err := w.robots.subscribe(t.Context(), target{principal: bob.Name()}, terms[cc.Robot]{principal: bob}); err == nil {
+		if _, err := w.robots.subscribe(t.Context(), terms[cc.Robot]{principal: bob}, target{principal: bob.Name()}); err == nil {
 			t.Error("subscribed to a closed service")
 		}
 	})
@@ -275,7 +275,7 @@ func TestLeavingBeforeTheFirstLook(t *testing.T) {
 	withService(t, c, Options{}, func(t *testing.T, w *Service) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		if _, err := w.robots.subscribe(ctx, target{principal: alice.Name()}, terms[cc.Robot]{principal: alice}); !errors.Is(err, context.DeadlineExceeded) {
+		if _, err := w.robots.subscribe(ctx, terms[cc.Robot]{principal: alice}, target{principal: alice.Name()}); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("%v", err)
 		}
 		if w.Subscriptions() != 0 {

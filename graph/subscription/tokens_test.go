@@ -23,7 +23,7 @@ func TestARefusedTokenEndsItsOwnSubscription(t *testing.T) {
 	withService(t, c, Options{Interval: time.Second}, func(t *testing.T, w *Service) {
 		hour := time.Now().Add(time.Hour)
 		first, second := principal.Verified("first", "alice", hour), principal.Verified("second", "alice", hour)
-		s, other := follow(t, w, first, "a"), follow(t, w, second, "a")
+		s, other := followRobots(t, w, first, "a"), followRobots(t, w, second, "a")
 		if w.Polls() != 1 {
 			t.Fatalf("%d polls for one user", w.Polls())
 		}
@@ -60,7 +60,7 @@ func TestAPollIsContentWithWhatIsRecent(t *testing.T) {
 		c := &optionsRecorder{}
 		w := New(c, Options{Interval: 4 * time.Second})
 		defer w.Close()
-		follow(t, w, alice)
+		followRobots(t, w, alice)
 		time.Sleep(10 * time.Second)
 		n := 0
 		c.wished.Range(func(options, _ any) bool {

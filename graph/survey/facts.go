@@ -108,6 +108,15 @@ func unused(sc scope.Scope) *fact[cc.Package] {
 	}
 }
 
+// whole waits for a list and returns its entities; fault.QueryTooComplex if a bound ended its walk.
+func whole[T any](list batch.Thunk[*entity.Head[T]]) ([]*T, error) {
+	head, err := list()
+	if err != nil {
+		return nil, err
+	}
+	return head.Whole()
+}
+
 // members are the robots of a department's queues.
 type members struct {
 	sc     scope.Scope
@@ -142,21 +151,21 @@ func (m *members) follow(l *loader.Loaders, wanted func(*cc.Queue) bool) func() 
 
 // byRobot returns the queues of each robot.
 func (m *members) byRobot() (map[string][]*cc.Queue, error) {
-	queues, err := m.queues()
+	queues, err := whole(m.queues)
 	if err != nil {
 		return nil, err
 	}
 	byRobot := make(map[string][]*cc.Queue)
-	for _, q := range queues.Items {
+	for _, q := range queues {
 		read, ok := m.robots[scope.Lower(q.ID)]
 		if !ok {
 			continue
 		}
-		robots, err := read()
+		robots, err := whole(read)
 		if err != nil {
 			return nil, err
 		}
-		for _, r := range robots.Items {
+		for _, r := range robots {
 			id := scope.Lower(r.ID)
 			byRobot[id] = append(byRobot[id], q)
 		}

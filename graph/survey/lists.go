@@ -103,8 +103,9 @@ func (g *gathering[T, F]) narrow(p *part[T]) error {
 	if !g.survey.options.Whole {
 		return nil
 	}
-	if p.head.Cut {
-		return fault.New(fault.QueryTooComplex, "the list has %d entities; only lists of up to %d can be filtered or ordered this way", p.head.Total, listing.MaxEntities)
+	items, err := p.head.Whole()
+	if err != nil {
+		return err
 	}
 	value := func(*T) (*bool, error) { return nil, nil }
 	if p.fact != nil {
@@ -113,7 +114,7 @@ func (g *gathering[T, F]) narrow(p *part[T]) error {
 			return fault.New(fault.QueryTooComplex, "another list, which the filter depends on, could not be read whole")
 		}
 	}
-	items, err := g.query.Conditions.Select(p.head.Items, p.head.AsOf, g.keys.ID, value)
+	items, err = g.query.Conditions.Select(items, p.head.AsOf, g.keys.ID, value)
 	if err != nil {
 		return err
 	}

@@ -8,7 +8,6 @@ import (
 	"github.com/consoleql/consoleql/graph/entity"
 	"github.com/consoleql/consoleql/graph/loader"
 	cc "github.com/consoleql/consoleql/internal/consoleclient"
-	"github.com/consoleql/consoleql/internal/fault"
 	"github.com/consoleql/consoleql/internal/scope"
 )
 
@@ -64,10 +63,7 @@ func (x *runs) follow(l *loader.Loaders) func() {
 
 // on returns the workflows that run on a robot.
 func (x *runs) on(id string) ([]*cc.Workflow, error) {
-	head, err := x.workflows()
-	if err == nil && head.Cut {
-		err = fault.New(fault.QueryTooComplex, "the list of workflows could not be read whole")
-	}
+	workflows, err := whole(x.workflows)
 	if err != nil {
 		return nil, err
 	}
@@ -76,7 +72,7 @@ func (x *runs) on(id string) ([]*cc.Workflow, error) {
 		return nil, err
 	}
 	found := []*cc.Workflow{}
-	for _, w := range head.Items {
+	for _, w := range workflows {
 		bound, err := x.bound(w, id)
 		if err != nil {
 			return nil, err
@@ -113,15 +109,12 @@ func Referring[T any, F comparable](l *loader.Loaders, of func(*loader.Loaders) 
 		return waitFor(list)
 	}
 	return loader.NewStaged(l, []loader.Stage{begin}, func() ([]*T, error) {
-		head, err := list()
-		if err == nil && head.Cut {
-			err = fault.New(fault.QueryTooComplex, "the list could not be read whole")
-		}
+		entities, err := whole(list)
 		if err != nil {
 			return nil, err
 		}
 		found := []*T{}
-		for _, v := range head.Items {
+		for _, v := range entities {
 			if refers(v) {
 				found = append(found, v)
 			}

@@ -40,31 +40,33 @@ func Unknown(err error) Area { return Area{err: err} }
 // isOne reports whether the area is one department, whose error is that of the field.
 func (a Area) isOne() bool { return a.subtree == nil && a.company == nil }
 
-// place is a department of an area.
-type place struct {
-	scope      scope.Scope
-	department *cc.Department
-	err        error // why it is not asked
+// Department is a department of an area.
+type Department struct {
+	Scope  scope.Scope
+	Entity *cc.Department // nil for the department of a scope
+	// Err is why the department is not asked; nil: it is asked.
+	Err error
 }
 
-// places returns the departments of the area that the caller may ask. The tree of a company must have been read.
-func (a Area) places(l *loader.Loaders) ([]place, error) {
+// Departments returns the departments of the area that the caller may ask, and those that it names. It waits for the
+// tree of a company.
+func (a Area) Departments(l *loader.Loaders) ([]Department, error) {
 	switch {
 	case a.err != nil:
 		return nil, a.err
 	case a.subtree != nil:
-		return visiblePlaces(l, below(nil, a.subtree)), nil
+		return visible(l, below(nil, a.subtree)), nil
 	case a.company == nil:
-		return []place{{scope: a.scope}}, nil
+		return []Department{{Scope: a.scope}}, nil
 	}
 	tree, err := l.CompanyDepartments(a.company)()
 	if err != nil {
 		return nil, err
 	}
 	if a.only == nil {
-		return visiblePlaces(l, tree), nil
+		return visible(l, tree), nil
 	}
-	places := make([]place, 0, len(a.only))
+	departments := make([]Department, 0, len(a.only))
 	for i, id := range a.only {
 		if slices.Contains(a.only[:i], id) {
 			continue
@@ -72,17 +74,17 @@ func (a Area) places(l *loader.Loaders) ([]place, error) {
 		at := slices.IndexFunc(tree, func(d *cc.Department) bool { return scope.Lower(d.ID) == id })
 		if at < 0 {
 			d := &cc.Department{ID: id, CompanyID: new(a.company.Scope().CompanyID)}
-			places = append(places, place{scope: d.Scope(), department: d, err: fault.New(fault.NotFound, "the company has no department %s", id)})
+			departments = append(departments, Department{Scope: d.Scope(), Entity: d, Err: fault.New(fault.NotFound, "the company has no department %s", id)})
 			continue
 		}
 		d := tree[at]
-		p := place{scope: d.Scope(), department: d}
+		p := Department{Scope: d.Scope(), Entity: d}
 		if !mayAsk(l, d) {
-			p.err = fault.New(fault.Forbidden, "the caller has neither role nor permission in the department")
+			p.Err = fault.New(fault.Forbidden, "the caller has neither role nor permission in the department")
 		}
-		places = append(places, p)
+		departments = append(departments, p)
 	}
-	return places, nil
+	return departments, nil
 }
 
 // below appends a department and those below it. A tree of the console has no cycles that its loader has not cut.
@@ -97,15 +99,15 @@ func below(all []*cc.Department, d *cc.Department) []*cc.Department {
 	return all
 }
 
-// visiblePlaces returns those of the departments that the caller may ask.
-func visiblePlaces(l *loader.Loaders, all []*cc.Department) []place {
-	places := make([]place, 0, len(all))
+// visible returns those of the departments that the caller may ask.
+func visible(l *loader.Loaders, all []*cc.Department) []Department {
+	departments := make([]Department, 0, len(all))
 	for _, d := range all {
 		if mayAsk(l, d) {
-			places = append(places, place{scope: d.Scope(), department: d})
+			departments = append(departments, Department{Scope: d.Scope(), Entity: d})
 		}
 	}
-	return places
+	return departments
 }
 
 // mayAsk reports whether the caller has a role or permission in a department, and its API key allows the department.
@@ -125,7 +127,8 @@ type survey[T any, F comparable] struct {
 
 // part is a department's part of a survey.
 type part[T any] struct {
-	place
+	Department
+
 	read batch.Thunk[*entity.Head[T]]
 	head *entity.Head[T]
 	fact *fact[T]
@@ -146,24 +149,24 @@ func (s *survey[T, F]) stages() []loader.Stage {
 
 // begin starts the list of each department.
 func (s *survey[T, F]) begin(l *loader.Loaders) func() {
-	places, err := s.area.places(l)
+	departments, err := s.area.Departments(l)
 	if err != nil {
 		s.err = err
 		return nil
 	}
-	waits := make([]func(), 0, 2*len(places))
-	for _, at := range places {
-		p := &part[T]{place: at}
+	waits := make([]func(), 0, 2*len(departments))
+	for _, at := range departments {
+		p := &part[T]{Department: at}
 		s.parts = append(s.parts, p)
-		if p.err != nil {
+		if p.Err != nil {
 			continue
 		}
-		p.read = s.of(l).Head(l.Access, p.scope, s.options)
+		p.read = s.of(l).Head(l.Access, p.Scope, s.options)
 		waits = append(waits, waitFor(p.read))
 		if !s.withFact {
 			continue
 		}
-		if p.fact = factOf[T](p.scope); p.fact != nil && p.fact.begin != nil {
+		if p.fact = factOf[T](p.Scope); p.fact != nil && p.fact.begin != nil {
 			waits = append(waits, p.fact.begin(l))
 		}
 	}
@@ -174,7 +177,7 @@ func (s *survey[T, F]) begin(l *loader.Loaders) func() {
 func (s *survey[T, F]) follow(l *loader.Loaders) func() {
 	var waits []func()
 	for _, p := range s.parts {
-		if p.err != nil || p.fact == nil || p.fact.follow == nil {
+		if p.Err != nil || p.fact == nil || p.fact.follow == nil {
 			continue
 		}
 		if head, err := p.read(); err == nil {
@@ -191,7 +194,7 @@ func (s *survey[T, F]) answered(each func(*part[T]) error) (parts []*part[T], mi
 	}
 	missing = []*listing.UnavailableDepartment{}
 	for _, p := range s.parts {
-		err := p.err
+		err := p.Err
 		if err == nil {
 			p.head, err = p.read()
 		}
@@ -204,7 +207,7 @@ func (s *survey[T, F]) answered(each func(*part[T]) error) (parts []*part[T], mi
 		case s.area.isOne() || !listing.IsUnavailable(err):
 			return nil, nil, err
 		default:
-			missing = append(missing, &listing.UnavailableDepartment{Department: p.department, Code: string(fault.CodeOf(err))})
+			missing = append(missing, &listing.UnavailableDepartment{Department: p.Entity, Code: string(fault.CodeOf(err))})
 		}
 	}
 	return parts, missing, nil

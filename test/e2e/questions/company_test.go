@@ -254,3 +254,20 @@ func TestCountsWithinABudget(t *testing.T) {
 		t.Errorf("%+v of %d robots", got.RobotCounts, n)
 	}
 }
+
+// TestRelationsWithinABudget verifies that what needs whole lists is refused if the budget ends the walk of one of them.
+func TestRelationsWithinABudget(t *testing.T) {
+	t.Parallel()
+	w := e2e.NewWorld(t, consolesim.Options{PageClamp: 2}, e2e.Budget(60))
+	d := w.Sim.Data()
+	robot := d.RobotIDs(d.MainDepartmentID())[0]
+	for name, query := range map[string]string{
+		"a filter":   `{ robots(filter: {withoutQueue: true}, first: 1) { nodes { id } } }`,
+		"a relation": fmt.Sprintf(`{ robot(id: %q) { queues { id } } }`, robot),
+		"workflows":  fmt.Sprintf(`{ robot(id: %q) { workflows { id } } }`, robot),
+	} {
+		if a := w.Ask(query, e2e.Request{}); len(a.Errors) != 1 || a.Errors[0].Extensions.Code != "QUERY_TOO_COMPLEX" {
+			t.Errorf("%s: %s", name, a.Body)
+		}
+	}
+}

@@ -1,0 +1,289 @@
+package subscription
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/consoleql/consoleql/graph/entity"
+	"github.com/consoleql/consoleql/graph/listing"
+	"github.com/consoleql/consoleql/graph/survey"
+	cc "github.com/consoleql/consoleql/internal/consoleclient"
+	"github.com/consoleql/consoleql/internal/fault"
+	"github.com/consoleql/consoleql/internal/operation"
+	"github.com/consoleql/consoleql/internal/responsecache"
+	"github.com/consoleql/consoleql/internal/scope"
+)
+
+// company is a fake console with robots in departments.
+type company struct {
+	console
+
+	mu      sync.Mutex
+	robots  map[string]map[string]cc.RobotStatus // by department and id
+	refused map[string]error                     // by department
+	asked   []time.Time
+	running int
+	most    int // polls at the same time
+	slow    time.Duration
+}
+
+func newCompany(departments int) *company {
+	c := &company{robots: make(map[string]map[string]cc.RobotStatus), refused: make(map[string]error)}
+	for i := range departments {
+		d := fmt.Sprintf("d%03d", i)
+		c.robots[d] = map[string]cc.RobotStatus{"r" + d: cc.RobotStatusReady}
+	}
+	return c
+}
+
+func (c *company) change(f func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	f()
+}
+
+func (c *company) RobotsNow(ctx context.Context, sc scope.Scope, ids []string, _ string, _ int) (entity.Snapshot[cc.Robot], error) {
+	c.change(func() { c.running++; c.most = max(c.most, c.running); c.asked = append(c.asked, time.Now()) })
+	time.Sleep(c.slow)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.running--
+	operation.FromContext(ctx).Add(operation.Read{Source: responsecache.Loaded})
+	if err := c.refused[sc.DepartmentID]; err != nil {
+		return entity.Snapshot[cc.Robot]{}, err
+	}
+	s := entity.Snapshot[cc.Robot]{Whole: len(ids) == 0, AsOf: time.Now()}
+	for id, status := range c.robots[sc.DepartmentID] {
+		if len(ids) == 0 || slices.Contains(ids, id) {
+			s.Entities = append(s.Entities, &cc.Robot{ID: id, Name: sc.DepartmentID, Status: status})
+		}
+	}
+	s.Total = len(s.Entities)
+	return s, nil
+}
+
+// followAll subscribes alice to the robots of all departments of c.
+func followAll(t *testing.T, w *Service, c *company, terms terms[cc.Robot], ids ...string) (*subscriber[cc.Robot], error) {
+	t.Helper()
+	var departments []survey.Department
+	for _, d := range slices.Sorted(maps.Keys(c.robots)) {
+		departments = append(departments, survey.Department{Scope: scope.Scope{CompanyID: "c", DepartmentID: d}, Entity: &cc.Department{ID: d}})
+	}
+	terms.principal = alice
+	targets, err := follow(departments, target{principal: alice.Name(), ids: normal(ids)}, &terms)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w.robots.subscribe(t.Context(), terms, targets...)
+}
+
+// told waits for all polls to run and returns the events.
+func told(s *subscriber[cc.Robot], wait time.Duration) (all []string) {
+	time.Sleep(wait)
+	synctest.Wait()
+	for {
+		e, ok, over := s.take()
+		switch {
+		case ok && e.err != nil:
+			all = append(all, string(fault.CodeOf(e.err)))
+		case ok:
+			all = append(all, strings.ToLower(string(e.typ))+" "+e.id)
+		case over:
+			return append(all, "over")
+		default:
+			return all
+		}
+	}
+}
+
+func checkTold(t *testing.T, s *subscriber[cc.Robot], wait time.Duration, want ...string) {
+	t.Helper()
+	if diff := cmp.Diff(want, told(s, wait)); diff != "" {
+		t.Errorf("- wanted + told:\n%s", diff)
+	}
+}
+
+// TestEventsOfACompany follows robots of several departments, one of which moves to another department.
+func TestEventsOfACompany(t *testing.T) {
+	c := newCompany(3)
+	withService(t, &c.console, Options{Interval: time.Second}, func(t *testing.T, _ *Service) {
+		w := New(c, Options{Interval: time.Second})
+		defer w.Close()
+		s, err := followAll(t, w, c, terms[cc.Robot]{all: true, initial: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		snapshots := told(s, 0)
+		slices.Sort(snapshots)
+		if diff := cmp.Diff([]string{"snapshot rd000", "snapshot rd001", "snapshot rd002"}, snapshots); diff != "" {
+			t.Errorf("- wanted + told:\n%s", diff)
+		}
+		c.change(func() { c.robots["d001"]["rd001"] = cc.RobotStatusBusy })
+		checkTold(t, s, 5*time.Second, "updated rd001")
+		c.change(func() { c.robots["d002"]["new"] = cc.RobotStatusBusy })
+		checkTold(t, s, 5*time.Second, "added new")
+		c.change(func() { delete(c.robots["d000"], "rd000") })
+		checkTold(t, s, 5*time.Second, "removed rd000")
+		c.change(func() {
+			c.robots["d000"]["rd001"] = cc.RobotStatusBusy // while it is still in the other department
+		})
+		checkTold(t, s, 5*time.Second, "updated rd001")
+		c.change(func() { delete(c.robots["d001"], "rd001") })
+		checkTold(t, s, 10*time.Second)
+		if n := w.Polls(); n != 3 {
+			t.Errorf("%d polls", n)
+		}
+		s.leave()
+		synctest.Wait()
+		if n := w.Polls(); n != 0 {
+			t.Errorf("%d polls are left", n)
+		}
+	})
+}
+
+// TestDepartmentsThatRefuse verifies that a department that refuses ends no subscription of several departments, and that
+// an outage of all of them is told once.
+func TestDepartmentsThatRefuse(t *testing.T) {
+	forbidden := fault.New(fault.Forbidden, "no")
+	c := newCompany(3)
+	withService(t, &c.console, Options{}, func(t *testing.T, _ *Service) {
+		w := New(c, Options{Interval: time.Second, FailureGrace: 10 * time.Second})
+		defer w.Close()
+		c.refused["d000"] = forbidden
+		s, err := followAll(t, w, c, terms[cc.Robot]{all: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		checkTold(t, s, 0, "FORBIDDEN")
+		c.change(func() { c.robots["d001"]["rd001"] = cc.RobotStatusBusy })
+		checkTold(t, s, 5*time.Second, "updated rd001")
+		c.change(func() {
+			for d := range c.robots {
+				c.refused[d] = fault.New(fault.UpstreamUnavailable, "down")
+			}
+		})
+		checkTold(t, s, time.Minute, "UPSTREAM_UNAVAILABLE")
+		c.change(func() { clear(c.refused); c.robots["d002"]["rd002"] = cc.RobotStatusBusy })
+		checkTold(t, s, time.Minute, "updated rd002")
+		c.change(func() {
+			for d := range c.robots {
+				c.refused[d] = forbidden
+			}
+		})
+		checkTold(t, s, time.Minute, "FORBIDDEN", "FORBIDDEN", "over")
+		if _, err := followAll(t, w, c, terms[cc.Robot]{all: true}); fault.CodeOf(err) != fault.Forbidden {
+			t.Errorf("told %v", err)
+		}
+		c.change(func() {
+			c.refused["d001"] = fault.New(fault.Unauthenticated, "expired")
+			delete(c.refused, "d000")
+			delete(c.refused, "d002")
+		})
+		s, err = followAll(t, w, c, terms[cc.Robot]{all: true})
+		if err == nil {
+			_, err = s.next(t.Context())
+		}
+		if fault.CodeOf(err) != fault.Unauthenticated {
+			t.Errorf("told %v", err)
+		}
+	})
+}
+
+// TestIDsInACompany looks for ids in all departments.
+func TestIDsInACompany(t *testing.T) {
+	c := newCompany(3)
+	withService(t, &c.console, Options{}, func(t *testing.T, _ *Service) {
+		w := New(c, Options{Interval: time.Second})
+		defer w.Close()
+		s, err := followAll(t, w, c, terms[cc.Robot]{all: true, initial: true}, "rd002")
+		if err != nil {
+			t.Fatal(err)
+		}
+		checkTold(t, s, 0, "snapshot rd002")
+		if _, err := followAll(t, w, c, terms[cc.Robot]{all: true}, "x"); fault.CodeOf(err) != fault.NotFound {
+			t.Errorf("told %v", err)
+		}
+	})
+}
+
+// TestPollsOfACompanyAreSpread verifies that a subscription of 300 departments makes at most 5 calls a second after its
+// first polls, of which at most 8 run at the same time.
+func TestPollsOfACompanyAreSpread(t *testing.T) {
+	c := newCompany(300)
+	c.slow = 100 * time.Millisecond
+	withService(t, &c.console, Options{}, func(t *testing.T, _ *Service) {
+		w := New(c, Options{Interval: 2 * time.Second})
+		defer w.Close()
+		for range 3 { // subscribers share the polls
+			if _, err := followAll(t, w, c, terms[cc.Robot]{counts: true}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if c.most > firstPolls || len(c.asked) != 300 {
+			t.Errorf("%d polls, %d at the same time", len(c.asked), c.most)
+		}
+		c.change(func() { c.asked = nil })
+		time.Sleep(10 * time.Minute)
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		for i := range len(c.asked) - 6 {
+			if within := c.asked[i+6].Sub(c.asked[i]); within < time.Second {
+				t.Fatalf("7 calls within %v", within)
+			}
+		}
+		if n := len(c.asked); n < 2000 || n > 3000 {
+			t.Errorf("%d calls in 10 minutes", n)
+		}
+	})
+}
+
+// TestCountsOfACompany verifies what counts tell, and when.
+func TestCountsOfACompany(t *testing.T) {
+	c := newCompany(3)
+	withService(t, &c.console, Options{}, func(t *testing.T, _ *Service) {
+		w := New(c, Options{Interval: time.Second})
+		defer w.Close()
+		c.refused["d002"] = fault.New(fault.UpstreamUnavailable, "down")
+		s, err := followAll(t, w, c, terms[cc.Robot]{all: true, counts: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		counts := func() (total, busy int, unavailable []string) {
+			t.Helper()
+			e, err := s.next(t.Context())
+			if err != nil || e.id != countsEvent {
+				t.Fatalf("told of %+v: %v", e, err)
+			}
+			all := robotCounts(s)
+			for _, u := range all.Unavailable {
+				unavailable = append(unavailable, u.Department.ID+" "+u.Code)
+			}
+			if all.Precision != listing.Exact || all.AsOf.Time().IsZero() {
+				t.Errorf("%+v", all)
+			}
+			return all.Total, all.ByStatus[2].Count, unavailable
+		}
+		if total, busy, missing := counts(); total != 2 || busy != 0 || !slices.Equal(missing, []string{"d002 UPSTREAM_UNAVAILABLE"}) {
+			t.Errorf("%d robots, %d busy, without %v", total, busy, missing)
+		}
+		c.change(func() { clear(c.refused); c.robots["d000"]["rd000"] = cc.RobotStatusBusy })
+		time.Sleep(10 * time.Second)
+		if total, busy, missing := counts(); total != 3 || busy != 1 || len(missing) > 0 {
+			t.Errorf("%d robots, %d busy, without %v", total, busy, missing)
+		}
+		c.change(func() { c.refused["d001"] = fault.New(fault.Forbidden, "no") })
+		time.Sleep(10 * time.Second)
+		if total, _, missing := counts(); total != 2 || !slices.Equal(missing, []string{"d001 FORBIDDEN"}) {
+			t.Errorf("%d robots without %v", total, missing)
+		}
+	})
+}
