@@ -47,6 +47,8 @@ type Loader[T any, F comparable] struct {
 	lists   []pendingList[T]              // that look-ahead asked for
 	earlier int                           // how many of lists belong to earlier levels
 	wanted  map[batch.ScopeIndex]struct{} // scopes in which the level of look-ahead asks for entities
+	parts   map[window[F]]*parts[F]       // of the present level, by the whole list
+	walks   map[window[F]]window[F]       // walks that look-ahead asked for, by the whole list
 }
 
 // fetched are the entities that a call in a scope returned.

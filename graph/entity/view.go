@@ -40,8 +40,12 @@ type view[T any] struct {
 
 // view reads a range of a list with as few console pages as possible.
 func (e *Loader[T, F]) view(a *batch.Access, w window[F]) batch.Thunk[*view[T]] {
+	var p *parts[F]
+	if a.Level() != nil {
+		p = e.gather(w)
+	}
 	read := e.views.Load(a, w, func() bool { return e.pageCached(e.firstPage(w)) }, func() (*view[T], error) {
-		v, err := e.read(w)
+		v, err := e.readRange(w, p)
 		var none F
 		if err == nil && w.filter == none && w.ids == "" {
 			e.observeListSize(w.scope, v.total)

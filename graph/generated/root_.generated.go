@@ -716,7 +716,7 @@ type Package implements Node {
   latestVersion: PackageVersion
   "Whether no workflow of the package's own department that the caller can see runs it; null where the list of workflows could not be read whole. The list is walked once for all packages of a department."
   unused: Boolean
-  "The workflows that deploy any version of this package, a page at a time."
+  "The workflows that deploy any version of this package, a page at a time. Where that is fewer calls, the department's list is walked once for all parents."
   workflows(
     "Answers only what satisfies every field given here; left out or null: everything. ` + "`" + `packageId` + "`" + ` is always this package's, whatever is given here."
     filter: WorkflowFilter
@@ -777,7 +777,7 @@ type PackageVersion {
   fullDescription: String
   "The package that this is a version of. Costs no extra console call where the version was reached from its package."
   package: Package
-  "The workflows that deploy exactly this version, a page at a time."
+  "The workflows that deploy exactly this version, a page at a time. Where that is fewer calls, the department's list is walked once for all parents."
   workflows(
     "Answers only what satisfies every field given here; left out or null: everything. ` + "`" + `packageVersionId` + "`" + ` is always this version's, whatever is given here."
     filter: WorkflowFilter
@@ -1170,7 +1170,7 @@ type Queue implements Node {
     "How many entities to skip from the start, 0 or more, for tables with page numbers. Not together with ` + "`" + `after` + "`" + `."
     offset: Int
   ): RobotConnection
-  "The workflows whose jobs this queue's robots run, a page at a time."
+  "The workflows whose jobs this queue's robots run, a page at a time. Where that is fewer calls, the department's list is walked once for all parents."
   workflows(
     "Answers only what satisfies every field given here; left out or null: everything. ` + "`" + `associatedQueueId` + "`" + ` is always this queue's, whatever is given here."
     filter: WorkflowFilter

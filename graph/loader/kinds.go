@@ -107,6 +107,7 @@ func kindTable() kinds { //nolint:funlen // a table, best read in one piece
 					CreatedAt: func(w *cc.Workflow) cc.DateTime { return w.CreatedAt }, ModifiedAt: func(w *cc.Workflow) cc.DateTime { return w.ModifiedAt },
 					TriggeredAt: func(w *cc.Workflow) cc.DateTime { return w.LastTriggeredAt },
 				},
+				Part: workflowsOf,
 			},
 			sample: func(c *explain.Console, sc scope.Scope, id string, _ bool) *cc.Workflow { return c.NewWorkflow(sc, id) },
 		},
@@ -126,6 +127,20 @@ func kindTable() kinds { //nolint:funlen // a table, best read in one piece
 				return w
 			},
 		},
+	}
+}
+
+// workflowsOf returns whether a workflow has the queue, the package and the version of a filter; nil if the filter has
+// other conditions, or none.
+func workflowsOf(f cc.WorkflowFilter) func(*cc.Workflow) bool {
+	if (f == cc.WorkflowFilter{}) || f.Name != "" || f.SearchString != "" {
+		return nil
+	}
+	is := func(filter cc.OptionalID, id *string) bool {
+		return filter == "" || id != nil && scope.Lower(string(filter)) == scope.Lower(*id)
+	}
+	return func(w *cc.Workflow) bool {
+		return is(f.AssociatedQueueID, w.AssociatedQueueID) && is(f.PackageID, w.PackageID) && is(f.PackageVersionID, w.PackageVersionID)
 	}
 }
 

@@ -1,0 +1,106 @@
+package entity
+
+import "github.com/consoleql/consoleql/internal/fault"
+
+// parts counts the ranges of a level of look-ahead that are parts of one list, such as the workflows of each queue. The
+// lock of the loader guards it.
+type parts[F comparable] struct {
+	ranges map[window[F]]struct{}
+	begun  bool // one of them has been read: further ranges belong to the next level
+	whole  bool // the list is read in place of its parts
+}
+
+// list returns the whole list that has the range.
+func (w window[F]) list() window[F] {
+	return window[F]{scope: w.scope, filter: w.filter, ascending: w.ascending, count: maxOffset}
+}
+
+// gather records a range that a level of look-ahead asks for. It returns the parts that the range belongs to; nil: none.
+func (e *Loader[T, F]) gather(w window[F]) *parts[F] {
+	if w.ids != "" {
+		return nil
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if w.walk != noWalk {
+		if e.walks == nil {
+			e.walks = make(map[window[F]]window[F])
+		}
+		e.walks[w.list()] = w
+		return nil
+	}
+	if e.k.Part == nil || e.k.Part(w.filter) == nil {
+		return nil
+	}
+	list := window[F]{scope: w.scope, ascending: w.ascending}.list()
+	p := e.parts[list]
+	if p == nil || p.begun {
+		if e.parts == nil {
+			e.parts = make(map[window[F]]*parts[F])
+		}
+		p = &parts[F]{ranges: make(map[window[F]]struct{})}
+		e.parts[list] = p
+	}
+	p.ranges[w] = struct{}{}
+	return p
+}
+
+// source returns the list from which the range is taken without calls of its own, and whether an entity of the list is in
+// the filtered list; nil: each is. ok is false if the range is read itself.
+func (e *Loader[T, F]) source(w window[F], p *parts[F]) (list window[F], includes func(*T) bool, ok bool) {
+	n, known := e.listSize(w.scope)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if w.walk != noWalk || w.ids != "" {
+		return list, nil, false
+	}
+	if walk, walked := e.walks[w.list()]; walked {
+		return walk, nil, true
+	}
+	if p == nil {
+		return list, nil, false
+	}
+	list = window[F]{scope: w.scope, ascending: w.ascending}.list()
+	walk, walked := e.walks[list]
+	if walked {
+		list = walk
+	}
+	if !p.begun {
+		p.begun, p.whole = true, walked || known && n <= maxOffset && pageCount(n, e.pageSize()) < len(p.ranges)
+	}
+	return list, e.k.Part(w.filter), p.whole
+}
+
+// readRange reads a range, out of a list that the operation reads anyway, or if that is fewer calls.
+func (e *Loader[T, F]) readRange(w window[F], p *parts[F]) (*view[T], error) {
+	source, includes, ok := e.source(w, p)
+	if !ok {
+		return e.read(w)
+	}
+	list, err := e.views.Lazy(e.x, source, func() (*view[T], error) { return e.read(source) })()
+	if fault.CodeOf(err) == fault.Forbidden || err == nil && list.cut {
+		return e.read(w)
+	}
+	if err != nil {
+		return nil, err
+	}
+	v := &view[T]{asOf: list.asOf, total: list.total}
+	matches := 0
+	for i, item := range list.items {
+		place := list.places[i]
+		if includes != nil {
+			if !includes(item) {
+				continue
+			}
+			place = matches
+			matches++
+		}
+		if place >= w.offset && place < w.offset+w.count {
+			v.items, v.places = append(v.items, item), append(v.places, place)
+		}
+	}
+	if includes != nil {
+		v.total = matches
+	}
+	return v, nil
+}
