@@ -19,6 +19,7 @@ import (
 type simulation struct {
 	Seed                 uint64        `default:"1" help:"The same seed gives the same data, ids included."`
 	Scale                int           `default:"0" help:"Number of workflows in all, for a large console; 0 is a small one made by hand."`
+	Irregular            bool          `default:"true" negatable:"" help:"Add what consoles have after some years: packages without workflows, queues without robots, robots without queues or heartbeats, outdated workflows, layouts with deleted workflows, and a department that refuses."`
 	Latency              time.Duration `default:"0s" help:"Time added to each call of the simulated console."`
 	TokenLifetime        time.Duration `default:"1h" help:"Life of the simulated console's access tokens."`
 	PageClamp            int           `default:"500" help:"Largest page that the simulated console serves, in entities."`
@@ -46,6 +47,7 @@ func (s simulation) options() consolesim.Options {
 	return consolesim.Options{
 		Seed:                 s.Seed,
 		Scale:                s.Scale,
+		Irregular:            s.Irregular,
 		Latency:              s.Latency,
 		TokenLifetime:        s.TokenLifetime,
 		PageClamp:            s.PageClamp,

@@ -31,7 +31,7 @@ type console struct {
 // startConsole starts a simulator with the given latency. The returned console must be stopped
 // even after an error.
 func startConsole(ctx context.Context, binary string, latency time.Duration) (*console, error) {
-	p, err := start(ctx, nil, binary, "simulate", "--api-listen", "127.0.0.1:0", "--sso-listen", "127.0.0.1:0",
+	p, err := start(ctx, nil, binary, "simulate", "--no-irregular", "--api-listen", "127.0.0.1:0", "--sso-listen", "127.0.0.1:0",
 		"--storage-listen", "127.0.0.1:0", "--latency", latency.String(), "--log-level", "warn")
 	if err != nil {
 		return nil, err

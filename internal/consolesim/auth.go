@@ -329,7 +329,7 @@ func (s *Server) authorize(c *call, n need) error {
 		return err
 	}
 	c.dept = s.st.departments[dept]
-	if c.dept == nil || c.dept.CompanyID != company || !s.mayEnter(c.user, dept) {
+	if c.dept == nil || c.dept.CompanyID != company || c.dept.Refuses || !s.mayEnter(c.user, dept) {
 		return problemf(http.StatusForbidden, "The user has no permission in department %s.", dept)
 	}
 	return nil

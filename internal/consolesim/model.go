@@ -36,6 +36,7 @@ type Department struct {
 	Path      string   // names from the root, joined by /
 	Level     int      // 1 for the root
 	UserCount int      // users assigned to it
+	Refuses   bool     // its scope is answered with 403, although the tree lets the caller in
 	ChildIDs  []string // direct children
 }
 
@@ -117,8 +118,10 @@ type Robot struct {
 	ConnectionString string // credential that the console leaks on the wire
 	LicensePoolKey   string // credential that the console leaks on the wire
 
-	pinned string // status set by SetRobotStatus, "" for none
-	hash   uint64 // its share of randomness
+	pinned       string    // status set by SetRobotStatus, "" for none
+	hash         uint64    // its share of randomness
+	silentStatus string    // status of a robot without heartbeats; "": it has heartbeats
+	lastBeat     time.Time // its last heartbeat, zero for none
 }
 
 // JobStateNotification configures the notifications about a workflow's jobs.

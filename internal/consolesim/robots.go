@@ -1,6 +1,7 @@
 package consolesim
 
 import (
+	"cmp"
 	"slices"
 	"time"
 )
@@ -53,6 +54,9 @@ func (s *Server) getRobot(c *call) (reply, error) {
 // time. The status changes every 20 to 90 seconds. A connected robot has a heartbeat every 15
 // seconds.
 func (r *Robot) state(now time.Time) (status string, heartbeat time.Time) {
+	if r.silentStatus != "" {
+		return cmp.Or(r.pinned, r.silentStatus), r.lastBeat
+	}
 	const beat = 15 * time.Second
 	slot := 20*time.Second + time.Duration(r.hash%71)*time.Second
 	phase := time.Duration(r.hash >> 32 % 90 * uint64(time.Second))

@@ -29,8 +29,9 @@ const (
 	span         = 700 * 24 * time.Hour
 )
 
-// seed builds the data set for a seed and a number of workflows.
-func seed(number uint64, scale int) *store {
+// seed builds the data set for a seed and a number of workflows. started is the time of the start for irregular data,
+// zero without it.
+func seed(number uint64, scale int, started time.Time) *store {
 	st := &store{
 		companyByID: map[string]*Company{}, departments: map[string]*Department{}, userByName: map[string]*User{},
 		packages:  newTable(func(v *Package) *Meta { return &v.Meta }),
@@ -52,6 +53,9 @@ func seed(number uint64, scale int) *store {
 	}
 	s.users()
 	s.fill(plans, scale)
+	if !started.IsZero() {
+		s.irregular(started)
+	}
 	st.packages.sort()
 	st.queues.sort()
 	st.robots.sort()

@@ -20,6 +20,9 @@ type Options struct {
 	// Scale is the total number of workflows; packages, queues and robots grow with it. The
 	// minimum, and the default, is the hand-made data set of about 120 workflows.
 	Scale int
+	// Irregular adds packages without workflows, queues without robots, robots without queues or heartbeats, outdated
+	// workflows, layouts with deleted workflows, and a department that answers 403.
+	Irregular bool
 	// APIAddr, SSOAddr and StorageAddr are listen addresses, default "127.0.0.1:0" each.
 	APIAddr, SSOAddr, StorageAddr string
 	// Latency is added to every call of the API gateway and of the SSO. Concurrent calls do
@@ -105,7 +108,11 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	if s.sso, err = newSSO(); err != nil {
 		return nil, err
 	}
-	s.st = seed(o.Seed, o.Scale)
+	var started time.Time
+	if o.Irregular {
+		started = o.Now()
+	}
+	s.st = seed(o.Seed, o.Scale, started)
 	for _, u := range s.st.users {
 		s.secrets.add(u.Password)
 	}
