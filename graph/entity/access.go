@@ -161,8 +161,9 @@ func (e *Loader[T, F]) SnapshotOf(a *batch.Access, sc scope.Scope, ids []string,
 	return found, nil
 }
 
-// snapshotByIDs loads entities by their ids, in one batch.
+// snapshotByIDs loads entities by their ids, in one batch. Its Missing are those that a get did not find.
 func (e *Loader[T, F]) snapshotByIDs(sc scope.Scope, ids []string) (Snapshot[T], error) {
+	e.getsDecide = true
 	thunks := e.LoadEach(e.x.LookAhead(), sc, ids)
 	e.Flush()
 	found := Snapshot[T]{Entities: make([]*T, 0, len(ids))}

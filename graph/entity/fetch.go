@@ -2,6 +2,7 @@ package entity
 
 import (
 	"errors"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -58,6 +59,17 @@ func (g *group) add(id string) {
 	}
 }
 
+// remove removes ids of entities that do not exist.
+func (g *group) remove(absent []string) {
+	if len(absent) == 0 {
+		return
+	}
+	for _, id := range absent {
+		g.failed[id] = nil
+	}
+	g.missing = slices.DeleteFunc(g.missing, func(id string) bool { return slices.Contains(absent, id) })
+}
+
 // fail makes err the result of every id that is missing.
 func (g *group) fail(err error) {
 	for _, id := range g.missing {
@@ -73,7 +85,8 @@ const perEntity = 0.01
 const guessBelow = 3
 
 // fetch reads the missing entities of the group in the cheapest way: by lists with `Ids`, by pages of the list, or by
-// single gets. Only a get decides that an entity does not exist.
+// single gets. An entity does not exist if a get says so, or if an answer that honoured `Ids` lacks it. A list without `Ids`
+// may come from a cache and be older than the reference to the entity, so that its lack decides nothing.
 func (e *Loader[T, F]) fetch(g *group) {
 	if len(g.missing) > 1 {
 		// A list that is refused says nothing about its entities. Single gets follow. They do not follow a list that failed.
@@ -139,11 +152,13 @@ func (e *Loader[T, F]) fetchByIDs(g *group) (first *firstPage[T], err error) {
 	}
 	if !known {
 		// The first list shows whether the console takes `Ids`.
-		first, err = e.askIDs(g, chunks[0])
+		var absent []string
+		first, absent, err = e.askIDs(g, chunks[0])
 		e.removeFound(g)
 		if first != nil || err != nil {
 			return first, err
 		}
+		g.remove(absent)
 		chunks = chunks[1:]
 	}
 	return e.askAllIDs(g, chunks)
@@ -152,22 +167,24 @@ func (e *Loader[T, F]) fetchByIDs(g *group) (first *firstPage[T], err error) {
 // askAllIDs reads all chunks at once.
 func (e *Loader[T, F]) askAllIDs(g *group, chunks [][]string) (*firstPage[T], error) {
 	type answer struct {
-		first *firstPage[T]
-		err   error
+		first  *firstPage[T]
+		absent []string
+		err    error
 	}
 	if err := e.admitPages(len(chunks), func(i int) pageKey[F] { return e.idsPage(g, chunks[i]) }); err != nil {
 		return nil, err
 	}
 	answers := make([]answer, len(chunks))
 	parallel(len(chunks), func(i int) {
-		first, err := e.askIDs(g, chunks[i])
-		answers[i] = answer{first, err}
+		first, absent, err := e.askIDs(g, chunks[i])
+		answers[i] = answer{first, absent, err}
 	})
 	e.removeFound(g)
 	for _, a := range answers {
 		if a.first != nil || a.err != nil {
 			return a.first, a.err
 		}
+		g.remove(a.absent)
 	}
 	return nil, nil
 }
@@ -178,8 +195,8 @@ func (e *Loader[T, F]) idsPage(g *group, ids []string) pageKey[F] {
 }
 
 // askIDs reads one chunk. An answer with any other id shows that the console does not know `Ids`. It is then the first
-// page of the list, and is returned.
-func (e *Loader[T, F]) askIDs(g *group, ids []string) (*firstPage[T], error) {
+// page of the list, and is returned. absent are the ids that do not exist, as an answer that honoured `Ids` tells.
+func (e *Loader[T, F]) askIDs(g *group, ids []string) (first *firstPage[T], absent []string, err error) {
 	k := e.idsPage(g, ids)
 	asked, size := k.ids, k.size
 	page, err := e.page(k)
@@ -188,9 +205,9 @@ func (e *Loader[T, F]) askIDs(g *group, ids []string) (*firstPage[T], error) {
 		if isLasting(err) {
 			e.capabilities.ObserveIDs(e.k.Name, false)
 		}
-		return nil, nil
+		return nil, nil, nil
 	case err != nil:
-		return nil, err
+		return nil, nil, err
 	}
 	wanted := make(map[string]struct{}, len(ids))
 	for _, id := range ids {
@@ -202,7 +219,7 @@ func (e *Loader[T, F]) askIDs(g *group, ids []string) (*firstPage[T], error) {
 	})
 	if foreign || page.Count > len(ids) {
 		e.capabilities.ObserveIDs(e.k.Name, false)
-		return &firstPage[T]{page: page, size: size}, nil
+		return &firstPage[T]{page: page, size: size}, nil, nil
 	}
 	if n, known := e.listSize(g.scope); known && n > len(ids) || len(g.missing) > len(ids) {
 		// The list has other entities. If it had not, a console that ignores `Ids` would give the same answer.
@@ -215,13 +232,19 @@ func (e *Loader[T, F]) askIDs(g *group, ids []string) (*firstPage[T], error) {
 		}
 		rest := pageCount(page.Count, n) - 1
 		if err := e.admitPages(rest, of); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		errs := make([]error, rest)
 		parallel(rest, func(i int) { _, errs[i] = e.page(of(i)) })
-		return nil, errors.Join(errs...)
+		return nil, nil, errors.Join(errs...)
 	}
-	return nil, nil
+	if e.getsDecide || !e.knowsIDs() || page.Count != len(page.List) {
+		return nil, nil, nil
+	}
+	for _, v := range page.List {
+		delete(wanted, scope.Lower(e.k.ID(v)))
+	}
+	return nil, slices.Collect(maps.Keys(wanted)), nil
 }
 
 // knowsIDs reports whether the console has shown that it takes `Ids`.

@@ -40,6 +40,7 @@ type Loader[T any, F comparable] struct {
 	views        batch.Memo[window[F], *view[T]]
 	gets         batch.Memo[key, *T]
 	complete     selection.Memo // whether selections need complete entities
+	getsDecide   bool           // only a get decides that an entity does not exist; set before the first load
 
 	mu      sync.Mutex
 	fetched []fetched[T]                  // results of calls that are not in entities yet

@@ -15,6 +15,7 @@ type RoundCounter struct {
 	blocked []chan struct{}
 	waiting int // released calls without an answer
 	opened  int
+	open    bool // calls are not blocked
 	timer   *time.Timer
 }
 
@@ -25,10 +26,22 @@ const quietPeriod = 200 * time.Millisecond
 func (g *RoundCounter) OnRequest(*http.Request) {
 	pass := make(chan struct{})
 	g.mu.Lock()
+	if g.open {
+		g.waiting++
+		g.mu.Unlock()
+		return
+	}
 	g.blocked = append(g.blocked, pass)
 	g.restartTimer()
 	g.mu.Unlock()
 	<-pass
+}
+
+// Open lets all later calls pass, or blocks them. No operation may be under way.
+func (g *RoundCounter) Open(open bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.open = open
 }
 
 // OnAnswer counts an answer of the console.

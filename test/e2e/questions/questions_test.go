@@ -1,0 +1,110 @@
+package questions
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/consoleql/consoleql/internal/consolesim"
+	"github.com/consoleql/consoleql/internal/gateway"
+	"github.com/consoleql/consoleql/test/e2e"
+)
+
+// dialects are the consoles of the table.
+func dialects() map[string]consolesim.Options {
+	return map[string]consolesim.Options{
+		"both":           {Irregular: true},
+		"without Ids":    {Irregular: true, NoIDs: true},
+		"without robots": {Irregular: true, NoAssociatedRobotIDs: true},
+		"without either": {Irregular: true, NoIDs: true, NoAssociatedRobotIDs: true},
+	}
+}
+
+// fill puts ids of the data into a query. Each call makes another idempotency key.
+func fill(w *e2e.World, query string, again *atomic.Int64) string {
+	d := w.Sim.Data()
+	dept := d.MainDepartmentID()
+	bound := ""
+	for _, id := range slices.Backward(d.WorkflowIDs(dept)) {
+		if v, _ := d.Workflow(id); bound == "" && v.QueueID != "" && len(v.RobotIDs) > 0 {
+			bound = id
+		}
+	}
+	if again != nil {
+		query = strings.ReplaceAll(query, "invoices", fmt.Sprint(again.Add(1)))
+	}
+	return strings.NewReplacer("$workflow", bound, "$queue", d.QueueIDs(dept)[0], "$robot", d.RobotIDs(dept)[0],
+		"$package", d.PackageIDs(dept)[0], "$department", dept).Replace(query)
+}
+
+// TestQuestions compares the console calls and rounds of each question with an independent calculation.
+func TestQuestions(t *testing.T) {
+	t.Parallel()
+	for name, console := range dialects() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			g := &e2e.RoundCounter{}
+			w := e2e.NewWorld(t, console, e2e.Proxy(t, g.OnRequest, g.OnAnswer),
+				func(s *gateway.Settings, _ *consolesim.Server) { s.OperationConcurrency = 1000 }) // a call that waits for another one is no round
+			f := facts{Data: w.Sim.Data(), ids: !console.NoIDs, robotIDs: !console.NoAssociatedRobotIDs}
+			for _, c := range f.Companies() {
+				f.companies++
+				f.departments += len(f.Departments(c.ID))
+			}
+			var again atomic.Int64
+			g.Open(true)
+			for _, kind := range []string{"packages", "queues", "robots", "workflows", "workflowLayouts"} { // what the gateway learns
+				w.Ask(`{ companies { departments { `+kind+`(first: 500) { nodes { id } } } } }`, e2e.Request{})
+			}
+			w.Ask(fill(w, `{ workflows(first: 3) { nodes { package { name } queue { name } robots { name } } } workflowLayouts { nodes { nodes { workflow { name } } } } }`, nil), e2e.Request{})
+			g.Open(false)
+			for _, q := range questions() {
+				t.Run(q.title, func(t *testing.T) {
+					e2e.CheckRounds(t, q.rounds(f), func(t *testing.T) int {
+						w.Sim.ResetCounts()
+						before := g.Rounds()
+						if a := w.Ask(fill(w, q.query, &again), e2e.Request{}); a.Data == nil {
+							t.Fatalf("%s", a.Body)
+						}
+						calls := w.Calls()
+						if n, want := sum(calls), q.calls(f); n != want {
+							t.Errorf("%d calls, want %d: %v", n, want, calls)
+						}
+						return g.Rounds() - before
+					})
+				})
+			}
+		})
+	}
+}
+
+// sum adds up the calls of all operations.
+func sum(counts e2e.Counts) (n int) {
+	for c := range maps.Values(counts) {
+		n += c
+	}
+	return n
+}
+
+// TestQuestionsAskedAgain verifies that an answer within the lifetimes of the caches costs no call.
+func TestQuestionsAskedAgain(t *testing.T) {
+	t.Parallel()
+	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithCache) // no department refuses: refusals are not kept
+	for _, q := range questions() {
+		if strings.HasPrefix(q.query, "mutation") {
+			continue
+		}
+		t.Run(q.title, func(t *testing.T) {
+			query := fill(w, q.query, nil)
+			first := w.Ask(query, e2e.Request{})
+			w.Sim.ResetCounts()
+			again := w.Ask("query Again "+query, e2e.Request{}) // another document: its answer is not that of the operation cache
+			if n := w.TotalCalls(); n > 0 || string(first.Data) != string(again.Data) {
+				t.Errorf("%d calls: %v", n, w.Calls())
+			}
+		})
+	}
+}
