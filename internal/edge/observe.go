@@ -36,8 +36,12 @@ func (s *server) answered(recorder middleware.WrapResponseWriter, r *http.Reques
 		Route: route, Method: r.Method, Status: cmp.Or(recorder.Status(), http.StatusOK), Bytes: int64(recorder.BytesWritten()),
 		Stream: stream, Cancelled: !stream && r.Context().Err() != nil,
 	})
-	if s.opts.Observe != nil && !stream {
-		s.opts.Observe(Request{Route: route, Method: r.Method, Status: recorder.Status(), Duration: time.Since(start)})
+	if s.opts.Observe != nil {
+		refused, who := e.Refusal()
+		s.opts.Observe(Request{
+			Route: route, Method: r.Method, Status: recorder.Status(), Duration: time.Since(start), Stream: stream,
+			Refused: refused, Principal: who,
+		})
 	}
 }
 

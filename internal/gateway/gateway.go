@@ -102,7 +102,7 @@ func New(ctx context.Context, s *Settings, log *slog.Logger, p Page) (_ *Gateway
 	if g.schema, err = schema.Load(); err != nil {
 		return nil, err
 	}
-	build, metrics := buildinfo.Read(), telemetry.NewMetrics()
+	build, metrics := buildinfo.Read(), telemetry.NewMetrics(s.isMetricOperation)
 	g.metrics = metrics
 	g.parts.register(metrics)
 	metrics.Build(build.Version, build.Revision, build.Go)
@@ -169,9 +169,10 @@ func (g *Gateway) edgeOptions(engine *loader.Engine, metrics *telemetry.Metrics,
 		Schema:     g.executable(),
 		FieldTypes: relation.Types(),
 		Extensions: []graphql.HandlerExtension{audit.Extension{Log: g.audit}, loader.Extension{
-			Engine:     engine,
-			CheckInput: mutation.InputChecker(),
-			Closed:     func(l *loader.Loaders) { metrics.Unplanned(l.Unplanned()) },
+			Engine:      engine,
+			CheckInput:  mutation.InputChecker(),
+			Closed:      func(l *loader.Loaders) { metrics.Unplanned(l.Unplanned()) },
+			BudgetSpent: metrics.BudgetSpent,
 		}, subscription.Extension{}},
 		SDL:         schema.SDL(),
 		Anonymous:   s.Anonymous,
