@@ -51,10 +51,11 @@ type Gateway struct {
 	log            *slog.Logger
 	schema         *ast.Schema
 	Tokens         *tokencache.Cache
-	keys           *apikey.File      // nil: none
-	files          *textfile.Watcher // reloads key and password files
-	Hangups        <-chan os.Signal  // each signal reloads the files; nil: none
-	verifier       *verify.Verifier  // nil: tokens are not verified
+	keys           *apikey.File        // nil: none
+	keyring        *tokencache.Keyring // nil: there are no token keys
+	files          *textfile.Watcher   // reloads key and password files
+	Hangups        <-chan os.Signal    // each signal reloads the files; nil: none
+	verifier       *verify.Verifier    // nil: tokens are not verified
 	client         *consoleclient.Client
 	cache          *responsecache.Cache  // nil: caching is off
 	operationCache *operationcache.Cache // nil if cache is nil
@@ -224,7 +225,11 @@ func (g *Gateway) openStore() {
 	var store idempotency.Store = idempotency.NewMemory(idempotency.MemoryOptions{})
 	if g.redis != nil {
 		// Consoles that share a Redis do not share idempotency keys.
-		store = idempotency.NewRedis(g.redis, idempotency.DefaultPrefix+hash(g.settings.ConsoleURL)+":")
+		o := idempotency.RedisOptions{Client: g.redis, Prefix: idempotency.DefaultPrefix + hash(g.settings.ConsoleURL) + ":"}
+		if g.keyring != nil { // a nil pointer in an interface is not nil
+			o.Sealer = g.keyring
+		}
+		store = idempotency.NewRedis(o)
 	}
 	g.executor = idempotency.New(store, idempotency.Options{Retention: g.settings.IdempotencyRetention, Logger: g.log})
 }

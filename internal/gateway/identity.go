@@ -38,10 +38,10 @@ func (g *Gateway) openTokens(carrier http.RoundTripper) error {
 	}
 	g.realm = hash(s.SSOURL) + "\n"
 	g.recordUsernames(accounts)
-	keyring, err := s.tokenKeyring()
-	if err != nil {
+	if g.keyring, err = s.tokenKeyring(); err != nil {
 		return err
 	}
+	keyring := g.keyring
 	options := tokencache.Options{
 		Grants:          grants{g.sso},
 		Accounts:        accounts,

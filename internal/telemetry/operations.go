@@ -83,11 +83,11 @@ func (m *operationMetrics) register(r prometheus.Registerer, named func(string) 
 
 // Request counts an HTTP request. route is a pattern, never a path.
 func (m *Metrics) Request(route, method string, status int, d time.Duration) {
-	m.operations.requests.observe(d.Seconds(), route, knownMethod(method), strconv.Itoa(status))
+	m.operations.requests.observe(d.Seconds(), route, KnownMethod(method), strconv.Itoa(status))
 }
 
-// knownMethod bounds the label values that callers can create.
-func knownMethod(method string) string {
+// KnownMethod returns the method of a request, or other: callers can invent methods.
+func KnownMethod(method string) string {
 	switch method {
 	case http.MethodGet, http.MethodPost, http.MethodHead, http.MethodOptions, http.MethodPut, http.MethodDelete, http.MethodPatch:
 		return method
