@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"fmt"
 	"net/http"
 	"time"
 
@@ -37,10 +38,10 @@ func (t transports) of(class admission.Class) http.RoundTripper {
 // The upload storage receives only the headers that it asks for (document, section Packages: put file).
 func (g *Gateway) openTransports() transports {
 	idle := g.settings.ConsoleConcurrency
-	reads := transport.Options{Idle: idle, Silence: g.settings.Silence, Log: g.connectionLog("console")}
-	writes := transport.Options{Idle: idle, IdleTimeout: rareIdleTimeout, Log: reads.Log}
-	files := transport.Options{Idle: admission.MaxUploads, IdleTimeout: rareIdleTimeout, Uncompressed: true, Log: g.connectionLog("storage")}
-	sso := transport.Options{Idle: admission.MaxSSO, IdleTimeout: rareIdleTimeout, Log: g.connectionLog("SSO")}
+	reads := transport.Options{Idle: idle, Silence: g.settings.Silence, Log: g.connectionLog("console"), Authorities: g.authorities}
+	writes := transport.Options{Idle: idle, IdleTimeout: rareIdleTimeout, Log: reads.Log, Authorities: g.authorities}
+	files := transport.Options{Idle: admission.MaxUploads, IdleTimeout: rareIdleTimeout, Uncompressed: true, Log: g.connectionLog("storage"), Authorities: g.authorities}
+	sso := transport.Options{Idle: admission.MaxSSO, IdleTimeout: rareIdleTimeout, Log: g.connectionLog("SSO"), Authorities: g.authorities}
 	return transports{
 		reads:  g.traces.Transport(transport.New(reads)),
 		writes: g.traces.Transport(transport.New(writes)),
@@ -99,6 +100,12 @@ func (g *Gateway) connectionLog(peer string) *telemetry.ConnectionLog {
 
 // dialConsole creates the clients of the console.
 func (g *Gateway) dialConsole(metrics *telemetry.Metrics) error {
+	if path := g.settings.ConsoleCAFile; path != "" {
+		var err error
+		if g.authorities, err = transport.OpenAuthorities(path); err != nil {
+			return fmt.Errorf("--console-ca-file: %w", err)
+		}
+	}
 	s, by := g.settings, g.openTransports()
 	opts := consoleclient.Options{
 		APIURL:           s.ConsoleURL,

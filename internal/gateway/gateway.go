@@ -71,14 +71,15 @@ type Gateway struct {
 	connectionLogs []*telemetry.ConnectionLog
 	parts          *parts
 	metrics        *telemetry.Metrics
-	traces         *telemetry.Tracing // nil: tracing is off
-	accessLines    *logqueue.Queue    // nil: the access log is off
-	auditLines     *logqueue.Queue    // nil: the audit log is off
-	audit          *audit.Log         // nil: off
-	auditFile      *audit.File        // nil: the audit log is no file
-	redisSeen      atomic.Bool        // Redis has replied once
-	stopping       atomic.Bool        // shutdown has begun
-	certificate    *certificate       // nil: no TLS
+	traces         *telemetry.Tracing     // nil: tracing is off
+	accessLines    *logqueue.Queue        // nil: the access log is off
+	auditLines     *logqueue.Queue        // nil: the audit log is off
+	audit          *audit.Log             // nil: off
+	auditFile      *audit.File            // nil: the audit log is no file
+	redisSeen      atomic.Bool            // Redis has replied once
+	stopping       atomic.Bool            // shutdown has begun
+	certificate    *certificate           // nil: no TLS
+	authorities    *transport.Authorities // nil: the system's
 	public         httpListener
 	Admin          *httpListener // nil: no admin listener
 }

@@ -69,6 +69,9 @@ func (g *Gateway) Sources(keyring *tokencache.Keyring) (all []textfile.Source) {
 	if g.certificate != nil {
 		all = append(all, textfile.Source{Setting: "--tls-cert-file, --tls-key-file", Paths: g.certificate.paths, Load: g.certificate.load})
 	}
+	if g.authorities != nil {
+		all = append(all, textfile.Source{Setting: "--console-ca-file", Paths: g.authorities.Paths, Load: g.authorities.Reload})
+	}
 	if s.APIKeysFile != "" {
 		all = append(all, textfile.Source{Setting: "--api-keys-file", Paths: g.keys.Paths, Load: func() error {
 			if _, err := s.password(); err != nil {
