@@ -91,7 +91,7 @@ func TestDashboardStandsAlone(t *testing.T) {
 			t.Errorf("%s: a panel of the type %s", p.Title, p.Type)
 		}
 	}
-	if want := []string{"What users see", "The console", "Caches", "Process", "Parts and accounts"}; !slices.Equal(rows, want) {
+	if want := []string{"What users see", "The console", "Caches", "Process", "Parts and accounts", "Clients and load"}; !slices.Equal(rows, want) {
 		t.Errorf("rows are %q", rows)
 	}
 }

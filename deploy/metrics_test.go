@@ -51,7 +51,13 @@ func scrapedGateway(t *testing.T) scraped {
 		g.ask(`{ workflows(first: ` + n + `) { nodes { name queue { name } robots { name } } } }`)
 	}
 	g.ask(`{ there is no such field }`)
-	stop := sim.Fail(nil, consolesim.Fault{Status: http.StatusInternalServerError})
+	unknown := `mutation { deleteQueue(input: {id: "00000000-0000-4000-8000-00000000dead"}) { deletedId } }`
+	g.ask(unknown)
+	g.ask(`mutation { signIn(input: {username: "nobody", password: "wrong"}) { sessionToken } }`)
+	stop := sim.Fail(func(r *http.Request) bool { return r.Method == http.MethodDelete }, consolesim.Fault{Status: http.StatusForbidden})
+	g.ask(unknown)
+	stop()
+	stop = sim.Fail(nil, consolesim.Fault{Status: http.StatusInternalServerError})
 	if answer := g.ask(`{ viewer { userName } queues { nodes { name } } }`); !strings.Contains(answer, "UPSTREAM_") {
 		t.Errorf("a console that fails gives %s", answer)
 	}

@@ -17,6 +17,8 @@ type Extension struct {
 	CheckInput CheckInput
 	// Closed, if set, receives the loaders of each operation that has been answered.
 	Closed func(*Loaders)
+	// BudgetSpent, if set, is called for each operation or event that needed more than its budget.
+	BudgetSpent func()
 }
 
 // CheckInput returns the error of bad arguments of the named mutation. ctx can decode them.
@@ -52,6 +54,9 @@ func (x Extension) InterceptResponse(ctx context.Context, next graphql.ResponseH
 	ctx, closeLoaders := x.begin(ctx)
 	defer closeLoaders()
 	response := next(ctx)
+	if x.BudgetSpent != nil && budget.FromContext(ctx).Err() != nil {
+		x.BudgetSpent()
+	}
 	if l := FromContext(ctx); response != nil && len(l.refusals) > 0 {
 		extensions := map[string]any{}
 		if graphql.GetOperationContext(ctx).Operation.Operation == ast.Mutation {

@@ -50,7 +50,8 @@ type Entry struct {
 	trace      trace.TraceID
 	who        principal.Principal
 	operation  *operation.Summary
-	codes      []string // of errors without an operation
+	codes      []string
+	refused    string // code of a request that was refused without an operation
 	source     Source
 	sharedWith string // id of the request that made the shared answer
 	events     int    // of a stream
@@ -126,7 +127,15 @@ func (e *Entry) Refused(code string) {
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	e.refused = code
 	e.addCode(code)
+}
+
+// Refusal returns the code that Refused recorded last, empty if there is none, and the principal.
+func (e *Entry) Refusal() (string, principal.Principal) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.refused, e.who
 }
 
 func (e *Entry) addCode(code string) {

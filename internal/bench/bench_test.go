@@ -163,16 +163,10 @@ consoleql_http_request_duration_seconds_count{route="/graphql",method="POST",sta
 consoleql_http_request_duration_seconds_bucket{route="/healthz",method="GET",status="200",le="+Inf"} 5
 consoleql_http_request_duration_seconds_sum{route="/healthz",method="GET",status="200"} 1
 consoleql_http_request_duration_seconds_count{route="/healthz",method="GET",status="200"} 5
-# TYPE consoleql_console_call_duration_seconds histogram
-consoleql_console_call_duration_seconds_bucket{operation="GET /openapi/workflows",code="",le="+Inf"} 3
-consoleql_console_call_duration_seconds_sum{operation="GET /openapi/workflows",code=""} 1
-consoleql_console_call_duration_seconds_count{operation="GET /openapi/workflows",code=""} 3
-consoleql_console_call_duration_seconds_bucket{operation="GET /openapi/workflows",code="UPSTREAM_TIMEOUT",le="+Inf"} 1
-consoleql_console_call_duration_seconds_sum{operation="GET /openapi/workflows",code="UPSTREAM_TIMEOUT"} 1
-consoleql_console_call_duration_seconds_count{operation="GET /openapi/workflows",code="UPSTREAM_TIMEOUT"} 1
-consoleql_console_call_duration_seconds_bucket{operation="PATCH /openapi/workflows/{workflowId}",code="",le="+Inf"} 2
-consoleql_console_call_duration_seconds_sum{operation="PATCH /openapi/workflows/{workflowId}",code=""} 1
-consoleql_console_call_duration_seconds_count{operation="PATCH /openapi/workflows/{workflowId}",code=""} 2
+# TYPE consoleql_console_calls_total counter
+consoleql_console_calls_total{operation="GET /openapi/workflows",code=""} 3
+consoleql_console_calls_total{operation="GET /openapi/workflows",code="UPSTREAM_TIMEOUT"} 1
+consoleql_console_calls_total{operation="PATCH /openapi/workflows/{workflowId}",code=""} 2
 `
 	before, err := parseCounters(strings.NewReader(text))
 	if err != nil {

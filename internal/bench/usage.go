@@ -87,7 +87,7 @@ func parseCounters(r io.Reader) (counters, error) {
 		}
 	})
 	kinds := cachedconsole.KindsByOperation()
-	each("consoleql_console_call_duration_seconds", func(l map[string]string, n float64) {
+	each("consoleql_console_calls_total", func(l map[string]string, n float64) {
 		c.calls[cmp.Or(kinds[l["operation"]].Name, "other")] += n // a change has no kind
 	})
 	each("consoleql_cache_evictions_total", func(_ map[string]string, n float64) { c.evictions += n })

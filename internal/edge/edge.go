@@ -108,6 +108,11 @@ type Request struct {
 	Method   string
 	Status   int
 	Duration time.Duration
+	Stream   bool // the duration is that of the client's stay
+	// Refused is the code of a request that was refused without an operation; empty: it was not.
+	Refused string
+	// Principal is the caller, as far as it is known.
+	Principal principal.Principal
 }
 
 type server struct {
@@ -176,7 +181,7 @@ func (s *server) graphql() http.Handler {
 	h := handler.New(s.opts.Schema)
 	for _, t := range transport.List(transport.Options{
 		Authenticator: s, Limits: s.opts.Limits, Origins: s.opts.Origins, Streams: s.opts.Streams, SlowReaders: s.opts.SlowReaders, Keepalive: s.opts.Keepalive,
-		OperationCache: s.opts.OperationCache, Persisted: s.persisted, Access: s.opts.Access, Logger: s.opts.Logger,
+		OperationCache: s.opts.OperationCache, Persisted: s.persisted, Access: s.opts.Access, Audit: s.opts.Audit, Logger: s.opts.Logger,
 	}) {
 		h.AddTransport(t)
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/consoleql/consoleql/internal/accesslog"
 	"github.com/consoleql/consoleql/internal/edge/graphqlhttp"
+	"github.com/consoleql/consoleql/internal/telemetry"
 )
 
 // observe names each request, writes its line to the access log, and passes it to
@@ -31,13 +32,18 @@ func (s *server) observe(next http.Handler) http.Handler {
 
 // answered logs and counts a request that was answered.
 func (s *server) answered(recorder middleware.WrapResponseWriter, r *http.Request, e *accesslog.Entry, start time.Time) {
+	method := telemetry.KnownMethod(r.Method)
 	route, stream := chi.RouteContext(r.Context()).RoutePattern(), isStream(r, recorder)
 	s.opts.Access.Request(r.Context(), e, accesslog.Response{
-		Route: route, Method: r.Method, Status: cmp.Or(recorder.Status(), http.StatusOK), Bytes: int64(recorder.BytesWritten()),
+		Route: route, Method: method, Status: cmp.Or(recorder.Status(), http.StatusOK), Bytes: int64(recorder.BytesWritten()),
 		Stream: stream, Cancelled: !stream && r.Context().Err() != nil,
 	})
-	if s.opts.Observe != nil && !stream {
-		s.opts.Observe(Request{Route: route, Method: r.Method, Status: recorder.Status(), Duration: time.Since(start)})
+	if s.opts.Observe != nil {
+		refused, who := e.Refusal()
+		s.opts.Observe(Request{
+			Route: route, Method: method, Status: recorder.Status(), Duration: time.Since(start), Stream: stream,
+			Refused: refused, Principal: who,
+		})
 	}
 }
 

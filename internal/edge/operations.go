@@ -31,6 +31,8 @@ type Operation struct {
 	// Duration is the time from the request to the answer; 0 for an event and for a refused
 	// operation.
 	Duration time.Duration
+	// Principal is the caller.
+	Principal principal.Principal
 }
 
 // operations records the outcome of each operation: in its state, in metrics, in the log if it
@@ -168,6 +170,7 @@ func (o operations) InterceptResponse(ctx context.Context, next graphql.Response
 		o.record(ctx, done, cancelled)
 	}
 	if o.observe != nil && !cancelled {
+		done.Principal = principal.FromContext(ctx)
 		o.observe(done)
 	}
 	return resp

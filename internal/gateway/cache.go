@@ -16,7 +16,9 @@ import (
 	"github.com/consoleql/consoleql/internal/accesslog"
 	"github.com/consoleql/consoleql/internal/cachedconsole"
 	"github.com/consoleql/consoleql/internal/edge"
+	"github.com/consoleql/consoleql/internal/operation"
 	"github.com/consoleql/consoleql/internal/operationcache"
+	"github.com/consoleql/consoleql/internal/principal"
 	"github.com/consoleql/consoleql/internal/responsecache"
 	"github.com/consoleql/consoleql/internal/telemetry"
 )
@@ -215,8 +217,14 @@ func (g *Gateway) openOperationCache(o *edge.Options, metrics *telemetry.Metrics
 		Validity: g.cache,
 		Accepted: g.accepted,
 		MaxBytes: g.settings.AnswerBytes,
-		Observe:  func(source accesslog.Source) { metrics.Answer(string(source)) },
-		Logger:   g.log,
+		Observe: func(ctx context.Context, source accesslog.Source, answer *operation.Summary) {
+			metrics.Answer(string(source))
+			if answer != nil {
+				client := clientOf(principal.FromContext(ctx))
+				metrics.Operation(telemetry.Operation{Client: client, Type: answer.Type, Name: answer.Name, Codes: answer.Codes})
+			}
+		},
+		Logger: g.log,
 	})
 	o.OperationCache = g.operationCache
 	return err

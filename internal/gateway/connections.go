@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"fmt"
 	"net/http"
 	"time"
 
@@ -37,10 +38,10 @@ func (t transports) of(class admission.Class) http.RoundTripper {
 // The upload storage receives only the headers that it asks for (document, section Packages: put file).
 func (g *Gateway) openTransports() transports {
 	idle := g.settings.ConsoleConcurrency
-	reads := transport.Options{Idle: idle, Silence: g.settings.Silence, Log: g.connectionLog("console")}
-	writes := transport.Options{Idle: idle, IdleTimeout: rareIdleTimeout, Log: reads.Log}
-	files := transport.Options{Idle: admission.MaxUploads, IdleTimeout: rareIdleTimeout, Uncompressed: true, Log: g.connectionLog("storage")}
-	sso := transport.Options{Idle: admission.MaxSSO, IdleTimeout: rareIdleTimeout, Log: g.connectionLog("SSO")}
+	reads := transport.Options{Idle: idle, Silence: g.settings.Silence, Log: g.connectionLog("console"), Authorities: g.authorities}
+	writes := transport.Options{Idle: idle, IdleTimeout: rareIdleTimeout, Log: reads.Log, Authorities: g.authorities}
+	files := transport.Options{Idle: admission.MaxUploads, IdleTimeout: rareIdleTimeout, Uncompressed: true, Log: g.connectionLog("storage"), Authorities: g.authorities}
+	sso := transport.Options{Idle: admission.MaxSSO, IdleTimeout: rareIdleTimeout, Log: g.connectionLog("SSO"), Authorities: g.authorities}
 	return transports{
 		reads:  g.traces.Transport(transport.New(reads)),
 		writes: g.traces.Transport(transport.New(writes)),
@@ -50,12 +51,13 @@ func (g *Gateway) openTransports() transports {
 }
 
 // newAdmission creates the admission of all calls over by.
-func (g *Gateway) newAdmission(by transports) *admission.Controller {
-	return admission.New(admission.Options{
-		Places: g.settings.ConsoleConcurrency,
-		Rate:   g.settings.ConsoleRate,
-		Wait:   g.settings.OperationTimeout,
-		Probe:  func(class admission.Class) { (&http.Client{Transport: by.of(class)}).CloseIdleConnections() },
+func (g *Gateway) newAdmission(by transports, metrics *telemetry.Metrics) *admission.Controller {
+	controller := admission.New(admission.Options{
+		Places:   g.settings.ConsoleConcurrency,
+		Rate:     g.settings.ConsoleRate,
+		Wait:     g.settings.OperationTimeout,
+		Observer: admissionMetrics{metrics},
+		Probe:    func(class admission.Class) { (&http.Client{Transport: by.of(class)}).CloseIdleConnections() },
 		Changed: func(operation string, open bool) {
 			if open {
 				g.log.Info("calls of an operation fail and are paused", "operation", operation)
@@ -64,7 +66,30 @@ func (g *Gateway) newAdmission(by transports) *admission.Controller {
 			g.log.Info("calls of an operation work again", "operation", operation)
 		},
 	})
+	metrics.Admission(func() (all []telemetry.ClassState) {
+		for _, s := range controller.State() {
+			all = append(all, telemetry.ClassState{Class: s.Class.String(), InFlight: s.InFlight, Limit: s.Limit, Waiting: s.Waiting, Open: s.Open})
+		}
+		return all
+	})
+	return controller
 }
+
+// admissionMetrics counts the calls of an admission.Controller.
+type admissionMetrics struct{ metrics *telemetry.Metrics }
+
+// Waited implements admission.Observer.
+func (m admissionMetrics) Waited(of admission.Class, d time.Duration) {
+	m.metrics.Waited(of.String(), d)
+}
+
+// Refused implements admission.Observer.
+func (m admissionMetrics) Refused(of admission.Class, reason admission.Reason) {
+	m.metrics.CallRefused(of.String(), reason.Name())
+}
+
+// RetryRefused implements admission.Observer.
+func (m admissionMetrics) RetryRefused() { m.metrics.RetryRefused() }
 
 // connectionLog returns a log of failed connections to a peer. The gateway closes it.
 func (g *Gateway) connectionLog(peer string) *telemetry.ConnectionLog {
@@ -75,6 +100,12 @@ func (g *Gateway) connectionLog(peer string) *telemetry.ConnectionLog {
 
 // dialConsole creates the clients of the console.
 func (g *Gateway) dialConsole(metrics *telemetry.Metrics) error {
+	if path := g.settings.ConsoleCAFile; path != "" {
+		var err error
+		if g.authorities, err = transport.OpenAuthorities(path); err != nil {
+			return fmt.Errorf("--console-ca-file: %w", err)
+		}
+	}
 	s, by := g.settings, g.openTransports()
 	opts := consoleclient.Options{
 		APIURL:           s.ConsoleURL,
@@ -83,7 +114,7 @@ func (g *Gateway) dialConsole(metrics *telemetry.Metrics) error {
 		Transport:        by.reads,
 		WriteTransport:   by.writes,
 		FileTransport:    by.files,
-		Admission:        g.newAdmission(by),
+		Admission:        g.newAdmission(by, metrics),
 		Timeout:          s.ConsoleTimeout,
 		WriteTimeout:     s.ConsoleWriteTimeout,
 		UploadTimeout:    s.UploadTimeout,

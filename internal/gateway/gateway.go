@@ -51,10 +51,11 @@ type Gateway struct {
 	log            *slog.Logger
 	schema         *ast.Schema
 	Tokens         *tokencache.Cache
-	keys           *apikey.File      // nil: none
-	files          *textfile.Watcher // reloads key and password files
-	Hangups        <-chan os.Signal  // each signal reloads the files; nil: none
-	verifier       *verify.Verifier  // nil: tokens are not verified
+	keys           *apikey.File        // nil: none
+	keyring        *tokencache.Keyring // nil: there are no token keys
+	files          *textfile.Watcher   // reloads key and password files
+	Hangups        <-chan os.Signal    // each signal reloads the files; nil: none
+	verifier       *verify.Verifier    // nil: tokens are not verified
 	client         *consoleclient.Client
 	cache          *responsecache.Cache  // nil: caching is off
 	operationCache *operationcache.Cache // nil if cache is nil
@@ -70,14 +71,15 @@ type Gateway struct {
 	connectionLogs []*telemetry.ConnectionLog
 	parts          *parts
 	metrics        *telemetry.Metrics
-	traces         *telemetry.Tracing // nil: tracing is off
-	accessLines    *logqueue.Queue    // nil: the access log is off
-	auditLines     *logqueue.Queue    // nil: the audit log is off
-	audit          *audit.Log         // nil: off
-	auditFile      *audit.File        // nil: the audit log is no file
-	redisSeen      atomic.Bool        // Redis has replied once
-	stopping       atomic.Bool        // shutdown has begun
-	certificate    *certificate       // nil: no TLS
+	traces         *telemetry.Tracing     // nil: tracing is off
+	accessLines    *logqueue.Queue        // nil: the access log is off
+	auditLines     *logqueue.Queue        // nil: the audit log is off
+	audit          *audit.Log             // nil: off
+	auditFile      *audit.File            // nil: the audit log is no file
+	redisSeen      atomic.Bool            // Redis has replied once
+	stopping       atomic.Bool            // shutdown has begun
+	certificate    *certificate           // nil: no TLS
+	authorities    *transport.Authorities // nil: the system's
 	public         httpListener
 	Admin          *httpListener // nil: no admin listener
 }
@@ -102,7 +104,7 @@ func New(ctx context.Context, s *Settings, log *slog.Logger, p Page) (_ *Gateway
 	if g.schema, err = schema.Load(); err != nil {
 		return nil, err
 	}
-	build, metrics := buildinfo.Read(), telemetry.NewMetrics()
+	build, metrics := buildinfo.Read(), telemetry.NewMetrics(s.isMetricOperation)
 	g.metrics = metrics
 	g.parts.register(metrics)
 	metrics.Build(build.Version, build.Revision, build.Go)
@@ -169,9 +171,10 @@ func (g *Gateway) edgeOptions(engine *loader.Engine, metrics *telemetry.Metrics,
 		Schema:     g.executable(),
 		FieldTypes: relation.Types(),
 		Extensions: []graphql.HandlerExtension{audit.Extension{Log: g.audit}, loader.Extension{
-			Engine:     engine,
-			CheckInput: mutation.InputChecker(),
-			Closed:     func(l *loader.Loaders) { metrics.Unplanned(l.Unplanned()) },
+			Engine:      engine,
+			CheckInput:  mutation.InputChecker(),
+			Closed:      func(l *loader.Loaders) { metrics.Unplanned(l.Unplanned()) },
+			BudgetSpent: metrics.BudgetSpent,
 		}, subscription.Extension{}},
 		SDL:         schema.SDL(),
 		Anonymous:   s.Anonymous,
@@ -223,7 +226,11 @@ func (g *Gateway) openStore() {
 	var store idempotency.Store = idempotency.NewMemory(idempotency.MemoryOptions{})
 	if g.redis != nil {
 		// Consoles that share a Redis do not share idempotency keys.
-		store = idempotency.NewRedis(g.redis, idempotency.DefaultPrefix+hash(g.settings.ConsoleURL)+":")
+		o := idempotency.RedisOptions{Client: g.redis, Prefix: idempotency.DefaultPrefix + hash(g.settings.ConsoleURL) + ":"}
+		if g.keyring != nil { // a nil pointer in an interface is not nil
+			o.Sealer = g.keyring
+		}
+		store = idempotency.NewRedis(o)
 	}
 	g.executor = idempotency.New(store, idempotency.Options{Retention: g.settings.IdempotencyRetention, Logger: g.log})
 }

@@ -38,10 +38,10 @@ func (g *Gateway) openTokens(carrier http.RoundTripper) error {
 	}
 	g.realm = hash(s.SSOURL) + "\n"
 	g.recordUsernames(accounts)
-	keyring, err := s.tokenKeyring()
-	if err != nil {
+	if g.keyring, err = s.tokenKeyring(); err != nil {
 		return err
 	}
+	keyring := g.keyring
 	options := tokencache.Options{
 		Grants:          grants{g.sso},
 		Accounts:        accounts,
@@ -68,6 +68,9 @@ func (g *Gateway) Sources(keyring *tokencache.Keyring) (all []textfile.Source) {
 	one := func(path string) func() []string { return func() []string { return []string{path} } }
 	if g.certificate != nil {
 		all = append(all, textfile.Source{Setting: "--tls-cert-file, --tls-key-file", Paths: g.certificate.paths, Load: g.certificate.load})
+	}
+	if g.authorities != nil {
+		all = append(all, textfile.Source{Setting: "--console-ca-file", Paths: g.authorities.Paths, Load: g.authorities.Reload})
 	}
 	if s.APIKeysFile != "" {
 		all = append(all, textfile.Source{Setting: "--api-keys-file", Paths: g.keys.Paths, Load: func() error {

@@ -12,13 +12,26 @@ import (
 	"github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/consoleql/consoleql/internal/edge"
 	"github.com/consoleql/consoleql/internal/fault"
+	"github.com/consoleql/consoleql/internal/principal"
 	"github.com/consoleql/consoleql/internal/telemetry"
 )
 
 // observe connects the edge to metrics and traces.
 func (g *Gateway) observe(o *edge.Options, metrics *telemetry.Metrics) {
-	o.Observe = func(r edge.Request) { metrics.Request(r.Route, r.Method, r.Status, r.Duration) }
-	o.ObserveOperation = func(op edge.Operation) { metrics.Operation(op.Type, op.Duration, op.Codes...) }
+	o.Observe = func(r edge.Request) {
+		if !r.Stream {
+			metrics.Request(r.Route, r.Method, r.Status, r.Duration)
+		}
+		if r.Refused != "" {
+			metrics.Operation(telemetry.Operation{Client: clientOf(r.Principal), Codes: []string{r.Refused}})
+		}
+	}
+	o.ObserveOperation = func(op edge.Operation) {
+		metrics.Operation(telemetry.Operation{
+			Client: clientOf(op.Principal), Type: op.Type, Name: op.Name, Codes: op.Codes,
+			Executed: op.Duration > 0, Duration: op.Duration, ConsoleCalls: op.Calls,
+		})
+	}
 	o.SlowOperation = g.settings.SlowOperation
 	o.Around, o.Tracer = g.traces.Route("/graphql"), g.traces.Tracer()
 	o.Access, o.Audit = g.openAccessLog(metrics), g.audit
@@ -46,6 +59,14 @@ func (g *Gateway) logStart() {
 		"console_concurrency", s.ConsoleConcurrency, "max_console_calls", s.MaxConsoleCalls, "max_subscriptions", s.MaxSubscriptions)
 }
 
+// clientOf returns the name of a principal in metrics: that of its API key, else its kind. Callers choose neither.
+func clientOf(p principal.Principal) string {
+	if key := p.Key(); key != "" {
+		return key
+	}
+	return p.Kind().String()
+}
+
 // hostOf returns the scheme and host of a base URL without its credentials.
 func hostOf(base string) string {
 	u, err := url.Parse(base)
@@ -59,7 +80,7 @@ func hostOf(base string) string {
 func (g *Gateway) observeCalls(metrics *telemetry.Metrics) func(context.Context, consoleclient.Call) {
 	return func(ctx context.Context, c consoleclient.Call) {
 		code := outcome(c)
-		metrics.Call(c.Operation, c.Status, code, c.Duration)
+		metrics.Call(clientOf(principal.FromContext(ctx)), c.Operation, c.Status, code, c.Duration)
 		g.parts.observeCall(c)
 		g.log.DebugContext(ctx, "console call", "operation", c.Operation, "status", c.Status, "duration_ms", accesslog.Milliseconds(c.Duration), "code", code)
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -53,6 +54,7 @@ type Listeners struct {
 type Console struct {
 	ConsoleURL              string        `name:"console-url" default:"https://api.encoo.com" help:"Base URL of the console's API gateway."`
 	SSOURL                  string        `name:"sso-url" default:"https://auth.encoo.com" help:"Base URL of the console's SSO."`
+	ConsoleCAFile           string        `name:"console-ca-file" help:"File of certificates of authorities (PEM) that console, SSO and storage are verified against, beside the system's. It is read again when it changes." placeholder:"FILE"`
 	ConsoleIDs              string        `name:"console-ids" enum:"auto,on,off" default:"auto" help:"Whether the console's lists of queues, robots and workflows take the parameter Ids (${enum}). auto: the gateway finds out, and looks again every ten minutes."`
 	ConsoleTimeout          time.Duration `default:"10s" help:"How long the console may take for one read."`
 	ConsoleWriteTimeout     time.Duration `default:"30s" help:"How long the console may take for one write."`
@@ -124,13 +126,14 @@ type Tracing struct {
 
 // Logging are the flags of the log.
 type Logging struct {
-	LogLevel       string            `enum:"debug,info,warn,error" default:"info" help:"Least level that is logged (${enum})."`
-	LogFormat      string            `enum:"auto,json,text" default:"auto" help:"Format of the log on standard error (${enum}). auto: text on a terminal, JSON elsewhere."`
-	AccessLog      string            `enum:"on,slow,off" default:"on" help:"Whether the log has a line for each request, whatever its level is (${enum}). slow: only for requests that take as long as --slow-operation, subscriptions excepted."`
-	AuditLog       string            `default:"log" help:"Where each mutation is recorded, as lines of JSON. log: the log's stream, whatever its level and format are, with \"log\":\"audit\". off: nowhere. Else a file, which is opened again on SIGHUP." placeholder:"log,off,FILE"`
-	AuditClient    string            `enum:"on,off" default:"off" help:"Whether lines of the audit log have the client's address and user agent (${enum})."`
-	TrustedProxies []string          `help:"Networks of proxies whose X-Forwarded-For is believed, separated by commas." placeholder:"10.0.0.0/8"`
-	Stream         *telemetry.Stream `kong:"-"` // Logger sets it; nil: there is neither an access log nor an audit log
+	LogLevel         string            `enum:"debug,info,warn,error" default:"info" help:"Least level that is logged (${enum})."`
+	LogFormat        string            `enum:"auto,json,text" default:"auto" help:"Format of the log on standard error (${enum}). auto: text on a terminal, JSON elsewhere."`
+	AccessLog        string            `enum:"on,slow,off" default:"on" help:"Whether the log has a line for each request, whatever its level is (${enum}). slow: only for requests that take as long as --slow-operation, subscriptions excepted."`
+	AuditLog         string            `default:"log" help:"Where each mutation is recorded, as lines of JSON. log: the log's stream, whatever its level and format are, with \"log\":\"audit\". off: nowhere. Else a file, which is opened again on SIGHUP." placeholder:"log,off,FILE"`
+	AuditClient      string            `enum:"on,off" default:"off" help:"Whether lines of the audit log have the client's address and user agent (${enum})."`
+	MetricOperations []string          `help:"Names of GraphQL operations that metrics tell apart, separated by commas; at most 10. All others have the name other." placeholder:"NAME,NAME"`
+	TrustedProxies   []string          `help:"Networks of proxies whose X-Forwarded-For is believed, separated by commas." placeholder:"10.0.0.0/8"`
+	Stream           *telemetry.Stream `kong:"-"` // Logger sets it; nil: there is neither an access log nor an audit log
 }
 
 // Validate checks what the flags' types cannot. Its error joins all findings, in the order of the flags.
@@ -166,8 +169,14 @@ func (s *Settings) Validate() error {
 	find(err)
 	_, err = s.proxies()
 	find(err)
+	must(len(s.MetricOperations) <= telemetry.MaxOperationNames, fmt.Sprintf("--metric-operations has more than %d names", telemetry.MaxOperationNames))
 	s.checkNumbers(must)
 	return errors.Join(all...)
+}
+
+// isMetricOperation reports whether metrics tell operations of that name apart.
+func (s *Settings) isMetricOperation(name string) bool {
+	return slices.Contains(s.MetricOperations, name)
 }
 
 // named puts a flag before the text of an error; nil stays nil.

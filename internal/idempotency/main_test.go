@@ -96,7 +96,7 @@ func newExecutor(t testing.TB, s idempotency.Store, o idempotency.Options) *idem
 // newRedisExecutor returns an Executor with its own client, like another replica.
 func newRedisExecutor(t testing.TB, s *redistest.Server, o idempotency.Options) *idempotency.Executor {
 	t.Helper()
-	return newExecutor(t, idempotency.NewRedis(redisClient(t, s), ""), o)
+	return newExecutor(t, idempotency.NewRedis(idempotency.RedisOptions{Client: redisClient(t, s)}), o)
 }
 
 // counter counts its runs.

@@ -18,19 +18,37 @@ const DefaultPrefix = "consoleql:idem:"
 type Redis struct {
 	client               redis.UniversalClient
 	prefix               string
+	sealer               Sealer // nil: results are not encrypted
 	claim, renew, finish *redis.Script
 	replication          replicationTracker
 }
 
-// NewRedis returns a Store in the client's Redis (version 7, or a compatible server). An empty
-// prefix stands for DefaultPrefix. The client's option ContextTimeoutEnabled should be set, so
-// that commands to a hanging server end in time. The caller closes the client.
-func NewRedis(client redis.UniversalClient, prefix string) *Redis {
-	if prefix == "" {
-		prefix = DefaultPrefix
+// RedisOptions configures NewRedis.
+type RedisOptions struct {
+	// Client is a client of Redis (version 7, or a compatible server); required. Its option
+	// ContextTimeoutEnabled should be set, so that commands to a hanging server end in time.
+	// The caller closes it.
+	Client redis.UniversalClient
+	// Prefix begins the names of the records; default DefaultPrefix.
+	Prefix string
+	// Sealer encrypts results; nil: they are stored as they are.
+	Sealer Sealer
+}
+
+// Sealer encrypts and decrypts what a record holds. A text of one record cannot be opened as
+// that of another.
+type Sealer interface {
+	Seal(record string, plain []byte) []byte
+	Open(record string, sealed []byte) ([]byte, error)
+}
+
+// NewRedis returns a Store in Redis.
+func NewRedis(o RedisOptions) *Redis {
+	if o.Prefix == "" {
+		o.Prefix = DefaultPrefix
 	}
 	return &Redis{
-		client: client, prefix: prefix,
+		client: o.Client, prefix: o.Prefix, sealer: o.Sealer,
 		claim:  redis.NewScript(scriptHead + scriptClaim),
 		renew:  redis.NewScript(scriptHead + scriptRenew),
 		finish: redis.NewScript(scriptHead + scriptFinish),
@@ -38,7 +56,8 @@ func NewRedis(client redis.UniversalClient, prefix string) *Redis {
 }
 
 // The scripts do the same as Memory's methods. Their arguments are owner, input, lease and
-// retention (milliseconds). finish also takes the state and the result.
+// retention (milliseconds). finish also takes the state, the result, and the sealed result. For
+// releases that cannot open a sealed result, the record is oversized.
 const (
 	scriptHead = `
 local key, me, input, lease, retention = KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4]
@@ -77,6 +96,7 @@ if state == 'pending' and now > tonumber(kept[4]) then
   return {'lapsed'}
 end
 if state == 'done' then return {'done', redis.call('HGET', key, 'result')} end
+if state == 'oversized' then return {state, redis.call('HGET', key, 'sealed') or nil} end
 return {state}
 `
 	scriptRenew = `
@@ -86,12 +106,13 @@ hold()
 return 1
 `
 	scriptFinish = `
-local to, result = ARGV[5], ARGV[6]
+local to, result, sealed = ARGV[5], ARGV[6], ARGV[7]
 if state and owner ~= me then return 0 end
 if state and not open then return (state == to or state == 'oversized' and to == 'done') and 1 or 0 end
 if state then go_on() else hold() end
 redis.call('HSET', key, 'state', to)
 if to == 'done' then redis.call('HSET', key, 'result', result) end
+if sealed ~= '' then redis.call('HSET', key, 'sealed', sealed) end
 redis.call('PEXPIRE', key, to == 'free' and lease or retention)
 return 1
 `
@@ -106,11 +127,11 @@ func (s *Redis) Claim(ctx context.Context, r Record) (Claim, error) {
 	if err != nil {
 		return Claim{}, fmt.Errorf("idempotency: claim a record: %w", err)
 	}
-	return claimStatus(got)
+	return s.claimStatus(r, got)
 }
 
 // claimStatus reads the script's answer.
-func claimStatus(got []string) (Claim, error) {
+func (s *Redis) claimStatus(r Record, got []string) (Claim, error) {
 	if len(got) == 0 {
 		return Claim{}, errors.New("idempotency: claim a record: no standing in the answer")
 	}
@@ -126,7 +147,12 @@ func claimStatus(got []string) (Claim, error) {
 	case pending:
 		return Claim{Status: Pending}, nil
 	case oversized:
-		return Claim{Status: Oversized}, nil
+		if len(got) == 2 && s.sealer != nil {
+			if result, err := s.sealer.Open(s.keys(r)[0], []byte(got[1])); err == nil {
+				return Claim{Status: Done, Result: result}, nil
+			}
+		}
+		return Claim{Status: Oversized}, nil // or of a key that this process does not have
 	case lapsed, lost:
 		return Claim{Status: Lost}, nil
 	case done:
@@ -149,7 +175,11 @@ func (s *Redis) Renew(ctx context.Context, r Record) (bool, error) {
 
 // Finish implements Store.
 func (s *Redis) Finish(ctx context.Context, r Record, end End) (bool, error) {
-	held, err := s.finish.Run(ctx, s.client, s.keys(r), append(arguments(r), string(end.state()), end.Result)...).Bool()
+	to, result, sealed := end.state(), end.Result, []byte(nil)
+	if to == done && s.sealer != nil {
+		to, result, sealed = oversized, nil, s.sealer.Seal(s.keys(r)[0], result)
+	}
+	held, err := s.finish.Run(ctx, s.client, s.keys(r), append(arguments(r), string(to), result, sealed)...).Bool()
 	if err != nil {
 		return false, fmt.Errorf("idempotency: record an outcome: %w", err)
 	}

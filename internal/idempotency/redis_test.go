@@ -34,7 +34,7 @@ func child(url string) error {
 		return err
 	}
 	client := redis.NewClient(o)
-	executor := idempotency.New(idempotency.NewRedis(client, ""), childOptions)
+	executor := idempotency.New(idempotency.NewRedis(idempotency.RedisOptions{Client: client}), childOptions)
 	_, err = executor.Do(context.Background(), childKey, input, func(ctx context.Context) ([]byte, idempotency.Outcome, error) {
 		if err := client.Incr(ctx, "runs").Err(); err != nil {
 			return nil, idempotency.NotStarted, err
@@ -335,7 +335,7 @@ func TestRedisRefuses(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	client := redisClient(t, server)
-	store := idempotency.NewRedis(client, "other:")
+	store := idempotency.NewRedis(idempotency.RedisOptions{Client: client, Prefix: "other:"})
 	r := idempotency.Record{ID: "id", Input: "i", Owner: "a", Lease: time.Second, Retention: time.Second}
 	if err := client.Set(t.Context(), "other:{id}", "text", time.Minute).Err(); err != nil {
 		t.Fatal(err)
@@ -365,7 +365,7 @@ func TestRedisRefuses(t *testing.T) {
 func TestRedisIsFull(t *testing.T) {
 	t.Parallel()
 	client := redisClient(t, redistest.Start(t))
-	store := idempotency.NewRedis(client, "")
+	store := idempotency.NewRedis(idempotency.RedisOptions{Client: client})
 	begun := idempotency.Record{ID: "begun", Input: "i", Owner: "a", Lease: time.Minute, Retention: time.Minute}
 	late := begun
 	late.ID = "late"

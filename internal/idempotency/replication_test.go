@@ -31,7 +31,7 @@ func clusterOf(t *testing.T, url string) *redis.ClusterClient {
 func TestDemotedPrimariesAreRejected(t *testing.T) {
 	t.Parallel()
 	servers := redistest.StartCluster(t)
-	late := idempotency.NewRedis(clusterOf(t, servers.URL), "")
+	late := idempotency.NewRedis(idempotency.RedisOptions{Client: clusterOf(t, servers.URL)})
 	record := func(n int, owner string) idempotency.Record {
 		return idempotency.Record{ID: fmt.Sprint("r", n), Input: "i", Owner: owner, Lease: time.Hour, Retention: time.Hour}
 	}
@@ -44,7 +44,7 @@ func TestDemotedPrimariesAreRejected(t *testing.T) {
 	hung := servers.Masters[1]
 	hung.Pause()
 	servers.AwaitPromotion(1)
-	early := idempotency.NewRedis(clusterOf(t, servers.URL), "")
+	early := idempotency.NewRedis(idempotency.RedisOptions{Client: clusterOf(t, servers.URL)})
 	for n := range records {
 		if got, err := early.Claim(t.Context(), record(n, "early")); err != nil || got.Status != idempotency.Claimed {
 			t.Fatalf("by the new master: %v, %v", got, err)

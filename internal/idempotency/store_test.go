@@ -177,7 +177,8 @@ func play(t *testing.T, s idempotency.Store, id string, p step) (idempotency.Cla
 func TestStores(t *testing.T) {
 	stores := map[string]idempotency.Store{
 		"memory": idempotency.NewMemory(idempotency.MemoryOptions{}),
-		"redis":  idempotency.NewRedis(redisClient(t, redistest.Start(t)), "test:"),
+		"sealed": idempotency.NewRedis(idempotency.RedisOptions{Client: redisClient(t, redistest.Start(t)), Sealer: xorSealer{}}),
+		"redis":  idempotency.NewRedis(idempotency.RedisOptions{Client: redisClient(t, redistest.Start(t)), Prefix: "test:"}),
 	}
 	for kind, store := range stores {
 		for name, steps := range storeTests {
@@ -197,7 +198,7 @@ func TestStores(t *testing.T) {
 func TestStoresAgree(t *testing.T) {
 	t.Parallel()
 	memory := idempotency.NewMemory(idempotency.MemoryOptions{})
-	redis := idempotency.NewRedis(redisClient(t, redistest.Start(t)), "test:")
+	redis := idempotency.NewRedis(idempotency.RedisOptions{Client: redisClient(t, redistest.Start(t)), Prefix: "test:"})
 	ends := []idempotency.End{
 		{Outcome: idempotency.Unknown},
 		{Outcome: idempotency.NotStarted},

@@ -35,8 +35,9 @@ type Options struct {
 	Accepted func(ctx context.Context) error
 	// MaxBytes bounds the memory; default 64 MiB.
 	MaxBytes uint64
-	// Observe is called with the source of each query's answer; it may be nil.
-	Observe func(accesslog.Source)
+	// Observe is called with the source of each query's answer, and with the description of an answer that was not
+	// executed for it; it may be nil. ctx is that of the query.
+	Observe func(ctx context.Context, from accesslog.Source, answer *operation.Summary)
 	// Logger receives panics; default: discarded.
 	Logger *slog.Logger
 }
@@ -88,7 +89,7 @@ func New(o Options) (*Cache, error) {
 		o.Accepted = func(context.Context) error { return nil }
 	}
 	if o.Observe == nil {
-		o.Observe = func(accesslog.Source) {}
+		o.Observe = func(context.Context, accesslog.Source, *operation.Summary) {}
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
@@ -167,7 +168,7 @@ func (a *Cache) answer(e *cacheRequest) *answer {
 		return a.run(e.ctx, e)
 	}
 	if kept, ok := a.hit(e.ctx, e.key); ok {
-		a.opts.Observe(accesslog.Hit)
+		a.opts.Observe(e.ctx, accesslog.Hit, kept.summary)
 		accesslog.FromContext(e.ctx).Answered(accesslog.Hit, kept.summary, "")
 		return kept
 	}
@@ -210,7 +211,7 @@ func (a *Cache) share(e *cacheRequest) *answer {
 	case !made.constant && !a.opts.Validity.Current(made.dependency):
 		return a.run(e.ctx, e) // the response cache lets concurrent executions share their calls
 	}
-	a.opts.Observe(accesslog.Shared)
+	a.opts.Observe(e.ctx, accesslog.Shared, made.summary)
 	accesslog.FromContext(e.ctx).Answered(accesslog.Shared, made.summary, made.requestID)
 	return made
 }
@@ -230,7 +231,7 @@ func (a *Cache) run(ctx context.Context, e *cacheRequest) *answer {
 	if !query {
 		return made
 	}
-	a.opts.Observe(accesslog.Executed)
+	a.opts.Observe(ctx, accesslog.Executed, nil)
 	made.summary, made.requestID = t.Summary(), accesslog.RequestID(ctx)
 	accesslog.FromContext(ctx).Answered(accesslog.Executed, nil, "")
 	made.dependency = t.Dependency()

@@ -35,7 +35,7 @@ func (c *cacheMetrics) register(r prometheus.Registerer) {
 		invalidations: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name:    "consoleql_cache_invalidation_duration_seconds",
 			Help:    "How long changes waited until no replica could read anymore what they touched.",
-			Buckets: prometheus.ExponentialBucketsRange(0.0001, 5, 12),
+			Buckets: []float64{0.0005, 0.002, 0.01, 0.05, 0.25, 1, 5},
 		}),
 		unconfirmed: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "consoleql_cache_unconfirmed_invalidations_total",

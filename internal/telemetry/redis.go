@@ -17,7 +17,7 @@ func (m *redisMetrics) register(r prometheus.Registerer) {
 	m.commands = prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name:    "consoleql_redis_command_duration_seconds",
 		Help:    "Commands that Redis was sent, those of a script by the command that runs it, and whether they failed (true, false).",
-		Buckets: prometheus.ExponentialBucketsRange(0.0001, 5, 12),
+		Buckets: []float64{0.001, 0.01, 0.1, 1, 5},
 	}, []string{"command", "failed"})
 	r.MustRegister(m.commands)
 }

@@ -23,7 +23,7 @@ func TestRedisHook(t *testing.T) {
 	}
 	client := redis.NewClient(o)
 	defer client.Close()
-	m := telemetry.NewMetrics()
+	m := telemetry.NewMetrics(func(string) bool { return false })
 	client.AddHook(m.RedisHook(nil))
 	figures := func() string {
 		w := httptest.NewRecorder()

@@ -8,9 +8,7 @@ import (
 	"net/http"
 	"net/http/pprof"
 	"os"
-	"strconv"
 	"sync"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -64,55 +62,24 @@ func isTerminal(w io.Writer) bool {
 	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
-// Metrics holds the gateway's Prometheus metrics.
+// Metrics holds the gateway's Prometheus metrics. Each bounds its series, and all have at most MaxSeries.
 type Metrics struct {
 	registry   *prometheus.Registry
-	requests   *prometheus.HistogramVec
-	operations *prometheus.HistogramVec
-	failures   *prometheus.CounterVec
-	calls      *prometheus.HistogramVec
-	unplanned  prometheus.Counter
-	grants     *prometheus.CounterVec
 	accessLost prometheus.Counter
 	auditLost  prometheus.Counter
+	operations operationMetrics
+	console    consoleMetrics
 	cache      cacheMetrics
 	redis      redisMetrics
 }
 
-// NewMetrics creates the metrics in a registry of their own.
-func NewMetrics() *Metrics {
-	// The range covers cached answers and console time-outs.
-	buckets := prometheus.ExponentialBucketsRange(0.0005, 30, 16)
-	m := &Metrics{
-		registry: prometheus.NewRegistry(),
-		requests: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name:    "consoleql_http_request_duration_seconds",
-			Help:    "Requests answered on the public listener, by route, method and status.",
-			Buckets: buckets,
-		}, []string{"route", "method", "status"}),
-		operations: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name:    "consoleql_operation_duration_seconds",
-			Help:    "Queries and mutations that were executed, by type; those answered from what is kept are in consoleql_answers_total.",
-			Buckets: buckets,
-		}, []string{"type"}),
-		failures: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "consoleql_operation_errors_total",
-			Help: "Answers with errors, by type of operation (empty: it was refused before that was known) and code; an answer with several codes counts for each.",
-		}, []string{"type", "code"}),
-		calls: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name:    "consoleql_console_call_duration_seconds",
-			Help:    "Calls of the console, by the operation of its document, the status of the answer (0: there was none) and the code of the error: empty for none, cancelled where nobody waited any more.",
-			Buckets: buckets,
-		}, []string{"operation", "status", "code"}),
-		grants: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "consoleql_grants_total",
-			Help: "Attempts of service accounts to obtain a token from the SSO, by account and outcome: granted, refused, locked, or unavailable where the SSO gave no answer.",
-		}, []string{"account", "outcome"}),
-		unplanned: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "consoleql_unplanned_loads_total",
-			Help: "Entities that look-ahead overlooked; each may have cost a console call of its own.",
-		}),
-	}
+// MaxSeries bounds the time series of one gateway, whatever its callers and the console do.
+const MaxSeries = 2000
+
+// NewMetrics creates the metrics in a registry of their own. named reports whether metrics tell a GraphQL operation of
+// that name apart; at most MaxOperationNames are.
+func NewMetrics(named func(operation string) bool) *Metrics {
+	m := &Metrics{registry: prometheus.NewRegistry()}
 	m.accessLost = prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "consoleql_access_lines_lost_total",
 		Help: "Lines of the access log that were not written, because the log was not read fast enough.",
@@ -121,16 +88,13 @@ func NewMetrics() *Metrics {
 		Name: "consoleql_audit_lines_lost_total",
 		Help: "Lines of the audit log that were not written, because its sink stalled or failed.",
 	})
+	m.operations.register(m.registry, named)
+	m.console.register(m.registry)
 	m.cache.register(m.registry)
 	m.redis.register(m.registry)
-	m.registry.MustRegister(m.requests, m.operations, m.failures, m.calls, m.grants, m.unplanned, m.accessLost, m.auditLost,
+	m.registry.MustRegister(m.accessLost, m.auditLost,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
-}
-
-// Grant counts an attempt of a service account to obtain a token from the SSO.
-func (m *Metrics) Grant(account, outcome string) {
-	m.grants.WithLabelValues(account, outcome).Inc()
 }
 
 // Part registers a gauge that tells whether a part of the service works.
@@ -158,52 +122,11 @@ func (m *Metrics) Build(version, revision, goVersion string) {
 	m.registry.MustRegister(info)
 }
 
-// Request counts an HTTP request. route is a pattern, never a path.
-func (m *Metrics) Request(route, method string, status int, d time.Duration) {
-	m.requests.WithLabelValues(route, knownMethod(method), strconv.Itoa(status)).Observe(d.Seconds())
-}
-
-// knownMethod bounds the label values that callers can create.
-func knownMethod(method string) string {
-	switch method {
-	case http.MethodGet, http.MethodPost, http.MethodHead, http.MethodOptions, http.MethodPut, http.MethodDelete, http.MethodPatch:
-		return method
-	default:
-		return "other"
-	}
-}
-
-// Operation counts an operation. A duration of 0 is not recorded; codes are the codes of its errors.
-func (m *Metrics) Operation(kind string, duration time.Duration, codes ...string) {
-	if duration > 0 {
-		m.operations.WithLabelValues(kind).Observe(duration.Seconds())
-	}
-	for _, code := range codes {
-		m.failures.WithLabelValues(kind, code).Inc()
-	}
-}
-
-// Call counts a finished console call. status is 0 if there was no response; code is empty on success.
-func (m *Metrics) Call(operation string, status int, code string, d time.Duration) {
-	m.calls.WithLabelValues(operation, knownStatus(status), code).Observe(d.Seconds())
-}
-
-// knownStatus bounds the label values that the console can create.
-func knownStatus(status int) string {
-	if status != 0 && http.StatusText(status) == "" {
-		return "other"
-	}
-	return strconv.Itoa(status)
-}
-
 // AccessLinesLost counts lines of the access log that were not written.
 func (m *Metrics) AccessLinesLost(n int) { m.accessLost.Add(float64(n)) }
 
 // AuditLinesLost counts lines of the audit log that were not written.
 func (m *Metrics) AuditLinesLost(n int) { m.auditLost.Add(float64(n)) }
-
-// Unplanned counts loads that the look-ahead missed.
-func (m *Metrics) Unplanned(n int64) { m.unplanned.Add(float64(n)) }
 
 // Watch registers gauges for the subscriptions and the polls that serve them.
 func (m *Metrics) Watch(subscriptions, polls func() int64) {

@@ -100,7 +100,7 @@ func (t *Tracing) Route(route string) func(http.Handler) http.Handler {
 			}
 			ctx := t.propagator.Extract(r.Context(), propagation.HeaderCarrier(r.Header))
 			ctx = trace.ContextWithRemoteSpanContext(ctx, trace.SpanContextFromContext(ctx).WithTraceState(trace.TraceState{}))
-			method := knownMethod(r.Method)
+			method := KnownMethod(r.Method)
 			ctx, span := t.tracer.Start(ctx, method+" "+route, trace.WithSpanKind(trace.SpanKindServer), trace.WithAttributes(
 				attribute.String("http.request.method", method), attribute.String("http.route", route)))
 			defer span.End()

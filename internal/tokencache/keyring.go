@@ -89,9 +89,9 @@ func (*Keyring) GoString() string { return hidden }
 // LogValue keeps the keys out of logs.
 func (*Keyring) LogValue() slog.Value { return slog.StringValue(hidden) }
 
-// seal encrypts plain for a record. The result is the version, the key's ID, the nonce and the
+// Seal encrypts plain for a record. The result is the version, the key's ID, the nonce and the
 // ciphertext.
-func (r *Keyring) seal(record string, plain []byte) []byte {
+func (r *Keyring) Seal(record string, plain []byte) []byte {
 	key := (*r.keys.Load())[0]
 	out := append([]byte{sealVersion}, key.id[:]...)
 	nonce := make([]byte, key.aead.NonceSize())
@@ -102,8 +102,8 @@ func (r *Keyring) seal(record string, plain []byte) []byte {
 
 var errSealed = errors.New("tokencache: what is stored cannot be decrypted: it is of a key that is not in the ring, or was changed")
 
-// open decrypts what seal has encrypted for the same record.
-func (r *Keyring) open(record string, sealed []byte) ([]byte, error) {
+// Open decrypts what Seal has encrypted for the same record.
+func (r *Keyring) Open(record string, sealed []byte) ([]byte, error) {
 	if len(sealed) < 1+keyIDBytes || sealed[0] != sealVersion {
 		return nil, errSealed
 	}

@@ -232,7 +232,7 @@ func (s *Redis) write(ctx context.Context, script *redis.Script, key, owner stri
 	if !p.Ends.IsZero() {
 		ends = strconv.FormatInt(p.Ends.Sub(now).Milliseconds(), 10)
 	}
-	held, err := script.Run(ctx, s.opts.Client, []string{s.name(key)}, owner, p.Generation, s.opts.Keyring.seal(s.name(key), plain),
+	held, err := script.Run(ctx, s.opts.Client, []string{s.name(key)}, owner, p.Generation, s.opts.Keyring.Seal(s.name(key), plain),
 		now.Sub(p.Token.Obtained).Milliseconds(), p.Token.Expires.Sub(now).Milliseconds(), flag(p.Token.Refresh != ""),
 		milliseconds(p.Keep), ends).Bool()
 	return held, wrapped("keep a token", err)
@@ -303,7 +303,7 @@ func (s *Redis) view(ctx context.Context, script *redis.Script, key string, args
 	if got[viewGeneration] == "" {
 		return got[0], r, nil
 	}
-	plain, err := s.opts.Keyring.open(s.name(key), []byte(got[viewSealed]))
+	plain, err := s.opts.Keyring.Open(s.name(key), []byte(got[viewSealed]))
 	var token sealedToken
 	if err != nil || json.Unmarshal(plain, &token) != nil {
 		s.opts.Logger.ErrorContext(ctx, "a stored token cannot be decrypted: its key is not in CONSOLEQL_TOKEN_KEYS, or it was changed")

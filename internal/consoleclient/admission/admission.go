@@ -58,12 +58,15 @@ type Options struct {
 	Probe func(Class)
 	// Changed, if not nil, is called when the breaker of an operation opens and when it closes. It must not block.
 	Changed func(operation string, open bool)
+	// Observer, if not nil, is told of calls. It must not block.
+	Observer Observer
 }
 
 // Controller admits calls. It is safe for concurrent use.
 type Controller struct {
 	probe   func(Class)
 	changed func(string, bool)
+	observe Observer
 	wait    time.Duration // 0: no bound
 
 	mu       sync.Mutex
@@ -91,7 +94,7 @@ type class struct {
 
 // New creates a Controller.
 func New(o Options) *Controller {
-	c := &Controller{probe: o.Probe, changed: o.Changed, wait: o.Wait, places: o.Places}
+	c := &Controller{probe: o.Probe, changed: o.Changed, observe: o.Observer, wait: o.Wait, places: o.Places}
 	if c.places <= 0 {
 		c.places = DefaultPlaces
 	}
@@ -100,6 +103,9 @@ func New(o Options) *Controller {
 	}
 	if c.changed == nil {
 		c.changed = func(string, bool) {}
+	}
+	if c.observe == nil {
+		c.observe = unobserved{}
 	}
 	if o.Rate > 0 {
 		c.rate = rate.NewLimiter(rate.Limit(o.Rate), max(1, int(o.Rate)))
@@ -144,6 +150,20 @@ const (
 	Crowded Reason = "too many operations of this caller wait for the console"
 )
 
+// Name returns the reason in one word, for metrics.
+func (r Reason) Name() string {
+	switch r {
+	case Open:
+		return "open"
+	case Paused:
+		return "paused"
+	case Busy:
+		return "busy"
+	default:
+		return "crowded"
+	}
+}
+
 // MaxWaiting bounds the operations of one caller that wait for places. An operation that holds a place, or that has sent
 // a call, goes on.
 const MaxWaiting = 64
@@ -170,6 +190,19 @@ type Call struct {
 // It fails with *RefusedError if the breaker of the operation is open, if the console asked to wait, or if ctx reaches its
 // deadline or Options.Wait ends first, or if too many operations of the caller wait. It fails with the error of ctx if ctx is cancelled.
 func (c *Controller) Acquire(ctx context.Context, call Call) (*Place, error) {
+	begun := time.Now()
+	p, err := c.acquire(ctx, call)
+	var refused *RefusedError
+	switch {
+	case err == nil:
+		c.observe.Waited(call.Class, time.Since(begun))
+	case errors.As(err, &refused):
+		c.observe.Refused(call.Class, refused.Reason)
+	}
+	return p, err
+}
+
+func (c *Controller) acquire(ctx context.Context, call Call) (*Place, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("admission: %w", err)
 	}
@@ -326,8 +359,12 @@ func (c *Controller) Pause(of Class, d time.Duration) {
 // retries more than a tenth of the calls.
 func (c *Controller) Retry() bool {
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.retries.retry(time.Now())
+	allowed := c.retries.retry(time.Now())
+	c.mu.Unlock()
+	if !allowed {
+		c.observe.RetryRefused()
+	}
+	return allowed
 }
 
 // retryWait is the maximum wait before the first retry; it doubles for the next.

@@ -21,6 +21,8 @@ type Options struct {
 	Silence time.Duration
 	// Log, if not nil, receives connection failures and responses.
 	Log ConnectionLog
+	// Authorities are those that certificates of servers are verified against. nil: the system's.
+	Authorities *Authorities
 	// Base sends single attempts. nil: NewPool.
 	Base http.RoundTripper
 }
@@ -48,6 +50,9 @@ func New(o Options) http.RoundTripper {
 		pool := NewPool(o.Idle, o.IdleTimeout)
 		pool.DisableCompression = o.Uncompressed
 		o.Base = pool
+		if o.Authorities != nil {
+			o.Base = &renewedPool{authorities: o.Authorities, template: pool}
+		}
 	}
 	return &transport{
 		base:   o.Base,

@@ -7,6 +7,7 @@ import (
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
 	"github.com/consoleql/consoleql/internal/apierror"
+	"github.com/consoleql/consoleql/internal/audit"
 	"github.com/consoleql/consoleql/internal/edge/graphqlhttp"
 	"github.com/consoleql/consoleql/internal/fault"
 	"github.com/consoleql/consoleql/internal/principal"
@@ -29,6 +30,7 @@ type currentKeyExecutor struct {
 	keys interface {
 		Holder(key string) (principal.Principal, error)
 	}
+	audit *audit.Log
 }
 
 // statsPrincipal is the key of the principal in an operation's statistics, where gqlgen keeps
@@ -44,6 +46,7 @@ func (e currentKeyExecutor) CreateOperationContext(ctx context.Context, params *
 	}
 	who, err := e.keys.Holder(shown.key)
 	if err != nil {
+		e.audit.Refused(ctx, fault.CodeOf(err))
 		return &graphql.OperationContext{}, gqlerror.List{apierror.Refusal(fault.CodeOf(err), "%s", err.Error())}
 	}
 	op, errs := e.GraphExecutor.CreateOperationContext(graphqlhttp.WithIdentity(ctx, who, shown.scope), params)
@@ -67,12 +70,14 @@ func (e currentKeyExecutor) DispatchOperation(ctx context.Context, op *graphql.O
 type signInExecutor struct {
 	graphql.GraphExecutor
 	check      graphqlhttp.SignInCheck
+	audit      *audit.Log
 	parameters func() *graphqlhttp.Parameters
 }
 
 // CreateOperationContext creates an operation if the caller may execute it.
 func (e signInExecutor) CreateOperationContext(ctx context.Context, given *graphql.RawParams) (*graphql.OperationContext, gqlerror.List) {
 	if refused := graphqlhttp.RefusalOf(ctx); refused != nil && !e.check.OnlySignsIn(ctx, e.parameters()) {
+		e.audit.Refused(ctx, fault.CodeOf(refused.Err))
 		return &graphql.OperationContext{}, gqlerror.List{graphqlhttp.RequestError(refused.Err)}
 	}
 	return e.GraphExecutor.CreateOperationContext(ctx, given)

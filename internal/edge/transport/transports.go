@@ -11,6 +11,7 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 
 	"github.com/consoleql/consoleql/internal/accesslog"
+	"github.com/consoleql/consoleql/internal/audit"
 	"github.com/consoleql/consoleql/internal/edge/graphqlhttp"
 	"github.com/consoleql/consoleql/internal/edge/querylimit"
 	"github.com/consoleql/consoleql/internal/edge/slowreader"
@@ -36,6 +37,8 @@ type Options struct {
 	Persisted graphqlhttp.Documents[string]
 	// Access has the lines of operations on WebSockets; nil: none.
 	Access *accesslog.Log
+	// Audit records WebSockets that are refused for their credentials; nil: none.
+	Audit  *audit.Log
 	Logger *slog.Logger
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/coder/websocket"
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/consoleql/consoleql/internal/accesslog"
 	"github.com/consoleql/consoleql/internal/apierror"
 	"github.com/consoleql/consoleql/internal/edge/graphqlhttp"
 	"github.com/consoleql/consoleql/internal/edge/querylimit"
@@ -82,8 +83,8 @@ func (t webSocket) Do(w http.ResponseWriter, r *http.Request, exec graphql.Graph
 			return c.parameters(), payloadHeader(ctx)
 		})
 	}
-	exec = currentKeyExecutor{exec, t.o.Authenticator}
-	exec = signInExecutor{exec, graphqlhttp.SignInCheck{Persisted: t.o.Persisted, Tokens: t.o.Limits.Tokens}, c.parameters}
+	exec = currentKeyExecutor{exec, t.o.Authenticator, t.o.Audit}
+	exec = signInExecutor{exec, graphqlhttp.SignInCheck{Persisted: t.o.Persisted, Tokens: t.o.Limits.Tokens}, t.o.Audit, c.parameters}
 	exec = waitingExecutor{socketExecutor{exec}, t.o.SlowReaders, func() { _ = conn.CloseNow() }}
 	exec = entryExecutor{exec, t.o.Access}
 	limit := t.o.Limits.BodyLimit(r)
@@ -119,18 +120,19 @@ func (t webSocket) initialise(r *http.Request, c *socket) transport.WebsocketIni
 	return func(ctx context.Context, payload transport.InitPayload) (context.Context, *transport.InitPayload, error) {
 		asked, err := withPayload(r, payload)
 		if err != nil {
-			return closing(ctx, statusBadRequest, err), nil, err
+			return t.refuse(ctx, statusBadRequest, err), nil, err
 		}
 		who, err := t.o.Authenticator.Principal(ctx, asked.Header)
 		var refused *graphqlhttp.RefusedTokenError
 		if ctx = graphqlhttp.WithRefusal(ctx, nil); errors.As(err, &refused) {
 			ctx = graphqlhttp.WithRefusal(ctx, refused)
 		} else if err != nil {
-			return closing(ctx, statusUnauthorized, err), nil, err
+			t.o.Audit.Refused(ctx, fault.CodeOf(err)) // the connection may be for mutations
+			return t.refuse(ctx, statusUnauthorized, err), nil, err
 		}
 		sc, err := graphqlhttp.ScopeOf(asked)
 		if err != nil {
-			return closing(ctx, statusBadRequest, err), nil, err
+			return t.refuse(ctx, statusBadRequest, err), nil, err
 		}
 		if directives := asked.Header.Values("Cache-Control"); len(directives) > 0 {
 			ctx = context.WithValue(ctx, payloadKey{}, http.Header{"Cache-Control": directives})
@@ -141,7 +143,7 @@ func (t webSocket) initialise(r *http.Request, c *socket) transport.WebsocketIni
 		ctx = graphqlhttp.WithIdentity(ctx, who, sc)
 		mode, err := t.o.Authenticator.TraceMode(asked.WithContext(ctx))
 		if err != nil {
-			return closing(ctx, statusBadRequest, err), nil, err
+			return t.refuse(ctx, statusBadRequest, err), nil, err
 		}
 		if c.reservation.Identify(ctx); !graphqlhttp.IsAnonymous(ctx) {
 			c.SetReadLimit(t.o.Limits.BodyBytes)
@@ -192,6 +194,12 @@ func withPayload(r *http.Request, payload transport.InitPayload) (*http.Request,
 		asked.Header.Set(canonical, strings.Trim(text, " \t")) // as net/http does with a header
 	}
 	return asked, nil
+}
+
+// refuse records that the connection is refused, and adds gqlgen's close code and reason to ctx.
+func (webSocket) refuse(ctx context.Context, code websocket.StatusCode, err error) context.Context {
+	accesslog.FromContext(ctx).Refused(string(fault.CodeOf(err)))
+	return closing(ctx, code, err)
 }
 
 // closing adds gqlgen's close code and reason to ctx.

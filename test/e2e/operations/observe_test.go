@@ -54,7 +54,7 @@ func TestSlowOperationsAreLogged(t *testing.T) {
 	w.Ask(`query Slow($n: String) { queues(filter: {name: $n}) { totalCount } }`, e2e.Request{Variables: map[string]any{"n": "not to be seen"}})
 	e2e.Await(t, "the operation that nobody waits for", func() bool { return find("Left") != "" })
 	e2e.Await(t, "the call that nobody waits for", func() bool {
-		return strings.Contains(w.Metrics(), `consoleql_console_call_duration_seconds_count{code="cancelled",operation="GET /openapi/queues",status="0"} 1`)
+		return strings.Contains(w.Metrics(), `consoleql_console_calls_total{code="cancelled",operation="GET /openapi/queues",status="0"} 1`)
 	})
 	if find("Quick") != "" {
 		t.Error("a quick operation is logged")
@@ -104,13 +104,13 @@ func TestOperationsAreCounted(t *testing.T) {
 	w.Sim.Fail(e2e.ForPath("/openapi/robots"), consolesim.Fault{Status: 418})
 	w.Ask(`{ a: robots { totalCount } b: robots(filter: {name: "b"}) { totalCount } }`, e2e.Request{})
 	for line, want := range map[string]string{
-		`consoleql_operation_duration_seconds_count{type="query"}`:                                                                     "2",
-		`consoleql_operation_errors_total{code="GRAPHQL_PARSE_FAILED",type=""}`:                                                        "1",
-		`consoleql_operation_errors_total{code="GRAPHQL_VALIDATION_FAILED",type=""}`:                                                   "1",
-		`consoleql_operation_errors_total{code="QUERY_TOO_DEEP",type="query"}`:                                                         "1",
-		`consoleql_operation_errors_total{code="BAD_USER_INPUT",type="mutation"}`:                                                      "1",
-		`consoleql_console_call_duration_seconds_count{code="",operation="GET /openapi/robots",status="200"}`:                          "1",
-		`consoleql_console_call_duration_seconds_count{code="UPSTREAM_INVALID_RESPONSE",operation="GET /openapi/robots",status="418"}`: "2",
+		`consoleql_operation_duration_seconds_count{graphql_operation="other",type="query"}`:                           "2",
+		`consoleql_operation_errors_total{client="service",code="GRAPHQL_PARSE_FAILED",type=""}`:                       "1",
+		`consoleql_operation_errors_total{client="service",code="GRAPHQL_VALIDATION_FAILED",type=""}`:                  "1",
+		`consoleql_operation_errors_total{client="service",code="QUERY_TOO_DEEP",type="query"}`:                        "1",
+		`consoleql_operation_errors_total{client="service",code="BAD_USER_INPUT",type="mutation"}`:                     "1",
+		`consoleql_console_calls_total{code="",operation="GET /openapi/robots",status="200"}`:                          "1",
+		`consoleql_console_calls_total{code="UPSTREAM_INVALID_RESPONSE",operation="GET /openapi/robots",status="418"}`: "2",
 	} {
 		if got := w.Metric(line); got != want {
 			t.Errorf("%s is %s, want %s", line, got, want)

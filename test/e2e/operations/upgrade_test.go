@@ -84,6 +84,7 @@ func TestUpgrade(t *testing.T) {
 					return &releases{t, order[0], order[1], beside, e2e.NewSim(t, o), redistest.Start(t)}
 				}
 				t.Run("sessions", func(t *testing.T) { start(t, consolesim.Options{TokenLifetime: 2 * time.Second}).sessions() })
+				t.Run("encrypted outcomes", func(t *testing.T) { start(t, consolesim.Options{}).encryptedKeys(order[0] == old) })
 				t.Run("idempotency keys", func(t *testing.T) { start(t, consolesim.Options{}).keys() })
 				if beside {
 					t.Run("a claim under way", func(t *testing.T) { start(t, consolesim.Options{}).claim() })
@@ -136,6 +137,21 @@ func (r *releases) keys() {
 	}
 	again, code := e2e.ExecuteOnce(second, workflow, "upgrade")
 	if again != body || code != "" {
+		r.t.Errorf("repeated, it answers %s%s, want %s", again, code, body)
+	}
+	if n := r.sim.Counts()[e2e.Execute]; n != 1 {
+		r.t.Errorf("executed %d times", n)
+	}
+}
+
+// encryptedKeys verifies that neither release executes again what the other has executed, if the outcome is encrypted.
+// The old release cannot read it, and answers that the call was done.
+func (r *releases) encryptedKeys(fromOld bool) {
+	workflow := r.sim.Data().WorkflowIDs(r.sim.Data().MainDepartmentID())[0]
+	var body string
+	_, second := r.gateways(func(first *e2e.Process) { body, _ = e2e.ExecuteOnce(first, workflow, "upgrade") }, e2e.TokenKeys)
+	again, code := e2e.ExecuteOnce(second, workflow, "upgrade")
+	if fromOld && (again != body || code != "") || !fromOld && !strings.HasPrefix(code, "UPSTREAM_INVALID_RESPONSE ") {
 		r.t.Errorf("repeated, it answers %s%s, want %s", again, code, body)
 	}
 	if n := r.sim.Counts()[e2e.Execute]; n != 1 {

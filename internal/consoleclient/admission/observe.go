@@ -1,0 +1,47 @@
+package admission
+
+import "time"
+
+// Observer is told of the calls of a Controller.
+type Observer interface {
+	// Waited is called for each admitted call with the time that it waited for its place.
+	Waited(Class, time.Duration)
+	// Refused is called for each call that is refused with a *RefusedError.
+	Refused(Class, Reason)
+	// RetryRefused is called when the retry budget does not allow another attempt.
+	RetryRefused()
+}
+
+// unobserved is the Observer of a Controller without one.
+type unobserved struct{}
+
+func (unobserved) Waited(Class, time.Duration) {}
+func (unobserved) Refused(Class, Reason)       {}
+func (unobserved) RetryRefused()               {}
+
+// ClassState is the state of a class at one moment.
+type ClassState struct {
+	Class Class
+	// InFlight is the number of calls that hold a place, Limit the number of places that there are at present, and Waiting
+	// the number of calls that wait for one.
+	InFlight, Limit, Waiting int
+	// Open is the number of operations whose breaker is open or half open.
+	Open int
+}
+
+// State returns the state of all classes.
+func (c *Controller) State() []ClassState {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	all := make([]ClassState, 0, classes)
+	for _, k := range c.classes {
+		s := ClassState{Class: k.name, InFlight: k.inFlight, Limit: k.limit.now(), Waiting: k.queue.len}
+		for _, b := range k.breakers {
+			if b.state != closed {
+				s.Open++
+			}
+		}
+		all = append(all, s)
+	}
+	return all
+}

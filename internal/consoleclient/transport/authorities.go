@@ -1,0 +1,77 @@
+package transport
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"net/http"
+	"os"
+	"sync"
+	"sync/atomic"
+)
+
+// Authorities are the authorities that sign the certificates of servers. They can be replaced while transports use them.
+// They are safe for concurrent use.
+type Authorities struct {
+	path string
+	pool atomic.Pointer[x509.CertPool]
+}
+
+// OpenAuthorities returns the system's authorities together with those in a file (PEM).
+func OpenAuthorities(path string) (*Authorities, error) {
+	a := &Authorities{path: path}
+	return a, a.Reload()
+}
+
+// Paths returns the path of the file.
+func (a *Authorities) Paths() []string { return []string{a.path} }
+
+// Reload reads the file again. If it fails, the present authorities stay in force.
+func (a *Authorities) Reload() error {
+	text, err := os.ReadFile(a.path)
+	if err != nil {
+		return err
+	}
+	pool, err := x509.SystemCertPool()
+	if err != nil {
+		return fmt.Errorf("the system's certificates: %w", err)
+	}
+	if !pool.AppendCertsFromPEM(text) {
+		return fmt.Errorf("%s holds no certificate (PEM)", a.path)
+	}
+	a.pool.Store(pool)
+	return nil
+}
+
+// renewedPool is a pool of connections that verifies servers against the present authorities. After a change it uses a
+// new pool, because an http.Transport must not be changed. Requests in flight end on the old one.
+type renewedPool struct {
+	authorities *Authorities
+	template    *http.Transport
+
+	mu      sync.Mutex
+	current *http.Transport
+	roots   *x509.CertPool // of current
+}
+
+func (p *renewedPool) pool() *http.Transport {
+	roots := p.authorities.pool.Load()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.roots != roots {
+		if p.current != nil {
+			p.current.CloseIdleConnections()
+		}
+		p.current, p.roots = p.template.Clone(), roots
+		p.current.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots}
+	}
+	return p.current
+}
+
+// RoundTrip implements http.RoundTripper.
+func (p *renewedPool) RoundTrip(req *http.Request) (*http.Response, error) {
+	return p.pool().RoundTrip(req) //nolint:wrapcheck // the pool's error
+}
+
+// CloseIdleConnections closes connections that no request uses; http.Client calls it.
+func (p *renewedPool) CloseIdleConnections() { p.pool().CloseIdleConnections() }
