@@ -42,8 +42,8 @@ type commands struct {
 	ShowVersion kong.VersionFlag `name:"version" env:"-" help:"Print the version and exit."`
 }
 
-// stdio holds a command's output and log, and the unknown variables of its environment. Each signal on hangups reloads its
-// key and password files; nil: no reload.
+// stdio holds a command's output and log, and the unknown variables of its environment. Each signal on hangups reloads the
+// files that the gateway watches; nil: no reload.
 type stdio struct {
 	out, log io.Writer
 	hangups  <-chan os.Signal

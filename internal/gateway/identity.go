@@ -62,12 +62,15 @@ func (g *Gateway) openTokens(carrier http.RoundTripper) error {
 	return nil
 }
 
-// Sources returns the files of keys, passwords and the certificate with their reload functions.
+// Sources returns the files of keys, passwords, the certificate and trusted documents with their reload functions.
 func (g *Gateway) Sources(keyring *tokencache.Keyring) (all []textfile.Source) {
 	s := g.settings
 	one := func(path string) func() []string { return func() []string { return []string{path} } }
 	if g.certificate != nil {
 		all = append(all, textfile.Source{Setting: "--tls-cert-file, --tls-key-file", Paths: g.certificate.paths, Load: g.certificate.load})
+	}
+	if g.documents != nil {
+		all = append(all, textfile.Source{Setting: "--trusted-documents", Paths: g.documents.Paths, Load: g.documents.Reload})
 	}
 	if s.APIKeysFile != "" {
 		all = append(all, textfile.Source{Setting: "--api-keys-file", Paths: g.keys.Paths, Load: func() error {

@@ -45,7 +45,7 @@ var layers = [][]string{
 	{"graph/entity", "internal/bench"},
 	{"cmd/bench", "graph/loader", "internal/edge/graphqlhttp"},
 	{"graph/mutation", "graph/subscription", "graph/survey", "internal/edge/querylimit", "internal/operationcache"},
-	{"graph/generated", "graph/relation", "internal/edge/transport"},
+	{"graph/generated", "graph/relation", "internal/edge/transport", "internal/trusteddocuments"},
 	{"graph/resolver", "internal/edge"},
 	{"internal/gateway"},
 	{"cmd/server"},
