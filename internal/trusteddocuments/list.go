@@ -75,7 +75,7 @@ func Open(o Options) (*List, error) {
 
 // Paths returns the paths of the manifests.
 func (l *List) Paths() []string {
-	all, err := paths(l.opts.Path)
+	all, err := Manifests(l.opts.Path)
 	if err != nil {
 		return []string{l.opts.Path} // Reload returns the error
 	}
@@ -86,7 +86,7 @@ func (l *List) Paths() []string {
 // documents that are invalid, and ids with two texts. If a manifest cannot be read, the present
 // list stays in force.
 func (l *List) Reload() error {
-	files, err := paths(l.opts.Path)
+	files, err := Manifests(l.opts.Path)
 	if err != nil {
 		return err
 	}
@@ -160,7 +160,7 @@ func (l *List) load(entries []Entry) (*documents, []refusal) {
 func (l *List) validate(text string, names map[string]bool) string {
 	document, errs := querylimit.Parse(l.opts.Schema, text, l.opts.Limits)
 	if len(errs) > 0 {
-		return reasonOf(errs[0])
+		return Reason(errs[0])
 	}
 	l.opts.Parsed.Add(context.Background(), text, document)
 	for _, op := range document.Operations {
@@ -171,8 +171,8 @@ func (l *List) validate(text string, names map[string]bool) string {
 	return ""
 }
 
-// reasonOf describes an error of the parser or the validator with its position.
-func reasonOf(err *gqlerror.Error) string {
+// Reason describes an error of the parser or the validator with its position.
+func Reason(err *gqlerror.Error) string {
 	message := err.Message
 	if len(err.Locations) > 0 {
 		at := err.Locations[0]

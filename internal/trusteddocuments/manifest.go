@@ -34,8 +34,12 @@ type Entry struct {
 	File string // path of the manifest
 }
 
-// paths returns the manifests of a file or a folder.
-func paths(path string) ([]string, error) {
+// VariablesFile returns the path of the example variables beside a manifest. It is a JSON object of
+// variables by the name of their operation.
+func VariablesFile(manifest string) string { return strings.TrimSuffix(manifest, ".json") + variables }
+
+// Manifests returns the manifests of a file or a folder.
+func Manifests(path string) ([]string, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, err

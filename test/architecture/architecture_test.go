@@ -48,6 +48,7 @@ var layers = [][]string{
 	{"graph/generated", "graph/relation", "internal/edge/transport", "internal/trusteddocuments"},
 	{"graph/resolver", "internal/edge"},
 	{"internal/gateway"},
+	{"internal/documentcheck"},
 	{"cmd/server"},
 }
 

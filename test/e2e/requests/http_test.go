@@ -110,7 +110,7 @@ func TestRequestsThatAreNoOperation(t *testing.T) {
 func TestWithoutAQuery(t *testing.T) {
 	t.Parallel()
 	w := e2e.NewWorld(t, consolesim.Options{})
-	for _, body := range []string{`{}`, `{"query":""}`, `{"query":" \n"}`, `{"documentId":"4711"}`} {
+	for _, body := range []string{`{}`, `{"query":""}`, `{"query":" \n"}`, `{"id":"4711"}`} {
 		if e := w.OnlyError(w.SendGraphQL(http.MethodPost, "/graphql", body, e2e.JSONBody)); e.Extensions.Argument != "query" || !strings.Contains(e.Message, "query") {
 			t.Errorf("%s is answered with %+v", body, e)
 		}
