@@ -61,6 +61,9 @@ func ParseParameters(text []byte) (*Parameters, error) {
 	if !utf8.Valid(text) {
 		return nil, errNotUTF8
 	}
+	if err := checkBatch(text); err != nil {
+		return nil, err
+	}
 	p := &Parameters{}
 	if err := ReadMembers(text, []string{"query", "operationName", "documentId", "doc_id", "variables", "extensions"}, p.set); err != nil {
 		return nil, err
