@@ -34,6 +34,7 @@ type commands struct {
 	Demo        demoCommand        `cmd:"" help:"Serve the graph in front of a simulated console, in one process and without credentials."`
 	Simulate    simulateCommand    `cmd:"" help:"Run the simulated console alone."`
 	Schema      schemaCommand      `cmd:"" help:"Print the schema in the schema definition language."`
+	Check       checkCommand       `cmd:"" help:"Print what the documents of manifests cost, against a simulated console. Fail where a document is invalid or over a budget."`
 	Config      configCommand      `cmd:"" help:"Print the settings in force, secrets masked."`
 	Version     versionCommand     `cmd:"" help:"Print the version of the program, the commit that it was built from, and the version of Go."`
 	APIKey      apiKeyCommand      `cmd:"" name:"api-key" help:"Make an API key: print it, and its hash for the file of API keys."`
@@ -42,8 +43,8 @@ type commands struct {
 	ShowVersion kong.VersionFlag `name:"version" env:"-" help:"Print the version and exit."`
 }
 
-// stdio holds a command's output and log, and the unknown variables of its environment. Each signal on hangups reloads its
-// key and password files; nil: no reload.
+// stdio holds a command's output and log, and the unknown variables of its environment. Each signal on hangups reloads the
+// files that the gateway watches; nil: no reload.
 type stdio struct {
 	out, log io.Writer
 	hangups  <-chan os.Signal

@@ -31,7 +31,7 @@ func untilSignalled(parent context.Context) (context.Context, context.CancelFunc
 	return ctx, func() { cancel(nil) }
 }
 
-// onHangup returns SIGHUPs as messages instead of ending the process. They reload key and password files.
+// onHangup returns SIGHUPs as messages instead of ending the process. They reload the files that the gateway watches.
 func onHangup() (hangups <-chan os.Signal, ignore func()) {
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGHUP)

@@ -13,6 +13,7 @@ import (
 	"github.com/99designs/gqlgen/graphql/handler"
 	"github.com/99designs/gqlgen/graphql/handler/extension"
 	"github.com/go-chi/chi/v5"
+	"github.com/vektah/gqlparser/v2/ast"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/consoleql/consoleql/internal/accesslog"
@@ -26,6 +27,7 @@ import (
 	"github.com/consoleql/consoleql/internal/operationcache"
 	"github.com/consoleql/consoleql/internal/principal"
 	"github.com/consoleql/consoleql/internal/quota"
+	"github.com/consoleql/consoleql/internal/trusteddocuments"
 )
 
 // Options configure the public listener.
@@ -53,6 +55,12 @@ type Options struct {
 	Explainer Explainer
 	// OperationCache caches the answers of queries; nil: each query is executed.
 	OperationCache *operationcache.Cache
+	// Documents are the trusted documents; nil: there are none.
+	Documents *trusteddocuments.List
+	// Parsed caches parsed documents; default: a new [querylimit.NewParsedDocuments].
+	Parsed graphql.Cache[*ast.QueryDocument]
+	// SharedTexts are the texts of automatic persisted queries that replicas share; nil: none.
+	SharedTexts graphqlhttp.SharedTexts
 	// Origins are the origins whose pages may use the endpoint beside the gateway's own, as
 	// [ParseOrigin] accepts them.
 	Origins []string
@@ -119,7 +127,7 @@ type server struct {
 	opts   Options
 	bodies *graphqlhttp.BodyPool
 	// persisted maps hashes to the texts of automatic persisted queries.
-	persisted graphqlhttp.Documents[string]
+	persisted graphqlhttp.PersistedTexts
 	signIn    graphqlhttp.SignInCheck
 	uploads   quota.Quota
 }
@@ -139,9 +147,14 @@ func New(opts Options) http.Handler {
 		opts.Around = func(h http.Handler) http.Handler { return h }
 	}
 	opts.Limits = opts.Limits.WithDefaults()
+	if opts.Parsed == nil {
+		opts.Parsed = querylimit.NewParsedDocuments(opts.Schema.Schema())
+	}
 	s := &server{
 		opts: opts, bodies: graphqlhttp.NewBodyPool(4 * opts.Limits.BodyBytes),
-		persisted: graphqlhttp.NewDocuments(graphqlhttp.MaxDocumentBytes, func(hash, text string) int { return len(hash) + len(text) }),
+		persisted: graphqlhttp.PersistedTexts{
+			Documents: graphqlhttp.NewDocuments(graphqlhttp.MaxDocumentBytes, func(hash, text string) int { return len(hash) + len(text) }), Shared: opts.SharedTexts,
+		},
 	}
 	s.uploads.Total = maxUploads
 	s.signIn = graphqlhttp.SignInCheck{Persisted: s.persisted, Tokens: opts.Limits.Tokens}
@@ -181,11 +194,11 @@ func (s *server) graphql() http.Handler {
 	h := handler.New(s.opts.Schema)
 	for _, t := range transport.List(transport.Options{
 		Authenticator: s, Limits: s.opts.Limits, Origins: s.opts.Origins, Streams: s.opts.Streams, SlowReaders: s.opts.SlowReaders, Keepalive: s.opts.Keepalive,
-		OperationCache: s.opts.OperationCache, Persisted: s.persisted, Access: s.opts.Access, Audit: s.opts.Audit, Logger: s.opts.Logger,
+		OperationCache: s.opts.OperationCache, Persisted: s.persisted, Documents: s.opts.Documents, Access: s.opts.Access, Audit: s.opts.Audit, Logger: s.opts.Logger,
 	}) {
 		h.AddTransport(t)
 	}
-	h.SetQueryCache(querylimit.NewParsedDocuments(s.opts.Schema.Schema()))
+	h.SetQueryCache(s.opts.Parsed)
 	h.SetParserTokenLimit(s.opts.Limits.Tokens)
 	h.SetValidationRulesFn(querylimit.ValidationRules(s.opts.Limits.Fields, !s.opts.Limits.NoIntrospection))
 	errs := apierror.Presenter{Log: s.opts.Logger, CodeOfRule: querylimit.RuleCode}
@@ -214,7 +227,7 @@ func (s *server) extensions() []graphql.HandlerExtension {
 		&tracer{explainer: s.opts.Explainer, cached: s.opts.OperationCache != nil},
 		graphqlhttp.Staleness{},
 		extension.Introspection{},
-		graphqlhttp.PersistedQueries{AutomaticPersistedQuery: extension.AutomaticPersistedQuery{Cache: s.persisted}},
+		graphqlhttp.NewPersistedQueries(s.persisted),
 		querylimit.NewKeyPolicy(s.opts.Schema.Schema(), s.opts.FieldTypes),
 		&querylimit.Limiter{Limits: s.opts.Limits},
 	}, s.opts.Extensions...)

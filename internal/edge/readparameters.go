@@ -30,6 +30,7 @@ func (s *server) readParameters(next http.Handler) http.Handler {
 			graphqlhttp.RefuseBody(w, r, err)
 			return
 		}
+		s.opts.Documents.Resolve(p)
 		r = r.WithContext(graphqlhttp.WithParameters(r.Context(), p))
 		u := *r.URL
 		u.RawQuery = ""

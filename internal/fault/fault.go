@@ -42,8 +42,10 @@ const (
 	QueryTooComplex Code = "QUERY_TOO_COMPLEX"
 	// QueryTooDeep: the operation nests deeper than the limit.
 	QueryTooDeep Code = "QUERY_TOO_DEEP"
-	// PersistedQueryNotFound: the hash of a persisted query is unknown; the client must send the text too.
+	// PersistedQueryNotFound: the id or hash of a document is unknown; the client must send the text too.
 	PersistedQueryNotFound Code = "PERSISTED_QUERY_NOT_FOUND"
+	// DocumentNotTrusted: only trusted documents run, and the text is none.
+	DocumentNotTrusted Code = "DOCUMENT_NOT_TRUSTED"
 	// ValidationFailed: the operation does not match the schema.
 	ValidationFailed Code = "GRAPHQL_VALIDATION_FAILED"
 	// ParseFailed: the operation is not GraphQL.

@@ -32,6 +32,7 @@ import (
 	"github.com/consoleql/consoleql/internal/consoleclient/transport"
 	"github.com/consoleql/consoleql/internal/edge"
 	"github.com/consoleql/consoleql/internal/edge/graphiql"
+	"github.com/consoleql/consoleql/internal/edge/querylimit"
 	"github.com/consoleql/consoleql/internal/edge/slowreader"
 	edgetransport "github.com/consoleql/consoleql/internal/edge/transport"
 	"github.com/consoleql/consoleql/internal/fault"
@@ -42,6 +43,7 @@ import (
 	"github.com/consoleql/consoleql/internal/telemetry"
 	"github.com/consoleql/consoleql/internal/textfile"
 	"github.com/consoleql/consoleql/internal/tokencache"
+	"github.com/consoleql/consoleql/internal/trusteddocuments"
 	"github.com/consoleql/consoleql/internal/verify"
 )
 
@@ -51,11 +53,13 @@ type Gateway struct {
 	log            *slog.Logger
 	schema         *ast.Schema
 	Tokens         *tokencache.Cache
-	keys           *apikey.File        // nil: none
-	keyring        *tokencache.Keyring // nil: there are no token keys
-	files          *textfile.Watcher   // reloads key and password files
-	Hangups        <-chan os.Signal    // each signal reloads the files; nil: none
-	verifier       *verify.Verifier    // nil: tokens are not verified
+	keys           *apikey.File           // nil: none
+	keyring        *tokencache.Keyring    // nil: there are no token keys
+	documents      *trusteddocuments.List // nil: none
+	parsed         graphql.Cache[*ast.QueryDocument]
+	files          *textfile.Watcher // reloads files of keys, passwords and documents
+	Hangups        <-chan os.Signal  // each signal reloads the files; nil: none
+	verifier       *verify.Verifier  // nil: tokens are not verified
 	client         *consoleclient.Client
 	cache          *responsecache.Cache  // nil: caching is off
 	operationCache *operationcache.Cache // nil if cache is nil
@@ -101,7 +105,7 @@ func New(ctx context.Context, s *Settings, log *slog.Logger, p Page) (_ *Gateway
 			g.release()
 		}
 	}()
-	if g.schema, err = schema.Load(); err != nil {
+	if err = g.openSchema(); err != nil { //nolint:contextcheck // parsing documents belongs to no request
 		return nil, err
 	}
 	build, metrics := buildinfo.Read(), telemetry.NewMetrics(s.isMetricOperation)
@@ -154,6 +158,25 @@ func New(ctx context.Context, s *Settings, log *slog.Logger, p Page) (_ *Gateway
 	return g, nil
 }
 
+// openSchema loads the schema, creates the cache of parsed documents, and reads the trusted documents into it.
+func (g *Gateway) openSchema() (err error) {
+	s := g.settings
+	if g.schema, err = schema.Load(); err != nil {
+		return err
+	}
+	g.parsed = querylimit.NewParsedDocuments(g.schema)
+	mode := s.documentsMode()
+	if mode == "" {
+		return nil
+	}
+	if g.documents, err = trusteddocuments.Open(trusteddocuments.Options{
+		Path: s.TrustedDocuments, Mode: mode, Schema: g.schema, Limits: s.edgeLimits(), Parsed: g.parsed, Logger: g.log,
+	}); err != nil {
+		return fmt.Errorf("--trusted-documents: %w", err)
+	}
+	return nil
+}
+
 // openSubscriptions creates the service of subscriptions.
 func (g *Gateway) openSubscriptions(source subscription.Source) {
 	s := g.settings
@@ -175,7 +198,9 @@ func (g *Gateway) edgeOptions(engine *loader.Engine, metrics *telemetry.Metrics,
 			CheckInput:  mutation.InputChecker(),
 			Closed:      func(l *loader.Loaders) { metrics.Unplanned(l.Unplanned()) },
 			BudgetSpent: metrics.BudgetSpent,
-		}, subscription.Extension{}},
+		}, subscription.Extension{}, trusteddocuments.Extension{List: g.documents}},
+		Documents:   g.documents,
+		Parsed:      g.parsed,
 		SDL:         schema.SDL(),
 		Anonymous:   s.Anonymous,
 		Limits:      s.edgeLimits(),
@@ -188,6 +213,9 @@ func (g *Gateway) edgeOptions(engine *loader.Engine, metrics *telemetry.Metrics,
 		Ready:       g.readiness,
 		Stopping:    g.stopping.Load,
 		Logger:      g.log,
+	}
+	if g.redis != nil {
+		options.SharedTexts = trusteddocuments.NewSharedTexts(g.redis, g.log)
 	}
 	if s.GraphiQL != "off" {
 		options.GraphiQL = &graphiql.Options{Examples: p.Examples, Notice: p.Notice}

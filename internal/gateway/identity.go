@@ -62,7 +62,7 @@ func (g *Gateway) openTokens(carrier http.RoundTripper) error {
 	return nil
 }
 
-// Sources returns the files of keys, passwords and the certificate with their reload functions.
+// Sources returns the files of keys, passwords, the certificate and trusted documents with their reload functions.
 func (g *Gateway) Sources(keyring *tokencache.Keyring) (all []textfile.Source) {
 	s := g.settings
 	one := func(path string) func() []string { return func() []string { return []string{path} } }
@@ -71,6 +71,9 @@ func (g *Gateway) Sources(keyring *tokencache.Keyring) (all []textfile.Source) {
 	}
 	if g.authorities != nil {
 		all = append(all, textfile.Source{Setting: "--console-ca-file", Paths: g.authorities.Paths, Load: g.authorities.Reload})
+	}
+	if g.documents != nil {
+		all = append(all, textfile.Source{Setting: "--trusted-documents", Paths: g.documents.Paths, Load: g.documents.Reload})
 	}
 	if s.APIKeysFile != "" {
 		all = append(all, textfile.Source{Setting: "--api-keys-file", Paths: g.keys.Paths, Load: func() error {

@@ -19,6 +19,7 @@ import (
 	"github.com/consoleql/consoleql/internal/scope"
 	"github.com/consoleql/consoleql/internal/telemetry"
 	"github.com/consoleql/consoleql/internal/textfile"
+	"github.com/consoleql/consoleql/internal/trusteddocuments"
 )
 
 // Settings holds the gateway's flags and environment variables: --console-url is CONSOLEQL_CONSOLE_URL. Flags take
@@ -32,6 +33,7 @@ type Settings struct {
 	Caching   `group:"Caches"`
 	Watching  `group:"Subscriptions"`
 	Limits    `group:"Limits"`
+	Documents `group:"Trusted documents"`
 	Tracing   `group:"Traces and slow operations"`
 	Logging   `group:"Log"`
 }
@@ -117,6 +119,24 @@ type Limits struct {
 	DirectUploadBytes int64         `default:"209715200" help:"Largest upload that is sent straight to the console, in bytes. Larger files go through its upload channel."`
 }
 
+// Documents are the flags of trusted documents.
+type Documents struct {
+	TrustedDocuments     string `help:"Manifest of trusted documents, or a folder of manifests *.json: those of Apollo's generator (version 1), or objects of ids and texts as Relay and GraphQL Code Generator write them. It is read again when it changes, and on SIGHUP. Empty: there are none." placeholder:"PATH"`
+	TrustedDocumentsMode string `enum:",off,log,only" default:"" help:"Which documents run (off, log, only). off: all, and the setting --trusted-documents is ignored. log: all, and the log has a line for each that is not trusted, once an hour. only: trusted documents by id or text, and queries of __typename and the schema. The default is log where --trusted-documents is set." placeholder:"log"`
+}
+
+// documentsMode returns the mode of trusted documents; empty: there are none.
+func (d Documents) documentsMode() trusteddocuments.Mode {
+	switch {
+	case d.TrustedDocuments == "" || d.TrustedDocumentsMode == "off":
+		return ""
+	case d.TrustedDocumentsMode == "":
+		return trusteddocuments.Log
+	default:
+		return trusteddocuments.Mode(d.TrustedDocumentsMode)
+	}
+}
+
 // Tracing are the flags of traces and slow operations.
 type Tracing struct {
 	SlowOperation time.Duration `default:"5s" help:"How long a query or mutation may take before it is logged as slow. 0: none is logged."`
@@ -164,6 +184,7 @@ func (s *Settings) Validate() error {
 	find(named("--company-id, --department-id:", err))
 	must(s.DepartmentID == "" || s.CompanyID != "", "--department-id needs --company-id")
 	s.check(must)
+	must(s.TrustedDocuments != "" || s.TrustedDocumentsMode == "" || s.TrustedDocumentsMode == "off", "--trusted-documents-mode needs --trusted-documents")
 	must(s.TokenKeys == "" || s.TokenKeysFile == "", "give either --token-keys or --token-keys-file")
 	_, err = s.lifetimes()
 	find(err)

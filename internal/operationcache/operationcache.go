@@ -135,7 +135,7 @@ func (a *Cache) Overtaken(d responsecache.Dependency) bool {
 // Before returns a transport that answers from the cache, and otherwise by t. persisted has
 // the texts of automatic persisted queries. A query with its hash is registered there even if
 // the cache answers it.
-func (a *Cache) Before(t graphql.Transport, persisted graphqlhttp.Documents[string]) graphql.Transport {
+func (a *Cache) Before(t graphql.Transport, persisted graphqlhttp.PersistedTexts) graphql.Transport {
 	return cachingTransport{a, t, persisted}
 }
 
@@ -143,7 +143,7 @@ func (a *Cache) Before(t graphql.Transport, persisted graphqlhttp.Documents[stri
 type cachingTransport struct {
 	*Cache
 	graphql.Transport
-	persisted graphqlhttp.Documents[string]
+	persisted graphqlhttp.PersistedTexts
 }
 
 // Do answers the request.
@@ -159,7 +159,11 @@ func (k cachingTransport) Do(w http.ResponseWriter, r *http.Request, exec graphq
 	if e.persist != "" {
 		k.persisted.Add(ctx, e.hash, e.persist)
 	}
-	k.answer(e).write(w, r, k.encoder)
+	made := k.answer(e)
+	if e.persist != "" && made.cached { // it is a valid query
+		k.persisted.Share(ctx, e.hash, e.persist)
+	}
+	made.write(w, r, k.encoder)
 }
 
 // answer answers from the cache, by an execution under way, or by a new one.

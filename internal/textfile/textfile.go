@@ -1,4 +1,4 @@
-// Package textfile reads key and password files and reloads them when their content changes.
+// Package textfile reads files of keys, passwords and documents, and reloads them when their content changes.
 package textfile
 
 import (
@@ -10,12 +10,12 @@ import (
 )
 
 // maxSize bounds a file, in bytes.
-const maxSize = 1 << 20
+const maxSize = 8 << 20
 
 // bom is the UTF-8 byte order mark, which Windows editors write before a text.
 const bom = "\ufeff"
 
-// Read returns the text of a file of up to 1 MiB without a byte order mark. Its errors name the file and never repeat
+// Read returns the text of a file of up to 8 MiB without a byte order mark. Its errors name the file and never repeat
 // its content.
 func Read(path string) (string, error) {
 	info, err := os.Stat(path)

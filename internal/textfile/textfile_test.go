@@ -37,7 +37,7 @@ func TestSecrets(t *testing.T) {
 		"UTF-16, big-endian": {"\xfe\xff\x00s", "", "UTF-16"},
 		"UTF-16, no mark":    {"s\x00e\x00", "", "UTF-16"},
 		"GBK":                {"\xc3\xdc\xc2\xeb", "", "not UTF-8"},
-		"too large":          {strings.Repeat("x", 1<<20+1), "", "larger"},
+		"too large":          {strings.Repeat("x", 8<<20+1), "", "larger"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "secret")

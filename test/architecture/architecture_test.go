@@ -46,9 +46,10 @@ var layers = [][]string{
 	{"cmd/bench", "graph/loader", "internal/edge/graphqlhttp"},
 	{"graph/survey", "internal/edge/querylimit", "internal/operationcache"},
 	{"graph/mutation", "graph/subscription"},
-	{"graph/generated", "graph/relation", "internal/edge/transport"},
+	{"graph/generated", "graph/relation", "internal/edge/transport", "internal/trusteddocuments"},
 	{"graph/resolver", "internal/edge"},
 	{"internal/gateway"},
+	{"internal/documentcheck"},
 	{"cmd/server"},
 }
 

@@ -10,15 +10,15 @@ type (
 	schemaType struct {
 		Kind, Name, Description string
 		Fields                  []schemaField
-		InputFields             []schemaValue
+		InputFields             []SchemaValue
 		EnumValues              []struct{ Name, Description string }
 	}
 	schemaField struct {
 		Name, Description string
-		Args              []schemaValue
+		Args              []SchemaValue
 		Type              typeRef
 	}
-	schemaValue struct {
+	SchemaValue struct {
 		Name, Description string
 		DefaultValue      *string
 		Type              typeRef
@@ -79,7 +79,7 @@ func Selection(schema map[string]schemaType, typ string, depth int) string {
 	var b strings.Builder
 	b.WriteString("{ __typename")
 	for _, f := range schema[typ].Fields {
-		if slices.ContainsFunc(f.Args, func(a schemaValue) bool { return a.Type.Kind == "NON_NULL" && a.DefaultValue == nil }) {
+		if slices.ContainsFunc(f.Args, func(a SchemaValue) bool { return a.Type.Kind == "NON_NULL" && a.DefaultValue == nil }) {
 			continue
 		}
 		if strings.HasSuffix(typ, "Counts") && slices.Contains([]string{"asOf", "byStatus", "silent"}, f.Name) {

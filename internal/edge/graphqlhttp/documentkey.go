@@ -44,7 +44,10 @@ func (p *Parameters) Hash() (hash [sha256.Size]byte, isPersisted, ok bool) {
 	if p.Query != "" {
 		hash = sha256.Sum256([]byte(p.Query))
 	}
-	if len(p.Extensions) == 0 || string(p.Extensions) == "null" {
+	switch {
+	case p.refusal != nil:
+		return hash, false, false
+	case len(p.Extensions) == 0, string(p.Extensions) == "null", p.resolved:
 		return hash, false, p.Query != ""
 	}
 	var extensions struct {

@@ -32,5 +32,38 @@ func NewDocuments[T any](most uint64, of func(key string, value T) int) Document
 // Get returns the cached value of a key.
 func (d Documents[T]) Get(_ context.Context, key string) (T, bool) { return d.cache.GetIfPresent(key) }
 
+// PersistedTexts maps hashes to the texts of automatic persisted queries, in memory and in
+// Shared.
+type PersistedTexts struct {
+	Documents[string]
+	Shared SharedTexts // nil: replicas share no texts
+}
+
+// SharedTexts are the texts that replicas share. Both methods take a hash in hexadecimal, and
+// bound their time.
+type SharedTexts interface {
+	Get(ctx context.Context, hash string) (text string, ok bool)
+	Add(ctx context.Context, hash, text string)
+}
+
+// Get returns the text of a hash. It keeps a shared text in memory.
+func (p PersistedTexts) Get(ctx context.Context, hash string) (string, bool) {
+	if text, ok := p.Documents.Get(ctx, hash); ok || p.Shared == nil {
+		return text, ok
+	}
+	text, ok := p.Shared.Get(ctx, hash)
+	if ok {
+		p.Add(ctx, hash, text)
+	}
+	return text, ok
+}
+
+// Share shares the text of a valid document of an identified caller with other replicas.
+func (p PersistedTexts) Share(ctx context.Context, hash, text string) {
+	if p.Shared != nil && !IsAnonymous(ctx) {
+		p.Shared.Add(ctx, hash, text)
+	}
+}
+
 // Add stores a value.
 func (d Documents[T]) Add(_ context.Context, key string, value T) { d.cache.Set(key, value) }

@@ -28,11 +28,15 @@ import (
 type Parameters struct {
 	Query         string
 	OperationName string
+	DocumentID    string         // the member documentId or doc_id, which names a trusted document
 	Variables     jsontext.Value // a JSON object, or empty
 	Extensions    jsontext.Value // a JSON object, or empty
 
 	// Files are the files of a multipart request, by their path below the variables.
 	Files map[string]scalar.Upload
+
+	resolved bool         // Query is the text of the document that the request names
+	refusal  *fault.Error // nil: the operation may run
 }
 
 const (
@@ -57,8 +61,11 @@ func ParseParameters(text []byte) (*Parameters, error) {
 	if !utf8.Valid(text) {
 		return nil, errNotUTF8
 	}
+	if err := checkBatch(text); err != nil {
+		return nil, err
+	}
 	p := &Parameters{}
-	if err := ReadMembers(text, []string{"query", "operationName", "variables", "extensions"}, p.set); err != nil {
+	if err := ReadMembers(text, []string{"query", "operationName", "documentId", "doc_id", "variables", "extensions"}, p.set); err != nil {
 		return nil, err
 	}
 	return p, p.check()
@@ -114,6 +121,12 @@ func (p *Parameters) set(member string, value jsontext.Value) error {
 		return ReadString(member, value, &p.Query)
 	case "operationName":
 		return ReadString(member, value, &p.OperationName)
+	case "documentId", "doc_id":
+		var id string
+		if err := ReadString(member, value, &id); err != nil {
+			return err
+		}
+		return p.setDocumentID(member, id)
 	case "variables":
 		return object(member, value, &p.Variables)
 	default:
@@ -185,7 +198,7 @@ func ParseQueryString(raw string) (*Parameters, error) {
 			return nil, fault.BadInput("", "the query string cannot be decoded")
 		}
 		switch name {
-		case "query", "operationName", "variables", "extensions":
+		case "query", "operationName", "documentId", "doc_id", "variables", "extensions":
 		default:
 			continue
 		}
@@ -216,6 +229,8 @@ func (p *Parameters) setText(name, value string) error {
 	case "operationName":
 		p.OperationName = value
 		return nil
+	case "documentId", "doc_id":
+		return p.setDocumentID(name, value)
 	case "extensions":
 		into = &p.Extensions
 	}
@@ -247,7 +262,7 @@ func (p *Parameters) setText(name, value string) error {
 // known.
 func (p *Parameters) Raw() (*graphql.RawParams, error) {
 	raw := &graphql.RawParams{Query: p.Query, OperationName: p.OperationName}
-	if len(p.Extensions) == 0 {
+	if len(p.Extensions) == 0 || p.resolved {
 		return raw, nil
 	}
 	var extensions struct {

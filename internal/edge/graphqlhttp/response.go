@@ -151,8 +151,11 @@ func WriteErrorAs(w http.ResponseWriter, media string, status int, err error) {
 // RefuseBody answers a request whose body could not be read or contains no operation.
 func RefuseBody(w http.ResponseWriter, r *http.Request, err error) {
 	var large *http.MaxBytesError
+	var batch *batchError
 	var told *fault.Error
 	switch {
+	case errors.As(err, &batch):
+		writeBatchError(w, r, batch)
 	case errors.As(err, &large):
 		RefuseLarge(w, r, fault.BadInput("", "the request body has more than the %d bytes that are taken", large.Limit))
 	case errors.Is(err, ErrBusy):

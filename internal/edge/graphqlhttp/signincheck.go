@@ -2,6 +2,7 @@ package graphqlhttp
 
 import (
 	"context"
+	"slices"
 
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/parser"
@@ -9,15 +10,18 @@ import (
 
 // SignInCheck recognises operations that only sign in.
 type SignInCheck struct {
-	Persisted Documents[string] // texts of automatic persisted queries, by their hash
-	Tokens    int               // bounds a document, in lexical tokens
+	Persisted PersistedTexts // texts of automatic persisted queries, by their hash
+	Tokens    int            // bounds a document, in lexical tokens
 }
 
 // OnlySignsIn reports whether the selected operation has no root field but signIn and
 // __typename. It admits an unknown hash: the answer only requests the text.
 func (s SignInCheck) OnlySignsIn(ctx context.Context, p *Parameters) bool {
 	query := p.Query
-	if query == "" {
+	switch {
+	case p.refusal != nil:
+		return false
+	case query == "":
 		raw, err := p.Raw()
 		if err != nil {
 			return false
@@ -37,17 +41,22 @@ func (s SignInCheck) OnlySignsIn(ctx context.Context, p *Parameters) bool {
 		return false
 	}
 	op := document.Operations.ForName(p.OperationName)
-	return op != nil && op.Operation == ast.Mutation && onlySignIn(document, op.SelectionSet, make(map[string]bool))
+	return op != nil && op.Operation == ast.Mutation && SelectsOnly(document, op.SelectionSet, "signIn", "__typename")
 }
 
-// onlySignIn reports whether a selection has no field but signIn and __typename. seen contains
-// the checked fragments. The validator checks that there is such a field.
-func onlySignIn(document *ast.QueryDocument, set ast.SelectionSet, seen map[string]bool) bool {
+// SelectsOnly reports whether a selection has no fields but these. The document need not be
+// valid.
+func SelectsOnly(document *ast.QueryDocument, set ast.SelectionSet, fields ...string) bool {
+	return selectsOnly(document, set, fields, make(map[string]bool))
+}
+
+// selectsOnly is SelectsOnly. seen contains the checked fragments.
+func selectsOnly(document *ast.QueryDocument, set ast.SelectionSet, fields []string, seen map[string]bool) bool {
 	for _, selection := range set {
 		var below ast.SelectionSet
 		switch selection := selection.(type) {
 		case *ast.Field:
-			if selection.Name != "signIn" && selection.Name != "__typename" {
+			if !slices.Contains(fields, selection.Name) {
 				return false
 			}
 		case *ast.InlineFragment:
@@ -62,7 +71,7 @@ func onlySignIn(document *ast.QueryDocument, set ast.SelectionSet, seen map[stri
 				below = fragment.SelectionSet
 			}
 		}
-		if !onlySignIn(document, below, seen) {
+		if !selectsOnly(document, below, fields, seen) {
 			return false
 		}
 	}

@@ -8,6 +8,8 @@ import (
 
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
+	"github.com/vektah/gqlparser/v2/parser"
+	"github.com/vektah/gqlparser/v2/validator"
 	"github.com/vektah/gqlparser/v2/validator/core"
 	"github.com/vektah/gqlparser/v2/validator/rules"
 
@@ -48,6 +50,22 @@ func ValidationRules(fields int, suggesting bool) func() *rules.Rules {
 			core.Rule{Name: rules.ScalarLeafsRule.Name, RuleFunc: func(*core.Events, core.AddErrFunc) {}},
 		)
 	}
+}
+
+// Parse parses and validates a document like a request's.
+func Parse(schema *ast.Schema, text string, l Limits) (*ast.QueryDocument, gqlerror.List) {
+	l = l.WithDefaults()
+	document, err := parser.ParseQueryWithTokenLimit(&ast.Source{Input: text}, l.Tokens)
+	if err != nil {
+		return nil, gqlerror.List{gqlerror.WrapIfUnwrapped(err)}
+	}
+	if len(document.Operations) == 0 {
+		return nil, gqlerror.List{gqlerror.Errorf("no operation provided")}
+	}
+	if errs := validator.ValidateWithRules(schema, document, ValidationRules(l.Fields, !l.NoIntrospection)()); len(errs) > 0 {
+		return nil, errs
+	}
+	return document, nil
 }
 
 // bounded validates the document at the first event of gqlgen's walk, before any selection.

@@ -58,6 +58,9 @@ func (e executor) CreateOperationContext(ctx context.Context, given *graphql.Raw
 	if !ok {
 		return e.GraphExecutor.CreateOperationContext(ctx, given)
 	}
+	if refused := p.Refusal(); refused != nil {
+		return &graphql.OperationContext{}, gqlerror.List{graphqlhttp.RequestError(refused)}
+	}
 	raw, err := p.Raw()
 	if err != nil {
 		return &graphql.OperationContext{}, gqlerror.List{graphqlhttp.RequestError(err)}

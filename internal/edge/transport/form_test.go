@@ -35,7 +35,7 @@ func TestFormsBeginSoon(t *testing.T) {
 			r := httptest.NewRequest(http.MethodPost, "/graphql", body)
 			r.Header.Set("Content-Type", "multipart/form-data; boundary=B")
 			w := httptest.NewRecorder()
-			multipartForm{limits}.Do(w, r, nil)
+			multipartForm{limits: limits}.Do(w, r, nil)
 			if w.Code != http.StatusBadRequest || !strings.Contains(w.Body.String(), "BAD_USER_INPUT") {
 				t.Errorf("answered %d: %s", w.Code, w.Body)
 			}

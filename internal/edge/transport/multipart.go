@@ -24,7 +24,10 @@ import (
 // read, and streams each file from the request. Neither memory nor disk holds a file. The
 // files must therefore come in the order in which the operation uses them, as the
 // specification asks of clients.
-type multipartForm struct{ limits querylimit.Limits }
+type multipartForm struct {
+	limits    querylimit.Limits
+	documents graphqlhttp.DocumentResolver
+}
 
 const (
 	// maxMapBytes bounds the part `map`, which assigns files to variables.
@@ -50,6 +53,7 @@ func (u multipartForm) Do(w http.ResponseWriter, r *http.Request, exec graphql.G
 		graphqlhttp.RefuseBody(w, r, err)
 		return
 	}
+	u.documents.Resolve(parameters)
 	params.ReadTime.End = graphql.Now()
 	media := graphqlhttp.AnswerType(r)
 	w.Header().Set("Content-Type", media+graphqlhttp.InUTF8)

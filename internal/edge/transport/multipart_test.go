@@ -12,6 +12,7 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
+	"github.com/consoleql/consoleql/internal/edge/graphqlhttp"
 	"github.com/consoleql/consoleql/internal/edge/querylimit"
 )
 
@@ -42,8 +43,13 @@ func TestUploadsOfClientsThatHaveGone(t *testing.T) {
 	r := httptest.NewRequest(http.MethodPost, "/graphql", &body)
 	r.Header.Set("Content-Type", form.FormDataContentType())
 	w := httptest.NewRecorder()
-	multipartForm{querylimit.Limits{}.WithDefaults()}.Do(w, r, gone{})
+	multipartForm{querylimit.Limits{}.WithDefaults(), noDocuments{}}.Do(w, r, gone{})
 	if got := w.Body.String(); !strings.Contains(got, "the request was cancelled") || strings.Contains(got, "data") {
 		t.Errorf("answered %s", got)
 	}
 }
+
+// noDocuments knows no documents.
+type noDocuments struct{}
+
+func (noDocuments) Resolve(*graphqlhttp.Parameters) {}

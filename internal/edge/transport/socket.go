@@ -49,7 +49,8 @@ type socket struct {
 	tasks       sync.WaitGroup
 	closing     sync.WaitGroup
 	reservation *graphqlhttp.Reservation // memory of the message that is read
-	next        *graphqlhttp.Parameters  // of gqlgen's next operation; only its loop reads and writes it
+	documents   graphqlhttp.DocumentResolver
+	next        *graphqlhttp.Parameters // of gqlgen's next operation; only its loop reads and writes it
 
 	mu          sync.Mutex
 	initialised bool
@@ -65,8 +66,8 @@ type running struct {
 }
 
 // newSocket wraps a connection and pings its client at each keepalive.
-func newSocket(ctx context.Context, conn *websocket.Conn, keepalive time.Duration, h *graphqlhttp.Reservation) *socket {
-	c := &socket{conn: conn, operations: make(map[string]*running), reservation: h}
+func newSocket(ctx context.Context, conn *websocket.Conn, keepalive time.Duration, h *graphqlhttp.Reservation, documents graphqlhttp.DocumentResolver) *socket {
+	c := &socket{conn: conn, operations: make(map[string]*running), reservation: h, documents: documents}
 	c.ctx, c.stop = context.WithCancel(ctx)
 	c.tasks.Go(func() { c.ping(c.ctx, keepalive) })
 	c.tasks.Go(func() {
@@ -239,6 +240,7 @@ func (c *socket) operation(e envelope) (p *graphqlhttp.Parameters, told *gqlerro
 	}
 	p, err := graphqlhttp.ParseParameters(e.Payload)
 	if err == nil {
+		c.documents.Resolve(p)
 		return p, nil, true
 	}
 	var form struct {

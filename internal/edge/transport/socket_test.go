@@ -56,7 +56,7 @@ func TestASocketThatSaysNothingIsClosed(t *testing.T) {
 						t.Error(err)
 						return
 					}
-					c := newSocket(r.Context(), conn, time.Hour, graphqlhttp.ReservationOf(r.Context()))
+					c := newSocket(r.Context(), conn, time.Hour, graphqlhttp.ReservationOf(r.Context()), noDocuments{})
 					defer c.end()
 					for err == nil {
 						_, _, err = c.NextReader()

@@ -34,7 +34,9 @@ type Options struct {
 	// OperationCache caches the answers of queries; nil: each query is executed.
 	OperationCache *operationcache.Cache
 	// Persisted maps hashes to the texts of automatic persisted queries.
-	Persisted graphqlhttp.Documents[string]
+	Persisted graphqlhttp.PersistedTexts
+	// Documents finds the documents that requests name.
+	Documents graphqlhttp.DocumentResolver
 	// Access has the lines of operations on WebSockets; nil: none.
 	Access *accesslog.Log
 	// Audit records WebSockets that are refused for their credentials; nil: none.
@@ -45,7 +47,7 @@ type Options struct {
 // List returns the transports, in the order in which they are offered a request.
 func List(o Options) []graphql.Transport {
 	queries := []graphql.Transport{singleResult{rawTransport{get{}}}, singleResult{rawTransport{post{}}}}
-	files := graphql.Transport(singleResult{multipartForm{o.Limits}})
+	files := graphql.Transport(singleResult{multipartForm{o.Limits, o.Documents}})
 	if o.OperationCache != nil {
 		for i, t := range queries {
 			queries[i] = o.OperationCache.Before(t, o.Persisted)

@@ -63,7 +63,7 @@ func (t webSocket) Do(w http.ResponseWriter, r *http.Request, exec graphql.Graph
 		t.o.Logger.DebugContext(r.Context(), "no WebSocket", "error", err) // the client has its answer
 		return
 	}
-	c := newSocket(r.Context(), conn, t.o.Keepalive, graphqlhttp.ReservationOf(r.Context()))
+	c := newSocket(r.Context(), conn, t.o.Keepalive, graphqlhttp.ReservationOf(r.Context()), t.o.Documents)
 	defer c.end()
 	defer func() { //nolint:contextcheck // context of the request; net/http's recovery would bypass this log
 		if v := recover(); v != nil {

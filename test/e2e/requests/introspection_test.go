@@ -95,6 +95,90 @@ func TestIntrospectionAndSDLTellTheSame(t *testing.T) {
 	}
 }
 
+// TestIntrospectionAndSDLHaveTheSameDirectives compares directives, and the types of interfaces and
+// scalars.
+func TestIntrospectionAndSDLHaveTheSameDirectives(t *testing.T) {
+	t.Parallel()
+	w := e2e.NewWorld(t, consolesim.Options{})
+	_, sdl := w.Send(http.MethodGet, "/schema.graphql", "", nil)
+	parsed, err := gqlparser.LoadSchema(&ast.Source{Input: string(sdl)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	delete(parsed.Directives, "defer") // gqlparser adds it to each schema
+	written := make(map[string][]string)
+	for name, d := range parsed.Directives {
+		written["@"+name] = nil
+		for _, location := range d.Locations {
+			written["@"+name] = append(written["@"+name], string(location))
+		}
+		for _, a := range d.Arguments {
+			written["@"+name] = append(written["@"+name], a.Name+": "+a.Type.String()+" "+fmt.Sprint(a.DefaultValue))
+		}
+	}
+	for name, def := range parsed.Types {
+		if strings.HasPrefix(name, "__") {
+			continue
+		}
+		for _, interfaceName := range def.Interfaces {
+			written[name] = append(written[name], "implements "+interfaceName)
+			written[interfaceName] = append(written[interfaceName], "is "+name)
+		}
+		if by := def.Directives.ForName("specifiedBy"); by != nil {
+			written[name] = append(written[name], by.Arguments.ForName("url").Value.Raw)
+		}
+	}
+	var told struct {
+		Schema struct {
+			Types []struct {
+				Name           string
+				SpecifiedByURL string
+				Interfaces     []struct{ Name string }
+				PossibleTypes  []struct{ Name string }
+			}
+			Directives []struct {
+				Name      string
+				Locations []string
+				Args      []e2e.SchemaValue
+			}
+		} `json:"__schema"`
+	}
+	w.Query(`{ __schema {
+		types { name specifiedByURL interfaces { name } possibleTypes { name } }
+		directives { name locations args { name defaultValue type { kind name ofType { kind name } } } }
+	} }`, &told)
+	got := make(map[string][]string)
+	for _, d := range told.Schema.Directives {
+		got["@"+d.Name] = d.Locations
+		for _, a := range d.Args {
+			value := "<nil>"
+			if a.DefaultValue != nil {
+				value = *a.DefaultValue
+			}
+			got["@"+d.Name] = append(got["@"+d.Name], a.Name+": "+a.Type.String()+" "+value)
+		}
+	}
+	for _, s := range told.Schema.Types {
+		for _, i := range s.Interfaces {
+			got[s.Name] = append(got[s.Name], "implements "+i.Name)
+		}
+		for _, p := range s.PossibleTypes {
+			got[s.Name] = append(got[s.Name], "is "+p.Name)
+		}
+		if s.SpecifiedByURL != "" {
+			got[s.Name] = append(got[s.Name], s.SpecifiedByURL)
+		}
+	}
+	for _, all := range []map[string][]string{written, got} {
+		for _, values := range all {
+			slices.Sort(values)
+		}
+	}
+	if diff := cmp.Diff(written, got); diff != "" {
+		t.Errorf("- SDL + introspection:\n%s", diff)
+	}
+}
+
 // TestDeferIsUnknown verifies that clients see no directive for incremental delivery.
 func TestDeferIsUnknown(t *testing.T) {
 	t.Parallel()

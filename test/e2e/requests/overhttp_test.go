@@ -32,6 +32,36 @@ func TestBodiesThatGoOn(t *testing.T) {
 	}
 }
 
+// TestArraysOfOperations verifies that an array of operations is answered by an array of as many
+// errors, and that none of the operations runs.
+func TestArraysOfOperations(t *testing.T) {
+	t.Parallel()
+	w := e2e.NewWorld(t, consolesim.Options{}, e2e.WithCache)
+	const operation = `{"query":"mutation { createQueue(input: {name: \"batch\"}) { queue { name } } }","variables":{"a":"hunter2"}}`
+	for sent, want := range map[int]int{1: 1, 3: 3, 100: 100, 101: 100, 1000: 100} {
+		for _, media := range []string{"application/json", "application/graphql-response+json"} {
+			resp, body := w.Send(http.MethodPost, "/graphql", " \n["+strings.Repeat(operation+",", sent-1)+operation+"]", e2e.MergeHeaders(e2e.JSONBody, map[string]string{"Accept": media}))
+			all := e2e.Decode[[]e2e.Answer](t, body)
+			if resp.StatusCode != http.StatusBadRequest || resp.Header.Get("Content-Type") != media+"; charset=utf-8" || len(all) != want {
+				t.Errorf("%d operations: %d %v, %d results", sent, resp.StatusCode, resp.Header, len(all))
+			}
+			for _, a := range all {
+				if e := w.OnlyError(a); e.Extensions.Code != "BAD_USER_INPUT" || len(a.Data) > 0 {
+					t.Errorf("%+v", a)
+				}
+			}
+			if strings.Contains(string(body), "hunter2") {
+				t.Errorf("the answer repeats what was sent: %.500s", body)
+			}
+		}
+	}
+	resp, body := w.Send(http.MethodPost, "/graphql", "["+operation+"]", e2e.MergeHeaders(e2e.JSONBody, map[string]string{"X-Api-Key": "nope"}))
+	if resp.StatusCode != http.StatusUnauthorized || strings.HasPrefix(string(body), "[") {
+		t.Errorf("with a refused key: %d %s", resp.StatusCode, body)
+	}
+	w.CheckNoCalls()
+}
+
 // TestRefusalsAreOfTheMediaTypeAskedFor verifies that refusals have the accepted media type,
 // and no data.
 func TestRefusalsAreOfTheMediaTypeAskedFor(t *testing.T) {

@@ -1,0 +1,46 @@
+package trusteddocuments
+
+import (
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// TestOneLineAnHour verifies that a document is logged once an hour, and that the memory for
+// documents is bounded.
+func TestOneLineAnHour(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var l logged
+		want := func(document string, want occurrence) {
+			t.Helper()
+			if got := l.first(document, time.Now()); got != want {
+				t.Errorf("%s: %v, want %v", document, got, want)
+			}
+		}
+		want("a", firstTime)
+		time.Sleep(time.Hour - time.Second)
+		want("a", again)
+		want("b", firstTime)
+		time.Sleep(time.Second)
+		want("a", firstTime)
+		want("b", again)
+		time.Sleep(time.Hour)
+		for i := len(l.at); i < maxLogged; i++ {
+			want(fmt.Sprint(i), firstTime)
+		}
+		want("c", firstTime) // a and b were logged an hour ago
+		want("d", firstTime)
+		want("e", full)
+		want("f", again)
+		if len(l.at) != maxLogged {
+			t.Errorf("%d documents in memory", len(l.at))
+		}
+		time.Sleep(time.Hour)
+		want("f", firstTime)
+		if len(l.at) != 1 {
+			t.Errorf("%d documents in memory after an hour", len(l.at))
+		}
+	})
+}

@@ -1,0 +1,208 @@
+// Package trusteddocuments holds the documents that may run: the list that manifests of clients
+// define, and the texts of automatic persisted queries that replicas share.
+package trusteddocuments
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+	"sync/atomic"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+
+	"github.com/consoleql/consoleql/internal/edge/querylimit"
+)
+
+// Mode tells which documents run.
+type Mode string
+
+// The modes.
+const (
+	// Log runs all documents, and logs those that are not trusted.
+	Log Mode = "log"
+	// Only runs trusted documents only.
+	Only Mode = "only"
+)
+
+// Options are the parameters of a List. All are required.
+type Options struct {
+	// Path is a manifest, or a folder of manifests.
+	Path string
+	Mode Mode
+	// Schema and Limits decide which documents are valid. Documents that select the schema run
+	// unless Limits.NoIntrospection is set.
+	Schema *ast.Schema
+	Limits querylimit.Limits
+	// Parsed gets the parsed documents.
+	Parsed graphql.Cache[*ast.QueryDocument]
+	// Logger receives refused documents, and documents that ran and are not trusted.
+	Logger *slog.Logger
+}
+
+// List is the list of trusted documents. All methods except Reload are safe for concurrent use.
+// A nil List has no documents and lets all run.
+type List struct {
+	opts    Options
+	current atomic.Pointer[documents]
+	logged  logged
+}
+
+// documents are the valid documents of all manifests.
+type documents struct {
+	byID   map[string]string // texts by id, without the prefix of hashes
+	byHash map[[sha256.Size]byte]string
+	names  []string // of operations, sorted
+}
+
+// hashPrefix may precede an id that is a hash (GraphQL over HTTP, appendix Persisted Documents).
+const hashPrefix = "sha256:"
+
+// maxRefusals bounds the refused documents of one load that are logged one by one.
+const maxRefusals = 100
+
+// Open reads the manifests of a path.
+func Open(o Options) (*List, error) {
+	l := &List{opts: o}
+	return l, l.Reload()
+}
+
+// Paths returns the paths of the manifests.
+func (l *List) Paths() []string {
+	all, err := Manifests(l.opts.Path)
+	if err != nil {
+		return []string{l.opts.Path} // Reload returns the error
+	}
+	return all
+}
+
+// Reload reads the manifests again, and parses and validates their documents. It logs and omits
+// documents that are invalid, and ids with two texts. If a manifest cannot be read, the present
+// list stays in force.
+func (l *List) Reload() error {
+	files, err := Manifests(l.opts.Path)
+	if err != nil {
+		return err
+	}
+	var entries []Entry
+	for _, file := range files {
+		of, err := ReadManifest(file)
+		if err != nil {
+			return err
+		}
+		entries = append(entries, of...)
+	}
+	next, refused := l.load(entries)
+	for i, r := range refused {
+		if i == maxRefusals {
+			l.opts.Logger.Error("more documents are not trusted", "documents", len(refused)-i)
+			break
+		}
+		l.opts.Logger.Error("a document is not trusted", "file", r.File, "id", r.ID, "name", r.Name, "error", r.reason)
+	}
+	l.current.Store(next)
+	l.opts.Logger.Info("trusted documents", "mode", string(l.opts.Mode), "documents", len(next.byID), "refused", len(refused))
+	return nil
+}
+
+// refusal is an entry that is not trusted.
+type refusal struct {
+	Entry
+	reason string
+}
+
+// load validates entries. Each text is validated once.
+func (l *List) load(entries []Entry) (*documents, []refusal) {
+	next := &documents{byID: make(map[string]string), byHash: make(map[[sha256.Size]byte]string)}
+	var refused []refusal
+	texts := make(map[string]string)
+	ambiguous := make(map[string]bool)
+	for _, e := range entries {
+		id := strings.TrimPrefix(e.ID, hashPrefix)
+		if text, known := texts[id]; known && text != e.Text {
+			ambiguous[id] = true
+		}
+		texts[id] = e.Text
+	}
+	reasons, names := make(map[string]string), make(map[string]bool)
+	for _, e := range entries {
+		id := strings.TrimPrefix(e.ID, hashPrefix)
+		reason, known := reasons[e.Text]
+		if !known {
+			reason = l.validate(e.Text, names)
+			reasons[e.Text] = reason
+		}
+		switch {
+		case id == "":
+			reason = "it has no id"
+		case ambiguous[id]:
+			reason = "its id has two texts"
+		}
+		if reason != "" {
+			refused = append(refused, refusal{e, reason})
+			continue
+		}
+		next.byID[id] = e.Text
+		next.byHash[sha256.Sum256([]byte(e.Text))] = e.Text
+	}
+	next.names = slices.Sorted(maps.Keys(names))
+	return next, refused
+}
+
+// validate parses a document and adds the names of its operations. It returns the reason for
+// which the document is invalid; empty: it is valid.
+func (l *List) validate(text string, names map[string]bool) string {
+	document, errs := querylimit.Parse(l.opts.Schema, text, l.opts.Limits)
+	if len(errs) > 0 {
+		return Reason(errs[0])
+	}
+	l.opts.Parsed.Add(context.Background(), text, document)
+	for _, op := range document.Operations {
+		if op.Name != "" {
+			names[op.Name] = true
+		}
+	}
+	return ""
+}
+
+// Reason describes an error of the parser or the validator with its position.
+func Reason(err *gqlerror.Error) string {
+	message := err.Message
+	if len(err.Locations) > 0 {
+		at := err.Locations[0]
+		message = fmt.Sprintf("%s (line %d, column %d)", message, at.Line, at.Column)
+	}
+	return message
+}
+
+// Names returns the names of the operations of all trusted documents, sorted.
+func (l *List) Names() []string {
+	if l == nil {
+		return nil
+	}
+	return l.current.Load().names
+}
+
+// find returns the text of a document by its id, or by the SHA-256 of its text in hexadecimal.
+func (l *List) find(id string) (text string, ok bool) {
+	if l == nil || id == "" {
+		return "", false
+	}
+	id = strings.TrimPrefix(id, hashPrefix)
+	now := l.current.Load()
+	if text, ok := now.byID[id]; ok {
+		return text, true
+	}
+	hash, err := hex.DecodeString(id)
+	if err != nil || len(hash) != sha256.Size {
+		return "", false
+	}
+	text, ok = now.byHash[[sha256.Size]byte(hash)]
+	return text, ok
+}

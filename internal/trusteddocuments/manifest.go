@@ -1,0 +1,170 @@
+package trusteddocuments
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/consoleql/consoleql/internal/textfile"
+)
+
+// apolloFormat is the member format of a manifest of Apollo's generator. Its only version is 1
+// (https://www.apollographql.com/docs/graphos/platform/security/persisted-queries#manifest-format).
+const apolloFormat = "apollo-persisted-query-manifest"
+
+// The ends of the names of files beside a manifest, which are no manifests.
+const (
+	descriptions = ".descriptions.json"
+	variables    = ".variables.json"
+)
+
+// Entry is a document of a manifest, which may be invalid.
+type Entry struct {
+	ID   string
+	Name string // of the operation; empty if the manifest does not tell it
+	Text string
+	File string // path of the manifest
+}
+
+// VariablesFile returns the path of the example variables beside a manifest. It is a JSON object of
+// variables by the name of their operation.
+func VariablesFile(manifest string) string { return strings.TrimSuffix(manifest, ".json") + variables }
+
+// Manifests returns the manifests of a file or a folder.
+func Manifests(path string) ([]string, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.IsDir() {
+		return []string{path}, nil
+	}
+	all, err := filepath.Glob(filepath.Join(escapeGlob(path), "*.json"))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	all = slices.DeleteFunc(all, func(file string) bool {
+		return strings.HasSuffix(file, descriptions) || strings.HasSuffix(file, variables)
+	})
+	if len(all) == 0 {
+		return nil, fmt.Errorf("%s holds no manifest *.json", path)
+	}
+	return all, nil
+}
+
+// escapeGlob escapes the characters of a path that have a meaning in a pattern.
+func escapeGlob(path string) string {
+	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(path)
+}
+
+// ReadManifest returns the documents of a manifest: that of Apollo's generator, or the object of
+// ids and texts of Relay and GraphQL Code Generator. Its errors name the file.
+func ReadManifest(path string) ([]Entry, error) {
+	text, err := textfile.Read(path)
+	if err != nil {
+		return nil, err
+	}
+	entries, err := parse([]byte(text))
+	if err != nil {
+		return nil, fmt.Errorf("%s %w", path, err)
+	}
+	for i := range entries {
+		entries[i].File = path
+	}
+	return entries, nil
+}
+
+// parse parses a manifest. Ids may be repeated.
+func parse(text []byte) ([]Entry, error) {
+	var entries []Entry
+	var format string
+	var apollo jsontext.Value
+	err := members(text, func(name string, value jsontext.Value) error {
+		if value.Kind() != '"' {
+			if name == "operations" {
+				apollo = value.Clone()
+			}
+			if name == "operations" || name == "version" {
+				return nil
+			}
+			return fmt.Errorf("has at %q no text of a document", name)
+		}
+		var document string
+		if err := json.Unmarshal(value, &document); err != nil {
+			return fmt.Errorf("has at %q no text of a document: %w", name, err)
+		}
+		if name == "format" {
+			format = document
+			return nil
+		}
+		entries = append(entries, Entry{ID: name, Text: document})
+		return nil
+	})
+	switch {
+	case err != nil:
+		return nil, err
+	case format == "" && apollo == nil:
+		return entries, nil
+	case format != apolloFormat:
+		return nil, fmt.Errorf("is of the format %q, not %q", format, apolloFormat)
+	default:
+		return parseApollo(text)
+	}
+}
+
+// parseApollo parses a manifest of Apollo's generator.
+func parseApollo(text []byte) ([]Entry, error) {
+	var manifest struct {
+		Version    int
+		Operations []struct{ ID, Name, Body string }
+	}
+	if err := json.Unmarshal(text, &manifest); err != nil {
+		return nil, fmt.Errorf("is no manifest: %w", err)
+	}
+	if manifest.Version != 1 {
+		return nil, fmt.Errorf("is of version %d, not 1", manifest.Version)
+	}
+	entries := make([]Entry, len(manifest.Operations))
+	for i, o := range manifest.Operations {
+		entries[i] = Entry{ID: o.ID, Name: o.Name, Text: o.Body}
+	}
+	return entries, nil
+}
+
+// members calls each with the members of a JSON object, repeated ones included.
+func members(text []byte, each func(name string, value jsontext.Value) error) error {
+	dec := jsontext.NewDecoder(bytes.NewReader(text), jsontext.AllowDuplicateNames(true))
+	begin, err := dec.ReadToken()
+	if err != nil || begin.Kind() != '{' {
+		return errors.New("is no JSON object")
+	}
+	for dec.PeekKind() != '}' {
+		token, err := dec.ReadToken()
+		if err != nil {
+			return fmt.Errorf("is no JSON: %w", err)
+		}
+		name := token.String()
+		value, err := dec.ReadValue()
+		if err != nil {
+			return fmt.Errorf("is no JSON: %w", err)
+		}
+		if err := each(name, value); err != nil {
+			return err
+		}
+	}
+	if _, err := dec.ReadToken(); err != nil {
+		return fmt.Errorf("is no JSON: %w", err)
+	}
+	if _, err := dec.ReadToken(); !errors.Is(err, io.EOF) {
+		return errors.New("holds more than one JSON object")
+	}
+	return nil
+}
