@@ -215,6 +215,7 @@ func (g *Gateway) openOperationCache(o *edge.Options, metrics *telemetry.Metrics
 		Validity: g.cache,
 		Accepted: g.accepted,
 		MaxBytes: g.settings.AnswerBytes,
+		Memory:   g.memory,
 		Observe:  func(source accesslog.Source) { metrics.Answer(string(source)) },
 		Logger:   g.log,
 	})

@@ -27,6 +27,7 @@ import (
 	"github.com/consoleql/consoleql/internal/apikey"
 	"github.com/consoleql/consoleql/internal/audit"
 	"github.com/consoleql/consoleql/internal/buildinfo"
+	"github.com/consoleql/consoleql/internal/bytepool"
 	"github.com/consoleql/consoleql/internal/cachedconsole"
 	"github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/consoleql/consoleql/internal/consoleclient/transport"
@@ -59,6 +60,7 @@ type Gateway struct {
 	cache          *responsecache.Cache  // nil: caching is off
 	operationCache *operationcache.Cache // nil if cache is nil
 	console        *cachedconsole.Console
+	memory         *bytepool.Pool
 	realm          string                            // identifies the SSO in the principals' shared names
 	usernames      atomic.Pointer[map[string]string] // of the service accounts
 	sso            *consoleclient.SSO
@@ -90,7 +92,7 @@ type Page struct {
 
 // New creates the components and opens the listeners. Run serves and closes them.
 func New(ctx context.Context, s *Settings, log *slog.Logger, p Page) (_ *Gateway, err error) {
-	g := &Gateway{settings: s, log: log, parts: newParts(log)}
+	g := &Gateway{settings: s, log: log, parts: newParts(log), memory: bytepool.New(0)}
 	if s.MaxComplexity != "" {
 		log.Warn("--max-complexity is ignored and will be refused by the next release: see --max-console-calls, --max-answer-bytes and --max-answer-values")
 	}
@@ -181,6 +183,7 @@ func (g *Gateway) edgeOptions(engine *loader.Engine, metrics *telemetry.Metrics,
 		Origins:     s.AllowedOrigins,
 		Streams:     &g.streams,
 		SlowReaders: &slowreader.Budget{},
+		Memory:      g.memory,
 		Keepalive:   s.StreamKeepalive,
 		Ready:       g.readiness,
 		Stopping:    g.stopping.Load,
