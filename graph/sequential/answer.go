@@ -25,27 +25,31 @@ type Answer struct {
 	limits Limits
 	// exceed is called when a limit is exceeded, so that loading stops; it may be nil.
 	exceed func(error)
-	// enlarge is called once, when the answer becomes larger than SmallBytes. It may block,
-	// and its error ends the collection; it may be nil.
-	enlarge func() error
+	// take takes memory for that many more bytes. It may block, and its error ends the
+	// collection; it may be nil.
+	take func(bytes int) error
 
 	values, names int // number of values, and least number of bytes of their text
-	enlarged      bool
+	taken         int // memory that was taken for them
 	err           error
 	truncated     bool
 }
 
-// SmallBytes is the estimated memory of an answer, in bytes, below which enlarge is not
-// called.
-const SmallBytes = 2 << 20
+const (
+	// takenStep is how much the estimated memory of an answer grows until it is taken.
+	takenStep = 256 << 10
+	// copies is how often the text of an answer is in memory until it is written: in pieces,
+	// as a whole, encoded with its errors, and recorded.
+	copies = 4
+)
 
 // bytesPerValue estimates the memory of a collected value: its place in an object, and its
 // marshaler.
 const bytesPerValue = 64
 
-// NewAnswer returns an Answer within limits. See Answer for exceed and enlarge.
-func NewAnswer(limits Limits, exceed func(error), enlarge func() error) *Answer {
-	return &Answer{limits: limits, exceed: exceed, enlarge: enlarge, values: 1}
+// NewAnswer returns an Answer within limits. See Answer for exceed and take.
+func NewAnswer(limits Limits, exceed func(error), take func(bytes int) error) *Answer {
+	return &Answer{limits: limits, exceed: exceed, take: take, values: 1}
 }
 
 type answerKey struct{}
@@ -133,8 +137,8 @@ func (a *Answer) collect(values, bytes int) bool {
 		a.fail(fault.New(fault.QueryTooComplex, "the answer has more than the %d values that one may have: ask for fewer entities (first), for fewer fields, or in several operations", a.limits.Values))
 	case a.limits.Bytes > 0 && a.names > a.limits.Bytes:
 		a.fail(a.tooLong())
-	case a.values*bytesPerValue+a.names > SmallBytes:
-		a.grow()
+	default:
+		a.grow(a.values*bytesPerValue + a.names)
 	}
 	return a.err == nil
 }
@@ -150,13 +154,14 @@ func (a *Answer) fail(err error) {
 	}
 }
 
-// grow waits until the answer may become large.
-func (a *Answer) grow() {
-	if a.enlarged || a.enlarge == nil {
+// grow takes memory for an answer of that many bytes in all.
+func (a *Answer) grow(bytes int) {
+	more := bytes - a.taken
+	if more < takenStep || a.take == nil {
 		return
 	}
-	a.enlarged = true
-	if err := a.enlarge(); err != nil {
+	a.taken = bytes
+	if err := a.take(more); err != nil {
 		a.fail(fmt.Errorf("wait for the memory of a large answer: %w", err))
 	}
 }
@@ -253,8 +258,8 @@ func (w *writer) count(size int) bool {
 	w.size += size
 	if a.limits.Bytes > 0 && w.size > a.limits.Bytes {
 		a.fail(a.tooLong())
-	} else if w.size > firstBytes {
-		a.grow()
+	} else {
+		a.grow(a.values*bytesPerValue + copies*w.size)
 	}
 	if a.err != nil {
 		w.more, a.truncated = nil, true

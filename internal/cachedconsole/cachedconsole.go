@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/consoleql/consoleql/internal/budget"
+	"github.com/consoleql/consoleql/internal/bytepool"
 	cc "github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/consoleql/consoleql/internal/consoleclient/admission"
 	"github.com/consoleql/consoleql/internal/fault"
@@ -182,12 +183,12 @@ func get[T any](ctx context.Context, c *Console, v *responsecache.View[T], q req
 }
 
 // concernsOther reports whether a joined load may have failed for a reason that does not concern the operation of ctx: the
-// budget of another one is exceeded, or too many operations of another caller wait. An operation that has sent calls is
-// not refused for those that wait.
+// budget of another one is exceeded, it has no memory, or too many operations of another caller wait. An operation that has
+// sent calls is not refused for those that wait.
 func concernsOther(ctx context.Context, err error) bool {
 	var refused *admission.RefusedError
 	switch {
-	case errors.Is(err, budget.ErrExceeded):
+	case errors.Is(err, budget.ErrExceeded), errors.Is(err, bytepool.ErrBusy):
 		return true
 	case !errors.As(err, &refused) || refused.Reason != admission.Crowded:
 		return false

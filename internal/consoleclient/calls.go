@@ -12,6 +12,7 @@ func getPage[T any](ctx context.Context, c *Client, sc scope.Scope, r request, n
 	var page *Page[T]
 	err := c.do(ctx, sc, r, func(a *responseReader) error {
 		page = &Page[T]{Date: a.date}
+		a.maxElements = r.maxElements()
 		var err error
 		var unidentified error
 		page.Count, page.Served, err = decodeList(a, names, func(e *T, place int) {

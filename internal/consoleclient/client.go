@@ -19,6 +19,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/consoleql/consoleql/internal/bytepool"
 	"github.com/consoleql/consoleql/internal/consoleclient/admission"
 	"github.com/consoleql/consoleql/internal/consoleclient/transport"
 	"github.com/consoleql/consoleql/internal/scope"
@@ -76,6 +77,8 @@ type Options struct {
 	UploadTimeout time.Duration
 	// MaxResponseBytes bounds each response; 0: DefaultMaxResponseBytes.
 	MaxResponseBytes int64
+	// Memory bounds the memory of all responses; nil: it is not bounded.
+	Memory *bytepool.Pool
 	// QueueCreatePath is the path for creating queues. A {queueId} in it becomes a new random GUID. Empty:
 	// DefaultQueueCreatePath. Every other create of the API posts to the collection: "/openapi/queues".
 	QueueCreatePath string
@@ -174,7 +177,7 @@ func newHTTPClient(o Options) (httpClient, error) {
 	if o.Timeout < 0 || o.WriteTimeout < 0 || o.UploadTimeout < 0 || o.MaxResponseBytes < 0 {
 		return httpClient{}, errors.New("consoleclient: a negative time-out or size in Options")
 	}
-	w := httpClient{admission: o.Admission, timeout: o.Timeout, writeTimeout: o.WriteTimeout, max: o.MaxResponseBytes, observe: o.Observe, trace: o.Trace, userAgent: o.UserAgent}
+	w := httpClient{admission: o.Admission, timeout: o.Timeout, writeTimeout: o.WriteTimeout, max: o.MaxResponseBytes, memory: o.Memory, observe: o.Observe, trace: o.Trace, userAgent: o.UserAgent}
 	if w.timeout == 0 {
 		w.timeout = DefaultTimeout
 	}

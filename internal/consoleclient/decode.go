@@ -2,6 +2,7 @@ package consoleclient
 
 import (
 	"errors"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -194,14 +195,20 @@ func (l *listReader[T]) elements() error {
 		e = new(T)
 		return readInto(&l.a.scanner, e)
 	}
+	size := int(reflect.TypeFor[T]().Size())
 	for first = true; ; first = false {
 		if err := l.a.withRefill(next); err != nil || !more {
 			return err
 		}
 		if e != nil {
+			if err := l.a.allocate(size); err != nil {
+				return err
+			}
 			l.each(e, l.n)
 		}
-		l.n++
+		if l.n++; l.a.maxElements > 0 && l.n > l.a.maxElements {
+			return errTooMany
+		}
 	}
 }
 
@@ -287,4 +294,5 @@ var (
 	errNotAList  = errors.New("the answer holds no list")
 	errNoEntity  = errors.New("the answer holds no entity")
 	errEmptyList = errors.New("the answer holds an empty list")
+	errTooMany   = errors.New("the answer holds more entities than a list may have")
 )

@@ -1,10 +1,8 @@
 package consoleclient
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptrace"
@@ -14,6 +12,7 @@ import (
 
 	"github.com/consoleql/consoleql/internal/backoff"
 	"github.com/consoleql/consoleql/internal/budget"
+	"github.com/consoleql/consoleql/internal/bytepool"
 	"github.com/consoleql/consoleql/internal/consoleclient/admission"
 	"github.com/consoleql/consoleql/internal/fault"
 	"github.com/consoleql/consoleql/internal/principal"
@@ -28,6 +27,7 @@ type httpClient struct {
 	timeout      time.Duration
 	writeTimeout time.Duration
 	max          int64
+	memory       *bytepool.Pool
 	observe      func(context.Context, Call)
 	trace        func(context.Context, string) (context.Context, func(Call)) // nil: no tracing
 	userAgent    string
@@ -77,6 +77,8 @@ func (w httpClient) exchange(ctx context.Context, x exchange,
 	default:
 		left = w.timeout
 	}
+	ctx, _, release := w.memory.Begin(ctx)
+	defer release()
 	ctx, ended := w.begin(ctx, x.operation)
 	a := w.attempt(ctx, x, &left, build, decode)
 	defer func() { ended(a) }()
@@ -129,7 +131,10 @@ func (w httpClient) attempt(ctx context.Context, x exchange, left *time.Duration
 	if err != nil {
 		return attempt{err: err}
 	}
-	place, err := w.admission.Acquire(ctx, x.call(ctx))
+	var place *admission.Place
+	if err = bytepool.FromContext(ctx).Ready(ctx); err == nil {
+		place, err = w.admission.Acquire(ctx, x.call(ctx))
+	}
 	if err == nil {
 		defer place.Done(admission.Ignored) // has no effect after the result
 		if x.class != admission.SSO {
@@ -240,85 +245,12 @@ func (w httpClient) send(ctx context.Context, x exchange, req *http.Request, dec
 	case !isSuccess(resp.StatusCode):
 		return resp.StatusCode, statusError(operation, x.byID(), resp)
 	}
-	body := &limitedReader{r: resp.Body, left: w.max}
+	body := &limitedReader{r: resp.Body, left: w.max, memory: x.memory(ctx)}
 	if err = x.read(resp, body, decode); err == nil {
 		return resp.StatusCode, nil
 	}
 	return resp.StatusCode, w.readError(ctx, x, resp.StatusCode, body, err)
 }
-
-// readError returns the error of a successful response that could not be read.
-func (w httpClient) readError(ctx context.Context, x exchange, status int, body *limitedReader, err error) error {
-	operation := x.operation
-	switch {
-	case body.tooLarge:
-		return invalid(operation, status, fmt.Sprintf("the answer is larger than %d bytes", w.max), nil)
-	case body.err != nil:
-		return connectionError(ctx, operation, status, false, body.err)
-	case errors.Is(err, errEmptyList) && x.byID():
-		return &Error{Operation: operation, Status: status, Title: http.StatusText(http.StatusNotFound), Kind: fault.NotFound, Err: err}
-	case errors.Is(err, io.EOF):
-		return invalid(operation, status, "the answer is empty", err)
-	case errors.Is(err, errForeign):
-		foreign := invalid(operation, status, err.Error(), err)
-		foreign.Foreign = true
-		if x.storage {
-			foreign.Detail = storageRefusal
-		}
-		return foreign
-	case errors.Is(err, errNotAList), errors.Is(err, errNoEntity), errors.Is(err, errEmptyList), errors.As(err, new(missingIDError)):
-		return invalid(operation, status, err.Error(), err)
-	}
-	return invalid(operation, status, "the answer cannot be decoded", err)
-}
-
-// read reads the JSON of a successful response with decode, which may be nil.
-func (x exchange) read(resp *http.Response, body *limitedReader, decode func(*responseReader) error) error {
-	if x.optional || decode == nil {
-		return x.readChange(resp, body, decode)
-	}
-	a := newResponseReader(body)
-	defer a.free()
-	a.date = dateOf(resp.Header, time.Now())
-	if _, err := a.firstByte(); err != nil {
-		return err
-	}
-	if isPage(resp.Header) {
-		return errForeign
-	}
-	if err := decode(a); err != nil {
-		return err
-	}
-	return a.expectEnd()
-}
-
-// readChange is read for a mutation. The mutation succeeded if the console itself wrote the response, even if the
-// response holds no entity.
-func (x exchange) readChange(resp *http.Response, body *limitedReader, decode func(*responseReader) error) error {
-	raw, err := io.ReadAll(body)
-	if err != nil {
-		return err
-	}
-	switch responderOf(x.operation, resp.StatusCode, resp.Header, raw, false) {
-	case fromIntermediary, ambiguousJSON:
-		return errForeign
-	case fromServerEmpty:
-		return nil
-	case fromServer:
-	}
-	if decode == nil {
-		return nil
-	}
-	a := newResponseReader(bytes.NewReader(raw))
-	defer a.free()
-	if err = decode(a); isMissingResult(err) {
-		return nil
-	}
-	return err
-}
-
-// errForeign reports that an intermediary answered instead of the console.
-var errForeign = errors.New("the answer is not the console's own")
 
 // watchConnection returns a context for sending an operation's request. For a failed request, unsent reports that it
 // never had a connection, so the console cannot have received it.

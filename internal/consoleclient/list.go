@@ -55,6 +55,22 @@ func (l List[F]) query() url.Values {
 // Encode returns the list's query string. Equal lists have equal query strings.
 func (l List[F]) Encode() string { return l.query().Encode() }
 
+const (
+	// maxListed bounds the entities of a list without pages.
+	maxListed = 50_000
+	// maxServed bounds the entities of a page. Some consoles serve more than the page size.
+	maxServed = 2_000
+)
+
+// maxElements returns how many entities the list may have that the request asks for.
+func (r request) maxElements() int {
+	size, err := strconv.Atoi(r.query.Get("PageSize"))
+	if err != nil {
+		return maxListed
+	}
+	return max(maxServed, 2*size)
+}
+
 // query collects the parameters of a query string.
 type query url.Values
 

@@ -17,6 +17,23 @@ type responseReader struct {
 	pooled  *[]byte
 	err     error // read error of from, other than io.EOF
 	date    DateTime
+
+	maxElements int               // bounds the elements of a list; 0: not bounded
+	memory      func(n int) error // takes memory for what is read; nil: it is not bounded
+	objects     int               // bytes of objects for which no memory is taken yet
+}
+
+// objectsStep is how many bytes of objects are allocated before memory is taken for them.
+const objectsStep = 64 << 10
+
+// allocate takes memory for an object of that many bytes.
+func (a *responseReader) allocate(bytes int) error {
+	if a.objects += bytes; a.objects < objectsStep || a.memory == nil {
+		return nil
+	}
+	taken := a.objects
+	a.objects = 0
+	return a.memory(taken)
 }
 
 // bufferBytes is the initial size of a response buffer. Buffers above bufferKept bytes do not return to the pool.
@@ -104,6 +121,9 @@ func (a *responseReader) fill(start int) (more bool, err error) {
 	held := a.in[start:]
 	room := a.in[:cap(a.in)]
 	if len(held) > cap(a.in)/2 {
+		if err := a.allocate(2 * cap(a.in)); err != nil {
+			return false, err
+		}
 		room = make([]byte, 2*cap(a.in))
 	}
 	a.in = room[:copy(room, held)]
@@ -136,8 +156,12 @@ type limitedReader struct {
 	left     int64
 	begun    bool
 	tooLarge bool
-	err      error // read error of the connection, other than io.EOF
+	err      error             // read error of the connection, other than io.EOF
+	memory   func(n int) error // takes memory for what is read; nil: it is not bounded
 }
+
+// textFactor is how many bytes of memory are taken for each byte of a response. Its texts are copied from the buffer.
+const textFactor = 2
 
 func (l *limitedReader) Read(p []byte) (int, error) {
 	if l.begun || len(p) < len(bom) {
@@ -175,6 +199,11 @@ func (l *limitedReader) read(p []byte) (int, error) {
 	l.left -= int64(n)
 	if err != nil && !errors.Is(err, io.EOF) {
 		l.err = err
+	}
+	if l.memory != nil {
+		if err := l.memory(textFactor * n); err != nil {
+			return 0, err
+		}
 	}
 	return n, err
 }

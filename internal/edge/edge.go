@@ -19,6 +19,7 @@ import (
 	"github.com/consoleql/consoleql/internal/accesslog"
 	"github.com/consoleql/consoleql/internal/apierror"
 	"github.com/consoleql/consoleql/internal/audit"
+	"github.com/consoleql/consoleql/internal/bytepool"
 	"github.com/consoleql/consoleql/internal/edge/graphiql"
 	"github.com/consoleql/consoleql/internal/edge/graphqlhttp"
 	"github.com/consoleql/consoleql/internal/edge/querylimit"
@@ -70,6 +71,8 @@ type Options struct {
 	// SlowReaders bounds the answers that wait for WebSocket clients to read them; nil: there is no
 	// bound. The listener needs it as well; see CoalesceWrites.
 	SlowReaders *slowreader.Budget
+	// Memory bounds the memory of large answers; nil: it is not bounded.
+	Memory *bytepool.Pool
 	// Keepalive is the interval of keepalive comments on quiet streams, and of pings on
 	// WebSockets; default 15 s. Proxies close connections that seem idle, commonly after 60 s.
 	Keepalive time.Duration
@@ -223,7 +226,7 @@ func (s *server) extensions() []graphql.HandlerExtension {
 	}
 	return append([]graphql.HandlerExtension{
 		seen,
-		querylimit.NewAnswerLimits(s.opts.Limits),
+		querylimit.NewAnswerLimits(s.opts.Limits, s.opts.Memory),
 		&tracer{explainer: s.opts.Explainer, cached: s.opts.OperationCache != nil},
 		graphqlhttp.Staleness{},
 		extension.Introspection{},

@@ -217,6 +217,7 @@ func (g *Gateway) openOperationCache(o *edge.Options, metrics *telemetry.Metrics
 		Validity: g.cache,
 		Accepted: g.accepted,
 		MaxBytes: g.settings.AnswerBytes,
+		Memory:   g.memory,
 		Observe: func(ctx context.Context, source accesslog.Source, answer *operation.Summary) {
 			metrics.Answer(string(source))
 			if answer != nil {

@@ -119,6 +119,7 @@ func (g *Gateway) dialConsole(metrics *telemetry.Metrics) error {
 		WriteTimeout:     s.ConsoleWriteTimeout,
 		UploadTimeout:    s.UploadTimeout,
 		MaxResponseBytes: s.ConsoleMaxResponseBytes,
+		Memory:           g.memory,
 		QueueCreatePath:  s.ConsoleQueueCreatePath,
 		Observe:          g.observeCalls(metrics),
 		Trace:            g.traceCalls(),

@@ -27,12 +27,12 @@ import (
 	"github.com/consoleql/consoleql/internal/apikey"
 	"github.com/consoleql/consoleql/internal/audit"
 	"github.com/consoleql/consoleql/internal/buildinfo"
+	"github.com/consoleql/consoleql/internal/bytepool"
 	"github.com/consoleql/consoleql/internal/cachedconsole"
 	"github.com/consoleql/consoleql/internal/consoleclient"
 	"github.com/consoleql/consoleql/internal/consoleclient/transport"
 	"github.com/consoleql/consoleql/internal/edge"
 	"github.com/consoleql/consoleql/internal/edge/graphiql"
-	"github.com/consoleql/consoleql/internal/edge/querylimit"
 	"github.com/consoleql/consoleql/internal/edge/slowreader"
 	edgetransport "github.com/consoleql/consoleql/internal/edge/transport"
 	"github.com/consoleql/consoleql/internal/fault"
@@ -64,6 +64,7 @@ type Gateway struct {
 	cache          *responsecache.Cache  // nil: caching is off
 	operationCache *operationcache.Cache // nil if cache is nil
 	console        *cachedconsole.Console
+	memory         *bytepool.Pool
 	realm          string                            // identifies the SSO in the principals' shared names
 	usernames      atomic.Pointer[map[string]string] // of the service accounts
 	sso            *consoleclient.SSO
@@ -96,7 +97,7 @@ type Page struct {
 
 // New creates the components and opens the listeners. Run serves and closes them.
 func New(ctx context.Context, s *Settings, log *slog.Logger, p Page) (_ *Gateway, err error) {
-	g := &Gateway{settings: s, log: log, parts: newParts(log)}
+	g := &Gateway{settings: s, log: log, parts: newParts(log), memory: bytepool.New(0)}
 	if s.MaxComplexity != "" {
 		log.Warn("--max-complexity is ignored and will be refused by the next release: see --max-console-calls, --max-answer-bytes and --max-answer-values")
 	}
@@ -108,7 +109,7 @@ func New(ctx context.Context, s *Settings, log *slog.Logger, p Page) (_ *Gateway
 	if err = g.openSchema(); err != nil { //nolint:contextcheck // parsing documents belongs to no request
 		return nil, err
 	}
-	build, metrics := buildinfo.Read(), telemetry.NewMetrics(s.isMetricOperation)
+	build, metrics := buildinfo.Read(), telemetry.NewMetrics(g.isMetricOperation)
 	g.metrics = metrics
 	g.parts.register(metrics)
 	metrics.Build(build.Version, build.Revision, build.Go)
@@ -158,25 +159,6 @@ func New(ctx context.Context, s *Settings, log *slog.Logger, p Page) (_ *Gateway
 	return g, nil
 }
 
-// openSchema loads the schema, creates the cache of parsed documents, and reads the trusted documents into it.
-func (g *Gateway) openSchema() (err error) {
-	s := g.settings
-	if g.schema, err = schema.Load(); err != nil {
-		return err
-	}
-	g.parsed = querylimit.NewParsedDocuments(g.schema)
-	mode := s.documentsMode()
-	if mode == "" {
-		return nil
-	}
-	if g.documents, err = trusteddocuments.Open(trusteddocuments.Options{
-		Path: s.TrustedDocuments, Mode: mode, Schema: g.schema, Limits: s.edgeLimits(), Parsed: g.parsed, Logger: g.log,
-	}); err != nil {
-		return fmt.Errorf("--trusted-documents: %w", err)
-	}
-	return nil
-}
-
 // openSubscriptions creates the service of subscriptions.
 func (g *Gateway) openSubscriptions(source subscription.Source) {
 	s := g.settings
@@ -209,6 +191,7 @@ func (g *Gateway) edgeOptions(engine *loader.Engine, metrics *telemetry.Metrics,
 		Origins:     s.AllowedOrigins,
 		Streams:     &g.streams,
 		SlowReaders: &slowreader.Budget{},
+		Memory:      g.memory,
 		Keepalive:   s.StreamKeepalive,
 		Ready:       g.readiness,
 		Stopping:    g.stopping.Load,

@@ -2,11 +2,13 @@ package gateway
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 	"math"
 	"os"
 	"runtime"
 	"runtime/debug"
+	"runtime/metrics"
 
 	"github.com/KimMachineGun/automemlimit/memlimit"
 )
@@ -15,10 +17,34 @@ const (
 	// memoryShare is the share of the memory limit for the Go runtime. The rest is for memory that the runtime does
 	// not count, such as kernel stacks.
 	memoryShare = 0.9
-	// gcPercent lets the heap grow to five times the live data. Most garbage is short-lived, and marking the caches
-	// more often costs more than the memory. The memory limit bounds the growth.
-	gcPercent = 400
+	// maxGCPercent lets a small heap grow to five times the live data, as most garbage is short-lived.
+	maxGCPercent = 400
+	// minGCPercent is Go's default, for a large heap.
+	minGCPercent = 100
+	// maxGrowth is how much the heap grows between two collections, in bytes, unless minGCPercent is more.
+	maxGrowth = 128 << 20
 )
+
+// gcPercent returns the growth of a heap with that many bytes of live data.
+func gcPercent(live uint64) int {
+	return int(min(max(minGCPercent, maxGrowth*100/max(live, 1)), maxGCPercent))
+}
+
+// liveBytes returns the bytes of the heap that the last collection found in use.
+func liveBytes() uint64 {
+	sample := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+	metrics.Read(sample)
+	return sample[0].Value.Uint64()
+}
+
+// afterEachCollection calls f after each garbage collection, on a goroutine of the runtime.
+func afterEachCollection(f func()) {
+	unreachable := new([64]byte) // the next collection finds it
+	runtime.AddCleanup(unreachable, func(f func()) {
+		f()
+		afterEachCollection(f)
+	}, f)
+}
 
 // sampleBytes is the sampling interval of the heap profile. Go's default of 512 KiB takes 1,000 samples a second
 // under load. Each walks a deep stack, in total 2 % of an operation's cost.
@@ -38,11 +64,13 @@ type Memory struct {
 	limit      memlimit.Provider // bytes that the process may use
 	SetLimit   func(int64) int64
 	setPercent func(int) int
+	live       func() uint64
+	collected  func(func()) // calls a function after each collection
 }
 
 // RuntimeMemory is the memory of this process.
 func RuntimeMemory() Memory {
-	return Memory{os.Getenv, memlimit.FromCgroup, debug.SetMemoryLimit, debug.SetGCPercent}
+	return Memory{os.Getenv, memlimit.FromCgroup, debug.SetMemoryLimit, debug.SetGCPercent, liveBytes, afterEachCollection}
 }
 
 // Tune applies the defaults that the environment does not override, and logs the values in force.
@@ -54,10 +82,17 @@ func (m Memory) Tune(log *slog.Logger) {
 	}
 	if set := m.getenv("GOGC"); set != "" {
 		log.Info("garbage collection", "gogc", set, "from", "GOGC")
-	} else {
-		m.setPercent(gcPercent)
-		log.Info("garbage collection", "gogc", gcPercent, "from", "default")
+		return
 	}
+	percent := maxGCPercent
+	m.setPercent(percent)
+	m.collected(func() {
+		if next := gcPercent(m.live()); next != percent {
+			percent = next
+			m.setPercent(next)
+		}
+	})
+	log.Info("garbage collection", "gogc", fmt.Sprintf("%d to %d", minGCPercent, maxGCPercent), "from", "default")
 }
 
 func (m Memory) tuneLimit(log *slog.Logger) {

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"log/slog"
 	"math"
+	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -20,16 +22,16 @@ func TestMemoryIsTuned(t *testing.T) {
 		wantPercent      int   // -1: not set
 		wantLog, wantGog string
 	}{
-		"a container's limit":      {nil, memlimit.Limit(1000 << 20), 900 << 20, 400, "gomemlimit=943718400 from=cgroup", "gogc=400"},
-		"GOMEMLIMIT wins":          {map[string]string{"GOMEMLIMIT": "64MiB"}, memlimit.Limit(1 << 30), -1, 400, "gomemlimit=64MiB from=GOMEMLIMIT", "gogc=400"},
+		"a container's limit":      {nil, memlimit.Limit(1000 << 20), 900 << 20, 400, "gomemlimit=943718400 from=cgroup", "100 to 400"},
+		"GOMEMLIMIT wins":          {map[string]string{"GOMEMLIMIT": "64MiB"}, memlimit.Limit(1 << 30), -1, 400, "gomemlimit=64MiB from=GOMEMLIMIT", "100 to 400"},
 		"GOGC wins":                {map[string]string{"GOGC": "50"}, memlimit.Limit(1000 << 20), 900 << 20, -1, "gomemlimit=943718400", "gogc=50 from=GOGC"},
 		"both win":                 {map[string]string{"GOGC": "off", "GOMEMLIMIT": "1GiB"}, memlimit.Limit(1 << 30), -1, -1, "gomemlimit=1GiB", "gogc=off"},
-		"empty is unset":           {map[string]string{"GOGC": "", "GOMEMLIMIT": ""}, memlimit.Limit(1000 << 20), 900 << 20, 400, "from=cgroup", "gogc=400"},
-		"no limit":                 {nil, none(memlimit.ErrNoLimit), -1, 400, "gomemlimit=none", "gogc=400"},
-		"no limit, as a number":    {nil, memlimit.Limit(math.MaxUint64), -1, 400, "gomemlimit=none", "gogc=400"},
-		"no cgroup":                {nil, none(memlimit.ErrNoCgroup), -1, 400, "gomemlimit=none", "gogc=400"},
-		"another system":           {nil, none(memlimit.ErrCgroupsNotSupported), -1, 400, "gomemlimit=none", "gogc=400"},
-		"a limit that is not read": {nil, none(errors.New("denied")), -1, 400, "level=WARN msg=\"the memory limit is not known\" error=denied", "gogc=400"},
+		"empty is unset":           {map[string]string{"GOGC": "", "GOMEMLIMIT": ""}, memlimit.Limit(1000 << 20), 900 << 20, 400, "from=cgroup", "100 to 400"},
+		"no limit":                 {nil, none(memlimit.ErrNoLimit), -1, 400, "gomemlimit=none", "100 to 400"},
+		"no limit, as a number":    {nil, memlimit.Limit(math.MaxUint64), -1, 400, "gomemlimit=none", "100 to 400"},
+		"no cgroup":                {nil, none(memlimit.ErrNoCgroup), -1, 400, "gomemlimit=none", "100 to 400"},
+		"another system":           {nil, none(memlimit.ErrCgroupsNotSupported), -1, 400, "gomemlimit=none", "100 to 400"},
+		"a limit that is not read": {nil, none(errors.New("denied")), -1, 400, "level=WARN msg=\"the memory limit is not known\" error=denied", "100 to 400"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			limit, percent := int64(-1), -1
@@ -39,6 +41,7 @@ func TestMemoryIsTuned(t *testing.T) {
 				limit:      c.limit,
 				SetLimit:   func(n int64) int64 { limit = n; return 0 },
 				setPercent: func(n int) int { percent = n; return 100 },
+				collected:  func(func()) {},
 			}.Tune(slog.New(slog.NewTextHandler(&log, nil)))
 			if limit != c.wantLimit || percent != c.wantPercent {
 				t.Errorf("limit %d, percent %d", limit, percent)
@@ -49,6 +52,41 @@ func TestMemoryIsTuned(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestCollectionFollowsTheHeap verifies that a large heap grows by less than a small one, and that the growth is set only
+// when it changes.
+func TestCollectionFollowsTheHeap(t *testing.T) {
+	var collected func()
+	var live uint64
+	var set []int
+	Memory{
+		getenv:     func(string) string { return "" },
+		limit:      memlimit.Limit(1 << 30),
+		SetLimit:   func(int64) int64 { return 0 },
+		setPercent: func(n int) int { set = append(set, n); return 0 },
+		live:       func() uint64 { return live },
+		collected:  func(f func()) { collected = f },
+	}.Tune(slog.New(slog.DiscardHandler))
+	for _, live = range []uint64{0, 4 << 20, 32 << 20, 64 << 20, 64 << 20, 128 << 20, 1 << 30, 16 << 20} {
+		collected()
+	}
+	if want := []int{400, 200, 100, 400}; !slices.Equal(set, want) {
+		t.Errorf("set %v, want %v", set, want)
+	}
+}
+
+// TestEachCollectionIsSeen verifies that the function is called after more than one collection.
+func TestEachCollectionIsSeen(t *testing.T) {
+	calls := make(chan struct{}, 100)
+	afterEachCollection(func() { calls <- struct{}{} })
+	for range 3 {
+		runtime.GC()
+		<-calls
+	}
+	if liveBytes() == 0 {
+		t.Error("no live data after a collection")
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"slices"
 	"strings"
 	"time"
 
@@ -193,11 +192,6 @@ func (s *Settings) Validate() error {
 	must(len(s.MetricOperations) <= telemetry.MaxOperationNames, fmt.Sprintf("--metric-operations has more than %d names", telemetry.MaxOperationNames))
 	s.checkNumbers(must)
 	return errors.Join(all...)
-}
-
-// isMetricOperation reports whether metrics tell operations of that name apart.
-func (s *Settings) isMetricOperation(name string) bool {
-	return slices.Contains(s.MetricOperations, name)
 }
 
 // named puts a flag before the text of an error; nil stays nil.

@@ -57,10 +57,15 @@ func (a *answer) keepable() {
 }
 
 // weight estimates the size of a cached answer in bytes. It includes the compressed forms in
-// advance.
+// advance. The size of a large answer counts fourfold, so that large answers take at most a
+// share of the memory.
 func (a *answer) weight() uint32 {
-	const own = 1024
-	return uint32(min(own+len(a.body)+len(a.body)/2, math.MaxUint32))
+	const own, large, factor = 1024, 1 << 20, 4
+	n := own + len(a.body) + len(a.body)/2
+	if n > large {
+		n *= factor
+	}
+	return uint32(min(n, math.MaxUint32))
 }
 
 // write answers a request.

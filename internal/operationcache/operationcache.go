@@ -15,6 +15,7 @@ import (
 
 	"github.com/consoleql/consoleql/internal/accesslog"
 	"github.com/consoleql/consoleql/internal/apierror"
+	"github.com/consoleql/consoleql/internal/bytepool"
 	"github.com/consoleql/consoleql/internal/edge/graphqlhttp"
 	"github.com/consoleql/consoleql/internal/fault"
 	"github.com/consoleql/consoleql/internal/flight"
@@ -35,6 +36,8 @@ type Options struct {
 	Accepted func(ctx context.Context) error
 	// MaxBytes bounds the memory; default 64 MiB.
 	MaxBytes uint64
+	// Memory bounds the memory of executions; nil: it is not bounded.
+	Memory *bytepool.Pool
 	// Observe is called with the source of each query's answer, and with the description of an answer that was not
 	// executed for it; it may be nil. ctx is that of the query.
 	Observe func(ctx context.Context, from accesslog.Source, answer *operation.Summary)
@@ -227,6 +230,8 @@ func (a *Cache) run(ctx context.Context, e *cacheRequest) *answer {
 		wish.RefreshID = responsecache.NewRefreshID()
 	}
 	t := operation.New(wish)
+	ctx, _, release := a.opts.Memory.Begin(ctx)
+	defer release() // the answer is encoded by then
 	made := a.record(operation.NewContext(ctx, t), e)
 	if e.noCache {
 		a.expire(ctx, wish.RefreshID, t.ExpiredTags())

@@ -325,10 +325,20 @@ type failure struct {
 	err error
 }
 
-// weight is the size of an entry in memory, in bytes.
+const (
+	// largeEntry is the size above which an entry is a large one, in bytes.
+	largeEntry = 1 << 20
+	// largeFactor is how often the size of a large entry counts. Large entries take at most a share of the memory so.
+	largeFactor = 4
+)
+
+// weight is the size of an entry in memory, in bytes. That of a large entry counts largeFactor times.
 func (e *entry) weight(k key) uint32 {
 	const own = 256 // the entry, the key, and the table's nodes
 	n := own + e.size + len(k.call) + len(k.principal) + 2*len(e.slots)
+	if n > largeEntry {
+		n *= largeFactor
+	}
 	return uint32(min(max(n, own), math.MaxUint32))
 }
 

@@ -35,8 +35,8 @@ var layers = [][]string{
 		"internal/telemetry", "internal/textfile",
 	},
 	{
-		"graph/capabilities", "graph/scalar", "graph/sequential", "internal/budget", "internal/consoleclient/admission", "internal/idempotency",
-		"internal/principal", "internal/responsecache",
+		"graph/capabilities", "graph/scalar", "graph/sequential", "internal/budget", "internal/bytepool", "internal/consoleclient/admission",
+		"internal/idempotency", "internal/principal", "internal/responsecache",
 	},
 	{"internal/consoleclient/transport", "internal/operation", "internal/tokencache"},
 	{"internal/accesslog", "internal/apikey", "internal/consoleclient"},

@@ -9,18 +9,15 @@ import (
 
 	"github.com/consoleql/consoleql/graph/sequential"
 	"github.com/consoleql/consoleql/internal/apierror"
+	"github.com/consoleql/consoleql/internal/bytepool"
 	"github.com/consoleql/consoleql/internal/fault"
 )
-
-// largeAnswers bounds the concurrent answers larger than sequential.SmallBytes in the whole
-// gateway. Each may need some 50 MiB until it is written.
-const largeAnswers = 8
 
 // answerLimits bounds the bytes, the values and the errors of each answer, including the
 // events of subscriptions.
 type answerLimits struct {
 	limits sequential.Limits
-	large  chan struct{} // has an element for each large answer
+	memory *bytepool.Pool
 }
 
 var _ interface {
@@ -29,12 +26,10 @@ var _ interface {
 	graphql.RootFieldInterceptor
 } = answerLimits{}
 
-// NewAnswerLimits returns the extension that bounds answers.
-func NewAnswerLimits(l Limits) graphql.HandlerExtension {
-	return answerLimits{
-		limits: sequential.Limits{Bytes: l.AnswerBytes, Values: l.AnswerValues},
-		large:  make(chan struct{}, largeAnswers),
-	}
+// NewAnswerLimits returns the extension that bounds answers. Large ones take their memory from the pool; nil: there is no
+// bound on all of them.
+func NewAnswerLimits(l Limits, memory *bytepool.Pool) graphql.HandlerExtension {
+	return answerLimits{sequential.Limits{Bytes: l.AnswerBytes, Values: l.AnswerValues}, memory}
 }
 
 // ExtensionName is the name under which gqlgen knows the extension.
@@ -53,26 +48,18 @@ func (x answerLimits) InterceptResponse(ctx context.Context, next graphql.Respon
 	if mutation {
 		exceed = nil // the following fields are executed nevertheless
 	}
-	large := false
-	defer func() {
-		if large {
-			<-x.large
-		}
-	}()
-	answer := sequential.NewAnswer(x.limits, exceed, func() error {
-		select {
-		case x.large <- struct{}{}:
-			large = true
-			return nil
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-	})
+	ctx, share, release := x.memory.Begin(ctx)
+	defer release()
+	answer := sequential.NewAnswer(x.limits, exceed, func(bytes int) error { return share.Take(ctx, bytes) })
 	errs := &errorCount{}
 	ctx = sequential.NewContext(context.WithValue(ctx, errorCountKey{}, errs), answer)
 	resp := next(ctx)
 	if resp == nil {
 		return nil
+	}
+	if share.Refused() && isQuery(ctx) {
+		resp.Data, resp.Errors = nil, gqlerror.List{apierror.RefusalOf(bytepool.Busy())}
+		return resp
 	}
 	if err := answer.Err(); err != nil {
 		resp.Data = []byte("null")
@@ -112,12 +99,16 @@ func (x answerLimits) InterceptRootField(ctx context.Context, next graphql.RootR
 	return graphql.Null
 }
 
-func isMutation(ctx context.Context) bool {
+func isMutation(ctx context.Context) bool { return isA(ctx, ast.Mutation) }
+
+func isQuery(ctx context.Context) bool { return isA(ctx, ast.Query) }
+
+func isA(ctx context.Context, kind ast.Operation) bool {
 	if !graphql.HasOperationContext(ctx) {
 		return false
 	}
 	op := graphql.GetOperationContext(ctx)
-	return op.Operation != nil && op.Operation.Operation == ast.Mutation
+	return op.Operation != nil && op.Operation.Operation == kind
 }
 
 // tooLarge returns the error of an answer that is too large. For a mutation, it contains the
@@ -125,7 +116,7 @@ func isMutation(ctx context.Context) bool {
 func tooLarge(err error, outcome fault.Outcome) *gqlerror.Error {
 	var told *gqlerror.Error
 	switch code := fault.CodeOf(err); {
-	case code != fault.QueryTooComplex:
+	case code != fault.QueryTooComplex && code != fault.RateLimited:
 		told = apierror.Refusal(fault.Internal, "the request was cancelled%s", apierror.Consequence(outcome))
 	case outcome == fault.Done:
 		told = apierror.Refusal(code, "the change was made, but %s", err.Error())

@@ -9,7 +9,9 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
+	"github.com/consoleql/consoleql/internal/apierror"
 	"github.com/consoleql/consoleql/internal/edge/graphqlhttp"
+	"github.com/consoleql/consoleql/internal/fault"
 )
 
 // rawTransport is a transport for operations with one answer. It writes the response data
@@ -58,10 +60,18 @@ type rawWriter struct {
 // without data has an error status (GraphQL over HTTP).
 func (w *rawWriter) WriteHeader(status int) {
 	media := w.begin()
+	if status == http.StatusOK && refused(w.response) {
+		status = http.StatusServiceUnavailable
+	}
 	if status == http.StatusOK && (w.response == nil || w.response.Data == nil) && media == graphqlhttp.TypeGraphQLResponse {
 		status = http.StatusBadRequest
 	}
 	w.ResponseWriter.WriteHeader(status)
+}
+
+// refused reports whether the gateway had no room for the operation.
+func refused(response *graphql.Response) bool {
+	return response != nil && response.Data == nil && len(response.Errors) == 1 && apierror.ExtensionCode(response.Errors[0]) == string(fault.RateLimited)
 }
 
 // begin adds the charset to the media type, and returns the media type. gqlgen compares the

@@ -61,3 +61,22 @@ func TestRawTransport(t *testing.T) {
 		t.Error("the real writer cannot be reached")
 	}
 }
+
+// TestRefusedOperationsHaveAStatus verifies the status of an operation for which there was no room.
+func TestRefusedOperationsHaveAStatus(t *testing.T) {
+	limited := gqlerror.List{{Message: "busy", Extensions: map[string]any{"code": "RATE_LIMITED"}}}
+	for name, tt := range map[string]struct {
+		response graphql.Response
+		want     int
+	}{
+		"refused":       {graphql.Response{Errors: limited}, http.StatusServiceUnavailable},
+		"a field":       {graphql.Response{Errors: limited, Data: json.RawMessage(`{"a":null}`)}, http.StatusOK},
+		"another error": {graphql.Response{Errors: gqlerror.List{{Message: "no", Extensions: map[string]any{"code": "NOT_FOUND"}}}}, http.StatusOK},
+	} {
+		rec := httptest.NewRecorder()
+		w := &rawWriter{ResponseWriter: rec, response: &tt.response}
+		if _, err := w.Write(nil); err != nil || rec.Code != tt.want {
+			t.Errorf("%s: status %d, want %d; %v", name, rec.Code, tt.want, err)
+		}
+	}
+}

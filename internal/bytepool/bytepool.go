@@ -1,0 +1,223 @@
+// Package bytepool bounds the memory of large answers: what operations hold of the console's answers, and the answers
+// that are made of it.
+//
+// An operation takes bytes as it reads and encodes, and gives all of them back at its end. Small operations never wait.
+// A large one waits for its bytes in order of arrival. The first in line is always given what it needs, however much that
+// is: it waits for nobody, so that operations that hold bytes and need more cannot block each other.
+package bytepool
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/consoleql/consoleql/internal/fault"
+)
+
+const (
+	// DefaultBytes is the default bound of a pool.
+	DefaultBytes = 32 << 20
+	// Free is what each operation takes without being counted.
+	Free = 1 << 20
+	// first is the least that a large operation is given at once, so that few need more later.
+	first = 8 << 20
+	// step is the least that it is given then.
+	step = 1 << 20
+)
+
+// ErrBusy is the cause of each error that says that there is no memory for an operation.
+var ErrBusy = errors.New("bytepool: no memory for a large answer")
+
+// Pool counts the bytes of large operations. A nil Pool counts nothing. A Pool is safe for concurrent use.
+type Pool struct {
+	bytes int64
+
+	mu   sync.Mutex
+	used int64
+	line []*Share // large operations in order of arrival, with and without bytes
+}
+
+// New returns a pool of that many bytes; 0: DefaultBytes.
+func New(bytes int64) *Pool {
+	if bytes == 0 {
+		bytes = DefaultBytes
+	}
+	return &Pool{bytes: bytes}
+}
+
+// Used returns the bytes that large operations hold.
+func (p *Pool) Used() int64 {
+	if p == nil {
+		return 0
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.used
+}
+
+// Share is what one operation holds. Its calls of the console hold it too, since a shared call may outlive the operation
+// that began it. A nil Share counts nothing.
+type Share struct {
+	pool    *Pool
+	taken   atomic.Int64
+	given   atomic.Int64 // changed under pool.mu
+	refused atomic.Bool
+
+	// Guarded by pool.mu:
+	holders int
+	inLine  bool
+	wanted  int64
+	changed chan struct{} // closed when more is given; nil: nobody waits
+}
+
+type contextKey struct{}
+
+// FromContext returns the share in ctx, or nil.
+func FromContext(ctx context.Context) *Share {
+	s, _ := ctx.Value(contextKey{}).(*Share)
+	return s
+}
+
+// Begin returns a context with the share of the operation in ctx, or with a new share. The bytes are given back when
+// every holder has called end.
+func (p *Pool) Begin(ctx context.Context) (_ context.Context, _ *Share, end func()) {
+	if p == nil {
+		return ctx, nil, func() {}
+	}
+	if s := FromContext(ctx); s != nil && s.join() {
+		return ctx, s, s.end
+	}
+	s := &Share{pool: p, holders: 1}
+	return context.WithValue(ctx, contextKey{}, s), s, s.end
+}
+
+// join adds a holder, unless the last one has left.
+func (s *Share) join() bool {
+	s.pool.mu.Lock()
+	defer s.pool.mu.Unlock()
+	if s.holders == 0 {
+		return false
+	}
+	s.holders++
+	return true
+}
+
+// end removes a holder. The last one gives all bytes back.
+func (s *Share) end() {
+	p := s.pool
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s.holders--
+	if s.holders > 0 || !s.inLine {
+		return
+	}
+	p.line = slices.DeleteFunc(p.line, func(other *Share) bool { return other == s })
+	p.used -= s.given.Load()
+	p.give()
+}
+
+// Take takes n more bytes. A large operation may have to wait for them. If the deadline of ctx comes first, the operation
+// is refused: the error is a RATE_LIMITED one with ErrBusy as its cause.
+func (s *Share) Take(ctx context.Context, n int) error {
+	if s == nil {
+		return nil
+	}
+	if taken := s.taken.Add(int64(n)); taken > Free && taken > s.given.Load() {
+		return s.wait(ctx, taken)
+	}
+	return nil
+}
+
+// Ready waits until the operation is given the bytes that it has taken so far. It is called before a call of the console,
+// whose connection would wait otherwise.
+func (s *Share) Ready(ctx context.Context) error { return s.Take(ctx, 0) }
+
+// Refused reports whether the operation was refused bytes.
+func (s *Share) Refused() bool { return s != nil && s.refused.Load() }
+
+// wait waits until the operation is given that many bytes in all. Once one wait was in vain, the whole operation is
+// refused.
+func (s *Share) wait(ctx context.Context, wanted int64) error {
+	for !s.refused.Load() {
+		changed := s.want(wanted)
+		if changed == nil {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			if errors.Is(ctx.Err(), context.Canceled) {
+				return context.Cause(ctx)
+			}
+			s.refuse()
+		}
+	}
+	return Busy()
+}
+
+// refuse ends all waits of the operation.
+func (s *Share) refuse() {
+	s.pool.mu.Lock()
+	defer s.pool.mu.Unlock()
+	s.refused.Store(true)
+	s.wanted = s.given.Load()
+	s.notify()
+}
+
+// notify wakes those who wait for the operation's bytes. The caller holds pool.mu.
+func (s *Share) notify() {
+	if s.changed != nil {
+		close(s.changed)
+		s.changed = nil
+	}
+}
+
+// want gives the operation that many bytes if it can, and returns nil. Otherwise it returns a channel that is closed when
+// more was given.
+func (s *Share) want(wanted int64) <-chan struct{} {
+	p := s.pool
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !s.inLine {
+		s.inLine = true
+		p.line = append(p.line, s)
+	}
+	s.wanted = max(s.wanted, wanted)
+	p.give()
+	if s.given.Load() >= wanted {
+		return nil
+	}
+	if s.changed == nil {
+		s.changed = make(chan struct{})
+	}
+	return s.changed
+}
+
+// give gives bytes to the operations that want some, in their order. The caller holds mu.
+func (p *Pool) give() {
+	for i, s := range p.line {
+		given := s.given.Load()
+		if s.wanted <= given {
+			continue
+		}
+		more := max(s.wanted-given, step)
+		if given == 0 {
+			more = max(more, first)
+		}
+		if i > 0 && p.used+more > p.bytes {
+			return
+		}
+		p.used += more
+		s.given.Store(given + more)
+		s.notify()
+	}
+}
+
+// Busy returns the error of an operation that is refused memory.
+func Busy() *fault.Error {
+	err := fault.Busy("the gateway has no memory for another large answer: send the operation again")
+	err.Err = ErrBusy
+	return err
+}

@@ -1,0 +1,187 @@
+package bytepool_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/consoleql/consoleql/internal/bytepool"
+	"github.com/consoleql/consoleql/internal/fault"
+)
+
+const mib = 1 << 20
+
+// operation is an operation with a share of a pool.
+type operation struct {
+	t     *testing.T
+	ctx   context.Context
+	share *bytepool.Share
+	end   func()
+}
+
+func begin(t *testing.T, p *bytepool.Pool) operation {
+	t.Helper()
+	ctx, share, end := p.Begin(t.Context())
+	return operation{t, ctx, share, end}
+}
+
+// take takes bytes on a goroutine of its own. The error is nil once they are taken.
+func (o operation) take(n int) <-chan error {
+	taken := make(chan error, 1)
+	go func() {
+		ctx, cancel := context.WithTimeout(o.ctx, time.Minute)
+		defer cancel()
+		taken <- o.share.Take(ctx, n)
+	}()
+	synctest.Wait()
+	return taken
+}
+
+// waits fails the test unless the bytes are still waited for.
+func (o operation) waits(taken <-chan error, what string) {
+	o.t.Helper()
+	synctest.Wait()
+	select {
+	case err := <-taken:
+		o.t.Errorf("%s does not wait: %v", what, err)
+	default:
+	}
+}
+
+// has fails the test unless the bytes are taken.
+func (o operation) has(taken <-chan error, what string) {
+	o.t.Helper()
+	synctest.Wait()
+	select {
+	case err := <-taken:
+		if err != nil {
+			o.t.Errorf("%s: %v", what, err)
+		}
+	default:
+		o.t.Errorf("%s waits", what)
+	}
+}
+
+// TestLargeOperationsWaitInOrder verifies that small operations never wait, that large ones get bytes in their order, and
+// that nobody overtakes one that needs more.
+func TestLargeOperationsWaitInOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := bytepool.New(32 * mib)
+		first, second, third := begin(t, p), begin(t, p), begin(t, p)
+		first.has(first.take(30*mib), "the first")
+		large := second.take(10 * mib)
+		second.waits(large, "the second")
+		small := third.take(mib)
+		third.has(small, "a small operation")
+		late := third.take(mib)
+		third.waits(late, "one that becomes large")
+		first.has(first.take(10*mib), "the first, beyond the pool")
+		first.end()
+		second.has(large, "the second, after the first has ended")
+		third.has(late, "the third")
+		second.end()
+		third.end()
+		if used := p.Used(); used != 0 {
+			t.Errorf("%d bytes are used at the end", used)
+		}
+	})
+}
+
+// TestHoldersDoNotBlockEachOther verifies that operations that all hold bytes and need more end one after another.
+func TestHoldersDoNotBlockEachOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := bytepool.New(32 * mib)
+		var all []operation
+		for range 4 {
+			o := begin(t, p)
+			o.has(o.take(8*mib), "one of four")
+			all = append(all, o)
+		}
+		more := make([]<-chan error, len(all))
+		for i := len(all) - 1; i >= 0; i-- {
+			more[i] = all[i].take(20 * mib)
+		}
+		for i, o := range all {
+			o.has(more[i], "the oldest")
+			if i+1 < len(all) {
+				o.waits(more[i+1], "the next")
+			}
+			if used := p.Used(); used > 32*mib+20*mib {
+				t.Errorf("%d MiB are used", used/mib)
+			}
+			o.end()
+		}
+	})
+}
+
+// TestOperationsAreRefused verifies that an operation whose wait ends without bytes is refused as a whole, and that
+// cancellation is no refusal.
+func TestOperationsAreRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := bytepool.New(16 * mib)
+		holder, refused, left := begin(t, p), begin(t, p), begin(t, p)
+		holder.has(holder.take(16*mib), "the holder")
+		begun := time.Now()
+		err := <-refused.take(2 * mib)
+		var told *fault.Error
+		if !errors.Is(err, bytepool.ErrBusy) || !errors.As(err, &told) || told.Code != fault.RateLimited || told.RetryAfter < time.Second || told.RetryAfter > 3*time.Second {
+			t.Errorf("refused with %v", err)
+		}
+		if time.Since(begun) != time.Minute || !refused.share.Refused() {
+			t.Errorf("refused after %v", time.Since(begun))
+		}
+		if err := <-refused.take(1); !errors.Is(err, bytepool.ErrBusy) || time.Since(begun) != time.Minute {
+			t.Errorf("a refused operation goes on: %v", err)
+		}
+		ctx, cancel := context.WithCancel(left.ctx)
+		cancel()
+		if err := left.share.Take(ctx, 2*mib); !errors.Is(err, context.Canceled) || left.share.Refused() {
+			t.Errorf("cancelled: %v", err)
+		}
+		holder.end()
+		left.has(left.take(mib), "one that was cancelled before")
+		left.end()
+		refused.end()
+	})
+}
+
+// TestSharesOutliveTheirOperation verifies that the bytes of an operation are held while a shared call goes on, and that a
+// call of an ended operation has a share of its own.
+func TestSharesOutliveTheirOperation(t *testing.T) {
+	t.Parallel()
+	p := bytepool.New(16 * mib)
+	ctx, share, end := p.Begin(t.Context())
+	_, same, endCall := p.Begin(ctx)
+	if same != share {
+		t.Error("a call has another share than its operation")
+	}
+	if err := same.Take(ctx, 4*mib); err != nil {
+		t.Fatal(err)
+	}
+	end()
+	if p.Used() == 0 {
+		t.Error("the bytes of a running call are given back")
+	}
+	endCall()
+	if used := p.Used(); used != 0 {
+		t.Errorf("%d bytes are used at the end", used)
+	}
+	_, other, endOther := p.Begin(ctx)
+	defer endOther()
+	if other == share {
+		t.Error("a call joins an operation that has ended")
+	}
+}
+
+// TestNoPool verifies that a nil pool bounds nothing.
+func TestNoPool(t *testing.T) {
+	t.Parallel()
+	var p *bytepool.Pool
+	ctx, share, end := p.Begin(t.Context())
+	defer end()
+	if err := share.Take(ctx, 1<<40); err != nil || share.Refused() || p.Used() != 0 || share.Ready(ctx) != nil {
+		t.Errorf("without a pool: %v", err)
+	}
+}

@@ -1,0 +1,109 @@
+package consoleclient
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/consoleql/consoleql/internal/bytepool"
+	"github.com/consoleql/consoleql/internal/consoleclient/admission"
+	"github.com/consoleql/consoleql/internal/fault"
+)
+
+// freeBytes is how much memory of each answer is not counted. An operation may read many small answers.
+const freeBytes = 256 << 10
+
+// memory returns the function that takes bytes of memory for the answer of an attempt. The answer to a write is read in any
+// case: it tells what has happened.
+func (x exchange) memory(ctx context.Context) func(int) error {
+	if x.class == admission.Writes || x.class == admission.Uploads {
+		return nil
+	}
+	share, free := bytepool.FromContext(ctx), freeBytes
+	return func(n int) error {
+		uncounted := min(n, free)
+		free -= uncounted
+		return share.Take(ctx, n-uncounted)
+	}
+}
+
+// read reads the JSON of a successful response with decode, which may be nil.
+func (x exchange) read(resp *http.Response, body *limitedReader, decode func(*responseReader) error) error {
+	if x.optional || decode == nil {
+		return x.readChange(resp, body, decode)
+	}
+	a := newResponseReader(body)
+	defer a.free()
+	a.memory = body.memory
+	a.date = dateOf(resp.Header, time.Now())
+	if _, err := a.firstByte(); err != nil {
+		return err
+	}
+	if isPage(resp.Header) {
+		return errForeign
+	}
+	if err := decode(a); err != nil {
+		return err
+	}
+	return a.expectEnd()
+}
+
+// readChange is read for a mutation. The mutation succeeded if the console itself wrote the response, even if the
+// response holds no entity.
+func (x exchange) readChange(resp *http.Response, body *limitedReader, decode func(*responseReader) error) error {
+	raw, err := io.ReadAll(body)
+	if err != nil {
+		return err
+	}
+	switch responderOf(x.operation, resp.StatusCode, resp.Header, raw, false) {
+	case fromIntermediary, ambiguousJSON:
+		return errForeign
+	case fromServerEmpty:
+		return nil
+	case fromServer:
+	}
+	if decode == nil {
+		return nil
+	}
+	a := newResponseReader(bytes.NewReader(raw))
+	defer a.free()
+	if err = decode(a); isMissingResult(err) {
+		return nil
+	}
+	return err
+}
+
+// errForeign reports that an intermediary answered instead of the console.
+var errForeign = errors.New("the answer is not the console's own")
+
+// readError returns the error of a successful response that could not be read.
+func (w httpClient) readError(ctx context.Context, x exchange, status int, body *limitedReader, err error) error {
+	operation := x.operation
+	switch {
+	case errors.Is(err, bytepool.ErrBusy):
+		return err
+	case body.tooLarge:
+		return invalid(operation, status, fmt.Sprintf("the answer is larger than %d bytes", w.max), nil)
+	case body.err != nil || errors.Is(err, context.Canceled):
+		return connectionError(ctx, operation, status, false, cmp.Or(body.err, err))
+	case errors.Is(err, errEmptyList) && x.byID():
+		return &Error{Operation: operation, Status: status, Title: http.StatusText(http.StatusNotFound), Kind: fault.NotFound, Err: err}
+	case errors.Is(err, io.EOF):
+		return invalid(operation, status, "the answer is empty", err)
+	case errors.Is(err, errForeign):
+		foreign := invalid(operation, status, err.Error(), err)
+		foreign.Foreign = true
+		if x.storage {
+			foreign.Detail = storageRefusal
+		}
+		return foreign
+	case errors.Is(err, errNotAList), errors.Is(err, errNoEntity), errors.Is(err, errEmptyList), errors.Is(err, errTooMany), errors.As(err, new(missingIDError)):
+		return invalid(operation, status, err.Error(), err)
+	}
+	return invalid(operation, status, "the answer cannot be decoded", err)
+}

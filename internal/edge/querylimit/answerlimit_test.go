@@ -1,0 +1,48 @@
+package querylimit_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/ast"
+
+	"github.com/consoleql/consoleql/internal/apierror"
+	"github.com/consoleql/consoleql/internal/bytepool"
+	"github.com/consoleql/consoleql/internal/edge/querylimit"
+	"github.com/consoleql/consoleql/internal/fault"
+)
+
+// TestQueriesWithoutMemoryAreRefused verifies that a query that is refused memory has no data and one error, and that a
+// mutation keeps its answer: its change is made.
+func TestQueriesWithoutMemoryAreRefused(t *testing.T) {
+	t.Parallel()
+	memory := bytepool.New(1 << 20)
+	holding, holder, end := memory.Begin(t.Context())
+	defer end()
+	if err := holder.Take(holding, 2<<20); err != nil {
+		t.Fatal(err)
+	}
+	x, ok := querylimit.NewAnswerLimits(querylimit.Limits{}, memory).(graphql.ResponseInterceptor)
+	if !ok {
+		t.Fatal("the extension does not intercept responses")
+	}
+	for operation, data := range map[ast.Operation]string{ast.Query: "", ast.Mutation: "data"} {
+		ctx := graphql.WithOperationContext(t.Context(), &graphql.OperationContext{Operation: &ast.OperationDefinition{Operation: operation}})
+		resp := x.InterceptResponse(ctx, func(ctx context.Context) *graphql.Response {
+			short, cancel := context.WithTimeout(ctx, time.Millisecond)
+			defer cancel()
+			if err := bytepool.FromContext(ctx).Take(short, 2<<20); fault.CodeOf(err) != fault.RateLimited {
+				t.Errorf("%s: %v", operation, err)
+			}
+			return &graphql.Response{Data: []byte("data")}
+		})
+		if string(resp.Data) != data {
+			t.Errorf("%s: the data is %s", operation, resp.Data)
+		}
+		if operation == ast.Query && (len(resp.Errors) != 1 || apierror.ExtensionCode(resp.Errors[0]) != "RATE_LIMITED" || resp.Errors[0].Extensions["retryAfter"] == nil) {
+			t.Errorf("the errors are %v", resp.Errors)
+		}
+	}
+}
