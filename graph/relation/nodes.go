@@ -112,7 +112,8 @@ func ofPackage[C any](to string, value func(*cc.Workflow, *cc.Package) *C, keys 
 	}}
 }
 
-// Types returns, by type and field, the types that the fields tell of, where the types of the fields do not say so.
+// Types returns, by type and field, the types that fields of objects and of filters tell of, where the types of the fields
+// do not say so.
 // The loader of a Node checks its type.
 func Types() map[string][]string {
 	types := map[string][]string{
@@ -120,6 +121,11 @@ func Types() map[string][]string {
 		"PackageCounts.unused":    {"Workflow"},
 
 		"Subscription.robotCountsChanged": {"Robot"},
+
+		"PackageFilter.unused":     {"Workflow"},
+		"QueueFilter.empty":        {"Robot"},
+		"RobotFilter.withoutQueue": {"Queue"},
+		"WorkflowFilter.outdated":  {"Package"},
 	}
 	for typ, rows := range Table() {
 		for name, row := range rows {

@@ -2,6 +2,7 @@ package querylimit
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"github.com/99designs/gqlgen/graphql"
@@ -17,12 +18,13 @@ import (
 type keyPolicy struct {
 	// reads maps each object type of the schema to the entity types that it reads.
 	reads map[string][]string
-	// fields maps fields, such as Workflow.outdated, to the entity types that they read instead.
+	// fields maps fields of objects, such as Workflow.outdated, to the entity types that they read instead, and fields of
+	// filters, such as RobotFilter.withoutQueue, to those that they read as well.
 	fields map[string][]string
 }
 
 // NewKeyPolicy returns the extension that enforces the permissions of API keys. fields are the entity types that fields
-// read, where the types of the fields do not tell them.
+// of objects and of filters read, where the types of the fields do not tell them.
 func NewKeyPolicy(schema *ast.Schema, fields map[string][]string) graphql.HandlerExtension {
 	return keyPolicy{reads: entityTypes(schema), fields: fields}
 }
@@ -40,7 +42,7 @@ func (x keyPolicy) MutateOperationContext(ctx context.Context, op *graphql.Opera
 	}
 	err := permitted(limits, string(op.Operation.Operation), op.Operation.SelectionSet)
 	if err == nil && len(limits.Types) > 0 {
-		err = x.permittedTypes(limits, op.Operation.SelectionSet, make(map[string]bool))
+		err = x.permittedTypes(limits, op.Operation.SelectionSet, op.Variables, make(map[string]bool))
 	}
 	if err != nil {
 		return apierror.Refusal(fault.CodeOf(err), "%s", err.Error())
@@ -70,7 +72,7 @@ func permitted(limits *principal.Limits, operation string, set ast.SelectionSet)
 
 // permittedTypes checks the types of all fields below a selection, regardless of directives
 // and of the fields' own selections. seen contains the checked fragments.
-func (x keyPolicy) permittedTypes(limits *principal.Limits, set ast.SelectionSet, seen map[string]bool) error {
+func (x keyPolicy) permittedTypes(limits *principal.Limits, set ast.SelectionSet, variables map[string]any, seen map[string]bool) error {
 	for _, s := range set {
 		var below ast.SelectionSet
 		switch s := s.(type) {
@@ -78,7 +80,7 @@ func (x keyPolicy) permittedTypes(limits *principal.Limits, set ast.SelectionSet
 			if strings.HasPrefix(s.Name, "__") {
 				continue // the schema contains no data of the console
 			}
-			for _, name := range x.readsOf(s) {
+			for _, name := range slices.Concat(x.readsOf(s), x.filtersOf(s, variables)) {
 				if err := limits.CheckType(name); err != nil {
 					return err
 				}
@@ -93,7 +95,7 @@ func (x keyPolicy) permittedTypes(limits *principal.Limits, set ast.SelectionSet
 			seen[s.Name] = true
 			below = s.Definition.SelectionSet
 		}
-		if err := x.permittedTypes(limits, below, seen); err != nil {
+		if err := x.permittedTypes(limits, below, variables, seen); err != nil {
 			return err
 		}
 	}
@@ -108,6 +110,27 @@ func (x keyPolicy) readsOf(f *ast.Field) []string {
 		}
 	}
 	return x.reads[f.Definition.Type.Name()]
+}
+
+// filtersOf returns the entity types that the filter of a field reads.
+func (x keyPolicy) filtersOf(f *ast.Field, variables map[string]any) (types []string) {
+	a := f.Arguments.ForName("filter")
+	if a == nil || f.Definition == nil {
+		return nil
+	}
+	def := f.Definition.Arguments.ForName(a.Name)
+	raw, err := a.Value.Value(variables)
+	filter, ok := raw.(map[string]any)
+	if def == nil || err != nil || !ok {
+		return nil // validation and the resolver refuse it
+	}
+	for name, v := range filter {
+		if v != nil {
+			types = append(types, x.fields[def.Type.Name()+"."+name]...)
+		}
+	}
+	slices.Sort(types)
+	return types
 }
 
 // entityTypes maps each composite type of a schema to the entity types that it reads. A

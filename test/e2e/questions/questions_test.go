@@ -49,11 +49,7 @@ func TestQuestions(t *testing.T) {
 			g := &e2e.RoundCounter{}
 			w := e2e.NewWorld(t, console, e2e.Proxy(t, g.OnRequest, g.OnAnswer),
 				func(s *gateway.Settings, _ *consolesim.Server) { s.OperationConcurrency = 1000 }) // a call that waits for another one is no round
-			f := facts{Data: w.Sim.Data(), ids: !console.NoIDs, robotIDs: !console.NoAssociatedRobotIDs}
-			for _, c := range f.Companies() {
-				f.companies++
-				f.departments += len(f.Departments(c.ID))
-			}
+			f := newFacts(w, !console.NoIDs, !console.NoAssociatedRobotIDs)
 			var again atomic.Int64
 			g.Open(true)
 			for _, kind := range []string{"packages", "queues", "robots", "workflows", "workflowLayouts"} { // what the gateway learns

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/consoleql/consoleql/internal/consolesim"
+	"github.com/consoleql/consoleql/test/e2e"
 )
 
 // facts are what the calculation of calls reads from the console's data.
@@ -12,6 +13,15 @@ type facts struct {
 
 	companies, departments int
 	ids, robotIDs          bool // the console takes `Ids`, and sends the ids of a workflow's robots
+}
+
+func newFacts(w *e2e.World, ids, robotIDs bool) facts {
+	f := facts{Data: w.Sim.Data(), ids: ids, robotIDs: robotIDs}
+	for _, c := range f.Companies() {
+		f.companies++
+		f.departments += len(f.Departments(c.ID))
+	}
+	return f
 }
 
 // filled counts the queues of a department that have robots.
