@@ -80,3 +80,14 @@ func TestBrowserSignsInAtGraphiQL(t *testing.T) {
 		t.Errorf("the browser stores a secret: %s", stored)
 	}
 }
+
+// TestBrowserShowsTheDashboardOfTheDemo opens the page that demo prints.
+func TestBrowserShowsTheDashboardOfTheDemo(t *testing.T) {
+	demo := start(t, `"listening"`, "demo", "--listen=127.0.0.1:0", "--admin-listen=")
+	url := demo.demoURL(t)
+	if !strings.Contains(demo.out.String(), url+"/dashboard/ is the dashboard\n") {
+		t.Errorf("demo printed %s", demo.out)
+	}
+	p := browsertest.Open(t, url, browsertest.Options{Path: "/dashboard/"})
+	p.Wait("the overview", `document.querySelector('.live.live') !== null && document.querySelectorAll('.departments a').length > 10`)
+}

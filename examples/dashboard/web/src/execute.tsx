@@ -42,6 +42,9 @@ export function outcomeOf(error: CombinedError): Outcome {
   return outcome && outcome in words ? outcome : error.networkError ? 'UNKNOWN' : 'NOT_SENT';
 }
 
+/** The key is known, and its outcome is not: asking again tells nothing more. */
+const isConflict = (error: CombinedError) => errorsOf(error)[0]?.code === 'CONFLICT';
+
 interface Props {
   company: string;
   department: string;
@@ -65,14 +68,19 @@ export function Execute({ company, department, workflow, done }: Props) {
     }
   };
   const outcome = answered && error ? outcomeOf(error) : undefined;
+  const forgotten = outcome === 'UNKNOWN' && isConflict(error!);
 
   return (
     <section className="card execute" aria-labelledby="execute" aria-busy={fetching}>
       <h2 id="execute">Run it now</h2>
       <div className="actions">
-        {outcome === 'UNKNOWN' ? (
+        {outcome === 'UNKNOWN' && !forgotten ? (
           <button type="button" className="primary" disabled={fetching} onClick={() => start(key)}>
             Ask again with the same key
+          </button>
+        ) : forgotten ? (
+          <button type="button" disabled={fetching} onClick={() => start(newKey())}>
+            Execute with a new key
           </button>
         ) : (
           <button type="button" className="primary" disabled={fetching} onClick={() => start(newKey())}>
@@ -99,7 +107,7 @@ function FailedRun({ outcome, error }: { outcome: Outcome; error: CombinedError 
   return (
     <div className={`outcome ${outcome}`}>
       <strong>{words[outcome].title}</strong>
-      <p>{words[outcome].text}</p>
+      <p>{outcome === 'UNKNOWN' && isConflict(error) ? 'The gateway does not know it either. Look at the jobs in the console before you execute it again.' : words[outcome].text}</p>
       <p className="muted">
         <code>{first?.code ?? 'NETWORK'}</code> {first?.message ?? 'The gateway does not answer.'}
         {retryAfter ? ` Try again in ${retryAfter} seconds.` : ''}

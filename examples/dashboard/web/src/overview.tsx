@@ -8,7 +8,7 @@ import type { OverviewQuery } from './gql/graphql';
 import { useLive, type Live } from './live';
 import { link } from './route';
 import { Empty, Failed, Freshness, Loading, Missing, Notices, signedOut } from './states';
-import { fromRows, inUse, loadOf, none, tally, total, type Counts } from './status';
+import { fromRows, inUse, loadOf, none, tally, tallyBy, total, type Counts } from './status';
 import { SignIn } from './session';
 
 const overview = operation(
@@ -52,10 +52,18 @@ const overview = operation(
         workflowCounts {
           total
           outdated
+          precision
+          unavailable {
+            code
+          }
         }
         queueCounts {
           total
           empty
+          precision
+          unavailable {
+            code
+          }
         }
         queues(first: 200) {
           totalCount
@@ -137,10 +145,9 @@ export function Overview({ chosen }: { chosen?: string }) {
 }
 
 /** The statuses of a department's robots: from events once all of its robots were told, else from the query. */
-function countsOf(department: NonNullable<Company['departments']>[number], live: Live): Counts {
+function countsOf(department: NonNullable<Company['departments']>[number], told: Counts | undefined, live: Live): Counts {
   const asked = fromRows(department.robotCounts?.byStatus ?? []);
-  const told = tally([...live.robots.values()].filter(({ departmentId }) => departmentId === department.id));
-  return total(told) > 0 && total(told) + live.removed.size >= total(asked) ? told : asked;
+  return told && total(told) + live.removed.size >= total(asked) ? told : asked;
 }
 
 function CompanyView({ company, answer, setHurry }: { company: Company; answer: Answer<OverviewQuery>; setHurry: (hurry: boolean) => void }) {
@@ -148,10 +155,11 @@ function CompanyView({ company, answer, setHurry }: { company: Company; answer: 
   useEffect(() => setHurry(live.state === 'interrupted'), [live.state, setHurry]);
 
   const { at, fetching, refresh } = answer;
+  const told = useMemo(() => tallyBy(live.robots.values(), ({ departmentId }) => departmentId), [live.robots]);
   const refusing = new Set(company.robotCounts?.unavailable.filter(({ code }) => code === 'FORBIDDEN').map(({ department }) => department.id));
   const departments = (company.departments ?? []).map(department => ({
     ...department,
-    counts: countsOf(department, live),
+    counts: countsOf(department, told.get(department.id), live),
     refuses: refusing.has(department.id) || !(department.visitorHasAnyRole || department.visitorHasPermission),
   }));
   const counts = company.robotCounts
@@ -181,13 +189,13 @@ function CompanyView({ company, answer, setHurry }: { company: Company; answer: 
       <Notices {...answer} shown={['FORBIDDEN']} />
 
       <section className="tiles" aria-label="Figures">
-        <Tile name="Robots" value={company.robotCounts ? total(counts) : undefined} least={company.robotCounts?.precision === 'AT_LEAST'} note={`${count(counts.BUSY + counts.READY)} connected`} />
+        <Tile name="Robots" value={company.robotCounts ? total(counts) : undefined} least={incomplete(company.robotCounts)} note={`${count(counts.BUSY + counts.READY)} connected`} />
         <Tile name="Busy now" value={company.robotCounts ? counts.BUSY : undefined} note={`${percent(counts.BUSY, counts.BUSY + counts.READY)}% of the connected`}>
           <Trend points={points} most={counts.BUSY + counts.READY} />
         </Tile>
-        <Tile name="Silent" value={company.robotCounts?.silent} alarm note="no heartbeat for 5 minutes" />
-        <Tile name="Outdated workflows" value={company.workflowCounts?.outdated} alarm note={`of ${count(company.workflowCounts?.total ?? 0)} workflows`} />
-        <Tile name="Empty queues" value={company.queueCounts?.empty} alarm note={`of ${count(company.queueCounts?.total ?? 0)} queues`} />
+        <Tile name="Silent" value={company.robotCounts?.silent} alarm least={incomplete(company.robotCounts)} note="no heartbeat for 5 minutes" />
+        <Tile name="Outdated workflows" value={company.workflowCounts?.outdated} alarm least={incomplete(company.workflowCounts)} note={`of ${count(company.workflowCounts?.total ?? 0)} workflows`} />
+        <Tile name="Empty queues" value={company.queueCounts?.empty} alarm least={incomplete(company.queueCounts)} note={`of ${count(company.queueCounts?.total ?? 0)} queues`} />
       </section>
 
       <div className="columns">
@@ -265,6 +273,10 @@ function CompanyView({ company, answer, setHurry }: { company: Company; answer: 
     </>
   );
 }
+
+/** Whether a count may be too small. What a department refuses does not count. */
+const incomplete = (counts: { precision: string; unavailable: { code: string }[] } | null) =>
+  counts?.precision === 'AT_LEAST' || counts?.unavailable.some(({ code }) => code !== 'FORBIDDEN');
 
 const depth = (path: string | null | undefined) => Math.max(0, (path ?? '').split('/').length - 1);
 

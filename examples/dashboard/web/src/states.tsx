@@ -23,6 +23,16 @@ export function errorsOf(error: CombinedError | undefined): GraphError[] {
 
 export const signedOut = (error: CombinedError | undefined) => errorsOf(error).some(({ code }) => code === 'UNAUTHENTICATED');
 
+/** Groups errors that say the same of several places. */
+function alike(errors: GraphError[]): GraphError[][] {
+  const groups = new Map<string, GraphError[]>();
+  for (const error of errors) {
+    const same = `${error.code} ${error.message}`;
+    groups.set(same, [...(groups.get(same) ?? []), error]);
+  }
+  return [...groups.values()];
+}
+
 const reasons: Record<string, string> = {
   ERROR: 'The console does not answer',
   SLOW: 'The console is slow',
@@ -51,12 +61,11 @@ export function Notices({ error, extensions, failure, at, shown = [] }: Answered
             <strong>Incomplete.</strong> {missing.length === 1 ? 'One part' : `${missing.length} parts`} could not be read.
           </summary>
           <ul>
-            {missing.slice(0, 8).map((part, i) => (
-              <li key={i}>
-                <code>{part.code}</code> {part.message} <small>{part.path}</small>
+            {alike(missing).slice(0, 8).map(([first, ...others]) => (
+              <li key={first!.path}>
+                <code>{first!.code}</code> {first!.message} <small>{first!.path}{others.length > 0 ? ` and ${others.length} more` : ''}</small>
               </li>
             ))}
-            {missing.length > 8 ? <li>and {missing.length - 8} more</li> : null}
           </ul>
         </details>
       ) : null}

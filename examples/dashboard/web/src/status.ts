@@ -41,3 +41,15 @@ export function inUse(counts: Counts): string {
   const connected = counts.BUSY + counts.READY;
   return connected > 0 ? `${counts.BUSY} of ${connected}` : total(counts) > 0 ? 'none connected' : 'empty';
 }
+
+/** Counts robots by a key, in one pass. */
+export function tallyBy<Robot extends { status: RobotStatus }>(robots: Iterable<Robot>, key: (robot: Robot) => string | null | undefined): Map<string, Counts> {
+  const groups = new Map<string, Counts>();
+  for (const robot of robots) {
+    const name = key(robot) ?? '';
+    const counts = groups.get(name) ?? none();
+    counts[robot.status]++;
+    groups.set(name, counts);
+  }
+  return groups;
+}
