@@ -119,7 +119,8 @@ func TestBrowserConnectsAgain(t *testing.T) {
 	t.Parallel()
 	w := world(t)
 	d := w.Sim.Data()
-	robot := d.RobotIDs(d.MainDepartmentID())[0]
+	robots := d.RobotIDs(d.MainDepartmentID())
+	robot, gone := robots[0], robots[1]
 	w.Sim.SetRobotStatus(robot, "Ready")
 	proxy := tcpproxy.New(t, strings.TrimPrefix(w.URL, "http://"))
 	p := browsertest.Open(t, "http://"+proxy.Addr(), browsertest.Options{Path: "/dashboard/" + departmentOf(d), Unreliable: true})
@@ -130,12 +131,14 @@ func TestBrowserConnectsAgain(t *testing.T) {
 	refreshUntil(p, `document.querySelector('.notice.failed') !== null`)
 	says(p, "The gateway does not answer")
 	w.Sim.SetRobotStatus(robot, "Busy")
+	w.Sim.RemoveRobot(gone)
 	if err := proxy.Pass(); err != nil {
 		t.Fatal(err)
 	}
 	shown(p, ".live.live")
 	shown(p, fmt.Sprintf("[data-robot=%q][data-status=BUSY]", robot))
 	refreshUntil(p, `document.querySelector('.notice') === null`)
+	p.Wait("the robot is gone", fmt.Sprintf("document.querySelector('[data-robot=%q]') === null", gone))
 }
 
 // outcome is the outcome that the workflow's screen shows.

@@ -91,6 +91,9 @@ export function useLive(company: string, department?: string): Live {
       show();
     };
     const connect = () => {
+      // A robot that was removed while the connection was broken is not told of.
+      robots.clear();
+      removed.clear();
       connection = pipe(
         client.subscription(events, { company, departments: department ? [department] : null }),
         onEnd(() => {
