@@ -1,6 +1,6 @@
 # The words of this project. `make help` explains them.
 .DEFAULT_GOAL := help
-.PHONY: help demo test clients lint fmt cover generate bench soak pages fuzz chaos rotation build release tools graphiql graphqljs vuln test-go126
+.PHONY: help demo test clients lint fmt cover generate bench soak pages fuzz chaos rotation build release tools graphiql dashboard graphqljs vuln test-go126
 
 # The toolchain of builds, tests and releases. It wins over an environment that says "local".
 export GOTOOLCHAIN := go1.27.3
@@ -57,7 +57,7 @@ soak: ## Load the gateway with everything for ten minutes, send uploads of 2 GiB
 
 pages: ## Run the tests that drive a real Chromium; make test runs them too
 	@./scripts/install-test-needs
-	go test -race -run Browser ./cmd/server ./internal/edge/graphiql/...
+	go test -race -run Browser ./cmd/server ./internal/edge/graphiql/... ./test/e2e/dashboard
 
 fuzz: ## Play random queries, changes and bytes against independent calculations (10 minutes)
 	go test ./test/oracle -run TestAnswersMatchTheOracle -oracle 20s
@@ -83,6 +83,9 @@ release: ## Build the archives of a release into release/, with checksums and a 
 
 graphiql: ## Build the GraphiQL page's assets anew (needs Node.js and npm)
 	cd internal/edge/graphiql/web && npm ci --no-audit --no-fund && npm run build
+
+dashboard: ## Build the example dashboard's assets anew (needs Node.js and npm)
+	cd examples/dashboard/web && npm ci --no-audit --no-fund && npm run build
 
 graphqljs: ## Ask graphql-js 16 anew what it makes of literals and variables (needs Node.js and npm)
 	cd internal/edge/querylimit/testdata/graphqljs && npm install --no-package-lock --no-audit --no-fund && node table.mjs

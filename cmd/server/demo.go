@@ -2,16 +2,14 @@ package main
 
 import (
 	"context"
-	"embed"
 	"errors"
 	"fmt"
-	"io/fs"
 	"slices"
-	"strings"
 	"time"
 
+	"github.com/consoleql/consoleql/examples/dashboard"
 	"github.com/consoleql/consoleql/internal/consolesim"
-	"github.com/consoleql/consoleql/internal/edge/graphiql"
+	"github.com/consoleql/consoleql/internal/edge"
 	"github.com/consoleql/consoleql/internal/gateway"
 )
 
@@ -113,44 +111,19 @@ func (c *demoCommand) Run(ctx context.Context, s stdio) (err error) {
 	if err := settings.Validate(); err != nil {
 		return err
 	}
-	notice := fmt.Sprintf("Demo: the console is simulated, and every caller acts as its user %s without credentials.", username)
-	queries, err := examples(sim.Data())
+	notice := fmt.Sprintf("Demo: the console is simulated, and every caller acts as its user %s without credentials. Its password is %s.", username, password)
+	queries, err := demoExamples(sim.Data(), username)
 	if err != nil {
 		return err
 	}
-	g, err := gateway.New(ctx, settings, log, gateway.Page{Examples: queries, Notice: notice})
+	g, err := gateway.New(ctx, settings, log, gateway.Page{Examples: queries, Notice: notice, Dashboard: dashboard.Handler()})
 	if err != nil {
 		return err
 	}
 	g.Hangups = s.hangups
-	fmt.Fprintf(s.out, "%s/ is GraphiQL: open it in a browser\n%s/graphql is the endpoint\n%s\n", g.URL(), g.URL(), notice)
+	fmt.Fprintf(s.out, "%s/ is GraphiQL: open it in a browser\n%s%s is the dashboard\n%s/graphql is the endpoint\n%s\n",
+		g.URL(), g.URL(), edge.DashboardPrefix, g.URL(), notice)
 	return g.Run(ctx)
-}
-
-//go:embed examples/*.graphql
-var exampleFiles embed.FS
-
-// examples returns GraphiQL's initial queries. The first line of each file is its title.
-func examples(data *consolesim.Data) ([]graphiql.Example, error) {
-	variables := map[string]string{
-		"examples/3-packages.graphql":     `{ "text": "" }`,
-		"examples/4-one-workflow.graphql": fmt.Sprintf(`{ "id": %q }`, data.WorkflowIDs(data.MainDepartmentID())[0]),
-	}
-	names, err := fs.Glob(exampleFiles, "examples/*.graphql")
-	if err != nil {
-		return nil, err
-	}
-	all := make([]graphiql.Example, len(names))
-	for i, name := range names {
-		text, err := exampleFiles.ReadFile(name)
-		if err != nil {
-			return nil, err
-		}
-		first, _, _ := strings.Cut(string(text), "\n")
-		title, _, _ := strings.Cut(strings.TrimPrefix(first, "# "), ":")
-		all[i] = graphiql.Example{Title: title, Query: string(text), Variables: variables[name]}
-	}
-	return all, nil
 }
 
 type simulateCommand struct {

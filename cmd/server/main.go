@@ -119,7 +119,11 @@ func (c *serveCommand) Run(ctx context.Context, s stdio) error {
 	m := gateway.RuntimeMemory()
 	m.Tune(log)
 	c.Fit(m.SetLimit(-1), log) // -1 returns the limit without changing it
-	g, err := gateway.New(ctx, &c.Settings, log, gateway.Page{})
+	first, err := serveExamples()
+	if err != nil {
+		return err
+	}
+	g, err := gateway.New(ctx, &c.Settings, log, gateway.Page{Examples: first})
 	if err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
@@ -31,6 +32,9 @@ import (
 	"github.com/consoleql/consoleql/internal/trusteddocuments"
 )
 
+// DashboardPrefix is the path below which the dashboard is served.
+const DashboardPrefix = "/dashboard/"
+
 // Options configure the public listener.
 type Options struct {
 	// FieldTypes are the entity types that fields read, by type and field, where the types of the fields do not tell them.
@@ -42,6 +46,8 @@ type Options struct {
 	SDL string
 	// GraphiQL configures the GraphiQL page; nil: there is none.
 	GraphiQL *graphiql.Options
+	// Dashboard is served below /dashboard/; nil: there is none.
+	Dashboard http.Handler
 	// Anonymous lets callers without credentials act as the default service account.
 	Anonymous bool
 	// Keys finds the principal of an API key; nil: there are no keys.
@@ -179,6 +185,10 @@ func New(opts Options) http.Handler {
 		page := graphiql.Handler(*opts.GraphiQL)
 		r.Handle("/", page)
 		r.Handle(graphiql.AssetPrefix+"*", page)
+	}
+	if opts.Dashboard != nil {
+		r.Handle(DashboardPrefix+"*", http.StripPrefix(strings.TrimSuffix(DashboardPrefix, "/"), opts.Dashboard))
+		r.Handle(strings.TrimSuffix(DashboardPrefix, "/"), http.RedirectHandler(DashboardPrefix, http.StatusMovedPermanently))
 	}
 	return r
 }

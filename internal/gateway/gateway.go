@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -89,10 +90,11 @@ type Gateway struct {
 	Admin          *httpListener // nil: no admin listener
 }
 
-// Page is the initial content of GraphiQL.
+// Page is the initial content of GraphiQL, and the page beside it.
 type Page struct {
-	Examples []graphiql.Example
-	Notice   string
+	Examples  []graphiql.Example
+	Notice    string
+	Dashboard http.Handler // nil: none
 }
 
 // New creates the components and opens the listeners. Run serves and closes them.
@@ -203,6 +205,7 @@ func (g *Gateway) edgeOptions(engine *loader.Engine, metrics *telemetry.Metrics,
 	if s.GraphiQL != "off" {
 		options.GraphiQL = &graphiql.Options{Examples: p.Examples, Notice: p.Notice}
 	}
+	options.Dashboard = p.Dashboard
 	g.observe(&options, metrics)
 	return options
 }

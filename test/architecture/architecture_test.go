@@ -30,11 +30,12 @@ const (
 var layers = [][]string{
 	{
 		"graph", "graph/codegen", "graph/schema", "graph/selection", "internal/backoff", "internal/buildinfo", "internal/consoleclient/generate",
-		"internal/consolesim", "internal/edge/graphiql", "internal/edge/graphiql/browsertest", "internal/edge/slowreader", "internal/fault",
+		"internal/consolesim", "internal/edge/graphiql/browsertest", "internal/edge/slowreader", "internal/edge/staticfiles", "internal/fault",
 		"internal/flight", "internal/health", "internal/invalidation", "internal/logqueue", "internal/quota", "internal/redistest", "internal/scope", "internal/tcpproxy",
 		"internal/telemetry", "internal/textfile",
 	},
 	{
+		"examples/dashboard", "internal/edge/graphiql",
 		"graph/capabilities", "graph/scalar", "graph/sequential", "internal/budget", "internal/bytepool", "internal/consoleclient/admission",
 		"internal/idempotency", "internal/principal", "internal/responsecache",
 	},

@@ -20,6 +20,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/consoleql/consoleql/examples/dashboard"
 	"github.com/consoleql/consoleql/internal/consolesim"
 	"github.com/consoleql/consoleql/internal/gateway"
 	"github.com/consoleql/consoleql/internal/telemetry"
@@ -114,7 +115,7 @@ func NewWorld(t testing.TB, o consolesim.Options, adjust ...func(*gateway.Settin
 	if err != nil {
 		t.Fatal(err)
 	}
-	g, err := gateway.New(context.Background(), s, log, gateway.Page{})
+	g, err := gateway.New(context.Background(), s, log, gateway.Page{Dashboard: dashboard.Handler()})
 	if err != nil {
 		t.Fatal(err)
 	}

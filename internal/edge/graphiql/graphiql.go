@@ -8,8 +8,18 @@
 package graphiql
 
 import (
+	"bytes"
+	"embed"
+	"encoding/json"
+	"io/fs"
 	"net/http"
+	"strings"
+
+	"github.com/consoleql/consoleql/internal/edge/staticfiles"
 )
+
+//go:embed dist
+var dist embed.FS
 
 // AssetPrefix is the path below which [Handler] serves the page's assets. The page refers to
 // it by a relative path, so that a proxy may serve both below another path.
@@ -17,6 +27,9 @@ const AssetPrefix = "/graphiql/"
 
 // defaultEndpoint is the default of Options.Endpoint.
 const defaultEndpoint = "graphql"
+
+// optionsPlaceholder is replaced in the built page by [Options].
+const optionsPlaceholder = `<script type="application/json" id="options">{}</script>`
 
 // Example is an operation that the page opens in a tab on a visitor's first visit. Later
 // visits restore the visitor's tabs. The side bar always lists the examples.
@@ -40,8 +53,7 @@ type Options struct {
 	// page opens with GraphiQL's introduction.
 	Examples []Example `json:"examples,omitempty"`
 	// Headers is the JSON object that the headers editor starts with; empty for none. The
-	// browser stores a visitor's own headers only if the visitor enables that in GraphiQL's
-	// settings.
+	// browser does not store headers.
 	Headers string `json:"headers,omitempty"`
 	// Notice is one line of plain text above the editor; empty for none.
 	Notice string `json:"notice,omitempty"`
@@ -54,38 +66,20 @@ func Handler(o Options) http.Handler {
 	if o.Endpoint == "" {
 		o.Endpoint = defaultEndpoint
 	}
-	files := assets()
-	index := page(o)
-
+	built, _ := fs.Sub(dist, "dist") // the name is valid
 	mux := http.NewServeMux()
-	mux.Handle("GET /{$}", index)
-	mux.HandleFunc("GET "+AssetPrefix+"{name}", func(w http.ResponseWriter, r *http.Request) {
-		file, ok := files[r.PathValue("name")]
-		if !ok {
-			http.NotFound(w, r)
-			return
-		}
-		file.ServeHTTP(w, r)
-	})
-	return secured(mux)
+	mux.Handle("GET /{$}", staticfiles.Page(page(o)))
+	mux.Handle("GET "+AssetPrefix+"{name}", staticfiles.Assets(built))
+	return staticfiles.Secured(mux)
 }
 
-// contentSecurityPolicy restricts the page to its own origin. It allows inline styles, which
-// Monaco and the component library use, and data: URLs for Monaco's small images.
-const contentSecurityPolicy = "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; " +
-	"object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-
-// secured adds the security headers. Assets need them too: a worker obeys the policy of its
-// own script's response, not the page's.
-func secured(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		h := w.Header()
-		h.Set("Content-Security-Policy", contentSecurityPolicy)
-		h.Set("X-Content-Type-Options", "nosniff")
-		h.Set("X-Frame-Options", "DENY")
-		h.Set("Cross-Origin-Opener-Policy", "same-origin")
-		// The URL may contain an operation (?query=), which other sites must not see.
-		h.Set("Referrer-Policy", "no-referrer")
-		next.ServeHTTP(w, r)
-	})
+// page is the built index.html with the options in it.
+func page(o Options) []byte {
+	// Strings always encode. encoding/json escapes <, > and &, so that no option can end its
+	// script element.
+	encoded, _ := json.Marshal(o)
+	// The name comes from the embedded folder, so that reading it cannot fail.
+	template, _ := dist.ReadFile("dist/" + staticfiles.IndexName)
+	filled := strings.Replace(optionsPlaceholder, "{}", string(encoded), 1)
+	return bytes.Replace(template, []byte(optionsPlaceholder), []byte(filled), 1)
 }

@@ -53,6 +53,8 @@ type Options struct {
 	Width, Height int64
 	// Screenshot is the PNG file for a picture of the finished page; empty: none.
 	Screenshot string
+	// Unreliable says that the test breaks connections: requests that fail are no problems.
+	Unreliable bool
 	// Timeout bounds the whole run; default [DefaultTimeout].
 	Timeout time.Duration
 }

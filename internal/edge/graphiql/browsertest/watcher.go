@@ -18,11 +18,12 @@ import (
 type watcher struct {
 	host string
 
-	mu       sync.Mutex
-	attach   func(target.ID)
-	requests []string
-	problems []string
-	followed map[target.ID]bool
+	mu         sync.Mutex
+	unreliable bool // see Options
+	attach     func(target.ID)
+	requests   []string
+	problems   []string
+	followed   map[target.ID]bool
 
 	// workers counts goroutines that attach to workers.
 	workers sync.WaitGroup
@@ -66,10 +67,16 @@ func (w *watcher) event(event any) {
 			w.problem(fmt.Sprintf("console.%s: %s", event.Type, text))
 		}
 	case *log.EventEntryAdded:
-		if event.Entry.Level == log.EntryLevelError {
+		if event.Entry.Level == log.EntryLevelError && (event.Entry.Source != log.EntrySourceNetwork || !w.isUnreliable()) {
 			w.problem(fmt.Sprintf("%s error: %s %s", event.Entry.Source, event.Entry.Text, event.Entry.URL))
 		}
 	}
+}
+
+func (w *watcher) isUnreliable() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.unreliable
 }
 
 func (w *watcher) request(address string) {

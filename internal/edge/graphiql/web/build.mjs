@@ -4,14 +4,12 @@
 //   npm run check             builds into memory and fails when ../dist holds anything else
 //
 // The same inputs give the same bytes on every machine: exact versions, names taken from the content, no source maps, no
-// clock. What compresses is stored as .gz only. Node versions differ in their zlib, so that the check, and the decision
-// whether a file has to be written again, compare what is inside.
+// clock.
 import { build } from 'esbuild';
-import { createHash } from 'node:crypto';
-import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { basename, dirname, extname, join, relative, resolve } from 'node:path';
+import { readFile } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { gunzipSync, gzipSync } from 'node:zlib';
+import { collectLicences, deliver, hashed } from '../../../../scripts/assets.mjs';
 
 const here = dirname(fileURLToPath(import.meta.url));
 const dist = resolve(here, '../dist');
@@ -25,15 +23,9 @@ const workers = {
   graphql: 'monaco-graphql/esm/graphql.worker.js',
 };
 
-// Already compressed, so that .gz would only add to them.
-const storedAsIs = new Set(['.woff', '.woff2']);
-
-const hashed = (name, contents) => {
-  const digest = createHash('sha256').update(contents).digest('hex').slice(0, 10);
-  return `${basename(name, extname(name))}-${digest}${extname(name)}`;
-};
-
 const standIn = file => ({ path: join(here, 'standin', file) });
+
+const fonts = 'Roboto (Apache License 2.0), copyright Google; Fira Code (SIL Open Font License 1.1), copyright The Fira Code Project Authors.\n';
 
 // GraphiQL asks for all of Monaco and for Prettier's JavaScript side; it gets the parts that its page can reach.
 const onlyWhatIsNeeded = {
@@ -117,7 +109,7 @@ async function bundle() {
     }
   }
 
-  const licences = await collectLicences(Object.keys(result.metafile.inputs));
+  const licences = await collectLicences(here, Object.keys(result.metafile.inputs), fonts);
   files.set(hashed('licenses.txt', licences), licences);
   files.set('index.html', await page({
     script: fromPage + entry('main.jsx'),
@@ -134,66 +126,4 @@ async function page(values) {
   return Buffer.from(template.replaceAll(/{{(\w+)}}/g, (_, key) => values[key]));
 }
 
-// One text with the licence of every package that the bundle holds a part of.
-async function collectLicences(inputs) {
-  const folders = new Set();
-  for (const input of inputs) {
-    const found = /^(.*node_modules\/(?:@[^/]+\/)?[^/]+)\//.exec(input);
-    if (found) {
-      folders.add(found[1]);
-    }
-  }
-  const sections = [];
-  for (const folder of [...folders].sort()) {
-    const { name, version, license } = JSON.parse(await readFile(join(here, folder, 'package.json'), 'utf8'));
-    const file = (await readdir(join(here, folder))).sort().find(entry => /^licen[cs]e(\.(md|txt))?$/i.test(entry));
-    const text = file ? await readFile(join(here, folder, file), 'utf8') : `Licensed under ${license}.`;
-    sections.push(`${name} ${version} (${license})\n\n${text.replaceAll('\r\n', '\n').trim()}\n`);
-  }
-  sections.push('Roboto (Apache License 2.0), copyright Google; Fira Code (SIL Open Font License 1.1), copyright The Fira Code Project Authors.\n');
-  return Buffer.from(sections.join(`\n${'-'.repeat(80)}\n\n`));
-}
-
-function compressed(contents) {
-  const archive = gzipSync(contents, { level: 9 });
-  archive[9] = 255; // the header's operating system: unknown, whoever builds
-  return archive;
-}
-
-const isStoredAsIs = name => name === 'index.html' || storedAsIs.has(extname(name));
-
-async function readDist() {
-  const found = new Map();
-  for (const name of await readdir(dist).catch(() => [])) {
-    const contents = await readFile(join(dist, name));
-    found.set(name, name.endsWith('.gz') ? gunzipSync(contents) : contents);
-  }
-  return found;
-}
-
-const files = await bundle();
-const wanted = new Map([...files].map(([name, contents]) => [isStoredAsIs(name) ? name : `${name}.gz`, contents]));
-const present = await readDist();
-const changed = [...wanted].filter(([name, contents]) => !present.get(name)?.equals(contents)).map(([name]) => name);
-const stale = [...present.keys()].filter(name => !wanted.has(name));
-
-if (process.argv.includes('--check')) {
-  if (changed.length > 0 || stale.length > 0) {
-    console.error(`GraphiQL's built assets are not what the sources give. Missing or different: ${changed.join(', ') || 'none'}; left over: ${stale.join(', ') || 'none'}.`);
-    console.error('Run: npm ci && npm run build');
-    process.exit(1);
-  }
-  console.log(`GraphiQL's built assets are fresh (${wanted.size} files).`);
-} else {
-  await mkdir(dist, { recursive: true });
-  await Promise.all(stale.map(name => rm(join(dist, name))));
-  let bytes = 0;
-  for (const [name, contents] of wanted) {
-    const stored = isStoredAsIs(name) ? contents : compressed(contents);
-    bytes += stored.length;
-    if (changed.includes(name)) {
-      await writeFile(join(dist, name), stored);
-    }
-  }
-  console.log(`${relative(process.cwd(), dist)}: ${wanted.size} files, ${(bytes / 1024).toFixed(0)} KiB; ${changed.length} written, ${stale.length} removed.`);
-}
+await deliver(await bundle(), dist);

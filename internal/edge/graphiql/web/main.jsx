@@ -13,8 +13,11 @@ import './page.css';
 import { createGraphiQLFetcher } from '@graphiql/toolkit';
 import { GraphiQL, HISTORY_PLUGIN } from 'graphiql';
 import { createRoot } from 'react-dom/client';
+import { parse } from 'jsonc-parser';
 import { examplesPlugin } from './examples.jsx';
-import { openingTabs, readExamples } from './session.js';
+import { identity, signInWithoutPassword } from './identity.js';
+import { Explain, Headers, identityPlugin, SignInDialog } from './identity.jsx';
+import { openingTabs, readExamples, withoutHeaders } from './session.js';
 import { wordedResults } from './socket.js';
 
 // A browser that forbids local storage throws on the mere mention of it.
@@ -46,12 +49,46 @@ const ask = createGraphiQLFetcher({
   enableIncrementalDelivery: false,
 });
 
+// SignInDialog sets it.
+let askForPassword;
+const registerDialog = ask => (askForPassword = ask);
+
 async function fetcher(operation, options) {
+  const signIn = signInWithoutPassword(operation);
+  if (signIn) {
+    const given = await askForPassword(signIn);
+    if (!given) {
+      throw new Error('Not signed in: the dialog was left.');
+    }
+    operation = { ...operation, variables: { ...signIn, ...given } };
+  }
   const answered = await ask(operation, options);
-  return answered[Symbol.asyncIterator] ? wordedResults(answered) : answered;
+  if (answered[Symbol.asyncIterator]) {
+    return wordedResults(answered);
+  }
+  identity.received(answered);
+  return answered;
 }
 
-const plugins = [HISTORY_PLUGIN];
+// The page's own requests, with the text of the headers editor.
+async function request(query, headers, variables = '', operationName) {
+  try {
+    const body = { query, operationName, variables: variables.trim() === '' ? undefined : parse(variables) };
+    const response = await fetch(endpoint, {
+      method: 'POST',
+      headers: { ...(headers.trim() === '' ? {} : parse(headers)), 'Content-Type': 'application/json' },
+      body: JSON.stringify(body),
+    });
+    return await response.json();
+  } catch (error) {
+    return { errors: [{ message: String(error) }] };
+  }
+}
+
+const session = identityPlugin(request);
+const plugins = [HISTORY_PLUGIN, session];
+// A first visit that begins with a sign-in sees what follows it.
+const signInFirst = /\bsignIn\b/.test(tabs.initialQuery ?? '');
 if (examples.length > 0) {
   plugins.push(examplesPlugin(examples));
 }
@@ -67,7 +104,10 @@ createRoot(document.getElementById('root')).render(
       fetcher={fetcher}
       schemaDescription
       plugins={plugins}
-      storage={storage ? undefined : null}
+      visiblePlugin={signInFirst ? session : undefined}
+      shouldPersistHeaders={false}
+      showPersistHeadersSettings={false}
+      storage={storage ? withoutHeaders(storage) : null}
       defaultHeaders={headers}
       defaultEditorToolsVisibility={tabs.initialVariables ? 'variables' : headers ? 'headers' : undefined}
       {...tabs}
@@ -75,6 +115,18 @@ createRoot(document.getElementById('root')).render(
       <GraphiQL.Logo>
         <span className="page-name">ConsoleQL</span>
       </GraphiQL.Logo>
+      <GraphiQL.Toolbar>
+        {({ prettify, merge, copy }) => (
+          <>
+            {prettify}
+            {merge}
+            {copy}
+            <Explain ask={request} />
+            <Headers />
+          </>
+        )}
+      </GraphiQL.Toolbar>
     </GraphiQL>
+    <SignInDialog register={registerDialog} />
   </>,
 );

@@ -44,3 +44,25 @@ export function openingTabs({ examples, headers, search, storage }) {
   // GraphiQL shows the first default tab's query by itself, but not its variables.
   return { initialQuery: defaultTabs[0].query, initialVariables: defaultTabs[0].variables, defaultTabs };
 }
+
+/** Local storage for GraphiQL, without headers: its history would store those of each operation, credentials included. */
+export function withoutHeaders(storage) {
+  const own = () => Object.keys(storage).filter(key => key.startsWith('graphiql:'));
+  return {
+    getItem: key => storage.getItem(key),
+    setItem: (key, value) => storage.setItem(key, /"headers"/.test(value) ? stripped(value) : value),
+    removeItem: key => storage.removeItem(key),
+    get length() {
+      return own().length;
+    },
+    clear: () => own().forEach(key => storage.removeItem(key)),
+  };
+}
+
+function stripped(text) {
+  try {
+    return JSON.stringify(JSON.parse(text, (key, value) => (key === 'headers' ? null : value)));
+  } catch {
+    return text; // an operation that mentions headers
+  }
+}

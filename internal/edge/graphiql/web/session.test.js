@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { openingTabs, readExamples } from './session.js';
+import { openingTabs, readExamples, withoutHeaders } from './session.js';
 
 const examples = readExamples({
   examples: [
@@ -54,4 +54,22 @@ test("the address's query without variables never inherits any", () => {
 
 test('without examples GraphiQL is left to its own introduction', () => {
   assert.deepEqual(open('', empty, []), {});
+});
+
+test('what is stored has no headers', () => {
+  const stored = {};
+  const storage = Object.defineProperties(stored, {
+    setItem: { value: (key, value) => (stored[key] = value) },
+    getItem: { value: key => stored[key] ?? null },
+    removeItem: { value: key => delete stored[key] },
+  });
+  const safe = withoutHeaders(storage);
+  safe.setItem('graphiql:queries', JSON.stringify({ queries: [{ query: '{ a }', headers: '{"Authorization":"Bearer t"}' }] }));
+  safe.setItem('graphiql:query', '{ a } # "headers"');
+  assert.equal(safe.getItem('graphiql:queries'), '{"queries":[{"query":"{ a }","headers":null}]}');
+  assert.equal(safe.getItem('graphiql:query'), '{ a } # "headers"');
+  stored.other = 'x';
+  assert.equal(safe.length, 2);
+  safe.clear();
+  assert.deepEqual(Object.keys(stored), ['other']);
 });

@@ -1,14 +1,15 @@
-package graphiql
+// Package staticfiles serves the pages that are built into the binary, with their assets. A page and its assets load
+// nothing from another host: their Content-Security-Policy enforces that.
+package staticfiles
 
 import (
 	"bytes"
 	"compress/gzip"
 	"crypto/sha256"
-	"embed"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"path"
 	"strconv"
@@ -16,21 +17,15 @@ import (
 	"time"
 )
 
-//go:embed dist
-var dist embed.FS
-
 const (
 	// cacheForever is for assets, whose names change with their content.
 	cacheForever = "public, max-age=31536000, immutable"
-	// cacheNever is for the page, whose name stays. It may be stored, and is revalidated each
+	// cacheNever is for pages, whose names stay. They may be stored, and are revalidated each
 	// time.
 	cacheNever = "no-cache"
 
-	// indexName is the page itself, the only built file that is no asset.
-	indexName = "index.html"
-
-	// optionsPlaceholder is replaced in the built page by [Options].
-	optionsPlaceholder = `<script type="application/json" id="options">{}</script>`
+	// IndexName is the page among the built files. All others are assets.
+	IndexName = "index.html"
 )
 
 // contentType maps extensions explicitly, since the mime package depends on the machine's
@@ -67,16 +62,18 @@ type file struct {
 	gzipped      []byte
 }
 
-// assets are the embedded files, by the name that the page requests.
-func assets() map[string]*file {
-	// The name comes from the embedded folder, so that reading it cannot fail.
-	entries, _ := dist.ReadDir("dist")
+// Assets serves the files of a folder but [IndexName], for GET and HEAD, by the last element of the path. A file that is
+// stored as NAME.gz is served as NAME. Assets have their content's hash in their name and may be cached for ever.
+// Other names are not found.
+func Assets(folder fs.FS) http.Handler {
+	// The names come from an embedded folder, so that reading it cannot fail.
+	entries, _ := fs.ReadDir(folder, ".")
 	files := make(map[string]*file, len(entries))
 	for _, entry := range entries {
-		if entry.Name() == indexName {
+		if entry.Name() == IndexName {
 			continue
 		}
-		content, _ := dist.ReadFile(path.Join("dist", entry.Name()))
+		content, _ := fs.ReadFile(folder, entry.Name())
 		name, compressed := strings.CutSuffix(entry.Name(), ".gz")
 		f := &file{contentType: contentType(name), cacheControl: cacheForever, hash: hash(content)}
 		if compressed {
@@ -86,19 +83,20 @@ func assets() map[string]*file {
 		}
 		files[name] = f
 	}
-	return files
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		f, ok := files[path.Base(r.URL.Path)]
+		if !ok {
+			http.NotFound(w, r)
+			return
+		}
+		f.ServeHTTP(w, r)
+	})
 }
 
-// page is the built index.html with the options in it.
-func page(o Options) *file {
-	// Strings always encode. encoding/json escapes <, > and &, so that no option can end its
-	// script element.
-	encoded, _ := json.Marshal(o)
-	template, _ := dist.ReadFile(path.Join("dist", indexName))
-	filled := strings.Replace(optionsPlaceholder, "{}", string(encoded), 1)
-	content := bytes.Replace(template, []byte(optionsPlaceholder), []byte(filled), 1)
+// Page serves a page of HTML, which is revalidated each time.
+func Page(content []byte) http.Handler {
 	return &file{
-		contentType:  contentType(indexName),
+		contentType:  contentType(IndexName),
 		cacheControl: cacheNever,
 		hash:         hash(content),
 		plain:        content,
@@ -183,4 +181,24 @@ func compress(content []byte) []byte {
 func hash(content []byte) string {
 	sum := sha256.Sum256(content)
 	return hex.EncodeToString(sum[:12])
+}
+
+// contentSecurityPolicy restricts pages to their own origin. It allows inline styles, which GraphiQL's editor and
+// component library use, and data: URLs for the editor's small images.
+const contentSecurityPolicy = "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; " +
+	"object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+// Secured adds the security headers. Assets need them too: a worker obeys the policy of its
+// own script's response, not the page's.
+func Secured(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Content-Security-Policy", contentSecurityPolicy)
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("X-Frame-Options", "DENY")
+		h.Set("Cross-Origin-Opener-Policy", "same-origin")
+		// The URL may contain an operation (?query=), which other sites must not see.
+		h.Set("Referrer-Policy", "no-referrer")
+		next.ServeHTTP(w, r)
+	})
 }
