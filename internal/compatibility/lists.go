@@ -78,9 +78,9 @@ func (r *Report) entities(ctx context.Context, c Console, l list, query url.Valu
 	missing, unknown := compare(l.entity, p.list)
 	switch {
 	case len(missing) > 0:
-		r.Warn(l.operation, "%d entities, none with the documented fields %s: they are null", len(p.list), strings.Join(missing, ", "))
+		r.Warn(l.operation, "%d checked, none with the documented fields %s: they are null", len(p.list), strings.Join(missing, ", "))
 	default:
-		r.OK(l.operation, "%d entities with all documented fields", len(p.list))
+		r.OK(l.operation, "%d checked, with all documented fields", len(p.list))
 	}
 	if len(unknown) > 0 {
 		r.Warn(l.operation, "values that the document does not list: %s; they are UNKNOWN", strings.Join(unknown, ", "))
