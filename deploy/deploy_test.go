@@ -2,7 +2,10 @@
 package deploy_test
 
 import (
+	"maps"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -11,6 +14,7 @@ import (
 )
 
 type service struct {
+	Volumes     []string          `yaml:"volumes"`
 	Image       string            `yaml:"image"`
 	Ports       []string          `yaml:"ports"`
 	Command     []string          `yaml:"command"`
@@ -42,6 +46,9 @@ func TestComposeKnowsTheSimulatorsAccount(t *testing.T) {
 	sim := simulator(t)
 	username, password := sim.DefaultUser()
 	got := compose(t)["gateway"].Environment
+	if !maps.Equal(got, compose(t)["gateway-2"].Environment) {
+		t.Error("the gateways have different settings")
+	}
 	for name, want := range map[string]string{
 		"CONSOLEQL_USERNAME":      username,
 		"CONSOLEQL_PASSWORD":      password,
@@ -57,7 +64,7 @@ func TestComposeKnowsTheSimulatorsAccount(t *testing.T) {
 func TestComposeConfinesEveryService(t *testing.T) {
 	t.Parallel()
 	services := compose(t)
-	for _, name := range []string{"gateway", "redis", "simulator"} {
+	for _, name := range []string{"gateway", "gateway-2", "nginx", "redis", "simulator", "prometheus", "grafana"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s, ok := services[name]
@@ -73,5 +80,54 @@ func TestComposeConfinesEveryService(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestComposeMountsFilesThatExist verifies that the files that compose.yaml mounts exist: Docker would create directories.
+func TestComposeMountsFilesThatExist(t *testing.T) {
+	t.Parallel()
+	for name, s := range compose(t) {
+		for _, volume := range s.Volumes {
+			from, _, _ := strings.Cut(volume, ":")
+			if strings.HasPrefix(from, ".") && len(readText(t, from)) == 0 {
+				t.Errorf("%s: %s is empty", name, from)
+			}
+		}
+	}
+}
+
+// TestComposeNginx runs the command of the service nginx on nginx.conf, and has nginx check the result.
+func TestComposeNginx(t *testing.T) {
+	t.Parallel()
+	command := compose(t)["nginx"].Command
+	dir := t.TempDir()
+	edit, _, found := strings.Cut(command[len(command)-1], " > ")
+	if !found {
+		t.Fatalf("the command is %q", command)
+	}
+	path, err := filepath.Abs("nginx.conf")
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.Command("sh", "-c", strings.Replace(edit, "/consoleql/nginx.conf", path, 1)).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := string(out)
+	for _, want := range []string{"server gateway:8080 ", "server gateway-2:8080 ", "listen 8080;"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %q in\n%s", want, text)
+		}
+	}
+	if strings.Contains(text, "ssl") || strings.Contains(text, "127.0.0.1") {
+		t.Errorf("rest of the original in\n%s", text)
+	}
+	text = strings.NewReplacer("gateway:8080", "127.0.0.1:1", "gateway-2:8080", "127.0.0.1:2").Replace(text) // names resolve in the network only
+	main := "pid nginx.pid; events {}\nhttp {\n" + text + "}\n"
+	if err := os.WriteFile(filepath.Join(dir, "nginx.conf"), []byte(main), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if said, err := exec.Command("nginx", "-t", "-p", dir, "-c", filepath.Join(dir, "nginx.conf"), "-e", "stderr").CombinedOutput(); err != nil {
+		t.Errorf("%v: %s", err, said)
 	}
 }

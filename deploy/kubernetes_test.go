@@ -5,12 +5,16 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/goccy/go-yaml"
 
 	"github.com/consoleql/consoleql/internal/redistest"
 )
@@ -23,12 +27,12 @@ func TestFilesNameSettingsThatExist(t *testing.T) {
 	if len(known) < 30 {
 		t.Fatalf("config prints %d settings", len(known))
 	}
-	for _, file := range []string{"kubernetes.yaml", "prometheus-rules.yaml", "grafana-dashboard.json"} {
-		raw, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, name := range regexp.MustCompile(`CONSOLEQL_[A-Z0-9_]+`).FindAllString(string(raw), -1) {
+	files, err := filepath.Glob("kubernetes/*/*.yaml")
+	if err != nil || len(files) < 10 {
+		t.Fatalf("files of Kubernetes are %q, %v", files, err)
+	}
+	for _, file := range append(files, "prometheus-rules.yaml", "grafana-dashboard.json") {
+		for _, name := range regexp.MustCompile(`CONSOLEQL_[A-Z0-9_]+`).FindAllString(readText(t, file), -1) {
 			if _, ok := known[name]; !ok {
 				t.Errorf("%s: there is no setting %s", file, name)
 			}
@@ -57,11 +61,7 @@ func TestKubernetesSettingsAreTaken(t *testing.T) {
 func TestKubernetesHoldsNoSecret(t *testing.T) {
 	t.Parallel()
 	m := kubernetes(t)
-	raw, err := os.ReadFile("kubernetes.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	made, _, _ := strings.Cut(string(raw), "\n---\n")
+	made := readText(t, kubernetesBase+"/kustomization.yaml")
 	secret := make(map[string]bool)
 	for _, env := range m.container().Env {
 		ref := env.ValueFrom.SecretKeyRef
@@ -75,6 +75,11 @@ func TestKubernetesHoldsNoSecret(t *testing.T) {
 	}
 	if !secret["CONSOLEQL_REDIS_URL"] || !secret["CONSOLEQL_TOKEN_KEYS"] {
 		t.Errorf("secrets are %v", secret)
+	}
+	for _, v := range m.deployment.Spec.Template.Spec.Volumes {
+		if !strings.Contains(made, "create secret generic "+v.Secret.SecretName+" --from-file=") {
+			t.Errorf("the comment does not say how to make the Secret %s", v.Secret.SecretName)
+		}
 	}
 	for name, value := range m.config.Data {
 		if secret[name] || regexp.MustCompile(`PASSWORD$|_KEYS$|REDIS|USERNAME`).MatchString(name) || strings.Contains(value, "@") {
@@ -162,6 +167,63 @@ func TestKubernetesObjectsFitTogether(t *testing.T) {
 	}
 }
 
+// TestKubernetesMountsTheKeyFile verifies that the file of API keys is where the settings say, in a directory, so that
+// changes reach the pods.
+func TestKubernetesMountsTheKeyFile(t *testing.T) {
+	t.Parallel()
+	m := kubernetes(t)
+	pod, mounts := m.deployment.Spec.Template.Spec, m.container().VolumeMounts
+	if len(mounts) != 1 || len(pod.Volumes) != 1 || mounts[0].Name != pod.Volumes[0].Name || !mounts[0].ReadOnly {
+		t.Fatalf("%+v are mounted of %+v", mounts, pod.Volumes)
+	}
+	if file := m.config.Data["CONSOLEQL_API_KEYS_FILE"]; filepath.Dir(file) != mounts[0].MountPath {
+		t.Errorf("%s is not in %s", file, mounts[0].MountPath)
+	}
+	if pod.SecurityContext.FSGroup != pod.SecurityContext.RunAsGroup {
+		t.Errorf("the files belong to the group %d, and the gateway to %d", pod.SecurityContext.FSGroup, pod.SecurityContext.RunAsGroup)
+	}
+}
+
+// TestKubernetesOverlay builds the overlay as kubectl does, and compares its objects with the base.
+func TestKubernetesOverlay(t *testing.T) {
+	t.Parallel()
+	m := kubernetes(t)
+	for _, document := range kubernetesFiles(t, "kubernetes/production") {
+		if strings.Contains(document, "port: {name: ") && !strings.Contains(document, "port: {name: "+m.service.Spec.Ports[0].Name+"}") {
+			t.Error("the Ingress leads to no port of the Service")
+		}
+		if strings.Contains(document, "- {port: admin") && m.port("admin") == 0 {
+			t.Error("the PodMonitor asks a port that the pods do not have")
+		}
+	}
+	if _, err := exec.LookPath("kubectl"); err != nil {
+		t.Skip("kubectl is not installed: the overlay is not built")
+	}
+	out, err := exec.Command("kubectl", "kustomize", "kubernetes/production").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var kinds []string
+	for document := range strings.SplitSeq(string(out), "\n---\n") {
+		var h Head
+		if err := yaml.Unmarshal([]byte(document), &h); err != nil {
+			t.Fatal(err)
+		}
+		kinds = append(kinds, h.Kind)
+		if h.Metadata.Name != "consoleql" {
+			t.Errorf("the %s is named %s", h.Kind, h.Metadata.Name)
+		}
+		if h.Kind == "Deployment" && strings.Contains(document, "replicas:") {
+			t.Error("the Deployment undoes what the HorizontalPodAutoscaler decides")
+		}
+	}
+	slices.Sort(kinds)
+	want := []string{"ConfigMap", "Deployment", "HorizontalPodAutoscaler", "Ingress", "NetworkPolicy", "PodDisruptionBudget", "PodMonitor", "Service", "ServiceAccount"}
+	if !slices.Equal(kinds, want) {
+		t.Errorf("objects are %q, want %q", kinds, want)
+	}
+}
+
 func TestKubernetesConfines(t *testing.T) {
 	t.Parallel()
 	m := kubernetes(t)
@@ -197,6 +259,10 @@ func TestKubernetesLetsTheGatewayDrain(t *testing.T) {
 		return d
 	}
 	delay := seconds("CONSOLEQL_SHUTDOWN_DELAY")
+	write, err := time.ParseDuration(settingsInForce(t, m.config.Data)["CONSOLEQL_CONSOLE_WRITE_TIMEOUT"])
+	if err != nil || seconds("CONSOLEQL_SHUTDOWN_TIMEOUT") < write {
+		t.Errorf("a mutation may take %v, and a stopping gateway waits for %v (%v)", write, seconds("CONSOLEQL_SHUTDOWN_TIMEOUT"), err)
+	}
 	needs := delay + seconds("CONSOLEQL_SHUTDOWN_TIMEOUT") + 5*time.Second // for the last traces and the kubelet
 	if grace := time.Duration(m.deployment.Spec.Template.Spec.GracePeriodSeconds) * time.Second; grace < needs {
 		t.Errorf("pods are killed after %v, and need %v", grace, needs)
@@ -233,7 +299,13 @@ func TestKubernetesProbes(t *testing.T) {
 	sim := simulator(t)
 	settings := maps.Clone(m.config.Data)
 	settings["CONSOLEQL_SHUTDOWN_DELAY"] = "3s" // of which the test waits for all
+	settings["CONSOLEQL_API_KEYS_FILE"] = filepath.Join(t.TempDir(), filepath.Base(m.config.Data["CONSOLEQL_API_KEYS_FILE"]))
+	keys := "accounts: [{name: a, username: u, password: p}]\nkeys: [{name: k, account: a, hash: " + strings.Repeat("5a", 32) + "}]"
+	if err := os.WriteFile(settings["CONSOLEQL_API_KEYS_FILE"], []byte(keys), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	settings["CONSOLEQL_TOKEN_KEYS"] = strings.Repeat("5a", 32)
+	settings["CONSOLEQL_LISTEN"], settings["CONSOLEQL_ADMIN_LISTEN"] = "127.0.0.1:0", "127.0.0.1:0"
 
 	t.Run("while it serves", func(t *testing.T) {
 		t.Parallel()

@@ -2,13 +2,14 @@ package deploy_test
 
 import (
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/goccy/go-yaml"
 )
 
-// These types have exactly the fields of the Kubernetes API that kubernetes.yaml uses. They
+// These types have exactly the fields of the Kubernetes API that kubernetes/ uses. They
 // are decoded strictly: a misspelled or misplaced field fails the tests. The API's own types
 // need a dozen modules.
 
@@ -67,6 +68,7 @@ type pod struct {
 		RunAsNonRoot   bool `yaml:"runAsNonRoot"`
 		RunAsUser      int  `yaml:"runAsUser"`
 		RunAsGroup     int  `yaml:"runAsGroup"`
+		FSGroup        int  `yaml:"fsGroup"`
 		SeccompProfile struct {
 			Type string `yaml:"type"`
 		} `yaml:"seccompProfile"`
@@ -79,6 +81,13 @@ type pod struct {
 		MatchLabelKeys    []string `yaml:"matchLabelKeys"`
 	} `yaml:"topologySpreadConstraints"`
 	Containers []container `yaml:"containers"`
+	Volumes    []struct {
+		Name   string `yaml:"name"`
+		Secret struct {
+			SecretName  string `yaml:"secretName"`
+			DefaultMode int    `yaml:"defaultMode"`
+		} `yaml:"secret"`
+	} `yaml:"volumes"`
 }
 
 type container struct {
@@ -103,6 +112,11 @@ type container struct {
 		Name          string `yaml:"name"`
 		ContainerPort int    `yaml:"containerPort"`
 	} `yaml:"ports"`
+	VolumeMounts []struct {
+		Name      string `yaml:"name"`
+		MountPath string `yaml:"mountPath"`
+		ReadOnly  bool   `yaml:"readOnly"`
+	} `yaml:"volumeMounts"`
 	SecurityContext struct {
 		AllowPrivilegeEscalation *bool `yaml:"allowPrivilegeEscalation"`
 		ReadOnlyRootFilesystem   bool  `yaml:"readOnlyRootFilesystem"`
@@ -166,7 +180,7 @@ type networkPolicy struct {
 	} `yaml:"spec"`
 }
 
-// manifests contains the objects of kubernetes.yaml, one of each kind.
+// manifests contains the objects of the Kustomize base, one of each kind.
 type manifests struct {
 	account    serviceAccount
 	config     configMap
@@ -188,18 +202,48 @@ func (m *manifests) port(name string) int {
 	return 0
 }
 
-func kubernetes(t *testing.T) *manifests {
+// kubernetesFiles returns the texts of the resources in a kustomization, by file.
+func kubernetesFiles(t *testing.T, dir string) map[string]string {
 	t.Helper()
-	raw, err := os.ReadFile("kubernetes.yaml")
+	var k struct {
+		Resources []string `yaml:"resources"`
+	}
+	decodeFile(t, filepath.Join(dir, "kustomization.yaml"), &k)
+	files := make(map[string]string)
+	for _, name := range k.Resources {
+		if strings.HasSuffix(name, ".yaml") {
+			files[name] = readText(t, filepath.Join(dir, name))
+		}
+	}
+	return files
+}
+
+func readText(t *testing.T, path string) string {
+	t.Helper()
+	raw, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
+	return string(raw)
+}
+
+func decodeFile(t *testing.T, path string, into any) {
+	t.Helper()
+	if err := yaml.Unmarshal([]byte(readText(t, path)), into); err != nil {
+		t.Fatalf("%s: %v", path, err)
+	}
+}
+
+const kubernetesBase = "kubernetes/base"
+
+func kubernetes(t *testing.T) *manifests {
+	t.Helper()
 	m := &manifests{}
 	missing := map[string]any{
 		"v1 ServiceAccount": &m.account, "v1 ConfigMap": &m.config, "apps/v1 Deployment": &m.deployment, "v1 Service": &m.service,
 		"policy/v1 PodDisruptionBudget": &m.budget, "networking.k8s.io/v1 NetworkPolicy": &m.policy,
 	}
-	for _, document := range strings.Split(string(raw), "\n---\n")[1:] { // the first is the comment
+	for _, document := range kubernetesFiles(t, kubernetesBase) {
 		var h Head
 		if err := yaml.Unmarshal([]byte(document), &h); err != nil {
 			t.Fatal(err)

@@ -36,7 +36,7 @@ func TestConfigurationDocument(t *testing.T) {
 // configuration returns the document of serve's settings, by group, in the order of the flags.
 func configuration(t *testing.T) string {
 	t.Helper()
-	parser, err := newParser()
+	parser, err := newParser(&commands{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,14 +12,42 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/consoleql/consoleql/internal/apikey"
+	"github.com/consoleql/consoleql/internal/compatibility"
 	"github.com/consoleql/consoleql/internal/gateway"
 )
 
-type configCommand struct{ gateway.Settings }
+type configCommand struct {
+	gateway.Settings
+	Check bool `env:"-" help:"Check the settings, their files, the SSO, the console and Redis instead, and report all findings. Each service account logs in once. The exit status is 1 if something fails."`
+
+	wrong []string // findings of the parser
+}
+
+// report checks everything that the settings name. It returns an error if something fails.
+func (c *configCommand) report(ctx context.Context, s stdio) error {
+	var r compatibility.Report
+	for _, text := range c.wrong {
+		r.Fail("settings", "%s", text)
+	}
+	for _, v := range s.unknown {
+		r.Warn("settings", "%s is unknown and is ignored; the nearest is %s", v.name, v.nearest)
+	}
+	gateway.Check(ctx, &c.Settings, &r)
+	if err := r.Write(s.out); err != nil {
+		return err
+	}
+	if n := r.Failures(); n > 0 {
+		return fmt.Errorf("%d of %d findings are failures", n, len(r.Findings))
+	}
+	return nil
+}
 
 // Run prints the settings in force as environment variables with secrets masked. It iterates over kong's flags, so
 // that no setting is missing.
-func (c *configCommand) Run(k *kong.Context, s stdio) error {
+func (c *configCommand) Run(ctx context.Context, k *kong.Context, s stdio) error {
+	if c.Check {
+		return c.report(ctx, s)
+	}
 	for _, v := range s.unknown {
 		if _, err := fmt.Fprintf(s.log, "consoleql: %s is an unknown setting and is ignored; the nearest is %s\n", v.name, v.nearest); err != nil {
 			return err

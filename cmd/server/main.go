@@ -67,7 +67,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 func runCommand(ctx context.Context, args []string, s stdio) int {
 	stdout, stderr := s.out, s.log
 	exit, found := -1, findings{}
-	parser, err := newParser(append(found.mappers(),
+	var app commands
+	parser, err := newParser(&app, append(found.mappers(),
 		kong.Writers(stdout, stderr),
 		kong.Exit(func(code int) { exit = code }),
 		kong.BindTo(ctx, (*context.Context)(nil)),
@@ -80,13 +81,20 @@ func runCommand(ctx context.Context, args []string, s stdio) int {
 	if exit >= 0 {
 		return exit // --help, --version
 	}
+	s.unknown = unknownVariables(parser.Model)
 	if lines := found.lines(command, err); len(lines) > 0 {
+		if c := &app.Config; c.Check {
+			c.wrong = lines
+			if err := c.report(ctx, s); err != nil {
+				fmt.Fprintln(stderr, "consoleql:", err)
+			}
+			return 1
+		}
 		for _, line := range lines {
 			fmt.Fprintln(stderr, "consoleql:", line)
 		}
 		return 2
 	}
-	s.unknown = unknownVariables(parser.Model)
 	if err := command.Run(s); err != nil && !errors.Is(err, context.Canceled) {
 		fmt.Fprintln(stderr, "consoleql:", err)
 		return 1
@@ -95,8 +103,8 @@ func runCommand(ctx context.Context, args []string, s stdio) int {
 }
 
 // newParser returns the command-line parser.
-func newParser(options ...kong.Option) (*kong.Kong, error) {
-	return kong.New(&commands{}, append(options,
+func newParser(app *commands, options ...kong.Option) (*kong.Kong, error) {
+	return kong.New(app, append(options,
 		kong.Name("consoleql"),
 		kong.Description("One typed GraphQL graph in front of an RPA console's REST API.\n\nEvery flag is also an environment variable: --console-url is CONSOLEQL_CONSOLE_URL. A flag wins."),
 		kong.DefaultEnvars("CONSOLEQL"),

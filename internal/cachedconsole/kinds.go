@@ -123,6 +123,24 @@ func Kinds() []Kind {
 	return all
 }
 
+// List is the read of a listed kind that answers a page of entities.
+type List struct {
+	Kind      string
+	Operation string
+	Entity    reflect.Type
+}
+
+// Lists returns the lists of all listed kinds.
+func Lists() (all []List) {
+	for _, r := range newKinds().rows() {
+		if k, page, listed := r.describe(); listed {
+			list, _ := page.FieldByName("List") // of consoleclient.Page: pointers to entities
+			all = append(all, List{k.Name, k.Operations[0], list.Type.Elem().Elem()})
+		}
+	}
+	return all
+}
+
 // listed returns the names of the listed kinds.
 func (k *kinds) listed() []string {
 	var names []string

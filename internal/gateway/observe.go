@@ -67,6 +67,16 @@ func clientOf(p principal.Principal) string {
 	return p.Kind().String()
 }
 
+// callerOf returns the client of a console call in metrics. Calls outside of a request without a principal are those of
+// the gateway itself, such as logins of service accounts.
+func callerOf(ctx context.Context) string {
+	p := principal.FromContext(ctx)
+	if p.Kind() == principal.Anonymous && accesslog.FromContext(ctx) == nil {
+		return "gateway"
+	}
+	return clientOf(p)
+}
+
 // hostOf returns the scheme and host of a base URL without its credentials.
 func hostOf(base string) string {
 	u, err := url.Parse(base)
@@ -80,7 +90,7 @@ func hostOf(base string) string {
 func (g *Gateway) observeCalls(metrics *telemetry.Metrics) func(context.Context, consoleclient.Call) {
 	return func(ctx context.Context, c consoleclient.Call) {
 		code := outcome(c)
-		metrics.Call(clientOf(principal.FromContext(ctx)), c.Operation, c.Status, code, c.Duration)
+		metrics.Call(callerOf(ctx), c.Operation, c.Status, code, c.Duration)
 		g.parts.observeCall(c)
 		g.log.DebugContext(ctx, "console call", "operation", c.Operation, "status", c.Status, "duration_ms", accesslog.Milliseconds(c.Duration), "code", code)
 	}

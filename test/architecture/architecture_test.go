@@ -43,7 +43,7 @@ var layers = [][]string{
 	{"internal/accesslog", "internal/apikey", "internal/consoleclient"},
 	{"internal/audit"},
 	{"graph/batch", "graph/listing", "internal/apierror", "internal/cachedconsole", "internal/explain", "internal/verify"},
-	{"graph/entity", "internal/bench"},
+	{"graph/entity", "internal/bench", "internal/compatibility"},
 	{"cmd/bench", "graph/loader", "internal/edge/graphqlhttp"},
 	{"graph/survey", "internal/edge/querylimit", "internal/operationcache"},
 	{"graph/mutation", "graph/subscription"},

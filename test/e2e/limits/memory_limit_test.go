@@ -19,7 +19,7 @@ import (
 	"github.com/consoleql/consoleql/test/e2e"
 )
 
-// containerMemory is the limit of deploy/kubernetes.yaml.
+// containerMemory is the limit of deploy/kubernetes/base.
 const containerMemory = 1 << 30
 
 // graphqlBody is the body of a query.

@@ -41,6 +41,7 @@ func TestMetricsNameClients(t *testing.T) {
 		`consoleql_operation_duration_seconds_count{graphql_operation="Nightly",type="query"}`:          "5",
 		`consoleql_operation_errors_total{client="board",code="FORBIDDEN",type="mutation"}`:             "1",
 		`consoleql_operation_errors_total{client="anonymous",code="UNAUTHENTICATED",type=""}`:           "1",
+		`consoleql_client_console_calls_total{client="gateway"}`:                                        "2", // a login of each account
 		`consoleql_client_console_calls_total{client="board"}`:                                          "1",
 		`consoleql_console_calls_total{code="",operation="GET /openapi/robots",status="200"}`:           "1",
 		`consoleql_console_calls_in_flight{class="lists"}`:                                              "0",

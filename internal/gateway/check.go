@@ -1,0 +1,232 @@
+package gateway
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"log/slog"
+	"maps"
+	"net/http"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/consoleql/consoleql/graph/schema"
+	"github.com/consoleql/consoleql/internal/apikey"
+	"github.com/consoleql/consoleql/internal/compatibility"
+	"github.com/consoleql/consoleql/internal/consoleclient"
+	"github.com/consoleql/consoleql/internal/consoleclient/transport"
+	"github.com/consoleql/consoleql/internal/fault"
+	"github.com/consoleql/consoleql/internal/principal"
+	"github.com/consoleql/consoleql/internal/scope"
+	"github.com/consoleql/consoleql/internal/telemetry"
+	"github.com/consoleql/consoleql/internal/tokencache"
+)
+
+// checkTimeout bounds the check of SSO, console and Redis together.
+const checkTimeout = 2 * time.Minute
+
+// Check checks the files of the settings, the SSO, the console and Redis. It changes nothing. Each service account logs
+// in once.
+func Check(ctx context.Context, s *Settings, r *compatibility.Report) {
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	c := check{s, r}
+	authorities := c.files()
+	accounts := c.accounts()
+	client := &http.Client{
+		Transport: transport.New(transport.Options{Idle: 1, Authorities: authorities}), Timeout: s.ConsoleTimeout,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	defer client.CloseIdleConnections()
+	if token := c.sso(ctx, client.Transport, accounts); token != "" {
+		def, _ := scope.New(s.CompanyID, s.DepartmentID) // Validate reports an error
+		r.Console(ctx, compatibility.Console{
+			URL: s.ConsoleURL, Token: token, Scope: def, IDs: s.ConsoleIDs, Client: client, Cause: telemetry.ConnectionCause,
+		})
+	}
+	c.redis(ctx)
+}
+
+// check adds findings about settings to a report.
+type check struct {
+	*Settings
+	report *compatibility.Report
+}
+
+// files checks the files that are neither keys nor passwords. It returns the authorities of the settings.
+func (c check) files() *transport.Authorities {
+	var authorities *transport.Authorities
+	if c.ConsoleCAFile != "" {
+		var err error
+		if authorities, err = transport.OpenAuthorities(c.ConsoleCAFile); err != nil {
+			c.report.Fail("--console-ca-file", "%v", err)
+			authorities = nil
+		} else {
+			c.report.OK("--console-ca-file", "it can be read")
+		}
+	}
+	if c.TLSCertFile != "" && c.TLSKeyFile != "" {
+		c.certificate()
+	}
+	if c.AuditLog != "log" && c.AuditLog != "off" && c.AuditLog != "" {
+		f, err := os.OpenFile(c.AuditLog, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+		if err != nil {
+			c.report.Fail("--audit-log", "%v", err)
+		} else {
+			_ = f.Close() // nothing was written
+			c.report.OK("--audit-log", "the file can be written")
+		}
+	}
+	keyring, err := c.tokenKeyring()
+	switch {
+	case err != nil:
+		c.report.Fail("--token-keys", "%v", err)
+	case keyring != nil:
+		c.report.OK("--token-keys", "they can be used")
+	case c.RedisURL != "":
+		c.report.Warn("--token-keys", "there are none, so that sessions and tokens are not shared through Redis")
+	}
+	return authorities
+}
+
+// certificate checks the certificate of the public listener.
+func (c check) certificate() {
+	const part = "--tls-cert-file"
+	pair, err := tls.LoadX509KeyPair(c.TLSCertFile, c.TLSKeyFile)
+	if err != nil {
+		c.report.Fail(part, "%v", err)
+		return
+	}
+	leaf, err := x509.ParseCertificate(pair.Certificate[0])
+	now := time.Now()
+	switch {
+	case err != nil:
+		c.report.Fail(part, "%v", err)
+	case now.After(leaf.NotAfter):
+		c.report.Fail(part, "it has expired on %s", leaf.NotAfter.Format(time.DateOnly))
+	case now.Before(leaf.NotBefore):
+		c.report.Fail(part, "it is valid from %s on", leaf.NotBefore.Format(time.DateOnly))
+	case now.Add(expirySoon).After(leaf.NotAfter):
+		c.report.Warn(part, "it expires on %s", leaf.NotAfter.Format(time.DateOnly))
+	default:
+		c.report.OK(part, "it is valid until %s", leaf.NotAfter.Format(time.DateOnly))
+	}
+}
+
+// accounts checks passwords and API keys, and returns the service accounts.
+func (c check) accounts() map[string]tokencache.Account {
+	accounts := make(map[string]tokencache.Account)
+	if c.APIKeysFile != "" {
+		c.apiKeys(accounts)
+	}
+	password, err := c.password()
+	switch {
+	case err != nil:
+		c.report.Fail("--password-file", "%v", err)
+	case c.Username != "" && password != "":
+		accounts[principal.DefaultAccount] = tokencache.Account{Username: c.Username, Password: password}
+	}
+	return accounts
+}
+
+func (c check) apiKeys(accounts map[string]tokencache.Account) {
+	const part = "--api-keys-file"
+	known, err := schema.Load()
+	if err != nil {
+		c.report.Fail(part, "%v", err)
+		return
+	}
+	keys, err := apikey.Load(c.APIKeysFile, apikey.Options{Default: c.Username != "", Fields: rootFields(known), Types: objectTypes(known)})
+	if err != nil {
+		c.report.Fail(part, "%v", err)
+		return
+	}
+	maps.Copy(accounts, keys.Accounts())
+	c.report.OK(part, "%d keys, %d accounts", keys.Len(), len(keys.Accounts()))
+	if names := keys.Expiring(time.Now()); len(names) > 0 {
+		c.report.Fail(part, "keys have expired: %q", names)
+	}
+	if names := keys.FieldsAlone(); len(names) > 0 {
+		c.report.Warn(part, "keys limit fields without types: %q", names)
+	}
+}
+
+// sso lets each account log in once. It returns a token of the default account, or else of another one; empty: there is
+// none.
+func (c check) sso(ctx context.Context, by http.RoundTripper, accounts map[string]tokencache.Account) (token string) {
+	const part = "SSO"
+	if len(accounts) == 0 {
+		c.report.Warn(part, "there is no service account, so that SSO and console are not checked")
+		return ""
+	}
+	sso, err := consoleclient.NewSSO(consoleclient.Options{SSOURL: c.SSOURL, Transport: by, Timeout: c.ConsoleTimeout, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		c.report.Fail("--sso-url", "%v", err)
+		return ""
+	}
+	defer sso.CloseIdleConnections()
+	for _, name := range slices.Sorted(maps.Keys(accounts)) {
+		granted, err := sso.Password(ctx, accounts[name].Username, accounts[name].Password)
+		if err != nil {
+			c.report.Fail(part, "the account %q cannot log in: %s", name, loginCause(err))
+			if code := fault.CodeOf(err); code == fault.UpstreamUnavailable || code == fault.UpstreamTimeout {
+				return token // it is the same for the other accounts
+			}
+			continue
+		}
+		c.report.OK(part, "the account %q logs in, and its token lasts %v", name, granted.ExpiresIn)
+		if token == "" || name == principal.DefaultAccount {
+			token = granted.Access
+		}
+	}
+	return token
+}
+
+// loginCause describes why a login failed, without data from the SSO.
+func loginCause(err error) string {
+	var answer *consoleclient.Error
+	switch code := fault.CodeOf(err); {
+	case code == fault.Unauthenticated:
+		return "the SSO refuses its user name or password"
+	case code == fault.Forbidden:
+		return "it is locked"
+	case errors.As(err, &answer):
+		return callCause(consoleclient.Call{Operation: consoleclient.OpToken, Status: answer.Status, Err: err}, code)
+	default:
+		return telemetry.ConnectionCause(err)
+	}
+}
+
+// redis checks Redis.
+func (c check) redis(ctx context.Context) {
+	if c.RedisURL == "" {
+		return
+	}
+	dialer := newRedisDialer(slog.New(slog.DiscardHandler))
+	defer dialer.Close()
+	client, err := dialRedis(c.RedisURL, dialer)
+	if err != nil {
+		c.report.Fail("--redis-url", "%v", err)
+		return
+	}
+	defer func() { _ = client.Close() }() // nothing was written
+	c.report.Redis(ctx, client, redisCause)
+}
+
+// redisCause describes why Redis does not answer, without its password.
+func redisCause(err error) string {
+	var reply redis.Error
+	switch {
+	case redis.HasErrorPrefix(err, "WRONGPASS"), redis.HasErrorPrefix(err, "NOAUTH"):
+		return "it refuses the user or the password in --redis-url"
+	case redis.HasErrorPrefix(err, "NOPERM"):
+		return "the user in --redis-url may not send the command INFO"
+	case errors.As(err, &reply):
+		return "it answers an error"
+	}
+	return telemetry.ConnectionCause(err)
+}
