@@ -28,22 +28,25 @@ type delivery[T any] struct {
 
 // gqlgen answers the events of a subscription in order. It waits for a value on the resolver's
 // channel, and then executes the selection below it. Each event has its own loaders, and
-// look-ahead must start before the execution. Therefore each response first offers a slot with
-// its loaders. serve takes the slot and waits for an event. It starts look-ahead for the
-// event, and then passes the event to gqlgen.
+// look-ahead must start before the execution. Therefore a response begins only when its event
+// has come. It starts look-ahead with its loaders, and then passes the event to gqlgen. Most
+// subscriptions are idle: they hold neither loaders nor a goroutine beside the transport's.
 
-// eventSlot is a response of a subscription that waits for its event.
-type eventSlot struct {
-	ctx    context.Context //nolint:containedctx // of the response
-	l      *loader.Loaders
-	entity string // of the event; set with unsure before the event is passed on
+// arrival is an event that has come.
+type arrival struct {
+	entity string
 	unsure bool
+	// pass starts look-ahead for the response of ctx, and passes the event to gqlgen.
+	pass func(ctx context.Context)
 }
 
 // responses is the state that the responses of one subscription share. The responses are
 // sequential.
 type responses struct {
-	slots chan *eventSlot
+	// await waits for the next event; nil: the subscription has failed to begin. It returns nil
+	// if none follows.
+	await func(ctx context.Context) *arrival
+	event *arrival // of the present response
 	// rendered maps entities to the hash of their last event; nil: events are not compared in
 	// rendered form.
 	rendered map[string]uint64
@@ -83,8 +86,8 @@ func (Extension) InterceptOperation(ctx context.Context, next graphql.OperationH
 	if fc, ok := subscribed(ctx); ok {
 		loader.FromContext(ctx).CheckSelection(ctx, fc.Field)
 	}
-	r := &responses{slots: make(chan *eventSlot, 1), seed: maphash.MakeSeed()}
-	return r.withoutSkipped(next(context.WithValue(ctx, responsesKey{}, r)))
+	r := &responses{seed: maphash.MakeSeed()}
+	return r.eachEvent(next(context.WithValue(ctx, responsesKey{}, r)))
 }
 
 // InterceptResponse answers one event of a subscription.
@@ -95,10 +98,15 @@ func (Extension) InterceptResponse(ctx context.Context, next graphql.ResponseHan
 	return next(ctx)
 }
 
-// withoutSkipped calls next again if it returns nil for a skipped event.
-func (r *responses) withoutSkipped(next graphql.ResponseHandler) graphql.ResponseHandler {
+// eachEvent calls next when an event has come, and again if it returns nil for a skipped event.
+func (r *responses) eachEvent(next graphql.ResponseHandler) graphql.ResponseHandler {
 	return func(ctx context.Context) *graphql.Response {
 		for {
+			if r.await != nil {
+				if r.event = r.await(ctx); r.event == nil {
+					return nil
+				}
+			}
 			r.skipped = false
 			if resp := next(ctx); resp != nil || !r.skipped {
 				return resp
@@ -107,18 +115,16 @@ func (r *responses) withoutSkipped(next graphql.ResponseHandler) graphql.Respons
 	}
 }
 
-// nextEvent answers the next event.
+// nextEvent answers the event that has come.
 func (r *responses) nextEvent(ctx context.Context, next graphql.ResponseHandler) *graphql.Response {
 	fc, ok := subscribed(ctx)
 	if ok {
 		ctx = graphql.WithFieldContext(ctx, fc) // without it, gqlgen omits the field from the paths of an event's errors
 	}
-	slot := &eventSlot{ctx: ctx, l: loader.FromContext(ctx)}
-	select {
-	case r.slots <- slot:
-	case <-ctx.Done():
-		return nil
+	if r.event == nil {
+		return next(ctx)
 	}
+	r.event.pass(ctx)
 	resp := next(ctx)
 	if resp == nil {
 		return nil
@@ -126,7 +132,7 @@ func (r *responses) nextEvent(ctx context.Context, next graphql.ResponseHandler)
 	if bytes.HasSuffix(resp.Data, []byte(":null}")) {
 		resp.Data = []byte("null") // the field is non-null, so that the whole data become null (GraphQL specification, Handling Execution Errors)
 	}
-	if ok && r.rendered != nil && slot.entity != "" && r.isRepeated(ctx, slot, fc.Field, resp) {
+	if ok && r.rendered != nil && r.event.entity != "" && r.isRepeated(ctx, fc.Field, resp) {
 		r.skipped = true
 		return nil
 	}
@@ -135,7 +141,7 @@ func (r *responses) nextEvent(ctx context.Context, next graphql.ResponseHandler)
 
 // isRepeated reports whether an unsure event renders like the last one of its entity.
 // Otherwise it stores the hash of the rendered event.
-func (r *responses) isRepeated(ctx context.Context, slot *eventSlot, f graphql.CollectedField, resp *graphql.Response) bool {
+func (r *responses) isRepeated(ctx context.Context, f graphql.CollectedField, resp *graphql.Response) bool {
 	var h maphash.Hash
 	h.SetSeed(r.seed)
 	var data map[string]jsontext.Value
@@ -157,11 +163,11 @@ func (r *responses) isRepeated(ctx context.Context, slot *eventSlot, f graphql.C
 		_, _ = h.WriteString(err.Error())
 	}
 	sum := h.Sum64()
-	last, known := r.rendered[slot.entity]
-	if slot.unsure && known && last == sum {
+	last, known := r.rendered[r.event.entity]
+	if r.event.unsure && known && last == sum {
 		return true
 	}
-	r.rendered[slot.entity] = sum
+	r.rendered[r.event.entity] = sum
 	return false
 }
 
@@ -175,42 +181,33 @@ func subscribed(ctx context.Context) (*graphql.FieldContext, bool) {
 	return &graphql.FieldContext{Object: "Subscription", Field: fields[0]}, true
 }
 
-// serve passes events to gqlgen until the end of the subscription or of the resolver's ctx,
-// and then closes out. next waits for an event. Its error is sent instead of an event; io.EOF
-// ends the subscription. p is the selection below entities.
-func serve[T any](ctx context.Context, out chan<- *T, p projection, next func(context.Context) (delivery[T], error)) {
-	defer close(out)
+// serve passes the subscription's events to gqlgen, through the channel that it returns. next
+// waits for an event. Its error is sent instead of an event; io.EOF ends the subscription. p is
+// the selection below entities. Without the Extension, nothing is passed.
+func serve[T any](ctx context.Context, p projection, next func(context.Context) (delivery[T], error)) <-chan *T {
+	out := make(chan *T, 1)
 	r := responsesFrom(ctx)
-	if r == nil { // without the Extension, no response takes events
-		<-ctx.Done()
-		return
+	if r == nil {
+		return out
 	}
 	field := graphql.GetFieldContext(ctx).Field
-	for first := true; ; first = false {
-		var slot *eventSlot
-		select {
-		case slot = <-r.slots:
-		case <-ctx.Done():
-			return
-		}
-		if first && p.rendered() { // the slot's response reads it after it has received its event
-			r.rendered = make(map[string]uint64)
-		}
+	if p.rendered() {
+		r.rendered = make(map[string]uint64)
+	}
+	r.await = func(ctx context.Context) *arrival {
 		d, err := nextChange(ctx, r, p, next)
 		if errors.Is(err, io.EOF) {
-			return
+			return nil
 		}
 		if err != nil {
 			d = delivery[T]{}
 		}
-		slot.entity, slot.unsure = d.entity, d.unsure
-		lookAhead(slot, field, d.value, err)
-		select {
-		case out <- d.value:
-		case <-ctx.Done():
-			return
-		}
+		return &arrival{d.entity, d.unsure, func(ctx context.Context) {
+			lookAhead(ctx, field, d.value, err)
+			out <- d.value
+		}}
 	}
+	return out
 }
 
 // nextChange waits for the next event that may show a difference to the subscriber. It skips
@@ -225,12 +222,12 @@ func nextChange[T any](ctx context.Context, r *responses, p projection, next fun
 	}
 }
 
-// lookAhead starts look-ahead for the response of a slot, or passes an error on.
-func lookAhead[T any](slot *eventSlot, field graphql.CollectedField, v *T, err error) {
+// lookAhead starts look-ahead for the response of ctx, or passes an error on.
+func lookAhead[T any](ctx context.Context, field graphql.CollectedField, v *T, err error) {
 	if err != nil {
-		graphql.AddError(slot.ctx, err)
+		graphql.AddError(ctx, err)
 		return
 	}
-	below := selection.New(graphql.GetOperationContext(slot.ctx), field.Selections)
-	slot.l.LookAhead(field.Definition.Type.Name(), below, v)
+	below := selection.New(graphql.GetOperationContext(ctx), field.Selections)
+	loader.FromContext(ctx).LookAhead(field.Definition.Type.Name(), below, v)
 }

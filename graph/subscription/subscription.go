@@ -4,6 +4,8 @@ package subscription
 
 import (
 	"context"
+	"errors"
+	"io"
 	"log/slog"
 	"slices"
 	"strings"
@@ -291,18 +293,17 @@ func begin[T, E any](ctx context.Context, g *pollGroups[T], r request[T, E]) (<-
 	if err != nil {
 		return nil, err
 	}
-	out := make(chan *E)
-	g.service.tasks.Go(func() {
-		defer s.leave()
-		serve(ctx, out, r.selected, func(ctx context.Context) (delivery[E], error) {
-			e, err := s.next(ctx)
-			if err != nil {
-				return delivery[E]{}, err
-			}
-			return delivery[E]{value: r.value(s, e), entity: e.id, unsure: e.unsure}, nil
-		})
-	})
-	return out, nil
+	context.AfterFunc(ctx, s.leave)
+	return serve(ctx, r.selected, func(ctx context.Context) (delivery[E], error) {
+		e, err := s.next(ctx)
+		if errors.Is(err, io.EOF) {
+			s.leave()
+		}
+		if err != nil {
+			return delivery[E]{}, err
+		}
+		return delivery[E]{value: r.value(s, e), entity: e.id, unsure: e.unsure}, nil
+	}), nil
 }
 
 // admit counts a subscription of the caller, unless there are too many.

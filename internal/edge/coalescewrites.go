@@ -75,9 +75,21 @@ func (w *coalescingWriter) Flush() {
 	_ = http.NewResponseController(w.ResponseWriter).Flush()
 }
 
-// Hijack takes over the connection, as http.Hijacker.
+// hijackedBytes is the size of each buffer of a connection that was taken over. A WebSocket
+// has its buffers as long as its client stays, and most messages are short.
+const hijackedBytes = 1 << 10
+
+// Hijack takes over the connection, as http.Hijacker, with smaller buffers than net/http's.
 func (w *coalescingWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	return http.NewResponseController(w.ResponseWriter).Hijack() //nolint:wrapcheck // the server's
+	conn, both, err := http.NewResponseController(w.ResponseWriter).Hijack()
+	if err != nil {
+		return nil, nil, err //nolint:wrapcheck // the server's
+	}
+	n := both.Reader.Buffered()
+	if n == 0 {
+		return conn, bufio.NewReadWriter(bufio.NewReaderSize(conn, hijackedBytes), bufio.NewWriterSize(conn, hijackedBytes)), nil
+	}
+	return conn, both, nil
 }
 
 // Unwrap lets http.ResponseController reach the real writer.

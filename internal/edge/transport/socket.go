@@ -46,7 +46,10 @@ type socket struct {
 	conn        *websocket.Conn
 	ctx         context.Context //nolint:containedctx // of the connection
 	stop        context.CancelFunc
-	tasks       sync.WaitGroup
+	open        chan struct{} // closed when the client has identified itself, or the connection has ended
+	initTimer   *time.Timer
+	beat        *time.Timer    // sends the next ping
+	tasks       sync.WaitGroup // pings
 	closing     sync.WaitGroup
 	reservation *graphqlhttp.Reservation // memory of the message that is read
 	documents   graphqlhttp.DocumentResolver
@@ -54,6 +57,7 @@ type socket struct {
 
 	mu          sync.Mutex
 	initialised bool
+	identified  bool                // open is closed
 	shutting    bool                // a close frame is being sent
 	ended       bool                // no close frame follows
 	operations  map[string]*running // by operation id
@@ -67,52 +71,68 @@ type running struct {
 
 // newSocket wraps a connection and pings its client at each keepalive.
 func newSocket(ctx context.Context, conn *websocket.Conn, keepalive time.Duration, h *graphqlhttp.Reservation, documents graphqlhttp.DocumentResolver) *socket {
-	c := &socket{conn: conn, operations: make(map[string]*running), reservation: h, documents: documents}
+	c := &socket{conn: conn, open: make(chan struct{}), operations: make(map[string]*running), reservation: h, documents: documents}
 	c.ctx, c.stop = context.WithCancel(ctx)
-	c.tasks.Go(func() { c.ping(c.ctx, keepalive) })
-	c.tasks.Go(func() {
-		timer := time.NewTimer(initTimeout)
-		defer timer.Stop()
-		select {
-		case <-timer.C:
-			if !c.isInitialised() {
-				c.close(statusInitTimeout, "Connection initialisation timeout")
-			}
-		case <-c.ctx.Done():
+	c.timers(keepalive) //nolint:contextcheck // they use c.ctx
+	return c
+}
+
+// timers starts the timers of the connection. Their goroutines run for moments only: a gateway
+// has thousands of idle connections.
+func (c *socket) timers(keepalive time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.initTimer = time.AfterFunc(initTimeout, func() {
+		if !c.isInitialised() {
+			c.close(statusInitTimeout, "Connection initialisation timeout")
 		}
 	})
-	return c
+	c.beat = time.AfterFunc(keepalive, func() { c.ping(keepalive) })
+}
+
+// ping detects a client that has vanished, with a WebSocket ping, which every client answers. The
+// next one follows after keepalive.
+func (c *socket) ping(keepalive time.Duration) {
+	c.mu.Lock()
+	if c.ended {
+		c.mu.Unlock()
+		return
+	}
+	c.tasks.Add(1)
+	c.mu.Unlock()
+	defer c.tasks.Done()
+	limited, cancel := context.WithTimeout(c.ctx, writeTimeout)
+	defer cancel()
+	if c.conn.Ping(limited) != nil {
+		_ = c.conn.CloseNow() // the client does not answer
+		return
+	}
+	c.beat.Reset(keepalive)
+}
+
+// opened notes that the client has identified itself.
+func (c *socket) opened() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.identified {
+		c.identified = true
+		close(c.open)
+	}
 }
 
 // end waits for the socket's goroutines after gqlgen has returned.
 func (c *socket) end() {
+	defer c.reservation.Release()
+	c.opened()
 	c.mu.Lock()
 	c.ended = true
+	c.initTimer.Stop()
+	c.beat.Stop()
 	c.mu.Unlock()
 	c.closing.Wait() // waits at most 5 s for the client
 	c.stop()
 	_ = c.conn.CloseNow() // no effect after a close handshake
 	c.tasks.Wait()
-}
-
-// ping detects a client that has vanished, with WebSocket pings, which every client answers.
-func (c *socket) ping(ctx context.Context, keepalive time.Duration) {
-	beat := time.NewTicker(keepalive)
-	defer beat.Stop()
-	for {
-		select {
-		case <-beat.C:
-		case <-ctx.Done():
-			return
-		}
-		limited, cancel := context.WithTimeout(ctx, writeTimeout)
-		err := c.conn.Ping(limited)
-		cancel()
-		if err != nil {
-			_ = c.conn.CloseNow() // the client does not answer
-			return
-		}
-	}
 }
 
 func (c *socket) isInitialised() bool {

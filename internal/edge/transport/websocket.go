@@ -47,7 +47,7 @@ type authenticator interface {
 // Supports reports whether the client requests a WebSocket.
 func (webSocket) Supports(r *http.Request) bool { return graphqlhttp.IsWebSocket(r) }
 
-// Do serves the connection until it ends.
+// Do opens the connection. It returns when the client has identified itself, and the connection goes on.
 func (t webSocket) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
 	if !slices.Contains(offered(r), subprotocol) {
 		graphqlhttp.WriteError(w, r, http.StatusBadRequest, fault.BadInput("Sec-WebSocket-Protocol", "does not offer %s", subprotocol))
@@ -63,20 +63,33 @@ func (t webSocket) Do(w http.ResponseWriter, r *http.Request, exec graphql.Graph
 		t.o.Logger.DebugContext(r.Context(), "no WebSocket", "error", err) // the client has its answer
 		return
 	}
+	// net/http cancels the context of a request when its handler returns. The body refers to its connection.
+	r = r.WithContext(context.WithoutCancel(r.Context()))
+	r.Body = http.NoBody
 	c := newSocket(r.Context(), conn, t.o.Keepalive, graphqlhttp.ReservationOf(r.Context()), t.o.Documents)
+	done, ok := t.o.Streams.begin(func() { c.shut(websocket.StatusGoingAway, "the gateway is stopping") })
+	if !ok {
+		c.shut(websocket.StatusGoingAway, "the gateway is stopping")
+		c.end()
+		return
+	}
+	go func() { //nolint:contextcheck // the context is that of the request
+		defer done()
+		t.serve(r, exec, c)
+	}()
+	<-c.open
+}
+
+// serve serves an open connection until it ends. It has a goroutine of its own, because the handler's holds the deep stack
+// of all middlewares and what net/http needs for a request.
+func (t webSocket) serve(r *http.Request, exec graphql.GraphExecutor, c *socket) {
 	defer c.end()
-	defer func() { //nolint:contextcheck // context of the request; net/http's recovery would bypass this log
+	defer func() {
 		if v := recover(); v != nil {
 			apierror.LogPanic(r.Context(), t.o.Logger, v)
 			c.shut(websocket.StatusInternalError, "internal error")
 		}
 	}()
-	done, ok := t.o.Streams.begin(func() { c.shut(websocket.StatusGoingAway, "the gateway is stopping") })
-	if !ok {
-		c.shut(websocket.StatusGoingAway, "the gateway is stopping")
-		return
-	}
-	defer done()
 	exec = querylimit.NewExecutor(exec, c.parameters)
 	if t.o.OperationCache != nil {
 		exec = t.o.OperationCache.Executor(exec, func(ctx context.Context) (*graphqlhttp.Parameters, http.Header) {
@@ -85,14 +98,14 @@ func (t webSocket) Do(w http.ResponseWriter, r *http.Request, exec graphql.Graph
 	}
 	exec = currentKeyExecutor{exec, t.o.Authenticator, t.o.Audit}
 	exec = signInExecutor{exec, graphqlhttp.SignInCheck{Persisted: t.o.Persisted, Tokens: t.o.Limits.Tokens}, t.o.Audit, c.parameters}
-	exec = waitingExecutor{socketExecutor{exec}, t.o.SlowReaders, func() { _ = conn.CloseNow() }}
+	exec = waitingExecutor{socketExecutor{exec}, t.o.SlowReaders, func() { _ = c.conn.CloseNow() }}
 	exec = entryExecutor{exec, t.o.Access}
 	limit := t.o.Limits.BodyLimit(r)
 	transport.Websocket{
 		Implementation:   accepted{c},
 		InitFunc:         t.initialise(r, c),
 		PayloadReadLimit: &limit,
-	}.Do(w, r, exec)
+	}.Do(nil, r, exec) // the connection is accepted
 }
 
 func offered(r *http.Request) []string {
@@ -148,6 +161,7 @@ func (t webSocket) initialise(r *http.Request, c *socket) transport.WebsocketIni
 		if c.reservation.Identify(ctx); !graphqlhttp.IsAnonymous(ctx) {
 			c.SetReadLimit(t.o.Limits.BodyBytes)
 		}
+		c.opened()
 		return operation.WithTraceMode(ctx, mode), nil, nil
 	}
 }

@@ -1,0 +1,70 @@
+package subscriptions
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/consoleql/consoleql/internal/consolesim"
+	"github.com/consoleql/consoleql/test/e2e"
+)
+
+// TestIdleSubscribersAreSmall verifies how many goroutines and bytes an idle subscriber costs the
+// released binary.
+func TestIdleSubscribersAreSmall(t *testing.T) {
+	const subscribers, goroutines, bytes = 400, 3, 52 << 10
+	sim := e2e.NewSim(t, consolesim.Options{})
+	p := e2e.StartProcess(t, e2e.Release.Binary(t), sim, "", "CONSOLEQL_CACHE=on")
+	robot := sim.Data().RobotIDs(sim.Data().MainDepartmentID())[0]
+	subscribe := func() {
+		s := p.Socket(nil)
+		s.Subscribe("1", fmt.Sprintf(`subscription { robotEvents(ids: ["%s"], initial: true) { type id robot { name status } } }`, robot))
+		s.Next("1")
+	}
+	subscribe() // starts the poll
+	before := usage(t, p)
+	for range subscribers {
+		subscribe()
+	}
+	// Stacks become smaller with each garbage collection.
+	for deadline := time.Now().Add(e2e.Timeout); ; time.Sleep(50 * time.Millisecond) {
+		now := usage(t, p)
+		each := float64(now.bytes-before.bytes) / subscribers
+		if now.goroutines-before.goroutines <= subscribers*goroutines+20 && each <= bytes {
+			t.Logf("each subscriber has %.1f goroutines and %.1f KiB", float64(now.goroutines-before.goroutines)/subscribers, each/1024)
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%d subscribers have %d goroutines, and %.0f bytes each", subscribers, now.goroutines-before.goroutines, each)
+		}
+	}
+}
+
+// used is what a process uses.
+type used struct{ goroutines, bytes int }
+
+// usage returns the goroutines of a process, and the bytes of its heap and stacks, after a garbage collection.
+func usage(t *testing.T, p *e2e.Process) used {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, p.Adm+"/debug/pprof/heap?gc=1", http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := p.Http.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _ = io.Copy(io.Discard, resp.Body)
+	_ = resp.Body.Close()
+	number := func(name string) int {
+		value, err := strconv.ParseFloat(p.Metric(name), 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return int(value)
+	}
+	return used{number("go_goroutines"), number("go_memstats_heap_alloc_bytes") + number("go_memstats_stack_inuse_bytes")}
+}
